@@ -1,1 +1,4 @@
 //! Placeholder.
+
+#[cfg(feature = "test-util")]
+pub mod test_util;

@@ -1,0 +1,247 @@
+//! Throw-away certificate authorities for tests.
+//!
+//! They sign whatever they are told, so that a test can break one field at a time. Nothing here is
+//! trusted by itself: a test hands a root over as an extra anchor, which only ever gives the root
+//! `extra`.
+
+pub mod encode;
+pub mod google;
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::Pkcs8V1Der;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use aws_lc_rs::signature::RSA_PSS_SHA384;
+use vouchsafe_protocol::UnixTime;
+
+pub use self::google::AkCertificateSpec;
+pub use self::google::FakeGoogle;
+pub use self::google::InstanceInfo;
+
+/// How a fake CA signs, and how it writes that down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// sha256WithRSAEncryption, as Google's CAs.
+    Pkcs1Sha256,
+    /// RSASSA-PSS with SHA-384 and the trailer field written out, as AMD's certificates until about 2023.
+    PssSha384,
+    /// RSASSA-PSS with SHA-384 and the default trailer field left out, as AMD's newer certificates.
+    PssSha384ShortForm,
+}
+
+impl Scheme {
+    /// `AlgorithmIdentifier` of the scheme.
+    fn identifier(self) -> Vec<u8> {
+        const SHA384: &str = "2.16.840.1.101.3.4.2.2";
+        let sha384 = encode::sequence(&[encode::oid(SHA384), vec![5, 0]]);
+        let mgf1 = encode::sequence(&[encode::oid("1.2.840.113549.1.1.8"), sha384.clone()]);
+        let mut parameters = vec![
+            encode::tlv(0xa0, &sha384),
+            encode::tlv(0xa1, &mgf1),
+            encode::tlv(0xa2, &encode::integer(48)),
+        ];
+        match self {
+            Self::Pkcs1Sha256 => {
+                return encode::sequence(&[encode::oid("1.2.840.113549.1.1.11"), vec![5, 0]]);
+            }
+            Self::PssSha384 => parameters.push(encode::tlv(0xa3, &encode::integer(1))),
+            Self::PssSha384ShortForm => {}
+        }
+        encode::sequence(&[
+            encode::oid("1.2.840.113549.1.1.10"),
+            encode::sequence(&parameters),
+        ])
+    }
+}
+
+/// What a fake CA writes into a certificate.
+#[derive(Clone, Debug)]
+pub struct CertificateSpec {
+    /// Serial number, big-endian.
+    pub serial: Vec<u8>,
+    /// Subject, an encoded Name.
+    pub subject: Vec<u8>,
+    /// Start of validity.
+    pub not_before: UnixTime,
+    /// End of validity.
+    pub not_after: UnixTime,
+    /// Encoded `SubjectPublicKeyInfo`.
+    pub spki: Vec<u8>,
+    /// Encoded extensions.
+    pub extensions: Vec<Vec<u8>>,
+    /// Signature scheme, also the one that the certificate states.
+    pub scheme: Scheme,
+}
+
+/// What a fake CA writes into a CRL.
+#[derive(Clone, Debug)]
+pub struct CrlSpec {
+    /// Time of issue.
+    pub this_update: UnixTime,
+    /// Time of the next CRL, `None` leaves it out.
+    pub next_update: Option<UnixTime>,
+    /// Serial numbers of revoked certificates, big-endian.
+    pub revoked: Vec<Vec<u8>>,
+    /// Encoded extensions beside the CRL number.
+    pub extensions: Vec<Vec<u8>>,
+}
+
+impl CrlSpec {
+    /// A CRL without entries that is current between the two times.
+    #[must_use]
+    pub const fn current(this_update: UnixTime, next_update: UnixTime) -> Self {
+        Self {
+            this_update,
+            next_update: Some(next_update),
+            revoked: Vec::new(),
+            extensions: Vec::new(),
+        }
+    }
+
+    /// The same with one more revoked serial number.
+    #[must_use]
+    pub fn revoking(mut self, serial: &[u8]) -> Self {
+        self.revoked.push(serial.to_vec());
+        self
+    }
+}
+
+/// A key pair with a name: signs certificates and CRLs.
+#[derive(Debug)]
+pub struct FakeCa {
+    key: KeyPair,
+    name: Vec<u8>,
+    scheme: Scheme,
+}
+
+impl FakeCa {
+    /// A CA with a new RSA-2048 key.
+    #[must_use]
+    pub fn new(name: Vec<u8>, scheme: Scheme) -> Self {
+        let key = KeyPair::generate(KeySize::Rsa2048).expect("aws-lc makes RSA keys");
+        Self { key, name, scheme }
+    }
+
+    /// A CA with a key kept from before.
+    ///
+    /// # Panics
+    /// When `pkcs8` is no RSA key.
+    #[must_use]
+    pub fn from_pkcs8(name: Vec<u8>, scheme: Scheme, pkcs8: &[u8]) -> Self {
+        let key = KeyPair::from_pkcs8(pkcs8).expect("the key file of a test CA");
+        Self { key, name, scheme }
+    }
+
+    /// Private key, PKCS #8.
+    #[must_use]
+    pub fn to_pkcs8(&self) -> Vec<u8> {
+        let der: Pkcs8V1Der<'_> = self.key.as_der().expect("an RSA key encodes");
+        der.as_ref().to_vec()
+    }
+
+    /// Encoded `SubjectPublicKeyInfo`.
+    #[must_use]
+    pub fn spki(&self) -> Vec<u8> {
+        let algorithm = encode::sequence(&[encode::oid("1.2.840.113549.1.1.1"), vec![5, 0]]);
+        encode::sequence(&[algorithm, encode::bits(self.key.public_key().as_ref())])
+    }
+
+    /// Encoded name.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Scheme that the CA signs with unless a specification says otherwise.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Specification of a CA certificate for `subject`: `keyCertSign`, `cRLSign`, no path length.
+    #[must_use]
+    pub fn ca_spec(&self, subject: &Self, serial: u64) -> CertificateSpec {
+        CertificateSpec {
+            serial: serial.to_be_bytes().to_vec(),
+            subject: subject.name.clone(),
+            not_before: CA_NOT_BEFORE,
+            not_after: CA_NOT_AFTER,
+            spki: subject.spki(),
+            extensions: vec![
+                encode::basic_constraints(true, None),
+                encode::key_usage(0x06),
+            ],
+            scheme: self.scheme,
+        }
+    }
+
+    /// Its own certificate.
+    #[must_use]
+    pub fn self_signed(&self, serial: u64) -> Vec<u8> {
+        self.issue(&self.ca_spec(self, serial))
+    }
+
+    /// A certificate, DER.
+    #[must_use]
+    pub fn issue(&self, spec: &CertificateSpec) -> Vec<u8> {
+        let validity = [encode::time(spec.not_before), encode::time(spec.not_after)];
+        let mut tbs = vec![
+            encode::tlv(0xa0, &encode::integer(2)),
+            encode::unsigned(&spec.serial),
+            spec.scheme.identifier(),
+            self.name.clone(),
+            encode::sequence(&validity),
+            spec.subject.clone(),
+            spec.spki.clone(),
+        ];
+        if !spec.extensions.is_empty() {
+            tbs.push(encode::tlv(0xa3, &encode::sequence(&spec.extensions)));
+        }
+        self.signed(&encode::sequence(&tbs), spec.scheme)
+    }
+
+    /// A CRL, DER.
+    #[must_use]
+    pub fn crl(&self, spec: &CrlSpec) -> Vec<u8> {
+        let number = encode::extension("2.5.29.20", false, &encode::integer(1));
+        let extensions = [vec![number], spec.extensions.clone()].concat();
+        let entry = |serial: &Vec<u8>| {
+            encode::sequence(&[encode::unsigned(serial), encode::time(spec.this_update)])
+        };
+        let mut tbs = vec![
+            encode::integer(1),
+            self.scheme.identifier(),
+            self.name.clone(),
+            encode::time(spec.this_update),
+        ];
+        tbs.extend(spec.next_update.map(encode::time));
+        if !spec.revoked.is_empty() {
+            tbs.push(encode::sequence(
+                &spec.revoked.iter().map(entry).collect::<Vec<_>>(),
+            ));
+        }
+        tbs.push(encode::tlv(0xa0, &encode::sequence(&extensions)));
+        self.signed(&encode::sequence(&tbs), self.scheme)
+    }
+
+    /// `SEQUENCE { tbs, algorithm, signature }`, as in certificates and CRLs.
+    fn signed(&self, tbs: &[u8], scheme: Scheme) -> Vec<u8> {
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        let padding: &'static dyn aws_lc_rs::signature::RsaEncoding = match scheme {
+            Scheme::Pkcs1Sha256 => &RSA_PKCS1_SHA256,
+            Scheme::PssSha384 | Scheme::PssSha384ShortForm => &RSA_PSS_SHA384,
+        };
+        self.key
+            .sign(padding, &SystemRandom::new(), tbs, &mut signature)
+            .expect("an RSA-2048 key signs");
+        encode::sequence(&[tbs.to_vec(), scheme.identifier(), encode::bits(&signature)])
+    }
+}
+
+/// 2020-01-01.
+pub const CA_NOT_BEFORE: UnixTime = UnixTime(1_577_836_800);
+/// 2100-01-01.
+pub const CA_NOT_AFTER: UnixTime = UnixTime(4_102_444_800);
