@@ -1,0 +1,72 @@
+# The front door: `./justw RECIPE`, which brings `just` along where it is missing. Everything is built in the dev profile and in one
+# target directory, so that demo, test and check use each other's work; only bench, load and crash build for release.
+
+# What warnings are to rustdoc and clippy.
+deny_warnings := "-D warnings"
+
+# Lists the recipes.
+default:
+    @just --justfile "{{ justfile() }}" --list --unsorted
+
+# Installs the system packages and the Rust toolchain, where they are missing.
+setup:
+    @scripts/setup
+
+# A broker, a software TPM, a release, a refusal and its explanation: the whole thing to look at. Ends by itself.
+demo: setup
+    @echo "demo: the first build takes about 5 minutes on two cores; after that the demo takes seconds" >&2
+    @cargo build --quiet --workspace --bins
+    @cargo run --quiet --bin demo
+
+# All that CI runs: every check, then every test.
+test: (announce "test" "about 15 minutes on two cores, one or two once built") setup check
+    # The tests start the programs themselves.
+    cargo build --workspace --bins
+    cargo test --workspace
+
+# Format, lints, documentation, dependencies.
+check: setup deny
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- {{ deny_warnings }}
+    RUSTDOCFLAGS="{{ deny_warnings }}" cargo doc --workspace --no-deps --document-private-items --quiet
+
+# Dependencies against deny.toml: version floors, who may use what, licences, sources. Needs no network but for the first fetch.
+deny: setup
+    "$(scripts/tool cargo-deny)" --log-level error --locked --workspace check --allow unused-wrapper bans licenses sources
+
+# All programs, as demo and test use them.
+build: setup
+    cargo build --workspace --bins
+
+# All programs for release; the guest's is the one of target/release/vouchsafe-guest.
+release: setup
+    cargo build --release --workspace --bins
+
+# Formats the code.
+fmt:
+    cargo fmt --all
+
+# The documentation of all crates, private items too; prints where it is.
+docs: setup
+    cargo doc --workspace --no-deps --document-private-items
+
+# Each step of a release beside the bare operation it rests on (criterion; release build). Arguments go to criterion: `bench verify`.
+bench *ARGS: (announce "bench" "about 15 minutes on two cores, most of it building for release") setup
+    cargo bench -p vouchsafe-tests --benches -- {{ ARGS }}
+
+# Guests in parallel against a real broker: requests a second, latencies, CPU a release (release build). `load --help` says more.
+load *ARGS: release
+    cargo run --quiet --release --bin load -- {{ ARGS }}
+
+# Kills a real broker at random points of concurrent puts and releases, and checks that nothing acknowledged is lost (release build).
+crash *ARGS: release
+    cargo run --quiet --release --bin crash -- {{ ARGS }}
+
+# Fuzzes one target, or each in turn, for so many seconds: `fuzz event_log 600`. Needs rustup's nightly toolchain.
+fuzz TARGET="all" SECONDS="60": setup
+    scripts/fuzz "{{ TARGET }}" "{{ SECONDS }}"
+
+# Says before anything else how long the first run takes.
+[private]
+announce NAME DURATION:
+    @echo "{{ NAME }}: a first run takes {{ DURATION }}" >&2
