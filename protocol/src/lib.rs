@@ -1,1 +1,48 @@
-//! Placeholder.
+//! What guest and broker agree on, byte for byte.
+//!
+//! Everything here is pure: no I/O, no clock, no globals. The layouts of hash, signature and AEAD
+//! inputs stand above the code that makes them, and `protocol/vectors/` holds known answers for each
+//! of them, so that another implementation can be checked against this one.
+//!
+//! | step | module |
+//! |---|---|
+//! | issue a challenge | [`challenge`] |
+//! | bind the guest's key, the challenge and the request | [`transcript`] |
+//! | bind each piece of evidence to that | [`binding`] |
+//! | carry evidence | [`evidence`] |
+//! | wrap secrets to the guest's key, open them | [`wrap`] |
+//! | sign an answer or a refusal, check it | [`answer`] |
+//! | requests, answers and problems on the wire | [`messages`], [`problem`] |
+
+pub mod answer;
+pub mod binding;
+pub mod challenge;
+pub mod digest;
+pub mod encoding;
+pub mod evidence;
+mod hashing;
+pub mod identity;
+pub mod limits;
+pub mod messages;
+pub mod path;
+pub mod problem;
+pub mod secret;
+pub mod suite;
+pub mod time;
+pub mod transcript;
+pub mod wrap;
+mod xwing;
+
+pub use answer::DecisionId;
+pub use challenge::{Challenge, Nonce};
+pub use digest::{Digest32, Digest48};
+pub use encoding::Bytes;
+pub use evidence::{Evidence, SevSnpEvidence, VtpmEvidence};
+pub use identity::{BrokerIdentity, IdentityKey};
+pub use path::{ObjectName, SecretPath};
+pub use problem::ReasonCode;
+pub use secret::PlaintextSecret;
+pub use suite::Suite;
+pub use time::UnixTime;
+pub use transcript::{Action, Bound, ReleasePaths, Transcript};
+pub use wrap::{GuestKey, GuestPublicKey};

@@ -1,0 +1,98 @@
+//! How each piece of evidence is bound to the transcript, and the pieces to each other.
+//!
+//! The hardware report commits to the AK, and the vTPM quote commits to the hardware report. So
+//! pieces of two honest VMs cannot be combined. Somebody who is root in both can still link them:
+//! only a condition on the measured boot chain rules that out.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{self, SHA512};
+use subtle::ConstantTimeEq as _;
+
+use crate::digest::Digest32;
+use crate::hashing::Preimage;
+use crate::transcript::Transcript;
+
+/// The 64 bytes of report data in a hardware report.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ReportData(pub [u8; 64]);
+
+/// The 32 bytes of `extraData` in a vTPM quote.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct QuoteNonce(pub [u8; 32]);
+
+impl ReportData {
+    /// Binds a hardware report to `transcript` and, in a composite, to the AK of the vTPM.
+    ///
+    /// `ak_public` is the DER `SubjectPublicKeyInfo` of the AK certificate, `None` where the evidence
+    /// has no vTPM.
+    // Report data = SHA-512(label || transcript || SHA-256(AK public) or 32 zeros), each length-prefixed.
+    #[must_use]
+    pub fn bind(transcript: &Transcript, ak_public: Option<&[u8]>) -> Self {
+        let ak = ak_public.map_or(Digest32([0; 32]), Digest32::of);
+        let preimage = Preimage::new(REPORT_DATA_LABEL).field(transcript.as_bytes()).field(ak.as_bytes());
+        let mut out = [0; 64];
+        out.copy_from_slice(digest::digest(&SHA512, preimage.as_bytes()).as_ref());
+        Self(out)
+    }
+
+    /// Constant-time comparison with the bytes of a report.
+    #[must_use]
+    pub fn matches(&self, other: &[u8]) -> bool {
+        self.0.ct_eq(other).into()
+    }
+}
+
+impl QuoteNonce {
+    /// Binds a vTPM quote to `transcript` and, in a composite, to the hardware report.
+    ///
+    /// `hardware_report` is the 1184 bytes of an SNP report, or a TDX quote cut to its own length.
+    // extraData = SHA-256(label || transcript || SHA-256(hardware report) or 32 zeros), each length-prefixed.
+    #[must_use]
+    pub fn bind(transcript: &Transcript, hardware_report: Option<&[u8]>) -> Self {
+        let report = hardware_report.map_or(Digest32([0; 32]), Digest32::of);
+        let preimage = Preimage::new(QUOTE_LABEL).field(transcript.as_bytes()).field(report.as_bytes());
+        Self(Digest32::of(preimage.as_bytes()).0)
+    }
+
+    /// Constant-time comparison with the bytes of a quote.
+    #[must_use]
+    pub fn matches(&self, other: &[u8]) -> bool {
+        self.0.ct_eq(other).into()
+    }
+}
+
+impl fmt::Debug for ReportData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReportData({})", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for QuoteNonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "QuoteNonce({})", hex::encode(self.0))
+    }
+}
+
+const REPORT_DATA_LABEL: &[u8] = b"vouchsafe/v1 report data";
+const QUOTE_LABEL: &[u8] = b"vouchsafe/v1 quote";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t01_the_other_piece_is_part_of_each_binding() {
+        let transcript = Transcript(Digest32([5; 32]));
+        assert_ne!(ReportData::bind(&transcript, None), ReportData::bind(&transcript, Some(b"ak")));
+        assert_ne!(
+            ReportData::bind(&transcript, Some(b"ak a")),
+            ReportData::bind(&transcript, Some(b"ak b"))
+        );
+        assert_ne!(QuoteNonce::bind(&transcript, None), QuoteNonce::bind(&transcript, Some(b"report")));
+        let bound = QuoteNonce::bind(&transcript, Some(b"report a"));
+        assert!(bound.matches(&bound.0));
+        assert!(!bound.matches(&bound.0[..31]));
+        assert!(!bound.matches(&QuoteNonce::bind(&transcript, Some(b"report b")).0));
+    }
+}

@@ -1,0 +1,172 @@
+//! Evidence as it travels. Nothing in it has been checked.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest32;
+use crate::encoding::Bytes;
+use crate::limits::{
+    MAX_ATTEST, MAX_CA_CERTIFICATES, MAX_CERTIFICATE, MAX_ENDORSEMENT, MAX_EVENT_LOG, MAX_TPM_SIGNATURE,
+    SNP_REPORT,
+};
+
+/// Evidence as received: nothing in it has been checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// Quote and log of the vTPM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vtpm: Option<VtpmEvidence>,
+    /// Report of AMD's secure processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sev_snp: Option<SevSnpEvidence>,
+}
+
+/// What a GCE vTPM says: nothing in it has been checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VtpmEvidence {
+    /// The AK's certificate, DER, as read from NV.
+    pub ak_certificate: Bytes,
+    /// Issuing CAs, DER, where the guest has them. The broker knows Google's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ca_certificates: Vec<Bytes>,
+    /// `TPMS_ATTEST` as signed, without a size in front.
+    pub quote: Bytes,
+    /// `TPMT_SIGNATURE`, marshalled.
+    pub signature: Bytes,
+    /// PCRs of the SHA-256 bank that the quote covers, by index.
+    pub pcrs: BTreeMap<u8, Digest32>,
+    /// The firmware's event log (`binary_bios_measurements`).
+    pub event_log: Bytes,
+}
+
+/// What AMD's secure processor says: nothing in it has been checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SevSnpEvidence {
+    /// `ATTESTATION_REPORT`, 1184 bytes.
+    pub report: Bytes,
+    /// VCEK or VLEK certificate, DER, from the host's certificate table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vek_certificate: Option<Bytes>,
+    /// Issuing CAs from that table, DER.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ca_certificates: Vec<Bytes>,
+    /// Google's launch endorsement from that table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_endorsement: Option<Bytes>,
+}
+
+/// A piece of evidence is larger than anything genuine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceSizeError {
+    /// More bytes, or more items, than allowed.
+    #[error("{part} has {length}, at most {limit} are read")]
+    TooLarge {
+        /// Which part, as named in the JSON.
+        part: &'static str,
+        /// What it has.
+        length: usize,
+        /// What is read.
+        limit: usize,
+    },
+}
+
+impl Evidence {
+    /// Holds every part against its limit, before anything is parsed.
+    ///
+    /// # Errors
+    /// Names the first part that is too large.
+    pub fn check_sizes(&self) -> Result<(), EvidenceSizeError> {
+        if let Some(vtpm) = &self.vtpm {
+            vtpm.check_sizes()?;
+        }
+        if let Some(snp) = &self.sev_snp {
+            snp.check_sizes()?;
+        }
+        Ok(())
+    }
+}
+
+impl VtpmEvidence {
+    fn check_sizes(&self) -> Result<(), EvidenceSizeError> {
+        limit("vtpm.ak_certificate", self.ak_certificate.len(), MAX_CERTIFICATE)?;
+        limit_certificates("vtpm.ca_certificates", &self.ca_certificates)?;
+        limit("vtpm.quote", self.quote.len(), MAX_ATTEST)?;
+        limit("vtpm.signature", self.signature.len(), MAX_TPM_SIGNATURE)?;
+        limit("vtpm.pcrs", self.pcrs.len(), 24)?;
+        limit("vtpm.event_log", self.event_log.len(), MAX_EVENT_LOG)
+    }
+}
+
+impl SevSnpEvidence {
+    fn check_sizes(&self) -> Result<(), EvidenceSizeError> {
+        limit("sev_snp.report", self.report.len(), SNP_REPORT)?;
+        limit(
+            "sev_snp.vek_certificate",
+            self.vek_certificate.as_ref().map_or(0, |c| c.len()),
+            MAX_CERTIFICATE,
+        )?;
+        limit_certificates("sev_snp.ca_certificates", &self.ca_certificates)?;
+        let endorsement = self.launch_endorsement.as_ref().map_or(0, |e| e.len());
+        limit("sev_snp.launch_endorsement", endorsement, MAX_ENDORSEMENT)
+    }
+}
+
+fn limit(part: &'static str, length: usize, limit: usize) -> Result<(), EvidenceSizeError> {
+    if length > limit {
+        return Err(EvidenceSizeError::TooLarge { part, length, limit });
+    }
+    Ok(())
+}
+
+fn limit_certificates(part: &'static str, certificates: &[Bytes]) -> Result<(), EvidenceSizeError> {
+    limit(part, certificates.len(), MAX_CA_CERTIFICATES)?;
+    certificates.iter().try_for_each(|certificate| limit(part, certificate.len(), MAX_CERTIFICATE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vtpm() -> VtpmEvidence {
+        let (pcrs, empty) = (BTreeMap::new(), Bytes::default());
+        VtpmEvidence {
+            ak_certificate: empty.clone(),
+            ca_certificates: vec![],
+            quote: empty.clone(),
+            signature: empty.clone(),
+            pcrs,
+            event_log: empty,
+        }
+    }
+
+    #[test]
+    fn t30_oversized_parts_are_refused_before_parsing() {
+        let sized = |change: fn(&mut VtpmEvidence)| {
+            let mut vtpm = vtpm();
+            change(&mut vtpm);
+            Evidence { vtpm: Some(vtpm), ..Evidence::default() }.check_sizes()
+        };
+        assert_eq!(sized(|_| ()), Ok(()));
+        let too_large = |part, length, limit| Err(EvidenceSizeError::TooLarge { part, length, limit });
+        assert_eq!(
+            sized(|v| v.event_log = vec![0; MAX_EVENT_LOG + 1].into()),
+            too_large("vtpm.event_log", MAX_EVENT_LOG + 1, MAX_EVENT_LOG)
+        );
+        assert_eq!(
+            sized(|v| v.ca_certificates = vec![Bytes::default(); 9]),
+            too_large("vtpm.ca_certificates", 9, 8)
+        );
+        assert_eq!(sized(|v| v.quote = vec![0; 2049].into()), too_large("vtpm.quote", 2049, 2048));
+        assert_eq!(sized(|v| v.signature = vec![0; 1025].into()), too_large("vtpm.signature", 1025, 1024));
+    }
+
+    #[test]
+    fn t38_unknown_members_are_refused() {
+        let error = serde_json::from_str::<Evidence>(r#"{"sev-snp":{}}"#).unwrap_err();
+        assert!(error.to_string().starts_with("unknown field `sev-snp`"), "{error}");
+    }
+}

@@ -1,0 +1,24 @@
+//! Sizes that hold before anything is parsed.
+
+/// A request of a guest, in bytes of JSON. Evidence with a 200 kB log fits several times.
+pub const MAX_REQUEST: usize = 2 * 1024 * 1024;
+/// A firmware event log.
+pub const MAX_EVENT_LOG: usize = 512 * 1024;
+/// One certificate or CRL in DER.
+pub const MAX_CERTIFICATE: usize = 16 * 1024;
+/// Issuing CAs that may come with one piece of evidence.
+pub const MAX_CA_CERTIFICATES: usize = 8;
+/// A marshalled `TPMS_ATTEST`.
+pub const MAX_ATTEST: usize = 2048;
+/// A marshalled `TPMT_SIGNATURE`.
+pub const MAX_TPM_SIGNATURE: usize = 1024;
+/// An attestation report of AMD SEV-SNP: exactly this many bytes.
+pub const SNP_REPORT: usize = 1184;
+/// A launch endorsement that comes with a report.
+pub const MAX_ENDORSEMENT: usize = 64 * 1024;
+/// Secrets in one request.
+pub const MAX_PATHS: usize = 16;
+/// One secret.
+pub const MAX_SECRET: usize = 64 * 1024;
+/// An answer or a problem of the broker, in bytes of JSON.
+pub const MAX_ANSWER: usize = 4 * 1024 * 1024;

@@ -1,0 +1,223 @@
+//! Secrets in transit: HPKE base mode (RFC 9180) to the guest's attested ephemeral key.
+//!
+//! One encapsulation an answer; message i belongs to path i. `info` is the transcript, the AAD names
+//! path and version. Base mode does not say who sealed: that is what the signature of [`crate::answer`] is for.
+
+use std::fmt;
+
+use hpke::aead::AesGcm256;
+use hpke::kdf::HkdfSha256;
+use hpke::kem::{X25519HkdfSha256, XWing};
+use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable, setup_receiver, setup_sender};
+
+use crate::encoding::Bytes;
+use crate::hashing::Preimage;
+use crate::path::SecretPath;
+use crate::secret::PlaintextSecret;
+use crate::suite::Suite;
+use crate::transcript::Transcript;
+use crate::xwing::AwsXWing;
+
+/// The guest's ephemeral public key, with the suite that it is for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct GuestPublicKey {
+    suite: Suite,
+    bytes: Vec<u8>,
+}
+
+/// Why secrets could not be wrapped or opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrapError {
+    /// The public key does not have the length of its suite's.
+    #[error("a public key of {suite} has {expected} bytes, this one has {length}")]
+    KeyLength {
+        /// The suite.
+        suite: Suite,
+        /// What a key of it has.
+        expected: usize,
+        /// What this one has.
+        length: usize,
+    },
+    /// The public key is no valid key of its suite.
+    #[error("the guest's public key is not valid")]
+    InvalidKey,
+    /// `enc` does not have the length of its suite's.
+    #[error("the encapsulated key is malformed")]
+    MalformedEnc,
+    /// A ciphertext does not open under this key, transcript, path and version.
+    #[error("secret {index} does not open")]
+    DoesNotOpen {
+        /// Its position, from 0.
+        index: usize,
+    },
+}
+
+/// Path and version of a secret: what its ciphertext is bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretLabel<'a> {
+    /// Where it lives.
+    pub path: &'a SecretPath,
+    /// Its immutable version, from 1.
+    pub version: u64,
+}
+
+/// Secrets on their way to one guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrappedSecrets {
+    /// The encapsulated key.
+    pub enc: Bytes,
+    /// One ciphertext for each secret, in order.
+    pub ciphertexts: Vec<Bytes>,
+}
+
+impl GuestPublicKey {
+    /// Takes bytes of the suite's length; whether they are a valid key shows when something is wrapped to it.
+    ///
+    /// # Errors
+    /// [`WrapError::KeyLength`].
+    pub fn new(suite: Suite, bytes: &[u8]) -> Result<Self, WrapError> {
+        let (expected, length) = (suite.public_key_length(), bytes.len());
+        if length != expected {
+            return Err(WrapError::KeyLength { suite, expected, length });
+        }
+        Ok(Self { suite, bytes: bytes.to_vec() })
+    }
+
+    /// The suite.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The key as sent.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Wraps `secrets` to this key.
+    ///
+    /// # Errors
+    /// [`WrapError::InvalidKey`] when the key's bytes are no key.
+    pub fn wrap(
+        &self,
+        transcript: &Transcript,
+        secrets: &[(SecretLabel<'_>, &PlaintextSecret)],
+    ) -> Result<WrappedSecrets, WrapError> {
+        match self.suite {
+            Suite::XWing => seal::<AwsXWing>(&self.bytes, transcript, secrets),
+            Suite::X25519 => seal::<X25519HkdfSha256>(&self.bytes, transcript, secrets),
+        }
+    }
+}
+
+impl fmt::Debug for GuestPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GuestPublicKey({}, {})", self.suite, crate::Digest32::of(&self.bytes))
+    }
+}
+
+/// The guest's ephemeral key pair. Made for one request and dropped with it.
+pub struct GuestKey {
+    public: GuestPublicKey,
+    private: PrivateKey,
+}
+
+enum PrivateKey {
+    XWing(<XWing as Kem>::PrivateKey),
+    X25519(<X25519HkdfSha256 as Kem>::PrivateKey),
+}
+
+impl GuestKey {
+    /// A fresh key pair from the system's random generator.
+    #[must_use]
+    pub fn generate(suite: Suite) -> Self {
+        let (public, private) = match suite {
+            Suite::XWing => {
+                let (private, public) = XWing::gen_keypair();
+                (public.to_bytes().to_vec(), PrivateKey::XWing(private))
+            }
+            Suite::X25519 => {
+                let (private, public) = X25519HkdfSha256::gen_keypair();
+                (public.to_bytes().to_vec(), PrivateKey::X25519(private))
+            }
+        };
+        Self { public: GuestPublicKey { suite, bytes: public }, private }
+    }
+
+    /// The public part.
+    #[must_use]
+    pub const fn public(&self) -> &GuestPublicKey {
+        &self.public
+    }
+
+    /// Opens what was wrapped to this key, all or nothing.
+    ///
+    /// # Errors
+    /// [`WrapError::MalformedEnc`] or [`WrapError::DoesNotOpen`].
+    pub fn open(
+        &self,
+        transcript: &Transcript,
+        enc: &[u8],
+        wrapped: &[(SecretLabel<'_>, &[u8])],
+    ) -> Result<Vec<PlaintextSecret>, WrapError> {
+        match &self.private {
+            PrivateKey::XWing(private) => open::<XWing>(private, transcript, enc, wrapped),
+            PrivateKey::X25519(private) => open::<X25519HkdfSha256>(private, transcript, enc, wrapped),
+        }
+    }
+}
+
+impl fmt::Debug for GuestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GuestKey({:?}, [REDACTED])", self.public)
+    }
+}
+
+fn seal<K: Kem>(
+    public: &[u8],
+    transcript: &Transcript,
+    secrets: &[(SecretLabel<'_>, &PlaintextSecret)],
+) -> Result<WrappedSecrets, WrapError> {
+    let public = K::PublicKey::from_bytes(public).map_err(|_| WrapError::InvalidKey)?;
+    let (enc, mut context) =
+        setup_sender::<AesGcm256, HkdfSha256, K>(&OpModeS::Base, &public, transcript.as_bytes())
+            .map_err(|_| WrapError::InvalidKey)?;
+    let ciphertexts = secrets
+        .iter()
+        .map(|(label, secret)| context.seal(secret.expose(), &aad(label)).map(Bytes))
+        .collect::<Result<_, _>>()
+        .map_err(|_| WrapError::InvalidKey)?;
+    Ok(WrappedSecrets { enc: Bytes(enc.to_bytes().to_vec()), ciphertexts })
+}
+
+fn open<K: Kem>(
+    private: &K::PrivateKey,
+    transcript: &Transcript,
+    enc: &[u8],
+    wrapped: &[(SecretLabel<'_>, &[u8])],
+) -> Result<Vec<PlaintextSecret>, WrapError> {
+    let enc = K::EncappedKey::from_bytes(enc).map_err(|_| WrapError::MalformedEnc)?;
+    let mut context =
+        setup_receiver::<AesGcm256, HkdfSha256, K>(&OpModeR::Base, private, &enc, transcript.as_bytes())
+            .map_err(|_| WrapError::MalformedEnc)?;
+    wrapped
+        .iter()
+        .enumerate()
+        .map(|(index, (label, ciphertext))| {
+            let error = WrapError::DoesNotOpen { index };
+            let bytes = context.open(ciphertext, &aad(label)).map_err(|_| error)?;
+            PlaintextSecret::new(bytes).map_err(|_| error)
+        })
+        .collect()
+}
+
+// AAD = label || path || version (8 bytes big-endian), each length-prefixed.
+fn aad(label: &SecretLabel<'_>) -> Vec<u8> {
+    Preimage::new(WRAP_LABEL).field(label.path.as_str().as_bytes()).number(label.version).into_bytes()
+}
+
+const WRAP_LABEL: &[u8] = b"vouchsafe/v1 wrap";
+
+#[cfg(test)]
+mod tests;
