@@ -124,7 +124,7 @@ pub struct GuestKey {
 }
 
 enum PrivateKey {
-    XWing(<XWing as Kem>::PrivateKey),
+    XWing(Box<<XWing as Kem>::PrivateKey>),
     X25519(<X25519HkdfSha256 as Kem>::PrivateKey),
 }
 
@@ -135,7 +135,7 @@ impl GuestKey {
         let (public, private) = match suite {
             Suite::XWing => {
                 let (private, public) = XWing::gen_keypair();
-                (public.to_bytes().to_vec(), PrivateKey::XWing(private))
+                (public.to_bytes().to_vec(), PrivateKey::XWing(Box::new(private)))
             }
             Suite::X25519 => {
                 let (private, public) = X25519HkdfSha256::gen_keypair();

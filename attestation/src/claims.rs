@@ -1,0 +1,172 @@
+//! What verification found: types that only this crate can make.
+//!
+//! [`VerifiedClaims`] is bound to one transcript and one guest key and is the only thing a decision is
+//! made from. [`InspectedClaims`] looks the same to a reader and can never be decided upon.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use vouchsafe_protocol::{Bound, Digest32, GuestPublicKey, UnixTime};
+
+use crate::anchors::Root;
+use crate::chain::Revocation;
+use crate::event_log::{BootLog, Technology};
+use crate::snp::SnpClaims;
+
+/// Claims of evidence that was verified and is bound to one request.
+///
+/// Only [`crate::verify`] makes it; it can be neither cloned nor read from bytes.
+///
+/// ```compile_fail
+/// fn copy(claims: &vouchsafe_attestation::VerifiedClaims) -> vouchsafe_attestation::VerifiedClaims {
+///     claims.clone()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct VerifiedClaims {
+    bound: Bound,
+    verified_at: UnixTime,
+    claims: Claims,
+}
+
+impl VerifiedClaims {
+    pub(crate) const fn new(bound: Bound, verified_at: UnixTime, claims: Claims) -> Self {
+        Self { bound, verified_at, claims }
+    }
+
+    /// What was found.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The request that the evidence is bound to.
+    #[must_use]
+    pub const fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// The key that the evidence commits to: secrets are wrapped to this one and no other.
+    #[must_use]
+    pub const fn wrap_key(&self) -> &GuestPublicKey {
+        self.bound.key()
+    }
+
+    /// When it was verified.
+    #[must_use]
+    pub const fn verified_at(&self) -> UnixTime {
+        self.verified_at
+    }
+}
+
+/// Claims of evidence that was verified without the request it was made for: to look at, never to decide on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InspectedClaims {
+    /// What was found.
+    #[serde(flatten)]
+    pub claims: Claims,
+}
+
+/// What a VM has proved about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Claims {
+    /// The confidential-computing technology: from the hardware report where there is one, otherwise
+    /// Google's word in the vTPM's log. `None` when neither says.
+    pub technology: Option<Technology>,
+    /// What the vTPM proves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vtpm: Option<VtpmClaims>,
+    /// What AMD's secure processor proves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sev_snp: Option<SnpClaims>,
+}
+
+impl Claims {
+    /// The instance, from the AK certificate.
+    #[must_use]
+    pub fn instance(&self) -> Option<&Instance> {
+        self.vtpm.as_ref()?.instance.as_ref()
+    }
+}
+
+/// Claims from the vTPM: AK certificate, quote and firmware log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VtpmClaims {
+    /// Whose root the AK certificate chains to.
+    pub root: Root,
+    /// How current the revocation data of that chain was.
+    pub revocation: Revocation,
+    /// The attestation key.
+    pub ak: AkClaims,
+    /// Whose VM this is. `None` where the certificate does not identify a production instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Instance>,
+    /// Counters of the TPM at the time of the quote.
+    pub clock: ClockInfo,
+    /// The quoted PCRs of the SHA-256 bank.
+    pub pcrs: BTreeMap<u8, Digest32>,
+    /// Where in its life the boot is.
+    pub phase: Phase,
+    /// What the firmware log says, each part checked against the quoted PCRs.
+    pub boot: Arc<BootLog>,
+}
+
+/// The attestation key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AkClaims {
+    /// `rsa-2048`, `ecc-p256` and the like.
+    pub algorithm: &'static str,
+    /// SHA-256 of its `SubjectPublicKeyInfo`.
+    pub public_digest: Digest32,
+    /// SHA-256 of its certificate.
+    pub certificate_digest: Digest32,
+}
+
+/// Identity of a GCE instance, from the extension of its AK certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Instance {
+    /// Zone, such as `us-central1-a`.
+    pub zone: String,
+    /// Project id.
+    pub project_id: String,
+    /// Project number.
+    pub project_number: u64,
+    /// Instance id: with the project number the stable name of the instance.
+    pub instance_id: u64,
+    /// Instance name: may be given again to another instance.
+    pub instance_name: String,
+}
+
+/// `TPMS_CLOCK_INFO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ClockInfo {
+    /// Milliseconds that the TPM has been powered.
+    pub clock: u64,
+    /// TPM resets.
+    pub reset_count: u32,
+    /// TPM restarts and resumes since the last reset.
+    pub restart_count: u32,
+    /// False when the clock may have gone back.
+    pub safe: bool,
+}
+
+/// Whether the initrd has closed the latch, PCR 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// PCR 15 holds its reset value.
+    Initrd,
+    /// PCR 15 has been extended.
+    Latched,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initrd => "initrd",
+            Self::Latched => "latched",
+        })
+    }
+}
