@@ -30,6 +30,8 @@ pub mod secret;
 pub mod suite;
 pub mod time;
 pub mod transcript;
+#[cfg(test)]
+mod vectors;
 pub mod wrap;
 mod xwing;
 

@@ -132,17 +132,31 @@ impl GuestKey {
     /// A fresh key pair from the system's random generator.
     #[must_use]
     pub fn generate(suite: Suite) -> Self {
-        let (public, private) = match suite {
-            Suite::XWing => {
-                let (private, public) = XWing::gen_keypair();
-                (public.to_bytes().to_vec(), PrivateKey::XWing(Box::new(private)))
-            }
-            Suite::X25519 => {
-                let (private, public) = X25519HkdfSha256::gen_keypair();
-                (public.to_bytes().to_vec(), PrivateKey::X25519(private))
-            }
-        };
-        Self { public: GuestPublicKey { suite, bytes: public }, private }
+        match suite {
+            Suite::XWing => Self::of_xwing(XWing::gen_keypair()),
+            Suite::X25519 => Self::of_x25519(X25519HkdfSha256::gen_keypair()),
+        }
+    }
+
+    /// The key pair that HPKE derives from `ikm`, for known answers.
+    #[cfg(test)]
+    pub(crate) fn derive(suite: Suite, ikm: &[u8]) -> Self {
+        match suite {
+            Suite::XWing => Self::of_xwing(XWing::derive_keypair(ikm)),
+            Suite::X25519 => Self::of_x25519(X25519HkdfSha256::derive_keypair(ikm)),
+        }
+    }
+
+    fn of_xwing((private, public): (<XWing as Kem>::PrivateKey, <XWing as Kem>::PublicKey)) -> Self {
+        let public = GuestPublicKey { suite: Suite::XWing, bytes: public.to_bytes().to_vec() };
+        Self { public, private: PrivateKey::XWing(Box::new(private)) }
+    }
+
+    fn of_x25519(
+        (private, public): (<X25519HkdfSha256 as Kem>::PrivateKey, <X25519HkdfSha256 as Kem>::PublicKey),
+    ) -> Self {
+        let public = GuestPublicKey { suite: Suite::X25519, bytes: public.to_bytes().to_vec() };
+        Self { public, private: PrivateKey::X25519(private) }
     }
 
     /// The public part.
