@@ -1,0 +1,135 @@
+//! T45: the floors of `deny.toml` are there, say what cargo-deny reads as a range, and hold for `Cargo.lock`.
+//!
+//! cargo-deny itself checks the tree that is built (`./justw deny`). This test looks at the whole lock file, needs no tool, and fails
+//! where a floor is taken out or misspelt. It does not ask an advisory database.
+
+use std::path::Path;
+
+/// Floors that must be in `deny.toml`: what stands between a guest's bytes and a secret.
+const REQUIRED_FLOORS: [(&str, [u64; 3]); 5] = [
+    ("rustls", [0, 23, 45]),
+    ("rustls-webpki", [0, 103, 13]),
+    ("aws-lc-sys", [0, 39, 0]),
+    ("bytes", [1, 11, 1]),
+    ("tracing-subscriber", [0, 3, 20]),
+];
+
+/// Crates of which no version may come in.
+const REQUIRED_BANS: [&str; 4] = ["rsa", "ring", "openssl", "native-tls"];
+
+/// The lowest version of a crate that may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Floor {
+    name: String,
+    version: [u64; 3],
+}
+
+/// A package of the lock file that lies below a floor.
+#[derive(Debug, PartialEq, Eq)]
+struct BelowFloor {
+    name: String,
+    version: String,
+}
+
+fn read(name: &str) -> toml::Table {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    let text = std::fs::read_to_string(&path).expect("the file stands at the root of the workspace");
+    text.parse().expect("the file is TOML")
+}
+
+/// The three numbers of a version; a pre-release counts as below its release, build metadata does not count.
+fn parse_version(text: &str) -> Option<([u64; 3], bool)> {
+    let release = text.split('+').next()?;
+    let (numbers, pre_release) = match release.split_once('-') {
+        Some((numbers, _)) => (numbers, true),
+        None => (release, false),
+    };
+    let parsed: Vec<u64> = numbers.split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
+    Some((parsed.try_into().ok()?, pre_release))
+}
+
+fn string(entry: &toml::Value, key: &str) -> String {
+    entry.get(key).and_then(toml::Value::as_str).expect("every entry has it").to_owned()
+}
+
+/// The entries of `bans.deny`, by their `crate`.
+fn banned_specs(deny: &toml::Table) -> Vec<String> {
+    deny.get("bans")
+        .and_then(|bans| bans.get("deny"))
+        .and_then(toml::Value::as_array)
+        .expect("bans.deny is a list")
+        .iter()
+        .map(|entry| string(entry, "crate"))
+        .collect()
+}
+
+/// The floors among the bans. `name@…` is an exact version to cargo-deny, also with a `<` behind it, so only `name:<1.2.3` is one.
+fn floors(deny: &toml::Table) -> Vec<Floor> {
+    banned_specs(deny)
+        .iter()
+        .filter_map(|spec| spec.split_once(":<"))
+        .map(|(name, version)| {
+            let (version, pre_release) =
+                parse_version(version).expect("a floor is a version of three numbers");
+            assert!(!pre_release, "the floor of {name} is a pre-release");
+            Floor { name: name.to_owned(), version }
+        })
+        .collect()
+}
+
+fn below_floors(lock: &toml::Table, floors: &[Floor]) -> Vec<BelowFloor> {
+    let packages = lock.get("package").and_then(toml::Value::as_array).expect("a lock file lists packages");
+    let mut found = Vec::new();
+    for package in packages {
+        let (name, version) = (string(package, "name"), string(package, "version"));
+        let (numbers, pre_release) = parse_version(&version).expect("a locked version is a version");
+        let below = |floor: &Floor| {
+            floor.name == name && (numbers < floor.version || (numbers == floor.version && pre_release))
+        };
+        if floors.iter().any(below) {
+            found.push(BelowFloor { name, version });
+        }
+    }
+    found
+}
+
+fn lock_with(name: &str, version: &str) -> toml::Table {
+    format!("version = 4\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n").parse().expect("TOML")
+}
+
+#[test]
+fn t45_known_vulnerable_versions_are_banned() {
+    let deny = read("deny.toml");
+    let floors = floors(&deny);
+    for (name, version) in REQUIRED_FLOORS {
+        let floor = floors
+            .iter()
+            .find(|floor| floor.name == name)
+            .unwrap_or_else(|| panic!("deny.toml has no floor for {name}"));
+        assert!(floor.version >= version, "the floor of {name} is {:?}, below {version:?}", floor.version);
+    }
+    let banned = banned_specs(&deny);
+    for name in REQUIRED_BANS {
+        assert!(banned.iter().any(|spec| spec == name), "deny.toml does not ban {name}");
+    }
+    assert_eq!(below_floors(&read("Cargo.lock"), &floors), []);
+}
+
+#[test]
+fn t45_a_lock_file_below_a_floor_is_refused() {
+    let floors = floors(&read("deny.toml"));
+    for version in ["0.23.44", "0.23.45-rc.1", "0.21.12"] {
+        let expected = BelowFloor { name: "rustls".to_owned(), version: version.to_owned() };
+        assert_eq!(below_floors(&lock_with("rustls", version), &floors), [expected]);
+    }
+    for version in ["0.23.45", "0.23.100", "0.24.0", "1.0.0"] {
+        assert_eq!(below_floors(&lock_with("rustls", version), &floors), []);
+    }
+}
+
+#[test]
+fn t45_no_ban_is_written_as_an_exact_version() {
+    let exact: Vec<String> =
+        banned_specs(&read("deny.toml")).into_iter().filter(|spec| spec.contains('@')).collect();
+    assert_eq!(exact, Vec::<String>::new());
+}
