@@ -1,0 +1,142 @@
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A Compute Engine instance with SNP where everything is as it should be.
+fn healthy() -> TempDir {
+    let root = TempDir::new().unwrap();
+    for (path, text) in [
+        ("dev/tpmrm0", ""),
+        ("dev/sev-guest", ""),
+        ("sys/class/dmi/id/product_name", "Google Compute Engine\n"),
+        ("sys/kernel/security/tpm0/binary_bios_measurements", "log"),
+        ("sys/kernel/config/tsm/report/README", ""),
+        ("sys/bus/platform/devices/sev-guest/modalias", ""),
+        ("proc/sys/kernel/osrelease", "6.8.0-1015-gcp\n"),
+        ("proc/cpuinfo", "flags\t\t: fpu sev_snp\n"),
+        ("proc/mounts", "securityfs /sys/kernel/security securityfs rw 0 0\n"),
+        ("proc/self/limits", "Max locked memory         unlimited            unlimited            bytes\n"),
+        ("run/systemd/system/x", ""),
+        ("usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-255.so", ""),
+    ] {
+        write(&root, path, text);
+    }
+    root
+}
+
+fn write(root: &TempDir, path: &str, text: &str) {
+    let path = root.path().join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn remove(root: &TempDir, path: &str) {
+    let path = root.path().join(path);
+    if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+}
+
+fn status(root: &TempDir, id: &str) -> Option<Status> {
+    examine(root.path()).finding(id).map(|finding| finding.status)
+}
+
+#[test]
+fn a_healthy_instance_proves_both() {
+    let diagnosis = examine(healthy().path());
+    assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::SevSnp]);
+    let bad: Vec<_> = diagnosis.findings.iter().filter(|finding| finding.status != Status::Ok).collect();
+    assert!(bad.is_empty(), "{bad:?}");
+    assert!(diagnosis.to_string().starts_with("This VM can prove: vtpm, sev-snp\n"));
+}
+
+#[test]
+fn an_empty_machine_proves_nothing() {
+    let root = TempDir::new().unwrap();
+    let diagnosis = examine(root.path());
+    assert_eq!(diagnosis.provable, []);
+    assert_eq!(diagnosis.finding("tpm").unwrap().status, Status::Missing);
+    assert_eq!(diagnosis.finding("sev-snp"), None);
+    assert!(diagnosis.findings.iter().all(|finding| finding.status == Status::Ok || finding.fix.is_some()));
+}
+
+#[test]
+fn a_missing_tpm_or_log_takes_the_vtpm_away() {
+    for (path, id) in [("dev/tpmrm0", "tpm"), ("sys/kernel/security/tpm0", "event-log")] {
+        let root = healthy();
+        remove(&root, path);
+        assert_eq!(status(&root, id), Some(Status::Missing));
+        assert_eq!(examine(root.path()).provable, [Provable::SevSnp]);
+    }
+}
+
+#[test]
+fn unmounted_securityfs_is_told_from_a_missing_log() {
+    let root = healthy();
+    remove(&root, "sys/kernel/security/tpm0");
+    assert_eq!(examine(root.path()).finding("event-log").unwrap().what, "no firmware log");
+    remove(&root, "proc/mounts");
+    assert_eq!(examine(root.path()).finding("event-log").unwrap().what, "securityfs is not mounted");
+}
+
+#[test]
+fn an_snp_guest_without_driver_is_told_how_to_get_it() {
+    let root = healthy();
+    remove(&root, "sys/kernel/config");
+    assert_eq!(examine(root.path()).finding("sev-snp").unwrap().what, "/dev/sev-guest");
+    remove(&root, "dev/sev-guest");
+    let diagnosis = examine(root.path());
+    let finding = diagnosis.finding("sev-snp").unwrap();
+    assert!(finding.fix.unwrap().contains("linux-modules-extra-gcp"));
+    assert_eq!(diagnosis.provable, [Provable::Vtpm]);
+    write(&root, "sys/module/tsm/x", "");
+    assert_eq!(examine(root.path()).finding("sev-snp").unwrap().what, "configfs is not mounted");
+}
+
+#[test]
+fn kernels_with_a_poor_snp_driver_are_named() {
+    let root = healthy();
+    assert_eq!(status(&root, "sev-snp-kernel"), None);
+    for (release, word) in [("6.1.0-31-cloud-amd64", "disable"), ("6.5.0-1025-gcp", "configfs-tsm")] {
+        write(&root, "proc/sys/kernel/osrelease", release);
+        let diagnosis = examine(root.path());
+        let finding = diagnosis.finding("sev-snp-kernel").unwrap();
+        assert!(finding.status == Status::Warning && finding.what.contains(word), "{finding:?}");
+    }
+}
+
+#[test]
+fn a_tdx_guest_is_told_about_its_module() {
+    let root = healthy();
+    assert_eq!(status(&root, "tdx"), None);
+    write(&root, "proc/cpuinfo", "flags\t\t: fpu tdx_guest\n");
+    assert_eq!(status(&root, "tdx"), Some(Status::Ok));
+    remove(&root, "sys/kernel/config");
+    let diagnosis = examine(root.path());
+    assert!(diagnosis.finding("tdx").unwrap().fix.unwrap().contains("linux-modules-extra-gcp"));
+}
+
+#[test]
+fn t37_systemd_that_takes_credentials_from_the_host_is_named() {
+    let root = healthy();
+    remove(&root, "usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-255.so");
+    assert_eq!(status(&root, "systemd"), Some(Status::Warning));
+    write(&root, "usr/lib/systemd/libsystemd-shared-252.so", "");
+    assert!(examine(root.path()).finding("systemd").unwrap().what.starts_with("version 252"));
+    remove(&root, "run/systemd");
+    assert_eq!(status(&root, "systemd"), None);
+}
+
+#[test]
+fn other_machines_are_named() {
+    let root = healthy();
+    write(&root, "sys/class/dmi/id/product_name", "Standard PC (Q35)\n");
+    assert_eq!(status(&root, "platform"), Some(Status::Warning));
+}
+
+#[test]
+fn findings_are_json_with_stable_names() {
+    let json = serde_json::to_value(examine(healthy().path())).unwrap();
+    assert_eq!(json["provable"], serde_json::json!(["vtpm", "sev-snp"]));
+    assert_eq!(json["findings"][2], serde_json::json!({"id": "tpm", "status": "ok", "what": "/dev/tpmrm0"}));
+}

@@ -1,0 +1,145 @@
+//! Reports of the processor about this VM, from whatever the kernel offers.
+//!
+//! What is guaranteed: a report has the exact length of its kind and carries the report data that was
+//! asked for. What is not: that it is genuine; only the broker verifies.
+
+pub mod certificate_table;
+pub mod sev_guest;
+pub mod tsm;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use certificate_table::{CertificateTable, CertificateTableError, Guid};
+pub use sev_guest::{SevGuest, SevGuestError};
+pub use tsm::{Tsm, TsmError, TsmSnp};
+
+/// Length of an SNP attestation report. SEV-SNP ABI 1.55, table 23.
+pub const SNP_REPORT_LENGTH: usize = 1184;
+
+/// Where an SNP report carries the guest's 64 bytes. SEV-SNP ABI 1.55, table 23: offset 50h.
+const SNP_REPORT_DATA: std::ops::Range<usize> = 0x50..0x90;
+
+/// A hardware report and the certificates that the host sent with it. Nothing in it is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HardwareReport {
+    /// The report, cut to its own length.
+    pub report: Vec<u8>,
+    /// What the host says are the certificates for it; empty where the kernel hands none out.
+    pub certificates: CertificateTable,
+}
+
+/// Something that can report on this VM: a device, or in tests a simulator.
+pub trait HardwareReporter: Send {
+    /// Asks for one report that carries `report_data`.
+    ///
+    /// # Errors
+    /// [`HardwareError`] says which device failed and how.
+    fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError>;
+}
+
+/// Why there is no hardware report.
+#[derive(Debug, thiserror::Error)]
+pub enum HardwareError {
+    /// Neither configfs-tsm nor `/dev/sev-guest` is there.
+    #[error("no SNP device: neither {} nor {} exists", tsm.display(), device.display())]
+    NoDevice {
+        /// The directory of configfs-tsm that was looked for.
+        tsm: PathBuf,
+        /// The device that was looked for.
+        device: PathBuf,
+    },
+    /// configfs-tsm failed.
+    #[error(transparent)]
+    Tsm(#[from] TsmError),
+    /// `/dev/sev-guest` failed.
+    #[error(transparent)]
+    SevGuest(#[from] SevGuestError),
+    /// The report is shorter or longer than its kind.
+    #[error("an SNP report has {SNP_REPORT_LENGTH} bytes, the device gave {length}")]
+    ReportLength {
+        /// What came, without zero padding.
+        length: usize,
+    },
+    /// The report carries other report data than was asked for.
+    #[error("the report carries other report data than was asked for")]
+    ReportData,
+    /// The certificate table is malformed.
+    #[error("certificate table of the host: {0}")]
+    Certificates(#[from] CertificateTableError),
+    /// A path could not be looked at.
+    #[error("{}: {source}", path.display())]
+    Look {
+        /// The path.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// The SNP device of this VM: configfs-tsm at `tsm` where it exists, else `/dev/sev-guest`.
+///
+/// # Errors
+/// [`HardwareError::NoDevice`] when there is neither.
+pub fn open_snp(tsm: PathBuf) -> Result<Box<dyn HardwareReporter>, HardwareError> {
+    let exists = |path: &PathBuf| {
+        path.try_exists().map_err(|source| HardwareError::Look { path: path.clone(), source })
+    };
+    if exists(&tsm)? {
+        return Ok(Box::new(TsmSnp::new(Tsm::new(tsm))));
+    }
+    let device = PathBuf::from(sev_guest::DEVICE);
+    if exists(&device)? {
+        return Ok(Box::new(SevGuest));
+    }
+    Err(HardwareError::NoDevice { tsm, device })
+}
+
+/// Cuts what a device gave to one SNP report: 1184 bytes, zeros behind it, the data asked for in it.
+pub(crate) fn snp_report(mut bytes: Vec<u8>, report_data: &[u8; 64]) -> Result<Vec<u8>, HardwareError> {
+    let tail = bytes.get(SNP_REPORT_LENGTH..).unwrap_or_default();
+    let padding_only = tail.iter().all(|byte| *byte == 0);
+    if bytes.len() < SNP_REPORT_LENGTH || !padding_only {
+        return Err(HardwareError::ReportLength { length: bytes.len() });
+    }
+    bytes.truncate(SNP_REPORT_LENGTH);
+    if bytes.get(SNP_REPORT_DATA) != Some(report_data.as_slice()) {
+        return Err(HardwareError::ReportData);
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report_with(data: &[u8; 64]) -> Vec<u8> {
+        let mut report = vec![3; SNP_REPORT_LENGTH];
+        report[SNP_REPORT_DATA].copy_from_slice(data);
+        report
+    }
+
+    #[test]
+    fn a_report_is_cut_to_its_length_and_carries_our_data() {
+        let data = [7; 64];
+        let report = report_with(&data);
+        assert_eq!(snp_report(report.clone(), &data).unwrap(), report);
+        let mut padded = report.clone();
+        padded.resize(4000, 0);
+        assert_eq!(snp_report(padded.clone(), &data).unwrap(), report);
+        padded[3999] = 1;
+        let error = snp_report(padded, &data).unwrap_err();
+        assert!(matches!(error, HardwareError::ReportLength { length: 4000 }));
+        let error = snp_report(report[..1183].to_vec(), &data).unwrap_err();
+        assert!(matches!(error, HardwareError::ReportLength { length: 1183 }));
+        let error = snp_report(report, &[8; 64]).unwrap_err();
+        assert!(matches!(error, HardwareError::ReportData));
+    }
+
+    #[test]
+    fn no_device_names_both_places() {
+        let error = open_snp(PathBuf::from("/nowhere/tsm")).err().unwrap();
+        let HardwareError::NoDevice { tsm, device } = error else { panic!("{error}") };
+        assert_eq!((tsm.to_str(), device.to_str()), (Some("/nowhere/tsm"), Some("/dev/sev-guest")));
+    }
+}

@@ -1,0 +1,40 @@
+//! `/dev/sev-guest`, for kernels before configfs-tsm (Linux 6.7).
+//!
+//! Only the plain report is asked for: the extended call of crate `sev` walks the host's certificate
+//! table without bounds. So no certificates come with it, and the broker finds the VCEK itself.
+//! One request, never repeated: on Linux 6.1 a throttled request deletes the key to the firmware.
+
+use std::io;
+
+use sev::error::UserApiError;
+use sev::firmware::guest::Firmware;
+
+use super::{CertificateTable, HardwareError, HardwareReport, HardwareReporter, snp_report};
+
+/// The device.
+pub const DEVICE: &str = "/dev/sev-guest";
+
+/// Reports from `/dev/sev-guest`, at VMPL 0.
+#[derive(Clone, Copy, Debug)]
+pub struct SevGuest;
+
+/// Why the device gave no report.
+#[derive(Debug, thiserror::Error)]
+pub enum SevGuestError {
+    /// The device could not be opened.
+    #[error("{DEVICE}: {0}")]
+    Open(#[source] io::Error),
+    /// The firmware or the host refused.
+    #[error("{DEVICE}: {0}")]
+    Request(#[source] UserApiError),
+}
+
+impl HardwareReporter for SevGuest {
+    fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError> {
+        let mut firmware = Firmware::open().map_err(SevGuestError::Open)?;
+        let report =
+            firmware.get_report(None, Some(*report_data), Some(0)).map_err(SevGuestError::Request)?;
+        let report = snp_report(report, report_data)?;
+        Ok(HardwareReport { report, certificates: CertificateTable::default() })
+    }
+}

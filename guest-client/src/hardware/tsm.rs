@@ -1,0 +1,249 @@
+//! configfs-tsm, the kernel's one interface to confidential hardware (Linux 6.7 and later).
+//!
+//! One report is one directory: make it, write 64 bytes, read the report, remove it. The kernel counts
+//! writes in `generation`; a count other than our own writes means that somebody else used the
+//! directory, and the report is thrown away. The directory is removed in every case.
+
+mod directory;
+#[cfg(any(test, feature = "test-util"))]
+pub mod fake;
+mod fs;
+
+use std::io;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use directory::Directory;
+pub use fs::{OsFs, TsmFs};
+
+use super::{CertificateTable, HardwareError, HardwareReport, HardwareReporter, snp_report};
+
+/// Where the kernel shows configfs-tsm.
+pub const DEFAULT_ROOT: &str = "/sys/kernel/config/tsm/report";
+
+/// The largest `outblob`. Linux caps it at 32 KiB, later versions at more.
+const MAX_OUT: usize = 256 * 1024;
+/// Requests to a busy device.
+const ATTEMPTS: u32 = 3;
+/// Hosts throttle to about one SNP request in two seconds.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// configfs-tsm below one directory.
+pub struct Tsm<F = OsFs> {
+    root: PathBuf,
+    fs: F,
+    privilege: Option<u8>,
+    pause: fn(Duration),
+}
+
+/// What the kernel gave for one request, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TsmReport {
+    /// `outblob`: the report or quote, padding included.
+    pub out: Vec<u8>,
+    /// `auxblob`: on SNP the host's certificate table; empty where there is none.
+    pub aux: Vec<u8>,
+}
+
+impl Tsm {
+    /// configfs-tsm of this kernel; `root` is normally [`DEFAULT_ROOT`].
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root, fs: OsFs, privilege: None, pause: thread::sleep }
+    }
+}
+
+impl<F: TsmFs> Tsm<F> {
+    /// configfs-tsm as `fs` shows it; `pause` is called between attempts.
+    pub fn with_fs(root: PathBuf, fs: F, pause: fn(Duration)) -> Self {
+        Self { root, fs, privilege: None, pause }
+    }
+
+    /// Asks for a report at this privilege level (SNP: VMPL 0 to 3) and not at the kernel's own choice.
+    #[must_use]
+    pub fn at_privilege(mut self, level: u8) -> Self {
+        self.privilege = Some(level);
+        self
+    }
+
+    /// One report from the provider `expected` that carries `data`. A busy device is asked again, three
+    /// times in all, two seconds apart.
+    ///
+    /// # Errors
+    /// [`TsmError`] names the file and what the kernel said.
+    pub fn collect(&self, expected: &'static str, data: &[u8; 64]) -> Result<TsmReport, TsmError> {
+        let mut attempt = 1;
+        loop {
+            match self.collect_once(expected, data) {
+                Err(error) if error.is_busy() && attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+            (self.pause)(PAUSE);
+        }
+    }
+
+    fn collect_once(&self, expected: &'static str, data: &[u8; 64]) -> Result<TsmReport, TsmError> {
+        let directory = Directory::make(&self.fs, &self.root)?;
+        let found = directory.text("provider")?;
+        if found != expected {
+            return Err(TsmError::Provider { expected, found });
+        }
+        let mut generation = directory.number("generation")?;
+        if let Some(level) = self.privilege {
+            let floor = directory.optional_number("privlevel_floor")?.unwrap_or(0);
+            if u64::from(level) < floor {
+                return Err(TsmError::PrivilegeBelowFloor { asked: level, floor });
+            }
+            directory.write("privlevel", level.to_string().as_bytes())?;
+            generation = generation.wrapping_add(1);
+        }
+        directory.write("inblob", data)?;
+        generation = generation.wrapping_add(1);
+        // configfs hands a binary attribute on when it is closed, where errors get lost: the count tells.
+        directory.expect_generation(generation)?;
+        let out = directory.read("outblob", MAX_OUT)?;
+        let aux = directory.optional("auxblob", super::certificate_table::MAX_TABLE)?.unwrap_or_default();
+        directory.expect_generation(generation)?;
+        directory.remove()?;
+        Ok(TsmReport { out, aux })
+    }
+}
+
+/// SNP reports through configfs-tsm.
+pub struct TsmSnp<F = OsFs> {
+    tsm: Tsm<F>,
+    asked: bool,
+}
+
+impl<F: TsmFs> TsmSnp<F> {
+    /// Takes the provider `sev_guest` of `tsm`, no other.
+    pub fn new(tsm: Tsm<F>) -> Self {
+        Self { tsm, asked: false }
+    }
+}
+
+impl<F: TsmFs> HardwareReporter for TsmSnp<F> {
+    fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError> {
+        if std::mem::replace(&mut self.asked, true) {
+            (self.tsm.pause)(PAUSE);
+        }
+        let TsmReport { out, aux } = self.tsm.collect("sev_guest", report_data)?;
+        let report = snp_report(out, report_data)?;
+        let certificates = match aux.as_slice() {
+            [] => CertificateTable::default(),
+            table => CertificateTable::parse(table)?,
+        };
+        Ok(HardwareReport { report, certificates })
+    }
+}
+
+/// What was done when configfs-tsm failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TsmStep {
+    /// Making the directory.
+    Make,
+    /// Reading a file.
+    Read,
+    /// Writing a file.
+    Write,
+    /// Removing the directory.
+    Remove,
+}
+
+/// Why configfs-tsm gave no report.
+#[derive(Debug, thiserror::Error)]
+pub enum TsmError {
+    /// The directory is not there.
+    #[error("{} does not exist (configfs not mounted, or a kernel before 6.7)", root.display())]
+    NoRoot {
+        /// The directory.
+        root: PathBuf,
+    },
+    /// The directory is there, but no hardware driver stands behind it.
+    #[error("{}: no driver provides reports (is sev-guest or tdx_guest loaded?)", root.display())]
+    NoProvider {
+        /// The directory.
+        root: PathBuf,
+    },
+    /// The hardware is of another kind.
+    #[error("expected reports of {expected}, this VM has {found:?}")]
+    Provider {
+        /// What was asked for.
+        expected: &'static str,
+        /// What the kernel offers.
+        found: String,
+    },
+    /// A file failed.
+    #[error("{step:?} {}: {source}{}", path.display(), hint(source))]
+    Io {
+        /// What was done.
+        step: TsmStep,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel took fewer bytes than were written.
+    #[error("{}: the kernel took {written} of {length} bytes", path.display())]
+    ShortWrite {
+        /// The file.
+        path: PathBuf,
+        /// Bytes taken.
+        written: usize,
+        /// Bytes given.
+        length: usize,
+    },
+    /// A file holds more than it can.
+    #[error("{}: more than {limit} bytes", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
+    /// A file that holds a number or a word holds something else.
+    #[error("{}: not what the kernel documents", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The privilege level asked for is below what the kernel may ask for.
+    #[error("privilege level {asked} is below this kernel's floor {floor}")]
+    PrivilegeBelowFloor {
+        /// The level asked for.
+        asked: u8,
+        /// The lowest possible.
+        floor: u64,
+    },
+    /// The count of writes is not ours.
+    #[error(
+        "another process used the report directory, or the kernel refused the input: generation {found}, expected {expected}"
+    )]
+    Generation {
+        /// Our own writes.
+        expected: u64,
+        /// The kernel's count.
+        found: u64,
+    },
+}
+
+impl TsmError {
+    fn is_busy(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock)
+    }
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => " (only root may ask for reports)",
+        io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => " (the host throttles requests)",
+        io::ErrorKind::TimedOut => " (the host did not answer; it throttles requests)",
+        io::ErrorKind::InvalidInput => " (the kernel has no input for this report)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! NV indices, read with owner authorisation in pieces that every TPM takes.
+
+use tss_esapi::constants::CapabilityType;
+use tss_esapi::handles::{NvIndexHandle, NvIndexTpmHandle, TpmHandle};
+use tss_esapi::interface_types::resource_handles::NvAuth;
+use tss_esapi::structures::CapabilityData;
+
+use super::{Step, Vtpm, VtpmError};
+
+/// Bytes a read; the TPM's own limit is never below it (PTP, `TPM_PT_NV_BUFFER_MAX`).
+const CHUNK: usize = 512;
+
+/// The most that is read of one index: no certificate or template comes near it.
+pub(super) const MAX_INDEX: usize = 8192;
+
+impl Vtpm {
+    /// True when the NV index is defined. Asking for it directly would make the TPM library log an error.
+    pub(super) fn has_index(&mut self, index: u32) -> Result<bool, VtpmError> {
+        let (data, _) = self
+            .plain(Step::ListIndices, |context| context.get_capability(CapabilityType::Handles, index, 1))?;
+        let CapabilityData::Handles(handles) = data else { return Ok(false) };
+        Ok(handles.into_inner().into_iter().any(|handle| u32::from(handle) == index))
+    }
+
+    /// Everything in the NV index.
+    pub(super) fn read_index(&mut self, index: u32) -> Result<Vec<u8>, VtpmError> {
+        let step = Step::ReadIndex(index);
+        let (handle, size) = self.plain(step, |context| {
+            let handle = TpmHandle::NvIndex(NvIndexTpmHandle::new(index)?);
+            let handle = NvIndexHandle::from(context.tr_from_tpm_public(handle)?);
+            let (public, _) = context.nv_read_public(handle)?;
+            Ok((handle, public.data_size()))
+        })?;
+        if size > MAX_INDEX {
+            return Err(VtpmError::IndexTooLarge { index, size, limit: MAX_INDEX });
+        }
+        let mut bytes = Vec::with_capacity(size);
+        while bytes.len() < size {
+            let length = piece(size - bytes.len());
+            let offset = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+            let read =
+                self.authorised(step, |context| context.nv_read(NvAuth::Owner, handle, length, offset))?;
+            if read.is_empty() {
+                break;
+            }
+            bytes.extend_from_slice(&read);
+        }
+        Ok(bytes)
+    }
+}
+
+fn piece(left: usize) -> u16 {
+    u16::try_from(left.min(CHUNK)).unwrap_or(u16::MAX)
+}

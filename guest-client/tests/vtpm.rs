@@ -1,0 +1,207 @@
+//! The vTPM part against a real (software) TPM that is provisioned as GCE does it.
+
+#[path = "../../tests/src/swtpm.rs"]
+#[expect(dead_code, unreachable_pub, reason = "shared with the end-to-end tests, which use all of it")]
+mod swtpm;
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED, EcdsaKeyPair, RSA_PKCS1_2048_8192_SHA256,
+    UnparsedPublicKey, VerificationAlgorithm,
+};
+use swtpm::Swtpm;
+use tempfile::TempDir;
+use tss_esapi::structures::{Attest, AttestInfo};
+use tss_esapi::traits::UnMarshall as _;
+use vouchsafe_guest_client::vtpm::{AkAlgorithm, AkChoice, PCRS, Quote, Vtpm, VtpmError};
+use vouchsafe_protocol::Digest32;
+
+const NONCE: [u8; 32] = [0xa5; 32];
+
+struct Machine {
+    swtpm: Swtpm,
+    _state: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let state = TempDir::new().expect("a temporary directory");
+        Self { swtpm: Swtpm::start(state.path()).expect("swtpm starts"), _state: state }
+    }
+
+    fn provisioned(algorithm: AkAlgorithm) -> (Self, Vec<u8>) {
+        let machine = Self::new();
+        let spki = machine.swtpm.provision(algorithm, certificate_for).expect("NV can be written");
+        (machine, spki)
+    }
+
+    fn vtpm(&self) -> Vtpm {
+        Vtpm::open(&self.swtpm.address()).expect("the TPM is up")
+    }
+}
+
+/// A certificate of this key. Its signature is real, by a key that nobody keeps.
+fn certificate_for(spki: &[u8]) -> Vec<u8> {
+    let tlv = |tag: u8, value: &[u8]| {
+        let [high, low] = u16::try_from(value.len()).expect("certificates are small").to_be_bytes();
+        let length = match (high, low) {
+            (0, 0..0x80) => vec![low],
+            (0, _) => vec![0x81, low],
+            _ => vec![0x82, high, low],
+        };
+        [vec![tag], length, value.to_vec()].concat()
+    };
+    let algorithm = [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let name = [0x30, 0];
+    let time = |text: &[u8]| [[0x17, 13].as_slice(), text].concat();
+    let validity = [0x30, 30].into_iter().chain(time(b"250101000000Z")).chain(time(b"350101000000Z"));
+    let validity: Vec<u8> = validity.collect();
+    let version = [0xa0, 3, 2, 1, 2];
+    let serial = [2, 1, 1];
+    let body = [&version, serial.as_slice(), &algorithm, &name, &validity, &name, spki].concat();
+    let body = tlv(0x30, &body);
+    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
+    let signature = key.sign(&aws_lc_rs::rand::SystemRandom::new(), &body).expect("a signature");
+    let signature = tlv(3, &[[0].as_slice(), signature.as_ref()].concat());
+    tlv(0x30, &[body, algorithm.to_vec(), signature].concat())
+}
+
+fn quote(algorithm: AkAlgorithm) -> (Quote, Vec<u8>) {
+    let (machine, spki) = Machine::provisioned(algorithm);
+    machine.swtpm.extend(0, &[1; 32]).expect("extends");
+    machine.swtpm.extend(14, &[2; 32]).expect("extends");
+    let mut vtpm = machine.vtpm();
+    let key = vtpm.attestation_key(AkChoice::Auto).expect("the AK is made");
+    assert_eq!(key.algorithm(), algorithm);
+    assert_eq!(key.spki(), spki);
+    assert!(key.certificate().windows(spki.len()).any(|part| part == spki));
+    (vtpm.quote(&key, &NONCE).expect("a quote"), spki)
+}
+
+/// PCRs, digest and nonce are what a boot with these two extends gives.
+fn assert_statement(quote: &Quote) {
+    let extended = |value: u8| Digest32::of(&[[0; 32], [value; 32]].concat());
+    let mut expected: BTreeMap<u8, Digest32> = PCRS.into_iter().map(|pcr| (pcr, Digest32([0; 32]))).collect();
+    expected.insert(0, extended(1));
+    expected.insert(14, extended(2));
+    assert_eq!(quote.pcrs, expected);
+    let attest = Attest::unmarshall(&quote.attest).expect("TPMS_ATTEST");
+    assert_eq!(attest.extra_data().value(), NONCE);
+    let info = match attest.attested() {
+        AttestInfo::Quote { info } => Some(info),
+        _ => None,
+    };
+    let info = info.expect("a quote");
+    let values: Vec<u8> = quote.pcrs.values().flat_map(|value| value.0).collect();
+    assert_eq!(info.pcr_digest().value(), digest(&SHA256, &values).as_ref());
+}
+
+fn verifies(
+    algorithm: &'static dyn VerificationAlgorithm,
+    key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()
+}
+
+#[test]
+fn an_rsa_key_quotes_and_its_signature_verifies_without_the_tpm_library() {
+    let (quote, spki) = quote(AkAlgorithm::Rsa);
+    assert_statement(&quote);
+    // TPMT_SIGNATURE: RSASSA, SHA-256, 256 bytes.
+    let signature = quote.signature.strip_prefix(&[0, 0x14, 0, 0x0b, 1, 0]).expect("RSASSA");
+    // The RSAPublicKey inside the SubjectPublicKeyInfo of a 2048-bit key.
+    let key = &spki[24..];
+    assert!(verifies(&RSA_PKCS1_2048_8192_SHA256, key, &quote.attest, signature));
+    assert!(!verifies(&RSA_PKCS1_2048_8192_SHA256, key, &quote.attest[1..], signature));
+}
+
+#[test]
+fn an_ecc_key_quotes_and_its_signature_verifies_without_the_tpm_library() {
+    let (quote, spki) = quote(AkAlgorithm::Ecc);
+    assert_statement(&quote);
+    // TPMT_SIGNATURE: ECDSA, SHA-256, two numbers of at most 32 bytes.
+    let mut rest = quote.signature.strip_prefix(&[0, 0x18, 0, 0x0b]).expect("ECDSA");
+    let mut signature = Vec::new();
+    for _ in 0..2 {
+        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        signature.extend(vec![0; 32 - length]);
+        signature.extend_from_slice(&rest[2..2 + length]);
+        rest = &rest[2 + length..];
+    }
+    assert!(rest.is_empty());
+    let point = &spki[26..];
+    assert!(verifies(&ECDSA_P256_SHA256_FIXED, point, &quote.attest, &signature));
+}
+
+#[test]
+fn the_key_is_the_same_after_a_reboot_and_pcrs_are_not() {
+    let (mut machine, spki) = Machine::provisioned(AkAlgorithm::Ecc);
+    machine.swtpm.extend(4, &[9; 32]).expect("extends");
+    machine.swtpm.reboot().expect("reboots");
+    let mut vtpm = machine.vtpm();
+    let key = vtpm.attestation_key(AkChoice::Ecc).expect("the AK is made");
+    assert_eq!(key.spki(), spki);
+    let quote = vtpm.quote(&key, &NONCE).expect("a quote");
+    assert_eq!(quote.pcrs[&4], Digest32([0; 32]));
+}
+
+#[test]
+fn many_keys_and_quotes_fit_into_the_tpm() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    for _ in 0..8 {
+        let mut vtpm = machine.vtpm();
+        let key = vtpm.attestation_key(AkChoice::Auto).expect("the AK is made");
+        vtpm.quote(&key, &NONCE).expect("a quote");
+    }
+}
+
+#[test]
+fn ecc_is_preferred_and_rsa_can_be_chosen() {
+    let (machine, ecc) = Machine::provisioned(AkAlgorithm::Ecc);
+    let rsa = machine.swtpm.provision(AkAlgorithm::Rsa, certificate_for).expect("NV can be written");
+    let mut vtpm = machine.vtpm();
+    assert_eq!(vtpm.attestation_key(AkChoice::Auto).expect("AK").spki(), ecc);
+    assert_eq!(vtpm.attestation_key(AkChoice::Rsa).expect("AK").spki(), rsa);
+}
+
+#[test]
+fn a_tpm_without_google_keys_is_named() {
+    let machine = Machine::new();
+    let error = machine.vtpm().attestation_key(AkChoice::Auto).expect_err("there is no AK");
+    assert!(matches!(error, VtpmError::NoAttestationKey { wanted: AkChoice::Auto }), "{error}");
+}
+
+#[test]
+fn t02_key_that_is_not_the_certified_one_is_refused() {
+    let (other, foreign) = Machine::provisioned(AkAlgorithm::Ecc);
+    drop(other);
+    let machine = Machine::new();
+    machine.swtpm.provision(AkAlgorithm::Ecc, |_| certificate_for(&foreign)).expect("NV can be written");
+    let error = machine.vtpm().attestation_key(AkChoice::Auto).expect_err("another key");
+    assert!(matches!(error, VtpmError::KeyMismatch { algorithm: AkAlgorithm::Ecc }), "{error}");
+}
+
+#[test]
+fn malformed_nv_contents_are_named() {
+    let machine = Machine::new();
+    let algorithm = AkAlgorithm::Ecc;
+    machine.swtpm.define_index(algorithm.template_index(), &[0xff; 40]).expect("NV can be written");
+    machine.swtpm.define_index(algorithm.certificate_index(), &[0xff; 40]).expect("NV can be written");
+    let error = machine.vtpm().attestation_key(AkChoice::Ecc).expect_err("no template");
+    assert!(matches!(error, VtpmError::Template { algorithm: AkAlgorithm::Ecc }), "{error}");
+
+    let machine = Machine::new();
+    machine.swtpm.provision(algorithm, |_| vec![0x30, 0x81, 4, 1, 2, 3, 4]).expect("NV can be written");
+    let error = machine.vtpm().attestation_key(AkChoice::Ecc).expect_err("no certificate");
+    assert!(matches!(error, VtpmError::Certificate { algorithm: AkAlgorithm::Ecc }), "{error}");
+}
+
+#[test]
+fn a_tpm_that_is_not_there_is_named() {
+    let address = "swtpm:host=127.0.0.1,port=1".parse().expect("an address");
+    assert!(matches!(Vtpm::open(&address), Err(VtpmError::Open { .. })));
+}
