@@ -1,4 +1,7 @@
 //! Placeholder.
 
+pub mod anchors;
+pub mod chain;
+pub mod snp;
 #[cfg(feature = "test-util")]
 pub mod test_util;

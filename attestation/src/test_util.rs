@@ -4,3 +4,4 @@
 //! given as extra anchors, which only ever give the root `extra`.
 
 pub mod ca;
+pub mod snp;

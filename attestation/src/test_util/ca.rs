@@ -50,10 +50,7 @@ impl Scheme {
             Self::PssSha384 => parameters.push(encode::tlv(0xa3, &encode::integer(1))),
             Self::PssSha384ShortForm => {}
         }
-        encode::sequence(&[
-            encode::oid("1.2.840.113549.1.1.10"),
-            encode::sequence(&parameters),
-        ])
+        encode::sequence(&[encode::oid("1.2.840.113549.1.1.10"), encode::sequence(&parameters)])
     }
 }
 
@@ -93,12 +90,7 @@ impl CrlSpec {
     /// A CRL without entries that is current between the two times.
     #[must_use]
     pub const fn current(this_update: UnixTime, next_update: UnixTime) -> Self {
-        Self {
-            this_update,
-            next_update: Some(next_update),
-            revoked: Vec::new(),
-            extensions: Vec::new(),
-        }
+        Self { this_update, next_update: Some(next_update), revoked: Vec::new(), extensions: Vec::new() }
     }
 
     /// The same with one more revoked serial number.
@@ -170,10 +162,7 @@ impl FakeCa {
             not_before: CA_NOT_BEFORE,
             not_after: CA_NOT_AFTER,
             spki: subject.spki(),
-            extensions: vec![
-                encode::basic_constraints(true, None),
-                encode::key_usage(0x06),
-            ],
+            extensions: vec![encode::basic_constraints(true, None), encode::key_usage(0x06)],
             scheme: self.scheme,
         }
     }
@@ -208,9 +197,8 @@ impl FakeCa {
     pub fn crl(&self, spec: &CrlSpec) -> Vec<u8> {
         let number = encode::extension("2.5.29.20", false, &encode::integer(1));
         let extensions = [vec![number], spec.extensions.clone()].concat();
-        let entry = |serial: &Vec<u8>| {
-            encode::sequence(&[encode::unsigned(serial), encode::time(spec.this_update)])
-        };
+        let entry =
+            |serial: &Vec<u8>| encode::sequence(&[encode::unsigned(serial), encode::time(spec.this_update)]);
         let mut tbs = vec![
             encode::integer(1),
             self.scheme.identifier(),
@@ -219,9 +207,7 @@ impl FakeCa {
         ];
         tbs.extend(spec.next_update.map(encode::time));
         if !spec.revoked.is_empty() {
-            tbs.push(encode::sequence(
-                &spec.revoked.iter().map(entry).collect::<Vec<_>>(),
-            ));
+            tbs.push(encode::sequence(&spec.revoked.iter().map(entry).collect::<Vec<_>>()));
         }
         tbs.push(encode::tlv(0xa0, &encode::sequence(&extensions)));
         self.signed(&encode::sequence(&tbs), self.scheme)
@@ -234,9 +220,7 @@ impl FakeCa {
             Scheme::Pkcs1Sha256 => &RSA_PKCS1_SHA256,
             Scheme::PssSha384 | Scheme::PssSha384ShortForm => &RSA_PSS_SHA384,
         };
-        self.key
-            .sign(padding, &SystemRandom::new(), tbs, &mut signature)
-            .expect("an RSA-2048 key signs");
+        self.key.sign(padding, &SystemRandom::new(), tbs, &mut signature).expect("an RSA-2048 key signs");
         encode::sequence(&[tbs.to_vec(), scheme.identifier(), encode::bits(&signature)])
     }
 }

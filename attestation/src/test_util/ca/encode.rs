@@ -13,11 +13,7 @@ use vouchsafe_protocol::UnixTime;
 pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     let bytes = content.len().to_be_bytes();
-    let length: Vec<u8> = bytes
-        .iter()
-        .copied()
-        .skip_while(|byte| *byte == 0)
-        .collect();
+    let length: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
     match length.as_slice() {
         [] => out.push(0),
         [short] if *short < 0x80 => out.push(*short),
@@ -52,11 +48,7 @@ pub fn integer(value: u64) -> Vec<u8> {
 /// INTEGER from big-endian bytes, not negative.
 #[must_use]
 pub fn unsigned(bytes: &[u8]) -> Vec<u8> {
-    let mut content: Vec<u8> = bytes
-        .iter()
-        .copied()
-        .skip_while(|byte| *byte == 0)
-        .collect();
+    let mut content: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
     if content.first().is_none_or(|first| *first >= 0x80) {
         content.insert(0, 0);
     }

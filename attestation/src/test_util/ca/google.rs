@@ -47,15 +47,9 @@ impl FakeGoogle {
         let root_der = root.self_signed(1);
         let mut spec = root.ca_spec(&intermediate, INTERMEDIATE_SERIAL);
         spec.extensions.push(eku(TCG_KP_EK_CERTIFICATE));
-        spec.extensions
-            .push(encode::distribution_point(ROOT_CRL_URI));
+        spec.extensions.push(encode::distribution_point(ROOT_CRL_URI));
         let intermediate_der = root.issue(&spec);
-        Self {
-            root,
-            intermediate,
-            root_der,
-            intermediate_der,
-        }
+        Self { root, intermediate, root_der, intermediate_der }
     }
 
     /// Root certificate, DER: the extra anchor of a test.
@@ -258,11 +252,7 @@ impl AkCertificateSpec {
 
 /// Name of a fake Google CA.
 fn ca_name(common_name: &str) -> Vec<u8> {
-    encode::name(&[
-        ("2.5.4.6", "US"),
-        ("2.5.4.10", "Not Google LLC"),
-        ("2.5.4.3", common_name),
-    ])
+    encode::name(&[("2.5.4.6", "US"), ("2.5.4.10", "Not Google LLC"), ("2.5.4.3", common_name)])
 }
 
 /// Extended key usage extension.
@@ -277,11 +267,7 @@ fn directory_name_san() -> Vec<u8> {
         ("2.23.133.2.2", "vTPM"),
         ("2.23.133.2.3", "id:20160511"),
     ]);
-    encode::extension(
-        "2.5.29.17",
-        true,
-        &encode::sequence(&[encode::tlv(0xa4, &name)]),
-    )
+    encode::extension("2.5.29.17", true, &encode::sequence(&[encode::tlv(0xa4, &name)]))
 }
 
 const INSTANCE_INFO: &str = "1.3.6.1.4.1.11129.2.1.21";

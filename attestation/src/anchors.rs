@@ -1,0 +1,187 @@
+//! Trust anchors: who may vouch for evidence.
+//!
+//! One table of constants names the roots and the issuing CAs known today, each with the purpose it
+//! serves. Certificates from a file can be added, and whatever chains to them has the root `extra`
+//! and no other: nothing outside this table gives `amd`, `intel` or `google`.
+//!
+//! Issuing CAs of the table are anchors themselves: a chain ends at them without another signature to
+//! check. Their validity and that of their root are enforced as for any certificate, and they can be
+//! revoked by a CRL of their root.
+
+mod amd;
+mod extra;
+mod google;
+mod hex;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::UnixTime;
+
+pub use self::extra::AnchorError;
+pub(crate) use self::extra::TrustedCa;
+
+/// Who stands behind a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Root {
+    /// AMD's key hierarchy.
+    Amd,
+    /// Intel's key hierarchy.
+    Intel,
+    /// Google's key hierarchies.
+    Google,
+    /// An anchor from a file.
+    Extra,
+}
+
+/// What a certificate chain is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Versioned chip endorsement key, which signs SNP reports.
+    AmdVcek,
+    /// Versioned loaded endorsement key of a cloud provider, which signs SNP reports.
+    AmdVlek,
+    /// Attestation key of a Google vTPM.
+    GoogleAk,
+}
+
+/// AMD product line: one key hierarchy each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Product {
+    /// EPYC 7003.
+    Milan,
+    /// EPYC 9004, 8004 and relatives (Genoa, Bergamo, Siena).
+    Genoa,
+    /// EPYC 9005.
+    Turin,
+}
+
+impl Product {
+    /// AMD's name of the line, as in its certificates.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Milan => "Milan",
+            Self::Genoa => "Genoa",
+            Self::Turin => "Turin",
+        }
+    }
+}
+
+/// A root or issuing CA of the table, transcribed from its certificate.
+#[derive(Debug)]
+pub struct Anchor {
+    /// Name in the table.
+    pub name: &'static str,
+    /// What chains to it is vouched for by this root.
+    pub root: Root,
+    /// Which chains may end here.
+    pub purposes: &'static [Purpose],
+    /// AMD product line that it serves.
+    pub product: Option<Product>,
+    /// Who issued it; `None` for a root.
+    pub issuer: Option<&'static Self>,
+    /// Subject, an encoded Name.
+    pub subject: &'static [u8],
+    /// Public key, an encoded `SubjectPublicKeyInfo`.
+    pub spki: &'static [u8],
+    /// Start of validity.
+    pub not_before: UnixTime,
+    /// End of validity.
+    pub not_after: UnixTime,
+    /// Serial number, the content of its INTEGER.
+    pub serial: &'static [u8],
+    /// How many CAs may follow below it.
+    pub path_length: Option<u8>,
+    /// Its CRL distribution point.
+    pub crl_url: Option<&'static str>,
+    /// SHA-256 of the certificate.
+    pub sha256: [u8; 32],
+    /// Where the certificate is published.
+    pub url: &'static str,
+}
+
+/// Every anchor that the crate ships.
+pub static BUILTIN: &[&Anchor] = &[
+    &amd::MILAN_ARK,
+    &amd::MILAN_ASK,
+    &amd::MILAN_ASVK,
+    &amd::GENOA_ARK,
+    &amd::GENOA_ASK,
+    &amd::GENOA_ASVK,
+    &amd::TURIN_ARK,
+    &amd::TURIN_ASK,
+    &amd::TURIN_ASVK,
+    &google::EK_AK_CA_ROOT,
+    &google::EK_AK_CA_INTERMEDIATE_V3,
+    &google::EK_AK_CA_INTERMEDIATE_2024_02,
+    &google::TPM_EK_ROOT_1,
+    &google::TPM_EK_INTERMEDIATE_2,
+    &google::TPM_EK_INTERMEDIATE_3,
+];
+
+/// The anchors of one verifier: the table, and what a file added.
+#[derive(Clone, Debug)]
+pub struct TrustAnchors {
+    authorities: Vec<TrustedCa>,
+    digest: Digest32,
+}
+
+impl TrustAnchors {
+    /// The anchors of the table and nothing else.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self::from_authorities(BUILTIN.iter().map(|anchor| TrustedCa::builtin(anchor)).collect())
+    }
+
+    /// These anchors and the certificates of a file, PEM or one DER certificate.
+    ///
+    /// Each must be a self-signed CA certificate. What chains to them has the root `extra`.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file or with which of its certificates.
+    pub fn with_extra(&self, file: &[u8]) -> Result<Self, AnchorError> {
+        let mut authorities = self.authorities.clone();
+        for found in extra::read(file)? {
+            let known = |ca: &TrustedCa| ca.root == Root::Extra && ca.sha256 == found.sha256;
+            if !authorities.iter().any(known) {
+                authorities.push(found);
+            }
+        }
+        let extras = authorities.iter().filter(|ca| ca.root == Root::Extra).count();
+        if extras > extra::MAX_EXTRA {
+            return Err(AnchorError::TooMany { found: extras, limit: extra::MAX_EXTRA });
+        }
+        Ok(Self::from_authorities(authorities))
+    }
+
+    /// SHA-256 of each anchor that a file added.
+    #[must_use]
+    pub fn extra_fingerprints(&self) -> Vec<Digest32> {
+        let extras = self.authorities.iter().filter(|ca| ca.root == Root::Extra);
+        extras.map(|ca| ca.sha256).collect()
+    }
+
+    /// Digest of the whole set: two sets with the same digest decide alike.
+    #[must_use]
+    pub const fn digest(&self) -> Digest32 {
+        self.digest
+    }
+
+    /// Anchors that a chain for `purpose` may end at.
+    pub(crate) fn serving(&self, purpose: Purpose) -> impl Iterator<Item = &TrustedCa> {
+        self.authorities.iter().filter(move |ca| ca.serves(purpose))
+    }
+
+    fn from_authorities(authorities: Vec<TrustedCa>) -> Self {
+        // digest = SHA-256(for each anchor: root, SHA-256 of its certificate), all of fixed length.
+        let parts: Vec<u8> = authorities
+            .iter()
+            .flat_map(|ca| std::iter::once(ca.root as u8).chain(*ca.sha256.as_bytes()))
+            .collect();
+        Self { authorities, digest: Digest32::of(&parts) }
+    }
+}

@@ -1,0 +1,387 @@
+//! X.509 chains: from the certificate of an attestation key to a pinned anchor, at a given time.
+//!
+//! Path building and validation are webpki's; which anchors and algorithms may serve depends on the
+//! purpose. Validity is enforced for every certificate, anchors included. A revoked certificate is
+//! refused; how current the revocation data is, is a claim. Not judged here: key usage of the leaf and
+//! its extensions, which mean something else for each kind of evidence.
+
+pub(crate) mod algorithms;
+pub(crate) mod certificate;
+mod collateral;
+mod crl;
+pub(crate) mod der;
+mod memory;
+mod revocation;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED;
+use aws_lc_rs::signature::ParsedPublicKey;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::TrustAnchor;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::UnixTime;
+use webpki::EndEntityCert;
+use webpki::KeyUsage;
+
+pub use self::certificate::Certificate;
+pub use self::certificate::Extension;
+pub use self::collateral::Collateral;
+pub use self::collateral::CollateralError;
+pub use self::collateral::CrlSummary;
+pub use self::collateral::MAX_COLLATERAL_CERTIFICATES;
+pub use self::collateral::MAX_CRL_LENGTH;
+pub use self::collateral::MAX_CRLS;
+pub use self::collateral::read_file;
+pub use self::memory::ChainMemory;
+use self::revocation::Link;
+pub use self::revocation::Revocation;
+use crate::anchors::Anchor;
+use crate::anchors::Product;
+use crate::anchors::Purpose;
+use crate::anchors::Root;
+use crate::anchors::TrustAnchors;
+use crate::anchors::TrustedCa;
+
+/// How many certificates may come with a leaf.
+pub const MAX_CERTIFICATES: usize = 8;
+/// How large a certificate may be.
+pub const MAX_CERTIFICATE: usize = 16 * 1024;
+
+/// A chain is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// More certificates than a chain can need.
+    #[error("{found} certificates with the leaf, the limit is {limit}")]
+    TooManyCertificates {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A certificate is larger than any real one.
+    #[error("a certificate of {found} bytes, the limit is {limit}")]
+    CertificateTooLarge {
+        /// Its size.
+        found: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// A certificate cannot be read.
+    #[error("malformed certificate")]
+    Malformed,
+    /// No anchor for this purpose at the end of any path.
+    #[error("no path to a trusted root")]
+    UnknownIssuer,
+    /// A signature of the path does not verify.
+    #[error("certificate signature does not verify")]
+    SignatureInvalid,
+    /// A certificate is signed in a way that this purpose does not allow.
+    #[error("certificate signature algorithm not allowed here")]
+    UnsupportedAlgorithm,
+    /// A certificate or an anchor is not valid yet.
+    #[error("certificate not valid before {not_before}")]
+    NotValidYet {
+        /// Start of its validity.
+        not_before: UnixTime,
+    },
+    /// A certificate or an anchor is not valid any more.
+    #[error("certificate expired at {not_after}")]
+    Expired {
+        /// Last second of its validity.
+        not_after: UnixTime,
+    },
+    /// The leaf is a CA certificate.
+    #[error("the certificate is a CA's")]
+    LeafIsCa,
+    /// An issuer is not a CA, or a CA may not have this many below it.
+    #[error("issuer may not issue this certificate")]
+    IssuerConstraint,
+    /// A critical extension that nobody here knows.
+    #[error("unknown critical extension")]
+    UnknownCriticalExtension,
+    /// An extended key usage that excludes attestation keys.
+    #[error("extended key usage excludes this purpose")]
+    ExtendedKeyUsage,
+    /// A certificate of the path is revoked.
+    #[error("certificate {serial} is revoked")]
+    Revoked {
+        /// Serial number, hex.
+        serial: String,
+    },
+    /// Any other flaw that webpki finds.
+    #[error("certificate path refused: {0}")]
+    Path(webpki::Error),
+}
+
+/// A chain to verify: the bytes are as received.
+#[derive(Clone, Copy, Debug)]
+pub struct ChainRequest<'a> {
+    /// The certificate in question, DER.
+    pub leaf: &'a [u8],
+    /// Certificates that came with it, DER, in any order.
+    pub certificates: &'a [Vec<u8>],
+    /// What the leaf is to be good for.
+    pub purpose: Purpose,
+    /// Who is trusted.
+    pub anchors: &'a TrustAnchors,
+    /// CRLs and issuing CAs.
+    pub collateral: &'a Collateral,
+    /// The time to judge at.
+    pub now: UnixTime,
+}
+
+impl ChainRequest<'_> {
+    fn check_bounds(&self) -> Result<(), ChainError> {
+        let (found, limit) = (self.certificates.len(), MAX_CERTIFICATES);
+        if found > limit {
+            return Err(ChainError::TooManyCertificates { found, limit });
+        }
+        let sizes = self.certificates.iter().map(Vec::len);
+        let (found, limit) = (sizes.fold(self.leaf.len(), usize::max), MAX_CERTIFICATE);
+        if found > limit {
+            return Err(ChainError::CertificateTooLarge { found, limit });
+        }
+        Ok(())
+    }
+}
+
+/// A chain that verified. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct VerifiedChain(Arc<Verified>);
+
+#[derive(Debug)]
+struct Verified {
+    leaf: Certificate,
+    leaf_digest: Digest32,
+    root: Root,
+    anchor: Digest32,
+    product: Option<Product>,
+    revocation: Revocation,
+    not_before: UnixTime,
+    not_after: UnixTime,
+    holds_from: UnixTime,
+    holds_until: UnixTime,
+    p384: OnceLock<Option<ParsedPublicKey>>,
+}
+
+impl VerifiedChain {
+    /// The certificate in question.
+    #[must_use]
+    pub fn leaf(&self) -> &Certificate {
+        &self.0.leaf
+    }
+
+    /// SHA-256 of the certificate in question.
+    #[must_use]
+    pub fn leaf_digest(&self) -> Digest32 {
+        self.0.leaf_digest
+    }
+
+    /// Who vouches for it.
+    #[must_use]
+    pub fn root(&self) -> Root {
+        self.0.root
+    }
+
+    /// SHA-256 of the anchor that the path ends at.
+    #[must_use]
+    pub fn anchor(&self) -> Digest32 {
+        self.0.anchor
+    }
+
+    /// AMD product line of the anchor; `None` for an extra anchor.
+    #[must_use]
+    pub fn product(&self) -> Option<Product> {
+        self.0.product
+    }
+
+    /// How current the revocation data is.
+    #[must_use]
+    pub fn revocation(&self) -> Revocation {
+        self.0.revocation
+    }
+
+    /// Since when all of the chain is valid.
+    #[must_use]
+    pub fn not_before(&self) -> UnixTime {
+        self.0.not_before
+    }
+
+    /// Until when all of the chain is valid, inclusive.
+    #[must_use]
+    pub fn not_after(&self) -> UnixTime {
+        self.0.not_after
+    }
+
+    /// Whether verification at `now` would say the same, with the same anchors and collateral.
+    fn holds_at(&self, now: UnixTime) -> bool {
+        self.0.holds_from <= now && now < self.0.holds_until
+    }
+
+    /// The leaf's key for P-384 signatures of fixed length, parsed once; `None` if it is another kind.
+    pub(crate) fn p384_key(&self) -> Option<&ParsedPublicKey> {
+        let parse = || {
+            let info = der::PublicKeyInfo::parse(&self.0.leaf.spki)?;
+            let is_p384 = info.algorithm == rustls_pki_types::alg_id::ECDSA_P384.as_ref();
+            // SEC 1: 0x04 is an uncompressed point.
+            let key = self.0.leaf.public_key().filter(|key| is_p384 && key.first() == Some(&4))?;
+            ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key).ok()
+        };
+        self.0.p384.get_or_init(parse).as_ref()
+    }
+}
+
+/// Verifies a chain, without any memory.
+///
+/// # Errors
+/// One variant for each reason to refuse.
+pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
+    request.check_bounds()?;
+    let leaf = Certificate::parse(request.leaf).ok_or(ChainError::Malformed)?;
+    let encoded = CertificateDer::from(request.leaf);
+    let end_entity = EndEntityCert::try_from(&encoded).map_err(refusal)?;
+
+    // 1. A path to an anchor that serves this purpose, every certificate valid now.
+    let trusted: Vec<&TrustedCa> = request.anchors.serving(request.purpose).collect();
+    let pinned: Vec<TrustAnchor<'_>> = trusted.iter().map(|ca| ca.pinned.clone()).collect();
+    let given = request.certificates.iter().map(|bytes| CertificateDer::from(bytes.as_slice()));
+    let known = request.collateral.certificates().iter().map(|bytes| CertificateDer::from(bytes.as_ref()));
+    let intermediates: Vec<CertificateDer<'_>> = given.chain(known).collect();
+    let path = end_entity
+        .verify_for_usage(
+            algorithms::serving(request.purpose),
+            &pinned,
+            &intermediates,
+            rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(request.now.0)),
+            KeyUsage::required_if_present(TCG_KP_EK_CERTIFICATE),
+            None,
+            None,
+        )
+        .map_err(refusal)?;
+    let anchor = trusted.iter().find(|ca| ca.pinned == *path.anchor());
+    let anchor = anchor.ok_or(ChainError::UnknownIssuer)?;
+    let between = path.intermediate_certificates().map(|certificate| Certificate::parse(&certificate.der()));
+    let between: Vec<Certificate> = between.collect::<Option<_>>().ok_or(ChainError::Malformed)?;
+
+    // 2. The anchor's own constraints, which webpki does not know.
+    if anchor.path_length.is_some_and(|limit| between.len() > usize::from(limit)) {
+        return Err(ChainError::IssuerConstraint);
+    }
+    let mut window = Window::new(request.now);
+    for certificate in std::iter::once(&leaf).chain(&between) {
+        window.narrow(certificate.not_before, certificate.not_after)?;
+    }
+    window.narrow(anchor.not_before, anchor.not_after)?;
+    for above in issuers(anchor) {
+        window.narrow(above.not_before, above.not_after)?;
+    }
+
+    // 3. Revocation.
+    let links = links(&leaf, &between, anchor);
+    let (collateral, purpose) = (request.collateral, request.purpose);
+    let revocation = revocation::judge(&links, collateral, purpose, request.now, &mut window.turning_points)?;
+
+    Ok(VerifiedChain(Arc::new(Verified {
+        leaf,
+        leaf_digest: Digest32::of(request.leaf),
+        root: anchor.root,
+        anchor: anchor.sha256,
+        product: anchor.product,
+        revocation,
+        not_before: window.not_before,
+        not_after: window.not_after,
+        holds_from: window.last_turn(),
+        holds_until: window.next_turn(),
+        p384: OnceLock::new(),
+    })))
+}
+
+/// Who issued an anchor, up to its root.
+fn issuers(anchor: &TrustedCa) -> impl Iterator<Item = &'static Anchor> {
+    std::iter::successors(anchor.issuer, |above| above.issuer)
+}
+
+/// The path from the leaf to the certificate below the root, each with the key that signed it.
+fn links(leaf: &Certificate, between: &[Certificate], anchor: &TrustedCa) -> Vec<Link> {
+    let signers = between.iter().map(|issuer| &issuer.spki).chain([&anchor.spki]);
+    let certificates = std::iter::once(leaf).chain(between);
+    let mut links: Vec<Link> = certificates.zip(signers).map(|(this, key)| Link::of(this, key)).collect();
+    if let Some(above) = anchor.issuer {
+        links.push(Link {
+            serial: anchor.serial.clone(),
+            issuer: above.subject.to_vec(),
+            issuer_spki: above.spki.to_vec(),
+            crl_urls: anchor.crl_url.map(str::to_owned).into_iter().collect(),
+            is_ca: true,
+        });
+    }
+    links
+}
+
+/// When the chain is valid, and when its verdict may change.
+#[derive(Debug)]
+struct Window {
+    now: UnixTime,
+    not_before: UnixTime,
+    not_after: UnixTime,
+    turning_points: Vec<UnixTime>,
+}
+
+impl Window {
+    const fn new(now: UnixTime) -> Self {
+        Self { now, not_before: UnixTime(0), not_after: UnixTime(u64::MAX), turning_points: Vec::new() }
+    }
+
+    fn narrow(&mut self, not_before: UnixTime, not_after: UnixTime) -> Result<(), ChainError> {
+        if self.now < not_before {
+            return Err(ChainError::NotValidYet { not_before });
+        }
+        if not_after < self.now {
+            return Err(ChainError::Expired { not_after });
+        }
+        self.not_before = self.not_before.max(not_before);
+        self.not_after = self.not_after.min(not_after);
+        self.turning_points.extend([not_before, not_after.plus(1)]);
+        Ok(())
+    }
+
+    fn last_turn(&self) -> UnixTime {
+        let past = self.turning_points.iter().filter(|turn| **turn <= self.now);
+        past.max().copied().unwrap_or(UnixTime(0))
+    }
+
+    fn next_turn(&self) -> UnixTime {
+        let coming = self.turning_points.iter().filter(|turn| **turn > self.now);
+        coming.min().copied().unwrap_or(UnixTime(u64::MAX))
+    }
+}
+
+fn refusal(error: webpki::Error) -> ChainError {
+    use webpki::Error as E;
+    match error {
+        E::BadDer | E::BadDerTime | E::TrailingData(_) | E::UnsupportedCertVersion => ChainError::Malformed,
+        E::UnknownIssuer => ChainError::UnknownIssuer,
+        E::InvalidSignatureForPublicKey => ChainError::SignatureInvalid,
+        E::UnsupportedSignatureAlgorithmContext(_)
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+        | E::SignatureAlgorithmMismatch => ChainError::UnsupportedAlgorithm,
+        E::CertNotValidYet { not_before, .. } => {
+            ChainError::NotValidYet { not_before: UnixTime(not_before.as_secs()) }
+        }
+        E::CertExpired { not_after, .. } => ChainError::Expired { not_after: UnixTime(not_after.as_secs()) },
+        E::CaUsedAsEndEntity => ChainError::LeafIsCa,
+        E::EndEntityUsedAsCa | E::PathLenConstraintViolated => ChainError::IssuerConstraint,
+        E::UnsupportedCriticalExtension => ChainError::UnknownCriticalExtension,
+        E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => ChainError::ExtendedKeyUsage,
+        other => ChainError::Path(other),
+    }
+}
+
+/// 2.23.133.8.1, tcg-kp-EKCertificate: what Google's CAs and its older AK certificates carry. Where a
+/// certificate has an extended key usage at all, it must be this one.
+const TCG_KP_EK_CERTIFICATE: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x01];

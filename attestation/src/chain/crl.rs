@@ -1,0 +1,144 @@
+//! Certificate revocation lists, parsed once; their signature is checked against each issuer in use.
+//!
+//! Complete lists of one issuer only: delta and indirect lists and unknown critical extensions are
+//! refused when collateral is read, never skipped.
+
+use der::Decode;
+use der::asn1::ObjectIdentifier;
+use vouchsafe_protocol::UnixTime;
+use x509_cert::crl::TbsCertList;
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
+
+use super::certificate::full_names;
+use super::der as raw;
+
+/// A list as its issuer wrote it; nothing here says that the issuer did.
+#[derive(Clone, Debug)]
+pub(crate) struct Crl {
+    encoded: Vec<u8>,
+    /// Issuer, an encoded Name.
+    pub(crate) issuer: Vec<u8>,
+    pub(crate) this_update: UnixTime,
+    pub(crate) next_update: Option<UnixTime>,
+    /// Sorted.
+    pub(crate) revoked: Vec<Vec<u8>>,
+    scope: Scope,
+}
+
+/// Which certificates of the issuer the list covers.
+#[derive(Clone, Debug, Default)]
+struct Scope {
+    /// Those with one of these distribution points; `None`: all.
+    urls: Option<Vec<String>>,
+    only_leaves: bool,
+    only_authorities: bool,
+}
+
+/// Why a list is not usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CrlFlaw {
+    Malformed,
+    Unsupported,
+}
+
+impl Crl {
+    pub(super) fn parse(encoded: &[u8]) -> Result<Self, CrlFlaw> {
+        let signed = raw::Signed::parse(encoded).ok_or(CrlFlaw::Malformed)?;
+        let issuer = issuer(&signed).ok_or(CrlFlaw::Malformed)?.to_vec();
+        let list = TbsCertList::from_der(signed.message).map_err(|_| CrlFlaw::Malformed)?;
+        let mut revoked = Vec::new();
+        for entry in list.revoked_certificates.unwrap_or_default() {
+            let extensions = entry.crl_entry_extensions.unwrap_or_default();
+            // A certificate issuer (2.5.29.29) makes the list indirect; it is always critical.
+            if extensions
+                .iter()
+                .any(|extension| extension.critical || extension.extn_id == CERTIFICATE_ISSUER)
+            {
+                return Err(CrlFlaw::Unsupported);
+            }
+            revoked.push(magnitude(entry.serial_number.as_bytes()).to_vec());
+        }
+        revoked.sort_unstable();
+        Ok(Self {
+            encoded: encoded.to_vec(),
+            issuer,
+            this_update: UnixTime(list.this_update.to_unix_duration().as_secs()),
+            next_update: list.next_update.map(|time| UnixTime(time.to_unix_duration().as_secs())),
+            revoked,
+            scope: scope(&list.crl_extensions.unwrap_or_default())?,
+        })
+    }
+
+    /// The signed parts.
+    pub(super) fn signed(&self) -> Option<raw::Signed<'_>> {
+        raw::Signed::parse(&self.encoded)
+    }
+
+    /// Whether the list covers a certificate with these distribution points.
+    pub(super) fn covers(&self, urls: &[String], is_ca: bool) -> bool {
+        let in_urls = self.scope.urls.as_ref().is_none_or(|own| own.iter().any(|url| urls.contains(url)));
+        in_urls && !(is_ca && self.scope.only_leaves) && (is_ca || !self.scope.only_authorities)
+    }
+
+    pub(super) fn revokes(&self, serial: &[u8]) -> bool {
+        self.revoked.binary_search_by(|known| known.as_slice().cmp(magnitude(serial))).is_ok()
+    }
+
+    /// Whether the next list is not yet due.
+    pub(super) fn is_current(&self, now: UnixTime) -> bool {
+        self.this_update <= now && self.next_update.is_some_and(|next| now < next)
+    }
+}
+
+/// A serial number without the zero byte that keeps a large one positive.
+fn magnitude(serial: &[u8]) -> &[u8] {
+    match serial.split_first() {
+        Some((0, rest)) => rest,
+        _ => serial,
+    }
+}
+
+/// RFC 5280 §5.1.2: version (optional), algorithm, issuer, … The algorithm must be the outer one.
+fn issuer<'a>(signed: &raw::Signed<'a>) -> Option<&'a [u8]> {
+    let mut rest = raw::content_of(raw::SEQUENCE, signed.message)?;
+    let mut algorithm = raw::take(&mut rest)?;
+    if algorithm.tag == raw::INTEGER {
+        algorithm = raw::take(&mut rest)?;
+    }
+    let issuer = raw::take(&mut rest)?;
+    let shaped = algorithm.content == signed.algorithm && issuer.tag == raw::SEQUENCE;
+    shaped.then_some(issuer.encoded)
+}
+
+fn scope(extensions: &[Extension]) -> Result<Scope, CrlFlaw> {
+    let mut scope = Scope::default();
+    for extension in extensions {
+        match extension.extn_id {
+            ISSUING_DISTRIBUTION_POINT => scope = distribution_scope(extension.extn_value.as_bytes())?,
+            DELTA_CRL_INDICATOR => return Err(CrlFlaw::Unsupported),
+            CRL_NUMBER | AUTHORITY_KEY_IDENTIFIER => {}
+            _ if extension.critical => return Err(CrlFlaw::Unsupported),
+            _ => {}
+        }
+    }
+    Ok(scope)
+}
+
+fn distribution_scope(value: &[u8]) -> Result<Scope, CrlFlaw> {
+    let point = IssuingDistributionPoint::from_der(value).map_err(|_| CrlFlaw::Malformed)?;
+    if point.indirect_crl || point.only_some_reasons.is_some() || point.only_contains_attribute_certs {
+        return Err(CrlFlaw::Unsupported);
+    }
+    Ok(Scope {
+        urls: point.distribution_point.as_ref().map(full_names),
+        only_leaves: point.only_contains_user_certs,
+        only_authorities: point.only_contains_ca_certs,
+    })
+}
+
+const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
+const DELTA_CRL_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
+const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+const CERTIFICATE_ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.29");
+const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");

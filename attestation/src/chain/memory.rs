@@ -1,0 +1,79 @@
+//! Memory of verified chains, so that a known chain costs a hash instead of signatures.
+
+use std::fmt;
+
+use aws_lc_rs::digest::Context;
+use aws_lc_rs::digest::SHA256;
+use quick_cache::sync::Cache;
+
+use super::ChainError;
+use super::ChainRequest;
+use super::VerifiedChain;
+use super::verify;
+
+/// Chains that verified, by everything their verdict rests on.
+///
+/// Bounded; holds successes only. An entry is used only between the two times around its verification
+/// at which anything of its verdict could change (an end of validity, a CRL falling due), and never
+/// with other anchors or other collateral.
+pub struct ChainMemory {
+    chains: Cache<[u8; 32], VerifiedChain>,
+}
+
+impl ChainMemory {
+    /// Room for about `capacity` chains.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { chains: Cache::new(capacity) }
+    }
+
+    /// Verifies a chain, or remembers that it did.
+    ///
+    /// # Errors
+    /// As [`verify`]; refusals are not remembered.
+    pub fn verify(&self, request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
+        request.check_bounds()?;
+        let key = key(request);
+        if let Some(known) = self.chains.get(&key).filter(|chain| chain.holds_at(request.now)) {
+            return Ok(known);
+        }
+        let chain = verify(request)?;
+        self.chains.insert(key, chain.clone());
+        Ok(chain)
+    }
+
+    /// How many chains are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.chains.len()
+    }
+
+    /// Whether none is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.chains.is_empty()
+    }
+}
+
+impl fmt::Debug for ChainMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChainMemory").field("chains", &self.len()).finish()
+    }
+}
+
+/// SHA-256(label || purpose (1) || anchors (32) || collateral (32) || for leaf and each certificate: length (8) || bytes)
+fn key(request: &ChainRequest<'_>) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    context.update(b"vouchsafe/v1 chain memory");
+    context.update(&[request.purpose as u8]);
+    context.update(request.anchors.digest().as_bytes());
+    context.update(request.collateral.digest().as_bytes());
+    let others = request.certificates.iter().map(Vec::as_slice);
+    for certificate in std::iter::once(request.leaf).chain(others) {
+        context.update(&(certificate.len() as u64).to_be_bytes());
+        context.update(certificate);
+    }
+    let mut key = [0; 32];
+    key.copy_from_slice(context.finish().as_ref());
+    key
+}

@@ -1,0 +1,101 @@
+//! Revocation as a claim: a revoked certificate is an error, old or missing lists are said so.
+
+use serde::Serialize;
+use vouchsafe_protocol::UnixTime;
+
+use super::ChainError;
+use super::algorithms;
+use super::certificate::Certificate;
+use super::collateral::Collateral;
+use super::crl::Crl;
+use crate::anchors::Purpose;
+
+/// How current the revocation data of a chain is, the worst of its certificates.
+///
+/// Every certificate with a CRL distribution point counts; one without counts by its issuer. Where no
+/// certificate of the chain has one, the certificate below the root counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Revocation {
+    /// A current CRL of its issuer, for each.
+    Fresh,
+    /// At least one has only a CRL whose successor is overdue.
+    Stale,
+    /// At least one has no CRL at all.
+    Absent,
+}
+
+/// A certificate of a verified path, with the key that signed it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) serial: Vec<u8>,
+    /// Issuer, an encoded Name.
+    pub(super) issuer: Vec<u8>,
+    pub(super) issuer_spki: Vec<u8>,
+    pub(super) crl_urls: Vec<String>,
+    pub(super) is_ca: bool,
+}
+
+impl Link {
+    pub(super) fn of(certificate: &Certificate, issuer_spki: &[u8]) -> Self {
+        Self {
+            serial: certificate.serial.clone(),
+            issuer: certificate.issuer.clone(),
+            issuer_spki: issuer_spki.to_vec(),
+            crl_urls: certificate.crl_urls.clone(),
+            is_ca: certificate.is_ca,
+        }
+    }
+}
+
+/// Judges a path, ordered from the leaf to the certificate below the root. Adds the times at which
+/// the verdict may change.
+///
+/// # Errors
+/// A certificate is in a CRL of its issuer, whether that list is current or not.
+pub(super) fn judge(
+    path: &[Link],
+    collateral: &Collateral,
+    purpose: Purpose,
+    now: UnixTime,
+    turning_points: &mut Vec<UnixTime>,
+) -> Result<Revocation, ChainError> {
+    let mut worst = None;
+    let mut topmost = Revocation::Absent;
+    for link in path {
+        topmost = status(link, collateral, purpose, now, turning_points)?;
+        if !link.crl_urls.is_empty() {
+            worst = worst.max(Some(topmost));
+        }
+    }
+    Ok(worst.unwrap_or(topmost))
+}
+
+fn status(
+    link: &Link,
+    collateral: &Collateral,
+    purpose: Purpose,
+    now: UnixTime,
+    turning_points: &mut Vec<UnixTime>,
+) -> Result<Revocation, ChainError> {
+    let mut status = Revocation::Absent;
+    for crl in collateral.crls().iter().filter(|crl| is_authentic(crl, link, purpose)) {
+        if crl.revokes(&link.serial) {
+            return Err(ChainError::Revoked { serial: hex::encode(&link.serial) });
+        }
+        turning_points.push(crl.this_update);
+        turning_points.extend(crl.next_update);
+        let this = if crl.is_current(now) { Revocation::Fresh } else { Revocation::Stale };
+        status = status.min(this);
+    }
+    Ok(status)
+}
+
+/// The list names the link's issuer, covers the link and is signed by the key that signed the link.
+fn is_authentic(crl: &Crl, link: &Link, purpose: Purpose) -> bool {
+    crl.issuer == link.issuer
+        && crl.covers(&link.crl_urls, link.is_ca)
+        && crl.signed().is_some_and(|signed| {
+            algorithms::verify(algorithms::serving(purpose), &link.issuer_spki, &signed)
+        })
+}

@@ -1,0 +1,424 @@
+//! SEV-SNP: an attestation report and the certificate of the key that signed it.
+//!
+//! Verification refuses what makes a report unauthentic or ambiguous. What an authentic report says
+//! (debug, privilege level, firmware, platform) becomes claims, for policies to judge. A report says
+//! nothing about whose VM it is, nor about anything above the firmware.
+
+mod claims;
+mod report;
+mod tcb;
+#[cfg(test)]
+mod tests;
+mod vek;
+
+use subtle::ConstantTimeEq;
+use vouchsafe_protocol::Digest48;
+use vouchsafe_protocol::UnixTime;
+
+pub use self::claims::Cpuid;
+pub use self::claims::FirmwareVersion;
+pub use self::claims::GuestPolicy;
+pub use self::claims::Hex;
+pub use self::claims::PlatformInfo;
+pub use self::claims::RootWithheld;
+pub use self::claims::SignerKind;
+pub use self::claims::SnpClaims;
+pub use self::report::REPORT_LENGTH;
+use self::report::Report;
+pub use self::tcb::Tcb;
+pub use self::tcb::TcbComponent;
+use self::vek::Vek;
+pub use self::vek::VekField;
+use crate::anchors::Product;
+use crate::anchors::Purpose;
+use crate::anchors::TrustAnchors;
+use crate::chain::ChainError;
+use crate::chain::ChainMemory;
+use crate::chain::ChainRequest;
+use crate::chain::Collateral;
+use crate::chain::VerifiedChain;
+
+/// SNP evidence is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnpError {
+    /// Not the length of a report.
+    #[error("a report has 1184 bytes, this one {found}")]
+    ReportLength {
+        /// Its length.
+        found: usize,
+    },
+    /// A version whose fields are unknown.
+    #[error("report version {version} is not supported")]
+    UnsupportedVersion {
+        /// The version.
+        version: u32,
+    },
+    /// Not ECDSA P-384 with SHA-384.
+    #[error("signature algorithm {algorithm} is not supported")]
+    UnsupportedSignatureAlgorithm {
+        /// Its number.
+        algorithm: u32,
+    },
+    /// A reserved byte of the report or its signature is not zero.
+    #[error("reserved bytes at {offset:#x} are not zero")]
+    ReservedNotZero {
+        /// Start of the reserved range.
+        offset: usize,
+    },
+    /// A reserved bit of the guest policy has the wrong value.
+    #[error("reserved bits in guest policy {bits:#x}")]
+    PolicyReserved {
+        /// The policy.
+        bits: u64,
+    },
+    /// A reserved bit of the platform information is set.
+    #[error("reserved bits in platform information {bits:#x}")]
+    PlatformInfoReserved {
+        /// The information.
+        bits: u64,
+    },
+    /// A reserved bit or value in the key information.
+    #[error("reserved bits in key information {bits:#x}")]
+    KeyInfoReserved {
+        /// The information.
+        bits: u32,
+    },
+    /// The firmware did not sign the report.
+    #[error("the report is not signed")]
+    Unsigned,
+    /// No privilege level of a guest: the host asked for the report.
+    #[error("privilege level {vmpl} is no guest's")]
+    VmplOutOfRange {
+        /// The level.
+        vmpl: u32,
+    },
+    /// There is a digest of an author key, and the report says there is none.
+    #[error("author key digest without an author key")]
+    AuthorKeyContradiction,
+    /// The endorsement chain is refused.
+    #[error("endorsement chain: {0}")]
+    Chain(#[from] ChainError),
+    /// A field of the endorsement certificate is missing, malformed or out of place.
+    #[error("endorsement certificate: {field:?} missing, malformed or out of place")]
+    VekMalformed {
+        /// The field.
+        field: VekField,
+    },
+    /// The report names another kind of signing key than the certificate.
+    #[error("the report is signed by a {report:?}, the certificate is a {certificate:?}'s")]
+    SignerKindMismatch {
+        /// The report's.
+        report: SignerKind,
+        /// The certificate's.
+        certificate: SignerKind,
+    },
+    /// The certificate names another product line than its issuer.
+    #[error("certificate of {certificate:?} under the chain of {chain:?}")]
+    VekProductMismatch {
+        /// The chain's.
+        chain: Product,
+        /// The certificate's.
+        certificate: Product,
+    },
+    /// A processor of no supported product line.
+    #[error("unknown processor, family {family:#x} model {model:#x}")]
+    UnknownProcessor {
+        /// CPUID family.
+        family: u8,
+        /// CPUID model.
+        model: u8,
+    },
+    /// The report comes from another product line than the certificate.
+    #[error("report of {report:?}, certificate of {certificate:?}")]
+    ProductMismatch {
+        /// The certificate's.
+        certificate: Product,
+        /// The report's.
+        report: Product,
+    },
+    /// A version 2 report does not name its processor, and this product's TCB has another layout.
+    #[error("a version 2 report cannot be of {product:?}")]
+    ProductUnproven {
+        /// The certificate's.
+        product: Product,
+    },
+    /// The certified key is no P-384 key.
+    #[error("the endorsement key is no P-384 key")]
+    KeyNotP384,
+    /// The signature does not verify.
+    #[error("the report's signature does not verify")]
+    SignatureInvalid,
+    /// A TCB component differs between certificate and reported TCB.
+    #[error("{component:?}: certified {certificate}, reported {report}")]
+    TcbExtensionMismatch {
+        /// The component.
+        component: TcbComponent,
+        /// The certificate's version.
+        certificate: u8,
+        /// The report's version.
+        report: u8,
+    },
+    /// A reserved byte of a TCB is not zero, or it has another product's layout.
+    #[error("reserved bytes of a TCB are not zero")]
+    TcbReserved,
+    /// The reported TCB is above the current one: no firmware reports that.
+    #[error("{component:?}: reported TCB above the current one")]
+    ReportedAboveCurrent {
+        /// The component.
+        component: TcbComponent,
+    },
+    /// The committed TCB is above the current one: no firmware reports that.
+    #[error("{component:?}: committed TCB above the current one")]
+    CommittedAboveCurrent {
+        /// The component.
+        component: TcbComponent,
+    },
+    /// The certificate is another chip's.
+    #[error("the certificate is another chip's")]
+    HardwareIdMismatch,
+    /// The report was made for something else.
+    #[error("report data is not what was expected")]
+    ReportDataMismatch,
+}
+
+/// SNP evidence as received: nothing in it has been checked.
+#[derive(Clone, Copy, Debug)]
+pub struct SnpEvidence<'a> {
+    /// `ATTESTATION_REPORT`.
+    pub report: &'a [u8],
+    /// Certificate of the key that signed it, VCEK or VLEK, DER.
+    pub vek: &'a [u8],
+    /// Certificates of its issuers, DER, as far as they came along.
+    pub certificates: &'a [Vec<u8>],
+}
+
+/// What evidence is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct SnpContext<'a> {
+    /// Who is trusted.
+    pub anchors: &'a TrustAnchors,
+    /// CRLs and issuing CAs.
+    pub collateral: &'a Collateral,
+    /// The time to judge at.
+    pub now: UnixTime,
+    /// Chains that verified before.
+    pub memory: &'a ChainMemory,
+}
+
+/// An authentic report of which nobody knows yet what it was made for.
+#[derive(Debug)]
+#[must_use]
+pub struct UnboundReport(SnpClaims);
+
+impl UnboundReport {
+    /// The claims, if the guest asked for the report with exactly this data.
+    ///
+    /// # Errors
+    /// [`SnpError::ReportDataMismatch`] otherwise.
+    pub fn bind(self, expected: &[u8; 64]) -> Result<SnpClaims, SnpError> {
+        if bool::from(self.0.report_data.0.ct_eq(expected)) {
+            Ok(self.0)
+        } else {
+            Err(SnpError::ReportDataMismatch)
+        }
+    }
+
+    /// The claims for inspection, whatever the report was made for.
+    #[must_use]
+    pub fn inspect(self) -> SnpClaims {
+        self.0
+    }
+}
+
+/// Verifies a report that was made with `expected` as its report data.
+///
+/// # Errors
+/// One variant for each reason to refuse.
+pub fn verify_report(
+    evidence: &SnpEvidence<'_>,
+    expected: &[u8; 64],
+    context: &SnpContext<'_>,
+) -> Result<SnpClaims, SnpError> {
+    verify_unbound(evidence, context)?.bind(expected)
+}
+
+/// Verifies everything of a report but what it was made for.
+///
+/// # Errors
+/// One variant for each reason to refuse.
+pub fn verify_unbound(
+    evidence: &SnpEvidence<'_>,
+    context: &SnpContext<'_>,
+) -> Result<UnboundReport, SnpError> {
+    // 1. The report is well-formed, of a known version, signed, nothing unknown in it.
+    let report = Report::parse(evidence.report)?;
+
+    // 2. The certificate chains to an anchor for the kind of key that the report names (T16).
+    let chain = context.memory.verify(&ChainRequest {
+        leaf: evidence.vek,
+        certificates: evidence.certificates,
+        purpose: match report.signer {
+            SignerKind::Vcek => Purpose::AmdVcek,
+            SignerKind::Vlek => Purpose::AmdVlek,
+        },
+        anchors: context.anchors,
+        collateral: context.collateral,
+        now: context.now,
+    })?;
+
+    // 3. Certificate and report agree on the kind of key.
+    let vek = Vek::parse(chain.leaf())?;
+    if vek.kind != report.signer {
+        return Err(SnpError::SignerKindMismatch { report: report.signer, certificate: vek.kind });
+    }
+
+    // 4. Chain, certificate and report agree on the product line (T08).
+    let product = product(&report, &vek, chain.product())?;
+
+    // 5. The signature, over the bytes as received.
+    let key = chain.p384_key().ok_or(SnpError::KeyNotP384)?;
+    key.verify_sig(report.signed(), &report.signature).map_err(|_| SnpError::SignatureInvalid)?;
+
+    // 6. The certificate endorses the reported TCB; the TCBs do not contradict each other (T12).
+    let tcbs = Tcbs::read(&report, product)?;
+    tcbs.check(&vek)?;
+
+    // 7. The certificate endorses this chip; a masked id is unknown, never a match (T16).
+    let chip_id = chip_id(&report, &vek)?;
+
+    Ok(UnboundReport(claims(&report, &vek, &chain, tcbs, chip_id)?))
+}
+
+fn product(report: &Report<'_>, vek: &Vek<'_>, chain: Option<Product>) -> Result<Product, SnpError> {
+    let certificate = vek.product;
+    // An extra anchor names no product: the certificate alone does.
+    if let Some(chain) = chain.filter(|chain| *chain != certificate) {
+        return Err(SnpError::VekProductMismatch { chain, certificate });
+    }
+    let Some(cpuid) = report.cpuid else {
+        // Version 2 names no processor. Milan's and Genoa's TCB have the same layout, Turin's has not.
+        return match certificate {
+            Product::Milan | Product::Genoa => Ok(certificate),
+            product @ Product::Turin => Err(SnpError::ProductUnproven { product }),
+        };
+    };
+    match cpuid.product() {
+        Some(report) if report == certificate => Ok(report),
+        Some(report) => Err(SnpError::ProductMismatch { certificate, report }),
+        None => Err(SnpError::UnknownProcessor { family: cpuid.family, model: cpuid.model }),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Tcbs {
+    current: Tcb,
+    reported: Tcb,
+    committed: Tcb,
+    launch: Tcb,
+}
+
+impl Tcbs {
+    fn read(report: &Report<'_>, product: Product) -> Result<Self, SnpError> {
+        let read = |bytes| Tcb::parse(bytes, product).ok_or(SnpError::TcbReserved);
+        Ok(Self {
+            current: read(report.current_tcb)?,
+            reported: read(report.reported_tcb)?,
+            committed: read(report.committed_tcb)?,
+            launch: read(report.launch_tcb)?,
+        })
+    }
+
+    fn check(&self, vek: &Vek<'_>) -> Result<(), SnpError> {
+        for (component, report) in self.reported.components() {
+            let certificate = vek.level(component)?;
+            if certificate != report {
+                return Err(SnpError::TcbExtensionMismatch { component, certificate, report });
+            }
+        }
+        vek.reserved_levels_are_zero()?;
+        if let Some(component) = self.reported.exceeds(self.current) {
+            return Err(SnpError::ReportedAboveCurrent { component });
+        }
+        if let Some(component) = self.committed.exceeds(self.current) {
+            return Err(SnpError::CommittedAboveCurrent { component });
+        }
+        Ok(())
+    }
+}
+
+/// The chip in hex, `None` where the host masks it.
+fn chip_id(report: &Report<'_>, vek: &Vek<'_>) -> Result<Option<String>, SnpError> {
+    let certified = vek.hardware_id()?;
+    let reported = report.chip_id();
+    if reported == [0; 64] {
+        return Ok(None);
+    }
+    // Turin's ids have 8 bytes, zeros follow; a VLEK certifies no chip.
+    let length = if vek.product == Product::Turin { 8 } else { 64 };
+    let (id, padding) = reported.split_at(length);
+    let matches = certified.is_none_or(|certified| certified == id);
+    if matches && padding.iter().all(|byte| *byte == 0) {
+        Ok(Some(hex::encode(id)))
+    } else {
+        Err(SnpError::HardwareIdMismatch)
+    }
+}
+
+fn claims(
+    report: &Report<'_>,
+    vek: &Vek<'_>,
+    chain: &VerifiedChain,
+    tcbs: Tcbs,
+    chip_id: Option<String>,
+) -> Result<SnpClaims, SnpError> {
+    let root_withheld = advisory(vek.product);
+    let report_id_ma = report.report_id_ma();
+    let (current_version, committed_version) = (report.current_version(), report.committed_version());
+    Ok(SnpClaims {
+        root: root_withheld.is_none().then_some(chain.root()),
+        root_withheld,
+        revocation: chain.revocation(),
+        product: vek.product,
+        report_version: report.version,
+        signer: vek.kind,
+        csp_id: vek.csp_id()?.map(str::to_owned),
+        vek_digest: chain.leaf_digest(),
+        endorsement_not_after: chain.not_after(),
+        policy: report.policy,
+        vmpl: report.vmpl,
+        measurement: Digest48(report.measurement()),
+        report_data: Hex(report.report_data()),
+        host_data: Hex(report.host_data()),
+        family_id: Hex(report.family_id()),
+        image_id: Hex(report.image_id()),
+        report_id: Hex(report.report_id()),
+        report_id_ma: Hex(report_id_ma),
+        // §7.3: all ones where the guest has no migration agent.
+        has_migration_agent: report_id_ma != [0xff; 32],
+        id_key_digest: Hex(report.id_key_digest()),
+        author_key_enabled: report.author_key_enabled,
+        author_key_digest: Hex(report.author_key_digest()),
+        guest_svn: report.guest_svn(),
+        current_tcb: tcbs.current,
+        reported_tcb: tcbs.reported,
+        committed_tcb: tcbs.committed,
+        launch_tcb: tcbs.launch,
+        current_version,
+        committed_version,
+        provisional: tcbs.current != tcbs.committed || current_version != committed_version,
+        platform: report.platform,
+        launch_mitigations: report.launch_mitigations(),
+        current_mitigations: report.current_mitigations(),
+        chip_id,
+        cpuid: report.cpuid,
+    })
+}
+
+/// The advisory in force for a product line, if any. It concerns the processor, so that it holds
+/// whatever anchor the chain ends at (T11).
+const fn advisory(product: Product) -> Option<RootWithheld> {
+    match product {
+        Product::Milan => Some(RootWithheld::MilanSeedExtraction),
+        Product::Genoa | Product::Turin => None,
+    }
+}

@@ -1,0 +1,280 @@
+//! `ATTESTATION_REPORT`, read strictly: SEV-SNP ABI 1.58 §7.3, versions 2 to 5.
+//!
+//! Nothing in a [`Report`] has been verified. Reserved bytes and bits must be zero: one that is not
+//! has a meaning that nobody here knows.
+
+use sev::firmware::guest::GuestPolicy as PolicyBits;
+use sev::firmware::guest::KeyInfo;
+use sev::firmware::guest::PlatformInfo as PlatformBits;
+
+use super::SnpError;
+use super::claims::Cpuid;
+use super::claims::FirmwareVersion;
+use super::claims::GuestPolicy;
+use super::claims::PlatformInfo;
+use super::claims::SignerKind;
+
+/// Length of a report.
+pub const REPORT_LENGTH: usize = 0x4a0;
+
+/// Length of the signed part: SIGNATURE covers bytes 0 to 29Fh.
+const SIGNED_LENGTH: usize = 0x2a0;
+
+/// A report as received: well-formed, nothing else.
+#[derive(Clone, Debug)]
+pub(super) struct Report<'a> {
+    raw: &'a [u8; REPORT_LENGTH],
+    pub(super) version: u32,
+    pub(super) policy: GuestPolicy,
+    pub(super) vmpl: u32,
+    pub(super) platform: PlatformInfo,
+    pub(super) signer: SignerKind,
+    pub(super) author_key_enabled: bool,
+    pub(super) cpuid: Option<Cpuid>,
+    pub(super) current_tcb: [u8; 8],
+    pub(super) reported_tcb: [u8; 8],
+    pub(super) committed_tcb: [u8; 8],
+    pub(super) launch_tcb: [u8; 8],
+    pub(super) signature: [u8; 96],
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, SnpError> {
+        let raw: &[u8; REPORT_LENGTH] =
+            bytes.try_into().map_err(|_| SnpError::ReportLength { found: bytes.len() })?;
+        let version = u32_at::<0x000>(raw);
+        if !(2..=5).contains(&version) {
+            return Err(SnpError::UnsupportedVersion { version });
+        }
+        let algorithm = u32_at::<0x034>(raw);
+        if algorithm != ECDSA_P384_SHA384 {
+            return Err(SnpError::UnsupportedSignatureAlgorithm { algorithm });
+        }
+        reserved_are_zero(raw, version)?;
+        let vmpl = u32_at::<0x030>(raw);
+        // FFFFFFFFh: the host asked for the report, not the guest.
+        if vmpl > 3 {
+            return Err(SnpError::VmplOutOfRange { vmpl });
+        }
+        let (signer, author_key_enabled) = key_info(u32_at::<0x048>(raw))?;
+        let report = Self {
+            raw,
+            version,
+            policy: policy(u64_at::<0x008>(raw))?,
+            vmpl,
+            platform: platform(u64_at::<0x040>(raw), version)?,
+            signer,
+            author_key_enabled,
+            cpuid: (version >= 3).then(|| cpuid(at::<0x188, 3>(raw))),
+            current_tcb: at::<0x038, 8>(raw),
+            reported_tcb: at::<0x180, 8>(raw),
+            committed_tcb: at::<0x1e0, 8>(raw),
+            launch_tcb: at::<0x1f0, 8>(raw),
+            signature: signature(raw)?,
+        };
+        if !author_key_enabled && report.author_key_digest() != [0; 48] {
+            return Err(SnpError::AuthorKeyContradiction);
+        }
+        Ok(report)
+    }
+
+    /// The signed bytes, as received.
+    pub(super) fn signed(&self) -> &'a [u8] {
+        self.raw.first_chunk::<SIGNED_LENGTH>().map_or(&[], |signed| signed.as_slice())
+    }
+
+    pub(super) const fn guest_svn(&self) -> u32 {
+        u32_at::<0x004>(self.raw)
+    }
+
+    pub(super) const fn family_id(&self) -> [u8; 16] {
+        at::<0x010, 16>(self.raw)
+    }
+
+    pub(super) const fn image_id(&self) -> [u8; 16] {
+        at::<0x020, 16>(self.raw)
+    }
+
+    pub(super) const fn report_data(&self) -> [u8; 64] {
+        at::<0x050, 64>(self.raw)
+    }
+
+    pub(super) const fn measurement(&self) -> [u8; 48] {
+        at::<0x090, 48>(self.raw)
+    }
+
+    pub(super) const fn host_data(&self) -> [u8; 32] {
+        at::<0x0c0, 32>(self.raw)
+    }
+
+    pub(super) const fn id_key_digest(&self) -> [u8; 48] {
+        at::<0x0e0, 48>(self.raw)
+    }
+
+    pub(super) const fn author_key_digest(&self) -> [u8; 48] {
+        at::<0x110, 48>(self.raw)
+    }
+
+    pub(super) const fn report_id(&self) -> [u8; 32] {
+        at::<0x140, 32>(self.raw)
+    }
+
+    pub(super) const fn report_id_ma(&self) -> [u8; 32] {
+        at::<0x160, 32>(self.raw)
+    }
+
+    pub(super) const fn chip_id(&self) -> [u8; 64] {
+        at::<0x1a0, 64>(self.raw)
+    }
+
+    pub(super) const fn current_version(&self) -> FirmwareVersion {
+        firmware_version(at::<0x1e8, 3>(self.raw))
+    }
+
+    pub(super) const fn committed_version(&self) -> FirmwareVersion {
+        firmware_version(at::<0x1ec, 3>(self.raw))
+    }
+
+    /// `LAUNCH_MIT_VECTOR`, since version 5.
+    pub(super) fn launch_mitigations(&self) -> Option<u64> {
+        (self.version >= 5).then(|| u64_at::<0x1f8>(self.raw))
+    }
+
+    /// `CURRENT_MIT_VECTOR`, since version 5.
+    pub(super) fn current_mitigations(&self) -> Option<u64> {
+        (self.version >= 5).then(|| u64_at::<0x200>(self.raw))
+    }
+}
+
+/// §7.3, table "ATTESTATION_REPORT Structure": what no field of this version covers.
+fn reserved_are_zero(raw: &[u8; REPORT_LENGTH], version: u32) -> Result<(), SnpError> {
+    // CPUID came with version 3, mitigation vectors with version 5.
+    let after_reported_tcb = if version >= 3 { 0x18b..0x1a0 } else { 0x188..0x1a0 };
+    let before_signature = if version >= 5 { 0x208..0x2a0 } else { 0x1f8..0x2a0 };
+    let ranges = [
+        0x04c..0x050,
+        after_reported_tcb,
+        0x1eb..0x1ec,
+        0x1ef..0x1f0,
+        before_signature,
+        // §7.3.1: R and S have 72 bytes each, of which P-384 uses 48; the rest of SIGNATURE follows.
+        0x2a0 + 48..0x2a0 + 72,
+        0x2a0 + 72 + 48..REPORT_LENGTH,
+    ];
+    for range in ranges {
+        let offset = range.start;
+        let zero = raw.get(range).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0));
+        if !zero {
+            return Err(SnpError::ReservedNotZero { offset });
+        }
+    }
+    Ok(())
+}
+
+/// §4.3, table "Guest Policy Structure".
+fn policy(bits: u64) -> Result<GuestPolicy, SnpError> {
+    const KNOWN: u64 = (1 << 26) - 1;
+    const ALWAYS_ONE: u64 = 1 << 17;
+    if bits & !KNOWN != 0 || bits & ALWAYS_ONE == 0 {
+        return Err(SnpError::PolicyReserved { bits });
+    }
+    let policy = PolicyBits::from(bits);
+    let [abi_minor, abi_major, ..] = bits.to_le_bytes();
+    Ok(GuestPolicy {
+        abi_minor,
+        abi_major,
+        smt: policy.smt_allowed(),
+        migration_agent: policy.migrate_ma_allowed(),
+        debug: policy.debug_allowed(),
+        single_socket: policy.single_socket_required(),
+        cxl_allow: policy.cxl_allowed(),
+        mem_aes_256_xts: policy.mem_aes_256_xts(),
+        rapl_dis: policy.rapl_dis(),
+        ciphertext_hiding: policy.ciphertext_hiding(),
+        page_swap_disable: policy.page_swap_disabled(),
+    })
+}
+
+/// §7.3, table "PLATFORM_INFO Field".
+fn platform(bits: u64, version: u32) -> Result<PlatformInfo, SnpError> {
+    const KNOWN: u64 = 0b1011_1111;
+    if bits & !KNOWN != 0 {
+        return Err(SnpError::PlatformInfoReserved { bits });
+    }
+    let platform = PlatformBits::from(bits);
+    let aliases_checked = platform.alias_check_complete();
+    Ok(PlatformInfo {
+        smt: platform.smt_enabled(),
+        tsme: platform.tsme_enabled(),
+        ecc: platform.ecc_enabled(),
+        rapl_dis: platform.rapl_disabled(),
+        ciphertext_hiding: platform.ciphertext_hiding_enabled(),
+        alias_check_complete: (version >= 3 || aliases_checked).then_some(aliases_checked),
+        tio: platform.tio_enabled(),
+    })
+}
+
+/// §7.3, bytes 48h to 4Bh: `AUTHOR_KEY_EN`, `MASK_CHIP_KEY`, `SIGNING_KEY`.
+fn key_info(bits: u32) -> Result<(SignerKind, bool), SnpError> {
+    if bits >> 5 != 0 {
+        return Err(SnpError::KeyInfoReserved { bits });
+    }
+    let info = KeyInfo::from(bits);
+    // With MASK_CHIP_KEY the firmware writes zeros instead of a signature.
+    if info.mask_chip_key() {
+        return Err(SnpError::Unsigned);
+    }
+    match info.signing_key() {
+        0 => Ok((SignerKind::Vcek, info.author_key_en())),
+        1 => Ok((SignerKind::Vlek, info.author_key_en())),
+        7 => Err(SnpError::Unsigned),
+        _ => Err(SnpError::KeyInfoReserved { bits }),
+    }
+}
+
+/// §7.3.1: R and S are little-endian; the fixed form of aws-lc is R then S, big-endian.
+fn signature(raw: &[u8; REPORT_LENGTH]) -> Result<[u8; 96], SnpError> {
+    let (mut r, mut s) = (at::<0x2a0, 48>(raw), at::<{ 0x2a0 + 72 }, 48>(raw));
+    if r == [0; 48] || s == [0; 48] {
+        return Err(SnpError::Unsigned);
+    }
+    r.reverse();
+    s.reverse();
+    let mut out = [0; 96];
+    for (to, from) in out.iter_mut().zip(r.into_iter().chain(s)) {
+        *to = from;
+    }
+    Ok(out)
+}
+
+const fn cpuid([family, model, stepping]: [u8; 3]) -> Cpuid {
+    Cpuid { family, model, stepping }
+}
+
+const fn firmware_version([build, minor, major]: [u8; 3]) -> FirmwareVersion {
+    FirmwareVersion { major, minor, build }
+}
+
+/// The `N` bytes at `OFFSET`; that they are inside is checked when the crate is compiled.
+#[expect(clippy::indexing_slicing, reason = "the bound is asserted at compile time")]
+const fn at<const OFFSET: usize, const N: usize>(raw: &[u8; REPORT_LENGTH]) -> [u8; N] {
+    const { assert!(OFFSET + N <= REPORT_LENGTH, "inside the report") }
+    let mut out = [0; N];
+    let mut index = 0;
+    while index < N {
+        out[index] = raw[OFFSET + index];
+        index += 1;
+    }
+    out
+}
+
+const fn u32_at<const OFFSET: usize>(raw: &[u8; REPORT_LENGTH]) -> u32 {
+    u32::from_le_bytes(at::<OFFSET, 4>(raw))
+}
+
+const fn u64_at<const OFFSET: usize>(raw: &[u8; REPORT_LENGTH]) -> u64 {
+    u64::from_le_bytes(at::<OFFSET, 8>(raw))
+}
+
+/// §9.1, table "Signature algorithms": ECDSA P-384 with SHA-384.
+const ECDSA_P384_SHA384: u32 = 1;

@@ -1,0 +1,71 @@
+//! TCB versions: which firmware, component by component. Never one number.
+
+use serde::Serialize;
+
+use crate::anchors::Product;
+
+/// Security versions of the firmware's components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tcb {
+    /// Platform firmware configuration; Turin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fmc: Option<u8>,
+    /// Boot loader of the secure processor.
+    pub boot_loader: u8,
+    /// Its operating system.
+    pub tee: u8,
+    /// SNP firmware.
+    pub snp: u8,
+    /// Microcode, lowest patch level of all cores.
+    pub microcode: u8,
+}
+
+/// A component of a [`Tcb`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TcbComponent {
+    /// Platform firmware configuration.
+    Fmc,
+    /// Boot loader.
+    BootLoader,
+    /// Operating system of the secure processor.
+    Tee,
+    /// SNP firmware.
+    Snp,
+    /// Microcode.
+    Microcode,
+}
+
+impl Tcb {
+    /// `TCB_VERSION`; `None` if a reserved byte is not zero.
+    ///
+    /// SEV-SNP ABI 1.58 §2.2: the layout differs from Turin on.
+    pub(super) const fn parse(bytes: [u8; 8], product: Product) -> Option<Self> {
+        match (product, bytes) {
+            (Product::Milan | Product::Genoa, [boot_loader, tee, 0, 0, 0, 0, snp, microcode]) => {
+                Some(Self { fmc: None, boot_loader, tee, snp, microcode })
+            }
+            (Product::Turin, [fmc, boot_loader, tee, snp, 0, 0, 0, microcode]) => {
+                Some(Self { fmc: Some(fmc), boot_loader, tee, snp, microcode })
+            }
+            _ => None,
+        }
+    }
+
+    /// The components, an absent one as 0.
+    pub(super) fn components(self) -> [(TcbComponent, u8); 5] {
+        [
+            (TcbComponent::Fmc, self.fmc.unwrap_or(0)),
+            (TcbComponent::BootLoader, self.boot_loader),
+            (TcbComponent::Tee, self.tee),
+            (TcbComponent::Snp, self.snp),
+            (TcbComponent::Microcode, self.microcode),
+        ]
+    }
+
+    /// The first component in which this version is above `other`.
+    pub(super) fn exceeds(self, other: Self) -> Option<TcbComponent> {
+        let pairs = self.components().into_iter().zip(other.components());
+        pairs.into_iter().find(|((_, this), (_, that))| this > that).map(|((component, _), _)| component)
+    }
+}
