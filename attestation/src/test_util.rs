@@ -4,4 +4,5 @@
 //! given as extra anchors, which only ever give the root `extra`.
 
 pub mod ca;
+pub mod event_log;
 pub mod snp;

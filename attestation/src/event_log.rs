@@ -1,0 +1,130 @@
+//! The firmware event log of a vTPM: strict parser, replay, and what a boot can be said to have been.
+//!
+//! Guarantees: only the SHA-256 bank is read; every size is bounded before anything is allocated; a
+//! [`BootLog`] exists only for a log that the strict state machine of [`ReplayedLog::from_bytes`] took
+//! as a whole, and every claim in it is recomputed from data that its measured digest covers. Whether
+//! the log belongs to a machine is the comparison of [`Replayed::check_against`] with quoted PCRs.
+//!
+//! Does not guarantee: a TPM measures digests, one sequence a PCR. Event types, texts that no digest
+//! covers (file names, for one) and the order of events of different PCRs are the word of whoever wrote
+//! the log. Whoever is root after boot can extend PCR 8 to 14 and append matching events; the latch in PCR 15 and
+//! baselines that allow a closed set of events are what rules that out, not this module.
+//!
+//! References: TCG PC Client Platform Firmware Profile 1.06 ("PFP"), sections 9 and 10.
+
+mod actions;
+mod boot;
+mod command_line;
+mod error;
+mod event_type;
+mod grub;
+mod machine;
+mod parse;
+mod replay;
+mod rules;
+mod secure_boot;
+mod stub;
+mod variable;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use vouchsafe_protocol::Digest32;
+
+pub use self::boot::Authority;
+pub use self::boot::BootLog;
+pub use self::boot::EventKind;
+pub use self::boot::LoggedEvent;
+pub use self::boot::SecureBoot;
+pub use self::boot::StubSection;
+pub use self::boot::Technology;
+pub use self::command_line::CommandLine;
+pub use self::error::EventLogError;
+pub use self::event_type::EventType;
+pub use self::replay::BOOT_PHASE_WORDS;
+pub use self::replay::PcrRule;
+pub use self::replay::PcrState;
+pub use self::replay::Replayed;
+
+/// Events of one log.
+pub const MAX_EVENTS: usize = 4096;
+/// Data of one event; the largest seen on a real machine is a dbx of 23 kB.
+pub const MAX_EVENT_DATA: usize = 64 * 1024;
+/// Algorithms that a log may declare.
+pub const MAX_ALGORITHMS: usize = 8;
+
+/// A parsed log, borrowed from its bytes. Its form is sound; what it says has not been judged yet.
+#[derive(Clone, Debug)]
+pub struct EventLog<'a> {
+    startup_locality: u8,
+    events: Vec<Event<'a>>,
+}
+
+/// One event: a digest that was extended into a PCR, and the log's word on what it was.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Position in the log; the header is number 0.
+    pub number: usize,
+    /// PCR that was extended.
+    pub pcr: u8,
+    /// What the log says the event is. Not measured.
+    pub event_type: EventType,
+    /// What was extended into the SHA-256 bank.
+    pub digest: Digest32,
+    /// What the log says about it. Measured only where the digest is that of the data.
+    pub data: &'a [u8],
+}
+
+impl<'a> EventLog<'a> {
+    /// Reads a crypto-agile log as Linux exports it.
+    ///
+    /// # Errors
+    /// Anything that is not exactly such a log with a SHA-256 bank, within the limits of this module.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, EventLogError> {
+        parse::parse(bytes)
+    }
+
+    /// The events after the header, in the order of the log.
+    #[must_use]
+    pub fn events(&self) -> &[Event<'a>] {
+        &self.events
+    }
+
+    /// The value each PCR has after its events.
+    #[must_use]
+    pub fn replay(&self) -> Replayed {
+        replay::replay(self)
+    }
+
+    /// What the log says about the boot, if every rule of the state machine holds.
+    ///
+    /// # Errors
+    /// The first rule that the log breaks.
+    pub fn boot_log(&self) -> Result<BootLog, EventLogError> {
+        machine::boot_log(&self.events)
+    }
+}
+
+/// A log that was parsed, replayed and judged: a function of its bytes alone, so it can be remembered by
+/// their digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayedLog {
+    /// PCR values of the log.
+    pub replayed: Replayed,
+    /// What it says.
+    pub boot: Arc<BootLog>,
+}
+
+impl ReplayedLog {
+    /// Parses, replays and judges a log.
+    ///
+    /// # Errors
+    /// As [`EventLog::parse`] and [`EventLog::boot_log`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EventLogError> {
+        let log = EventLog::parse(bytes)?;
+        let boot = Arc::new(log.boot_log()?);
+        Ok(Self { replayed: log.replay(), boot })
+    }
+}

@@ -1,0 +1,211 @@
+//! What a boot log says, as claims: only what a measured digest covers, except where the name says `untrusted`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use vouchsafe_protocol::Digest32;
+
+/// Confidential-computing technology, by the byte of `GCE NonHostInfo`: Google's word, of any VM on its hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Technology {
+    /// A Shielded VM: no memory encryption.
+    None,
+    /// AMD SEV.
+    Sev,
+    /// AMD SEV-ES.
+    SevEs,
+    /// Intel TDX.
+    Tdx,
+    /// AMD SEV-SNP.
+    SevSnp,
+}
+
+impl Technology {
+    /// The technology of a `GCE NonHostInfo` byte. The order of the numbers says nothing about strength.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::None,
+            1 => Self::Sev,
+            2 => Self::SevEs,
+            3 => Self::Tdx,
+            4 => Self::SevSnp,
+            _ => return None,
+        })
+    }
+
+    /// Its byte in `GCE NonHostInfo`.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Sev => 1,
+            Self::SevEs => 2,
+            Self::Tdx => 3,
+            Self::SevSnp => 4,
+        }
+    }
+
+    /// Its name in claims and policies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Sev => "sev",
+            Self::SevEs => "sev-es",
+            Self::Tdx => "tdx",
+            Self::SevSnp => "sev-snp",
+        }
+    }
+}
+
+impl fmt::Display for Technology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the firmware log of one boot says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BootLog {
+    /// `None` when the firmware is not Google's.
+    pub technology: Option<Technology>,
+    /// Version of the firmware, when it is a text; `GCE Virtual Firmware v2` for one.
+    pub firmware_version: Option<String>,
+    /// Version of the firmware in lower-case hex, when it is not a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware_version_hex: Option<String>,
+    /// State of UEFI Secure Boot.
+    pub secure_boot: SecureBoot,
+    /// The firmware says that it does not protect itself from DMA.
+    pub dma_protection_disabled: bool,
+    /// Authenticode digests of EFI applications in PCR 2 and 4, in the order of the log. On GCE's TDX firmware a
+    /// UKI is measured into PCR 2.
+    pub efi_applications: Vec<Digest32>,
+    /// Authenticode digests of EFI drivers, PCR 2.
+    pub efi_drivers: Vec<Digest32>,
+    /// The kernel's command line. From GRUB, with the kernel's path as first word, as measured. From
+    /// systemd-stub only when the log carries the text and PCR 12 has no event that could add to it.
+    pub kernel_command_line: Option<String>,
+    /// The kernel's file, the first word of GRUB's command line. A name, not a measurement.
+    pub kernel_path: Option<String>,
+    /// The arguments as the kernel splits them, quotes removed, without `kernel_path`; also those after `--`.
+    pub kernel_arguments: Vec<String>,
+    /// The command line split at every space and stripped of all quotes, as shell scripts in an initrd
+    /// see it: to look here for what must *not* be there.
+    pub kernel_words: Vec<String>,
+    /// Commands that GRUB ran, PCR 8.
+    pub grub_commands: Vec<String>,
+    /// Digests of files that GRUB read, PCR 9.
+    pub grub_files: Vec<Digest32>,
+    /// PE sections that systemd-stub measured, PCR 11.
+    pub stub_sections: Vec<StubSection>,
+    /// Every event that extended PCR 0 to 15, by PCR and in order, separators included.
+    pub events: BTreeMap<u8, Vec<LoggedEvent>>,
+}
+
+/// UEFI Secure Boot, PCR 7. Digests are those of the events; a variable that is absent or empty has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SecureBoot {
+    /// The variable is 1, PK, KEK and db have content, and an authority is logged.
+    pub enabled: bool,
+    /// Platform key.
+    pub pk: Option<Digest32>,
+    /// Key exchange keys.
+    pub kek: Option<Digest32>,
+    /// Allowed signers and images.
+    pub db: Option<Digest32>,
+    /// Forbidden signers and images.
+    pub dbx: Option<Digest32>,
+    /// What let images pass, in order.
+    pub authorities: Vec<Authority>,
+}
+
+/// One entry that let an image pass, or a variable that shim measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Authority {
+    /// Name of the variable: `db`, `Shim`, `SbatLevel` and the like.
+    pub name: String,
+    /// Digest of the event.
+    pub digest: Digest32,
+    /// False when the digest leaves out the last logged byte, as some versions of shim do.
+    pub data_covered: bool,
+}
+
+/// One PE section of a UKI.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StubSection {
+    /// Its name; the name is measured.
+    pub name: String,
+    /// SHA-256 of its content.
+    pub digest: Digest32,
+}
+
+/// One event that extended a PCR.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoggedEvent {
+    /// Type by number, as the log states it.
+    pub event_type: u32,
+    /// The type's name in the specification.
+    pub event_name: &'static str,
+    /// What was extended.
+    pub digest: Digest32,
+    /// What it is for this crate.
+    pub kind: EventKind,
+    /// Name of a variable or section, covered by a digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A file name or a description that no digest covers: for people, never for decisions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untrusted_name: Option<String>,
+}
+
+/// What an event is. Where its digest does not tell, this is the log's word; digests decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// End of the firmware's own measurements.
+    Separator,
+    /// Version of the firmware.
+    FirmwareVersion,
+    /// `GCE NonHostInfo`.
+    NonHostInfo,
+    /// A variable that configures Secure Boot.
+    SecureBootVariable,
+    /// What let an image pass.
+    Authority,
+    /// The firmware does not protect itself from DMA.
+    DmaProtectionDisabled,
+    /// A boot option was started.
+    BootAttempt,
+    /// The firmware was left, or could not be left yet.
+    ExitBootServices,
+    /// An EFI application.
+    EfiApplication,
+    /// An EFI driver.
+    EfiDriver,
+    /// A partition table.
+    PartitionTable,
+    /// A command of GRUB's.
+    GrubCommand,
+    /// The kernel command line that GRUB passed.
+    KernelCommandLine,
+    /// The command line of a module that GRUB loaded.
+    GrubModuleCommandLine,
+    /// A file that GRUB read, or a device's content: PCR 9.
+    GrubFile,
+    /// The load options that the kernel's EFI stub was given.
+    KernelLoadOptions,
+    /// The initrd that the kernel's EFI stub loaded.
+    KernelInitrd,
+    /// Name of a section of a UKI.
+    StubSectionName,
+    /// Content of the section named before.
+    StubSection,
+    /// Lists of machine owner keys, PCR 14.
+    MachineOwnerKeys,
+    /// Anything else.
+    Other,
+}

@@ -1,0 +1,255 @@
+//! Why a log, or the PCRs it is held against, is refused.
+
+use vouchsafe_protocol::Digest32;
+
+use super::event_type::EventType;
+
+/// One refusal, one variant. `event` is the position in the log, counted from the header, which is 0; `pcr` and
+/// `event_type` are those of that event.
+#[expect(missing_docs, reason = "fields of one name mean the same in every variant")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventLogError {
+    // Form.
+    /// No byte, or no event after the header.
+    #[error("the log is empty")]
+    Empty,
+    /// Above the limit.
+    #[error("log of {size} bytes is above the limit")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+    },
+    /// The first event is none.
+    #[error("not a TCG event log")]
+    NotAnEventLog,
+    /// A log of SHA-1 digests only.
+    #[error("legacy log without a spec-id header: SHA-1 only")]
+    LegacyFormat,
+    /// The header does not have its form.
+    #[error("malformed spec-id header")]
+    MalformedSpecId,
+    /// Another version of the format.
+    #[error("spec-id version {major}.{minor} is not known")]
+    SpecIdVersion {
+        /// Major version.
+        major: u8,
+        /// Minor version.
+        minor: u8,
+    },
+    /// More than the limit.
+    #[error("spec-id header declares {count} algorithms")]
+    AlgorithmCount { count: u32 },
+    /// An algorithm whose digest size is not known.
+    #[error("algorithm 0x{algorithm:04x} is not known")]
+    UnknownAlgorithm { algorithm: u16 },
+    /// The declared size is not that of the algorithm.
+    #[error("algorithm 0x{algorithm:04x} is declared with digests of {size} bytes")]
+    AlgorithmSize {
+        algorithm: u16,
+        /// Declared size.
+        size: u16,
+    },
+    /// Declared twice.
+    #[error("algorithm 0x{algorithm:04x} is declared twice")]
+    DuplicateAlgorithm { algorithm: u16 },
+    /// The log has no SHA-256 digests.
+    #[error("the log has no SHA-256 bank")]
+    NoSha256Bank,
+    /// More than the limit.
+    #[error("the log has too many events")]
+    TooManyEvents,
+    /// The log ends inside an event.
+    #[error("event {event} is cut short")]
+    Truncated { event: usize },
+    /// Bytes after the last event that are too few for one.
+    #[error("{count} bytes after the last event")]
+    TrailingBytes { count: usize },
+    /// There is no such PCR.
+    #[error("event {event} names PCR {pcr}")]
+    PcrIndex { event: usize, pcr: u32 },
+    /// No digest, or more than there are algorithms.
+    #[error("event {event} claims {count} digests")]
+    DigestCount { event: usize, count: u32 },
+    /// A digest of an algorithm that the header does not declare.
+    #[error("event {event} has a digest of undeclared algorithm 0x{algorithm:04x}")]
+    UndeclaredAlgorithm { event: usize, algorithm: u16 },
+    /// Two digests of one algorithm.
+    #[error("event {event} has two digests of algorithm 0x{algorithm:04x}")]
+    DuplicateDigest { event: usize, algorithm: u16 },
+    /// The SHA-256 bank was extended with something the log does not tell.
+    #[error("event {event} (PCR {pcr}) has no SHA-256 digest")]
+    NoSha256Digest { event: usize, pcr: u8 },
+    /// Above the limit.
+    #[error("event {event} claims {size} bytes of data")]
+    EventDataSize {
+        event: usize,
+        /// Claimed size.
+        size: u32,
+    },
+    /// An event that extends nothing has a digest.
+    #[error("event {event} is EV_NO_ACTION with a digest")]
+    NoActionDigest { event: usize },
+    /// Twice, too late, or of a locality that cannot start a TPM.
+    #[error("event {event}: StartupLocality is malformed or out of place")]
+    StartupLocality { event: usize },
+
+    // Order and types.
+    /// The boot never left the firmware, as far as the log tells.
+    #[error("the log has no ExitBootServices event")]
+    ExitBootServicesMissing,
+    /// The firmware was left twice.
+    #[error("event {event}: second ExitBootServices")]
+    SecondExitBootServices { event: usize },
+    /// Firmware and boot loaders are gone by then.
+    #[error("event {event} (PCR {pcr}, {event_type}) comes after ExitBootServices")]
+    EventAfterExitBootServices { event: usize, pcr: u8, event_type: EventType },
+    /// The type has no place in this PCR.
+    #[error("event {event}: {event_type} has no place in PCR {pcr}")]
+    UnexpectedEvent { event: usize, pcr: u8, event_type: EventType },
+    /// The type has no place in this PCR once its separator is there.
+    #[error("event {event}: {event_type} after the separator of PCR {pcr}")]
+    EventAfterSeparator { event: usize, pcr: u8, event_type: EventType },
+    /// The data of a separator is not one that firmware writes.
+    #[error("event {event}: malformed separator of PCR {pcr}")]
+    MalformedSeparator { event: usize, pcr: u8 },
+    /// The firmware reported an error instead of a separator.
+    #[error("event {event}: the firmware reported an error in PCR {pcr}")]
+    FirmwareError { event: usize, pcr: u8 },
+    /// Twice.
+    #[error("event {event}: second separator of PCR {pcr}")]
+    SecondSeparator { event: usize, pcr: u8 },
+    /// PCR 0 to 7 have one each.
+    #[error("PCR {pcr} has no separator")]
+    SeparatorMissing { pcr: u8 },
+    /// The digest is a separator's, the type is not.
+    #[error("event {event}: a separator of PCR {pcr} is labelled {event_type}")]
+    SeparatorRelabelled {
+        event: usize,
+        pcr: u8,
+        /// The label.
+        event_type: EventType,
+    },
+    /// The digest is not that of the data, in an event where it has to be.
+    #[error("event {event} (PCR {pcr}, {event_type}): the data does not hash to the digest")]
+    DigestMismatch { event: usize, pcr: u8, event_type: EventType },
+
+    // PCR 0.
+    /// Not 32 bytes of the form that Google's firmware writes.
+    #[error("event {event}: malformed GCE NonHostInfo")]
+    MalformedNonHostInfo { event: usize },
+    /// Twice.
+    #[error("event {event}: second GCE NonHostInfo")]
+    SecondNonHostInfo { event: usize },
+    /// The digest is a GCE NonHostInfo's, the type is not.
+    #[error("event {event}: GCE NonHostInfo is labelled {event_type}")]
+    NonHostInfoRelabelled {
+        event: usize,
+        /// The label.
+        event_type: EventType,
+    },
+    /// A technology that is not known.
+    #[error("technology byte {value} is not known")]
+    UnknownTechnology {
+        /// The byte.
+        value: u8,
+    },
+    /// Twice.
+    #[error("event {event}: second firmware version")]
+    SecondCrtmVersion { event: usize },
+
+    // PCR 4 and 5.
+    /// A text that firmware does not write there.
+    #[error("event {event}: unknown action in PCR {pcr}")]
+    UnknownAction { event: usize, pcr: u8 },
+    /// No boot option was started.
+    #[error("the log does not say that a boot option was started")]
+    BootAttemptMissing,
+    /// A boot option returned, or another was started.
+    #[error("event {event}: second boot attempt")]
+    SecondBootAttempt { event: usize },
+
+    // PCR 7.
+    /// Not a `UEFI_VARIABLE_DATA`.
+    #[error("event {event}: malformed UEFI variable")]
+    MalformedVariable { event: usize },
+    /// Not a variable that configures Secure Boot.
+    #[error("event {event}: not a Secure Boot variable")]
+    UnknownSecureBootVariable { event: usize },
+    /// Twice.
+    #[error("event {event}: second variable {variable}")]
+    SecondSecureBootVariable {
+        event: usize,
+        /// Its name.
+        variable: &'static str,
+    },
+    /// Not logged.
+    #[error("the log has no variable SecureBoot")]
+    SecureBootMissing,
+    /// Not exactly one byte, 0 or 1.
+    #[error("event {event}: variable SecureBoot is neither 0 nor 1")]
+    SecureBootValue { event: usize },
+    /// On, but there is nothing to verify with.
+    #[error("Secure Boot is on without content in {variable}")]
+    SecureBootWithoutKeys {
+        /// Which variable.
+        variable: &'static str,
+    },
+    /// On, but nothing says what let the boot loader pass.
+    #[error("Secure Boot is on and no authority is logged")]
+    SecureBootWithoutAuthority,
+    /// The firmware can be debugged.
+    #[error("event {event}: UEFI debug mode")]
+    UefiDebugMode { event: usize },
+
+    // Boot loaders, stub, kernel.
+    /// A text in PCR 8 that is not one of GRUB's.
+    #[error("event {event}: not a text of GRUB's")]
+    UnlabelledGrubText { event: usize },
+    /// Not UTF-8, or with a NUL inside.
+    #[error("event {event}: text of GRUB's is not UTF-8")]
+    GrubText { event: usize },
+    /// A second kernel was loaded.
+    #[error("event {event}: second kernel command line")]
+    SecondKernelCommandLine { event: usize },
+    /// The text follows a `linux` command and begins with its kernel, so it is the command line; the label says otherwise.
+    #[error("event {event}: a kernel command line is labelled as something else")]
+    KernelCommandLineRelabelled { event: usize },
+    /// The text does not follow from the `linux` command before it.
+    #[error("event {event}: no linux command explains this kernel command line")]
+    KernelCommandLineUnexplained { event: usize },
+    /// Control characters, or a byte that the kernel takes for a space and others do not.
+    #[error("event {event}: kernel command line is not plain text")]
+    KernelCommandLineText { event: usize },
+    /// Tag and length do not fit the data.
+    #[error("event {event}: malformed tagged event")]
+    MalformedTaggedEvent { event: usize },
+    /// Not the name of a PE section.
+    #[error("event {event}: not a section name of systemd-stub's")]
+    StubSectionName { event: usize },
+    /// Measured twice.
+    #[error("event {event}: second section of this name")]
+    SecondStubSection { event: usize },
+    /// The last name in PCR 11 has no content after it.
+    #[error("the last section name in PCR 11 has no content")]
+    StubSectionWithoutContent,
+
+    // Against PCRs.
+    /// There is no such PCR.
+    #[error("PCR {pcr} does not exist")]
+    GivenPcrIndex { pcr: u8 },
+    /// The rule needs it.
+    #[error("PCR {pcr} is not given")]
+    PcrNotGiven { pcr: u8 },
+    /// The log has events for a PCR whose value is not given.
+    #[error("the log has events for PCR {pcr}, which is not given")]
+    EventsForPcrNotGiven { pcr: u8 },
+    /// Extended, and the log does not say by what.
+    #[error("PCR {pcr} is not at its reset value and the log has no event for it")]
+    PcrWithoutEvents { pcr: u8 },
+    /// The log is not that of these PCRs.
+    #[error("PCR {pcr} is {given}, the log gives {replayed}")]
+    PcrMismatch { pcr: u8, given: Digest32, replayed: Digest32 },
+    /// PCR 11 is not the log followed by systemd's words.
+    #[error("PCR 11 is {given}: not the log followed by boot phases of systemd")]
+    BootPhase { given: Digest32 },
+}

@@ -1,0 +1,292 @@
+//! The strict state machine: takes a log as a whole or not at all, and collects what it says.
+
+use std::collections::BTreeMap;
+
+use vouchsafe_protocol::Digest32;
+
+use super::Event;
+use super::actions::Actions;
+use super::boot::BootLog;
+use super::boot::EventKind;
+use super::boot::LoggedEvent;
+use super::boot::Technology;
+use super::command_line::CommandLine;
+use super::error::EventLogError;
+use super::event_type::EventType;
+use super::grub::Grub;
+use super::rules;
+use super::rules::require_covered;
+use super::secure_boot::SecureBootReader;
+use super::stub::Stub;
+use super::variable::utf16_text;
+
+/// Judges the events of a log, in order.
+pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, EventLogError> {
+    Actions::require_exit(events)?;
+    let mut machine = Machine::default();
+    for event in events.iter().filter(|event| event.event_type != EventType::NO_ACTION) {
+        machine.step(event)?;
+    }
+    machine.finish()
+}
+
+#[derive(Default)]
+struct Machine<'a> {
+    separated: [bool; 8],
+    technology: Option<Technology>,
+    firmware_version: Option<&'a [u8]>,
+    actions: Actions,
+    secure_boot: SecureBootReader,
+    grub: Grub,
+    stub: Stub,
+    efi_applications: Vec<Digest32>,
+    events: BTreeMap<u8, Vec<LoggedEvent>>,
+}
+
+/// What one event turned out to be.
+struct Judged {
+    kind: EventKind,
+    name: Option<String>,
+    untrusted_name: Option<String>,
+}
+
+impl<'a> Machine<'a> {
+    fn step(&mut self, event: &Event<'a>) -> Result<(), EventLogError> {
+        let judged = match self.separated.get(usize::from(event.pcr)).copied() {
+            Some(separated) => self.firmware_event(event, separated)?,
+            None => self.loader_event(event)?,
+        };
+        self.check_exited(event)?;
+        let Judged { kind, name, untrusted_name } = judged;
+        if kind == EventKind::EfiApplication {
+            self.efi_applications.push(event.digest);
+        }
+        self.events.entry(event.pcr).or_default().push(LoggedEvent {
+            event_type: event.event_type.0,
+            event_name: event.event_type.name(),
+            digest: event.digest,
+            kind,
+            name,
+            untrusted_name,
+        });
+        Ok(())
+    }
+
+    /// Once the firmware is left, only its own two words about that may follow.
+    fn check_exited(&self, event: &Event<'_>) -> Result<(), EventLogError> {
+        let Event { number, pcr, event_type, .. } = *event;
+        if self.actions.exited && (pcr, event_type) != (5, EventType::EFI_ACTION) {
+            return Err(EventLogError::EventAfterExitBootServices { event: number, pcr, event_type });
+        }
+        Ok(())
+    }
+
+    /// PCR 0 to 7.
+    fn firmware_event(&mut self, event: &Event<'a>, separated: bool) -> Result<Judged, EventLogError> {
+        let Event { number, pcr, event_type, .. } = *event;
+        if event_type == EventType::SEPARATOR {
+            return self.separator(event, separated);
+        }
+        if [*rules::SEPARATOR_DIGEST, *rules::ERROR_DIGEST].contains(&event.digest) {
+            return Err(EventLogError::SeparatorRelabelled { event: number, pcr, event_type });
+        }
+        if !rules::allowed(pcr, event_type, separated) {
+            return Err(if separated {
+                EventLogError::EventAfterSeparator { event: number, pcr, event_type }
+            } else {
+                EventLogError::UnexpectedEvent { event: number, pcr, event_type }
+            });
+        }
+        if pcr == 0 {
+            return self.platform_event(event);
+        }
+        match (pcr, event_type) {
+            (4 | 5 | 7, EventType::EFI_ACTION) => Ok(self.actions.step(event, separated)?.into()),
+            (7, EventType::EFI_VARIABLE_DRIVER_CONFIG) => {
+                let name = self.secure_boot.variable(event)?;
+                Ok(Judged::named(EventKind::SecureBootVariable, name.to_owned()))
+            }
+            (7, _) => Ok(Judged::named(EventKind::Authority, self.secure_boot.authority(event)?)),
+            (2 | 5, EventType::EFI_GPT_EVENT) => {
+                require_covered(event)?;
+                Ok(EventKind::PartitionTable.into())
+            }
+            (_, EventType::EVENT_TAG) => tagged(event),
+            (2 | 4, _) if rules::is_application(event_type) => Ok(EventKind::EfiApplication.into()),
+            (2, _) if rules::is_driver(event_type) => Ok(EventKind::EfiDriver.into()),
+            _ => Ok(EventKind::Other.into()),
+        }
+    }
+
+    /// Exactly one for each PCR, of four zero bytes.
+    fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<Judged, EventLogError> {
+        let Event { number, pcr, data, .. } = *event;
+        require_covered(event)?;
+        if data == rules::ERROR {
+            return Err(EventLogError::FirmwareError { event: number, pcr });
+        }
+        if data != rules::SEPARATOR {
+            return Err(EventLogError::MalformedSeparator { event: number, pcr });
+        }
+        if separated {
+            return Err(EventLogError::SecondSeparator { event: number, pcr });
+        }
+        if let Some(separated) = self.separated.get_mut(usize::from(pcr)) {
+            *separated = true;
+        }
+        Ok(EventKind::Separator.into())
+    }
+
+    /// PCR 0: version of the firmware and technology.
+    fn platform_event(&mut self, event: &Event<'a>) -> Result<Judged, EventLogError> {
+        let Event { number, event_type, data, .. } = *event;
+        if event_type == EventType::NONHOST_INFO {
+            require_covered(event)?;
+            if self.technology.replace(technology(data, number)?).is_some() {
+                return Err(EventLogError::SecondNonHostInfo { event: number });
+            }
+            return Ok(EventKind::NonHostInfo.into());
+        }
+        if rules::NON_HOST_INFO_DIGESTS.contains(&event.digest) {
+            return Err(EventLogError::NonHostInfoRelabelled { event: number, event_type });
+        }
+        if event_type != EventType::S_CRTM_VERSION {
+            return Ok(EventKind::Other.into());
+        }
+        require_covered(event)?;
+        if self.firmware_version.replace(data).is_some() {
+            return Err(EventLogError::SecondCrtmVersion { event: number });
+        }
+        Ok(EventKind::FirmwareVersion.into())
+    }
+
+    /// PCR 8 and above.
+    fn loader_event(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
+        let Event { number, pcr, event_type, data, .. } = *event;
+        if !rules::allowed(pcr, event_type, false) {
+            return Err(EventLogError::UnexpectedEvent { event: number, pcr, event_type });
+        }
+        match (pcr, event_type) {
+            (8, _) => Ok(self.grub.step(event)?.into()),
+            (9, EventType::IPL) => Ok(Judged::untrusted(EventKind::GrubFile, data)),
+            (11, _) => self.stub.step(event).map(|(kind, name)| Judged::named(kind, name)),
+            (14, _) => Ok(Judged::untrusted(EventKind::MachineOwnerKeys, data)),
+            (9 | 12 | 13, EventType::EVENT_TAG) => tagged(event),
+            _ => Ok(Judged::untrusted(EventKind::Other, data)),
+        }
+    }
+
+    fn finish(self) -> Result<BootLog, EventLogError> {
+        if let Some(pcr) = (0..).zip(self.separated).find_map(|(pcr, there)| (!there).then_some(pcr)) {
+            return Err(EventLogError::SeparatorMissing { pcr });
+        }
+        if !self.actions.booted {
+            return Err(EventLogError::BootAttemptMissing);
+        }
+        self.stub.finish()?;
+        let (command_line, from_grub) = command_line(&self.grub, &self.stub, self.events.contains_key(&12))?;
+        let mut arguments = command_line.as_ref().map(CommandLine::arguments).unwrap_or_default();
+        let kernel_path = (from_grub && !arguments.is_empty()).then(|| arguments.remove(0));
+        let firmware_version = self.firmware_version.and_then(version_text);
+        Ok(BootLog {
+            technology: self.technology,
+            firmware_version_hex: match firmware_version {
+                Some(_) => None,
+                None => self.firmware_version.map(hex::encode),
+            },
+            firmware_version,
+            secure_boot: self.secure_boot.finish()?,
+            dma_protection_disabled: self.actions.dma_protection_disabled,
+            efi_applications: self.efi_applications,
+            efi_drivers: digests(&self.events, EventKind::EfiDriver),
+            kernel_words: command_line.as_ref().map(CommandLine::words).unwrap_or_default(),
+            kernel_command_line: command_line.map(|line| line.text().to_owned()),
+            kernel_path,
+            kernel_arguments: arguments,
+            grub_commands: self.grub.commands,
+            grub_files: digests(&self.events, EventKind::GrubFile),
+            stub_sections: self.stub.sections,
+            events: self.events,
+        })
+    }
+}
+
+impl Judged {
+    const fn named(kind: EventKind, name: String) -> Self {
+        Self { kind, name: Some(name), untrusted_name: None }
+    }
+
+    fn untrusted(kind: EventKind, data: &[u8]) -> Self {
+        let text = data.strip_suffix(b"\0").unwrap_or(data);
+        Self { kind, name: None, untrusted_name: untrusted_text(text) }
+    }
+}
+
+impl From<EventKind> for Judged {
+    fn from(kind: EventKind) -> Self {
+        Self { kind, name: None, untrusted_name: None }
+    }
+}
+
+/// 32 bytes: the name, the technology, 15 reserved zeros.
+fn technology(data: &[u8], event: usize) -> Result<Technology, EventLogError> {
+    let malformed = EventLogError::MalformedNonHostInfo { event };
+    let Some((&value, reserved)) = data.strip_prefix(rules::NON_HOST_INFO).and_then(<[u8]>::split_first)
+    else {
+        return Err(malformed);
+    };
+    if reserved != [0; 15] {
+        return Err(malformed);
+    }
+    Technology::from_byte(value).ok_or(EventLogError::UnknownTechnology { value })
+}
+
+/// A tag, a length, as many bytes (PFP 1.06 section 10.4.2.1). The tags of Linux name what was hashed; no digest covers them.
+fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
+    let malformed = EventLogError::MalformedTaggedEvent { event: event.number };
+    let Some((tag, rest)) = event.data.split_first_chunk::<4>() else { return Err(malformed) };
+    let Some((size, text)) = rest.split_first_chunk::<4>() else { return Err(malformed) };
+    if usize::try_from(u32::from_le_bytes(*size)).ok() != Some(text.len()) {
+        return Err(malformed);
+    }
+    let kind = match (event.pcr, u32::from_le_bytes(*tag)) {
+        (9, LINUX_LOAD_OPTIONS) => EventKind::KernelLoadOptions,
+        (9, LINUX_INITRD) => EventKind::KernelInitrd,
+        _ => EventKind::Other,
+    };
+    Ok(Judged::untrusted(kind, text))
+}
+
+/// The command line and whether it is GRUB's. Two of them are one too many; systemd-stub's own counts only if
+/// nothing in PCR 12 (credentials, add-ons, options of the boot manager) can have changed it.
+fn command_line(
+    grub: &Grub,
+    stub: &Stub,
+    changed: bool,
+) -> Result<(Option<CommandLine>, bool), EventLogError> {
+    match (&grub.command_line, stub.command_line_event) {
+        (Some(_), Some(event)) => Err(EventLogError::SecondKernelCommandLine { event }),
+        (Some(line), None) => Ok((Some(line.clone()), true)),
+        (None, _) if changed => Ok((None, false)),
+        (None, _) => Ok((stub.command_line.clone(), false)),
+    }
+}
+
+fn digests(events: &BTreeMap<u8, Vec<LoggedEvent>>, kind: EventKind) -> Vec<Digest32> {
+    events.values().flatten().filter(|event| event.kind == kind).map(|event| event.digest).collect()
+}
+
+fn version_text(data: &[u8]) -> Option<String> {
+    utf16_text(data).filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
+}
+
+/// Something to show, at most a line of it.
+fn untrusted_text(data: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(data).ok()?;
+    (!text.is_empty() && text.len() <= MAX_UNTRUSTED_NAME && !text.chars().any(char::is_control))
+        .then(|| text.to_owned())
+}
+
+const LINUX_INITRD: u32 = 0x8f3b_22ec;
+const LINUX_LOAD_OPTIONS: u32 = 0x8f3b_22ed;
+const MAX_UNTRUSTED_NAME: usize = 256;

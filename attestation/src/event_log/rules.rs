@@ -1,0 +1,99 @@
+//! Which types have a place in which PCR, and digests that are known beforehand.
+
+use std::sync::LazyLock;
+
+use vouchsafe_protocol::Digest32;
+
+use super::Event;
+use super::error::EventLogError;
+use super::event_type::EventType as T;
+
+/// Whether `event_type` may extend `pcr`; PCR 0 to 7 have a list for each side of the separator
+/// (PFP 1.06 section 3.3.4, narrowed to what Linux guests of OVMF-like firmware show).
+pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bool {
+    match (pcr, after_separator) {
+        (0, false) => matches!(
+            event_type,
+            T::POST_CODE
+                | T::POST_CODE2
+                | T::S_CRTM_CONTENTS
+                | T::S_CRTM_VERSION
+                | T::CPU_MICROCODE
+                | T::NONHOST_INFO
+                | T::EFI_PLATFORM_FIRMWARE_BLOB
+                | T::EFI_PLATFORM_FIRMWARE_BLOB2
+        ),
+        (1, false) => matches!(
+            event_type,
+            T::ACTION
+                | T::EVENT_TAG
+                | T::CPU_MICROCODE
+                | T::PLATFORM_CONFIG_FLAGS
+                | T::TABLE_OF_DEVICES
+                | T::EFI_VARIABLE_DRIVER_CONFIG
+                | T::EFI_VARIABLE_BOOT
+                | T::EFI_VARIABLE_BOOT2
+                | T::EFI_HANDOFF_TABLES
+                | T::EFI_HANDOFF_TABLES2
+        ),
+        (1, true) => matches!(
+            event_type,
+            T::EFI_VARIABLE_BOOT | T::EFI_VARIABLE_BOOT2 | T::EFI_HANDOFF_TABLES | T::EFI_HANDOFF_TABLES2
+        ),
+        (2, false) => is_driver(event_type),
+        // On GCE's TDX firmware partition table and UKI are measured here.
+        (2, true) => {
+            is_driver(event_type) || is_application(event_type) || matches!(event_type, T::EFI_GPT_EVENT)
+        }
+        (3, false) => matches!(event_type, T::EFI_VARIABLE_DRIVER_CONFIG | T::PLATFORM_CONFIG_FLAGS),
+        // Before the separator: applications that firmware itself loads, such as a kernel given by the hypervisor.
+        (4, _) => is_application(event_type) || matches!(event_type, T::EFI_ACTION),
+        (5, false) => matches!(event_type, T::EFI_GPT_EVENT),
+        (5, true) => matches!(event_type, T::EFI_GPT_EVENT | T::EFI_ACTION | T::EVENT_TAG),
+        (6, false) => matches!(event_type, T::COMPACT_HASH),
+        (7, false) => matches!(event_type, T::EFI_VARIABLE_DRIVER_CONFIG | T::EFI_ACTION),
+        (7, true) => matches!(event_type, T::EFI_VARIABLE_AUTHORITY),
+        (8 | 11 | 14, _) => matches!(event_type, T::IPL),
+        (9 | 12 | 13, _) => matches!(event_type, T::IPL | T::EVENT_TAG),
+        (10, _) => true,
+        // 0, 3 and 6 after the separator; 15 is the latch; 16 and above belong to nobody's boot.
+        _ => false,
+    }
+}
+
+pub(super) const fn is_application(event_type: T) -> bool {
+    matches!(event_type, T::EFI_BOOT_SERVICES_APPLICATION)
+}
+
+pub(super) const fn is_driver(event_type: T) -> bool {
+    matches!(event_type, T::EFI_BOOT_SERVICES_DRIVER | T::EFI_RUNTIME_SERVICES_DRIVER)
+}
+
+/// Whether `digest` is that of `data`.
+pub(super) fn covers(data: &[u8], digest: &Digest32) -> bool {
+    Digest32::of(data) == *digest
+}
+
+/// Refuses an event whose digest is not that of its data.
+pub(super) fn require_covered(event: &Event<'_>) -> Result<(), EventLogError> {
+    if covers(event.data, &event.digest) {
+        return Ok(());
+    }
+    let Event { number, pcr, event_type, .. } = *event;
+    Err(EventLogError::DigestMismatch { event: number, pcr, event_type })
+}
+
+/// Digest of a separator.
+pub(super) static SEPARATOR_DIGEST: LazyLock<Digest32> = LazyLock::new(|| Digest32::of(&SEPARATOR));
+/// Digest of the event that firmware writes in a separator's place after an error.
+pub(super) static ERROR_DIGEST: LazyLock<Digest32> = LazyLock::new(|| Digest32::of(&ERROR));
+/// Digests of `GCE NonHostInfo` by technology byte.
+pub(super) static NON_HOST_INFO_DIGESTS: LazyLock<[Digest32; 5]> =
+    LazyLock::new(|| [0, 1, 2, 3, 4].map(|byte| Digest32::of_parts(&[NON_HOST_INFO, &[byte], &[0; 15]])));
+
+/// Data of a separator.
+pub(super) const SEPARATOR: [u8; 4] = [0; 4];
+/// Data of an error event.
+pub(super) const ERROR: [u8; 4] = [0xff; 4];
+/// What `GCE NonHostInfo` begins with.
+pub(super) const NON_HOST_INFO: &[u8] = b"GCE NonHostInfo\0";

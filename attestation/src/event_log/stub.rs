@@ -1,0 +1,71 @@
+//! What systemd-stub measures into PCR 11: for each PE section its name, then its content.
+//!
+//! The name is measured (as ASCII with a NUL), the content's event carries no content: usually the name again. Where
+//! an event carries data that hashes to the digest, it is the content; of `.cmdline` it gives the command line.
+
+use vouchsafe_protocol::Digest32;
+
+use super::Event;
+use super::boot::EventKind;
+use super::boot::StubSection;
+use super::command_line::CommandLine;
+use super::error::EventLogError;
+use super::variable::utf16_text;
+
+/// State over the events of PCR 11.
+#[derive(Default)]
+pub(super) struct Stub {
+    /// Sections in order.
+    pub(super) sections: Vec<StubSection>,
+    /// The content of `.cmdline`, where the log carries it.
+    pub(super) command_line: Option<CommandLine>,
+    /// The event with the content of `.cmdline`.
+    pub(super) command_line_event: Option<usize>,
+    name: Option<String>,
+}
+
+impl Stub {
+    /// Takes the next event of PCR 11; gives its kind and the section's name.
+    pub(super) fn step(&mut self, event: &Event<'_>) -> Result<(EventKind, String), EventLogError> {
+        let Some(name) = self.name.take() else {
+            let name = section_name(event).ok_or(EventLogError::StubSectionName { event: event.number })?;
+            if self.sections.iter().any(|section| section.name == name) {
+                return Err(EventLogError::SecondStubSection { event: event.number });
+            }
+            self.name = Some(name.clone());
+            return Ok((EventKind::StubSectionName, name));
+        };
+        if name == COMMAND_LINE {
+            self.command_line_event = Some(event.number);
+            self.command_line = command_line(event)?;
+        }
+        self.sections.push(StubSection { name: name.clone(), digest: event.digest });
+        Ok((EventKind::StubSection, name))
+    }
+
+    /// After the last event: no name may be without content.
+    pub(super) fn finish(&self) -> Result<(), EventLogError> {
+        if self.name.is_some() { Err(EventLogError::StubSectionWithoutContent) } else { Ok(()) }
+    }
+}
+
+/// `.linux` and the like: UTF-16 in the data, ASCII with a NUL in the digest.
+fn section_name(event: &Event<'_>) -> Option<String> {
+    let name = utf16_text(event.data)?;
+    let plain = name.starts_with('.') && name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_graphic());
+    (plain && Digest32::of_parts(&[name.as_bytes(), b"\0"]) == event.digest).then_some(name)
+}
+
+fn command_line(event: &Event<'_>) -> Result<Option<CommandLine>, EventLogError> {
+    if Digest32::of(event.data) != event.digest {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(event.data)
+        .map_err(|_| EventLogError::KernelCommandLineText { event: event.number })?;
+    // The stub, too, passes the section on without what is blank at its end.
+    let text = text.trim_end_matches(|c: char| c == '\0' || c.is_ascii_whitespace());
+    CommandLine::new(text, event.number).map(Some)
+}
+
+const COMMAND_LINE: &str = ".cmdline";
+const MAX_NAME: usize = 32;

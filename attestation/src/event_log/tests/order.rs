@@ -1,0 +1,609 @@
+//! T22 to T24: types, order and coverage. Each test breaks one thing in a log that is otherwise accepted.
+
+use super::*;
+use crate::test_util::event_log::BuiltEvent;
+use crate::test_util::event_log::presets;
+use crate::test_util::event_log::presets::EFI_GLOBAL_VARIABLE;
+use crate::test_util::event_log::presets::EFI_IMAGE_SECURITY_DATABASE;
+use crate::test_util::event_log::presets::SHIM_LOCK;
+use crate::test_util::event_log::utf16;
+use crate::test_util::event_log::variable_data;
+
+const EXIT: &[u8] = b"Exit Boot Services Invocation";
+const IPL: EventType = EventType::IPL;
+
+fn separator(pcr: u32) -> impl Fn(&BuiltEvent) -> bool {
+    move |event| event.pcr == pcr && event.event_type == EventType::SEPARATOR
+}
+
+/// Puts an event right after the separator of its PCR.
+fn after_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
+    let position = log.position(separator(event.pcr)) + 1;
+    log.events.insert(position, event);
+    number(position)
+}
+
+/// Puts an event right before the separator of its PCR.
+fn before_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
+    let position = log.position(separator(event.pcr));
+    log.events.insert(position, event);
+    number(position)
+}
+
+fn before_exit(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
+    let position = log.position(|event| event.data == EXIT);
+    log.events.insert(position, event);
+    number(position)
+}
+
+#[test]
+fn t22_separator_relabelled_is_refused() {
+    for (pcr, event_type) in [(0, EventType::EFI_ACTION), (4, EventType::EFI_BOOT_SERVICES_APPLICATION)] {
+        let mut log = ubuntu();
+        let position = log.position(separator(pcr));
+        log.events[position].event_type = event_type;
+        let pcr = u8::try_from(pcr).expect("small");
+        let expected = EventLogError::SeparatorRelabelled { event: number(position), pcr, event_type };
+        assert_eq!(refusal(&log), expected);
+    }
+}
+
+#[test]
+fn t22_error_event_relabelled_is_refused() {
+    let mut log = ubuntu();
+    let event = BuiltEvent::covered(1, EventType::PLATFORM_CONFIG_FLAGS, [0xff; 4]);
+    let event_number = before_separator(&mut log, event);
+    let event_type = EventType::PLATFORM_CONFIG_FLAGS;
+    assert_eq!(refusal(&log), EventLogError::SeparatorRelabelled { event: event_number, pcr: 1, event_type });
+}
+
+#[test]
+fn t22_nonhostinfo_relabelled_is_refused() {
+    let mut log = ubuntu();
+    log.event_mut(0, EventType::NONHOST_INFO).event_type = EventType::POST_CODE;
+    let event_type = EventType::POST_CODE;
+    assert_eq!(refusal(&log), EventLogError::NonHostInfoRelabelled { event: 2, event_type });
+}
+
+#[test]
+fn t22_second_nonhostinfo_is_refused() {
+    let mut log = ubuntu();
+    let event = BuiltEvent::covered(0, EventType::NONHOST_INFO, presets::non_host_info(3));
+    let event = before_separator(&mut log, event);
+    assert_eq!(refusal(&log), EventLogError::SecondNonHostInfo { event });
+}
+
+#[test]
+fn t22_nonhostinfo_after_the_separator_is_refused() {
+    let mut log = ubuntu();
+    let event = BuiltEvent::covered(0, EventType::NONHOST_INFO, presets::non_host_info(4));
+    let event = after_separator(&mut log, event);
+    let event_type = EventType::NONHOST_INFO;
+    assert_eq!(refusal(&log), EventLogError::EventAfterSeparator { event, pcr: 0, event_type });
+}
+
+#[test]
+fn malformed_nonhostinfo_is_refused() {
+    let mut reserved = presets::non_host_info(4);
+    reserved[31] = 1;
+    let long = [presets::non_host_info(4), vec![0]].concat();
+    for data in [reserved, long, b"GCE NonHostInfo\0".to_vec(), b"other".to_vec()] {
+        let mut log = ubuntu();
+        log.event_mut(0, EventType::NONHOST_INFO).set(data);
+        assert_eq!(refusal(&log), EventLogError::MalformedNonHostInfo { event: 2 });
+    }
+}
+
+#[test]
+fn unknown_technology_is_refused() {
+    let mut log = ubuntu();
+    log.event_mut(0, EventType::NONHOST_INFO).set(presets::non_host_info(5));
+    assert_eq!(refusal(&log), EventLogError::UnknownTechnology { value: 5 });
+}
+
+#[test]
+fn t22_second_firmware_version_is_refused() {
+    let mut log = ubuntu();
+    let event = before_separator(&mut log, BuiltEvent::covered(0, EventType::S_CRTM_VERSION, utf16("v3")));
+    assert_eq!(refusal(&log), EventLogError::SecondCrtmVersion { event });
+}
+
+#[test]
+fn t22_type_without_a_place_is_refused() {
+    for (pcr, event_type) in [
+        (0, EventType(0x1234)),
+        (0, EventType::EFI_BOOT_SERVICES_DRIVER),
+        (1, IPL),
+        (2, EventType::EFI_ACTION),
+        (3, EventType::EFI_GPT_EVENT),
+        (4, EventType::EFI_BOOT_SERVICES_DRIVER),
+        (5, EventType::EFI_ACTION),
+        (6, IPL),
+        (7, EventType::EFI_VARIABLE_AUTHORITY),
+        (7, EventType::EVENT_TAG),
+    ] {
+        let mut log = ubuntu();
+        let event = before_separator(&mut log, BuiltEvent::covered(pcr, event_type, "x"));
+        let pcr = u8::try_from(pcr).expect("small");
+        assert_eq!(refusal(&log), EventLogError::UnexpectedEvent { event, pcr, event_type });
+    }
+}
+
+#[test]
+fn t22_type_without_a_place_in_a_loader_pcr_is_refused() {
+    for (pcr, event_type) in [
+        (8, EventType::EVENT_TAG),
+        (8, EventType::SEPARATOR),
+        (9, EventType::EFI_BOOT_SERVICES_APPLICATION),
+        (11, EventType::EVENT_TAG),
+        (12, EventType(0x1234)),
+        (13, EventType::SEPARATOR),
+        (14, EventType::EFI_VARIABLE_AUTHORITY),
+        (16, IPL),
+        (23, IPL),
+    ] {
+        let mut log = ubuntu();
+        let event = before_exit(&mut log, BuiltEvent::covered(pcr, event_type, "x"));
+        let pcr = u8::try_from(pcr).expect("small");
+        assert_eq!(refusal(&log), EventLogError::UnexpectedEvent { event, pcr, event_type });
+    }
+}
+
+#[test]
+fn t24_event_after_the_separator_is_refused() {
+    for (pcr, event_type) in [
+        (0, EventType::POST_CODE),
+        (1, EventType::PLATFORM_CONFIG_FLAGS),
+        (2, EventType::EFI_VARIABLE_DRIVER_CONFIG),
+        (3, EventType::EFI_VARIABLE_DRIVER_CONFIG),
+        (4, EventType::EFI_GPT_EVENT),
+        (5, IPL),
+        (6, EventType::COMPACT_HASH),
+        (7, EventType::EFI_VARIABLE_DRIVER_CONFIG),
+        (7, EventType::EFI_ACTION),
+    ] {
+        let mut log = ubuntu();
+        let event = after_separator(&mut log, BuiltEvent::covered(pcr, event_type, "x"));
+        let pcr = u8::try_from(pcr).expect("small");
+        assert_eq!(refusal(&log), EventLogError::EventAfterSeparator { event, pcr, event_type });
+    }
+}
+
+#[test]
+fn t24_second_separator_is_refused() {
+    for pcr in 0..8 {
+        let mut log = ubuntu();
+        let event = after_separator(&mut log, BuiltEvent::separator(pcr));
+        let pcr = u8::try_from(pcr).expect("small");
+        assert_eq!(refusal(&log), EventLogError::SecondSeparator { event, pcr });
+    }
+}
+
+#[test]
+fn missing_separator_is_refused() {
+    // The events after the separators of PCR 4, 5 and 7 have no place before them; drop those that are alone.
+    for pcr in [0, 1, 2, 3, 6] {
+        let mut log = ubuntu();
+        let position = log.position(separator(pcr));
+        log.events.remove(position);
+        let pcr = u8::try_from(pcr).expect("small");
+        assert_eq!(refusal(&log), EventLogError::SeparatorMissing { pcr });
+    }
+}
+
+#[test]
+fn t24_dropped_pcr_is_refused() {
+    let mut log = ubuntu();
+    log.events.retain(|event| event.pcr != 7);
+    assert_eq!(refusal(&log), EventLogError::SeparatorMissing { pcr: 7 });
+}
+
+#[test]
+fn separator_of_another_form_is_refused() {
+    for data in [vec![0, 0, 0, 1], vec![0; 3], Vec::new()] {
+        let mut log = ubuntu();
+        let position = log.position(separator(3));
+        log.events[position].set(data);
+        assert_eq!(refusal(&log), EventLogError::MalformedSeparator { event: number(position), pcr: 3 });
+    }
+}
+
+#[test]
+fn t22_separator_digest_and_data_must_agree() {
+    let mut log = ubuntu();
+    let position = log.position(separator(3));
+    log.events[position].measured = Some(b"anything".to_vec());
+    assert_eq!(refusal(&log), mismatch(position, 3, EventType::SEPARATOR));
+}
+
+#[test]
+fn firmware_error_is_refused() {
+    let mut log = ubuntu();
+    let position = log.position(separator(6));
+    log.events[position].set([0xff; 4]);
+    assert_eq!(refusal(&log), EventLogError::FirmwareError { event: number(position), pcr: 6 });
+}
+
+#[test]
+fn t23_data_that_its_digest_does_not_cover_is_refused() {
+    let positions = |log: &EventLogBuilder| {
+        log.events
+            .iter()
+            .enumerate()
+            .filter(|(_, event)| event.measured.as_ref() == Some(&event.data))
+            .map(|(position, event)| (position, u8::try_from(event.pcr).expect("small"), event.event_type))
+            .collect::<Vec<_>>()
+    };
+    let log = ubuntu();
+    assert!(positions(&log).len() > 20);
+    for (position, pcr, event_type) in positions(&log) {
+        let mut forged = log.clone();
+        forged.events[position].data[0] ^= 1;
+        let expected = match &*log.events[position].data {
+            // Without these words the log has no ExitBootServices at all.
+            EXIT => EventLogError::ExitBootServicesMissing,
+            _ => mismatch(position, pcr, event_type),
+        };
+        assert_eq!(refusal(&forged), expected, "PCR {pcr} {event_type}");
+    }
+}
+
+#[test]
+fn t23_kernel_command_line_forged_in_the_log_is_refused() {
+    let mut log = ubuntu();
+    let position = log.position(|event| event.data.starts_with(b"kernel_cmdline: "));
+    log.events[position].data = b"kernel_cmdline: /vmlinuz-6.8.0-1010-gcp ro\0".to_vec();
+    assert_eq!(refusal(&log), mismatch(position, 8, IPL));
+}
+
+#[test]
+fn t23_file_names_are_never_claims() {
+    let mut log = ubuntu();
+    let position = log.position(|event| event.data.starts_with(b"/initrd.img"));
+    log.events[position].data = b"/approved.img\0".to_vec();
+    let boot = judge(&log).expect("accepted");
+    let renamed =
+        boot.events[&9].iter().find(|event| event.untrusted_name.as_deref() == Some("/approved.img"));
+    assert!(renamed.is_some_and(|event| event.name.is_none()));
+    assert_eq!(boot.grub_files, judge(&ubuntu()).expect("accepted").grub_files);
+}
+
+#[test]
+fn t24_missing_exit_boot_services_is_refused() {
+    let mut log = ubuntu();
+    log.events.retain(|event| event.data != EXIT);
+    assert_eq!(refusal(&log), EventLogError::ExitBootServicesMissing);
+}
+
+#[test]
+fn t24_second_exit_boot_services_is_refused() {
+    let mut log = ubuntu();
+    log.events.push(BuiltEvent::action(5, "Exit Boot Services Invocation"));
+    let event = log.events.len();
+    assert_eq!(refusal(&log), EventLogError::SecondExitBootServices { event });
+}
+
+#[test]
+fn exit_that_failed_first_is_accepted() {
+    let mut log = ubuntu();
+    before_exit(&mut log, BuiltEvent::action(5, "Exit Boot Services Returned with Failure"));
+    assert!(judge(&log).is_ok());
+}
+
+#[test]
+fn t24_event_after_exit_boot_services_is_refused() {
+    for (event, pcr, event_type) in [
+        (presets::application(4, "late", "late"), 4, EventType::EFI_BOOT_SERVICES_APPLICATION),
+        (BuiltEvent::grub("grub_cmd: ", "late"), 8, IPL),
+        (BuiltEvent::file("late", b"late"), 9, IPL),
+        (BuiltEvent::covered(12, IPL, "late"), 12, IPL),
+    ] {
+        let mut log = ubuntu();
+        log.events.push(event);
+        let event = log.events.len();
+        assert_eq!(refusal(&log), EventLogError::EventAfterExitBootServices { event, pcr, event_type });
+    }
+}
+
+#[test]
+fn t24_second_boot_attempt_is_refused() {
+    for text in
+        ["Calling EFI Application from Boot Option", "Returning from EFI Application from Boot Option"]
+    {
+        let mut log = ubuntu();
+        let event = after_separator(&mut log, BuiltEvent::action(4, text));
+        assert_eq!(refusal(&log), EventLogError::SecondBootAttempt { event });
+    }
+}
+
+#[test]
+fn missing_boot_attempt_is_refused() {
+    let mut log = ubuntu();
+    log.events.retain(|event| !event.data.starts_with(b"Calling EFI"));
+    assert_eq!(refusal(&log), EventLogError::BootAttemptMissing);
+}
+
+#[test]
+fn unknown_action_is_refused() {
+    for pcr in [4, 5] {
+        let mut log = ubuntu();
+        let event = after_separator(&mut log, BuiltEvent::action(pcr, "Something Else"));
+        let pcr = u8::try_from(pcr).expect("small");
+        assert_eq!(refusal(&log), EventLogError::UnknownAction { event, pcr });
+    }
+}
+
+#[test]
+fn drivers_are_listed() {
+    let mut log = ubuntu();
+    let mut driver = presets::application(2, "option rom", "rom");
+    driver.event_type = EventType::EFI_BOOT_SERVICES_DRIVER;
+    before_separator(&mut log, driver);
+    assert_eq!(judge(&log).expect("accepted").efi_drivers, [presets::content_digest("option rom")]);
+}
+
+#[test]
+fn uefi_debug_mode_is_refused() {
+    let mut log = ubuntu();
+    let event = before_separator(&mut log, BuiltEvent::action(7, "UEFI Debug Mode"));
+    assert_eq!(refusal(&log), EventLogError::UefiDebugMode { event });
+}
+
+fn variable(vendor: [u8; 16], name: &str, value: &[u8]) -> BuiltEvent {
+    BuiltEvent::variable(7, EventType::EFI_VARIABLE_DRIVER_CONFIG, vendor, name, value)
+}
+
+#[test]
+fn t24_second_secure_boot_variable_is_refused() {
+    for (vendor, name) in [
+        (EFI_GLOBAL_VARIABLE, "SecureBoot"),
+        (EFI_GLOBAL_VARIABLE, "PK"),
+        (EFI_IMAGE_SECURITY_DATABASE, "db"),
+    ] {
+        let mut log = ubuntu();
+        let event = before_separator(&mut log, variable(vendor, name, &[1]));
+        assert_eq!(refusal(&log), EventLogError::SecondSecureBootVariable { event, variable: name });
+    }
+}
+
+#[test]
+fn t24_secure_boot_variable_after_the_separator_is_refused() {
+    let mut log = ubuntu();
+    let event = after_separator(&mut log, variable(EFI_GLOBAL_VARIABLE, "SecureBoot", &[1]));
+    let event_type = EventType::EFI_VARIABLE_DRIVER_CONFIG;
+    assert_eq!(refusal(&log), EventLogError::EventAfterSeparator { event, pcr: 7, event_type });
+}
+
+#[test]
+fn unknown_variable_in_pcr_7_is_refused() {
+    for (vendor, name) in [(EFI_GLOBAL_VARIABLE, "Other"), (SHIM_LOCK, "PK"), (EFI_GLOBAL_VARIABLE, "dbt")] {
+        let mut log = ubuntu();
+        let event = before_separator(&mut log, variable(vendor, name, &[1]));
+        assert_eq!(refusal(&log), EventLogError::UnknownSecureBootVariable { event });
+    }
+}
+
+#[test]
+fn malformed_variable_is_refused() {
+    let whole = variable_data(EFI_GLOBAL_VARIABLE, "dbt", &[1, 2]);
+    let mut huge = whole.clone();
+    huge[16..24].fill(0xff);
+    for data in [whole[..whole.len() - 1].to_vec(), [&whole[..], &[0]].concat(), huge, vec![0; 31]] {
+        let mut log = ubuntu();
+        let event = BuiltEvent::covered(7, EventType::EFI_VARIABLE_DRIVER_CONFIG, data);
+        let event = before_separator(&mut log, event);
+        assert_eq!(refusal(&log), EventLogError::MalformedVariable { event });
+    }
+}
+
+#[test]
+fn missing_secure_boot_variable_is_refused() {
+    let mut log = ubuntu();
+    let position = log.position_of(7, EventType::EFI_VARIABLE_DRIVER_CONFIG);
+    log.events.remove(position);
+    assert_eq!(refusal(&log), EventLogError::SecureBootMissing);
+}
+
+#[test]
+fn secure_boot_value_that_is_no_flag_is_refused() {
+    for value in [&[][..], &[2], &[1, 1], &[0, 0]] {
+        let mut log = ubuntu();
+        log.variable_mut("SecureBoot").set(variable_data(EFI_GLOBAL_VARIABLE, "SecureBoot", value));
+        assert_eq!(refusal(&log), EventLogError::SecureBootValue { event: 3 });
+    }
+}
+
+#[test]
+fn secure_boot_without_keys_is_refused() {
+    for (name, vendor) in
+        [("PK", EFI_GLOBAL_VARIABLE), ("KEK", EFI_GLOBAL_VARIABLE), ("db", EFI_IMAGE_SECURITY_DATABASE)]
+    {
+        let mut log = ubuntu();
+        log.variable_mut(name).set(variable_data(vendor, name, &[]));
+        assert_eq!(refusal(&log), EventLogError::SecureBootWithoutKeys { variable: name });
+    }
+}
+
+#[test]
+fn secure_boot_without_authority_is_refused() {
+    let mut log = ubuntu();
+    log.events.retain(|event| event.event_type != EventType::EFI_VARIABLE_AUTHORITY);
+    assert_eq!(refusal(&log), EventLogError::SecureBootWithoutAuthority);
+}
+
+/// The `db` authority as old versions of shim log it: padding counted in, and one byte more than measured.
+fn shim_quirk(log: &mut EventLogBuilder, padding: usize) -> usize {
+    let position = log.position_of(7, EventType::EFI_VARIABLE_AUTHORITY);
+    let event = &mut log.events[position];
+    event.data.resize(event.data.len() + padding, 0);
+    event.measured = Some(event.data.clone());
+    event.data.push(0xaf);
+    position
+}
+
+#[test]
+fn t23_shim_quirk_is_accepted_for_authorities_and_marked() {
+    let mut log = ubuntu();
+    shim_quirk(&mut log, 5);
+    let boot = judge(&log).expect("accepted");
+    let covered: Vec<bool> =
+        boot.secure_boot.authorities.iter().map(|authority| authority.data_covered).collect();
+    assert_eq!(covered, [false, true, true]);
+}
+
+#[test]
+fn t23_shim_quirk_elsewhere_is_refused() {
+    let mut log = ubuntu();
+    log.variable_mut("db").data.push(0);
+    assert_eq!(refusal(&log), mismatch(5, 7, EventType::EFI_VARIABLE_DRIVER_CONFIG));
+    let mut log = ubuntu();
+    let position = shim_quirk(&mut log, 6);
+    assert_eq!(refusal(&log), EventLogError::MalformedVariable { event: number(position) });
+}
+
+#[test]
+fn unlabelled_text_in_pcr_8_is_refused() {
+    for data in [&b""[..], b"\0", b"linux /vmlinuz", b"grub_cmd:x"] {
+        let mut log = ubuntu();
+        let event = before_exit(&mut log, BuiltEvent::covered(8, IPL, data));
+        assert_eq!(refusal(&log), EventLogError::UnlabelledGrubText { event });
+    }
+}
+
+#[test]
+fn grub_text_that_is_not_utf8_is_refused() {
+    for text in [&b"caf\xe9"[..], b"a\0b"] {
+        let mut log = ubuntu();
+        let data = [b"grub_cmd: ", text, b"\0"].concat();
+        let event = before_exit(&mut log, BuiltEvent::measuring(8, IPL, text, data));
+        assert_eq!(refusal(&log), EventLogError::GrubText { event });
+    }
+}
+
+#[test]
+fn old_labels_and_digests_with_the_nul_are_accepted() {
+    let mut log = ubuntu();
+    let line = log.event_with("kernel_cmdline: ");
+    let text = line.measured.clone().expect("measured");
+    line.data = [b"grub_kernel_cmdline ", &text[..], b"\0"].concat();
+    line.measured = Some([&text[..], b"\0"].concat());
+    let command = log.event_with("grub_cmd: linux ");
+    command.data = String::from_utf8_lossy(&command.data).replacen("grub_cmd: ", "grub_cmd ", 1).into_bytes();
+    let boot = judge(&log).expect("accepted");
+    assert_eq!(boot.kernel_command_line, judge(&ubuntu()).expect("accepted").kernel_command_line);
+}
+
+/// GRUB loads a second kernel.
+fn load_again(log: &mut EventLogBuilder, line: &str) -> usize {
+    before_exit(log, BuiltEvent::grub("grub_cmd: ", &format!("linux {line}")));
+    before_exit(log, BuiltEvent::grub("kernel_cmdline: ", line))
+}
+
+#[test]
+fn t24_second_kernel_command_line_is_refused() {
+    let mut log = ubuntu();
+    let event = load_again(&mut log, "/vmlinuz init=/bin/sh");
+    assert_eq!(refusal(&log), EventLogError::SecondKernelCommandLine { event });
+}
+
+#[test]
+fn t22_kernel_command_line_relabelled_as_a_command_is_refused() {
+    // GRUB loads the approved kernel, then another one over it; the log calls the second command line a command.
+    let mut log = ubuntu();
+    let event = load_again(&mut log, "/vmlinuz init=/bin/sh");
+    log.events[event - 1].data = b"grub_cmd: /vmlinuz init=/bin/sh\0".to_vec();
+    assert_eq!(refusal(&log), EventLogError::KernelCommandLineRelabelled { event });
+}
+
+#[test]
+fn t22_command_relabelled_as_kernel_command_line_is_refused() {
+    // grub.cfg runs the text of an approved command line as a command; the log calls that the command line.
+    let mut log = ubuntu();
+    let position = log.position(|event| event.data.starts_with(b"kernel_cmdline: "));
+    log.events[position].data.splice(..16, *b"grub_cmd: ");
+    assert_eq!(refusal(&log), EventLogError::KernelCommandLineRelabelled { event: number(position) });
+
+    let mut log = ubuntu();
+    log.events.retain(|event| !event.data.starts_with(b"kernel_cmdline: "));
+    let event = before_exit(&mut log, BuiltEvent::grub("kernel_cmdline: ", "/vmlinuz root=/dev/approved"));
+    assert_eq!(refusal(&log), EventLogError::KernelCommandLineUnexplained { event });
+}
+
+#[test]
+fn t22_kernel_command_line_that_the_command_does_not_give_is_refused() {
+    let mut log = ubuntu();
+    let position = log.position(|event| event.data.starts_with(b"kernel_cmdline: "));
+    log.events[position] = BuiltEvent::grub("kernel_cmdline: ", &format!("{} ro", presets::UBUNTU_KERNEL));
+    assert_eq!(refusal(&log), EventLogError::KernelCommandLineUnexplained { event: number(position) });
+}
+
+#[test]
+fn kernel_command_line_with_quotes_follows_from_its_command() {
+    let mut log = ubuntu();
+    let line = format!(r#"{} ro "dm=1 vroot""#, presets::UBUNTU_KERNEL);
+    *log.event_with("grub_cmd: linux ") =
+        BuiltEvent::grub("grub_cmd: ", &format!("linux {}", line.replace('"', "")));
+    *log.event_with("kernel_cmdline: ") = BuiltEvent::grub("kernel_cmdline: ", &line);
+    assert_eq!(judge(&log).expect("accepted").kernel_arguments, ["ro", "dm=1 vroot"]);
+}
+
+#[test]
+fn kernel_command_line_with_control_characters_is_refused() {
+    for arguments in ["ro\ninit=/bin/sh", "ro\tquiet", "ro \u{7f}", "name=\u{e0}", "ro\u{a0}init=/bin/sh"] {
+        let log = ubuntu().with_kernel_arguments(arguments);
+        let position = log.position(|event| event.data.starts_with(b"kernel_cmdline: "));
+        assert_eq!(refusal(&log), EventLogError::KernelCommandLineText { event: number(position) });
+    }
+    assert!(judge(&ubuntu().with_kernel_arguments("name=\u{e9}")).is_ok());
+}
+
+#[test]
+fn t24_command_lines_of_grub_and_of_a_uki_are_one_too_many() {
+    let mut log = ubuntu();
+    let [name, content] = BuiltEvent::stub_section(".cmdline", b"ro");
+    before_exit(&mut log, name);
+    let event = before_exit(&mut log, content);
+    assert_eq!(refusal(&log), EventLogError::SecondKernelCommandLine { event });
+}
+
+#[test]
+fn malformed_tagged_event_is_refused() {
+    for data in [&[0x22, 0x3b][..], &[1, 0, 0, 0, 9, 0, 0, 0, b'x'], &[1, 0, 0, 0, 0, 0, 0, 0, b'x']] {
+        let mut log = ubuntu();
+        let event = before_exit(&mut log, BuiltEvent::covered(9, EventType::EVENT_TAG, data));
+        assert_eq!(refusal(&log), EventLogError::MalformedTaggedEvent { event });
+    }
+}
+
+#[test]
+fn t22_stub_section_under_another_name_is_refused() {
+    let mut log = uki();
+    let position = log.position(|event| event.pcr == 11);
+    log.events[position].data = utf16(".initrd");
+    assert_eq!(refusal(&log), EventLogError::StubSectionName { event: number(position) });
+}
+
+#[test]
+fn t22_second_stub_section_is_refused() {
+    let mut log = uki();
+    let [name, content] = BuiltEvent::stub_section(".initrd", b"another");
+    let event = before_exit(&mut log, name);
+    before_exit(&mut log, content);
+    assert_eq!(refusal(&log), EventLogError::SecondStubSection { event });
+}
+
+#[test]
+fn stub_section_without_content_is_refused() {
+    let mut log = uki();
+    let [name, _] = BuiltEvent::stub_section(".dtb", b"");
+    before_exit(&mut log, name);
+    assert_eq!(refusal(&log), EventLogError::StubSectionWithoutContent);
+}
+
+#[test]
+fn t23_stub_command_line_that_its_digest_does_not_cover_is_no_claim() {
+    let mut log = uki().with_stub_command_line_text();
+    let position = log.position(|event| event.data == presets::UKI_COMMAND_LINE.as_bytes());
+    log.events[position].data = b"panic=-1".to_vec();
+    assert_eq!(judge(&log).expect("accepted").kernel_command_line, None);
+}
