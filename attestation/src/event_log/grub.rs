@@ -3,6 +3,8 @@
 //! The label before a text (`grub_cmd: `, `kernel_cmdline: `) is not measured. A grub.cfg may run the text of a
 //! harmless command line as a command, and a forger of the log may swap the labels. So the command line has to follow
 //! the `linux` command that it belongs to, and a text in that place is the command line whatever its label says.
+//! Loaders of other kernels (`multiboot`, `chainloader`) show as commands, files and EFI applications only: closed sets
+//! of those, not the command line, say that nothing else ran.
 
 use vouchsafe_protocol::Digest32;
 
@@ -64,7 +66,7 @@ impl Grub {
     }
 }
 
-/// Label and text; the old labels are those of GRUB as CoreOS shipped it.
+/// Label and text; the last two labels are those of older GRUBs.
 fn labelled(data: &[u8]) -> Option<(EventKind, &[u8])> {
     LABELS.iter().find_map(|(label, kind)| Some((*kind, data.strip_prefix(label.as_bytes())?)))
 }

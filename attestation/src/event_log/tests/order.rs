@@ -508,7 +508,7 @@ fn t24_second_kernel_command_line_is_refused() {
 
 #[test]
 fn t22_kernel_command_line_relabelled_as_a_command_is_refused() {
-    // GRUB loads the approved kernel, then another one over it; the log calls the second command line a command.
+    // GRUB loads the approved kernel, then another over it; the log calls the second command line a command.
     let mut log = ubuntu();
     let event = load_again(&mut log, "/vmlinuz init=/bin/sh");
     log.events[event - 1].data = b"grub_cmd: /vmlinuz init=/bin/sh\0".to_vec();
