@@ -176,6 +176,12 @@ impl TrustAnchors {
         self.authorities.iter().filter(move |ca| ca.serves(purpose))
     }
 
+    /// No anchors at all.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self::from_authorities(Vec::new())
+    }
+
     fn from_authorities(authorities: Vec<TrustedCa>) -> Self {
         // digest = SHA-256(for each anchor: root, SHA-256 of its certificate), all of fixed length.
         let parts: Vec<u8> = authorities

@@ -10,6 +10,8 @@ pub(crate) mod certificate;
 mod collateral;
 mod crl;
 pub(crate) mod der;
+#[cfg(test)]
+pub(crate) mod evidence;
 mod memory;
 mod revocation;
 #[cfg(test)]
@@ -269,17 +271,7 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     let between: Vec<Certificate> = between.collect::<Option<_>>().ok_or(ChainError::Malformed)?;
 
     // 2. The anchor's own constraints, which webpki does not know.
-    if anchor.path_length.is_some_and(|limit| between.len() > usize::from(limit)) {
-        return Err(ChainError::IssuerConstraint);
-    }
-    let mut window = Window::new(request.now);
-    for certificate in std::iter::once(&leaf).chain(&between) {
-        window.narrow(certificate.not_before, certificate.not_after)?;
-    }
-    window.narrow(anchor.not_before, anchor.not_after)?;
-    for above in issuers(anchor) {
-        window.narrow(above.not_before, above.not_after)?;
-    }
+    let mut window = window(&leaf, &between, anchor, request.now)?;
 
     // 3. Revocation.
     let links = links(&leaf, &between, anchor);
@@ -299,6 +291,27 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
         holds_until: window.next_turn(),
         p384: OnceLock::new(),
     })))
+}
+
+/// Path length of the anchor, and validity of everything from the leaf to the root.
+fn window(
+    leaf: &Certificate,
+    between: &[Certificate],
+    anchor: &TrustedCa,
+    now: UnixTime,
+) -> Result<Window, ChainError> {
+    if anchor.path_length.is_some_and(|limit| between.len() > usize::from(limit)) {
+        return Err(ChainError::IssuerConstraint);
+    }
+    let mut window = Window::new(now);
+    for certificate in std::iter::once(leaf).chain(between) {
+        window.narrow(certificate.not_before, certificate.not_after)?;
+    }
+    window.narrow(anchor.not_before, anchor.not_after)?;
+    for above in issuers(anchor) {
+        window.narrow(above.not_before, above.not_after)?;
+    }
+    Ok(window)
 }
 
 /// Who issued an anchor, up to its root.

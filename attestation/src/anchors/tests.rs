@@ -1,1 +1,195 @@
-//! placeholder
+//! The table against the published certificates, and what a file can add.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::chain::Certificate;
+use crate::chain::evidence;
+use crate::test_util::ca::FakeCa;
+use crate::test_util::ca::FakeGoogle;
+use crate::test_util::ca::Scheme;
+use crate::test_util::ca::encode;
+
+/// Where the evidence has the certificate of an anchor.
+fn path(anchor: &Anchor) -> &'static str {
+    match anchor.name {
+        "ARK-Milan" => "snp/roots/milan_ark.der",
+        "SEV-Milan" => "snp/roots/milan_ask.der",
+        "SEV-VLEK-Milan" => "snp/roots/milan_asvk.der",
+        "ARK-Genoa" => "snp/roots/genoa_ark.der",
+        "SEV-Genoa" => "snp/roots/genoa_ask.der",
+        "SEV-VLEK-Genoa" => "snp/roots/genoa_asvk.der",
+        "ARK-Turin" => "snp/roots/turin_ark.der",
+        "SEV-Turin" => "snp/roots/turin_ask.der",
+        "SEV-VLEK-Turin" => "snp/roots/turin_asvk.der",
+        "EK/AK CA Root" => "gce/vtpm/certs-ca/gcp_ek_ak_ca_root.crt",
+        "EK/AK CA Intermediate (v3)" => "gce/vtpm/certs-ca/gcp_ek_ak_ca_intermediate_v3.crt",
+        "EK/AK CA Intermediate (2024-02)" => "gce/vtpm/certs-ca/gcp_ek_ak_ca_intermediate_2024-02.crt",
+        "tpm_ek_root_1" => "gce/vtpm/certs-ca/tpm_ek_root_1.cer",
+        "tpm_ek_intermediate_2" => "gce/vtpm/certs-ca/tpm_ek_intermediate_2.crt",
+        "tpm_ek_intermediate_3" => "gce/vtpm/certs-ca/tpm_ek_intermediate_3.crt",
+        other => panic!("no evidence for {other}"),
+    }
+}
+
+#[test]
+fn every_anchor_equals_its_published_certificate() {
+    for anchor in BUILTIN {
+        let Some(bytes) = evidence::certificate(path(anchor)) else { return };
+        let certificate = Certificate::parse(&bytes).unwrap();
+        assert_eq!(Digest32::of(&bytes), Digest32(anchor.sha256), "{}", anchor.name);
+        assert_eq!(certificate.subject(), anchor.subject, "{}", anchor.name);
+        assert_eq!(certificate.spki(), anchor.spki, "{}", anchor.name);
+        assert_eq!(certificate.serial(), anchor.serial, "{}", anchor.name);
+        assert_eq!(certificate.not_before(), anchor.not_before, "{}", anchor.name);
+        assert_eq!(certificate.not_after(), anchor.not_after, "{}", anchor.name);
+        assert_eq!(certificate.path_length, anchor.path_length, "{}", anchor.name);
+        assert!(certificate.is_ca(), "{}", anchor.name);
+        // An ARK names its own CRL; a root of Google names none.
+        let urls: Vec<&str> = certificate.crl_urls.iter().map(String::as_str).collect();
+        assert_eq!(urls, anchor.crl_url.into_iter().collect::<Vec<_>>(), "{}", anchor.name);
+        let issuer = anchor.issuer.map_or(anchor.subject, |issuer| issuer.subject);
+        assert_eq!(certificate.issuer(), issuer, "{}", anchor.name);
+    }
+}
+
+#[test]
+fn every_issuing_ca_is_signed_by_the_root_it_names() {
+    for anchor in BUILTIN {
+        let Some(bytes) = evidence::certificate(path(anchor)) else { return };
+        let signed = crate::chain::der::Signed::parse(&bytes).unwrap();
+        let issuer = anchor.issuer.map_or(anchor.spki, |issuer| issuer.spki);
+        assert!(
+            crate::chain::algorithms::verify(crate::chain::algorithms::ANY, issuer, &signed),
+            "{}",
+            anchor.name
+        );
+    }
+}
+
+#[test]
+fn every_root_is_used_and_every_issuer_is_in_the_table() {
+    let names: BTreeSet<&str> = BUILTIN.iter().map(|anchor| anchor.name).collect();
+    assert_eq!(names.len(), BUILTIN.len(), "names are unique");
+    let issuers: BTreeSet<&str> = BUILTIN.iter().filter_map(|anchor| Some(anchor.issuer?.name)).collect();
+    let roots = BUILTIN.iter().filter(|anchor| anchor.issuer.is_none());
+    assert_eq!(roots.map(|root| root.name).collect::<BTreeSet<_>>(), issuers);
+    for anchor in BUILTIN {
+        assert!(!anchor.purposes.is_empty(), "{} serves nothing", anchor.name);
+        if let Some(issuer) = anchor.issuer {
+            assert_eq!((issuer.root, issuer.product), (anchor.root, anchor.product), "{}", anchor.name);
+            assert!(
+                anchor.purposes.iter().all(|purpose| issuer.purposes.contains(purpose)),
+                "{}",
+                anchor.name
+            );
+        }
+    }
+}
+
+#[test]
+fn each_purpose_has_its_own_anchors() {
+    let anchors = TrustAnchors::builtin();
+    let count = |purpose| anchors.serving(purpose).count();
+    assert_eq!(count(Purpose::AmdVcek), 6);
+    assert_eq!(count(Purpose::AmdVlek), 6);
+    assert_eq!(count(Purpose::GoogleAk), 6);
+    assert!(anchors.serving(Purpose::GoogleAk).all(|ca| ca.root == Root::Google));
+    assert!(anchors.serving(Purpose::AmdVlek).all(|ca| ca.root == Root::Amd && ca.product.is_some()));
+}
+
+#[test]
+fn t10_an_anchor_from_a_file_gives_the_root_extra_only() {
+    let builtin = TrustAnchors::builtin();
+    assert!(builtin.extra_fingerprints().is_empty());
+    // Even AMD's own root: given as a file it is an extra one, beside the one of the table.
+    let Some(ark) = evidence::certificate("snp/roots/genoa_ark.der") else { return };
+    let anchors = builtin.with_extra(&ark).unwrap();
+    assert_eq!(anchors.extra_fingerprints(), [Digest32::of(&ark)]);
+    let added = anchors.serving(Purpose::GoogleAk).filter(|ca| ca.sha256 == Digest32::of(&ark));
+    assert_eq!(added.map(|ca| ca.root).collect::<Vec<_>>(), [Root::Extra]);
+    assert_ne!(anchors.digest(), builtin.digest());
+}
+
+#[test]
+fn a_pem_file_adds_each_certificate_once() {
+    let fake = FakeGoogle::new();
+    let pem = |der: &[u8]| {
+        use std::fmt::Write as _;
+        let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+        let _ = writeln!(text, "{}", base64(der));
+        text + "-----END CERTIFICATE-----\n"
+    };
+    let file = pem(fake.root_der()).repeat(2);
+    let anchors = TrustAnchors::builtin().with_extra(file.as_bytes()).unwrap();
+    assert_eq!(anchors.extra_fingerprints(), [Digest32::of(fake.root_der())]);
+    assert_eq!(anchors.with_extra(fake.root_der()).unwrap().digest(), anchors.digest());
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let mut group = [0; 3];
+        group[..chunk.len()].copy_from_slice(chunk);
+        let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
+        for index in 0..4 {
+            let digit = ALPHABET[(bits >> (18 - 6 * index)) as usize & 63];
+            out.push(if index <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    out
+}
+
+#[test]
+fn a_file_without_certificates_is_refused() {
+    let refused = |file: &[u8]| TrustAnchors::builtin().with_extra(file).unwrap_err();
+    assert_eq!(refused(b""), AnchorError::NoCertificate);
+    assert_eq!(
+        refused(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+        AnchorError::NoCertificate
+    );
+    assert_eq!(
+        refused(b"-----BEGIN CERTIFICATE-----\nnot base64!\n-----END CERTIFICATE-----\n"),
+        AnchorError::Pem
+    );
+    assert_eq!(refused(&[0x30, 0x03, 0x02, 0x01, 0x00]), AnchorError::Malformed { index: 0 });
+}
+
+#[test]
+fn an_anchor_must_be_a_self_signed_ca() {
+    let fake = FakeGoogle::new();
+    let refused = |file: &[u8]| TrustAnchors::builtin().with_extra(file).unwrap_err();
+    assert_eq!(refused(fake.intermediate_der()), AnchorError::NotSelfIssued { index: 0 });
+
+    let mut flipped = fake.root_der().to_vec();
+    *flipped.last_mut().unwrap() ^= 1;
+    assert_eq!(refused(&flipped), AnchorError::Signature { index: 0 });
+
+    let root = fake.root();
+    let mut spec = root.ca_spec(root, 1);
+    spec.extensions = vec![encode::basic_constraints(false, None)];
+    assert_eq!(refused(&root.issue(&spec)), AnchorError::NotCa { index: 0 });
+    spec.extensions = vec![encode::basic_constraints(true, None), encode::key_usage(0x80)];
+    assert_eq!(refused(&root.issue(&spec)), AnchorError::NotCa { index: 0 });
+}
+
+#[test]
+fn more_anchors_than_anyone_needs_are_refused() {
+    let ca = FakeCa::new(encode::name(&[("2.5.4.3", "Many")]), Scheme::Pkcs1Sha256);
+    let mut anchors = TrustAnchors::builtin();
+    for serial in 1..=32 {
+        anchors = anchors.with_extra(&ca.self_signed(serial)).unwrap();
+    }
+    let refused = anchors.with_extra(&ca.self_signed(33)).unwrap_err();
+    assert_eq!(refused, AnchorError::TooMany { found: 33, limit: 32 });
+}
+
+#[test]
+fn no_anchor_file_makes_the_reader_panic() {
+    let fake = FakeGoogle::new();
+    for length in 0..fake.root_der().len() {
+        let truncated = TrustAnchors::builtin().with_extra(&fake.root_der()[..length]);
+        assert!(truncated.is_err(), "{length} bytes");
+    }
+}

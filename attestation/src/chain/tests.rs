@@ -1,1 +1,520 @@
-//! placeholder
+//! Chains of real and fake hierarchies; each refusal breaks one thing.
+
+use super::*;
+use crate::test_util::ca::AkCertificateSpec;
+use crate::test_util::ca::CrlSpec;
+use crate::test_util::ca::FakeCa;
+use crate::test_util::ca::FakeGoogle;
+use crate::test_util::ca::Scheme;
+use crate::test_util::ca::encode;
+use crate::test_util::ca::google::INTERMEDIATE_SERIAL;
+use crate::test_util::ca::google::ROOT_CRL_URI;
+
+/// 2025-11-01, inside every certificate of Google's in the evidence and of the fakes.
+const NOW: UnixTime = UnixTime(1_761_955_200);
+const DAY: u64 = 86_400;
+
+/// A fake Google with everything to verify its AK certificates; tests change one part.
+struct Setup {
+    google: FakeGoogle,
+    spec: AkCertificateSpec,
+    certificates: Vec<Vec<u8>>,
+    crls: Vec<Vec<u8>>,
+    purpose: Purpose,
+    now: UnixTime,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let google = FakeGoogle::new();
+        let certificates = vec![google.intermediate_der().to_vec()];
+        let spec = AkCertificateSpec::default();
+        Self { google, spec, certificates, crls: Vec::new(), purpose: Purpose::GoogleAk, now: NOW }
+    }
+
+    fn leaf(&self) -> Vec<u8> {
+        self.google.issue_ak(&self.google.intermediate().spki(), &self.spec)
+    }
+
+    fn verify(&self) -> Result<VerifiedChain, ChainError> {
+        self.verify_leaf(&self.leaf())
+    }
+
+    fn verify_leaf(&self, leaf: &[u8]) -> Result<VerifiedChain, ChainError> {
+        let anchors = TrustAnchors::builtin().with_extra(self.google.root_der()).unwrap();
+        let collateral = Collateral::new(&self.crls, &[]).unwrap();
+        self.verify_with(leaf, &anchors, &collateral)
+    }
+
+    fn verify_with(
+        &self,
+        leaf: &[u8],
+        anchors: &TrustAnchors,
+        collateral: &Collateral,
+    ) -> Result<VerifiedChain, ChainError> {
+        let (certificates, purpose, now) = (self.certificates.as_slice(), self.purpose, self.now);
+        verify(&ChainRequest { leaf, certificates, purpose, anchors, collateral, now })
+    }
+
+    fn current_crl(&self) -> CrlSpec {
+        CrlSpec::current(UnixTime(NOW.0 - DAY), NOW.plus(DAY))
+    }
+}
+
+fn google_leaf(name: &str) -> Option<Vec<u8>> {
+    evidence::certificate(&format!("gce/vtpm/certs-leaf/{name}"))
+}
+
+fn google_ca(name: &str) -> Option<Vec<u8>> {
+    evidence::certificate(&format!("gce/vtpm/certs-ca/{name}"))
+}
+
+fn verify_builtin(leaf: &[u8], certificates: &[Vec<u8>], now: UnixTime) -> Result<VerifiedChain, ChainError> {
+    verify(&ChainRequest {
+        leaf,
+        certificates,
+        purpose: Purpose::GoogleAk,
+        anchors: &TrustAnchors::builtin(),
+        collateral: &Collateral::empty(),
+        now,
+    })
+}
+
+#[test]
+fn captured_google_certificates_chain_to_google() {
+    for name in ["pca_tpm_rsa_sign_cert.pem", "uca_tpm_rsa_sign_cert.pem", "uca_tpm_ecc_sign_cert.pem"] {
+        let Some(leaf) = google_leaf(name) else { return };
+        let chain = verify_builtin(&leaf, &[], NOW).unwrap();
+        assert_eq!(chain.root(), Root::Google, "{name}");
+        assert_eq!(chain.revocation(), Revocation::Absent, "{name}");
+        assert_eq!(chain.leaf_digest(), Digest32::of(&leaf), "{name}");
+        assert_eq!(chain.not_after(), chain.leaf().not_after(), "{name}");
+        assert!(chain.leaf().key_usage().unwrap().digital_signature(), "{name}");
+    }
+}
+
+#[test]
+fn the_evidence_names_which_intermediate_issued_which_leaf() {
+    // With roots alone as anchors, so that the intermediate has to come along.
+    let cases = [
+        ("uca_tpm_ecc_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_3.crt", true),
+        ("uca_tpm_ecc_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_2.crt", false),
+        ("uca_tpm_rsa_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_3.crt", true),
+        ("uca_tpm_rsa_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_2.crt", false),
+        ("pca_tpm_rsa_sign_cert.pem", "gcp_ek_ak_ca_root.crt", "gcp_ek_ak_ca_intermediate_v3.crt", true),
+        ("pca_tpm_rsa_sign_cert.pem", "tpm_ek_root_1.cer", "gcp_ek_ak_ca_intermediate_v3.crt", false),
+        ("pca_tpm_rsa_sign_cert.pem", "gcp_ek_ak_ca_root.crt", "tpm_ek_intermediate_3.crt", false),
+    ];
+    let nothing = TrustAnchors::none();
+    for (leaf, root, intermediate, accepted) in cases {
+        let (Some(leaf_der), Some(root), Some(ca)) =
+            (google_leaf(leaf), google_ca(root), google_ca(intermediate))
+        else {
+            return;
+        };
+        let outcome = verify(&ChainRequest {
+            leaf: &leaf_der,
+            certificates: &[ca],
+            purpose: Purpose::GoogleAk,
+            anchors: &nothing.with_extra(&root).unwrap(),
+            collateral: &Collateral::empty(),
+            now: NOW,
+        });
+        if accepted {
+            assert_eq!(outcome.unwrap().root(), Root::Extra, "{leaf} through {intermediate}");
+        } else {
+            assert_eq!(outcome.unwrap_err(), ChainError::UnknownIssuer, "{leaf} through {intermediate}");
+        }
+    }
+}
+
+#[test]
+fn the_captured_crl_counts_while_it_is_current() {
+    let Some(leaf) = google_leaf("pca_tpm_rsa_sign_cert.pem") else { return };
+    let Some(crl) = evidence::read("gce/vtpm/crl/ek_ak_ca_root-2024-05-07.crl") else { return };
+    let collateral = Collateral::new(&[crl], &[]).unwrap();
+    let revocation = |now| {
+        let anchors = TrustAnchors::builtin();
+        let request = ChainRequest {
+            leaf: &leaf,
+            certificates: &[],
+            purpose: Purpose::GoogleAk,
+            anchors: &anchors,
+            collateral: &collateral,
+            now: UnixTime(now),
+        };
+        verify(&request).unwrap().revocation()
+    };
+    // 2024-05-07T00:51:04Z to 2024-05-14T00:51:04Z.
+    assert_eq!(revocation(1_715_043_064), Revocation::Fresh);
+    assert_eq!(revocation(1_715_647_863), Revocation::Fresh);
+    assert_eq!(revocation(1_715_647_864), Revocation::Stale);
+    assert_eq!(revocation(1_715_043_063), Revocation::Stale);
+}
+
+#[test]
+fn a_fake_chain_verifies_under_its_anchor_and_nothing_else() {
+    let setup = Setup::new();
+    let chain = setup.verify().unwrap();
+    assert_eq!(chain.root(), Root::Extra);
+    assert_eq!(chain.anchor(), Digest32::of(setup.google.root_der()));
+    assert_eq!(chain.product(), None);
+    let alone = setup.verify_with(&setup.leaf(), &TrustAnchors::builtin(), &Collateral::empty());
+    assert_eq!(alone.unwrap_err(), ChainError::UnknownIssuer);
+}
+
+#[test]
+fn t10_a_look_alike_root_gives_nothing() {
+    // The names of Google's own hierarchy, other keys.
+    let setup = Setup::new();
+    let Some(real) = google_ca("gcp_ek_ak_ca_intermediate_v3.crt") else { return };
+    let name = Certificate::parse(&real).unwrap().subject().to_vec();
+    let forger = FakeCa::new(name, Scheme::Pkcs1Sha256);
+    let mut spec = forger.ca_spec(&forger, 7);
+    spec.extensions = vec![encode::basic_constraints(false, None), encode::key_usage(0x80)];
+    let outcome = setup.verify_leaf(&forger.issue(&spec));
+    assert_eq!(outcome.unwrap_err(), ChainError::SignatureInvalid);
+}
+
+#[test]
+fn issuing_cas_come_with_the_evidence_or_as_collateral() {
+    let mut setup = Setup::new();
+    setup.certificates.clear();
+    assert_eq!(setup.verify().unwrap_err(), ChainError::UnknownIssuer);
+    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+    let collateral = Collateral::new(&[], &[setup.google.intermediate_der().to_vec()]).unwrap();
+    assert_eq!(setup.verify_with(&setup.leaf(), &anchors, &collateral).unwrap().root(), Root::Extra);
+}
+
+#[test]
+fn the_old_hierarchys_critical_alternative_name_is_tolerated() {
+    let mut setup = Setup::new();
+    setup.spec.critical_san = true;
+    assert!(setup.verify().is_ok());
+}
+
+#[test]
+fn an_unknown_critical_extension_is_refused() {
+    let mut setup = Setup::new();
+    setup.spec.unknown_critical_extension = true;
+    assert_eq!(setup.verify().unwrap_err(), ChainError::UnknownCriticalExtension);
+}
+
+#[test]
+fn an_extended_key_usage_must_be_the_hierarchys() {
+    let mut setup = Setup::new();
+    setup.spec.extended_key_usage = Some("2.23.133.8.1".to_owned());
+    assert!(setup.verify().is_ok());
+    // serverAuth
+    setup.spec.extended_key_usage = Some("1.3.6.1.5.5.7.3.1".to_owned());
+    assert_eq!(setup.verify().unwrap_err(), ChainError::ExtendedKeyUsage);
+}
+
+#[test]
+fn a_ca_certificate_is_no_leaf() {
+    let mut setup = Setup::new();
+    setup.spec.is_ca = true;
+    assert_eq!(setup.verify().unwrap_err(), ChainError::LeafIsCa);
+}
+
+#[test]
+fn validity_of_the_leaf_is_enforced() {
+    let mut setup = Setup::new();
+    let (not_before, not_after) = (setup.spec.not_before, setup.spec.not_after);
+    setup.now = not_before;
+    assert!(setup.verify().is_ok());
+    setup.now = UnixTime(not_before.0 - 1);
+    assert_eq!(setup.verify().unwrap_err(), ChainError::NotValidYet { not_before });
+    setup.now = not_after;
+    assert!(setup.verify().is_ok());
+    setup.now = not_after.plus(1);
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Expired { not_after });
+}
+
+#[test]
+fn validity_of_intermediate_and_anchor_is_enforced() {
+    let mut setup = Setup::new();
+    let root = setup.google.root();
+    let mut spec = root.ca_spec(setup.google.intermediate(), 5);
+    spec.not_after = UnixTime(NOW.0 - 1);
+    setup.certificates = vec![root.issue(&spec)];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Expired { not_after: UnixTime(NOW.0 - 1) });
+
+    let mut spec = root.ca_spec(root, 6);
+    spec.not_before = NOW.plus(1);
+    let anchors = TrustAnchors::builtin().with_extra(&root.issue(&spec)).unwrap();
+    setup.certificates = vec![setup.google.intermediate_der().to_vec()];
+    let outcome = setup.verify_with(&setup.leaf(), &anchors, &Collateral::empty());
+    assert_eq!(outcome.unwrap_err(), ChainError::NotValidYet { not_before: NOW.plus(1) });
+}
+
+#[test]
+fn path_lengths_are_enforced_for_intermediates_and_anchors() {
+    let mut setup = Setup::new();
+    let root = setup.google.root();
+    let mut spec = root.ca_spec(root, 6);
+    spec.extensions = vec![encode::basic_constraints(true, Some(0))];
+    let anchors = TrustAnchors::builtin().with_extra(&root.issue(&spec)).unwrap();
+    let outcome = setup.verify_with(&setup.leaf(), &anchors, &Collateral::empty());
+    assert_eq!(outcome.unwrap_err(), ChainError::IssuerConstraint);
+
+    // An "intermediate" that is no CA.
+    let mut spec = root.ca_spec(setup.google.intermediate(), 5);
+    spec.extensions = vec![encode::basic_constraints(false, None)];
+    setup.certificates = vec![root.issue(&spec)];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::IssuerConstraint);
+}
+
+#[test]
+fn a_broken_signature_is_refused() {
+    let setup = Setup::new();
+    let mut leaf = setup.leaf();
+    *leaf.last_mut().unwrap() ^= 1;
+    assert_eq!(setup.verify_leaf(&leaf).unwrap_err(), ChainError::SignatureInvalid);
+}
+
+#[test]
+fn an_algorithm_of_another_purpose_is_refused() {
+    let mut setup = Setup::new();
+    setup.purpose = Purpose::AmdVcek;
+    assert_eq!(setup.verify().unwrap_err(), ChainError::UnsupportedAlgorithm);
+}
+
+#[test]
+fn t30_bounds_are_checked_before_anything_is_parsed() {
+    let mut setup = Setup::new();
+    let leaf = setup.leaf();
+    setup.certificates = vec![Vec::new(); MAX_CERTIFICATES + 1];
+    let (found, limit) = (MAX_CERTIFICATES + 1, MAX_CERTIFICATES);
+    assert_eq!(setup.verify_leaf(&leaf).unwrap_err(), ChainError::TooManyCertificates { found, limit });
+    setup.certificates = vec![vec![0; MAX_CERTIFICATE + 1]];
+    let (found, limit) = (MAX_CERTIFICATE + 1, MAX_CERTIFICATE);
+    assert_eq!(setup.verify_leaf(&leaf).unwrap_err(), ChainError::CertificateTooLarge { found, limit });
+}
+
+#[test]
+fn a_malformed_leaf_is_refused() {
+    let setup = Setup::new();
+    assert_eq!(setup.verify_leaf(&[]).unwrap_err(), ChainError::Malformed);
+    let mut trailing = setup.leaf();
+    trailing.push(0);
+    assert_eq!(setup.verify_leaf(&trailing).unwrap_err(), ChainError::Malformed);
+}
+
+#[test]
+fn other_flaws_keep_the_name_that_webpki_gives_them() {
+    let mut setup = Setup::new();
+    setup.spec.not_after = UnixTime(setup.spec.not_before.0 - 1);
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Path(webpki::Error::InvalidCertValidity));
+}
+
+#[test]
+fn malformed_certificates_beside_the_leaf_are_refused() {
+    let mut setup = Setup::new();
+    setup.certificates = vec![vec![0x30, 0x00]];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Malformed);
+}
+
+#[test]
+fn t17_a_revoked_leaf_or_intermediate_is_refused() {
+    let mut setup = Setup::new();
+    let serial = setup.spec.serial.clone();
+    setup.crls = vec![setup.google.intermediate_crl(&setup.current_crl().revoking(&serial))];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: hex::encode(serial) });
+
+    let serial = INTERMEDIATE_SERIAL.to_be_bytes();
+    setup.crls = vec![setup.google.root_crl(&setup.current_crl().revoking(&serial))];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: "1002".to_owned() });
+}
+
+#[test]
+fn t17_a_serial_number_with_its_top_bit_set_is_found() {
+    let mut setup = Setup::new();
+    setup.spec.serial = vec![0xfe, 0xdc];
+    setup.crls = vec![setup.google.intermediate_crl(&setup.current_crl().revoking(&[0xfe, 0xdc]))];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: "00fedc".to_owned() });
+}
+
+#[test]
+fn t17_an_outdated_crl_still_revokes() {
+    let mut setup = Setup::new();
+    let old = CrlSpec::current(UnixTime(NOW.0 - 9 * DAY), UnixTime(NOW.0 - 8 * DAY));
+    setup.crls = vec![setup.google.root_crl(&old.revoking(&INTERMEDIATE_SERIAL.to_be_bytes()))];
+    assert!(matches!(setup.verify().unwrap_err(), ChainError::Revoked { .. }));
+}
+
+#[test]
+fn t17_fresh_stale_and_absent_are_told_apart() {
+    let mut setup = Setup::new();
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+
+    let old = CrlSpec::current(UnixTime(NOW.0 - 9 * DAY), NOW);
+    setup.crls = vec![setup.google.root_crl(&old)];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Stale);
+
+    // A leaf without a distribution point counts by its issuer.
+    setup.crls.push(setup.google.root_crl(&setup.current_crl()));
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
+
+    // One with a distribution point needs a list of its own.
+    setup.spec.crl_dp = Some("http://pki.invalid/leaf.crl".to_owned());
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+    setup.crls.push(setup.google.intermediate_crl(&setup.current_crl()));
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
+
+    // No time for the next list: never current.
+    let mut open = setup.current_crl();
+    open.next_update = None;
+    setup.crls = vec![setup.google.root_crl(&open)];
+    setup.spec.crl_dp = None;
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Stale);
+}
+
+#[test]
+fn t17_a_crl_that_the_issuer_did_not_sign_counts_for_nothing() {
+    let mut setup = Setup::new();
+    let forger = FakeCa::new(setup.google.root().name().to_vec(), Scheme::Pkcs1Sha256);
+    let revoking = setup.current_crl().revoking(&INTERMEDIATE_SERIAL.to_be_bytes());
+    setup.crls = vec![forger.crl(&revoking)];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+}
+
+#[test]
+fn t17_a_crl_of_another_distribution_point_counts_for_nothing() {
+    let mut setup = Setup::new();
+    let mut crl = setup.current_crl();
+    crl.extensions = vec![encode::issuing_distribution_point("http://pki.invalid/other.crl")];
+    setup.crls = vec![setup.google.root_crl(&crl)];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+    crl.extensions = vec![encode::issuing_distribution_point(ROOT_CRL_URI)];
+    setup.crls = vec![setup.google.root_crl(&crl)];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
+}
+
+#[test]
+fn collateral_is_refused_as_a_whole() {
+    let google = FakeGoogle::new();
+    let crl = |extension| {
+        let mut spec = CrlSpec::current(NOW, NOW.plus(DAY));
+        spec.extensions = vec![extension];
+        google.root_crl(&spec)
+    };
+    let refused =
+        |crls: &[Vec<u8>], certificates: &[Vec<u8>]| Collateral::new(crls, certificates).unwrap_err();
+    let delta = crl(encode::extension("2.5.29.27", true, &encode::integer(1)));
+    let unknown = crl(encode::extension("1.3.6.1.4.1.99999.1", true, &[5, 0]));
+    let indirect = encode::sequence(&[encode::tlv(0x84, &[0xff])]);
+    let indirect = crl(encode::extension("2.5.29.28", true, &indirect));
+    for unsupported in [delta, unknown, indirect] {
+        assert_eq!(refused(&[unsupported], &[]), CollateralError::UnsupportedCrl { index: 0 });
+    }
+    assert_eq!(refused(&[vec![0x30, 0]], &[]), CollateralError::MalformedCrl { index: 0 });
+    assert_eq!(refused(&[], &[vec![0x30, 0]]), CollateralError::MalformedCertificate { index: 0 });
+    assert_eq!(refused(&vec![Vec::new(); MAX_CRLS + 1], &[]), CollateralError::TooLarge);
+    assert_eq!(refused(&[], &[vec![0; MAX_CERTIFICATE + 1]]), CollateralError::TooLarge);
+}
+
+#[test]
+fn files_are_sorted_into_crls_and_certificates() {
+    let google = FakeGoogle::new();
+    let (mut crls, mut certificates) = (Vec::new(), Vec::new());
+    let crl = google.root_crl(&CrlSpec::current(NOW, NOW.plus(DAY)));
+    read_file(&crl, &mut crls, &mut certificates).unwrap();
+    read_file(google.intermediate_der(), &mut crls, &mut certificates).unwrap();
+    assert_eq!(
+        (crls.as_slice(), certificates.as_slice()),
+        ([crl].as_slice(), [google.intermediate_der().to_vec()].as_slice())
+    );
+    let unrecognised = read_file(b"neither", &mut crls, &mut certificates).unwrap_err();
+    assert_eq!(unrecognised, CollateralError::Unrecognised);
+    let summary = Collateral::new(&crls, &[]).unwrap().crl_summaries().next().unwrap();
+    assert_eq!((summary.this_update, summary.next_update, summary.revoked), (NOW, Some(NOW.plus(DAY)), 0));
+}
+
+#[test]
+fn memory_gives_the_same_answer_only_while_nothing_changed() {
+    let setup = Setup::new();
+    let leaf = setup.leaf();
+    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+    let fresh = Collateral::new(&[setup.google.root_crl(&setup.current_crl())], &[]).unwrap();
+    let revoking = setup.current_crl().revoking(&INTERMEDIATE_SERIAL.to_be_bytes());
+    let revoked = Collateral::new(&[setup.google.root_crl(&revoking)], &[]).unwrap();
+    let memory = ChainMemory::new(16);
+    let verify = |anchors: &TrustAnchors, collateral: &Collateral, now: UnixTime| {
+        let (certificates, purpose) = (setup.certificates.as_slice(), Purpose::GoogleAk);
+        memory.verify(&ChainRequest { leaf: &leaf, certificates, purpose, anchors, collateral, now })
+    };
+
+    let first = verify(&anchors, &fresh, NOW).unwrap();
+    let second = verify(&anchors, &fresh, NOW.plus(DAY - 1)).unwrap();
+    assert!(Arc::ptr_eq(&first.0, &second.0), "remembered");
+    assert_eq!(memory.len(), 1);
+    // The CRL falls due.
+    let third = verify(&anchors, &fresh, NOW.plus(DAY)).unwrap();
+    assert_eq!(third.revocation(), Revocation::Stale);
+    // The certificate expires.
+    let not_after = setup.spec.not_after;
+    assert_eq!(verify(&anchors, &fresh, not_after.plus(1)).unwrap_err(), ChainError::Expired { not_after });
+    // Another set of CRLs, other anchors.
+    assert!(matches!(verify(&anchors, &revoked, NOW).unwrap_err(), ChainError::Revoked { .. }));
+    assert_eq!(verify(&TrustAnchors::builtin(), &fresh, NOW).unwrap_err(), ChainError::UnknownIssuer);
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut setup = Setup::new();
+    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+    let collateral = Collateral::empty();
+    let memory = ChainMemory::new(4);
+    for instance in 0..32 {
+        setup.spec.instance_id = instance;
+        let (leaf, certificates) = (setup.leaf(), setup.certificates.as_slice());
+        let (purpose, now) = (Purpose::GoogleAk, NOW);
+        let request = ChainRequest {
+            leaf: &leaf,
+            certificates,
+            purpose,
+            anchors: &anchors,
+            collateral: &collateral,
+            now,
+        };
+        memory.verify(&request).unwrap();
+    }
+    assert!(memory.len() <= 8, "{} chains", memory.len());
+}
+
+#[test]
+fn a_ca_kept_with_its_keys_is_the_same_ca() {
+    let google = FakeGoogle::new();
+    let loaded = FakeGoogle::load(&google.root_pkcs8(), &google.intermediate_pkcs8());
+    assert_eq!(loaded.root_der(), google.root_der());
+    assert_eq!(loaded.intermediate_der(), google.intermediate_der());
+}
+
+#[test]
+fn no_damaged_certificate_or_crl_makes_the_reader_panic() {
+    let setup = Setup::new();
+    let leaf = setup.leaf();
+    let crl = setup.google.root_crl(&setup.current_crl().revoking(&[1]));
+    for bytes in [&leaf, &crl] {
+        for length in 0..bytes.len() {
+            let cut = bytes[..length].to_vec();
+            assert!(Certificate::parse(&cut).is_none());
+            assert!(Collateral::new(&[cut], &[]).is_err());
+        }
+        for index in 0..bytes.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[index] ^= flip;
+                let _ = Certificate::parse(&damaged);
+                let _ = Collateral::new(std::slice::from_ref(&damaged), &[]);
+            }
+        }
+    }
+    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+    for index in 0..leaf.len() {
+        let mut damaged = leaf.clone();
+        damaged[index] ^= 0x01;
+        assert!(setup.verify_with(&damaged, &anchors, &Collateral::empty()).is_err(), "byte {index}");
+    }
+}

@@ -162,6 +162,8 @@ pub struct PlatformInfo {
     pub alias_check_complete: Option<bool>,
     /// Trusted I/O is on.
     pub tio: bool,
+    /// The bits that have no meaning known here.
+    pub unknown_bits: u64,
 }
 
 /// Version of the secure processor's firmware.

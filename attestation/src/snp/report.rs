@@ -1,7 +1,7 @@
 //! `ATTESTATION_REPORT`, read strictly: SEV-SNP ABI 1.58 §7.3, versions 2 to 5.
 //!
-//! Nothing in a [`Report`] has been verified. Reserved bytes and bits must be zero: one that is not
-//! has a meaning that nobody here knows.
+//! Nothing in a [`Report`] has been verified. Reserved bytes, and reserved bits of policy and
+//! key information, must be zero: one that is not has a meaning that nobody here knows.
 
 use sev::firmware::guest::GuestPolicy as PolicyBits;
 use sev::firmware::guest::KeyInfo;
@@ -62,7 +62,7 @@ impl<'a> Report<'a> {
             version,
             policy: policy(u64_at::<0x008>(raw))?,
             vmpl,
-            platform: platform(u64_at::<0x040>(raw), version)?,
+            platform: platform(u64_at::<0x040>(raw), version),
             signer,
             author_key_enabled,
             cpuid: (version >= 3).then(|| cpuid(at::<0x188, 3>(raw))),
@@ -195,15 +195,13 @@ fn policy(bits: u64) -> Result<GuestPolicy, SnpError> {
     })
 }
 
-/// §7.3, table "PLATFORM_INFO Field".
-fn platform(bits: u64, version: u32) -> Result<PlatformInfo, SnpError> {
+/// §7.3, table "PLATFORM_INFO Field". Genuine Turin firmware sets bit 6, which the table reserves: bits
+/// without a known meaning are shown, not refused.
+fn platform(bits: u64, version: u32) -> PlatformInfo {
     const KNOWN: u64 = 0b1011_1111;
-    if bits & !KNOWN != 0 {
-        return Err(SnpError::PlatformInfoReserved { bits });
-    }
     let platform = PlatformBits::from(bits);
     let aliases_checked = platform.alias_check_complete();
-    Ok(PlatformInfo {
+    PlatformInfo {
         smt: platform.smt_enabled(),
         tsme: platform.tsme_enabled(),
         ecc: platform.ecc_enabled(),
@@ -211,7 +209,8 @@ fn platform(bits: u64, version: u32) -> Result<PlatformInfo, SnpError> {
         ciphertext_hiding: platform.ciphertext_hiding_enabled(),
         alias_check_complete: (version >= 3 || aliases_checked).then_some(aliases_checked),
         tio: platform.tio_enabled(),
-    })
+        unknown_bits: bits & !KNOWN,
+    }
 }
 
 /// §7.3, bytes 48h to 4Bh: `AUTHOR_KEY_EN`, `MASK_CHIP_KEY`, `SIGNING_KEY`.

@@ -1,0 +1,144 @@
+//! Every reason to refuse SNP evidence.
+
+use super::claims::SignerKind;
+use super::tcb::TcbComponent;
+use super::vek::VekField;
+use crate::anchors::Product;
+use crate::chain::ChainError;
+
+/// SNP evidence is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnpError {
+    /// Not the length of a report.
+    #[error("a report has 1184 bytes, this one {found}")]
+    ReportLength {
+        /// Its length.
+        found: usize,
+    },
+    /// A version whose fields are unknown.
+    #[error("report version {version} is not supported")]
+    UnsupportedVersion {
+        /// The version.
+        version: u32,
+    },
+    /// Not ECDSA P-384 with SHA-384.
+    #[error("signature algorithm {algorithm} is not supported")]
+    UnsupportedSignatureAlgorithm {
+        /// Its number.
+        algorithm: u32,
+    },
+    /// A reserved byte of the report or its signature is not zero.
+    #[error("reserved bytes at {offset:#x} are not zero")]
+    ReservedNotZero {
+        /// Start of the reserved range.
+        offset: usize,
+    },
+    /// A reserved bit of the guest policy has the wrong value.
+    #[error("reserved bits in guest policy {bits:#x}")]
+    PolicyReserved {
+        /// The policy.
+        bits: u64,
+    },
+    /// A reserved bit or value in the key information.
+    #[error("reserved bits in key information {bits:#x}")]
+    KeyInfoReserved {
+        /// The information.
+        bits: u32,
+    },
+    /// The firmware did not sign the report.
+    #[error("the report is not signed")]
+    Unsigned,
+    /// No privilege level of a guest: the host asked for the report.
+    #[error("privilege level {vmpl} is no guest's")]
+    VmplOutOfRange {
+        /// The level.
+        vmpl: u32,
+    },
+    /// There is a digest of an author key, and the report says there is none.
+    #[error("author key digest without an author key")]
+    AuthorKeyContradiction,
+    /// The endorsement chain is refused.
+    #[error("endorsement chain: {0}")]
+    Chain(#[from] ChainError),
+    /// A field of the endorsement certificate is missing, malformed or out of place.
+    #[error("endorsement certificate: {field:?} missing, malformed or out of place")]
+    VekMalformed {
+        /// The field.
+        field: VekField,
+    },
+    /// The report names another kind of signing key than the certificate.
+    #[error("the report is signed by a {report:?}, the certificate is a {certificate:?}'s")]
+    SignerKindMismatch {
+        /// The report's.
+        report: SignerKind,
+        /// The certificate's.
+        certificate: SignerKind,
+    },
+    /// The certificate names another product line than its issuer.
+    #[error("certificate of {certificate:?} under the chain of {chain:?}")]
+    VekProductMismatch {
+        /// The chain's.
+        chain: Product,
+        /// The certificate's.
+        certificate: Product,
+    },
+    /// A processor of no supported product line.
+    #[error("unknown processor, family {family:#x} model {model:#x}")]
+    UnknownProcessor {
+        /// CPUID family.
+        family: u8,
+        /// CPUID model.
+        model: u8,
+    },
+    /// The report comes from another product line than the certificate.
+    #[error("report of {report:?}, certificate of {certificate:?}")]
+    ProductMismatch {
+        /// The certificate's.
+        certificate: Product,
+        /// The report's.
+        report: Product,
+    },
+    /// A version 2 report does not name its processor, and this product's TCB has another layout.
+    #[error("a version 2 report cannot be of {product:?}")]
+    ProductUnproven {
+        /// The certificate's.
+        product: Product,
+    },
+    /// The certified key is no P-384 key.
+    #[error("the endorsement key is no P-384 key")]
+    KeyNotP384,
+    /// The signature does not verify.
+    #[error("the report's signature does not verify")]
+    SignatureInvalid,
+    /// A TCB component differs between certificate and reported TCB.
+    #[error("{component:?}: certified {certificate}, reported {report}")]
+    TcbExtensionMismatch {
+        /// The component.
+        component: TcbComponent,
+        /// The certificate's version.
+        certificate: u8,
+        /// The report's version.
+        report: u8,
+    },
+    /// A reserved byte of a TCB is not zero, or it has another product's layout.
+    #[error("reserved bytes of a TCB are not zero")]
+    TcbReserved,
+    /// The reported TCB is above the current one: no firmware reports that.
+    #[error("{component:?}: reported TCB above the current one")]
+    ReportedAboveCurrent {
+        /// The component.
+        component: TcbComponent,
+    },
+    /// The committed TCB is above the current one: no firmware reports that.
+    #[error("{component:?}: committed TCB above the current one")]
+    CommittedAboveCurrent {
+        /// The component.
+        component: TcbComponent,
+    },
+    /// The certificate is another chip's.
+    #[error("the certificate is another chip's")]
+    HardwareIdMismatch,
+    /// The report was made for something else.
+    #[error("report data is not what was expected")]
+    ReportDataMismatch,
+}
