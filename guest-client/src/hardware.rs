@@ -15,7 +15,7 @@ pub use sev_guest::{SevGuest, SevGuestError};
 pub use tsm::{Tsm, TsmError, TsmSnp};
 
 /// Length of an SNP attestation report. SEV-SNP ABI 1.55, table 23.
-pub const SNP_REPORT_LENGTH: usize = 1184;
+pub const SNP_REPORT_LENGTH: usize = vouchsafe_protocol::limits::SNP_REPORT;
 
 /// Where an SNP report carries the guest's 64 bytes. SEV-SNP ABI 1.55, table 23: offset 50h.
 const SNP_REPORT_DATA: std::ops::Range<usize> = 0x50..0x90;

@@ -7,10 +7,22 @@
 //! |---|---|
 //! | collect from the vTPM | [`vtpm`] |
 //! | collect from the processor | [`hardware`] |
+//! | bind the pieces to each other and to the request | [`evidence`] |
+//! | ask, ask again, open | [`client`] |
+//! | carry requests | [`transport`] |
+//! | what to ask, and whom to trust | [`config`] |
 //! | keep secrets in memory | [`memory`] |
 //! | say what this VM can prove | [`doctor`] |
 
+pub mod client;
+pub mod config;
 pub mod doctor;
+pub mod evidence;
 pub mod hardware;
 pub mod memory;
+pub mod transport;
 pub mod vtpm;
+
+pub use client::{Client, FetchError, Release};
+pub use config::GuestConfig;
+pub use evidence::{EvidenceSource, LocalEvidence};

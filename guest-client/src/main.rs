@@ -1,2 +1,24 @@
-//! Placeholder.
-fn main() {}
+//! `vouchsafe-guest`: fetches secrets for this VM and hands them on.
+//!
+//! Exit codes: 0 done; 1 the doctor found nothing that this VM can prove; 2 usage or configuration;
+//! 10 refused by the broker; 11 no broker gave an answer that counts; 12 no evidence; 13 the broker
+//! signed an answer that does not fit; 14 output failed; `exec` passes on the command's own exit code,
+//! 126 and 127 as a shell does.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quiet_tpm_library();
+    cli::main()
+}
+
+/// The TPM library writes what it thinks to stderr unless told otherwise; errors reach us anyway.
+#[expect(unsafe_code, reason = "there is no other way to set a variable that the C library reads")]
+fn quiet_tpm_library() {
+    if std::env::var_os("TSS2_LOG").is_none() {
+        // SAFETY: this is the first thing the process does; no other thread exists.
+        unsafe { std::env::set_var("TSS2_LOG", "all+none") };
+    }
+}

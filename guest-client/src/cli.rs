@@ -1,0 +1,227 @@
+//! Arguments, and what each command does.
+
+mod exec;
+mod failure;
+mod output;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use failure::Failure;
+use vouchsafe_guest_client::client::AttemptError;
+use vouchsafe_guest_client::config::{CollectConfig, DEFAULT_PATH};
+use vouchsafe_guest_client::memory::{self, Locked};
+use vouchsafe_guest_client::vtpm::TpmAddress;
+use vouchsafe_guest_client::{Client, GuestConfig, LocalEvidence, Release, doctor};
+use vouchsafe_protocol::{ReleasePaths, SecretPath};
+
+/// Fetches secrets for this Confidential VM from a vouchsafe broker.
+#[derive(Parser)]
+#[command(name = "vouchsafe-guest", version, after_help = EXIT_CODES)]
+struct Arguments {
+    /// Configuration file.
+    #[arg(long, global = true, default_value = DEFAULT_PATH, value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fetch secrets and write them to stdout or a file descriptor.
+    Fetch(Fetch),
+    /// Fetch secrets and run a command that gets them as files or environment variables.
+    Exec(Exec),
+    /// Collect evidence that is bound to no release, to look at it or to write a policy from it.
+    Evidence(Capture),
+    /// Say what this VM can prove, and what is missing.
+    Doctor(Doctor),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+#[derive(clap::Args)]
+struct Fetch {
+    /// Paths such as prod/db-01/disk; all are released, or none.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<SecretPath>,
+    /// Write JSON, secrets as base64; needed for more than one path.
+    #[arg(long)]
+    json: bool,
+    /// Write to this open file descriptor (a pipe or a file) and not to stdout.
+    #[arg(long, value_name = "N")]
+    fd: Option<u32>,
+    /// Write also to a terminal.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(clap::Args)]
+struct Exec {
+    /// Put the secret into a file in memory, and the file's name into the variable NAME.
+    #[arg(long, value_name = "NAME=PATH")]
+    file: Vec<exec::Assignment>,
+    /// Put the secret itself into the variable NAME. Prefer --file: variables are easily leaked.
+    #[arg(long, value_name = "NAME=PATH")]
+    env: Vec<exec::Assignment>,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<std::ffi::OsString>,
+}
+
+#[derive(clap::Args)]
+struct Capture {
+    /// 32 bytes in hex that the evidence is bound to; random unless given.
+    #[arg(long, value_name = "HEX", value_parser = parse_nonce)]
+    nonce: Option<[u8; 32]>,
+    /// Write here and not to stdout.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The TPM, such as /dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321.
+    #[arg(long, value_name = "ADDRESS")]
+    tpm: Option<TpmAddress>,
+    /// The firmware's event log.
+    #[arg(long, value_name = "FILE")]
+    event_log: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Doctor {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = &arguments.config;
+    let outcome = match arguments.command {
+        Command::Fetch(command) => fetch(config, &command),
+        Command::Exec(command) => exec(config, &command),
+        Command::Evidence(command) => capture(config, command),
+        Command::Doctor(command) => examine(&command),
+        Command::Completions { shell } => completions(shell),
+    };
+    outcome.unwrap_or_else(|failure| {
+        output::note(&failure.to_string());
+        if let Some(advice) = failure.advice() {
+            output::note(&advice);
+        }
+        ExitCode::from(failure.exit_code())
+    })
+}
+
+fn fetch(config: &Path, command: &Fetch) -> Result<ExitCode, Failure> {
+    let paths = ReleasePaths::sort(command.paths.clone())?;
+    if paths.as_slice().len() > 1 && !command.json {
+        return Err(Failure::SeveralNeedJson);
+    }
+    let mut sink = output::Sink::open(command.fd)?;
+    if sink.is_terminal() && !command.force {
+        return Err(Failure::Terminal);
+    }
+    let release = ask(config, &paths)?;
+    match (command.json, release.secrets.as_slice()) {
+        (false, [one]) => sink.write(one.secret.expose())?,
+        _ => sink.write(output::json(&release).as_bytes())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn exec(config: &Path, command: &Exec) -> Result<ExitCode, Failure> {
+    let plan = exec::Plan::new(&command.file, &command.env)?;
+    let release = ask(config, plan.paths())?;
+    Err(plan.run(&release, &command.command))
+}
+
+/// Fetches, with the process's memory protected before there is anything to protect.
+fn ask(config: &Path, paths: &ReleasePaths) -> Result<Release, Failure> {
+    if memory::protect().map_err(Failure::Protect)? == Locked::NotAllowed {
+        output::note("memory cannot be locked: secrets could be swapped out (see `vouchsafe-guest doctor`)");
+    }
+    let config = GuestConfig::read(config)?;
+    let source = LocalEvidence::open(&config.collect())?;
+    let client = Client::new(&config, source)?;
+    let release = client.on_retry(|error, wait| output::note(&retry_line(error, wait))).fetch(paths)?;
+    Ok(release)
+}
+
+fn retry_line(error: &AttemptError, wait: std::time::Duration) -> String {
+    if wait.is_zero() {
+        return format!("{error}; asking the next broker");
+    }
+    format!("{error}; asking again in {:.1} s", wait.as_secs_f64())
+}
+
+fn capture(config: &Path, command: Capture) -> Result<ExitCode, Failure> {
+    let mut collect = collect_config(config)?;
+    collect.vtpm.device = command.tpm.or(collect.vtpm.device);
+    if let Some(log) = command.event_log {
+        collect.vtpm.event_log = log;
+    }
+    let nonce = command.nonce.unwrap_or_else(|| {
+        let mut random = [0; 32];
+        aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
+        random
+    });
+    let (evidence, binding) = LocalEvidence::open(&collect)?.capture(&nonce)?;
+    let mut json = serde_json::to_vec_pretty(&evidence).expect("evidence has only types that JSON can hold");
+    json.push(b'\n');
+    match command.output {
+        Some(file) => std::fs::write(&file, json).map_err(|source| Failure::File { file, source })?,
+        None => output::Sink::open(None)?.write(&json)?,
+    }
+    if evidence.vtpm.is_some() {
+        output::note(&format!("nonce of the quote: {}", hex::encode(binding.quote_nonce)));
+    }
+    if evidence.sev_snp.is_some() {
+        output::note(&format!("report data: {}", hex::encode(binding.report_data)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the configuration says about evidence. Without a file at the default place: the defaults, so that
+/// evidence can be captured before there is a broker.
+fn collect_config(path: &Path) -> Result<CollectConfig, Failure> {
+    if path == Path::new(DEFAULT_PATH) && !path.exists() {
+        return Ok(CollectConfig::default());
+    }
+    Ok(GuestConfig::read(path)?.collect())
+}
+
+fn examine(command: &Doctor) -> Result<ExitCode, Failure> {
+    let diagnosis = doctor::examine(Path::new("/"));
+    let text = if command.json {
+        let json =
+            serde_json::to_string_pretty(&diagnosis).expect("findings have only types that JSON can hold");
+        json + "\n"
+    } else {
+        diagnosis.to_string()
+    };
+    output::Sink::open(None)?.write(text.as_bytes())?;
+    Ok(ExitCode::from(u8::from(diagnosis.provable.is_empty())))
+}
+
+fn completions(shell: Shell) -> Result<ExitCode, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "vouchsafe-guest", &mut script);
+    output::Sink::open(None)?.write(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse_nonce(text: &str) -> Result<[u8; 32], hex::FromHexError> {
+    let mut nonce = [0; 32];
+    hex::decode_to_slice(text, &mut nonce)?;
+    Ok(nonce)
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 doctor: nothing can be proved; 2 usage or configuration; 10 refused by the broker;
+11 no broker gave an answer that counts; 12 no evidence; 13 the broker signed an answer that does not fit;
+14 output failed. exec passes on the command's exit code; 126 and 127: it cannot be run.";

@@ -1,0 +1,85 @@
+//! How a command fails: one line for people, one exit code for programs.
+
+use std::io;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+use vouchsafe_guest_client::FetchError;
+use vouchsafe_guest_client::config::ConfigError;
+use vouchsafe_guest_client::evidence::CollectError;
+use vouchsafe_guest_client::transport::CaError;
+use vouchsafe_protocol::transcript::ReleasePathsError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("configuration: {0}")]
+    Config(#[from] ConfigError),
+    #[error("configuration: {0}")]
+    Ca(#[from] CaError),
+    #[error(transparent)]
+    Paths(#[from] ReleasePathsError),
+    #[error("several secrets are only written with --json")]
+    SeveralNeedJson,
+    #[error("refusing to write a secret to a terminal (--force does it)")]
+    Terminal,
+    #[error("the variable {0} is set twice")]
+    VariableTwice(String),
+    #[error("nothing to hand on: give --file or --env")]
+    NothingToHandOn,
+    #[error("core dumps cannot be turned off: {0}")]
+    Protect(Errno),
+    #[error("no evidence: {0}")]
+    Collect(#[from] CollectError),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("file descriptor {fd}: {source}")]
+    Descriptor { fd: u32, source: io::Error },
+    #[error("{}: {source}", file.display())]
+    File { file: PathBuf, source: io::Error },
+    #[error("output: {0}")]
+    Output(io::Error),
+    #[error("the secret for {0} has a zero byte, which no environment variable can hold; use --file")]
+    ZeroByte(String),
+    #[error("{}: {source}", command.display())]
+    Command { command: PathBuf, source: io::Error },
+}
+
+impl Failure {
+    /// Documented in `main.rs`.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::Ca(_)
+            | Self::Paths(_)
+            | Self::SeveralNeedJson
+            | Self::Terminal
+            | Self::VariableTwice(_)
+            | Self::NothingToHandOn => 2,
+            Self::Collect(_) | Self::Fetch(FetchError::Collect(_) | FetchError::RequestTooLarge { .. }) => 12,
+            Self::Fetch(FetchError::Refused { .. }) => 10,
+            Self::Fetch(FetchError::GaveUp { .. } | FetchError::NoBroker) => 11,
+            Self::Fetch(FetchError::Answer { .. }) => 13,
+            Self::Protect(_)
+            | Self::Descriptor { .. }
+            | Self::File { .. }
+            | Self::Output(_)
+            | Self::ZeroByte(_) => 14,
+            Self::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::Command { .. } => 126,
+        }
+    }
+
+    /// What to do next, where that is not plain.
+    pub(crate) fn advice(&self) -> Option<String> {
+        match self {
+            Self::Fetch(FetchError::Refused { decision, .. }) => {
+                Some(format!("the broker's operator sees why with `vouchsafe explain {decision}`"))
+            }
+            Self::Collect(_) | Self::Fetch(FetchError::Collect(_)) => {
+                Some("`vouchsafe-guest doctor` says what is missing".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Asks a broker for secrets, as long as it makes sense, and opens what a pinned identity signed.
+//!
+//! What is believed: an answer whose signature under a pinned identity covers this request's own
+//! transcript, with exactly the paths asked for; and a refusal signed for this request's nonce. Anything
+//! else, whoever sent it, is worth as much as a lost packet: another try.
+
+mod error;
+mod pace;
+
+use std::time::Duration;
+
+pub use error::{AttemptError, FetchError};
+pub use pace::{Pace, SystemPace};
+use vouchsafe_protocol::answer::{AnswerError, OpenedSecret};
+use vouchsafe_protocol::limits::MAX_REQUEST;
+use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
+use vouchsafe_protocol::problem::Problem;
+use vouchsafe_protocol::{
+    Bound, BrokerIdentity, DecisionId, GuestKey, Nonce, ReasonCode, ReleasePaths, Suite,
+};
+
+use crate::config::{BrokerUrl, GuestConfig, Limits};
+use crate::evidence::EvidenceSource;
+use crate::transport::{CaError, Https, Response, Transport, TransportError};
+use pace::Budget;
+
+/// Whom to ask, whom to believe, and how long.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Brokers, in the order in which they are asked.
+    pub brokers: Vec<BrokerUrl>,
+    /// Identities whose answers are taken.
+    pub identities: Vec<BrokerIdentity>,
+    /// How secrets are wrapped.
+    pub suite: Suite,
+    /// How long and how often.
+    pub limits: Limits,
+}
+
+/// Secrets that a broker released to this VM.
+#[derive(Debug)]
+pub struct Release {
+    /// Under which the broker recorded it.
+    pub decision: DecisionId,
+    /// In the order of the (sorted) paths.
+    pub secrets: Vec<OpenedSecret>,
+}
+
+/// A guest that asks for secrets.
+pub struct Client<S> {
+    settings: Settings,
+    transport: Box<dyn Transport>,
+    source: S,
+    pace: Box<dyn Pace>,
+    on_retry: OnRetry,
+}
+
+type OnRetry = Box<dyn FnMut(&AttemptError, Duration)>;
+
+impl<S: EvidenceSource> Client<S> {
+    /// A client as configured, over HTTPS.
+    ///
+    /// # Errors
+    /// [`CaError`] when the CAs cannot be read.
+    pub fn new(config: &GuestConfig, source: S) -> Result<Self, CaError> {
+        let transport = Https::new(&config.ca, config.limits.connect)?;
+        let settings = Settings {
+            brokers: config.brokers.clone(),
+            identities: config.identities.clone(),
+            suite: config.suite,
+            limits: config.limits,
+        };
+        Ok(Self::with_parts(settings, Box::new(transport), source, Box::new(SystemPace::start())))
+    }
+
+    /// A client of given parts.
+    pub fn with_parts(
+        settings: Settings,
+        transport: Box<dyn Transport>,
+        source: S,
+        pace: Box<dyn Pace>,
+    ) -> Self {
+        Self { settings, transport, source, pace, on_retry: Box::new(|_, _| ()) }
+    }
+
+    /// Calls `observe` before each further request, with what failed and how long the pause is.
+    #[must_use]
+    pub fn on_retry(mut self, observe: impl FnMut(&AttemptError, Duration) + 'static) -> Self {
+        self.on_retry = Box::new(observe);
+        self
+    }
+
+    /// Asks for all of `paths` at once: all or nothing.
+    ///
+    /// # Errors
+    /// [`FetchError`]: a refusal that a pinned identity signed is final; what might pass is tried again
+    /// within the limits.
+    pub fn fetch(&mut self, paths: &ReleasePaths) -> Result<Release, FetchError> {
+        let mut budget = Budget::new(self.settings.limits, self.pace.elapsed());
+        let brokers = self.settings.brokers.clone();
+        for round in 0.. {
+            let (mut last, mut asked) = (None, None);
+            for url in &brokers {
+                if let Some(error) = last.take() {
+                    self.pause(error, Duration::ZERO, &budget)?;
+                }
+                match self.attempt(url, paths, &mut budget) {
+                    Ok(release) => return Ok(release),
+                    Err(Stop::Final(error)) => return Err(error),
+                    Err(Stop::Again(again)) => {
+                        last = Some(again.error);
+                        asked = asked.max(again.retry_after);
+                    }
+                }
+            }
+            let Some(error) = last else { break };
+            let asked = asked.map_or(Duration::ZERO, |asked| pace::stretched(asked, self.pace.random()));
+            let wait = pace::backoff(round, self.pace.random()).max(asked);
+            self.pause(error, wait, &budget)?;
+        }
+        Err(FetchError::NoBroker)
+    }
+
+    /// Waits, or gives up when the limits do not allow another request after that.
+    fn pause(&mut self, error: AttemptError, wait: Duration, budget: &Budget) -> Result<(), FetchError> {
+        if !budget.allows(self.pace.elapsed() + wait) {
+            return Err(FetchError::GaveUp { attempts: budget.used(), last: Box::new(error) });
+        }
+        (self.on_retry)(&error, wait);
+        self.pace.sleep(wait);
+        Ok(())
+    }
+
+    /// One challenge, one collection of evidence, one request (or the same one again while the broker
+    /// asks for that).
+    fn attempt(
+        &mut self,
+        url: &BrokerUrl,
+        paths: &ReleasePaths,
+        budget: &mut Budget,
+    ) -> Result<Release, Stop> {
+        let ChallengeAnswer { challenge, identity } = self.challenge(url, budget)?;
+        if !self.settings.identities.contains(&identity) {
+            return Err(again(AttemptError::UnpinnedIdentity { identity }));
+        }
+        // The guest's clock may be wrong: what counts is how long the challenge lives from now on.
+        let lifetime = challenge.expires_at.since(challenge.issued_at).min(MAX_CHALLENGE_LIFETIME);
+        let expires = self.pace.elapsed() + Duration::from_secs(lifetime);
+        let key = GuestKey::generate(self.settings.suite);
+        let bound = Bound::release(&identity, challenge.nonce, key.public().clone(), paths);
+        let evidence = self.source.collect(&bound.transcript()).map_err(FetchError::Collect)?;
+        let request = ReleaseRequest {
+            challenge,
+            suite: self.settings.suite,
+            public_key: key.public().as_bytes().into(),
+            paths: paths.clone(),
+            evidence,
+        };
+        let body = encode(&request)?;
+        let response = self.release(url, &body, expires, budget)?;
+        if response.status == 200 {
+            return open(&response, &identity, &key, &bound, paths);
+        }
+        Err(refused(&response, &identity, &bound.nonce()))
+    }
+
+    fn challenge(&mut self, url: &BrokerUrl, budget: &mut Budget) -> Result<ChallengeAnswer, Stop> {
+        budget.spend();
+        let response = self.post(&url.route("/v1/challenge"), b"", budget)?;
+        if response.status != 200 {
+            let retry_after = response.retry_after;
+            return Err(Stop::Again(Again { error: unsigned(&response), retry_after }));
+        }
+        serde_json::from_slice(&response.body).map_err(|_| again(AttemptError::Malformed { status: 200 }))
+    }
+
+    /// Sends the request, and the very same again while the broker asks for that and the challenge lives.
+    fn release(
+        &mut self,
+        url: &BrokerUrl,
+        body: &[u8],
+        expires: Duration,
+        budget: &mut Budget,
+    ) -> Result<Response, Stop> {
+        loop {
+            let response = self.post(&url.route("/v1/release"), body, budget)?;
+            let Some(asked) = response.retry_after.filter(|_| matches!(response.status, 429 | 503)) else {
+                return Ok(response);
+            };
+            let wait = pace::stretched(asked, self.pace.random());
+            if self.pace.elapsed() + wait >= expires {
+                return Ok(response);
+            }
+            self.pause(unsigned(&response), wait, budget)?;
+            budget.spend();
+        }
+    }
+
+    fn post(&mut self, url: &str, body: &[u8], budget: &Budget) -> Result<Response, Stop> {
+        let timeout = budget.request_timeout(self.pace.elapsed());
+        self.transport.post(url, body, timeout).map_err(|error| again(AttemptError::Transport(error)))
+    }
+}
+
+/// How an attempt ended when it did not end well.
+enum Stop {
+    Final(FetchError),
+    Again(Again),
+}
+
+/// What failed, and when the broker wants to be asked again.
+struct Again {
+    error: AttemptError,
+    retry_after: Option<Duration>,
+}
+
+impl From<FetchError> for Stop {
+    fn from(error: FetchError) -> Self {
+        Self::Final(error)
+    }
+}
+
+fn again(error: AttemptError) -> Stop {
+    Stop::Again(Again { error, retry_after: None })
+}
+
+fn encode(request: &ReleaseRequest) -> Result<Vec<u8>, FetchError> {
+    let body = serde_json::to_vec(request).expect("a request has only types that JSON can hold");
+    if body.len() > MAX_REQUEST {
+        return Err(FetchError::RequestTooLarge { length: body.len() });
+    }
+    Ok(body)
+}
+
+/// Checks and opens an answer. One without our identity's signature is nobody's answer; a signed one that
+/// does not open is the broker's mistake, which asking again does not mend.
+fn open(
+    response: &Response,
+    identity: &BrokerIdentity,
+    key: &GuestKey,
+    bound: &Bound,
+    paths: &ReleasePaths,
+) -> Result<Release, Stop> {
+    let malformed = |_| again(AttemptError::Malformed { status: response.status });
+    let answer: ReleaseAnswer = serde_json::from_slice(&response.body).map_err(malformed)?;
+    let decision = answer.decision;
+    match answer.open_with(identity, key, bound, paths) {
+        Ok(secrets) => Ok(Release { decision, secrets }),
+        Err(AnswerError::Signature) => Err(again(AttemptError::NotSigned)),
+        Err(source) => Err(Stop::Final(FetchError::Answer { decision, source })),
+    }
+}
+
+/// What a status other than 200 means.
+fn refused(response: &Response, identity: &BrokerIdentity, nonce: &Nonce) -> Stop {
+    let retry_after = response.retry_after;
+    let problem = serde_json::from_slice::<Problem>(&response.body).ok();
+    let signed = problem.filter(|problem| problem.is_signed_by(identity, nonce));
+    let Some((code, decision)) = signed.and_then(|problem| Some((problem.code, problem.decision?))) else {
+        return Stop::Again(Again { error: unsigned(response), retry_after });
+    };
+    if may_pass(code) {
+        return Stop::Again(Again { error: AttemptError::Busy { code, decision }, retry_after });
+    }
+    Stop::Final(FetchError::Refused { code, decision })
+}
+
+fn unsigned(response: &Response) -> AttemptError {
+    let problem = serde_json::from_slice::<Problem>(&response.body).ok();
+    let code = problem.map(|problem| problem.code);
+    AttemptError::Unsigned { status: response.status, code }
+}
+
+/// Refusals that another request, with another challenge, may not meet.
+const fn may_pass(code: ReasonCode) -> bool {
+    matches!(
+        code,
+        ReasonCode::ChallengeInvalid
+            | ReasonCode::ChallengeExpired
+            | ReasonCode::NonceSpent
+            | ReasonCode::CollateralPending
+            | ReasonCode::Overloaded
+            | ReasonCode::RateLimited
+            | ReasonCode::Unavailable
+            | ReasonCode::RequestTimeout
+            | ReasonCode::Internal
+    )
+}
+
+/// No challenge is used longer than this, whatever it says.
+const MAX_CHALLENGE_LIFETIME: u64 = 600;

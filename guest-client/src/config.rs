@@ -1,0 +1,391 @@
+//! The guest's configuration: whom to ask, whom to believe, what to show.
+//!
+//! It belongs into the measured part of the boot chain: the pinned identities in it are what the guest's
+//! trust in an answer rests on. Unknown keys are errors; nothing is read from the environment.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use vouchsafe_protocol::{BrokerIdentity, Suite};
+
+use crate::hardware::tsm;
+use crate::vtpm::{AkChoice, DEFAULT_EVENT_LOG, TpmAddress};
+
+/// Where the configuration is when no other place is named.
+pub const DEFAULT_PATH: &str = "/etc/vouchsafe/guest.toml";
+
+/// A guest's configuration file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestConfig {
+    /// Brokers, in the order in which they are asked.
+    pub brokers: Vec<BrokerUrl>,
+    /// Identities whose answers are taken; more than one during a rotation.
+    pub identities: Vec<BrokerIdentity>,
+    /// PEM file with the CAs that the brokers' TLS certificates chain to.
+    pub ca: PathBuf,
+    /// How secrets are wrapped. There is no fallback.
+    #[serde(default)]
+    pub suite: Suite,
+    /// Which evidence to show.
+    #[serde(default)]
+    pub evidence: EvidenceChoice,
+    /// The vTPM.
+    #[serde(default)]
+    pub vtpm: VtpmConfig,
+    /// The SNP device.
+    #[serde(default)]
+    pub sev_snp: SevSnpConfig,
+    /// How long and how often.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What there is to say about collecting evidence.
+#[derive(Clone, Debug, Default)]
+pub struct CollectConfig {
+    /// Which evidence to show.
+    pub evidence: EvidenceChoice,
+    /// The vTPM.
+    pub vtpm: VtpmConfig,
+    /// The SNP device.
+    pub sev_snp: SevSnpConfig,
+}
+
+/// Which evidence to show: `"auto"`, or a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EvidenceChoice {
+    /// Whatever this VM has.
+    #[default]
+    Auto,
+    /// Exactly these; one that is not there is an error.
+    Kinds(Vec<EvidenceKind>),
+}
+
+/// A kind of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceKind {
+    /// Quote and firmware log of the vTPM.
+    Vtpm,
+    /// Report of AMD's secure processor.
+    SevSnp,
+}
+
+/// `[vtpm]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VtpmConfig {
+    /// The TPM; `/dev/tpmrm0` or `/dev/tpm0` unless named.
+    pub device: Option<TpmAddress>,
+    /// Which attestation key.
+    pub key: AkChoice,
+    /// The firmware's event log.
+    pub event_log: PathBuf,
+    /// PEM files with CAs to send along. Brokers know Google's own.
+    pub issuers: Vec<PathBuf>,
+}
+
+/// `[sev_snp]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SevSnpConfig {
+    /// Where configfs-tsm is; `/dev/sev-guest` is used where this directory does not exist.
+    pub tsm: PathBuf,
+}
+
+/// `[limits]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Attempts before giving up: each challenge, and each request sent again under the same one.
+    pub attempts: u32,
+    /// Everything together.
+    #[serde(deserialize_with = "seconds")]
+    pub deadline: Duration,
+    /// One connection.
+    #[serde(deserialize_with = "seconds")]
+    pub connect: Duration,
+    /// One request, connection included.
+    #[serde(deserialize_with = "seconds")]
+    pub request: Duration,
+}
+
+impl Default for VtpmConfig {
+    fn default() -> Self {
+        Self { device: None, key: AkChoice::Auto, event_log: DEFAULT_EVENT_LOG.into(), issuers: vec![] }
+    }
+}
+
+impl Default for SevSnpConfig {
+    fn default() -> Self {
+        Self { tsm: tsm::DEFAULT_ROOT.into() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { attempts: 10, deadline: seconds(120), connect: seconds(5), request: seconds(20) }
+    }
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong kind.
+    #[error("{0}")]
+    Parse(#[from] Box<toml::de::Error>),
+    /// No broker is named.
+    #[error("`brokers` names none")]
+    NoBroker,
+    /// No identity is pinned.
+    #[error("`identities` pins none: `vouchsafe init` prints the broker's")]
+    NoIdentity,
+    /// A limit of zero.
+    #[error("`limits.{name}` is zero")]
+    ZeroLimit {
+        /// Which one.
+        name: &'static str,
+    },
+}
+
+impl GuestConfig {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let failed = |source| ConfigError::Read { path: path.to_owned(), source };
+        Self::parse(&std::fs::read_to_string(path).map_err(failed)?)
+    }
+
+    /// Parses and checks a text.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(Box::new)?;
+        if config.brokers.is_empty() {
+            return Err(ConfigError::NoBroker);
+        }
+        if config.identities.is_empty() {
+            return Err(ConfigError::NoIdentity);
+        }
+        config.limits.check()?;
+        Ok(config)
+    }
+
+    /// The part about evidence.
+    #[must_use]
+    pub fn collect(&self) -> CollectConfig {
+        CollectConfig {
+            evidence: self.evidence.clone(),
+            vtpm: self.vtpm.clone(),
+            sev_snp: self.sev_snp.clone(),
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), ConfigError> {
+        let zero = [
+            ("attempts", self.attempts == 0),
+            ("deadline", self.deadline.is_zero()),
+            ("connect", self.connect.is_zero()),
+            ("request", self.request.is_zero()),
+        ];
+        match zero.into_iter().find(|(_, zero)| *zero) {
+            Some((name, _)) => Err(ConfigError::ZeroLimit { name }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `https://HOST[:PORT]`, optionally with a path in front of the broker's own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BrokerUrl(String);
+
+/// The text is no broker's address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a broker's address is https://HOST[:PORT], without user, query or fragment")]
+pub struct BrokerUrlError;
+
+impl BrokerUrl {
+    /// The address of a route, such as `/v1/release`.
+    #[must_use]
+    pub fn route(&self, route: &str) -> String {
+        format!("{}{route}", self.0)
+    }
+}
+
+impl FromStr for BrokerUrl {
+    type Err = BrokerUrlError;
+
+    fn from_str(text: &str) -> Result<Self, BrokerUrlError> {
+        let uri: ureq::http::Uri = text.parse().map_err(|_| BrokerUrlError)?;
+        let host = uri.host().unwrap_or_default();
+        let plain = !text.contains(['?', '#', '@']);
+        if uri.scheme_str() != Some("https") || host.is_empty() || !plain {
+            return Err(BrokerUrlError);
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for BrokerUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for EvidenceChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = EvidenceChoice;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"auto\" or a list of \"vtpm\" and \"sev-snp\"")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<EvidenceChoice, E> {
+                match text {
+                    "auto" => Ok(EvidenceChoice::Auto),
+                    other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+                }
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> Result<EvidenceChoice, A::Error> {
+                let mut kinds = Vec::new();
+                while let Some(kind) = list.next_element()? {
+                    if kinds.contains(&kind) {
+                        return Err(A::Error::custom("a kind of evidence is listed twice"));
+                    }
+                    kinds.push(kind);
+                }
+                if kinds.is_empty() {
+                    return Err(A::Error::invalid_length(0, &self));
+                }
+                Ok(EvidenceChoice::Kinds(kinds))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../guest.sample.toml");
+
+    fn with(change: impl Fn(&str) -> String) -> Result<GuestConfig, ConfigError> {
+        GuestConfig::parse(&change(SAMPLE))
+    }
+
+    #[test]
+    fn the_sample_is_what_the_defaults_are() {
+        let config = GuestConfig::parse(SAMPLE).unwrap();
+        assert_eq!(config.brokers[0].route("/v1/release"), "https://vouchsafe.example.com:8443/v1/release");
+        assert_eq!((config.suite, &config.evidence), (Suite::XWing, &EvidenceChoice::Auto));
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.vtpm.key, AkChoice::Auto);
+        let uncommented = SAMPLE.replace("#= ", "");
+        let full = GuestConfig::parse(&uncommented).unwrap();
+        assert_eq!(full.limits, Limits::default());
+        assert_eq!(full.vtpm.event_log, VtpmConfig::default().event_log);
+        assert_eq!(full.sev_snp.tsm, SevSnpConfig::default().tsm);
+        assert_eq!(full.vtpm.device, Some(TpmAddress::Device("/dev/tpmrm0".into())));
+    }
+
+    #[test]
+    fn t38_unknown_keys_are_refused_everywhere() {
+        for line in
+            ["insecure = true", "[vtpm]\npcrs = []", "[sev_snp]\nhelper = \"x\"", "[limits]\nretry = 1"]
+        {
+            let error = with(|text| format!("{text}\n{line}\n")).unwrap_err();
+            assert!(
+                matches!(&error, ConfigError::Parse(inner) if inner.message().contains("unknown field")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn t06_a_configuration_without_identity_or_broker_is_refused() {
+        let without = |key: &'static str| {
+            move |text: &str| {
+                let lines = text
+                    .lines()
+                    .map(|line| if line.starts_with(key) { format!("{key} = []") } else { line.to_owned() });
+                lines.collect::<Vec<_>>().join("\n")
+            }
+        };
+        assert!(matches!(with(without("identities")), Err(ConfigError::NoIdentity)));
+        assert!(matches!(with(without("brokers")), Err(ConfigError::NoBroker)));
+    }
+
+    #[test]
+    fn limits_of_zero_are_refused() {
+        for name in ["attempts", "deadline", "connect", "request"] {
+            let error = with(|text| format!("{text}\n[limits]\n{name} = 0\n")).unwrap_err();
+            assert!(matches!(error, ConfigError::ZeroLimit { name: found } if found == name), "{error}");
+        }
+    }
+
+    #[test]
+    fn evidence_is_auto_or_a_list_of_known_kinds() {
+        let choice =
+            |value: &str| with(|text| format!("evidence = {value}\n{text}")).map(|config| config.evidence);
+        assert_eq!(choice("\"auto\"").unwrap(), EvidenceChoice::Auto);
+        let both = EvidenceChoice::Kinds(vec![EvidenceKind::SevSnp, EvidenceKind::Vtpm]);
+        assert_eq!(choice("[\"sev-snp\", \"vtpm\"]").unwrap(), both);
+        for value in ["[]", "\"vtpm\"", "[\"vtpm\", \"vtpm\"]", "[\"none\"]", "true"] {
+            assert!(matches!(choice(value), Err(ConfigError::Parse(_))), "{value}");
+        }
+    }
+
+    #[test]
+    fn only_https_addresses_are_taken() {
+        for text in ["https://a", "https://a:1/", "https://[::1]:8443/base/"] {
+            let url: BrokerUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), text.trim_end_matches('/'));
+        }
+        for text in ["http://a", "a", "https://", "https://u@a", "https://a?x", "https://a/#x", "/a", ""] {
+            assert_eq!(text.parse::<BrokerUrl>(), Err(BrokerUrlError), "{text}");
+        }
+    }
+}

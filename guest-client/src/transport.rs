@@ -1,0 +1,129 @@
+//! Requests to a broker: HTTPS to the CAs of the configuration, TLS 1.3 with X25519MLKEM768 first.
+//!
+//! TLS keeps curious eyes out; nothing else rests on it. No proxy, no redirect and no environment
+//! variable changes where a request goes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem;
+use ureq::Agent;
+use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use vouchsafe_protocol::limits::MAX_ANSWER;
+
+use crate::evidence::read_certificates;
+
+/// A broker's answer to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status.
+    pub status: u16,
+    /// When the broker wants to be asked again.
+    pub retry_after: Option<Duration>,
+    /// The body, at most [`MAX_ANSWER`] bytes.
+    pub body: Vec<u8>,
+}
+
+/// Carries one request to a broker.
+pub trait Transport {
+    /// Posts JSON and returns whatever status comes back.
+    ///
+    /// # Errors
+    /// [`TransportError`] when no answer came; whether the request arrived is unknown then.
+    fn post(&mut self, url: &str, body: &[u8], timeout: Duration) -> Result<Response, TransportError>;
+}
+
+/// Why a request had no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: {source}")]
+pub struct TransportError {
+    /// Where it went.
+    pub url: String,
+    /// What happened.
+    pub source: Box<ureq::Error>,
+}
+
+/// The CAs of the configuration could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct CaError {
+    /// The file.
+    pub path: PathBuf,
+    /// What was wrong.
+    pub source: pem::Error,
+}
+
+/// HTTPS.
+pub struct Https {
+    agent: Agent,
+}
+
+impl Https {
+    /// Trusts the CAs in the PEM file `ca`, and no others.
+    ///
+    /// # Errors
+    /// [`CaError`] when the file holds no certificate.
+    pub fn new(ca: &Path, connect: Duration) -> Result<Self, CaError> {
+        let roots = read_certificates(ca).map_err(|source| CaError { path: ca.to_owned(), source })?;
+        let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(provider)
+            .root_certs(RootCerts::new_with_certs(&roots))
+            .build();
+        let config = Agent::config_builder()
+            .https_only(true)
+            .tls_config(tls)
+            .proxy(None)
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .timeout_connect(Some(connect))
+            .user_agent(concat!("vouchsafe-guest/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { agent: config.into() })
+    }
+}
+
+impl Transport for Https {
+    fn post(&mut self, url: &str, body: &[u8], timeout: Duration) -> Result<Response, TransportError> {
+        let failed = |source| TransportError { url: url.to_owned(), source: Box::new(source) };
+        let request = self.agent.post(url).config().timeout_global(Some(timeout)).build();
+        let mut response = request.header(CONTENT_TYPE, "application/json").send(body).map_err(failed)?;
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| seconds(value.as_bytes()));
+        let limit = u64::try_from(MAX_ANSWER).unwrap_or(u64::MAX);
+        let body = response.body_mut().with_config().limit(limit).read_to_vec().map_err(failed)?;
+        Ok(Response { status, retry_after, body })
+    }
+}
+
+/// `Retry-After` as seconds (RFC 9110 §10.2.3); the form with a date is not used by brokers and ignored.
+fn seconds(value: &[u8]) -> Option<Duration> {
+    let seconds: u32 = std::str::from_utf8(value).ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds() {
+        assert_eq!(seconds(b"7"), Some(Duration::from_secs(7)));
+        for text in [b"".as_slice(), b"-1", b"1.5", b"99999999999", b"Mon, 23 Nov 2026 12:00:00 GMT", b"\xff"]
+        {
+            assert_eq!(seconds(text), None);
+        }
+    }
+
+    #[test]
+    fn a_ca_file_without_certificate_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Https::new(file.path(), Duration::from_secs(1)).err().unwrap();
+        assert_eq!(error.path, file.path());
+        assert!(Https::new(Path::new("/nowhere"), Duration::from_secs(1)).is_err());
+    }
+}
