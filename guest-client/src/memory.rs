@@ -30,7 +30,7 @@ pub fn protect() -> Result<Locked, Errno> {
     if limit.is_some_and(|bytes| bytes < ENOUGH) && !rustix::process::geteuid().is_root() {
         return Ok(Locked::NotAllowed);
     }
-    match mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE) {
+    match mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT) {
         Ok(()) => Ok(Locked::Yes),
         Err(_) => Ok(Locked::NotAllowed),
     }

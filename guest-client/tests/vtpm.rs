@@ -1,72 +1,25 @@
 //! The vTPM part against a real (software) TPM that is provisioned as GCE does it.
 
+#[path = "support/machine.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod machine;
 #[path = "../../tests/src/swtpm.rs"]
-#[expect(dead_code, unreachable_pub, reason = "shared with the end-to-end tests, which use all of it")]
+#[allow(dead_code, unreachable_pub, reason = "shared with the end-to-end tests")]
 mod swtpm;
 
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED, EcdsaKeyPair, RSA_PKCS1_2048_8192_SHA256,
-    UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
 };
-use swtpm::Swtpm;
-use tempfile::TempDir;
+use machine::{Machine, certificate_for};
 use tss_esapi::structures::{Attest, AttestInfo};
 use tss_esapi::traits::UnMarshall as _;
 use vouchsafe_guest_client::vtpm::{AkAlgorithm, AkChoice, PCRS, Quote, Vtpm, VtpmError};
 use vouchsafe_protocol::Digest32;
 
 const NONCE: [u8; 32] = [0xa5; 32];
-
-struct Machine {
-    swtpm: Swtpm,
-    _state: TempDir,
-}
-
-impl Machine {
-    fn new() -> Self {
-        let state = TempDir::new().expect("a temporary directory");
-        Self { swtpm: Swtpm::start(state.path()).expect("swtpm starts"), _state: state }
-    }
-
-    fn provisioned(algorithm: AkAlgorithm) -> (Self, Vec<u8>) {
-        let machine = Self::new();
-        let spki = machine.swtpm.provision(algorithm, certificate_for).expect("NV can be written");
-        (machine, spki)
-    }
-
-    fn vtpm(&self) -> Vtpm {
-        Vtpm::open(&self.swtpm.address()).expect("the TPM is up")
-    }
-}
-
-/// A certificate of this key. Its signature is real, by a key that nobody keeps.
-fn certificate_for(spki: &[u8]) -> Vec<u8> {
-    let tlv = |tag: u8, value: &[u8]| {
-        let [high, low] = u16::try_from(value.len()).expect("certificates are small").to_be_bytes();
-        let length = match (high, low) {
-            (0, 0..0x80) => vec![low],
-            (0, _) => vec![0x81, low],
-            _ => vec![0x82, high, low],
-        };
-        [vec![tag], length, value.to_vec()].concat()
-    };
-    let algorithm = [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
-    let name = [0x30, 0];
-    let time = |text: &[u8]| [[0x17, 13].as_slice(), text].concat();
-    let validity = [0x30, 30].into_iter().chain(time(b"250101000000Z")).chain(time(b"350101000000Z"));
-    let validity: Vec<u8> = validity.collect();
-    let version = [0xa0, 3, 2, 1, 2];
-    let serial = [2, 1, 1];
-    let body = [&version, serial.as_slice(), &algorithm, &name, &validity, &name, spki].concat();
-    let body = tlv(0x30, &body);
-    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
-    let signature = key.sign(&aws_lc_rs::rand::SystemRandom::new(), &body).expect("a signature");
-    let signature = tlv(3, &[[0].as_slice(), signature.as_ref()].concat());
-    tlv(0x30, &[body, algorithm.to_vec(), signature].concat())
-}
 
 fn quote(algorithm: AkAlgorithm) -> (Quote, Vec<u8>) {
     let (machine, spki) = Machine::provisioned(algorithm);

@@ -1,0 +1,175 @@
+//! How the pieces of evidence are bound, to the request and to each other.
+
+#[path = "support/machine.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod machine;
+#[path = "../../tests/src/swtpm.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the end-to-end tests")]
+mod swtpm;
+
+use machine::{LOG, Machine};
+use tss_esapi::structures::Attest;
+use tss_esapi::traits::UnMarshall as _;
+use vouchsafe_guest_client::config::{CollectConfig, EvidenceChoice, EvidenceKind, SevSnpConfig, VtpmConfig};
+use vouchsafe_guest_client::evidence::{CaptureBinding, CollectError};
+use vouchsafe_guest_client::hardware::{
+    CertificateTable, Guid, HardwareError, HardwareReport, HardwareReporter,
+};
+use vouchsafe_guest_client::vtpm::{AkAlgorithm, VtpmError};
+use vouchsafe_guest_client::{EvidenceSource, LocalEvidence};
+use vouchsafe_protocol::binding::{QuoteNonce, ReportData};
+use vouchsafe_protocol::{
+    Bound, BrokerIdentity, Bytes, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, Transcript,
+};
+
+/// A processor that reports what it is asked to, unsigned; the host sends these certificates with it.
+struct Processor {
+    signing_key: u8,
+    table: Vec<(Guid, &'static [u8])>,
+}
+
+impl Processor {
+    fn with_key(signing_key: u8) -> Box<dyn HardwareReporter> {
+        let table = vec![
+            (Guid::VCEK, b"vcek".as_slice()),
+            (Guid::VLEK, b"vlek"),
+            (Guid::ASK, b"ask"),
+            (Guid::ARK, b"ark"),
+            (Guid::GCE_ENDORSEMENT, b"endorsement"),
+        ];
+        Box::new(Self { signing_key, table })
+    }
+}
+
+impl HardwareReporter for Processor {
+    fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError> {
+        let key_info = vec![self.signing_key << 2];
+        let report =
+            [vec![0; 0x48], key_info, vec![0; 7], report_data.to_vec(), vec![0; 1184 - 0x90]].concat();
+        let mut offset = 24 * (self.table.len() + 1);
+        let (mut header, mut bytes) = (Vec::new(), Vec::new());
+        for (guid, certificate) in &self.table {
+            let number = |n: usize| u32::try_from(n).expect("small").to_le_bytes();
+            header.extend([guid.0.as_slice(), &number(offset), &number(certificate.len())].concat());
+            bytes.extend_from_slice(certificate);
+            offset += certificate.len();
+        }
+        let table = [header, vec![0; 24], bytes].concat();
+        Ok(HardwareReport { report, certificates: CertificateTable::parse(&table)? })
+    }
+}
+
+fn transcript() -> Transcript {
+    let paths = ReleasePaths::new(vec![SecretPath::parse("n/a").expect("a path")]).expect("paths");
+    let key = GuestKey::generate(Suite::X25519);
+    Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths).transcript()
+}
+
+fn extra_data(evidence: &Evidence) -> Vec<u8> {
+    let quote = &evidence.vtpm.as_ref().expect("a quote").quote;
+    Attest::unmarshall(quote).expect("TPMS_ATTEST").extra_data().value().to_vec()
+}
+
+fn report(evidence: &Evidence) -> &[u8] {
+    &evidence.sev_snp.as_ref().expect("a report").report
+}
+
+#[test]
+fn t01_report_commits_to_the_key_and_quote_to_the_report() {
+    let (machine, ak) = Machine::provisioned(AkAlgorithm::Ecc);
+    let transcript = transcript();
+    let mut source = LocalEvidence::new(Some(machine.config()), Some(Processor::with_key(0)));
+    let evidence = source.collect(&transcript).unwrap();
+    let report = report(&evidence);
+    assert!(ReportData::bind(&transcript, Some(&ak)).matches(&report[0x50..0x90]));
+    assert!(QuoteNonce::bind(&transcript, Some(report)).matches(&extra_data(&evidence)));
+    let vtpm = evidence.vtpm.as_ref().unwrap();
+    assert_eq!(vtpm.event_log, Bytes::from(LOG));
+    assert!(vtpm.ak_certificate.windows(ak.len()).any(|part| part == ak));
+    assert_eq!(vtpm.ca_certificates, []);
+}
+
+#[test]
+fn t04_each_piece_alone_is_bound_to_the_transcript() {
+    let transcript = transcript();
+    let mut alone = LocalEvidence::new(None, Some(Processor::with_key(0)));
+    let evidence = alone.collect(&transcript).unwrap();
+    assert!(ReportData::bind(&transcript, None).matches(&report(&evidence)[0x50..0x90]));
+    assert!(evidence.vtpm.is_none());
+
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Rsa);
+    let mut alone = LocalEvidence::new(Some(machine.config()), None);
+    let evidence = alone.collect(&transcript).unwrap();
+    assert!(QuoteNonce::bind(&transcript, None).matches(&extra_data(&evidence)));
+    assert!(evidence.sev_snp.is_none());
+}
+
+#[test]
+fn t16_the_certificate_is_the_one_of_the_signing_key() {
+    for (signing_key, certificate) in [(0, b"vcek"), (1, b"vlek")] {
+        let mut source = LocalEvidence::new(None, Some(Processor::with_key(signing_key)));
+        let snp = source.collect(&transcript()).unwrap().sev_snp.unwrap();
+        assert_eq!(snp.vek_certificate, Some(Bytes::from(certificate.as_slice())));
+        assert_eq!(snp.ca_certificates, [Bytes::from(b"ask".as_slice()), Bytes::from(b"ark".as_slice())]);
+        assert_eq!(snp.launch_endorsement, Some(Bytes::from(b"endorsement".as_slice())));
+    }
+}
+
+#[test]
+fn captured_evidence_is_bound_to_no_release() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let mut source = LocalEvidence::new(Some(machine.config()), Some(Processor::with_key(0)));
+    let nonce = *transcript().as_bytes();
+    let (evidence, binding) = source.capture(&nonce).unwrap();
+    assert_eq!(binding, CaptureBinding::new(&nonce));
+    assert_eq!(extra_data(&evidence), binding.quote_nonce);
+    assert_eq!(report(&evidence)[0x50..0x90], binding.report_data);
+    // Whoever chooses the nonce cannot choose what the quote carries.
+    assert_ne!(binding.quote_nonce, nonce);
+    assert_eq!(binding.report_data[32..], [0; 32]);
+}
+
+#[test]
+fn issuing_cas_are_sent_along() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let file = machine.directory.path().join("issuers.pem");
+    let ca = rcgen::generate_simple_self_signed(vec!["issuer".to_owned()]).unwrap().cert;
+    std::fs::write(&file, ca.pem() + &ca.pem()).unwrap();
+    let config = VtpmConfig { issuers: vec![file.clone()], ..machine.config() };
+    let evidence = LocalEvidence::new(Some(config.clone()), None).collect(&transcript()).unwrap();
+    assert_eq!(
+        evidence.vtpm.unwrap().ca_certificates,
+        [Bytes::from(ca.der().as_ref()), ca.der().as_ref().into()]
+    );
+
+    std::fs::write(&file, "nothing").unwrap();
+    let error = LocalEvidence::new(Some(config), None).collect(&transcript()).unwrap_err();
+    assert!(matches!(error, CollectError::Issuers { path, .. } if path == file));
+}
+
+fn config(evidence: EvidenceChoice, vtpm: VtpmConfig) -> CollectConfig {
+    CollectConfig { evidence, vtpm, sev_snp: SevSnpConfig { tsm: "/nowhere/tsm".into() } }
+}
+
+#[test]
+fn auto_takes_what_is_there_and_a_list_insists() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let mut auto = LocalEvidence::open(&config(EvidenceChoice::Auto, machine.config())).unwrap();
+    let evidence = auto.collect(&transcript()).unwrap();
+    assert!(evidence.vtpm.is_some() && evidence.sev_snp.is_none());
+
+    let both = EvidenceChoice::Kinds(vec![EvidenceKind::Vtpm, EvidenceKind::SevSnp]);
+    let error = LocalEvidence::open(&config(both, machine.config())).err().unwrap();
+    assert!(matches!(error, CollectError::Hardware(HardwareError::NoDevice { .. })), "{error}");
+}
+
+#[test]
+fn a_missing_log_or_key_is_named() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let lost = VtpmConfig { event_log: "/nowhere/log".into(), ..machine.config() };
+    let error = LocalEvidence::new(Some(lost), None).collect(&transcript()).unwrap_err();
+    assert!(matches!(error, CollectError::Vtpm(VtpmError::EventLog { .. })), "{error}");
+    let empty = Machine::new();
+    let error = LocalEvidence::new(Some(empty.config()), None).collect(&transcript()).unwrap_err();
+    assert!(matches!(error, CollectError::Vtpm(VtpmError::NoAttestationKey { .. })), "{error}");
+}

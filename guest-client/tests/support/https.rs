@@ -1,0 +1,117 @@
+//! The fake broker behind real TLS: enough of HTTP/1.1 for one client.
+
+use std::io::{self, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{NamedGroup, ServerConfig, ServerConnection, StreamOwned};
+use vouchsafe_guest_client::transport::Response;
+
+/// What a server answers: to a route and a body.
+pub(crate) type Answer = Box<dyn FnMut(&str, &[u8]) -> Option<Response> + Send>;
+
+/// A server on 127.0.0.1 that runs until the test ends.
+pub(crate) struct Server {
+    /// `https://127.0.0.1:PORT`
+    pub(crate) url: String,
+    /// PEM of the CA that its certificate chains to.
+    pub(crate) ca: String,
+    /// Key exchange of each handshake.
+    pub(crate) groups: Arc<Mutex<Vec<NamedGroup>>>,
+}
+
+impl Server {
+    /// Starts a server that answers with `answer`.
+    pub(crate) fn start(answer: Answer) -> Self {
+        let (config, ca) = tls();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let url = format!("https://{}", listener.local_addr().expect("an address"));
+        let groups = Arc::new(Mutex::new(Vec::new()));
+        let answer = Arc::new(Mutex::new(answer));
+        let seen = Arc::clone(&groups);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (config, answer, seen) = (Arc::clone(&config), Arc::clone(&answer), Arc::clone(&seen));
+                // A client that does not like the certificate hangs up: no concern of the server's.
+                thread::spawn(move || drop(serve(stream, config, &answer, &seen)));
+            }
+        });
+        Self { url, ca, groups }
+    }
+}
+
+fn tls() -> (Arc<ServerConfig>, String) {
+    let mut params = CertificateParams::new(vec![]).expect("names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().expect("a key");
+    let ca = params.self_signed(&ca_key).expect("a certificate").pem();
+    let issuer = Issuer::new(params, ca_key);
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("names");
+    let leaf = leaf.signed_by(&key, &issuer).expect("a certificate");
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .expect("a certificate");
+    (Arc::new(config), ca)
+}
+
+fn serve(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    answer: &Mutex<Answer>,
+    groups: &Mutex<Vec<NamedGroup>>,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut stream = BufReader::new(StreamOwned::new(connection, stream));
+    loop {
+        let Some((route, body)) = read_request(&mut stream)? else { return Ok(()) };
+        let tls = stream.get_mut();
+        let group = tls.conn.negotiated_key_exchange_group().map(|group| group.name());
+        groups.lock().expect("no panic").extend(group);
+        let Some(response) = (answer.lock().expect("no panic"))(&route, &body) else { return Ok(()) };
+        write_response(tls, &response)?;
+    }
+}
+
+fn read_request(stream: &mut impl io::BufRead) -> io::Result<Option<(String, Vec<u8>)>> {
+    let mut line = String::new();
+    if stream.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let route = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut length = 0;
+    loop {
+        line.clear();
+        stream.read_line(&mut line)?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok(Some((route, body)))
+}
+
+fn write_response(stream: &mut impl io::Write, response: &Response) -> io::Result<()> {
+    let retry = response.retry_after.map(|time| format!("Retry-After: {}\r\n", time.as_secs()));
+    let location = if response.status == 302 { "Location: /elsewhere\r\n" } else { "" };
+    let head = format!(
+        "HTTP/1.1 {} X\r\nContent-Length: {}\r\n{}{location}\r\n",
+        response.status,
+        response.body.len(),
+        retry.unwrap_or_default()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&response.body)?;
+    stream.flush()
+}

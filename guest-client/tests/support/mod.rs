@@ -1,0 +1,262 @@
+//! A broker that answers as told, and the rest of what a client needs to be tried without a network.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use vouchsafe_guest_client::EvidenceSource;
+use vouchsafe_guest_client::client::Pace;
+use vouchsafe_guest_client::evidence::CollectError;
+use vouchsafe_guest_client::transport::{Response, Transport, TransportError};
+use vouchsafe_protocol::challenge::ChallengeKey;
+use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest, WrappedSecret};
+use vouchsafe_protocol::problem::Problem;
+use vouchsafe_protocol::wrap::SecretLabel;
+use vouchsafe_protocol::{
+    Bound, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, IdentityKey, Nonce,
+    PlaintextSecret, ReasonCode, SevSnpEvidence, Transcript, UnixTime,
+};
+use zeroize::Zeroizing;
+
+/// Decision of every answer and refusal.
+pub(crate) const DECISION: DecisionId = DecisionId([0xdd; 16]);
+
+/// How long challenges live, in seconds.
+pub(crate) const LIFETIME: u64 = 60;
+
+/// What is answered to one release request.
+pub(crate) type Act = Box<dyn FnOnce(&Asked<'_>) -> Option<Response> + Send>;
+
+/// A release request as the broker sees it.
+pub(crate) struct Asked<'a> {
+    /// The broker's own key.
+    pub(crate) identity: &'a IdentityKey,
+    /// The request.
+    pub(crate) request: ReleaseRequest,
+    /// What the broker makes of it.
+    pub(crate) bound: Bound,
+}
+
+/// The broker.
+pub(crate) struct FakeBroker {
+    identity: IdentityKey,
+    challenges: ChallengeKey,
+    /// Named in challenges; normally its own.
+    pub(crate) announced: BrokerIdentity,
+    /// Answers to release requests, in order; then every request is granted.
+    pub(crate) script: VecDeque<Act>,
+    /// Answers to requests for a challenge, in order; `None` is no answer; then challenges are issued.
+    pub(crate) challenge_script: VecDeque<Option<Response>>,
+    /// Every request: URL and body.
+    pub(crate) log: Vec<(String, Vec<u8>)>,
+}
+
+/// One identity for each number.
+pub(crate) fn identity(seed: u8) -> IdentityKey {
+    IdentityKey::from_seed(&Zeroizing::new([seed; 32])).expect("any seed makes a key")
+}
+
+/// What the broker keeps at a path.
+pub(crate) fn secret_of(path: &str) -> Vec<u8> {
+    format!("secret of {path}").into_bytes()
+}
+
+impl FakeBroker {
+    /// A broker with this identity.
+    pub(crate) fn new(seed: u8) -> Self {
+        let identity = identity(seed);
+        Self {
+            announced: identity.identity(),
+            identity,
+            challenges: ChallengeKey::new(&[9; 32]),
+            script: VecDeque::new(),
+            challenge_script: VecDeque::new(),
+            log: vec![],
+        }
+    }
+
+    /// Answers a request, or loses the answer.
+    pub(crate) fn answer(&mut self, url: &str, body: &[u8]) -> Option<Response> {
+        self.log.push((url.to_owned(), body.to_vec()));
+        if url.ends_with("/v1/challenge") {
+            return self.challenge_script.pop_front().unwrap_or_else(|| Some(self.challenge()));
+        }
+        assert!(url.ends_with("/v1/release"), "{url}");
+        let request: ReleaseRequest = serde_json::from_slice(body).expect("a release request");
+        let nonce = self.challenges.check(&request.challenge, UnixTime(1000)).expect("our own challenge");
+        let key = GuestPublicKey::new(request.suite, &request.public_key).expect("a key");
+        let bound = Bound::release(&self.identity.identity(), nonce, key, &request.paths);
+        let asked = Asked { identity: &self.identity, request, bound };
+        match self.script.pop_front() {
+            Some(act) => act(&asked),
+            None => Some(ok(&asked.granted())),
+        }
+    }
+
+    fn challenge(&self) -> Response {
+        let mut nonce = [0; 32];
+        aws_lc_rs::rand::fill(&mut nonce).expect("randomness");
+        let challenge = self.challenges.issue(Nonce(nonce), UnixTime(1000), LIFETIME);
+        ok(&ChallengeAnswer { challenge, identity: self.announced })
+    }
+
+    /// Release requests so far.
+    pub(crate) fn requests(&self) -> Vec<ReleaseRequest> {
+        let releases = self.log.iter().filter(|(url, _)| url.ends_with("/v1/release"));
+        releases.map(|(_, body)| serde_json::from_slice(body).expect("a release request")).collect()
+    }
+}
+
+impl Asked<'_> {
+    /// Everything asked for, sealed to the guest, not signed yet.
+    pub(crate) fn sealed(&self) -> (vouchsafe_protocol::Bytes, Vec<WrappedSecret>) {
+        self.sealed_for(self.bound.key(), &self.bound.transcript())
+    }
+
+    /// The same to another key or under another transcript.
+    pub(crate) fn sealed_for(
+        &self,
+        key: &GuestPublicKey,
+        transcript: &Transcript,
+    ) -> (vouchsafe_protocol::Bytes, Vec<WrappedSecret>) {
+        let paths = self.request.paths.as_slice();
+        let secrets: Vec<_> = paths
+            .iter()
+            .map(|path| PlaintextSecret::new(secret_of(path.as_str())).expect("a secret"))
+            .collect();
+        let labelled: Vec<_> =
+            paths.iter().map(|path| SecretLabel { path, version: 3 }).zip(secrets.iter()).collect();
+        let wrapped = key.wrap(transcript, &labelled).expect("a valid key");
+        let secrets = paths.iter().zip(wrapped.ciphertexts).map(|(path, ciphertext)| WrappedSecret {
+            path: path.clone(),
+            version: 3,
+            policy_digest: Digest32([5; 32]),
+            ciphertext,
+        });
+        (wrapped.enc, secrets.collect())
+    }
+
+    /// What a broker answers that grants the request.
+    pub(crate) fn granted(&self) -> ReleaseAnswer {
+        self.signed_by(self.identity)
+    }
+
+    /// The same, signed by somebody else.
+    pub(crate) fn signed_by(&self, key: &IdentityKey) -> ReleaseAnswer {
+        let (enc, secrets) = self.sealed();
+        ReleaseAnswer::sign(key, &self.bound.transcript(), DECISION, enc, secrets)
+    }
+
+    /// A refusal as the broker signs it.
+    pub(crate) fn refusal(&self, code: ReasonCode) -> Problem {
+        Problem::signed(self.identity, &self.bound.nonce(), code, DECISION)
+    }
+}
+
+/// Status 200 with this JSON.
+pub(crate) fn ok(body: &impl serde::Serialize) -> Response {
+    Response { status: 200, retry_after: None, body: serde_json::to_vec(body).expect("JSON") }
+}
+
+/// A problem with its own status.
+pub(crate) fn problem(problem: &Problem) -> Response {
+    let body = serde_json::to_vec(problem).expect("JSON");
+    Response { status: problem.status, retry_after: None, body }
+}
+
+/// The same with `Retry-After`.
+pub(crate) fn later(response: Response, seconds: u64) -> Response {
+    Response { retry_after: Some(Duration::from_secs(seconds)), ..response }
+}
+
+/// A problem that nobody signs.
+pub(crate) fn unsigned(code: ReasonCode) -> Response {
+    problem(&Problem::new(code))
+}
+
+/// One act of a script.
+pub(crate) fn act(act: impl FnOnce(&Asked<'_>) -> Option<Response> + Send + 'static) -> Act {
+    Box::new(act)
+}
+
+/// The answer that is lost on its way.
+pub(crate) fn lost() -> Act {
+    act(|_| None)
+}
+
+/// A broker that several parts of a test hold.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<FakeBroker>>);
+
+impl Shared {
+    /// Shares it.
+    pub(crate) fn new(broker: FakeBroker) -> Self {
+        Self(Arc::new(Mutex::new(broker)))
+    }
+
+    /// The broker.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, FakeBroker> {
+        self.0.lock().expect("no test panics while it holds the broker")
+    }
+}
+
+impl Transport for Shared {
+    fn post(&mut self, url: &str, body: &[u8], _: Duration) -> Result<Response, TransportError> {
+        self.lock().answer(url, body).ok_or_else(|| TransportError {
+            url: url.to_owned(),
+            source: Box::new(ureq::Error::Io(io::ErrorKind::ConnectionReset.into())),
+        })
+    }
+}
+
+/// Time that only passes in pauses.
+#[derive(Clone, Default)]
+pub(crate) struct Pauses(Arc<Mutex<Vec<Duration>>>);
+
+impl Pauses {
+    /// Every pause so far, the empty ones left out.
+    pub(crate) fn taken(&self) -> Vec<Duration> {
+        self.0.lock().expect("no test panics here").iter().copied().filter(|pause| !pause.is_zero()).collect()
+    }
+}
+
+impl Pace for Pauses {
+    fn elapsed(&self) -> Duration {
+        self.taken().iter().sum()
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        self.0.lock().expect("no test panics here").push(time);
+    }
+
+    fn random(&mut self) -> f64 {
+        0.5
+    }
+}
+
+/// Evidence that is nothing but the transcript it is bound to.
+#[derive(Clone, Default)]
+pub(crate) struct Echo {
+    /// Transcripts that evidence was collected for.
+    pub(crate) collected: Arc<Mutex<Vec<[u8; 32]>>>,
+    /// Nothing can be collected.
+    pub(crate) broken: bool,
+}
+
+impl EvidenceSource for Echo {
+    fn collect(&mut self, transcript: &Transcript) -> Result<Evidence, CollectError> {
+        if self.broken {
+            return Err(CollectError::NothingToShow);
+        }
+        self.collected.lock().expect("no test panics here").push(*transcript.as_bytes());
+        let report = transcript.as_bytes().as_slice().into();
+        let snp = SevSnpEvidence {
+            report,
+            vek_certificate: None,
+            ca_certificates: vec![],
+            launch_endorsement: None,
+        };
+        Ok(Evidence { sev_snp: Some(snp), ..Evidence::default() })
+    }
+}
