@@ -1,1 +1,6 @@
-//! Placeholder.
+//! Harness of the end-to-end tests, the demo, the benchmarks, the load generator and the crash test.
+
+pub mod floor;
+pub mod pem;
+pub mod swtpm;
+pub mod vm;

@@ -1,0 +1,107 @@
+//! A VM of Google's kind on this machine: a software TPM with the NV content of a GCE vTPM, and a boot in it.
+//!
+//! The digests of a generated firmware log are extended into its PCRs, as firmware, shim, GRUB and kernel
+//! would. Its AK certificate is from a throw-away CA that the broker is given as an extra trust anchor.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, FakeGoogle};
+use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
+use vouchsafe_guest_client::vtpm::AkAlgorithm;
+
+use crate::pem;
+use crate::swtpm::Swtpm;
+
+/// A running VM: TPM, firmware log, and where they are.
+pub struct Vm {
+    tpm: Swtpm,
+    folder: PathBuf,
+}
+
+impl Vm {
+    /// Makes the TPM, certifies its AK, and boots.
+    ///
+    /// # Errors
+    /// When swtpm is missing or refuses something, or files cannot be written.
+    pub fn boot(
+        folder: &Path,
+        google: &FakeGoogle,
+        key: AkAlgorithm,
+        instance: &AkCertificateSpec,
+        boot: &EventLogBuilder,
+    ) -> anyhow::Result<Self> {
+        let state = folder.join("tpm");
+        fs::create_dir_all(&state)?;
+        let tpm = Swtpm::start(&state).context("start swtpm")?;
+        tpm.provision(key, |spki| google.issue_ak(spki, instance)).context("provision the TPM as GCE does")?;
+        fs::write(folder.join(ISSUERS), pem::certificate(google.intermediate_der()))?;
+        let vm = Self { tpm, folder: folder.to_owned() };
+        vm.measure(boot)?;
+        Ok(vm)
+    }
+
+    /// Switches the VM off and on again, with another boot.
+    ///
+    /// # Errors
+    /// When the TPM does not come back.
+    pub fn reboot(&mut self, boot: &EventLogBuilder) -> anyhow::Result<()> {
+        self.tpm.reboot()?;
+        self.measure(boot)
+    }
+
+    /// Closes the boot latch as the last act of an initrd does: extends PCR 15.
+    ///
+    /// # Errors
+    /// What the TPM says.
+    pub fn latch(&self) -> anyhow::Result<()> {
+        Ok(self.tpm.extend(15, &[0x15; 32])?)
+    }
+
+    /// Extends any PCR, as root in the VM can.
+    ///
+    /// # Errors
+    /// What the TPM says.
+    pub fn extend(&self, pcr: u8, digest: &[u8; 32]) -> anyhow::Result<()> {
+        Ok(self.tpm.extend(pcr, digest)?)
+    }
+
+    /// Writes the guest's configuration for a broker and returns its path.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self, broker: &str, identity: &str, ca: &Path) -> io::Result<PathBuf> {
+        let path = self.folder.join("guest.toml");
+        let text = format!(
+            "brokers = [{broker:?}]\nidentities = [{identity:?}]\nca = {ca:?}\nevidence = [\"vtpm\"]\n\n\
+             [vtpm]\ndevice = \"{}\"\nevent_log = {:?}\nissuers = [{:?}]\n",
+            self.tpm.address(),
+            self.event_log(),
+            self.folder.join(ISSUERS),
+        );
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// The TPM.
+    #[must_use]
+    pub const fn tpm(&self) -> &Swtpm {
+        &self.tpm
+    }
+
+    /// Where the firmware log is.
+    #[must_use]
+    pub fn event_log(&self) -> PathBuf {
+        self.folder.join("binary_bios_measurements")
+    }
+
+    fn measure(&self, boot: &EventLogBuilder) -> anyhow::Result<()> {
+        self.tpm.extend_all(boot.extends().into_iter().map(|(pcr, digest)| (pcr, digest.0)))?;
+        fs::write(self.event_log(), boot.bytes())?;
+        Ok(())
+    }
+}
+
+const ISSUERS: &str = "issuers.pem";
