@@ -1,0 +1,253 @@
+//! The keyring's file: JSON, readable by its owner only, replaced atomically.
+//!
+//! A file that others can read, that belongs to somebody else, or that is a symbolic link is refused.
+//! The folder it lies in is the operator's affair.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vouchsafe_protocol::UnixTime;
+use zeroize::Zeroizing;
+
+use super::{Generation, GenerationId, GenerationState, Keyring, KeyringError, RootKey};
+use crate::primitives::{RandomError, random};
+
+/// Why a keyring's file was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringFileError {
+    /// The system said no.
+    #[error("keyring {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is one already.
+    #[error("keyring {} exists already and is not overwritten", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder, a device or a symbolic link.
+    #[error("keyring {} is not a regular file", path.display())]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others can read or write it.
+    #[error("keyring {} has mode {mode:03o}: others may read it; chmod 600 it, and rotate the keyring if they could", path.display())]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It belongs to somebody else.
+    #[error("keyring {} belongs to user {uid}: run the broker as that user or chown the file", path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
+    /// Larger than any keyring.
+    #[error("keyring {} has {size} bytes, which is more than {MAX_FILE}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// Not the JSON that is expected. The position is all that is said: the text is secret.
+    #[error("keyring {} is malformed at line {line}, column {column}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        line: usize,
+        /// Where.
+        column: usize,
+    },
+    /// Well-formed, but no keyring.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// No randomness for a temporary name.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl Keyring {
+    /// Reads the keyring from a private file.
+    ///
+    /// # Errors
+    /// [`KeyringFileError`] says what to do about it.
+    pub fn load(path: &Path) -> Result<Self, KeyringFileError> {
+        let io = |source| io_error(path, source);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed())
+            .open(path)
+            .map_err(io)?;
+        check_private(path, &file)?;
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
+        file.read_to_end(&mut text).map_err(io)?;
+        let document: Document = serde_json::from_slice(&text).map_err(|error| {
+            KeyringFileError::Malformed { path: path.to_owned(), line: error.line(), column: error.column() }
+        })?;
+        let generations = document.generations.into_iter().map(Entry::into_generation).collect();
+        Ok(Self::from_generations(generations)?)
+    }
+
+    /// Writes a new file; never over an old one.
+    ///
+    /// # Errors
+    /// [`KeyringFileError::Exists`] and what the system says.
+    pub fn create(&self, path: &Path) -> Result<(), KeyringFileError> {
+        let temporary = self.write_beside(path)?;
+        // A hard link, unlike a rename, refuses a name that is taken.
+        let linked = fs::hard_link(&temporary, path);
+        fs::remove_file(&temporary).map_err(|source| io_error(&temporary, source))?;
+        linked.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => KeyringFileError::Exists { path: path.to_owned() },
+            _ => io_error(path, source),
+        })?;
+        sync_folder(path)
+    }
+
+    /// Replaces the file, at once and durably.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn replace(&self, path: &Path) -> Result<(), KeyringFileError> {
+        let temporary = self.write_beside(path)?;
+        fs::rename(&temporary, path).map_err(|source| io_error(path, source))?;
+        sync_folder(path)
+    }
+
+    fn write_beside(&self, path: &Path) -> Result<PathBuf, KeyringFileError> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}", hex::encode(random::<8>()?.as_slice())));
+        let temporary = path.with_file_name(name);
+        let io = |source| io_error(&temporary, source);
+        let document = Document {
+            version: Version,
+            generations: self.all().iter().map(Entry::from_generation).collect(),
+        };
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
+        serde_json::to_writer_pretty(&mut *text, &document).map_err(|error| io(error.into()))?;
+        text.push(b'\n');
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(io)?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(io)?;
+        Ok(temporary)
+    }
+}
+
+fn check_private(path: &Path, file: &File) -> Result<(), KeyringFileError> {
+    let metadata = file.metadata().map_err(|source| io_error(path, source))?;
+    let path = path.to_owned();
+    if !metadata.is_file() {
+        return Err(KeyringFileError::NotAFile { path });
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyringFileError::Mode { path, mode });
+    }
+    let uid = metadata.uid();
+    if uid != rustix::process::geteuid().as_raw() {
+        return Err(KeyringFileError::Owner { path, uid });
+    }
+    if metadata.len() > MAX_FILE as u64 {
+        return Err(KeyringFileError::TooLarge { path, size: metadata.len() });
+    }
+    Ok(())
+}
+
+fn sync_folder(path: &Path) -> Result<(), KeyringFileError> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| io_error(folder, source))
+}
+
+fn io_error(path: &Path, source: io::Error) -> KeyringFileError {
+    let path = path.to_owned();
+    // open(2) with O_NOFOLLOW says ELOOP for a symbolic link.
+    if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        return KeyringFileError::NotAFile { path };
+    }
+    KeyringFileError::Io { path, source }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: Version,
+    generations: Vec<Entry>,
+}
+
+/// The only version of the format there is.
+struct Version;
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(1)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            1 => Ok(Self),
+            _ => Err(serde::de::Error::custom("unknown version")),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: GenerationId,
+    state: GenerationState,
+    created_at: UnixTime,
+    key: KeyText,
+}
+
+impl Entry {
+    fn from_generation(generation: &Generation) -> Self {
+        Self {
+            id: generation.id,
+            state: generation.state,
+            created_at: generation.created_at,
+            key: KeyText(generation.root.0.clone()),
+        }
+    }
+
+    fn into_generation(self) -> Generation {
+        Generation::new(self.id, self.state, self.created_at, RootKey(self.key.0))
+    }
+}
+
+/// A root key as 64 hex digits.
+struct KeyText(Zeroizing<[u8; 32]>);
+
+impl Serialize for KeyText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(hex::encode(self.0.as_slice())))
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        let mut key = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(text.as_bytes(), key.as_mut_slice())
+            .map_err(|_| serde::de::Error::custom("expected 64 hex digits"))?;
+        Ok(Self(key))
+    }
+}
+
+const MAX_FILE: usize = 64 * 1024;

@@ -1,0 +1,131 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use super::file::KeyringFileError;
+use super::*;
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+fn saved() -> (tempfile::TempDir, std::path::PathBuf, Keyring) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("root.json");
+    let keyring = Keyring::generate(NOW).unwrap();
+    keyring.create(&path).unwrap();
+    (folder, path, keyring)
+}
+
+#[test]
+fn a_keyring_survives_its_file() {
+    let (folder, path, mut keyring) = saved();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(keyring.add_pending(NOW).unwrap(), 2);
+    keyring.replace(&path).unwrap();
+    let loaded = Keyring::load(&path).unwrap();
+    assert!(loaded.generations().eq(keyring.generations()));
+    assert_eq!(*loaded.get(2).unwrap().root.0, *keyring.get(2).unwrap().root.0);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays behind");
+}
+
+#[test]
+fn a_keyring_is_not_overwritten() {
+    let (_folder, path, _) = saved();
+    let before = fs::read(&path).unwrap();
+    let other = Keyring::generate(NOW).unwrap();
+    assert!(matches!(other.create(&path), Err(KeyringFileError::Exists { .. })));
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn t34_a_keyring_that_others_can_read_is_refused() {
+    let (_folder, path, _) = saved();
+    for mode in [0o640, 0o604, 0o660, 0o610] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        assert!(
+            matches!(Keyring::load(&path), Err(KeyringFileError::Mode { mode: found, .. }) if found == mode)
+        );
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    Keyring::load(&path).unwrap();
+}
+
+#[test]
+fn links_and_folders_are_no_keyrings() {
+    let (folder, path, _) = saved();
+    let link = folder.path().join("link");
+    symlink(&path, &link).unwrap();
+    assert!(matches!(Keyring::load(&link), Err(KeyringFileError::NotAFile { .. })));
+    assert!(matches!(Keyring::load(folder.path()), Err(KeyringFileError::NotAFile { .. })));
+}
+
+#[test]
+fn malformed_files_are_refused_without_their_text() {
+    let (_folder, path, _) = saved();
+    let text = fs::read_to_string(&path).unwrap();
+    for broken in [
+        text.replace("\"version\": 1", "\"version\": 2"),
+        text.replace("\"primary\"", "\"main\""),
+        text.replace("\"key\"", "\"keys\""),
+        format!("{text}x"),
+        String::new(),
+    ] {
+        fs::write(&path, broken).unwrap();
+        let error = Keyring::load(&path).unwrap_err();
+        assert!(matches!(error, KeyringFileError::Malformed { .. }), "{error}");
+    }
+    let secret = text.split('"').find(|part| part.len() == 64).unwrap();
+    fs::write(&path, text.replace(secret, &secret[1..])).unwrap();
+    assert!(!Keyring::load(&path).unwrap_err().to_string().contains(&secret[1..9]));
+    fs::write(&path, vec![b' '; 70_000]).unwrap();
+    assert!(matches!(Keyring::load(&path), Err(KeyringFileError::TooLarge { size: 70_000, .. })));
+}
+
+#[test]
+fn a_keyring_has_one_primary_and_no_number_twice() {
+    let make = |id, state| Generation::new(id, state, NOW, RootKey(Zeroizing::new([7; 32])));
+    let none = Keyring::from_generations(vec![make(1, GenerationState::Retired)]);
+    assert_eq!(none.unwrap_err(), KeyringError::Primaries { count: 0 });
+    let two = vec![make(1, GenerationState::Primary), make(2, GenerationState::Primary)];
+    assert_eq!(Keyring::from_generations(two).unwrap_err(), KeyringError::Primaries { count: 2 });
+    let twice = vec![make(1, GenerationState::Primary), make(1, GenerationState::Retired)];
+    assert_eq!(Keyring::from_generations(twice).unwrap_err(), KeyringError::Duplicate { id: 1 });
+}
+
+#[test]
+fn rotation_goes_by_way_of_pending() {
+    let mut keyring = Keyring::generate(NOW).unwrap();
+    assert_eq!(keyring.promote(), Err(KeyringError::NothingPending));
+    keyring.add_pending(NOW).unwrap();
+    assert_eq!(keyring.add_pending(NOW), Err(KeyringError::AlreadyPending { id: 2 }));
+    assert_eq!(keyring.primary().id, 1);
+    assert_eq!(keyring.promote(), Ok(2));
+    assert_eq!(keyring.primary().id, 2);
+    assert_eq!(keyring.get(1).unwrap().state, GenerationState::Retired);
+}
+
+#[test]
+fn every_purpose_has_its_own_key() {
+    let root = RootKey(Zeroizing::new([7; 32]));
+    let keys: std::collections::HashSet<_> = [SEALING_LABEL, CHALLENGE_LABEL, ROW_LABEL, IDENTITY_LABEL]
+        .map(|label| *root.derive(label))
+        .into_iter()
+        .chain([[7; 32]])
+        .collect();
+    assert_eq!(keys.len(), 5);
+}
+
+#[test]
+fn t34_debug_of_keys_is_redacted() {
+    let generation = Generation::new(1, GenerationState::Primary, NOW, RootKey(Zeroizing::new([0x77; 32])));
+    let text = format!(
+        "{:?} {:?} {:?} {:?}",
+        generation.root,
+        generation.sealing(),
+        generation.identity(),
+        generation.row()
+    );
+    assert_eq!(
+        text,
+        "RootKey([REDACTED]) SealingKey([REDACTED]) IdentitySealingKey([REDACTED]) RowMacKey([REDACTED])"
+    );
+    assert!(!format!("{:?}", Keyring(vec![generation])).contains("119"));
+}

@@ -1,0 +1,194 @@
+//! One transaction for many grants. Either all that it answers as recorded are on disk, or none.
+//!
+//! Order: the log's lock; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
+//! us; evidence that is new; leaves; commit. A grant of another epoch spends nothing and decides again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use sqlx::{QueryBuilder, Row as _};
+use vouchsafe_protocol::{Digest32, Nonce, UnixTime};
+
+use super::writer::Pending;
+use super::{EvidencePiece, LogRecord, NewRefusal, RecordError};
+use crate::keyring::Keyring;
+use crate::store::dialect::{Connection, Db, Pool};
+use crate::store::rows::{self, Pins};
+use crate::store::{StoreError, log};
+
+/// Writes batches, and remembers which evidence the database has.
+pub(super) struct Batches {
+    writer: Pool,
+    keyring: Arc<Keyring>,
+    pins: Arc<Pins>,
+    kept: HashSet<Digest32>,
+    pruned_at: UnixTime,
+}
+
+impl Batches {
+    pub(super) fn new(writer: Pool, keyring: Arc<Keyring>, pins: Arc<Pins>) -> Self {
+        Self { writer, keyring, pins, kept: HashSet::new(), pruned_at: UnixTime(0) }
+    }
+
+    pub(super) async fn grants(&mut self, mut batch: Vec<Pending>) {
+        if batch.is_empty() {
+            return;
+        }
+        // Two brokers with the same nonces must not wait for each other.
+        batch.sort_by_key(|pending| pending.grant.record.nonce);
+        let results = match self.write_grants(&batch).await {
+            Ok(results) => results,
+            Err(error) => {
+                tracing::error!(event = "record.failed", grants = batch.len(), %error);
+                vec![Err(RecordError::Unknown); batch.len()]
+            }
+        };
+        for (pending, result) in batch.into_iter().zip(results) {
+            // A guest that has gone does not take its answer; the grant stays on record.
+            let _gone = pending.answer.send(result);
+        }
+    }
+
+    async fn write_grants(&mut self, batch: &[Pending]) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
+        let floor = self.pins.epoch();
+        let mut tx = self.writer.begin().await?;
+        let index = log::lock_head(&mut tx, &self.keyring).await?;
+        let epoch = rows::epoch(&mut tx).await?;
+        if epoch < floor {
+            return Err(rows::tampered("epoch", "1"));
+        }
+        let current: Vec<_> = batch.iter().filter(|pending| pending.grant.record.epoch == epoch).collect();
+        let mut spent_now = spend(&mut tx, &current).await?;
+        let mut leaves = Vec::with_capacity(current.len());
+        let mut pieces = Vec::new();
+        let mut results = Vec::with_capacity(batch.len());
+        for Pending { grant, .. } in batch {
+            results.push(if grant.record.epoch != epoch {
+                Err(RecordError::EpochMoved { epoch })
+            } else if spent_now.remove(&grant.record.nonce) {
+                let index = index.saturating_add(leaves.len() as u64);
+                leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Grant(grant.record.clone()))?);
+                pieces.extend(&grant.evidence);
+                Ok(index)
+            } else {
+                Err(RecordError::NonceSpent)
+            });
+        }
+        let new = self.new_pieces(pieces);
+        keep_evidence(&mut tx, &new).await?;
+        if !leaves.is_empty() {
+            log::append(&mut tx, &self.keyring, index, leaves).await?;
+        }
+        let pruned_at = self.prune(&mut tx, batch).await?;
+        tx.commit().await?;
+        self.pruned_at = pruned_at;
+        self.kept.extend(new.iter().map(|piece| piece.digest));
+        Ok(results)
+    }
+
+    pub(super) async fn refusals(&mut self, batch: &mut Vec<NewRefusal>) {
+        let batch = std::mem::take(batch);
+        if batch.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write_refusals(&batch).await {
+            tracing::error!(event = "record.refusals_failed", refusals = batch.len(), %error);
+        }
+    }
+
+    async fn write_refusals(&mut self, batch: &[NewRefusal]) -> Result<(), StoreError> {
+        let mut tx = self.writer.begin().await?;
+        let first = log::lock_head(&mut tx, &self.keyring).await?;
+        let mut leaves = Vec::with_capacity(batch.len());
+        for (refusal, index) in batch.iter().zip(first..) {
+            leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);
+        }
+        let new = self.new_pieces(batch.iter().flat_map(|refusal| &refusal.evidence).collect());
+        keep_evidence(&mut tx, &new).await?;
+        log::append(&mut tx, &self.keyring, first, leaves).await?;
+        tx.commit().await?;
+        self.kept.extend(new.iter().map(|piece| piece.digest));
+        Ok(())
+    }
+
+    /// Pieces that this process has not written yet, each once, sorted.
+    fn new_pieces<'a>(&mut self, pieces: Vec<&'a EvidencePiece>) -> Vec<&'a EvidencePiece> {
+        if self.kept.len() > MAX_KEPT {
+            self.kept.clear();
+        }
+        let new: HashMap<_, _> = pieces
+            .into_iter()
+            .filter(|piece| !self.kept.contains(&piece.digest))
+            .map(|piece| (piece.digest, piece))
+            .collect();
+        let mut new: Vec<_> = new.into_values().collect();
+        new.sort_by_key(|piece| piece.digest);
+        new
+    }
+
+    /// Forgets nonces whose challenges nobody takes any more.
+    async fn prune(&self, connection: &mut Connection, batch: &[Pending]) -> Result<UnixTime, StoreError> {
+        let now = batch.iter().map(|pending| pending.grant.record.at).max().unwrap_or(self.pruned_at);
+        if now.since(self.pruned_at) < PRUNE_EVERY {
+            return Ok(self.pruned_at);
+        }
+        let before =
+            i64::try_from(now.0.saturating_sub(PRUNE_MARGIN)).map_err(|_| StoreError::NumberTooLarge)?;
+        sqlx::query("DELETE FROM spent_nonces WHERE expires_at < $1")
+            .bind(before)
+            .execute(connection)
+            .await?;
+        Ok(now)
+    }
+}
+
+/// Spends the nonces that are not spent; gives those that this call spent.
+async fn spend(connection: &mut Connection, batch: &[&Pending]) -> Result<HashSet<Nonce>, StoreError> {
+    if batch.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let mut values = Vec::with_capacity(batch.len());
+    for pending in batch {
+        let expires_at =
+            i64::try_from(pending.grant.nonce_expires_at.0).map_err(|_| StoreError::NumberTooLarge)?;
+        values.push((pending.grant.record.nonce.0.to_vec(), expires_at));
+    }
+    let rows = QueryBuilder::<Db>::new("INSERT INTO spent_nonces (nonce, expires_at) ")
+        .push_values(values, |mut row, (nonce, expires_at)| {
+            row.push_bind(nonce).push_bind(expires_at);
+        })
+        .push(" ON CONFLICT (nonce) DO NOTHING RETURNING nonce")
+        .build()
+        .fetch_all(connection)
+        .await?;
+    let mut spent = HashSet::with_capacity(rows.len());
+    for row in rows {
+        let nonce: Vec<u8> = row.try_get("nonce")?;
+        spent.insert(Nonce(nonce.try_into().map_err(|_| rows::tampered("spent_nonces", "?"))?));
+    }
+    Ok(spent)
+}
+
+async fn keep_evidence(connection: &mut Connection, pieces: &[&EvidencePiece]) -> Result<(), StoreError> {
+    if pieces.is_empty() {
+        return Ok(());
+    }
+    // SQLite takes 32766 values a statement; a batch of 256 grants may bring more pieces than half of it.
+    for pieces in pieces.chunks(MAX_PIECES) {
+        QueryBuilder::<Db>::new("INSERT INTO evidence (digest, bytes) ")
+            .push_values(pieces, |mut row, piece| {
+                row.push_bind(piece.digest.0.to_vec()).push_bind(piece.bytes.to_vec());
+            })
+            .push(" ON CONFLICT (digest) DO NOTHING")
+            .build()
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+const MAX_KEPT: usize = 65_536;
+const MAX_PIECES: usize = 8_192;
+const PRUNE_EVERY: u64 = 60;
+/// Clocks of brokers may differ; a challenge is refused as expired long before its nonce is forgotten.
+const PRUNE_MARGIN: u64 = 300;

@@ -1,0 +1,135 @@
+//! The one task that writes grants and refusals: whatever has queued up becomes one transaction.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::Batches;
+use super::{NewGrant, NewRefusal, RecordError};
+use crate::keyring::Keyring;
+use crate::store::dialect::Pools;
+use crate::store::rows::Pins;
+
+/// A grant and who waits for it.
+pub(super) struct Pending {
+    pub(super) grant: NewGrant,
+    pub(super) answer: oneshot::Sender<Result<u64, RecordError>>,
+}
+
+enum Job {
+    Grant(Box<Pending>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The queues of the writer.
+pub(crate) struct Recorder {
+    grants: mpsc::Sender<Job>,
+    refusals: mpsc::Sender<NewRefusal>,
+    shares: Mutex<Shares>,
+}
+
+impl Recorder {
+    pub(crate) fn start(pools: Pools, keyring: Arc<Keyring>, pins: Arc<Pins>) -> Self {
+        let (grants, grant_queue) = mpsc::channel(GRANT_QUEUE);
+        let (refusals, refusal_queue) = mpsc::channel(REFUSAL_QUEUE);
+        tokio::spawn(write(grant_queue, refusal_queue, Batches::new(pools.writer, keyring, pins)));
+        Self { grants, refusals, shares: Mutex::default() }
+    }
+
+    pub(super) async fn grant(
+        &self,
+        grant: NewGrant,
+        answer: oneshot::Sender<Result<u64, RecordError>>,
+    ) -> Result<(), RecordError> {
+        let job = Job::Grant(Box::new(Pending { grant, answer }));
+        self.grants.send(job).await.map_err(|_| RecordError::Closed)
+    }
+
+    pub(super) fn refusal(&self, refusal: NewRefusal) -> bool {
+        let Some(instance) = refusal.record.instance.clone() else { return false };
+        let Ok(permit) = self.refusals.try_reserve() else { return false };
+        let hour = refusal.record.at.0 / 3600;
+        if !self.shares.lock().unwrap_or_else(PoisonError::into_inner).take(instance, hour) {
+            return false;
+        }
+        permit.send(refusal);
+        true
+    }
+
+    /// Writes what is queued and ends the task.
+    pub(crate) async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.grants.send(Job::Stop(done)).await.is_ok() {
+            // An error means that the task has ended already.
+            let _ended = stopped.await;
+        }
+    }
+}
+
+async fn write(
+    mut grants: mpsc::Receiver<Job>,
+    mut refusals: mpsc::Receiver<NewRefusal>,
+    mut batches: Batches,
+) {
+    let mut jobs = Vec::with_capacity(BATCH);
+    let mut refused = Vec::with_capacity(REFUSAL_BATCH);
+    loop {
+        // Biased: a grant never waits behind more than the one batch that is being written.
+        tokio::select! {
+            biased;
+            count = grants.recv_many(&mut jobs, BATCH) => if count == 0 { return },
+            count = refusals.recv_many(&mut refused, REFUSAL_BATCH) => if count == 0 { return },
+        }
+        let mut stop = None;
+        let mut pending = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            match job {
+                Job::Grant(grant) => pending.push(*grant),
+                Job::Stop(done) => stop = Some(done),
+            }
+        }
+        batches.grants(pending).await;
+        batches.refusals(&mut refused).await;
+        if let Some(done) = stop {
+            refusals.close();
+            while refusals.recv_many(&mut refused, REFUSAL_BATCH).await > 0 {
+                batches.refusals(&mut refused).await;
+            }
+            // Whoever waits for an answer has gone already when this fails.
+            let _waiting = done.send(());
+            return;
+        }
+    }
+}
+
+/// How many refusals of each instance were recorded this hour.
+#[derive(Default)]
+struct Shares {
+    hour: u64,
+    used: HashMap<String, u32>,
+}
+
+impl Shares {
+    fn take(&mut self, instance: String, hour: u64) -> bool {
+        if hour != self.hour {
+            self.hour = hour;
+            self.used.clear();
+        }
+        if self.used.len() >= MAX_INSTANCES && !self.used.contains_key(&instance) {
+            return false;
+        }
+        let used = self.used.entry(instance).or_insert(0);
+        *used = used.saturating_add(1);
+        *used <= REFUSALS_AN_HOUR
+    }
+}
+
+/// Largest number of grants in one transaction.
+const BATCH: usize = 256;
+const REFUSAL_BATCH: usize = 32;
+const GRANT_QUEUE: usize = 1024;
+const REFUSAL_QUEUE: usize = 256;
+const MAX_INSTANCES: usize = 16_384;
+/// Enough to see why a VM does not boot, too few to fill a disk.
+pub(super) const REFUSALS_AN_HOUR: u32 = 30;

@@ -1,0 +1,186 @@
+//! Secrets at rest: one random data key for each version, wrapped under the root key.
+//!
+//! A sealed version opens only under the path, version and policy name it was sealed with, so an
+//! edited row of the database fails to open. What it does not notice by itself is an old row put
+//! back as a whole; the row versions that the log pins are there for that.
+
+use vouchsafe_protocol::{IdentityKey, ObjectName, PlaintextSecret, SecretPath};
+use zeroize::Zeroizing;
+
+use crate::keyring::{Generation, GenerationId, Keyring};
+use crate::preimage::Preimage;
+use crate::primitives::{RandomError, Unauthentic, aead_open, aead_seal, derive, random};
+
+/// What a sealed version is bound to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) path: &'a SecretPath,
+    pub(crate) version: u64,
+    pub(crate) policy: &'a ObjectName,
+}
+
+/// A secret version as stored: ciphertext, and its data key wrapped under the root key.
+#[derive(Clone, Debug)]
+pub(crate) struct SealedSecret {
+    pub(crate) generation: GenerationId,
+    pub(crate) data: Vec<u8>,
+    pub(crate) wrapped_key: Vec<u8>,
+}
+
+/// Why a secret version was not sealed or does not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The root key of that generation is not in the keyring.
+    #[error("sealed under generation {id}, which is not in the keyring")]
+    UnknownGeneration {
+        /// Which one.
+        id: GenerationId,
+    },
+    /// The wrapped data key does not open: the row or its policy was changed.
+    #[error("the data key of {path} version {version} does not open: the database was changed")]
+    DataKey {
+        /// The secret.
+        path: SecretPath,
+        /// Its version.
+        version: u64,
+    },
+    /// The data does not open: the row was changed.
+    #[error("the data of {path} version {version} does not open: the database was changed")]
+    Data {
+        /// The secret.
+        path: SecretPath,
+        /// Its version.
+        version: u64,
+    },
+    /// The sealed identity key does not open.
+    #[error("the broker's identity key does not open: the database was changed")]
+    Identity,
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl SealedSecret {
+    /// Seals under the primary generation, with a data key that is used this once.
+    pub(crate) fn seal(
+        keyring: &Keyring,
+        place: Place<'_>,
+        secret: &PlaintextSecret,
+    ) -> Result<Self, SealError> {
+        let data_key = random::<32>()?;
+        let data = aead_seal(&data_key, place.data_aad().as_bytes(), secret.expose())?;
+        let (generation, wrapped_key) = wrap(keyring, place, &data_key)?;
+        Ok(Self { generation, data, wrapped_key })
+    }
+
+    /// The secret, when nothing that it is bound to was changed.
+    pub(crate) fn unseal(&self, keyring: &Keyring, place: Place<'_>) -> Result<PlaintextSecret, SealError> {
+        let data_key = self.data_key(keyring, place)?;
+        let damaged = || SealError::Data { path: place.path.clone(), version: place.version };
+        let mut data =
+            aead_open(&data_key, place.data_aad().as_bytes(), &self.data).map_err(|_| damaged())?;
+        PlaintextSecret::new(std::mem::take(&mut *data)).map_err(|_| damaged())
+    }
+
+    /// The same data under another policy: the data key is wrapped anew.
+    pub(crate) fn rebind(
+        &self,
+        keyring: &Keyring,
+        place: Place<'_>,
+        policy: &ObjectName,
+    ) -> Result<Self, SealError> {
+        let data_key = self.data_key(keyring, place)?;
+        let (generation, wrapped_key) = wrap(keyring, Place { policy, ..place }, &data_key)?;
+        Ok(Self { generation, data: self.data.clone(), wrapped_key })
+    }
+
+    fn data_key(&self, keyring: &Keyring, place: Place<'_>) -> Result<Zeroizing<[u8; 32]>, SealError> {
+        let generation = known(keyring, self.generation)?;
+        let damaged = || SealError::DataKey { path: place.path.clone(), version: place.version };
+        let aad = place.key_aad(generation.id);
+        let opened = aead_open(&generation.sealing().0, aad.as_bytes(), &self.wrapped_key);
+        let opened = opened.map_err(|Unauthentic| damaged())?;
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(opened.get(..32).filter(|_| opened.len() == 32).ok_or_else(damaged)?);
+        Ok(key)
+    }
+}
+
+impl Place<'_> {
+    // AAD of the data = label || path || version, each length-prefixed; numbers as 8 bytes big-endian.
+    fn data_aad(&self) -> Preimage {
+        Preimage::new(DATA_LABEL).text(self.path.as_str()).number(self.version)
+    }
+
+    // AAD of the data key = label || generation || namespace || path || version || policy name, likewise.
+    fn key_aad(&self, generation: GenerationId) -> Preimage {
+        Preimage::new(DATA_KEY_LABEL)
+            .number(generation.into())
+            .text(self.path.namespace())
+            .text(self.path.as_str())
+            .number(self.version)
+            .text(self.policy.as_str())
+    }
+}
+
+fn wrap(
+    keyring: &Keyring,
+    place: Place<'_>,
+    data_key: &Zeroizing<[u8; 32]>,
+) -> Result<(GenerationId, Vec<u8>), SealError> {
+    let primary = keyring.primary();
+    let aad = place.key_aad(primary.id);
+    let wrapped_key = aead_seal(&primary.sealing().0, aad.as_bytes(), data_key.as_slice())?;
+    Ok((primary.id, wrapped_key))
+}
+
+fn known(keyring: &Keyring, id: GenerationId) -> Result<&Generation, SealError> {
+    keyring.get(id).ok_or(SealError::UnknownGeneration { id })
+}
+
+/// The value of a per-instance secret: 32 bytes that only this instance is given.
+///
+/// `HKDF[no salt, label || project number || instance id](seed, 32)`, fields length-prefixed.
+pub(crate) fn instance_secret(
+    seed: &PlaintextSecret,
+    project_number: u64,
+    instance_id: u64,
+) -> PlaintextSecret {
+    let info = Preimage::new(INSTANCE_LABEL).number(project_number).number(instance_id);
+    let value = derive(seed.expose(), info.as_bytes());
+    PlaintextSecret::new(value.to_vec()).expect("32 bytes are a secret's length")
+}
+
+/// A new seed of an identity key, sealed under the primary generation.
+pub(crate) fn seal_identity(keyring: &Keyring) -> Result<(GenerationId, Vec<u8>), SealError> {
+    let primary = keyring.primary();
+    let seed = random::<32>()?;
+    let sealed = aead_seal(&primary.identity().0, identity_aad(primary.id).as_bytes(), seed.as_slice())?;
+    Ok((primary.id, sealed))
+}
+
+/// The identity key whose seed was sealed by [`seal_identity`].
+pub(crate) fn unseal_identity(
+    keyring: &Keyring,
+    generation: GenerationId,
+    sealed: &[u8],
+) -> Result<IdentityKey, SealError> {
+    let generation = known(keyring, generation)?;
+    let opened = aead_open(&generation.identity().0, identity_aad(generation.id).as_bytes(), sealed)
+        .map_err(|Unauthentic| SealError::Identity)?;
+    let mut seed = Zeroizing::new([0; 32]);
+    seed.copy_from_slice(opened.get(..32).filter(|_| opened.len() == 32).ok_or(SealError::Identity)?);
+    IdentityKey::from_seed(&seed).map_err(|_| SealError::Identity)
+}
+
+fn identity_aad(generation: GenerationId) -> Preimage {
+    Preimage::new(IDENTITY_LABEL).number(generation.into())
+}
+
+const DATA_LABEL: &[u8] = b"vouchsafe/v1 seal data";
+const DATA_KEY_LABEL: &[u8] = b"vouchsafe/v1 seal data key";
+const INSTANCE_LABEL: &[u8] = b"vouchsafe/v1 instance secret";
+const IDENTITY_LABEL: &[u8] = b"vouchsafe/v1 seal identity";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! What differs between databases: how one is opened. Every query is the same text for all of them.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{SqlSafeStr as _, error::BoxDynError};
+
+pub(crate) type Db = sqlx::Sqlite;
+pub(crate) type Pool = sqlx::Pool<Db>;
+pub(crate) type Connection = sqlx::SqliteConnection;
+pub(crate) type Tx = sqlx::Transaction<'static, Db>;
+pub(crate) type Row = sqlx::sqlite::SqliteRow;
+
+/// One connection that writes, some that read.
+#[derive(Clone, Debug)]
+pub(crate) struct Pools {
+    pub(crate) writer: Pool,
+    pub(crate) readers: Pool,
+}
+
+/// Makes the database's file, which must not be there, for its owner only.
+pub(crate) fn create_file(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()
+}
+
+/// Opens the database and brings its tables up to date.
+pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        // Freed pages are overwritten: what was destroyed does not stay in the file.
+        .pragma("secure_delete", "ON");
+    let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+    let writer = pool(1).connect_with(options.clone()).await?;
+    migrator().await?.run(&writer).await?;
+    let readers = pool(READERS).connect_with(options).await?;
+    Ok(Pools { writer, readers })
+}
+
+/// Moves everything from the write-ahead log to the database's file and empties the log.
+pub(crate) async fn checkpoint(writer: &Pool) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(writer).await.map(|_| ())
+}
+
+async fn migrator() -> Result<Migrator, sqlx::Error> {
+    Ok(Migrator::new(Tables).await?)
+}
+
+/// The migrations, compiled in.
+#[derive(Debug)]
+struct Tables;
+
+impl MigrationSource<'static> for Tables {
+    fn resolve(
+        self,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Vec<Migration>, BoxDynError>> + Send + 'static>> {
+        let first = Migration::new(
+            1,
+            "tables".into(),
+            MigrationType::Simple,
+            include_str!("../../migrations/0001_tables.sql").into_sql_str(),
+            false,
+        );
+        Box::pin(std::future::ready(Ok(vec![first])))
+    }
+}
+
+const READERS: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);

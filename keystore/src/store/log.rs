@@ -1,0 +1,296 @@
+//! The log's tables: appending leaves, reading them back, and the row versions they pin.
+//!
+//! Leaves are numbered without gaps and each carries a MAC; the head's MAC says how many there are.
+//! So an edited, removed or reordered leaf is noticed. The Merkle tree over the leaf hashes and its
+//! signed checkpoints rest on the same rows.
+
+use std::fmt::Write as _;
+
+use sqlx::{QueryBuilder, Row as _};
+use vouchsafe_protocol::{DecisionId, Digest32, SecretPath, UnixTime};
+
+use super::dialect::{Connection, Db, Pools, Row};
+use super::rows::{self, Pin, Pins};
+use super::{EPOCH, Keystore, StoreError, stored};
+use crate::keyring::Keyring;
+use crate::preimage::Preimage;
+use crate::record::{LogRecord, Outcome};
+
+/// A leaf that is ready to be stored.
+pub(crate) struct Leaf {
+    hash: Digest32,
+    text: String,
+    generation: i64,
+    mac: Vec<u8>,
+    kind: &'static str,
+    id: String,
+    instance: String,
+    at: i64,
+}
+
+impl Leaf {
+    pub(crate) fn new(keyring: &Keyring, index: u64, record: &LogRecord) -> Result<Self, StoreError> {
+        let text = record.canonical();
+        // C2SP tlog, RFC 6962 §2.1: a leaf's hash has the prefix 0x00.
+        let hash = Digest32::of_parts(&[&[0], text.as_bytes()]);
+        let primary = keyring.primary();
+        Ok(Self {
+            hash,
+            generation: i64::from(primary.id),
+            mac: primary.row().sign(&leaf_preimage(index, &hash)),
+            kind: record.kind(),
+            id: record.id().to_string(),
+            instance: record.instance().unwrap_or_default().to_owned(),
+            at: super::time(record.at())?,
+            text,
+        })
+    }
+}
+
+/// Takes the lock of the log and gives the number of its leaves.
+pub(crate) async fn lock_head(connection: &mut Connection, keyring: &Keyring) -> Result<u64, StoreError> {
+    // An update that changes nothing: the same text takes the lock on every database.
+    let row = sqlx::query("UPDATE log_head SET size = size + 0 WHERE id = 1 RETURNING size, generation, mac")
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| rows::tampered(HEAD, "1"))?;
+    check_head(keyring, &row)
+}
+
+fn check_head(keyring: &Keyring, row: &Row) -> Result<u64, StoreError> {
+    let size = rows::number(row, "size", HEAD, "1")?;
+    let id = rows::generation(row, HEAD, "1")?;
+    let generation = keyring.get(id).ok_or_else(|| StoreError::UnknownGeneration {
+        table: HEAD,
+        key: "1".to_owned(),
+        id,
+    })?;
+    if generation.row().signed(&head_preimage(size), &rows::bytes(row, "mac", HEAD, "1")?) {
+        Ok(size)
+    } else {
+        Err(rows::tampered(HEAD, "1"))
+    }
+}
+
+/// Appends leaves that start at `index`, which the lock gave.
+pub(crate) async fn append(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    index: u64,
+    leaves: Vec<Leaf>,
+) -> Result<(), StoreError> {
+    let size = index.saturating_add(leaves.len() as u64);
+    let numbered = (stored(index)?..stored(size)?).zip(leaves);
+    QueryBuilder::<Db>::new(
+        "INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at) ",
+    )
+    .push_values(numbered, |mut row, (index, leaf)| {
+        row.push_bind(index)
+            .push_bind(leaf.hash.0.to_vec())
+            .push_bind(leaf.text)
+            .push_bind(leaf.generation)
+            .push_bind(leaf.mac)
+            .push_bind(leaf.kind)
+            .push_bind(leaf.id)
+            .push_bind(leaf.instance)
+            .push_bind(leaf.at);
+    })
+    .build()
+    .execute(&mut *connection)
+    .await?;
+    let primary = keyring.primary();
+    sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3 WHERE id = 1")
+        .bind(stored(size)?)
+        .bind(i64::from(primary.id))
+        .bind(primary.row().sign(&head_preimage(size)))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Reads from the log which change of each row is the last, and checks the epoch against it.
+pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, StoreError> {
+    let pins = Pins::default();
+    let mut tx = pools.readers.begin().await?;
+    let epoch = rows::epoch(&mut tx).await?;
+    let head = sqlx::query("SELECT size, generation, mac FROM log_head WHERE id = 1")
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| rows::tampered(HEAD, "1"))?;
+    let size = check_head(keyring, &head)?;
+    let count = sqlx::query("SELECT COUNT(*) AS count, COALESCE(MAX(idx) + 1, 0) AS next FROM log_leaves")
+        .fetch_one(&mut *tx)
+        .await?;
+    if [rows::number(&count, "count", LEAVES, "all")?, rows::number(&count, "next", LEAVES, "all")?]
+        != [size, size]
+    {
+        return Err(rows::tampered(LEAVES, "all"));
+    }
+    let leaves = sqlx::query("SELECT * FROM log_leaves WHERE kind = 'operator' ORDER BY idx")
+        .fetch_all(&mut *tx)
+        .await?;
+    let mut changes = 0;
+    for row in &leaves {
+        if let LogRecord::Operator(record) = read_leaf(keyring, row)?.record {
+            changes += 1;
+            for row in &record.rows {
+                pins.set(&row.table, &row.key, Pin { epoch: record.epoch, removed: row.removed });
+            }
+            pins.saw(record.epoch);
+        }
+    }
+    // Every change raised the epoch by one and left one leaf.
+    if epoch != changes || epoch != pins.epoch() {
+        return Err(rows::tampered(EPOCH, "1"));
+    }
+    Ok(pins)
+}
+
+/// A record of the log, authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedRecord {
+    /// Its number in the log, from 0.
+    pub index: u64,
+    /// Its hash as a leaf.
+    pub hash: Digest32,
+    /// What it says.
+    pub record: LogRecord,
+}
+
+/// Which records to list. Everything that is `None` is not looked at.
+#[derive(Clone, Debug, Default)]
+pub struct DecisionFilter {
+    /// Granted, refused, or done by an operator.
+    pub outcome: Option<Outcome>,
+    /// Concerns this path.
+    pub path: Option<SecretPath>,
+    /// Concerns this instance, written `project number/instance id`.
+    pub instance: Option<String>,
+    /// Not earlier.
+    pub since: Option<UnixTime>,
+    /// Earlier than this.
+    pub until: Option<UnixTime>,
+    /// Comes before this number in the log: the next page after one that ended there.
+    pub before: Option<u64>,
+    /// At most so many, 1 to 1000; 100 when `None`.
+    pub limit: Option<u32>,
+}
+
+impl Keystore {
+    /// Records of the log, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails or a leaf was changed.
+    pub async fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<LoggedRecord>, StoreError> {
+        let mut query = filter_query(filter)?;
+        let rows = query.build().fetch_all(&self.0.pools.readers).await?;
+        rows.iter().map(|row| read_leaf(&self.0.keyring, row)).collect()
+    }
+
+    /// The record with this id.
+    ///
+    /// # Errors
+    /// When the database fails or the leaf was changed.
+    pub async fn decision(&self, id: DecisionId) -> Result<Option<LoggedRecord>, StoreError> {
+        let row = sqlx::query("SELECT * FROM log_leaves WHERE id = $1 ORDER BY idx LIMIT 1")
+            .bind(id.to_string())
+            .fetch_optional(&self.0.pools.readers)
+            .await?;
+        row.map(|row| read_leaf(&self.0.keyring, &row)).transpose()
+    }
+
+    /// A piece of evidence by its digest.
+    ///
+    /// # Errors
+    /// When the database fails or the piece was changed.
+    pub async fn evidence(&self, digest: Digest32) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = sqlx::query("SELECT bytes FROM evidence WHERE digest = $1")
+            .bind(digest.0.to_vec())
+            .fetch_optional(&self.0.pools.readers)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let bytes: Vec<u8> = row.try_get("bytes")?;
+        if Digest32::of(&bytes) != digest {
+            return Err(rows::tampered("evidence", &digest.to_string()));
+        }
+        Ok(Some(bytes))
+    }
+}
+
+fn filter_query(filter: &DecisionFilter) -> Result<QueryBuilder<Db>, StoreError> {
+    let mut query = QueryBuilder::<Db>::new("SELECT * FROM log_leaves WHERE 1 = 1");
+    if let Some(outcome) = filter.outcome {
+        query.push(" AND kind = ").push_bind(outcome.kind());
+    }
+    if let Some(path) = &filter.path {
+        // Paths are a-z, 0-9, `.`, `_`, `-`, `/`: only `_` means something to LIKE.
+        let mut pattern = String::from("%\"");
+        for character in path.as_str().chars() {
+            let escape = if character == '_' { "\\" } else { "" };
+            write!(pattern, "{escape}{character}").expect("a string takes everything");
+        }
+        pattern.push_str("\"%");
+        query.push(" AND record LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
+    }
+    if let Some(instance) = &filter.instance {
+        query.push(" AND instance = ").push_bind(instance.clone());
+    }
+    if let Some(since) = filter.since {
+        query.push(" AND at >= ").push_bind(super::time(since)?);
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND at < ").push_bind(super::time(until)?);
+    }
+    if let Some(before) = filter.before {
+        query.push(" AND idx < ").push_bind(stored(before)?);
+    }
+    let limit = filter.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
+    query.push(" ORDER BY idx DESC LIMIT ").push_bind(i64::from(limit));
+    Ok(query)
+}
+
+fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, StoreError> {
+    let index = rows::number(row, "idx", LEAVES, "?")?;
+    let key = index.to_string();
+    let id = rows::generation(row, LEAVES, &key)?;
+    let text = rows::text(row, "record", LEAVES, &key)?;
+    let hash = Digest32::of_parts(&[&[0], text.as_bytes()]);
+    let generation = keyring.get(id).ok_or_else(|| StoreError::UnknownGeneration {
+        table: LEAVES,
+        key: key.clone(),
+        id,
+    })?;
+    let mac = rows::bytes(row, "mac", LEAVES, &key)?;
+    let stored_hash = rows::bytes(row, "hash", LEAVES, &key)?;
+    if stored_hash != hash.0 || !generation.row().signed(&leaf_preimage(index, &hash), &mac) {
+        return Err(rows::tampered(LEAVES, &key));
+    }
+    let record: LogRecord = serde_json::from_str(&text).map_err(|_| rows::tampered(LEAVES, &key))?;
+    let columns = [
+        rows::text(row, "kind", LEAVES, &key)? == record.kind(),
+        rows::text(row, "id", LEAVES, &key)? == record.id().to_string(),
+        rows::text(row, "instance", LEAVES, &key)? == record.instance().unwrap_or_default(),
+        rows::number(row, "at", LEAVES, &key)? == record.at().0,
+    ];
+    if columns.contains(&false) {
+        return Err(rows::tampered(LEAVES, &key));
+    }
+    Ok(LoggedRecord { index, hash, record })
+}
+
+/// label || number of leaves, each length-prefixed.
+pub(super) fn head_preimage(size: u64) -> Preimage {
+    Preimage::new(HEAD_LABEL).number(size)
+}
+
+/// label || index || leaf hash, each length-prefixed.
+fn leaf_preimage(index: u64, hash: &Digest32) -> Preimage {
+    Preimage::new(LEAF_LABEL).number(index).field(hash.as_bytes())
+}
+
+const HEAD: &str = "log_head";
+const LEAVES: &str = "log_leaves";
+const HEAD_LABEL: &[u8] = b"vouchsafe/v1 log head";
+const LEAF_LABEL: &[u8] = b"vouchsafe/v1 log leaf";
+const DEFAULT_PAGE: u32 = 100;
+const MAX_PAGE: u32 = 1000;

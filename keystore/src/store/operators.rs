@@ -1,0 +1,273 @@
+//! Operators and their tokens. A token is shown once; its SHA-256 is kept and compared in constant time.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+use subtle::ConstantTimeEq as _;
+use vouchsafe_protocol::encoding::to_base64url;
+use vouchsafe_protocol::{Digest32, UnixTime};
+use zeroize::Zeroizing;
+
+use super::change::By;
+use super::dialect::Row;
+use super::rows::{self, RowCheck};
+use super::{Keystore, StoreError};
+use crate::primitives::{RandomError, random};
+
+/// What an operator may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OperatorRole {
+    /// Everything, in every namespace, operators and guardrails included.
+    Administrator,
+    /// Secrets, policies and baselines of the operator's namespaces.
+    Editor,
+    /// Reading, in the operator's namespaces.
+    Auditor,
+}
+
+impl OperatorRole {
+    /// As written in the database and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Editor => "editor",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Administrator, Self::Editor, Self::Auditor].into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// An operator, authenticated when [`Keystore::authenticate`] gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Operator {
+    /// The name.
+    pub name: String,
+    /// What the operator may do.
+    pub role: OperatorRole,
+    /// Where; does not bind administrators.
+    pub namespaces: Vec<String>,
+    /// Since when.
+    pub created_at: UnixTime,
+}
+
+/// A new operator's token: the only time it can be seen.
+pub struct OperatorToken(Zeroizing<String>);
+
+impl OperatorToken {
+    /// The text to hand to the operator.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OperatorToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OperatorToken([REDACTED])")
+    }
+}
+
+/// Why operators were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// Not a name or a namespace.
+    #[error("{text:?} is no name: use 1 to 64 of a-z, 0-9, `.`, `_`, `-`")]
+    Name {
+        /// What was given.
+        text: String,
+    },
+    /// There is one of this name.
+    #[error("there is an operator {name} already")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// There is none of this name.
+    #[error("there is no operator {name}")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// Nobody could ever add one again.
+    #[error("{name} is the last administrator")]
+    LastAdministrator {
+        /// The name.
+        name: String,
+    },
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for OperatorError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Keystore {
+    /// Adds an operator and gives the token, which is not kept.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn add_operator(
+        &self,
+        by: By<'_>,
+        name: &str,
+        role: OperatorRole,
+        namespaces: &[String],
+    ) -> Result<OperatorToken, OperatorError> {
+        for text in std::iter::once(name).chain(namespaces.iter().map(String::as_str)) {
+            check_name(text)?;
+        }
+        let (id, key) = (hex::encode(random::<8>()?.as_slice()), random::<32>()?);
+        let token = Zeroizing::new(format!("{TOKEN_PREFIX}{id}.{}", to_base64url(key.as_slice())));
+        let row = OperatorRow {
+            operator: Operator {
+                name: name.to_owned(),
+                role,
+                namespaces: namespaces.to_vec(),
+                created_at: by.at,
+            },
+            token_id: id,
+            token_hash: Digest32::of(token.as_bytes()),
+        };
+        let mut change = self.change(by).await?;
+        let before = sqlx::query("SELECT name FROM operators WHERE name = $1")
+            .bind(name)
+            .fetch_optional(change.connection());
+        if before.await?.is_some() {
+            return Err(OperatorError::Exists { name: name.to_owned() });
+        }
+        let seal = rows::seal(change.check().keyring, row.fields(), change.epoch)?;
+        sqlx::query(
+            "INSERT INTO operators (name, role, namespaces, token_id, token_hash, created_at, row_version, \
+             generation, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(name)
+        .bind(role.as_str())
+        .bind(namespaces.join(" "))
+        .bind(&row.token_id)
+        .bind(row.token_hash.0.to_vec())
+        .bind(super::time(by.at)?)
+        .bind(seal.row_version)
+        .bind(seal.generation)
+        .bind(seal.mac)
+        .execute(change.connection())
+        .await?;
+        change.wrote(OPERATORS, name);
+        change.commit("operator.add", name).await?;
+        Ok(OperatorToken(token))
+    }
+
+    /// Removes an operator; the token stops working at once.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn remove_operator(&self, by: By<'_>, name: &str) -> Result<(), OperatorError> {
+        let mut change = self.change(by).await?;
+        let check = change.check();
+        let rows = sqlx::query(ALL).fetch_all(change.connection()).await?;
+        let all = rows.iter().map(|row| operator_of(check, row)).collect::<Result<Vec<_>, _>>()?;
+        let role = all.iter().find(|row| row.operator.name == name).map(|row| row.operator.role);
+        let role = role.ok_or_else(|| OperatorError::Unknown { name: name.to_owned() })?;
+        let administrators =
+            all.iter().filter(|row| row.operator.role == OperatorRole::Administrator).count();
+        if role == OperatorRole::Administrator && administrators == 1 {
+            return Err(OperatorError::LastAdministrator { name: name.to_owned() });
+        }
+        sqlx::query("DELETE FROM operators WHERE name = $1").bind(name).execute(change.connection()).await?;
+        change.removed(OPERATORS, name);
+        change.commit("operator.remove", name).await?;
+        Ok(())
+    }
+
+    /// All operators, by name.
+    ///
+    /// # Errors
+    /// When the database fails or a row was tampered with.
+    pub async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        let mut read = self.read().await?;
+        let check = self.check(read.epoch);
+        let rows = sqlx::query(ALL).fetch_all(&mut *read.tx).await?;
+        rows.iter().map(|row| operator_of(check, row).map(|row| row.operator)).collect()
+    }
+
+    /// The operator to whom this token belongs.
+    ///
+    /// # Errors
+    /// When the database fails or the row was tampered with.
+    pub async fn authenticate(&self, token: &str) -> Result<Option<Operator>, StoreError> {
+        let id = token.strip_prefix(TOKEN_PREFIX).and_then(|rest| rest.split_once('.')).map(|(id, _)| id);
+        let Some(id) = id.filter(|id| id.len() == 16) else { return Ok(None) };
+        let mut read = self.read().await?;
+        let row = sqlx::query("SELECT * FROM operators WHERE token_id = $1")
+            .bind(id)
+            .fetch_optional(&mut *read.tx)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = operator_of(self.check(read.epoch), &row)?;
+        let hash = Digest32::of(token.as_bytes());
+        Ok(bool::from(hash.0.ct_eq(&row.token_hash.0)).then_some(row.operator))
+    }
+}
+
+struct OperatorRow {
+    operator: Operator,
+    token_id: String,
+    token_hash: Digest32,
+}
+
+impl OperatorRow {
+    fn fields(&self) -> crate::preimage::Preimage {
+        rows::fields(OPERATORS)
+            .text(&self.operator.name)
+            .text(self.operator.role.as_str())
+            .text(&self.operator.namespaces.join(" "))
+            .text(&self.token_id)
+            .field(self.token_hash.as_bytes())
+            .number(self.operator.created_at.0)
+    }
+}
+
+fn operator_of(check: RowCheck<'_>, row: &Row) -> Result<OperatorRow, StoreError> {
+    let key: String = row.try_get("name")?;
+    let tampered = || rows::tampered(OPERATORS, &key);
+    let namespaces = rows::text(row, "namespaces", OPERATORS, &key)?;
+    let found = OperatorRow {
+        operator: Operator {
+            name: key.clone(),
+            role: OperatorRole::parse(&rows::text(row, "role", OPERATORS, &key)?).ok_or_else(tampered)?,
+            namespaces: namespaces.split_whitespace().map(str::to_owned).collect(),
+            created_at: UnixTime(rows::number(row, "created_at", OPERATORS, &key)?),
+        },
+        token_id: rows::text(row, "token_id", OPERATORS, &key)?,
+        token_hash: Digest32(
+            rows::bytes(row, "token_hash", OPERATORS, &key)?.try_into().map_err(|_| tampered())?,
+        ),
+    };
+    check.row(OPERATORS, &key, row, found.fields())?;
+    Ok(found)
+}
+
+fn check_name(text: &str) -> Result<(), OperatorError> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(OperatorError::Name { text: text.to_owned() })
+    }
+}
+
+const OPERATORS: &str = "operators";
+const ALL: &str = "SELECT * FROM operators ORDER BY name";
+const TOKEN_PREFIX: &str = "vouchsafe-operator.";
