@@ -1,7 +1,7 @@
 //! Asks a broker for secrets, as long as it makes sense, and opens what a pinned identity signed.
 //!
 //! What is believed: an answer whose signature under a pinned identity covers this request's own
-//! transcript, with exactly the paths asked for; and a refusal signed for this request's nonce. Anything
+//! transcript, with exactly the paths asked for; and a refusal signed for this very request. Anything
 //! else, whoever sent it, is worth as much as a lost packet: another try.
 
 mod error;
@@ -12,11 +12,11 @@ use std::time::Duration;
 pub use error::{AttemptError, FetchError};
 pub use pace::{Pace, SystemPace};
 use vouchsafe_protocol::answer::{AnswerError, OpenedSecret};
-use vouchsafe_protocol::limits::MAX_REQUEST;
+use vouchsafe_protocol::limits::{MAX_CHALLENGE_LIFETIME, MAX_REQUEST};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, DecisionId, GuestKey, Nonce, ReasonCode, ReleasePaths, Suite,
+    Bound, BrokerIdentity, DecisionId, GuestKey, ReasonCode, ReleasePaths, RequestDigest, Suite,
 };
 
 use crate::config::{BrokerUrl, GuestConfig, Limits};
@@ -159,9 +159,9 @@ impl<S: EvidenceSource> Client<S> {
         let body = encode(&request)?;
         let response = self.release(url, &body, expires, budget)?;
         if response.status == 200 {
-            return open(&response, &identity, &key, &bound, paths);
+            return open(&response, &key, &bound);
         }
-        Err(refused(&response, &identity, &bound.nonce()))
+        Err(refused(&response, &bound, &RequestDigest::of(&body)))
     }
 
     fn challenge(&mut self, url: &BrokerUrl, budget: &mut Budget) -> Result<ChallengeAnswer, Stop> {
@@ -234,17 +234,11 @@ fn encode(request: &ReleaseRequest) -> Result<Vec<u8>, FetchError> {
 
 /// Checks and opens an answer. One without our identity's signature is nobody's answer; a signed one that
 /// does not open is the broker's mistake, which asking again does not mend.
-fn open(
-    response: &Response,
-    identity: &BrokerIdentity,
-    key: &GuestKey,
-    bound: &Bound,
-    paths: &ReleasePaths,
-) -> Result<Release, Stop> {
+fn open(response: &Response, key: &GuestKey, bound: &Bound) -> Result<Release, Stop> {
     let malformed = |_| again(AttemptError::Malformed { status: response.status });
     let answer: ReleaseAnswer = serde_json::from_slice(&response.body).map_err(malformed)?;
     let decision = answer.decision;
-    match answer.open_with(identity, key, bound, paths) {
+    match answer.open_with(key, bound) {
         Ok(secrets) => Ok(Release { decision, secrets }),
         Err(AnswerError::Signature) => Err(again(AttemptError::NotSigned)),
         Err(source) => Err(Stop::Final(FetchError::Answer { decision, source })),
@@ -252,10 +246,10 @@ fn open(
 }
 
 /// What a status other than 200 means.
-fn refused(response: &Response, identity: &BrokerIdentity, nonce: &Nonce) -> Stop {
+fn refused(response: &Response, bound: &Bound, request: &RequestDigest) -> Stop {
     let retry_after = response.retry_after;
     let problem = serde_json::from_slice::<Problem>(&response.body).ok();
-    let signed = problem.filter(|problem| problem.is_signed_by(identity, nonce));
+    let signed = problem.filter(|problem| problem.is_signed_by(bound.broker(), &bound.nonce(), request));
     let Some((code, decision)) = signed.and_then(|problem| Some((problem.code, problem.decision?))) else {
         return Stop::Again(Again { error: unsigned(response), retry_after });
     };
@@ -286,6 +280,3 @@ const fn may_pass(code: ReasonCode) -> bool {
             | ReasonCode::Internal
     )
 }
-
-/// No challenge is used longer than this, whatever it says.
-const MAX_CHALLENGE_LIFETIME: u64 = 600;

@@ -299,6 +299,7 @@ fn t06_refusal_that_is_not_ours_is_a_lost_answer() {
             problem(&vouchsafe_protocol::problem::Problem::signed(
                 &key,
                 &nonce,
+                &asked.digest,
                 ReasonCode::NotGranted,
                 DECISION,
             ))
@@ -308,6 +309,17 @@ fn t06_refusal_that_is_not_ours_is_a_lost_answer() {
             problem(&vouchsafe_protocol::problem::Problem::signed(
                 key,
                 &other,
+                &asked.digest,
+                ReasonCode::NotGranted,
+                DECISION,
+            ))
+        }),
+        forged(|asked| {
+            // Ours, for this very challenge, but of another request that somebody else sent.
+            problem(&vouchsafe_protocol::problem::Problem::signed(
+                asked.identity,
+                &asked.bound.nonce(),
+                &vouchsafe_protocol::RequestDigest::of(b"another request"),
                 ReasonCode::NotGranted,
                 DECISION,
             ))
@@ -415,7 +427,7 @@ fn the_next_broker_is_asked_without_a_pause() {
     one.settings.brokers.push("https://second.test/base/".parse().unwrap());
     one.broker.lock().challenge_script.extend([None]);
     assert!(one.fetch().is_ok());
-    assert_eq!(one.pauses.taken(), []);
+    assert!(one.pauses.taken().is_empty());
     let urls: Vec<_> = one.broker.lock().log.iter().map(|(url, _)| url.clone()).collect();
     let expected = ["https://broker.test/v1/challenge", "https://second.test/base/v1/challenge"];
     assert_eq!(urls[..2], expected);
@@ -446,7 +458,7 @@ fn t36_time_is_bounded() {
     // A broker cannot make the guest wait longer either.
     let one = Try::with(vec![act(|_| Some(later(unsigned(ReasonCode::Overloaded), 3600)))]);
     assert!(matches!(one.fetch(), Err(FetchError::GaveUp { attempts: 1, .. })));
-    assert_eq!(one.pauses.taken(), []);
+    assert!(one.pauses.taken().is_empty());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::messages::{ReleaseAnswer, WrappedSecret};
 use crate::path::SecretPath;
 use crate::problem::{Problem, ReasonCode};
 use crate::secret::PlaintextSecret;
-use crate::transcript::{Bound, ReleasePaths, Transcript};
+use crate::transcript::{Bound, Transcript};
 use crate::wrap::{GuestKey, SecretLabel, WrapError};
 
 /// Names a decision: 128 random bits, written as 32 hex digits.
@@ -80,6 +80,18 @@ pub enum AnswerError {
     Wrap(#[from] WrapError),
 }
 
+/// SHA-256 of a request's body as it was sent: what a refusal is a refusal of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestDigest(pub Digest32);
+
+impl RequestDigest {
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        Self(Digest32::of(body))
+    }
+}
+
 /// A secret that the guest has opened.
 #[derive(Debug)]
 pub struct OpenedSecret {
@@ -105,24 +117,18 @@ impl ReleaseAnswer {
         Self { decision, enc, secrets, signature }
     }
 
-    /// Checks the answer and opens the secrets in it: the signature under a pinned identity over the
-    /// guest's own transcript, then the paths, then each ciphertext.
+    /// Checks the answer and opens the secrets in it: the signature of the broker in the guest's own
+    /// transcript, then the paths, then each ciphertext.
     ///
     /// # Errors
     /// [`AnswerError`]; nothing of a refused answer is used.
-    pub fn open_with(
-        &self,
-        broker: &BrokerIdentity,
-        key: &GuestKey,
-        bound: &Bound,
-        paths: &ReleasePaths,
-    ) -> Result<Vec<OpenedSecret>, AnswerError> {
+    pub fn open_with(&self, key: &GuestKey, bound: &Bound) -> Result<Vec<OpenedSecret>, AnswerError> {
         let transcript = bound.transcript();
         let preimage = answer_preimage(&transcript, self.decision, &self.enc, &self.secrets);
-        if !broker.signed(&preimage, &self.signature) {
+        if !bound.broker().signed(&preimage, &self.signature) {
             return Err(AnswerError::Signature);
         }
-        if !self.secrets.iter().map(|secret| &secret.path).eq(paths.as_slice()) {
+        if !self.secrets.iter().map(|secret| &secret.path).eq(bound.paths().as_slice()) {
             return Err(AnswerError::OtherPaths);
         }
         let wrapped: Vec<_> = self.secrets.iter().map(|s| (s.label(), &s.ciphertext[..])).collect();
@@ -145,22 +151,32 @@ impl WrappedSecret {
 }
 
 impl Problem {
-    /// A refusal under a valid challenge, signed.
+    /// A refusal of `request` under a valid challenge, signed.
+    ///
+    /// The signature covers the request's bytes: a refusal of one request is worth nothing as the answer
+    /// to another one, even under the same challenge.
     #[must_use]
-    pub fn signed(key: &IdentityKey, nonce: &Nonce, code: ReasonCode, decision: DecisionId) -> Self {
+    pub fn signed(
+        key: &IdentityKey,
+        nonce: &Nonce,
+        request: &RequestDigest,
+        code: ReasonCode,
+        decision: DecisionId,
+    ) -> Self {
         let mut problem = Self::new(code);
-        problem.signature = Some(Bytes(key.sign(&refusal_preimage(nonce, code, decision))));
+        let preimage = refusal_preimage(&key.identity(), nonce, request, code, decision);
+        problem.signature = Some(Bytes(key.sign(&preimage)));
         problem.decision = Some(decision);
         problem
     }
 
-    /// True when this refusal was signed by `broker` for the challenge with this nonce.
+    /// True when this refusal was signed by `broker` for this very request under the challenge with this nonce.
     #[must_use]
-    pub fn is_signed_by(&self, broker: &BrokerIdentity, nonce: &Nonce) -> bool {
+    pub fn is_signed_by(&self, broker: &BrokerIdentity, nonce: &Nonce, request: &RequestDigest) -> bool {
         let (Some(decision), Some(signature)) = (self.decision, &self.signature) else {
             return false;
         };
-        broker.signed(&refusal_preimage(nonce, self.code, decision), signature)
+        broker.signed(&refusal_preimage(broker, nonce, request, self.code, decision), signature)
     }
 }
 
@@ -189,10 +205,19 @@ fn answer_preimage(
         .into_bytes()
 }
 
-// Refusal = label || nonce || reason code || decision id, each length-prefixed.
-fn refusal_preimage(nonce: &Nonce, code: ReasonCode, decision: DecisionId) -> Vec<u8> {
+// Refusal = label || broker identity || nonce || SHA-256(request as sent) || reason code || decision id,
+//           each length-prefixed.
+fn refusal_preimage(
+    broker: &BrokerIdentity,
+    nonce: &Nonce,
+    request: &RequestDigest,
+    code: ReasonCode,
+    decision: DecisionId,
+) -> Vec<u8> {
     Preimage::new(REFUSAL_LABEL)
+        .field(&broker.0)
         .field(&nonce.0)
+        .field(request.0.as_bytes())
         .field(code.as_str().as_bytes())
         .field(&decision.0)
         .into_bytes()

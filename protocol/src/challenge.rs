@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::encoding::{deserialize_array, to_base64url};
 use crate::hashing::Preimage;
+use crate::limits::MAX_CHALLENGE_LIFETIME;
 use crate::time::UnixTime;
 
 /// 32 random bytes that stand for one release.
@@ -85,10 +86,11 @@ impl ChallengeKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// Makes a challenge of `nonce`, which must be fresh random bytes, that lives `ttl` seconds.
+    /// Makes a challenge of `nonce`, which must be fresh random bytes, that lives `ttl` seconds, but never
+    /// longer than [`MAX_CHALLENGE_LIFETIME`].
     #[must_use]
     pub fn issue(&self, nonce: Nonce, now: UnixTime, ttl: u64) -> Challenge {
-        let (issued_at, expires_at) = (now, now.plus(ttl));
+        let (issued_at, expires_at) = (now, now.plus(ttl.min(MAX_CHALLENGE_LIFETIME)));
         let mac = hmac::sign(&self.0, &preimage(&nonce, issued_at, expires_at));
         Challenge { nonce, issued_at, expires_at, mac: mac.as_ref().into() }
     }
@@ -101,8 +103,9 @@ impl ChallengeKey {
         let Challenge { nonce, issued_at, expires_at, mac } = challenge;
         hmac::verify(&self.0, &preimage(nonce, *issued_at, *expires_at), mac)
             .map_err(|_| ChallengeError::NotIssuedHere)?;
-        if now > *expires_at {
-            return Err(ChallengeError::Expired { expires_at: *expires_at });
+        let expires_at = (*expires_at).min(issued_at.plus(MAX_CHALLENGE_LIFETIME));
+        if now > expires_at {
+            return Err(ChallengeError::Expired { expires_at });
         }
         if *issued_at > now.plus(CLOCK_SKEW) {
             return Err(ChallengeError::NotYetValid { issued_at: *issued_at });
@@ -124,8 +127,9 @@ fn preimage(nonce: &Nonce, issued_at: UnixTime, expires_at: UnixTime) -> Vec<u8>
 
 const CHALLENGE_LABEL: &[u8] = b"vouchsafe/v1 challenge";
 
-/// How far the clocks of two replicas may be apart, in seconds.
-const CLOCK_SKEW: u64 = 5;
+/// How far the clocks of two replicas may be apart, in seconds. A spent nonce has to be remembered for twice
+/// this time after its challenge has expired; a clock that is set back further than that opens it to replay.
+pub const CLOCK_SKEW: u64 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -148,6 +152,13 @@ mod tests {
         assert_eq!(key.check(&challenge, NOW.plus(61)), Err(ChallengeError::Expired { expires_at }));
         let early = UnixTime(NOW.0 - 6);
         assert_eq!(key.check(&challenge, early), Err(ChallengeError::NotYetValid { issued_at: NOW }));
+    }
+
+    #[test]
+    fn t05_no_challenge_lives_longer_than_the_limit() {
+        let key = ChallengeKey::new(&[1; 32]);
+        let challenge = key.issue(Nonce([2; 32]), NOW, u64::MAX);
+        assert_eq!(challenge.expires_at, NOW.plus(MAX_CHALLENGE_LIFETIME));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Bytes in JSON: base64url without padding, exactly one spelling for each value.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use base64::Engine as _;
@@ -68,6 +69,34 @@ pub(crate) fn deserialize_array<'de, D: Deserializer<'de>, const N: usize>(
 ) -> Result<[u8; N], D::Error> {
     let bytes = Bytes::deserialize(deserializer)?;
     bytes.0.try_into().map_err(|_| D::Error::custom(format_args!("expected {N} bytes")))
+}
+
+/// A list of at most `N` items: the item after that ends the parse, before it is stored.
+pub(crate) fn deserialize_at_most<'de, D, T, const N: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Visitor<T, const N: usize>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, const N: usize> serde::de::Visitor<'de> for Visitor<T, N> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {N} items")
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() == N {
+                    return Err(A::Error::custom(format_args!("a list of more than {N} items")));
+                }
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_seq(Visitor::<T, N>(PhantomData))
 }
 
 /// base64url without padding, RFC 4648 §5.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::Digest32;
-use crate::encoding::Bytes;
+use crate::encoding::{Bytes, deserialize_at_most};
 use crate::limits::{
     MAX_ATTEST, MAX_CA_CERTIFICATES, MAX_CERTIFICATE, MAX_ENDORSEMENT, MAX_EVENT_LOG, MAX_TPM_SIGNATURE,
     SNP_REPORT,
@@ -30,7 +30,7 @@ pub struct VtpmEvidence {
     /// The AK's certificate, DER, as read from NV.
     pub ak_certificate: Bytes,
     /// Issuing CAs, DER, where the guest has them. The broker knows Google's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "certificates", skip_serializing_if = "Vec::is_empty")]
     pub ca_certificates: Vec<Bytes>,
     /// `TPMS_ATTEST` as signed, without a size in front.
     pub quote: Bytes,
@@ -52,11 +52,15 @@ pub struct SevSnpEvidence {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vek_certificate: Option<Bytes>,
     /// Issuing CAs from that table, DER.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "certificates", skip_serializing_if = "Vec::is_empty")]
     pub ca_certificates: Vec<Bytes>,
     /// Google's launch endorsement from that table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_endorsement: Option<Bytes>,
+}
+
+fn certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Bytes>, D::Error> {
+    deserialize_at_most::<_, _, MAX_CA_CERTIFICATES>(deserializer)
 }
 
 /// A piece of evidence is larger than anything genuine.
@@ -162,6 +166,13 @@ mod tests {
         );
         assert_eq!(sized(|v| v.quote = vec![0; 2049].into()), too_large("vtpm.quote", 2049, 2048));
         assert_eq!(sized(|v| v.signature = vec![0; 1025].into()), too_large("vtpm.signature", 1025, 1024));
+    }
+
+    #[test]
+    fn t30_long_lists_end_the_parse() {
+        let list = format!(r#"{{"report":"","ca_certificates":[{}""]}}"#, r#""","#.repeat(8));
+        let error = serde_json::from_str::<SevSnpEvidence>(&list).unwrap_err();
+        assert!(error.to_string().starts_with("a list of more than 8 items"), "{error}");
     }
 
     #[test]

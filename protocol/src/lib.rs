@@ -1,6 +1,6 @@
 //! What guest and broker agree on, byte for byte.
 //!
-//! Everything here is pure: no I/O, no clock, no globals. The layouts of hash, signature and AEAD
+//! No I/O and no clock: the only thing from outside is the system's randomness for fresh keys. The layouts of hash, signature and AEAD
 //! inputs stand above the code that makes them, and `protocol/vectors/` holds known answers for each
 //! of them, so that another implementation can be checked against this one.
 //!
@@ -35,7 +35,7 @@ mod vectors;
 pub mod wrap;
 mod xwing;
 
-pub use answer::DecisionId;
+pub use answer::{DecisionId, RequestDigest};
 pub use challenge::{Challenge, Nonce};
 pub use digest::{Digest32, Digest48};
 pub use encoding::Bytes;

@@ -16,6 +16,8 @@ pub const MAX_TPM_SIGNATURE: usize = 1024;
 pub const SNP_REPORT: usize = 1184;
 /// A launch endorsement that comes with a report.
 pub const MAX_ENDORSEMENT: usize = 64 * 1024;
+/// How long a challenge may live, in seconds, whatever a configuration says.
+pub const MAX_CHALLENGE_LIFETIME: u64 = 600;
 /// Secrets in one request.
 pub const MAX_PATHS: usize = 16;
 /// One secret.

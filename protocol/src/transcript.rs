@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::challenge::Nonce;
 use crate::digest::Digest32;
+use crate::encoding::deserialize_at_most;
 use crate::hashing::Preimage;
 use crate::identity::BrokerIdentity;
 use crate::limits::MAX_PATHS;
@@ -109,7 +110,7 @@ impl ReleasePaths {
 
 impl<'de> Deserialize<'de> for ReleasePaths {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(Vec::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Self::new(deserialize_at_most::<_, _, MAX_PATHS>(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
@@ -131,16 +132,18 @@ impl fmt::Debug for Transcript {
     }
 }
 
-/// A transcript together with the nonce and the key that it covers.
+/// A transcript together with the broker, the nonce, the key and the paths that it covers.
 ///
 /// Made in one step from the same values on both sides, so that none of them can be exchanged for
 /// another one afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
+    broker: BrokerIdentity,
     transcript: Transcript,
     nonce: Nonce,
     action: Action,
     key: GuestPublicKey,
+    paths: ReleasePaths,
 }
 
 impl Bound {
@@ -149,7 +152,7 @@ impl Bound {
     //              || SHA-256(body)), each length-prefixed.
     #[must_use]
     pub fn release(broker: &BrokerIdentity, nonce: Nonce, key: GuestPublicKey, paths: &ReleasePaths) -> Self {
-        Self::new(broker, nonce, Action::Release, key, &paths.digest())
+        Self::new(broker, nonce, Action::Release, key, paths)
     }
 
     fn new(
@@ -157,7 +160,7 @@ impl Bound {
         nonce: Nonce,
         action: Action,
         key: GuestPublicKey,
-        body: &Digest32,
+        paths: &ReleasePaths,
     ) -> Self {
         let preimage = Preimage::new(TRANSCRIPT_LABEL)
             .field(&broker.0)
@@ -165,8 +168,21 @@ impl Bound {
             .field(action.name().as_bytes())
             .field(&key.suite().id())
             .field(key.as_bytes())
-            .field(body.as_bytes());
-        Self { transcript: Transcript(Digest32::of(preimage.as_bytes())), nonce, action, key }
+            .field(paths.digest().as_bytes());
+        let transcript = Transcript(Digest32::of(preimage.as_bytes()));
+        Self { broker: *broker, transcript, nonce, action, key, paths: paths.clone() }
+    }
+
+    /// The broker that this is for: the only one whose answer counts.
+    #[must_use]
+    pub const fn broker(&self) -> &BrokerIdentity {
+        &self.broker
+    }
+
+    /// The paths that are asked for.
+    #[must_use]
+    pub const fn paths(&self) -> &ReleasePaths {
+        &self.paths
     }
 
     /// The hash.
@@ -232,7 +248,7 @@ mod tests {
             Bound::release(&broker, nonce, y, &paths),
             Bound::release(&broker, nonce, key(Suite::XWing, 9), &paths),
             Bound::release(&broker, nonce, x.clone(), &other_paths),
-            Bound::new(&broker, nonce, Action::RegisterVolume, x, &paths.digest()),
+            Bound::new(&broker, nonce, Action::RegisterVolume, x, &paths),
         ];
         for (i, one) in all.iter().enumerate() {
             for other in &all[i + 1..] {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::answer::DecisionId;
+use crate::answer::{DecisionId, RequestDigest};
 use crate::binding::{QuoteNonce, ReportData};
 use crate::challenge::{Challenge, ChallengeKey, Nonce};
 use crate::digest::Digest32;
@@ -47,6 +47,8 @@ struct Vector {
     /// The secrets in the clear, in the order of the paths.
     secrets: Vec<String>,
     answer: ReleaseAnswer,
+    /// Body of the request that `refusal` is for.
+    refused_request: String,
     refusal: Problem,
 }
 
@@ -78,14 +80,18 @@ fn known_answers_hold() {
         let with_report = QuoteNonce::bind(&transcript, Some(&vector.hardware_report));
         assert_eq!(with_report.0, vector.quote_extra_data_with_report.0);
 
-        let opened = vector.answer.open_with(&vector.identity, &key, &bound, &vector.paths).unwrap();
+        let opened = vector.answer.open_with(&key, &bound).unwrap();
         let opened: Vec<_> = opened.iter().map(|secret| secret.secret.expose()).collect();
         assert_eq!(opened, vector.secrets.iter().map(String::as_bytes).collect::<Vec<_>>());
         // Ed25519 is deterministic (RFC 8032), so signing again gives the same bytes.
         let ReleaseAnswer { decision, enc, secrets, signature } = vector.answer;
         assert_eq!(ReleaseAnswer::sign(&identity, &transcript, decision, enc, secrets).signature, signature);
-        assert!(vector.refusal.is_signed_by(&vector.identity, &nonce));
-        assert_eq!(Problem::signed(&identity, &nonce, vector.refusal.code, decision), vector.refusal);
+        let request = RequestDigest::of(vector.refused_request.as_bytes());
+        assert!(vector.refusal.is_signed_by(&vector.identity, &nonce, &request));
+        assert_eq!(
+            Problem::signed(&identity, &nonce, &request, vector.refusal.code, decision),
+            vector.refusal
+        );
     }
 }
 
@@ -130,6 +136,7 @@ fn make(suite: Suite) -> Vector {
         })
         .collect();
     let decision = DecisionId([0x55; 16]);
+    let request = RequestDigest::of(REQUEST.as_bytes());
     let (ak_public, report) = (b"SubjectPublicKeyInfo of an AK".to_vec(), vec![0x66; 1184]);
     Vector {
         suite,
@@ -148,7 +155,10 @@ fn make(suite: Suite) -> Vector {
         hardware_report: Bytes(report),
         secrets: secrets.into(),
         answer: ReleaseAnswer::sign(&identity, &transcript, decision, wrapped.enc, wrapped_secrets),
-        refusal: Problem::signed(&identity, &nonce, ReasonCode::NotGranted, decision),
+        refusal: Problem::signed(&identity, &nonce, &request, ReasonCode::NotGranted, decision),
+        refused_request: REQUEST.to_owned(),
         paths,
     }
 }
+
+const REQUEST: &str = "a request, as sent";

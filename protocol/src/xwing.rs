@@ -2,7 +2,7 @@
 //!
 //! Four times cheaper than the pure-Rust KEM in crate `hpke`, and byte-compatible with it: KEM id,
 //! key schedule and everything above stay crate `hpke`'s. Decapsulation and key generation are
-//! delegated to it. A low-order X25519 point is refused here.
+//! delegated to it. A low-order X25519 point is refused when sealing.
 
 use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
 use aws_lc_rs::digest::{Context, SHA3_256};
@@ -69,9 +69,12 @@ impl Kem for AwsXWing {
 
     fn decap(
         sk_recip: &Self::PrivateKey,
-        _pk_sender_id: Option<&Self::PublicKey>,
+        pk_sender_id: Option<&Self::PublicKey>,
         encapped_key: &Self::EncappedKey,
     ) -> Result<SharedSecret<Self>, HpkeError> {
+        if pk_sender_id.is_some() {
+            return Err(HpkeError::DecapError); // X-Wing has no authenticated mode.
+        }
         let enc = <XWing as Kem>::EncappedKey::from_bytes(&encapped_key.0)?;
         let shared = XWing::decap(sk_recip, None, &enc)?;
         Ok(SharedSecret(shared.0))
@@ -79,9 +82,12 @@ impl Kem for AwsXWing {
 
     fn encap_with_rng(
         pk_recip: &Self::PublicKey,
-        _sender_id_keypair: Option<(&Self::PrivateKey, &Self::PublicKey)>,
+        sender_id_keypair: Option<(&Self::PrivateKey, &Self::PublicKey)>,
         _csprng: &mut impl CryptoRng,
     ) -> Result<(SharedSecret<Self>, Self::EncappedKey), HpkeError> {
+        if sender_id_keypair.is_some() {
+            return Err(HpkeError::EncapError); // X-Wing has no authenticated mode.
+        }
         encapsulate(&pk_recip.0).ok_or(HpkeError::EncapError)
     }
 }

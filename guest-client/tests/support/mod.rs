@@ -9,6 +9,7 @@ use vouchsafe_guest_client::EvidenceSource;
 use vouchsafe_guest_client::client::Pace;
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::transport::{Response, Transport, TransportError};
+use vouchsafe_protocol::RequestDigest;
 use vouchsafe_protocol::challenge::ChallengeKey;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest, WrappedSecret};
 use vouchsafe_protocol::problem::Problem;
@@ -35,6 +36,9 @@ pub(crate) struct Asked<'a> {
     /// The request.
     pub(crate) request: ReleaseRequest,
     /// What the broker makes of it.
+    /// Digest of the request as sent.
+    pub(crate) digest: RequestDigest,
+    /// What it binds.
     pub(crate) bound: Bound,
 }
 
@@ -87,7 +91,8 @@ impl FakeBroker {
         let nonce = self.challenges.check(&request.challenge, UnixTime(1000)).expect("our own challenge");
         let key = GuestPublicKey::new(request.suite, &request.public_key).expect("a key");
         let bound = Bound::release(&self.identity.identity(), nonce, key, &request.paths);
-        let asked = Asked { identity: &self.identity, request, bound };
+        let digest = RequestDigest::of(body);
+        let asked = Asked { identity: &self.identity, request, digest, bound };
         match self.script.pop_front() {
             Some(act) => act(&asked),
             None => Some(ok(&asked.granted())),
@@ -150,7 +155,7 @@ impl Asked<'_> {
 
     /// A refusal as the broker signs it.
     pub(crate) fn refusal(&self, code: ReasonCode) -> Problem {
-        Problem::signed(self.identity, &self.bound.nonce(), code, DECISION)
+        Problem::signed(self.identity, &self.bound.nonce(), &self.digest, code, DECISION)
     }
 }
 

@@ -2,6 +2,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::suite::Suite;
+use crate::transcript::ReleasePaths;
 
 fn broker(seed: u8) -> IdentityKey {
     IdentityKey::from_seed(&Zeroizing::new([seed; 32])).unwrap()
@@ -14,7 +15,6 @@ fn path(text: &str) -> SecretPath {
 struct Release {
     key: GuestKey,
     bound: Bound,
-    paths: ReleasePaths,
 }
 
 impl Release {
@@ -22,7 +22,7 @@ impl Release {
         let key = GuestKey::generate(suite);
         let paths = ReleasePaths::new(paths.iter().map(|p| path(p)).collect()).unwrap();
         let bound = Bound::release(&broker(1).identity(), Nonce([8; 32]), key.public().clone(), &paths);
-        Self { key, bound, paths }
+        Self { key, bound }
     }
 
     fn answer(&self, signer: &IdentityKey, paths: &[&str]) -> ReleaseAnswer {
@@ -44,7 +44,7 @@ impl Release {
     }
 
     fn open(&self, answer: &ReleaseAnswer) -> Result<Vec<OpenedSecret>, AnswerError> {
-        answer.open_with(&broker(1).identity(), &self.key, &self.bound, &self.paths)
+        answer.open_with(&self.key, &self.bound)
     }
 }
 
@@ -101,15 +101,18 @@ fn t09_an_answer_for_other_paths_is_refused() {
 }
 
 #[test]
-fn refusals_are_signed_for_one_challenge() {
+fn t06_a_refusal_counts_for_one_request_only() {
     let (nonce, decision) = (Nonce([1; 32]), DecisionId([2; 16]));
-    let problem = Problem::signed(&broker(1), &nonce, ReasonCode::NotGranted, decision);
-    assert!(problem.is_signed_by(&broker(1).identity(), &nonce));
-    assert!(!problem.is_signed_by(&broker(2).identity(), &nonce));
-    assert!(!problem.is_signed_by(&broker(1).identity(), &Nonce([3; 32])));
+    let request = RequestDigest::of(b"request");
+    let problem = Problem::signed(&broker(1), &nonce, &request, ReasonCode::NotGranted, decision);
+    assert!(problem.is_signed_by(&broker(1).identity(), &nonce, &request));
+    assert!(!problem.is_signed_by(&broker(2).identity(), &nonce, &request));
+    assert!(!problem.is_signed_by(&broker(1).identity(), &Nonce([3; 32]), &request));
+    // Collected for another request under the same challenge, and put in front of this one.
+    assert!(!problem.is_signed_by(&broker(1).identity(), &nonce, &RequestDigest::of(b"another")));
     let changed = Problem { code: ReasonCode::Overloaded, ..problem.clone() };
-    assert!(!changed.is_signed_by(&broker(1).identity(), &nonce));
+    assert!(!changed.is_signed_by(&broker(1).identity(), &nonce, &request));
     let changed = Problem { decision: Some(DecisionId([3; 16])), ..problem.clone() };
-    assert!(!changed.is_signed_by(&broker(1).identity(), &nonce));
-    assert!(!Problem { signature: None, ..problem }.is_signed_by(&broker(1).identity(), &nonce));
+    assert!(!changed.is_signed_by(&broker(1).identity(), &nonce, &request));
+    assert!(!Problem { signature: None, ..problem }.is_signed_by(&broker(1).identity(), &nonce, &request));
 }
