@@ -256,3 +256,11 @@ impl Cache {
 
 /// Paths whose sealed values are kept in memory, at most 64 KiB each.
 const MAX_CACHED: usize = 4096;
+
+#[cfg(test)]
+impl ActiveSecret {
+    /// Ciphertext and wrapped key.
+    pub(crate) fn sealed_bytes(&self) -> (&[u8], &[u8]) {
+        (&self.sealed.data, &self.sealed.wrapped_key)
+    }
+}
