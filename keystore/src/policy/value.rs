@@ -1,0 +1,139 @@
+//! Claims as a tree of values: what Cedar is given, and what an explanation quotes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use cedar_policy::{EntityUid, RestrictedExpression};
+
+use super::schema::{self, Kind};
+
+/// One claim or a record of claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Bool(bool),
+    Long(i64),
+    Text(String),
+    /// A member of a closed vocabulary.
+    Member(Kind, &'static str),
+    /// Never empty: an empty set is an absent claim.
+    Set(Vec<Self>),
+    Record(Record),
+    /// Seconds since 1970.
+    Time(i64),
+}
+
+/// Attributes by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Record(BTreeMap<&'static str, Value>);
+
+impl Record {
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.insert(name, value.into());
+        self
+    }
+
+    pub(super) fn with_some<V: Into<Value>>(mut self, name: &'static str, value: Option<V>) -> Self {
+        if let Some(value) = value {
+            self.0.insert(name, value.into());
+        }
+        self
+    }
+
+    /// Adds a set, unless it would be empty.
+    pub(super) fn with_set(self, name: &'static str, values: impl IntoIterator<Item = Value>) -> Self {
+        let values: Vec<Value> = values.into_iter().collect();
+        let value = (!values.is_empty()).then_some(Value::Set(values));
+        self.with_some(name, value)
+    }
+
+    /// The value at a path of attribute names.
+    pub(super) fn get(&self, path: &[String]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        let value = self.0.get(first.as_str())?;
+        match (value, rest) {
+            (value, []) => Some(value),
+            (Value::Record(record), rest) => record.get(rest),
+            _ => None,
+        }
+    }
+
+    /// The attributes, for an entity or a context.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = (String, RestrictedExpression)> {
+        self.0.iter().map(|(name, value)| ((*name).to_owned(), value.expression()))
+    }
+}
+
+impl Value {
+    fn expression(&self) -> RestrictedExpression {
+        match self {
+            Self::Bool(value) => RestrictedExpression::new_bool(*value),
+            Self::Long(value) => RestrictedExpression::new_long(*value),
+            Self::Text(value) => RestrictedExpression::new_string(value.clone()),
+            Self::Member(kind, name) => RestrictedExpression::new_entity_uid(member(*kind, name)),
+            Self::Set(values) => RestrictedExpression::new_set(values.iter().map(Self::expression)),
+            Self::Record(record) => RestrictedExpression::new_record(record.expressions())
+                .expect("the names of a BTreeMap are unique"),
+            Self::Time(seconds) => RestrictedExpression::new_datetime(schema::datetime(*seconds)),
+        }
+    }
+}
+
+fn member(kind: Kind, name: &str) -> EntityUid {
+    schema::uid(kind, name)
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Long(value) => value.fmt(f),
+            Self::Text(value) => write!(f, "{value:?}"),
+            Self::Member(kind, name) => write!(f, "{}::{name:?}", kind.name()),
+            Self::Set(values) => list(f, "[", values.iter().map(|value| (None, value)), "]"),
+            Self::Record(record) => {
+                list(f, "{", record.0.iter().map(|(name, value)| (Some(*name), value)), "}")
+            }
+            Self::Time(seconds) => write!(f, "datetime({:?})", schema::datetime(*seconds)),
+        }
+    }
+}
+
+fn list<'a>(
+    f: &mut fmt::Formatter<'_>,
+    open: &str,
+    values: impl Iterator<Item = (Option<&'static str>, &'a Value)>,
+    close: &str,
+) -> fmt::Result {
+    f.write_str(open)?;
+    for (index, (name, value)) in values.enumerate() {
+        if index > 0 {
+            f.write_str(", ")?;
+        }
+        if let Some(name) = name {
+            write!(f, "{name}: ")?;
+        }
+        value.fmt(f)?;
+    }
+    f.write_str(close)
+}
+
+macro_rules! from {
+    ($($from:ty => $variant:ident $(, $convert:path)?;)*) => {
+        $(
+        impl From<$from> for Value {
+            fn from(value: $from) -> Self {
+                Self::$variant($($convert)?(value))
+            }
+        })*
+    };
+}
+
+from! {
+    bool => Bool;
+    i64 => Long;
+    u8 => Long, i64::from;
+    u32 => Long, i64::from;
+    String => Text;
+    &str => Text, str::to_owned;
+    Record => Record;
+}
