@@ -97,24 +97,31 @@ impl<S: EvidenceSource> Client<S> {
     /// within the limits.
     pub fn fetch(&mut self, paths: &ReleasePaths) -> Result<Release, FetchError> {
         let mut budget = Budget::new(self.settings.limits, self.pace.elapsed());
-        let brokers = self.settings.brokers.clone();
+        // When each broker wants to be asked again: one that asks for patience does not keep the others waiting.
+        let mut brokers: Vec<_> =
+            self.settings.brokers.iter().cloned().map(|url| (url, Duration::ZERO)).collect();
         for round in 0.. {
-            let (mut last, mut asked) = (None, None);
-            for url in &brokers {
+            let mut last = None;
+            for (url, not_before) in &mut brokers {
+                if *not_before > self.pace.elapsed() {
+                    continue;
+                }
                 if let Some(error) = last.take() {
                     self.pause(error, Duration::ZERO, &budget)?;
                 }
                 match self.attempt(url, paths, &mut budget) {
                     Ok(release) => return Ok(release),
                     Err(Stop::Final(error)) => return Err(error),
-                    Err(Stop::Again(again)) => {
-                        last = Some(again.error);
-                        asked = asked.max(again.retry_after);
+                    Err(Stop::Again(Again { error, retry_after })) => {
+                        let asked = retry_after.map(|asked| pace::stretched(asked, self.pace.random()));
+                        *not_before = self.pace.elapsed() + asked.unwrap_or_default();
+                        last = Some(error);
                     }
                 }
             }
             let Some(error) = last else { break };
-            let asked = asked.map_or(Duration::ZERO, |asked| pace::stretched(asked, self.pace.random()));
+            let soonest = brokers.iter().map(|(_, not_before)| *not_before).min().unwrap_or_default();
+            let asked = soonest.saturating_sub(self.pace.elapsed());
             let wait = pace::backoff(round, self.pace.random()).max(asked);
             self.pause(error, wait, &budget)?;
         }
@@ -171,10 +178,17 @@ impl<S: EvidenceSource> Client<S> {
             let retry_after = response.retry_after;
             return Err(Stop::Again(Again { error: unsigned(&response), retry_after }));
         }
-        serde_json::from_slice(&response.body).map_err(|_| again(AttemptError::Malformed { status: 200 }))
+        let malformed = || again(AttemptError::Malformed { status: 200 });
+        let answer: ChallengeAnswer = serde_json::from_slice(&response.body).map_err(|_| malformed())?;
+        // It is sent back: somebody who ends the TLS connection must not make our request too large.
+        if answer.challenge.mac.len() != CHALLENGE_MAC {
+            return Err(malformed());
+        }
+        Ok(answer)
     }
 
     /// Sends the request, and the very same again while the broker asks for that and the challenge lives.
+    /// Where there are other brokers, this one gets no more than its share of the limits, and no long pause.
     fn release(
         &mut self,
         url: &BrokerUrl,
@@ -182,13 +196,18 @@ impl<S: EvidenceSource> Client<S> {
         expires: Duration,
         budget: &mut Budget,
     ) -> Result<Response, Stop> {
+        let share = budget.share(self.settings.brokers.len(), self.pace.elapsed());
+        let expires = expires.min(share.until);
+        let mut sent = 0;
         loop {
             let response = self.post(&url.route("/v1/release"), body, budget)?;
+            sent += 1;
             let Some(asked) = response.retry_after.filter(|_| matches!(response.status, 429 | 503)) else {
                 return Ok(response);
             };
             let wait = pace::stretched(asked, self.pace.random());
-            if self.pace.elapsed() + wait >= expires {
+            let patient = sent < share.requests && wait <= share.pause;
+            if !patient || self.pace.elapsed() + wait >= expires {
                 return Ok(response);
             }
             self.pause(unsigned(&response), wait, budget)?;
@@ -201,6 +220,9 @@ impl<S: EvidenceSource> Client<S> {
         self.transport.post(url, body, timeout).map_err(|error| again(AttemptError::Transport(error)))
     }
 }
+
+/// HMAC-SHA-256.
+const CHALLENGE_MAC: usize = 32;
 
 /// How an attempt ended when it did not end well.
 enum Stop {

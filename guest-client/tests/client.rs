@@ -434,6 +434,54 @@ fn the_next_broker_is_asked_without_a_pause() {
     assert_eq!(urls[2], "https://second.test/base/v1/release");
 }
 
+/// A second broker that answers, behind one that does what `first` says each time.
+fn behind(first: impl Fn() -> Act, attempts: u32) -> Try {
+    let mut one = Try::with((0..99).map(|_| first()).collect());
+    one.settings.brokers.push(SECOND.parse().expect("a URL"));
+    one.settings.limits.attempts = attempts;
+    one.broker.lock().exempt = Some(SECOND.to_owned());
+    one
+}
+
+const SECOND: &str = "https://second.test";
+
+#[test]
+fn t36_a_broker_that_only_says_later_does_not_use_up_the_others_attempts() {
+    for seconds in [0, 4, 3600] {
+        let one = behind(|| act(move |_| Some(later(unsigned(ReasonCode::Overloaded), seconds))), 10);
+        assert!(one.fetch().is_ok(), "{seconds}");
+        let waited: Duration = one.pauses.taken().iter().sum();
+        assert!(waited < Duration::from_secs(30), "{waited:?}");
+    }
+}
+
+#[test]
+fn t36_one_brokers_long_pause_does_not_hold_up_the_round() {
+    let one = behind(|| act(|_| Some(later(unsigned(ReasonCode::Overloaded), 3600))), 10);
+    one.broker.lock().challenge_script.extend([Some(later(unsigned(ReasonCode::Overloaded), 3600)), None]);
+    assert!(one.fetch().is_ok());
+    // The first is not asked again before its time, the second one soon.
+    assert_eq!(one.pauses.taken(), [Duration::from_millis(375)]);
+    let urls: Vec<_> = one.broker.lock().log.iter().map(|(url, _)| url.clone()).collect();
+    let [first, rest @ ..] = urls.as_slice() else { unreachable!("it was asked") };
+    assert!(
+        first.starts_with("https://broker.test") && rest.iter().all(|url| url.starts_with(SECOND)),
+        "{urls:?}"
+    );
+}
+
+#[test]
+fn t30_a_challenge_that_would_make_the_request_too_large_is_not_taken() {
+    let one = Try::new();
+    let mut broker = one.broker.lock();
+    let mut giant = broker.challenge_answer();
+    giant.challenge.mac = vec![0; 2_000_000].into();
+    broker.challenge_script.extend([Some(ok(&giant))]);
+    drop(broker);
+    assert!(one.fetch().is_ok(), "somebody's challenge ended the fetch");
+    assert_eq!(one.source.collected.lock().unwrap().len(), 1);
+}
+
 #[test]
 fn attempts_are_bounded() {
     let one = Try::new();

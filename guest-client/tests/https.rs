@@ -3,6 +3,8 @@
 #[path = "support/https.rs"]
 mod https;
 
+use std::io::Write;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -98,4 +100,38 @@ fn a_lost_answer_and_a_silent_broker_are_errors() {
     let error = client(&silent).post(&silent.url, b"", Duration::from_millis(300)).unwrap_err();
     assert!(matches!(*error.source, ureq::Error::Timeout(_)), "{error}");
     assert!(started.elapsed() < TIMEOUT / 2);
+}
+
+/// Hands `bytes` out one at a time, slower than anybody should wait for.
+fn drip(mut stream: impl Write, bytes: &[u8]) {
+    for byte in bytes {
+        thread::sleep(Duration::from_millis(50));
+        if stream.write_all(&[*byte]).and_then(|()| stream.flush()).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn t36_a_dripped_handshake_and_a_dripped_answer_end_with_the_request() {
+    let within = |url: &str, mut client: Https| {
+        let started = Instant::now();
+        let error = client.post(url, b"", Duration::from_millis(500)).unwrap_err();
+        assert!(started.elapsed() < Duration::from_secs(3), "{error} after {:?}", started.elapsed());
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        // A handshake record of 16383 bytes that never gets there.
+        drip(stream, &[[0x16, 3, 3, 0x3f, 0xff].as_slice(), &[2; 400]].concat());
+    });
+    within(&url, client(&answering(200, vec![])));
+    let slow = Server::start_raw(|stream| {
+        drip(stream, &[b"HTTP/1.1 200 X\r\nContent-Length: 400\r\n\r\n".as_slice(), &[b' '; 400]].concat())
+    });
+    within(&slow.url, client(&slow));
+    let endless =
+        Server::start_raw(|stream| while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_ok() {});
+    within(&endless.url, client(&endless));
 }

@@ -46,6 +46,16 @@ impl Pace for SystemPace {
     }
 }
 
+/// What one broker may take of the limits for one challenge.
+pub(super) struct Share {
+    /// Requests under it.
+    pub(super) requests: u32,
+    /// No further request is sent later than this.
+    pub(super) until: Duration,
+    /// The longest pause that it is waited for.
+    pub(super) pause: Duration,
+}
+
 /// What is left of the limits.
 pub(super) struct Budget {
     limits: Limits,
@@ -72,6 +82,15 @@ impl Budget {
         self.used < self.limits.attempts && then < self.started + self.limits.deadline
     }
 
+    /// What one of so many brokers may take from `now` on: a broker that only ever says "later" must not use
+    /// up what the others need.
+    pub(super) fn share(&self, brokers: usize, now: Duration) -> Share {
+        let Limits { attempts, deadline, .. } = self.limits;
+        let brokers = u32::try_from(brokers).unwrap_or(u32::MAX).max(1);
+        let pause = if brokers == 1 { deadline } else { PATIENCE };
+        Share { requests: attempts / brokers, until: now + deadline / brokers, pause }
+    }
+
     /// How long a request that starts now may take.
     pub(super) fn request_timeout(&self, now: Duration) -> Duration {
         let left = (self.started + self.limits.deadline).saturating_sub(now);
@@ -93,6 +112,8 @@ pub(super) fn stretched(asked: Duration, random: f64) -> Duration {
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(15);
+/// How long the other brokers are kept waiting for one that asks for it.
+const PATIENCE: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

@@ -26,21 +26,46 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that answers with `answer`.
     pub(crate) fn start(answer: Answer) -> Self {
-        let (config, ca) = tls();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let url = format!("https://{}", listener.local_addr().expect("an address"));
         let groups = Arc::new(Mutex::new(Vec::new()));
-        let answer = Arc::new(Mutex::new(answer));
-        let seen = Arc::clone(&groups);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (config, answer, seen) = (Arc::clone(&config), Arc::clone(&answer), Arc::clone(&seen));
-                // A client that does not like the certificate hangs up: no concern of the server's.
-                thread::spawn(move || drop(serve(stream, config, &answer, &seen)));
-            }
-        });
+        let (answer, seen) = (Arc::new(Mutex::new(answer)), Arc::clone(&groups));
+        let (url, ca) = listen(move |stream| serve(stream, &answer, &seen));
         Self { url, ca, groups }
     }
+
+    /// Starts a server that does not wait for a request and writes what `write` writes.
+    #[allow(dead_code, reason = "only some tests need it")]
+    pub(crate) fn start_raw(write: fn(&mut dyn io::Write)) -> Self {
+        let (url, ca) = listen(move |mut stream| {
+            write(&mut stream);
+            Ok(())
+        });
+        Self { url, ca, groups: Arc::default() }
+    }
+}
+
+type TlsStream = StreamOwned<ServerConnection, TcpStream>;
+
+/// Serves each connection in a thread; returns URL and CA.
+fn listen(serve: impl Fn(TlsStream) -> io::Result<()> + Send + Sync + 'static) -> (String, String) {
+    let (config, ca) = tls();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let (config, serve) = (Arc::clone(&config), Arc::clone(&serve));
+            thread::spawn(move || {
+                let open = || -> io::Result<TlsStream> {
+                    stream.set_nodelay(true)?;
+                    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+                    Ok(StreamOwned::new(connection, stream))
+                };
+                // A client that does not like the certificate hangs up: no concern of the server's.
+                drop(open().and_then(|stream| serve(stream)));
+            });
+        }
+    });
+    (url, ca)
 }
 
 fn tls() -> (Arc<ServerConfig>, String) {
@@ -63,15 +88,8 @@ fn tls() -> (Arc<ServerConfig>, String) {
     (Arc::new(config), ca)
 }
 
-fn serve(
-    stream: TcpStream,
-    config: Arc<ServerConfig>,
-    answer: &Mutex<Answer>,
-    groups: &Mutex<Vec<NamedGroup>>,
-) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-    let mut stream = BufReader::new(StreamOwned::new(connection, stream));
+fn serve(stream: TlsStream, answer: &Mutex<Answer>, groups: &Mutex<Vec<NamedGroup>>) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
     loop {
         let Some((route, body)) = read_request(&mut stream)? else { return Ok(()) };
         let tls = stream.get_mut();

@@ -52,6 +52,8 @@ pub(crate) struct FakeBroker {
     pub(crate) script: VecDeque<Act>,
     /// Answers to requests for a challenge, in order; `None` is no answer; then challenges are issued.
     pub(crate) challenge_script: VecDeque<Option<Response>>,
+    /// A URL that the script is not for: requests there are granted.
+    pub(crate) exempt: Option<String>,
     /// Every request: URL and body.
     pub(crate) log: Vec<(String, Vec<u8>)>,
 }
@@ -76,6 +78,7 @@ impl FakeBroker {
             challenges: ChallengeKey::new(&[9; 32]),
             script: VecDeque::new(),
             challenge_script: VecDeque::new(),
+            exempt: None,
             log: vec![],
         }
     }
@@ -93,17 +96,23 @@ impl FakeBroker {
         let bound = Bound::release(&self.identity.identity(), nonce, key, &request.paths);
         let digest = RequestDigest::of(body);
         let asked = Asked { identity: &self.identity, request, digest, bound };
-        match self.script.pop_front() {
+        let exempt = self.exempt.as_ref().is_some_and(|exempt| url.starts_with(exempt));
+        match self.script.pop_front().filter(|_| !exempt) {
             Some(act) => act(&asked),
             None => Some(ok(&asked.granted())),
         }
     }
 
     fn challenge(&self) -> Response {
+        ok(&self.challenge_answer())
+    }
+
+    /// A fresh challenge.
+    pub(crate) fn challenge_answer(&self) -> ChallengeAnswer {
         let mut nonce = [0; 32];
         aws_lc_rs::rand::fill(&mut nonce).expect("randomness");
         let challenge = self.challenges.issue(Nonce(nonce), UnixTime(1000), LIFETIME);
-        ok(&ChallengeAnswer { challenge, identity: self.announced })
+        ChallengeAnswer { challenge, identity: self.announced }
     }
 
     /// Release requests so far.
