@@ -17,11 +17,25 @@ use crate::snp::SnpClaims;
 
 /// Claims of evidence that was verified and is bound to one request.
 ///
-/// Only [`crate::verify`] makes it; it can be neither cloned nor read from bytes.
+/// Only [`crate::verify()`] makes it; it can be neither cloned, nor made, nor read from bytes elsewhere.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn copy(claims: &vouchsafe_attestation::VerifiedClaims) -> vouchsafe_attestation::VerifiedClaims {
 ///     claims.clone()
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// # use vouchsafe_attestation::{Claims, VerifiedClaims};
+/// # use vouchsafe_protocol::{Bound, UnixTime};
+/// fn forge(bound: Bound, claims: Claims) -> VerifiedClaims {
+///     VerifiedClaims::new(bound, UnixTime(0), claims)
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn read(json: &str) -> vouchsafe_attestation::VerifiedClaims {
+///     serde_json::from_str(json).unwrap()
 /// }
 /// ```
 #[derive(Debug)]
@@ -109,6 +123,9 @@ pub struct VtpmClaims {
     pub pcrs: BTreeMap<u8, Digest32>,
     /// Where in its life the boot is.
     pub phase: Phase,
+    /// The boot phases of systemd that PCR 11 has gone through.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub boot_phase_words: Vec<&'static str>,
     /// What the firmware log says, each part checked against the quoted PCRs.
     pub boot: Arc<BootLog>,
 }

@@ -1,8 +1,54 @@
-//! Placeholder.
+//! Evidence in, verified claims or one exact refusal out.
+//!
+//! Pure: no I/O, no clock, no globals. Bytes, trust anchors, collateral and the time are arguments.
+//! [`verify`] is the only way to [`VerifiedClaims`], and those are the only thing that a secret is released
+//! on. The `inspect_*` functions run the same checks on captured files and give [`InspectedClaims`], which
+//! nobody can decide upon.
+//!
+//! | what | module |
+//! |---|---|
+//! | who is trusted | [`anchors`] |
+//! | certificate chains, CRLs, revocation | [`chain`] |
+//! | AK certificate, quote, PCRs | [`vtpm`] |
+//! | firmware log: parse, replay, rules | [`event_log`] |
+//! | SEV-SNP reports | [`snp`] |
+//! | files of Google's go-tpm-tools | [`go_tpm_tools`] |
+//! | what was found | [`claims`] |
+//! | what is remembered between verifications | [`memory`] |
+//!
+//! Feature `test-util` adds builders that sign with throw-away roots; it removes no check.
 
 pub mod anchors;
 pub mod chain;
+pub mod claims;
 pub mod event_log;
+pub mod go_tpm_tools;
+pub mod memory;
 pub mod snp;
 #[cfg(feature = "test-util")]
 pub mod test_util;
+pub mod verify;
+pub mod vtpm;
+
+pub use anchors::Root;
+pub use anchors::TrustAnchors;
+pub use chain::Collateral;
+pub use chain::Revocation;
+pub use claims::Claims;
+pub use claims::InspectedClaims;
+pub use claims::Instance;
+pub use claims::Phase;
+pub use claims::VerifiedClaims;
+pub use event_log::Technology;
+pub use memory::VerifyMemory;
+pub use verify::Context;
+pub use verify::Expected;
+pub use verify::InspectedLog;
+pub use verify::VekStore;
+pub use verify::VerifyError;
+pub use verify::inspect_event_log;
+pub use verify::inspect_snp;
+pub use verify::inspect_vtpm;
+pub use verify::read_vtpm_file;
+pub use verify::verify;
+pub use verify::verify_with;

@@ -6,3 +6,5 @@
 pub mod ca;
 pub mod event_log;
 pub mod snp;
+pub mod vm;
+pub mod vtpm;

@@ -1,0 +1,129 @@
+//! Attestations as Google's go-tpm-tools writes them: the protobuf message `Attestation`.
+//!
+//! Only what a quote needs is read. Its `ak_pub`, `instance_info` and hardware reports are left alone: nothing
+//! authenticates the first two, and nothing links the third to the quote. What comes out is evidence as
+//! received; its binding is Google's, not ours, so that it can be inspected and never be decided upon.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+use vouchsafe_protocol::Bytes;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::VtpmEvidence;
+use vouchsafe_protocol::limits::MAX_REQUEST;
+
+/// The file is not an attestation that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GoTpmToolsError {
+    /// Larger than any genuine one.
+    #[error("an attestation of {found} bytes, at most {limit} are read")]
+    TooLarge {
+        /// Its size.
+        found: usize,
+        /// What is read.
+        limit: usize,
+    },
+    /// Not the protobuf message.
+    #[error("not an Attestation message")]
+    Malformed,
+    /// Without it the key is anybody's.
+    #[error("no AK certificate in the attestation")]
+    NoAkCertificate,
+    /// The only bank that is verified.
+    #[error("no quote of the SHA-256 bank")]
+    NoSha256Quote,
+    /// Which of them would count?
+    #[error("more than one quote of the SHA-256 bank")]
+    SecondSha256Quote,
+    /// There is no such PCR.
+    #[error("PCR {pcr} does not exist")]
+    PcrIndex {
+        /// Its index.
+        pcr: u32,
+    },
+    /// Not 32 bytes.
+    #[error("PCR {pcr} has {found} bytes")]
+    PcrLength {
+        /// The PCR.
+        pcr: u8,
+        /// How many bytes it has.
+        found: usize,
+    },
+}
+
+/// Reads an attestation and picks its SHA-256 quote.
+///
+/// # Errors
+/// [`GoTpmToolsError`].
+pub fn read(bytes: &[u8]) -> Result<VtpmEvidence, GoTpmToolsError> {
+    if bytes.len() > MAX_REQUEST {
+        return Err(GoTpmToolsError::TooLarge { found: bytes.len(), limit: MAX_REQUEST });
+    }
+    let message = Attestation::decode(bytes).map_err(|_| GoTpmToolsError::Malformed)?;
+    if message.ak_cert.is_empty() {
+        return Err(GoTpmToolsError::NoAkCertificate);
+    }
+    let is_sha256 = |quote: &Quote| quote.pcrs.as_ref().is_some_and(|pcrs| pcrs.hash == SHA256);
+    let mut quotes = message.quotes.into_iter().filter(is_sha256);
+    let quote = quotes.next().ok_or(GoTpmToolsError::NoSha256Quote)?;
+    if quotes.next().is_some() {
+        return Err(GoTpmToolsError::SecondSha256Quote);
+    }
+    Ok(VtpmEvidence {
+        ak_certificate: Bytes(message.ak_cert),
+        ca_certificates: message.intermediate_certs.into_iter().map(Bytes).collect(),
+        quote: Bytes(quote.quote),
+        signature: Bytes(quote.raw_sig),
+        pcrs: pcrs(quote.pcrs.unwrap_or_default().pcrs)?,
+        event_log: Bytes(message.event_log),
+    })
+}
+
+fn pcrs(given: BTreeMap<u32, Vec<u8>>) -> Result<BTreeMap<u8, Digest32>, GoTpmToolsError> {
+    let one = |(index, value): (u32, Vec<u8>)| {
+        let pcr = u8::try_from(index).ok().filter(|pcr| *pcr < 24);
+        let pcr = pcr.ok_or(GoTpmToolsError::PcrIndex { pcr: index })?;
+        let found = value.len();
+        let value = value.try_into().map_err(|_| GoTpmToolsError::PcrLength { pcr, found })?;
+        Ok((pcr, Digest32(value)))
+    };
+    given.into_iter().map(one).collect()
+}
+
+// attest.proto and tpm.proto of go-tpm-tools: the fields that are read, by number.
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Attestation {
+    #[prost(message, repeated, tag = "2")]
+    quotes: Vec<Quote>,
+    #[prost(bytes = "vec", tag = "3")]
+    event_log: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    ak_cert: Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    intermediate_certs: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Quote {
+    #[prost(bytes = "vec", tag = "1")]
+    quote: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    raw_sig: Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pcrs: Option<Pcrs>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Pcrs {
+    #[prost(int32, tag = "1")]
+    hash: i32,
+    #[prost(btree_map = "uint32, bytes", tag = "2")]
+    pcrs: BTreeMap<u32, Vec<u8>>,
+}
+
+/// `HashAlgo.SHA256`.
+const SHA256: i32 = 0x000b;
+
+#[cfg(test)]
+mod tests;

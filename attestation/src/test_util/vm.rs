@@ -1,0 +1,193 @@
+//! A whole VM of Google's kind: certified attestation key, booted firmware log, SNP chip.
+//!
+//! It makes evidence the way a guest does; a quote costs one signature and a report another one. Everything
+//! about it is a field, so that a test can break one thing.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use vouchsafe_protocol::Bound;
+use vouchsafe_protocol::Bytes;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::Evidence;
+use vouchsafe_protocol::SevSnpEvidence;
+use vouchsafe_protocol::VtpmEvidence;
+use vouchsafe_protocol::binding::QuoteNonce;
+use vouchsafe_protocol::binding::ReportData;
+
+use super::ca::AkCertificateSpec;
+use super::ca::FakeGoogle;
+use super::event_log::EventLogBuilder;
+use super::event_log::extend;
+use super::snp::FakeAmd;
+use super::snp::SnpReportBuilder;
+use super::vtpm::FakeAk;
+use super::vtpm::QuoteSpec;
+use crate::anchors::Product;
+use crate::anchors::TrustAnchors;
+use crate::event_log::Technology;
+
+/// Which evidence to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinds {
+    /// A quote.
+    Vtpm,
+    /// A report.
+    SevSnp,
+    /// Both, linked.
+    Both,
+}
+
+/// A simulated VM.
+#[derive(Clone, Debug)]
+pub struct SimulatedVm {
+    /// Its attestation key.
+    pub ak: &'static FakeAk,
+    /// The key's certificate.
+    pub ak_certificate: Vec<u8>,
+    /// Issuing CAs that travel with it.
+    pub ak_issuers: Vec<Vec<u8>>,
+    /// PCRs of a release by index.
+    pub pcrs: BTreeMap<u8, Digest32>,
+    /// The firmware log.
+    pub event_log: Vec<u8>,
+    /// Whose chip it runs on.
+    pub amd: &'static FakeAmd,
+    /// The report, all but its data.
+    pub report: SnpReportBuilder,
+    /// VCEK; `None` when the host gives none.
+    pub vek_certificate: Option<Vec<u8>>,
+    /// Issuing CAs that travel with it.
+    pub vek_issuers: Vec<Vec<u8>>,
+}
+
+impl SimulatedVm {
+    /// A Genoa VM with Ubuntu's boot, SEV-SNP, and the instance of the default specification.
+    #[must_use]
+    pub fn new() -> Self {
+        let log = EventLogBuilder::gce_ubuntu(Technology::SevSnp);
+        Self::booted(&AkCertificateSpec::default(), &log)
+    }
+
+    /// The same with another instance and another boot.
+    #[must_use]
+    pub fn booted(instance: &AkCertificateSpec, log: &EventLogBuilder) -> Self {
+        Self::built(shared_google(), FakeAmd::shared(Product::Genoa), FakeAk::shared_rsa(), instance, log)
+    }
+
+    /// A VM of these parts.
+    #[must_use]
+    pub fn built(
+        google: &FakeGoogle,
+        amd: &'static FakeAmd,
+        ak: &'static FakeAk,
+        instance: &AkCertificateSpec,
+        log: &EventLogBuilder,
+    ) -> Self {
+        let report = SnpReportBuilder::new(amd.product());
+        let signed = report.sign(amd);
+        let mut vm = Self {
+            ak,
+            ak_certificate: google.issue_ak(ak.spki(), instance),
+            ak_issuers: vec![google.intermediate_der().to_vec()],
+            pcrs: BTreeMap::new(),
+            event_log: Vec::new(),
+            amd,
+            report,
+            vek_certificate: Some(signed.vek),
+            vek_issuers: signed.certificates,
+        };
+        vm.boot(log);
+        vm
+    }
+
+    /// Boots again, with this log.
+    pub fn boot(&mut self, log: &EventLogBuilder) {
+        self.event_log = log.bytes();
+        self.pcrs = log.pcrs();
+        self.pcrs.remove(&10);
+    }
+
+    /// Another chip for the VM: report and certificate.
+    pub fn set_report(&mut self, report: SnpReportBuilder) {
+        let signed = report.sign(self.amd);
+        self.report = report;
+        self.vek_certificate = Some(signed.vek);
+        self.vek_issuers = signed.certificates;
+    }
+
+    /// Closes the boot latch.
+    pub fn latch(&mut self) {
+        self.extend(15, &Digest32([0x15; 32]));
+    }
+
+    /// Extends a PCR, as root in the VM can.
+    pub fn extend(&mut self, pcr: u8, digest: &Digest32) {
+        let value = self.pcrs.entry(pcr).or_insert(Digest32([0; 32]));
+        *value = extend(value, digest);
+    }
+
+    /// Evidence bound to `bound`; in a composite each piece is linked to the other.
+    #[must_use]
+    pub fn evidence(&self, kinds: Kinds, bound: &Bound) -> Evidence {
+        let transcript = bound.transcript();
+        let has_vtpm = kinds != Kinds::SevSnp;
+        let ak = has_vtpm.then_some(self.ak.spki());
+        let sev_snp = (kinds != Kinds::Vtpm).then(|| self.snp_with(&ReportData::bind(&transcript, ak).0));
+        let report = sev_snp.as_ref().map(|snp| &snp.report[..]);
+        let nonce = QuoteNonce::bind(&transcript, report);
+        let vtpm = has_vtpm.then(|| self.vtpm_with(&QuoteSpec::new(&nonce.0)));
+        Evidence { vtpm, sev_snp }
+    }
+
+    /// A vTPM piece with any quote.
+    #[must_use]
+    pub fn vtpm_with(&self, spec: &QuoteSpec) -> VtpmEvidence {
+        let quote = spec.encode(self.ak, &self.pcrs);
+        VtpmEvidence {
+            ak_certificate: Bytes(self.ak_certificate.clone()),
+            ca_certificates: self.ak_issuers.iter().cloned().map(Bytes).collect(),
+            signature: Bytes(self.ak.sign(&quote)),
+            quote,
+            pcrs: self.pcrs.clone(),
+            event_log: Bytes(self.event_log.clone()),
+        }
+    }
+
+    /// An SNP piece with any report data.
+    #[must_use]
+    pub fn snp_with(&self, report_data: &[u8; 64]) -> SevSnpEvidence {
+        let report = SnpReportBuilder { report_data: *report_data, ..self.report.clone() };
+        SevSnpEvidence {
+            report: Bytes(report.sign_report(self.amd)),
+            vek_certificate: self.vek_certificate.clone().map(Bytes),
+            ca_certificates: self.vek_issuers.iter().cloned().map(Bytes).collect(),
+            launch_endorsement: None,
+        }
+    }
+}
+
+impl Default for SimulatedVm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The fake Google that all tests of a process share.
+#[must_use]
+pub fn shared_google() -> &'static FakeGoogle {
+    static SHARED: OnceLock<FakeGoogle> = OnceLock::new();
+    SHARED.get_or_init(FakeGoogle::new)
+}
+
+/// The built-in anchors, and the roots of [`shared_google`] and of the shared Genoa chip as extra ones.
+///
+/// # Panics
+/// Never: the fake roots are CA certificates.
+#[must_use]
+pub fn shared_anchors() -> TrustAnchors {
+    let amd = FakeAmd::shared(Product::Genoa);
+    [shared_google().root_der(), amd.ark_der()].iter().fold(TrustAnchors::builtin(), |anchors, root| {
+        anchors.with_extra(root).expect("a fake root is a CA certificate")
+    })
+}

@@ -1,0 +1,188 @@
+//! Every reason to refuse evidence, each with its code for the guest and its name for operators.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::evidence::EvidenceSizeError;
+
+use crate::chain::ChainError;
+use crate::event_log::EventLogError;
+use crate::event_log::Technology;
+use crate::go_tpm_tools::GoTpmToolsError;
+use crate::snp::SnpError;
+use crate::vtpm::VtpmError;
+
+/// A kind of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// The vTPM's quote.
+    Vtpm,
+    /// The SEV-SNP report.
+    SevSnp,
+}
+
+/// Evidence is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// Not a single piece.
+    #[error("no evidence")]
+    NoEvidence,
+    /// A part is larger than anything genuine.
+    #[error(transparent)]
+    TooLarge(#[from] EvidenceSizeError),
+    /// A file is neither our JSON nor an attestation of go-tpm-tools.
+    #[error("neither evidence in JSON nor an attestation of go-tpm-tools")]
+    NotEvidence,
+    /// An attestation of go-tpm-tools cannot be used.
+    #[error(transparent)]
+    GoTpmTools(#[from] GoTpmToolsError),
+    /// A piece is bound to the request but not to the other piece.
+    #[error("the {piece:?} piece is not linked to the other one")]
+    Unlinked {
+        /// Which.
+        piece: Piece,
+    },
+    /// The report came without its certificate, and the store has none for this chip and TCB.
+    #[error("no endorsement certificate for chip {chip_id} with TCB {reported_tcb}")]
+    CollateralMissing {
+        /// 64 bytes as reported, hex.
+        chip_id: String,
+        /// `REPORTED_TCB`, 8 bytes as reported, hex.
+        reported_tcb: String,
+    },
+    /// The firmware log names another technology than the hardware that reports.
+    #[error("a report of {hardware}, and a log that names {logged:?}")]
+    TechnologyMismatch {
+        /// The report's.
+        hardware: Technology,
+        /// The log's.
+        logged: Option<Technology>,
+    },
+    /// The vTPM piece is refused.
+    #[error("vTPM: {0}")]
+    Vtpm(#[from] VtpmError),
+    /// The SEV-SNP piece is refused.
+    #[error("SEV-SNP: {0}")]
+    Snp(#[from] SnpError),
+}
+
+impl VerifyError {
+    /// What the guest is told.
+    #[must_use]
+    pub fn code(&self) -> ReasonCode {
+        match self {
+            Self::NoEvidence | Self::TooLarge(_) | Self::NotEvidence | Self::GoTpmTools(_) => {
+                ReasonCode::EvidenceMalformed
+            }
+            Self::Unlinked { .. } => ReasonCode::UnlinkedEvidence,
+            Self::CollateralMissing { .. } => ReasonCode::CollateralPending,
+            Self::TechnologyMismatch { .. } => ReasonCode::EvidenceRefused,
+            Self::Vtpm(error) if is_malformed_vtpm(error) => ReasonCode::EvidenceMalformed,
+            Self::Snp(error) if is_malformed_snp(error) => ReasonCode::EvidenceMalformed,
+            Self::Vtpm(_) | Self::Snp(_) => ReasonCode::EvidenceRefused,
+        }
+    }
+
+    /// The exact refusal in kebab-case, for records, explanations and programs: `vtpm-nonce-mismatch`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Vtpm(VtpmError::Chain(error)) => named("ak-chain", error),
+            Self::Vtpm(VtpmError::Attest(error)) => named("quote", error),
+            Self::Vtpm(VtpmError::Signature(error)) => named("quote-signature", error),
+            Self::Vtpm(VtpmError::InstanceInfo(error)) => named("instance-info", error),
+            Self::Vtpm(VtpmError::EventLog(error)) => named("event-log", error),
+            Self::Vtpm(error) => named("vtpm", error),
+            Self::Snp(SnpError::Chain(error)) => named("vek-chain", error),
+            Self::Snp(error) => named("snp", error),
+            Self::GoTpmTools(error) => named("go-tpm-tools", error),
+            Self::Unlinked { piece: Piece::Vtpm } => "unlinked-vtpm".to_owned(),
+            Self::Unlinked { piece: Piece::SevSnp } => "unlinked-sev-snp".to_owned(),
+            Self::TooLarge(_) => "evidence-too-large".to_owned(),
+            Self::NoEvidence
+            | Self::NotEvidence
+            | Self::CollateralMissing { .. }
+            | Self::TechnologyMismatch { .. } => variant(self),
+        }
+    }
+}
+
+const fn is_malformed_vtpm(error: &VtpmError) -> bool {
+    match error {
+        VtpmError::Attest(_) | VtpmError::Signature(_) | VtpmError::InstanceInfo(_) => true,
+        VtpmError::Chain(error) => is_malformed_chain(error),
+        VtpmError::EventLog(error) => is_malformed_log(error),
+        _ => false,
+    }
+}
+
+const fn is_malformed_snp(error: &SnpError) -> bool {
+    match error {
+        SnpError::ReportLength { .. } | SnpError::VekMalformed { .. } => true,
+        SnpError::Chain(error) => is_malformed_chain(error),
+        _ => false,
+    }
+}
+
+const fn is_malformed_chain(error: &ChainError) -> bool {
+    matches!(
+        error,
+        ChainError::Malformed
+            | ChainError::TooManyCertificates { .. }
+            | ChainError::CertificateTooLarge { .. }
+    )
+}
+
+/// The log's form, not what it says.
+const fn is_malformed_log(error: &EventLogError) -> bool {
+    use EventLogError as E;
+    matches!(
+        error,
+        E::Empty
+            | E::TooLarge { .. }
+            | E::NotAnEventLog
+            | E::MalformedSpecId
+            | E::SpecIdVersion { .. }
+            | E::AlgorithmCount { .. }
+            | E::AlgorithmSize { .. }
+            | E::DuplicateAlgorithm { .. }
+            | E::TooManyEvents
+            | E::Truncated { .. }
+            | E::TrailingBytes { .. }
+            | E::PcrIndex { .. }
+            | E::DigestCount { .. }
+            | E::UndeclaredAlgorithm { .. }
+            | E::DuplicateDigest { .. }
+            | E::EventDataSize { .. }
+    )
+}
+
+fn named(prefix: &str, error: &dyn fmt::Debug) -> String {
+    format!("{prefix}-{}", variant(error))
+}
+
+/// Name of the error's variant in kebab-case. The names of variants are stable: records hold them.
+fn variant(error: &dyn fmt::Debug) -> String {
+    let mut name = VariantName(String::new());
+    // Ends with an error where the name ends: what follows is not even formatted.
+    let _ = write!(name, "{error:?}");
+    name.0
+}
+
+struct VariantName(String);
+
+impl fmt::Write for VariantName {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if !character.is_ascii_alphanumeric() {
+                return Err(fmt::Error);
+            }
+            if character.is_ascii_uppercase() && !self.0.is_empty() {
+                self.0.push('-');
+            }
+            self.0.push(character.to_ascii_lowercase());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Inspection of captured files: the same checks, other bindings, and claims that nobody can decide upon.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use subtle::ConstantTimeEq as _;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::Evidence;
+use vouchsafe_protocol::VtpmEvidence;
+use vouchsafe_protocol::limits::MAX_EVENT_LOG;
+use vouchsafe_protocol::limits::MAX_REQUEST;
+
+use super::Context;
+use super::VerifyError;
+use crate::claims::Claims;
+use crate::claims::InspectedClaims;
+use crate::event_log::BootLog;
+use crate::event_log::EventLogError;
+use crate::event_log::PcrRule;
+use crate::event_log::PcrState;
+use crate::event_log::ReplayedLog;
+use crate::event_log::Technology;
+use crate::go_tpm_tools;
+use crate::snp::SnpError;
+use crate::snp::SnpEvidence;
+use crate::snp::verify_unbound;
+use crate::vtpm::ReadQuote;
+use crate::vtpm::Selection;
+use crate::vtpm::VtpmError;
+
+/// What an inspected piece should have been made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected<'a> {
+    /// Exactly these bytes.
+    Exactly(&'a [u8]),
+    /// Whatever: the caller only wants to look.
+    Waived,
+}
+
+impl Expected<'_> {
+    fn matches(self, found: &[u8]) -> bool {
+        match self {
+            Self::Exactly(expected) => expected.ct_eq(found).into(),
+            Self::Waived => true,
+        }
+    }
+}
+
+/// What a log says, with the PCRs it was held against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InspectedLog {
+    /// What the PCRs say beyond the log.
+    pub pcrs: PcrState,
+    /// What it says.
+    pub boot: Arc<BootLog>,
+}
+
+/// Verifies a vTPM quote over at least the PCRs of a release.
+///
+/// # Errors
+/// As [`super::verify`].
+pub fn inspect_vtpm(
+    evidence: &VtpmEvidence,
+    nonce: Expected<'_>,
+    context: &Context<'_>,
+) -> Result<InspectedClaims, VerifyError> {
+    let quote = ReadQuote::parse(evidence)?;
+    if !nonce.matches(quote.extra_data()) {
+        return Err(VtpmError::NonceMismatch.into());
+    }
+    let key = quote.certified_key(context)?;
+    let vtpm = quote.verify(key, Selection::AtLeast)?.claims(context)?;
+    let technology = vtpm.boot.technology;
+    Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), sev_snp: None } })
+}
+
+/// Verifies an SNP report under the given endorsement certificate.
+///
+/// # Errors
+/// As [`super::verify`].
+pub fn inspect_snp(
+    evidence: &SnpEvidence<'_>,
+    report_data: Expected<'_>,
+    context: &Context<'_>,
+) -> Result<InspectedClaims, VerifyError> {
+    let claims = verify_unbound(evidence, &context.snp())?.inspect();
+    if !report_data.matches(&claims.report_data.0) {
+        return Err(SnpError::ReportDataMismatch.into());
+    }
+    let technology = Some(Technology::SevSnp);
+    Ok(InspectedClaims { claims: Claims { technology, vtpm: None, sev_snp: Some(claims) } })
+}
+
+/// Holds a firmware log against given PCRs of the SHA-256 bank. They are taken as they are.
+///
+/// # Errors
+/// What is wrong with the log, or the first PCR that does not fit.
+pub fn inspect_event_log(log: &[u8], pcrs: &BTreeMap<u8, Digest32>) -> Result<InspectedLog, VerifyError> {
+    if log.len() > MAX_EVENT_LOG {
+        return Err(VtpmError::from(EventLogError::TooLarge { size: log.len() }).into());
+    }
+    let log = ReplayedLog::from_bytes(log).map_err(VtpmError::from)?;
+    let pcrs = log.replayed.check_against(pcrs, PcrRule::Given).map_err(VtpmError::from)?;
+    Ok(InspectedLog { pcrs, boot: log.boot })
+}
+
+/// Reads the vTPM piece of a file: our evidence in JSON, or an attestation of go-tpm-tools.
+///
+/// # Errors
+/// When it is neither, has no vTPM piece or is too large.
+pub fn read_vtpm_file(file: &[u8]) -> Result<VtpmEvidence, VerifyError> {
+    let is_json = file.trim_ascii_start().first() == Some(&b'{');
+    let vtpm = if is_json && file.len() <= MAX_REQUEST {
+        let evidence: Evidence = serde_json::from_slice(file).map_err(|_| VerifyError::NotEvidence)?;
+        evidence.vtpm.ok_or(VerifyError::NoEvidence)?
+    } else {
+        go_tpm_tools::read(file)?
+    };
+    let evidence = Evidence { vtpm: Some(vtpm), sev_snp: None };
+    evidence.check_sizes()?;
+    evidence.vtpm.ok_or(VerifyError::NoEvidence)
+}

@@ -1,0 +1,157 @@
+//! The vTPM of a GCE instance: AK certificate, quote, PCRs and firmware log as one.
+//!
+//! Guarantees: the quote is signed by a key that a trusted CA certified as an attestation key, made from
+//! GCE's template in the endorsement hierarchy; the PCR values are those it covers; the log is theirs. What
+//! the quote was made for is the caller's to compare, before anything else. Does not guarantee anything
+//! against Google's host, which runs the vTPM.
+
+mod ak;
+mod attest;
+mod error;
+mod instance_info;
+mod name;
+mod pcrs;
+mod reader;
+mod signature;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::VtpmEvidence;
+
+pub(crate) use self::ak::AttestationKey;
+#[cfg(feature = "test-util")]
+pub(crate) use self::ak::PublicKey;
+pub use self::attest::Attest;
+pub use self::attest::AttestError;
+pub use self::attest::MAX_SELECTIONS;
+pub use self::attest::PcrSelection;
+pub use self::error::VtpmError;
+pub use self::instance_info::InstanceInfoError;
+pub use self::instance_info::parse_instance_info;
+#[cfg(feature = "test-util")]
+pub(crate) use self::name::qualified_name;
+pub use self::pcrs::RELEASE_PCRS;
+pub(crate) use self::pcrs::Selection;
+pub use self::signature::Hash;
+pub use self::signature::TpmSignature;
+pub use self::signature::TpmSignatureError;
+use crate::anchors::Purpose;
+use crate::chain::ChainRequest;
+use crate::chain::VerifiedChain;
+use crate::claims::AkClaims;
+use crate::claims::Instance;
+use crate::claims::Phase;
+use crate::claims::VtpmClaims;
+use crate::event_log::PcrRule;
+use crate::verify::Context;
+
+/// Evidence whose quote has been parsed: nothing in it has been verified.
+pub(crate) struct ReadQuote<'a> {
+    evidence: &'a VtpmEvidence,
+    attest: Attest<'a>,
+    signature: TpmSignature<'a>,
+}
+
+/// An attestation key that a trusted CA certified.
+pub(crate) struct CertifiedKey {
+    chain: VerifiedChain,
+    key: Arc<AttestationKey>,
+}
+
+/// A quote under a certified key over exactly the PCR values that were given.
+pub(crate) struct SignedQuote<'a> {
+    quote: ReadQuote<'a>,
+    key: CertifiedKey,
+}
+
+impl<'a> ReadQuote<'a> {
+    /// Parses quote and signature.
+    pub(crate) fn parse(evidence: &'a VtpmEvidence) -> Result<Self, VtpmError> {
+        let attest = Attest::parse(&evidence.quote)?;
+        let signature = TpmSignature::parse(&evidence.signature)?;
+        Ok(Self { evidence, attest, signature })
+    }
+
+    /// What the guest had the quote made for.
+    pub(crate) const fn extra_data(&self) -> &'a [u8] {
+        self.attest.extra_data
+    }
+
+    /// The key's certificate: its chain, and that it is an attestation key's (T02).
+    pub(crate) fn certified_key(&self, context: &Context<'_>) -> Result<CertifiedKey, VtpmError> {
+        let certificates: Vec<Vec<u8>> =
+            self.evidence.ca_certificates.iter().map(|certificate| certificate.0.clone()).collect();
+        let chain = context.memory.chains.verify(&ChainRequest {
+            leaf: &self.evidence.ak_certificate,
+            certificates: &certificates,
+            purpose: Purpose::GoogleAk,
+            anchors: context.anchors,
+            collateral: context.collateral,
+            now: context.now,
+        })?;
+        if let Some(key) = context.memory.keys.get(&chain.leaf_digest()) {
+            return Ok(CertifiedKey { chain, key });
+        }
+        let key = Arc::new(AttestationKey::of(chain.leaf())?);
+        context.memory.keys.insert(chain.leaf_digest(), Arc::clone(&key));
+        Ok(CertifiedKey { chain, key })
+    }
+
+    /// The signature, and what it covers.
+    pub(crate) fn verify(
+        self,
+        key: CertifiedKey,
+        selection: Selection,
+    ) -> Result<SignedQuote<'a>, VtpmError> {
+        // 1. Exactly the PCRs that count, and their values (T03, T26). Cheap, so it comes first.
+        let hash = self.signature.hash();
+        pcrs::check(&self.attest, &self.evidence.pcrs, hash, selection)?;
+        // 2. The key is the one that GCE's template makes in the endorsement hierarchy.
+        if !key.key.is_qualified_signer(self.attest.qualified_signer, hash) {
+            return Err(VtpmError::QualifiedSignerMismatch);
+        }
+        // 3. The signature, over the bytes as received.
+        key.key.verify(&self.evidence.quote, &self.signature)?;
+        Ok(SignedQuote { quote: self, key })
+    }
+}
+
+impl CertifiedKey {
+    /// Whose VM it is; `None` where the certificate does not identify a production instance.
+    pub(crate) fn instance(&self) -> Option<&Instance> {
+        self.key.instance.as_ref()
+    }
+
+    /// DER `SubjectPublicKeyInfo`.
+    pub(crate) fn spki(&self) -> &[u8] {
+        self.chain.leaf().spki()
+    }
+}
+
+impl SignedQuote<'_> {
+    /// Holds the firmware log against the quoted PCRs.
+    pub(crate) fn claims(self, context: &Context<'_>) -> Result<VtpmClaims, VtpmError> {
+        let Self { quote, key } = self;
+        let found = context.memory.log(&quote.evidence.event_log)?;
+        let state = found.log().replayed.check_against(&quote.evidence.pcrs, PcrRule::Release)?;
+        let log = context.memory.keep(found);
+        Ok(VtpmClaims {
+            root: key.chain.root(),
+            revocation: key.chain.revocation(),
+            ak: AkClaims {
+                algorithm: key.key.algorithm(),
+                public_digest: Digest32::of(key.spki()),
+                certificate_digest: key.chain.leaf_digest(),
+            },
+            instance: key.key.instance.clone(),
+            clock: quote.attest.clock,
+            pcrs: quote.evidence.pcrs.clone(),
+            phase: if state.latched == Some(false) { Phase::Initrd } else { Phase::Latched },
+            boot_phase_words: state.boot_phase_words,
+            boot: log.boot,
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Every reason to refuse vTPM evidence.
+
+use super::attest::AttestError;
+use super::instance_info::InstanceInfoError;
+use super::signature::TpmSignatureError;
+use crate::chain::ChainError;
+use crate::event_log::EventLogError;
+
+/// vTPM evidence is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VtpmError {
+    /// The quote cannot be read.
+    #[error(transparent)]
+    Attest(#[from] AttestError),
+    /// The signature cannot be read.
+    #[error(transparent)]
+    Signature(#[from] TpmSignatureError),
+    /// The quote was made for something else.
+    #[error("the quote was not made for this request")]
+    NonceMismatch,
+    /// The chain of the AK certificate is refused.
+    #[error("AK certificate: {0}")]
+    Chain(#[from] ChainError),
+    /// The certificate does not say what its key is for.
+    #[error("the AK certificate has no key usage")]
+    KeyUsageMissing,
+    /// A reader may overlook what the key is for.
+    #[error("the key usage of the AK certificate is not critical")]
+    KeyUsageNotCritical,
+    /// An endorsement key, or another one that does not sign.
+    #[error("the certificate is not that of a signing key")]
+    NotASigningKey,
+    /// A key that does more than sign is no restricted signing key.
+    #[error("the certified key may do more than sign")]
+    MoreThanASigningKey,
+    /// Neither RSA of 2048 to 4096 bits with exponent 65537 nor P-256 or P-384.
+    #[error("the attestation key is of no supported kind")]
+    UnsupportedKey,
+    /// The instance-info extension cannot be read.
+    #[error("instance info of the AK certificate: {0}")]
+    InstanceInfo(#[from] InstanceInfoError),
+    /// Not exactly one bank is quoted.
+    #[error("{count} PCR selections, exactly one is taken")]
+    SelectionCount {
+        /// How many there are.
+        count: usize,
+    },
+    /// Another bank than SHA-256.
+    #[error("the quoted bank {algorithm:#06x} is not SHA-256")]
+    BankNotSha256 {
+        /// Its TCG number.
+        algorithm: u16,
+    },
+    /// A bitmap of another size than three bytes.
+    #[error("a PCR bitmap of {size} bytes, three are taken")]
+    SelectionSize {
+        /// Its size.
+        size: u8,
+    },
+    /// Other PCRs than those that count.
+    #[error("PCRs {found:#08x} are quoted, expected {expected:#08x}")]
+    SelectedPcrs {
+        /// The quoted ones, bit i for PCR i.
+        found: u32,
+        /// What was expected at least, or exactly.
+        expected: u32,
+    },
+    /// Values for other PCRs than the quoted ones.
+    #[error("PCR values {found:#08x} are given, {quoted:#08x} are quoted")]
+    GivenPcrs {
+        /// Given, bit i for PCR i.
+        found: u32,
+        /// Quoted, likewise.
+        quoted: u32,
+    },
+    /// The values are not the quoted ones.
+    #[error("the PCR values do not hash to the quoted digest")]
+    PcrDigestMismatch,
+    /// The key that signed is not the one that GCE's template makes in the endorsement hierarchy.
+    #[error("the quote names another signer than the certified key")]
+    QualifiedSignerMismatch,
+    /// The signature is of another kind than the certified key makes.
+    #[error("the signature scheme is not that of the certified key")]
+    SchemeMismatch,
+    /// The signature does not verify.
+    #[error("the quote's signature does not verify")]
+    SignatureInvalid,
+    /// The log, or that it is the log of these PCRs, is refused.
+    #[error("event log: {0}")]
+    EventLog(#[from] EventLogError),
+}

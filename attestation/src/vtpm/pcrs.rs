@@ -1,0 +1,63 @@
+//! Which PCRs a quote has to cover, and that given values are the quoted ones (T03, T26).
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest::Context;
+use aws_lc_rs::digest::SHA256;
+use aws_lc_rs::digest::SHA384;
+use vouchsafe_protocol::Digest32;
+
+use super::attest::Attest;
+use super::error::VtpmError;
+use super::signature::Hash;
+
+/// The PCRs of a release, bit i for PCR i: 0 to 9 and 11 to 15. PCR 10 is IMA's and changes all the time.
+pub const RELEASE_PCRS: u32 = 0xfbff;
+
+/// How strictly the selection is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// Exactly [`RELEASE_PCRS`].
+    Exact,
+    /// At least these: for inspection.
+    AtLeast,
+}
+
+pub(super) fn check(
+    attest: &Attest<'_>,
+    given: &BTreeMap<u8, Digest32>,
+    hash: Hash,
+    rule: Selection,
+) -> Result<(), VtpmError> {
+    let [selection] = attest.selections.as_slice() else {
+        return Err(VtpmError::SelectionCount { count: attest.selections.len() });
+    };
+    if selection.algorithm != Hash::Sha256.id() {
+        return Err(VtpmError::BankNotSha256 { algorithm: selection.algorithm });
+    }
+    if selection.size != 3 {
+        return Err(VtpmError::SelectionSize { size: selection.size });
+    }
+    let quoted = selection.pcrs;
+    let fits = match rule {
+        Selection::Exact => quoted == RELEASE_PCRS,
+        Selection::AtLeast => quoted & RELEASE_PCRS == RELEASE_PCRS,
+    };
+    if !fits {
+        return Err(VtpmError::SelectedPcrs { found: quoted, expected: RELEASE_PCRS });
+    }
+    // An index that is no bit of the mask stands out as the highest one, which three bytes never have.
+    let bit = |pcr: &u8| 1_u32.checked_shl(u32::from(*pcr)).unwrap_or(1 << 31);
+    let found = given.keys().fold(0, |found, pcr| found | bit(pcr));
+    if found != quoted {
+        return Err(VtpmError::GivenPcrs { found, quoted });
+    }
+    // TPM 2.0 Library part 3, section 18.4: the digest is over the values in ascending order, with the hash of
+    // the signing scheme.
+    let mut context = Context::new(match hash {
+        Hash::Sha256 => &SHA256,
+        Hash::Sha384 => &SHA384,
+    });
+    given.values().for_each(|value| context.update(value.as_bytes()));
+    if context.finish().as_ref() == attest.pcr_digest { Ok(()) } else { Err(VtpmError::PcrDigestMismatch) }
+}
