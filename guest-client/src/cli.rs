@@ -63,7 +63,8 @@ struct Fetch {
 
 #[derive(clap::Args)]
 struct Exec {
-    /// Put the secret into a file in memory, and the file's name into the variable NAME.
+    /// Put the secret into a file in memory, and the file's name into the variable NAME. Use encrypted swap
+    /// or none: unlike this program's memory, the command's is not locked.
     #[arg(long, value_name = "NAME=PATH")]
     file: Vec<exec::Assignment>,
     /// Put the secret itself into the variable NAME. Prefer --file: variables are easily leaked.
@@ -215,9 +216,9 @@ fn completions(shell: Shell) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn parse_nonce(text: &str) -> Result<[u8; 32], hex::FromHexError> {
+fn parse_nonce(text: &str) -> Result<[u8; 32], &'static str> {
     let mut nonce = [0; 32];
-    hex::decode_to_slice(text, &mut nonce)?;
+    hex::decode_to_slice(text, &mut nonce).map_err(|_| "expected 64 hex digits")?;
     Ok(nonce)
 }
 

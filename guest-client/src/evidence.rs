@@ -27,7 +27,7 @@ pub trait EvidenceSource {
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
     /// Neither a TPM nor an SNP device.
-    #[error("this VM has nothing to show: no TPM and no SNP device (see `vouchsafe-guest doctor`)")]
+    #[error("this VM has nothing to show: no TPM and no SNP device")]
     NothingToShow,
     /// The vTPM failed.
     #[error("vTPM: {0}")]
@@ -226,3 +226,21 @@ fn signing_key(report: &[u8]) -> Guid {
 }
 
 const CAPTURE_LABEL: &[u8; 20] = b"vouchsafe/v1 capture";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hardware::tsm::TsmStep;
+
+    /// A TDX guest, and any kernel that has configfs-tsm built in, shows the directory too.
+    #[test]
+    fn auto_leaves_out_what_is_not_there_and_only_that() {
+        let outcome = |error| if_present(Err(HardwareError::Tsm(error)));
+        let root = PathBuf::from("/config");
+        assert!(matches!(outcome(TsmError::NoProvider { root: root.clone() }), Ok(None)));
+        let found = "tdx_guest".to_owned();
+        assert!(matches!(outcome(TsmError::Provider { expected: "sev_guest", found }), Ok(None)));
+        let source = std::io::ErrorKind::PermissionDenied.into();
+        assert!(outcome(TsmError::Io { step: TsmStep::Make, path: root, source }).is_err());
+    }
+}

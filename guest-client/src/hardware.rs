@@ -80,13 +80,14 @@ pub enum HardwareError {
 /// The SNP device of this VM: configfs-tsm at `tsm` where it exists, else `/dev/sev-guest`.
 ///
 /// # Errors
-/// [`HardwareError::NoDevice`] when there is neither.
+/// [`HardwareError::NoDevice`] when there is neither, [`TsmError::NoProvider`] or [`TsmError::Provider`] when
+/// configfs-tsm is there for something else than SNP.
 pub fn open_snp(tsm: PathBuf) -> Result<Box<dyn HardwareReporter>, HardwareError> {
     let exists = |path: &PathBuf| {
         path.try_exists().map_err(|source| HardwareError::Look { path: path.clone(), source })
     };
     if exists(&tsm)? {
-        return Ok(Box::new(TsmSnp::new(Tsm::new(tsm))));
+        return Ok(Box::new(TsmSnp::open(Tsm::new(tsm))?));
     }
     let device = PathBuf::from(sev_guest::DEVICE);
     if exists(&device)? {

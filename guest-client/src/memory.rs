@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
 
 /// Below this limit a later allocation could fail for want of lockable memory, so nothing is locked.
 pub(crate) const ENOUGH: u64 = 256 * 1024 * 1024;
@@ -27,13 +28,18 @@ pub fn protect() -> Result<Locked, Errno> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let limit = raise_lock_limit();
-    if limit.is_some_and(|bytes| bytes < ENOUGH) && !rustix::process::geteuid().is_root() {
+    if limit.is_some_and(|bytes| bytes < ENOUGH) && !holds_ipc_lock() {
         return Ok(Locked::NotAllowed);
     }
     match mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT) {
         Ok(()) => Ok(Locked::Yes),
         Err(_) => Ok(Locked::NotAllowed),
     }
+}
+
+/// The limit is for processes without this capability. Root in a container often is one.
+fn holds_ipc_lock() -> bool {
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK))
 }
 
 /// Raises the soft limit to the hard one; `None` is no limit.

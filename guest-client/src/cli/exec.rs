@@ -1,7 +1,8 @@
 //! Hands secrets to a command that takes this process's place.
 //!
 //! `--file` puts a secret into a sealed file that exists in memory only (memfd), under a name below
-//! `/proc/self/fd`; it is gone with the last process that holds it, however that one ends.
+//! `/proc/self/fd`; it is gone with the last process that holds it, however that one ends. What is not
+//! guaranteed: that the kernel never swaps it out. Locks on memory end with this process.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd as _, OwnedFd};

@@ -76,6 +76,10 @@ impl Failure {
             Self::Fetch(FetchError::Refused { decision, .. }) => {
                 Some(format!("the broker's operator sees why with `vouchsafe explain {decision}`"))
             }
+            Self::Config(ConfigError::Read { .. }) => Some(
+                "the configuration belongs into /etc/vouchsafe/guest.toml, or name it with --config"
+                    .to_owned(),
+            ),
             Self::Collect(_) | Self::Fetch(FetchError::Collect(_)) => {
                 Some("`vouchsafe-guest doctor` says what is missing".to_owned())
             }

@@ -63,7 +63,11 @@ fn platform(machine: &Machine) -> Finding {
         return ok("platform", name);
     }
     let fix = "Evidence of a vTPM is only taken from Compute Engine instances.";
-    finding("platform", Status::Warning, format!("this is {name:?}, not a Compute Engine instance"), fix)
+    let what = match name.as_str() {
+        "" => "the machine does not say what it is (no DMI); not a Compute Engine instance".to_owned(),
+        name => format!("this is {name:?}, not a Compute Engine instance"),
+    };
+    finding("platform", Status::Warning, what, fix)
 }
 
 fn tpm_device(machine: &Machine) -> Finding {
@@ -108,10 +112,12 @@ fn is_tdx(machine: &Machine) -> bool {
 }
 
 fn snp_device(machine: &Machine) -> Finding {
-    if machine.has(TSM) {
+    // The driver makes the device; the directory is there without it as well.
+    let driver = machine.has("/dev/sev-guest");
+    if driver && machine.has(TSM) {
         return access_to(machine, "sev-snp", TSM, Access::WRITE_OK | Access::EXEC_OK);
     }
-    if machine.has("/dev/sev-guest") {
+    if driver {
         return access_to(machine, "sev-snp", "/dev/sev-guest", Access::READ_OK);
     }
     let (what, fix) = if !machine.mounted("/sys/kernel/config", "configfs") && machine.has("/sys/module/tsm")
@@ -198,12 +204,19 @@ fn locked_memory(machine: &Machine) -> Finding {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max locked memory")).unwrap_or_default();
     let hard = line.split_whitespace().nth(1).unwrap_or_default();
     let enough = hard == "unlimited" || hard.parse().is_ok_and(|bytes: u64| bytes >= crate::memory::ENOUGH);
-    if enough || rustix::process::geteuid().is_root() {
+    if enough || holds_ipc_lock(machine) {
         return ok("locked-memory", "secrets can be kept out of swap".to_owned());
     }
-    let fix = "Run as root or with CAP_IPC_LOCK, or set LimitMEMLOCK=infinity; or use no swap.";
+    let fix = "Run with CAP_IPC_LOCK (root has it, save in some containers), or set LimitMEMLOCK=infinity; or use no swap.";
     let what = "too little memory may be locked: secrets could be swapped out";
     finding("locked-memory", Status::Warning, what.to_owned(), fix)
+}
+
+/// Capability 14 of `capabilities(7)`, which root in a container often lacks.
+fn holds_ipc_lock(machine: &Machine) -> bool {
+    let status = machine.text("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap_or_default();
+    u64::from_str_radix(effective.trim(), 16).is_ok_and(|set| set & (1 << 14) != 0)
 }
 
 fn ok(id: &'static str, what: String) -> Finding {

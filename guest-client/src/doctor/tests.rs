@@ -135,6 +135,31 @@ fn other_machines_are_named() {
 }
 
 #[test]
+fn a_directory_without_driver_proves_nothing() {
+    let root = healthy();
+    remove(&root, "dev/sev-guest");
+    let diagnosis = examine(root.path());
+    assert_eq!(diagnosis.provable, [Provable::Vtpm]);
+    assert!(diagnosis.finding("sev-snp").unwrap().fix.unwrap().contains("modprobe sev-guest"));
+}
+
+#[test]
+fn t34_memory_that_cannot_be_locked_is_named_also_to_root() {
+    let root = healthy();
+    write(
+        &root,
+        "proc/self/limits",
+        "Max locked memory         8388608              8388608              bytes\n",
+    );
+    for (capabilities, expected) in
+        [("000001ffffffbfff", Status::Warning), ("0000000000004000", Status::Ok), ("", Status::Warning)]
+    {
+        write(&root, "proc/self/status", &format!("Name:\tx\nCapEff:\t{capabilities}\n"));
+        assert_eq!(status(&root, "locked-memory"), Some(expected), "{capabilities}");
+    }
+}
+
+#[test]
 fn findings_are_json_with_stable_names() {
     let json = serde_json::to_value(examine(healthy().path())).unwrap();
     assert_eq!(json["provable"], serde_json::json!(["vtpm", "sev-snp"]));

@@ -22,6 +22,7 @@ use super::{CertificateTable, HardwareError, HardwareReport, HardwareReporter, s
 /// Where the kernel shows configfs-tsm.
 pub const DEFAULT_ROOT: &str = "/sys/kernel/config/tsm/report";
 
+const SNP_PROVIDER: &str = "sev_guest";
 /// The largest `outblob`. Linux caps it at 32 KiB, later versions at more.
 const MAX_OUT: usize = 256 * 1024;
 /// Requests to a busy device.
@@ -65,6 +66,17 @@ impl<F: TsmFs> Tsm<F> {
     pub fn at_privilege(mut self, level: u8) -> Self {
         self.privilege = Some(level);
         self
+    }
+
+    /// The driver that answers here, such as `sev_guest` or `tdx_guest`. Nothing is asked of it.
+    ///
+    /// # Errors
+    /// [`TsmError::NoProvider`] when there is none, or what the kernel said.
+    pub fn provider(&self) -> Result<String, TsmError> {
+        let directory = Directory::make(&self.fs, &self.root)?;
+        let found = directory.text("provider")?;
+        directory.remove()?;
+        Ok(found)
     }
 
     /// One report from the provider `expected` that carries `data`. A busy device is asked again, three
@@ -117,9 +129,22 @@ pub struct TsmSnp<F = OsFs> {
 }
 
 impl<F: TsmFs> TsmSnp<F> {
-    /// Takes the provider `sev_guest` of `tsm`, no other.
+    /// Takes the provider `sev_guest` of `tsm`, no other; which one is there shows with the first report.
     pub fn new(tsm: Tsm<F>) -> Self {
         Self { tsm, asked: false }
+    }
+
+    /// The same, after a look at who answers. The directory is there in other VMs too: on TDX with another
+    /// driver behind it, elsewhere with none.
+    ///
+    /// # Errors
+    /// [`TsmError::NoProvider`] and [`TsmError::Provider`] when this is no SNP guest, or what the kernel said.
+    pub fn open(tsm: Tsm<F>) -> Result<Self, TsmError> {
+        let found = tsm.provider()?;
+        if found != SNP_PROVIDER {
+            return Err(TsmError::Provider { expected: SNP_PROVIDER, found });
+        }
+        Ok(Self::new(tsm))
     }
 }
 
@@ -128,7 +153,7 @@ impl<F: TsmFs> HardwareReporter for TsmSnp<F> {
         if std::mem::replace(&mut self.asked, true) {
             (self.tsm.pause)(PAUSE);
         }
-        let TsmReport { out, aux } = self.tsm.collect("sev_guest", report_data)?;
+        let TsmReport { out, aux } = self.tsm.collect(SNP_PROVIDER, report_data)?;
         let report = snp_report(out, report_data)?;
         let certificates = match aux.as_slice() {
             [] => CertificateTable::default(),

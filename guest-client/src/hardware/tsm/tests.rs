@@ -189,3 +189,17 @@ fn blobs_and_numbers_are_bounded() {
         assert!(matches!(error, TsmError::Malformed { .. }), "{error}");
     }
 }
+
+#[test]
+fn who_answers_is_known_before_anything_is_asked() {
+    let open = |provider| {
+        let kernel = kernel_with(provider, Faults::default());
+        let opened = TsmSnp::open(tsm(&kernel));
+        assert_eq!(kernel.directories().0, 0, "a directory was left behind");
+        opened.map(drop)
+    };
+    assert!(open(Some("sev_guest")).is_ok());
+    let error = open(Some("tdx_guest")).unwrap_err();
+    assert!(matches!(error, TsmError::Provider { expected: "sev_guest", found } if found == "tdx_guest"));
+    assert!(matches!(open(None), Err(TsmError::NoProvider { .. })));
+}
