@@ -81,32 +81,36 @@ pub struct BootLog {
     pub secure_boot: SecureBoot,
     /// The firmware says that it does not protect itself from DMA.
     pub dma_protection_disabled: bool,
-    /// Authenticode digests of EFI applications in PCR 2 and 4, in the order of the log. On GCE's TDX firmware a
-    /// UKI is measured into PCR 2.
+    /// Authenticode digests of EFI applications in PCR 2 and 4, in the order of the log; the order is measured within
+    /// each PCR only. On GCE's TDX firmware a UKI is measured into PCR 2.
+    /// In PCR 2 the log can call an application a driver: a closed set has to hold both lists.
     pub efi_applications: Vec<Digest32>,
     /// Authenticode digests of EFI drivers, PCR 2.
     pub efi_drivers: Vec<Digest32>,
-    /// The kernel's command line. From GRUB, with the kernel's path as first word, as measured. From
-    /// systemd-stub only when the log carries the text and PCR 12 has no event that could add to it.
+    /// The kernel's command line. From GRUB, with the kernel's path as first word, as measured, when no systemd-stub
+    /// ran as well. From systemd-stub only when the log carries the text and PCR 12 has no event that could add to it.
+    /// What GRUB started otherwise (`chainloader`) shows in `grub_commands` only.
     pub kernel_command_line: Option<String>,
     /// The kernel's file, the first word of GRUB's command line. A name, not a measurement.
     pub kernel_path: Option<String>,
-    /// The arguments as the kernel splits them, quotes removed, without `kernel_path`; also those after `--`.
+    /// The arguments as the kernel splits them, quotes removed, without `kernel_path`. A line with
+    /// `--`, where the kernel stops and others read on, is refused.
     pub kernel_arguments: Vec<String>,
     /// The command line split at every space and stripped of all quotes, as shell scripts in an initrd
     /// see it: to look here for what must *not* be there.
     pub kernel_words: Vec<String>,
     /// Commands that GRUB ran, PCR 8.
     pub grub_commands: Vec<String>,
-    /// Digests of files that GRUB read, PCR 9.
+    /// All digests of PCR 9: files that GRUB read, initrd and options that the kernel's EFI stub loaded. No digest
+    /// covers which is which.
     pub grub_files: Vec<Digest32>,
     /// PE sections that systemd-stub measured, PCR 11.
     pub stub_sections: Vec<StubSection>,
-    /// Every event that extended PCR 0 to 15, by PCR and in order, separators included.
+    /// Every event that extended PCR 0 to 9 and 11 to 14, by PCR and in order, separators included.
     pub events: BTreeMap<u8, Vec<LoggedEvent>>,
 }
 
-/// UEFI Secure Boot, PCR 7. Digests are those of the events; a variable that is absent or empty has none.
+/// UEFI Secure Boot, PCR 7: the firmware's part. That shim no longer verifies (`MokSBState`) shows in PCR 14 only. Digests are those of the events; a variable that is absent or empty has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SecureBoot {
     /// The variable is 1, PK, KEK and db have content, and an authority is logged.

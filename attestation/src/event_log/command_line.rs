@@ -9,13 +9,20 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// Takes a measured text: UTF-8 without control characters.
+    /// Takes a measured text: UTF-8 without control characters, not longer than the kernel keeps, without `--`.
     pub(super) fn new(text: &str, event: usize) -> Result<Self, EventLogError> {
         // The kernel's isspace() is Latin-1: it takes a byte a0 inside a UTF-8 sequence for a space.
         if text.chars().any(char::is_control) || text.bytes().any(|byte| byte == 0xa0) {
             return Err(EventLogError::KernelCommandLineText { event });
         }
-        Ok(Self { text: text.to_owned() })
+        if text.len() > MAX_COMMAND_LINE {
+            return Err(EventLogError::KernelCommandLineTooLong { event, size: text.len() });
+        }
+        let line = Self { text: text.to_owned() };
+        if line.arguments().iter().any(|argument| argument == "--") {
+            return Err(EventLogError::KernelCommandLineDashes { event });
+        }
+        Ok(line)
     }
 
     /// The whole text.
@@ -61,8 +68,11 @@ fn argument_end(text: &str) -> usize {
 
 fn unquote(argument: &str) -> String {
     let (argument, quoted) = argument.strip_prefix('"').map_or((argument, false), |rest| (rest, true));
-    let (name, value) =
-        argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)));
+    // As in the kernel, an equals sign that comes first is part of the name.
+    let equals = argument.char_indices().skip(1).find_map(|(position, c)| (c == '=').then_some(position));
+    let (name, value) = equals
+        .and_then(|position| argument.split_at_checked(position))
+        .map_or((argument, None), |(name, value)| (name, value.strip_prefix('=')));
     let close = |text: &str, quoted: bool| {
         let closed = if quoted { text.strip_suffix('"') } else { None };
         closed.unwrap_or(text).to_owned()
@@ -75,3 +85,6 @@ fn unquote(argument: &str) -> String {
         }
     }
 }
+
+/// x86 kernels keep 2047 bytes and drop the rest; GRUB puts `BOOT_IMAGE=` before its text.
+pub(super) const MAX_COMMAND_LINE: usize = 2047 - "BOOT_IMAGE=".len();

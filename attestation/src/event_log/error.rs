@@ -168,6 +168,10 @@ pub enum EventLogError {
     #[error("event {event}: second boot attempt")]
     SecondBootAttempt { event: usize },
 
+    /// No partition table.
+    #[error("event {event}: malformed partition table")]
+    MalformedPartitionTable { event: usize },
+
     // PCR 7.
     /// Not a `UEFI_VARIABLE_DATA`.
     #[error("event {event}: malformed UEFI variable")]
@@ -211,7 +215,7 @@ pub enum EventLogError {
     /// A second kernel was loaded.
     #[error("event {event}: second kernel command line")]
     SecondKernelCommandLine { event: usize },
-    /// The text follows a `linux` command and begins with its kernel, so it is the command line; the label says otherwise.
+    /// The text is what the command before it was given, or no command of GRUB's at all: a kernel's or a module's command line.
     #[error("event {event}: a kernel command line is labelled as something else")]
     KernelCommandLineRelabelled { event: usize },
     /// The text does not follow from the `linux` command before it.
@@ -220,6 +224,16 @@ pub enum EventLogError {
     /// Control characters, or a byte that the kernel takes for a space and others do not.
     #[error("event {event}: kernel command line is not plain text")]
     KernelCommandLineText { event: usize },
+    /// The kernel would drop what is at its end.
+    #[error("event {event}: kernel command line of {size} bytes is longer than the kernel keeps")]
+    KernelCommandLineTooLong {
+        event: usize,
+        /// Its size.
+        size: usize,
+    },
+    /// The kernel reads up to `--`, scripts in an initrd read on.
+    #[error("event {event}: kernel command line contains --")]
+    KernelCommandLineDashes { event: usize },
     /// Tag and length do not fit the data.
     #[error("event {event}: malformed tagged event")]
     MalformedTaggedEvent { event: usize },

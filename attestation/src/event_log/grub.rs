@@ -2,9 +2,10 @@
 //!
 //! The label before a text (`grub_cmd: `, `kernel_cmdline: `) is not measured. A grub.cfg may run the text of a
 //! harmless command line as a command, and a forger of the log may swap the labels. So the command line has to follow
-//! the `linux` command that it belongs to, and a text in that place is the command line whatever its label says.
-//! Loaders of other kernels (`multiboot`, `chainloader`) show as commands, files and EFI applications only: closed sets
-//! of those, not the command line, say that nothing else ran.
+//! the `linux` command that it belongs to, and a text in that place, or one that begins with no command, is a command
+//! line whatever its label says. What is not excluded: a `linux` command that failed, its text run as a command and
+//! another loader (`chainloader`). Loaders of other kernels show as commands, files and EFI applications only: closed
+//! sets of those, not the command line, say that nothing else ran.
 
 use vouchsafe_protocol::Digest32;
 
@@ -20,8 +21,8 @@ pub(super) struct Grub {
     pub(super) commands: Vec<String>,
     /// The one command line.
     pub(super) command_line: Option<CommandLine>,
-    /// Arguments of the `linux` command, when that was the event before.
-    loading: Option<String>,
+    /// The event before, without quotes and escapes: GRUB writes them in the command line and not in commands.
+    before: String,
 }
 
 impl Grub {
@@ -31,39 +32,47 @@ impl Grub {
         let (label, text) =
             labelled(event.data).ok_or(EventLogError::UnlabelledGrubText { event: number })?;
         let text = covered_text(event, text)?;
-        let explained = self.follows_loader(label, text, number)?;
-        self.loading = loader_arguments(text).map(str::to_owned);
-        match label {
-            EventKind::KernelCommandLine if !explained => {
-                Err(EventLogError::KernelCommandLineUnexplained { event: number })
-            }
-            EventKind::KernelCommandLine if self.command_line.is_some() => {
-                Err(EventLogError::SecondKernelCommandLine { event: number })
-            }
-            EventKind::KernelCommandLine => {
-                self.command_line = Some(CommandLine::new(text, number)?);
-                Ok(label)
-            }
-            _ => {
-                self.commands.push(text.to_owned());
-                Ok(label)
-            }
-        }
-    }
-
-    /// Whether the `linux` command just before explains this text. A text that begins with the kernel's path is its command line.
-    fn follows_loader(&mut self, label: EventKind, text: &str, event: usize) -> Result<bool, EventLogError> {
-        let Some(arguments) = self.loading.take() else { return Ok(false) };
-        // GRUB quotes and escapes in the command line, and writes commands without either.
-        let (text, arguments) = (bare(text), bare(&arguments));
-        if text.split(' ').next() != arguments.split(' ').next() {
-            return Ok(false);
-        }
+        let bare = text.replace(['"', '\'', '\\'], "");
+        let before = std::mem::replace(&mut self.before, bare);
         if label != EventKind::KernelCommandLine {
-            return Err(EventLogError::KernelCommandLineRelabelled { event });
+            if is_command_line(&before, &self.before) {
+                return Err(EventLogError::KernelCommandLineRelabelled { event: number });
+            }
+            self.commands.push(text.to_owned());
+            return Ok(label);
         }
-        Ok(text == arguments)
+        if loader_arguments(&before) != Some(&self.before) {
+            return Err(EventLogError::KernelCommandLineUnexplained { event: number });
+        }
+        if self.command_line.is_some() {
+            return Err(EventLogError::SecondKernelCommandLine { event: number });
+        }
+        self.command_line = Some(CommandLine::new(text, number)?);
+        Ok(label)
     }
+}
+
+/// Whether a text is a loader's command line, whatever its label says: it begins with what a `linux` command before it
+/// loads; it is what any command before it was given (`! linux`, `time linux`); or it begins with no name of a command.
+/// `eval` alone is followed by the command that it was given.
+fn is_command_line(before: &str, text: &str) -> bool {
+    let loaded = loader_arguments(before).is_some_and(|loaded| first_word(loaded) == first_word(text));
+    let given = before.strip_suffix(text).is_some_and(|command| command.ends_with(' '))
+        && !before.starts_with("eval ");
+    loaded || given || !begins_with_command(text)
+}
+
+/// A command or the name in an assignment; kernels have paths or lists of blocks.
+fn begins_with_command(text: &str) -> bool {
+    let word = first_word(text);
+    let name = word.split_once('=').map_or(word, |(name, _)| name);
+    matches!(name, "[" | "!" | ".")
+        || (name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)))
+}
+
+fn first_word(text: &str) -> &str {
+    text.split(' ').next().unwrap_or(text)
 }
 
 /// Label and text; the last two labels are those of older GRUBs.
@@ -87,10 +96,6 @@ fn covered_text<'a>(event: &Event<'a>, text: &'a [u8]) -> Result<&'a str, EventL
 
 fn loader_arguments(command: &str) -> Option<&str> {
     LOADERS.iter().find_map(|loader| command.strip_prefix(loader))
-}
-
-fn bare(text: &str) -> String {
-    text.replace(['"', '\'', '\\'], "")
 }
 
 const LABELS: [(&str, EventKind); 5] = [

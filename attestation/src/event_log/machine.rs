@@ -107,10 +107,7 @@ impl<'a> Machine<'a> {
                 Ok(Judged::named(EventKind::SecureBootVariable, name.to_owned()))
             }
             (7, _) => Ok(Judged::named(EventKind::Authority, self.secure_boot.authority(event)?)),
-            (2 | 5, EventType::EFI_GPT_EVENT) => {
-                require_covered(event)?;
-                Ok(EventKind::PartitionTable.into())
-            }
+            (2 | 5, EventType::EFI_GPT_EVENT) => partition_table(event),
             (_, EventType::EVENT_TAG) => tagged(event),
             (2 | 4, _) if rules::is_application(event_type) => Ok(EventKind::EfiApplication.into()),
             (2, _) if rules::is_driver(event_type) => Ok(EventKind::EfiDriver.into()),
@@ -204,7 +201,7 @@ impl<'a> Machine<'a> {
             kernel_path,
             kernel_arguments: arguments,
             grub_commands: self.grub.commands,
-            grub_files: digests(&self.events, EventKind::GrubFile),
+            grub_files: self.events.get(&9).into_iter().flatten().map(|event| event.digest).collect(),
             stub_sections: self.stub.sections,
             events: self.events,
         })
@@ -226,6 +223,16 @@ impl From<EventKind> for Judged {
     fn from(kind: EventKind) -> Self {
         Self { kind, name: None, untrusted_name: None }
     }
+}
+
+/// A partition table with its header first. An Authenticode digest is a plain SHA-256 over most of the image, so the image
+/// of an application could cover the digest as well; no image begins like this.
+fn partition_table(event: &Event<'_>) -> Result<Judged, EventLogError> {
+    require_covered(event)?;
+    if !event.data.starts_with(GPT_SIGNATURE) {
+        return Err(EventLogError::MalformedPartitionTable { event: event.number });
+    }
+    Ok(EventKind::PartitionTable.into())
 }
 
 /// 32 bytes: the name, the technology, 15 reserved zeros.
@@ -257,8 +264,9 @@ fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
     Ok(Judged::untrusted(kind, text))
 }
 
-/// The command line and whether it is GRUB's. Two of them are one too many; systemd-stub's own counts only if
-/// nothing in PCR 12 (credentials, add-ons, options of the boot manager) can have changed it.
+/// The command line and whether it is GRUB's. Two of them are one too many. GRUB's counts only if no systemd-stub ran
+/// after it, and the stub's own only if nothing in PCR 12 (credentials, add-ons, options of the boot manager) can have
+/// changed it.
 fn command_line(
     grub: &Grub,
     stub: &Stub,
@@ -266,6 +274,7 @@ fn command_line(
 ) -> Result<(Option<CommandLine>, bool), EventLogError> {
     match (&grub.command_line, stub.command_line_event) {
         (Some(_), Some(event)) => Err(EventLogError::SecondKernelCommandLine { event }),
+        (Some(_), None) if changed || !stub.sections.is_empty() => Ok((None, false)),
         (Some(line), None) => Ok((Some(line.clone()), true)),
         (None, _) if changed => Ok((None, false)),
         (None, _) => Ok((stub.command_line.clone(), false)),
@@ -287,6 +296,7 @@ fn untrusted_text(data: &[u8]) -> Option<String> {
         .then(|| text.to_owned())
 }
 
+const GPT_SIGNATURE: &[u8] = b"EFI PART";
 const LINUX_INITRD: u32 = 0x8f3b_22ec;
 const LINUX_LOAD_OPTIONS: u32 = 0x8f3b_22ed;
 const MAX_UNTRUSTED_NAME: usize = 256;

@@ -55,8 +55,8 @@ pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bo
         (7, true) => matches!(event_type, T::EFI_VARIABLE_AUTHORITY),
         (8 | 11 | 14, _) => matches!(event_type, T::IPL),
         (9 | 12 | 13, _) => matches!(event_type, T::IPL | T::EVENT_TAG),
-        (10, _) => true,
-        // 0, 3 and 6 after the separator; 15 is the latch; 16 and above belong to nobody's boot.
+        // 0, 3 and 6 after the separator; 10 is IMA's, which has a log of its own, and no release compares it; 15 is the
+        // latch; 16 and above belong to nobody's boot.
         _ => false,
     }
 }

@@ -3,6 +3,8 @@
 //! The name is measured (as ASCII with a NUL), the content's event carries no content: usually the name again. Where
 //! an event carries data that hashes to the digest, it is the content; of `.cmdline` it gives the command line.
 
+use std::collections::BTreeSet;
+
 use vouchsafe_protocol::Digest32;
 
 use super::Event;
@@ -22,6 +24,7 @@ pub(super) struct Stub {
     /// The event with the content of `.cmdline`.
     pub(super) command_line_event: Option<usize>,
     name: Option<String>,
+    names: BTreeSet<String>,
 }
 
 impl Stub {
@@ -29,7 +32,7 @@ impl Stub {
     pub(super) fn step(&mut self, event: &Event<'_>) -> Result<(EventKind, String), EventLogError> {
         let Some(name) = self.name.take() else {
             let name = section_name(event).ok_or(EventLogError::StubSectionName { event: event.number })?;
-            if self.sections.iter().any(|section| section.name == name) {
+            if !self.names.insert(name.clone()) {
                 return Err(EventLogError::SecondStubSection { event: event.number });
             }
             self.name = Some(name.clone());

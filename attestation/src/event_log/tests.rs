@@ -1,5 +1,6 @@
 //! Tests of the event log: real logs, one negative test for each refusal, hostile bytes.
 
+mod adversary;
 mod evidence;
 mod form;
 mod hostile;

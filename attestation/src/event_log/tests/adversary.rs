@@ -1,0 +1,274 @@
+//! Logs of somebody who knows the rules. The TPM went through the events of `booted`; the log handed in replays to the
+//! very PCRs of it, so only the state machine can refuse it, or must not take its word.
+
+use super::*;
+use crate::event_log::EventKind;
+use crate::event_log::PcrRule;
+use crate::event_log::command_line::CommandLine;
+use crate::event_log::command_line::MAX_COMMAND_LINE;
+use crate::test_util::event_log::BuiltEvent;
+use crate::test_util::event_log::presets;
+use crate::test_util::event_log::utf16;
+
+const IPL: EventType = EventType::IPL;
+const EVIL: &str = "/vmlinuz init=/bin/sh";
+
+/// Inserts an event before the firmware is left; gives its position.
+fn insert(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
+    let position = log.position(|event| event.data == b"Exit Boot Services Invocation");
+    log.events.insert(position, event);
+    position
+}
+
+/// Judges `forged` as the log of a TPM that went through `booted`.
+fn release(booted: &EventLogBuilder, forged: &EventLogBuilder) -> Result<BootLog, EventLogError> {
+    assert_eq!(booted.pcrs(), forged.pcrs(), "the forgery has to fit the quote");
+    let log = ReplayedLog::from_bytes(&forged.bytes())?;
+    log.replayed.check_against(&booted.pcrs(), PcrRule::Release)?;
+    Ok(BootLog::clone(&log.boot))
+}
+
+#[test]
+fn t22_application_relabelled_as_partition_table_is_refused() {
+    // The digest of an application is a SHA-256 over its bytes: these bytes as data "cover" it.
+    for (mut booted, pcr) in [(uki(), 2), (ubuntu(), 5)] {
+        let image = b"MZ a loader that extends the approved digests".to_vec();
+        let mut application = presets::application(pcr, "evil", "evil");
+        application.measured = Some(image.clone());
+        let position = insert(&mut booted, application);
+        let mut forged = booted.clone();
+        forged.events[position].event_type = EventType::EFI_GPT_EVENT;
+        forged.events[position].data = image;
+        let refused = EventLogError::MalformedPartitionTable { event: number(position) };
+        assert_eq!(release(&booted, &forged), Err(refused));
+    }
+}
+
+#[test]
+fn t22_application_relabelled_as_driver_is_still_listed() {
+    let mut booted = uki();
+    let position = insert(&mut booted, presets::application(2, "evil", "evil"));
+    let mut forged = booted.clone();
+    forged.events[position].event_type = EventType::EFI_BOOT_SERVICES_DRIVER;
+    let boot = release(&booted, &forged).expect("accepted");
+    assert_eq!(boot.efi_drivers, [presets::content_digest("evil")]);
+}
+
+#[test]
+fn t22_command_line_of_a_wrapped_loader_is_refused() {
+    // The second command line is measured; the log calls it a command.
+    for command in ["! linux", "time linux", "legacy_kernel --type=linux", "multiboot", "x linux"] {
+        for (line, measured) in [
+            (EVIL, EVIL),
+            ("(hd0,gpt1)/vmlinuz init=/bin/sh", "(hd0,gpt1)/vmlinuz init=/bin/sh"),
+            // From a network device the path may have no slash; GRUB escapes and quotes in the command line only.
+            ("vmlinuz init=/bin/sh", "vmlinuz init=/bin/sh"),
+            ("vmlinuz x='a b' init=/bin/sh", r#"vmlinuz "x=\'a b\'" init=/bin/sh"#),
+        ] {
+            let mut booted = ubuntu();
+            insert(&mut booted, BuiltEvent::grub("grub_cmd: ", &format!("{command} {line}")));
+            let position = insert(&mut booted, BuiltEvent::grub("kernel_cmdline: ", measured));
+            let unexplained = EventLogError::KernelCommandLineUnexplained { event: number(position) };
+            assert_eq!(release(&booted, &booted), Err(unexplained));
+            for label in ["grub_cmd: ", "grub_cmd ", "module_cmdline: "] {
+                let mut forged = booted.clone();
+                forged.events[position] = BuiltEvent::grub(label, measured);
+                let refused = EventLogError::KernelCommandLineRelabelled { event: number(position) };
+                assert_eq!(release(&booted, &forged), Err(refused), "{command} {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn t22_text_that_begins_with_no_command_is_refused() {
+    // An empty text is the command line of a kernel whose path is too long for GRUB's buffer.
+    for text in
+        ["", EVIL, "(hd0)/vmlinuz", "0+100 init=/bin/sh", "+100", r#"" +100" init=/bin/sh"#, "a/b", "a/b=c"]
+    {
+        let mut log = ubuntu();
+        let position = insert(&mut log, BuiltEvent::grub("grub_cmd: ", text));
+        let refused = EventLogError::KernelCommandLineRelabelled { event: number(position) };
+        assert_eq!(release(&log, &log), Err(refused), "{text}");
+    }
+}
+
+#[test]
+fn commands_that_grub_runs_are_accepted() {
+    let texts = [
+        "! [ -e (hd0)/x ]",
+        ". /x",
+        "a=/b c",
+        "eval linux_x a",
+        "linux_x a",
+        "[ a = (hd0) ]",
+        "load_video",
+        "x.y-z",
+    ];
+    let mut log = ubuntu();
+    for text in texts {
+        insert(&mut log, BuiltEvent::grub("grub_cmd: ", text));
+    }
+    let boot = release(&log, &log).expect("accepted");
+    assert!(boot.grub_commands.ends_with(&texts.map(str::to_owned)));
+}
+
+#[test]
+fn t35_command_line_longer_than_the_kernel_keeps_is_refused() {
+    let fits = |size: usize| {
+        let fixed = presets::UBUNTU_KERNEL.len() + " init=/bin/sh  panic=-1".len();
+        ubuntu().with_kernel_arguments(&format!("init=/bin/sh {} panic=-1", "x".repeat(size - fixed)))
+    };
+    let log = fits(MAX_COMMAND_LINE);
+    assert_eq!(release(&log, &log).expect("accepted").kernel_arguments.last().expect("some"), "panic=-1");
+    let log = fits(MAX_COMMAND_LINE + 1);
+    let event = number(log.position(|event| event.data.starts_with(b"kernel_cmdline: ")));
+    let refused = EventLogError::KernelCommandLineTooLong { event, size: MAX_COMMAND_LINE + 1 };
+    assert_eq!(release(&log, &log), Err(refused));
+}
+
+#[test]
+fn t35_arguments_that_the_kernel_does_not_read_are_refused() {
+    for arguments in ["ro -- panic=-1", "ro --", r#"ro "--" panic=-1"#] {
+        let log = ubuntu().with_kernel_arguments(arguments);
+        let event = number(log.position(|event| event.data.starts_with(b"kernel_cmdline: ")));
+        assert_eq!(release(&log, &log), Err(EventLogError::KernelCommandLineDashes { event }));
+    }
+    let log = ubuntu().with_kernel_arguments("ro --- --x");
+    assert!(release(&log, &log).is_ok());
+}
+
+#[test]
+fn t22_command_line_of_grub_says_nothing_about_a_stub_that_ran_after_it() {
+    let mut log = ubuntu();
+    for event in BuiltEvent::stub_section(".linux", b"evil") {
+        insert(&mut log, event);
+    }
+    let boot = release(&log, &log).expect("accepted");
+    assert_eq!((boot.kernel_command_line, boot.kernel_path), (None, None));
+    assert!(boot.kernel_arguments.is_empty() && boot.kernel_words.is_empty());
+
+    let mut log = ubuntu();
+    insert(&mut log, BuiltEvent::covered(12, IPL, utf16("init=/bin/sh")));
+    assert_eq!(release(&log, &log).expect("accepted").kernel_command_line, None);
+}
+
+#[test]
+fn t22_event_of_pcr_10_is_refused() {
+    // PCR 10 is in no release quote: its events would be claims that nothing checks.
+    let mut log = ubuntu();
+    let position = insert(&mut log, BuiltEvent::covered(10, IPL, "claim"));
+    let refused = EventLogError::UnexpectedEvent { event: number(position), pcr: 10, event_type: IPL };
+    assert_eq!(refusal(&log), refused);
+}
+
+#[test]
+fn t49_file_relabelled_as_the_kernels_own_event_is_still_listed() {
+    let mut booted = ubuntu();
+    let position = insert(&mut booted, BuiltEvent::file("/evil", b"evil initrd"));
+    for tag in [1, 0x8f3b_22ec, 0x8f3b_22ed] {
+        let mut forged = booted.clone();
+        forged.events[position] = BuiltEvent::tagged(tag, "Linux initrd", b"evil initrd");
+        let boot = release(&booted, &forged).expect("accepted");
+        assert_eq!(boot.grub_files, release(&booted, &booted).expect("accepted").grub_files);
+        assert_eq!(boot.grub_files.len(), boot.events[&9].len());
+    }
+}
+
+#[test]
+fn t31_boot_phase_passed_off_as_a_section_is_refused() {
+    let mut booted = uki();
+    let position = insert(&mut booted, BuiltEvent::measuring(11, IPL, "enter-initrd", utf16(".x")));
+    assert_eq!(release(&booted, &booted), Err(EventLogError::StubSectionName { event: number(position) }));
+}
+
+#[test]
+fn t22_startup_locality_of_another_boot_is_refused() {
+    let booted = ubuntu();
+    for locality in [3, 4] {
+        let mut forged = booted.clone();
+        forged.events.insert(0, BuiltEvent::no_action(0, [&b"StartupLocality\0"[..], &[locality]].concat()));
+        assert!(matches!(release(&booted, &forged), Err(EventLogError::PcrMismatch { pcr: 0, .. })));
+    }
+}
+
+#[test]
+fn t22_no_relabelled_event_of_a_firmware_pcr_changes_its_claims() {
+    let types = [
+        EventType::POST_CODE,
+        EventType::SEPARATOR,
+        EventType::EFI_ACTION,
+        EventType::EFI_VARIABLE_DRIVER_CONFIG,
+        EventType::EFI_VARIABLE_AUTHORITY,
+        EventType::NONHOST_INFO,
+        EventType::EFI_GPT_EVENT,
+        EventType::EFI_BOOT_SERVICES_APPLICATION,
+        EventType::EFI_BOOT_SERVICES_DRIVER,
+    ];
+    let booted = ubuntu();
+    let honest = release(&booted, &booted).expect("accepted");
+    let claims = |boot: BootLog| {
+        let kinds = [EventKind::EfiApplication, EventKind::EfiDriver];
+        let listed = boot.events.values().flatten().filter(|event| kinds.contains(&event.kind)).count();
+        (boot.technology, boot.secure_boot, boot.efi_applications, boot.efi_drivers, listed)
+    };
+    for position in 0..booted.events.len() {
+        for event_type in types {
+            let mut forged = booted.clone();
+            forged.events[position].event_type = event_type;
+            if let Ok(boot) = release(&booted, &forged) {
+                assert_eq!(claims(boot), claims(honest.clone()), "event {position} as {event_type}");
+            }
+        }
+    }
+}
+
+/// What Linux makes of a line, by its rules: quotes toggle, spaces outside them end an argument, an equals sign counts from
+/// the second byte on, one closing quote is dropped for an opening one before the argument or its value.
+fn kernel_arguments(line: &str) -> Vec<String> {
+    let mut rest = line.as_bytes();
+    let mut arguments = Vec::new();
+    loop {
+        while let [b' ', tail @ ..] = rest {
+            rest = tail;
+        }
+        let [first, ..] = rest else { return arguments };
+        let opened = *first == b'"';
+        let body = if opened { &rest[1..] } else { rest };
+        let mut quoted = opened;
+        let mut end = body.len();
+        for (position, byte) in body.iter().enumerate() {
+            if *byte == b' ' && !quoted {
+                end = position;
+                break;
+            }
+            quoted ^= *byte == b'"';
+        }
+        let mut argument = body[..end].to_vec();
+        let equals = argument.iter().skip(1).position(|byte| *byte == b'=').map(|position| position + 1);
+        let value_opened = equals.is_some_and(|equals| argument.get(equals + 1) == Some(&b'"'));
+        if (opened || value_opened) && argument.last() == Some(&b'"') {
+            argument.pop();
+        }
+        if let Some(equals) = equals
+            && value_opened
+            && argument.len() > equals + 1
+        {
+            argument.remove(equals + 1);
+        }
+        arguments.push(String::from_utf8(argument).expect("ASCII"));
+        rest = &body[end..];
+    }
+}
+
+#[test]
+fn every_short_line_is_split_as_the_kernel_does() {
+    let alphabet = ['a', '=', '"', ' ', '\''];
+    for length in 0..=7_u32 {
+        for number in 0..alphabet.len().pow(length) {
+            let line: String = (0..length).map(|place| alphabet[number / 5_usize.pow(place) % 5]).collect();
+            let arguments = CommandLine::new(&line, 0).expect("plain text").arguments();
+            assert_eq!(arguments, kernel_arguments(&line), "{line:?}");
+        }
+    }
+}
