@@ -1,7 +1,6 @@
 //! X.509 chains: from the certificate of an attestation key to a pinned anchor, at a given time.
 //!
-//! Path building and validation are webpki's; which anchors and algorithms may serve depends on the
-//! purpose. Validity is enforced for every certificate, anchors included. A revoked certificate is
+//! Path validation is webpki's; which anchors and algorithms may serve depends on the purpose. Validity is enforced for every certificate, anchors included. A revoked certificate is
 //! refused; how current the revocation data is, is a claim. Not judged here: key usage of the leaf and
 //! its extensions, which mean something else for each kind of evidence.
 
@@ -13,6 +12,7 @@ pub(crate) mod der;
 #[cfg(test)]
 pub(crate) mod evidence;
 mod memory;
+mod path;
 mod revocation;
 #[cfg(test)]
 mod tests;
@@ -100,7 +100,7 @@ pub enum ChainError {
     /// The leaf is a CA certificate.
     #[error("the certificate is a CA's")]
     LeafIsCa,
-    /// An issuer is not a CA, or a CA may not have this many below it.
+    /// An issuer is no CA that signs certificates, or may not have this many below it.
     #[error("issuer may not issue this certificate")]
     IssuerConstraint,
     /// A critical extension that nobody here knows.
@@ -251,9 +251,7 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     // 1. A path to an anchor that serves this purpose, every certificate valid now.
     let trusted: Vec<&TrustedCa> = request.anchors.serving(request.purpose).collect();
     let pinned: Vec<TrustAnchor<'_>> = trusted.iter().map(|ca| ca.pinned.clone()).collect();
-    let given = request.certificates.iter().map(|bytes| CertificateDer::from(bytes.as_slice()));
-    let known = request.collateral.certificates().iter().map(|bytes| CertificateDer::from(bytes.as_ref()));
-    let intermediates: Vec<CertificateDer<'_>> = given.chain(known).collect();
+    let intermediates = path::above(&leaf, request)?;
     let path = end_entity
         .verify_for_usage(
             algorithms::serving(request.purpose),
@@ -270,7 +268,7 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     let between = path.intermediate_certificates().map(|certificate| Certificate::parse(&certificate.der()));
     let between: Vec<Certificate> = between.collect::<Option<_>>().ok_or(ChainError::Malformed)?;
 
-    // 2. The anchor's own constraints, which webpki does not know.
+    // 2. What webpki does not look at: key usage of issuers, and the anchor's own constraints.
     let mut window = window(&leaf, &between, anchor, request.now)?;
 
     // 3. Revocation.
@@ -293,14 +291,16 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     })))
 }
 
-/// Path length of the anchor, and validity of everything from the leaf to the root.
+/// Key usage of the issuers (RFC 5280 §6.1.4 n), path length of the anchor, and validity of everything
+/// from the leaf to the root.
 fn window(
     leaf: &Certificate,
     between: &[Certificate],
     anchor: &TrustedCa,
     now: UnixTime,
 ) -> Result<Window, ChainError> {
-    if anchor.path_length.is_some_and(|limit| between.len() > usize::from(limit)) {
+    let too_long = anchor.path_length.is_some_and(|limit| between.len() > usize::from(limit));
+    if too_long || !between.iter().all(|issuer| issuer.may_sign_certificates) {
         return Err(ChainError::IssuerConstraint);
     }
     let mut window = Window::new(now);

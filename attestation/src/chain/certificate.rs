@@ -104,28 +104,16 @@ impl Certificate {
         raw::PublicKeyInfo::parse(&self.spki).map(|info| info.key)
     }
 
-    /// `None`: malformed, not version 3, or an extension occurs twice.
+    /// `None`: malformed, not version 3, an extension occurs twice, or there are more than 64.
     pub(crate) fn parse(encoded: &[u8]) -> Option<Self> {
-        let signed = raw::Signed::parse(encoded)?;
-        // RFC 5280 §4.1: version [0], serial, algorithm, issuer, validity, subject, key, …, extensions [3].
-        let mut rest = raw::content_of(raw::SEQUENCE, signed.message)?;
-        let version = raw::take(&mut rest)?;
-        if version.encoded != [0xa0, 3, 2, 1, 2] {
-            return None;
-        }
-        let serial = raw::take(&mut rest).filter(|serial| serial.tag == raw::INTEGER)?;
-        let algorithm = raw::take(&mut rest)?;
-        let [issuer, validity, subject, spki] = take_sequences(&mut rest)?;
-        if algorithm.content != signed.algorithm {
-            return None;
-        }
+        let Fields { serial, sequences: [issuer, validity, subject, spki], rest } = Fields::parse(encoded)?;
         let validity = Validity::from_der(validity).ok()?;
         let extensions = extensions(rest)?;
         let constraints: Option<BasicConstraints> = decode(&extensions, BASIC_CONSTRAINTS)?;
         let key_usage: Option<KeyUsage> = decode(&extensions, KEY_USAGE)?;
         let points: Option<CrlDistributionPoints> = decode(&extensions, CRL_DISTRIBUTION_POINTS)?;
         Some(Self {
-            serial: serial.content.to_vec(),
+            serial: serial.to_vec(),
             issuer: issuer.to_vec(),
             subject: subject.to_vec(),
             spki: spki.to_vec(),
@@ -138,6 +126,50 @@ impl Certificate {
             extensions,
             key_usage,
         })
+    }
+}
+
+/// The names in a certificate: all that it takes to see whether it may matter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    /// The certificate.
+    pub(super) encoded: &'a [u8],
+    /// Issuer, an encoded Name.
+    pub(super) issuer: &'a [u8],
+    /// Subject, an encoded Name.
+    pub(super) subject: &'a [u8],
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn parse(encoded: &'a [u8]) -> Option<Self> {
+        let [issuer, _, subject, _] = Fields::parse(encoded)?.sequences;
+        Some(Self { encoded, issuer, subject })
+    }
+}
+
+/// The fields that every certificate has, as they stand.
+struct Fields<'a> {
+    serial: &'a [u8],
+    /// Issuer, validity, subject, key.
+    sequences: [&'a [u8]; 4],
+    /// What follows the key.
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn parse(encoded: &'a [u8]) -> Option<Self> {
+        let signed = raw::Signed::parse(encoded)?;
+        // RFC 5280 §4.1: version [0], serial, algorithm, issuer, validity, subject, key, …, extensions [3].
+        let mut rest = raw::content_of(raw::SEQUENCE, signed.message)?;
+        let version = raw::take(&mut rest)?;
+        if version.encoded != [0xa0, 3, 2, 1, 2] {
+            return None;
+        }
+        let serial = raw::take(&mut rest).filter(|serial| serial.tag == raw::INTEGER)?;
+        let algorithm = raw::take(&mut rest)?;
+        let sequences = take_sequences(&mut rest)?;
+        let same = algorithm.content == signed.algorithm;
+        same.then_some(Self { serial: serial.content, sequences, rest })
     }
 }
 
@@ -163,7 +195,7 @@ fn extensions(mut rest: &[u8]) -> Option<Vec<Extension>> {
         let mut list = raw::content_of(raw::SEQUENCE, element.content)?;
         while !list.is_empty() {
             let extension = x509_cert::ext::Extension::from_der(raw::take(&mut list)?.encoded).ok()?;
-            if found.iter().any(|known| known.oid == extension.extn_id) {
+            if found.len() == MAX_EXTENSIONS || found.iter().any(|known| known.oid == extension.extn_id) {
                 return None;
             }
             found.push(Extension {
@@ -202,6 +234,8 @@ pub(crate) fn full_names(name: &DistributionPointName) -> Vec<String> {
     names.iter().filter_map(uri).collect()
 }
 
+/// How many extensions a certificate may have; real ones have up to fourteen.
+const MAX_EXTENSIONS: usize = 64;
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const CRL_DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.31");

@@ -126,7 +126,7 @@ impl Collateral {
         &self.crls
     }
 
-    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
     }
 }

@@ -79,8 +79,15 @@ fn status(
     turning_points: &mut Vec<UnixTime>,
 ) -> Result<Revocation, ChainError> {
     let mut status = Revocation::Absent;
-    for crl in collateral.crls().iter().filter(|crl| is_authentic(crl, link, purpose)) {
-        if crl.revokes(&link.serial) {
+    for crl in collateral.crls().iter().filter(|crl| crl.issuer == link.issuer) {
+        // Serial numbers are the issuer's: whichever of its lists names one, for whatever distribution
+        // point, has revoked it. That it is not named says something only in a list that covers it.
+        let is_revoked = crl.revokes(&link.serial);
+        let counts = is_revoked || crl.covers(&link.crl_urls, link.is_ca);
+        if !counts || !is_authentic(crl, link, purpose) {
+            continue;
+        }
+        if is_revoked {
             return Err(ChainError::Revoked { serial: hex::encode(&link.serial) });
         }
         turning_points.push(crl.this_update);
@@ -91,11 +98,8 @@ fn status(
     Ok(status)
 }
 
-/// The list names the link's issuer, covers the link and is signed by the key that signed the link.
+/// The list is signed by the key that signed the link.
 fn is_authentic(crl: &Crl, link: &Link, purpose: Purpose) -> bool {
-    crl.issuer == link.issuer
-        && crl.covers(&link.crl_urls, link.is_ca)
-        && crl.signed().is_some_and(|signed| {
-            algorithms::verify(algorithms::serving(purpose), &link.issuer_spki, &signed)
-        })
+    let algorithms = algorithms::serving(purpose);
+    crl.signed().is_some_and(|signed| algorithms::verify(algorithms, &link.issuer_spki, &signed))
 }

@@ -1,5 +1,7 @@
 //! Chains of real and fake hierarchies; each refusal breaks one thing.
 
+mod hostile;
+
 use super::*;
 use crate::test_util::ca::AkCertificateSpec;
 use crate::test_util::ca::CrlSpec;

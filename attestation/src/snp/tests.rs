@@ -1,5 +1,7 @@
 //! Captured reports against their verdicts, and fake ones with one thing broken each.
 
+mod hostile;
+
 use std::time::Instant;
 
 use sev::firmware::guest::AttestationReport;

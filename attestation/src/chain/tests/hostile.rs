@@ -1,0 +1,344 @@
+//! Chains, lists and files made to mislead or to cost: each is refused, or says what it is.
+
+use std::time::Instant;
+
+use super::*;
+use crate::test_util::ca::CertificateSpec;
+
+/// OID of extension `number` of a private arc.
+fn private_oid(number: usize) -> String {
+    format!("1.3.9.{number}")
+}
+
+impl Setup {
+    /// The fake intermediate with other extensions, as what came along.
+    fn replace_intermediate(&mut self, extensions: Vec<Vec<u8>>) {
+        let root = self.google.root();
+        let mut spec = root.ca_spec(self.google.intermediate(), 9);
+        spec.extensions = extensions;
+        self.certificates = vec![root.issue(&spec)];
+    }
+}
+
+/// The bytes with every occurrence of `from` replaced.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> (Vec<u8>, usize) {
+    assert_eq!(from.len(), to.len());
+    let (mut out, mut count) = (bytes.to_vec(), 0);
+    for index in 0..bytes.len() - from.len() {
+        if bytes[index..].starts_with(from) {
+            out[index..index + from.len()].copy_from_slice(to);
+            count += 1;
+        }
+    }
+    (out, count)
+}
+
+/// A CA certificate from `subject` by `issuer` whose key nobody has.
+fn bogus_ca(forger: &FakeCa, subject: &[u8], key: u8) -> Vec<u8> {
+    let mut spec: CertificateSpec = forger.ca_spec(forger, u64::from(key));
+    spec.subject = subject.to_vec();
+    let last = spec.spki.len() - 20;
+    spec.spki[last] ^= key;
+    spec.extensions.extend((0..800).map(|number| encode::extension(&private_oid(number), false, &[])));
+    forger.issue(&spec)
+}
+
+#[test]
+fn t30_certificates_that_may_all_issue_each_other_cost_little() {
+    let (hydra, lerna) = (encode::name(&[("2.5.4.3", "Hydra")]), encode::name(&[("2.5.4.3", "Lerna")]));
+    let first = FakeCa::new(hydra.clone(), Scheme::Pkcs1Sha256);
+    let second = FakeCa::new(lerna.clone(), Scheme::Pkcs1Sha256);
+    let leaf = bogus_leaf(&first);
+    let parsed = Certificate::parse(&leaf).unwrap();
+    // Eight of one name: tried in every order they are 29,000 paths, a minute of work. Four of each of
+    // two names that issue each other.
+    let one_name: Vec<Vec<u8>> = (1..=8).map(|key| bogus_ca(&first, &hydra, key)).collect();
+    let two_names = (1..=4).flat_map(|key| [bogus_ca(&second, &hydra, key), bogus_ca(&first, &lerna, key)]);
+    for (certificates, seen) in [(one_name, 1), (two_names.collect(), 2)] {
+        assert_eq!(certificates.len(), MAX_CERTIFICATES);
+        let setup = Setup { certificates, ..Setup::new() };
+        let (anchors, collateral) = (TrustAnchors::builtin(), Collateral::empty());
+        let request = ChainRequest {
+            leaf: &leaf,
+            certificates: &setup.certificates,
+            purpose: setup.purpose,
+            anchors: &anchors,
+            collateral: &collateral,
+            now: NOW,
+        };
+        assert_eq!(path::above(&parsed, &request).unwrap().len(), seen);
+        let start = Instant::now();
+        assert_eq!(verify(&request).unwrap_err(), ChainError::UnknownIssuer);
+        println!("{seen} of {MAX_CERTIFICATES}: {:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    }
+}
+
+fn bogus_leaf(forger: &FakeCa) -> Vec<u8> {
+    let mut spec = forger.ca_spec(forger, 3);
+    spec.extensions = vec![encode::basic_constraints(false, None), encode::key_usage(0x80)];
+    forger.issue(&spec)
+}
+
+#[test]
+fn t30_a_certificate_of_a_thousand_extensions_is_malformed() {
+    let setup = Setup::new();
+    let forger = setup.google.intermediate();
+    let mut spec = forger.ca_spec(forger, 3);
+    spec.extensions = (0..1_200).map(|number| encode::extension(&private_oid(number), false, &[])).collect();
+    let leaf = forger.issue(&spec);
+    assert!(leaf.len() <= MAX_CERTIFICATE, "{}", leaf.len());
+    assert_eq!(Certificate::parse(&leaf), None);
+    spec.extensions.truncate(64);
+    assert!(Certificate::parse(&forger.issue(&spec)).is_some());
+}
+
+#[test]
+fn t17_a_list_for_another_distribution_point_still_revokes() {
+    // A serial number is the issuer's, whichever of its lists names it. The leaf names no list at all.
+    let mut setup = Setup::new();
+    let serial = setup.spec.serial.clone();
+    let mut crl = setup.current_crl().revoking(&serial);
+    crl.extensions = vec![encode::issuing_distribution_point("http://pki.invalid/leaves.crl")];
+    setup.crls = vec![setup.google.intermediate_crl(&crl)];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: hex::encode(&serial) });
+    setup.spec.crl_dp = Some("http://pki.invalid/other.crl".to_owned());
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: hex::encode(serial) });
+}
+
+#[test]
+fn t17_a_list_for_authorities_says_nothing_fresh_about_leaves() {
+    let mut setup = Setup::new();
+    setup.spec.crl_dp = Some("http://pki.invalid/leaf.crl".to_owned());
+    let scoped = |tag| {
+        let mut crl = setup.current_crl();
+        let scope = encode::sequence(&[encode::tlv(tag, &[0xff])]);
+        crl.extensions = vec![encode::extension("2.5.29.28", true, &scope)];
+        setup.google.intermediate_crl(&crl)
+    };
+    let (leaves, authorities) = (scoped(0x81), scoped(0x82));
+    let root = setup.google.root_crl(&setup.current_crl());
+    setup.crls = vec![root.clone(), authorities];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+    setup.crls = vec![root, leaves];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
+}
+
+#[test]
+fn t17_a_list_from_the_future_is_not_fresh_and_revokes() {
+    let mut setup = Setup::new();
+    let future = CrlSpec::current(NOW.plus(1), NOW.plus(DAY));
+    setup.crls = vec![setup.google.root_crl(&future)];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Stale);
+    setup.crls = vec![setup.google.root_crl(&future.revoking(&INTERMEDIATE_SERIAL.to_be_bytes()))];
+    assert!(matches!(setup.verify().unwrap_err(), ChainError::Revoked { .. }));
+}
+
+#[test]
+fn t17_an_older_list_beside_the_newer_one_hides_nothing() {
+    let mut setup = Setup::new();
+    let clean = setup.google.root_crl(&setup.current_crl());
+    let revoking = setup.current_crl().revoking(&INTERMEDIATE_SERIAL.to_be_bytes());
+    let revoking = setup.google.root_crl(&revoking);
+    for crls in [[clean.clone(), revoking.clone()], [revoking, clean]] {
+        setup.crls = crls.to_vec();
+        assert!(matches!(setup.verify().unwrap_err(), ChainError::Revoked { .. }));
+    }
+}
+
+#[test]
+fn t17_the_root_cannot_speak_for_its_intermediate() {
+    // The right name, the wrong key: a list of the intermediate's signed by the root.
+    let mut setup = Setup::new();
+    setup.spec.crl_dp = Some("http://pki.invalid/leaf.crl".to_owned());
+    let key = setup.google.root_pkcs8();
+    let posing = FakeCa::from_pkcs8(setup.google.intermediate().name().to_vec(), Scheme::Pkcs1Sha256, &key);
+    let serial = setup.spec.serial.clone();
+    setup.crls =
+        vec![setup.google.root_crl(&setup.current_crl()), posing.crl(&setup.current_crl().revoking(&serial))];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+}
+
+#[test]
+fn an_intermediate_without_the_usage_to_sign_certificates_is_refused() {
+    let mut setup = Setup::new();
+    // digitalSignature and cRLSign.
+    setup.replace_intermediate(vec![encode::basic_constraints(true, None), encode::key_usage(0x82)]);
+    assert_eq!(setup.verify().unwrap_err(), ChainError::IssuerConstraint);
+    setup.replace_intermediate(vec![encode::basic_constraints(true, None)]);
+    assert!(setup.verify().is_ok());
+}
+
+#[test]
+fn t02_an_attestation_key_cannot_issue_another() {
+    // The intermediate's key, certified as an AK's or with nothing about what it is.
+    let mut setup = Setup::new();
+    for extensions in
+        [vec![encode::basic_constraints(false, None), encode::key_usage(0x80)], vec![encode::key_usage(0x04)]]
+    {
+        setup.replace_intermediate(extensions);
+        assert_eq!(setup.verify().unwrap_err(), ChainError::IssuerConstraint);
+    }
+}
+
+#[test]
+fn an_intermediate_is_no_leaf() {
+    let mut setup = Setup::new();
+    setup.certificates.clear();
+    let intermediate = setup.google.intermediate_der().to_vec();
+    assert_eq!(setup.verify_leaf(&intermediate).unwrap_err(), ChainError::LeafIsCa);
+    let root = setup.google.root_der().to_vec();
+    assert_eq!(setup.verify_leaf(&root).unwrap_err(), ChainError::LeafIsCa);
+    let Some(real) = google_ca("gcp_ek_ak_ca_intermediate_v3.crt") else { return };
+    assert_eq!(verify_builtin(&real, &[], NOW).unwrap_err(), ChainError::LeafIsCa);
+}
+
+#[test]
+fn a_path_length_of_zero_holds_for_intermediates() {
+    let mut setup = Setup::new();
+    let middle = FakeCa::new(encode::name(&[("2.5.4.3", "Middle")]), Scheme::Pkcs1Sha256);
+    let below = middle.issue(&middle.ca_spec(setup.google.intermediate(), 21));
+    let mut verify = |length| {
+        let root = setup.google.root();
+        let mut spec = root.ca_spec(&middle, 20);
+        spec.extensions = vec![encode::basic_constraints(true, length), encode::key_usage(0x04)];
+        setup.certificates = vec![below.clone(), root.issue(&spec)];
+        setup.verify()
+    };
+    assert!(verify(None).is_ok());
+    assert!(verify(Some(1)).is_ok());
+    assert_eq!(verify(Some(0)).unwrap_err(), ChainError::IssuerConstraint);
+}
+
+#[test]
+fn the_issuer_is_found_among_others_of_its_name() {
+    // As Google's two intermediates: one name, two keys, and one that has expired.
+    let mut setup = Setup::new();
+    let (root, intermediate) = (setup.google.root(), setup.google.intermediate());
+    let namesake = FakeCa::new(intermediate.name().to_vec(), Scheme::Pkcs1Sha256);
+    let mut expired = root.ca_spec(intermediate, 10);
+    expired.not_after = UnixTime(NOW.0 - 1);
+    let others = [root.issue(&root.ca_spec(&namesake, 11)), root.issue(&expired)];
+    let own = setup.google.intermediate_der().to_vec();
+    setup.certificates = [others.to_vec(), vec![own.clone()]].concat();
+    assert!(setup.verify().is_ok());
+    setup.certificates = [vec![own.clone()], others.to_vec()].concat();
+    assert!(setup.verify().is_ok());
+    setup.certificates = [vec![own.clone(), own], others.to_vec()].concat();
+    assert!(setup.verify().is_ok());
+}
+
+#[test]
+fn weak_and_foreign_algorithms_are_refused() {
+    let setup = Setup::new();
+    let leaf = setup.leaf();
+    let identifier =
+        |last: u8| [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, last, 0x05, 0x00];
+    // sha256WithRSAEncryption named MD5, SHA-1, SHA-224 or RSA itself, inside and outside.
+    for last in [4, 5, 14, 1] {
+        let (weak, count) = replaced(&leaf, &identifier(11), &identifier(last));
+        assert_eq!(count, 2);
+        assert_eq!(setup.verify_leaf(&weak).unwrap_err(), ChainError::UnsupportedAlgorithm, "{last}");
+    }
+    // Inside and outside differ.
+    let (mut torn, _) = replaced(&leaf, &identifier(11), &identifier(12));
+    torn[..400].copy_from_slice(&leaf[..400]);
+    assert_eq!(setup.verify_leaf(&torn).unwrap_err(), ChainError::Malformed);
+}
+
+#[test]
+fn t10_a_namesake_of_googles_or_amds_in_a_file_is_extra() {
+    let names = [
+        ("gce/vtpm/certs-ca/gcp_ek_ak_ca_root.crt", Purpose::GoogleAk, Scheme::Pkcs1Sha256),
+        ("gce/vtpm/certs-ca/gcp_ek_ak_ca_intermediate_v3.crt", Purpose::GoogleAk, Scheme::Pkcs1Sha256),
+        ("snp/roots/genoa_ark.der", Purpose::AmdVcek, Scheme::PssSha384),
+        ("snp/roots/genoa_ask.der", Purpose::AmdVcek, Scheme::PssSha384ShortForm),
+    ];
+    for (path, purpose, scheme) in names {
+        let Some(real) = evidence::certificate(path) else { return };
+        let namesake = FakeCa::new(Certificate::parse(&real).unwrap().subject().to_vec(), scheme);
+        let own = namesake.self_signed(1);
+        let anchors = TrustAnchors::builtin().with_extra(&own).unwrap();
+        let leaf = bogus_leaf(&namesake);
+        // Also with the certificate of the one whose name it bears.
+        for certificates in [vec![], vec![real.clone()], vec![real.clone(), own.clone()]] {
+            let setup = Setup { certificates, purpose, ..Setup::new() };
+            let chain = setup.verify_with(&leaf, &anchors, &Collateral::empty()).unwrap();
+            assert_eq!((chain.root(), chain.product()), (Root::Extra, None), "{path}");
+            assert_eq!(chain.anchor(), Digest32::of(&own), "{path}");
+        }
+    }
+}
+
+#[test]
+fn t10_the_real_chain_keeps_its_root_beside_namesakes() {
+    let Some(leaf) = google_leaf("pca_tpm_rsa_sign_cert.pem") else { return };
+    let Some(real) = google_ca("gcp_ek_ak_ca_intermediate_v3.crt") else { return };
+    let namesake = FakeCa::new(Certificate::parse(&real).unwrap().subject().to_vec(), Scheme::Pkcs1Sha256);
+    let own = namesake.self_signed(1);
+    let anchors = TrustAnchors::builtin().with_extra(&own).unwrap();
+    let setup = Setup { certificates: vec![own, real], ..Setup::new() };
+    let chain = setup.verify_with(&leaf, &anchors, &Collateral::empty()).unwrap();
+    assert_eq!(chain.root(), Root::Google);
+}
+
+#[test]
+fn an_anchor_of_one_purpose_serves_no_other() {
+    let Some(leaf) = evidence::read("snp/reports/genoa_v5_attestationrs.vcek.der") else { return };
+    let Some(google) = google_leaf("pca_tpm_rsa_sign_cert.pem") else { return };
+    let verify = |leaf: &[u8], purpose| {
+        let setup = Setup { certificates: vec![], purpose, now: UnixTime(1_771_500_000), ..Setup::new() };
+        setup.verify_with(leaf, &TrustAnchors::builtin(), &Collateral::empty())
+    };
+    assert_eq!(verify(&leaf, Purpose::AmdVcek).unwrap().root(), Root::Amd);
+    assert_eq!(verify(&leaf, Purpose::AmdVlek).unwrap_err(), ChainError::UnknownIssuer);
+    assert_eq!(verify(&leaf, Purpose::GoogleAk).unwrap_err(), ChainError::UnknownIssuer);
+    assert_eq!(verify(&google, Purpose::AmdVcek).unwrap_err(), ChainError::UnknownIssuer);
+}
+
+#[test]
+fn memory_knows_a_chain_by_all_of_its_certificates() {
+    let mut setup = Setup::new();
+    let (leaf, memory) = (setup.leaf(), ChainMemory::new(16));
+    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+    let collateral = Collateral::empty();
+    let verify = |setup: &Setup, purpose| {
+        let (leaf, certificates, now) = (leaf.as_slice(), setup.certificates.as_slice(), NOW);
+        let (anchors, collateral) = (&anchors, &collateral);
+        memory.verify(&ChainRequest { leaf, certificates, purpose, anchors, collateral, now })
+    };
+    assert!(verify(&setup, Purpose::GoogleAk).is_ok());
+    assert_eq!(verify(&setup, Purpose::AmdVcek).unwrap_err(), ChainError::UnsupportedAlgorithm);
+    setup.certificates.clear();
+    assert_eq!(verify(&setup, Purpose::GoogleAk).unwrap_err(), ChainError::UnknownIssuer);
+    // Bytes moved from one certificate to the next make another chain.
+    let mut joined = leaf.clone();
+    joined.extend_from_slice(setup.google.intermediate_der());
+    let certificates: &[Vec<u8>] = &[];
+    let (anchors, collateral, purpose) = (&anchors, &collateral, Purpose::GoogleAk);
+    let request = ChainRequest { leaf: &joined, certificates, purpose, anchors, collateral, now: NOW };
+    assert_eq!(memory.verify(&request).unwrap_err(), ChainError::Malformed);
+}
+
+#[test]
+fn memory_forgets_at_the_time_before_a_chain_began_too() {
+    let setup = Setup::new();
+    let (leaf, memory) = (setup.leaf(), ChainMemory::new(16));
+    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+    // A list that is current from tomorrow on, beside one that is current today.
+    let today = setup.google.root_crl(&CrlSpec::current(UnixTime(NOW.0 - DAY), NOW.plus(DAY)));
+    let tomorrow = setup.google.root_crl(&CrlSpec::current(NOW.plus(2 * DAY), NOW.plus(3 * DAY)));
+    let collateral = Collateral::new(&[today, tomorrow], &[]).unwrap();
+    let revocation = |now| {
+        let (certificates, purpose) = (setup.certificates.as_slice(), Purpose::GoogleAk);
+        let (anchors, collateral) = (&anchors, &collateral);
+        let request = ChainRequest { leaf: &leaf, certificates, purpose, anchors, collateral, now };
+        memory.verify(&request).unwrap().revocation()
+    };
+    let (fresh, stale) = (Revocation::Fresh, Revocation::Stale);
+    for (day, expected) in
+        [(2, fresh), (0, fresh), (1, stale), (3, stale), (0, fresh), (2, fresh), (1, stale)]
+    {
+        assert_eq!(revocation(NOW.plus(day * DAY)), expected, "day {day}");
+    }
+}
