@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem;
+use rustls::pki_types::{CertificateDer, pem};
 use ureq::Agent;
 use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::limits::MAX_ANSWER;
 
 use crate::evidence::read_certificates;
@@ -45,14 +46,33 @@ pub struct TransportError {
     pub source: Box<ureq::Error>,
 }
 
-/// The CAs of the configuration could not be read.
+/// Why the CAs of the configuration are of no use.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", path.display())]
-pub struct CaError {
-    /// The file.
-    pub path: PathBuf,
-    /// What was wrong.
-    pub source: pem::Error,
+pub enum CaError {
+    /// The file could not be read, or is not PEM.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        source: pem::Error,
+    },
+    /// PEM, but no certificate in it.
+    #[error("{}: no certificate in it (PEM, `BEGIN CERTIFICATE`)", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// One of its certificates is none.
+    #[error("{}: certificate {number} is malformed: {source}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Which one, from 1.
+        number: usize,
+        /// What was wrong.
+        source: webpki::Error,
+    },
 }
 
 /// HTTPS.
@@ -64,9 +84,9 @@ impl Https {
     /// Trusts the CAs in the PEM file `ca`, and no others.
     ///
     /// # Errors
-    /// [`CaError`] when the file holds no certificate.
+    /// [`CaError`] when the file holds no certificate, or one that cannot be a CA's.
     pub fn new(ca: &Path, connect: Duration) -> Result<Self, CaError> {
-        let roots = read_certificates(ca).map_err(|source| CaError { path: ca.to_owned(), source })?;
+        let roots = read_roots(ca)?;
         let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = TlsConfig::builder()
@@ -100,6 +120,19 @@ impl Transport for Https {
     }
 }
 
+/// The certificates in `ca`, each of them usable: TLS would leave the others out without a word.
+fn read_roots(ca: &Path) -> Result<Vec<Bytes>, CaError> {
+    let roots = read_certificates(ca).map_err(|source| match source {
+        pem::Error::NoItemsFound => CaError::Empty { path: ca.to_owned() },
+        source => CaError::Read { path: ca.to_owned(), source },
+    })?;
+    for (index, root) in roots.iter().enumerate() {
+        let malformed = |source| CaError::Malformed { path: ca.to_owned(), number: index + 1, source };
+        webpki::anchor_from_trusted_cert(&CertificateDer::from(&root[..])).map_err(malformed)?;
+    }
+    Ok(roots)
+}
+
 /// `Retry-After` as seconds (RFC 9110 §10.2.3); the form with a date is not used by brokers and ignored.
 fn seconds(value: &[u8]) -> Option<Duration> {
     let seconds: u32 = std::str::from_utf8(value).ok()?.parse().ok()?;
@@ -122,8 +155,10 @@ mod tests {
     #[test]
     fn a_ca_file_without_certificate_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Https::new(file.path(), Duration::from_secs(1)).err().unwrap();
-        assert_eq!(error.path, file.path());
-        assert!(Https::new(Path::new("/nowhere"), Duration::from_secs(1)).is_err());
+        let error = |path: &Path| Https::new(path, Duration::from_secs(1)).err().unwrap();
+        assert!(matches!(error(file.path()), CaError::Empty { path } if path == file.path()));
+        assert!(matches!(error(Path::new("/nowhere")), CaError::Read { .. }));
+        std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        assert!(matches!(error(file.path()), CaError::Malformed { number: 1, .. }));
     }
 }

@@ -21,6 +21,7 @@ pub use address::{AddressError, TpmAddress};
 pub use event_log::{DEFAULT_EVENT_LOG, read_event_log};
 pub use key::{AkAlgorithm, AkChoice, AttestationKey};
 pub use quote::{PCRS, Quote};
+use rustix::fs::{Access, access};
 pub use spki::{SpkiError, subject_public_key_info};
 use tss_esapi::Context;
 use tss_esapi::interface_types::session_handles::AuthSession;
@@ -35,8 +36,13 @@ impl Vtpm {
     /// Connects to the TPM at `address`.
     ///
     /// # Errors
-    /// [`VtpmError::Open`].
+    /// [`VtpmError::Device`] or [`VtpmError::Open`].
     pub fn open(address: &TpmAddress) -> Result<Self, VtpmError> {
+        if let TpmAddress::Device(path) = address {
+            // The TPM library has one and the same code for whatever goes wrong here.
+            access(path, Access::READ_OK | Access::WRITE_OK)
+                .map_err(|errno| VtpmError::Device { path: path.clone(), source: errno.into() })?;
+        }
         let failed = |source| VtpmError::Open { address: address.clone(), source };
         let name = TctiNameConf::from_str(&address.to_string()).map_err(failed)?;
         let context = Context::new(name).map_err(failed)?;
@@ -103,8 +109,16 @@ pub enum VtpmError {
     /// There is no TPM device.
     #[error("no TPM: neither /dev/tpmrm0 nor /dev/tpm0 exists")]
     NoDevice,
+    /// The device cannot be used.
+    #[error("{}: {source}", path.display())]
+    Device {
+        /// The device.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The TPM could not be reached.
-    #[error("TPM at {address}: {source}")]
+    #[error("no TPM answers at {address}, or another process holds it ({source})")]
     Open {
         /// Where.
         address: TpmAddress,

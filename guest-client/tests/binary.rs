@@ -211,6 +211,17 @@ fn t34_exec_puts_no_secret_on_a_command_line() {
 }
 
 #[test]
+fn t34_the_command_inherits_nothing_but_its_files() {
+    let world = World::new(vec![]);
+    let output = world.guest(&["exec", "--file", "KEY=prod/key", "--", "ls", "-l", "/proc/self/fd"]);
+    let text = String::from_utf8_lossy(wrote(&output)).into_owned();
+    let others: Vec<_> =
+        text.lines().filter_map(|line| line.split_once(" -> ")).map(|(_, target)| target).skip(3).collect();
+    let [memory, listing] = others.as_slice() else { panic!("{text}") };
+    assert!(memory.starts_with("/memfd:vouchsafe") && listing.ends_with("/fd"), "{text}");
+}
+
+#[test]
 fn exec_says_what_it_cannot_run_or_hand_on() {
     let world = World::new(vec![]);
     failed_with(&world.guest(&["exec", "--env", "A=n/a", "--", "/nowhere/program"]), 127);

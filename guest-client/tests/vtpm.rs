@@ -8,6 +8,7 @@ mod machine;
 mod swtpm;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
@@ -16,7 +17,7 @@ use aws_lc_rs::signature::{
 use machine::{Machine, certificate_for};
 use tss_esapi::structures::{Attest, AttestInfo};
 use tss_esapi::traits::UnMarshall as _;
-use vouchsafe_guest_client::vtpm::{AkAlgorithm, AkChoice, PCRS, Quote, Vtpm, VtpmError};
+use vouchsafe_guest_client::vtpm::{AkAlgorithm, AkChoice, PCRS, Quote, TpmAddress, Vtpm, VtpmError};
 use vouchsafe_protocol::Digest32;
 
 const NONCE: [u8; 32] = [0xa5; 32];
@@ -157,4 +158,7 @@ fn malformed_nv_contents_are_named() {
 fn a_tpm_that_is_not_there_is_named() {
     let address = "swtpm:host=127.0.0.1,port=1".parse().expect("an address");
     assert!(matches!(Vtpm::open(&address), Err(VtpmError::Open { .. })));
+    let device = TpmAddress::Device("/nowhere/tpm".into());
+    let error = Vtpm::open(&device).unwrap_err();
+    assert!(matches!(&error, VtpmError::Device { path, .. } if path == Path::new("/nowhere/tpm")), "{error}");
 }
