@@ -87,9 +87,8 @@ pub struct BootLog {
     pub efi_applications: Vec<Digest32>,
     /// Authenticode digests of EFI drivers, PCR 2.
     pub efi_drivers: Vec<Digest32>,
-    /// The kernel's command line. From GRUB, with the kernel's path as first word, as measured, when no systemd-stub
-    /// ran as well. From systemd-stub only when the log carries the text and PCR 12 has no event that could add to it.
-    /// What GRUB started otherwise (`chainloader`) shows in `grub_commands` only.
+    /// The kernel's command line. From GRUB, with the kernel's path as first word, as measured, when GRUB started
+    /// nothing else. From systemd-stub only when the log carries the text and PCR 12 has no event that could add to it.
     pub kernel_command_line: Option<String>,
     /// The kernel's file, the first word of GRUB's command line. A name, not a measurement.
     pub kernel_path: Option<String>,

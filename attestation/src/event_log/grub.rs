@@ -3,9 +3,10 @@
 //! The label before a text (`grub_cmd: `, `kernel_cmdline: `) is not measured. A grub.cfg may run the text of a
 //! harmless command line as a command, and a forger of the log may swap the labels. So the command line has to follow
 //! the `linux` command that it belongs to, and a text in that place, or one that begins with no command, is a command
-//! line whatever its label says. What is not excluded: a `linux` command that failed, its text run as a command and
-//! another loader (`chainloader`). Loaders of other kernels show as commands, files and EFI applications only: closed
-//! sets of those, not the command line, say that nothing else ran.
+//! line whatever its label says. A text of that kind after a `linux` command that failed is no line of a kernel that
+//! runs: then something else has to start one, and only `chainloader` does so without a command line, so there is no
+//! claim once it ran. All this is as true as the GRUB that wrote it: its digest is among the EFI applications, those of
+//! its modules in PCR 9.
 
 use vouchsafe_protocol::Digest32;
 
@@ -21,6 +22,8 @@ pub(super) struct Grub {
     pub(super) commands: Vec<String>,
     /// The one command line.
     pub(super) command_line: Option<CommandLine>,
+    /// `chainloader` ran, alone or through another command.
+    pub(super) chain_loaded: bool,
     /// The event before, without quotes and escapes: GRUB writes them in the command line and not in commands.
     before: String,
 }
@@ -34,6 +37,7 @@ impl Grub {
         let text = covered_text(event, text)?;
         let bare = text.replace(['"', '\'', '\\'], "");
         let before = std::mem::replace(&mut self.before, bare);
+        self.chain_loaded |= runs_chain_loader(&self.before);
         if label != EventKind::KernelCommandLine {
             if is_command_line(&before, &self.before) {
                 return Err(EventLogError::KernelCommandLineRelabelled { event: number });
@@ -60,6 +64,13 @@ fn is_command_line(before: &str, text: &str) -> bool {
     let given = before.strip_suffix(text).is_some_and(|command| command.ends_with(' '))
         && !before.starts_with("eval ");
     loaded || given || !begins_with_command(text)
+}
+
+/// It starts an image with options and measures no command line. An entry of a menu only mentions it: what runs of it
+/// is measured by itself.
+fn runs_chain_loader(command: &str) -> bool {
+    !matches!(first_word(command), "menuentry" | "submenu")
+        && command.split_whitespace().any(|word| word == CHAIN_LOADER)
 }
 
 /// A command or the name in an assignment; kernels have paths or lists of blocks.
@@ -98,6 +109,7 @@ fn loader_arguments(command: &str) -> Option<&str> {
     LOADERS.iter().find_map(|loader| command.strip_prefix(loader))
 }
 
+const CHAIN_LOADER: &str = "chainloader";
 const LABELS: [(&str, EventKind); 5] = [
     ("grub_cmd: ", EventKind::GrubCommand),
     ("kernel_cmdline: ", EventKind::KernelCommandLine),

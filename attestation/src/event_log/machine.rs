@@ -264,8 +264,8 @@ fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
     Ok(Judged::untrusted(kind, text))
 }
 
-/// The command line and whether it is GRUB's. Two of them are one too many. GRUB's counts only if no systemd-stub ran
-/// after it, and the stub's own only if nothing in PCR 12 (credentials, add-ons, options of the boot manager) can have
+/// The command line and whether it is GRUB's. Two of them are one too many. GRUB's counts only if it started nothing
+/// but a kernel, and the stub's own only if nothing in PCR 12 (credentials, add-ons, options of the boot manager) can have
 /// changed it.
 fn command_line(
     grub: &Grub,
@@ -274,7 +274,7 @@ fn command_line(
 ) -> Result<(Option<CommandLine>, bool), EventLogError> {
     match (&grub.command_line, stub.command_line_event) {
         (Some(_), Some(event)) => Err(EventLogError::SecondKernelCommandLine { event }),
-        (Some(_), None) if changed || !stub.sections.is_empty() => Ok((None, false)),
+        (Some(_), None) if changed || grub.chain_loaded || !stub.sections.is_empty() => Ok((None, false)),
         (Some(line), None) => Ok((Some(line.clone()), true)),
         (None, _) if changed => Ok((None, false)),
         (None, _) => Ok((stub.command_line.clone(), false)),

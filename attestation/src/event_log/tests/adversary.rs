@@ -154,6 +154,34 @@ fn t22_command_line_of_grub_says_nothing_about_a_stub_that_ran_after_it() {
 }
 
 #[test]
+fn t22_command_line_of_grub_says_nothing_once_it_chain_loads() {
+    // The approved text is that of a `linux` command that failed, run as a command; the kernel runs with other options.
+    for command in ["chainloader", "! chainloader", "time chainloader", "chainloader --force"] {
+        let mut booted = ubuntu();
+        let position = booted.position(|event| event.data.starts_with(b"kernel_cmdline: "));
+        insert(&mut booted, BuiltEvent::grub("grub_cmd: ", &format!("{command} {EVIL}")));
+        let text = booted.events[position].measured.clone().expect("measured");
+        let mut forged = booted.clone();
+        booted.events[position].data = [b"grub_cmd: ", &text[..], b"\0"].concat();
+        forged.events[position].data = [b"kernel_cmdline: ", &text[..], b"\0"].concat();
+        let boot = release(&booted, &forged).expect("accepted");
+        assert_eq!((boot.kernel_command_line, boot.kernel_path), (None, None), "{command}");
+        assert!(boot.kernel_arguments.is_empty() && boot.kernel_words.is_empty());
+    }
+
+    // The command itself passed off as the line of a `linux` command that failed.
+    let mut log = ubuntu();
+    log.events.retain(|event| !event.data.starts_with(b"kernel_cmdline: "));
+    insert(&mut log, BuiltEvent::grub("grub_cmd: ", "linux chainloader /vmlinuz panic=-1"));
+    insert(&mut log, BuiltEvent::grub("kernel_cmdline: ", "chainloader /vmlinuz panic=-1"));
+    assert_eq!(release(&log, &log).expect("accepted").kernel_command_line, None);
+
+    let mut log = ubuntu();
+    insert(&mut log, BuiltEvent::grub("grub_cmd: ", "menuentry other {\n\tchainloader /x.efi\n}"));
+    assert!(release(&log, &log).expect("accepted").kernel_command_line.is_some());
+}
+
+#[test]
 fn t22_event_of_pcr_10_is_refused() {
     // PCR 10 is in no release quote: its events would be claims that nothing checks.
     let mut log = ubuntu();
