@@ -3,6 +3,8 @@
 //! Complete lists of one issuer only: delta and indirect lists and unknown critical extensions are
 //! refused when collateral is read, never skipped.
 
+use std::sync::OnceLock;
+
 use der::Decode;
 use der::asn1::ObjectIdentifier;
 use vouchsafe_protocol::UnixTime;
@@ -10,8 +12,10 @@ use x509_cert::crl::TbsCertList;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
 
+use super::algorithms;
 use super::certificate::full_names;
 use super::der as raw;
+use crate::anchors::Purpose;
 
 /// A list as its issuer wrote it; nothing here says that the issuer did.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Crl {
     /// Sorted.
     pub(crate) revoked: Vec<Vec<u8>>,
     scope: Scope,
+    /// The key, and what for, that the signature verified under: a list serves many chains.
+    signer: OnceLock<(Purpose, Vec<u8>)>,
 }
 
 /// Which certificates of the issuer the list covers.
@@ -67,12 +73,21 @@ impl Crl {
             next_update: list.next_update.map(|time| UnixTime(time.to_unix_duration().as_secs())),
             revoked,
             scope: scope(&list.crl_extensions.unwrap_or_default())?,
+            signer: OnceLock::new(),
         })
     }
 
-    /// The signed parts.
-    pub(super) fn signed(&self) -> Option<raw::Signed<'_>> {
-        raw::Signed::parse(&self.encoded)
+    /// Whether the key signed the list, in a way that chains for this purpose may use.
+    pub(super) fn is_signed_by(&self, spki: &[u8], purpose: Purpose) -> bool {
+        if self.signer.get().is_some_and(|(known, key)| *known == purpose && key == spki) {
+            return true;
+        }
+        let verifies = raw::Signed::parse(&self.encoded)
+            .is_some_and(|signed| algorithms::verify(algorithms::serving(purpose), spki, &signed));
+        if verifies {
+            let _ = self.signer.set((purpose, spki.to_vec()));
+        }
+        verifies
     }
 
     /// Whether the list covers a certificate with these distribution points.

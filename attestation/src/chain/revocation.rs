@@ -4,10 +4,8 @@ use serde::Serialize;
 use vouchsafe_protocol::UnixTime;
 
 use super::ChainError;
-use super::algorithms;
 use super::certificate::Certificate;
 use super::collateral::Collateral;
-use super::crl::Crl;
 use crate::anchors::Purpose;
 
 /// How current the revocation data of a chain is, the worst of its certificates.
@@ -84,7 +82,7 @@ fn status(
         // point, has revoked it. That it is not named says something only in a list that covers it.
         let is_revoked = crl.revokes(&link.serial);
         let counts = is_revoked || crl.covers(&link.crl_urls, link.is_ca);
-        if !counts || !is_authentic(crl, link, purpose) {
+        if !counts || !crl.is_signed_by(&link.issuer_spki, purpose) {
             continue;
         }
         if is_revoked {
@@ -96,10 +94,4 @@ fn status(
         status = status.min(this);
     }
     Ok(status)
-}
-
-/// The list is signed by the key that signed the link.
-fn is_authentic(crl: &Crl, link: &Link, purpose: Purpose) -> bool {
-    let algorithms = algorithms::serving(purpose);
-    crl.signed().is_some_and(|signed| algorithms::verify(algorithms, &link.issuer_spki, &signed))
 }

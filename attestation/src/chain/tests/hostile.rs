@@ -160,6 +160,27 @@ fn t17_the_root_cannot_speak_for_its_intermediate() {
 }
 
 #[test]
+fn t17_a_list_known_under_one_key_is_unknown_under_another() {
+    // Two hierarchies with the same names: the list of one, already in use, says nothing of the other.
+    let (first, second) = (Setup::new(), Setup::new());
+    let crl = first.google.root_crl(&first.current_crl());
+    let collateral = Collateral::new(&[crl], &[]).unwrap();
+    let revocation = |setup: &Setup| {
+        let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+        setup.verify_with(&setup.leaf(), &anchors, &collateral).unwrap().revocation()
+    };
+    for _ in 0..2 {
+        assert_eq!(revocation(&first), Revocation::Fresh);
+        assert_eq!(revocation(&second), Revocation::Absent);
+    }
+    // A copy of the collateral knows no more than it may.
+    let copy = collateral.clone();
+    let anchors = TrustAnchors::builtin().with_extra(second.google.root_der()).unwrap();
+    let chain = second.verify_with(&second.leaf(), &anchors, &copy).unwrap();
+    assert_eq!(chain.revocation(), Revocation::Absent);
+}
+
+#[test]
 fn an_intermediate_without_the_usage_to_sign_certificates_is_refused() {
     let mut setup = Setup::new();
     // digitalSignature and cRLSign.
