@@ -213,12 +213,19 @@ fn t34_exec_puts_no_secret_on_a_command_line() {
 #[test]
 fn t34_the_command_inherits_nothing_but_its_files() {
     let world = World::new(vec![]);
-    let output = world.guest(&["exec", "--file", "KEY=prod/key", "--", "ls", "-l", "/proc/self/fd"]);
+    // What the test itself was started with is closed first.
+    let script = "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; done; \
+                  exec \"$0\" --config \"$1\" exec --file KEY=prod/key -- ls -l /proc/self/fd";
+    let output = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_vouchsafe-guest")])
+        .arg(world.file("guest.toml"))
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(wrote(&output)).into_owned();
-    let others: Vec<_> =
-        text.lines().filter_map(|line| line.split_once(" -> ")).map(|(_, target)| target).skip(3).collect();
-    let [memory, listing] = others.as_slice() else { panic!("{text}") };
-    assert!(memory.starts_with("/memfd:vouchsafe") && listing.ends_with("/fd"), "{text}");
+    let targets: Vec<_> = text.lines().filter_map(|line| line.split_once(" -> ")).collect();
+    // stdin, stdout, stderr, the secret, and the directory that is being listed.
+    assert_eq!(targets.len(), 5, "{text}");
+    assert!(targets[3].1.starts_with("/memfd:vouchsafe") && targets[4].1.ends_with("/fd"), "{text}");
 }
 
 #[test]
