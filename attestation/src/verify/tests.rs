@@ -1,1 +1,88 @@
-//! Tests.
+//! The verifier as a whole: evidence in order is accepted, and each way to break it has its own refusal.
+
+mod binding;
+mod captured;
+mod pieces;
+mod refusals;
+
+use std::sync::OnceLock;
+
+use vouchsafe_protocol::BrokerIdentity;
+use vouchsafe_protocol::GuestPublicKey;
+use vouchsafe_protocol::Nonce;
+use vouchsafe_protocol::ReleasePaths;
+use vouchsafe_protocol::SecretPath;
+use vouchsafe_protocol::Suite;
+
+use super::*;
+use crate::test_util::ca::AkCertificateSpec;
+use crate::test_util::event_log::EventLogBuilder;
+use crate::test_util::vm::Kinds;
+use crate::test_util::vm::SimulatedVm;
+use crate::test_util::vm::shared_anchors;
+use crate::test_util::vm::shared_google;
+use crate::test_util::vtpm::FakeAk;
+use crate::test_util::vtpm::QuoteSpec;
+
+/// 2025-11-01, inside every certificate of Google's in the evidence and of the fakes.
+const NOW: UnixTime = UnixTime(1_761_955_200);
+
+/// What evidence is judged by; tests change one part.
+struct Judge {
+    anchors: TrustAnchors,
+    collateral: Collateral,
+    veks: VekStore,
+    memory: VerifyMemory,
+}
+
+impl Judge {
+    fn new() -> Self {
+        Self {
+            anchors: shared_anchors(),
+            collateral: Collateral::empty(),
+            veks: VekStore::default(),
+            memory: VerifyMemory::default(),
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        let Self { anchors, collateral, veks, memory } = self;
+        Context { anchors, collateral, veks, now: NOW, memory }
+    }
+
+    fn verify(&self, evidence: &Evidence, bound: &Bound) -> Result<Claims, VerifyError> {
+        let verified = verify(evidence, bound.clone(), &self.context())?;
+        assert_eq!((verified.bound(), verified.verified_at()), (bound, NOW));
+        assert_eq!(verified.wrap_key(), bound.key());
+        Ok(verified.claims().clone())
+    }
+}
+
+/// A release whose challenge had this nonce.
+fn bound(nonce: u8) -> Bound {
+    let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
+    let paths = ReleasePaths::new(vec![SecretPath::parse("prod/db/disk").unwrap()]).unwrap();
+    Bound::release(&BrokerIdentity([1; 32]), Nonce([nonce; 32]), key, &paths)
+}
+
+fn refusal(evidence: &Evidence) -> VerifyError {
+    Judge::new().verify(evidence, &bound(1)).unwrap_err()
+}
+
+fn vtpm_evidence(vtpm: vouchsafe_protocol::VtpmEvidence) -> Evidence {
+    Evidence { vtpm: Some(vtpm), sev_snp: None }
+}
+
+/// A VM of somebody else, with a key, a chip and an instance of its own.
+fn other_vm() -> SimulatedVm {
+    static KEY: OnceLock<FakeAk> = OnceLock::new();
+    let spec = AkCertificateSpec { instance_id: 2, serial: vec![2], ..AkCertificateSpec::default() };
+    let log = EventLogBuilder::gce_ubuntu(Technology::SevSnp);
+    let vm = SimulatedVm::new();
+    let mut other = SimulatedVm::built(shared_google(), vm.amd, KEY.get_or_init(FakeAk::p256), &spec, &log);
+    let mut report = other.report.clone();
+    report.chip_id = [0xc2; 64];
+    report.report_id = [2; 32];
+    other.set_report(report);
+    other
+}

@@ -1,0 +1,159 @@
+//! Refusals of the verifier itself, their codes and names, the gate, and the store of VCEKs.
+
+use vouchsafe_protocol::Bytes;
+use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::evidence::EvidenceSizeError;
+use vouchsafe_protocol::limits::MAX_EVENT_LOG;
+
+use super::*;
+use crate::chain::ChainError;
+use crate::event_log::EventLogError;
+use crate::go_tpm_tools::GoTpmToolsError;
+use crate::snp::Tcb;
+use crate::test_util::snp::VekSpec;
+use crate::vtpm::AttestError;
+
+#[test]
+fn no_evidence_is_refused() {
+    assert_eq!(refusal(&Evidence::default()), VerifyError::NoEvidence);
+}
+
+#[test]
+fn t30_oversized_evidence_is_refused() {
+    let mut evidence = SimulatedVm::new().evidence(Kinds::Vtpm, &bound(1));
+    let length = MAX_EVENT_LOG + 1;
+    evidence.vtpm.as_mut().unwrap().event_log = Bytes(vec![0; length]);
+    let error = EvidenceSizeError::TooLarge { part: "vtpm.event_log", length, limit: MAX_EVENT_LOG };
+    assert_eq!(refusal(&evidence), VerifyError::TooLarge(error));
+}
+
+#[test]
+fn report_of_another_length_is_refused() {
+    let mut evidence = SimulatedVm::new().evidence(Kinds::SevSnp, &bound(1));
+    evidence.sev_snp.as_mut().unwrap().report.0.pop();
+    assert_eq!(refusal(&evidence), VerifyError::Snp(SnpError::ReportLength { found: 1183 }));
+}
+
+#[test]
+fn report_that_was_changed_is_refused() {
+    let mut evidence = SimulatedVm::new().evidence(Kinds::SevSnp, &bound(1));
+    evidence.sev_snp.as_mut().unwrap().report.0[0x90] ^= 1;
+    assert_eq!(refusal(&evidence), VerifyError::Snp(SnpError::SignatureInvalid));
+}
+
+#[test]
+fn report_without_certificate_waits_for_collateral() {
+    let vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
+    let evidence = vm.evidence(Kinds::SevSnp, &bound(1));
+    let mut judge = Judge::new();
+    let missing = VerifyError::CollateralMissing {
+        chip_id: "c1".repeat(64),
+        reported_tcb: "0a01000000001bc8".to_owned(),
+    };
+    assert_eq!(judge.verify(&evidence, &bound(1)).unwrap_err(), missing);
+
+    // Another chip's does not help, nor that of another TCB.
+    let tcb = vm.report.reported_tcb;
+    let older = vm.amd.vcek(Tcb { microcode: 1, ..tcb }, &vm.report.chip_id);
+    judge.veks = VekStore::new(&[vm.amd.vcek(tcb, &[0xc3; 64]), older.clone()]);
+    assert_eq!(judge.verify(&evidence, &bound(1)).unwrap_err(), missing);
+
+    let fitting = vm.amd.vcek(tcb, &vm.report.chip_id);
+    judge.veks = VekStore::new(&[older, fitting, vm.amd.ask_der().to_vec(), vec![1, 2, 3]]);
+    assert_eq!(judge.veks.chips(), 1);
+    let claims = judge.verify(&evidence, &bound(1)).unwrap();
+    assert_eq!(claims.sev_snp.unwrap().chip_id, Some("c1".repeat(64)));
+}
+
+#[test]
+fn t16_masked_chip_has_no_certificate_in_the_store() {
+    let mut vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
+    let vek = VekSpec::vcek(vm.amd.product(), vm.report.reported_tcb, &[0; 64]);
+    vm.report.chip_id = [0; 64];
+    let judge = Judge { veks: VekStore::new(&[vm.amd.vek(&vek)]), ..Judge::new() };
+    let error = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap_err();
+    assert!(matches!(error, VerifyError::CollateralMissing { .. }), "{error}");
+}
+
+#[test]
+fn t30_store_keeps_a_bounded_number_for_a_chip() {
+    let vm = SimulatedVm::new();
+    let tcb = vm.report.reported_tcb;
+    let vceks = (0..12).map(|microcode| vm.amd.vcek(Tcb { microcode, ..tcb }, &[0xc1; 64]));
+    let store = VekStore::new(&vceks.collect::<Vec<_>>());
+    assert_eq!(store.of_chip(&[0xc1; 64]).len(), MAX_VEKS_OF_CHIP);
+}
+
+#[test]
+fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
+    #[derive(Debug, PartialEq)]
+    enum Refused {
+        Stranger(u64),
+        Evidence(VerifyError),
+    }
+    impl From<VerifyError> for Refused {
+        fn from(error: VerifyError) -> Self {
+            Self::Evidence(error)
+        }
+    }
+    let (judge, vm) = (Judge::new(), SimulatedVm::new());
+    let mut evidence = vm.evidence(Kinds::Vtpm, &bound(1));
+    // Neither signature nor log are looked at before the gate.
+    evidence.vtpm.as_mut().unwrap().signature.0[20] ^= 1;
+    evidence.vtpm.as_mut().unwrap().event_log.0.clear();
+    let stranger = |instance: Option<&Instance>| Err(Refused::Stranger(instance.unwrap().project_number));
+    let refused = verify_with(&evidence, bound(1), &judge.context(), stranger).unwrap_err();
+    assert_eq!(refused, Refused::Stranger(AkCertificateSpec::default().project_number));
+    // A certificate of nobody's does not get there.
+    evidence.vtpm.as_mut().unwrap().ca_certificates.clear();
+    let refused = verify_with(&evidence, bound(1), &Judge::new().context(), stranger).unwrap_err();
+    let chain = VtpmError::Chain(ChainError::UnknownIssuer);
+    assert_eq!(refused, Refused::Evidence(VerifyError::Vtpm(chain)));
+    // Hardware alone names nobody.
+    let mut asked = None;
+    let evidence = vm.evidence(Kinds::SevSnp, &bound(1));
+    let gate = |instance: Option<&Instance>| {
+        asked = Some(instance.is_none());
+        Ok::<(), Refused>(())
+    };
+    verify_with(&evidence, bound(1), &judge.context(), gate).unwrap();
+    assert_eq!(asked, Some(true));
+}
+
+#[test]
+fn refusals_have_codes_and_stable_names() {
+    use ReasonCode as C;
+    let (hardware, logged) = (Technology::SevSnp, None);
+    let (chip_id, reported_tcb) = (String::new(), String::new());
+    let size = EvidenceSizeError::TooLarge { part: "vtpm.pcrs", length: 25, limit: 24 };
+    let cases: Vec<(VerifyError, C, &str)> = vec![
+        (VerifyError::NoEvidence, C::EvidenceMalformed, "no-evidence"),
+        (VerifyError::NotEvidence, C::EvidenceMalformed, "not-evidence"),
+        (size.into(), C::EvidenceMalformed, "evidence-too-large"),
+        (GoTpmToolsError::NoSha256Quote.into(), C::EvidenceMalformed, "go-tpm-tools-no-sha256-quote"),
+        (VerifyError::Unlinked { piece: Piece::Vtpm }, C::UnlinkedEvidence, "unlinked-vtpm"),
+        (VerifyError::Unlinked { piece: Piece::SevSnp }, C::UnlinkedEvidence, "unlinked-sev-snp"),
+        (
+            VerifyError::CollateralMissing { chip_id, reported_tcb },
+            C::CollateralPending,
+            "collateral-missing",
+        ),
+        (VerifyError::TechnologyMismatch { hardware, logged }, C::EvidenceRefused, "technology-mismatch"),
+        (VtpmError::NonceMismatch.into(), C::EvidenceRefused, "vtpm-nonce-mismatch"),
+        (VtpmError::from(AttestError::Magic { found: 0 }).into(), C::EvidenceMalformed, "quote-magic"),
+        (VtpmError::from(ChainError::UnknownIssuer).into(), C::EvidenceRefused, "ak-chain-unknown-issuer"),
+        (VtpmError::from(ChainError::Malformed).into(), C::EvidenceMalformed, "ak-chain-malformed"),
+        (VtpmError::from(EventLogError::Empty).into(), C::EvidenceMalformed, "event-log-empty"),
+        (VtpmError::from(EventLogError::NoSha256Bank).into(), C::EvidenceRefused, "event-log-no-sha256-bank"),
+        (SnpError::KeyNotP384.into(), C::EvidenceRefused, "snp-key-not-p384"),
+        (SnpError::ReportLength { found: 0 }.into(), C::EvidenceMalformed, "snp-report-length"),
+        (
+            SnpError::from(ChainError::Revoked { serial: "01".to_owned() }).into(),
+            C::EvidenceRefused,
+            "vek-chain-revoked",
+        ),
+    ];
+    for (error, code, name) in cases {
+        assert_eq!((error.code(), error.name().as_str()), (code, name), "{error}");
+    }
+}
