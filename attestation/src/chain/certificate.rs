@@ -104,7 +104,7 @@ impl Certificate {
         raw::PublicKeyInfo::parse(&self.spki).map(|info| info.key)
     }
 
-    /// `None`: malformed, not version 3, an extension occurs twice, or there are more than 64.
+    /// `None`: malformed, not version 3, an extension occurs twice, or more than real ones ever have.
     pub(crate) fn parse(encoded: &[u8]) -> Option<Self> {
         let Fields { serial, sequences: [issuer, validity, subject, spki], rest } = Fields::parse(encoded)?;
         let validity = Validity::from_der(validity).ok()?;
@@ -213,6 +213,7 @@ fn extensions(mut rest: &[u8]) -> Option<Vec<Extension>> {
 fn decode<'a, T: Decode<'a>>(extensions: &'a [Extension], oid: ObjectIdentifier) -> Option<Option<T>> {
     match extensions.iter().find(|extension| extension.oid == oid) {
         None => Some(None),
+        Some(extension) if extension.value.len() > MAX_DECODED => None,
         Some(extension) => T::from_der(&extension.value).ok().map(Some),
     }
 }
@@ -236,6 +237,9 @@ pub(crate) fn full_names(name: &DistributionPointName) -> Vec<String> {
 
 /// How many extensions a certificate may have; real ones have up to fourteen.
 const MAX_EXTENSIONS: usize = 64;
+/// How much x509-cert may be given that may hold a Name: it sorts the sets in one by insertion, which on
+/// 14 KiB takes as long as thousands of signatures.
+pub(super) const MAX_DECODED: usize = 1024;
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const CRL_DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.31");

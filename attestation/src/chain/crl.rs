@@ -13,6 +13,7 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
 
 use super::algorithms;
+use super::certificate::MAX_DECODED;
 use super::certificate::full_names;
 use super::der as raw;
 use crate::anchors::Purpose;
@@ -123,7 +124,7 @@ fn issuer<'a>(signed: &raw::Signed<'a>) -> Option<&'a [u8]> {
     }
     let issuer = raw::take(&mut rest)?;
     let shaped = algorithm.content == signed.algorithm && issuer.tag == raw::SEQUENCE;
-    shaped.then_some(issuer.encoded)
+    (shaped && issuer.encoded.len() <= MAX_DECODED).then_some(issuer.encoded)
 }
 
 fn scope(extensions: &[Extension]) -> Result<Scope, CrlFlaw> {
@@ -141,6 +142,9 @@ fn scope(extensions: &[Extension]) -> Result<Scope, CrlFlaw> {
 }
 
 fn distribution_scope(value: &[u8]) -> Result<Scope, CrlFlaw> {
+    if value.len() > MAX_DECODED {
+        return Err(CrlFlaw::Malformed);
+    }
     let point = IssuingDistributionPoint::from_der(value).map_err(|_| CrlFlaw::Malformed)?;
     if point.indirect_crl || point.only_some_reasons.is_some() || point.only_contains_attribute_certs {
         return Err(CrlFlaw::Unsupported);

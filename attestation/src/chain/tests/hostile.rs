@@ -93,6 +93,40 @@ fn t30_a_certificate_of_a_thousand_extensions_is_malformed() {
     assert!(Certificate::parse(&forger.issue(&spec)).is_some());
 }
 
+/// A set of `count` attributes in the order that takes longest to sort.
+fn reversed_set(tag: u8, count: u16) -> Vec<u8> {
+    let attribute =
+        |value: u16| encode::sequence(&[encode::oid("1.3.9.9"), encode::octets(&value.to_be_bytes())]);
+    encode::tlv(tag, &(0..count).rev().flat_map(attribute).collect::<Vec<_>>())
+}
+
+#[test]
+fn t30_names_that_take_long_to_sort_are_not_decoded() {
+    let setup = Setup::new();
+    let forger = setup.google.intermediate();
+    let point = |count| {
+        // nameRelativeToCRLIssuer
+        let name = encode::tlv(0xa0, &reversed_set(0xa1, count));
+        encode::sequence(&[encode::sequence(&[name])])
+    };
+    let mut spec = forger.ca_spec(forger, 3);
+    for (count, is_read) in [(2, true), (1_200, false)] {
+        spec.extensions = vec![encode::extension("2.5.29.31", false, &point(count))];
+        let start = Instant::now();
+        assert_eq!(Certificate::parse(&forger.issue(&spec)).is_some(), is_read);
+        println!("{count} attributes: {:?}", start.elapsed());
+        assert!(start.elapsed().as_millis() < 500, "{:?}", start.elapsed());
+    }
+    let mut crl = setup.current_crl();
+    let malformed = CollateralError::MalformedCrl { index: 0 };
+    let scope = encode::sequence(&[encode::tlv(0xa0, &reversed_set(0xa1, 1_200))]);
+    crl.extensions = vec![encode::extension("2.5.29.28", true, &scope)];
+    assert_eq!(Collateral::new(&[setup.google.root_crl(&crl)], &[]).unwrap_err(), malformed);
+    let long = FakeCa::new(encode::sequence(&[reversed_set(0x31, 1_200)]), Scheme::Pkcs1Sha256);
+    let long = long.crl(&setup.current_crl());
+    assert_eq!(Collateral::new(&[long], &[]).unwrap_err(), malformed);
+}
+
 #[test]
 fn t17_a_list_for_another_distribution_point_still_revokes() {
     // A serial number is the issuer's, whichever of its lists names it. The leaf names no list at all.
