@@ -1,6 +1,7 @@
 //! Requests to a broker: HTTPS to the CAs of the configuration, TLS 1.3 with X25519MLKEM768 first.
 //!
-//! TLS keeps curious eyes out; nothing else rests on it. No proxy, no redirect and no environment
+//! TLS keeps curious eyes out; nothing else rests on it: a proxy in front of the broker that has only
+//! TLS 1.2, or no post-quantum key exchange, is taken as well. No proxy, no redirect and no environment
 //! variable changes where a request goes.
 
 use std::path::{Path, PathBuf};
@@ -44,6 +45,16 @@ pub struct TransportError {
     pub url: String,
     /// What happened.
     pub source: Box<ureq::Error>,
+}
+
+impl TransportError {
+    /// True when TLS did not take the other side's certificate.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        let ureq::Error::Io(error) = &*self.source else { return false };
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    }
 }
 
 /// Why the CAs of the configuration are of no use.

@@ -118,7 +118,9 @@ pub enum VtpmError {
         source: io::Error,
     },
     /// The TPM could not be reached.
-    #[error("no TPM answers at {address}, or another process holds it ({source})")]
+    #[error(
+        "no TPM answers at {address}: not there, held by another process, or libtss2-tcti is missing ({source})"
+    )]
     Open {
         /// Where.
         address: TpmAddress,

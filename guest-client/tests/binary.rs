@@ -127,6 +127,21 @@ fn a_secret_goes_to_a_descriptor() {
 }
 
 #[test]
+fn t36_a_pipe_whose_reader_has_gone_is_an_error() {
+    let world = World::new(vec![]);
+    let script = "mkfifo \"$2\"; sleep 0.1 <\"$2\" & exec 3>\"$2\"; wait; \
+                  exec timeout 5 \"$0\" --config \"$1\" fetch --fd 3 prod/key";
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_vouchsafe-guest")])
+        .args([world.file("guest.toml"), world.file("pipe")])
+        .output()
+        .unwrap();
+    let error = failed_with(&output, 14);
+    assert!(error.contains("descriptor 3"), "{error}");
+    assert_eq!(world.broker.lock().log.len(), 0);
+}
+
+#[test]
 fn t34_a_terminal_gets_no_secret() {
     let world = World::new(vec![]);
     let on_terminal = |arguments: &str| {

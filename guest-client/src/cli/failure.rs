@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 use vouchsafe_guest_client::FetchError;
+use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::config::ConfigError;
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::transport::CaError;

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use vouchsafe_guest_client::Release;
 use zeroize::Zeroizing;
 
@@ -20,11 +21,7 @@ impl Sink {
     pub(crate) fn open(fd: Option<u32>) -> Result<Self, Failure> {
         let file = match fd {
             None => io::stdout().as_fd().try_clone_to_owned().map(File::from).map_err(Failure::Output)?,
-            Some(fd) => {
-                let path = PathBuf::from(format!("/proc/self/fd/{fd}"));
-                let opened = File::options().append(true).open(path);
-                opened.map_err(|source| Failure::Descriptor { fd, source })?
-            }
+            Some(fd) => reopen(fd).map_err(|source| Failure::Descriptor { fd, source })?,
         };
         Ok(Self(file))
     }
@@ -36,6 +33,15 @@ impl Sink {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.0.write_all(bytes).map_err(Failure::Output)
     }
+}
+
+/// A descriptor of this process, opened once more for writing. A named pipe whose reader has gone is an
+/// error and not waited for: a boot must not hang on it.
+fn reopen(fd: u32) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = File::options().append(true).custom_flags(flags).open(format!("/proc/self/fd/{fd}"))?;
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    Ok(file)
 }
 
 /// The release as JSON; the text is erased when dropped, and never moved while it is written.
@@ -65,10 +71,29 @@ pub(crate) fn note(line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+    use std::os::fd::AsRawFd as _;
+
     use vouchsafe_protocol::answer::OpenedSecret;
     use vouchsafe_protocol::{DecisionId, PlaintextSecret, SecretPath};
 
     use super::*;
+
+    #[test]
+    fn a_slow_reader_is_waited_for() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let mut sink = Sink::open(Some(writer.as_raw_fd().unsigned_abs())).unwrap();
+        drop(writer);
+        let slow = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            let mut read = Vec::new();
+            File::from(reader).read_to_end(&mut read).map(|_| read)
+        });
+        // More than a pipe holds.
+        sink.write(&[7; 1 << 20]).unwrap();
+        drop(sink);
+        assert_eq!(slow.join().unwrap().unwrap().len(), 1 << 20);
+    }
 
     #[test]
     fn t34_json_is_complete_and_was_never_moved() {
