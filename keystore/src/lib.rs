@@ -3,12 +3,13 @@
 //! | step | module |
 //! |---|---|
 //! | seal and unseal | [`keyring`], [`store`] |
-//! | decide | `policy` |
+//! | decide | [`policy`] |
 //! | record | [`record`] |
 //!
 //! Nothing here reads a clock: times are arguments.
 
 pub mod keyring;
+pub mod policy;
 mod preimage;
 mod primitives;
 pub mod record;

@@ -89,8 +89,7 @@ pub(super) fn datetime(seconds: i64) -> String {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_index = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_index + 2) / 5 + 1;
@@ -100,9 +99,8 @@ pub(super) fn datetime(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-static TYPE_NAMES: LazyLock<Vec<EntityTypeName>> = LazyLock::new(|| {
-    Kind::ALL.iter().map(|kind| kind.name().parse().expect("an identifier")).collect()
-});
+static TYPE_NAMES: LazyLock<Vec<EntityTypeName>> =
+    LazyLock::new(|| Kind::ALL.iter().map(|kind| kind.name().parse().expect("an identifier")).collect());
 static RELEASE: LazyLock<EntityUid> =
     LazyLock::new(|| "Action::\"release\"".parse().expect("an entity literal"));
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| parse(include_str!("vouchsafe.cedarschema")));

@@ -112,7 +112,7 @@ fn list<'a>(
         if let Some(name) = name {
             write!(f, "{name}: ")?;
         }
-        value.fmt(f)?;
+        write!(f, "{value}")?;
     }
     f.write_str(close)
 }

@@ -73,7 +73,10 @@ fn secure_boot(boot: &BootLog) -> Record {
         .with_some("kek", text(state.kek))
         .with_some("db", text(state.db))
         .with_some("dbx", text(state.dbx))
-        .with_set("authorities", state.authorities.iter().map(|authority| authority.digest.to_string().into()))
+        .with_set(
+            "authorities",
+            state.authorities.iter().map(|authority| authority.digest.to_string().into()),
+        )
 }
 
 /// All PCRs that the schema names, or none.
@@ -155,10 +158,7 @@ fn tcb(tcb: Tcb) -> Record {
 }
 
 fn version(version: FirmwareVersion) -> Record {
-    Record::default()
-        .with("major", version.major)
-        .with("minor", version.minor)
-        .with("build", version.build)
+    Record::default().with("major", version.major).with("minor", version.minor).with("build", version.build)
 }
 
 fn mask(mask: u64) -> String {

@@ -1,0 +1,45 @@
+//! Policies: what a VM must have proved before a secret leaves.
+//!
+//! [`decide`] is the only way to a [`ReleaseGrant`]. It is deny by default: a release needs a permit of the
+//! secret's own policy, and no forbid of it or of the guardrails; a claim that is absent fails its condition, and an
+//! evaluation that fails denies. Everything here is pure: no I/O, no clock.
+//!
+//! | what | where |
+//! |---|---|
+//! | text, bounded before it is parsed | [`PolicySource`] |
+//! | a policy, validated against the schema | [`CompiledPolicy`] |
+//! | what a policy must say before it may guard a secret | [`CompiledPolicy::check`] |
+//! | conditions on every release | [`Guardrails`] |
+//! | closed sets of what may boot | [`Baseline`] |
+//! | yes and no | [`decide`], [`ReleaseGrant`], [`Denial`] |
+//! | a policy to start from | [`PolicyTemplate`] |
+//! | who may operate the broker | [`operators`] |
+
+mod baseline;
+mod checks;
+mod compiled;
+mod decide;
+mod denial;
+mod expression;
+mod grant;
+pub mod operators;
+mod question;
+mod schema;
+mod source;
+mod template;
+#[cfg(test)]
+mod tests;
+mod value;
+mod vm;
+
+pub use baseline::{Baseline, BaselineError, BaselineMismatch, Component, FirmwareSet, MAX_BASELINE};
+pub use checks::{Acceptance, CheckError, CheckFailures, Gap};
+pub use compiled::{CompiledPolicy, Guardrails, PolicyError, Purpose, SHIPPED_GUARDRAILS, UnknownPurpose};
+pub use decide::{DecideItem, DecideRequest, NamedBaseline, Protocol, SecretState, decide};
+pub use denial::{
+    BaselineVerdict, Denial, DenialReason, EvaluationFailure, FailedCondition, PathDenial, ReadValue,
+    Refusal, Violation,
+};
+pub use grant::{GrantedRelease, ReleaseGrant};
+pub use source::{MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_TEXT, PolicySource, SourceError};
+pub use template::{PolicyTemplate, SnpTemplate, TemplateError, TemplateRoot};

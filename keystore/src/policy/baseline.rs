@@ -1,0 +1,210 @@
+//! Baselines: closed sets of what a boot may consist of.
+//!
+//! A VM is a member when every measured event of PCR 4, 8, 9 and 11, every EFI application and driver of
+//! PCR 2, and whatever is in PCR 12 and 13 is listed, each required component occurs exactly once, and in
+//! its place. Events are recognised by PCR and digest alone: types and file names are the word of whoever
+//! wrote the log (T22, T49).
+//!
+//! Does not say what the listed files do. PCR 0, 1, 3, 5, 7 and 14 are not looked at: policies have claims for those.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
+
+mod membership;
+
+pub use membership::{BaselineMismatch, Component};
+
+/// Bytes of a baseline document.
+pub const MAX_BASELINE: usize = 256 * 1024;
+
+/// A baseline as it is written, stored and compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Security version: policies have floors for it.
+    pub version: u32,
+    /// From this time on nothing is a member.
+    pub ends_at: UnixTime,
+    /// Technology of the VMs: `sev-snp` and the like.
+    pub technology: String,
+    /// Firmware.
+    #[serde(default)]
+    pub firmware: FirmwareSet,
+    /// Authenticode digests of shim.
+    #[serde(default)]
+    pub shim: Vec<Digest32>,
+    /// Authenticode digests of GRUB.
+    #[serde(default)]
+    pub grub: Vec<Digest32>,
+    /// Authenticode digests of the unified kernel image.
+    #[serde(default)]
+    pub uki: Vec<Digest32>,
+    /// Authenticode digests of the kernel, where the firmware measures it as an application.
+    #[serde(default)]
+    pub kernel_image: Vec<Digest32>,
+    /// Authenticode digests of EFI drivers; they may occur or not.
+    #[serde(default)]
+    pub drivers: Vec<Digest32>,
+    /// Digests of the kernel's file, as GRUB measures it.
+    #[serde(default)]
+    pub kernel: Vec<Digest32>,
+    /// Digests of the initrd's file, as GRUB measures it.
+    #[serde(default)]
+    pub initrd: Vec<Digest32>,
+    /// Digests of what GRUB reads before the kernel: configuration, modules, fonts.
+    #[serde(default)]
+    pub configuration: Vec<Digest32>,
+    /// Digests of GRUB's environment block.
+    #[serde(default)]
+    pub grubenv: Vec<Digest32>,
+    /// Commands of GRUB.
+    #[serde(default)]
+    pub grub_commands: Vec<String>,
+    /// Kernel command lines as GRUB measures them, the kernel's path first.
+    #[serde(default)]
+    pub command_lines: Vec<String>,
+    /// PE sections of a unified kernel image by name; each occurs exactly once.
+    #[serde(default)]
+    pub sections: BTreeMap<String, Vec<Digest32>>,
+    /// Digests of the load options that the kernel's EFI stub measures; at most once.
+    #[serde(default)]
+    pub load_options: Vec<Digest32>,
+    /// Digests of the initrd that the kernel's EFI stub measures; at most once.
+    #[serde(default)]
+    pub loaded_initrd: Vec<Digest32>,
+    /// Events of PCR 12.
+    #[serde(default)]
+    pub pcr12: Vec<Digest32>,
+    /// Events of PCR 13.
+    #[serde(default)]
+    pub pcr13: Vec<Digest32>,
+}
+
+/// Firmware that a baseline allows. What is not listed is not looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirmwareSet {
+    /// Versions by the vTPM's log.
+    pub versions: Vec<String>,
+    /// Launch measurements of SEV-SNP.
+    pub snp_measurements: Vec<Digest48>,
+}
+
+/// Why a document is no baseline.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BaselineError {
+    /// Too long.
+    #[error("the document has {length} bytes, at most {MAX_BASELINE} are read")]
+    TooLong {
+        /// Its length.
+        length: usize,
+    },
+    /// Not JSON of this form; unknown members count.
+    #[error("not a baseline: {detail}")]
+    Syntax {
+        /// The parser's words.
+        detail: String,
+    },
+    /// A technology that does not exist.
+    #[error("unknown technology {name:?}")]
+    UnknownTechnology {
+        /// Its name.
+        name: String,
+    },
+    /// Neither a kernel's file nor a unified kernel image with a kernel.
+    #[error("no kernel is listed")]
+    NoKernel,
+    /// No command line.
+    #[error("no kernel command line is listed")]
+    NoCommandLine,
+    /// Its commands load an initrd and none is listed.
+    #[error("an initrd is loaded, and none is listed")]
+    NoInitrd,
+    /// GRUB's kernel without GRUB's own image, or a section without its image.
+    #[error("what loads the kernel is not listed: grub or uki")]
+    NoLoader,
+    /// A section that is listed without a digest.
+    #[error("section {name:?} has no digest")]
+    EmptySection {
+        /// Its name.
+        name: String,
+    },
+    /// The same digest stands for two things in one PCR, so that one could take the other's place.
+    #[error("digest {digest} is listed for two components of one PCR")]
+    AmbiguousDigest {
+        /// The digest.
+        digest: Digest32,
+    },
+}
+
+impl Baseline {
+    /// Reads a document and checks that it is closed.
+    ///
+    /// # Errors
+    /// One variant for each reason.
+    pub fn parse(json: &str) -> Result<Self, BaselineError> {
+        if json.len() > MAX_BASELINE {
+            return Err(BaselineError::TooLong { length: json.len() });
+        }
+        let baseline: Self = serde_json::from_str(json)
+            .map_err(|error| BaselineError::Syntax { detail: error.to_string() })?;
+        baseline.check()?;
+        Ok(baseline)
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("digests, texts and numbers are JSON")
+    }
+
+    fn check(&self) -> Result<(), BaselineError> {
+        if !TECHNOLOGIES.contains(&self.technology.as_str()) {
+            return Err(BaselineError::UnknownTechnology { name: self.technology.clone() });
+        }
+        if let Some((name, _)) = self.sections.iter().find(|(_, digests)| digests.is_empty()) {
+            return Err(BaselineError::EmptySection { name: name.clone() });
+        }
+        let has_section = |name: &str| self.sections.contains_key(name);
+        if self.kernel.is_empty() && !has_section(".linux") {
+            return Err(BaselineError::NoKernel);
+        }
+        if self.command_lines.is_empty() && !has_section(".cmdline") {
+            return Err(BaselineError::NoCommandLine);
+        }
+        let loads_initrd = |command: &String| command.starts_with("initrd");
+        if self.initrd.is_empty()
+            && !has_section(".initrd")
+            && (self.grub_commands.iter().any(loads_initrd) || !self.loaded_initrd.is_empty())
+        {
+            return Err(BaselineError::NoInitrd);
+        }
+        if (!self.kernel.is_empty() && self.grub.is_empty())
+            || (!self.sections.is_empty() && self.uki.is_empty())
+        {
+            return Err(BaselineError::NoLoader);
+        }
+        self.check_ambiguity()
+    }
+
+    fn check_ambiguity(&self) -> Result<(), BaselineError> {
+        for components in [self.images(), self.files()] {
+            let mut seen = BTreeMap::new();
+            for (component, digests) in components {
+                for digest in digests {
+                    if seen.insert(*digest, component).is_some_and(|other| other != component) {
+                        return Err(BaselineError::AmbiguousDigest { digest: *digest });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const TECHNOLOGIES: [&str; 5] = ["none", "sev", "sev-es", "tdx", "sev-snp"];

@@ -1,0 +1,498 @@
+//! What a release policy must say before it may guard a secret.
+//!
+//! Cedar's validator catches misspelt names and types. It does not catch a policy that is well-typed and
+//! opens: no owner, a guard that lets a missing claim pass, a digest in capitals. These checks look at every way in which
+//! the policy can allow a release and refuse it unless each of them has the condition. They are conservative: a
+//! condition in a form that is not understood does not count. Most can be acknowledged in the permit itself with
+//! `@accepts("code")`.
+//!
+//! They do not weigh what a condition asks for: a floor of 0 is a floor.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::pst::{ActionConstraint, Clause, Expr, Literal};
+use vouchsafe_protocol::ObjectName;
+
+use super::compiled::{CompiledPolicy, Purpose, Rules, Statement, clause_expr};
+use super::expression;
+
+mod branches;
+mod facts;
+mod literals;
+
+use facts::Facts;
+
+macro_rules! acceptances {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        /// Something that a permit can acknowledge with `@accepts("code, code")`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Acceptance {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Acceptance {
+            /// Every code there is.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// As written in `@accepts`.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+        }
+    };
+}
+
+acceptances! {
+    /// A permit without conditions.
+    Unconditional = "unconditional";
+    /// A condition that an absent claim passes.
+    MissingClaim = "missing-claim";
+    /// No condition on the root of the evidence.
+    Root = "root";
+    /// No condition on the project number: anybody's VM.
+    Owner = "owner";
+    /// A disk without a condition on the instance id: any VM of the project.
+    Instance = "instance";
+    /// No condition on the technology.
+    Technology = "technology";
+    /// Guests that the host may debug.
+    Debug = "debug";
+    /// No floor for the firmware's security versions.
+    TcbFloor = "tcb-floor";
+    /// No condition on the launch measurement.
+    Firmware = "firmware";
+    /// PCR 7 alone: any kernel that a vendor has signed.
+    Pcr7Alone = "pcr7-alone";
+    /// Nothing about what booted.
+    BootChain = "boot-chain";
+    /// Evidence of two kinds without a condition on the boot chain: they may be of two VMs of one owner.
+    CompositeBootChain = "composite-boot-chain";
+    /// A disk without a condition on the phase.
+    Phase = "phase";
+    /// A disk whose initrd may drop to a shell.
+    FailureShell = "failure-shell";
+}
+
+impl Acceptance {
+    /// The acceptance of this code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|acceptance| acceptance.code() == code)
+    }
+}
+
+/// Why a policy may not guard a secret. Those with a code in their text can be acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// Nothing is ever permitted.
+    #[error("the policy has no permit")]
+    NoPermit,
+    /// Another action than release.
+    #[error("{id}: the action must be exactly Action::\"release\"")]
+    OtherAction {
+        /// The statement.
+        id: String,
+    },
+    /// A permit that does not say what it is for.
+    #[error("{id}: @for(\"disk\") or @for(\"app\") is missing")]
+    MissingPurpose {
+        /// The permit.
+        id: String,
+    },
+    /// Permits that are for different purposes.
+    #[error("{id}: all permits of a policy are for one purpose")]
+    MixedPurposes {
+        /// The permit that differs from the first.
+        id: String,
+    },
+    /// `@for` or `@accepts` on a forbid, where they have no meaning.
+    #[error("{id}: @for and @accepts belong on permits")]
+    AnnotatedForbid {
+        /// The forbid.
+        id: String,
+    },
+    /// A text that no claim of this kind can equal.
+    #[error("{id}: {text:?} can never be {claim}")]
+    MalformedLiteral {
+        /// The statement.
+        id: String,
+        /// The claim it is compared with.
+        claim: String,
+        /// The text.
+        text: String,
+    },
+    /// A baseline that does not exist.
+    #[error("{id}: there is no baseline {name}")]
+    UnknownBaseline {
+        /// The statement.
+        id: String,
+        /// Its name.
+        name: ObjectName,
+    },
+    /// A baseline of another namespace.
+    #[error("{id}: baseline {name} is neither of this namespace nor of `shared`")]
+    ForeignBaseline {
+        /// The statement.
+        id: String,
+        /// Its name.
+        name: ObjectName,
+    },
+    /// A secret or a namespace that this policy cannot be for.
+    #[error("{id}: {name:?} is of another namespace")]
+    ForeignResource {
+        /// The statement.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+    /// More alternatives than are analysed.
+    #[error("{id}: too many alternatives: write fewer `||`, `if` and forbids with several conditions")]
+    TooComplex {
+        /// The permit.
+        id: String,
+    },
+    /// A permit that never holds.
+    #[error("{id}: its conditions contradict each other or the forbids")]
+    NeverHolds {
+        /// The permit.
+        id: String,
+    },
+    /// Something that must be said or acknowledged.
+    #[error("{id}: {} (or acknowledge it: @accepts(\"{}\"))", gap, gap.acceptance().code())]
+    Gap {
+        /// The permit.
+        id: String,
+        /// What is open.
+        gap: Gap,
+    },
+}
+
+/// What a permit leaves open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Gap {
+    /// No conditions.
+    #[error("it has no conditions")]
+    Unconditional,
+    /// A condition that an absent claim passes.
+    #[error("a VM without {claim} passes")]
+    MissingClaim {
+        /// The claim.
+        claim: String,
+    },
+    /// No condition on a root.
+    #[error("no condition on {claim}")]
+    Root {
+        /// The root that is not restricted.
+        claim: &'static str,
+    },
+    /// No condition on the owner.
+    #[error("no condition on principal.vtpm.instance.project_number: VMs of any owner pass")]
+    Owner,
+    /// No condition on the instance.
+    #[error("a disk needs a condition on principal.vtpm.instance.instance_id")]
+    Instance,
+    /// No condition on the technology.
+    #[error("no condition on principal.technology")]
+    Technology,
+    /// Debug is allowed.
+    #[error("no condition that principal.snp.policy.debug is false")]
+    Debug,
+    /// No floor.
+    #[error("no lower bound for principal.snp.reported_tcb.{component}")]
+    TcbFloor {
+        /// The component without a floor.
+        component: &'static str,
+    },
+    /// Any firmware.
+    #[error("no condition on principal.snp.measurement, and no baseline")]
+    Firmware,
+    /// Secure Boot alone.
+    #[error("PCR 7 alone passes any kernel that a vendor has signed")]
+    Pcr7Alone,
+    /// Any boot.
+    #[error("no condition on what booted: a baseline, the command line, digests or PCRs")]
+    BootChain,
+    /// Two pieces of evidence without a boot chain.
+    #[error("vTPM and SNP together need a condition on the boot chain")]
+    CompositeBootChain,
+    /// No condition on the phase.
+    #[error("a disk needs the condition principal.vtpm.phase == Phase::\"initrd\"")]
+    Phase,
+    /// A shell in the initrd.
+    #[error(
+        "a disk needs a condition on panic=, or on rd.shell=0 and rd.emergency=reboot, in principal.vtpm.arguments"
+    )]
+    FailureShell,
+}
+
+impl Gap {
+    /// What acknowledges it.
+    #[must_use]
+    pub const fn acceptance(&self) -> Acceptance {
+        match self {
+            Self::Unconditional => Acceptance::Unconditional,
+            Self::MissingClaim { .. } => Acceptance::MissingClaim,
+            Self::Root { .. } => Acceptance::Root,
+            Self::Owner => Acceptance::Owner,
+            Self::Instance => Acceptance::Instance,
+            Self::Technology => Acceptance::Technology,
+            Self::Debug => Acceptance::Debug,
+            Self::TcbFloor { .. } => Acceptance::TcbFloor,
+            Self::Firmware => Acceptance::Firmware,
+            Self::Pcr7Alone => Acceptance::Pcr7Alone,
+            Self::BootChain => Acceptance::BootChain,
+            Self::CompositeBootChain => Acceptance::CompositeBootChain,
+            Self::Phase => Acceptance::Phase,
+            Self::FailureShell => Acceptance::FailureShell,
+        }
+    }
+}
+
+/// Everything that was found; never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct CheckFailures(Vec<CheckError>);
+
+impl CheckFailures {
+    /// The findings.
+    #[must_use]
+    pub fn as_slice(&self) -> &[CheckError] {
+        &self.0
+    }
+}
+
+impl CompiledPolicy {
+    /// Whether this policy may guard secrets, given the baselines that exist.
+    ///
+    /// # Errors
+    /// Everything that was found.
+    pub fn check(&self, baselines: &BTreeSet<ObjectName>) -> Result<(), CheckFailures> {
+        let rules = self.rules();
+        let mut found = Vec::new();
+        if rules.permits().next().is_none() {
+            found.push(CheckError::NoPermit);
+        }
+        for statement in rules.statements.values() {
+            check_statement(statement, self.name().namespace(), baselines, &mut found);
+        }
+        check_purposes(rules, &mut found);
+        for permit in rules.permits() {
+            check_permit(permit, rules, &mut found);
+        }
+        if found.is_empty() { Ok(()) } else { Err(CheckFailures(found)) }
+    }
+}
+
+/// What holds of every statement by itself.
+fn check_statement(
+    statement: &Statement,
+    namespace: &str,
+    baselines: &BTreeSet<ObjectName>,
+    found: &mut Vec<CheckError>,
+) {
+    let id = || statement.id.clone();
+    let release = |uid: &cedar_policy::pst::EntityUID| uid.to_string() == "Action::\"release\"";
+    if !matches!(&statement.template.action, ActionConstraint::Eq(uid) if release(uid)) {
+        found.push(CheckError::OtherAction { id: id() });
+    }
+    for clause in statement.template.clauses() {
+        if let Some((claim, text)) = literals::malformed(clause_expr(clause)) {
+            found.push(CheckError::MalformedLiteral { id: id(), claim: claim.to_string(), text });
+        }
+    }
+    for name in &statement.baselines {
+        if name.namespace() != namespace && name.namespace() != SHARED {
+            found.push(CheckError::ForeignBaseline { id: id(), name: name.clone() });
+        } else if !baselines.contains(name) {
+            found.push(CheckError::UnknownBaseline { id: id(), name: name.clone() });
+        }
+    }
+    for name in resources(statement) {
+        // A policy of `shared` is for secrets of any namespace.
+        if namespace != SHARED && name.split('/').next() != Some(namespace) {
+            found.push(CheckError::ForeignResource { id: id(), name });
+        }
+    }
+}
+
+/// Names of the secrets and namespaces of a statement.
+fn resources(statement: &Statement) -> Vec<String> {
+    use cedar_policy::pst::{EntityOrSlot, ResourceConstraint};
+    let resource = |uid: &cedar_policy::pst::EntityUID| {
+        matches!(uid.ty.to_string().as_str(), "Secret" | "Namespace").then(|| uid.eid.to_string())
+    };
+    let scope = match &statement.template.resource {
+        ResourceConstraint::Eq(EntityOrSlot::Entity(uid))
+        | ResourceConstraint::In(EntityOrSlot::Entity(uid))
+        | ResourceConstraint::IsIn(_, EntityOrSlot::Entity(uid)) => resource(uid),
+        _ => None,
+    };
+    let expressions =
+        statement.template.clauses().iter().flat_map(|clause| expression::walk(clause_expr(clause)));
+    let literals = expressions.filter_map(|expr| match expr {
+        Expr::Literal(Literal::EntityUID(uid)) => resource(uid),
+        _ => None,
+    });
+    scope.into_iter().chain(literals).collect()
+}
+
+fn check_purposes(rules: &Rules, found: &mut Vec<CheckError>) {
+    let first = rules.permits().find_map(|permit| permit.purpose);
+    for permit in rules.permits() {
+        match permit.purpose {
+            None => found.push(CheckError::MissingPurpose { id: permit.id.clone() }),
+            purpose if purpose != first => found.push(CheckError::MixedPurposes { id: permit.id.clone() }),
+            _ => {}
+        }
+    }
+    for forbid in rules.forbids().filter(|forbid| forbid.purpose.is_some() || !forbid.accepts.is_empty()) {
+        found.push(CheckError::AnnotatedForbid { id: forbid.id.clone() });
+    }
+}
+
+/// Every way in which a permit allows a release has every condition, or the permit accepts that it has not.
+fn check_permit(permit: &Statement, rules: &Rules, found: &mut Vec<CheckError>) {
+    let id = permit.id.clone();
+    let Ok(branches) = branches::allowing(permit, rules.forbids()) else {
+        found.push(CheckError::TooComplex { id });
+        return;
+    };
+    if branches.is_empty() {
+        found.push(CheckError::NeverHolds { id });
+        return;
+    }
+    let mut gaps = Vec::new();
+    if is_unconditional(permit) {
+        gaps.push(Gap::Unconditional);
+    }
+    for branch in &branches {
+        gaps.extend(gaps_of(&Facts::new(branch), permit.purpose));
+    }
+    let mut reported: Vec<Gap> = Vec::new();
+    for gap in gaps {
+        if !permit.accepts.contains(&gap.acceptance()) && !reported.contains(&gap) {
+            reported.push(gap);
+        }
+    }
+    found.extend(reported.into_iter().map(|gap| CheckError::Gap { id: id.clone(), gap }));
+}
+
+fn is_unconditional(permit: &Statement) -> bool {
+    let trivial = |clause: &Clause| matches!(clause_expr(clause).as_ref(), Expr::Literal(_));
+    permit.template.clauses().iter().all(trivial)
+}
+
+fn gaps_of(facts: &Facts<'_>, purpose: Option<Purpose>) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    gaps.extend(facts.absent().map(|claim| Gap::MissingClaim { claim }));
+    gaps.extend(root_gaps(facts));
+    if !facts.equals("vtpm.instance.project_number") {
+        gaps.push(Gap::Owner);
+    }
+    if !facts.equals("technology") {
+        gaps.push(Gap::Technology);
+    }
+    gaps.extend(snp_gaps(facts));
+    gaps.extend(boot_gap(facts));
+    if purpose == Some(Purpose::Disk) {
+        gaps.extend(disk_gaps(facts));
+    }
+    gaps
+}
+
+/// Each kind of evidence that a branch has is restricted to roots.
+fn root_gaps(facts: &Facts<'_>) -> Vec<Gap> {
+    let members = facts.members("roots");
+    let names = |root: &str| members.iter().any(|member| member == root);
+    // The vTPM's root is always among the roots, so that a bound on all of them bounds it.
+    let vtpm = facts.equals("vtpm.root") || names("google") || facts.within("roots");
+    // A report whose root is withheld (T11) has none among the roots.
+    let snp = facts.equals("snp.root") || names("amd");
+    let mut gaps = Vec::new();
+    if !vtpm && (facts.has("vtpm") || !facts.has("snp")) {
+        gaps.push(Gap::Root { claim: "principal.vtpm.root" });
+    }
+    if !snp && facts.has("snp") {
+        gaps.push(Gap::Root { claim: "principal.snp.root" });
+    }
+    gaps
+}
+
+fn snp_gaps(facts: &Facts<'_>) -> Vec<Gap> {
+    if !facts.has("snp") {
+        return Vec::new();
+    }
+    let mut gaps = Vec::new();
+    if !facts.flag("snp.policy.debug", false) {
+        gaps.push(Gap::Debug);
+    }
+    let floored = |component: &&&str| facts.floor(&format!("snp.reported_tcb.{component}"));
+    let missing = TCB_COMPONENTS.iter().find(|component| !floored(component));
+    gaps.extend(missing.map(|component| Gap::TcbFloor { component }));
+    if !facts.equals("snp.measurement") && !facts.in_baseline() {
+        gaps.push(Gap::Firmware);
+    }
+    gaps
+}
+
+/// Something that what booted is compared with (T01, T27). The whole command line counts, single arguments do not.
+fn boot_gap(facts: &Facts<'_>) -> Option<Gap> {
+    let pinned = ["command_line", "pcrs.pcr4", "pcrs.pcr8", "pcrs.pcr9", "pcrs.pcr11"];
+    let sets = ["efi_applications", "grub_files", "stub_sections"];
+    let chain = facts.in_baseline()
+        || pinned.iter().any(|claim| facts.equals(&format!("vtpm.{claim}")))
+        || sets.iter().any(|claim| facts.within(&format!("vtpm.{claim}")));
+    let secure_boot = facts.reads("vtpm.secure_boot") || facts.reads("vtpm.pcrs.pcr7");
+    match (chain, facts.has("vtpm"), facts.has("snp")) {
+        (true, ..) => None,
+        (false, true, true) => Some(Gap::CompositeBootChain),
+        (false, ..) if secure_boot => Some(Gap::Pcr7Alone),
+        // SNP alone says nothing above the firmware; that it names no owner is a gap of its own.
+        (false, false, true) => None,
+        (false, ..) => Some(Gap::BootChain),
+    }
+}
+
+fn disk_gaps(facts: &Facts<'_>) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    if !facts.equals("vtpm.instance.instance_id") {
+        gaps.push(Gap::Instance);
+    }
+    if facts.values("vtpm.phase") != ["initrd"] {
+        gaps.push(Gap::Phase);
+    }
+    let lines = facts.values("vtpm.command_line");
+    let line_fits = |line: &String| rules_out_shell(line.split(' '));
+    let by_line = !lines.is_empty() && lines.iter().all(line_fits);
+    let arguments = [facts.members("vtpm.arguments"), facts.members("vtpm.words")].concat();
+    if !by_line && !rules_out_shell(arguments.iter().map(String::as_str)) {
+        gaps.push(Gap::FailureShell);
+    }
+    gaps
+}
+
+/// T35: `panic=` with a number makes initramfs-tools reboot; dracut needs both of its own arguments.
+fn rules_out_shell<'a>(arguments: impl Iterator<Item = &'a str>) -> bool {
+    let arguments: Vec<&str> = arguments.collect();
+    let reboots = |argument: &&str| {
+        let seconds = argument.strip_prefix("panic=").and_then(|value| value.parse::<i32>().ok());
+        seconds.is_some_and(|seconds| seconds != 0)
+    };
+    arguments.iter().any(reboots)
+        || (arguments.contains(&"rd.shell=0") && arguments.contains(&"rd.emergency=reboot"))
+}
+
+/// Project numbers that permits compare the owner with.
+pub(super) fn project_numbers(rules: &Rules) -> BTreeSet<u64> {
+    let permitted = rules.permits().filter_map(|permit| branches::allowing(permit, rules.forbids()).ok());
+    let values =
+        permitted.flatten().flat_map(|branch| Facts::new(&branch).values("vtpm.instance.project_number"));
+    values.filter_map(|number| number.parse().ok()).collect()
+}
+
+/// Objects of this namespace may be used by every other.
+pub(super) const SHARED: &str = "shared";
+const TCB_COMPONENTS: [&str; 4] = ["boot_loader", "tee", "snp", "microcode"];

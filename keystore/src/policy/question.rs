@@ -1,0 +1,140 @@
+//! One question to Cedar, and what its answer means.
+
+use cedar_policy::pst::Effect;
+use cedar_policy::{
+    Authorizer, Decision, Entities, EvalResult, PolicyId, Request, Response, eval_expression,
+};
+
+use super::compiled::{CompiledPolicy, Condition, Rules, Statement};
+use super::denial::{BaselineVerdict, EvaluationFailure, FailedCondition, ReadValue, Refusal, Violation};
+use super::expression::ClaimPath;
+use super::value::Record;
+
+/// One secret and everything that policies can read about the request for it.
+pub(super) struct Question<'a> {
+    pub(super) request: Request,
+    pub(super) entities: &'a Entities,
+    pub(super) attributes: &'a Record,
+    pub(super) context: Record,
+}
+
+/// What a set of rules said.
+pub(super) struct Verdict {
+    decision: Decision,
+    reasons: Vec<String>,
+    errors: Vec<(String, String)>,
+}
+
+impl Verdict {
+    fn of(response: &Response) -> Self {
+        let name = |id: &PolicyId| AsRef::<str>::as_ref(id).to_owned();
+        let diagnostics = response.diagnostics();
+        let errors = diagnostics.errors().map(|error| match error {
+            cedar_policy::AuthorizationError::PolicyEvaluationError(error) => {
+                (name(error.policy_id()), error.inner().to_string())
+            }
+        });
+        Self {
+            decision: response.decision(),
+            reasons: diagnostics.reason().map(name).collect(),
+            errors: errors.collect(),
+        }
+    }
+
+    /// A permit holds, no forbid does, and every evaluation worked.
+    pub(super) fn allows(&self) -> bool {
+        self.decision == Decision::Allow && self.errors.is_empty()
+    }
+
+    /// For guardrails, which have no permit: none of them holds, and every evaluation worked.
+    pub(super) fn passes(&self) -> bool {
+        self.reasons.is_empty() && self.errors.is_empty()
+    }
+}
+
+impl Question<'_> {
+    pub(super) fn ask(&self, rules: &Rules) -> Verdict {
+        Verdict::of(&Authorizer::new().is_authorized(&self.request, &rules.set, self.entities))
+    }
+
+    /// Everything that stands in the way.
+    pub(super) fn refusal(
+        &self,
+        policy: &CompiledPolicy,
+        own: (&Verdict, &Rules),
+        guards: (&Verdict, &Rules),
+        baselines: Vec<BaselineVerdict>,
+    ) -> Refusal {
+        let permits: Vec<&Statement> = own.1.permits().collect();
+        let (missed, held): (Vec<_>, Vec<_>) = permits
+            .into_iter()
+            .partition(|permit| self.first_failure(permit).is_some() || !self.in_scope(permit));
+        let permitted = !held.is_empty();
+        let forbids = |(verdict, rules): (&Verdict, &Rules), guardrail| -> Vec<Violation> {
+            let fired = verdict.reasons.iter().filter_map(|id| rules.statements.get(id));
+            fired
+                .filter(|statement| statement.template.effect == Effect::Forbid)
+                .map(|statement| self.violation(statement, guardrail))
+                .collect()
+        };
+        let failures = |verdict: &Verdict, guardrail| -> Vec<EvaluationFailure> {
+            let failure = |(id, detail): &(String, String)| EvaluationFailure {
+                guardrail,
+                id: id.clone(),
+                detail: detail.clone(),
+            };
+            verdict.errors.iter().map(failure).collect()
+        };
+        Refusal {
+            policy: policy.name().clone(),
+            policy_digest: policy.digest(),
+            forbidden_by: [forbids(guards, true), forbids(own, false)].concat(),
+            not_permitted_by: if permitted {
+                Vec::new()
+            } else {
+                missed.into_iter().map(|permit| self.violation(permit, false)).collect()
+            },
+            permitted,
+            errors: [failures(guards.0, true), failures(own.0, false)].concat(),
+            baselines,
+        }
+    }
+
+    fn violation(&self, statement: &Statement, guardrail: bool) -> Violation {
+        Violation {
+            guardrail,
+            id: statement.id.clone(),
+            reason: statement.reason.clone(),
+            condition: self.first_failure(statement).map(|condition| self.explain(condition)),
+        }
+    }
+
+    /// The first condition that is not what it must be; one whose evaluation fails is not.
+    fn first_failure<'s>(&self, statement: &'s Statement) -> Option<&'s Condition> {
+        let holds = |condition: &Condition| {
+            let result = eval_expression(&self.request, self.entities, &condition.expression);
+            matches!(result, Ok(EvalResult::Bool(value)) if value == condition.wanted)
+        };
+        statement.conditions.iter().find(|condition| !holds(condition))
+    }
+
+    /// Whether the scope of a permit, with its conditions left out, fits the request.
+    fn in_scope(&self, permit: &Statement) -> bool {
+        let matches = Authorizer::new().is_authorized(&self.request, &permit.scope, self.entities);
+        matches.decision() == Decision::Allow
+    }
+
+    fn explain(&self, condition: &Condition) -> FailedCondition {
+        FailedCondition {
+            text: condition.text.clone(),
+            wanted: condition.wanted,
+            values: condition.paths.iter().map(|path| self.read(path)).collect(),
+        }
+    }
+
+    fn read(&self, path: &ClaimPath) -> ReadValue {
+        let record = if path.context { &self.context } else { self.attributes };
+        let value = record.get(&path.names).map_or_else(|| "absent".to_owned(), ToString::to_string);
+        ReadValue { path: path.to_string(), value }
+    }
+}
