@@ -1,7 +1,7 @@
 //! Evidence in, verified claims or one exact refusal out.
 //!
 //! Pure: no I/O, no clock, no globals. Bytes, trust anchors, collateral and the time are arguments.
-//! [`verify`] is the only way to [`VerifiedClaims`], and those are the only thing that a secret is released
+//! [`verify()`] is the only way to [`VerifiedClaims`], and those are the only thing that a secret is released
 //! on. The `inspect_*` functions run the same checks on captured files and give [`InspectedClaims`], which
 //! nobody can decide upon.
 //!
