@@ -77,6 +77,13 @@ impl Failure {
             Self::Fetch(FetchError::Refused { decision, .. }) => {
                 Some(format!("the broker's operator sees why with `vouchsafe explain {decision}`"))
             }
+            Self::Fetch(FetchError::GaveUp { last, .. }) => match &**last {
+                AttemptError::Transport(error) if error.is_certificate() => Some(
+                    "TLS: the broker's certificate must be for the host in `brokers`, from a CA in `ca`"
+                        .to_owned(),
+                ),
+                _ => None,
+            },
             Self::Config(ConfigError::Read { .. }) => Some(
                 "the configuration belongs into /etc/vouchsafe/guest.toml, or name it with --config"
                     .to_owned(),
