@@ -267,4 +267,4 @@ impl Keystore {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

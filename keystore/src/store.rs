@@ -258,13 +258,12 @@ impl Keystore {
     }
 
     async fn read(&self) -> Result<ReadTx, StoreError> {
-        let floor = self.0.pins.epoch();
-        let mut tx = self.0.pools.readers.begin().await?;
-        let epoch = rows::epoch(&mut tx).await?;
-        if epoch < floor {
-            return Err(rows::tampered(EPOCH, "1"));
-        }
-        Ok(ReadTx { tx, epoch })
+        let Inner { pools, keyring, pins, .. } = &*self.0;
+        let seen = pins.seen();
+        let mut tx = pools.readers.begin().await?;
+        let head = log::read_head(&mut tx, keyring, seen).await?;
+        log::catch_up(&mut tx, keyring, pins, head).await?;
+        Ok(ReadTx { tx, epoch: head.epoch })
     }
 
     fn check(&self, epoch: u64) -> RowCheck<'_> {
@@ -290,7 +289,7 @@ async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> 
         .await?;
     sqlx::query("INSERT INTO log_head (id, size, generation, mac) VALUES (1, 0, $1, $2)")
         .bind(i64::from(primary.id))
-        .bind(primary.row().sign(&log::head_preimage(0)))
+        .bind(primary.row().sign(&log::head_preimage(rows::Head::default())))
         .execute(&mut *tx)
         .await?;
     sqlx::query("INSERT INTO meta (name, generation, mac) VALUES ('keyring', $1, $2)")

@@ -50,13 +50,9 @@ impl Batches {
     }
 
     async fn write_grants(&mut self, batch: &[Pending]) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
-        let floor = self.pins.epoch();
         let mut tx = self.writer.begin().await?;
-        let index = log::lock_head(&mut tx, &self.keyring).await?;
-        let epoch = rows::epoch(&mut tx).await?;
-        if epoch < floor {
-            return Err(rows::tampered("epoch", "1"));
-        }
+        let mut head = log::lock_head(&mut tx, &self.keyring, &self.pins).await?;
+        let epoch = head.epoch;
         let current: Vec<_> = batch.iter().filter(|pending| pending.grant.record.epoch == epoch).collect();
         let mut spent_now = spend(&mut tx, &current).await?;
         let mut leaves = Vec::with_capacity(current.len());
@@ -66,7 +62,7 @@ impl Batches {
             results.push(if grant.record.epoch != epoch {
                 Err(RecordError::EpochMoved { epoch })
             } else if spent_now.remove(&grant.record.nonce) {
-                let index = index.saturating_add(leaves.len() as u64);
+                let index = head.size.saturating_add(leaves.len() as u64);
                 leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Grant(grant.record.clone()))?);
                 pieces.extend(&grant.evidence);
                 Ok(index)
@@ -77,10 +73,11 @@ impl Batches {
         let new = self.new_pieces(pieces);
         keep_evidence(&mut tx, &new).await?;
         if !leaves.is_empty() {
-            log::append(&mut tx, &self.keyring, index, leaves).await?;
+            head = log::append(&mut tx, &self.keyring, head, leaves).await?;
         }
         let pruned_at = self.prune(&mut tx, batch).await?;
         tx.commit().await?;
+        self.pins.saw(head);
         self.pruned_at = pruned_at;
         self.kept.extend(new.iter().map(|piece| piece.digest));
         Ok(results)
@@ -98,15 +95,16 @@ impl Batches {
 
     async fn write_refusals(&mut self, batch: &[NewRefusal]) -> Result<(), StoreError> {
         let mut tx = self.writer.begin().await?;
-        let first = log::lock_head(&mut tx, &self.keyring).await?;
+        let head = log::lock_head(&mut tx, &self.keyring, &self.pins).await?;
         let mut leaves = Vec::with_capacity(batch.len());
-        for (refusal, index) in batch.iter().zip(first..) {
+        for (refusal, index) in batch.iter().zip(head.size..) {
             leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);
         }
         let new = self.new_pieces(batch.iter().flat_map(|refusal| &refusal.evidence).collect());
         keep_evidence(&mut tx, &new).await?;
-        log::append(&mut tx, &self.keyring, first, leaves).await?;
+        let head = log::append(&mut tx, &self.keyring, head, leaves).await?;
         tx.commit().await?;
+        self.pins.saw(head);
         self.kept.extend(new.iter().map(|piece| piece.digest));
         Ok(())
     }

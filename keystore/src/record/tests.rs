@@ -4,7 +4,7 @@ use super::*;
 use crate::store::DecisionFilter;
 use crate::store::tests::{BY, Fixture, NOW, path};
 
-fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
+pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
     NewGrant {
         record: GrantRecord {
             at: NOW,
@@ -258,4 +258,57 @@ async fn spent_nonces_are_forgotten_after_their_challenge() {
         2,
         "the first is forgotten"
     );
+}
+
+#[tokio::test]
+async fn t51_an_epoch_put_back_does_not_revive_a_stale_decision() {
+    let fixture = Fixture::new().await;
+    fixture.put("prod/db", b"value").await;
+    let other = fixture.again().await.unwrap();
+    let stale = other.material(&[path("prod/db")]).await.unwrap().epoch;
+    fixture.keystore.retire_secret(BY, &path("prod/db"), None).await.unwrap();
+    fixture.sql("UPDATE epoch SET value = value - 1").await;
+    assert_eq!(other.record(grant(stale, 1, 1)).await, Err(RecordError::Unknown));
+}
+
+#[tokio::test]
+async fn t42_grants_cannot_be_cut_off_the_log_while_the_broker_runs() {
+    let fixture = Fixture::new().await;
+    let epoch = fixture.keystore.epoch().await.unwrap();
+    fixture.sql("CREATE TABLE old AS SELECT * FROM log_head").await;
+    fixture.keystore.record(grant(epoch, 1, 1)).await.unwrap();
+    fixture.sql("DELETE FROM log_leaves WHERE kind = 'grant'").await;
+    fixture.sql("UPDATE log_head SET (size, mac) = (SELECT size, mac FROM old)").await;
+    assert_eq!(fixture.keystore.record(grant(epoch, 2, 2)).await, Err(RecordError::Unknown));
+}
+
+#[tokio::test]
+async fn t47_a_leaf_that_is_silently_left_out_is_not_recorded() {
+    let fixture = Fixture::new().await;
+    let epoch = fixture.keystore.epoch().await.unwrap();
+    fixture.sql("CREATE TRIGGER t BEFORE INSERT ON log_leaves BEGIN SELECT RAISE(IGNORE); END").await;
+    assert_eq!(fixture.keystore.record(grant(epoch, 1, 1)).await, Err(RecordError::Unknown));
+    fixture.sql("DROP TRIGGER t").await;
+    assert!(fixture.keystore.record(grant(epoch, 1, 1)).await.is_ok(), "the nonce was not spent");
+}
+
+#[tokio::test]
+async fn t47_after_a_full_disk_what_is_recorded_is_on_disk() {
+    let fixture = Fixture::new().await;
+    let epoch = fixture.keystore.epoch().await.unwrap();
+    fixture.sql("PRAGMA max_page_count = 1").await;
+    let mut large = grant(epoch, 1, 1);
+    large.evidence = vec![EvidencePiece::new("event-log", Arc::from(vec![7; 1 << 20]))];
+    assert_eq!(fixture.keystore.record(large).await, Err(RecordError::Unknown));
+    fixture.sql("PRAGMA max_page_count = 1000000").await;
+    fixture.keystore.probe().await.unwrap();
+    let index = fixture.keystore.record(grant(epoch, 1, 2)).await.unwrap();
+    let other = fixture.again().await.unwrap();
+    assert_eq!(other.decision(DecisionId([2; 16])).await.unwrap().unwrap().index, index);
+    assert_eq!(other.decision(DecisionId([1; 16])).await.unwrap(), None);
+    fixture.put("prod/db", b"value").await;
+    assert!(matches!(
+        other.material(&[path("prod/db")]).await.unwrap().items[0].state,
+        crate::store::MaterialState::Active(_)
+    ));
 }

@@ -5,7 +5,7 @@ use vouchsafe_protocol::UnixTime;
 
 use super::dialect::{Connection, Tx};
 use super::log::{self, Leaf};
-use super::rows::{self, Pin, RowCheck};
+use super::rows::{self, Head, RowCheck};
 use super::{EPOCH, Keystore, StoreError};
 use crate::primitives::random;
 use crate::record::LogRecord;
@@ -57,7 +57,8 @@ pub(super) struct Change<'k> {
     tx: Tx,
     by: By<'k>,
     pub(super) epoch: u64,
-    index: u64,
+    /// The log as it is, with the epoch as it will be.
+    head: Head,
     rows: Vec<ChangedRow>,
     _turn: tokio::sync::MutexGuard<'k, ()>,
 }
@@ -65,19 +66,20 @@ pub(super) struct Change<'k> {
 impl Keystore {
     pub(super) async fn change<'k>(&'k self, by: By<'k>) -> Result<Change<'k>, StoreError> {
         let turn = self.0.changing.lock().await;
-        let floor = self.0.pins.epoch();
         let mut tx = self.0.pools.writer.begin().await?;
         // The head first: it is the lock that changes and grants share.
-        let index = log::lock_head(&mut tx, &self.0.keyring).await?;
+        let head = log::lock_head(&mut tx, &self.0.keyring, &self.0.pins).await?;
+        log::catch_up(&mut tx, &self.0.keyring, &self.0.pins, head).await?;
         let row = sqlx::query("UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value")
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| rows::tampered(EPOCH, "1"))?;
         let epoch = rows::number(&row, "value", EPOCH, "1")?;
-        if epoch <= floor {
+        if epoch != head.epoch.saturating_add(1) {
             return Err(rows::tampered(EPOCH, "1"));
         }
-        Ok(Change { keystore: self, tx, by, epoch, index, rows: Vec::new(), _turn: turn })
+        let head = Head { epoch, ..head };
+        Ok(Change { keystore: self, tx, by, epoch, head, rows: Vec::new(), _turn: turn })
     }
 }
 
@@ -114,14 +116,11 @@ impl<'k> Change<'k> {
             target: target.to_owned(),
         };
         let keyring = &self.keystore.0.keyring;
-        let leaf = Leaf::new(keyring, self.index, &LogRecord::Operator(record.clone()))?;
-        log::append(&mut self.tx, keyring, self.index, vec![leaf]).await?;
+        let leaf = Leaf::new(keyring, self.head.size, &LogRecord::Operator(record.clone()))?;
+        let next = log::append(&mut self.tx, keyring, self.head, vec![leaf]).await?;
         self.tx.commit().await?;
-        for row in &record.rows {
-            let pin = Pin { epoch: record.epoch, removed: row.removed };
-            self.keystore.0.pins.set(&row.table, &row.key, pin);
-        }
-        self.keystore.0.pins.saw(record.epoch);
+        self.keystore.0.pins.apply(self.head.size, &record);
+        self.keystore.0.pins.saw(next);
         self.keystore.0.cache.forget(record.epoch);
         tracing::info!(event = "keystore.changed", action, epoch = record.epoch, record.id = %record.id);
         Ok(())

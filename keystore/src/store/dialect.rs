@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr as _, error::BoxDynError};
+use sqlx::{Connection as _, SqlSafeStr as _, error::BoxDynError};
 
 pub(crate) type Db = sqlx::Sqlite;
 pub(crate) type Pool = sqlx::Pool<Db>;
@@ -39,7 +39,17 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
         .busy_timeout(BUSY_TIMEOUT)
         // Freed pages are overwritten: what was destroyed does not stay in the file.
         .pragma("secure_delete", "ON");
-    let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+    let pool = |size| {
+        SqlitePoolOptions::new()
+            .max_connections(size)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // SQLite ends a transaction by itself when the disk is full, and sqlx then takes the next one
+            // for a part of it, whose commit writes nothing: such a connection is not used again.
+            .before_acquire(|connection, _| {
+                let sound = !connection.is_in_transaction();
+                Box::pin(std::future::ready(Ok(sound)))
+            })
+    };
     let writer = pool(1).connect_with(options.clone()).await?;
     migrator().await?.run(&writer).await?;
     let readers = pool(READERS).connect_with(options).await?;

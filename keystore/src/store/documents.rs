@@ -190,7 +190,10 @@ impl Keystore {
             .bind(kind.as_str())
             .fetch_all(&mut *read.tx)
             .await?;
-        rows.iter().map(|row| head_of(check, kind, row)).collect()
+        let heads = rows.iter().map(|row| head_of(check, kind, row)).collect::<Result<Vec<_>, _>>()?;
+        let found = heads.iter().map(|head| head_key(kind, head.name.as_str())).collect();
+        check.complete(HEADS, &head_key(kind, ""), &found)?;
+        Ok(heads)
     }
 }
 
@@ -352,7 +355,7 @@ fn version_fields(document: &Document) -> crate::preimage::Preimage {
         .text(&document.created_by)
 }
 
-fn head_key(kind: DocumentKind, name: &str) -> String {
+pub(super) fn head_key(kind: DocumentKind, name: &str) -> String {
     format!("{kind} {name}")
 }
 
@@ -360,7 +363,7 @@ fn version_key(kind: DocumentKind, name: &str, version: u64) -> String {
     format!("{kind} {name} version {version}")
 }
 
-const HEADS: &str = "documents";
+pub(super) const HEADS: &str = "documents";
 const VERSIONS: &str = "document_versions";
 /// Baselines list digests of every file of a release; policies are bounded far below by their parser.
 const MAX_DOCUMENT: usize = 1024 * 1024;

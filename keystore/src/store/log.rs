@@ -1,7 +1,9 @@
 //! The log's tables: appending leaves, reading them back, and the row versions they pin.
 //!
-//! Leaves are numbered without gaps and each carries a MAC; the head's MAC says how many there are.
-//! So an edited, removed or reordered leaf is noticed. The Merkle tree over the leaf hashes and its
+//! Leaves are numbered without gaps and each carries a MAC; the head's MAC says how many there are and
+//! what the epoch is. So an edited or reordered leaf is noticed when it is read, a removed one when the
+//! keystore is opened, and a head or epoch put back while a broker runs by that broker. Filters trust
+//! columns that only reading authenticates: an edited one can hide its leaf from a filtered list. The Merkle tree over the leaf hashes and its
 //! signed checkpoints rest on the same rows.
 
 use std::fmt::Write as _;
@@ -10,7 +12,7 @@ use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::{DecisionId, Digest32, SecretPath, UnixTime};
 
 use super::dialect::{Connection, Db, Pools, Row};
-use super::rows::{self, Pin, Pins};
+use super::rows::{self, Head, Pins};
 use super::{EPOCH, Keystore, StoreError, stored};
 use crate::keyring::Keyring;
 use crate::preimage::Preimage;
@@ -47,41 +49,64 @@ impl Leaf {
     }
 }
 
-/// Takes the lock of the log and gives the number of its leaves.
-pub(crate) async fn lock_head(connection: &mut Connection, keyring: &Keyring) -> Result<u64, StoreError> {
+/// Takes the lock of the log and gives its head.
+pub(crate) async fn lock_head(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    pins: &Pins,
+) -> Result<Head, StoreError> {
     // An update that changes nothing: the same text takes the lock on every database.
-    let row = sqlx::query("UPDATE log_head SET size = size + 0 WHERE id = 1 RETURNING size, generation, mac")
-        .fetch_optional(connection)
-        .await?
-        .ok_or_else(|| rows::tampered(HEAD, "1"))?;
-    check_head(keyring, &row)
+    sqlx::query("UPDATE log_head SET size = size + 0 WHERE id = 1").execute(&mut *connection).await?;
+    read_head(connection, keyring, pins.seen()).await
 }
 
-fn check_head(keyring: &Keyring, row: &Row) -> Result<u64, StoreError> {
+/// The head of the log, which is not older than `seen`. That must come from before the view was taken.
+pub(super) async fn read_head(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    seen: Head,
+) -> Result<Head, StoreError> {
+    let row = sqlx::query(
+        "SELECT log_head.size, log_head.generation, log_head.mac, epoch.value FROM log_head, epoch \
+         WHERE log_head.id = 1 AND epoch.id = 1",
+    )
+    .fetch_optional(connection)
+    .await?
+    .ok_or_else(|| rows::tampered(HEAD, "1"))?;
+    let head = check_head(keyring, &row)?;
+    if head.size < seen.size || head.epoch < seen.epoch {
+        return Err(rows::tampered(HEAD, "1"));
+    }
+    Ok(head)
+}
+
+fn check_head(keyring: &Keyring, row: &Row) -> Result<Head, StoreError> {
     let size = rows::number(row, "size", HEAD, "1")?;
+    let head = Head { size, epoch: rows::number(row, "value", EPOCH, "1")? };
     let id = rows::generation(row, HEAD, "1")?;
     let generation = keyring.get(id).ok_or_else(|| StoreError::UnknownGeneration {
         table: HEAD,
         key: "1".to_owned(),
         id,
     })?;
-    if generation.row().signed(&head_preimage(size), &rows::bytes(row, "mac", HEAD, "1")?) {
-        Ok(size)
+    if generation.row().signed(&head_preimage(head), &rows::bytes(row, "mac", HEAD, "1")?) {
+        Ok(head)
     } else {
         Err(rows::tampered(HEAD, "1"))
     }
 }
 
-/// Appends leaves that start at `index`, which the lock gave.
+/// Appends leaves to the head that the lock gave, with the epoch as it will be; gives the new head.
 pub(crate) async fn append(
     connection: &mut Connection,
     keyring: &Keyring,
-    index: u64,
+    head: Head,
     leaves: Vec<Leaf>,
-) -> Result<(), StoreError> {
-    let size = index.saturating_add(leaves.len() as u64);
-    let numbered = (stored(index)?..stored(size)?).zip(leaves);
-    QueryBuilder::<Db>::new(
+) -> Result<Head, StoreError> {
+    let count = leaves.len() as u64;
+    let next = Head { size: head.size.saturating_add(count), ..head };
+    let numbered = (stored(head.size)?..stored(next.size)?).zip(leaves);
+    let written = QueryBuilder::<Db>::new(
         "INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at) ",
     )
     .push_values(numbered, |mut row, (index, leaf)| {
@@ -99,51 +124,75 @@ pub(crate) async fn append(
     .execute(&mut *connection)
     .await?;
     let primary = keyring.primary();
-    sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3 WHERE id = 1")
-        .bind(stored(size)?)
+    let moved = sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3 WHERE id = 1")
+        .bind(stored(next.size)?)
         .bind(i64::from(primary.id))
-        .bind(primary.row().sign(&head_preimage(size)))
+        .bind(primary.row().sign(&head_preimage(next)))
         .execute(connection)
         .await?;
-    Ok(())
+    // A trigger that somebody put there may leave rows out without an error.
+    if written.rows_affected() != count || moved.rows_affected() != 1 {
+        return Err(rows::tampered(LEAVES, "new"));
+    }
+    Ok(next)
 }
 
-/// Reads from the log which change of each row is the last, and checks the epoch against it.
+/// Reads from the log which change of each row is the last, and checks that no leaf is missing.
 pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, StoreError> {
     let pins = Pins::default();
     let mut tx = pools.readers.begin().await?;
-    let epoch = rows::epoch(&mut tx).await?;
-    let head = sqlx::query("SELECT size, generation, mac FROM log_head WHERE id = 1")
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or_else(|| rows::tampered(HEAD, "1"))?;
-    let size = check_head(keyring, &head)?;
-    let count = sqlx::query("SELECT COUNT(*) AS count, COALESCE(MAX(idx) + 1, 0) AS next FROM log_leaves")
-        .fetch_one(&mut *tx)
-        .await?;
+    let head = read_head(&mut tx, keyring, Head::default()).await?;
+    let count = sqlx::query(
+        // SQLite also keeps fractions and NULL in a column of numbers: they stand for no leaf.
+        "SELECT COUNT(CASE WHEN idx >= 0 AND idx = CAST(idx AS BIGINT) THEN 1 END) AS count, \
+         COALESCE(MAX(idx) + 1, 0) AS next FROM log_leaves",
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     if [rows::number(&count, "count", LEAVES, "all")?, rows::number(&count, "next", LEAVES, "all")?]
-        != [size, size]
+        != [head.size, head.size]
     {
         return Err(rows::tampered(LEAVES, "all"));
     }
-    let leaves = sqlx::query("SELECT * FROM log_leaves WHERE kind = 'operator' ORDER BY idx")
-        .fetch_all(&mut *tx)
+    catch_up(&mut tx, keyring, &pins, head).await?;
+    Ok(pins)
+}
+
+/// Takes over the changes up to `head`, also those of other processes, so that no row can be put back
+/// behind any of them.
+pub(super) async fn catch_up(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    pins: &Pins,
+    head: Head,
+) -> Result<(), StoreError> {
+    let mut taken = pins.changes();
+    while taken.epoch < head.epoch {
+        let leaves = sqlx::query(
+            "SELECT * FROM log_leaves WHERE kind = 'operator' AND idx >= $1 AND idx < $2 ORDER BY idx LIMIT $3",
+        )
+        .bind(stored(taken.size)?)
+        .bind(stored(head.size)?)
+        .bind(CHANGES_AT_ONCE)
+        .fetch_all(&mut *connection)
         .await?;
-    let mut changes = 0;
-    for row in &leaves {
-        if let LogRecord::Operator(record) = read_leaf(keyring, row)?.record {
-            changes += 1;
-            for row in &record.rows {
-                pins.set(&row.table, &row.key, Pin { epoch: record.epoch, removed: row.removed });
+        let before = taken;
+        for row in &leaves {
+            let LoggedRecord { index, record, .. } = read_leaf(keyring, row)?;
+            let LogRecord::Operator(change) = record else { return Err(rows::tampered(LEAVES, "?")) };
+            // Every change raised the epoch by one and left one leaf.
+            if change.epoch != taken.epoch.saturating_add(1) || change.epoch > head.epoch {
+                return Err(rows::tampered(EPOCH, "1"));
             }
-            pins.saw(record.epoch);
+            pins.apply(index, &change);
+            taken = Head { size: index.saturating_add(1), epoch: change.epoch };
+        }
+        if taken == before {
+            return Err(rows::tampered(EPOCH, "1"));
         }
     }
-    // Every change raised the epoch by one and left one leaf.
-    if epoch != changes || epoch != pins.epoch() {
-        return Err(rows::tampered(EPOCH, "1"));
-    }
-    Ok(pins)
+    pins.saw(head);
+    Ok(())
 }
 
 /// A record of the log, authenticated.
@@ -278,9 +327,9 @@ fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, StoreError> {
     Ok(LoggedRecord { index, hash, record })
 }
 
-/// label || number of leaves, each length-prefixed.
-pub(super) fn head_preimage(size: u64) -> Preimage {
-    Preimage::new(HEAD_LABEL).number(size)
+/// label || number of leaves || epoch, each length-prefixed.
+pub(super) fn head_preimage(head: Head) -> Preimage {
+    Preimage::new(HEAD_LABEL).number(head.size).number(head.epoch)
 }
 
 /// label || index || leaf hash, each length-prefixed.
@@ -294,3 +343,4 @@ const HEAD_LABEL: &[u8] = b"vouchsafe/v1 log head";
 const LEAF_LABEL: &[u8] = b"vouchsafe/v1 log leaf";
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
+const CHANGES_AT_ONCE: i64 = 512;

@@ -3,7 +3,7 @@
 //! Material may come from a cache and may be out of date: the epoch it carries is compared in the
 //! transaction that records the grant, and nothing else is relied on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::Row as _;
@@ -98,7 +98,6 @@ impl Keystore {
             return Ok(material);
         }
         let mut read = self.read().await?;
-        self.0.pins.saw(read.epoch);
         let check = self.check(read.epoch);
         let guardrails = guardrails_name();
         let mut loaded = Loaded::default();
@@ -175,12 +174,15 @@ async fn load_baselines(
         .fetch_all(&mut *connection)
         .await?;
     let mut baselines = Vec::with_capacity(rows.len());
+    let kind = DocumentKind::Baseline;
+    let mut found = BTreeSet::new();
     for row in rows {
         let text: String = row.try_get("name")?;
         let name = ObjectName::parse(&text).map_err(|_| rows::tampered("documents", &text))?;
-        let kind = DocumentKind::Baseline;
+        found.insert(documents::head_key(kind, &text));
         baselines.extend(documents::read_current(connection, check, kind, &name).await?.map(Arc::new));
     }
+    check.complete(documents::HEADS, &documents::head_key(kind, &format!("{namespace}/")), &found)?;
     Ok(baselines)
 }
 

@@ -10,7 +10,7 @@ use vouchsafe_protocol::{Digest32, UnixTime};
 use zeroize::Zeroizing;
 
 use super::change::By;
-use super::dialect::Row;
+use super::dialect::{Connection, Row};
 use super::rows::{self, RowCheck};
 use super::{Keystore, StoreError};
 use crate::primitives::{RandomError, random};
@@ -148,6 +148,7 @@ impl Keystore {
         if before.await?.is_some() {
             return Err(OperatorError::Exists { name: name.to_owned() });
         }
+        change.check().absent(OPERATORS, name)?;
         let seal = rows::seal(change.check().keyring, row.fields(), change.epoch)?;
         sqlx::query(
             "INSERT INTO operators (name, role, namespaces, token_id, token_hash, created_at, row_version, \
@@ -176,8 +177,7 @@ impl Keystore {
     pub async fn remove_operator(&self, by: By<'_>, name: &str) -> Result<(), OperatorError> {
         let mut change = self.change(by).await?;
         let check = change.check();
-        let rows = sqlx::query(ALL).fetch_all(change.connection()).await?;
-        let all = rows.iter().map(|row| operator_of(check, row)).collect::<Result<Vec<_>, _>>()?;
+        let all = all_operators(change.connection(), check).await?;
         let role = all.iter().find(|row| row.operator.name == name).map(|row| row.operator.role);
         let role = role.ok_or_else(|| OperatorError::Unknown { name: name.to_owned() })?;
         let administrators =
@@ -198,8 +198,7 @@ impl Keystore {
     pub async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
         let mut read = self.read().await?;
         let check = self.check(read.epoch);
-        let rows = sqlx::query(ALL).fetch_all(&mut *read.tx).await?;
-        rows.iter().map(|row| operator_of(check, row).map(|row| row.operator)).collect()
+        Ok(all_operators(&mut read.tx, check).await?.into_iter().map(|row| row.operator).collect())
     }
 
     /// The operator to whom this token belongs.
@@ -239,6 +238,16 @@ impl OperatorRow {
     }
 }
 
+async fn all_operators(
+    connection: &mut Connection,
+    check: RowCheck<'_>,
+) -> Result<Vec<OperatorRow>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM operators ORDER BY name").fetch_all(connection).await?;
+    let all = rows.iter().map(|row| operator_of(check, row)).collect::<Result<Vec<_>, _>>()?;
+    check.complete(OPERATORS, "", &all.iter().map(|row| row.operator.name.clone()).collect())?;
+    Ok(all)
+}
+
 fn operator_of(check: RowCheck<'_>, row: &Row) -> Result<OperatorRow, StoreError> {
     let key: String = row.try_get("name")?;
     let tampered = || rows::tampered(OPERATORS, &key);
@@ -269,5 +278,4 @@ fn check_name(text: &str) -> Result<(), OperatorError> {
 }
 
 const OPERATORS: &str = "operators";
-const ALL: &str = "SELECT * FROM operators ORDER BY name";
 const TOKEN_PREFIX: &str = "vouchsafe-operator.";

@@ -1,12 +1,13 @@
 //! What every guarded row has: a MAC over all of its fields, and a row version that the log pins.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sqlx::Row as _;
 
-use super::dialect::{Connection, Row};
-use super::{EPOCH, StoreError};
+use super::StoreError;
+use super::change::OperatorRecord;
+use super::dialect::Row;
 use crate::keyring::{GenerationId, Keyring};
 use crate::preimage::Preimage;
 
@@ -42,7 +43,7 @@ pub(crate) struct RowCheck<'a> {
 }
 
 impl RowCheck<'_> {
-    /// Checks a row's MAC and that it is not older than the log says; gives its row version.
+    /// Checks a row's MAC and that its last change is the one that the log has; gives its row version.
     pub(crate) fn row(
         &self,
         table: &'static str,
@@ -63,10 +64,13 @@ impl RowCheck<'_> {
         }
         match self.pins.get(table, key) {
             // A change after this view was taken is no rollback.
-            Some(pin) if pin.epoch > found && pin.epoch <= self.epoch => {
+            Some(pin) if pin.epoch > self.epoch => Ok(found),
+            Some(pin) if pin.epoch > found || (pin.epoch == found && pin.removed) => {
                 Err(StoreError::RowRolledBack { table, key: key.to_owned(), found, pinned: pin.epoch })
             }
-            _ => Ok(found),
+            Some(pin) if pin.epoch == found => Ok(found),
+            // Authentic, but of a change that was never committed, or of a history that was given up.
+            Some(_) | None => Err(tampered(table, key)),
         }
     }
 
@@ -75,6 +79,19 @@ impl RowCheck<'_> {
         match self.pins.get(table, key) {
             Some(pin) if !pin.removed && pin.epoch <= self.epoch => Err(tampered(table, key)),
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that a list of all rows whose key starts with `prefix` lacks none.
+    pub(crate) fn complete(
+        &self,
+        table: &'static str,
+        prefix: &str,
+        found: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        match self.pins.missing(table, prefix, found, self.epoch) {
+            Some(key) => Err(tampered(table, &key)),
+            None => Ok(()),
         }
     }
 }
@@ -86,35 +103,62 @@ pub(crate) struct Pin {
     pub(crate) removed: bool,
 }
 
-/// The last change of every row.
+/// The last change of every row, and how far this process has seen the log.
 #[derive(Default)]
 pub(crate) struct Pins(Mutex<PinTable>);
 
 #[derive(Default)]
 struct PinTable {
-    epoch: u64,
-    rows: HashMap<(String, String), Pin>,
+    changes: Head,
+    seen: Head,
+    rows: BTreeMap<(String, String), Pin>,
+}
+
+/// Where the log stands: the number of its leaves, and the epoch, which is the number of the changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) size: u64,
+    pub(crate) epoch: u64,
 }
 
 impl Pins {
-    pub(crate) fn set(&self, table: &str, key: &str, pin: Pin) {
+    /// Takes over a change that is leaf `index` of the log. Changes come in their order.
+    pub(crate) fn apply(&self, index: u64, change: &OperatorRecord) {
         let mut pins = self.lock();
-        pins.epoch = pins.epoch.max(pin.epoch);
-        let entry = pins.rows.entry((table.to_owned(), key.to_owned())).or_insert(pin);
-        if pin.epoch >= entry.epoch {
-            *entry = pin;
+        if change.epoch <= pins.changes.epoch {
+            return;
+        }
+        pins.changes = Head { size: index.saturating_add(1), epoch: change.epoch };
+        for row in &change.rows {
+            let pin = Pin { epoch: change.epoch, removed: row.removed };
+            pins.rows.insert((row.table.clone(), row.key.clone()), pin);
         }
     }
 
-    /// The newest change that this process knows of.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.lock().epoch
+    /// The newest change that this process has taken over, and the leaves that it has read for it.
+    pub(crate) fn changes(&self) -> Head {
+        self.lock().changes
     }
 
-    /// Remembers that this epoch was seen.
-    pub(crate) fn saw(&self, epoch: u64) {
+    /// The newest head that this process has seen.
+    pub(crate) fn seen(&self) -> Head {
+        self.lock().seen
+    }
+
+    /// Remembers a head that is committed.
+    pub(crate) fn saw(&self, head: Head) {
         let mut pins = self.lock();
-        pins.epoch = pins.epoch.max(epoch);
+        pins.seen.size = pins.seen.size.max(head.size);
+        pins.seen.epoch = pins.seen.epoch.max(head.epoch);
+    }
+
+    fn missing(&self, table: &str, prefix: &str, found: &BTreeSet<String>, epoch: u64) -> Option<String> {
+        let pins = self.lock();
+        pins.rows
+            .range((table.to_owned(), prefix.to_owned())..)
+            .take_while(|((of, key), _)| of == table && key.starts_with(prefix))
+            .find(|((_, key), pin)| !pin.removed && pin.epoch <= epoch && !found.contains(key))
+            .map(|((_, key), _)| key.clone())
     }
 
     fn get(&self, table: &str, key: &str) -> Option<Pin> {
@@ -125,11 +169,6 @@ impl Pins {
         // Nothing between lock and unlock can leave the table half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(crate) async fn epoch(connection: &mut Connection) -> Result<u64, StoreError> {
-    let row = sqlx::query("SELECT value FROM epoch WHERE id = 1").fetch_optional(connection).await?;
-    number(&row.ok_or_else(|| tampered(EPOCH, "1"))?, "value", EPOCH, "1")
 }
 
 pub(crate) fn tampered(table: &'static str, key: &str) -> StoreError {

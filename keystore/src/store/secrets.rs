@@ -3,6 +3,8 @@
 //! The newest active version is served. A destroyed version keeps its row and loses its ciphertext
 //! and wrapped key. Values go in and never come out here: only unsealing under a grant gives them.
 
+use std::collections::BTreeSet;
+
 use sqlx::Row as _;
 use vouchsafe_protocol::{ObjectName, PlaintextSecret, SecretPath};
 
@@ -235,6 +237,7 @@ impl Keystore {
         let check = self.check(read.epoch);
         let rows = sqlx::query("SELECT * FROM secrets ORDER BY path").fetch_all(&mut *read.tx).await?;
         let mut summaries = Vec::new();
+        let mut found = BTreeSet::new();
         for row in &rows {
             let path: String = row.try_get("path")?;
             let path = SecretPath::parse(&path).map_err(|_| rows::tampered(SECRETS, &path))?;
@@ -243,7 +246,9 @@ impl Keystore {
                 let versions = read_versions(&mut read.tx, check, &secret).await?;
                 summaries.push(secret.summary(versions));
             }
+            found.insert(path.to_string());
         }
+        check.complete(SECRETS, "", &found)?;
         Ok(summaries)
     }
 }

@@ -140,9 +140,9 @@ async fn t42_an_epoch_that_went_back_is_noticed() {
     fixture.put("prod/db", b"value").await;
     fixture.sql("UPDATE epoch SET value = value - 1").await;
     let error = fixture.state("prod/db").await.unwrap_err();
-    assert!(matches!(error, StoreError::RowTampered { table: "epoch", .. }), "{error}");
+    assert!(matches!(error, StoreError::RowTampered { table: "log_head", .. }), "{error}");
     let error = fixture.again().await.unwrap_err();
-    assert!(matches!(error, OpenError::Store(StoreError::RowTampered { table: "epoch", .. })), "{error}");
+    assert!(matches!(error, OpenError::Store(StoreError::RowTampered { table: "log_head", .. })), "{error}");
 }
 
 #[tokio::test]
@@ -186,4 +186,153 @@ async fn t42_an_edited_sealed_value_does_not_open() {
         let error = fixture.keystore.unseal_active(&active, None).unwrap_err();
         assert!(matches!(error, UnsealError::Seal(_)), "{statement}: {error}");
     }
+}
+
+/// A second broker that has been running since before the change, and the row `old` from then.
+async fn with_another_broker(copied: &'static str) -> (Fixture, Keystore) {
+    let fixture = Fixture::new().await;
+    fixture.keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();
+    fixture.put("prod/db", b"value").await;
+    let other = fixture.again().await.unwrap();
+    fixture.sql(copied).await;
+    (fixture, other)
+}
+
+#[tokio::test]
+async fn t42_a_row_put_back_behind_the_change_of_another_broker_is_noticed() {
+    let (fixture, other) = with_another_broker("CREATE TABLE old AS SELECT * FROM secret_versions").await;
+    fixture.keystore.retire_secret(BY, &path("prod/db"), None).await.unwrap();
+    fixture
+        .sql("UPDATE secret_versions SET (state, row_version, mac) = (SELECT state, row_version, mac FROM old)")
+        .await;
+    let error = other.material(&[path("prod/db")]).await.unwrap_err();
+    assert!(matches!(error, StoreError::RowRolledBack { table: "secret_versions", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn t42_an_operator_removed_by_another_broker_cannot_be_put_back() {
+    let fixture = Fixture::new().await;
+    let bob = fixture.keystore.add_operator(BY, "bob", OperatorRole::Editor, &[]).await.unwrap();
+    let other = fixture.again().await.unwrap();
+    fixture.sql("CREATE TABLE old AS SELECT * FROM operators").await;
+    fixture.keystore.remove_operator(BY, "bob").await.unwrap();
+    fixture.sql("INSERT INTO operators SELECT * FROM old").await;
+    let error = other.authenticate(bob.expose()).await.unwrap_err();
+    assert!(matches!(error, StoreError::RowRolledBack { table: "operators", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn t51_a_change_follows_on_those_of_another_broker() {
+    let (fixture, other) = with_another_broker("CREATE TABLE old AS SELECT * FROM secrets").await;
+    fixture.keystore.retire_secret(BY, &path("prod/db"), None).await.unwrap();
+    fixture.put("prod/db", b"two").await;
+    other.retire_secret(BY, &path("prod/db"), Some(2)).await.unwrap();
+    assert!(matches!(fixture.state("prod/db").await.unwrap(), MaterialState::Retired));
+    fixture
+        .sql("UPDATE secrets SET (versions, row_version, mac) = (SELECT versions, row_version, mac FROM old)")
+        .await;
+    for keystore in [&fixture.keystore, &other] {
+        let error = keystore.secret(&path("prod/db")).await.unwrap_err();
+        assert!(matches!(error, StoreError::RowRolledBack { table: "secrets", .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn t42_a_row_that_was_never_committed_is_noticed() {
+    let fixture = Fixture::new().await;
+    fixture.put("prod/db", b"value").await;
+    // What a change that fails leaves in the write-ahead log: authentic, and of an epoch to come.
+    fixture.sql("CREATE TABLE old (state TEXT, row_version BIGINT, mac BLOB)").await;
+    fixture
+        .sql("CREATE TRIGGER t BEFORE UPDATE ON log_head WHEN new.size <> old.size BEGIN SELECT RAISE(FAIL, 'x'); END")
+        .await;
+    let mut change = fixture.keystore.change(BY).await.unwrap();
+    let seal = rows::seal(
+        change.check().keyring,
+        rows::fields("secret_versions").text("prod/db").number(1).text("retired").number(NOW.0),
+        change.epoch,
+    )
+    .unwrap();
+    change.wrote("secret_versions", "prod/db version 1");
+    change.commit("secret.retire", "prod/db").await.unwrap_err();
+    fixture.sql("DROP TRIGGER t").await;
+    fixture.policy("prod/other", "permit(2)").await;
+    sqlx::query("UPDATE secret_versions SET state = 'retired', row_version = $1, mac = $2")
+        .bind(seal.row_version)
+        .bind(seal.mac)
+        .execute(&fixture.keystore.0.pools.writer)
+        .await
+        .unwrap();
+    let error = fixture.state("prod/db").await.unwrap_err();
+    assert!(matches!(error, StoreError::RowTampered { table: "secret_versions", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn t42_an_older_head_put_back_while_the_broker_runs_is_noticed() {
+    let fixture = Fixture::new().await;
+    fixture.sql("CREATE TABLE old AS SELECT * FROM log_head").await;
+    fixture.sql("CREATE TABLE old_epoch AS SELECT * FROM epoch").await;
+    fixture.put("prod/db", b"value").await;
+    fixture.sql("DELETE FROM log_leaves WHERE idx >= (SELECT size FROM old)").await;
+    fixture.sql("UPDATE log_head SET (size, mac) = (SELECT size, mac FROM old)").await;
+    fixture.sql("UPDATE epoch SET value = (SELECT value FROM old_epoch)").await;
+    let error = fixture.state("prod/db").await.unwrap_err();
+    assert!(matches!(error, StoreError::RowTampered { table: "log_head", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn t42_an_epoch_that_ran_ahead_is_noticed() {
+    let fixture = Fixture::new().await;
+    fixture.sql("UPDATE epoch SET value = value + 1").await;
+    let error = fixture.state("prod/db").await.unwrap_err();
+    assert!(matches!(error, StoreError::RowTampered { table: "log_head", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn t42_a_leaf_that_takes_the_place_of_a_removed_one_is_noticed() {
+    for other in ["-1", "0.5", "NULL", "'x'"] {
+        let fixture = Fixture::new().await;
+        fixture.put("prod/db", b"value").await;
+        fixture.keystore.record(crate::record::tests::grant(2, 1, 1)).await.unwrap();
+        fixture.put("prod/db", b"value").await;
+        fixture.sql("DELETE FROM log_leaves WHERE kind = 'grant'").await;
+        let statement = format!(
+            "INSERT INTO log_leaves SELECT {other}, hash, record, generation, mac, 'x', id, instance, at \
+             FROM log_leaves WHERE idx = 0"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&fixture.keystore.0.pools.writer).await.unwrap();
+        let error = fixture.again().await.unwrap_err();
+        assert!(
+            matches!(error, OpenError::Store(StoreError::RowTampered { table: "log_leaves", .. })),
+            "{other}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn t42_a_row_missing_from_a_list_is_noticed() {
+    let tampered = |error: StoreError, expected: &str| match error {
+        StoreError::RowTampered { table, .. } => assert_eq!(table, expected),
+        other => panic!("{other}"),
+    };
+    let fixture = Fixture::new().await;
+    let (keystore, base) = (&fixture.keystore, name("prod/base"));
+    keystore.put_document(BY, DocumentKind::Baseline, &base, "one").await.unwrap();
+    keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();
+    fixture.put("prod/db", b"value").await;
+    fixture.put("prod/other", b"value").await;
+    fixture.sql("PRAGMA foreign_keys = OFF").await;
+    for (hidden, table) in [
+        ("UPDATE documents SET kind = 'x' WHERE kind = 'baseline'", "documents"),
+        ("DELETE FROM secrets WHERE path = 'prod/other'", "secrets"),
+        ("DELETE FROM operators", "operators"),
+    ] {
+        assert_eq!(fixture.sql(hidden).await, 1, "{table}");
+    }
+    tampered(keystore.documents(DocumentKind::Baseline).await.unwrap_err(), "documents");
+    tampered(fixture.state("prod/db").await.unwrap_err(), "documents");
+    tampered(keystore.secrets(None).await.unwrap_err(), "secrets");
+    tampered(keystore.operators().await.unwrap_err(), "operators");
+    let error = keystore.add_operator(BY, "root", OperatorRole::Auditor, &[]).await.unwrap_err();
+    assert!(matches!(error, OperatorError::Store(StoreError::RowTampered { table: "operators", .. })));
 }
