@@ -352,6 +352,17 @@ fn an_anchor_of_one_purpose_serves_no_other() {
 }
 
 #[test]
+fn no_time_is_out_of_range() {
+    let mut setup = Setup::new();
+    let (not_before, not_after) = (setup.spec.not_before, setup.spec.not_after);
+    setup.crls = vec![setup.google.root_crl(&setup.current_crl())];
+    setup.now = UnixTime(0);
+    assert_eq!(setup.verify().unwrap_err(), ChainError::NotValidYet { not_before });
+    setup.now = UnixTime(u64::MAX);
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Expired { not_after });
+}
+
+#[test]
 fn memory_knows_a_chain_by_all_of_its_certificates() {
     let mut setup = Setup::new();
     let (leaf, memory) = (setup.leaf(), ChainMemory::new(16));
