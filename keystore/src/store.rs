@@ -220,23 +220,38 @@ impl Keystore {
         Ok(sealing::unseal_identity(&self.0.keyring, rows::generation(&row, IDENTITIES, "1")?, &sealed)?)
     }
 
-    /// Whether the database answers and its disk takes writes: for readiness.
+    /// Whether grants can be recorded: the database answers and its disk takes a write. For readiness.
     ///
     /// # Errors
     /// What the database says.
     pub async fn probe(&self) -> Result<(), StoreError> {
+        if self.0.recorder.ended() {
+            return Err(sqlx::Error::WorkerCrashed.into());
+        }
         let mut tx = self.0.pools.writer.begin().await?;
-        sqlx::query("UPDATE epoch SET value = value WHERE id = 1").execute(&mut *tx).await?;
-        tx.rollback().await?;
+        // Neither a transaction that is rolled back nor a value set to itself reaches the disk.
+        sqlx::query(
+            "INSERT INTO meta (name, generation, mac) VALUES ('probe', 0, $1) \
+             ON CONFLICT (name) DO UPDATE SET generation = 1 - meta.generation",
+        )
+        .bind(Vec::<u8>::new())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
         Ok(())
     }
 
-    /// The epoch as committed now.
+    /// The epoch as committed now. Material of an older one is forgotten.
+    ///
+    /// Recording a grant compares the epoch by itself. A refusal that rests on the material of another
+    /// epoch is to be decided again, or a broker could refuse for good what another one has allowed.
     ///
     /// # Errors
     /// What the database says; [`StoreError::RowTampered`] when it went back.
     pub async fn epoch(&self) -> Result<u64, StoreError> {
-        Ok(self.read().await?.epoch)
+        let epoch = self.read().await?.epoch;
+        self.forget_before(epoch);
+        Ok(epoch)
     }
 
     /// Writes what is queued and closes the database. Later calls fail.

@@ -95,7 +95,8 @@ impl Keyring {
             .map_err(io)?;
         check_private(path, &file)?;
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
-        file.read_to_end(&mut text).map_err(io)?;
+        // Not more than was looked at: text that grows would be copied and the copy not erased.
+        (&mut file).take(MAX_FILE as u64).read_to_end(&mut text).map_err(io)?;
         let document: Document = serde_json::from_slice(&text).map_err(|error| {
             KeyringFileError::Malformed { path: path.to_owned(), line: error.line(), column: error.column() }
         })?;
@@ -125,7 +126,11 @@ impl Keyring {
     /// What the system says.
     pub fn replace(&self, path: &Path) -> Result<(), KeyringFileError> {
         let temporary = self.write_beside(path)?;
-        fs::rename(&temporary, path).map_err(|source| io_error(path, source))?;
+        let renamed = fs::rename(&temporary, path);
+        if renamed.is_err() {
+            discard(&temporary);
+        }
+        renamed.map_err(|source| io_error(path, source))?;
         sync_folder(path)
     }
 
@@ -143,8 +148,19 @@ impl Keyring {
         text.push(b'\n');
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(io)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(io)?;
+        let written = file.write_all(&text).and_then(|()| file.sync_all());
+        if written.is_err() {
+            discard(&temporary);
+        }
+        written.map_err(io)?;
         Ok(temporary)
+    }
+}
+
+/// Removes a file with key material that is of no use.
+fn discard(temporary: &Path) {
+    if let Err(error) = fs::remove_file(temporary) {
+        tracing::warn!(event = "keyring.leftover", path = %temporary.display(), %error);
     }
 }
 

@@ -129,3 +129,12 @@ fn t34_debug_of_keys_is_redacted() {
     );
     assert!(!format!("{:?}", Keyring(vec![generation])).contains("119"));
 }
+
+#[test]
+fn t34_a_replacement_that_fails_leaves_no_keys_behind() {
+    let (folder, _, keyring) = saved();
+    let taken = folder.path().join("taken");
+    fs::create_dir(&taken).unwrap();
+    assert!(matches!(keyring.replace(&taken), Err(KeyringFileError::Io { .. })));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the keyring and the folder");
+}

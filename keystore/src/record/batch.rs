@@ -3,10 +3,11 @@
 //! Order: the log's lock; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
 //! us; evidence that is new; leaves; commit. A grant of another epoch spends nothing and decides again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::{QueryBuilder, Row as _};
+use vouchsafe_protocol::challenge::CLOCK_SKEW;
 use vouchsafe_protocol::{Digest32, Nonce, UnixTime};
 
 use super::writer::Pending;
@@ -22,12 +23,14 @@ pub(super) struct Batches {
     keyring: Arc<Keyring>,
     pins: Arc<Pins>,
     kept: HashSet<Digest32>,
+    /// Nonces that this process has spent lately: removing their rows does not revive them here.
+    spent: BTreeMap<Nonce, UnixTime>,
     pruned_at: UnixTime,
 }
 
 impl Batches {
     pub(super) fn new(writer: Pool, keyring: Arc<Keyring>, pins: Arc<Pins>) -> Self {
-        Self { writer, keyring, pins, kept: HashSet::new(), pruned_at: UnixTime(0) }
+        Self { writer, keyring, pins, kept: HashSet::new(), spent: BTreeMap::new(), pruned_at: UnixTime(0) }
     }
 
     pub(super) async fn grants(&mut self, mut batch: Vec<Pending>) {
@@ -61,6 +64,11 @@ impl Batches {
         for Pending { grant, .. } in batch {
             results.push(if grant.record.epoch != epoch {
                 Err(RecordError::EpochMoved { epoch })
+            } else if self.spent.contains_key(&grant.record.nonce) {
+                if spent_now.remove(&grant.record.nonce) {
+                    tracing::error!(event = "record.nonce_removed", nonce = %grant.record.nonce);
+                }
+                Err(RecordError::NonceSpent)
             } else if spent_now.remove(&grant.record.nonce) {
                 let index = head.size.saturating_add(leaves.len() as u64);
                 leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Grant(grant.record.clone()))?);
@@ -78,7 +86,7 @@ impl Batches {
         let pruned_at = self.prune(&mut tx, batch).await?;
         tx.commit().await?;
         self.pins.saw(head);
-        self.pruned_at = pruned_at;
+        self.remember(batch, &results, pruned_at);
         self.kept.extend(new.iter().map(|piece| piece.digest));
         Ok(results)
     }
@@ -122,6 +130,21 @@ impl Batches {
         let mut new: Vec<_> = new.into_values().collect();
         new.sort_by_key(|piece| piece.digest);
         new
+    }
+
+    /// Remembers the nonces of what was recorded, for as long as somebody takes their challenges.
+    fn remember(&mut self, batch: &[Pending], results: &[Result<u64, RecordError>], pruned_at: UnixTime) {
+        if pruned_at != self.pruned_at {
+            self.pruned_at = pruned_at;
+            self.spent.retain(|_, expires_at| expires_at.plus(2 * CLOCK_SKEW) >= pruned_at);
+        }
+        let recorded = batch.iter().zip(results).filter(|(_, result)| result.is_ok());
+        let room = MAX_SPENT.saturating_sub(self.spent.len());
+        self.spent.extend(
+            recorded
+                .take(room)
+                .map(|(Pending { grant, .. }, _)| (grant.record.nonce, grant.nonce_expires_at)),
+        );
     }
 
     /// Forgets nonces whose challenges nobody takes any more.
@@ -190,3 +213,5 @@ const MAX_PIECES: usize = 8_192;
 const PRUNE_EVERY: u64 = 60;
 /// Clocks of brokers may differ; a challenge is refused as expired long before its nonce is forgotten.
 const PRUNE_MARGIN: u64 = 300;
+const _: () = assert!(PRUNE_MARGIN >= 2 * CLOCK_SKEW, "protocol::challenge::CLOCK_SKEW says why");
+const MAX_SPENT: usize = 262_144;

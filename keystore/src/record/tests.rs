@@ -312,3 +312,14 @@ async fn t47_after_a_full_disk_what_is_recorded_is_on_disk() {
         crate::store::MaterialState::Active(_)
     ));
 }
+
+#[tokio::test]
+async fn t42_a_nonce_whose_row_was_removed_stays_spent() {
+    let fixture = Fixture::new().await;
+    let epoch = fixture.keystore.epoch().await.unwrap();
+    fixture.keystore.record(grant(epoch, 1, 1)).await.unwrap();
+    assert_eq!(fixture.sql("DELETE FROM spent_nonces").await, 1);
+    assert_eq!(fixture.keystore.record(grant(epoch, 1, 2)).await, Err(RecordError::NonceSpent));
+    assert_eq!(fixture.keystore.record(grant(epoch, 1, 3)).await, Err(RecordError::NonceSpent));
+    assert!(fixture.keystore.record(grant(epoch, 2, 4)).await.is_ok(), "others are not hurt");
+}

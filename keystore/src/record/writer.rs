@@ -57,6 +57,11 @@ impl Recorder {
         true
     }
 
+    /// Whether the task has ended: nothing is recorded any more.
+    pub(crate) fn ended(&self) -> bool {
+        self.grants.is_closed()
+    }
+
     /// Writes what is queued and ends the task.
     pub(crate) async fn stop(&self) {
         let (done, stopped) = oneshot::channel();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqlSafeStr as _, error::BoxDynError};
+use sqlx::{Connection as _, Row as _, SqlSafeStr as _, error::BoxDynError};
 
 pub(crate) type Db = sqlx::Sqlite;
 pub(crate) type Pool = sqlx::Pool<Db>;
@@ -58,7 +58,13 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
 
 /// Moves everything from the write-ahead log to the database's file and empties the log.
 pub(crate) async fn checkpoint(writer: &Pool) -> Result<(), sqlx::Error> {
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(writer).await.map(|_| ())
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
+    let busy: i64 = row.try_get(0)?;
+    if busy != 0 {
+        // Whoever reads the file for longer than the timeout keeps the old pages in the log until then.
+        tracing::warn!(event = "keystore.checkpoint_busy");
+    }
+    Ok(())
 }
 
 async fn migrator() -> Result<Migrator, sqlx::Error> {

@@ -3,8 +3,8 @@
 //! Leaves are numbered without gaps and each carries a MAC; the head's MAC says how many there are and
 //! what the epoch is. So an edited or reordered leaf is noticed when it is read, a removed one when the
 //! keystore is opened, and a head or epoch put back while a broker runs by that broker. Filters trust
-//! columns that only reading authenticates: an edited one can hide its leaf from a filtered list. The Merkle tree over the leaf hashes and its
-//! signed checkpoints rest on the same rows.
+//! columns that only reading authenticates: an edited one can hide its leaf from a filtered list.
+//! The Merkle tree over the leaf hashes and its signed checkpoints rest on the same rows.
 
 use std::fmt::Write as _;
 

@@ -107,7 +107,10 @@ impl Keystore {
         for path in paths {
             for namespace in [path.namespace(), SHARED] {
                 if !loaded.baselines.contains_key(namespace) {
-                    let baselines = load_baselines(&mut read.tx, check, namespace).await?;
+                    let baselines = match self.0.cache.baselines(read.epoch, namespace) {
+                        Some(baselines) => baselines,
+                        None => load_baselines(&mut read.tx, check, namespace).await?,
+                    };
                     loaded.baselines.insert(namespace.to_owned(), baselines);
                 }
             }
@@ -237,7 +240,18 @@ impl Cache {
         if paths.is_empty() { None } else { cache.1.material(cache.0, paths) }
     }
 
-    fn keep(&self, epoch: u64, loaded: Loaded) {
+    /// The baselines of a namespace as of `epoch`.
+    fn baselines(&self, epoch: u64, namespace: &str) -> Option<Vec<StoredDocument>> {
+        let cache = self.lock();
+        cache.1.baselines.get(namespace).filter(|_| cache.0 == epoch).cloned()
+    }
+
+    /// Keeps what is there. Paths and namespaces without a secret are whatever guests come up with: they
+    /// take no room from those with one.
+    fn keep(&self, epoch: u64, mut loaded: Loaded) {
+        loaded.items.retain(|_, state| !matches!(state, MaterialState::Absent));
+        let Loaded { items, baselines, .. } = &mut loaded;
+        baselines.retain(|name, _| name == SHARED || items.keys().any(|path| path.namespace() == name));
         let mut cache = self.lock();
         if epoch < cache.0 {
             return;
@@ -253,6 +267,15 @@ impl Cache {
     fn lock(&self) -> MutexGuard<'_, (u64, Loaded)> {
         // What a panic could leave half-written is only a cache of authenticated rows of one epoch.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Keystore {
+    /// How many paths and namespaces are kept.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let cache = self.0.cache.lock();
+        (cache.1.items.len(), cache.1.baselines.len())
     }
 }
 

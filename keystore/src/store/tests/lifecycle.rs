@@ -288,3 +288,49 @@ async fn material_of_another_process_is_seen_after_the_epoch_moved() {
     let fresh = other.material(&here).await.unwrap();
     assert!(matches!(fresh.items[0].state, MaterialState::Retired));
 }
+
+#[tokio::test]
+async fn t51_asking_for_the_epoch_forgets_older_material() {
+    let fixture = Fixture::new().await;
+    let other = fixture.again().await.unwrap();
+    let here = [path("prod/db")];
+    fixture.put("prod/other", b"value").await;
+    other.material(&[path("prod/other")]).await.unwrap();
+    fixture.keystore.retire_secret(BY, &path("prod/other"), None).await.unwrap();
+    fixture.put("prod/db", b"value").await;
+    let stale = other.material(&[path("prod/other")]).await.unwrap();
+    let now = other.epoch().await.unwrap();
+    assert!(stale.epoch < now);
+    assert_eq!(other.material(&[path("prod/other")]).await.unwrap().epoch, now);
+    assert_eq!(other.material(&here).await.unwrap().epoch, now);
+}
+
+#[tokio::test]
+async fn t44_paths_that_guests_come_up_with_take_no_room() {
+    let fixture = Fixture::new().await;
+    fixture.put("prod/db", b"value").await;
+    fixture.keystore.material(&[path("prod/db")]).await.unwrap();
+    for number in 0..100 {
+        let absent = [path(&format!("n{number}/a")), path(&format!("prod/a{number}")), path("prod/db")];
+        let material = fixture.keystore.material(&absent).await.unwrap();
+        assert!(matches!(material.items[0].state, MaterialState::Absent));
+        assert!(matches!(material.items[2].state, MaterialState::Active(_)));
+    }
+    assert_eq!(fixture.keystore.kept(), (1, 2), "the secret; its namespace and shared");
+}
+
+#[tokio::test]
+async fn t47_a_probe_writes_to_the_disk() {
+    let fixture = Fixture::new().await;
+    let log = fixture.folder.path().join("vouchsafe.db-wal");
+    for _ in 0..3 {
+        let before = fs::read(&log).unwrap();
+        fixture.keystore.probe().await.unwrap();
+        assert!(fs::read(&log).unwrap() != before);
+    }
+    fixture.keystore.recorder().stop().await;
+    assert!(matches!(
+        fixture.keystore.probe().await.unwrap_err(),
+        StoreError::Database(sqlx::Error::WorkerCrashed)
+    ));
+}
