@@ -1,0 +1,218 @@
+//! What the fuzzers run, one function a target.
+//!
+//! Each takes any bytes and must return: no panic, no endless loop, no memory without bound. Where a
+//! parse succeeds, what can be said about the result is asserted as well.
+
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+use vouchsafe_attestation::anchors::Product;
+use vouchsafe_attestation::chain::ChainMemory;
+use vouchsafe_attestation::event_log::{EventLog, PcrRule, ReplayedLog};
+use vouchsafe_attestation::snp::{self, SnpContext, SnpEvidence};
+use vouchsafe_attestation::test_util::snp::{FakeAmd, SignedReport, SnpReportBuilder};
+use vouchsafe_attestation::vtpm::{Attest, TpmSignature, parse_instance_info};
+use vouchsafe_attestation::{
+    Collateral, Context, Expected, Root, TrustAnchors, VekStore, VerifiedClaims, VerifyError, VerifyMemory,
+    inspect_vtpm,
+};
+use vouchsafe_guest_client::hardware::certificate_table::CertificateTable;
+use vouchsafe_protocol::challenge::ChallengeKey;
+use vouchsafe_protocol::limits::{MAX_CA_CERTIFICATES, MAX_PATHS};
+use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
+use vouchsafe_protocol::problem::Problem;
+use vouchsafe_protocol::{
+    Bound, BrokerIdentity, Bytes, Challenge, Evidence, GuestPublicKey, Nonce, ReleasePaths, Suite, UnixTime,
+};
+
+/// The host's certificate table beside an SNP report.
+pub fn certificate_table(data: &[u8]) {
+    if let Ok(table) = CertificateTable::parse(data) {
+        for (guid, certificate) in table.iter() {
+            assert!(certificate.len() <= data.len());
+            // An entry without content counts as none.
+            assert_eq!(table.get(guid).is_none(), certificate.is_empty());
+        }
+    }
+}
+
+/// A firmware event log, its replay and its rules.
+pub fn event_log(data: &[u8]) {
+    let Ok(log) = EventLog::parse(data) else {
+        assert!(ReplayedLog::from_bytes(data).is_err());
+        return;
+    };
+    assert!(log.events().iter().all(|event| event.data.len() <= data.len()));
+    if let Ok(replayed) = ReplayedLog::from_bytes(data) {
+        // Whatever the log says, it belongs to the registers that it replays to, or is refused for a rule.
+        let values = replayed.replayed.values();
+        let _ = replayed.replayed.check_against(values, PcrRule::Given);
+        let _ = replayed.replayed.check_against(values, PcrRule::Release);
+    }
+}
+
+/// A challenge as a guest sends it back, and what a broker sends to a guest.
+pub fn challenge(data: &[u8]) {
+    if let Ok(challenge) = serde_json::from_slice::<Challenge>(data) {
+        // Nobody who does not hold the key can make one.
+        let foreign = ChallengeKey::new(&[0x42; 32]);
+        assert!(foreign.check(&challenge, UnixTime(1_800_000_000)).is_err());
+        let again = serde_json::to_vec(&challenge).expect("serialises");
+        assert_eq!(serde_json::from_slice::<Challenge>(&again).expect("reads its own output"), challenge);
+    }
+    let _ = serde_json::from_slice::<ChallengeAnswer>(data);
+    let _ = serde_json::from_slice::<ReleaseAnswer>(data);
+    let _ = serde_json::from_slice::<Problem>(data);
+}
+
+/// Evidence, and a whole request around it.
+pub fn evidence_json(data: &[u8]) {
+    if let Ok(evidence) = serde_json::from_slice::<Evidence>(data) {
+        let _ = evidence.check_sizes();
+        if let Some(vtpm) = &evidence.vtpm {
+            assert!(vtpm.ca_certificates.len() <= MAX_CA_CERTIFICATES);
+        }
+        let again = serde_json::to_vec(&evidence).expect("serialises");
+        assert_eq!(serde_json::from_slice::<Evidence>(&again).expect("reads its own output"), evidence);
+    }
+    if let Ok(request) = serde_json::from_slice::<ReleaseRequest>(data) {
+        let paths = request.paths.as_slice();
+        assert!((1..=MAX_PATHS).contains(&paths.len()));
+        assert!(paths.is_sorted_by(|one, next| one < next));
+    }
+}
+
+/// A report of AMD's secure processor, as far as the verifier reads one that no chip signed.
+pub fn snp_report(data: &[u8]) {
+    static CHIP: OnceLock<Chip> = OnceLock::new();
+    let chip = CHIP.get_or_init(|| {
+        let amd = FakeAmd::shared(Product::Genoa);
+        let SignedReport { vek, certificates, .. } = SnpReportBuilder::new(Product::Genoa).sign(amd);
+        let anchors = TrustAnchors::builtin().with_extra(amd.ark_der()).expect("a CA certificate");
+        Chip { vek, certificates, anchors, memory: ChainMemory::new(8) }
+    });
+    let evidence = SnpEvidence { report: data, vek: &chip.vek, certificates: &chip.certificates };
+    let collateral = &Collateral::empty();
+    let context = SnpContext { anchors: &chip.anchors, collateral, now: NOW, memory: &chip.memory };
+    // The chip's key is made anew in each process, so no input is signed by it.
+    assert!(snp::verify_unbound(&evidence, &context).is_err());
+}
+
+/// `TPMS_ATTEST`.
+pub fn tpms_attest(data: &[u8]) {
+    if let Ok(attest) = Attest::parse(data) {
+        assert!(attest.extra_data.len() <= data.len());
+    }
+}
+
+/// `TPMT_SIGNATURE`.
+pub fn tpmt_signature(data: &[u8]) {
+    let _ = TpmSignature::parse(data);
+}
+
+/// The instance-info extension of an AK certificate.
+pub fn instance_info(data: &[u8]) {
+    let _ = parse_instance_info(data);
+}
+
+/// The protobuf of Google's go-tpm-tools.
+pub fn go_tpm_tools(data: &[u8]) {
+    if let Ok(evidence) = vouchsafe_attestation::go_tpm_tools::read(data) {
+        let context = Inspection::new();
+        let _ = inspect_vtpm(&evidence, Expected::Waived, &context.get(NOW));
+    }
+}
+
+/// A whole verification: anchors, collateral, time, request and evidence in one.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// Trust anchors, DER, in addition to those built in.
+    pub anchors: Vec<Bytes>,
+    /// CRLs, DER.
+    pub crls: Vec<Bytes>,
+    /// The time to judge at.
+    pub now: UnixTime,
+    /// The broker that the request is for.
+    pub broker: BrokerIdentity,
+    /// The nonce of its challenge.
+    pub nonce: Nonce,
+    /// The suite of the guest's key.
+    pub suite: Suite,
+    /// The guest's key.
+    pub public_key: Bytes,
+    /// What is asked for.
+    pub paths: ReleasePaths,
+    /// What is shown for it.
+    pub evidence: Evidence,
+}
+
+impl Verification {
+    /// Verifies. `None` when anchors, collateral or key are not even readable.
+    pub fn run(&self) -> Option<Result<VerifiedClaims, VerifyError>> {
+        let mut context = Inspection::new();
+        for anchor in self.anchors.iter().take(4) {
+            context.anchors = context.anchors.with_extra(anchor).ok()?;
+        }
+        let crls: Vec<_> = self.crls.iter().take(4).map(|crl| crl.to_vec()).collect();
+        context.collateral = Collateral::new(&crls, &[]).ok()?;
+        let key = GuestPublicKey::new(self.suite, &self.public_key).ok()?;
+        let bound = Bound::release(&self.broker, self.nonce, key, &self.paths);
+        Some(vouchsafe_attestation::verify(&self.evidence, bound, &context.get(self.now)))
+    }
+}
+
+/// The whole of verify.
+pub fn verify(data: &[u8]) {
+    let Ok(input) = serde_json::from_slice::<Verification>(data) else {
+        return;
+    };
+    if let Some(Ok(claims)) = input.run() {
+        assert_eq!(claims.bound().nonce(), input.nonce);
+        assert_eq!(claims.wrap_key().as_bytes(), &input.public_key[..]);
+        // Nobody but the vendors can make evidence with a vendor's root, and the inputs are not theirs.
+        let roots = [
+            claims.claims().vtpm.as_ref().map(|vtpm| vtpm.root),
+            claims.claims().sev_snp.as_ref().and_then(|snp| snp.root),
+        ];
+        assert!(roots.into_iter().flatten().all(|root| root == Root::Extra));
+    }
+}
+
+struct Chip {
+    vek: Vec<u8>,
+    certificates: Vec<Vec<u8>>,
+    anchors: TrustAnchors,
+    memory: ChainMemory,
+}
+
+struct Inspection {
+    anchors: TrustAnchors,
+    collateral: Collateral,
+    veks: VekStore,
+    memory: VerifyMemory,
+}
+
+impl Inspection {
+    fn new() -> Self {
+        Self {
+            anchors: TrustAnchors::builtin(),
+            collateral: Collateral::empty(),
+            veks: VekStore::default(),
+            memory: VerifyMemory::new(8, 1024 * 1024),
+        }
+    }
+
+    const fn get(&self, now: UnixTime) -> Context<'_> {
+        Context {
+            anchors: &self.anchors,
+            collateral: &self.collateral,
+            veks: &self.veks,
+            now,
+            memory: &self.memory,
+        }
+    }
+}
+
+/// 2026-02-19, inside the validity of everything that the builders make.
+const NOW: UnixTime = UnixTime(1_771_500_000);
