@@ -155,11 +155,16 @@ impl Batches {
         }
         let before =
             i64::try_from(now.0.saturating_sub(PRUNE_MARGIN)).map_err(|_| StoreError::NumberTooLarge)?;
-        sqlx::query("DELETE FROM spent_nonces WHERE expires_at < $1")
-            .bind(before)
-            .execute(connection)
-            .await?;
-        Ok(now)
+        // A few at a time, so that no grant waits for long.
+        let removed = sqlx::query(
+            "DELETE FROM spent_nonces WHERE nonce IN \
+             (SELECT nonce FROM spent_nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+        )
+        .bind(before)
+        .bind(PRUNE_AT_ONCE.cast_signed())
+        .execute(connection)
+        .await?;
+        Ok(if removed.rows_affected() < PRUNE_AT_ONCE { now } else { self.pruned_at })
     }
 }
 
@@ -211,6 +216,8 @@ async fn keep_evidence(connection: &mut Connection, pieces: &[&EvidencePiece]) -
 const MAX_KEPT: usize = 65_536;
 const MAX_PIECES: usize = 8_192;
 const PRUNE_EVERY: u64 = 60;
+/// More than a batch can add.
+const PRUNE_AT_ONCE: u64 = 1024;
 /// Clocks of brokers may differ; a challenge is refused as expired long before its nonce is forgotten.
 const PRUNE_MARGIN: u64 = 300;
 const _: () = assert!(PRUNE_MARGIN >= 2 * CLOCK_SKEW, "protocol::challenge::CLOCK_SKEW says why");

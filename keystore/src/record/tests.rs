@@ -323,3 +323,16 @@ async fn t42_a_nonce_whose_row_was_removed_stays_spent() {
     assert_eq!(fixture.keystore.record(grant(epoch, 1, 3)).await, Err(RecordError::NonceSpent));
     assert!(fixture.keystore.record(grant(epoch, 2, 4)).await.is_ok(), "others are not hurt");
 }
+
+#[tokio::test]
+async fn many_spent_nonces_are_forgotten_a_few_at_a_time() {
+    let fixture = Fixture::new().await;
+    let epoch = fixture.keystore.epoch().await.unwrap();
+    let count = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
+                 INSERT INTO spent_nonces SELECT CAST('n' || i AS BLOB), i FROM n";
+    assert_eq!(fixture.sql(count).await, 2500);
+    for (nonce, left) in [(1, 2500 - 1024 + 1), (2, 2500 - 2048 + 2), (3, 3), (4, 4)] {
+        fixture.keystore.record(grant(epoch, nonce, nonce)).await.unwrap();
+        assert_eq!(fixture.sql("UPDATE spent_nonces SET expires_at = expires_at").await, left);
+    }
+}

@@ -88,6 +88,7 @@ impl<'k> Change<'k> {
         &mut self.tx
     }
 
+    /// Believes what is committed. Rows that this change itself has written are not yet.
     pub(super) fn check(&self) -> RowCheck<'k> {
         self.keystore.check(self.epoch)
     }

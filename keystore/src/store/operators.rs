@@ -130,7 +130,9 @@ impl Keystore {
             check_name(text)?;
         }
         let (id, key) = (hex::encode(random::<8>()?.as_slice()), random::<32>()?);
-        let token = Zeroizing::new(format!("{TOKEN_PREFIX}{id}.{}", to_base64url(key.as_slice())));
+        let key = Zeroizing::new(to_base64url(key.as_slice()));
+        let mut token = Zeroizing::new(String::with_capacity(128));
+        token.extend([TOKEN_PREFIX, &id, ".", &key]);
         let row = OperatorRow {
             operator: Operator {
                 name: name.to_owned(),
