@@ -4,6 +4,7 @@
 //! |---|---|
 //! | seal and unseal | [`keyring`], [`store`] |
 //! | decide | [`policy`] |
+//! | register, decide with what is stored, unseal a grant | [`release`] |
 //! | record | [`record`] |
 //!
 //! Nothing here reads a clock: times are arguments.
@@ -13,10 +14,12 @@ pub mod policy;
 mod preimage;
 mod primitives;
 pub mod record;
+pub mod release;
 mod sealing;
 pub mod store;
 
 pub use keyring::Keyring;
 pub use primitives::RandomError;
+pub use release::{Considered, RegisterError};
 pub use sealing::SealError;
 pub use store::{Keystore, StoreError};

@@ -16,6 +16,7 @@ use crate::keyring::{GenerationId, Keyring};
 use crate::preimage::Preimage;
 use crate::primitives::RandomError;
 use crate::record::Recorder;
+use crate::release::Compiled;
 use crate::sealing::{self, SealError};
 
 mod change;
@@ -32,6 +33,7 @@ pub(crate) mod tests;
 pub use change::{By, ChangedRow, OperatorRecord};
 pub use documents::{Document, DocumentError, DocumentKind, DocumentSummary};
 pub use log::{DecisionFilter, LoggedRecord};
+pub(crate) use material::guardrails_name;
 pub use material::{
     ActiveSecret, DecisionMaterial, MaterialItem, MaterialState, StoredDocument, UnsealError,
 };
@@ -148,6 +150,7 @@ struct Inner {
     pools: Pools,
     pins: Arc<Pins>,
     cache: Cache,
+    compiled: Compiled,
     /// Changes of this process wait for each other here and not for the database's lock.
     changing: Mutex<()>,
     recorder: Recorder,
@@ -196,6 +199,7 @@ impl Keystore {
             pools,
             pins,
             cache: Cache::default(),
+            compiled: Compiled::default(),
             changing: Mutex::new(()),
             recorder,
         })))
@@ -270,6 +274,11 @@ impl Keystore {
 
     pub(crate) fn forget_before(&self, epoch: u64) {
         self.0.cache.forget(epoch);
+    }
+
+    /// Policies, guardrails and baselines that were compiled before.
+    pub(crate) fn cache_of_compiled(&self) -> &Compiled {
+        &self.0.compiled
     }
 
     async fn read(&self) -> Result<ReadTx, StoreError> {

@@ -114,7 +114,7 @@ impl Keystore {
     ///
     /// # Errors
     /// [`DocumentError`].
-    pub async fn put_document(
+    pub(crate) async fn put_document(
         &self,
         by: By<'_>,
         kind: DocumentKind,
@@ -142,7 +142,7 @@ impl Keystore {
     ///
     /// # Errors
     /// [`DocumentError`].
-    pub async fn revoke_document(
+    pub(crate) async fn revoke_document(
         &self,
         by: By<'_>,
         kind: DocumentKind,

@@ -122,11 +122,12 @@ impl Keystore {
         material.ok_or_else(|| rows::tampered("secrets", "material"))
     }
 
-    /// The value of a secret that is served. `instance`: project number and instance id.
+    /// The value of a secret that is served. `instance`: project number and instance id. Asked for by
+    /// [`Keystore::unseal`] alone, which takes a grant.
     ///
     /// # Errors
     /// [`UnsealError`].
-    pub fn unseal_active(
+    pub(crate) fn unseal_active(
         &self,
         active: &ActiveSecret,
         instance: Option<(u64, u64)>,
@@ -190,7 +191,7 @@ async fn load_baselines(
 }
 
 /// The name of the one document of its kind.
-pub(super) fn guardrails_name() -> ObjectName {
+pub(crate) fn guardrails_name() -> ObjectName {
     ObjectName::parse("shared/guardrails").expect("a constant that a test parses")
 }
 

@@ -1,0 +1,345 @@
+//! Where storage and policies meet: what may be registered, and the way from paths to opened secrets.
+//!
+//! [`Keystore::consider`] reads what a decision needs in one epoch, [`Considered::decide`] makes the grant
+//! or the denial, and [`Keystore::unseal`] opens exactly what a grant names and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use vouchsafe_attestation::VerifiedClaims;
+use vouchsafe_protocol::{
+    BrokerIdentity, Digest32, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, UnixTime,
+};
+
+use crate::policy::{
+    Baseline, BaselineError, CheckFailures, CompiledPolicy, DecideItem, DecideRequest, Denial, Guardrails,
+    NamedBaseline, PolicyError, Protocol, Purpose, ReleaseGrant, SecretState, decide,
+};
+use crate::store::{
+    ActiveSecret, By, DecisionMaterial, Document, DocumentError, DocumentKind, MaterialState,
+    Purpose as StoredPurpose, StoreError, UnsealError,
+};
+use crate::{Keystore, store};
+
+/// Policies, guardrails and baselines by the digest of their text, ready to decide with. May be lost.
+pub(crate) struct Compiled {
+    policies: Cache<(ObjectName, Digest32), Arc<CompiledPolicy>>,
+    guardrails: Cache<Digest32, Arc<Guardrails>>,
+    baselines: Cache<Digest32, Arc<Baseline>>,
+    shipped: Arc<Guardrails>,
+}
+
+impl Default for Compiled {
+    fn default() -> Self {
+        Self {
+            policies: Cache::new(KEPT),
+            guardrails: Cache::new(4),
+            baselines: Cache::new(KEPT),
+            shipped: Arc::new(Guardrails::shipped()),
+        }
+    }
+}
+
+/// A document was refused, or could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The policy does not parse or validate.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The policy parses, and would guard badly.
+    #[error(transparent)]
+    Check(#[from] CheckFailures),
+    /// The policy is for another purpose than a secret that it guards already.
+    #[error("{path} is a secret for {secret:?}, and rests on this policy, which is for {policy:?}")]
+    Purpose {
+        /// The secret.
+        path: SecretPath,
+        /// What the secret is for.
+        secret: StoredPurpose,
+        /// What the policy is for.
+        policy: Option<Purpose>,
+    },
+    /// The baseline is none.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    /// There is no such policy to rest a secret on.
+    #[error("there is no policy {name}: put it first")]
+    UnknownPolicy {
+        /// Its name.
+        name: ObjectName,
+    },
+    /// Storage.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+}
+
+impl From<StoreError> for RegisterError {
+    fn from(error: StoreError) -> Self {
+        Self::Document(error.into())
+    }
+}
+
+/// What is stored cannot be decided with.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsiderError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored policy or the guardrails do not compile with this version of the broker.
+    #[error("{name} does not compile with this version: {error}")]
+    Policy {
+        /// Its name.
+        name: ObjectName,
+        /// Why.
+        error: PolicyError,
+    },
+    /// A stored baseline cannot be read by this version.
+    #[error("baseline {name} cannot be read by this version: {error}")]
+    Baseline {
+        /// Its name.
+        name: ObjectName,
+        /// Why.
+        error: BaselineError,
+    },
+}
+
+/// Everything that a decision about some paths needs, as of one epoch.
+#[derive(Debug)]
+pub struct Considered {
+    epoch: u64,
+    items: Vec<DecideItem>,
+    active: BTreeMap<SecretPath, Arc<ActiveSecret>>,
+    guardrails: Arc<Guardrails>,
+}
+
+impl Considered {
+    /// Decides: the only way on is the grant.
+    ///
+    /// # Errors
+    /// The refused paths, each with everything that stands in the way.
+    pub fn decide(
+        &self,
+        claims: &VerifiedClaims,
+        broker: &BrokerIdentity,
+        now: UnixTime,
+    ) -> Result<ReleaseGrant, Denial> {
+        let items = self.items.clone();
+        let request = DecideRequest { broker, epoch: self.epoch, now, protocol: Protocol::V1, items };
+        decide(claims, &request, &self.guardrails)
+    }
+
+    /// The epoch that this is of.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether an active policy of these paths names this project as the owner: refusals of its VMs are
+    /// worth a durable record.
+    #[must_use]
+    pub fn names_project(&self, project_number: u64) -> bool {
+        self.items.iter().any(|item| match &item.secret {
+            SecretState::Active { policy, .. } => policy.project_numbers().contains(&project_number),
+            SecretState::Absent | SecretState::Retired => false,
+        })
+    }
+}
+
+impl Keystore {
+    /// Reads what is needed to decide about these paths. Usually without a query.
+    ///
+    /// # Errors
+    /// When the database fails, a row was tampered with, or a stored text no longer compiles.
+    pub async fn consider(&self, paths: &ReleasePaths) -> Result<Considered, ConsiderError> {
+        let material = self.material(paths.as_slice()).await?;
+        let guardrails = self.guardrails_of(&material)?;
+        let (mut items, mut active) = (Vec::with_capacity(material.items.len()), BTreeMap::new());
+        for item in &material.items {
+            let secret = match &item.state {
+                MaterialState::Absent => SecretState::Absent,
+                MaterialState::Retired => SecretState::Retired,
+                MaterialState::Active(secret) => {
+                    active.insert(item.path.clone(), Arc::clone(secret));
+                    self.active_state(secret, &material)?
+                }
+            };
+            items.push(DecideItem { path: item.path.clone(), secret });
+        }
+        Ok(Considered { epoch: material.epoch, items, active, guardrails })
+    }
+
+    /// Opens the secrets of a grant, in its order.
+    ///
+    /// # Errors
+    /// When the grant is not one of `considered`, or a value does not open.
+    pub fn unseal(
+        &self,
+        grant: &ReleaseGrant,
+        considered: &Considered,
+    ) -> Result<Vec<PlaintextSecret>, UnsealError> {
+        let instance = grant.instance().map(|instance| (instance.project_number, instance.instance_id));
+        let not_served = |path: &SecretPath| UnsealError::NotServed { path: path.clone() };
+        let open = |granted: &crate::policy::GrantedRelease| {
+            let path = granted.path();
+            let secret = considered.active.get(path).ok_or_else(|| not_served(path))?;
+            let same = secret.version == granted.version()
+                && secret.policy.name == *granted.policy()
+                && secret.policy.digest == granted.policy_digest()
+                && considered.epoch == grant.epoch();
+            if !same {
+                return Err(not_served(path));
+            }
+            self.unseal_active(secret, instance)
+        };
+        grant.secrets().iter().map(open).collect()
+    }
+
+    /// Checks a policy as [`Self::put_policy`] does, and stores nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub async fn check_policy(&self, name: &ObjectName, text: &str) -> Result<CompiledPolicy, RegisterError> {
+        let policy = CompiledPolicy::compile(name, text)?;
+        let known: BTreeSet<_> =
+            self.documents(DocumentKind::Baseline).await?.into_iter().map(|baseline| baseline.name).collect();
+        policy.check(&known)?;
+        let guarded = self.secrets(None).await?;
+        for secret in guarded.into_iter().filter(|secret| secret.policy == *name) {
+            if policy.purpose() != Some(purpose(secret.purpose)) {
+                let (path, secret, policy) = (secret.path, secret.purpose, policy.purpose());
+                return Err(RegisterError::Purpose { path, secret, policy });
+            }
+        }
+        Ok(policy)
+    }
+
+    /// Puts a new version of a policy, in force at once. Returns the version.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub async fn put_policy(&self, by: By<'_>, name: &ObjectName, text: &str) -> Result<u64, RegisterError> {
+        self.check_policy(name, text).await?;
+        Ok(self.put_document(by, DocumentKind::Policy, name, text).await?)
+    }
+
+    /// Puts a new version of a baseline, in force at once. Returns the version.
+    ///
+    /// # Errors
+    /// What is wrong with the document.
+    pub async fn put_baseline(
+        &self,
+        by: By<'_>,
+        name: &ObjectName,
+        json: &str,
+    ) -> Result<u64, RegisterError> {
+        Baseline::parse(json)?;
+        Ok(self.put_document(by, DocumentKind::Baseline, name, json).await?)
+    }
+
+    /// Revokes a baseline for good: policies that rest on it alone refuse from now on.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn revoke_baseline(&self, by: By<'_>, name: &ObjectName) -> Result<(), DocumentError> {
+        self.revoke_document(by, DocumentKind::Baseline, name).await
+    }
+
+    /// Puts the broker's guardrails, in force at once, in the place of those it has. Returns the version.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub async fn put_guardrails(&self, by: By<'_>, text: &str) -> Result<u64, RegisterError> {
+        Guardrails::compile(text)?;
+        let name = store::guardrails_name();
+        Ok(self.put_document(by, DocumentKind::Guardrails, &name, text).await?)
+    }
+
+    /// The text of the guardrails in force, and whether they are the shipped ones.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn guardrails(&self) -> Result<(String, bool), StoreError> {
+        let stored = self.document(DocumentKind::Guardrails, &store::guardrails_name(), None).await?;
+        Ok(stored.map_or_else(
+            || (crate::policy::SHIPPED_GUARDRAILS.to_owned(), true),
+            |document| (document.text, false),
+        ))
+    }
+
+    /// Whether a secret for this purpose may rest on this policy: to be asked before it is put.
+    ///
+    /// # Errors
+    /// When there is no such policy, or it is for another purpose.
+    pub async fn check_purpose(
+        &self,
+        path: &SecretPath,
+        secret: StoredPurpose,
+        policy: &ObjectName,
+    ) -> Result<(), RegisterError> {
+        let unknown = || RegisterError::UnknownPolicy { name: policy.clone() };
+        let document = self.document(DocumentKind::Policy, policy, None).await?.ok_or_else(unknown)?;
+        let found = self.compiled(&document)?.purpose();
+        if found == Some(purpose(secret)) {
+            return Ok(());
+        }
+        Err(RegisterError::Purpose { path: path.clone(), secret, policy: found })
+    }
+
+    fn active_state(
+        &self,
+        secret: &ActiveSecret,
+        material: &DecisionMaterial,
+    ) -> Result<SecretState, ConsiderError> {
+        let failed = |error| ConsiderError::Policy { name: secret.policy.name.clone(), error };
+        let policy = self.compiled(&secret.policy).map_err(failed)?;
+        let named = policy.baselines().iter().filter_map(|name| material.baselines.get(name));
+        let baselines = named.map(|document| self.baseline(document)).collect::<Result<_, _>>()?;
+        Ok(SecretState::Active {
+            version: secret.version,
+            purpose: purpose(secret.purpose),
+            policy,
+            baselines,
+        })
+    }
+
+    fn compiled(&self, document: &Document) -> Result<Arc<CompiledPolicy>, PolicyError> {
+        let key = (document.name.clone(), document.digest);
+        self.cache_of_compiled().policies.get_or_insert_with(&key, || {
+            CompiledPolicy::compile(&document.name, &document.text).map(Arc::new)
+        })
+    }
+
+    fn baseline(&self, document: &Document) -> Result<NamedBaseline, ConsiderError> {
+        let baseline = self
+            .cache_of_compiled()
+            .baselines
+            .get_or_insert_with(&document.digest, || Baseline::parse(&document.text).map(Arc::new))
+            .map_err(|error| ConsiderError::Baseline { name: document.name.clone(), error })?;
+        Ok(NamedBaseline { name: document.name.clone(), revoked: document.revoked, baseline })
+    }
+
+    fn guardrails_of(&self, material: &DecisionMaterial) -> Result<Arc<Guardrails>, ConsiderError> {
+        let cache = self.cache_of_compiled();
+        let Some(document) = &material.guardrails else {
+            return Ok(Arc::clone(&cache.shipped));
+        };
+        cache
+            .guardrails
+            .get_or_insert_with(&document.digest, || Guardrails::compile(&document.text).map(Arc::new))
+            .map_err(|error| ConsiderError::Policy { name: document.name.clone(), error })
+    }
+}
+
+const fn purpose(stored: StoredPurpose) -> Purpose {
+    match stored {
+        StoredPurpose::Disk => Purpose::Disk,
+        StoredPurpose::App => Purpose::App,
+    }
+}
+
+/// Compiled policies that are kept; one takes some 100 kB.
+const KEPT: usize = 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! From registration to an opened secret, with a simulated VM whose claims come out of the verifier.
+
+use vouchsafe_attestation::event_log::Technology;
+use vouchsafe_attestation::memory::VerifyMemory;
+use vouchsafe_attestation::test_util::ca::CrlSpec;
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
+use vouchsafe_attestation::verify::{Context, VekStore, verify};
+use vouchsafe_attestation::{Collateral, VerifiedClaims};
+use vouchsafe_protocol::{Bound, GuestKey, Nonce, Suite};
+
+use super::*;
+use crate::policy::{DenialReason, PolicyTemplate, TemplateRoot};
+use crate::store::NewVersion;
+use crate::store::tests::{BY, Fixture, NOW, name, path, secret};
+
+const BROKER: BrokerIdentity = BrokerIdentity([1; 32]);
+
+fn paths(all: &[&str]) -> ReleasePaths {
+    ReleasePaths::new(all.iter().map(|text| path(text)).collect()).expect("sorted")
+}
+
+fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
+    let key = GuestKey::generate(Suite::X25519);
+    let bound = Bound::release(&BROKER, Nonce([7; 32]), key.public().clone(), &paths(all));
+    let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
+    let collateral = Collateral::new(&[crl], &[]).expect("a CRL");
+    let (anchors, veks, memory) = (shared_anchors(), VekStore::default(), VerifyMemory::default());
+    let context =
+        Context { anchors: &anchors, collateral: &collateral, veks: &veks, now: NOW, memory: &memory };
+    verify(&vm.evidence(Kinds::Vtpm, &bound), bound, &context).expect("good evidence")
+}
+
+fn template(purpose: Purpose, project_number: u64) -> String {
+    let mut template = PolicyTemplate::new(purpose, project_number, Technology::SevSnp);
+    template.vtpm_root = TemplateRoot::Extra;
+    template.generate()
+}
+
+const PROJECT: u64 = 620_438_545_889;
+
+/// A keystore where `prod/db/token` rests on a real policy.
+async fn fixture() -> Fixture {
+    let fixture = Fixture::new().await;
+    let text = template(Purpose::App, PROJECT);
+    fixture.keystore.put_policy(BY, &name("prod/app"), &text).await.expect("a good policy");
+    let (path, policy) = (path(PATH), name("prod/app"));
+    let version = NewVersion { path: &path, purpose: StoredPurpose::App, policy: &policy };
+    fixture.keystore.put_secret(BY, version, &secret(b"the token")).await.expect("a secret");
+    fixture
+}
+
+const PATH: &str = "prod/db/token";
+
+#[tokio::test]
+async fn a_grant_opens_what_it_names() {
+    let fixture = fixture().await;
+    let considered = fixture.keystore.consider(&paths(&[PATH])).await.expect("sound rows");
+    assert!(considered.names_project(PROJECT));
+    assert!(!considered.names_project(PROJECT + 1));
+    let grant = considered.decide(&claims(&SimulatedVm::new(), &[PATH]), &BROKER, NOW).expect("granted");
+    let opened = fixture.keystore.unseal(&grant, &considered).expect("opens");
+    assert_eq!(opened.iter().map(PlaintextSecret::expose).collect::<Vec<_>>(), [b"the token"]);
+}
+
+#[tokio::test]
+async fn a_grant_opens_nothing_of_another_epoch() {
+    let fixture = fixture().await;
+    let before = fixture.keystore.consider(&paths(&[PATH])).await.expect("sound rows");
+    let grant = before.decide(&claims(&SimulatedVm::new(), &[PATH]), &BROKER, NOW).expect("granted");
+    fixture.keystore.put_guardrails(BY, crate::policy::SHIPPED_GUARDRAILS).await.expect("good guardrails");
+    let after = fixture.keystore.consider(&paths(&[PATH])).await.expect("sound rows");
+    assert!(after.epoch() > before.epoch());
+    let refused = fixture.keystore.unseal(&grant, &after).map(|_| ());
+    assert_eq!(refused, Err(UnsealError::NotServed { path: path(PATH) }));
+}
+
+#[tokio::test]
+async fn t50_absent_and_retired_paths_are_denied_in_the_same_way() {
+    let fixture = fixture().await;
+    fixture.keystore.retire_secret(BY, &path(PATH), None).await.expect("retired");
+    let asked = [PATH, "prod/db/unknown"];
+    let considered = fixture.keystore.consider(&paths(&asked)).await.expect("sound rows");
+    let denial = considered.decide(&claims(&SimulatedVm::new(), &asked), &BROKER, NOW).expect_err("denied");
+    let reasons: Vec<_> = denial.paths.iter().map(|denied| &denied.reason).collect();
+    assert!(matches!(reasons[..], [DenialReason::Retired, DenialReason::Absent]), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn t38_what_guards_badly_is_not_registered() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let before = keystore.epoch().await.expect("an epoch");
+    let bare =
+        "@id(\"all\") @for(\"app\") permit (principal is Vm, action == Action::\"release\", resource);";
+    let refused = keystore.put_policy(BY, &name("prod/bare"), bare).await;
+    assert!(matches!(refused, Err(RegisterError::Check(_))), "{refused:?}");
+    let refused = keystore.put_policy(BY, &name("prod/bare"), "permit (").await;
+    assert!(matches!(refused, Err(RegisterError::Policy(_))), "{refused:?}");
+    let refused = keystore.put_baseline(BY, &name("prod/b"), "{}").await;
+    assert!(matches!(refused, Err(RegisterError::Baseline(_))), "{refused:?}");
+    let refused = keystore.put_guardrails(BY, bare).await;
+    assert!(matches!(refused, Err(RegisterError::Policy(_))), "{refused:?}");
+    assert_eq!(keystore.epoch().await.expect("an epoch"), before);
+}
+
+#[tokio::test]
+async fn policy_and_secret_are_for_the_same_purpose() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let disk = template(Purpose::Disk, PROJECT);
+    let refused = keystore.put_policy(BY, &name("prod/app"), &disk).await;
+    assert!(matches!(refused, Err(RegisterError::Purpose { .. })), "{refused:?}");
+    let asked = |purpose, policy: &str| {
+        let policy = name(policy);
+        async move { keystore.check_purpose(&path(PATH), purpose, &policy).await }
+    };
+    assert!(asked(StoredPurpose::App, "prod/app").await.is_ok());
+    let refused = asked(StoredPurpose::Disk, "prod/app").await;
+    assert!(matches!(refused, Err(RegisterError::Purpose { .. })), "{refused:?}");
+    let refused = asked(StoredPurpose::Disk, "prod/none").await;
+    assert!(matches!(refused, Err(RegisterError::UnknownPolicy { .. })), "{refused:?}");
+}
