@@ -32,7 +32,9 @@ mod tests;
 mod value;
 mod vm;
 
-pub use baseline::{Baseline, BaselineError, BaselineMismatch, Component, FirmwareSet, MAX_BASELINE};
+pub use baseline::{
+    Baseline, BaselineError, BaselineMismatch, CaptureError, Component, FirmwareSet, MAX_BASELINE,
+};
 pub use checks::{Acceptance, CheckError, CheckFailures, Gap};
 pub use compiled::{CompiledPolicy, Guardrails, PolicyError, Purpose, SHIPPED_GUARDRAILS, UnknownPurpose};
 pub use decide::{DecideItem, DecideRequest, NamedBaseline, Protocol, SecretState, decide};

@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
 
+mod capture;
 mod membership;
 
+pub use capture::CaptureError;
 pub use membership::{BaselineMismatch, Component};
 
 /// Bytes of a baseline document.
@@ -197,7 +199,8 @@ impl Baseline {
             let mut seen = BTreeMap::new();
             for (component, digests) in components {
                 for digest in digests {
-                    if seen.insert(*digest, component).is_some_and(|other| other != component) {
+                    let other = seen.insert(*digest, component);
+                    if other.is_some_and(|other| other != component && !same_content(other, component)) {
                         return Err(BaselineError::AmbiguousDigest { digest: *digest });
                     }
                 }
@@ -205,6 +208,11 @@ impl Baseline {
         }
         Ok(())
     }
+}
+
+/// GRUB and the kernel's EFI stub both measure the initrd.
+const fn same_content(one: Component, other: Component) -> bool {
+    matches!((one, other), (Component::Initrd, Component::LoadedInitrd))
 }
 
 const TECHNOLOGIES: [&str; 5] = ["none", "sev", "sev-es", "tdx", "sev-snp"];

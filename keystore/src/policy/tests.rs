@@ -1,1 +1,118 @@
+//! What policies decide, refuse to be, and explain. The VMs are simulated; their claims come out of the verifier.
 
+mod baselines;
+mod bombs;
+mod checks;
+mod decisions;
+mod guardrails;
+mod operators;
+mod templates;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+
+use vouchsafe_attestation::anchors::Root;
+use vouchsafe_attestation::chain::{Collateral, Revocation};
+use vouchsafe_attestation::claims::{Claims, VerifiedClaims};
+use vouchsafe_attestation::memory::VerifyMemory;
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
+use vouchsafe_attestation::verify::{Context, VekStore, verify};
+use vouchsafe_protocol::{
+    Bound, BrokerIdentity, GuestPublicKey, Nonce, ObjectName, ReleasePaths, SecretPath, Suite, UnixTime,
+};
+
+use super::decide::evaluate;
+use super::*;
+
+/// 2025-11-01.
+const NOW: UnixTime = UnixTime(1_761_955_200);
+const BROKER: BrokerIdentity = BrokerIdentity([1; 32]);
+
+fn path(text: &str) -> SecretPath {
+    SecretPath::parse(text).unwrap()
+}
+
+fn name(text: &str) -> ObjectName {
+    ObjectName::parse(text).unwrap()
+}
+
+fn names(all: &[&str]) -> BTreeSet<ObjectName> {
+    all.iter().map(|text| name(text)).collect()
+}
+
+/// Claims out of the verifier, bound to a release of these paths.
+fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
+    let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
+    let paths = ReleasePaths::new(paths.iter().map(|text| path(text)).collect()).unwrap();
+    let bound = Bound::release(&BROKER, Nonce([7; 32]), key, &paths);
+    let (anchors, veks, memory) = (shared_anchors(), VekStore::default(), VerifyMemory::default());
+    let collateral = Collateral::empty();
+    let context =
+        Context { anchors: &anchors, collateral: &collateral, veks: &veks, now: NOW, memory: &memory };
+    verify(&vm.evidence(kinds, &bound), bound, &context).unwrap()
+}
+
+/// A VM with vTPM and SNP as it would be with real roots and current CRLs.
+fn claims() -> Claims {
+    static CLAIMS: OnceLock<Claims> = OnceLock::new();
+    CLAIMS.get_or_init(|| production(&SimulatedVm::new())).clone()
+}
+
+fn production(vm: &SimulatedVm) -> Claims {
+    let mut claims = verified(vm, Kinds::Both, &["prod/db/disk"]).claims().clone();
+    let vtpm = claims.vtpm.as_mut().unwrap();
+    (vtpm.root, vtpm.revocation) = (Root::Google, Revocation::Fresh);
+    let snp = claims.sev_snp.as_mut().unwrap();
+    (snp.root, snp.revocation) = (Some(Root::Amd), Revocation::Fresh);
+    claims
+}
+
+fn policy(text: &str) -> Arc<CompiledPolicy> {
+    Arc::new(CompiledPolicy::compile(&name("prod/p"), text).unwrap())
+}
+
+/// A policy with this `when` clause; not one that may be registered.
+fn permitting(condition: &str) -> String {
+    format!(
+        "@id(\"permit\") @for(\"app\")
+         permit (principal is Vm, action == Action::\"release\", resource) when {{ {condition} }};\n"
+    )
+}
+
+fn item(text: &str, policy: &Arc<CompiledPolicy>, purpose: Purpose) -> DecideItem {
+    let secret = SecretState::Active { version: 3, purpose, policy: policy.clone(), baselines: Vec::new() };
+    DecideItem { path: path(text), secret }
+}
+
+fn request(items: Vec<DecideItem>) -> DecideRequest<'static> {
+    DecideRequest { broker: &BROKER, epoch: 42, now: NOW, protocol: Protocol::V1, items }
+}
+
+/// Whether the VM gets an app secret under this policy and these guardrails.
+fn ask(claims: &Claims, text: &str, guardrails: &Guardrails) -> Result<(), DenialReason> {
+    let request = request(vec![item("prod/db/app", &policy(text), Purpose::App)]);
+    outcome(evaluate(claims, Suite::XWing, &request, guardrails))
+}
+
+fn outcome(result: Result<Vec<GrantedRelease>, Denial>) -> Result<(), DenialReason> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(denial) => Err(denial.paths.into_iter().next().unwrap().reason),
+    }
+}
+
+fn no_guardrails() -> Guardrails {
+    Guardrails::compile("").unwrap()
+}
+
+fn refusal(reason: Result<(), DenialReason>) -> Refusal {
+    match reason {
+        Err(DenialReason::Refused(refusal)) => *refusal,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+/// The ids of what forbade a release.
+fn forbidden_by(reason: Result<(), DenialReason>) -> Vec<String> {
+    refusal(reason).forbidden_by.into_iter().map(|violation| violation.id).collect()
+}

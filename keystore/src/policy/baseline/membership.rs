@@ -236,7 +236,7 @@ impl Baseline {
 
 /// Takes events one by one and keeps count and order of the components they are.
 struct Places {
-    components: BTreeMap<Digest32, Component>,
+    components: BTreeMap<Digest32, Vec<Component>>,
     listed: Vec<Component>,
     counts: BTreeMap<Component, usize>,
     last: Option<Component>,
@@ -244,16 +244,26 @@ struct Places {
 
 impl Places {
     fn new(allowed: &[(Component, &[Digest32])]) -> Self {
-        let pairs = allowed
-            .iter()
-            .flat_map(|(component, digests)| digests.iter().map(move |digest| (*digest, *component)));
+        let mut components: BTreeMap<Digest32, Vec<Component>> = BTreeMap::new();
+        for (component, digests) in allowed {
+            for digest in *digests {
+                components.entry(*digest).or_default().push(*component);
+            }
+        }
         let listed = allowed.iter().filter(|(_, digests)| !digests.is_empty());
         Self {
-            components: pairs.collect(),
+            components,
             listed: listed.map(|(component, _)| *component).collect(),
             counts: BTreeMap::new(),
             last: None,
         }
+    }
+
+    /// What an event is. A digest that stands for the initrd twice is GRUB's first, the kernel's then.
+    fn component(&self, digest: &Digest32) -> Option<Component> {
+        let candidates = self.components.get(digest)?;
+        let free = candidates.iter().find(|component| !self.counts.contains_key(component));
+        free.or_else(|| candidates.first()).copied()
     }
 
     /// Another PCR begins: the order between PCRs is not measured.
@@ -262,8 +272,7 @@ impl Places {
     }
 
     fn take(&mut self, pcr: u8, digest: &Digest32) -> Result<(), BaselineMismatch> {
-        let component = self.components.get(digest).copied();
-        let component = component.ok_or(BaselineMismatch::Unlisted { pcr, digest: *digest })?;
+        let component = self.component(digest).ok_or(BaselineMismatch::Unlisted { pcr, digest: *digest })?;
         let repeats = matches!(component, Component::Driver | Component::Configuration | Component::Grubenv);
         let count = self.counts.entry(component).or_insert(0);
         *count += 1;

@@ -1,0 +1,284 @@
+//! Baselines: closed documents, closed sets.
+
+use vouchsafe_attestation::event_log::{EventKind, Technology};
+use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
+use vouchsafe_attestation::test_util::event_log::presets::{
+    UBUNTU_KERNEL, application, content, content_digest,
+};
+use vouchsafe_attestation::test_util::event_log::{BuiltEvent, EventLogBuilder};
+use vouchsafe_protocol::Digest32;
+
+use super::*;
+
+const END: UnixTime = UnixTime(NOW.0 + 1000);
+
+fn booted(log: &EventLogBuilder) -> Claims {
+    production(&SimulatedVm::booted(&AkCertificateSpec::default(), log))
+}
+
+fn ubuntu() -> EventLogBuilder {
+    EventLogBuilder::gce_ubuntu(Technology::SevSnp)
+}
+
+fn uki() -> EventLogBuilder {
+    EventLogBuilder::gce_uki(Technology::SevSnp)
+}
+
+fn captured(log: &EventLogBuilder) -> Baseline {
+    Baseline::capture(&booted(log), 3, END).unwrap()
+}
+
+/// What the baseline of `original` says about a boot that was changed.
+fn mismatch(original: &EventLogBuilder, change: impl FnOnce(&mut EventLogBuilder)) -> BaselineMismatch {
+    let baseline = captured(original);
+    assert_eq!(baseline.is_member(&booted(original), NOW), Ok(()));
+    let mut log = original.clone();
+    change(&mut log);
+    baseline.is_member(&booted(&log), NOW).unwrap_err()
+}
+
+fn is_file(name: &str) -> impl Fn(&BuiltEvent) -> bool {
+    let event = BuiltEvent::file(name, b"");
+    move |other| other.pcr == 9 && other.data == event.data
+}
+
+fn unlisted(pcr: u8, what: &[u8]) -> BaselineMismatch {
+    BaselineMismatch::Unlisted { pcr, digest: Digest32::of(what) }
+}
+
+#[test]
+fn a_captured_boot_has_its_components() {
+    let baseline = captured(&ubuntu());
+    assert_eq!(
+        (&baseline.shim[..], &baseline.grub[..]),
+        (&[content_digest("shim")][..], &[content_digest("grub")][..])
+    );
+    assert_eq!(baseline.kernel, [content_digest("kernel")]);
+    assert_eq!(
+        (&baseline.initrd, &baseline.loaded_initrd),
+        (&vec![content_digest("initrd")], &vec![content_digest("initrd")])
+    );
+    assert!(baseline.command_lines[0].starts_with(UBUNTU_KERNEL));
+    assert_eq!(baseline.grubenv.len(), 1);
+    let text = baseline.to_json();
+    assert_eq!(Baseline::parse(&text), Ok(baseline));
+    let baseline = captured(&uki());
+    assert_eq!(baseline.uki, [content_digest("uki")]);
+    assert_eq!(baseline.sections[".linux"], [content_digest("kernel")]);
+}
+
+#[test]
+fn t49_another_kernel_beside_the_approved_one_is_refused() {
+    let evil = BuiltEvent::file("/evil", b"evil kernel");
+    let kernel = mismatch(&ubuntu(), |log| log.insert_before(is_file(UBUNTU_KERNEL), evil.clone()));
+    assert_eq!(kernel, unlisted(9, b"evil kernel"));
+    // Under the name of the approved one, after it.
+    let named = BuiltEvent::file("/initrd.img-6.8.0-1010-gcp", b"evil initrd");
+    let initrd = mismatch(&ubuntu(), |log| log.insert_before_exit(named));
+    assert_eq!(initrd, unlisted(9, b"evil initrd"));
+}
+
+#[test]
+fn t49_components_occur_exactly_once_and_in_order() {
+    let again = BuiltEvent::file(UBUNTU_KERNEL, &content("kernel"));
+    let found = mismatch(&ubuntu(), |log| log.insert_before(is_file(UBUNTU_KERNEL), again));
+    assert_eq!(found, BaselineMismatch::Repeated { component: Component::Kernel });
+    let found = mismatch(&ubuntu(), |log| {
+        let position = log.position(is_file(UBUNTU_KERNEL));
+        log.events.remove(position);
+    });
+    assert_eq!(found, BaselineMismatch::Missing { component: Component::Kernel });
+    let found = mismatch(&ubuntu(), |log| {
+        let kernel = log.position(is_file(UBUNTU_KERNEL));
+        let initrd = log.position(is_file("/initrd.img-6.8.0-1010-gcp"));
+        log.events.swap(kernel, initrd);
+    });
+    assert_eq!(found, BaselineMismatch::Order { component: Component::Kernel });
+    // Configuration that is read after the kernel could replace it.
+    let late = BuiltEvent::file("/grub.cfg", &content("esp grub.cfg"));
+    let found = mismatch(&ubuntu(), |log| log.insert_before_exit(late));
+    assert_eq!(found, BaselineMismatch::Order { component: Component::Configuration });
+}
+
+#[test]
+fn t49_every_application_and_driver_is_listed() {
+    for pcr in [2, 4] {
+        let found = mismatch(&ubuntu(), |log| log.insert_before_exit(application(pcr, "evil", "/evil")));
+        assert_eq!(found, unlisted(u8::try_from(pcr).unwrap(), &content("evil")));
+    }
+    let again = mismatch(&ubuntu(), |log| log.insert_before_exit(application(4, "grub", "/grub")));
+    assert_eq!(again, BaselineMismatch::Repeated { component: Component::Grub });
+    let missing = mismatch(&ubuntu(), |log| {
+        let position = log.position(|event| event.measured.as_deref() == Some(&content("shim")));
+        log.events.remove(position);
+    });
+    assert_eq!(missing, BaselineMismatch::Missing { component: Component::Shim });
+}
+
+#[test]
+fn t22_a_relabelled_application_is_still_an_event() {
+    let mut claims = booted(&ubuntu());
+    let baseline = captured(&ubuntu());
+    let boot = Arc::make_mut(&mut claims.vtpm.as_mut().unwrap().boot);
+    let event = boot.events.get_mut(&4).unwrap().last_mut().unwrap();
+    (event.kind, event.digest) = (EventKind::Separator, Digest32::of(b"evil"));
+    assert_eq!(baseline.is_member(&claims, NOW), Err(unlisted(4, b"evil")));
+}
+
+#[test]
+fn t49_commands_and_command_lines_are_listed() {
+    let command = BuiltEvent::grub("grub_cmd: ", "insmod evil");
+    let found = mismatch(&ubuntu(), |log| {
+        log.insert_before(|event| event.data.starts_with(b"grub_cmd: linux "), command);
+    });
+    assert_eq!(found, unlisted(8, b"insmod evil"));
+    let baseline = captured(&ubuntu());
+    let claims = booted(&ubuntu().with_kernel_arguments("ro init=/bin/sh"));
+    assert!(matches!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Unlisted { pcr: 8, .. })));
+    // The list has lines, the boot has none.
+    let mut claims = booted(&ubuntu());
+    let boot = Arc::make_mut(&mut claims.vtpm.as_mut().unwrap().boot);
+    boot.events.get_mut(&8).unwrap().retain(|event| event.kind != EventKind::KernelCommandLine);
+    let missing = BaselineMismatch::Missing { component: Component::CommandLine };
+    assert_eq!(baseline.is_member(&claims, NOW), Err(missing));
+}
+
+#[test]
+fn t49_sections_of_a_unified_image_are_listed_and_complete() {
+    let original = uki();
+    let found = mismatch(&original, |log| {
+        let position =
+            log.position(|event| event.pcr == 11 && event.measured.as_deref() == Some(&content("initrd")));
+        log.events[position].measured = Some(content("evil"));
+    });
+    assert_eq!(found, BaselineMismatch::Section { name: ".initrd".to_owned() });
+    let extra = mismatch(&original, |log| {
+        for event in BuiltEvent::stub_section(".splash", b"evil") {
+            log.insert_before_exit(event);
+        }
+    });
+    assert_eq!(extra, BaselineMismatch::Section { name: ".splash".to_owned() });
+    let missing = mismatch(&original, |log| {
+        let at =
+            log.position(|event| event.pcr == 11 && event.measured.as_deref() == Some(&content("initrd")));
+        log.events.drain(at - 1..=at);
+    });
+    assert_eq!(missing, BaselineMismatch::MissingSection { name: ".initrd".to_owned() });
+}
+
+#[test]
+fn t49_pcr_12_and_13_hold_what_is_listed() {
+    use vouchsafe_attestation::event_log::EventType;
+    for pcr in [12, 13] {
+        let addon = BuiltEvent::measuring(pcr, EventType::IPL, b"addon".to_vec(), b"x\0".to_vec());
+        let found = mismatch(&uki(), |log| log.insert_before_exit(addon.clone()));
+        assert_eq!(found, unlisted(u8::try_from(pcr).unwrap(), b"addon"));
+        let mut listing = uki();
+        listing.insert_before_exit(addon);
+        assert_eq!(captured(&listing).is_member(&booted(&listing), NOW), Ok(()));
+    }
+}
+
+#[test]
+fn technology_and_firmware_are_part_of_a_baseline() {
+    let baseline = captured(&ubuntu());
+    let mut claims = booted(&ubuntu());
+    claims.technology = Some(Technology::Sev);
+    assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Technology));
+    let mut claims = booted(&ubuntu());
+    claims.sev_snp.as_mut().unwrap().measurement.0[0] ^= 1;
+    assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Firmware));
+    claims.sev_snp = None;
+    assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Firmware));
+    let mut claims = booted(&ubuntu());
+    Arc::make_mut(&mut claims.vtpm.as_mut().unwrap().boot).firmware_version = None;
+    assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Firmware));
+    claims.vtpm = None;
+    assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::NoBootLog));
+}
+
+fn with_baseline(condition: &str, revoked: bool, now: UnixTime) -> Result<(), DenialReason> {
+    let compiled = policy(&permitting(condition));
+    let named = |text: &str, version| NamedBaseline {
+        name: name(text),
+        revoked,
+        baseline: Arc::new(Baseline { version, ..captured(&ubuntu()) }),
+    };
+    let secret = SecretState::Active {
+        version: 1,
+        purpose: Purpose::App,
+        policy: compiled,
+        baselines: vec![named("prod/new", 5), named("prod/old", 3)],
+    };
+    let request = DecideRequest { now, ..request(vec![DecideItem { path: path("prod/a/x"), secret }]) };
+    outcome(evaluate(&claims(), Suite::XWing, &request, &no_guardrails()))
+}
+
+#[test]
+fn t28_an_ended_or_revoked_baseline_has_no_members() {
+    let member = "principal in Baseline::\"prod/new\"";
+    assert_eq!(with_baseline(member, false, NOW), Ok(()));
+    assert_eq!(with_baseline(member, false, UnixTime(END.0 - 1)), Ok(()));
+    let ended = refusal(with_baseline(member, false, END)).baselines;
+    let mismatch = Some(BaselineMismatch::Ended { ends_at: END });
+    assert_eq!(ended, [BaselineVerdict { name: name("prod/new"), mismatch }]);
+    let revoked = refusal(with_baseline(member, true, NOW)).baselines;
+    let mismatch = Some(BaselineMismatch::Revoked);
+    assert_eq!(revoked, [BaselineVerdict { name: name("prod/new"), mismatch }]);
+}
+
+#[test]
+fn t28_policies_have_a_floor_for_the_security_version() {
+    let floor = |baselines: &str, version: u32| {
+        let condition = format!(
+            "principal in [{baselines}] && context has baseline_version && context.baseline_version >= {version}"
+        );
+        with_baseline(&condition, false, NOW).is_ok()
+    };
+    assert!(floor("Baseline::\"prod/new\"", 5));
+    assert!(!floor("Baseline::\"prod/new\"", 6));
+    assert!(floor("Baseline::\"prod/old\"", 3));
+    assert!(!floor("Baseline::\"prod/old\"", 4));
+    // The lowest of those that have the VM as a member.
+    assert!(!floor("Baseline::\"prod/new\", Baseline::\"prod/old\"", 4));
+    assert!(floor("Baseline::\"prod/new\", Baseline::\"prod/old\"", 3));
+}
+
+#[test]
+fn only_baselines_that_the_policy_names_count() {
+    let refused = refusal(with_baseline("principal in Baseline::\"prod/other\"", false, NOW));
+    assert_eq!(refused.baselines, [BaselineVerdict { name: name("prod/other"), mismatch: None }]);
+}
+
+fn parse_error(change: impl FnOnce(&mut serde_json::Value)) -> BaselineError {
+    let mut json = serde_json::to_value(captured(&ubuntu())).unwrap();
+    change(&mut json);
+    Baseline::parse(&json.to_string()).unwrap_err()
+}
+
+#[test]
+fn t49_a_baseline_that_is_not_closed_is_refused() {
+    let empty = || serde_json::json!([]);
+    assert_eq!(parse_error(|json| json["kernel"] = empty()), BaselineError::NoKernel);
+    assert_eq!(parse_error(|json| json["command_lines"] = empty()), BaselineError::NoCommandLine);
+    assert_eq!(parse_error(|json| json["initrd"] = empty()), BaselineError::NoInitrd);
+    assert_eq!(parse_error(|json| json["grub"] = empty()), BaselineError::NoLoader);
+    let section = |json: &mut serde_json::Value| json["sections"] = serde_json::json!({".linux": []});
+    assert_eq!(parse_error(section), BaselineError::EmptySection { name: ".linux".to_owned() });
+    let digest = content_digest("kernel");
+    let ambiguous = |json: &mut serde_json::Value| json["configuration"] = serde_json::json!([digest]);
+    assert_eq!(parse_error(ambiguous), BaselineError::AmbiguousDigest { digest });
+}
+
+#[test]
+fn t38_documents_are_read_strictly() {
+    let syntax = |error| assert!(matches!(error, BaselineError::Syntax { .. }), "{error:?}");
+    syntax(parse_error(|json| json["kernels"] = serde_json::json!([])));
+    syntax(parse_error(|json| json["kernel"] = serde_json::json!(["AB"])));
+    syntax(parse_error(|json| json["ends_at"] = serde_json::Value::Null));
+    syntax(parse_error(|json| json["version"] = serde_json::json!(-1)));
+    let unknown = BaselineError::UnknownTechnology { name: "snp".to_owned() };
+    assert_eq!(parse_error(|json| json["technology"] = serde_json::json!("snp")), unknown);
+    let long = " ".repeat(MAX_BASELINE + 1);
+    assert_eq!(Baseline::parse(&long), Err(BaselineError::TooLong { length: MAX_BASELINE + 1 }));
+}
