@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::Serializer;
 use vouchsafe_protocol::{Bound, Digest32, GuestPublicKey, UnixTime};
 
 use crate::anchors::Root;
@@ -148,12 +149,19 @@ pub struct Instance {
     pub zone: String,
     /// Project id.
     pub project_id: String,
-    /// Project number.
+    /// Project number; a string in JSON.
+    #[serde(serialize_with = "decimal")]
     pub project_number: u64,
-    /// Instance id: with the project number the stable name of the instance.
+    /// Instance id: with the project number the stable name of the instance; a string in JSON.
+    #[serde(serialize_with = "decimal")]
     pub instance_id: u64,
     /// Instance name: may be given again to another instance.
     pub instance_name: String,
+}
+
+/// Many readers of JSON round numbers above 2^53, and ids of instances are larger.
+fn decimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
 }
 
 /// `TPMS_CLOCK_INFO`.

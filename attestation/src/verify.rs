@@ -198,17 +198,22 @@ fn verify_snp(
     if let Some(vek) = &snp.vek_certificate {
         return Ok(verify(vek)?);
     }
-    // The host gave no certificate. One for another TCB of the chip does not count.
+    // The host gave no certificate. One for another TCB of the chip has another key.
     let chip = snp.report.get(0x1a0..0x1e0).unwrap_or_default();
-    for candidate in context.veks.of_chip(chip) {
-        match verify(candidate) {
-            Err(SnpError::TcbExtensionMismatch { .. }) => {}
-            verdict => return Ok(verdict?),
+    // SEV-SNP ABI §7.3: REPORTED_TCB is at 180h.
+    let tcb = snp.report.get(0x180..0x188).unwrap_or_default();
+    // SEV-SNP ABI §7.3, table 23: SIGNING_KEY is bits 2 to 4 at 48h, 0 is a VCEK. Nobody can fetch another one.
+    let is_vcek = snp.report.get(0x48).is_some_and(|bits| bits & 0x1c == 0);
+    if !is_vcek || veks::chip_id(chip).is_none() {
+        return Err(VerifyError::NoVekCertificate);
+    }
+    let mut verdict =
+        Err(VerifyError::CollateralMissing { chip_id: hex::encode(chip), reported_tcb: hex::encode(tcb) });
+    for candidate in context.veks.fitting(chip, tcb) {
+        verdict = verify(candidate).map_err(VerifyError::from);
+        if verdict.is_ok() {
+            break;
         }
     }
-    Err(VerifyError::CollateralMissing {
-        chip_id: hex::encode(chip),
-        // SEV-SNP ABI §7.3: REPORTED_TCB is at 180h.
-        reported_tcb: hex::encode(snp.report.get(0x180..0x188).unwrap_or_default()),
-    })
+    verdict
 }

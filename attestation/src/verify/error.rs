@@ -51,6 +51,9 @@ pub enum VerifyError {
         /// `REPORTED_TCB`, 8 bytes as reported, hex.
         reported_tcb: String,
     },
+    /// The report came without its certificate, and nobody can fetch it: the host masks the chip, or no VCEK signed.
+    #[error("no endorsement certificate with the report, and its chip is unknown or its key no VCEK")]
+    NoVekCertificate,
     /// The firmware log names another technology than the hardware that reports.
     #[error("a report of {hardware}, and a log that names {logged:?}")]
     TechnologyMismatch {
@@ -77,7 +80,7 @@ impl VerifyError {
             }
             Self::Unlinked { .. } => ReasonCode::UnlinkedEvidence,
             Self::CollateralMissing { .. } => ReasonCode::CollateralPending,
-            Self::TechnologyMismatch { .. } => ReasonCode::EvidenceRefused,
+            Self::NoVekCertificate | Self::TechnologyMismatch { .. } => ReasonCode::EvidenceRefused,
             Self::Vtpm(error) if is_malformed_vtpm(error) => ReasonCode::EvidenceMalformed,
             Self::Snp(error) if is_malformed_snp(error) => ReasonCode::EvidenceMalformed,
             Self::Vtpm(_) | Self::Snp(_) => ReasonCode::EvidenceRefused,
@@ -103,6 +106,7 @@ impl VerifyError {
             Self::NoEvidence
             | Self::NotEvidence
             | Self::CollateralMissing { .. }
+            | Self::NoVekCertificate
             | Self::TechnologyMismatch { .. } => variant(self),
         }
     }

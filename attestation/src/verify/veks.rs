@@ -8,29 +8,36 @@ use der::asn1::ObjectIdentifier;
 
 use crate::chain::Certificate;
 use crate::chain::MAX_CERTIFICATE;
+use crate::chain::der as raw;
 
-/// How many certificates of one chip are kept, one for each TCB: the last ones.
+/// How many certificates of one chip are kept: the last ones.
 pub const MAX_VEKS_OF_CHIP: usize = 8;
 
 /// VCEKs by the chip that they are for. Never changes: what is fetched later makes a new store.
 #[derive(Clone, Debug, Default)]
 pub struct VekStore {
-    by_chip: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
+    by_chip: BTreeMap<Vec<u8>, Vec<StoredVek>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct StoredVek {
+    tcb: [u8; 8],
+    der: Vec<u8>,
 }
 
 impl VekStore {
     /// Sorts certificates, DER, by chip. What is no VCEK is left out.
     #[must_use]
     pub fn new(certificates: &[Vec<u8>]) -> Self {
-        let mut by_chip: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
+        let mut by_chip: BTreeMap<Vec<u8>, Vec<StoredVek>> = BTreeMap::new();
         for der in certificates.iter().filter(|der| der.len() <= MAX_CERTIFICATE) {
-            let parsed = Certificate::parse(der);
-            let Some(id) = parsed.as_ref().and_then(|certificate| certificate.extension(HARDWARE_ID)) else {
+            let Some((id, tcb)) = Certificate::parse(der).as_ref().and_then(endorsed) else {
                 continue;
             };
-            let of_chip = by_chip.entry(id.to_vec()).or_default();
-            if !of_chip.contains(der) {
-                of_chip.push(der.clone());
+            let of_chip = by_chip.entry(id).or_default();
+            let vek = StoredVek { tcb, der: der.clone() };
+            if !of_chip.contains(&vek) {
+                of_chip.push(vek);
             }
             if of_chip.len() > MAX_VEKS_OF_CHIP {
                 of_chip.remove(0);
@@ -45,17 +52,44 @@ impl VekStore {
         self.by_chip.len()
     }
 
-    /// Certificates for the chip that a report names in its 64 bytes; none for a masked one.
-    pub(super) fn of_chip(&self, chip: &[u8]) -> &[Vec<u8>] {
-        // Turin's ids have 8 bytes, zeros follow.
-        let short = chip.split_at_checked(8).filter(|(_, rest)| rest.iter().all(|byte| *byte == 0));
-        let id = short.map_or(chip, |(id, _)| id);
-        if id.iter().all(|byte| *byte == 0) {
-            return &[];
-        }
-        self.by_chip.get(id).map_or(&[], Vec::as_slice)
+    /// Certificates for the chip and the `REPORTED_TCB` that a report names in its bytes, the last one first; none
+    /// for a masked chip. A chip has another key for each TCB, so no other certificate can fit.
+    pub(super) fn fitting(&self, chip: &[u8], tcb: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let of_chip = chip_id(chip).and_then(|id| self.by_chip.get(id)).map_or(&[][..], Vec::as_slice);
+        of_chip.iter().rev().filter(move |vek| vek.tcb == tcb).map(|vek| vek.der.as_slice())
     }
 }
 
-/// AMD VCEK specification 0.51, table 8: hwID.
+/// The id as certificates have it, of the 64 bytes in a report; `None` for a masked chip.
+pub(super) fn chip_id(chip: &[u8]) -> Option<&[u8]> {
+    // Turin's ids have 8 bytes, zeros follow.
+    let short = chip.split_at_checked(8).filter(|(_, rest)| rest.iter().all(|byte| *byte == 0));
+    let id = short.map_or(chip, |(id, _)| id);
+    id.iter().any(|byte| *byte != 0).then_some(id)
+}
+
+/// Chip and TCB of a VCEK, both as in reports.
+fn endorsed(certificate: &Certificate) -> Option<(Vec<u8>, [u8; 8])> {
+    let id = certificate.extension(HARDWARE_ID)?;
+    let level = |oid| match raw::content_of(raw::INTEGER, certificate.extension(oid)?)? {
+        [level @ 0..=0x7f] | [0, level @ 0x80..=0xff] => Some(*level),
+        _ => None,
+    };
+    let (boot_loader, tee, snp, microcode) =
+        (level(BOOT_LOADER)?, level(TEE)?, level(SNP)?, level(MICROCODE)?);
+    // SEV-SNP ABI 1.58 §2.2: the layout differs from Turin on, whose ids are the short ones.
+    let tcb = match id.len() {
+        8 => [level(FMC)?, boot_loader, tee, snp, 0, 0, 0, microcode],
+        64 => [boot_loader, tee, 0, 0, 0, 0, snp, microcode],
+        _ => return None,
+    };
+    Some((id.to_vec(), tcb))
+}
+
+// AMD VCEK specification 0.51, table 8: hwID and security patch levels.
 const HARDWARE_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.4");
+const BOOT_LOADER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.1");
+const TEE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.2");
+const SNP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.3");
+const MICROCODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.8");
+const FMC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.9");

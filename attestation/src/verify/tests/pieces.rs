@@ -80,6 +80,20 @@ fn a_quote_gives_its_claims() {
 }
 
 #[test]
+fn ids_are_exact_to_every_reader_of_the_claims() {
+    let spec = AkCertificateSpec {
+        instance_id: u64::MAX,
+        project_number: (1 << 53) + 1,
+        ..AkCertificateSpec::default()
+    };
+    let vm = SimulatedVm::booted(&spec, &EventLogBuilder::gce_ubuntu(Technology::SevSnp));
+    let claims = Judge::new().verify(&vm.evidence(Kinds::Vtpm, &bound(1)), &bound(1)).unwrap();
+    let json = serde_json::to_value(&claims).unwrap();
+    assert_eq!(json["vtpm"]["instance"]["instance_id"], "18446744073709551615");
+    assert_eq!(json["vtpm"]["instance"]["project_number"], "9007199254740993");
+}
+
+#[test]
 fn keys_of_every_supported_kind_are_accepted() {
     let keys = [
         (FakeAk::p256(), "ecc-p256"),

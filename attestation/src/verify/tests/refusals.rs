@@ -1,16 +1,24 @@
 //! Refusals of the verifier itself, their codes and names, the gate, and the store of VCEKs.
 
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED_SIGNING;
+use aws_lc_rs::signature::EcdsaKeyPair;
+use aws_lc_rs::signature::KeyPair as _;
 use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::evidence::EvidenceSizeError;
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
 use super::*;
+use crate::anchors::Product;
 use crate::chain::ChainError;
 use crate::event_log::EventLogError;
 use crate::go_tpm_tools::GoTpmToolsError;
 use crate::snp::Tcb;
+use crate::test_util::snp::FakeAmd;
+use crate::test_util::snp::SnpReportBuilder;
 use crate::test_util::snp::VekSpec;
+use crate::test_util::snp::tcb_bytes;
 use crate::vtpm::AttestError;
 
 #[test]
@@ -52,17 +60,48 @@ fn report_without_certificate_waits_for_collateral() {
     };
     assert_eq!(judge.verify(&evidence, &bound(1)).unwrap_err(), missing);
 
-    // Another chip's does not help, nor that of another TCB.
+    // Another chip's does not help, nor that of another TCB, for which the chip has another key.
     let tcb = vm.report.reported_tcb;
-    let older = vm.amd.vcek(Tcb { microcode: 1, ..tcb }, &vm.report.chip_id);
+    let other_key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
+    let spki = other_key.public_key().as_der().unwrap().as_ref().to_vec();
+    let older = VekSpec::vcek(vm.amd.product(), Tcb { microcode: 1, ..tcb }, &vm.report.chip_id);
+    let older = vm.amd.vek(&VekSpec { spki: Some(spki.clone()), ..older });
     judge.veks = VekStore::new(&[vm.amd.vcek(tcb, &[0xc3; 64]), older.clone()]);
     assert_eq!(judge.verify(&evidence, &bound(1)).unwrap_err(), missing);
 
     let fitting = vm.amd.vcek(tcb, &vm.report.chip_id);
-    judge.veks = VekStore::new(&[older, fitting, vm.amd.ask_der().to_vec(), vec![1, 2, 3]]);
+    judge.veks =
+        VekStore::new(&[older.clone(), fitting.clone(), older, vm.amd.ask_der().to_vec(), vec![1, 2, 3]]);
     assert_eq!(judge.veks.chips(), 1);
     let claims = judge.verify(&evidence, &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().chip_id, Some("c1".repeat(64)));
+
+    // A flawed certificate in the store does not stand in the way of the good one, and alone it is refused for its flaw.
+    let flawed = VekSpec::vcek(vm.amd.product(), tcb, &vm.report.chip_id);
+    let flawed = vm.amd.vek(&VekSpec { spki: Some(spki), ..flawed });
+    for order in [[fitting.clone(), flawed.clone()], [flawed.clone(), fitting]] {
+        judge.veks = VekStore::new(&order);
+        judge.verify(&evidence, &bound(1)).unwrap();
+    }
+    judge.veks = VekStore::new(&[flawed]);
+    let error = judge.verify(&evidence, &bound(1)).unwrap_err();
+    assert_eq!(error, VerifyError::Snp(SnpError::SignatureInvalid));
+}
+
+#[test]
+fn certificate_of_a_turin_chip_is_found_by_its_short_id() {
+    let amd = FakeAmd::shared(Product::Turin);
+    let mut vm = SimulatedVm::new();
+    vm.amd = amd;
+    vm.set_report(SnpReportBuilder::new(Product::Turin));
+    vm.vek_certificate = None;
+    let judge = Judge {
+        anchors: shared_anchors().with_extra(amd.ark_der()).unwrap(),
+        veks: VekStore::new(&[amd.vcek(vm.report.reported_tcb, &vm.report.chip_id)]),
+        ..Judge::new()
+    };
+    let claims = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap();
+    assert_eq!(claims.sev_snp.unwrap().product, Product::Turin);
 }
 
 #[test]
@@ -72,7 +111,17 @@ fn t16_masked_chip_has_no_certificate_in_the_store() {
     vm.report.chip_id = [0; 64];
     let judge = Judge { veks: VekStore::new(&[vm.amd.vek(&vek)]), ..Judge::new() };
     let error = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap_err();
-    assert!(matches!(error, VerifyError::CollateralMissing { .. }), "{error}");
+    assert_eq!(error, VerifyError::NoVekCertificate);
+}
+
+#[test]
+fn t16_vlek_report_without_certificate_is_refused_not_pending() {
+    let mut vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
+    vm.report = vm.report.with_vlek();
+    let fitting = vm.amd.vcek(vm.report.reported_tcb, &vm.report.chip_id);
+    let judge = Judge { veks: VekStore::new(&[fitting]), ..Judge::new() };
+    let error = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap_err();
+    assert_eq!(error, VerifyError::NoVekCertificate);
 }
 
 #[test]
@@ -81,7 +130,13 @@ fn t30_store_keeps_a_bounded_number_for_a_chip() {
     let tcb = vm.report.reported_tcb;
     let vceks = (0..12).map(|microcode| vm.amd.vcek(Tcb { microcode, ..tcb }, &[0xc1; 64]));
     let store = VekStore::new(&vceks.collect::<Vec<_>>());
-    assert_eq!(store.of_chip(&[0xc1; 64]).len(), MAX_VEKS_OF_CHIP);
+    let fitting = |microcode| {
+        let tcb = tcb_bytes(vm.amd.product(), Tcb { microcode, ..tcb });
+        store.fitting(&[0xc1; 64], &tcb).count()
+    };
+    let kept = u8::try_from(MAX_VEKS_OF_CHIP).unwrap();
+    assert!((0..12 - kept).all(|older| fitting(older) == 0));
+    assert!((12 - kept..12).all(|newer| fitting(newer) == 1));
 }
 
 #[test]
@@ -138,6 +193,7 @@ fn refusals_have_codes_and_stable_names() {
             C::CollateralPending,
             "collateral-missing",
         ),
+        (VerifyError::NoVekCertificate, C::EvidenceRefused, "no-vek-certificate"),
         (VerifyError::TechnologyMismatch { hardware, logged }, C::EvidenceRefused, "technology-mismatch"),
         (VtpmError::NonceMismatch.into(), C::EvidenceRefused, "vtpm-nonce-mismatch"),
         (VtpmError::from(AttestError::Magic { found: 0 }).into(), C::EvidenceMalformed, "quote-magic"),
