@@ -8,12 +8,14 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    self, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING, Ed25519KeyPair, EcdsaKeyPair, KeyPair as _,
-    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_SHA384,
-    RsaKeyPair, VerificationAlgorithm,
+    self, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_SHA384, RsaKeyPair, VerificationAlgorithm,
 };
 use vouchsafe_protocol::wrap::SecretLabel;
-use vouchsafe_protocol::{BrokerIdentity, Bound, Digest32, GuestKey, Nonce, PlaintextSecret, ReleasePaths, SecretPath, Suite};
+use vouchsafe_protocol::{
+    Bound, BrokerIdentity, Digest32, GuestKey, Nonce, PlaintextSecret, ReleasePaths, SecretPath, Suite,
+};
 
 /// A key, a message as long as the real one, and its signature.
 pub struct Signed {

@@ -36,7 +36,8 @@ impl Vm {
         let state = folder.join("tpm");
         fs::create_dir_all(&state)?;
         let tpm = Swtpm::start(&state).context("start swtpm")?;
-        tpm.provision(key, |spki| google.issue_ak(spki, instance)).context("provision the TPM as GCE does")?;
+        tpm.provision(key, |spki| google.issue_ak(spki, instance))
+            .context("provision the TPM as GCE does")?;
         fs::write(folder.join(ISSUERS), pem::certificate(google.intermediate_der()))?;
         let vm = Self { tpm, folder: folder.to_owned() };
         vm.measure(boot)?;

@@ -1,0 +1,287 @@
+//! A real broker process on a fresh data directory, and its operator's tool.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+
+use crate::pem;
+
+/// The program of that name, beside the program that runs now.
+///
+/// # Errors
+/// When it has not been built.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let found = here.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not beside {}: run it through ./justw", here.display()))
+}
+
+/// A broker: its folder, and its process while it runs.
+pub struct Broker {
+    folder: PathBuf,
+    guests: u16,
+    operators: u16,
+    identity: String,
+    token: String,
+    process: Option<Child>,
+}
+
+impl Broker {
+    /// `vouchsafe init` in `folder`, with these roots (DER) as extra trust anchors, and started.
+    ///
+    /// # Errors
+    /// When a step fails; the message says which.
+    pub fn start(folder: &Path, anchors: &[&[u8]], configuration: &str) -> anyhow::Result<Self> {
+        let mut broker = Self::init(folder)?;
+        let text: String = anchors.iter().map(|der| pem::certificate(der)).collect();
+        fs::write(folder.join("anchors.pem"), text)?;
+        let config = broker.config();
+        let written = fs::read_to_string(&config)?;
+        let anchors = format!("extra_trust_anchors = [{:?}]\n", folder.join("anchors.pem"));
+        fs::write(&config, format!("{anchors}{written}\n{configuration}"))?;
+        broker.run()?;
+        Ok(broker)
+    }
+
+    /// `vouchsafe init` alone.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn init(folder: &Path) -> anyhow::Result<Self> {
+        let (guests, operators) = (free_port()?, free_port()?);
+        let token_file = folder.join("operator.token");
+        let made = Command::new(program("vouchsafe")?)
+            .args(["init", "--json"])
+            .arg("--data")
+            .arg(folder.join("data"))
+            .args([
+                "--guests",
+                &format!("127.0.0.1:{guests}"),
+                "--operators",
+                &format!("127.0.0.1:{operators}"),
+            ])
+            .arg("--token-file")
+            .arg(&token_file)
+            .output()?;
+        let made: Value = serde_json::from_slice(&success(made)?)?;
+        let identity = made["identity"].as_str().context("init prints the identity")?.to_owned();
+        let token = fs::read_to_string(token_file)?;
+        Ok(Self { folder: folder.to_owned(), guests, operators, identity, token, process: None })
+    }
+
+    /// `vouchsafe serve`, until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready within ten seconds; its log is in `broker.log`.
+    pub fn run(&mut self) -> anyhow::Result<()> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log())?;
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(program("vouchsafe")?)
+            .args(["serve", "--config"])
+            .arg(self.config())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("start the broker")?;
+        self.process = Some(process);
+        let agent = self.agent()?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if agent.get(format!("{}/readyz", self.operators_url())).call().is_ok() {
+                return Ok(());
+            }
+            if let Some(process) = &mut self.process
+                && let Some(status) = process.try_wait()?
+            {
+                bail!("the broker ended ({status}): {}", self.read_log());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        bail!("the broker is not ready after 10 s: {}", self.read_log())
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// When the system says no.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.kill()?;
+            process.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Asks the broker to stop, and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not end by itself, with status 0.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        let id = i32::try_from(process.id())?;
+        let id = rustix::process::Pid::from_raw(id).context("a process")?;
+        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        let status = process.wait()?;
+        ensure!(status.success(), "the broker ended with {status}: {}", self.read_log());
+        Ok(())
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("the broker runs").id()
+    }
+
+    /// Runs `vouchsafe` as the operator.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn operator(&self, arguments: &[&str], input: &[u8]) -> anyhow::Result<Output> {
+        let operator = self.folder.join("data/operator.toml");
+        let mut command = Command::new(program("vouchsafe")?);
+        command.args(arguments).arg("--operator").arg(operator);
+        run_with_input(command, input)
+    }
+
+    /// The same, and its standard output when it succeeds.
+    ///
+    /// # Errors
+    /// When it fails; the message has what it said.
+    pub fn operate(&self, arguments: &[&str], input: &[u8]) -> anyhow::Result<String> {
+        let output =
+            self.operator(arguments, input).with_context(|| format!("vouchsafe {}", arguments.join(" ")))?;
+        Ok(String::from_utf8(success(output).with_context(|| format!("vouchsafe {}", arguments.join(" ")))?)?)
+    }
+
+    /// An HTTPS client that believes this broker's CA.
+    ///
+    /// # Errors
+    /// When the CA's file cannot be read.
+    pub fn agent(&self) -> anyhow::Result<Agent> {
+        let ca = Certificate::from_pem(&fs::read(self.ca())?)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(provider)
+            .root_certs(RootCerts::new_with_certs(&[ca]))
+            .build();
+        let timeout = Some(Duration::from_secs(30));
+        let config = Agent::config_builder().tls_config(tls).timeout_global(timeout);
+        Ok(config.http_status_as_error(false).build().new_agent())
+    }
+
+    /// Where guests ask.
+    #[must_use]
+    pub fn guests_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.guests)
+    }
+
+    /// Where operators ask.
+    #[must_use]
+    pub fn operators_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.operators)
+    }
+
+    /// The identity that guests pin.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// The first operator's token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.token.trim()
+    }
+
+    /// The CA of its TLS certificate.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.folder.join("data/tls/ca.pem")
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("data/broker.toml")
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// What it has written to its log so far.
+    #[must_use]
+    pub fn read_log(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("broker.log")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It may be gone already; there is nobody to tell.
+        let _ = self.kill();
+    }
+}
+
+/// Runs a command with this on its standard input.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run_with_input(mut command: Command, input: &[u8]) -> anyhow::Result<Output> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut stdin = child.stdin.take().context("a pipe")?;
+    // A command that does not read its input closes the pipe.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    Ok(child.wait_with_output()?)
+}
+
+/// Standard output of a command that succeeded.
+///
+/// # Errors
+/// What it said when it did not.
+pub fn success(output: Output) -> anyhow::Result<Vec<u8>> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}{}", output.status, String::from_utf8_lossy(&output.stdout));
+    Ok(output.stdout)
+}
+
+/// Runs `vouchsafe-guest` with a configuration.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn guest(
+    config: &Path,
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> anyhow::Result<Output> {
+    let mut command = Command::new(program("vouchsafe-guest")?);
+    command.arg("--config").arg(config).args(arguments);
+    run_with_input(command, b"")
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
