@@ -72,7 +72,7 @@ impl CertificateTable {
         let mut parsed = Self::default();
         for entry in entries {
             let bytes = entry.bytes(table, header)?;
-            if parsed.get(entry.guid).is_some() {
+            if parsed.entries.iter().any(|(guid, _)| *guid == entry.guid) {
                 return Err(CertificateTableError::Duplicate { guid: entry.guid });
             }
             end = end.max(entry.offset.saturating_add(entry.length));
