@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The broker service and the operator's tool.
+//!
+//! The only crate with a clock, HTTP servers and outbound HTTP. What a release is stands in [`release`];
+//! who may be asked for what stands in [`guests`] and [`operators`].
+
+pub mod body;
+pub mod broker;
+pub mod cli;
+pub mod clock;
+pub mod collateral;
+pub mod config;
+pub mod gate;
+pub mod guests;
+pub mod hardening;
+mod health;
+pub mod log;
+pub mod metrics;
+pub mod operators;
+pub mod pool;
+pub mod problem;
+mod random;
+pub mod refusals;
+mod release;
+pub mod server;
+pub mod tls;
+
+pub use broker::{Broker, StartError};
+pub use config::BrokerConfig;

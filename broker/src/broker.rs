@@ -1,0 +1,204 @@
+//! What all requests share: keystore, identity, verifier, queues and counters.
+//!
+//! Opened once, from a configuration that was read as a whole. Everything here may be lost but for what
+//! the keystore and the collateral folder hold on disk.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use vouchsafe_attestation::anchors::AnchorError;
+use vouchsafe_attestation::{TrustAnchors, VerifyMemory};
+use vouchsafe_keystore::keyring::file::KeyringFileError;
+use vouchsafe_keystore::store::OpenError;
+use vouchsafe_keystore::{Keyring, Keystore, StoreError};
+use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
+use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, UnixTime};
+
+use crate::collateral::{CollateralFileError, CollateralFolder, CollateralStatus, Loaded};
+use crate::config::BrokerConfig;
+use crate::gate::{Gate, Rate};
+use crate::metrics::Metrics;
+use crate::pool::Pool;
+use crate::random::RandomError;
+use crate::refusals::Refusals;
+
+/// A broker that is ready to serve.
+pub struct Broker {
+    pub(crate) config: BrokerConfig,
+    pub(crate) keystore: Keystore,
+    pub(crate) identity: IdentityKey,
+    pub(crate) anchors: TrustAnchors,
+    pub(crate) memory: VerifyMemory,
+    pub(crate) pool: Pool,
+    pub(crate) gate: Gate,
+    pub(crate) rate: Rate,
+    pub(crate) refusals: Refusals,
+    pub(crate) metrics: Metrics,
+    pub(crate) runtime: tokio::runtime::Handle,
+    challenge_keys: Vec<ChallengeKey>,
+    collateral: ArcSwap<Loaded>,
+    folder: Mutex<CollateralFolder>,
+}
+
+/// Why the broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The root keyring.
+    #[error(transparent)]
+    Keyring(#[from] KeyringFileError),
+    /// The keystore.
+    #[error(transparent)]
+    Keystore(#[from] OpenError),
+    /// A row of the keystore.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The collateral folder.
+    #[error(transparent)]
+    Collateral(#[from] CollateralFileError),
+    /// A file with trust anchors cannot be read.
+    #[error("trust anchors {}: {source}", path.display())]
+    AnchorFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file with trust anchors is refused.
+    #[error("trust anchors {}: {source}", path.display())]
+    Anchors {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        source: AnchorError,
+    },
+    /// The system gives no threads.
+    #[error("cannot start verifier threads: {0}")]
+    Threads(std::io::Error),
+    /// Two metrics of one name: a bug.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl Broker {
+    /// Opens everything that the configuration names. A multi-threaded tokio runtime must be running.
+    ///
+    /// # Errors
+    /// [`StartError`] says what to do about it.
+    pub async fn open(config: BrokerConfig) -> Result<Arc<Self>, StartError> {
+        crate::random::warm()?;
+        let anchors = trust_anchors(&config)?;
+        let folder = CollateralFolder::open(&config.collateral())?;
+        let collateral = folder.parse().map_err(CollateralFileError::from)?;
+        let keyring = Keyring::load(&config.keyring())?;
+        let challenge_keys = keyring.challenge_keys();
+        let keystore = Keystore::open(&config.database(), keyring).await?;
+        let identity = keystore.identity().await?;
+        let limits = config.limits;
+        let broker = Self {
+            identity,
+            anchors,
+            memory: VerifyMemory::default(),
+            pool: Pool::start(limits.verifiers(), limits.queue).map_err(StartError::Threads)?,
+            gate: Gate::new(limits.releases),
+            rate: Rate::new(limits.releases_per_instance),
+            refusals: Refusals::new(limits.remembered_refusals),
+            metrics: Metrics::new()?,
+            runtime: tokio::runtime::Handle::current(),
+            challenge_keys,
+            collateral: ArcSwap::from_pointee(collateral),
+            folder: Mutex::new(folder),
+            keystore,
+            config,
+        };
+        broker.announce();
+        Ok(Arc::new(broker))
+    }
+
+    /// The identity that guests pin.
+    #[must_use]
+    pub fn identity(&self) -> BrokerIdentity {
+        self.identity.identity()
+    }
+
+    /// The configuration it was opened with.
+    #[must_use]
+    pub const fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// Writes what is queued and closes the keystore.
+    pub async fn close(&self) {
+        self.keystore.close().await;
+    }
+
+    /// A new challenge.
+    pub(crate) fn issue(&self, now: UnixTime) -> Result<Challenge, RandomError> {
+        let nonce = crate::random::nonce()?;
+        // The primary key is the first of the list, which every keyring has.
+        let key = self.challenge_keys.first().ok_or(RandomError)?;
+        Ok(key.issue(nonce, now, self.config.challenge_ttl.as_secs()))
+    }
+
+    /// The nonce of a challenge of this broker or of a replica, under any key of the keyring.
+    pub(crate) fn check(&self, challenge: &Challenge, now: UnixTime) -> Result<Nonce, ChallengeError> {
+        let mut verdict = Err(ChallengeError::NotIssuedHere);
+        for key in &self.challenge_keys {
+            verdict = key.check(challenge, now);
+            if verdict != Err(ChallengeError::NotIssuedHere) {
+                break;
+            }
+        }
+        verdict
+    }
+
+    pub(crate) fn collateral(&self) -> arc_swap::Guard<Arc<Loaded>> {
+        self.collateral.load()
+    }
+
+    /// Takes new collateral, which is in force when this returns.
+    pub(crate) fn import(&self, file: &[u8], now: UnixTime) -> Result<CollateralStatus, CollateralFileError> {
+        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        folder.import(file, now)?;
+        self.collateral.store(Arc::new(folder.parse()?));
+        Ok(folder.status()?)
+    }
+
+    pub(crate) fn collateral_status(&self) -> Result<CollateralStatus, CollateralFileError> {
+        Ok(self.folder.lock().unwrap_or_else(PoisonError::into_inner).status()?)
+    }
+
+    /// Says loudly what is out of the ordinary.
+    fn announce(&self) {
+        let extra = self.anchors.extra_fingerprints();
+        self.metrics.extra_trust_anchors.set(i64::try_from(extra.len()).unwrap_or(i64::MAX));
+        for fingerprint in extra {
+            tracing::warn!(
+                event = "broker.extra_trust_anchor",
+                %fingerprint,
+                "an anchor from a file is trusted, for the root `extra` only"
+            );
+        }
+        tracing::info!(event = "broker.opened", identity = %self.identity(), anchors = %self.anchors.digest());
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("identity", &self.identity()).finish_non_exhaustive()
+    }
+}
+
+fn trust_anchors(config: &BrokerConfig) -> Result<TrustAnchors, StartError> {
+    let mut anchors = TrustAnchors::builtin();
+    for path in &config.extra_trust_anchors {
+        let file = fs::read(path).map_err(|source| StartError::AnchorFile { path: path.clone(), source })?;
+        anchors =
+            anchors.with_extra(&file).map_err(|source| StartError::Anchors { path: path.clone(), source })?;
+    }
+    Ok(anchors)
+}

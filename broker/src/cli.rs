@@ -1,0 +1,108 @@
+//! The command line. Each command is a file; values of secrets come from files or standard input, never
+//! from arguments, and are never read back.
+
+mod baseline;
+mod client;
+mod collateral;
+mod completions;
+mod decisions;
+mod explain;
+mod failure;
+mod guardrails;
+mod init;
+mod operator;
+mod output;
+mod policy;
+mod secret;
+mod serve;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+/// Releases secrets to Confidential VMs on Google Cloud once they have proved what they are and whose they are.
+///
+/// Exit codes: 0 done; 1 refused, by the broker or, for `verify`, by the verifier; 2 usage, or a file that cannot
+/// be used; 3 the broker cannot be reached.
+#[derive(Debug, Parser)]
+#[command(name = "vouchsafe", version)]
+struct Cli {
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new broker: data directory, root keyring, identity, TLS, first operator.
+    Init(init::Init),
+    /// Run the broker.
+    Serve(serve::Serve),
+    /// Put, generate, list, retire, restore and destroy secrets.
+    Secret(secret::Secret),
+    /// Write, check, put and read release policies.
+    Policy(policy::Policy),
+    /// Put, read and revoke baselines.
+    Baseline(baseline::Baseline),
+    /// Read and put the broker's guardrails.
+    Guardrails(guardrails::GuardrailsCommand),
+    /// List what was decided.
+    Decisions(decisions::Decisions),
+    /// Say why a request was refused, or what was granted.
+    Explain(explain::Explain),
+    /// Import CRLs and issuing CAs, and see what is in force.
+    Collateral(collateral::CollateralCommand),
+    /// Add, list and remove operators.
+    Operator(operator::OperatorCommand),
+    /// Verify captured evidence offline. Always prints JSON.
+    Verify(verify::Verify),
+    /// Print completions for a shell.
+    Completions(completions::Completions),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors. A closed pipe is nobody's concern.
+            let _closed = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let json = cli.json;
+    match run(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.print(json);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let json = cli.json;
+    match cli.command {
+        Command::Serve(command) => command.run(),
+        Command::Init(command) => command.run(json),
+        Command::Verify(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Secret(command) => command.run(json),
+        Command::Policy(command) => command.run(json),
+        Command::Baseline(command) => command.run(json),
+        Command::Guardrails(command) => command.run(json),
+        Command::Decisions(command) => command.run(json),
+        Command::Explain(command) => command.run(json),
+        Command::Collateral(command) => command.run(json),
+        Command::Operator(command) => command.run(json),
+    }
+}
+
+#[cfg(test)]
+mod tests;

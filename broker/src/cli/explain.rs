@@ -1,0 +1,104 @@
+//! `vouchsafe explain ID`: a decision in plain words.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Deserialize;
+use vouchsafe_keystore::record::{GrantRecord, LogRecord, OperatorRecord, RefusalRecord};
+use vouchsafe_protocol::DecisionId;
+
+use super::client::Connection;
+use super::{Failure, output};
+use crate::clock;
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    connection: Connection,
+    /// The decision: 32 hex digits, as the guest's console and the log show it.
+    id: DecisionId,
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    index: Option<u64>,
+    record: LogRecord,
+}
+
+impl Explain {
+    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let client = self.connection.open()?;
+        let answer = client.get("/v1/decisions/show", &[("id", self.id.to_string())])?;
+        output::show(json, answer, |shown: Shown| shown.human())
+    }
+}
+
+impl Shown {
+    fn human(&self) -> String {
+        let mut text = match &self.record {
+            LogRecord::Grant(grant) => granted(grant),
+            LogRecord::Refusal(refusal) => refused(refusal),
+            LogRecord::Operator(change) => changed(change),
+        };
+        match self.index {
+            Some(index) => line(&mut text, format_args!("\nOn record as number {index} of the log.")),
+            None => line(
+                &mut text,
+                format_args!("\nIn the broker's memory only: requests of strangers are not logged."),
+            ),
+        }
+        text
+    }
+}
+
+fn granted(grant: &GrantRecord) -> String {
+    let mut text = String::new();
+    line(&mut text, format_args!("Granted at {}", clock::human(grant.at)));
+    line(&mut text, format_args!("  decision  {}", grant.decision));
+    line(&mut text, format_args!("  instance  {}", grant.instance.as_deref().unwrap_or("not proved")));
+    for secret in &grant.secrets {
+        line(
+            &mut text,
+            format_args!(
+                "  {} version {}, by policy {} (SHA-256 {})",
+                secret.path, secret.version, secret.policy, secret.policy_digest
+            ),
+        );
+    }
+    text
+}
+
+fn refused(refusal: &RefusalRecord) -> String {
+    let mut text = String::new();
+    line(&mut text, format_args!("Refused at {}: {}", clock::human(refusal.at), refusal.code.title()));
+    line(&mut text, format_args!("  decision  {}", refusal.decision));
+    line(&mut text, format_args!("  code      {} (all that the VM was told)", refusal.code));
+    line(&mut text, format_args!("  instance  {}", refusal.instance.as_deref().unwrap_or("not proved")));
+    for path in &refusal.paths {
+        line(&mut text, format_args!("  asked for {path}"));
+    }
+    line(&mut text, format_args!("\nWhy:"));
+    for reason in &refusal.reasons {
+        for part in reason.lines() {
+            line(&mut text, format_args!("  {part}"));
+        }
+    }
+    text
+}
+
+fn changed(change: &OperatorRecord) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        format_args!("{} by operator {} at {}", change.action, change.operator, clock::human(change.at)),
+    );
+    line(&mut text, format_args!("  id      {}", change.id));
+    line(&mut text, format_args!("  target  {}", change.target));
+    line(&mut text, format_args!("  epoch   {}", change.epoch));
+    text
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    writeln!(text, "{line}").expect("a string takes everything");
+}

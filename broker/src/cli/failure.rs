@@ -1,0 +1,107 @@
+//! How a command fails: one line that says what was wrong and what to do, and an exit code.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+use vouchsafe_protocol::problem::Problem;
+
+use crate::broker::StartError;
+use crate::config::ConfigError;
+use crate::server::ServeError;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The broker refused.
+    #[error("{}", refusal(problem))]
+    Refused {
+        /// Its words.
+        problem: Box<Problem>,
+    },
+    /// The broker cannot be reached.
+    #[error(
+        "{url}: {detail}\nIs the broker running, and are the server and the CA of your operator file right?"
+    )]
+    Unreachable {
+        /// Where it should be.
+        url: String,
+        /// What happened.
+        detail: String,
+    },
+    /// The answer is not what this version understands.
+    #[error("{url}: the answer is not that of a broker of this version")]
+    Answer {
+        /// Where it came from.
+        url: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {detail}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        detail: String,
+    },
+    /// There is no operator file.
+    #[error(
+        "no operator file: give one with --operator FILE, or put it at ./vouchsafe-operator.toml or {}",
+        default.display()
+    )]
+    NoOperatorFile {
+        /// Where it would have been found.
+        default: PathBuf,
+    },
+    /// What was asked for cannot be done like this.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The broker does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The listeners do not come up.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Something of the system.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Failure {
+    pub(super) fn file(path: &Path, detail: impl ToString) -> Self {
+        Self::File { path: path.to_owned(), detail: detail.to_string() }
+    }
+
+    /// 1 when the broker refused, 3 when it was not reached, otherwise 2.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Refused { .. } => 1,
+            Self::Unreachable { .. } | Self::Answer { .. } => 3,
+            _ => 2,
+        })
+    }
+
+    pub(super) fn print(&self, json: bool) {
+        let mut stderr = std::io::stderr().lock();
+        // Nowhere is left to complain when standard error is closed.
+        let _closed = match (self, json) {
+            (Self::Refused { problem }, true) => writeln!(stderr, "{}", json!(problem)),
+            (failure, true) => writeln!(stderr, "{}", json!({ "error": failure.to_string() })),
+            (failure, false) => writeln!(stderr, "vouchsafe: {failure}"),
+        };
+    }
+}
+
+fn refusal(problem: &Problem) -> String {
+    let detail = problem.detail.as_deref().unwrap_or(&problem.title);
+    format!("{detail} ({})", problem.code)
+}

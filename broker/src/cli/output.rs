@@ -1,0 +1,103 @@
+//! Printing: JSON for programs, aligned columns for people.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Failure;
+
+/// Writes lines to standard output.
+pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut stdout = io::stdout().lock();
+    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    match write!(stdout, "{text}{newline}").and_then(|()| stdout.flush()) {
+        // Whoever read has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(source) => Err(Failure::System { what: "standard output", source }),
+        Ok(()) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Writes one JSON value.
+pub(super) fn print_json(value: &impl Serialize) -> Result<ExitCode, Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::System { what: "JSON", source: error.into() })?;
+    print(&text)
+}
+
+/// Prints an answer of the broker as it came, or as `human` tells it.
+pub(super) fn show<T: DeserializeOwned>(
+    json: bool,
+    answer: Value,
+    human: impl FnOnce(T) -> String,
+) -> Result<ExitCode, Failure> {
+    if json {
+        return print_json(&answer);
+    }
+    let answer = serde_json::from_value(answer).map_err(|_| Failure::Answer { url: "broker".to_owned() })?;
+    print(&human(answer))
+}
+
+/// Lines of columns that stand below each other.
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<String> = header.iter().map(|text| (*text).to_owned()).collect();
+    let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
+    let widths: Vec<usize> = (0..header.len())
+        .map(|column| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let mut text = String::new();
+    for line in lines {
+        let cells = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A file, or standard input where it is named `-`.
+pub(super) fn read_input(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let room = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(room).read_to_end(&mut bytes)
+    } else {
+        fs::File::open(path).and_then(|file| file.take(room).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Failure::file(path, error))?;
+    if bytes.len() > limit {
+        return Err(Failure::file(path, format!("more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Text of a file, or of standard input where it is named `-`.
+pub(super) fn read_text(path: &Path, limit: usize) -> Result<String, Failure> {
+    String::from_utf8(read_input(path, limit)?).map_err(|_| Failure::file(path, "is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let rows =
+            vec![vec!["a/b".to_owned(), "1".to_owned()], vec!["long/name".to_owned(), "22".to_owned()]];
+        assert_eq!(table(&["NAME", "V"], &rows), "NAME       V\na/b        1\nlong/name  22\n");
+        assert_eq!(table(&["NAME"], &[]), "NAME\n");
+    }
+
+    #[test]
+    fn larger_input_than_allowed_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), [0; 11]).unwrap();
+        assert!(read_input(file.path(), 10).is_err());
+        assert_eq!(read_input(file.path(), 11).unwrap().len(), 11);
+    }
+}

@@ -1,0 +1,169 @@
+//! `vouchsafe policy …`.
+
+mod new;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::json;
+use vouchsafe_keystore::policy::MAX_TEXT;
+use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
+
+use super::client::Connection;
+use super::{Failure, output};
+use crate::clock;
+
+#[derive(Debug, Args)]
+pub(super) struct Policy {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Write a complete, commented policy to start from. Needs no broker.
+    New(new::New),
+    /// Put a policy, or a new version of it. In force at once.
+    Put(Document),
+    /// Say what is wrong with a policy, and put nothing.
+    Check(Document),
+    /// Policies that you may read.
+    List,
+    /// A policy's text.
+    Show(Named),
+}
+
+/// A document and the file with its text.
+#[derive(Debug, Args)]
+pub(super) struct Document {
+    /// Its name, such as prod/db.
+    pub(super) name: ObjectName,
+    /// File with its text; - is standard input.
+    pub(super) file: PathBuf,
+}
+
+/// A document of the broker.
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// Its name.
+    pub(super) name: ObjectName,
+    /// An older version than the current one.
+    #[arg(long)]
+    pub(super) version: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Checked {
+    name: ObjectName,
+    digest: Digest32,
+    #[serde(rename = "for")]
+    purpose: Option<String>,
+    baselines: Vec<ObjectName>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Stored {
+    name: ObjectName,
+    version: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Summary {
+    name: ObjectName,
+    version: u64,
+    revoked: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Full {
+    name: ObjectName,
+    version: u64,
+    digest: Digest32,
+    revoked: bool,
+    created_at: UnixTime,
+    created_by: String,
+    text: String,
+}
+
+impl Policy {
+    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        match self.action {
+            Action::New(new) => new.run(),
+            Action::Put(document) => {
+                let body = document.read(MAX_TEXT)?;
+                output::show(json, self.connection.open()?.post("/v1/policies/put", &body)?, Stored::human)
+            }
+            Action::Check(document) => {
+                let body = document.read(MAX_TEXT)?;
+                output::show(json, self.connection.open()?.post("/v1/policies/check", &body)?, Checked::human)
+            }
+            Action::List => output::show(json, self.connection.open()?.get("/v1/policies", &[])?, list),
+            Action::Show(named) => {
+                let answer = self.connection.open()?.get("/v1/policies/show", &named.query())?;
+                output::show(json, answer, |full: Full| full.human("//"))
+            }
+        }
+    }
+}
+
+impl Document {
+    /// The request that puts or checks it.
+    pub(super) fn read(&self, limit: usize) -> Result<serde_json::Value, Failure> {
+        Ok(json!({ "name": self.name, "text": output::read_text(&self.file, limit)? }))
+    }
+}
+
+impl Named {
+    pub(super) fn query(&self) -> Vec<(&'static str, String)> {
+        let version = self.version.map(|version| ("version", version.to_string()));
+        std::iter::once(("name", self.name.to_string())).chain(version).collect()
+    }
+}
+
+impl Checked {
+    fn human(self) -> String {
+        let Self { name, digest, purpose, baselines } = self;
+        let purpose = purpose.unwrap_or_else(|| "nothing in particular".to_owned());
+        let mut text = format!("{name} would be taken.\n  for {purpose}\n  SHA-256 {digest}\n");
+        for baseline in baselines {
+            text.push_str(&format!("  names baseline {baseline}\n"));
+        }
+        text
+    }
+}
+
+impl Stored {
+    pub(super) fn human(self) -> String {
+        format!("{} has version {} now, in force at once.", self.name, self.version)
+    }
+}
+
+impl Full {
+    /// The text, with a heading in comments where its language has some.
+    pub(super) fn human(self, comment: &str) -> String {
+        let Self { name, version, digest, revoked, created_at, created_by, text } = self;
+        if comment.is_empty() {
+            return text;
+        }
+        let revoked = if revoked { ", revoked" } else { "" };
+        let at = clock::human(created_at);
+        format!(
+            "{comment} {name} version {version}{revoked}, put by {created_by} at {at}\n{comment} SHA-256 {digest}\n\n{text}"
+        )
+    }
+}
+
+pub(super) fn list(all: Vec<Summary>) -> String {
+    let rows: Vec<_> = all
+        .into_iter()
+        .map(|one| {
+            let state = if one.revoked { "revoked" } else { "in force" };
+            vec![one.name.to_string(), one.version.to_string(), state.to_owned()]
+        })
+        .collect();
+    output::table(&["NAME", "VERSION", "STATE"], &rows)
+}

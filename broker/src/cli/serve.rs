@@ -1,0 +1,92 @@
+//! `vouchsafe serve`: runs the broker until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Failure;
+use crate::hardening::{self, Memory};
+use crate::server::Servers;
+use crate::{Broker, BrokerConfig, log, tls};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The broker's configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let config = BrokerConfig::load(&self.config)?;
+        log::start(config.log);
+        harden(&config)?;
+        let stop_timeout = config.stop_timeout;
+        let runtime = runtime()?;
+        let served = runtime.block_on(serve(config));
+        runtime.shutdown_timeout(stop_timeout + Duration::from_secs(1));
+        served.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+/// A runtime for the keystore's tasks, beside the servers' own threads.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|source| Failure::System { what: "cannot start", source })
+}
+
+async fn serve(config: BrokerConfig) -> Result<(), Failure> {
+    let broker = Broker::open(config).await?;
+    let servers = Servers::start(&broker)?;
+    let stop = servers.stop();
+    let failed = |source| Failure::System { what: "signals", source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tracing::info!(
+        event = "broker.listening",
+        guests = %servers.guests,
+        operators = %servers.operators,
+        identity = %broker.identity(),
+    );
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!(event = "broker.stopping");
+        stop.stop().await;
+    });
+    let ended = servers.run().await;
+    broker.close().await;
+    tracing::info!(event = "broker.stopped");
+    ended.map_err(|source| Failure::System { what: "a listener failed", source })
+}
+
+fn harden(config: &BrokerConfig) -> Result<(), Failure> {
+    let memory = hardening::protect()
+        .map_err(|error| Failure::System { what: "cannot turn core dumps off", source: error.into() })?;
+    if memory == Memory::NotLocked {
+        tracing::warn!(
+            event = "broker.memory_not_locked",
+            "raise `ulimit -l` (LimitMEMLOCK=infinity) or turn swap off: secrets may be swapped out"
+        );
+    }
+    let needed = u64::try_from(config.limits.connections).unwrap_or(u64::MAX).saturating_mul(2);
+    if let Some(files) = hardening::raise_open_files().filter(|files| *files < needed) {
+        tracing::warn!(event = "broker.few_open_files", files, needed, "raise `ulimit -n` (LimitNOFILE)");
+    }
+    for key in [&config.guests.key, &config.operators.key] {
+        if let Some(mode) = tls::readable_by_others(key) {
+            tracing::warn!(
+                event = "broker.tls_key_readable",
+                mode = format_args!("{mode:03o}"),
+                "chmod 600 the TLS key"
+            );
+        }
+    }
+    Ok(())
+}

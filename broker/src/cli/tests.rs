@@ -1,0 +1,24 @@
+use clap::CommandFactory as _;
+
+use super::*;
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn t34_no_argument_takes_a_value_or_a_token() {
+    fn walk(command: &clap::Command) {
+        for argument in command.get_arguments() {
+            let name = argument.get_id().as_str();
+            assert!(
+                !matches!(name, "value" | "token" | "password" | "secret"),
+                "{}: {name}",
+                command.get_name()
+            );
+        }
+        command.get_subcommands().for_each(walk);
+    }
+    walk(&Cli::command());
+}

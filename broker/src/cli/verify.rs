@@ -1,0 +1,258 @@
+//! `vouchsafe verify …`: the verifier of the release path, offline, on captured files.
+//!
+//! Always prints JSON. Exit 0 and the claims; exit 1 and `{"refused": …, "detail": …}` when the evidence is
+//! refused or malformed; exit 2 for usage and files that cannot be read. What comes out can only be looked at.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::json;
+use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
+use vouchsafe_attestation::snp::SnpEvidence;
+use vouchsafe_attestation::{
+    Collateral, Context, Expected, TrustAnchors, VekStore, VerifyError, VerifyMemory, inspect_event_log,
+    inspect_snp, inspect_vtpm, read_vtpm_file,
+};
+use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
+use vouchsafe_protocol::{Digest32, UnixTime};
+
+use super::{Failure, output};
+use crate::clock;
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(subcommand)]
+    kind: Kind,
+}
+
+#[derive(Debug, Subcommand)]
+enum Kind {
+    /// An SEV-SNP attestation report.
+    #[command(group = clap::ArgGroup::new("binding").required(true))]
+    SevSnp {
+        /// The report, 1184 bytes.
+        #[arg(long, value_name = "FILE")]
+        report: PathBuf,
+        /// VCEK or VLEK certificate, DER or PEM.
+        #[arg(long, value_name = "FILE")]
+        vek: PathBuf,
+        /// The report data that it must have, 128 hex digits.
+        #[arg(long, value_name = "HEX", group = "binding")]
+        report_data: Option<Hex<64>>,
+        /// Whatever the report was made for.
+        #[arg(long, group = "binding")]
+        inspect: bool,
+        #[command(flatten)]
+        by: By,
+    },
+    /// A vTPM quote with its log: an attestation of Google's go-tpm-tools, or our evidence in JSON.
+    #[command(group = clap::ArgGroup::new("binding").required(true))]
+    Vtpm {
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        attestation: PathBuf,
+        /// The nonce that the quote must have, in hex.
+        #[arg(long, value_name = "HEX", group = "binding")]
+        nonce: Option<HexBytes>,
+        /// Whatever the quote was made for.
+        #[arg(long, group = "binding")]
+        inspect: bool,
+        #[command(flatten)]
+        by: By,
+    },
+    /// A firmware event log, held against PCRs.
+    EventLog {
+        /// The log (binary_bios_measurements).
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// JSON object: decimal PCR index to hex SHA-256.
+        #[arg(long, value_name = "FILE")]
+        pcrs: PathBuf,
+        #[command(flatten)]
+        by: By,
+    },
+}
+
+/// What evidence is judged by, beside the built-in anchors.
+#[derive(Debug, Args)]
+struct By {
+    /// Issuing CAs and CRLs, PEM or DER.
+    #[arg(long, value_name = "FILE")]
+    cert: Vec<PathBuf>,
+    /// Trust anchors beside the built-in ones; they give the root `extra`.
+    #[arg(long, value_name = "FILE")]
+    anchor: Vec<PathBuf>,
+    /// The time to judge at, in seconds since 1970; now unless given.
+    #[arg(long, value_name = "UNIX")]
+    at: Option<u64>,
+}
+
+/// Exactly N bytes in hex.
+#[derive(Clone, Debug)]
+struct Hex<const N: usize>([u8; N]);
+
+/// Bytes in hex.
+#[derive(Clone, Debug)]
+struct HexBytes(Vec<u8>);
+
+impl<const N: usize> std::str::FromStr for Hex<N> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut bytes = [0; N];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| format!("expected {} hex digits", 2 * N))?;
+        Ok(Self(bytes))
+    }
+}
+
+impl std::str::FromStr for HexBytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        hex::decode(text).map(Self).map_err(|_| "expected hex digits".to_owned())
+    }
+}
+
+/// Everything that a verification is judged by, opened.
+struct Judge {
+    anchors: TrustAnchors,
+    collateral: Collateral,
+    veks: VekStore,
+    memory: VerifyMemory,
+    now: UnixTime,
+}
+
+impl Verify {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        match self.kind {
+            Kind::SevSnp { report, vek, report_data, by, inspect: _ } => {
+                let judge = by.open()?;
+                let report = output::read_input(&report, MAX_REQUEST)?;
+                let vek = certificate(&vek)?;
+                let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &[] };
+                let expected =
+                    report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
+                verdict(inspect_snp(&evidence, expected, &judge.context()))
+            }
+            Kind::Vtpm { attestation, nonce, by, inspect: _ } => {
+                let judge = by.open()?;
+                let file = output::read_input(&attestation, MAX_REQUEST)?;
+                let expected = nonce.as_ref().map_or(Expected::Waived, |nonce| Expected::Exactly(&nonce.0));
+                verdict(
+                    read_vtpm_file(&file).and_then(|vtpm| inspect_vtpm(&vtpm, expected, &judge.context())),
+                )
+            }
+            Kind::EventLog { log, pcrs, by } => {
+                by.open()?;
+                let text = output::read_text(&pcrs, MAX_REQUEST)?;
+                let pcrs = read_pcrs(&text).map_err(|detail| Failure::file(&pcrs, detail))?;
+                // A log that is too large is refused like any other malformed evidence.
+                let log = output::read_input(&log, 8 * MAX_EVENT_LOG)?;
+                verdict(inspect_event_log(&log, &pcrs))
+            }
+        }
+    }
+}
+
+impl By {
+    fn open(&self) -> Result<Judge, Failure> {
+        let (mut crls, mut certificates) = (Vec::new(), Vec::new());
+        for path in &self.cert {
+            let file = output::read_input(path, MAX_CRL_LENGTH)?;
+            read_file(&file, &mut crls, &mut certificates).map_err(|error| Failure::file(path, error))?;
+        }
+        let collateral = Collateral::new(&crls, &certificates)
+            .map_err(|error| Failure::Usage(format!("--cert: {error}")))?;
+        let mut anchors = TrustAnchors::builtin();
+        for path in &self.anchor {
+            let file = output::read_input(path, MAX_REQUEST)?;
+            anchors = anchors.with_extra(&file).map_err(|error| Failure::file(path, error))?;
+        }
+        let now = self.at.map_or_else(clock::now, UnixTime);
+        Ok(Judge { anchors, collateral, veks: VekStore::default(), memory: VerifyMemory::default(), now })
+    }
+}
+
+impl Judge {
+    const fn context(&self) -> Context<'_> {
+        let Self { anchors, collateral, veks, memory, now } = self;
+        Context { anchors, collateral, veks, now: *now, memory }
+    }
+}
+
+fn verdict(verdict: Result<impl Serialize, VerifyError>) -> Result<ExitCode, Failure> {
+    match verdict {
+        Ok(claims) => output::print_json(&claims),
+        Err(error) => {
+            output::print_json(&json!({ "refused": error.name(), "detail": error.to_string() }))?;
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+/// The one certificate of a file. What is no certificate at all is for the verifier to refuse.
+fn certificate(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    let file = output::read_input(path, MAX_REQUEST)?;
+    let (mut crls, mut certificates) = (Vec::new(), Vec::new());
+    if read_file(&file, &mut crls, &mut certificates).is_ok() && certificates.len() == 1 && crls.is_empty() {
+        return Ok(certificates.remove(0));
+    }
+    Ok(file)
+}
+
+/// Each PCR once, its index in the one decimal spelling.
+fn read_pcrs(text: &str) -> Result<BTreeMap<u8, Digest32>, String> {
+    struct Pcrs(BTreeMap<u8, Digest32>);
+    impl<'de> serde::Deserialize<'de> for Pcrs {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(Visitor)
+        }
+    }
+    struct Visitor;
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = Pcrs;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of PCR indices and hex SHA-256 digests")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Pcrs, A::Error> {
+            use serde::de::Error as _;
+            let mut pcrs = BTreeMap::new();
+            while let Some((key, digest)) = map.next_entry::<String, Digest32>()? {
+                let index = key.parse::<u8>().ok().filter(|index| *index < 24 && index.to_string() == key);
+                let index = index.ok_or_else(|| A::Error::custom(format_args!("{key:?} is no PCR index")))?;
+                if pcrs.insert(index, digest).is_some() {
+                    return Err(A::Error::custom(format_args!("PCR {index} is there twice")));
+                }
+            }
+            Ok(Pcrs(pcrs))
+        }
+    }
+    serde_json::from_str::<Pcrs>(text).map(|pcrs| pcrs.0).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pcrs_are_read_strictly() {
+        let digest = "00".repeat(32);
+        assert_eq!(read_pcrs(&format!("{{\"15\":\"{digest}\"}}")).unwrap(), [(15, Digest32([0; 32]))].into());
+        assert_eq!(read_pcrs("{}").unwrap(), BTreeMap::new());
+        for text in [
+            format!("{{\"01\":\"{digest}\"}}"),
+            format!("{{\"24\":\"{digest}\"}}"),
+            format!("{{\"1\":\"{digest}\",\"1\":\"{digest}\"}}"),
+            format!("{{\"1\":\"{}\"}}", "0".repeat(63)),
+            "[]".to_owned(),
+            "{} {}".to_owned(),
+        ] {
+            assert!(read_pcrs(&text).is_err(), "{text}");
+        }
+    }
+}

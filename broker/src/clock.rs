@@ -1,0 +1,32 @@
+//! The one source of time. Everything else takes the time as an argument.
+
+use std::time::UNIX_EPOCH;
+
+use vouchsafe_protocol::UnixTime;
+
+/// The time of the system's clock; 0 when it stands before 1970.
+#[must_use]
+pub fn now() -> UnixTime {
+    #[expect(clippy::disallowed_methods, reason = "this is broker::clock")]
+    let now = std::time::SystemTime::now();
+    UnixTime(now.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()))
+}
+
+/// A time as people read it, RFC 3339 in UTC.
+#[must_use]
+pub fn human(time: UnixTime) -> String {
+    let timestamp = i64::try_from(time.0).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    timestamp.map_or_else(|| time.to_string(), |timestamp| timestamp.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_printed_in_utc() {
+        assert_eq!(human(UnixTime(1_800_000_000)), "2027-01-15T08:00:00Z");
+        assert_eq!(human(UnixTime(u64::MAX)), u64::MAX.to_string());
+        assert!(now() > UnixTime(1_700_000_000));
+    }
+}

@@ -1,0 +1,265 @@
+//! The broker's configuration: TOML, unknown keys refused, read as a whole before anything is opened.
+//!
+//! Relative paths are relative to the folder of the configuration file. No environment variable changes
+//! anything. `config/broker.toml` in the source tree shows every key.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokerConfig {
+    /// Where the database and everything else that the broker keeps is.
+    pub data: PathBuf,
+    /// The root keyring; `keyring.json` in `data` unless named.
+    pub keyring: Option<PathBuf>,
+    /// Files with trust anchors beside the built-in ones. They give the root `extra` and no other.
+    #[serde(default)]
+    pub extra_trust_anchors: Vec<PathBuf>,
+    /// How long a challenge lives.
+    #[serde(default = "challenge_ttl", deserialize_with = "seconds")]
+    pub challenge_ttl: Duration,
+    /// How long requests that are being served may take when the broker is told to stop.
+    #[serde(default = "stop_timeout", deserialize_with = "seconds")]
+    pub stop_timeout: Duration,
+    /// The listener for VMs.
+    pub guests: Listener,
+    /// The listener for operators.
+    pub operators: Listener,
+    /// Sizes and times.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// `[guests]` and `[operators]`: an address and the certificate shown there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// TLS certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM; readable by the broker's user only.
+    pub key: PathBuf,
+}
+
+/// `[limits]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Threads that verify evidence; as many as there are processors unless named.
+    pub verifiers: Option<usize>,
+    /// Releases that may wait for a verifier.
+    pub queue: usize,
+    /// Releases that are being served or wait; no challenge is issued above that.
+    pub releases: usize,
+    /// Releases that one instance may ask for in a minute.
+    pub releases_per_instance: u32,
+    /// A TLS handshake.
+    #[serde(deserialize_with = "seconds")]
+    pub handshake: Duration,
+    /// The head of a request.
+    #[serde(deserialize_with = "seconds")]
+    pub head: Duration,
+    /// The body of a request, from its first byte to its last.
+    #[serde(deserialize_with = "seconds")]
+    pub body: Duration,
+    /// A connection without a request.
+    #[serde(deserialize_with = "seconds")]
+    pub idle: Duration,
+    /// Connections at the same time, on each listener.
+    pub connections: usize,
+    /// Refusals of strangers that are kept in memory for `explain`.
+    pub remembered_refusals: usize,
+    /// Free space in MiB below which the broker is not ready.
+    pub free_disk: u64,
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// One JSON object a line, or text for people.
+    pub format: LogFormat,
+    /// The least severe level that is written.
+    pub level: LogLevel,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// Text for people.
+    Human,
+}
+
+/// A level of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Bugs and losses.
+    Error,
+    /// What an operator should look at.
+    Warn,
+    /// Each decision.
+    #[default]
+    Info,
+    /// More.
+    Debug,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong kind.
+    #[error("{}: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that cannot be meant.
+    #[error("{}: {key} must be {expected}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// Which key.
+        key: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
+impl BrokerConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file, the place and what was expected.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads text that stands in the file `path`.
+    ///
+    /// # Errors
+    /// As [`BrokerConfig::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        config.check(path)?;
+        Ok(config.resolved(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    /// The root keyring's file.
+    #[must_use]
+    pub fn keyring(&self) -> PathBuf {
+        self.keyring.clone().unwrap_or_else(|| self.data.join("keyring.json"))
+    }
+
+    /// The database's file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.data.join("keystore.db")
+    }
+
+    /// Where collateral is kept.
+    #[must_use]
+    pub fn collateral(&self) -> PathBuf {
+        self.data.join("collateral")
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        let ttl = self.challenge_ttl.as_secs();
+        let checks = [
+            ("challenge_ttl", (5..=600).contains(&ttl), "5 to 600 seconds"),
+            ("limits.verifiers", limits.verifiers.is_none_or(|n| (1..=1024).contains(&n)), "1 to 1024"),
+            ("limits.queue", (1..=1 << 20).contains(&limits.queue), "1 to 1048576"),
+            ("limits.releases", (1..=1 << 20).contains(&limits.releases), "1 to 1048576"),
+            ("limits.releases_per_instance", limits.releases_per_instance > 0, "at least 1"),
+            ("limits.connections", limits.connections > 0, "at least 1"),
+            ("limits.handshake", !limits.handshake.is_zero(), "at least 1 second"),
+            ("limits.head", !limits.head.is_zero(), "at least 1 second"),
+            ("limits.body", !limits.body.is_zero(), "at least 1 second"),
+            ("limits.remembered_refusals", limits.remembered_refusals <= 1 << 20, "at most 1048576"),
+        ];
+        match checks.into_iter().find(|(_, holds, _)| !holds) {
+            Some((key, _, expected)) => Err(ConfigError::Value { path: path.to_owned(), key, expected }),
+            None => Ok(()),
+        }
+    }
+
+    fn resolved(mut self, folder: &Path) -> Self {
+        let listeners = [&mut self.guests, &mut self.operators];
+        let files = listeners.into_iter().flat_map(|listener| [&mut listener.certificate, &mut listener.key]);
+        let named = files.chain(&mut self.keyring).chain(&mut self.extra_trust_anchors);
+        for file in named.chain(std::iter::once(&mut self.data)) {
+            *file = folder.join(&*file);
+        }
+        self
+    }
+}
+
+impl Limits {
+    /// How many threads verify.
+    #[must_use]
+    pub fn verifiers(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.verifiers.unwrap_or_else(processors)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            verifiers: None,
+            queue: 1024,
+            releases: 512,
+            releases_per_instance: 60,
+            handshake: Duration::from_secs(3),
+            head: Duration::from_secs(5),
+            body: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            connections: 8192,
+            remembered_refusals: 4096,
+            free_disk: 256,
+        }
+    }
+}
+
+const fn challenge_ttl() -> Duration {
+    Duration::from_secs(60)
+}
+
+const fn stop_timeout() -> Duration {
+    Duration::from_secs(20)
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+#[cfg(test)]
+mod tests;

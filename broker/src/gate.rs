@@ -1,0 +1,162 @@
+//! How much is going on, and how often one instance asks.
+//!
+//! Work is turned away where it is cheapest: at the challenge, before any evidence is made. Whoever holds
+//! a challenge is let through up to the length of the queue.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use vouchsafe_protocol::UnixTime;
+
+/// Counts the releases that are being served or wait.
+#[derive(Debug)]
+pub struct Gate {
+    releases: AtomicUsize,
+    limit: usize,
+}
+
+/// One release that is being served.
+#[derive(Debug)]
+pub struct Admitted<'g>(&'g Gate);
+
+impl Gate {
+    /// Challenges are issued while fewer than `limit` releases are being served.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { releases: AtomicUsize::new(0), limit }
+    }
+
+    /// Whether another challenge may be issued.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        self.releases() < self.limit
+    }
+
+    /// Counts a release until what is given back is dropped.
+    #[must_use]
+    pub fn enter(&self) -> Admitted<'_> {
+        self.releases.fetch_add(1, Ordering::Relaxed);
+        Admitted(self)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn releases(&self) -> usize {
+        self.releases.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.0.releases.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An instance has used up its share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this instance asks too often: its share is free again in {seconds} s")]
+pub struct Limited {
+    /// Seconds until it may ask again.
+    pub seconds: u32,
+}
+
+/// How often each instance asked in this minute. Only instances that proved who they are are counted, so
+/// that nobody can use up somebody else's share.
+#[derive(Debug)]
+pub struct Rate {
+    a_minute: u32,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    minute: u64,
+    asked: HashMap<String, u32>,
+}
+
+impl Rate {
+    /// Lets each instance ask `a_minute` times.
+    #[must_use]
+    pub fn new(a_minute: u32) -> Self {
+        Self { a_minute, counts: Mutex::default() }
+    }
+
+    /// Whether this instance may still ask, without counting it.
+    ///
+    /// # Errors
+    /// [`Limited`] when its share of this minute is used up.
+    pub fn peek(&self, instance: &str, now: UnixTime) -> Result<(), Limited> {
+        let counts = self.counts(now);
+        let asked = counts.asked.get(instance).copied().unwrap_or(0);
+        if asked >= self.a_minute { Err(until_next_minute(now)) } else { Ok(()) }
+    }
+
+    /// Counts one request.
+    ///
+    /// # Errors
+    /// [`Limited`] when the share of this minute is used up.
+    pub fn take(&self, instance: &str, now: UnixTime) -> Result<(), Limited> {
+        let mut counts = self.counts(now);
+        let asked = match counts.asked.get_mut(instance) {
+            Some(asked) => asked,
+            None => counts.asked.entry(instance.to_owned()).or_insert(0),
+        };
+        if *asked >= self.a_minute {
+            return Err(until_next_minute(now));
+        }
+        *asked += 1;
+        Ok(())
+    }
+
+    fn counts(&self, now: UnixTime) -> MutexGuard<'_, Counts> {
+        // What a panic could leave half-written is a count.
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = now.0 / 60;
+        if counts.minute != minute || counts.asked.len() >= MAX_INSTANCES {
+            *counts = Counts { minute, asked: HashMap::new() };
+        }
+        counts
+    }
+}
+
+fn until_next_minute(now: UnixTime) -> Limited {
+    Limited { seconds: u32::try_from(60 - now.0 % 60).unwrap_or(60) }
+}
+
+const MAX_INSTANCES: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t44_challenges_stop_before_releases_do() {
+        let gate = Gate::new(2);
+        let first = gate.enter();
+        assert!(gate.open());
+        let second = gate.enter();
+        assert!(!gate.open());
+        let third = gate.enter();
+        assert_eq!(gate.releases(), 3);
+        drop((first, second));
+        assert!(gate.open());
+        drop(third);
+        assert_eq!(gate.releases(), 0);
+    }
+
+    #[test]
+    fn t44_an_instance_has_a_share_of_each_minute() {
+        let rate = Rate::new(2);
+        let now = UnixTime(600);
+        assert_eq!(
+            [rate.take("a", now), rate.take("a", now), rate.take("a", now)],
+            [Ok(()), Ok(()), Err(Limited { seconds: 60 })]
+        );
+        assert_eq!(rate.peek("a", now), Err(Limited { seconds: 60 }));
+        assert_eq!(rate.peek("b", now), Ok(()));
+        assert_eq!(rate.take("b", now), Ok(()));
+        assert_eq!(rate.take("a", now.plus(59)), Err(Limited { seconds: 1 }));
+        assert_eq!(rate.take("a", now.plus(60)), Ok(()));
+    }
+}

@@ -1,0 +1,35 @@
+//! The guests' listener. Every answer that is no success is a problem with a decision id and no detail.
+
+mod challenge;
+mod info;
+mod release;
+
+use actix_web::web::{self, ServiceConfig};
+use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::limits::MAX_REQUEST;
+
+use crate::body::{Audience, BodyLimits};
+use crate::broker::Broker;
+use crate::health;
+use crate::problem::HttpProblem;
+
+/// The routes of the guests' listener.
+pub fn configure(broker: &Broker, app: &mut ServiceConfig) {
+    let limits =
+        BodyLimits { size: MAX_REQUEST, time: broker.config.limits.body, audience: Audience::Guests };
+    app.app_data(limits)
+        .service(resource("/v1/challenge").route(web::post().to(challenge::post)))
+        .service(resource("/v1/release").route(web::post().to(release::post)))
+        .service(resource("/v1/info").route(web::get().to(info::get)))
+        .service(resource("/livez").route(web::get().to(health::livez)))
+        .service(resource("/readyz").route(web::get().to(health::readyz)))
+        .default_service(web::to(|| async { refuse(ReasonCode::NoSuchRoute) }));
+}
+
+fn resource(path: &str) -> actix_web::Resource {
+    web::resource(path).default_service(web::to(|| async { refuse(ReasonCode::MethodNotAllowed) }))
+}
+
+fn refuse(code: ReasonCode) -> Result<actix_web::HttpResponse, HttpProblem> {
+    Err(HttpProblem::for_guest(code))
+}

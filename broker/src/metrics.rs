@@ -1,0 +1,118 @@
+//! What is counted. Labels are classes: reason codes and outcomes, never paths, names or instances.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+use vouchsafe_protocol::ReasonCode;
+
+/// Every metric of one broker.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Challenges issued.
+    pub challenges: IntCounter,
+    /// Releases granted.
+    pub grants: IntCounter,
+    refusals: IntCounterVec,
+    /// Refusals that went to memory only.
+    pub refusals_not_durable: IntCounter,
+    /// Decisions made again since something changed meanwhile.
+    pub redecided: IntCounter,
+    /// Seconds of a release, from the first byte read to the answer.
+    pub release_seconds: Histogram,
+    /// Releases being served or waiting.
+    pub releases_in_flight: IntGauge,
+    /// Releases that wait for a verifier.
+    pub verifications_waiting: IntGauge,
+    /// Trust anchors from files.
+    pub extra_trust_anchors: IntGauge,
+    /// Certificate revocation lists that are loaded.
+    pub crls: IntGauge,
+    /// Certificate revocation lists that are out of date.
+    pub crls_overdue: IntGauge,
+}
+
+impl Metrics {
+    /// All at zero.
+    ///
+    /// # Errors
+    /// When two metrics have one name, which a test rules out.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let durations = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+        let histogram =
+            HistogramOpts::new("vouchsafe_release_seconds", "Time of a release").buckets(durations);
+        let refusals = Opts::new("vouchsafe_refusals_total", "Requests refused, by reason code");
+        let counter = |name, help| registered(&registry, IntCounter::new(name, help)?);
+        let gauge = |name, help| registered(&registry, IntGauge::new(name, help)?);
+        let metrics = Self {
+            challenges: counter("vouchsafe_challenges_total", "Challenges issued")?,
+            grants: counter("vouchsafe_grants_total", "Releases granted")?,
+            refusals: registered(&registry, IntCounterVec::new(refusals, &["code"])?)?,
+            refusals_not_durable: counter(
+                "vouchsafe_refusals_not_durable_total",
+                "Refusals kept in memory only",
+            )?,
+            redecided: counter("vouchsafe_redecided_total", "Decisions made again since something changed")?,
+            release_seconds: registered(&registry, Histogram::with_opts(histogram)?)?,
+            releases_in_flight: gauge("vouchsafe_releases_in_flight", "Releases being served or waiting")?,
+            verifications_waiting: gauge(
+                "vouchsafe_verifications_waiting",
+                "Releases that wait for a verifier",
+            )?,
+            extra_trust_anchors: gauge("vouchsafe_extra_trust_anchors", "Trust anchors from files")?,
+            crls: gauge("vouchsafe_crls", "Certificate revocation lists loaded")?,
+            crls_overdue: gauge("vouchsafe_crls_overdue", "Certificate revocation lists out of date")?,
+            registry,
+        };
+        for code in ReasonCode::ALL {
+            metrics.refusals.with_label_values(&[code.as_str()]);
+        }
+        Ok(metrics)
+    }
+
+    /// Counts a refusal.
+    pub fn refused(&self, code: ReasonCode) {
+        self.refusals.with_label_values(&[code.as_str()]).inc();
+    }
+
+    /// Everything in the Prometheus text format.
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn text(&self) -> prometheus::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t46_labels_are_reason_codes() {
+        let metrics = Metrics::new().unwrap();
+        metrics.refused(ReasonCode::NotGranted);
+        let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+        assert!(text.contains("vouchsafe_refusals_total{code=\"not-granted\"} 1"), "{text}");
+        for line in text.lines().filter(|line| line.contains('{')) {
+            let label = line.split(['{', '}']).nth(1).unwrap();
+            let (name, value) = label.split_once('=').unwrap();
+            let value = value.trim_matches('"');
+            let known = match name {
+                "code" => value.parse::<ReasonCode>().is_ok(),
+                "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
+                _ => false,
+            };
+            assert!(known, "{line}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The operators' listener: secrets, policies, baselines, guardrails, decisions, collateral, operators.
+//!
+//! Every handler but health and metrics takes an [`Operator`], which only a valid token gives, and asks
+//! it before anything is read or written. Objects are named in the query or in the JSON body, never in
+//! the path of the URL. Values of secrets go in and never come out.
+
+mod baselines;
+mod collateral;
+mod decisions;
+mod document;
+mod failure;
+mod guardrails;
+mod metrics;
+mod operator;
+mod people;
+mod policies;
+mod query;
+mod secrets;
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, ServiceConfig};
+use serde::Serialize;
+use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::limits::MAX_REQUEST;
+
+use crate::body::{Audience, BodyLimits};
+use crate::broker::Broker;
+use crate::health;
+use crate::problem::HttpProblem;
+
+pub(crate) use operator::Operator;
+pub(crate) use query::Query;
+
+/// The routes of the operators' listener.
+pub fn configure(broker: &Broker, app: &mut ServiceConfig) {
+    let limits =
+        BodyLimits { size: MAX_REQUEST, time: broker.config.limits.body, audience: Audience::Operators };
+    app.app_data(limits);
+    for routes in [
+        secrets::configure,
+        policies::configure,
+        baselines::configure,
+        guardrails::configure,
+        decisions::configure,
+        collateral::configure,
+        people::configure,
+    ] {
+        routes(app);
+    }
+    app.service(resource("/metrics").route(web::get().to(metrics::get)))
+        .service(resource("/livez").route(web::get().to(health::livez)))
+        .service(resource("/readyz").route(web::get().to(health::readyz)))
+        .default_service(web::to(|| async { refuse(ReasonCode::NoSuchRoute) }));
+}
+
+fn resource(path: &str) -> actix_web::Resource {
+    web::resource(path).default_service(web::to(|| async { refuse(ReasonCode::MethodNotAllowed) }))
+}
+
+fn refuse(code: ReasonCode) -> Result<HttpResponse, HttpProblem> {
+    Err(HttpProblem::new(code))
+}
+
+fn answer(body: &impl Serialize) -> Result<HttpResponse, HttpProblem> {
+    Ok(HttpResponse::Ok().json(body))
+}
+
+/// The answer to a change that has nothing to tell.
+fn done() -> Result<HttpResponse, HttpProblem> {
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,17 @@
+//! `/v1/baselines`: one file a route.
+
+mod list;
+mod put;
+mod revoke;
+mod show;
+
+use actix_web::web::{self, ServiceConfig};
+
+use super::resource;
+
+pub(super) fn configure(app: &mut ServiceConfig) {
+    app.service(resource("/v1/baselines").route(web::get().to(list::get)))
+        .service(resource("/v1/baselines/show").route(web::get().to(show::get)))
+        .service(resource("/v1/baselines/put").route(web::post().to(put::post)))
+        .service(resource("/v1/baselines/revoke").route(web::post().to(revoke::post)));
+}

@@ -1,0 +1,41 @@
+//! `/v1/decisions`: one file a route, and who may read which record.
+
+mod list;
+mod show;
+
+use actix_web::web::{self, ServiceConfig};
+use serde::Serialize;
+use vouchsafe_keystore::record::LogRecord;
+use vouchsafe_protocol::SecretPath;
+
+use super::operator::{Act, Operator};
+use super::resource;
+
+pub(super) fn configure(app: &mut ServiceConfig) {
+    app.service(resource("/v1/decisions").route(web::get().to(list::get)))
+        .service(resource("/v1/decisions/show").route(web::get().to(show::get)));
+}
+
+/// A record, and whether it is in the log or only in memory.
+#[derive(Serialize)]
+struct Shown {
+    /// Its number in the log; absent when it is only in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
+    record: LogRecord,
+}
+
+/// Whoever may read the records of every namespace that is concerned; what concerns none, administrators.
+fn may_read(operator: &Operator, record: &LogRecord) -> bool {
+    let namespaces: Vec<&str> = match record {
+        LogRecord::Grant(grant) => grant.secrets.iter().map(|secret| secret.path.namespace()).collect(),
+        LogRecord::Refusal(refusal) => refusal.paths.iter().map(SecretPath::namespace).collect(),
+        LogRecord::Operator(change) => {
+            change.target.split_once('/').map(|(namespace, _)| namespace).into_iter().collect()
+        }
+    };
+    if namespaces.is_empty() {
+        return operator.must_everywhere(Act::ReadRecords).is_ok();
+    }
+    namespaces.into_iter().all(|namespace| operator.may(Act::ReadRecords, namespace))
+}

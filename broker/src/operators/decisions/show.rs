@@ -1,0 +1,39 @@
+//! `GET /v1/decisions/show?id=…`: one decision, from the log or from memory.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::Deserialize;
+use vouchsafe_keystore::record::LogRecord;
+use vouchsafe_protocol::{DecisionId, ReasonCode};
+
+use super::{Shown, may_read};
+use crate::broker::Broker;
+use crate::operators::{Operator, Query, answer};
+use crate::problem::HttpProblem;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Show {
+    id: DecisionId,
+}
+
+pub(super) async fn get(
+    broker: Data<Broker>,
+    operator: Operator,
+    Query(Show { id }): Query<Show>,
+) -> Result<HttpResponse, HttpProblem> {
+    let logged = broker.keystore.decision(id).await?;
+    let shown = logged.map(|logged| Shown { index: Some(logged.index), record: logged.record });
+    let remembered = || {
+        let record = LogRecord::Refusal(broker.refusals.get(id)?);
+        Some(Shown { index: None, record })
+    };
+    // What the operator may not read looks like what is not there.
+    match shown.or_else(remembered).filter(|shown| may_read(&operator, &shown.record)) {
+        Some(shown) => answer(&shown),
+        None => Err(HttpProblem::for_operator(
+            ReasonCode::NotFound,
+            format!("there is no decision {id} in the log or in this broker's memory that you may read"),
+        )),
+    }
+}

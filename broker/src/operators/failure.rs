@@ -1,0 +1,76 @@
+//! What operators are told when the keystore says no: whose fault it was, and what to do.
+
+use vouchsafe_keystore::StoreError;
+use vouchsafe_keystore::release::RegisterError;
+use vouchsafe_keystore::store::{DocumentError, OperatorError, SecretError};
+use vouchsafe_protocol::ReasonCode;
+
+use crate::collateral::CollateralFileError;
+use crate::problem::HttpProblem;
+
+impl From<StoreError> for HttpProblem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(event = "keystore.failed", %error);
+        Self::for_operator(ReasonCode::Unavailable, error.to_string())
+    }
+}
+
+impl From<SecretError> for HttpProblem {
+    fn from(error: SecretError) -> Self {
+        use SecretError as E;
+        let code = match error {
+            E::Store(error) => return error.into(),
+            E::Unknown { .. } | E::UnknownVersion { .. } => ReasonCode::NotFound,
+            E::Destroyed { .. } | E::OtherKind { .. } | E::OtherPolicy { .. } => ReasonCode::Conflict,
+            E::NoSuchPolicy { .. } | E::ForeignPolicy { .. } | E::GeneratedLength { .. } => {
+                ReasonCode::InvalidObject
+            }
+            E::Seal(_) | E::Random(_) => ReasonCode::Internal,
+        };
+        Self::for_operator(code, error.to_string())
+    }
+}
+
+impl From<DocumentError> for HttpProblem {
+    fn from(error: DocumentError) -> Self {
+        let code = match error {
+            DocumentError::Store(error) => return error.into(),
+            DocumentError::Unknown { .. } => ReasonCode::NotFound,
+            DocumentError::Revoked { .. } => ReasonCode::Conflict,
+            DocumentError::TooLarge { .. } => ReasonCode::InvalidObject,
+        };
+        Self::for_operator(code, error.to_string())
+    }
+}
+
+impl From<OperatorError> for HttpProblem {
+    fn from(error: OperatorError) -> Self {
+        let code = match error {
+            OperatorError::Store(error) => return error.into(),
+            OperatorError::Unknown { .. } => ReasonCode::NotFound,
+            OperatorError::Exists { .. } | OperatorError::LastAdministrator { .. } => ReasonCode::Conflict,
+            OperatorError::Name { .. } => ReasonCode::InvalidObject,
+            OperatorError::Random(_) => ReasonCode::Internal,
+        };
+        Self::for_operator(code, error.to_string())
+    }
+}
+
+impl From<CollateralFileError> for HttpProblem {
+    fn from(error: CollateralFileError) -> Self {
+        let code = match error {
+            CollateralFileError::Content(_) => ReasonCode::InvalidObject,
+            CollateralFileError::Io { .. } | CollateralFileError::Damaged { .. } => ReasonCode::Unavailable,
+        };
+        Self::for_operator(code, error.to_string())
+    }
+}
+
+impl From<RegisterError> for HttpProblem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Document(error) => error.into(),
+            other => Self::for_operator(ReasonCode::InvalidObject, other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! `/v1/guardrails`: one file a route.
+
+mod put;
+mod show;
+
+use actix_web::web::{self, ServiceConfig};
+
+use super::resource;
+
+pub(super) fn configure(app: &mut ServiceConfig) {
+    app.service(resource("/v1/guardrails").route(web::get().to(show::get)))
+        .service(resource("/v1/guardrails/put").route(web::post().to(put::post)));
+}

@@ -1,0 +1,33 @@
+//! `POST /v1/guardrails/put`: takes the place of those in force.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+
+use crate::body::Body;
+use crate::broker::Broker;
+use crate::operators::operator::Act;
+use crate::operators::{Operator, answer};
+use crate::problem::HttpProblem;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Put {
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Version {
+    version: u64,
+}
+
+pub(super) async fn post(
+    broker: Data<Broker>,
+    operator: Operator,
+    body: Body,
+) -> Result<HttpResponse, HttpProblem> {
+    let Put { text } = body.json()?;
+    operator.must_everywhere(Act::ManageGuardrails)?;
+    let version = broker.keystore.put_guardrails(operator.by(), &text).await?;
+    answer(&Version { version })
+}

@@ -1,0 +1,21 @@
+//! `GET /v1/guardrails`: the conditions on every release. Whoever writes policies may read them.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::Serialize;
+
+use crate::broker::Broker;
+use crate::operators::{Operator, answer};
+use crate::problem::HttpProblem;
+
+#[derive(Serialize)]
+struct Shown {
+    /// Whether they are those that this version ships.
+    shipped: bool,
+    text: String,
+}
+
+pub(super) async fn get(broker: Data<Broker>, _: Operator) -> Result<HttpResponse, HttpProblem> {
+    let (text, shipped) = broker.keystore.guardrails().await?;
+    answer(&Shown { shipped, text })
+}

@@ -1,0 +1,15 @@
+//! `/v1/operators`: one file a route.
+
+mod add;
+mod list;
+mod remove;
+
+use actix_web::web::{self, ServiceConfig};
+
+use super::resource;
+
+pub(super) fn configure(app: &mut ServiceConfig) {
+    app.service(resource("/v1/operators").route(web::get().to(list::get)))
+        .service(resource("/v1/operators/add").route(web::post().to(add::post)))
+        .service(resource("/v1/operators/remove").route(web::post().to(remove::post)));
+}

@@ -1,0 +1,28 @@
+//! `POST /v1/operators/remove`: the token stops working at once.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::Deserialize;
+
+use crate::body::Body;
+use crate::broker::Broker;
+use crate::operators::operator::Act;
+use crate::operators::{Operator, done};
+use crate::problem::HttpProblem;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remove {
+    name: String,
+}
+
+pub(super) async fn post(
+    broker: Data<Broker>,
+    operator: Operator,
+    body: Body,
+) -> Result<HttpResponse, HttpProblem> {
+    let Remove { name } = body.json()?;
+    operator.must_everywhere(Act::ManageOperators)?;
+    broker.keystore.remove_operator(operator.by(), &name).await?;
+    done()
+}

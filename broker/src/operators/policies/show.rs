@@ -1,0 +1,22 @@
+//! `GET /v1/policies/show?name=…`: a policy's text, its current version or the one asked for.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use vouchsafe_keystore::store::{DocumentError, DocumentKind};
+
+use crate::broker::Broker;
+use crate::operators::document::{Full, Named};
+use crate::operators::operator::Act;
+use crate::operators::{Operator, Query, answer};
+use crate::problem::HttpProblem;
+
+pub(super) async fn get(
+    broker: Data<Broker>,
+    operator: Operator,
+    Query(Named { name, version }): Query<Named>,
+) -> Result<HttpResponse, HttpProblem> {
+    operator.must(Act::ReadObjects, name.namespace())?;
+    let kind = DocumentKind::Policy;
+    let document = broker.keystore.document(kind, &name, version).await?;
+    answer(&Full::from(document.ok_or(DocumentError::Unknown { kind, name })?))
+}

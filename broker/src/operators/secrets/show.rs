@@ -1,0 +1,28 @@
+//! `GET /v1/secrets/show?path=…`: what is known of a secret. Never its value.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::Deserialize;
+use vouchsafe_keystore::store::SecretError;
+use vouchsafe_protocol::SecretPath;
+
+use crate::broker::Broker;
+use crate::operators::operator::Act;
+use crate::operators::{Operator, Query, answer};
+use crate::problem::HttpProblem;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Show {
+    path: SecretPath,
+}
+
+pub(super) async fn get(
+    broker: Data<Broker>,
+    operator: Operator,
+    Query(show): Query<Show>,
+) -> Result<HttpResponse, HttpProblem> {
+    operator.must(Act::ReadObjects, show.path.namespace())?;
+    let secret = broker.keystore.secret(&show.path).await?;
+    answer(&secret.ok_or(SecretError::Unknown { path: show.path })?)
+}

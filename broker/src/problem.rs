@@ -1,0 +1,99 @@
+//! Errors as they leave the broker: always an RFC 9457 problem, whatever went wrong where.
+//!
+//! What a guest is told is the code, the decision id and, under a valid challenge, the signature. The
+//! detail of a problem is for operators only.
+
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use vouchsafe_protocol::problem::Problem;
+use vouchsafe_protocol::{DecisionId, ReasonCode};
+
+use crate::random;
+
+/// A problem on its way to whoever asked.
+#[derive(Debug)]
+pub struct HttpProblem {
+    problem: Box<Problem>,
+    retry_after: Option<u32>,
+}
+
+impl HttpProblem {
+    /// A problem with nothing but its code.
+    #[must_use]
+    pub fn new(code: ReasonCode) -> Self {
+        Problem::new(code).into()
+    }
+
+    /// A problem of the guests' listener: it has a decision id and no detail.
+    #[must_use]
+    pub fn for_guest(code: ReasonCode) -> Self {
+        let mut problem = Problem::new(code);
+        // Without randomness the answer goes without an id; nothing else can be released then either.
+        problem.decision = random::decision_id().ok();
+        problem.into()
+    }
+
+    /// A problem of the operators' listener, with what exactly was wrong.
+    #[must_use]
+    pub fn for_operator(code: ReasonCode, detail: impl Into<String>) -> Self {
+        Problem::new(code).with_detail(detail).into()
+    }
+
+    /// The same for a decision that was given its id before.
+    #[must_use]
+    pub fn under(mut self, decision: DecisionId) -> Self {
+        self.problem.decision = Some(decision);
+        self
+    }
+
+    /// The same with the time after which the very same request may be sent again.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Its code.
+    #[must_use]
+    pub const fn code(&self) -> ReasonCode {
+        self.problem.code
+    }
+}
+
+impl From<Problem> for HttpProblem {
+    fn from(problem: Problem) -> Self {
+        Self { problem: Box::new(problem), retry_after: None }
+    }
+}
+
+impl fmt::Display for HttpProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.problem.code, f)
+    }
+}
+
+impl ResponseError for HttpProblem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if matches!(self.problem.code, ReasonCode::RequestTimeout | ReasonCode::RequestTooLarge) {
+            // The rest of the body is not read.
+            response.force_close();
+        }
+        if self.problem.code == ReasonCode::Unauthorized {
+            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        let body = serde_json::to_vec(&self.problem).unwrap_or_default();
+        response.content_type(Problem::MEDIA_TYPE).body(body)
+    }
+}

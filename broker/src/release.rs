@@ -1,0 +1,250 @@
+//! A release, from the request to the signed answer.
+//!
+//! [`release`] reads top to bottom as the protocol does. Types carry the argument: secrets are unsealed
+//! under a grant, a grant comes from verified claims, the key that secrets are wrapped to comes out of those
+//! claims, and the answer leaves only after the grant is on record with its nonce spent.
+
+mod error;
+mod evidence;
+mod refuse;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use vouchsafe_attestation::{Context, Instance, VerifiedClaims, verify_with};
+use vouchsafe_keystore::policy::{Denial, ReleaseGrant};
+use vouchsafe_keystore::record::{EvidencePiece, GrantRecord, GrantedSecret, NewGrant, RecordError};
+use vouchsafe_keystore::release::Considered;
+use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, WrappedSecret};
+use vouchsafe_protocol::wrap::SecretLabel;
+use vouchsafe_protocol::{
+    Bound, DecisionId, Digest32, Evidence, GuestPublicKey, PlaintextSecret, ReleasePaths, UnixTime,
+};
+
+use crate::broker::Broker;
+
+pub(crate) use error::ReleaseError;
+pub(crate) use refuse::Refused;
+use refuse::{Known, Subject, refuse};
+
+/// Releases what is asked for, or says why not.
+///
+/// # Errors
+/// [`Refused`] is on record, as far as it is worth one, before this returns.
+pub(crate) async fn release(
+    broker: &Arc<Broker>,
+    decision: DecisionId,
+    request: ReleaseRequest,
+    now: UnixTime,
+) -> Result<ReleaseAnswer, Refused> {
+    let subject = Subject::of(decision, &request, now);
+    let case = match Case::open(broker, decision, request, now) {
+        Ok(case) => case,
+        Err(error) => return Err(refuse(broker, subject, error)),
+    };
+    let subject = Subject { nonce: Some(case.bound.nonce()), ..subject };
+    match serve(broker, case).await {
+        Ok(answer) => Ok(answer),
+        Err(failure) => Err(refuse(broker, failure.about(subject), *failure.error)),
+    }
+}
+
+/// Verifies and decides on the pool, records, answers. Decides again when something changed meanwhile.
+async fn serve(broker: &Arc<Broker>, case: Case) -> Result<ReleaseAnswer, Failure> {
+    let mut ready = run(broker, move || case.verify()?.prepare()).await?;
+    for _ in 0..MAX_DECISIONS {
+        match broker.keystore.record(ready.grant).await {
+            Ok(_) => return Ok(ready.answer),
+            Err(RecordError::EpochMoved { .. }) => {
+                broker.metrics.redecided.inc();
+                let proved = ready.proved;
+                ready = run(broker, move || proved.prepare()).await?;
+            }
+            Err(error) => return Err(Failure::new(error, &ready.proved)),
+        }
+    }
+    Err(Failure::new(ReleaseError::KeepsChanging, &ready.proved))
+}
+
+async fn run<T: Send + 'static>(
+    broker: &Broker,
+    job: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    broker.pool.run(job).await.map_err(|error| Failure::from(ReleaseError::from(error)))?
+}
+
+/// A request under a live challenge of this broker, with the key that the evidence has to commit to.
+struct Case {
+    broker: Arc<Broker>,
+    decision: DecisionId,
+    bound: Bound,
+    paths: ReleasePaths,
+    evidence: Evidence,
+    now: UnixTime,
+    expires_at: UnixTime,
+}
+
+/// A case whose evidence was verified.
+struct Proved {
+    case: Arc<Case>,
+    claims: VerifiedClaims,
+    claims_digest: Digest32,
+    pieces: Vec<EvidencePiece>,
+}
+
+/// An answer that may leave once the grant is on record.
+struct Ready {
+    proved: Proved,
+    grant: NewGrant,
+    answer: ReleaseAnswer,
+}
+
+impl Case {
+    fn open(
+        broker: &Arc<Broker>,
+        decision: DecisionId,
+        request: ReleaseRequest,
+        now: UnixTime,
+    ) -> Result<Self, ReleaseError> {
+        let ReleaseRequest { challenge, suite, public_key, paths, evidence } = request;
+        let nonce = broker.check(&challenge, now)?;
+        let key =
+            GuestPublicKey::new(suite, &public_key).map_err(|error| ReleaseError::Key { nonce, error })?;
+        let bound = Bound::release(&broker.identity(), nonce, key, &paths);
+        let expires_at = challenge.expires_at;
+        Ok(Self { broker: Arc::clone(broker), decision, bound, paths, evidence, now, expires_at })
+    }
+
+    fn verify(self) -> Result<Proved, Failure> {
+        let broker = &*self.broker;
+        let loaded = broker.collateral();
+        let context = Context {
+            anchors: &broker.anchors,
+            collateral: &loaded.collateral,
+            veks: &loaded.veks,
+            now: self.now,
+            memory: &broker.memory,
+        };
+        let mut shown = None;
+        let verified = verify_with(&self.evidence, self.bound.clone(), &context, |instance| {
+            shown = instance.map(name_of);
+            // A certificate is no secret, so that only requests that were proved count.
+            shown
+                .as_deref()
+                .map_or(Ok(()), |name| broker.rate.peek(name, self.now).map_err(ReleaseError::from))
+        });
+        let claims = match verified {
+            Ok(claims) => claims,
+            Err(error) => return Err(Failure { error: Box::new(error), shown, known: None }),
+        };
+        let pieces = evidence::pieces(&self.evidence);
+        let claims_digest = evidence::digest(claims.claims());
+        let proved = Proved { case: Arc::new(self), claims, claims_digest, pieces };
+        proved.count()?;
+        Ok(proved)
+    }
+}
+
+impl Proved {
+    /// Counts this request as one of its instance.
+    fn count(&self) -> Result<(), Failure> {
+        let Some(instance) = self.instance() else { return Ok(()) };
+        let counted = self.case.broker.rate.take(&name_of(instance), self.case.now);
+        counted.map_err(|limited| Failure::new(limited, self))
+    }
+
+    /// Decides in the epoch of now, and makes everything ready for the record.
+    fn prepare(self) -> Result<Ready, Failure> {
+        let Case { broker, now, paths, .. } = &*self.case;
+        let considered = broker.runtime.block_on(broker.keystore.consider(paths));
+        let considered = considered.map_err(|error| Failure::new(error, &self))?;
+        let decided = considered.decide(&self.claims, &broker.identity(), *now);
+        let grant = decided.map_err(|denial| Failure::denied(denial, &self, &considered))?;
+        let answer = self.answer(&grant, &considered).map_err(|error| Failure::new(error, &self))?;
+        let grant = self.record_of(grant);
+        Ok(Ready { grant, answer, proved: self })
+    }
+
+    /// Unseals what the grant names and wraps it to the key that the evidence commits to.
+    fn answer(&self, grant: &ReleaseGrant, considered: &Considered) -> Result<ReleaseAnswer, ReleaseError> {
+        let broker = &self.case.broker;
+        let unsealed = broker.keystore.unseal(grant, considered)?;
+        let labels = grant.secrets().iter().map(|s| SecretLabel { path: s.path(), version: s.version() });
+        let labelled: Vec<(SecretLabel<'_>, &PlaintextSecret)> = labels.zip(&unsealed).collect();
+        let wrapped = grant.wrap_key().wrap(&grant.transcript(), &labelled)?;
+        let secrets =
+            grant.secrets().iter().zip(wrapped.ciphertexts).map(|(granted, ciphertext)| WrappedSecret {
+                path: granted.path().clone(),
+                version: granted.version(),
+                policy_digest: granted.policy_digest(),
+                ciphertext,
+            });
+        let (enc, secrets) = (wrapped.enc, secrets.collect());
+        Ok(ReleaseAnswer::sign(&broker.identity, &grant.transcript(), self.case.decision, enc, secrets))
+    }
+
+    /// The grant is spent here: what is left of it is its record.
+    fn record_of(&self, grant: ReleaseGrant) -> NewGrant {
+        let secrets = grant.secrets().iter().map(|granted| GrantedSecret {
+            path: granted.path().clone(),
+            policy: granted.policy().clone(),
+            policy_digest: granted.policy_digest(),
+            version: granted.version(),
+        });
+        let record = GrantRecord {
+            at: self.case.now,
+            claims: self.claims_digest,
+            decision: self.case.decision,
+            epoch: grant.epoch(),
+            evidence: Vec::new(),
+            instance: grant.instance().map(name_of),
+            nonce: grant.nonce(),
+            secrets: secrets.collect(),
+        };
+        NewGrant { record, evidence: self.pieces.clone(), nonce_expires_at: self.case.expires_at }
+    }
+
+    fn instance(&self) -> Option<&Instance> {
+        self.claims.claims().instance()
+    }
+}
+
+/// Why a case ended, and what was known of the VM by then.
+struct Failure {
+    error: Box<ReleaseError>,
+    /// The instance of the AK certificate that was shown; nothing proves that it was this VM.
+    shown: Option<String>,
+    known: Option<Box<Known>>,
+}
+
+impl Failure {
+    fn new(error: impl Into<ReleaseError>, proved: &Proved) -> Self {
+        Self { error: Box::new(error.into()), shown: None, known: Some(Box::new(Known::of(proved, false))) }
+    }
+
+    fn denied(denial: Denial, proved: &Proved, considered: &Considered) -> Self {
+        let project = proved.instance().map(|instance| instance.project_number);
+        let durable = project.is_some_and(|project| considered.names_project(project));
+        let known = Some(Box::new(Known::of(proved, durable)));
+        Self { error: Box::new(ReleaseError::Denied(Box::new(denial))), shown: None, known }
+    }
+
+    fn about(&self, subject: Subject) -> Subject {
+        Subject { shown: self.shown.clone(), known: self.known.clone(), ..subject }
+    }
+}
+
+impl From<ReleaseError> for Failure {
+    fn from(error: ReleaseError) -> Self {
+        Self { error: Box::new(error), shown: None, known: None }
+    }
+}
+
+/// `project number/instance id`, which is how records name an instance.
+fn name_of(instance: &Instance) -> String {
+    format!("{}/{}", instance.project_number, instance.instance_id)
+}
+
+/// How often a release is decided while operators keep changing things.
+const MAX_DECISIONS: usize = 4;

@@ -1,0 +1,154 @@
+//! TLS of both listeners: 1.3 only, X25519MLKEM768 first.
+//!
+//! TLS keeps curious eyes out. No secret rests on it: secrets are wrapped to the guest's attested key and
+//! the answer is signed by the broker's identity.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+use crate::config::Listener;
+
+/// Why a listener has no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file is missing or holds nothing of the kind.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        source: pem::Error,
+    },
+    /// Certificate and key do not fit each other, or are of a kind that TLS 1.3 does not know.
+    #[error("{} with {}: {source}", certificate.display(), key.display())]
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What was wrong.
+        source: rustls::Error,
+    },
+}
+
+/// The server's side of TLS for a listener.
+///
+/// # Errors
+/// [`TlsError`] names the file.
+pub fn server(listener: &Listener) -> Result<ServerConfig, TlsError> {
+    let Listener { certificate, key, .. } = listener;
+    let chain = certificates(certificate)?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::File { path: key.clone(), source })?;
+    let pair = |source| TlsError::Pair { certificate: certificate.clone(), key: key.clone(), source };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(pair)?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(pair)?;
+    // A guest makes two requests on one connection and never resumes one; unacknowledged tickets would
+    // delay its first answer.
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// All certificates of a PEM file, at least one.
+///
+/// # Errors
+/// [`TlsError::File`].
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let file = |source| TlsError::File { path: path.to_owned(), source };
+    let chain: Vec<_> =
+        CertificateDer::pem_file_iter(path).map_err(file)?.collect::<Result<_, _>>().map_err(file)?;
+    if chain.is_empty() { Err(file(pem::Error::NoItemsFound)) } else { Ok(chain) }
+}
+
+/// A new CA and a certificate of it for the broker. The CA's key is thrown away: a new certificate means a
+/// new CA file for guests and operators.
+pub struct SelfSigned {
+    /// The CA, PEM: what guests and operators are given.
+    pub ca: String,
+    /// Certificate chain, PEM.
+    pub certificate: String,
+    /// Its key, PEM.
+    pub key: Zeroizing<String>,
+}
+
+impl SelfSigned {
+    /// For these host names and addresses.
+    ///
+    /// # Errors
+    /// When a name is no name.
+    pub fn generate(hosts: &[String]) -> Result<Self, rcgen::Error> {
+        let mut ca = CertificateParams::new(Vec::new())?;
+        ca.distinguished_name.push(DnType::CommonName, "vouchsafe broker CA");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
+        let mut leaf = CertificateParams::new(Vec::new())?;
+        leaf.subject_alt_names = hosts.iter().map(|host| name(host)).collect::<Result<_, _>>()?;
+        leaf.distinguished_name.push(DnType::CommonName, "vouchsafe broker");
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        leaf.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = leaf.signed_by(&key, &ca)?;
+        Ok(Self { ca: ca.pem(), certificate: certificate.pem(), key: Zeroizing::new(key.serialize_pem()) })
+    }
+}
+
+fn name(host: &str) -> Result<SanType, rcgen::Error> {
+    match host.parse::<IpAddr>() {
+        Ok(address) => Ok(SanType::IpAddress(address)),
+        Err(_) => Ok(SanType::DnsName(host.try_into()?)),
+    }
+}
+
+/// Says what others may do with a private key's file, `None` when nothing.
+#[must_use]
+pub fn readable_by_others(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mode = fs::metadata(path).ok()?.mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::NamedGroup;
+
+    use super::*;
+
+    #[test]
+    fn post_quantum_key_exchange_comes_first() {
+        let groups: Vec<_> = default_provider().kx_groups.iter().map(|group| group.name()).collect();
+        assert_eq!(groups.first(), Some(&NamedGroup::X25519MLKEM768));
+    }
+
+    #[test]
+    fn a_generated_certificate_serves_without_tickets() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = SelfSigned::generate(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+        fs::write(&certificate, &made.certificate).unwrap();
+        fs::write(&key, made.key.as_bytes()).unwrap();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let config = server(&Listener { listen, certificate: certificate.clone(), key }).unwrap();
+        assert_eq!(config.send_tls13_tickets, 0);
+        let listener = Listener { listen, certificate: certificate.clone(), key: certificate };
+        assert!(matches!(server(&listener), Err(TlsError::File { .. })));
+        assert!(SelfSigned::generate(&["no name".to_owned(), "\u{e4}".to_owned()]).is_err());
+    }
+}
