@@ -202,8 +202,8 @@ fn verify_snp(
     let chip = snp.report.get(0x1a0..0x1e0).unwrap_or_default();
     // SEV-SNP ABI §7.3: REPORTED_TCB is at 180h.
     let tcb = snp.report.get(0x180..0x188).unwrap_or_default();
-    // SEV-SNP ABI §7.3, table 23: SIGNING_KEY is bits 2 to 4 at 48h, 0 is a VCEK. Nobody can fetch another one.
-    let is_vcek = snp.report.get(0x48).is_some_and(|bits| bits & 0x1c == 0);
+    // §7.3, 48h: MASK_CHIP_KEY is bit 1, set when nothing signed; SIGNING_KEY is bits 2 to 4, 0 for a VCEK.
+    let is_vcek = snp.report.get(0x48).is_some_and(|bits| bits & 0x1e == 0);
     if !is_vcek || veks::chip_id(chip).is_none() {
         return Err(VerifyError::NoVekCertificate);
     }

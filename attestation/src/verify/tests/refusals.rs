@@ -115,13 +115,16 @@ fn t16_masked_chip_has_no_certificate_in_the_store() {
 }
 
 #[test]
-fn t16_vlek_report_without_certificate_is_refused_not_pending() {
-    let mut vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
-    vm.report = vm.report.with_vlek();
-    let fitting = vm.amd.vcek(vm.report.reported_tcb, &vm.report.chip_id);
-    let judge = Judge { veks: VekStore::new(&[fitting]), ..Judge::new() };
-    let error = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap_err();
-    assert_eq!(error, VerifyError::NoVekCertificate);
+fn t16_report_of_no_vcek_without_certificate_is_refused_not_pending() {
+    // A VLEK's, one that nothing signed, one whose signature is masked.
+    for key_info in [1 << 2, 7 << 2, 1 << 1] {
+        let mut vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
+        let fitting = vm.amd.vcek(vm.report.reported_tcb, &vm.report.chip_id);
+        vm.report.key_info = key_info;
+        let judge = Judge { veks: VekStore::new(&[fitting]), ..Judge::new() };
+        let error = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap_err();
+        assert_eq!(error, VerifyError::NoVekCertificate, "{key_info:#x}");
+    }
 }
 
 #[test]
