@@ -23,6 +23,7 @@ mod denial;
 mod expression;
 mod grant;
 pub mod operators;
+mod purpose;
 mod question;
 mod schema;
 mod source;
@@ -36,12 +37,13 @@ pub use baseline::{
     Baseline, BaselineError, BaselineMismatch, CaptureError, Component, FirmwareSet, MAX_BASELINE,
 };
 pub use checks::{Acceptance, CheckError, CheckFailures, Gap};
-pub use compiled::{CompiledPolicy, Guardrails, PolicyError, Purpose, SHIPPED_GUARDRAILS, UnknownPurpose};
+pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS};
 pub use decide::{DecideItem, DecideRequest, NamedBaseline, Protocol, SecretState, decide};
 pub use denial::{
     BaselineVerdict, Denial, DenialReason, EvaluationFailure, FailedCondition, PathDenial, ReadValue,
     Refusal, Violation,
 };
 pub use grant::{GrantedRelease, ReleaseGrant};
+pub use purpose::{Purpose, UnknownPurpose};
 pub use source::{MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_TEXT, PolicySource, SourceError};
 pub use template::{PolicyTemplate, SnpTemplate, TemplateError, TemplateRoot};

@@ -179,7 +179,7 @@ impl Baseline {
         if self.command_lines.is_empty() && !has_section(".cmdline") {
             return Err(BaselineError::NoCommandLine);
         }
-        let loads_initrd = |command: &String| command.starts_with("initrd");
+        let loads_initrd = |command: &String| initrd_arguments(command).is_some();
         if self.initrd.is_empty()
             && !has_section(".initrd")
             && (self.grub_commands.iter().any(loads_initrd) || !self.loaded_initrd.is_empty())
@@ -208,6 +208,12 @@ impl Baseline {
         }
         Ok(())
     }
+}
+
+/// What a command of GRUB's loads as initrd.
+fn initrd_arguments(command: &str) -> Option<impl Iterator<Item = &str>> {
+    let mut words = command.split(' ');
+    matches!(words.next(), Some("initrd" | "initrdefi" | "initrd16")).then_some(words)
 }
 
 /// GRUB and the kernel's EFI stub both measure the initrd.

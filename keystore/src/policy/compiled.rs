@@ -9,144 +9,17 @@ use std::str::FromStr;
 
 use cedar_policy::pst::{self, BinaryOp, Clause, Effect, StaticPolicy, Template};
 use cedar_policy::{Expression, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
-use serde::Serialize;
 use vouchsafe_protocol::{Digest32, ObjectName};
 
 use super::checks::Acceptance;
 use super::expression::{self, ClaimPath};
+use super::purpose::{Purpose, UnknownPurpose};
 use super::schema;
-use super::source::{PolicySource, SourceError, on_large_stack};
+use super::source::{PolicySource, on_large_stack};
 
-/// What a secret is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Purpose {
-    /// Opens a disk in the initrd.
-    Disk,
-    /// Anything else.
-    App,
-}
+mod error;
 
-impl Purpose {
-    /// Its name in policies.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Disk => "disk",
-            Self::App => "app",
-        }
-    }
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text is not the name of a purpose.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a purpose is disk or app")]
-pub struct UnknownPurpose;
-
-impl FromStr for Purpose {
-    type Err = UnknownPurpose;
-
-    fn from_str(text: &str) -> Result<Self, UnknownPurpose> {
-        [Self::Disk, Self::App].into_iter().find(|purpose| purpose.as_str() == text).ok_or(UnknownPurpose)
-    }
-}
-
-/// Why a text is no policy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    /// It does not reach the parser.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// It is not Cedar.
-    #[error("not a Cedar policy: {detail}")]
-    Syntax {
-        /// The parser's words.
-        detail: String,
-    },
-    /// It has a template.
-    #[error("templates are not supported")]
-    Template,
-    /// A policy without a name.
-    #[error("policy number {number} has no @id")]
-    MissingId {
-        /// Which one, from 1.
-        number: usize,
-    },
-    /// An id that is empty or not of letters, digits, dots and dashes.
-    #[error("@id({id:?}) must have 1 to 64 characters of a-z, A-Z, 0-9, `.`, `_`, `-`")]
-    MalformedId {
-        /// The id.
-        id: String,
-    },
-    /// Two policies of one name.
-    #[error("@id({id:?}) is there twice")]
-    DuplicateId {
-        /// The id.
-        id: String,
-    },
-    /// An annotation that means nothing here.
-    #[error("policy {id:?}: unknown annotation @{annotation}")]
-    UnknownAnnotation {
-        /// The policy.
-        id: String,
-        /// The annotation.
-        annotation: String,
-    },
-    /// `@for` with neither disk nor app.
-    #[error("policy {id:?}: @for({value:?}) must be disk or app")]
-    UnknownPurpose {
-        /// The policy.
-        id: String,
-        /// What it says.
-        value: String,
-    },
-    /// `@accepts` with a code that does not exist.
-    #[error("policy {id:?}: @accepts knows no {code:?}")]
-    UnknownAcceptance {
-        /// The policy.
-        id: String,
-        /// The code.
-        code: String,
-    },
-    /// Expressions too deep to be evaluated on an ordinary stack.
-    #[error("policy {id:?}: an expression is nested deeper than {}", expression::MAX_DEPTH)]
-    TooDeep {
-        /// The policy.
-        id: String,
-    },
-    /// It does not fit the schema; warnings count.
-    #[error("does not fit the schema: {}", details.join("; "))]
-    Invalid {
-        /// The validator's words.
-        details: Vec<String>,
-    },
-    /// A baseline whose name is not `namespace/name`.
-    #[error("policy {id:?}: Baseline::{name:?} is not a name of the form namespace/name")]
-    BaselineName {
-        /// The policy.
-        id: String,
-        /// The name.
-        name: String,
-    },
-    /// A permit among the guardrails.
-    #[error("guardrail {id:?} is a permit: guardrails only forbid")]
-    PermittingGuardrail {
-        /// The guardrail.
-        id: String,
-    },
-    /// A baseline among the guardrails.
-    #[error("guardrail {id:?} names a baseline: only policies do")]
-    BaselineInGuardrail {
-        /// The guardrail.
-        id: String,
-    },
-}
+pub use error::PolicyError;
 
 /// One release policy, ready to decide with.
 #[derive(Debug)]

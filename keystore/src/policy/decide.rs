@@ -14,9 +14,10 @@ use vouchsafe_protocol::{
 };
 
 use super::baseline::{Baseline, BaselineMismatch};
-use super::compiled::{CompiledPolicy, Guardrails, Purpose};
+use super::compiled::{CompiledPolicy, Guardrails};
 use super::denial::{BaselineVerdict, Denial, DenialReason, PathDenial};
 use super::grant::{GrantContext, GrantedRelease, ReleaseGrant};
+use super::purpose::Purpose;
 use super::question::Question;
 use super::schema::{self, Kind};
 use super::value::{Record, Value};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use vouchsafe_protocol::{Digest32, ObjectName, SecretPath};
 
 use super::baseline::BaselineMismatch;
-use super::compiled::Purpose;
+use super::purpose::Purpose;
 
 /// A no. One refused path refuses all of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

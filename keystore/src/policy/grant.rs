@@ -5,7 +5,7 @@ use vouchsafe_protocol::{
     Bound, Digest32, GuestPublicKey, Nonce, ObjectName, SecretPath, Transcript, UnixTime,
 };
 
-use super::compiled::Purpose;
+use super::purpose::Purpose;
 
 /// Permission to release these versions of these secrets to one guest key, once.
 ///

@@ -11,7 +11,7 @@ use vouchsafe_attestation::snp::Tcb;
 use vouchsafe_protocol::{Digest48, ObjectName};
 
 use super::checks::Acceptance;
-use super::compiled::Purpose;
+use super::purpose::Purpose;
 
 /// What a new policy asks for.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::{BootLog, EventKind, LoggedEvent};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
-use super::{Baseline, BaselineError, FirmwareSet};
+use super::{Baseline, BaselineError, FirmwareSet, initrd_arguments};
 
 /// Why no baseline can be made of these claims.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +93,7 @@ fn images(boot: &BootLog) -> (Digests, Digests, Digests, Digests) {
 
 fn loads_initrd(boot: &BootLog, name: &str) -> bool {
     let commands = boot.grub_commands.iter();
-    let mut arguments = commands.filter(|command| command.starts_with("initrd")).flat_map(|c| c.split(' '));
+    let mut arguments = commands.filter_map(|command| initrd_arguments(command)).flatten();
     arguments.any(|argument| argument == name)
 }
 

@@ -157,7 +157,11 @@ impl Baseline {
     /// EFI applications and drivers: PCR 2 and 4.
     fn check_images(&self, boot: &BootLog) -> Result<(), BaselineMismatch> {
         let mut places = Places::new(&self.images());
-        for event in after_separator_or_image(events(boot, 2)) {
+        for event in events(boot, 2).iter().filter(|event| !is_firmware_action(event)) {
+            // A partition table names no code, and its digest covers its data.
+            if event.kind == EventKind::PartitionTable {
+                continue;
+            }
             places.take(2, &event.digest)?;
         }
         places.restart();
@@ -310,18 +314,6 @@ fn check_listed(boot: &BootLog, pcr: u8, allowed: &[Digest32]) -> Result<(), Bas
 
 fn events(boot: &BootLog, pcr: u8) -> &[LoggedEvent] {
     boot.events.get(&pcr).map_or(&[], Vec::as_slice)
-}
-
-/// In PCR 2 firmware measures its own configuration as well, before the separator. After it, only a partition
-/// table, whose digest covers its data, is no image.
-fn after_separator_or_image(events: &[LoggedEvent]) -> impl Iterator<Item = &LoggedEvent> {
-    let mut separated = false;
-    events.iter().filter(move |event| {
-        let image = matches!(event.kind, EventKind::EfiApplication | EventKind::EfiDriver);
-        let before = !separated;
-        separated |= event.kind == EventKind::Separator;
-        image || (!before && event.kind != EventKind::PartitionTable)
-    })
 }
 
 /// A boot attempt or a separator, known by its digest.

@@ -282,3 +282,37 @@ fn t38_documents_are_read_strictly() {
     let long = " ".repeat(MAX_BASELINE + 1);
     assert_eq!(Baseline::parse(&long), Err(BaselineError::TooLong { length: MAX_BASELINE + 1 }));
 }
+
+/// The boot of a captured log, on the simulated VM's other claims.
+fn captured_log(file: &str) -> Option<Claims> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence").join(file);
+    let Ok(bytes) = std::fs::read(&path) else {
+        assert!(std::env::var_os("CI").is_none(), "{} is missing", path.display());
+        println!("skipped: {} is missing", path.display());
+        return None;
+    };
+    let mut claims = claims();
+    let vtpm = claims.vtpm.as_mut().unwrap();
+    vtpm.boot = vouchsafe_attestation::event_log::ReplayedLog::from_bytes(&bytes).unwrap().boot;
+    claims.technology = vtpm.boot.technology;
+    Some(claims)
+}
+
+#[test]
+fn t49_a_real_boot_of_ubuntu_is_a_member_of_its_own_baseline_only() {
+    let Some(claims) = captured_log("gce/vtpm/eventlogs/ubuntu-2404-amd-sevsnp.bin") else { return };
+    let baseline = Baseline::capture(&claims, 1, END).unwrap();
+    assert_eq!(baseline.is_member(&claims, NOW), Ok(()));
+    assert_eq!((baseline.kernel.len(), baseline.initrd.len(), baseline.grubenv.len()), (1, 0, 1));
+    assert!(baseline.is_member(&booted(&ubuntu()), NOW).is_err());
+    assert!(captured(&ubuntu()).is_member(&claims, NOW).is_err());
+}
+
+#[test]
+fn t49_a_real_boot_of_a_unified_image_is_a_member_of_its_own_baseline_only() {
+    let Some(claims) = captured_log("gce/vtpm/eventlogs/dstack-uki-intel-tdx-gce.bin") else { return };
+    let baseline = Baseline::capture(&claims, 1, END).unwrap();
+    assert_eq!(baseline.is_member(&claims, NOW), Ok(()));
+    assert!(baseline.sections.contains_key(".linux") && baseline.uki.len() == 1);
+    assert!(captured(&uki()).is_member(&claims, NOW).is_err());
+}

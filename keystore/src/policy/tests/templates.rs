@@ -5,6 +5,8 @@ use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 
+use vouchsafe_protocol::Digest32;
+
 use super::*;
 
 fn release(claims: &Claims, compiled: &Arc<CompiledPolicy>) -> Result<(), DenialReason> {
@@ -148,4 +150,17 @@ fn claims_without_owner_or_technology_make_no_policy() {
     claims.vtpm.as_mut().unwrap().instance = None;
     let error = PolicyTemplate::from_claims(Purpose::App, &claims).unwrap_err();
     assert_eq!(error, TemplateError::NoInstance);
+}
+
+#[test]
+fn the_sample_policies_are_accepted() {
+    for (text, purpose) in [
+        (include_str!("../../../../config/policies/sample-disk.cedar"), Purpose::Disk),
+        (include_str!("../../../../config/policies/sample-app.cedar"), Purpose::App),
+    ] {
+        let compiled = policy(text);
+        compiled.check(&names(&["prod/web"])).unwrap_or_else(|found| panic!("{found}"));
+        assert_eq!(compiled.purpose(), Some(purpose));
+    }
+    assert_eq!(Guardrails::shipped().digest(), Digest32::of(SHIPPED_GUARDRAILS.as_bytes()));
 }
