@@ -22,6 +22,8 @@ mod random;
 pub mod refusals;
 mod release;
 pub mod server;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 
 pub use broker::{Broker, StartError};

@@ -103,6 +103,18 @@ pub(super) fn refuse(broker: &Broker, subject: Subject, error: ReleaseError) -> 
 }
 
 impl Refused {
+    /// What the guest is told.
+    #[cfg(test)]
+    pub(crate) const fn code(&self) -> ReasonCode {
+        self.code
+    }
+
+    /// Whether the guest can tell that it was this broker.
+    #[cfg(test)]
+    pub(crate) const fn is_signed(&self) -> bool {
+        self.nonce.is_some()
+    }
+
     /// The problem for the guest who sent `request`, signed when its challenge was good.
     pub(crate) fn problem(self, broker: &Broker, request: &[u8]) -> HttpProblem {
         let Self { code, decision, nonce, retry_after } = self;

@@ -1,1 +1,185 @@
+use vouchsafe_attestation::Technology;
+use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
+use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
+use vouchsafe_keystore::policy::SHIPPED_GUARDRAILS;
+use vouchsafe_keystore::record::{LogRecord, Outcome};
+use vouchsafe_keystore::store::DecisionFilter;
+use vouchsafe_protocol::answer::AnswerError;
+use vouchsafe_protocol::{BrokerIdentity, ReasonCode};
 
+use super::*;
+use crate::clock;
+use crate::testing::{Asked, Fixture, PATH, VALUE, by, path};
+
+const ID: DecisionId = DecisionId([9; 16]);
+
+async fn release_of(fixture: &Fixture, asked: &Asked) -> Result<ReleaseAnswer, Refused> {
+    release(&fixture.broker, ID, asked.request.clone(), clock::now()).await
+}
+
+fn refusal(result: Result<ReleaseAnswer, Refused>) -> ReasonCode {
+    result.expect_err("refused").code()
+}
+
+async fn logged(fixture: &Fixture, outcome: Outcome) -> Vec<LogRecord> {
+    let filter = DecisionFilter { outcome: Some(outcome), ..DecisionFilter::default() };
+    let found = fixture.keystore().decisions(&filter).await.expect("sound rows");
+    found.into_iter().map(|logged| logged.record).collect()
+}
+
+fn stranger() -> SimulatedVm {
+    let instance = AkCertificateSpec { project_number: 1, ..AkCertificateSpec::default() };
+    SimulatedVm::booted(&instance, &EventLogBuilder::gce_ubuntu(Technology::SevSnp))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_gets_its_secret_and_the_grant_is_on_record() {
+    let fixture = Fixture::new().await;
+    let vm = SimulatedVm::new();
+    for kinds in [Kinds::Vtpm, Kinds::Both] {
+        let asked = fixture.ask(&vm, kinds, fixture.challenge(), &[PATH]);
+        let answer = release_of(&fixture, &asked).await.expect("granted");
+        let opened = answer.open_with(&asked.key, &asked.bound).expect("opens");
+        assert_eq!(opened[0].secret.expose(), VALUE);
+        assert_eq!((answer.decision, opened[0].version), (ID, 1));
+    }
+    let granted = logged(&fixture, Outcome::Granted).await;
+    assert_eq!(granted.len(), 2);
+    let LogRecord::Grant(grant) = &granted[1] else { panic!("a grant") };
+    assert_eq!(grant.instance.as_deref(), Some("620438545889/3560342035431930290"));
+    assert_eq!(grant.secrets[0].path, path(PATH));
+    let log = grant.evidence.iter().find(|piece| piece.kind == "event-log").expect("kept");
+    let kept = fixture.keystore().evidence(log.digest).await.expect("sound rows").expect("there");
+    assert_eq!(kept, vm.event_log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t06_the_answer_is_signed_for_this_request_by_this_broker() {
+    let fixture = Fixture::new().await;
+    let vm = SimulatedVm::new();
+    let asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let answer = release_of(&fixture, &asked).await.expect("granted");
+    let open = |answer: &ReleaseAnswer, bound| answer.open_with(&asked.key, bound).map(|_| ());
+    let Asked { request, key, .. } = &asked;
+    let nonce = request.challenge.nonce;
+    let foreign = Bound::release(&BrokerIdentity([1; 32]), nonce, key.public().clone(), &request.paths);
+    assert_eq!(open(&answer, &foreign), Err(AnswerError::Signature));
+    let other = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    assert_eq!(open(&answer, &other.bound), Err(AnswerError::Signature));
+    let mut changed = answer.clone();
+    changed.secrets[0].ciphertext.0[0] ^= 1;
+    assert_eq!(open(&changed, &asked.bound), Err(AnswerError::Signature));
+    assert_eq!(open(&answer, &asked.bound), Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t05_a_nonce_is_spent_once() {
+    let fixture = Fixture::new().await;
+    let vm = SimulatedVm::new();
+    let challenge = fixture.challenge();
+    let first = fixture.ask(&vm, Kinds::Vtpm, challenge.clone(), &[PATH]);
+    let second = fixture.ask(&vm, Kinds::Vtpm, challenge, &[PATH]);
+    release_of(&fixture, &first).await.expect("granted");
+    assert_eq!(refusal(release_of(&fixture, &first).await), ReasonCode::NonceSpent);
+    assert_eq!(refusal(release_of(&fixture, &second).await), ReasonCode::NonceSpent);
+    assert_eq!(logged(&fixture, Outcome::Granted).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t05_dead_and_foreign_challenges_are_refused_unsigned() {
+    let fixture = Fixture::new().await;
+    let vm = SimulatedVm::new();
+    let old = fixture.broker.issue(UnixTime(clock::now().0 - 61)).expect("a challenge");
+    let mut foreign = fixture.challenge();
+    foreign.expires_at = foreign.expires_at.plus(1);
+    for (challenge, code) in [(old, ReasonCode::ChallengeExpired), (foreign, ReasonCode::ChallengeInvalid)] {
+        let asked = fixture.ask(&vm, Kinds::Vtpm, challenge, &[PATH]);
+        let refused = release_of(&fixture, &asked).await.expect_err("refused");
+        assert_eq!((refused.code(), refused.is_signed()), (code, false));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t04_evidence_for_another_key_or_other_paths_is_refused() {
+    let fixture = Fixture::new().await;
+    let vm = SimulatedVm::new();
+    let mut asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let other = fixture.ask(&vm, Kinds::Vtpm, asked.request.challenge.clone(), &["prod/db/other"]);
+    asked.request.public_key = other.request.public_key.clone();
+    assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::EvidenceRefused);
+    let mut asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    asked.request.paths = other.request.paths.clone();
+    assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::EvidenceRefused);
+    let remembered = fixture.broker.refusals.get(ID).expect("remembered");
+    assert!(remembered.reasons[0].contains("vtpm-nonce-mismatch"), "{:?}", remembered.reasons);
+    asked.request.public_key.0.pop();
+    let refused = release_of(&fixture, &asked).await.expect_err("refused");
+    assert_eq!((refused.code(), refused.is_signed()), (ReasonCode::KeyInvalid, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t44_refusals_of_known_owners_are_logged_and_those_of_strangers_are_not() {
+    let fixture = Fixture::new().await;
+    let unknown = stranger();
+    let asked = fixture.ask(&unknown, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::NotGranted);
+    let remembered = fixture.broker.refusals.get(ID).expect("remembered");
+    assert!(remembered.reasons.concat().contains("project_number"), "{:?}", remembered.reasons);
+    let mut known = SimulatedVm::new();
+    known.boot(&EventLogBuilder::gce_ubuntu(Technology::Sev));
+    let asked = fixture.ask(&known, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::NotGranted);
+    fixture.broker.close().await;
+    let keyring = vouchsafe_keystore::Keyring::load(&fixture.broker.config().keyring()).expect("a keyring");
+    let again = vouchsafe_keystore::Keystore::open(&fixture.broker.config().database(), keyring)
+        .await
+        .expect("opens");
+    let filter = DecisionFilter { outcome: Some(Outcome::Refused), ..DecisionFilter::default() };
+    let found = again.decisions(&filter).await.expect("sound rows");
+    assert_eq!(found.len(), 1);
+    let LogRecord::Refusal(refusal) = &found[0].record else { panic!("a refusal") };
+    assert!(refusal.reasons.concat().contains("principal.technology"), "{:?}", refusal.reasons);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t44_an_instance_that_asks_too_often_waits() {
+    let fixture = Fixture::with(|limits| limits.releases_per_instance = 1).await;
+    let vm = SimulatedVm::new();
+    let mut codes = Vec::new();
+    // Three, since the minute may end between two of them.
+    for _ in 0..3 {
+        let asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+        codes.push(release_of(&fixture, &asked).await.map(|_| ()).map_err(|refused| refused.code()));
+    }
+    assert!(codes.contains(&Ok(())) && codes.contains(&Err(ReasonCode::RateLimited)), "{codes:?}");
+    // A certificate alone uses up nobody's share: this one's evidence was refused before it counted.
+    let other = stranger();
+    for _ in 0..3 {
+        let mut asked = fixture.ask(&other, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+        asked.request.evidence.vtpm.as_mut().expect("a quote").signature.0[20] ^= 1;
+        assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::EvidenceRefused);
+    }
+    let asked = fixture.ask(&other, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::NotGranted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t51_a_decision_that_was_overtaken_is_made_again() {
+    let fixture = Fixture::new().await;
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let case =
+        Case::open(&fixture.broker, ID, asked.request.clone(), clock::now()).expect("a good challenge");
+    let ready =
+        run(&fixture.broker, move || case.verify()?.prepare()).await.map_err(|f| f.error).expect("granted");
+    fixture.keystore().put_guardrails(by(), SHIPPED_GUARDRAILS).await.expect("stored");
+    let overtaken = fixture.keystore().record(ready.grant).await;
+    assert!(matches!(overtaken, Err(RecordError::EpochMoved { .. })), "{overtaken:?}");
+    let proved = ready.proved;
+    let again = run(&fixture.broker, move || proved.prepare()).await.map_err(|f| f.error).expect("granted");
+    let proved = again.proved;
+    fixture.keystore().record(again.grant).await.expect("on record");
+    fixture.keystore().retire_secret(by(), &path(PATH), None).await.expect("retired");
+    let denied = run(&fixture.broker, move || proved.prepare()).await.map(|_| ()).map_err(|f| f.error);
+    assert!(matches!(denied.as_ref().map_err(|error| &**error), Err(ReleaseError::Denied(_))), "{denied:?}");
+}

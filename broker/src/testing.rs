@@ -1,0 +1,144 @@
+//! A broker for tests: its own folder, fake roots as extra anchors, one policy and one secret.
+
+use std::fs;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use vouchsafe_attestation::anchors::Product;
+use vouchsafe_attestation::event_log::Technology;
+use vouchsafe_attestation::test_util::ca::CrlSpec;
+use vouchsafe_attestation::test_util::snp::FakeAmd;
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
+use vouchsafe_keystore::policy::{PolicyTemplate, Purpose as PolicyPurpose, TemplateRoot};
+use vouchsafe_keystore::store::{By, NewVersion, OperatorRole, Purpose};
+use vouchsafe_keystore::{Keyring, Keystore};
+use vouchsafe_protocol::messages::ReleaseRequest;
+use vouchsafe_protocol::{
+    Bound, Challenge, GuestKey, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,
+};
+
+use crate::config::Limits;
+use crate::tls::SelfSigned;
+use crate::{Broker, BrokerConfig, clock};
+
+/// Owner of the simulated VMs.
+pub(crate) const PROJECT: u64 = 620_438_545_889;
+/// A secret for VMs of that owner.
+pub(crate) const PATH: &str = "prod/db/token";
+/// Its value.
+pub(crate) const VALUE: &[u8] = b"correct horse battery staple";
+pub(crate) const POLICY: &str = "prod/app";
+
+pub(crate) struct Fixture {
+    pub(crate) broker: Arc<Broker>,
+    /// Token of an administrator.
+    pub(crate) token: String,
+    pub(crate) folder: TempDir,
+}
+
+/// A guest's request, and what it needs to open the answer.
+pub(crate) struct Asked {
+    pub(crate) request: ReleaseRequest,
+    pub(crate) key: GuestKey,
+    pub(crate) bound: Bound,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Limits)) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let mut config = configuration(&folder);
+        change(&mut config.limits);
+        let token = fill(&config).await;
+        let broker = Broker::open(config).await.expect("a broker");
+        let now = clock::now();
+        for crl in crls(now) {
+            broker.import(&crl, now).expect("a CRL");
+        }
+        Self { broker, token, folder }
+    }
+
+    pub(crate) fn keystore(&self) -> &Keystore {
+        &self.broker.keystore
+    }
+
+    /// What a guest would ask with evidence of these kinds, under `challenge`.
+    pub(crate) fn ask(&self, vm: &SimulatedVm, kinds: Kinds, challenge: Challenge, paths: &[&str]) -> Asked {
+        let key = GuestKey::generate(Suite::XWing);
+        let paths = ReleasePaths::sort(paths.iter().map(|text| path(text)).collect()).expect("paths");
+        let bound = Bound::release(&self.broker.identity(), challenge.nonce, key.public().clone(), &paths);
+        let evidence = vm.evidence(kinds, &bound);
+        let public_key = key.public().as_bytes().into();
+        Asked {
+            request: ReleaseRequest { challenge, suite: Suite::XWing, public_key, paths, evidence },
+            key,
+            bound,
+        }
+    }
+
+    pub(crate) fn challenge(&self) -> Challenge {
+        self.broker.issue(clock::now()).expect("a challenge")
+    }
+}
+
+pub(crate) fn by() -> By<'static> {
+    By { operator: "test", at: clock::now() }
+}
+
+pub(crate) fn path(text: &str) -> SecretPath {
+    SecretPath::parse(text).expect("a path")
+}
+
+pub(crate) fn name(text: &str) -> ObjectName {
+    ObjectName::parse(text).expect("a name")
+}
+
+/// A policy for VMs of `project` whose roots are fake.
+pub(crate) fn policy(project: u64) -> String {
+    let mut template = PolicyTemplate::new(PolicyPurpose::App, project, Technology::SevSnp);
+    template.vtpm_root = TemplateRoot::Extra;
+    template.generate()
+}
+
+fn configuration(folder: &TempDir) -> BrokerConfig {
+    let amd = FakeAmd::shared(Product::Genoa);
+    let tls = SelfSigned::generate(&["localhost".to_owned()]).expect("a certificate");
+    for (file, bytes) in [
+        ("google.der", shared_google().root_der()),
+        ("amd.der", amd.ark_der()),
+        ("ca.pem", tls.ca.as_bytes()),
+        ("certificate.pem", tls.certificate.as_bytes()),
+        ("key.pem", tls.key.as_bytes()),
+    ] {
+        fs::write(folder.path().join(file), bytes).expect("written");
+    }
+    let text = "data = \"data\"\nextra_trust_anchors = [\"google.der\", \"amd.der\"]\n\
+        [guests]\nlisten = \"127.0.0.1:0\"\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n\
+        [operators]\nlisten = \"127.0.0.1:0\"\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n";
+    BrokerConfig::parse(&folder.path().join("broker.toml"), text).expect("a configuration")
+}
+
+async fn fill(config: &BrokerConfig) -> String {
+    fs::create_dir_all(&config.data).expect("a folder");
+    let keyring = Keyring::generate(clock::now()).expect("a keyring");
+    keyring.create(&config.keyring()).expect("written");
+    let keystore = Keystore::create(&config.database(), keyring).await.expect("a keystore");
+    let token =
+        keystore.add_operator(by(), "admin", OperatorRole::Administrator, &[]).await.expect("an operator");
+    keystore.put_policy(by(), &name(POLICY), &policy(PROJECT)).await.expect("a good policy");
+    let (path, policy) = (path(PATH), name(POLICY));
+    let new = NewVersion { path: &path, purpose: Purpose::App, policy: &policy };
+    let value = PlaintextSecret::new(VALUE.to_vec()).expect("a secret");
+    keystore.put_secret(by(), new, &value).await.expect("stored");
+    keystore.close().await;
+    token.expose().to_owned()
+}
+
+/// Current CRLs of both fake roots.
+fn crls(now: UnixTime) -> [Vec<u8>; 2] {
+    let current = CrlSpec::current(UnixTime(now.0 - 60), now.plus(3600));
+    [shared_google().root_crl(&current), FakeAmd::shared(Product::Genoa).crl(&current)]
+}
