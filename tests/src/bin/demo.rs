@@ -1,2 +1,154 @@
-//! To come.
-fn main() {}
+//! The whole thing to look at: a broker, a VM with a software TPM, a release, a refusal, and why.
+//!
+//! Everything is real but the hardware: the broker is a process of its own with TLS and a database, the
+//! TPM is swtpm provisioned as Google provisions a VM's, the guest is the program that runs in a VM. The
+//! certificate authority of the TPM's key is made up, so the broker knows it as an extra trust anchor only.
+
+#![expect(clippy::print_stdout, reason = "a demo is there to be read")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{ExitCode, Output};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, ensure};
+use vouchsafe_attestation::Technology;
+use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec, FakeGoogle};
+use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
+use vouchsafe_guest_client::vtpm::AkAlgorithm;
+use vouchsafe_protocol::UnixTime;
+use vouchsafe_tests::broker::{Broker, guest};
+use vouchsafe_tests::pem;
+use vouchsafe_tests::vm::Vm;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\nThe demo failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let started = Instant::now();
+    let folder = tempfile::tempdir()?;
+    let google = FakeGoogle::new();
+    println!("vouchsafe: a secret for a Confidential VM that proves what it is, and for no other.\n");
+
+    step("1", "A broker, with its own identity, root keyring, TLS and database.");
+    command("vouchsafe init --data DIR && vouchsafe serve --config DIR/broker.toml");
+    let mut broker = Broker::start(folder.path(), &[google.root_der()], "")?;
+    said(&format!("VMs pin the identity {}", broker.identity()));
+    import_crl(&broker, folder.path(), &google)?;
+
+    step("2", "A VM. Its software TPM has measured a boot, and holds a key that a test CA certified.");
+    let instance = AkCertificateSpec::default();
+    let arguments = "root=/dev/sda1 ro console=ttyS0 panic=-1";
+    let boot = EventLogBuilder::gce_ubuntu(Technology::Sev).with_kernel_arguments(arguments);
+    let place = folder.path().join("vm");
+    fs::create_dir(&place)?;
+    let mut vm = Vm::boot(&place, &google, AkAlgorithm::Ecc, &instance, &boot)?;
+    let config = vm.configure(&broker.guests_url(), broker.identity(), &broker.ca())?;
+    said(&format!(
+        "instance {} of project {} ({}), AMD SEV, Secure Boot on",
+        instance.instance_id, instance.project_number, instance.zone
+    ));
+
+    step("3", "A secret, under a policy that says whose VM, on which technology, and what it booted.");
+    register(&broker, folder.path(), &instance, arguments)?;
+
+    step("4", "The VM fetches it.");
+    command(&format!("vouchsafe-guest fetch {PATH}"));
+    let output = guest(&config, ["fetch", PATH])?;
+    ensure!(output.status.success(), "{}", text(&output));
+    ensure!(output.stdout == SECRET.as_bytes(), "the guest got something else");
+    said(&format!("{SECRET:?}: wrapped to a key that the TPM's quote commits to, opened in the VM"));
+
+    step("5", "The same VM boots with one more argument: a shell for whoever is at the console.");
+    vm.reboot(&boot.with_kernel_arguments(&format!("{arguments} init=/bin/sh")))?;
+    command(&format!("vouchsafe-guest fetch {PATH}"));
+    let output = guest(&config, ["fetch", PATH])?;
+    ensure!(output.status.code() == Some(10), "a refusal was expected: {}", text(&output));
+    let refusal = text(&output);
+    said(refusal.trim());
+
+    step("6", "The VM is told no more than that. The operator is told everything.");
+    let decision = decision_of(&refusal).context("a refusal names its decision")?;
+    command(&format!("vouchsafe explain {decision}"));
+    indented(&broker.operate(&["explain", &decision], b"")?);
+    command("vouchsafe decisions list");
+    indented(&broker.operate(&["decisions", "list"], b"")?);
+
+    broker.stop()?;
+    println!(
+        "\nThat was all of it, in {:.1} s. README.md goes on from here.",
+        started.elapsed().as_secs_f32()
+    );
+    Ok(())
+}
+
+/// The CA's revocation list, as a broker has Google's.
+fn import_crl(broker: &Broker, folder: &Path, google: &FakeGoogle) -> anyhow::Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let crl = google.root_crl(&CrlSpec::current(UnixTime(now - 60), UnixTime(now + 86_400)));
+    let file = folder.join("test-ca.crl");
+    fs::write(&file, pem::crl(&crl))?;
+    command("vouchsafe collateral import test-ca.crl");
+    broker.operate(&["collateral", "import", &file.to_string_lossy()], b"")?;
+    Ok(())
+}
+
+fn register(
+    broker: &Broker,
+    folder: &Path,
+    instance: &AkCertificateSpec,
+    arguments: &str,
+) -> anyhow::Result<()> {
+    let file = folder.join("db.cedar");
+    let line = format!("{} {arguments}", vouchsafe_attestation::test_util::event_log::presets::UBUNTU_KERNEL);
+    let (project, id) = (instance.project_number.to_string(), instance.instance_id.to_string());
+    command(&format!(
+        "vouchsafe policy new --for app --technology sev --project {project} --instance {id} \\\n      \
+         --command-line {line:?} --extra-root --out db.cedar"
+    ));
+    let new = ["policy", "new", "--for", "app", "--technology", "sev", "--extra-root", "--project", &project];
+    let rest = ["--instance", &id, "--command-line", &line, "--out", &file.to_string_lossy()];
+    broker.operate(&[&new[..], &rest].concat(), b"")?;
+    indented(&fs::read_to_string(&file)?);
+    command("vouchsafe policy put prod/db db.cedar");
+    broker.operate(&["policy", "put", "prod/db", &file.to_string_lossy()], b"")?;
+    command(&format!("vouchsafe secret put {PATH} --policy prod/db --from -"));
+    broker.operate(&["secret", "put", PATH, "--policy", "prod/db", "--from", "-"], SECRET.as_bytes())?;
+    Ok(())
+}
+
+fn step(number: &str, title: &str) {
+    println!("\n{number}. {title}");
+}
+
+fn command(line: &str) {
+    println!("   $ {line}");
+}
+
+fn said(line: &str) {
+    println!("   > {line}");
+}
+
+fn indented(lines: &str) {
+    lines.trim_end().lines().for_each(|line| println!("   | {line}"));
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The 32 hex digits in what the guest wrote to its console.
+fn decision_of(refusal: &str) -> Option<String> {
+    let words = refusal.split(|c: char| !c.is_ascii_hexdigit());
+    words.filter(|word| word.len() == 32).map(str::to_owned).next()
+}
+
+const PATH: &str = "prod/db-01/token";
+const SECRET: &str = "correct horse battery staple";
