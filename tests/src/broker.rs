@@ -75,7 +75,8 @@ impl Broker {
             .arg(&token_file)
             .output()?;
         let made: Value = serde_json::from_slice(&success(made)?)?;
-        let identity = made["identity"].as_str().context("init prints the identity")?.to_owned();
+        let identity =
+            made.get("identity").and_then(Value::as_str).context("init prints the identity")?.to_owned();
         let token = fs::read_to_string(token_file)?;
         Ok(Self { folder: folder.to_owned(), guests, operators, identity, token, process: None })
     }
