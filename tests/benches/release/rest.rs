@@ -1,0 +1,44 @@
+//! Secrets at rest: sealing one into the keystore and opening it again.
+
+use criterion::Criterion;
+use tokio::runtime::Runtime;
+use vouchsafe_keystore::store::{By, NewVersion, Purpose};
+use vouchsafe_keystore::{Keyring, Keystore};
+use vouchsafe_protocol::{ObjectName, PlaintextSecret, ReleasePaths, SecretPath};
+
+use crate::bare::TwoOpens;
+use crate::case::{Case, Judge, NOW, PATH, POLICY};
+
+/// Sealing is measured as an operator sees it, with the commit to disk that dominates it; opening is what is
+/// done for each release.
+pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("vouchsafe.db");
+    let keyring = Keyring::generate(NOW).expect("randomness");
+    let keystore = runtime.block_on(Keystore::create(&file, keyring)).expect("a new keystore");
+    let (by, policy) = (By { operator: "bench", at: NOW }, ObjectName::parse(POLICY).expect("a name"));
+    runtime.block_on(keystore.put_policy(by, &policy, vtpm.policy_text())).expect("a policy");
+    let path = SecretPath::parse(PATH).expect("a path");
+    let secret = PlaintextSecret::new(vec![9; 32]).expect("32 bytes");
+    let put = || {
+        let version = NewVersion { path: &path, purpose: Purpose::Disk, policy: &policy };
+        runtime.block_on(keystore.put_secret(by, version, &secret)).expect("sealed")
+    };
+    put();
+
+    let paths = ReleasePaths::new(vec![path.clone()]).expect("one path");
+    let considered = runtime.block_on(keystore.consider(&paths)).expect("sound rows");
+    let claims = vtpm.verify(judge, &judge.memory());
+    let grant = considered.decide(&claims, &judge.broker(), NOW).expect("granted");
+    let bare = TwoOpens::new();
+    let mut group = c.benchmark_group("at_rest");
+    group.bench_function("bare_aes_gcm", |b| b.iter(|| bare.open()));
+    group.bench_function("unseal", |b| b.iter(|| keystore.unseal(&grant, &considered).expect("opens")));
+    group.bench_function("consider", |b| {
+        b.iter(|| runtime.block_on(keystore.consider(&paths)).expect("sound rows"));
+    });
+    group.bench_function("put_durably", |b| b.iter(put));
+    group.finish();
+    runtime.block_on(keystore.close());
+}
