@@ -33,3 +33,6 @@ fn resource(path: &str) -> actix_web::Resource {
 fn refuse(code: ReasonCode) -> Result<actix_web::HttpResponse, HttpProblem> {
     Err(HttpProblem::for_guest(code))
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,3 +69,6 @@ fn answer(body: &impl Serialize) -> Result<HttpResponse, HttpProblem> {
 fn done() -> Result<HttpResponse, HttpProblem> {
     Ok(HttpResponse::NoContent().finish())
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,3 +128,6 @@ fn serve(
 
 const MAX_HANDSHAKES: usize = 10_000;
 const DISCONNECT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use actix_web::body::to_bytes;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::{Method, header};
+use actix_web::web::Data;
+use actix_web::{App, test};
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
+use vouchsafe_keystore::store::{NewVersion, Purpose};
+use vouchsafe_protocol::limits::MAX_REQUEST;
+use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer};
+use vouchsafe_protocol::problem::Problem;
+use vouchsafe_protocol::{PlaintextSecret, ReasonCode, RequestDigest};
+
+use crate::testing::{Asked, Fixture, PATH, VALUE, by, name, path, policy};
+
+/// What came back.
+struct Answer {
+    status: u16,
+    kind: String,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn problem(&self) -> Problem {
+        assert_eq!(self.kind, Problem::MEDIA_TYPE);
+        let problem: Problem = serde_json::from_slice(&self.body).expect("a problem");
+        assert_eq!(problem.status, self.status);
+        assert!(problem.decision.is_some() && problem.detail.is_none(), "{problem:?}");
+        problem
+    }
+}
+
+async fn call(fixture: &Fixture, method: Method, uri: &str, body: Vec<u8>) -> Answer {
+    let broker = fixture.broker.clone();
+    let app = App::new().app_data(Data::from(broker.clone())).configure(|app| super::configure(&broker, app));
+    let service = test::init_service(app).await;
+    let request = test::TestRequest::default().method(method).uri(uri).set_payload(body).to_request();
+    let response: ServiceResponse = test::call_service(&service, request).await;
+    let text = |name| response.headers().get(name).map(|value| value.to_str().expect("text").to_owned());
+    let (kind, retry_after) = (text(header::CONTENT_TYPE).unwrap_or_default(), text(header::RETRY_AFTER));
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body()).await.expect("a body").to_vec();
+    Answer { status, kind, retry_after, body }
+}
+
+async fn ask(fixture: &Fixture, asked: &Asked) -> Answer {
+    call(fixture, Method::POST, "/v1/release", serde_json::to_vec(&asked.request).expect("JSON")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_gets_its_secret_in_two_requests() {
+    let fixture = Fixture::new().await;
+    let answer = call(&fixture, Method::POST, "/v1/challenge", vec![]).await;
+    let ChallengeAnswer { challenge, identity } = serde_json::from_slice(&answer.body).expect("a challenge");
+    assert_eq!(identity, fixture.broker.identity());
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Both, challenge, &[PATH]);
+    let answer = ask(&fixture, &asked).await;
+    assert_eq!(answer.status, 200);
+    let answer: ReleaseAnswer = serde_json::from_slice(&answer.body).expect("an answer");
+    let opened = answer.open_with(&asked.key, &asked.bound).expect("opens");
+    assert_eq!(opened[0].secret.expose(), VALUE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_error_is_a_problem_with_a_decision_id() {
+    let fixture = Fixture::new().await;
+    let too_large = vec![b' '; MAX_REQUEST + 1];
+    for (method, uri, body, code) in [
+        (Method::GET, "/", vec![], ReasonCode::NoSuchRoute),
+        (Method::GET, "/v1/secrets", vec![], ReasonCode::NoSuchRoute),
+        (Method::POST, "/v1/release/../info", vec![], ReasonCode::NoSuchRoute),
+        (Method::GET, "/v1/challenge", vec![], ReasonCode::MethodNotAllowed),
+        (Method::PUT, "/v1/release", vec![], ReasonCode::MethodNotAllowed),
+        (Method::POST, "/v1/release", b"{".to_vec(), ReasonCode::MalformedRequest),
+        (Method::POST, "/v1/release", b"{} {}".to_vec(), ReasonCode::MalformedRequest),
+        (Method::POST, "/v1/release", too_large, ReasonCode::RequestTooLarge),
+    ] {
+        let answer = call(&fixture, method, uri, body).await;
+        let problem = answer.problem();
+        assert_eq!((problem.code, problem.signature), (code, None), "{uri}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t50_absent_retired_and_denied_look_alike() {
+    let fixture = Fixture::new().await;
+    let keystore = fixture.keystore();
+    let other = policy(1);
+    keystore.put_policy(by(), &name("prod/other"), &other).await.expect("stored");
+    for (at, policy) in [("prod/db/gone0", "prod/app"), ("prod/db/other", "prod/other")] {
+        let (path, policy) = (path(at), name(policy));
+        let new = NewVersion { path: &path, purpose: Purpose::App, policy: &policy };
+        let value = PlaintextSecret::new(b"value".to_vec()).expect("a secret");
+        keystore.put_secret(by(), new, &value).await.expect("stored");
+    }
+    keystore.retire_secret(by(), &path("prod/db/gone0"), None).await.expect("retired");
+    let vm = SimulatedVm::new();
+    let mut seen = Vec::new();
+    for at in ["prod/db/none0", "prod/db/gone0", "prod/db/other"] {
+        let asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[at]);
+        let body = serde_json::to_vec(&asked.request).expect("JSON");
+        let answer = call(&fixture, Method::POST, "/v1/release", body.clone()).await;
+        let mut problem = answer.problem();
+        let (nonce, request) = (asked.bound.nonce(), RequestDigest::of(&body));
+        assert!(problem.is_signed_by(&fixture.broker.identity(), &nonce, &request), "{at}");
+        (problem.decision, problem.signature) = (None, None);
+        seen.push((answer.status, answer.kind, answer.retry_after, answer.body.len(), problem));
+    }
+    assert_eq!(seen[0].4.code, ReasonCode::NotGranted);
+    assert!(seen[0] == seen[1] && seen[1] == seen[2], "{seen:?}");
+    // The operators are told the difference.
+    let reasons: Vec<_> =
+        fixture.broker.refusals.newest(3).into_iter().flat_map(|kept| kept.reasons).collect();
+    assert!(reasons.iter().any(|reason| reason.contains("no such secret")), "{reasons:?}");
+    assert!(reasons.iter().any(|reason| reason.contains("retired")), "{reasons:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t44_load_is_shed_at_the_challenge_and_live_challenges_are_served() {
+    let fixture = Fixture::with(|limits| limits.releases = 1).await;
+    let challenge = fixture.challenge();
+    let _busy = fixture.broker.gate.enter();
+    let shed = call(&fixture, Method::POST, "/v1/challenge", vec![]).await;
+    assert_eq!(shed.problem().code, ReasonCode::Overloaded);
+    assert_eq!(shed.retry_after.as_deref(), Some("2"));
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, challenge, &[PATH]);
+    assert_eq!(ask(&fixture, &asked).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t44_a_full_queue_answers_with_retry_after_and_spends_nothing() {
+    let fixture = Fixture::with(|limits| (limits.verifiers, limits.queue) = (Some(1), 1)).await;
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (started, running) = std::sync::mpsc::channel();
+    let hold = fixture.broker.clone();
+    let holding =
+        tokio::spawn(
+            async move { hold.pool.run(move || started.send(()).is_ok() && held.recv().is_ok()).await },
+        );
+    running.recv().expect("running");
+    let queue = fixture.broker.clone();
+    let queued = tokio::spawn(async move { queue.pool.run(|| ()).await });
+    while fixture.broker.pool.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let shed = ask(&fixture, &asked).await;
+    let problem = shed.problem();
+    assert_eq!((problem.code, problem.signature), (ReasonCode::Overloaded, None));
+    assert_eq!(shed.retry_after.as_deref(), Some("1"));
+    release.send(()).expect("held");
+    assert_eq!(holding.await.expect("runs"), Ok(true));
+    assert_eq!(queued.await.expect("runs"), Ok(()));
+    // The very same request again.
+    assert_eq!(ask(&fixture, &asked).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t10_extra_anchors_are_announced() {
+    let fixture = Fixture::new().await;
+    let answer = call(&fixture, Method::GET, "/v1/info", vec![]).await;
+    let info: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(info["extra_trust_anchors"].as_array().map(Vec::len), Some(2));
+    assert_eq!(info["identities"][0], fixture.broker.identity().to_string());
+}

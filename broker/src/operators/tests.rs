@@ -1,0 +1,190 @@
+use actix_web::body::to_bytes;
+use actix_web::http::{Method, header};
+use actix_web::web::Data;
+use actix_web::{App, test};
+use serde_json::{Value, json};
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
+use vouchsafe_keystore::store::OperatorRole;
+use vouchsafe_protocol::DecisionId;
+use vouchsafe_protocol::problem::Problem;
+
+use crate::release::release;
+use crate::testing::{Fixture, PATH, POLICY, PROJECT, by, policy};
+use crate::{clock, tls};
+
+/// Every route that needs an operator.
+const ROUTES: &[(&str, &str)] = &[
+    ("GET", "/v1/secrets"),
+    ("GET", "/v1/secrets/show?path=prod/db/token"),
+    ("POST", "/v1/secrets/put"),
+    ("POST", "/v1/secrets/generate"),
+    ("POST", "/v1/secrets/set-policy"),
+    ("POST", "/v1/secrets/retire"),
+    ("POST", "/v1/secrets/restore"),
+    ("POST", "/v1/secrets/destroy"),
+    ("GET", "/v1/policies"),
+    ("GET", "/v1/policies/show?name=prod/app"),
+    ("POST", "/v1/policies/check"),
+    ("POST", "/v1/policies/put"),
+    ("GET", "/v1/baselines"),
+    ("GET", "/v1/baselines/show?name=prod/app"),
+    ("POST", "/v1/baselines/put"),
+    ("POST", "/v1/baselines/revoke"),
+    ("GET", "/v1/guardrails"),
+    ("POST", "/v1/guardrails/put"),
+    ("GET", "/v1/decisions"),
+    ("GET", "/v1/decisions/show?id=00000000000000000000000000000000"),
+    ("GET", "/v1/collateral"),
+    ("POST", "/v1/collateral/import"),
+    ("GET", "/v1/operators"),
+    ("POST", "/v1/operators/add"),
+    ("POST", "/v1/operators/remove"),
+];
+
+async fn call(
+    fixture: &Fixture,
+    token: Option<&str>,
+    method: &str,
+    uri: &str,
+    body: &Value,
+) -> (u16, Vec<u8>) {
+    let broker = fixture.broker.clone();
+    let app = App::new().app_data(Data::from(broker.clone())).configure(|app| super::configure(&broker, app));
+    let service = test::init_service(app).await;
+    let mut request =
+        test::TestRequest::default().method(method.parse::<Method>().expect("a method")).uri(uri);
+    if let Some(token) = token {
+        request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
+    }
+    let response = test::call_service(&service, request.set_payload(body.to_string()).to_request()).await;
+    let status = response.status().as_u16();
+    (status, to_bytes(response.into_body()).await.expect("a body").to_vec())
+}
+
+async fn json_of(fixture: &Fixture, token: &str, method: &str, uri: &str, body: &Value) -> (u16, Value) {
+    let (status, body) = call(fixture, Some(token), method, uri, body).await;
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t41_operator_api_without_token_is_refused() {
+    let fixture = Fixture::new().await;
+    let almost = format!("{}x", fixture.token);
+    for (method, uri) in ROUTES {
+        for token in [None, Some(""), Some("nonsense"), Some(almost.as_str())] {
+            let (status, body) = call(&fixture, token, method, uri, &json!({})).await;
+            let problem: Problem = serde_json::from_slice(&body).expect("a problem");
+            assert_eq!((status, problem.code.as_str()), (401, "unauthorized"), "{method} {uri} {token:?}");
+        }
+        let (status, _) = call(&fixture, Some(&fixture.token), method, uri, &json!({})).await;
+        assert!(![401, 403, 404, 405].contains(&status) || uri.contains("show"), "{method} {uri}: {status}");
+    }
+    // No route is left out above: the description of the interface has the same ones.
+    let description = include_str!("../../openapi.yaml");
+    let described: std::collections::BTreeSet<_> =
+        description.lines().filter_map(|line| line.strip_prefix("  /v1/")?.strip_suffix(':')).collect();
+    let guests = ["challenge", "release", "info"];
+    let listed = ROUTES.iter().filter_map(|(_, uri)| uri.split('?').next()?.strip_prefix("/v1/"));
+    assert_eq!(described, listed.chain(guests).collect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t41_an_operator_acts_in_its_namespaces_only() {
+    let fixture = Fixture::new().await;
+    let add = |name: &'static str, role, namespaces: Vec<String>| {
+        let keystore = fixture.keystore().clone();
+        async move { keystore.add_operator(by(), name, role, &namespaces).await.expect("added") }
+    };
+    let editor = add("ed", OperatorRole::Editor, vec!["dev".to_owned()]).await;
+    let auditor = add("ann", OperatorRole::Auditor, vec!["prod".to_owned()]).await;
+    let put = json!({ "name": "prod/app", "text": policy(PROJECT) });
+    for (token, uri, body, expected) in [
+        (editor.expose(), "/v1/policies/put", put.clone(), 403),
+        (editor.expose(), "/v1/policies/put", json!({ "name": "dev/app", "text": policy(PROJECT) }), 200),
+        (editor.expose(), "/v1/policies/put", json!({ "name": "shared/app", "text": policy(PROJECT) }), 403),
+        (editor.expose(), "/v1/secrets/retire", json!({ "path": PATH }), 403),
+        (editor.expose(), "/v1/guardrails/put", json!({ "text": "" }), 403),
+        (editor.expose(), "/v1/operators/add", json!({ "name": "x", "role": "auditor" }), 403),
+        (auditor.expose(), "/v1/policies/put", put, 403),
+        (auditor.expose(), "/v1/secrets/destroy", json!({ "path": PATH }), 403),
+        (auditor.expose(), "/v1/operators/remove", json!({ "name": "admin" }), 403),
+    ] {
+        let (status, answer) = json_of(&fixture, token, "POST", uri, &body).await;
+        assert_eq!(status, expected, "{uri} {answer}");
+    }
+    let (_, seen) = json_of(&fixture, editor.expose(), "GET", "/v1/secrets", &Value::Null).await;
+    assert_eq!(seen, json!([]));
+    let (_, seen) = json_of(&fixture, auditor.expose(), "GET", "/v1/secrets", &Value::Null).await;
+    assert_eq!(seen[0]["path"], PATH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_go_in_and_never_come_out() {
+    let fixture = Fixture::new().await;
+    let token = fixture.token.clone();
+    let value = "b3BlbiBzZXNhbWU";
+    let put = json!({ "path": "prod/db/new", "for": "app", "policy": POLICY, "value": value });
+    let (status, answer) = json_of(&fixture, &token, "POST", "/v1/secrets/put", &put).await;
+    assert_eq!((status, &answer["version"]), (200, &json!(1)));
+    let generate = json!({ "path": "prod/db/made", "for": "app", "policy": POLICY, "per_instance": true });
+    assert_eq!(json_of(&fixture, &token, "POST", "/v1/secrets/generate", &generate).await.0, 200);
+    for uri in ["/v1/secrets", "/v1/secrets/show?path=prod/db/new", "/v1/decisions"] {
+        let (status, answer) = json_of(&fixture, &token, "GET", uri, &Value::Null).await;
+        assert_eq!(status, 200);
+        assert!(
+            !answer.to_string().contains(value) && !answer.to_string().contains("open sesame"),
+            "{answer}"
+        );
+    }
+    let for_disk = json!({ "path": "prod/db/disk", "for": "disk", "policy": POLICY, "value": value });
+    let (status, answer) = json_of(&fixture, &token, "POST", "/v1/secrets/put", &for_disk).await;
+    assert_eq!((status, &answer["code"]), (422, &json!("invalid-object")));
+    let retire = json!({ "path": "prod/db/new" });
+    assert_eq!(json_of(&fixture, &token, "POST", "/v1/secrets/retire", &retire).await.0, 204);
+    let unknown = json!({ "path": "prod/db/new", "all": true });
+    let (status, answer) = json_of(&fixture, &token, "POST", "/v1/secrets/destroy", &unknown).await;
+    assert_eq!((status, &answer["code"]), (400, &json!("malformed-request")), "T38");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t46_metrics_carry_no_paths() {
+    let fixture = Fixture::new().await;
+    for paths in [&[PATH][..], &["prod/db/unknown"]] {
+        let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), paths);
+        let _either = release(&fixture.broker, DecisionId([1; 16]), asked.request, clock::now()).await;
+    }
+    let (status, metrics) = call(&fixture, None, "GET", "/metrics", &Value::Null).await;
+    let metrics = String::from_utf8(metrics).expect("text");
+    assert_eq!(status, 200);
+    assert!(metrics.contains("vouchsafe_refusals_total{code=\"not-granted\"} 1"), "{metrics}");
+    for word in ["prod", "db", "token", "unknown", "admin", "6204"] {
+        let leaked = metrics.lines().find(|line| !line.starts_with('#') && line.contains(word));
+        assert_eq!(leaked, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_explained_to_whoever_may_read_it() {
+    let fixture = Fixture::new().await;
+    let id = DecisionId([7; 16]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &["prod/db/unknown"]);
+    assert!(release(&fixture.broker, id, asked.request, clock::now()).await.is_err());
+    let uri = format!("/v1/decisions/show?id={id}");
+    let (status, answer) = json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await;
+    assert_eq!(status, 200);
+    assert!(
+        answer["record"]["refusal"]["reasons"][0]
+            .as_str()
+            .is_some_and(|reason| reason.contains("no such secret"))
+    );
+    let stranger =
+        fixture.keystore().add_operator(by(), "ed", OperatorRole::Editor, &["dev".to_owned()]).await;
+    let (status, _) = json_of(&fixture, stranger.expect("added").expose(), "GET", &uri, &Value::Null).await;
+    assert_eq!(status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyring_and_the_key_are_private_files() {
+    let fixture = Fixture::new().await;
+    assert_eq!(tls::readable_by_others(&fixture.broker.config().keyring()), None);
+}
