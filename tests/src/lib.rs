@@ -1,6 +1,7 @@
 //! Harness of the end-to-end tests, the demo, the benchmarks, the load generator and the crash test.
 
 pub mod broker;
+pub mod clock;
 pub mod fleet;
 pub mod floor;
 pub mod pem;

@@ -1,2 +1,110 @@
-//! To come.
-fn main() {}
+//! The load generator: challenge → release over TLS, from threads with a connection each, against a real broker.
+//!
+//! What it guarantees: every answer counted as a release had status 200, one in fifty was checked and opened, and the
+//! broker's processor time is that of its process over exactly the window in which the releases are counted. The floor
+//! is timed in the same run, before and after. It does not keep other programs off the machine: the spread of the
+//! floor says how quiet it was.
+
+#[path = "load/drive.rs"]
+mod drive;
+#[path = "load/process.rs"]
+mod process;
+#[path = "load/report.rs"]
+mod report;
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use vouchsafe_protocol::{ReleasePaths, SecretPath};
+use vouchsafe_tests::broker::Broker;
+use vouchsafe_tests::fleet::{self, Kind, Operators};
+use vouchsafe_tests::floor::Floor;
+
+use drive::{Load, Phase};
+use process::Process;
+use report::{FloorTimes, Report};
+
+/// Drives a broker with simulated guests and says what a release costs it.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// What the guests prove themselves with.
+    #[arg(long, value_enum, default_value = "snp")]
+    kind: Kind,
+    /// Guests that ask at the same time.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
+    /// Seconds that are measured, after one second of warming up.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Simulated instances, each with a chip and an attestation key of its own.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=100))]
+    instances: u8,
+    /// A release policy to use in place of the one of the kind.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<std::path::PathBuf>,
+    /// Print the numbers as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let report = measure(&arguments)?;
+    let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.human() };
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
+
+fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
+    let folder = tempfile::tempdir()?;
+    let broker = Broker::start(folder.path(), &fleet::roots(), LIMITS)?;
+    let text = match &arguments.policy {
+        Some(file) => std::fs::read_to_string(file)?,
+        None => arguments.kind.policy(),
+    };
+    fleet::prepare(&broker, POLICY, &text)?;
+    let path = SecretPath::parse("load/db/password")?;
+    fleet::put(&Operators::new(&broker)?, &path, POLICY, &[0x5e; 32])?;
+    let floor = Floor::new();
+    let before = time_floor(&floor, arguments.kind);
+    let load = Load::start(&broker, arguments, &ReleasePaths::new(vec![path])?)?;
+    let process = Process::new(broker.process_id());
+    std::thread::sleep(WARM_UP);
+    let (cpu, from) = (process.cpu()?, load.enter(Phase::Measured));
+    let started = Instant::now();
+    std::thread::sleep(Duration::from_secs(arguments.seconds));
+    let (cpu_after, to) = (process.cpu()?, load.enter(Phase::Over));
+    let elapsed = started.elapsed();
+    let resident = process.resident()?;
+    let totals = load.finish()?;
+    let after = time_floor(&floor, arguments.kind);
+    let cpu = cpu_after.saturating_sub(cpu);
+    Ok(Report::new(arguments, [before, after], elapsed, to - from, cpu, resident, &totals))
+}
+
+/// Times the floor for a second, in this thread alone.
+fn time_floor(floor: &Floor, kind: Kind) -> FloorTimes {
+    let once = || match kind {
+        Kind::Snp => floor.snp(),
+        Kind::Vtpm => floor.vtpm(),
+        Kind::Both => {
+            floor.snp_report.verify();
+            floor.vtpm();
+        }
+    };
+    let (started, mut times) = (Instant::now(), Vec::new());
+    while started.elapsed() < Duration::from_secs(1) {
+        let from = Instant::now();
+        once();
+        times.push(from.elapsed());
+    }
+    times.sort_unstable();
+    let at = |index: usize| times.get(index).copied().unwrap_or_default();
+    FloorTimes { min: at(0), median: at(times.len() / 2) }
+}
+
+const POLICY: &str = "load/guests";
+const WARM_UP: Duration = Duration::from_secs(1);
+/// One instance asks more often here than any VM does.
+const LIMITS: &str = "[limits]\nreleases_per_instance = 1000000000\n";

@@ -1,0 +1,36 @@
+//! What a process has used so far, by `/proc`.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+/// A process.
+pub(crate) struct Process(u32);
+
+impl Process {
+    pub(crate) const fn new(id: u32) -> Self {
+        Self(id)
+    }
+
+    /// Processor time of all its threads, in the kernel and out of it.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0))?;
+        // The second field is the name in parentheses, which may hold anything.
+        let (_, fields) = stat.rsplit_once(')').context("a name in /proc/PID/stat")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        // utime and stime, fields 14 and 15 of proc_pid_stat(5); the first here is field 3.
+        let ticks = |field: usize| -> anyhow::Result<u64> {
+            Ok(fields.get(field - 3).context("a short /proc/PID/stat")?.parse()?)
+        };
+        let a_second = rustix::param::clock_ticks_per_second();
+        Ok(Duration::from_millis((ticks(14)? + ticks(15)?) * 1000 / a_second))
+    }
+
+    /// Resident memory in KiB.
+    pub(crate) fn resident(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+    }
+}
