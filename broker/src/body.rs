@@ -63,8 +63,26 @@ impl Body {
     /// # Errors
     /// `malformed-request`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpProblem> {
+        self.parse().map_err(|error| self.audience.problem(ReasonCode::MalformedRequest, error.to_string()))
+    }
+
+    /// The JSON in it, of which an error repeats nothing: some of it is a secret.
+    ///
+    /// # Errors
+    /// `malformed-request`.
+    pub fn secret_json<T: DeserializeOwned>(&self) -> Result<T, HttpProblem> {
+        self.parse().map_err(|error| {
+            let place = format!("malformed at line {}, column {}", error.line(), error.column());
+            self.audience.problem(ReasonCode::MalformedRequest, place)
+        })
+    }
+
+    /// The JSON in it, with the parser's own words for what is wrong.
+    ///
+    /// # Errors
+    /// Those of the parser.
+    pub fn parse<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(&self.bytes)
-            .map_err(|error| self.audience.problem(ReasonCode::MalformedRequest, error.to_string()))
     }
 }
 

@@ -76,6 +76,8 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
+    // Tokens and values of secrets pass through this process. Where the kernel refuses, `serve` says so.
+    let _refused = crate::hardening::no_core_dumps();
     let json = cli.json;
     match run(cli) {
         Ok(code) => code,

@@ -78,6 +78,10 @@ async fn every_error_is_a_problem_with_a_decision_id() {
         let answer = call(&fixture, method, uri, body).await;
         let problem = answer.problem();
         assert_eq!((problem.code, problem.signature), (code, None), "{uri}");
+        if code == ReasonCode::MalformedRequest {
+            let kept = fixture.broker.refusals.get(problem.decision.expect("an id")).expect("remembered");
+            assert!(kept.reasons[0].len() <= 200, "{:?}", kept.reasons);
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn post(
     operator: Operator,
     body: Body,
 ) -> Result<HttpResponse, HttpProblem> {
-    let Put { path, purpose, policy, value } = body.json()?;
+    let Put { path, purpose, policy, value } = body.secret_json()?;
     operator.must(Act::ManageSecrets, path.namespace())?;
     let secret = PlaintextSecret::new(value.0)
         .map_err(|error| HttpProblem::for_operator(ReasonCode::InvalidObject, error.to_string()))?;
