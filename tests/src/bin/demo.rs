@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{ExitCode, Output};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use vouchsafe_attestation::Technology;
@@ -18,8 +18,8 @@ use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_tests::broker::{Broker, guest};
-use vouchsafe_tests::pem;
 use vouchsafe_tests::vm::Vm;
+use vouchsafe_tests::{clock, pem};
 
 fn main() -> ExitCode {
     match run() {
@@ -91,8 +91,8 @@ fn run() -> anyhow::Result<()> {
 
 /// The CA's revocation list, as a broker has Google's.
 fn import_crl(broker: &Broker, folder: &Path, google: &FakeGoogle) -> anyhow::Result<()> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let crl = google.root_crl(&CrlSpec::current(UnixTime(now - 60), UnixTime(now + 86_400)));
+    let now = clock::now();
+    let crl = google.root_crl(&CrlSpec::current(UnixTime(now.0 - 60), now.plus(86_400)));
     let file = folder.join("test-ca.crl");
     fs::write(&file, pem::crl(&crl))?;
     command("vouchsafe collateral import test-ca.crl");
