@@ -53,7 +53,8 @@ impl Load {
         arguments: &Arguments,
         paths: &ReleasePaths,
     ) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared { phase: AtomicU8::new(Phase::Warm as u8), released: AtomicU64::new(0) });
+        let shared =
+            Arc::new(Shared { phase: AtomicU8::new(Phase::Warm as u8), released: AtomicU64::new(0) });
         let vms = fleet::boot(arguments.instances);
         let guests = (0..arguments.concurrency)
             .zip(vms.iter().cycle())
