@@ -129,7 +129,7 @@ impl Certificate {
     }
 }
 
-/// The names in a certificate: all that it takes to see whether it may matter.
+/// The names and the key in a certificate: all that it takes to see whether it may matter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'a> {
     /// The certificate.
@@ -138,12 +138,14 @@ pub(super) struct Names<'a> {
     pub(super) issuer: &'a [u8],
     /// Subject, an encoded Name.
     pub(super) subject: &'a [u8],
+    /// Public key, an encoded `SubjectPublicKeyInfo`.
+    pub(super) spki: &'a [u8],
 }
 
 impl<'a> Names<'a> {
     pub(super) fn parse(encoded: &'a [u8]) -> Option<Self> {
-        let [issuer, _, subject, _] = Fields::parse(encoded)?.sequences;
-        Some(Self { encoded, issuer, subject })
+        let [issuer, _, subject, spki] = Fields::parse(encoded)?.sequences;
+        Some(Self { encoded, issuer, subject, spki })
     }
 }
 

@@ -3,8 +3,13 @@
 //! webpki tries what it is given in every order, and that costs without bound in practice when
 //! certificates bear each other's names. So the issuers are picked here: each by its name, one for
 //! each name. Nothing is trusted for that; webpki verifies what was picked, and the anchors.
+//!
+//! Anybody can send certificates with an issuer's name, before anything limits how often. So what came
+//! along is bounded in what it costs: its keys are no dearer to verify with than real CAs' keys, and
+//! [`MAX_TRIED`] of a name are tried, after those that the operator gave.
 
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::alg_id;
 use vouchsafe_protocol::UnixTime;
 
 use super::ChainError;
@@ -12,6 +17,8 @@ use super::ChainRequest;
 use super::algorithms;
 use super::certificate::Certificate;
 use super::certificate::Names;
+use super::der;
+use super::der::PublicKeyInfo;
 use super::der::Signed;
 
 /// The issuers above the leaf, as far as they are there.
@@ -22,52 +29,104 @@ pub(super) fn above<'a>(
     leaf: &'a Certificate,
     request: &ChainRequest<'a>,
 ) -> Result<Vec<CertificateDer<'a>>, ChainError> {
-    let given = request.certificates.iter().map(Vec::as_slice);
-    let mut pool: Vec<Names<'a>> =
-        given.map(Names::parse).collect::<Option<_>>().ok_or(ChainError::Malformed)?;
-    let known = request.collateral.certificates().iter().map(AsRef::as_ref);
-    pool.extend(known.filter_map(Names::parse));
-
+    let pool = Pool::of(request)?;
     let mut path: Vec<Names<'a>> = Vec::new();
     let (mut below, mut wanted) = (request.leaf, leaf.issuer.as_slice());
     // No name twice: what is picked is a line without branches.
     while path.iter().all(|picked| picked.subject != wanted) {
-        let Some(next) = issuer(&pool, wanted, below, request) else { break };
+        let Some(next) = pool.issuer(wanted, below, request) else { break };
         path.push(next);
         (below, wanted) = (next.encoded, next.issuer);
     }
     Ok(path.into_iter().map(|picked| CertificateDer::from(picked.encoded)).collect())
 }
 
-/// The certificate of that name; where several have it, the first that fits, or else the first, so
-/// that the flaw is found where it is judged.
-fn issuer<'a>(
-    pool: &[Names<'a>],
-    name: &[u8],
-    below: &[u8],
-    request: &ChainRequest<'_>,
-) -> Option<Names<'a>> {
-    let mut named: Vec<Names<'a>> = Vec::new();
-    for candidate in pool.iter().filter(|candidate| candidate.subject == name) {
+/// Where issuers are looked for.
+pub(super) struct Pool<'a> {
+    /// From the collateral.
+    known: Vec<Names<'a>>,
+    /// What came with the leaf, but for what is dear.
+    given: Vec<Names<'a>>,
+}
+
+impl<'a> Pool<'a> {
+    /// All that there is for this request.
+    ///
+    /// # Errors
+    /// [`ChainError::Malformed`] when a certificate that came with the leaf cannot be read.
+    pub(super) fn of(request: &ChainRequest<'a>) -> Result<Self, ChainError> {
+        let given = request.certificates.iter().map(|encoded| Names::parse(encoded));
+        let mut given: Vec<Names<'a>> = given.collect::<Option<_>>().ok_or(ChainError::Malformed)?;
+        given.retain(|names| is_affordable(names.spki));
+        let known = request.collateral.certificates().iter();
+        Ok(Self { known: known.filter_map(|encoded| Names::parse(encoded)).collect(), given })
+    }
+
+    /// The certificate of that name; where several have it, the first that fits, or else the first, so
+    /// that the flaw is found where it is judged.
+    fn issuer(&self, name: &[u8], below: &[u8], request: &ChainRequest<'_>) -> Option<Names<'a>> {
+        let mut all = named(&self.known, name);
+        all.extend(named(&self.given, name));
+        let first = *all.first()?;
         // What comes with evidence is often in the collateral as well.
-        if named.iter().all(|known| known.encoded != candidate.encoded) {
-            named.push(*candidate);
+        if all.iter().all(|other| other.encoded == first.encoded) {
+            return Some(first);
+        }
+        let signed = Signed::parse(below)?;
+        let algorithms = algorithms::serving(request.purpose);
+        let mut tried = self.tried(name, request.now).into_iter();
+        let fitting =
+            tried.find(|(_, certificate)| algorithms::verify(algorithms, &certificate.spki, &signed));
+        Some(fitting.map_or(first, |(names, _)| names))
+    }
+
+    /// The certificates of that name whose keys are tried, in this order.
+    pub(super) fn tried(&self, name: &[u8], now: UnixTime) -> Vec<(Names<'a>, Certificate)> {
+        let parse = |names: &Names<'a>| Some((*names, Certificate::parse(names.encoded)?));
+        let valid = |(_, certificate): &(Names<'a>, Certificate)| is_valid(certificate, now);
+        let known = named(&self.known, name);
+        let mut given = named(&self.given, name);
+        given.retain(|other| known.iter().all(|names| names.encoded != other.encoded));
+        let given = given.iter().filter_map(parse).filter(valid).take(MAX_TRIED);
+        known.iter().filter_map(parse).filter(valid).chain(given).collect()
+    }
+}
+
+/// Those with this subject, each once.
+fn named<'a>(all: &[Names<'a>], subject: &[u8]) -> Vec<Names<'a>> {
+    let mut found: Vec<Names<'a>> = Vec::new();
+    for names in all.iter().filter(|names| names.subject == subject) {
+        if found.iter().all(|other| other.encoded != names.encoded) {
+            found.push(*names);
         }
     }
-    let first = *named.first()?;
-    if named.len() == 1 {
-        return Some(first);
-    }
-    let signed = Signed::parse(below)?;
-    let algorithms = algorithms::serving(request.purpose);
-    let fits = |candidate: &&Names<'a>| {
-        Certificate::parse(candidate.encoded).is_some_and(|certificate| {
-            is_valid(&certificate, request.now) && algorithms::verify(algorithms, &certificate.spki, &signed)
-        })
+    found
+}
+
+/// Whether verifying with the key costs no more than with that of a real CA. RSA is dear with a long
+/// modulus and with a long exponent.
+pub(super) fn is_affordable(spki: &[u8]) -> bool {
+    let Some(key) = PublicKeyInfo::parse(spki) else {
+        return false;
     };
-    Some(named.iter().find(fits).copied().unwrap_or(first))
+    // Other kinds have one size.
+    key.algorithm != alg_id::RSA_ENCRYPTION.as_ref() || has_usual_numbers(key.key).unwrap_or(false)
+}
+
+/// `RSAPublicKey { modulus, exponent }`: the first up to [`MAX_RSA_MODULUS`], the second 65537.
+fn has_usual_numbers(key: &[u8]) -> Option<bool> {
+    let mut rest = der::content_of(der::SEQUENCE, key)?;
+    let modulus = der::take(&mut rest).filter(|number| number.tag == der::INTEGER)?.content;
+    let exponent = der::take(&mut rest).filter(|number| number.tag == der::INTEGER)?.content;
+    let modulus = modulus.strip_prefix(&[0]).unwrap_or(modulus);
+    Some(modulus.len() <= MAX_RSA_MODULUS && exponent == [1, 0, 1])
 }
 
 fn is_valid(certificate: &Certificate, now: UnixTime) -> bool {
     certificate.not_before <= now && now <= certificate.not_after
 }
+
+/// How many certificates of one name that came with the leaf are tried.
+pub(super) const MAX_TRIED: usize = 2;
+/// Bytes of the longest modulus of a real CA: 4096 bits.
+const MAX_RSA_MODULUS: usize = 512;

@@ -84,10 +84,10 @@ pub struct SnpClaims {
     /// State of the platform.
     pub platform: PlatformInfo,
     /// Mitigations verified at launch; report version 5.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "mask")]
     pub launch_mitigations: Option<u64>,
     /// Mitigations verified now; report version 5.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "mask")]
     pub current_mitigations: Option<u64>,
     /// Chip, 64 bytes (Turin: 8) in hex; absent where the host masks it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +95,14 @@ pub struct SnpClaims {
     /// Family, model and stepping; report version 3 and later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpuid: Option<Cpuid>,
+}
+
+/// As policies see it: sixteen hexadecimal digits. JSON numbers are not exact up there.
+fn mask<S: Serializer>(mask: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match mask {
+        Some(mask) => serializer.collect_str(&format_args!("{mask:016x}")),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Why authentic claims come without a root.

@@ -234,6 +234,9 @@ fn report_versions_2_to_5_verify() {
         assert_eq!(claims.report_version, version);
         assert_eq!(claims.cpuid.is_some(), version >= 3);
         assert_eq!(claims.launch_mitigations.is_some(), version >= 5);
+        let json = serde_json::to_value(&claims).unwrap();
+        let mask = claims.launch_mitigations.map(|mask| format!("{mask:016x}"));
+        assert_eq!(json.get("launch_mitigations").and_then(|mask| mask.as_str()), mask.as_deref());
     }
 }
 

@@ -74,6 +74,88 @@ fn t30_certificates_that_may_all_issue_each_other_cost_little() {
     }
 }
 
+/// An RSA key of numbers alone, as dear to verify with as they say.
+fn rsa_key(modulus: usize, exponent: u64) -> Vec<u8> {
+    let numbers = encode::sequence(&[encode::unsigned(&vec![0xff; modulus]), encode::integer(exponent)]);
+    let kind = encode::sequence(&[encode::oid("1.2.840.113549.1.1.1"), encode::tlv(5, &[])]);
+    encode::sequence(&[kind, encode::bits(&numbers)])
+}
+
+/// What path building makes of certificates that came along, all of the forger's name: how many keys it
+/// tries, and how many certificates webpki gets to see.
+fn tried_and_seen(forger: &FakeCa, certificates: &[Vec<u8>]) -> (usize, usize) {
+    let leaf = bogus_leaf(forger);
+    let (anchors, collateral) = (TrustAnchors::builtin(), Collateral::empty());
+    let purpose = Purpose::GoogleAk;
+    let request = ChainRequest {
+        leaf: &leaf,
+        certificates,
+        purpose,
+        anchors: &anchors,
+        collateral: &collateral,
+        now: NOW,
+    };
+    let parsed = Certificate::parse(&leaf).unwrap();
+    assert_eq!(verify(&request).unwrap_err(), ChainError::UnknownIssuer);
+    let tried = path::Pool::of(&request).unwrap().tried(forger.name(), NOW).len();
+    (tried, path::above(&parsed, &request).unwrap().len())
+}
+
+#[test]
+fn t44_keys_dearer_than_any_real_ca_has_are_never_tried() {
+    let forger = FakeCa::new(encode::name(&[("2.5.4.3", "Hydra")]), Scheme::Pkcs1Sha256);
+    let with_key = |spki: Vec<u8>| {
+        let mut spec = forger.ca_spec(&forger, 4);
+        spec.spki = spki;
+        forger.issue(&spec)
+    };
+    let cases = [(512, 65_537, 1), (513, 65_537, 0), (512, 3, 0), (512, 0x1_ffff_ffff, 0), (1024, 65_537, 0)];
+    for (modulus, exponent, seen) in cases {
+        let given = with_key(rsa_key(modulus, exponent));
+        assert_eq!(tried_and_seen(&forger, &[given]), (seen, seen), "{modulus} bytes, exponent {exponent}");
+    }
+    // Eight of them, as dear as they get, none like another.
+    let hydra: Vec<Vec<u8>> = (0..8).map(|head| with_key(rsa_key(1024 - head, 0x1_ffff_ffff))).collect();
+    assert_eq!(tried_and_seen(&forger, &hydra), (0, 0));
+    assert!(!path::is_affordable(&[]));
+    assert!(!path::is_affordable(&rsa_key(512, 65_537)[..400]));
+}
+
+/// Eight CA certificates of one name and keys as any, none of them the CA's own.
+fn namesakes(ca: &FakeCa) -> Vec<Vec<u8>> {
+    let namesake = |key: u8| {
+        let mut spec = ca.ca_spec(ca, u64::from(key));
+        let last = spec.spki.len() - 20;
+        spec.spki[last] ^= key;
+        ca.issue(&spec)
+    };
+    (1..=8).map(namesake).collect()
+}
+
+#[test]
+fn t44_few_keys_of_one_name_are_tried() {
+    let forger = FakeCa::new(encode::name(&[("2.5.4.3", "Hydra")]), Scheme::Pkcs1Sha256);
+    let given = namesakes(&forger);
+    assert_eq!(tried_and_seen(&forger, &given), (path::MAX_TRIED, 1));
+}
+
+#[test]
+fn t44_what_the_operator_gave_is_tried_before_what_came_along() {
+    let mut setup = Setup::new();
+    setup.certificates = namesakes(setup.google.intermediate());
+    assert_eq!(setup.verify().unwrap_err(), ChainError::UnknownIssuer);
+    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+    let collateral = Collateral::new(&[], &[setup.google.intermediate_der().to_vec()]).unwrap();
+    assert_eq!(setup.verify_with(&setup.leaf(), &anchors, &collateral).unwrap().root(), Root::Extra);
+}
+
+#[test]
+fn every_built_in_ca_has_a_key_that_is_tried() {
+    for anchor in crate::anchors::BUILTIN {
+        assert!(path::is_affordable(anchor.spki), "{}", anchor.name);
+    }
+}
+
 fn bogus_leaf(forger: &FakeCa) -> Vec<u8> {
     let mut spec = forger.ca_spec(forger, 3);
     spec.extensions = vec![encode::basic_constraints(false, None), encode::key_usage(0x80)];
