@@ -28,12 +28,12 @@ impl Log {
         loop {
             let from = before.map_or_else(String::new, |before: u64| format!("&before={before}"));
             let page: Value = operators.get(&format!("/v1/decisions?limit={PAGE}{from}"))?;
-            let shown = page["records"].as_array().context("records")?;
+            let shown = page.get("records").and_then(Value::as_array).context("records")?;
             for one in shown {
                 records.push((one["index"].as_u64().context("an index")?, one["record"].clone()));
             }
             let oldest = records.last().map_or(0, |(index, _)| *index);
-            before = page["next"].as_u64().filter(|_| oldest > self.next);
+            before = page.get("next").and_then(Value::as_u64).filter(|_| oldest > self.next);
             if before.is_none() {
                 break;
             }
