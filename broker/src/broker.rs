@@ -105,7 +105,7 @@ impl Broker {
             memory: VerifyMemory::default(),
             pool: Pool::start(limits.verifiers(), limits.queue).map_err(StartError::Threads)?,
             gate: Gate::new(limits.releases),
-            rate: Rate::new(limits.releases_per_instance),
+            rate: Rate::new(limits.releases_per_instance, limits.releases_without_instance),
             refusals: Refusals::new(limits.remembered_refusals),
             metrics: Metrics::new()?,
             runtime: tokio::runtime::Handle::current(),

@@ -63,6 +63,8 @@ pub struct Limits {
     pub releases: usize,
     /// Releases that one instance may ask for in a minute.
     pub releases_per_instance: u32,
+    /// Releases that all VMs together may ask for in a minute whose evidence names no instance.
+    pub releases_without_instance: u32,
     /// A TLS handshake.
     #[serde(deserialize_with = "seconds")]
     pub handshake: Duration,
@@ -199,6 +201,7 @@ impl BrokerConfig {
             ("limits.queue", (1..=1 << 20).contains(&limits.queue), "1 to 1048576"),
             ("limits.releases", (1..=1 << 20).contains(&limits.releases), "1 to 1048576"),
             ("limits.releases_per_instance", limits.releases_per_instance > 0, "at least 1"),
+            ("limits.releases_without_instance", limits.releases_without_instance > 0, "at least 1"),
             ("limits.connections", limits.connections > 0, "at least 1"),
             ("limits.handshake", !limits.handshake.is_zero(), "at least 1 second"),
             ("limits.head", !limits.head.is_zero(), "at least 1 second"),
@@ -238,6 +241,7 @@ impl Default for Limits {
             queue: 1024,
             releases: 512,
             releases_per_instance: 60,
+            releases_without_instance: 600,
             handshake: Duration::from_secs(3),
             head: Duration::from_secs(5),
             body: Duration::from_secs(10),

@@ -53,19 +53,21 @@ impl Drop for Admitted<'_> {
     }
 }
 
-/// An instance has used up its share.
+/// An instance has used up its share, or those without a name have used up theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this instance asks too often: its share is free again in {seconds} s")]
+#[error("asked too often: the share is free again in {seconds} s")]
 pub struct Limited {
     /// Seconds until it may ask again.
     pub seconds: u32,
 }
 
 /// How often each instance asked in this minute. Only instances that proved who they are are counted, so
-/// that nobody can use up somebody else's share.
+/// that nobody can use up somebody else's share. Evidence that names no instance has one share in common:
+/// there, one may use up what others need.
 #[derive(Debug)]
 pub struct Rate {
-    a_minute: u32,
+    each: u32,
+    nameless: u32,
     counts: Mutex<Counts>,
 }
 
@@ -73,36 +75,40 @@ pub struct Rate {
 struct Counts {
     minute: u64,
     asked: HashMap<String, u32>,
+    nameless: u32,
 }
 
 impl Rate {
-    /// Lets each instance ask `a_minute` times.
+    /// Lets each instance ask `each` times a minute, and all that have no name together `nameless` times.
     #[must_use]
-    pub fn new(a_minute: u32) -> Self {
-        Self { a_minute, counts: Mutex::default() }
+    pub fn new(each: u32, nameless: u32) -> Self {
+        Self { each, nameless, counts: Mutex::default() }
     }
 
     /// Whether this instance may still ask, without counting it.
     ///
     /// # Errors
     /// [`Limited`] when its share of this minute is used up.
-    pub fn peek(&self, instance: &str, now: UnixTime) -> Result<(), Limited> {
+    pub fn peek(&self, instance: Option<&str>, now: UnixTime) -> Result<(), Limited> {
         let counts = self.counts(now);
-        let asked = counts.asked.get(instance).copied().unwrap_or(0);
-        if asked >= self.a_minute { Err(until_next_minute(now)) } else { Ok(()) }
+        let (asked, limit) = match instance {
+            Some(name) => (counts.asked.get(name).copied().unwrap_or(0), self.each),
+            None => (counts.nameless, self.nameless),
+        };
+        if asked >= limit { Err(until_next_minute(now)) } else { Ok(()) }
     }
 
     /// Counts one request.
     ///
     /// # Errors
     /// [`Limited`] when the share of this minute is used up.
-    pub fn take(&self, instance: &str, now: UnixTime) -> Result<(), Limited> {
+    pub fn take(&self, instance: Option<&str>, now: UnixTime) -> Result<(), Limited> {
         let mut counts = self.counts(now);
-        let asked = match counts.asked.get_mut(instance) {
-            Some(asked) => asked,
-            None => counts.asked.entry(instance.to_owned()).or_insert(0),
+        let (asked, limit) = match instance {
+            Some(name) => (counts.asked.entry(name.to_owned()).or_insert(0), self.each),
+            None => (&mut counts.nameless, self.nameless),
         };
-        if *asked >= self.a_minute {
+        if *asked >= limit {
             return Err(until_next_minute(now));
         }
         *asked += 1;
@@ -113,8 +119,10 @@ impl Rate {
         // What a panic could leave half-written is a count.
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.0 / 60;
-        if counts.minute != minute || counts.asked.len() >= MAX_INSTANCES {
-            *counts = Counts { minute, asked: HashMap::new() };
+        if counts.minute != minute {
+            *counts = Counts { minute, ..Counts::default() };
+        } else if counts.asked.len() >= MAX_INSTANCES {
+            counts.asked = HashMap::new();
         }
         counts
     }
@@ -147,16 +155,33 @@ mod tests {
 
     #[test]
     fn t44_an_instance_has_a_share_of_each_minute() {
-        let rate = Rate::new(2);
+        let rate = Rate::new(2, 9);
         let now = UnixTime(600);
+        let (a, b) = (Some("a"), Some("b"));
         assert_eq!(
-            [rate.take("a", now), rate.take("a", now), rate.take("a", now)],
+            [rate.take(a, now), rate.take(a, now), rate.take(a, now)],
             [Ok(()), Ok(()), Err(Limited { seconds: 60 })]
         );
-        assert_eq!(rate.peek("a", now), Err(Limited { seconds: 60 }));
-        assert_eq!(rate.peek("b", now), Ok(()));
-        assert_eq!(rate.take("b", now), Ok(()));
-        assert_eq!(rate.take("a", now.plus(59)), Err(Limited { seconds: 1 }));
-        assert_eq!(rate.take("a", now.plus(60)), Ok(()));
+        assert_eq!(rate.peek(a, now), Err(Limited { seconds: 60 }));
+        assert_eq!(rate.peek(b, now), Ok(()));
+        assert_eq!(rate.take(b, now), Ok(()));
+        assert_eq!(rate.take(a, now.plus(59)), Err(Limited { seconds: 1 }));
+        assert_eq!(rate.take(a, now.plus(60)), Ok(()));
+    }
+
+    #[test]
+    fn t44_who_names_no_instance_shares_one_share() {
+        let rate = Rate::new(9, 2);
+        let now = UnixTime(600);
+        assert_eq!([rate.take(None, now), rate.take(None, now)], [Ok(()), Ok(())]);
+        assert_eq!(rate.peek(None, now), Err(Limited { seconds: 60 }));
+        assert_eq!(rate.take(None, now), Err(Limited { seconds: 60 }));
+        assert_eq!(rate.peek(Some("a"), now), Ok(()));
+        // Also when so many instances ask that they are forgotten.
+        for instance in 0..=MAX_INSTANCES {
+            assert_eq!(rate.take(Some(&instance.to_string()), now), Ok(()));
+        }
+        assert_eq!(rate.peek(None, now), Err(Limited { seconds: 60 }));
+        assert_eq!(rate.peek(None, now.plus(60)), Ok(()));
     }
 }

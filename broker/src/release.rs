@@ -15,7 +15,7 @@ use std::sync::Arc;
 use vouchsafe_attestation::{Context, Instance, VerifiedClaims, verify_with};
 use vouchsafe_keystore::policy::{Denial, ReleaseGrant};
 use vouchsafe_keystore::record::{EvidencePiece, GrantRecord, GrantedSecret, NewGrant, RecordError};
-use vouchsafe_keystore::release::Considered;
+use vouchsafe_keystore::release::{ConsiderError, Considered};
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, WrappedSecret};
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
@@ -130,9 +130,7 @@ impl Case {
         let verified = verify_with(&self.evidence, self.bound.clone(), &context, |instance| {
             shown = instance.map(name_of);
             // A certificate is no secret, so that only requests that were proved count.
-            shown
-                .as_deref()
-                .map_or(Ok(()), |name| broker.rate.peek(name, self.now).map_err(ReleaseError::from))
+            broker.rate.peek(shown.as_deref(), self.now).map_err(ReleaseError::from)
         });
         let claims = match verified {
             Ok(claims) => claims,
@@ -147,23 +145,35 @@ impl Case {
 }
 
 impl Proved {
-    /// Counts this request as one of its instance.
+    /// Counts this request as one of its instance, or of all that name none.
     fn count(&self) -> Result<(), Failure> {
-        let Some(instance) = self.instance() else { return Ok(()) };
-        let counted = self.case.broker.rate.take(&name_of(instance), self.case.now);
+        let name = self.instance().map(name_of);
+        let counted = self.case.broker.rate.take(name.as_deref(), self.case.now);
         counted.map_err(|limited| Failure::new(limited, self))
     }
 
     /// Decides in the epoch of now, and makes everything ready for the record.
     fn prepare(self) -> Result<Ready, Failure> {
-        let Case { broker, now, paths, .. } = &*self.case;
-        let considered = broker.runtime.block_on(broker.keystore.consider(paths));
-        let considered = considered.map_err(|error| Failure::new(error, &self))?;
-        let decided = considered.decide(&self.claims, &broker.identity(), *now);
+        let (considered, decided) = self.decide().map_err(|error| Failure::new(error, &self))?;
         let grant = decided.map_err(|denial| Failure::denied(denial, &self, &considered))?;
         let answer = self.answer(&grant, &considered).map_err(|error| Failure::new(error, &self))?;
         let grant = self.record_of(grant);
         Ok(Ready { grant, answer, proved: self })
+    }
+
+    /// Decides; once more when it is a denial that rests on what was, since no record will notice that.
+    fn decide(&self) -> Result<(Considered, Result<ReleaseGrant, Denial>), ConsiderError> {
+        let Case { broker, now, paths, .. } = &*self.case;
+        let keystore = &broker.keystore;
+        let considered = broker.runtime.block_on(keystore.consider(paths))?;
+        let decided = considered.decide(&self.claims, &broker.identity(), *now);
+        if decided.is_ok() || broker.runtime.block_on(keystore.epoch())? == considered.epoch() {
+            return Ok((considered, decided));
+        }
+        broker.metrics.redecided.inc();
+        let considered = broker.runtime.block_on(keystore.consider(paths))?;
+        let decided = considered.decide(&self.claims, &broker.identity(), *now);
+        Ok((considered, decided))
     }
 
     /// Unseals what the grant names and wraps it to the key that the evidence commits to.

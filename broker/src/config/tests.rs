@@ -28,6 +28,7 @@ fn the_sample_is_read_and_its_commented_keys_show_the_defaults() {
         "queue",
         "releases",
         "releases_per_instance",
+        "releases_without_instance",
         "handshake",
         "head",
         "body",

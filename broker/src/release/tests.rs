@@ -10,7 +10,7 @@ use vouchsafe_protocol::{BrokerIdentity, ReasonCode};
 
 use super::*;
 use crate::clock;
-use crate::testing::{Asked, Fixture, PATH, VALUE, by, path};
+use crate::testing::{Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, policy};
 
 const ID: DecisionId = DecisionId([9; 16]);
 
@@ -162,6 +162,35 @@ async fn t44_an_instance_that_asks_too_often_waits() {
     }
     let asked = fixture.ask(&other, Kinds::Vtpm, fixture.challenge(), &[PATH]);
     assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::NotGranted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t44_evidence_that_names_no_instance_has_one_share_in_common() {
+    let fixture = Fixture::with(|limits| limits.releases_without_instance = 1).await;
+    let mut codes = Vec::new();
+    // Three, since the minute may end between two of them.
+    for vm in [SimulatedVm::new(), stranger(), SimulatedVm::new()] {
+        let asked = fixture.ask(&vm, Kinds::SevSnp, fixture.challenge(), &[PATH]);
+        codes.push(refusal(release_of(&fixture, &asked).await));
+    }
+    assert!(codes.contains(&ReasonCode::NotGranted), "{codes:?}");
+    assert!(codes.contains(&ReasonCode::RateLimited), "{codes:?}");
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    release_of(&fixture, &asked).await.expect("granted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t51_what_another_broker_allowed_is_not_denied() {
+    let fixture = Fixture::new().await;
+    let config = fixture.broker.config();
+    let keyring = vouchsafe_keystore::Keyring::load(&config.keyring()).expect("a keyring");
+    let other = vouchsafe_keystore::Keystore::open(&config.database(), keyring).await.expect("opens");
+    let ask = || fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    fixture.keystore().put_policy(by(), &name(POLICY), &policy(1)).await.expect("stored");
+    assert_eq!(refusal(release_of(&fixture, &ask()).await), ReasonCode::NotGranted);
+    other.put_policy(by(), &name(POLICY), &policy(PROJECT)).await.expect("stored");
+    release_of(&fixture, &ask()).await.expect("granted");
+    other.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
