@@ -107,4 +107,4 @@ fn time_floor(floor: &Floor, kind: Kind) -> FloorTimes {
 const POLICY: &str = "load/guests";
 const WARM_UP: Duration = Duration::from_secs(1);
 /// One instance asks more often here than any VM does.
-const LIMITS: &str = "[limits]\nreleases_per_instance = 1000000000\n";
+const LIMITS: &str = "[limits]\nreleases_per_instance = 1000000000\nreleases_without_instance = 1000000000\n";
