@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<ExitCode> {
     };
     say(&format!("seed {seed}"))?;
     let folder = tempfile::tempdir()?;
-    let mut broker = Broker::start(folder.path(), &fleet::roots(), "")?;
+    let mut broker = Broker::start(folder.path(), &fleet::roots(), fleet::LIMITS)?;
     fleet::prepare(&broker, POLICY, &Kind::Snp.policy())?;
     let vms = fleet::boot(4);
     let mut ledger = Ledger::default();

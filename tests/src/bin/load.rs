@@ -58,7 +58,7 @@ fn main() -> anyhow::Result<()> {
 
 fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     let folder = tempfile::tempdir()?;
-    let broker = Broker::start(folder.path(), &fleet::roots(), LIMITS)?;
+    let broker = Broker::start(folder.path(), &fleet::roots(), fleet::LIMITS)?;
     let text = match &arguments.policy {
         Some(file) => std::fs::read_to_string(file)?,
         None => arguments.kind.policy(),
@@ -106,5 +106,3 @@ fn time_floor(floor: &Floor, kind: Kind) -> FloorTimes {
 
 const POLICY: &str = "load/guests";
 const WARM_UP: Duration = Duration::from_secs(1);
-/// One instance asks more often here than any VM does.
-const LIMITS: &str = "[limits]\nreleases_per_instance = 1000000000\nreleases_without_instance = 1000000000\n";
