@@ -1,6 +1,6 @@
 //! The broker service and the operator's tool.
 //!
-//! The only crate with a clock, HTTP servers and outbound HTTP. What a release is stands in [`release`];
+//! The only crate with a clock, HTTP servers and outbound HTTP. What a release is stands in `release`;
 //! who may be asked for what stands in [`guests`] and [`operators`].
 
 pub mod body;

@@ -1,6 +1,6 @@
 //! The operators' listener: secrets, policies, baselines, guardrails, decisions, collateral, operators.
 //!
-//! Every handler but health and metrics takes an [`Operator`], which only a valid token gives, and asks
+//! Every handler but health and metrics takes an `Operator`, which only a valid token gives, and asks
 //! it before anything is read or written. Objects are named in the query or in the JSON body, never in
 //! the path of the URL. Values of secrets go in and never come out.
 

@@ -1,6 +1,6 @@
 //! Policies: what a VM must have proved before a secret leaves.
 //!
-//! [`decide`] is the only way to a [`ReleaseGrant`]. It is deny by default: a release needs a permit of the
+//! [`decide()`] is the only way to a [`ReleaseGrant`]. It is deny by default: a release needs a permit of the
 //! secret's own policy, and no forbid of it or of the guardrails; a claim that is absent fails its condition, and an
 //! evaluation that fails denies. Everything here is pure: no I/O, no clock.
 //!
@@ -11,7 +11,7 @@
 //! | what a policy must say before it may guard a secret | [`CompiledPolicy::check`] |
 //! | conditions on every release | [`Guardrails`] |
 //! | closed sets of what may boot | [`Baseline`] |
-//! | yes and no | [`decide`], [`ReleaseGrant`], [`Denial`] |
+//! | yes and no | [`decide()`], [`ReleaseGrant`], [`Denial`] |
 //! | a policy to start from | [`PolicyTemplate`] |
 //! | who may operate the broker | [`operators`] |
 

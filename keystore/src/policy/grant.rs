@@ -1,4 +1,4 @@
-//! The broker's yes: made by [`super::decide`] and by nothing else, spent by what comes after.
+//! The broker's yes: made by [`super::decide()`] and by nothing else, spent by what comes after.
 
 use vouchsafe_attestation::claims::Instance;
 use vouchsafe_protocol::{
