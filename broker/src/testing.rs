@@ -9,8 +9,8 @@ use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
-use vouchsafe_keystore::policy::{PolicyTemplate, Purpose as PolicyPurpose, TemplateRoot};
-use vouchsafe_keystore::store::{By, NewVersion, OperatorRole, Purpose};
+use vouchsafe_keystore::policy::{PolicyTemplate, Purpose, TemplateRoot};
+use vouchsafe_keystore::store::{By, NewVersion, OperatorRole};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_protocol::messages::ReleaseRequest;
 use vouchsafe_protocol::{
@@ -98,7 +98,7 @@ pub(crate) fn name(text: &str) -> ObjectName {
 
 /// A policy for VMs of `project` whose roots are fake.
 pub(crate) fn policy(project: u64) -> String {
-    let mut template = PolicyTemplate::new(PolicyPurpose::App, project, Technology::SevSnp);
+    let mut template = PolicyTemplate::new(Purpose::App, project, Technology::SevSnp);
     template.vtpm_root = TemplateRoot::Extra;
     template.generate()
 }

@@ -17,8 +17,8 @@ use crate::policy::{
     NamedBaseline, PolicyError, Protocol, Purpose, ReleaseGrant, SecretState, decide,
 };
 use crate::store::{
-    ActiveSecret, By, DecisionMaterial, Document, DocumentError, DocumentKind, MaterialState,
-    Purpose as StoredPurpose, StoreError, UnsealError,
+    ActiveSecret, By, DecisionMaterial, Document, DocumentError, DocumentKind, MaterialState, StoreError,
+    UnsealError,
 };
 use crate::{Keystore, store};
 
@@ -56,7 +56,7 @@ pub enum RegisterError {
         /// The secret.
         path: SecretPath,
         /// What the secret is for.
-        secret: StoredPurpose,
+        secret: Purpose,
         /// What the policy is for.
         policy: Option<Purpose>,
     },
@@ -206,7 +206,7 @@ impl Keystore {
         policy.check(&known)?;
         let guarded = self.secrets(None).await?;
         for secret in guarded.into_iter().filter(|secret| secret.policy == *name) {
-            if policy.purpose() != Some(purpose(secret.purpose)) {
+            if policy.purpose() != Some(secret.purpose) {
                 let (path, secret, policy) = (secret.path, secret.purpose, policy.purpose());
                 return Err(RegisterError::Purpose { path, secret, policy });
             }
@@ -274,13 +274,13 @@ impl Keystore {
     pub async fn check_purpose(
         &self,
         path: &SecretPath,
-        secret: StoredPurpose,
+        secret: Purpose,
         policy: &ObjectName,
     ) -> Result<(), RegisterError> {
         let unknown = || RegisterError::UnknownPolicy { name: policy.clone() };
         let document = self.document(DocumentKind::Policy, policy, None).await?.ok_or_else(unknown)?;
         let found = self.compiled(&document)?.purpose();
-        if found == Some(purpose(secret)) {
+        if found == Some(secret) {
             return Ok(());
         }
         Err(RegisterError::Purpose { path: path.clone(), secret, policy: found })
@@ -295,12 +295,7 @@ impl Keystore {
         let policy = self.compiled(&secret.policy).map_err(failed)?;
         let named = policy.baselines().iter().filter_map(|name| material.baselines.get(name));
         let baselines = named.map(|document| self.baseline(document)).collect::<Result<_, _>>()?;
-        Ok(SecretState::Active {
-            version: secret.version,
-            purpose: purpose(secret.purpose),
-            policy,
-            baselines,
-        })
+        Ok(SecretState::Active { version: secret.version, purpose: secret.purpose, policy, baselines })
     }
 
     fn compiled(&self, document: &Document) -> Result<Arc<CompiledPolicy>, PolicyError> {
@@ -328,13 +323,6 @@ impl Keystore {
             .guardrails
             .get_or_insert_with(&document.digest, || Guardrails::compile(&document.text).map(Arc::new))
             .map_err(|error| ConsiderError::Policy { name: document.name.clone(), error })
-    }
-}
-
-const fn purpose(stored: StoredPurpose) -> Purpose {
-    match stored {
-        StoredPurpose::Disk => Purpose::Disk,
-        StoredPurpose::App => Purpose::App,
     }
 }
 

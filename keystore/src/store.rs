@@ -38,9 +38,7 @@ pub use material::{
     ActiveSecret, DecisionMaterial, MaterialItem, MaterialState, StoredDocument, UnsealError,
 };
 pub use operators::{Operator, OperatorError, OperatorRole, OperatorToken};
-pub use secrets::{
-    NewVersion, Purpose, PurposeError, SecretError, SecretSummary, VersionState, VersionSummary,
-};
+pub use secrets::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
 
 use dialect::{Pools, Tx};
 use material::Cache;

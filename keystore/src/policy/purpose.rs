@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a secret is for.
+/// What a secret is for; its policy must be for the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
@@ -16,7 +16,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Its name in policies.
+    /// As written in policies, in the database and on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

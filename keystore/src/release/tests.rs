@@ -44,7 +44,7 @@ async fn fixture() -> Fixture {
     let text = template(Purpose::App, PROJECT);
     fixture.keystore.put_policy(BY, &name("prod/app"), &text).await.expect("a good policy");
     let (path, policy) = (path(PATH), name("prod/app"));
-    let version = NewVersion { path: &path, purpose: StoredPurpose::App, policy: &policy };
+    let version = NewVersion { path: &path, purpose: Purpose::App, policy: &policy };
     fixture.keystore.put_secret(BY, version, &secret(b"the token")).await.expect("a secret");
     fixture
 }
@@ -114,9 +114,9 @@ async fn policy_and_secret_are_for_the_same_purpose() {
         let policy = name(policy);
         async move { keystore.check_purpose(&path(PATH), purpose, &policy).await }
     };
-    assert!(asked(StoredPurpose::App, "prod/app").await.is_ok());
-    let refused = asked(StoredPurpose::Disk, "prod/app").await;
+    assert!(asked(Purpose::App, "prod/app").await.is_ok());
+    let refused = asked(Purpose::Disk, "prod/app").await;
     assert!(matches!(refused, Err(RegisterError::Purpose { .. })), "{refused:?}");
-    let refused = asked(StoredPurpose::Disk, "prod/none").await;
+    let refused = asked(Purpose::Disk, "prod/none").await;
     assert!(matches!(refused, Err(RegisterError::UnknownPolicy { .. })), "{refused:?}");
 }

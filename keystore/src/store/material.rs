@@ -12,8 +12,9 @@ use vouchsafe_protocol::{ObjectName, PlaintextSecret, SecretPath};
 use super::dialect::Connection;
 use super::documents::{self, Document, DocumentKind};
 use super::rows::{self, RowCheck};
-use super::secrets::{self, Purpose, SHARED, VersionState};
+use super::secrets::{self, SHARED, VersionState};
 use super::{Keystore, StoreError};
+use crate::policy::Purpose;
 use crate::sealing::{Place, SealError, SealedSecret, instance_secret};
 
 /// A document, shared between decisions.

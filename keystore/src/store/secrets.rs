@@ -23,9 +23,7 @@ use sealed::{delete_sealed, write_sealed};
 use table::{SECRETS, SecretRow, secret_of, write_secret, write_version};
 pub(super) use table::{read_secret, read_versions};
 use types::MAX_GENERATED;
-pub use types::{
-    NewVersion, Purpose, PurposeError, SecretError, SecretSummary, VersionState, VersionSummary,
-};
+pub use types::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
 
 impl Keystore {
     /// Puts a secret, or a new version of it.

@@ -2,7 +2,8 @@
 
 use criterion::Criterion;
 use tokio::runtime::Runtime;
-use vouchsafe_keystore::store::{By, NewVersion, Purpose};
+use vouchsafe_keystore::policy::Purpose;
+use vouchsafe_keystore::store::{By, NewVersion};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_protocol::{ObjectName, PlaintextSecret, ReleasePaths, SecretPath};
 

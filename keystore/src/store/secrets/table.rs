@@ -2,7 +2,8 @@
 
 use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
-use super::{NewVersion, Purpose, SecretError, SecretSummary, VersionState, VersionSummary};
+use super::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
+use crate::policy::Purpose;
 use crate::preimage::Preimage;
 use crate::store::change::Change;
 use crate::store::dialect::{Connection, Row};

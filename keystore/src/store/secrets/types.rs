@@ -1,58 +1,12 @@
 //! What is told of secrets, and why a change of one is refused.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
+use crate::policy::Purpose;
 use crate::primitives::RandomError;
 use crate::sealing::SealError;
 use crate::store::StoreError;
-
-/// What a secret is for; its policy must be for the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Purpose {
-    /// Unlocks a disk.
-    Disk,
-    /// Used by an application.
-    App,
-}
-
-/// The text is no purpose.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a purpose is `disk` or `app`")]
-pub struct PurposeError;
-
-impl Purpose {
-    /// As written in policies, in the database and on the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Disk => "disk",
-            Self::App => "app",
-        }
-    }
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Purpose {
-    type Err = PurposeError;
-
-    fn from_str(text: &str) -> Result<Self, PurposeError> {
-        match text {
-            "disk" => Ok(Self::Disk),
-            "app" => Ok(Self::App),
-            _ => Err(PurposeError),
-        }
-    }
-}
 
 /// Where in its life a version is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
