@@ -14,7 +14,9 @@ use vouchsafe_protocol::{Bound, Digest32, GuestPublicKey, UnixTime};
 use crate::anchors::Root;
 use crate::chain::Revocation;
 use crate::event_log::{BootLog, Technology};
+use crate::google_token::GoogleTokenClaims;
 use crate::snp::SnpClaims;
+use crate::tdx::TdxClaims;
 
 /// Claims of evidence that was verified and is bound to one request.
 ///
@@ -85,10 +87,10 @@ pub struct InspectedClaims {
 }
 
 /// What a VM has proved about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Claims {
     /// The confidential-computing technology: from the hardware report where there is one, otherwise
-    /// Google's word in the vTPM's log. `None` when neither says.
+    /// Google's word in the vTPM's log or in a token. `None` when none says.
     pub technology: Option<Technology>,
     /// What the vTPM proves.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,13 +98,20 @@ pub struct Claims {
     /// What AMD's secure processor proves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sev_snp: Option<SnpClaims>,
+    /// What Intel TDX proves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tdx: Option<TdxClaims>,
+    /// What Google Cloud Attestation says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub google_token: Option<GoogleTokenClaims>,
 }
 
 impl Claims {
-    /// The instance, from the AK certificate.
+    /// The instance, from the AK certificate or from a token; where there are both, they name the same one.
     #[must_use]
     pub fn instance(&self) -> Option<&Instance> {
-        self.vtpm.as_ref()?.instance.as_ref()
+        let certified = self.vtpm.as_ref().and_then(|vtpm| vtpm.instance.as_ref());
+        certified.or_else(|| self.google_token.as_ref()?.instance.as_ref())
     }
 }
 

@@ -12,6 +12,9 @@
 //! | AK certificate, quote, PCRs | [`vtpm`] |
 //! | firmware log: parse, replay, rules | [`event_log`] |
 //! | SEV-SNP reports | [`snp`] |
+//! | TDX quotes | [`tdx`] |
+//! | tokens of Google Cloud Attestation | [`google_token`] |
+//! | Google's launch endorsements | [`launch`] |
 //! | files of Google's go-tpm-tools | [`go_tpm_tools`] |
 //! | what was found | [`claims`] |
 //! | what is remembered between verifications | [`memory`] |
@@ -23,8 +26,11 @@ pub mod chain;
 pub mod claims;
 pub mod event_log;
 pub mod go_tpm_tools;
+pub mod google_token;
+pub mod launch;
 pub mod memory;
 pub mod snp;
+pub mod tdx;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 pub mod verify;
@@ -42,6 +48,7 @@ pub use claims::VerifiedClaims;
 pub use event_log::Technology;
 pub use memory::VerifyMemory;
 pub use verify::Context;
+pub use verify::Endorsements;
 pub use verify::Expected;
 pub use verify::InspectedLog;
 pub use verify::VekStore;

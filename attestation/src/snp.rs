@@ -245,6 +245,7 @@ fn claims(
         policy: report.policy,
         vmpl: report.vmpl,
         measurement: Digest48(report.measurement()),
+        endorsement: None,
         report_data: Hex(report.report_data()),
         host_data: Hex(report.host_data()),
         family_id: Hex(report.family_id()),

@@ -3,6 +3,7 @@
 //! Cheap checks come before expensive ones, so that a flood costs the sender more than the broker. All pieces
 //! have to be good: there is no partial result.
 
+mod endorsements;
 mod error;
 mod inspect;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::binding::QuoteNonce;
 use vouchsafe_protocol::binding::ReportData;
 
+pub use self::endorsements::Endorsements;
 pub use self::error::Piece;
 pub use self::error::VerifyError;
 pub use self::inspect::Expected;
@@ -51,8 +53,10 @@ pub struct Context<'a> {
     pub anchors: &'a TrustAnchors,
     /// CRLs and issuing CAs.
     pub collateral: &'a Collateral,
-    /// Endorsement certificates of chips, for reports that come without.
-    pub veks: &'a VekStore,
+    /// What vendors publish about their platforms, for evidence that comes without.
+    pub endorsements: &'a Endorsements,
+    /// URLs of this broker: one of them has to be the audience of a token.
+    pub audiences: &'a [String],
     /// The time to judge at.
     pub now: UnixTime,
     /// What was verified before.
@@ -150,7 +154,7 @@ fn verify_pieces(
     if let Some(hardware) = hardware.filter(|hardware| vtpm.is_some() && logged != Some(*hardware)) {
         return Err(VerifyError::TechnologyMismatch { hardware, logged });
     }
-    Ok(Claims { technology: hardware.or(logged), vtpm, sev_snp })
+    Ok(Claims { technology: hardware.or(logged), vtpm, sev_snp, ..Claims::default() })
 }
 
 fn check_quote_binding(
@@ -209,7 +213,7 @@ fn verify_snp(
     }
     let mut verdict =
         Err(VerifyError::CollateralMissing { chip_id: hex::encode(chip), reported_tcb: hex::encode(tcb) });
-    for candidate in context.veks.fitting(chip, tcb) {
+    for candidate in context.endorsements.veks.fitting(chip, tcb) {
         verdict = verify(candidate).map_err(VerifyError::from);
         if verdict.is_ok() {
             break;

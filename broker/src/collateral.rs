@@ -8,8 +8,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use vouchsafe_attestation::VekStore;
 use vouchsafe_attestation::chain::{Collateral, CollateralError, read_file};
+use vouchsafe_attestation::{Endorsements, VekStore};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
 /// Why collateral was not loaded or imported.
@@ -52,8 +52,8 @@ pub struct CollateralStatus {
 pub struct Loaded {
     /// CRLs and issuing CAs.
     pub collateral: Collateral,
-    /// Certificates of AMD chips.
-    pub veks: VekStore,
+    /// What vendors publish about their platforms.
+    pub endorsements: Endorsements,
 }
 
 /// What there is of one list.
@@ -179,7 +179,8 @@ impl CollateralFolder {
 
 fn parse(crls: &[Vec<u8>], certificates: &[Vec<u8>]) -> Result<Loaded, CollateralError> {
     let (veks, issuers) = split(certificates);
-    Ok(Loaded { collateral: Collateral::new(crls, &issuers)?, veks: VekStore::new(&veks) })
+    let endorsements = Endorsements { veks: VekStore::new(&veks), ..Endorsements::default() };
+    Ok(Loaded { collateral: Collateral::new(crls, &issuers)?, endorsements })
 }
 
 /// Certificates of chips, and all others.

@@ -122,7 +122,8 @@ impl Case {
         let context = Context {
             anchors: &broker.anchors,
             collateral: &loaded.collateral,
-            veks: &loaded.veks,
+            endorsements: &loaded.endorsements,
+            audiences: &[],
             now: self.now,
             memory: &broker.memory,
         };

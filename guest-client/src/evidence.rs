@@ -132,7 +132,7 @@ impl LocalEvidence {
         };
         let nonce = quote_nonce(report.as_ref().map(|report| report.report.as_slice()));
         let vtpm = tpm.as_mut().map(|tpm| tpm.quote(&nonce)).transpose()?;
-        let evidence = Evidence { vtpm, sev_snp: report.map(sev_snp) };
+        let evidence = Evidence { vtpm, sev_snp: report.map(sev_snp), ..Evidence::default() };
         evidence.check_sizes()?;
         Ok(evidence)
     }

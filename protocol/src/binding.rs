@@ -7,6 +7,8 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{self, SHA512};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq as _;
 
 use crate::digest::Digest32;
@@ -20,6 +22,10 @@ pub struct ReportData(pub [u8; 64]);
 /// The 32 bytes of `extraData` in a vTPM quote.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QuoteNonce(pub [u8; 32]);
+
+/// The one `eat_nonce` of a Google Cloud Attestation token: 43 characters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenNonce(String);
 
 impl ReportData {
     /// Binds a hardware report to `transcript` and, in a composite, to the AK of the vTPM.
@@ -62,6 +68,34 @@ impl QuoteNonce {
     }
 }
 
+impl TokenNonce {
+    /// Binds a token to `transcript`. Google takes 10 to 74 bytes.
+    // eat_nonce = base64url(SHA-256(label || transcript)), each length-prefixed; RFC 4648 §5, no padding.
+    #[must_use]
+    pub fn bind(transcript: &Transcript) -> Self {
+        let preimage = Preimage::new(TOKEN_LABEL).field(transcript.as_bytes());
+        Self(URL_SAFE_NO_PAD.encode(Digest32::of(preimage.as_bytes()).0))
+    }
+
+    /// As it stands in the token.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Constant-time comparison with the nonce of a token.
+    #[must_use]
+    pub fn matches(&self, other: &str) -> bool {
+        self.0.as_bytes().ct_eq(other.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for TokenNonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenNonce({})", self.0)
+    }
+}
+
 impl fmt::Debug for ReportData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ReportData({})", hex::encode(self.0))
@@ -76,6 +110,7 @@ impl fmt::Debug for QuoteNonce {
 
 const REPORT_DATA_LABEL: &[u8] = b"vouchsafe/v1 report data";
 const QUOTE_LABEL: &[u8] = b"vouchsafe/v1 quote";
+const TOKEN_LABEL: &[u8] = b"vouchsafe/v1 token nonce";
 
 #[cfg(test)]
 mod tests {
@@ -94,5 +129,14 @@ mod tests {
         assert!(bound.matches(&bound.0));
         assert!(!bound.matches(&bound.0[..31]));
         assert!(!bound.matches(&QuoteNonce::bind(&transcript, Some(b"report b")).0));
+    }
+
+    #[test]
+    fn t07_a_token_nonce_is_that_of_its_transcript() {
+        let nonce = TokenNonce::bind(&Transcript(Digest32([5; 32])));
+        assert_eq!(nonce.as_str().len(), 43);
+        assert!(nonce.matches(nonce.as_str()));
+        assert!(!nonce.matches(&nonce.as_str()[..42]));
+        assert!(!nonce.matches(TokenNonce::bind(&Transcript(Digest32([6; 32]))).as_str()));
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::digest::Digest32;
 use crate::encoding::{Bytes, deserialize_at_most};
 use crate::limits::{
-    MAX_ATTEST, MAX_CA_CERTIFICATES, MAX_CERTIFICATE, MAX_ENDORSEMENT, MAX_EVENT_LOG, MAX_TPM_SIGNATURE,
-    SNP_REPORT,
+    MAX_ATTEST, MAX_CA_CERTIFICATES, MAX_CERTIFICATE, MAX_ENDORSEMENT, MAX_EVENT_LOG, MAX_TDX_QUOTE,
+    MAX_TOKEN, MAX_TPM_SIGNATURE, SNP_REPORT,
 };
 
 /// Evidence as received: nothing in it has been checked.
@@ -21,6 +21,12 @@ pub struct Evidence {
     /// Report of AMD's secure processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sev_snp: Option<SevSnpEvidence>,
+    /// Quote of an Intel TDX trust domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tdx: Option<TdxEvidence>,
+    /// Token of Google Cloud Attestation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google_token: Option<GoogleTokenEvidence>,
 }
 
 /// What a GCE vTPM says: nothing in it has been checked.
@@ -59,6 +65,26 @@ pub struct SevSnpEvidence {
     pub launch_endorsement: Option<Bytes>,
 }
 
+/// What Intel TDX says of a trust domain: nothing in it has been checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TdxEvidence {
+    /// The quote, version 4 or 5. Zeros may follow it, as devices pad it; what other pieces commit to is the quote
+    /// cut to its own length.
+    pub quote: Bytes,
+    /// The CCEL event log that the RTMRs were extended with (`/sys/firmware/acpi/tables/data/CCEL`); 0xFF may follow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_log: Option<Bytes>,
+}
+
+/// A token of Google Cloud Attestation: nothing in it has been checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoogleTokenEvidence {
+    /// The token, a JWS in compact form (RFC 7515 §7.1). Worth nothing to whoever does not hold the guest's key.
+    pub token: String,
+}
+
 fn certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Bytes>, D::Error> {
     deserialize_at_most::<_, _, MAX_CA_CERTIFICATES>(deserializer)
 }
@@ -90,6 +116,12 @@ impl Evidence {
         if let Some(snp) = &self.sev_snp {
             snp.check_sizes()?;
         }
+        if let Some(tdx) = &self.tdx {
+            tdx.check_sizes()?;
+        }
+        if let Some(google) = &self.google_token {
+            limit("google_token.token", google.token.len(), MAX_TOKEN)?;
+        }
         Ok(())
     }
 }
@@ -116,6 +148,13 @@ impl SevSnpEvidence {
         limit_certificates("sev_snp.ca_certificates", &self.ca_certificates)?;
         let endorsement = self.launch_endorsement.as_ref().map_or(0, |e| e.len());
         limit("sev_snp.launch_endorsement", endorsement, MAX_ENDORSEMENT)
+    }
+}
+
+impl TdxEvidence {
+    fn check_sizes(&self) -> Result<(), EvidenceSizeError> {
+        limit("tdx.quote", self.quote.len(), MAX_TDX_QUOTE)?;
+        limit("tdx.event_log", self.event_log.as_ref().map_or(0, |log| log.len()), MAX_EVENT_LOG)
     }
 }
 
@@ -166,6 +205,18 @@ mod tests {
         );
         assert_eq!(sized(|v| v.quote = vec![0; 2049].into()), too_large("vtpm.quote", 2049, 2048));
         assert_eq!(sized(|v| v.signature = vec![0; 1025].into()), too_large("vtpm.signature", 1025, 1024));
+        let quote = TdxEvidence { quote: vec![0; MAX_TDX_QUOTE + 1].into(), event_log: None };
+        let evidence = Evidence { tdx: Some(quote), ..Evidence::default() };
+        assert_eq!(evidence.check_sizes(), too_large("tdx.quote", MAX_TDX_QUOTE + 1, MAX_TDX_QUOTE));
+        let log = Some(vec![0; MAX_EVENT_LOG + 1].into());
+        let evidence = Evidence {
+            tdx: Some(TdxEvidence { quote: Bytes::default(), event_log: log }),
+            ..Evidence::default()
+        };
+        assert_eq!(evidence.check_sizes(), too_large("tdx.event_log", MAX_EVENT_LOG + 1, MAX_EVENT_LOG));
+        let token = Some(GoogleTokenEvidence { token: "a".repeat(MAX_TOKEN + 1) });
+        let evidence = Evidence { google_token: token, ..Evidence::default() };
+        assert_eq!(evidence.check_sizes(), too_large("google_token.token", MAX_TOKEN + 1, MAX_TOKEN));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use answer::{DecisionId, RequestDigest};
 pub use challenge::{Challenge, Nonce};
 pub use digest::{Digest32, Digest48};
 pub use encoding::Bytes;
-pub use evidence::{Evidence, SevSnpEvidence, VtpmEvidence};
+pub use evidence::{Evidence, GoogleTokenEvidence, SevSnpEvidence, TdxEvidence, VtpmEvidence};
 pub use identity::{BrokerIdentity, IdentityKey};
 pub use path::{ObjectName, SecretPath};
 pub use problem::ReasonCode;

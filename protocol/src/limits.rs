@@ -14,6 +14,10 @@ pub const MAX_ATTEST: usize = 2048;
 pub const MAX_TPM_SIGNATURE: usize = 1024;
 /// An attestation report of AMD SEV-SNP: exactly this many bytes.
 pub const SNP_REPORT: usize = 1184;
+/// A TDX quote as devices give it: Google's are 5 kB in a buffer of 8000 bytes.
+pub const MAX_TDX_QUOTE: usize = 16 * 1024;
+/// A token of Google Cloud Attestation; with its certificate chain one has 11 kB.
+pub const MAX_TOKEN: usize = 32 * 1024;
 /// A launch endorsement that comes with a report.
 pub const MAX_ENDORSEMENT: usize = 64 * 1024;
 /// How long a challenge may live, in seconds, whatever a configuration says.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::answer::{DecisionId, RequestDigest};
-use crate::binding::{QuoteNonce, ReportData};
+use crate::binding::{QuoteNonce, ReportData, TokenNonce};
 use crate::challenge::{Challenge, ChallengeKey, Nonce};
 use crate::digest::Digest32;
 use crate::encoding::Bytes;
@@ -44,6 +44,7 @@ struct Vector {
     hardware_report: Bytes,
     quote_extra_data_alone: Digest32,
     quote_extra_data_with_report: Digest32,
+    token_nonce: String,
     /// The secrets in the clear, in the order of the paths.
     secrets: Vec<String>,
     answer: ReleaseAnswer,
@@ -79,6 +80,7 @@ fn known_answers_hold() {
         assert_eq!(QuoteNonce::bind(&transcript, None).0, vector.quote_extra_data_alone.0);
         let with_report = QuoteNonce::bind(&transcript, Some(&vector.hardware_report));
         assert_eq!(with_report.0, vector.quote_extra_data_with_report.0);
+        assert_eq!(TokenNonce::bind(&transcript).as_str(), vector.token_nonce);
 
         let opened = vector.answer.open_with(&key, &bound).unwrap();
         let opened: Vec<_> = opened.iter().map(|secret| secret.secret.expose()).collect();
@@ -151,6 +153,7 @@ fn make(suite: Suite) -> Vector {
         report_data_with_ak: Bytes(ReportData::bind(&transcript, Some(&ak_public)).0.to_vec()),
         quote_extra_data_alone: Digest32(QuoteNonce::bind(&transcript, None).0),
         quote_extra_data_with_report: Digest32(QuoteNonce::bind(&transcript, Some(&report)).0),
+        token_nonce: TokenNonce::bind(&transcript).as_str().to_owned(),
         ak_public: Bytes(ak_public),
         hardware_report: Bytes(report),
         secrets: secrets.into(),

@@ -12,6 +12,7 @@ use super::tcb::Tcb;
 use crate::anchors::Product;
 use crate::anchors::Root;
 use crate::chain::Revocation;
+use crate::launch::LaunchEndorsement;
 
 /// Claims of a verified SNP report.
 ///
@@ -45,6 +46,9 @@ pub struct SnpClaims {
     pub vmpl: u32,
     /// Launch measurement.
     pub measurement: Digest48,
+    /// Google's signed word that `measurement` is its firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endorsement: Option<LaunchEndorsement>,
     /// The guest's own 64 bytes.
     pub report_data: Hex<64>,
     /// The host's 32 bytes.

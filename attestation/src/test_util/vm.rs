@@ -137,7 +137,7 @@ impl SimulatedVm {
         let report = sev_snp.as_ref().map(|snp| &snp.report[..]);
         let nonce = QuoteNonce::bind(&transcript, report);
         let vtpm = has_vtpm.then(|| self.vtpm_with(&QuoteSpec::new(&nonce.0)));
-        Evidence { vtpm, sev_snp }
+        Evidence { vtpm, sev_snp, ..Evidence::default() }
     }
 
     /// A vTPM piece with any quote.

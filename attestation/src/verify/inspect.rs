@@ -72,7 +72,7 @@ pub fn inspect_vtpm(
     let key = quote.certified_key(context)?;
     let vtpm = quote.verify(key, Selection::AtLeast)?.claims(context)?;
     let technology = vtpm.boot.technology;
-    Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), sev_snp: None } })
+    Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), ..Claims::default() } })
 }
 
 /// Verifies an SNP report under the given endorsement certificate.
@@ -89,7 +89,7 @@ pub fn inspect_snp(
         return Err(SnpError::ReportDataMismatch.into());
     }
     let technology = Some(Technology::SevSnp);
-    Ok(InspectedClaims { claims: Claims { technology, vtpm: None, sev_snp: Some(claims) } })
+    Ok(InspectedClaims { claims: Claims { technology, sev_snp: Some(claims), ..Claims::default() } })
 }
 
 /// Holds a firmware log against given PCRs of the SHA-256 bank. They are taken as they are.
@@ -117,7 +117,7 @@ pub fn read_vtpm_file(file: &[u8]) -> Result<VtpmEvidence, VerifyError> {
     } else {
         go_tpm_tools::read(file)?
     };
-    let evidence = Evidence { vtpm: Some(vtpm), sev_snp: None };
+    let evidence = Evidence { vtpm: Some(vtpm), ..Evidence::default() };
     evidence.check_sizes()?;
     evidence.vtpm.ok_or(VerifyError::NoEvidence)
 }

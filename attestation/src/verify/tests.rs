@@ -31,7 +31,7 @@ const NOW: UnixTime = UnixTime(1_761_955_200);
 struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
-    veks: VekStore,
+    endorsements: Endorsements,
     memory: VerifyMemory,
 }
 
@@ -40,14 +40,14 @@ impl Judge {
         Self {
             anchors: shared_anchors(),
             collateral: Collateral::empty(),
-            veks: VekStore::default(),
+            endorsements: Endorsements::default(),
             memory: VerifyMemory::default(),
         }
     }
 
     fn context(&self) -> Context<'_> {
-        let Self { anchors, collateral, veks, memory } = self;
-        Context { anchors, collateral, veks, now: NOW, memory }
+        let Self { anchors, collateral, endorsements, memory } = self;
+        Context { anchors, collateral, endorsements, audiences: &[], now: NOW, memory }
     }
 
     fn verify(&self, evidence: &Evidence, bound: &Bound) -> Result<Claims, VerifyError> {
@@ -70,7 +70,7 @@ fn refusal(evidence: &Evidence) -> VerifyError {
 }
 
 fn vtpm_evidence(vtpm: vouchsafe_protocol::VtpmEvidence) -> Evidence {
-    Evidence { vtpm: Some(vtpm), sev_snp: None }
+    Evidence { vtpm: Some(vtpm), ..Evidence::default() }
 }
 
 /// A VM of somebody else, with a key, a chip and an instance of its own.

@@ -13,7 +13,7 @@ use serde_json::json;
 use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
 use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::{
-    Collateral, Context, Expected, TrustAnchors, VekStore, VerifyError, VerifyMemory, inspect_event_log,
+    Collateral, Context, Endorsements, Expected, TrustAnchors, VerifyError, VerifyMemory, inspect_event_log,
     inspect_snp, inspect_vtpm, read_vtpm_file,
 };
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
@@ -120,7 +120,7 @@ impl std::str::FromStr for HexBytes {
 struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
-    veks: VekStore,
+    endorsements: Endorsements,
     memory: VerifyMemory,
     now: UnixTime,
 }
@@ -172,14 +172,20 @@ impl By {
             anchors = anchors.with_extra(&file).map_err(|error| Failure::file(path, error))?;
         }
         let now = self.at.map_or_else(clock::now, UnixTime);
-        Ok(Judge { anchors, collateral, veks: VekStore::default(), memory: VerifyMemory::default(), now })
+        Ok(Judge {
+            anchors,
+            collateral,
+            endorsements: Endorsements::default(),
+            memory: VerifyMemory::default(),
+            now,
+        })
     }
 }
 
 impl Judge {
     const fn context(&self) -> Context<'_> {
-        let Self { anchors, collateral, veks, memory, now } = self;
-        Context { anchors, collateral, veks, now: *now, memory }
+        let Self { anchors, collateral, endorsements, memory, now } = self;
+        Context { anchors, collateral, endorsements, audiences: &[], now: *now, memory }
     }
 }
 

@@ -13,8 +13,8 @@ use vouchsafe_attestation::snp::{self, SnpContext, SnpEvidence};
 use vouchsafe_attestation::test_util::snp::{FakeAmd, SignedReport, SnpReportBuilder};
 use vouchsafe_attestation::vtpm::{Attest, TpmSignature, parse_instance_info};
 use vouchsafe_attestation::{
-    Collateral, Context, Expected, Root, TrustAnchors, VekStore, VerifiedClaims, VerifyError, VerifyMemory,
-    inspect_vtpm,
+    Collateral, Context, Endorsements, Expected, Root, TrustAnchors, VerifiedClaims, VerifyError,
+    VerifyMemory, inspect_vtpm,
 };
 use vouchsafe_guest_client::hardware::certificate_table::CertificateTable;
 use vouchsafe_protocol::challenge::ChallengeKey;
@@ -189,7 +189,7 @@ struct Chip {
 struct Inspection {
     anchors: TrustAnchors,
     collateral: Collateral,
-    veks: VekStore,
+    endorsements: Endorsements,
     memory: VerifyMemory,
 }
 
@@ -198,7 +198,7 @@ impl Inspection {
         Self {
             anchors: TrustAnchors::builtin(),
             collateral: Collateral::empty(),
-            veks: VekStore::default(),
+            endorsements: Endorsements::default(),
             memory: VerifyMemory::new(8, 1024 * 1024),
         }
     }
@@ -207,7 +207,8 @@ impl Inspection {
         Context {
             anchors: &self.anchors,
             collateral: &self.collateral,
-            veks: &self.veks,
+            endorsements: &self.endorsements,
+            audiences: &[],
             now,
             memory: &self.memory,
         }

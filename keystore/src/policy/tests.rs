@@ -16,7 +16,7 @@ use vouchsafe_attestation::chain::{Collateral, Revocation};
 use vouchsafe_attestation::claims::{Claims, VerifiedClaims};
 use vouchsafe_attestation::memory::VerifyMemory;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
-use vouchsafe_attestation::verify::{Context, VekStore, verify};
+use vouchsafe_attestation::verify::{Context, Endorsements, verify};
 use vouchsafe_protocol::{
     Bound, BrokerIdentity, GuestPublicKey, Nonce, ObjectName, ReleasePaths, SecretPath, Suite, UnixTime,
 };
@@ -45,10 +45,17 @@ fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
     let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
     let paths = ReleasePaths::new(paths.iter().map(|text| path(text)).collect()).unwrap();
     let bound = Bound::release(&BROKER, Nonce([7; 32]), key, &paths);
-    let (anchors, veks, memory) = (shared_anchors(), VekStore::default(), VerifyMemory::default());
+    let (anchors, endorsements, memory) =
+        (shared_anchors(), Endorsements::default(), VerifyMemory::default());
     let collateral = Collateral::empty();
-    let context =
-        Context { anchors: &anchors, collateral: &collateral, veks: &veks, now: NOW, memory: &memory };
+    let context = Context {
+        anchors: &anchors,
+        collateral: &collateral,
+        endorsements: &endorsements,
+        audiences: &[],
+        now: NOW,
+        memory: &memory,
+    };
     verify(&vm.evidence(kinds, &bound), bound, &context).unwrap()
 }
 

@@ -4,7 +4,7 @@ use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::memory::VerifyMemory;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
-use vouchsafe_attestation::verify::{Context, VekStore, verify};
+use vouchsafe_attestation::verify::{Context, Endorsements, verify};
 use vouchsafe_attestation::{Collateral, VerifiedClaims};
 use vouchsafe_protocol::{Bound, GuestKey, Nonce, Suite};
 
@@ -24,9 +24,16 @@ fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
     let bound = Bound::release(&BROKER, Nonce([7; 32]), key.public().clone(), &paths(all));
     let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
     let collateral = Collateral::new(&[crl], &[]).expect("a CRL");
-    let (anchors, veks, memory) = (shared_anchors(), VekStore::default(), VerifyMemory::default());
-    let context =
-        Context { anchors: &anchors, collateral: &collateral, veks: &veks, now: NOW, memory: &memory };
+    let (anchors, endorsements, memory) =
+        (shared_anchors(), Endorsements::default(), VerifyMemory::default());
+    let context = Context {
+        anchors: &anchors,
+        collateral: &collateral,
+        endorsements: &endorsements,
+        audiences: &[],
+        now: NOW,
+        memory: &memory,
+    };
     verify(&vm.evidence(Kinds::Vtpm, &bound), bound, &context).expect("good evidence")
 }
 

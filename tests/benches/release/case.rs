@@ -7,7 +7,7 @@ use vouchsafe_attestation::snp::SnpClaims;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
 use vouchsafe_attestation::{
-    Collateral, Context, TrustAnchors, VekStore, VerifiedClaims, VerifyMemory, verify,
+    Collateral, Context, Endorsements, TrustAnchors, VerifiedClaims, VerifyMemory, verify,
 };
 use vouchsafe_keystore::policy::{
     CompiledPolicy, DecideItem, DecideRequest, Guardrails, PolicyTemplate, Protocol, Purpose, ReleaseGrant,
@@ -31,7 +31,7 @@ pub(super) const POLICY: &str = "prod/db";
 pub(super) struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
-    veks: VekStore,
+    endorsements: Endorsements,
     guardrails: Guardrails,
     identity: IdentityKey,
 }
@@ -44,7 +44,7 @@ impl Judge {
         Self {
             anchors: shared_anchors(),
             collateral: Collateral::new(&crls, &[]).expect("two CRLs"),
-            veks: VekStore::default(),
+            endorsements: Endorsements::default(),
             guardrails: Guardrails::shipped(),
             identity: IdentityKey::from_seed(&[3; 32].into()).expect("a seed"),
         }
@@ -64,8 +64,8 @@ impl Judge {
     }
 
     fn verify(&self, evidence: &Evidence, bound: Bound, memory: &VerifyMemory) -> VerifiedClaims {
-        let Self { anchors, collateral, veks, .. } = self;
-        let context = Context { anchors, collateral, veks, now: NOW, memory };
+        let Self { anchors, collateral, endorsements, .. } = self;
+        let context = Context { anchors, collateral, endorsements, audiences: &[], now: NOW, memory };
         verify(evidence, bound, &context).expect("good evidence")
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
-use vouchsafe_attestation::{Collateral, Context, Expected, VekStore, VerifyMemory, inspect_vtpm};
+use vouchsafe_attestation::{Collateral, Context, Endorsements, Expected, VerifyMemory, inspect_vtpm};
 use vouchsafe_keystore::policy::Baseline;
 use vouchsafe_protocol::{Digest32, ReasonCode, UnixTime};
 use vouchsafe_tests::broker::{Broker, program};
@@ -86,11 +86,12 @@ fn baseline(ends_at: u64) -> String {
     let vm = simulated();
     let asked = crate::world::Asked::new(challenge(), &[PATH], |bound| vm.evidence(Kinds::Vtpm, bound));
     let (anchors, collateral) = (shared_anchors(), Collateral::empty());
-    let (veks, memory) = (VekStore::default(), VerifyMemory::default());
+    let (endorsements, memory) = (Endorsements::default(), VerifyMemory::default());
     let context = Context {
         anchors: &anchors,
         collateral: &collateral,
-        veks: &veks,
+        endorsements: &endorsements,
+        audiences: &[],
         now: UnixTime(now()),
         memory: &memory,
     };

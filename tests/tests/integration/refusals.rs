@@ -38,7 +38,7 @@ fn world() -> World {
 
 /// The vTPM piece alone, with any quote.
 fn vtpm(vm: &SimulatedVm, spec: &QuoteSpec) -> Evidence {
-    Evidence { vtpm: Some(vm.vtpm_with(spec)), sev_snp: None }
+    Evidence { vtpm: Some(vm.vtpm_with(spec)), ..Evidence::default() }
 }
 
 fn quote(bound: &Bound) -> QuoteSpec {

@@ -20,7 +20,7 @@ fn report(vm: &SimulatedVm, ak: Option<&FakeAk>) -> SevSnpEvidence {
 }
 
 fn both(vtpm: vouchsafe_protocol::VtpmEvidence, snp: SevSnpEvidence) -> Evidence {
-    Evidence { vtpm: Some(vtpm), sev_snp: Some(snp) }
+    Evidence { vtpm: Some(vtpm), sev_snp: Some(snp), ..Evidence::default() }
 }
 
 #[test]

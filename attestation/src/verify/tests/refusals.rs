@@ -66,13 +66,13 @@ fn report_without_certificate_waits_for_collateral() {
     let spki = other_key.public_key().as_der().unwrap().as_ref().to_vec();
     let older = VekSpec::vcek(vm.amd.product(), Tcb { microcode: 1, ..tcb }, &vm.report.chip_id);
     let older = vm.amd.vek(&VekSpec { spki: Some(spki.clone()), ..older });
-    judge.veks = VekStore::new(&[vm.amd.vcek(tcb, &[0xc3; 64]), older.clone()]);
+    judge.endorsements.veks = VekStore::new(&[vm.amd.vcek(tcb, &[0xc3; 64]), older.clone()]);
     assert_eq!(judge.verify(&evidence, &bound(1)).unwrap_err(), missing);
 
     let fitting = vm.amd.vcek(tcb, &vm.report.chip_id);
-    judge.veks =
+    judge.endorsements.veks =
         VekStore::new(&[older.clone(), fitting.clone(), older, vm.amd.ask_der().to_vec(), vec![1, 2, 3]]);
-    assert_eq!(judge.veks.chips(), 1);
+    assert_eq!(judge.endorsements.veks.chips(), 1);
     let claims = judge.verify(&evidence, &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().chip_id, Some("c1".repeat(64)));
 
@@ -80,10 +80,10 @@ fn report_without_certificate_waits_for_collateral() {
     let flawed = VekSpec::vcek(vm.amd.product(), tcb, &vm.report.chip_id);
     let flawed = vm.amd.vek(&VekSpec { spki: Some(spki), ..flawed });
     for order in [[fitting.clone(), flawed.clone()], [flawed.clone(), fitting]] {
-        judge.veks = VekStore::new(&order);
+        judge.endorsements.veks = VekStore::new(&order);
         judge.verify(&evidence, &bound(1)).unwrap();
     }
-    judge.veks = VekStore::new(&[flawed]);
+    judge.endorsements.veks = VekStore::new(&[flawed]);
     let error = judge.verify(&evidence, &bound(1)).unwrap_err();
     assert_eq!(error, VerifyError::Snp(SnpError::SignatureInvalid));
 }
@@ -97,7 +97,7 @@ fn certificate_of_a_turin_chip_is_found_by_its_short_id() {
     vm.vek_certificate = None;
     let judge = Judge {
         anchors: shared_anchors().with_extra(amd.ark_der()).unwrap(),
-        veks: VekStore::new(&[amd.vcek(vm.report.reported_tcb, &vm.report.chip_id)]),
+        endorsements: veks(&[amd.vcek(vm.report.reported_tcb, &vm.report.chip_id)]),
         ..Judge::new()
     };
     let claims = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap();
@@ -109,7 +109,7 @@ fn t16_masked_chip_has_no_certificate_in_the_store() {
     let mut vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
     let vek = VekSpec::vcek(vm.amd.product(), vm.report.reported_tcb, &[0; 64]);
     vm.report.chip_id = [0; 64];
-    let judge = Judge { veks: VekStore::new(&[vm.amd.vek(&vek)]), ..Judge::new() };
+    let judge = Judge { endorsements: veks(&[vm.amd.vek(&vek)]), ..Judge::new() };
     let error = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap_err();
     assert_eq!(error, VerifyError::NoVekCertificate);
 }
@@ -121,7 +121,7 @@ fn t16_report_of_no_vcek_without_certificate_is_refused_not_pending() {
         let mut vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
         let fitting = vm.amd.vcek(vm.report.reported_tcb, &vm.report.chip_id);
         vm.report.key_info = key_info;
-        let judge = Judge { veks: VekStore::new(&[fitting]), ..Judge::new() };
+        let judge = Judge { endorsements: veks(&[fitting]), ..Judge::new() };
         let error = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap_err();
         assert_eq!(error, VerifyError::NoVekCertificate, "{key_info:#x}");
     }
@@ -215,4 +215,9 @@ fn refusals_have_codes_and_stable_names() {
     for (error, code, name) in cases {
         assert_eq!((error.code(), error.name().as_str()), (code, name), "{error}");
     }
+}
+
+/// Certificates of chips and nothing else.
+fn veks(certificates: &[Vec<u8>]) -> Endorsements {
+    Endorsements { veks: VekStore::new(certificates), ..Endorsements::default() }
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::{
-    Claims, Collateral, Context, Expected, Technology, TrustAnchors, VekStore, VerifyError, VerifyMemory,
+    Claims, Collateral, Context, Endorsements, Expected, Technology, TrustAnchors, VerifyError, VerifyMemory,
     inspect_snp, inspect_vtpm,
 };
 use vouchsafe_keystore::policy::{PolicyTemplate, Purpose, TemplateRoot};
@@ -121,10 +121,17 @@ impl New {
             let anchor = output::read_input(path, MAX_REQUEST)?;
             anchors = anchors.with_extra(&anchor).map_err(|error| Failure::file(path, error))?;
         }
-        let (collateral, veks, memory) = (Collateral::empty(), VekStore::default(), VerifyMemory::default());
+        let (collateral, endorsements, memory) =
+            (Collateral::empty(), Endorsements::default(), VerifyMemory::default());
         let now = self.at.map_or_else(clock::now, UnixTime);
-        let context =
-            Context { anchors: &anchors, collateral: &collateral, veks: &veks, now, memory: &memory };
+        let context = Context {
+            anchors: &anchors,
+            collateral: &collateral,
+            endorsements: &endorsements,
+            audiences: &[],
+            now,
+            memory: &memory,
+        };
         Ok(claims(evidence, &context))
     }
 }

@@ -1,0 +1,37 @@
+//! What a verified launch endorsement says.
+
+use serde::Serialize;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::Digest48;
+use vouchsafe_protocol::UnixTime;
+
+use crate::anchors::Root;
+use crate::chain::Revocation;
+
+/// A `VMLaunchEndorsement` whose signature holds and that contains the measurement in question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaunchEndorsement {
+    /// Who vouches for it.
+    pub root: Root,
+    /// How current the revocation data of the signer's chain was.
+    pub revocation: Revocation,
+    /// SHA-256 of the endorsement.
+    pub digest: Digest32,
+    /// When it was made.
+    pub timestamp: UnixTime,
+    /// Security version of the firmware for this technology: never goes down from build to build.
+    pub svn: u32,
+    /// SHA-384 of the firmware image.
+    pub firmware_digest: Digest48,
+    /// Google's internal number of the build.
+    pub cl_spec: u64,
+    /// SHA-1 commit of the build, hex; absent where the endorsement has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// For SEV-SNP the number of virtual processors that the measurement is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vcpus: Option<u32>,
+    /// For TDX the memory in GiB that the measurement is for; absent for the general one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ram_gib: Option<u32>,
+}

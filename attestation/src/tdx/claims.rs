@@ -1,0 +1,147 @@
+//! What a TDX quote says, once its signature, its chain and its TCB have been verified.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::Digest48;
+use vouchsafe_protocol::UnixTime;
+
+use crate::anchors::Root;
+use crate::chain::Revocation;
+use crate::event_log::BootLog;
+use crate::launch::LaunchEndorsement;
+use crate::snp::Hex;
+
+/// Claims of a verified TDX quote.
+///
+/// TCB status and the attributes that verification lets pass are claims, not conditions: policies judge them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TdxClaims {
+    /// Who vouches for the quote.
+    pub root: Root,
+    /// How current the revocation data was. Without collateral (inspection only) it is absent.
+    pub revocation: Revocation,
+    /// What Intel says of the platform, its TDX module and its quoting enclave; absent without collateral.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcb: Option<TdxTcb>,
+    /// Version of the quote's format, 4 or 5.
+    pub quote_version: u16,
+    /// Family, model, stepping, platform type and custom SKU of the processor, 6 bytes.
+    pub fmspc: Hex<6>,
+    /// Which CA certified the platform: `platform` or `processor`.
+    pub pck_ca: &'static str,
+    /// Id of the platform in its PCK certificate, SHA-256 of the certificate's PPID: the same for every VM of one machine.
+    pub platform_id: Digest32,
+    /// `TEE_TCB_SVN`: security versions of the TDX module and microcode at launch.
+    pub tee_tcb_svn: Hex<16>,
+    /// `TEE_TCB_SVN_2` of TDX 1.5: the same now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tee_tcb_svn2: Option<Hex<16>>,
+    /// Measurement of the TDX module.
+    pub mr_seam: Digest48,
+    /// Signer of the TDX module, zeros for Intel's.
+    pub mr_signer_seam: Digest48,
+    /// Attributes of the trust domain.
+    pub attributes: TdAttributes,
+    /// Extended processor features that the trust domain may use.
+    pub xfam: Hex<8>,
+    /// Measurement of the initial content: the firmware.
+    pub mr_td: Digest48,
+    /// Configuration of the host's choice.
+    pub mr_config_id: Digest48,
+    /// Owner of the host's choice.
+    pub mr_owner: Digest48,
+    /// Configuration of that owner's choice.
+    pub mr_owner_config: Digest48,
+    /// Run-time measurement registers 0 to 3.
+    pub rtmrs: [Digest48; 4],
+    /// Measurement of a service trust domain, TDX 1.5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mr_service_td: Option<Digest48>,
+    /// The guest's own 64 bytes.
+    pub report_data: Hex<64>,
+    /// Google's signed word that `mr_td` is its firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endorsement: Option<LaunchEndorsement>,
+    /// What the CCEL event log says, checked against the RTMRs. Worth something only under known firmware: an
+    /// endorsed `mr_td`, or one in a baseline that the policy names. Absent without a log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed_boot: Option<Arc<BootLog>>,
+}
+
+/// What Intel's collateral says of a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TdxTcb {
+    /// The worst of platform, module and quoting enclave.
+    pub status: TcbStatus,
+    /// Platform and TDX module.
+    pub platform_status: TcbStatus,
+    /// The quoting enclave.
+    pub qe_status: TcbStatus,
+    /// Advisories that apply, sorted: `INTEL-SA-01010` and the like.
+    pub advisory_ids: Vec<String>,
+    /// `tcbEvaluationDataNumber`, the lower of TCB info and QE identity.
+    pub evaluation_data_number: u32,
+    /// Date of the platform's TCB level.
+    pub tcb_date: UnixTime,
+    /// When the collateral was issued: the oldest of its parts.
+    pub collateral_issued: UnixTime,
+    /// When the first part of it ends.
+    pub collateral_expires: UnixTime,
+}
+
+/// Attributes of a trust domain (Intel TDX module base specification, `ATTRIBUTES`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TdAttributes {
+    /// All bits as they stand in the quote.
+    pub raw: Hex<8>,
+    /// The host may debug the trust domain. Verification refuses it.
+    pub debug: bool,
+    /// No #VE on access to pages that are not there. Verification demands it.
+    pub sept_ve_disable: bool,
+    /// The trust domain can be migrated.
+    pub migratable: bool,
+    /// It may use supervisor protection keys.
+    pub pks: bool,
+    /// It may use key locker.
+    pub key_locker: bool,
+    /// It may use performance counters.
+    pub perfmon: bool,
+}
+
+/// Intel's judgement of a TCB level, from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TcbStatus {
+    /// Nothing is missing.
+    UpToDate,
+    /// Software has to work around something.
+    SwHardeningNeeded,
+    /// The platform's configuration has to change.
+    ConfigurationNeeded,
+    /// Both of the above.
+    ConfigurationAndSwHardeningNeeded,
+    /// Firmware or microcode is old.
+    OutOfDate,
+    /// And the configuration has to change.
+    OutOfDateConfigurationNeeded,
+    /// Not to be trusted. Verification refuses it.
+    Revoked,
+}
+
+impl TcbStatus {
+    /// Its name in claims and policies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UpToDate => "up-to-date",
+            Self::SwHardeningNeeded => "sw-hardening-needed",
+            Self::ConfigurationNeeded => "configuration-needed",
+            Self::ConfigurationAndSwHardeningNeeded => "configuration-and-sw-hardening-needed",
+            Self::OutOfDate => "out-of-date",
+            Self::OutOfDateConfigurationNeeded => "out-of-date-configuration-needed",
+            Self::Revoked => "revoked",
+        }
+    }
+}
