@@ -168,6 +168,14 @@ pub struct Instance {
     pub instance_name: String,
 }
 
+impl Instance {
+    /// Project number and instance id: what names it for good.
+    #[must_use]
+    pub const fn id(&self) -> (u64, u64) {
+        (self.project_number, self.instance_id)
+    }
+}
+
 /// Many readers of JSON round numbers above 2^53, and ids of instances are larger.
 fn decimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)

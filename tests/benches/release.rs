@@ -31,9 +31,9 @@ fn main() -> std::io::Result<()> {
         .output_directory(output.folder())
         .configure_from_args();
     let (judge, floor) = (Judge::new(), Floor::new());
-    let snp = Case::new(Kinds::SevSnp, &judge);
-    let vtpm = Case::new(Kinds::Vtpm, &judge);
-    let both = Case::new(Kinds::Both, &judge);
+    let snp = Case::new(Kinds::REPORT, &judge);
+    let vtpm = Case::new(Kinds::VTPM, &judge);
+    let both = Case::new(Kinds::BOTH, &judge);
     releases(&mut criterion, &judge, &floor, &snp, &vtpm);
     verification(&mut criterion, &judge, &floor, [&snp, &vtpm, &both]);
     decisions(&mut criterion, &judge, [&snp, &vtpm, &both]);

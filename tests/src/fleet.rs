@@ -47,9 +47,9 @@ impl Kind {
     #[must_use]
     pub const fn evidence(self) -> Kinds {
         match self {
-            Self::Snp => Kinds::SevSnp,
-            Self::Vtpm => Kinds::Vtpm,
-            Self::Both => Kinds::Both,
+            Self::Snp => Kinds::REPORT,
+            Self::Vtpm => Kinds::VTPM,
+            Self::Both => Kinds::BOTH,
         }
     }
 

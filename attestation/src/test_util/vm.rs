@@ -26,16 +26,38 @@ use super::vtpm::QuoteSpec;
 use crate::anchors::Product;
 use crate::anchors::TrustAnchors;
 use crate::event_log::Technology;
+use crate::google_token::TokenKind;
 
-/// Which evidence to make.
+/// Which evidence to make. Pieces of one call are linked to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kinds {
-    /// A quote.
-    Vtpm,
-    /// A report.
-    SevSnp,
-    /// Both, linked.
-    Both,
+pub struct Kinds {
+    /// A quote of the vTPM.
+    pub vtpm: bool,
+    /// A report of the hardware: an SNP report, or the TDX quote of a VM that has one.
+    pub report: bool,
+    /// A token of Google Cloud Attestation.
+    pub token: Option<TokenKind>,
+}
+
+impl Kinds {
+    /// A quote of the vTPM alone.
+    pub const VTPM: Self = Self { vtpm: true, report: false, token: None };
+    /// A hardware report alone.
+    pub const REPORT: Self = Self { vtpm: false, report: true, token: None };
+    /// A quote of the vTPM and a hardware report, linked.
+    pub const BOTH: Self = Self { vtpm: true, report: true, token: None };
+
+    /// A token alone.
+    #[must_use]
+    pub const fn token(kind: TokenKind) -> Self {
+        Self { vtpm: false, report: false, token: Some(kind) }
+    }
+
+    /// The same with a token.
+    #[must_use]
+    pub const fn with_token(self, kind: TokenKind) -> Self {
+        Self { token: Some(kind), ..self }
+    }
 }
 
 /// A simulated VM.
@@ -131,12 +153,11 @@ impl SimulatedVm {
     #[must_use]
     pub fn evidence(&self, kinds: Kinds, bound: &Bound) -> Evidence {
         let transcript = bound.transcript();
-        let has_vtpm = kinds != Kinds::SevSnp;
-        let ak = has_vtpm.then_some(self.ak.spki());
-        let sev_snp = (kinds != Kinds::Vtpm).then(|| self.snp_with(&ReportData::bind(&transcript, ak).0));
+        let ak = kinds.vtpm.then_some(self.ak.spki());
+        let sev_snp = kinds.report.then(|| self.snp_with(&ReportData::bind(&transcript, ak).0));
         let report = sev_snp.as_ref().map(|snp| &snp.report[..]);
         let nonce = QuoteNonce::bind(&transcript, report);
-        let vtpm = has_vtpm.then(|| self.vtpm_with(&QuoteSpec::new(&nonce.0)));
+        let vtpm = kinds.vtpm.then(|| self.vtpm_with(&QuoteSpec::new(&nonce.0)));
         Evidence { vtpm, sev_snp, ..Evidence::default() }
     }
 

@@ -54,7 +54,7 @@ async fn a_guest_gets_its_secret_in_two_requests() {
     let answer = call(&fixture, Method::POST, "/v1/challenge", vec![]).await;
     let ChallengeAnswer { challenge, identity } = serde_json::from_slice(&answer.body).expect("a challenge");
     assert_eq!(identity, fixture.broker.identity());
-    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Both, challenge, &[PATH]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, challenge, &[PATH]);
     let answer = ask(&fixture, &asked).await;
     assert_eq!(answer.status, 200);
     let answer: ReleaseAnswer = serde_json::from_slice(&answer.body).expect("an answer");
@@ -102,7 +102,7 @@ async fn t50_absent_retired_and_denied_look_alike() {
     let vm = SimulatedVm::new();
     let mut seen = Vec::new();
     for at in ["prod/db/none0", "prod/db/gone0", "prod/db/other"] {
-        let asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[at]);
+        let asked = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[at]);
         let body = serde_json::to_vec(&asked.request).expect("JSON");
         let answer = call(&fixture, Method::POST, "/v1/release", body.clone()).await;
         let mut problem = answer.problem();
@@ -128,14 +128,14 @@ async fn t44_load_is_shed_at_the_challenge_and_live_challenges_are_served() {
     let shed = call(&fixture, Method::POST, "/v1/challenge", vec![]).await;
     assert_eq!(shed.problem().code, ReasonCode::Overloaded);
     assert_eq!(shed.retry_after.as_deref(), Some("2"));
-    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, challenge, &[PATH]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, challenge, &[PATH]);
     assert_eq!(ask(&fixture, &asked).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t44_a_full_queue_answers_with_retry_after_and_spends_nothing() {
     let fixture = Fixture::with(|limits| (limits.verifiers, limits.queue) = (Some(1), 1)).await;
-    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
     let (release, held) = std::sync::mpsc::channel::<()>();
     let (started, running) = std::sync::mpsc::channel();
     let hold = fixture.broker.clone();

@@ -150,7 +150,7 @@ async fn secrets_go_in_and_never_come_out() {
 async fn t46_metrics_carry_no_paths() {
     let fixture = Fixture::new().await;
     for paths in [&[PATH][..], &["prod/db/unknown"]] {
-        let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), paths);
+        let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), paths);
         let _either = release(&fixture.broker, DecisionId([1; 16]), asked.request, clock::now()).await;
     }
     let (status, metrics) = call(&fixture, None, "GET", "/metrics", &Value::Null).await;
@@ -167,7 +167,7 @@ async fn t46_metrics_carry_no_paths() {
 async fn a_refusal_is_explained_to_whoever_may_read_it() {
     let fixture = Fixture::new().await;
     let id = DecisionId([7; 16]);
-    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &["prod/db/unknown"]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &["prod/db/unknown"]);
     assert!(release(&fixture.broker, id, asked.request, clock::now()).await.is_err());
     let uri = format!("/v1/decisions/show?id={id}");
     let (status, answer) = json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await;

@@ -25,6 +25,13 @@ pub(super) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
         snp.ca_certificates.iter().for_each(|certificate| keep("vek-issuer", certificate));
         snp.launch_endorsement.iter().for_each(|endorsement| keep("launch-endorsement", endorsement));
     }
+    if let Some(tdx) = &evidence.tdx {
+        keep("tdx-quote", &tdx.quote);
+        tdx.event_log.iter().for_each(|log| keep("tdx-event-log", log));
+    }
+    if let Some(google) = &evidence.google_token {
+        keep("google-token", &google.token.as_bytes().into());
+    }
     pieces
 }
 

@@ -37,7 +37,7 @@ fn stranger() -> SimulatedVm {
 async fn a_vm_gets_its_secret_and_the_grant_is_on_record() {
     let fixture = Fixture::new().await;
     let vm = SimulatedVm::new();
-    for kinds in [Kinds::Vtpm, Kinds::Both] {
+    for kinds in [Kinds::VTPM, Kinds::BOTH] {
         let asked = fixture.ask(&vm, kinds, fixture.challenge(), &[PATH]);
         let answer = release_of(&fixture, &asked).await.expect("granted");
         let opened = answer.open_with(&asked.key, &asked.bound).expect("opens");
@@ -58,14 +58,14 @@ async fn a_vm_gets_its_secret_and_the_grant_is_on_record() {
 async fn t06_the_answer_is_signed_for_this_request_by_this_broker() {
     let fixture = Fixture::new().await;
     let vm = SimulatedVm::new();
-    let asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let asked = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
     let answer = release_of(&fixture, &asked).await.expect("granted");
     let open = |answer: &ReleaseAnswer, bound| answer.open_with(&asked.key, bound).map(|_| ());
     let Asked { request, key, .. } = &asked;
     let nonce = request.challenge.nonce;
     let foreign = Bound::release(&BrokerIdentity([1; 32]), nonce, key.public().clone(), &request.paths);
     assert_eq!(open(&answer, &foreign), Err(AnswerError::Signature));
-    let other = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let other = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
     assert_eq!(open(&answer, &other.bound), Err(AnswerError::Signature));
     let mut changed = answer.clone();
     changed.secrets[0].ciphertext.0[0] ^= 1;
@@ -78,8 +78,8 @@ async fn t05_a_nonce_is_spent_once() {
     let fixture = Fixture::new().await;
     let vm = SimulatedVm::new();
     let challenge = fixture.challenge();
-    let first = fixture.ask(&vm, Kinds::Vtpm, challenge.clone(), &[PATH]);
-    let second = fixture.ask(&vm, Kinds::Vtpm, challenge, &[PATH]);
+    let first = fixture.ask(&vm, Kinds::VTPM, challenge.clone(), &[PATH]);
+    let second = fixture.ask(&vm, Kinds::VTPM, challenge, &[PATH]);
     release_of(&fixture, &first).await.expect("granted");
     assert_eq!(refusal(release_of(&fixture, &first).await), ReasonCode::NonceSpent);
     assert_eq!(refusal(release_of(&fixture, &second).await), ReasonCode::NonceSpent);
@@ -94,7 +94,7 @@ async fn t05_dead_and_foreign_challenges_are_refused_unsigned() {
     let mut foreign = fixture.challenge();
     foreign.expires_at = foreign.expires_at.plus(1);
     for (challenge, code) in [(old, ReasonCode::ChallengeExpired), (foreign, ReasonCode::ChallengeInvalid)] {
-        let asked = fixture.ask(&vm, Kinds::Vtpm, challenge, &[PATH]);
+        let asked = fixture.ask(&vm, Kinds::VTPM, challenge, &[PATH]);
         let refused = release_of(&fixture, &asked).await.expect_err("refused");
         assert_eq!((refused.code(), refused.is_signed()), (code, false));
     }
@@ -104,11 +104,11 @@ async fn t05_dead_and_foreign_challenges_are_refused_unsigned() {
 async fn t04_evidence_for_another_key_or_other_paths_is_refused() {
     let fixture = Fixture::new().await;
     let vm = SimulatedVm::new();
-    let mut asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
-    let other = fixture.ask(&vm, Kinds::Vtpm, asked.request.challenge.clone(), &["prod/db/other"]);
+    let mut asked = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
+    let other = fixture.ask(&vm, Kinds::VTPM, asked.request.challenge.clone(), &["prod/db/other"]);
     asked.request.public_key = other.request.public_key.clone();
     assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::EvidenceRefused);
-    let mut asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let mut asked = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
     asked.request.paths = other.request.paths.clone();
     assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::EvidenceRefused);
     let remembered = fixture.broker.refusals.get(ID).expect("remembered");
@@ -122,13 +122,13 @@ async fn t04_evidence_for_another_key_or_other_paths_is_refused() {
 async fn t44_refusals_of_known_owners_are_logged_and_those_of_strangers_are_not() {
     let fixture = Fixture::new().await;
     let unknown = stranger();
-    let asked = fixture.ask(&unknown, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let asked = fixture.ask(&unknown, Kinds::VTPM, fixture.challenge(), &[PATH]);
     assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::NotGranted);
     let remembered = fixture.broker.refusals.get(ID).expect("remembered");
     assert!(remembered.reasons.concat().contains("project_number"), "{:?}", remembered.reasons);
     let mut known = SimulatedVm::new();
     known.boot(&EventLogBuilder::gce_ubuntu(Technology::Sev));
-    let asked = fixture.ask(&known, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let asked = fixture.ask(&known, Kinds::VTPM, fixture.challenge(), &[PATH]);
     assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::NotGranted);
     fixture.broker.close().await;
     let keyring = vouchsafe_keystore::Keyring::load(&fixture.broker.config().keyring()).expect("a keyring");
@@ -149,18 +149,18 @@ async fn t44_an_instance_that_asks_too_often_waits() {
     let mut codes = Vec::new();
     // Three, since the minute may end between two of them.
     for _ in 0..3 {
-        let asked = fixture.ask(&vm, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+        let asked = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
         codes.push(release_of(&fixture, &asked).await.map(|_| ()).map_err(|refused| refused.code()));
     }
     assert!(codes.contains(&Ok(())) && codes.contains(&Err(ReasonCode::RateLimited)), "{codes:?}");
     // A certificate alone uses up nobody's share: this one's evidence was refused before it counted.
     let other = stranger();
     for _ in 0..3 {
-        let mut asked = fixture.ask(&other, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+        let mut asked = fixture.ask(&other, Kinds::VTPM, fixture.challenge(), &[PATH]);
         asked.request.evidence.vtpm.as_mut().expect("a quote").signature.0[20] ^= 1;
         assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::EvidenceRefused);
     }
-    let asked = fixture.ask(&other, Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let asked = fixture.ask(&other, Kinds::VTPM, fixture.challenge(), &[PATH]);
     assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::NotGranted);
 }
 
@@ -170,12 +170,12 @@ async fn t44_evidence_that_names_no_instance_has_one_share_in_common() {
     let mut codes = Vec::new();
     // Three, since the minute may end between two of them.
     for vm in [SimulatedVm::new(), stranger(), SimulatedVm::new()] {
-        let asked = fixture.ask(&vm, Kinds::SevSnp, fixture.challenge(), &[PATH]);
+        let asked = fixture.ask(&vm, Kinds::REPORT, fixture.challenge(), &[PATH]);
         codes.push(refusal(release_of(&fixture, &asked).await));
     }
     assert!(codes.contains(&ReasonCode::NotGranted), "{codes:?}");
     assert!(codes.contains(&ReasonCode::RateLimited), "{codes:?}");
-    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
     release_of(&fixture, &asked).await.expect("granted");
 }
 
@@ -185,7 +185,7 @@ async fn t51_what_another_broker_allowed_is_not_denied() {
     let config = fixture.broker.config();
     let keyring = vouchsafe_keystore::Keyring::load(&config.keyring()).expect("a keyring");
     let other = vouchsafe_keystore::Keystore::open(&config.database(), keyring).await.expect("opens");
-    let ask = || fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let ask = || fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
     fixture.keystore().put_policy(by(), &name(POLICY), &policy(1)).await.expect("stored");
     assert_eq!(refusal(release_of(&fixture, &ask()).await), ReasonCode::NotGranted);
     other.put_policy(by(), &name(POLICY), &policy(PROJECT)).await.expect("stored");
@@ -196,7 +196,7 @@ async fn t51_what_another_broker_allowed_is_not_denied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let fixture = Fixture::new().await;
-    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Vtpm, fixture.challenge(), &[PATH]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
     let case =
         Case::open(&fixture.broker, ID, asked.request.clone(), clock::now()).expect("a good challenge");
     let ready =

@@ -17,7 +17,7 @@ use vouchsafe_protocol::{
 };
 
 const NOW: UnixTime = UnixTime(1_771_500_000);
-const KINDS: [(&str, Kinds); 3] = [("vtpm", Kinds::Vtpm), ("snp", Kinds::SevSnp), ("both", Kinds::Both)];
+const KINDS: [(&str, Kinds); 3] = [("vtpm", Kinds::VTPM), ("snp", Kinds::REPORT), ("both", Kinds::BOTH)];
 
 fn write(target: &str, name: &str, bytes: &[u8]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);

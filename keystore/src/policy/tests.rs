@@ -66,7 +66,7 @@ fn claims() -> Claims {
 }
 
 fn production(vm: &SimulatedVm) -> Claims {
-    let mut claims = verified(vm, Kinds::Both, &["prod/db/disk"]).claims().clone();
+    let mut claims = verified(vm, Kinds::BOTH, &["prod/db/disk"]).claims().clone();
     let vtpm = claims.vtpm.as_mut().unwrap();
     (vtpm.root, vtpm.revocation) = (Root::Google, Revocation::Fresh);
     let snp = claims.sev_snp.as_mut().unwrap();

@@ -34,7 +34,7 @@ fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
         now: NOW,
         memory: &memory,
     };
-    verify(&vm.evidence(Kinds::Vtpm, &bound), bound, &context).expect("good evidence")
+    verify(&vm.evidence(Kinds::VTPM, &bound), bound, &context).expect("good evidence")
 }
 
 fn template(purpose: Purpose, project_number: u64) -> String {

@@ -92,10 +92,10 @@ impl Case {
         let claims = judge.verify(&evidence, bound.clone(), &judge.memory());
         let claims = claims.claims();
         let (name, purpose, policy_text) = match kinds {
-            Kinds::SevSnp => ("snp", Purpose::App, snp_policy(claims.sev_snp.as_ref().expect("a report"))),
-            Kinds::Vtpm | Kinds::Both => {
+            Kinds::REPORT => ("snp", Purpose::App, snp_policy(claims.sev_snp.as_ref().expect("a report"))),
+            _ => {
                 let template = PolicyTemplate::from_claims(Purpose::Disk, claims).expect("an owner");
-                (if kinds == Kinds::Vtpm { "vtpm" } else { "both" }, Purpose::Disk, template.generate())
+                (if kinds == Kinds::VTPM { "vtpm" } else { "both" }, Purpose::Disk, template.generate())
             }
         };
         assert_eq!(claims.technology, Some(Technology::SevSnp));

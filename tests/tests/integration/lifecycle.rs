@@ -27,9 +27,9 @@ fn t43_a_graceful_stop_and_a_start_change_nothing() {
     let mut world = World::start();
     world.put(PATH, "prod/app", VALUE);
     let identity = world.broker.identity().to_owned();
-    let served = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let served = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     let decision = world.send(&served).answer().decision.to_string();
-    let pending = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let pending = world.request(&simulated(), Kinds::VTPM, &[PATH]);
 
     world.broker.stop().unwrap();
     let address = world.broker.guests_url().replace("https://", "");
@@ -48,7 +48,7 @@ fn a_broker_that_is_killed_has_everything_that_it_acknowledged() {
     let mut world = World::start();
     world.put(PATH, "prod/app", VALUE);
     let identity = world.broker.identity().to_owned();
-    let served = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let served = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     let decision = world.send(&served).answer().decision.to_string();
     world.run(&["secret", "generate", "prod/late", "--policy", "prod/app"]);
     world.broker.kill().unwrap();

@@ -84,7 +84,7 @@ fn t38_policies_that_leave_something_open_are_refused() {
 /// The baseline of exactly the boot of [`boot`].
 fn baseline(ends_at: u64) -> String {
     let vm = simulated();
-    let asked = crate::world::Asked::new(challenge(), &[PATH], |bound| vm.evidence(Kinds::Vtpm, bound));
+    let asked = crate::world::Asked::new(challenge(), &[PATH], |bound| vm.evidence(Kinds::VTPM, bound));
     let (anchors, collateral) = (shared_anchors(), Collateral::empty());
     let (endorsements, memory) = (Endorsements::default(), VerifyMemory::default());
     let context = Context {
@@ -266,7 +266,7 @@ fn t10_without_a_file_nobody_trusts_a_test_root() {
     let plain: Vec<_> = config.lines().filter(|line| !line.starts_with("extra_trust_anchors")).collect();
     fs::write(world.broker.config(), plain.join("\n")).unwrap();
     world.broker.run().unwrap();
-    let asked = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     world.assert_refused(&asked, ReasonCode::EvidenceRefused, "ak-chain-unknown-issuer");
     let (_, info) = world.get(&format!("{}/v1/info", world.broker.guests_url()), None);
     let info: serde_json::Value = serde_json::from_str(&info).unwrap();

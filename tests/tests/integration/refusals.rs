@@ -128,7 +128,7 @@ fn t50_absent_retired_and_denied_look_alike_to_the_guest() {
         ("prod/denied/a", "policy prod/other refuses"),
         ("elsewhere/denied/a", "there is no such secret"),
     ] {
-        let asked = world.request(&vm, Kinds::Vtpm, &[path]);
+        let asked = world.request(&vm, Kinds::VTPM, &[path]);
         let reply = world.send(&asked);
         let problem = reply.signed_problem(&asked, ReasonCode::NotGranted);
         let explained = world.explain(&problem.decision.unwrap());
@@ -146,7 +146,7 @@ fn t50_absent_retired_and_denied_look_alike_to_the_guest() {
 #[test]
 fn t05_a_recorded_request_is_served_once() {
     let world = world();
-    let asked = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     assert_eq!(world.send(&asked).open(&asked)[0].secret.expose(), VALUE);
     world.assert_refused(&asked, ReasonCode::NonceSpent, "spent");
     // Nor does its challenge serve for fresh evidence for a key of one's own.
@@ -155,27 +155,27 @@ fn t05_a_recorded_request_is_served_once() {
         challenge: asked.request.challenge,
         identity: again.identity,
     };
-    let other = crate::world::Asked::new(answer, &[PATH], |bound| simulated().evidence(Kinds::Vtpm, bound));
+    let other = crate::world::Asked::new(answer, &[PATH], |bound| simulated().evidence(Kinds::VTPM, bound));
     world.send(&other).signed_problem(&other, ReasonCode::NonceSpent);
 }
 
 #[test]
 fn t05_a_challenge_of_another_broker_or_a_changed_one_is_refused() {
     let world = world();
-    let tampered = world.request(&simulated(), Kinds::Vtpm, &[PATH]).tampered(|request| {
+    let tampered = world.request(&simulated(), Kinds::VTPM, &[PATH]).tampered(|request| {
         request.challenge.expires_at = UnixTime(request.challenge.expires_at.0 + 1);
     });
     let problem = world.send(&tampered).problem(ReasonCode::ChallengeInvalid);
     assert_eq!(problem.signature, None, "a broker signs under its own challenges only");
     let elsewhere = World::bare("");
-    let asked = elsewhere.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let asked = elsewhere.request(&simulated(), Kinds::VTPM, &[PATH]);
     world.send(&asked).problem(ReasonCode::ChallengeInvalid);
 }
 
 #[test]
 fn t01_evidence_of_a_vm_does_not_serve_another_ones_key() {
     let world = world();
-    let asked = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     let attacker = GuestKey::generate(Suite::XWing);
     let relayed = asked.tampered(|request| request.public_key = attacker.public().as_bytes().into());
     world.assert_refused(&relayed, ReasonCode::EvidenceRefused, "vtpm-nonce-mismatch");
@@ -185,7 +185,7 @@ fn t01_evidence_of_a_vm_does_not_serve_another_ones_key() {
 fn evidence_for_one_secret_does_not_serve_for_another_one() {
     let world = world();
     world.put("prod/db/other", "prod/app", VALUE);
-    let asked = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     let other = asked.tampered(|request| request.paths = paths_of(&["prod/db/other"]));
     world.assert_refused(&other, ReasonCode::EvidenceRefused, "vtpm-nonce-mismatch");
 }
@@ -197,7 +197,7 @@ fn t02_quote_under_foreign_ak_is_refused() {
     let attacker = FakeAk::p256();
     // The certificate of the genuine key, the quote by another one that claims its name.
     let asked = world.request_with(&[PATH], |bound| {
-        let mut evidence = genuine.evidence(Kinds::Vtpm, bound);
+        let mut evidence = genuine.evidence(Kinds::VTPM, bound);
         let spec = QuoteSpec { qualified_signer: Some(genuine.ak.qualified_name().to_vec()), ..quote(bound) };
         let forged = evidence.vtpm.as_mut().unwrap();
         forged.quote = spec.encode(&attacker, &genuine.pcrs);
@@ -210,7 +210,7 @@ fn t02_quote_under_foreign_ak_is_refused() {
     let mut vm = simulated();
     vm.ak_certificate = foreign.issue_ak(vm.ak.spki(), &AkCertificateSpec::default());
     vm.ak_issuers = vec![foreign.intermediate_der().to_vec()];
-    world.assert_refused(&world.request(&vm, Kinds::Vtpm, &[PATH]), ReasonCode::EvidenceRefused, "ak-chain-");
+    world.assert_refused(&world.request(&vm, Kinds::VTPM, &[PATH]), ReasonCode::EvidenceRefused, "ak-chain-");
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn t17_revoked_and_missing_revocation_data_are_refused() {
         .revoking(&INTERMEDIATE_SERIAL.to_be_bytes());
     let file = world.write("revoked.crl", &pem::crl(&google().root_crl(&crl)));
     world.run(&["collateral", "import", text(&file)]);
-    let asked = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     world.assert_refused(&asked, ReasonCode::EvidenceRefused, "ak-chain-revoked");
 
     // No list at all: a genuine VM, and the shipped guardrail says no.
@@ -382,7 +382,7 @@ fn t30_requests_that_are_too_large_or_malformed_are_refused() {
     };
     assert_eq!(code(b"{"), ReasonCode::MalformedRequest);
     assert_eq!(code(b""), ReasonCode::MalformedRequest);
-    let asked = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     assert_eq!(code(&[&asked.body[..], b" x"].concat()), ReasonCode::MalformedRequest);
     assert_eq!(code(&vec![b' '; vouchsafe_protocol::limits::MAX_REQUEST + 1]), ReasonCode::RequestTooLarge);
     let mut unknown: serde_json::Value = serde_json::from_slice(&asked.body).unwrap();

@@ -23,7 +23,7 @@ fn t34_a_secret_is_nowhere_but_in_the_hands_of_the_guest() {
     let world = World::bare("[log]\nlevel = \"debug\"\n");
     world.policy("prod/app", &["--for", "app"]);
     world.put(PATH, "prod/app", VALUE);
-    let asked = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     let reply = world.send(&asked);
     assert_eq!(reply.open(&asked)[0].secret.expose(), VALUE);
     assert!(!holds(&reply.body, VALUE));
@@ -114,7 +114,7 @@ fn t44_one_instance_that_asks_too_often_waits_and_others_do_not() {
     for _ in 0..3 {
         assert_eq!(world.value(&simulated(), PATH), VALUE);
     }
-    let asked = world.request(&simulated(), Kinds::Vtpm, &[PATH]);
+    let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     world.assert_refused(&asked, vouchsafe_protocol::ReasonCode::RateLimited, "often");
     let spec = vouchsafe_attestation::test_util::ca::AkCertificateSpec {
         instance_id: 7,

@@ -158,8 +158,8 @@ fn t01_pieces_of_two_vms_are_not_linked() {
     let vm = SimulatedVm::booted(&AkCertificateSpec::default(), &boot());
     // The quote of one VM and the report of another one, each bound to the request by itself.
     let asked = world.request_with(&["prod/db/token"], |bound| {
-        let mut evidence = vm.evidence(Kinds::Vtpm, bound);
-        evidence.sev_snp = vm.evidence(Kinds::SevSnp, bound).sev_snp;
+        let mut evidence = vm.evidence(Kinds::VTPM, bound);
+        evidence.sev_snp = vm.evidence(Kinds::REPORT, bound).sev_snp;
         evidence
     });
     world.assert_refused(&asked, ReasonCode::UnlinkedEvidence, "unlinked");

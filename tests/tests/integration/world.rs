@@ -124,13 +124,13 @@ impl World {
 
     /// The secret that a simulated VM gets now.
     pub(crate) fn value(&self, vm: &SimulatedVm, path: &str) -> Vec<u8> {
-        let asked = self.request(vm, Kinds::Vtpm, &[path]);
+        let asked = self.request(vm, Kinds::VTPM, &[path]);
         self.send(&asked).open(&asked)[0].secret.expose().to_vec()
     }
 
     /// A VM that asks for the path is told `not-granted`, and operators read why.
     pub(crate) fn assert_denied(&self, vm: &SimulatedVm, path: &str, because: &str) {
-        self.assert_refused(&self.request(vm, Kinds::Vtpm, &[path]), ReasonCode::NotGranted, because);
+        self.assert_refused(&self.request(vm, Kinds::VTPM, &[path]), ReasonCode::NotGranted, because);
     }
 
     /// A VM with a software TPM, and its configuration.

@@ -27,25 +27,25 @@ fn both(vtpm: vouchsafe_protocol::VtpmEvidence, snp: SevSnpEvidence) -> Evidence
 fn each_kind_and_both_are_accepted() {
     let vm = SimulatedVm::new();
     let judge = Judge::new();
-    for kinds in [Kinds::Vtpm, Kinds::SevSnp, Kinds::Both] {
+    for kinds in [Kinds::VTPM, Kinds::REPORT, Kinds::BOTH] {
         let claims = judge.verify(&vm.evidence(kinds, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.technology, Some(Technology::SevSnp));
-        assert_eq!(claims.vtpm.is_some(), kinds != Kinds::SevSnp);
-        assert_eq!(claims.sev_snp.is_some(), kinds != Kinds::Vtpm);
-        assert_eq!(claims.instance().is_some(), kinds != Kinds::SevSnp);
+        assert_eq!(claims.vtpm.is_some(), kinds != Kinds::REPORT);
+        assert_eq!(claims.sev_snp.is_some(), kinds != Kinds::VTPM);
+        assert_eq!(claims.instance().is_some(), kinds != Kinds::REPORT);
     }
 }
 
 #[test]
 fn t01_pieces_of_two_honest_vms_do_not_combine() {
     let (a, b) = (SimulatedVm::new(), other_vm());
-    for kinds_a in [Kinds::Vtpm, Kinds::Both] {
-        for kinds_b in [Kinds::SevSnp, Kinds::Both] {
+    for kinds_a in [Kinds::VTPM, Kinds::BOTH] {
+        for kinds_b in [Kinds::REPORT, Kinds::BOTH] {
             for (quoting, reporting) in [(&a, &b), (&b, &a)] {
                 let vtpm = quoting.evidence(kinds_a, &bound(1)).vtpm.unwrap();
                 let snp = reporting.evidence(kinds_b, &bound(1)).sev_snp.unwrap();
                 let expected = match kinds_a {
-                    Kinds::Both => NONCE_MISMATCH,
+                    Kinds::BOTH => NONCE_MISMATCH,
                     _ => VerifyError::Unlinked { piece: Piece::Vtpm },
                 };
                 assert_eq!(refusal(&both(vtpm, snp)), expected, "{kinds_a:?} {kinds_b:?}");
@@ -84,14 +84,14 @@ fn t01_who_is_root_in_both_vms_can_link_them() {
 
 #[test]
 fn t01_a_linked_quote_without_its_report_is_refused() {
-    let mut evidence = SimulatedVm::new().evidence(Kinds::Both, &bound(1));
+    let mut evidence = SimulatedVm::new().evidence(Kinds::BOTH, &bound(1));
     evidence.sev_snp = None;
     assert_eq!(refusal(&evidence), NONCE_MISMATCH);
 }
 
 #[test]
 fn t01_a_linked_report_without_its_quote_is_refused() {
-    let mut evidence = SimulatedVm::new().evidence(Kinds::Both, &bound(1));
+    let mut evidence = SimulatedVm::new().evidence(Kinds::BOTH, &bound(1));
     evidence.vtpm = None;
     assert_eq!(refusal(&evidence), REPORT_DATA_MISMATCH);
 }
@@ -101,11 +101,11 @@ fn t01_another_technology_in_the_log_than_the_hardware_is_refused() {
     for logged in [Technology::None, Technology::Sev, Technology::SevEs, Technology::Tdx] {
         let log = EventLogBuilder::gce_ubuntu(logged);
         let vm = SimulatedVm::booted(&AkCertificateSpec::default(), &log);
-        let error = refusal(&vm.evidence(Kinds::Both, &bound(1)));
+        let error = refusal(&vm.evidence(Kinds::BOTH, &bound(1)));
         let (hardware, logged) = (Technology::SevSnp, Some(logged));
         assert_eq!(error, VerifyError::TechnologyMismatch { hardware, logged });
         // Alone the log is taken at its word.
-        let claims = Judge::new().verify(&vm.evidence(Kinds::Vtpm, &bound(1)), &bound(1)).unwrap();
+        let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.technology, logged);
     }
 }
@@ -115,7 +115,7 @@ fn t04_evidence_for_another_key_is_refused() {
     let paths = ReleasePaths::new(vec![SecretPath::parse("prod/db/disk").unwrap()]).unwrap();
     let key = GuestPublicKey::new(Suite::X25519, &[10; 32]).unwrap();
     let other = Bound::release(&BrokerIdentity([1; 32]), Nonce([1; 32]), key, &paths);
-    for (kinds, expected) in [(Kinds::Vtpm, NONCE_MISMATCH), (Kinds::SevSnp, REPORT_DATA_MISMATCH)] {
+    for (kinds, expected) in [(Kinds::VTPM, NONCE_MISMATCH), (Kinds::REPORT, REPORT_DATA_MISMATCH)] {
         let evidence = SimulatedVm::new().evidence(kinds, &bound(1));
         assert_eq!(Judge::new().verify(&evidence, &other).unwrap_err(), expected);
     }
@@ -125,7 +125,7 @@ fn t04_evidence_for_another_key_is_refused() {
 fn t05_evidence_for_another_nonce_is_refused() {
     let vm = SimulatedVm::new();
     let cases =
-        [(Kinds::Vtpm, NONCE_MISMATCH), (Kinds::SevSnp, REPORT_DATA_MISMATCH), (Kinds::Both, NONCE_MISMATCH)];
+        [(Kinds::VTPM, NONCE_MISMATCH), (Kinds::REPORT, REPORT_DATA_MISMATCH), (Kinds::BOTH, NONCE_MISMATCH)];
     for (kinds, expected) in cases {
         assert_eq!(refusal(&vm.evidence(kinds, &bound(2))), expected);
     }
@@ -134,14 +134,14 @@ fn t05_evidence_for_another_nonce_is_refused() {
 #[test]
 fn t05_memory_of_a_vm_does_not_replace_its_proof() {
     let (vm, judge) = (SimulatedVm::new(), Judge::new());
-    judge.verify(&vm.evidence(Kinds::Both, &bound(1)), &bound(1)).unwrap();
+    judge.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap();
     assert_eq!((judge.memory.chains().len(), judge.memory.logs()), (2, 1));
-    let error = judge.verify(&vm.evidence(Kinds::Both, &bound(1)), &bound(2)).unwrap_err();
+    let error = judge.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(2)).unwrap_err();
     assert_eq!(error, NONCE_MISMATCH);
     // The remembered log is held against the PCRs of each quote.
     let mut changed = vm;
     changed.extend(8, &Digest32([8; 32]));
-    let error = judge.verify(&changed.evidence(Kinds::Vtpm, &bound(3)), &bound(3)).unwrap_err();
+    let error = judge.verify(&changed.evidence(Kinds::VTPM, &bound(3)), &bound(3)).unwrap_err();
     assert!(
         matches!(error, VerifyError::Vtpm(VtpmError::EventLog(E::PcrMismatch { pcr: 8, .. }))),
         "{error}"

@@ -139,7 +139,7 @@ fn log_and_pcrs_are_inspected_alone() {
 #[test]
 fn our_own_json_is_inspected() {
     let (judge, vm) = (Judge::new(), SimulatedVm::new());
-    let evidence = vm.evidence(Kinds::Vtpm, &bound(1));
+    let evidence = vm.evidence(Kinds::VTPM, &bound(1));
     let file = serde_json::to_vec(&evidence).unwrap();
     let vtpm = read_vtpm_file(&file).unwrap();
     assert_eq!(Some(&vtpm), evidence.vtpm.as_ref());

@@ -33,7 +33,7 @@ fn nonce() -> [u8; 32] {
 fn vm_refusal(change: impl FnOnce(&mut SimulatedVm)) -> VtpmError {
     let mut vm = SimulatedVm::new();
     change(&mut vm);
-    vtpm_refusal(&vm.evidence(Kinds::Vtpm, &bound(1)))
+    vtpm_refusal(&vm.evidence(Kinds::VTPM, &bound(1)))
 }
 
 /// Refusal of a quote that a test changed; it is signed as changed.
@@ -45,7 +45,7 @@ fn quote_refusal(change: impl FnOnce(&mut QuoteSpec)) -> VtpmError {
 
 /// Refusal of evidence that a test changed after it was made.
 fn evidence_refusal(change: impl FnOnce(&mut vouchsafe_protocol::VtpmEvidence)) -> VtpmError {
-    let mut evidence = SimulatedVm::new().evidence(Kinds::Vtpm, &bound(1));
+    let mut evidence = SimulatedVm::new().evidence(Kinds::VTPM, &bound(1));
     change(evidence.vtpm.as_mut().unwrap());
     vtpm_refusal(&evidence)
 }
@@ -66,7 +66,7 @@ fn vtpm_refusal(evidence: &Evidence) -> VtpmError {
 #[test]
 fn a_quote_gives_its_claims() {
     let vm = SimulatedVm::new();
-    let claims = Judge::new().verify(&vm.evidence(Kinds::Vtpm, &bound(1)), &bound(1)).unwrap();
+    let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
     let vtpm = claims.vtpm.unwrap();
     assert_eq!(vtpm.root, Root::Extra);
     assert_eq!(vtpm.ak.algorithm, "rsa-2048");
@@ -87,7 +87,7 @@ fn ids_are_exact_to_every_reader_of_the_claims() {
         ..AkCertificateSpec::default()
     };
     let vm = SimulatedVm::booted(&spec, &EventLogBuilder::gce_ubuntu(Technology::SevSnp));
-    let claims = Judge::new().verify(&vm.evidence(Kinds::Vtpm, &bound(1)), &bound(1)).unwrap();
+    let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
     let json = serde_json::to_value(&claims).unwrap();
     assert_eq!(json["vtpm"]["instance"]["instance_id"], "18446744073709551615");
     assert_eq!(json["vtpm"]["instance"]["project_number"], "9007199254740993");
@@ -105,7 +105,7 @@ fn keys_of_every_supported_kind_are_accepted() {
         let (amd, spec) = (SimulatedVm::new().amd, AkCertificateSpec::default());
         let log = EventLogBuilder::gce_ubuntu(Technology::Sev);
         let vm = SimulatedVm::built(shared_google(), amd, Box::leak(Box::new(key)), &spec, &log);
-        let claims = Judge::new().verify(&vm.evidence(Kinds::Vtpm, &bound(1)), &bound(1)).unwrap();
+        let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.vtpm.unwrap().ak.algorithm, algorithm);
     }
 }
@@ -114,7 +114,7 @@ fn keys_of_every_supported_kind_are_accepted() {
 fn the_latch_is_the_phase() {
     let mut vm = SimulatedVm::new();
     vm.latch();
-    let claims = Judge::new().verify(&vm.evidence(Kinds::Vtpm, &bound(1)), &bound(1)).unwrap();
+    let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
     assert_eq!(claims.vtpm.unwrap().phase, Phase::Latched);
 }
 
@@ -130,7 +130,7 @@ fn t02_quote_under_foreign_ak_is_refused() {
     });
     assert_eq!(error, VtpmError::Chain(ChainError::SignatureInvalid));
     let judge = Judge { anchors: TrustAnchors::builtin(), ..Judge::new() };
-    let evidence = SimulatedVm::new().evidence(Kinds::Vtpm, &bound(1));
+    let evidence = SimulatedVm::new().evidence(Kinds::VTPM, &bound(1));
     let error = judge.verify(&evidence, &bound(1)).unwrap_err();
     assert_eq!(error, VerifyError::Vtpm(VtpmError::Chain(ChainError::UnknownIssuer)));
 }
@@ -218,7 +218,7 @@ fn certificates_of_the_older_form_are_accepted() {
     };
     let mut vm = SimulatedVm::new();
     vm.ak_certificate = shared_google().issue_ak(vm.ak.spki(), &spec);
-    let claims = Judge::new().verify(&vm.evidence(Kinds::Vtpm, &bound(1)), &bound(1)).unwrap();
+    let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
     assert!(claims.instance().is_some());
 }
 
@@ -232,7 +232,7 @@ fn t48_certificate_without_production_instance_names_nobody() {
     for spec in specs {
         let mut vm = SimulatedVm::new();
         vm.ak_certificate = shared_google().issue_ak(vm.ak.spki(), &spec);
-        let claims = Judge::new().verify(&vm.evidence(Kinds::Vtpm, &bound(1)), &bound(1)).unwrap();
+        let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.instance(), None);
     }
 }
@@ -366,7 +366,7 @@ fn a_log_that_was_refused_is_not_remembered() {
     let mut log = EventLogBuilder::gce_ubuntu(Technology::SevSnp);
     log.insert_before_exit(BuiltEvent::covered(12, crate::event_log::EventType::IPL, "more"));
     vm.event_log = log.bytes();
-    judge.verify(&vm.evidence(Kinds::Vtpm, &bound(1)), &bound(1)).unwrap_err();
+    judge.verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap_err();
     assert_eq!(judge.memory.logs(), 0);
 }
 
@@ -375,7 +375,7 @@ type Part = fn(&mut Evidence) -> &mut Vec<u8>;
 #[test]
 fn t30_mutated_evidence_does_not_panic() {
     let judge = Judge::new();
-    let good = SimulatedVm::new().evidence(Kinds::Both, &bound(1));
+    let good = SimulatedVm::new().evidence(Kinds::BOTH, &bound(1));
     // Of a log, what no digest covers may change: names of files, for one.
     let parts: [(bool, Part); 5] = [
         (true, |e| &mut e.vtpm.as_mut().unwrap().quote.0),

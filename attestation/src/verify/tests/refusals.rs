@@ -28,7 +28,7 @@ fn no_evidence_is_refused() {
 
 #[test]
 fn t30_oversized_evidence_is_refused() {
-    let mut evidence = SimulatedVm::new().evidence(Kinds::Vtpm, &bound(1));
+    let mut evidence = SimulatedVm::new().evidence(Kinds::VTPM, &bound(1));
     let length = MAX_EVENT_LOG + 1;
     evidence.vtpm.as_mut().unwrap().event_log = Bytes(vec![0; length]);
     let error = EvidenceSizeError::TooLarge { part: "vtpm.event_log", length, limit: MAX_EVENT_LOG };
@@ -37,14 +37,14 @@ fn t30_oversized_evidence_is_refused() {
 
 #[test]
 fn report_of_another_length_is_refused() {
-    let mut evidence = SimulatedVm::new().evidence(Kinds::SevSnp, &bound(1));
+    let mut evidence = SimulatedVm::new().evidence(Kinds::REPORT, &bound(1));
     evidence.sev_snp.as_mut().unwrap().report.0.pop();
     assert_eq!(refusal(&evidence), VerifyError::Snp(SnpError::ReportLength { found: 1183 }));
 }
 
 #[test]
 fn report_that_was_changed_is_refused() {
-    let mut evidence = SimulatedVm::new().evidence(Kinds::SevSnp, &bound(1));
+    let mut evidence = SimulatedVm::new().evidence(Kinds::REPORT, &bound(1));
     evidence.sev_snp.as_mut().unwrap().report.0[0x90] ^= 1;
     assert_eq!(refusal(&evidence), VerifyError::Snp(SnpError::SignatureInvalid));
 }
@@ -52,7 +52,7 @@ fn report_that_was_changed_is_refused() {
 #[test]
 fn report_without_certificate_waits_for_collateral() {
     let vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
-    let evidence = vm.evidence(Kinds::SevSnp, &bound(1));
+    let evidence = vm.evidence(Kinds::REPORT, &bound(1));
     let mut judge = Judge::new();
     let missing = VerifyError::CollateralMissing {
         chip_id: "c1".repeat(64),
@@ -100,7 +100,7 @@ fn certificate_of_a_turin_chip_is_found_by_its_short_id() {
         endorsements: veks(&[amd.vcek(vm.report.reported_tcb, &vm.report.chip_id)]),
         ..Judge::new()
     };
-    let claims = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap();
+    let claims = judge.verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().product, Product::Turin);
 }
 
@@ -110,7 +110,7 @@ fn t16_masked_chip_has_no_certificate_in_the_store() {
     let vek = VekSpec::vcek(vm.amd.product(), vm.report.reported_tcb, &[0; 64]);
     vm.report.chip_id = [0; 64];
     let judge = Judge { endorsements: veks(&[vm.amd.vek(&vek)]), ..Judge::new() };
-    let error = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap_err();
+    let error = judge.verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap_err();
     assert_eq!(error, VerifyError::NoVekCertificate);
 }
 
@@ -122,7 +122,7 @@ fn t16_report_of_no_vcek_without_certificate_is_refused_not_pending() {
         let fitting = vm.amd.vcek(vm.report.reported_tcb, &vm.report.chip_id);
         vm.report.key_info = key_info;
         let judge = Judge { endorsements: veks(&[fitting]), ..Judge::new() };
-        let error = judge.verify(&vm.evidence(Kinds::SevSnp, &bound(1)), &bound(1)).unwrap_err();
+        let error = judge.verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap_err();
         assert_eq!(error, VerifyError::NoVekCertificate, "{key_info:#x}");
     }
 }
@@ -155,7 +155,7 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
         }
     }
     let (judge, vm) = (Judge::new(), SimulatedVm::new());
-    let mut evidence = vm.evidence(Kinds::Vtpm, &bound(1));
+    let mut evidence = vm.evidence(Kinds::VTPM, &bound(1));
     // Neither signature nor log are looked at before the gate.
     evidence.vtpm.as_mut().unwrap().signature.0[20] ^= 1;
     evidence.vtpm.as_mut().unwrap().event_log.0.clear();
@@ -169,7 +169,7 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
     assert_eq!(refused, Refused::Evidence(VerifyError::Vtpm(chain)));
     // Hardware alone names nobody.
     let mut asked = None;
-    let evidence = vm.evidence(Kinds::SevSnp, &bound(1));
+    let evidence = vm.evidence(Kinds::REPORT, &bound(1));
     let gate = |instance: Option<&Instance>| {
         asked = Some(instance.is_none());
         Ok::<(), Refused>(())

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_grant_holds_what_was_decided_and_for_whom() {
     let vm = SimulatedVm::new();
-    let claims = verified(&vm, Kinds::Both, &["prod/db/app", "prod/db/two"]);
+    let claims = verified(&vm, Kinds::BOTH, &["prod/db/app", "prod/db/two"]);
     let compiled = policy(&permitting("principal has vtpm"));
     let items =
         vec![item("prod/db/app", &compiled, Purpose::App), item("prod/db/two", &compiled, Purpose::App)];
@@ -23,7 +23,7 @@ fn a_grant_holds_what_was_decided_and_for_whom() {
 
 #[test]
 fn t04_claims_of_another_request_are_refused() {
-    let claims = verified(&SimulatedVm::new(), Kinds::Both, &["prod/db/app"]);
+    let claims = verified(&SimulatedVm::new(), Kinds::BOTH, &["prod/db/app"]);
     let compiled = policy(&permitting("principal has vtpm"));
     let other_path = request(vec![item("prod/db/two", &compiled, Purpose::App)]);
     let other_broker = DecideRequest {

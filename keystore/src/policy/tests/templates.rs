@@ -94,7 +94,7 @@ fn a_captured_vtpm_makes_a_policy_for_exactly_that_vm() {
 
 #[test]
 fn t10_evidence_of_an_extra_anchor_makes_a_policy_that_says_so() {
-    let claims = verified(&SimulatedVm::new(), Kinds::Vtpm, &["prod/db/x"]).claims().clone();
+    let claims = verified(&SimulatedVm::new(), Kinds::VTPM, &["prod/db/x"]).claims().clone();
     let template = PolicyTemplate::from_claims(Purpose::App, &claims).unwrap();
     assert!(template.generate().contains("principal.vtpm.root == Root::\"extra\""));
     generated(&template, &claims);
