@@ -12,6 +12,7 @@ mod amd;
 mod extra;
 mod google;
 mod hex;
+mod intel;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,8 @@ pub enum Purpose {
     AmdVlek,
     /// Attestation key of a Google vTPM.
     GoogleAk,
+    /// Provisioning certification key of a platform, which signs reports of Intel's quoting enclave.
+    IntelPck,
 }
 
 /// AMD product line: one key hierarchy each.
@@ -121,6 +124,7 @@ pub static BUILTIN: &[&Anchor] = &[
     &google::TPM_EK_ROOT_1,
     &google::TPM_EK_INTERMEDIATE_2,
     &google::TPM_EK_INTERMEDIATE_3,
+    &intel::SGX_ROOT_CA,
 ];
 
 /// The anchors of one verifier: the table, and what a file added.

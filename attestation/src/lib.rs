@@ -55,6 +55,7 @@ pub use verify::VekStore;
 pub use verify::VerifyError;
 pub use verify::inspect_event_log;
 pub use verify::inspect_snp;
+pub use verify::inspect_tdx;
 pub use verify::inspect_vtpm;
 pub use verify::read_vtpm_file;
 pub use verify::verify;

@@ -13,12 +13,14 @@ use vouchsafe_protocol::Digest32;
 use crate::chain::ChainMemory;
 use crate::event_log::EventLogError;
 use crate::event_log::ReplayedLog;
+use crate::tdx::TdxMemory;
 use crate::vtpm::AttestationKey;
 
-/// Chains, attestation keys and replayed logs of earlier verifications. Shared between threads.
+/// Chains, attestation keys, TDX platforms and replayed logs of earlier verifications. Shared between threads.
 pub struct VerifyMemory {
     pub(crate) chains: ChainMemory,
     pub(crate) keys: Cache<Digest32, Arc<AttestationKey>>,
+    pub(crate) tdx: TdxMemory,
     logs: Cache<Digest32, KnownLog, ByLength>,
 }
 
@@ -58,6 +60,7 @@ impl VerifyMemory {
         Self {
             chains: ChainMemory::new(chains),
             keys: Cache::new(chains),
+            tdx: TdxMemory::new(chains),
             logs: Cache::with_weighter(logs, log_bytes, ByLength),
         }
     }
@@ -66,6 +69,12 @@ impl VerifyMemory {
     #[must_use]
     pub const fn chains(&self) -> &ChainMemory {
         &self.chains
+    }
+
+    /// The remembered TDX platforms.
+    #[must_use]
+    pub const fn tdx(&self) -> &TdxMemory {
+        &self.tdx
     }
 
     /// How many logs are remembered.
@@ -102,7 +111,8 @@ impl Default for VerifyMemory {
 
 impl fmt::Debug for VerifyMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifyMemory").field("chains", &self.chains).field("logs", &self.logs()).finish()
+        let mut out = f.debug_struct("VerifyMemory");
+        out.field("chains", &self.chains).field("tdx", &self.tdx).field("logs", &self.logs()).finish()
     }
 }
 

@@ -1,7 +1,27 @@
 //! Intel TDX: quotes, and the collateral that they are judged by.
+//!
+//! Verification refuses what makes a quote unauthentic or a trust domain open to its host: debugging, profiling,
+//! migration, a foreign TDX module, a revoked TCB. How good the TCB is otherwise becomes claims, for policies to
+//! judge. A quote says nothing about whose VM it is, and its RTMRs mean something only under known firmware.
+//!
+//! The platform's chain, the quoting enclave and the quote's signature are verified here, also without
+//! collateral. Collateral and TCB are dcap-qvl's to judge, over aws-lc.
 
+mod appraisal;
 mod claims;
 mod collateral;
+mod error;
+mod memory;
+mod pck;
+mod quote;
+mod refusal;
+pub(crate) mod signatures;
+#[cfg(test)]
+mod tests;
+
+use aws_lc_rs::digest;
+use subtle::ConstantTimeEq;
+use vouchsafe_protocol::UnixTime;
 
 pub use self::claims::TcbStatus;
 pub use self::claims::TdAttributes;
@@ -13,3 +33,254 @@ pub use self::collateral::Platform;
 pub use self::collateral::TdxCollateral;
 pub use self::collateral::TdxCollateralError;
 pub use self::collateral::TdxCollateralStore;
+pub use self::error::CollateralPart;
+pub use self::error::TdxError;
+pub use self::memory::TdxMemory;
+use self::pck::PckChain;
+pub use self::pck::PckField;
+use self::quote::Quote;
+pub use self::quote::QuoteError;
+pub use self::quote::QuotePart;
+use self::quote::at;
+use crate::anchors::Purpose;
+use crate::anchors::TrustAnchors;
+use crate::chain::ChainMemory;
+use crate::chain::ChainRequest;
+use crate::chain::Collateral;
+use crate::chain::Revocation;
+use crate::chain::VerifiedChain;
+use crate::snp::Hex;
+
+/// What evidence is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct TdxContext<'a> {
+    /// Who is trusted.
+    pub anchors: &'a TrustAnchors,
+    /// CRLs and issuing CAs beside Intel's collateral.
+    pub collateral: &'a Collateral,
+    /// The time to judge at.
+    pub now: UnixTime,
+    /// Chains that verified before.
+    pub chains: &'a ChainMemory,
+    /// Platforms and signatures that verified before.
+    pub memory: &'a TdxMemory,
+}
+
+/// What the TCB is judged by.
+#[derive(Clone, Copy, Debug)]
+pub enum Appraisal<'a> {
+    /// The store's collateral for the platform.
+    Store(&'a TdxCollateralStore),
+    /// This collateral.
+    Given(&'a TdxCollateral),
+    /// Not judged: the caller only wants to look.
+    Waived,
+}
+
+/// An authentic quote of which nobody knows yet what it was made for.
+#[derive(Debug)]
+#[must_use]
+pub struct UnboundQuote(TdxClaims);
+
+impl UnboundQuote {
+    /// The claims, if the guest asked for the quote with exactly this data.
+    ///
+    /// # Errors
+    /// [`TdxError::ReportDataMismatch`] otherwise.
+    pub fn bind(self, expected: &[u8; 64]) -> Result<TdxClaims, TdxError> {
+        if bool::from(self.0.report_data.0.ct_eq(expected)) {
+            Ok(self.0)
+        } else {
+            Err(TdxError::ReportDataMismatch)
+        }
+    }
+
+    /// The claims for inspection, whatever the quote was made for.
+    #[must_use]
+    pub fn inspect(self) -> TdxClaims {
+        self.0
+    }
+}
+
+/// The quote without what follows it: the bytes that other evidence is bound to.
+///
+/// # Errors
+/// When it is no well-formed quote, or more than zeros follow.
+pub fn cut(quote: &[u8]) -> Result<&[u8], QuoteError> {
+    Ok(Quote::parse(quote)?.encoded)
+}
+
+/// The report data in a quote, of which nothing has been verified.
+///
+/// # Errors
+/// As [`cut`].
+pub fn report_data(quote: &[u8]) -> Result<[u8; 64], QuoteError> {
+    Ok(Quote::parse(quote)?.body.report_data())
+}
+
+/// The platform that a quote says it comes from: what to fetch collateral for.
+///
+/// # Errors
+/// When quote or PCK certificate cannot be read.
+pub fn platform(quote: &[u8]) -> Result<Platform, TdxError> {
+    Ok(PckChain::parse(Quote::parse(quote)?.pck_chain)?.platform)
+}
+
+/// Verifies a quote that was made with `expected` as its report data.
+///
+/// # Errors
+/// One variant for each reason to refuse.
+pub fn verify_quote(
+    quote: &[u8],
+    expected: &[u8; 64],
+    store: &TdxCollateralStore,
+    context: &TdxContext<'_>,
+) -> Result<TdxClaims, TdxError> {
+    verify_unbound(quote, Appraisal::Store(store), context)?.bind(expected)
+}
+
+/// Verifies everything of a quote but what it was made for.
+///
+/// # Errors
+/// One variant for each reason to refuse.
+pub fn verify_unbound(
+    quote: &[u8],
+    appraisal: Appraisal<'_>,
+    context: &TdxContext<'_>,
+) -> Result<UnboundQuote, TdxError> {
+    // 1. The quote is well-formed, of a known version, nothing but zeros after it.
+    let quote = Quote::parse(quote)?;
+
+    // 2. The trust domain is closed to its host, under a TDX module of Intel's (T15).
+    check_trust_domain(&quote)?;
+
+    signatures::with(context.memory.signature_memory(), || {
+        // 3. The platform's certificate chains to an anchor, the one that ends the quote's own chain (T10).
+        let pck = context.memory.chain(quote.pck_chain)?;
+        let chain = verify_chain(&pck, context)?;
+        context.memory.keep(quote.pck_chain, &pck);
+
+        // 4. The platform's key signed the quoting enclave's report, which vouches for the attestation key.
+        check_quoting_enclave(&quote, &pck)?;
+
+        // 5. The attestation key signed the quote, over the bytes as received.
+        if !signatures::verify_own(quote.attestation_key, quote.signed, quote.signature) {
+            return Err(TdxError::QuoteSignature);
+        }
+
+        // 6. Intel's collateral is authentic and current; platform, module and quoting enclave have a TCB level
+        //    that is not revoked (T17, T18).
+        let platform = pck.platform;
+        let collateral = match appraisal {
+            Appraisal::Store(store) => {
+                Some(store.get(&platform).ok_or(TdxError::CollateralMissing { platform })?.as_ref())
+            }
+            Appraisal::Given(collateral) => Some(collateral),
+            Appraisal::Waived => None,
+        };
+        let tcb = collateral.map(|collateral| appraisal::appraise(&quote, &pck, collateral, context.now));
+        Ok(UnboundQuote(claims(&quote, &pck, &chain, tcb.transpose()?)))
+    })
+}
+
+/// Attributes: Intel TDX module ABI specification 348551-008, table 3.23.
+fn check_trust_domain(quote: &Quote<'_>) -> Result<(), TdxError> {
+    let attributes = quote.body.attributes();
+    let bits = attributes.bits();
+    if attributes.debug {
+        return Err(TdxError::Debug);
+    }
+    if bits & PROFILING != 0 {
+        return Err(TdxError::Profiling);
+    }
+    if bits & RESERVED != 0 {
+        return Err(TdxError::AttributesReserved { attributes: attributes.raw });
+    }
+    if !attributes.sept_ve_disable {
+        return Err(TdxError::SeptVeNotDisabled);
+    }
+    if attributes.migratable {
+        return Err(TdxError::Migratable);
+    }
+    let service = quote.body.mr_service_td().is_some_and(|service| service.0 != [0; 48]);
+    if service || bits & SERVICE_TD_EXTENSION != 0 {
+        return Err(TdxError::ServiceTd);
+    }
+    // Intel's own modules have no signer here.
+    if quote.body.mr_signer_seam().0 != [0; 48] {
+        return Err(TdxError::ForeignModule);
+    }
+    Ok(())
+}
+
+fn verify_chain(pck: &PckChain, context: &TdxContext<'_>) -> Result<VerifiedChain, TdxError> {
+    let root = pck.root_digest;
+    if !context.anchors.serving(Purpose::IntelPck).any(|anchor| anchor.sha256 == root) {
+        return Err(TdxError::UnknownRoot { root });
+    }
+    let chain = context.chains.verify(&ChainRequest {
+        leaf: &pck.leaf,
+        certificates: &pck.issuers,
+        purpose: Purpose::IntelPck,
+        anchors: context.anchors,
+        collateral: context.collateral,
+        now: context.now,
+    })?;
+    // The anchor with that name and key, and the one in the quote, are the same certificate.
+    if chain.anchor() == root { Ok(chain) } else { Err(TdxError::UnknownRoot { root }) }
+}
+
+fn check_quoting_enclave(quote: &Quote<'_>, pck: &PckChain) -> Result<(), TdxError> {
+    if !signatures::verify(&pck.key, quote.qe_report, quote.qe_report_signature) {
+        return Err(TdxError::QeReportSignature);
+    }
+    // `sgx_report_body_t`: attributes are at 48, DEBUG is bit 1; report data is at 320.
+    let [flags] = at::<48, 1, { quote::QE_REPORT_LENGTH }>(quote.qe_report);
+    if flags & 2 != 0 {
+        return Err(TdxError::QeDebug);
+    }
+    // SHA-256(attestation key || authentication data) || 32 zeros; dcap-qvl takes 32 bytes of the latter.
+    let mut bound = digest::Context::new(&digest::SHA256);
+    bound.update(quote.attestation_key);
+    bound.update(quote.qe_authentication);
+    let reported = at::<320, 64, { quote::QE_REPORT_LENGTH }>(quote.qe_report);
+    let (key, zeros) = reported.split_at(32);
+    let is_bound = key == bound.finish().as_ref() && zeros.iter().all(|byte| *byte == 0);
+    if is_bound && quote.qe_authentication.len() == 32 { Ok(()) } else { Err(TdxError::QeBinding) }
+}
+
+fn claims(quote: &Quote<'_>, pck: &PckChain, chain: &VerifiedChain, tcb: Option<TdxTcb>) -> TdxClaims {
+    let body = &quote.body;
+    TdxClaims {
+        root: chain.root(),
+        // Appraisal demands a current CRL for every certificate.
+        revocation: if tcb.is_some() { Revocation::Fresh } else { chain.revocation() },
+        tcb,
+        quote_version: quote.version,
+        fmspc: Hex(pck.platform.fmspc),
+        pck_ca: pck.platform.ca.name(),
+        platform_id: pck.platform_id,
+        tee_tcb_svn: Hex(body.tee_tcb_svn()),
+        tee_tcb_svn2: body.tee_tcb_svn2(),
+        mr_seam: body.mr_seam(),
+        mr_signer_seam: body.mr_signer_seam(),
+        attributes: body.attributes(),
+        xfam: body.xfam(),
+        mr_td: body.mr_td(),
+        mr_config_id: body.mr_config_id(),
+        mr_owner: body.mr_owner(),
+        mr_owner_config: body.mr_owner_config(),
+        rtmrs: body.rtmrs(),
+        mr_service_td: body.mr_service_td(),
+        report_data: Hex(body.report_data()),
+        endorsement: None,
+        unconfirmed_boot: None,
+    }
+}
+
+/// HGS_PLUS_PROF, PERF_PROF, PMT_PROF.
+const PROFILING: u64 = 0b111 << 4;
+/// SERVTD_EXT.
+const SERVICE_TD_EXTENSION: u64 = 1 << 17;
+/// What verifiers have to refuse: bits 1 to 3, 7 to 15, 23 to 26, 32 to 61.
+const RESERVED: u64 = 0b111 << 1 | 0x1ff << 7 | 0xf << 23 | ((1 << 30) - 1) << 32;

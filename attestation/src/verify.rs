@@ -24,6 +24,7 @@ pub use self::inspect::Expected;
 pub use self::inspect::InspectedLog;
 pub use self::inspect::inspect_event_log;
 pub use self::inspect::inspect_snp;
+pub use self::inspect::inspect_tdx;
 pub use self::inspect::inspect_vtpm;
 pub use self::inspect::read_vtpm_file;
 pub use self::veks::MAX_VEKS_OF_CHIP;
@@ -41,6 +42,7 @@ use crate::snp::SnpContext;
 use crate::snp::SnpError;
 use crate::snp::SnpEvidence;
 use crate::snp::verify_report;
+use crate::tdx::TdxContext;
 use crate::vtpm::CertifiedKey;
 use crate::vtpm::ReadQuote;
 use crate::vtpm::Selection;
@@ -70,6 +72,16 @@ impl<'a> Context<'a> {
             collateral: self.collateral,
             now: self.now,
             memory: self.memory.chains(),
+        }
+    }
+
+    const fn tdx(&self) -> TdxContext<'a> {
+        TdxContext {
+            anchors: self.anchors,
+            collateral: self.collateral,
+            now: self.now,
+            chains: self.memory.chains(),
+            memory: self.memory.tdx(),
         }
     }
 }

@@ -28,6 +28,7 @@ fn path(anchor: &Anchor) -> &'static str {
         "tpm_ek_root_1" => "gce/vtpm/certs-ca/tpm_ek_root_1.cer",
         "tpm_ek_intermediate_2" => "gce/vtpm/certs-ca/tpm_ek_intermediate_2.crt",
         "tpm_ek_intermediate_3" => "gce/vtpm/certs-ca/tpm_ek_intermediate_3.crt",
+        "Intel SGX Root CA" => "tdx/intel_sgx_root_ca.der",
         other => panic!("no evidence for {other}"),
     }
 }
@@ -45,7 +46,7 @@ fn every_anchor_equals_its_published_certificate() {
         assert_eq!(certificate.not_after(), anchor.not_after, "{}", anchor.name);
         assert_eq!(certificate.path_length, anchor.path_length, "{}", anchor.name);
         assert!(certificate.is_ca(), "{}", anchor.name);
-        // An ARK names its own CRL; a root of Google names none.
+        // AMD's and Intel's roots name their own CRL; a root of Google names none.
         let urls: Vec<&str> = certificate.crl_urls.iter().map(String::as_str).collect();
         assert_eq!(urls, anchor.crl_url.into_iter().collect::<Vec<_>>(), "{}", anchor.name);
         let issuer = anchor.issuer.map_or(anchor.subject, |issuer| issuer.subject);
@@ -73,7 +74,9 @@ fn every_root_is_used_and_every_issuer_is_in_the_table() {
     assert_eq!(names.len(), BUILTIN.len(), "names are unique");
     let issuers: BTreeSet<&str> = BUILTIN.iter().filter_map(|anchor| Some(anchor.issuer?.name)).collect();
     let roots = BUILTIN.iter().filter(|anchor| anchor.issuer.is_none());
-    assert_eq!(roots.map(|root| root.name).collect::<BTreeSet<_>>(), issuers);
+    // Intel's issuing CAs come with each quote.
+    let used = issuers.into_iter().chain(["Intel SGX Root CA"]).collect();
+    assert_eq!(roots.map(|root| root.name).collect::<BTreeSet<_>>(), used);
     for anchor in BUILTIN {
         assert!(!anchor.purposes.is_empty(), "{} serves nothing", anchor.name);
         if let Some(issuer) = anchor.issuer {
@@ -94,6 +97,7 @@ fn each_purpose_has_its_own_anchors() {
     assert_eq!(count(Purpose::AmdVcek), 6);
     assert_eq!(count(Purpose::AmdVlek), 6);
     assert_eq!(count(Purpose::GoogleAk), 6);
+    assert_eq!(count(Purpose::IntelPck), 1);
     assert!(anchors.serving(Purpose::GoogleAk).all(|ca| ca.root == Root::Google));
     assert!(anchors.serving(Purpose::AmdVlek).all(|ca| ca.root == Root::Amd && ca.product.is_some()));
 }

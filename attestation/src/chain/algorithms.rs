@@ -11,6 +11,7 @@ use webpki::aws_lc_rs as provider;
 use super::der::PublicKeyInfo;
 use super::der::Signed;
 use crate::anchors::Purpose;
+use crate::tdx::signatures::REMEMBERED_P256;
 
 type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
 
@@ -26,6 +27,9 @@ const GOOGLE: Algorithms = &[
     provider::ECDSA_P384_SHA384,
 ];
 
+/// Intel signs with ECDSA P-256 and SHA-256, nothing else.
+static INTEL: Algorithms = &[REMEMBERED_P256];
+
 /// Every algorithm of every purpose: for the self-signature of an anchor.
 pub(crate) const ANY: Algorithms = &[
     provider::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
@@ -38,10 +42,11 @@ pub(crate) const ANY: Algorithms = &[
 ];
 
 /// The algorithms that chains for `purpose` may use.
-pub(crate) const fn serving(purpose: Purpose) -> Algorithms {
+pub(crate) fn serving(purpose: Purpose) -> Algorithms {
     match purpose {
         Purpose::AmdVcek | Purpose::AmdVlek => AMD,
         Purpose::GoogleAk => GOOGLE,
+        Purpose::IntelPck => INTEL,
     }
 }
 

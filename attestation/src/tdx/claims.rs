@@ -73,7 +73,8 @@ pub struct TdxClaims {
 /// What Intel's collateral says of a platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TdxTcb {
-    /// The worst of platform, module and quoting enclave.
+    /// The worst of platform, module and quoting enclave, at launch and now. What Intel calls
+    /// `TDRelaunchAdvised` was launched out of date, and counts as that.
     pub status: TcbStatus,
     /// Platform and TDX module.
     pub platform_status: TcbStatus,
@@ -100,7 +101,7 @@ pub struct TdAttributes {
     pub debug: bool,
     /// No #VE on access to pages that are not there. Verification demands it.
     pub sept_ve_disable: bool,
-    /// The trust domain can be migrated.
+    /// The trust domain can be migrated. Verification refuses it.
     pub migratable: bool,
     /// It may use supervisor protection keys.
     pub pks: bool,
@@ -108,6 +109,26 @@ pub struct TdAttributes {
     pub key_locker: bool,
     /// It may use performance counters.
     pub perfmon: bool,
+}
+
+impl TdAttributes {
+    /// Intel TDX module ABI specification 348551-008, table 3.23.
+    pub(super) const fn read(raw: [u8; 8]) -> Self {
+        let bits = u64::from_le_bytes(raw);
+        Self {
+            raw: Hex(raw),
+            debug: bits & 1 != 0,
+            sept_ve_disable: bits & 1 << 28 != 0,
+            migratable: bits & 1 << 29 != 0,
+            pks: bits & 1 << 30 != 0,
+            key_locker: bits & 1 << 31 != 0,
+            perfmon: bits & 1 << 63 != 0,
+        }
+    }
+
+    pub(super) const fn bits(self) -> u64 {
+        u64::from_le_bytes(self.raw.0)
+    }
 }
 
 /// Intel's judgement of a TCB level, from good to bad.

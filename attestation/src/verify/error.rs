@@ -11,6 +11,7 @@ use crate::event_log::EventLogError;
 use crate::event_log::Technology;
 use crate::go_tpm_tools::GoTpmToolsError;
 use crate::snp::SnpError;
+use crate::tdx::TdxError;
 use crate::vtpm::VtpmError;
 
 /// A kind of evidence.
@@ -68,6 +69,9 @@ pub enum VerifyError {
     /// The SEV-SNP piece is refused.
     #[error("SEV-SNP: {0}")]
     Snp(#[from] SnpError),
+    /// The TDX piece is refused.
+    #[error("TDX: {0}")]
+    Tdx(#[from] TdxError),
 }
 
 impl VerifyError {
@@ -79,11 +83,14 @@ impl VerifyError {
                 ReasonCode::EvidenceMalformed
             }
             Self::Unlinked { .. } => ReasonCode::UnlinkedEvidence,
-            Self::CollateralMissing { .. } => ReasonCode::CollateralPending,
+            Self::CollateralMissing { .. } | Self::Tdx(TdxError::CollateralMissing { .. }) => {
+                ReasonCode::CollateralPending
+            }
             Self::NoVekCertificate | Self::TechnologyMismatch { .. } => ReasonCode::EvidenceRefused,
             Self::Vtpm(error) if is_malformed_vtpm(error) => ReasonCode::EvidenceMalformed,
             Self::Snp(error) if is_malformed_snp(error) => ReasonCode::EvidenceMalformed,
-            Self::Vtpm(_) | Self::Snp(_) => ReasonCode::EvidenceRefused,
+            Self::Tdx(error) if is_malformed_tdx(error) => ReasonCode::EvidenceMalformed,
+            Self::Vtpm(_) | Self::Snp(_) | Self::Tdx(_) => ReasonCode::EvidenceRefused,
         }
     }
 
@@ -99,6 +106,9 @@ impl VerifyError {
             Self::Vtpm(error) => named("vtpm", error),
             Self::Snp(SnpError::Chain(error)) => named("vek-chain", error),
             Self::Snp(error) => named("snp", error),
+            Self::Tdx(TdxError::Quote(error)) => named("tdx-quote", error),
+            Self::Tdx(TdxError::Chain(error)) => named("pck-chain", error),
+            Self::Tdx(error) => named("tdx", error),
             Self::GoTpmTools(error) => named("go-tpm-tools", error),
             Self::Unlinked { piece: Piece::Vtpm } => "unlinked-vtpm".to_owned(),
             Self::Unlinked { piece: Piece::SevSnp } => "unlinked-sev-snp".to_owned(),
@@ -125,6 +135,14 @@ const fn is_malformed_snp(error: &SnpError) -> bool {
     match error {
         SnpError::ReportLength { .. } | SnpError::VekMalformed { .. } => true,
         SnpError::Chain(error) => is_malformed_chain(error),
+        _ => false,
+    }
+}
+
+const fn is_malformed_tdx(error: &TdxError) -> bool {
+    match error {
+        TdxError::Quote(_) | TdxError::PckChainLength { .. } | TdxError::PckMalformed { .. } => true,
+        TdxError::Chain(error) => is_malformed_chain(error),
         _ => false,
     }
 }

@@ -25,6 +25,10 @@ use crate::go_tpm_tools;
 use crate::snp::SnpError;
 use crate::snp::SnpEvidence;
 use crate::snp::verify_unbound;
+use crate::tdx;
+use crate::tdx::Appraisal;
+use crate::tdx::TdxCollateral;
+use crate::tdx::TdxError;
 use crate::vtpm::ReadQuote;
 use crate::vtpm::Selection;
 use crate::vtpm::VtpmError;
@@ -90,6 +94,25 @@ pub fn inspect_snp(
     }
     let technology = Some(Technology::SevSnp);
     Ok(InspectedClaims { claims: Claims { technology, sev_snp: Some(claims), ..Claims::default() } })
+}
+
+/// Verifies a TDX quote by the given collateral; without, its TCB is not judged.
+///
+/// # Errors
+/// As [`super::verify`].
+pub fn inspect_tdx(
+    quote: &[u8],
+    collateral: Option<&TdxCollateral>,
+    report_data: Expected<'_>,
+    context: &Context<'_>,
+) -> Result<InspectedClaims, VerifyError> {
+    let appraisal = collateral.map_or(Appraisal::Waived, Appraisal::Given);
+    let claims = tdx::verify_unbound(quote, appraisal, &context.tdx())?.inspect();
+    if !report_data.matches(&claims.report_data.0) {
+        return Err(TdxError::ReportDataMismatch.into());
+    }
+    let technology = Some(Technology::Tdx);
+    Ok(InspectedClaims { claims: Claims { technology, tdx: Some(claims), ..Claims::default() } })
 }
 
 /// Holds a firmware log against given PCRs of the SHA-256 bank. They are taken as they are.

@@ -1,0 +1,219 @@
+//! Intel's judgement of a platform: collateral is read and dated here, then verified and applied by dcap-qvl.
+//!
+//! The library refuses in prose. So what says "this collateral does not serve" (its form, its kind, its dates,
+//! whose it is) is checked here first, and what is left to say is about signatures and the TCB.
+
+use der::Decode;
+use serde::Deserialize;
+use vouchsafe_protocol::UnixTime;
+use x509_cert::time::Time;
+
+use super::CollateralPart;
+use super::TcbStatus;
+use super::TdxCollateral;
+use super::TdxError;
+use super::TdxTcb;
+use super::pck::PckChain;
+use super::quote::Quote;
+use super::refusal;
+use super::signatures::AwsLc;
+use crate::chain::Certificate;
+use crate::chain::der as raw;
+use crate::snp::Hex;
+use dcap_qvl::QuoteClaims;
+use dcap_qvl::QuoteCollateralV3;
+use dcap_qvl::QuotePolicy;
+use dcap_qvl::verify::QuoteVerifier;
+
+/// Judges the platform of a quote whose signatures have been verified.
+pub(super) fn appraise(
+    quote: &Quote<'_>,
+    pck: &PckChain,
+    collateral: &TdxCollateral,
+    now: UnixTime,
+) -> Result<TdxTcb, TdxError> {
+    // 1. The collateral is readable, for TDX, current, and that of this platform and its issuers.
+    let window = check(pck, collateral, now)?;
+
+    // 2. It is signed under the root of the quote; nothing is revoked; the TCB has a level.
+    let verifier = QuoteVerifier::<AwsLc>::new_with_config(pck.root().to_vec());
+    let policy = QuotePolicy::claims_only(now.0);
+    let judged = verifier.verify_with_policy(quote.encoded, converted(collateral), now.0, &policy);
+    let judged = judged.map_err(|error| refusal::of(&format!("{error:#}"), collateral, now))?;
+
+    // 3. The worst of all counts.
+    tcb(&judged, window)
+}
+
+/// The first part of the collateral to be issued, and the first to end.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    issued: UnixTime,
+    expires: UnixTime,
+}
+
+/// What every part says of itself.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Dated<'a> {
+    id: &'a str,
+    version: u8,
+    issue_date: &'a str,
+    next_update: &'a str,
+    #[serde(default)]
+    fmspc: &'a str,
+}
+
+fn check(pck: &PckChain, collateral: &TdxCollateral, now: UnixTime) -> Result<Window, TdxError> {
+    use CollateralPart as Part;
+    let malformed = |part| TdxError::CollateralMalformed { part };
+    let mut window = Window { issued: UnixTime(u64::MAX), expires: UnixTime(u64::MAX) };
+    let mut fmspc = [0; 6];
+    // Intel PCS API v4: TDX has TCB info from version 3 on and a QE identity of its own.
+    for (part, text, id, least) in [
+        (Part::TcbInfo, &collateral.tcb_info, "TDX", 3),
+        (Part::QeIdentity, &collateral.qe_identity, "TD_QE", 2),
+    ] {
+        let dated: Dated<'_> = serde_json::from_str(text).map_err(|_| malformed(part))?;
+        if dated.id != id || dated.version < least {
+            return Err(TdxError::CollateralKind { part });
+        }
+        if part == Part::TcbInfo {
+            hex::decode_to_slice(dated.fmspc, &mut fmspc).map_err(|_| malformed(part))?;
+        }
+        let from = date(dated.issue_date).ok_or(malformed(part))?;
+        let until = date(dated.next_update).ok_or(malformed(part))?;
+        window.narrow(part, from, until, now)?;
+    }
+    let [ca, root] = issuers(pck)?;
+    for (part, crl, issuer) in
+        [(Part::RootCrl, &collateral.root_ca_crl, root), (Part::PckCrl, &collateral.pck_crl, ca)]
+    {
+        let crl = CrlHead::parse(crl).ok_or(malformed(part))?;
+        if crl.issuer != issuer.subject() {
+            return Err(TdxError::CrlMissing { part });
+        }
+        // A list is current before its successor is due.
+        let until = UnixTime(crl.next_update.0.saturating_sub(1));
+        window.narrow(part, crl.this_update, until, now)?;
+    }
+    if fmspc != pck.platform.fmspc {
+        return Err(TdxError::FmspcMismatch { platform: Hex(pck.platform.fmspc), collateral: Hex(fmspc) });
+    }
+    Ok(window)
+}
+
+impl Window {
+    fn narrow(
+        &mut self,
+        part: CollateralPart,
+        from: UnixTime,
+        until: UnixTime,
+        now: UnixTime,
+    ) -> Result<(), TdxError> {
+        if now < from {
+            return Err(TdxError::CollateralNotYetValid { part, from });
+        }
+        if until < now {
+            return Err(TdxError::CollateralExpired { part, until });
+        }
+        self.issued = self.issued.min(from);
+        self.expires = self.expires.min(until);
+        Ok(())
+    }
+}
+
+fn issuers(pck: &PckChain) -> Result<[Certificate; 2], TdxError> {
+    let parsed = pck.issuers.iter().map(|issuer| Certificate::parse(issuer)).collect::<Option<Vec<_>>>();
+    parsed
+        .and_then(|parsed| parsed.try_into().ok())
+        .ok_or(TdxError::PckMalformed { field: super::PckField::Certificate })
+}
+
+/// The head of a CRL (RFC 5280 §5.1): version, algorithm, issuer, this update, next update.
+struct CrlHead<'a> {
+    issuer: &'a [u8],
+    this_update: UnixTime,
+    next_update: UnixTime,
+}
+
+impl<'a> CrlHead<'a> {
+    fn parse(encoded: &'a [u8]) -> Option<Self> {
+        let mut rest = raw::content_of(raw::SEQUENCE, raw::Signed::parse(encoded)?.message)?;
+        let version = raw::take(&mut rest)?;
+        if version.tag == raw::INTEGER {
+            raw::take(&mut rest)?;
+        }
+        let issuer = raw::take(&mut rest)?.encoded;
+        let mut time = || {
+            let time = Time::from_der(raw::take(&mut rest)?.encoded).ok()?;
+            Some(UnixTime(time.to_unix_duration().as_secs()))
+        };
+        Some(Self { issuer, this_update: time()?, next_update: time()? })
+    }
+}
+
+/// `2025-06-19T10:16:03Z` and no other form.
+fn date(text: &str) -> Option<UnixTime> {
+    let time: der::DateTime = text.parse().ok()?;
+    Some(UnixTime(time.unix_duration().as_secs()))
+}
+
+fn converted(collateral: &TdxCollateral) -> QuoteCollateralV3 {
+    let collateral = collateral.clone();
+    QuoteCollateralV3 {
+        pck_crl_issuer_chain: collateral.pck_crl_issuer_chain,
+        root_ca_crl: collateral.root_ca_crl,
+        pck_crl: collateral.pck_crl,
+        tcb_info_issuer_chain: collateral.tcb_info_issuer_chain,
+        tcb_info: collateral.tcb_info,
+        tcb_info_signature: collateral.tcb_info_signature,
+        qe_identity_issuer_chain: collateral.qe_identity_issuer_chain,
+        qe_identity: collateral.qe_identity,
+        qe_identity_signature: collateral.qe_identity_signature,
+        // The chain in the quote is the one that counts.
+        pck_certificate_chain: None,
+    }
+}
+
+fn tcb(judged: &QuoteClaims, window: Window) -> Result<TdxTcb, TdxError> {
+    let launch = &judged.platform.tcb_level;
+    let levels = || std::iter::once(launch).chain(&judged.platform.current_tcb_level);
+    let dates = levels().map(|level| date(&level.tcb_date)).collect::<Option<Vec<_>>>();
+    let date = dates.and_then(|dates| dates.into_iter().min());
+    let malformed = TdxError::CollateralMalformed { part: CollateralPart::TcbInfo };
+    // At launch and now, platform and TDX module.
+    let platform_status = levels().map(|level| status(level.tcb_status)).max();
+    let platform_status = platform_status.unwrap_or(TcbStatus::Revoked);
+    let qe_status = status(judged.qe.tcb_level.tcb_status);
+    let current = judged.platform.current_tcb_level.iter().flat_map(|level| &level.advisory_ids);
+    let mut advisory_ids: Vec<String> = judged.tcb.advisory_ids.iter().chain(current).cloned().collect();
+    advisory_ids.sort_unstable();
+    advisory_ids.dedup();
+    Ok(TdxTcb {
+        status: status(judged.tcb.status).max(platform_status).max(qe_status),
+        platform_status,
+        qe_status,
+        advisory_ids,
+        evaluation_data_number: judged.tcb.eval_data_number,
+        tcb_date: date.ok_or(malformed)?,
+        collateral_issued: window.issued,
+        collateral_expires: window.expires,
+    })
+}
+
+fn status(status: dcap_qvl::TcbStatus) -> TcbStatus {
+    use dcap_qvl::TcbStatus as S;
+    match status {
+        S::UpToDate => TcbStatus::UpToDate,
+        S::SWHardeningNeeded => TcbStatus::SwHardeningNeeded,
+        S::ConfigurationNeeded => TcbStatus::ConfigurationNeeded,
+        S::ConfigurationAndSWHardeningNeeded => TcbStatus::ConfigurationAndSwHardeningNeeded,
+        // The TDX module was updated under a trust domain that an old one had launched.
+        S::OutOfDate | S::TDRelaunchAdvised => TcbStatus::OutOfDate,
+        S::OutOfDateConfigurationNeeded | S::TDRelaunchAdvisedConfigurationNeeded => {
+            TcbStatus::OutOfDateConfigurationNeeded
+        }
+        S::Revoked => TcbStatus::Revoked,
+    }
+}

@@ -1,0 +1,188 @@
+//! Every reason to refuse TDX evidence.
+
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::UnixTime;
+
+use super::collateral::Platform;
+use super::pck::PckField;
+use super::quote::QuoteError;
+use crate::chain::ChainError;
+use crate::snp::Hex;
+
+/// A part of Intel's collateral.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CollateralPart {
+    /// TCB levels of the platform and its TDX modules.
+    TcbInfo,
+    /// What the quoting enclave has to be.
+    QeIdentity,
+    /// The root's CRL.
+    RootCrl,
+    /// The PCK CA's CRL.
+    PckCrl,
+    /// Certificate of whoever signed the TCB info.
+    TcbInfoSigner,
+    /// Certificate of whoever signed the QE identity.
+    QeIdentitySigner,
+}
+
+/// TDX evidence is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TdxError {
+    /// The bytes are no quote.
+    #[error(transparent)]
+    Quote(#[from] QuoteError),
+
+    /// The host can debug the trust domain.
+    #[error("the trust domain is debuggable")]
+    Debug,
+    /// The host can profile the trust domain.
+    #[error("the trust domain can be profiled")]
+    Profiling,
+    /// The host can make accesses to absent pages raise #VE, which it then steers.
+    #[error("SEPT_VE_DISABLE is not set")]
+    SeptVeNotDisabled,
+    /// The trust domain can be moved by a migration TD, whose measurement nobody here knows.
+    #[error("the trust domain can be migrated")]
+    Migratable,
+    /// A service trust domain is bound to it.
+    #[error("a service trust domain is bound to it")]
+    ServiceTd,
+    /// Attributes that have no meaning yet.
+    #[error("reserved attributes in {attributes}")]
+    AttributesReserved {
+        /// All attributes.
+        attributes: Hex<8>,
+    },
+    /// The TDX module is signed by somebody else than Intel.
+    #[error("the TDX module is not Intel's")]
+    ForeignModule,
+
+    /// Not the three certificates that Intel's chains have.
+    #[error("{found} certificates in the platform's chain, expected 3")]
+    PckChainLength {
+        /// How many there are; counting ends at 4.
+        found: usize,
+    },
+    /// A field of the PCK certificate is missing, malformed or out of place.
+    #[error("PCK certificate: {field:?} missing, malformed or out of place")]
+    PckMalformed {
+        /// The field.
+        field: PckField,
+    },
+    /// The chain does not end at an anchor.
+    #[error("the platform's chain ends at {root}, which is no anchor")]
+    UnknownRoot {
+        /// SHA-256 of its last certificate.
+        root: Digest32,
+    },
+    /// The platform's chain is refused.
+    #[error("platform certificate chain: {0}")]
+    Chain(#[from] ChainError),
+
+    /// The report of the quoting enclave is not signed by the platform's key.
+    #[error("the signature of the quoting enclave's report does not verify")]
+    QeReportSignature,
+    /// The quoting enclave is debuggable: its keys are anybody's.
+    #[error("the quoting enclave is debuggable")]
+    QeDebug,
+    /// The quoting enclave vouches for another attestation key.
+    #[error("the quoting enclave's report is not for this attestation key")]
+    QeBinding,
+    /// The attestation key did not sign the quote.
+    #[error("the quote's signature does not verify")]
+    QuoteSignature,
+
+    /// There is no collateral for the platform.
+    #[error("no collateral for platform {platform}")]
+    CollateralMissing {
+        /// Which one.
+        platform: Platform,
+    },
+    /// A part of the collateral cannot be read.
+    #[error("collateral: {part:?} malformed")]
+    CollateralMalformed {
+        /// Which part.
+        part: CollateralPart,
+    },
+    /// A part of the collateral is of another kind than TDX quotes need.
+    #[error("collateral: {part:?} is not for TDX")]
+    CollateralKind {
+        /// Which part.
+        part: CollateralPart,
+    },
+    /// A part of the collateral comes from the future.
+    #[error("collateral: {part:?} not valid before {from}")]
+    CollateralNotYetValid {
+        /// Which part.
+        part: CollateralPart,
+        /// When it becomes valid.
+        from: UnixTime,
+    },
+    /// A part of the collateral has expired.
+    #[error("collateral: {part:?} expired at {until}")]
+    CollateralExpired {
+        /// Which part.
+        part: CollateralPart,
+        /// When it did.
+        until: UnixTime,
+    },
+    /// The TCB info is that of another kind of platform.
+    #[error("TCB info for {collateral}, the platform is {platform}")]
+    FmspcMismatch {
+        /// The quote's.
+        platform: Hex<6>,
+        /// The collateral's.
+        collateral: Hex<6>,
+    },
+    /// There is no CRL of the issuer.
+    #[error("collateral: {part:?} is not the issuer's")]
+    CrlMissing {
+        /// Which part should have been.
+        part: CollateralPart,
+    },
+    /// A part of the collateral is not signed by whom it should be.
+    #[error("collateral: signature of {part:?} does not verify")]
+    CollateralSignature {
+        /// Which part.
+        part: CollateralPart,
+    },
+    /// Whoever signed TCB info or QE identity has no certificate of the quote's root.
+    #[error("collateral is not signed under the root of the quote")]
+    SignerUntrusted,
+    /// A certificate of the platform or of the collateral's signers is revoked.
+    #[error("a certificate is revoked")]
+    Revoked,
+
+    /// The platform's security versions are below every level that Intel lists.
+    #[error("no TCB level matches the platform")]
+    TcbLevelUnknown,
+    /// The TDX module's version is not listed, or below every level listed.
+    #[error("no TCB level matches the TDX module")]
+    ModuleLevelUnknown,
+    /// Signer or attributes of the TDX module are not what Intel lists.
+    #[error("the TDX module is not the one that Intel lists")]
+    ModuleMismatch,
+    /// The quoting enclave is not the one that Intel lists.
+    #[error("the quoting enclave is not the one that Intel lists")]
+    QeMismatch,
+    /// The quoting enclave's version is below every level that Intel lists.
+    #[error("no TCB level matches the quoting enclave")]
+    QeLevelUnknown,
+    /// A level has a status that has no meaning there.
+    #[error("a TCB level has a status that it cannot have")]
+    StatusUnknown,
+    /// Platform, module or quoting enclave is revoked.
+    #[error("the TCB is revoked")]
+    TcbRevoked,
+    /// dcap-qvl refuses for a reason that is none of the above.
+    #[error("refused by dcap-qvl: {reason}")]
+    Other {
+        /// In its words.
+        reason: String,
+    },
+
+    /// The quote was made for something else.
+    #[error("report data is not what was expected")]
+    ReportDataMismatch,
+}

@@ -1,0 +1,62 @@
+//! What is remembered of TDX platforms and collateral.
+
+use std::fmt;
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use vouchsafe_protocol::Digest32;
+
+use super::TdxError;
+use super::pck::PckChain;
+use super::signatures::SignatureMemory;
+
+/// Platform chains that were read, by their digest, and signatures that verified. Bounded, shared between
+/// threads; each entry is a function of the bytes that it is remembered under.
+pub struct TdxMemory {
+    chains: Cache<Digest32, Arc<PckChain>>,
+    signatures: Arc<SignatureMemory>,
+}
+
+impl TdxMemory {
+    /// Room for about `platforms` platforms.
+    #[must_use]
+    pub fn new(platforms: usize) -> Self {
+        // A platform has three signatures of its own (certificate, CRL or CA, quoting enclave), collateral few.
+        let signatures = platforms.saturating_mul(3).saturating_add(64);
+        Self { chains: Cache::new(platforms), signatures: Arc::new(SignatureMemory::new(signatures)) }
+    }
+
+    /// How many signatures are remembered.
+    #[must_use]
+    pub fn signatures(&self) -> usize {
+        self.signatures.len()
+    }
+
+    pub(super) const fn signature_memory(&self) -> &Arc<SignatureMemory> {
+        &self.signatures
+    }
+
+    /// The chain, read now or before.
+    pub(super) fn chain(&self, pem: &[u8]) -> Result<Arc<PckChain>, TdxError> {
+        let digest = Digest32::of(pem);
+        if let Some(known) = self.chains.get(&digest) {
+            return Ok(known);
+        }
+        PckChain::parse(pem).map(Arc::new)
+    }
+
+    /// Remembers a chain that verified.
+    pub(super) fn keep(&self, pem: &[u8], chain: &Arc<PckChain>) {
+        let digest = Digest32::of(pem);
+        if self.chains.get(&digest).is_none() {
+            self.chains.insert(digest, Arc::clone(chain));
+        }
+    }
+}
+
+impl fmt::Debug for TdxMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("TdxMemory");
+        out.field("chains", &self.chains.len()).field("signatures", &self.signatures()).finish()
+    }
+}
