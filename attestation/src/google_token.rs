@@ -5,6 +5,7 @@ mod keys;
 
 pub use self::claims::Container;
 pub use self::claims::GoogleTokenClaims;
+pub use self::claims::SoftwareName;
 pub use self::claims::TokenKind;
 pub use self::claims::TokenTdxTcb;
 pub use self::keys::MAX_JWKS;

@@ -95,6 +95,8 @@ pub struct FirmwareSet {
     pub versions: Vec<String>,
     /// Launch measurements of SEV-SNP.
     pub snp_measurements: Vec<Digest48>,
+    /// MRTDs of TDX.
+    pub tdx_measurements: Vec<Digest48>,
 }
 
 /// Why a document is no baseline.
@@ -163,6 +165,11 @@ impl Baseline {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("digests, texts and numbers are JSON")
+    }
+
+    /// Whether it vouches for a trust domain's firmware at `now`.
+    pub(super) fn knows_firmware(&self, mr_td: &Digest48, now: UnixTime) -> bool {
+        now < self.ends_at && self.firmware.tdx_measurements.contains(mr_td)
     }
 
     fn check(&self) -> Result<(), BaselineError> {

@@ -15,11 +15,11 @@ use vouchsafe_protocol::ObjectName;
 
 use super::compiled::{CompiledPolicy, Rules, Statement, clause_expr};
 use super::expression;
-use super::purpose::Purpose;
 
 mod branches;
 mod facts;
 mod findings;
+mod gaps;
 mod literals;
 
 use facts::Facts;
@@ -130,7 +130,7 @@ fn check_permit(permit: &Statement, rules: &Rules, found: &mut Vec<CheckError>) 
         gaps.push(Gap::Unconditional);
     }
     for branch in &branches {
-        gaps.extend(gaps_of(&Facts::new(branch), permit.purpose));
+        gaps.extend(gaps::of(&Facts::new(branch), permit.purpose));
     }
     let mut reported: Vec<Gap> = Vec::new();
     for gap in gaps {
@@ -146,114 +146,15 @@ fn is_unconditional(permit: &Statement) -> bool {
     permit.template.clauses().iter().all(trivial)
 }
 
-fn gaps_of(facts: &Facts<'_>, purpose: Option<Purpose>) -> Vec<Gap> {
-    let mut gaps = Vec::new();
-    gaps.extend(facts.absent().map(|claim| Gap::MissingClaim { claim }));
-    gaps.extend(root_gaps(facts));
-    if !facts.equals("vtpm.instance.project_number") {
-        gaps.push(Gap::Owner);
-    }
-    if !facts.equals("technology") {
-        gaps.push(Gap::Technology);
-    }
-    gaps.extend(snp_gaps(facts));
-    gaps.extend(boot_gap(facts));
-    if purpose == Some(Purpose::Disk) {
-        gaps.extend(disk_gaps(facts));
-    }
-    gaps
-}
-
-/// Each kind of evidence that a branch has is restricted to roots.
-fn root_gaps(facts: &Facts<'_>) -> Vec<Gap> {
-    let members = facts.members("roots");
-    let names = |root: &str| members.iter().any(|member| member == root);
-    // The vTPM's root is always among the roots, so that a bound on all of them bounds it.
-    let vtpm = facts.equals("vtpm.root") || names("google") || facts.within("roots");
-    // A report whose root is withheld (T11) has none among the roots.
-    let snp = facts.equals("snp.root") || names("amd");
-    let mut gaps = Vec::new();
-    if !vtpm && (facts.has("vtpm") || !facts.has("snp")) {
-        gaps.push(Gap::Root { claim: "principal.vtpm.root" });
-    }
-    if !snp && facts.has("snp") {
-        gaps.push(Gap::Root { claim: "principal.snp.root" });
-    }
-    gaps
-}
-
-fn snp_gaps(facts: &Facts<'_>) -> Vec<Gap> {
-    if !facts.has("snp") {
-        return Vec::new();
-    }
-    let mut gaps = Vec::new();
-    if !facts.flag("snp.policy.debug", false) {
-        gaps.push(Gap::Debug);
-    }
-    let floored = |component: &&&str| facts.floor(&format!("snp.reported_tcb.{component}"));
-    let missing = TCB_COMPONENTS.iter().find(|component| !floored(component));
-    gaps.extend(missing.map(|component| Gap::TcbFloor { component }));
-    if !facts.equals("snp.measurement") && !facts.in_baseline() {
-        gaps.push(Gap::Firmware);
-    }
-    gaps
-}
-
-/// Something that what booted is compared with (T01, T27). The whole command line counts, single arguments do not.
-fn boot_gap(facts: &Facts<'_>) -> Option<Gap> {
-    let pinned = ["command_line", "pcrs.pcr4", "pcrs.pcr8", "pcrs.pcr9", "pcrs.pcr11"];
-    let sets = ["efi_applications", "grub_files", "stub_sections"];
-    let chain = facts.in_baseline()
-        || pinned.iter().any(|claim| facts.equals(&format!("vtpm.{claim}")))
-        || sets.iter().any(|claim| facts.within(&format!("vtpm.{claim}")));
-    let secure_boot = facts.reads("vtpm.secure_boot") || facts.reads("vtpm.pcrs.pcr7");
-    match (chain, facts.has("vtpm"), facts.has("snp")) {
-        (true, ..) => None,
-        (false, true, true) => Some(Gap::CompositeBootChain),
-        (false, ..) if secure_boot => Some(Gap::Pcr7Alone),
-        // SNP alone says nothing above the firmware; that it names no owner is a gap of its own.
-        (false, false, true) => None,
-        (false, ..) => Some(Gap::BootChain),
-    }
-}
-
-fn disk_gaps(facts: &Facts<'_>) -> Vec<Gap> {
-    let mut gaps = Vec::new();
-    if !facts.equals("vtpm.instance.instance_id") {
-        gaps.push(Gap::Instance);
-    }
-    if facts.values("vtpm.phase") != ["initrd"] {
-        gaps.push(Gap::Phase);
-    }
-    let lines = facts.values("vtpm.command_line");
-    let line_fits = |line: &String| rules_out_shell(line.split(' '));
-    let by_line = !lines.is_empty() && lines.iter().all(line_fits);
-    let arguments = [facts.members("vtpm.arguments"), facts.members("vtpm.words")].concat();
-    if !by_line && !rules_out_shell(arguments.iter().map(String::as_str)) {
-        gaps.push(Gap::FailureShell);
-    }
-    gaps
-}
-
-/// T35: `panic=` with a number makes initramfs-tools reboot; dracut needs both of its own arguments.
-fn rules_out_shell<'a>(arguments: impl Iterator<Item = &'a str>) -> bool {
-    let arguments: Vec<&str> = arguments.collect();
-    let reboots = |argument: &&str| {
-        let seconds = argument.strip_prefix("panic=").and_then(|value| value.parse::<i32>().ok());
-        seconds.is_some_and(|seconds| seconds != 0)
-    };
-    arguments.iter().any(reboots)
-        || (arguments.contains(&"rd.shell=0") && arguments.contains(&"rd.emergency=reboot"))
-}
-
 /// Project numbers that permits compare the owner with.
 pub(super) fn project_numbers(rules: &Rules) -> BTreeSet<u64> {
     let permitted = rules.permits().filter_map(|permit| branches::allowing(permit, rules.forbids()).ok());
-    let values =
-        permitted.flatten().flat_map(|branch| Facts::new(&branch).values("vtpm.instance.project_number"));
+    let values = permitted.flatten().flat_map(|branch| {
+        let facts = Facts::new(&branch);
+        gaps::INSTANCES.map(|instance| facts.values(&format!("{instance}.project_number"))).concat()
+    });
     values.filter_map(|number| number.parse().ok()).collect()
 }
 
 /// Objects of this namespace may be used by every other.
 pub(super) const SHARED: &str = "shared";
-const TCB_COMPONENTS: [&str; 4] = ["boot_loader", "tee", "snp", "microcode"];

@@ -16,6 +16,10 @@ pub(super) enum Kind {
     Purpose,
     Protocol,
     Signer,
+    TcbStatus,
+    PckCa,
+    TokenKind,
+    SoftwareName,
     Namespace,
     Secret,
     Baseline,
@@ -23,7 +27,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 17] = [
         Self::Root,
         Self::Technology,
         Self::Product,
@@ -33,6 +37,10 @@ impl Kind {
         Self::Purpose,
         Self::Protocol,
         Self::Signer,
+        Self::TcbStatus,
+        Self::PckCa,
+        Self::TokenKind,
+        Self::SoftwareName,
         Self::Namespace,
         Self::Secret,
         Self::Baseline,
@@ -51,6 +59,10 @@ impl Kind {
             Self::Purpose => "Purpose",
             Self::Protocol => "Protocol",
             Self::Signer => "Signer",
+            Self::TcbStatus => "TcbStatus",
+            Self::PckCa => "PckCa",
+            Self::TokenKind => "TokenKind",
+            Self::SoftwareName => "SoftwareName",
             Self::Namespace => "Namespace",
             Self::Secret => "Secret",
             Self::Baseline => "Baseline",

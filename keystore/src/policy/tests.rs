@@ -5,6 +5,7 @@ mod bombs;
 mod checks;
 mod decisions;
 mod guardrails;
+mod kinds;
 mod operators;
 mod templates;
 

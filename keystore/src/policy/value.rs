@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use cedar_policy::{EntityUid, RestrictedExpression};
+use vouchsafe_protocol::UnixTime;
 
 use super::schema::{self, Kind};
 
@@ -117,6 +118,16 @@ fn list<'a>(
     f.write_str(close)
 }
 
+/// Times beyond the last one that Cedar reads become that one.
+impl From<UnixTime> for Value {
+    fn from(time: UnixTime) -> Self {
+        Self::Time(i64::try_from(time.0).unwrap_or(i64::MAX).min(LAST_SECOND))
+    }
+}
+
+/// 9999-12-31T23:59:59Z: times beyond have no form that Cedar reads.
+const LAST_SECOND: i64 = 253_402_300_799;
+
 macro_rules! from {
     ($($from:ty => $variant:ident $(, $convert:path)?;)*) => {
         $(
@@ -132,6 +143,7 @@ from! {
     bool => Bool;
     i64 => Long;
     u8 => Long, i64::from;
+    u16 => Long, i64::from;
     u32 => Long, i64::from;
     String => Text;
     &str => Text, str::to_owned;

@@ -48,6 +48,7 @@ impl Baseline {
             firmware: FirmwareSet {
                 versions: boot.firmware_version.iter().cloned().collect(),
                 snp_measurements: claims.sev_snp.iter().map(|snp| snp.measurement).collect(),
+                tdx_measurements: claims.tdx.iter().map(|tdx| tdx.mr_td).collect(),
             },
             shim,
             grub,

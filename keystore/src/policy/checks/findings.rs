@@ -40,7 +40,7 @@ acceptances! {
     Technology = "technology";
     /// Guests that the host may debug.
     Debug = "debug";
-    /// No floor for the firmware's security versions.
+    /// No floor for the security versions of the hardware's firmware.
     TcbFloor = "tcb-floor";
     /// No condition on the launch measurement.
     Firmware = "firmware";
@@ -48,8 +48,10 @@ acceptances! {
     Pcr7Alone = "pcr7-alone";
     /// Nothing about what booted.
     BootChain = "boot-chain";
-    /// Evidence of two kinds without a condition on the boot chain: they may be of two VMs of one owner.
+    /// Evidence of several kinds without a condition on the boot chain: they may be of two VMs with one attacker.
     CompositeBootChain = "composite-boot-chain";
+    /// A token alone: nothing about what booted but that Secure Boot was on.
+    TokenAlone = "token-alone";
     /// A disk without a condition on the phase.
     Phase = "phase";
     /// A disk whose initrd may drop to a shell.
@@ -169,10 +171,14 @@ pub enum Gap {
         claim: &'static str,
     },
     /// No condition on the owner.
-    #[error("no condition on principal.vtpm.instance.project_number: VMs of any owner pass")]
+    #[error(
+        "no condition on principal.vtpm.instance.project_number, nor on principal.google_token's: VMs of any owner pass"
+    )]
     Owner,
     /// No condition on the instance.
-    #[error("a disk needs a condition on principal.vtpm.instance.instance_id")]
+    #[error(
+        "a disk needs a condition on principal.vtpm.instance.instance_id, or on principal.google_token's"
+    )]
     Instance,
     /// No condition on the technology.
     #[error("no condition on principal.technology")]
@@ -180,30 +186,49 @@ pub enum Gap {
     /// Debug is allowed.
     #[error("no condition that principal.snp.policy.debug is false")]
     Debug,
+    /// An image of Confidential Space that can be debugged.
+    #[error("no condition that principal.google_token.debug_disabled is true")]
+    TokenDebug,
     /// No floor.
     #[error("no lower bound for principal.snp.reported_tcb.{component}")]
     TcbFloor {
         /// The component without a floor.
         component: &'static str,
     },
+    /// Any judgement of Intel's.
+    #[error("no condition on principal.tdx.tcb.status")]
+    TcbStatus,
+    /// An old judgement of Intel's.
+    #[error("no lower bound for principal.tdx.tcb.evaluation_data_number")]
+    EvaluationFloor,
     /// Any firmware.
-    #[error("no condition on principal.snp.measurement, and no baseline")]
-    Firmware,
+    #[error("no condition on {claim}, no lower bound for its endorsement's svn, and no baseline")]
+    Firmware {
+        /// The measurement that is not restricted.
+        claim: &'static str,
+    },
     /// Secure Boot alone.
     #[error("PCR 7 alone passes any kernel that a vendor has signed")]
     Pcr7Alone,
     /// Any boot.
     #[error("no condition on what booted: a baseline, the command line, digests or PCRs")]
     BootChain,
-    /// Two pieces of evidence without a boot chain.
-    #[error("vTPM and SNP together need a condition on the boot chain")]
+    /// Several pieces of evidence without a boot chain.
+    #[error(
+        "evidence of several kinds needs a condition on the boot chain: whoever is root in two VMs links them"
+    )]
     CompositeBootChain,
+    /// A token and nothing else.
+    #[error("a token alone says nothing about the kernel")]
+    TokenAlone,
     /// No condition on the phase.
-    #[error("a disk needs the condition principal.vtpm.phase == Phase::\"initrd\"")]
+    #[error(
+        "a disk needs the condition principal.vtpm.phase == Phase::\"initrd\": nothing but a vTPM has a phase"
+    )]
     Phase,
     /// A shell in the initrd.
     #[error(
-        "a disk needs a condition on panic=, or on rd.shell=0 and rd.emergency=reboot, in principal.vtpm.arguments"
+        "a disk needs a condition on panic=, or on rd.shell=0 and rd.emergency=reboot, in principal.vtpm.arguments or principal.tdx.boot.arguments"
     )]
     FailureShell,
 }
@@ -219,12 +244,13 @@ impl Gap {
             Self::Owner => Acceptance::Owner,
             Self::Instance => Acceptance::Instance,
             Self::Technology => Acceptance::Technology,
-            Self::Debug => Acceptance::Debug,
-            Self::TcbFloor { .. } => Acceptance::TcbFloor,
-            Self::Firmware => Acceptance::Firmware,
+            Self::Debug | Self::TokenDebug => Acceptance::Debug,
+            Self::TcbFloor { .. } | Self::TcbStatus | Self::EvaluationFloor => Acceptance::TcbFloor,
+            Self::Firmware { .. } => Acceptance::Firmware,
             Self::Pcr7Alone => Acceptance::Pcr7Alone,
             Self::BootChain => Acceptance::BootChain,
             Self::CompositeBootChain => Acceptance::CompositeBootChain,
+            Self::TokenAlone => Acceptance::TokenAlone,
             Self::Phase => Acceptance::Phase,
             Self::FailureShell => Acceptance::FailureShell,
         }

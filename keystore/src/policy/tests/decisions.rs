@@ -1,5 +1,9 @@
 //! Yes and no, and what a no says.
 
+use vouchsafe_attestation::event_log::Technology;
+use vouchsafe_attestation::snp::Hex;
+use vouchsafe_attestation::tdx::TdxClaims;
+
 use super::*;
 
 #[test]
@@ -174,8 +178,21 @@ fn the_context_is_the_time_the_suite_and_the_protocol() {
 #[test]
 fn the_vm_of_verified_claims_fits_the_schema() {
     use cedar_policy::{Entities, Entity};
-    for claims in [claims(), Claims { sev_snp: None, ..claims() }, Claims { vtpm: None, ..claims() }] {
-        let attributes = vm::attributes(&claims).expressions().collect();
+    let mut full = kinds::with_token(kinds::tdx_both());
+    full.google_token = Some(kinds::full_token(&full));
+    full.tdx.as_mut().unwrap().tee_tcb_svn2 = Some(Hex([1; 16]));
+    let bare = Claims { tdx: Some(TdxClaims { tcb: None, ..kinds::tdx(&full) }), ..Claims::default() };
+    for claims in [
+        claims(),
+        Claims { sev_snp: None, ..claims() },
+        Claims { vtpm: None, ..claims() },
+        kinds::snp_endorsed(),
+        kinds::tdx_alone(),
+        kinds::token_alone(Technology::Sev),
+        full,
+        bare,
+    ] {
+        let attributes = vm::attributes(&claims, vm::Shown::ConfirmedBoot).expressions().collect();
         let uid = schema::uid(schema::Kind::Vm, "guest");
         let entity = Entity::new(uid, attributes, Default::default()).unwrap();
         Entities::from_entities([entity], Some(schema::schema())).unwrap();

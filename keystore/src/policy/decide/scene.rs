@@ -1,0 +1,214 @@
+//! What policies see of one request: the VM, its memberships, the context.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashSet};
+
+use cedar_policy::{Context, Entities, Entity, EntityUid, Request};
+use vouchsafe_attestation::claims::Claims;
+use vouchsafe_protocol::{ObjectName, SecretPath, Suite, UnixTime};
+
+use super::{DecideItem, NamedBaseline, Protocol, SecretState};
+use crate::policy::baseline::BaselineMismatch;
+use crate::policy::compiled::{CompiledPolicy, Guardrails};
+use crate::policy::denial::{BaselineVerdict, DenialReason};
+use crate::policy::grant::GrantedRelease;
+use crate::policy::purpose::Purpose;
+use crate::policy::question::Question;
+use crate::policy::schema::{self, Kind};
+use crate::policy::value::{Record, Value};
+use crate::policy::vm::{self, Shown};
+
+/// What holds for all paths of a request.
+pub(in crate::policy) struct Circumstances {
+    pub(in crate::policy) suite: Suite,
+    pub(in crate::policy) now: UnixTime,
+    pub(in crate::policy) protocol: Protocol,
+}
+
+/// The VM and the memberships, built once a request.
+pub(in crate::policy) struct Scene<'a> {
+    circumstances: &'a Circumstances,
+    claims: &'a Claims,
+    items: &'a [DecideItem],
+    verdicts: BTreeMap<&'a ObjectName, Result<u32, BaselineMismatch>>,
+    /// The VM as those policies see it that do not know its firmware, and as those do that know it.
+    views: [OnceCell<View>; 2],
+}
+
+/// The VM, as an explanation quotes it and as Cedar reads it.
+struct View {
+    attributes: Record,
+    entities: Entities,
+}
+
+impl<'a> Scene<'a> {
+    pub(in crate::policy) fn new(
+        claims: &'a Claims,
+        circumstances: &'a Circumstances,
+        items: &'a [DecideItem],
+    ) -> Self {
+        let verdicts = verdicts(claims, items, circumstances.now);
+        Self { circumstances, claims, items, verdicts, views: [OnceCell::new(), OnceCell::new()] }
+    }
+
+    pub(in crate::policy) fn decide(
+        &self,
+        item: &DecideItem,
+        guardrails: &Guardrails,
+    ) -> Result<GrantedRelease, DenialReason> {
+        let Served { version, purpose, policy, baselines } = Served::of(item)?;
+        let question = self.question(&item.path, purpose, policy, baselines);
+        let own = question.ask(policy.rules());
+        let guards = question.ask(guardrails.rules());
+        if own.allows() && guards.passes() {
+            return Ok(GrantedRelease {
+                path: item.path.clone(),
+                version,
+                purpose,
+                policy: policy.name().clone(),
+                policy_digest: policy.digest(),
+            });
+        }
+        let refusal = question.refusal(
+            policy,
+            (&own, policy.rules()),
+            (&guards, guardrails.rules()),
+            self.missing(policy),
+        );
+        Err(DenialReason::Refused(Box::new(refusal)))
+    }
+
+    pub(in crate::policy) fn question(
+        &self,
+        path: &SecretPath,
+        purpose: Purpose,
+        policy: &CompiledPolicy,
+        baselines: &[NamedBaseline],
+    ) -> Question<'_> {
+        let Circumstances { suite, now, protocol } = self.circumstances;
+        let context = Record::default()
+            .with("now", *now)
+            .with("suite", Value::Member(Kind::Suite, suite.name()))
+            .with("protocol", Value::Member(Kind::Protocol, protocol.name()))
+            .with("purpose", Value::Member(Kind::Purpose, purpose.as_str()))
+            .with_some("baseline_version", self.lowest_version(policy));
+        let cedar = Context::from_pairs(context.expressions()).expect("literals under names of their own");
+        let resource = schema::uid(Kind::Secret, path.as_str());
+        let request = Request::new(vm_uid(), schema::release(), resource, cedar, None)
+            .expect("nothing is validated without a schema");
+        let View { attributes, entities } = self.view(self.shown(policy, baselines));
+        Question { request, entities, attributes, context }
+    }
+
+    /// The boot claims of a CCEL log are shown to a policy that knows the firmware: one that is endorsed, or that
+    /// one of its own baselines lists. Whoever chose the firmware chose what it measures.
+    fn shown(&self, policy: &CompiledPolicy, baselines: &[NamedBaseline]) -> Shown {
+        let Some(tdx) = &self.claims.tdx else { return Shown::RegistersOnly };
+        let now = self.circumstances.now;
+        let lists = |named: &NamedBaseline| {
+            policy.baselines().contains(&named.name)
+                && !named.revoked
+                && named.baseline.knows_firmware(&tdx.mr_td, now)
+        };
+        if vm::is_firmware_endorsed(tdx) || baselines.iter().any(lists) {
+            Shown::ConfirmedBoot
+        } else {
+            Shown::RegistersOnly
+        }
+    }
+
+    fn view(&self, shown: Shown) -> &View {
+        let [registers_only, confirmed] = &self.views;
+        let cell = if shown == Shown::ConfirmedBoot { confirmed } else { registers_only };
+        cell.get_or_init(|| self.build(shown))
+    }
+
+    fn build(&self, shown: Shown) -> View {
+        let attributes = vm::attributes(self.claims, shown);
+        let members = self.verdicts.iter().filter(|(_, verdict)| verdict.is_ok());
+        let parents: HashSet<EntityUid> =
+            members.map(|(name, _)| schema::uid(Kind::Baseline, name.as_str())).collect();
+        let entity = Entity::new(vm_uid(), attributes.expressions().collect(), parents)
+            .expect("claims are literals: nothing in them can fail to evaluate");
+        let secrets = self.items.iter().map(|item| {
+            let namespace = schema::uid(Kind::Namespace, item.path.namespace());
+            Entity::new_no_attrs(schema::uid(Kind::Secret, item.path.as_str()), HashSet::from([namespace]))
+        });
+        let entities = secrets.chain([entity]).collect::<Vec<_>>();
+        let entities = Entities::from_entities(unique(entities), None)
+            .expect("each entity is there once and only the VM has parents besides a namespace");
+        View { attributes, entities }
+    }
+
+    /// The lowest version of the policy's baselines that have the VM as a member (T28).
+    fn lowest_version(&self, policy: &CompiledPolicy) -> Option<u32> {
+        let verdicts = policy.baselines().iter().filter_map(|name| self.verdicts.get(name));
+        verdicts.filter_map(|verdict| verdict.as_ref().ok()).min().copied()
+    }
+
+    pub(in crate::policy) fn missing(&self, policy: &CompiledPolicy) -> Vec<BaselineVerdict> {
+        let verdict = |name: &ObjectName| match self.verdicts.get(name) {
+            Some(Ok(_)) => None,
+            Some(Err(mismatch)) => {
+                Some(BaselineVerdict { name: name.clone(), mismatch: Some(mismatch.clone()) })
+            }
+            None => Some(BaselineVerdict { name: name.clone(), mismatch: None }),
+        };
+        policy.baselines().iter().filter_map(verdict).collect()
+    }
+}
+
+/// A secret that is served under a policy for its purpose.
+pub(in crate::policy) struct Served<'a> {
+    pub(in crate::policy) version: u64,
+    pub(in crate::policy) purpose: Purpose,
+    pub(in crate::policy) policy: &'a CompiledPolicy,
+    pub(in crate::policy) baselines: &'a [NamedBaseline],
+}
+
+impl<'a> Served<'a> {
+    pub(in crate::policy) fn of(item: &'a DecideItem) -> Result<Self, DenialReason> {
+        let (version, purpose, policy, baselines) = match &item.secret {
+            SecretState::Absent => return Err(DenialReason::Absent),
+            SecretState::Retired => return Err(DenialReason::Retired),
+            SecretState::Active { version, purpose, policy, baselines } => {
+                (*version, *purpose, policy, baselines)
+            }
+        };
+        if policy.purpose() != Some(purpose) {
+            return Err(DenialReason::PurposeMismatch { secret: purpose, policy: policy.purpose() });
+        }
+        Ok(Self { version, purpose, policy, baselines })
+    }
+}
+
+/// Memberships in the baselines that the policies of this request name, and in no other.
+fn verdicts<'a>(
+    claims: &Claims,
+    items: &'a [DecideItem],
+    now: UnixTime,
+) -> BTreeMap<&'a ObjectName, Result<u32, BaselineMismatch>> {
+    let mut verdicts = BTreeMap::new();
+    for item in items {
+        let SecretState::Active { policy, baselines, .. } = &item.secret else { continue };
+        for named in baselines.iter().filter(|named| policy.baselines().contains(&named.name)) {
+            verdicts.entry(&named.name).or_insert_with(|| {
+                if named.revoked {
+                    return Err(BaselineMismatch::Revoked);
+                }
+                named.baseline.is_member(claims, now).map(|()| named.baseline.version)
+            });
+        }
+    }
+    verdicts
+}
+
+/// A path that is asked for twice is one entity.
+fn unique(entities: Vec<Entity>) -> Vec<Entity> {
+    let mut seen = HashSet::new();
+    entities.into_iter().filter(|entity| seen.insert(entity.uid())).collect()
+}
+
+fn vm_uid() -> EntityUid {
+    schema::uid(Kind::Vm, "guest")
+}
