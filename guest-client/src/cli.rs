@@ -4,6 +4,8 @@ mod exec;
 mod failure;
 mod output;
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,11 +13,13 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use failure::Failure;
 use vouchsafe_guest_client::client::AttemptError;
-use vouchsafe_guest_client::config::{CollectConfig, DEFAULT_PATH};
+use vouchsafe_guest_client::config::{BrokerUrl, CollectConfig, DEFAULT_PATH};
+use vouchsafe_guest_client::evidence::CaptureBinding;
+use vouchsafe_guest_client::hardware::tdx;
 use vouchsafe_guest_client::memory::{self, Locked};
 use vouchsafe_guest_client::vtpm::TpmAddress;
-use vouchsafe_guest_client::{Client, GuestConfig, LocalEvidence, Release, doctor};
-use vouchsafe_protocol::{ReleasePaths, SecretPath};
+use vouchsafe_guest_client::{Client, GuestConfig, LocalEvidence, Release, doctor, platform};
+use vouchsafe_protocol::{Evidence, ReleasePaths, SecretPath};
 
 /// Fetches secrets for this Confidential VM from a vouchsafe broker.
 #[derive(Parser)]
@@ -89,6 +93,9 @@ struct Capture {
     /// The firmware's event log.
     #[arg(long, value_name = "FILE")]
     event_log: Option<PathBuf>,
+    /// For whom a token is, https://HOST[:PORT]; the first broker unless given.
+    #[arg(long, value_name = "URL")]
+    audience: Option<BrokerUrl>,
 }
 
 #[derive(clap::Args)]
@@ -96,6 +103,9 @@ struct Doctor {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Also ask Google Cloud Attestation for a challenge: is it within reach, may this VM use it?
+    #[arg(long)]
+    google: bool,
 }
 
 /// Runs the command line of this process.
@@ -106,7 +116,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Fetch(command) => fetch(config, &command),
         Command::Exec(command) => exec(config, &command),
         Command::Evidence(command) => capture(config, command),
-        Command::Doctor(command) => examine(&command),
+        Command::Doctor(command) => examine(config, &command),
         Command::Completions { shell } => completions(shell),
     };
     outcome.unwrap_or_else(|failure| {
@@ -147,7 +157,7 @@ fn ask(config: &Path, paths: &ReleasePaths) -> Result<Release, Failure> {
         output::note("memory cannot be locked: secrets could be swapped out (see `vouchsafe-guest doctor`)");
     }
     let config = GuestConfig::read(config)?;
-    let source = LocalEvidence::open(&config.collect())?;
+    let source = LocalEvidence::open(&config.collect())?.on_remark(remark);
     let client = Client::new(&config, source)?;
     let release = client.on_retry(|error, wait| output::note(&retry_line(error, wait))).fetch(paths)?;
     Ok(release)
@@ -160,8 +170,12 @@ fn retry_line(error: &AttemptError, wait: std::time::Duration) -> String {
     format!("{error}; asking again in {:.1} s", wait.as_secs_f64())
 }
 
+fn remark(text: &str) {
+    output::note(&format!("Google Cloud Attestation remarks: {text}"));
+}
+
 fn capture(config: &Path, command: Capture) -> Result<ExitCode, Failure> {
-    let mut collect = collect_config(config)?;
+    let (mut collect, broker) = collect_config(config)?;
     collect.vtpm.device = command.tpm.or(collect.vtpm.device);
     if let Some(log) = command.event_log {
         collect.vtpm.event_log = log;
@@ -171,33 +185,64 @@ fn capture(config: &Path, command: Capture) -> Result<ExitCode, Failure> {
         aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
         random
     });
-    let (evidence, binding) = LocalEvidence::open(&collect)?.capture(&nonce)?;
+    // Without a configuration there is no broker, and no token is asked for.
+    let audience = command.audience.or(broker).map(|url| url.origin().to_owned()).unwrap_or_default();
+    let mut source = LocalEvidence::open(&collect)?.on_remark(remark);
+    let (evidence, binding) = source.capture(&nonce, &audience)?;
     let mut json = serde_json::to_vec_pretty(&evidence).expect("evidence has only types that JSON can hold");
     json.push(b'\n');
     match command.output {
-        Some(file) => std::fs::write(&file, json).map_err(|source| Failure::File { file, source })?,
+        Some(file) => write_private(&file, &json).map_err(|source| Failure::File { file, source })?,
         None => output::Sink::open(None)?.write(&json)?,
     }
-    if evidence.vtpm.is_some() {
-        output::note(&format!("nonce of the quote: {}", hex::encode(binding.quote_nonce)));
-    }
-    if evidence.sev_snp.is_some() {
-        output::note(&format!("report data: {}", hex::encode(binding.report_data)));
+    for line in binding_lines(&evidence, &binding, &audience) {
+        output::note(&line);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the configuration says about evidence. Without a file at the default place: the defaults, so that
-/// evidence can be captured before there is a broker.
-fn collect_config(path: &Path) -> Result<CollectConfig, Failure> {
-    if path == Path::new(DEFAULT_PATH) && !path.exists() {
-        return Ok(CollectConfig::default());
+/// What `vouchsafe verify` has to be told about captured evidence.
+fn binding_lines(evidence: &Evidence, binding: &CaptureBinding, audience: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    if evidence.vtpm.is_some() {
+        lines.push(format!("nonce of the quote: {}", hex::encode(binding.quote_nonce)));
     }
-    Ok(GuestConfig::read(path)?.collect())
+    if evidence.sev_snp.is_some() || evidence.tdx.is_some() {
+        lines.push(format!("report data: {}", hex::encode(binding.report_data)));
+    }
+    if let Some(attributes) = evidence.tdx.as_ref().and_then(|tdx| tdx::attributes(&tdx.quote)) {
+        let names = platform::td_attribute_names(attributes);
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        lines.push(format!("attributes of the trust domain: {names}"));
+    }
+    if evidence.google_token.is_some() {
+        lines.push(format!("nonce of the token: {}, audience: {audience}", binding.token_nonce));
+    }
+    lines
 }
 
-fn examine(command: &Doctor) -> Result<ExitCode, Failure> {
-    let diagnosis = doctor::examine(Path::new("/"));
+/// Readable by its owner: a token is nobody else's business.
+fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(file)?.write_all(bytes)
+}
+
+/// What the configuration says about evidence, and the first broker. Without a file at the default place: the
+/// defaults, so that evidence can be captured before there is a broker.
+fn collect_config(path: &Path) -> Result<(CollectConfig, Option<BrokerUrl>), Failure> {
+    if path == Path::new(DEFAULT_PATH) && !path.exists() {
+        return Ok((CollectConfig::default(), None));
+    }
+    let config = GuestConfig::read(path)?;
+    Ok((config.collect(), config.brokers.first().cloned()))
+}
+
+fn examine(config: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
+    let (collect, _) = collect_config(config)?;
+    let mut diagnosis = doctor::examine(Path::new("/"), &collect);
+    if command.google {
+        diagnosis.ask_google(&collect.google_token);
+    }
     let text = if command.json {
         let json =
             serde_json::to_string_pretty(&diagnosis).expect("findings have only types that JSON can hold");

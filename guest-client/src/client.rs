@@ -20,7 +20,7 @@ use vouchsafe_protocol::{
 };
 
 use crate::config::{BrokerUrl, GuestConfig, Limits};
-use crate::evidence::EvidenceSource;
+use crate::evidence::{CollectError, CollectRequest, EvidenceSource};
 use crate::transport::{CaError, Https, Response, Transport, TransportError};
 use pace::Budget;
 
@@ -155,7 +155,8 @@ impl<S: EvidenceSource> Client<S> {
         let expires = self.pace.elapsed() + Duration::from_secs(lifetime);
         let key = GuestKey::generate(self.settings.suite);
         let bound = Bound::release(&identity, challenge.nonce, key.public().clone(), paths);
-        let evidence = self.source.collect(&bound.transcript()).map_err(FetchError::Collect)?;
+        let request = CollectRequest { transcript: &bound.transcript(), audience: url.origin() };
+        let evidence = self.source.collect(&request).map_err(no_evidence)?;
         let request = ReleaseRequest {
             challenge,
             suite: self.settings.suite,
@@ -244,6 +245,11 @@ impl From<FetchError> for Stop {
 
 fn again(error: AttemptError) -> Stop {
     Stop::Again(Again { error, retry_after: None })
+}
+
+/// What the VM itself lacks, asking again does not mend; somebody else's failure may pass.
+fn no_evidence(error: CollectError) -> Stop {
+    if error.may_pass() { again(AttemptError::Evidence(error)) } else { FetchError::Collect(error).into() }
 }
 
 fn encode(request: &ReleaseRequest) -> Result<Vec<u8>, FetchError> {

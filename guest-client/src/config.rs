@@ -3,17 +3,20 @@
 //! It belongs into the measured part of the boot chain: the pinned identities in it are what the guest's
 //! trust in an answer rests on. Unknown keys are errors; nothing is read from the environment.
 
+mod google_token;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use google_token::{ApiEndpoint, EndpointError, GoogleTokenConfig, MetadataServer, Shown, TokenType};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use vouchsafe_protocol::{BrokerIdentity, Suite};
 
-use crate::hardware::tsm;
+use crate::hardware::{Ccel, ccel, tsm};
 use crate::vtpm::{AkChoice, DEFAULT_EVENT_LOG, TpmAddress};
 
 /// Where the configuration is when no other place is named.
@@ -41,6 +44,12 @@ pub struct GuestConfig {
     /// The SNP device.
     #[serde(default)]
     pub sev_snp: SevSnpConfig,
+    /// The trust domain.
+    #[serde(default)]
+    pub tdx: TdxConfig,
+    /// Google Cloud Attestation.
+    #[serde(default)]
+    pub google_token: GoogleTokenConfig,
     /// How long and how often.
     #[serde(default)]
     pub limits: Limits,
@@ -55,12 +64,16 @@ pub struct CollectConfig {
     pub vtpm: VtpmConfig,
     /// The SNP device.
     pub sev_snp: SevSnpConfig,
+    /// The trust domain.
+    pub tdx: TdxConfig,
+    /// Google Cloud Attestation.
+    pub google_token: GoogleTokenConfig,
 }
 
 /// Which evidence to show: `"auto"`, or a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum EvidenceChoice {
-    /// Whatever this VM has.
+    /// Whatever this VM has by itself; never a token, which Google has to be asked for.
     #[default]
     Auto,
     /// Exactly these; one that is not there is an error.
@@ -75,6 +88,10 @@ pub enum EvidenceKind {
     Vtpm,
     /// Report of AMD's secure processor.
     SevSnp,
+    /// Quote and event log of an Intel TDX trust domain.
+    Tdx,
+    /// Token of Google Cloud Attestation.
+    GoogleToken,
 }
 
 /// `[vtpm]`
@@ -97,6 +114,18 @@ pub struct VtpmConfig {
 pub struct SevSnpConfig {
     /// Where configfs-tsm is; `/dev/sev-guest` is used where this directory does not exist.
     pub tsm: PathBuf,
+}
+
+/// `[tdx]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TdxConfig {
+    /// Where configfs-tsm is.
+    pub tsm: PathBuf,
+    /// The event log that the firmware left.
+    pub event_log: PathBuf,
+    /// The ACPI table that says where that log is; only Google is shown it.
+    pub event_log_table: PathBuf,
 }
 
 /// `[limits]`
@@ -125,6 +154,21 @@ impl Default for VtpmConfig {
 impl Default for SevSnpConfig {
     fn default() -> Self {
         Self { tsm: tsm::DEFAULT_ROOT.into() }
+    }
+}
+
+impl Default for TdxConfig {
+    fn default() -> Self {
+        let (event_log, event_log_table) = (ccel::DEFAULT_LOG.into(), ccel::DEFAULT_TABLE.into());
+        Self { tsm: tsm::DEFAULT_ROOT.into(), event_log, event_log_table }
+    }
+}
+
+impl TdxConfig {
+    /// The files of the event log.
+    #[must_use]
+    pub fn ccel(&self) -> Ccel {
+        Ccel { log: self.event_log.clone(), table: self.event_log_table.clone() }
     }
 }
 
@@ -161,8 +205,11 @@ pub enum ConfigError {
         /// Which one.
         identity: BrokerIdentity,
     },
+    /// Some evidence is asked for twice over: a VM has one processor.
+    #[error("`evidence` names both \"sev-snp\" and \"tdx\"; no VM has both")]
+    TwoProcessors,
     /// A limit of zero.
-    #[error("`limits.{name}` is zero")]
+    #[error("`{name}` is zero")]
     ZeroLimit {
         /// Which one.
         name: &'static str,
@@ -194,7 +241,13 @@ impl GuestConfig {
         if let Some(identity) = config.identities.iter().copied().find(is_weak) {
             return Err(ConfigError::WeakIdentity { identity });
         }
+        if config.evidence.has(EvidenceKind::SevSnp) && config.evidence.has(EvidenceKind::Tdx) {
+            return Err(ConfigError::TwoProcessors);
+        }
         config.limits.check()?;
+        if config.google_token.timeout.is_zero() {
+            return Err(ConfigError::ZeroLimit { name: "google_token.timeout" });
+        }
         Ok(config)
     }
 
@@ -205,17 +258,27 @@ impl GuestConfig {
             evidence: self.evidence.clone(),
             vtpm: self.vtpm.clone(),
             sev_snp: self.sev_snp.clone(),
+            tdx: self.tdx.clone(),
+            google_token: self.google_token.clone(),
         }
+    }
+}
+
+impl EvidenceChoice {
+    /// True when a list names `kind`.
+    #[must_use]
+    pub fn has(&self, kind: EvidenceKind) -> bool {
+        matches!(self, Self::Kinds(kinds) if kinds.contains(&kind))
     }
 }
 
 impl Limits {
     fn check(&self) -> Result<(), ConfigError> {
         let zero = [
-            ("attempts", self.attempts == 0),
-            ("deadline", self.deadline.is_zero()),
-            ("connect", self.connect.is_zero()),
-            ("request", self.request.is_zero()),
+            ("limits.attempts", self.attempts == 0),
+            ("limits.deadline", self.deadline.is_zero()),
+            ("limits.connect", self.connect.is_zero()),
+            ("limits.request", self.request.is_zero()),
         ];
         match zero.into_iter().find(|(_, zero)| *zero) {
             Some((name, _)) => Err(ConfigError::ZeroLimit { name }),
@@ -239,7 +302,17 @@ impl BrokerUrl {
     pub fn route(&self, route: &str) -> String {
         format!("{}{route}", self.0)
     }
+
+    /// Scheme, host and port as configured: the audience of tokens for this broker.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        let authority = SCHEME.len()..;
+        let path = self.0.get(authority).and_then(|rest| rest.find('/'));
+        path.and_then(|path| self.0.get(..SCHEME.len() + path)).unwrap_or(&self.0)
+    }
 }
+
+const SCHEME: &str = "https://";
 
 impl FromStr for BrokerUrl {
     type Err = BrokerUrlError;
@@ -280,7 +353,7 @@ impl<'de> Deserialize<'de> for EvidenceChoice {
             type Value = EvidenceChoice;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"auto\" or a list of \"vtpm\" and \"sev-snp\"")
+                f.write_str("\"auto\" or a list of \"vtpm\", \"sev-snp\", \"tdx\" and \"google-token\"")
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<EvidenceChoice, E> {
@@ -371,14 +444,27 @@ mod tests {
         assert_eq!(full.limits, Limits::default());
         assert_eq!(full.vtpm.event_log, VtpmConfig::default().event_log);
         assert_eq!(full.sev_snp.tsm, SevSnpConfig::default().tsm);
+        assert_eq!((full.tdx.tsm.clone(), full.tdx.ccel()), (TdxConfig::default().tsm, Ccel::default()));
+        let (google, default) = (&full.google_token, GoogleTokenConfig::default());
+        assert_eq!(
+            (google.r#type, google.show, google.service_account, google.timeout),
+            (default.r#type, default.show, default.service_account, default.timeout)
+        );
+        assert_eq!((&google.endpoint, &google.metadata), (&default.endpoint, &default.metadata));
+        assert_eq!((&google.project, &google.location), (&None, &None));
         assert_eq!(full.vtpm.device, Some(TpmAddress::Device("/dev/tpmrm0".into())));
     }
 
     #[test]
     fn t38_unknown_keys_are_refused_everywhere() {
-        for line in
-            ["insecure = true", "[vtpm]\npcrs = []", "[sev_snp]\nhelper = \"x\"", "[limits]\nretry = 1"]
-        {
+        for line in [
+            "insecure = true",
+            "[vtpm]\npcrs = []",
+            "[sev_snp]\nhelper = \"x\"",
+            "[tdx]\npccs = \"x\"",
+            "[google_token]\naudience = \"x\"",
+            "[limits]\nretry = 1",
+        ] {
             let error = with(|text| format!("{text}\n{line}\n")).unwrap_err();
             assert!(
                 matches!(&error, ConfigError::Parse(inner) if inner.message().contains("unknown field")),
@@ -429,7 +515,21 @@ mod tests {
     fn limits_of_zero_are_refused() {
         for name in ["attempts", "deadline", "connect", "request"] {
             let error = with(|text| format!("{text}\n[limits]\n{name} = 0\n")).unwrap_err();
-            assert!(matches!(error, ConfigError::ZeroLimit { name: found } if found == name), "{error}");
+            let expected = format!("limits.{name}");
+            assert!(matches!(error, ConfigError::ZeroLimit { name: found } if found == expected), "{error}");
+        }
+        let error = with(|text| format!("{text}\n[google_token]\ntimeout = 0\n")).unwrap_err();
+        assert!(matches!(error, ConfigError::ZeroLimit { name: "google_token.timeout" }), "{error}");
+    }
+
+    #[test]
+    fn a_token_is_for_the_origin_of_the_broker() {
+        for (text, origin) in [
+            ("https://a.example:8443/base/", "https://a.example:8443"),
+            ("https://a.example", "https://a.example"),
+            ("https://[::1]:1/x/y", "https://[::1]:1"),
+        ] {
+            assert_eq!(text.parse::<BrokerUrl>().unwrap().origin(), origin);
         }
     }
 
@@ -440,6 +540,11 @@ mod tests {
         assert_eq!(choice("\"auto\"").unwrap(), EvidenceChoice::Auto);
         let both = EvidenceChoice::Kinds(vec![EvidenceKind::SevSnp, EvidenceKind::Vtpm]);
         assert_eq!(choice("[\"sev-snp\", \"vtpm\"]").unwrap(), both);
+        let all = choice("[\"google-token\", \"tdx\"]").unwrap();
+        assert!(all.has(EvidenceKind::GoogleToken) && all.has(EvidenceKind::Tdx));
+        assert!(!all.has(EvidenceKind::Vtpm) && !EvidenceChoice::Auto.has(EvidenceKind::Vtpm));
+        let both = choice("[\"tdx\", \"sev-snp\"]").unwrap_err();
+        assert!(matches!(both, ConfigError::TwoProcessors), "{both}");
         for value in ["[]", "\"vtpm\"", "[\"vtpm\", \"vtpm\"]", "[\"none\"]", "true"] {
             assert!(matches!(choice(value), Err(ConfigError::Parse(_))), "{value}");
         }

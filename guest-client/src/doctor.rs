@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::config::{CollectConfig, GoogleTokenConfig};
+use crate::google_token::GoogleAttestation;
+use crate::platform;
+
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,7 +35,7 @@ pub struct Finding {
     pub status: Status,
     /// What was found.
     pub what: String,
-    /// What to do about it.
+    /// What to do about it, or what else to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<&'static str>,
 }
@@ -44,6 +48,8 @@ pub enum Provable {
     Vtpm,
     /// A report of AMD's secure processor.
     SevSnp,
+    /// A quote of Intel TDX.
+    Tdx,
 }
 
 /// Every finding, and what follows from them.
@@ -55,10 +61,12 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
 }
 
-/// Looks at the machine whose files are below `root`, normally `/`.
+/// Looks at the machine whose files are below `root`, normally `/`, where `config` says that things are. The
+/// processor is asked only about the machine that this is.
 #[must_use]
-pub fn examine(root: &Path) -> Diagnosis {
-    checks::examine(&Machine { root: root.to_owned() })
+pub fn examine(root: &Path, config: &CollectConfig) -> Diagnosis {
+    let tdx = root == Path::new("/") && platform::is_tdx_guest();
+    checks::examine(&Machine { root: root.to_owned(), tdx }, config)
 }
 
 impl Diagnosis {
@@ -66,6 +74,17 @@ impl Diagnosis {
     #[must_use]
     pub fn finding(&self, id: &str) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.id == id)
+    }
+
+    /// Adds whether Google Cloud Attestation is within reach and lets this VM use it. This is the one check that
+    /// asks somebody.
+    pub fn ask_google(&mut self, config: &GoogleTokenConfig) {
+        let asked = GoogleAttestation::new(config.clone()).and_then(|google| google.probe());
+        let (status, what, fix) = match asked {
+            Ok(place) => (Status::Ok, format!("issues challenges, {place}"), None),
+            Err(error) => (Status::Missing, error.to_string(), Some(GOOGLE_FIX)),
+        };
+        self.findings.push(Finding { id: "google-service", status, what, fix });
     }
 }
 
@@ -97,22 +116,28 @@ impl fmt::Display for Provable {
         f.write_str(match self {
             Self::Vtpm => "vtpm",
             Self::SevSnp => "sev-snp",
+            Self::Tdx => "tdx",
         })
     }
 }
 
-/// The files of a machine.
+const GOOGLE_FIX: &str = "See [google_token] in the configuration; the VM needs the network, the metadata server, and \
+                          a service account that may use the API.";
+
+/// The files of a machine, and what its processor says.
 struct Machine {
     root: PathBuf,
+    tdx: bool,
 }
 
 impl Machine {
     /// `path` of that machine, as a path of this one.
-    fn at(&self, path: &str) -> PathBuf {
-        self.root.join(path.trim_start_matches('/'))
+    fn at(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    fn has(&self, path: &str) -> bool {
+    fn has(&self, path: impl AsRef<Path>) -> bool {
         self.at(path).exists()
     }
 
@@ -121,7 +146,7 @@ impl Machine {
         Some(std::fs::read_to_string(self.at(path)).ok()?.trim().to_owned())
     }
 
-    fn may(&self, path: &str, access: rustix::fs::Access) -> bool {
+    fn may(&self, path: impl AsRef<Path>, access: rustix::fs::Access) -> bool {
         rustix::fs::access(self.at(path), access).is_ok()
     }
 

@@ -1,40 +1,65 @@
-//! Evidence of this VM, each piece bound to the transcript and to the other one.
+//! Evidence of this VM, each piece bound to the transcript and to the other ones.
 //!
-//! Order: the hardware report commits to the attestation key, then the quote commits to the report.
+//! Order: the hardware report commits to the attestation key, then the quote commits to the report, then Google
+//! is asked for a token.
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
-use vouchsafe_protocol::binding::{QuoteNonce, ReportData};
-use vouchsafe_protocol::evidence::EvidenceSizeError;
+use vouchsafe_protocol::binding::{QuoteNonce, ReportData, TokenNonce};
+use vouchsafe_protocol::evidence::{EvidenceSizeError, GoogleTokenEvidence, TdxEvidence};
 use vouchsafe_protocol::{Bytes, Digest32, Evidence, SevSnpEvidence, Transcript, VtpmEvidence};
 
-use crate::config::{CollectConfig, EvidenceChoice, EvidenceKind, VtpmConfig};
-use crate::hardware::{Guid, HardwareError, HardwareReport, HardwareReporter, TsmError, open_snp};
+use crate::config::{CollectConfig, EvidenceChoice, EvidenceKind, Shown, TdxConfig, VtpmConfig};
+use crate::google_token::{GoogleAttestation, Statement, TokenError, TokenRequest};
+use crate::hardware::{
+    Guid, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport, TdxQuote, TsmError,
+    open_snp, open_tdx,
+};
+use crate::platform;
 use crate::vtpm::{AttestationKey, TpmAddress, Vtpm, VtpmError, read_event_log};
+
+/// What evidence is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub struct CollectRequest<'a> {
+    /// What every piece is bound to.
+    pub transcript: &'a Transcript,
+    /// Origin of the broker that is asked, `https://HOST[:PORT]`: the audience of a token.
+    pub audience: &'a str,
+}
 
 /// Something that can show evidence for a transcript: this VM, or in tests a simulated one.
 pub trait EvidenceSource {
-    /// Collects evidence that is bound to `transcript`.
+    /// Collects evidence that is bound to the transcript of `request`.
     ///
     /// # Errors
     /// [`CollectError`] names the piece that failed.
-    fn collect(&mut self, transcript: &Transcript) -> Result<Evidence, CollectError>;
+    fn collect(&mut self, request: &CollectRequest<'_>) -> Result<Evidence, CollectError>;
 }
 
 /// Why there is no evidence.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
-    /// Neither a TPM nor an SNP device.
-    #[error("this VM has nothing to show: no TPM and no SNP device")]
+    /// Neither a TPM nor a device of the processor.
+    #[error("this VM has nothing to show: no TPM, and no SNP or TDX device")]
     NothingToShow,
     /// The vTPM failed.
     #[error("vTPM: {0}")]
     Vtpm(#[from] VtpmError),
-    /// The SNP device failed.
-    #[error("SEV-SNP: {0}")]
-    Hardware(#[from] HardwareError),
+    /// The device of the processor failed.
+    #[error("{kind}: {source}")]
+    Hardware {
+        /// Of which kind.
+        kind: HardwareKind,
+        /// How it failed.
+        source: HardwareError,
+    },
+    /// There is no token.
+    #[error("Google Cloud Attestation: {0}")]
+    Token(#[from] TokenError),
     /// A file with issuing CAs could not be read.
     #[error("{}: {source}", path.display())]
     Issuers {
@@ -48,31 +73,59 @@ pub enum CollectError {
     TooLarge(#[from] EvidenceSizeError),
 }
 
+impl CollectError {
+    /// True when the same request may do better later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Token(error) if error.may_pass())
+    }
+}
+
 /// The evidence of this VM.
 pub struct LocalEvidence {
     vtpm: Option<VtpmConfig>,
     hardware: Option<Box<dyn HardwareReporter>>,
+    token: Option<Token>,
+    on_remark: Box<dyn FnMut(&str)>,
+}
+
+/// How a token is had: who is asked, and what Google is shown.
+struct Token {
+    google: GoogleAttestation,
+    vtpm: Option<VtpmConfig>,
+    /// `None` where the hardware is part of the evidence and so opened already.
+    hardware: Option<Box<dyn HardwareReporter>>,
+    tdx: TdxConfig,
+    shown: HardwareOrTpm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HardwareOrTpm {
+    Tdx,
+    Vtpm,
 }
 
 /// What captured evidence is bound to instead of a release: derived from a nonce, so that evidence for a
 /// release cannot be had this way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaptureBinding {
     /// `extraData` of the quote.
     pub quote_nonce: [u8; 32],
     /// Report data of the hardware report.
     pub report_data: [u8; 64],
+    /// `eat_nonce` of the token.
+    pub token_nonce: String,
 }
 
 impl CaptureBinding {
     /// The binding for `nonce`.
-    // SHA-256(label || nonce); both of fixed length. Report data: the same and 32 zeros.
+    // SHA-256(label || nonce); both of fixed length. Report data: the same and 32 zeros. Token: the same in base64url.
     #[must_use]
     pub fn new(nonce: &[u8; 32]) -> Self {
         let Digest32(quote_nonce) = Digest32::of_parts(&[CAPTURE_LABEL, nonce]);
         let mut report_data = [0; 64];
         report_data[..32].copy_from_slice(&quote_nonce);
-        Self { quote_nonce, report_data }
+        Self { quote_nonce, report_data, token_nonce: URL_SAFE_NO_PAD.encode(quote_nonce) }
     }
 }
 
@@ -80,7 +133,37 @@ impl LocalEvidence {
     /// Evidence from a vTPM, from a hardware device, or from both.
     #[must_use]
     pub fn new(vtpm: Option<VtpmConfig>, hardware: Option<Box<dyn HardwareReporter>>) -> Self {
-        Self { vtpm, hardware }
+        Self { vtpm, hardware, token: None, on_remark: Box::new(|_| ()) }
+    }
+
+    /// With a token too, for which Google is shown what `config` says: quotes of its vTPM, or of the TDX device
+    /// that is part of this evidence.
+    ///
+    /// # Errors
+    /// [`TokenError`] where this build cannot ask for one, or where Google is to be shown a quote and there is no
+    /// TDX device.
+    pub fn with_token(mut self, config: &CollectConfig) -> Result<Self, CollectError> {
+        let google = GoogleAttestation::new(config.google_token.clone())?;
+        let own = self.hardware.as_ref().is_some_and(|device| device.kind() == HardwareKind::Tdx);
+        let tdx = match config.google_token.show {
+            Shown::Auto => own || platform::is_tdx_guest(),
+            Shown::Vtpm => false,
+            Shown::Tdx => true,
+        };
+        let hardware = if tdx && !own { Some(open(HardwareKind::Tdx, config)?) } else { None };
+        // In a trust domain the quote is what counts, and the vTPM's key is sent along where there is one.
+        let present = config.vtpm.device.is_some() || TpmAddress::find().is_ok();
+        let vtpm = (!tdx || present).then(|| config.vtpm.clone());
+        let shown = if tdx { HardwareOrTpm::Tdx } else { HardwareOrTpm::Vtpm };
+        self.token = Some(Token { google, vtpm, hardware, tdx: config.tdx.clone(), shown });
+        Ok(self)
+    }
+
+    /// Calls `observe` with what Google remarks about a token that it issued all the same.
+    #[must_use]
+    pub fn on_remark(mut self, observe: impl FnMut(&str) + 'static) -> Self {
+        self.on_remark = Box::new(observe);
+        self
     }
 
     /// Evidence as configured; `auto` takes what is there.
@@ -88,33 +171,37 @@ impl LocalEvidence {
     /// # Errors
     /// [`CollectError`] when a kind that was asked for is not there, or when nothing is.
     pub fn open(config: &CollectConfig) -> Result<Self, CollectError> {
-        let tsm = || config.sev_snp.tsm.clone();
-        match &config.evidence {
-            EvidenceChoice::Kinds(kinds) => {
-                let vtpm = kinds.contains(&EvidenceKind::Vtpm).then(|| config.vtpm.clone());
-                let snp = kinds.contains(&EvidenceKind::SevSnp);
-                let hardware = if snp { Some(open_snp(tsm())?) } else { None };
-                Ok(Self { vtpm, hardware })
+        let choice = &config.evidence;
+        if *choice == EvidenceChoice::Auto {
+            let present = config.vtpm.device.is_some() || TpmAddress::find().is_ok();
+            let vtpm = present.then(|| config.vtpm.clone());
+            let kind = if platform::is_tdx_guest() { HardwareKind::Tdx } else { HardwareKind::SevSnp };
+            let hardware = if_present(open(kind, config))?;
+            if vtpm.is_none() && hardware.is_none() {
+                return Err(CollectError::NothingToShow);
             }
-            EvidenceChoice::Auto => {
-                let present = config.vtpm.device.is_some() || TpmAddress::find().is_ok();
-                let vtpm = present.then(|| config.vtpm.clone());
-                let hardware = if_present(open_snp(tsm()))?;
-                if vtpm.is_none() && hardware.is_none() {
-                    return Err(CollectError::NothingToShow);
-                }
-                Ok(Self { vtpm, hardware })
-            }
+            return Ok(Self::new(vtpm, hardware));
         }
+        let vtpm = choice.has(EvidenceKind::Vtpm).then(|| config.vtpm.clone());
+        let kinds = [(EvidenceKind::SevSnp, HardwareKind::SevSnp), (EvidenceKind::Tdx, HardwareKind::Tdx)];
+        let kind = kinds.into_iter().find(|(evidence, _)| choice.has(*evidence));
+        let hardware = kind.map(|(_, kind)| open(kind, config)).transpose()?;
+        let local = Self::new(vtpm, hardware);
+        if choice.has(EvidenceKind::GoogleToken) { local.with_token(config) } else { Ok(local) }
     }
 
     /// Collects evidence that is bound to `nonce` and to no release: to look at, or to write a policy from.
     ///
     /// # Errors
     /// As for a release.
-    pub fn capture(&mut self, nonce: &[u8; 32]) -> Result<(Evidence, CaptureBinding), CollectError> {
+    pub fn capture(
+        &mut self,
+        nonce: &[u8; 32],
+        audience: &str,
+    ) -> Result<(Evidence, CaptureBinding), CollectError> {
         let binding = CaptureBinding::new(nonce);
-        let evidence = self.collect_bound(|_| binding.report_data, |_| binding.quote_nonce)?;
+        let token = TokenRequest { audience, nonce: &binding.token_nonce };
+        let evidence = self.collect_bound(|_| binding.report_data, |_| binding.quote_nonce, &token)?;
         Ok((evidence, binding))
     }
 
@@ -123,41 +210,119 @@ impl LocalEvidence {
         &mut self,
         report_data: impl FnOnce(Option<&[u8]>) -> [u8; 64],
         quote_nonce: impl FnOnce(Option<&[u8]>) -> [u8; 32],
+        token: &TokenRequest<'_>,
     ) -> Result<Evidence, CollectError> {
         let mut tpm = self.vtpm.as_ref().map(OpenVtpm::new).transpose()?;
         let ak = tpm.as_ref().map(|tpm| tpm.key.spki());
         let report = match &mut self.hardware {
-            Some(hardware) => Some(hardware.report(&report_data(ak))?),
+            Some(hardware) => Some(report(hardware.as_mut(), &report_data(ak))?),
             None => None,
         };
-        let nonce = quote_nonce(report.as_ref().map(|report| report.report.as_slice()));
+        let nonce = quote_nonce(report.as_ref().map(HardwareReport::as_bytes));
         let vtpm = tpm.as_mut().map(|tpm| tpm.quote(&nonce)).transpose()?;
-        let evidence = Evidence { vtpm, sev_snp: report.map(sev_snp), ..Evidence::default() };
+        // A TPM has one user at a time: closed before it is opened to show Google something.
+        drop(tpm);
+        let google_token = self.token(token)?;
+        let mut evidence = Evidence { vtpm, google_token, ..Evidence::default() };
+        match report {
+            Some(HardwareReport::SevSnp(report)) => evidence.sev_snp = Some(sev_snp(report)),
+            Some(HardwareReport::Tdx(quote)) => evidence.tdx = Some(tdx(quote)),
+            None => {}
+        }
         evidence.check_sizes()?;
         Ok(evidence)
+    }
+
+    fn token(&mut self, request: &TokenRequest<'_>) -> Result<Option<GoogleTokenEvidence>, CollectError> {
+        let Some(token) = &mut self.token else { return Ok(None) };
+        let Token { google, vtpm, hardware, tdx, shown } = token;
+        let hardware = hardware.as_mut().or(self.hardware.as_mut());
+        let issued = google.token(request, |nonce| match shown {
+            HardwareOrTpm::Tdx => quote_for_google(hardware, vtpm.as_ref(), tdx, nonce),
+            HardwareOrTpm::Vtpm => vtpm_for_google(vtpm.as_ref(), nonce),
+        })?;
+        for remark in &issued.remarks {
+            (self.on_remark)(remark);
+        }
+        Ok(Some(GoogleTokenEvidence { token: issued.token }))
     }
 }
 
 impl EvidenceSource for LocalEvidence {
-    fn collect(&mut self, transcript: &Transcript) -> Result<Evidence, CollectError> {
+    fn collect(&mut self, request: &CollectRequest<'_>) -> Result<Evidence, CollectError> {
+        let CollectRequest { transcript, audience } = *request;
+        let nonce = TokenNonce::bind(transcript);
         self.collect_bound(
             |ak| ReportData::bind(transcript, ak).0,
             |report| QuoteNonce::bind(transcript, report).0,
+            &TokenRequest { audience, nonce: nonce.as_str() },
         )
     }
 }
 
-/// `None` where there is no SNP device; every other failure stays one.
+fn open(kind: HardwareKind, config: &CollectConfig) -> Result<Box<dyn HardwareReporter>, CollectError> {
+    let opened = match kind {
+        HardwareKind::SevSnp => open_snp(config.sev_snp.tsm.clone()),
+        HardwareKind::Tdx => open_tdx(config.tdx.tsm.clone(), config.tdx.ccel()),
+    };
+    opened.map_err(|source| CollectError::Hardware { kind, source })
+}
+
+fn report(device: &mut dyn HardwareReporter, data: &[u8; 64]) -> Result<HardwareReport, CollectError> {
+    let kind = device.kind();
+    device.report(data).map_err(|source| CollectError::Hardware { kind, source })
+}
+
+/// `None` where there is no device; every other failure stays one.
 fn if_present(
-    opened: Result<Box<dyn HardwareReporter>, HardwareError>,
-) -> Result<Option<Box<dyn HardwareReporter>>, HardwareError> {
+    opened: Result<Box<dyn HardwareReporter>, CollectError>,
+) -> Result<Option<Box<dyn HardwareReporter>>, CollectError> {
     match opened {
-        Err(
-            HardwareError::NoDevice { .. }
-            | HardwareError::Tsm(TsmError::NoProvider { .. } | TsmError::Provider { .. }),
-        ) => Ok(None),
+        Err(CollectError::Hardware {
+            source:
+                HardwareError::NoDevice { .. }
+                | HardwareError::NoQuotes { .. }
+                | HardwareError::Tsm(TsmError::NoProvider { .. } | TsmError::Provider { .. }),
+            ..
+        }) => Ok(None),
         outcome => outcome.map(Some),
     }
+}
+
+/// Quotes of every bank over Google's nonce, with the firmware log.
+fn vtpm_for_google(config: Option<&VtpmConfig>, nonce: &[u8]) -> Result<Statement, CollectError> {
+    let config = config.ok_or(TokenError::NothingToShow)?;
+    let mut tpm = OpenVtpm::new(config)?;
+    Ok(Statement::Vtpm {
+        quotes: tpm.tpm.quote_banks(&tpm.key, nonce)?,
+        event_log: read_event_log(&config.event_log)?,
+        ak_certificate: tpm.key.certificate().to_vec(),
+        issuers: issuers(config)?,
+    })
+}
+
+/// A TDX quote over Google's nonce, with the event log, its table, and the AK's certificate where there is a vTPM.
+fn quote_for_google(
+    device: Option<&mut Box<dyn HardwareReporter>>,
+    vtpm: Option<&VtpmConfig>,
+    config: &TdxConfig,
+    nonce: &[u8],
+) -> Result<Statement, CollectError> {
+    // As Google's own clients fill it: the nonce, then zeros.
+    let mut data = [0; 64];
+    data.get_mut(..nonce.len()).ok_or(TokenError::ChallengeNonce)?.copy_from_slice(nonce);
+    let quote = match report(device.ok_or(TokenError::NothingToShow)?.as_mut(), &data)? {
+        HardwareReport::Tdx(quote) => quote,
+        HardwareReport::SevSnp(_) => return Err(TokenError::NothingToShow.into()),
+    };
+    let table = config.ccel().read_table().map_err(HardwareError::Ccel);
+    let table = table.map_err(|source| CollectError::Hardware { kind: HardwareKind::Tdx, source })?;
+    let (ak_certificate, issuers) = match vtpm {
+        Some(config) => (Some(OpenVtpm::new(config)?.key.certificate().to_vec()), issuers(config)?),
+        None => (None, vec![]),
+    };
+    let event_log = quote.event_log.unwrap_or_default();
+    Ok(Statement::Tdx { quote: quote.quote, event_log, table, ak_certificate, issuers })
 }
 
 /// The vTPM with its AK made: what is needed before the hardware report, and for the quote after it.
@@ -177,17 +342,20 @@ impl<'c> OpenVtpm<'c> {
 
     fn quote(&mut self, nonce: &[u8; 32]) -> Result<VtpmEvidence, CollectError> {
         let quote = self.tpm.quote(&self.key, nonce)?;
-        let issuers = self.config.issuers.iter().map(|path| certificates(path));
-        let ca_certificates: Vec<Vec<Bytes>> = issuers.collect::<Result<_, _>>()?;
         Ok(VtpmEvidence {
             ak_certificate: self.key.certificate().into(),
-            ca_certificates: ca_certificates.concat(),
+            ca_certificates: issuers(self.config)?,
             quote: quote.attest.into(),
             signature: quote.signature.into(),
             pcrs: quote.pcrs,
             event_log: read_event_log(&self.config.event_log)?.into(),
         })
     }
+}
+
+fn issuers(config: &VtpmConfig) -> Result<Vec<Bytes>, CollectError> {
+    let files = config.issuers.iter().map(|path| certificates(path));
+    Ok(files.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 fn certificates(path: &Path) -> Result<Vec<Bytes>, CollectError> {
@@ -206,7 +374,11 @@ pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Bytes>, pem::Error> {
     }
 }
 
-fn sev_snp(report: HardwareReport) -> SevSnpEvidence {
+fn tdx(TdxQuote { quote, event_log }: TdxQuote) -> TdxEvidence {
+    TdxEvidence { quote: quote.into(), event_log: event_log.map(Into::into) }
+}
+
+fn sev_snp(report: SnpReport) -> SevSnpEvidence {
     let table = &report.certificates;
     let get = |guid| table.get(guid).map(Bytes::from);
     SevSnpEvidence {
@@ -235,11 +407,14 @@ mod tests {
     /// A TDX guest, and any kernel that has configfs-tsm built in, shows the directory too.
     #[test]
     fn auto_leaves_out_what_is_not_there_and_only_that() {
-        let outcome = |error| if_present(Err(HardwareError::Tsm(error)));
+        let failed = |kind, source| if_present(Err(CollectError::Hardware { kind, source }));
+        let outcome = |error| failed(HardwareKind::SevSnp, HardwareError::Tsm(error));
         let root = PathBuf::from("/config");
         assert!(matches!(outcome(TsmError::NoProvider { root: root.clone() }), Ok(None)));
         let found = "tdx_guest".to_owned();
         assert!(matches!(outcome(TsmError::Provider { expected: "sev_guest", found }), Ok(None)));
+        let old = HardwareError::NoQuotes { tsm: root.clone(), old_device: true };
+        assert!(matches!(failed(HardwareKind::Tdx, old), Ok(None)));
         let source = std::io::ErrorKind::PermissionDenied.into();
         assert!(outcome(TsmError::Io { step: TsmStep::Make, path: root, source }).is_err());
     }

@@ -6,7 +6,8 @@
 //! | step | module |
 //! |---|---|
 //! | collect from the vTPM | [`vtpm`] |
-//! | collect from the processor | [`hardware`] |
+//! | collect from the processor | [`hardware`], [`platform`] |
+//! | have Google vouch for this VM | [`google_token`] |
 //! | bind the pieces to each other and to the request | [`evidence`] |
 //! | ask, ask again, open | [`client`] |
 //! | carry requests | [`transport`] |
@@ -18,11 +19,13 @@ pub mod client;
 pub mod config;
 pub mod doctor;
 pub mod evidence;
+pub mod google_token;
 pub mod hardware;
 pub mod memory;
+pub mod platform;
 pub mod transport;
 pub mod vtpm;
 
 pub use client::{Client, FetchError, Release};
 pub use config::GuestConfig;
-pub use evidence::{EvidenceSource, LocalEvidence};
+pub use evidence::{CollectRequest, EvidenceSource, LocalEvidence};

@@ -20,7 +20,7 @@ use std::str::FromStr as _;
 pub use address::{AddressError, TpmAddress};
 pub use event_log::{DEFAULT_EVENT_LOG, read_event_log};
 pub use key::{AkAlgorithm, AkChoice, AttestationKey};
-pub use quote::{PCRS, Quote};
+pub use quote::{BankQuote, PCRS, Quote};
 use rustix::fs::{Access, access};
 pub use spki::{SpkiError, subject_public_key_info};
 use tss_esapi::Context;
@@ -87,6 +87,8 @@ pub enum Step {
     CreateKey(AkAlgorithm),
     /// Quoting.
     Quote,
+    /// Listing PCR banks.
+    ListBanks,
     /// Reading PCRs.
     ReadPcrs,
 }
@@ -98,6 +100,7 @@ impl fmt::Display for Step {
             Self::ReadIndex(index) => write!(f, "reading NV index {index:#010x}"),
             Self::CreateKey(algorithm) => write!(f, "making the {algorithm} attestation key"),
             Self::Quote => f.write_str("quoting"),
+            Self::ListBanks => f.write_str("listing PCR banks"),
             Self::ReadPcrs => f.write_str("reading PCRs"),
         }
     }

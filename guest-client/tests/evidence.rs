@@ -10,13 +10,16 @@ mod swtpm;
 use machine::{LOG, Machine};
 use tss_esapi::structures::Attest;
 use tss_esapi::traits::UnMarshall as _;
-use vouchsafe_guest_client::config::{CollectConfig, EvidenceChoice, EvidenceKind, SevSnpConfig, VtpmConfig};
+use vouchsafe_guest_client::config::{
+    CollectConfig, EvidenceChoice, EvidenceKind, SevSnpConfig, TdxConfig, VtpmConfig,
+};
 use vouchsafe_guest_client::evidence::{CaptureBinding, CollectError};
 use vouchsafe_guest_client::hardware::{
-    CertificateTable, Guid, HardwareError, HardwareReport, HardwareReporter,
+    CertificateTable, Guid, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport,
+    TdxQuote,
 };
 use vouchsafe_guest_client::vtpm::{AkAlgorithm, VtpmError};
-use vouchsafe_guest_client::{EvidenceSource, LocalEvidence};
+use vouchsafe_guest_client::{CollectRequest, EvidenceSource, LocalEvidence};
 use vouchsafe_protocol::binding::{QuoteNonce, ReportData};
 use vouchsafe_protocol::{
     Bound, BrokerIdentity, Bytes, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, Transcript,
@@ -42,6 +45,10 @@ impl Processor {
 }
 
 impl HardwareReporter for Processor {
+    fn kind(&self) -> HardwareKind {
+        HardwareKind::SevSnp
+    }
+
     fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError> {
         let key_info = vec![self.signing_key << 2];
         let report =
@@ -55,8 +62,26 @@ impl HardwareReporter for Processor {
             offset += certificate.len();
         }
         let table = [header, vec![0; 24], bytes].concat();
-        Ok(HardwareReport { report, certificates: CertificateTable::parse(&table)? })
+        Ok(HardwareReport::SevSnp(SnpReport { report, certificates: CertificateTable::parse(&table)? }))
     }
+}
+
+/// A trust domain that quotes what it is asked to, unsigned.
+struct TrustDomain;
+
+impl HardwareReporter for TrustDomain {
+    fn kind(&self) -> HardwareKind {
+        HardwareKind::Tdx
+    }
+
+    fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError> {
+        let quote = [b"quote over ".as_slice(), report_data].concat();
+        Ok(HardwareReport::Tdx(TdxQuote { quote, event_log: Some(b"CCEL".to_vec()) }))
+    }
+}
+
+fn collect(source: &mut LocalEvidence, transcript: &Transcript) -> Result<Evidence, CollectError> {
+    source.collect(&CollectRequest { transcript, audience: "https://broker.example" })
 }
 
 fn transcript() -> Transcript {
@@ -79,7 +104,7 @@ fn t01_report_commits_to_the_key_and_quote_to_the_report() {
     let (machine, ak) = Machine::provisioned(AkAlgorithm::Ecc);
     let transcript = transcript();
     let mut source = LocalEvidence::new(Some(machine.config()), Some(Processor::with_key(0)));
-    let evidence = source.collect(&transcript).unwrap();
+    let evidence = collect(&mut source, &transcript).unwrap();
     let report = report(&evidence);
     assert!(ReportData::bind(&transcript, Some(&ak)).matches(&report[0x50..0x90]));
     assert!(QuoteNonce::bind(&transcript, Some(report)).matches(&extra_data(&evidence)));
@@ -90,16 +115,32 @@ fn t01_report_commits_to_the_key_and_quote_to_the_report() {
 }
 
 #[test]
+fn t01_quote_of_a_trust_domain_commits_to_the_key_and_the_vtpm_to_it() {
+    let (machine, ak) = Machine::provisioned(AkAlgorithm::Ecc);
+    let transcript = transcript();
+    let mut source = LocalEvidence::new(Some(machine.config()), Some(Box::new(TrustDomain)));
+    let evidence = collect(&mut source, &transcript).unwrap();
+    let tdx = evidence.tdx.as_ref().unwrap();
+    assert!(ReportData::bind(&transcript, Some(&ak)).matches(&tdx.quote[11..]));
+    assert!(QuoteNonce::bind(&transcript, Some(&tdx.quote)).matches(&extra_data(&evidence)));
+    assert_eq!(tdx.event_log, Some(Bytes::from(b"CCEL".as_slice())));
+    assert!(evidence.sev_snp.is_none() && evidence.google_token.is_none());
+
+    let evidence = collect(&mut LocalEvidence::new(None, Some(Box::new(TrustDomain))), &transcript).unwrap();
+    assert!(ReportData::bind(&transcript, None).matches(&evidence.tdx.unwrap().quote[11..]));
+}
+
+#[test]
 fn t04_each_piece_alone_is_bound_to_the_transcript() {
     let transcript = transcript();
     let mut alone = LocalEvidence::new(None, Some(Processor::with_key(0)));
-    let evidence = alone.collect(&transcript).unwrap();
+    let evidence = collect(&mut alone, &transcript).unwrap();
     assert!(ReportData::bind(&transcript, None).matches(&report(&evidence)[0x50..0x90]));
     assert!(evidence.vtpm.is_none());
 
     let (machine, _) = Machine::provisioned(AkAlgorithm::Rsa);
     let mut alone = LocalEvidence::new(Some(machine.config()), None);
-    let evidence = alone.collect(&transcript).unwrap();
+    let evidence = collect(&mut alone, &transcript).unwrap();
     assert!(QuoteNonce::bind(&transcript, None).matches(&extra_data(&evidence)));
     assert!(evidence.sev_snp.is_none());
 }
@@ -108,7 +149,7 @@ fn t04_each_piece_alone_is_bound_to_the_transcript() {
 fn t16_the_certificate_is_the_one_of_the_signing_key() {
     for (signing_key, certificate) in [(0, b"vcek"), (1, b"vlek")] {
         let mut source = LocalEvidence::new(None, Some(Processor::with_key(signing_key)));
-        let snp = source.collect(&transcript()).unwrap().sev_snp.unwrap();
+        let snp = collect(&mut source, &transcript()).unwrap().sev_snp.unwrap();
         assert_eq!(snp.vek_certificate, Some(Bytes::from(certificate.as_slice())));
         assert_eq!(snp.ca_certificates, [Bytes::from(b"ask".as_slice()), Bytes::from(b"ark".as_slice())]);
         assert_eq!(snp.launch_endorsement, Some(Bytes::from(b"endorsement".as_slice())));
@@ -120,7 +161,7 @@ fn captured_evidence_is_bound_to_no_release() {
     let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
     let mut source = LocalEvidence::new(Some(machine.config()), Some(Processor::with_key(0)));
     let nonce = *transcript().as_bytes();
-    let (evidence, binding) = source.capture(&nonce).unwrap();
+    let (evidence, binding) = source.capture(&nonce, "").unwrap();
     assert_eq!(binding, CaptureBinding::new(&nonce));
     assert_eq!(extra_data(&evidence), binding.quote_nonce);
     assert_eq!(report(&evidence)[0x50..0x90], binding.report_data);
@@ -143,31 +184,38 @@ fn issuing_cas_are_sent_along() {
     );
 
     std::fs::write(&file, "nothing").unwrap();
-    let error = LocalEvidence::new(Some(config), None).collect(&transcript()).unwrap_err();
+    let error = collect(&mut LocalEvidence::new(Some(config), None), &transcript()).unwrap_err();
     assert!(matches!(error, CollectError::Issuers { path, .. } if path == file));
 }
 
 fn config(evidence: EvidenceChoice, vtpm: VtpmConfig) -> CollectConfig {
-    CollectConfig { evidence, vtpm, sev_snp: SevSnpConfig { tsm: "/nowhere/tsm".into() } }
+    let sev_snp = SevSnpConfig { tsm: "/nowhere/tsm".into() };
+    let tdx = TdxConfig { tsm: "/nowhere/tsm".into(), ..TdxConfig::default() };
+    CollectConfig { evidence, vtpm, sev_snp, tdx, ..CollectConfig::default() }
 }
 
 #[test]
 fn auto_takes_what_is_there_and_a_list_insists() {
     let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
     let mut auto = LocalEvidence::open(&config(EvidenceChoice::Auto, machine.config())).unwrap();
-    let evidence = auto.collect(&transcript()).unwrap();
+    let evidence = collect(&mut auto, &transcript()).unwrap();
     assert!(evidence.vtpm.is_some() && evidence.sev_snp.is_none());
 
     let both = EvidenceChoice::Kinds(vec![EvidenceKind::Vtpm, EvidenceKind::SevSnp]);
     let error = LocalEvidence::open(&config(both, machine.config())).err().unwrap();
-    assert!(matches!(error, CollectError::Hardware(HardwareError::NoDevice { .. })), "{error}");
+    let missing = |error: &CollectError, kind| matches!(error, CollectError::Hardware { kind: found, .. } if *found == kind);
+    assert!(missing(&error, HardwareKind::SevSnp), "{error}");
+
+    let both = EvidenceChoice::Kinds(vec![EvidenceKind::Vtpm, EvidenceKind::Tdx]);
+    let error = LocalEvidence::open(&config(both, machine.config())).err().unwrap();
+    assert!(missing(&error, HardwareKind::Tdx) && error.to_string().contains("Linux 6.7"), "{error}");
 }
 
 #[test]
 fn a_missing_log_or_key_is_named() {
     let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
     let lost = VtpmConfig { event_log: "/nowhere/log".into(), ..machine.config() };
-    let error = LocalEvidence::new(Some(lost), None).collect(&transcript()).unwrap_err();
+    let error = collect(&mut LocalEvidence::new(Some(lost), None), &transcript()).unwrap_err();
     assert!(matches!(error, CollectError::Vtpm(VtpmError::EventLog { .. })), "{error}");
     let empty = Machine::new();
     let error = LocalEvidence::new(Some(empty.config()), None).collect(&transcript()).unwrap_err();

@@ -1,6 +1,7 @@
 //! Evidence as it travels. Nothing in it has been checked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -78,11 +79,18 @@ pub struct TdxEvidence {
 }
 
 /// A token of Google Cloud Attestation: nothing in it has been checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoogleTokenEvidence {
     /// The token, a JWS in compact form (RFC 7515 §7.1). Worth nothing to whoever does not hold the guest's key.
     pub token: String,
+}
+
+/// Without the token: it is a bearer's, and stays out of logs.
+impl fmt::Debug for GoogleTokenEvidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GoogleTokenEvidence").field("length", &self.token.len()).finish_non_exhaustive()
+    }
 }
 
 fn certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Bytes>, D::Error> {
@@ -224,6 +232,13 @@ mod tests {
         let list = format!(r#"{{"report":"","ca_certificates":[{}""]}}"#, r#""","#.repeat(8));
         let error = serde_json::from_str::<SevSnpEvidence>(&list).unwrap_err();
         assert!(error.to_string().starts_with("a list of more than 8 items"), "{error}");
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let token = Some(GoogleTokenEvidence { token: "a.bearer.token".to_owned() });
+        let shown = format!("{:?}", Evidence { google_token: token, ..Evidence::default() });
+        assert!(shown.contains("length: 14") && !shown.contains("bearer"), "{shown}");
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub enum FetchError {
 /// Why one attempt failed in a way that may pass.
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
+    /// Evidence that somebody else has a part in could not be had this time.
+    #[error("no evidence: {0}")]
+    Evidence(#[source] CollectError),
     /// No answer came.
     #[error(transparent)]
     Transport(#[from] TransportError),

@@ -1,31 +1,45 @@
 //! The checks of `doctor`, one function each.
 
+use std::path::{Path, PathBuf};
+
 use rustix::fs::Access;
 
 use super::{Diagnosis, Finding, Machine, Provable, Status};
-use crate::hardware::tsm::DEFAULT_ROOT as TSM;
-use crate::vtpm::DEFAULT_EVENT_LOG as EVENT_LOG;
+use crate::config::{CollectConfig, TdxConfig};
+use crate::google_token;
+use crate::hardware::{sev_guest, tdx};
+use crate::vtpm::TpmAddress;
 
-pub(super) fn examine(machine: &Machine) -> Diagnosis {
+pub(super) fn examine(machine: &Machine, config: &CollectConfig) -> Diagnosis {
     let kernel = Kernel::of(machine);
-    let tpm = tpm_device(machine);
-    let log = event_log(machine);
+    let tpm = tpm_device(machine, config.vtpm.device.as_ref());
+    let log = event_log(machine, &config.vtpm.event_log);
     let mut provable = Vec::new();
     if tpm.status != Status::Missing && log.status != Status::Missing {
         provable.push(Provable::Vtpm);
     }
     let mut findings = vec![platform(machine), kernel.finding(), tpm, log];
-    if is_snp(machine) {
-        let device = snp_device(machine);
+    let (snp, tdx) = (is_snp(machine), is_tdx(machine));
+    if !snp && !tdx {
+        findings.push(no_hardware(machine));
+    }
+    if snp {
+        let device = snp_device(machine, &config.sev_snp.tsm);
         if device.status != Status::Missing {
             provable.push(Provable::SevSnp);
         }
         findings.push(device);
         findings.extend(snp_kernel(&kernel));
     }
-    if is_tdx(machine) {
-        findings.push(tdx_device(machine));
+    if tdx {
+        let device = tdx_device(machine, &kernel, &config.tdx.tsm);
+        let log = tdx_event_log(machine, &config.tdx);
+        if device.status != Status::Missing && log.status != Status::Missing {
+            provable.push(Provable::Tdx);
+        }
+        findings.extend([device, log]);
     }
+    findings.push(google_token(machine));
     findings.extend(systemd(machine));
     findings.push(locked_memory(machine));
     Diagnosis { provable, findings }
@@ -57,9 +71,17 @@ impl Kernel {
     }
 }
 
+fn product(machine: &Machine) -> String {
+    machine.text("/sys/class/dmi/id/product_name").unwrap_or_default()
+}
+
+fn on_compute_engine(machine: &Machine) -> bool {
+    product(machine) == "Google Compute Engine"
+}
+
 fn platform(machine: &Machine) -> Finding {
-    let name = machine.text("/sys/class/dmi/id/product_name").unwrap_or_default();
-    if name == "Google Compute Engine" {
+    let name = product(machine);
+    if on_compute_engine(machine) {
         return ok("platform", name);
     }
     let fix = "Evidence of a vTPM is only taken from Compute Engine instances.";
@@ -70,27 +92,43 @@ fn platform(machine: &Machine) -> Finding {
     finding("platform", Status::Warning, what, fix)
 }
 
-fn tpm_device(machine: &Machine) -> Finding {
+fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {
     let both = Access::READ_OK | Access::WRITE_OK;
-    let device = ["/dev/tpmrm0", "/dev/tpm0"].into_iter().find(|device| machine.has(device));
-    match device {
+    let named = match configured {
+        Some(TpmAddress::Device(path)) => Some(path.clone()),
+        Some(swtpm @ TpmAddress::Swtpm { .. }) => {
+            let what = format!("{swtpm} is a software TPM");
+            let fix =
+                "Google certifies no key of it: only a broker with an extra trust anchor takes its quotes.";
+            return finding("tpm", Status::Warning, what, fix);
+        }
+        None => {
+            ["/dev/tpmrm0", "/dev/tpm0"].into_iter().find(|device| machine.has(device)).map(PathBuf::from)
+        }
+    };
+    match named {
         None => {
             let fix = "Create the instance with --shielded-vtpm, and load the modules tpm_crb and tpm_tis.";
             finding("tpm", Status::Missing, "no /dev/tpmrm0 and no /dev/tpm0".to_owned(), fix)
         }
-        Some(device) if !machine.may(device, both) => {
-            let fix = "Run as root, or add the user to the group of the device (tss).";
-            finding("tpm", Status::Missing, format!("{device} may not be read and written"), fix)
+        Some(device) if !machine.has(&device) => {
+            let what = format!("{} does not exist", device.display());
+            finding("tpm", Status::Missing, what, "Name another one in [vtpm], or none.")
         }
-        Some(device) => ok("tpm", device.to_owned()),
+        Some(device) if !machine.may(&device, both) => {
+            let fix = "Run as root, or add the user to the group of the device (tss).";
+            let what = format!("{} may not be read and written", device.display());
+            finding("tpm", Status::Missing, what, fix)
+        }
+        Some(device) => ok("tpm", device.display().to_string()),
     }
 }
 
-fn event_log(machine: &Machine) -> Finding {
-    if machine.may(EVENT_LOG, Access::READ_OK) {
-        return ok("event-log", EVENT_LOG.to_owned());
+fn event_log(machine: &Machine, log: &Path) -> Finding {
+    if machine.may(log, Access::READ_OK) {
+        return ok("event-log", log.display().to_string());
     }
-    let (what, fix) = if machine.has(EVENT_LOG) {
+    let (what, fix) = if machine.has(log) {
         ("the firmware's log may not be read", "Run as root.")
     } else if machine.mounted("/sys/kernel/security", "securityfs") {
         ("no firmware log", "Boot with UEFI and a vTPM; a kernel without a TPM driver at boot has no log.")
@@ -105,20 +143,37 @@ fn is_snp(machine: &Machine) -> bool {
     machine.has("/sys/bus/platform/devices/sev-guest") || machine.has("/dev/sev-guest")
 }
 
+/// By CPUID, or by what the kernel found there.
 fn is_tdx(machine: &Machine) -> bool {
+    if machine.tdx {
+        return true;
+    }
     let cpu = machine.text("/proc/cpuinfo").unwrap_or_default();
     let mut flags = cpu.lines().filter(|line| line.starts_with("flags"));
     flags.next().is_some_and(|line| line.split_whitespace().any(|flag| flag == "tdx_guest"))
 }
 
-fn snp_device(machine: &Machine) -> Finding {
+fn no_hardware(machine: &Machine) -> Finding {
+    let cpu = machine.text("/proc/cpuinfo").unwrap_or_default();
+    let sev = cpu.split_whitespace().any(|flag| flag == "sev_guest" || flag == "sev");
+    let what = if sev {
+        "not an SEV-SNP guest and not a TDX guest; the processor has SEV"
+    } else {
+        "not an SEV-SNP guest and not a TDX guest"
+    };
+    let fix = "There is no report of the processor here. Instances of --confidential-compute-type=SEV_SNP or TDX have \
+               one; those of SEV show their vTPM and a Google token.";
+    finding("hardware", Status::Missing, what.to_owned(), fix)
+}
+
+fn snp_device(machine: &Machine, tsm: &Path) -> Finding {
     // The driver makes the device; the directory is there without it as well.
-    let driver = machine.has("/dev/sev-guest");
-    if driver && machine.has(TSM) {
-        return access_to(machine, "sev-snp", TSM, Access::WRITE_OK | Access::EXEC_OK);
+    let driver = machine.has(sev_guest::DEVICE);
+    if driver && machine.has(tsm) {
+        return access_to(machine, "sev-snp", tsm, Access::WRITE_OK | Access::EXEC_OK);
     }
     if driver {
-        return access_to(machine, "sev-snp", "/dev/sev-guest", Access::READ_OK);
+        return access_to(machine, "sev-snp", Path::new(sev_guest::DEVICE), Access::READ_OK);
     }
     let (what, fix) = if !machine.mounted("/sys/kernel/config", "configfs") && machine.has("/sys/module/tsm")
     {
@@ -132,11 +187,12 @@ fn snp_device(machine: &Machine) -> Finding {
     finding("sev-snp", Status::Missing, what.to_owned(), fix)
 }
 
-fn access_to(machine: &Machine, id: &'static str, path: &str, access: Access) -> Finding {
+fn access_to(machine: &Machine, id: &'static str, path: &Path, access: Access) -> Finding {
+    let shown = path.display();
     if machine.may(path, access) {
-        return ok(id, path.to_owned());
+        return ok(id, shown.to_string());
     }
-    finding(id, Status::Missing, format!("{path} may not be used"), "Run as root.")
+    finding(id, Status::Missing, format!("{shown} may not be used"), "Run as root.")
 }
 
 /// What the kernel's SNP driver lacks.
@@ -155,17 +211,60 @@ fn snp_kernel(kernel: &Kernel) -> Option<Finding> {
     None
 }
 
-fn tdx_device(machine: &Machine) -> Finding {
-    if machine.has(TSM) {
-        return access_to(machine, "tdx", TSM, Access::WRITE_OK | Access::EXEC_OK);
+/// Where quotes come from. Which driver answers shows only when it is asked; the device stands for it.
+fn tdx_device(machine: &Machine, kernel: &Kernel, tsm: &Path) -> Finding {
+    let missing = |what: &str, fix| finding("tdx", Status::Missing, what.to_owned(), fix);
+    if kernel.version.is_some_and(|version| version < (6, 7)) {
+        let what = "this kernel has no configfs-tsm, and /dev/tdx_guest alone gives no quote";
+        return missing(what, "Use Linux 6.7 or later.");
     }
-    let fix = "modprobe tdx_guest (package linux-modules-extra-gcp on Ubuntu), and mount configfs.";
-    finding(
-        "tdx",
-        Status::Missing,
-        "no quotes: the driver is not loaded or configfs not mounted".to_owned(),
-        fix,
-    )
+    if !machine.has(tdx::DEVICE) && !machine.has("/sys/module/tdx_guest") {
+        let fix = "modprobe tdx_guest (package linux-modules-extra-gcp on Ubuntu)";
+        return missing("the driver of TDX guests is not loaded", fix);
+    }
+    if machine.has(tsm) {
+        return access_to(machine, "tdx", tsm, Access::WRITE_OK | Access::EXEC_OK);
+    }
+    if machine.mounted("/sys/kernel/config", "configfs") {
+        let fix = "Use a kernel with CONFIG_TSM_REPORTS, and modprobe tsm.";
+        return missing("configfs has no tsm/report", fix);
+    }
+    missing("configfs is not mounted", "mount -t configfs configfs /sys/kernel/config (as root)")
+}
+
+fn tdx_event_log(machine: &Machine, config: &TdxConfig) -> Finding {
+    let (log, table) = (&config.event_log, &config.event_log_table);
+    if machine.may(log, Access::READ_OK) {
+        if !machine.may(table, Access::READ_OK) {
+            let what = format!("{} can be read, {} cannot", log.display(), table.display());
+            let fix = "Google Cloud Attestation wants to see both; nothing else does.";
+            return finding("tdx-event-log", Status::Warning, what, fix);
+        }
+        return ok("tdx-event-log", log.display().to_string());
+    }
+    if machine.has(log) {
+        let what = format!("{} may not be read", log.display());
+        return finding("tdx-event-log", Status::Missing, what, "Run as root.");
+    }
+    let fix = "Quotes are had without it, but say nothing about what was booted; the firmware has to leave it (CCEL).";
+    finding("tdx-event-log", Status::Warning, format!("{} does not exist", log.display()), fix)
+}
+
+/// What can be said without asking anybody.
+fn google_token(machine: &Machine) -> Finding {
+    let id = "google-token";
+    if !google_token::BUILT_IN {
+        let fix = "Use a build with the feature `google` where a policy asks for a token.";
+        let what = "this build cannot ask Google Cloud Attestation for tokens";
+        return finding(id, Status::Warning, what.to_owned(), fix);
+    }
+    if !on_compute_engine(machine) {
+        let what = "no metadata server and no Google Cloud Attestation outside Compute Engine";
+        let fix = "Tokens can be had by Compute Engine instances only.";
+        return finding(id, Status::Warning, what.to_owned(), fix);
+    }
+    let fix = "`evidence` has to name \"google-token\"; `doctor --google` asks the service.";
+    Finding { fix: Some(fix), ..ok(id, "built in, not asked".to_owned()) }
 }
 
 /// systemd before 254 takes credentials from SMBIOS, which is to say from the host, in a confidential VM too.

@@ -4,6 +4,10 @@ use tempfile::TempDir;
 
 use super::*;
 
+fn examine(root: &Path) -> Diagnosis {
+    super::examine(root, &CollectConfig::default())
+}
+
 /// A Compute Engine instance with SNP where everything is as it should be.
 fn healthy() -> TempDir {
     let root = TempDir::new().unwrap();
@@ -45,7 +49,9 @@ fn status(root: &TempDir, id: &str) -> Option<Status> {
 fn a_healthy_instance_proves_both() {
     let diagnosis = examine(healthy().path());
     assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::SevSnp]);
-    let bad: Vec<_> = diagnosis.findings.iter().filter(|finding| finding.status != Status::Ok).collect();
+    let accepted = |finding: &&Finding| finding.id == "google-token" && cfg!(not(feature = "google"));
+    let bad = diagnosis.findings.iter().filter(|finding| finding.status != Status::Ok && !accepted(finding));
+    let bad: Vec<_> = bad.collect();
     assert!(bad.is_empty(), "{bad:?}");
     assert!(diagnosis.to_string().starts_with("This VM can prove: vtpm, sev-snp\n"));
 }
@@ -109,11 +115,133 @@ fn kernels_with_a_poor_snp_driver_are_named() {
 fn a_tdx_guest_is_told_about_its_module() {
     let root = healthy();
     assert_eq!(status(&root, "tdx"), None);
-    write(&root, "proc/cpuinfo", "flags\t\t: fpu tdx_guest\n");
-    assert_eq!(status(&root, "tdx"), Some(Status::Ok));
-    remove(&root, "sys/kernel/config");
+    let root = healthy_tdx();
+    remove(&root, "dev/tdx_guest");
     let diagnosis = examine(root.path());
     assert!(diagnosis.finding("tdx").unwrap().fix.unwrap().contains("linux-modules-extra-gcp"));
+    assert_eq!(diagnosis.provable, [Provable::Vtpm]);
+}
+
+/// The same with TDX.
+fn healthy_tdx() -> TempDir {
+    let root = healthy();
+    remove(&root, "dev/sev-guest");
+    remove(&root, "sys/bus");
+    write(&root, "proc/cpuinfo", "flags\t\t: fpu tdx_guest\n");
+    write(&root, "dev/tdx_guest", "");
+    write(&root, "sys/firmware/acpi/tables/CCEL", "table");
+    write(&root, "sys/firmware/acpi/tables/data/CCEL", "log");
+    root
+}
+
+#[test]
+fn a_healthy_trust_domain_proves_both() {
+    let root = healthy_tdx();
+    let diagnosis = examine(root.path());
+    assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::Tdx]);
+    assert!(diagnosis.findings.iter().all(|finding| finding.status == Status::Ok), "{diagnosis}");
+    assert_eq!(diagnosis.finding("sev-snp"), None);
+    assert!(diagnosis.to_string().starts_with("This VM can prove: vtpm, tdx\n"));
+    // CPUID says it where an old kernel does not.
+    write(&root, "proc/cpuinfo", "flags\t\t: fpu\n");
+    assert_eq!(status(&root, "tdx"), None);
+    let machine = Machine { root: root.path().to_owned(), tdx: true };
+    let diagnosis = checks::examine(&machine, &CollectConfig::default());
+    assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::Tdx]);
+}
+
+#[test]
+fn each_thing_that_quotes_need_is_named_when_it_is_missing() {
+    let what = |change: &dyn Fn(&TempDir)| {
+        let root = healthy_tdx();
+        change(&root);
+        let diagnosis = examine(root.path());
+        assert_eq!(diagnosis.provable, [Provable::Vtpm]);
+        let finding = diagnosis.finding("tdx").unwrap();
+        (finding.status, finding.what.clone(), finding.fix.unwrap())
+    };
+    let old = what(&|root| write(root, "proc/sys/kernel/osrelease", "6.5.0-1025-gcp\n"));
+    assert!(old.1.contains("/dev/tdx_guest alone gives no quote") && old.2.contains("6.7"), "{old:?}");
+    let unmounted = what(&|root| remove(root, "sys/kernel/config"));
+    assert!(unmounted.1 == "configfs is not mounted" && unmounted.2.starts_with("mount -t configfs"));
+    let bare = what(&|root| {
+        remove(root, "sys/kernel/config");
+        write(root, "proc/mounts", "configfs /sys/kernel/config configfs rw 0 0\n");
+    });
+    assert!(bare.1 == "configfs has no tsm/report" && bare.2.contains("CONFIG_TSM_REPORTS"), "{bare:?}");
+}
+
+#[test]
+fn a_missing_event_log_of_the_trust_domain_is_named() {
+    let root = healthy_tdx();
+    remove(&root, "sys/firmware/acpi/tables/CCEL");
+    assert!(examine(root.path()).finding("tdx-event-log").unwrap().what.ends_with("tables/CCEL cannot"));
+    remove(&root, "sys/firmware");
+    let diagnosis = examine(root.path());
+    let finding = diagnosis.finding("tdx-event-log").unwrap();
+    assert_eq!(finding.status, Status::Warning);
+    assert!(finding.fix.unwrap().contains("say nothing about what was booted"), "{finding:?}");
+    assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::Tdx]);
+}
+
+#[test]
+fn a_machine_without_tee_and_with_a_software_tpm_is_told_so() {
+    let root = TempDir::new().unwrap();
+    write(&root, "proc/sys/kernel/osrelease", "6.8.0\n");
+    write(&root, "sys/class/dmi/id/product_name", "Standard PC (Q35)\n");
+    write(&root, "log", "log");
+    let mut config = CollectConfig::default();
+    config.vtpm.device = Some("swtpm:host=127.0.0.1,port=2321".parse().unwrap());
+    config.vtpm.event_log = "/log".into();
+    let diagnosis = super::examine(root.path(), &config);
+    assert_eq!(diagnosis.provable, [Provable::Vtpm]);
+    let of = |id| diagnosis.finding(id).map(|finding| (finding.status, finding.what.as_str()));
+    assert_eq!(
+        of("platform"),
+        Some((Status::Warning, "this is \"Standard PC (Q35)\", not a Compute Engine instance"))
+    );
+    assert_eq!(of("tpm"), Some((Status::Warning, "swtpm:host=127.0.0.1,port=2321 is a software TPM")));
+    assert_eq!(of("event-log"), Some((Status::Ok, "/log")));
+    assert_eq!(of("hardware"), Some((Status::Missing, "not an SEV-SNP guest and not a TDX guest")));
+    assert_eq!(of("google-token").map(|(status, _)| status), Some(Status::Warning));
+    assert_eq!((of("sev-snp"), of("tdx"), of("tdx-event-log")), (None, None, None));
+
+    config.vtpm.device = Some("/dev/tpm7".parse().unwrap());
+    let diagnosis = super::examine(root.path(), &config);
+    assert_eq!(diagnosis.finding("tpm").unwrap().what, "/dev/tpm7 does not exist");
+    assert!(diagnosis.to_string().starts_with("This VM can prove nothing as it is.\n"));
+}
+
+#[test]
+fn sev_without_a_report_is_told_from_no_tee() {
+    let root = healthy();
+    remove(&root, "dev/sev-guest");
+    remove(&root, "sys/bus");
+    write(&root, "proc/cpuinfo", "flags\t\t: fpu sev sev_es\n");
+    let diagnosis = examine(root.path());
+    let finding = diagnosis.finding("hardware").unwrap();
+    assert!(finding.what.ends_with("the processor has SEV") && finding.fix.unwrap().contains("Google token"));
+}
+
+#[cfg(feature = "google")]
+#[test]
+fn tokens_are_offered_on_compute_engine_and_not_asked_for() {
+    let diagnosis = examine(healthy().path());
+    let finding = diagnosis.finding("google-token").unwrap();
+    assert_eq!((finding.status, finding.what.as_str()), (Status::Ok, "built in, not asked"));
+    assert!(finding.fix.unwrap().contains("doctor --google"));
+    assert_eq!(diagnosis.finding("google-service"), None);
+}
+
+#[cfg(not(feature = "google"))]
+#[test]
+fn a_build_without_tokens_says_so() {
+    let diagnosis = examine(healthy().path());
+    let finding = diagnosis.finding("google-token").unwrap();
+    assert!(finding.status == Status::Warning && finding.fix.unwrap().contains("feature `google`"));
+    let mut diagnosis = diagnosis;
+    diagnosis.ask_google(&GoogleTokenConfig::default());
+    assert_eq!(diagnosis.finding("google-service").unwrap().status, Status::Missing);
 }
 
 #[test]

@@ -9,7 +9,9 @@ use std::io;
 use sev::error::UserApiError;
 use sev::firmware::guest::Firmware;
 
-use super::{CertificateTable, HardwareError, HardwareReport, HardwareReporter, snp_report};
+use super::{
+    CertificateTable, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport, snp_report,
+};
 
 /// The device.
 pub const DEVICE: &str = "/dev/sev-guest";
@@ -30,11 +32,15 @@ pub enum SevGuestError {
 }
 
 impl HardwareReporter for SevGuest {
+    fn kind(&self) -> HardwareKind {
+        HardwareKind::SevSnp
+    }
+
     fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError> {
         let mut firmware = Firmware::open().map_err(SevGuestError::Open)?;
         let report =
             firmware.get_report(None, Some(*report_data), Some(0)).map_err(SevGuestError::Request)?;
         let report = snp_report(report, report_data)?;
-        Ok(HardwareReport { report, certificates: CertificateTable::default() })
+        Ok(HardwareReport::SevSnp(SnpReport { report, certificates: CertificateTable::default() }))
     }
 }

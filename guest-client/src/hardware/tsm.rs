@@ -17,7 +17,9 @@ use std::time::Duration;
 use directory::Directory;
 pub use fs::{OsFs, TsmFs};
 
-use super::{CertificateTable, HardwareError, HardwareReport, HardwareReporter, snp_report};
+use super::{
+    CertificateTable, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport, snp_report,
+};
 
 /// Where the kernel shows configfs-tsm.
 pub const DEFAULT_ROOT: &str = "/sys/kernel/config/tsm/report";
@@ -77,6 +79,12 @@ impl<F: TsmFs> Tsm<F> {
         let found = directory.text("provider")?;
         directory.remove()?;
         Ok(found)
+    }
+
+    /// Makes sure that `expected` answers here. Nothing is asked of it.
+    pub(super) fn expect_provider(&self, expected: &'static str) -> Result<(), TsmError> {
+        let found = self.provider()?;
+        if found == expected { Ok(()) } else { Err(TsmError::Provider { expected, found }) }
     }
 
     /// One report from the provider `expected` that carries `data`. A busy device is asked again, three
@@ -140,15 +148,16 @@ impl<F: TsmFs> TsmSnp<F> {
     /// # Errors
     /// [`TsmError::NoProvider`] and [`TsmError::Provider`] when this is no SNP guest, or what the kernel said.
     pub fn open(tsm: Tsm<F>) -> Result<Self, TsmError> {
-        let found = tsm.provider()?;
-        if found != SNP_PROVIDER {
-            return Err(TsmError::Provider { expected: SNP_PROVIDER, found });
-        }
+        tsm.expect_provider(SNP_PROVIDER)?;
         Ok(Self::new(tsm))
     }
 }
 
 impl<F: TsmFs> HardwareReporter for TsmSnp<F> {
+    fn kind(&self) -> HardwareKind {
+        HardwareKind::SevSnp
+    }
+
     fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError> {
         if std::mem::replace(&mut self.asked, true) {
             (self.tsm.pause)(PAUSE);
@@ -159,7 +168,7 @@ impl<F: TsmFs> HardwareReporter for TsmSnp<F> {
             [] => CertificateTable::default(),
             table => CertificateTable::parse(table)?,
         };
-        Ok(HardwareReport { report, certificates })
+        Ok(HardwareReport::SevSnp(SnpReport { report, certificates }))
     }
 }
 

@@ -5,10 +5,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use vouchsafe_guest_client::EvidenceSource;
 use vouchsafe_guest_client::client::Pace;
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::transport::{Response, Transport, TransportError};
+use vouchsafe_guest_client::{CollectRequest, EvidenceSource};
 use vouchsafe_protocol::RequestDigest;
 use vouchsafe_protocol::challenge::ChallengeKey;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest, WrappedSecret};
@@ -254,16 +254,25 @@ impl Pace for Pauses {
 pub(crate) struct Echo {
     /// Transcripts that evidence was collected for.
     pub(crate) collected: Arc<Mutex<Vec<[u8; 32]>>>,
+    /// Audiences of these collections.
+    pub(crate) audiences: Arc<Mutex<Vec<String>>>,
+    /// Errors of the next collections.
+    pub(crate) passing: Arc<Mutex<Vec<CollectError>>>,
     /// Nothing can be collected.
     pub(crate) broken: bool,
 }
 
 impl EvidenceSource for Echo {
-    fn collect(&mut self, transcript: &Transcript) -> Result<Evidence, CollectError> {
+    fn collect(&mut self, request: &CollectRequest<'_>) -> Result<Evidence, CollectError> {
+        let CollectRequest { transcript, audience } = *request;
         if self.broken {
             return Err(CollectError::NothingToShow);
         }
+        if let Some(passing) = self.passing.lock().expect("no test panics here").pop() {
+            return Err(passing);
+        }
         self.collected.lock().expect("no test panics here").push(*transcript.as_bytes());
+        self.audiences.lock().expect("no test panics here").push(audience.to_owned());
         let report = transcript.as_bytes().as_slice().into();
         let snp = SevSnpEvidence {
             report,

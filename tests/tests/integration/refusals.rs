@@ -14,13 +14,13 @@ use vouchsafe_guest_client::config::Limits;
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::transport::{Https, Response, Transport, TransportError};
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
-use vouchsafe_guest_client::{Client, EvidenceSource, FetchError};
+use vouchsafe_guest_client::{Client, CollectRequest, EvidenceSource, FetchError};
 use vouchsafe_protocol::binding::QuoteNonce;
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, WrappedSecret};
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
     Bound, BrokerIdentity, DecisionId, Digest32, Evidence, GuestKey, GuestPublicKey, IdentityKey,
-    PlaintextSecret, ReasonCode, Suite, Transcript, UnixTime,
+    PlaintextSecret, ReasonCode, Suite, UnixTime,
 };
 use vouchsafe_tests::broker::guest;
 use vouchsafe_tests::pem;
@@ -340,8 +340,8 @@ impl Diverted {
 struct Simulated(SimulatedVm);
 
 impl EvidenceSource for Simulated {
-    fn collect(&mut self, transcript: &Transcript) -> Result<Evidence, CollectError> {
-        Ok(vtpm(&self.0, &QuoteSpec::new(&QuoteNonce::bind(transcript, None).0)))
+    fn collect(&mut self, request: &CollectRequest<'_>) -> Result<Evidence, CollectError> {
+        Ok(vtpm(&self.0, &QuoteSpec::new(&QuoteNonce::bind(request.transcript, None).0)))
     }
 }
 

@@ -39,6 +39,13 @@ fn collect(kernel: &FakeTsm) -> Result<TsmReport, TsmError> {
     outcome
 }
 
+fn snp(kernel: &FakeTsm) -> Result<SnpReport, HardwareError> {
+    match TsmSnp::new(tsm(kernel)).report(&DATA)? {
+        HardwareReport::SevSnp(report) => Ok(report),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_report_comes_through_short_reads() {
     let kernel = kernel(Faults::default());
@@ -50,7 +57,7 @@ fn a_report_comes_through_short_reads() {
 #[test]
 fn padding_is_cut_and_certificates_are_parsed() {
     let kernel = kernel(Faults { padding: 4000, ..Faults::default() });
-    let got = TsmSnp::new(tsm(&kernel)).report(&DATA).unwrap();
+    let got = snp(&kernel).unwrap();
     assert_eq!(got.report, report(&DATA, 0));
     assert_eq!(got.certificates.get(Guid::VCEK), Some(b"vcek".as_slice()));
 }
@@ -60,7 +67,7 @@ fn a_missing_or_empty_certificate_table_is_no_error() {
     let absent = kernel(Faults { no_auxblob: true, ..Faults::default() });
     let empty = kernel(Faults { replace: Some(("auxblob", vec![])), ..Faults::default() });
     for kernel in [absent, empty] {
-        let got = TsmSnp::new(tsm(&kernel)).report(&DATA).unwrap();
+        let got = snp(&kernel).unwrap();
         assert_eq!(got.certificates, CertificateTable::default());
     }
 }
@@ -68,7 +75,7 @@ fn a_missing_or_empty_certificate_table_is_no_error() {
 #[test]
 fn a_malformed_certificate_table_is_refused() {
     let kernel = kernel(Faults { replace: Some(("auxblob", vec![1; 30])), ..Faults::default() });
-    let error = TsmSnp::new(tsm(&kernel)).report(&DATA).unwrap_err();
+    let error = snp(&kernel).unwrap_err();
     assert!(matches!(error, HardwareError::Certificates(CertificateTableError::Unterminated)), "{error}");
 }
 

@@ -1,0 +1,190 @@
+//! `[google_token]`: how tokens of Google Cloud Attestation are asked for.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::seconds;
+
+/// `[google_token]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GoogleTokenConfig {
+    /// Who can verify the token, and how.
+    pub r#type: TokenType,
+    /// What Google is shown.
+    pub show: Shown,
+    /// Put the VM's service account into the token: its id token is sent along.
+    pub service_account: bool,
+    /// The project that asks; the VM's own unless named.
+    pub project: Option<String>,
+    /// The region that is asked; the VM's own unless named.
+    pub location: Option<String>,
+    /// Where Google's API is.
+    pub endpoint: ApiEndpoint,
+    /// Where the metadata server is.
+    pub metadata: MetadataServer,
+    /// Everything that Google is asked for one token.
+    #[serde(deserialize_with = "seconds")]
+    pub timeout: Duration,
+}
+
+impl Default for GoogleTokenConfig {
+    fn default() -> Self {
+        Self {
+            r#type: TokenType::Pki,
+            show: Shown::Auto,
+            service_account: false,
+            project: None,
+            location: None,
+            endpoint: ApiEndpoint("https://confidentialcomputing.googleapis.com".to_owned()),
+            metadata: MetadataServer("http://metadata.google.internal".to_owned()),
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Who can verify a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenType {
+    /// Whoever has Google's current keys, which change and have to be fetched.
+    Oidc,
+    /// Whoever has the root of Confidential Space; the certificates are in the token.
+    Pki,
+}
+
+/// What Google is shown for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shown {
+    /// The TDX quote in a trust domain, else the vTPM.
+    Auto,
+    /// Quotes of the vTPM and the firmware log.
+    Vtpm,
+    /// A TDX quote and the CCEL event log.
+    Tdx,
+}
+
+/// Where Google's API is: `https://HOST[:PORT]`, or plain HTTP on this machine. It is sent the VM's access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiEndpoint(String);
+
+/// Where the metadata server is: `http://HOST[:PORT]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataServer(String);
+
+/// The text is no address of that kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// Not the API's.
+    #[error("the endpoint of Google's API is https://HOST[:PORT], or http:// to a loopback address")]
+    Api,
+    /// Not the metadata server's.
+    #[error("a metadata server is http://HOST[:PORT]")]
+    Metadata,
+}
+
+impl ApiEndpoint {
+    /// Without a slash at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl MetadataServer {
+    /// Without a slash at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ApiEndpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let (scheme, host) = address(text).ok_or(EndpointError::Api)?;
+        let local = || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        match scheme.as_str() {
+            "https" => {}
+            "http" if local() => {}
+            _ => return Err(EndpointError::Api),
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl FromStr for MetadataServer {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        match address(text) {
+            Some((scheme, _)) if scheme == "http" => Ok(Self(text.trim_end_matches('/').to_owned())),
+            _ => Err(EndpointError::Metadata),
+        }
+    }
+}
+
+/// Scheme and host of an address that has nothing but these and a port.
+fn address(text: &str) -> Option<(String, String)> {
+    let uri: ureq::http::Uri = text.parse().ok()?;
+    let bare = !text.contains(['?', '#', '@']) && matches!(uri.path(), "" | "/");
+    let host = uri.host().filter(|host| !host.is_empty() && bare)?;
+    Some((uri.scheme_str()?.to_owned(), host.to_owned()))
+}
+
+impl fmt::Display for ApiEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for MetadataServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ApiEndpoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for MetadataServer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_access_token_goes_nowhere_in_the_clear() {
+        for text in ["https://a", "https://a:1/", "http://127.0.0.1:80", "http://[::1]:8080"] {
+            let endpoint: ApiEndpoint = text.parse().unwrap();
+            assert_eq!(endpoint.as_str(), text.trim_end_matches('/'));
+        }
+        for text in
+            ["http://a", "http://10.0.0.1", "https://a/v1", "https://u@a", "https://a?b", "ftp://a", "a", ""]
+        {
+            assert_eq!(text.parse::<ApiEndpoint>(), Err(EndpointError::Api), "{text}");
+        }
+    }
+
+    #[test]
+    fn metadata_servers_speak_plain_http() {
+        assert_eq!("http://a:8080/".parse::<MetadataServer>().unwrap().as_str(), "http://a:8080");
+        for text in ["https://a", "http://", "http://a/x", "a:80", ""] {
+            assert_eq!(text.parse::<MetadataServer>(), Err(EndpointError::Metadata), "{text}");
+        }
+    }
+}

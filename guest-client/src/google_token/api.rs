@@ -1,0 +1,269 @@
+//! The calls, over Google's client library. Its runtime lives for one token.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use google_cloud_auth::credentials::{idtoken, mds};
+use google_cloud_confidentialcomputing_v1::client::ConfidentialComputing;
+use google_cloud_confidentialcomputing_v1::model::tpm_attestation::Quote;
+use google_cloud_confidentialcomputing_v1::model::{
+    self, Challenge, GcpCredentials, TdxCcelAttestation, TokenOptions, TpmAttestation,
+    VerifyAttestationRequest, VerifyAttestationResponse,
+};
+use tokio::runtime::{Builder, Runtime};
+use vouchsafe_protocol::Bytes;
+
+use super::error::{Call, TokenError, quoted};
+use super::{Issued, Statement, TokenRequest, issuers, metadata};
+use crate::config::{GoogleTokenConfig, TokenType};
+use crate::evidence::CollectError;
+use crate::vtpm::BankQuote;
+
+pub(super) fn token(
+    config: &GoogleTokenConfig,
+    request: &TokenRequest<'_>,
+    show: impl FnOnce(&[u8]) -> Result<Statement, CollectError>,
+) -> Result<Issued, CollectError> {
+    let mut session = Session::open(config)?;
+    let parent = metadata::parent(config, session.rest(Call::Metadata("place"))?)?;
+    let (challenge, nonce) = session.challenge(&parent)?;
+    let statement = show(&nonce)?;
+    let message = session
+        .with_statement(statement)?
+        .set_challenge(&challenge)
+        .set_token_options(options(config, request));
+    let message = if config.service_account {
+        let id_token = session.id_token(&challenge)?;
+        message.set_gcp_credentials(GcpCredentials::new().set_service_account_id_tokens([id_token]))
+    } else {
+        message
+    };
+    Ok(issued(session.verify(message)?)?)
+}
+
+pub(super) fn probe(config: &GoogleTokenConfig) -> Result<String, TokenError> {
+    let mut session = Session::open(config)?;
+    let parent = metadata::parent(config, session.rest(Call::Metadata("place"))?)?;
+    session.challenge(&parent)?;
+    Ok(parent)
+}
+
+/// One runtime, one client, and the time that is left.
+struct Session<'c> {
+    config: &'c GoogleTokenConfig,
+    started: Instant,
+    runtime: Option<Runtime>,
+    client: Option<ConfidentialComputing>,
+}
+
+impl<'c> Session<'c> {
+    fn open(config: &'c GoogleTokenConfig) -> Result<Self, TokenError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(TokenError::Runtime)?;
+        Ok(Self { config, started: Instant::now(), runtime: Some(runtime), client: None })
+    }
+
+    /// The client, made with the first call. Credentials are the metadata server's and no others: what the
+    /// environment offers is somebody else's.
+    fn client(&mut self) -> Result<ConfidentialComputing, TokenError> {
+        if let Some(client) = &self.client {
+            return Ok(client.clone());
+        }
+        let call = Call::Client;
+        let failed = |message: String| TokenError::Unreachable { call, message: quoted(&message) };
+        let endpoint = self.config.endpoint.as_str();
+        let metadata = self.config.metadata.as_str();
+        let client = self.run(call, async {
+            let credentials = mds::Builder::default().with_endpoint(metadata).with_scopes([SCOPE]).build();
+            let credentials = credentials.map_err(|error| failed(error.to_string()))?;
+            let builder =
+                ConfidentialComputing::builder().with_endpoint(endpoint).with_credentials(credentials);
+            builder.build().await.map_err(|error| failed(error.to_string()))
+        })?;
+        self.client = Some(client.clone());
+        Ok(client)
+    }
+
+    /// Name and nonce of a new challenge.
+    fn challenge(&mut self, parent: &str) -> Result<(String, Vec<u8>), TokenError> {
+        let call = Call::CreateChallenge;
+        let asked = self.client()?.create_challenge().set_parent(parent).set_challenge(Challenge::new());
+        let challenge =
+            self.run(call, async { asked.send().await.map_err(|error| refusal(call, &error)) })?;
+        // It becomes part of a path, and an audience.
+        let prefix = format!("{parent}/challenges/");
+        let id = challenge.name.strip_prefix(&prefix).or_else(|| challenge.name.split("/challenges/").nth(1));
+        let plain =
+            |id: &str| !id.is_empty() && id.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c));
+        if !challenge.name.starts_with("projects/") || !id.is_some_and(plain) {
+            let what = format!("challenge {:?}", quoted(&challenge.name));
+            return Err(TokenError::Malformed { call, what });
+        }
+        let nonce =
+            STANDARD.decode(&challenge.tpm_nonce).ok().filter(|nonce| (1..=64).contains(&nonce.len()));
+        Ok((challenge.name, nonce.ok_or(TokenError::ChallengeNonce)?))
+    }
+
+    /// The id token of the VM's service account, for this challenge only.
+    fn id_token(&self, challenge: &str) -> Result<String, TokenError> {
+        let call = Call::IdToken;
+        let failed = |message: String| TokenError::Credentials { call, message: quoted(&message) };
+        let builder = idtoken::mds::Builder::new(challenge)
+            .with_endpoint(self.config.metadata.as_str())
+            .with_format(idtoken::mds::Format::Full);
+        self.run(call, async {
+            let credentials = builder.build().map_err(|error| failed(error.to_string()))?;
+            credentials.id_token().await.map_err(|error| failed(chain(&error)))
+        })
+    }
+
+    /// A request with what Google is shown.
+    fn with_statement(&self, statement: Statement) -> Result<VerifyAttestationRequest, TokenError> {
+        let message = VerifyAttestationRequest::new();
+        Ok(match statement {
+            Statement::Vtpm { quotes, event_log, ak_certificate, issuers } => {
+                let tpm = TpmAttestation::new()
+                    .set_quotes(quotes.into_iter().map(quote))
+                    .set_tcg_event_log(event_log);
+                message.set_tpm_attestation(self.with_key(tpm, Some(ak_certificate), issuers)?)
+            }
+            Statement::Tdx { quote, event_log, table, ak_certificate, issuers } => {
+                let rest = self.rest(Call::Metadata("instance/id"))?;
+                let tdx = TdxCcelAttestation::new()
+                    .set_td_quote(quote)
+                    .set_ccel_data(event_log)
+                    .set_ccel_acpi_table(table);
+                message
+                    .set_td_ccel(tdx)
+                    .set_instance(metadata::instance(self.config, rest)?)
+                    .set_tpm_attestation(self.with_key(TpmAttestation::new(), ak_certificate, issuers)?)
+            }
+        })
+    }
+
+    fn with_key(
+        &self,
+        tpm: TpmAttestation,
+        certificate: Option<Vec<u8>>,
+        issuers: Vec<Bytes>,
+    ) -> Result<TpmAttestation, TokenError> {
+        let Some(certificate) = certificate else { return Ok(tpm) };
+        let chain = if issuers.is_empty() {
+            issuers::fetch(&certificate, self.rest(Call::Issuer)?)?
+        } else {
+            issuers
+        };
+        let chain = chain.into_iter().map(|issuer| issuer.0);
+        Ok(tpm.set_ak_cert(certificate).set_cert_chain(chain))
+    }
+
+    fn verify(&mut self, message: VerifyAttestationRequest) -> Result<VerifyAttestationResponse, TokenError> {
+        let call = Call::VerifyAttestation;
+        let asked = self.client()?.verify_attestation().with_request(message);
+        self.run(call, async { asked.send().await.map_err(|error| refusal(call, &error)) })
+    }
+
+    /// Runs `future` within the time that is left.
+    fn run<T>(
+        &self,
+        call: Call,
+        future: impl Future<Output = Result<T, TokenError>>,
+    ) -> Result<T, TokenError> {
+        let rest = self.rest(call)?;
+        let Some(runtime) = &self.runtime else { return Err(self.late(call)) };
+        runtime.block_on(async { tokio::time::timeout(rest, future).await }).map_err(|_| self.late(call))?
+    }
+
+    fn rest(&self, call: Call) -> Result<Duration, TokenError> {
+        let rest = self.config.timeout.saturating_sub(self.started.elapsed());
+        if rest.is_zero() { Err(self.late(call)) } else { Ok(rest) }
+    }
+
+    const fn late(&self, call: Call) -> TokenError {
+        TokenError::TimedOut { call, limit: self.config.timeout }
+    }
+}
+
+/// A name that is still being resolved does not hold the boot up.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn options(config: &GoogleTokenConfig, request: &TokenRequest<'_>) -> TokenOptions {
+    let kind = match config.r#type {
+        TokenType::Oidc => model::TokenType::Oidc,
+        TokenType::Pki => model::TokenType::Pki,
+    };
+    TokenOptions::new().set_audience(request.audience).set_nonce([request.nonce]).set_token_type(kind)
+}
+
+fn quote(BankQuote { algorithm, attest, signature, pcrs }: BankQuote) -> Quote {
+    Quote::new()
+        .set_hash_algo(algorithm)
+        .set_pcr_values(pcrs.into_iter().map(|(pcr, value)| (i32::from(pcr), value)))
+        .set_raw_quote(attest)
+        .set_raw_signature(signature)
+}
+
+/// The token in the answer, if it looks like one.
+fn issued(response: VerifyAttestationResponse) -> Result<Issued, TokenError> {
+    let remarks = response.partial_errors.iter().map(|error| quoted(&error.message)).collect();
+    let token = response.oidc_claims_token;
+    if token.is_empty() {
+        return Err(TokenError::NotIssued { remarks });
+    }
+    // RFC 7515 §7.1: three parts in base64url.
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let part = |part: &str| !part.is_empty() && part.bytes().all(letter);
+    if token.split('.').count() != 3 || !token.split('.').all(part) {
+        let what = "not a token in compact form".to_owned();
+        return Err(TokenError::Malformed { call: Call::VerifyAttestation, what });
+    }
+    Ok(Issued { token, remarks })
+}
+
+/// What the library's error comes to. An answer that cannot be read may hold a token: its text is left out.
+fn refusal(call: Call, error: &google_cloud_confidentialcomputing_v1::Error) -> TokenError {
+    if error.is_authentication() {
+        return TokenError::Credentials { call, message: quoted(&chain(error)) };
+    }
+    if error.is_deserialization() {
+        return TokenError::Malformed { call, what: "not the JSON that is documented".to_owned() };
+    }
+    if error.is_timeout() {
+        return TokenError::Unreachable { call, message: "no answer".to_owned() };
+    }
+    let Some(status) = error.http_status_code() else {
+        return TokenError::Unreachable { call, message: quoted(&chain(error)) };
+    };
+    if status < 400 {
+        return TokenError::Malformed { call, what: format!("status {status}") };
+    }
+    let message = match (error.status(), error.http_payload()) {
+        (Some(status), _) => quoted(&status.message),
+        (None, Some(payload)) => quoted(&String::from_utf8_lossy(payload)),
+        (None, None) => "no reason given".to_owned(),
+    };
+    TokenError::Refused { call, status, message }
+}
+
+/// An error and what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let cause = source.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";

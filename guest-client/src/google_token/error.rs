@@ -1,0 +1,159 @@
+//! Why there is no token.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// What was asked when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// A value of the metadata server, such as `instance/zone`.
+    Metadata(&'static str),
+    /// Setting up the client of Google's API.
+    Client,
+    /// `CreateChallenge`.
+    CreateChallenge,
+    /// The metadata server's id token of the service account.
+    IdToken,
+    /// A certificate that issued the AK's.
+    Issuer,
+    /// `VerifyAttestation`.
+    VerifyAttestation,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Metadata(path) => write!(f, "metadata server, {path}"),
+            Self::Client => f.write_str("client"),
+            Self::CreateChallenge => f.write_str("CreateChallenge"),
+            Self::IdToken => f.write_str("id token of the service account"),
+            Self::Issuer => f.write_str("issuer of the AK certificate"),
+            Self::VerifyAttestation => f.write_str("VerifyAttestation"),
+        }
+    }
+}
+
+/// Why there is no token. No text in it comes from a token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The feature `google` was off when this program was built.
+    #[error("this build cannot ask for tokens (feature `google`); leave \"google-token\" out of `evidence`")]
+    LeftOut,
+    /// Google is to be shown a quote and there is nothing that makes one.
+    #[error("there is no device whose quote Google could be shown")]
+    NothingToShow,
+    /// The runtime could not be started.
+    #[error("no runtime: {0}")]
+    Runtime(#[source] io::Error),
+    /// Google, or the metadata server, refused.
+    #[error("{call}: status {status}: {message}{}", hint(*call, *status))]
+    Refused {
+        /// What was asked.
+        call: Call,
+        /// HTTP status.
+        status: u16,
+        /// What was said.
+        message: String,
+    },
+    /// The metadata server gave no access token.
+    #[error("{call}: no access token: {message} (has the VM a service account?)")]
+    Credentials {
+        /// What was asked.
+        call: Call,
+        /// What was said.
+        message: String,
+    },
+    /// No answer.
+    #[error("{call}: {message}")]
+    Unreachable {
+        /// What was asked.
+        call: Call,
+        /// What the library said.
+        message: String,
+    },
+    /// No answer in time.
+    #[error("{call}: no answer within the {} s of `google_token.timeout`", limit.as_secs())]
+    TimedOut {
+        /// What was asked.
+        call: Call,
+        /// What everything together may take.
+        limit: Duration,
+    },
+    /// The answer is not what is documented.
+    #[error("{call}: the answer is malformed: {what}")]
+    Malformed {
+        /// What was asked.
+        call: Call,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The challenge's nonce is not base64, or does not fit into a quote.
+    #[error("CreateChallenge: the nonce is not base64 of 1 to 64 bytes")]
+    ChallengeNonce,
+    /// Google issued no token.
+    #[error("VerifyAttestation: no token: {}", if remarks.is_empty() { "Google does not say why".to_owned() } else { remarks.join("; ") })]
+    NotIssued {
+        /// What it says.
+        remarks: Vec<String>,
+    },
+}
+
+impl TokenError {
+    /// True for what has to do with the network or the load at Google.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Refused { status, .. } => matches!(*status, 429 | 500..=599),
+            _ => false,
+        }
+    }
+}
+
+const fn hint(call: Call, status: u16) -> &'static str {
+    match (call, status) {
+        (Call::CreateChallenge | Call::VerifyAttestation, 403) => {
+            " (the VM's service account needs roles/confidentialcomputing.workloadUser and the scope cloud-platform, \
+             the project the API confidentialcomputing.googleapis.com)"
+        }
+        (Call::CreateChallenge, 404) => {
+            " (is there Google Cloud Attestation in this region? see `google_token.location`)"
+        }
+        (Call::Issuer, _) => " (`vtpm.issuers` can name files instead)",
+        _ => "",
+    }
+}
+
+/// At most a line of what somebody else said, without control characters.
+#[cfg(feature = "google")]
+pub(super) fn quoted(text: &str) -> String {
+    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    printable.take(400).collect::<String>().trim().to_owned()
+}
+
+#[cfg(all(test, feature = "google"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_network_and_load_may_pass() {
+        let refused =
+            |status| TokenError::Refused { call: Call::CreateChallenge, status, message: String::new() };
+        let passing = [429, 500, 503].map(refused);
+        assert!(passing.iter().all(TokenError::may_pass));
+        let unreachable = TokenError::Unreachable { call: Call::IdToken, message: String::new() };
+        let late = TokenError::TimedOut { call: Call::VerifyAttestation, limit: Duration::from_secs(1) };
+        assert!(unreachable.may_pass() && late.may_pass());
+        let lasting = [400, 403, 404].map(refused);
+        assert!(!lasting.iter().any(TokenError::may_pass));
+        assert!(!TokenError::LeftOut.may_pass());
+        assert!(!TokenError::NotIssued { remarks: vec![] }.may_pass());
+    }
+
+    #[test]
+    fn what_others_say_is_one_short_line() {
+        assert_eq!(quoted("a\nb\u{1b}[31m "), "a b [31m");
+        assert_eq!(quoted(&"x".repeat(5000)).len(), 400);
+    }
+}

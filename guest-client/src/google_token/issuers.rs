@@ -1,0 +1,131 @@
+//! The CAs that issued an AK certificate, from where the certificates say they are. No trust rests on them: Google
+//! verifies the chain, and would rather be sent it.
+
+use std::time::Duration;
+
+use ureq::Agent;
+use vouchsafe_protocol::Bytes;
+use vouchsafe_protocol::limits::MAX_CERTIFICATE;
+
+use super::error::{Call, TokenError};
+
+/// The issuers of `certificate`, nearest first. Empty where it does not say where they are.
+pub(super) fn fetch(certificate: &[u8], timeout: Duration) -> Result<Vec<Bytes>, TokenError> {
+    let mut chain: Vec<Bytes> = Vec::new();
+    while chain.len() < MAX_CHAIN {
+        let last = chain.last().map_or(certificate, |issuer| &issuer.0);
+        let Some(url) = issuer_url(last) else { break };
+        chain.push(get(&url, timeout)?);
+    }
+    Ok(chain)
+}
+
+fn get(url: &str, timeout: Duration) -> Result<Bytes, TokenError> {
+    let call = Call::Issuer;
+    let unreachable =
+        |error: ureq::Error| TokenError::Unreachable { call, message: format!("{url}: {error}") };
+    let config = Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
+    let mut response = Agent::new_with_config(config.build()).get(url).call().map_err(unreachable)?;
+    let status = response.status().as_u16();
+    if status != 200 {
+        return Err(TokenError::Refused { call, status, message: url.to_owned() });
+    }
+    let limit = u64::try_from(MAX_CERTIFICATE).unwrap_or(u64::MAX);
+    let der = response.body_mut().with_config().limit(limit).read_to_vec().map_err(unreachable)?;
+    // RFC 5280 §4.2.2.1: DER, which begins with a SEQUENCE.
+    if der.first() != Some(&0x30) {
+        return Err(TokenError::Malformed { call, what: format!("{url} is not a certificate in DER") });
+    }
+    Ok(der.into())
+}
+
+/// Where the issuer is: the URI of the access method caIssuers, RFC 5280 §4.2.2.1. Found by its OID, which does not
+/// occur by chance. Over plain HTTP in any case: the certificate is signed, and there are no web roots here.
+fn issuer_url(certificate: &[u8]) -> Option<String> {
+    let at = certificate.windows(CA_ISSUERS.len()).position(|part| part == CA_ISSUERS)? + CA_ISSUERS.len();
+    let [tag, length, rest @ ..] = certificate.get(at..)? else { return None };
+    // GeneralName, uniformResourceIdentifier [6]; short lengths only, as real ones are.
+    let uri = rest.get(..usize::from(*length)).filter(|_| *tag == 0x86 && *length < 0x80)?;
+    let uri = std::str::from_utf8(uri).ok()?;
+    let rest = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://"))?;
+    Some(format!("http://{rest}"))
+}
+
+/// As Google's own tools do.
+const MAX_CHAIN: usize = 3;
+/// 1.3.6.1.5.5.7.48.2
+const CA_ISSUERS: &[u8] = &[0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02];
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn certificate(url: &str) -> Vec<u8> {
+        let length = u8::try_from(url.len()).unwrap();
+        [&[0x30, 0x82], CA_ISSUERS, &[0x86, length], url.as_bytes(), b"rest"].concat()
+    }
+
+    #[test]
+    fn issuers_are_fetched_up_to_the_root() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let intermediate = certificate(&format!("http://{address}/root.crt"));
+        let answers =
+            [(200, intermediate.clone()), (200, b"0root".to_vec()), (404, vec![]), (200, b"PEM".to_vec())];
+        let server = std::thread::spawn(move || {
+            answers.map(|(status, body)| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 512];
+                let length = stream.read(&mut request).unwrap();
+                let head = format!(
+                    "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+                String::from_utf8_lossy(&request[..length]).lines().next().unwrap().to_owned()
+            })
+        });
+        // The scheme of older certificates.
+        let leaf = certificate(&format!("https://{address}/ca.crt"));
+        let second = Duration::from_secs(5);
+        assert_eq!(fetch(&leaf, second).unwrap(), [Bytes::from(intermediate), b"0root".as_slice().into()]);
+        let error = fetch(&leaf, second).unwrap_err();
+        assert!(matches!(error, TokenError::Refused { call: Call::Issuer, status: 404, .. }), "{error}");
+        assert!(error.to_string().contains("vtpm.issuers"), "{error}");
+        let error = fetch(&leaf, second).unwrap_err();
+        assert!(matches!(error, TokenError::Malformed { call: Call::Issuer, .. }), "{error}");
+        let asked = server.join().unwrap();
+        assert_eq!(asked[..2], ["GET /ca.crt HTTP/1.1", "GET /root.crt HTTP/1.1"]);
+        let error = fetch(&leaf, second).unwrap_err();
+        assert!(matches!(error, TokenError::Unreachable { call: Call::Issuer, .. }), "{error}");
+    }
+
+    #[test]
+    fn certificates_that_name_no_issuer_have_none() {
+        assert_eq!(fetch(b"0nothing", Duration::from_secs(1)).unwrap(), []);
+        for url in ["ldap://a", ""] {
+            assert_eq!(issuer_url(&certificate(url)), None);
+        }
+        assert_eq!(issuer_url(&certificate("http://a")[..14]), None);
+    }
+
+    #[test]
+    fn real_certificates_say_where_their_issuer_is() {
+        use rustls::pki_types::CertificateDer;
+        use rustls::pki_types::pem::PemObject as _;
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/evidence/gce/vtpm/certs-leaf");
+        let Ok(files) = std::fs::read_dir(folder) else {
+            assert!(std::env::var_os("CI").is_none(), "{folder} is missing");
+            println!("skipped: {folder} is not there");
+            return;
+        };
+        for path in files.map(|file| file.unwrap().path()) {
+            let url = issuer_url(&CertificateDer::from_pem_file(&path).unwrap());
+            let url = url.unwrap_or_else(|| panic!("{}", path.display()));
+            assert!(url.ends_with(".crt"), "{}: {url}", path.display());
+        }
+    }
+}
