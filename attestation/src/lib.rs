@@ -17,6 +17,7 @@
 //! | Google's launch endorsements | [`launch`] |
 //! | files of Google's go-tpm-tools | [`go_tpm_tools`] |
 //! | what was found | [`claims`] |
+//! | what files will measure | [`reference_values`] |
 //! | what is remembered between verifications | [`memory`] |
 //!
 //! Feature `test-util` adds builders that sign with throw-away roots; it removes no check.
@@ -29,6 +30,7 @@ pub mod go_tpm_tools;
 pub mod google_token;
 pub mod launch;
 pub mod memory;
+pub mod reference_values;
 pub mod snp;
 pub mod tdx;
 #[cfg(feature = "test-util")]

@@ -4,6 +4,7 @@
 //! given as extra anchors, which only ever give the root `extra`.
 
 pub mod ca;
+pub mod efi;
 pub mod event_log;
 pub mod snp;
 pub mod vm;

@@ -1,0 +1,194 @@
+//! Shim, GRUB and a kernel: what the firmware, GRUB and the kernel's EFI stub measure.
+
+use vouchsafe_protocol::Digest32;
+
+use super::ReferenceComponent as Component;
+use super::ReferenceValues;
+use super::before_applications;
+use super::image::EfiImage;
+use super::script;
+use super::script::ScriptError;
+use super::script::Step;
+use super::utf16;
+
+/// The files of a boot through GRUB.
+#[derive(Debug)]
+pub struct GrubBoot<'a> {
+    /// First boot loader; `None` where the firmware starts GRUB itself.
+    pub shim: Option<EfiImage<'a>>,
+    /// GRUB.
+    pub grub: EfiImage<'a>,
+    /// The kernel.
+    pub kernel: EfiImage<'a>,
+    /// The kernel's file.
+    pub kernel_file: &'a [u8],
+    /// Files that `initrd` loads, in its order.
+    pub initrds: Vec<&'a [u8]>,
+    /// The command line, the kernel's path as GRUB has it first; `None`: the configuration has it.
+    pub command_line: Option<&'a str>,
+    /// The files of GRUB's configuration in the order in which it reads them.
+    pub configuration: Vec<&'a str>,
+    /// Commands that GRUB's image runs before it reads the first of them, as the log of an earlier boot shows them.
+    pub first_commands: Option<Vec<&'a str>>,
+}
+
+impl GrubBoot<'_> {
+    /// What a boot from these files will measure.
+    ///
+    /// # Errors
+    /// When the command line or the initrds are not those of the configuration.
+    pub fn reference_values(&self) -> Result<ReferenceValues, ScriptError> {
+        let mut values = ReferenceValues::default();
+        self.add_images(&mut values);
+        let script = self.script();
+        let given = self.command_line.map(str::to_owned);
+        let line = match &script {
+            Ok(steps) => Some(self.checked_line(steps, given)?),
+            Err(_) => given,
+        };
+        match &script {
+            Ok(steps) => self.add_script(&mut values, steps),
+            Err(error) => {
+                self.add_without_script(&mut values);
+                values
+                    .unknown
+                    .push(format!("the commands that GRUB runs, and with them PCR 8 and 9: {error}"));
+            }
+        }
+        match line {
+            Some(line) => self.add_command_line(&mut values, script.is_ok(), line),
+            None => values.unknown.push(NO_COMMAND_LINE.to_owned()),
+        }
+        self.add_values(&mut values, script.is_ok());
+        Ok(values)
+    }
+
+    fn script(&self) -> Result<Vec<Step>, ScriptError> {
+        script::run(&self.configuration)
+    }
+
+    fn checked_line(&self, steps: &[Step], given: Option<String>) -> Result<String, ScriptError> {
+        let lines: Vec<&String> = steps
+            .iter()
+            .filter_map(|step| if let Step::Kernel(line) = step { Some(line) } else { None })
+            .collect();
+        let [line] = lines.as_slice() else { return Err(ScriptError::Kernels { count: lines.len() }) };
+        if given.is_some_and(|given| given != **line) {
+            return Err(ScriptError::OtherCommandLine { found: (*line).clone() });
+        }
+        let count = steps.iter().filter(|step| **step == Step::Initrd).count();
+        if count != self.initrds.len() {
+            return Err(ScriptError::Initrds { count });
+        }
+        Ok((*line).clone())
+    }
+
+    fn add_images(&self, values: &mut ReferenceValues) {
+        if let Some(shim) = &self.shim {
+            values.add(4, Component::Shim, shim.digest());
+        }
+        values.add(4, Component::Grub, self.grub.digest());
+        values.add(4, Component::KernelImage, self.kernel.digest());
+    }
+
+    /// Every command and file in its place.
+    fn add_script(&self, values: &mut ReferenceValues, steps: &[Step]) {
+        for text in self.first_commands.iter().flatten() {
+            add_command(values, text);
+        }
+        let (mut files, mut initrds) = (self.configuration.iter(), self.initrds.iter());
+        for step in steps {
+            match step {
+                Step::Command(text) => add_command(values, text),
+                Step::File => {
+                    let digest = files.next().map(|file| Digest32::of(file.as_bytes()));
+                    digest.into_iter().for_each(|digest| values.add(9, Component::Configuration, digest));
+                }
+                Step::Kernel(line) => {
+                    values.add(9, Component::Kernel, Digest32::of(self.kernel_file));
+                    add_line(values, line);
+                }
+                Step::Initrd => {
+                    let digest = initrds.next().map(|initrd| Digest32::of(initrd));
+                    digest.into_iter().for_each(|digest| values.add(9, Component::Initrd, digest));
+                }
+            }
+        }
+    }
+
+    /// The files alone: GRUB measures them whatever else it does.
+    fn add_without_script(&self, values: &mut ReferenceValues) {
+        for file in &self.configuration {
+            values.add(9, Component::Configuration, Digest32::of(file.as_bytes()));
+        }
+        values.add(9, Component::Kernel, Digest32::of(self.kernel_file));
+        for initrd in &self.initrds {
+            values.add(9, Component::Initrd, Digest32::of(initrd));
+        }
+    }
+
+    fn add_command_line(&self, values: &mut ReferenceValues, in_script: bool, line: String) {
+        if !in_script {
+            // GRUB writes quotes and backslashes into the command line that its command does not have.
+            if line.contains(['"', '\'', '\\']) {
+                values.unknown.push(QUOTED_COMMAND_LINE.to_owned());
+            } else {
+                add_command(values, &format!("linux {line}"));
+            }
+            add_line(values, &line);
+        }
+        // GRUB 2.12 and later start the kernel as an EFI application, with these options and no NUL after them.
+        values.add(9, Component::LoadOptions, Digest32::of(&utf16(&format!("BOOT_IMAGE={line}"))));
+        if let [initrd] = self.initrds.as_slice() {
+            values.add(9, Component::LoadedInitrd, Digest32::of(initrd));
+        } else if !self.initrds.is_empty() {
+            values.unknown.push(SEVERAL_INITRDS.to_owned());
+        }
+    }
+
+    fn add_values(&self, values: &mut ReferenceValues, whole: bool) {
+        let applications: Vec<Digest32> =
+            before_applications().into_iter().chain(values.digests(4)).collect();
+        let kernel = self.kernel.digest();
+        let without = applications.split_last().map_or(&[][..], |(_, rest)| rest);
+        values.value(4, KERNEL_TWICE, applications.iter().copied().chain([kernel]));
+        values.value(4, KERNEL_ONCE, applications.iter().copied());
+        values.value(4, KERNEL_NEVER, without.iter().copied());
+        if !whole {
+            return;
+        }
+        if self.first_commands.is_some() {
+            values.value(8, "", values.digests(8));
+        } else {
+            values.unknown.push(NO_FIRST_COMMANDS.to_owned());
+        }
+        let files = values
+            .of_pcr(9)
+            .filter(|event| !matches!(event.component, Component::LoadOptions | Component::LoadedInitrd));
+        let files: Vec<Digest32> = files.map(|event| event.digest).collect();
+        values.value(9, FILES_ONLY, files);
+        if self.initrds.len() < 2 {
+            values.value(9, FILES_AND_STUB, values.digests(9));
+        }
+    }
+}
+
+fn add_command(values: &mut ReferenceValues, text: &str) {
+    values.add(8, Component::GrubCommand { text: text.to_owned() }, Digest32::of(text.as_bytes()));
+}
+
+fn add_line(values: &mut ReferenceValues, line: &str) {
+    values.add(8, Component::CommandLine { text: line.to_owned() }, Digest32::of(line.as_bytes()));
+}
+
+const KERNEL_TWICE: &str = "shim and GRUB both measure the kernel (Debian 12 with Secure Boot)";
+const KERNEL_ONCE: &str = "the kernel is measured once";
+const KERNEL_NEVER: &str =
+    "GRUB starts the kernel without shim or firmware measuring it (Ubuntu's GRUB 2.12)";
+const FILES_ONLY: &str =
+    "GRUB reads each file once, and starts the kernel past its EFI entry (Debian's GRUB 2.06)";
+const FILES_AND_STUB: &str = "GRUB reads each file once, and the kernel's EFI stub measures its options and initrd (GRUB 2.12 and later)";
+const NO_COMMAND_LINE: &str = "the kernel's command line: it is not given";
+const QUOTED_COMMAND_LINE: &str = "the command `linux`: the command line has quotes or backslashes";
+const SEVERAL_INITRDS: &str = "the initrd that the kernel loads: GRUB joins several";
+const NO_FIRST_COMMANDS: &str = "PCR 8: which commands GRUB's image runs before it reads its configuration";

@@ -1,0 +1,99 @@
+//! Against captured logs whose inputs are known in part: texts are in the logs, files are not.
+
+use std::path::PathBuf;
+
+use vouchsafe_protocol::Digest32;
+
+use crate::event_log::{EventKind, EventLog, EventType, ReplayedLog};
+use crate::reference_values::{EfiImage, GrubBoot, ReferenceComponent, ReferenceValues};
+use crate::test_util::efi::ImageBuilder;
+
+/// A captured log; absent on machines that only build. CI has it.
+fn log(name: &str) -> Option<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
+    if folder.is_dir() {
+        return Some(std::fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}")));
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing", folder.display());
+    println!("skipped: {} is missing", folder.display());
+    None
+}
+
+fn values(configuration: &[&str], line: Option<&str>, first: Option<Vec<&str>>) -> ReferenceValues {
+    let image = ImageBuilder::program(b"any").bytes();
+    let parsed = || EfiImage::parse(&image).expect("an image");
+    let boot = GrubBoot {
+        shim: Some(parsed()),
+        grub: parsed(),
+        kernel: parsed(),
+        kernel_file: &image,
+        initrds: vec![b"initrd"],
+        command_line: line,
+        configuration: configuration.to_vec(),
+        first_commands: first,
+    };
+    boot.reference_values().expect("followed")
+}
+
+/// The whole configuration of the laboratory's boot. Its digest is in the log, so this is the file.
+const LAB: &str = "set timeout=0\nserial --unit=0\nterminal_output serial console\nmenuentry lab {\n \
+    linux /vmlinuz console=ttyS0 panic=-1 lab.broker=http://10.0.2.2:18091 \n initrd /initrd\n}\n";
+/// What the image of Debian's GRUB runs before it.
+const DEBIAN: [&str; 4] = [
+    "[ -z (hd0)/EFI/debian -o ! -e (hd0)/EFI/debian ]",
+    "[ -e (hd0)/EFI/debian/x86_64-efi/grub.cfg ]",
+    "[ -e (hd0)/EFI/debian/grub.cfg ]",
+    "source (hd0)/EFI/debian/grub.cfg",
+];
+
+#[test]
+fn pcr_8_of_a_real_boot_follows_from_its_configuration() {
+    let Some(log) = log("lab-boot/secure-boot/eventlog.bin") else { return };
+    let replayed = ReplayedLog::from_bytes(&log).expect("accepted").replayed;
+    let values = values(&[LAB], None, Some(DEBIAN.to_vec()));
+    let pcr8 = values.values.iter().find(|value| value.pcr == 8).expect("known");
+    assert_eq!(Some(&pcr8.value), replayed.values().get(&8));
+    let configuration = values.of_pcr(9).next().map(|event| event.digest);
+    let log = EventLog::parse(&log).expect("a log");
+    let first = log.events().iter().find(|event| event.pcr == 9).map(|event| event.digest);
+    assert_eq!(configuration, first);
+}
+
+#[test]
+fn command_line_and_load_options_are_those_of_real_boots() {
+    for name in ["ubuntu-2404-amd-sevsnp", "gdc-host"] {
+        let Some(bytes) = log(&format!("gce/vtpm/eventlogs/{name}.bin")) else { return };
+        let log = EventLog::parse(&bytes).expect("a log");
+        let label = b"kernel_cmdline: ";
+        let event = log.events().iter().find(|event| event.data.starts_with(label)).expect("a command line");
+        let text = std::str::from_utf8(&event.data[label.len()..event.data.len() - 1]).expect("text");
+        let options =
+            log.events().iter().find(|event| event.pcr == 9 && event.event_type == EventType::EVENT_TAG);
+        let values = values(&[], Some(text), None);
+        let digest = |wanted: &dyn Fn(&ReferenceComponent) -> bool| -> Vec<Digest32> {
+            values.events.iter().filter(|event| wanted(&event.component)).map(|event| event.digest).collect()
+        };
+        let line = digest(&|component| matches!(component, ReferenceComponent::CommandLine { .. }));
+        assert_eq!(line, [event.digest], "{name}");
+        let predicted = digest(&|component| *component == ReferenceComponent::LoadOptions);
+        assert_eq!(predicted, [options.expect("options").digest], "{name}");
+        // The command before it.
+        let command = digest(&|component| matches!(component, ReferenceComponent::GrubCommand { .. }));
+        assert!(log.events().iter().any(|event| command == [event.digest]), "{name}");
+    }
+}
+
+#[test]
+fn the_action_before_the_applications_is_that_of_real_boots() {
+    for name in ["lab-boot/secure-boot/eventlog.bin", "gce/vtpm/eventlogs/ubuntu-2404-amd-sevsnp.bin"] {
+        let Some(log) = log(name) else { return };
+        let boot = ReplayedLog::from_bytes(&log).expect("accepted").boot;
+        let pcr4 = boot.events.get(&4).expect("PCR 4");
+        let before: Vec<Digest32> = pcr4
+            .iter()
+            .take_while(|event| event.kind != EventKind::EfiApplication)
+            .map(|event| event.digest)
+            .collect();
+        assert_eq!(before, super::super::before_applications(), "{name}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Unified kernel images.
+
+use crate::reference_values::{ImageError, ReferenceComponent, ReferenceValues, UnifiedBoot, UnifiedError};
+use crate::test_util::efi::ImageBuilder;
+use vouchsafe_protocol::Digest32;
+
+const KNOWN: [&str; 8] =
+    [".linux", ".osrel", ".cmdline", ".initrd", ".splash", ".dtb", ".pcrsig", ".pcrpkey"];
+
+fn kernel() -> ImageBuilder {
+    ImageBuilder::program(b"kernel")
+}
+
+/// Sections in another order than they are measured in.
+fn unified() -> ImageBuilder {
+    ImageBuilder::stub(&KNOWN)
+        .section(".osrel", b"ID=test\n")
+        .section(".cmdline", b"console=ttyS0 quiet\n")
+        .section(".initrd", b"initrd")
+        .section(".linux", &kernel().bytes())
+}
+
+fn values(image: &ImageBuilder) -> ReferenceValues {
+    UnifiedBoot::parse(&image.bytes()).expect("a unified kernel image").reference_values()
+}
+
+fn refusal(image: &ImageBuilder) -> UnifiedError {
+    UnifiedBoot::parse(&image.bytes()).expect_err("refused")
+}
+
+fn sections(values: &ReferenceValues) -> Vec<(String, Digest32)> {
+    let section = |event: &crate::reference_values::ReferenceEvent| match &event.component {
+        ReferenceComponent::Section { name } => Some((name.clone(), event.digest)),
+        _ => None,
+    };
+    values.events.iter().filter_map(section).collect()
+}
+
+fn digest_of(values: &ReferenceValues, component: &ReferenceComponent) -> Option<Digest32> {
+    values.events.iter().find(|event| event.component == *component).map(|event| event.digest)
+}
+
+#[test]
+fn sections_are_measured_by_name_and_content_in_the_order_of_the_stub() {
+    let values = values(&unified());
+    let expected: Vec<(String, Digest32)> = [
+        (".linux", kernel().bytes()),
+        (".osrel", b"ID=test\n".to_vec()),
+        (".cmdline", b"console=ttyS0 quiet\n".to_vec()),
+        (".initrd", b"initrd".to_vec()),
+    ]
+    .map(|(name, content)| (name.to_owned(), Digest32::of(&content)))
+    .into();
+    assert_eq!(sections(&values), expected);
+    let mut pcr = [0; 32];
+    for (name, digest) in &expected {
+        for digest in [Digest32::of(format!("{name}\0").as_bytes()), *digest] {
+            pcr = Digest32::of_parts(&[&pcr, digest.as_bytes()]).0;
+        }
+    }
+    let last = values.values.iter().find(|value| value.pcr == 11).expect("PCR 11");
+    assert_eq!(last.value, Digest32(pcr));
+}
+
+#[test]
+fn image_and_kernel_are_applications() {
+    let values = values(&unified());
+    let applications: Vec<Digest32> = values.of_pcr(4).map(|event| event.digest).collect();
+    assert_eq!(applications, [unified().digest(), kernel().digest()]);
+}
+
+#[test]
+fn the_kernel_is_handed_the_command_line_without_its_end() {
+    let found = digest_of(&values(&unified()), &ReferenceComponent::LoadOptions).expect("known");
+    let text: Vec<u8> = "console=ttyS0 quiet\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(found, Digest32::of(&text));
+    let initrd = digest_of(&values(&unified()), &ReferenceComponent::LoadedInitrd);
+    assert_eq!(initrd, Some(Digest32::of(b"initrd")));
+}
+
+#[test]
+fn a_section_that_the_stub_does_not_know_is_not_measured() {
+    let image = unified().section(".uname", b"6.1").section(".sbat", b"sbat");
+    let names = |image: &ImageBuilder| -> Vec<String> {
+        sections(&values(image)).into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(names(&image), [".linux", ".osrel", ".cmdline", ".initrd"]);
+    let mut known = ImageBuilder::stub(&[&KNOWN[..], &[".uname", ".sbat"]].concat());
+    known.sections.extend(image.sections.into_iter().skip(2));
+    assert_eq!(names(&known), [".linux", ".osrel", ".cmdline", ".initrd", ".uname", ".sbat"]);
+}
+
+#[test]
+fn what_cannot_be_said_is_said() {
+    let composed = values(&unified().section(".pcrsig", b"{}"));
+    assert_eq!(digest_of(&composed, &ReferenceComponent::LoadedInitrd), None);
+    assert!(composed.values.iter().all(|value| value.pcr != 9));
+    assert!(composed.unknown.iter().any(|text| text.contains("composes")), "{:?}", composed.unknown);
+    // The signature is of PCR 11 and not in it.
+    assert!(sections(&composed).iter().all(|(name, _)| name != ".pcrsig"));
+    let mut bare = unified();
+    bare.sections.retain(|(name, _)| name != ".cmdline");
+    let bare = values(&bare);
+    assert_eq!(digest_of(&bare, &ReferenceComponent::LoadOptions), None);
+    assert!(bare.values.iter().all(|value| value.pcr != 9));
+}
+
+#[test]
+fn what_is_no_unified_image_is_refused_by_name() {
+    assert_eq!(refusal(&kernel()), UnifiedError::NotUnified);
+    assert_eq!(refusal(&unified().section(".osrel", b"x")), UnifiedError::SecondSection { name: ".osrel" });
+    assert_eq!(
+        refusal(&unified().section(".profile", b"ID=a")),
+        UnifiedError::Alternatives { name: ".profile" }
+    );
+    let other = ImageBuilder::program(b"stub").section(".linux", &kernel().bytes());
+    assert_eq!(refusal(&other), UnifiedError::OtherStub);
+    let odd = ImageBuilder::stub(&KNOWN).section(".linux", b"no kernel");
+    assert_eq!(refusal(&odd), UnifiedError::Kernel(ImageError::NotPe));
+    assert_eq!(UnifiedBoot::parse(b"MZ").unwrap_err(), UnifiedError::Image(ImageError::NotPe));
+    // .osrel is longer in memory than in the file.
+    let mut bytes = unified().bytes();
+    let header = bytes.windows(8).position(|window| window == b".osrel\0\0").expect("there");
+    bytes.splice(header + 8..header + 12, 0x201_u32.to_le_bytes());
+    let found = UnifiedBoot::parse(&bytes).unwrap_err();
+    assert_eq!(found, UnifiedError::SectionNotInFile { name: ".osrel" });
+}

@@ -1,0 +1,205 @@
+//! A unified kernel image that the firmware starts: what systemd-stub and the kernel's EFI stub measure.
+
+use vouchsafe_protocol::Digest32;
+
+use super::ReferenceComponent as Component;
+use super::ReferenceValues;
+use super::before_applications;
+use super::image::EfiImage;
+use super::image::ImageError;
+use super::utf16;
+
+/// Why nothing can be said about a unified kernel image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnifiedError {
+    /// The file is no image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The kernel in it is no image.
+    #[error("section .linux: {0}")]
+    Kernel(ImageError),
+    /// There is no kernel in it.
+    #[error("there is no section .linux: not a unified kernel image")]
+    NotUnified,
+    /// A section that the stub reads is there twice.
+    #[error("section {name} is there twice")]
+    SecondSection {
+        /// Its name.
+        name: &'static str,
+    },
+    /// In memory a section is longer than the file has it.
+    #[error("section {name} is not wholly in the file")]
+    SectionNotInFile {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The stub is older than systemd 252, or another one: it measures no sections.
+    #[error("its stub is not that of systemd 252 or later")]
+    OtherStub,
+    /// Which of the alternatives counts is decided at boot.
+    #[error("section {name} makes the boot depend on the machine or on what is chosen")]
+    Alternatives {
+        /// Its name.
+        name: &'static str,
+    },
+}
+
+/// A unified kernel image.
+#[derive(Debug)]
+pub struct UnifiedBoot<'a> {
+    image: EfiImage<'a>,
+    kernel: Digest32,
+    sections: Vec<(&'static str, &'a [u8])>,
+}
+
+impl<'a> UnifiedBoot<'a> {
+    /// Reads an image.
+    ///
+    /// # Errors
+    /// [`UnifiedError`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, UnifiedError> {
+        let image = EfiImage::parse(bytes)?;
+        let (mut sections, mut stub) = (Vec::new(), Vec::new());
+        for (name, content) in image.sections() {
+            let Some(name) = SECTIONS.into_iter().find(|known| known.as_bytes() == name) else {
+                stub.extend(content);
+                continue;
+            };
+            if sections.iter().any(|(other, _)| *other == name) {
+                return Err(UnifiedError::SecondSection { name });
+            }
+            sections.push((name, content.ok_or(UnifiedError::SectionNotInFile { name })?));
+        }
+        // The stub passes over sections without content.
+        sections.retain(|(_, content)| !content.is_empty());
+        let has = |name: &str| sections.iter().any(|(other, _)| *other == name);
+        if !has(LINUX) {
+            return Err(UnifiedError::NotUnified);
+        }
+        if let Some(name) = ALTERNATIVES.into_iter().find(|name| has(name)) {
+            return Err(UnifiedError::Alternatives { name });
+        }
+        // Versions of the stub differ in the sections that they know. Each carries the names of those it does, and
+        // measures in the order of SECTIONS, which was only ever added to.
+        let knows = |name: &str| stub.iter().any(|content| contains(content, name));
+        if !knows(LINUX) || !knows(PCR_SIGNATURE) {
+            return Err(UnifiedError::OtherStub);
+        }
+        sections.retain(|(name, _)| knows(name));
+        sections.sort_by_key(|(name, _)| SECTIONS.iter().position(|other| other == name));
+        let content =
+            sections.iter().find(|(name, _)| *name == LINUX).map_or(&[][..], |(_, content)| content);
+        let kernel = EfiImage::parse(content).map_err(UnifiedError::Kernel)?.digest();
+        Ok(Self { image, kernel, sections })
+    }
+
+    /// What a boot from it will measure, where the boot entry gives it no options of its own.
+    #[must_use]
+    pub fn reference_values(&self) -> ReferenceValues {
+        let mut values = ReferenceValues::default();
+        values.add(4, Component::Uki, self.image.digest());
+        values.add(4, Component::KernelImage, self.kernel);
+        // systemd-stub(7): name with its NUL, then content; never the signatures of PCR 11 themselves.
+        for (name, content) in self.sections.iter().filter(|(name, _)| *name != PCR_SIGNATURE) {
+            let name = (*name).to_owned();
+            let digest = Digest32::of_parts(&[name.as_bytes(), b"\0"]);
+            values.add(11, Component::SectionName { name: name.clone() }, digest);
+            values.add(11, Component::Section { name }, Digest32::of(content));
+        }
+        let complete = self.add_kernel_events(&mut values);
+        let applications = before_applications().into_iter().chain(values.digests(4));
+        values.value(4, APPLICATIONS, applications);
+        if complete {
+            values.value(9, KERNEL_MEASURES, values.digests(9));
+        }
+        values.value(11, BEFORE_USER_SPACE, values.digests(11));
+        values.unknown.push(PCR_2_ON_TDX.to_owned());
+        values.unknown.push(BESIDE_THE_IMAGE.to_owned());
+        values
+    }
+
+    /// What the kernel's EFI stub is handed: options and initrd. Whether both are known.
+    fn add_kernel_events(&self, values: &mut ReferenceValues) -> bool {
+        let options = self.content(".cmdline").map(load_options);
+        match options {
+            Some(Some(ref options)) => values.add(9, Component::LoadOptions, Digest32::of(options)),
+            Some(None) => values.unknown.push(ODD_COMMAND_LINE.to_owned()),
+            None => values.unknown.push(NO_COMMAND_LINE.to_owned()),
+        }
+        let adds_to_initrd = [".pcrpkey", ".ucode", PCR_SIGNATURE].into_iter().any(|name| self.has(name));
+        let initrd = self.content(".initrd");
+        match initrd {
+            Some(_) if adds_to_initrd => values.unknown.push(COMPOSED_INITRD.to_owned()),
+            Some(initrd) => values.add(9, Component::LoadedInitrd, Digest32::of(initrd)),
+            None => {}
+        }
+        matches!(options, Some(Some(_))) && !adds_to_initrd
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.content(name).is_some()
+    }
+
+    fn content(&self, name: &str) -> Option<&'a [u8]> {
+        self.sections.iter().find(|(other, _)| *other == name).map(|(_, content)| *content)
+    }
+}
+
+/// The command line as systemd-stub hands it on: UTF-16 with a NUL, control characters as spaces, none at the end.
+/// `None` where versions differ in what they make of it.
+fn load_options(section: &[u8]) -> Option<Vec<u8>> {
+    let text = section.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = std::str::from_utf8(text).ok()?;
+    let text: String = text.chars().map(|c| if c <= '\u{1f}' { ' ' } else { c }).collect();
+    let text = text.trim_end_matches(' ');
+    if text.is_empty() || text.starts_with(' ') || !text.is_ascii() {
+        return None;
+    }
+    let mut options = utf16(text);
+    options.extend([0, 0]);
+    Some(options)
+}
+
+/// Whether the stub's own data has this name as a text.
+fn contains(content: &[u8], name: &str) -> bool {
+    let text = [name.as_bytes(), b"\0"].concat();
+    content.windows(text.len()).any(|window| window == text)
+}
+
+const LINUX: &str = ".linux";
+const PCR_SIGNATURE: &str = ".pcrsig";
+
+/// What the stub reads, in the order in which it measures (UAPI.5, "UKI TPM PCR Measurements").
+const SECTIONS: [&str; 15] = [
+    LINUX,
+    ".osrel",
+    ".cmdline",
+    ".initrd",
+    ".ucode",
+    ".splash",
+    ".dtb",
+    ".uname",
+    ".sbat",
+    PCR_SIGNATURE,
+    ".pcrpkey",
+    ".profile",
+    ".dtbauto",
+    ".hwids",
+    ".efifw",
+];
+/// Sections of which the boot picks.
+const ALTERNATIVES: [&str; 4] = [".profile", ".dtbauto", ".hwids", ".efifw"];
+
+const APPLICATIONS: &str = "the firmware starts the image itself and measures it into PCR 4";
+const KERNEL_MEASURES: &str = "the kernel's EFI stub measures its options and initrd (Linux 6.1 and later)";
+const BEFORE_USER_SPACE: &str = "before systemd-pcrphase extends it from user space";
+const PCR_2_ON_TDX: &str = "PCR 4 and 2 where the firmware measures applications into PCR 2, as Google's does on TDX: \
+    PCR 2 has the partition table too, which is no file";
+const BESIDE_THE_IMAGE: &str = "PCR 12 and 13: nothing, unless the boot entry has options or credentials, add-ons or \
+    extensions lie beside the image";
+const ODD_COMMAND_LINE: &str =
+    "the event of the kernel's load options: .cmdline begins with a space or is not ASCII";
+const NO_COMMAND_LINE: &str =
+    "the event of the kernel's load options: there is no .cmdline, so that the boot entry gives it";
+const COMPOSED_INITRD: &str =
+    "the event of the initrd that the kernel loads: the stub composes it from .initrd and more";
