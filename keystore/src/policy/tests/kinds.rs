@@ -134,7 +134,7 @@ pub(super) fn full_token(vm: &Claims) -> GoogleTokenClaims {
 pub(super) fn vtpm(technology: Technology) -> Claims {
     let log = EventLogBuilder::gce_ubuntu(technology);
     let vm = SimulatedVm::booted(&AkCertificateSpec::default(), &log);
-    let mut claims = verified(&vm, Kinds::Vtpm, &["prod/db/disk"]).claims().clone();
+    let mut claims = verified(&vm, Kinds::VTPM, &["prod/db/disk"]).claims().clone();
     let vtpm = claims.vtpm.as_mut().unwrap();
     (vtpm.root, vtpm.revocation) = (Root::Google, Revocation::Fresh);
     claims
