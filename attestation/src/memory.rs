@@ -13,13 +13,15 @@ use vouchsafe_protocol::Digest32;
 use crate::chain::ChainMemory;
 use crate::event_log::EventLogError;
 use crate::event_log::ReplayedLog;
+use crate::launch::EndorsementMemory;
 use crate::vtpm::AttestationKey;
 
-/// Chains, attestation keys and replayed logs of earlier verifications. Shared between threads.
+/// Chains, attestation keys, replayed logs and launch endorsements of earlier verifications. Shared between threads.
 pub struct VerifyMemory {
     pub(crate) chains: ChainMemory,
     pub(crate) keys: Cache<Digest32, Arc<AttestationKey>>,
     logs: Cache<Digest32, KnownLog, ByLength>,
+    endorsements: EndorsementMemory,
 }
 
 #[derive(Clone)]
@@ -59,6 +61,7 @@ impl VerifyMemory {
             chains: ChainMemory::new(chains),
             keys: Cache::new(chains),
             logs: Cache::with_weighter(logs, log_bytes, ByLength),
+            endorsements: EndorsementMemory::new(ENDORSEMENTS),
         }
     }
 
@@ -66,6 +69,12 @@ impl VerifyMemory {
     #[must_use]
     pub const fn chains(&self) -> &ChainMemory {
         &self.chains
+    }
+
+    /// The remembered launch endorsements.
+    #[must_use]
+    pub const fn endorsements(&self) -> &EndorsementMemory {
+        &self.endorsements
     }
 
     /// How many logs are remembered.
@@ -108,3 +117,5 @@ impl fmt::Debug for VerifyMemory {
 
 /// Size of a log of GCE's: 45 kB.
 const TYPICAL_LOG: u64 = 45 * 1024;
+/// Launch endorsements: one a build of the firmware, a few in a fleet.
+const ENDORSEMENTS: usize = 64;

@@ -5,6 +5,8 @@
 
 pub mod ca;
 pub mod event_log;
+pub mod google_token;
+pub mod launch;
 pub mod snp;
 pub mod vm;
 pub mod vtpm;

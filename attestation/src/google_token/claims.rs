@@ -1,6 +1,9 @@
 //! What a token of Google Cloud Attestation says, once its signature has been verified.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::Root;
@@ -11,7 +14,8 @@ use crate::event_log::Technology;
 /// Claims of a verified token.
 ///
 /// Google verified the VM's vTPM quote or TDX quote and says so. The token has no kernel, no command line, no PCR
-/// and no boot phase, and for a plain VM nothing about its operating system but whether Secure Boot is on.
+/// and no boot phase, and for a plain VM nothing about its operating system but whether Secure Boot is on. Claims that are
+/// not here are not read; of a workload's environment none is kept, since it may hold secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GoogleTokenClaims {
     /// Who vouches for it: `google` for a key of the pinned Confidential Space root or one fetched from Google's own
@@ -21,6 +25,16 @@ pub struct GoogleTokenClaims {
     pub kind: TokenKind,
     /// PKI: how current the revocation data of the chain was. OIDC: `fresh` while the key set is.
     pub revocation: Revocation,
+    /// SHA-256 of the anchor's certificate; OIDC has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Digest32>,
+    /// `kid`, where the token is of kind OIDC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// `aud`.
+    pub audience: String,
+    /// `eat_nonce`.
+    pub nonce: String,
     /// `iat`.
     pub issued_at: UnixTime,
     /// `exp`.
@@ -29,8 +43,11 @@ pub struct GoogleTokenClaims {
     pub subject: String,
     /// `hwmodel` as a technology; `none` for a Shielded VM.
     pub technology: Technology,
-    /// `swname`: `GCE` for a plain VM, `CONFIDENTIAL_SPACE`.
-    pub software_name: String,
+    /// `eat_profile`: the address of Google's documentation of the claims.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// `swname`.
+    pub software_name: SoftwareName,
     /// `swversion`, Confidential Space only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub software_version: Vec<String>,
@@ -39,6 +56,9 @@ pub struct GoogleTokenClaims {
     /// `dbgstat` is `disabled-since-boot`. Confidential Space only: of a plain VM it says nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub debug_disabled: Option<bool>,
+    /// `attester_tcb`: who vouches for the hardware, `INTEL` on TDX.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attester_tcb: Vec<String>,
     /// `tdx`: what Google says of the platform's TCB, not necessarily of now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tdx_tcb: Option<TokenTdxTcb>,
@@ -54,6 +74,30 @@ pub struct GoogleTokenClaims {
     /// `submods.confidential_space.support_attributes`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub support_attributes: Vec<String>,
+    /// `submods.confidential_space.monitoring_enabled`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub monitoring_enabled: BTreeMap<String, bool>,
+}
+
+/// What Google says the VM runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SoftwareName {
+    /// A plain VM: its operating system is not judged.
+    Gce,
+    /// Google's image that runs one container.
+    ConfidentialSpace,
+}
+
+impl SoftwareName {
+    /// Its name in tokens, claims and policies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gce => "GCE",
+            Self::ConfidentialSpace => "CONFIDENTIAL_SPACE",
+        }
+    }
 }
 
 /// How a token is signed.

@@ -10,6 +10,8 @@ use crate::chain::ChainError;
 use crate::event_log::EventLogError;
 use crate::event_log::Technology;
 use crate::go_tpm_tools::GoTpmToolsError;
+use crate::google_token::TokenError;
+use crate::launch::LaunchError;
 use crate::snp::SnpError;
 use crate::vtpm::VtpmError;
 
@@ -68,6 +70,12 @@ pub enum VerifyError {
     /// The SEV-SNP piece is refused.
     #[error("SEV-SNP: {0}")]
     Snp(#[from] SnpError),
+    /// The token is refused.
+    #[error("Google token: {0}")]
+    GoogleToken(#[from] TokenError),
+    /// The launch endorsement that came with a report is refused.
+    #[error("launch endorsement: {0}")]
+    Launch(#[from] LaunchError),
 }
 
 impl VerifyError {
@@ -83,7 +91,12 @@ impl VerifyError {
             Self::NoVekCertificate | Self::TechnologyMismatch { .. } => ReasonCode::EvidenceRefused,
             Self::Vtpm(error) if is_malformed_vtpm(error) => ReasonCode::EvidenceMalformed,
             Self::Snp(error) if is_malformed_snp(error) => ReasonCode::EvidenceMalformed,
-            Self::Vtpm(_) | Self::Snp(_) => ReasonCode::EvidenceRefused,
+            Self::GoogleToken(error) if error.is_malformed() => ReasonCode::EvidenceMalformed,
+            Self::GoogleToken(error) if error.is_pending() => ReasonCode::CollateralPending,
+            Self::Launch(error) if error.is_malformed() => ReasonCode::EvidenceMalformed,
+            Self::Vtpm(_) | Self::Snp(_) | Self::GoogleToken(_) | Self::Launch(_) => {
+                ReasonCode::EvidenceRefused
+            }
         }
     }
 
@@ -99,6 +112,10 @@ impl VerifyError {
             Self::Vtpm(error) => named("vtpm", error),
             Self::Snp(SnpError::Chain(error)) => named("vek-chain", error),
             Self::Snp(error) => named("snp", error),
+            Self::GoogleToken(TokenError::Chain(error)) => named("google-token-chain", error),
+            Self::GoogleToken(error) => named("google-token", error),
+            Self::Launch(LaunchError::Chain(error)) => named("launch-signer-chain", error),
+            Self::Launch(error) => named("launch", error),
             Self::GoTpmTools(error) => named("go-tpm-tools", error),
             Self::Unlinked { piece: Piece::Vtpm } => "unlinked-vtpm".to_owned(),
             Self::Unlinked { piece: Piece::SevSnp } => "unlinked-sev-snp".to_owned(),
