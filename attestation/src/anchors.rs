@@ -4,6 +4,8 @@
 //! serves. Certificates from a file can be added, and whatever chains to them has the root `extra`
 //! and no other: nothing outside this table gives `amd`, `intel` or `google`.
 //!
+//! Some roots are pinned by the digest of their certificate, which then travels with the evidence.
+//!
 //! Issuing CAs of the table are anchors themselves: a chain ends at them without another signature to
 //! check. Their validity and that of their root are enforced as for any certificate, and they can be
 //! revoked by a CRL of their root.
@@ -48,6 +50,10 @@ pub enum Purpose {
     GoogleAk,
     /// Provisioning certification key of a platform, which signs reports of Intel's quoting enclave.
     IntelPck,
+    /// Key that signs tokens of Google Cloud Attestation.
+    ConfidentialSpace,
+    /// Key that signs Google's launch endorsements.
+    LaunchSigner,
 }
 
 /// AMD product line: one key hierarchy each.
@@ -107,6 +113,24 @@ pub struct Anchor {
     pub url: &'static str,
 }
 
+/// A root that is known by the digest of its certificate alone: the certificate travels with what it vouches for.
+#[derive(Debug)]
+pub struct PinnedRoot {
+    /// Name in the table.
+    pub name: &'static str,
+    /// What chains to it is vouched for by this root.
+    pub root: Root,
+    /// Which chains may end here.
+    pub purposes: &'static [Purpose],
+    /// SHA-256 of the certificate.
+    pub sha256: [u8; 32],
+    /// Where the certificate is published.
+    pub url: &'static str,
+}
+
+/// Every root that the crate ships by its digest.
+pub static BY_DIGEST: &[&PinnedRoot] = &[&google::GCE_CC_TCB_ROOT];
+
 /// Every anchor that the crate ships.
 pub static BUILTIN: &[&Anchor] = &[
     &amd::MILAN_ARK,
@@ -125,6 +149,7 @@ pub static BUILTIN: &[&Anchor] = &[
     &google::TPM_EK_INTERMEDIATE_2,
     &google::TPM_EK_INTERMEDIATE_3,
     &intel::SGX_ROOT_CA,
+    &google::CONFIDENTIAL_SPACE_ROOT,
 ];
 
 /// The anchors of one verifier: the table, and what a file added.
@@ -178,6 +203,16 @@ impl TrustAnchors {
     /// Anchors that a chain for `purpose` may end at.
     pub(crate) fn serving(&self, purpose: Purpose) -> impl Iterator<Item = &TrustedCa> {
         self.authorities.iter().filter(move |ca| ca.serves(purpose))
+    }
+
+    /// These anchors, and those of the certificates that are roots pinned by digest.
+    pub(crate) fn recognising(&self, certificates: &[Vec<u8>]) -> Self {
+        self.recognising_of(BY_DIGEST, certificates)
+    }
+
+    fn recognising_of(&self, table: &[&'static PinnedRoot], certificates: &[Vec<u8>]) -> Self {
+        let found = certificates.iter().filter_map(|bytes| TrustedCa::pinned(table, bytes));
+        Self::from_authorities(self.authorities.iter().cloned().chain(found).collect())
     }
 
     /// No anchors at all.

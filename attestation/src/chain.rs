@@ -16,13 +16,12 @@ mod path;
 mod revocation;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED;
-use aws_lc_rs::signature::ParsedPublicKey;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::TrustAnchor;
 use vouchsafe_protocol::Digest32;
@@ -42,10 +41,10 @@ pub use self::collateral::read_file;
 pub use self::memory::ChainMemory;
 use self::revocation::Link;
 pub use self::revocation::Revocation;
+use self::verified::Verified;
+pub use self::verified::VerifiedChain;
 use crate::anchors::Anchor;
-use crate::anchors::Product;
 use crate::anchors::Purpose;
-use crate::anchors::Root;
 use crate::anchors::TrustAnchors;
 use crate::anchors::TrustedCa;
 
@@ -152,92 +151,6 @@ impl ChainRequest<'_> {
     }
 }
 
-/// A chain that verified. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct VerifiedChain(Arc<Verified>);
-
-#[derive(Debug)]
-struct Verified {
-    leaf: Certificate,
-    leaf_digest: Digest32,
-    root: Root,
-    anchor: Digest32,
-    product: Option<Product>,
-    revocation: Revocation,
-    not_before: UnixTime,
-    not_after: UnixTime,
-    holds_from: UnixTime,
-    holds_until: UnixTime,
-    p384: OnceLock<Option<ParsedPublicKey>>,
-}
-
-impl VerifiedChain {
-    /// The certificate in question.
-    #[must_use]
-    pub fn leaf(&self) -> &Certificate {
-        &self.0.leaf
-    }
-
-    /// SHA-256 of the certificate in question.
-    #[must_use]
-    pub fn leaf_digest(&self) -> Digest32 {
-        self.0.leaf_digest
-    }
-
-    /// Who vouches for it.
-    #[must_use]
-    pub fn root(&self) -> Root {
-        self.0.root
-    }
-
-    /// SHA-256 of the anchor that the path ends at.
-    #[must_use]
-    pub fn anchor(&self) -> Digest32 {
-        self.0.anchor
-    }
-
-    /// AMD product line of the anchor; `None` for an extra anchor.
-    #[must_use]
-    pub fn product(&self) -> Option<Product> {
-        self.0.product
-    }
-
-    /// How current the revocation data is.
-    #[must_use]
-    pub fn revocation(&self) -> Revocation {
-        self.0.revocation
-    }
-
-    /// Since when all of the chain is valid.
-    #[must_use]
-    pub fn not_before(&self) -> UnixTime {
-        self.0.not_before
-    }
-
-    /// Until when all of the chain is valid, inclusive.
-    #[must_use]
-    pub fn not_after(&self) -> UnixTime {
-        self.0.not_after
-    }
-
-    /// Whether verification at `now` would say the same, with the same anchors and collateral.
-    fn holds_at(&self, now: UnixTime) -> bool {
-        self.0.holds_from <= now && now < self.0.holds_until
-    }
-
-    /// The leaf's key for P-384 signatures of fixed length, parsed once; `None` if it is another kind.
-    pub(crate) fn p384_key(&self) -> Option<&ParsedPublicKey> {
-        let parse = || {
-            let info = der::PublicKeyInfo::parse(&self.0.leaf.spki)?;
-            let is_p384 = info.algorithm == rustls_pki_types::alg_id::ECDSA_P384.as_ref();
-            // SEC 1: 0x04 is an uncompressed point.
-            let key = self.0.leaf.public_key().filter(|key| is_p384 && key.first() == Some(&4))?;
-            ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key).ok()
-        };
-        self.0.p384.get_or_init(parse).as_ref()
-    }
-}
-
 /// Verifies a chain, without any memory.
 ///
 /// # Errors
@@ -287,7 +200,9 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
         not_after: window.not_after,
         holds_from: window.last_turn(),
         holds_until: window.next_turn(),
+        intermediates: between.len(),
         p384: OnceLock::new(),
+        rs256: OnceLock::new(),
     })))
 }
 

@@ -1,13 +1,290 @@
 //! Tokens of Google Cloud Attestation.
+//!
+//! A token is Google's signed word on a VM that Google itself verified. Both kinds are taken: OIDC, under a key of the
+//! issuer's key set, and PKI, under a certificate that chains to the pinned Confidential Space root. Everything else that
+//! a JWT could be is refused: other algorithms, headers that say where to find a key, parameters that nobody knows.
+//!
+//! What a token does not say: kernel, command line, PCRs, boot phase; and of a plain VM nothing about debugging.
 
 mod claims;
+mod error;
+mod json;
+mod jws;
 mod keys;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use aws_lc_rs::signature::ParsedPublicKey;
+use subtle::ConstantTimeEq as _;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::binding::TokenNonce;
+use vouchsafe_protocol::challenge::CLOCK_SKEW;
+use vouchsafe_protocol::limits::MAX_CHALLENGE_LIFETIME;
 
 pub use self::claims::Container;
 pub use self::claims::GoogleTokenClaims;
 pub use self::claims::SoftwareName;
 pub use self::claims::TokenKind;
 pub use self::claims::TokenTdxTcb;
+pub use self::error::TokenError;
+pub use self::error::TokenPart;
+use self::error::shown;
+use self::json::Members;
+use self::jws::Jws;
+use self::jws::KeyHint;
+pub use self::keys::KEYS_FRESH;
 pub use self::keys::MAX_JWKS;
+pub use self::keys::MAX_KEYS;
+pub use self::keys::MAX_KEYS_AGE;
 pub use self::keys::TokenKeys;
 pub use self::keys::TokenKeysError;
+use self::read::Claims;
+use self::read::Submodules;
+use crate::anchors::Purpose;
+use crate::anchors::Root;
+use crate::anchors::TrustAnchors;
+use crate::chain::ChainMemory;
+use crate::chain::ChainRequest;
+use crate::chain::Collateral;
+use crate::chain::Revocation;
+use crate::chain::VerifiedChain;
+
+/// Who issues the tokens: RFC 7519 §4.1.1, compared byte for byte.
+pub const ISSUER: &str = "https://confidentialcomputing.googleapis.com";
+
+/// Seconds since a token was issued after which no release rests on it: a challenge does not live longer, and the token
+/// commits to one.
+pub const MAX_TOKEN_AGE: u64 = MAX_CHALLENGE_LIFETIME;
+
+/// What tokens are judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenContext<'a> {
+    /// Who is trusted.
+    pub anchors: &'a TrustAnchors,
+    /// CRLs.
+    pub collateral: &'a Collateral,
+    /// The issuer's key sets; the first that has the token's key verifies it.
+    pub keys: &'a [TokenKeys],
+    /// Whom a token may be made for: one of these has to be its audience.
+    pub audiences: &'a [String],
+    /// The time to judge at.
+    pub now: UnixTime,
+    /// Chains that verified before.
+    pub memory: &'a ChainMemory,
+}
+
+/// An authentic, current token for one of the audiences, of which nobody knows yet what request it was made for.
+#[derive(Debug)]
+#[must_use]
+pub struct UnboundToken {
+    claims: GoogleTokenClaims,
+    now: UnixTime,
+}
+
+impl UnboundToken {
+    /// The claims, if the token was made for exactly this request, and since it can have been made.
+    ///
+    /// # Errors
+    /// [`TokenError::NonceMismatch`], [`TokenError::TooOld`].
+    pub fn bind(self, nonce: &TokenNonce) -> Result<GoogleTokenClaims, TokenError> {
+        if !nonce.matches(&self.claims.nonce) {
+            return Err(TokenError::NonceMismatch);
+        }
+        let issued_at = self.claims.issued_at;
+        if issued_at.plus(MAX_TOKEN_AGE + CLOCK_SKEW) < self.now {
+            return Err(TokenError::TooOld { issued_at });
+        }
+        Ok(self.claims)
+    }
+
+    /// The claims for inspection, if the token has exactly this nonce, whenever it was issued.
+    ///
+    /// # Errors
+    /// [`TokenError::NonceMismatch`].
+    pub fn with_nonce(self, nonce: &[u8]) -> Result<GoogleTokenClaims, TokenError> {
+        if bool::from(self.claims.nonce.as_bytes().ct_eq(nonce)) {
+            Ok(self.claims)
+        } else {
+            Err(TokenError::NonceMismatch)
+        }
+    }
+
+    /// The claims for inspection, whatever the token was made for.
+    #[must_use]
+    pub fn inspect(self) -> GoogleTokenClaims {
+        self.claims
+    }
+}
+
+/// Verifies a token that was made for the request that `nonce` commits to (T07).
+///
+/// # Errors
+/// One variant for each reason to refuse.
+pub fn verify_token(
+    token: &str,
+    nonce: &TokenNonce,
+    context: &TokenContext<'_>,
+) -> Result<GoogleTokenClaims, TokenError> {
+    verify_unbound(token, context)?.bind(nonce)
+}
+
+/// Verifies everything of a token but what request it was made for.
+///
+/// # Errors
+/// One variant for each reason to refuse.
+pub fn verify_unbound(token: &str, context: &TokenContext<'_>) -> Result<UnboundToken, TokenError> {
+    // 1. The form: three parts, RS256, no header parameter that is unknown or says where a key is (T39).
+    let jws = Jws::parse(token)?;
+
+    // 2. The key: of a chain to a trusted root, or of the issuer's key set; then the signature, over the bytes as
+    //    received.
+    let signer = match &jws.key {
+        KeyHint::Certificates(chain) => verify_pki(&jws, chain, context)?,
+        KeyHint::Id(kid) => verify_oidc(&jws, kid, context)?,
+    };
+
+    // 3. Issuer, audience and times; 4. exactly one nonce, and every known claim of its kind.
+    let claims = read_claims(&jws.claims()?, signer, context)?;
+    Ok(UnboundToken { claims, now: context.now })
+}
+
+/// Who signed a token.
+struct Signer {
+    kind: TokenKind,
+    root: Root,
+    anchor: Option<Digest32>,
+    key_id: Option<String>,
+    revocation: Revocation,
+}
+
+/// Google's documentation of PKI tokens: leaf, intermediate and root, the root byte-equal to the trusted one.
+fn verify_pki(
+    jws: &Jws<'_>,
+    certificates: &[Vec<u8>],
+    context: &TokenContext<'_>,
+) -> Result<Signer, TokenError> {
+    let [leaf, intermediate, root] = certificates else {
+        return Err(TokenError::CertificateCount { found: certificates.len() });
+    };
+    let sha256 = Digest32::of(root);
+    if !context.anchors.serving(Purpose::ConfidentialSpace).any(|ca| ca.sha256 == sha256) {
+        return Err(TokenError::UnknownRoot { sha256 });
+    }
+    let chain = context.memory.verify(&ChainRequest {
+        leaf,
+        certificates: std::slice::from_ref(intermediate),
+        purpose: Purpose::ConfidentialSpace,
+        anchors: context.anchors,
+        collateral: context.collateral,
+        now: context.now,
+    })?;
+    if chain.anchor() != sha256 || chain.intermediates() != 1 {
+        return Err(TokenError::ChainOrder);
+    }
+    check_signature(jws, chain.rs256_key().ok_or(TokenError::KeyNotRsa)?)?;
+    Ok(pki_signer(&chain))
+}
+
+fn pki_signer(chain: &VerifiedChain) -> Signer {
+    let (anchor, revocation) = (Some(chain.anchor()), chain.revocation());
+    Signer { kind: TokenKind::Pki, root: chain.root(), anchor, key_id: None, revocation }
+}
+
+fn verify_oidc(jws: &Jws<'_>, kid: &str, context: &TokenContext<'_>) -> Result<Signer, TokenError> {
+    let (set, key) = keys::find(context.keys, kid, context.now)?;
+    check_signature(jws, key)?;
+    Ok(Signer {
+        kind: TokenKind::Oidc,
+        root: set.root(),
+        anchor: None,
+        key_id: Some(kid.to_owned()),
+        revocation: set.revocation(context.now),
+    })
+}
+
+/// RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518 §3.3.
+fn check_signature(jws: &Jws<'_>, key: &ParsedPublicKey) -> Result<(), TokenError> {
+    key.verify_sig(jws.signed, &jws.signature).map_err(|_| TokenError::SignatureInvalid)
+}
+
+fn read_claims(
+    members: &Members,
+    signer: Signer,
+    context: &TokenContext<'_>,
+) -> Result<GoogleTokenClaims, TokenError> {
+    let claims = Claims(members);
+    let audience = check_parties(claims, context.audiences)?;
+    let (issued_at, expires_at) = check_times(claims, context.now)?;
+    let nonce = one_nonce(claims)?;
+    read::manufacturer(claims)?;
+    let software_name = read::software_name(claims)?;
+    let submodules = Submodules::of(claims)?;
+    Ok(GoogleTokenClaims {
+        root: signer.root,
+        kind: signer.kind,
+        revocation: signer.revocation,
+        anchor: signer.anchor,
+        key_id: signer.key_id,
+        audience: audience.to_owned(),
+        nonce,
+        issued_at,
+        expires_at,
+        subject: claims.text("sub")?.to_owned(),
+        technology: read::technology(claims)?,
+        profile: claims.maybe_text("eat_profile")?.map(str::to_owned),
+        software_name,
+        software_version: claims.text_or_texts("swversion")?,
+        secure_boot: claims.flag("secboot")?,
+        debug_disabled: read::debug_disabled(claims, software_name)?,
+        attester_tcb: claims.text_or_texts("attester_tcb")?,
+        tdx_tcb: read::tdx_tcb(claims)?,
+        instance: submodules.instance()?,
+        service_accounts: read::service_accounts(claims)?,
+        container: submodules.container()?,
+        support_attributes: submodules.support_attributes()?,
+        monitoring_enabled: submodules.monitoring_enabled()?,
+    })
+}
+
+/// From Google, and for one of the audiences: one string, since a token for several is good for all of them.
+fn check_parties<'a>(claims: Claims<'a>, audiences: &[String]) -> Result<&'a str, TokenError> {
+    let issuer = claims.text("iss")?;
+    if issuer != ISSUER {
+        return Err(TokenError::IssuerMismatch { found: shown(issuer) });
+    }
+    let audience = claims.text("aud")?;
+    if !audiences.iter().any(|known| known == audience) {
+        return Err(TokenError::AudienceMismatch { found: shown(audience) });
+    }
+    Ok(audience)
+}
+
+/// `iat` and `exp`. Clocks may be apart by [`CLOCK_SKEW`].
+fn check_times(claims: Claims<'_>, now: UnixTime) -> Result<(UnixTime, UnixTime), TokenError> {
+    let (issued_at, not_before) = (claims.time("iat")?, claims.time("nbf")?);
+    let expires_at = claims.time("exp")?;
+    let soon = now.plus(CLOCK_SKEW);
+    // RFC 7519 §4.1.4: on or after `exp` a token is over.
+    if expires_at.plus(CLOCK_SKEW) <= now {
+        return Err(TokenError::Expired { expires_at });
+    }
+    if soon < not_before {
+        return Err(TokenError::NotValidYet { not_before });
+    }
+    if soon < issued_at {
+        return Err(TokenError::IssuedInFuture { issued_at });
+    }
+    Ok((issued_at, expires_at))
+}
+
+/// One string, or a list of one: of several the others could be somebody else's.
+fn one_nonce(claims: Claims<'_>) -> Result<String, TokenError> {
+    let claim = "eat_nonce";
+    let mut nonces = claims.text_or_texts(claim)?;
+    match (nonces.len(), nonces.pop()) {
+        (1, Some(nonce)) => Ok(nonce),
+        (found, _) => Err(TokenError::NonceCount { found }),
+    }
+}

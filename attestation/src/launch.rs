@@ -1,7 +1,262 @@
 //! Google's launch endorsements: its signed word on which measurement is which build of its firmware.
+//!
+//! An endorsement is a message with the signer's certificate and its CA bundle in the signed bytes. It says nothing about
+//! a VM: that a VM has the measurement is for its hardware report to prove. The root is pinned by digest: a development
+//! root with the same name exists, and its key is public.
 
 mod claims;
+mod error;
+mod memory;
+pub(crate) mod message;
 mod store;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use aws_lc_rs::signature::RSA_PSS_2048_8192_SHA256;
+use aws_lc_rs::signature::UnparsedPublicKey;
+use prost::Message as _;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::alg_id;
+use rustls_pki_types::pem::PemObject as _;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::Digest48;
+use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::limits::MAX_ENDORSEMENT;
 
 pub use self::claims::LaunchEndorsement;
+pub use self::error::LaunchError;
+pub use self::memory::EndorsementMemory;
+use self::message::VmGoldenMeasurement;
+use self::message::VmLaunchEndorsement;
 pub use self::store::EndorsementStore;
+use crate::anchors::Purpose;
+use crate::anchors::TrustAnchors;
+use crate::chain;
+use crate::chain::Certificate;
+use crate::chain::ChainRequest;
+use crate::chain::Collateral;
+use crate::chain::VerifiedChain;
+use crate::chain::der;
+
+/// A measurement that an endorsement is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaunchMeasurement {
+    /// `MEASUREMENT` of an SEV-SNP report.
+    Snp(Digest48),
+    /// MRTD of a TDX quote.
+    Tdx(Digest48),
+}
+
+impl LaunchMeasurement {
+    const fn value(&self) -> &Digest48 {
+        match self {
+            Self::Snp(value) | Self::Tdx(value) => value,
+        }
+    }
+}
+
+/// What endorsements are judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct LaunchContext<'a> {
+    /// Who is trusted.
+    pub anchors: &'a TrustAnchors,
+    /// CRLs and issuing CAs.
+    pub collateral: &'a Collateral,
+    /// The time to judge at.
+    pub now: UnixTime,
+    /// Endorsements that verified before.
+    pub memory: &'a EndorsementMemory,
+}
+
+/// The endorsement of a measurement: the one that came with the evidence, otherwise what the store has.
+///
+/// `None` when there is none that counts. One that came with the evidence has to be good; one of the store that does not
+/// verify, or not any more, is as good as absent.
+///
+/// # Errors
+/// What is wrong with the endorsement that came with the evidence.
+pub fn find(
+    measurement: LaunchMeasurement,
+    from_evidence: Option<&[u8]>,
+    store: &EndorsementStore,
+    context: &LaunchContext<'_>,
+) -> Result<Option<LaunchEndorsement>, LaunchError> {
+    if let Some(endorsement) = from_evidence {
+        return verify(endorsement, measurement, context).map(Some);
+    }
+    let stored = store.get(measurement.value());
+    Ok(stored.and_then(|endorsement| verify(endorsement, measurement, context).ok()))
+}
+
+/// Verifies that Google endorses a measurement.
+///
+/// # Errors
+/// One variant for each reason to refuse.
+pub fn verify(
+    endorsement: &[u8],
+    measurement: LaunchMeasurement,
+    context: &LaunchContext<'_>,
+) -> Result<LaunchEndorsement, LaunchError> {
+    let (found, limit) = (endorsement.len(), MAX_ENDORSEMENT);
+    if found > limit {
+        return Err(LaunchError::TooLarge { found, limit });
+    }
+    let digest = Digest32::of(endorsement);
+    if let Some(known) = context.memory.get(digest, context) {
+        return known.endorse(measurement);
+    }
+    let verified = Arc::new(verify_new(endorsement, digest, context)?);
+    context.memory.insert(&verified, context);
+    verified.endorse(measurement)
+}
+
+/// In the order of Google's own verifier: parse, provenance, chain, signature; the measurement comes after.
+fn verify_new(
+    endorsement: &[u8],
+    digest: Digest32,
+    context: &LaunchContext<'_>,
+) -> Result<Verified, LaunchError> {
+    // 1. The messages.
+    let message = VmLaunchEndorsement::decode(endorsement).map_err(|_| LaunchError::Malformed)?;
+    let signed = message.serialized_uefi_golden.as_slice();
+    let golden = VmGoldenMeasurement::decode(signed).map_err(|_| LaunchError::Malformed)?;
+    let (timestamp, firmware_digest) = check_fields(&golden)?;
+
+    // 2. Provenance.
+    if timestamp > PROVENANCE_SINCE && golden.cl_spec == 0 && golden.commit.is_empty() {
+        return Err(LaunchError::NoProvenance { timestamp });
+    }
+
+    // 3. The signer's certificate chains to a root pinned by digest, or to an extra anchor.
+    let chain = verify_signer(&golden, context)?;
+
+    // 4. RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes, over field 1 as received.
+    let key = rsa_4096(chain.leaf()).ok_or(LaunchError::SignerKey)?;
+    let key = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key);
+    key.verify(signed, &message.signature).map_err(|_| LaunchError::SignatureInvalid)?;
+
+    Ok(Verified { digest, timestamp, firmware_digest, golden, chain })
+}
+
+/// The time and the firmware's digest; every measurement has its length.
+fn check_fields(golden: &VmGoldenMeasurement) -> Result<(UnixTime, Digest48), LaunchError> {
+    let seconds = golden.timestamp.map(|time| u64::try_from(time.seconds));
+    let Some(Ok(seconds)) = seconds else {
+        return Err(LaunchError::Field { name: "timestamp" });
+    };
+    let digest = digest48(&golden.digest).ok_or(LaunchError::Field { name: "digest" })?;
+    // A SHA-1 or a SHA-256 object name.
+    if !matches!(golden.commit.len(), 0 | 20 | 32) {
+        return Err(LaunchError::Field { name: "commit" });
+    }
+    let has_length = |measurement: &Vec<u8>| measurement.len() == 48;
+    if !golden.sev_snp.iter().flat_map(|snp| snp.measurements.values()).all(has_length) {
+        return Err(LaunchError::Field { name: "sev_snp.measurements" });
+    }
+    if !golden.tdx.iter().flat_map(|tdx| &tdx.measurements).all(|entry| has_length(&entry.mrtd)) {
+        return Err(LaunchError::Field { name: "tdx.measurements" });
+    }
+    Ok((UnixTime(seconds), digest))
+}
+
+fn digest48(bytes: &[u8]) -> Option<Digest48> {
+    bytes.try_into().ok().map(Digest48)
+}
+
+fn verify_signer(
+    golden: &VmGoldenMeasurement,
+    context: &LaunchContext<'_>,
+) -> Result<VerifiedChain, LaunchError> {
+    let bundle: Result<Vec<Vec<u8>>, LaunchError> = CertificateDer::pem_slice_iter(&golden.ca_bundle)
+        .map(|certificate| certificate.map(|der| der.to_vec()).map_err(|_| LaunchError::Bundle))
+        .take(chain::MAX_CERTIFICATES + 1)
+        .collect();
+    let bundle = bundle?;
+    if bundle.is_empty() {
+        return Err(LaunchError::Bundle);
+    }
+    let anchors = context.anchors.recognising(&bundle);
+    let chain = chain::verify(&ChainRequest {
+        leaf: &golden.cert,
+        certificates: &bundle,
+        purpose: Purpose::LaunchSigner,
+        anchors: &anchors,
+        collateral: context.collateral,
+        now: context.now,
+    })?;
+    // RFC 5280 §4.2.1.3: a key usage, where there is one, has to name digital signatures.
+    if chain.leaf().key_usage().is_some_and(|usage| !usage.digital_signature()) {
+        return Err(LaunchError::SignerKeyUsage);
+    }
+    Ok(chain)
+}
+
+/// The key, if it is RSA with a modulus of 4096 bits.
+fn rsa_4096(signer: &Certificate) -> Option<&[u8]> {
+    let info = der::PublicKeyInfo::parse(signer.spki())?;
+    let mut numbers = der::content_of(der::SEQUENCE, info.key)?;
+    let modulus = der::take(&mut numbers)?.content;
+    // The leading zero keeps the number positive: the highest bit is set.
+    let is_4096 = modulus.len() == 513 && modulus.starts_with(&[0]);
+    (info.algorithm == alg_id::RSA_ENCRYPTION.as_ref() && is_4096).then_some(info.key)
+}
+
+/// An endorsement whose signature holds.
+#[derive(Debug)]
+struct Verified {
+    digest: Digest32,
+    timestamp: UnixTime,
+    firmware_digest: Digest48,
+    golden: VmGoldenMeasurement,
+    chain: VerifiedChain,
+}
+
+impl Verified {
+    fn endorse(&self, measurement: LaunchMeasurement) -> Result<LaunchEndorsement, LaunchError> {
+        let Endorsed { svn, vcpus, ram_gib } = match measurement {
+            LaunchMeasurement::Snp(value) => self.endorse_snp(&value)?,
+            LaunchMeasurement::Tdx(value) => self.endorse_tdx(&value)?,
+        };
+        let commit = &self.golden.commit;
+        Ok(LaunchEndorsement {
+            root: self.chain.root(),
+            revocation: self.chain.revocation(),
+            digest: self.digest,
+            timestamp: self.timestamp,
+            svn,
+            firmware_digest: self.firmware_digest,
+            cl_spec: self.golden.cl_spec,
+            commit: (!commit.is_empty()).then(|| hex::encode(commit)),
+            vcpus,
+            ram_gib,
+        })
+    }
+
+    fn endorse_snp(&self, measurement: &Digest48) -> Result<Endorsed, LaunchError> {
+        let snp = self.golden.sev_snp.as_ref().ok_or(LaunchError::OtherTechnology)?;
+        let mut entries = snp.measurements.iter();
+        let found = entries.find(|(_, value)| value.as_slice() == measurement.as_bytes());
+        let (vcpus, _) = found.ok_or(LaunchError::NotEndorsed { measurement: *measurement })?;
+        Ok(Endorsed { svn: snp.svn, vcpus: Some(*vcpus), ram_gib: None })
+    }
+
+    fn endorse_tdx(&self, measurement: &Digest48) -> Result<Endorsed, LaunchError> {
+        let tdx = self.golden.tdx.as_ref().ok_or(LaunchError::OtherTechnology)?;
+        let entries = tdx.measurements.iter().filter(|entry| entry.mrtd == measurement.as_bytes());
+        // The general one, where it is among them, has 0.
+        let ram_gib = entries.map(|entry| entry.ram_gib).min();
+        let ram_gib = ram_gib.ok_or(LaunchError::NotEndorsed { measurement: *measurement })?;
+        Ok(Endorsed { svn: tdx.svn, vcpus: None, ram_gib: (ram_gib != 0).then_some(ram_gib) })
+    }
+}
+
+struct Endorsed {
+    svn: u32,
+    vcpus: Option<u32>,
+    ram_gib: Option<u32>,
+}
+
+/// 2024-08-02: endorsements made later name the build.
+const PROVENANCE_SINCE: UnixTime = UnixTime(1_722_556_800);

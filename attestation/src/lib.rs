@@ -56,6 +56,8 @@ pub use verify::InspectedLog;
 pub use verify::VekStore;
 pub use verify::VerifyError;
 pub use verify::inspect_event_log;
+pub use verify::inspect_google_token;
+pub use verify::inspect_launch_endorsement;
 pub use verify::inspect_snp;
 pub use verify::inspect_tdx;
 pub use verify::inspect_vtpm;

@@ -13,15 +13,18 @@ use vouchsafe_protocol::Digest32;
 use crate::chain::ChainMemory;
 use crate::event_log::EventLogError;
 use crate::event_log::ReplayedLog;
+use crate::launch::EndorsementMemory;
 use crate::tdx::TdxMemory;
 use crate::vtpm::AttestationKey;
 
-/// Chains, attestation keys, TDX platforms and replayed logs of earlier verifications. Shared between threads.
+/// Chains, attestation keys, TDX platforms, replayed logs and launch endorsements of earlier verifications. Shared
+/// between threads.
 pub struct VerifyMemory {
     pub(crate) chains: ChainMemory,
     pub(crate) keys: Cache<Digest32, Arc<AttestationKey>>,
     pub(crate) tdx: TdxMemory,
     logs: Cache<Digest32, KnownLog, ByLength>,
+    endorsements: EndorsementMemory,
 }
 
 #[derive(Clone)]
@@ -62,6 +65,7 @@ impl VerifyMemory {
             keys: Cache::new(chains),
             tdx: TdxMemory::new(chains),
             logs: Cache::with_weighter(logs, log_bytes, ByLength),
+            endorsements: EndorsementMemory::new(ENDORSEMENTS),
         }
     }
 
@@ -75,6 +79,12 @@ impl VerifyMemory {
     #[must_use]
     pub const fn tdx(&self) -> &TdxMemory {
         &self.tdx
+    }
+
+    /// The remembered launch endorsements.
+    #[must_use]
+    pub const fn endorsements(&self) -> &EndorsementMemory {
+        &self.endorsements
     }
 
     /// How many logs are remembered.
@@ -118,3 +128,5 @@ impl fmt::Debug for VerifyMemory {
 
 /// Size of a log of GCE's: 45 kB.
 const TYPICAL_LOG: u64 = 45 * 1024;
+/// Launch endorsements: one a build of the firmware, a few in a fleet.
+const ENDORSEMENTS: usize = 64;

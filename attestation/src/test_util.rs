@@ -6,6 +6,8 @@
 pub mod ca;
 pub mod efi;
 pub mod event_log;
+pub mod google_token;
+pub mod launch;
 pub mod snp;
 pub mod vm;
 pub mod vtpm;

@@ -23,6 +23,8 @@ pub use self::error::VerifyError;
 pub use self::inspect::Expected;
 pub use self::inspect::InspectedLog;
 pub use self::inspect::inspect_event_log;
+pub use self::inspect::inspect_google_token;
+pub use self::inspect::inspect_launch_endorsement;
 pub use self::inspect::inspect_snp;
 pub use self::inspect::inspect_tdx;
 pub use self::inspect::inspect_vtpm;
@@ -35,6 +37,10 @@ use crate::claims::Claims;
 use crate::claims::Instance;
 use crate::claims::VerifiedClaims;
 use crate::event_log::Technology;
+use crate::google_token::TokenContext;
+use crate::launch;
+use crate::launch::LaunchContext;
+use crate::launch::LaunchMeasurement;
 use crate::memory::VerifyMemory;
 use crate::snp::REPORT_LENGTH;
 use crate::snp::SnpClaims;
@@ -82,6 +88,26 @@ impl<'a> Context<'a> {
             now: self.now,
             chains: self.memory.chains(),
             memory: self.memory.tdx(),
+        }
+    }
+
+    const fn launch(&self) -> LaunchContext<'a> {
+        LaunchContext {
+            anchors: self.anchors,
+            collateral: self.collateral,
+            now: self.now,
+            memory: self.memory.endorsements(),
+        }
+    }
+
+    fn token(&self) -> TokenContext<'a> {
+        TokenContext {
+            anchors: self.anchors,
+            collateral: self.collateral,
+            keys: &self.endorsements.token_keys,
+            audiences: self.audiences,
+            now: self.now,
+            memory: self.memory.chains(),
         }
     }
 }
@@ -154,8 +180,8 @@ fn verify_pieces(
     // 5. The quote is signed and covers exactly the PCRs that count (T03).
     let quote = quote.map(|(quote, key)| quote.verify(key, Selection::Exact)).transpose()?;
 
-    // 6. The hardware report.
-    let sev_snp = snp.map(|snp| verify_snp(snp, bound, ak, context)).transpose()?;
+    // 6. The hardware report, and Google's word on what it measures.
+    let sev_snp = snp.map(|snp| endorsed_snp(snp, bound, ak, context)).transpose()?;
 
     // 7. The firmware log is that of the quoted PCRs (T22 to T26).
     let vtpm = quote.map(|quote| quote.claims(context)).transpose()?;
@@ -197,6 +223,19 @@ fn check_report_binding(snp: &SevSnpEvidence, bound: &Bound, ak: Option<&[u8]>) 
         return Err(VerifyError::Unlinked { piece: Piece::SevSnp });
     }
     Err(SnpError::ReportDataMismatch.into())
+}
+
+fn endorsed_snp(
+    snp: &SevSnpEvidence,
+    bound: &Bound,
+    ak: Option<&[u8]>,
+    context: &Context<'_>,
+) -> Result<SnpClaims, VerifyError> {
+    let mut claims = verify_snp(snp, bound, ak, context)?;
+    let measurement = LaunchMeasurement::Snp(claims.measurement);
+    let given = snp.launch_endorsement.as_deref();
+    claims.endorsement = launch::find(measurement, given, &context.endorsements.launch, &context.launch())?;
+    Ok(claims)
 }
 
 fn verify_snp(

@@ -7,6 +7,7 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
 use super::Anchor;
+use super::PinnedRoot;
 use super::Product;
 use super::Purpose;
 use super::Root;
@@ -94,6 +95,14 @@ impl TrustedCa {
             sha256: Digest32(anchor.sha256),
             pinned: pinned(anchor.subject, anchor.spki, None),
         }
+    }
+
+    /// The certificate as an anchor, if the table has its digest.
+    pub(super) fn pinned(table: &[&'static PinnedRoot], certificate: &[u8]) -> Option<Self> {
+        let sha256 = Digest32::of(certificate);
+        let known = table.iter().find(|known| Digest32(known.sha256) == sha256)?;
+        let read = from_certificate(certificate, 0).ok()?;
+        Some(Self { root: known.root, purposes: Some(known.purposes), ..read })
     }
 
     pub(crate) fn serves(&self, purpose: Purpose) -> bool {

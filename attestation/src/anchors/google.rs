@@ -1,9 +1,11 @@
-//! Google's two hierarchies for vTPM attestation keys, transcribed from the published certificates.
-//! Endorsement keys chain to the same roots: that a certificate is an AK's is for its reader to check.
+//! Google's hierarchies for vTPM attestation keys and attestation tokens, transcribed from the published certificates,
+//! and the digest of its root for launch endorsements. The vTPM's endorsement keys chain to the same roots as its
+//! attestation keys: that a certificate is an AK's is for its reader to check.
 
 use vouchsafe_protocol::UnixTime;
 
 use super::Anchor;
+use super::PinnedRoot;
 use super::Purpose;
 use super::Root;
 use super::hex::hex;
@@ -224,4 +226,53 @@ pub(super) static TPM_EK_INTERMEDIATE_3: Anchor = Anchor {
     crl_url: Some("http://pki.goog/cloud_integrity/tpm_ek_root_1.crl"),
     sha256: hex("7132b6ea71101f6c51bb58f98c3798c19b65be510eca0344318900510b593178"),
     url: "https://pki.goog/cloud_integrity/tpm_ek_intermediate_3.crt",
+};
+
+/// Confidential Space Root CA: its chains travel whole with the tokens that they sign.
+pub(super) static CONFIDENTIAL_SPACE_ROOT: Anchor = Anchor {
+    name: "Confidential Space Root CA",
+    root: Root::Google,
+    purposes: &[Purpose::ConfidentialSpace],
+    product: None,
+    issuer: None,
+    subject: &hex::<142>(
+        "\
+        30818b310b3009060355040613025553311330110603550408130a43616c69666f726e696131163014060355\
+        0407130d4d6f756e7461696e205669657731133011060355040a130a476f6f676c65204c4c43311530130603\
+        55040b130c476f6f676c6520436c6f7564312330210603550403131a436f6e666964656e7469616c20537061\
+        636520526f6f74204341",
+    ),
+    spki: &rsa_4096(&hex("\
+        af46e65ab1ccc0aa13197b53831c9e8c14b5fc118555f9137bc623bd1a9b80e778b397d3b1829dcd5e293715\
+        b627fbb6dc22430c490a42afa2b48db4900994fa7793f93c94f90e93466232c7916ebbfdf97e06eede48c6f4\
+        a9109ad634bedce84d2bbb7b4886879b55dd992460863c28825291ba4dc21ab1786626bd45c13fa76314ebd1\
+        b2259a6a1d8c13a6536bdf1e3317eda7264f3a1b2c033feb06c123d67dc9aa634e15403ed93c311967faa0cd\
+        da0be62944f767909c0b32fba9ba2f10441c755c1697c3b4d55422dd9530258b05e38a510727e63b3be7ac5b\
+        9489eac3f42d411474027d327d18c1b86be63230301130e8e444d8fdf73e9db415609ccd41373d10ea451563\
+        e9c3f66315c37d0269dd7716141131573e60587ab31ecf42ca36d1a97ca6071e130c4c8de68f49bf57d7c26d\
+        f87661b0549cc4b64b0776d18488322fc78866aa3a9194a9731e415c3ba611934b74182bc64ceb9b02fd0848\
+        4335ddb222c3805062b559e522ede522fe82ba21ef5de489051951c50f15bbeb7a27b841765d1eb5604a02ef\
+        55b62e3a69fe5c8c2d3776ca641d1dcc01419cacb5844e44349ac4002af200970c9044bb90388e43ea917ee9\
+        a7f535b97ebd1eec2c26c359d32a9b513d5fa2b214a77a7b7ae713d3b8764149a77e56bd1da0a880245286be\
+        56ad4c5cb1581b88a66a764a1f48a0ac86e56dac110abdc6af6e055d")),
+    // 2024-01-19 to 2034-01-16.
+    not_before: UnixTime(1_705_702_250),
+    not_after: UnixTime(2_021_062_249),
+    serial: &hex::<19>("601bd1cb983d69860c87bb494bba45c1a7cbea"),
+    path_length: None,
+    crl_url: None,
+    sha256: hex("148b293821bb0c6a317f413c8ba475814091cb22d49b9e3c94198db8e8f86c39"),
+    url: "https://confidentialcomputing.googleapis.com/.well-known/confidential_space_root.crt",
+};
+
+/// GCE-cc-tcb-root: its certificate travels in the CA bundle of each launch endorsement.
+///
+/// The digest is that of the published file according to three independent public code bases. A development root with
+/// the same name exists, and its key is public.
+pub(super) static GCE_CC_TCB_ROOT: PinnedRoot = PinnedRoot {
+    name: "GCE-cc-tcb-root",
+    root: Root::Google,
+    purposes: &[Purpose::LaunchSigner],
+    sha256: hex("e876bc6978bf4f3da445f98a0a82363c8c0bae5a1fc033c6df65846a6cb0f18c"),
+    url: "https://pki.goog/cloud_integrity/GCE-cc-tcb-root_1.crt",
 };

@@ -29,6 +29,7 @@ fn path(anchor: &Anchor) -> &'static str {
         "tpm_ek_intermediate_2" => "gce/vtpm/certs-ca/tpm_ek_intermediate_2.crt",
         "tpm_ek_intermediate_3" => "gce/vtpm/certs-ca/tpm_ek_intermediate_3.crt",
         "Intel SGX Root CA" => "tdx/intel_sgx_root_ca.der",
+        "Confidential Space Root CA" => "gce/gca-tokens/confidential-space-root-ca.pem",
         other => panic!("no evidence for {other}"),
     }
 }
@@ -73,10 +74,10 @@ fn every_root_is_used_and_every_issuer_is_in_the_table() {
     let names: BTreeSet<&str> = BUILTIN.iter().map(|anchor| anchor.name).collect();
     assert_eq!(names.len(), BUILTIN.len(), "names are unique");
     let issuers: BTreeSet<&str> = BUILTIN.iter().filter_map(|anchor| Some(anchor.issuer?.name)).collect();
-    let roots = BUILTIN.iter().filter(|anchor| anchor.issuer.is_none());
-    // Intel's issuing CAs come with each quote.
-    let used = issuers.into_iter().chain(["Intel SGX Root CA"]).collect();
-    assert_eq!(roots.map(|root| root.name).collect::<BTreeSet<_>>(), used);
+    // The chains of quotes and tokens travel whole, so that no issuing CA of theirs is in the table.
+    let whole = |anchor: &Anchor| matches!(anchor.purposes, [Purpose::ConfidentialSpace | Purpose::IntelPck]);
+    let roots = BUILTIN.iter().filter(|anchor| anchor.issuer.is_none() && !whole(anchor));
+    assert_eq!(roots.map(|root| root.name).collect::<BTreeSet<_>>(), issuers);
     for anchor in BUILTIN {
         assert!(!anchor.purposes.is_empty(), "{} serves nothing", anchor.name);
         if let Some(issuer) = anchor.issuer {
@@ -98,8 +99,34 @@ fn each_purpose_has_its_own_anchors() {
     assert_eq!(count(Purpose::AmdVlek), 6);
     assert_eq!(count(Purpose::GoogleAk), 6);
     assert_eq!(count(Purpose::IntelPck), 1);
+    assert_eq!(count(Purpose::ConfidentialSpace), 1);
+    assert_eq!(count(Purpose::LaunchSigner), 0, "known by its digest only");
     assert!(anchors.serving(Purpose::GoogleAk).all(|ca| ca.root == Root::Google));
     assert!(anchors.serving(Purpose::AmdVlek).all(|ca| ca.root == Root::Amd && ca.product.is_some()));
+}
+
+#[test]
+fn a_root_pinned_by_digest_is_an_anchor_once_its_certificate_is_there() {
+    let ca = FakeCa::new(encode::name(&[("2.5.4.3", "Pinned")]), Scheme::Pkcs1Sha256);
+    let (certificate, other) = (ca.self_signed(1), ca.self_signed(2));
+    let pinned: &'static PinnedRoot =
+        Box::leak(Box::new(PinnedRoot { sha256: Digest32::of(&certificate).0, ..google_cc_tcb() }));
+    let builtin = TrustAnchors::builtin();
+    let found = builtin.recognising_of(&[pinned], &[other.clone(), certificate.clone()]);
+    let serving: Vec<_> = found.serving(Purpose::LaunchSigner).map(|ca| (ca.root, ca.sha256)).collect();
+    assert_eq!(serving, [(Root::Google, Digest32::of(&certificate))]);
+    assert_eq!(found.serving(Purpose::GoogleAk).count(), builtin.serving(Purpose::GoogleAk).count());
+    assert!(found.extra_fingerprints().is_empty());
+    assert_ne!(found.digest(), builtin.digest());
+    // Same name, same key, other certificate: unknown.
+    let unknown = builtin.recognising_of(&[pinned], &[other]);
+    assert_eq!(unknown.digest(), builtin.digest());
+    assert_eq!(builtin.recognising(&[certificate]).digest(), builtin.digest());
+}
+
+fn google_cc_tcb() -> PinnedRoot {
+    let PinnedRoot { name, root, purposes, sha256, url } = *BY_DIGEST[0];
+    PinnedRoot { name, root, purposes, sha256, url }
 }
 
 #[test]

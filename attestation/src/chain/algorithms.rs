@@ -29,11 +29,18 @@ const GOOGLE: Algorithms = &[
 
 /// Intel signs with ECDSA P-256 and SHA-256, nothing else.
 static INTEL: Algorithms = &[REMEMBERED_P256];
+/// Google signs the chains of its tokens with RSASSA-PKCS1 and SHA-256, nothing else.
+const CONFIDENTIAL_SPACE: Algorithms = &[provider::RSA_PKCS1_2048_8192_SHA256];
+
+/// RSASSA-PSS with SHA-256, as the tool that makes launch endorsements signs, or what Google's other CAs use.
+const LAUNCH: Algorithms =
+    &[provider::RSA_PSS_2048_8192_SHA256_LEGACY_KEY, provider::RSA_PKCS1_2048_8192_SHA256];
 
 /// Every algorithm of every purpose: for the self-signature of an anchor.
 pub(crate) const ANY: Algorithms = &[
     provider::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
     &PssSha384ExplicitTrailer,
+    provider::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
     provider::RSA_PKCS1_2048_8192_SHA256,
     provider::RSA_PKCS1_2048_8192_SHA384,
     provider::RSA_PKCS1_2048_8192_SHA512,
@@ -47,6 +54,8 @@ pub(crate) fn serving(purpose: Purpose) -> Algorithms {
         Purpose::AmdVcek | Purpose::AmdVlek => AMD,
         Purpose::GoogleAk => GOOGLE,
         Purpose::IntelPck => INTEL,
+        Purpose::ConfidentialSpace => CONFIDENTIAL_SPACE,
+        Purpose::LaunchSigner => LAUNCH,
     }
 }
 

@@ -3,6 +3,7 @@
 mod hostile;
 
 use super::*;
+use crate::anchors::Root;
 use crate::test_util::ca::AkCertificateSpec;
 use crate::test_util::ca::CrlSpec;
 use crate::test_util::ca::FakeCa;

@@ -14,18 +14,23 @@ use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::KeyPair as _;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use aws_lc_rs::signature::RSA_PSS_SHA256;
 use aws_lc_rs::signature::RSA_PSS_SHA384;
+use aws_lc_rs::signature::RsaEncoding;
 use vouchsafe_protocol::UnixTime;
 
 pub use self::google::AkCertificateSpec;
 pub use self::google::FakeGoogle;
 pub use self::google::InstanceInfo;
+use crate::chain::der;
 
 /// How a fake CA signs, and how it writes that down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// sha256WithRSAEncryption, as Google's CAs.
     Pkcs1Sha256,
+    /// RSASSA-PSS with SHA-256 and the default trailer field left out, as Google's launch endorsements.
+    PssSha256,
     /// RSASSA-PSS with SHA-384 and the trailer field written out, as AMD's certificates until about 2023.
     PssSha384,
     /// RSASSA-PSS with SHA-384 and the default trailer field left out, as AMD's newer certificates.
@@ -35,22 +40,32 @@ pub enum Scheme {
 impl Scheme {
     /// `AlgorithmIdentifier` of the scheme.
     fn identifier(self) -> Vec<u8> {
-        const SHA384: &str = "2.16.840.1.101.3.4.2.2";
-        let sha384 = encode::sequence(&[encode::oid(SHA384), vec![5, 0]]);
-        let mgf1 = encode::sequence(&[encode::oid("1.2.840.113549.1.1.8"), sha384.clone()]);
-        let mut parameters = vec![
-            encode::tlv(0xa0, &sha384),
-            encode::tlv(0xa1, &mgf1),
-            encode::tlv(0xa2, &encode::integer(48)),
-        ];
-        match self {
+        let (hash, salt) = match self {
             Self::Pkcs1Sha256 => {
                 return encode::sequence(&[encode::oid("1.2.840.113549.1.1.11"), vec![5, 0]]);
             }
-            Self::PssSha384 => parameters.push(encode::tlv(0xa3, &encode::integer(1))),
-            Self::PssSha384ShortForm => {}
+            Self::PssSha256 => ("2.16.840.1.101.3.4.2.1", 32),
+            Self::PssSha384 | Self::PssSha384ShortForm => ("2.16.840.1.101.3.4.2.2", 48),
+        };
+        let hash = encode::sequence(&[encode::oid(hash), vec![5, 0]]);
+        let mgf1 = encode::sequence(&[encode::oid("1.2.840.113549.1.1.8"), hash.clone()]);
+        let mut parameters = vec![
+            encode::tlv(0xa0, &hash),
+            encode::tlv(0xa1, &mgf1),
+            encode::tlv(0xa2, &encode::integer(salt)),
+        ];
+        if self == Self::PssSha384 {
+            parameters.push(encode::tlv(0xa3, &encode::integer(1)));
         }
         encode::sequence(&[encode::oid("1.2.840.113549.1.1.10"), encode::sequence(&parameters)])
+    }
+
+    fn padding(self) -> &'static dyn RsaEncoding {
+        match self {
+            Self::Pkcs1Sha256 => &RSA_PKCS1_SHA256,
+            Self::PssSha256 => &RSA_PSS_SHA256,
+            Self::PssSha384 | Self::PssSha384ShortForm => &RSA_PSS_SHA384,
+        }
     }
 }
 
@@ -117,6 +132,13 @@ impl FakeCa {
         Self { key, name, scheme }
     }
 
+    /// A CA with a new RSA-4096 key. It takes a moment.
+    #[must_use]
+    pub fn new_4096(name: Vec<u8>, scheme: Scheme) -> Self {
+        let key = KeyPair::generate(KeySize::Rsa4096).expect("aws-lc makes RSA keys");
+        Self { key, name, scheme }
+    }
+
     /// A CA with a key kept from before.
     ///
     /// # Panics
@@ -139,6 +161,28 @@ impl FakeCa {
     pub fn spki(&self) -> Vec<u8> {
         let algorithm = encode::sequence(&[encode::oid("1.2.840.113549.1.1.1"), vec![5, 0]]);
         encode::sequence(&[algorithm, encode::bits(self.key.public_key().as_ref())])
+    }
+
+    /// Modulus of its key, big-endian.
+    ///
+    /// # Panics
+    /// Never: the key is RSA.
+    #[must_use]
+    pub fn modulus(&self) -> Vec<u8> {
+        // RFC 8017 §A.1.1: the modulus comes first.
+        let mut rest = der::content_of(der::SEQUENCE, self.key.public_key().as_ref()).expect("an RSA key");
+        let modulus = der::take(&mut rest).expect("an RSA key").content;
+        modulus.strip_prefix(&[0]).unwrap_or(modulus).to_vec()
+    }
+
+    /// A signature over a message.
+    #[must_use]
+    pub fn sign(&self, message: &[u8], scheme: Scheme) -> Vec<u8> {
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key
+            .sign(scheme.padding(), &SystemRandom::new(), message, &mut signature)
+            .expect("an RSA key signs");
+        signature
     }
 
     /// Encoded name.
@@ -215,12 +259,7 @@ impl FakeCa {
 
     /// `SEQUENCE { tbs, algorithm, signature }`, as in certificates and CRLs.
     fn signed(&self, tbs: &[u8], scheme: Scheme) -> Vec<u8> {
-        let mut signature = vec![0; self.key.public_modulus_len()];
-        let padding: &'static dyn aws_lc_rs::signature::RsaEncoding = match scheme {
-            Scheme::Pkcs1Sha256 => &RSA_PKCS1_SHA256,
-            Scheme::PssSha384 | Scheme::PssSha384ShortForm => &RSA_PSS_SHA384,
-        };
-        self.key.sign(padding, &SystemRandom::new(), tbs, &mut signature).expect("an RSA-2048 key signs");
+        let signature = self.sign(tbs, scheme);
         encode::sequence(&[tbs.to_vec(), scheme.identifier(), encode::bits(&signature)])
     }
 }

@@ -10,6 +10,8 @@ use crate::chain::ChainError;
 use crate::event_log::EventLogError;
 use crate::event_log::Technology;
 use crate::go_tpm_tools::GoTpmToolsError;
+use crate::google_token::TokenError;
+use crate::launch::LaunchError;
 use crate::snp::SnpError;
 use crate::tdx::TdxError;
 use crate::vtpm::VtpmError;
@@ -72,6 +74,12 @@ pub enum VerifyError {
     /// The TDX piece is refused.
     #[error("TDX: {0}")]
     Tdx(#[from] TdxError),
+    /// The token is refused.
+    #[error("Google token: {0}")]
+    GoogleToken(#[from] TokenError),
+    /// The launch endorsement that came with a report is refused.
+    #[error("launch endorsement: {0}")]
+    Launch(#[from] LaunchError),
 }
 
 impl VerifyError {
@@ -90,7 +98,12 @@ impl VerifyError {
             Self::Vtpm(error) if is_malformed_vtpm(error) => ReasonCode::EvidenceMalformed,
             Self::Snp(error) if is_malformed_snp(error) => ReasonCode::EvidenceMalformed,
             Self::Tdx(error) if is_malformed_tdx(error) => ReasonCode::EvidenceMalformed,
-            Self::Vtpm(_) | Self::Snp(_) | Self::Tdx(_) => ReasonCode::EvidenceRefused,
+            Self::GoogleToken(error) if error.is_malformed() => ReasonCode::EvidenceMalformed,
+            Self::GoogleToken(error) if error.is_pending() => ReasonCode::CollateralPending,
+            Self::Launch(error) if error.is_malformed() => ReasonCode::EvidenceMalformed,
+            Self::Vtpm(_) | Self::Snp(_) | Self::Tdx(_) | Self::GoogleToken(_) | Self::Launch(_) => {
+                ReasonCode::EvidenceRefused
+            }
         }
     }
 
@@ -109,6 +122,10 @@ impl VerifyError {
             Self::Tdx(TdxError::Quote(error)) => named("tdx-quote", error),
             Self::Tdx(TdxError::Chain(error)) => named("pck-chain", error),
             Self::Tdx(error) => named("tdx", error),
+            Self::GoogleToken(TokenError::Chain(error)) => named("google-token-chain", error),
+            Self::GoogleToken(error) => named("google-token", error),
+            Self::Launch(LaunchError::Chain(error)) => named("launch-signer-chain", error),
+            Self::Launch(error) => named("launch", error),
             Self::GoTpmTools(error) => named("go-tpm-tools", error),
             Self::Unlinked { piece: Piece::Vtpm } => "unlinked-vtpm".to_owned(),
             Self::Unlinked { piece: Piece::SevSnp } => "unlinked-sev-snp".to_owned(),

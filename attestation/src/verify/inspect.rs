@@ -22,6 +22,11 @@ use crate::event_log::PcrState;
 use crate::event_log::ReplayedLog;
 use crate::event_log::Technology;
 use crate::go_tpm_tools;
+use crate::google_token;
+use crate::google_token::TokenContext;
+use crate::launch;
+use crate::launch::LaunchEndorsement;
+use crate::launch::LaunchMeasurement;
 use crate::snp::SnpError;
 use crate::snp::SnpEvidence;
 use crate::snp::verify_unbound;
@@ -113,6 +118,39 @@ pub fn inspect_tdx(
     }
     let technology = Some(Technology::Tdx);
     Ok(InspectedClaims { claims: Claims { technology, tdx: Some(claims), ..Claims::default() } })
+}
+
+/// Verifies a token of Google Cloud Attestation that was made for `audience`, whenever it was issued.
+///
+/// # Errors
+/// As [`super::verify`].
+pub fn inspect_google_token(
+    token: &str,
+    audience: &str,
+    nonce: Expected<'_>,
+    context: &Context<'_>,
+) -> Result<InspectedClaims, VerifyError> {
+    let audiences = [audience.to_owned()];
+    let unbound =
+        google_token::verify_unbound(token, &TokenContext { audiences: &audiences, ..context.token() })?;
+    let token = match nonce {
+        Expected::Exactly(nonce) => unbound.with_nonce(nonce)?,
+        Expected::Waived => unbound.inspect(),
+    };
+    let technology = Some(token.technology);
+    Ok(InspectedClaims { claims: Claims { technology, google_token: Some(token), ..Claims::default() } })
+}
+
+/// Verifies that a launch endorsement is for a measurement. It says nothing of any VM.
+///
+/// # Errors
+/// As [`super::verify`].
+pub fn inspect_launch_endorsement(
+    endorsement: &[u8],
+    measurement: LaunchMeasurement,
+    context: &Context<'_>,
+) -> Result<LaunchEndorsement, VerifyError> {
+    Ok(launch::verify(endorsement, measurement, &context.launch())?)
 }
 
 /// Holds a firmware log against given PCRs of the SHA-256 bank. They are taken as they are.

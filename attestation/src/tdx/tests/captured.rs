@@ -68,7 +68,8 @@ fn captured_quotes_are_accepted_with_their_status() {
         (COS, GCE_COLLATERAL, 1_769_509_141, TcbStatus::OutOfDate, 7),
     ] {
         let (Some(quote), Some(by)) = (quote(path), collateral(by)) else { return };
-        let claims = verify(&quote, Appraisal::Given(&by), now).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let claims =
+            verify(&quote, Appraisal::Given(&by), now).unwrap_or_else(|error| panic!("{path}: {error}"));
         let tcb = claims.tcb.unwrap();
         assert_eq!((tcb.status, tcb.advisory_ids.len()), (status, advisories), "{path}");
         assert_eq!((claims.root, claims.revocation), (Root::Intel, Revocation::Fresh), "{path}");
@@ -91,7 +92,10 @@ fn every_claim_of_a_captured_quote_is_exact() {
     assert_eq!(claims.xfam.to_string(), "e700060000000000");
     assert!(claims.mr_td.to_string().starts_with("dae67181"));
     assert_eq!((claims.mr_seam, claims.mr_td), (field(16), field(136)));
-    assert_eq!((claims.mr_config_id, claims.mr_owner, claims.mr_owner_config), (field(184), field(232), field(280)));
+    assert_eq!(
+        (claims.mr_config_id, claims.mr_owner, claims.mr_owner_config),
+        (field(184), field(232), field(280))
+    );
     assert_eq!(claims.rtmrs, [field(328), field(376), field(424), field(472)]);
     assert!(claims.report_data.is_zero());
     assert_eq!((claims.tee_tcb_svn2, claims.mr_service_td), (None, None));

@@ -1,0 +1,120 @@
+//! What is known of a chain once it has been verified.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED;
+use aws_lc_rs::signature::ParsedPublicKey;
+use aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::UnixTime;
+
+use super::certificate::Certificate;
+use super::der;
+use super::revocation::Revocation;
+use crate::anchors::Product;
+use crate::anchors::Root;
+
+/// A chain that verified. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct VerifiedChain(pub(super) Arc<Verified>);
+
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) leaf: Certificate,
+    pub(super) leaf_digest: Digest32,
+    pub(super) root: Root,
+    pub(super) anchor: Digest32,
+    pub(super) product: Option<Product>,
+    pub(super) revocation: Revocation,
+    pub(super) not_before: UnixTime,
+    pub(super) not_after: UnixTime,
+    pub(super) holds_from: UnixTime,
+    pub(super) holds_until: UnixTime,
+    pub(super) intermediates: usize,
+    pub(super) p384: OnceLock<Option<ParsedPublicKey>>,
+    pub(super) rs256: OnceLock<Option<ParsedPublicKey>>,
+}
+
+impl VerifiedChain {
+    /// The certificate in question.
+    #[must_use]
+    pub fn leaf(&self) -> &Certificate {
+        &self.0.leaf
+    }
+
+    /// SHA-256 of the certificate in question.
+    #[must_use]
+    pub fn leaf_digest(&self) -> Digest32 {
+        self.0.leaf_digest
+    }
+
+    /// Who vouches for it.
+    #[must_use]
+    pub fn root(&self) -> Root {
+        self.0.root
+    }
+
+    /// SHA-256 of the anchor that the path ends at.
+    #[must_use]
+    pub fn anchor(&self) -> Digest32 {
+        self.0.anchor
+    }
+
+    /// AMD product line of the anchor; `None` for an extra anchor.
+    #[must_use]
+    pub fn product(&self) -> Option<Product> {
+        self.0.product
+    }
+
+    /// How current the revocation data is.
+    #[must_use]
+    pub fn revocation(&self) -> Revocation {
+        self.0.revocation
+    }
+
+    /// Since when all of the chain is valid.
+    #[must_use]
+    pub fn not_before(&self) -> UnixTime {
+        self.0.not_before
+    }
+
+    /// Until when all of the chain is valid, inclusive.
+    #[must_use]
+    pub fn not_after(&self) -> UnixTime {
+        self.0.not_after
+    }
+
+    /// How many certificates are between the leaf and the anchor.
+    pub(crate) fn intermediates(&self) -> usize {
+        self.0.intermediates
+    }
+
+    /// Whether verification at `now` would say the same, with the same anchors and collateral.
+    pub(crate) fn holds_at(&self, now: UnixTime) -> bool {
+        self.0.holds_from <= now && now < self.0.holds_until
+    }
+
+    /// The leaf's key for P-384 signatures of fixed length, parsed once; `None` if it is another kind.
+    pub(crate) fn p384_key(&self) -> Option<&ParsedPublicKey> {
+        let parse = || {
+            let info = der::PublicKeyInfo::parse(&self.0.leaf.spki)?;
+            let is_p384 = info.algorithm == rustls_pki_types::alg_id::ECDSA_P384.as_ref();
+            // SEC 1: 0x04 is an uncompressed point.
+            let key = self.0.leaf.public_key().filter(|key| is_p384 && key.first() == Some(&4))?;
+            ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key).ok()
+        };
+        self.0.p384.get_or_init(parse).as_ref()
+    }
+
+    /// The leaf's key for RSASSA-PKCS1 signatures with SHA-256, parsed once; `None` if it is another kind.
+    pub(crate) fn rs256_key(&self) -> Option<&ParsedPublicKey> {
+        let parse = || {
+            let info = der::PublicKeyInfo::parse(&self.0.leaf.spki)?;
+            let is_rsa = info.algorithm == rustls_pki_types::alg_id::RSA_ENCRYPTION.as_ref();
+            let key = self.0.leaf.public_key().filter(|_| is_rsa)?;
+            ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key).ok()
+        };
+        self.0.rs256.get_or_init(parse).as_ref()
+    }
+}

@@ -1,0 +1,64 @@
+//! Memory of verified endorsements: a whole fleet sends the same one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use vouchsafe_protocol::Digest32;
+
+use super::LaunchContext;
+use super::Verified;
+
+/// Endorsements that verified, by everything their verdict rests on.
+///
+/// Bounded; holds successes only. As with chains, an entry is used only between the two times around its verification at
+/// which anything of its verdict could change, and never with other anchors or other collateral.
+pub struct EndorsementMemory {
+    known: Cache<Digest32, Arc<Verified>>,
+}
+
+impl EndorsementMemory {
+    /// Room for about `capacity` endorsements.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { known: Cache::new(capacity) }
+    }
+
+    /// How many endorsements are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether none is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// One that verified and whose verdict still holds.
+    pub(super) fn get(&self, digest: Digest32, context: &LaunchContext<'_>) -> Option<Arc<Verified>> {
+        self.known.get(&key(digest, context)).filter(|known| known.chain.holds_at(context.now))
+    }
+
+    pub(super) fn insert(&self, verified: &Arc<Verified>, context: &LaunchContext<'_>) {
+        self.known.insert(key(verified.digest, context), Arc::clone(verified));
+    }
+}
+
+/// SHA-256(label || anchors (32) || collateral (32) || SHA-256(endorsement) (32))
+fn key(digest: Digest32, context: &LaunchContext<'_>) -> Digest32 {
+    let (anchors, collateral) = (context.anchors.digest(), context.collateral.digest());
+    Digest32::of_parts(&[
+        b"vouchsafe/v1 endorsement memory",
+        anchors.as_bytes(),
+        collateral.as_bytes(),
+        digest.as_bytes(),
+    ])
+}
+
+impl fmt::Debug for EndorsementMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndorsementMemory").field("known", &self.len()).finish()
+    }
+}
