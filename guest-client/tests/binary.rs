@@ -1,5 +1,8 @@
 //! The program itself: a software TPM, a broker behind TLS, and what comes out of the pipes.
 
+#[path = "support/google.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod google;
 #[path = "support/https.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod https;
@@ -13,6 +16,7 @@ mod support;
 mod swtpm;
 
 use std::fs::{File, read, read_to_string, write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -25,12 +29,15 @@ use support::{Act, FakeBroker, Shared, act, identity, later, ok, problem, secret
 use tempfile::TempDir;
 use vouchsafe_guest_client::evidence::CaptureBinding;
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
-use vouchsafe_protocol::{Evidence, ReasonCode};
+use vouchsafe_protocol::binding::TokenNonce;
+use vouchsafe_protocol::{Bound, Evidence, GuestPublicKey, ReasonCode};
 
 struct World {
     machine: Machine,
     broker: Shared,
     directory: TempDir,
+    /// The broker's.
+    url: String,
 }
 
 impl World {
@@ -40,7 +47,8 @@ impl World {
         broker.lock().script.extend(script);
         let answering = broker.clone();
         let server = Server::start(Box::new(move |route, body| answering.lock().answer(route, body)));
-        let world = Self { machine, broker, directory: TempDir::new().expect("a directory") };
+        let (directory, url) = (TempDir::new().expect("a directory"), server.url.clone());
+        let world = Self { machine, broker, directory, url };
         write(world.file("ca.pem"), &server.ca).expect("a file");
         let config = format!(
             "brokers = [{:?}]\nidentities = [\"{}\"]\nca = {:?}\nevidence = [\"vtpm\"]\n\
@@ -53,6 +61,15 @@ impl World {
         );
         write(world.file("guest.toml"), config).expect("a file");
         world
+    }
+
+    /// Has the configuration ask for a token too, of the service at this address.
+    fn ask_for_token(&self, address: &str, more: &str) {
+        let config = read_to_string(self.file("guest.toml")).expect("it is there");
+        let config = config.replace("[\"vtpm\"]", "[\"vtpm\", \"google-token\"]");
+        let place = format!("endpoint = \"http://{address}\"\nmetadata = \"http://{address}\"");
+        let section = format!("[google_token]\nshow = \"vtpm\"\n{place}\n{more}");
+        write(self.file("guest.toml"), config + &section).expect("a file");
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -286,6 +303,81 @@ fn evidence_is_captured_for_a_given_nonce() {
     assert!(serde_json::from_slice::<Evidence>(&output.stdout).unwrap().vtpm.is_some());
     assert!(!stderr(&output).contains(&expected));
     failed_with(&world.guest(&["evidence", "--nonce", "ab"]), 2);
+}
+
+#[cfg(feature = "google")]
+#[test]
+fn t07_a_token_is_for_this_broker_and_this_request() {
+    let world = World::new(vec![]);
+    let google = google::Google::start();
+    world.ask_for_token(&google.address, "");
+    assert_eq!(wrote(&world.guest(&["fetch", "prod/key"])), secret_of("prod/key"));
+    let request = world.broker.lock().requests().remove(0);
+    assert_eq!(request.evidence.google_token.unwrap().token, google::TOKEN);
+    assert!(request.evidence.vtpm.is_some());
+    let key = GuestPublicKey::new(request.suite, &request.public_key).unwrap();
+    let bound = Bound::release(&identity(1).identity(), request.challenge.nonce, key, &request.paths);
+    let nonce = TokenNonce::bind(&bound.transcript());
+    let expected = serde_json::json!({"audience": world.url, "nonce": [nonce.as_str()], "tokenType": 2});
+    assert_eq!(google.only(google::VERIFY).json()["tokenOptions"], expected);
+}
+
+#[cfg(feature = "google")]
+#[test]
+fn evidence_saves_every_kind_and_doctor_asks_only_when_told() {
+    let world = World::new(vec![]);
+    let google = google::Google::start();
+    world.ask_for_token(&google.address, "service_account = true\n");
+    assert!(!String::from_utf8_lossy(&world.guest(&["doctor"]).stdout).contains("google-service"));
+    assert_eq!(google.received().len(), 0);
+    let shown = world.guest(&["doctor", "--google"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("issues challenges, projects/a-project/locations/europe-west4"), "{shown}");
+    assert!(shown.contains("is a software TPM"), "{shown}");
+
+    let (file, nonce) = (world.file("evidence.json"), "ab".repeat(32));
+    let arguments = ["evidence", "--nonce", &nonce, "--audience", "https://b.test", "-o"];
+    let output = world.guest(&[&arguments[..], &[file.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let binding = CaptureBinding::new(&[0xab; 32]);
+    let said = format!("nonce of the token: {}, audience: https://b.test\n", binding.token_nonce);
+    assert!(stderr(&output).ends_with(&said), "{output:?}");
+    assert!(!stderr(&output).contains(google::TOKEN) && !stderr(&output).contains(google::ACCESS));
+    let evidence: Evidence = serde_json::from_slice(&read(&file).unwrap()).unwrap();
+    assert!(evidence.vtpm.is_some());
+    assert_eq!(evidence.google_token.unwrap().token, google::TOKEN);
+    let options = google.only(google::VERIFY).json()["tokenOptions"].clone();
+    assert_eq!(options["audience"], "https://b.test");
+    assert_eq!(options["nonce"], serde_json::json!([binding.token_nonce]));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[cfg(feature = "google")]
+#[test]
+fn a_refusal_of_google_is_one_line_and_its_own_exit_code() {
+    let world = World::new(vec![]);
+    let body = r#"{"error": {"code": 403, "message": "API disabled", "status": "PERMISSION_DENIED"}}"#;
+    let google = google::Google::start().with(google::CREATE, google::Answer::With(403, body.to_owned()));
+    world.ask_for_token(&google.address, "");
+    let error = failed_with(&world.guest(&["fetch", "prod/key"]), 12);
+    let start =
+        "vouchsafe-guest: no evidence: Google Cloud Attestation: CreateChallenge: status 403: API disabled (";
+    assert!(error.starts_with(start), "{error}");
+    assert!(!error.contains(google::ACCESS), "{error}");
+    let shown = world.guest(&["doctor", "--google", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let last = json["findings"].as_array().unwrap().last().unwrap();
+    assert_eq!((last["id"].as_str(), last["status"].as_str()), (Some("google-service"), Some("missing")));
+}
+
+#[cfg(not(feature = "google"))]
+#[test]
+fn a_build_without_tokens_says_so() {
+    let world = World::new(vec![]);
+    world.ask_for_token("127.0.0.1:1", "");
+    let error = failed_with(&world.guest(&["fetch", "prod/key"]), 12);
+    assert!(error.contains("this build cannot ask for tokens (feature `google`)"), "{error}");
+    assert_eq!(world.broker.lock().log.len(), 0);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use support::{
 };
 use vouchsafe_guest_client::client::{AttemptError, Settings};
 use vouchsafe_guest_client::config::Limits;
+use vouchsafe_guest_client::evidence::CollectError;
+use vouchsafe_guest_client::google_token::{Call, TokenError};
 use vouchsafe_guest_client::transport::Response;
 use vouchsafe_guest_client::{Client, FetchError, Release};
 use vouchsafe_protocol::answer::AnswerError;
@@ -522,4 +524,42 @@ fn no_broker_is_an_error() {
     let mut one = Try::new();
     one.settings.brokers.clear();
     assert!(matches!(one.fetch(), Err(FetchError::NoBroker)));
+}
+
+/// Google's part in the evidence may fail for a while; what this VM lacks stays lacking.
+#[test]
+fn evidence_that_somebody_else_has_a_part_in_is_asked_for_again() {
+    let late = || TokenError::TimedOut { call: Call::CreateChallenge, limit: Duration::from_secs(1) };
+    let one = Try::new();
+    one.source.passing.lock().unwrap().push(late().into());
+    assert!(one.fetch().is_ok());
+    assert_eq!(one.pauses.taken().len(), 1);
+    // Each time with a challenge of its own.
+    assert_eq!(one.broker.lock().log.len(), 3);
+
+    let one = Try::new();
+    one.source.passing.lock().unwrap().extend([late().into(), late().into(), late().into()]);
+    assert!(matches!(
+        one.gave_up(),
+        AttemptError::Evidence(CollectError::Token(TokenError::TimedOut { .. }))
+    ));
+
+    let one = Try::new();
+    one.source.passing.lock().unwrap().push(TokenError::NotIssued { remarks: vec![] }.into());
+    let error = one.fetch().unwrap_err();
+    assert!(
+        matches!(error, FetchError::Collect(CollectError::Token(TokenError::NotIssued { .. }))),
+        "{error}"
+    );
+    assert!(one.pauses.taken().is_empty());
+}
+
+/// A token for one broker is of no use at another.
+#[test]
+fn t07_each_broker_gets_evidence_for_its_own_origin() {
+    let mut one = Try::with(vec![act(|_| Some(unsigned(ReasonCode::Internal)))]);
+    one.settings.brokers =
+        ["https://a.test:8443/base", "https://b.test"].map(|url| url.parse().expect("a URL")).to_vec();
+    one.fetch().unwrap();
+    assert_eq!(*one.source.audiences.lock().unwrap(), ["https://a.test:8443", "https://b.test"]);
 }

@@ -177,7 +177,7 @@ fn issuing_cas_are_sent_along() {
     let ca = rcgen::generate_simple_self_signed(vec!["issuer".to_owned()]).unwrap().cert;
     std::fs::write(&file, ca.pem() + &ca.pem()).unwrap();
     let config = VtpmConfig { issuers: vec![file.clone()], ..machine.config() };
-    let evidence = LocalEvidence::new(Some(config.clone()), None).collect(&transcript()).unwrap();
+    let evidence = collect(&mut LocalEvidence::new(Some(config.clone()), None), &transcript()).unwrap();
     assert_eq!(
         evidence.vtpm.unwrap().ca_certificates,
         [Bytes::from(ca.der().as_ref()), ca.der().as_ref().into()]
@@ -218,6 +218,6 @@ fn a_missing_log_or_key_is_named() {
     let error = collect(&mut LocalEvidence::new(Some(lost), None), &transcript()).unwrap_err();
     assert!(matches!(error, CollectError::Vtpm(VtpmError::EventLog { .. })), "{error}");
     let empty = Machine::new();
-    let error = LocalEvidence::new(Some(empty.config()), None).collect(&transcript()).unwrap_err();
+    let error = collect(&mut LocalEvidence::new(Some(empty.config()), None), &transcript()).unwrap_err();
     assert!(matches!(error, CollectError::Vtpm(VtpmError::NoAttestationKey { .. })), "{error}");
 }

@@ -1,0 +1,412 @@
+//! Tokens of Google Cloud Attestation: what Google is sent, and what comes of each answer.
+#![cfg(feature = "google")]
+
+#[path = "support/google.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod google;
+#[path = "support/machine.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod machine;
+#[path = "../../tests/src/swtpm.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the end-to-end tests")]
+mod swtpm;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use google::{
+    ACCESS, ACCESS_TOKEN, Answer, CHALLENGE, CREATE, Google, ID_TOKEN, INSTANCE, NONCE, PROJECT, TOKEN,
+    VERIFY, ZONE,
+};
+use machine::{LOG, Machine};
+use serde_json::{Value, json};
+use tss_esapi::structures::{Attest, AttestInfo};
+use tss_esapi::traits::UnMarshall as _;
+use vouchsafe_guest_client::config::{
+    CollectConfig, GoogleTokenConfig, Shown, TdxConfig, TokenType, VtpmConfig,
+};
+use vouchsafe_guest_client::evidence::CollectError;
+use vouchsafe_guest_client::google_token::{Call, GoogleAttestation, Statement, TokenError, TokenRequest};
+use vouchsafe_guest_client::hardware::{
+    HardwareError, HardwareKind, HardwareReport, HardwareReporter, TdxQuote,
+};
+use vouchsafe_guest_client::vtpm::AkAlgorithm;
+use vouchsafe_guest_client::{CollectRequest, EvidenceSource, LocalEvidence};
+use vouchsafe_protocol::binding::{QuoteNonce, TokenNonce};
+use vouchsafe_protocol::{
+    Bound, BrokerIdentity, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, Transcript,
+};
+
+const AUDIENCE: &str = "https://broker.example:8443";
+
+fn transcript() -> Transcript {
+    let paths = ReleasePaths::new(vec![SecretPath::parse("n/a").expect("a path")]).expect("paths");
+    let key = GuestKey::generate(Suite::X25519);
+    Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths).transcript()
+}
+
+fn collect(source: &mut LocalEvidence, transcript: &Transcript) -> Result<Evidence, CollectError> {
+    source.collect(&CollectRequest { transcript, audience: AUDIENCE })
+}
+
+/// Shows Google the TPM of `machine`, whatever processor the test runs on.
+fn config(machine: &Machine, google: &Google) -> CollectConfig {
+    let google_token = GoogleTokenConfig { show: Shown::Vtpm, ..google.config() };
+    CollectConfig { vtpm: machine.config(), google_token, ..CollectConfig::default() }
+}
+
+fn token_of(evidence: &Evidence) -> &str {
+    &evidence.google_token.as_ref().expect("a token").token
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    STANDARD.decode(value.as_str().expect("base64")).expect("base64")
+}
+
+/// ECDSA as the TPM has it, checked without the TPM library.
+fn verifies(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let mut rest = signature.strip_prefix(&[0, 0x18, 0, 0x0b]).expect("ECDSA with SHA-256");
+    let mut fixed = Vec::new();
+    for _ in 0..2 {
+        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        fixed.extend(vec![0; 32 - length]);
+        fixed.extend_from_slice(&rest[2..2 + length]);
+        rest = &rest[2 + length..];
+    }
+    rest.is_empty()
+        && UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &spki[26..]).verify(message, &fixed).is_ok()
+}
+
+#[test]
+fn t07_google_is_sent_quotes_over_its_nonce_and_asked_for_ours() {
+    let (machine, spki) = Machine::provisioned(AkAlgorithm::Ecc);
+    machine.swtpm.extend(4, &[1; 32]).expect("extends");
+    let google = Google::start();
+    let transcript = transcript();
+    let mut source =
+        LocalEvidence::new(Some(machine.config()), None).with_token(&config(&machine, &google)).unwrap();
+    let evidence = collect(&mut source, &transcript).unwrap();
+    assert_eq!(token_of(&evidence), TOKEN);
+
+    let create = google.only(CREATE);
+    let parent = "/v1/projects/a-project/locations/europe-west4/challenges";
+    assert_eq!((create.method.as_str(), create.path.as_str()), ("POST", parent));
+    assert_eq!(create.json(), json!({}));
+    let verify = google.only(VERIFY);
+    assert_eq!((verify.method.as_str(), verify.path), ("POST", format!("/v1/{CHALLENGE}:verifyAttestation")));
+    for call in [&create, &google.only(VERIFY)] {
+        assert_eq!(call.query, "%24alt=json%3Benum-encoding%3Dint");
+        assert_eq!(call.headers["authorization"], format!("Bearer {ACCESS}"));
+        // The library leaves the port out.
+        assert_eq!(call.headers["host"], "127.0.0.1");
+    }
+    let body = google.only(VERIFY).json();
+    let mut members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    members.sort_unstable();
+    assert_eq!(members, ["tokenOptions", "tpmAttestation"]);
+    let nonce = TokenNonce::bind(&transcript);
+    let options = json!({"audience": AUDIENCE, "nonce": [nonce.as_str()], "tokenType": 2});
+    assert_eq!(body["tokenOptions"], options);
+
+    let tpm = &body["tpmAttestation"];
+    assert_eq!(bytes(&tpm["tcgEventLog"]), LOG);
+    let certificate = &evidence.vtpm.as_ref().unwrap().ak_certificate;
+    assert_eq!(bytes(&tpm["akCert"]), certificate.0);
+    assert_eq!(tpm.get("certChain"), None);
+    let quotes = tpm["quotes"].as_array().unwrap();
+    assert!(quotes.iter().any(|quote| quote["hashAlgo"] == 11), "{quotes:?}");
+    for quote in quotes {
+        let raw = bytes(&quote["rawQuote"]);
+        assert!(verifies(&spki, &raw, &bytes(&quote["rawSignature"])));
+        let attest = Attest::unmarshall(&raw).unwrap();
+        assert_eq!(attest.extra_data().value(), NONCE);
+        let values: Vec<u8> = (0..24).flat_map(|pcr| bytes(&quote["pcrValues"][pcr.to_string()])).collect();
+        let AttestInfo::Quote { info } = attest.attested() else { panic!("not a quote") };
+        assert_eq!(info.pcr_digest().value(), digest(&SHA256, &values).as_ref());
+        assert_eq!(quote["pcrValues"].as_object().unwrap().len(), 24);
+    }
+    // What the broker gets is over our own nonce.
+    let own = Attest::unmarshall(&evidence.vtpm.unwrap().quote).unwrap();
+    assert!(QuoteNonce::bind(&transcript, None).matches(own.extra_data().value()));
+}
+
+#[test]
+fn the_metadata_server_is_asked_as_it_wants_to_be() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let google = Google::start();
+    let mut source = LocalEvidence::new(None, None).with_token(&config(&machine, &google)).unwrap();
+    let evidence = collect(&mut source, &transcript()).unwrap();
+    // The list may name the token alone: Google is shown the vTPM, the broker is not.
+    assert!(evidence.vtpm.is_none() && token_of(&evidence) == TOKEN);
+    let asked: Vec<_> =
+        google.received().into_iter().filter(|one| one.path.starts_with("/computeMetadata/v1/")).collect();
+    assert!(asked.len() >= 4, "{asked:?}");
+    assert!(asked.iter().all(|one| one.method == "GET" && one.headers["metadata-flavor"] == "Google"));
+    assert!(asked.iter().all(|one| !one.path.ends_with(ID_TOKEN)), "no id token unless configured");
+    let scope = &google.only(ACCESS_TOKEN).query;
+    assert!(scope.contains("cloud-platform"), "{scope}");
+}
+
+#[test]
+fn what_is_configured_is_what_google_is_asked() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let ca = rcgen::generate_simple_self_signed(vec!["issuer".to_owned()]).unwrap().cert;
+    let file = machine.directory.path().join("issuers.pem");
+    std::fs::write(&file, ca.pem()).unwrap();
+    let google =
+        Google::start().with(CREATE, challenge("projects/7/locations/us-east1/challenges/x_Y-9", &NONCE));
+    let mut config = config(&machine, &google);
+    config.vtpm = VtpmConfig { issuers: vec![file], ..config.vtpm };
+    config.google_token = GoogleTokenConfig {
+        r#type: TokenType::Oidc,
+        service_account: true,
+        project: Some("other".to_owned()),
+        location: Some("us-east1".to_owned()),
+        ..config.google_token
+    };
+    let mut source = LocalEvidence::new(None, None).with_token(&config).unwrap();
+    collect(&mut source, &transcript()).unwrap();
+    assert_eq!(google.only(CREATE).path, "/v1/projects/other/locations/us-east1/challenges");
+    let verify = google.only(VERIFY);
+    assert_eq!(verify.path, "/v1/projects/7/locations/us-east1/challenges/x_Y-9:verifyAttestation");
+    let body = verify.json();
+    assert_eq!(body["tokenOptions"]["tokenType"], 1);
+    assert_eq!(bytes(&body["tpmAttestation"]["certChain"][0]), ca.der().as_ref());
+    assert_eq!(body["gcpCredentials"], json!({"serviceAccountIdTokens": [google::id_token()]}));
+    let asked = google.only(ID_TOKEN).query;
+    assert!(asked.contains("audience=projects%2F7%2Flocations%2Fus-east1%2Fchallenges%2Fx_Y-9"), "{asked}");
+    assert!(asked.contains("format=full"), "{asked}");
+    let places =
+        google.received().into_iter().filter(|one| one.path.ends_with(PROJECT) || one.path.ends_with(ZONE));
+    assert_eq!(places.count(), 0);
+}
+
+/// Quotes what it is asked to, and remembers it.
+struct TrustDomain(Arc<Mutex<Vec<[u8; 64]>>>);
+
+impl HardwareReporter for TrustDomain {
+    fn kind(&self) -> HardwareKind {
+        HardwareKind::Tdx
+    }
+
+    fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError> {
+        self.0.lock().expect("no test panics here").push(*report_data);
+        let quote = [b"quote over ".as_slice(), report_data].concat();
+        Ok(HardwareReport::Tdx(TdxQuote { quote, event_log: Some(b"CCEL".to_vec()) }))
+    }
+}
+
+#[test]
+fn in_a_trust_domain_google_is_shown_the_quote() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let google = Google::start();
+    let table = machine.directory.path().join("table");
+    std::fs::write(&table, b"the table").unwrap();
+    let mut config = config(&machine, &google);
+    config.google_token.show = Shown::Auto;
+    config.tdx = TdxConfig { event_log_table: table, ..TdxConfig::default() };
+    let asked = Arc::default();
+    let device = Box::new(TrustDomain(Arc::clone(&asked)));
+    let mut source = LocalEvidence::new(None, Some(device)).with_token(&config).unwrap();
+    let evidence = collect(&mut source, &transcript()).unwrap();
+    let asked = asked.lock().unwrap().clone();
+    let shown = [NONCE.as_slice(), &[0; 32]].concat();
+    assert_eq!((asked.len(), &asked[1][..]), (2, &shown[..]));
+
+    let body = google.only(VERIFY).json();
+    let tdx = &body["tdCcel"];
+    assert_eq!(bytes(&tdx["tdQuote"]), [b"quote over ".as_slice(), &shown].concat());
+    assert_eq!(bytes(&tdx["ccelData"]), b"CCEL");
+    assert_eq!(bytes(&tdx["ccelAcpiTable"]), b"the table");
+    assert_eq!(body["instance"], "projects/1234/zones/europe-west4-a/instances/5678");
+    assert!(!bytes(&body["tpmAttestation"]["akCert"]).is_empty());
+    assert_eq!(body["tpmAttestation"].get("quotes"), None);
+    // The broker's quote is another one.
+    assert_eq!(evidence.tdx.unwrap().quote.0, [b"quote over ".as_slice(), &asked[0]].concat());
+    assert_ne!(asked[0], asked[1]);
+
+    let lost = TdxConfig { event_log_table: "/nowhere/CCEL".into(), ..TdxConfig::default() };
+    let config = CollectConfig { tdx: lost, ..config };
+    let device = Box::new(TrustDomain(Arc::default()));
+    let mut source = LocalEvidence::new(None, Some(device)).with_token(&config).unwrap();
+    let error = collect(&mut source, &transcript()).unwrap_err();
+    assert!(matches!(&error, CollectError::Hardware { source: HardwareError::Ccel(_), .. }), "{error}");
+}
+
+#[test]
+fn a_quote_that_nothing_here_makes_is_an_error_at_once() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let google = Google::start();
+    let mut config = config(&machine, &google);
+    config.google_token.show = Shown::Tdx;
+    config.tdx.tsm = "/nowhere/tsm".into();
+    let error = LocalEvidence::new(Some(machine.config()), None).with_token(&config).err().unwrap();
+    assert!(matches!(error, CollectError::Hardware { kind: HardwareKind::Tdx, .. }), "{error}");
+    assert_eq!(google.received().len(), 0);
+}
+
+fn challenge(name: &str, nonce: &[u8]) -> Answer {
+    Answer::With(200, json!({"name": name, "tpmNonce": STANDARD.encode(nonce)}).to_string())
+}
+
+fn error(status: u16, message: &str) -> Answer {
+    let status_name = if status == 403 { "PERMISSION_DENIED" } else { "UNAVAILABLE" };
+    let body = json!({"error": {"code": status, "message": message, "status": status_name}});
+    Answer::With(status, body.to_string())
+}
+
+/// Asks with a statement that is made of nothing.
+fn ask(google: &Google, change: fn(&mut GoogleTokenConfig)) -> Result<String, TokenError> {
+    let mut config = google.config();
+    change(&mut config);
+    let shown = |_: &[u8]| {
+        let (event_log, ak_certificate) = (b"log".to_vec(), b"0certificate".to_vec());
+        Ok(Statement::Vtpm { quotes: vec![], event_log, ak_certificate, issuers: vec![] })
+    };
+    let request = TokenRequest { audience: AUDIENCE, nonce: "a nonce" };
+    match GoogleAttestation::new(config)?.token(&request, shown) {
+        Ok(issued) => Ok(issued.token),
+        Err(CollectError::Token(error)) => Err(error),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn fails(route: &'static str, answer: Answer) -> TokenError {
+    let error = ask(&Google::start().with(route, answer), |_| ()).unwrap_err();
+    assert!(!error.to_string().contains(ACCESS), "{error}");
+    error
+}
+
+#[test]
+fn a_refusal_says_which_call_and_what_google_said() {
+    for (route, call) in [(CREATE, Call::CreateChallenge), (VERIFY, Call::VerifyAttestation)] {
+        let refused = fails(route, error(403, "Permission 'challenges.create' denied"));
+        assert!(
+            matches!(&refused, TokenError::Refused { call: found, status: 403, message }
+            if *found == call && message == "Permission 'challenges.create' denied"),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains("roles/confidentialcomputing.workloadUser"), "{refused}");
+        assert!(!refused.may_pass());
+        let busy = fails(route, error(503, "try later"));
+        assert!(matches!(&busy, TokenError::Refused { status: 503, .. }) && busy.may_pass(), "{busy}");
+        let page = fails(route, Answer::With(502, "<html>a proxy</html>".to_owned()));
+        assert!(
+            matches!(&page, TokenError::Refused { status: 502, message, .. } if message.contains("a proxy")),
+            "{page}"
+        );
+    }
+}
+
+#[test]
+fn a_malformed_answer_is_named_and_not_shown() {
+    for (route, call) in [(CREATE, Call::CreateChallenge), (VERIFY, Call::VerifyAttestation)] {
+        let error = fails(route, Answer::With(200, "{\"oidcClaimsToken\": [\"secret-token\"".to_owned()));
+        assert!(matches!(&error, TokenError::Malformed { call: found, .. } if *found == call), "{error}");
+        assert!(!format!("{error} {error:?}").contains("secret-token"), "{error:?}");
+    }
+    for token in ["two.parts", "a.b.c.d", "a..c", "a.b.c\\n", "a b.c.d"] {
+        let body = format!("{{\"oidcClaimsToken\": \"{token}\"}}");
+        let error = fails(VERIFY, Answer::With(200, body));
+        assert!(matches!(&error, TokenError::Malformed { call: Call::VerifyAttestation, .. }), "{error}");
+        assert!(!error.to_string().contains(token), "{error}");
+    }
+    for name in [
+        "",
+        "x",
+        "projects/a/locations/b/challenges/",
+        "projects/a/locations/b/challenges/../c",
+        "/challenges/c",
+    ] {
+        let error = fails(CREATE, challenge(name, &NONCE));
+        assert!(
+            matches!(&error, TokenError::Malformed { call: Call::CreateChallenge, .. }),
+            "{name}: {error}"
+        );
+    }
+    for nonce in [&[][..], &[0; 65]] {
+        assert!(matches!(fails(CREATE, challenge(CHALLENGE, nonce)), TokenError::ChallengeNonce));
+    }
+    let body = json!({"name": CHALLENGE, "tpmNonce": "not base64!"}).to_string();
+    assert!(matches!(fails(CREATE, Answer::With(200, body)), TokenError::ChallengeNonce));
+}
+
+#[test]
+fn partial_errors_are_told_with_and_without_a_token() {
+    let remark = json!({"code": 3, "message": "id token\nis not for this challenge"});
+    let body = json!({"partialErrors": [remark]}).to_string();
+    let error = fails(VERIFY, Answer::With(200, body));
+    assert!(
+        matches!(&error, TokenError::NotIssued { remarks } if remarks == &["id token is not for this challenge"])
+    );
+    let error = fails(VERIFY, Answer::With(200, "{}".to_owned()));
+    assert!(matches!(&error, TokenError::NotIssued { remarks } if remarks.is_empty()), "{error}");
+
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let body = json!({"oidcClaimsToken": TOKEN, "partialErrors": [remark]}).to_string();
+    let google = Google::start().with(VERIFY, Answer::With(200, body));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let teller = Arc::clone(&told);
+    let source = LocalEvidence::new(None, None).with_token(&config(&machine, &google)).unwrap();
+    let mut source = source.on_remark(move |remark| teller.lock().unwrap().push(remark.to_owned()));
+    assert_eq!(token_of(&collect(&mut source, &transcript()).unwrap()), TOKEN);
+    assert_eq!(*told.lock().unwrap(), ["id token is not for this challenge"]);
+}
+
+#[test]
+fn silence_ends_with_the_time_limit_and_names_the_call() {
+    let second = |config: &mut GoogleTokenConfig| config.timeout = Duration::from_secs(1);
+    for (route, call) in [(CREATE, Call::CreateChallenge), (VERIFY, Call::VerifyAttestation)] {
+        let started = Instant::now();
+        let error = ask(&Google::start().with(route, Answer::Silence), second).unwrap_err();
+        assert!(matches!(&error, TokenError::TimedOut { call: found, .. } if *found == call), "{error}");
+        assert!(error.may_pass() && started.elapsed() < Duration::from_secs(4), "{error}");
+    }
+    let error = ask(&Google::start().with(ZONE, Answer::Silence), second).unwrap_err();
+    assert!(
+        matches!(&error, TokenError::Unreachable { call: Call::Metadata("instance/zone"), .. }),
+        "{error}"
+    );
+    // A connection that is refused is tried again for as long: the network may be on its way up.
+    let nobody = |config: &mut GoogleTokenConfig| {
+        config.endpoint = "http://127.0.0.1:1".parse().expect("an endpoint");
+        config.timeout = Duration::from_secs(1);
+    };
+    let error = ask(&Google::start(), nobody).unwrap_err();
+    assert!(matches!(&error, TokenError::TimedOut { call: Call::CreateChallenge, .. }), "{error}");
+}
+
+#[test]
+fn what_the_metadata_server_lacks_is_named() {
+    let error = fails(PROJECT, Answer::With(404, "no project".to_owned()));
+    let TokenError::Refused { call: Call::Metadata("project/project-id"), status: 404, .. } = error else {
+        panic!("{error}");
+    };
+    let error = fails(ZONE, Answer::Plain(200, "projects/1/zones/a-b-c".to_owned()));
+    assert!(error.to_string().contains("no metadata server answers here"), "{error}");
+    for text in ["europe-west4-a", "projects/1/zones/a b", ""] {
+        let error = fails(ZONE, Answer::With(200, text.to_owned()));
+        assert!(
+            matches!(&error, TokenError::Malformed { call: Call::Metadata("instance/zone"), .. }),
+            "{error}"
+        );
+    }
+    let error = fails(ACCESS_TOKEN, Answer::With(404, "no service account".to_owned()));
+    assert!(matches!(&error, TokenError::Credentials { call: Call::CreateChallenge, .. }), "{error}");
+    let google = Google::start().with(ID_TOKEN, Answer::With(404, "no service account".to_owned()));
+    let error = ask(&google, |config| config.service_account = true).unwrap_err();
+    assert!(matches!(&error, TokenError::Credentials { call: Call::IdToken, .. }), "{error}");
+    assert_eq!(google.received().iter().filter(|one| one.path.ends_with(INSTANCE)).count(), 0);
+}
+
+#[test]
+fn doctor_asks_for_a_challenge_and_nothing_else() {
+    let google = Google::start();
+    let place = GoogleAttestation::new(google.config()).unwrap().probe().unwrap();
+    assert_eq!(place, "projects/a-project/locations/europe-west4");
+    assert!(google.received().iter().all(|one| !one.path.ends_with(VERIFY)));
+}
