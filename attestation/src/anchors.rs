@@ -176,6 +176,11 @@ impl TrustAnchors {
         self.authorities.iter().filter(move |ca| ca.serves(purpose))
     }
 
+    /// Every anchor.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &TrustedCa> {
+        self.authorities.iter()
+    }
+
     /// No anchors at all.
     #[cfg(test)]
     pub(crate) fn none() -> Self {
