@@ -215,6 +215,11 @@ impl TrustAnchors {
         Self::from_authorities(self.authorities.iter().cloned().chain(found).collect())
     }
 
+    /// Every anchor.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &TrustedCa> {
+        self.authorities.iter()
+    }
+
     /// No anchors at all.
     #[cfg(test)]
     pub(crate) fn none() -> Self {

@@ -5,9 +5,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use vouchsafe_attestation::anchors::AnchorError;
 use vouchsafe_attestation::{TrustAnchors, VerifyMemory};
 use vouchsafe_keystore::keyring::file::KeyringFileError;
@@ -16,7 +15,7 @@ use vouchsafe_keystore::{Keyring, Keystore, StoreError};
 use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
 use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, UnixTime};
 
-use crate::collateral::{CollateralFileError, CollateralFolder, CollateralStatus, Loaded};
+use crate::collateral::{CollateralFileError, CollateralFolder, CollateralService, CollateralStatus, Loaded};
 use crate::config::BrokerConfig;
 use crate::gate::{Gate, Rate};
 use crate::metrics::Metrics;
@@ -28,7 +27,7 @@ use crate::refusals::Refusals;
 pub struct Broker {
     pub(crate) config: BrokerConfig,
     pub(crate) keystore: Keystore,
-    pub(crate) identity: IdentityKey,
+    pub(crate) identity: Arc<IdentityKey>,
     pub(crate) anchors: TrustAnchors,
     pub(crate) memory: VerifyMemory,
     pub(crate) pool: Pool,
@@ -38,8 +37,7 @@ pub struct Broker {
     pub(crate) metrics: Metrics,
     pub(crate) runtime: tokio::runtime::Handle,
     challenge_keys: Vec<ChallengeKey>,
-    collateral: ArcSwap<Loaded>,
-    folder: Mutex<CollateralFolder>,
+    collateral: CollateralService,
 }
 
 /// Why the broker does not start.
@@ -92,13 +90,18 @@ impl Broker {
     pub async fn open(config: BrokerConfig) -> Result<Arc<Self>, StartError> {
         crate::random::warm()?;
         let anchors = trust_anchors(&config)?;
-        let folder = CollateralFolder::open(&config.collateral())?;
-        let collateral = folder.parse().map_err(CollateralFileError::from)?;
         let keyring = Keyring::load(&config.keyring())?;
         let challenge_keys = keyring.challenge_keys();
         let keystore = Keystore::open(&config.database(), keyring).await?;
-        let identity = keystore.identity().await?;
-        let limits = config.limits;
+        let identity = Arc::new(keystore.identity().await?);
+        let (limits, metrics) = (config.limits, Metrics::new()?);
+        let folder = CollateralFolder::open(&config.collateral_folder(), Arc::clone(&identity))?;
+        let collateral = CollateralService::start(
+            config.collateral.clone(),
+            folder,
+            anchors.clone(),
+            metrics.collateral.clone(),
+        )?;
         let broker = Self {
             identity,
             anchors,
@@ -107,11 +110,10 @@ impl Broker {
             gate: Gate::new(limits.releases),
             rate: Rate::new(limits.releases_per_instance, limits.releases_without_instance),
             refusals: Refusals::new(limits.remembered_refusals),
-            metrics: Metrics::new()?,
+            metrics,
             runtime: tokio::runtime::Handle::current(),
             challenge_keys,
-            collateral: ArcSwap::from_pointee(collateral),
-            folder: Mutex::new(folder),
+            collateral,
             keystore,
             config,
         };
@@ -157,19 +159,15 @@ impl Broker {
     }
 
     pub(crate) fn collateral(&self) -> arc_swap::Guard<Arc<Loaded>> {
-        self.collateral.load()
+        self.collateral.loaded()
     }
 
-    /// Takes new collateral, which is in force when this returns.
-    pub(crate) fn import(&self, file: &[u8], now: UnixTime) -> Result<CollateralStatus, CollateralFileError> {
-        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        folder.import(file, now)?;
-        self.collateral.store(Arc::new(folder.parse()?));
-        Ok(folder.status()?)
+    pub(crate) const fn collateral_service(&self) -> &CollateralService {
+        &self.collateral
     }
 
     pub(crate) fn collateral_status(&self) -> Result<CollateralStatus, CollateralFileError> {
-        Ok(self.folder.lock().unwrap_or_else(PoisonError::into_inner).status()?)
+        self.collateral.status()
     }
 
     /// Says loudly what is out of the ordinary.

@@ -55,7 +55,7 @@ enum Command {
     Decisions(decisions::Decisions),
     /// Say why a request was refused, or what was granted.
     Explain(explain::Explain),
-    /// Import CRLs and issuing CAs, and see what is in force.
+    /// See what collateral is in force, fetch, import and export it.
     Collateral(collateral::CollateralCommand),
     /// Add, list and remove operators.
     Operator(operator::OperatorCommand),

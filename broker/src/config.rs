@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::collateral::CollateralConfig;
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +23,9 @@ pub struct BrokerConfig {
     /// Files with trust anchors beside the built-in ones. They give the root `extra` and no other.
     #[serde(default)]
     pub extra_trust_anchors: Vec<PathBuf>,
+    /// URLs of the guests' listener, as guests know it: the audience of a Google token has to be one of them.
+    #[serde(default)]
+    pub urls: Vec<String>,
     /// How long a challenge lives.
     #[serde(default = "challenge_ttl", deserialize_with = "seconds")]
     pub challenge_ttl: Duration,
@@ -34,6 +39,9 @@ pub struct BrokerConfig {
     /// Sizes and times.
     #[serde(default)]
     pub limits: Limits,
+    /// What is fetched from vendors.
+    #[serde(default)]
+    pub collateral: CollateralConfig,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogConfig,
@@ -188,7 +196,7 @@ impl BrokerConfig {
 
     /// Where collateral is kept.
     #[must_use]
-    pub fn collateral(&self) -> PathBuf {
+    pub fn collateral_folder(&self) -> PathBuf {
         self.data.join("collateral")
     }
 
@@ -198,6 +206,7 @@ impl BrokerConfig {
         let checks = [
             ("challenge_ttl", (5..=600).contains(&ttl), "5 to 600 seconds"),
             ("limits.verifiers", limits.verifiers.is_none_or(|n| (1..=1024).contains(&n)), "1 to 1024"),
+            ("urls", self.urls.iter().all(|url| is_url(url)), "https:// addresses without a path"),
             ("limits.queue", (1..=1 << 20).contains(&limits.queue), "1 to 1048576"),
             ("limits.releases", (1..=1 << 20).contains(&limits.releases), "1 to 1048576"),
             ("limits.releases_per_instance", limits.releases_per_instance > 0, "at least 1"),
@@ -208,8 +217,9 @@ impl BrokerConfig {
             ("limits.body", !limits.body.is_zero(), "at least 1 second"),
             ("limits.remembered_refusals", limits.remembered_refusals <= 1 << 20, "at most 1048576"),
         ];
-        match checks.into_iter().find(|(_, holds, _)| !holds) {
-            Some((key, _, expected)) => Err(ConfigError::Value { path: path.to_owned(), key, expected }),
+        let flaw = checks.into_iter().find(|(_, holds, _)| !holds).map(|(key, _, expected)| (key, expected));
+        match flaw.or_else(|| self.collateral.flaw()) {
+            Some((key, expected)) => Err(ConfigError::Value { path: path.to_owned(), key, expected }),
             None => Ok(()),
         }
     }
@@ -251,6 +261,13 @@ impl Default for Limits {
             free_disk: 256,
         }
     }
+}
+
+/// What a guest's configuration names: scheme and authority, nothing after them (an audience is compared as text).
+fn is_url(url: &str) -> bool {
+    let authority = url.strip_prefix("https://").unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\"\\".contains(&byte);
+    !authority.is_empty() && url.len() <= 512 && authority.bytes().all(is_plain)
 }
 
 const fn challenge_ttl() -> Duration {

@@ -2,9 +2,13 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
-use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::bundle::CollateralKind;
+use vouchsafe_protocol::{ReasonCode, UnixTime};
+
+use crate::collateral::{CollateralStatus, ItemStatus};
 
 /// Every metric of one broker.
 #[derive(Debug)]
@@ -31,7 +35,78 @@ pub struct Metrics {
     pub crls: IntGauge,
     /// Certificate revocation lists that are out of date.
     pub crls_overdue: IntGauge,
+    /// Of the collateral service.
+    pub collateral: CollateralMetrics,
 }
+
+/// What is counted of collateral, by its kind.
+#[derive(Clone, Debug)]
+pub struct CollateralMetrics {
+    fetches: IntCounterVec,
+    waiting: IntGauge,
+    items: IntGaugeVec,
+    age: IntGaugeVec,
+    expiry: IntGaugeVec,
+}
+
+impl CollateralMetrics {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let fetches = Opts::new("vouchsafe_collateral_fetches_total", "Fetches, by kind and outcome");
+        let by_kind = |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["kind"])?);
+        let metrics = Self {
+            fetches: registered(registry, IntCounterVec::new(fetches, &["kind", "outcome"])?)?,
+            waiting: registered(
+                registry,
+                IntGauge::new("vouchsafe_collateral_waiting", "Items that wait for their fetch")?,
+            )?,
+            items: by_kind("vouchsafe_collateral_items", "Items that are there")?,
+            age: by_kind(
+                "vouchsafe_collateral_age_seconds",
+                "Since when the item that was fetched or confirmed longest ago is there",
+            )?,
+            expiry: by_kind(
+                "vouchsafe_collateral_expiry_seconds",
+                "Until the first item ends; negative when one has ended",
+            )?,
+        };
+        for kind in CollateralKind::ALL {
+            for outcome in FETCH_OUTCOMES {
+                metrics.fetches.with_label_values(&[kind.name(), outcome]);
+            }
+        }
+        Ok(metrics)
+    }
+
+    /// Counts a fetch.
+    pub fn fetched(&self, kind: CollateralKind, outcome: &str) {
+        self.fetches.with_label_values(&[kind.name(), outcome]).inc();
+    }
+
+    /// Takes over what there is.
+    pub fn observe(&self, status: &CollateralStatus, now: UnixTime) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.waiting.set(i64::try_from(status.waiting).unwrap_or(i64::MAX));
+        for gauge in [&self.items, &self.age, &self.expiry] {
+            gauge.reset();
+        }
+        for kind in CollateralKind::ALL {
+            let of_kind = |item: &&ItemStatus| item.kind == *kind && item.digest.is_some();
+            let items = || status.items.iter().filter(of_kind);
+            let label = &[kind.name()];
+            self.items.with_label_values(label).set(i64::try_from(items().count()).unwrap_or(i64::MAX));
+            // No item, no age: an alert on a maximum does not take an absent one for a young one.
+            if let Some(oldest) = items().filter_map(|item| item.fetched_at).min() {
+                self.age.with_label_values(label).set(number(now.since(oldest)));
+            }
+            if let Some(first) = items().filter_map(|item| item.valid_until).min() {
+                self.expiry.with_label_values(label).set(number(first.0).saturating_sub(number(now.0)));
+            }
+        }
+    }
+}
+
+/// How a fetch can end.
+const FETCH_OUTCOMES: &[&str] = &["fetched", "unchanged", "missing", "refused", "failed", "not-queued"];
 
 impl Metrics {
     /// All at zero.
@@ -64,6 +139,7 @@ impl Metrics {
             extra_trust_anchors: gauge("vouchsafe_extra_trust_anchors", "Trust anchors from files")?,
             crls: gauge("vouchsafe_crls", "Certificate revocation lists loaded")?,
             crls_overdue: gauge("vouchsafe_crls_overdue", "Certificate revocation lists out of date")?,
+            collateral: CollateralMetrics::new(&registry)?,
             registry,
         };
         for code in ReasonCode::ALL {
@@ -104,15 +180,18 @@ mod tests {
         let text = String::from_utf8(metrics.text().unwrap()).unwrap();
         assert!(text.contains("vouchsafe_refusals_total{code=\"not-granted\"} 1"), "{text}");
         for line in text.lines().filter(|line| line.contains('{')) {
-            let label = line.split(['{', '}']).nth(1).unwrap();
-            let (name, value) = label.split_once('=').unwrap();
-            let value = value.trim_matches('"');
-            let known = match name {
-                "code" => value.parse::<ReasonCode>().is_ok(),
-                "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
-                _ => false,
-            };
-            assert!(known, "{line}");
+            for label in line.split(['{', '}']).nth(1).unwrap().split(',') {
+                let (name, value) = label.split_once('=').unwrap();
+                let value = value.trim_matches('"');
+                let known = match name {
+                    "code" => value.parse::<ReasonCode>().is_ok(),
+                    "kind" => CollateralKind::ALL.iter().any(|kind| kind.name() == value),
+                    "outcome" => FETCH_OUTCOMES.contains(&value),
+                    "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
+                    _ => false,
+                };
+                assert!(known, "{line}");
+            }
         }
     }
 }

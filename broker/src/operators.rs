@@ -42,11 +42,11 @@ pub fn configure(broker: &Broker, app: &mut ServiceConfig) {
         baselines::configure,
         guardrails::configure,
         decisions::configure,
-        collateral::configure,
         people::configure,
     ] {
         routes(app);
     }
+    collateral::configure(broker, app);
     app.service(resource("/metrics").route(web::get().to(metrics::get)))
         .service(resource("/livez").route(web::get().to(health::livez)))
         .service(resource("/readyz").route(web::get().to(health::readyz)))

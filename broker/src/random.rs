@@ -26,6 +26,11 @@ pub(crate) fn decision_id() -> Result<DecisionId, RandomError> {
     bytes().map(DecisionId)
 }
 
+/// A number of 0 to 255, by chance.
+pub(crate) fn byte() -> Result<u8, RandomError> {
+    bytes::<1>().map(|[byte]| byte)
+}
+
 fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| RandomError)?;

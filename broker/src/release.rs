@@ -23,6 +23,7 @@ use vouchsafe_protocol::{
 };
 
 use crate::broker::Broker;
+use crate::collateral;
 
 pub(crate) use error::ReleaseError;
 pub(crate) use refuse::Refused;
@@ -123,7 +124,7 @@ impl Case {
             anchors: &broker.anchors,
             collateral: &loaded.collateral,
             endorsements: &loaded.endorsements,
-            audiences: &[],
+            audiences: &broker.config.urls,
             now: self.now,
             memory: &broker.memory,
         };
@@ -135,13 +136,27 @@ impl Case {
         });
         let claims = match verified {
             Ok(claims) => claims,
-            Err(error) => return Err(Failure { error: Box::new(error), shown, known: None }),
+            Err(error) => {
+                self.want(&error);
+                return Err(Failure { error: Box::new(error), shown, known: None });
+            }
         };
         let pieces = evidence::pieces(&self.evidence);
         let claims_digest = evidence::digest(claims.claims());
         let proved = Proved { case: Arc::new(self), claims, claims_digest, pieces };
         proved.count()?;
+        for wanted in collateral::unendorsed(proved.claims.claims()) {
+            proved.case.broker.collateral_service().want(wanted);
+        }
         Ok(proved)
+    }
+
+    /// Has fetched what this verification missed. The guest does not wait for it (T44).
+    fn want(&self, error: &ReleaseError) {
+        let ReleaseError::Evidence(error) = error else { return };
+        if let Some(wanted) = collateral::wanted(error, &self.evidence) {
+            self.broker.collateral_service().want(wanted);
+        }
     }
 }
 

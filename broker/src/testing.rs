@@ -49,14 +49,18 @@ impl Fixture {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Limits)) -> Self {
+        Self::configured(|config| change(&mut config.limits)).await
+    }
+
+    pub(crate) async fn configured(change: impl FnOnce(&mut BrokerConfig)) -> Self {
         let folder = TempDir::new().expect("a folder");
         let mut config = configuration(&folder);
-        change(&mut config.limits);
+        change(&mut config);
         let token = fill(&config).await;
         let broker = Broker::open(config).await.expect("a broker");
         let now = clock::now();
         for crl in crls(now) {
-            broker.import(&crl, now).expect("a CRL");
+            broker.collateral_service().import(&crl, None, now).expect("a CRL");
         }
         Self { broker, token, folder }
     }
@@ -117,7 +121,7 @@ fn configuration(folder: &TempDir) -> BrokerConfig {
     }
     let text = "data = \"data\"\nextra_trust_anchors = [\"google.der\", \"amd.der\"]\n\
         [guests]\nlisten = \"127.0.0.1:0\"\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n\
-        [operators]\nlisten = \"127.0.0.1:0\"\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n";
+        [operators]\nlisten = \"127.0.0.1:0\"\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n[collateral]\nfetch = false\n";
     BrokerConfig::parse(&folder.path().join("broker.toml"), text).expect("a configuration")
 }
 

@@ -38,10 +38,15 @@ impl Broker {
         assert!(made.status.success(), "{}", text(&made.stderr));
         let made: Value = serde_json::from_slice(&made.stdout).expect("JSON");
         assert!(made.get("identity").and_then(Value::as_str).is_some_and(|id| id.starts_with("ed25519:")));
+        let config = data.join("broker.toml");
+        let written = fs::read_to_string(&config).expect("read");
+        assert!(written.contains("urls = [\"https://localhost:0\", \"https://127.0.0.1:0\"]"), "{written}");
+        // Tests reach nobody.
+        fs::write(&config, written + "\n[collateral]\nfetch = false\n").expect("written");
         let mut process = vouchsafe()
             .arg("serve")
             .arg("--config")
-            .arg(data.join("broker.toml"))
+            .arg(config)
             .stderr(Stdio::piped())
             .spawn()
             .expect("runs");

@@ -16,6 +16,7 @@
 
 pub mod answer;
 pub mod binding;
+pub mod bundle;
 pub mod challenge;
 pub mod digest;
 pub mod encoding;

@@ -17,6 +17,7 @@ use super::certificate::MAX_DECODED;
 use super::certificate::full_names;
 use super::der as raw;
 use crate::anchors::Purpose;
+use crate::anchors::TrustAnchors;
 
 /// A list as its issuer wrote it; nothing here says that the issuer did.
 #[derive(Clone, Debug)]
@@ -105,6 +106,19 @@ impl Crl {
     pub(super) fn is_current(&self, now: UnixTime) -> bool {
         self.this_update <= now && self.next_update.is_some_and(|next| now < next)
     }
+}
+
+/// Whether an anchor signed this list, DER, as far as this can be said without a certificate of its issuer. The
+/// lists of CAs below an anchor are judged with each chain only.
+#[must_use]
+pub fn crl_is_signed_by_anchor(encoded: &[u8], anchors: &TrustAnchors) -> bool {
+    let Some((list, signed)) = Crl::parse(encoded).ok().zip(raw::Signed::parse(encoded)) else {
+        return false;
+    };
+    let issuer = raw::content(&list.issuer).unwrap_or_default();
+    anchors.all().filter(|ca| ca.pinned.subject.as_ref() == issuer).any(|ca| {
+        algorithms::verify(algorithms::ANY, &ca.spki, &signed)
+    })
 }
 
 /// A serial number without the zero byte that keeps a large one positive.

@@ -52,6 +52,12 @@ impl VekStore {
         self.by_chip.len()
     }
 
+    /// Whether there is a certificate for the chip and the `REPORTED_TCB` that a report names in its bytes.
+    #[must_use]
+    pub fn has(&self, chip: &[u8], tcb: &[u8]) -> bool {
+        self.fitting(chip, tcb).next().is_some()
+    }
+
     /// Certificates for the chip and the `REPORTED_TCB` that a report names in its bytes, the last one first; none
     /// for a masked chip. A chip has another key for each TCB, so no other certificate can fit.
     pub(super) fn fitting(&self, chip: &[u8], tcb: &[u8]) -> impl Iterator<Item = &[u8]> {

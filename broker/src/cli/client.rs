@@ -141,17 +141,31 @@ impl Client {
     pub(super) fn post(&self, route: &str, body: &impl Serialize) -> Result<Value, Failure> {
         let body =
             serde_json::to_vec(body).map_err(|_| Failure::Usage("the request is no JSON".to_owned()))?;
-        self.send(route, "application/json", &Zeroizing::new(body))
+        self.send(route, &[], "application/json", &Zeroizing::new(body))
     }
 
     /// Sends a file as it is.
-    pub(super) fn post_file(&self, route: &str, file: &[u8]) -> Result<Value, Failure> {
-        self.send(route, "application/octet-stream", file)
+    pub(super) fn post_file(
+        &self,
+        route: &str,
+        query: &[(&str, String)],
+        file: &[u8],
+    ) -> Result<Value, Failure> {
+        self.send(route, query, "application/octet-stream", file)
     }
 
-    fn send(&self, route: &str, kind: &str, body: &[u8]) -> Result<Value, Failure> {
+    fn send(
+        &self,
+        route: &str,
+        query: &[(&str, String)],
+        kind: &str,
+        body: &[u8],
+    ) -> Result<Value, Failure> {
         let url = format!("{}{route}", self.server);
-        let request = self.agent.post(&url).header(AUTHORIZATION, self.authorization.as_str());
+        let mut request = self.agent.post(&url).header(AUTHORIZATION, self.authorization.as_str());
+        for (name, value) in query {
+            request = request.query(*name, value);
+        }
         let response =
             request.header(CONTENT_TYPE, kind).send(body).map_err(|error| unreachable(&url, &error))?;
         answer(&url, response)

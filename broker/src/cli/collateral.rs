@@ -1,15 +1,16 @@
 //! `vouchsafe collateral …`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use vouchsafe_protocol::limits::MAX_REQUEST;
+use vouchsafe_protocol::bundle::MAX_BUNDLE;
+use vouchsafe_protocol::{BrokerIdentity, Digest48};
 
-use super::client::Connection;
+use super::client::{Client, Connection};
 use super::{Failure, output};
 use crate::clock;
-use crate::collateral::{CollateralStatus, CrlStatus};
+use crate::collateral::{CollateralStatus, ItemStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct CollateralCommand {
@@ -21,41 +22,117 @@ pub(super) struct CollateralCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Import CRLs and issuing CAs, PEM or DER. In force at once.
+    /// Import collateral. In force at once.
+    ///
+    /// CRLs and certificates, PEM or DER; Intel's collateral for TDX, JSON (QuoteCollateralV3); launch endorsements
+    /// (MEASUREMENT.binarypb); JSON Web Key Sets; bundles of `export`. Each item is verified wherever it is used, with one
+    /// exception: nothing vouches for a key set, so that one from a file or a bundle gives the root `extra` and never
+    /// `google`.
     Import {
         /// Files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Take bundles that this broker signed, instead of this one's own.
+        #[arg(long, value_name = "IDENTITY")]
+        signed_by: Option<BrokerIdentity>,
+        /// The files are launch endorsements for this measurement, 96 digits of hex; unless given, a file named
+        /// MEASUREMENT.binarypb is one.
+        #[arg(long, value_name = "HEX")]
+        measurement: Option<Digest48>,
     },
-    /// What is in force, and until when.
+    /// Write all collateral to one file, signed by the broker, for brokers that cannot reach any vendor.
+    Export {
+        /// The new file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Fetch everything anew, without waiting for it.
+    Refresh,
+    /// What is in force, since when and until when, and what could not be fetched.
     Status,
 }
 
 impl CollateralCommand {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
-        if let Action::Import { files } = &self.action {
-            for file in files {
-                client.post_file("/v1/collateral/import", &output::read_input(file, MAX_REQUEST)?)?;
+        match &self.action {
+            Action::Import { files, signed_by, measurement } => {
+                for file in files {
+                    import(&client, file, *signed_by, *measurement)?;
+                }
             }
+            Action::Export { out } => return export(&client, out),
+            Action::Refresh => {
+                client.post_file("/v1/collateral/refresh", &[], b"")?;
+            }
+            Action::Status => {}
         }
         output::show(json, client.get("/v1/collateral", &[])?, human)
     }
 }
 
+fn import(
+    client: &Client,
+    file: &Path,
+    signed_by: Option<BrokerIdentity>,
+    measurement: Option<Digest48>,
+) -> Result<(), Failure> {
+    let named = || file.file_name()?.to_str()?.strip_suffix(".binarypb")?.parse().ok();
+    let mut query = Vec::new();
+    query.extend(signed_by.map(|identity| ("signed_by", identity.to_string())));
+    query.extend(measurement.or_else(named).map(|measurement| ("measurement", measurement.to_string())));
+    client.post_file("/v1/collateral/import", &query, &output::read_input(file, MAX_BUNDLE)?)?;
+    Ok(())
+}
+
+fn export(client: &Client, out: &Path) -> Result<ExitCode, Failure> {
+    let bundle = client.get("/v1/collateral/export", &[])?;
+    let written = std::fs::File::create_new(out).and_then(|file| {
+        serde_json::to_writer(&file, &bundle)?;
+        file.sync_all()
+    });
+    written.map_err(|error| Failure::file(out, error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn human(status: CollateralStatus) -> String {
     let now = clock::now();
-    let row = |crl: &CrlStatus| {
-        let due = crl.next_update.map_or_else(|| "-".to_owned(), clock::human);
-        let state = if crl.overdue(now) { "overdue" } else { "current" };
-        let digest = crl.digest.to_string();
-        let short = digest.get(..16).unwrap_or_default().to_owned();
-        vec![short, state.to_owned(), clock::human(crl.this_update), due, crl.revoked.to_string()]
+    let time = |time: Option<_>| time.map_or_else(|| "-".to_owned(), clock::human);
+    let state = |item: &ItemStatus| match item.fetched_at.or(item.valid_until) {
+        None if item.digest.is_none() => "wanted",
+        _ if item.overdue(now) => "overdue",
+        _ => "current",
     };
-    let rows: Vec<_> = status.crls.iter().map(row).collect();
-    let mut text = output::table(&["CRL", "STATE", "ISSUED", "NEXT DUE", "REVOKES"], &rows);
-    for certificate in &status.certificates {
-        text.push_str(&format!("\nissuing CA {certificate}"));
+    let row = |item: &ItemStatus| {
+        vec![
+            item.kind.name().to_uppercase(),
+            shortened(&item.subject),
+            state(item).to_owned(),
+            time(item.fetched_at),
+            time(item.valid_until),
+            item.source.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    };
+    let rows: Vec<_> = status.items.iter().map(row).collect();
+    let mut text = output::table(&["KIND", "FOR", "STATE", "FETCHED", "VALID UNTIL", "SOURCE"], &rows);
+    for item in &status.items {
+        if let Some(error) = &item.last_error {
+            text.push_str(&format!("\n{} {}: {error}", item.kind.name(), shortened(&item.subject)));
+        }
     }
+    let revoked: usize = status.crls.iter().map(|crl| crl.revoked).sum();
+    text.push_str(&format!(
+        "\n{} CRL, revoking {revoked} certificates; {} issuing CA; certificates of {} AMD chips; {}\n",
+        status.crls.len(),
+        status.certificates.len(),
+        status.chips,
+        if status.fetch { format!("{} waiting to be fetched", status.waiting) } else { "nothing is fetched (`fetch = false`)".to_owned() },
+    ));
     text
+}
+
+/// Addresses in full, digests and chips by their beginning.
+fn shortened(subject: &str) -> String {
+    if subject.contains(':') { return subject.to_owned() }
+    subject.chars().take(24).collect()
 }

@@ -143,12 +143,20 @@ impl Init {
         let listener = |address| {
             format!("listen = \"{address}\"\ncertificate = {:?}\nkey = {:?}\n", tls.certificate, tls.key)
         };
+        let urls: Vec<_> = self.host.iter().map(|host| self.url(host)).collect();
         format!(
             "# Written by `vouchsafe init`. Every other key and its default: config/broker.toml of the source.\n\
-             data = {data:?}\n\n[guests]\n{}\n[operators]\n{}",
+             data = {data:?}\nurls = {urls:?}\n\n[guests]\n{}\n[operators]\n{}",
             listener(self.guests),
             listener(self.operators),
         )
+    }
+
+    /// The guests' listener as guests know it.
+    fn url(&self, host: &str) -> String {
+        let is_v6 = host.parse::<std::net::Ipv6Addr>().is_ok();
+        let host = if is_v6 { format!("[{host}]") } else { host.to_owned() };
+        format!("https://{host}:{}", self.guests.port())
     }
 
     fn operator_file(&self, tls: &Tls, token_file: &Path) -> String {

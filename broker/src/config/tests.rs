@@ -22,8 +22,18 @@ fn the_sample_is_read_and_its_commented_keys_show_the_defaults() {
     for key in [
         "keyring",
         "extra_trust_anchors",
+        "urls",
         "challenge_ttl",
         "stop_timeout",
+        "fetch",
+        "amd_kds",
+        "intel_pcs",
+        "intel_root_crl",
+        "google_crls",
+        "jwks",
+        "endorsements",
+        "refresh_min",
+        "refresh_max",
         "verifiers",
         "queue",
         "releases",
@@ -63,6 +73,7 @@ fn t38_unknown_config_keys_are_refused() {
         "debug = true\n",
         "[limits]\nqueu = 1\n",
         "[log]\nlevels = \"info\"\n",
+        "[collateral]\nverify = false\n",
         "[insecure]\nanchors = true\n",
     ] {
         let text = if addition.starts_with('[') {
@@ -80,6 +91,11 @@ fn t38_unknown_config_keys_are_refused() {
 fn values_that_cannot_be_meant_are_refused() {
     for (key, addition) in [
         ("challenge_ttl", "challenge_ttl = 3600\n".to_owned() + SAMPLE),
+        ("urls", "urls = [\"https://broker.example.com/\"]\n".to_owned() + SAMPLE),
+        ("urls", "urls = [\"http://broker.example.com\"]\n".to_owned() + SAMPLE),
+        ("collateral.amd_kds", SAMPLE.to_owned() + "\n[collateral]\namd_kds = \"kds.example.com\"\n"),
+        ("collateral.jwks", SAMPLE.to_owned() + "\n[collateral]\njwks = \"http://example.com/jwks\"\n"),
+        ("collateral.refresh_max", SAMPLE.to_owned() + "\n[collateral]\nrefresh_max = 10\n"),
         ("limits.queue", SAMPLE.to_owned() + "\n[limits]\nqueue = 0\n"),
         ("limits.body", SAMPLE.to_owned() + "\n[limits]\nbody = 0\n"),
         ("limits.verifiers", SAMPLE.to_owned() + "\n[limits]\nverifiers = 0\n"),

@@ -1,13 +1,23 @@
 //! `/v1/collateral`: one file a route.
 
+mod export;
 mod import;
+mod refresh;
 mod status;
 
 use actix_web::web::{self, ServiceConfig};
+use vouchsafe_protocol::bundle::MAX_BUNDLE;
 
 use super::resource;
+use crate::body::{Audience, BodyLimits};
+use crate::broker::Broker;
 
-pub(super) fn configure(app: &mut ServiceConfig) {
+pub(super) fn configure(broker: &Broker, app: &mut ServiceConfig) {
+    let size = MAX_BUNDLE;
+    let limits = BodyLimits { size, time: broker.config.limits.body, audience: Audience::Operators };
+    let import = resource("/v1/collateral/import").app_data(limits).route(web::post().to(import::post));
     app.service(resource("/v1/collateral").route(web::get().to(status::get)))
-        .service(resource("/v1/collateral/import").route(web::post().to(import::post)));
+        .service(import)
+        .service(resource("/v1/collateral/export").route(web::get().to(export::get)))
+        .service(resource("/v1/collateral/refresh").route(web::post().to(refresh::post)));
 }

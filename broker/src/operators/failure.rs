@@ -60,7 +60,9 @@ impl From<CollateralFileError> for HttpProblem {
     fn from(error: CollateralFileError) -> Self {
         let code = match error {
             CollateralFileError::Content(_) => ReasonCode::InvalidObject,
-            CollateralFileError::Io { .. } | CollateralFileError::Damaged { .. } => ReasonCode::Unavailable,
+            CollateralFileError::Io { .. }
+            | CollateralFileError::Damaged { .. }
+            | CollateralFileError::Threads(_) => ReasonCode::Unavailable,
         };
         Self::for_operator(code, error.to_string())
     }

@@ -17,6 +17,7 @@ pub(super) async fn get(broker: Data<Broker>) -> Result<HttpResponse, HttpProble
         metrics.crls.set(count(status.crls.len()));
         metrics.crls_overdue.set(count(status.crls.iter().filter(|crl| crl.overdue(now)).count()));
     }
+    broker.collateral_service().observe(clock::now());
     let text = metrics.text().map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
     Ok(HttpResponse::Ok().content_type(prometheus::TEXT_FORMAT).body(text))
 }

@@ -36,6 +36,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/decisions/show?id=00000000000000000000000000000000"),
     ("GET", "/v1/collateral"),
     ("POST", "/v1/collateral/import"),
+    ("GET", "/v1/collateral/export"),
+    ("POST", "/v1/collateral/refresh"),
     ("GET", "/v1/operators"),
     ("POST", "/v1/operators/add"),
     ("POST", "/v1/operators/remove"),

@@ -74,10 +74,11 @@ impl ReleaseError {
     }
 
     /// Seconds after which the very same request may be sent again. Never when the grant may be on record.
-    pub(crate) const fn retry_after(&self) -> Option<u32> {
+    pub(crate) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Limited(limited) => Some(limited.seconds),
             Self::Pool(PoolError::Full) | Self::KeepsChanging => Some(1),
+            Self::Evidence(error) if error.code() == ReasonCode::CollateralPending => Some(PENDING),
             _ => None,
         }
     }
@@ -93,3 +94,6 @@ impl ReleaseError {
         }
     }
 }
+
+/// Seconds in which a vendor that is up has answered.
+const PENDING: u32 = 3;

@@ -109,6 +109,12 @@ impl Refused {
         self.code
     }
 
+    /// When the guest is told to come back.
+    #[cfg(test)]
+    pub(crate) const fn retry_after(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     /// Whether the guest can tell that it was this broker.
     #[cfg(test)]
     pub(crate) const fn is_signed(&self) -> bool {

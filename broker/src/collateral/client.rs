@@ -1,0 +1,123 @@
+//! Requests to vendors: bounded in size and time, no redirect, no proxy, conditional where a source allows it.
+//!
+//! TLS by the system's roots. `http://` is taken where the configuration or a vendor's own table says so:
+//! what comes that way is signed, and counts by its signature.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
+use ureq::http::{HeaderMap, Response};
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+
+use super::notes::Validators;
+
+/// A vendor's answer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// 200.
+    Body { bytes: Vec<u8>, headers: HeaderMap },
+    /// 304: what is there is current.
+    Unchanged,
+    /// 404 or 410.
+    Missing,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The source could not be reached, or did not answer in time or within the limits.
+    #[error("{url}: {detail}")]
+    Unreachable {
+        /// Where it went.
+        url: String,
+        /// What happened.
+        detail: String,
+    },
+    /// Another status than those that are expected.
+    #[error("{url}: HTTP status {status}")]
+    Status {
+        /// Where it went.
+        url: String,
+        /// The status.
+        status: u16,
+        /// When the source wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Fetches.
+#[derive(Debug)]
+pub(crate) struct Client(Agent);
+
+impl Client {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(provider)
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .proxy(None)
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .timeout_global(Some(timeout))
+            .user_agent(concat!("vouchsafe/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self(config.into())
+    }
+
+    /// Gets what is at `url`, at most `limit` bytes of it; only if it changed since `known`.
+    pub(crate) fn get(
+        &self,
+        url: &str,
+        limit: usize,
+        known: Option<&Validators>,
+    ) -> Result<Answer, FetchError> {
+        let unreachable = |error: &ureq::Error| FetchError::Unreachable {
+            url: url.to_owned(),
+            detail: error.to_string(),
+        };
+        let mut request = self.0.get(url);
+        if let Some(etag) = known.and_then(|known| known.etag.as_deref()) {
+            request = request.header(IF_NONE_MATCH, etag);
+        } else if let Some(date) = known.and_then(|known| known.last_modified.as_deref()) {
+            request = request.header(IF_MODIFIED_SINCE, date);
+        }
+        let mut response = request.call().map_err(|error| unreachable(&error))?;
+        match response.status().as_u16() {
+            200 => {
+                let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+                let bytes = response.body_mut().with_config().limit(limit).read_to_vec();
+                let bytes = bytes.map_err(|error| unreachable(&error))?;
+                Ok(Answer::Body { bytes, headers: response.headers().clone() })
+            }
+            304 if known.is_some() => Ok(Answer::Unchanged),
+            404 | 410 => Ok(Answer::Missing),
+            status => {
+                let retry_after = retry_after(&response);
+                Err(FetchError::Status { url: url.to_owned(), status, retry_after })
+            }
+        }
+    }
+}
+
+/// What makes the next request for the same a conditional one (RFC 9110 §13.1).
+pub(crate) fn validators(headers: &HeaderMap) -> Validators {
+    let text = |name| {
+        let value: &ureq::http::HeaderValue = headers.get(name)?;
+        value.to_str().ok().filter(|text| text.len() <= MAX_VALIDATOR).map(str::to_owned)
+    };
+    Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
+}
+
+/// `Retry-After` in seconds (RFC 9110 §10.2.3); one with a date counts as none.
+fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
+    let seconds: u32 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+const MAX_VALIDATOR: usize = 256;

@@ -1,0 +1,309 @@
+//! All collateral of a broker as a value: what is there, with a note on each item.
+//!
+//! A change is made on a copy, and takes the place of what was there when it holds as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vouchsafe_attestation::chain::{Collateral, CollateralError, read_file};
+use vouchsafe_attestation::google_token::{MAX_JWKS, TokenKeys};
+use vouchsafe_attestation::launch::EndorsementStore;
+use vouchsafe_attestation::tdx::{Platform, TdxCollateral, TdxCollateralStore};
+use vouchsafe_attestation::{Endorsements, Root, VekStore};
+use vouchsafe_protocol::bundle::{BundleItem, CollateralKind};
+use vouchsafe_protocol::limits::MAX_ENDORSEMENT;
+use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
+
+use super::intel::Described;
+use super::notes::{IMPORTED, Note, Notes, Validators};
+use super::{ContentError, Loaded, status};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contents {
+    pub(super) crls: Vec<Vec<u8>>,
+    pub(super) certificates: Vec<Vec<u8>>,
+    pub(super) tdx: BTreeMap<Platform, TdxCollateral>,
+    pub(super) launch: BTreeMap<Digest48, Vec<u8>>,
+    pub(super) google_keys: Option<KeySet>,
+    pub(super) extra_keys: Option<KeySet>,
+    pub(super) notes: Notes,
+}
+
+/// A key set and when it was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KeySet {
+    pub(super) jwks: Vec<u8>,
+    pub(super) fetched_at: UnixTime,
+}
+
+/// What came, whole and readable.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    Crl(Vec<u8>),
+    Certificate(Vec<u8>),
+    Tdx(Platform, Box<TdxCollateral>),
+    Launch(Digest48, Vec<u8>),
+    TokenKeys(Root, Vec<u8>),
+}
+
+impl Item {
+    pub(crate) const fn kind(&self) -> CollateralKind {
+        match self {
+            Self::Crl(_) => CollateralKind::Crl,
+            Self::Certificate(_) => CollateralKind::Certificate,
+            Self::Tdx(..) => CollateralKind::Tdx,
+            Self::Launch(..) => CollateralKind::LaunchEndorsement,
+            Self::TokenKeys(..) => CollateralKind::TokenKeys,
+        }
+    }
+
+    pub(crate) fn digest(&self) -> Digest32 {
+        match self {
+            Self::Crl(bytes) | Self::Certificate(bytes) | Self::Launch(_, bytes) | Self::TokenKeys(_, bytes) => {
+                Digest32::of(bytes)
+            }
+            Self::Tdx(_, collateral) => collateral.digest(),
+        }
+    }
+}
+
+impl Contents {
+    /// All of it, parsed.
+    pub(super) fn parse(&self) -> Result<Loaded, ContentError> {
+        let (veks, issuers) = self.split();
+        let collateral = Collateral::new(&self.crls, &issuers)?;
+        let google = self.google_keys.iter().map(|set| TokenKeys::from_google(&set.jwks, set.fetched_at));
+        let extra = self.extra_keys.iter().map(|set| TokenKeys::extra(&set.jwks, set.fetched_at));
+        let endorsements = Endorsements {
+            veks: VekStore::new(&veks),
+            tdx: TdxCollateralStore::new(self.tdx.clone()),
+            launch: EndorsementStore::new(self.launch.clone()),
+            token_keys: google.chain(extra).collect::<Result<_, _>>()?,
+        };
+        Ok(Loaded { collateral, endorsements })
+    }
+
+    /// Certificates of chips, the ones that came last at the end, and all others.
+    pub(super) fn split(&self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let of_a_chip = |der: &Vec<u8>| VekStore::new(std::slice::from_ref(der)).chips() > 0;
+        let (mut veks, issuers): (Vec<_>, Vec<_>) = self.certificates.iter().cloned().partition(of_a_chip);
+        veks.sort_by_cached_key(|der| self.fetched_at(&Digest32::of(der)));
+        (veks, issuers)
+    }
+
+    /// Adds an item or puts it in the place of its predecessor.
+    pub(super) fn put(&mut self, item: Item, note: Note) {
+        let digest = item.digest();
+        match item {
+            Item::Crl(crl) => {
+                let same_address = |known: &Note| known.source == note.source && note.source != IMPORTED;
+                let old = |crl: &Vec<u8>| self.notes.get(&Digest32::of(crl)).is_some_and(same_address);
+                self.crls.retain(|crl| !old(crl));
+                self.crls.push(crl);
+            }
+            Item::Certificate(der) => self.certificates.push(der),
+            Item::Tdx(platform, collateral) => {
+                self.tdx.insert(platform, *collateral);
+            }
+            Item::Launch(measurement, bytes) => {
+                self.launch.insert(measurement, bytes);
+            }
+            Item::TokenKeys(root, jwks) => {
+                let set = Some(KeySet { jwks, fetched_at: note.fetched_at });
+                // Nothing but what was fetched from Google's own address is Google's.
+                match root {
+                    Root::Google => self.google_keys = set,
+                    _ => self.extra_keys = set,
+                }
+            }
+        }
+        self.notes.insert(digest, note);
+    }
+
+    /// Sorts, drops what is there twice, what is overdue and has a successor, and what does not fit.
+    pub(super) fn tidy(&mut self, now: UnixTime) -> Result<(), CollateralError> {
+        for items in [&mut self.crls, &mut self.certificates] {
+            items.sort();
+            items.dedup();
+        }
+        self.crls = without_outdated(std::mem::take(&mut self.crls), now)?;
+        let (mut veks, issuers) = self.split();
+        veks.drain(..veks.len().saturating_sub(MAX_VEKS));
+        self.certificates = veks.into_iter().chain(issuers).collect();
+        self.certificates.sort();
+        while self.launch.len() > MAX_LAUNCH {
+            let oldest = self.launch.iter().min_by_key(|(_, bytes)| self.fetched_at(&Digest32::of(bytes)));
+            let Some(oldest) = oldest.map(|(measurement, _)| *measurement) else { break };
+            self.launch.remove(&oldest);
+        }
+        while self.tdx.len() > MAX_PLATFORMS {
+            let oldest = self.tdx.iter().min_by_key(|(_, tdx)| self.fetched_at(&tdx.digest()));
+            let Some(oldest) = oldest.map(|(platform, _)| *platform) else { break };
+            self.tdx.remove(&oldest);
+        }
+        self.forget_absent();
+        Ok(())
+    }
+
+    /// Drops notes on items that are not there.
+    pub(super) fn forget_absent(&mut self) {
+        let kept: BTreeSet<_> = self.items().map(|(_, item)| item.digest).collect();
+        self.notes.retain(|digest, _| kept.contains(digest));
+    }
+
+    /// Takes what a file of an operator holds.
+    pub(super) fn import(
+        &mut self,
+        file: &[u8],
+        measurement: Option<Digest48>,
+        now: UnixTime,
+    ) -> Result<(), ContentError> {
+        let note = Note {
+            source: IMPORTED.to_owned(),
+            fetched_at: now,
+            valid_until: None,
+            validators: Validators::default(),
+        };
+        for item in read(file, measurement)? {
+            self.put(item, note.clone());
+        }
+        Ok(())
+    }
+
+    /// Takes the items of a bundle; what there is already from a vendor stays as it is.
+    pub(super) fn take(&mut self, items: Vec<BundleItem>) -> Result<(), ContentError> {
+        for item in items {
+            let measurement = match item.kind {
+                CollateralKind::LaunchEndorsement => {
+                    Some(item.subject.parse().map_err(|_| ContentError::Measurement)?)
+                }
+                _ => None,
+            };
+            for read in read(&item.content, measurement)? {
+                if self.notes.contains_key(&read.digest()) {
+                    continue;
+                }
+                if let Item::Tdx(platform, collateral) = &read {
+                    self.check_tdx(platform, collateral)?;
+                }
+                let note = Note {
+                    // Fetched by somebody else: here it was imported.
+                    source: IMPORTED.to_owned(),
+                    fetched_at: item.fetched_at,
+                    valid_until: None,
+                    validators: Validators::default(),
+                };
+                self.put(read, note);
+            }
+        }
+        Ok(())
+    }
+
+    /// No part of it was issued before the one that is there.
+    pub(super) fn check_tdx(&self, platform: &Platform, new: &TdxCollateral) -> Result<(), ContentError> {
+        let new = Described::read(new)?;
+        if let Some(known) = self.tdx.get(platform).and_then(|known| Described::read(known).ok()) {
+            new.is_not_older_than(&known)?;
+        }
+        Ok(())
+    }
+
+    /// Every item, for a bundle, with what it is good for.
+    pub(super) fn items(&self) -> impl Iterator<Item = (Option<UnixTime>, BundleItem)> {
+        let item = |kind, subject: String, content: Vec<u8>, until: Option<UnixTime>| {
+            let digest = Digest32::of(&content);
+            let note = self.notes.get(&digest);
+            let source = note.map_or_else(|| IMPORTED.to_owned(), |note| note.source.clone());
+            let until = until.or(note.and_then(|note| note.valid_until));
+            (until, BundleItem::new(kind, subject, source, self.fetched_at(&digest), content))
+        };
+        let crls = self.crls.iter().map(move |crl| {
+            let until = status::crl(crl).ok().and_then(|crl| crl.next_update);
+            item(CollateralKind::Crl, String::new(), crl.clone(), until)
+        });
+        let certificates = self
+            .certificates
+            .iter()
+            .map(move |der| item(CollateralKind::Certificate, String::new(), der.clone(), None));
+        let tdx = self.tdx.iter().map(move |(platform, collateral)| {
+            let until = Described::read(collateral).ok().map(|described| described.until);
+            item(CollateralKind::Tdx, platform.to_string(), json(collateral), until)
+        });
+        let keys = [("google", &self.google_keys), ("extra", &self.extra_keys)];
+        let keys = keys.into_iter().filter_map(move |(root, set)| {
+            let set = set.as_ref()?;
+            let (_, one) = item(CollateralKind::TokenKeys, root.to_owned(), set.jwks.clone(), None);
+            Some((None, BundleItem { fetched_at: set.fetched_at, ..one }))
+        });
+        let launch = self.launch.iter().map(move |(measurement, bytes)| {
+            item(CollateralKind::LaunchEndorsement, measurement.to_string(), bytes.clone(), None)
+        });
+        crls.chain(certificates).chain(tdx).chain(keys).chain(launch)
+    }
+
+    fn fetched_at(&self, digest: &Digest32) -> UnixTime {
+        self.notes.get(digest).map_or(UnixTime(0), |note| note.fetched_at)
+    }
+}
+
+/// What a file holds, by its form.
+fn read(file: &[u8], measurement: Option<Digest48>) -> Result<Vec<Item>, ContentError> {
+    if let Some(measurement) = measurement {
+        return Ok(vec![launch(measurement, file)?]);
+    }
+    if file.trim_ascii_start().first() == Some(&b'{') {
+        return Ok(vec![read_json(file)?]);
+    }
+    let (mut crls, mut certificates) = (Vec::new(), Vec::new());
+    read_file(file, &mut crls, &mut certificates)?;
+    Ok(crls.into_iter().map(Item::Crl).chain(certificates.into_iter().map(Item::Certificate)).collect())
+}
+
+fn read_json(file: &[u8]) -> Result<Item, ContentError> {
+    if file.len() <= MAX_JWKS && TokenKeys::extra(file, UnixTime(0)).is_ok() && is_key_set(file) {
+        return Ok(Item::TokenKeys(Root::Extra, file.to_vec()));
+    }
+    tdx(file)
+}
+
+fn is_key_set(json: &[u8]) -> bool {
+    let value: Option<serde_json::Value> = serde_json::from_slice(json).ok();
+    value.is_some_and(|value| value.get("keys").is_some_and(serde_json::Value::is_array))
+}
+
+/// Intel's collateral, with the platform that it is for.
+fn tdx(json: &[u8]) -> Result<Item, ContentError> {
+    let collateral = TdxCollateral::parse(json).map_err(super::TdxFlaw::from)?;
+    let described = Described::read(&collateral)?;
+    Ok(Item::Tdx(described.platform, Box::new(collateral)))
+}
+
+/// An endorsement has the measurements that it is for in it, as they are.
+pub(super) fn launch(measurement: Digest48, bytes: &[u8]) -> Result<Item, ContentError> {
+    let has = bytes.windows(48).any(|window| window == measurement.as_bytes());
+    if bytes.len() > MAX_ENDORSEMENT || !has {
+        return Err(ContentError::Endorsement { measurement });
+    }
+    Ok(Item::Launch(measurement, bytes.to_vec()))
+}
+
+/// Collateral of a platform as it is kept: its digest is that of [`TdxCollateral::digest`].
+pub(super) fn json(collateral: &TdxCollateral) -> Vec<u8> {
+    serde_json::to_vec(collateral).expect("strings are JSON")
+}
+
+/// Drops lists that are overdue and have a newer one of the same issuer. Two lists of one name may belong to
+/// two keys, so that being the older one is not enough.
+fn without_outdated(crls: Vec<Vec<u8>>, now: UnixTime) -> Result<Vec<Vec<u8>>, CollateralError> {
+    let known = crls.iter().map(|crl| status::crl(crl)).collect::<Result<Vec<_>, _>>()?;
+    let outdated = |crl: &super::CrlStatus| {
+        let newer =
+            |other: &super::CrlStatus| other.issuer == crl.issuer && other.this_update > crl.this_update;
+        crl.overdue(now) && known.iter().any(newer)
+    };
+    Ok(crls.into_iter().zip(&known).filter(|(_, crl)| !outdated(crl)).map(|(bytes, _)| bytes).collect())
+}
+
+/// Certificates of chips.
+const MAX_VEKS: usize = 8192;
+const MAX_LAUNCH: usize = 4096;
+const MAX_PLATFORMS: usize = 256;

@@ -1,0 +1,237 @@
+//! One fetch: ask the source, look at what came as closely as it can be looked at alone, keep it or say why not.
+
+use std::time::Duration;
+
+use vouchsafe_attestation::anchors::Purpose;
+use vouchsafe_attestation::chain::{
+    self, ChainError, ChainRequest, CollateralError, MAX_CRL_LENGTH, crl_is_signed_by_anchor,
+};
+use vouchsafe_attestation::google_token::{MAX_JWKS, TokenKeys, TokenKeysError};
+use vouchsafe_attestation::tdx::{MAX_TDX_COLLATERAL, Platform};
+use vouchsafe_attestation::{Root, VekStore};
+use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::limits::{MAX_CERTIFICATE, MAX_ENDORSEMENT};
+
+use super::client::{Answer, FetchError, validators};
+use super::contents::{Item, launch};
+use super::intel::{self, Answers, Described, TdxPart};
+use super::jobs::{Ended, Job};
+use super::notes::{Note, Validators};
+use super::service::Shared;
+use super::wanted::{Chip, Measured, Wanted};
+use super::{CollateralFileError, ContentError, TdxFlaw, status};
+use crate::clock;
+
+/// How a fetch ended.
+#[derive(Debug)]
+pub(super) enum Fetched {
+    /// Something new is there; fetched again after this time.
+    New(Duration),
+    /// What was there is current.
+    Unchanged(Duration),
+    /// The source does not have it.
+    Missing,
+}
+
+/// What came is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    File(#[from] CollateralFileError),
+    #[error("{url}: {source}")]
+    Content { url: String, source: ContentError },
+    #[error("{url}: not signed by an issuer that is trusted")]
+    CrlNotSigned { url: String },
+    #[error("{url}: issued at {found}, and there is one issued at {known}")]
+    CrlOlder { url: String, found: UnixTime, known: UnixTime },
+    #[error("{url}: not the certificate of this chip and TCB")]
+    OtherChip { url: String },
+    #[error("{url}: {source}")]
+    VekChain { url: String, source: ChainError },
+}
+
+impl Fetched {
+    /// As metrics call it.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::New(_) => "fetched",
+            Self::Unchanged(_) => "unchanged",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+impl From<Result<Fetched, Unusable>> for Ended {
+    fn from(result: Result<Fetched, Unusable>) -> Self {
+        match result {
+            Ok(Fetched::New(wait) | Fetched::Unchanged(wait)) => Self::Good(wait),
+            Ok(Fetched::Missing) => Self::Missing,
+            Err(Unusable::Fetch(error)) => {
+                let retry_after = match &error {
+                    FetchError::Status { retry_after, .. } => *retry_after,
+                    FetchError::Unreachable { .. } => None,
+                };
+                Self::Down { error: error.to_string(), retry_after }
+            }
+            Err(other) => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+impl Shared {
+    /// Fetches one item. What was there stays in force unless something better came.
+    pub(super) fn fetch(&self, job: &Job) -> Result<Fetched, Unusable> {
+        match job {
+            Job::Crl { url, .. } => self.fetch_crl(url),
+            Job::Wanted(Wanted::Vek(chip)) => self.fetch_vek(chip),
+            Job::Wanted(Wanted::Tdx(platform)) => self.fetch_tdx(platform),
+            Job::Wanted(Wanted::TokenKeys) => self.fetch_token_keys(),
+            Job::Wanted(Wanted::Launch(measured)) => self.fetch_launch(measured),
+        }
+    }
+
+    fn fetch_crl(&self, url: &str) -> Result<Fetched, Unusable> {
+        let known = self.folder().from(url);
+        let validators_of = known.as_ref().map(|(_, note)| &note.validators);
+        let now = clock::now();
+        let (bytes, validators) = match self.client.get(url, MAX_CRL_LENGTH, validators_of)? {
+            Answer::Body { bytes, headers } => (bytes, validators(&headers)),
+            Answer::Unchanged => return self.unchanged(known, now),
+            Answer::Missing => return Ok(Fetched::Missing),
+        };
+        let content = |source: CollateralError| Unusable::Content { url: url.to_owned(), source: source.into() };
+        let found = status::crl(&bytes).map_err(content)?;
+        if !crl_is_signed_by_anchor(&bytes, &self.anchors) {
+            return Err(Unusable::CrlNotSigned { url: url.to_owned() });
+        }
+        if let Some((digest, _)) = known {
+            if digest == found.digest {
+                self.folder().touch(&digest, now)?;
+                return Ok(Fetched::Unchanged(self.pace.refresh(now, found.next_update)));
+            }
+            // A list never takes the place of one that is younger: what that one revokes stays revoked.
+            let known = self.folder().crl(&digest).and_then(|crl| status::crl(crl).ok());
+            if let Some(known) = known.filter(|known| found.this_update < known.this_update) {
+                let (found, known) = (found.this_update, known.this_update);
+                return Err(Unusable::CrlOlder { url: url.to_owned(), found, known });
+            }
+        }
+        let note = note(url, now, found.next_update, validators);
+        self.keep(Item::Crl(bytes), note)?;
+        Ok(Fetched::New(self.pace.refresh(now, found.next_update)))
+    }
+
+    fn fetch_vek(&self, chip: &Chip) -> Result<Fetched, Unusable> {
+        for url in self.config.veks(chip) {
+            let Answer::Body { bytes, .. } = self.client.get(&url, MAX_CERTIFICATE, None)? else { continue };
+            if !VekStore::new(std::slice::from_ref(&bytes)).has(&chip.id, &chip.tcb) {
+                return Err(Unusable::OtherChip { url });
+            }
+            let (now, loaded) = (clock::now(), self.loaded());
+            let chain = chain::verify(&ChainRequest {
+                leaf: &bytes,
+                certificates: &[],
+                purpose: Purpose::AmdVcek,
+                anchors: &self.anchors,
+                collateral: &loaded.collateral,
+                now,
+            });
+            let chain = chain.map_err(|source| Unusable::VekChain { url: url.clone(), source })?;
+            let note = note(&url, now, Some(chain.not_after()), Validators::default());
+            self.keep(Item::Certificate(bytes), note)?;
+            return Ok(Fetched::New(LASTING));
+        }
+        Ok(Fetched::Missing)
+    }
+
+    fn fetch_tdx(&self, platform: &Platform) -> Result<Fetched, Unusable> {
+        let mut answers = Answers::default();
+        let mut last = String::new();
+        let unusable = |url: &str, source: TdxFlaw| Unusable::Content { url: url.to_owned(), source: source.into() };
+        for part in [TdxPart::TcbInfo, TdxPart::QeIdentity, TdxPart::PckCrl, TdxPart::RootCrl] {
+            last = intel::url(&self.config.intel_pcs, part, platform, &self.config.intel_root_crl);
+            let Answer::Body { bytes, headers } = self.client.get(&last, MAX_TDX_COLLATERAL, None)? else {
+                return Ok(Fetched::Missing);
+            };
+            answers.take(part, &bytes, &headers).map_err(|flaw| unusable(&last, flaw))?;
+        }
+        let Some(collateral) = answers.assemble() else { return Ok(Fetched::Missing) };
+        let described = Described::read(&collateral).map_err(|flaw| unusable(&last, flaw))?;
+        if described.platform != *platform {
+            return Err(unusable(&last, TdxFlaw::OtherPlatform { found: described.platform }));
+        }
+        let now = clock::now();
+        let source = intel::url(&self.config.intel_pcs, TdxPart::TcbInfo, platform, "");
+        let note = note(&source, now, Some(described.until), Validators::default());
+        self.keep(Item::Tdx(*platform, Box::new(collateral)), note)?;
+        Ok(Fetched::New(self.pace.refresh(now, Some(described.until))))
+    }
+
+    fn fetch_token_keys(&self) -> Result<Fetched, Unusable> {
+        let url = &self.config.jwks;
+        let known = self.folder().from(url);
+        let now = clock::now();
+        let validators_of = known.as_ref().map(|(_, note)| &note.validators);
+        let (bytes, validators) = match self.client.get(url, MAX_JWKS, validators_of)? {
+            Answer::Body { bytes, headers } => (bytes, validators(&headers)),
+            Answer::Unchanged => return self.unchanged(known, now),
+            Answer::Missing => return Ok(Fetched::Missing),
+        };
+        let root = self.config.jwks_root();
+        let parsed = match root {
+            Root::Google => TokenKeys::from_google(&bytes, now),
+            _ => TokenKeys::extra(&bytes, now),
+        };
+        let content = |source: TokenKeysError| Unusable::Content { url: url.clone(), source: source.into() };
+        parsed.map_err(content)?;
+        self.keep(Item::TokenKeys(root, bytes), note(url, now, None, validators))?;
+        Ok(Fetched::New(self.token_keys_refresh()))
+    }
+
+    fn fetch_launch(&self, measured: &Measured) -> Result<Fetched, Unusable> {
+        let url = self.config.endorsement(measured);
+        let Answer::Body { bytes, .. } = self.client.get(&url, MAX_ENDORSEMENT, None)? else {
+            return Ok(Fetched::Missing);
+        };
+        let item = launch(*measured.digest(), &bytes);
+        let item = item.map_err(|source| Unusable::Content { url: url.clone(), source })?;
+        self.keep(item, note(&url, clock::now(), None, Validators::default()))?;
+        Ok(Fetched::New(LASTING))
+    }
+
+    fn unchanged(&self, known: Option<(vouchsafe_protocol::Digest32, Note)>, now: UnixTime) -> Result<Fetched, Unusable> {
+        let Some((digest, note)) = known else { return Ok(Fetched::Missing) };
+        self.folder().touch(&digest, now)?;
+        self.reload()?;
+        let wait = match note.valid_until {
+            Some(until) => self.pace.refresh(now, Some(until)),
+            None => self.token_keys_refresh(),
+        };
+        Ok(Fetched::Unchanged(wait))
+    }
+
+    /// Writes an item down; it is in force when this returns.
+    fn keep(&self, item: Item, note: Note) -> Result<(), Unusable> {
+        let (kind, digest) = (item.kind(), item.digest());
+        self.folder().put(item, note)?;
+        self.reload()?;
+        tracing::info!(event = "collateral.fetched", kind = kind.name(), %digest);
+        Ok(())
+    }
+
+    /// Google rotates its keys within days and announces nothing.
+    pub(super) fn token_keys_refresh(&self) -> Duration {
+        let [least, most] = self.pace.refresh;
+        TOKEN_KEYS.clamp(least, most)
+    }
+}
+
+fn note(source: &str, fetched_at: UnixTime, valid_until: Option<UnixTime>, validators: Validators) -> Note {
+    Note { source: source.to_owned(), fetched_at, valid_until, validators }
+}
+
+/// What does not change once it was issued.
+const LASTING: Duration = Duration::from_secs(30 * 86_400);
+const TOKEN_KEYS: Duration = Duration::from_secs(3600);

@@ -1,0 +1,303 @@
+//! The folder with the collateral of a broker: one file an item, written before it takes its predecessor's place.
+//!
+//! CRLs and certificates are named by digest, Intel's collateral by platform, endorsements by measurement. Nothing
+//! in these files is trusted, with one exception: a key set is believed as it stands, so that the broker signs
+//! what it fetched with its own identity, and takes no other.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vouchsafe_attestation::VekStore;
+use vouchsafe_attestation::chain::read_file;
+use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
+use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, IdentityKey, UnixTime};
+
+use super::contents::{Contents, Item, KeySet, json, launch};
+use super::intel::Described;
+use super::notes::{Note, Notes};
+use super::{CollateralFileError, CollateralStatus, ContentError, ItemStatus, Loaded, TdxFlaw, status};
+
+/// The folder with the collateral of a broker.
+#[derive(Debug)]
+pub struct CollateralFolder {
+    path: PathBuf,
+    identity: Arc<IdentityKey>,
+    contents: Contents,
+}
+
+impl CollateralFolder {
+    /// Reads the folder; an absent one is empty.
+    ///
+    /// # Errors
+    /// [`CollateralFileError`] names the file.
+    pub fn open(path: &Path, identity: Arc<IdentityKey>) -> Result<Self, CollateralFileError> {
+        let mut folder = Self { path: path.to_owned(), identity, contents: Contents::default() };
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(folder),
+            Err(source) => return Err(io_error(path, source)),
+        };
+        for entry in entries {
+            let file = entry.map_err(|source| io_error(path, source))?.path();
+            let Some(name) = file.file_name().and_then(|name| name.to_str()) else { continue };
+            if is_ours(name) {
+                let bytes = fs::read(&file).map_err(|source| io_error(&file, source))?;
+                folder
+                    .take(name, &bytes)
+                    .map_err(|source| CollateralFileError::Damaged { path: file.clone(), source })?;
+            }
+        }
+        folder.contents.crls.sort();
+        folder.contents.certificates.sort();
+        folder.contents.forget_absent();
+        Ok(folder)
+    }
+
+    /// All of it, parsed.
+    ///
+    /// # Errors
+    /// The first item that cannot be used.
+    pub fn parse(&self) -> Result<Loaded, CollateralFileError> {
+        Ok(self.contents.parse()?)
+    }
+
+    /// Takes what a file holds and writes it down: CRLs and certificates, PEM or DER; Intel's collateral and key
+    /// sets, JSON; a launch endorsement, when its measurement is given. All of it or nothing. A key set gives the root
+    /// `extra`.
+    ///
+    /// # Errors
+    /// [`CollateralFileError`]; what was there before stays in force.
+    pub fn import(
+        &mut self,
+        file: &[u8],
+        measurement: Option<Digest48>,
+        now: UnixTime,
+    ) -> Result<(), CollateralFileError> {
+        self.change(now, |contents| contents.import(file, measurement, now))
+    }
+
+    /// Takes the items of a bundle that `signer` signed. All of it or nothing.
+    ///
+    /// # Errors
+    /// [`CollateralFileError`]; what was there before stays in force.
+    pub fn import_bundle(
+        &mut self,
+        bundle: Bundle,
+        signer: &BrokerIdentity,
+        now: UnixTime,
+    ) -> Result<(), CollateralFileError> {
+        let items = bundle.verify(signer, BundleFormat::Exported).map_err(ContentError::from)?;
+        self.change(now, |contents| contents.take(items))
+    }
+
+    /// Everything, signed.
+    #[must_use]
+    pub fn export(&self, now: UnixTime) -> Bundle {
+        let items = self.contents.items().map(|(_, item)| item).collect();
+        Bundle::sign(&self.identity, BundleFormat::Exported, now, items)
+    }
+
+    /// What there is.
+    ///
+    /// # Errors
+    /// The first item that cannot be used.
+    pub fn status(&self) -> Result<CollateralStatus, CollateralFileError> {
+        let contents = &self.contents;
+        let crls = contents.crls.iter().map(|crl| status::crl(crl)).collect::<Result<_, _>>();
+        let (veks, issuers) = contents.split();
+        let items = contents.items().map(|(valid_until, item)| ItemStatus {
+            kind: item.kind,
+            subject: if item.subject.is_empty() { item.digest.to_string() } else { item.subject },
+            source: Some(item.source),
+            fetched_at: Some(item.fetched_at).filter(|time| time.0 > 0),
+            valid_until,
+            digest: Some(item.digest),
+            last_error: None,
+        });
+        Ok(CollateralStatus {
+            crls: crls.map_err(ContentError::from)?,
+            certificates: issuers.iter().map(|certificate| Digest32::of(certificate)).collect(),
+            chips: VekStore::new(&veks).chips(),
+            fetch: false,
+            waiting: 0,
+            items: items.collect(),
+        })
+    }
+
+    /// Takes what was fetched.
+    pub(crate) fn put(&mut self, item: Item, note: Note) -> Result<(), CollateralFileError> {
+        let now = note.fetched_at;
+        self.change(now, |contents| {
+            if let Item::Tdx(platform, collateral) = &item {
+                contents.check_tdx(platform, collateral)?;
+            }
+            contents.put(item, note);
+            Ok(())
+        })
+    }
+
+    /// What is there was found to be current.
+    pub(crate) fn touch(&mut self, digest: &Digest32, now: UnixTime) -> Result<(), CollateralFileError> {
+        self.change(now, |contents| {
+            for set in [&mut contents.google_keys, &mut contents.extra_keys].into_iter().flatten() {
+                if Digest32::of(&set.jwks) == *digest {
+                    set.fetched_at = now;
+                }
+            }
+            if let Some(note) = contents.notes.get_mut(digest) {
+                note.fetched_at = now;
+            }
+            Ok(())
+        })
+    }
+
+    /// What came from an address, with its note.
+    pub(crate) fn from(&self, source: &str) -> Option<(Digest32, Note)> {
+        let found = self.contents.notes.iter().find(|(_, note)| note.source == source);
+        found.map(|(digest, note)| (*digest, note.clone()))
+    }
+
+    /// The list with this digest.
+    pub(crate) fn crl(&self, digest: &Digest32) -> Option<&[u8]> {
+        self.contents.crls.iter().find(|crl| Digest32::of(crl) == *digest).map(Vec::as_slice)
+    }
+
+    /// Platforms that there is collateral for, with the time it came and its end.
+    pub(crate) fn platforms(&self) -> Vec<(vouchsafe_attestation::tdx::Platform, UnixTime, UnixTime)> {
+        let all = self.contents.tdx.iter().filter_map(|(platform, collateral)| {
+            let until = Described::read(collateral).ok()?.until;
+            let fetched = self.contents.notes.get(&collateral.digest())?.fetched_at;
+            Some((*platform, fetched, until))
+        });
+        all.collect()
+    }
+
+    fn change(
+        &mut self,
+        now: UnixTime,
+        change: impl FnOnce(&mut Contents) -> Result<(), ContentError>,
+    ) -> Result<(), CollateralFileError> {
+        let mut contents = self.contents.clone();
+        change(&mut contents)?;
+        contents.tidy(now).map_err(ContentError::from)?;
+        contents.parse()?;
+        let (old, new) = (self.files(&self.contents), self.files(&contents));
+        fs::create_dir_all(&self.path).map_err(|source| io_error(&self.path, source))?;
+        for (name, bytes) in &new {
+            if old.get(name) != Some(bytes) {
+                self.write(name, bytes)?;
+            }
+        }
+        for name in old.keys().filter(|name| !new.contains_key(*name)) {
+            let file = self.path.join(name);
+            fs::remove_file(&file).map_err(|source| io_error(&file, source))?;
+        }
+        self.contents = contents;
+        Ok(())
+    }
+
+    /// Every file by name.
+    fn files(&self, contents: &Contents) -> BTreeMap<String, Vec<u8>> {
+        let der = contents.crls.iter().chain(&contents.certificates);
+        let mut files: BTreeMap<_, _> =
+            der.map(|item| (format!("{}.{DER}", Digest32::of(item)), item.clone())).collect();
+        for (platform, collateral) in &contents.tdx {
+            let name = format!("{}-{}.{TDX}", hex::encode(platform.fmspc), platform.ca.name());
+            files.insert(name, json(collateral));
+        }
+        for (measurement, bytes) in &contents.launch {
+            files.insert(format!("{measurement}.{LAUNCH}"), bytes.clone());
+        }
+        for (name, set) in [(GOOGLE_KEYS, &contents.google_keys), (EXTRA_KEYS, &contents.extra_keys)] {
+            if let Some(set) = set {
+                files.insert(name.to_owned(), self.signed(name, set));
+            }
+        }
+        if !contents.notes.is_empty() {
+            let notes = serde_json::to_vec(&contents.notes).expect("digests and texts are JSON");
+            files.insert(NOTES.to_owned(), notes);
+        }
+        files
+    }
+
+    fn signed(&self, name: &str, set: &KeySet) -> Vec<u8> {
+        let (subject, source) = (name.to_owned(), String::new());
+        let item =
+            BundleItem::new(CollateralKind::TokenKeys, subject, source, set.fetched_at, set.jwks.clone());
+        let bundle = Bundle::sign(&self.identity, BundleFormat::Kept, set.fetched_at, vec![item]);
+        serde_json::to_vec(&bundle).expect("a bundle is JSON")
+    }
+
+    fn take(&mut self, name: &str, bytes: &[u8]) -> Result<(), ContentError> {
+        let contents = &mut self.contents;
+        match name {
+            NOTES => match serde_json::from_slice::<Notes>(bytes) {
+                Ok(notes) => contents.notes = notes,
+                // Saved requests are lost, nothing else.
+                Err(error) => tracing::warn!(event = "collateral.notes_lost", %error),
+            },
+            GOOGLE_KEYS | EXTRA_KEYS => {
+                let set = kept(name, bytes, &self.identity.identity());
+                if set.is_none() {
+                    tracing::warn!(event = "collateral.token_keys_refused", file = name);
+                }
+                let place =
+                    if name == GOOGLE_KEYS { &mut contents.google_keys } else { &mut contents.extra_keys };
+                *place = set;
+            }
+            _ if name.ends_with(DER) => read_file(bytes, &mut contents.crls, &mut contents.certificates)?,
+            _ if name.ends_with(TDX) => {
+                let collateral =
+                    vouchsafe_attestation::tdx::TdxCollateral::parse(bytes).map_err(TdxFlaw::from)?;
+                contents.tdx.insert(Described::read(&collateral)?.platform, collateral);
+            }
+            _ => {
+                let measurement = name.strip_suffix(LAUNCH).and_then(|name| name.strip_suffix('.'));
+                let measurement: Digest48 = measurement
+                    .and_then(|text| text.parse().ok())
+                    .ok_or(ContentError::Measurement)?;
+                launch(measurement, bytes)?;
+                contents.launch.insert(measurement, bytes.to_vec());
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), CollateralFileError> {
+        let path = self.path.join(name);
+        let temporary = self.path.join(format!("{name}.new"));
+        let written = fs::File::create(&temporary).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        written.map_err(|source| io_error(&temporary, source))?;
+        fs::rename(&temporary, &path).map_err(|source| io_error(&path, source))
+    }
+}
+
+/// A key set that this broker fetched and signed, for the place that it is in.
+fn kept(name: &str, bytes: &[u8], identity: &BrokerIdentity) -> Option<KeySet> {
+    let items = Bundle::parse(bytes).ok()?.verify(identity, BundleFormat::Kept).ok()?;
+    let [item] = items.try_into().ok()?;
+    let BundleItem { kind, subject, fetched_at, content, .. } = item;
+    (kind == CollateralKind::TokenKeys && subject == name).then_some(KeySet { jwks: content.0, fetched_at })
+}
+
+fn is_ours(name: &str) -> bool {
+    [GOOGLE_KEYS, EXTRA_KEYS, NOTES].contains(&name)
+        || [DER, TDX, LAUNCH].iter().any(|end| name.strip_suffix(end).is_some_and(|name| name.ends_with('.')))
+}
+
+fn io_error(path: &Path, source: io::Error) -> CollateralFileError {
+    CollateralFileError::Io { path: path.to_owned(), source }
+}
+
+const DER: &str = "der";
+const TDX: &str = "tdx.json";
+const LAUNCH: &str = "binarypb";
+const GOOGLE_KEYS: &str = "token-keys.google.json";
+const EXTRA_KEYS: &str = "token-keys.extra.json";
+const NOTES: &str = "notes.json";

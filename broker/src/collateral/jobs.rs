@@ -1,0 +1,306 @@
+//! What is to be fetched: one entry an item, however many ask for it, and no more entries than fit.
+//!
+//! Each source has its own order and its own pace: one that is down or slow holds nothing else up.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use vouchsafe_protocol::bundle::CollateralKind;
+
+use super::pace::Pace;
+use super::wanted::Wanted;
+
+/// Where collateral comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Source {
+    Amd,
+    Intel,
+    GoogleCrls,
+    GoogleKeys,
+    GoogleEndorsements,
+}
+
+impl Source {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Amd, Self::Intel, Self::GoogleCrls, Self::GoogleKeys, Self::GoogleEndorsements];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Amd => "amd",
+            Self::Intel => "intel",
+            Self::GoogleCrls => "google-crls",
+            Self::GoogleKeys => "google-keys",
+            Self::GoogleEndorsements => "google-endorsements",
+        }
+    }
+}
+
+/// One item to fetch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Job {
+    /// The list at an address; it is kept current for as long as the broker runs.
+    Crl { source: Source, url: String },
+    /// What somebody needs.
+    Wanted(Wanted),
+}
+
+impl Job {
+    pub(crate) const fn source(&self) -> Source {
+        match self {
+            Self::Crl { source, .. } => *source,
+            Self::Wanted(Wanted::Vek(_)) => Source::Amd,
+            Self::Wanted(Wanted::Tdx(_)) => Source::Intel,
+            Self::Wanted(Wanted::TokenKeys) => Source::GoogleKeys,
+            Self::Wanted(Wanted::Launch(_)) => Source::GoogleEndorsements,
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> CollateralKind {
+        match self {
+            Self::Crl { .. } => CollateralKind::Crl,
+            Self::Wanted(Wanted::Vek(_)) => CollateralKind::Certificate,
+            Self::Wanted(Wanted::Tdx(_)) => CollateralKind::Tdx,
+            Self::Wanted(Wanted::TokenKeys) => CollateralKind::TokenKeys,
+            Self::Wanted(Wanted::Launch(_)) => CollateralKind::LaunchEndorsement,
+        }
+    }
+
+    /// Whether it is needed whoever asks.
+    const fn is_permanent(&self) -> bool {
+        matches!(self, Self::Crl { .. } | Self::Wanted(Wanted::TokenKeys))
+    }
+
+    /// Whether what is there has an end that comes soon.
+    const fn is_refreshed(&self) -> bool {
+        self.is_permanent() || matches!(self, Self::Wanted(Wanted::Tdx(_)))
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crl { url, .. } => f.write_str(url),
+            Self::Wanted(wanted) => wanted.fmt(f),
+        }
+    }
+}
+
+/// How a fetch ended, as far as its next one depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It is there, and good for this long.
+    Good(Duration),
+    /// The source does not have it.
+    Missing,
+    /// What came is of no use.
+    Refused(String),
+    /// The source did not answer, or says when to come back.
+    Down { error: String, retry_after: Option<Duration> },
+}
+
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It is on its way already, or was not to be had a moment ago.
+    Known,
+    /// It will be fetched.
+    Queued,
+    /// There is no room, or too much was asked for in this minute.
+    Full,
+}
+
+/// What a source's thread is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Fetch(Job),
+    /// Nothing for this long.
+    Wait(Duration),
+}
+
+/// An item that is being fetched, or was not to be had.
+#[derive(Debug)]
+pub(crate) struct Trouble<'j> {
+    pub(crate) job: &'j Job,
+    pub(crate) error: Option<&'j str>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: State,
+    due: Instant,
+    failures: u32,
+    error: Option<String>,
+    /// Whether it was there once: then it is kept current.
+    had: bool,
+}
+
+impl Entry {
+    const fn new(state: State, due: Instant, had: bool) -> Self {
+        Self { state, due, failures: 0, error: None, had }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Waits for its first success, or for another try.
+    Wanted,
+    Running,
+    /// There since.
+    Have(Instant),
+    /// Not to be had; forgotten when due.
+    Missing,
+}
+
+#[derive(Debug)]
+struct Pacing {
+    not_before: Instant,
+    failures: u32,
+    minute: Instant,
+    asked: u32,
+}
+
+/// All of it.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    pace: Pace,
+    entries: BTreeMap<Job, Entry>,
+    sources: BTreeMap<Source, Pacing>,
+    pub(crate) stopped: bool,
+}
+
+impl Jobs {
+    pub(crate) fn new(pace: Pace, now: Instant) -> Self {
+        let pacing = || Pacing { not_before: now, failures: 0, minute: now, asked: 0 };
+        let sources = Source::ALL.into_iter().map(|source| (source, pacing())).collect();
+        Self { pace, entries: BTreeMap::new(), sources, stopped: false }
+    }
+
+    /// Keeps this one current, from now or from when what is there is due.
+    pub(crate) fn keep(&mut self, job: Job, due_in: Option<Duration>, now: Instant) {
+        let (state, due) = match due_in {
+            Some(wait) => (State::Have(now), now + wait),
+            None => (State::Wanted, now),
+        };
+        self.entries.entry(job).or_insert(Entry::new(state, due, due_in.is_some()));
+    }
+
+    /// Somebody needs it now.
+    pub(crate) fn ask(&mut self, job: Job, now: Instant) -> Asked {
+        if let Some(entry) = self.entries.get_mut(&job) {
+            // What is there and is still asked for is fetched again, if not too soon.
+            let State::Have(since) = entry.state else { return Asked::Known };
+            let again = since + if job.is_refreshed() { self.pace.again } else { self.pace.missing };
+            if again.max(now) >= entry.due {
+                return Asked::Known;
+            }
+            entry.due = again.max(now);
+            return Asked::Queued;
+        }
+        let Some(pacing) = self.sources.get_mut(&job.source()) else { return Asked::Full };
+        if now.duration_since(pacing.minute) >= MINUTE {
+            (pacing.minute, pacing.asked) = (now, 0);
+        }
+        let known = self.entries.keys().filter(|known| known.source() == job.source()).count();
+        if pacing.asked >= self.pace.asks || known >= MAX_ITEMS {
+            return Asked::Full;
+        }
+        pacing.asked += 1;
+        self.entries.insert(job, Entry::new(State::Wanted, now, false));
+        Asked::Queued
+    }
+
+    /// Everything is due, and no failure counts any more.
+    pub(crate) fn refresh(&mut self, now: Instant) {
+        for pacing in self.sources.values_mut() {
+            (pacing.not_before, pacing.failures) = (now, 0);
+        }
+        for entry in self.entries.values_mut().filter(|entry| entry.state != State::Running) {
+            (entry.state, entry.due, entry.failures) = (State::Wanted, now, 0);
+        }
+    }
+
+    /// What is next for a source, and forgets what nobody needs any more.
+    pub(crate) fn next(&mut self, source: Source, now: Instant) -> Next {
+        self.entries.retain(|job, entry| {
+            let over = entry.due <= now && job.source() == source;
+            let passing = match entry.state {
+                State::Missing => true,
+                State::Have(_) => !job.is_refreshed(),
+                State::Wanted | State::Running => false,
+            };
+            !(over && passing)
+        });
+        let waiting = |(job, entry): &(&Job, &mut Entry)| {
+            job.source() == source && entry.state != State::Running
+        };
+        let first = self.entries.iter_mut().filter(waiting).min_by_key(|(_, entry)| entry.due);
+        let Some((job, entry)) = first else { return Next::Wait(IDLE) };
+        let not_before = self.sources.get(&source).map_or(now, |pacing| pacing.not_before);
+        let due = entry.due.max(not_before);
+        if due > now {
+            return Next::Wait(due.duration_since(now).min(IDLE));
+        }
+        entry.state = State::Running;
+        Next::Fetch(job.clone())
+    }
+
+    /// Notes how a fetch ended. `chance` spreads what follows.
+    pub(crate) fn ended(&mut self, job: &Job, ended: Ended, now: Instant, chance: u8) {
+        let pace = self.pace;
+        let (Some(entry), Some(pacing)) = (self.entries.get_mut(job), self.sources.get_mut(&job.source()))
+        else {
+            return;
+        };
+        let keeps = job.is_permanent() || (job.is_refreshed() && entry.had);
+        match ended {
+            Ended::Good(wait) => {
+                (entry.state, entry.due, entry.failures, entry.error) = (State::Have(now), now + wait, 0, None);
+                (entry.had, pacing.failures) = (true, 0);
+            }
+            Ended::Missing => {
+                let error = Some("the source does not have it".to_owned());
+                let state = if keeps { State::Wanted } else { State::Missing };
+                (entry.state, entry.due, entry.error) = (state, now + pace.missing, error);
+                pacing.failures = 0;
+            }
+            Ended::Refused(error) => {
+                entry.failures += 1;
+                let wait = pace.backoff(entry.failures, chance);
+                (entry.state, entry.due, entry.error) = (State::Wanted, now + wait, Some(error));
+                pacing.failures = 0;
+            }
+            Ended::Down { error, retry_after } => {
+                pacing.failures += 1;
+                let wait = pace.backoff(pacing.failures, chance);
+                pacing.not_before = now + retry_after.unwrap_or_default().min(pace.most).max(wait);
+                entry.failures += 1;
+                (entry.state, entry.due, entry.error) = (State::Wanted, pacing.not_before, Some(error));
+            }
+        }
+        if !keeps && entry.state == State::Wanted && entry.failures >= MAX_TRIES {
+            (entry.state, entry.due) = (State::Missing, now + pace.missing);
+        }
+    }
+
+    /// How many wait or are being fetched.
+    pub(crate) fn waiting(&self) -> usize {
+        self.entries.values().filter(|entry| matches!(entry.state, State::Wanted | State::Running)).count()
+    }
+
+    /// Those that wait, are being fetched or were not to be had.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = Trouble<'_>> {
+        let open = self.entries.iter().filter(|(_, entry)| !matches!(entry.state, State::Have(_)));
+        open.map(|(job, entry)| Trouble { job, error: entry.error.as_deref() })
+    }
+}
+
+/// Entries of one source.
+const MAX_ITEMS: usize = 4096;
+/// After so many failures an item that somebody wanted once is given up until it is asked for again.
+const MAX_TRIES: u32 = 8;
+const MINUTE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests;

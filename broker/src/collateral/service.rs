@@ -1,0 +1,274 @@
+//! The service: one thread a source, which fetches what is due and waits for more.
+//!
+//! A vendor that is slow, down or hostile holds up its own thread and nothing else. What is in force is one value
+//! that is swapped as a whole; readers never wait.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use vouchsafe_attestation::TrustAnchors;
+use vouchsafe_protocol::bundle::Bundle;
+use vouchsafe_protocol::{BrokerIdentity, Digest48, UnixTime};
+
+use super::addresses::CollateralConfig;
+use super::client::Client;
+use super::folder::CollateralFolder;
+use super::jobs::{Asked, Ended, Job, Jobs, Next, Source};
+use super::pace::Pace;
+use super::wanted::Wanted;
+use super::{CollateralFileError, CollateralStatus, ItemStatus, Loaded};
+use crate::metrics::CollateralMetrics;
+use crate::{clock, random};
+
+/// Collateral of one broker: what is in force, and the threads that keep it so. They end when it is dropped.
+pub struct CollateralService {
+    shared: Arc<Shared>,
+}
+
+/// What the threads share.
+pub(super) struct Shared {
+    pub(super) config: CollateralConfig,
+    pub(super) pace: Pace,
+    pub(super) anchors: TrustAnchors,
+    pub(super) client: Client,
+    folder: Mutex<CollateralFolder>,
+    loaded: ArcSwap<Loaded>,
+    jobs: Mutex<Jobs>,
+    wake: Condvar,
+    metrics: CollateralMetrics,
+}
+
+impl CollateralService {
+    /// Starts with what the folder holds.
+    ///
+    /// # Errors
+    /// When that cannot be used, or the system gives no threads.
+    pub(crate) fn start(
+        config: CollateralConfig,
+        folder: CollateralFolder,
+        anchors: TrustAnchors,
+        metrics: CollateralMetrics,
+    ) -> Result<Self, CollateralFileError> {
+        let pace = Pace::new([config.refresh_min, config.refresh_max]);
+        Self::start_at(pace, config, folder, anchors, metrics)
+    }
+
+    pub(super) fn start_at(
+        pace: Pace,
+        config: CollateralConfig,
+        folder: CollateralFolder,
+        anchors: TrustAnchors,
+        metrics: CollateralMetrics,
+    ) -> Result<Self, CollateralFileError> {
+        let shared = Arc::new(Shared {
+            client: Client::new(pace.request),
+            loaded: ArcSwap::from_pointee(folder.parse()?),
+            folder: Mutex::new(folder),
+            jobs: Mutex::new(Jobs::new(pace, Instant::now())),
+            wake: Condvar::new(),
+            config,
+            pace,
+            anchors,
+            metrics,
+        });
+        if shared.config.fetch {
+            shared.plan();
+            for source in Source::ALL {
+                let shared = Arc::clone(&shared);
+                let thread = thread::Builder::new().name(format!("collateral-{}", source.name()));
+                thread.spawn(move || shared.serve(source)).map_err(CollateralFileError::Threads)?;
+            }
+        }
+        Ok(Self { shared })
+    }
+
+    /// What is in force.
+    pub(crate) fn loaded(&self) -> arc_swap::Guard<Arc<Loaded>> {
+        self.shared.loaded.load()
+    }
+
+    /// Somebody needs this. Returns at once, whatever the vendor does.
+    pub(crate) fn want(&self, wanted: Wanted) {
+        let shared = &self.shared;
+        if !shared.config.fetch {
+            return;
+        }
+        let job = Job::Wanted(wanted);
+        let kind = job.kind();
+        let asked = shared.jobs().ask(job, Instant::now());
+        match asked {
+            Asked::Known => {}
+            Asked::Queued => shared.wake.notify_all(),
+            Asked::Full => shared.metrics.fetched(kind, "not-queued"),
+        }
+    }
+
+    /// Fetches everything that is kept current, and everything that waits, now.
+    pub(crate) fn refresh(&self) {
+        self.shared.jobs().refresh(Instant::now());
+        self.shared.wake.notify_all();
+    }
+
+    /// Takes new collateral of an operator, which is in force when this returns.
+    pub(crate) fn import(
+        &self,
+        file: &[u8],
+        measurement: Option<Digest48>,
+        now: UnixTime,
+    ) -> Result<CollateralStatus, CollateralFileError> {
+        self.shared.folder().import(file, measurement, now)?;
+        self.changed()
+    }
+
+    /// Takes a bundle, which is in force when this returns.
+    pub(crate) fn import_bundle(
+        &self,
+        bundle: Bundle,
+        signer: &BrokerIdentity,
+        now: UnixTime,
+    ) -> Result<CollateralStatus, CollateralFileError> {
+        self.shared.folder().import_bundle(bundle, signer, now)?;
+        self.changed()
+    }
+
+    /// Everything, signed by the broker.
+    pub(crate) fn export(&self, now: UnixTime) -> Bundle {
+        self.shared.folder().export(now)
+    }
+
+    /// What there is, and what is wanted.
+    pub(crate) fn status(&self) -> Result<CollateralStatus, CollateralFileError> {
+        let mut status = self.shared.folder().status()?;
+        status.fetch = self.shared.config.fetch;
+        let jobs = self.shared.jobs();
+        status.waiting = jobs.waiting();
+        for trouble in jobs.troubles() {
+            let subject = trouble.job.to_string();
+            let kind = trouble.job.kind();
+            let is_it = |item: &&mut ItemStatus| {
+                item.kind == kind && (item.subject == subject || item.source.as_ref() == Some(&subject))
+            };
+            let last_error = trouble.error.map(str::to_owned);
+            match status.items.iter_mut().find(is_it) {
+                Some(item) => item.last_error = last_error,
+                None => status.items.push(ItemStatus {
+                    kind,
+                    subject,
+                    source: None,
+                    fetched_at: None,
+                    valid_until: None,
+                    digest: None,
+                    last_error,
+                }),
+            }
+        }
+        Ok(status)
+    }
+
+    /// Brings the metrics up to date.
+    pub(crate) fn observe(&self, now: UnixTime) {
+        if let Ok(status) = self.status() {
+            self.shared.metrics.observe(&status, now);
+        }
+    }
+
+    fn changed(&self) -> Result<CollateralStatus, CollateralFileError> {
+        self.shared.reload()?;
+        self.status()
+    }
+}
+
+impl Drop for CollateralService {
+    fn drop(&mut self) {
+        self.shared.jobs().stopped = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+impl std::fmt::Debug for CollateralService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CollateralService").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn folder(&self) -> MutexGuard<'_, CollateralFolder> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn loaded(&self) -> Arc<Loaded> {
+        self.loaded.load_full()
+    }
+
+    /// Puts what the folder holds in force.
+    pub(super) fn reload(&self) -> Result<(), CollateralFileError> {
+        let folder = self.folder();
+        self.loaded.store(Arc::new(folder.parse()?));
+        Ok(())
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is kept current from the start.
+    fn plan(&self) {
+        let (now, start) = (clock::now(), Instant::now());
+        let (folder, mut jobs) = (self.folder(), self.jobs());
+        let left = |fetched: UnixTime, wait: std::time::Duration| {
+            wait.saturating_sub(std::time::Duration::from_secs(now.since(fetched)))
+        };
+        for job in self.config.crls() {
+            let note = folder.from(&job.to_string()).map(|(_, note)| note);
+            let due =
+                note.map(|note| left(note.fetched_at, self.pace.refresh(note.fetched_at, note.valid_until)));
+            jobs.keep(job, due, start);
+        }
+        let note = folder.from(&self.config.jwks).map(|(_, note)| note);
+        let due = note.map(|note| left(note.fetched_at, self.token_keys_refresh()));
+        jobs.keep(Job::Wanted(Wanted::TokenKeys), due, start);
+        for (platform, fetched, until) in folder.platforms() {
+            let due = left(fetched, self.pace.refresh(fetched, Some(until)));
+            jobs.keep(Job::Wanted(Wanted::Tdx(platform)), Some(due), start);
+        }
+    }
+
+    /// A source's thread.
+    fn serve(&self, source: Source) {
+        let mut jobs = self.jobs();
+        while !jobs.stopped {
+            match jobs.next(source, Instant::now()) {
+                Next::Wait(time) => {
+                    let woken = self.wake.wait_timeout(jobs, time);
+                    jobs = woken.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                Next::Fetch(job) => {
+                    drop(jobs);
+                    let ended = self.run(&job);
+                    let chance = random::byte().unwrap_or(u8::MAX);
+                    jobs = self.jobs();
+                    jobs.ended(&job, ended, Instant::now(), chance);
+                }
+            }
+        }
+    }
+
+    fn run(&self, job: &Job) -> Ended {
+        let Ok(fetched) = catch_unwind(AssertUnwindSafe(|| self.fetch(job))) else {
+            tracing::error!(event = "collateral.panicked", kind = job.kind().name());
+            self.metrics.fetched(job.kind(), "failed");
+            return Ended::Refused("a bug".to_owned());
+        };
+        let good = fetched.as_ref().ok().map(super::fetch::Fetched::name);
+        let ended = Ended::from(fetched);
+        let outcome = good.unwrap_or(if matches!(ended, Ended::Refused(_)) { "refused" } else { "failed" });
+        self.metrics.fetched(job.kind(), outcome);
+        if let Ended::Refused(error) | Ended::Down { error, .. } = &ended {
+            tracing::warn!(event = "collateral.not_fetched", kind = job.kind().name(), outcome, %error);
+        }
+        ended
+    }
+}

@@ -1,0 +1,94 @@
+use vouchsafe_attestation::Root;
+use vouchsafe_attestation::test_util::vm::shared_google;
+use vouchsafe_protocol::Digest48;
+use vouchsafe_protocol::bundle::{Bundle, BundleError};
+
+use super::*;
+use crate::clock;
+
+const MEASUREMENT: Digest48 = Digest48([7; 48]);
+const JWKS: &[u8] = br#"{"keys":[{"kty":"RSA","alg":"RS256","kid":"one","n":"AQAB","e":"AQAB"}]}"#;
+
+/// A folder with one of each kind that needs no vendor.
+fn filled(path: &std::path::Path) -> CollateralFolder {
+    let now = clock::now();
+    let mut folder = open(path);
+    let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(now.0 - 60), now.plus(1000)));
+    folder.import(&crl, None, now).unwrap();
+    folder.import(shared_google().intermediate_der(), None, now).unwrap();
+    folder.import(JWKS, None, now).unwrap();
+    folder.import(&[&[1], &MEASUREMENT.0[..]].concat(), Some(MEASUREMENT), now).unwrap();
+    folder
+}
+
+#[test]
+fn a_bundle_carries_everything_to_another_broker() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let filled = filled(one.path());
+    let json = serde_json::to_vec(&filled.export(clock::now())).unwrap();
+    let bundle = || Bundle::parse(&json).unwrap();
+    let mut other = CollateralFolder::open(two.path(), identity(2)).unwrap();
+    let refused = other.import_bundle(bundle(), &identity(2).identity(), clock::now()).unwrap_err();
+    assert!(
+        matches!(refused, CollateralFileError::Content(ContentError::Bundle(BundleError::Signer { .. }))),
+        "{refused}"
+    );
+    other.import_bundle(bundle(), &identity(1).identity(), clock::now()).unwrap();
+    let digests = |folder: &CollateralFolder| {
+        let items = folder.status().unwrap().items;
+        items.into_iter().map(|item| (item.kind, item.digest, item.fetched_at)).collect::<Vec<_>>()
+    };
+    assert_eq!(digests(&other), digests(&filled));
+    assert_eq!(digests(&other).len(), 4);
+    let loaded = CollateralFolder::open(two.path(), identity(2)).unwrap().parse().unwrap();
+    assert!(loaded.endorsements.launch.get(&MEASUREMENT).is_some());
+    assert_eq!(loaded.collateral.digest(), filled.parse().unwrap().collateral.digest());
+}
+
+#[test]
+fn t40_keys_from_a_bundle_are_never_googles() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut from = open(one.path());
+    let note = notes::Note {
+        source: "https://google.example".to_owned(),
+        fetched_at: UnixTime(1000),
+        valid_until: None,
+        validators: notes::Validators::default(),
+    };
+    from.put(contents::Item::TokenKeys(Root::Google, JWKS.to_vec()), note).unwrap();
+    assert_eq!(from.parse().unwrap().endorsements.token_keys[0].root(), Root::Google);
+    let mut to = open(two.path());
+    to.import_bundle(from.export(UnixTime(2000)), &identity(1).identity(), UnixTime(3000)).unwrap();
+    let keys = to.parse().unwrap().endorsements.token_keys;
+    let keys: Vec<_> = keys.iter().map(|keys| (keys.root(), keys.fetched_at())).collect();
+    // As old as they are, not as young as the import.
+    assert_eq!(keys, [(Root::Extra, UnixTime(1000))]);
+}
+
+#[test]
+fn a_bundle_with_one_bad_item_changes_nothing() {
+    use vouchsafe_protocol::UnixTime;
+    use vouchsafe_protocol::bundle::{BundleFormat, BundleItem, CollateralKind};
+    let folder = tempfile::tempdir().unwrap();
+    let item = |kind, subject: &str, content: &[u8]| {
+        BundleItem::new(kind, subject.to_owned(), "import".to_owned(), UnixTime(1), content.to_vec())
+    };
+    let good = item(CollateralKind::Certificate, "", shared_google().intermediate_der());
+    let garbage = ContentError::Der(CollateralError::Unrecognised);
+    for (bad, reason) in [
+        (item(CollateralKind::Crl, "", b"garbage"), garbage),
+        (item(CollateralKind::LaunchEndorsement, "77", b"x"), ContentError::Measurement),
+        (
+            item(CollateralKind::LaunchEndorsement, &MEASUREMENT.to_string(), b"x"),
+            ContentError::Endorsement { measurement: MEASUREMENT },
+        ),
+    ] {
+        let key = identity(3);
+        let bundle = Bundle::sign(&key, BundleFormat::Exported, UnixTime(1), vec![good.clone(), bad]);
+        let mut to = open(folder.path());
+        let error = to.import_bundle(bundle, &key.identity(), UnixTime(2)).unwrap_err();
+        assert!(matches!(&error, CollateralFileError::Content(found) if *found == reason), "{error}");
+        assert_eq!(to.status().unwrap(), CollateralStatus::default());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,343 @@
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use vouchsafe_attestation::anchors::Product;
+use vouchsafe_attestation::google_token::TokenKeys;
+use vouchsafe_attestation::test_util::snp::{FakeAmd, SnpReportBuilder};
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
+use vouchsafe_attestation::Root;
+use vouchsafe_protocol::bundle::CollateralKind;
+use vouchsafe_protocol::{DecisionId, Digest48, ReasonCode};
+
+use super::vendor::{Asked, Reply, Vendor, eventually};
+use super::*;
+use crate::collateral::pace::Pace;
+use crate::metrics::Metrics;
+use crate::release::release;
+use crate::testing::{Fixture, PATH};
+use crate::clock;
+
+/// Quick failures, and refreshes when a test says so.
+pub(super) fn pace() -> Pace {
+    let hour = Duration::from_secs(3600);
+    Pace {
+        first: Duration::from_millis(20),
+        most: Duration::from_millis(100),
+        again: Duration::from_millis(50),
+        request: Duration::from_secs(5),
+        ..Pace::new([hour, hour])
+    }
+}
+
+/// Everything from one vendor.
+pub(super) fn addresses(address: &str) -> CollateralConfig {
+    CollateralConfig {
+        amd_kds: address.to_owned(),
+        intel_pcs: address.to_owned(),
+        intel_root_crl: format!("{address}/root.der"),
+        google_crls: vec![format!("{address}/google.crl")],
+        jwks: format!("{address}/jwks"),
+        endorsements: address.to_owned(),
+        ..CollateralConfig::default()
+    }
+}
+
+pub(super) fn service(folder: &Path, address: &str) -> CollateralService {
+    let folder = CollateralFolder::open(folder, identity(1)).expect("a folder");
+    let metrics = Metrics::new().expect("metrics").collateral;
+    let (anchors, config) = (shared_anchors(), addresses(address));
+    CollateralService::start_at(pace(), config, folder, anchors, metrics).expect("started")
+}
+
+fn google_crl(age: u64) -> Vec<u8> {
+    let now = clock::now();
+    shared_google().root_crl(&CrlSpec::current(UnixTime(now.0 - age), now.plus(86_400 * 30)))
+}
+
+fn vek() -> (Chip, Vec<u8>) {
+    let (amd, builder) = (FakeAmd::shared(Product::Genoa), SnpReportBuilder::new(Product::Genoa));
+    let report = builder.sign_report(amd);
+    let tcb = report[0x180..0x188].try_into().expect("8 bytes");
+    let chip = Chip { id: builder.chip_id, tcb, product: Some(Product::Genoa) };
+    (chip, amd.vcek(builder.reported_tcb, &builder.chip_id))
+}
+
+fn vek_path(chip: &Chip) -> String {
+    format!("/vcek/v1/Genoa/{}?blSPL=10&teeSPL=1&snpSPL=27&ucodeSPL=200", hex::encode(chip.id))
+}
+
+fn errors(service: &CollateralService, kind: CollateralKind) -> Vec<String> {
+    let items = service.status().expect("a status").items;
+    items.into_iter().filter(|item| item.kind == kind).filter_map(|item| item.last_error).collect()
+}
+
+fn digests(service: &CollateralService) -> Vec<Digest32> {
+    service.status().expect("a status").crls.iter().map(|crl| crl.digest).collect()
+}
+
+#[test]
+fn t44_many_misses_make_one_request() {
+    let (folder, (chip, der)) = (tempfile::tempdir().unwrap(), vek());
+    let path = vek_path(&chip);
+    let vendor = Vendor::start(move |asked| {
+        if asked.path != path {
+            return Reply::status(404);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        Reply::body(&der)
+    });
+    let service = service(folder.path(), &vendor.address);
+    service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
+    let started = Instant::now();
+    for _ in 0..1000 {
+        service.want(Wanted::Vek(chip));
+    }
+    assert!(started.elapsed() < Duration::from_secs(1), "nobody waits");
+    eventually("the certificate", || service.loaded().endorsements.veks.has(&chip.id, &chip.tcb));
+    for _ in 0..1000 {
+        service.want(Wanted::Vek(chip));
+    }
+    assert_eq!(vendor.asked(&hex::encode(chip.id)).len(), 1);
+}
+
+#[test]
+fn a_list_that_did_not_change_is_not_sent_again() {
+    let (folder, crl) = (tempfile::tempdir().unwrap(), google_crl(60));
+    let sent = crl.clone();
+    let vendor = Vendor::start(move |asked| match (asked.path.as_str(), asked.headers.get("if-none-match")) {
+        ("/google.crl", Some(tag)) if tag == "\"one\"" => Reply::status(304),
+        ("/google.crl", _) => {
+            Reply::Give { status: 200, headers: vec![("ETag", "\"one\"".to_owned())], body: sent.clone() }
+        }
+        _ => Reply::status(404),
+    });
+    let running = service(folder.path(), &vendor.address);
+    eventually("the list", || !digests(&running).is_empty());
+    drop(running);
+    // A restart takes what is there: no request before it is due.
+    let running = service(folder.path(), &vendor.address);
+    assert_eq!(digests(&running), [Digest32::of(&crl)]);
+    running.refresh();
+    eventually("another request", || vendor.asked("/google.crl").len() == 2);
+    let second = vendor.asked("/google.crl").pop().unwrap();
+    assert_eq!(second.headers.get("if-none-match").map(String::as_str), Some("\"one\""));
+    eventually("an end", || running.status().unwrap().waiting == 0);
+    assert_eq!(digests(&running), [Digest32::of(&crl)]);
+    assert_eq!(running.loaded().collateral.crl_summaries().count(), 1);
+}
+
+#[test]
+fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
+    let (folder, good) = (tempfile::tempdir().unwrap(), google_crl(60));
+    let (sent, hits) = (Arc::new(Mutex::new(Reply::body(&good))), Arc::new(AtomicU16::new(0)));
+    let (reply, counted) = (Arc::clone(&sent), Arc::clone(&hits));
+    let vendor = Vendor::start(move |asked: &Asked| {
+        if asked.path != "/google.crl" {
+            return Reply::status(404);
+        }
+        counted.fetch_add(1, Ordering::SeqCst);
+        reply.lock().unwrap().clone()
+    });
+    let service = service(folder.path(), &vendor.address);
+    eventually("the list", || !digests(&service).is_empty());
+    let foreign = FakeGoogle::new().root_crl(&CrlSpec::current(clock::now(), clock::now().plus(1000)));
+    for (reply, reason) in [
+        (Reply::status(500), "HTTP status 500"),
+        (Reply::status(302), "HTTP status 302"),
+        (Reply::body(b"<html>"), "malformed"),
+        (Reply::body(&vec![0x30; 9 * 1024 * 1024]), "google.crl"),
+        (Reply::body(&foreign), "not signed by an issuer that is trusted"),
+        (Reply::body(&google_crl(3600)), "there is one issued at"),
+    ] {
+        *sent.lock().unwrap() = reply;
+        let before = hits.load(Ordering::SeqCst);
+        service.refresh();
+        eventually(reason, || {
+            errors(&service, CollateralKind::Crl).iter().any(|error| error.contains(reason))
+        });
+        // It is tried again, later and later, by itself.
+        eventually("another try", || hits.load(Ordering::SeqCst) >= before + 3);
+        assert_eq!(digests(&service), [Digest32::of(&good)], "{reason}");
+    }
+    let better = google_crl(30);
+    *sent.lock().unwrap() = Reply::body(&better);
+    eventually("its successor", || digests(&service) == [Digest32::of(&better)]);
+    assert_eq!(service.loaded().collateral.crl_summaries().count(), 1);
+    eventually("no error", || {
+        errors(&service, CollateralKind::Crl).iter().all(|error| !error.contains("google.crl"))
+    });
+}
+
+#[test]
+fn a_certificate_of_another_chip_or_issuer_is_not_taken() {
+    let (folder, (chip, der)) = (tempfile::tempdir().unwrap(), vek());
+    let sent = Arc::new(Mutex::new(FakeAmd::new(Product::Genoa).vcek(
+        SnpReportBuilder::new(Product::Genoa).reported_tcb,
+        &chip.id,
+    )));
+    let reply = Arc::clone(&sent);
+    let vendor = Vendor::start(move |asked| match asked.path.contains("blSPL") {
+        true => Reply::body(&reply.lock().unwrap()),
+        false => Reply::status(404),
+    });
+    let service = service(folder.path(), &vendor.address);
+    service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
+    service.want(Wanted::Vek(chip));
+    let refused = |reason: &str| {
+        eventually(reason, || {
+            errors(&service, CollateralKind::Certificate).iter().any(|error| error.contains(reason))
+        });
+    };
+    refused("signature does not verify");
+    let other = FakeAmd::shared(Product::Genoa);
+    *sent.lock().unwrap() = other.vcek(SnpReportBuilder::new(Product::Genoa).reported_tcb, &[9; 64]);
+    refused("not the certificate of this chip");
+    assert_eq!(service.status().unwrap().chips, 0);
+    *sent.lock().unwrap() = der;
+    service.refresh();
+    eventually("the certificate", || service.status().unwrap().chips == 1);
+}
+
+#[test]
+fn t40_keys_of_tokens_outlive_an_outage() {
+    let folder = tempfile::tempdir().unwrap();
+    let status = Arc::new(AtomicU16::new(200));
+    let answer = Arc::clone(&status);
+    let vendor = Vendor::start(move |asked| match (asked.path.as_str(), answer.load(Ordering::SeqCst)) {
+        ("/jwks", 200) => Reply::body(JWKS),
+        ("/jwks", status) => Reply::status(status),
+        _ => Reply::status(404),
+    });
+    let running = service(folder.path(), &vendor.address);
+    eventually("keys", || running.loaded().endorsements.token_keys.len() == 1);
+    let fetched_at = running.loaded().endorsements.token_keys[0].fetched_at();
+    status.store(503, Ordering::SeqCst);
+    running.want(Wanted::TokenKeys);
+    eventually("an outage", || vendor.asked("/jwks").len() >= 3);
+    assert!(!errors(&running, CollateralKind::TokenKeys).is_empty());
+    drop(running);
+    let running = service(folder.path(), &vendor.address);
+    {
+        let loaded = running.loaded();
+        let keys = &loaded.endorsements.token_keys[0];
+        // From where it came it is nobody's but `extra`.
+        assert_eq!((keys.as_bytes(), keys.root(), keys.fetched_at()), (JWKS, Root::Extra, fetched_at));
+    }
+    // The age is what an alert looks at.
+    let metrics = Metrics::new().unwrap();
+    metrics.collateral.observe(&running.status().unwrap(), fetched_at.plus(5000));
+    let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+    assert!(text.contains("vouchsafe_collateral_age_seconds{kind=\"token-keys\"} 5000"), "{text}");
+}
+
+#[test]
+fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ours = open(folder.path());
+    let note = notes::Note {
+        source: TokenKeys::GOOGLE_JWKS.to_owned(),
+        fetched_at: UnixTime(1000),
+        valid_until: None,
+        validators: notes::Validators::default(),
+    };
+    ours.put(contents::Item::TokenKeys(Root::Google, JWKS.to_vec()), note).unwrap();
+    let roots = |folder: &CollateralFolder| {
+        let keys = folder.parse().unwrap().endorsements.token_keys;
+        keys.iter().map(|keys| (keys.root(), keys.fetched_at())).collect::<Vec<_>>()
+    };
+    assert_eq!(roots(&open(folder.path())), [(Root::Google, UnixTime(1000))]);
+    // What an operator imports never is.
+    ours.import(JWKS, None, UnixTime(2000)).unwrap();
+    let both = [(Root::Google, UnixTime(1000)), (Root::Extra, UnixTime(2000))];
+    assert_eq!(roots(&open(folder.path())), both);
+    // Nor what somebody writes into the folder: as it is, under the other name, or with another broker's identity.
+    let file = |name: &str| folder.path().join(format!("token-keys.{name}.json"));
+    fs::copy(file("extra"), file("google")).unwrap();
+    assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
+    fs::write(file("google"), JWKS).unwrap();
+    assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
+    let other = CollateralFolder::open(folder.path(), identity(2)).unwrap();
+    assert_eq!(roots(&other), []);
+}
+
+#[test]
+fn an_endorsement_that_is_not_there_is_remembered_and_one_for_another_measurement_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (there, wrong) = (Digest48([7; 48]), Digest48([8; 48]));
+    let vendor = Vendor::start(move |asked| {
+        let is = |measurement: Digest48| asked.path.ends_with(&format!("/{measurement}.binarypb"));
+        if is(there) || is(wrong) { Reply::body(&[&[1, 2], &there.0[..]].concat()) } else { Reply::status(404) }
+    });
+    let service = service(folder.path(), &vendor.address);
+    let absent = Digest48([9; 48]);
+    for _ in 0..10 {
+        service.want(Wanted::Launch(Measured::SevSnp(there)));
+        service.want(Wanted::Launch(Measured::Tdx(wrong)));
+        service.want(Wanted::Launch(Measured::SevSnp(absent)));
+    }
+    eventually("the endorsement", || service.loaded().endorsements.launch.get(&there).is_some());
+    eventually("a refusal", || {
+        let errors = errors(&service, CollateralKind::LaunchEndorsement);
+        errors.iter().any(|error| error.contains("no launch endorsement with measurement 08"))
+            && errors.iter().any(|error| error.contains("does not have it"))
+    });
+    service.want(Wanted::Launch(Measured::SevSnp(absent)));
+    assert_eq!(vendor.asked(&format!("/ovmf_x64_csm/sevsnp/{absent}")).len(), 1);
+    assert!(!vendor.asked(&format!("/ovmf_x64_csm/tdx/{wrong}")).is_empty());
+    assert!(service.loaded().endorsements.launch.get(&wrong).is_none());
+}
+
+async fn fetching(address: &str) -> Fixture {
+    let collateral = addresses(address);
+    let fixture = Fixture::configured(|config| config.collateral = collateral).await;
+    let ask = FakeAmd::shared(Product::Genoa).ask_der();
+    fixture.broker.collateral_service().import(ask, None, clock::now()).expect("a CA");
+    fixture
+}
+
+fn bare() -> SimulatedVm {
+    SimulatedVm { vek_certificate: None, ..SimulatedVm::new() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_without_certificate_is_served_when_it_comes_again() {
+    let (chip, der) = vek();
+    let path = vek_path(&chip);
+    let vendor =
+        Vendor::start(move |asked| if asked.path == path { Reply::body(&der) } else { Reply::status(404) });
+    let fixture = fetching(&vendor.address).await;
+    let ask = || fixture.ask(&bare(), Kinds::BOTH, fixture.challenge(), &[PATH]).request;
+    let first = release(&fixture.broker, DecisionId([1; 16]), ask(), clock::now()).await;
+    let problem = first.expect_err("missing");
+    assert_eq!(problem.code(), ReasonCode::CollateralPending);
+    assert_eq!(problem.retry_after(), Some(3));
+    eventually("the certificate", || {
+        fixture.broker.collateral().endorsements.veks.has(&chip.id, &chip.tcb)
+    });
+    release(&fixture.broker, DecisionId([2; 16]), ask(), clock::now()).await.expect("granted");
+    assert_eq!(vendor.asked(&vek_path(&chip)).len(), 1);
+    // What it booted from has no endorsement, which was asked for as well.
+    let measurement = hex::encode(SnpReportBuilder::new(Product::Genoa).measurement);
+    eventually("an endorsement", || vendor.asked(&format!("/sevsnp/{measurement}.binarypb")).len() == 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t44_a_release_never_waits_for_a_vendor() {
+    let vendor = Vendor::start(|_| Reply::Hang);
+    let fixture = fetching(&vendor.address).await;
+    for kinds in [Kinds::BOTH, Kinds::REPORT] {
+        let asked = fixture.ask(&bare(), kinds, fixture.challenge(), &[PATH]);
+        let started = Instant::now();
+        let refused = release(&fixture.broker, DecisionId([1; 16]), asked.request, clock::now()).await;
+        assert_eq!(refused.expect_err("missing").code(), ReasonCode::CollateralPending);
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    }
+    // Who needs no vendor is served meanwhile.
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
+    release(&fixture.broker, DecisionId([2; 16]), asked.request, clock::now()).await.expect("granted");
+    eventually("a request", || !vendor.asked("/crl").is_empty());
+}
+
+const JWKS: &[u8] = br#"{"keys":[{"kty":"RSA","alg":"RS256","use":"sig","kid":"one","n":"AQAB","e":"AQAB"}]}"#;

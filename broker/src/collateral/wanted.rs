@@ -1,0 +1,134 @@
+//! What is fetched because somebody needs it.
+
+use std::fmt;
+
+use vouchsafe_attestation::anchors::Product;
+use vouchsafe_attestation::claims::Claims;
+use vouchsafe_attestation::snp::Cpuid;
+use vouchsafe_attestation::tdx::Platform;
+use vouchsafe_attestation::VerifyError;
+use vouchsafe_protocol::{Digest48, Evidence};
+
+/// Collateral that a verification missed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wanted {
+    /// Certificate of an AMD chip.
+    Vek(Chip),
+    /// Intel's collateral for a kind of platform.
+    Tdx(Platform),
+    /// The keys of Google's tokens, anew: a token names one that is not among those known.
+    TokenKeys,
+    /// Google's launch endorsement.
+    Launch(Measured),
+}
+
+/// A chip and its firmware, as a report names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Chip {
+    /// `CHIP_ID`.
+    pub id: [u8; 64],
+    /// `REPORTED_TCB`.
+    pub tcb: [u8; 8],
+    /// Product line; reports before version 3 do not say.
+    pub product: Option<Product>,
+}
+
+/// A measurement of firmware at launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Measured {
+    /// `MEASUREMENT` of a report.
+    SevSnp(Digest48),
+    /// MRTD of a quote.
+    Tdx(Digest48),
+}
+
+impl Measured {
+    /// The measurement.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest48 {
+        match self {
+            Self::SevSnp(digest) | Self::Tdx(digest) => digest,
+        }
+    }
+}
+
+/// What would have to be fetched for this refusal to be another verdict. Nothing of the evidence was verified yet.
+#[must_use]
+pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
+    match error {
+        VerifyError::CollateralMissing { chip_id, reported_tcb } => {
+            let mut chip = Chip { id: [0; 64], tcb: [0; 8], product: None };
+            hex::decode_to_slice(chip_id, &mut chip.id).ok()?;
+            hex::decode_to_slice(reported_tcb, &mut chip.tcb).ok()?;
+            chip.product = evidence.sev_snp.as_ref().and_then(|snp| product(&snp.report));
+            Some(Wanted::Vek(chip))
+        }
+        _ => None,
+    }
+}
+
+/// The endorsements of firmware that verified evidence came without.
+pub fn unendorsed(claims: &Claims) -> impl Iterator<Item = Wanted> {
+    let snp = claims.sev_snp.as_ref().filter(|snp| snp.endorsement.is_none());
+    let tdx = claims.tdx.as_ref().filter(|tdx| tdx.endorsement.is_none());
+    let measured = [snp.map(|snp| Measured::SevSnp(snp.measurement)), tdx.map(|tdx| Measured::Tdx(tdx.mr_td))];
+    measured.into_iter().flatten().map(Wanted::Launch)
+}
+
+/// SEV-SNP ABI 1.58 §7.3: VERSION is at 0h; CPUID_FAM_ID, CPUID_MOD_ID and CPUID_STEP at 188h, since version 3.
+fn product(report: &[u8]) -> Option<Product> {
+    let version = u32::from_le_bytes(*report.first_chunk()?);
+    match report.get(0x188..0x18b)? {
+        [family, model, stepping] if version >= 3 => {
+            Cpuid { family: *family, model: *model, stepping: *stepping }.product()
+        }
+        _ => None,
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vek(chip) => write!(f, "{}/{}", hex::encode(chip.id), hex::encode(chip.tcb)),
+            Self::Tdx(platform) => platform.fmt(f),
+            Self::TokenKeys => f.write_str("tokens"),
+            Self::Launch(measured) => measured.digest().fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_attestation::test_util::snp::{FakeAmd, SnpReportBuilder};
+    use vouchsafe_protocol::SevSnpEvidence;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_certificate_is_that_of_the_chip_that_reported() {
+        for made in [Product::Milan, Product::Genoa, Product::Turin] {
+            let builder = SnpReportBuilder::new(made);
+            let report = builder.sign_report(FakeAmd::shared(made));
+            let error = VerifyError::CollateralMissing {
+                chip_id: hex::encode(&report[0x1a0..0x1e0]),
+                reported_tcb: hex::encode(&report[0x180..0x188]),
+            };
+            let mut evidence = Evidence {
+                sev_snp: Some(SevSnpEvidence {
+                    report: report.clone().into(),
+                    vek_certificate: None,
+                    ca_certificates: vec![],
+                    launch_endorsement: None,
+                }),
+                ..Evidence::default()
+            };
+            let Some(Wanted::Vek(chip)) = wanted(&error, &evidence) else { panic!("a certificate") };
+            assert_eq!((chip.id, chip.product), (builder.chip_id, Some(made)));
+            assert_eq!(chip.tcb, report[0x180..0x188]);
+            evidence.sev_snp.as_mut().unwrap().report.0[0] = 2;
+            let Some(Wanted::Vek(chip)) = wanted(&error, &evidence) else { panic!("a certificate") };
+            assert_eq!(chip.product, None);
+        }
+        assert_eq!(wanted(&VerifyError::NoVekCertificate, &Evidence::default()), None);
+    }
+}
