@@ -7,6 +7,7 @@ mod decisions;
 mod guardrails;
 mod operators;
 mod templates;
+mod updates;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
