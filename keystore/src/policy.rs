@@ -35,6 +35,7 @@ mod vm;
 
 pub use baseline::{
     Baseline, BaselineError, BaselineMismatch, CaptureError, Component, FirmwareSet, MAX_BASELINE,
+    UpdateError,
 };
 pub use checks::{Acceptance, CheckError, CheckFailures, Gap};
 pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS};

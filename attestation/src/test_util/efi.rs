@@ -40,7 +40,7 @@ impl ImageBuilder {
     /// The file.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        let mut file = self.covered_parts().concat();
+        let mut file = self.covered();
         let certificates = u32::try_from(file.len()).expect("small") + SKIPPED;
         file.splice(CHECKSUM..CHECKSUM, self.checksum.to_le_bytes());
         let directory = match self.certificates.len() {
@@ -58,8 +58,13 @@ impl ImageBuilder {
     /// The digest that firmware measures.
     #[must_use]
     pub fn digest(&self) -> Digest32 {
-        let parts = self.covered_parts();
-        Digest32::of_parts(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        Digest32::of(&self.covered())
+    }
+
+    /// What that is the digest of.
+    #[must_use]
+    pub fn covered(&self) -> Vec<u8> {
+        self.covered_parts().concat()
     }
 
     /// Headers without checksum and entry of the certificate table, contents, trailer.

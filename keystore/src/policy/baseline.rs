@@ -14,9 +14,12 @@ use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
 
 mod capture;
 mod membership;
+mod text;
+mod update;
 
 pub use capture::CaptureError;
 pub use membership::{BaselineMismatch, Component};
+pub use update::UpdateError;
 
 /// Bytes of a baseline document.
 pub const MAX_BASELINE: usize = 256 * 1024;
@@ -147,7 +150,7 @@ pub enum BaselineError {
 }
 
 impl Baseline {
-    /// Reads a document and checks that it is closed.
+    /// Reads a document and checks that it is closed. It is JSON in which a line that begins with `//` is a comment.
     ///
     /// # Errors
     /// One variant for each reason.
@@ -155,7 +158,7 @@ impl Baseline {
         if json.len() > MAX_BASELINE {
             return Err(BaselineError::TooLong { length: json.len() });
         }
-        let baseline: Self = serde_json::from_str(json)
+        let baseline: Self = serde_json::from_str(&text::without_comments(json))
             .map_err(|error| BaselineError::Syntax { detail: error.to_string() })?;
         baseline.check()?;
         Ok(baseline)

@@ -8,6 +8,7 @@ mod guardrails;
 mod kinds;
 mod operators;
 mod templates;
+mod updates;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};

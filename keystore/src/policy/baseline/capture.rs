@@ -82,7 +82,7 @@ type Digests = Vec<Digest32>;
 /// Shim, GRUB, unified kernel image and kernel, by their place in the boot.
 fn images(boot: &BootLog) -> (Digests, Digests, Digests, Digests) {
     let applications = &boot.efi_applications;
-    let at = |from: usize, to: usize| applications.iter().skip(from).take(to - from).copied().collect();
+    let at = |from: usize, to: usize| unique(applications.iter().skip(from).take(to - from).copied());
     if !boot.stub_sections.is_empty() {
         return (Vec::new(), Vec::new(), at(0, 1), at(1, usize::MAX));
     }

@@ -243,7 +243,7 @@ struct Places {
     components: BTreeMap<Digest32, Vec<Component>>,
     listed: Vec<Component>,
     counts: BTreeMap<Component, usize>,
-    last: Option<Component>,
+    last: Option<(Component, Digest32)>,
 }
 
 impl Places {
@@ -277,7 +277,9 @@ impl Places {
 
     fn take(&mut self, pcr: u8, digest: &Digest32) -> Result<(), BaselineMismatch> {
         let component = self.component(digest).ok_or(BaselineMismatch::Unlisted { pcr, digest: *digest })?;
-        let repeats = matches!(component, Component::Driver | Component::Configuration | Component::Grubenv);
+        let repeats = matches!(component, Component::Driver | Component::Configuration | Component::Grubenv)
+            // Shim and GRUB both measure a kernel that both have a hand in: one image, twice in a row.
+            || self.last == Some((Component::KernelImage, *digest));
         let count = self.counts.entry(component).or_insert(0);
         *count += 1;
         if *count > 1 && !repeats {
@@ -286,10 +288,10 @@ impl Places {
         // Configuration and environment come in any order, but before the kernel.
         let rank =
             |component| if component == Component::Grubenv { Component::Configuration } else { component };
-        if self.last.is_some_and(|last| rank(last) > rank(component)) {
+        if self.last.is_some_and(|(last, _)| rank(last) > rank(component)) {
             return Err(BaselineMismatch::Order { component });
         }
-        self.last = Some(component);
+        self.last = Some((component, *digest));
         Ok(())
     }
 

@@ -1,0 +1,78 @@
+//! A baseline as a person reads it: JSON in which a line that begins with `//` is a comment.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use vouchsafe_attestation::event_log::BootLog;
+use vouchsafe_protocol::Digest32;
+
+use super::Baseline;
+
+impl Baseline {
+    /// The document with what each member is above it, and with names beside digests.
+    #[must_use]
+    pub fn to_commented(&self, heading: &str, names: &BTreeMap<Digest32, String>) -> String {
+        let mut text = String::new();
+        for line in heading.lines() {
+            comment(&mut text, "", line);
+        }
+        for line in self.to_json().lines() {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let word = line.trim_start().trim_start_matches('"').split('"').next().unwrap_or_default();
+            let member = MEMBERS.iter().find(|(name, _)| indent.len() == 2 && *name == word);
+            let note = member.map(|(_, note)| (*note).to_owned());
+            let name = word.parse().ok().and_then(|digest: Digest32| names.get(&digest).cloned());
+            if let Some(note) = note.or(name) {
+                comment(&mut text, indent, &note);
+            }
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// What the log of a boot calls the files in PCR 9. Nobody measured that.
+    #[must_use]
+    pub fn untrusted_names(boot: &BootLog) -> BTreeMap<Digest32, String> {
+        let events = boot.events.get(&9).into_iter().flatten();
+        events.filter_map(|event| Some((event.digest, event.untrusted_name.clone()?))).collect()
+    }
+}
+
+/// One comment, whatever is in the text.
+fn comment(out: &mut String, indent: &str, text: &str) {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    writeln!(out, "{indent}// {}", text.trim_end()).expect("a string takes everything");
+}
+
+/// The document without its comments. A text of JSON holds no line break, so that no line within one begins like this.
+pub(super) fn without_comments(text: &str) -> String {
+    let kept = text.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line });
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+const MEMBERS: [(&str, &str); 20] = [
+    ("version", "Security version: policies may ask for at least so much (context.baseline_version)."),
+    ("ends_at", "From this time on, in seconds since 1970, nothing is a member."),
+    ("technology", "none, sev, sev-es, sev-snp or tdx."),
+    ("firmware", "Firmware; what is not listed is not looked at."),
+    ("shim", "PCR 4: Authenticode digests of shim."),
+    ("grub", "PCR 4: Authenticode digests of GRUB."),
+    ("uki", "PCR 4 (2 on Google's TDX firmware): Authenticode digests of the unified kernel image."),
+    ("kernel_image", "PCR 4: Authenticode digests of the kernel, where firmware or shim measures it."),
+    ("drivers", "PCR 2: EFI drivers; they may occur or not."),
+    (
+        "kernel",
+        "PCR 9: the kernel's file. Which file it is was told by its name, which nobody measured: compare.",
+    ),
+    ("initrd", "PCR 9: the initrd's file. Told by its name as well: compare with sha256sum of the file."),
+    ("configuration", "PCR 9: what else GRUB reads before the kernel: configuration, modules, fonts."),
+    ("grubenv", "PCR 9: GRUB's environment block. The boot writes it: list each content that it takes."),
+    ("grub_commands", "PCR 8: commands that GRUB may run."),
+    ("command_lines", "PCR 8: the kernel's command lines, its path first."),
+    ("sections", "PCR 11: sections of the unified kernel image; each occurs exactly once."),
+    ("load_options", "PCR 9: options that the kernel's EFI stub was given; at most once."),
+    ("loaded_initrd", "PCR 9: initrd that the kernel's EFI stub loaded; at most once."),
+    ("pcr12", "PCR 12: options and credentials from beside a unified kernel image."),
+    ("pcr13", "PCR 13: system extensions from beside a unified kernel image."),
+];
