@@ -5,6 +5,7 @@
 
 mod endorsements;
 mod error;
+mod hardware;
 mod inspect;
 #[cfg(test)]
 mod tests;
@@ -12,14 +13,16 @@ mod veks;
 
 use vouchsafe_protocol::Bound;
 use vouchsafe_protocol::Evidence;
-use vouchsafe_protocol::SevSnpEvidence;
+use vouchsafe_protocol::GoogleTokenEvidence;
 use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::VtpmEvidence;
 use vouchsafe_protocol::binding::QuoteNonce;
-use vouchsafe_protocol::binding::ReportData;
+use vouchsafe_protocol::binding::TokenNonce;
 
 pub use self::endorsements::Endorsements;
 pub use self::error::Piece;
 pub use self::error::VerifyError;
+use self::hardware::Hardware;
 pub use self::inspect::Expected;
 pub use self::inspect::InspectedLog;
 pub use self::inspect::inspect_event_log;
@@ -37,17 +40,12 @@ use crate::claims::Claims;
 use crate::claims::Instance;
 use crate::claims::VerifiedClaims;
 use crate::event_log::Technology;
+use crate::google_token::GoogleTokenClaims;
 use crate::google_token::TokenContext;
-use crate::launch;
+use crate::google_token::verify_token;
 use crate::launch::LaunchContext;
-use crate::launch::LaunchMeasurement;
 use crate::memory::VerifyMemory;
-use crate::snp::REPORT_LENGTH;
-use crate::snp::SnpClaims;
 use crate::snp::SnpContext;
-use crate::snp::SnpError;
-use crate::snp::SnpEvidence;
-use crate::snp::verify_report;
 use crate::tdx::TdxContext;
 use crate::vtpm::CertifiedKey;
 use crate::vtpm::ReadQuote;
@@ -138,70 +136,131 @@ pub fn verify_with<E: From<VerifyError>>(
     context: &Context<'_>,
     gate: impl FnOnce(Option<&Instance>) -> Result<(), E>,
 ) -> Result<VerifiedClaims, E> {
-    // 1. Sizes, before anything is parsed; at least one piece.
+    // 1. Sizes, before anything is parsed; at least one piece, one hardware report at most.
     evidence.check_sizes().map_err(VerifyError::from)?;
-    let (vtpm, snp) = (evidence.vtpm.as_ref(), evidence.sev_snp.as_ref());
-    if vtpm.is_none() && snp.is_none() {
-        return Err(VerifyError::NoEvidence.into());
-    }
-    if let Some(found) = snp.map(|snp| snp.report.len()).filter(|length| *length != REPORT_LENGTH) {
-        return Err(VerifyError::from(SnpError::ReportLength { found }).into());
-    }
+    let pieces = Pieces::of(evidence)?;
 
     // 2. The quote is for this request and commits to the hardware report (T01, T04, T05).
-    let quote = vtpm.map(ReadQuote::parse).transpose().map_err(VerifyError::from)?;
+    let quote = pieces.vtpm.map(ReadQuote::parse).transpose().map_err(VerifyError::from)?;
     if let Some(quote) = &quote {
-        check_quote_binding(quote, &bound, snp)?;
+        check_quote_binding(quote, &bound, pieces.hardware.as_ref())?;
     }
 
-    // 3. The attestation key is certified, and its owner is welcome (T02, T44).
+    // 3. The attestation key is certified, or the token is Google's and for this request; its owner is welcome
+    // (T02, T07, T44).
     let key = quote.as_ref().map(|quote| quote.certified_key(context)).transpose();
     let key = key.map_err(VerifyError::from)?;
-    gate(key.as_ref().and_then(CertifiedKey::instance))?;
+    let google_token = pieces.google_token(&bound, context)?;
+    let of_token = google_token.as_ref().and_then(|token| token.instance.as_ref());
+    gate(key.as_ref().map_or(of_token, CertifiedKey::instance))?;
 
     // 4. The hardware report is for this request and commits to the attestation key (T01, T05).
     let ak = key.as_ref().map(|key| key.spki().to_vec());
-    if let Some(snp) = snp {
-        check_report_binding(snp, &bound, ak.as_deref())?;
+    if let Some(hardware) = &pieces.hardware {
+        hardware.check_binding(&bound, ak.as_deref())?;
     }
 
-    // 5. to 8. The pieces themselves.
-    let claims = verify_pieces(quote.zip(key), snp, &bound, ak.as_deref(), context)?;
+    // 5. to 9. The pieces themselves.
+    let mut claims = Claims { google_token, ..Claims::default() };
+    verify_pieces(quote.zip(key), pieces.hardware.as_ref(), &bound, ak.as_deref(), context, &mut claims)?;
     Ok(VerifiedClaims::new(bound, context.now, claims))
+}
+
+/// The pieces that there are, not verified.
+struct Pieces<'e> {
+    vtpm: Option<&'e VtpmEvidence>,
+    hardware: Option<Hardware<'e>>,
+    token: Option<&'e GoogleTokenEvidence>,
+}
+
+impl<'e> Pieces<'e> {
+    fn of(evidence: &'e Evidence) -> Result<Self, VerifyError> {
+        let hardware = Hardware::of(evidence)?;
+        let (vtpm, token) = (evidence.vtpm.as_ref(), evidence.google_token.as_ref());
+        match (vtpm, &hardware, token) {
+            (None, None, None) => Err(VerifyError::NoEvidence),
+            // Nothing in a token names the hardware report, and nothing in the report names the instance.
+            (None, Some(_), Some(_)) => Err(VerifyError::Unlinked { piece: Piece::GoogleToken }),
+            _ => Ok(Self { vtpm, hardware, token }),
+        }
+    }
+
+    fn google_token(
+        &self,
+        bound: &Bound,
+        context: &Context<'_>,
+    ) -> Result<Option<GoogleTokenClaims>, VerifyError> {
+        let nonce = TokenNonce::bind(&bound.transcript());
+        let verify = |evidence: &GoogleTokenEvidence| verify_token(&evidence.token, &nonce, &context.token());
+        Ok(self.token.map(verify).transpose()?)
+    }
 }
 
 fn verify_pieces(
     quote: Option<(ReadQuote<'_>, CertifiedKey)>,
-    snp: Option<&SevSnpEvidence>,
+    hardware: Option<&Hardware<'_>>,
     bound: &Bound,
     ak: Option<&[u8]>,
     context: &Context<'_>,
-) -> Result<Claims, VerifyError> {
+    claims: &mut Claims,
+) -> Result<(), VerifyError> {
     // 5. The quote is signed and covers exactly the PCRs that count (T03).
     let quote = quote.map(|(quote, key)| quote.verify(key, Selection::Exact)).transpose()?;
 
-    // 6. The hardware report, and Google's word on what it measures.
-    let sev_snp = snp.map(|snp| endorsed_snp(snp, bound, ak, context)).transpose()?;
+    // 6. The hardware report, with the log of its own registers and Google's word on the firmware.
+    if let Some(hardware) = hardware {
+        hardware.verify(bound, ak, context, claims)?;
+    }
 
     // 7. The firmware log is that of the quoted PCRs (T22 to T26).
-    let vtpm = quote.map(|quote| quote.claims(context)).transpose()?;
+    claims.vtpm = quote.map(|quote| quote.claims(context)).transpose()?;
 
-    // 8. Google's word on the technology agrees with the hardware (T01).
-    let logged = vtpm.as_ref().and_then(|vtpm| vtpm.boot.technology);
-    let hardware = sev_snp.as_ref().map(|_| Technology::SevSnp);
-    if let Some(hardware) = hardware.filter(|hardware| vtpm.is_some() && logged != Some(*hardware)) {
+    // 8. All that name a technology name the same one (T01).
+    claims.technology = agreed_technology(hardware.map(Hardware::technology), claims)?;
+
+    // 9. All that name an instance name the same one (T01).
+    check_instance(claims)
+}
+
+/// The hardware's own, or Google's word; where there are several, they agree.
+fn agreed_technology(
+    hardware: Option<Technology>,
+    claims: &Claims,
+) -> Result<Option<Technology>, VerifyError> {
+    let logged = claims.vtpm.as_ref().map(|vtpm| vtpm.boot.technology);
+    let stated = claims.google_token.as_ref().map(|token| token.technology);
+    if let Some((hardware, logged)) = hardware.zip(logged)
+        && logged != Some(hardware)
+    {
         return Err(VerifyError::TechnologyMismatch { hardware, logged });
     }
-    Ok(Claims { technology: hardware.or(logged), vtpm, sev_snp, ..Claims::default() })
+    let known = hardware.or(logged.flatten());
+    if let (Some(token), true) = (stated, claims.vtpm.is_some())
+        && known != Some(token)
+    {
+        return Err(VerifyError::TokenTechnologyMismatch { token, other: known });
+    }
+    Ok(known.or(stated))
+}
+
+fn check_instance(claims: &Claims) -> Result<(), VerifyError> {
+    let (Some(vtpm), Some(token)) = (&claims.vtpm, &claims.google_token) else { return Ok(()) };
+    let certified = vtpm.instance.as_ref().map(Instance::id);
+    let stated = token.instance.as_ref().map(Instance::id);
+    // Without both names there is no link at all.
+    if certified.is_none() || certified != stated {
+        return Err(VerifyError::InstanceMismatch { certified, stated });
+    }
+    Ok(())
 }
 
 fn check_quote_binding(
     quote: &ReadQuote<'_>,
     bound: &Bound,
-    snp: Option<&SevSnpEvidence>,
+    hardware: Option<&Hardware<'_>>,
 ) -> Result<(), VerifyError> {
     let transcript = bound.transcript();
-    let report = snp.map(|snp| &snp.report[..]);
+    let report = hardware.map(Hardware::committed);
     if QuoteNonce::bind(&transcript, report).matches(quote.extra_data()) {
         return Ok(());
     }
@@ -209,66 +268,4 @@ fn check_quote_binding(
         return Err(VerifyError::Unlinked { piece: Piece::Vtpm });
     }
     Err(VtpmError::NonceMismatch.into())
-}
-
-/// Looks at the report's data before its signature; [`verify_report`] does so again afterwards.
-fn check_report_binding(snp: &SevSnpEvidence, bound: &Bound, ak: Option<&[u8]>) -> Result<(), VerifyError> {
-    // SEV-SNP ABI §7.3: REPORT_DATA is at 50h.
-    let found = snp.report.get(0x50..0x90).unwrap_or_default();
-    let transcript = bound.transcript();
-    if ReportData::bind(&transcript, ak).matches(found) {
-        return Ok(());
-    }
-    if ak.is_some() && ReportData::bind(&transcript, None).matches(found) {
-        return Err(VerifyError::Unlinked { piece: Piece::SevSnp });
-    }
-    Err(SnpError::ReportDataMismatch.into())
-}
-
-fn endorsed_snp(
-    snp: &SevSnpEvidence,
-    bound: &Bound,
-    ak: Option<&[u8]>,
-    context: &Context<'_>,
-) -> Result<SnpClaims, VerifyError> {
-    let mut claims = verify_snp(snp, bound, ak, context)?;
-    let measurement = LaunchMeasurement::Snp(claims.measurement);
-    let given = snp.launch_endorsement.as_deref();
-    claims.endorsement = launch::find(measurement, given, &context.endorsements.launch, &context.launch())?;
-    Ok(claims)
-}
-
-fn verify_snp(
-    snp: &SevSnpEvidence,
-    bound: &Bound,
-    ak: Option<&[u8]>,
-    context: &Context<'_>,
-) -> Result<SnpClaims, VerifyError> {
-    let expected = ReportData::bind(&bound.transcript(), ak);
-    let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
-    let verify = |vek: &[u8]| {
-        let evidence = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
-        verify_report(&evidence, &expected.0, &context.snp())
-    };
-    if let Some(vek) = &snp.vek_certificate {
-        return Ok(verify(vek)?);
-    }
-    // The host gave no certificate. One for another TCB of the chip has another key.
-    let chip = snp.report.get(0x1a0..0x1e0).unwrap_or_default();
-    // SEV-SNP ABI §7.3: REPORTED_TCB is at 180h.
-    let tcb = snp.report.get(0x180..0x188).unwrap_or_default();
-    // §7.3, 48h: MASK_CHIP_KEY is bit 1, set when nothing signed; SIGNING_KEY is bits 2 to 4, 0 for a VCEK.
-    let is_vcek = snp.report.get(0x48).is_some_and(|bits| bits & 0x1e == 0);
-    if !is_vcek || veks::chip_id(chip).is_none() {
-        return Err(VerifyError::NoVekCertificate);
-    }
-    let mut verdict =
-        Err(VerifyError::CollateralMissing { chip_id: hex::encode(chip), reported_tcb: hex::encode(tcb) });
-    for candidate in context.endorsements.veks.fitting(chip, tcb) {
-        verdict = verify(candidate).map_err(VerifyError::from);
-        if verdict.is_ok() {
-            break;
-        }
-    }
-    verdict
 }

@@ -23,6 +23,23 @@ pub enum Piece {
     Vtpm,
     /// The SEV-SNP report.
     SevSnp,
+    /// The TDX quote.
+    Tdx,
+    /// The token of Google Cloud Attestation.
+    GoogleToken,
+}
+
+impl Piece {
+    /// Its name in the JSON of evidence, with hyphens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vtpm => "vtpm",
+            Self::SevSnp => "sev-snp",
+            Self::Tdx => "tdx",
+            Self::GoogleToken => "google-token",
+        }
+    }
 }
 
 /// Evidence is refused.
@@ -40,8 +57,12 @@ pub enum VerifyError {
     /// An attestation of go-tpm-tools cannot be used.
     #[error(transparent)]
     GoTpmTools(#[from] GoTpmToolsError),
-    /// A piece is bound to the request but not to the other piece.
-    #[error("the {piece:?} piece is not linked to the other one")]
+    /// Reports of two vendors.
+    #[error("an SEV-SNP report and a TDX quote: no VM has both")]
+    TwoHardwareReports,
+    /// A piece is bound to the request but not to the other piece, or nothing could bind it: a token and a hardware
+    /// report have no link without a vTPM.
+    #[error("the {} piece is not linked to the other one", piece.name())]
     Unlinked {
         /// Which.
         piece: Piece,
@@ -64,6 +85,22 @@ pub enum VerifyError {
         hardware: Technology,
         /// The log's.
         logged: Option<Technology>,
+    },
+    /// A token names another technology than the log or the hardware.
+    #[error("a token of a {token} VM, and other evidence of {}", other.map_or("no technology", Technology::name))]
+    TokenTechnologyMismatch {
+        /// The token's.
+        token: Technology,
+        /// The log's or the hardware's.
+        other: Option<Technology>,
+    },
+    /// The AK certificate and the token do not name the same instance. Project number and instance id of each.
+    #[error("the AK certificate is that of instance {certified:?}, the token that of {stated:?}")]
+    InstanceMismatch {
+        /// The certificate's.
+        certified: Option<(u64, u64)>,
+        /// The token's.
+        stated: Option<(u64, u64)>,
     },
     /// The vTPM piece is refused.
     #[error("vTPM: {0}")]
@@ -90,11 +127,14 @@ impl VerifyError {
             Self::NoEvidence | Self::TooLarge(_) | Self::NotEvidence | Self::GoTpmTools(_) => {
                 ReasonCode::EvidenceMalformed
             }
-            Self::Unlinked { .. } => ReasonCode::UnlinkedEvidence,
+            Self::Unlinked { .. } | Self::InstanceMismatch { .. } => ReasonCode::UnlinkedEvidence,
             Self::CollateralMissing { .. } | Self::Tdx(TdxError::CollateralMissing { .. }) => {
                 ReasonCode::CollateralPending
             }
-            Self::NoVekCertificate | Self::TechnologyMismatch { .. } => ReasonCode::EvidenceRefused,
+            Self::TwoHardwareReports
+            | Self::NoVekCertificate
+            | Self::TechnologyMismatch { .. }
+            | Self::TokenTechnologyMismatch { .. } => ReasonCode::EvidenceRefused,
             Self::Vtpm(error) if is_malformed_vtpm(error) => ReasonCode::EvidenceMalformed,
             Self::Snp(error) if is_malformed_snp(error) => ReasonCode::EvidenceMalformed,
             Self::Tdx(error) if is_malformed_tdx(error) => ReasonCode::EvidenceMalformed,
@@ -127,14 +167,16 @@ impl VerifyError {
             Self::Launch(LaunchError::Chain(error)) => named("launch-signer-chain", error),
             Self::Launch(error) => named("launch", error),
             Self::GoTpmTools(error) => named("go-tpm-tools", error),
-            Self::Unlinked { piece: Piece::Vtpm } => "unlinked-vtpm".to_owned(),
-            Self::Unlinked { piece: Piece::SevSnp } => "unlinked-sev-snp".to_owned(),
+            Self::Unlinked { piece } => format!("unlinked-{}", piece.name()),
             Self::TooLarge(_) => "evidence-too-large".to_owned(),
             Self::NoEvidence
             | Self::NotEvidence
+            | Self::TwoHardwareReports
             | Self::CollateralMissing { .. }
             | Self::NoVekCertificate
-            | Self::TechnologyMismatch { .. } => variant(self),
+            | Self::TechnologyMismatch { .. }
+            | Self::TokenTechnologyMismatch { .. }
+            | Self::InstanceMismatch { .. } => variant(self),
         }
     }
 }

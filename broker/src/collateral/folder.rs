@@ -256,9 +256,8 @@ impl CollateralFolder {
             }
             _ => {
                 let measurement = name.strip_suffix(LAUNCH).and_then(|name| name.strip_suffix('.'));
-                let measurement: Digest48 = measurement
-                    .and_then(|text| text.parse().ok())
-                    .ok_or(ContentError::Measurement)?;
+                let measurement: Digest48 =
+                    measurement.and_then(|text| text.parse().ok()).ok_or(ContentError::Measurement)?;
                 launch(measurement, bytes)?;
                 contents.launch.insert(measurement, bytes.to_vec());
             }

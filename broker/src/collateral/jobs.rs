@@ -231,9 +231,8 @@ impl Jobs {
             };
             !(over && passing)
         });
-        let waiting = |(job, entry): &(&Job, &mut Entry)| {
-            job.source() == source && entry.state != State::Running
-        };
+        let waiting =
+            |(job, entry): &(&Job, &mut Entry)| job.source() == source && entry.state != State::Running;
         let first = self.entries.iter_mut().filter(waiting).min_by_key(|(_, entry)| entry.due);
         let Some((job, entry)) = first else { return Next::Wait(IDLE) };
         let not_before = self.sources.get(&source).map_or(now, |pacing| pacing.not_before);
@@ -255,7 +254,8 @@ impl Jobs {
         let keeps = job.is_permanent() || (job.is_refreshed() && entry.had);
         match ended {
             Ended::Good(wait) => {
-                (entry.state, entry.due, entry.failures, entry.error) = (State::Have(now), now + wait, 0, None);
+                (entry.state, entry.due, entry.failures, entry.error) =
+                    (State::Have(now), now + wait, 0, None);
                 (entry.had, pacing.failures) = (true, 0);
             }
             Ended::Missing => {
