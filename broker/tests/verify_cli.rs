@@ -1,5 +1,8 @@
 //! `vouchsafe verify` over captured evidence: exit codes and JSON, through the binary.
 
+#[path = "verify_cli/google.rs"]
+mod google;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

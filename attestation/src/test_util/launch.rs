@@ -98,6 +98,9 @@ impl Default for FakeTcbSigner {
     }
 }
 
+/// Measurements, each with the GiB of memory that it is for.
+pub type TdxMeasurements = Vec<(u32, Vec<u8>)>;
+
 /// What goes into an endorsement; the default is in order and endorses nothing but made-up measurements.
 #[derive(Clone, Debug)]
 pub struct EndorsementSpec {
@@ -118,7 +121,7 @@ pub struct EndorsementSpec {
     /// Security version and measurements by number of virtual processors; `None` leaves SEV-SNP out.
     pub sev_snp: Option<(u32, BTreeMap<u32, Vec<u8>>)>,
     /// Security version and measurements by GiB of memory; `None` leaves TDX out.
-    pub tdx: Option<(u32, Vec<(u32, Vec<u8>)>)>,
+    pub tdx: Option<(u32, TdxMeasurements)>,
     /// How it is signed.
     pub scheme: Scheme,
     /// Bytes after the fields of the signed message: fields that nobody knows.
@@ -166,7 +169,7 @@ impl EndorsementSpec {
     pub fn golden(&self, signer: &FakeTcbSigner) -> Vec<u8> {
         let certificate = || signer.root.issue(&signer.signer_spec());
         let bundle = self.bundle.clone().unwrap_or_else(|| vec![signer.root_der.clone()]);
-        let tdx = |(svn, measurements): &(u32, Vec<(u32, Vec<u8>)>)| {
+        let tdx = |(svn, measurements): &(u32, TdxMeasurements)| {
             let entry = |(ram_gib, mrtd): &(u32, Vec<u8>)| VmTdxMeasurement {
                 ram_gib: *ram_gib,
                 early_accept: false,

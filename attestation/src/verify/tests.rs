@@ -2,6 +2,7 @@
 
 mod binding;
 mod captured;
+mod endorsement;
 mod pieces;
 mod refusals;
 

@@ -3,6 +3,9 @@
 //! Always prints JSON. Exit 0 and the claims; exit 1 and `{"refused": …, "detail": …}` when the evidence is
 //! refused or malformed; exit 2 for usage and files that cannot be read. What comes out can only be looked at.
 
+mod endorsement;
+mod google_token;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +66,10 @@ enum Kind {
         #[command(flatten)]
         by: By,
     },
+    /// A token of Google Cloud Attestation.
+    GoogleToken(Box<google_token::GoogleToken>),
+    /// A launch endorsement of Google's.
+    Endorsement(Box<endorsement::Endorsement>),
     /// A firmware event log, held against PCRs.
     EventLog {
         /// The log (binary_bios_measurements).
@@ -145,6 +152,8 @@ impl Verify {
                     read_vtpm_file(&file).and_then(|vtpm| inspect_vtpm(&vtpm, expected, &judge.context())),
                 )
             }
+            Kind::GoogleToken(token) => token.run(),
+            Kind::Endorsement(endorsement) => endorsement.run(),
             Kind::EventLog { log, pcrs, by } => {
                 by.open()?;
                 let text = output::read_text(&pcrs, MAX_REQUEST)?;

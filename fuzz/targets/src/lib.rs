@@ -3,8 +3,11 @@
 //! Each takes any bytes and must return: no panic, no endless loop, no memory without bound. Where a
 //! parse succeeds, what can be said about the result is asserted as well.
 
+mod google;
+
 use std::sync::OnceLock;
 
+pub use google::{google_token, launch_endorsement};
 use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::chain::ChainMemory;

@@ -1,0 +1,85 @@
+//! A token of Google Cloud Attestation whose chain is known, beside the one verification that it cannot avoid.
+
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use criterion::{BatchSize, Criterion};
+use vouchsafe_attestation::chain::ChainMemory;
+use vouchsafe_attestation::google_token::{TokenContext, TokenKeys, TokenKind, verify_token};
+use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
+use vouchsafe_attestation::{Collateral, TrustAnchors};
+use vouchsafe_protocol::binding::TokenNonce;
+use vouchsafe_protocol::encoding::from_base64url;
+use vouchsafe_protocol::{Bound, BrokerIdentity, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, UnixTime};
+
+use super::case::{NOW, PATH};
+
+const AUDIENCE: &str = "https://broker.example:8443";
+
+/// A token of one kind, and what it is judged by.
+struct Token {
+    text: String,
+    nonce: TokenNonce,
+    anchors: TrustAnchors,
+    collateral: Collateral,
+    keys: [TokenKeys; 1],
+    audiences: [String; 1],
+}
+
+impl Token {
+    fn new(kind: TokenKind) -> Self {
+        let service = FakeAttestationService::shared();
+        let paths = ReleasePaths::new(vec![SecretPath::parse(PATH).expect("a path")]).expect("one path");
+        let guest = GuestKey::generate(Suite::X25519);
+        let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), guest.public().clone(), &paths);
+        let nonce = TokenNonce::bind(&bound.transcript());
+        Self {
+            text: service.token(kind, AUDIENCE, nonce.as_str(), NOW),
+            nonce,
+            anchors: TrustAnchors::builtin().with_extra(service.root_der()).expect("a CA certificate"),
+            collateral: Collateral::empty(),
+            keys: [TokenKeys::extra(&service.jwks(), UnixTime(NOW.0 - 60)).expect("a key set")],
+            audiences: [AUDIENCE.to_owned()],
+        }
+    }
+
+    fn verify(&self, memory: &ChainMemory) {
+        let Self { anchors, collateral, keys, audiences, .. } = self;
+        let context = TokenContext { anchors, collateral, keys, audiences, now: NOW, memory };
+        std::hint::black_box(verify_token(&self.text, &self.nonce, &context).expect("a good token"));
+    }
+}
+
+/// The verification of the signature, over bytes that are there, by a key that is parsed.
+struct Bare {
+    key: ParsedPublicKey,
+    signed: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl Bare {
+    fn of(token: &Token) -> Self {
+        let (signed, signature) = token.text.rsplit_once('.').expect("three parts");
+        let spki = FakeAttestationService::shared().leaf().spki();
+        Self {
+            key: ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki).expect("an RSA key"),
+            signed: signed.as_bytes().to_vec(),
+            signature: from_base64url(signature).expect("base64url"),
+        }
+    }
+
+    fn verify(&self) {
+        self.key.verify_sig(&self.signed, &self.signature).expect("a good signature");
+    }
+}
+
+pub(super) fn tokens(c: &mut Criterion) {
+    let (pki, oidc) = (Token::new(TokenKind::Pki), Token::new(TokenKind::Oidc));
+    let (bare, known) = (Bare::of(&pki), ChainMemory::new(16));
+    let mut group = c.benchmark_group("token");
+    group.bench_function("bare_rsa2048", |b| b.iter(|| bare.verify()));
+    group.bench_function("pki_known", |b| b.iter(|| pki.verify(&known)));
+    group.bench_function("oidc", |b| b.iter(|| oidc.verify(&known)));
+    group.bench_function("pki_first", |b| {
+        b.iter_batched_ref(|| ChainMemory::new(16), |memory| pki.verify(memory), BatchSize::SmallInput);
+    });
+    group.finish();
+}
