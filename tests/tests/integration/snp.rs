@@ -127,7 +127,7 @@ fn a_composite_gets_its_secret_and_each_piece_alone_does_not() {
     let (vm, file) = world.vm_with("vm", AkAlgorithm::Rsa, &AkCertificateSpec::default(), &boot());
     let config = GuestConfig::read(&file).unwrap();
     let vtpm = || Some(config.vtpm.clone());
-    let (evidence, _) = LocalEvidence::new(vtpm(), Some(device(genoa()))).capture(&[7; 32]).unwrap();
+    let (evidence, _) = LocalEvidence::new(vtpm(), Some(device(genoa()))).capture(&[7; 32], "").unwrap();
     let captured = world.write("evidence.json", &serde_json::to_string(&evidence).unwrap());
     let anchors = world.folder().join("anchors.pem");
     let options =
