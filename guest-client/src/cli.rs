@@ -238,7 +238,11 @@ fn collect_config(path: &Path) -> Result<(CollectConfig, Option<BrokerUrl>), Fai
 }
 
 fn examine(config: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
-    let (collect, _) = collect_config(config)?;
+    // What is wrong with the configuration is no reason not to look at the machine.
+    let (collect, _) = collect_config(config).unwrap_or_else(|failure| {
+        output::note(&format!("{failure}; looking at the default places"));
+        <_>::default()
+    });
     let mut diagnosis = doctor::examine(Path::new("/"), &collect);
     if command.google {
         diagnosis.ask_google(&collect.google_token);

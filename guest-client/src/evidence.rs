@@ -3,18 +3,21 @@
 //! Order: the hardware report commits to the attestation key, then the quote commits to the report, then Google
 //! is asked for a token.
 
+mod token;
+
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
+use token::TokenSource;
 use vouchsafe_protocol::binding::{QuoteNonce, ReportData, TokenNonce};
 use vouchsafe_protocol::evidence::{EvidenceSizeError, GoogleTokenEvidence, TdxEvidence};
 use vouchsafe_protocol::{Bytes, Digest32, Evidence, SevSnpEvidence, Transcript, VtpmEvidence};
 
-use crate::config::{CollectConfig, EvidenceChoice, EvidenceKind, Shown, TdxConfig, VtpmConfig};
-use crate::google_token::{GoogleAttestation, Statement, TokenError, TokenRequest};
+use crate::config::{CollectConfig, EvidenceChoice, EvidenceKind, VtpmConfig};
+use crate::google_token::{TokenError, TokenRequest};
 use crate::hardware::{
     Guid, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport, TdxQuote, TsmError,
     open_snp, open_tdx,
@@ -85,24 +88,8 @@ impl CollectError {
 pub struct LocalEvidence {
     vtpm: Option<VtpmConfig>,
     hardware: Option<Box<dyn HardwareReporter>>,
-    token: Option<Token>,
+    token: Option<TokenSource>,
     on_remark: Box<dyn FnMut(&str)>,
-}
-
-/// How a token is had: who is asked, and what Google is shown.
-struct Token {
-    google: GoogleAttestation,
-    vtpm: Option<VtpmConfig>,
-    /// `None` where the hardware is part of the evidence and so opened already.
-    hardware: Option<Box<dyn HardwareReporter>>,
-    tdx: TdxConfig,
-    shown: HardwareOrTpm,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum HardwareOrTpm {
-    Tdx,
-    Vtpm,
 }
 
 /// What captured evidence is bound to instead of a release: derived from a nonce, so that evidence for a
@@ -143,19 +130,8 @@ impl LocalEvidence {
     /// [`TokenError`] where this build cannot ask for one, or where Google is to be shown a quote and there is no
     /// TDX device.
     pub fn with_token(mut self, config: &CollectConfig) -> Result<Self, CollectError> {
-        let google = GoogleAttestation::new(config.google_token.clone())?;
-        let own = self.hardware.as_ref().is_some_and(|device| device.kind() == HardwareKind::Tdx);
-        let tdx = match config.google_token.show {
-            Shown::Auto => own || platform::is_tdx_guest(),
-            Shown::Vtpm => false,
-            Shown::Tdx => true,
-        };
-        let hardware = if tdx && !own { Some(open(HardwareKind::Tdx, config)?) } else { None };
-        // In a trust domain the quote is what counts, and the vTPM's key is sent along where there is one.
-        let present = config.vtpm.device.is_some() || TpmAddress::find().is_ok();
-        let vtpm = (!tdx || present).then(|| config.vtpm.clone());
-        let shown = if tdx { HardwareOrTpm::Tdx } else { HardwareOrTpm::Vtpm };
-        self.token = Some(Token { google, vtpm, hardware, tdx: config.tdx.clone(), shown });
+        let own = self.hardware.as_ref().map(|device| device.kind());
+        self.token = Some(TokenSource::open(config, own)?);
         Ok(self)
     }
 
@@ -234,13 +210,8 @@ impl LocalEvidence {
     }
 
     fn token(&mut self, request: &TokenRequest<'_>) -> Result<Option<GoogleTokenEvidence>, CollectError> {
-        let Some(token) = &mut self.token else { return Ok(None) };
-        let Token { google, vtpm, hardware, tdx, shown } = token;
-        let hardware = hardware.as_mut().or(self.hardware.as_mut());
-        let issued = google.token(request, |nonce| match shown {
-            HardwareOrTpm::Tdx => quote_for_google(hardware, vtpm.as_ref(), tdx, nonce),
-            HardwareOrTpm::Vtpm => vtpm_for_google(vtpm.as_ref(), nonce),
-        })?;
+        let Some(source) = &mut self.token else { return Ok(None) };
+        let issued = source.issue(request, self.hardware.as_mut())?;
         for remark in &issued.remarks {
             (self.on_remark)(remark);
         }
@@ -287,42 +258,6 @@ fn if_present(
         }) => Ok(None),
         outcome => outcome.map(Some),
     }
-}
-
-/// Quotes of every bank over Google's nonce, with the firmware log.
-fn vtpm_for_google(config: Option<&VtpmConfig>, nonce: &[u8]) -> Result<Statement, CollectError> {
-    let config = config.ok_or(TokenError::NothingToShow)?;
-    let mut tpm = OpenVtpm::new(config)?;
-    Ok(Statement::Vtpm {
-        quotes: tpm.tpm.quote_banks(&tpm.key, nonce)?,
-        event_log: read_event_log(&config.event_log)?,
-        ak_certificate: tpm.key.certificate().to_vec(),
-        issuers: issuers(config)?,
-    })
-}
-
-/// A TDX quote over Google's nonce, with the event log, its table, and the AK's certificate where there is a vTPM.
-fn quote_for_google(
-    device: Option<&mut Box<dyn HardwareReporter>>,
-    vtpm: Option<&VtpmConfig>,
-    config: &TdxConfig,
-    nonce: &[u8],
-) -> Result<Statement, CollectError> {
-    // As Google's own clients fill it: the nonce, then zeros.
-    let mut data = [0; 64];
-    data.get_mut(..nonce.len()).ok_or(TokenError::ChallengeNonce)?.copy_from_slice(nonce);
-    let quote = match report(device.ok_or(TokenError::NothingToShow)?.as_mut(), &data)? {
-        HardwareReport::Tdx(quote) => quote,
-        HardwareReport::SevSnp(_) => return Err(TokenError::NothingToShow.into()),
-    };
-    let table = config.ccel().read_table().map_err(HardwareError::Ccel);
-    let table = table.map_err(|source| CollectError::Hardware { kind: HardwareKind::Tdx, source })?;
-    let (ak_certificate, issuers) = match vtpm {
-        Some(config) => (Some(OpenVtpm::new(config)?.key.certificate().to_vec()), issuers(config)?),
-        None => (None, vec![]),
-    };
-    let event_log = quote.event_log.unwrap_or_default();
-    Ok(Statement::Tdx { quote: quote.quote, event_log, table, ak_certificate, issuers })
 }
 
 /// The vTPM with its AK made: what is needed before the hardware report, and for the quote after it.

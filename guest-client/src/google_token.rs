@@ -8,6 +8,8 @@
 
 #[cfg(feature = "google")]
 mod api;
+#[cfg(feature = "google")]
+mod deadline;
 mod error;
 #[cfg(feature = "google")]
 mod issuers;

@@ -114,6 +114,28 @@ fn many_keys_and_quotes_fit_into_the_tpm() {
 }
 
 #[test]
+fn every_bank_of_sha2_is_quoted_whole_over_a_nonce_of_any_length() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Rsa);
+    let mut vtpm = machine.vtpm();
+    let key = vtpm.attestation_key(AkChoice::Auto).expect("the AK is made");
+    for nonce in [&[7; 10][..], &[7; 32], &[7; 48]] {
+        let quotes = vtpm.quote_banks(&key, nonce).expect("quotes");
+        // TPM_ALG_SHA256, TPM_ALG_SHA384, TPM_ALG_SHA512.
+        let sizes = [(0x0b, 32), (0x0c, 48), (0x0d, 64)];
+        assert!(quotes.iter().any(|quote| quote.algorithm == 0x0b));
+        for quote in &quotes {
+            let size = sizes.iter().find(|(algorithm, _)| *algorithm == quote.algorithm).expect("SHA-2").1;
+            assert_eq!(quote.pcrs.len(), 24);
+            assert!(quote.pcrs.values().all(|value| value.len() == size));
+            let attest = Attest::unmarshall(&quote.attest).expect("TPMS_ATTEST");
+            assert_eq!(attest.extra_data().value(), nonce);
+        }
+    }
+    // TPM2B_DATA holds no more than the largest digest and its algorithm.
+    assert!(matches!(vtpm.quote_banks(&key, &[7; 80]), Err(VtpmError::Tpm { .. })));
+}
+
+#[test]
 fn ecc_is_preferred_and_rsa_can_be_chosen() {
     let (machine, ecc) = Machine::provisioned(AkAlgorithm::Ecc);
     let rsa = machine.swtpm.provision(AkAlgorithm::Rsa, certificate_for).expect("NV can be written");

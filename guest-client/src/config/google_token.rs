@@ -26,7 +26,7 @@ pub struct GoogleTokenConfig {
     pub location: Option<String>,
     /// Where Google's API is.
     pub endpoint: ApiEndpoint,
-    /// Where the metadata server is.
+    /// Where the metadata server is. For credentials, Google's library prefers `GCE_METADATA_HOST` of the environment.
     pub metadata: MetadataServer,
     /// Everything that Google is asked for one token.
     #[serde(deserialize_with = "seconds")]

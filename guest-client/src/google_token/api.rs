@@ -1,7 +1,6 @@
 //! The calls, over Google's client library. Its runtime lives for one token.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +14,7 @@ use google_cloud_confidentialcomputing_v1::model::{
 use tokio::runtime::{Builder, Runtime};
 use vouchsafe_protocol::Bytes;
 
+use super::deadline::Deadline;
 use super::error::{Call, TokenError, quoted};
 use super::{Issued, Statement, TokenRequest, issuers, metadata};
 use crate::config::{GoogleTokenConfig, TokenType};
@@ -27,7 +27,7 @@ pub(super) fn token(
     show: impl FnOnce(&[u8]) -> Result<Statement, CollectError>,
 ) -> Result<Issued, CollectError> {
     let mut session = Session::open(config)?;
-    let parent = metadata::parent(config, session.rest(Call::Metadata("place"))?)?;
+    let parent = metadata::parent(config, &session.deadline)?;
     let (challenge, nonce) = session.challenge(&parent)?;
     let statement = show(&nonce)?;
     let message = session
@@ -45,7 +45,7 @@ pub(super) fn token(
 
 pub(super) fn probe(config: &GoogleTokenConfig) -> Result<String, TokenError> {
     let mut session = Session::open(config)?;
-    let parent = metadata::parent(config, session.rest(Call::Metadata("place"))?)?;
+    let parent = metadata::parent(config, &session.deadline)?;
     session.challenge(&parent)?;
     Ok(parent)
 }
@@ -53,7 +53,7 @@ pub(super) fn probe(config: &GoogleTokenConfig) -> Result<String, TokenError> {
 /// One runtime, one client, and the time that is left.
 struct Session<'c> {
     config: &'c GoogleTokenConfig,
-    started: Instant,
+    deadline: Deadline,
     runtime: Option<Runtime>,
     client: Option<ConfidentialComputing>,
 }
@@ -61,7 +61,8 @@ struct Session<'c> {
 impl<'c> Session<'c> {
     fn open(config: &'c GoogleTokenConfig) -> Result<Self, TokenError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(TokenError::Runtime)?;
-        Ok(Self { config, started: Instant::now(), runtime: Some(runtime), client: None })
+        let deadline = Deadline::start(config.timeout);
+        Ok(Self { config, deadline, runtime: Some(runtime), client: None })
     }
 
     /// The client, made with the first call. Credentials are the metadata server's and no others: what the
@@ -91,12 +92,7 @@ impl<'c> Session<'c> {
         let asked = self.client()?.create_challenge().set_parent(parent).set_challenge(Challenge::new());
         let challenge =
             self.run(call, async { asked.send().await.map_err(|error| refusal(call, &error)) })?;
-        // It becomes part of a path, and an audience.
-        let prefix = format!("{parent}/challenges/");
-        let id = challenge.name.strip_prefix(&prefix).or_else(|| challenge.name.split("/challenges/").nth(1));
-        let plain =
-            |id: &str| !id.is_empty() && id.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c));
-        if !challenge.name.starts_with("projects/") || !id.is_some_and(plain) {
+        if !is_challenge(&challenge.name) {
             let what = format!("challenge {:?}", quoted(&challenge.name));
             return Err(TokenError::Malformed { call, what });
         }
@@ -129,14 +125,13 @@ impl<'c> Session<'c> {
                 message.set_tpm_attestation(self.with_key(tpm, Some(ak_certificate), issuers)?)
             }
             Statement::Tdx { quote, event_log, table, ak_certificate, issuers } => {
-                let rest = self.rest(Call::Metadata("instance/id"))?;
                 let tdx = TdxCcelAttestation::new()
                     .set_td_quote(quote)
                     .set_ccel_data(event_log)
                     .set_ccel_acpi_table(table);
                 message
                     .set_td_ccel(tdx)
-                    .set_instance(metadata::instance(self.config, rest)?)
+                    .set_instance(metadata::instance(self.config, &self.deadline)?)
                     .set_tpm_attestation(self.with_key(TpmAttestation::new(), ak_certificate, issuers)?)
             }
         })
@@ -149,11 +144,7 @@ impl<'c> Session<'c> {
         issuers: Vec<Bytes>,
     ) -> Result<TpmAttestation, TokenError> {
         let Some(certificate) = certificate else { return Ok(tpm) };
-        let chain = if issuers.is_empty() {
-            issuers::fetch(&certificate, self.rest(Call::Issuer)?)?
-        } else {
-            issuers
-        };
+        let chain = if issuers.is_empty() { issuers::fetch(&certificate, &self.deadline)? } else { issuers };
         let chain = chain.into_iter().map(|issuer| issuer.0);
         Ok(tpm.set_ak_cert(certificate).set_cert_chain(chain))
     }
@@ -170,18 +161,11 @@ impl<'c> Session<'c> {
         call: Call,
         future: impl Future<Output = Result<T, TokenError>>,
     ) -> Result<T, TokenError> {
-        let rest = self.rest(call)?;
-        let Some(runtime) = &self.runtime else { return Err(self.late(call)) };
-        runtime.block_on(async { tokio::time::timeout(rest, future).await }).map_err(|_| self.late(call))?
-    }
-
-    fn rest(&self, call: Call) -> Result<Duration, TokenError> {
-        let rest = self.config.timeout.saturating_sub(self.started.elapsed());
-        if rest.is_zero() { Err(self.late(call)) } else { Ok(rest) }
-    }
-
-    const fn late(&self, call: Call) -> TokenError {
-        TokenError::TimedOut { call, limit: self.config.timeout }
+        let rest = self.deadline.rest(call)?;
+        let Some(runtime) = &self.runtime else { return Err(self.deadline.late(call)) };
+        runtime
+            .block_on(async { tokio::time::timeout(rest, future).await })
+            .map_err(|_| self.deadline.late(call))?
     }
 }
 
@@ -208,6 +192,15 @@ fn quote(BankQuote { algorithm, attest, signature, pcrs }: BankQuote) -> Quote {
         .set_pcr_values(pcrs.into_iter().map(|(pcr, value)| (i32::from(pcr), value)))
         .set_raw_quote(attest)
         .set_raw_signature(signature)
+}
+
+/// True for `projects/P/locations/L/challenges/C`: it becomes part of a path, and an audience.
+fn is_challenge(name: &str) -> bool {
+    let plain = |part: &str| part.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.:".contains(&c));
+    let named = |part: &str| !part.is_empty() && !part.starts_with('.') && plain(part);
+    let parts: Vec<_> = name.split('/').collect();
+    matches!(parts.as_slice(), ["projects", project, "locations", location, "challenges", id]
+        if named(project) && named(location) && named(id))
 }
 
 /// The token in the answer, if it looks like one.

@@ -65,7 +65,7 @@ pub enum TokenError {
         message: String,
     },
     /// No answer.
-    #[error("{call}: {message}")]
+    #[error("{call}: {message}{}", hint(*call, 0))]
     Unreachable {
         /// What was asked.
         call: Call,

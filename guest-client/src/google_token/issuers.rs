@@ -1,37 +1,36 @@
 //! The CAs that issued an AK certificate, from where the certificates say they are. No trust rests on them: Google
 //! verifies the chain, and would rather be sent it.
 
-use std::time::Duration;
-
 use ureq::Agent;
 use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::limits::MAX_CERTIFICATE;
 
+use super::deadline::Deadline;
 use super::error::{Call, TokenError};
 
 /// The issuers of `certificate`, nearest first. Empty where it does not say where they are.
-pub(super) fn fetch(certificate: &[u8], timeout: Duration) -> Result<Vec<Bytes>, TokenError> {
+pub(super) fn fetch(certificate: &[u8], deadline: &Deadline) -> Result<Vec<Bytes>, TokenError> {
     let mut chain: Vec<Bytes> = Vec::new();
     while chain.len() < MAX_CHAIN {
         let last = chain.last().map_or(certificate, |issuer| &issuer.0);
         let Some(url) = issuer_url(last) else { break };
-        chain.push(get(&url, timeout)?);
+        chain.push(get(&url, deadline)?);
     }
     Ok(chain)
 }
 
-fn get(url: &str, timeout: Duration) -> Result<Bytes, TokenError> {
+fn get(url: &str, deadline: &Deadline) -> Result<Bytes, TokenError> {
     let call = Call::Issuer;
-    let unreachable =
-        |error: ureq::Error| TokenError::Unreachable { call, message: format!("{url}: {error}") };
+    let failed = |error: ureq::Error| deadline.failed(call, &error);
+    let timeout = deadline.rest(call)?;
     let config = Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
-    let mut response = Agent::new_with_config(config.build()).get(url).call().map_err(unreachable)?;
+    let mut response = Agent::new_with_config(config.build()).get(url).call().map_err(failed)?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(TokenError::Refused { call, status, message: url.to_owned() });
     }
     let limit = u64::try_from(MAX_CERTIFICATE).unwrap_or(u64::MAX);
-    let der = response.body_mut().with_config().limit(limit).read_to_vec().map_err(unreachable)?;
+    let der = response.body_mut().with_config().limit(limit).read_to_vec().map_err(failed)?;
     // RFC 5280 §4.2.2.1: DER, which begins with a SEQUENCE.
     if der.first() != Some(&0x30) {
         return Err(TokenError::Malformed { call, what: format!("{url} is not a certificate in DER") });
@@ -60,6 +59,7 @@ const CA_ISSUERS: &[u8] = &[0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
+    use std::time::Duration;
 
     use super::*;
 
@@ -90,22 +90,22 @@ mod tests {
         });
         // The scheme of older certificates.
         let leaf = certificate(&format!("https://{address}/ca.crt"));
-        let second = Duration::from_secs(5);
-        assert_eq!(fetch(&leaf, second).unwrap(), [Bytes::from(intermediate), b"0root".as_slice().into()]);
-        let error = fetch(&leaf, second).unwrap_err();
+        let deadline = Deadline::start(Duration::from_secs(5));
+        assert_eq!(fetch(&leaf, &deadline).unwrap(), [Bytes::from(intermediate), b"0root".as_slice().into()]);
+        let error = fetch(&leaf, &deadline).unwrap_err();
         assert!(matches!(error, TokenError::Refused { call: Call::Issuer, status: 404, .. }), "{error}");
         assert!(error.to_string().contains("vtpm.issuers"), "{error}");
-        let error = fetch(&leaf, second).unwrap_err();
+        let error = fetch(&leaf, &deadline).unwrap_err();
         assert!(matches!(error, TokenError::Malformed { call: Call::Issuer, .. }), "{error}");
         let asked = server.join().unwrap();
         assert_eq!(asked[..2], ["GET /ca.crt HTTP/1.1", "GET /root.crt HTTP/1.1"]);
-        let error = fetch(&leaf, second).unwrap_err();
+        let error = fetch(&leaf, &deadline).unwrap_err();
         assert!(matches!(error, TokenError::Unreachable { call: Call::Issuer, .. }), "{error}");
     }
 
     #[test]
     fn certificates_that_name_no_issuer_have_none() {
-        assert_eq!(fetch(b"0nothing", Duration::from_secs(1)).unwrap(), []);
+        assert_eq!(fetch(b"0nothing", &Deadline::start(Duration::from_secs(1))).unwrap(), []);
         for url in ["ldap://a", ""] {
             assert_eq!(issuer_url(&certificate(url)), None);
         }

@@ -1,31 +1,30 @@
 //! The instance's metadata server: which project, zone and instance this is. The host answers it: these are
 //! hints for whom to ask, and no evidence.
 
-use std::time::Duration;
-
 use ureq::Agent;
 
+use super::deadline::Deadline;
 use super::error::{Call, TokenError, quoted};
 use crate::config::{GoogleTokenConfig, MetadataServer};
 
 /// Who asks, and where: `projects/PROJECT/locations/REGION`.
-pub(super) fn parent(config: &GoogleTokenConfig, timeout: Duration) -> Result<String, TokenError> {
+pub(super) fn parent(config: &GoogleTokenConfig, deadline: &Deadline) -> Result<String, TokenError> {
     let project = match &config.project {
         Some(project) => project.clone(),
-        None => get(&config.metadata, PROJECT, timeout)?,
+        None => get(&config.metadata, PROJECT, deadline)?,
     };
     let location = match &config.location {
         Some(location) => location.clone(),
-        None => region(&get(&config.metadata, ZONE, timeout)?)?.to_owned(),
+        None => region(&get(&config.metadata, ZONE, deadline)?)?.to_owned(),
     };
     Ok(format!("projects/{project}/locations/{location}"))
 }
 
 /// This instance, `projects/NUMBER/zones/ZONE/instances/ID`.
-pub(super) fn instance(config: &GoogleTokenConfig, timeout: Duration) -> Result<String, TokenError> {
-    let zone = get(&config.metadata, ZONE, timeout)?;
+pub(super) fn instance(config: &GoogleTokenConfig, deadline: &Deadline) -> Result<String, TokenError> {
+    let zone = get(&config.metadata, ZONE, deadline)?;
     region(&zone)?;
-    Ok(format!("{zone}/instances/{}", get(&config.metadata, INSTANCE, timeout)?))
+    Ok(format!("{zone}/instances/{}", get(&config.metadata, INSTANCE, deadline)?))
 }
 
 /// The region in `projects/NUMBER/zones/ZONE`: the zone without its last part.
@@ -37,15 +36,16 @@ fn region(zone: &str) -> Result<&str, TokenError> {
         .ok_or_else(|| malformed(ZONE, "not projects/NUMBER/zones/ZONE"))
 }
 
-fn get(server: &MetadataServer, path: &'static str, timeout: Duration) -> Result<String, TokenError> {
+fn get(server: &MetadataServer, path: &'static str, deadline: &Deadline) -> Result<String, TokenError> {
     let call = Call::Metadata(path);
-    let unreachable = |error: ureq::Error| TokenError::Unreachable { call, message: error.to_string() };
+    let timeout = deadline.rest(call)?;
+    let failed = |error: ureq::Error| deadline.failed(call, &error);
     let config = Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
     // Never by way of a proxy of the environment: the server is on the host.
     let agent = Agent::new_with_config(config.proxy(None).max_redirects(0).build());
     let url = format!("{server}/computeMetadata/v1/{path}");
-    let mut response = agent.get(url).header(FLAVOR, "Google").call().map_err(unreachable)?;
-    let body = response.body_mut().with_config().limit(1024).read_to_string().map_err(unreachable)?;
+    let mut response = agent.get(url).header(FLAVOR, "Google").call().map_err(failed)?;
+    let body = response.body_mut().with_config().limit(1024).read_to_string().map_err(failed)?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(TokenError::Refused { call, status, message: quoted(&body) });

@@ -1,0 +1,95 @@
+//! What Google is shown for a token: statements over its own nonce, made for it and forgotten.
+
+use super::{CollectError, OpenVtpm, issuers, open, report};
+use crate::config::{CollectConfig, Shown, TdxConfig, VtpmConfig};
+use crate::google_token::{GoogleAttestation, Issued, Statement, TokenError, TokenRequest};
+use crate::hardware::{HardwareError, HardwareKind, HardwareReport, HardwareReporter};
+use crate::platform;
+use crate::vtpm::{TpmAddress, read_event_log};
+
+/// Who is asked for a token, and what that one is shown.
+pub(super) struct TokenSource {
+    google: GoogleAttestation,
+    shown: Device,
+}
+
+enum Device {
+    Vtpm(VtpmConfig),
+    Tdx {
+        /// `None` where the device is part of the evidence and so opened already.
+        device: Option<Box<dyn HardwareReporter>>,
+        config: TdxConfig,
+        /// Its key is sent along where there is one: it says whose VM this is.
+        vtpm: Option<VtpmConfig>,
+    },
+}
+
+impl TokenSource {
+    /// As configured, beside a device of kind `own` that is part of the evidence.
+    pub(super) fn open(config: &CollectConfig, own: Option<HardwareKind>) -> Result<Self, CollectError> {
+        let google = GoogleAttestation::new(config.google_token.clone())?;
+        let opened = own == Some(HardwareKind::Tdx);
+        let tdx = match config.google_token.show {
+            Shown::Auto => opened || platform::is_tdx_guest(),
+            Shown::Vtpm => false,
+            Shown::Tdx => true,
+        };
+        if !tdx {
+            return Ok(Self { google, shown: Device::Vtpm(config.vtpm.clone()) });
+        }
+        let device = if opened { None } else { Some(open(HardwareKind::Tdx, config)?) };
+        let present = config.vtpm.device.is_some() || TpmAddress::find().is_ok();
+        let vtpm = present.then(|| config.vtpm.clone());
+        Ok(Self { google, shown: Device::Tdx { device, config: config.tdx.clone(), vtpm } })
+    }
+
+    /// Has a token issued; `own` is the device of the evidence.
+    pub(super) fn issue(
+        &mut self,
+        request: &TokenRequest<'_>,
+        own: Option<&mut Box<dyn HardwareReporter>>,
+    ) -> Result<Issued, CollectError> {
+        let Self { google, shown } = self;
+        google.token(request, |nonce| match shown {
+            Device::Vtpm(config) => vtpm_statement(config, nonce),
+            Device::Tdx { device, config, vtpm } => {
+                let device = device.as_mut().or(own).ok_or(TokenError::NothingToShow)?;
+                tdx_statement(device.as_mut(), config, vtpm.as_ref(), nonce)
+            }
+        })
+    }
+}
+
+/// Quotes of every bank, with the firmware log.
+fn vtpm_statement(config: &VtpmConfig, nonce: &[u8]) -> Result<Statement, CollectError> {
+    let mut tpm = OpenVtpm::new(config)?;
+    Ok(Statement::Vtpm {
+        quotes: tpm.tpm.quote_banks(&tpm.key, nonce)?,
+        event_log: read_event_log(&config.event_log)?,
+        ak_certificate: tpm.key.certificate().to_vec(),
+        issuers: issuers(config)?,
+    })
+}
+
+/// A TDX quote, with the event log and its table.
+fn tdx_statement(
+    device: &mut dyn HardwareReporter,
+    config: &TdxConfig,
+    vtpm: Option<&VtpmConfig>,
+    nonce: &[u8],
+) -> Result<Statement, CollectError> {
+    // As Google's own clients fill it: the nonce, then zeros.
+    let mut data = [0; 64];
+    data.get_mut(..nonce.len()).ok_or(TokenError::ChallengeNonce)?.copy_from_slice(nonce);
+    let HardwareReport::Tdx(quote) = report(device, &data)? else {
+        return Err(TokenError::NothingToShow.into());
+    };
+    let unreadable = |source| CollectError::Hardware { kind: HardwareKind::Tdx, source };
+    let table = config.ccel().read_table().map_err(|error| unreadable(HardwareError::Ccel(error)))?;
+    let (ak_certificate, issuers) = match vtpm {
+        Some(config) => (Some(OpenVtpm::new(config)?.key.certificate().to_vec()), issuers(config)?),
+        None => (None, vec![]),
+    };
+    let event_log = quote.event_log.unwrap_or_default();
+    Ok(Statement::Tdx { quote: quote.quote, event_log, table, ak_certificate, issuers })
+}
