@@ -21,9 +21,9 @@ mod wanted;
 use std::io;
 use std::path::PathBuf;
 
+use vouchsafe_attestation::Endorsements;
 use vouchsafe_attestation::chain::{Collateral, CollateralError};
 use vouchsafe_attestation::google_token::TokenKeysError;
-use vouchsafe_attestation::Endorsements;
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::bundle::BundleError;
 

@@ -29,6 +29,7 @@ pub enum CollateralKind {
     /// Intel's collateral for one kind of platform, JSON.
     Tdx,
     /// A JSON Web Key Set.
+    #[serde(rename = "jwks")]
     TokenKeys,
     /// A launch endorsement of Google's.
     LaunchEndorsement,
@@ -46,7 +47,7 @@ impl CollateralKind {
             Self::Crl => "crl",
             Self::Certificate => "certificate",
             Self::Tdx => "tdx",
-            Self::TokenKeys => "token-keys",
+            Self::TokenKeys => "jwks",
             Self::LaunchEndorsement => "launch-endorsement",
         }
     }
@@ -284,16 +285,19 @@ mod tests {
             |bundle| bundle.items[1].source.clear(),
             |bundle| bundle.items[1].fetched_at.0 += 1,
             |bundle| bundle.items.swap(0, 1),
-            |bundle| bundle.items[0] = BundleItem { content: b"x"[..].into(), digest: Digest32::of(b"x"), ..bundle.items[0].clone() },
+            |bundle| {
+                bundle.items[0] = BundleItem {
+                    content: b"x"[..].into(),
+                    digest: Digest32::of(b"x"),
+                    ..bundle.items[0].clone()
+                }
+            },
         ];
         for change in changes {
             let mut changed = bundle();
             change(&mut changed);
             let read = Bundle::parse(&json(&changed)).unwrap();
-            assert_eq!(
-                read.verify(&key(1).identity(), BundleFormat::Exported),
-                Err(BundleError::Signature)
-            );
+            assert_eq!(read.verify(&key(1).identity(), BundleFormat::Exported), Err(BundleError::Signature));
         }
         // A bundle that claims the other use, or another signer, was not signed as such.
         let kept = Bundle { format: BundleFormat::Kept, ..bundle() };

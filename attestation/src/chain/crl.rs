@@ -116,9 +116,10 @@ pub fn crl_is_signed_by_anchor(encoded: &[u8], anchors: &TrustAnchors) -> bool {
         return false;
     };
     let issuer = raw::content(&list.issuer).unwrap_or_default();
-    anchors.all().filter(|ca| ca.pinned.subject.as_ref() == issuer).any(|ca| {
-        algorithms::verify(algorithms::ANY, &ca.spki, &signed)
-    })
+    anchors
+        .all()
+        .filter(|ca| ca.pinned.subject.as_ref() == issuer)
+        .any(|ca| algorithms::verify(algorithms::ANY, &ca.spki, &signed))
 }
 
 /// A serial number without the zero byte that keeps a large one positive.

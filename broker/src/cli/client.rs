@@ -154,13 +154,7 @@ impl Client {
         self.send(route, query, "application/octet-stream", file)
     }
 
-    fn send(
-        &self,
-        route: &str,
-        query: &[(&str, String)],
-        kind: &str,
-        body: &[u8],
-    ) -> Result<Value, Failure> {
+    fn send(&self, route: &str, query: &[(&str, String)], kind: &str, body: &[u8]) -> Result<Value, Failure> {
         let url = format!("{}{route}", self.server);
         let mut request = self.agent.post(&url).header(AUTHORIZATION, self.authorization.as_str());
         for (name, value) in query {

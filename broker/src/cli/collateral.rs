@@ -126,13 +126,19 @@ fn human(status: CollateralStatus) -> String {
         status.crls.len(),
         status.certificates.len(),
         status.chips,
-        if status.fetch { format!("{} waiting to be fetched", status.waiting) } else { "nothing is fetched (`fetch = false`)".to_owned() },
+        if status.fetch {
+            format!("{} waiting to be fetched", status.waiting)
+        } else {
+            "nothing is fetched (`fetch = false`)".to_owned()
+        },
     ));
     text
 }
 
 /// Addresses in full, digests and chips by their beginning.
 fn shortened(subject: &str) -> String {
-    if subject.contains(':') { return subject.to_owned() }
+    if subject.contains(':') {
+        return subject.to_owned();
+    }
     subject.chars().take(24).collect()
 }

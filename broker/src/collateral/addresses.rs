@@ -102,9 +102,9 @@ impl CollateralConfig {
             let base = format!("{}/vcek/v1/{}/{id}", self.amd_kds, product.name());
             // SEV-SNP ABI 1.58 §2.2: the layout differs from Turin on.
             match (product, chip.tcb) {
-                (Product::Turin, [fmc, boot, tee, snp, _, _, _, microcode]) => format!(
-                    "{base}?fmcSPL={fmc}&blSPL={boot}&teeSPL={tee}&snpSPL={snp}&ucodeSPL={microcode}"
-                ),
+                (Product::Turin, [fmc, boot, tee, snp, _, _, _, microcode]) => {
+                    format!("{base}?fmcSPL={fmc}&blSPL={boot}&teeSPL={tee}&snpSPL={snp}&ucodeSPL={microcode}")
+                }
                 (_, [boot, tee, _, _, _, _, snp, microcode]) => {
                     format!("{base}?blSPL={boot}&teeSPL={tee}&snpSPL={snp}&ucodeSPL={microcode}")
                 }
@@ -126,10 +126,8 @@ impl CollateralConfig {
 fn google_crls() -> Vec<String> {
     let google = BUILTIN.iter().filter(|anchor| anchor.root == Root::Google);
     let mut urls: Vec<_> = google.filter_map(|anchor| anchor.crl_url).map(str::to_owned).collect();
-    // As certificates below the older root name them.
-    for name in ["tpm_ek_root_1", "tpm_ek_intermediate_3"] {
-        urls.push(format!("https://pki.goog/cloud_integrity/{name}.crl"));
-    }
+    // As AK certificates below the older root name it.
+    urls.push("https://pki.goog/cloud_integrity/tpm_ek_intermediate_3.crl".to_owned());
     urls.sort_unstable();
     urls.dedup();
     urls
@@ -147,7 +145,8 @@ fn is_private(url: &str) -> bool {
         let uri: ureq::http::Uri = url.parse().ok()?;
         uri.host().map(str::to_owned)
     };
-    let is_here = || host(url).is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host.as_str()));
+    let is_here =
+        || host(url).is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host.as_str()));
     is_address(url) && (url.starts_with("https://") || is_here())
 }
 
@@ -177,7 +176,9 @@ mod tests {
         let turin = Chip { id: short, tcb: [1, 2, 3, 4, 0, 0, 0, 82], product: None };
         assert_eq!(
             config.veks(&turin),
-            ["https://kdsintf.amd.com/vcek/v1/Turin/6b6b6b6b6b6b6b6b?fmcSPL=1&blSPL=2&teeSPL=3&snpSPL=4&ucodeSPL=82"]
+            [
+                "https://kdsintf.amd.com/vcek/v1/Turin/6b6b6b6b6b6b6b6b?fmcSPL=1&blSPL=2&teeSPL=3&snpSPL=4&ucodeSPL=82"
+            ]
         );
     }
 

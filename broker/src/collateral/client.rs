@@ -77,10 +77,8 @@ impl Client {
         limit: usize,
         known: Option<&Validators>,
     ) -> Result<Answer, FetchError> {
-        let unreachable = |error: &ureq::Error| FetchError::Unreachable {
-            url: url.to_owned(),
-            detail: error.to_string(),
-        };
+        let unreachable =
+            |error: &ureq::Error| FetchError::Unreachable { url: url.to_owned(), detail: error.to_string() };
         let mut request = self.0.get(url);
         if let Some(etag) = known.and_then(|known| known.etag.as_deref()) {
             request = request.header(IF_NONE_MATCH, etag);

@@ -58,9 +58,10 @@ impl Item {
 
     pub(crate) fn digest(&self) -> Digest32 {
         match self {
-            Self::Crl(bytes) | Self::Certificate(bytes) | Self::Launch(_, bytes) | Self::TokenKeys(_, bytes) => {
-                Digest32::of(bytes)
-            }
+            Self::Crl(bytes)
+            | Self::Certificate(bytes)
+            | Self::Launch(_, bytes)
+            | Self::TokenKeys(_, bytes) => Digest32::of(bytes),
             Self::Tdx(_, collateral) => collateral.digest(),
         }
     }

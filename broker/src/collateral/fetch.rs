@@ -101,7 +101,8 @@ impl Shared {
             Answer::Unchanged => return self.unchanged(known, now),
             Answer::Missing => return Ok(Fetched::Missing),
         };
-        let content = |source: CollateralError| Unusable::Content { url: url.to_owned(), source: source.into() };
+        let content =
+            |source: CollateralError| Unusable::Content { url: url.to_owned(), source: source.into() };
         let found = status::crl(&bytes).map_err(content)?;
         if !crl_is_signed_by_anchor(&bytes, &self.anchors) {
             return Err(Unusable::CrlNotSigned { url: url.to_owned() });
@@ -149,7 +150,8 @@ impl Shared {
     fn fetch_tdx(&self, platform: &Platform) -> Result<Fetched, Unusable> {
         let mut answers = Answers::default();
         let mut last = String::new();
-        let unusable = |url: &str, source: TdxFlaw| Unusable::Content { url: url.to_owned(), source: source.into() };
+        let unusable =
+            |url: &str, source: TdxFlaw| Unusable::Content { url: url.to_owned(), source: source.into() };
         for part in [TdxPart::TcbInfo, TdxPart::QeIdentity, TdxPart::PckCrl, TdxPart::RootCrl] {
             last = intel::url(&self.config.intel_pcs, part, platform, &self.config.intel_root_crl);
             let Answer::Body { bytes, headers } = self.client.get(&last, MAX_TDX_COLLATERAL, None)? else {
@@ -201,7 +203,11 @@ impl Shared {
         Ok(Fetched::New(LASTING))
     }
 
-    fn unchanged(&self, known: Option<(vouchsafe_protocol::Digest32, Note)>, now: UnixTime) -> Result<Fetched, Unusable> {
+    fn unchanged(
+        &self,
+        known: Option<(vouchsafe_protocol::Digest32, Note)>,
+        now: UnixTime,
+    ) -> Result<Fetched, Unusable> {
         let Some((digest, note)) = known else { return Ok(Fetched::Missing) };
         self.folder().touch(&digest, now)?;
         self.reload()?;

@@ -256,9 +256,8 @@ impl CollateralFolder {
             }
             _ => {
                 let measurement = name.strip_suffix(LAUNCH).and_then(|name| name.strip_suffix('.'));
-                let measurement: Digest48 = measurement
-                    .and_then(|text| text.parse().ok())
-                    .ok_or(ContentError::Measurement)?;
+                let measurement: Digest48 =
+                    measurement.and_then(|text| text.parse().ok()).ok_or(ContentError::Measurement)?;
                 launch(measurement, bytes)?;
                 contents.launch.insert(measurement, bytes.to_vec());
             }
@@ -298,6 +297,6 @@ fn io_error(path: &Path, source: io::Error) -> CollateralFileError {
 const DER: &str = "der";
 const TDX: &str = "tdx.json";
 const LAUNCH: &str = "binarypb";
-const GOOGLE_KEYS: &str = "token-keys.google.json";
-const EXTRA_KEYS: &str = "token-keys.extra.json";
+const GOOGLE_KEYS: &str = "jwks.google.json";
+const EXTRA_KEYS: &str = "jwks.extra.json";
 const NOTES: &str = "notes.json";

@@ -139,6 +139,11 @@ impl Entry {
     const fn new(state: State, due: Instant, had: bool) -> Self {
         Self { state, due, failures: 0, error: None, had }
     }
+
+    /// Whether it is tried for as long as the broker runs.
+    const fn is_kept(&self, job: &Job) -> bool {
+        job.is_permanent() || (self.had && job.is_refreshed())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +153,7 @@ enum State {
     Running,
     /// There since.
     Have(Instant),
-    /// Not to be had; forgotten when due.
+    /// Not to be had; when due forgotten or, if it is kept, tried again.
     Missing,
 }
 
@@ -225,15 +230,14 @@ impl Jobs {
         self.entries.retain(|job, entry| {
             let over = entry.due <= now && job.source() == source;
             let passing = match entry.state {
-                State::Missing => true,
+                State::Missing => !entry.is_kept(job),
                 State::Have(_) => !job.is_refreshed(),
                 State::Wanted | State::Running => false,
             };
             !(over && passing)
         });
-        let waiting = |(job, entry): &(&Job, &mut Entry)| {
-            job.source() == source && entry.state != State::Running
-        };
+        let waiting =
+            |(job, entry): &(&Job, &mut Entry)| job.source() == source && entry.state != State::Running;
         let first = self.entries.iter_mut().filter(waiting).min_by_key(|(_, entry)| entry.due);
         let Some((job, entry)) = first else { return Next::Wait(IDLE) };
         let not_before = self.sources.get(&source).map_or(now, |pacing| pacing.not_before);
@@ -252,16 +256,15 @@ impl Jobs {
         else {
             return;
         };
-        let keeps = job.is_permanent() || (job.is_refreshed() && entry.had);
         match ended {
             Ended::Good(wait) => {
-                (entry.state, entry.due, entry.failures, entry.error) = (State::Have(now), now + wait, 0, None);
+                (entry.state, entry.due, entry.failures, entry.error) =
+                    (State::Have(now), now + wait, 0, None);
                 (entry.had, pacing.failures) = (true, 0);
             }
             Ended::Missing => {
                 let error = Some("the source does not have it".to_owned());
-                let state = if keeps { State::Wanted } else { State::Missing };
-                (entry.state, entry.due, entry.error) = (state, now + pace.missing, error);
+                (entry.state, entry.due, entry.error) = (State::Missing, now + pace.missing, error);
                 pacing.failures = 0;
             }
             Ended::Refused(error) => {
@@ -278,7 +281,7 @@ impl Jobs {
                 (entry.state, entry.due, entry.error) = (State::Wanted, pacing.not_before, Some(error));
             }
         }
-        if !keeps && entry.state == State::Wanted && entry.failures >= MAX_TRIES {
+        if !entry.is_kept(job) && entry.state == State::Wanted && entry.failures >= MAX_TRIES {
             (entry.state, entry.due) = (State::Missing, now + pace.missing);
         }
     }

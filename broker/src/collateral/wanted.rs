@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use vouchsafe_attestation::VerifyError;
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::snp::Cpuid;
 use vouchsafe_attestation::tdx::Platform;
-use vouchsafe_attestation::VerifyError;
 use vouchsafe_protocol::{Digest48, Evidence};
 
 /// Collateral that a verification missed.
@@ -71,7 +71,8 @@ pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
 pub fn unendorsed(claims: &Claims) -> impl Iterator<Item = Wanted> {
     let snp = claims.sev_snp.as_ref().filter(|snp| snp.endorsement.is_none());
     let tdx = claims.tdx.as_ref().filter(|tdx| tdx.endorsement.is_none());
-    let measured = [snp.map(|snp| Measured::SevSnp(snp.measurement)), tdx.map(|tdx| Measured::Tdx(tdx.mr_td))];
+    let measured =
+        [snp.map(|snp| Measured::SevSnp(snp.measurement)), tdx.map(|tdx| Measured::Tdx(tdx.mr_td))];
     measured.into_iter().flatten().map(Wanted::Launch)
 }
 

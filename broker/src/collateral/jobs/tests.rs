@@ -120,7 +120,10 @@ fn t40_a_token_with_an_unknown_key_fetches_the_keys_at_most_once_a_minute() {
     // However long they are not to be had, they are tried.
     for minute in 1..40 {
         jobs.ended(&keys, down(None), now + seconds(3600 * minute), 0);
-        assert_eq!(jobs.next(Source::GoogleKeys, now + seconds(3600 * (minute + 1))), Next::Fetch(keys.clone()));
+        assert_eq!(
+            jobs.next(Source::GoogleKeys, now + seconds(3600 * (minute + 1))),
+            Next::Fetch(keys.clone())
+        );
     }
 }
 

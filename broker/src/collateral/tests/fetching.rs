@@ -3,21 +3,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use vouchsafe_attestation::Root;
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_attestation::test_util::snp::{FakeAmd, SnpReportBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
-use vouchsafe_attestation::Root;
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{DecisionId, Digest48, ReasonCode};
 
 use super::vendor::{Asked, Reply, Vendor, eventually};
 use super::*;
+use crate::clock;
 use crate::collateral::pace::Pace;
 use crate::metrics::Metrics;
 use crate::release::release;
 use crate::testing::{Fixture, PATH};
-use crate::clock;
 
 /// Quick failures, and refreshes when a test says so.
 pub(super) fn pace() -> Pace {
@@ -106,13 +106,14 @@ fn t44_many_misses_make_one_request() {
 fn a_list_that_did_not_change_is_not_sent_again() {
     let (folder, crl) = (tempfile::tempdir().unwrap(), google_crl(60));
     let sent = crl.clone();
-    let vendor = Vendor::start(move |asked| match (asked.path.as_str(), asked.headers.get("if-none-match")) {
-        ("/google.crl", Some(tag)) if tag == "\"one\"" => Reply::status(304),
-        ("/google.crl", _) => {
-            Reply::Give { status: 200, headers: vec![("ETag", "\"one\"".to_owned())], body: sent.clone() }
-        }
-        _ => Reply::status(404),
-    });
+    let vendor =
+        Vendor::start(move |asked| match (asked.path.as_str(), asked.headers.get("if-none-match")) {
+            ("/google.crl", Some(tag)) if tag == "\"one\"" => Reply::status(304),
+            ("/google.crl", _) => {
+                Reply::Give { status: 200, headers: vec![("ETag", "\"one\"".to_owned())], body: sent.clone() }
+            }
+            _ => Reply::status(404),
+        });
     let running = service(folder.path(), &vendor.address);
     eventually("the list", || !digests(&running).is_empty());
     drop(running);
@@ -173,10 +174,9 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
 #[test]
 fn a_certificate_of_another_chip_or_issuer_is_not_taken() {
     let (folder, (chip, der)) = (tempfile::tempdir().unwrap(), vek());
-    let sent = Arc::new(Mutex::new(FakeAmd::new(Product::Genoa).vcek(
-        SnpReportBuilder::new(Product::Genoa).reported_tcb,
-        &chip.id,
-    )));
+    let sent = Arc::new(Mutex::new(
+        FakeAmd::new(Product::Genoa).vcek(SnpReportBuilder::new(Product::Genoa).reported_tcb, &chip.id),
+    ));
     let reply = Arc::clone(&sent);
     let vendor = Vendor::start(move |asked| match asked.path.contains("blSPL") {
         true => Reply::body(&reply.lock().unwrap()),
@@ -229,7 +229,7 @@ fn t40_keys_of_tokens_outlive_an_outage() {
     let metrics = Metrics::new().unwrap();
     metrics.collateral.observe(&running.status().unwrap(), fetched_at.plus(5000));
     let text = String::from_utf8(metrics.text().unwrap()).unwrap();
-    assert!(text.contains("vouchsafe_collateral_age_seconds{kind=\"token-keys\"} 5000"), "{text}");
+    assert!(text.contains("vouchsafe_collateral_age_seconds{kind=\"jwks\"} 5000"), "{text}");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
     let both = [(Root::Google, UnixTime(1000)), (Root::Extra, UnixTime(2000))];
     assert_eq!(roots(&open(folder.path())), both);
     // Nor what somebody writes into the folder: as it is, under the other name, or with another broker's identity.
-    let file = |name: &str| folder.path().join(format!("token-keys.{name}.json"));
+    let file = |name: &str| folder.path().join(format!("jwks.{name}.json"));
     fs::copy(file("extra"), file("google")).unwrap();
     assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
     fs::write(file("google"), JWKS).unwrap();
@@ -268,7 +268,11 @@ fn an_endorsement_that_is_not_there_is_remembered_and_one_for_another_measuremen
     let (there, wrong) = (Digest48([7; 48]), Digest48([8; 48]));
     let vendor = Vendor::start(move |asked| {
         let is = |measurement: Digest48| asked.path.ends_with(&format!("/{measurement}.binarypb"));
-        if is(there) || is(wrong) { Reply::body(&[&[1, 2], &there.0[..]].concat()) } else { Reply::status(404) }
+        if is(there) || is(wrong) {
+            Reply::body(&[&[1, 2], &there.0[..]].concat())
+        } else {
+            Reply::status(404)
+        }
     });
     let service = service(folder.path(), &vendor.address);
     let absent = Digest48([9; 48]);
@@ -313,9 +317,7 @@ async fn a_guest_without_certificate_is_served_when_it_comes_again() {
     let problem = first.expect_err("missing");
     assert_eq!(problem.code(), ReasonCode::CollateralPending);
     assert_eq!(problem.retry_after(), Some(3));
-    eventually("the certificate", || {
-        fixture.broker.collateral().endorsements.veks.has(&chip.id, &chip.tcb)
-    });
+    eventually("the certificate", || fixture.broker.collateral().endorsements.veks.has(&chip.id, &chip.tcb));
     release(&fixture.broker, DecisionId([2; 16]), ask(), clock::now()).await.expect("granted");
     assert_eq!(vendor.asked(&vek_path(&chip)).len(), 1);
     // What it booted from has no endorsement, which was asked for as well.
@@ -340,4 +342,5 @@ async fn t44_a_release_never_waits_for_a_vendor() {
     eventually("a request", || !vendor.asked("/crl").is_empty());
 }
 
-const JWKS: &[u8] = br#"{"keys":[{"kty":"RSA","alg":"RS256","use":"sig","kid":"one","n":"AQAB","e":"AQAB"}]}"#;
+const JWKS: &[u8] =
+    br#"{"keys":[{"kty":"RSA","alg":"RS256","use":"sig","kid":"one","n":"AQAB","e":"AQAB"}]}"#;

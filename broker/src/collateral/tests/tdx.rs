@@ -16,7 +16,9 @@ const PLATFORM: Platform = Platform { fmspc: [0, 0x80, 0x6f, 5, 0, 0], ca: PckCa
 /// Collateral of Intel's form that nobody signed: what it says is what counts here.
 fn collateral(issued: &str) -> TdxCollateral {
     let text = |id: &str, more: &str| {
-        format!("{{\"id\":\"{id}\", \"version\":3,\"issueDate\":\"{issued}\",\"nextUpdate\":\"2037-01-01T00:00:00Z\"{more}}}")
+        format!(
+            "{{\"id\":\"{id}\", \"version\":3,\"issueDate\":\"{issued}\",\"nextUpdate\":\"2037-01-01T00:00:00Z\"{more}}}"
+        )
     };
     let now = clock::now();
     let current = CrlSpec::current(UnixTime(now.0 - 60), UnixTime(now.0 + 86_400));
@@ -120,7 +122,8 @@ fn captured_collateral_survives_the_service_byte_for_byte() {
     let mut answers = intel::Answers::default();
     for part in [TdxPart::TcbInfo, TdxPart::QeIdentity, TdxPart::PckCrl, TdxPart::RootCrl] {
         let path = intel::url("", part, &PLATFORM, "/root.der");
-        let Reply::Give { headers, body, .. } = answer(&Asked { path, headers: Default::default() }, &captured)
+        let Reply::Give { headers, body, .. } =
+            answer(&Asked { path, headers: Default::default() }, &captured)
         else {
             panic!("an answer")
         };

@@ -17,7 +17,11 @@ pub(crate) struct Asked {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    Give { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
+    Give {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: Vec<u8>,
+    },
     /// Takes the request and never answers.
     Hang,
 }
@@ -73,11 +77,13 @@ fn serve(mut stream: TcpStream, known: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Aske
     match answer(&asked) {
         Reply::Hang => thread::sleep(Duration::from_secs(60)),
         Reply::Give { status, headers, body } => {
-            let mut head = format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+            let mut head =
+                format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
             for (name, value) in headers {
                 head.push_str(&format!("{name}: {value}\r\n"));
             }
-            let _gone = stream.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| stream.write_all(&body));
+            let _gone =
+                stream.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| stream.write_all(&body));
         }
     }
 }

@@ -40,7 +40,10 @@ pub(super) async fn post(
         let bundle = Bundle::parse(file).map_err(refused)?;
         service.import_bundle(bundle, &signer, by.at)?
     } else if file.len() > MAX_REQUEST {
-        return Err(HttpProblem::for_operator(ReasonCode::RequestTooLarge, "only a bundle may be that large"));
+        return Err(HttpProblem::for_operator(
+            ReasonCode::RequestTooLarge,
+            "only a bundle may be that large",
+        ));
     } else {
         service.import(file, how.measurement, by.at)?
     };
