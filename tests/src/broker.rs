@@ -50,7 +50,8 @@ impl Broker {
         let written = fs::read_to_string(&config)?;
         let anchors = format!("extra_trust_anchors = [{:?}]\n", folder.join("anchors.pem"));
         // Vendors know nothing of fake roots, and tests reach nobody.
-        let offline = if configuration.contains("[collateral]") { "" } else { "[collateral]\nfetch = false\n" };
+        let offline =
+            if configuration.contains("[collateral]") { "" } else { "[collateral]\nfetch = false\n" };
         fs::write(&config, format!("{anchors}{written}\n{configuration}\n{offline}"))?;
         broker.run()?;
         Ok(broker)

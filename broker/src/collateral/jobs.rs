@@ -153,7 +153,7 @@ enum State {
     Running,
     /// There since.
     Have(Instant),
-    /// Not to be had; when due forgotten or, if it is kept, tried again.
+    /// Not to be had; forgotten when due.
     Missing,
 }
 
@@ -230,7 +230,7 @@ impl Jobs {
         self.entries.retain(|job, entry| {
             let over = entry.due <= now && job.source() == source;
             let passing = match entry.state {
-                State::Missing => !entry.is_kept(job),
+                State::Missing => true,
                 State::Have(_) => !job.is_refreshed(),
                 State::Wanted | State::Running => false,
             };
@@ -256,6 +256,11 @@ impl Jobs {
         else {
             return;
         };
+        let ended = match ended {
+            // What the broker always needs is tried again soon.
+            Ended::Missing if entry.is_kept(job) => Ended::Refused(NOT_THERE.to_owned()),
+            other => other,
+        };
         match ended {
             Ended::Good(wait) => {
                 (entry.state, entry.due, entry.failures, entry.error) =
@@ -263,8 +268,8 @@ impl Jobs {
                 (entry.had, pacing.failures) = (true, 0);
             }
             Ended::Missing => {
-                let error = Some("the source does not have it".to_owned());
-                (entry.state, entry.due, entry.error) = (State::Missing, now + pace.missing, error);
+                (entry.state, entry.due) = (State::Missing, now + pace.missing);
+                entry.error = Some(NOT_THERE.to_owned());
                 pacing.failures = 0;
             }
             Ended::Refused(error) => {
@@ -298,6 +303,7 @@ impl Jobs {
     }
 }
 
+const NOT_THERE: &str = "the source does not have it";
 /// Entries of one source.
 const MAX_ITEMS: usize = 4096;
 /// After so many failures an item that somebody wanted once is given up until it is asked for again.

@@ -23,7 +23,8 @@ use vouchsafe_protocol::limits::{MAX_CA_CERTIFICATES, MAX_PATHS};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Bytes, Challenge, Digest32, Evidence, GuestPublicKey, Nonce, ReleasePaths, Suite, UnixTime,
+    Bound, BrokerIdentity, Bytes, Challenge, Digest32, Evidence, GuestPublicKey, Nonce, ReleasePaths, Suite,
+    UnixTime,
 };
 
 /// The host's certificate table beside an SNP report.

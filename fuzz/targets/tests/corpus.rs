@@ -13,8 +13,8 @@ use vouchsafe_fuzz_targets::Verification;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseRequest};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Bytes, Evidence, GuestKey, IdentityKey, Nonce, ReleasePaths, SecretPath, Suite, UnixTime,
-    challenge::ChallengeKey,
+    Bound, BrokerIdentity, Bytes, Evidence, GuestKey, IdentityKey, Nonce, ReleasePaths, SecretPath, Suite,
+    UnixTime, challenge::ChallengeKey,
 };
 use zeroize::Zeroizing;
 
@@ -112,7 +112,11 @@ fn write_bundles(vm: &SimulatedVm) {
         ("kept", BundleFormat::Kept, items.into_iter().skip(2).take(1).collect()),
         ("empty", BundleFormat::Exported, vec![]),
     ] {
-        write("collateral_bundle", name, &serde_json::to_vec(&Bundle::sign(&key, format, NOW, items)).unwrap());
+        write(
+            "collateral_bundle",
+            name,
+            &serde_json::to_vec(&Bundle::sign(&key, format, NOW, items)).unwrap(),
+        );
     }
 }
 
