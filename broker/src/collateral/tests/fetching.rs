@@ -14,9 +14,11 @@ use vouchsafe_protocol::{DecisionId, Digest48, ReasonCode};
 use super::vendor::{Asked, Reply, Vendor, eventually};
 use super::*;
 use crate::clock;
+use crate::collateral::client::Client;
 use crate::collateral::pace::Pace;
 use crate::metrics::Metrics;
 use crate::release::release;
+use crate::server::Servers;
 use crate::testing::{Fixture, PATH};
 
 /// Quick failures, and refreshes when a test says so.
@@ -342,6 +344,25 @@ async fn t44_a_release_never_waits_for_a_vendor() {
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::Both, fixture.challenge(), &[PATH]);
     release(&fixture.broker, DecisionId([2; 16]), asked.request, clock::now()).await.expect("granted");
     eventually("a request", || !vendor.asked("/crl").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_whose_certificate_the_system_does_not_know_is_not_believed() {
+    let fixture = Fixture::new().await;
+    let servers = Servers::start(&fixture.broker).expect("listening");
+    let (address, stop) = (servers.guests, servers.stop());
+    let running = tokio::spawn(servers.run());
+    let fetched = tokio::task::spawn_blocking(move || {
+        let client = Client::new(Duration::from_secs(5));
+        client.get(&format!("https://{address}/livez"), 1000, None).map(|_| ())
+    });
+    let error = fetched.await.expect("no panic").expect_err("refused");
+    assert!(
+        matches!(&error, FetchError::Unreachable { detail, .. } if detail.contains("certificate")),
+        "{error}"
+    );
+    stop.stop().await;
+    running.await.expect("no panic").expect("stopped");
 }
 
 const JWKS: &[u8] =
