@@ -184,3 +184,33 @@ fn t38_a_typo_in_the_configuration_keeps_the_broker_from_starting() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("extra_trust_anchor"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn collateral_goes_from_one_broker_to_another_in_a_signed_bundle() {
+    let (from, to) = (Broker::start(), Broker::start());
+    let keys = br#"{"keys":[{"kty":"RSA","alg":"RS256","kid":"one","n":"AQAB","e":"AQAB"}]}"#;
+    fs::write(from.path("jwks.json"), keys).expect("written");
+    let endorsement = format!("{}.binarypb", "07".repeat(48));
+    fs::write(from.path(&endorsement), [7; 48]).expect("written");
+    let status = from.ok(&["collateral", "import", "jwks.json", &endorsement], b"");
+    assert!(status.contains("JWKS") && status.contains("LAUNCH-ENDORSEMENT"), "{status}");
+    assert!(status.contains("nothing is fetched"), "{status}");
+    from.refused(&["collateral", "import", "jwks.json", "--measurement", &"08".repeat(48)], 1);
+    let bundle = to.path("bundle.json");
+    let bundle = bundle.to_str().expect("text");
+    from.ok(&["collateral", "export", "--out", bundle], b"");
+    from.refused(&["collateral", "export", "--out", bundle], 2);
+    // Its own it takes back, others' only when the operator says whose.
+    from.ok(&["collateral", "import", bundle], b"");
+    assert!(to.refused(&["collateral", "import", bundle], 1).contains("signed by ed25519:"));
+    let text = fs::read_to_string(bundle).expect("read");
+    let identity: Value = serde_json::from_str(&text).expect("JSON");
+    let identity = identity.get("signer").and_then(Value::as_str).expect("a signer").to_owned();
+    to.ok(&["collateral", "import", bundle, "--signed-by", &identity], b"");
+    let status: Value = serde_json::from_str(&to.ok(&["--json", "collateral", "status"], b"")).expect("JSON");
+    assert_eq!(status.get("items").and_then(Value::as_array).map(Vec::len), Some(2), "{status}");
+    to.ok(&["collateral", "refresh"], b"");
+    fs::write(bundle, text.replace("\"fetched_at\":1", "\"fetched_at\":2")).expect("written");
+    let refused = to.refused(&["collateral", "import", bundle, "--signed-by", &identity], 1);
+    assert!(refused.contains("signature"), "{refused}");
+}

@@ -29,6 +29,7 @@ pub enum CollateralKind {
     /// Intel's collateral for one kind of platform, JSON.
     Tdx,
     /// A JSON Web Key Set.
+    #[serde(rename = "jwks")]
     TokenKeys,
     /// A launch endorsement of Google's.
     LaunchEndorsement,
@@ -46,7 +47,7 @@ impl CollateralKind {
             Self::Crl => "crl",
             Self::Certificate => "certificate",
             Self::Tdx => "tdx",
-            Self::TokenKeys => "token-keys",
+            Self::TokenKeys => "jwks",
             Self::LaunchEndorsement => "launch-endorsement",
         }
     }

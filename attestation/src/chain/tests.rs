@@ -521,3 +521,20 @@ fn no_damaged_certificate_or_crl_makes_the_reader_panic() {
         assert!(setup.verify_with(&damaged, &anchors, &Collateral::empty()).is_err(), "byte {index}");
     }
 }
+
+#[test]
+fn t17_a_list_is_an_anchors_own_by_its_signature() {
+    use crate::test_util::vm::shared_anchors;
+    use crate::test_util::vm::shared_google;
+    let anchors = shared_anchors();
+    let spec = CrlSpec::current(UnixTime(1_000), UnixTime(2_000));
+    let crl = shared_google().root_crl(&spec);
+    assert!(crl_is_signed_by_anchor(&crl, &anchors));
+    // The same name and another key; a changed list; no list at all; an anchor that is not there.
+    assert!(!crl_is_signed_by_anchor(&FakeGoogle::new().root_crl(&spec), &anchors));
+    let mut changed = crl.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    assert!(!crl_is_signed_by_anchor(&changed, &anchors));
+    assert!(!crl_is_signed_by_anchor(b"", &anchors));
+    assert!(!crl_is_signed_by_anchor(&crl, &TrustAnchors::builtin()));
+}

@@ -126,10 +126,8 @@ impl CollateralConfig {
 fn google_crls() -> Vec<String> {
     let google = BUILTIN.iter().filter(|anchor| anchor.root == Root::Google);
     let mut urls: Vec<_> = google.filter_map(|anchor| anchor.crl_url).map(str::to_owned).collect();
-    // As certificates below the older root name them.
-    for name in ["tpm_ek_root_1", "tpm_ek_intermediate_3"] {
-        urls.push(format!("https://pki.goog/cloud_integrity/{name}.crl"));
-    }
+    // As AK certificates below the older root name it.
+    urls.push("https://pki.goog/cloud_integrity/tpm_ek_intermediate_3.crl".to_owned());
     urls.sort_unstable();
     urls.dedup();
     urls

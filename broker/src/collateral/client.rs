@@ -20,7 +20,8 @@ pub(crate) enum Answer {
     Body { bytes: Vec<u8>, headers: HeaderMap },
     /// 304: what is there is current.
     Unchanged,
-    /// 404 or 410.
+    /// The source is there and has no such thing: 404, 410, 400 where it takes no such name for one, and 403, which
+    /// Google's storage answers to those who may not list its objects.
     Missing,
 }
 
@@ -94,7 +95,7 @@ impl Client {
                 Ok(Answer::Body { bytes, headers: response.headers().clone() })
             }
             304 if known.is_some() => Ok(Answer::Unchanged),
-            404 | 410 => Ok(Answer::Missing),
+            400 | 403 | 404 | 410 => Ok(Answer::Missing),
             status => {
                 let retry_after = retry_after(&response);
                 Err(FetchError::Status { url: url.to_owned(), status, retry_after })

@@ -297,6 +297,6 @@ fn io_error(path: &Path, source: io::Error) -> CollateralFileError {
 const DER: &str = "der";
 const TDX: &str = "tdx.json";
 const LAUNCH: &str = "binarypb";
-const GOOGLE_KEYS: &str = "token-keys.google.json";
-const EXTRA_KEYS: &str = "token-keys.extra.json";
+const GOOGLE_KEYS: &str = "jwks.google.json";
+const EXTRA_KEYS: &str = "jwks.extra.json";
 const NOTES: &str = "notes.json";

@@ -139,6 +139,11 @@ impl Entry {
     const fn new(state: State, due: Instant, had: bool) -> Self {
         Self { state, due, failures: 0, error: None, had }
     }
+
+    /// Whether it is tried for as long as the broker runs.
+    const fn is_kept(&self, job: &Job) -> bool {
+        job.is_permanent() || (self.had && job.is_refreshed())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,7 +256,11 @@ impl Jobs {
         else {
             return;
         };
-        let keeps = job.is_permanent() || (job.is_refreshed() && entry.had);
+        let ended = match ended {
+            // What the broker always needs is tried again soon.
+            Ended::Missing if entry.is_kept(job) => Ended::Refused(NOT_THERE.to_owned()),
+            other => other,
+        };
         match ended {
             Ended::Good(wait) => {
                 (entry.state, entry.due, entry.failures, entry.error) =
@@ -259,9 +268,8 @@ impl Jobs {
                 (entry.had, pacing.failures) = (true, 0);
             }
             Ended::Missing => {
-                let error = Some("the source does not have it".to_owned());
-                let state = if keeps { State::Wanted } else { State::Missing };
-                (entry.state, entry.due, entry.error) = (state, now + pace.missing, error);
+                (entry.state, entry.due) = (State::Missing, now + pace.missing);
+                entry.error = Some(NOT_THERE.to_owned());
                 pacing.failures = 0;
             }
             Ended::Refused(error) => {
@@ -278,7 +286,7 @@ impl Jobs {
                 (entry.state, entry.due, entry.error) = (State::Wanted, pacing.not_before, Some(error));
             }
         }
-        if !keeps && entry.state == State::Wanted && entry.failures >= MAX_TRIES {
+        if !entry.is_kept(job) && entry.state == State::Wanted && entry.failures >= MAX_TRIES {
             (entry.state, entry.due) = (State::Missing, now + pace.missing);
         }
     }
@@ -295,6 +303,7 @@ impl Jobs {
     }
 }
 
+const NOT_THERE: &str = "the source does not have it";
 /// Entries of one source.
 const MAX_ITEMS: usize = 4096;
 /// After so many failures an item that somebody wanted once is given up until it is asked for again.

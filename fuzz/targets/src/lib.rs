@@ -20,12 +20,14 @@ use vouchsafe_attestation::{
     VerifyMemory, inspect_vtpm,
 };
 use vouchsafe_guest_client::hardware::certificate_table::CertificateTable;
+use vouchsafe_protocol::bundle::{Bundle, BundleFormat, MAX_BUNDLE_ITEMS};
 use vouchsafe_protocol::challenge::ChallengeKey;
 use vouchsafe_protocol::limits::{MAX_CA_CERTIFICATES, MAX_PATHS};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Bytes, Challenge, Evidence, GuestPublicKey, Nonce, ReleasePaths, Suite, UnixTime,
+    Bound, BrokerIdentity, Bytes, Challenge, Digest32, Evidence, GuestPublicKey, Nonce, ReleasePaths, Suite,
+    UnixTime,
 };
 
 /// The host's certificate table beside an SNP report.
@@ -82,6 +84,23 @@ pub fn evidence_json(data: &[u8]) {
         let paths = request.paths.as_slice();
         assert!((1..=MAX_PATHS).contains(&paths.len()));
         assert!(paths.is_sorted_by(|one, next| one < next));
+    }
+}
+
+/// A bundle of collateral.
+pub fn collateral_bundle(data: &[u8]) {
+    let Ok(bundle) = Bundle::parse(data) else { return };
+    let again = serde_json::to_vec(&bundle).expect("serialises");
+    assert_eq!(Bundle::parse(&again).expect("reads its own output"), bundle);
+    // Whoever holds no key of a broker makes no bundle of it.
+    let foreign = BrokerIdentity([0x42; 32]);
+    assert!(bundle.clone().verify(&foreign, BundleFormat::Exported).is_err());
+    let signer = bundle.signer();
+    if let Ok(items) = bundle.verify(&signer, BundleFormat::Exported) {
+        assert!(items.len() <= MAX_BUNDLE_ITEMS);
+        for item in items {
+            assert_eq!(item.digest, Digest32::of(&item.content));
+        }
     }
 }
 

@@ -10,11 +10,13 @@ use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_fuzz_targets::Verification;
+use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseRequest};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Bytes, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, UnixTime,
-    challenge::ChallengeKey,
+    Bound, BrokerIdentity, Bytes, Evidence, GuestKey, IdentityKey, Nonce, ReleasePaths, SecretPath, Suite,
+    UnixTime, challenge::ChallengeKey,
 };
+use zeroize::Zeroizing;
 
 const NOW: UnixTime = UnixTime(1_771_500_000);
 const KINDS: [(&str, Kinds); 3] = [("vtpm", Kinds::VTPM), ("snp", Kinds::REPORT), ("both", Kinds::BOTH)];
@@ -90,6 +92,32 @@ fn write_corpora() {
         write("instance_info", name, &spec.encode_instance_info());
     }
     write_tables(&vm);
+    write_bundles(&vm);
+}
+
+fn write_bundles(vm: &SimulatedVm) {
+    let key = IdentityKey::from_seed(&Zeroizing::new([1; 32])).unwrap();
+    let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(86_400)));
+    let item = |kind, subject: &str, content: &[u8]| {
+        BundleItem::new(kind, subject.to_owned(), "import".to_owned(), NOW, content.to_vec())
+    };
+    let items = vec![
+        item(CollateralKind::Crl, "", &crl),
+        item(CollateralKind::Certificate, "", vm.vek_certificate.as_ref().unwrap()),
+        item(CollateralKind::TokenKeys, "google", b"{\"keys\":[]}"),
+        item(CollateralKind::LaunchEndorsement, &"07".repeat(48), &[7; 48]),
+    ];
+    for (name, format, items) in [
+        ("exported", BundleFormat::Exported, items.clone()),
+        ("kept", BundleFormat::Kept, items.into_iter().skip(2).take(1).collect()),
+        ("empty", BundleFormat::Exported, vec![]),
+    ] {
+        write(
+            "collateral_bundle",
+            name,
+            &serde_json::to_vec(&Bundle::sign(&key, format, NOW, items)).unwrap(),
+        );
+    }
 }
 
 fn write_requests(name: &str, input: &Verification) {

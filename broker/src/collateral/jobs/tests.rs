@@ -119,7 +119,8 @@ fn t40_a_token_with_an_unknown_key_fetches_the_keys_at_most_once_a_minute() {
     assert_eq!(jobs.next(Source::GoogleKeys, now + seconds(60)), Next::Fetch(keys.clone()));
     // However long they are not to be had, they are tried.
     for minute in 1..40 {
-        jobs.ended(&keys, down(None), now + seconds(3600 * minute), 0);
+        let ended = if minute % 2 == 0 { down(None) } else { Ended::Missing };
+        jobs.ended(&keys, ended, now + seconds(3600 * minute), 0);
         assert_eq!(
             jobs.next(Source::GoogleKeys, now + seconds(3600 * (minute + 1))),
             Next::Fetch(keys.clone())
