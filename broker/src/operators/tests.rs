@@ -195,10 +195,10 @@ async fn t41_evidence_of_a_decision_goes_to_whoever_may_read_the_decision() {
     assert_eq!(json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await, (200, sent));
     let add = |name, namespace: &str| {
         let (keystore, namespaces) = (fixture.keystore().clone(), vec![namespace.to_owned()]);
-        async move { keystore.add_operator(by(), name, OperatorRole::Auditor, &namespaces).await.expect("added") }
+        async move { keystore.add_operator(by(), name, OperatorRole::Editor, &namespaces).await.expect("added") }
     };
-    let auditor = add("ann", "prod").await;
-    assert_eq!(call(&fixture, Some(auditor.expose()), "GET", &uri, &Value::Null).await.0, 200);
+    let editor = add("ann", "prod").await;
+    assert_eq!(call(&fixture, Some(editor.expose()), "GET", &uri, &Value::Null).await.0, 200);
     let stranger = add("eve", "dev").await;
     let (status, answer) = json_of(&fixture, stranger.expose(), "GET", &uri, &Value::Null).await;
     assert_eq!((status, &answer["code"]), (404, &json!("not-found")));
