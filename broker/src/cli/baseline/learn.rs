@@ -52,10 +52,8 @@ pub(super) struct Learn {
 impl Learn {
     pub(super) fn run(self, open: impl FnOnce() -> Result<Client, Failure>) -> Result<ExitCode, Failure> {
         let (evidence, source) = self.read(open)?;
-        let claims = match evidence.and_then(|evidence| Ok((evidence, self.anchors()))) {
-            Ok((evidence, judge)) => self.inspect(&evidence, judge?)?,
-            Err(error) => Err(error),
-        };
+        let (anchors, collateral) = self.anchors()?;
+        let claims = evidence.and_then(|evidence| self.inspect(&evidence, &anchors, &collateral));
         let claims = match claims {
             Ok(claims) => claims,
             Err(error) => {
@@ -112,18 +110,20 @@ impl Learn {
     fn inspect(
         &self,
         evidence: &Evidence,
-        (anchors, collateral): (TrustAnchors, Collateral),
-    ) -> Result<Result<Claims, VerifyError>, Failure> {
+        anchors: &TrustAnchors,
+        collateral: &Collateral,
+    ) -> Result<Claims, VerifyError> {
         let (endorsements, memory) = (Endorsements::default(), VerifyMemory::default());
+        let now = self.at.map_or_else(clock::now, UnixTime);
         let context = Context {
-            anchors: &anchors,
-            collateral: &collateral,
+            anchors,
+            collateral,
             endorsements: &endorsements,
             audiences: &[],
-            now: self.at.map_or_else(clock::now, UnixTime),
+            now,
             memory: &memory,
         };
-        Ok(claims(evidence, &context))
+        claims(evidence, &context)
     }
 }
 
