@@ -1,5 +1,11 @@
 //! `vouchsafe baseline …`.
 
+mod learn;
+mod predict;
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -21,6 +27,10 @@ pub(super) struct Baseline {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Write a commented baseline of one captured boot, to be read before it is put.
+    Learn(learn::Learn),
+    /// Say what a boot will measure, from the files of an update. Needs no broker.
+    Predict(predict::Predict),
     /// Put a baseline (JSON), or a new version of it. In force at once.
     Put(Document),
     /// Baselines that you may read.
@@ -36,21 +46,31 @@ enum Action {
 
 impl Baseline {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let client = self.connection.open()?;
+        let open = || self.connection.open();
         match self.action {
+            Action::Learn(learn) => learn.run(open),
+            Action::Predict(predict) => predict.run(json),
             Action::Put(document) => {
-                let answer = client.post("/v1/baselines/put", &document.read(MAX_BASELINE)?)?;
+                let answer = open()?.post("/v1/baselines/put", &document.read(MAX_BASELINE)?)?;
                 output::show(json, answer, Stored::human)
             }
-            Action::List => output::show(json, client.get("/v1/baselines", &[])?, list),
+            Action::List => output::show(json, open()?.get("/v1/baselines", &[])?, list),
             Action::Show(named) => {
-                let answer = client.get("/v1/baselines/show", &named.query())?;
+                let answer = open()?.get("/v1/baselines/show", &named.query())?;
                 output::show(json, answer, |full: Full| full.human(""))
             }
             Action::Revoke { name } => {
-                client.post("/v1/baselines/revoke", &json!({ "name": name }))?;
+                open()?.post("/v1/baselines/revoke", &json!({ "name": name }))?;
                 output::show(json, json!({ "name": name }), |_: Value| format!("{name} is revoked."))
             }
         }
     }
+}
+
+/// Prints a document, or writes it to a new file.
+fn write(text: &str, out: Option<&Path>, then: &str) -> Result<ExitCode, Failure> {
+    let Some(out) = out else { return output::print(text) };
+    let file = OpenOptions::new().write(true).create_new(true).open(out);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::file(out, error))?;
+    output::print(&format!("Written to {}. {then}", out.display()))
 }

@@ -1,5 +1,6 @@
 //! `/v1/decisions`: one file a route, and who may read which record.
 
+mod evidence;
 mod list;
 mod show;
 
@@ -13,7 +14,8 @@ use super::resource;
 
 pub(super) fn configure(app: &mut ServiceConfig) {
     app.service(resource("/v1/decisions").route(web::get().to(list::get)))
-        .service(resource("/v1/decisions/show").route(web::get().to(show::get)));
+        .service(resource("/v1/decisions/show").route(web::get().to(show::get)))
+        .service(resource("/v1/decisions/evidence").route(web::get().to(evidence::get)));
 }
 
 /// A record, and whether it is in the log or only in memory.

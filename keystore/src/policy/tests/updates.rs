@@ -78,7 +78,7 @@ fn t49_t28_an_update_of_a_unified_image_allows_two_boots_and_no_third() {
     // The version and the end are for a person to raise.
     assert_eq!((both.version, both.ends_at), (today.version, today.ends_at));
     // Once more changes nothing.
-    assert_eq!(both.allow_update(&unified_values("13")), Ok(both.clone()));
+    assert_eq!(both.allow_update(&unified_values("13")).as_ref(), Ok(&both));
 }
 
 const ARGUMENTS: &str = "root=/dev/sda1 ro";

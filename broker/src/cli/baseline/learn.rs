@@ -1,0 +1,157 @@
+//! `vouchsafe baseline learn`: the baseline of exactly one boot, from captured evidence or from a decision's.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
+use vouchsafe_attestation::snp::SnpEvidence;
+use vouchsafe_attestation::{
+    Claims, Collateral, Context, Endorsements, Expected, TrustAnchors, VerifyError, VerifyMemory,
+    inspect_snp, inspect_vtpm, read_vtpm_file,
+};
+use vouchsafe_keystore::policy::Baseline;
+use vouchsafe_protocol::limits::MAX_REQUEST;
+use vouchsafe_protocol::{DecisionId, Evidence, UnixTime};
+
+use super::super::client::Client;
+use super::super::{Failure, output};
+use super::write;
+use crate::clock;
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["evidence", "decision"]))]
+pub(super) struct Learn {
+    /// Captured evidence: ours in JSON (vouchsafe-guest evidence), or an attestation of Google's go-tpm-tools.
+    #[arg(long, value_name = "FILE")]
+    evidence: Option<PathBuf>,
+    /// The decision whose evidence the broker kept.
+    #[arg(long, value_name = "ID")]
+    decision: Option<DecisionId>,
+    /// Security version of the baseline.
+    #[arg(long, default_value_t = 1)]
+    version: u32,
+    /// When it ends, in seconds since 1970; in a year unless given.
+    #[arg(long, value_name = "UNIX")]
+    ends_at: Option<u64>,
+    /// Issuing CAs and CRLs, PEM or DER.
+    #[arg(long, value_name = "FILE")]
+    cert: Vec<PathBuf>,
+    /// Trust anchors for the evidence, beside the built-in ones.
+    #[arg(long, value_name = "FILE")]
+    anchor: Vec<PathBuf>,
+    /// The time to judge the evidence at, in seconds since 1970; now unless given.
+    #[arg(long, value_name = "UNIX")]
+    at: Option<u64>,
+    /// Write to this new file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Learn {
+    pub(super) fn run(self, open: impl FnOnce() -> Result<Client, Failure>) -> Result<ExitCode, Failure> {
+        let (evidence, source) = self.read(open)?;
+        let (anchors, collateral) = self.anchors()?;
+        let claims = evidence.and_then(|evidence| self.inspect(&evidence, &anchors, &collateral));
+        let claims = match claims {
+            Ok(claims) => claims,
+            Err(error) => {
+                output::print_json(&json!({ "refused": error.name(), "detail": error.to_string() }))?;
+                return Ok(ExitCode::from(1));
+            }
+        };
+        let ends_at = self.ends_at.map_or_else(|| UnixTime(clock::now().0 + YEAR), UnixTime);
+        let baseline = Baseline::capture(&claims, self.version, ends_at)
+            .map_err(|error| Failure::Usage(format!("{source}: no baseline can be learned: {error}")))?;
+        let names =
+            claims.vtpm.as_ref().map(|vtpm| Baseline::untrusted_names(&vtpm.boot)).unwrap_or_default();
+        let text = baseline.to_commented(&heading(&source, &claims), &names);
+        write(&text, self.out.as_deref(), "Read it, then: vouchsafe baseline put NAMESPACE/NAME FILE")
+    }
+
+    /// The evidence, and what it is called.
+    fn read(
+        &self,
+        open: impl FnOnce() -> Result<Client, Failure>,
+    ) -> Result<(Result<Evidence, VerifyError>, String), Failure> {
+        if let Some(id) = self.decision {
+            let answer = open()?.get("/v1/decisions/evidence", &[("id", id.to_string())])?;
+            let evidence = serde_json::from_value(answer)
+                .map_err(|_| Failure::Answer { url: "/v1/decisions/evidence".to_owned() })?;
+            return Ok((Ok(evidence), format!("decision {id}")));
+        }
+        let path = self.evidence.as_deref().unwrap_or_else(|| std::path::Path::new("-"));
+        let file = output::read_input(path, MAX_REQUEST)?;
+        let evidence = match serde_json::from_slice::<Evidence>(&file) {
+            Ok(evidence) => evidence.check_sizes().map(|()| evidence).map_err(VerifyError::from),
+            Err(_) => read_vtpm_file(&file).map(|vtpm| Evidence { vtpm: Some(vtpm), ..Evidence::default() }),
+        };
+        Ok((evidence, path.display().to_string()))
+    }
+
+    fn anchors(&self) -> Result<(TrustAnchors, Collateral), Failure> {
+        let (mut crls, mut certificates) = (Vec::new(), Vec::new());
+        for path in &self.cert {
+            let file = output::read_input(path, MAX_CRL_LENGTH)?;
+            read_file(&file, &mut crls, &mut certificates).map_err(|error| Failure::file(path, error))?;
+        }
+        let collateral = Collateral::new(&crls, &certificates)
+            .map_err(|error| Failure::Usage(format!("--cert: {error}")))?;
+        let mut anchors = TrustAnchors::builtin();
+        for path in &self.anchor {
+            let file = output::read_input(path, MAX_REQUEST)?;
+            anchors = anchors.with_extra(&file).map_err(|error| Failure::file(path, error))?;
+        }
+        Ok((anchors, collateral))
+    }
+
+    /// Verifies log and report, each by itself: who learns a baseline trusts the source of the file.
+    fn inspect(
+        &self,
+        evidence: &Evidence,
+        anchors: &TrustAnchors,
+        collateral: &Collateral,
+    ) -> Result<Claims, VerifyError> {
+        let (endorsements, memory) = (Endorsements::default(), VerifyMemory::default());
+        let now = self.at.map_or_else(clock::now, UnixTime);
+        let context = Context {
+            anchors,
+            collateral,
+            endorsements: &endorsements,
+            audiences: &[],
+            now,
+            memory: &memory,
+        };
+        claims(evidence, &context)
+    }
+}
+
+fn claims(evidence: &Evidence, context: &Context<'_>) -> Result<Claims, VerifyError> {
+    let vtpm = evidence.vtpm.as_ref().ok_or(VerifyError::NoEvidence)?;
+    let mut claims = inspect_vtpm(vtpm, Expected::Waived, context)?.claims;
+    if let Some(snp) = &evidence.sev_snp {
+        let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
+        let vek = snp.vek_certificate.as_deref().unwrap_or_default();
+        let report = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
+        let hardware = inspect_snp(&report, Expected::Waived, context)?.claims;
+        claims.technology = hardware.technology;
+        claims.sev_snp = hardware.sev_snp;
+    }
+    Ok(claims)
+}
+
+fn heading(source: &str, claims: &Claims) -> String {
+    let instance = claims.vtpm.as_ref().and_then(|vtpm| vtpm.instance.as_ref());
+    let instance = instance.map_or_else(String::new, |instance| {
+        format!(" of instance {}/{}", instance.project_number, instance.instance_id)
+    });
+    format!(
+        "Learned from {source}: exactly this one boot{instance}.\n\
+         Whoever ran it could have booted anything: compare the digests with files that you trust, above all those\n\
+         whose kind was told by a name. A line that begins with two slashes is a comment."
+    )
+}
+
+/// Seconds.
+const YEAR: u64 = 365 * 24 * 3600;

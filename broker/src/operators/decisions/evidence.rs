@@ -1,0 +1,57 @@
+//! `GET /v1/decisions/evidence?id=…`: the evidence that a decision was made on, as the guest sent it. It is spent: its
+//! nonce opens nothing again.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::Deserialize;
+use vouchsafe_keystore::record::{EvidenceRef, LogRecord};
+use vouchsafe_protocol::{DecisionId, ReasonCode};
+
+use super::may_read;
+use crate::broker::Broker;
+use crate::operators::{Operator, Query, answer};
+use crate::problem::HttpProblem;
+use crate::release::evidence::assemble;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Show {
+    id: DecisionId,
+}
+
+pub(super) async fn get(
+    broker: Data<Broker>,
+    operator: Operator,
+    Query(Show { id }): Query<Show>,
+) -> Result<HttpResponse, HttpProblem> {
+    // What the operator may not read looks like what is not there.
+    let logged = broker.keystore.decision(id).await?.filter(|logged| may_read(&operator, &logged.record));
+    let named = logged.map(|logged| named(logged.record)).filter(|named| !named.is_empty());
+    let Some(named) = named else {
+        return Err(HttpProblem::for_operator(
+            ReasonCode::NotFound,
+            format!("there is no decision {id} in the log that you may read and that has evidence"),
+        ));
+    };
+    let mut pieces = Vec::with_capacity(named.len());
+    for EvidenceRef { digest, kind } in named {
+        if let Some(bytes) = broker.keystore.evidence(digest).await? {
+            pieces.push((kind, bytes));
+        }
+    }
+    match assemble(pieces) {
+        Some(evidence) => answer(&evidence),
+        None => Err(HttpProblem::for_operator(
+            ReasonCode::NotFound,
+            format!("the evidence of decision {id} is no longer whole"),
+        )),
+    }
+}
+
+fn named(record: LogRecord) -> Vec<EvidenceRef> {
+    match record {
+        LogRecord::Grant(grant) => grant.evidence,
+        LogRecord::Refusal(refusal) => refusal.evidence,
+        LogRecord::Operator(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,178 @@
+//! `vouchsafe baseline learn` and `predict` through the binary: no broker is asked.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use vouchsafe_attestation::test_util::efi::ImageBuilder;
+use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_KERNEL, content_digest};
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
+use vouchsafe_keystore::policy::Baseline;
+use vouchsafe_protocol::{Bound, BrokerIdentity, GuestKey, Nonce, ReleasePaths, Suite};
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(TempDir::new().expect("a folder"))
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, content).expect("written");
+        path
+    }
+
+    /// `vouchsafe baseline …` in the folder.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vouchsafe"));
+        command.arg("baseline").args(arguments).current_dir(self.0.path()).output().expect("runs")
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn refused(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        String::from_utf8([output.stdout, output.stderr].concat()).expect("text")
+    }
+
+    /// Evidence of a simulated VM, and the root that it chains to.
+    fn with_evidence() -> Self {
+        let folder = Self::new();
+        let key = GuestKey::generate(Suite::XWing);
+        let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
+        let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+        let evidence = SimulatedVm::new().evidence(Kinds::Vtpm, &bound);
+        folder.file("evidence.json", &serde_json::to_vec(&evidence).expect("JSON"));
+        folder.file("google.der", shared_google().root_der());
+        folder
+    }
+}
+
+const LEARN: [&str; 5] = ["learn", "--evidence", "evidence.json", "--anchor", "google.der"];
+
+fn stub() -> ImageBuilder {
+    ImageBuilder::stub(&[".linux", ".osrel", ".cmdline", ".initrd", ".pcrsig"])
+}
+
+#[test]
+fn a_learned_baseline_is_complete_and_says_what_is_what() {
+    let folder = Folder::with_evidence();
+    let text = folder.ok(&[&LEARN[..], &["--version", "7", "--ends-at", "2000000000"]].concat());
+    let baseline = Baseline::parse(&text).expect("a baseline");
+    assert_eq!((baseline.version, baseline.ends_at.0), (7, 2_000_000_000));
+    assert_eq!(baseline.kernel, [content_digest("kernel")]);
+    for words in ["// Learned from evidence.json", UBUNTU_KERNEL, "// PCR 4: Authenticode digests of shim."] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    folder.ok(&[&LEARN[..], &["--out", "new.json"]].concat());
+    let again = folder.refused(&[&LEARN[..], &["--out", "new.json"]].concat(), 2);
+    assert!(again.contains("new.json"), "{again}");
+}
+
+#[test]
+fn evidence_without_a_trusted_root_teaches_nothing() {
+    let folder = Folder::with_evidence();
+    let refused = folder.refused(&LEARN[..3], 1);
+    let refused: Value = serde_json::from_str(&refused).expect("JSON");
+    assert!(refused.get("refused").is_some_and(Value::is_string), "{refused}");
+    folder.file("evidence.json", b"{}");
+    assert!(folder.refused(&LEARN, 1).contains("refused"));
+}
+
+#[test]
+fn t49_t28_an_update_is_foretold_and_merged_into_what_was_learned() {
+    let folder = Folder::with_evidence();
+    folder.ok(&[&LEARN[..], &["--out", "today.json"]].concat());
+    let kernel = ImageBuilder::program(b"new kernel");
+    for (name, content) in [
+        ("shim.efi", ImageBuilder::program(b"new shim").bytes()),
+        ("grub.efi", ImageBuilder::program(b"new grub").bytes()),
+        ("vmlinuz", kernel.bytes()),
+        ("initrd", b"new initrd".to_vec()),
+    ] {
+        folder.file(name, &content);
+    }
+    let files = [
+        "predict",
+        "--shim",
+        "shim.efi",
+        "--grub",
+        "grub.efi",
+        "--kernel",
+        "vmlinuz",
+        "--initrd",
+        "initrd",
+        "--cmdline",
+        "/vmlinuz-new ro",
+    ];
+    let text = folder.ok(&[&files[..], &["--into", "today.json"]].concat());
+    let today = Baseline::parse(&fs::read_to_string(folder.0.path().join("today.json")).expect("read"));
+    let (today, updated) = (today.expect("a baseline"), Baseline::parse(&text).expect("a baseline"));
+    assert_eq!(updated.shim, [today.shim[0], ImageBuilder::program(b"new shim").digest()]);
+    assert_eq!(updated.kernel.len(), 2);
+    assert_eq!(updated.command_lines.last().map(String::as_str), Some("/vmlinuz-new ro"));
+    assert!(text.contains("// Not foretold: the commands that GRUB runs"), "{text}");
+    assert!(text.contains("// The update's shim."), "{text}");
+    let said = folder.ok(&files);
+    assert!(said.contains("Cannot say: the commands that GRUB runs, and with them PCR 8 and 9"), "{said}");
+    assert!(said.contains(&kernel.digest().to_string()), "{said}");
+}
+
+#[test]
+fn a_unified_image_is_foretold_as_json() {
+    let folder = Folder::new();
+    let image = stub()
+        .section(".cmdline", b"quiet")
+        .section(".initrd", b"initrd")
+        .section(".linux", &ImageBuilder::program(b"kernel").bytes());
+    folder.file("uki.efi", &image.bytes());
+    let values: Value =
+        serde_json::from_str(&folder.ok(&["--json", "predict", "--uki", "uki.efi"])).expect("JSON");
+    assert_eq!(values["events"][0]["component"], "uki");
+    assert_eq!(values["events"][0]["digest"], image.digest().to_string());
+    let pcrs: Vec<u64> = values["values"]
+        .as_array()
+        .expect("values")
+        .iter()
+        .filter_map(|value| value["pcr"].as_u64())
+        .collect();
+    assert_eq!(pcrs, [4, 9, 11]);
+}
+
+#[test]
+fn files_that_are_none_are_refused_by_name() {
+    let folder = Folder::new();
+    folder.file("x.efi", b"no image");
+    let refused = folder.refused(&["predict", "--uki", "x.efi"], 2);
+    assert!(refused.contains("x.efi: not an EFI image (PE32+)"), "{refused}");
+    folder.file("k.efi", &ImageBuilder::program(b"kernel").bytes());
+    let refused = folder.refused(&["predict", "--uki", "k.efi"], 2);
+    assert!(refused.contains("there is no section .linux"), "{refused}");
+    folder.refused(&["predict"], 2);
+    folder.refused(&["predict", "--uki", "k.efi", "--initrd", "k.efi"], 2);
+    folder.refused(&["predict", "--kernel", "k.efi"], 2);
+    let configuration = folder.file("grub.cfg", b"menuentry x {\n linux /other\n}\n");
+    let refused = folder.refused(
+        &[
+            "predict",
+            "--grub",
+            "k.efi",
+            "--kernel",
+            "k.efi",
+            "--cmdline",
+            "/vmlinuz",
+            "--grub-cfg",
+            configuration.to_str().expect("text"),
+        ],
+        2,
+    );
+    assert!(refused.contains("command line \"/other\""), "{refused}");
+}
