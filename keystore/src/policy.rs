@@ -34,7 +34,8 @@ mod value;
 mod vm;
 
 pub use baseline::{
-    Baseline, BaselineError, BaselineMismatch, CaptureError, Component, FirmwareSet, MAX_BASELINE,
+    Baseline, BaselineError, BaselineLog, BaselineMismatch, CaptureError, Component, FirmwareSet, LogDigest,
+    LogDigestError, MAX_BASELINE,
 };
 pub use checks::{Acceptance, CheckError, CheckFailures, Gap};
 pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS};
