@@ -1,6 +1,8 @@
 //! `vouchsafe policy …`.
 
+mod captured;
 mod new;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ pub(super) struct Policy {
 enum Action {
     /// Write a complete, commented policy to start from. Needs no broker.
     New(new::New),
+    /// Say what a policy would do for captured evidence, condition by condition. Needs no broker.
+    Test(test::Test),
     /// Put a policy, or a new version of it. In force at once.
     Put(Document),
     /// Say what is wrong with a policy, and put nothing.
@@ -93,6 +97,7 @@ impl Policy {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         match self.action {
             Action::New(new) => new.run(),
+            Action::Test(test) => test.run(json),
             Action::Put(document) => {
                 let body = document.read(MAX_TEXT)?;
                 output::show(json, self.connection.open()?.post("/v1/policies/put", &body)?, Stored::human)
