@@ -5,7 +5,7 @@
 //! claims, and the answer leaves only after the grant is on record with its nonce spent.
 
 mod error;
-mod evidence;
+pub(crate) mod evidence;
 mod refuse;
 #[cfg(test)]
 mod tests;

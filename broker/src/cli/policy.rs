@@ -1,6 +1,7 @@
 //! `vouchsafe policy …`.
 
 mod captured;
+mod diff;
 mod new;
 mod test;
 
@@ -31,6 +32,8 @@ enum Action {
     New(new::New),
     /// Say what a policy would do for captured evidence, condition by condition. Needs no broker.
     Test(test::Test),
+    /// Say which recorded decisions another text of a policy would change.
+    Diff(diff::Diff),
     /// Put a policy, or a new version of it. In force at once.
     Put(Document),
     /// Say what is wrong with a policy, and put nothing.
@@ -98,6 +101,7 @@ impl Policy {
         match self.action {
             Action::New(new) => new.run(),
             Action::Test(test) => test.run(json),
+            Action::Diff(diff) => diff.run(&self.connection, json),
             Action::Put(document) => {
                 let body = document.read(MAX_TEXT)?;
                 output::show(json, self.connection.open()?.post("/v1/policies/put", &body)?, Stored::human)

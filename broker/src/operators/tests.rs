@@ -25,6 +25,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/policies"),
     ("GET", "/v1/policies/show?name=prod/app"),
     ("POST", "/v1/policies/check"),
+    ("POST", "/v1/policies/diff"),
     ("POST", "/v1/policies/put"),
     ("GET", "/v1/baselines"),
     ("GET", "/v1/baselines/show?name=prod/app"),

@@ -1,10 +1,11 @@
 //! Evidence as the record keeps it: in pieces by digest, so that a fleet shares its logs and chains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vouchsafe_attestation::Claims;
 use vouchsafe_keystore::record::EvidencePiece;
-use vouchsafe_protocol::{Bytes, Digest32, Evidence};
+use vouchsafe_protocol::{Bytes, Digest32, Evidence, SevSnpEvidence, VtpmEvidence};
 
 /// All pieces of verified evidence.
 pub(super) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
@@ -28,7 +29,89 @@ pub(super) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
     pieces
 }
 
+/// The evidence that these pieces, by kind, were made from. `None` where a kind is unknown or a piece is missing.
+pub(crate) fn assemble(pieces: Vec<(String, Vec<u8>)>) -> Option<Evidence> {
+    let mut kept: BTreeMap<&str, Vec<Bytes>> = BTreeMap::new();
+    for (kind, bytes) in &pieces {
+        let kind = KINDS.into_iter().find(|known| known == kind)?;
+        kept.entry(kind).or_default().push(Bytes(bytes.clone()));
+    }
+    let mut all = |kind| kept.remove(kind).unwrap_or_default();
+    let mut evidence = Evidence::default();
+    if let Some(ak_certificate) = all("ak-certificate").pop() {
+        evidence.vtpm = Some(VtpmEvidence {
+            ak_certificate,
+            ca_certificates: all("ak-issuer"),
+            quote: all("quote").pop()?,
+            signature: all("quote-signature").pop()?,
+            pcrs: serde_json::from_slice(&all("pcrs").pop()?).ok()?,
+            event_log: all("event-log").pop()?,
+        });
+    }
+    if let Some(report) = all("snp-report").pop() {
+        evidence.sev_snp = Some(SevSnpEvidence {
+            report,
+            vek_certificate: all("vek-certificate").pop(),
+            ca_certificates: all("vek-issuer"),
+            launch_endorsement: all("launch-endorsement").pop(),
+        });
+    }
+    kept.is_empty().then_some(evidence)
+}
+
 /// SHA-256 of the claims as JSON.
 pub(super) fn digest(claims: &Claims) -> Digest32 {
     Digest32::of(&serde_json::to_vec(claims).expect("claims have string keys and no fallible members"))
+}
+
+/// Every kind that [`pieces`] gives.
+const KINDS: [&str; 10] = [
+    "ak-certificate",
+    "ak-issuer",
+    "quote",
+    "quote-signature",
+    "event-log",
+    "pcrs",
+    "snp-report",
+    "vek-certificate",
+    "vek-issuer",
+    "launch-endorsement",
+];
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
+    use vouchsafe_protocol::{Bound, BrokerIdentity, GuestKey, Nonce, ReleasePaths, Suite};
+
+    use super::*;
+
+    fn kept(kinds: Kinds) -> (Evidence, Vec<(String, Vec<u8>)>) {
+        let key = GuestKey::generate(Suite::XWing);
+        let paths = ReleasePaths::sort(vec!["prod/a/x".parse().unwrap()]).unwrap();
+        let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+        let evidence = SimulatedVm::new().evidence(kinds, &bound);
+        let pieces = pieces(&evidence).into_iter().map(|piece| (piece.kind.to_owned(), piece.bytes.to_vec()));
+        let pieces = pieces.collect();
+        (evidence, pieces)
+    }
+
+    #[test]
+    fn what_is_kept_is_the_whole_evidence() {
+        for kinds in [Kinds::Vtpm, Kinds::SevSnp, Kinds::Both] {
+            let (evidence, pieces) = kept(kinds);
+            assert_eq!(assemble(pieces), Some(evidence));
+        }
+    }
+
+    #[test]
+    fn pieces_that_are_not_whole_evidence_give_none() {
+        let (_, pieces) = kept(Kinds::Both);
+        for missing in ["ak-certificate", "quote", "quote-signature", "event-log", "pcrs", "snp-report"] {
+            let mut fewer = pieces.clone();
+            fewer.retain(|(kind, _)| kind != missing);
+            assert_eq!(assemble(fewer), None, "{missing}");
+        }
+        let strange = [pieces, vec![("other".to_owned(), vec![1])]].concat();
+        assert_eq!(assemble(strange), None);
+    }
 }

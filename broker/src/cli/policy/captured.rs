@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use vouchsafe_attestation::snp::SnpEvidence;
-use vouchsafe_attestation::{
-    Claims, Collateral, Context, Endorsements, Expected, InspectedClaims, TrustAnchors, VerifyError,
-    VerifyMemory, inspect_snp, inspect_vtpm,
-};
+use vouchsafe_attestation::chain::read_file;
+use vouchsafe_attestation::{Collateral, Context, Endorsements, InspectedClaims, TrustAnchors, VerifyMemory};
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{Evidence, UnixTime};
 
 use super::super::{Failure, output};
 use crate::clock;
-use crate::collateral::read_file;
+use crate::inspection::inspect;
 
 /// What captured evidence is judged by.
 #[derive(Debug, Args)]
@@ -50,7 +47,8 @@ impl Captured {
             let file = output::read_input(path, MAX_REQUEST)?;
             read_file(&file, &mut crls, &mut certificates).map_err(|error| Failure::file(path, error))?;
         }
-        let collateral = Collateral::new(&crls, &certificates);
+        let collateral =
+            Collateral::new(&crls, &certificates).map_err(|error| Failure::Usage(error.to_string()))?;
         let (endorsements, memory) = (Endorsements::default(), VerifyMemory::default());
         let context = Context {
             anchors: &anchors,
@@ -60,27 +58,7 @@ impl Captured {
             now: self.now(),
             memory: &memory,
         };
-        let claims = claims(&evidence, &context);
+        let claims = inspect(&evidence, &context);
         claims.map_err(|error| Failure::file(file, format!("refused: {error}")))
     }
-}
-
-fn claims(evidence: &Evidence, context: &Context<'_>) -> Result<InspectedClaims, VerifyError> {
-    evidence.check_sizes()?;
-    let mut claims = Claims::default();
-    if let Some(vtpm) = &evidence.vtpm {
-        claims = inspect_vtpm(vtpm, Expected::Waived, context)?.claims;
-    }
-    if let Some(snp) = &evidence.sev_snp {
-        let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
-        let vek = snp.vek_certificate.as_deref().unwrap_or_default();
-        let report = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
-        let hardware = inspect_snp(&report, Expected::Waived, context)?.claims;
-        claims.technology = hardware.technology;
-        claims.sev_snp = hardware.sev_snp;
-    }
-    if claims == Claims::default() {
-        return Err(VerifyError::NoEvidence);
-    }
-    Ok(InspectedClaims { claims })
 }
