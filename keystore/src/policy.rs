@@ -52,4 +52,6 @@ pub use rehearse::{
     Rehearsal, RehearseRequest, RehearsedCondition, RehearsedPath, RehearsedStatement, rehearse,
 };
 pub use source::{MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_TEXT, PolicySource, SourceError};
-pub use template::{PolicyTemplate, SnpTemplate, TemplateError, TemplateRoot};
+pub use template::{
+    OwnerEvidence, PolicyTemplate, SnpTemplate, TdxTemplate, TemplateError, TemplateRoot, TokenTemplate,
+};

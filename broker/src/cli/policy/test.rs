@@ -86,6 +86,10 @@ struct TestedVm {
 
 impl Test {
     pub(in super::super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        self.rehearse()?.print(json)
+    }
+
+    fn rehearse(&self) -> Result<Tested, Failure> {
         let policy = self.compile()?;
         let baselines = self.baselines()?;
         let known = baselines.iter().map(|named| named.name.clone()).collect();
@@ -111,7 +115,7 @@ impl Test {
             let rehearsal = rehearse(&self.captured.inspect(file)?, &request, &guardrails);
             vms.extend(rehearsal.paths.into_iter().map(|path| TestedVm { evidence: file.clone(), path }));
         }
-        Tested { registration, vms }.print(json)
+        Ok(Tested { registration, vms })
     }
 
     fn compile(&self) -> Result<CompiledPolicy, Failure> {
@@ -201,5 +205,120 @@ impl From<SuiteName> for Suite {
             SuiteName::XWing => Self::XWing,
             SuiteName::X25519 => Self::X25519,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser;
+    use tempfile::TempDir;
+    use vouchsafe_attestation::anchors::Product;
+    use vouchsafe_attestation::test_util::snp::FakeAmd;
+    use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
+    use vouchsafe_protocol::{Bound, BrokerIdentity, GuestKey, Nonce, ReleasePaths};
+
+    use super::*;
+    use crate::testing::{PROJECT, crls, path, policy};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        test: Test,
+    }
+
+    /// A folder with a policy, evidence of a VM, its roots and their CRLs.
+    fn folder(text: &str, kinds: Kinds) -> TempDir {
+        let folder = TempDir::new().expect("a folder");
+        let key = GuestKey::generate(Suite::XWing);
+        let paths = ReleasePaths::sort(vec![path("prod/a/x")]).expect("paths");
+        let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+        let evidence = SimulatedVm::new().evidence(kinds, &bound);
+        let [google, amd] = crls(clock::now());
+        for (file, bytes) in [
+            ("policy.cedar", text.as_bytes().to_vec()),
+            ("evidence.json", serde_json::to_vec(&evidence).expect("JSON")),
+            ("google.der", shared_google().root_der().to_vec()),
+            ("amd.der", FakeAmd::shared(Product::Genoa).ark_der().to_vec()),
+            ("google.crl", google),
+            ("amd.crl", amd),
+        ] {
+            fs::write(folder.path().join(file), bytes).expect("written");
+        }
+        folder
+    }
+
+    fn tested(folder: &TempDir, more: &[&str]) -> Result<Tested, Failure> {
+        let at = |file: &str| folder.path().join(file).display().to_string();
+        let mut line = vec!["test".to_owned(), at("policy.cedar")];
+        for (option, file) in [
+            ("--evidence", "evidence.json"),
+            ("--anchor", "google.der"),
+            ("--anchor", "amd.der"),
+            ("--collateral", "google.crl"),
+            ("--collateral", "amd.crl"),
+        ] {
+            line.extend([option.to_owned(), at(file)]);
+        }
+        line.extend(more.iter().map(|part| (*part).to_owned()));
+        Line::try_parse_from(line).expect("a command line").test.rehearse()
+    }
+
+    #[test]
+    fn a_policy_is_tried_on_captured_evidence() {
+        let folder = folder(&policy(PROJECT), Kinds::Vtpm);
+        let found = tested(&folder, &[]).expect("rehearsed");
+        assert!(found.registration.is_empty(), "{:?}", found.registration);
+        assert!(found.vms[0].path.release, "{}", found.human());
+        assert!(found.human().contains("would be released"));
+    }
+
+    #[test]
+    fn t48_a_refusal_is_explained_condition_by_condition() {
+        let folder = folder(&policy(PROJECT + 1), Kinds::Vtpm);
+        let found = tested(&folder, &[]).expect("rehearsed");
+        assert!(!found.vms[0].path.release);
+        let text = found.human();
+        for part in [
+            "would be refused",
+            "permit release does not hold",
+            "NO  principal[\"vtpm\"][\"instance\"][\"project_number\"] == \"620438545890\"",
+            "principal.vtpm.instance.project_number = \"620438545889\"",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn t38_purposes_have_to_agree() {
+        let folder = folder(&policy(PROJECT), Kinds::Vtpm);
+        let found = tested(&folder, &["--for", "disk"]).expect("rehearsed");
+        assert!(!found.vms[0].path.release && found.human().contains("the secret is for disk"));
+    }
+
+    #[test]
+    fn t29_guardrails_count_and_what_registration_says_is_shown() {
+        let open =
+            "@id(\"all\") @for(\"app\") permit (principal is Vm, action == Action::\"release\", resource);";
+        let folder = folder(open, Kinds::Both);
+        let found = tested(&folder, &[]).expect("rehearsed");
+        assert!(found.vms[0].path.release, "{}", found.human());
+        assert!(found.human().contains("would not be taken: all: it has no conditions"));
+        let file = folder.path().join("guardrails.cedar");
+        fs::write(&file, "@id(\"no\") forbid (principal is Vm, action == Action::\"release\", resource);")
+            .expect("written");
+        let found = tested(&folder, &["--guardrails", &file.display().to_string()]).expect("rehearsed");
+        assert!(!found.vms[0].path.release);
+        assert!(found.human().contains("guardrail forbid no holds"), "{}", found.human());
+    }
+
+    #[test]
+    fn t02_evidence_that_does_not_verify_is_no_evidence() {
+        let folder = folder(&policy(PROJECT), Kinds::Vtpm);
+        fs::write(folder.path().join("google.der"), FakeAmd::shared(Product::Milan).ark_der())
+            .expect("written");
+        let failure = tested(&folder, &[]).map(|_| ()).expect_err("refused");
+        assert!(failure.to_string().contains("refused: "), "{failure}");
     }
 }
