@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use vouchsafe_attestation::Technology;
-use vouchsafe_keystore::policy::{PolicyTemplate, Purpose, TemplateRoot};
+use vouchsafe_keystore::policy::{OwnerEvidence, PolicyTemplate, Purpose, TemplateRoot};
 use vouchsafe_protocol::ObjectName;
 
 use super::super::{Failure, output};
@@ -31,6 +31,9 @@ pub(in super::super) struct New {
     /// What protects the VMs' memory.
     #[arg(long, requires = "project")]
     technology: Option<TechnologyName>,
+    /// What shows whose VM it is.
+    #[arg(long, value_name = "KIND", value_enum, default_value = "vtpm", conflicts_with = "evidence")]
+    evidence_kind: OwnerKind,
     /// The kernel's whole command line.
     #[arg(long, value_name = "TEXT", requires = "project")]
     command_line: Option<String>,
@@ -48,6 +51,14 @@ pub(in super::super) struct New {
     /// Write to this new file instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OwnerKind {
+    /// The certificate of the vTPM's key.
+    Vtpm,
+    /// A token of Google Cloud Attestation, without a vTPM: says nothing about what booted.
+    Token,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -90,6 +101,13 @@ impl New {
         template.instance_ids.clone_from(&self.instance);
         template.command_line.clone_from(&self.command_line);
         template.secure_boot = !self.no_secure_boot;
+        if self.evidence_kind == OwnerKind::Token {
+            if self.purpose == Purpose::Disk || self.command_line.is_some() || !self.baseline.is_empty() {
+                let what = "a token says nothing of phase, command line or boot: give --evidence-kind vtpm";
+                return Err(Failure::Usage(what.to_owned()));
+            }
+            template.owner = OwnerEvidence::Token;
+        }
         if self.extra_root {
             template.vtpm_root = TemplateRoot::Extra;
         }

@@ -235,7 +235,7 @@ mod tests {
         let paths = ReleasePaths::sort(vec![path("prod/a/x")]).expect("paths");
         let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
         let evidence = SimulatedVm::new().evidence(kinds, &bound);
-        let [google, amd] = crls(clock::now());
+        let [google, amd] = crls(crate::clock::now());
         for (file, bytes) in [
             ("policy.cedar", text.as_bytes().to_vec()),
             ("evidence.json", serde_json::to_vec(&evidence).expect("JSON")),
