@@ -283,7 +283,7 @@ mod tests {
         for part in [
             "would be refused",
             "permit release does not hold",
-            "NO  principal[\"vtpm\"][\"instance\"][\"project_number\"] == \"620438545890\"",
+            "NO  principal.vtpm.instance.project_number == \"620438545890\"",
             "principal.vtpm.instance.project_number = \"620438545889\"",
         ] {
             assert!(text.contains(part), "{part:?} is not in {text}");
