@@ -13,6 +13,7 @@ pub mod gate;
 pub mod guests;
 pub mod hardening;
 mod health;
+mod inspection;
 pub mod log;
 pub mod metrics;
 pub mod operators;

@@ -142,7 +142,7 @@ async fn fill(config: &BrokerConfig) -> String {
 }
 
 /// Current CRLs of both fake roots.
-fn crls(now: UnixTime) -> [Vec<u8>; 2] {
+pub(crate) fn crls(now: UnixTime) -> [Vec<u8>; 2] {
     let current = CrlSpec::current(UnixTime(now.0 - 60), now.plus(3600));
     [shared_google().root_crl(&current), FakeAmd::shared(Product::Genoa).crl(&current)]
 }

@@ -49,7 +49,7 @@ impl Folder {
         let key = GuestKey::generate(Suite::XWing);
         let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
         let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
-        let evidence = SimulatedVm::new().evidence(Kinds::Vtpm, &bound);
+        let evidence = SimulatedVm::new().evidence(Kinds::VTPM, &bound);
         folder.file("evidence.json", &serde_json::to_vec(&evidence).expect("JSON"));
         folder.file("google.der", shared_google().root_der());
         folder
@@ -68,7 +68,7 @@ fn a_learned_baseline_is_complete_and_says_what_is_what() {
     let text = folder.ok(&[&LEARN[..], &["--version", "7", "--ends-at", "2000000000"]].concat());
     let baseline = Baseline::parse(&text).expect("a baseline");
     assert_eq!((baseline.version, baseline.ends_at.0), (7, 2_000_000_000));
-    assert_eq!(baseline.kernel, [content_digest("kernel")]);
+    assert_eq!(baseline.kernel, [content_digest("kernel").into()]);
     for words in ["// Learned from evidence.json", UBUNTU_KERNEL, "// PCR 4: Authenticode digests of shim."] {
         assert!(text.contains(words), "{words}: {text}");
     }
@@ -116,7 +116,7 @@ fn t49_t28_an_update_is_foretold_and_merged_into_what_was_learned() {
     let text = folder.ok(&[&files[..], &["--into", "today.json"]].concat());
     let today = Baseline::parse(&fs::read_to_string(folder.0.path().join("today.json")).expect("read"));
     let (today, updated) = (today.expect("a baseline"), Baseline::parse(&text).expect("a baseline"));
-    assert_eq!(updated.shim, [today.shim[0], ImageBuilder::program(b"new shim").digest()]);
+    assert_eq!(updated.shim, [today.shim[0], ImageBuilder::program(b"new shim").digest().into()]);
     assert_eq!(updated.kernel.len(), 2);
     assert_eq!(updated.command_lines.last().map(String::as_str), Some("/vmlinuz-new ro"));
     assert!(text.contains("// Not foretold: the commands that GRUB runs"), "{text}");

@@ -6,6 +6,7 @@
 //! | decide | [`policy`] |
 //! | register, decide with what is stored, unseal a grant | [`release`] |
 //! | record | [`record`] |
+//! | look at decisions of the past | [`replay`] |
 //!
 //! Nothing here reads a clock: times are arguments.
 
@@ -15,6 +16,7 @@ mod preimage;
 mod primitives;
 pub mod record;
 pub mod release;
+pub mod replay;
 mod sealing;
 pub mod store;
 

@@ -12,6 +12,7 @@
 //! | conditions on every release | [`Guardrails`] |
 //! | closed sets of what may boot | [`Baseline`] |
 //! | yes and no | [`decide()`], [`ReleaseGrant`], [`Denial`] |
+//! | what would be decided about a captured VM, condition by condition | [`rehearse()`] |
 //! | a policy to start from | [`PolicyTemplate`] |
 //! | who may operate the broker | [`operators`] |
 
@@ -25,6 +26,7 @@ mod grant;
 pub mod operators;
 mod purpose;
 mod question;
+mod rehearse;
 mod schema;
 mod source;
 mod template;
@@ -34,8 +36,8 @@ mod value;
 mod vm;
 
 pub use baseline::{
-    Baseline, BaselineError, BaselineMismatch, CaptureError, Component, FirmwareSet, MAX_BASELINE,
-    UpdateError,
+    Baseline, BaselineError, BaselineLog, BaselineMismatch, CaptureError, Component, FirmwareSet, LogDigest,
+    LogDigestError, MAX_BASELINE, UpdateError,
 };
 pub use checks::{Acceptance, CheckError, CheckFailures, Gap};
 pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS};
@@ -46,5 +48,10 @@ pub use denial::{
 };
 pub use grant::{GrantedRelease, ReleaseGrant};
 pub use purpose::{Purpose, UnknownPurpose};
+pub use rehearse::{
+    Rehearsal, RehearseRequest, RehearsedCondition, RehearsedPath, RehearsedStatement, rehearse,
+};
 pub use source::{MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_TEXT, PolicySource, SourceError};
-pub use template::{PolicyTemplate, SnpTemplate, TemplateError, TemplateRoot};
+pub use template::{
+    OwnerEvidence, PolicyTemplate, SnpTemplate, TdxTemplate, TemplateError, TemplateRoot, TokenTemplate,
+};

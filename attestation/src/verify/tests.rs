@@ -13,9 +13,13 @@ use vouchsafe_protocol::GuestPublicKey;
 use vouchsafe_protocol::Nonce;
 use vouchsafe_protocol::ReleasePaths;
 use vouchsafe_protocol::SecretPath;
+use vouchsafe_protocol::SevSnpEvidence;
 use vouchsafe_protocol::Suite;
+use vouchsafe_protocol::binding::ReportData;
 
 use super::*;
+use crate::snp::SnpError;
+use crate::snp::SnpEvidence;
 use crate::test_util::ca::AkCertificateSpec;
 use crate::test_util::event_log::EventLogBuilder;
 use crate::test_util::vm::Kinds;

@@ -1,6 +1,9 @@
 //! `vouchsafe policy …`.
 
+mod captured;
+mod diff;
 mod new;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +30,10 @@ pub(super) struct Policy {
 enum Action {
     /// Write a complete, commented policy to start from. Needs no broker.
     New(new::New),
+    /// Say what a policy would do for captured evidence, condition by condition. Needs no broker.
+    Test(test::Test),
+    /// Say which recorded decisions another text of a policy would change.
+    Diff(diff::Diff),
     /// Put a policy, or a new version of it. In force at once.
     Put(Document),
     /// Say what is wrong with a policy, and put nothing.
@@ -93,6 +100,8 @@ impl Policy {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         match self.action {
             Action::New(new) => new.run(),
+            Action::Test(test) => test.run(json),
+            Action::Diff(diff) => diff.run(&self.connection, json),
             Action::Put(document) => {
                 let body = document.read(MAX_TEXT)?;
                 output::show(json, self.connection.open()?.post("/v1/policies/put", &body)?, Stored::human)

@@ -5,8 +5,9 @@ use std::fmt;
 use vouchsafe_attestation::VerifyError;
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::claims::Claims;
+use vouchsafe_attestation::google_token::TokenError;
 use vouchsafe_attestation::snp::Cpuid;
-use vouchsafe_attestation::tdx::Platform;
+use vouchsafe_attestation::tdx::{Platform, TdxError};
 use vouchsafe_protocol::{Digest48, Evidence};
 
 /// Collateral that a verification missed.
@@ -63,6 +64,8 @@ pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
             chip.product = evidence.sev_snp.as_ref().and_then(|snp| product(&snp.report));
             Some(Wanted::Vek(chip))
         }
+        VerifyError::Tdx(TdxError::CollateralMissing { platform }) => Some(Wanted::Tdx(*platform)),
+        VerifyError::GoogleToken(TokenError::UnknownKey { .. }) => Some(Wanted::TokenKeys),
         _ => None,
     }
 }

@@ -25,6 +25,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/policies"),
     ("GET", "/v1/policies/show?name=prod/app"),
     ("POST", "/v1/policies/check"),
+    ("POST", "/v1/policies/diff"),
     ("POST", "/v1/policies/put"),
     ("GET", "/v1/baselines"),
     ("GET", "/v1/baselines/show?name=prod/app"),
@@ -190,7 +191,7 @@ async fn a_refusal_is_explained_to_whoever_may_read_it() {
 async fn t41_evidence_of_a_decision_goes_to_whoever_may_read_the_decision() {
     let fixture = Fixture::new().await;
     let id = DecisionId([8; 16]);
-    let asked = fixture.ask(&SimulatedVm::new(), Kinds::Both, fixture.challenge(), &[PATH]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
     let sent = serde_json::to_value(&asked.request.evidence).expect("JSON");
     assert!(release(&fixture.broker, id, asked.request, clock::now()).await.is_ok());
     let uri = format!("/v1/decisions/evidence?id={id}");
@@ -204,6 +205,55 @@ async fn t41_evidence_of_a_decision_goes_to_whoever_may_read_the_decision() {
     let stranger = add("eve", "dev").await;
     let (status, answer) = json_of(&fixture, stranger.expose(), "GET", &uri, &Value::Null).await;
     assert_eq!((status, &answer["code"]), (404, &json!("not-found")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t48_a_policy_diff_names_the_decisions_that_would_change() {
+    let fixture = Fixture::new().await;
+    let id = DecisionId([8; 16]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
+    assert!(release(&fixture.broker, id, asked.request, clock::now()).await.is_ok());
+    let pieces = fixture.keystore().evidence_of(id).await.expect("sound rows").expect("kept");
+    assert!(pieces.iter().any(|piece| piece.kind == "event-log"));
+    assert_eq!(fixture.keystore().evidence_of(DecisionId([9; 16])).await.expect("sound rows"), None);
+    let body = |text: String| json!({ "name": POLICY, "text": text, "decisions": 10 });
+    let token = fixture.token.clone();
+    let same = body(policy(PROJECT));
+    let (status, answer) = json_of(&fixture, &token, "POST", "/v1/policies/diff", &same).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer, json!({ "replayed": 1, "without_evidence": 0, "changed": [] }));
+    let other = body(policy(PROJECT + 1));
+    let (status, answer) = json_of(&fixture, &token, "POST", "/v1/policies/diff", &other).await;
+    assert_eq!((status, &answer["replayed"]), (200, &json!(1)), "{answer}");
+    let changed = &answer["changed"][0];
+    assert_eq!((&changed["decision"], &changed["path"]), (&json!(id), &json!(PATH)));
+    assert_eq!((&changed["before"], &changed["after"]), (&json!(true), &json!(false)));
+    assert!(changed["because"].as_str().is_some_and(|because| because.contains("project_number")));
+    let unknown = json!({ "name": "prod/none", "text": policy(PROJECT), "decisions": 10 });
+    assert_eq!(json_of(&fixture, &token, "POST", "/v1/policies/diff", &unknown).await.0, 404);
+    let stranger =
+        fixture.keystore().add_operator(by(), "ed", OperatorRole::Editor, &["dev".to_owned()]).await;
+    let token = stranger.expect("added").expose().to_owned();
+    assert_eq!(json_of(&fixture, &token, "POST", "/v1/policies/diff", &same).await.0, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t50_a_refused_release_is_replayed_too() {
+    let fixture = Fixture::new().await;
+    let id = DecisionId([8; 16]);
+    fixture
+        .keystore()
+        .put_policy(by(), &crate::testing::name(POLICY), &policy(PROJECT).replace("sev-snp", "tdx"))
+        .await
+        .expect("a good policy");
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
+    let refused = release(&fixture.broker, id, asked.request, clock::now()).await.expect_err("refused");
+    assert_eq!(refused.code(), vouchsafe_protocol::ReasonCode::NotGranted);
+    let body = json!({ "name": POLICY, "text": policy(PROJECT), "decisions": 10 });
+    let (status, answer) = json_of(&fixture, &fixture.token, "POST", "/v1/policies/diff", &body).await;
+    assert_eq!(status, 200, "{answer}");
+    let changed = &answer["changed"][0];
+    assert_eq!((&changed["before"], &changed["after"]), (&json!(false), &json!(true)), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

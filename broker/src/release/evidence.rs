@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_the_whole_evidence() {
-        for kinds in [Kinds::Vtpm, Kinds::SevSnp, Kinds::Both] {
+        for kinds in [Kinds::VTPM, Kinds::REPORT, Kinds::BOTH] {
             let (evidence, pieces) = kept(kinds);
             assert_eq!(assemble(pieces), Some(evidence));
         }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn pieces_that_are_not_whole_evidence_give_none() {
-        let (_, pieces) = kept(Kinds::Both);
+        let (_, pieces) = kept(Kinds::BOTH);
         for missing in ["ak-certificate", "quote", "quote-signature", "event-log", "pcrs", "snp-report"] {
             let mut fewer = pieces.clone();
             fewer.retain(|(kind, _)| kind != missing);

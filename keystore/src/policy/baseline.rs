@@ -5,19 +5,27 @@
 //! its place. Events are recognised by PCR and digest alone: types and file names are the word of whoever
 //! wrote the log (T22, T49).
 //!
+//! A baseline is of the vTPM's log or of CCEL. There, register 2 stands for PCR 2 to 6 and register 3 for PCR 8 to 15, every
+//! event of both is listed, and the firmware that measured them is known: endorsed by Google or listed here.
+//!
 //! Does not say what the listed files do. PCR 0, 1, 3, 5, 7 and 14 are not looked at: policies have claims for those.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
+use vouchsafe_protocol::{Digest48, UnixTime};
 
 mod capture;
+mod digest;
+mod log;
 mod membership;
+#[cfg(test)]
+mod tests;
 mod text;
 mod update;
 
 pub use capture::CaptureError;
+pub use digest::{LogDigest, LogDigestError};
 pub use membership::{BaselineMismatch, Component};
 pub use update::UpdateError;
 
@@ -37,36 +45,39 @@ pub struct Baseline {
     pub ends_at: UnixTime,
     /// Technology of the VMs: `sev-snp` and the like.
     pub technology: String,
+    /// Which log its digests are of.
+    #[serde(default, skip_serializing_if = "BaselineLog::is_vtpm")]
+    pub log: BaselineLog,
     /// Firmware.
     #[serde(default)]
     pub firmware: FirmwareSet,
     /// Authenticode digests of shim.
     #[serde(default)]
-    pub shim: Vec<Digest32>,
+    pub shim: Vec<LogDigest>,
     /// Authenticode digests of GRUB.
     #[serde(default)]
-    pub grub: Vec<Digest32>,
+    pub grub: Vec<LogDigest>,
     /// Authenticode digests of the unified kernel image.
     #[serde(default)]
-    pub uki: Vec<Digest32>,
+    pub uki: Vec<LogDigest>,
     /// Authenticode digests of the kernel, where the firmware measures it as an application.
     #[serde(default)]
-    pub kernel_image: Vec<Digest32>,
+    pub kernel_image: Vec<LogDigest>,
     /// Authenticode digests of EFI drivers; they may occur or not.
     #[serde(default)]
-    pub drivers: Vec<Digest32>,
+    pub drivers: Vec<LogDigest>,
     /// Digests of the kernel's file, as GRUB measures it.
     #[serde(default)]
-    pub kernel: Vec<Digest32>,
+    pub kernel: Vec<LogDigest>,
     /// Digests of the initrd's file, as GRUB measures it.
     #[serde(default)]
-    pub initrd: Vec<Digest32>,
+    pub initrd: Vec<LogDigest>,
     /// Digests of what GRUB reads before the kernel: configuration, modules, fonts.
     #[serde(default)]
-    pub configuration: Vec<Digest32>,
+    pub configuration: Vec<LogDigest>,
     /// Digests of GRUB's environment block.
     #[serde(default)]
-    pub grubenv: Vec<Digest32>,
+    pub grubenv: Vec<LogDigest>,
     /// Commands of GRUB.
     #[serde(default)]
     pub grub_commands: Vec<String>,
@@ -75,26 +86,55 @@ pub struct Baseline {
     pub command_lines: Vec<String>,
     /// PE sections of a unified kernel image by name; each occurs exactly once.
     #[serde(default)]
-    pub sections: BTreeMap<String, Vec<Digest32>>,
+    pub sections: BTreeMap<String, Vec<LogDigest>>,
     /// Digests of the load options that the kernel's EFI stub measures; at most once.
     #[serde(default)]
-    pub load_options: Vec<Digest32>,
+    pub load_options: Vec<LogDigest>,
     /// Digests of the initrd that the kernel's EFI stub measures; at most once.
     #[serde(default)]
-    pub loaded_initrd: Vec<Digest32>,
+    pub loaded_initrd: Vec<LogDigest>,
     /// Events of PCR 12.
     #[serde(default)]
-    pub pcr12: Vec<Digest32>,
+    pub pcr12: Vec<LogDigest>,
     /// Events of PCR 13.
     #[serde(default)]
-    pub pcr13: Vec<Digest32>,
+    pub pcr13: Vec<LogDigest>,
+    /// CCEL: all events of register 1, firmware configuration and ACPI tables among them. Not looked at while empty, since
+    /// some of them depend on the VM's size (T21).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub register1: Vec<LogDigest>,
+    /// CCEL: events of register 2 that are neither images nor words of the firmware.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub register2: Vec<LogDigest>,
+    /// CCEL: further events of register 3, such as lists of machine owner keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub register3: Vec<LogDigest>,
+}
+
+/// The log that a baseline is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BaselineLog {
+    /// The vTPM's: PCRs, SHA-256.
+    #[default]
+    Vtpm,
+    /// The trust domain's own: registers 1 to 4, SHA-384.
+    Ccel,
+}
+
+impl BaselineLog {
+    /// Taken by reference for serde.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_vtpm(&self) -> bool {
+        *self == Self::Vtpm
+    }
 }
 
 /// Firmware that a baseline allows. What is not listed is not looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FirmwareSet {
-    /// Versions by the vTPM's log.
+    /// Versions by the log.
     pub versions: Vec<String>,
     /// Launch measurements of SEV-SNP.
     pub snp_measurements: Vec<Digest48>,
@@ -145,8 +185,23 @@ pub enum BaselineError {
     #[error("digest {digest} is listed for two components of one PCR")]
     AmbiguousDigest {
         /// The digest.
-        digest: Digest32,
+        digest: LogDigest,
     },
+    /// A digest that the baseline's log cannot have.
+    #[error("digest {digest} is not of the kind that the baseline's log has")]
+    ForeignDigest {
+        /// The digest.
+        digest: LogDigest,
+    },
+    /// A list of the other log.
+    #[error("{list} is not a list of the baseline's log")]
+    ForeignList {
+        /// The list.
+        list: &'static str,
+    },
+    /// A CCEL log of something else than TDX.
+    #[error("only TDX has a CCEL log")]
+    NoCcel,
 }
 
 impl Baseline {
@@ -179,6 +234,7 @@ impl Baseline {
         if !TECHNOLOGIES.contains(&self.technology.as_str()) {
             return Err(BaselineError::UnknownTechnology { name: self.technology.clone() });
         }
+        self.check_log()?;
         if let Some((name, _)) = self.sections.iter().find(|(_, digests)| digests.is_empty()) {
             return Err(BaselineError::EmptySection { name: name.clone() });
         }
@@ -202,6 +258,32 @@ impl Baseline {
             return Err(BaselineError::NoLoader);
         }
         self.check_ambiguity()
+    }
+
+    /// Lists and digests are of one log.
+    fn check_log(&self) -> Result<(), BaselineError> {
+        let ccel = self.log == BaselineLog::Ccel;
+        if ccel && self.technology != "tdx" {
+            return Err(BaselineError::NoCcel);
+        }
+        let lists = [
+            ("pcr12", &self.pcr12, false),
+            ("pcr13", &self.pcr13, false),
+            ("register1", &self.register1, true),
+            ("register2", &self.register2, true),
+            ("register3", &self.register3, true),
+        ];
+        if let Some((list, ..)) = lists.iter().find(|(_, digests, of)| !digests.is_empty() && *of != ccel) {
+            return Err(BaselineError::ForeignList { list });
+        }
+        let components = [self.images(), self.files()].concat();
+        let digests = components.into_iter().flat_map(|(_, digests)| digests);
+        let others = lists.iter().flat_map(|(_, digests, _)| digests.iter());
+        let mut all = digests.chain(others).chain(self.sections.values().flatten());
+        match all.find(|digest| digest.log() != self.log) {
+            Some(digest) => Err(BaselineError::ForeignDigest { digest: *digest }),
+            None => Ok(()),
+        }
     }
 
     fn check_ambiguity(&self) -> Result<(), BaselineError> {

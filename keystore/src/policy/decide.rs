@@ -16,7 +16,7 @@ use super::compiled::{CompiledPolicy, Guardrails};
 use super::denial::{Denial, DenialReason, PathDenial};
 use super::grant::{GrantContext, GrantedRelease, ReleaseGrant};
 use super::purpose::Purpose;
-use scene::{Circumstances, Scene};
+pub(super) use scene::{Circumstances, Scene, Served};
 
 mod scene;
 

@@ -46,6 +46,11 @@ impl Verdict {
         self.decision == Decision::Allow && self.errors.is_empty()
     }
 
+    /// Whether Cedar names this statement as a reason.
+    pub(super) fn names(&self, id: &str) -> bool {
+        self.reasons.iter().any(|reason| reason == id)
+    }
+
     /// For guardrails, which have no permit: none of them holds, and every evaluation worked.
     pub(super) fn passes(&self) -> bool {
         self.reasons.is_empty() && self.errors.is_empty()
@@ -109,19 +114,22 @@ impl Question<'_> {
         }
     }
 
-    /// The first condition that is not what it must be; one whose evaluation fails is not.
+    /// The first condition that is not what it must be.
     fn first_failure<'s>(&self, statement: &'s Statement) -> Option<&'s Condition> {
-        let holds = |condition: &Condition| {
-            let result = eval_expression(&self.request, self.entities, &condition.expression);
-            matches!(result, Ok(EvalResult::Bool(value)) if value == condition.wanted)
-        };
-        statement.conditions.iter().find(|condition| !holds(condition))
+        statement.conditions.iter().find(|condition| !self.is_met(condition))
     }
 
-    /// Whether the scope of a permit, with its conditions left out, fits the request.
-    fn in_scope(&self, permit: &Statement) -> bool {
-        let matches = Authorizer::new().is_authorized(&self.request, &permit.scope, self.entities);
-        matches.decision() == Decision::Allow
+    /// Whether a condition is what it must be; one whose evaluation fails is not.
+    pub(super) fn is_met(&self, condition: &Condition) -> bool {
+        let result = eval_expression(&self.request, self.entities, &condition.expression);
+        matches!(result, Ok(EvalResult::Bool(value)) if value == condition.wanted)
+    }
+
+    /// Whether the scope of a statement, with its conditions left out, fits the request.
+    pub(super) fn in_scope(&self, statement: &Statement) -> bool {
+        let answer = Authorizer::new().is_authorized(&self.request, &statement.scope, self.entities);
+        // Without conditions a statement that is in scope is the reason of the answer.
+        answer.diagnostics().reason().next().is_some()
     }
 
     fn explain(&self, condition: &Condition) -> FailedCondition {
@@ -132,7 +140,7 @@ impl Question<'_> {
         }
     }
 
-    fn read(&self, path: &ClaimPath) -> ReadValue {
+    pub(super) fn read(&self, path: &ClaimPath) -> ReadValue {
         let record = if path.context { &self.context } else { self.attributes };
         let value = record.get(&path.names).map_or_else(|| "absent".to_owned(), ToString::to_string);
         ReadValue { path: path.to_string(), value }

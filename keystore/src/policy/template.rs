@@ -5,20 +5,27 @@
 
 use std::fmt::Write as _;
 
+use vouchsafe_attestation::anchors::{Product, Root};
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::Technology;
-use vouchsafe_attestation::snp::Tcb;
+use vouchsafe_attestation::snp::{SnpClaims, Tcb};
 use vouchsafe_protocol::{Digest48, ObjectName};
 
 use super::checks::Acceptance;
 use super::purpose::Purpose;
+
+mod kinds;
+
+pub use kinds::{TdxTemplate, TokenTemplate};
 
 /// What a new policy asks for.
 #[derive(Clone, Debug)]
 pub struct PolicyTemplate {
     /// What the secrets are for.
     pub purpose: Purpose,
-    /// Root of the vTPM's AK: `google`, or `extra` for tests.
+    /// Which evidence names the owner.
+    pub owner: OwnerEvidence,
+    /// Root of that evidence: `google`, or `extra` for tests.
     pub vtpm_root: TemplateRoot,
     /// Whose VM.
     pub project_number: u64,
@@ -34,6 +41,28 @@ pub struct PolicyTemplate {
     pub baselines: Vec<ObjectName>,
     /// The SNP report; without it the technology is Google's word alone.
     pub snp: Option<SnpTemplate>,
+    /// The TDX quote, likewise.
+    pub tdx: Option<TdxTemplate>,
+    /// A token of Google Cloud Attestation, beside a vTPM or by itself.
+    pub token: Option<TokenTemplate>,
+}
+
+/// Which evidence names the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnerEvidence {
+    /// The certificate of the vTPM's AK.
+    Vtpm,
+    /// A token, where there is no vTPM.
+    Token,
+}
+
+impl OwnerEvidence {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Vtpm => "vtpm",
+            Self::Token => "google_token",
+        }
+    }
 }
 
 /// What a new policy asks of the SNP report.
@@ -54,6 +83,8 @@ pub struct SnpTemplate {
 pub enum TemplateRoot {
     /// AMD.
     Amd,
+    /// Intel.
+    Intel,
     /// Google.
     Google,
     /// An anchor from a file: tests and demonstrations.
@@ -64,14 +95,15 @@ impl TemplateRoot {
     const fn name(self) -> &'static str {
         match self {
             Self::Amd => "amd",
+            Self::Intel => "intel",
             Self::Google => "google",
             Self::Extra => "extra",
         }
     }
 
-    const fn of(root: vouchsafe_attestation::anchors::Root, own: Self) -> Self {
+    const fn of(root: Root, own: Self) -> Self {
         match root {
-            vouchsafe_attestation::anchors::Root::Extra => Self::Extra,
+            Root::Extra => Self::Extra,
             _ => own,
         }
     }
@@ -86,6 +118,9 @@ pub enum TemplateError {
     /// No technology.
     #[error("the evidence does not say which technology protects the VM")]
     NoTechnology,
+    /// A disk without a vTPM.
+    #[error("a policy for a disk needs a vTPM: nothing else says in which phase of the boot it is asked")]
+    NoPhase,
 }
 
 impl PolicyTemplate {
@@ -94,6 +129,7 @@ impl PolicyTemplate {
     pub const fn new(purpose: Purpose, project_number: u64, technology: Technology) -> Self {
         Self {
             purpose,
+            owner: OwnerEvidence::Vtpm,
             vtpm_root: TemplateRoot::Google,
             project_number,
             instance_ids: Vec::new(),
@@ -102,6 +138,8 @@ impl PolicyTemplate {
             command_line: None,
             baselines: Vec::new(),
             snp: None,
+            tdx: None,
+            token: None,
         }
     }
 
@@ -110,29 +148,30 @@ impl PolicyTemplate {
     /// # Errors
     /// When the claims name no owner or no technology.
     pub fn from_claims(purpose: Purpose, claims: &Claims) -> Result<Self, TemplateError> {
-        let vtpm = claims.vtpm.as_ref().ok_or(TemplateError::NoInstance)?;
-        let instance = vtpm.instance.as_ref().ok_or(TemplateError::NoInstance)?;
+        let instance = claims.instance().ok_or(TemplateError::NoInstance)?;
         let technology = claims.technology.ok_or(TemplateError::NoTechnology)?;
-        let snp = claims.sev_snp.as_ref().and_then(|snp| {
-            Some(SnpTemplate {
-                root: TemplateRoot::of(snp.root?, TemplateRoot::Amd),
-                product: match snp.product {
-                    vouchsafe_attestation::anchors::Product::Milan => "milan",
-                    vouchsafe_attestation::anchors::Product::Genoa => "genoa",
-                    vouchsafe_attestation::anchors::Product::Turin => "turin",
-                },
-                measurement: snp.measurement,
-                floor: snp.reported_tcb,
-            })
-        });
-        Ok(Self {
-            vtpm_root: TemplateRoot::of(vtpm.root, TemplateRoot::Google),
+        let mut template = Self {
             instance_ids: vec![instance.instance_id],
-            secure_boot: vtpm.boot.secure_boot.enabled,
-            command_line: vtpm.boot.kernel_command_line.clone(),
-            snp,
+            snp: claims.sev_snp.as_ref().and_then(SnpTemplate::of),
+            tdx: claims.tdx.as_ref().map(TdxTemplate::of),
+            token: claims.google_token.as_ref().map(TokenTemplate::of),
             ..Self::new(purpose, instance.project_number, technology)
-        })
+        };
+        match (&claims.vtpm, &claims.google_token) {
+            (Some(vtpm), _) => {
+                template.vtpm_root = TemplateRoot::of(vtpm.root, TemplateRoot::Google);
+                template.secure_boot = vtpm.boot.secure_boot.enabled;
+                template.command_line.clone_from(&vtpm.boot.kernel_command_line);
+            }
+            (None, _) if purpose == Purpose::Disk => return Err(TemplateError::NoPhase),
+            (None, Some(token)) => {
+                template.owner = OwnerEvidence::Token;
+                template.vtpm_root = TemplateRoot::of(token.root, TemplateRoot::Google);
+                template.secure_boot = token.secure_boot;
+            }
+            (None, None) => return Err(TemplateError::NoInstance),
+        }
+        Ok(template)
     }
 
     /// The text.
@@ -147,23 +186,33 @@ impl PolicyTemplate {
         if let Some(snp) = &self.snp {
             snp.conditions(&mut conditions);
         }
+        if let Some(tdx) = &self.tdx {
+            tdx.conditions(&mut conditions);
+        }
+        if let Some(token) = &self.token {
+            token.conditions(&mut conditions);
+        }
         self.write(&conditions)
     }
 
     fn owner(&self, conditions: &mut Conditions) {
-        conditions.add(
-            "Whose VM: the root of the AK certificate, and the instance that it names.",
-            "principal has vtpm.instance",
-        );
-        conditions.more(format!("principal.vtpm.root == Root::\"{}\"", self.vtpm_root.name()));
-        conditions.more(format!("principal.vtpm.instance.project_number == \"{}\"", self.project_number));
+        let by = self.owner.name();
+        let whose = match self.owner {
+            OwnerEvidence::Vtpm => {
+                "Whose VM: the root of the AK certificate, and the instance that it names."
+            }
+            OwnerEvidence::Token => "Whose VM: the root of the token, and the instance that it names.",
+        };
+        conditions.add(whose, format!("principal has {by}.instance"));
+        conditions.more(format!("principal.{by}.root == Root::\"{}\"", self.vtpm_root.name()));
+        conditions.more(format!("principal.{by}.instance.project_number == \"{}\"", self.project_number));
         if self.instance_ids.is_empty() {
             if self.purpose == Purpose::Disk {
                 conditions.accept(Acceptance::Instance, "any VM of the project may open the disk");
             }
         } else {
             let ids: Vec<String> = self.instance_ids.iter().map(|id| format!("\"{id}\"")).collect();
-            conditions.more(format!("[{}].contains(principal.vtpm.instance.instance_id)", ids.join(", ")));
+            conditions.more(format!("[{}].contains(principal.{by}.instance.instance_id)", ids.join(", ")));
         }
         conditions.add("What protects its memory.", "principal has technology");
         conditions.more(format!("principal.technology == Technology::\"{}\"", self.technology.name()));
@@ -171,7 +220,13 @@ impl PolicyTemplate {
 
     fn boot(&self, conditions: &mut Conditions) {
         if self.secure_boot {
-            conditions.add("UEFI Secure Boot.", "principal.vtpm.secure_boot.enabled");
+            conditions.add(
+                "UEFI Secure Boot.",
+                match self.owner {
+                    OwnerEvidence::Vtpm => "principal.vtpm.secure_boot.enabled",
+                    OwnerEvidence::Token => "principal.google_token.secure_boot",
+                },
+            );
         }
         if let Some(line) = &self.command_line {
             conditions.add("The kernel's command line, as measured.", "principal.vtpm has command_line");
@@ -186,7 +241,11 @@ impl PolicyTemplate {
             );
         }
         if self.command_line.is_none() && self.baselines.is_empty() {
-            let (gap, why) = match (self.snp.is_some(), self.secure_boot) {
+            let composite = self.snp.is_some() || self.tdx.is_some() || self.token.is_some();
+            let (gap, why) = match (composite, self.secure_boot) {
+                _ if self.owner == OwnerEvidence::Token => {
+                    (Acceptance::TokenAlone, "nothing is said about the kernel")
+                }
                 (true, _) => (Acceptance::CompositeBootChain, "nothing is said about the kernel"),
                 (false, true) => (Acceptance::Pcr7Alone, "any kernel that a vendor has signed may boot"),
                 (false, false) => (Acceptance::BootChain, "anything may boot"),
@@ -232,6 +291,20 @@ impl PolicyTemplate {
 }
 
 impl SnpTemplate {
+    /// None while the report's root is withheld.
+    fn of(claims: &SnpClaims) -> Option<Self> {
+        Some(Self {
+            root: TemplateRoot::of(claims.root?, TemplateRoot::Amd),
+            product: match claims.product {
+                Product::Milan => "milan",
+                Product::Genoa => "genoa",
+                Product::Turin => "turin",
+            },
+            measurement: claims.measurement,
+            floor: claims.reported_tcb,
+        })
+    }
+
     fn conditions(&self, conditions: &mut Conditions) {
         conditions.add("A genuine report of AMD's secure processor.", "principal has snp.root");
         conditions.more(format!("principal.snp.root == Root::\"{}\"", self.root.name()));

@@ -3,10 +3,13 @@
 mod baselines;
 mod bombs;
 mod checks;
+mod compositions;
 mod decisions;
 mod guardrails;
 mod kinds;
 mod operators;
+mod rehearsals;
+mod samples;
 mod templates;
 mod updates;
 

@@ -16,7 +16,7 @@ use crate::test_util::launch::FakeTcbSigner;
 
 /// A report of a VM, and its measurement.
 fn report() -> (Evidence, Digest48) {
-    let evidence = SimulatedVm::new().evidence(Kinds::SevSnp, &bound(1));
+    let evidence = SimulatedVm::new().evidence(Kinds::REPORT, &bound(1));
     let claims = Judge::new().verify(&evidence, &bound(1)).unwrap();
     (evidence, claims.sev_snp.unwrap().measurement)
 }

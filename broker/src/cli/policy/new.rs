@@ -6,17 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use vouchsafe_attestation::snp::SnpEvidence;
-use vouchsafe_attestation::{
-    Claims, Collateral, Context, Endorsements, Expected, Technology, TrustAnchors, VerifyError, VerifyMemory,
-    inspect_snp, inspect_vtpm,
-};
-use vouchsafe_keystore::policy::{PolicyTemplate, Purpose, TemplateRoot};
-use vouchsafe_protocol::limits::MAX_REQUEST;
-use vouchsafe_protocol::{Evidence, ObjectName, UnixTime};
+use vouchsafe_attestation::Technology;
+use vouchsafe_keystore::policy::{OwnerEvidence, PolicyTemplate, Purpose, TemplateRoot};
+use vouchsafe_protocol::ObjectName;
 
 use super::super::{Failure, output};
-use crate::clock;
+use super::captured::Captured;
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["evidence", "project"]))]
@@ -36,6 +31,9 @@ pub(in super::super) struct New {
     /// What protects the VMs' memory.
     #[arg(long, requires = "project")]
     technology: Option<TechnologyName>,
+    /// What shows whose VM it is.
+    #[arg(long, value_name = "KIND", value_enum, default_value = "vtpm", conflicts_with = "evidence")]
+    evidence_kind: OwnerKind,
     /// The kernel's whole command line.
     #[arg(long, value_name = "TEXT", requires = "project")]
     command_line: Option<String>,
@@ -48,15 +46,19 @@ pub(in super::super) struct New {
     /// The VMs' AK certificates come from an extra trust anchor: tests and demonstrations.
     #[arg(long, requires = "project")]
     extra_root: bool,
-    /// Trust anchors for the evidence, beside the built-in ones.
-    #[arg(long, value_name = "FILE", requires = "evidence")]
-    anchor: Vec<PathBuf>,
-    /// The time to judge the evidence at, in seconds since 1970; now unless given.
-    #[arg(long, value_name = "UNIX", requires = "evidence")]
-    at: Option<u64>,
+    #[command(flatten)]
+    captured: Captured,
     /// Write to this new file instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OwnerKind {
+    /// The certificate of the vTPM's key.
+    Vtpm,
+    /// A token of Google Cloud Attestation, without a vTPM: says nothing about what booted.
+    Token,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -99,6 +101,13 @@ impl New {
         template.instance_ids.clone_from(&self.instance);
         template.command_line.clone_from(&self.command_line);
         template.secure_boot = !self.no_secure_boot;
+        if self.evidence_kind == OwnerKind::Token {
+            if self.purpose == Purpose::Disk || self.command_line.is_some() || !self.baseline.is_empty() {
+                let what = "a token says nothing of phase, command line or boot: give --evidence-kind vtpm";
+                return Err(Failure::Usage(what.to_owned()));
+            }
+            template.owner = OwnerEvidence::Token;
+        }
         if self.extra_root {
             template.vtpm_root = TemplateRoot::Extra;
         }
@@ -106,49 +115,9 @@ impl New {
     }
 
     fn of_evidence(&self, file: &Path) -> Result<PolicyTemplate, Failure> {
-        let text = output::read_text(file, MAX_REQUEST)?;
-        let evidence: Evidence = serde_json::from_str(&text)
-            .map_err(|error| Failure::file(file, format!("no evidence: {error}")))?;
-        let claims =
-            self.inspect(&evidence)?.map_err(|error| Failure::file(file, format!("refused: {error}")))?;
+        let claims = self.captured.inspect(file)?.claims;
         PolicyTemplate::from_claims(self.purpose, &claims).map_err(|error| Failure::file(file, error))
     }
-
-    /// The claims of both pieces, each by itself: whoever writes a policy trusts the file it comes from.
-    fn inspect(&self, evidence: &Evidence) -> Result<Result<Claims, VerifyError>, Failure> {
-        let mut anchors = TrustAnchors::builtin();
-        for path in &self.anchor {
-            let anchor = output::read_input(path, MAX_REQUEST)?;
-            anchors = anchors.with_extra(&anchor).map_err(|error| Failure::file(path, error))?;
-        }
-        let (collateral, endorsements, memory) =
-            (Collateral::empty(), Endorsements::default(), VerifyMemory::default());
-        let now = self.at.map_or_else(clock::now, UnixTime);
-        let context = Context {
-            anchors: &anchors,
-            collateral: &collateral,
-            endorsements: &endorsements,
-            audiences: &[],
-            now,
-            memory: &memory,
-        };
-        Ok(claims(evidence, &context))
-    }
-}
-
-fn claims(evidence: &Evidence, context: &Context<'_>) -> Result<Claims, VerifyError> {
-    evidence.check_sizes()?;
-    let vtpm = evidence.vtpm.as_ref().ok_or(VerifyError::NoEvidence)?;
-    let mut claims = inspect_vtpm(vtpm, Expected::Waived, context)?.claims;
-    if let Some(snp) = &evidence.sev_snp {
-        let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
-        let vek = snp.vek_certificate.as_deref().unwrap_or_default();
-        let report = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
-        let hardware = inspect_snp(&report, Expected::Waived, context)?.claims;
-        claims.technology = hardware.technology;
-        claims.sev_snp = hardware.sev_snp;
-    }
-    Ok(claims)
 }
 
 impl From<TechnologyName> for Technology {

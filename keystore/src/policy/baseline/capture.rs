@@ -3,15 +3,17 @@
 //! Which file is the kernel and which the initrd is told by names that nobody measured, so the result is a proposal.
 
 use vouchsafe_attestation::claims::Claims;
-use vouchsafe_attestation::event_log::{BootLog, EventKind, LoggedEvent};
-use vouchsafe_protocol::{Digest32, UnixTime};
+use vouchsafe_attestation::event_log::EventKind;
+use vouchsafe_protocol::UnixTime;
 
-use super::{Baseline, BaselineError, FirmwareSet, initrd_arguments};
+use super::digest::LogDigest;
+use super::log::{Log, Seen};
+use super::{Baseline, BaselineError, BaselineLog, FirmwareSet, initrd_arguments};
 
 /// Why no baseline can be made of these claims.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaptureError {
-    /// No vTPM claims.
+    /// No such log.
     #[error("there is no boot log")]
     NoBootLog,
     /// No technology.
@@ -23,13 +25,42 @@ pub enum CaptureError {
 }
 
 impl Baseline {
-    /// The baseline of exactly this boot.
+    /// The baseline of exactly this boot: by the vTPM's log, or by CCEL where there is no vTPM.
     ///
     /// # Errors
     /// When the boot lacks something that every baseline needs.
     pub fn capture(claims: &Claims, version: u32, ends_at: UnixTime) -> Result<Self, CaptureError> {
-        let boot = &claims.vtpm.as_ref().ok_or(CaptureError::NoBootLog)?.boot;
+        let log = if claims.vtpm.is_some() { BaselineLog::Vtpm } else { BaselineLog::Ccel };
+        Self::capture_log(claims, log, version, ends_at)
+    }
+
+    /// The baseline of exactly this boot, by this log.
+    ///
+    /// # Errors
+    /// When the boot lacks something that every baseline needs.
+    pub fn capture_log(
+        claims: &Claims,
+        log: BaselineLog,
+        version: u32,
+        ends_at: UnixTime,
+    ) -> Result<Self, CaptureError> {
+        let boot = Log::of(claims, log).ok_or(CaptureError::NoBootLog)?;
         let technology = claims.technology.ok_or(CaptureError::NoTechnology)?;
+        let baseline = Self {
+            technology: technology.name().to_owned(),
+            firmware: FirmwareSet {
+                versions: boot.firmware_version.iter().cloned().collect(),
+                snp_measurements: claims.sev_snp.iter().map(|snp| snp.measurement).collect(),
+                tdx_measurements: claims.tdx.iter().map(|tdx| tdx.mr_td).collect(),
+            },
+            ..Self::of_log(&boot, version, ends_at)
+        };
+        baseline.check()?;
+        Ok(baseline)
+    }
+
+    /// All but what is not in the log.
+    pub(super) fn of_log(boot: &Log, version: u32, ends_at: UnixTime) -> Self {
         let (shim, grub, uki, kernel_image) = images(boot);
         let grub_file = |is_it: &dyn Fn(&str) -> bool| {
             files(boot, |event| {
@@ -40,50 +71,56 @@ impl Baseline {
         let is_kernel = |name: &str| boot.kernel_path.as_deref() == Some(name);
         let is_initrd = |name: &str| !name.is_empty() && loads_initrd(boot, name);
         let is_grubenv = |name: &str| name.ends_with("/grubenv");
-        let baseline = Self {
+        let ccel = boot.log == BaselineLog::Ccel;
+        let listed = |of_ccel: bool, register, wanted: &dyn Fn(&Seen) -> bool| {
+            if of_ccel == ccel { measured(boot, register, wanted) } else { Vec::new() }
+        };
+        Self {
             description: String::new(),
             version,
             ends_at,
-            technology: technology.name().to_owned(),
-            firmware: FirmwareSet {
-                versions: boot.firmware_version.iter().cloned().collect(),
-                snp_measurements: claims.sev_snp.iter().map(|snp| snp.measurement).collect(),
-                tdx_measurements: claims.tdx.iter().map(|tdx| tdx.mr_td).collect(),
-            },
+            technology: String::new(),
+            log: boot.log,
+            firmware: FirmwareSet::default(),
             shim,
             grub,
             uki,
             kernel_image,
-            drivers: unique(boot.efi_drivers.iter().copied()),
+            drivers: of_kind(boot, 2, EventKind::EfiDriver),
             kernel: grub_file(&is_kernel),
             initrd: grub_file(&is_initrd),
             configuration: grub_file(&|name| !is_kernel(name) && !is_initrd(name) && !is_grubenv(name)),
             grubenv: grub_file(&is_grubenv),
-            grub_commands: unique(boot.grub_commands.iter().cloned()),
-            command_lines: boot
-                .kernel_path
-                .as_ref()
-                .and(boot.kernel_command_line.clone())
-                .into_iter()
-                .collect(),
-            sections: boot.stub_sections.iter().map(|part| (part.name.clone(), vec![part.digest])).collect(),
+            grub_commands: unique(boot.commands.iter().cloned()),
+            command_lines: boot.kernel_path.as_ref().and(boot.command_line.clone()).into_iter().collect(),
+            sections: boot.sections.iter().map(|(name, digest)| (name.clone(), vec![*digest])).collect(),
             load_options: files(boot, |event| event.kind == EventKind::KernelLoadOptions),
             loaded_initrd: files(boot, |event| event.kind == EventKind::KernelInitrd),
-            pcr12: measured(boot, 12, |_| true),
-            pcr13: measured(boot, 13, |_| true),
-        };
-        baseline.check()?;
-        Ok(baseline)
+            pcr12: listed(false, 12, &|_| true),
+            pcr13: listed(false, 13, &|_| true),
+            register1: Vec::new(),
+            register2: listed(true, 2, &|event| event.kind == EventKind::Other),
+            register3: listed(true, 3, &|event| {
+                matches!(event.kind, EventKind::Other | EventKind::MachineOwnerKeys)
+            }),
+        }
     }
 }
 
-type Digests = Vec<Digest32>;
+type Digests = Vec<LogDigest>;
 
 /// Shim, GRUB, unified kernel image and kernel, by their place in the boot.
-fn images(boot: &BootLog) -> (Digests, Digests, Digests, Digests) {
-    let applications = &boot.efi_applications;
+fn images(boot: &Log) -> (Digests, Digests, Digests, Digests) {
+    // On a vTPM applications are in PCR 2 and 4, which are both of register 2 in CCEL.
+    let registers: &[u8] = if boot.log == BaselineLog::Ccel { &[2] } else { &[2, 4] };
+    let applications: Digests = registers
+        .iter()
+        .flat_map(|register| boot.events(*register))
+        .filter(|event| event.kind == EventKind::EfiApplication)
+        .map(|event| event.digest)
+        .collect();
     let at = |from: usize, to: usize| unique(applications.iter().skip(from).take(to - from).copied());
-    if !boot.stub_sections.is_empty() {
+    if !boot.sections.is_empty() {
         return (Vec::new(), Vec::new(), at(0, 1), at(1, usize::MAX));
     }
     match applications.len() {
@@ -92,18 +129,23 @@ fn images(boot: &BootLog) -> (Digests, Digests, Digests, Digests) {
     }
 }
 
-fn loads_initrd(boot: &BootLog, name: &str) -> bool {
-    let commands = boot.grub_commands.iter();
+fn loads_initrd(boot: &Log, name: &str) -> bool {
+    let commands = boot.commands.iter();
     let mut arguments = commands.filter_map(|command| initrd_arguments(command)).flatten();
     arguments.any(|argument| argument == name)
 }
 
-fn files(boot: &BootLog, wanted: impl Fn(&LoggedEvent) -> bool) -> Digests {
-    measured(boot, 9, wanted)
+/// In PCR 9, or in the register that stands for it.
+fn files(boot: &Log, wanted: impl Fn(&Seen) -> bool) -> Digests {
+    measured(boot, if boot.log == BaselineLog::Ccel { 3 } else { 9 }, wanted)
 }
 
-fn measured(boot: &BootLog, pcr: u8, wanted: impl Fn(&LoggedEvent) -> bool) -> Digests {
-    let events = boot.events.get(&pcr).into_iter().flatten();
+fn of_kind(boot: &Log, register: u8, kind: EventKind) -> Digests {
+    measured(boot, register, |event| event.kind == kind)
+}
+
+fn measured(boot: &Log, register: u8, wanted: impl Fn(&Seen) -> bool) -> Digests {
+    let events = boot.events(register).iter();
     unique(events.filter(|event| wanted(event)).map(|event| event.digest))
 }
 

@@ -5,10 +5,13 @@ use std::fmt;
 
 use serde::Serialize;
 use vouchsafe_attestation::claims::Claims;
-use vouchsafe_attestation::event_log::{BootLog, EventKind, LoggedEvent};
-use vouchsafe_protocol::{Digest32, UnixTime};
+use vouchsafe_attestation::event_log::EventKind;
+use vouchsafe_protocol::UnixTime;
 
-use super::Baseline;
+use super::digest::LogDigest;
+use super::log::{Log, Seen};
+use super::{Baseline, BaselineLog};
+use crate::policy::vm::is_firmware_endorsed;
 
 /// A component of a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -72,7 +75,7 @@ pub enum BaselineMismatch {
         /// When.
         ends_at: UnixTime,
     },
-    /// The VM has no vTPM claims.
+    /// The VM has no such log.
     #[error("there is no boot log")]
     NoBootLog,
     /// Another technology.
@@ -87,7 +90,15 @@ pub enum BaselineMismatch {
         /// The PCR.
         pcr: u8,
         /// What was measured.
-        digest: Digest32,
+        digest: LogDigest,
+    },
+    /// An event of a CCEL log that is not listed.
+    #[error("register {register} has an event that is not listed: {digest}")]
+    UnlistedRegister {
+        /// The measurement register.
+        register: u8,
+        /// What was measured.
+        digest: LogDigest,
     },
     /// A required component that did not occur.
     #[error("{component} is missing")]
@@ -130,84 +141,130 @@ impl Baseline {
         if now >= self.ends_at {
             return Err(BaselineMismatch::Ended { ends_at: self.ends_at });
         }
-        let boot = &claims.vtpm.as_ref().ok_or(BaselineMismatch::NoBootLog)?.boot;
+        let log = Log::of(claims, self.log).ok_or(BaselineMismatch::NoBootLog)?;
         if claims.technology.is_none_or(|technology| technology.name() != self.technology) {
             return Err(BaselineMismatch::Technology);
         }
-        self.check_firmware(claims, boot)?;
-        self.check_images(boot)?;
-        self.check_texts(boot)?;
-        self.check_files(boot)?;
-        self.check_sections(boot)?;
-        check_listed(boot, 12, &self.pcr12)?;
-        check_listed(boot, 13, &self.pcr13)
+        self.check_firmware(claims, &log)?;
+        self.check_log_events(&log)
     }
 
-    fn check_firmware(&self, claims: &Claims, boot: &BootLog) -> Result<(), BaselineMismatch> {
+    /// Every event of the registers that count is listed, and nothing is missing.
+    pub(super) fn check_log_events(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        match self.log {
+            BaselineLog::Vtpm => {
+                self.check_images(log, &[2, 4])?;
+                self.check_texts(log)?;
+                self.check_files(log)?;
+                self.check_sections(log)?;
+                log.check_listed(12, &self.pcr12)?;
+                log.check_listed(13, &self.pcr13)
+            }
+            BaselineLog::Ccel => {
+                if !self.register1.is_empty() {
+                    log.check_listed(1, &self.register1)?;
+                }
+                self.check_images(log, &[2])?;
+                self.check_register3(log)?;
+                self.check_sections(log)?;
+                log.check_listed(4, &[])
+            }
+        }
+    }
+
+    fn check_firmware(&self, claims: &Claims, log: &Log) -> Result<(), BaselineMismatch> {
         let allowed = &self.firmware;
-        let version = boot.firmware_version.as_ref();
+        let version = log.firmware_version.as_ref();
         let version_fits =
             allowed.versions.is_empty() || version.is_some_and(|version| allowed.versions.contains(version));
         let measurement = claims.sev_snp.as_ref().map(|snp| snp.measurement);
-        let measurement_fits = allowed.snp_measurements.is_empty()
+        let snp_fits = allowed.snp_measurements.is_empty()
             || measurement.is_some_and(|measurement| allowed.snp_measurements.contains(&measurement));
-        if version_fits && measurement_fits { Ok(()) } else { Err(BaselineMismatch::Firmware) }
+        let tdx_fits = match &claims.tdx {
+            // Whoever chose the firmware chose what it measures: without a list it must be Google's.
+            Some(tdx) if self.log == BaselineLog::Ccel && allowed.tdx_measurements.is_empty() => {
+                is_firmware_endorsed(tdx)
+            }
+            Some(tdx) if !allowed.tdx_measurements.is_empty() => {
+                allowed.tdx_measurements.contains(&tdx.mr_td)
+            }
+            Some(_) => true,
+            None => allowed.tdx_measurements.is_empty(),
+        };
+        if version_fits && snp_fits && tdx_fits { Ok(()) } else { Err(BaselineMismatch::Firmware) }
     }
 
-    /// EFI applications and drivers: PCR 2 and 4.
-    fn check_images(&self, boot: &BootLog) -> Result<(), BaselineMismatch> {
+    /// EFI applications and drivers. The order between PCRs is not measured, that within a register is.
+    fn check_images(&self, log: &Log, registers: &[u8]) -> Result<(), BaselineMismatch> {
         let mut places = Places::new(&self.images());
-        for event in events(boot, 2).iter().filter(|event| !is_firmware_action(event)) {
-            // A partition table names no code, and its digest covers its data.
-            if event.kind == EventKind::PartitionTable {
-                continue;
+        for register in registers {
+            places.restart();
+            for event in log.events(*register) {
+                // A partition table names no code, and its digest covers its data.
+                let passes = log.is_firmware_action(event)
+                    || event.kind == EventKind::PartitionTable && *register == 2;
+                if !passes && !self.register2.contains(&event.digest) {
+                    places.take(log, *register, &event.digest)?;
+                }
             }
-            places.take(2, &event.digest)?;
-        }
-        places.restart();
-        for event in events(boot, 4).iter().filter(|event| !is_firmware_action(event)) {
-            places.take(4, &event.digest)?;
         }
         places.finish(&[Component::Shim, Component::Grub, Component::Uki, Component::KernelImage])
     }
 
     /// GRUB's commands and the command line: PCR 8.
-    fn check_texts(&self, boot: &BootLog) -> Result<(), BaselineMismatch> {
-        let (commands, lines) = (text_digests(&self.grub_commands), text_digests(&self.command_lines));
-        let mut count = 0;
-        for event in events(boot, 8) {
-            if event.kind == EventKind::KernelCommandLine && lines.contains(&event.digest) {
-                count += 1;
-            } else if event.kind == EventKind::KernelCommandLine || !commands.contains(&event.digest) {
-                return Err(BaselineMismatch::Unlisted { pcr: 8, digest: event.digest });
+    fn check_texts(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        let mut texts = Texts::new(self, log);
+        for event in log.events(8) {
+            if !texts.take(event) {
+                return Err(log.unlisted(8, event.digest));
             }
         }
-        let component = Component::CommandLine;
-        match (count, self.command_lines.is_empty()) {
-            (0, true) | (1, false) => Ok(()),
-            (0, false) => Err(BaselineMismatch::Missing { component }),
-            _ => Err(BaselineMismatch::Repeated { component }),
-        }
+        texts.finish()
     }
 
     /// Files that GRUB read and what the kernel's EFI stub measured: PCR 9.
-    fn check_files(&self, boot: &BootLog) -> Result<(), BaselineMismatch> {
+    fn check_files(&self, log: &Log) -> Result<(), BaselineMismatch> {
         let mut places = Places::new(&self.files());
-        for event in events(boot, 9) {
-            places.take(9, &event.digest)?;
+        for event in log.events(9) {
+            places.take(log, 9, &event.digest)?;
         }
         places.finish(&[Component::Kernel, Component::Initrd])
     }
 
+    /// What PCR 8 to 15 have, in one sequence: texts, files, sections and what else is listed.
+    fn check_register3(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        let (mut texts, mut places) = (Texts::new(self, log), Places::new(&self.files()));
+        for event in log.events(3) {
+            if self.is_section(log, event) || self.register3.contains(&event.digest) || texts.take(event) {
+                continue;
+            }
+            places.take(log, 3, &event.digest)?;
+        }
+        texts.finish()?;
+        places.finish(&[Component::Kernel, Component::Initrd])
+    }
+
+    /// A listed section's name or content. That each content is its own name's is the business of
+    /// [`Self::check_sections`].
+    fn is_section(&self, log: &Log, event: &Seen) -> bool {
+        match event.kind {
+            EventKind::StubSectionName => self
+                .sections
+                .keys()
+                .any(|name| LogDigest::of_parts(log.log, &[name.as_bytes(), b"\0"]) == event.digest),
+            EventKind::StubSection => self.sections.values().flatten().any(|digest| *digest == event.digest),
+            _ => false,
+        }
+    }
+
     /// Sections of a unified kernel image: PCR 11. Names are measured, and each occurs once in a log.
-    fn check_sections(&self, boot: &BootLog) -> Result<(), BaselineMismatch> {
-        for section in &boot.stub_sections {
-            let listed = self.sections.get(&section.name);
-            if !listed.is_some_and(|digests| digests.contains(&section.digest)) {
-                return Err(BaselineMismatch::Section { name: section.name.clone() });
+    fn check_sections(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        for (name, digest) in &log.sections {
+            if !self.sections.get(name).is_some_and(|digests| digests.contains(digest)) {
+                return Err(BaselineMismatch::Section { name: name.clone() });
             }
         }
-        let occurs = |name: &String| boot.stub_sections.iter().any(|section| section.name == *name);
+        let occurs = |name: &String| log.sections.iter().any(|(other, _)| other == name);
         match self.sections.keys().find(|name| !occurs(name)) {
             Some(name) => Err(BaselineMismatch::MissingSection { name: name.clone() }),
             None => Ok(()),
@@ -215,7 +272,7 @@ impl Baseline {
     }
 
     /// What is in PCR 2 and 4, in the order of a boot.
-    pub(super) fn images(&self) -> Vec<(Component, &[Digest32])> {
+    pub(super) fn images(&self) -> Vec<(Component, &[LogDigest])> {
         vec![
             (Component::Driver, &self.drivers),
             (Component::Shim, &self.shim),
@@ -226,7 +283,7 @@ impl Baseline {
     }
 
     /// What is in PCR 9, in the order of a boot.
-    pub(super) fn files(&self) -> Vec<(Component, &[Digest32])> {
+    pub(super) fn files(&self) -> Vec<(Component, &[LogDigest])> {
         vec![
             (Component::Configuration, &self.configuration),
             (Component::Grubenv, &self.grubenv),
@@ -240,15 +297,15 @@ impl Baseline {
 
 /// Takes events one by one and keeps count and order of the components they are.
 struct Places {
-    components: BTreeMap<Digest32, Vec<Component>>,
+    components: BTreeMap<LogDigest, Vec<Component>>,
     listed: Vec<Component>,
     counts: BTreeMap<Component, usize>,
-    last: Option<(Component, Digest32)>,
+    last: Option<(Component, LogDigest)>,
 }
 
 impl Places {
-    fn new(allowed: &[(Component, &[Digest32])]) -> Self {
-        let mut components: BTreeMap<Digest32, Vec<Component>> = BTreeMap::new();
+    fn new(allowed: &[(Component, &[LogDigest])]) -> Self {
+        let mut components: BTreeMap<LogDigest, Vec<Component>> = BTreeMap::new();
         for (component, digests) in allowed {
             for digest in *digests {
                 components.entry(*digest).or_default().push(*component);
@@ -264,7 +321,7 @@ impl Places {
     }
 
     /// What an event is. A digest that stands for the initrd twice is GRUB's first, the kernel's then.
-    fn component(&self, digest: &Digest32) -> Option<Component> {
+    fn component(&self, digest: &LogDigest) -> Option<Component> {
         let candidates = self.components.get(digest)?;
         let free = candidates.iter().find(|component| !self.counts.contains_key(component));
         free.or_else(|| candidates.first()).copied()
@@ -275,8 +332,8 @@ impl Places {
         self.last = None;
     }
 
-    fn take(&mut self, pcr: u8, digest: &Digest32) -> Result<(), BaselineMismatch> {
-        let component = self.component(digest).ok_or(BaselineMismatch::Unlisted { pcr, digest: *digest })?;
+    fn take(&mut self, log: &Log, register: u8, digest: &LogDigest) -> Result<(), BaselineMismatch> {
+        let component = self.component(digest).ok_or_else(|| log.unlisted(register, *digest))?;
         let repeats = matches!(component, Component::Driver | Component::Configuration | Component::Grubenv)
             // Shim and GRUB both measure a kernel that both have a hand in: one image, twice in a row.
             || self.last == Some((Component::KernelImage, *digest));
@@ -307,27 +364,35 @@ impl Places {
     }
 }
 
-fn check_listed(boot: &BootLog, pcr: u8, allowed: &[Digest32]) -> Result<(), BaselineMismatch> {
-    match events(boot, pcr).iter().find(|event| !allowed.contains(&event.digest)) {
-        Some(event) => Err(BaselineMismatch::Unlisted { pcr, digest: event.digest }),
-        None => Ok(()),
+/// Takes what GRUB ran, and counts the command lines.
+struct Texts {
+    commands: Vec<LogDigest>,
+    lines: Vec<LogDigest>,
+    count: usize,
+}
+
+impl Texts {
+    fn new(baseline: &Baseline, log: &Log) -> Self {
+        let commands = log.text_digests(&baseline.grub_commands);
+        Self { commands, lines: log.text_digests(&baseline.command_lines), count: 0 }
     }
-}
 
-fn events(boot: &BootLog, pcr: u8) -> &[LoggedEvent] {
-    boot.events.get(&pcr).map_or(&[], Vec::as_slice)
-}
+    /// Whether the event is a listed text.
+    fn take(&mut self, event: &Seen) -> bool {
+        if event.kind != EventKind::KernelCommandLine {
+            return self.commands.contains(&event.digest);
+        }
+        let listed = self.lines.contains(&event.digest);
+        self.count += usize::from(listed);
+        listed
+    }
 
-/// A boot attempt or a separator, known by its digest.
-fn is_firmware_action(event: &LoggedEvent) -> bool {
-    let texts: [&[u8]; 3] = [b"Calling EFI Application from Boot Option", &[0; 4], &[0xff; 4]];
-    matches!(event.kind, EventKind::BootAttempt | EventKind::Separator)
-        && texts.iter().any(|text| Digest32::of(text) == event.digest)
-}
-
-/// Digests of texts as GRUB measures them; old versions include the NUL.
-fn text_digests(texts: &[String]) -> Vec<Digest32> {
-    let digest =
-        |text: &String| [Digest32::of(text.as_bytes()), Digest32::of_parts(&[text.as_bytes(), b"\0"])];
-    texts.iter().flat_map(digest).collect()
+    fn finish(self) -> Result<(), BaselineMismatch> {
+        let component = Component::CommandLine;
+        match (self.count, self.lines.is_empty()) {
+            (0, true) | (1, false) => Ok(()),
+            (0, false) => Err(BaselineMismatch::Missing { component }),
+            _ => Err(BaselineMismatch::Repeated { component }),
+        }
+    }
 }

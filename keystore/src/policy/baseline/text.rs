@@ -51,7 +51,7 @@ pub(super) fn without_comments(text: &str) -> String {
     kept.collect::<Vec<_>>().join("\n")
 }
 
-const MEMBERS: [(&str, &str); 20] = [
+const MEMBERS: [(&str, &str); 24] = [
     ("version", "Security version: policies may ask for at least so much (context.baseline_version)."),
     ("ends_at", "From this time on, in seconds since 1970, nothing is a member."),
     ("technology", "none, sev, sev-es, sev-snp or tdx."),
@@ -75,4 +75,8 @@ const MEMBERS: [(&str, &str); 20] = [
     ("loaded_initrd", "PCR 9: initrd that the kernel's EFI stub loaded; at most once."),
     ("pcr12", "PCR 12: options and credentials from beside a unified kernel image."),
     ("pcr13", "PCR 13: system extensions from beside a unified kernel image."),
+    ("log", "Which log the digests are of: vtpm (SHA-256), or ccel (SHA-384) of a TDX guest."),
+    ("register1", "CCEL, RTMR 0: configuration and Secure Boot; compared only where something is listed."),
+    ("register2", "CCEL, RTMR 1: further events of the boot loader."),
+    ("register3", "CCEL, RTMR 2: further events of GRUB, kernel and initrd."),
 ];

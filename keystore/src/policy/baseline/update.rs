@@ -4,9 +4,8 @@
 //! baseline of the new boot alone once every VM has been restarted.
 
 use vouchsafe_attestation::reference_values::{ReferenceComponent, ReferenceValues};
-use vouchsafe_protocol::Digest32;
 
-use super::{Baseline, BaselineError, Component};
+use super::{Baseline, BaselineError, Component, LogDigest};
 
 /// Why an update cannot be allowed beside what a baseline allows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +41,7 @@ impl Baseline {
         let mut updated = self.clone();
         self.check_kind(values)?;
         for event in &values.events {
-            updated.allow(&event.component, event.digest);
+            updated.allow(&event.component, event.digest.into());
         }
         updated.check()?;
         Ok(updated)
@@ -77,10 +76,10 @@ impl Baseline {
         Ok(())
     }
 
-    fn allow(&mut self, component: &ReferenceComponent, digest: Digest32) {
+    fn allow(&mut self, component: &ReferenceComponent, digest: LogDigest) {
         // Whether the kernel is measured as an application, and whether its EFI stub measures what it is given, is up
         // to the boot loader: as today.
-        let as_today = |list: &mut Vec<Digest32>| {
+        let as_today = |list: &mut Vec<LogDigest>| {
             if !list.is_empty() {
                 insert(list, digest);
             }

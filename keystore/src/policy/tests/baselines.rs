@@ -42,29 +42,30 @@ fn is_file(name: &str) -> impl Fn(&BuiltEvent) -> bool {
     move |other| other.pcr == 9 && other.data == event.data
 }
 
+fn digest(name: &str) -> LogDigest {
+    content_digest(name).into()
+}
+
 fn unlisted(pcr: u8, what: &[u8]) -> BaselineMismatch {
-    BaselineMismatch::Unlisted { pcr, digest: Digest32::of(what) }
+    BaselineMismatch::Unlisted { pcr, digest: Digest32::of(what).into() }
 }
 
 #[test]
 fn a_captured_boot_has_its_components() {
     let baseline = captured(&ubuntu());
-    assert_eq!(
-        (&baseline.shim[..], &baseline.grub[..]),
-        (&[content_digest("shim")][..], &[content_digest("grub")][..])
-    );
-    assert_eq!(baseline.kernel, [content_digest("kernel")]);
+    assert_eq!((&baseline.shim[..], &baseline.grub[..]), (&[digest("shim")][..], &[digest("grub")][..]));
+    assert_eq!(baseline.kernel, [digest("kernel")]);
     assert_eq!(
         (&baseline.initrd, &baseline.loaded_initrd),
-        (&vec![content_digest("initrd")], &vec![content_digest("initrd")])
+        (&vec![digest("initrd")], &vec![digest("initrd")])
     );
     assert!(baseline.command_lines[0].starts_with(UBUNTU_KERNEL));
     assert_eq!(baseline.grubenv.len(), 1);
     let text = baseline.to_json();
     assert_eq!(Baseline::parse(&text), Ok(baseline));
     let baseline = captured(&uki());
-    assert_eq!(baseline.uki, [content_digest("uki")]);
-    assert_eq!(baseline.sections[".linux"], [content_digest("kernel")]);
+    assert_eq!(baseline.uki, [digest("uki")]);
+    assert_eq!(baseline.sections[".linux"], [digest("kernel")]);
 }
 
 #[test]
@@ -267,7 +268,7 @@ fn t49_a_baseline_that_is_not_closed_is_refused() {
     assert_eq!(parse_error(section), BaselineError::EmptySection { name: ".linux".to_owned() });
     let digest = content_digest("kernel");
     let ambiguous = |json: &mut serde_json::Value| json["configuration"] = serde_json::json!([digest]);
-    assert_eq!(parse_error(ambiguous), BaselineError::AmbiguousDigest { digest });
+    assert_eq!(parse_error(ambiguous), BaselineError::AmbiguousDigest { digest: digest.into() });
 }
 
 #[test]

@@ -63,6 +63,47 @@ fn t17_only_current_revocation_data_will_do() {
     }
 }
 
+fn broken_tdx(change: impl FnOnce(&mut vouchsafe_attestation::tdx::TdxClaims)) -> Vec<String> {
+    let text = permitting("principal has vtpm");
+    let mut claims = kinds::tdx_both();
+    assert_eq!(ask(&claims, &text, &Guardrails::shipped()), Ok(()));
+    change(claims.tdx.as_mut().unwrap());
+    forbidden_by(ask(&claims, &text, &Guardrails::shipped()))
+}
+
+#[test]
+fn t15_trust_domains_are_closed_and_stay_where_they_are() {
+    assert_eq!(broken_tdx(|tdx| tdx.attributes.debug = true), ["tdx-closed"]);
+    assert_eq!(broken_tdx(|tdx| tdx.attributes.sept_ve_disable = false), ["tdx-closed"]);
+    assert_eq!(broken_tdx(|tdx| tdx.attributes.migratable = true), ["tdx-not-migratable"]);
+}
+
+#[test]
+fn t17_current_collateral_is_demanded_of_quotes_tokens_and_endorsements() {
+    for state in [Revocation::Stale, Revocation::Absent] {
+        assert_eq!(broken_tdx(|tdx| tdx.revocation = state), ["tdx-revocation-fresh"]);
+        let endorsed = broken_tdx(|tdx| tdx.endorsement.as_mut().unwrap().revocation = state);
+        assert_eq!(endorsed, ["tdx-endorsement-fresh"]);
+        let text = permitting("principal has vtpm");
+        let mut claims = kinds::with_token(kinds::snp_endorsed());
+        assert_eq!(ask(&claims, &text, &Guardrails::shipped()), Ok(()));
+        claims.google_token.as_mut().unwrap().revocation = state;
+        assert_eq!(forbidden_by(ask(&claims, &text, &Guardrails::shipped())), ["token-revocation-fresh"]);
+        let mut claims = kinds::snp_endorsed();
+        claims.sev_snp.as_mut().unwrap().endorsement.as_mut().unwrap().revocation = state;
+        assert_eq!(forbidden_by(ask(&claims, &text, &Guardrails::shipped())), ["snp-endorsement-fresh"]);
+    }
+}
+
+#[test]
+fn t18_an_unknown_or_revoked_tcb_is_refused() {
+    use vouchsafe_attestation::tdx::TcbStatus::Revoked;
+    assert_eq!(broken_tdx(|tdx| tdx.tcb = None), ["tdx-tcb-known"]);
+    assert_eq!(broken_tdx(|tdx| tdx.tcb.as_mut().unwrap().status = Revoked), ["tdx-tcb-known"]);
+    assert_eq!(broken_tdx(|tdx| tdx.tcb.as_mut().unwrap().platform_status = Revoked), ["tdx-tcb-known"]);
+    assert_eq!(broken_tdx(|tdx| tdx.tcb.as_mut().unwrap().qe_status = Revoked), ["tdx-tcb-known"]);
+}
+
 #[test]
 fn t31_disks_are_for_the_initrd() {
     use vouchsafe_attestation::claims::Phase;

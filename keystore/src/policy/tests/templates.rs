@@ -2,6 +2,7 @@
 
 use vouchsafe_attestation::claims::Phase;
 use vouchsafe_attestation::event_log::Technology;
+use vouchsafe_attestation::tdx::TcbStatus;
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 
@@ -90,6 +91,48 @@ fn a_captured_vtpm_makes_a_policy_for_exactly_that_vm() {
     let template = PolicyTemplate::from_claims(Purpose::Disk, &claims).unwrap();
     let compiled = generated(&template, &claims);
     assert_refused(&claims, &compiled, &[&VTPM[..], &CAPTURED[..], &DISK[..]].concat());
+}
+
+const TDX: [(&str, Change); 6] = [
+    ("no quote", |claims| claims.tdx = None),
+    ("tdx root", |claims| claims.tdx.as_mut().unwrap().root = Root::Extra),
+    ("firmware", |claims| claims.tdx.as_mut().unwrap().mr_td.0[0] ^= 1),
+    ("status", |claims| claims.tdx.as_mut().unwrap().tcb.as_mut().unwrap().status = TcbStatus::OutOfDate),
+    ("list", |claims| claims.tdx.as_mut().unwrap().tcb.as_mut().unwrap().evaluation_data_number -= 1),
+    ("module", |claims| claims.tdx.as_mut().unwrap().tee_tcb_svn.0[0] -= 1),
+];
+const TOKEN: [(&str, Change); 3] = [
+    ("no token", |claims| claims.google_token = None),
+    ("token root", |claims| claims.google_token.as_mut().unwrap().root = Root::Extra),
+    ("account", |claims| claims.google_token.as_mut().unwrap().service_accounts.clear()),
+];
+
+#[test]
+fn a_captured_quote_and_token_make_a_policy_for_exactly_that_vm() {
+    let claims = kinds::with_token(kinds::tdx_both());
+    for (purpose, more) in [(Purpose::App, &DISK[..0]), (Purpose::Disk, &DISK[..])] {
+        let template = PolicyTemplate::from_claims(purpose, &claims).unwrap();
+        let compiled = generated(&template, &claims);
+        assert_refused(&claims, &compiled, &[&VTPM[..], &CAPTURED[..], &TDX[..], &TOKEN[..], more].concat());
+    }
+    let mut unjudged = claims;
+    unjudged.tdx.as_mut().unwrap().tcb = None;
+    let template = PolicyTemplate::from_claims(Purpose::App, &unjudged).unwrap();
+    assert!(template.generate().contains("tcb-floor"));
+    generated(&template, &unjudged);
+}
+
+#[test]
+fn a_captured_token_makes_a_policy_that_says_what_it_leaves_open() {
+    let claims = kinds::token_alone(Technology::Sev);
+    let template = PolicyTemplate::from_claims(Purpose::App, &claims).unwrap();
+    assert!(template.generate().contains("token-alone"));
+    let compiled = generated(&template, &claims);
+    assert_refused(&claims, &compiled, &TOKEN);
+    let error = PolicyTemplate::from_claims(Purpose::Disk, &claims).unwrap_err();
+    assert_eq!(error, TemplateError::NoPhase);
+    let error = PolicyTemplate::from_claims(Purpose::App, &kinds::tdx_alone()).unwrap_err();
+    assert_eq!(error, TemplateError::NoInstance);
 }
 
 #[test]

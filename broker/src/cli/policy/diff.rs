@@ -1,0 +1,99 @@
+//! `vouchsafe policy diff`: which recorded decisions another text of a policy would change.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::json;
+use vouchsafe_keystore::policy::MAX_TEXT;
+use vouchsafe_protocol::{DecisionId, ObjectName, SecretPath, UnixTime};
+
+use super::super::client::Connection;
+use super::super::{Failure, output};
+use crate::clock;
+
+#[derive(Debug, Args)]
+pub(in super::super) struct Diff {
+    /// The policy as the broker has it: prod/db, or an older version of it: prod/db@3.
+    old: Versioned,
+    /// File with the other text; - is standard input.
+    new: PathBuf,
+    /// How many of the last records to look at.
+    #[arg(long, value_name = "LAST", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    decisions: u32,
+}
+
+/// A policy, and maybe which version.
+#[derive(Clone, Debug)]
+struct Versioned {
+    name: ObjectName,
+    version: Option<u64>,
+}
+
+impl FromStr for Versioned {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, version) = match text.split_once('@') {
+            Some((name, version)) => {
+                (name, Some(version.parse().map_err(|_| "a version is a number".to_owned())?))
+            }
+            None => (text, None),
+        };
+        Ok(Self { name: ObjectName::parse(name).map_err(|error| error.to_string())?, version })
+    }
+}
+
+#[derive(Deserialize)]
+struct Compared {
+    replayed: usize,
+    without_evidence: usize,
+    changed: Vec<Changed>,
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    decision: DecisionId,
+    at: UnixTime,
+    path: SecretPath,
+    #[serde(default)]
+    instance: Option<String>,
+    after: bool,
+    #[serde(default)]
+    because: Option<String>,
+}
+
+impl Diff {
+    pub(in super::super) fn run(self, connection: &Connection, json: bool) -> Result<ExitCode, Failure> {
+        let Versioned { name, version } = self.old;
+        let text = output::read_text(&self.new, MAX_TEXT)?;
+        let mut body = json!({ "name": name, "text": text, "decisions": self.decisions });
+        if let (Some(version), Some(body)) = (version, body.as_object_mut()) {
+            body.insert("version".to_owned(), version.into());
+        }
+        output::show(json, connection.open()?.post("/v1/policies/diff", &body)?, Compared::human)
+    }
+}
+
+impl Compared {
+    fn human(self) -> String {
+        let mut text = String::new();
+        for Changed { decision, at, path, instance, after, because } in &self.changed {
+            let outcome = if *after { "refused, would be released" } else { "released, would be refused" };
+            let vm = instance.as_deref().unwrap_or("an unnamed VM");
+            let _ = writeln!(text, "{decision} {} {path} to {vm}: {outcome}", clock::human(*at));
+            for line in because.iter().flat_map(|because| because.lines()) {
+                let _ = writeln!(text, "    {line}");
+            }
+        }
+        let Self { replayed, without_evidence, changed } = &self;
+        let _ = writeln!(text, "{replayed} releases decided again, {} would change.", changed.len());
+        if *without_evidence > 0 {
+            let _ = writeln!(text, "{without_evidence} decisions have no evidence that still verifies.");
+        }
+        text
+    }
+}

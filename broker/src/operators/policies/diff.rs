@@ -1,0 +1,183 @@
+//! `POST /v1/policies/diff`: which of the last decisions another text of a policy would change. Stores nothing.
+//!
+//! Both texts are held against the evidence of each decision, at its time and without guardrails: only the text differs.
+//! Collateral and baselines are those of today; the guest's suite is not on record, and the default one stands for it.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+use vouchsafe_attestation::{Context, InspectedClaims};
+use vouchsafe_keystore::policy::{DecideItem, Guardrails, Protocol, RehearseRequest, SecretState, rehearse};
+use vouchsafe_keystore::record::LogRecord;
+use vouchsafe_keystore::replay::ReplayPolicy;
+use vouchsafe_keystore::store::{DecisionFilter, DocumentError, DocumentKind};
+use vouchsafe_protocol::{DecisionId, Evidence, ObjectName, ReasonCode, SecretPath, Suite, UnixTime};
+
+use crate::body::Body;
+use crate::broker::Broker;
+use crate::inspection::inspect;
+use crate::operators::operator::Act;
+use crate::operators::{Operator, answer};
+use crate::pool::PoolError;
+use crate::problem::HttpProblem;
+use crate::release::evidence::assemble;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Compare {
+    name: ObjectName,
+    #[serde(default)]
+    version: Option<u64>,
+    text: String,
+    decisions: u32,
+}
+
+#[derive(Default, Serialize)]
+struct Diff {
+    replayed: usize,
+    without_evidence: usize,
+    changed: Vec<Changed>,
+}
+
+#[derive(Serialize)]
+struct Changed {
+    decision: DecisionId,
+    at: UnixTime,
+    path: SecretPath,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    before: bool,
+    after: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
+}
+
+/// A release that was decided, and the paths of it that rest on the policy.
+struct Decided {
+    decision: DecisionId,
+    at: UnixTime,
+    instance: Option<String>,
+    paths: Vec<SecretPath>,
+}
+
+pub(super) async fn post(
+    broker: Data<Broker>,
+    operator: Operator,
+    body: Body,
+) -> Result<HttpResponse, HttpProblem> {
+    let Compare { name, version, text, decisions } = body.json()?;
+    operator.must(Act::ReadObjects, name.namespace())?;
+    operator.must(Act::ReadRecords, name.namespace())?;
+    let old = broker.keystore.document(DocumentKind::Policy, &name, version).await?;
+    let unknown = || DocumentError::Unknown { kind: DocumentKind::Policy, name: name.clone() };
+    let old = broker.keystore.replay_policy(&name, &old.ok_or_else(unknown)?.text).await?;
+    let new = broker.keystore.replay_policy(&name, &text).await?;
+    let sides = Arc::new([old, new]);
+    let mut diff = Diff::default();
+    for decided in decided(&broker, &operator, &name, decisions).await? {
+        let evidence = broker.keystore.evidence_of(decided.decision).await?;
+        let pieces = evidence.into_iter().flatten().map(|piece| (piece.kind, piece.bytes)).collect();
+        let Some(evidence) = assemble(pieces) else {
+            diff.without_evidence += 1;
+            continue;
+        };
+        let (broker, sides) = (Data::clone(&broker), Arc::clone(&sides));
+        let pool = Data::clone(&broker);
+        let job = move || {
+            let claims = inspect_at(&broker, &evidence, decided.at)?;
+            Some(compare(&claims, &decided, &sides))
+        };
+        match pool.pool.run(job).await.map_err(|error| unavailable(&error))? {
+            Some((replayed, changed)) => {
+                diff.replayed += replayed;
+                diff.changed.extend(changed);
+            }
+            None => diff.without_evidence += 1,
+        }
+    }
+    answer(&diff)
+}
+
+/// Releases among the last records that rest on this policy and that the operator may read.
+async fn decided(
+    broker: &Broker,
+    operator: &Operator,
+    policy: &ObjectName,
+    count: u32,
+) -> Result<Vec<Decided>, HttpProblem> {
+    let guarded = broker.keystore.secrets(None).await?;
+    let rests =
+        |path: &SecretPath| guarded.iter().any(|secret| secret.path == *path && secret.policy == *policy);
+    let filter = DecisionFilter { limit: Some(count), ..DecisionFilter::default() };
+    let records = broker.keystore.decisions(&filter).await?;
+    let decided = records.into_iter().filter_map(|logged| {
+        let (decision, at, instance, mut paths) = match logged.record {
+            LogRecord::Grant(grant) => {
+                let of_policy = grant.secrets.into_iter().filter(|secret| secret.policy == *policy);
+                let paths: Vec<_> = of_policy.map(|secret| secret.path).collect();
+                (grant.decision, grant.at, grant.instance, paths)
+            }
+            // A refusal does not say which policies were asked: those that guard its paths today.
+            LogRecord::Refusal(refusal) => {
+                let paths = refusal.paths.into_iter().filter(rests).collect();
+                (refusal.decision, refusal.at, refusal.instance, paths)
+            }
+            LogRecord::Operator(_) => return None,
+        };
+        paths.retain(|path| operator.may(Act::ReadRecords, path.namespace()));
+        (!paths.is_empty()).then_some(Decided { decision, at, instance, paths })
+    });
+    Ok(decided.collect())
+}
+
+fn compare(claims: &InspectedClaims, decided: &Decided, sides: &[ReplayPolicy; 2]) -> (usize, Vec<Changed>) {
+    let no_guardrails = Guardrails::compile("").expect("nothing is wrong with no guardrails");
+    let [before, after] = sides.each_ref().map(|side| {
+        let items = decided.paths.iter().map(|path| item(path, side)).collect();
+        let request = RehearseRequest { suite: Suite::XWing, now: decided.at, protocol: Protocol::V1, items };
+        rehearse(claims, &request, &no_guardrails).paths
+    });
+    let changed = before.into_iter().zip(after).filter(|(before, after)| before.release != after.release);
+    let changed = changed.map(|(before, after)| Changed {
+        decision: decided.decision,
+        at: decided.at,
+        path: before.path,
+        instance: decided.instance.clone(),
+        before: before.release,
+        after: after.release,
+        because: before.denial.or(after.denial).map(|denial| denial.to_string()),
+    });
+    (decided.paths.len(), changed.collect())
+}
+
+/// What the evidence said, judged at the time of the decision.
+fn inspect_at(broker: &Broker, evidence: &Evidence, at: UnixTime) -> Option<InspectedClaims> {
+    let loaded = broker.collateral();
+    let context = Context {
+        anchors: &broker.anchors,
+        collateral: &loaded.collateral,
+        endorsements: &loaded.endorsements,
+        audiences: &[],
+        now: at,
+        memory: &broker.memory,
+    };
+    inspect(evidence, &context).ok()
+}
+
+fn unavailable(error: &PoolError) -> HttpProblem {
+    HttpProblem::for_operator(ReasonCode::Unavailable, error.to_string())
+}
+
+/// The secret as it was: for what its policy is for. What it is today is no part of the question.
+fn item(path: &SecretPath, side: &ReplayPolicy) -> DecideItem {
+    let ReplayPolicy { policy, baselines } = side;
+    let secret = policy.purpose().map_or(SecretState::Retired, |purpose| SecretState::Active {
+        version: 1,
+        purpose,
+        policy: Arc::clone(policy),
+        baselines: baselines.clone(),
+    });
+    DecideItem { path: path.clone(), secret }
+}

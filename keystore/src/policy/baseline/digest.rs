@@ -1,0 +1,90 @@
+//! Digests of either log.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vouchsafe_protocol::{Digest32, Digest48};
+
+use super::BaselineLog;
+
+/// A measured digest: SHA-256 in the log of a vTPM, SHA-384 in CCEL.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogDigest {
+    /// Of a vTPM's log.
+    Sha256(Digest32),
+    /// Of a CCEL log.
+    Sha384(Digest48),
+}
+
+/// The text is neither 64 nor 96 lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 or 96 lower-case hex digits")]
+pub struct LogDigestError;
+
+impl LogDigest {
+    /// The digest of the concatenation of `parts`, as this log has it.
+    pub(super) fn of_parts(log: BaselineLog, parts: &[&[u8]]) -> Self {
+        match log {
+            BaselineLog::Vtpm => Self::Sha256(Digest32::of_parts(parts)),
+            BaselineLog::Ccel => Self::Sha384(Digest48::of_parts(parts)),
+        }
+    }
+
+    /// The log that can have it.
+    pub(super) const fn log(&self) -> BaselineLog {
+        match self {
+            Self::Sha256(_) => BaselineLog::Vtpm,
+            Self::Sha384(_) => BaselineLog::Ccel,
+        }
+    }
+}
+
+impl fmt::Display for LogDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sha256(digest) => digest.fmt(f),
+            Self::Sha384(digest) => digest.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for LogDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for LogDigest {
+    type Err = LogDigestError;
+
+    fn from_str(text: &str) -> Result<Self, LogDigestError> {
+        let sha256 = text.parse().map(Self::Sha256);
+        sha256.or_else(|_| text.parse().map(Self::Sha384)).map_err(|_| LogDigestError)
+    }
+}
+
+impl From<Digest32> for LogDigest {
+    fn from(digest: Digest32) -> Self {
+        Self::Sha256(digest)
+    }
+}
+
+impl From<Digest48> for LogDigest {
+    fn from(digest: Digest48) -> Self {
+        Self::Sha384(digest)
+    }
+}
+
+impl Serialize for LogDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}

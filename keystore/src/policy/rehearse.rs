@@ -1,0 +1,138 @@
+//! What policies would say about a VM whose evidence was only inspected: an explanation, condition by condition.
+//!
+//! Nothing here leads to a [`super::ReleaseGrant`]: inspected claims are bound to no request, and [`super::decide()`] does not
+//! take them.
+
+use cedar_policy::pst::Effect;
+use serde::Serialize;
+use vouchsafe_attestation::claims::InspectedClaims;
+use vouchsafe_protocol::{SecretPath, Suite, UnixTime};
+
+use super::compiled::{Condition, Guardrails, Rules, Statement};
+use super::decide::{Circumstances, DecideItem, Protocol, Scene, Served};
+use super::denial::{DenialReason, ReadValue};
+use super::question::{Question, Verdict};
+
+/// What would be asked for.
+#[derive(Debug)]
+pub struct RehearseRequest {
+    /// The suite of the guest's key.
+    pub suite: Suite,
+    /// The time.
+    pub now: UnixTime,
+    /// How the request would come.
+    pub protocol: Protocol,
+    /// The paths, and what is there.
+    pub items: Vec<DecideItem>,
+}
+
+/// What would be decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rehearsal {
+    /// The paths in the order of the request.
+    pub paths: Vec<RehearsedPath>,
+}
+
+/// What would be decided on one path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RehearsedPath {
+    /// The path.
+    pub path: SecretPath,
+    /// Whether the secret would be released.
+    pub release: bool,
+    /// What would stand in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denial: Option<DenialReason>,
+    /// Every statement of the policy, then every guardrail.
+    pub statements: Vec<RehearsedStatement>,
+}
+
+/// What one statement says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RehearsedStatement {
+    /// Whether it is a guardrail.
+    pub guardrail: bool,
+    /// `permit` or `forbid`.
+    pub effect: &'static str,
+    /// Its `@id`.
+    pub id: String,
+    /// Its `@reason`.
+    #[serde(rename = "because", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether its scope fits the request.
+    pub in_scope: bool,
+    /// Whether it permits, or forbids. An evaluation that fails does neither and denies by itself.
+    pub holds: bool,
+    /// Its conditions. A permit needs all of them met; a forbid is out of the way when one is.
+    pub conditions: Vec<RehearsedCondition>,
+}
+
+/// What one condition says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RehearsedCondition {
+    /// Its text.
+    pub text: String,
+    /// What it must be.
+    pub wanted: bool,
+    /// Whether it is.
+    pub met: bool,
+    /// The claims it reads, and what the VM has there.
+    pub values: Vec<ReadValue>,
+}
+
+/// Goes through a decision that nobody can act upon.
+#[must_use]
+pub fn rehearse(claims: &InspectedClaims, request: &RehearseRequest, guardrails: &Guardrails) -> Rehearsal {
+    let RehearseRequest { suite, now, protocol, items } = request;
+    let circumstances = Circumstances { suite: *suite, now: *now, protocol: *protocol };
+    let scene = Scene::new(&claims.claims, &circumstances, items);
+    let paths = items.iter().map(|item| rehearse_path(&scene, item, guardrails)).collect();
+    Rehearsal { paths }
+}
+
+fn rehearse_path(scene: &Scene<'_>, item: &DecideItem, guardrails: &Guardrails) -> RehearsedPath {
+    let denial = scene.decide(item, guardrails).err();
+    let statements = Served::of(item).map_or_else(
+        |_| Vec::new(),
+        |served| {
+            let question = scene.question(&item.path, served.purpose, served.policy, served.baselines);
+            let own = statements(&question, served.policy.rules(), false);
+            [own, statements(&question, guardrails.rules(), true)].concat()
+        },
+    );
+    RehearsedPath { path: item.path.clone(), release: denial.is_none(), denial, statements }
+}
+
+fn statements(question: &Question<'_>, rules: &Rules, guardrail: bool) -> Vec<RehearsedStatement> {
+    let verdict = question.ask(rules);
+    let all = rules.permits().chain(rules.forbids());
+    all.map(|statement| rehearsed(question, statement, &verdict, guardrail)).collect()
+}
+
+fn rehearsed(
+    question: &Question<'_>,
+    statement: &Statement,
+    verdict: &Verdict,
+    guardrail: bool,
+) -> RehearsedStatement {
+    let permits = statement.template.effect == Effect::Permit;
+    let in_scope = question.in_scope(statement);
+    let condition = |condition: &Condition| RehearsedCondition {
+        text: condition.text.clone(),
+        wanted: condition.wanted,
+        met: question.is_met(condition),
+        values: condition.paths.iter().map(|path| question.read(path)).collect(),
+    };
+    let conditions: Vec<_> = statement.conditions.iter().map(condition).collect();
+    // Of a denial Cedar names the forbids that hold and no permit.
+    let all_met = in_scope && conditions.iter().all(|condition| condition.met);
+    RehearsedStatement {
+        guardrail,
+        effect: if permits { "permit" } else { "forbid" },
+        id: statement.id.clone(),
+        reason: statement.reason.clone(),
+        in_scope,
+        holds: if permits { all_met } else { verdict.names(&statement.id) },
+        conditions,
+    }
+}
