@@ -36,11 +36,10 @@ impl<'a> Comparison<'a> {
 
     /// Every event of a PCR in order, and its final value.
     pub(crate) fn pcr(&mut self, pcr: u8) -> anyhow::Result<()> {
-        let measured = self.measured(pcr);
         let foretold = self.foretold_events(pcr)?;
         // An image that shim and GRUB both measure stands in the log twice; what the kernel's EFI stub measures is left
         // out where GRUB passes it by. What GRUB does of this is in the value's `when`.
-        let mut once = measured.clone();
+        let mut once = self.measured(pcr);
         if pcr == 4 {
             once.dedup_by_key(|(digest, _)| *digest);
         }
