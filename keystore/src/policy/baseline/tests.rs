@@ -156,7 +156,7 @@ fn register_4_is_empty_and_owner_keys_are_listed() {
     let mut log = ccel(&ubuntu());
     let mut event = log.events(3)[0].clone();
     (event.kind, event.digest) = (EventKind::MachineOwnerKeys, Digest48::of(b"keys").into());
-    log.edit(3).push(event.clone());
+    log.edit(3).push(event);
     assert_eq!(keys.check_log_events(&log), Ok(()));
     assert_eq!(baseline.check_log_events(&log), Err(unlisted(3, b"keys")));
 }

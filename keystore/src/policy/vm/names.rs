@@ -79,7 +79,7 @@ pub(super) const fn pck_ca(name: &'static str) -> Value {
 }
 
 pub(super) const fn token_kind(kind: TokenKind) -> Value {
-    Value::Member(Kind::TokenKind, kind.name())
+    Value::Member(Kind::TokenForm, kind.name())
 }
 
 pub(super) const fn software_name(name: SoftwareName) -> Value {
