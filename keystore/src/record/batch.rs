@@ -1,25 +1,27 @@
 //! One transaction for many grants. Either all that it answers as recorded are on disk, or none.
 //!
-//! Order: the log's lock; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
+//! Order: the log's lock, with the head as it will be; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
 //! us; evidence that is new; leaves; commit. A grant of another epoch spends nothing and decides again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use sqlx::{QueryBuilder, Row as _};
+use sqlx::{Connection as _, QueryBuilder, Row as _};
 use vouchsafe_protocol::challenge::CLOCK_SKEW;
 use vouchsafe_protocol::{Digest32, Nonce, UnixTime};
 
 use super::writer::Pending;
 use super::{EvidencePiece, LogRecord, NewRefusal, RecordError};
 use crate::keyring::Keyring;
-use crate::store::dialect::{Connection, Db, Pool};
+use crate::store::dialect::{Connection, Db, Held, Writer};
 use crate::store::rows::{self, Pins};
 use crate::store::{StoreError, log};
 
 /// Writes batches, and remembers which evidence the database has.
 pub(super) struct Batches {
-    writer: Pool,
+    writer: Writer,
+    /// The writer's connection, while nobody else wants it and nothing went wrong on it.
+    connection: Option<Held>,
     keyring: Arc<Keyring>,
     pins: Arc<Pins>,
     kept: HashSet<Digest32>,
@@ -29,8 +31,43 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    pub(super) fn new(writer: Pool, keyring: Arc<Keyring>, pins: Arc<Pins>) -> Self {
-        Self { writer, keyring, pins, kept: HashSet::new(), spent: BTreeMap::new(), pruned_at: UnixTime(0) }
+    pub(super) fn new(writer: Writer, keyring: Arc<Keyring>, pins: Arc<Pins>) -> Self {
+        Self {
+            writer,
+            connection: None,
+            keyring,
+            pins,
+            kept: HashSet::new(),
+            spent: BTreeMap::new(),
+            pruned_at: UnixTime(0),
+        }
+    }
+
+    /// Waits until somebody else may be waiting for the writer's connection.
+    pub(super) async fn wanted(&self) {
+        self.writer.wanted().await;
+    }
+
+    /// Gives the connection up.
+    pub(super) fn let_go(&mut self) {
+        self.connection = None;
+    }
+
+    /// Gives the connection up for good.
+    pub(super) async fn end(mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(event = "record.close_failed", %error);
+        }
+    }
+
+    /// The connection of the batch before, unless somebody waits for it.
+    async fn connection(&mut self) -> Result<Held, StoreError> {
+        match self.connection.take() {
+            Some(connection) if !self.writer.is_wanted() => Ok(connection),
+            _ => Ok(self.writer.hold().await?),
+        }
     }
 
     pub(super) async fn grants(&mut self, mut batch: Vec<Pending>) {
@@ -47,15 +84,20 @@ impl Batches {
             }
         };
         for (pending, result) in batch.into_iter().zip(results) {
-            // A guest that has gone does not take its answer; the grant stays on record.
-            let _gone = pending.answer.send(result);
+            pending.answer.give(result);
         }
     }
 
     async fn write_grants(&mut self, batch: &[Pending]) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
-        let mut tx = self.writer.begin().await?;
-        let mut head = log::lock_head(&mut tx, &self.keyring, &self.pins).await?;
-        let epoch = head.epoch;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await?;
+        let seen = self.pins.seen();
+        let likely = batch.iter().filter(|pending| {
+            let record = &pending.grant.record;
+            record.epoch == seen.epoch && !self.spent.contains_key(&record.nonce)
+        });
+        let log = log::claim_head(&mut tx, &self.keyring, &self.pins, likely.count()).await?;
+        let epoch = log.head.epoch;
         let current: Vec<_> = batch.iter().filter(|pending| pending.grant.record.epoch == epoch).collect();
         let mut spent_now = spend(&mut tx, &current).await?;
         let mut leaves = Vec::with_capacity(current.len());
@@ -70,7 +112,7 @@ impl Batches {
                 }
                 Err(RecordError::NonceSpent)
             } else if spent_now.remove(&grant.record.nonce) {
-                let index = head.size.saturating_add(leaves.len() as u64);
+                let index = log.head.plus(leaves.len()).size;
                 leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Grant(grant.record.clone()))?);
                 pieces.extend(&grant.evidence);
                 Ok(index)
@@ -80,12 +122,11 @@ impl Batches {
         }
         let new = self.new_pieces(pieces);
         keep_evidence(&mut tx, &new).await?;
-        if !leaves.is_empty() {
-            head = log::append(&mut tx, &self.keyring, head, leaves).await?;
-        }
+        let head = log::append(&mut tx, &self.keyring, log, leaves).await?;
         let pruned_at = self.prune(&mut tx, batch).await?;
         tx.commit().await?;
         self.pins.saw(head);
+        self.connection = Some(connection);
         self.remember(batch, &results, pruned_at);
         self.kept.extend(new.iter().map(|piece| piece.digest));
         Ok(results)
@@ -102,17 +143,19 @@ impl Batches {
     }
 
     async fn write_refusals(&mut self, batch: &[NewRefusal]) -> Result<(), StoreError> {
-        let mut tx = self.writer.begin().await?;
-        let head = log::lock_head(&mut tx, &self.keyring, &self.pins).await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await?;
+        let log = log::claim_head(&mut tx, &self.keyring, &self.pins, batch.len()).await?;
         let mut leaves = Vec::with_capacity(batch.len());
-        for (refusal, index) in batch.iter().zip(head.size..) {
+        for (refusal, index) in batch.iter().zip(log.head.size..) {
             leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);
         }
         let new = self.new_pieces(batch.iter().flat_map(|refusal| &refusal.evidence).collect());
         keep_evidence(&mut tx, &new).await?;
-        let head = log::append(&mut tx, &self.keyring, head, leaves).await?;
+        let head = log::append(&mut tx, &self.keyring, log, leaves).await?;
         tx.commit().await?;
         self.pins.saw(head);
+        self.connection = Some(connection);
         self.kept.extend(new.iter().map(|piece| piece.digest));
         Ok(())
     }
