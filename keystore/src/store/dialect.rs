@@ -1,6 +1,7 @@
 //! What differs between databases: how one is opened. Every query is the same text for all of them.
 
 use std::fs::OpenOptions;
+use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Row as _, SqlSafeStr as _, error::BoxDynError};
+use sqlx::{Connection as _, Either, Execute, Executor as _, Row as _, SqlSafeStr as _, error::BoxDynError};
 use tokio::sync::Notify;
 
 pub(crate) type Db = sqlx::Sqlite;
@@ -124,6 +125,24 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
     migrator().await?.run(&writer).await?;
     let readers = pool(READERS).connect_with(options).await?;
     Ok(Pools { writer: Writer::new(writer), readers })
+}
+
+/// Runs one statement: its rows, and how many it changed.
+///
+/// Returns with the result. The stream of it ends a moment later, and whoever waits for that is woken once more, which
+/// costs more than most statements do.
+pub(crate) async fn run<'q>(
+    connection: &mut Connection,
+    statement: impl Execute<'q, Db> + 'q,
+) -> Result<(Vec<Row>, u64), sqlx::Error> {
+    let (mut results, mut rows) = (connection.fetch_many(statement), Vec::new());
+    while let Some(result) = poll_fn(|context| results.as_mut().poll_next(context)).await {
+        match result? {
+            Either::Right(row) => rows.push(row),
+            Either::Left(done) => return Ok((rows, done.rows_affected())),
+        }
+    }
+    Ok((rows, 0))
 }
 
 /// Moves everything from the write-ahead log to the database's file and empties the log.

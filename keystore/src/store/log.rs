@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::{DecisionId, Digest32, SecretPath, UnixTime};
 
-use super::dialect::{Connection, Db, Pools, Row};
+use super::dialect::{self, Connection, Db, Pools, Row};
 use super::rows::{self, Head, Pins};
 use super::{EPOCH, Keystore, StoreError, stored};
 use crate::keyring::Keyring;
@@ -72,7 +72,7 @@ pub(crate) async fn claim_head(
     let (primary, seen) = (keyring.primary(), pins.seen());
     let next = seen.plus(leaves);
     // The MAC is over size and epoch: the head is the one that this process saw last, or no row is updated.
-    let moved = sqlx::query(
+    let claim = sqlx::query(
         "UPDATE log_head SET size = $1, mac = $2 WHERE id = 1 AND size = $3 AND generation = $4 AND mac = $5 \
          AND EXISTS (SELECT 1 FROM epoch WHERE id = 1 AND value = $6)",
     )
@@ -81,10 +81,9 @@ pub(crate) async fn claim_head(
     .bind(stored(seen.size)?)
     .bind(i64::from(primary.id))
     .bind(primary.row().sign(&head_preimage(seen)))
-    .bind(stored(seen.epoch)?)
-    .execute(&mut *connection)
-    .await?;
-    if moved.rows_affected() == 1 {
+    .bind(stored(seen.epoch)?);
+    let (_, moved) = dialect::run(connection, claim).await?;
+    if moved == 1 {
         return Ok(Locked { head: seen, written: next });
     }
     lock_head(connection, keyring, pins).await
@@ -154,10 +153,10 @@ pub(crate) async fn append(
     let next = log.head.plus(leaves.len());
     if !leaves.is_empty() {
         let numbered = (stored(log.head.size)?..stored(next.size)?).zip(leaves);
-        let written = QueryBuilder::<Db>::new(
+        let mut insert = QueryBuilder::<Db>::new(
             "INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at) ",
-        )
-        .push_values(numbered, |mut row, (index, leaf)| {
+        );
+        insert.push_values(numbered, |mut row, (index, leaf)| {
             row.push_bind(index)
                 .push_bind(leaf.hash.0.to_vec())
                 .push_bind(leaf.text)
@@ -167,12 +166,10 @@ pub(crate) async fn append(
                 .push_bind(leaf.id)
                 .push_bind(leaf.instance)
                 .push_bind(leaf.at);
-        })
-        .build()
-        .execute(&mut *connection)
-        .await?;
+        });
+        let (_, written) = dialect::run(connection, insert.build()).await?;
         // A trigger that somebody put there may leave rows out without an error.
-        if written.rows_affected() != count {
+        if written != count {
             return Err(rows::tampered(LEAVES, "new"));
         }
     }
@@ -184,13 +181,12 @@ pub(crate) async fn append(
 
 async fn write_head(connection: &mut Connection, keyring: &Keyring, head: Head) -> Result<(), StoreError> {
     let primary = keyring.primary();
-    let moved = sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3 WHERE id = 1")
+    let update = sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3 WHERE id = 1")
         .bind(stored(head.size)?)
         .bind(i64::from(primary.id))
-        .bind(primary.row().sign(&head_preimage(head)))
-        .execute(connection)
-        .await?;
-    if moved.rows_affected() == 1 { Ok(()) } else { Err(rows::tampered(HEAD, "1")) }
+        .bind(primary.row().sign(&head_preimage(head)));
+    let (_, moved) = dialect::run(connection, update).await?;
+    if moved == 1 { Ok(()) } else { Err(rows::tampered(HEAD, "1")) }
 }
 
 /// Reads from the log which change of each row is the last, and checks that no leaf is missing.
