@@ -3,10 +3,9 @@
 //! As many threads as there are processors and a queue of fixed length: when that is full the work is
 //! refused at once, so that a flood costs a refusal and not memory or latency for those who are in.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -14,9 +13,20 @@ use tokio::sync::oneshot;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The pool. Its threads end when it is dropped and the queue is empty.
-pub struct Pool {
-    jobs: SyncSender<Job>,
-    waiting: Arc<AtomicUsize>,
+pub struct Pool(Arc<Queue>);
+
+struct Queue {
+    limit: usize,
+    state: Mutex<State>,
+    /// Told once for each job, and only while a thread has nothing to do.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    idle: usize,
+    ended: bool,
 }
 
 /// Why work was not done.
@@ -36,14 +46,13 @@ impl Pool {
     /// # Errors
     /// When the system gives no threads.
     pub fn start(threads: usize, queue: usize) -> std::io::Result<Self> {
-        let (jobs, queued) = sync_channel::<Job>(queue);
-        let queued = Arc::new(Mutex::new(queued));
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let queue = Queue { limit: queue, state: Mutex::default(), changed: Condvar::new() };
+        let pool = Self(Arc::new(queue));
         for index in 0..threads {
-            let (queued, waiting) = (Arc::clone(&queued), Arc::clone(&waiting));
-            thread::Builder::new().name(format!("verify-{index}")).spawn(move || work(&queued, &waiting))?;
+            let queue = Arc::clone(&pool.0);
+            thread::Builder::new().name(format!("verify-{index}")).spawn(move || queue.work())?;
         }
-        Ok(Self { jobs, waiting })
+        Ok(pool)
     }
 
     /// Runs `job` on a thread of the pool.
@@ -55,36 +64,74 @@ impl Pool {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PoolError> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move || {
+        self.spawn(move || {
             // Nobody waits any more when this fails: the connection is gone.
             let _gone = answer.send(job());
-        });
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.jobs.try_send(job).map_err(|error| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(_) => PoolError::Full,
-                TrySendError::Disconnected(_) => PoolError::Failed,
-            }
         })?;
         answered.await.map_err(|_| PoolError::Failed)
+    }
+
+    /// Runs `job` on a thread of the pool; whoever waits for it is told by the job itself.
+    ///
+    /// # Errors
+    /// [`PoolError::Full`] at once when too much waits already.
+    pub fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PoolError> {
+        let mut state = self.0.lock();
+        // Those without work are about to take one job each.
+        if state.jobs.len() >= self.0.limit.saturating_add(state.idle) {
+            return Err(PoolError::Full);
+        }
+        state.jobs.push_back(Box::new(job));
+        let wake = state.idle > 0;
+        drop(state);
+        if wake {
+            self.0.changed.notify_one();
+        }
+        Ok(())
     }
 
     /// How many jobs wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.0.lock().jobs.len()
     }
 }
 
-fn work(queued: &Mutex<Receiver<Job>>, waiting: &AtomicUsize) {
-    loop {
-        let next = queued.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
-        waiting.fetch_sub(1, Ordering::Relaxed);
-        if catch_unwind(AssertUnwindSafe(job)).is_err() {
-            tracing::error!(event = "pool.panicked");
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn work(&self) {
+        while let Some(job) = self.next() {
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                tracing::error!(event = "pool.panicked");
+            }
         }
+    }
+
+    /// Waits for a job; `None` when there will be none.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if state.ended {
+                return None;
+            }
+            state.idle += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Jobs run outside of the lock: nothing in it can panic half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

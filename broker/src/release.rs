@@ -12,6 +12,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use vouchsafe_attestation::{Context, Instance, VerifiedClaims, verify_with};
 use vouchsafe_keystore::policy::{Denial, ReleaseGrant};
 use vouchsafe_keystore::record::{EvidencePiece, GrantRecord, GrantedSecret, NewGrant, RecordError};
@@ -24,6 +25,7 @@ use vouchsafe_protocol::{
 
 use crate::broker::Broker;
 use crate::collateral;
+use crate::pool::PoolError;
 
 pub(crate) use error::ReleaseError;
 pub(crate) use refuse::Refused;
@@ -53,26 +55,45 @@ pub(crate) async fn release(
 
 /// Verifies and decides on the pool, records, answers. Decides again when something changed meanwhile.
 async fn serve(broker: &Arc<Broker>, case: Case) -> Result<ReleaseAnswer, Failure> {
-    let mut ready = run(broker, move || case.verify()?.prepare()).await?;
-    for _ in 0..MAX_DECISIONS {
-        match broker.keystore.record(ready.grant).await {
-            Ok(_) => return Ok(ready.answer),
-            Err(RecordError::EpochMoved { .. }) => {
+    let mut recorded = record(broker, move || case.verify()?.prepare()).await?;
+    let mut decisions = 1;
+    loop {
+        let Recorded { proved, answer, result } = recorded;
+        match result {
+            Ok(_) => return Ok(answer),
+            Err(RecordError::EpochMoved { .. }) if decisions < MAX_DECISIONS => {
                 broker.metrics.redecided.inc();
-                let proved = ready.proved;
-                ready = run(broker, move || proved.prepare()).await?;
+                decisions += 1;
+                recorded = record(broker, move || proved.prepare()).await?;
             }
-            Err(error) => return Err(Failure::new(error, &ready.proved)),
+            Err(RecordError::EpochMoved { .. }) => {
+                return Err(Failure::new(ReleaseError::KeepsChanging, &proved));
+            }
+            Err(error) => return Err(Failure::new(error, &proved)),
         }
     }
-    Err(Failure::new(ReleaseError::KeepsChanging, &ready.proved))
 }
 
-async fn run<T: Send + 'static>(
+/// Makes a grant ready on the pool and records it from there, so that this task is woken once, at the end.
+async fn record(
     broker: &Broker,
-    job: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    broker.pool.run(job).await.map_err(|error| Failure::from(ReleaseError::from(error)))?
+    job: impl FnOnce() -> Result<Ready, Failure> + Send + 'static,
+) -> Result<Recorded, Failure> {
+    let (done, waited) = oneshot::channel();
+    let keystore = broker.keystore.clone();
+    let job = move || {
+        // Nobody waits any more when sending fails: the connection is gone.
+        let _gone = match job() {
+            Ok(Ready { proved, grant, answer }) => {
+                return keystore.record_then(grant, move |result| {
+                    let _gone = done.send(Ok(Recorded { proved, answer, result }));
+                });
+            }
+            Err(failure) => done.send(Err(failure)),
+        };
+    };
+    broker.pool.spawn(job).map_err(ReleaseError::from)?;
+    waited.await.map_err(|_| ReleaseError::from(PoolError::Failed))?
 }
 
 /// A request under a live challenge of this broker, with the key that the evidence has to commit to.
@@ -99,6 +120,13 @@ struct Ready {
     proved: Proved,
     grant: NewGrant,
     answer: ReleaseAnswer,
+}
+
+/// What became of the grant of an answer.
+struct Recorded {
+    proved: Proved,
+    answer: ReleaseAnswer,
+    result: Result<u64, RecordError>,
 }
 
 impl Case {

@@ -18,6 +18,7 @@ mod batch;
 mod writer;
 
 pub(crate) use writer::Recorder;
+use writer::{Answer, Pending};
 
 /// What a leaf of the log says. Its JSON is canonical: members sorted, no spaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,16 +246,36 @@ impl Keystore {
     ///
     /// # Errors
     /// [`RecordError`]: the secrets must not leave.
-    pub async fn record(&self, mut grant: NewGrant) -> Result<u64, RecordError> {
-        grant.record.evidence = grant.evidence.iter().map(EvidencePiece::reference).collect();
+    pub async fn record(&self, grant: NewGrant) -> Result<u64, RecordError> {
         let (answer, answered) = oneshot::channel();
-        self.recorder().grant(grant, answer).await?;
-        // The writer drops the channel only when it ends while the grant is in its hands.
-        let result = answered.await.unwrap_or(Err(RecordError::Unknown));
-        if let Err(RecordError::EpochMoved { epoch }) = result {
-            self.forget_before(epoch);
-        }
-        result
+        let pending = self.pending(grant, move |result| {
+            // Nobody waits any more when this fails; the grant stays on record.
+            let _gone = answer.send(result);
+        });
+        self.recorder().grant(pending).await;
+        answered.await.unwrap_or(Err(RecordError::Unknown))
+    }
+
+    /// As [`Self::record`], for a thread that is no runtime's: `then` is told the result, exactly once, by the thread
+    /// that writes the grants, which waits for it. Blocks while too many grants wait.
+    pub fn record_then(&self, grant: NewGrant, then: impl FnOnce(Result<u64, RecordError>) + Send + 'static) {
+        self.recorder().blocking_grant(self.pending(grant, then));
+    }
+
+    fn pending(
+        &self,
+        mut grant: NewGrant,
+        then: impl FnOnce(Result<u64, RecordError>) + Send + 'static,
+    ) -> Pending {
+        grant.record.evidence = grant.evidence.iter().map(EvidencePiece::reference).collect();
+        let keystore = self.clone();
+        let answer = Answer::new(move |result| {
+            if let Err(RecordError::EpochMoved { epoch }) = result {
+                keystore.forget_before(epoch);
+            }
+            then(result);
+        });
+        Pending { grant, answer }
     }
 
     /// Queues a refusal for the log; false when it was left out, because its instance has used up its

@@ -191,7 +191,8 @@ impl Keystore {
         check_keyring(path, &pools, &keyring).await?;
         let keyring = Arc::new(keyring);
         let pins = Arc::new(log::load_pins(&pools, &keyring).await?);
-        let recorder = Recorder::start(pools.clone(), Arc::clone(&keyring), Arc::clone(&pins));
+        let recorder = Recorder::start(pools.clone(), Arc::clone(&keyring), Arc::clone(&pins))
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Ok(Self(Arc::new(Inner {
             keyring,
             pools,
@@ -325,7 +326,7 @@ async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> 
 
 async fn check_keyring(path: &Path, pools: &Pools, keyring: &Keyring) -> Result<(), OpenError> {
     let row = sqlx::query("SELECT generation, mac FROM meta WHERE name = 'keyring'")
-        .fetch_optional(&pools.writer)
+        .fetch_optional(&pools.readers)
         .await
         .map_err(StoreError::from)?
         .ok_or_else(|| OpenError::Unfinished { path: path.to_owned() })?;

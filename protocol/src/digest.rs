@@ -45,11 +45,18 @@ macro_rules! digest {
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }
+
+            /// Lower-case hex, in `digits`.
+            fn digits<'d>(&self, digits: &'d mut [u8; 2 * $len]) -> &'d str {
+                hex::encode_to_slice(self.0, digits).expect("two digits a byte");
+                std::str::from_utf8(digits).expect("digits are ASCII")
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                let mut digits = [0; 2 * $len];
+                f.write_str(self.digits(&mut digits))
             }
         }
 
@@ -75,7 +82,8 @@ macro_rules! digest {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                let mut digits = [0; 2 * $len];
+                serializer.serialize_str(self.digits(&mut digits))
             }
         }
 

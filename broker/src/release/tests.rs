@@ -193,22 +193,28 @@ async fn t51_what_another_broker_allowed_is_not_denied() {
     other.close().await;
 }
 
+async fn run(
+    broker: &Broker,
+    job: impl FnOnce() -> Result<Ready, Failure> + Send + 'static,
+) -> Result<Ready, Box<ReleaseError>> {
+    broker.pool.run(job).await.expect("a free thread").map_err(|failure| failure.error)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let fixture = Fixture::new().await;
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
     let case =
         Case::open(&fixture.broker, ID, asked.request.clone(), clock::now()).expect("a good challenge");
-    let ready =
-        run(&fixture.broker, move || case.verify()?.prepare()).await.map_err(|f| f.error).expect("granted");
+    let ready = run(&fixture.broker, move || case.verify()?.prepare()).await.expect("granted");
     fixture.keystore().put_guardrails(by(), SHIPPED_GUARDRAILS).await.expect("stored");
     let overtaken = fixture.keystore().record(ready.grant).await;
     assert!(matches!(overtaken, Err(RecordError::EpochMoved { .. })), "{overtaken:?}");
     let proved = ready.proved;
-    let again = run(&fixture.broker, move || proved.prepare()).await.map_err(|f| f.error).expect("granted");
+    let again = run(&fixture.broker, move || proved.prepare()).await.expect("granted");
     let proved = again.proved;
     fixture.keystore().record(again.grant).await.expect("on record");
     fixture.keystore().retire_secret(by(), &path(PATH), None).await.expect("retired");
-    let denied = run(&fixture.broker, move || proved.prepare()).await.map(|_| ()).map_err(|f| f.error);
+    let denied = run(&fixture.broker, move || proved.prepare()).await.map(|_| ());
     assert!(matches!(denied.as_ref().map_err(|error| &**error), Err(ReleaseError::Denied(_))), "{denied:?}");
 }

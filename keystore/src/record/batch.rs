@@ -1,6 +1,6 @@
 //! One transaction for many grants. Either all that it answers as recorded are on disk, or none.
 //!
-//! Order: the log's lock; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
+//! Order: the log's lock, with the head as it will be; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
 //! us; evidence that is new; leaves; commit. A grant of another epoch spends nothing and decides again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,13 +13,15 @@ use vouchsafe_protocol::{Digest32, Nonce, UnixTime};
 use super::writer::Pending;
 use super::{EvidencePiece, LogRecord, NewRefusal, RecordError};
 use crate::keyring::Keyring;
-use crate::store::dialect::{Connection, Db, Pool};
+use crate::store::dialect::{self, Connection, Db, Held, Writer};
 use crate::store::rows::{self, Pins};
 use crate::store::{StoreError, log};
 
 /// Writes batches, and remembers which evidence the database has.
 pub(super) struct Batches {
-    writer: Pool,
+    writer: Writer,
+    /// The writer's connection, while nobody else wants it and nothing went wrong on it.
+    connection: Option<Held>,
     keyring: Arc<Keyring>,
     pins: Arc<Pins>,
     kept: HashSet<Digest32>,
@@ -29,8 +31,56 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    pub(super) fn new(writer: Pool, keyring: Arc<Keyring>, pins: Arc<Pins>) -> Self {
-        Self { writer, keyring, pins, kept: HashSet::new(), spent: BTreeMap::new(), pruned_at: UnixTime(0) }
+    pub(super) fn new(writer: Writer, keyring: Arc<Keyring>, pins: Arc<Pins>) -> Self {
+        Self {
+            writer,
+            connection: None,
+            keyring,
+            pins,
+            kept: HashSet::new(),
+            spent: BTreeMap::new(),
+            pruned_at: UnixTime(0),
+        }
+    }
+
+    /// Waits until somebody else may be waiting for the writer's connection.
+    pub(super) async fn wanted(&self) {
+        self.writer.wanted().await;
+    }
+
+    /// Gives the connection up.
+    pub(super) fn let_go(&mut self) {
+        self.connection = None;
+    }
+
+    /// Gives the connection up for good.
+    pub(super) async fn end(mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(event = "record.close_failed", %error);
+        }
+    }
+
+    /// The connection of the batch before, unless somebody waits for it.
+    async fn connection(&mut self) -> Result<Held, StoreError> {
+        if self.writer.is_wanted() {
+            self.let_go();
+        }
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(self.writer.hold().await?),
+        }
+    }
+
+    /// Keeps a connection whose transaction is committed, unless somebody waits for it: whoever comes to wait later says
+    /// so. Any other is closed, which ends its transaction whatever state it is in.
+    fn give_back(&mut self, mut connection: Held, committed: bool) {
+        if !committed {
+            connection.close_on_drop();
+        } else if !self.writer.is_wanted() {
+            self.connection = Some(connection);
+        }
     }
 
     pub(super) async fn grants(&mut self, mut batch: Vec<Pending>) {
@@ -47,17 +97,32 @@ impl Batches {
             }
         };
         for (pending, result) in batch.into_iter().zip(results) {
-            // A guest that has gone does not take its answer; the grant stays on record.
-            let _gone = pending.answer.send(result);
+            pending.answer.give(result);
         }
     }
 
     async fn write_grants(&mut self, batch: &[Pending]) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
-        let mut tx = self.writer.begin().await?;
-        let mut head = log::lock_head(&mut tx, &self.keyring, &self.pins).await?;
-        let epoch = head.epoch;
+        let mut connection = self.connection().await?;
+        let results = self.write_grants_on(&mut connection, batch).await;
+        self.give_back(connection, results.is_ok());
+        results
+    }
+
+    async fn write_grants_on(
+        &mut self,
+        connection: &mut Connection,
+        batch: &[Pending],
+    ) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
+        dialect::run(connection, sqlx::query("BEGIN")).await?;
+        let seen = self.pins.seen();
+        let likely = batch.iter().filter(|pending| {
+            let record = &pending.grant.record;
+            record.epoch == seen.epoch && !self.spent.contains_key(&record.nonce)
+        });
+        let log = log::claim_head(connection, &self.keyring, &self.pins, likely.count()).await?;
+        let epoch = log.head.epoch;
         let current: Vec<_> = batch.iter().filter(|pending| pending.grant.record.epoch == epoch).collect();
-        let mut spent_now = spend(&mut tx, &current).await?;
+        let mut spent_now = spend(connection, &current).await?;
         let mut leaves = Vec::with_capacity(current.len());
         let mut pieces = Vec::new();
         let mut results = Vec::with_capacity(batch.len());
@@ -70,7 +135,7 @@ impl Batches {
                 }
                 Err(RecordError::NonceSpent)
             } else if spent_now.remove(&grant.record.nonce) {
-                let index = head.size.saturating_add(leaves.len() as u64);
+                let index = log.head.plus(leaves.len()).size;
                 leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Grant(grant.record.clone()))?);
                 pieces.extend(&grant.evidence);
                 Ok(index)
@@ -79,12 +144,10 @@ impl Batches {
             });
         }
         let new = self.new_pieces(pieces);
-        keep_evidence(&mut tx, &new).await?;
-        if !leaves.is_empty() {
-            head = log::append(&mut tx, &self.keyring, head, leaves).await?;
-        }
-        let pruned_at = self.prune(&mut tx, batch).await?;
-        tx.commit().await?;
+        keep_evidence(connection, &new).await?;
+        let head = log::append(connection, &self.keyring, log, leaves).await?;
+        let pruned_at = self.prune(connection, batch).await?;
+        dialect::run(connection, sqlx::query("COMMIT")).await?;
         self.pins.saw(head);
         self.remember(batch, &results, pruned_at);
         self.kept.extend(new.iter().map(|piece| piece.digest));
@@ -102,16 +165,27 @@ impl Batches {
     }
 
     async fn write_refusals(&mut self, batch: &[NewRefusal]) -> Result<(), StoreError> {
-        let mut tx = self.writer.begin().await?;
-        let head = log::lock_head(&mut tx, &self.keyring, &self.pins).await?;
+        let mut connection = self.connection().await?;
+        let written = self.write_refusals_on(&mut connection, batch).await;
+        self.give_back(connection, written.is_ok());
+        written
+    }
+
+    async fn write_refusals_on(
+        &mut self,
+        connection: &mut Connection,
+        batch: &[NewRefusal],
+    ) -> Result<(), StoreError> {
+        dialect::run(connection, sqlx::query("BEGIN")).await?;
+        let log = log::claim_head(connection, &self.keyring, &self.pins, batch.len()).await?;
         let mut leaves = Vec::with_capacity(batch.len());
-        for (refusal, index) in batch.iter().zip(head.size..) {
+        for (refusal, index) in batch.iter().zip(log.head.size..) {
             leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);
         }
         let new = self.new_pieces(batch.iter().flat_map(|refusal| &refusal.evidence).collect());
-        keep_evidence(&mut tx, &new).await?;
-        let head = log::append(&mut tx, &self.keyring, head, leaves).await?;
-        tx.commit().await?;
+        keep_evidence(connection, &new).await?;
+        let head = log::append(connection, &self.keyring, log, leaves).await?;
+        dialect::run(connection, sqlx::query("COMMIT")).await?;
         self.pins.saw(head);
         self.kept.extend(new.iter().map(|piece| piece.digest));
         Ok(())
@@ -179,14 +253,13 @@ async fn spend(connection: &mut Connection, batch: &[&Pending]) -> Result<HashSe
             i64::try_from(pending.grant.nonce_expires_at.0).map_err(|_| StoreError::NumberTooLarge)?;
         values.push((pending.grant.record.nonce.0.to_vec(), expires_at));
     }
-    let rows = QueryBuilder::<Db>::new("INSERT INTO spent_nonces (nonce, expires_at) ")
+    let mut insert = QueryBuilder::<Db>::new("INSERT INTO spent_nonces (nonce, expires_at) ");
+    insert
         .push_values(values, |mut row, (nonce, expires_at)| {
             row.push_bind(nonce).push_bind(expires_at);
         })
-        .push(" ON CONFLICT (nonce) DO NOTHING RETURNING nonce")
-        .build()
-        .fetch_all(connection)
-        .await?;
+        .push(" ON CONFLICT (nonce) DO NOTHING RETURNING nonce");
+    let (rows, _) = dialect::run(connection, insert.build()).await?;
     let mut spent = HashSet::with_capacity(rows.len());
     for row in rows {
         let nonce: Vec<u8> = row.try_get("nonce")?;
@@ -201,14 +274,13 @@ async fn keep_evidence(connection: &mut Connection, pieces: &[&EvidencePiece]) -
     }
     // SQLite takes 32766 values a statement; a batch of 256 grants may bring more pieces than half of it.
     for pieces in pieces.chunks(MAX_PIECES) {
-        QueryBuilder::<Db>::new("INSERT INTO evidence (digest, bytes) ")
+        let mut insert = QueryBuilder::<Db>::new("INSERT INTO evidence (digest, bytes) ");
+        insert
             .push_values(pieces, |mut row, piece| {
                 row.push_bind(piece.digest.0.to_vec()).push_bind(piece.bytes.to_vec());
             })
-            .push(" ON CONFLICT (digest) DO NOTHING")
-            .build()
-            .execute(&mut *connection)
-            .await?;
+            .push(" ON CONFLICT (digest) DO NOTHING");
+        dialect::run(connection, insert.build()).await?;
     }
     Ok(())
 }

@@ -29,6 +29,9 @@ pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
     }
 }
 
+const SPENT_ELSEWHERE: &str = "INSERT INTO spent_nonces (nonce, expires_at) VALUES \
+    (x'0202020202020202020202020202020202020202020202020202020202020202', 99999999999)";
+
 fn refusal(decision: u8, instance: Option<&str>) -> NewRefusal {
     NewRefusal {
         record: RefusalRecord {
@@ -76,6 +79,75 @@ async fn t05_a_nonce_is_spent_once_inside_a_batch() {
     let logged: BTreeSet<u64> =
         fixture.keystore.decisions(&filter).await.unwrap().iter().map(|logged| logged.index).collect();
     assert_eq!(logged, recorded);
+    // Batches with a nonce twice had claimed room for more leaves than they had.
+    fixture.keystore.close().await;
+    fixture.again().await.expect("the head counts the leaves that are there");
+}
+
+#[tokio::test]
+async fn t05_a_nonce_that_another_broker_spent_leaves_no_gap_in_the_log() {
+    let fixture = Fixture::new().await;
+    let epoch = fixture.keystore.epoch().await.unwrap();
+    let first = fixture.keystore.record(grant(epoch, 1, 1)).await.unwrap();
+    // This broker has the newest head and does not know that the nonce is spent.
+    fixture.sql(SPENT_ELSEWHERE).await;
+    assert_eq!(fixture.keystore.record(grant(epoch, 2, 2)).await, Err(RecordError::NonceSpent));
+    assert_eq!(fixture.keystore.record(grant(epoch, 3, 3)).await, Ok(first + 1));
+    fixture.keystore.close().await;
+    fixture.again().await.expect("the log is whole");
+}
+
+#[tokio::test]
+async fn operators_and_grants_take_turns() {
+    let fixture = Fixture::new().await;
+    let mut recorded = 0;
+    for round in 0..20 {
+        let grants: Vec<_> = (0..4).map(|index| (round * 4 + index, fixture.keystore.clone())).collect();
+        let epoch = fixture.keystore.epoch().await.unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        for (number, keystore) in grants {
+            tasks.spawn(async move { keystore.record(grant(epoch, number, number)).await });
+        }
+        let put = fixture.put("prod/db", b"value");
+        let soon = std::time::Duration::from_secs(5);
+        tokio::time::timeout(soon, put).await.expect("the recorder gives the connection up");
+        let results = tasks.join_all().await;
+        let moved = |result: &Result<u64, _>| matches!(result, Err(RecordError::EpochMoved { .. }));
+        assert!(results.iter().all(|result| result.is_ok() || moved(result)), "{results:?}");
+        recorded += results.iter().filter(|result| result.is_ok()).count();
+    }
+    fixture.keystore.close().await;
+    let after = fixture.again().await.expect("the log is whole");
+    let filter =
+        DecisionFilter { outcome: Some(Outcome::Granted), limit: Some(1000), ..DecisionFilter::default() };
+    assert_eq!(after.decisions(&filter).await.unwrap().len(), recorded);
+}
+
+#[tokio::test]
+async fn a_thread_is_told_what_became_of_its_grant() {
+    let fixture = Fixture::new().await;
+    let epoch = fixture.keystore.epoch().await.unwrap();
+    let ask = async |nonce, decision| {
+        let (told, result) = oneshot::channel();
+        let keystore = fixture.keystore.clone();
+        let thread = std::thread::spawn(move || {
+            keystore.record_then(grant(epoch, nonce, decision), move |result| told.send(result).unwrap());
+        });
+        let result = result.await.unwrap();
+        thread.join().unwrap();
+        result
+    };
+    assert!(ask(1, 1).await.is_ok());
+    assert_eq!(ask(1, 2).await, Err(RecordError::NonceSpent));
+    fixture.keystore.close().await;
+    assert_eq!(ask(2, 3).await, Err(RecordError::Closed));
+}
+
+#[test]
+fn t47_a_grant_that_nobody_answers_for_may_be_on_record() {
+    let (told, results) = std::sync::mpsc::channel();
+    drop(Answer::new(move |result| told.send(result).unwrap()));
+    assert_eq!(results.into_iter().collect::<Vec<_>>(), [Err(RecordError::Unknown)]);
 }
 
 #[tokio::test]

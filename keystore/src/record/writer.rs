@@ -1,7 +1,12 @@
 //! The one task that writes grants and refusals: whatever has queued up becomes one transaction.
+//!
+//! It has a thread to itself: each statement is a hand-over to the database's thread and back, which costs least
+//! where nobody else is woken for it.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,7 +19,33 @@ use crate::store::rows::Pins;
 /// A grant and who waits for it.
 pub(super) struct Pending {
     pub(super) grant: NewGrant,
-    pub(super) answer: oneshot::Sender<Result<u64, RecordError>>,
+    pub(super) answer: Answer,
+}
+
+type Told = Box<dyn FnOnce(Result<u64, RecordError>) + Send>;
+
+/// Tells whoever waits what became of a grant: once, and that it is not known when nothing else was said.
+pub(super) struct Answer(Option<Told>);
+
+impl Answer {
+    pub(super) fn new(told: impl FnOnce(Result<u64, RecordError>) + Send + 'static) -> Self {
+        Self(Some(Box::new(told)))
+    }
+
+    pub(super) fn give(mut self, result: Result<u64, RecordError>) {
+        if let Some(told) = self.0.take() {
+            told(result);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // The writer ended while the grant was in its hands.
+        if let Some(told) = self.0.take() {
+            told(Err(RecordError::Unknown));
+        }
+    }
 }
 
 enum Job {
@@ -30,20 +61,32 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn start(pools: Pools, keyring: Arc<Keyring>, pins: Arc<Pins>) -> Self {
+    /// Starts the task. It ends when it is told to, or when this is dropped.
+    pub(crate) fn start(pools: Pools, keyring: Arc<Keyring>, pins: Arc<Pins>) -> io::Result<Self> {
         let (grants, grant_queue) = mpsc::channel(GRANT_QUEUE);
         let (refusals, refusal_queue) = mpsc::channel(REFUSAL_QUEUE);
-        tokio::spawn(write(grant_queue, refusal_queue, Batches::new(pools.writer, keyring, pins)));
-        Self { grants, refusals, shares: Mutex::default() }
+        let batches = Batches::new(pools.writer, keyring, pins);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        thread::Builder::new()
+            .name("record".to_owned())
+            .spawn(move || runtime.block_on(write(grant_queue, refusal_queue, batches)))?;
+        Ok(Self { grants, refusals, shares: Mutex::default() })
     }
 
-    pub(super) async fn grant(
-        &self,
-        grant: NewGrant,
-        answer: oneshot::Sender<Result<u64, RecordError>>,
-    ) -> Result<(), RecordError> {
-        let job = Job::Grant(Box::new(Pending { grant, answer }));
-        self.grants.send(job).await.map_err(|_| RecordError::Closed)
+    pub(super) async fn grant(&self, pending: Pending) {
+        let sent = self.grants.send(Job::Grant(Box::new(pending))).await;
+        Self::tell_closed(sent);
+    }
+
+    pub(super) fn blocking_grant(&self, pending: Pending) {
+        let sent = self.grants.blocking_send(Job::Grant(Box::new(pending)));
+        Self::tell_closed(sent);
+    }
+
+    fn tell_closed(sent: Result<(), mpsc::error::SendError<Job>>) {
+        if let Err(mpsc::error::SendError(Job::Grant(pending))) = sent {
+            pending.answer.give(Err(RecordError::Closed));
+        }
     }
 
     pub(super) fn refusal(&self, refusal: NewRefusal) -> bool {
@@ -83,8 +126,9 @@ async fn write(
         // Biased: a grant never waits behind more than the one batch that is being written.
         tokio::select! {
             biased;
-            count = grants.recv_many(&mut jobs, BATCH) => if count == 0 { return },
-            count = refusals.recv_many(&mut refused, REFUSAL_BATCH) => if count == 0 { return },
+            count = grants.recv_many(&mut jobs, BATCH) => if count == 0 { break },
+            count = refusals.recv_many(&mut refused, REFUSAL_BATCH) => if count == 0 { break },
+            () = batches.wanted() => batches.let_go(),
         }
         let mut stop = None;
         let mut pending = Vec::with_capacity(jobs.len());
@@ -101,11 +145,13 @@ async fn write(
             while refusals.recv_many(&mut refused, REFUSAL_BATCH).await > 0 {
                 batches.refusals(&mut refused).await;
             }
+            batches.end().await;
             // Whoever waits for an answer has gone already when this fails.
             let _waiting = done.send(());
             return;
         }
     }
+    batches.end().await;
 }
 
 /// How many refusals of each instance were recorded this hour.

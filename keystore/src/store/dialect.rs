@@ -1,26 +1,97 @@
 //! What differs between databases: how one is opened. Every query is the same text for all of them.
 
 use std::fs::OpenOptions;
+use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Row as _, SqlSafeStr as _, error::BoxDynError};
+use sqlx::{Connection as _, Either, Execute, Executor as _, Row as _, SqlSafeStr as _, error::BoxDynError};
+use tokio::sync::Notify;
 
 pub(crate) type Db = sqlx::Sqlite;
 pub(crate) type Pool = sqlx::Pool<Db>;
 pub(crate) type Connection = sqlx::SqliteConnection;
 pub(crate) type Tx = sqlx::Transaction<'static, Db>;
 pub(crate) type Row = sqlx::sqlite::SqliteRow;
+pub(crate) type Held = sqlx::pool::PoolConnection<Db>;
 
 /// One connection that writes, some that read.
 #[derive(Clone, Debug)]
 pub(crate) struct Pools {
-    pub(crate) writer: Pool,
+    pub(crate) writer: Writer,
     pub(crate) readers: Pool,
+}
+
+/// The connection that writes. The recorder holds it from batch to batch, since a pool talks to a connection before and
+/// after each use, and gives it up as soon as somebody else wants it.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    pool: Pool,
+    wishes: Arc<Wishes>,
+}
+
+#[derive(Debug, Default)]
+struct Wishes {
+    count: AtomicUsize,
+    made: Notify,
+}
+
+/// Somebody waits for the connection.
+struct Wish<'w>(&'w Wishes);
+
+impl Writer {
+    fn new(pool: Pool) -> Self {
+        Self { pool, wishes: Arc::default() }
+    }
+
+    /// A transaction, as soon as nobody else has one.
+    pub(crate) async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        let _wish = self.wish();
+        self.pool.begin().await
+    }
+
+    /// The connection, as soon as nobody else has it.
+    pub(crate) async fn acquire(&self) -> Result<Held, sqlx::Error> {
+        let _wish = self.wish();
+        self.pool.acquire().await
+    }
+
+    /// The connection for a long time: to be given up when it is wanted.
+    pub(crate) async fn hold(&self) -> Result<Held, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
+    /// Whether somebody else waits for the connection.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wishes.count.load(Ordering::SeqCst) > 0
+    }
+
+    /// Waits until somebody else may be waiting for the connection.
+    pub(crate) async fn wanted(&self) {
+        self.wishes.made.notified().await;
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    fn wish(&self) -> Wish<'_> {
+        self.wishes.count.fetch_add(1, Ordering::SeqCst);
+        self.wishes.made.notify_one();
+        Wish(&self.wishes)
+    }
+}
+
+impl Drop for Wish<'_> {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Makes the database's file, which must not be there, for its owner only.
@@ -53,12 +124,30 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
     let writer = pool(1).connect_with(options.clone()).await?;
     migrator().await?.run(&writer).await?;
     let readers = pool(READERS).connect_with(options).await?;
-    Ok(Pools { writer, readers })
+    Ok(Pools { writer: Writer::new(writer), readers })
+}
+
+/// Runs one statement: its rows, and how many it changed.
+///
+/// Returns with the result. The stream of it ends a moment later, and whoever waits for that is woken once more, which
+/// costs more than most statements do.
+pub(crate) async fn run<'q>(
+    connection: &mut Connection,
+    statement: impl Execute<'q, Db> + 'q,
+) -> Result<(Vec<Row>, u64), sqlx::Error> {
+    let (mut results, mut rows) = (connection.fetch_many(statement), Vec::new());
+    while let Some(result) = poll_fn(|context| results.as_mut().poll_next(context)).await {
+        match result? {
+            Either::Right(row) => rows.push(row),
+            Either::Left(done) => return Ok((rows, done.rows_affected())),
+        }
+    }
+    Ok((rows, 0))
 }
 
 /// Moves everything from the write-ahead log to the database's file and empties the log.
-pub(crate) async fn checkpoint(writer: &Pool) -> Result<(), sqlx::Error> {
-    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
+pub(crate) async fn checkpoint(writer: &Writer) -> Result<(), sqlx::Error> {
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer.acquire().await?).await?;
     let busy: i64 = row.try_get(0)?;
     if busy != 0 {
         // Whoever reads the file for longer than the timeout keeps the old pages in the log until then.

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::{DecisionId, Digest32, SecretPath, UnixTime};
 
-use super::dialect::{Connection, Db, Pools, Row};
+use super::dialect::{self, Connection, Db, Pools, Row};
 use super::rows::{self, Head, Pins};
 use super::{EPOCH, Keystore, StoreError, stored};
 use crate::keyring::Keyring;
@@ -54,10 +54,56 @@ pub(crate) async fn lock_head(
     connection: &mut Connection,
     keyring: &Keyring,
     pins: &Pins,
-) -> Result<Head, StoreError> {
+) -> Result<Locked, StoreError> {
     // An update that changes nothing: the same text takes the lock on every database.
     sqlx::query("UPDATE log_head SET size = size + 0 WHERE id = 1").execute(&mut *connection).await?;
-    read_head(connection, keyring, pins.seen()).await
+    let head = read_head(connection, keyring, pins.seen()).await?;
+    Ok(Locked { head, written: head })
+}
+
+/// As [`lock_head`], in one statement where nobody else has written since: it also moves the head on by as many
+/// leaves as will be appended, if all goes well.
+pub(crate) async fn claim_head(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    pins: &Pins,
+    leaves: usize,
+) -> Result<Locked, StoreError> {
+    let (primary, seen) = (keyring.primary(), pins.seen());
+    let next = seen.plus(leaves);
+    // The MAC is over size and epoch: the head is the one that this process saw last, or no row is updated.
+    let claim = sqlx::query(
+        "UPDATE log_head SET size = $1, mac = $2 WHERE id = 1 AND size = $3 AND generation = $4 AND mac = $5 \
+         AND EXISTS (SELECT 1 FROM epoch WHERE id = 1 AND value = $6)",
+    )
+    .bind(stored(next.size)?)
+    .bind(primary.row().sign(&head_preimage(next)))
+    .bind(stored(seen.size)?)
+    .bind(i64::from(primary.id))
+    .bind(primary.row().sign(&head_preimage(seen)))
+    .bind(stored(seen.epoch)?);
+    let (_, moved) = dialect::run(connection, claim).await?;
+    if moved == 1 {
+        return Ok(Locked { head: seen, written: next });
+    }
+    lock_head(connection, keyring, pins).await
+}
+
+/// The log, which nobody else writes to before this transaction ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Locked {
+    /// The head that leaves are appended to.
+    pub(crate) head: Head,
+    /// The head as it stands in its row by now.
+    written: Head,
+}
+
+impl Locked {
+    /// With the epoch as it will be.
+    pub(super) const fn in_epoch(mut self, epoch: u64) -> Self {
+        self.head.epoch = epoch;
+        self
+    }
 }
 
 /// The head of the log, which is not older than `seen`. That must come from before the view was taken.
@@ -96,45 +142,51 @@ fn check_head(keyring: &Keyring, row: &Row) -> Result<Head, StoreError> {
     }
 }
 
-/// Appends leaves to the head that the lock gave, with the epoch as it will be; gives the new head.
+/// Appends leaves to the log; gives the new head.
 pub(crate) async fn append(
     connection: &mut Connection,
     keyring: &Keyring,
-    head: Head,
+    log: Locked,
     leaves: Vec<Leaf>,
 ) -> Result<Head, StoreError> {
     let count = leaves.len() as u64;
-    let next = Head { size: head.size.saturating_add(count), ..head };
-    let numbered = (stored(head.size)?..stored(next.size)?).zip(leaves);
-    let written = QueryBuilder::<Db>::new(
-        "INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at) ",
-    )
-    .push_values(numbered, |mut row, (index, leaf)| {
-        row.push_bind(index)
-            .push_bind(leaf.hash.0.to_vec())
-            .push_bind(leaf.text)
-            .push_bind(leaf.generation)
-            .push_bind(leaf.mac)
-            .push_bind(leaf.kind)
-            .push_bind(leaf.id)
-            .push_bind(leaf.instance)
-            .push_bind(leaf.at);
-    })
-    .build()
-    .execute(&mut *connection)
-    .await?;
-    let primary = keyring.primary();
-    let moved = sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3 WHERE id = 1")
-        .bind(stored(next.size)?)
-        .bind(i64::from(primary.id))
-        .bind(primary.row().sign(&head_preimage(next)))
-        .execute(connection)
-        .await?;
-    // A trigger that somebody put there may leave rows out without an error.
-    if written.rows_affected() != count || moved.rows_affected() != 1 {
-        return Err(rows::tampered(LEAVES, "new"));
+    let next = log.head.plus(leaves.len());
+    if !leaves.is_empty() {
+        let numbered = (stored(log.head.size)?..stored(next.size)?).zip(leaves);
+        let mut insert = QueryBuilder::<Db>::new(
+            "INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at) ",
+        );
+        insert.push_values(numbered, |mut row, (index, leaf)| {
+            row.push_bind(index)
+                .push_bind(leaf.hash.0.to_vec())
+                .push_bind(leaf.text)
+                .push_bind(leaf.generation)
+                .push_bind(leaf.mac)
+                .push_bind(leaf.kind)
+                .push_bind(leaf.id)
+                .push_bind(leaf.instance)
+                .push_bind(leaf.at);
+        });
+        let (_, written) = dialect::run(connection, insert.build()).await?;
+        // A trigger that somebody put there may leave rows out without an error.
+        if written != count {
+            return Err(rows::tampered(LEAVES, "new"));
+        }
+    }
+    if next != log.written {
+        write_head(connection, keyring, next).await?;
     }
     Ok(next)
+}
+
+async fn write_head(connection: &mut Connection, keyring: &Keyring, head: Head) -> Result<(), StoreError> {
+    let primary = keyring.primary();
+    let update = sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3 WHERE id = 1")
+        .bind(stored(head.size)?)
+        .bind(i64::from(primary.id))
+        .bind(primary.row().sign(&head_preimage(head)));
+    let (_, moved) = dialect::run(connection, update).await?;
+    if moved == 1 { Ok(()) } else { Err(rows::tampered(HEAD, "1")) }
 }
 
 /// Reads from the log which change of each row is the last, and checks that no leaf is missing.

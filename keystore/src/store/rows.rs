@@ -121,6 +121,13 @@ pub(crate) struct Head {
     pub(crate) epoch: u64,
 }
 
+impl Head {
+    /// The head after so many leaves more.
+    pub(crate) const fn plus(self, leaves: usize) -> Self {
+        Self { size: self.size.saturating_add(leaves as u64), ..self }
+    }
+}
+
 impl Pins {
     /// Takes over a change that is leaf `index` of the log. Changes come in their order.
     pub(crate) fn apply(&self, index: u64, change: &OperatorRecord) {

@@ -56,7 +56,8 @@ impl Fixture {
     }
 
     pub(crate) async fn sql(&self, statement: &'static str) -> u64 {
-        let done = sqlx::query(statement).execute(&self.keystore.0.pools.writer).await;
+        let mut writer = self.keystore.0.pools.writer.acquire().await.expect("the connection");
+        let done = sqlx::query(statement).execute(&mut *writer).await;
         done.expect("a statement of a test").rows_affected()
     }
 

@@ -2,11 +2,14 @@
 //!
 //! What it guarantees: every answer counted as a release had status 200, one in fifty was checked and opened, and the
 //! broker's processor time is that of its process over exactly the window in which the releases are counted. The floor
-//! is timed in the same run, before and after. It does not keep other programs off the machine: the spread of the
-//! floor says how quiet it was.
+//! is timed in the same run and by the same clock, the processor time of a thread: during the window, on the processors
+//! that the broker is busy on too, and before and after it, when the broker is idle. It does not keep other programs off
+//! the machine: the spread of the floor says how quiet it was.
 
 #[path = "load/drive.rs"]
 mod drive;
+#[path = "load/floor.rs"]
+mod floor;
 #[path = "load/process.rs"]
 mod process;
 #[path = "load/report.rs"]
@@ -19,11 +22,11 @@ use clap::Parser;
 use vouchsafe_protocol::{ReleasePaths, SecretPath};
 use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::fleet::{self, Kind, Operators};
-use vouchsafe_tests::floor::Floor;
 
 use drive::{Load, Phase};
+use floor::Stopwatch;
 use process::Process;
-use report::{FloorTimes, Report};
+use report::Report;
 
 /// Drives a broker with simulated guests and says what a release costs it.
 #[derive(Debug, Parser)]
@@ -66,42 +69,21 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     fleet::prepare(&broker, POLICY, &text)?;
     let path = SecretPath::parse("load/db/password")?;
     fleet::put(&Operators::new(&broker)?, &path, POLICY, &[0x5e; 32])?;
-    let floor = Floor::new();
-    let before = time_floor(&floor, arguments.kind);
+    let floor = Stopwatch::new(arguments.kind);
+    let before = floor.idle();
     let load = Load::start(&broker, arguments, &ReleasePaths::new(vec![path])?)?;
     let process = Process::new(broker.process_id());
     std::thread::sleep(WARM_UP);
     let (cpu, from) = (process.cpu()?, load.enter(Phase::Measured));
     let started = Instant::now();
-    std::thread::sleep(Duration::from_secs(arguments.seconds));
+    let during = floor.during(Duration::from_secs(arguments.seconds));
     let (cpu_after, to) = (process.cpu()?, load.enter(Phase::Over));
     let elapsed = started.elapsed();
     let resident = process.resident()?;
     let totals = load.finish()?;
-    let after = time_floor(&floor, arguments.kind);
+    let floors = [before, during, floor.idle()];
     let cpu = cpu_after.saturating_sub(cpu);
-    Ok(Report::new(arguments, [before, after], elapsed, to - from, cpu, resident, &totals))
-}
-
-/// Times the floor for a second, in this thread alone.
-fn time_floor(floor: &Floor, kind: Kind) -> FloorTimes {
-    let once = || match kind {
-        Kind::Snp => floor.snp(),
-        Kind::Vtpm => floor.vtpm(),
-        Kind::Both => {
-            floor.snp_report.verify();
-            floor.vtpm();
-        }
-    };
-    let (started, mut times) = (Instant::now(), Vec::new());
-    while started.elapsed() < Duration::from_secs(1) {
-        let from = Instant::now();
-        once();
-        times.push(from.elapsed());
-    }
-    times.sort_unstable();
-    let at = |index: usize| times.get(index).copied().unwrap_or_default();
-    FloorTimes { min: at(0), median: at(times.len() / 2) }
+    Ok(Report::new(arguments, floors, elapsed, to - from, cpu, resident, &totals))
 }
 
 const POLICY: &str = "load/guests";

@@ -260,7 +260,7 @@ async fn t42_a_row_that_was_never_committed_is_noticed() {
     sqlx::query("UPDATE secret_versions SET state = 'retired', row_version = $1, mac = $2")
         .bind(seal.row_version)
         .bind(seal.mac)
-        .execute(&fixture.keystore.0.pools.writer)
+        .execute(&mut *fixture.keystore.0.pools.writer.acquire().await.unwrap())
         .await
         .unwrap();
     let error = fixture.state("prod/db").await.unwrap_err();
@@ -300,7 +300,10 @@ async fn t42_a_leaf_that_takes_the_place_of_a_removed_one_is_noticed() {
             "INSERT INTO log_leaves SELECT {other}, hash, record, generation, mac, 'x', id, instance, at \
              FROM log_leaves WHERE idx = 0"
         );
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&fixture.keystore.0.pools.writer).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&mut *fixture.keystore.0.pools.writer.acquire().await.unwrap())
+            .await
+            .unwrap();
         let error = fixture.again().await.unwrap_err();
         assert!(
             matches!(error, OpenError::Store(StoreError::RowTampered { table: "log_leaves", .. })),

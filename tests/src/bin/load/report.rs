@@ -9,7 +9,8 @@ use vouchsafe_tests::fleet::Kind;
 use super::Arguments;
 use super::drive::Totals;
 
-/// How long the floor takes. The minimum is what it costs; the median says how busy the machine was.
+/// Processor time of the floor. The minimum is the least it can cost here; the median is what it costs while the
+/// machine is as busy as it was.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct FloorTimes {
     /// The shortest.
@@ -18,6 +19,14 @@ pub(crate) struct FloorTimes {
     /// In the middle.
     #[serde(rename = "median_us", serialize_with = "micros")]
     pub(crate) median: Duration,
+}
+
+impl FloorTimes {
+    pub(crate) fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let at = |index: usize| times.get(index).copied().unwrap_or_default();
+        Self { min: at(0), median: at(times.len() / 2) }
+    }
 }
 
 /// Microseconds at two quantiles.
@@ -47,18 +56,20 @@ pub(crate) struct Report {
     cpu_per_release: Duration,
     broker_processors_used: f64,
     broker_rss_kib: u64,
-    /// Before and after.
-    floor: [FloorTimes; 2],
-    /// Processor time of a release over the median floor of this run.
+    /// Before the load, under it, and after it.
+    floor: [FloorTimes; 3],
+    /// Processor time of a release over the median floor under the load.
     ratio: f64,
-    /// The same over the shortest floor.
+    /// The same over the median floor without the load.
+    ratio_to_idle: f64,
+    /// The same over the shortest floor of all.
     ratio_to_min: f64,
 }
 
 impl Report {
     pub(crate) fn new(
         arguments: &Arguments,
-        floor: [FloorTimes; 2],
+        floor: [FloorTimes; 3],
         elapsed: Duration,
         releases: u64,
         cpu: Duration,
@@ -68,7 +79,7 @@ impl Report {
         let count = u32::try_from(releases.max(1)).unwrap_or(u32::MAX);
         let cpu_per_release = cpu / count;
         let rate = f64::from(count) / elapsed.as_secs_f64();
-        let [before, after] = floor;
+        let [before, during, after] = floor;
         let over = |floor: Duration| cpu_per_release.as_secs_f64() / floor.as_secs_f64();
         Self {
             kind: arguments.kind,
@@ -88,8 +99,9 @@ impl Report {
             broker_processors_used: cpu.as_secs_f64() / elapsed.as_secs_f64(),
             broker_rss_kib: resident,
             floor,
-            ratio: over((before.median + after.median) / 2),
-            ratio_to_min: over(before.min.min(after.min)),
+            ratio: over(during.median),
+            ratio_to_idle: over((before.median + after.median) / 2),
+            ratio_to_min: over(before.min.min(during.min).min(after.min)),
         }
     }
 
@@ -101,10 +113,8 @@ impl Report {
             Kind::Both => "vTPM quote and SNP report",
         };
         let us = |time: Duration| format!("{:.0} µs", time.as_secs_f64() * 1e6);
-        let floor = self
-            .floor
-            .map(|floor| format!("{} (median {})", us(floor.min), us(floor.median)))
-            .join(", then ");
+        let [before, during, after] =
+            self.floor.map(|floor| format!("{} (least {})", us(floor.median), us(floor.min)));
         let quantiles = |q: Quantiles| format!("p50 {} µs, p99 {} µs", q.p50_us, q.p99_us);
         let rows = [
             ("evidence", kind.to_owned()),
@@ -138,8 +148,14 @@ impl Report {
                     self.broker_rss_kib / 1024
                 ),
             ),
-            ("floor", floor),
-            ("ratio", format!("{:.2} × the median floor ({:.2} × the least)", self.ratio, self.ratio_to_min)),
+            ("floor", format!("{during} under the load; {before} before it, {after} after it")),
+            (
+                "ratio",
+                format!(
+                    "{:.2} × the median floor under the load; {:.2} × that without, {:.2} × the least",
+                    self.ratio, self.ratio_to_idle, self.ratio_to_min
+                ),
+            ),
         ];
         rows.map(|(name, value)| format!("{name:<10} {value}")).join("\n")
     }
