@@ -6,5 +6,6 @@
 pub mod ca;
 pub mod event_log;
 pub mod snp;
+pub mod tdx;
 pub mod vm;
 pub mod vtpm;

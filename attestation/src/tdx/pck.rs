@@ -121,7 +121,8 @@ fn issuer(name: &[u8]) -> Option<PckCa> {
     while !rest.is_empty() {
         let mut attribute = raw::content(raw::content_of(SET, raw::take(&mut rest)?.encoded)?)?;
         let kind = raw::take(&mut attribute)?;
-        if kind.content == COMMON_NAME.as_bytes() && common_name.replace(raw::take(&mut attribute)?).is_some() {
+        if kind.content == COMMON_NAME.as_bytes() && common_name.replace(raw::take(&mut attribute)?).is_some()
+        {
             return None;
         }
     }
