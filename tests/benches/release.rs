@@ -19,6 +19,8 @@ mod case;
 mod ratios;
 #[path = "release/rest.rs"]
 mod rest;
+#[path = "release/tdx.rs"]
+mod tdx;
 
 use case::{Case, Judge};
 
@@ -36,6 +38,7 @@ fn main() -> std::io::Result<()> {
     let both = Case::new(Kinds::Both, &judge);
     releases(&mut criterion, &judge, &floor, &snp, &vtpm);
     verification(&mut criterion, &judge, &floor, [&snp, &vtpm, &both]);
+    tdx::quotes(&mut criterion);
     decisions(&mut criterion, &judge, [&snp, &vtpm, &both]);
     wrapping(&mut criterion, &floor, &snp);
     rest::seal_and_unseal(&mut criterion, &judge, &vtpm);

@@ -8,6 +8,7 @@ use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
+use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_fuzz_targets::Verification;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseRequest};
@@ -90,6 +91,19 @@ fn write_corpora() {
         write("instance_info", name, &spec.encode_instance_info());
     }
     write_tables(&vm);
+    write_tdx();
+}
+
+/// Quotes of both versions, padded and not, and collateral.
+#[test]
+#[ignore = "writes the corpora that replay.rs runs over"]
+fn write_tdx() {
+    let intel = FakeIntel::shared();
+    write("tdx_quote", "version-4", &TdxQuoteBuilder::new().sign(intel));
+    let builder = TdxQuoteBuilder { padding: Vec::new(), ..TdxQuoteBuilder::version_5() };
+    write("tdx_quote", "version-5", &builder.sign(intel));
+    let spec = CollateralSpec::current(UnixTime(NOW.0 - 60), NOW.plus(86_400));
+    write("tdx_collateral", "collateral", &serde_json::to_vec(&intel.collateral(&spec)).unwrap());
 }
 
 fn write_requests(name: &str, input: &Verification) {
