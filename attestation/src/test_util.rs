@@ -9,5 +9,6 @@ pub mod event_log;
 pub mod google_token;
 pub mod launch;
 pub mod snp;
+pub mod tdx;
 pub mod vm;
 pub mod vtpm;

@@ -19,6 +19,8 @@ mod case;
 mod ratios;
 #[path = "release/rest.rs"]
 mod rest;
+#[path = "release/tdx.rs"]
+mod tdx;
 #[path = "release/token.rs"]
 mod token;
 
@@ -39,6 +41,7 @@ fn main() -> std::io::Result<()> {
     releases(&mut criterion, &judge, &floor, &snp, &vtpm);
     verification(&mut criterion, &judge, &floor, [&snp, &vtpm, &both]);
     token::tokens(&mut criterion);
+    tdx::quotes(&mut criterion);
     decisions(&mut criterion, &judge, [&snp, &vtpm, &both]);
     wrapping(&mut criterion, &floor, &snp);
     rest::seal_and_unseal(&mut criterion, &judge, &vtpm);

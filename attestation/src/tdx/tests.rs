@@ -1,8 +1,69 @@
 //! Captured quotes against their verdicts, and fake ones with one thing broken each.
 
 mod captured;
+mod collateral;
+mod fake;
+mod hostile;
 
 use super::*;
 use crate::anchors::Root;
 use crate::chain::ChainError;
 use crate::chain::evidence;
+use crate::test_util::ca::CrlSpec;
+use crate::test_util::tdx::CollateralSpec;
+use crate::test_util::tdx::FakeIntel;
+use crate::test_util::tdx::PLATFORM_CA_SERIAL;
+use crate::test_util::tdx::PckSpec;
+use crate::test_util::tdx::ROOT_SERIAL;
+use crate::test_util::tdx::SIGNER_SERIAL;
+use crate::test_util::tdx::TEE_TCB_SVN_OLD;
+use crate::test_util::tdx::TdxQuoteBuilder;
+
+/// 2026-02-19: inside the validity of everything that the builders make.
+const NOW: UnixTime = UnixTime(1_771_500_000);
+const DAY: u64 = 86_400;
+
+fn spec() -> CollateralSpec {
+    CollateralSpec::current(UnixTime(NOW.0 - DAY), NOW.plus(30 * DAY))
+}
+
+fn anchors() -> TrustAnchors {
+    TrustAnchors::builtin().with_extra(FakeIntel::shared().root_der()).unwrap()
+}
+
+/// Verifies twice: what is remembered changes no verdict.
+fn judge(
+    quote: &[u8],
+    appraisal: Appraisal<'_>,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Result<TdxClaims, TdxError> {
+    let (chains, memory) = (ChainMemory::new(4), TdxMemory::new(4));
+    let collateral = &Collateral::empty();
+    let context = TdxContext { anchors, collateral, now, chains: &chains, memory: &memory };
+    let first = verify_unbound(quote, appraisal, &context).map(UnboundQuote::inspect);
+    let second = verify_unbound(quote, appraisal, &context).map(UnboundQuote::inspect);
+    assert_eq!(first, second);
+    first
+}
+
+/// A quote in order but for one change, by collateral in order.
+fn changed(change: impl FnOnce(&mut TdxQuoteBuilder)) -> Result<TdxClaims, TdxError> {
+    let mut builder = TdxQuoteBuilder::version_5();
+    change(&mut builder);
+    let intel = FakeIntel::shared();
+    judge(&builder.sign(intel), Appraisal::Given(&intel.collateral(&spec())), &anchors(), NOW)
+}
+
+fn refused(change: impl FnOnce(&mut TdxQuoteBuilder)) -> TdxError {
+    changed(change).unwrap_err()
+}
+
+/// A quote in order, by collateral in order but for one change before it is signed.
+fn judged_by(change: impl FnOnce(&mut CollateralSpec)) -> Result<TdxClaims, TdxError> {
+    let mut spec = spec();
+    change(&mut spec);
+    let intel = FakeIntel::shared();
+    let quote = TdxQuoteBuilder::version_5().sign(intel);
+    judge(&quote, Appraisal::Given(&intel.collateral(&spec)), &anchors(), NOW)
+}

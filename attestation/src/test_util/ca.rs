@@ -6,23 +6,14 @@
 
 pub mod encode;
 pub mod google;
+mod key;
 
-use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::encoding::Pkcs8V1Der;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::KeyPair as _;
-use aws_lc_rs::signature::RSA_PKCS1_SHA256;
-use aws_lc_rs::signature::RSA_PSS_SHA256;
-use aws_lc_rs::signature::RSA_PSS_SHA384;
-use aws_lc_rs::signature::RsaEncoding;
 use vouchsafe_protocol::UnixTime;
 
 pub use self::google::AkCertificateSpec;
 pub use self::google::FakeGoogle;
 pub use self::google::InstanceInfo;
-use crate::chain::der;
+use self::key::FakeKey;
 
 /// How a fake CA signs, and how it writes that down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +26,8 @@ pub enum Scheme {
     PssSha384,
     /// RSASSA-PSS with SHA-384 and the default trailer field left out, as AMD's newer certificates.
     PssSha384ShortForm,
+    /// ecdsa-with-SHA256 under P-256, as Intel's CAs.
+    EcdsaSha256,
 }
 
 impl Scheme {
@@ -44,6 +37,8 @@ impl Scheme {
             Self::Pkcs1Sha256 => {
                 return encode::sequence(&[encode::oid("1.2.840.113549.1.1.11"), vec![5, 0]]);
             }
+            // RFC 5758 §3.2: no parameters.
+            Self::EcdsaSha256 => return encode::sequence(&[encode::oid("1.2.840.10045.4.3.2")]),
             Self::PssSha256 => ("2.16.840.1.101.3.4.2.1", 32),
             Self::PssSha384 | Self::PssSha384ShortForm => ("2.16.840.1.101.3.4.2.2", 48),
         };
@@ -58,14 +53,6 @@ impl Scheme {
             parameters.push(encode::tlv(0xa3, &encode::integer(1)));
         }
         encode::sequence(&[encode::oid("1.2.840.113549.1.1.10"), encode::sequence(&parameters)])
-    }
-
-    fn padding(self) -> &'static dyn RsaEncoding {
-        match self {
-            Self::Pkcs1Sha256 => &RSA_PKCS1_SHA256,
-            Self::PssSha256 => &RSA_PSS_SHA256,
-            Self::PssSha384 | Self::PssSha384ShortForm => &RSA_PSS_SHA384,
-        }
     }
 }
 
@@ -119,70 +106,58 @@ impl CrlSpec {
 /// A key pair with a name: signs certificates and CRLs.
 #[derive(Debug)]
 pub struct FakeCa {
-    key: KeyPair,
+    key: FakeKey,
     name: Vec<u8>,
     scheme: Scheme,
 }
 
 impl FakeCa {
-    /// A CA with a new RSA-2048 key.
+    /// A CA with a new key: P-256 for ECDSA, else RSA-2048.
     #[must_use]
     pub fn new(name: Vec<u8>, scheme: Scheme) -> Self {
-        let key = KeyPair::generate(KeySize::Rsa2048).expect("aws-lc makes RSA keys");
-        Self { key, name, scheme }
+        Self { key: FakeKey::generate(scheme), name, scheme }
     }
 
     /// A CA with a new RSA-4096 key. It takes a moment.
     #[must_use]
     pub fn new_4096(name: Vec<u8>, scheme: Scheme) -> Self {
-        let key = KeyPair::generate(KeySize::Rsa4096).expect("aws-lc makes RSA keys");
-        Self { key, name, scheme }
+        Self { key: FakeKey::rsa_4096(), name, scheme }
     }
 
     /// A CA with a key kept from before.
     ///
     /// # Panics
-    /// When `pkcs8` is no RSA key.
+    /// When `pkcs8` is no key for the scheme.
     #[must_use]
     pub fn from_pkcs8(name: Vec<u8>, scheme: Scheme, pkcs8: &[u8]) -> Self {
-        let key = KeyPair::from_pkcs8(pkcs8).expect("the key file of a test CA");
-        Self { key, name, scheme }
+        Self { key: FakeKey::from_pkcs8(scheme, pkcs8), name, scheme }
     }
 
     /// Private key, PKCS #8.
     #[must_use]
     pub fn to_pkcs8(&self) -> Vec<u8> {
-        let der: Pkcs8V1Der<'_> = self.key.as_der().expect("an RSA key encodes");
-        der.as_ref().to_vec()
+        self.key.to_pkcs8()
     }
 
     /// Encoded `SubjectPublicKeyInfo`.
     #[must_use]
     pub fn spki(&self) -> Vec<u8> {
-        let algorithm = encode::sequence(&[encode::oid("1.2.840.113549.1.1.1"), vec![5, 0]]);
-        encode::sequence(&[algorithm, encode::bits(self.key.public_key().as_ref())])
+        self.key.spki()
     }
 
     /// Modulus of its key, big-endian.
     ///
     /// # Panics
-    /// Never: the key is RSA.
+    /// When the key is not RSA.
     #[must_use]
     pub fn modulus(&self) -> Vec<u8> {
-        // RFC 8017 §A.1.1: the modulus comes first.
-        let mut rest = der::content_of(der::SEQUENCE, self.key.public_key().as_ref()).expect("an RSA key");
-        let modulus = der::take(&mut rest).expect("an RSA key").content;
-        modulus.strip_prefix(&[0]).unwrap_or(modulus).to_vec()
+        self.key.modulus()
     }
 
     /// A signature over a message.
     #[must_use]
     pub fn sign(&self, message: &[u8], scheme: Scheme) -> Vec<u8> {
-        let mut signature = vec![0; self.key.public_modulus_len()];
-        self.key
-            .sign(scheme.padding(), &SystemRandom::new(), message, &mut signature)
-            .expect("an RSA key signs");
-        signature
+        self.key.sign(scheme, message)
     }
 
     /// Encoded name.
@@ -259,7 +234,7 @@ impl FakeCa {
 
     /// `SEQUENCE { tbs, algorithm, signature }`, as in certificates and CRLs.
     fn signed(&self, tbs: &[u8], scheme: Scheme) -> Vec<u8> {
-        let signature = self.sign(tbs, scheme);
+        let signature = self.key.sign(scheme, tbs);
         encode::sequence(&[tbs.to_vec(), scheme.identifier(), encode::bits(&signature)])
     }
 }

@@ -74,7 +74,7 @@ fn refusal(evidence: &Evidence) -> VerifyError {
     Judge::new().verify(evidence, &bound(1)).unwrap_err()
 }
 
-fn vtpm_evidence(vtpm: vouchsafe_protocol::VtpmEvidence) -> Evidence {
+fn vtpm_evidence(vtpm: VtpmEvidence) -> Evidence {
     Evidence { vtpm: Some(vtpm), ..Evidence::default() }
 }
 

@@ -15,9 +15,10 @@ use serde::Serialize;
 use serde_json::json;
 use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
 use vouchsafe_attestation::snp::SnpEvidence;
+use vouchsafe_attestation::tdx::{MAX_TDX_COLLATERAL, TdxCollateral};
 use vouchsafe_attestation::{
     Collateral, Context, Endorsements, Expected, TrustAnchors, VerifyError, VerifyMemory, inspect_event_log,
-    inspect_snp, inspect_vtpm, read_vtpm_file,
+    inspect_snp, inspect_tdx, inspect_vtpm, read_vtpm_file,
 };
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
 use vouchsafe_protocol::{Digest32, UnixTime};
@@ -46,6 +47,24 @@ enum Kind {
         #[arg(long, value_name = "HEX", group = "binding")]
         report_data: Option<Hex<64>>,
         /// Whatever the report was made for.
+        #[arg(long, group = "binding")]
+        inspect: bool,
+        #[command(flatten)]
+        by: By,
+    },
+    /// An Intel TDX quote.
+    #[command(group = clap::ArgGroup::new("binding").required(true))]
+    Tdx {
+        /// The quote; zeros may follow it.
+        #[arg(long, value_name = "FILE")]
+        quote: PathBuf,
+        /// Intel's collateral for the platform, JSON; may be left out with --inspect.
+        #[arg(long, value_name = "FILE", required_unless_present = "inspect")]
+        collateral: Option<PathBuf>,
+        /// The report data that it must have, 128 hex digits.
+        #[arg(long, value_name = "HEX", group = "binding")]
+        report_data: Option<Hex<64>>,
+        /// Whatever the quote was made for.
         #[arg(long, group = "binding")]
         inspect: bool,
         #[command(flatten)]
@@ -154,6 +173,14 @@ impl Verify {
             }
             Kind::GoogleToken(token) => token.run(),
             Kind::Endorsement(endorsement) => endorsement.run(),
+            Kind::Tdx { quote, collateral, report_data, by, .. } => {
+                let judge = by.open()?;
+                let quote = output::read_input(&quote, MAX_REQUEST)?;
+                let collateral = collateral.map(|path| tdx_collateral(&path)).transpose()?;
+                let expected =
+                    report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
+                verdict(inspect_tdx(&quote, collateral.as_ref(), expected, &judge.context()))
+            }
             Kind::EventLog { log, pcrs, by } => {
                 by.open()?;
                 let text = output::read_text(&pcrs, MAX_REQUEST)?;
@@ -216,6 +243,12 @@ fn certificate(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
         return Ok(certificates.remove(0));
     }
     Ok(file)
+}
+
+/// Intel's collateral. Whether it serves is for the verifier to say.
+fn tdx_collateral(path: &std::path::Path) -> Result<TdxCollateral, Failure> {
+    let file = output::read_input(path, MAX_TDX_COLLATERAL)?;
+    TdxCollateral::parse(&file).map_err(|error| Failure::file(path, error))
 }
 
 /// Each PCR once, its index in the one decimal spelling.

@@ -13,7 +13,9 @@ use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::chain::ChainMemory;
 use vouchsafe_attestation::event_log::{EventLog, PcrRule, ReplayedLog};
 use vouchsafe_attestation::snp::{self, SnpContext, SnpEvidence};
+use vouchsafe_attestation::tdx::{self, Appraisal, TdxCollateral, TdxContext, TdxMemory};
 use vouchsafe_attestation::test_util::snp::{FakeAmd, SignedReport, SnpReportBuilder};
+use vouchsafe_attestation::test_util::tdx::{FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::vtpm::{Attest, TpmSignature, parse_instance_info};
 use vouchsafe_attestation::{
     Collateral, Context, Endorsements, Expected, Root, TrustAnchors, VerifiedClaims, VerifyError,
@@ -120,6 +122,28 @@ pub fn snp_report(data: &[u8]) {
     assert!(snp::verify_unbound(&evidence, &context).is_err());
 }
 
+/// A TDX quote: the parser, and the verifier over one that no platform signed.
+pub fn tdx_quote(data: &[u8]) {
+    if let Ok(quote) = tdx::cut(data) {
+        assert!(data.starts_with(quote));
+        assert!(data.iter().skip(quote.len()).all(|byte| *byte == 0));
+        assert_eq!(tdx::cut(quote), Ok(quote));
+    }
+    let _ = tdx::platform(data);
+    // The platform's keys are made anew in each process, so no input is signed by them.
+    assert!(Platform::shared().verify(data, Appraisal::Waived).is_err());
+}
+
+/// Intel's collateral, over a quote in order.
+pub fn tdx_collateral(data: &[u8]) {
+    let Ok(collateral) = TdxCollateral::parse(data) else {
+        return;
+    };
+    let platform = Platform::shared();
+    // The CAs are made anew in each process, so no input is signed by them.
+    assert!(platform.verify(&platform.quote, Appraisal::Given(&collateral)).is_err());
+}
+
 /// `TPMS_ATTEST`.
 pub fn tpms_attest(data: &[u8]) {
     if let Ok(attest) = Attest::parse(data) {
@@ -206,6 +230,40 @@ struct Chip {
     certificates: Vec<Vec<u8>>,
     anchors: TrustAnchors,
     memory: ChainMemory,
+}
+
+/// A fake Intel's platform.
+struct Platform {
+    quote: Vec<u8>,
+    anchors: TrustAnchors,
+    chains: ChainMemory,
+    memory: TdxMemory,
+}
+
+impl Platform {
+    fn shared() -> &'static Self {
+        static PLATFORM: OnceLock<Platform> = OnceLock::new();
+        PLATFORM.get_or_init(|| {
+            let intel = FakeIntel::shared();
+            Self {
+                quote: TdxQuoteBuilder::new().sign(intel),
+                anchors: TrustAnchors::builtin().with_extra(intel.root_der()).expect("a CA certificate"),
+                chains: ChainMemory::new(8),
+                memory: TdxMemory::new(8),
+            }
+        })
+    }
+
+    fn verify(&self, quote: &[u8], appraisal: Appraisal<'_>) -> Result<tdx::UnboundQuote, tdx::TdxError> {
+        let context = TdxContext {
+            anchors: &self.anchors,
+            collateral: &Collateral::empty(),
+            now: NOW,
+            chains: &self.chains,
+            memory: &self.memory,
+        };
+        tdx::verify_unbound(quote, appraisal, &context)
+    }
 }
 
 struct Inspection {

@@ -8,6 +8,7 @@ use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
+use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_fuzz_targets::Verification;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
@@ -93,6 +94,7 @@ fn write_corpora() {
     }
     write_tables(&vm);
     write_bundles(&vm);
+    write_tdx();
 }
 
 fn write_bundles(vm: &SimulatedVm) {
@@ -118,6 +120,18 @@ fn write_bundles(vm: &SimulatedVm) {
             &serde_json::to_vec(&Bundle::sign(&key, format, NOW, items)).unwrap(),
         );
     }
+}
+
+/// Quotes of both versions, padded and not, and collateral.
+#[test]
+#[ignore = "writes the corpora that replay.rs runs over"]
+fn write_tdx() {
+    let intel = FakeIntel::shared();
+    write("tdx_quote", "version-4", &TdxQuoteBuilder::new().sign(intel));
+    let builder = TdxQuoteBuilder { padding: Vec::new(), ..TdxQuoteBuilder::version_5() };
+    write("tdx_quote", "version-5", &builder.sign(intel));
+    let spec = CollateralSpec::current(UnixTime(NOW.0 - 60), NOW.plus(86_400));
+    write("tdx_collateral", "collateral", &serde_json::to_vec(&intel.collateral(&spec)).unwrap());
 }
 
 fn write_requests(name: &str, input: &Verification) {

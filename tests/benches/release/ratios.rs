@@ -83,7 +83,7 @@ impl Output {
 }
 
 /// What, what it rests on, and how many times as much it may cost.
-const RATIOS: [(&str, &str, Option<f64>); 14] = [
+const RATIOS: [(&str, &str, Option<f64>); 16] = [
     ("release_snp_known", "floor_snp", Some(1.8)),
     ("release_vtpm_known", "floor_vtpm", Some(3.0)),
     ("release_snp_first", "floor_snp_first", None),
@@ -94,6 +94,8 @@ const RATIOS: [(&str, &str, Option<f64>); 14] = [
     ("verify/vtpm_first", "verify/bare_hash_of_log", None),
     ("token/pki_known", "token/bare_rsa2048", Some(2.0)),
     ("token/oidc", "token/bare_rsa2048", None),
+    ("tdx/known", "tdx/bare_3_p256_and_hash", Some(1.6)),
+    ("tdx/platform_first", "tdx/bare_3_p256_and_hash", Some(1.6)),
     ("wrap/wrap_xwing", "wrap/bare_xwing", None),
     ("wrap/wrap_x25519", "wrap/bare_x25519", None),
     ("sign/answer", "sign/bare_ed25519", None),

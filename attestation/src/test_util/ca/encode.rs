@@ -155,3 +155,29 @@ pub fn issuing_distribution_point(uri: &str) -> Vec<u8> {
 fn full_name(uri: &str) -> Vec<u8> {
     tlv(0xa0, &tlv(0x86, uri.as_bytes()))
 }
+
+/// A certificate in PEM, with lines of 64 characters (RFC 7468).
+#[must_use]
+pub fn pem(certificate: &[u8]) -> String {
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    for (index, group) in certificate.chunks(3).enumerate() {
+        if index > 0 && index % 16 == 0 {
+            text.push('\n');
+        }
+        let byte = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let digits = (0..4_usize).map(|digit| match bits >> (18 - 6 * digit) & 63 {
+            _ if digit > group.len() => '=',
+            value => digit_of(value),
+        });
+        text.extend(digits);
+    }
+    text + "\n-----END CERTIFICATE-----\n"
+}
+
+/// RFC 4648 §4.
+fn digit_of(value: u32) -> char {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let index = usize::try_from(value).unwrap_or(usize::MAX);
+    char::from(*ALPHABET.get(index).expect("six bits"))
+}

@@ -9,7 +9,7 @@ const NONCE_MISMATCH: VerifyError = VerifyError::Vtpm(VtpmError::NonceMismatch);
 const REPORT_DATA_MISMATCH: VerifyError = VerifyError::Snp(SnpError::ReportDataMismatch);
 
 /// A vTPM piece whose quote commits to any report.
-fn quote(vm: &SimulatedVm, report: Option<&SevSnpEvidence>) -> vouchsafe_protocol::VtpmEvidence {
+fn quote(vm: &SimulatedVm, report: Option<&SevSnpEvidence>) -> VtpmEvidence {
     let nonce = QuoteNonce::bind(&bound(1).transcript(), report.map(|report| &report.report[..]));
     vm.vtpm_with(&QuoteSpec::new(&nonce.0))
 }
@@ -19,7 +19,7 @@ fn report(vm: &SimulatedVm, ak: Option<&FakeAk>) -> SevSnpEvidence {
     vm.snp_with(&ReportData::bind(&bound(1).transcript(), ak.map(FakeAk::spki)).0)
 }
 
-fn both(vtpm: vouchsafe_protocol::VtpmEvidence, snp: SevSnpEvidence) -> Evidence {
+fn both(vtpm: VtpmEvidence, snp: SevSnpEvidence) -> Evidence {
     Evidence { vtpm: Some(vtpm), sev_snp: Some(snp), ..Evidence::default() }
 }
 

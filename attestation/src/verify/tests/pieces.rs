@@ -44,7 +44,7 @@ fn quote_refusal(change: impl FnOnce(&mut QuoteSpec)) -> VtpmError {
 }
 
 /// Refusal of evidence that a test changed after it was made.
-fn evidence_refusal(change: impl FnOnce(&mut vouchsafe_protocol::VtpmEvidence)) -> VtpmError {
+fn evidence_refusal(change: impl FnOnce(&mut VtpmEvidence)) -> VtpmError {
     let mut evidence = SimulatedVm::new().evidence(Kinds::VTPM, &bound(1));
     change(evidence.vtpm.as_mut().unwrap());
     vtpm_refusal(&evidence)
