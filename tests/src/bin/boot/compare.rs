@@ -9,7 +9,7 @@ use serde_json::Value;
 use vouchsafe_attestation::claims::{AkClaims, ClockInfo, Phase, VtpmClaims};
 use vouchsafe_attestation::event_log::{BootLog, EventKind, Technology};
 use vouchsafe_attestation::{Claims, Revocation, Root, inspect_event_log};
-use vouchsafe_keystore::policy::Baseline;
+use vouchsafe_keystore::policy::{Baseline, LogDigest};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
 use crate::disk::Lab;
@@ -149,8 +149,8 @@ impl<'a> Comparison<'a> {
 
 /// The baseline of a boot of the same kind from other files.
 fn yesterday(own: &Baseline) -> Baseline {
-    let other = |digests: &Vec<Digest32>| -> Vec<Digest32> {
-        digests.iter().map(|digest| Digest32::of(digest.as_bytes())).collect()
+    let other = |digests: &Vec<LogDigest>| -> Vec<LogDigest> {
+        digests.iter().map(|digest| Digest32::of(digest.to_string().as_bytes()).into()).collect()
     };
     let sections: BTreeMap<_, _> =
         own.sections.iter().map(|(name, digests)| (name.clone(), other(digests))).collect();
