@@ -10,23 +10,31 @@ use vouchsafe_protocol::Bound;
 use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Evidence;
+use vouchsafe_protocol::GoogleTokenEvidence;
 use vouchsafe_protocol::SevSnpEvidence;
+use vouchsafe_protocol::TdxEvidence;
+use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::VtpmEvidence;
 use vouchsafe_protocol::binding::QuoteNonce;
 use vouchsafe_protocol::binding::ReportData;
+use vouchsafe_protocol::binding::TokenNonce;
 
 use super::ca::AkCertificateSpec;
 use super::ca::FakeGoogle;
 use super::event_log::EventLogBuilder;
 use super::event_log::extend;
+use super::google_token::FakeAttestationService;
 use super::snp::FakeAmd;
 use super::snp::SnpReportBuilder;
+use super::tdx::FakeIntel;
+use super::tdx::TdxQuoteBuilder;
 use super::vtpm::FakeAk;
 use super::vtpm::QuoteSpec;
 use crate::anchors::Product;
 use crate::anchors::TrustAnchors;
 use crate::event_log::Technology;
 use crate::google_token::TokenKind;
+use crate::tdx::cut;
 
 /// Which evidence to make. Pieces of one call are linked to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +89,32 @@ pub struct SimulatedVm {
     pub vek_certificate: Option<Vec<u8>>,
     /// Issuing CAs that travel with it.
     pub vek_issuers: Vec<Vec<u8>>,
+    /// The trust domain, where it is a TDX VM: its hardware report is a quote then.
+    pub tdx: Option<SimulatedTd>,
+    /// What Google Cloud Attestation says of it.
+    pub token: SimulatedToken,
+}
+
+/// The TDX side of a simulated VM.
+#[derive(Clone, Debug)]
+pub struct SimulatedTd {
+    /// Whose platform it runs on.
+    pub intel: &'static FakeIntel,
+    /// The quote, all but its report data.
+    pub quote: TdxQuoteBuilder,
+}
+
+/// The token of a simulated VM, all but its nonce.
+#[derive(Clone, Debug)]
+pub struct SimulatedToken {
+    /// Whom it is for.
+    pub audience: String,
+    /// When it is issued.
+    pub now: UnixTime,
+    /// Whose instance it names.
+    pub instance: AkCertificateSpec,
+    /// Which technology it names.
+    pub technology: Technology,
 }
 
 impl SimulatedVm {
@@ -118,8 +152,35 @@ impl SimulatedVm {
             report,
             vek_certificate: Some(signed.vek),
             vek_issuers: signed.certificates,
+            tdx: None,
+            token: SimulatedToken {
+                audience: AUDIENCE.to_owned(),
+                now: UnixTime(1_761_955_200),
+                instance: instance.clone(),
+                technology: Technology::SevSnp,
+            },
         };
         vm.boot(log);
+        vm
+    }
+
+    /// A TDX VM with Ubuntu's boot.
+    #[must_use]
+    pub fn trust_domain(instance: &AkCertificateSpec) -> Self {
+        let mut vm = Self::booted(instance, &EventLogBuilder::gce_ubuntu(Technology::Tdx));
+        vm.tdx = Some(SimulatedTd { intel: FakeIntel::shared(), quote: TdxQuoteBuilder::new() });
+        vm.token.technology = Technology::Tdx;
+        vm
+    }
+
+    /// A VM of this technology with Ubuntu's boot.
+    #[must_use]
+    pub fn of(technology: Technology, instance: &AkCertificateSpec) -> Self {
+        if technology == Technology::Tdx {
+            return Self::trust_domain(instance);
+        }
+        let mut vm = Self::booted(instance, &EventLogBuilder::gce_ubuntu(technology));
+        vm.token.technology = technology;
         vm
     }
 
@@ -154,11 +215,25 @@ impl SimulatedVm {
     pub fn evidence(&self, kinds: Kinds, bound: &Bound) -> Evidence {
         let transcript = bound.transcript();
         let ak = kinds.vtpm.then_some(self.ak.spki());
-        let sev_snp = kinds.report.then(|| self.snp_with(&ReportData::bind(&transcript, ak).0));
-        let report = sev_snp.as_ref().map(|snp| &snp.report[..]);
+        let data = ReportData::bind(&transcript, ak).0;
+        let tdx = self.tdx.as_ref().filter(|_| kinds.report).map(|td| td.evidence(&data));
+        let sev_snp = (kinds.report && tdx.is_none()).then(|| self.snp_with(&data));
+        let quote = tdx.as_ref().map(|tdx| cut(&tdx.quote).expect("a quote"));
+        let report = sev_snp.as_ref().map(|snp| &snp.report[..]).or(quote);
         let nonce = QuoteNonce::bind(&transcript, report);
         let vtpm = kinds.vtpm.then(|| self.vtpm_with(&QuoteSpec::new(&nonce.0)));
-        Evidence { vtpm, sev_snp, ..Evidence::default() }
+        let google_token =
+            kinds.token.map(|kind| self.token_with(kind, TokenNonce::bind(&transcript).as_str()));
+        Evidence { vtpm, sev_snp, tdx, google_token }
+    }
+
+    /// A token with any nonce.
+    #[must_use]
+    pub fn token_with(&self, kind: TokenKind, nonce: &str) -> GoogleTokenEvidence {
+        let SimulatedToken { audience, now, instance, technology } = &self.token;
+        let service = FakeAttestationService::shared();
+        let spec = service.spec(kind, audience, nonce, *now).of_instance(instance).of_technology(*technology);
+        GoogleTokenEvidence { token: spec.sign(service) }
     }
 
     /// A vTPM piece with any quote.
@@ -188,11 +263,23 @@ impl SimulatedVm {
     }
 }
 
+impl SimulatedTd {
+    /// A TDX piece with any report data.
+    #[must_use]
+    pub fn evidence(&self, report_data: &[u8; 64]) -> TdxEvidence {
+        let quote = TdxQuoteBuilder { report_data: *report_data, ..self.quote.clone() };
+        TdxEvidence { quote: Bytes(quote.sign(self.intel)), event_log: None }
+    }
+}
+
 impl Default for SimulatedVm {
     fn default() -> Self {
         Self::new()
     }
 }
+
+/// The audience of the tokens of simulated VMs.
+pub const AUDIENCE: &str = "https://broker.example.com:8443";
 
 /// The fake Google that all tests of a process share.
 #[must_use]
@@ -201,14 +288,24 @@ pub fn shared_google() -> &'static FakeGoogle {
     SHARED.get_or_init(FakeGoogle::new)
 }
 
-/// The built-in anchors, and the roots of [`shared_google`] and of the shared Genoa chip as extra ones.
+/// The built-in anchors, and as extra ones the roots of all vendors that simulated VMs come from.
 ///
 /// # Panics
 /// Never: the fake roots are CA certificates.
 #[must_use]
 pub fn shared_anchors() -> TrustAnchors {
-    let amd = FakeAmd::shared(Product::Genoa);
-    [shared_google().root_der(), amd.ark_der()].iter().fold(TrustAnchors::builtin(), |anchors, root| {
+    shared_roots().iter().fold(TrustAnchors::builtin(), |anchors, root| {
         anchors.with_extra(root).expect("a fake root is a CA certificate")
     })
+}
+
+/// The roots of Google's keys, of the shared Genoa chip, of the TDX platform and of tokens, DER.
+#[must_use]
+pub fn shared_roots() -> [&'static [u8]; 4] {
+    [
+        shared_google().root_der(),
+        FakeAmd::shared(Product::Genoa).ark_der(),
+        FakeIntel::shared().root_der(),
+        FakeAttestationService::shared().root_der(),
+    ]
 }

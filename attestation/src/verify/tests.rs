@@ -2,10 +2,12 @@
 
 mod binding;
 mod captured;
+mod composites;
 mod endorsement;
 mod pieces;
 mod refusals;
 
+use std::sync::LazyLock;
 use std::sync::OnceLock;
 
 use vouchsafe_protocol::BrokerIdentity;
@@ -18,10 +20,15 @@ use vouchsafe_protocol::Suite;
 use vouchsafe_protocol::binding::ReportData;
 
 use super::*;
+use crate::google_token::TokenKeys;
 use crate::snp::SnpError;
 use crate::snp::SnpEvidence;
 use crate::test_util::ca::AkCertificateSpec;
 use crate::test_util::event_log::EventLogBuilder;
+use crate::test_util::google_token::FakeAttestationService;
+use crate::test_util::tdx::CollateralSpec;
+use crate::test_util::tdx::FakeIntel;
+use crate::test_util::vm::AUDIENCE;
 use crate::test_util::vm::Kinds;
 use crate::test_util::vm::SimulatedVm;
 use crate::test_util::vm::shared_anchors;
@@ -45,14 +52,15 @@ impl Judge {
         Self {
             anchors: shared_anchors(),
             collateral: Collateral::empty(),
-            endorsements: Endorsements::default(),
+            endorsements: simulated_endorsements(),
             memory: VerifyMemory::default(),
         }
     }
 
     fn context(&self) -> Context<'_> {
+        static AUDIENCES: LazyLock<[String; 1]> = LazyLock::new(|| [AUDIENCE.to_owned()]);
         let Self { anchors, collateral, endorsements, memory } = self;
-        Context { anchors, collateral, endorsements, audiences: &[], now: NOW, memory }
+        Context { anchors, collateral, endorsements, audiences: &*AUDIENCES, now: NOW, memory }
     }
 
     fn verify(&self, evidence: &Evidence, bound: &Bound) -> Result<Claims, VerifyError> {
@@ -60,6 +68,17 @@ impl Judge {
         assert_eq!((verified.bound(), verified.verified_at()), (bound, NOW));
         assert_eq!(verified.wrap_key(), bound.key());
         Ok(verified.claims().clone())
+    }
+}
+
+/// What simulated VMs need: collateral of the TDX platform, and the keys of tokens.
+fn simulated_endorsements() -> Endorsements {
+    let current = CollateralSpec::current(UnixTime(NOW.0 - 60), NOW.plus(86_400));
+    let keys = TokenKeys::extra(&FakeAttestationService::shared().jwks(), NOW).unwrap();
+    Endorsements {
+        tdx: FakeIntel::shared().store(&current),
+        token_keys: vec![keys],
+        ..Endorsements::default()
     }
 }
 

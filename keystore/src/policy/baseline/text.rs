@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::{Baseline, LogDigest};
 use vouchsafe_attestation::event_log::BootLog;
-use vouchsafe_protocol::Digest32;
-
-use super::Baseline;
 
 impl Baseline {
     /// The document with what each member is above it, and with names beside digests.
     #[must_use]
-    pub fn to_commented(&self, heading: &str, names: &BTreeMap<Digest32, String>) -> String {
+    pub fn to_commented(&self, heading: &str, names: &BTreeMap<LogDigest, String>) -> String {
         let mut text = String::new();
         for line in heading.lines() {
             comment(&mut text, "", line);
@@ -21,7 +19,7 @@ impl Baseline {
             let word = line.trim_start().trim_start_matches('"').split('"').next().unwrap_or_default();
             let member = MEMBERS.iter().find(|(name, _)| indent.len() == 2 && *name == word);
             let note = member.map(|(_, note)| (*note).to_owned());
-            let name = word.parse().ok().and_then(|digest: Digest32| names.get(&digest).cloned());
+            let name = word.parse().ok().and_then(|digest: LogDigest| names.get(&digest).cloned());
             if let Some(note) = note.or(name) {
                 comment(&mut text, indent, &note);
             }
@@ -33,9 +31,9 @@ impl Baseline {
 
     /// What the log of a boot calls the files in PCR 9. Nobody measured that.
     #[must_use]
-    pub fn untrusted_names(boot: &BootLog) -> BTreeMap<Digest32, String> {
+    pub fn untrusted_names(boot: &BootLog) -> BTreeMap<LogDigest, String> {
         let events = boot.events.get(&9).into_iter().flatten();
-        events.filter_map(|event| Some((event.digest, event.untrusted_name.clone()?))).collect()
+        events.filter_map(|event| Some((event.digest.into(), event.untrusted_name.clone()?))).collect()
     }
 }
 

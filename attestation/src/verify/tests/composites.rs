@@ -1,0 +1,226 @@
+//! T01: quote, hardware report and token, of one VM and of two, in every combination.
+
+use super::*;
+use crate::google_token::TokenKind;
+use crate::tdx::TdxError;
+use crate::test_util::google_token::FakeAttestationService;
+use crate::test_util::vm::SimulatedTd;
+
+const TECHNOLOGIES: [Technology; 3] = [Technology::Sev, Technology::SevSnp, Technology::Tdx];
+const TOKENS: [Option<TokenKind>; 3] = [None, Some(TokenKind::Oidc), Some(TokenKind::Pki)];
+
+fn vm(technology: Technology, instance_id: u64) -> SimulatedVm {
+    let serial = vec![u8::try_from(instance_id).unwrap()];
+    let mut vm = SimulatedVm::of(
+        technology,
+        &AkCertificateSpec { instance_id, serial, ..AkCertificateSpec::default() },
+    );
+    vm.report.report_id = [u8::try_from(instance_id).unwrap(); 32];
+    if let Some(td) = &mut vm.tdx {
+        td.quote.mr_config_id = [u8::try_from(instance_id).unwrap(); 48];
+    }
+    vm
+}
+
+/// Every set of pieces that a VM can make; without SNP and TDX there is no report.
+fn sets(technology: Technology) -> impl Iterator<Item = Kinds> {
+    let has_report = technology != Technology::Sev;
+    let sets = [(true, false), (false, true), (true, true), (false, false)];
+    sets.into_iter()
+        .filter(move |(_, report)| has_report || !report)
+        .flat_map(|(vtpm, report)| TOKENS.map(|token| Kinds { vtpm, report, token }))
+        .filter(|kinds| kinds.vtpm || kinds.report || kinds.token.is_some())
+}
+
+#[test]
+fn every_set_of_one_vm_is_accepted_where_something_links_it() {
+    let judge = Judge::new();
+    for technology in TECHNOLOGIES {
+        let vm = vm(technology, 1);
+        for kinds in sets(technology) {
+            let verdict = judge.verify(&vm.evidence(kinds, &bound(1)), &bound(1));
+            if !kinds.vtpm && kinds.report && kinds.token.is_some() {
+                let unlinked = VerifyError::Unlinked { piece: Piece::GoogleToken };
+                assert_eq!(verdict, Err(unlinked), "{technology} {kinds:?}");
+                continue;
+            }
+            let claims = verdict.unwrap_or_else(|error| panic!("{technology} {kinds:?}: {error}"));
+            assert_eq!(claims.technology, Some(technology), "{kinds:?}");
+            let names_instance = kinds.vtpm || kinds.token.is_some();
+            assert_eq!(claims.instance().map(Instance::id), names_instance.then_some((620_438_545_889, 1)));
+            assert_eq!(claims.vtpm.is_some(), kinds.vtpm);
+            assert_eq!(claims.sev_snp.is_some(), kinds.report && technology == Technology::SevSnp);
+            assert_eq!(claims.tdx.is_some(), kinds.report && technology == Technology::Tdx);
+            assert_eq!(claims.google_token.map(|token| token.kind), kinds.token);
+        }
+    }
+}
+
+/// Each piece of `of` in turn: which VM it is of, if it is there.
+type Pick = Option<usize>;
+
+fn pick(vms: &[Evidence; 2], vtpm: Pick, report: Pick, token: Pick) -> Evidence {
+    Evidence {
+        vtpm: vtpm.and_then(|index| vms[index].vtpm.clone()),
+        sev_snp: report.and_then(|index| vms[index].sev_snp.clone()),
+        tdx: report.and_then(|index| vms[index].tdx.clone()),
+        google_token: token.and_then(|index| vms[index].google_token.clone()),
+    }
+}
+
+fn picks() -> impl Iterator<Item = (Pick, Pick, Pick)> {
+    let one = [None, Some(0), Some(1)];
+    one.into_iter().flat_map(move |vtpm| {
+        one.into_iter().flat_map(move |report| one.into_iter().map(move |token| (vtpm, report, token)))
+    })
+}
+
+#[test]
+fn t01_only_pieces_of_one_vm_are_accepted_together() {
+    let judge = Judge::new();
+    for technology in [Technology::SevSnp, Technology::Tdx] {
+        for token in [TokenKind::Oidc, TokenKind::Pki] {
+            let whole =
+                [1, 2].map(|id| vm(technology, id).evidence(Kinds::BOTH.with_token(token), &bound(1)));
+            let mut accepted = 0;
+            for (quoting, reporting, stating) in picks() {
+                let evidence = pick(&whole, quoting, reporting, stating);
+                let verdict = judge.verify(&evidence, &bound(1));
+                // Made as parts of a composite, quote and report are worth nothing without each other.
+                let complete = quoting.is_some() == reporting.is_some();
+                let same = [reporting, stating].iter().all(|other| other.is_none() || *other == quoting);
+                let alone = quoting.is_none() && reporting.is_none() && stating.is_some();
+                let expected = alone || (complete && same && quoting.is_some());
+                let what = format!("{technology} {quoting:?} {reporting:?} {stating:?}: {verdict:?}");
+                assert_eq!(verdict.is_ok(), expected, "{what}");
+                accepted += usize::from(verdict.is_ok());
+            }
+            // Two tokens alone, quote and report of each VM with its token and without.
+            assert_eq!(accepted, 6);
+        }
+    }
+}
+
+#[test]
+fn t01_pieces_that_were_made_alone_do_not_combine() {
+    let judge = Judge::new();
+    for technology in [Technology::SevSnp, Technology::Tdx] {
+        let vms = [vm(technology, 1), vm(technology, 2)];
+        let alone = vms.each_ref().map(|vm| {
+            let mut evidence = vm.evidence(Kinds::VTPM.with_token(TokenKind::Pki), &bound(1));
+            let report = vm.evidence(Kinds::REPORT, &bound(1));
+            (evidence.sev_snp, evidence.tdx) = (report.sev_snp, report.tdx);
+            evidence
+        });
+        for (quoting, reporting, stating) in picks() {
+            let verdict = judge.verify(&pick(&alone, quoting, reporting, stating), &bound(1));
+            let pieces = [quoting, reporting, stating].into_iter().flatten().count();
+            let linked = reporting.is_none() && quoting == stating;
+            assert_eq!(
+                verdict.is_ok(),
+                pieces == 1 || (pieces == 2 && linked),
+                "{quoting:?} {reporting:?} {stating:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn t01_a_token_of_another_instance_is_refused() {
+    let vm = vm(Technology::Sev, 1);
+    let mut other = vm.clone();
+    other.token.instance.instance_id = 2;
+    let evidence = other.evidence(Kinds::VTPM.with_token(TokenKind::Pki), &bound(1));
+    let project = vm.token.instance.project_number;
+    let mismatch =
+        VerifyError::InstanceMismatch { certified: Some((project, 1)), stated: Some((project, 2)) };
+    assert_eq!(refusal(&evidence), mismatch);
+}
+
+#[test]
+fn t01_a_token_of_another_technology_is_refused() {
+    let mut vm = vm(Technology::Sev, 1);
+    vm.token.technology = Technology::Tdx;
+    let evidence = vm.evidence(Kinds::VTPM.with_token(TokenKind::Oidc), &bound(1));
+    let (token, other) = (Technology::Tdx, Some(Technology::Sev));
+    assert_eq!(refusal(&evidence), VerifyError::TokenTechnologyMismatch { token, other });
+}
+
+#[test]
+fn t01_a_log_of_another_technology_than_the_quote_is_refused() {
+    let mut vm = vm(Technology::SevSnp, 1);
+    vm.tdx = Some(SimulatedTd {
+        intel: FakeIntel::shared(),
+        quote: SimulatedVm::trust_domain(&vm.token.instance).tdx.unwrap().quote,
+    });
+    let (hardware, logged) = (Technology::Tdx, Some(Technology::SevSnp));
+    assert_eq!(
+        refusal(&vm.evidence(Kinds::BOTH, &bound(1))),
+        VerifyError::TechnologyMismatch { hardware, logged }
+    );
+}
+
+#[test]
+fn t01_reports_of_two_vendors_are_refused() {
+    let mut evidence = vm(Technology::Tdx, 1).evidence(Kinds::BOTH, &bound(1));
+    evidence.sev_snp = vm(Technology::SevSnp, 1).evidence(Kinds::REPORT, &bound(1)).sev_snp;
+    assert_eq!(refusal(&evidence), VerifyError::TwoHardwareReports);
+}
+
+#[test]
+fn t05_a_quote_or_token_of_another_request_is_refused() {
+    let vm = vm(Technology::Tdx, 1);
+    let quote = vm.evidence(Kinds::REPORT, &bound(2));
+    assert_eq!(refusal(&quote), VerifyError::Tdx(TdxError::ReportDataMismatch));
+    let token = vm.evidence(Kinds::token(TokenKind::Pki), &bound(2));
+    assert_eq!(refusal(&token), VerifyError::GoogleToken(crate::google_token::TokenError::NonceMismatch));
+}
+
+#[test]
+fn t07_a_token_for_another_broker_is_refused() {
+    let mut vm = vm(Technology::Sev, 1);
+    vm.token.audience = "https://elsewhere.example.com".to_owned();
+    let error = refusal(&vm.evidence(Kinds::token(TokenKind::Oidc), &bound(1)));
+    let found = "https://elsewhere.example.com".to_owned();
+    assert_eq!(error, VerifyError::GoogleToken(crate::google_token::TokenError::AudienceMismatch { found }));
+}
+
+#[test]
+fn t17_a_quote_without_collateral_waits_for_it() {
+    let judge = Judge { endorsements: Endorsements::default(), ..Judge::new() };
+    let error =
+        judge.verify(&vm(Technology::Tdx, 1).evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap_err();
+    let platform = FakeIntel::shared().platform();
+    assert_eq!(error, VerifyError::Tdx(TdxError::CollateralMissing { platform }));
+    assert_eq!(error.code(), vouchsafe_protocol::ReasonCode::CollateralPending);
+}
+
+#[test]
+fn a_stored_endorsement_of_the_firmware_is_a_claim() {
+    let signer = crate::test_util::launch::FakeTcbSigner::shared();
+    let vm = vm(Technology::Tdx, 1);
+    let mr_td = vouchsafe_protocol::Digest48(vm.tdx.as_ref().unwrap().quote.mr_td);
+    let mut judge = Judge::new();
+    let evidence = vm.evidence(Kinds::REPORT, &bound(1));
+    let without = judge.verify(&evidence, &bound(1)).unwrap();
+    assert_eq!(without.tdx.unwrap().endorsement, None);
+    judge.endorsements.launch = crate::launch::EndorsementStore::new([(mr_td, signer.endorse_tdx(&mr_td))]);
+    judge.anchors = shared_anchors().with_extra(signer.root_der()).unwrap();
+    let with = judge.verify(&evidence, &bound(1)).unwrap().tdx.unwrap().endorsement.unwrap();
+    assert_eq!(with.root, crate::Root::Extra);
+}
+
+#[test]
+fn t48_the_gate_sees_the_instance_of_a_token() {
+    let vm = vm(Technology::Sev, 7);
+    let judge = Judge::new();
+    let evidence = vm.evidence(Kinds::token(TokenKind::Pki), &bound(1));
+    let mut seen = None;
+    let verdict: Result<_, VerifyError> = verify_with(&evidence, bound(1), &judge.context(), |instance| {
+        seen = instance.map(Instance::id);
+        Ok(())
+    });
+    assert!(verdict.is_ok());
+    assert_eq!(seen, Some((620_438_545_889, 7)));
+    assert!(!FakeAttestationService::shared().jwks().is_empty());
+}
