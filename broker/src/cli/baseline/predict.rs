@@ -1,5 +1,6 @@
 //! `vouchsafe baseline predict`: what a boot will measure, from the files of an update.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use clap::Args;
 use vouchsafe_attestation::reference_values::{
     EfiImage, GrubBoot, ReferenceComponent, ReferenceEvent, ReferenceValues, UnifiedBoot,
 };
-use vouchsafe_keystore::policy::{Baseline, MAX_BASELINE};
+use vouchsafe_keystore::policy::{Baseline, LogDigest, MAX_BASELINE};
 
 use super::super::{Failure, output};
 use super::write;
@@ -122,8 +123,9 @@ fn required<'a>(path: Option<&'a Path>, name: &str) -> Result<&'a Path, Failure>
 }
 
 /// What the new digests are.
-fn names(values: &ReferenceValues) -> std::collections::BTreeMap<vouchsafe_protocol::Digest32, String> {
-    let name = |event: &ReferenceEvent| (event.digest, format!("The update's {}.", label(&event.component)));
+fn names(values: &ReferenceValues) -> BTreeMap<LogDigest, String> {
+    let name =
+        |event: &ReferenceEvent| (event.digest.into(), format!("The update's {}.", label(&event.component)));
     values.events.iter().map(name).collect()
 }
 
