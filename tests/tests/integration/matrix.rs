@@ -8,7 +8,7 @@ use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
 use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
-use vouchsafe_attestation::test_util::vm::{AUDIENCE, Kinds, SimulatedVm};
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 use vouchsafe_tests::pem;
 
@@ -18,7 +18,7 @@ const PATH: &str = "prod/db/token";
 
 /// A broker that knows everything the cells need.
 fn world() -> World {
-    let world = World::bare(&format!("urls = [{AUDIENCE:?}]\n"));
+    let world = World::bare("");
     let (from, until) = (UnixTime(now() - 60), UnixTime(now() + 86_400));
     let service = FakeAttestationService::shared();
     let crl = service.root_crl(&CrlSpec::current(from, until));
@@ -34,8 +34,9 @@ fn world() -> World {
     world
 }
 
-fn vm(technology: Technology) -> SimulatedVm {
+fn vm(world: &World, technology: Technology) -> SimulatedVm {
     let mut vm = SimulatedVm::of(technology, &AkCertificateSpec::default());
+    vm.token.audience = world.broker.guests_url();
     vm.token.now = UnixTime(now());
     vm
 }
@@ -54,6 +55,9 @@ fn policy(technology: Technology, kinds: Kinds) -> String {
         ));
     } else if kinds.report {
         accepts.push("@accepts(\"owner\")");
+        if technology == Technology::Tdx {
+            accepts.push("@accepts(\"boot-chain\")");
+        }
     }
     if kinds.report {
         conditions.push(report_condition(technology));
@@ -103,7 +107,8 @@ fn report_condition(technology: Technology) -> String {
 
 /// The VM gets its secret with all these pieces, and with each of them left out it does not.
 fn released(technology: Technology, kinds: Kinds) {
-    let (world, vm) = (world(), vm(technology));
+    let world = world();
+    let vm = vm(&world, technology);
     world.put_policy_text("prod/cell", &policy(technology, kinds));
     world.put(PATH, "prod/cell", b"sesame");
     let asked = world.request(&vm, kinds, &[PATH]);
@@ -121,7 +126,8 @@ fn released(technology: Technology, kinds: Kinds) {
 
 /// Nothing links a token and a hardware report.
 fn unlinked(technology: Technology) {
-    let (world, vm) = (world(), vm(technology));
+    let world = world();
+    let vm = vm(&world, technology);
     for kind in [TokenKind::Oidc, TokenKind::Pki] {
         let asked = world.request(&vm, Kinds::REPORT.with_token(kind), &[PATH]);
         world.assert_refused(&asked, ReasonCode::UnlinkedEvidence, "unlinked-google-token");
