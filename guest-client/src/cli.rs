@@ -93,7 +93,7 @@ struct Capture {
     /// The firmware's event log.
     #[arg(long, value_name = "FILE")]
     event_log: Option<PathBuf>,
-    /// For whom a token is, https://HOST[:PORT]; the first broker unless given.
+    /// For whom a token is, `https://HOST:PORT`; the first broker unless given.
     #[arg(long, value_name = "URL")]
     audience: Option<BrokerUrl>,
 }

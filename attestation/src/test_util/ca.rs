@@ -151,7 +151,7 @@ impl FakeCa {
     /// When the key is not RSA.
     #[must_use]
     pub fn modulus(&self) -> Vec<u8> {
-        self.key.modulus()
+        self.key.modulus().expect("an RSA key")
     }
 
     /// A signature over a message.

@@ -37,16 +37,13 @@ impl FakeKey {
         Self::Rsa(RsaKeyPair::generate(KeySize::Rsa4096).expect("aws-lc makes RSA keys"))
     }
 
-    /// Modulus, big-endian.
-    ///
-    /// # Panics
-    /// When the key is not RSA.
-    pub(super) fn modulus(&self) -> Vec<u8> {
-        let Self::Rsa(key) = self else { panic!("an RSA key has a modulus") };
+    /// Modulus, big-endian; `None` for a key that has none.
+    pub(super) fn modulus(&self) -> Option<Vec<u8>> {
+        let Self::Rsa(key) = self else { return None };
         // RFC 8017 §A.1.1: the modulus comes first.
-        let mut rest = der::content_of(der::SEQUENCE, key.public_key().as_ref()).expect("an RSA key");
-        let modulus = der::take(&mut rest).expect("an RSA key").content;
-        modulus.strip_prefix(&[0]).unwrap_or(modulus).to_vec()
+        let mut rest = der::content_of(der::SEQUENCE, key.public_key().as_ref())?;
+        let modulus = der::take(&mut rest)?.content;
+        Some(modulus.strip_prefix(&[0]).unwrap_or(modulus).to_vec())
     }
 
     pub(super) fn from_pkcs8(scheme: Scheme, pkcs8: &[u8]) -> Self {
