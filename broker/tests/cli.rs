@@ -188,7 +188,7 @@ fn t38_a_typo_in_the_configuration_keeps_the_broker_from_starting() {
 #[test]
 fn collateral_goes_from_one_broker_to_another_in_a_signed_bundle() {
     let (from, to) = (Broker::start(), Broker::start());
-    let keys = br#"{"keys":[{"kty":"RSA","alg":"RS256","kid":"one","n":"AQAB","e":"AQAB"}]}"#;
+    let keys = vouchsafe_attestation::test_util::google_token::FakeAttestationService::shared().jwks();
     fs::write(from.path("jwks.json"), keys).expect("written");
     let endorsement = format!("{}.binarypb", "07".repeat(48));
     fs::write(from.path(&endorsement), [7; 48]).expect("written");

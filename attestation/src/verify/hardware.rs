@@ -102,7 +102,7 @@ impl<'e> Hardware<'e> {
     ) -> Result<(), VerifyError> {
         let expected = ReportData::bind(&bound.transcript(), ak);
         match self {
-            Self::SevSnp(snp) => claims.sev_snp = Some(verify_snp(snp, &expected, context)?),
+            Self::SevSnp(snp) => claims.sev_snp = Some(endorsed_snp(snp, &expected, context)?),
             Self::Tdx { quote } => {
                 let store = &context.endorsements.tdx;
                 let verified = tdx::verify_quote(quote, &expected.0, store, &context.tdx())?;
@@ -111,6 +111,19 @@ impl<'e> Hardware<'e> {
         }
         Ok(())
     }
+}
+
+/// The report, and Google's word on what it measures.
+fn endorsed_snp(
+    snp: &SevSnpEvidence,
+    expected: &ReportData,
+    context: &Context<'_>,
+) -> Result<SnpClaims, VerifyError> {
+    let mut claims = verify_snp(snp, expected, context)?;
+    let measurement = LaunchMeasurement::Snp(claims.measurement);
+    let given = snp.launch_endorsement.as_deref();
+    claims.endorsement = launch::find(measurement, given, &context.endorsements.launch, &context.launch())?;
+    Ok(claims)
 }
 
 fn verify_snp(

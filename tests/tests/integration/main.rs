@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod refusals;

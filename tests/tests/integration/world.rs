@@ -13,7 +13,7 @@ use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec, FakeGoogl
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_ARGUMENTS, UBUNTU_KERNEL};
 use vouchsafe_attestation::test_util::snp::FakeAmd;
-use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google, shared_roots};
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_protocol::answer::OpenedSecret;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
@@ -45,7 +45,7 @@ impl World {
     /// Without a policy, with more configuration.
     pub(crate) fn bare(configuration: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let anchors = [google().root_der(), amd().ark_der()];
+        let anchors = shared_roots();
         let broker = Broker::start(folder.path(), &anchors, configuration).unwrap();
         let world = Self { broker, folder };
         let now = now();

@@ -1,4 +1,7 @@
+use std::sync::LazyLock;
+
 use vouchsafe_attestation::Root;
+use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
 use vouchsafe_attestation::test_util::vm::shared_google;
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::bundle::{Bundle, BundleError};
@@ -7,7 +10,8 @@ use super::*;
 use crate::clock;
 
 const MEASUREMENT: Digest48 = Digest48([7; 48]);
-const JWKS: &[u8] = br#"{"keys":[{"kty":"RSA","alg":"RS256","kid":"one","n":"AQAB","e":"AQAB"}]}"#;
+/// A key set with one key.
+static JWKS: LazyLock<Vec<u8>> = LazyLock::new(|| FakeAttestationService::shared().jwks());
 
 /// A folder with one of each kind that needs no vendor.
 fn filled(path: &std::path::Path) -> CollateralFolder {
@@ -16,7 +20,7 @@ fn filled(path: &std::path::Path) -> CollateralFolder {
     let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(now.0 - 60), now.plus(1000)));
     folder.import(&crl, None, now).unwrap();
     folder.import(shared_google().intermediate_der(), None, now).unwrap();
-    folder.import(JWKS, None, now).unwrap();
+    folder.import(&JWKS, None, now).unwrap();
     folder.import(&[&[1], &MEASUREMENT.0[..]].concat(), Some(MEASUREMENT), now).unwrap();
     folder
 }

@@ -1,7 +1,10 @@
+use std::sync::LazyLock;
+
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
 
 use vouchsafe_attestation::Root;
 use vouchsafe_attestation::anchors::Product;
@@ -210,7 +213,7 @@ fn t40_keys_of_tokens_outlive_an_outage() {
     let status = Arc::new(AtomicU16::new(200));
     let answer = Arc::clone(&status);
     let vendor = Vendor::start(move |asked| match (asked.path.as_str(), answer.load(Ordering::SeqCst)) {
-        ("/jwks", 200) => Reply::body(JWKS),
+        ("/jwks", 200) => Reply::body(&JWKS),
         ("/jwks", status) => Reply::status(status),
         _ => Reply::status(404),
     });
@@ -227,7 +230,7 @@ fn t40_keys_of_tokens_outlive_an_outage() {
         let loaded = running.loaded();
         let keys = &loaded.endorsements.token_keys[0];
         // From where it came it is nobody's but `extra`.
-        assert_eq!((keys.as_bytes(), keys.root(), keys.fetched_at()), (JWKS, Root::Extra, fetched_at));
+        assert_eq!((keys.as_bytes(), keys.root(), keys.fetched_at()), (&JWKS[..], Root::Extra, fetched_at));
     }
     // The age is what an alert looks at.
     let metrics = Metrics::new().unwrap();
@@ -253,14 +256,14 @@ fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
     };
     assert_eq!(roots(&open(folder.path())), [(Root::Google, UnixTime(1000))]);
     // What an operator imports never is.
-    ours.import(JWKS, None, UnixTime(2000)).unwrap();
+    ours.import(&JWKS, None, UnixTime(2000)).unwrap();
     let both = [(Root::Google, UnixTime(1000)), (Root::Extra, UnixTime(2000))];
     assert_eq!(roots(&open(folder.path())), both);
     // Nor what somebody writes into the folder: as it is, under the other name, or with another broker's identity.
     let file = |name: &str| folder.path().join(format!("jwks.{name}.json"));
     fs::copy(file("extra"), file("google")).unwrap();
     assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
-    fs::write(file("google"), JWKS).unwrap();
+    fs::write(file("google"), &*JWKS).unwrap();
     assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
     let other = CollateralFolder::open(folder.path(), identity(2)).unwrap();
     assert_eq!(roots(&other), []);
@@ -365,5 +368,5 @@ async fn a_source_whose_certificate_the_system_does_not_know_is_not_believed() {
     running.await.expect("no panic").expect("stopped");
 }
 
-const JWKS: &[u8] =
-    br#"{"keys":[{"kty":"RSA","alg":"RS256","use":"sig","kid":"one","n":"AQAB","e":"AQAB"}]}"#;
+/// A key set with one key.
+static JWKS: LazyLock<Vec<u8>> = LazyLock::new(|| FakeAttestationService::shared().jwks());

@@ -1,0 +1,199 @@
+//! Every row of Google's offer, end to end: {SEV, SEV-SNP, TDX} by {vTPM, hardware report, token, and what links them}.
+//!
+//! README.md has these tests as a table. The VMs are simulated and sign with throw-away roots; the broker is a real process.
+
+use vouchsafe_attestation::event_log::Technology;
+use vouchsafe_attestation::google_token::TokenKind;
+use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
+use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
+use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
+use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
+use vouchsafe_protocol::{ReasonCode, UnixTime};
+use vouchsafe_tests::pem;
+
+use crate::world::{PROJECT, World, command_line, now, text};
+
+const PATH: &str = "prod/db/token";
+
+/// A broker that knows everything the cells need.
+fn world() -> World {
+    let world = World::bare("");
+    let (from, until) = (UnixTime(now() - 60), UnixTime(now() + 86_400));
+    let service = FakeAttestationService::shared();
+    let crl = service.root_crl(&CrlSpec::current(from, until));
+    let collateral = FakeIntel::shared().collateral(&CollateralSpec::current(from, until));
+    let files = [
+        world.write("tokens.crl", &pem::crl(&crl)),
+        world.write("jwks.json", &String::from_utf8(service.jwks()).unwrap()),
+        world.write("tdx.json", &serde_json::to_string(&collateral).unwrap()),
+    ];
+    for file in &files {
+        world.run(&["collateral", "import", text(file)]);
+    }
+    world
+}
+
+fn vm(world: &World, technology: Technology) -> SimulatedVm {
+    let mut vm = SimulatedVm::of(technology, &AkCertificateSpec::default());
+    vm.token.audience = world.broker.guests_url();
+    vm.token.now = UnixTime(now());
+    vm
+}
+
+/// A policy that asks for each of these pieces, and for nothing of the others.
+fn policy(technology: Technology, kinds: Kinds) -> String {
+    let mut accepts = Vec::new();
+    let mut conditions =
+        vec![format!("principal has technology && principal.technology == Technology::\"{technology}\"")];
+    if kinds.vtpm {
+        conditions.push(format!(
+            "principal has vtpm.instance && principal.vtpm.root == Root::\"extra\" && \
+             principal.vtpm.instance.project_number == \"{PROJECT}\" && principal.vtpm.secure_boot.enabled && \
+             principal.vtpm has command_line && principal.vtpm.command_line == \"{}\"",
+            command_line()
+        ));
+    } else if kinds.report {
+        accepts.push("@accepts(\"owner\")");
+        if technology == Technology::Tdx {
+            accepts.push("@accepts(\"boot-chain\")");
+        }
+    }
+    if kinds.report {
+        conditions.push(report_condition(technology));
+    }
+    if kinds.token.is_some() {
+        conditions.push(format!(
+            "principal has google_token.instance && principal.google_token.root == Root::\"extra\" && \
+             principal.google_token.instance.project_number == \"{PROJECT}\" && principal.google_token.secure_boot"
+        ));
+        if !kinds.vtpm {
+            accepts.push("@accepts(\"token-alone\")");
+        }
+    }
+    format!(
+        "@id(\"release\") @for(\"app\") {}\npermit (principal is Vm, action == Action::\"release\", resource is Secret)\n\
+         when {{\n  {}\n}};\n",
+        accepts.join(" "),
+        conditions.join(" &&\n  ")
+    )
+}
+
+fn report_condition(technology: Technology) -> String {
+    if technology == Technology::Tdx {
+        return format!(
+            "principal has tdx.tcb && principal.tdx.root == Root::\"extra\" && \
+             [TcbStatus::\"up-to-date\"].contains(principal.tdx.tcb.status) && \
+             principal.tdx.tcb.evaluation_data_number >= 1 && principal.tdx.tee_tcb.module_major >= 1 && \
+             principal.tdx.tee_tcb.module_minor >= 0 && principal.tdx.mr_td == \"{}\"",
+            hex::encode(TdxQuoteBuilder::new().mr_td)
+        );
+    }
+    let report = SnpReportBuilder::new(vouchsafe_attestation::anchors::Product::Genoa);
+    let floor = report.reported_tcb;
+    format!(
+        "principal has snp.root && principal.snp.root == Root::\"extra\" && \
+         principal.snp.product == Product::\"genoa\" && !principal.snp.policy.debug && \
+         principal.snp.measurement == \"{}\" && principal.snp.reported_tcb.boot_loader >= {} && \
+         principal.snp.reported_tcb.tee >= {} && principal.snp.reported_tcb.snp >= {} && \
+         principal.snp.reported_tcb.microcode >= {}",
+        hex::encode(report.measurement),
+        floor.boot_loader,
+        floor.tee,
+        floor.snp,
+        floor.microcode
+    )
+}
+
+/// The VM gets its secret with all these pieces, and with each of them left out it does not.
+fn released(technology: Technology, kinds: Kinds) {
+    let world = world();
+    let vm = vm(&world, technology);
+    world.put_policy_text("prod/cell", &policy(technology, kinds));
+    world.put(PATH, "prod/cell", b"sesame");
+    let asked = world.request(&vm, kinds, &[PATH]);
+    assert_eq!(world.send(&asked).open(&asked)[0].secret.expose(), b"sesame");
+
+    let fewer =
+        [Kinds { vtpm: false, ..kinds }, Kinds { report: false, ..kinds }, Kinds { token: None, ..kinds }];
+    for fewer in fewer.into_iter().filter(|fewer| *fewer != kinds && *fewer != NOTHING) {
+        let asked = world.request(&vm, fewer, &[PATH]);
+        let unlinked = !fewer.vtpm && fewer.report && fewer.token.is_some();
+        let code = if unlinked { ReasonCode::UnlinkedEvidence } else { ReasonCode::NotGranted };
+        world.send(&asked).signed_problem(&asked, code);
+    }
+}
+
+/// Nothing links a token and a hardware report.
+fn unlinked(technology: Technology) {
+    let world = world();
+    let vm = vm(&world, technology);
+    for kind in [TokenKind::Oidc, TokenKind::Pki] {
+        let asked = world.request(&vm, Kinds::REPORT.with_token(kind), &[PATH]);
+        world.assert_refused(&asked, ReasonCode::UnlinkedEvidence, "unlinked-google-token");
+    }
+}
+
+const NOTHING: Kinds = Kinds { vtpm: false, report: false, token: None };
+
+macro_rules! cells {
+    ($($name:ident: $technology:ident, $kinds:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            released(Technology::$technology, $kinds);
+        })*
+    };
+}
+
+cells! {
+    sev_vtpm: Sev, Kinds::VTPM;
+    sev_token_oidc: Sev, Kinds::token(TokenKind::Oidc);
+    sev_token_pki: Sev, Kinds::token(TokenKind::Pki);
+    sev_vtpm_token: Sev, Kinds::VTPM.with_token(TokenKind::Pki);
+    snp_vtpm: SevSnp, Kinds::VTPM;
+    snp_report: SevSnp, Kinds::REPORT;
+    snp_vtpm_report: SevSnp, Kinds::BOTH;
+    snp_token_oidc: SevSnp, Kinds::token(TokenKind::Oidc);
+    snp_token_pki: SevSnp, Kinds::token(TokenKind::Pki);
+    snp_vtpm_token: SevSnp, Kinds::VTPM.with_token(TokenKind::Oidc);
+    snp_vtpm_report_token: SevSnp, Kinds::BOTH.with_token(TokenKind::Pki);
+    tdx_vtpm: Tdx, Kinds::VTPM;
+    tdx_quote: Tdx, Kinds::REPORT;
+    tdx_vtpm_quote: Tdx, Kinds::BOTH;
+    tdx_token_oidc: Tdx, Kinds::token(TokenKind::Oidc);
+    tdx_token_pki: Tdx, Kinds::token(TokenKind::Pki);
+    tdx_vtpm_token: Tdx, Kinds::VTPM.with_token(TokenKind::Oidc);
+    tdx_vtpm_quote_token: Tdx, Kinds::BOTH.with_token(TokenKind::Pki);
+}
+
+#[test]
+fn t01_snp_report_and_token_are_unlinked() {
+    unlinked(Technology::SevSnp);
+}
+
+#[test]
+fn t01_tdx_quote_and_token_are_unlinked() {
+    unlinked(Technology::Tdx);
+}
+
+#[test]
+fn t01_who_is_root_in_both_needs_a_boot_chain_condition() {
+    // One attacker can link the quote of one VM to the report of another one: verification accepts it. What rules it out is
+    // a condition on what booted, and registration refuses a composite without one.
+    let world = world();
+    for technology in [Technology::SevSnp, Technology::Tdx] {
+        for kinds in [Kinds::BOTH, Kinds::BOTH.with_token(TokenKind::Pki)] {
+            let whole = policy(technology, kinds);
+            world.put_policy_text("prod/whole", &whole);
+            let line = format!(
+                " && principal.vtpm.secure_boot.enabled && principal.vtpm has command_line && \
+                 principal.vtpm.command_line == \"{}\"",
+                command_line()
+            );
+            let without = whole.replace(&line, "");
+            assert_ne!(whole, without);
+            let refused = world.refused(&["policy", "put", "prod/without", "-"], without.as_bytes());
+            assert!(refused.contains("boot-chain"), "{refused}");
+        }
+    }
+}
