@@ -1,9 +1,11 @@
-//! The firmware event log of a vTPM: strict parser, replay, and what a boot can be said to have been.
+//! Firmware event logs, of a vTPM and of TDX (CCEL): strict parser, replay, and what a boot can be said to have been.
 //!
-//! Guarantees: only the SHA-256 bank is read; every size is bounded before anything is allocated; a
+//! Guarantees: only the SHA-256 bank is read, of CCEL only SHA-384; every size is bounded before anything is allocated; a
 //! [`BootLog`] exists only for a log that the strict state machine of [`ReplayedLog::from_bytes`] took
 //! as a whole, and every claim in it is recomputed from data that its measured digest covers. Whether
 //! the log belongs to a machine is the comparison of [`Replayed::check_against`] with quoted PCRs.
+//!
+//! What is special about CCEL stands in [`ReplayedCcel`].
 //!
 //! Does not guarantee: a TPM measures digests, one sequence a PCR. Event types, texts that no digest
 //! covers (file names, for one) and the order of events of different PCRs are the word of whoever wrote
@@ -14,7 +16,9 @@
 
 mod actions;
 mod boot;
+mod ccel;
 mod command_line;
+mod digest;
 mod error;
 mod event_type;
 mod grub;
@@ -31,8 +35,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use vouchsafe_protocol::Digest32;
-
 pub use self::boot::Authority;
 pub use self::boot::BootLog;
 pub use self::boot::EventKind;
@@ -40,7 +42,12 @@ pub use self::boot::LoggedEvent;
 pub use self::boot::SecureBoot;
 pub use self::boot::StubSection;
 pub use self::boot::Technology;
+pub use self::ccel::CcelError;
+pub use self::ccel::CcelLog;
+pub use self::ccel::RTMR_COUNT;
+pub use self::ccel::ReplayedCcel;
 pub use self::command_line::CommandLine;
+pub use self::digest::EventDigest;
 pub use self::error::EventLogError;
 pub use self::event_type::EventType;
 pub use self::replay::BOOT_PHASE_WORDS;
@@ -67,12 +74,12 @@ pub struct EventLog<'a> {
 pub struct Event<'a> {
     /// Position in the log; the header is number 0.
     pub number: usize,
-    /// PCR that was extended.
+    /// PCR that was extended; in CCEL, the measurement register.
     pub pcr: u8,
     /// What the log says the event is. Not measured.
     pub event_type: EventType,
-    /// What was extended into the SHA-256 bank.
-    pub digest: Digest32,
+    /// What was extended, in the bank that the log is read in.
+    pub digest: EventDigest,
     /// What the log says about it. Measured only where the digest is that of the data.
     pub data: &'a [u8],
 }

@@ -9,9 +9,14 @@ use std::sync::Arc;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::Digest48;
 
 use crate::chain::ChainMemory;
+use crate::event_log::BootLog;
+use crate::event_log::CcelError;
 use crate::event_log::EventLogError;
+use crate::event_log::RTMR_COUNT;
+use crate::event_log::ReplayedCcel;
 use crate::event_log::ReplayedLog;
 use crate::launch::EndorsementMemory;
 use crate::tdx::TdxMemory;
@@ -23,40 +28,62 @@ pub struct VerifyMemory {
     pub(crate) chains: ChainMemory,
     pub(crate) keys: Cache<Digest32, Arc<AttestationKey>>,
     pub(crate) tdx: TdxMemory,
-    logs: Cache<Digest32, KnownLog, ByLength>,
+    logs: Cache<Digest32, KnownLog<ReplayedLog>, ByLength>,
+    ccel_logs: Cache<Digest32, KnownLog<ReplayedCcel>, ByLength>,
     endorsements: EndorsementMemory,
 }
 
 #[derive(Clone)]
-struct KnownLog {
+struct KnownLog<T> {
     length: u64,
-    log: ReplayedLog,
+    log: T,
 }
 
 #[derive(Clone, Copy)]
 struct ByLength;
 
-impl Weighter<Digest32, KnownLog> for ByLength {
-    fn weight(&self, _: &Digest32, known: &KnownLog) -> u64 {
+impl<T> Weighter<Digest32, KnownLog<T>> for ByLength {
+    fn weight(&self, _: &Digest32, known: &KnownLog<T>) -> u64 {
         known.length.max(1)
     }
 }
 
 /// A log with its digest; from memory, or read just now and not remembered yet.
-pub(crate) struct FoundLog {
+pub(crate) struct FoundLog<T = ReplayedLog> {
     digest: Digest32,
-    known: KnownLog,
+    known: KnownLog<T>,
     is_new: bool,
 }
 
-impl FoundLog {
-    pub(crate) const fn log(&self) -> &ReplayedLog {
+impl<T: Clone> FoundLog<T> {
+    pub(crate) const fn log(&self) -> &T {
         &self.known.log
+    }
+
+    fn find<E>(
+        logs: &Cache<Digest32, KnownLog<T>, ByLength>,
+        bytes: &[u8],
+        replay: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<Self, E> {
+        let digest = Digest32::of(bytes);
+        if let Some(known) = logs.get(&digest) {
+            return Ok(Self { digest, known, is_new: false });
+        }
+        let known = KnownLog { length: bytes.len() as u64, log: replay(bytes)? };
+        Ok(Self { digest, known, is_new: true })
+    }
+
+    fn keep_in(self, logs: &Cache<Digest32, KnownLog<T>, ByLength>) -> T {
+        if self.is_new {
+            logs.insert(self.digest, self.known.clone());
+        }
+        self.known.log
     }
 }
 
 impl VerifyMemory {
-    /// Room for about `chains` certificate chains of each kind and for logs of `log_bytes` bytes in sum.
+    /// Room for about `chains` certificate chains of each kind and for logs of `log_bytes` bytes in sum, of
+    /// each kind.
     #[must_use]
     pub fn new(chains: usize, log_bytes: u64) -> Self {
         let logs = usize::try_from(log_bytes / TYPICAL_LOG).unwrap_or(usize::MAX).max(1);
@@ -65,6 +92,7 @@ impl VerifyMemory {
             keys: Cache::new(chains),
             tdx: TdxMemory::new(chains),
             logs: Cache::with_weighter(logs, log_bytes, ByLength),
+            ccel_logs: Cache::with_weighter(logs, log_bytes, ByLength),
             endorsements: EndorsementMemory::new(ENDORSEMENTS),
         }
     }
@@ -87,33 +115,42 @@ impl VerifyMemory {
         &self.endorsements
     }
 
-    /// How many logs are remembered.
+    /// How many logs of vTPMs are remembered.
     #[must_use]
     pub fn logs(&self) -> usize {
         self.logs.len()
     }
 
+    /// How many CCEL logs are remembered.
+    #[must_use]
+    pub fn ccel_logs(&self) -> usize {
+        self.ccel_logs.len()
+    }
+
     /// The log, replayed now or before.
     pub(crate) fn log(&self, bytes: &[u8]) -> Result<FoundLog, EventLogError> {
-        let digest = Digest32::of(bytes);
-        if let Some(known) = self.logs.get(&digest) {
-            return Ok(FoundLog { digest, known, is_new: false });
-        }
-        let log = ReplayedLog::from_bytes(bytes)?;
-        Ok(FoundLog { digest, known: KnownLog { length: bytes.len() as u64, log }, is_new: true })
+        FoundLog::find(&self.logs, bytes, ReplayedLog::from_bytes)
     }
 
     /// Remembers a log, once it has been found to be that of a quote under a genuine key.
     pub(crate) fn keep(&self, found: FoundLog) -> ReplayedLog {
-        if found.is_new {
-            self.logs.insert(found.digest, found.known.clone());
-        }
-        found.known.log
+        found.keep_in(&self.logs)
+    }
+
+    /// What a CCEL log, replayed now or before, says about the boot that led to these RTMRs. They have to be those of a
+    /// quote that has been verified: only then is the log worth remembering.
+    ///
+    /// # Errors
+    /// As [`ReplayedCcel::from_bytes`] and [`ReplayedCcel::check_against`].
+    pub fn ccel(&self, bytes: &[u8], rtmrs: &[Digest48; RTMR_COUNT]) -> Result<Arc<BootLog>, CcelError> {
+        let found = FoundLog::find(&self.ccel_logs, bytes, ReplayedCcel::from_bytes)?;
+        found.log().check_against(rtmrs)?;
+        Ok(found.keep_in(&self.ccel_logs).boot)
     }
 }
 
 impl Default for VerifyMemory {
-    /// Room for 4096 chains and 64 MiB of logs.
+    /// Room for 4096 chains and 64 MiB of logs of each kind.
     fn default() -> Self {
         Self::new(4096, 64 * 1024 * 1024)
     }
@@ -122,7 +159,8 @@ impl Default for VerifyMemory {
 impl fmt::Debug for VerifyMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("VerifyMemory");
-        out.field("chains", &self.chains).field("tdx", &self.tdx).field("logs", &self.logs()).finish()
+        out.field("chains", &self.chains).field("tdx", &self.tdx).field("logs", &self.logs());
+        out.field("ccel_logs", &self.ccel_logs()).finish()
     }
 }
 

@@ -4,7 +4,6 @@ use super::Event;
 use super::boot::EventKind;
 use super::error::EventLogError;
 use super::event_type::EventType;
-use super::rules::covers;
 use super::rules::require_covered;
 
 /// State over the actions of PCR 4, 5 and 7.
@@ -48,13 +47,19 @@ impl Actions {
         }
     }
 
-    /// A boot without this event tells nothing about what ran: it is looked for before anything else.
-    pub(super) fn require_exit(events: &[Event<'_>]) -> Result<(), EventLogError> {
+    /// Whether the text is one of PCR 5: that the firmware is left, or could not be.
+    pub(super) fn is_exit(text: &[u8]) -> bool {
+        [EXIT, EXIT_FAILURE, EXIT_SUCCESS].contains(&text)
+    }
+
+    /// A boot without this event tells nothing about what ran: it is looked for before anything else, in the register
+    /// that has it.
+    pub(super) fn require_exit(events: &[Event<'_>], register: u8) -> Result<(), EventLogError> {
         let exit = |event: &&Event<'_>| {
-            event.pcr == 5 && event.event_type == EventType::EFI_ACTION && event.data == EXIT
+            event.pcr == register && event.event_type == EventType::EFI_ACTION && event.data == EXIT
         };
         match events.iter().find(exit) {
-            Some(event) if covers(event.data, &event.digest) => Ok(()),
+            Some(event) if event.digest.covers(&[event.data]) => Ok(()),
             _ => Err(EventLogError::ExitBootServicesMissing),
         }
     }

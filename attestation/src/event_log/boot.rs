@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
-use vouchsafe_protocol::Digest32;
+
+use super::digest::EventDigest;
 
 /// Confidential-computing technology, by the byte of `GCE NonHostInfo`: Google's word, of any VM on its hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -70,7 +71,7 @@ impl fmt::Display for Technology {
 /// What the firmware log of one boot says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BootLog {
-    /// `None` when the firmware is not Google's.
+    /// `None` when the firmware is not Google's, and for CCEL, where the quote tells.
     pub technology: Option<Technology>,
     /// Version of the firmware, when it is a text; `GCE Virtual Firmware v2` for one.
     pub firmware_version: Option<String>,
@@ -84,9 +85,9 @@ pub struct BootLog {
     /// Authenticode digests of EFI applications in PCR 2 and 4, in the order of the log; the order is measured within
     /// each PCR only. On GCE's TDX firmware a UKI is measured into PCR 2.
     /// In PCR 2 the log can call an application a driver: a closed set has to hold both lists.
-    pub efi_applications: Vec<Digest32>,
+    pub efi_applications: Vec<EventDigest>,
     /// Authenticode digests of EFI drivers, PCR 2.
-    pub efi_drivers: Vec<Digest32>,
+    pub efi_drivers: Vec<EventDigest>,
     /// The kernel's command line. From GRUB, with the kernel's path as first word, as measured, when GRUB started
     /// nothing else. From systemd-stub only when the log carries the text and PCR 12 has no event that could add to it.
     pub kernel_command_line: Option<String>,
@@ -101,11 +102,14 @@ pub struct BootLog {
     /// Commands that GRUB ran, PCR 8.
     pub grub_commands: Vec<String>,
     /// All digests of PCR 9: files that GRUB read, initrd and options that the kernel's EFI stub loaded. No digest
-    /// covers which is which.
-    pub grub_files: Vec<Digest32>,
+    /// covers which is which. Of CCEL: all digests of register 3 that the log gives neither as a text of GRUB's nor as
+    /// a section; where the log gives one as a text, another may be a text that it hides (module docs of
+    /// [`ReplayedCcel`](super::ReplayedCcel)).
+    pub grub_files: Vec<EventDigest>,
     /// PE sections that systemd-stub measured, PCR 11.
     pub stub_sections: Vec<StubSection>,
-    /// Every event that extended PCR 0 to 9 and 11 to 14, by PCR and in order, separators included.
+    /// Every event that extended PCR 0 to 9 and 11 to 14, by PCR and in order, separators included. Of CCEL: by measurement
+    /// register, 1 to 3, which are RTMR0 to RTMR2.
     pub events: BTreeMap<u8, Vec<LoggedEvent>>,
 }
 
@@ -115,13 +119,13 @@ pub struct SecureBoot {
     /// The variable is 1, PK, KEK and db have content, and an authority is logged.
     pub enabled: bool,
     /// Platform key.
-    pub pk: Option<Digest32>,
+    pub pk: Option<EventDigest>,
     /// Key exchange keys.
-    pub kek: Option<Digest32>,
+    pub kek: Option<EventDigest>,
     /// Allowed signers and images.
-    pub db: Option<Digest32>,
+    pub db: Option<EventDigest>,
     /// Forbidden signers and images.
-    pub dbx: Option<Digest32>,
+    pub dbx: Option<EventDigest>,
     /// What let images pass, in order.
     pub authorities: Vec<Authority>,
 }
@@ -132,7 +136,7 @@ pub struct Authority {
     /// Name of the variable: `db`, `Shim`, `SbatLevel` and the like.
     pub name: String,
     /// Digest of the event.
-    pub digest: Digest32,
+    pub digest: EventDigest,
     /// False when the digest leaves out the last logged byte, as some versions of shim do.
     pub data_covered: bool,
 }
@@ -142,8 +146,8 @@ pub struct Authority {
 pub struct StubSection {
     /// Its name; the name is measured.
     pub name: String,
-    /// SHA-256 of its content.
-    pub digest: Digest32,
+    /// Digest of its content.
+    pub digest: EventDigest,
 }
 
 /// One event that extended a PCR.
@@ -154,7 +158,7 @@ pub struct LoggedEvent {
     /// The type's name in the specification.
     pub event_name: &'static str,
     /// What was extended.
-    pub digest: Digest32,
+    pub digest: EventDigest,
     /// What it is for this crate.
     pub kind: EventKind,
     /// Name of a variable or section, covered by a digest.

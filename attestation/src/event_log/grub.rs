@@ -8,8 +8,6 @@
 //! claim once it ran. All this is as true as the GRUB that wrote it: its digest is among the EFI applications, those of
 //! its modules in PCR 9.
 
-use vouchsafe_protocol::Digest32;
-
 use super::Event;
 use super::boot::EventKind;
 use super::command_line::CommandLine;
@@ -86,6 +84,11 @@ fn first_word(text: &str) -> &str {
     text.split(' ').next().unwrap_or(text)
 }
 
+/// Whether the data has one of GRUB's labels.
+pub(super) fn is_labelled(data: &[u8]) -> bool {
+    labelled(data).is_some()
+}
+
 /// Label and text; the last two labels are those of older GRUBs.
 fn labelled(data: &[u8]) -> Option<(EventKind, &[u8])> {
     LABELS.iter().find_map(|(label, kind)| Some((*kind, data.strip_prefix(label.as_bytes())?)))
@@ -94,7 +97,7 @@ fn labelled(data: &[u8]) -> Option<(EventKind, &[u8])> {
 /// The text without its NUL. The digest is that of the text, in old versions with the NUL.
 fn covered_text<'a>(event: &Event<'a>, text: &'a [u8]) -> Result<&'a str, EventLogError> {
     let bare = text.strip_suffix(b"\0").unwrap_or(text);
-    if Digest32::of(bare) != event.digest && Digest32::of(text) != event.digest {
+    if !event.digest.covers(&[bare]) && !event.digest.covers(&[text]) {
         let Event { number, pcr, event_type, .. } = *event;
         return Err(EventLogError::DigestMismatch { event: number, pcr, event_type });
     }

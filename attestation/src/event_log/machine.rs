@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use vouchsafe_protocol::Digest32;
-
 use super::Event;
 use super::actions::Actions;
 use super::boot::BootLog;
@@ -11,6 +9,7 @@ use super::boot::EventKind;
 use super::boot::LoggedEvent;
 use super::boot::Technology;
 use super::command_line::CommandLine;
+use super::digest::EventDigest;
 use super::error::EventLogError;
 use super::event_type::EventType;
 use super::grub::Grub;
@@ -22,62 +21,49 @@ use super::variable::utf16_text;
 
 /// Judges the events of a log, in order.
 pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, EventLogError> {
-    Actions::require_exit(events)?;
-    let mut machine = Machine::default();
+    Actions::require_exit(events, 5)?;
+    let mut pcrs = Pcrs::default();
     for event in events.iter().filter(|event| event.event_type != EventType::NO_ACTION) {
-        machine.step(event)?;
+        pcrs.step(event)?;
     }
-    machine.finish()
+    pcrs.finish()
 }
 
+/// The log of a vTPM, PCR by PCR.
 #[derive(Default)]
-struct Machine<'a> {
+struct Pcrs<'a> {
     separated: [bool; 8],
+    machine: Machine<'a>,
+}
+
+/// What events are, by the rules of the PCR that they belong to; and all that was found.
+#[derive(Default)]
+pub(super) struct Machine<'a> {
     technology: Option<Technology>,
     firmware_version: Option<&'a [u8]>,
     actions: Actions,
     secure_boot: SecureBootReader,
-    grub: Grub,
-    stub: Stub,
-    efi_applications: Vec<Digest32>,
+    pub(super) grub: Grub,
+    pub(super) stub: Stub,
+    efi_applications: Vec<EventDigest>,
     events: BTreeMap<u8, Vec<LoggedEvent>>,
 }
 
 /// What one event turned out to be.
-struct Judged {
+pub(super) struct Judged {
     kind: EventKind,
     name: Option<String>,
     untrusted_name: Option<String>,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Pcrs<'a> {
     fn step(&mut self, event: &Event<'a>) -> Result<(), EventLogError> {
         let judged = match self.separated.get(usize::from(event.pcr)).copied() {
             Some(separated) => self.firmware_event(event, separated)?,
             None => self.loader_event(event)?,
         };
-        self.check_exited(event)?;
-        let Judged { kind, name, untrusted_name } = judged;
-        if kind == EventKind::EfiApplication {
-            self.efi_applications.push(event.digest);
-        }
-        self.events.entry(event.pcr).or_default().push(LoggedEvent {
-            event_type: event.event_type.0,
-            event_name: event.event_type.name(),
-            digest: event.digest,
-            kind,
-            name,
-            untrusted_name,
-        });
-        Ok(())
-    }
-
-    /// Once the firmware is left, only its own two words about that may follow.
-    fn check_exited(&self, event: &Event<'_>) -> Result<(), EventLogError> {
-        let Event { number, pcr, event_type, .. } = *event;
-        if self.actions.exited && (pcr, event_type) != (5, EventType::EFI_ACTION) {
-            return Err(EventLogError::EventAfterExitBootServices { event: number, pcr, event_type });
-        }
+        self.machine.check_exited(event)?;
+        self.machine.keep(event.pcr, event, judged);
         Ok(())
     }
 
@@ -87,7 +73,7 @@ impl<'a> Machine<'a> {
         if event_type == EventType::SEPARATOR {
             return self.separator(event, separated);
         }
-        if [*rules::SEPARATOR_DIGEST, *rules::ERROR_DIGEST].contains(&event.digest) {
+        if rules::SEPARATOR_DIGESTS.contains(&event.digest) {
             return Err(EventLogError::SeparatorRelabelled { event: number, pcr, event_type });
         }
         if !rules::allowed(pcr, event_type, separated) {
@@ -97,6 +83,86 @@ impl<'a> Machine<'a> {
                 EventLogError::UnexpectedEvent { event: number, pcr, event_type }
             });
         }
+        self.machine.firmware_event(event, separated)
+    }
+
+    /// Exactly one for each PCR, of four zero bytes.
+    fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<Judged, EventLogError> {
+        let Event { number, pcr, .. } = *event;
+        rules::require_separator(event)?;
+        if separated {
+            return Err(EventLogError::SecondSeparator { event: number, pcr });
+        }
+        if let Some(separated) = self.separated.get_mut(usize::from(pcr)) {
+            *separated = true;
+        }
+        Ok(EventKind::Separator.into())
+    }
+
+    /// PCR 8 and above.
+    fn loader_event(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
+        let Event { number, pcr, event_type, data, .. } = *event;
+        if !rules::allowed(pcr, event_type, false) {
+            return Err(EventLogError::UnexpectedEvent { event: number, pcr, event_type });
+        }
+        match (pcr, event_type) {
+            (8, _) => Ok(self.machine.grub.step(event)?.into()),
+            (9, EventType::IPL) => Ok(Judged::untrusted(EventKind::GrubFile, data)),
+            (11, _) => self.machine.stub.step(event).map(|(kind, name)| Judged::named(kind, name)),
+            (14, _) => Ok(Judged::untrusted(EventKind::MachineOwnerKeys, data)),
+            (9 | 12 | 13, EventType::EVENT_TAG) => tagged(event),
+            _ => Ok(Judged::untrusted(EventKind::Other, data)),
+        }
+    }
+
+    fn finish(self) -> Result<BootLog, EventLogError> {
+        if let Some(pcr) = (0..).zip(self.separated).find_map(|(pcr, there)| (!there).then_some(pcr)) {
+            return Err(EventLogError::SeparatorMissing { pcr });
+        }
+        let options_changed = !self.machine.events(12).is_empty();
+        let grub_files = self.machine.events(9).iter().map(|event| event.digest).collect();
+        self.machine.finish(options_changed, grub_files)
+    }
+}
+
+impl<'a> Machine<'a> {
+    /// Takes an event of `register` for what it was judged to be.
+    pub(super) fn keep(&mut self, register: u8, event: &Event<'_>, judged: Judged) {
+        let Judged { kind, name, untrusted_name } = judged;
+        if kind == EventKind::EfiApplication {
+            self.efi_applications.push(event.digest);
+        }
+        self.events.entry(register).or_default().push(LoggedEvent {
+            event_type: event.event_type.0,
+            event_name: event.event_type.name(),
+            digest: event.digest,
+            kind,
+            name,
+            untrusted_name,
+        });
+    }
+
+    /// The events of a register so far.
+    pub(super) fn events(&self, register: u8) -> &[LoggedEvent] {
+        self.events.get(&register).map_or(&[], Vec::as_slice)
+    }
+
+    /// Once the firmware is left, only its own two words about that may follow.
+    pub(super) fn check_exited(&self, event: &Event<'_>) -> Result<(), EventLogError> {
+        let Event { number, pcr, event_type, .. } = *event;
+        if self.actions.exited && (pcr, event_type) != (5, EventType::EFI_ACTION) {
+            return Err(EventLogError::EventAfterExitBootServices { event: number, pcr, event_type });
+        }
+        Ok(())
+    }
+
+    /// What an event of PCR 0 to 7 is, other than a separator, where its type has a place there.
+    pub(super) fn firmware_event(
+        &mut self,
+        event: &Event<'a>,
+        separated: bool,
+    ) -> Result<Judged, EventLogError> {
+        let Event { pcr, event_type, .. } = *event;
         if pcr == 0 {
             return self.platform_event(event);
         }
@@ -113,25 +179,6 @@ impl<'a> Machine<'a> {
             (2, _) if rules::is_driver(event_type) => Ok(EventKind::EfiDriver.into()),
             _ => Ok(EventKind::Other.into()),
         }
-    }
-
-    /// Exactly one for each PCR, of four zero bytes.
-    fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<Judged, EventLogError> {
-        let Event { number, pcr, data, .. } = *event;
-        require_covered(event)?;
-        if data == rules::ERROR {
-            return Err(EventLogError::FirmwareError { event: number, pcr });
-        }
-        if data != rules::SEPARATOR {
-            return Err(EventLogError::MalformedSeparator { event: number, pcr });
-        }
-        if separated {
-            return Err(EventLogError::SecondSeparator { event: number, pcr });
-        }
-        if let Some(separated) = self.separated.get_mut(usize::from(pcr)) {
-            *separated = true;
-        }
-        Ok(EventKind::Separator.into())
     }
 
     /// PCR 0: version of the firmware and technology.
@@ -157,31 +204,18 @@ impl<'a> Machine<'a> {
         Ok(EventKind::FirmwareVersion.into())
     }
 
-    /// PCR 8 and above.
-    fn loader_event(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
-        let Event { number, pcr, event_type, data, .. } = *event;
-        if !rules::allowed(pcr, event_type, false) {
-            return Err(EventLogError::UnexpectedEvent { event: number, pcr, event_type });
-        }
-        match (pcr, event_type) {
-            (8, _) => Ok(self.grub.step(event)?.into()),
-            (9, EventType::IPL) => Ok(Judged::untrusted(EventKind::GrubFile, data)),
-            (11, _) => self.stub.step(event).map(|(kind, name)| Judged::named(kind, name)),
-            (14, _) => Ok(Judged::untrusted(EventKind::MachineOwnerKeys, data)),
-            (9 | 12 | 13, EventType::EVENT_TAG) => tagged(event),
-            _ => Ok(Judged::untrusted(EventKind::Other, data)),
-        }
-    }
-
-    fn finish(self) -> Result<BootLog, EventLogError> {
-        if let Some(pcr) = (0..).zip(self.separated).find_map(|(pcr, there)| (!there).then_some(pcr)) {
-            return Err(EventLogError::SeparatorMissing { pcr });
-        }
+    /// The whole, once all events are in. `options_changed`: something that the log does not tell from options may have
+    /// changed the command line.
+    pub(super) fn finish(
+        self,
+        options_changed: bool,
+        grub_files: Vec<EventDigest>,
+    ) -> Result<BootLog, EventLogError> {
         if !self.actions.booted {
             return Err(EventLogError::BootAttemptMissing);
         }
         self.stub.finish()?;
-        let (command_line, from_grub) = command_line(&self.grub, &self.stub, self.events.contains_key(&12))?;
+        let (command_line, from_grub) = command_line(&self.grub, &self.stub, options_changed)?;
         let mut arguments = command_line.as_ref().map(CommandLine::arguments).unwrap_or_default();
         let kernel_path = (from_grub && !arguments.is_empty()).then(|| arguments.remove(0));
         let firmware_version = self.firmware_version.and_then(version_text);
@@ -201,7 +235,7 @@ impl<'a> Machine<'a> {
             kernel_path,
             kernel_arguments: arguments,
             grub_commands: self.grub.commands,
-            grub_files: self.events.get(&9).into_iter().flatten().map(|event| event.digest).collect(),
+            grub_files,
             stub_sections: self.stub.sections,
             events: self.events,
         })
@@ -209,11 +243,11 @@ impl<'a> Machine<'a> {
 }
 
 impl Judged {
-    const fn named(kind: EventKind, name: String) -> Self {
+    pub(super) const fn named(kind: EventKind, name: String) -> Self {
         Self { kind, name: Some(name), untrusted_name: None }
     }
 
-    fn untrusted(kind: EventKind, data: &[u8]) -> Self {
+    pub(super) fn untrusted(kind: EventKind, data: &[u8]) -> Self {
         let text = data.strip_suffix(b"\0").unwrap_or(data);
         Self { kind, name: None, untrusted_name: untrusted_text(text) }
     }
@@ -249,7 +283,7 @@ fn technology(data: &[u8], event: usize) -> Result<Technology, EventLogError> {
 }
 
 /// A tag, a length, as many bytes (PFP 1.06 section 10.4.2.1). The tags of Linux name what was hashed; no digest covers them.
-fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
+pub(super) fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
     let malformed = EventLogError::MalformedTaggedEvent { event: event.number };
     let Some((tag, rest)) = event.data.split_first_chunk::<4>() else { return Err(malformed) };
     let Some((size, text)) = rest.split_first_chunk::<4>() else { return Err(malformed) };
@@ -281,7 +315,7 @@ fn command_line(
     }
 }
 
-fn digests(events: &BTreeMap<u8, Vec<LoggedEvent>>, kind: EventKind) -> Vec<Digest32> {
+fn digests(events: &BTreeMap<u8, Vec<LoggedEvent>>, kind: EventKind) -> Vec<EventDigest> {
     events.values().flatten().filter(|event| event.kind == kind).map(|event| event.digest).collect()
 }
 

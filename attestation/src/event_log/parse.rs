@@ -1,6 +1,5 @@
 //! Bytes to events (PFP 1.06 sections 10.2 and 10.4.5). Bounds first; nothing is interpreted beyond the form.
 
-use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
 use super::Event;
@@ -8,6 +7,8 @@ use super::EventLog;
 use super::MAX_ALGORITHMS;
 use super::MAX_EVENT_DATA;
 use super::MAX_EVENTS;
+use super::digest::Bank;
+use super::digest::EventDigest;
 use super::error::EventLogError;
 use super::event_type::EventType;
 
@@ -20,7 +21,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<EventLog<'_>, EventLogError> {
         return Err(EventLogError::TooLarge { size: bytes.len() });
     }
     let mut reader = Reader(bytes);
-    let algorithms = spec_id(header(&mut reader)?)?;
+    let (pcr, data) = header(&mut reader)?;
+    if pcr != 0 {
+        return Err(EventLogError::LegacyFormat);
+    }
+    let algorithms = spec_id(data)?;
+    if !algorithms.iter().any(|algorithm| algorithm.id == Bank::Sha256.id()) {
+        return Err(EventLogError::NoSha256Bank);
+    }
     let mut events = Vec::with_capacity(bytes.len() / TYPICAL_EVENT);
     while !reader.0.is_empty() {
         if events.len() == MAX_EVENTS {
@@ -29,7 +37,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<EventLog<'_>, EventLogError> {
         if reader.0.len() < SMALLEST_EVENT {
             return Err(EventLogError::TrailingBytes { count: reader.0.len() });
         }
-        events.push(event(&mut reader, events.len() + 1, &algorithms)?);
+        events.push(event(&mut reader, events.len() + 1, &algorithms, Bank::Sha256)?);
     }
     if events.is_empty() {
         return Err(EventLogError::Empty);
@@ -38,8 +46,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<EventLog<'_>, EventLogError> {
     Ok(EventLog { startup_locality, events })
 }
 
-/// The first event, in the layout of TPM 1.2: PCR, type, SHA-1 digest, length, data. Returns the data.
-fn header<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], EventLogError> {
+/// The first event, in the layout of TPM 1.2: PCR, type, SHA-1 digest, length, data. Returns PCR and data.
+pub(super) fn header<'a>(reader: &mut Reader<'a>) -> Result<(u32, &'a [u8]), EventLogError> {
     let not_a_log = EventLogError::NotAnEventLog;
     let (Some(pcr), Some(event_type)) = (reader.u32(), reader.u32()) else { return Err(not_a_log) };
     let (Some(digest), Some(size)) = (reader.take(SHA1_SIZE), reader.u32()) else { return Err(not_a_log) };
@@ -49,17 +57,17 @@ fn header<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], EventLogError> {
     if pcr > LAST_PCR {
         return Err(not_a_log);
     }
-    if pcr != 0 || EventType(event_type) != EventType::NO_ACTION || !data.starts_with(SPEC_ID) {
+    if EventType(event_type) != EventType::NO_ACTION || !data.starts_with(SPEC_ID) {
         return Err(EventLogError::LegacyFormat);
     }
     if digest.iter().any(|byte| *byte != 0) {
         return Err(EventLogError::MalformedSpecId);
     }
-    Ok(data)
+    Ok((pcr, data))
 }
 
 /// `TCG_EfiSpecIdEvent` (PFP 1.06 section 10.4.5.1): the algorithms of the log.
-fn spec_id(data: &[u8]) -> Result<Vec<Algorithm>, EventLogError> {
+pub(super) fn spec_id(data: &[u8]) -> Result<Vec<Algorithm>, EventLogError> {
     let malformed = || EventLogError::MalformedSpecId;
     let mut reader = Reader(data);
     let _signature = reader.take(SPEC_ID.len()).ok_or_else(malformed)?;
@@ -92,17 +100,15 @@ fn spec_id(data: &[u8]) -> Result<Vec<Algorithm>, EventLogError> {
     if reader.0.len() != usize::from(vendor_size) {
         return Err(malformed());
     }
-    if !algorithms.iter().any(|algorithm| algorithm.id == SHA256) {
-        return Err(EventLogError::NoSha256Bank);
-    }
     Ok(algorithms)
 }
 
 /// `TCG_PCR_EVENT2`: PCR, type, digests, length, data.
-fn event<'a>(
+pub(super) fn event<'a>(
     reader: &mut Reader<'a>,
     number: usize,
     algorithms: &[Algorithm],
+    bank: Bank,
 ) -> Result<Event<'a>, EventLogError> {
     let truncated = || EventLogError::Truncated { event: number };
     let index = reader.u32().ok_or_else(truncated)?;
@@ -111,33 +117,34 @@ fn event<'a>(
         .ok()
         .filter(|pcr| u32::from(*pcr) <= LAST_PCR)
         .ok_or(EventLogError::PcrIndex { event: number, pcr: index })?;
-    let digest =
-        digests(reader, number, algorithms)?.ok_or(EventLogError::NoSha256Digest { event: number, pcr })?;
+    let digest = digests(reader, number, algorithms, bank)?
+        .ok_or(EventLogError::NoSha256Digest { event: number, pcr })?;
     let size = reader.u32().ok_or_else(truncated)?;
     let length = usize::try_from(size)
         .ok()
         .filter(|size| *size <= MAX_EVENT_DATA)
         .ok_or(EventLogError::EventDataSize { event: number, size })?;
     let data = reader.take(length).ok_or_else(truncated)?;
-    if event_type == EventType::NO_ACTION && digest != ZERO {
+    if event_type == EventType::NO_ACTION && !digest.is_zero() {
         return Err(EventLogError::NoActionDigest { event: number });
     }
     Ok(Event { number, pcr, event_type, digest, data })
 }
 
-/// `TPML_DIGEST_VALUES`: at most one digest for each declared algorithm. Returns that of SHA-256.
+/// `TPML_DIGEST_VALUES`: at most one digest for each declared algorithm. Returns that of `bank`.
 fn digests(
     reader: &mut Reader<'_>,
     number: usize,
     algorithms: &[Algorithm],
-) -> Result<Option<Digest32>, EventLogError> {
+    bank: Bank,
+) -> Result<Option<EventDigest>, EventLogError> {
     let truncated = || EventLogError::Truncated { event: number };
     let count = reader.u32().ok_or_else(truncated)?;
     if count == 0 || usize::try_from(count).map_or(true, |count| count > algorithms.len()) {
         return Err(EventLogError::DigestCount { event: number, count });
     }
     let mut seen = [false; MAX_ALGORITHMS];
-    let mut sha256 = None;
+    let mut found = None;
     for _ in 0..count {
         let id = reader.u16().ok_or_else(truncated)?;
         let (algorithm, seen) = algorithms
@@ -149,11 +156,11 @@ fn digests(
             return Err(EventLogError::DuplicateDigest { event: number, algorithm: id });
         }
         let digest = reader.take(algorithm.size).ok_or_else(truncated)?;
-        if id == SHA256 {
-            sha256 = digest.first_chunk().map(|bytes| Digest32(*bytes));
+        if id == bank.id() {
+            found = bank.read(digest);
         }
     }
-    Ok(sha256)
+    Ok(found)
 }
 
 /// The locality that started the TPM: the last byte of PCR 0 before its first event (PFP 1.06 section 10.4.5.3).
@@ -176,8 +183,8 @@ fn startup_locality(events: &[Event<'_>]) -> Result<u8, EventLogError> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Algorithm {
-    id: u16,
+pub(super) struct Algorithm {
+    pub(super) id: u16,
     size: usize,
 }
 
@@ -186,7 +193,7 @@ impl Algorithm {
     fn known(id: u16) -> Option<Self> {
         let size = match id {
             0x0004 => SHA1_SIZE,
-            SHA256 | 0x0012 | 0x0027 => 32, // SHA-256, SM3-256, SHA3-256
+            0x000b | 0x0012 | 0x0027 => 32, // SHA-256, SM3-256, SHA3-256
             0x000c | 0x0028 => 48,          // SHA-384, SHA3-384
             0x000d | 0x0029 => 64,          // SHA-512, SHA3-512
             _ => return None,
@@ -196,7 +203,7 @@ impl Algorithm {
 }
 
 /// Little-endian reader that never goes past its end.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
@@ -220,13 +227,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-const SPEC_ID: &[u8] = b"Spec ID Event03\0";
+pub(super) const SPEC_ID: &[u8] = b"Spec ID Event03\0";
 const STARTUP_LOCALITY: &[u8] = b"StartupLocality\0";
-const ZERO: Digest32 = Digest32([0; 32]);
 const SHA1_SIZE: usize = 20;
-const SHA256: u16 = 0x000b;
 const LAST_PCR: u32 = 23;
 /// PCR, type, digest count, one algorithm number and the length: fewer bytes cannot be an event of any kind.
-const SMALLEST_EVENT: usize = 18;
+pub(super) const SMALLEST_EVENT: usize = 18;
 /// For the first allocation only: real events take 200 to 500 bytes.
-const TYPICAL_EVENT: usize = 160;
+pub(super) const TYPICAL_EVENT: usize = 160;

@@ -51,7 +51,7 @@ pub(super) fn replay(log: &EventLog<'_>) -> Replayed {
             }
             initial
         });
-        *value = extend(value, &event.digest);
+        *value = extend(value, event.digest.as_bytes());
     }
     Replayed { values }
 }
@@ -132,7 +132,7 @@ impl Replayed {
         let mut following = BOOT_PHASE_WORDS.into_iter();
         while value != *given {
             let word = following.next().ok_or(EventLogError::BootPhase { given: *given })?;
-            value = extend(&value, &Digest32::of(word.as_bytes()));
+            value = extend(&value, &Digest32::of(word.as_bytes()).0);
             words.push(word);
         }
         Ok(words)
@@ -143,8 +143,8 @@ impl Replayed {
     }
 }
 
-fn extend(value: &Digest32, digest: &Digest32) -> Digest32 {
-    Digest32::of_parts(&[value.as_bytes(), digest.as_bytes()])
+fn extend(value: &Digest32, digest: &[u8]) -> Digest32 {
+    Digest32::of_parts(&[value.as_bytes(), digest])
 }
 
 /// PCR 17 to 22 start as all ones (PC Client Platform TPM Profile 1.05 section 4.6.2).

@@ -3,8 +3,10 @@
 use std::sync::LazyLock;
 
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::Digest48;
 
 use super::Event;
+use super::digest::EventDigest;
 use super::error::EventLogError;
 use super::event_type::EventType as T;
 
@@ -69,31 +71,45 @@ pub(super) const fn is_driver(event_type: T) -> bool {
     matches!(event_type, T::EFI_BOOT_SERVICES_DRIVER | T::EFI_RUNTIME_SERVICES_DRIVER)
 }
 
-/// Whether `digest` is that of `data`.
-pub(super) fn covers(data: &[u8], digest: &Digest32) -> bool {
-    Digest32::of(data) == *digest
-}
-
 /// Refuses an event whose digest is not that of its data.
 pub(super) fn require_covered(event: &Event<'_>) -> Result<(), EventLogError> {
-    if covers(event.data, &event.digest) {
+    if event.digest.covers(&[event.data]) {
         return Ok(());
     }
     let Event { number, pcr, event_type, .. } = *event;
     Err(EventLogError::DigestMismatch { event: number, pcr, event_type })
 }
 
-/// Digest of a separator.
-pub(super) static SEPARATOR_DIGEST: LazyLock<Digest32> = LazyLock::new(|| Digest32::of(&SEPARATOR));
-/// Digest of the event that firmware writes in a separator's place after an error.
-pub(super) static ERROR_DIGEST: LazyLock<Digest32> = LazyLock::new(|| Digest32::of(&ERROR));
+/// The data of a separator: covered, and not an error's.
+pub(super) fn require_separator(event: &Event<'_>) -> Result<(), EventLogError> {
+    let Event { number, pcr, data, .. } = *event;
+    require_covered(event)?;
+    if data == ERROR {
+        return Err(EventLogError::FirmwareError { event: number, pcr });
+    }
+    if data != SEPARATOR {
+        return Err(EventLogError::MalformedSeparator { event: number, pcr });
+    }
+    Ok(())
+}
+
+/// Digests of separators, and of what firmware writes in their place after an error, in either bank.
+pub(super) static SEPARATOR_DIGESTS: LazyLock<[EventDigest; 4]> = LazyLock::new(|| {
+    [
+        Digest32::of(&SEPARATOR).into(),
+        Digest32::of(&ERROR).into(),
+        Digest48::of(&SEPARATOR).into(),
+        Digest48::of(&ERROR).into(),
+    ]
+});
 /// Digests of `GCE NonHostInfo` by technology byte.
-pub(super) static NON_HOST_INFO_DIGESTS: LazyLock<[Digest32; 5]> =
-    LazyLock::new(|| [0, 1, 2, 3, 4].map(|byte| Digest32::of_parts(&[NON_HOST_INFO, &[byte], &[0; 15]])));
+pub(super) static NON_HOST_INFO_DIGESTS: LazyLock<[EventDigest; 5]> = LazyLock::new(|| {
+    [0, 1, 2, 3, 4].map(|byte| Digest32::of_parts(&[NON_HOST_INFO, &[byte], &[0; 15]]).into())
+});
 
 /// Data of a separator.
-pub(super) const SEPARATOR: [u8; 4] = [0; 4];
+const SEPARATOR: [u8; 4] = [0; 4];
 /// Data of an error event.
-pub(super) const ERROR: [u8; 4] = [0xff; 4];
+const ERROR: [u8; 4] = [0xff; 4];
 /// What `GCE NonHostInfo` begins with.
 pub(super) const NON_HOST_INFO: &[u8] = b"GCE NonHostInfo\0";

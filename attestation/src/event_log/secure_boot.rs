@@ -1,10 +1,14 @@
 //! PCR 7: Secure Boot variables before the separator, authorities after it.
 
+use std::sync::LazyLock;
+
+use vouchsafe_protocol::Digest48;
+
 use super::Event;
 use super::boot::Authority;
 use super::boot::SecureBoot;
+use super::digest::EventDigest;
 use super::error::EventLogError;
-use super::rules::covers;
 use super::rules::require_covered;
 use super::variable::Variable;
 
@@ -35,7 +39,7 @@ impl SecureBootReader {
         }
         let digest = (!variable.value.is_empty()).then_some(event.digest);
         match known.0 {
-            "SecureBoot" => self.on = Some(flag(variable.value, number)?),
+            SECURE_BOOT => self.on = Some(flag(variable.value, number)?),
             "PK" => self.state.pk = digest,
             "KEK" => self.state.kek = digest,
             "db" => self.state.db = digest,
@@ -47,14 +51,14 @@ impl SecureBootReader {
 
     /// An authority after the separator. Gives its name.
     pub(super) fn authority(&mut self, event: &Event<'_>) -> Result<String, EventLogError> {
-        let data_covered = covers(event.data, &event.digest);
+        let data_covered = event.digest.covers(&[event.data]);
         // Some versions of shim log one byte more than they measure; that byte is never read here.
         let covered = if data_covered {
             event.data
         } else {
             event.data.split_last().map_or(event.data, |(_, rest)| rest)
         };
-        if !data_covered && !covers(covered, &event.digest) {
+        if !data_covered && !event.digest.covers(&[covered]) {
             let Event { number, pcr, event_type, .. } = *event;
             return Err(EventLogError::DigestMismatch { event: number, pcr, event_type });
         }
@@ -94,6 +98,17 @@ fn flag(value: &[u8], event: usize) -> Result<bool, EventLogError> {
     }
 }
 
+/// Digests in CCEL of the variable `SecureBoot`: empty, off and on.
+pub(super) static SECURE_BOOT_DIGESTS: LazyLock<[EventDigest; 3]> = LazyLock::new(|| {
+    let name: Vec<u8> = SECURE_BOOT.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let digest = |value: &[u8]| {
+        let lengths = [SECURE_BOOT.len() as u64, value.len() as u64].map(u64::to_le_bytes);
+        Digest48::of_parts(&[&EFI_GLOBAL_VARIABLE, lengths.as_flattened(), &name, value]).into()
+    };
+    [digest(&[]), digest(&[0]), digest(&[1])]
+});
+
+const SECURE_BOOT: &str = "SecureBoot";
 /// 8be4df61-93ca-11d2-aa0d-00e098032b8c
 const EFI_GLOBAL_VARIABLE: [u8; 16] =
     [0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c];
@@ -103,7 +118,7 @@ const EFI_IMAGE_SECURITY_DATABASE: [u8; 16] =
 
 /// What may be measured there (PFP 1.06 section 3.3.4.8).
 const VARIABLES: [(&str, [u8; 16]); 9] = [
-    ("SecureBoot", EFI_GLOBAL_VARIABLE),
+    (SECURE_BOOT, EFI_GLOBAL_VARIABLE),
     ("PK", EFI_GLOBAL_VARIABLE),
     ("KEK", EFI_GLOBAL_VARIABLE),
     ("db", EFI_IMAGE_SECURITY_DATABASE),

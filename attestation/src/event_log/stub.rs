@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use vouchsafe_protocol::Digest32;
-
 use super::Event;
 use super::boot::EventKind;
 use super::boot::StubSection;
@@ -46,6 +44,11 @@ impl Stub {
         Ok((EventKind::StubSection, name))
     }
 
+    /// Whether the event before was the name of a section, so that its content comes next.
+    pub(super) const fn awaits_content(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// After the last event: no name may be without content.
     pub(super) fn finish(&self) -> Result<(), EventLogError> {
         if self.name.is_some() { Err(EventLogError::StubSectionWithoutContent) } else { Ok(()) }
@@ -54,13 +57,23 @@ impl Stub {
 
 /// `.linux` and the like: UTF-16 in the data, ASCII with a NUL in the digest.
 fn section_name(event: &Event<'_>) -> Option<String> {
-    let name = utf16_text(event.data)?;
-    let plain = name.starts_with('.') && name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_graphic());
-    (plain && Digest32::of_parts(&[name.as_bytes(), b"\0"]) == event.digest).then_some(name)
+    written_name(event.data).filter(|name| event.digest.covers(&[name.as_bytes(), b"\0"]))
+}
+
+/// The name that an event claims.
+fn written_name(data: &[u8]) -> Option<String> {
+    utf16_text(data).filter(|name| {
+        name.starts_with('.') && name.len() <= MAX_NAME && name.bytes().all(|byte| byte.is_ascii_graphic())
+    })
+}
+
+/// Whether an event claims to be the name of a section.
+pub(super) fn claims_name(data: &[u8]) -> bool {
+    written_name(data).is_some()
 }
 
 fn command_line(event: &Event<'_>) -> Result<Option<CommandLine>, EventLogError> {
-    if Digest32::of(event.data) != event.digest {
+    if !event.digest.covers(&[event.data]) {
         return Ok(None);
     }
     let text = std::str::from_utf8(event.data)

@@ -3,6 +3,7 @@
 //! The presets have the events of real boots on GCE, in their order. Contents that only matter as a digest are made up.
 //! The builder gives the log, the PCR values it leads to, and what to extend so that a software TPM gets there.
 
+pub mod ccel;
 pub mod presets;
 mod texts;
 
@@ -177,6 +178,10 @@ pub struct EventLogBuilder {
     pub banks: Vec<Bank>,
     /// Locality that PCR 0 starts with, for the PCR values; the StartupLocality event is a test's to add.
     pub startup_locality: u8,
+    /// Index in the header event: PCR 0, or register 1 in CCEL.
+    pub header_index: u32,
+    /// Bytes of 0xFF after the log, as in the area of a CCEL log.
+    pub padding: usize,
     /// Data of the header event, in place of the one made from `banks`.
     pub spec_id: Option<Vec<u8>>,
     /// The events.
@@ -187,7 +192,7 @@ impl EventLogBuilder {
     /// A log with no events and the banks of GCE.
     #[must_use]
     pub const fn new(banks: Vec<Bank>) -> Self {
-        Self { banks, startup_locality: 0, spec_id: None, events: Vec::new() }
+        Self { banks, startup_locality: 0, header_index: 0, padding: 0, spec_id: None, events: Vec::new() }
     }
 
     /// Position of the first event that `matches`.
@@ -217,12 +222,12 @@ impl EventLogBuilder {
         self.events.get_mut(position).expect("position() found it")
     }
 
-    /// The event of the UEFI variable `name` in PCR 7, to change.
+    /// The event of the UEFI variable `name` in PCR 7, or register 1, to change.
     pub fn variable_mut(&mut self, name: &str) -> &mut BuiltEvent {
         let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let matches = |event: &BuiltEvent| {
             let length = u64::try_from(name.len() / 2).unwrap_or_default().to_le_bytes();
-            event.pcr == 7
+            matches!(event.pcr, 1 | 7)
                 && event.data.get(16..24) == Some(&length)
                 && event.data.get(32..).is_some_and(|rest| rest.starts_with(&name))
         };
@@ -245,12 +250,14 @@ impl EventLogBuilder {
     pub fn bytes(&self) -> Vec<u8> {
         let spec_id = self.spec_id.clone().unwrap_or_else(|| spec_id(&self.banks));
         let mut out = vec![0; 32];
+        out.splice(..4, self.header_index.to_le_bytes());
         out.splice(4..8, EventType::NO_ACTION.0.to_le_bytes());
         out.splice(28..32, length(spec_id.len()).to_le_bytes());
         out.extend(spec_id);
         for event in &self.events {
             event.write(&self.banks, &mut out);
         }
+        out.resize(out.len() + self.padding, 0xff);
         out
     }
 

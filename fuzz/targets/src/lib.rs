@@ -11,7 +11,7 @@ pub use google::{google_token, launch_endorsement};
 use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::chain::ChainMemory;
-use vouchsafe_attestation::event_log::{EventLog, PcrRule, ReplayedLog};
+use vouchsafe_attestation::event_log::{CcelLog, EventLog, PcrRule, ReplayedCcel, ReplayedLog};
 use vouchsafe_attestation::snp::{self, SnpContext, SnpEvidence};
 use vouchsafe_attestation::tdx::{self, Appraisal, TdxCollateral, TdxContext, TdxMemory};
 use vouchsafe_attestation::test_util::snp::{FakeAmd, SignedReport, SnpReportBuilder};
@@ -55,6 +55,22 @@ pub fn event_log(data: &[u8]) {
         let values = replayed.replayed.values();
         let _ = replayed.replayed.check_against(values, PcrRule::Given);
         let _ = replayed.replayed.check_against(values, PcrRule::Release);
+    }
+}
+
+/// A CCEL log, its replay and its rules.
+pub fn ccel(data: &[u8]) {
+    let Ok(log) = CcelLog::parse(data) else {
+        assert!(ReplayedCcel::from_bytes(data).is_err());
+        return;
+    };
+    assert!(log.events().iter().all(|event| event.data.len() <= data.len()));
+    if let Ok(replayed) = ReplayedCcel::from_bytes(data) {
+        // It belongs to the registers that it replays to, and to no others.
+        let mut rtmrs = replayed.rtmrs();
+        assert!(replayed.check_against(&rtmrs).is_ok());
+        rtmrs[3].0[0] ^= 1;
+        assert!(replayed.check_against(&rtmrs).is_err());
     }
 }
 

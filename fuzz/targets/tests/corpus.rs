@@ -160,6 +160,14 @@ fn write_logs() {
     ] {
         write("event_log", name, &log.bytes());
     }
+    for (name, log) in [
+        ("ubuntu", EventLogBuilder::ccel_ubuntu()),
+        ("ubuntu-secure-boot-off", EventLogBuilder::ccel_ubuntu().with_secure_boot(false)),
+        ("uki", EventLogBuilder::ccel_uki()),
+        ("uki-padded", EventLogBuilder { padding: 64, ..EventLogBuilder::ccel_uki() }),
+    ] {
+        write("ccel", name, &log.bytes());
+    }
 }
 
 /// AMD's certificate table: entries of GUID, offset and length, a zero entry, then the certificates.

@@ -28,7 +28,7 @@ fn ubuntu_boot_gives_its_claims() {
     assert_eq!(boot.kernel_path.as_deref(), Some(UBUNTU_KERNEL));
     assert_eq!(boot.kernel_arguments, UBUNTU_ARGUMENTS.split(' ').collect::<Vec<_>>());
     assert!(boot.grub_commands.len() > 50);
-    assert_eq!(boot.grub_files.last(), Some(&content_digest("initrd")));
+    assert_eq!(boot.grub_files.last(), Some(&content_digest("initrd").into()));
     assert_eq!(boot.events.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14]);
 }
 
@@ -143,7 +143,7 @@ fn empty_secure_boot_variable_has_no_digest() {
     log.variable_mut("dbx").set(empty);
     let boot = judge(&log).expect("accepted");
     assert_eq!(boot.secure_boot.dbx, None);
-    assert_eq!(boot.secure_boot.db, Some(Digest32::of(&log.variable_mut("db").data)));
+    assert_eq!(boot.secure_boot.db, Some(Digest32::of(&log.variable_mut("db").data).into()));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vouchsafe_attestation::event_log::EventDigest;
 use vouchsafe_protocol::{Digest32, Digest48};
 
 use super::BaselineLog;
@@ -74,6 +75,15 @@ impl From<Digest32> for LogDigest {
 impl From<Digest48> for LogDigest {
     fn from(digest: Digest48) -> Self {
         Self::Sha384(digest)
+    }
+}
+
+impl From<EventDigest> for LogDigest {
+    fn from(digest: EventDigest) -> Self {
+        match digest {
+            EventDigest::Sha256(digest) => Self::Sha256(digest),
+            EventDigest::Sha384(digest) => Self::Sha384(digest),
+        }
     }
 }
 

@@ -122,7 +122,7 @@ fn t22_a_relabelled_application_is_still_an_event() {
     let baseline = captured(&ubuntu());
     let boot = Arc::make_mut(&mut claims.vtpm.as_mut().unwrap().boot);
     let event = boot.events.get_mut(&4).unwrap().last_mut().unwrap();
-    (event.kind, event.digest) = (EventKind::Separator, Digest32::of(b"evil"));
+    (event.kind, event.digest) = (EventKind::Separator, Digest32::of(b"evil").into());
     assert_eq!(baseline.is_member(&claims, NOW), Err(unlisted(4, b"evil")));
 }
 

@@ -109,7 +109,10 @@ impl<'a> Comparison<'a> {
     fn measured(&self, pcr: u8) -> Vec<(Digest32, EventKind)> {
         let events = self.boot.events.get(&pcr).into_iter().flatten();
         let own = |kind| !matches!(kind, EventKind::Separator | EventKind::BootAttempt);
-        events.filter(|event| own(event.kind)).map(|event| (event.digest, event.kind)).collect()
+        events
+            .filter(|event| own(event.kind))
+            .filter_map(|event| Some((event.digest.sha256()?, event.kind)))
+            .collect()
     }
 
     fn foretold_events(&self, pcr: u8) -> anyhow::Result<Vec<(Digest32, String)>> {

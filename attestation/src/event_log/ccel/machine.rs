@@ -1,0 +1,173 @@
+//! The strict state machine of a vTPM's log, register by register: each event is judged by the rules of the PCR that its
+//! register stands for (UEFI 2.10 section 38.4.1).
+//!
+//! A register has one sequence for several PCRs, and types are not measured. Where a TPM's log keeps a label to its PCR,
+//! here only the register's own types do, so there are fewer of them.
+
+use super::error::CcelError;
+use crate::event_log::BootLog;
+use crate::event_log::Event;
+use crate::event_log::EventKind;
+use crate::event_log::EventLogError;
+use crate::event_log::EventType as T;
+use crate::event_log::actions::Actions;
+use crate::event_log::boot::LoggedEvent;
+use crate::event_log::grub;
+use crate::event_log::machine::Judged;
+use crate::event_log::machine::Machine;
+use crate::event_log::machine::tagged;
+use crate::event_log::rules;
+use crate::event_log::secure_boot::SECURE_BOOT_DIGESTS;
+use crate::event_log::stub;
+
+/// Judges the events of a log, in order.
+pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, CcelError> {
+    Actions::require_exit(events, IMAGES)?;
+    let mut registers = Registers::default();
+    for event in events.iter().filter(|event| event.event_type != T::NO_ACTION) {
+        registers.step(event)?;
+    }
+    registers.finish()
+}
+
+#[derive(Default)]
+struct Registers<'a> {
+    /// Of registers 1 and 2.
+    separated: [bool; 2],
+    machine: Machine<'a>,
+}
+
+impl<'a> Registers<'a> {
+    fn step(&mut self, event: &Event<'a>) -> Result<(), CcelError> {
+        let Event { number, pcr: register, event_type, .. } = *event;
+        let (pcr, judged) = match register {
+            0 => return Err(CcelError::EventForMrtd { event: number, event_type }),
+            PLATFORM | IMAGES => self.firmware_event(event)?,
+            LOADERS => self.loader_event(event)?,
+            // Firmware and boot loaders measure nothing into RTMR3, and nobody else writes this log.
+            _ => return Err(CcelError::UnexpectedEvent { event: number, register, event_type }),
+        };
+        self.machine.check_exited(&Event { pcr, ..*event })?;
+        self.machine.keep(register, event, judged);
+        Ok(())
+    }
+
+    /// Registers 1 and 2, which stand for PCR 1 to 7. Gives the PCR whose rules counted.
+    fn firmware_event(&mut self, event: &Event<'a>) -> Result<(u8, Judged), CcelError> {
+        let Event { number, pcr: register, event_type, digest, .. } = *event;
+        let separated = self.separated.get(usize::from(register) - 1).copied().unwrap_or(true);
+        if event_type == T::SEPARATOR {
+            return self.separator(event, separated);
+        }
+        if rules::SEPARATOR_DIGESTS.contains(&digest) {
+            return Err(CcelError::SeparatorRelabelled { event: number, register, event_type });
+        }
+        if event_type != T::EFI_VARIABLE_DRIVER_CONFIG && SECURE_BOOT_DIGESTS.contains(&digest) {
+            return Err(CcelError::SecureBootRelabelled { event: number, event_type });
+        }
+        let Some(pcr) = pcr_of(event, separated) else {
+            return Err(if separated {
+                CcelError::EventAfterSeparator { event: number, register, event_type }
+            } else {
+                CcelError::UnexpectedEvent { event: number, register, event_type }
+            });
+        };
+        Ok((pcr, self.machine.firmware_event(&Event { pcr, ..*event }, separated)?))
+    }
+
+    /// Exactly one for each of the two registers: that of PCR 7, and that of PCR 2 to 6.
+    fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<(u8, Judged), CcelError> {
+        let Event { number, pcr: register, .. } = *event;
+        let pcr = if register == PLATFORM { 7 } else { 4 };
+        rules::require_separator(&Event { pcr, ..*event })?;
+        if separated {
+            return Err(CcelError::SecondSeparator { event: number, register });
+        }
+        if let Some(separated) = self.separated.get_mut(usize::from(register) - 1) {
+            *separated = true;
+        }
+        Ok((pcr, EventKind::Separator.into()))
+    }
+
+    /// Register 3, which stands for PCR 8 to 15. Whatever is neither a text of GRUB's nor of systemd-stub is a digest
+    /// with a name that nobody measured, as in PCR 9 and 14.
+    fn loader_event(&mut self, event: &Event<'_>) -> Result<(u8, Judged), CcelError> {
+        let Event { number, pcr: register, event_type, data, .. } = *event;
+        let awaits_content = self.machine.stub.awaits_content();
+        match event_type {
+            T::IPL if awaits_content || stub::claims_name(data) => {
+                let (kind, name) = self.machine.stub.step(&Event { pcr: 11, ..*event })?;
+                Ok((11, Judged::named(kind, name)))
+            }
+            T::IPL if grub::is_labelled(data) => {
+                Ok((8, self.machine.grub.step(&Event { pcr: 8, ..*event })?.into()))
+            }
+            T::IPL if data.starts_with(MOK) => Ok((14, Judged::untrusted(EventKind::MachineOwnerKeys, data))),
+            T::IPL => Ok((9, Judged::untrusted(EventKind::GrubFile, data))),
+            T::EVENT_TAG if awaits_content => Err(EventLogError::StubSectionWithoutContent.into()),
+            T::EVENT_TAG => Ok((9, tagged(&Event { pcr: 9, ..*event })?)),
+            _ => Err(CcelError::UnexpectedEvent { event: number, register, event_type }),
+        }
+    }
+
+    fn finish(self) -> Result<BootLog, CcelError> {
+        if let Some(register) = (PLATFORM..).zip(self.separated).find_map(|(n, there)| (!there).then_some(n))
+        {
+            return Err(CcelError::SeparatorMissing { register });
+        }
+        let loaders = self.machine.events(LOADERS);
+        let from_grub = self.machine.grub.command_line.is_some();
+        // What may have added to a stub's command line has the form of a file here.
+        let changes = |event: &LoggedEvent| match event.kind {
+            EventKind::Other => true,
+            EventKind::GrubFile => !from_grub,
+            _ => false,
+        };
+        let options_changed = loaders.iter().any(changes);
+        let files = loaders.iter().filter(|event| !is_text_or_section(event.kind));
+        let files = files.map(|event| event.digest).collect();
+        Ok(self.machine.finish(options_changed, files)?)
+    }
+}
+
+/// The PCR whose rules an event of register 1 or 2 follows; `None` if its type has no place there.
+fn pcr_of(event: &Event<'_>, separated: bool) -> Option<u8> {
+    let event_type = event.event_type;
+    match (event.pcr, event_type) {
+        // The one separator is that of PCR 7; PCR 1 has none here and goes on after it.
+        (PLATFORM, _) if rules::allowed(7, event_type, separated) => Some(7),
+        // After the separator a variable would be a second word on Secure Boot.
+        (PLATFORM, T::EFI_VARIABLE_DRIVER_CONFIG) => None,
+        // The firmware's configuration volume, which is no part of MRTD.
+        (PLATFORM, T::EFI_PLATFORM_FIRMWARE_BLOB2) => (!separated).then_some(1),
+        (PLATFORM, _) => rules::allowed(1, event_type, false).then_some(1),
+        // An image's digest under any other type would be an image that nobody sees; those of actions and partition
+        // tables cover what no image is.
+        (_, T::EFI_ACTION) if Actions::is_exit(event.data) => separated.then_some(5),
+        (_, T::EFI_ACTION) => Some(4),
+        (_, T::EFI_GPT_EVENT) => Some(5),
+        (_, _) if rules::is_application(event_type) => Some(4),
+        (_, _) if rules::is_driver(event_type) => Some(2),
+        _ => None,
+    }
+}
+
+const fn is_text_or_section(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::GrubCommand
+            | EventKind::KernelCommandLine
+            | EventKind::GrubModuleCommandLine
+            | EventKind::StubSectionName
+            | EventKind::StubSection
+    )
+}
+
+/// RTMR0: PCR 1 and 7.
+const PLATFORM: u8 = 1;
+/// RTMR1: PCR 2 to 6.
+const IMAGES: u8 = 2;
+/// RTMR2: PCR 8 to 15.
+const LOADERS: u8 = 3;
+/// What shim's names begin with.
+const MOK: &[u8] = b"Mok";
