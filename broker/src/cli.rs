@@ -10,6 +10,7 @@ mod explain;
 mod failure;
 mod guardrails;
 mod init;
+mod judge;
 mod operator;
 mod output;
 mod policy;

@@ -29,7 +29,9 @@ use vouchsafe_protocol::bundle::BundleError;
 
 pub use addresses::CollateralConfig;
 pub use client::FetchError;
+pub(crate) use contents::is_key_set;
 pub use folder::CollateralFolder;
+pub(crate) use intel::Described;
 pub use intel::{TdxFlaw, TdxPart};
 pub use service::CollateralService;
 pub use status::{CollateralStatus, CrlStatus, ItemStatus};

@@ -1,31 +1,87 @@
 //! Evidence of a file or of the record, verified as far as it can be without the request that it was made for.
 
-use vouchsafe_attestation::snp::SnpEvidence;
+use vouchsafe_attestation::google_token::{self, GoogleTokenClaims, TokenContext};
+use vouchsafe_attestation::launch::{self, LaunchContext, LaunchEndorsement, LaunchMeasurement};
+use vouchsafe_attestation::snp::{SnpClaims, SnpEvidence};
+use vouchsafe_attestation::tdx::{self, TdxClaims};
 use vouchsafe_attestation::{
-    Claims, Context, Expected, InspectedClaims, VerifyError, inspect_snp, inspect_vtpm,
+    Claims, Context, Expected, InspectedClaims, Technology, VerifyError, inspect_snp, inspect_tdx,
+    inspect_vtpm,
 };
-use vouchsafe_protocol::Evidence;
+use vouchsafe_protocol::{Evidence, SevSnpEvidence, TdxEvidence};
 
 /// The claims of all pieces, each verified by itself: nothing is known of the request that would link them.
 ///
+/// A TDX quote is judged by the collateral that the context has for its platform; without, its claims have no TCB.
+///
 /// # Errors
-/// As those of each piece; when there is none.
+/// As those of each piece; when there is none, and when there are reports of two vendors.
 pub(crate) fn inspect(evidence: &Evidence, context: &Context<'_>) -> Result<InspectedClaims, VerifyError> {
     evidence.check_sizes()?;
-    let mut claims = Claims::default();
-    if let Some(vtpm) = &evidence.vtpm {
-        claims = inspect_vtpm(vtpm, Expected::Waived, context)?.claims;
+    if evidence.sev_snp.is_some() && evidence.tdx.is_some() {
+        return Err(VerifyError::TwoHardwareReports);
     }
+    let mut claims = Claims::default();
+    if let Some(evidence) = &evidence.google_token {
+        let token = token_claims(&evidence.token, context)?;
+        claims.technology = Some(token.technology);
+        claims.google_token = Some(token);
+    }
+    if let Some(vtpm) = &evidence.vtpm {
+        let logged = inspect_vtpm(vtpm, Expected::Waived, context)?.claims;
+        claims.technology = logged.technology.or(claims.technology);
+        claims.vtpm = logged.vtpm;
+    }
+    // What hardware says of itself comes before what others say of it.
     if let Some(snp) = &evidence.sev_snp {
-        let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
-        let vek = snp.vek_certificate.as_deref().unwrap_or_default();
-        let report = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
-        let hardware = inspect_snp(&report, Expected::Waived, context)?.claims;
-        claims.technology = hardware.technology;
-        claims.sev_snp = hardware.sev_snp;
+        claims.sev_snp = sev_snp(snp, context)?;
+        claims.technology = Some(Technology::SevSnp);
+    }
+    if let Some(tdx) = &evidence.tdx {
+        claims.tdx = trust_domain(tdx, context)?;
+        claims.technology = Some(Technology::Tdx);
     }
     if claims == Claims::default() {
         return Err(VerifyError::NoEvidence);
     }
     Ok(InspectedClaims { claims })
+}
+
+fn sev_snp(snp: &SevSnpEvidence, context: &Context<'_>) -> Result<Option<SnpClaims>, VerifyError> {
+    let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
+    let vek = snp.vek_certificate.as_deref().unwrap_or_default();
+    let report = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
+    let mut claims = inspect_snp(&report, Expected::Waived, context)?.claims.sev_snp;
+    if let Some(claims) = &mut claims {
+        let measurement = LaunchMeasurement::Snp(claims.measurement);
+        claims.endorsement = endorsement(measurement, snp.launch_endorsement.as_deref(), context)?;
+    }
+    Ok(claims)
+}
+
+fn trust_domain(evidence: &TdxEvidence, context: &Context<'_>) -> Result<Option<TdxClaims>, VerifyError> {
+    let platform = tdx::platform(&evidence.quote)?;
+    let collateral = context.endorsements.tdx.get(&platform).map(AsRef::as_ref);
+    let mut claims = inspect_tdx(&evidence.quote, collateral, Expected::Waived, context)?.claims.tdx;
+    if let Some(claims) = &mut claims {
+        claims.endorsement = endorsement(LaunchMeasurement::Tdx(claims.mr_td), None, context)?;
+    }
+    Ok(claims)
+}
+
+fn endorsement(
+    measurement: LaunchMeasurement,
+    given: Option<&[u8]>,
+    context: &Context<'_>,
+) -> Result<Option<LaunchEndorsement>, VerifyError> {
+    let Context { anchors, collateral, endorsements, now, memory, .. } = *context;
+    let context = LaunchContext { anchors, collateral, now, memory: memory.endorsements() };
+    Ok(launch::find(measurement, given, &endorsements.launch, &context)?)
+}
+
+fn token_claims(token: &str, context: &Context<'_>) -> Result<GoogleTokenClaims, VerifyError> {
+    let Context { anchors, collateral, endorsements, audiences, now, memory } = *context;
+    let keys = &endorsements.token_keys;
+    let context = TokenContext { anchors, collateral, keys, audiences, now, memory: memory.chains() };
+    Ok(google_token::verify_unbound(token, &context)?.inspect())
 }

@@ -13,16 +13,16 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
-use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
+use vouchsafe_attestation::chain::read_file;
 use vouchsafe_attestation::snp::SnpEvidence;
-use vouchsafe_attestation::tdx::{MAX_TDX_COLLATERAL, TdxCollateral};
+use vouchsafe_attestation::tdx::MAX_TDX_COLLATERAL;
 use vouchsafe_attestation::{
-    Collateral, Context, Endorsements, Expected, TrustAnchors, VerifyError, VerifyMemory, inspect_event_log,
-    inspect_snp, inspect_tdx, inspect_vtpm, read_vtpm_file,
+    Expected, VerifyError, inspect_event_log, inspect_snp, inspect_tdx, inspect_vtpm, read_vtpm_file,
 };
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
+use super::judge::{Judge, tdx_collateral};
 use super::{Failure, output};
 use crate::clock;
 
@@ -142,15 +142,6 @@ impl std::str::FromStr for HexBytes {
     }
 }
 
-/// Everything that a verification is judged by, opened.
-struct Judge {
-    anchors: TrustAnchors,
-    collateral: Collateral,
-    endorsements: Endorsements,
-    memory: VerifyMemory,
-    now: UnixTime,
-}
-
 impl Verify {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.kind {
@@ -176,7 +167,9 @@ impl Verify {
             Kind::Tdx { quote, collateral, report_data, by, .. } => {
                 let judge = by.open()?;
                 let quote = output::read_input(&quote, MAX_REQUEST)?;
-                let collateral = collateral.map(|path| tdx_collateral(&path)).transpose()?;
+                let read =
+                    |path: PathBuf| tdx_collateral(&path, &output::read_input(&path, MAX_TDX_COLLATERAL)?);
+                let collateral = collateral.map(read).transpose()?;
                 let expected =
                     report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
                 verdict(inspect_tdx(&quote, collateral.as_ref(), expected, &judge.context()))
@@ -195,33 +188,8 @@ impl Verify {
 
 impl By {
     fn open(&self) -> Result<Judge, Failure> {
-        let (mut crls, mut certificates) = (Vec::new(), Vec::new());
-        for path in &self.cert {
-            let file = output::read_input(path, MAX_CRL_LENGTH)?;
-            read_file(&file, &mut crls, &mut certificates).map_err(|error| Failure::file(path, error))?;
-        }
-        let collateral = Collateral::new(&crls, &certificates)
-            .map_err(|error| Failure::Usage(format!("--cert: {error}")))?;
-        let mut anchors = TrustAnchors::builtin();
-        for path in &self.anchor {
-            let file = output::read_input(path, MAX_REQUEST)?;
-            anchors = anchors.with_extra(&file).map_err(|error| Failure::file(path, error))?;
-        }
         let now = self.at.map_or_else(clock::now, UnixTime);
-        Ok(Judge {
-            anchors,
-            collateral,
-            endorsements: Endorsements::default(),
-            memory: VerifyMemory::default(),
-            now,
-        })
-    }
-}
-
-impl Judge {
-    const fn context(&self) -> Context<'_> {
-        let Self { anchors, collateral, endorsements, memory, now } = self;
-        Context { anchors, collateral, endorsements, audiences: &[], now: *now, memory }
+        Judge::open(&self.anchor, &self.cert, &[], now)
     }
 }
 
@@ -243,12 +211,6 @@ fn certificate(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
         return Ok(certificates.remove(0));
     }
     Ok(file)
-}
-
-/// Intel's collateral. Whether it serves is for the verifier to say.
-fn tdx_collateral(path: &std::path::Path) -> Result<TdxCollateral, Failure> {
-    let file = output::read_input(path, MAX_TDX_COLLATERAL)?;
-    TdxCollateral::parse(&file).map_err(|error| Failure::file(path, error))
 }
 
 /// Each PCR once, its index in the one decimal spelling.

@@ -266,7 +266,8 @@ fn read_json(file: &[u8]) -> Result<Item, ContentError> {
     tdx(file)
 }
 
-fn is_key_set(json: &[u8]) -> bool {
+/// Whether JSON is meant as a key set.
+pub(crate) fn is_key_set(json: &[u8]) -> bool {
     let value: Option<serde_json::Value> = serde_json::from_slice(json).ok();
     value.is_some_and(|value| value.get("keys").is_some_and(serde_json::Value::is_array))
 }

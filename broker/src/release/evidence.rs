@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use vouchsafe_attestation::Claims;
 use vouchsafe_keystore::record::EvidencePiece;
-use vouchsafe_protocol::{Bytes, Digest32, Evidence, SevSnpEvidence, VtpmEvidence};
+use vouchsafe_protocol::{
+    Bytes, Digest32, Evidence, GoogleTokenEvidence, SevSnpEvidence, TdxEvidence, VtpmEvidence,
+};
 
 /// All pieces of verified evidence.
 pub(super) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
@@ -63,6 +65,12 @@ pub(crate) fn assemble(pieces: Vec<(String, Vec<u8>)>) -> Option<Evidence> {
             launch_endorsement: all("launch-endorsement").pop(),
         });
     }
+    if let Some(quote) = all("tdx-quote").pop() {
+        evidence.tdx = Some(TdxEvidence { quote, event_log: all("tdx-event-log").pop() });
+    }
+    if let Some(token) = all("google-token").pop() {
+        evidence.google_token = Some(GoogleTokenEvidence { token: String::from_utf8(token.0).ok()? });
+    }
     kept.is_empty().then_some(evidence)
 }
 
@@ -72,7 +80,7 @@ pub(super) fn digest(claims: &Claims) -> Digest32 {
 }
 
 /// Every kind that [`pieces`] gives.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 13] = [
     "ak-certificate",
     "ak-issuer",
     "quote",
@@ -83,6 +91,9 @@ const KINDS: [&str; 10] = [
     "vek-certificate",
     "vek-issuer",
     "launch-endorsement",
+    "tdx-quote",
+    "tdx-event-log",
+    "google-token",
 ];
 
 #[cfg(test)]
@@ -97,9 +108,12 @@ mod tests {
         let paths = ReleasePaths::sort(vec!["prod/a/x".parse().unwrap()]).unwrap();
         let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
         let evidence = SimulatedVm::new().evidence(kinds, &bound);
-        let pieces = pieces(&evidence).into_iter().map(|piece| (piece.kind.to_owned(), piece.bytes.to_vec()));
-        let pieces = pieces.collect();
+        let pieces = named(&evidence);
         (evidence, pieces)
+    }
+
+    fn named(evidence: &Evidence) -> Vec<(String, Vec<u8>)> {
+        pieces(evidence).into_iter().map(|piece| (piece.kind.to_owned(), piece.bytes.to_vec())).collect()
     }
 
     #[test]
@@ -108,6 +122,25 @@ mod tests {
             let (evidence, pieces) = kept(kinds);
             assert_eq!(assemble(pieces), Some(evidence));
         }
+    }
+
+    #[test]
+    fn every_kind_is_kept_and_comes_back() {
+        let (mut evidence, _) = kept(Kinds::BOTH);
+        evidence.sev_snp.as_mut().unwrap().launch_endorsement = Some(Bytes(vec![3; 9]));
+        evidence.tdx = Some(TdxEvidence { quote: Bytes(vec![1; 9]), event_log: Some(Bytes(vec![2; 9])) });
+        evidence.google_token = Some(GoogleTokenEvidence { token: "a.b.c".to_owned() });
+        let pieces = named(&evidence);
+        for kind in KINDS {
+            assert!(pieces.iter().any(|(known, _)| known == kind), "{kind}");
+        }
+        assert_eq!(assemble(pieces.clone()), Some(evidence));
+
+        // A log is no evidence without its quote, and a token is text.
+        let mut fewer = pieces;
+        fewer.retain(|(kind, _)| kind != "tdx-quote");
+        assert_eq!(assemble(fewer), None);
+        assert_eq!(assemble(vec![("google-token".to_owned(), vec![0xff])]), None);
     }
 
     #[test]

@@ -5,20 +5,17 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
-use vouchsafe_attestation::snp::SnpEvidence;
-use vouchsafe_attestation::{
-    Claims, Collateral, Context, Endorsements, Expected, TrustAnchors, VerifyError, VerifyMemory,
-    inspect_snp, inspect_vtpm, read_vtpm_file,
-};
+use vouchsafe_attestation::{Claims, VerifyError, read_vtpm_file};
 use vouchsafe_keystore::policy::Baseline;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{DecisionId, Evidence, UnixTime};
 
 use super::super::client::Client;
+use super::super::judge::Judge;
 use super::super::{Failure, output};
 use super::write;
 use crate::clock;
+use crate::inspection::inspect;
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["evidence", "decision"]))]
@@ -35,9 +32,12 @@ pub(super) struct Learn {
     /// When it ends, in seconds since 1970; in a year unless given.
     #[arg(long, value_name = "UNIX")]
     ends_at: Option<u64>,
-    /// Issuing CAs and CRLs, PEM or DER.
+    /// Issuing CAs and CRLs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens, JSON.
     #[arg(long, value_name = "FILE")]
     cert: Vec<PathBuf>,
+    /// The URL of the broker that a token of Google Cloud Attestation was made for.
+    #[arg(long, value_name = "URL")]
+    audience: Vec<String>,
     /// Trust anchors for the evidence, beside the built-in ones.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
@@ -52,10 +52,11 @@ pub(super) struct Learn {
 impl Learn {
     pub(super) fn run(self, open: impl FnOnce() -> Result<Client, Failure>) -> Result<ExitCode, Failure> {
         let (evidence, source) = self.read(open)?;
-        let (anchors, collateral) = self.anchors()?;
-        let claims = evidence.and_then(|evidence| self.inspect(&evidence, &anchors, &collateral));
-        let claims = match claims {
-            Ok(claims) => claims,
+        let now = self.at.map_or_else(clock::now, UnixTime);
+        let judge = Judge::open(&self.anchor, &self.cert, &self.audience, now)?;
+        // Each piece by itself: who learns a baseline trusts the source of the file.
+        let claims = match evidence.and_then(|evidence| inspect(&evidence, &judge.context())) {
+            Ok(inspected) => inspected.claims,
             Err(error) => {
                 output::print_json(&json!({ "refused": error.name(), "detail": error.to_string() }))?;
                 return Ok(ExitCode::from(1));
@@ -89,56 +90,6 @@ impl Learn {
         };
         Ok((evidence, path.display().to_string()))
     }
-
-    fn anchors(&self) -> Result<(TrustAnchors, Collateral), Failure> {
-        let (mut crls, mut certificates) = (Vec::new(), Vec::new());
-        for path in &self.cert {
-            let file = output::read_input(path, MAX_CRL_LENGTH)?;
-            read_file(&file, &mut crls, &mut certificates).map_err(|error| Failure::file(path, error))?;
-        }
-        let collateral = Collateral::new(&crls, &certificates)
-            .map_err(|error| Failure::Usage(format!("--cert: {error}")))?;
-        let mut anchors = TrustAnchors::builtin();
-        for path in &self.anchor {
-            let file = output::read_input(path, MAX_REQUEST)?;
-            anchors = anchors.with_extra(&file).map_err(|error| Failure::file(path, error))?;
-        }
-        Ok((anchors, collateral))
-    }
-
-    /// Verifies log and report, each by itself: who learns a baseline trusts the source of the file.
-    fn inspect(
-        &self,
-        evidence: &Evidence,
-        anchors: &TrustAnchors,
-        collateral: &Collateral,
-    ) -> Result<Claims, VerifyError> {
-        let (endorsements, memory) = (Endorsements::default(), VerifyMemory::default());
-        let now = self.at.map_or_else(clock::now, UnixTime);
-        let context = Context {
-            anchors,
-            collateral,
-            endorsements: &endorsements,
-            audiences: &[],
-            now,
-            memory: &memory,
-        };
-        claims(evidence, &context)
-    }
-}
-
-fn claims(evidence: &Evidence, context: &Context<'_>) -> Result<Claims, VerifyError> {
-    let vtpm = evidence.vtpm.as_ref().ok_or(VerifyError::NoEvidence)?;
-    let mut claims = inspect_vtpm(vtpm, Expected::Waived, context)?.claims;
-    if let Some(snp) = &evidence.sev_snp {
-        let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
-        let vek = snp.vek_certificate.as_deref().unwrap_or_default();
-        let report = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
-        let hardware = inspect_snp(&report, Expected::Waived, context)?.claims;
-        claims.technology = hardware.technology;
-        claims.sev_snp = hardware.sev_snp;
-    }
-    Ok(claims)
 }
 
 fn heading(source: &str, claims: &Claims) -> String {

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use vouchsafe_attestation::chain::read_file;
-use vouchsafe_attestation::{Collateral, Context, Endorsements, InspectedClaims, TrustAnchors, VerifyMemory};
+use vouchsafe_attestation::InspectedClaims;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{Evidence, UnixTime};
 
+use super::super::judge::Judge;
 use super::super::{Failure, output};
 use crate::clock;
 use crate::inspection::inspect;
@@ -18,9 +18,12 @@ pub(super) struct Captured {
     /// Trust anchors for the evidence, beside the built-in ones.
     #[arg(long, value_name = "FILE", requires = "evidence")]
     anchor: Vec<PathBuf>,
-    /// CRLs and issuing CAs, PEM or DER.
+    /// CRLs and issuing CAs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens, JSON.
     #[arg(long, value_name = "FILE", requires = "evidence")]
     collateral: Vec<PathBuf>,
+    /// The URL of the broker that a token of Google Cloud Attestation was made for.
+    #[arg(long, value_name = "URL", requires = "evidence")]
+    audience: Vec<String>,
     /// The time to judge the evidence at, in seconds since 1970; now unless given.
     #[arg(long, value_name = "UNIX", requires = "evidence")]
     at: Option<u64>,
@@ -37,28 +40,8 @@ impl Captured {
         let text = output::read_text(file, MAX_REQUEST)?;
         let evidence: Evidence = serde_json::from_str(&text)
             .map_err(|error| Failure::file(file, format!("no evidence: {error}")))?;
-        let mut anchors = TrustAnchors::builtin();
-        for path in &self.anchor {
-            let anchor = output::read_input(path, MAX_REQUEST)?;
-            anchors = anchors.with_extra(&anchor).map_err(|error| Failure::file(path, error))?;
-        }
-        let (mut crls, mut certificates) = (Vec::new(), Vec::new());
-        for path in &self.collateral {
-            let file = output::read_input(path, MAX_REQUEST)?;
-            read_file(&file, &mut crls, &mut certificates).map_err(|error| Failure::file(path, error))?;
-        }
-        let collateral =
-            Collateral::new(&crls, &certificates).map_err(|error| Failure::Usage(error.to_string()))?;
-        let (endorsements, memory) = (Endorsements::default(), VerifyMemory::default());
-        let context = Context {
-            anchors: &anchors,
-            collateral: &collateral,
-            endorsements: &endorsements,
-            audiences: &[],
-            now: self.now(),
-            memory: &memory,
-        };
-        let claims = inspect(&evidence, &context);
+        let judge = Judge::open(&self.anchor, &self.collateral, &self.audience, self.now())?;
+        let claims = inspect(&evidence, &judge.context());
         claims.map_err(|error| Failure::file(file, format!("refused: {error}")))
     }
 }

@@ -117,7 +117,7 @@ fn captured_collateral_survives_the_service_byte_for_byte() {
         return;
     };
     let captured = TdxCollateral::parse(&json).unwrap();
-    let described = intel::Described::read(&captured).unwrap();
+    let described = Described::read(&captured).unwrap();
     assert_eq!(described.platform.to_string(), "90c06f000000/platform");
     let mut answers = intel::Answers::default();
     for part in [TdxPart::TcbInfo, TdxPart::QeIdentity, TdxPart::PckCrl, TdxPart::RootCrl] {
@@ -143,7 +143,7 @@ fn collateral_for_another_platform_is_refused() {
     let read = |change: fn(&mut TdxCollateral)| {
         let mut changed = good();
         change(&mut changed);
-        intel::Described::read(&changed).map(|described| described.platform)
+        Described::read(&changed).map(|described| described.platform)
     };
     let processor = read(|it| it.pck_crl = collateral_crl("Intel SGX PCK Processor CA"));
     assert_eq!(processor, Ok(Platform { ca: PckCa::Processor, ..PLATFORM }));

@@ -159,7 +159,7 @@ fn inspect_at(broker: &Broker, evidence: &Evidence, at: UnixTime) -> Option<Insp
         anchors: &broker.anchors,
         collateral: &loaded.collateral,
         endorsements: &loaded.endorsements,
-        audiences: &[],
+        audiences: &broker.config.urls,
         now: at,
         memory: &broker.memory,
     };
