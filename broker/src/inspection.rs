@@ -62,11 +62,8 @@ fn sev_snp(snp: &SevSnpEvidence, context: &Context<'_>) -> Result<Option<SnpClai
 fn trust_domain(evidence: &TdxEvidence, context: &Context<'_>) -> Result<Option<TdxClaims>, VerifyError> {
     let platform = tdx::platform(&evidence.quote)?;
     let collateral = context.endorsements.tdx.get(&platform).map(AsRef::as_ref);
-    let mut claims = inspect_tdx(&evidence.quote, collateral, Expected::Waived, context)?.claims.tdx;
-    if let Some(claims) = &mut claims {
-        claims.endorsement = endorsement(LaunchMeasurement::Tdx(claims.mr_td), None, context)?;
-    }
-    Ok(claims)
+    let log = evidence.event_log.as_deref();
+    Ok(inspect_tdx(&evidence.quote, collateral, log, Expected::Waived, context)?.claims.tdx)
 }
 
 fn endorsement(

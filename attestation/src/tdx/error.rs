@@ -7,6 +7,7 @@ use super::collateral::Platform;
 use super::pck::PckField;
 use super::quote::QuoteError;
 use crate::chain::ChainError;
+use crate::event_log::CcelError;
 use crate::snp::Hex;
 
 /// A part of Intel's collateral.
@@ -181,6 +182,10 @@ pub enum TdxError {
         /// In its words.
         reason: String,
     },
+
+    /// The event log is refused, or is not that of the quote's RTMRs.
+    #[error(transparent)]
+    EventLog(#[from] CcelError),
 
     /// The quote was made for something else.
     #[error("report data is not what was expected")]

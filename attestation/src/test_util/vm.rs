@@ -102,6 +102,8 @@ pub struct SimulatedTd {
     pub intel: &'static FakeIntel,
     /// The quote, all but its report data.
     pub quote: TdxQuoteBuilder,
+    /// The CCEL log of the quote's RTMRs.
+    pub event_log: Vec<u8>,
 }
 
 /// The token of a simulated VM, all but its nonce.
@@ -168,7 +170,7 @@ impl SimulatedVm {
     #[must_use]
     pub fn trust_domain(instance: &AkCertificateSpec) -> Self {
         let mut vm = Self::booted(instance, &EventLogBuilder::gce_ubuntu(Technology::Tdx));
-        vm.tdx = Some(SimulatedTd { intel: FakeIntel::shared(), quote: TdxQuoteBuilder::new() });
+        vm.tdx = Some(SimulatedTd::booted(&EventLogBuilder::ccel_ubuntu()));
         vm.token.technology = Technology::Tdx;
         vm
     }
@@ -264,11 +266,18 @@ impl SimulatedVm {
 }
 
 impl SimulatedTd {
+    /// A trust domain of the shared platform that booted with this CCEL log.
+    #[must_use]
+    pub fn booted(log: &EventLogBuilder) -> Self {
+        let quote = TdxQuoteBuilder { rtmrs: log.rtmrs().map(|value| value.0), ..TdxQuoteBuilder::new() };
+        Self { intel: FakeIntel::shared(), quote, event_log: log.bytes() }
+    }
+
     /// A TDX piece with any report data.
     #[must_use]
     pub fn evidence(&self, report_data: &[u8; 64]) -> TdxEvidence {
         let quote = TdxQuoteBuilder { report_data: *report_data, ..self.quote.clone() };
-        TdxEvidence { quote: Bytes(quote.sign(self.intel)), event_log: None }
+        TdxEvidence { quote: Bytes(quote.sign(self.intel)), event_log: Some(Bytes(self.event_log.clone())) }
     }
 }
 

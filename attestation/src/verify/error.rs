@@ -7,6 +7,7 @@ use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::evidence::EvidenceSizeError;
 
 use crate::chain::ChainError;
+use crate::event_log::CcelError;
 use crate::event_log::EventLogError;
 use crate::event_log::Technology;
 use crate::go_tpm_tools::GoTpmToolsError;
@@ -161,6 +162,8 @@ impl VerifyError {
             Self::Snp(error) => named("snp", error),
             Self::Tdx(TdxError::Quote(error)) => named("tdx-quote", error),
             Self::Tdx(TdxError::Chain(error)) => named("pck-chain", error),
+            Self::Tdx(TdxError::EventLog(CcelError::Log(error))) => named("ccel", error),
+            Self::Tdx(TdxError::EventLog(error)) => named("ccel", error),
             Self::Tdx(error) => named("tdx", error),
             Self::GoogleToken(TokenError::Chain(error)) => named("google-token-chain", error),
             Self::GoogleToken(error) => named("google-token", error),
@@ -202,6 +205,7 @@ const fn is_malformed_tdx(error: &TdxError) -> bool {
     match error {
         TdxError::Quote(_) | TdxError::PckChainLength { .. } | TdxError::PckMalformed { .. } => true,
         TdxError::Chain(error) => is_malformed_chain(error),
+        TdxError::EventLog(CcelError::Log(error)) => is_malformed_log(error),
         _ => false,
     }
 }

@@ -28,6 +28,7 @@ use crate::tdx::TdxError;
 pub(super) enum Hardware<'e> {
     SevSnp(&'e SevSnpEvidence),
     Tdx {
+        event_log: Option<&'e [u8]>,
         /// Cut to its own length.
         quote: &'e [u8],
     },
@@ -45,7 +46,8 @@ impl<'e> Hardware<'e> {
             (Some(snp), None) => Ok(Some(Self::SevSnp(snp))),
             (None, Some(evidence)) => {
                 let quote = tdx::cut(&evidence.quote).map_err(TdxError::from)?;
-                Ok(Some(Self::Tdx { quote }))
+                let event_log = evidence.event_log.as_deref();
+                Ok(Some(Self::Tdx { event_log, quote }))
             }
         }
     }
@@ -54,7 +56,7 @@ impl<'e> Hardware<'e> {
     pub(super) fn committed(&self) -> &'e [u8] {
         match self {
             Self::SevSnp(snp) => &snp.report,
-            Self::Tdx { quote } => quote,
+            Self::Tdx { quote, .. } => quote,
         }
     }
 
@@ -77,7 +79,7 @@ impl<'e> Hardware<'e> {
         let found = match self {
             // SEV-SNP ABI §7.3: REPORT_DATA is at 50h.
             Self::SevSnp(snp) => snp.report.get(0x50..0x90).unwrap_or_default().to_vec(),
-            Self::Tdx { quote } => tdx::report_data(quote).map_err(TdxError::from)?.to_vec(),
+            Self::Tdx { quote, .. } => tdx::report_data(quote).map_err(TdxError::from)?.to_vec(),
         };
         let transcript = bound.transcript();
         if ReportData::bind(&transcript, ak).matches(&found) {
@@ -103,10 +105,10 @@ impl<'e> Hardware<'e> {
         let expected = ReportData::bind(&bound.transcript(), ak);
         match self {
             Self::SevSnp(snp) => claims.sev_snp = Some(endorsed_snp(snp, &expected, context)?),
-            Self::Tdx { quote } => {
+            Self::Tdx { event_log, quote } => {
                 let store = &context.endorsements.tdx;
                 let verified = tdx::verify_quote(quote, &expected.0, store, &context.tdx())?;
-                claims.tdx = Some(complete_tdx(verified, context)?);
+                claims.tdx = Some(complete_tdx(verified, *event_log, context)?);
             }
         }
         Ok(())
@@ -160,8 +162,14 @@ fn verify_snp(
 }
 
 /// What Google and the log add to a quote whose signature holds: the endorsement of its firmware, and the boot.
-fn complete_tdx(mut claims: TdxClaims, context: &Context<'_>) -> Result<TdxClaims, VerifyError> {
+pub(super) fn complete_tdx(
+    mut claims: TdxClaims,
+    event_log: Option<&[u8]>,
+    context: &Context<'_>,
+) -> Result<TdxClaims, VerifyError> {
     let measurement = LaunchMeasurement::Tdx(claims.mr_td);
     claims.endorsement = launch::find(measurement, None, &context.endorsements.launch, &context.launch())?;
+    let boot = event_log.map(|log| context.memory.ccel(log, &claims.rtmrs));
+    claims.unconfirmed_boot = boot.transpose().map_err(TdxError::from)?;
     Ok(claims)
 }

@@ -13,6 +13,7 @@ use vouchsafe_protocol::limits::MAX_REQUEST;
 
 use super::Context;
 use super::VerifyError;
+use super::hardware::complete_tdx;
 use crate::claims::Claims;
 use crate::claims::InspectedClaims;
 use crate::event_log::BootLog;
@@ -101,13 +102,15 @@ pub fn inspect_snp(
     Ok(InspectedClaims { claims: Claims { technology, sev_snp: Some(claims), ..Claims::default() } })
 }
 
-/// Verifies a TDX quote by the given collateral; without, its TCB is not judged.
+/// Verifies a TDX quote by the given collateral, with its CCEL log if that is given; without collateral its TCB is not
+/// judged.
 ///
 /// # Errors
 /// As [`super::verify`].
 pub fn inspect_tdx(
     quote: &[u8],
     collateral: Option<&TdxCollateral>,
+    event_log: Option<&[u8]>,
     report_data: Expected<'_>,
     context: &Context<'_>,
 ) -> Result<InspectedClaims, VerifyError> {
@@ -116,6 +119,7 @@ pub fn inspect_tdx(
     if !report_data.matches(&claims.report_data.0) {
         return Err(TdxError::ReportDataMismatch.into());
     }
+    let claims = complete_tdx(claims, event_log, context)?;
     let technology = Some(Technology::Tdx);
     Ok(InspectedClaims { claims: Claims { technology, tdx: Some(claims), ..Claims::default() } })
 }

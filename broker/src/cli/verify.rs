@@ -61,6 +61,9 @@ enum Kind {
         /// Intel's collateral for the platform, JSON; may be left out with --inspect.
         #[arg(long, value_name = "FILE", required_unless_present = "inspect")]
         collateral: Option<PathBuf>,
+        /// The CCEL event log, held against the quote's RTMRs; 0xFF may follow it.
+        #[arg(long, value_name = "FILE")]
+        ccel: Option<PathBuf>,
         /// The report data that it must have, 128 hex digits.
         #[arg(long, value_name = "HEX", group = "binding")]
         report_data: Option<Hex<64>>,
@@ -164,15 +167,17 @@ impl Verify {
             }
             Kind::GoogleToken(token) => token.run(),
             Kind::Endorsement(endorsement) => endorsement.run(),
-            Kind::Tdx { quote, collateral, report_data, by, .. } => {
+            Kind::Tdx { quote, collateral, ccel, report_data, by, inspect: _ } => {
                 let judge = by.open()?;
                 let quote = output::read_input(&quote, MAX_REQUEST)?;
                 let read =
                     |path: PathBuf| tdx_collateral(&path, &output::read_input(&path, MAX_TDX_COLLATERAL)?);
                 let collateral = collateral.map(read).transpose()?;
+                // A log that is too large is refused like any other malformed evidence.
+                let ccel = ccel.map(|path| output::read_input(&path, 8 * MAX_EVENT_LOG)).transpose()?;
                 let expected =
                     report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
-                verdict(inspect_tdx(&quote, collateral.as_ref(), expected, &judge.context()))
+                verdict(inspect_tdx(&quote, collateral.as_ref(), ccel.as_deref(), expected, &judge.context()))
             }
             Kind::EventLog { log, pcrs, by } => {
                 by.open()?;

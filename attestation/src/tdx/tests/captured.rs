@@ -224,7 +224,7 @@ fn inspection_binds_the_report_data_when_asked_to() {
         now: UnixTime(1_769_509_141),
         memory: &VerifyMemory::default(),
     };
-    let inspect = |data| crate::inspect_tdx(&quote, None, data, &context);
+    let inspect = |data| crate::inspect_tdx(&quote, None, None, data, &context);
     let InspectedClaims { claims } = inspect(Expected::Exactly(&[0; 64])).unwrap();
     assert_eq!(claims.technology, Some(crate::Technology::Tdx));
     assert!(claims.tdx.is_some() && inspect(Expected::Waived).is_ok());

@@ -149,10 +149,7 @@ fn t01_a_token_of_another_technology_is_refused() {
 #[test]
 fn t01_a_log_of_another_technology_than_the_quote_is_refused() {
     let mut vm = vm(Technology::SevSnp, 1);
-    vm.tdx = Some(SimulatedTd {
-        intel: FakeIntel::shared(),
-        quote: SimulatedVm::trust_domain(&vm.token.instance).tdx.unwrap().quote,
-    });
+    vm.tdx = Some(SimulatedTd::booted(&EventLogBuilder::ccel_ubuntu()));
     let (hardware, logged) = (Technology::Tdx, Some(Technology::SevSnp));
     assert_eq!(
         refusal(&vm.evidence(Kinds::BOTH, &bound(1))),
@@ -223,4 +220,28 @@ fn t48_the_gate_sees_the_instance_of_a_token() {
     assert!(verdict.is_ok());
     assert_eq!(seen, Some((620_438_545_889, 7)));
     assert!(!FakeAttestationService::shared().jwks().is_empty());
+}
+
+#[test]
+fn t22_the_ccel_log_of_a_quote_gives_its_boot() {
+    let vm = vm(Technology::Tdx, 1);
+    let tdx = Judge::new().verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap().tdx.unwrap();
+    let boot = tdx.unconfirmed_boot.expect("a log came with the quote");
+    assert!(boot.secure_boot.enabled && boot.kernel_command_line.is_some());
+    let mut without = vm.evidence(Kinds::BOTH, &bound(1));
+    without.tdx.as_mut().unwrap().event_log = None;
+    let claims = Judge::new().verify(&without, &bound(1)).unwrap();
+    assert_eq!(claims.tdx.unwrap().unconfirmed_boot, None);
+}
+
+#[test]
+fn t23_the_ccel_log_of_another_boot_is_refused() {
+    let mut vm = vm(Technology::Tdx, 1);
+    vm.tdx.as_mut().unwrap().event_log = EventLogBuilder::ccel_uki().bytes();
+    let error = refusal(&vm.evidence(Kinds::REPORT, &bound(1)));
+    assert!(matches!(error, VerifyError::Tdx(TdxError::EventLog(_))), "{error}");
+    assert_eq!(error.name(), "ccel-rtmr-mismatch");
+    vm.tdx.as_mut().unwrap().event_log = b"no log".to_vec();
+    let error = refusal(&vm.evidence(Kinds::REPORT, &bound(1)));
+    assert_eq!(error.code(), vouchsafe_protocol::ReasonCode::EvidenceMalformed, "{error}");
 }
