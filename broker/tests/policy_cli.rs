@@ -56,7 +56,7 @@ impl Folder {
         let output = self.run(more);
         let text = String::from_utf8([output.stdout.clone(), output.stderr].concat()).expect("text");
         let said: Value = serde_json::from_slice(&output.stdout).expect(&text);
-        let released = said["vms"][0]["release"].as_bool().expect(&text);
+        let released = said.pointer("/vms/0/release").and_then(Value::as_bool).expect(&text);
         assert_eq!(output.status.code(), Some(i32::from(!released)), "{text}");
         (released, text)
     }
