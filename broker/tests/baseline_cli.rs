@@ -6,11 +6,17 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::test_util::efi::ImageBuilder;
+use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_KERNEL, content_digest};
+use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
+use vouchsafe_attestation::test_util::vtpm::QuoteSpec;
 use vouchsafe_keystore::policy::Baseline;
-use vouchsafe_protocol::{Bound, BrokerIdentity, GuestKey, Nonce, ReleasePaths, Suite};
+use vouchsafe_protocol::{
+    Bound, BrokerIdentity, Digest48, Evidence, GuestKey, Nonce, ReleasePaths, Suite, TdxEvidence, UnixTime,
+};
 
 struct Folder(TempDir);
 
@@ -75,6 +81,30 @@ fn a_learned_baseline_is_complete_and_says_what_is_what() {
     folder.ok(&[&LEARN[..], &["--out", "new.json"]].concat());
     let again = folder.refused(&[&LEARN[..], &["--out", "new.json"]].concat(), 2);
     assert!(again.contains("new.json"), "{again}");
+}
+
+#[test]
+fn a_baseline_is_learned_from_a_trust_domain() {
+    let folder = Folder::with_evidence();
+    let mut vm = SimulatedVm::new();
+    vm.boot(&EventLogBuilder::gce_ubuntu(Technology::Tdx));
+    let intel = FakeIntel::shared();
+    let quote = TdxQuoteBuilder::new().sign(intel).into();
+    let tdx = Some(TdxEvidence { quote, event_log: None });
+    let vtpm = Some(vm.vtpm_with(&QuoteSpec::new(&[7; 32])));
+    let evidence = Evidence { vtpm, tdx, ..Evidence::default() };
+    folder.file("evidence.json", &serde_json::to_vec(&evidence).expect("JSON"));
+    folder.file("intel.der", intel.root_der());
+    let spec = CollateralSpec::current(UnixTime(1_771_400_000), UnixTime(1_771_600_000));
+    folder.file("intel.json", &serde_json::to_vec(&intel.collateral(&spec)).expect("JSON"));
+    let given = [&LEARN[..], &["--anchor", "intel.der", "--cert", "intel.json", "--at"]].concat();
+    let text = folder.ok(&[&given[..], &["1771500000"]].concat());
+    let baseline = Baseline::parse(&text).expect("a baseline");
+    assert_eq!(baseline.technology, "tdx");
+    assert_eq!(baseline.firmware.tdx_measurements, [Digest48([0x3d; 48])]);
+    // After Intel's collateral has ended, the quote is refused like in a release.
+    let refused = folder.refused(&[&given[..], &["1771600001"]].concat(), 1);
+    assert!(refused.contains("tdx-collateral-expired"), "{refused}");
 }
 
 #[test]
