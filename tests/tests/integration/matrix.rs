@@ -54,9 +54,9 @@ fn policy(technology: Technology, kinds: Kinds) -> String {
             command_line()
         ));
     } else if kinds.report {
-        accepts.push("@accepts(\"owner\")");
+        accepts.push("owner");
         if technology == Technology::Tdx {
-            accepts.push("@accepts(\"boot-chain\")");
+            accepts.push("boot-chain");
         }
     }
     if kinds.report {
@@ -68,13 +68,14 @@ fn policy(technology: Technology, kinds: Kinds) -> String {
              principal.google_token.instance.project_number == \"{PROJECT}\" && principal.google_token.secure_boot"
         ));
         if !kinds.vtpm {
-            accepts.push("@accepts(\"token-alone\")");
+            accepts.push("token-alone");
         }
     }
+    let accepts =
+        if accepts.is_empty() { String::new() } else { format!("@accepts(\"{}\")", accepts.join(", ")) };
     format!(
-        "@id(\"release\") @for(\"app\") {}\npermit (principal is Vm, action == Action::\"release\", resource is Secret)\n\
+        "@id(\"release\") @for(\"app\") {accepts}\npermit (principal is Vm, action == Action::\"release\", resource is Secret)\n\
          when {{\n  {}\n}};\n",
-        accepts.join(" "),
         conditions.join(" &&\n  ")
     )
 }
