@@ -241,6 +241,18 @@ fn report_versions_2_to_5_verify() {
 }
 
 #[test]
+fn t14_mitigations_at_launch_and_now_are_claims_of_their_own() {
+    let mut builder = genoa();
+    (builder.launch_mitigations, builder.current_mitigations) = (0x1, 0x3);
+    let claims = verify_fake(&builder).unwrap();
+    assert_eq!((claims.launch_mitigations, claims.current_mitigations), (Some(0x1), Some(0x3)));
+    // Before version 5 there are none, and an absent claim passes no condition.
+    builder.version = 4;
+    let claims = verify_fake(&builder).unwrap();
+    assert_eq!((claims.launch_mitigations, claims.current_mitigations), (None, None));
+}
+
+#[test]
 fn the_report_is_bound_to_its_data() {
     let mut builder = genoa();
     builder.report_data = [7; 64];
