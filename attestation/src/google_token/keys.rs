@@ -10,6 +10,7 @@ use der::Tag;
 use der::asn1::AnyRef;
 use der::asn1::UintRef;
 use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::challenge::CLOCK_SKEW;
 use vouchsafe_protocol::encoding::from_base64url;
 
 use super::error::TokenError;
@@ -135,7 +136,7 @@ impl TokenKeys {
         self.keys.keys().map(String::as_str)
     }
 
-    /// Whether it still verifies anything.
+    /// Whether it still verifies anything. A set from the future does not: it would never grow old.
     #[must_use]
     pub const fn is_usable(&self, now: UnixTime) -> bool {
         self.age(now) <= MAX_KEYS_AGE
@@ -148,6 +149,9 @@ impl TokenKeys {
     }
 
     const fn age(&self, now: UnixTime) -> u64 {
+        if self.fetched_at.0 > now.0.saturating_add(CLOCK_SKEW) {
+            return u64::MAX;
+        }
         now.0.saturating_sub(self.fetched_at.0)
     }
 

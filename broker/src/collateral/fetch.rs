@@ -173,13 +173,11 @@ impl Shared {
 
     fn fetch_token_keys(&self) -> Result<Fetched, Unusable> {
         let url = &self.config.jwks;
-        let known = self.folder().from(url);
         let now = clock::now();
-        let validators_of = known.as_ref().map(|(_, note)| &note.validators);
-        let (bytes, validators) = match self.client.get(url, MAX_JWKS, validators_of)? {
-            Answer::Body { bytes, headers } => (bytes, validators(&headers)),
-            Answer::Unchanged => return self.unchanged(known, now),
-            Answer::Missing => return Ok(Fetched::Missing),
+        // Never conditional: nothing vouches for a set but this connection, and what was kept beside it, such as an ETag, could
+        // have an old set taken for the one of now.
+        let Answer::Body { bytes, .. } = self.client.get(url, MAX_JWKS, None)? else {
+            return Ok(Fetched::Missing);
         };
         let root = self.config.jwks_root();
         let parsed = match root {
@@ -188,7 +186,7 @@ impl Shared {
         };
         let content = |source: TokenKeysError| Unusable::Content { url: url.clone(), source: source.into() };
         parsed.map_err(content)?;
-        self.keep(Item::TokenKeys(root, bytes), note(url, now, None, validators))?;
+        self.keep(Item::TokenKeys(root, bytes), note(url, now, None, Validators::default()))?;
         Ok(Fetched::New(self.token_keys_refresh()))
     }
 
@@ -211,11 +209,7 @@ impl Shared {
         let Some((digest, note)) = known else { return Ok(Fetched::Missing) };
         self.folder().touch(&digest, now)?;
         self.reload()?;
-        let wait = match note.valid_until {
-            Some(until) => self.pace.refresh(now, Some(until)),
-            None => self.token_keys_refresh(),
-        };
-        Ok(Fetched::Unchanged(wait))
+        Ok(Fetched::Unchanged(self.pace.refresh(now, note.valid_until)))
     }
 
     /// Writes an item down; it is in force when this returns.

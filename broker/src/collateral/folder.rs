@@ -142,11 +142,6 @@ impl CollateralFolder {
     /// What is there was found to be current.
     pub(crate) fn touch(&mut self, digest: &Digest32, now: UnixTime) -> Result<(), CollateralFileError> {
         self.change(now, |contents| {
-            for set in [&mut contents.google_keys, &mut contents.extra_keys].into_iter().flatten() {
-                if Digest32::of(&set.jwks) == *digest {
-                    set.fetched_at = now;
-                }
-            }
             if let Some(note) = contents.notes.get_mut(digest) {
                 note.fetched_at = now;
             }

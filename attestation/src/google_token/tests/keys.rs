@@ -55,6 +55,18 @@ fn t40_the_last_good_key_set_serves_for_a_week_and_no_longer() {
 }
 
 #[test]
+fn t40_a_set_from_the_future_verifies_nothing() {
+    let verify = |ahead: u64| {
+        let keys = TokenKeys::extra(&service().jwks(), NOW.plus(ahead)).unwrap();
+        let judge = Judge { keys: vec![keys], ..Judge::new() };
+        judge.verify(&spec(TokenKind::Oidc, |_| ()).sign(service()))
+    };
+    assert_eq!(verify(CLOCK_SKEW).unwrap().revocation, Revocation::Fresh);
+    let fetched_at = NOW.plus(CLOCK_SKEW + 1);
+    assert_eq!(verify(CLOCK_SKEW + 1).unwrap_err(), TokenError::KeysStale { fetched_at });
+}
+
+#[test]
 fn t40_a_newer_set_takes_over() {
     let old = TokenKeys::extra(&service().jwks(), UnixTime(0)).unwrap();
     let new = TokenKeys::extra(&service().jwks(), NOW).unwrap();
