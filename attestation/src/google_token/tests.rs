@@ -161,7 +161,7 @@ fn t07_a_token_has_exactly_one_nonce() {
 
 #[test]
 fn t07_a_token_lives_exactly_its_time() {
-    let token = spec(TokenKind::Oidc, |_| ()).sign(service());
+    let token = spec(TokenKind::Pki, |_| ()).sign(service());
     let inspect = |now| verify_unbound(&token, &Judge::at(now).context()).map(UnboundToken::inspect);
     let expires_at = NOW.plus(3600);
     assert!(inspect(NOW.plus(3604)).is_ok());
