@@ -76,16 +76,20 @@ impl<'e> Hardware<'e> {
 
     /// Looks at the report's data before its signature; the verification of the report does so again afterwards.
     pub(super) fn check_binding(&self, bound: &Bound, ak: Option<&[u8]>) -> Result<(), VerifyError> {
+        let of_quote;
         let found = match self {
             // SEV-SNP ABI §7.3: REPORT_DATA is at 50h.
-            Self::SevSnp(snp) => snp.report.get(0x50..0x90).unwrap_or_default().to_vec(),
-            Self::Tdx { quote, .. } => tdx::report_data(quote).map_err(TdxError::from)?.to_vec(),
+            Self::SevSnp(snp) => snp.report.get(0x50..0x90).unwrap_or_default(),
+            Self::Tdx { quote, .. } => {
+                of_quote = tdx::report_data(quote).map_err(TdxError::from)?;
+                &of_quote[..]
+            }
         };
         let transcript = bound.transcript();
-        if ReportData::bind(&transcript, ak).matches(&found) {
+        if ReportData::bind(&transcript, ak).matches(found) {
             return Ok(());
         }
-        if ak.is_some() && ReportData::bind(&transcript, None).matches(&found) {
+        if ak.is_some() && ReportData::bind(&transcript, None).matches(found) {
             return Err(VerifyError::Unlinked { piece: self.piece() });
         }
         Err(match self {
