@@ -2,6 +2,8 @@
 
 #[path = "verify_cli/google.rs"]
 mod google;
+#[path = "verify_cli/tdx.rs"]
+mod tdx;
 
 use std::collections::BTreeMap;
 use std::fs;

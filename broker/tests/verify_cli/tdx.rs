@@ -1,58 +1,6 @@
-//! `vouchsafe verify tdx` over captured quotes: exit codes and JSON, through the binary.
+//! `verify tdx` over captured quotes.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-use serde_json::Value;
-
-/// The folder of captured evidence; absent on machines that only build. CI has it.
-fn evidence() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    if folder.exists() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "CI has the captured evidence");
-    #[expect(clippy::print_stdout, reason = "a test that did not run says so")]
-    {
-        println!("skipped: no captured evidence at {}", folder.display());
-    }
-    None
-}
-
-fn vouchsafe(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vouchsafe")).arg("verify").args(arguments).output().expect("runs")
-}
-
-/// Claims of accepted evidence.
-fn accepted(arguments: &[&str]) -> Value {
-    let output = vouchsafe(arguments);
-    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON on standard output");
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {json}");
-    assert!(json.get("refused").is_none());
-    json
-}
-
-/// The code of a refusal.
-fn refused(arguments: &[&str]) -> String {
-    let output = vouchsafe(arguments);
-    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON on standard output");
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {json}");
-    let text = |name| json.get(name).and_then(Value::as_str).map(str::to_owned);
-    assert!(text("detail").is_some(), "{json}");
-    text("refused").expect("a code")
-}
-
-fn unusable(arguments: &[&str]) {
-    let output = vouchsafe(arguments);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-    assert!(output.stdout.is_empty(), "{arguments:?}");
-    assert!(!output.stderr.is_empty(), "{arguments:?}");
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
+use super::*;
 
 #[test]
 fn captured_quotes_give_their_verdicts() {
