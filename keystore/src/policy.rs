@@ -26,6 +26,7 @@ mod grant;
 pub mod operators;
 mod purpose;
 mod question;
+mod reads;
 mod rehearse;
 mod schema;
 mod source;

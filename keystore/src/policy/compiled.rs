@@ -14,6 +14,7 @@ use vouchsafe_protocol::{Digest32, ObjectName};
 use super::checks::Acceptance;
 use super::expression::{self, ClaimPath};
 use super::purpose::{Purpose, UnknownPurpose};
+use super::reads::Reads;
 use super::schema;
 use super::source::{PolicySource, on_large_stack};
 
@@ -128,6 +129,8 @@ pub(super) struct Rules {
     pub(super) set: PolicySet,
     pub(super) statements: BTreeMap<String, Statement>,
     pub(super) baselines: BTreeSet<ObjectName>,
+    /// What its statements read.
+    pub(super) reads: Reads,
 }
 
 impl Rules {
@@ -179,10 +182,12 @@ fn compile(source: &PolicySource, schema: &Schema) -> Result<Rules, PolicyError>
     let mut policies = Vec::new();
     let mut statements = BTreeMap::new();
     let mut baselines = BTreeSet::new();
+    let mut reads = Reads::default();
     for (index, policy) in raw.policies().enumerate() {
         let policy = named(policy, index + 1)?;
         let statement = statement(&policy)?;
         baselines.extend(statement.baselines.iter().cloned());
+        statement.template.clauses().iter().for_each(|clause| reads.add(clause_expr(clause)));
         let id = statement.id.clone();
         if statements.insert(id.clone(), statement).is_some() {
             return Err(PolicyError::DuplicateId { id });
@@ -192,7 +197,7 @@ fn compile(source: &PolicySource, schema: &Schema) -> Result<Rules, PolicyError>
     let set = PolicySet::from_policies(policies)
         .map_err(|error| PolicyError::Syntax { detail: error.to_string() })?;
     validate(&set, schema)?;
-    Ok(Rules { digest: Digest32::of(source.as_str().as_bytes()), set, statements, baselines })
+    Ok(Rules { digest: Digest32::of(source.as_str().as_bytes()), set, statements, baselines, reads })
 }
 
 /// Makes the `@id` the policy's id.

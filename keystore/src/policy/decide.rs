@@ -16,7 +16,7 @@ use super::compiled::{CompiledPolicy, Guardrails};
 use super::denial::{Denial, DenialReason, PathDenial};
 use super::grant::{GrantContext, GrantedRelease, ReleaseGrant};
 use super::purpose::Purpose;
-pub(super) use scene::{Circumstances, Scene, Served};
+pub(super) use scene::{Circumstances, Scene, Served, View};
 
 mod scene;
 
@@ -127,10 +127,10 @@ pub(super) fn evaluate(
     guardrails: &Guardrails,
 ) -> Result<Vec<GrantedRelease>, Denial> {
     let circumstances = Circumstances { suite, now: request.now, protocol: request.protocol };
-    let scene = Scene::new(claims, &circumstances, &request.items);
+    let scene = Scene::new(claims, &circumstances, &request.items, guardrails);
     let (mut granted, mut denied) = (Vec::new(), Vec::new());
     for item in &request.items {
-        match scene.decide(item, guardrails) {
+        match scene.decide(item) {
             Ok(release) => granted.push(release),
             Err(reason) => denied.push(PathDenial { path: item.path.clone(), reason }),
         }

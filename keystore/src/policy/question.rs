@@ -1,11 +1,10 @@
 //! One question to Cedar, and what its answer means.
 
 use cedar_policy::pst::Effect;
-use cedar_policy::{
-    Authorizer, Decision, Entities, EvalResult, PolicyId, Request, Response, eval_expression,
-};
+use cedar_policy::{Authorizer, Decision, EvalResult, PolicyId, Request, Response, eval_expression};
 
 use super::compiled::{CompiledPolicy, Condition, Rules, Statement};
+use super::decide::View;
 use super::denial::{BaselineVerdict, EvaluationFailure, FailedCondition, ReadValue, Refusal, Violation};
 use super::expression::ClaimPath;
 use super::value::Record;
@@ -13,12 +12,12 @@ use super::value::Record;
 /// One secret and everything that policies can read about the request for it.
 pub(super) struct Question<'a> {
     pub(super) request: Request,
-    pub(super) entities: &'a Entities,
-    pub(super) attributes: &'a Record,
+    pub(super) view: &'a View<'a>,
     pub(super) context: Record,
 }
 
 /// What a set of rules said.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     decision: Decision,
     reasons: Vec<String>,
@@ -59,7 +58,7 @@ impl Verdict {
 
 impl Question<'_> {
     pub(super) fn ask(&self, rules: &Rules) -> Verdict {
-        Verdict::of(&Authorizer::new().is_authorized(&self.request, &rules.set, self.entities))
+        Verdict::of(&Authorizer::new().is_authorized(&self.request, &rules.set, self.view.entities()))
     }
 
     /// Everything that stands in the way.
@@ -121,13 +120,13 @@ impl Question<'_> {
 
     /// Whether a condition is what it must be; one whose evaluation fails is not.
     pub(super) fn is_met(&self, condition: &Condition) -> bool {
-        let result = eval_expression(&self.request, self.entities, &condition.expression);
+        let result = eval_expression(&self.request, self.view.entities(), &condition.expression);
         matches!(result, Ok(EvalResult::Bool(value)) if value == condition.wanted)
     }
 
     /// Whether the scope of a statement, with its conditions left out, fits the request.
     pub(super) fn in_scope(&self, statement: &Statement) -> bool {
-        let answer = Authorizer::new().is_authorized(&self.request, &statement.scope, self.entities);
+        let answer = Authorizer::new().is_authorized(&self.request, &statement.scope, self.view.entities());
         // Without conditions a statement that is in scope is the reason of the answer.
         answer.diagnostics().reason().next().is_some()
     }
@@ -141,7 +140,7 @@ impl Question<'_> {
     }
 
     pub(super) fn read(&self, path: &ClaimPath) -> ReadValue {
-        let record = if path.context { &self.context } else { self.attributes };
+        let record = if path.context { &self.context } else { self.view.attributes() };
         let value = record.get(&path.names).map_or_else(|| "absent".to_owned(), ToString::to_string);
         ReadValue { path: path.to_string(), value }
     }

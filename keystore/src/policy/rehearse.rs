@@ -85,13 +85,13 @@ pub struct RehearsedCondition {
 pub fn rehearse(claims: &InspectedClaims, request: &RehearseRequest, guardrails: &Guardrails) -> Rehearsal {
     let RehearseRequest { suite, now, protocol, items } = request;
     let circumstances = Circumstances { suite: *suite, now: *now, protocol: *protocol };
-    let scene = Scene::new(&claims.claims, &circumstances, items);
+    let scene = Scene::new(&claims.claims, &circumstances, items, guardrails);
     let paths = items.iter().map(|item| rehearse_path(&scene, item, guardrails)).collect();
     Rehearsal { paths }
 }
 
 fn rehearse_path(scene: &Scene<'_>, item: &DecideItem, guardrails: &Guardrails) -> RehearsedPath {
-    let denial = scene.decide(item, guardrails).err();
+    let denial = scene.decide(item).err();
     let statements = Served::of(item).map_or_else(
         |_| Vec::new(),
         |served| {

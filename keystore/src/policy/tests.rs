@@ -8,6 +8,7 @@ mod decisions;
 mod guardrails;
 mod kinds;
 mod operators;
+mod reading;
 mod rehearsals;
 mod samples;
 mod templates;

@@ -6,6 +6,7 @@ use std::fmt;
 use cedar_policy::{EntityUid, RestrictedExpression};
 use vouchsafe_protocol::UnixTime;
 
+use super::reads::Wanted;
 use super::schema::{self, Kind};
 
 /// One claim or a record of claims.
@@ -27,26 +28,88 @@ pub(super) enum Value {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Record(BTreeMap<&'static str, Value>);
 
-impl Record {
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.0.insert(name, value.into());
-        self
+/// A record in the making: it takes only the members that somebody wants, and makes no others.
+#[derive(Debug)]
+pub(super) struct Picked<'r> {
+    wanted: Wanted<'r>,
+    record: Record,
+}
+
+impl<'r> Picked<'r> {
+    pub(super) const fn new(wanted: Wanted<'r>) -> Self {
+        Self { wanted, record: Record(BTreeMap::new()) }
+    }
+
+    /// What was picked.
+    pub(super) fn done(self) -> Record {
+        self.record
+    }
+
+    pub(super) fn with(self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.with_some(name, Some(value))
     }
 
     pub(super) fn with_some<V: Into<Value>>(mut self, name: &'static str, value: Option<V>) -> Self {
-        if let Some(value) = value {
-            self.0.insert(name, value.into());
+        if let Some(value) = value
+            && self.wanted.has(name)
+        {
+            self.record.0.insert(name, value.into());
         }
         self
     }
 
+    /// Adds a text, as the value displays itself.
+    pub(super) fn with_text(self, name: &'static str, value: &impl fmt::Display) -> Self {
+        self.with_some_text(name, Some(value))
+    }
+
+    /// Adds a text, if there is one.
+    pub(super) fn with_some_text<V: fmt::Display>(self, name: &'static str, value: Option<V>) -> Self {
+        self.with_some(name, value.map(|value| Text(value)))
+    }
+
+    /// Adds a record.
+    pub(super) fn with_record(mut self, name: &'static str, fill: impl FnOnce(Self) -> Self) -> Self {
+        if let Some(wanted) = self.wanted.member(name) {
+            self.record.0.insert(name, Value::Record(fill(Self::new(wanted)).record));
+        }
+        self
+    }
+
+    /// Adds a record about something, if it is there.
+    pub(super) fn with_some_record<T>(
+        self,
+        name: &'static str,
+        about: Option<T>,
+        fill: impl FnOnce(Self, T) -> Self,
+    ) -> Self {
+        match about {
+            Some(about) => self.with_record(name, |record| fill(record, about)),
+            None => self,
+        }
+    }
+
     /// Adds a set, unless it would be empty.
     pub(super) fn with_set(self, name: &'static str, values: impl IntoIterator<Item = Value>) -> Self {
+        if !self.wanted.has(name) {
+            return self;
+        }
         let values: Vec<Value> = values.into_iter().collect();
         let value = (!values.is_empty()).then_some(Value::Set(values));
         self.with_some(name, value)
     }
+}
 
+/// Becomes a text when it is wanted.
+struct Text<T>(T);
+
+impl<T: fmt::Display> From<Text<T>> for Value {
+    fn from(text: Text<T>) -> Self {
+        Self::Text(text.0.to_string())
+    }
+}
+
+impl Record {
     /// The value at a path of attribute names.
     pub(super) fn get(&self, path: &[String]) -> Option<&Value> {
         let (first, rest) = path.split_first()?;
@@ -60,7 +123,13 @@ impl Record {
 
     /// The attributes, for an entity or a context.
     pub(super) fn expressions(&self) -> impl Iterator<Item = (String, RestrictedExpression)> {
-        self.0.iter().map(|(name, value)| ((*name).to_owned(), value.expression()))
+        self.picked(&Wanted::All)
+    }
+
+    /// The attributes that are wanted.
+    pub(super) fn picked(&self, wanted: &Wanted<'_>) -> impl Iterator<Item = (String, RestrictedExpression)> {
+        let picked = self.0.iter().filter(|(name, _)| wanted.has(name));
+        picked.map(|(name, value)| ((*name).to_owned(), value.expression()))
     }
 }
 
@@ -145,7 +214,5 @@ from! {
     u8 => Long, i64::from;
     u16 => Long, i64::from;
     u32 => Long, i64::from;
-    String => Text;
     &str => Text, str::to_owned;
-    Record => Record;
 }

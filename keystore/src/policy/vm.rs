@@ -10,8 +10,10 @@ use vouchsafe_attestation::anchors::Root;
 use vouchsafe_attestation::claims::{Claims, Instance, VtpmClaims};
 use vouchsafe_attestation::event_log::{BootLog, SecureBoot};
 use vouchsafe_attestation::launch::LaunchEndorsement;
+use vouchsafe_protocol::Digest32;
 
-use super::value::{Record, Value};
+use super::reads::Wanted;
+use super::value::{Picked, Record, Value};
 
 mod names;
 mod snp;
@@ -29,15 +31,16 @@ pub(super) enum Shown {
     ConfirmedBoot,
 }
 
-/// The attributes of a VM.
-pub(super) fn attributes(claims: &Claims, shown: Shown) -> Record {
-    Record::default()
+/// The attributes of a VM, those that are wanted.
+pub(super) fn attributes(claims: &Claims, shown: Shown, wanted: Wanted<'_>) -> Record {
+    Picked::new(wanted)
         .with_set("roots", roots(claims).into_iter().map(names::root))
         .with_some("technology", claims.technology.map(names::technology))
-        .with_some("vtpm", claims.vtpm.as_ref().map(vtpm))
-        .with_some("snp", claims.sev_snp.as_ref().map(snp::snp))
-        .with_some("tdx", claims.tdx.as_ref().map(|claims| tdx::tdx(claims, shown)))
-        .with_some("google_token", claims.google_token.as_ref().map(token::google_token))
+        .with_some_record("vtpm", claims.vtpm.as_ref(), vtpm)
+        .with_some_record("snp", claims.sev_snp.as_ref(), snp::snp)
+        .with_some_record("tdx", claims.tdx.as_ref(), |record, claims| tdx::tdx(record, claims, shown))
+        .with_some_record("google_token", claims.google_token.as_ref(), token::google_token)
+        .done()
 }
 
 /// Who vouches for any piece, launch endorsements included.
@@ -55,86 +58,86 @@ fn roots(claims: &Claims) -> BTreeSet<Root> {
     roots.into_iter().flatten().collect()
 }
 
-fn vtpm(claims: &VtpmClaims) -> Record {
+fn vtpm<'r>(record: Picked<'r>, claims: &VtpmClaims) -> Picked<'r> {
     let log = &claims.boot;
-    boot(log)
+    boot(record, log)
         .with("root", names::root(claims.root))
         .with("revocation", names::revocation(claims.revocation))
         .with("ak_algorithm", claims.ak.algorithm)
-        .with("ak_public", claims.ak.public_digest.to_string())
-        .with("ak_certificate", claims.ak.certificate_digest.to_string())
-        .with_some("instance", claims.instance.as_ref().map(instance))
+        .with_text("ak_public", &claims.ak.public_digest)
+        .with_text("ak_certificate", &claims.ak.certificate_digest)
+        .with_some_record("instance", claims.instance.as_ref(), instance)
         .with("phase", names::phase(claims.phase))
         .with_some("technology", log.technology.map(names::technology))
-        .with_some("pcrs", pcrs(claims))
+        .with_some_record("pcrs", pcrs(claims), |record, pcrs| {
+            pcrs.into_iter().fold(record, |record, (name, digest)| record.with_text(name, digest))
+        })
 }
 
 /// What a log says, of a vTPM or of CCEL.
-fn boot(log: &BootLog) -> Record {
-    Record::default()
-        .with_some("firmware_version", log.firmware_version.clone())
+fn boot<'r>(record: Picked<'r>, log: &BootLog) -> Picked<'r> {
+    record
+        .with_some("firmware_version", log.firmware_version.as_deref())
         .with("dma_protection_disabled", log.dma_protection_disabled)
-        .with("secure_boot", secure_boot(&log.secure_boot))
+        .with_record("secure_boot", |record| secure_boot(record, &log.secure_boot))
         .with_set("efi_applications", digests(&log.efi_applications))
         .with_set("efi_drivers", digests(&log.efi_drivers))
-        .with_some("command_line", log.kernel_command_line.clone())
+        .with_some("command_line", log.kernel_command_line.as_deref())
         .with_set("arguments", texts(&log.kernel_arguments))
         .with_set("words", texts(&log.kernel_words))
         .with_set("grub_commands", texts(&log.grub_commands))
         .with_set("grub_files", digests(&log.grub_files))
         .with_set(
             "stub_sections",
-            log.stub_sections.iter().map(|section| format!("{}={}", section.name, section.digest).into()),
+            log.stub_sections
+                .iter()
+                .map(|section| Value::Text(format!("{}={}", section.name, section.digest))),
         )
 }
 
-fn instance(instance: &Instance) -> Record {
-    Record::default()
+fn instance<'r>(record: Picked<'r>, instance: &Instance) -> Picked<'r> {
+    record
         .with("zone", instance.zone.as_str())
         .with("project_id", instance.project_id.as_str())
-        .with("project_number", instance.project_number.to_string())
-        .with("instance_id", instance.instance_id.to_string())
+        .with_text("project_number", &instance.project_number)
+        .with_text("instance_id", &instance.instance_id)
         .with("instance_name", instance.instance_name.as_str())
 }
 
-fn secure_boot(state: &SecureBoot) -> Record {
-    Record::default()
+fn secure_boot<'r>(record: Picked<'r>, state: &SecureBoot) -> Picked<'r> {
+    record
         .with("enabled", state.enabled)
-        .with_some("pk", state.pk.as_ref().map(ToString::to_string))
-        .with_some("kek", state.kek.as_ref().map(ToString::to_string))
-        .with_some("db", state.db.as_ref().map(ToString::to_string))
-        .with_some("dbx", state.dbx.as_ref().map(ToString::to_string))
+        .with_some_text("pk", state.pk.as_ref())
+        .with_some_text("kek", state.kek.as_ref())
+        .with_some_text("db", state.db.as_ref())
+        .with_some_text("dbx", state.dbx.as_ref())
         .with_set(
             "authorities",
-            state.authorities.iter().map(|authority| authority.digest.to_string().into()),
+            state.authorities.iter().map(|authority| Value::Text(authority.digest.to_string())),
         )
 }
 
-fn endorsement(endorsement: &LaunchEndorsement) -> Record {
-    Record::default()
+fn endorsement<'r>(record: Picked<'r>, endorsement: &LaunchEndorsement) -> Picked<'r> {
+    record
         .with("root", names::root(endorsement.root))
         .with("revocation", names::revocation(endorsement.revocation))
-        .with("digest", endorsement.digest.to_string())
+        .with_text("digest", &endorsement.digest)
         .with("timestamp", endorsement.timestamp)
         .with("svn", endorsement.svn)
-        .with("firmware_digest", endorsement.firmware_digest.to_string())
-        .with("cl_spec", endorsement.cl_spec.to_string())
-        .with_some("commit", endorsement.commit.clone())
+        .with_text("firmware_digest", &endorsement.firmware_digest)
+        .with_text("cl_spec", &endorsement.cl_spec)
+        .with_some("commit", endorsement.commit.as_deref())
         .with_some("vcpus", endorsement.vcpus)
         .with_some("ram_gib", endorsement.ram_gib)
 }
 
 /// All PCRs that the schema names, or none.
-fn pcrs(claims: &VtpmClaims) -> Option<Record> {
-    let mut record = Record::default();
-    for (index, name) in PCRS {
-        record = record.with(name, claims.pcrs.get(&index)?.to_string());
-    }
-    Some(record)
+fn pcrs(claims: &VtpmClaims) -> Option<Vec<(&'static str, &Digest32)>> {
+    PCRS.iter().map(|(index, name)| Some((*name, claims.pcrs.get(index)?))).collect()
 }
 
 fn digests(digests: &[impl fmt::Display]) -> impl Iterator<Item = Value> {
-    digests.iter().map(|digest| digest.to_string().into())
+    digests.iter().map(|digest| Value::Text(digest.to_string()))
 }
 
 fn texts(texts: &[String]) -> impl Iterator<Item = Value> {

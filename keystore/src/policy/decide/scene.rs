@@ -14,9 +14,12 @@ use crate::policy::denial::{BaselineVerdict, DenialReason};
 use crate::policy::grant::GrantedRelease;
 use crate::policy::purpose::Purpose;
 use crate::policy::question::Question;
+use crate::policy::reads::Wanted;
 use crate::policy::schema::{self, Kind};
-use crate::policy::value::{Record, Value};
+use crate::policy::value::{Picked, Record, Value};
 use crate::policy::vm::{self, Shown};
+#[cfg(test)]
+use crate::policy::{compiled::Rules, question::Verdict};
 
 /// What holds for all paths of a request.
 pub(in crate::policy) struct Circumstances {
@@ -30,15 +33,31 @@ pub(in crate::policy) struct Scene<'a> {
     circumstances: &'a Circumstances,
     claims: &'a Claims,
     items: &'a [DecideItem],
+    guardrails: &'a Guardrails,
     verdicts: BTreeMap<&'a ObjectName, Result<u32, BaselineMismatch>>,
     /// The VM as those policies see it that do not know its firmware, and as those do that know it.
-    views: [OnceCell<View>; 2],
+    views: [OnceCell<View<'a>>; 2],
 }
 
-/// The VM, as an explanation quotes it and as Cedar reads it.
-struct View {
-    attributes: Record,
+/// The VM, as Cedar reads it and as an explanation quotes it.
+pub(in crate::policy) struct View<'a> {
+    claims: &'a Claims,
+    shown: Shown,
+    /// With the attributes that somebody reads.
     entities: Entities,
+    /// All attributes, once they are asked for.
+    attributes: OnceCell<Record>,
+}
+
+impl View<'_> {
+    pub(in crate::policy) const fn entities(&self) -> &Entities {
+        &self.entities
+    }
+
+    /// All attributes of the VM, for an explanation.
+    pub(in crate::policy) fn attributes(&self) -> &Record {
+        self.attributes.get_or_init(|| vm::attributes(self.claims, self.shown, Wanted::All))
+    }
 }
 
 impl<'a> Scene<'a> {
@@ -46,20 +65,21 @@ impl<'a> Scene<'a> {
         claims: &'a Claims,
         circumstances: &'a Circumstances,
         items: &'a [DecideItem],
+        guardrails: &'a Guardrails,
     ) -> Self {
         let verdicts = verdicts(claims, items, circumstances.now);
-        Self { circumstances, claims, items, verdicts, views: [OnceCell::new(), OnceCell::new()] }
+        let views = [OnceCell::new(), OnceCell::new()];
+        Self { circumstances, claims, items, guardrails, verdicts, views }
     }
 
-    pub(in crate::policy) fn decide(
-        &self,
-        item: &DecideItem,
-        guardrails: &Guardrails,
-    ) -> Result<GrantedRelease, DenialReason> {
+    pub(in crate::policy) fn decide(&self, item: &DecideItem) -> Result<GrantedRelease, DenialReason> {
         let Served { version, purpose, policy, baselines } = Served::of(item)?;
+        let guardrails = self.guardrails;
         let question = self.question(&item.path, purpose, policy, baselines);
         let own = question.ask(policy.rules());
         let guards = question.ask(guardrails.rules());
+        #[cfg(test)]
+        self.assert_nothing_was_left_out(&question, [(&own, policy.rules()), (&guards, guardrails.rules())]);
         if own.allows() && guards.passes() {
             return Ok(GrantedRelease {
                 path: item.path.clone(),
@@ -86,18 +106,19 @@ impl<'a> Scene<'a> {
         baselines: &[NamedBaseline],
     ) -> Question<'_> {
         let Circumstances { suite, now, protocol } = self.circumstances;
-        let context = Record::default()
+        let context = Picked::new(Wanted::All)
             .with("now", *now)
             .with("suite", Value::Member(Kind::Suite, suite.name()))
             .with("protocol", Value::Member(Kind::Protocol, protocol.name()))
             .with("purpose", Value::Member(Kind::Purpose, purpose.as_str()))
-            .with_some("baseline_version", self.lowest_version(policy));
-        let cedar = Context::from_pairs(context.expressions()).expect("literals under names of their own");
+            .with_some("baseline_version", self.lowest_version(policy))
+            .done();
+        let wanted = Wanted::any([&policy.rules().reads.context, &self.guardrails.rules().reads.context]);
+        let cedar = Context::from_pairs(context.picked(&wanted)).expect("literals under names of their own");
         let resource = schema::uid(Kind::Secret, path.as_str());
         let request = Request::new(vm_uid(), schema::release(), resource, cedar, None)
             .expect("nothing is validated without a schema");
-        let View { attributes, entities } = self.view(self.shown(policy, baselines));
-        Question { request, entities, attributes, context }
+        Question { request, view: self.view(self.shown(policy, baselines)), context }
     }
 
     /// The boot claims of a CCEL log are shown to a policy that knows the firmware: one that is endorsed, or that
@@ -117,18 +138,18 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn view(&self, shown: Shown) -> &View {
+    fn view(&self, shown: Shown) -> &View<'a> {
         let [registers_only, confirmed] = &self.views;
         let cell = if shown == Shown::ConfirmedBoot { confirmed } else { registers_only };
-        cell.get_or_init(|| self.build(shown))
+        cell.get_or_init(|| self.build(shown, self.wanted()))
     }
 
-    fn build(&self, shown: Shown) -> View {
-        let attributes = vm::attributes(self.claims, shown);
+    fn build(&self, shown: Shown, wanted: Wanted<'_>) -> View<'a> {
+        let read = vm::attributes(self.claims, shown, wanted);
         let members = self.verdicts.iter().filter(|(_, verdict)| verdict.is_ok());
         let parents: HashSet<EntityUid> =
             members.map(|(name, _)| schema::uid(Kind::Baseline, name.as_str())).collect();
-        let entity = Entity::new(vm_uid(), attributes.expressions().collect(), parents)
+        let entity = Entity::new(vm_uid(), read.expressions().collect(), parents)
             .expect("claims are literals: nothing in them can fail to evaluate");
         let secrets = self.items.iter().map(|item| {
             let namespace = schema::uid(Kind::Namespace, item.path.namespace());
@@ -137,7 +158,17 @@ impl<'a> Scene<'a> {
         let entities = secrets.chain([entity]).collect::<Vec<_>>();
         let entities = Entities::from_entities(unique(entities), None)
             .expect("each entity is there once and only the VM has parents besides a namespace");
-        View { attributes, entities }
+        View { claims: self.claims, shown, entities, attributes: OnceCell::new() }
+    }
+
+    /// The attributes of the VM that any policy of the request or a guardrail reads.
+    fn wanted(&self) -> Wanted<'a> {
+        let policies = self.items.iter().filter_map(|item| match &item.secret {
+            SecretState::Active { policy, .. } => Some(policy.rules()),
+            SecretState::Absent | SecretState::Retired => None,
+        });
+        let rules = policies.chain([self.guardrails.rules()]);
+        Wanted::any(rules.map(|rules| &rules.reads.principal))
     }
 
     /// The lowest version of the policy's baselines that have the VM as a member (T28).
@@ -155,6 +186,25 @@ impl<'a> Scene<'a> {
             None => Some(BaselineVerdict { name: name.clone(), mismatch: None }),
         };
         policy.baselines().iter().filter_map(verdict).collect()
+    }
+}
+
+#[cfg(test)]
+impl Scene<'_> {
+    /// In every decision of the tests: all claims and the whole context lead to the same answers.
+    fn assert_nothing_was_left_out(&self, question: &Question<'_>, asked: [(&Verdict, &Rules); 2]) {
+        let context = Context::from_pairs(question.context.expressions()).unwrap();
+        let [principal, action, resource] =
+            [question.request.principal(), question.request.action(), question.request.resource()]
+                .map(|uid| uid.unwrap().clone());
+        let whole = Question {
+            request: Request::new(principal, action, resource, context, None).unwrap(),
+            view: &self.build(question.view.shown, Wanted::All),
+            context: question.context.clone(),
+        };
+        for (verdict, rules) in asked {
+            assert_eq!(*verdict, whole.ask(rules));
+        }
     }
 }
 

@@ -1,58 +1,60 @@
 //! An SNP report.
 
-use vouchsafe_attestation::snp::{FirmwareVersion, SnpClaims, Tcb};
+use std::fmt;
+
+use vouchsafe_attestation::snp::{FirmwareVersion, PlatformInfo, SnpClaims, Tcb};
 
 use super::{endorsement, names};
-use crate::policy::value::Record;
+use crate::policy::value::Picked;
 
-pub(super) fn snp(claims: &SnpClaims) -> Record {
-    let platform = &claims.platform;
-    Record::default()
+pub(super) fn snp<'r>(record: Picked<'r>, claims: &SnpClaims) -> Picked<'r> {
+    record
         .with_some("root", claims.root.map(names::root))
         .with("revocation", names::revocation(claims.revocation))
         .with("product", names::product(claims.product))
         .with("report_version", claims.report_version)
         .with("signer", names::signer(claims.signer))
-        .with_some("csp_id", claims.csp_id.clone())
-        .with("vek", claims.vek_digest.to_string())
-        .with("policy", snp_policy(claims))
+        .with_some("csp_id", claims.csp_id.as_deref())
+        .with_text("vek", &claims.vek_digest)
+        .with_record("policy", |record| snp_policy(record, claims))
         .with("vmpl", claims.vmpl)
-        .with("measurement", claims.measurement.to_string())
-        .with_some("endorsement", claims.endorsement.as_ref().map(endorsement))
-        .with("host_data", claims.host_data.to_string())
-        .with("family_id", claims.family_id.to_string())
-        .with("image_id", claims.image_id.to_string())
+        .with_text("measurement", &claims.measurement)
+        .with_some_record("endorsement", claims.endorsement.as_ref(), endorsement)
+        .with_text("host_data", &claims.host_data)
+        .with_text("family_id", &claims.family_id)
+        .with_text("image_id", &claims.image_id)
         .with("has_migration_agent", claims.has_migration_agent)
-        .with("id_key_digest", claims.id_key_digest.to_string())
+        .with_text("id_key_digest", &claims.id_key_digest)
         .with("author_key_enabled", claims.author_key_enabled)
-        .with("author_key_digest", claims.author_key_digest.to_string())
+        .with_text("author_key_digest", &claims.author_key_digest)
         .with("guest_svn", claims.guest_svn)
-        .with("current_tcb", tcb(claims.current_tcb))
-        .with("reported_tcb", tcb(claims.reported_tcb))
-        .with("committed_tcb", tcb(claims.committed_tcb))
-        .with("launch_tcb", tcb(claims.launch_tcb))
-        .with("current_version", version(claims.current_version))
-        .with("committed_version", version(claims.committed_version))
+        .with_record("current_tcb", |record| tcb(record, claims.current_tcb))
+        .with_record("reported_tcb", |record| tcb(record, claims.reported_tcb))
+        .with_record("committed_tcb", |record| tcb(record, claims.committed_tcb))
+        .with_record("launch_tcb", |record| tcb(record, claims.launch_tcb))
+        .with_record("current_version", |record| version(record, claims.current_version))
+        .with_record("committed_version", |record| version(record, claims.committed_version))
         .with("provisional", claims.provisional)
-        .with(
-            "platform",
-            Record::default()
-                .with("smt", platform.smt)
-                .with("tsme", platform.tsme)
-                .with("ecc", platform.ecc)
-                .with("rapl_dis", platform.rapl_dis)
-                .with("ciphertext_hiding", platform.ciphertext_hiding)
-                .with_some("alias_check_complete", platform.alias_check_complete)
-                .with("tio", platform.tio),
-        )
-        .with_some("launch_mitigations", claims.launch_mitigations.map(mask))
-        .with_some("current_mitigations", claims.current_mitigations.map(mask))
-        .with_some("chip_id", claims.chip_id.clone())
+        .with_record("platform", |record| platform(record, &claims.platform))
+        .with_some_text("launch_mitigations", claims.launch_mitigations.map(mask))
+        .with_some_text("current_mitigations", claims.current_mitigations.map(mask))
+        .with_some("chip_id", claims.chip_id.as_deref())
 }
 
-fn snp_policy(claims: &SnpClaims) -> Record {
+fn platform<'r>(record: Picked<'r>, platform: &PlatformInfo) -> Picked<'r> {
+    record
+        .with("smt", platform.smt)
+        .with("tsme", platform.tsme)
+        .with("ecc", platform.ecc)
+        .with("rapl_dis", platform.rapl_dis)
+        .with("ciphertext_hiding", platform.ciphertext_hiding)
+        .with_some("alias_check_complete", platform.alias_check_complete)
+        .with("tio", platform.tio)
+}
+
+fn snp_policy<'r>(record: Picked<'r>, claims: &SnpClaims) -> Picked<'r> {
     let policy = &claims.policy;
-    Record::default()
+    record
         .with("abi_major", policy.abi_major)
         .with("abi_minor", policy.abi_minor)
         .with("smt", policy.smt)
@@ -66,8 +68,8 @@ fn snp_policy(claims: &SnpClaims) -> Record {
         .with("page_swap_disable", policy.page_swap_disable)
 }
 
-fn tcb(tcb: Tcb) -> Record {
-    Record::default()
+fn tcb(record: Picked<'_>, tcb: Tcb) -> Picked<'_> {
+    record
         .with_some("fmc", tcb.fmc)
         .with("boot_loader", tcb.boot_loader)
         .with("tee", tcb.tee)
@@ -75,10 +77,10 @@ fn tcb(tcb: Tcb) -> Record {
         .with("microcode", tcb.microcode)
 }
 
-fn version(version: FirmwareVersion) -> Record {
-    Record::default().with("major", version.major).with("minor", version.minor).with("build", version.build)
+fn version(record: Picked<'_>, version: FirmwareVersion) -> Picked<'_> {
+    record.with("major", version.major).with("minor", version.minor).with("build", version.build)
 }
 
-fn mask(mask: u64) -> String {
-    format!("{mask:016x}")
+fn mask(mask: u64) -> impl fmt::Display {
+    fmt::from_fn(move |f| write!(f, "{mask:016x}"))
 }

@@ -3,45 +3,38 @@
 use vouchsafe_attestation::anchors::Root;
 use vouchsafe_attestation::snp::Hex;
 use vouchsafe_attestation::tdx::{TdAttributes, TdxClaims, TdxTcb};
+use vouchsafe_protocol::Digest48;
 
 use super::{Shown, boot, endorsement, names};
-use crate::policy::value::Record;
+use crate::policy::value::Picked;
 
 /// The claims, and those of the CCEL log only as far as `shown` says.
-pub(super) fn tdx(claims: &TdxClaims, shown: Shown) -> Record {
-    let [rtmr0, rtmr1, rtmr2, rtmr3] = claims.rtmrs.map(|rtmr| rtmr.to_string());
+pub(super) fn tdx<'r>(record: Picked<'r>, claims: &TdxClaims, shown: Shown) -> Picked<'r> {
     let log = claims.unconfirmed_boot.as_ref().filter(|_| shown == Shown::ConfirmedBoot);
-    Record::default()
+    record
         .with("root", names::root(claims.root))
         .with("revocation", names::revocation(claims.revocation))
-        .with_some("tcb", claims.tcb.as_ref().map(tcb))
+        .with_some_record("tcb", claims.tcb.as_ref(), tcb)
         .with("quote_version", claims.quote_version)
-        .with("fmspc", claims.fmspc.to_string())
+        .with_text("fmspc", &claims.fmspc)
         .with("pck_ca", names::pck_ca(claims.pck_ca))
-        .with("platform_id", claims.platform_id.to_string())
-        .with("tee_tcb_svn", claims.tee_tcb_svn.to_string())
-        .with("tee_tcb", tee_tcb(claims.tee_tcb_svn))
-        .with_some("tee_tcb_svn2", claims.tee_tcb_svn2.map(|svn| svn.to_string()))
-        .with_some("tee_tcb2", claims.tee_tcb_svn2.map(tee_tcb))
-        .with("mr_seam", claims.mr_seam.to_string())
-        .with("mr_signer_seam", claims.mr_signer_seam.to_string())
-        .with("attributes", attributes(&claims.attributes))
-        .with("xfam", claims.xfam.to_string())
-        .with("mr_td", claims.mr_td.to_string())
-        .with_some("endorsement", claims.endorsement.as_ref().map(endorsement))
-        .with("mr_config_id", claims.mr_config_id.to_string())
-        .with("mr_owner", claims.mr_owner.to_string())
-        .with("mr_owner_config", claims.mr_owner_config.to_string())
-        .with_some("mr_service_td", claims.mr_service_td.map(|digest| digest.to_string()))
-        .with(
-            "rtmrs",
-            Record::default()
-                .with("rtmr0", rtmr0)
-                .with("rtmr1", rtmr1)
-                .with("rtmr2", rtmr2)
-                .with("rtmr3", rtmr3),
-        )
-        .with_some("boot", log.map(|log| boot(log)))
+        .with_text("platform_id", &claims.platform_id)
+        .with_text("tee_tcb_svn", &claims.tee_tcb_svn)
+        .with_record("tee_tcb", |record| tee_tcb(record, claims.tee_tcb_svn))
+        .with_some_text("tee_tcb_svn2", claims.tee_tcb_svn2)
+        .with_some_record("tee_tcb2", claims.tee_tcb_svn2, tee_tcb)
+        .with_text("mr_seam", &claims.mr_seam)
+        .with_text("mr_signer_seam", &claims.mr_signer_seam)
+        .with_record("attributes", |record| attributes(record, &claims.attributes))
+        .with_text("xfam", &claims.xfam)
+        .with_text("mr_td", &claims.mr_td)
+        .with_some_record("endorsement", claims.endorsement.as_ref(), endorsement)
+        .with_text("mr_config_id", &claims.mr_config_id)
+        .with_text("mr_owner", &claims.mr_owner)
+        .with_text("mr_owner_config", &claims.mr_owner_config)
+        .with_some_text("mr_service_td", claims.mr_service_td)
+        .with_record("rtmrs", |record| rtmrs(record, &claims.rtmrs))
+        .with_some_record("boot", log.map(AsRef::as_ref), boot)
 }
 
 /// Whether the firmware is Google's by its own word. What an anchor from a file endorses counts only for quotes that
@@ -51,8 +44,17 @@ pub(in crate::policy) fn is_firmware_endorsed(claims: &TdxClaims) -> bool {
     endorsement.is_some_and(|by| by.root == Root::Google || claims.root == Root::Extra)
 }
 
-fn tcb(tcb: &TdxTcb) -> Record {
-    Record::default()
+fn rtmrs<'r>(record: Picked<'r>, rtmrs: &[Digest48; 4]) -> Picked<'r> {
+    let [rtmr0, rtmr1, rtmr2, rtmr3] = rtmrs;
+    record
+        .with_text("rtmr0", rtmr0)
+        .with_text("rtmr1", rtmr1)
+        .with_text("rtmr2", rtmr2)
+        .with_text("rtmr3", rtmr3)
+}
+
+fn tcb<'r>(record: Picked<'r>, tcb: &TdxTcb) -> Picked<'r> {
+    record
         .with("status", names::tcb_status(tcb.status))
         .with("platform_status", names::tcb_status(tcb.platform_status))
         .with("qe_status", names::tcb_status(tcb.qe_status))
@@ -65,17 +67,14 @@ fn tcb(tcb: &TdxTcb) -> Record {
 
 /// Intel TDX module ABI specification 348551, `TEE_TCB_SVN`: byte 0 is the module's minor version, byte 1 its major
 /// version, byte 2 the last microcode patch loaded. The others are reserved.
-fn tee_tcb(svn: Hex<16>) -> Record {
+fn tee_tcb(record: Picked<'_>, svn: Hex<16>) -> Picked<'_> {
     let [module_minor, module_major, microcode, ..] = svn.0;
-    Record::default()
-        .with("module_major", module_major)
-        .with("module_minor", module_minor)
-        .with("microcode", microcode)
+    record.with("module_major", module_major).with("module_minor", module_minor).with("microcode", microcode)
 }
 
-fn attributes(attributes: &TdAttributes) -> Record {
-    Record::default()
-        .with("raw", attributes.raw.to_string())
+fn attributes<'r>(record: Picked<'r>, attributes: &TdAttributes) -> Picked<'r> {
+    record
+        .with_text("raw", &attributes.raw)
         .with("debug", attributes.debug)
         .with("sept_ve_disable", attributes.sept_ve_disable)
         .with("migratable", attributes.migratable)

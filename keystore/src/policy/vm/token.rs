@@ -3,10 +3,10 @@
 use vouchsafe_attestation::google_token::{Container, GoogleTokenClaims, TokenTdxTcb};
 
 use super::{instance, names, texts};
-use crate::policy::value::Record;
+use crate::policy::value::{Picked, Value};
 
-pub(super) fn google_token(claims: &GoogleTokenClaims) -> Record {
-    Record::default()
+pub(super) fn google_token<'r>(record: Picked<'r>, claims: &GoogleTokenClaims) -> Picked<'r> {
+    record
         .with("root", names::root(claims.root))
         .with("kind", names::token_kind(claims.kind))
         .with("revocation", names::revocation(claims.revocation))
@@ -19,27 +19,27 @@ pub(super) fn google_token(claims: &GoogleTokenClaims) -> Record {
         .with("secure_boot", claims.secure_boot)
         .with_some("debug_disabled", claims.debug_disabled)
         .with_set("attester_tcb", texts(&claims.attester_tcb))
-        .with_some("tdx_tcb", claims.tdx_tcb.as_ref().map(tdx_tcb))
-        .with_some("instance", claims.instance.as_ref().map(instance))
+        .with_some_record("tdx_tcb", claims.tdx_tcb.as_ref(), tdx_tcb)
+        .with_some_record("instance", claims.instance.as_ref(), instance)
         .with_set("service_accounts", texts(&claims.service_accounts))
-        .with_some("container", claims.container.as_ref().map(container))
+        .with_some_record("container", claims.container.as_ref(), container)
         .with_set("support_attributes", texts(&claims.support_attributes))
         // `memory=false`: so that a policy can ask for what is off by a claim that is there.
         .with_set(
             "monitoring",
-            claims.monitoring_enabled.iter().map(|(what, enabled)| format!("{what}={enabled}").into()),
+            claims.monitoring_enabled.iter().map(|(what, enabled)| Value::Text(format!("{what}={enabled}"))),
         )
 }
 
-fn tdx_tcb(tcb: &TokenTdxTcb) -> Record {
-    Record::default().with("status", tcb.status.as_str()).with_some("date", tcb.date)
+fn tdx_tcb<'r>(record: Picked<'r>, tcb: &TokenTdxTcb) -> Picked<'r> {
+    record.with("status", tcb.status.as_str()).with_some("date", tcb.date)
 }
 
-fn container(container: &Container) -> Record {
-    Record::default()
+fn container<'r>(record: Picked<'r>, container: &Container) -> Picked<'r> {
+    record
         .with("image_reference", container.image_reference.as_str())
         .with("image_digest", container.image_digest.as_str())
-        .with_some("image_id", container.image_id.clone())
-        .with_some("restart_policy", container.restart_policy.clone())
+        .with_some("image_id", container.image_id.as_deref())
+        .with_some("restart_policy", container.restart_policy.as_deref())
         .with_set("arguments", texts(&container.arguments))
 }

@@ -1,0 +1,118 @@
+//! What policies read of a VM and of the context: a decision builds that much for Cedar and no more.
+//!
+//! Leaving out what somebody does read would make a claim look absent. So whatever is not plainly one of the forms
+//! below counts as reading everything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
+
+use super::expression::{self, ClaimPath};
+use super::schema::Kind;
+
+/// What a set of policies reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reads {
+    /// Attributes of the VM.
+    pub(super) principal: Node,
+    /// Attributes of the context.
+    pub(super) context: Node,
+}
+
+/// An attribute or a record of attributes, as far as it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Node {
+    /// The value itself is read, with everything in it; otherwise only whether it is there.
+    whole: bool,
+    members: BTreeMap<String, Self>,
+}
+
+impl Reads {
+    /// Adds what an expression reads; no recursion but along attribute names, which are few.
+    pub(super) fn add(&mut self, expr: &Arc<Expr>) {
+        let mut stack = vec![expr];
+        while let Some(expr) = stack.pop() {
+            if let Some(path) = expression::path(expr) {
+                self.at(&path).whole = true;
+            } else if let Some(path) = expression::tested_path(expr).and_then(|mut tested| tested.pop()) {
+                // A test for `a.b` is one for `a` as well: both are on the way.
+                self.at(&path);
+            } else {
+                self.descend(expr, &mut stack);
+            }
+        }
+    }
+
+    fn descend<'e>(&mut self, expr: &'e Expr, stack: &mut Vec<&'e Arc<Expr>>) {
+        match expr {
+            // These look at the name of the entity and at its parents.
+            Expr::Is { expr, in_expr, .. } => {
+                stack.extend(std::iter::once(expr).chain(in_expr).filter(|side| !is_principal(side)));
+            }
+            Expr::BinaryOp { op: BinaryOp::In | BinaryOp::Eq | BinaryOp::NotEq, left, right } => {
+                stack.extend([left, right].into_iter().filter(|side| !is_principal(side)));
+            }
+            Expr::Literal(Literal::Bool(_) | Literal::Long(_) | Literal::String(_))
+            | Expr::Var(Var::Action | Var::Resource) => {}
+            // A VM by its name has the same attributes.
+            Expr::Literal(Literal::EntityUID(uid)) if uid.ty.to_string() != Kind::Vm.name() => {}
+            Expr::UnaryOp { .. }
+            | Expr::BinaryOp { .. }
+            | Expr::GetAttr { .. }
+            | Expr::HasAttr { .. }
+            | Expr::Like { .. }
+            | Expr::IfThenElse { .. }
+            | Expr::Set(_)
+            | Expr::Record(_) => stack.extend(expression::children(expr)),
+            _ => self.everything(),
+        }
+    }
+
+    fn everything(&mut self) {
+        self.principal.whole = true;
+        self.context.whole = true;
+    }
+
+    fn at(&mut self, path: &ClaimPath) -> &mut Node {
+        let root = if path.context { &mut self.context } else { &mut self.principal };
+        path.names.iter().fold(root, |node, name| node.members.entry(name.clone()).or_default())
+    }
+}
+
+fn is_principal(expr: &Expr) -> bool {
+    matches!(expr, Expr::Var(Var::Principal))
+}
+
+/// What several sets of policies want of one record.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted<'r> {
+    /// All of it.
+    All,
+    /// The members that any of these has.
+    Members(Vec<&'r Node>),
+}
+
+impl<'r> Wanted<'r> {
+    /// What any of these wants.
+    pub(super) fn any(nodes: impl IntoIterator<Item = &'r Node>) -> Self {
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        if nodes.iter().any(|node| node.whole) { Self::All } else { Self::Members(nodes) }
+    }
+
+    /// What is wanted of a member; `None` when not even whether it is there.
+    pub(super) fn member(&self, name: &str) -> Option<Self> {
+        let Self::Members(nodes) = self else { return Some(Self::All) };
+        let mut members = nodes.iter().filter_map(|node| node.members.get(name)).peekable();
+        members.peek()?;
+        Some(Self::any(members))
+    }
+
+    /// Whether a member is wanted at all.
+    pub(super) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Members(nodes) => nodes.iter().any(|node| node.members.contains_key(name)),
+        }
+    }
+}
