@@ -1,5 +1,6 @@
 //! One transaction for many grants. Either all that it answers as recorded are on disk, or none.
 //!
+//! It is one script where all of them are likely to be recorded, and goes step by step where not.
 //! Order: the log's lock, with the head as it will be; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
 //! us; evidence that is new; leaves; commit. A grant of another epoch spends nothing and decides again.
 
@@ -16,6 +17,9 @@ use crate::keyring::Keyring;
 use crate::store::dialect::{self, Connection, Db, Held, Writer};
 use crate::store::rows::{self, Pins};
 use crate::store::{StoreError, log};
+use together::Together;
+
+mod together;
 
 /// Writes batches, and remembers which evidence the database has.
 pub(super) struct Batches {
@@ -103,23 +107,27 @@ impl Batches {
 
     async fn write_grants(&mut self, batch: &[Pending]) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
         let mut connection = self.connection().await?;
-        let results = self.write_grants_on(&mut connection, batch).await;
+        let results = match self.write_together(&mut connection, batch).await {
+            Together::Done(results) => Ok(results),
+            Together::Failed(error) => Err(error),
+            Together::Nothing => self.write_in_steps(&mut connection, batch).await,
+            Together::Unsound => {
+                self.give_back(connection, false);
+                connection = self.connection().await?;
+                self.write_in_steps(&mut connection, batch).await
+            }
+        };
         self.give_back(connection, results.is_ok());
         results
     }
 
-    async fn write_grants_on(
+    async fn write_in_steps(
         &mut self,
         connection: &mut Connection,
         batch: &[Pending],
     ) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
         dialect::run(connection, sqlx::query("BEGIN")).await?;
-        let seen = self.pins.seen();
-        let likely = batch.iter().filter(|pending| {
-            let record = &pending.grant.record;
-            record.epoch == seen.epoch && !self.spent.contains_key(&record.nonce)
-        });
-        let log = log::claim_head(connection, &self.keyring, &self.pins, likely.count()).await?;
+        let log = log::lock_head(connection, &self.keyring, &self.pins).await?;
         let epoch = log.head.epoch;
         let current: Vec<_> = batch.iter().filter(|pending| pending.grant.record.epoch == epoch).collect();
         let mut spent_now = spend(connection, &current).await?;
@@ -177,7 +185,7 @@ impl Batches {
         batch: &[NewRefusal],
     ) -> Result<(), StoreError> {
         dialect::run(connection, sqlx::query("BEGIN")).await?;
-        let log = log::claim_head(connection, &self.keyring, &self.pins, batch.len()).await?;
+        let log = log::lock_head(connection, &self.keyring, &self.pins).await?;
         let mut leaves = Vec::with_capacity(batch.len());
         for (refusal, index) in batch.iter().zip(log.head.size..) {
             leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);
@@ -221,12 +229,15 @@ impl Batches {
         );
     }
 
+    /// The time of the batch, when it is time to prune.
+    fn is_prune_due(&self, batch: &[Pending]) -> Option<UnixTime> {
+        let now = batch.iter().map(|pending| pending.grant.record.at).max()?;
+        (now.since(self.pruned_at) >= PRUNE_EVERY).then_some(now)
+    }
+
     /// Forgets nonces whose challenges nobody takes any more.
     async fn prune(&self, connection: &mut Connection, batch: &[Pending]) -> Result<UnixTime, StoreError> {
-        let now = batch.iter().map(|pending| pending.grant.record.at).max().unwrap_or(self.pruned_at);
-        if now.since(self.pruned_at) < PRUNE_EVERY {
-            return Ok(self.pruned_at);
-        }
+        let Some(now) = self.is_prune_due(batch) else { return Ok(self.pruned_at) };
         let before =
             i64::try_from(now.0.saturating_sub(PRUNE_MARGIN)).map_err(|_| StoreError::NumberTooLarge)?;
         // A few at a time, so that no grant waits for long.
@@ -247,18 +258,9 @@ async fn spend(connection: &mut Connection, batch: &[&Pending]) -> Result<HashSe
     if batch.is_empty() {
         return Ok(HashSet::new());
     }
-    let mut values = Vec::with_capacity(batch.len());
-    for pending in batch {
-        let expires_at =
-            i64::try_from(pending.grant.nonce_expires_at.0).map_err(|_| StoreError::NumberTooLarge)?;
-        values.push((pending.grant.record.nonce.0.to_vec(), expires_at));
-    }
-    let mut insert = QueryBuilder::<Db>::new("INSERT INTO spent_nonces (nonce, expires_at) ");
-    insert
-        .push_values(values, |mut row, (nonce, expires_at)| {
-            row.push_bind(nonce).push_bind(expires_at);
-        })
-        .push(" ON CONFLICT (nonce) DO NOTHING RETURNING nonce");
+    let mut insert = QueryBuilder::new("");
+    insert_nonces(&mut insert, batch.iter().copied())?;
+    insert.push(" ON CONFLICT (nonce) DO NOTHING RETURNING nonce");
     let (rows, _) = dialect::run(connection, insert.build()).await?;
     let mut spent = HashSet::with_capacity(rows.len());
     for row in rows {
@@ -274,15 +276,36 @@ async fn keep_evidence(connection: &mut Connection, pieces: &[&EvidencePiece]) -
     }
     // SQLite takes 32766 values a statement; a batch of 256 grants may bring more pieces than half of it.
     for pieces in pieces.chunks(MAX_PIECES) {
-        let mut insert = QueryBuilder::<Db>::new("INSERT INTO evidence (digest, bytes) ");
-        insert
-            .push_values(pieces, |mut row, piece| {
-                row.push_bind(piece.digest.0.to_vec()).push_bind(piece.bytes.to_vec());
-            })
-            .push(" ON CONFLICT (digest) DO NOTHING");
+        let mut insert = QueryBuilder::new("");
+        insert_evidence(&mut insert, pieces);
         dialect::run(connection, insert.build()).await?;
     }
     Ok(())
+}
+
+fn insert_nonces<'a>(
+    insert: &mut QueryBuilder<Db>,
+    batch: impl IntoIterator<Item = &'a Pending>,
+) -> Result<(), StoreError> {
+    let mut values = Vec::new();
+    for Pending { grant, .. } in batch {
+        let expires_at = i64::try_from(grant.nonce_expires_at.0).map_err(|_| StoreError::NumberTooLarge)?;
+        values.push((grant.record.nonce.0.to_vec(), expires_at));
+    }
+    insert.push("INSERT INTO spent_nonces (nonce, expires_at) ");
+    insert.push_values(values, |mut row, (nonce, expires_at)| {
+        row.push_bind(nonce).push_bind(expires_at);
+    });
+    Ok(())
+}
+
+fn insert_evidence(insert: &mut QueryBuilder<Db>, pieces: &[&EvidencePiece]) {
+    insert.push("INSERT INTO evidence (digest, bytes) ");
+    insert
+        .push_values(pieces, |mut row, piece| {
+            row.push_bind(piece.digest.0.to_vec()).push_bind(piece.bytes.to_vec());
+        })
+        .push(" ON CONFLICT (digest) DO NOTHING");
 }
 
 const MAX_KEPT: usize = 65_536;

@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Either, Execute, Executor as _, Row as _, SqlSafeStr as _, error::BoxDynError};
+use sqlx::{
+    Connection as _, Either, Execute, Executor as _, QueryBuilder, Row as _, SqlSafeStr as _,
+    error::BoxDynError,
+};
 use tokio::sync::Notify;
 
 pub(crate) type Db = sqlx::Sqlite;
@@ -108,6 +111,8 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
+        // The texts of a batch differ by its number of rows.
+        .statement_cache_capacity(STATEMENTS)
         // Freed pages are overwritten: what was destroyed does not stay in the file.
         .pragma("secure_delete", "ON");
     let pool = |size| {
@@ -145,6 +150,56 @@ pub(crate) async fn run<'q>(
     Ok((rows, 0))
 }
 
+/// Statements that are sent together: a hand-over to the database's thread and back costs more than most statements do.
+pub(crate) struct Script {
+    text: QueryBuilder<Db>,
+    statements: usize,
+}
+
+/// A script that did not get to its end.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    /// How many statements were done before.
+    pub(crate) done: usize,
+    /// Why the next one was not.
+    pub(crate) error: sqlx::Error,
+}
+
+impl Script {
+    pub(crate) fn new() -> Self {
+        Self { text: QueryBuilder::new(""), statements: 0 }
+    }
+
+    /// The text of the next statement goes to the end of this.
+    pub(crate) fn statement(&mut self) -> &mut QueryBuilder<Db> {
+        if self.statements > 0 {
+            self.text.push("; ");
+        }
+        self.statements += 1;
+        &mut self.text
+    }
+
+    /// Number of statements so far.
+    pub(crate) const fn len(&self) -> usize {
+        self.statements
+    }
+
+    /// Runs one statement after the other, and none after one that fails: how many rows each changed.
+    pub(crate) async fn run(mut self, connection: &mut Connection) -> Result<Vec<u64>, Stopped> {
+        let mut results = connection.fetch_many(self.text.build());
+        let mut changed = Vec::with_capacity(self.statements);
+        while changed.len() < self.statements {
+            match poll_fn(|context| results.as_mut().poll_next(context)).await {
+                Some(Ok(Either::Left(done))) => changed.push(done.rows_affected()),
+                Some(Ok(Either::Right(_row))) => {}
+                Some(Err(error)) => return Err(Stopped { done: changed.len(), error }),
+                None => return Err(Stopped { done: changed.len(), error: sqlx::Error::WorkerCrashed }),
+            }
+        }
+        Ok(changed)
+    }
+}
+
 /// Moves everything from the write-ahead log to the database's file and empties the log.
 pub(crate) async fn checkpoint(writer: &Writer) -> Result<(), sqlx::Error> {
     let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer.acquire().await?).await?;
@@ -180,5 +235,6 @@ impl MigrationSource<'static> for Tables {
 }
 
 const READERS: u32 = 4;
+const STATEMENTS: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);

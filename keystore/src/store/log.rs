@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::{DecisionId, Digest32, SecretPath, UnixTime};
 
-use super::dialect::{self, Connection, Db, Pools, Row};
+use super::dialect::{self, Connection, Db, Pools, Row, Script};
 use super::rows::{self, Head, Pins};
 use super::{EPOCH, Keystore, StoreError, stored};
 use crate::keyring::Keyring;
@@ -61,32 +61,32 @@ pub(crate) async fn lock_head(
     Ok(Locked { head, written: head })
 }
 
-/// As [`lock_head`], in one statement where nobody else has written since: it also moves the head on by as many
-/// leaves as will be appended, if all goes well.
-pub(crate) async fn claim_head(
-    connection: &mut Connection,
+/// As [`lock_head`] in a script, and moves the head on by so many leaves: a statement that fails when somebody else has
+/// written since `seen` was the head.
+pub(crate) fn claim_or_fail(
+    script: &mut Script,
     keyring: &Keyring,
-    pins: &Pins,
+    seen: Head,
     leaves: usize,
-) -> Result<Locked, StoreError> {
-    let (primary, seen) = (keyring.primary(), pins.seen());
-    let next = seen.plus(leaves);
-    // The MAC is over size and epoch: the head is the one that this process saw last, or no row is updated.
-    let claim = sqlx::query(
-        "UPDATE log_head SET size = $1, mac = $2 WHERE id = 1 AND size = $3 AND generation = $4 AND mac = $5 \
-         AND EXISTS (SELECT 1 FROM epoch WHERE id = 1 AND value = $6)",
-    )
-    .bind(stored(next.size)?)
-    .bind(primary.row().sign(&head_preimage(next)))
-    .bind(stored(seen.size)?)
-    .bind(i64::from(primary.id))
-    .bind(primary.row().sign(&head_preimage(seen)))
-    .bind(stored(seen.epoch)?);
-    let (_, moved) = dialect::run(connection, claim).await?;
-    if moved == 1 {
-        return Ok(Locked { head: seen, written: next });
-    }
-    lock_head(connection, keyring, pins).await
+) -> Result<Head, StoreError> {
+    let (primary, next) = (keyring.primary(), seen.plus(leaves));
+    // No number of leaves is NULL.
+    script
+        .statement()
+        .push("UPDATE log_head SET size = CASE WHEN size = ")
+        .push_bind(stored(seen.size)?)
+        .push(" AND generation = ")
+        .push_bind(i64::from(primary.id))
+        .push(" AND mac = ")
+        .push_bind(primary.row().sign(&head_preimage(seen)))
+        .push(" AND EXISTS (SELECT 1 FROM epoch WHERE id = 1 AND value = ")
+        .push_bind(stored(seen.epoch)?)
+        .push(") THEN ")
+        .push_bind(stored(next.size)?)
+        .push(" ELSE NULL END, mac = ")
+        .push_bind(primary.row().sign(&head_preimage(next)))
+        .push(" WHERE id = 1");
+    Ok(next)
 }
 
 /// The log, which nobody else writes to before this transaction ends.
@@ -152,21 +152,8 @@ pub(crate) async fn append(
     let count = leaves.len() as u64;
     let next = log.head.plus(leaves.len());
     if !leaves.is_empty() {
-        let numbered = (stored(log.head.size)?..stored(next.size)?).zip(leaves);
-        let mut insert = QueryBuilder::<Db>::new(
-            "INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at) ",
-        );
-        insert.push_values(numbered, |mut row, (index, leaf)| {
-            row.push_bind(index)
-                .push_bind(leaf.hash.0.to_vec())
-                .push_bind(leaf.text)
-                .push_bind(leaf.generation)
-                .push_bind(leaf.mac)
-                .push_bind(leaf.kind)
-                .push_bind(leaf.id)
-                .push_bind(leaf.instance)
-                .push_bind(leaf.at);
-        });
+        let mut insert = QueryBuilder::new("");
+        insert_leaves(&mut insert, log.head, leaves)?;
         let (_, written) = dialect::run(connection, insert.build()).await?;
         // A trigger that somebody put there may leave rows out without an error.
         if written != count {
@@ -177,6 +164,28 @@ pub(crate) async fn append(
         write_head(connection, keyring, next).await?;
     }
     Ok(next)
+}
+
+/// The statement that appends leaves to a log with this head.
+pub(crate) fn insert_leaves(
+    insert: &mut QueryBuilder<Db>,
+    head: Head,
+    leaves: Vec<Leaf>,
+) -> Result<(), StoreError> {
+    let numbered = (stored(head.size)?..stored(head.plus(leaves.len()).size)?).zip(leaves);
+    insert.push("INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at) ");
+    insert.push_values(numbered, |mut row, (index, leaf)| {
+        row.push_bind(index)
+            .push_bind(leaf.hash.0.to_vec())
+            .push_bind(leaf.text)
+            .push_bind(leaf.generation)
+            .push_bind(leaf.mac)
+            .push_bind(leaf.kind)
+            .push_bind(leaf.id)
+            .push_bind(leaf.instance)
+            .push_bind(leaf.at);
+    });
+    Ok(())
 }
 
 async fn write_head(connection: &mut Connection, keyring: &Keyring, head: Head) -> Result<(), StoreError> {
