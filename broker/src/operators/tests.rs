@@ -36,6 +36,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/decisions"),
     ("GET", "/v1/decisions/show?id=00000000000000000000000000000000"),
     ("GET", "/v1/decisions/evidence?id=00000000000000000000000000000000"),
+    ("GET", "/v1/chips"),
     ("GET", "/v1/collateral"),
     ("POST", "/v1/collateral/import"),
     ("GET", "/v1/collateral/export"),
