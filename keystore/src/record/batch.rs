@@ -34,12 +34,7 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    pub(super) fn new(
-        writer: Writer,
-        keyring: Arc<Keyring>,
-        pins: Arc<Pins>,
-        chips: Arc<ChipWatch>,
-    ) -> Self {
+    pub(super) fn new(writer: Writer, keyring: Arc<Keyring>, pins: Arc<Pins>, chips: Arc<ChipWatch>) -> Self {
         Self {
             writer,
             connection: None,

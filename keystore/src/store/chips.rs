@@ -2,8 +2,11 @@
 //!
 //! Every row carries a MAC, and the head's MAC says how many rows there are: an edited row is noticed when it is
 //! read, a removed one when the keystore is opened. In a list each row must also be what the grant's leaf says.
+//! What cannot be noticed by themselves are head and newest rows that are put back together while no broker runs; the
+//! records of the grants keep what they say of chips.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::{DecisionId, UnixTime};
@@ -62,9 +65,9 @@ impl Keystore {
         let rows: Vec<_> = rows.iter().map(|row| read(&self.0.keyring, row)).collect::<Result<_, _>>()?;
         let mut grants = HashMap::new();
         for row in &rows {
-            if !grants.contains_key(&row.leaf) {
+            if let Entry::Vacant(place) = grants.entry(row.leaf) {
                 let grant = leaf(&mut tx, &self.0.keyring, row.leaf).await?;
-                grants.insert(row.leaf, grant.ok_or_else(|| row.tampered())?);
+                place.insert(grant.ok_or_else(|| row.tampered())?);
             }
         }
         let seen = rows.into_iter().map(|row| {

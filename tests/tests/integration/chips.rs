@@ -6,6 +6,7 @@ use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_protocol::ReasonCode;
 
+use crate::snp::alone;
 use crate::world::{World, text};
 
 const PATH: &str = "prod/db/token";
@@ -36,7 +37,11 @@ fn name(chip: u8) -> String {
 
 /// A release by vTPM and report; its decision.
 fn granted(world: &World, vm: &SimulatedVm) -> String {
-    let asked = world.request(vm, Kinds::BOTH, &[PATH]);
+    granted_by(world, vm, Kinds::BOTH)
+}
+
+fn granted_by(world: &World, vm: &SimulatedVm, kinds: Kinds) -> String {
+    let asked = world.request(vm, kinds, &[PATH]);
     let reply = world.send(&asked);
     assert_eq!(reply.open(&asked)[0].secret.expose(), b"sesame");
     reply.answer().decision.to_string()
@@ -106,6 +111,26 @@ fn t20_an_instance_on_another_chip_raises_an_alarm_that_operators_see() {
     assert_eq!([counted(&world, FIRST), counted(&world, MOVED)], [0, 1]);
     assert_eq!(events(&world, "chip.moved").len(), 2);
     assert_eq!(events(&world, "chip.first").len(), 1);
+}
+
+#[test]
+fn t20_a_report_alone_counts_for_the_policy_that_takes_it() {
+    let world = World::bare("");
+    world.put_policy_text("prod/snp", &alone("@accepts(\"owner\")"));
+    world.put(PATH, "prod/snp", b"sesame");
+    let vm = SimulatedVm::new();
+    // A host that starts to mask its chip is noticed as well.
+    for chip in [0xa1, 0xa1, 0x00, 0xb2, 0x00] {
+        granted_by(&world, &on_chip(&vm, chip), Kinds::REPORT);
+    }
+    let listed = world.json(&["chips", "list", "--policy", "prod/snp"]);
+    let chips: Vec<_> = listed["chips"].as_array().unwrap().iter().map(|chip| &chip["chip"]).collect();
+    assert_eq!(chips, [&json!(name(0xb2)), &json!("sev-snp:masked"), &json!(name(0xa1))]);
+    let counter =
+        |name: &str| counted(&world, &format!("vouchsafe_chips_{name}_total{{subject=\"policy\"}}"));
+    assert_eq!([counter("first"), counter("moved"), counter("not_kept")], [1, 2, 0]);
+    assert_eq!([counted(&world, FIRST), counted(&world, MOVED)], [0, 0]);
+    assert_eq!(events(&world, "chip.moved")[1]["subject"], "policy prod/snp");
 }
 
 #[test]

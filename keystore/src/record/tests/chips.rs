@@ -149,7 +149,10 @@ async fn chips_are_listed_page_by_page() {
         let page = fixture.keystore.chips(&filter).await.unwrap();
         page.iter().map(|chip| chip.index).collect::<Vec<_>>()
     };
-    assert_eq!([page(None).await, page(Some(3)).await, page(Some(1)).await], [vec![4, 3], vec![2, 1], vec![0]]);
+    assert_eq!(
+        [page(None).await, page(Some(3)).await, page(Some(1)).await],
+        [vec![4, 3], vec![2, 1], vec![0]]
+    );
 }
 
 #[tokio::test]
@@ -245,7 +248,9 @@ async fn t20_an_edited_chip_is_noticed() {
 
 #[tokio::test]
 async fn t20_a_removed_chip_is_noticed() {
-    for statement in ["DELETE FROM chips", "DELETE FROM chips WHERE idx = 0", "DELETE FROM chips WHERE idx = 1"] {
+    for statement in
+        ["DELETE FROM chips", "DELETE FROM chips WHERE idx = 0", "DELETE FROM chips WHERE idx = 1"]
+    {
         let fixture = Fixture::new().await;
         let epoch = fixture.keystore.epoch().await.unwrap();
         fixture.keystore.record(on(epoch, 1, "aa")).await.unwrap();
