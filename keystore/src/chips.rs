@@ -8,9 +8,10 @@
 //!
 //! **What an alarm means.** An instance keeps its id when Google stops it and starts it elsewhere, or repairs its
 //! host: a new chip then is nobody's attack. Operators compare an alarm with the instance's stops and starts (Cloud
-//! Audit Logs): a chip that changes while the instance runs, or one that comes and goes, is not explained by them.
-//! Nothing is refused here. A policy that fears forged reports demands Google's word on the place as well, by AK
-//! certificate or token, and then it takes both to deceive it.
+//! Audit Logs): they do not explain a chip that changes while the instance runs. The first chip is taken as it comes,
+//! and one that comes back is not told of again; which chip any grant was on stands in its evidence. Nothing is
+//! refused here. A policy that fears forged reports demands Google's word on the place as well, by AK certificate or
+//! token, and then it takes both to deceive it.
 //!
 //! **Subjects.** The instance where AK certificate or token name one. Hardware evidence alone names nobody; what
 //! an operator knows then is the policy that the secret rests on, and what it is for. Paths would raise one alarm for
@@ -18,7 +19,8 @@
 //! policy are the machines of all VMs that it admits: it grows with them.
 //!
 //! **Chips.** SEV-SNP: the chip id of the report. A host may mask it; that is a chip of its own here, so that an id
-//! that disappears is noticed, and all masked hosts are one. TDX: the platform id, from the PPID of the PCK
+//! that disappears is noticed, and all masked hosts are one. A VLEK certifies no chip, so that whoever has one can name
+//! any: what it signs is another chip than what the chip's own VCEK signs. TDX: the platform id, from the PPID of the PCK
 //! certificate. A grant on neither is not looked at.
 //!
 //! Only what was granted counts, so that nobody without a policy's yes writes here, and the number of subjects is
@@ -31,12 +33,14 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vouchsafe_attestation::claims::Claims;
+use vouchsafe_attestation::snp::SignerKind;
 use vouchsafe_protocol::ObjectName;
 
 use crate::Keystore;
 use crate::record::GrantRecord;
 
-/// A chip by its hardware id: `sev-snp:<chip id>`, `sev-snp:masked` or `tdx:<platform id>`.
+/// A chip by its hardware id: `sev-snp:<chip id>`, `sev-snp:masked` or `tdx:<platform id>`; `sev-snp-vlek:` where a VLEK
+/// signed the report.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Chip(String);
@@ -45,7 +49,11 @@ impl Chip {
     /// The chip of verified hardware evidence. No VM has evidence of two.
     pub(crate) fn of(claims: &Claims) -> Option<Self> {
         if let Some(snp) = &claims.sev_snp {
-            return Some(Self(format!("sev-snp:{}", snp.chip_id.as_deref().unwrap_or("masked"))));
+            let signer = match snp.signer {
+                SignerKind::Vcek => "sev-snp",
+                SignerKind::Vlek => "sev-snp-vlek",
+            };
+            return Some(Self(format!("{signer}:{}", snp.chip_id.as_deref().unwrap_or("masked"))));
         }
         claims.tdx.as_ref().map(|tdx| Self(format!("tdx:{}", tdx.platform_id)))
     }

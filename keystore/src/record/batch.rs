@@ -158,7 +158,7 @@ impl Batches {
         dialect::run(connection, sqlx::query("COMMIT")).await?;
         self.pins.saw(head);
         self.remember(batch, &results, pruned_at);
-        self.chips.committed(chips, batch, &results);
+        self.chips.committed(chips);
         self.kept.extend(new.iter().map(|piece| piece.digest));
         Ok(results)
     }

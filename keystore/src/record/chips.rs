@@ -6,7 +6,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::RecordError;
 use super::writer::Pending;
 use crate::chips::{Chip, ChipEvent, ChipWatch, FirstSeen, MAX_CHIPS, Sighting, Subject};
 use crate::keyring::Keyring;
@@ -113,12 +112,7 @@ impl Chips {
     }
 
     /// Remembers what is committed, and says what was new.
-    pub(super) fn committed(
-        &mut self,
-        round: Round,
-        batch: &[Pending],
-        results: &[Result<u64, RecordError>],
-    ) {
+    pub(super) fn committed(&mut self, round: Round) {
         if round.chips.is_empty() {
             return;
         }
@@ -126,8 +120,10 @@ impl Chips {
         if self.known.len() > MAX_KNOWN {
             self.known.clear();
         }
-        let recorded = batch.iter().zip(results).filter(|(_, result)| result.is_ok());
-        self.known.extend(recorded.flat_map(|(pending, _)| pending.sightings.iter().cloned()));
+        for (subject, chips) in round.chips {
+            let sighting = |chip| Sighting { subject: subject.clone(), chip };
+            self.known.extend(chips.into_iter().map(sighting));
+        }
         for Told { event, seen: FirstSeen { chip, earlier, subject }, decision } in round.told {
             let earlier = earlier.as_ref().map(Chip::as_str);
             match event {

@@ -1,7 +1,7 @@
 //! Yes and no, and what a no says.
 
 use vouchsafe_attestation::event_log::Technology;
-use vouchsafe_attestation::snp::Hex;
+use vouchsafe_attestation::snp::{Hex, SignerKind};
 use vouchsafe_attestation::tdx::TdxClaims;
 
 use super::*;
@@ -34,6 +34,9 @@ fn t20_a_chip_is_what_verified_hardware_evidence_names() {
     assert_eq!(chip(&masked), Some(format!("sev-snp:{}", "c1".repeat(64))));
     masked.sev_snp.as_mut().unwrap().chip_id = None;
     assert_eq!(chip(&masked), Some("sev-snp:masked".to_owned()));
+    let mut by_vlek = claims();
+    by_vlek.sev_snp.as_mut().unwrap().signer = SignerKind::Vlek;
+    assert_eq!(chip(&by_vlek), Some(format!("sev-snp-vlek:{}", "c1".repeat(64))));
     let tdx = kinds::tdx_both();
     let platform = tdx.tdx.as_ref().unwrap().platform_id;
     assert_eq!(chip(&tdx), Some(format!("tdx:{platform}")));
