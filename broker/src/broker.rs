@@ -95,8 +95,6 @@ impl Broker {
         let keystore = Keystore::open(&config.database(), keyring).await?;
         let identity = Arc::new(keystore.identity().await?);
         let (limits, metrics) = (config.limits, Metrics::new()?);
-        let chips = metrics.chips.clone();
-        keystore.watch_chips(move |subject, event| chips.seen(subject, event));
         let folder = CollateralFolder::open(&config.collateral_folder(), Arc::clone(&identity))?;
         let collateral = CollateralService::start(
             config.collateral.clone(),
@@ -119,6 +117,8 @@ impl Broker {
             keystore,
             config,
         };
+        let chips = broker.metrics.chips.clone();
+        broker.keystore.watch_chips(move |subject, event| chips.seen(subject, event));
         broker.announce();
         Ok(Arc::new(broker))
     }

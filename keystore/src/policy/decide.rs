@@ -16,7 +16,6 @@ use super::compiled::{CompiledPolicy, Guardrails};
 use super::denial::{Denial, DenialReason, PathDenial};
 use super::grant::{GrantContext, GrantedRelease, ReleaseGrant};
 use super::purpose::Purpose;
-use crate::chips::Chip;
 pub(super) use scene::{Circumstances, Scene, Served};
 
 mod scene;
@@ -108,7 +107,7 @@ pub fn decide(
         epoch: request.epoch,
         guardrails: guardrails.digest(),
         instance: claims.claims().instance().cloned(),
-        chip: Chip::of(claims.claims()),
+        chip: crate::chips::Chip::of(claims.claims()),
     };
     Ok(ReleaseGrant::new(context, secrets))
 }
