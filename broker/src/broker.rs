@@ -117,6 +117,8 @@ impl Broker {
             keystore,
             config,
         };
+        let chips = broker.metrics.chips.clone();
+        broker.keystore.watch_chips(move |subject, event| chips.seen(subject, event));
         broker.announce();
         Ok(Arc::new(broker))
     }

@@ -2,6 +2,7 @@
 //! from arguments, and are never read back.
 
 mod baseline;
+mod chips;
 mod client;
 mod collateral;
 mod completions;
@@ -54,6 +55,8 @@ enum Command {
     Guardrails(guardrails::GuardrailsCommand),
     /// List what was decided.
     Decisions(decisions::Decisions),
+    /// See which hardware VMs have shown, and which of them moved.
+    Chips(chips::Chips),
     /// Say why a request was refused, or what was granted.
     Explain(explain::Explain),
     /// See what collateral is in force, fetch, import and export it.
@@ -101,6 +104,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Baseline(command) => command.run(json),
         Command::Guardrails(command) => command.run(json),
         Command::Decisions(command) => command.run(json),
+        Command::Chips(command) => command.run(json),
         Command::Explain(command) => command.run(json),
         Command::Collateral(command) => command.run(json),
         Command::Operator(command) => command.run(json),

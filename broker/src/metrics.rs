@@ -5,6 +5,7 @@ use prometheus::{
     Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+use vouchsafe_keystore::chips::{ChipEvent, Subject};
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
@@ -18,6 +19,8 @@ pub struct Metrics {
     pub challenges: IntCounter,
     /// Releases granted.
     pub grants: IntCounter,
+    /// Chips that are new.
+    pub chips: ChipMetrics,
     refusals: IntCounterVec,
     /// Refusals that went to memory only.
     pub refusals_not_durable: IntCounter,
@@ -38,6 +41,55 @@ pub struct Metrics {
     /// Of the collateral service.
     pub collateral: CollateralMetrics,
 }
+
+/// What is counted of chips, by whose they are: `instance` or `policy`.
+#[derive(Clone, Debug)]
+pub struct ChipMetrics {
+    first: IntCounterVec,
+    moved: IntCounterVec,
+    not_kept: IntCounterVec,
+}
+
+impl ChipMetrics {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name, help| {
+            let counters = registered(registry, IntCounterVec::new(Opts::new(name, help), &["subject"])?)?;
+            for subject in CHIP_SUBJECTS {
+                counters.with_label_values(&[subject]);
+            }
+            prometheus::Result::Ok(counters)
+        };
+        Ok(Self {
+            first: counter("vouchsafe_chips_first_total", "Grants on the first chip of a subject")?,
+            moved: counter(
+                "vouchsafe_chips_moved_total",
+                "Alarms: grants on a chip that is new to a subject which has others",
+            )?,
+            not_kept: counter(
+                "vouchsafe_chips_not_kept_total",
+                "Alarms of subjects with too many chips; they may be raised again",
+            )?,
+        })
+    }
+
+    /// Counts a chip that is new.
+    pub fn seen(&self, subject: &Subject, event: ChipEvent) {
+        let counters = match event {
+            ChipEvent::First => &self.first,
+            ChipEvent::Moved => &self.moved,
+            ChipEvent::NotKept => &self.not_kept,
+        };
+        let [instance, policy] = CHIP_SUBJECTS;
+        let subject = match subject {
+            Subject::Instance(_) => instance,
+            Subject::Policy(_) => policy,
+        };
+        counters.with_label_values(&[subject]).inc();
+    }
+}
+
+/// Whose chips are counted.
+const CHIP_SUBJECTS: [&str; 2] = ["instance", "policy"];
 
 /// What is counted of collateral, by its kind.
 #[derive(Clone, Debug)]
@@ -124,6 +176,7 @@ impl Metrics {
         let metrics = Self {
             challenges: counter("vouchsafe_challenges_total", "Challenges issued")?,
             grants: counter("vouchsafe_grants_total", "Releases granted")?,
+            chips: ChipMetrics::new(&registry)?,
             refusals: registered(&registry, IntCounterVec::new(refusals, &["code"])?)?,
             refusals_not_durable: counter(
                 "vouchsafe_refusals_not_durable_total",
@@ -186,6 +239,7 @@ mod tests {
                 let known = match name {
                     "code" => value.parse::<ReasonCode>().is_ok(),
                     "kind" => CollateralKind::ALL.iter().any(|kind| kind.name() == value),
+                    "subject" => CHIP_SUBJECTS.contains(&value),
                     "outcome" => FETCH_OUTCOMES.contains(&value),
                     "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
                     _ => false,

@@ -1,10 +1,11 @@
-//! The operators' listener: secrets, policies, baselines, guardrails, decisions, collateral, operators.
+//! The operators' listener: secrets, policies, baselines, guardrails, decisions, chips, collateral, operators.
 //!
 //! Every handler but health and metrics takes an `Operator`, which only a valid token gives, and asks
 //! it before anything is read or written. Objects are named in the query or in the JSON body, never in
 //! the path of the URL. Values of secrets go in and never come out.
 
 mod baselines;
+mod chips;
 mod collateral;
 mod decisions;
 mod document;
@@ -42,6 +43,7 @@ pub fn configure(broker: &Broker, app: &mut ServiceConfig) {
         baselines::configure,
         guardrails::configure,
         decisions::configure,
+        chips::configure,
         people::configure,
     ] {
         routes(app);

@@ -248,6 +248,7 @@ impl Proved {
         });
         let record = GrantRecord {
             at: self.case.now,
+            chips: Vec::new(),
             claims: self.claims_digest,
             decision: self.case.decision,
             epoch: grant.epoch(),
@@ -256,7 +257,8 @@ impl Proved {
             nonce: grant.nonce(),
             secrets: secrets.collect(),
         };
-        NewGrant { record, evidence: self.pieces.clone(), nonce_expires_at: self.case.expires_at }
+        let chip = grant.chip().cloned();
+        NewGrant { record, chip, evidence: self.pieces.clone(), nonce_expires_at: self.case.expires_at }
     }
 
     fn instance(&self) -> Option<&Instance> {

@@ -126,3 +126,24 @@ CREATE TABLE evidence (
     digest BYTEA PRIMARY KEY,
     bytes BYTEA NOT NULL
 );
+
+-- How many rows `chips` has.
+CREATE TABLE chips_head (
+    id BIGINT PRIMARY KEY,
+    size BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    mac BYTEA NOT NULL
+);
+
+-- Chips in the order in which grants first saw them, numbered without gaps; leaf is the grant's number in the log.
+CREATE TABLE chips (
+    idx BIGINT PRIMARY KEY,
+    subject TEXT NOT NULL,
+    chip TEXT NOT NULL,
+    first_seen_at BIGINT NOT NULL,
+    decision TEXT NOT NULL,
+    leaf BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    mac BYTEA NOT NULL,
+    UNIQUE (subject, chip)
+);

@@ -6,10 +6,12 @@
 //! | decide | [`policy`] |
 //! | register, decide with what is stored, unseal a grant | [`release`] |
 //! | record | [`record`] |
+//! | see which hardware it was | [`chips`] |
 //! | look at decisions of the past | [`replay`] |
 //!
 //! Nothing here reads a clock: times are arguments.
 
+pub mod chips;
 pub mod keyring;
 pub mod policy;
 mod preimage;

@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, UnixTime};
 
+use crate::chips::{Chip, FirstSeen, Sighting};
 use crate::store::Keystore;
 
 pub use crate::store::{ChangedRow, OperatorRecord};
 
 mod batch;
+mod chips;
 mod writer;
 
 pub(crate) use writer::Recorder;
@@ -38,6 +40,9 @@ pub enum LogRecord {
 pub struct GrantRecord {
     /// When.
     pub at: UnixTime,
+    /// Chips that it was the first to see. Filled when it is recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chips: Vec<FirstSeen>,
     /// SHA-256 of the claims as JSON.
     pub claims: Digest32,
     /// Names the decision.
@@ -130,6 +135,8 @@ impl EvidencePiece {
 pub struct NewGrant {
     /// What will stand in the log. Its `evidence` is filled from the pieces below.
     pub record: GrantRecord,
+    /// The chip that the evidence is of, where it is evidence of hardware.
+    pub chip: Option<Chip>,
     /// The pieces; those that the database has are not written again.
     pub evidence: Vec<EvidencePiece>,
     /// Last second in which the nonce's challenge is taken.
@@ -275,7 +282,8 @@ impl Keystore {
             }
             then(result);
         });
-        Pending { grant, answer }
+        let sightings = Sighting::of(&grant.record, grant.chip.as_ref());
+        Pending { grant, sightings, answer }
     }
 
     /// Queues a refusal for the log; false when it was left out, because its instance has used up its

@@ -12,6 +12,7 @@ use sqlx::Row as _;
 use tokio::sync::Mutex;
 use vouchsafe_protocol::{IdentityKey, UnixTime};
 
+use crate::chips::ChipWatch;
 use crate::keyring::{GenerationId, Keyring};
 use crate::preimage::Preimage;
 use crate::primitives::RandomError;
@@ -20,6 +21,7 @@ use crate::release::Compiled;
 use crate::sealing::{self, SealError};
 
 mod change;
+pub(crate) mod chips;
 pub(crate) mod dialect;
 mod documents;
 pub(crate) mod log;
@@ -31,6 +33,7 @@ mod secrets;
 pub(crate) mod tests;
 
 pub use change::{By, ChangedRow, OperatorRecord};
+pub use chips::{ChipFilter, SeenChip};
 pub use documents::{Document, DocumentError, DocumentKind, DocumentSummary};
 pub use log::{DecisionFilter, LoggedRecord};
 pub(crate) use material::guardrails_name;
@@ -152,6 +155,7 @@ struct Inner {
     /// Changes of this process wait for each other here and not for the database's lock.
     changing: Mutex<()>,
     recorder: Recorder,
+    chips: Arc<ChipWatch>,
 }
 
 impl std::fmt::Debug for Keystore {
@@ -191,8 +195,11 @@ impl Keystore {
         check_keyring(path, &pools, &keyring).await?;
         let keyring = Arc::new(keyring);
         let pins = Arc::new(log::load_pins(&pools, &keyring).await?);
-        let recorder = Recorder::start(pools.clone(), Arc::clone(&keyring), Arc::clone(&pins))
-            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        chips::check_count(&pools, &keyring).await?;
+        let chips = Arc::<ChipWatch>::default();
+        let recorder =
+            Recorder::start(pools.clone(), Arc::clone(&keyring), Arc::clone(&pins), Arc::clone(&chips))
+                .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Ok(Self(Arc::new(Inner {
             keyring,
             pools,
@@ -201,6 +208,7 @@ impl Keystore {
             compiled: Compiled::default(),
             changing: Mutex::new(()),
             recorder,
+            chips,
         })))
     }
 
@@ -267,6 +275,10 @@ impl Keystore {
         self.0.pools.writer.close().await;
     }
 
+    pub(crate) fn chip_watch(&self) -> &ChipWatch {
+        &self.0.chips
+    }
+
     pub(crate) fn recorder(&self) -> &Recorder {
         &self.0.recorder
     }
@@ -315,6 +327,7 @@ async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> 
         .bind(primary.row().sign(&log::head_preimage(rows::Head::default())))
         .execute(&mut *tx)
         .await?;
+    chips::initialise(&mut tx, keyring).await?;
     sqlx::query("INSERT INTO meta (name, generation, mac) VALUES ('keyring', $1, $2)")
         .bind(i64::from(primary.id))
         .bind(primary.row().sign(&check_preimage()))

@@ -57,6 +57,13 @@ fn granted(grant: &GrantRecord) -> String {
     line(&mut text, format_args!("Granted at {}", clock::human(grant.at)));
     line(&mut text, format_args!("  decision  {}", grant.decision));
     line(&mut text, format_args!("  instance  {}", grant.instance.as_deref().unwrap_or("not proved")));
+    for seen in &grant.chips {
+        let after = match &seen.earlier {
+            Some(earlier) => format!("; before it came {earlier}: compare with the restarts of the VM"),
+            None => "; its first".to_owned(),
+        };
+        line(&mut text, format_args!("  new chip  {} of {}{after}", seen.chip, seen.subject));
+    }
     for secret in &grant.secrets {
         line(
             &mut text,

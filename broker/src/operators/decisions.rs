@@ -28,7 +28,7 @@ struct Shown {
 }
 
 /// Whoever may read the records of every namespace that is concerned; what concerns none, administrators.
-fn may_read(operator: &Operator, record: &LogRecord) -> bool {
+pub(super) fn may_read(operator: &Operator, record: &LogRecord) -> bool {
     let namespaces: Vec<&str> = match record {
         LogRecord::Grant(grant) => grant.secrets.iter().map(|secret| secret.path.namespace()).collect(),
         LogRecord::Refusal(refusal) => refusal.paths.iter().map(SecretPath::namespace).collect(),

@@ -36,6 +36,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/decisions"),
     ("GET", "/v1/decisions/show?id=00000000000000000000000000000000"),
     ("GET", "/v1/decisions/evidence?id=00000000000000000000000000000000"),
+    ("GET", "/v1/chips"),
     ("GET", "/v1/collateral"),
     ("POST", "/v1/collateral/import"),
     ("GET", "/v1/collateral/export"),
@@ -205,6 +206,43 @@ async fn t41_evidence_of_a_decision_goes_to_whoever_may_read_the_decision() {
     let stranger = add("eve", "dev").await;
     let (status, answer) = json_of(&fixture, stranger.expose(), "GET", &uri, &Value::Null).await;
     assert_eq!((status, &answer["code"]), (404, &json!("not-found")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t41_chips_go_to_whoever_may_read_the_decision_that_saw_them() {
+    let fixture = Fixture::new().await;
+    let id = DecisionId([8; 16]);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
+    assert!(release(&fixture.broker, id, asked.request, clock::now()).await.is_ok());
+    let (status, answer) = json_of(&fixture, &fixture.token, "GET", "/v1/chips", &Value::Null).await;
+    let chip = &answer["chips"][0];
+    assert_eq!((status, &chip["index"], &chip["decision"]), (200, &json!(0), &json!(id)), "{answer}");
+    assert_eq!(chip["chip"], json!(format!("sev-snp:{}", "c1".repeat(64))));
+    assert_eq!((chip.get("earlier"), answer.get("next")), (None, None));
+    let add = |name: &'static str, namespace: &str, role| {
+        let (keystore, namespaces) = (fixture.keystore().clone(), vec![namespace.to_owned()]);
+        async move { keystore.add_operator(by(), name, role, &namespaces).await.expect("added") }
+    };
+    for (name, namespace, role, seen) in [
+        ("ann", "prod", OperatorRole::Editor, 1),
+        ("eve", "dev", OperatorRole::Editor, 0),
+        ("aud", "dev", OperatorRole::Auditor, 1),
+    ] {
+        let token = add(name, namespace, role).await;
+        let (status, answer) = json_of(&fixture, token.expose(), "GET", "/v1/chips", &Value::Null).await;
+        assert_eq!((status, answer["chips"].as_array().map(Vec::len)), (200, Some(seen)), "{name}");
+    }
+    for (query, status, seen) in [
+        ("instance=1/2", 200, Some(0)),
+        ("policy=prod/app", 200, Some(0)),
+        ("limit=1", 200, Some(1)),
+        ("instance=1/2&policy=prod/app", 400, None),
+        ("chip=c1", 400, None),
+    ] {
+        let uri = format!("/v1/chips?{query}");
+        let (found, answer) = json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await;
+        assert_eq!((found, answer["chips"].as_array().map(Vec::len)), (status, seen), "{query}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

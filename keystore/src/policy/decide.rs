@@ -107,6 +107,7 @@ pub fn decide(
         epoch: request.epoch,
         guardrails: guardrails.digest(),
         instance: claims.claims().instance().cloned(),
+        chip: crate::chips::Chip::of(claims.claims()),
     };
     Ok(ReleaseGrant::new(context, secrets))
 }

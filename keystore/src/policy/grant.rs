@@ -6,6 +6,7 @@ use vouchsafe_protocol::{
 };
 
 use super::purpose::Purpose;
+use crate::chips::Chip;
 
 /// Permission to release these versions of these secrets to one guest key, once.
 ///
@@ -23,6 +24,7 @@ pub struct ReleaseGrant {
     epoch: u64,
     guardrails: Digest32,
     instance: Option<Instance>,
+    chip: Option<Chip>,
     secrets: Vec<GrantedRelease>,
 }
 
@@ -44,12 +46,13 @@ pub(super) struct GrantContext {
     pub(super) epoch: u64,
     pub(super) guardrails: Digest32,
     pub(super) instance: Option<Instance>,
+    pub(super) chip: Option<Chip>,
 }
 
 impl ReleaseGrant {
     pub(super) fn new(context: GrantContext, secrets: Vec<GrantedRelease>) -> Self {
-        let GrantContext { bound, verified_at, decided_at, epoch, guardrails, instance } = context;
-        Self { bound, verified_at, decided_at, epoch, guardrails, instance, secrets }
+        let GrantContext { bound, verified_at, decided_at, epoch, guardrails, instance, chip } = context;
+        Self { bound, verified_at, decided_at, epoch, guardrails, instance, chip, secrets }
     }
 
     /// The secrets, in the order of the request.
@@ -116,6 +119,12 @@ impl ReleaseGrant {
     #[must_use]
     pub const fn instance(&self) -> Option<&Instance> {
         self.instance.as_ref()
+    }
+
+    /// The chip, where the evidence is of hardware.
+    #[must_use]
+    pub const fn chip(&self) -> Option<&Chip> {
+        self.chip.as_ref()
     }
 }
 

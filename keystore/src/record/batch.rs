@@ -2,7 +2,7 @@
 //!
 //! It is one script where all of them are likely to be recorded, and goes step by step where not.
 //! Order: the log's lock, with the head as it will be; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
-//! us; evidence that is new; leaves; commit. A grant of another epoch spends nothing and decides again.
+//! us; evidence that is new; leaves; chips that are new; commit. A grant of another epoch spends nothing and decides again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,8 +11,10 @@ use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::challenge::CLOCK_SKEW;
 use vouchsafe_protocol::{Digest32, Nonce, UnixTime};
 
+use super::chips::Chips;
 use super::writer::Pending;
 use super::{EvidencePiece, LogRecord, NewRefusal, RecordError};
+use crate::chips::ChipWatch;
 use crate::keyring::Keyring;
 use crate::store::dialect::{self, Connection, Db, Held, Writer};
 use crate::store::rows::{self, Pins};
@@ -29,19 +31,21 @@ pub(super) struct Batches {
     keyring: Arc<Keyring>,
     pins: Arc<Pins>,
     kept: HashSet<Digest32>,
+    chips: Chips,
     /// Nonces that this process has spent lately: removing their rows does not revive them here.
     spent: BTreeMap<Nonce, UnixTime>,
     pruned_at: UnixTime,
 }
 
 impl Batches {
-    pub(super) fn new(writer: Writer, keyring: Arc<Keyring>, pins: Arc<Pins>) -> Self {
+    pub(super) fn new(writer: Writer, keyring: Arc<Keyring>, pins: Arc<Pins>, chips: Arc<ChipWatch>) -> Self {
         Self {
             writer,
             connection: None,
             keyring,
             pins,
             kept: HashSet::new(),
+            chips: Chips::new(chips),
             spent: BTreeMap::new(),
             pruned_at: UnixTime(0),
         }
@@ -131,10 +135,11 @@ impl Batches {
         let epoch = log.head.epoch;
         let current: Vec<_> = batch.iter().filter(|pending| pending.grant.record.epoch == epoch).collect();
         let mut spent_now = spend(connection, &current).await?;
+        let mut chips = self.chips.look_up(connection, &self.keyring, &current).await?;
         let mut leaves = Vec::with_capacity(current.len());
         let mut pieces = Vec::new();
         let mut results = Vec::with_capacity(batch.len());
-        for Pending { grant, .. } in batch {
+        for pending @ Pending { grant, .. } in batch {
             results.push(if grant.record.epoch != epoch {
                 Err(RecordError::EpochMoved { epoch })
             } else if self.spent.contains_key(&grant.record.nonce) {
@@ -144,7 +149,9 @@ impl Batches {
                 Err(RecordError::NonceSpent)
             } else if spent_now.remove(&grant.record.nonce) {
                 let index = log.head.plus(leaves.len()).size;
-                leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Grant(grant.record.clone()))?);
+                let mut record = grant.record.clone();
+                record.chips = self.chips.first_seen(&mut chips, pending, index);
+                leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Grant(record))?);
                 pieces.extend(&grant.evidence);
                 Ok(index)
             } else {
@@ -154,10 +161,12 @@ impl Batches {
         let new = self.new_pieces(pieces);
         keep_evidence(connection, &new).await?;
         let head = log::append(connection, &self.keyring, log, leaves).await?;
+        Chips::write(connection, &self.keyring, &chips).await?;
         let pruned_at = self.prune(connection, batch).await?;
         dialect::run(connection, sqlx::query("COMMIT")).await?;
         self.pins.saw(head);
         self.remember(batch, &results, pruned_at);
+        self.chips.committed(chips);
         self.kept.extend(new.iter().map(|piece| piece.digest));
         Ok(results)
     }

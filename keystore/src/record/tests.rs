@@ -1,3 +1,5 @@
+mod chips;
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -8,6 +10,7 @@ pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
     NewGrant {
         record: GrantRecord {
             at: NOW,
+            chips: Vec::new(),
             claims: Digest32([1; 32]),
             decision: DecisionId([decision; 16]),
             epoch: fixture_epoch,
@@ -21,6 +24,7 @@ pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
                 version: 1,
             }],
         },
+        chip: None,
         evidence: vec![
             EvidencePiece::new("event-log", Arc::from(&b"shared log"[..])),
             EvidencePiece::new("quote", Arc::from(&[nonce; 40][..])),
@@ -288,6 +292,9 @@ fn records_are_canonical_json() {
     }
     let mut granted = grant(1, 1, 1);
     granted.record.evidence = granted.evidence.iter().map(EvidencePiece::reference).collect();
+    let chip = || Chip::stored("sev-snp:aa".to_owned());
+    let subject = crate::chips::Subject::Instance("1/2".to_owned());
+    granted.record.chips = vec![FirstSeen { chip: chip(), earlier: Some(chip()), subject }];
     let operator = OperatorRecord {
         action: "secret.put".to_owned(),
         at: NOW,

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Batches;
 use super::{NewGrant, NewRefusal, RecordError};
+use crate::chips::{ChipWatch, Sighting};
 use crate::keyring::Keyring;
 use crate::store::dialect::Pools;
 use crate::store::rows::Pins;
@@ -19,6 +20,7 @@ use crate::store::rows::Pins;
 /// A grant and who waits for it.
 pub(super) struct Pending {
     pub(super) grant: NewGrant,
+    pub(super) sightings: Vec<Sighting>,
     pub(super) answer: Answer,
 }
 
@@ -62,10 +64,15 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Starts the task. It ends when it is told to, or when this is dropped.
-    pub(crate) fn start(pools: Pools, keyring: Arc<Keyring>, pins: Arc<Pins>) -> io::Result<Self> {
+    pub(crate) fn start(
+        pools: Pools,
+        keyring: Arc<Keyring>,
+        pins: Arc<Pins>,
+        chips: Arc<ChipWatch>,
+    ) -> io::Result<Self> {
         let (grants, grant_queue) = mpsc::channel(GRANT_QUEUE);
         let (refusals, refusal_queue) = mpsc::channel(REFUSAL_QUEUE);
-        let batches = Batches::new(pools.writer, keyring, pins);
+        let batches = Batches::new(pools.writer, keyring, pins, chips);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new()
             .name("record".to_owned())

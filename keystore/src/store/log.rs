@@ -359,7 +359,7 @@ fn filter_query(filter: &DecisionFilter) -> Result<QueryBuilder<Db>, StoreError>
     Ok(query)
 }
 
-fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, StoreError> {
+pub(super) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, StoreError> {
     let index = rows::number(row, "idx", LEAVES, "?")?;
     let key = index.to_string();
     let id = rows::generation(row, LEAVES, &key)?;

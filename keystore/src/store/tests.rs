@@ -76,6 +76,11 @@ impl Fixture {
         }
     }
 
+    /// Keeps everybody else from writing.
+    pub(crate) async fn hold(&self) -> Tx {
+        self.keystore.0.pools.writer.begin().await.expect("the connection")
+    }
+
     /// The bytes of the database and its logs.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let files =

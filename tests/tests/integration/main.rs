@@ -3,6 +3,8 @@
 //! Each test has a broker, a folder and ports of its own. What a story needs over and over is in [`world`].
 
 #[cfg(test)]
+mod chips;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod matrix;

@@ -73,7 +73,7 @@ fn assert_not_granted(world: &World, outcome: Result<Vec<u8>, FetchError>, becau
 }
 
 /// For a report alone nothing says whose VM it is, which the operator has to acknowledge.
-fn alone(accepts: &str) -> String {
+pub(crate) fn alone(accepts: &str) -> String {
     format!(
         r#"@id("release") @for("app") {accepts}
 permit (principal is Vm, action == Action::"release", resource is Secret)

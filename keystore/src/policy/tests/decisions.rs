@@ -1,10 +1,11 @@
 //! Yes and no, and what a no says.
 
 use vouchsafe_attestation::event_log::Technology;
-use vouchsafe_attestation::snp::Hex;
+use vouchsafe_attestation::snp::{Hex, SignerKind};
 use vouchsafe_attestation::tdx::TdxClaims;
 
 use super::*;
+use crate::chips::Chip;
 
 #[test]
 fn a_grant_holds_what_was_decided_and_for_whom() {
@@ -17,12 +18,30 @@ fn a_grant_holds_what_was_decided_and_for_whom() {
     assert_eq!(grant.bound(), claims.bound());
     assert_eq!((grant.epoch(), grant.decided_at(), grant.verified_at()), (42, NOW, NOW));
     assert_eq!(grant.instance(), claims.claims().instance());
+    assert_eq!(grant.chip(), Chip::of(claims.claims()).as_ref());
     assert_eq!(grant.guardrails_digest(), no_guardrails().digest());
     let paths: Vec<&str> = grant.secrets().iter().map(|secret| secret.path().as_str()).collect();
     assert_eq!(paths, ["prod/db/app", "prod/db/two"]);
     let secret = grant.secret(&path("prod/db/two")).unwrap();
     assert_eq!((secret.version(), secret.purpose()), (3, Purpose::App));
     assert_eq!((secret.policy(), secret.policy_digest()), (&name("prod/p"), compiled.digest()));
+}
+
+#[test]
+fn t20_a_chip_is_what_verified_hardware_evidence_names() {
+    let chip = |claims: &Claims| Chip::of(claims).map(|chip| chip.to_string());
+    let mut masked = claims();
+    assert_eq!(chip(&masked), Some(format!("sev-snp:{}", "c1".repeat(64))));
+    masked.sev_snp.as_mut().unwrap().chip_id = None;
+    assert_eq!(chip(&masked), Some("sev-snp:masked".to_owned()));
+    let mut by_vlek = claims();
+    by_vlek.sev_snp.as_mut().unwrap().signer = SignerKind::Vlek;
+    assert_eq!(chip(&by_vlek), Some(format!("sev-snp-vlek:{}", "c1".repeat(64))));
+    let tdx = kinds::tdx_both();
+    let platform = tdx.tdx.as_ref().unwrap().platform_id;
+    assert_eq!(chip(&tdx), Some(format!("tdx:{platform}")));
+    assert_eq!(chip(&kinds::vtpm(Technology::SevSnp)), None);
+    assert_eq!(chip(&kinds::token_alone(Technology::Tdx)), None);
 }
 
 #[test]

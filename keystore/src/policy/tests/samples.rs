@@ -251,3 +251,35 @@ fn tokens_beside_other_evidence() {
     let everything = [TECHNOLOGY, VTPM, VTPM_BOOT, PHASE, SHELL, SNP, SNP_MEASURED, TOKEN];
     assert_sample(sample!("vtpm-hardware-token"), &with_token(snp_endorsed()), &everything);
 }
+
+/// A report or quote that somebody forged says whatever he likes of the hardware, and all of it passes. What he lacks
+/// is Google's word on the place.
+#[test]
+fn t20_a_policy_that_demands_googles_word_refuses_hardware_evidence_alone() {
+    for (text, claims) in [
+        (sample!("snp-both"), snp_endorsed()),
+        (sample!("tdx-both"), tdx_both()),
+        (sample!("vtpm-hardware-token"), with_token(snp_endorsed())),
+    ] {
+        let compiled = fitted(text, &claims);
+        let baseline = Baseline::capture(&claims, 1, UnixTime(NOW.0 + 1000)).unwrap();
+        assert_eq!(release(&compiled, Some(&baseline), &claims), Ok(()), "{text}");
+        let alone = Claims { vtpm: None, google_token: None, ..claims };
+        let refused = refusal(release(&compiled, Some(&baseline), &alone));
+        assert!(!refused.permitted, "{refused:?}");
+        let condition = refused.not_permitted_by[0].condition.clone().unwrap();
+        assert!(condition.text.contains("vtpm"), "{condition:?}");
+    }
+    // A word on another place is none, and a word that is not Google's is none.
+    let compiled = fitted(sample!("snp-both"), &snp_endorsed());
+    let baseline = Baseline::capture(&snp_endorsed(), 1, UnixTime(NOW.0 + 1000)).unwrap();
+    let elsewhere: &[Change] = &[
+        ("another instance", |claims| vtpm_of(claims).instance.as_mut().unwrap().instance_id += 1),
+        ("another root", |claims| vtpm_of(claims).root = Root::Extra),
+    ];
+    for (what, change) in elsewhere {
+        let mut forged = snp_endorsed();
+        change(&mut forged);
+        assert!(release(&compiled, Some(&baseline), &forged).is_err(), "{what}");
+    }
+}

@@ -1,0 +1,107 @@
+//! `vouchsafe chips …`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use vouchsafe_keystore::chips::{Chip, Subject};
+use vouchsafe_protocol::{DecisionId, ObjectName, UnixTime};
+
+use super::client::Connection;
+use super::{Failure, output};
+use crate::clock;
+
+#[derive(Debug, Args)]
+pub(super) struct Chips {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Chips on which a VM first got something, the newest first.
+    ///
+    /// A chip that came after another one raised an alarm. An instance that Google stopped and started elsewhere
+    /// moves legitimately: compare the time with the instance's restarts. Where the evidence names no instance, the
+    /// chips are those of all VMs under the secret's policy.
+    List {
+        /// Only those of this VM: project number/instance id.
+        #[arg(long, value_name = "PROJECT/ID", conflicts_with = "policy")]
+        instance: Option<String>,
+        /// Only those of VMs that got something by this policy and named no instance.
+        #[arg(long, value_name = "NAME")]
+        policy: Option<ObjectName>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// The page that follows: what the one before gave as `next`.
+        #[arg(long, value_name = "INDEX")]
+        before: Option<u64>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Page {
+    chips: Vec<Shown>,
+    next: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    subject: Subject,
+    chip: Chip,
+    earlier: Option<Chip>,
+    first_seen_at: UnixTime,
+    decision: DecisionId,
+}
+
+impl Chips {
+    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let client = self.connection.open()?;
+        let Action::List { instance, policy, limit, before } = self.action;
+        let given = [
+            ("instance", instance),
+            ("policy", policy.map(|name| name.to_string())),
+            ("before", before.map(|index| index.to_string())),
+            ("limit", Some(limit.to_string())),
+        ];
+        let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        output::show(json, client.get("/v1/chips", &query)?, |page: Page| page.human())
+    }
+}
+
+impl Page {
+    fn human(&self) -> String {
+        let rows: Vec<_> = self.chips.iter().map(row).collect();
+        let mut text = output::table(&["FIRST SEEN", "SUBJECT", "DECISION", "CHIP", "BEFORE"], &rows);
+        if let Some(next) = self.next {
+            text.push_str(&format!("\nMore: --before {next}\n"));
+        }
+        text
+    }
+}
+
+fn row(shown: &Shown) -> Vec<String> {
+    let earlier = shown.earlier.as_ref().map_or_else(|| "-".to_owned(), short);
+    vec![
+        clock::human(shown.first_seen_at),
+        shown.subject.to_string(),
+        shown.decision.to_string(),
+        short(&shown.chip),
+        earlier,
+    ]
+}
+
+/// What tells chips apart at a glance; `--json` has all of it.
+fn short(chip: &Chip) -> String {
+    let text = chip.as_str();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
+        None => text.to_owned(),
+    }
+}
+
+/// `sev-snp:` and 16 digits, which is all of the id of a Turin.
+const SHOWN: usize = 24;
