@@ -44,6 +44,11 @@ impl Chips {
         Self { known: HashSet::new(), seen: 0, watch }
     }
 
+    /// Whether there is nothing new in these grants.
+    pub(super) fn know(&self, batch: &[Pending]) -> bool {
+        batch.iter().flat_map(|pending| &pending.sightings).all(|shown| self.known.contains(shown))
+    }
+
     /// Reads what is needed to judge these grants: nothing where all of their chips are known.
     pub(super) async fn look_up(
         &self,

@@ -70,11 +70,12 @@ impl Batches {
         }
     }
 
-    /// Whether every grant is of this epoch with a nonce of its own that is not known to be spent.
+    /// Whether every grant is of this epoch, with a nonce of its own that is not known to be spent and chips that are known.
     fn is_plain(&self, batch: &[Pending], seen: Head) -> bool {
         let mut nonces = HashSet::with_capacity(batch.len());
         let mut records = batch.iter().map(|pending| &pending.grant.record);
         self.is_prune_due(batch).is_none()
+            && self.chips.know(batch)
             && records.all(|record| {
                 record.epoch == seen.epoch
                     && !self.spent.contains_key(&record.nonce)
