@@ -1,15 +1,25 @@
 //! The one source of time. Everything else takes the time as an argument.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use vouchsafe_protocol::UnixTime;
 
 /// The time of the system's clock; 0 when it stands before 1970.
 #[must_use]
 pub fn now() -> UnixTime {
+    UnixTime(since_1970().as_secs())
+}
+
+/// As [`now`], in milliseconds.
+#[must_use]
+pub fn now_in_milliseconds() -> u128 {
+    since_1970().as_millis()
+}
+
+fn since_1970() -> Duration {
     #[expect(clippy::disallowed_methods, reason = "this is broker::clock")]
     let now = std::time::SystemTime::now();
-    UnixTime(now.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()))
+    now.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A time as people read it, RFC 3339 in UTC.

@@ -5,6 +5,8 @@
 use aws_lc_rs::rand;
 use vouchsafe_protocol::{DecisionId, Nonce};
 
+use crate::clock;
+
 /// The system gives no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the random generator failed")]
@@ -22,14 +24,18 @@ pub(crate) fn nonce() -> Result<Nonce, RandomError> {
     bytes().map(Nonce)
 }
 
+/// 48 bits of milliseconds since 1970, big-endian, then 80 by chance: what is recorded together lies together in the index.
 pub(crate) fn decision_id() -> Result<DecisionId, RandomError> {
-    bytes().map(DecisionId)
+    let chance = u128::from_be_bytes(bytes()?) & CHANCE;
+    Ok(DecisionId((clock::now_in_milliseconds() << 80 | chance).to_be_bytes()))
 }
 
 /// A number of 0 to 255, by chance.
 pub(crate) fn byte() -> Result<u8, RandomError> {
     bytes::<1>().map(|[byte]| byte)
 }
+
+const CHANCE: u128 = (1 << 80) - 1;
 
 fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     let mut bytes = [0; N];
@@ -45,6 +51,16 @@ mod tests {
     fn t05_nonces_differ() {
         warm().unwrap();
         assert_ne!(nonce().unwrap(), nonce().unwrap());
-        assert_ne!(decision_id().unwrap(), decision_id().unwrap());
+    }
+
+    #[test]
+    fn decision_ids_differ_and_follow_the_time() {
+        let ids: Vec<_> = (0..1000).map(|_| decision_id().unwrap().0).collect();
+        let distinct: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+        let time = |id: &[u8; 16]| id[..6].to_vec();
+        assert!(ids.is_sorted_by_key(time));
+        let milliseconds = u128::from_be_bytes(ids[999]) >> 80;
+        assert!(clock::now_in_milliseconds() - milliseconds < 60_000);
     }
 }
