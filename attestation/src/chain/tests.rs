@@ -538,3 +538,19 @@ fn t17_a_list_is_an_anchors_own_by_its_signature() {
     assert!(!crl_is_signed_by_anchor(b"", &anchors));
     assert!(!crl_is_signed_by_anchor(&crl, &TrustAnchors::builtin()));
 }
+
+#[test]
+fn t17_lists_are_ordered_by_their_time_and_then_their_number() {
+    let google = FakeGoogle::new();
+    let summary = |this_update, number| {
+        let spec = CrlSpec { number, ..CrlSpec::current(this_update, NOW.plus(DAY)) };
+        Collateral::new(&[google.root_crl(&spec)], &[]).unwrap().crl_summaries().next().unwrap()
+    };
+    let list = summary(NOW, 256);
+    for older in [summary(UnixTime(NOW.0 - 1), 300), summary(NOW, 255), summary(NOW, 1)] {
+        assert!(older.is_older_than(&list) && !list.is_older_than(&older), "{older:?}");
+    }
+    assert!(!list.is_older_than(&summary(NOW, 256)));
+    assert!(list.is_current(NOW) && list.is_current(UnixTime(NOW.0 + DAY - 1)));
+    assert!(!list.is_current(UnixTime(NOW.0 - 1)) && !list.is_current(NOW.plus(DAY)));
+}
