@@ -13,6 +13,8 @@ mod refusals;
 #[cfg(test)]
 mod releases;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod secrecy;
 #[cfg(test)]
 mod snp;
