@@ -7,7 +7,7 @@
 pub(crate) mod algorithms;
 pub(crate) mod certificate;
 mod collateral;
-mod crl;
+pub(crate) mod crl;
 pub(crate) mod der;
 #[cfg(test)]
 pub(crate) mod evidence;

@@ -31,6 +31,8 @@ mod stub;
 mod variable;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

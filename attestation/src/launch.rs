@@ -90,6 +90,24 @@ pub fn find(
     Ok(stored.and_then(|endorsement| verify(endorsement, measurement, context).ok()))
 }
 
+/// The measurements that an endorsement names, of which nothing has been verified: what to keep it under.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn measurements(endorsement: &[u8]) -> Result<Vec<Digest48>, LaunchError> {
+    let (found, limit) = (endorsement.len(), MAX_ENDORSEMENT);
+    if found > limit {
+        return Err(LaunchError::TooLarge { found, limit });
+    }
+    let message = VmLaunchEndorsement::decode(endorsement).map_err(|_| LaunchError::Malformed)?;
+    let golden = VmGoldenMeasurement::decode(message.serialized_uefi_golden.as_slice());
+    let golden = golden.map_err(|_| LaunchError::Malformed)?;
+    check_fields(&golden)?;
+    let snp = golden.sev_snp.iter().flat_map(|snp| snp.measurements.values());
+    let tdx = golden.tdx.iter().flat_map(|tdx| &tdx.measurements).map(|entry| &entry.mrtd);
+    Ok(snp.chain(tdx).filter_map(|measurement| digest48(measurement)).collect())
+}
+
 /// Verifies that Google endorses a measurement.
 ///
 /// # Errors

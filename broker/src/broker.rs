@@ -95,7 +95,8 @@ impl Broker {
         let keystore = Keystore::open(&config.database(), keyring).await?;
         let identity = Arc::new(keystore.identity().await?);
         let (limits, metrics) = (config.limits, Metrics::new()?);
-        let folder = CollateralFolder::open(&config.collateral_folder(), Arc::clone(&identity))?;
+        let folder =
+            CollateralFolder::open(&config.collateral_folder(), Arc::clone(&identity), anchors.clone())?;
         let collateral = CollateralService::start(
             config.collateral.clone(),
             folder,

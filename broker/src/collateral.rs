@@ -3,9 +3,11 @@
 //! CRLs, issuing CAs, certificates of AMD chips, Intel's collateral for TDX, Google's launch endorsements and the
 //! keys of its tokens. Nothing in here is trusted but those keys: a CRL counts only where its signature verifies
 //! under the issuer of the certificate in question, a CA must chain to an anchor, everything else is verified
-//! with the evidence. A release takes what is there and never waits: what it misses is fetched for the next one.
+//! with the evidence. And nothing that is there gives way to what does not verify, is not current or was issued
+//! before it: whoever stands between the broker and a vendor cannot take away what serves. A release takes what is there and never waits: what it misses is fetched for the next one.
 
 mod addresses;
+mod checks;
 mod client;
 mod contents;
 mod fetch;
@@ -24,8 +26,10 @@ use std::path::PathBuf;
 use vouchsafe_attestation::Endorsements;
 use vouchsafe_attestation::chain::{Collateral, CollateralError};
 use vouchsafe_attestation::google_token::TokenKeysError;
-use vouchsafe_protocol::Digest48;
+use vouchsafe_attestation::launch::LaunchError;
+use vouchsafe_attestation::tdx::TdxError;
 use vouchsafe_protocol::bundle::BundleError;
+use vouchsafe_protocol::{Digest48, UnixTime};
 
 pub use addresses::CollateralConfig;
 pub use client::FetchError;
@@ -73,6 +77,35 @@ pub enum ContentError {
     /// Intel's collateral.
     #[error(transparent)]
     Tdx(#[from] TdxFlaw),
+    /// Intel's collateral, which does not verify.
+    #[error("{0}")]
+    TdxRefused(Box<TdxError>),
+    /// No anchor signed a list.
+    #[error("not signed by an issuer that is trusted")]
+    CrlNotSigned,
+    /// A list from the future.
+    #[error("not valid before {from}")]
+    CrlNotYetValid {
+        /// When it becomes valid.
+        from: UnixTime,
+    },
+    /// The list's successor is due, and the one that is there is current.
+    #[error("overdue since {until:?}, and the one that is there is current")]
+    CrlExpired {
+        /// When its successor was due.
+        until: Option<UnixTime>,
+    },
+    /// Issued before the list that is there.
+    #[error("issued at {found}, and there is one issued at {known}")]
+    CrlOlder {
+        /// When this one was.
+        found: UnixTime,
+        /// When the known one was.
+        known: UnixTime,
+    },
+    /// A launch endorsement that does not verify.
+    #[error("launch endorsement: {0}")]
+    LaunchRefused(Box<LaunchError>),
     /// A key set.
     #[error(transparent)]
     TokenKeys(#[from] TokenKeysError),
@@ -88,6 +121,18 @@ pub enum ContentError {
         /// What it is said to be for.
         measurement: Digest48,
     },
+}
+
+impl From<TdxError> for ContentError {
+    fn from(error: TdxError) -> Self {
+        Self::TdxRefused(Box::new(error))
+    }
+}
+
+impl From<LaunchError> for ContentError {
+    fn from(error: LaunchError) -> Self {
+        Self::LaunchRefused(Box::new(error))
+    }
 }
 
 /// Collateral as the verifier takes it.

@@ -10,6 +10,7 @@ use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::test_util::efi::ImageBuilder;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_KERNEL, content_digest};
+use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_attestation::test_util::vtpm::QuoteSpec;
@@ -102,6 +103,17 @@ fn a_baseline_is_learned_from_a_trust_domain() {
     let baseline = Baseline::parse(&text).expect("a baseline");
     assert_eq!(baseline.technology, "tdx");
     assert_eq!(baseline.firmware.tdx_measurements, [Digest48([0x3d; 48])]);
+    // What is known of the firmware is said.
+    assert!(text.contains("has no endorsement here that counts"), "{text}");
+    let signer = FakeTcbSigner::shared();
+    folder.file("tcb.der", signer.root_der());
+    folder.file("endorsement", &signer.endorse_tdx(&Digest48([0x3d; 48])));
+    let endorsed = ["1771500000", "--anchor", "tcb.der", "--endorsement", "endorsement"];
+    let text = folder.ok(&[&given[..], &endorsed].concat());
+    assert!(text.contains("is endorsed under root extra, security version 3"), "{text}");
+    assert_eq!(Baseline::parse(&text).expect("a baseline").firmware, baseline.firmware);
+    let refused = folder.refused(&[&given[..], &["1771500000", "--endorsement", "tcb.der"]].concat(), 2);
+    assert!(refused.contains("tcb.der"), "{refused}");
     // After Intel's collateral has ended, the quote is refused like in a release.
     let refused = folder.refused(&[&given[..], &["1771600001"]].concat(), 1);
     assert!(refused.contains("tdx-collateral-expired"), "{refused}");

@@ -6,14 +6,17 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::google_token::TokenKind;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
+use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
+use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Evidence, GoogleTokenEvidence, GuestKey, Nonce, ReleasePaths, Suite, TdxEvidence,
-    UnixTime,
+    Bound, BrokerIdentity, Digest48, Evidence, GoogleTokenEvidence, GuestKey, Nonce, ReleasePaths, Suite,
+    TdxEvidence, UnixTime,
 };
 
 struct Folder(TempDir);
@@ -95,6 +98,45 @@ fn a_policy_is_tried_on_a_tdx_quote() {
 }
 
 #[test]
+fn an_endorsement_counts_for_the_mrtd_and_the_measurement_that_it_names() {
+    let signer = FakeTcbSigner::shared();
+    let key = GuestKey::generate(Suite::XWing);
+    let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
+    let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+    let snp = SimulatedVm::new();
+    let endorsed = |kind: &str| {
+        format!(
+            "principal has {kind} && principal.{kind} has endorsement && principal.{kind}.endorsement.root == Root::\"extra\""
+        )
+    };
+    for (kind, evidence, endorsement) in [
+        ("tdx", quote(&TdxQuoteBuilder::new()), signer.endorse_tdx(&Digest48(TdxQuoteBuilder::new().mr_td))),
+        ("snp", snp.evidence(Kinds::REPORT, &bound), signer.endorse_snp(&Digest48(snp.report.measurement))),
+    ] {
+        let folder = Folder::new(&endorsed(kind), &evidence);
+        folder.file("tcb.der", signer.root_der());
+        folder.file("amd.der", FakeAmd::shared(Product::Genoa).ark_der());
+        let crl = CrlSpec::current(UnixTime(NOW.0 - 100), NOW.plus(100));
+        folder.file("amd.crl", &FakeAmd::shared(Product::Genoa).crl(&crl));
+        folder.file("tcb.crl", &signer.root_crl(&crl));
+        folder.file("endorsement", &endorsement);
+        folder.file("other", &signer.endorse_tdx(&Digest48([9; 48])));
+        let given = [&TDX[..], &VENDORS, &["--endorsement", "other", "--endorsement"]].concat();
+        let (released, text) = folder.tried(&[&given[..], &["endorsement"]].concat());
+        assert!(released, "{kind}: {text}");
+        // One for another measurement, and one that nobody signed whom anybody trusts.
+        let (released, text) = folder.tried(&given[..given.len() - 1]);
+        assert!(!released, "{kind}: {text}");
+        let untrusted = [&given[..TDX.len() + 6], &["--endorsement", "endorsement"]].concat();
+        assert!(!untrusted.contains(&"tcb.der"));
+        let (released, text) = folder.tried(&untrusted);
+        assert!(!released, "{kind}: {text}");
+        let refused = folder.unusable(&[&given[..], &["amd.der"]].concat());
+        assert!(refused.contains("amd.der") && refused.contains("not a launch endorsement"), "{refused}");
+    }
+}
+
+#[test]
 fn t10_a_quote_that_does_not_verify_is_no_evidence() {
     let genuine = quote(&TdxQuoteBuilder::new());
     let folder = Folder::new(&tdx_policy("3d"), &genuine);
@@ -169,6 +211,8 @@ fn token_policy(project: &str) -> String {
 const NOW: UnixTime = UnixTime(1_771_500_000);
 const AT: &str = "1771500000";
 const AUDIENCE: &str = "https://broker.example:8443";
+const VENDORS: [&str; 8] =
+    ["--anchor", "amd.der", "--collateral", "amd.crl", "--collateral", "tcb.crl", "--anchor", "tcb.der"];
 const TDX: [&str; 4] = ["--anchor", "intel.der", "--collateral", "collateral.json"];
 const TRUST: [&str; 6] =
     ["--anchor", "service.der", "--collateral", "jwks.json", "--collateral", "service.crl"];

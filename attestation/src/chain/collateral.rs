@@ -67,8 +67,25 @@ pub struct CrlSummary {
     pub this_update: UnixTime,
     /// When the next list is due.
     pub next_update: Option<UnixTime>,
+    /// Its CRL number, big-endian, without leading zeros; empty where it has none.
+    pub number: Vec<u8>,
     /// Number of revoked certificates.
     pub revoked: usize,
+}
+
+impl CrlSummary {
+    /// Whether the list was issued before another one of the same issuer: by its time, then by its number.
+    #[must_use]
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        let order = |this: &Self| (this.this_update, this.number.len());
+        (order(self), &self.number) < (order(other), &other.number)
+    }
+
+    /// Whether the next list is not yet due.
+    #[must_use]
+    pub fn is_current(&self, now: UnixTime) -> bool {
+        self.this_update <= now && self.next_update.is_some_and(|next| now < next)
+    }
 }
 
 impl Collateral {
@@ -118,6 +135,7 @@ impl Collateral {
             issuer: crl.issuer.clone(),
             this_update: crl.this_update,
             next_update: crl.next_update,
+            number: crl.number.clone(),
             revoked: crl.revoked.len(),
         })
     }

@@ -27,6 +27,8 @@ pub(crate) struct Crl {
     pub(crate) issuer: Vec<u8>,
     pub(crate) this_update: UnixTime,
     pub(crate) next_update: Option<UnixTime>,
+    /// CRL number without leading zeros; empty where the list has none that can be read.
+    pub(crate) number: Vec<u8>,
     /// Sorted.
     pub(crate) revoked: Vec<Vec<u8>>,
     scope: Scope,
@@ -45,13 +47,13 @@ struct Scope {
 
 /// Why a list is not usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CrlFlaw {
+pub(crate) enum CrlFlaw {
     Malformed,
     Unsupported,
 }
 
 impl Crl {
-    pub(super) fn parse(encoded: &[u8]) -> Result<Self, CrlFlaw> {
+    pub(crate) fn parse(encoded: &[u8]) -> Result<Self, CrlFlaw> {
         let signed = raw::Signed::parse(encoded).ok_or(CrlFlaw::Malformed)?;
         let issuer = issuer(&signed).ok_or(CrlFlaw::Malformed)?.to_vec();
         let list = TbsCertList::from_der(signed.message).map_err(|_| CrlFlaw::Malformed)?;
@@ -74,13 +76,14 @@ impl Crl {
             this_update: UnixTime(list.this_update.to_unix_duration().as_secs()),
             next_update: list.next_update.map(|time| UnixTime(time.to_unix_duration().as_secs())),
             revoked,
+            number: number(list.crl_extensions.as_deref().unwrap_or_default()),
             scope: scope(&list.crl_extensions.unwrap_or_default())?,
             signer: OnceLock::new(),
         })
     }
 
     /// Whether the key signed the list, in a way that chains for this purpose may use.
-    pub(super) fn is_signed_by(&self, spki: &[u8], purpose: Purpose) -> bool {
+    pub(crate) fn is_signed_by(&self, spki: &[u8], purpose: Purpose) -> bool {
         if self.signer.get().is_some_and(|(known, key)| *known == purpose && key == spki) {
             return true;
         }
@@ -98,7 +101,7 @@ impl Crl {
         in_urls && !(is_ca && self.scope.only_leaves) && (is_ca || !self.scope.only_authorities)
     }
 
-    pub(super) fn revokes(&self, serial: &[u8]) -> bool {
+    pub(crate) fn revokes(&self, serial: &[u8]) -> bool {
         self.revoked.binary_search_by(|known| known.as_slice().cmp(magnitude(serial))).is_ok()
     }
 
@@ -140,6 +143,13 @@ fn issuer<'a>(signed: &raw::Signed<'a>) -> Option<&'a [u8]> {
     let issuer = raw::take(&mut rest)?;
     let shaped = algorithm.content == signed.algorithm && issuer.tag == raw::SEQUENCE;
     (shaped && issuer.encoded.len() <= MAX_DECODED).then_some(issuer.encoded)
+}
+
+/// RFC 5280 §5.2.3: an INTEGER.
+fn number(extensions: &[Extension]) -> Vec<u8> {
+    let found = extensions.iter().find(|extension| extension.extn_id == CRL_NUMBER);
+    let number = found.and_then(|extension| raw::content_of(raw::INTEGER, extension.extn_value.as_bytes()));
+    magnitude(number.unwrap_or_default()).to_vec()
 }
 
 fn scope(extensions: &[Extension]) -> Result<Scope, CrlFlaw> {

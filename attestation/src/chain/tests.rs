@@ -1,6 +1,9 @@
 //! Chains of real and fake hierarchies; each refusal breaks one thing.
 
+mod captured;
+mod files;
 mod hostile;
+mod revocation;
 
 use super::*;
 use crate::anchors::Root;
@@ -81,78 +84,6 @@ fn verify_builtin(leaf: &[u8], certificates: &[Vec<u8>], now: UnixTime) -> Resul
         collateral: &Collateral::empty(),
         now,
     })
-}
-
-#[test]
-fn captured_google_certificates_chain_to_google() {
-    for name in ["pca_tpm_rsa_sign_cert.pem", "uca_tpm_rsa_sign_cert.pem", "uca_tpm_ecc_sign_cert.pem"] {
-        let Some(leaf) = google_leaf(name) else { return };
-        let chain = verify_builtin(&leaf, &[], NOW).unwrap();
-        assert_eq!(chain.root(), Root::Google, "{name}");
-        assert_eq!(chain.revocation(), Revocation::Absent, "{name}");
-        assert_eq!(chain.leaf_digest(), Digest32::of(&leaf), "{name}");
-        assert_eq!(chain.not_after(), chain.leaf().not_after(), "{name}");
-        assert!(chain.leaf().key_usage().unwrap().digital_signature(), "{name}");
-    }
-}
-
-#[test]
-fn the_evidence_names_which_intermediate_issued_which_leaf() {
-    // With roots alone as anchors, so that the intermediate has to come along.
-    let cases = [
-        ("uca_tpm_ecc_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_3.crt", true),
-        ("uca_tpm_ecc_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_2.crt", false),
-        ("uca_tpm_rsa_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_3.crt", true),
-        ("uca_tpm_rsa_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_2.crt", false),
-        ("pca_tpm_rsa_sign_cert.pem", "gcp_ek_ak_ca_root.crt", "gcp_ek_ak_ca_intermediate_v3.crt", true),
-        ("pca_tpm_rsa_sign_cert.pem", "tpm_ek_root_1.cer", "gcp_ek_ak_ca_intermediate_v3.crt", false),
-        ("pca_tpm_rsa_sign_cert.pem", "gcp_ek_ak_ca_root.crt", "tpm_ek_intermediate_3.crt", false),
-    ];
-    let nothing = TrustAnchors::none();
-    for (leaf, root, intermediate, accepted) in cases {
-        let (Some(leaf_der), Some(root), Some(ca)) =
-            (google_leaf(leaf), google_ca(root), google_ca(intermediate))
-        else {
-            return;
-        };
-        let outcome = verify(&ChainRequest {
-            leaf: &leaf_der,
-            certificates: &[ca],
-            purpose: Purpose::GoogleAk,
-            anchors: &nothing.with_extra(&root).unwrap(),
-            collateral: &Collateral::empty(),
-            now: NOW,
-        });
-        if accepted {
-            assert_eq!(outcome.unwrap().root(), Root::Extra, "{leaf} through {intermediate}");
-        } else {
-            assert_eq!(outcome.unwrap_err(), ChainError::UnknownIssuer, "{leaf} through {intermediate}");
-        }
-    }
-}
-
-#[test]
-fn the_captured_crl_counts_while_it_is_current() {
-    let Some(leaf) = google_leaf("pca_tpm_rsa_sign_cert.pem") else { return };
-    let Some(crl) = evidence::read("gce/vtpm/crl/ek_ak_ca_root-2024-05-07.crl") else { return };
-    let collateral = Collateral::new(&[crl], &[]).unwrap();
-    let revocation = |now| {
-        let anchors = TrustAnchors::builtin();
-        let request = ChainRequest {
-            leaf: &leaf,
-            certificates: &[],
-            purpose: Purpose::GoogleAk,
-            anchors: &anchors,
-            collateral: &collateral,
-            now: UnixTime(now),
-        };
-        verify(&request).unwrap().revocation()
-    };
-    // 2024-05-07T00:51:04Z to 2024-05-14T00:51:04Z.
-    assert_eq!(revocation(1_715_043_064), Revocation::Fresh);
-    assert_eq!(revocation(1_715_647_863), Revocation::Fresh);
-    assert_eq!(revocation(1_715_647_864), Revocation::Stale);
-    assert_eq!(revocation(1_715_043_063), Revocation::Stale);
 }
 
 #[test]
@@ -319,122 +250,6 @@ fn malformed_certificates_beside_the_leaf_are_refused() {
 }
 
 #[test]
-fn t17_a_revoked_leaf_or_intermediate_is_refused() {
-    let mut setup = Setup::new();
-    let serial = setup.spec.serial.clone();
-    setup.crls = vec![setup.google.intermediate_crl(&setup.current_crl().revoking(&serial))];
-    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: hex::encode(serial) });
-
-    let serial = INTERMEDIATE_SERIAL.to_be_bytes();
-    setup.crls = vec![setup.google.root_crl(&setup.current_crl().revoking(&serial))];
-    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: "1002".to_owned() });
-}
-
-#[test]
-fn t17_a_serial_number_with_its_top_bit_set_is_found() {
-    let mut setup = Setup::new();
-    setup.spec.serial = vec![0xfe, 0xdc];
-    setup.crls = vec![setup.google.intermediate_crl(&setup.current_crl().revoking(&[0xfe, 0xdc]))];
-    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: "00fedc".to_owned() });
-}
-
-#[test]
-fn t17_an_outdated_crl_still_revokes() {
-    let mut setup = Setup::new();
-    let old = CrlSpec::current(UnixTime(NOW.0 - 9 * DAY), UnixTime(NOW.0 - 8 * DAY));
-    setup.crls = vec![setup.google.root_crl(&old.revoking(&INTERMEDIATE_SERIAL.to_be_bytes()))];
-    assert!(matches!(setup.verify().unwrap_err(), ChainError::Revoked { .. }));
-}
-
-#[test]
-fn t17_fresh_stale_and_absent_are_told_apart() {
-    let mut setup = Setup::new();
-    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
-
-    let old = CrlSpec::current(UnixTime(NOW.0 - 9 * DAY), NOW);
-    setup.crls = vec![setup.google.root_crl(&old)];
-    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Stale);
-
-    // A leaf without a distribution point counts by its issuer.
-    setup.crls.push(setup.google.root_crl(&setup.current_crl()));
-    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
-
-    // One with a distribution point needs a list of its own.
-    setup.spec.crl_dp = Some("http://pki.invalid/leaf.crl".to_owned());
-    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
-    setup.crls.push(setup.google.intermediate_crl(&setup.current_crl()));
-    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
-
-    // No time for the next list: never current.
-    let mut open = setup.current_crl();
-    open.next_update = None;
-    setup.crls = vec![setup.google.root_crl(&open)];
-    setup.spec.crl_dp = None;
-    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Stale);
-}
-
-#[test]
-fn t17_a_crl_that_the_issuer_did_not_sign_counts_for_nothing() {
-    let mut setup = Setup::new();
-    let forger = FakeCa::new(setup.google.root().name().to_vec(), Scheme::Pkcs1Sha256);
-    let revoking = setup.current_crl().revoking(&INTERMEDIATE_SERIAL.to_be_bytes());
-    setup.crls = vec![forger.crl(&revoking)];
-    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
-}
-
-#[test]
-fn t17_a_crl_of_another_distribution_point_counts_for_nothing() {
-    let mut setup = Setup::new();
-    let mut crl = setup.current_crl();
-    crl.extensions = vec![encode::issuing_distribution_point("http://pki.invalid/other.crl")];
-    setup.crls = vec![setup.google.root_crl(&crl)];
-    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
-    crl.extensions = vec![encode::issuing_distribution_point(ROOT_CRL_URI)];
-    setup.crls = vec![setup.google.root_crl(&crl)];
-    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
-}
-
-#[test]
-fn collateral_is_refused_as_a_whole() {
-    let google = FakeGoogle::new();
-    let crl = |extension| {
-        let mut spec = CrlSpec::current(NOW, NOW.plus(DAY));
-        spec.extensions = vec![extension];
-        google.root_crl(&spec)
-    };
-    let refused =
-        |crls: &[Vec<u8>], certificates: &[Vec<u8>]| Collateral::new(crls, certificates).unwrap_err();
-    let delta = crl(encode::extension("2.5.29.27", true, &encode::integer(1)));
-    let unknown = crl(encode::extension("1.3.6.1.4.1.99999.1", true, &[5, 0]));
-    let indirect = encode::sequence(&[encode::tlv(0x84, &[0xff])]);
-    let indirect = crl(encode::extension("2.5.29.28", true, &indirect));
-    for unsupported in [delta, unknown, indirect] {
-        assert_eq!(refused(&[unsupported], &[]), CollateralError::UnsupportedCrl { index: 0 });
-    }
-    assert_eq!(refused(&[vec![0x30, 0]], &[]), CollateralError::MalformedCrl { index: 0 });
-    assert_eq!(refused(&[], &[vec![0x30, 0]]), CollateralError::MalformedCertificate { index: 0 });
-    assert_eq!(refused(&vec![Vec::new(); MAX_CRLS + 1], &[]), CollateralError::TooLarge);
-    assert_eq!(refused(&[], &[vec![0; MAX_CERTIFICATE + 1]]), CollateralError::TooLarge);
-}
-
-#[test]
-fn files_are_sorted_into_crls_and_certificates() {
-    let google = FakeGoogle::new();
-    let (mut crls, mut certificates) = (Vec::new(), Vec::new());
-    let crl = google.root_crl(&CrlSpec::current(NOW, NOW.plus(DAY)));
-    read_file(&crl, &mut crls, &mut certificates).unwrap();
-    read_file(google.intermediate_der(), &mut crls, &mut certificates).unwrap();
-    assert_eq!(
-        (crls.as_slice(), certificates.as_slice()),
-        ([crl].as_slice(), [google.intermediate_der().to_vec()].as_slice())
-    );
-    let unrecognised = read_file(b"neither", &mut crls, &mut certificates).unwrap_err();
-    assert_eq!(unrecognised, CollateralError::Unrecognised);
-    let summary = Collateral::new(&crls, &[]).unwrap().crl_summaries().next().unwrap();
-    assert_eq!((summary.this_update, summary.next_update, summary.revoked), (NOW, Some(NOW.plus(DAY)), 0));
-}
-
-#[test]
 fn memory_gives_the_same_answer_only_while_nothing_changed() {
     let setup = Setup::new();
     let leaf = setup.leaf();
@@ -520,21 +335,4 @@ fn no_damaged_certificate_or_crl_makes_the_reader_panic() {
         damaged[index] ^= 0x01;
         assert!(setup.verify_with(&damaged, &anchors, &Collateral::empty()).is_err(), "byte {index}");
     }
-}
-
-#[test]
-fn t17_a_list_is_an_anchors_own_by_its_signature() {
-    use crate::test_util::vm::shared_anchors;
-    use crate::test_util::vm::shared_google;
-    let anchors = shared_anchors();
-    let spec = CrlSpec::current(UnixTime(1_000), UnixTime(2_000));
-    let crl = shared_google().root_crl(&spec);
-    assert!(crl_is_signed_by_anchor(&crl, &anchors));
-    // The same name and another key; a changed list; no list at all; an anchor that is not there.
-    assert!(!crl_is_signed_by_anchor(&FakeGoogle::new().root_crl(&spec), &anchors));
-    let mut changed = crl.clone();
-    *changed.last_mut().unwrap() ^= 1;
-    assert!(!crl_is_signed_by_anchor(&changed, &anchors));
-    assert!(!crl_is_signed_by_anchor(b"", &anchors));
-    assert!(!crl_is_signed_by_anchor(&crl, &TrustAnchors::builtin()));
 }

@@ -13,6 +13,7 @@ use super::EventLogError;
 use super::EventType;
 use super::ReplayedLog;
 use super::Technology;
+use super::testing::number;
 use crate::test_util::event_log::EventLogBuilder;
 
 fn ubuntu() -> EventLogBuilder {
@@ -30,11 +31,6 @@ fn judge(log: &EventLogBuilder) -> Result<BootLog, EventLogError> {
 
 fn refusal(log: &EventLogBuilder) -> EventLogError {
     judge(log).expect_err("the log is refused")
-}
-
-/// The number of an event in the log, which counts the header.
-fn number(position: usize) -> usize {
-    position + 1
 }
 
 fn mismatch(position: usize, pcr: u8, event_type: EventType) -> EventLogError {

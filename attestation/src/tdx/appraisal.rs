@@ -13,6 +13,7 @@ use super::TcbStatus;
 use super::TdxCollateral;
 use super::TdxError;
 use super::TdxTcb;
+use super::collateral::Platform;
 use super::pck::PckChain;
 use super::quote::Quote;
 use super::refusal;
@@ -33,7 +34,8 @@ pub(super) fn appraise(
     now: UnixTime,
 ) -> Result<TdxTcb, TdxError> {
     // 1. The collateral is readable, for TDX, current, and that of this platform and its issuers.
-    let window = check(pck, collateral, now)?;
+    let [ca, root] = issuers(pck)?;
+    let window = check(&pck.platform, [&ca, &root], collateral, now)?;
 
     // 2. It is signed under the root of the quote; nothing is revoked; the TCB has a level.
     let verifier = QuoteVerifier::<AwsLc>::new_with_config(pck.root().to_vec());
@@ -47,7 +49,7 @@ pub(super) fn appraise(
 
 /// The first part of the collateral to be issued, and the first to end.
 #[derive(Clone, Copy, Debug)]
-struct Window {
+pub(super) struct Window {
     issued: UnixTime,
     expires: UnixTime,
 }
@@ -64,7 +66,13 @@ struct Dated<'a> {
     fmspc: &'a str,
 }
 
-fn check(pck: &PckChain, collateral: &TdxCollateral, now: UnixTime) -> Result<Window, TdxError> {
+/// Whether every part is readable, for TDX, current, and that of this platform and its issuers: PCK CA and root.
+pub(super) fn check(
+    platform: &Platform,
+    [ca, root]: [&Certificate; 2],
+    collateral: &TdxCollateral,
+    now: UnixTime,
+) -> Result<Window, TdxError> {
     use CollateralPart as Part;
     let malformed = |part| TdxError::CollateralMalformed { part };
     let mut window = Window { issued: UnixTime(u64::MAX), expires: UnixTime(u64::MAX) };
@@ -85,7 +93,6 @@ fn check(pck: &PckChain, collateral: &TdxCollateral, now: UnixTime) -> Result<Wi
         let until = date(dated.next_update).ok_or(malformed(part))?;
         window.narrow(part, from, until, now)?;
     }
-    let [ca, root] = issuers(pck)?;
     for (part, crl, issuer) in
         [(Part::RootCrl, &collateral.root_ca_crl, root), (Part::PckCrl, &collateral.pck_crl, ca)]
     {
@@ -97,8 +104,8 @@ fn check(pck: &PckChain, collateral: &TdxCollateral, now: UnixTime) -> Result<Wi
         let until = UnixTime(crl.next_update.0.saturating_sub(1));
         window.narrow(part, crl.this_update, until, now)?;
     }
-    if fmspc != pck.platform.fmspc {
-        return Err(TdxError::FmspcMismatch { platform: Hex(pck.platform.fmspc), collateral: Hex(fmspc) });
+    if fmspc != platform.fmspc {
+        return Err(TdxError::FmspcMismatch { platform: Hex(platform.fmspc), collateral: Hex(fmspc) });
     }
     Ok(window)
 }

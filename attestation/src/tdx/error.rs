@@ -148,8 +148,16 @@ pub enum TdxError {
         /// Which part.
         part: CollateralPart,
     },
-    /// Whoever signed TCB info or QE identity has no certificate of the quote's root.
-    #[error("collateral is not signed under the root of the quote")]
+    /// The issuer chain of a part does not end at an anchor.
+    #[error("collateral: issuer chain of {part:?} ends at {root}, which is no anchor")]
+    CollateralRoot {
+        /// Which part.
+        part: CollateralPart,
+        /// SHA-256 of its last certificate.
+        root: Digest32,
+    },
+    /// Whoever signed a part of the collateral has no certificate of the root for that.
+    #[error("collateral is not signed by whom the root certified for that")]
     SignerUntrusted,
     /// A certificate of the platform or of the collateral's signers is revoked.
     #[error("a certificate is revoked")]

@@ -4,6 +4,7 @@ mod captured;
 mod collateral;
 mod fake;
 mod hostile;
+mod published;
 
 use super::*;
 use crate::anchors::Root;

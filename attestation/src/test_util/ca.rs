@@ -84,6 +84,8 @@ pub struct CrlSpec {
     pub next_update: Option<UnixTime>,
     /// Serial numbers of revoked certificates, big-endian.
     pub revoked: Vec<Vec<u8>>,
+    /// CRL number.
+    pub number: u64,
     /// Encoded extensions beside the CRL number.
     pub extensions: Vec<Vec<u8>>,
 }
@@ -92,7 +94,13 @@ impl CrlSpec {
     /// A CRL without entries that is current between the two times.
     #[must_use]
     pub const fn current(this_update: UnixTime, next_update: UnixTime) -> Self {
-        Self { this_update, next_update: Some(next_update), revoked: Vec::new(), extensions: Vec::new() }
+        Self {
+            this_update,
+            next_update: Some(next_update),
+            revoked: Vec::new(),
+            number: 1,
+            extensions: Vec::new(),
+        }
     }
 
     /// The same with one more revoked serial number.
@@ -214,7 +222,7 @@ impl FakeCa {
     /// A CRL, DER.
     #[must_use]
     pub fn crl(&self, spec: &CrlSpec) -> Vec<u8> {
-        let number = encode::extension("2.5.29.20", false, &encode::integer(1));
+        let number = encode::extension("2.5.29.20", false, &encode::integer(spec.number));
         let extensions = [vec![number], spec.extensions.clone()].concat();
         let entry =
             |serial: &Vec<u8>| encode::sequence(&[encode::unsigned(serial), encode::time(spec.this_update)]);

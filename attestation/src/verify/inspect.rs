@@ -85,7 +85,7 @@ pub fn inspect_vtpm(
     Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), ..Claims::default() } })
 }
 
-/// Verifies an SNP report under the given endorsement certificate.
+/// Verifies an SNP report under the given endorsement certificate, with the store's launch endorsement if it has one.
 ///
 /// # Errors
 /// As [`super::verify`].
@@ -94,10 +94,12 @@ pub fn inspect_snp(
     report_data: Expected<'_>,
     context: &Context<'_>,
 ) -> Result<InspectedClaims, VerifyError> {
-    let claims = verify_unbound(evidence, &context.snp())?.inspect();
+    let mut claims = verify_unbound(evidence, &context.snp())?.inspect();
     if !report_data.matches(&claims.report_data.0) {
         return Err(SnpError::ReportDataMismatch.into());
     }
+    let measurement = LaunchMeasurement::Snp(claims.measurement);
+    claims.endorsement = launch::find(measurement, None, &context.endorsements.launch, &context.launch())?;
     let technology = Some(Technology::SevSnp);
     Ok(InspectedClaims { claims: Claims { technology, sev_snp: Some(claims), ..Claims::default() } })
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
 use vouchsafe_attestation::google_token::TokenKeys;
+use vouchsafe_attestation::launch::{self, EndorsementStore};
 use vouchsafe_attestation::tdx::{TdxCollateral, TdxCollateralStore};
 use vouchsafe_attestation::{Collateral, Context, Endorsements, TrustAnchors, VerifyMemory};
 use vouchsafe_protocol::UnixTime;
@@ -22,23 +23,28 @@ pub(super) struct Judge {
     memory: VerifyMemory,
 }
 
+/// The files that it comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Files<'a> {
+    pub(super) anchors: &'a [PathBuf],
+    pub(super) collateral: &'a [PathBuf],
+    pub(super) endorsements: &'a [PathBuf],
+    pub(super) audiences: &'a [String],
+}
+
 impl Judge {
     /// Anchors beside the built-in ones, and collateral of every kind: CRLs and issuing CAs in PEM or DER; in JSON
-    /// Intel's for a platform, and key sets, which count as fetched at `now`.
-    pub(super) fn open(
-        anchor_files: &[PathBuf],
-        collateral_files: &[PathBuf],
-        audiences: &[String],
-        now: UnixTime,
-    ) -> Result<Self, Failure> {
+    /// Intel's for a platform, and key sets, which count as fetched at `now`. Launch endorsements stand where a
+    /// broker would have them from its store: one that does not verify is as good as absent.
+    pub(super) fn open(files: &Files<'_>, now: UnixTime) -> Result<Self, Failure> {
         let mut anchors = TrustAnchors::builtin();
-        for path in anchor_files {
+        for path in files.anchors {
             let file = output::read_input(path, MAX_REQUEST)?;
             anchors = anchors.with_extra(&file).map_err(|error| Failure::file(path, error))?;
         }
         let (mut crls, mut certificates) = (Vec::new(), Vec::new());
         let (mut platforms, mut token_keys) = (Vec::new(), Vec::new());
-        for path in collateral_files {
+        for path in files.collateral {
             let file = output::read_input(path, MAX_CRL_LENGTH)?;
             if file.trim_ascii_start().first() != Some(&b'{') {
                 read_file(&file, &mut crls, &mut certificates).map_err(|error| Failure::file(path, error))?;
@@ -54,11 +60,16 @@ impl Judge {
             Collateral::new(&crls, &certificates).map_err(|error| Failure::Usage(error.to_string()))?;
         let tdx = TdxCollateralStore::new(platforms);
         Ok(Self {
-            endorsements: Endorsements { tdx, token_keys, ..Endorsements::default() },
+            endorsements: Endorsements {
+                tdx,
+                token_keys,
+                launch: launch_store(files.endorsements)?,
+                ..Endorsements::default()
+            },
             now,
             anchors,
             collateral,
-            audiences: audiences.to_vec(),
+            audiences: files.audiences.to_vec(),
             memory: VerifyMemory::default(),
         })
     }
@@ -67,6 +78,17 @@ impl Judge {
         let Self { anchors, collateral, endorsements, audiences, memory, now } = self;
         Context { anchors, collateral, endorsements, audiences, now: *now, memory }
     }
+}
+
+/// Each endorsement under every measurement that it names.
+fn launch_store(files: &[PathBuf]) -> Result<EndorsementStore, Failure> {
+    let mut items = Vec::new();
+    for path in files {
+        let file = output::read_input(path, MAX_REQUEST)?;
+        let named = launch::measurements(&file).map_err(|error| Failure::file(path, error))?;
+        items.extend(named.into_iter().map(|measurement| (measurement, file.clone())));
+    }
+    Ok(EndorsementStore::new(items))
 }
 
 /// Intel's collateral. Whether it serves is for the verifier to say.

@@ -22,7 +22,7 @@ use vouchsafe_attestation::{
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
-use super::judge::{Judge, tdx_collateral};
+use super::judge::{Files, Judge, tdx_collateral};
 use super::{Failure, output};
 use crate::clock;
 
@@ -43,6 +43,9 @@ enum Kind {
         /// VCEK or VLEK certificate, DER or PEM.
         #[arg(long, value_name = "FILE")]
         vek: PathBuf,
+        /// A launch endorsement of Google's, for its measurement.
+        #[arg(long, value_name = "FILE")]
+        endorsement: Vec<PathBuf>,
         /// The report data that it must have, 128 hex digits.
         #[arg(long, value_name = "HEX", group = "binding")]
         report_data: Option<Hex<64>>,
@@ -64,6 +67,9 @@ enum Kind {
         /// The CCEL event log, held against the quote's RTMRs; 0xFF may follow it.
         #[arg(long, value_name = "FILE")]
         ccel: Option<PathBuf>,
+        /// A launch endorsement of Google's, for its MRTD.
+        #[arg(long, value_name = "FILE")]
+        endorsement: Vec<PathBuf>,
         /// The report data that it must have, 128 hex digits.
         #[arg(long, value_name = "HEX", group = "binding")]
         report_data: Option<Hex<64>>,
@@ -148,8 +154,8 @@ impl std::str::FromStr for HexBytes {
 impl Verify {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.kind {
-            Kind::SevSnp { report, vek, report_data, by, inspect: _ } => {
-                let judge = by.open()?;
+            Kind::SevSnp { report, vek, endorsement, report_data, by, inspect: _ } => {
+                let judge = by.open_with(&endorsement)?;
                 let report = output::read_input(&report, MAX_REQUEST)?;
                 let vek = certificate(&vek)?;
                 let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &[] };
@@ -167,8 +173,8 @@ impl Verify {
             }
             Kind::GoogleToken(token) => token.run(),
             Kind::Endorsement(endorsement) => endorsement.run(),
-            Kind::Tdx { quote, collateral, ccel, report_data, by, inspect: _ } => {
-                let judge = by.open()?;
+            Kind::Tdx { quote, collateral, ccel, endorsement, report_data, by, inspect: _ } => {
+                let judge = by.open_with(&endorsement)?;
                 let quote = output::read_input(&quote, MAX_REQUEST)?;
                 let read =
                     |path: PathBuf| tdx_collateral(&path, &output::read_input(&path, MAX_TDX_COLLATERAL)?);
@@ -193,8 +199,13 @@ impl Verify {
 
 impl By {
     fn open(&self) -> Result<Judge, Failure> {
+        self.open_with(&[])
+    }
+
+    fn open_with(&self, endorsements: &[PathBuf]) -> Result<Judge, Failure> {
         let now = self.at.map_or_else(clock::now, UnixTime);
-        Judge::open(&self.anchor, &self.cert, &[], now)
+        let (anchors, collateral) = (&self.anchor, &self.cert);
+        Judge::open(&Files { anchors, collateral, endorsements, audiences: &[] }, now)
     }
 }
 

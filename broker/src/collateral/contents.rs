@@ -13,6 +13,7 @@ use vouchsafe_protocol::bundle::{BundleItem, CollateralKind};
 use vouchsafe_protocol::limits::MAX_ENDORSEMENT;
 use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
 
+use super::checks::{Judge, has_expired};
 use super::intel::Described;
 use super::notes::{IMPORTED, Note, Notes, Validators};
 use super::{ContentError, Loaded, status};
@@ -96,9 +97,8 @@ impl Contents {
         let digest = item.digest();
         match item {
             Item::Crl(crl) => {
-                let same_address = |known: &Note| known.source == note.source && note.source != IMPORTED;
-                let old = |crl: &Vec<u8>| self.notes.get(&Digest32::of(crl)).is_some_and(same_address);
-                self.crls.retain(|crl| !old(crl));
+                let old = self.predecessors(&crl, &note.source);
+                self.crls.retain(|crl| !old.contains(&Digest32::of(crl)));
                 self.crls.push(crl);
             }
             Item::Certificate(der) => self.certificates.push(der),
@@ -121,12 +121,12 @@ impl Contents {
     }
 
     /// Sorts, drops what is there twice, what is overdue and has a successor, and what does not fit.
-    pub(super) fn tidy(&mut self, now: UnixTime) -> Result<(), CollateralError> {
+    pub(super) fn tidy(&mut self, judge: Judge<'_>) -> Result<(), CollateralError> {
         for items in [&mut self.crls, &mut self.certificates] {
             items.sort();
             items.dedup();
         }
-        self.crls = without_outdated(std::mem::take(&mut self.crls), now)?;
+        self.drop_outdated(judge)?;
         let (mut veks, issuers) = self.split();
         veks.drain(..veks.len().saturating_sub(MAX_VEKS));
         self.certificates = veks.into_iter().chain(issuers).collect();
@@ -156,22 +156,17 @@ impl Contents {
         &mut self,
         file: &[u8],
         measurement: Option<Digest48>,
-        now: UnixTime,
+        judge: Judge<'_>,
     ) -> Result<(), ContentError> {
-        let note = Note {
-            source: IMPORTED.to_owned(),
-            fetched_at: now,
-            valid_until: None,
-            validators: Validators::default(),
-        };
         for item in read(file, measurement)? {
-            self.put(item, note.clone());
+            self.check_import(&item, judge)?;
+            self.put(item, imported(judge.now));
         }
         Ok(())
     }
 
     /// Takes the items of a bundle; what there is already from a vendor stays as it is.
-    pub(super) fn take(&mut self, items: Vec<BundleItem>) -> Result<(), ContentError> {
+    pub(super) fn take(&mut self, items: Vec<BundleItem>, judge: Judge<'_>) -> Result<(), ContentError> {
         for item in items {
             let measurement = match item.kind {
                 CollateralKind::LaunchEndorsement => {
@@ -179,33 +174,29 @@ impl Contents {
                 }
                 _ => None,
             };
+            // Another broker's clock may be ahead: nothing was fetched after now.
+            let fetched_at = item.fetched_at.min(judge.now);
             for read in read(&item.content, measurement)? {
-                if self.notes.contains_key(&read.digest()) {
+                if self.notes.contains_key(&read.digest()) || self.has_younger_keys(&read, fetched_at) {
                     continue;
                 }
-                if let Item::Tdx(platform, collateral) = &read {
-                    self.check_tdx(platform, collateral)?;
+                match self.check_bundled(&read, judge) {
+                    Ok(()) => self.put(read, imported(fetched_at)),
+                    // It ended on the way.
+                    Err(error) if has_expired(&error) => {
+                        let kind = read.kind().name();
+                        tracing::warn!(event = "collateral.expired", kind, digest = %read.digest(), %error);
+                    }
+                    Err(error) => return Err(error),
                 }
-                let note = Note {
-                    // Fetched by somebody else: here it was imported.
-                    source: IMPORTED.to_owned(),
-                    fetched_at: item.fetched_at,
-                    valid_until: None,
-                    validators: Validators::default(),
-                };
-                self.put(read, note);
             }
         }
         Ok(())
     }
 
-    /// No part of it was issued before the one that is there.
-    pub(super) fn check_tdx(&self, platform: &Platform, new: &TdxCollateral) -> Result<(), ContentError> {
-        let new = Described::read(new)?;
-        if let Some(known) = self.tdx.get(platform).and_then(|known| Described::read(known).ok()) {
-            new.is_not_older_than(&known)?;
-        }
-        Ok(())
+    fn has_younger_keys(&self, item: &Item, fetched_at: UnixTime) -> bool {
+        matches!(item, Item::TokenKeys(..))
+            && self.extra_keys.as_ref().is_some_and(|known| known.fetched_at > fetched_at)
     }
 
     /// Every item, for a bundle, with what it is good for.
@@ -244,6 +235,12 @@ impl Contents {
     fn fetched_at(&self, digest: &Digest32) -> UnixTime {
         self.notes.get(digest).map_or(UnixTime(0), |note| note.fetched_at)
     }
+}
+
+/// Whoever fetched it, here it was imported.
+fn imported(fetched_at: UnixTime) -> Note {
+    let (source, validators) = (IMPORTED.to_owned(), Validators::default());
+    Note { source, fetched_at, valid_until: None, validators }
 }
 
 /// What a file holds, by its form.
@@ -291,18 +288,6 @@ pub(super) fn launch(measurement: Digest48, bytes: &[u8]) -> Result<Item, Conten
 /// Collateral of a platform as it is kept: its digest is that of [`TdxCollateral::digest`].
 pub(super) fn json(collateral: &TdxCollateral) -> Vec<u8> {
     serde_json::to_vec(collateral).expect("strings are JSON")
-}
-
-/// Drops lists that are overdue and have a newer one of the same issuer. Two lists of one name may belong to
-/// two keys, so that being the older one is not enough.
-fn without_outdated(crls: Vec<Vec<u8>>, now: UnixTime) -> Result<Vec<Vec<u8>>, CollateralError> {
-    let known = crls.iter().map(|crl| status::crl(crl)).collect::<Result<Vec<_>, _>>()?;
-    let outdated = |crl: &super::CrlStatus| {
-        let newer =
-            |other: &super::CrlStatus| other.issuer == crl.issuer && other.this_update > crl.this_update;
-        crl.overdue(now) && known.iter().any(newer)
-    };
-    Ok(crls.into_iter().zip(&known).filter(|(_, crl)| !outdated(crl)).map(|(bytes, _)| bytes).collect())
 }
 
 /// Certificates of chips.

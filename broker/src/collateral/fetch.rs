@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use vouchsafe_attestation::anchors::Purpose;
-use vouchsafe_attestation::chain::{
-    self, ChainError, ChainRequest, CollateralError, MAX_CRL_LENGTH, crl_is_signed_by_anchor,
-};
+use vouchsafe_attestation::chain::{self, ChainError, ChainRequest, CollateralError, MAX_CRL_LENGTH};
 use vouchsafe_attestation::google_token::{MAX_JWKS, TokenKeys, TokenKeysError};
 use vouchsafe_attestation::tdx::{MAX_TDX_COLLATERAL, Platform};
 use vouchsafe_attestation::{Root, VekStore};
@@ -42,10 +40,6 @@ pub(super) enum Unusable {
     File(#[from] CollateralFileError),
     #[error("{url}: {source}")]
     Content { url: String, source: ContentError },
-    #[error("{url}: not signed by an issuer that is trusted")]
-    CrlNotSigned { url: String },
-    #[error("{url}: issued at {found}, and there is one issued at {known}")]
-    CrlOlder { url: String, found: UnixTime, known: UnixTime },
     #[error("{url}: not the certificate of this chip and TCB")]
     OtherChip { url: String },
     #[error("{url}: {source}")]
@@ -104,20 +98,9 @@ impl Shared {
         let content =
             |source: CollateralError| Unusable::Content { url: url.to_owned(), source: source.into() };
         let found = status::crl(&bytes).map_err(content)?;
-        if !crl_is_signed_by_anchor(&bytes, &self.anchors) {
-            return Err(Unusable::CrlNotSigned { url: url.to_owned() });
-        }
-        if let Some((digest, _)) = known {
-            if digest == found.digest {
-                self.folder().touch(&digest, now)?;
-                return Ok(Fetched::Unchanged(self.pace.refresh(now, found.next_update)));
-            }
-            // A list never takes the place of one that is younger: what that one revokes stays revoked.
-            let known = self.folder().crl(&digest).and_then(|crl| status::crl(crl).ok());
-            if let Some(known) = known.filter(|known| found.this_update < known.this_update) {
-                let (found, known) = (found.this_update, known.this_update);
-                return Err(Unusable::CrlOlder { url: url.to_owned(), found, known });
-            }
+        if known.is_some_and(|(digest, _)| digest == found.digest) {
+            self.folder().touch(&found.digest, now)?;
+            return Ok(Fetched::Unchanged(self.pace.refresh(now, found.next_update)));
         }
         let note = note(url, now, found.next_update, validators);
         self.keep(Item::Crl(bytes), note)?;
@@ -212,10 +195,13 @@ impl Shared {
         Ok(Fetched::Unchanged(self.pace.refresh(now, note.valid_until)))
     }
 
-    /// Writes an item down; it is in force when this returns.
+    /// Writes an item down, if it is better than what is there; it is in force when this returns.
     fn keep(&self, item: Item, note: Note) -> Result<(), Unusable> {
-        let (kind, digest) = (item.kind(), item.digest());
-        self.folder().put(item, note)?;
+        let (kind, digest, url) = (item.kind(), item.digest(), note.source.clone());
+        self.folder().put(item, note).map_err(|error| match error {
+            CollateralFileError::Content(source) => Unusable::Content { url, source },
+            error => Unusable::File(error),
+        })?;
         self.reload()?;
         tracing::info!(event = "collateral.fetched", kind = kind.name(), %digest);
         Ok(())

@@ -10,11 +10,12 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vouchsafe_attestation::VekStore;
 use vouchsafe_attestation::chain::read_file;
+use vouchsafe_attestation::{TrustAnchors, VekStore};
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, IdentityKey, UnixTime};
 
+use super::checks::Judge;
 use super::contents::{Contents, Item, KeySet, json, launch};
 use super::intel::Described;
 use super::notes::{Note, Notes};
@@ -25,16 +26,21 @@ use super::{CollateralFileError, CollateralStatus, ContentError, ItemStatus, Loa
 pub struct CollateralFolder {
     path: PathBuf,
     identity: Arc<IdentityKey>,
+    anchors: TrustAnchors,
     contents: Contents,
 }
 
 impl CollateralFolder {
-    /// Reads the folder; an absent one is empty.
+    /// Reads the folder; an absent one is empty. What comes into it later is judged by these anchors.
     ///
     /// # Errors
     /// [`CollateralFileError`] names the file.
-    pub fn open(path: &Path, identity: Arc<IdentityKey>) -> Result<Self, CollateralFileError> {
-        let mut folder = Self { path: path.to_owned(), identity, contents: Contents::default() };
+    pub fn open(
+        path: &Path,
+        identity: Arc<IdentityKey>,
+        anchors: TrustAnchors,
+    ) -> Result<Self, CollateralFileError> {
+        let mut folder = Self { path: path.to_owned(), identity, anchors, contents: Contents::default() };
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(folder),
@@ -76,7 +82,7 @@ impl CollateralFolder {
         measurement: Option<Digest48>,
         now: UnixTime,
     ) -> Result<(), CollateralFileError> {
-        self.change(now, |contents| contents.import(file, measurement, now))
+        self.change(now, |contents, judge| contents.import(file, measurement, judge))
     }
 
     /// Takes the items of a bundle that `signer` signed. All of it or nothing.
@@ -90,7 +96,7 @@ impl CollateralFolder {
         now: UnixTime,
     ) -> Result<(), CollateralFileError> {
         let items = bundle.verify(signer, BundleFormat::Exported).map_err(ContentError::from)?;
-        self.change(now, |contents| contents.take(items))
+        self.change(now, |contents, judge| contents.take(items, judge))
     }
 
     /// Everything, signed.
@@ -130,10 +136,8 @@ impl CollateralFolder {
     /// Takes what was fetched.
     pub(crate) fn put(&mut self, item: Item, note: Note) -> Result<(), CollateralFileError> {
         let now = note.fetched_at;
-        self.change(now, |contents| {
-            if let Item::Tdx(platform, collateral) = &item {
-                contents.check_tdx(platform, collateral)?;
-            }
+        self.change(now, |contents, judge| {
+            contents.check_fetched(&item, &note.source, judge)?;
             contents.put(item, note);
             Ok(())
         })
@@ -141,7 +145,7 @@ impl CollateralFolder {
 
     /// What is there was found to be current.
     pub(crate) fn touch(&mut self, digest: &Digest32, now: UnixTime) -> Result<(), CollateralFileError> {
-        self.change(now, |contents| {
+        self.change(now, |contents, _| {
             if let Some(note) = contents.notes.get_mut(digest) {
                 note.fetched_at = now;
             }
@@ -149,15 +153,11 @@ impl CollateralFolder {
         })
     }
 
-    /// What came from an address, with its note.
+    /// What came from an address last, with its note.
     pub(crate) fn from(&self, source: &str) -> Option<(Digest32, Note)> {
-        let found = self.contents.notes.iter().find(|(_, note)| note.source == source);
+        let all = self.contents.notes.iter().filter(|(_, note)| note.source == source);
+        let found = all.max_by_key(|(_, note)| note.fetched_at);
         found.map(|(digest, note)| (*digest, note.clone()))
-    }
-
-    /// The list with this digest.
-    pub(crate) fn crl(&self, digest: &Digest32) -> Option<&[u8]> {
-        self.contents.crls.iter().find(|crl| Digest32::of(crl) == *digest).map(Vec::as_slice)
     }
 
     /// Platforms that there is collateral for, with the time it came and its end.
@@ -173,11 +173,12 @@ impl CollateralFolder {
     fn change(
         &mut self,
         now: UnixTime,
-        change: impl FnOnce(&mut Contents) -> Result<(), ContentError>,
+        change: impl FnOnce(&mut Contents, Judge<'_>) -> Result<(), ContentError>,
     ) -> Result<(), CollateralFileError> {
         let mut contents = self.contents.clone();
-        change(&mut contents)?;
-        contents.tidy(now).map_err(ContentError::from)?;
+        let judge = Judge { anchors: &self.anchors, now };
+        change(&mut contents, judge)?;
+        contents.tidy(judge).map_err(ContentError::from)?;
         contents.parse()?;
         let (old, new) = (self.files(&self.contents), self.files(&contents));
         fs::create_dir_all(&self.path).map_err(|source| io_error(&self.path, source))?;

@@ -1,7 +1,7 @@
 //! What there is, what it is good for, and what could not be had.
 
 use serde::{Deserialize, Serialize};
-use vouchsafe_attestation::chain::{Collateral, CollateralError};
+use vouchsafe_attestation::chain::{Collateral, CollateralError, CrlSummary};
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{Digest32, UnixTime};
 
@@ -79,8 +79,7 @@ impl CrlStatus {
 
 /// What a list says of itself.
 pub(super) fn crl(crl: &[u8]) -> Result<CrlStatus, CollateralError> {
-    let one = Collateral::new(&[crl.to_vec()], &[])?;
-    let summary = one.crl_summaries().next().ok_or(CollateralError::MalformedCrl { index: 0 })?;
+    let summary = summary(crl)?;
     Ok(CrlStatus {
         digest: Digest32::of(crl),
         issuer: hex::encode(summary.issuer),
@@ -88,4 +87,10 @@ pub(super) fn crl(crl: &[u8]) -> Result<CrlStatus, CollateralError> {
         next_update: summary.next_update,
         revoked: summary.revoked,
     })
+}
+
+/// The same as the verifier reads it.
+pub(super) fn summary(crl: &[u8]) -> Result<CrlSummary, CollateralError> {
+    let one = Collateral::new(&[crl.to_vec()], &[])?;
+    one.crl_summaries().next().ok_or(CollateralError::MalformedCrl { index: 0 })
 }

@@ -1,9 +1,14 @@
 //! `verify google-token` and `verify endorsement`.
 
+use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::google_token::TokenKind;
+use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
 use vouchsafe_attestation::test_util::launch::{EndorsementSpec, FakeTcbSigner};
-use vouchsafe_protocol::UnixTime;
+use vouchsafe_attestation::test_util::snp::FakeAmd;
+use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel};
+use vouchsafe_attestation::test_util::vm::{SimulatedTd, SimulatedVm};
+use vouchsafe_protocol::{Digest48, UnixTime};
 
 use super::*;
 
@@ -85,6 +90,48 @@ fn endorsements_are_judged_by_a_given_anchor() {
         refused(&["endorsement", "--endorsement", &root, snp[0], snp[1], "--at", AT]),
         "launch-malformed"
     );
+}
+
+#[test]
+fn an_endorsement_stands_in_for_the_brokers_store() {
+    let (signer, intel, amd) =
+        (FakeTcbSigner::shared(), FakeIntel::shared(), FakeAmd::shared(Product::Genoa));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, bytes: &[u8]| file(folder.path(), name, bytes);
+    let td = SimulatedTd::booted(&EventLogBuilder::ccel_ubuntu());
+    let tdx = td.evidence(&[7; 64]);
+    let collateral = intel.collateral(&CollateralSpec::current(UnixTime(NOW.0 - 100), NOW.plus(100)));
+    let snp = SimulatedVm::new().snp_with(&[7; 64]);
+    let files = [
+        file("intel.der", intel.root_der()),
+        file("amd.der", amd.ark_der()),
+        file("tcb.der", signer.root_der()),
+        file("quote", &tdx.quote),
+        file("ccel", &td.event_log),
+        file("collateral.json", &serde_json::to_vec(&collateral).expect("JSON")),
+        file("report", &snp.report),
+        file("vek.der", snp.vek_certificate.as_ref().expect("a certificate")),
+        file("ask.der", amd.ask_der()),
+        file("tdx.endorsement", &signer.endorse_tdx(&Digest48(td.quote.mr_td))),
+        file("snp.endorsement", &signer.endorse_snp(&Digest48(SimulatedVm::new().report.measurement))),
+    ];
+    let [intel, amd, tcb, quote, ccel, collateral, report, vek, ask, for_tdx, for_snp] =
+        files.each_ref().map(String::as_str);
+    let tdx = ["tdx", "--quote", quote, "--collateral", collateral, "--ccel", ccel, "--anchor", intel];
+    let snp = ["sev-snp", "--report", report, "--vek", vek, "--cert", ask, "--anchor", amd];
+    let end = ["--at", AT, "--inspect"];
+    for (technology, given) in [("tdx", &tdx), ("sev_snp", &snp)] {
+        let given = [&given[..], &end, &["--anchor", tcb]].concat();
+        let found = |more: &[&str]| {
+            let claims = accepted(&[&given[..], more].concat());
+            claims[technology]["endorsement"]["root"].as_str().map(str::to_owned)
+        };
+        let both = ["--endorsement", for_tdx, "--endorsement", for_snp];
+        assert_eq!(found(&both).as_deref(), Some("extra"), "{technology}");
+        assert_eq!(found(&[]), None, "{technology}");
+        unusable(&[&given[..], &["--endorsement", tcb]].concat());
+        unusable(&[&given[..], &["--endorsement", "/nowhere"]].concat());
+    }
 }
 
 #[test]

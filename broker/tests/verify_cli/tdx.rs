@@ -43,6 +43,44 @@ fn captured_quotes_give_their_verdicts() {
     }
 }
 
+/// Captured collateral in YAML, a block text for each member, as JSON in a folder.
+fn converted(yaml: &Path, folder: &Path) -> PathBuf {
+    let mut members: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut member = String::new();
+    for line in fs::read_to_string(yaml).expect("read").lines() {
+        match (line.strip_suffix(": |-"), line.strip_prefix("  ")) {
+            (Some(name), _) => name.clone_into(&mut member),
+            (None, Some(line)) => members.entry(member.clone()).or_default().push(line.to_owned()),
+            (None, None) => assert!(line.is_empty() || line == "---", "another YAML: {line}"),
+        }
+    }
+    let members: BTreeMap<_, _> = members.into_iter().map(|(name, lines)| (name, lines.join("\n"))).collect();
+    let path = folder.join("collateral.json");
+    fs::write(&path, serde_json::to_vec(&members).expect("JSON")).expect("written");
+    path
+}
+
+#[test]
+fn the_captured_quote_of_cos_113_is_authentic_and_out_of_date() {
+    let Some(evidence) = evidence() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let gce = evidence.join("gce/tdx");
+    let collateral = converted(&gce.join("collateral/gce-tdx-2025-12-18-collateral.yaml"), folder.path());
+    let quote = gce.join("quotes/gce-cos113-tdx-quote-v4.dat");
+    let ccel = evidence.join("gce/tdx/ccel/cos-113-intel-tdx.bin");
+    let zeros = "00".repeat(64);
+    let given = ["tdx", "--quote", text(&quote), "--collateral", text(&collateral), "--ccel", text(&ccel)];
+    let given = [&given[..], &["--report-data", &zeros, "--at"]].concat();
+    let claims = accepted(&[&given[..], &["1769509141"]].concat());
+    assert_eq!((&claims["technology"], &claims["tdx"]["root"]), (&"tdx".into(), &"intel".into()));
+    assert_eq!(claims["tdx"]["tcb"]["status"], "out-of-date");
+    let advisories = ["01010", "01036", "01076", "01079", "01099", "01103", "01111"];
+    let advisories = advisories.map(|number| format!("INTEL-SA-{number}"));
+    assert_eq!(claims["tdx"]["tcb"]["advisory_ids"], serde_json::json!(advisories));
+    // The collateral is of one month.
+    assert_eq!(refused(&[&given[..], &["1774915200"]].concat()), "tdx-collateral-expired");
+}
+
 #[test]
 fn a_quote_counts_for_its_report_data() {
     let Some(evidence) = evidence() else { return };

@@ -15,6 +15,8 @@ mod refusals;
 #[cfg(test)]
 mod releases;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod secrecy;
 #[cfg(test)]
 mod snp;

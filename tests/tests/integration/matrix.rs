@@ -2,22 +2,25 @@
 //!
 //! README.md has these tests as a table. The VMs are simulated and sign with throw-away roots; the broker is a real process.
 
+use std::fs;
+
 use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::google_token::TokenKind;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
+use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
 use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
-use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
-use vouchsafe_protocol::{ReasonCode, UnixTime};
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedTd, SimulatedVm, shared_roots};
+use vouchsafe_protocol::{Evidence, ReasonCode, UnixTime};
 use vouchsafe_tests::pem;
 
 use crate::world::{PROJECT, World, command_line, now, text};
 
 const PATH: &str = "prod/db/token";
 
-/// A broker that knows everything the cells need.
-fn world() -> World {
+/// A broker that knows everything the cells need, with a baseline `prod/ccel` of the boot of its trust domains.
+pub(crate) fn world() -> World {
     let world = World::bare("");
     let (from, until) = (UnixTime(now() - 60), UnixTime(now() + 86_400));
     let service = FakeAttestationService::shared();
@@ -31,10 +34,42 @@ fn world() -> World {
     for file in &files {
         world.run(&["collateral", "import", text(file)]);
     }
+    let tdx = Some(SimulatedTd::booted(&EventLogBuilder::ccel_ubuntu()).evidence(&[0; 64]));
+    let evidence = Evidence { tdx, ..Evidence::default() };
+    let evidence = world.write("evidence.json", &serde_json::to_string(&evidence).unwrap());
+    let source = ["--evidence", text(&evidence)];
+    world.learn("prod/ccel", &source);
     world
 }
 
-fn vm(world: &World, technology: Technology) -> SimulatedVm {
+impl World {
+    /// `baseline learn` with every root and all collateral of [`world`].
+    pub(crate) fn learning(&self, source: &[&str]) -> Vec<String> {
+        let mut line = ["baseline", "learn"].map(str::to_owned).to_vec();
+        for (index, root) in shared_roots().into_iter().enumerate() {
+            let file = self.folder().join(format!("root-{index}.der"));
+            fs::write(&file, root).unwrap();
+            line.extend(["--anchor".to_owned(), text(&file).to_owned()]);
+        }
+        for file in ["tokens.crl", "jwks.json", "tdx.json"] {
+            line.extend(["--cert".to_owned(), text(&self.folder().join(file)).to_owned()]);
+        }
+        line.extend(source.iter().map(|part| (*part).to_owned()));
+        line.extend(["--audience".to_owned(), self.broker.guests_url()]);
+        line
+    }
+
+    /// Learns a baseline and puts it: what was learned.
+    pub(crate) fn learn(&self, name: &str, source: &[&str]) -> String {
+        let line = self.learning(source);
+        let learned = self.run(&line.iter().map(String::as_str).collect::<Vec<_>>());
+        let file = self.write(&format!("{}.json", name.replace('/', "-")), &learned);
+        self.run(&["baseline", "put", name, text(&file)]);
+        learned
+    }
+}
+
+pub(crate) fn vm(world: &World, technology: Technology) -> SimulatedVm {
     let mut vm = SimulatedVm::of(technology, &AkCertificateSpec::default());
     vm.token.audience = world.broker.guests_url();
     vm.token.now = UnixTime(now());
@@ -42,7 +77,7 @@ fn vm(world: &World, technology: Technology) -> SimulatedVm {
 }
 
 /// A policy that asks for each of these pieces, and for nothing of the others.
-fn policy(technology: Technology, kinds: Kinds) -> String {
+pub(crate) fn policy(technology: Technology, kinds: Kinds) -> String {
     let mut accepts = Vec::new();
     let mut conditions =
         vec![format!("principal has technology && principal.technology == Technology::\"{technology}\"")];
@@ -56,7 +91,7 @@ fn policy(technology: Technology, kinds: Kinds) -> String {
     } else if kinds.report {
         accepts.push("owner");
         if technology == Technology::Tdx {
-            accepts.push("boot-chain");
+            conditions.push("principal in Baseline::\"prod/ccel\"".to_owned());
         }
     }
     if kinds.report {
@@ -165,6 +200,17 @@ cells! {
     tdx_token_pki: Tdx, Kinds::token(TokenKind::Pki);
     tdx_vtpm_token: Tdx, Kinds::VTPM.with_token(TokenKind::Oidc);
     tdx_vtpm_quote_token: Tdx, Kinds::BOTH.with_token(TokenKind::Pki);
+}
+
+#[test]
+fn t49_a_trust_domain_that_booted_something_else_is_refused() {
+    let world = world();
+    let mut vm = vm(&world, Technology::Tdx);
+    let log = EventLogBuilder::gce_ubuntu(Technology::Tdx).with_kernel_arguments("init=/bin/sh");
+    vm.tdx = Some(SimulatedTd::booted(&log.into_ccel()));
+    world.put_policy_text("prod/cell", &policy(Technology::Tdx, Kinds::REPORT));
+    world.put(PATH, "prod/cell", b"sesame");
+    world.assert_refused(&world.request(&vm, Kinds::REPORT, &[PATH]), ReasonCode::NotGranted, "prod/ccel");
 }
 
 #[test]

@@ -12,6 +12,11 @@ use super::ReplayedCcel;
 use crate::event_log::BootLog;
 use crate::event_log::EventLogError;
 use crate::event_log::EventType;
+use crate::event_log::testing::after_separator;
+use crate::event_log::testing::before_exit;
+use crate::event_log::testing::before_separator;
+use crate::event_log::testing::number;
+use crate::event_log::testing::separator;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::EventLogBuilder;
 
@@ -40,33 +45,4 @@ fn shared_refusal(log: &EventLogBuilder) -> EventLogError {
         CcelError::Log(error) => error,
         error => panic!("{error}"),
     }
-}
-
-/// The number of an event in the log, which counts the header.
-fn number(position: usize) -> usize {
-    position + 1
-}
-
-fn separator(register: u32) -> impl Fn(&BuiltEvent) -> bool {
-    move |event| event.pcr == register && event.event_type == EventType::SEPARATOR
-}
-
-/// Puts an event right after the separator of its register.
-fn after_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
-    let position = log.position(separator(event.pcr)) + 1;
-    log.events.insert(position, event);
-    number(position)
-}
-
-/// Puts an event right before the separator of its register.
-fn before_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
-    let position = log.position(separator(event.pcr));
-    log.events.insert(position, event);
-    number(position)
-}
-
-fn before_exit(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
-    let position = log.position(|event| event.data == b"Exit Boot Services Invocation");
-    log.events.insert(position, event);
-    number(position)
 }

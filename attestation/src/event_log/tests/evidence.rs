@@ -1,7 +1,6 @@
 //! Captured logs against their expected verdicts. They live outside the tree.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::Value;
 use vouchsafe_protocol::Digest32;
@@ -12,21 +11,8 @@ use crate::event_log::EventType;
 use crate::event_log::PcrRule;
 use crate::event_log::ReplayedLog;
 use crate::event_log::Technology;
-
-/// The folder of captured evidence; absent on machines that only build. CI has it.
-fn evidence() -> Option<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", folder.display());
-    println!("skipped: {} is missing", folder.display());
-    None
-}
-
-fn read(folder: &std::path::Path, path: &str) -> Vec<u8> {
-    std::fs::read(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use crate::event_log::testing::evidence;
+use crate::event_log::testing::read;
 
 fn expected(folder: &std::path::Path) -> Value {
     serde_json::from_slice(&read(folder, "gce/expected.json")).expect("expected.json is JSON")

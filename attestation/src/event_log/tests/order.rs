@@ -1,6 +1,10 @@
 //! T22 to T24: types, order and coverage. Each test breaks one thing in a log that is otherwise accepted.
 
 use super::*;
+use crate::event_log::testing::after_separator;
+use crate::event_log::testing::before_exit;
+use crate::event_log::testing::before_separator;
+use crate::event_log::testing::separator;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::presets;
 use crate::test_util::event_log::presets::EFI_GLOBAL_VARIABLE;
@@ -11,30 +15,6 @@ use crate::test_util::event_log::variable_data;
 
 const EXIT: &[u8] = b"Exit Boot Services Invocation";
 const IPL: EventType = EventType::IPL;
-
-fn separator(pcr: u32) -> impl Fn(&BuiltEvent) -> bool {
-    move |event| event.pcr == pcr && event.event_type == EventType::SEPARATOR
-}
-
-/// Puts an event right after the separator of its PCR.
-fn after_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
-    let position = log.position(separator(event.pcr)) + 1;
-    log.events.insert(position, event);
-    number(position)
-}
-
-/// Puts an event right before the separator of its PCR.
-fn before_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
-    let position = log.position(separator(event.pcr));
-    log.events.insert(position, event);
-    number(position)
-}
-
-fn before_exit(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
-    let position = log.position(|event| event.data == EXIT);
-    log.events.insert(position, event);
-    number(position)
-}
 
 #[test]
 fn t22_separator_relabelled_is_refused() {

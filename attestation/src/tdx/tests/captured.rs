@@ -151,6 +151,24 @@ fn captured_quotes_are_refused_with_the_reason_of_their_table() {
 }
 
 #[test]
+fn t17_captured_collateral_is_intels_without_a_quote() {
+    let p90 = [0x90, 0xc0, 0x6f, 0, 0, 0];
+    let p50 = [0x50, 0x80, 0x6f, 0, 0, 0];
+    let gce = [0, 0x80, 0x6f, 5, 0, 0];
+    for (path, fmspc, now) in
+        [(GCE_COLLATERAL, gce, 1_769_509_141), (MARCH_90, p90, 1_774_915_200), (MARCH_50, p50, 1_774_915_200)]
+    {
+        let Some(by) = collateral(path) else { return };
+        let platform = Platform { fmspc, ca: PckCa::Platform };
+        let anchors = TrustAnchors::builtin();
+        assert_eq!(verify_collateral(&by, &platform, &anchors, UnixTime(now)), Ok(()), "{path}");
+        // A year later it is not current.
+        let late = verify_collateral(&by, &platform, &anchors, UnixTime(now + 365 * DAY));
+        assert!(matches!(late, Err(TdxError::CollateralExpired { .. })), "{path}: {late:?}");
+    }
+}
+
+#[test]
 fn a_quote_that_lacks_sept_ve_disable_is_refused_also_without_its_trailing_bytes() {
     let Some(quote) = quote(SPR) else { return };
     for (by, now) in [(MARCH_50, 1_774_915_200), (JUNE_50, 1_688_083_200)] {

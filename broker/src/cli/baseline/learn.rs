@@ -11,7 +11,7 @@ use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{DecisionId, Evidence, UnixTime};
 
 use super::super::client::Client;
-use super::super::judge::Judge;
+use super::super::judge::{Files, Judge};
 use super::super::{Failure, output};
 use super::write;
 use crate::clock;
@@ -35,6 +35,9 @@ pub(super) struct Learn {
     /// Issuing CAs and CRLs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens, JSON.
     #[arg(long, value_name = "FILE")]
     cert: Vec<PathBuf>,
+    /// A launch endorsement of Google's, for an SEV-SNP measurement or an MRTD.
+    #[arg(long, value_name = "FILE")]
+    endorsement: Vec<PathBuf>,
     /// The URL of the broker that a token of Google Cloud Attestation was made for.
     #[arg(long, value_name = "URL")]
     audience: Vec<String>,
@@ -53,7 +56,13 @@ impl Learn {
     pub(super) fn run(self, open: impl FnOnce() -> Result<Client, Failure>) -> Result<ExitCode, Failure> {
         let (evidence, source) = self.read(open)?;
         let now = self.at.map_or_else(clock::now, UnixTime);
-        let judge = Judge::open(&self.anchor, &self.cert, &self.audience, now)?;
+        let files = Files {
+            anchors: &self.anchor,
+            collateral: &self.cert,
+            endorsements: &self.endorsement,
+            audiences: &self.audience,
+        };
+        let judge = Judge::open(&files, now)?;
         // Each piece by itself: who learns a baseline trusts the source of the file.
         let claims = match evidence.and_then(|evidence| inspect(&evidence, &judge.context())) {
             Ok(inspected) => inspected.claims,
@@ -100,8 +109,23 @@ fn heading(source: &str, claims: &Claims) -> String {
     format!(
         "Learned from {source}: exactly this one boot{instance}.\n\
          Whoever ran it could have booted anything: compare the digests with files that you trust, above all those\n\
-         whose kind was told by a name. A line that begins with two slashes is a comment."
+         whose kind was told by a name. A line that begins with two slashes is a comment.{}",
+        firmware(claims)
     )
+}
+
+/// What is known of the firmware that hardware measured.
+fn firmware(claims: &Claims) -> String {
+    let measured = claims.sev_snp.iter().map(|snp| (&snp.measurement, &snp.endorsement));
+    let measured = measured.chain(claims.tdx.iter().map(|tdx| (&tdx.mr_td, &tdx.endorsement)));
+    let said = measured.map(|(measurement, endorsement)| match endorsement {
+        Some(found) => {
+            let root = format!("{:?}", found.root).to_lowercase();
+            format!("\nFirmware {measurement} is endorsed under root {root}, security version {}.", found.svn)
+        }
+        None => format!("\nFirmware {measurement} has no endorsement here that counts."),
+    });
+    said.collect()
 }
 
 /// Seconds.

@@ -7,7 +7,7 @@ use vouchsafe_attestation::InspectedClaims;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{Evidence, UnixTime};
 
-use super::super::judge::Judge;
+use super::super::judge::{Files, Judge};
 use super::super::{Failure, output};
 use crate::clock;
 use crate::inspection::inspect;
@@ -21,6 +21,9 @@ pub(super) struct Captured {
     /// CRLs and issuing CAs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens, JSON.
     #[arg(long, value_name = "FILE", requires = "evidence")]
     collateral: Vec<PathBuf>,
+    /// A launch endorsement of Google's, for an SEV-SNP measurement or an MRTD.
+    #[arg(long, value_name = "FILE", requires = "evidence")]
+    endorsement: Vec<PathBuf>,
     /// The URL of the broker that a token of Google Cloud Attestation was made for.
     #[arg(long, value_name = "URL", requires = "evidence")]
     audience: Vec<String>,
@@ -40,7 +43,13 @@ impl Captured {
         let text = output::read_text(file, MAX_REQUEST)?;
         let evidence: Evidence = serde_json::from_str(&text)
             .map_err(|error| Failure::file(file, format!("no evidence: {error}")))?;
-        let judge = Judge::open(&self.anchor, &self.collateral, &self.audience, self.now())?;
+        let files = Files {
+            anchors: &self.anchor,
+            collateral: &self.collateral,
+            endorsements: &self.endorsement,
+            audiences: &self.audience,
+        };
+        let judge = Judge::open(&files, self.now())?;
         let claims = inspect(&evidence, &judge.context());
         claims.map_err(|error| Failure::file(file, format!("refused: {error}")))
     }

@@ -1,8 +1,8 @@
 use std::sync::LazyLock;
 
 use vouchsafe_attestation::Root;
+use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
-use vouchsafe_attestation::test_util::vm::shared_google;
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::bundle::{Bundle, BundleError};
 
@@ -31,7 +31,7 @@ fn a_bundle_carries_everything_to_another_broker() {
     let filled = filled(one.path());
     let json = serde_json::to_vec(&filled.export(clock::now())).unwrap();
     let bundle = || Bundle::parse(&json).unwrap();
-    let mut other = CollateralFolder::open(two.path(), identity(2)).unwrap();
+    let mut other = CollateralFolder::open(two.path(), identity(2), shared_anchors()).unwrap();
     let refused = other.import_bundle(bundle(), &identity(2).identity(), clock::now()).unwrap_err();
     assert!(
         matches!(refused, CollateralFileError::Content(ContentError::Bundle(BundleError::Signer { .. }))),
@@ -44,7 +44,7 @@ fn a_bundle_carries_everything_to_another_broker() {
     };
     assert_eq!(digests(&other), digests(&filled));
     assert_eq!(digests(&other).len(), 4);
-    let loaded = CollateralFolder::open(two.path(), identity(2)).unwrap().parse().unwrap();
+    let loaded = CollateralFolder::open(two.path(), identity(2), shared_anchors()).unwrap().parse().unwrap();
     assert!(loaded.endorsements.launch.get(&MEASUREMENT).is_some());
     assert_eq!(loaded.collateral.digest(), filled.parse().unwrap().collateral.digest());
 }
@@ -67,6 +67,39 @@ fn t40_keys_from_a_bundle_are_never_googles() {
     let keys: Vec<_> = keys.iter().map(|keys| (keys.root(), keys.fetched_at())).collect();
     // As old as they are, not as young as the import.
     assert_eq!(keys, [(Root::Extra, UnixTime(1000))]);
+}
+
+#[test]
+fn t40_a_bundle_from_the_future_makes_nothing_younger_than_now() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let now = clock::now();
+    let mut from = open(one.path());
+    from.import(&JWKS, None, now.plus(1_000_000)).unwrap();
+    from.import(shared_google().intermediate_der(), None, now.plus(1_000_000)).unwrap();
+    let mut to = open(two.path());
+    to.import_bundle(from.export(now.plus(1_000_000)), &identity(1).identity(), now).unwrap();
+    let items = to.status().unwrap().items;
+    assert_eq!(items.iter().map(|item| item.fetched_at).collect::<Vec<_>>(), [Some(now); 2]);
+    let keys = to.parse().unwrap().endorsements.token_keys;
+    assert_eq!(keys.iter().map(TokenKeys::fetched_at).collect::<Vec<_>>(), [now]);
+}
+
+#[test]
+fn t40_an_older_key_set_of_a_bundle_displaces_no_younger_one() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut from, mut to) = (open(one.path()), open(two.path()));
+    let other = FakeAttestationService::new().jwks();
+    from.import(&other, None, UnixTime(1000)).unwrap();
+    to.import(&JWKS, None, UnixTime(2000)).unwrap();
+    let keys = |folder: &CollateralFolder| {
+        let keys = folder.parse().unwrap().endorsements.token_keys;
+        keys.iter().map(|keys| (keys.as_bytes().to_vec(), keys.fetched_at())).collect::<Vec<_>>()
+    };
+    to.import_bundle(from.export(UnixTime(3000)), &identity(1).identity(), UnixTime(3000)).unwrap();
+    assert_eq!(keys(&to), [(JWKS.to_vec(), UnixTime(2000))]);
+    from.import(&other, None, UnixTime(2500)).unwrap();
+    to.import_bundle(from.export(UnixTime(3000)), &identity(1).identity(), UnixTime(3000)).unwrap();
+    assert_eq!(keys(&to), [(other, UnixTime(2500))]);
 }
 
 #[test]

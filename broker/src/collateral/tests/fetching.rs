@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
 
-use vouchsafe_attestation::Root;
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_attestation::test_util::snp::{FakeAmd, SnpReportBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
+use vouchsafe_attestation::{Root, TrustAnchors};
 use vouchsafe_protocol::bundle::CollateralKind;
-use vouchsafe_protocol::{DecisionId, Digest48, ReasonCode};
+use vouchsafe_protocol::{DecisionId, ReasonCode};
 
 use super::vendor::{Asked, Reply, Vendor, eventually};
 use super::*;
@@ -50,9 +50,21 @@ pub(super) fn addresses(address: &str) -> CollateralConfig {
 }
 
 pub(super) fn service(folder: &Path, address: &str) -> CollateralService {
-    let folder = CollateralFolder::open(folder, identity(1)).expect("a folder");
-    let metrics = Metrics::new().expect("metrics").collateral;
-    let (anchors, config) = (shared_anchors(), addresses(address));
+    service_with(folder, address, &Metrics::new().expect("metrics"))
+}
+
+pub(super) fn service_with(folder: &Path, address: &str, metrics: &Metrics) -> CollateralService {
+    service_under(shared_anchors(), folder, address, metrics)
+}
+
+pub(super) fn service_under(
+    anchors: TrustAnchors,
+    folder: &Path,
+    address: &str,
+    metrics: &Metrics,
+) -> CollateralService {
+    let folder = CollateralFolder::open(folder, identity(1), anchors.clone()).expect("a folder");
+    let (config, metrics) = (addresses(address), metrics.collateral.clone());
     CollateralService::start_at(pace(), config, folder, anchors, metrics).expect("started")
 }
 
@@ -73,7 +85,7 @@ fn vek_path(chip: &Chip) -> String {
     format!("/vcek/v1/Genoa/{}?blSPL=10&teeSPL=1&snpSPL=27&ucodeSPL=200", hex::encode(chip.id))
 }
 
-fn errors(service: &CollateralService, kind: CollateralKind) -> Vec<String> {
+pub(super) fn errors(service: &CollateralService, kind: CollateralKind) -> Vec<String> {
     let items = service.status().expect("a status").items;
     items.into_iter().filter(|item| item.kind == kind).filter_map(|item| item.last_error).collect()
 }
@@ -150,7 +162,13 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
     });
     let service = service(folder.path(), &vendor.address);
     eventually("the list", || !digests(&service).is_empty());
-    let foreign = FakeGoogle::new().root_crl(&CrlSpec::current(clock::now(), clock::now().plus(1000)));
+    let now = clock::now();
+    let foreign = FakeGoogle::new().root_crl(&CrlSpec::current(now, now.plus(1000)));
+    let issued = status::summary(&good).unwrap().this_update;
+    let lower = CrlSpec { number: 0, ..CrlSpec::current(issued, now.plus(1000)) };
+    let lower = shared_google().root_crl(&lower);
+    let future = shared_google().root_crl(&CrlSpec::current(now.plus(500), now.plus(1000)));
+    let ended = shared_google().root_crl(&CrlSpec::current(UnixTime(now.0 - 20), UnixTime(now.0 - 10)));
     for (reply, reason) in [
         (Reply::status(500), "HTTP status 500"),
         (Reply::status(302), "HTTP status 302"),
@@ -158,6 +176,9 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
         (Reply::body(&vec![0x30; 9 * 1024 * 1024]), "google.crl"),
         (Reply::body(&foreign), "not signed by an issuer that is trusted"),
         (Reply::body(&google_crl(3600)), "there is one issued at"),
+        (Reply::body(&lower), "there is one issued at"),
+        (Reply::body(&future), "not valid before"),
+        (Reply::body(&ended), "and the one that is there is current"),
     ] {
         *sent.lock().unwrap() = reply;
         let before = hits.load(Ordering::SeqCst);
@@ -176,6 +197,34 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
     eventually("no error", || {
         errors(&service, CollateralKind::Crl).iter().all(|error| !error.contains("google.crl"))
     });
+}
+
+#[test]
+fn t17_a_list_of_another_issuer_displaces_none() {
+    let (folder, good) = (tempfile::tempdir().unwrap(), google_crl(60));
+    let sent = Arc::new(Mutex::new(good.clone()));
+    let reply = Arc::clone(&sent);
+    let vendor = Vendor::start(move |asked| match asked.path.as_str() {
+        "/google.crl" => Reply::body(&reply.lock().unwrap()),
+        _ => Reply::status(404),
+    });
+    let service = service(folder.path(), &vendor.address);
+    eventually("the list", || !digests(&service).is_empty());
+    let other = FakeAmd::shared(Product::Genoa)
+        .crl(&CrlSpec::current(UnixTime(clock::now().0 - 10), clock::now().plus(1000)));
+    *sent.lock().unwrap() = other.clone();
+    // The fetch before may not have ended yet.
+    let refreshed = || {
+        service.refresh();
+        digests(&service)
+    };
+    eventually("both", || refreshed().len() == 2);
+    assert!(digests(&service).contains(&Digest32::of(&good)));
+    let better = google_crl(5);
+    *sent.lock().unwrap() = better.clone();
+    eventually("its successor", || refreshed().contains(&Digest32::of(&better)));
+    assert!(!digests(&service).contains(&Digest32::of(&good)));
+    assert!(digests(&service).contains(&Digest32::of(&other)));
 }
 
 #[test]
@@ -265,39 +314,8 @@ fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
     assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
     fs::write(file("google"), &*JWKS).unwrap();
     assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
-    let other = CollateralFolder::open(folder.path(), identity(2)).unwrap();
+    let other = CollateralFolder::open(folder.path(), identity(2), shared_anchors()).unwrap();
     assert_eq!(roots(&other), []);
-}
-
-#[test]
-fn an_endorsement_that_is_not_there_is_remembered_and_one_for_another_measurement_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let (there, wrong) = (Digest48([7; 48]), Digest48([8; 48]));
-    let vendor = Vendor::start(move |asked| {
-        let is = |measurement: Digest48| asked.path.ends_with(&format!("/{measurement}.binarypb"));
-        if is(there) || is(wrong) {
-            Reply::body(&[&[1, 2], &there.0[..]].concat())
-        } else {
-            Reply::status(404)
-        }
-    });
-    let service = service(folder.path(), &vendor.address);
-    let absent = Digest48([9; 48]);
-    for _ in 0..10 {
-        service.want(Wanted::Launch(Measured::SevSnp(there)));
-        service.want(Wanted::Launch(Measured::Tdx(wrong)));
-        service.want(Wanted::Launch(Measured::SevSnp(absent)));
-    }
-    eventually("the endorsement", || service.loaded().endorsements.launch.get(&there).is_some());
-    eventually("a refusal", || {
-        let errors = errors(&service, CollateralKind::LaunchEndorsement);
-        errors.iter().any(|error| error.contains("no launch endorsement with measurement 08"))
-            && errors.iter().any(|error| error.contains("does not have it"))
-    });
-    service.want(Wanted::Launch(Measured::SevSnp(absent)));
-    assert_eq!(vendor.asked(&format!("/ovmf_x64_csm/sevsnp/{absent}")).len(), 1);
-    assert!(!vendor.asked(&format!("/ovmf_x64_csm/tdx/{wrong}")).is_empty());
-    assert!(service.loaded().endorsements.launch.get(&wrong).is_none());
 }
 
 async fn fetching(address: &str) -> Fixture {

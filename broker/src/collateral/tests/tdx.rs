@@ -1,47 +1,28 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use vouchsafe_attestation::tdx::{PckCa, Platform, TdxCollateral};
-use vouchsafe_attestation::test_util::ca::{FakeCa, Scheme};
+use vouchsafe_attestation::tdx::{CollateralPart, PckCa, Platform, TdxCollateral, TdxError};
+use vouchsafe_attestation::test_util::ca::{FakeCa, Scheme, encode};
+use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FMSPC, FakeIntel, ROOT_SERIAL};
 use vouchsafe_protocol::bundle::CollateralKind;
 
-use super::fetching::service;
+use super::fetching::{service, service_with};
 use super::vendor::{Asked, Reply, Vendor, eventually};
 use super::*;
 use crate::clock;
-use crate::tls::SelfSigned;
+use crate::metrics::Metrics;
 
-const PLATFORM: Platform = Platform { fmspc: [0, 0x80, 0x6f, 5, 0, 0], ca: PckCa::Platform };
+const PLATFORM: Platform = Platform { fmspc: FMSPC, ca: PckCa::Platform };
+const DAY: u64 = 86_400;
 
-/// Collateral of Intel's form that nobody signed: what it says is what counts here.
-fn collateral(issued: &str) -> TdxCollateral {
-    let text = |id: &str, more: &str| {
-        format!(
-            "{{\"id\":\"{id}\", \"version\":3,\"issueDate\":\"{issued}\",\"nextUpdate\":\"2037-01-01T00:00:00Z\"{more}}}"
-        )
-    };
+/// What goes into collateral that was issued so many seconds ago.
+fn spec(age: u64) -> CollateralSpec {
     let now = clock::now();
-    let current = CrlSpec::current(UnixTime(now.0 - 60), UnixTime(now.0 + 86_400));
-    let crl = |name: &str| FakeCa::new(common_name(name), Scheme::Pkcs1Sha256).crl(&current);
-    let chain = SelfSigned::generate(&["localhost".to_owned()]).unwrap().ca;
-    TdxCollateral {
-        pck_crl_issuer_chain: chain.clone(),
-        root_ca_crl: crl("Intel SGX Root CA"),
-        pck_crl: crl("Intel SGX PCK Platform CA"),
-        tcb_info_issuer_chain: chain.clone(),
-        tcb_info: text("TDX", ",\"fmspc\":\"00806f050000\""),
-        tcb_info_signature: vec![1; 64],
-        qe_identity_issuer_chain: chain,
-        qe_identity: text("TD_QE", ""),
-        qe_identity_signature: vec![2; 64],
-    }
+    CollateralSpec::current(UnixTime(now.0 - age), now.plus(DAY))
 }
 
-/// A Name with a common name and nothing else.
-fn common_name(text: &str) -> Vec<u8> {
-    let wrapped = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
-    let attribute = [&[6, 3, 0x55, 4, 3], &wrapped(0x0c, text.as_bytes())[..]].concat();
-    wrapped(0x30, &wrapped(0x31, &wrapped(0x30, &attribute)))
+fn collateral(age: u64) -> TdxCollateral {
+    FakeIntel::shared().collateral(&spec(age))
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -104,7 +85,7 @@ fn fetched(collateral: TdxCollateral, platform: Platform) -> Option<TdxCollatera
 
 #[test]
 fn collateral_is_assembled_from_the_answers_of_intels_service() {
-    let made = collateral("2026-01-01T00:00:00Z");
+    let made = collateral(60);
     assert_eq!(fetched(made.clone(), PLATFORM), Some(made));
 }
 
@@ -138,7 +119,7 @@ fn captured_collateral_survives_the_service_byte_for_byte() {
 
 #[test]
 fn collateral_for_another_platform_is_refused() {
-    let good = || collateral("2026-01-01T00:00:00Z");
+    let good = || collateral(60);
     assert_eq!(fetched(good(), Platform { fmspc: [1; 6], ..PLATFORM }), None, "not there");
     let read = |change: fn(&mut TdxCollateral)| {
         let mut changed = good();
@@ -151,8 +132,11 @@ fn collateral_for_another_platform_is_refused() {
         assert!(matches!(result, Err(TdxFlaw::Malformed { part: found, .. }) if found == part), "{result:?}");
     };
     malformed(read(|it| it.tcb_info = it.tcb_info.replace("TDX", "SGX")), TdxPart::TcbInfo);
-    malformed(read(|it| it.tcb_info = it.tcb_info.replace("00806f", "zz806f")), TdxPart::TcbInfo);
-    malformed(read(|it| it.tcb_info = it.tcb_info.replace("2026-01-01T", "2026-13-01T")), TdxPart::TcbInfo);
+    malformed(read(|it| it.tcb_info = it.tcb_info.replace("00806F", "zz806F")), TdxPart::TcbInfo);
+    malformed(
+        read(|it| it.tcb_info = it.tcb_info.replace("issueDate\":\"20", "issueDate\":\"x0")),
+        TdxPart::TcbInfo,
+    );
     malformed(read(|it| it.qe_identity = it.qe_identity.replace("TD_QE", "QE")), TdxPart::QeIdentity);
     malformed(read(|it| it.pck_crl = it.root_ca_crl.clone()), TdxPart::PckCrl);
     let no_crl = read(|it| it.root_ca_crl = vec![0x30, 0]);
@@ -165,30 +149,161 @@ fn collateral_for_another_platform_is_refused() {
 
 fn collateral_crl(name: &str) -> Vec<u8> {
     let now = clock::now();
-    let current = CrlSpec::current(UnixTime(now.0 - 60), now.plus(86_400));
-    FakeCa::new(common_name(name), Scheme::Pkcs1Sha256).crl(&current)
+    let current = CrlSpec::current(UnixTime(now.0 - 60), now.plus(DAY));
+    FakeCa::new(encode::name(&[("2.5.4.3", name)]), Scheme::Pkcs1Sha256).crl(&current)
+}
+
+/// What each refusal of a cache's answer is about, and the answer.
+fn refused() -> Vec<(&'static str, TdxCollateral)> {
+    let good = || collateral(60);
+    let changed = |change: fn(&mut TdxCollateral)| {
+        let mut changed = good();
+        change(&mut changed);
+        changed
+    };
+    let signed = |change: fn(&mut CollateralSpec)| {
+        let mut spec = spec(60);
+        change(&mut spec);
+        FakeIntel::shared().collateral(&spec)
+    };
+    vec![
+        ("signature of TcbInfo", changed(|it| it.tcb_info_signature[3] ^= 1)),
+        ("signature of QeIdentity", changed(|it| it.qe_identity_signature[3] ^= 1)),
+        ("signature of RootCrl", changed(|it| *it.root_ca_crl.last_mut().unwrap() ^= 1)),
+        ("signature of PckCrl", changed(|it| *it.pck_crl.last_mut().unwrap() ^= 1)),
+        ("which is no anchor", FakeIntel::new().collateral(&spec(60))),
+        (
+            "by whom the root certified",
+            changed(|it| it.tcb_info_issuer_chain = it.pck_crl_issuer_chain.clone()),
+        ),
+        ("is revoked", signed(|spec| spec.root_crl.revoked.push(ROOT_SERIAL.to_be_bytes().to_vec()))),
+        ("TcbInfo expired at", signed(|spec| spec.tcb_info["nextUpdate"] = "2026-01-01T00:00:00Z".into())),
+        (
+            "QeIdentity not valid before",
+            signed(|spec| spec.qe_identity["issueDate"] = "2037-01-01T00:00:00Z".into()),
+        ),
+        ("PckCrl expired at", signed(|spec| spec.pck_crl.next_update = Some(spec.pck_crl.this_update))),
+        ("TcbInfo: issued at", signed(|spec| spec.tcb_info["issueDate"] = "2026-01-01T00:00:00Z".into())),
+        (
+            "QeIdentity: issued at",
+            signed(|spec| spec.qe_identity["issueDate"] = "2026-01-01T00:00:00Z".into()),
+        ),
+        ("RootCrl: issued at", signed(|spec| spec.root_crl.this_update.0 -= DAY)),
+        ("PckCrl: issued at", signed(|spec| spec.pck_crl.this_update.0 -= DAY)),
+        (
+            "TcbInfo: tcbEvaluationDataNumber 16",
+            signed(|spec| spec.tcb_info["tcbEvaluationDataNumber"] = 16.into()),
+        ),
+        (
+            "QeIdentity: tcbEvaluationDataNumber 16",
+            signed(|spec| spec.qe_identity["tcbEvaluationDataNumber"] = 16.into()),
+        ),
+        ("QeIdentity: version 2", signed(|_| ())),
+    ]
 }
 
 #[test]
-fn t17_younger_collateral_is_not_replaced_by_older() {
+fn t17_a_cache_puts_nothing_bad_in_the_place_of_good_collateral() {
     let folder = tempfile::tempdir().unwrap();
-    let (young, old) = (collateral("2026-06-01T00:00:00Z"), collateral("2026-01-01T00:00:00Z"));
-    let served = Arc::new(Mutex::new(young.clone()));
+    let mut young = spec(120);
+    young.qe_identity["version"] = 3.into();
+    let good = FakeIntel::shared().collateral(&young);
+    let served = Arc::new(Mutex::new(good.clone()));
     let serving = Arc::clone(&served);
     let vendor = Vendor::start(move |asked| answer(asked, &serving.lock().unwrap()));
-    let service = service(folder.path(), &vendor.address);
+    let metrics = Metrics::new().unwrap();
+    let service = service_with(folder.path(), &vendor.address, &metrics);
     service.want(Wanted::Tdx(PLATFORM));
     let digest = || service.loaded().endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest());
     eventually("collateral", || digest().is_some());
-    let json = serde_json::to_vec(&old).unwrap();
-    *served.lock().unwrap() = old;
-    service.refresh();
-    eventually("a refusal", || {
+    let error = || {
         let items = service.status().unwrap().items;
-        items.iter().any(|item| item.last_error.as_ref().is_some_and(|error| error.contains("issued at")))
-    });
-    assert_eq!(digest(), Some(young.digest()));
-    // An operator decides for himself.
-    service.import(&json, None, clock::now()).unwrap();
-    assert_ne!(digest(), Some(young.digest()));
+        items.into_iter().find(|item| item.kind == CollateralKind::Tdx).and_then(|item| item.last_error)
+    };
+    for (reason, bad) in refused() {
+        *served.lock().unwrap() = bad;
+        let before = vendor.asked("/root.der").len();
+        service.refresh();
+        eventually(reason, || error().is_some_and(|error| error.contains(reason)));
+        // It is tried again by itself, and what was there stays, also over a restart.
+        eventually("another try", || vendor.asked("/root.der").len() >= before + 3);
+        assert_eq!(digest(), Some(good.digest()), "{reason}");
+    }
+    let kept = open(folder.path()).parse().unwrap();
+    assert_eq!(kept.endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest()), Some(good.digest()));
+    let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+    let counted =
+        text.lines().find(|line| line.contains("kind=\"tdx\"") && line.contains("refused")).unwrap();
+    assert!(counted.rsplit(' ').next().unwrap().parse::<f64>().unwrap() >= 17.0, "{counted}");
+    let mut better = spec(30);
+    better.qe_identity["version"] = 3.into();
+    let better = FakeIntel::shared().collateral(&better);
+    *served.lock().unwrap() = better.clone();
+    eventually("its successor", || digest() == Some(better.digest()));
+    assert_eq!(error(), None);
+}
+
+#[test]
+fn t17_what_is_imported_is_signed_and_an_operator_may_go_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ours = open(folder.path());
+    let (young, old) = (collateral(60), collateral(3600));
+    let json = |collateral: &TdxCollateral| serde_json::to_vec(collateral).unwrap();
+    let digest = |folder: &CollateralFolder| {
+        folder.parse().unwrap().endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest())
+    };
+    let now = clock::now();
+    ours.import(&json(&young), None, now).unwrap();
+    let mut forged = young.clone();
+    forged.tcb_info_signature[0] ^= 1;
+    let error = ours.import(&json(&forged), None, now).unwrap_err();
+    let part = CollateralPart::TcbInfo;
+    let expected = ContentError::from(TdxError::CollateralSignature { part });
+    assert!(matches!(error, CollateralFileError::Content(error) if error == expected));
+    assert_eq!(digest(&ours), Some(young.digest()));
+    ours.import(&json(&old), None, now).unwrap();
+    assert_eq!(digest(&ours), Some(old.digest()));
+}
+
+#[test]
+fn t17_a_bundle_brings_nothing_older_and_what_ended_is_left_out() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (young, old) = (collateral(60), collateral(3600));
+    let json = |collateral: &TdxCollateral| serde_json::to_vec(collateral).unwrap();
+    let now = clock::now();
+    let mut from = open(one.path());
+    from.import(&json(&old), None, now).unwrap();
+    from.import(shared_google().intermediate_der(), None, now).unwrap();
+    let bundle = from.export(now);
+    let mut to = open(two.path());
+    to.import(&json(&young), None, now).unwrap();
+    let error = to.import_bundle(bundle.clone(), &identity(1).identity(), now).unwrap_err();
+    let is_older = matches!(error, CollateralFileError::Content(ContentError::Tdx(TdxFlaw::Older { .. })));
+    assert!(is_older, "{error}");
+    // When it has ended, so has its use; the rest of the bundle is taken.
+    let mut late = open(&two.path().join("late"));
+    late.import_bundle(bundle, &identity(1).identity(), now.plus(2 * DAY)).unwrap();
+    let status = late.status().unwrap();
+    assert_eq!((status.certificates.len(), status.items.len()), (1, 1));
+}
+
+#[test]
+fn t17_what_an_anchor_of_the_past_signed_gives_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let past = FakeIntel::new();
+    let anchors = shared_anchors().with_extra(past.root_der()).unwrap();
+    let mut before = CollateralFolder::open(folder.path(), identity(1), anchors).unwrap();
+    let theirs = past.collateral(&spec(60));
+    before.import(&serde_json::to_vec(&theirs).unwrap(), None, clock::now()).unwrap();
+    let mut after = open(folder.path());
+    let ours = collateral(3600);
+    let note = notes::Note {
+        source: "https://cache.example.com".to_owned(),
+        fetched_at: clock::now(),
+        valid_until: None,
+        validators: notes::Validators::default(),
+    };
+    after.put(contents::Item::Tdx(PLATFORM, Box::new(ours.clone())), note).unwrap();
+    let there = after.parse().unwrap().endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest());
+    assert_eq!(there, Some(ours.digest()));
 }

@@ -1,28 +1,13 @@
 //! Captured logs against their expected verdicts and the RTMRs of captured quotes. They live outside the tree.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 use vouchsafe_protocol::Digest48;
 
 use super::*;
+use crate::event_log::testing::evidence;
+use crate::event_log::testing::read;
 
 const COS_QUOTE: &str = "tdx/go-tdx-guest/cos-113-tdx-quote.dat";
-
-/// The folder of captured evidence; absent on machines that only build. CI has it.
-fn evidence() -> Option<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", folder.display());
-    println!("skipped: {} is missing", folder.display());
-    None
-}
-
-fn read(folder: &std::path::Path, path: &str) -> Vec<u8> {
-    std::fs::read(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
 
 /// RTMR0 to RTMR3 of a quote: header of 48 bytes, RTMR0 at 328 of the TD report's body.
 fn quoted(folder: &std::path::Path, path: &str) -> [Digest48; 4] {

@@ -1,0 +1,112 @@
+//! Lists: what they revoke, when they count, and which is the older one.
+
+use super::*;
+
+#[test]
+fn t17_a_revoked_leaf_or_intermediate_is_refused() {
+    let mut setup = Setup::new();
+    let serial = setup.spec.serial.clone();
+    setup.crls = vec![setup.google.intermediate_crl(&setup.current_crl().revoking(&serial))];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: hex::encode(serial) });
+
+    let serial = INTERMEDIATE_SERIAL.to_be_bytes();
+    setup.crls = vec![setup.google.root_crl(&setup.current_crl().revoking(&serial))];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: "1002".to_owned() });
+}
+
+#[test]
+fn t17_a_serial_number_with_its_top_bit_set_is_found() {
+    let mut setup = Setup::new();
+    setup.spec.serial = vec![0xfe, 0xdc];
+    setup.crls = vec![setup.google.intermediate_crl(&setup.current_crl().revoking(&[0xfe, 0xdc]))];
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Revoked { serial: "00fedc".to_owned() });
+}
+
+#[test]
+fn t17_an_outdated_crl_still_revokes() {
+    let mut setup = Setup::new();
+    let old = CrlSpec::current(UnixTime(NOW.0 - 9 * DAY), UnixTime(NOW.0 - 8 * DAY));
+    setup.crls = vec![setup.google.root_crl(&old.revoking(&INTERMEDIATE_SERIAL.to_be_bytes()))];
+    assert!(matches!(setup.verify().unwrap_err(), ChainError::Revoked { .. }));
+}
+
+#[test]
+fn t17_fresh_stale_and_absent_are_told_apart() {
+    let mut setup = Setup::new();
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+
+    let old = CrlSpec::current(UnixTime(NOW.0 - 9 * DAY), NOW);
+    setup.crls = vec![setup.google.root_crl(&old)];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Stale);
+
+    // A leaf without a distribution point counts by its issuer.
+    setup.crls.push(setup.google.root_crl(&setup.current_crl()));
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
+
+    // One with a distribution point needs a list of its own.
+    setup.spec.crl_dp = Some("http://pki.invalid/leaf.crl".to_owned());
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+    setup.crls.push(setup.google.intermediate_crl(&setup.current_crl()));
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
+
+    // No time for the next list: never current.
+    let mut open = setup.current_crl();
+    open.next_update = None;
+    setup.crls = vec![setup.google.root_crl(&open)];
+    setup.spec.crl_dp = None;
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Stale);
+}
+
+#[test]
+fn t17_a_crl_that_the_issuer_did_not_sign_counts_for_nothing() {
+    let mut setup = Setup::new();
+    let forger = FakeCa::new(setup.google.root().name().to_vec(), Scheme::Pkcs1Sha256);
+    let revoking = setup.current_crl().revoking(&INTERMEDIATE_SERIAL.to_be_bytes());
+    setup.crls = vec![forger.crl(&revoking)];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+}
+
+#[test]
+fn t17_a_crl_of_another_distribution_point_counts_for_nothing() {
+    let mut setup = Setup::new();
+    let mut crl = setup.current_crl();
+    crl.extensions = vec![encode::issuing_distribution_point("http://pki.invalid/other.crl")];
+    setup.crls = vec![setup.google.root_crl(&crl)];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
+    crl.extensions = vec![encode::issuing_distribution_point(ROOT_CRL_URI)];
+    setup.crls = vec![setup.google.root_crl(&crl)];
+    assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
+}
+
+#[test]
+fn t17_a_list_is_an_anchors_own_by_its_signature() {
+    use crate::test_util::vm::shared_anchors;
+    use crate::test_util::vm::shared_google;
+    let anchors = shared_anchors();
+    let spec = CrlSpec::current(UnixTime(1_000), UnixTime(2_000));
+    let crl = shared_google().root_crl(&spec);
+    assert!(crl_is_signed_by_anchor(&crl, &anchors));
+    // The same name and another key; a changed list; no list at all; an anchor that is not there.
+    assert!(!crl_is_signed_by_anchor(&FakeGoogle::new().root_crl(&spec), &anchors));
+    let mut changed = crl.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    assert!(!crl_is_signed_by_anchor(&changed, &anchors));
+    assert!(!crl_is_signed_by_anchor(b"", &anchors));
+    assert!(!crl_is_signed_by_anchor(&crl, &TrustAnchors::builtin()));
+}
+
+#[test]
+fn t17_lists_are_ordered_by_their_time_and_then_their_number() {
+    let google = FakeGoogle::new();
+    let summary = |this_update, number| {
+        let spec = CrlSpec { number, ..CrlSpec::current(this_update, NOW.plus(DAY)) };
+        Collateral::new(&[google.root_crl(&spec)], &[]).unwrap().crl_summaries().next().unwrap()
+    };
+    let list = summary(NOW, 256);
+    for older in [summary(UnixTime(NOW.0 - 1), 300), summary(NOW, 255), summary(NOW, 1)] {
+        assert!(older.is_older_than(&list) && !list.is_older_than(&older), "{older:?}");
+    }
+    assert!(!list.is_older_than(&summary(NOW, 256)));
+    assert!(list.is_current(NOW) && list.is_current(UnixTime(NOW.0 + DAY - 1)));
+    assert!(!list.is_current(UnixTime(NOW.0 - 1)) && !list.is_current(NOW.plus(DAY)));
+}

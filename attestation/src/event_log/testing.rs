@@ -1,0 +1,51 @@
+//! What the tests of both logs share: captured evidence, and places in a log to change.
+
+use std::path::PathBuf;
+
+use super::EventType;
+use crate::test_util::event_log::BuiltEvent;
+use crate::test_util::event_log::EventLogBuilder;
+
+/// The folder of captured evidence; absent on machines that only build. CI has it.
+pub(super) fn evidence() -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing", folder.display());
+    println!("skipped: {} is missing", folder.display());
+    None
+}
+
+pub(super) fn read(folder: &std::path::Path, path: &str) -> Vec<u8> {
+    std::fs::read(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The number of the event at a place of a builder: the log counts its header.
+pub(super) fn number(position: usize) -> usize {
+    position + 1
+}
+
+pub(super) fn separator(pcr: u32) -> impl Fn(&BuiltEvent) -> bool {
+    move |event| event.pcr == pcr && event.event_type == EventType::SEPARATOR
+}
+
+/// Puts an event right after the separator of its register.
+pub(super) fn after_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
+    let position = log.position(separator(event.pcr)) + 1;
+    log.events.insert(position, event);
+    number(position)
+}
+
+/// Puts an event right before the separator of its register.
+pub(super) fn before_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
+    let position = log.position(separator(event.pcr));
+    log.events.insert(position, event);
+    number(position)
+}
+
+pub(super) fn before_exit(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
+    let position = log.position(|event| event.data == b"Exit Boot Services Invocation");
+    log.events.insert(position, event);
+    number(position)
+}

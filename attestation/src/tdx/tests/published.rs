@@ -1,0 +1,127 @@
+//! Collateral without a quote: one thing broken each.
+
+use serde_json::json;
+use vouchsafe_protocol::Digest32;
+
+use super::*;
+use crate::test_util::ca::encode;
+
+const PLATFORM: Platform = Platform { fmspc: crate::test_util::tdx::FMSPC, ca: PckCa::Platform };
+
+fn judge_alone(collateral: &TdxCollateral) -> Result<(), TdxError> {
+    verify_collateral(collateral, &PLATFORM, &anchors(), NOW)
+}
+
+/// Collateral in order but for one change before it was signed.
+fn specified(change: impl FnOnce(&mut CollateralSpec)) -> Result<(), TdxError> {
+    let mut spec = spec();
+    change(&mut spec);
+    judge_alone(&FakeIntel::shared().collateral(&spec))
+}
+
+/// Collateral in order but for one change after it was signed.
+fn tampered(change: impl FnOnce(&mut TdxCollateral)) -> Result<(), TdxError> {
+    let mut collateral = FakeIntel::shared().collateral(&spec());
+    change(&mut collateral);
+    judge_alone(&collateral)
+}
+
+const fn signature(part: CollateralPart) -> Result<(), TdxError> {
+    Err(TdxError::CollateralSignature { part })
+}
+
+#[test]
+fn t17_collateral_in_order_is_believed_without_a_quote() {
+    assert_eq!(specified(|_| ()), Ok(()));
+}
+
+#[test]
+fn t17_every_part_is_signed_by_whom_it_should_be() {
+    use CollateralPart as Part;
+    let flip = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
+    assert_eq!(tampered(|by| flip(&mut by.tcb_info_signature)), signature(Part::TcbInfo));
+    assert_eq!(tampered(|by| flip(&mut by.qe_identity_signature)), signature(Part::QeIdentity));
+    assert_eq!(tampered(|by| by.tcb_info_signature.truncate(63)), signature(Part::TcbInfo));
+    assert_eq!(tampered(|by| by.tcb_info.push(' ')), signature(Part::TcbInfo));
+    assert_eq!(tampered(|by| by.qe_identity.push(' ')), signature(Part::QeIdentity));
+    assert_eq!(tampered(|by| flip(&mut by.root_ca_crl)), signature(Part::RootCrl));
+    assert_eq!(tampered(|by| flip(&mut by.pck_crl)), signature(Part::PckCrl));
+}
+
+#[test]
+fn t17_issuer_chains_end_at_an_anchor() {
+    use CollateralPart as Part;
+    let intel = FakeIntel::shared();
+    let other = FakeIntel::new();
+    let theirs = other.collateral(&spec());
+    let root = Digest32::of(other.root_der());
+    let unknown = |part| Err(TdxError::CollateralRoot { part, root });
+    assert_eq!(judge_alone(&theirs), unknown(Part::PckCrl));
+    assert_eq!(
+        tampered(|by| by.tcb_info_issuer_chain = theirs.tcb_info_issuer_chain.clone()),
+        unknown(Part::TcbInfo)
+    );
+    let swapped = tampered(|by| by.qe_identity_issuer_chain = theirs.qe_identity_issuer_chain.clone());
+    assert_eq!(swapped, unknown(Part::QeIdentity));
+    let collateral = intel.collateral(&spec());
+    let builtin = verify_collateral(&collateral, &PLATFORM, &TrustAnchors::builtin(), NOW);
+    let root = Digest32::of(intel.root_der());
+    assert_eq!(builtin, Err(TdxError::CollateralRoot { part: Part::PckCrl, root }));
+    // Two anchors, and a part under each.
+    let both = anchors().with_extra(other.root_der()).unwrap();
+    let mut mixed = collateral;
+    mixed.tcb_info_issuer_chain = theirs.tcb_info_issuer_chain;
+    assert_eq!(verify_collateral(&mixed, &PLATFORM, &both, NOW), Err(TdxError::SignerUntrusted));
+}
+
+#[test]
+fn t17_issuers_are_what_the_root_issued_for_that() {
+    let untrusted = Err(TdxError::SignerUntrusted);
+    let intel = FakeIntel::shared();
+    let root = encode::pem(intel.root_der());
+    let other = FakeIntel::new().chain(&PckSpec::default());
+    // Another root's CA and signer, with the anchor behind them.
+    let chain = encode::pem(&other[1]) + &root;
+    assert_eq!(tampered(|by| by.pck_crl_issuer_chain = chain.clone()), untrusted);
+    assert_eq!(tampered(|by| by.tcb_info_issuer_chain = chain), untrusted);
+    // A PCK CA signs no texts; a signer of texts is no CA.
+    let [pck, ca, _] = intel.chain(&PckSpec::default()).try_into().unwrap();
+    assert_eq!(specified(|spec| spec.signer_certificate = Some(ca)), untrusted);
+    assert_eq!(specified(|spec| spec.signer_certificate = Some(pck)), untrusted);
+    let no_ca = tampered(|by| by.pck_crl_issuer_chain = by.tcb_info_issuer_chain.clone());
+    assert_eq!(no_ca, Err(TdxError::CrlMissing { part: CollateralPart::PckCrl }));
+    // Chains of other lengths.
+    assert_eq!(tampered(|by| by.tcb_info_issuer_chain.clear()), untrusted);
+    assert_eq!(tampered(|by| by.qe_identity_issuer_chain += &root), untrusted);
+    assert_eq!(tampered(|by| by.pck_crl_issuer_chain = root.clone()), untrusted);
+}
+
+#[test]
+fn t17_revoked_issuers_are_refused_without_a_quote() {
+    for revoked in [PLATFORM_CA_SERIAL, SIGNER_SERIAL, ROOT_SERIAL] {
+        let refused = specified(|spec| spec.root_crl.revoked.push(revoked.to_be_bytes().to_vec()));
+        assert_eq!(refused, Err(TdxError::Revoked), "{revoked:#x}");
+    }
+}
+
+#[test]
+fn t17_collateral_is_current_and_of_the_platform_without_a_quote() {
+    use CollateralPart as Part;
+    let before = UnixTime(NOW.0 - 1);
+    let expired = |part, until| Err(TdxError::CollateralExpired { part, until });
+    let old = FakeIntel::shared().collateral(&CollateralSpec::current(UnixTime(NOW.0 - DAY), before));
+    assert_eq!(judge_alone(&old), expired(Part::TcbInfo, before));
+    let early = specified(|spec| spec.pck_crl.this_update = NOW.plus(1));
+    assert_eq!(early, Err(TdxError::CollateralNotYetValid { part: Part::PckCrl, from: NOW.plus(1) }));
+    let late = specified(|spec| spec.signer_validity = Some((UnixTime(0), before)));
+    assert_eq!(late, expired(Part::TcbInfoSigner, before));
+    let kind = specified(|spec| spec.tcb_info["id"] = json!("SGX"));
+    assert_eq!(kind, Err(TdxError::CollateralKind { part: Part::TcbInfo }));
+    let collateral = FakeIntel::shared().collateral(&spec());
+    let other = Platform { fmspc: [1; 6], ..PLATFORM };
+    let mismatch = TdxError::FmspcMismatch { platform: Hex(other.fmspc), collateral: Hex(PLATFORM.fmspc) };
+    assert_eq!(verify_collateral(&collateral, &other, &anchors(), NOW), Err(mismatch));
+    let other = Platform { ca: PckCa::Processor, ..PLATFORM };
+    let missing = Err(TdxError::CrlMissing { part: Part::PckCrl });
+    assert_eq!(verify_collateral(&collateral, &other, &anchors(), NOW), missing);
+}

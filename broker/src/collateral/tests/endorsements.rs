@@ -1,0 +1,70 @@
+use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
+use vouchsafe_protocol::Digest48;
+use vouchsafe_protocol::bundle::CollateralKind;
+
+use super::fetching::{errors, service_under};
+use super::vendor::{Reply, Vendor, eventually};
+use super::*;
+use crate::clock;
+use crate::metrics::Metrics;
+
+const THERE: Digest48 = Digest48([7; 48]);
+const OTHER: Digest48 = Digest48([8; 48]);
+const ABSENT: Digest48 = Digest48([9; 48]);
+const FORGED: Digest48 = Digest48([10; 48]);
+
+fn anchors() -> TrustAnchors {
+    shared_anchors().with_extra(FakeTcbSigner::shared().root_der()).unwrap()
+}
+
+fn forged(measurement: &Digest48) -> Vec<u8> {
+    FakeTcbSigner::new().endorse_snp(measurement)
+}
+
+#[test]
+fn an_endorsement_that_is_not_there_is_remembered_and_one_that_does_not_verify_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let forged = forged(&FORGED);
+    let vendor = Vendor::start(move |asked| {
+        let is = |measurement: Digest48| asked.path.ends_with(&format!("/{measurement}.binarypb"));
+        if is(THERE) || is(OTHER) {
+            Reply::body(&FakeTcbSigner::shared().endorse_snp(&THERE))
+        } else if is(FORGED) {
+            Reply::body(&forged)
+        } else {
+            Reply::status(404)
+        }
+    });
+    let service = service_under(anchors(), folder.path(), &vendor.address, &Metrics::new().unwrap());
+    for _ in 0..10 {
+        service.want(Wanted::Launch(Measured::SevSnp(THERE)));
+        service.want(Wanted::Launch(Measured::Tdx(OTHER)));
+        service.want(Wanted::Launch(Measured::SevSnp(ABSENT)));
+        service.want(Wanted::Launch(Measured::SevSnp(FORGED)));
+    }
+    eventually("the endorsement", || service.loaded().endorsements.launch.get(&THERE).is_some());
+    eventually("a refusal", || {
+        let errors = errors(&service, CollateralKind::LaunchEndorsement);
+        let is_there = |part: &str| errors.iter().any(|error| error.contains(part));
+        is_there("no launch endorsement with measurement 08")
+            && is_there("does not have it")
+            && is_there("launch endorsement: ")
+    });
+    service.want(Wanted::Launch(Measured::SevSnp(ABSENT)));
+    assert_eq!(vendor.asked(&format!("/ovmf_x64_csm/sevsnp/{ABSENT}")).len(), 1);
+    assert!(!vendor.asked(&format!("/ovmf_x64_csm/tdx/{OTHER}")).is_empty());
+    assert_eq!(service.loaded().endorsements.launch.len(), 1);
+}
+
+#[test]
+fn an_imported_endorsement_that_does_not_verify_displaces_none_that_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ours = CollateralFolder::open(folder.path(), identity(1), anchors()).unwrap();
+    let (good, bad) = (FakeTcbSigner::shared().endorse_tdx(&THERE), forged(&THERE));
+    ours.import(&bad, Some(THERE), clock::now()).unwrap();
+    ours.import(&good, Some(THERE), clock::now()).unwrap();
+    let error = ours.import(&bad, Some(THERE), clock::now()).unwrap_err();
+    let is_refused = matches!(error, CollateralFileError::Content(ContentError::LaunchRefused(_)));
+    assert!(is_refused, "{error}");
+    assert_eq!(ours.parse().unwrap().endorsements.launch.get(&THERE), Some(good.as_slice()));
+}
