@@ -55,7 +55,7 @@ docs: setup
     cargo doc --workspace --no-deps --document-private-items
 
 # Each step of a release beside the bare operation it rests on (criterion; release build). Arguments go to criterion: `bench verify`.
-bench *ARGS: (announce "bench" "about 15 minutes on two cores, most of it building for release") setup
+bench *ARGS: (announce "bench" "about 25 minutes on two cores, most of it building for release") setup
     cargo bench -p vouchsafe-tests --benches -- {{ ARGS }}
 
 # Guests in parallel against a real broker: requests a second, latencies, CPU a release (release build). `load --help` says more.
