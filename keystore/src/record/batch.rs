@@ -147,6 +147,8 @@ impl Batches {
                     tracing::error!(event = "record.nonce_removed", nonce = %grant.record.nonce);
                 }
                 Err(RecordError::NonceSpent)
+            } else if !Chips::can_judge(&chips, pending) {
+                Err(RecordError::Unknown)
             } else if spent_now.remove(&grant.record.nonce) {
                 let index = log.head.plus(leaves.len()).size;
                 let mut record = grant.record.clone();

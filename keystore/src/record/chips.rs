@@ -26,8 +26,8 @@ pub(super) struct Chips {
 pub(super) struct Round {
     /// Rows that there are.
     size: u64,
-    /// The chips of every subject that shows one which is not known.
-    chips: HashMap<Subject, Vec<Chip>>,
+    /// The chips of every subject that shows one which is not known; `None` where they cannot be read.
+    chips: HashMap<Subject, Option<Vec<Chip>>>,
     new: Vec<NewChip>,
     told: Vec<Told>,
 }
@@ -71,12 +71,18 @@ impl Chips {
         Ok(Round { size, chips, ..Round::default() })
     }
 
+    /// Whether the chips that this grant shows are known or can be judged.
+    pub(super) fn can_judge(round: &Round, pending: &Pending) -> bool {
+        let unreadable = |shown: &Sighting| matches!(round.chips.get(&shown.subject), Some(None));
+        !pending.sightings.iter().any(unreadable)
+    }
+
     /// The chips that this grant, leaf `index` of the log, is the first to see.
     pub(super) fn first_seen(&self, round: &mut Round, pending: &Pending, index: u64) -> Vec<FirstSeen> {
         let mut first = Vec::new();
         for shown in &pending.sightings {
             let Sighting { subject, chip } = shown;
-            let Some(chips) = round.chips.get_mut(subject) else { continue };
+            let Some(Some(chips)) = round.chips.get_mut(subject) else { continue };
             if chips.contains(chip) || self.known.contains(shown) {
                 continue;
             }
@@ -127,7 +133,7 @@ impl Chips {
         }
         for (subject, chips) in round.chips {
             let sighting = |chip| Sighting { subject: subject.clone(), chip };
-            self.known.extend(chips.into_iter().map(sighting));
+            self.known.extend(chips.into_iter().flatten().map(sighting));
         }
         for Told { event, seen: FirstSeen { chip, earlier, subject }, decision } in round.told {
             let earlier = earlier.as_ref().map(Chip::as_str);

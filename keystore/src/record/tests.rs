@@ -365,16 +365,41 @@ async fn t42_grants_cannot_be_cut_off_the_log_while_the_broker_runs() {
 async fn t47_a_leaf_that_is_silently_left_out_is_not_recorded() {
     let fixture = Fixture::new().await;
     let epoch = fixture.keystore.epoch().await.unwrap();
-    fixture.sql("CREATE TRIGGER t BEFORE INSERT ON log_leaves BEGIN SELECT RAISE(IGNORE); END").await;
-    assert_eq!(fixture.keystore.record(grant(epoch, 1, 1)).await, Err(RecordError::Unknown));
-    fixture.sql("DROP TRIGGER t").await;
-    assert!(fixture.keystore.record(grant(epoch, 1, 1)).await.is_ok(), "the nonce was not spent");
+    // The first batch prunes and goes in steps, those after it as one script.
+    for nonce in [1, 2, 3] {
+        for ignore in [
+            "CREATE TRIGGER t BEFORE INSERT ON log_leaves BEGIN SELECT RAISE(IGNORE); END",
+            "CREATE TRIGGER t BEFORE INSERT ON spent_nonces BEGIN SELECT RAISE(IGNORE); END",
+        ] {
+            fixture.sql(ignore).await;
+            let outcome = fixture.keystore.record(grant(epoch, nonce, nonce)).await;
+            assert!(
+                matches!(outcome, Err(RecordError::Unknown | RecordError::NonceSpent)),
+                "{ignore} {outcome:?}"
+            );
+            fixture.sql("DROP TRIGGER t").await;
+        }
+        let again = fixture.keystore.record(grant(epoch, nonce, nonce)).await;
+        assert!(again.is_ok(), "the nonce was not spent: {again:?}");
+    }
+    fixture.keystore.close().await;
+    fixture.again().await.expect("the log is whole");
 }
 
 #[tokio::test]
 async fn t47_after_a_full_disk_what_is_recorded_is_on_disk() {
+    for grants_before in [0, 1] {
+        after_a_full_disk(grants_before).await;
+    }
+}
+
+/// The first batch goes in steps, the second as one script.
+async fn after_a_full_disk(grants_before: u8) {
     let fixture = Fixture::new().await;
     let epoch = fixture.keystore.epoch().await.unwrap();
+    for number in 0..grants_before {
+        fixture.keystore.record(grant(epoch, 100 + number, 100 + number)).await.unwrap();
+    }
     fixture.sql("PRAGMA max_page_count = 1").await;
     let mut large = grant(epoch, 1, 1);
     large.evidence = vec![EvidencePiece::new("event-log", Arc::from(vec![7; 1 << 20]))];

@@ -148,6 +148,8 @@ async fn write(
         batches.grants(pending).await;
         batches.refusals(&mut refused).await;
         if let Some(done) = stop {
+            // Whoever is told that this has stopped finds it ended.
+            grants.close();
             refusals.close();
             while refusals.recv_many(&mut refused, REFUSAL_BATCH).await > 0 {
                 batches.refusals(&mut refused).await;

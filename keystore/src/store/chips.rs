@@ -127,13 +127,14 @@ pub(crate) async fn head(connection: &mut Connection, keyring: &Keyring) -> Resu
     Ok(size)
 }
 
-/// The chips of these subjects, each list in the order in which they were first seen.
+/// The chips of these subjects, each list in the order in which they were first seen; `None` for a subject with a row
+/// that cannot be read, so that it stands in nobody else's way.
 pub(crate) async fn of_subjects(
     connection: &mut Connection,
     keyring: &Keyring,
     subjects: Vec<Subject>,
-) -> Result<HashMap<Subject, Vec<Chip>>, StoreError> {
-    let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(subjects.len());
+) -> Result<HashMap<Subject, Option<Vec<Chip>>>, StoreError> {
+    let mut found: HashMap<_, Option<Vec<_>>> = HashMap::with_capacity(subjects.len());
     for subjects in subjects.chunks(SUBJECTS_AT_ONCE) {
         let mut query = QueryBuilder::<Db>::new("SELECT * FROM chips WHERE subject IN (");
         let mut values = query.separated(", ");
@@ -142,10 +143,20 @@ pub(crate) async fn of_subjects(
         }
         query.push(") ORDER BY idx");
         let (rows, _) = dialect::run(connection, query.build()).await?;
-        found.extend(subjects.iter().map(|subject| (subject.clone(), Vec::new())));
+        found.extend(subjects.iter().map(|subject| (subject.clone(), Some(Vec::new()))));
         for row in &rows {
-            let ChipRow { subject, chip, .. } = read(keyring, row)?;
-            found.entry(subject).or_default().push(chip);
+            let named: String = row.try_get("subject")?;
+            let Some(chips) = named.parse().ok().and_then(|subject: Subject| found.get_mut(&subject)) else {
+                return Err(rows::tampered(CHIPS, "?"));
+            };
+            match (read(keyring, row), chips) {
+                (Ok(ChipRow { chip, .. }), Some(chips)) => chips.push(chip),
+                (Ok(_), None) => {}
+                (Err(error), chips) => {
+                    tracing::error!(event = "chips.unreadable", subject = named, %error);
+                    *chips = None;
+                }
+            }
         }
     }
     Ok(found)

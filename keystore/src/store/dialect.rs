@@ -156,15 +156,6 @@ pub(crate) struct Script {
     statements: usize,
 }
 
-/// A script that did not get to its end.
-#[derive(Debug)]
-pub(crate) struct Stopped {
-    /// How many statements were done before.
-    pub(crate) done: usize,
-    /// Why the next one was not.
-    pub(crate) error: sqlx::Error,
-}
-
 impl Script {
     pub(crate) fn new() -> Self {
         Self { text: QueryBuilder::new(""), statements: 0 }
@@ -179,21 +170,16 @@ impl Script {
         &mut self.text
     }
 
-    /// Number of statements so far.
-    pub(crate) const fn len(&self) -> usize {
-        self.statements
-    }
-
     /// Runs one statement after the other, and none after one that fails: how many rows each changed.
-    pub(crate) async fn run(mut self, connection: &mut Connection) -> Result<Vec<u64>, Stopped> {
+    pub(crate) async fn run(mut self, connection: &mut Connection) -> Result<Vec<u64>, sqlx::Error> {
         let mut results = connection.fetch_many(self.text.build());
         let mut changed = Vec::with_capacity(self.statements);
         while changed.len() < self.statements {
             match poll_fn(|context| results.as_mut().poll_next(context)).await {
                 Some(Ok(Either::Left(done))) => changed.push(done.rows_affected()),
                 Some(Ok(Either::Right(_row))) => {}
-                Some(Err(error)) => return Err(Stopped { done: changed.len(), error }),
-                None => return Err(Stopped { done: changed.len(), error: sqlx::Error::WorkerCrashed }),
+                Some(Err(error)) => return Err(error),
+                None => return Err(sqlx::Error::WorkerCrashed),
             }
         }
         Ok(changed)

@@ -1,16 +1,19 @@
 //! A batch as one script, for the case that nothing stands in the way of any of its grants.
 //!
-//! Every statement of the script either does what is expected or fails, and then the transaction ends without a trace:
-//! another writer's leaf, an epoch that moved, a nonce that is spent.
+//! A statement of the script that finds another writer's leaf, an epoch that moved or a nonce that is spent fails, and
+//! the transaction ends without a trace. So it does when fewer rows were written than there should be: the commit comes after
+//! that was checked.
 
 use std::collections::HashSet;
 
+use sqlx::error::{DatabaseError, ErrorKind};
+use vouchsafe_protocol::Digest32;
+
 use super::{Batches, MAX_PIECES, Pending, insert_evidence, insert_nonces};
 use crate::record::{LogRecord, RecordError};
-use crate::store::dialect::{self, Connection, Script, Stopped};
+use crate::store::dialect::{self, Connection, Script};
 use crate::store::rows::Head;
 use crate::store::{StoreError, log, rows};
-use vouchsafe_protocol::Digest32;
 
 /// What became of a batch that was tried as one script.
 pub(super) enum Together {
@@ -20,7 +23,7 @@ pub(super) enum Together {
     Nothing,
     /// Nothing was written, and the connection is not to be used again.
     Unsound,
-    /// What was written is not known.
+    /// Whether anything was written is not known.
     Failed(StoreError),
 }
 
@@ -45,29 +48,23 @@ impl Batches {
             Ok(plan) => plan,
             Err(error) => return Together::Failed(error),
         };
-        let commit = script.len().saturating_sub(1);
         match script.run(connection).await {
-            Ok(changed) => match self.check(&changed, batch.len()) {
-                Ok(()) => {
-                    self.pins.saw(next);
-                    let results: Vec<_> = (seen.size..next.size).map(Ok).collect();
-                    self.remember(batch, &results, self.pruned_at);
-                    self.kept.extend(pieces);
-                    Together::Done(results)
-                }
-                Err(error) => Together::Failed(error),
-            },
-            // Whether a commit that failed is on disk is not known.
-            Err(Stopped { done, error }) if done >= commit => Together::Failed(error.into()),
-            Err(Stopped { done, error }) => {
-                tracing::debug!(event = "record.in_steps", done, %error);
-                // SQLite may have ended the transaction by itself.
-                match dialect::run(connection, sqlx::query("ROLLBACK")).await {
-                    Ok(_) => Together::Nothing,
-                    Err(_) => Together::Unsound,
+            Ok(changed) => {
+                if let Err(error) = check(&changed, batch.len()) {
+                    return Together::Failed(error);
                 }
             }
+            Err(error) if is_constraint(&error) => return in_steps(connection, &error).await,
+            Err(error) => return Together::Failed(error.into()),
         }
+        if let Err(error) = dialect::run(connection, sqlx::query("COMMIT")).await {
+            return Together::Failed(error.into());
+        }
+        self.pins.saw(next);
+        let results: Vec<_> = (seen.size..next.size).map(Ok).collect();
+        self.remember(batch, &results, self.pruned_at);
+        self.kept.extend(pieces);
+        Together::Done(results)
     }
 
     /// Whether every grant is of this epoch, with a nonce of its own that is not known to be spent and chips that are known.
@@ -97,16 +94,29 @@ impl Batches {
         for pieces in pieces.chunks(MAX_PIECES) {
             insert_evidence(script.statement(), pieces);
         }
-        script.statement().push("COMMIT");
         Ok(Plan { script, next, pieces: pieces.iter().map(|piece| piece.digest).collect() })
     }
+}
 
-    /// A trigger that somebody put there may leave rows out without an error.
-    fn check(&self, changed: &[u64], grants: usize) -> Result<(), StoreError> {
-        let grants = grants as u64;
-        match changed {
-            [_begin, 1, nonces, leaves, ..] if [*nonces, *leaves] == [grants, grants] => Ok(()),
-            _ => Err(rows::tampered("log_leaves", "new")),
-        }
+/// Whether the database holds something else than was expected. Any other error says nothing about that.
+fn is_constraint(error: &sqlx::Error) -> bool {
+    let kind = error.as_database_error().map(DatabaseError::kind);
+    matches!(kind, Some(ErrorKind::UniqueViolation | ErrorKind::NotNullViolation))
+}
+
+async fn in_steps(connection: &mut Connection, error: &sqlx::Error) -> Together {
+    tracing::debug!(event = "record.in_steps", %error);
+    match dialect::run(connection, sqlx::query("ROLLBACK")).await {
+        Ok(_) => Together::Nothing,
+        Err(_) => Together::Unsound,
+    }
+}
+
+/// A trigger that somebody put there may leave rows out without an error.
+fn check(changed: &[u64], grants: usize) -> Result<(), StoreError> {
+    let grants = grants as u64;
+    match changed {
+        [_begin, 1, nonces, leaves, ..] if [*nonces, *leaves] == [grants, grants] => Ok(()),
+        _ => Err(rows::tampered("log_leaves", "new")),
     }
 }

@@ -247,6 +247,21 @@ async fn t20_an_edited_chip_is_noticed() {
 }
 
 #[tokio::test]
+async fn t20_an_edited_chip_stands_in_nobody_elses_way() {
+    let fixture = Fixture::new().await;
+    let epoch = fixture.keystore.epoch().await.unwrap();
+    fixture.keystore.record(on(epoch, 1, "aa")).await.unwrap();
+    let other = fixture.again().await.unwrap();
+    fixture.sql("UPDATE chips SET mac = x'00'").await;
+    let mut elsewhere = on(epoch, 3, "cc");
+    elsewhere.record.instance = Some("1/9".to_owned());
+    // Both may be in one batch or in two: neither order lets the one fail the other.
+    let (edited, whole) = tokio::join!(other.record(on(epoch, 2, "bb")), other.record(elsewhere));
+    assert_eq!(edited, Err(RecordError::Unknown));
+    assert!(whole.is_ok(), "{whole:?}");
+}
+
+#[tokio::test]
 async fn t20_a_removed_chip_is_noticed() {
     for statement in
         ["DELETE FROM chips", "DELETE FROM chips WHERE idx = 0", "DELETE FROM chips WHERE idx = 1"]
