@@ -142,9 +142,9 @@ pub fn verify_unbound(
     tcbs.check(&vek)?;
 
     // 7. The certificate endorses this chip; a masked id is unknown, never a match (T16).
-    let chip_id = chip_id(&report, &vek)?;
+    let ids = ids(&report, &vek)?;
 
-    Ok(UnboundReport(claims(&report, &vek, &chain, tcbs, chip_id)?))
+    Ok(UnboundReport(claims(&report, &vek, &chain, tcbs, ids)?))
 }
 
 fn product(report: &Report<'_>, vek: &Vek<'_>, chain: Option<Product>) -> Result<Product, SnpError> {
@@ -204,15 +204,31 @@ impl Tcbs {
     }
 }
 
-/// The chip in hex, `None` where the host masks it.
-fn chip_id(report: &Report<'_>, vek: &Vek<'_>) -> Result<Option<String>, SnpError> {
+/// The chip in hex.
+struct Ids {
+    /// By the report; `None` where the host masks it.
+    reported: Option<String>,
+    /// By its VCEK.
+    certified: Option<String>,
+}
+
+fn ids(report: &Report<'_>, vek: &Vek<'_>) -> Result<Ids, SnpError> {
     let certified = vek.hardware_id()?;
+    let reported = chip_id(report, vek.product, certified)?;
+    Ok(Ids { reported, certified: certified.map(hex::encode) })
+}
+
+fn chip_id(
+    report: &Report<'_>,
+    product: Product,
+    certified: Option<&[u8]>,
+) -> Result<Option<String>, SnpError> {
     let reported = report.chip_id();
     if reported == [0; 64] {
         return Ok(None);
     }
     // Turin's ids have 8 bytes, zeros follow; a VLEK certifies no chip.
-    let length = if vek.product == Product::Turin { 8 } else { 64 };
+    let length = if product == Product::Turin { 8 } else { 64 };
     let (id, padding) = reported.split_at(length);
     let matches = certified.is_none_or(|certified| certified == id);
     if matches && padding.iter().all(|byte| *byte == 0) {
@@ -227,7 +243,7 @@ fn claims(
     vek: &Vek<'_>,
     chain: &VerifiedChain,
     tcbs: Tcbs,
-    chip_id: Option<String>,
+    ids: Ids,
 ) -> Result<SnpClaims, SnpError> {
     let root_withheld = advisory(vek.product);
     let report_id_ma = report.report_id_ma();
@@ -268,7 +284,8 @@ fn claims(
         platform: report.platform,
         launch_mitigations: report.launch_mitigations(),
         current_mitigations: report.current_mitigations(),
-        chip_id,
+        chip_id: ids.reported,
+        hardware_id: ids.certified,
         cpuid: report.cpuid,
     })
 }

@@ -18,9 +18,9 @@
 //! each of the secrets under it, and a namespace is too wide to tell which VMs are meant. The chips under such a
 //! policy are the machines of all VMs that it admits: it grows with them.
 //!
-//! **Chips.** SEV-SNP: the chip id of the report. A host may mask it; that is a chip of its own here, so that an id
-//! that disappears is noticed, and all masked hosts are one. A VLEK certifies no chip, so that whoever has one can name
-//! any: what it signs is another chip than what the chip's own VCEK signs. TDX: the platform id, from the PPID of the PCK
+//! **Chips.** SEV-SNP: the chip that the VCEK is certified for, also where the report masks its id, which is for its forger
+//! to choose. A VLEK certifies no chip, so that whoever has one can name any or none: what it signs is another chip than what
+//! the chip's own VCEK signs, and all masked ones are one. TDX: the platform id, from the PPID of the PCK
 //! certificate. A grant on neither is not looked at.
 //!
 //! Only what was granted counts, so that nobody without a policy's yes writes here, and the number of subjects is
@@ -39,8 +39,8 @@ use vouchsafe_protocol::ObjectName;
 use crate::Keystore;
 use crate::record::GrantRecord;
 
-/// A chip by its hardware id: `sev-snp:<chip id>`, `sev-snp:masked` or `tdx:<platform id>`; `sev-snp-vlek:` where a VLEK
-/// signed the report.
+/// A chip by its hardware id: `sev-snp:<hwID>` or `tdx:<platform id>`; `sev-snp-vlek:<chip id>` or `sev-snp-vlek:masked`
+/// where a VLEK signed the report.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Chip(String);
@@ -49,11 +49,11 @@ impl Chip {
     /// The chip of verified hardware evidence. No VM has evidence of two.
     pub(crate) fn of(claims: &Claims) -> Option<Self> {
         if let Some(snp) = &claims.sev_snp {
-            let signer = match snp.signer {
-                SignerKind::Vcek => "sev-snp",
-                SignerKind::Vlek => "sev-snp-vlek",
+            let (signer, id) = match snp.signer {
+                SignerKind::Vcek => ("sev-snp", &snp.hardware_id),
+                SignerKind::Vlek => ("sev-snp-vlek", &snp.chip_id),
             };
-            return Some(Self(format!("{signer}:{}", snp.chip_id.as_deref().unwrap_or("masked"))));
+            return Some(Self(format!("{signer}:{}", id.as_deref().unwrap_or("masked"))));
         }
         claims.tdx.as_ref().map(|tdx| Self(format!("tdx:{}", tdx.platform_id)))
     }

@@ -96,6 +96,9 @@ pub struct SnpClaims {
     /// Chip, 64 bytes (Turin: 8) in hex; absent where the host masks it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chip_id: Option<String>,
+    /// Chip by its VCEK's `hwID`, in hex, also where the report masks it; absent for a VLEK, which certifies none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware_id: Option<String>,
     /// Family, model and stepping; report version 3 and later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpuid: Option<Cpuid>,

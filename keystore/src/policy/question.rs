@@ -33,11 +33,12 @@ impl Verdict {
                 (name(error.policy_id()), error.inner().to_string())
             }
         });
-        Self {
-            decision: response.decision(),
-            reasons: diagnostics.reason().map(name).collect(),
-            errors: errors.collect(),
-        }
+        // Cedar keeps them in no order.
+        let (mut reasons, mut errors): (Vec<_>, Vec<_>) =
+            (diagnostics.reason().map(name).collect(), errors.collect());
+        reasons.sort();
+        errors.sort();
+        Self { decision: response.decision(), reasons, errors }
     }
 
     /// A permit holds, no forbid does, and every evaluation worked.

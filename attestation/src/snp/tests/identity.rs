@@ -88,7 +88,10 @@ fn t16_a_masked_chip_id_is_unknown_and_never_a_match() {
         builder.version = version;
         builder.vek = Some(builder.fitting_vek());
         builder.chip_id = [0; 64];
-        assert_eq!(verify_fake(&builder).unwrap().chip_id, None, "version {version}");
+        let claims = verify_fake(&builder).unwrap();
+        assert_eq!(claims.chip_id, None, "version {version}");
+        // T20: the certificate still says whose key it is.
+        assert_eq!(claims.hardware_id, Some(hex::encode(genoa().chip_id)), "version {version}");
     }
     // Not even where the certificate endorses a chip of zeros.
     let mut builder = genoa();
