@@ -54,6 +54,7 @@ fn raise(resource: Resource) -> Option<u64> {
     getrlimit(resource).current
 }
 
+// The allocator gives no locked memory back: what a burst of requests once needed stays resident, within the broker's limits.
 /// Below this a later allocation could fail for want of lockable memory, so nothing is locked.
 const ENOUGH_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
 
