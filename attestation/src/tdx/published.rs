@@ -53,8 +53,7 @@ pub fn verify_collateral(
     // 1. Each issuer chain ends at an anchor's certificate, all at the same one.
     let ([ca, root], anchor) = issuers(Part::PckCrl, &collateral.pck_crl_issuer_chain, anchors)?;
     let ([tcb_signer, tcb_root], _) = issuers(Part::TcbInfo, &collateral.tcb_info_issuer_chain, anchors)?;
-    let ([qe_signer, qe_root], _) =
-        issuers(Part::QeIdentity, &collateral.qe_identity_issuer_chain, anchors)?;
+    let ([qe_signer, qe_root], _) = issuers(Part::QeIdentity, &collateral.qe_identity_issuer_chain, anchors)?;
     if tcb_root != root || qe_root != root {
         return Err(TdxError::SignerUntrusted);
     }

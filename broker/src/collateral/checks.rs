@@ -1,23 +1,27 @@
 //! What may take the place of what is there.
 //!
-//! A vendor's cache, or who is between it and the broker, can serve anything. So nothing that is there gives way to
-//! what cannot be verified, is not current, or was issued before it: then the old one stays, and serves.
+//! A vendor's cache, or who is between it and the broker, can serve anything. So nothing that serves gives way to
+//! what cannot be verified, is not current, was issued before it, or is vouched for by an extra anchor where the
+//! vendor itself vouches for what is there: then the old one stays.
 
 use std::collections::BTreeSet;
 
-use vouchsafe_attestation::TrustAnchors;
 use vouchsafe_attestation::chain::{Collateral, CollateralError, CrlSummary, crl_is_signed_by_anchor};
 use vouchsafe_attestation::launch::{
     EndorsementMemory, LaunchContext, LaunchError, LaunchMeasurement, verify as verify_endorsement,
 };
-use vouchsafe_attestation::tdx::{Platform, TdxCollateral, TdxError, verify_collateral};
+use vouchsafe_attestation::tdx::{
+    CollateralAnchor, MAX_TDX_COLLATERAL, Platform, TdxCollateral, TdxCollateralError, TdxError,
+    verify_collateral,
+};
+use vouchsafe_attestation::{Root, TrustAnchors};
 use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
 
-use super::ContentError;
-use super::contents::{Contents, Item};
+use super::contents::{Contents, Item, json};
 use super::intel::Described;
 use super::notes::IMPORTED;
 use super::status::summary;
+use super::{ContentError, TdxFlaw};
 
 /// What items are judged by.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +34,7 @@ impl Contents {
     /// What an operator imports: he may go back to what was issued before, but not to what nobody signed.
     pub(super) fn check_import(&self, item: &Item, judge: Judge<'_>) -> Result<(), ContentError> {
         match item {
-            Item::Tdx(platform, collateral) => {
-                Ok(verify_collateral(collateral, platform, judge.anchors, judge.now)?)
-            }
+            Item::Tdx(platform, collateral) => self.check_tdx(platform, collateral, judge).map(|_| ()),
             Item::Launch(measurement, bytes) => self.check_launch(*measurement, bytes, judge),
             // These stand beside what is there.
             Item::Crl(_) | Item::Certificate(_) | Item::TokenKeys(..) => Ok(()),
@@ -42,7 +44,7 @@ impl Contents {
     /// What another broker exported: what is there may be younger.
     pub(super) fn check_bundled(&self, item: &Item, judge: Judge<'_>) -> Result<(), ContentError> {
         match item {
-            Item::Tdx(platform, collateral) => self.check_tdx(platform, collateral, judge),
+            Item::Tdx(platform, collateral) => self.check_tdx_age(platform, collateral, judge),
             _ => self.check_import(item, judge),
         }
     }
@@ -56,8 +58,11 @@ impl Contents {
     ) -> Result<(), ContentError> {
         match item {
             Item::Crl(crl) => self.check_crl(crl, source, judge),
-            Item::Tdx(platform, collateral) => self.check_tdx(platform, collateral, judge),
-            Item::Launch(measurement, bytes) => Ok(endorses(*measurement, bytes, judge)?),
+            Item::Tdx(platform, collateral) => self.check_tdx_age(platform, collateral, judge),
+            Item::Launch(measurement, bytes) => {
+                endorses(*measurement, bytes, judge)?;
+                self.check_launch(*measurement, bytes, judge)
+            }
             // A chip's certificate is verified by who fetched it; nothing signs a key set.
             Item::Certificate(_) | Item::TokenKeys(..) => Ok(()),
         }
@@ -96,17 +101,38 @@ impl Contents {
         Ok(())
     }
 
-    /// Signed by Intel, current, and no part of it issued before the one that is there.
+    /// Signed, current and of a size that is read again. Gives what serves now under the same anchor.
     fn check_tdx(
         &self,
         platform: &Platform,
         new: &TdxCollateral,
         judge: Judge<'_>,
+    ) -> Result<Option<&TdxCollateral>, ContentError> {
+        let found = json(new).len();
+        if found > MAX_TDX_COLLATERAL {
+            return Err(TdxFlaw::Form(TdxCollateralError::TooLarge { found }).into());
+        }
+        let verify = |it: &TdxCollateral| verify_collateral(it, platform, judge.anchors, judge.now);
+        let CollateralAnchor { root, certificate } = verify(new)?;
+        // What does not serve any more, whatever it says of itself, gives way.
+        let known = self.tdx.get(platform);
+        let Some((known, anchor)) = known.and_then(|known| Some((known, verify(known).ok()?))) else {
+            return Ok(None);
+        };
+        check_rank(root, anchor.root)?;
+        // Times are compared where one authority gives them.
+        Ok((anchor.certificate == certificate).then_some(known))
+    }
+
+    /// And no part of it issued before the one that is there.
+    fn check_tdx_age(
+        &self,
+        platform: &Platform,
+        new: &TdxCollateral,
+        judge: Judge<'_>,
     ) -> Result<(), ContentError> {
-        verify_collateral(new, platform, judge.anchors, judge.now)?;
-        let known = self.tdx.get(platform).and_then(|known| authentic(platform, known, judge.anchors));
-        if let Some(known) = known {
-            Described::read(new)?.is_not_older_than(&known)?;
+        if let Some(known) = self.check_tdx(platform, new, judge)? {
+            Described::read(new)?.is_not_older_than(&Described::read(known)?)?;
         }
         Ok(())
     }
@@ -119,10 +145,10 @@ impl Contents {
         judge: Judge<'_>,
     ) -> Result<(), ContentError> {
         let known = self.launch.get(&measurement);
-        if known.is_some_and(|known| endorses(measurement, known, judge).is_ok()) {
-            endorses(measurement, bytes, judge)?;
-        }
-        Ok(())
+        let Some(known) = known.and_then(|known| endorses(measurement, known, judge).ok()) else {
+            return Ok(());
+        };
+        check_rank(endorses(measurement, bytes, judge)?, known)
     }
 
     /// Drops lists that are overdue and have a newer one of the same issuer. Two lists of one name may belong to two
@@ -150,19 +176,17 @@ impl Contents {
     }
 }
 
-/// What collateral says of itself, where it was signed under an anchor of now, whether it is current or not.
-fn authentic(platform: &Platform, known: &TdxCollateral, anchors: &TrustAnchors) -> Option<Described> {
-    let described = Described::read(known).ok()?;
-    verify_collateral(known, platform, anchors, described.last_issued()).ok()?;
-    Some(described)
+/// What an extra anchor vouches for takes the place of nothing that the vendor does.
+pub(super) fn check_rank(new: Root, known: Root) -> Result<(), ContentError> {
+    if new == Root::Extra && known != Root::Extra { Err(ContentError::ExtraAnchor { known }) } else { Ok(()) }
 }
 
-/// Whether Google endorses the measurement, of whichever technology it is.
-fn endorses(measurement: Digest48, bytes: &[u8], judge: Judge<'_>) -> Result<(), LaunchError> {
+/// Who endorses the measurement, of whichever technology it is.
+fn endorses(measurement: Digest48, bytes: &[u8], judge: Judge<'_>) -> Result<Root, LaunchError> {
     let (collateral, memory) = (Collateral::empty(), EndorsementMemory::new(1));
     let context =
         LaunchContext { anchors: judge.anchors, collateral: &collateral, now: judge.now, memory: &memory };
-    let of = |measurement| verify_endorsement(bytes, measurement, &context).map(|_| ());
+    let of = |measurement| verify_endorsement(bytes, measurement, &context).map(|found| found.root);
     of(LaunchMeasurement::Snp(measurement)).or_else(|_| of(LaunchMeasurement::Tdx(measurement)))
 }
 

@@ -15,7 +15,7 @@ use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
 
 use super::checks::{Judge, has_expired};
 use super::intel::Described;
-use super::notes::{IMPORTED, Note, Notes, Validators};
+use super::notes::{IMPORTED, Note, Notes};
 use super::{ContentError, Loaded, status};
 
 #[derive(Clone, Debug, Default)]
@@ -239,8 +239,7 @@ impl Contents {
 
 /// Whoever fetched it, here it was imported.
 fn imported(fetched_at: UnixTime) -> Note {
-    let (source, validators) = (IMPORTED.to_owned(), Validators::default());
-    Note { source, fetched_at, valid_until: None, validators }
+    Note { source: IMPORTED.to_owned(), fetched_at, valid_until: None }
 }
 
 /// What a file holds, by its form.

@@ -143,16 +143,6 @@ impl CollateralFolder {
         })
     }
 
-    /// What is there was found to be current.
-    pub(crate) fn touch(&mut self, digest: &Digest32, now: UnixTime) -> Result<(), CollateralFileError> {
-        self.change(now, |contents, _| {
-            if let Some(note) = contents.notes.get_mut(digest) {
-                note.fetched_at = now;
-            }
-            Ok(())
-        })
-    }
-
     /// What came from an address last, with its note.
     pub(crate) fn from(&self, source: &str) -> Option<(Digest32, Note)> {
         let all = self.contents.notes.iter().filter(|(_, note)| note.source == source);

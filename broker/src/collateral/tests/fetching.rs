@@ -120,17 +120,13 @@ fn t44_many_misses_make_one_request() {
 }
 
 #[test]
-fn a_list_that_did_not_change_is_not_sent_again() {
+fn a_list_that_did_not_change_is_fetched_again_when_it_is_due() {
     let (folder, crl) = (tempfile::tempdir().unwrap(), google_crl(60));
     let sent = crl.clone();
-    let vendor =
-        Vendor::start(move |asked| match (asked.path.as_str(), asked.headers.get("if-none-match")) {
-            ("/google.crl", Some(tag)) if tag == "\"one\"" => Reply::status(304),
-            ("/google.crl", _) => {
-                Reply::Give { status: 200, headers: vec![("ETag", "\"one\"".to_owned())], body: sent.clone() }
-            }
-            _ => Reply::status(404),
-        });
+    let vendor = Vendor::start(move |asked| match asked.path.as_str() {
+        "/google.crl" => Reply::body(&sent),
+        _ => Reply::status(404),
+    });
     let running = service(folder.path(), &vendor.address);
     eventually("the list", || !digests(&running).is_empty());
     drop(running);
@@ -139,13 +135,47 @@ fn a_list_that_did_not_change_is_not_sent_again() {
     assert_eq!(digests(&running), [Digest32::of(&crl)]);
     running.refresh();
     eventually("another request", || vendor.asked("/google.crl").len() == 2);
-    let second = vendor.asked("/google.crl").pop().unwrap();
-    assert_eq!(second.headers.get("if-none-match").map(String::as_str), Some("\"one\""));
     // Were this no success, there would be a third one soon.
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(vendor.asked("/google.crl").len(), 2);
     assert_eq!(digests(&running), [Digest32::of(&crl)]);
     assert_eq!(running.loaded().collateral.crl_summaries().count(), 1);
+}
+
+/// Who stands in between once, and gives an ETag and a date with an old list, must not have it kept for good.
+#[test]
+fn t17_an_answer_that_nothing_changed_keeps_no_old_list() {
+    let (folder, old, new) = (tempfile::tempdir().unwrap(), google_crl(3600), google_crl(60));
+    let (first, second, is_between) =
+        (old.clone(), new.clone(), Arc::new(std::sync::atomic::AtomicBool::new(true)));
+    let between = Arc::clone(&is_between);
+    let vendor = Vendor::start(move |asked| {
+        let is_conditional =
+            ["if-none-match", "if-modified-since"].iter().any(|name| asked.headers.contains_key(*name));
+        match asked.path.as_str() {
+            "/google.crl" if between.load(Ordering::SeqCst) => {
+                let tag = ("ETag", "\"theirs\"".to_owned());
+                let date = ("Last-Modified", "Wed, 01 Jan 2098 00:00:00 GMT".to_owned());
+                Reply::Give { status: 200, headers: vec![tag, date], body: first.clone() }
+            }
+            "/google.crl" if is_conditional => Reply::status(304),
+            "/google.crl" => Reply::body(&second),
+            _ => Reply::status(304),
+        }
+    });
+    let service = service(folder.path(), &vendor.address);
+    eventually("the old list", || digests(&service) == [Digest32::of(&old)]);
+    is_between.store(false, Ordering::SeqCst);
+    service.refresh();
+    eventually("the new list", || digests(&service) == [Digest32::of(&new)]);
+    let is_plain = |asked: &Asked| {
+        !asked.headers.contains_key("if-none-match") && !asked.headers.contains_key("if-modified-since")
+    };
+    assert!(vendor.asked("").iter().all(is_plain));
+    // Where nobody asked whether anything changed, that nothing did is no answer.
+    eventually("an error", || {
+        errors(&service, CollateralKind::Crl).iter().any(|error| error.contains("HTTP status 304"))
+    });
 }
 
 #[test]
@@ -296,7 +326,6 @@ fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
         source: TokenKeys::GOOGLE_JWKS.to_owned(),
         fetched_at: UnixTime(1000),
         valid_until: None,
-        validators: notes::Validators::default(),
     };
     ours.put(contents::Item::TokenKeys(Root::Google, JWKS.to_vec()), note).unwrap();
     let roots = |folder: &CollateralFolder| {
@@ -375,7 +404,7 @@ async fn a_source_whose_certificate_the_system_does_not_know_is_not_believed() {
     let running = tokio::spawn(servers.run());
     let fetched = tokio::task::spawn_blocking(move || {
         let client = Client::new(Duration::from_secs(5));
-        client.get(&format!("https://{address}/livez"), 1000, None).map(|_| ())
+        client.get(&format!("https://{address}/livez"), 1000).map(|_| ())
     });
     let error = fetched.await.expect("no panic").expect_err("refused");
     assert!(

@@ -1,7 +1,9 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use vouchsafe_attestation::tdx::{CollateralPart, PckCa, Platform, TdxCollateral, TdxError};
+use vouchsafe_attestation::tdx::{
+    CollateralPart, MAX_TDX_COLLATERAL, PckCa, Platform, TdxCollateral, TdxCollateralError, TdxError,
+};
 use vouchsafe_attestation::test_util::ca::{FakeCa, Scheme, encode};
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FMSPC, FakeIntel, ROOT_SERIAL};
 use vouchsafe_protocol::bundle::CollateralKind;
@@ -190,24 +192,18 @@ fn refused() -> Vec<(&'static str, TdxCollateral)> {
         ),
         ("RootCrl: issued at", signed(|spec| spec.root_crl.this_update.0 -= DAY)),
         ("PckCrl: issued at", signed(|spec| spec.pck_crl.this_update.0 -= DAY)),
+        ("QeIdentity is not for TDX", signed(|spec| spec.qe_identity["version"] = 4.into())),
         (
-            "TcbInfo: tcbEvaluationDataNumber 16",
-            signed(|spec| spec.tcb_info["tcbEvaluationDataNumber"] = 16.into()),
+            "issuer chain of QeIdentity is not plain PEM",
+            changed(|it| it.qe_identity_issuer_chain += "-----BEGIN JUNK-----\nAAAA\n-----END JUNK-----\n"),
         ),
-        (
-            "QeIdentity: tcbEvaluationDataNumber 16",
-            signed(|spec| spec.qe_identity["tcbEvaluationDataNumber"] = 16.into()),
-        ),
-        ("QeIdentity: version 2", signed(|_| ())),
     ]
 }
 
 #[test]
 fn t17_a_cache_puts_nothing_bad_in_the_place_of_good_collateral() {
     let folder = tempfile::tempdir().unwrap();
-    let mut young = spec(120);
-    young.qe_identity["version"] = 3.into();
-    let good = FakeIntel::shared().collateral(&young);
+    let good = collateral(120);
     let served = Arc::new(Mutex::new(good.clone()));
     let serving = Arc::clone(&served);
     let vendor = Vendor::start(move |asked| answer(asked, &serving.lock().unwrap()));
@@ -234,10 +230,8 @@ fn t17_a_cache_puts_nothing_bad_in_the_place_of_good_collateral() {
     let text = String::from_utf8(metrics.text().unwrap()).unwrap();
     let counted =
         text.lines().find(|line| line.contains("kind=\"tdx\"") && line.contains("refused")).unwrap();
-    assert!(counted.rsplit(' ').next().unwrap().parse::<f64>().unwrap() >= 17.0, "{counted}");
-    let mut better = spec(30);
-    better.qe_identity["version"] = 3.into();
-    let better = FakeIntel::shared().collateral(&better);
+    assert!(counted.rsplit(' ').next().unwrap().parse::<f64>().unwrap() >= 16.0, "{counted}");
+    let better = collateral(30);
     *served.lock().unwrap() = better.clone();
     eventually("its successor", || digest() == Some(better.digest()));
     assert_eq!(error(), None);
@@ -297,13 +291,124 @@ fn t17_what_an_anchor_of_the_past_signed_gives_way() {
     before.import(&serde_json::to_vec(&theirs).unwrap(), None, clock::now()).unwrap();
     let mut after = open(folder.path());
     let ours = collateral(3600);
-    let note = notes::Note {
-        source: "https://cache.example.com".to_owned(),
-        fetched_at: clock::now(),
-        valid_until: None,
-        validators: notes::Validators::default(),
+    put(&mut after, &ours, clock::now()).unwrap();
+    assert_eq!(there(&after), Some(ours.digest()));
+}
+
+/// As if a cache had it.
+fn put(
+    folder: &mut CollateralFolder,
+    collateral: &TdxCollateral,
+    fetched_at: UnixTime,
+) -> Result<(), CollateralFileError> {
+    let source = "https://cache.example.com".to_owned();
+    let platform = Described::read(collateral).unwrap().platform;
+    let note = notes::Note { source, fetched_at, valid_until: None };
+    folder.put(contents::Item::Tdx(platform, Box::new(collateral.clone())), note)
+}
+
+fn there(folder: &CollateralFolder) -> Option<Digest32> {
+    folder.parse().unwrap().endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest())
+}
+
+/// With Intel's number of an early set.
+fn early(mut spec: CollateralSpec) -> TdxCollateral {
+    for part in [&mut spec.tcb_info, &mut spec.qe_identity] {
+        part["tcbEvaluationDataNumber"] = 18.into();
+    }
+    FakeIntel::shared().collateral(&spec)
+}
+
+#[test]
+fn t17_an_early_set_gives_way_to_a_standard_one_that_is_issued_later() {
+    let (folder, now) = (tempfile::tempdir().unwrap(), clock::now());
+    let mut ours = open(folder.path());
+    let planted = early(spec(600));
+    put(&mut ours, &planted, now).unwrap();
+    let error = put(&mut ours, &collateral(3600), now).unwrap_err();
+    let is_older = matches!(error, CollateralFileError::Content(ContentError::Tdx(TdxFlaw::Older { .. })));
+    assert!(is_older, "{error}");
+    assert_eq!(there(&ours), Some(planted.digest()));
+    let standard = collateral(60);
+    put(&mut ours, &standard, now).unwrap();
+    assert_eq!(there(&ours), Some(standard.digest()));
+}
+
+#[test]
+fn t17_what_has_ended_gives_way_to_what_is_current() {
+    let (folder, now) = (tempfile::tempdir().unwrap(), clock::now());
+    let mut ours = open(folder.path());
+    // It ends in a day.
+    put(&mut ours, &early(spec(60)), now).unwrap();
+    let mut lasting = CollateralSpec::current(UnixTime(now.0 - 3600), now.plus(10 * DAY));
+    lasting.qe_identity["version"] = 2.into();
+    let lasting = FakeIntel::shared().collateral(&lasting);
+    let error = put(&mut ours, &lasting, now).unwrap_err();
+    assert!(matches!(error, CollateralFileError::Content(ContentError::Tdx(TdxFlaw::Older { .. }))));
+    put(&mut ours, &lasting, now.plus(2 * DAY)).unwrap();
+    assert_eq!(there(&ours), Some(lasting.digest()));
+}
+
+#[test]
+fn t17_times_are_compared_under_one_anchor_only() {
+    let (folder, now) = (tempfile::tempdir().unwrap(), clock::now());
+    let other = FakeIntel::new();
+    let anchors = shared_anchors().with_extra(other.root_der()).unwrap();
+    let mut ours = CollateralFolder::open(folder.path(), identity(1), anchors).unwrap();
+    put(&mut ours, &collateral(60), now).unwrap();
+    let theirs = other.collateral(&spec(3600));
+    put(&mut ours, &theirs, now).unwrap();
+    assert_eq!(there(&ours), Some(theirs.digest()));
+}
+
+#[test]
+fn t17_an_extra_anchor_displaces_nothing_of_intels() {
+    let (folder, march) = (tempfile::tempdir().unwrap(), UnixTime(1_774_915_200));
+    let evidence = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence/tdx");
+    let Ok(json) = fs::read(evidence.join("assembled/fmspc-90c06f000000-2026-03.json")) else {
+        assert!(option_env!("CI").is_none(), "captured evidence is missing");
+        println!("skipped: no captured evidence");
+        return;
     };
-    after.put(contents::Item::Tdx(PLATFORM, Box::new(ours.clone())), note).unwrap();
-    let there = after.parse().unwrap().endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest());
-    assert_eq!(there, Some(ours.digest()));
+    let intels = TdxCollateral::parse(&json).unwrap();
+    let mut spec = CollateralSpec::current(UnixTime(march.0 - 60), march.plus(DAY));
+    spec.tcb_info["fmspc"] = "90C06F000000".into();
+    let extra = FakeIntel::shared().collateral(&spec);
+    let mut ours = open(folder.path());
+    let there = |folder: &CollateralFolder| {
+        let platform = Described::read(&intels).unwrap().platform;
+        folder.parse().unwrap().endorsements.tdx.get(&platform).map(|tdx| tdx.digest())
+    };
+    put(&mut ours, &extra, march).unwrap();
+    assert_eq!(there(&ours), Some(extra.digest()));
+    // Intel's takes its place, however old it is.
+    put(&mut ours, &intels, march).unwrap();
+    assert_eq!(there(&ours), Some(intels.digest()));
+    let refused = |result: Result<(), CollateralFileError>| {
+        let error = result.unwrap_err();
+        let expected = ContentError::ExtraAnchor { known: Root::Intel };
+        assert!(matches!(&error, CollateralFileError::Content(found) if *found == expected), "{error}");
+    };
+    refused(put(&mut ours, &extra, march));
+    refused(ours.import(&serde_json::to_vec(&extra).unwrap(), None, march));
+    assert_eq!(there(&ours), Some(intels.digest()));
+}
+
+#[test]
+fn t44_what_would_be_too_large_to_read_again_is_not_kept() {
+    let (folder, now) = (tempfile::tempdir().unwrap(), clock::now());
+    let mut ours = open(folder.path());
+    // No part is above the limit, all of them are.
+    let mut large = spec(60);
+    large.tcb_info["padding"] = "\"".repeat(MAX_TDX_COLLATERAL / 4).into();
+    let large = FakeIntel::shared().collateral(&large);
+    assert!(large.tcb_info.len() < MAX_TDX_COLLATERAL);
+    let error = put(&mut ours, &large, now).unwrap_err();
+    let is_refused = matches!(
+        &error,
+        CollateralFileError::Content(ContentError::Tdx(TdxFlaw::Form(TdxCollateralError::TooLarge { found })))
+            if *found > MAX_TDX_COLLATERAL
+    );
+    assert!(is_refused, "{error}");
+    assert_eq!(there(&open(folder.path())), None);
 }
