@@ -14,6 +14,7 @@ mod fetch;
 mod folder;
 mod intel;
 mod jobs;
+mod lists;
 mod notes;
 mod pace;
 mod service;

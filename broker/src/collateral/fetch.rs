@@ -14,10 +14,11 @@ use super::client::{Answer, FetchError};
 use super::contents::{Item, launch};
 use super::intel::{self, Answers, Described, TdxPart};
 use super::jobs::{Ended, Job};
+use super::lists::List;
 use super::notes::Note;
 use super::service::Shared;
 use super::wanted::{Chip, Measured, Wanted};
-use super::{CollateralFileError, ContentError, TdxFlaw, status};
+use super::{CollateralFileError, ContentError, TdxFlaw};
 use crate::clock;
 
 /// How a fetch ended.
@@ -93,10 +94,11 @@ impl Shared {
         };
         let content =
             |source: CollateralError| Unusable::Content { url: url.to_owned(), source: source.into() };
-        let found = status::crl(&bytes).map_err(content)?;
+        let found = List::read(bytes).map_err(content)?;
+        let until = found.summary.next_update;
         let is_known = self.folder().from(url).is_some_and(|(digest, _)| digest == found.digest);
-        self.keep(Item::Crl(bytes), note(url, now, found.next_update))?;
-        let wait = self.pace.refresh(now, found.next_update);
+        self.keep(Item::Crl(found), note(url, now, until))?;
+        let wait = self.pace.refresh(now, until);
         Ok(if is_known { Fetched::Unchanged(wait) } else { Fetched::New(wait) })
     }
 

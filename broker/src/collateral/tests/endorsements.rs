@@ -1,4 +1,5 @@
 use vouchsafe_attestation::anchors::Product;
+use vouchsafe_attestation::chain::ChainError;
 use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
 use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
@@ -72,6 +73,24 @@ fn an_extra_anchor_displaces_no_root_and_a_root_every_one() {
     assert_eq!(checks::check_rank(Root::Extra, Root::Extra), Ok(()));
 }
 
+#[test]
+fn an_endorsement_that_is_not_for_this_broker_sinks_no_bundle() {
+    let at = UnixTime(1);
+    let is_left_out = |error: LaunchError| checks::is_useless_here(&error.into());
+    for error in [
+        ChainError::UnknownIssuer,
+        ChainError::NotValidYet { not_before: at },
+        ChainError::Expired { not_after: at },
+    ] {
+        assert!(is_left_out(error.clone().into()), "{error}");
+    }
+    for error in [LaunchError::Malformed, LaunchError::SignatureInvalid, ChainError::SignatureInvalid.into()]
+    {
+        assert!(!is_left_out(error.clone()), "{error}");
+    }
+    assert!(checks::is_useless_here(&ContentError::ExtraAnchor { known: Root::Google }));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn googles_endorsement_is_asked_for_although_an_extra_anchor_gave_one() {
     let vendor = Vendor::start(|_| Reply::status(404));
@@ -103,6 +122,13 @@ fn an_imported_endorsement_that_does_not_verify_displaces_none_that_does() {
     ours.import(&bad, Some(THERE), clock::now()).unwrap();
     ours.import(&good, Some(THERE), clock::now()).unwrap();
     let error = ours.import(&bad, Some(THERE), clock::now()).unwrap_err();
+    let is_refused = matches!(error, CollateralFileError::Content(ContentError::LaunchRefused(_)));
+    assert!(is_refused, "{error}");
+    let other = tempfile::tempdir().unwrap();
+    let mut theirs = open(other.path());
+    theirs.import(&bad, Some(THERE), clock::now()).unwrap();
+    let bundle = theirs.export(clock::now());
+    let error = ours.import_bundle(bundle, &identity(1).identity(), clock::now()).unwrap_err();
     let is_refused = matches!(error, CollateralFileError::Content(ContentError::LaunchRefused(_)));
     assert!(is_refused, "{error}");
     assert_eq!(ours.parse().unwrap().endorsements.launch.get(&THERE), Some(good.as_slice()));

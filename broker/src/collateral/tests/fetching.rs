@@ -68,7 +68,7 @@ pub(super) fn service_under(
     CollateralService::start_at(pace(), config, folder, anchors, metrics).expect("started")
 }
 
-fn google_crl(age: u64) -> Vec<u8> {
+pub(super) fn google_crl(age: u64) -> Vec<u8> {
     let now = clock::now();
     shared_google().root_crl(&CrlSpec::current(UnixTime(now.0 - age), now.plus(86_400 * 30)))
 }
@@ -90,7 +90,7 @@ pub(super) fn errors(service: &CollateralService, kind: CollateralKind) -> Vec<S
     items.into_iter().filter(|item| item.kind == kind).filter_map(|item| item.last_error).collect()
 }
 
-fn digests(service: &CollateralService) -> Vec<Digest32> {
+pub(super) fn digests(service: &CollateralService) -> Vec<Digest32> {
     service.status().expect("a status").crls.iter().map(|crl| crl.digest).collect()
 }
 
@@ -120,65 +120,6 @@ fn t44_many_misses_make_one_request() {
 }
 
 #[test]
-fn a_list_that_did_not_change_is_fetched_again_when_it_is_due() {
-    let (folder, crl) = (tempfile::tempdir().unwrap(), google_crl(60));
-    let sent = crl.clone();
-    let vendor = Vendor::start(move |asked| match asked.path.as_str() {
-        "/google.crl" => Reply::body(&sent),
-        _ => Reply::status(404),
-    });
-    let running = service(folder.path(), &vendor.address);
-    eventually("the list", || !digests(&running).is_empty());
-    drop(running);
-    // A restart takes what is there: no request before it is due.
-    let running = service(folder.path(), &vendor.address);
-    assert_eq!(digests(&running), [Digest32::of(&crl)]);
-    running.refresh();
-    eventually("another request", || vendor.asked("/google.crl").len() == 2);
-    // Were this no success, there would be a third one soon.
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(vendor.asked("/google.crl").len(), 2);
-    assert_eq!(digests(&running), [Digest32::of(&crl)]);
-    assert_eq!(running.loaded().collateral.crl_summaries().count(), 1);
-}
-
-/// Who stands in between once, and gives an ETag and a date with an old list, must not have it kept for good.
-#[test]
-fn t17_an_answer_that_nothing_changed_keeps_no_old_list() {
-    let (folder, old, new) = (tempfile::tempdir().unwrap(), google_crl(3600), google_crl(60));
-    let (first, second, is_between) =
-        (old.clone(), new.clone(), Arc::new(std::sync::atomic::AtomicBool::new(true)));
-    let between = Arc::clone(&is_between);
-    let vendor = Vendor::start(move |asked| {
-        let is_conditional =
-            ["if-none-match", "if-modified-since"].iter().any(|name| asked.headers.contains_key(*name));
-        match asked.path.as_str() {
-            "/google.crl" if between.load(Ordering::SeqCst) => {
-                let tag = ("ETag", "\"theirs\"".to_owned());
-                let date = ("Last-Modified", "Wed, 01 Jan 2098 00:00:00 GMT".to_owned());
-                Reply::Give { status: 200, headers: vec![tag, date], body: first.clone() }
-            }
-            "/google.crl" if is_conditional => Reply::status(304),
-            "/google.crl" => Reply::body(&second),
-            _ => Reply::status(304),
-        }
-    });
-    let service = service(folder.path(), &vendor.address);
-    eventually("the old list", || digests(&service) == [Digest32::of(&old)]);
-    is_between.store(false, Ordering::SeqCst);
-    service.refresh();
-    eventually("the new list", || digests(&service) == [Digest32::of(&new)]);
-    let is_plain = |asked: &Asked| {
-        !asked.headers.contains_key("if-none-match") && !asked.headers.contains_key("if-modified-since")
-    };
-    assert!(vendor.asked("").iter().all(is_plain));
-    // Where nobody asked whether anything changed, that nothing did is no answer.
-    eventually("an error", || {
-        errors(&service, CollateralKind::Crl).iter().any(|error| error.contains("HTTP status 304"))
-    });
-}
-
-#[test]
 fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
     let (folder, good) = (tempfile::tempdir().unwrap(), google_crl(60));
     let (sent, hits) = (Arc::new(Mutex::new(Reply::body(&good))), Arc::new(AtomicU16::new(0)));
@@ -194,7 +135,7 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
     eventually("the list", || !digests(&service).is_empty());
     let now = clock::now();
     let foreign = FakeGoogle::new().root_crl(&CrlSpec::current(now, now.plus(1000)));
-    let issued = status::summary(&good).unwrap().this_update;
+    let issued = lists::List::read(good.clone()).unwrap().summary.this_update;
     let lower = CrlSpec { number: 0, ..CrlSpec::current(issued, now.plus(1000)) };
     let lower = shared_google().root_crl(&lower);
     let future = shared_google().root_crl(&CrlSpec::current(now.plus(500), now.plus(1000)));
