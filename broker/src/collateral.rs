@@ -4,7 +4,8 @@
 //! keys of its tokens. Nothing in here is trusted but those keys: a CRL counts only where its signature verifies
 //! under the issuer of the certificate in question, a CA must chain to an anchor, everything else is verified
 //! with the evidence. And nothing that serves gives way to what does not verify, is not current or was issued
-//! before it: whoever stands between the broker and a vendor cannot take away what serves. A release takes what is there and never waits: what it misses is fetched for the next one.
+//! before it: whoever stands between the broker and a vendor cannot take away what serves. A release takes what
+//! is there and never waits: what it misses is fetched for the next one.
 
 mod addresses;
 mod checks;

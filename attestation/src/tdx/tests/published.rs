@@ -138,10 +138,32 @@ fn t17_issuer_chains_are_plain_pem_and_nothing_else() {
     assert_eq!(tampered(|by| by.pck_crl_issuer_chain += junk), Err(TdxError::CollateralChain { part }));
     let part = Part::TcbInfo;
     assert_eq!(tampered(|by| by.tcb_info_issuer_chain += junk), Err(TdxError::CollateralChain { part }));
-    // Ends of lines are as they come.
-    assert_eq!(tampered(|by| by.qe_identity_issuer_chain += "\n"), Ok(()));
-    assert_eq!(tampered(|by| by.qe_identity_issuer_chain = good.trim_ascii_end().to_owned()), Ok(()));
-    assert_eq!(tampered(|by| by.qe_identity_issuer_chain = good.replace('\n', "\r\n")), Ok(()));
+}
+
+#[test]
+fn t17_a_chain_that_is_taken_serves_quotes() {
+    let quote = TdxQuoteBuilder::version_5().sign(FakeIntel::shared());
+    let judged = |change: fn(&str) -> String| {
+        let mut by = FakeIntel::shared().collateral(&spec());
+        for chain in
+            [&mut by.pck_crl_issuer_chain, &mut by.tcb_info_issuer_chain, &mut by.qe_identity_issuer_chain]
+        {
+            *chain = change(chain);
+        }
+        let with_quote = judge(&quote, Appraisal::Given(&by), &anchors(), NOW).map(|_| ());
+        (judge_alone(&by).is_ok(), with_quote.is_ok())
+    };
+    // Ends of lines are as they come, and what is white at the end.
+    assert_eq!(judged(str::to_owned), (true, true));
+    assert_eq!(judged(|chain| format!("{chain}\n \r\n\t")), (true, true));
+    assert_eq!(judged(|chain| chain.trim_ascii_end().to_owned()), (true, true));
+    assert_eq!(judged(|chain| chain.replace('\n', "\r\n")), (true, true));
+    // What would be kept, and serve nobody.
+    assert_eq!(
+        judged(|chain| format!("-----BEGIN JUNK-----\nAAAA\n-----END JUNK-----\n{chain}")),
+        (false, false)
+    );
+    assert_eq!(judged(|chain| chain.replacen('\n', "\n\n", 2)), (false, false));
 }
 
 #[test]
