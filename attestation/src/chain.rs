@@ -38,7 +38,7 @@ pub use self::collateral::MAX_COLLATERAL_CERTIFICATES;
 pub use self::collateral::MAX_CRL_LENGTH;
 pub use self::collateral::MAX_CRLS;
 pub use self::collateral::read_file;
-pub use self::crl::crl_is_signed_by_anchor;
+pub use self::crl::crl_signer;
 pub use self::memory::ChainMemory;
 use self::revocation::Link;
 pub use self::revocation::Revocation;

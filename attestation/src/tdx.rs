@@ -39,6 +39,7 @@ pub use self::error::TdxError;
 pub use self::memory::TdxMemory;
 use self::pck::PckChain;
 pub use self::pck::PckField;
+pub use self::published::CollateralAnchor;
 pub use self::published::verify_collateral;
 use self::quote::Quote;
 pub use self::quote::QuoteError;

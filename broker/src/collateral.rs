@@ -3,8 +3,9 @@
 //! CRLs, issuing CAs, certificates of AMD chips, Intel's collateral for TDX, Google's launch endorsements and the
 //! keys of its tokens. Nothing in here is trusted but those keys: a CRL counts only where its signature verifies
 //! under the issuer of the certificate in question, a CA must chain to an anchor, everything else is verified
-//! with the evidence. And nothing that is there gives way to what does not verify, is not current or was issued
-//! before it: whoever stands between the broker and a vendor cannot take away what serves. A release takes what is there and never waits: what it misses is fetched for the next one.
+//! with the evidence. And nothing that serves gives way to what does not verify, is not current or was issued
+//! before it: whoever stands between the broker and a vendor cannot take away what serves. A release takes what
+//! is there and never waits: what it misses is fetched for the next one.
 
 mod addresses;
 mod checks;
@@ -14,6 +15,7 @@ mod fetch;
 mod folder;
 mod intel;
 mod jobs;
+mod lists;
 mod notes;
 mod pace;
 mod service;
@@ -23,11 +25,11 @@ mod wanted;
 use std::io;
 use std::path::PathBuf;
 
-use vouchsafe_attestation::Endorsements;
 use vouchsafe_attestation::chain::{Collateral, CollateralError};
 use vouchsafe_attestation::google_token::TokenKeysError;
 use vouchsafe_attestation::launch::LaunchError;
 use vouchsafe_attestation::tdx::TdxError;
+use vouchsafe_attestation::{Endorsements, Root};
 use vouchsafe_protocol::bundle::BundleError;
 use vouchsafe_protocol::{Digest48, UnixTime};
 
@@ -102,6 +104,12 @@ pub enum ContentError {
         found: UnixTime,
         /// When the known one was.
         known: UnixTime,
+    },
+    /// An extra anchor vouches for it, and a built-in one for what is there.
+    #[error("an extra anchor vouches for it, and the root {known:?} for the one that is there")]
+    ExtraAnchor {
+        /// The root of the known one.
+        known: Root,
     },
     /// A launch endorsement that does not verify.
     #[error("launch endorsement: {0}")]

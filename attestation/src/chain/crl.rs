@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use der::Decode;
 use der::asn1::ObjectIdentifier;
+use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 use x509_cert::crl::TbsCertList;
 use x509_cert::ext::Extension;
@@ -111,18 +112,17 @@ impl Crl {
     }
 }
 
-/// Whether an anchor signed this list, DER, as far as this can be said without a certificate of its issuer. The
-/// lists of CAs below an anchor are judged with each chain only.
+/// SHA-256 of the key of the anchor that signed this list, DER, as far as this can be said without a certificate of its
+/// issuer: anchors of one name may have different keys. The lists of CAs below an anchor are judged with each chain only.
 #[must_use]
-pub fn crl_is_signed_by_anchor(encoded: &[u8], anchors: &TrustAnchors) -> bool {
-    let Some((list, signed)) = Crl::parse(encoded).ok().zip(raw::Signed::parse(encoded)) else {
-        return false;
-    };
+pub fn crl_signer(encoded: &[u8], anchors: &TrustAnchors) -> Option<Digest32> {
+    let (list, signed) = Crl::parse(encoded).ok().zip(raw::Signed::parse(encoded))?;
     let issuer = raw::content(&list.issuer).unwrap_or_default();
-    anchors
+    let signer = anchors
         .all()
         .filter(|ca| ca.pinned.subject.as_ref() == issuer)
-        .any(|ca| algorithms::verify(algorithms::ANY, &ca.spki, &signed))
+        .find(|ca| algorithms::verify(algorithms::ANY, &ca.spki, &signed));
+    signer.map(|ca| Digest32::of(&ca.spki))
 }
 
 /// A serial number without the zero byte that keeps a large one positive.

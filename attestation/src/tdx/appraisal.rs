@@ -77,13 +77,13 @@ pub(super) fn check(
     let malformed = |part| TdxError::CollateralMalformed { part };
     let mut window = Window { issued: UnixTime(u64::MAX), expires: UnixTime(u64::MAX) };
     let mut fmspc = [0; 6];
-    // Intel PCS API v4: TDX has TCB info from version 3 on and a QE identity of its own.
-    for (part, text, id, least) in [
-        (Part::TcbInfo, &collateral.tcb_info, "TDX", 3),
-        (Part::QeIdentity, &collateral.qe_identity, "TD_QE", 2),
+    // Intel PCS API v4: TDX has TCB info from version 3 on and a QE identity of its own. dcap-qvl takes no others.
+    for (part, text, id, versions) in [
+        (Part::TcbInfo, &collateral.tcb_info, "TDX", 3..=u8::MAX),
+        (Part::QeIdentity, &collateral.qe_identity, "TD_QE", 2..=3),
     ] {
         let dated: Dated<'_> = serde_json::from_str(text).map_err(|_| malformed(part))?;
-        if dated.id != id || dated.version < least {
+        if dated.id != id || !versions.contains(&dated.version) {
             return Err(TdxError::CollateralKind { part });
         }
         if part == Part::TcbInfo {

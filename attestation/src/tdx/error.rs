@@ -148,6 +148,12 @@ pub enum TdxError {
         /// Which part.
         part: CollateralPart,
     },
+    /// The issuer chain of a part is more, or in another form, than the PEM of its certificates.
+    #[error("collateral: issuer chain of {part:?} is not plain PEM")]
+    CollateralChain {
+        /// Which part.
+        part: CollateralPart,
+    },
     /// The issuer chain of a part does not end at an anchor.
     #[error("collateral: issuer chain of {part:?} ends at {root}, which is no anchor")]
     CollateralRoot {

@@ -3,6 +3,8 @@
 //! What is refused here would be refused with every quote. The other way round it does not hold: whether the TCB
 //! of a platform has a level is for a quote to say.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use vouchsafe_protocol::Digest32;
@@ -16,6 +18,7 @@ use super::collateral::Platform;
 use super::pck;
 use super::signatures;
 use crate::anchors::Purpose;
+use crate::anchors::Root;
 use crate::anchors::TrustAnchors;
 use crate::chain;
 use crate::chain::Certificate;
@@ -27,7 +30,16 @@ use crate::chain::algorithms;
 use crate::chain::crl::Crl;
 use crate::chain::der as raw;
 
-/// Verifies that Intel, or an extra anchor, signed all of this for this platform, and that it is current.
+/// Who signed collateral, directly or through those it certified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CollateralAnchor {
+    /// Who vouches for it.
+    pub root: Root,
+    /// SHA-256 of the anchor's certificate.
+    pub certificate: Digest32,
+}
+
+/// Verifies that Intel, or an extra anchor, signed all of this for this platform, and that it is current; says who.
 ///
 /// # Errors
 /// One variant for each reason to refuse.
@@ -36,12 +48,12 @@ pub fn verify_collateral(
     platform: &Platform,
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Result<(), TdxError> {
+) -> Result<CollateralAnchor, TdxError> {
     use CollateralPart as Part;
     // 1. Each issuer chain ends at an anchor's certificate, all at the same one.
-    let [ca, root] = issuers(Part::PckCrl, &collateral.pck_crl_issuer_chain, anchors)?;
-    let [tcb_signer, tcb_root] = issuers(Part::TcbInfo, &collateral.tcb_info_issuer_chain, anchors)?;
-    let [qe_signer, qe_root] = issuers(Part::QeIdentity, &collateral.qe_identity_issuer_chain, anchors)?;
+    let ([ca, root], anchor) = issuers(Part::PckCrl, &collateral.pck_crl_issuer_chain, anchors)?;
+    let ([tcb_signer, tcb_root], _) = issuers(Part::TcbInfo, &collateral.tcb_info_issuer_chain, anchors)?;
+    let ([qe_signer, qe_root], _) = issuers(Part::QeIdentity, &collateral.qe_identity_issuer_chain, anchors)?;
     if tcb_root != root || qe_root != root {
         return Err(TdxError::SignerUntrusted);
     }
@@ -69,19 +81,23 @@ pub fn verify_collateral(
     }
 
     // 5. The root issued the certificates of those who signed TCB info and QE identity, over the texts as received.
-    let root = Digest32::of(&root);
     let signer = |part, leaf: &[u8]| {
-        let signer = verify_signer(part, leaf, &root, anchors, now)?;
+        let signer = verify_signer(part, leaf, &anchor.certificate, anchors, now)?;
         unrevoked(&signer).map(|()| signer)
     };
     let tcb_signer = signer(Part::TcbInfoSigner, &tcb_signer)?;
     check_text(Part::TcbInfo, &tcb_signer, &collateral.tcb_info, &collateral.tcb_info_signature)?;
     let qe_signer = signer(Part::QeIdentitySigner, &qe_signer)?;
-    check_text(Part::QeIdentity, &qe_signer, &collateral.qe_identity, &collateral.qe_identity_signature)
+    check_text(Part::QeIdentity, &qe_signer, &collateral.qe_identity, &collateral.qe_identity_signature)?;
+    Ok(anchor)
 }
 
 /// Two certificates, the second one an anchor's: Intel PCS API v4, issuer chains.
-fn issuers(part: CollateralPart, pem: &str, anchors: &TrustAnchors) -> Result<[Vec<u8>; 2], TdxError> {
+fn issuers(
+    part: CollateralPart,
+    pem: &str,
+    anchors: &TrustAnchors,
+) -> Result<([Vec<u8>; 2], CollateralAnchor), TdxError> {
     let mut found = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()).take(CHAIN_LENGTH + 1) {
         let certificate = certificate.map_err(|_| TdxError::SignerUntrusted)?;
@@ -90,13 +106,29 @@ fn issuers(part: CollateralPart, pem: &str, anchors: &TrustAnchors) -> Result<[V
         }
         found.push(certificate.to_vec());
     }
-    let [issuer, root]: [Vec<u8>; 2] = found.try_into().map_err(|_| TdxError::SignerUntrusted)?;
-    let digest = Digest32::of(&root);
-    if anchors.serving(Purpose::IntelPck).any(|anchor| anchor.sha256 == digest) {
-        Ok([issuer, root])
-    } else {
-        Err(TdxError::CollateralRoot { part, root: digest })
+    let chain: [Vec<u8>; 2] = found.try_into().map_err(|_| TdxError::SignerUntrusted)?;
+    if !is_plain(pem, &chain) {
+        return Err(TdxError::CollateralChain { part });
     }
+    let [_, root] = &chain;
+    let certificate = Digest32::of(root);
+    let anchor = anchors.serving(Purpose::IntelPck).find(|anchor| anchor.sha256 == certificate);
+    let anchor = anchor.ok_or(TdxError::CollateralRoot { part, root: certificate })?;
+    let root = anchor.root;
+    Ok((chain, CollateralAnchor { root, certificate }))
+}
+
+/// Whether the text is these certificates in the strict form of RFC 7468 §3, but for ends of lines and what is white
+/// at its end. Who judges quotes by it reads PEM in another way than this crate (it takes sections of any label, and
+/// headers): only text that leaves no choice means the same to both.
+fn is_plain(pem: &str, certificates: &[Vec<u8>]) -> bool {
+    let mut lines = pem.trim_ascii_end().split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let mut expect = |line: &[u8]| lines.next().is_some_and(|found| found.as_bytes() == line);
+    certificates.iter().all(|certificate| {
+        expect(b"-----BEGIN CERTIFICATE-----")
+            && STANDARD.encode(certificate).as_bytes().chunks(LINE).all(&mut expect)
+            && expect(b"-----END CERTIFICATE-----")
+    }) && lines.next().is_none()
 }
 
 fn crl(part: CollateralPart, encoded: &[u8]) -> Result<Crl, TdxError> {
@@ -163,3 +195,5 @@ fn check_text(
 }
 
 const CHAIN_LENGTH: usize = 2;
+/// Digits of base64 in a line of PEM.
+const LINE: usize = 64;

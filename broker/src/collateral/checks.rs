@@ -1,23 +1,27 @@
 //! What may take the place of what is there.
 //!
-//! A vendor's cache, or who is between it and the broker, can serve anything. So nothing that is there gives way to
-//! what cannot be verified, is not current, or was issued before it: then the old one stays, and serves.
+//! A vendor's cache, or who is between it and the broker, can serve anything. So nothing that serves gives way to
+//! what cannot be verified, is not current, was issued before it, or is vouched for by an extra anchor where the
+//! vendor itself vouches for what is there: then the old one stays.
 
 use std::collections::BTreeSet;
 
-use vouchsafe_attestation::TrustAnchors;
-use vouchsafe_attestation::chain::{Collateral, CollateralError, CrlSummary, crl_is_signed_by_anchor};
+use vouchsafe_attestation::chain::{ChainError, Collateral, CollateralError, MAX_CRLS};
 use vouchsafe_attestation::launch::{
     EndorsementMemory, LaunchContext, LaunchError, LaunchMeasurement, verify as verify_endorsement,
 };
-use vouchsafe_attestation::tdx::{Platform, TdxCollateral, TdxError, verify_collateral};
-use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
+use vouchsafe_attestation::tdx::{
+    CollateralAnchor, MAX_TDX_COLLATERAL, Platform, TdxCollateral, TdxCollateralError, TdxError,
+    verify_collateral,
+};
+use vouchsafe_attestation::{Root, TrustAnchors};
+use vouchsafe_protocol::{Digest48, UnixTime};
 
-use super::ContentError;
-use super::contents::{Contents, Item};
+use super::contents::{Contents, Item, json};
 use super::intel::Described;
+use super::lists::List;
 use super::notes::IMPORTED;
-use super::status::summary;
+use super::{ContentError, TdxFlaw};
 
 /// What items are judged by.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +34,10 @@ impl Contents {
     /// What an operator imports: he may go back to what was issued before, but not to what nobody signed.
     pub(super) fn check_import(&self, item: &Item, judge: Judge<'_>) -> Result<(), ContentError> {
         match item {
-            Item::Tdx(platform, collateral) => {
-                Ok(verify_collateral(collateral, platform, judge.anchors, judge.now)?)
-            }
+            Item::Tdx(platform, collateral) => self.check_tdx(platform, collateral, judge).map(|_| ()),
             Item::Launch(measurement, bytes) => self.check_launch(*measurement, bytes, judge),
-            // These stand beside what is there.
+            // Those that come stand beside those that are there until all have come, and no more than fit.
+            Item::Crl(_) if self.crls.len() >= 2 * MAX_CRLS => Err(CollateralError::TooLarge.into()),
             Item::Crl(_) | Item::Certificate(_) | Item::TokenKeys(..) => Ok(()),
         }
     }
@@ -42,7 +45,7 @@ impl Contents {
     /// What another broker exported: what is there may be younger.
     pub(super) fn check_bundled(&self, item: &Item, judge: Judge<'_>) -> Result<(), ContentError> {
         match item {
-            Item::Tdx(platform, collateral) => self.check_tdx(platform, collateral, judge),
+            Item::Tdx(platform, collateral) => self.check_tdx_age(platform, collateral, judge),
             _ => self.check_import(item, judge),
         }
     }
@@ -56,37 +59,47 @@ impl Contents {
     ) -> Result<(), ContentError> {
         match item {
             Item::Crl(crl) => self.check_crl(crl, source, judge),
-            Item::Tdx(platform, collateral) => self.check_tdx(platform, collateral, judge),
-            Item::Launch(measurement, bytes) => Ok(endorses(*measurement, bytes, judge)?),
+            Item::Tdx(platform, collateral) => self.check_tdx_age(platform, collateral, judge),
+            Item::Launch(measurement, bytes) => {
+                endorses(*measurement, bytes, judge)?;
+                self.check_launch(*measurement, bytes, judge)
+            }
             // A chip's certificate is verified by who fetched it; nothing signs a key set.
             Item::Certificate(_) | Item::TokenKeys(..) => Ok(()),
         }
     }
 
-    /// The lists that one takes the place of: of the same issuer, from the same address.
-    pub(super) fn predecessors(&self, crl: &[u8], source: &str) -> BTreeSet<Digest32> {
-        let issuer = |crl: &[u8]| summary(crl).ok().map(|summary| summary.issuer);
-        let own = issuer(crl);
-        let is_one = |known: &&Vec<u8>| {
-            let note = self.notes.get(&Digest32::of(known));
-            source != IMPORTED && note.is_some_and(|note| note.source == source) && issuer(known) == own
-        };
-        self.crls.iter().filter(is_one).map(|known| Digest32::of(known)).collect()
+    /// The lists that one takes the place of: from the same address, of the same issuer by name and key, or with a key
+    /// that is no anchor's any more.
+    pub(super) fn predecessors<'c>(
+        &'c self,
+        new: &'c List,
+        source: &'c str,
+        judge: Judge<'c>,
+    ) -> impl Iterator<Item = &'c List> {
+        self.crls.iter().filter(move |known| {
+            let note = self.notes.get(&known.digest);
+            let is_of_place = source != IMPORTED && note.is_some_and(|note| note.source == source);
+            is_of_place && known.summary.issuer == new.summary.issuer && {
+                let signer = known.signer(judge.anchors);
+                signer.is_none() || signer == new.signer(judge.anchors)
+            }
+        })
     }
 
-    fn check_crl(&self, crl: &[u8], source: &str, judge: Judge<'_>) -> Result<(), ContentError> {
-        let found = summary(crl)?;
-        if !crl_is_signed_by_anchor(crl, judge.anchors) {
+    fn check_crl(&self, list: &List, source: &str, judge: Judge<'_>) -> Result<(), ContentError> {
+        let found = &list.summary;
+        if list.signer(judge.anchors).is_none() {
             return Err(ContentError::CrlNotSigned);
         }
         if judge.now < found.this_update {
             return Err(ContentError::CrlNotYetValid { from: found.this_update });
         }
-        let predecessors = self.predecessors(crl, source);
-        for known in self.crls.iter().filter(|known| predecessors.contains(&Digest32::of(known))) {
-            let known = summary(known)?;
+        let predecessors = self.predecessors(list, source, judge);
+        for known in predecessors.filter(|known| known.signer(judge.anchors).is_some()) {
+            let known = &known.summary;
             // What a younger list revokes stays revoked.
-            if found.is_older_than(&known) {
+            if found.is_older_than(known) {
                 return Err(ContentError::CrlOlder { found: found.this_update, known: known.this_update });
             }
             if known.is_current(judge.now) && !found.is_current(judge.now) {
@@ -96,17 +109,38 @@ impl Contents {
         Ok(())
     }
 
-    /// Signed by Intel, current, and no part of it issued before the one that is there.
+    /// Signed, current and of a size that is read again. Gives what serves now under the same anchor.
     fn check_tdx(
         &self,
         platform: &Platform,
         new: &TdxCollateral,
         judge: Judge<'_>,
+    ) -> Result<Option<&TdxCollateral>, ContentError> {
+        let found = json(new).len();
+        if found > MAX_TDX_COLLATERAL {
+            return Err(TdxFlaw::Form(TdxCollateralError::TooLarge { found }).into());
+        }
+        let verify = |it: &TdxCollateral| verify_collateral(it, platform, judge.anchors, judge.now);
+        let CollateralAnchor { root, certificate } = verify(new)?;
+        // What does not serve any more, whatever it says of itself, gives way.
+        let known = self.tdx.get(platform);
+        let Some((known, anchor)) = known.and_then(|known| Some((known, verify(known).ok()?))) else {
+            return Ok(None);
+        };
+        check_rank(root, anchor.root)?;
+        // Times are compared where one authority gives them.
+        Ok((anchor.certificate == certificate).then_some(known))
+    }
+
+    /// And no part of it issued before the one that is there.
+    fn check_tdx_age(
+        &self,
+        platform: &Platform,
+        new: &TdxCollateral,
+        judge: Judge<'_>,
     ) -> Result<(), ContentError> {
-        verify_collateral(new, platform, judge.anchors, judge.now)?;
-        let known = self.tdx.get(platform).and_then(|known| authentic(platform, known, judge.anchors));
-        if let Some(known) = known {
-            Described::read(new)?.is_not_older_than(&known)?;
+        if let Some(known) = self.check_tdx(platform, new, judge)? {
+            Described::read(new)?.is_not_older_than(&Described::read(known)?)?;
         }
         Ok(())
     }
@@ -119,54 +153,60 @@ impl Contents {
         judge: Judge<'_>,
     ) -> Result<(), ContentError> {
         let known = self.launch.get(&measurement);
-        if known.is_some_and(|known| endorses(measurement, known, judge).is_ok()) {
-            endorses(measurement, bytes, judge)?;
-        }
-        Ok(())
+        let Some(known) = known.and_then(|known| endorses(measurement, known, judge).ok()) else {
+            return Ok(());
+        };
+        check_rank(endorses(measurement, bytes, judge)?, known)
     }
 
     /// Drops lists that are overdue and have a newer one of the same issuer. Two lists of one name may belong to two
-    /// keys, so that being the older one is not enough; and what no anchor signed displaces nothing that one signed.
-    pub(super) fn drop_outdated(&mut self, judge: Judge<'_>) -> Result<(), CollateralError> {
-        struct Known {
-            summary: CrlSummary,
-            signed: bool,
-        }
-        let read = |crl: &Vec<u8>| {
-            let signed = crl_is_signed_by_anchor(crl, judge.anchors);
-            summary(crl).map(|summary| Known { summary, signed })
+    /// keys, so that only one of the same key displaces what an anchor signed.
+    pub(super) fn drop_outdated(&mut self, judge: Judge<'_>) {
+        let displaces = |new: &List, old: &List| {
+            old.is_older_than(new) && {
+                let signer = old.signer(judge.anchors);
+                signer.is_none() || signer == new.signer(judge.anchors)
+            }
         };
-        let known = self.crls.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let displaces = |new: &Known, old: &Known| {
-            new.summary.issuer == old.summary.issuer
-                && old.summary.is_older_than(&new.summary)
-                && (new.signed || !old.signed)
-        };
-        let overdue = |crl: &Known| crl.summary.next_update.is_some_and(|due| due < judge.now);
-        let kept = known.iter().map(|old| !(overdue(old) && known.iter().any(|new| displaces(new, old))));
-        let mut kept = kept.collect::<Vec<_>>().into_iter();
-        self.crls.retain(|_| kept.next().unwrap_or(true));
-        Ok(())
+        let is_over =
+            |old: &&List| old.is_overdue(judge.now) && self.crls.iter().any(|new| displaces(new, old));
+        let over: BTreeSet<_> = self.crls.iter().filter(is_over).map(|old| old.digest).collect();
+        self.crls.retain(|known| !over.contains(&known.digest));
     }
 }
 
-/// What collateral says of itself, where it was signed under an anchor of now, whether it is current or not.
-fn authentic(platform: &Platform, known: &TdxCollateral, anchors: &TrustAnchors) -> Option<Described> {
-    let described = Described::read(known).ok()?;
-    verify_collateral(known, platform, anchors, described.last_issued()).ok()?;
-    Some(described)
+/// What an extra anchor vouches for takes the place of nothing that the vendor does.
+pub(super) fn check_rank(new: Root, known: Root) -> Result<(), ContentError> {
+    if new == Root::Extra && known != Root::Extra { Err(ContentError::ExtraAnchor { known }) } else { Ok(()) }
 }
 
-/// Whether Google endorses the measurement, of whichever technology it is.
-fn endorses(measurement: Digest48, bytes: &[u8], judge: Judge<'_>) -> Result<(), LaunchError> {
+/// Who endorses the measurement, of whichever technology it is.
+fn endorses(measurement: Digest48, bytes: &[u8], judge: Judge<'_>) -> Result<Root, LaunchError> {
     let (collateral, memory) = (Collateral::empty(), EndorsementMemory::new(1));
     let context =
         LaunchContext { anchors: judge.anchors, collateral: &collateral, now: judge.now, memory: &memory };
-    let of = |measurement| verify_endorsement(bytes, measurement, &context).map(|_| ());
+    let of = |measurement| verify_endorsement(bytes, measurement, &context).map(|found| found.root);
     of(LaunchMeasurement::Snp(measurement)).or_else(|_| of(LaunchMeasurement::Tdx(measurement)))
 }
 
-/// Whether collateral is of no use to anybody any more.
-pub(super) fn has_expired(error: &ContentError) -> bool {
-    matches!(error, ContentError::TdxRefused(error) if matches!(**error, TdxError::CollateralExpired { .. }))
+/// Whether an item of a bundle is of no use to this broker, whoever it serves elsewhere: it has ended or not begun, is of
+/// a kind that this version does not judge by, nobody trusted here vouches for it, or what is there is better.
+pub(super) fn is_useless_here(error: &ContentError) -> bool {
+    match error {
+        ContentError::Tdx(TdxFlaw::Older { .. }) | ContentError::ExtraAnchor { .. } => true,
+        ContentError::TdxRefused(error) => matches!(
+            **error,
+            TdxError::CollateralExpired { .. }
+                | TdxError::CollateralNotYetValid { .. }
+                | TdxError::CollateralKind { .. }
+                | TdxError::CollateralRoot { .. }
+        ),
+        ContentError::LaunchRefused(error) => matches!(
+            **error,
+            LaunchError::Chain(
+                ChainError::UnknownIssuer | ChainError::NotValidYet { .. } | ChainError::Expired { .. }
+            )
+        ),
+        _ => false,
+    }
 }

@@ -1,25 +1,22 @@
-//! Requests to vendors: bounded in size and time, no redirect, no proxy, conditional where a source allows it.
+//! Requests to vendors: bounded in size and time, no redirect, no proxy, never conditional.
 //!
 //! TLS by the system's roots. `http://` is taken where the configuration or a vendor's own table says so:
-//! what comes that way is signed, and counts by its signature.
+//! what comes that way is signed, and counts by its signature. Nothing signs an ETag or a date of change, nor the
+//! answer that nothing changed: who gave one once could have an old list taken for the one of now.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
+use ureq::http::header::RETRY_AFTER;
 use ureq::http::{HeaderMap, Response};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
-
-use super::notes::Validators;
 
 /// A vendor's answer.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// 200.
     Body { bytes: Vec<u8>, headers: HeaderMap },
-    /// 304: what is there is current.
-    Unchanged,
     /// The source is there and has no such thing: 404, 410, 400 where it takes no such name for one, and 403, which
     /// Google's storage answers to those who may not list its objects.
     Missing,
@@ -71,22 +68,11 @@ impl Client {
         Self(config.into())
     }
 
-    /// Gets what is at `url`, at most `limit` bytes of it; only if it changed since `known`.
-    pub(crate) fn get(
-        &self,
-        url: &str,
-        limit: usize,
-        known: Option<&Validators>,
-    ) -> Result<Answer, FetchError> {
+    /// Gets what is at `url`, at most `limit` bytes of it.
+    pub(crate) fn get(&self, url: &str, limit: usize) -> Result<Answer, FetchError> {
         let unreachable =
             |error: &ureq::Error| FetchError::Unreachable { url: url.to_owned(), detail: error.to_string() };
-        let mut request = self.0.get(url);
-        if let Some(etag) = known.and_then(|known| known.etag.as_deref()) {
-            request = request.header(IF_NONE_MATCH, etag);
-        } else if let Some(date) = known.and_then(|known| known.last_modified.as_deref()) {
-            request = request.header(IF_MODIFIED_SINCE, date);
-        }
-        let mut response = request.call().map_err(|error| unreachable(&error))?;
+        let mut response = self.0.get(url).call().map_err(|error| unreachable(&error))?;
         match response.status().as_u16() {
             200 => {
                 let limit = u64::try_from(limit).unwrap_or(u64::MAX);
@@ -94,7 +80,6 @@ impl Client {
                 let bytes = bytes.map_err(|error| unreachable(&error))?;
                 Ok(Answer::Body { bytes, headers: response.headers().clone() })
             }
-            304 if known.is_some() => Ok(Answer::Unchanged),
             400 | 403 | 404 | 410 => Ok(Answer::Missing),
             status => {
                 let retry_after = retry_after(&response);
@@ -104,19 +89,8 @@ impl Client {
     }
 }
 
-/// What makes the next request for the same a conditional one (RFC 9110 §13.1).
-pub(crate) fn validators(headers: &HeaderMap) -> Validators {
-    let text = |name| {
-        let value: &ureq::http::HeaderValue = headers.get(name)?;
-        value.to_str().ok().filter(|text| text.len() <= MAX_VALIDATOR).map(str::to_owned)
-    };
-    Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
-}
-
 /// `Retry-After` in seconds (RFC 9110 §10.2.3); one with a date counts as none.
 fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
     let seconds: u32 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds.into()))
 }
-
-const MAX_VALIDATOR: usize = 256;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vouchsafe_attestation::chain::{Collateral, CollateralError, read_file};
+use vouchsafe_attestation::chain::{Collateral, CollateralError, MAX_CRLS, read_file};
 use vouchsafe_attestation::google_token::{MAX_JWKS, TokenKeys};
 use vouchsafe_attestation::launch::EndorsementStore;
 use vouchsafe_attestation::tdx::{Platform, TdxCollateral, TdxCollateralStore};
@@ -13,14 +13,15 @@ use vouchsafe_protocol::bundle::{BundleItem, CollateralKind};
 use vouchsafe_protocol::limits::MAX_ENDORSEMENT;
 use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
 
-use super::checks::{Judge, has_expired};
+use super::checks::{Judge, is_useless_here};
 use super::intel::Described;
-use super::notes::{IMPORTED, Note, Notes, Validators};
-use super::{ContentError, Loaded, status};
+use super::lists::List;
+use super::notes::{IMPORTED, Note, Notes};
+use super::{ContentError, Loaded};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contents {
-    pub(super) crls: Vec<Vec<u8>>,
+    pub(super) crls: Vec<List>,
     pub(super) certificates: Vec<Vec<u8>>,
     pub(super) tdx: BTreeMap<Platform, TdxCollateral>,
     pub(super) launch: BTreeMap<Digest48, Vec<u8>>,
@@ -39,7 +40,7 @@ pub(super) struct KeySet {
 /// What came, whole and readable.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
-    Crl(Vec<u8>),
+    Crl(List),
     Certificate(Vec<u8>),
     Tdx(Platform, Box<TdxCollateral>),
     Launch(Digest48, Vec<u8>),
@@ -59,10 +60,10 @@ impl Item {
 
     pub(crate) fn digest(&self) -> Digest32 {
         match self {
-            Self::Crl(bytes)
-            | Self::Certificate(bytes)
-            | Self::Launch(_, bytes)
-            | Self::TokenKeys(_, bytes) => Digest32::of(bytes),
+            Self::Crl(list) => list.digest,
+            Self::Certificate(bytes) | Self::Launch(_, bytes) | Self::TokenKeys(_, bytes) => {
+                Digest32::of(bytes)
+            }
             Self::Tdx(_, collateral) => collateral.digest(),
         }
     }
@@ -72,7 +73,8 @@ impl Contents {
     /// All of it, parsed.
     pub(super) fn parse(&self) -> Result<Loaded, ContentError> {
         let (veks, issuers) = self.split();
-        let collateral = Collateral::new(&self.crls, &issuers)?;
+        let crls: Vec<_> = self.crls.iter().map(|list| list.der.to_vec()).collect();
+        let collateral = Collateral::new(&crls, &issuers)?;
         let google = self.google_keys.iter().map(|set| TokenKeys::from_google(&set.jwks, set.fetched_at));
         let extra = self.extra_keys.iter().map(|set| TokenKeys::extra(&set.jwks, set.fetched_at));
         let endorsements = Endorsements {
@@ -93,13 +95,14 @@ impl Contents {
     }
 
     /// Adds an item or puts it in the place of its predecessor.
-    pub(super) fn put(&mut self, item: Item, note: Note) {
+    pub(super) fn put(&mut self, item: Item, note: Note, judge: Judge<'_>) {
         let digest = item.digest();
         match item {
-            Item::Crl(crl) => {
-                let old = self.predecessors(&crl, &note.source);
-                self.crls.retain(|crl| !old.contains(&Digest32::of(crl)));
-                self.crls.push(crl);
+            Item::Crl(list) => {
+                let old: BTreeSet<_> =
+                    self.predecessors(&list, &note.source, judge).map(|old| old.digest).collect();
+                self.crls.retain(|known| known.digest != list.digest && !old.contains(&known.digest));
+                self.crls.push(list);
             }
             Item::Certificate(der) => self.certificates.push(der),
             Item::Tdx(platform, collateral) => {
@@ -121,12 +124,9 @@ impl Contents {
     }
 
     /// Sorts, drops what is there twice, what is overdue and has a successor, and what does not fit.
-    pub(super) fn tidy(&mut self, judge: Judge<'_>) -> Result<(), CollateralError> {
-        for items in [&mut self.crls, &mut self.certificates] {
-            items.sort();
-            items.dedup();
-        }
-        self.drop_outdated(judge)?;
+    pub(super) fn tidy(&mut self, judge: Judge<'_>) {
+        self.sort();
+        self.drop_outdated(judge);
         let (mut veks, issuers) = self.split();
         veks.drain(..veks.len().saturating_sub(MAX_VEKS));
         self.certificates = veks.into_iter().chain(issuers).collect();
@@ -142,12 +142,23 @@ impl Contents {
             self.tdx.remove(&oldest);
         }
         self.forget_absent();
-        Ok(())
+    }
+
+    /// Brings lists and certificates into one order, each of them once.
+    pub(super) fn sort(&mut self) {
+        self.crls.sort_by_key(|list| list.digest);
+        self.crls.dedup_by_key(|list| list.digest);
+        self.certificates.sort();
+        self.certificates.dedup();
     }
 
     /// Drops notes on items that are not there.
     pub(super) fn forget_absent(&mut self) {
-        let kept: BTreeSet<_> = self.items().map(|(_, item)| item.digest).collect();
+        let bytes = self.certificates.iter().chain(self.launch.values());
+        let keys = self.google_keys.iter().chain(&self.extra_keys).map(|set| &set.jwks);
+        let mut kept: BTreeSet<_> = bytes.chain(keys).map(|bytes| Digest32::of(bytes)).collect();
+        kept.extend(self.crls.iter().map(|list| list.digest));
+        kept.extend(self.tdx.values().map(TdxCollateral::digest));
         self.notes.retain(|digest, _| kept.contains(digest));
     }
 
@@ -160,12 +171,13 @@ impl Contents {
     ) -> Result<(), ContentError> {
         for item in read(file, measurement)? {
             self.check_import(&item, judge)?;
-            self.put(item, imported(judge.now));
+            self.put(item, imported(judge.now), judge);
         }
         Ok(())
     }
 
-    /// Takes the items of a bundle; what there is already from a vendor stays as it is.
+    /// Takes the items of a bundle, but for those that are of no use here; what there is already from a vendor stays as
+    /// it is.
     pub(super) fn take(&mut self, items: Vec<BundleItem>, judge: Judge<'_>) -> Result<(), ContentError> {
         for item in items {
             let measurement = match item.kind {
@@ -181,11 +193,10 @@ impl Contents {
                     continue;
                 }
                 match self.check_bundled(&read, judge) {
-                    Ok(()) => self.put(read, imported(fetched_at)),
-                    // It ended on the way.
-                    Err(error) if has_expired(&error) => {
+                    Ok(()) => self.put(read, imported(fetched_at), judge),
+                    Err(error) if is_useless_here(&error) => {
                         let kind = read.kind().name();
-                        tracing::warn!(event = "collateral.expired", kind, digest = %read.digest(), %error);
+                        tracing::warn!(event = "collateral.left_out", kind, digest = %read.digest(), %error);
                     }
                     Err(error) => return Err(error),
                 }
@@ -208,9 +219,8 @@ impl Contents {
             let until = until.or(note.and_then(|note| note.valid_until));
             (until, BundleItem::new(kind, subject, source, self.fetched_at(&digest), content))
         };
-        let crls = self.crls.iter().map(move |crl| {
-            let until = status::crl(crl).ok().and_then(|crl| crl.next_update);
-            item(CollateralKind::Crl, String::new(), crl.clone(), until)
+        let crls = self.crls.iter().map(move |list| {
+            item(CollateralKind::Crl, String::new(), list.der.to_vec(), list.summary.next_update)
         });
         let certificates = self
             .certificates
@@ -239,8 +249,7 @@ impl Contents {
 
 /// Whoever fetched it, here it was imported.
 fn imported(fetched_at: UnixTime) -> Note {
-    let (source, validators) = (IMPORTED.to_owned(), Validators::default());
-    Note { source, fetched_at, valid_until: None, validators }
+    Note { source: IMPORTED.to_owned(), fetched_at, valid_until: None }
 }
 
 /// What a file holds, by its form.
@@ -253,7 +262,11 @@ fn read(file: &[u8], measurement: Option<Digest48>) -> Result<Vec<Item>, Content
     }
     let (mut crls, mut certificates) = (Vec::new(), Vec::new());
     read_file(file, &mut crls, &mut certificates)?;
-    Ok(crls.into_iter().map(Item::Crl).chain(certificates.into_iter().map(Item::Certificate)).collect())
+    if crls.len() > MAX_CRLS {
+        return Err(CollateralError::TooLarge.into());
+    }
+    let crls = crls.into_iter().map(|der| Ok(Item::Crl(List::read(der)?)));
+    crls.chain(certificates.into_iter().map(|der| Ok(Item::Certificate(der)))).collect()
 }
 
 fn read_json(file: &[u8]) -> Result<Item, ContentError> {

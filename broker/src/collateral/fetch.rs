@@ -10,14 +10,15 @@ use vouchsafe_attestation::{Root, VekStore};
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::limits::{MAX_CERTIFICATE, MAX_ENDORSEMENT};
 
-use super::client::{Answer, FetchError, validators};
+use super::client::{Answer, FetchError};
 use super::contents::{Item, launch};
 use super::intel::{self, Answers, Described, TdxPart};
 use super::jobs::{Ended, Job};
-use super::notes::{Note, Validators};
+use super::lists::List;
+use super::notes::Note;
 use super::service::Shared;
 use super::wanted::{Chip, Measured, Wanted};
-use super::{CollateralFileError, ContentError, TdxFlaw, status};
+use super::{CollateralFileError, ContentError, TdxFlaw};
 use crate::clock;
 
 /// How a fetch ended.
@@ -87,29 +88,23 @@ impl Shared {
     }
 
     fn fetch_crl(&self, url: &str) -> Result<Fetched, Unusable> {
-        let known = self.folder().from(url);
-        let validators_of = known.as_ref().map(|(_, note)| &note.validators);
         let now = clock::now();
-        let (bytes, validators) = match self.client.get(url, MAX_CRL_LENGTH, validators_of)? {
-            Answer::Body { bytes, headers } => (bytes, validators(&headers)),
-            Answer::Unchanged => return self.unchanged(known, now),
-            Answer::Missing => return Ok(Fetched::Missing),
+        let Answer::Body { bytes, .. } = self.client.get(url, MAX_CRL_LENGTH)? else {
+            return Ok(Fetched::Missing);
         };
         let content =
             |source: CollateralError| Unusable::Content { url: url.to_owned(), source: source.into() };
-        let found = status::crl(&bytes).map_err(content)?;
-        if known.is_some_and(|(digest, _)| digest == found.digest) {
-            self.folder().touch(&found.digest, now)?;
-            return Ok(Fetched::Unchanged(self.pace.refresh(now, found.next_update)));
-        }
-        let note = note(url, now, found.next_update, validators);
-        self.keep(Item::Crl(bytes), note)?;
-        Ok(Fetched::New(self.pace.refresh(now, found.next_update)))
+        let found = List::read(bytes).map_err(content)?;
+        let until = found.summary.next_update;
+        let is_known = self.folder().from(url).is_some_and(|(digest, _)| digest == found.digest);
+        self.keep(Item::Crl(found), note(url, now, until))?;
+        let wait = self.pace.refresh(now, until);
+        Ok(if is_known { Fetched::Unchanged(wait) } else { Fetched::New(wait) })
     }
 
     fn fetch_vek(&self, chip: &Chip) -> Result<Fetched, Unusable> {
         for url in self.config.veks(chip) {
-            let Answer::Body { bytes, .. } = self.client.get(&url, MAX_CERTIFICATE, None)? else { continue };
+            let Answer::Body { bytes, .. } = self.client.get(&url, MAX_CERTIFICATE)? else { continue };
             if !VekStore::new(std::slice::from_ref(&bytes)).has(&chip.id, &chip.tcb) {
                 return Err(Unusable::OtherChip { url });
             }
@@ -123,7 +118,7 @@ impl Shared {
                 now,
             });
             let chain = chain.map_err(|source| Unusable::VekChain { url: url.clone(), source })?;
-            let note = note(&url, now, Some(chain.not_after()), Validators::default());
+            let note = note(&url, now, Some(chain.not_after()));
             self.keep(Item::Certificate(bytes), note)?;
             return Ok(Fetched::New(LASTING));
         }
@@ -137,7 +132,7 @@ impl Shared {
             |url: &str, source: TdxFlaw| Unusable::Content { url: url.to_owned(), source: source.into() };
         for part in [TdxPart::TcbInfo, TdxPart::QeIdentity, TdxPart::PckCrl, TdxPart::RootCrl] {
             last = intel::url(&self.config.intel_pcs, part, platform, &self.config.intel_root_crl);
-            let Answer::Body { bytes, headers } = self.client.get(&last, MAX_TDX_COLLATERAL, None)? else {
+            let Answer::Body { bytes, headers } = self.client.get(&last, MAX_TDX_COLLATERAL)? else {
                 return Ok(Fetched::Missing);
             };
             answers.take(part, &bytes, &headers).map_err(|flaw| unusable(&last, flaw))?;
@@ -149,7 +144,7 @@ impl Shared {
         }
         let now = clock::now();
         let source = intel::url(&self.config.intel_pcs, TdxPart::TcbInfo, platform, "");
-        let note = note(&source, now, Some(described.until), Validators::default());
+        let note = note(&source, now, Some(described.until));
         self.keep(Item::Tdx(*platform, Box::new(collateral)), note)?;
         Ok(Fetched::New(self.pace.refresh(now, Some(described.until))))
     }
@@ -157,9 +152,7 @@ impl Shared {
     fn fetch_token_keys(&self) -> Result<Fetched, Unusable> {
         let url = &self.config.jwks;
         let now = clock::now();
-        // Never conditional: nothing vouches for a set but this connection, and what was kept beside it, such as an ETag, could
-        // have an old set taken for the one of now.
-        let Answer::Body { bytes, .. } = self.client.get(url, MAX_JWKS, None)? else {
+        let Answer::Body { bytes, .. } = self.client.get(url, MAX_JWKS)? else {
             return Ok(Fetched::Missing);
         };
         let root = self.config.jwks_root();
@@ -169,30 +162,19 @@ impl Shared {
         };
         let content = |source: TokenKeysError| Unusable::Content { url: url.clone(), source: source.into() };
         parsed.map_err(content)?;
-        self.keep(Item::TokenKeys(root, bytes), note(url, now, None, Validators::default()))?;
+        self.keep(Item::TokenKeys(root, bytes), note(url, now, None))?;
         Ok(Fetched::New(self.token_keys_refresh()))
     }
 
     fn fetch_launch(&self, measured: &Measured) -> Result<Fetched, Unusable> {
         let url = self.config.endorsement(measured);
-        let Answer::Body { bytes, .. } = self.client.get(&url, MAX_ENDORSEMENT, None)? else {
+        let Answer::Body { bytes, .. } = self.client.get(&url, MAX_ENDORSEMENT)? else {
             return Ok(Fetched::Missing);
         };
         let item = launch(*measured.digest(), &bytes);
         let item = item.map_err(|source| Unusable::Content { url: url.clone(), source })?;
-        self.keep(item, note(&url, clock::now(), None, Validators::default()))?;
+        self.keep(item, note(&url, clock::now(), None))?;
         Ok(Fetched::New(LASTING))
-    }
-
-    fn unchanged(
-        &self,
-        known: Option<(vouchsafe_protocol::Digest32, Note)>,
-        now: UnixTime,
-    ) -> Result<Fetched, Unusable> {
-        let Some((digest, note)) = known else { return Ok(Fetched::Missing) };
-        self.folder().touch(&digest, now)?;
-        self.reload()?;
-        Ok(Fetched::Unchanged(self.pace.refresh(now, note.valid_until)))
     }
 
     /// Writes an item down, if it is better than what is there; it is in force when this returns.
@@ -214,8 +196,8 @@ impl Shared {
     }
 }
 
-fn note(source: &str, fetched_at: UnixTime, valid_until: Option<UnixTime>, validators: Validators) -> Note {
-    Note { source: source.to_owned(), fetched_at, valid_until, validators }
+fn note(source: &str, fetched_at: UnixTime, valid_until: Option<UnixTime>) -> Note {
+    Note { source: source.to_owned(), fetched_at, valid_until }
 }
 
 /// What does not change once it was issued.

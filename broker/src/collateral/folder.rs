@@ -4,6 +4,7 @@
 //! in these files is trusted, with one exception: a key set is believed as it stands, so that the broker signs
 //! what it fetched with its own identity, and takes no other.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
@@ -18,6 +19,7 @@ use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, IdentityKey, UnixTi
 use super::checks::Judge;
 use super::contents::{Contents, Item, KeySet, json, launch};
 use super::intel::Described;
+use super::lists::List;
 use super::notes::{Note, Notes};
 use super::{CollateralFileError, CollateralStatus, ContentError, ItemStatus, Loaded, TdxFlaw, status};
 
@@ -56,8 +58,7 @@ impl CollateralFolder {
                     .map_err(|source| CollateralFileError::Damaged { path: file.clone(), source })?;
             }
         }
-        folder.contents.crls.sort();
-        folder.contents.certificates.sort();
+        folder.contents.sort();
         folder.contents.forget_absent();
         Ok(folder)
     }
@@ -85,7 +86,8 @@ impl CollateralFolder {
         self.change(now, |contents, judge| contents.import(file, measurement, judge))
     }
 
-    /// Takes the items of a bundle that `signer` signed. All of it or nothing.
+    /// Takes the items of a bundle that `signer` signed, but for those that are of no use to this broker. One that is
+    /// malformed or badly signed refuses all of them.
     ///
     /// # Errors
     /// [`CollateralFileError`]; what was there before stays in force.
@@ -112,7 +114,6 @@ impl CollateralFolder {
     /// The first item that cannot be used.
     pub fn status(&self) -> Result<CollateralStatus, CollateralFileError> {
         let contents = &self.contents;
-        let crls = contents.crls.iter().map(|crl| status::crl(crl)).collect::<Result<_, _>>();
         let (veks, issuers) = contents.split();
         let items = contents.items().map(|(valid_until, item)| ItemStatus {
             kind: item.kind,
@@ -124,7 +125,7 @@ impl CollateralFolder {
             last_error: None,
         });
         Ok(CollateralStatus {
-            crls: crls.map_err(ContentError::from)?,
+            crls: contents.crls.iter().map(status::crl).collect(),
             certificates: issuers.iter().map(|certificate| Digest32::of(certificate)).collect(),
             chips: VekStore::new(&veks).chips(),
             fetch: false,
@@ -138,17 +139,7 @@ impl CollateralFolder {
         let now = note.fetched_at;
         self.change(now, |contents, judge| {
             contents.check_fetched(&item, &note.source, judge)?;
-            contents.put(item, note);
-            Ok(())
-        })
-    }
-
-    /// What is there was found to be current.
-    pub(crate) fn touch(&mut self, digest: &Digest32, now: UnixTime) -> Result<(), CollateralFileError> {
-        self.change(now, |contents, _| {
-            if let Some(note) = contents.notes.get_mut(digest) {
-                note.fetched_at = now;
-            }
+            contents.put(item, note, judge);
             Ok(())
         })
     }
@@ -178,7 +169,7 @@ impl CollateralFolder {
         let mut contents = self.contents.clone();
         let judge = Judge { anchors: &self.anchors, now };
         change(&mut contents, judge)?;
-        contents.tidy(judge).map_err(ContentError::from)?;
+        contents.tidy(judge);
         contents.parse()?;
         let (old, new) = (self.files(&self.contents), self.files(&contents));
         fs::create_dir_all(&self.path).map_err(|source| io_error(&self.path, source))?;
@@ -189,32 +180,38 @@ impl CollateralFolder {
         }
         for name in old.keys().filter(|name| !new.contains_key(*name)) {
             let file = self.path.join(name);
-            fs::remove_file(&file).map_err(|source| io_error(&file, source))?;
+            match fs::remove_file(&file) {
+                // Somebody else was first.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|source| io_error(&file, source))?,
+            }
         }
         self.contents = contents;
         Ok(())
     }
 
     /// Every file by name.
-    fn files(&self, contents: &Contents) -> BTreeMap<String, Vec<u8>> {
-        let der = contents.crls.iter().chain(&contents.certificates);
+    fn files<'c>(&self, contents: &'c Contents) -> BTreeMap<String, Cow<'c, [u8]>> {
+        let crls = contents.crls.iter().map(|list| (list.digest, &*list.der));
+        let certificates = contents.certificates.iter().map(|der| (Digest32::of(der), der.as_slice()));
+        let der = crls.chain(certificates);
         let mut files: BTreeMap<_, _> =
-            der.map(|item| (format!("{}.{DER}", Digest32::of(item)), item.clone())).collect();
+            der.map(|(digest, der)| (format!("{digest}.{DER}"), Cow::Borrowed(der))).collect();
         for (platform, collateral) in &contents.tdx {
             let name = format!("{}-{}.{TDX}", hex::encode(platform.fmspc), platform.ca.name());
-            files.insert(name, json(collateral));
+            files.insert(name, json(collateral).into());
         }
         for (measurement, bytes) in &contents.launch {
-            files.insert(format!("{measurement}.{LAUNCH}"), bytes.clone());
+            files.insert(format!("{measurement}.{LAUNCH}"), bytes.into());
         }
         for (name, set) in [(GOOGLE_KEYS, &contents.google_keys), (EXTRA_KEYS, &contents.extra_keys)] {
             if let Some(set) = set {
-                files.insert(name.to_owned(), self.signed(name, set));
+                files.insert(name.to_owned(), self.signed(name, set).into());
             }
         }
         if !contents.notes.is_empty() {
             let notes = serde_json::to_vec(&contents.notes).expect("digests and texts are JSON");
-            files.insert(NOTES.to_owned(), notes);
+            files.insert(NOTES.to_owned(), notes.into());
         }
         files
     }
@@ -244,7 +241,13 @@ impl CollateralFolder {
                     if name == GOOGLE_KEYS { &mut contents.google_keys } else { &mut contents.extra_keys };
                 *place = set;
             }
-            _ if name.ends_with(DER) => read_file(bytes, &mut contents.crls, &mut contents.certificates)?,
+            _ if name.ends_with(DER) => {
+                let mut crls = Vec::new();
+                read_file(bytes, &mut crls, &mut contents.certificates)?;
+                for der in crls {
+                    contents.crls.push(List::read(der)?);
+                }
+            }
             _ if name.ends_with(TDX) => {
                 let collateral =
                     vouchsafe_attestation::tdx::TdxCollateral::parse(bytes).map_err(TdxFlaw::from)?;

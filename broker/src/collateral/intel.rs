@@ -60,18 +60,6 @@ pub enum TdxFlaw {
         /// Which.
         found: Platform,
     },
-    /// Ranks below the one that is there.
-    #[error("{part:?}: {field} {found}, and there is one with {known}")]
-    Outranked {
-        /// Which.
-        part: TdxPart,
-        /// Intel's name of the field.
-        field: &'static str,
-        /// Its value.
-        found: u32,
-        /// The known one's.
-        known: u32,
-    },
     /// Issued before the one that is there.
     #[error("{part:?}: issued at {found}, and there is one issued at {known}")]
     Older {
@@ -90,8 +78,6 @@ pub(crate) struct Described {
     pub(crate) platform: Platform,
     /// When each part was issued.
     issued: [(TdxPart, UnixTime); 4],
-    /// What of TCB info and QE identity never goes down.
-    ranks: [(TdxPart, &'static str, u32); 4],
     /// Until when all of it is good.
     pub(crate) until: UnixTime,
 }
@@ -108,12 +94,6 @@ impl Described {
             .map_err(|_| malformed(TdxPart::TcbInfo, "fmspc is not 6 bytes of hex"))?;
         let ca = [PckCa::Platform, PckCa::Processor].into_iter().find(|ca| pck.is_of(*ca));
         let ca = ca.ok_or_else(|| malformed(TdxPart::PckCrl, "its issuer is no PCK CA"))?;
-        let ranks = [
-            (TdxPart::TcbInfo, EVALUATION, tcb.tcb_evaluation_data_number),
-            (TdxPart::QeIdentity, EVALUATION, qe.tcb_evaluation_data_number),
-            (TdxPart::TcbInfo, "version", tcb.version),
-            (TdxPart::QeIdentity, "version", qe.version),
-        ];
         let (tcb, qe) = (tcb.times(TdxPart::TcbInfo)?, qe.times(TdxPart::QeIdentity)?);
         let parts = [
             (TdxPart::TcbInfo, tcb),
@@ -124,26 +104,17 @@ impl Described {
         Ok(Self {
             platform: Platform { fmspc, ca },
             issued: parts.map(|(part, (issued, _))| (part, issued)),
-            ranks,
             until: parts.map(|(_, (_, until))| until).into_iter().min().unwrap_or(UnixTime(0)),
         })
     }
 
-    /// When its youngest part was issued: all of it was current then.
-    pub(crate) fn last_issued(&self) -> UnixTime {
-        self.issued.map(|(_, issued)| issued).into_iter().max().unwrap_or(UnixTime(0))
-    }
-
-    /// Nothing of it was issued before its counterpart in `known`, or is of a lower evaluation or version.
+    /// Nothing of it was issued before its counterpart in `known`. Evaluation numbers do not count: Intel gives out an
+    /// early set, with a higher one, beside the standard set, so that the higher one is not the successor. Which is
+    /// good enough is for policies to say.
     pub(crate) fn is_not_older_than(&self, known: &Self) -> Result<(), TdxFlaw> {
         for ((part, found), (_, known)) in self.issued.into_iter().zip(known.issued) {
             if found < known {
                 return Err(TdxFlaw::Older { part, found, known });
-            }
-        }
-        for ((part, field, found), (_, _, known)) in self.ranks.into_iter().zip(known.ranks) {
-            if found < known {
-                return Err(TdxFlaw::Outranked { part, field, found, known });
             }
         }
         Ok(())
@@ -157,8 +128,6 @@ struct Dated {
     id: String,
     issue_date: String,
     next_update: String,
-    version: u32,
-    tcb_evaluation_data_number: u32,
     #[serde(default)]
     fmspc: String,
 }
@@ -337,5 +306,3 @@ fn percent_decoded(text: &[u8]) -> Option<String> {
 fn der(body: &[u8]) -> Vec<u8> {
     hex::decode(body.trim_ascii()).unwrap_or_else(|_| body.to_vec())
 }
-
-const EVALUATION: &str = "tcbEvaluationDataNumber";

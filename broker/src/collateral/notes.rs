@@ -1,4 +1,4 @@
-//! What is known of each item beside its bytes: from where and when, and how to ask whether it changed.
+//! What is known of each item beside its bytes: from where and when it came, and until when it is good.
 //!
 //! Worth nothing but saved requests: without these notes everything is fetched once more.
 
@@ -6,15 +6,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{Digest32, UnixTime};
-
-/// What makes a request conditional.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Validators {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) etag: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) last_modified: Option<String>,
-}
 
 /// One item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +17,6 @@ pub(crate) struct Note {
     /// Until when it is good, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) valid_until: Option<UnixTime>,
-    #[serde(flatten)]
-    pub(crate) validators: Validators,
 }
 
 /// Notes by SHA-256 of the item.

@@ -1,9 +1,11 @@
 //! What there is, what it is good for, and what could not be had.
 
 use serde::{Deserialize, Serialize};
-use vouchsafe_attestation::chain::{Collateral, CollateralError, CrlSummary};
+use vouchsafe_attestation::chain::CrlSummary;
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{Digest32, UnixTime};
+
+use super::lists::List;
 
 /// What there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,19 +80,13 @@ impl CrlStatus {
 }
 
 /// What a list says of itself.
-pub(super) fn crl(crl: &[u8]) -> Result<CrlStatus, CollateralError> {
-    let summary = summary(crl)?;
-    Ok(CrlStatus {
-        digest: Digest32::of(crl),
-        issuer: hex::encode(summary.issuer),
-        this_update: summary.this_update,
-        next_update: summary.next_update,
-        revoked: summary.revoked,
-    })
-}
-
-/// The same as the verifier reads it.
-pub(super) fn summary(crl: &[u8]) -> Result<CrlSummary, CollateralError> {
-    let one = Collateral::new(&[crl.to_vec()], &[])?;
-    one.crl_summaries().next().ok_or(CollateralError::MalformedCrl { index: 0 })
+pub(super) fn crl(list: &List) -> CrlStatus {
+    let CrlSummary { issuer, this_update, next_update, revoked, .. } = &list.summary;
+    CrlStatus {
+        digest: list.digest,
+        issuer: hex::encode(issuer),
+        this_update: *this_update,
+        next_update: *next_update,
+        revoked: *revoked,
+    }
 }

@@ -1,6 +1,8 @@
 mod bundles;
+mod crls;
 mod endorsements;
 mod fetching;
+mod succession;
 mod tdx;
 mod vendor;
 
@@ -13,7 +15,6 @@ use vouchsafe_attestation::test_util::vm::{shared_anchors, shared_google};
 use vouchsafe_protocol::{Digest32, IdentityKey, UnixTime};
 
 use super::*;
-use crate::clock;
 
 fn identity(seed: u8) -> Arc<IdentityKey> {
     Arc::new(IdentityKey::from_seed(&zeroize::Zeroizing::new([seed; 32])).unwrap())
@@ -59,24 +60,4 @@ fn garbage_leaves_everything_as_it_was() {
     fs::write(folder.path().join("x.der"), b"garbage").unwrap();
     let error = CollateralFolder::open(folder.path(), identity(1), shared_anchors()).unwrap_err();
     assert!(matches!(error, CollateralFileError::Damaged { .. }), "{error}");
-}
-
-#[test]
-fn t17_a_list_that_nobody_signed_displaces_no_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut ours = open(folder.path());
-    let now = clock::now();
-    let ended = CrlSpec::current(UnixTime(now.0 - 200), UnixTime(now.0 - 100));
-    let good = shared_google().root_crl(&ended);
-    // The same name, and a key that nobody trusts.
-    let forged = FakeGoogle::new().root_crl(&CrlSpec::current(UnixTime(now.0 - 50), now.plus(100)));
-    let digests = |folder: &CollateralFolder| {
-        folder.status().unwrap().crls.iter().map(|crl| crl.digest).collect::<Vec<_>>()
-    };
-    ours.import(&good, None, now).unwrap();
-    ours.import(&forged, None, now).unwrap();
-    assert!(digests(&ours).contains(&Digest32::of(&good)));
-    let new = shared_google().root_crl(&CrlSpec::current(UnixTime(now.0 - 40), now.plus(100)));
-    ours.import(&new, None, now).unwrap();
-    assert!(!digests(&ours).contains(&Digest32::of(&good)));
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use vouchsafe_attestation::Root;
 use vouchsafe_attestation::VerifyError;
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::google_token::TokenError;
+use vouchsafe_attestation::launch::LaunchEndorsement;
 use vouchsafe_attestation::snp::Cpuid;
 use vouchsafe_attestation::tdx::{Platform, TdxError};
 use vouchsafe_protocol::{Digest48, Evidence};
@@ -70,10 +72,13 @@ pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
     }
 }
 
-/// The endorsements of firmware that verified evidence came without.
+/// The endorsements of firmware that verified evidence came without. One of an extra anchor is none of Google's.
 pub fn unendorsed(claims: &Claims) -> impl Iterator<Item = Wanted> {
-    let snp = claims.sev_snp.as_ref().filter(|snp| snp.endorsement.is_none());
-    let tdx = claims.tdx.as_ref().filter(|tdx| tdx.endorsement.is_none());
+    let is_wanted = |endorsement: &Option<LaunchEndorsement>| {
+        endorsement.as_ref().is_none_or(|endorsement| endorsement.root == Root::Extra)
+    };
+    let snp = claims.sev_snp.as_ref().filter(|snp| is_wanted(&snp.endorsement));
+    let tdx = claims.tdx.as_ref().filter(|tdx| is_wanted(&tdx.endorsement));
     let measured =
         [snp.map(|snp| Measured::SevSnp(snp.measurement)), tdx.map(|tdx| Measured::Tdx(tdx.mr_td))];
     measured.into_iter().flatten().map(Wanted::Launch)

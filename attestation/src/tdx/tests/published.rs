@@ -9,7 +9,7 @@ use crate::test_util::ca::encode;
 const PLATFORM: Platform = Platform { fmspc: crate::test_util::tdx::FMSPC, ca: PckCa::Platform };
 
 fn judge_alone(collateral: &TdxCollateral) -> Result<(), TdxError> {
-    verify_collateral(collateral, &PLATFORM, &anchors(), NOW)
+    verify_collateral(collateral, &PLATFORM, &anchors(), NOW).map(|_| ())
 }
 
 /// Collateral in order but for one change before it was signed.
@@ -33,6 +33,10 @@ const fn signature(part: CollateralPart) -> Result<(), TdxError> {
 #[test]
 fn t17_collateral_in_order_is_believed_without_a_quote() {
     assert_eq!(specified(|_| ()), Ok(()));
+    let intel = FakeIntel::shared();
+    let anchor = verify_collateral(&intel.collateral(&spec()), &PLATFORM, &anchors(), NOW).unwrap();
+    let certificate = Digest32::of(intel.root_der());
+    assert_eq!(anchor, CollateralAnchor { root: Root::Extra, certificate });
 }
 
 #[test]
@@ -94,6 +98,83 @@ fn t17_issuers_are_what_the_root_issued_for_that() {
     assert_eq!(tampered(|by| by.tcb_info_issuer_chain.clear()), untrusted);
     assert_eq!(tampered(|by| by.qe_identity_issuer_chain += &root), untrusted);
     assert_eq!(tampered(|by| by.pck_crl_issuer_chain = root.clone()), untrusted);
+}
+
+/// dcap-qvl reads chains with another parser, which stumbles over each of these or finds other certificates.
+#[test]
+fn t17_issuer_chains_are_plain_pem_and_nothing_else() {
+    use CollateralPart as Part;
+    let good = FakeIntel::shared().collateral(&spec()).qe_identity_issuer_chain;
+    let junk = "-----BEGIN JUNK-----\nAAAA\n-----END JUNK-----\n";
+    let (begin, end) = ("-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n");
+    let first = good.find(end).unwrap() + end.len();
+    let (one, two) = good.split_at(first);
+    let refused = Err(TdxError::CollateralChain { part: Part::QeIdentity });
+    for bad in [
+        junk.to_owned() + &good,
+        format!("{one}{junk}{two}"),
+        format!("{good}{junk}"),
+        // A section that is left open.
+        format!("{good}-----BEGIN JUNK-----\n"),
+        // A blank line among the digits: to some, what precedes it is a header.
+        good.replacen('\n', "\n\n", 2),
+        format!("{begin}Proc-Type: 4,ENCRYPTED\n\n{}", &good[begin.len()..]),
+        // Markers in the middle of a line.
+        format!("x {junk}{good}"),
+        format!("x{good}"),
+        good.replacen(end, "-----END CERTIFICATE----- -----BEGIN CERTIFICATE-----\n", 1),
+        // Certificates, and words around them.
+        format!("\n{good}"),
+        format!("{one}\n{two}"),
+        format!("{good}and more\n"),
+        good.replacen('\n', " \n", 1),
+        good.replace('\n', ""),
+    ] {
+        let found = tampered(|by| by.qe_identity_issuer_chain.clone_from(&bad));
+        assert!(found == refused || found == Err(TdxError::SignerUntrusted), "{found:?}: {bad}");
+    }
+    assert_eq!(tampered(|by| by.qe_identity_issuer_chain += junk), refused);
+    let part = Part::PckCrl;
+    assert_eq!(tampered(|by| by.pck_crl_issuer_chain += junk), Err(TdxError::CollateralChain { part }));
+    let part = Part::TcbInfo;
+    assert_eq!(tampered(|by| by.tcb_info_issuer_chain += junk), Err(TdxError::CollateralChain { part }));
+}
+
+#[test]
+fn t17_a_chain_that_is_taken_serves_quotes() {
+    let quote = TdxQuoteBuilder::version_5().sign(FakeIntel::shared());
+    let judged = |change: fn(&str) -> String| {
+        let mut by = FakeIntel::shared().collateral(&spec());
+        for chain in
+            [&mut by.pck_crl_issuer_chain, &mut by.tcb_info_issuer_chain, &mut by.qe_identity_issuer_chain]
+        {
+            *chain = change(chain);
+        }
+        let with_quote = judge(&quote, Appraisal::Given(&by), &anchors(), NOW).map(|_| ());
+        (judge_alone(&by).is_ok(), with_quote.is_ok())
+    };
+    // Ends of lines are as they come, and what is white at the end.
+    assert_eq!(judged(str::to_owned), (true, true));
+    assert_eq!(judged(|chain| format!("{chain}\n \r\n\t")), (true, true));
+    assert_eq!(judged(|chain| chain.trim_ascii_end().to_owned()), (true, true));
+    assert_eq!(judged(|chain| chain.replace('\n', "\r\n")), (true, true));
+    // What would be kept, and serve nobody.
+    assert_eq!(
+        judged(|chain| format!("-----BEGIN JUNK-----\nAAAA\n-----END JUNK-----\n{chain}")),
+        (false, false)
+    );
+    assert_eq!(judged(|chain| chain.replacen('\n', "\n\n", 2)), (false, false));
+}
+
+#[test]
+fn t17_versions_are_those_that_quotes_are_judged_by() {
+    let kind = |part| Err(TdxError::CollateralKind { part });
+    let qe = |version: u8| specified(|spec| spec.qe_identity["version"] = json!(version));
+    let found = [1, 2, 3, 4].map(qe);
+    let refused = kind(CollateralPart::QeIdentity);
+    assert_eq!(found, [refused.clone(), Ok(()), Ok(()), refused]);
+    let tcb = |version: u8| specified(|spec| spec.tcb_info["version"] = json!(version));
+    assert_eq!([2, 3].map(tcb), [kind(CollateralPart::TcbInfo), Ok(())]);
 }
 
 #[test]

@@ -57,7 +57,6 @@ fn t40_keys_from_a_bundle_are_never_googles() {
         source: "https://google.example".to_owned(),
         fetched_at: UnixTime(1000),
         valid_until: None,
-        validators: notes::Validators::default(),
     };
     from.put(contents::Item::TokenKeys(Root::Google, JWKS.to_vec()), note).unwrap();
     assert_eq!(from.parse().unwrap().endorsements.token_keys[0].root(), Root::Google);

@@ -1,12 +1,18 @@
+use vouchsafe_attestation::anchors::Product;
+use vouchsafe_attestation::chain::ChainError;
 use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
-use vouchsafe_protocol::Digest48;
+use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_protocol::bundle::CollateralKind;
+use vouchsafe_protocol::{DecisionId, Digest48, ReasonCode};
 
-use super::fetching::{errors, service_under};
+use super::fetching::{addresses, errors, service_under};
 use super::vendor::{Reply, Vendor, eventually};
 use super::*;
 use crate::clock;
 use crate::metrics::Metrics;
+use crate::release::release;
+use crate::testing::{Fixture, PATH};
 
 const THERE: Digest48 = Digest48([7; 48]);
 const OTHER: Digest48 = Digest48([8; 48]);
@@ -57,6 +63,58 @@ fn an_endorsement_that_is_not_there_is_remembered_and_one_that_does_not_verify_i
 }
 
 #[test]
+fn an_extra_anchor_displaces_no_root_and_a_root_every_one() {
+    let vendors = [Root::Amd, Root::Intel, Root::Google];
+    for known in vendors {
+        assert_eq!(checks::check_rank(Root::Extra, known), Err(ContentError::ExtraAnchor { known }));
+        assert_eq!(checks::check_rank(known, Root::Extra), Ok(()));
+        assert_eq!(checks::check_rank(known, known), Ok(()));
+    }
+    assert_eq!(checks::check_rank(Root::Extra, Root::Extra), Ok(()));
+}
+
+#[test]
+fn an_endorsement_that_is_not_for_this_broker_sinks_no_bundle() {
+    let at = UnixTime(1);
+    let is_left_out = |error: LaunchError| checks::is_useless_here(&error.into());
+    for error in [
+        ChainError::UnknownIssuer,
+        ChainError::NotValidYet { not_before: at },
+        ChainError::Expired { not_after: at },
+    ] {
+        assert!(is_left_out(error.clone().into()), "{error}");
+    }
+    for error in [LaunchError::Malformed, LaunchError::SignatureInvalid, ChainError::SignatureInvalid.into()]
+    {
+        assert!(!is_left_out(error.clone()), "{error}");
+    }
+    assert!(checks::is_useless_here(&ContentError::ExtraAnchor { known: Root::Google }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn googles_endorsement_is_asked_for_although_an_extra_anchor_gave_one() {
+    let vendor = Vendor::start(|_| Reply::status(404));
+    let (collateral, anchor) = (addresses(&vendor.address), tempfile::NamedTempFile::new().unwrap());
+    fs::write(anchor.path(), FakeTcbSigner::shared().root_der()).unwrap();
+    let fixture = Fixture::configured(|config| {
+        config.collateral = collateral;
+        config.extra_trust_anchors.push(anchor.path().to_owned());
+    })
+    .await;
+    let measurement = Digest48(SnpReportBuilder::new(Product::Genoa).measurement);
+    let endorsement = FakeTcbSigner::shared().endorse_snp(&measurement);
+    let service = fixture.broker.collateral_service();
+    service.import(&endorsement, Some(measurement), clock::now()).expect("an endorsement");
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
+    // The policy takes no endorsement of an extra anchor, so that Google's is what the guest needs.
+    let denied = release(&fixture.broker, DecisionId([1; 16]), asked.request, clock::now()).await;
+    assert_eq!(denied.expect_err("denied").code(), ReasonCode::NotGranted);
+    eventually("a question", || vendor.asked(&format!("/sevsnp/{measurement}.binarypb")).len() == 1);
+    let loaded = fixture.broker.collateral();
+    assert_eq!(loaded.endorsements.launch.get(&measurement), Some(endorsement.as_slice()));
+}
+
+#[test]
 fn an_imported_endorsement_that_does_not_verify_displaces_none_that_does() {
     let folder = tempfile::tempdir().unwrap();
     let mut ours = CollateralFolder::open(folder.path(), identity(1), anchors()).unwrap();
@@ -64,6 +122,13 @@ fn an_imported_endorsement_that_does_not_verify_displaces_none_that_does() {
     ours.import(&bad, Some(THERE), clock::now()).unwrap();
     ours.import(&good, Some(THERE), clock::now()).unwrap();
     let error = ours.import(&bad, Some(THERE), clock::now()).unwrap_err();
+    let is_refused = matches!(error, CollateralFileError::Content(ContentError::LaunchRefused(_)));
+    assert!(is_refused, "{error}");
+    let other = tempfile::tempdir().unwrap();
+    let mut theirs = open(other.path());
+    theirs.import(&bad, Some(THERE), clock::now()).unwrap();
+    let bundle = theirs.export(clock::now());
+    let error = ours.import_bundle(bundle, &identity(1).identity(), clock::now()).unwrap_err();
     let is_refused = matches!(error, CollateralFileError::Content(ContentError::LaunchRefused(_)));
     assert!(is_refused, "{error}");
     assert_eq!(ours.parse().unwrap().endorsements.launch.get(&THERE), Some(good.as_slice()));

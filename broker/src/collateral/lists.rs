@@ -1,0 +1,42 @@
+//! A CRL as it is kept: read once, so that neither its digest nor its signer is computed with every change.
+
+use std::sync::{Arc, OnceLock};
+
+use vouchsafe_attestation::TrustAnchors;
+use vouchsafe_attestation::chain::{Collateral, CollateralError, CrlSummary, crl_signer};
+use vouchsafe_protocol::{Digest32, UnixTime};
+
+/// A list, DER, and what it says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct List {
+    pub(super) der: Arc<[u8]>,
+    pub(super) digest: Digest32,
+    pub(super) summary: CrlSummary,
+    /// A folder has the same anchors for as long as it is open.
+    signer: OnceLock<Option<Digest32>>,
+}
+
+impl List {
+    pub(super) fn read(der: Vec<u8>) -> Result<Self, CollateralError> {
+        let digest = Digest32::of(&der);
+        // The same as the verifier reads it.
+        let one = Collateral::new(std::slice::from_ref(&der), &[])?;
+        let summary = one.crl_summaries().next().ok_or(CollateralError::MalformedCrl { index: 0 })?;
+        Ok(Self { der: der.into(), digest, summary, signer: OnceLock::new() })
+    }
+
+    /// The key of the anchor that signed it; `None`: no anchor's.
+    pub(super) fn signer(&self, anchors: &TrustAnchors) -> Option<Digest32> {
+        *self.signer.get_or_init(|| crl_signer(&self.der, anchors))
+    }
+
+    /// Whether the next list is due already.
+    pub(super) fn is_overdue(&self, now: UnixTime) -> bool {
+        self.summary.next_update.is_some_and(|due| due < now)
+    }
+
+    /// Whether it was issued in that name before the other one was.
+    pub(super) fn is_older_than(&self, other: &Self) -> bool {
+        self.summary.issuer == other.summary.issuer && self.summary.is_older_than(&other.summary)
+    }
+}
