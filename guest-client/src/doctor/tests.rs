@@ -45,14 +45,19 @@ fn status(root: &TempDir, id: &str) -> Option<Status> {
     examine(root.path()).finding(id).map(|finding| finding.status)
 }
 
-#[test]
-fn a_healthy_instance_proves_both() {
-    let diagnosis = examine(healthy().path());
-    assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::SevSnp]);
+/// Nothing is wrong, but that the small build cannot ask for tokens.
+fn assert_healthy(diagnosis: &Diagnosis) {
     let accepted = |finding: &&Finding| finding.id == "google-token" && cfg!(not(feature = "google"));
     let bad = diagnosis.findings.iter().filter(|finding| finding.status != Status::Ok && !accepted(finding));
     let bad: Vec<_> = bad.collect();
     assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
+fn a_healthy_instance_proves_both() {
+    let diagnosis = examine(healthy().path());
+    assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::SevSnp]);
+    assert_healthy(&diagnosis);
     assert!(diagnosis.to_string().starts_with("This VM can prove: vtpm, sev-snp\n"));
 }
 
@@ -139,7 +144,7 @@ fn a_healthy_trust_domain_proves_both() {
     let root = healthy_tdx();
     let diagnosis = examine(root.path());
     assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::Tdx]);
-    assert!(diagnosis.findings.iter().all(|finding| finding.status == Status::Ok), "{diagnosis}");
+    assert_healthy(&diagnosis);
     assert_eq!(diagnosis.finding("sev-snp"), None);
     assert!(diagnosis.to_string().starts_with("This VM can prove: vtpm, tdx\n"));
     // CPUID says it where an old kernel does not.
