@@ -54,9 +54,10 @@ fmt:
 docs: setup
     cargo doc --workspace --no-deps --document-private-items
 
-# Each step of a release beside the bare operation it rests on (criterion; release build). Arguments go to criterion: `bench verify`.
+# Each step of a release beside the bare operation it rests on (criterion; release build). Arguments go to criterion: `bench 'snp|tdx'`.
+[positional-arguments]
 bench *ARGS: (announce "bench" "about 25 minutes on two cores, most of it building for release") setup
-    cargo bench -p vouchsafe-tests --benches -- {{ ARGS }}
+    cargo bench -p vouchsafe-tests --benches -- "$@"
 
 # Guests in parallel against a real broker: requests a second, latencies, CPU a release (release build). `load --help` says more.
 load *ARGS: release
