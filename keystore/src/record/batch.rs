@@ -131,8 +131,8 @@ impl Batches {
         batch: &[Pending],
     ) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
         dialect::run(connection, sqlx::query("BEGIN")).await?;
-        let log = log::lock_head(connection, &self.keyring, &self.pins).await?;
-        let epoch = log.head.epoch;
+        let head = log::lock_head(connection, &self.keyring, &self.pins).await?;
+        let epoch = head.epoch;
         let current: Vec<_> = batch.iter().filter(|pending| pending.grant.record.epoch == epoch).collect();
         let mut spent_now = spend(connection, &current).await?;
         let mut chips = self.chips.look_up(connection, &self.keyring, &current).await?;
@@ -150,7 +150,7 @@ impl Batches {
             } else if !Chips::can_judge(&chips, pending) {
                 Err(RecordError::Unknown)
             } else if spent_now.remove(&grant.record.nonce) {
-                let index = log.head.plus(leaves.len()).size;
+                let index = head.plus(leaves.len()).size;
                 let mut record = grant.record.clone();
                 record.chips = self.chips.first_seen(&mut chips, pending, index);
                 leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Grant(record))?);
@@ -162,7 +162,7 @@ impl Batches {
         }
         let new = self.new_pieces(pieces);
         keep_evidence(connection, &new).await?;
-        let head = log::append(connection, &self.keyring, log, leaves).await?;
+        let head = log::append(connection, &self.keyring, head, leaves).await?;
         Chips::write(connection, &self.keyring, &chips).await?;
         let pruned_at = self.prune(connection, batch).await?;
         dialect::run(connection, sqlx::query("COMMIT")).await?;
@@ -196,14 +196,14 @@ impl Batches {
         batch: &[NewRefusal],
     ) -> Result<(), StoreError> {
         dialect::run(connection, sqlx::query("BEGIN")).await?;
-        let log = log::lock_head(connection, &self.keyring, &self.pins).await?;
+        let head = log::lock_head(connection, &self.keyring, &self.pins).await?;
         let mut leaves = Vec::with_capacity(batch.len());
-        for (refusal, index) in batch.iter().zip(log.head.size..) {
+        for (refusal, index) in batch.iter().zip(head.size..) {
             leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);
         }
         let new = self.new_pieces(batch.iter().flat_map(|refusal| &refusal.evidence).collect());
         keep_evidence(connection, &new).await?;
-        let head = log::append(connection, &self.keyring, log, leaves).await?;
+        let head = log::append(connection, &self.keyring, head, leaves).await?;
         dialect::run(connection, sqlx::query("COMMIT")).await?;
         self.pins.saw(head);
         self.kept.extend(new.iter().map(|piece| piece.digest));

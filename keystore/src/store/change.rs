@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::UnixTime;
 
 use super::dialect::{Connection, Tx};
-use super::log::{self, Leaf, Locked};
-use super::rows::{self, RowCheck};
+use super::log::{self, Leaf};
+use super::rows::{self, Head, RowCheck};
 use super::{EPOCH, Keystore, StoreError};
 use crate::primitives::random;
 use crate::record::LogRecord;
@@ -58,7 +58,7 @@ pub(super) struct Change<'k> {
     by: By<'k>,
     pub(super) epoch: u64,
     /// The log as it is, with the epoch as it will be.
-    log: Locked,
+    head: Head,
     rows: Vec<ChangedRow>,
     _turn: tokio::sync::MutexGuard<'k, ()>,
 }
@@ -68,17 +68,18 @@ impl Keystore {
         let turn = self.0.changing.lock().await;
         let mut tx = self.0.pools.writer.begin().await?;
         // The head first: it is the lock that changes and grants share.
-        let log = log::lock_head(&mut tx, &self.0.keyring, &self.0.pins).await?;
-        log::catch_up(&mut tx, &self.0.keyring, &self.0.pins, log.head).await?;
+        let head = log::lock_head(&mut tx, &self.0.keyring, &self.0.pins).await?;
+        log::catch_up(&mut tx, &self.0.keyring, &self.0.pins, head).await?;
         let row = sqlx::query("UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value")
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| rows::tampered(EPOCH, "1"))?;
         let epoch = rows::number(&row, "value", EPOCH, "1")?;
-        if epoch != log.head.epoch.saturating_add(1) {
+        if epoch != head.epoch.saturating_add(1) {
             return Err(rows::tampered(EPOCH, "1"));
         }
-        Ok(Change { keystore: self, tx, by, epoch, log: log.in_epoch(epoch), rows: Vec::new(), _turn: turn })
+        let head = Head { epoch, ..head };
+        Ok(Change { keystore: self, tx, by, epoch, head, rows: Vec::new(), _turn: turn })
     }
 }
 
@@ -116,10 +117,10 @@ impl<'k> Change<'k> {
             target: target.to_owned(),
         };
         let keyring = &self.keystore.0.keyring;
-        let leaf = Leaf::new(keyring, self.log.head.size, &LogRecord::Operator(record.clone()))?;
-        let next = log::append(&mut self.tx, keyring, self.log, vec![leaf]).await?;
+        let leaf = Leaf::new(keyring, self.head.size, &LogRecord::Operator(record.clone()))?;
+        let next = log::append(&mut self.tx, keyring, self.head, vec![leaf]).await?;
         self.tx.commit().await?;
-        self.keystore.0.pins.apply(self.log.head.size, &record);
+        self.keystore.0.pins.apply(self.head.size, &record);
         self.keystore.0.pins.saw(next);
         self.keystore.0.cache.forget(record.epoch);
         tracing::info!(event = "keystore.changed", action, epoch = record.epoch, record.id = %record.id);

@@ -54,11 +54,10 @@ pub(crate) async fn lock_head(
     connection: &mut Connection,
     keyring: &Keyring,
     pins: &Pins,
-) -> Result<Locked, StoreError> {
+) -> Result<Head, StoreError> {
     // An update that changes nothing: the same text takes the lock on every database.
     sqlx::query("UPDATE log_head SET size = size + 0 WHERE id = 1").execute(&mut *connection).await?;
-    let head = read_head(connection, keyring, pins.seen()).await?;
-    Ok(Locked { head, written: head })
+    read_head(connection, keyring, pins.seen()).await
 }
 
 /// As [`lock_head`] in a script, and moves the head on by so many leaves: a statement that fails when somebody else has
@@ -87,23 +86,6 @@ pub(crate) fn claim_or_fail(
         .push_bind(primary.row().sign(&head_preimage(next)))
         .push(" WHERE id = 1");
     Ok(next)
-}
-
-/// The log, which nobody else writes to before this transaction ends.
-#[derive(Clone, Copy)]
-pub(crate) struct Locked {
-    /// The head that leaves are appended to.
-    pub(crate) head: Head,
-    /// The head as it stands in its row by now.
-    written: Head,
-}
-
-impl Locked {
-    /// With the epoch as it will be.
-    pub(super) const fn in_epoch(mut self, epoch: u64) -> Self {
-        self.head.epoch = epoch;
-        self
-    }
 }
 
 /// The head of the log, which is not older than `seen`. That must come from before the view was taken.
@@ -142,27 +124,25 @@ fn check_head(keyring: &Keyring, row: &Row) -> Result<Head, StoreError> {
     }
 }
 
-/// Appends leaves to the log; gives the new head.
+/// Appends leaves to the log, whose lock this transaction has; gives the new head.
 pub(crate) async fn append(
     connection: &mut Connection,
     keyring: &Keyring,
-    log: Locked,
+    head: Head,
     leaves: Vec<Leaf>,
 ) -> Result<Head, StoreError> {
-    let count = leaves.len() as u64;
-    let next = log.head.plus(leaves.len());
-    if !leaves.is_empty() {
-        let mut insert = QueryBuilder::new("");
-        insert_leaves(&mut insert, log.head, leaves)?;
-        let (_, written) = dialect::run(connection, insert.build()).await?;
-        // A trigger that somebody put there may leave rows out without an error.
-        if written != count {
-            return Err(rows::tampered(LEAVES, "new"));
-        }
+    if leaves.is_empty() {
+        return Ok(head);
     }
-    if next != log.written {
-        write_head(connection, keyring, next).await?;
+    let (next, count) = (head.plus(leaves.len()), leaves.len() as u64);
+    let mut insert = QueryBuilder::new("");
+    insert_leaves(&mut insert, head, leaves)?;
+    let (_, written) = dialect::run(connection, insert.build()).await?;
+    // A trigger that somebody put there may leave rows out without an error.
+    if written != count {
+        return Err(rows::tampered(LEAVES, "new"));
     }
+    write_head(connection, keyring, next).await?;
     Ok(next)
 }
 
