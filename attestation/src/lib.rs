@@ -26,6 +26,7 @@ pub mod anchors;
 pub mod chain;
 pub mod claims;
 pub mod event_log;
+mod field;
 pub mod go_tpm_tools;
 pub mod google_token;
 pub mod launch;

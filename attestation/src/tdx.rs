@@ -44,7 +44,6 @@ pub use self::published::verify_collateral;
 use self::quote::Quote;
 pub use self::quote::QuoteError;
 pub use self::quote::QuotePart;
-use self::quote::at;
 use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
 use crate::chain::ChainMemory;
@@ -52,6 +51,7 @@ use crate::chain::ChainRequest;
 use crate::chain::Collateral;
 use crate::chain::Revocation;
 use crate::chain::VerifiedChain;
+use crate::field::at;
 use crate::snp::Hex;
 
 /// What evidence is judged by.

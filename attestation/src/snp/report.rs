@@ -13,6 +13,7 @@ use super::claims::FirmwareVersion;
 use super::claims::GuestPolicy;
 use super::claims::PlatformInfo;
 use super::claims::SignerKind;
+use crate::field;
 
 /// Length of a report.
 pub const REPORT_LENGTH: usize = 0x4a0;
@@ -254,17 +255,8 @@ const fn firmware_version([build, minor, major]: [u8; 3]) -> FirmwareVersion {
     FirmwareVersion { major, minor, build }
 }
 
-/// The `N` bytes at `OFFSET`; that they are inside is checked when the crate is compiled.
-#[expect(clippy::indexing_slicing, reason = "the bound is asserted at compile time")]
 const fn at<const OFFSET: usize, const N: usize>(raw: &[u8; REPORT_LENGTH]) -> [u8; N] {
-    const { assert!(OFFSET + N <= REPORT_LENGTH, "inside the report") }
-    let mut out = [0; N];
-    let mut index = 0;
-    while index < N {
-        out[index] = raw[OFFSET + index];
-        index += 1;
-    }
-    out
+    field::at::<OFFSET, N, REPORT_LENGTH>(raw)
 }
 
 const fn u32_at<const OFFSET: usize>(raw: &[u8; REPORT_LENGTH]) -> u32 {

@@ -7,6 +7,7 @@
 use vouchsafe_protocol::Digest48;
 
 use super::claims::TdAttributes;
+use crate::field::at;
 use crate::snp::Hex;
 
 /// Bytes are no TDX quote.
@@ -302,21 +303,6 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8], field: QuotePart) -> Result<&'a
 
 const fn filled(rest: &[u8], field: QuotePart) -> Result<(), QuoteError> {
     if rest.is_empty() { Ok(()) } else { Err(QuoteError::LeftOver { field }) }
-}
-
-/// The `N` bytes at `OFFSET`; that they are inside is checked when the crate is compiled.
-#[expect(clippy::indexing_slicing, reason = "the bound is asserted at compile time")]
-pub(super) const fn at<const OFFSET: usize, const N: usize, const LENGTH: usize>(
-    raw: &[u8; LENGTH],
-) -> [u8; N] {
-    const { assert!(OFFSET + N <= LENGTH, "inside the field") }
-    let mut out = [0; N];
-    let mut index = 0;
-    while index < N {
-        out[index] = raw[OFFSET + index];
-        index += 1;
-    }
-    out
 }
 
 /// `TDREPORT_STRUCT`.

@@ -1,0 +1,16 @@
+//! Fields of structures whose length is fixed.
+
+/// The `N` bytes at `OFFSET`; that they are inside is checked when the crate is compiled.
+#[expect(clippy::indexing_slicing, reason = "the bound is asserted at compile time")]
+pub(crate) const fn at<const OFFSET: usize, const N: usize, const LENGTH: usize>(
+    raw: &[u8; LENGTH],
+) -> [u8; N] {
+    const { assert!(OFFSET + N <= LENGTH, "inside the structure") }
+    let mut out = [0; N];
+    let mut index = 0;
+    while index < N {
+        out[index] = raw[OFFSET + index];
+        index += 1;
+    }
+    out
+}
