@@ -3,26 +3,19 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Deserialize;
 use vouchsafe_keystore::record::{EvidenceRef, LogRecord};
-use vouchsafe_protocol::{DecisionId, ReasonCode};
+use vouchsafe_protocol::ReasonCode;
 
-use super::may_read;
+use super::{ById, may_read};
 use crate::broker::Broker;
 use crate::operators::{Operator, Query, answer};
 use crate::problem::HttpProblem;
 use crate::release::evidence::assemble;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Show {
-    id: DecisionId,
-}
-
 pub(super) async fn get(
     broker: Data<Broker>,
     operator: Operator,
-    Query(Show { id }): Query<Show>,
+    Query(ById { id }): Query<ById>,
 ) -> Result<HttpResponse, HttpProblem> {
     // What the operator may not read looks like what is not there.
     let logged = broker.keystore.decision(id).await?.filter(|logged| may_read(&operator, &logged.record));

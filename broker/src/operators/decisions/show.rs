@@ -2,25 +2,18 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Deserialize;
 use vouchsafe_keystore::record::LogRecord;
-use vouchsafe_protocol::{DecisionId, ReasonCode};
+use vouchsafe_protocol::ReasonCode;
 
-use super::{Shown, may_read};
+use super::{ById, Shown, may_read};
 use crate::broker::Broker;
 use crate::operators::{Operator, Query, answer};
 use crate::problem::HttpProblem;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Show {
-    id: DecisionId,
-}
-
 pub(super) async fn get(
     broker: Data<Broker>,
     operator: Operator,
-    Query(Show { id }): Query<Show>,
+    Query(ById { id }): Query<ById>,
 ) -> Result<HttpResponse, HttpProblem> {
     let logged = broker.keystore.decision(id).await?;
     let shown = logged.map(|logged| Shown { index: Some(logged.index), record: logged.record });
