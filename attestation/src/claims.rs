@@ -17,6 +17,7 @@ use crate::event_log::{BootLog, Technology};
 use crate::google_token::GoogleTokenClaims;
 use crate::snp::SnpClaims;
 use crate::tdx::TdxClaims;
+use crate::withheld::Withheld;
 
 /// Claims of evidence that was verified and is bound to one request.
 ///
@@ -104,6 +105,9 @@ pub struct Claims {
     /// What Google Cloud Attestation says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub google_token: Option<GoogleTokenClaims>,
+    /// Claims that an optional part of the evidence was there for and did not give.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
 }
 
 impl Claims {

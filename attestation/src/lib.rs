@@ -17,6 +17,7 @@
 //! | Google's launch endorsements | [`launch`] |
 //! | files of Google's go-tpm-tools | [`go_tpm_tools`] |
 //! | what was found | [`claims`] |
+//! | which claims are absent, and why | [`withheld`] |
 //! | what files will measure | [`reference_values`] |
 //! | what is remembered between verifications | [`memory`] |
 //!
@@ -38,6 +39,7 @@ pub mod tdx;
 pub mod test_util;
 pub mod verify;
 pub mod vtpm;
+pub mod withheld;
 
 pub use anchors::Root;
 pub use anchors::TrustAnchors;
@@ -65,3 +67,4 @@ pub use verify::inspect_vtpm;
 pub use verify::read_vtpm_file;
 pub use verify::verify;
 pub use verify::verify_with;
+pub use withheld::Withheld;

@@ -1,0 +1,42 @@
+//! Claims that are absent although the evidence held something for them, with the reason.
+//!
+//! An attacker can leave an optional part of the evidence out, so refusing an imperfect one gains nothing: the claims that
+//! would have come from it are absent instead, and the reason is kept for `verify`, `explain` and `policy test`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::verify::VerifyError;
+
+/// A claim that is absent, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Withheld {
+    /// The claim as policies name it below `principal`: `sev_snp.endorsement`, `vtpm.command_line`. In a
+    /// [`BootLog`](crate::event_log::BootLog) it is relative to that log: `command_line`.
+    pub claim: &'static str,
+    /// Stable name of the reason in kebab-case.
+    pub reason: String,
+    /// The reason in words.
+    pub detail: String,
+}
+
+impl Withheld {
+    /// Withholds `claim`; `reason` is in kebab-case and stable, since records hold it.
+    #[must_use]
+    pub fn new(claim: &'static str, reason: &'static str, detail: impl fmt::Display) -> Self {
+        Self { claim, reason: reason.to_owned(), detail: detail.to_string() }
+    }
+
+    /// Withholds `claim` since the part of the evidence that it comes from would be refused.
+    #[must_use]
+    pub fn because(claim: &'static str, error: &VerifyError) -> Self {
+        Self { claim, reason: error.name(), detail: error.to_string() }
+    }
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is absent: {} ({})", self.claim, self.detail, self.reason)
+    }
+}
