@@ -27,6 +27,7 @@ mod parse;
 mod replay;
 mod rules;
 mod secure_boot;
+mod shim;
 mod stub;
 mod variable;
 

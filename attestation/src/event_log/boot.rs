@@ -113,11 +113,23 @@ pub struct BootLog {
     pub events: BTreeMap<u8, Vec<LoggedEvent>>,
 }
 
-/// UEFI Secure Boot, PCR 7: the firmware's part. That shim no longer verifies (`MokSBState`) shows in PCR 14 only. Digests are those of the events; a variable that is absent or empty has none.
+impl BootLog {
+    /// Applications and drivers together. Types are not measured, so that in PCR 2 a log can call an application a driver:
+    /// only a closed set over both says what ran.
+    pub fn efi_images(&self) -> impl Iterator<Item = &EventDigest> {
+        self.efi_applications.iter().chain(&self.efi_drivers)
+    }
+}
+
+/// UEFI Secure Boot, PCR 7, and whether shim carries it on. Digests are those of the events; a variable that is absent or
+/// empty has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SecureBoot {
-    /// The variable is 1, PK, KEK and db have content, and an authority is logged.
+    /// The firmware's part: the variable is 1, PK, KEK and db have content, and an authority is logged.
     pub enabled: bool,
+    /// shim was told not to verify what it starts (`MokSBState`), so that any loader or kernel may have run although `enabled`
+    /// is true. By PCR 7, and by PCR 14 for shims that measure it there alone (releases 10 to 12).
+    pub shim_validation_disabled: bool,
     /// Platform key.
     pub pk: Option<EventDigest>,
     /// Key exchange keys.

@@ -7,6 +7,7 @@ use super::actions::Actions;
 use super::boot::BootLog;
 use super::boot::EventKind;
 use super::boot::LoggedEvent;
+use super::boot::SecureBoot;
 use super::boot::Technology;
 use super::command_line::CommandLine;
 use super::digest::EventDigest;
@@ -16,6 +17,7 @@ use super::grub::Grub;
 use super::rules;
 use super::rules::require_covered;
 use super::secure_boot::SecureBootReader;
+use super::shim;
 use super::stub::Stub;
 use super::variable::utf16_text;
 
@@ -219,6 +221,8 @@ impl<'a> Machine<'a> {
         let mut arguments = command_line.as_ref().map(CommandLine::arguments).unwrap_or_default();
         let kernel_path = (from_grub && !arguments.is_empty()).then(|| arguments.remove(0));
         let firmware_version = self.firmware_version.and_then(version_text);
+        let secure_boot = self.secure_boot.finish()?;
+        let shim_validation_disabled = shim::validation_disabled(&secure_boot.authorities, &self.events);
         Ok(BootLog {
             technology: self.technology,
             firmware_version_hex: match firmware_version {
@@ -226,7 +230,7 @@ impl<'a> Machine<'a> {
                 None => self.firmware_version.map(hex::encode),
             },
             firmware_version,
-            secure_boot: self.secure_boot.finish()?,
+            secure_boot: SecureBoot { shim_validation_disabled, ..secure_boot },
             dma_protection_disabled: self.actions.dma_protection_disabled,
             efi_applications: self.efi_applications,
             efi_drivers: digests(&self.events, EventKind::EfiDriver),

@@ -7,6 +7,7 @@ mod hostile;
 mod order;
 mod pcrs;
 mod preset;
+mod shim;
 
 use super::BootLog;
 use super::EventLogError;

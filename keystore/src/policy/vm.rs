@@ -80,7 +80,7 @@ fn boot<'r>(record: Picked<'r>, log: &BootLog) -> Picked<'r> {
         .with_some("firmware_version", log.firmware_version.as_deref())
         .with("dma_protection_disabled", log.dma_protection_disabled)
         .with_record("secure_boot", |record| secure_boot(record, &log.secure_boot))
-        .with_set("efi_applications", digests(&log.efi_applications))
+        .with_set("efi_applications", digests(log.efi_images()))
         .with_set("efi_drivers", digests(&log.efi_drivers))
         .with_some("command_line", log.kernel_command_line.as_deref())
         .with_set("arguments", texts(&log.kernel_arguments))
@@ -107,6 +107,7 @@ fn instance<'r>(record: Picked<'r>, instance: &Instance) -> Picked<'r> {
 fn secure_boot<'r>(record: Picked<'r>, state: &SecureBoot) -> Picked<'r> {
     record
         .with("enabled", state.enabled)
+        .with("shim_validation_disabled", state.shim_validation_disabled)
         .with_some_text("pk", state.pk.as_ref())
         .with_some_text("kek", state.kek.as_ref())
         .with_some_text("db", state.db.as_ref())
@@ -136,8 +137,10 @@ fn pcrs(claims: &VtpmClaims) -> Option<Vec<(&'static str, &Digest32)>> {
     PCRS.iter().map(|(index, name)| Some((*name, claims.pcrs.get(index)?))).collect()
 }
 
-fn digests(digests: &[impl fmt::Display]) -> impl Iterator<Item = Value> {
-    digests.iter().map(|digest| Value::Text(digest.to_string()))
+fn digests<'d>(
+    digests: impl IntoIterator<Item = &'d (impl fmt::Display + 'd)>,
+) -> impl Iterator<Item = Value> {
+    digests.into_iter().map(|digest| Value::Text(digest.to_string()))
 }
 
 fn texts(texts: &[String]) -> impl Iterator<Item = Value> {
