@@ -17,7 +17,7 @@ use crate::event_log::{BootLog, Technology};
 use crate::google_token::GoogleTokenClaims;
 use crate::snp::SnpClaims;
 use crate::tdx::TdxClaims;
-use crate::withheld::Withheld;
+use crate::withheld::{BootClaims, Withheld};
 
 /// Claims of evidence that was verified and is bound to one request.
 ///
@@ -116,6 +116,17 @@ impl Claims {
     pub fn instance(&self) -> Option<&Instance> {
         let certified = self.vtpm.as_ref().and_then(|vtpm| vtpm.instance.as_ref());
         certified.or_else(|| self.google_token.as_ref()?.instance.as_ref())
+    }
+
+    /// Every withheld claim by its whole name: `withheld`, and those of the boot logs below `vtpm` and `tdx.boot`.
+    #[must_use]
+    pub fn all_withheld(&self) -> Vec<Withheld> {
+        let vtpm = self.vtpm.iter().flat_map(|vtpm| &vtpm.boot.withheld);
+        let ccel = self.tdx.iter().filter_map(|tdx| tdx.unconfirmed_boot.as_ref());
+        let ccel = ccel.flat_map(|boot| &boot.withheld);
+        let vtpm = vtpm.map(|withheld| withheld.below(BootClaims::Vtpm));
+        let ccel = ccel.map(|withheld| withheld.below(BootClaims::Ccel));
+        self.withheld.iter().cloned().chain(vtpm).chain(ccel).collect()
     }
 }
 

@@ -23,6 +23,7 @@ mod error;
 mod event_type;
 mod grub;
 mod machine;
+mod options;
 mod parse;
 mod replay;
 mod rules;

@@ -35,6 +35,35 @@ impl Withheld {
     }
 }
 
+/// Where policies find the claims of a boot log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BootClaims {
+    /// The vTPM's log.
+    Vtpm,
+    /// CCEL.
+    Ccel,
+}
+
+impl Withheld {
+    /// A claim of a boot log by its whole name.
+    pub(crate) fn below(&self, boot: BootClaims) -> Self {
+        let names = BOOT_CLAIMS.iter().find(|(claim, ..)| *claim == self.claim);
+        let claim = names.map_or(self.claim, |(_, vtpm, ccel)| match boot {
+            BootClaims::Vtpm => vtpm,
+            BootClaims::Ccel => ccel,
+        });
+        Self { claim, ..self.clone() }
+    }
+}
+
+/// Claims of a boot log: the name in the log, below the vTPM and below TDX.
+const BOOT_CLAIMS: [(&str, &str, &str); 4] = [
+    ("command_line", "vtpm.command_line", "tdx.boot.command_line"),
+    ("arguments", "vtpm.arguments", "tdx.boot.arguments"),
+    ("words", "vtpm.words", "tdx.boot.words"),
+    ("grub_commands", "vtpm.grub_commands", "tdx.boot.grub_commands"),
+];
+
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is absent: {} ({})", self.claim, self.detail, self.reason)

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::digest::EventDigest;
+use crate::withheld::Withheld;
 
 /// Confidential-computing technology, by the byte of `GCE NonHostInfo`: Google's word, of any VM on its hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -88,18 +89,20 @@ pub struct BootLog {
     pub efi_applications: Vec<EventDigest>,
     /// Authenticode digests of EFI drivers, PCR 2.
     pub efi_drivers: Vec<EventDigest>,
-    /// The kernel's command line. From GRUB, with the kernel's path as first word, as measured, when GRUB started
-    /// nothing else. From systemd-stub only when the log carries the text and PCR 12 has no event that could add to it.
+    /// The kernel's command line, where what the boot loader measured has one reading. From GRUB, with the kernel's path
+    /// as first word, as measured. From systemd-boot (Type 1 entries, PCR 12), where nothing else is in that PCR. From
+    /// systemd-stub, where the log carries the text and PCR 12 is empty. Otherwise `withheld` has the reason.
     pub kernel_command_line: Option<String>,
     /// The kernel's file, the first word of GRUB's command line. A name, not a measurement.
     pub kernel_path: Option<String>,
-    /// The arguments as the kernel splits them, quotes removed, without `kernel_path`. A line with
-    /// `--`, where the kernel stops and others read on, is refused.
+    /// The arguments as the kernel splits them, quotes removed, without `kernel_path`. The kernel stops at `--`: what
+    /// follows is not among them, though init and scripts in an initrd may read it.
     pub kernel_arguments: Vec<String>,
     /// The command line split at every space and stripped of all quotes, as shell scripts in an initrd
-    /// see it: to look here for what must *not* be there.
+    /// see it, what follows `--` included: to look here for what must *not* be there.
     pub kernel_words: Vec<String>,
-    /// Commands that GRUB ran, PCR 8.
+    /// Commands that GRUB ran, PCR 8: every text but the command line that is a claim. Withheld as a whole where one of
+    /// them is no text.
     pub grub_commands: Vec<String>,
     /// All digests of PCR 9: files that GRUB read, initrd and options that the kernel's EFI stub loaded. No digest
     /// covers which is which. Of CCEL: all digests of register 3 that the log gives neither as a text of GRUB's nor as
@@ -111,6 +114,10 @@ pub struct BootLog {
     /// Every event that extended PCR 0 to 9 and 11 to 14, by PCR and in order, separators included. Of CCEL: by measurement
     /// register, 1 to 3, which are RTMR0 to RTMR2.
     pub events: BTreeMap<u8, Vec<LoggedEvent>>,
+    /// Claims that the log held something for and that are absent, with the reason; named as policies name them below
+    /// the log's own claims.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
 }
 
 impl BootLog {
@@ -173,7 +180,7 @@ pub struct LoggedEvent {
     pub digest: EventDigest,
     /// What it is for this crate.
     pub kind: EventKind,
-    /// Name of a variable or section, covered by a digest.
+    /// Name of a variable or section, or a text of GRUB or systemd-boot, covered by a digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// A file name or a description that no digest covers: for people, never for decisions.

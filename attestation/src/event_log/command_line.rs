@@ -1,28 +1,118 @@
-//! The kernel command line, split as the kernel splits it.
-
-use super::error::EventLogError;
+//! The kernel command line, split as the kernel splits it, and why a log may give none.
 
 /// A command line: plain text that the kernel and everybody else take apart at the same places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine {
     text: String,
+    event: usize,
+}
+
+/// What one component of a boot says about the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// It measured nothing.
+    Nothing,
+    /// It measured something, but no command line.
+    NoLine,
+    /// It measured this one.
+    Line(CommandLine),
+    /// It measured one, and which it is or how it is read is open.
+    Ambiguous(Ambiguity),
+}
+
+/// Why a log gives no command line although it holds something for it. `event` is the position in the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Ambiguity {
+    #[error("event {event}: the text in PCR 8 has no label of GRUB's")]
+    UnlabelledText { event: usize },
+    #[error("event {event}: the text in PCR 8 is not UTF-8 without NUL")]
+    NotUtf8 { event: usize },
+    /// By its content it may be the command line of a kernel, whatever its label says.
+    #[error("event {event}: {text:?} begins with no known command of GRUB and may be a kernel command line")]
+    Relabelled { event: usize, text: String },
+    #[error("event {event}: no linux command explains the text that is labelled as kernel command line")]
+    Unexplained { event: usize },
+    /// Of two kernels the last one that was loaded runs, but texts can be appended after boot.
+    #[error("event {event}: GRUB loaded a second kernel")]
+    SecondKernel { event: usize },
+    #[error("event {event}: the linux command is not followed by its command line")]
+    LineMissing { event: usize },
+    #[error("event {event}: GRUB ran a linux command through another command")]
+    WrappedLoader { event: usize },
+    #[error("event {event}: GRUB may have started something else than the kernel it loaded")]
+    OtherLoader { event: usize },
+    #[error("event {event}: the kernel command line is not UTF-8 text without control characters")]
+    NotPlain { event: usize },
+    /// The kernel's `isspace()` is Latin-1.
+    #[error("event {event}: the kernel command line has a byte 0xa0, which the kernel takes for a space")]
+    LatinSpace { event: usize },
+    #[error("event {event}: the kernel command line of {size} bytes is longer than the kernel keeps")]
+    TooLong { event: usize, size: usize },
+    #[error(
+        "event {event}: credentials, add-ons or options from beside the image may have changed the command line"
+    )]
+    OptionsAdded { event: usize },
+    #[error("what else was measured may have changed the command line")]
+    OptionsChanged,
+    #[error("more than one boot loader measured options or a command line")]
+    SeveralLoaders,
+    #[error("the options that the kernel measured are not the command line that the boot loader measured")]
+    OtherOptions,
+    #[error("the log has only the digest of .cmdline: compare that of the section")]
+    DigestOnly,
+}
+
+impl From<Result<CommandLine, Ambiguity>> for Source {
+    fn from(line: Result<CommandLine, Ambiguity>) -> Self {
+        match line {
+            Ok(line) => Self::Line(line),
+            Err(ambiguity) => Self::Ambiguous(ambiguity),
+        }
+    }
+}
+
+impl Ambiguity {
+    /// Its name in records and explanations.
+    pub(super) const fn reason(&self) -> &'static str {
+        match self {
+            Self::UnlabelledText { .. } => "grub-text-unlabelled",
+            Self::NotUtf8 { .. } => "grub-text-not-utf8",
+            Self::Relabelled { .. } => "kernel-command-line-relabelled",
+            Self::Unexplained { .. } => "kernel-command-line-unexplained",
+            Self::SecondKernel { .. } => "second-kernel-command-line",
+            Self::LineMissing { .. } => "kernel-command-line-missing",
+            Self::WrappedLoader { .. } => "kernel-loader-wrapped",
+            Self::OtherLoader { .. } => "other-loader",
+            Self::NotPlain { .. } => "kernel-command-line-text",
+            Self::LatinSpace { .. } => "kernel-command-line-latin1-space",
+            Self::TooLong { .. } => "kernel-command-line-too-long",
+            Self::OptionsAdded { .. } | Self::OptionsChanged => "kernel-options-added",
+            Self::SeveralLoaders => "several-boot-loaders",
+            Self::OtherOptions => "kernel-options-differ",
+            Self::DigestOnly => "kernel-command-line-digest-only",
+        }
+    }
 }
 
 impl CommandLine {
-    /// Takes a measured text: UTF-8 without control characters, not longer than the kernel keeps, without `--`.
-    pub(super) fn new(text: &str, event: usize) -> Result<Self, EventLogError> {
-        // The kernel's isspace() is Latin-1: it takes a byte a0 inside a UTF-8 sequence for a space.
-        if text.chars().any(char::is_control) || text.bytes().any(|byte| byte == 0xa0) {
-            return Err(EventLogError::KernelCommandLineText { event });
+    /// Takes a measured text: without control characters, not longer than the kernel keeps.
+    pub(super) fn new(text: &str, event: usize) -> Result<Self, Ambiguity> {
+        if text.chars().any(char::is_control) {
+            return Err(Ambiguity::NotPlain { event });
+        }
+        // The kernel takes a byte a0 inside a UTF-8 sequence for a space.
+        if text.bytes().any(|byte| byte == 0xa0) {
+            return Err(Ambiguity::LatinSpace { event });
         }
         if text.len() > MAX_COMMAND_LINE {
-            return Err(EventLogError::KernelCommandLineTooLong { event, size: text.len() });
+            return Err(Ambiguity::TooLong { event, size: text.len() });
         }
-        let line = Self { text: text.to_owned() };
-        if line.arguments().iter().any(|argument| argument == "--") {
-            return Err(EventLogError::KernelCommandLineDashes { event });
-        }
-        Ok(line)
+        Ok(Self { text: text.to_owned(), event })
+    }
+
+    /// The event that has it.
+    pub(super) const fn event(&self) -> usize {
+        self.event
     }
 
     /// The whole text.
@@ -32,20 +122,24 @@ impl CommandLine {
     }
 
     /// The arguments as the kernel's `next_arg` yields them: quotes keep spaces together, and those around
-    /// an argument or its value are taken off.
+    /// an argument or its value are taken off. The kernel stops at `--`; what follows is for init alone.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut rest = self.text.trim_start_matches(' ');
         while !rest.is_empty() {
             let (argument, following) = rest.split_at(argument_end(rest));
-            arguments.push(unquote(argument));
+            let argument = unquote(argument);
+            if argument == "--" {
+                break;
+            }
+            arguments.push(argument);
             rest = following.trim_start_matches(' ');
         }
         arguments
     }
 
-    /// The text split at every space, all quotes removed.
+    /// The text split at every space, all quotes removed; `--` and what follows it included.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         self.text

@@ -206,34 +206,6 @@ pub enum EventLogError {
     UefiDebugMode { event: usize },
 
     // Boot loaders, stub, kernel.
-    /// A text in PCR 8 that is not one of GRUB's.
-    #[error("event {event}: not a text of GRUB's")]
-    UnlabelledGrubText { event: usize },
-    /// Not UTF-8, or with a NUL inside.
-    #[error("event {event}: text of GRUB's is not UTF-8")]
-    GrubText { event: usize },
-    /// A second kernel was loaded.
-    #[error("event {event}: second kernel command line")]
-    SecondKernelCommandLine { event: usize },
-    /// The text is what the command before it was given, or no command of GRUB's at all: a kernel's or a module's command line.
-    #[error("event {event}: a kernel command line is labelled as something else")]
-    KernelCommandLineRelabelled { event: usize },
-    /// The text does not follow from the `linux` command before it.
-    #[error("event {event}: no linux command explains this kernel command line")]
-    KernelCommandLineUnexplained { event: usize },
-    /// Control characters, or a byte that the kernel takes for a space and others do not.
-    #[error("event {event}: kernel command line is not plain text")]
-    KernelCommandLineText { event: usize },
-    /// The kernel would drop what is at its end.
-    #[error("event {event}: kernel command line of {size} bytes is longer than the kernel keeps")]
-    KernelCommandLineTooLong {
-        event: usize,
-        /// Its size.
-        size: usize,
-    },
-    /// The kernel reads up to `--`, scripts in an initrd read on.
-    #[error("event {event}: kernel command line contains --")]
-    KernelCommandLineDashes { event: usize },
     /// Tag and length do not fit the data.
     #[error("event {event}: malformed tagged event")]
     MalformedTaggedEvent { event: usize },

@@ -1,87 +1,182 @@
 //! What GRUB measures into PCR 8: its commands and the kernel's command line.
 //!
-//! The label before a text (`grub_cmd: `, `kernel_cmdline: `) is not measured. A grub.cfg may run the text of a
-//! harmless command line as a command, and a forger of the log may swap the labels. So the command line has to follow
-//! the `linux` command that it belongs to, and a text in that place, or one that begins with no command, is a command
-//! line whatever its label says. A text of that kind after a `linux` command that failed is no line of a kernel that
-//! runs: then something else has to start one, and only `chainloader` does so without a command line, so there is no
-//! claim once it ran. All this is as true as the GRUB that wrote it: its digest is among the EFI applications, those of
-//! its modules in PCR 9.
+//! The label before a text (`grub_cmd: `, `kernel_cmdline: `) is not measured, so whoever writes the log can swap labels. A
+//! digest that does not match its text is a contradiction and refused; everything else is accepted, since the digests are
+//! in the log and baselines appraise them. The command line is a claim only where the texts leave one reading:
+//!
+//! - exactly one text is a `linux` command, and the next text is what GRUB makes of its arguments, with an absolute path;
+//! - every other text begins with the name of a known command, since a text that begins otherwise may be the command line
+//!   of a kernel: GRUB's rescue mode measures no command before it;
+//! - none of them starts something else than a Linux kernel (`chainloader`) or runs a loader through a wrapper (`time linux`).
+//!
+//! All this is as true as the GRUB that wrote it: its digest is among the EFI applications, those of its modules in PCR 9.
 
 use super::Event;
 use super::boot::EventKind;
+use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
+use super::command_line::Source;
 use super::error::EventLogError;
 
-/// State over the events of PCR 8.
+/// The texts of PCR 8.
 #[derive(Default)]
 pub(super) struct Grub {
-    /// Commands in order.
-    pub(super) commands: Vec<String>,
-    /// The one command line.
-    pub(super) command_line: Option<CommandLine>,
-    /// `chainloader` ran, alone or through another command.
-    pub(super) chain_loaded: bool,
-    /// The event before, without quotes and escapes: GRUB writes them in the command line and not in commands.
-    before: String,
+    texts: Vec<Text>,
+}
+
+/// One event of PCR 8.
+struct Text {
+    event: usize,
+    label: EventKind,
+    content: Result<String, Ambiguity>,
+}
+
+/// What a text does if GRUB ran it as a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect<'t> {
+    /// It loads a Linux kernel with these arguments.
+    LoadsLinux(&'t str),
+    /// It loads a Linux kernel through another command.
+    RunsLoader,
+    /// It starts something that measures no command line of Linux.
+    StartsOther,
+    /// It is a command that loads nothing.
+    Harmless,
+    /// No known command.
+    Unknown,
 }
 
 impl Grub {
-    /// Takes the next event of PCR 8.
-    pub(super) fn step(&mut self, event: &Event<'_>) -> Result<EventKind, EventLogError> {
+    /// Takes the next event of PCR 8; gives its kind by its label, and its text.
+    pub(super) fn step(&mut self, event: &Event<'_>) -> Result<(EventKind, Option<String>), EventLogError> {
         let number = event.number;
-        let (label, text) =
-            labelled(event.data).ok_or(EventLogError::UnlabelledGrubText { event: number })?;
-        let text = covered_text(event, text)?;
-        let bare = text.replace(['"', '\'', '\\'], "");
-        let before = std::mem::replace(&mut self.before, bare);
-        self.chain_loaded |= runs_chain_loader(&self.before);
-        if label != EventKind::KernelCommandLine {
-            if is_command_line(&before, &self.before) {
-                return Err(EventLogError::KernelCommandLineRelabelled { event: number });
+        let (label, content) = match labelled(event.data) {
+            Some((label, text)) => (label, plain_text(covered_text(event, text)?, number)),
+            None => (EventKind::Other, Err(Ambiguity::UnlabelledText { event: number })),
+        };
+        let text = content.as_ref().ok().cloned();
+        self.texts.push(Text { event: number, label, content });
+        Ok((label, text))
+    }
+
+    /// The command line, where the texts leave one reading.
+    pub(super) fn command_line(&self) -> Source {
+        match self.read() {
+            _ if self.texts.is_empty() => Source::Nothing,
+            Ok(Some(line)) => Source::Line(line),
+            Ok(None) => Source::NoLine,
+            Err(ambiguity) => Source::Ambiguous(ambiguity),
+        }
+    }
+
+    fn read(&self) -> Result<Option<CommandLine>, Ambiguity> {
+        let (mut line, mut other_loader) = (None, None);
+        for (number, text) in self.texts.iter().enumerate() {
+            let event = text.event;
+            let content = text.content.as_ref().map_err(Clone::clone)?;
+            let before = number.checked_sub(1).and_then(|number| self.texts.get(number));
+            if before.is_some_and(|loader| loads(loader, content)) {
+                if text.label != EventKind::KernelCommandLine {
+                    return Err(Ambiguity::Relabelled { event, text: content.clone() });
+                }
+                if line.replace((content, event)).is_some() {
+                    return Err(Ambiguity::SecondKernel { event });
+                }
+            } else if self.starts_other(number, text, content)? {
+                other_loader = Some(event);
             }
-            self.commands.push(text.to_owned());
-            return Ok(label);
         }
-        if loader_arguments(&before) != Some(&self.before) {
-            return Err(EventLogError::KernelCommandLineUnexplained { event: number });
+        match (line, other_loader) {
+            (Some(_), Some(event)) => Err(Ambiguity::OtherLoader { event }),
+            (Some((content, event)), None) => CommandLine::new(content, event).map(Some),
+            (None, _) => Ok(None),
         }
-        if self.command_line.is_some() {
-            return Err(EventLogError::SecondKernelCommandLine { event: number });
+    }
+
+    /// Whether a text that follows from no loader starts something else than Linux.
+    fn starts_other(&self, number: usize, text: &Text, content: &str) -> Result<bool, Ambiguity> {
+        let event = text.event;
+        if text.label == EventKind::KernelCommandLine {
+            return Err(Ambiguity::Unexplained { event });
         }
-        self.command_line = Some(CommandLine::new(text, number)?);
-        Ok(label)
+        let after = self.texts.get(number + 1).and_then(|text| text.content.as_deref().ok());
+        match effect(content) {
+            Effect::Harmless => Ok(false),
+            Effect::StartsOther => Ok(true),
+            Effect::LoadsLinux(_) if after.is_some_and(|line| loads(text, line)) => Ok(false),
+            Effect::LoadsLinux(_) => Err(Ambiguity::LineMissing { event }),
+            Effect::RunsLoader => Err(Ambiguity::WrappedLoader { event }),
+            Effect::Unknown => Err(Ambiguity::Relabelled { event, text: content.to_owned() }),
+        }
+    }
+
+    /// All texts but the command line, if that is a claim: a closed set of commands has to hold the others whatever their
+    /// labels say.
+    ///
+    /// # Errors
+    /// A text that cannot be shown.
+    pub(super) fn commands(&self, line: Option<&CommandLine>) -> Result<Vec<String>, Ambiguity> {
+        let is_line = |text: &&Text| line.is_some_and(|line| line.event() == text.event);
+        self.texts.iter().filter(|text| !is_line(text)).map(|text| text.content.clone()).collect()
     }
 }
 
-/// Whether a text is a loader's command line, whatever its label says: it begins with what a `linux` command before it
-/// loads; it is what any command before it was given (`! linux`, `time linux`); or it begins with no name of a command.
-/// `eval` alone is followed by the command that it was given.
-fn is_command_line(before: &str, text: &str) -> bool {
-    let loaded = loader_arguments(before).is_some_and(|loaded| first_word(loaded) == first_word(text));
-    let given = before.strip_suffix(text).is_some_and(|command| command.ends_with(' '))
-        && !before.starts_with("eval ");
-    loaded || given || !begins_with_command(text)
+/// Whether a text is what GRUB passes to the kernel that the command before it loads.
+fn loads(loader: &Text, line: &str) -> bool {
+    let Ok(Effect::LoadsLinux(arguments)) = loader.content.as_deref().map(effect) else { return false };
+    // A relative path, of a file on a network device, could as well be the name of a command.
+    line.starts_with(['/', '(']) && gives(arguments, line)
 }
 
-/// It starts an image with options and measures no command line. An entry of a menu only mentions it: what runs of it
-/// is measured by itself.
-fn runs_chain_loader(command: &str) -> bool {
-    !matches!(first_word(command), "menuentry" | "submenu")
-        && command.split_whitespace().any(|word| word == CHAIN_LOADER)
+/// Whether GRUB makes this line of these arguments: it puts quotes around spaces and backslashes before quotes; versions
+/// differ in whether `\x2d` stays as it is, gets another backslash or is decoded.
+fn gives(arguments: &str, line: &str) -> bool {
+    let line = without_quoting(line.as_bytes());
+    line == without_quoting(arguments.as_bytes()) || line == without_quoting(&decoded(arguments.as_bytes()))
 }
 
-/// A command or the name in an assignment; kernels have paths or lists of blocks.
-fn begins_with_command(text: &str) -> bool {
-    let word = first_word(text);
-    let name = word.split_once('=').map_or(word, |(name, _)| name);
-    matches!(name, "[" | "!" | ".")
-        || (name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)))
+fn without_quoting(text: &[u8]) -> Vec<u8> {
+    text.iter().copied().filter(|byte| !b"\"'\\".contains(byte)).collect()
 }
 
-fn first_word(text: &str) -> &str {
-    text.split(' ').next().unwrap_or(text)
+/// With the bytes that `\xHH` stand for.
+fn decoded(mut text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some((&byte, rest)) = text.split_first() {
+        let escaped = text.strip_prefix(b"\\x").and_then(|rest| {
+            let (digits, rest) = rest.split_at_checked(2)?;
+            Some((u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?, rest))
+        });
+        let (byte, rest) = escaped.unwrap_or((byte, rest));
+        decoded.push(byte);
+        text = rest;
+    }
+    decoded
+}
+
+fn effect(text: &str) -> Effect<'_> {
+    let (name, arguments) = text.split_once(' ').unwrap_or((text, ""));
+    if LINUX_LOADERS.contains(&name) {
+        return Effect::LoadsLinux(arguments);
+    }
+    if OTHER_LOADERS.contains(&name) {
+        return Effect::StartsOther;
+    }
+    if WRAPPERS.contains(&name) {
+        return match effect(arguments) {
+            Effect::LoadsLinux(_) => Effect::RunsLoader,
+            other => other,
+        };
+    }
+    if COMMANDS.contains(&name) || is_assignment(name) { Effect::Harmless } else { Effect::Unknown }
+}
+
+/// `name=value`.
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    })
 }
 
 /// Whether the data has one of GRUB's labels.
@@ -89,30 +184,28 @@ pub(super) fn is_labelled(data: &[u8]) -> bool {
     labelled(data).is_some()
 }
 
-/// Label and text; the last two labels are those of older GRUBs.
+/// Label and text; the last two labels are those of older GRUBs, RHEL 8's among them.
 fn labelled(data: &[u8]) -> Option<(EventKind, &[u8])> {
     LABELS.iter().find_map(|(label, kind)| Some((*kind, data.strip_prefix(label.as_bytes())?)))
 }
 
 /// The text without its NUL. The digest is that of the text, in old versions with the NUL.
-fn covered_text<'a>(event: &Event<'a>, text: &'a [u8]) -> Result<&'a str, EventLogError> {
+fn covered_text<'a>(event: &Event<'a>, text: &'a [u8]) -> Result<&'a [u8], EventLogError> {
     let bare = text.strip_suffix(b"\0").unwrap_or(text);
     if !event.digest.covers(&[bare]) && !event.digest.covers(&[text]) {
         let Event { number, pcr, event_type, .. } = *event;
         return Err(EventLogError::DigestMismatch { event: number, pcr, event_type });
     }
-    let text = std::str::from_utf8(bare).map_err(|_| EventLogError::GrubText { event: event.number })?;
-    if text.contains('\0') {
-        return Err(EventLogError::GrubText { event: event.number });
+    Ok(bare)
+}
+
+fn plain_text(text: &[u8], event: usize) -> Result<String, Ambiguity> {
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
+        _ => Err(Ambiguity::NotUtf8 { event }),
     }
-    Ok(text)
 }
 
-fn loader_arguments(command: &str) -> Option<&str> {
-    LOADERS.iter().find_map(|loader| command.strip_prefix(loader))
-}
-
-const CHAIN_LOADER: &str = "chainloader";
 const LABELS: [(&str, EventKind); 5] = [
     ("grub_cmd: ", EventKind::GrubCommand),
     ("kernel_cmdline: ", EventKind::KernelCommandLine),
@@ -120,4 +213,69 @@ const LABELS: [(&str, EventKind); 5] = [
     ("grub_cmd ", EventKind::GrubCommand),
     ("grub_kernel_cmdline ", EventKind::KernelCommandLine),
 ];
-const LOADERS: [&str; 3] = ["linux ", "linuxefi ", "linux16 "];
+const LINUX_LOADERS: [&str; 3] = ["linux", "linuxefi", "linux16"];
+/// Commands that run their arguments as a command, of which GRUB measures nothing by itself.
+const WRAPPERS: [&str; 2] = ["!", "time"];
+/// Commands that start an image, or load a kernel of their own; `legacy_kernel` runs `linux` without measuring it.
+const OTHER_LOADERS: [&str; 24] = [
+    "appleloader",
+    "chainloader",
+    "freedos",
+    "kfreebsd",
+    "knetbsd",
+    "kopenbsd",
+    "legacy_kernel",
+    "module",
+    "module2",
+    "multiboot",
+    "multiboot2",
+    "ntldr",
+    "plan9",
+    "truecrypt",
+    "uki",
+    "xen_hypervisor",
+    "xen_linux",
+    "xen_module",
+    "xnu_kernel",
+    "xnu_kernel64",
+    "xnu_kext",
+    "xnu_mkext",
+    "xnu_ramdisk",
+    "xnu_resume",
+];
+/// Commands that load no kernel, those of GRUB's distributions among them, and the functions of the configurations that
+/// distributions generate.
+#[rustfmt::skip]
+const COMMANDS: &[&str] = &[
+    ".", "[", "[[", "acpi", "append_add_db_cert", "append_add_db_hash", "append_add_dbx_cert",
+    "append_add_dbx_hash", "append_list_db", "append_list_dbx", "append_verify", "authenticate",
+    "background_color", "background_image", "backtrace", "badram", "blocklist", "blscfg", "blsuki", "boot",
+    "boottime", "break", "btrfs-get-default-subvol", "btrfs-info", "btrfs-list-subvols", "btrfs-mount-subvol",
+    "cat", "cbmemc", "clear", "cmosclean", "cmosdump", "cmosset", "cmostest", "cmp", "configfile", "continue",
+    "coreboot_boottime", "cpuid", "crc", "cryptocheck", "cryptomount", "cutmem", "date", "decrement",
+    "devicetree", "distrust_certificate", "distrust_signature", "drivemap", "dump", "echo", "efifwsetup",
+    "efitextmode", "eval", "exit", "export", "extract_entries_configfile", "extract_entries_source",
+    "extract_legacy_entries_configfile", "extract_legacy_entries_source",
+    "extract_syslinux_entries_configfile", "extract_syslinux_entries_source", "fakebios", "false", "file",
+    "fix_video", "fwconfig", "fwsetup", "getenv", "gettext", "gfxmode", "gptprio.next", "gptpriority",
+    "gptrepair", "gptsync", "halt", "hashsum", "hdparm", "hello", "help", "hexdump", "hwmatch", "inb",
+    "increment", "initrd", "initrd16", "initrdefi", "initrdfail", "inl", "insmod", "inw", "keymap",
+    "keystatus", "legacy_check_password", "legacy_configfile", "legacy_initrd", "legacy_initrd_nounzip",
+    "legacy_password", "legacy_source", "list_certificates", "list_env", "list_trusted", "load_env",
+    "load_video", "loadbios", "loadfont", "loopback", "ls", "lsacpi", "lsapm", "lsefi", "lsefimmap",
+    "lsefisystab", "lsfonts", "lsmmap", "lsmod", "lspci", "lssal", "macppcbless", "mactelbless", "md5sum",
+    "menuentry", "nativedisk", "net_add_addr", "net_add_dns", "net_add_route", "net_arp", "net_bootp",
+    "net_bootp6", "net_del_addr", "net_del_dns", "net_del_route", "net_dhcp", "net_dhcp6",
+    "net_get_dhcp_option", "net_ipv6_autoconf", "net_ls_addr", "net_ls_cards", "net_ls_dns", "net_ls_routes",
+    "net_nslookup", "net_set_vlan", "normal", "normal_exit", "outb", "outl", "outw", "parttool", "password",
+    "password_pbkdf2", "pcidump", "plainmount", "play", "pop_env", "probe", "progress", "push_env", "rdmsr",
+    "read", "read_byte", "read_dword", "read_word", "reboot", "recordfail", "regexp", "return", "rmmod",
+    "save_env", "savedefault", "search", "search.file", "search.fs_label", "search.fs_uuid", "search_fs_file",
+    "search_fs_uuid", "search_label", "sendkey", "serial", "set", "setparams", "setpci", "sha1sum",
+    "sha256sum", "sha512sum", "shift", "sleep", "smbios", "source", "submenu", "syslinux_configfile",
+    "syslinux_source", "terminal_input", "terminal_output", "terminfo", "test", "test_blockarg", "testload",
+    "testspeed", "tpm2_key_protector_clear", "tpm2_key_protector_init", "tpm_record_pcrs", "tr", "true",
+    "trust", "trust_certificate", "unset", "uppermem", "usb", "vbeinfo", "vbetest", "verify_detached",
+    "version", "versioncheck", "videoinfo", "videotest", "write_byte", "write_dword", "write_word", "wrmsr",
+    "xnu_devprop_load", "xnu_splash", "xnu_uuid", "zfs-bootfs", "zfsinfo", "zfskey",
+];

@@ -9,17 +9,21 @@ use super::boot::EventKind;
 use super::boot::LoggedEvent;
 use super::boot::SecureBoot;
 use super::boot::Technology;
+use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
+use super::command_line::Source;
 use super::digest::EventDigest;
 use super::error::EventLogError;
 use super::event_type::EventType;
 use super::grub::Grub;
+use super::options::Options;
 use super::rules;
 use super::rules::require_covered;
 use super::secure_boot::SecureBootReader;
 use super::shim;
 use super::stub::Stub;
 use super::variable::utf16_text;
+use crate::withheld::Withheld;
 
 /// Judges the events of a log, in order.
 pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, EventLogError> {
@@ -47,8 +51,19 @@ pub(super) struct Machine<'a> {
     secure_boot: SecureBootReader,
     pub(super) grub: Grub,
     pub(super) stub: Stub,
+    options: Options,
     efi_applications: Vec<EventDigest>,
     events: BTreeMap<u8, Vec<LoggedEvent>>,
+}
+
+/// The claims that come from texts.
+#[derive(Default)]
+struct Texts {
+    line: Option<CommandLine>,
+    kernel_path: Option<String>,
+    arguments: Vec<String>,
+    grub_commands: Vec<String>,
+    withheld: Vec<Withheld>,
 }
 
 /// What one event turned out to be.
@@ -108,11 +123,12 @@ impl<'a> Pcrs<'a> {
             return Err(EventLogError::UnexpectedEvent { event: number, pcr, event_type });
         }
         match (pcr, event_type) {
-            (8, _) => Ok(self.machine.grub.step(event)?.into()),
+            (8, _) => self.machine.grub_text(event),
             (9, EventType::IPL) => Ok(Judged::untrusted(EventKind::GrubFile, data)),
             (11, _) => self.machine.stub.step(event).map(|(kind, name)| Judged::named(kind, name)),
             (14, _) => Ok(Judged::untrusted(EventKind::MachineOwnerKeys, data)),
-            (9 | 12 | 13, EventType::EVENT_TAG) => tagged(event),
+            (12, _) => self.machine.options(event),
+            (9 | 13, EventType::EVENT_TAG) => tagged(event),
             _ => Ok(Judged::untrusted(EventKind::Other, data)),
         }
     }
@@ -121,9 +137,8 @@ impl<'a> Pcrs<'a> {
         if let Some(pcr) = (0..).zip(self.separated).find_map(|(pcr, there)| (!there).then_some(pcr)) {
             return Err(EventLogError::SeparatorMissing { pcr });
         }
-        let options_changed = !self.machine.events(12).is_empty();
         let grub_files = self.machine.events(9).iter().map(|event| event.digest).collect();
-        self.machine.finish(options_changed, grub_files)
+        self.machine.finish(false, grub_files)
     }
 }
 
@@ -142,6 +157,23 @@ impl<'a> Machine<'a> {
             name,
             untrusted_name,
         });
+    }
+
+    /// A text of GRUB's.
+    pub(super) fn grub_text(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
+        Ok(match self.grub.step(event)? {
+            (kind, Some(text)) => Judged::named(kind, text),
+            (kind, None) => Judged::untrusted(kind, event.data),
+        })
+    }
+
+    /// PCR 12: a command line, or something from beside the image.
+    fn options(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
+        Ok(match self.options.step(event) {
+            Some(text) => Judged::named(EventKind::KernelCommandLine, text),
+            None if event.event_type == EventType::EVENT_TAG => tagged(event)?,
+            None => Judged::untrusted(EventKind::Other, event.data),
+        })
     }
 
     /// The events of a register so far.
@@ -217,9 +249,7 @@ impl<'a> Machine<'a> {
             return Err(EventLogError::BootAttemptMissing);
         }
         self.stub.finish()?;
-        let (command_line, from_grub) = command_line(&self.grub, &self.stub, options_changed)?;
-        let mut arguments = command_line.as_ref().map(CommandLine::arguments).unwrap_or_default();
-        let kernel_path = (from_grub && !arguments.is_empty()).then(|| arguments.remove(0));
+        let Texts { line, kernel_path, arguments, grub_commands, withheld } = self.texts(options_changed);
         let firmware_version = self.firmware_version.and_then(version_text);
         let secure_boot = self.secure_boot.finish()?;
         let shim_validation_disabled = shim::validation_disabled(&secure_boot.authorities, &self.events);
@@ -234,15 +264,66 @@ impl<'a> Machine<'a> {
             dma_protection_disabled: self.actions.dma_protection_disabled,
             efi_applications: self.efi_applications,
             efi_drivers: digests(&self.events, EventKind::EfiDriver),
-            kernel_words: command_line.as_ref().map(CommandLine::words).unwrap_or_default(),
-            kernel_command_line: command_line.map(|line| line.text().to_owned()),
+            kernel_words: line.as_ref().map(CommandLine::words).unwrap_or_default(),
+            kernel_command_line: line.map(|line| line.text().to_owned()),
             kernel_path,
             kernel_arguments: arguments,
-            grub_commands: self.grub.commands,
+            grub_commands,
             grub_files,
             stub_sections: self.stub.sections,
             events: self.events,
+            withheld,
         })
+    }
+
+    /// The claims that come from texts. GRUB's line has the kernel's path first.
+    fn texts(&self, options_changed: bool) -> Texts {
+        let mut texts = Texts::default();
+        match self.command_line(options_changed) {
+            Ok(line) => texts.line = line,
+            Err(ambiguity) => texts.withhold(&COMMAND_LINE_CLAIMS, &ambiguity),
+        }
+        texts.arguments = texts.line.as_ref().map(CommandLine::arguments).unwrap_or_default();
+        if matches!(self.grub.command_line(), Source::Line(_)) && !texts.arguments.is_empty() {
+            texts.kernel_path = Some(texts.arguments.remove(0));
+        }
+        match self.grub.commands(texts.line.as_ref()) {
+            Ok(commands) => texts.grub_commands = commands,
+            Err(ambiguity) => texts.withhold(&["grub_commands"], &ambiguity),
+        }
+        texts
+    }
+
+    /// The kernel's command line, as the one boot loader that measured something for it has it, and as far as the kernel's
+    /// own measurement of its options agrees.
+    fn command_line(&self, options_changed: bool) -> Result<Option<CommandLine>, Ambiguity> {
+        let sources = [self.grub.command_line(), self.stub.command_line(), self.options.command_line()];
+        let [grub, ..] = &sources;
+        let from_grub = matches!(grub, Source::Line(_));
+        let mut measured = sources.iter().filter(|source| **source != Source::Nothing);
+        let line = match (measured.next(), measured.next()) {
+            (None, _) | (Some(Source::Nothing | Source::NoLine), None) => return Ok(None),
+            (Some(Source::Ambiguous(ambiguity)), None) => return Err(ambiguity.clone()),
+            (Some(Source::Line(line)), None) => line,
+            (Some(_), Some(_)) => return several(&sources),
+        };
+        if options_changed {
+            return Err(Ambiguity::OptionsChanged);
+        }
+        let options =
+            self.events.values().flatten().filter(|event| event.kind == EventKind::KernelLoadOptions);
+        // GRUB puts a name before its line, and versions differ in what they hand to the kernel's EFI stub.
+        if !from_grub && options.clone().any(|event| !is_options(event.digest, line.text())) {
+            return Err(Ambiguity::OtherOptions);
+        }
+        Ok(Some(line.clone()))
+    }
+}
+
+impl Texts {
+    fn withhold(&mut self, claims: &[&'static str], ambiguity: &Ambiguity) {
+        let withheld = claims.iter().map(|claim| Withheld::new(claim, ambiguity.reason(), ambiguity));
+        self.withheld.extend(withheld);
     }
 }
 
@@ -302,21 +383,18 @@ pub(super) fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
     Ok(Judged::untrusted(kind, text))
 }
 
-/// The command line and whether it is GRUB's. Two of them are one too many. GRUB's counts only if it started nothing
-/// but a kernel, and the stub's own only if nothing in PCR 12 (credentials, add-ons, options of the boot manager) can have
-/// changed it.
-fn command_line(
-    grub: &Grub,
-    stub: &Stub,
-    changed: bool,
-) -> Result<(Option<CommandLine>, bool), EventLogError> {
-    match (&grub.command_line, stub.command_line_event) {
-        (Some(_), Some(event)) => Err(EventLogError::SecondKernelCommandLine { event }),
-        (Some(_), None) if changed || grub.chain_loaded || !stub.sections.is_empty() => Ok((None, false)),
-        (Some(line), None) => Ok((Some(line.clone()), true)),
-        (None, _) if changed => Ok((None, false)),
-        (None, _) => Ok((stub.command_line.clone(), false)),
+/// Where two boot loaders measured something, it is open which one started the kernel: texts can be appended after boot.
+fn several(sources: &[Source]) -> Result<Option<CommandLine>, Ambiguity> {
+    if sources.iter().all(|source| matches!(source, Source::Nothing | Source::NoLine)) {
+        return Ok(None);
     }
+    Err(Ambiguity::SeveralLoaders)
+}
+
+/// Whether the load options that Linux measured are this text: UTF-16, with or without its NUL.
+fn is_options(digest: EventDigest, text: &str) -> bool {
+    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    digest.covers(&[&units]) || digest.covers(&[&units, &[0, 0]])
 }
 
 fn digests(events: &BTreeMap<u8, Vec<LoggedEvent>>, kind: EventKind) -> Vec<EventDigest> {
@@ -334,6 +412,8 @@ fn untrusted_text(data: &[u8]) -> Option<String> {
         .then(|| text.to_owned())
 }
 
+/// Claims that rest on the kernel's command line.
+const COMMAND_LINE_CLAIMS: [&str; 3] = ["command_line", "arguments", "words"];
 const GPT_SIGNATURE: &[u8] = b"EFI PART";
 const LINUX_INITRD: u32 = 0x8f3b_22ec;
 const LINUX_LOAD_OPTIONS: u32 = 0x8f3b_22ed;

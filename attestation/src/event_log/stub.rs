@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use super::Event;
 use super::boot::EventKind;
 use super::boot::StubSection;
+use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
+use super::command_line::Source;
 use super::error::EventLogError;
 use super::variable::utf16_text;
 
@@ -17,10 +19,8 @@ use super::variable::utf16_text;
 pub(super) struct Stub {
     /// Sections in order.
     pub(super) sections: Vec<StubSection>,
-    /// The content of `.cmdline`, where the log carries it.
-    pub(super) command_line: Option<CommandLine>,
-    /// The event with the content of `.cmdline`.
-    pub(super) command_line_event: Option<usize>,
+    /// The content of `.cmdline`, where the log carries it; `None` without such a section.
+    line: Option<Source>,
     name: Option<String>,
     names: BTreeSet<String>,
 }
@@ -37,11 +37,19 @@ impl Stub {
             return Ok((EventKind::StubSectionName, name));
         };
         if name == COMMAND_LINE {
-            self.command_line_event = Some(event.number);
-            self.command_line = command_line(event)?;
+            self.line = Some(command_line(event));
         }
         self.sections.push(StubSection { name: name.clone(), digest: event.digest });
         Ok((EventKind::StubSection, name))
+    }
+
+    /// The content of `.cmdline`.
+    pub(super) fn command_line(&self) -> Source {
+        match &self.line {
+            Some(line) => line.clone(),
+            None if self.names.is_empty() => Source::Nothing,
+            None => Source::NoLine,
+        }
     }
 
     /// Whether the event before was the name of a section, so that its content comes next.
@@ -72,15 +80,17 @@ pub(super) fn claims_name(data: &[u8]) -> bool {
     written_name(data).is_some()
 }
 
-fn command_line(event: &Event<'_>) -> Result<Option<CommandLine>, EventLogError> {
+fn command_line(event: &Event<'_>) -> Source {
     if !event.digest.covers(&[event.data]) {
-        return Ok(None);
+        return Source::Ambiguous(Ambiguity::DigestOnly);
     }
-    let text = std::str::from_utf8(event.data)
-        .map_err(|_| EventLogError::KernelCommandLineText { event: event.number })?;
+    let number = event.number;
+    let Ok(text) = std::str::from_utf8(event.data) else {
+        return Source::Ambiguous(Ambiguity::NotPlain { event: number });
+    };
     // The stub, too, passes the section on without what is blank at its end.
     let text = text.trim_end_matches(|c: char| c == '\0' || c.is_ascii_whitespace());
-    CommandLine::new(text, event.number).map(Some)
+    CommandLine::new(text, number).into()
 }
 
 const COMMAND_LINE: &str = ".cmdline";

@@ -3,7 +3,9 @@
 mod adversary;
 mod evidence;
 mod form;
+mod grub;
 mod hostile;
+mod options;
 mod order;
 mod pcrs;
 mod preset;
@@ -32,6 +34,27 @@ fn judge(log: &EventLogBuilder) -> Result<BootLog, EventLogError> {
 
 fn refusal(log: &EventLogBuilder) -> EventLogError {
     judge(log).expect_err("the log is refused")
+}
+
+/// The log is accepted and gives no command line: the reason that all three claims are withheld for.
+fn withheld(log: &EventLogBuilder) -> String {
+    let boot = judge(log).expect("accepted");
+    let reason = withheld_reason(&boot);
+    assert_eq!(reason.is_some(), boot.kernel_command_line.is_none());
+    reason.expect("no command line")
+}
+
+/// The reason for which a log gives no command line.
+fn withheld_reason(boot: &BootLog) -> Option<String> {
+    let of = |claim: &str| boot.withheld.iter().find(|withheld| withheld.claim == claim);
+    let Some(line) = of("command_line") else {
+        assert!(["arguments", "words"].iter().all(|claim| of(claim).is_none()));
+        return None;
+    };
+    assert!(boot.kernel_arguments.is_empty() && boot.kernel_words.is_empty() && boot.kernel_path.is_none());
+    assert!(["arguments", "words"].iter().all(|claim| of(claim).is_some_and(|of| of.reason == line.reason)));
+    assert!(!line.detail.is_empty());
+    Some(line.reason.clone())
 }
 
 fn mismatch(position: usize, pcr: u8, event_type: EventType) -> EventLogError {

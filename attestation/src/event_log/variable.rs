@@ -33,7 +33,8 @@ pub(super) fn utf16_text(data: &[u8]) -> Option<String> {
     utf16(data.strip_suffix(&[0, 0])?)
 }
 
-fn utf16(data: &[u8]) -> Option<String> {
+/// A UTF-16 text without a NUL at its end.
+pub(super) fn utf16(data: &[u8]) -> Option<String> {
     let (units, []) = data.as_chunks::<2>() else { return None };
     char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))).collect::<Result<_, _>>().ok()
 }

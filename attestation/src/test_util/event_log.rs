@@ -4,6 +4,7 @@
 //! The builder gives the log, the PCR values it leads to, and what to extend so that a software TPM gets there.
 
 pub mod ccel;
+pub mod chains;
 pub mod presets;
 mod texts;
 

@@ -12,6 +12,7 @@ use crate::event_log::EventLogError;
 use crate::event_log::EventType as T;
 use crate::event_log::actions::Actions;
 use crate::event_log::boot::LoggedEvent;
+use crate::event_log::command_line::Source;
 use crate::event_log::grub;
 use crate::event_log::machine::Judged;
 use crate::event_log::machine::Machine;
@@ -100,7 +101,7 @@ impl<'a> Registers<'a> {
                 Ok((11, Judged::named(kind, name)))
             }
             T::IPL if grub::is_labelled(data) => {
-                Ok((8, self.machine.grub.step(&Event { pcr: 8, ..*event })?.into()))
+                Ok((8, self.machine.grub_text(&Event { pcr: 8, ..*event })?))
             }
             T::IPL if data.starts_with(MOK) => Ok((14, Judged::untrusted(EventKind::MachineOwnerKeys, data))),
             T::IPL => Ok((9, Judged::untrusted(EventKind::GrubFile, data))),
@@ -116,7 +117,7 @@ impl<'a> Registers<'a> {
             return Err(CcelError::SeparatorMissing { register });
         }
         let loaders = self.machine.events(LOADERS);
-        let from_grub = self.machine.grub.command_line.is_some();
+        let from_grub = matches!(self.machine.grub.command_line(), Source::Line(_));
         // What may have added to a stub's command line has the form of a file here.
         let changes = |event: &LoggedEvent| match event.kind {
             EventKind::Other => true,

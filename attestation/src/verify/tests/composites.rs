@@ -1,10 +1,14 @@
 //! T01: quote, hardware report and token, of one VM and of two, in every combination.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::event_log::BootLog;
 use crate::google_token::TokenKind;
 use crate::tdx::TdxError;
 use crate::test_util::google_token::FakeAttestationService;
 use crate::test_util::vm::SimulatedTd;
+use crate::withheld::Withheld;
 
 const TECHNOLOGIES: [Technology; 3] = [Technology::Sev, Technology::SevSnp, Technology::Tdx];
 const TOKENS: [Option<TokenKind>; 3] = [None, Some(TokenKind::Oidc), Some(TokenKind::Pki)];
@@ -232,6 +236,31 @@ fn t22_the_ccel_log_of_a_quote_gives_its_boot() {
     without.tdx.as_mut().unwrap().event_log = None;
     let claims = Judge::new().verify(&without, &bound(1)).unwrap();
     assert_eq!(claims.tdx.unwrap().unconfirmed_boot, None);
+}
+
+#[test]
+fn t52_withheld_claims_of_the_boot_logs_have_their_whole_names() {
+    let vm = vm(Technology::Tdx, 1);
+    let mut claims = Judge::new().verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap();
+    let withhold = |boot: &mut Arc<BootLog>| {
+        Arc::make_mut(boot).withheld = ["command_line", "arguments", "words", "grub_commands"]
+            .map(|claim| Withheld::new(claim, "reason", "detail"))
+            .into();
+    };
+    withhold(&mut claims.vtpm.as_mut().unwrap().boot);
+    withhold(claims.tdx.as_mut().unwrap().unconfirmed_boot.as_mut().unwrap());
+    let names: Vec<&str> = claims.all_withheld().iter().map(|withheld| withheld.claim).collect();
+    let expected = [
+        "vtpm.command_line",
+        "vtpm.arguments",
+        "vtpm.words",
+        "vtpm.grub_commands",
+        "tdx.boot.command_line",
+        "tdx.boot.arguments",
+        "tdx.boot.words",
+        "tdx.boot.grub_commands",
+    ];
+    assert!(names.ends_with(&expected), "{names:?}");
 }
 
 #[test]

@@ -1,0 +1,50 @@
+//! What systemd-boot and systemd-stub measure into PCR 12: command lines that are not part of an image, and files from
+//! beside it.
+//!
+//! A text is measured as UTF-16, with the NUL at its end or, by systemd's documentation, without; the event carries it. It
+//! is the whole command line only where nothing else is in the register: one boot loader may measure the same text as the
+//! other did before it, but another text adds options, and what else is there has content that the log does not carry.
+
+use super::Event;
+use super::command_line::Ambiguity;
+use super::command_line::CommandLine;
+use super::command_line::Source;
+use super::event_type::EventType;
+use super::variable::utf16;
+
+/// State over the events of PCR 12.
+#[derive(Default)]
+pub(super) struct Options {
+    line: Option<(usize, String)>,
+    /// An event that may add to the command line or to the initrd.
+    added: Option<usize>,
+}
+
+impl Options {
+    /// Takes the next event of PCR 12; gives the text where the digest covers it.
+    pub(super) fn step(&mut self, event: &Event<'_>) -> Option<String> {
+        let text = if event.event_type == EventType::IPL { covered_text(event) } else { None };
+        match (&text, &self.line) {
+            (Some(text), None) => self.line = Some((event.number, text.clone())),
+            (Some(text), Some((_, first))) if text == first => {}
+            _ => self.added = self.added.or(Some(event.number)),
+        }
+        text
+    }
+
+    /// The command line, where the register holds nothing else.
+    pub(super) fn command_line(&self) -> Source {
+        match (&self.line, self.added) {
+            (None, None) => Source::Nothing,
+            (_, Some(event)) => Source::Ambiguous(Ambiguity::OptionsAdded { event }),
+            (Some((event, text)), None) => CommandLine::new(text, *event).into(),
+        }
+    }
+}
+
+/// UTF-16 text that the digest covers, with or without its NUL.
+fn covered_text(event: &Event<'_>) -> Option<String> {
+    let bare = event.data.strip_suffix(&[0, 0]).unwrap_or(event.data);
+    let covered = event.digest.covers(&[event.data]) || event.digest.covers(&[bare]);
+    utf16(bare).filter(|text| covered && !text.is_empty() && !text.contains('\0'))
+}
