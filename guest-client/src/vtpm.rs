@@ -24,29 +24,32 @@ pub use quote::{BankQuote, PCRS, Quote};
 use rustix::fs::{Access, access};
 pub use spki::{SpkiError, subject_public_key_info};
 use tss_esapi::Context;
+use tss_esapi::constants::Tss2ResponseCodeKind;
 use tss_esapi::interface_types::session_handles::AuthSession;
-use tss_esapi::tcti_ldr::TctiNameConf;
+use tss_esapi::tcti_ldr::{TctiInfo, TctiNameConf};
 
 /// An open connection to a TPM. Keys made through it are flushed when it is dropped.
 pub struct Vtpm {
     context: Context,
+    address: TpmAddress,
 }
 
 impl Vtpm {
     /// Connects to the TPM at `address`.
     ///
     /// # Errors
-    /// [`VtpmError::Device`] or [`VtpmError::Open`].
+    /// [`VtpmError::Device`], [`VtpmError::NoTcti`] or [`VtpmError::Open`].
     pub fn open(address: &TpmAddress) -> Result<Self, VtpmError> {
         if let TpmAddress::Device(path) = address {
             // The TPM library has one and the same code for whatever goes wrong here.
             access(path, Access::READ_OK | Access::WRITE_OK)
                 .map_err(|errno| VtpmError::Device { path: path.clone(), source: errno.into() })?;
         }
+        check_tcti(address)?;
         let failed = |source| VtpmError::Open { address: address.clone(), source };
         let name = TctiNameConf::from_str(&address.to_string()).map_err(failed)?;
         let context = Context::new(name).map_err(failed)?;
-        Ok(Self { context })
+        Ok(Self { context, address: address.clone() })
     }
 
     /// Runs a command that authorises with the empty password, as GCE leaves every hierarchy.
@@ -55,9 +58,8 @@ impl Vtpm {
         step: Step,
         command: impl FnOnce(&mut Context) -> tss_esapi::Result<T>,
     ) -> Result<T, VtpmError> {
-        self.context
-            .execute_with_session(Some(AuthSession::Password), command)
-            .map_err(|source| VtpmError::Tpm { step, source })
+        let outcome = self.context.execute_with_session(Some(AuthSession::Password), command);
+        outcome.map_err(|source| self.failed(step, source))
     }
 
     /// Runs a command that needs no authorisation.
@@ -66,8 +68,28 @@ impl Vtpm {
         step: Step,
         command: impl FnOnce(&mut Context) -> tss_esapi::Result<T>,
     ) -> Result<T, VtpmError> {
-        self.context.execute_without_session(command).map_err(|source| VtpmError::Tpm { step, source })
+        let outcome = self.context.execute_without_session(command);
+        outcome.map_err(|source| self.failed(step, source))
     }
+
+    fn failed(&self, step: Step, source: tss_esapi::Error) -> VtpmError {
+        match source {
+            tss_esapi::Error::Tss2Error(code) if code.kind() == Some(Tss2ResponseCodeKind::ObjectMemory) => {
+                VtpmError::NoRoom { step, address: self.address.clone() }
+            }
+            source => VtpmError::Tpm { step, source },
+        }
+    }
+}
+
+/// The TPM library loads the part that talks to this kind of TPM when it is first used; this finds out whether it can.
+///
+/// # Errors
+/// [`VtpmError::NoTcti`].
+pub fn check_tcti(address: &TpmAddress) -> Result<(), VtpmError> {
+    let missing = |_| VtpmError::NoTcti { tcti: address.tcti() };
+    let name = TctiNameConf::from_str(&address.to_string()).map_err(missing)?;
+    TctiInfo::get_info(name).map(drop).map_err(missing)
 }
 
 impl fmt::Debug for Vtpm {
@@ -120,10 +142,22 @@ pub enum VtpmError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The library for this kind of TPM is not installed.
+    #[error("the library libtss2-tcti-{tcti}.so.0 is missing: {}", tcti_package(tcti))]
+    NoTcti {
+        /// `device` or `swtpm`.
+        tcti: &'static str,
+    },
+    /// The TPM has no room for another key.
+    #[error("{step}: the TPM is out of memory for objects{}", room_hint(address))]
+    NoRoom {
+        /// What was asked.
+        step: Step,
+        /// Of which TPM.
+        address: TpmAddress,
+    },
     /// The TPM could not be reached.
-    #[error(
-        "no TPM answers at {address}: not there, held by another process, or libtss2-tcti is missing ({source})"
-    )]
+    #[error("no TPM answers at {address}: not there, or held by another process ({source})")]
     Open {
         /// Where.
         address: TpmAddress,
@@ -139,10 +173,21 @@ pub enum VtpmError {
         source: tss_esapi::Error,
     },
     /// NV holds no AK of the kind asked for.
-    #[error("this TPM has no Google attestation key ({wanted}); is this a Compute Engine Shielded VM?")]
+    #[error(
+        "this TPM has no Google attestation key ({wanted}); is this a Confidential VM of Compute Engine?"
+    )]
     NoAttestationKey {
         /// What was looked for.
         wanted: AkChoice,
+    },
+    /// NV holds the template of an AK, but no certificate: nobody says whose key it is.
+    #[error(
+        "this TPM has Google's template for an attestation key ({algorithm}) and no certificate for it, as a plain \
+         Shielded VM; only Confidential VMs have one"
+    )]
+    NotCertified {
+        /// Of which key.
+        algorithm: AkAlgorithm,
     },
     /// An NV index is larger than what belongs there.
     #[error("NV index {index:#010x} has {size} bytes, at most {limit} are read")]
@@ -209,6 +254,22 @@ pub enum VtpmError {
         /// The limit.
         limit: usize,
     },
+}
+
+/// Where the library is packaged.
+fn tcti_package(tcti: &str) -> String {
+    format!(
+        "install the package libtss2-tcti-{tcti}0 or libtss2-tcti-{tcti}0t64 (Debian, Ubuntu), or tpm2-tss (RHEL, Fedora)"
+    )
+}
+
+fn room_hint(address: &TpmAddress) -> &'static str {
+    match address {
+        TpmAddress::Device(path) if !path.to_string_lossy().contains("tpmrm") => {
+            "; use /dev/tpmrm0, which the kernel shares among programs (`device` under [vtpm])"
+        }
+        _ => "; another program has left keys in it",
+    }
 }
 
 /// A part of a quote.

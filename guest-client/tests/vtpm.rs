@@ -15,9 +15,10 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
 };
 use machine::{Machine, certificate_for};
+use swtpm::Readers;
 use tss_esapi::structures::{Attest, AttestInfo};
 use tss_esapi::traits::UnMarshall as _;
-use vouchsafe_guest_client::vtpm::{AkAlgorithm, AkChoice, PCRS, Quote, TpmAddress, Vtpm, VtpmError};
+use vouchsafe_guest_client::vtpm::{AkAlgorithm, AkChoice, PCRS, Quote, Step, TpmAddress, Vtpm, VtpmError};
 use vouchsafe_protocol::Digest32;
 
 const NONCE: [u8; 32] = [0xa5; 32];
@@ -149,6 +150,71 @@ fn a_tpm_without_google_keys_is_named() {
     let machine = Machine::new();
     let error = machine.vtpm().attestation_key(AkChoice::Auto).expect_err("there is no AK");
     assert!(matches!(error, VtpmError::NoAttestationKey { wanted: AkChoice::Auto }), "{error}");
+}
+
+/// The attestation key of a TPM whose indices `readers` may read, with an owner's password or without.
+fn key_for(readers: Readers, password: bool) -> Result<AkAlgorithm, VtpmError> {
+    let machine = Machine::new();
+    machine.swtpm.provision_for(readers, AkAlgorithm::Ecc, certificate_for).expect("NV can be written");
+    if password {
+        machine.swtpm.set_owner_password(b"of the administrator").expect("the owner is changed");
+    }
+    machine.vtpm().attestation_key(AkChoice::Auto).map(|key| key.algorithm())
+}
+
+#[test]
+fn nv_is_read_with_whatever_authorisation_the_index_allows() {
+    let readers = |owner, own, no_da| Readers { owner, own, no_da };
+    for allowed in [
+        readers(true, false, false),
+        readers(false, true, false),
+        readers(true, true, false),
+        readers(true, true, true),
+    ] {
+        assert_eq!(key_for(allowed, false).expect("the AK is made"), AkAlgorithm::Ecc, "{allowed:?}");
+        // With a password the owner's way is closed and the index's own is not.
+        let outcome = key_for(allowed, true);
+        if allowed.own {
+            assert_eq!(outcome.expect("the AK is made"), AkAlgorithm::Ecc, "{allowed:?}");
+        } else {
+            let error = outcome.expect_err("a password is set");
+            let step = Step::ReadIndex(AkAlgorithm::Ecc.template_index());
+            assert!(matches!(error, VtpmError::Tpm { step: found, .. } if found == step), "{error}");
+        }
+    }
+    let error = key_for(readers(false, false, true), false).expect_err("only a policy may read");
+    assert!(matches!(error, VtpmError::Tpm { step: Step::ReadIndex(_), .. }), "{error}");
+}
+
+#[test]
+fn a_template_without_certificate_is_told_from_no_key() {
+    let machine = Machine::new();
+    machine.swtpm.define_index(AkAlgorithm::Rsa.template_index(), &[0xff; 40]).expect("NV can be written");
+    for choice in [AkChoice::Auto, AkChoice::Rsa] {
+        let error = machine.vtpm().attestation_key(choice).expect_err("there is no certificate");
+        assert!(matches!(error, VtpmError::NotCertified { algorithm: AkAlgorithm::Rsa }), "{error}");
+        assert!(error.to_string().contains("plain Shielded VM"), "{error}");
+    }
+    let error = machine.vtpm().attestation_key(AkChoice::Ecc).expect_err("there is no key");
+    assert!(matches!(error, VtpmError::NoAttestationKey { wanted: AkChoice::Ecc }), "{error}");
+    // One that is certified is used, whatever the other one lacks.
+    machine.swtpm.provision(AkAlgorithm::Ecc, certificate_for).expect("NV can be written");
+    assert_eq!(machine.vtpm().attestation_key(AkChoice::Auto).expect("AK").algorithm(), AkAlgorithm::Ecc);
+}
+
+/// Without a resource manager, keys that a program leaves behind stay in the TPM.
+#[test]
+fn a_tpm_without_room_is_named_with_what_to_use() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let mut vtpm = machine.vtpm();
+    let error = (0..64).find_map(|_| vtpm.attestation_key(AkChoice::Auto).err()).expect("it has an end");
+    assert!(matches!(&error, VtpmError::NoRoom { step: Step::CreateKey(AkAlgorithm::Ecc), .. }), "{error}");
+    assert!(error.to_string().ends_with("another program has left keys in it"), "{error}");
+    let address = TpmAddress::Device("/dev/tpm0".into());
+    let error = VtpmError::NoRoom { step: Step::Quote, address };
+    assert!(error.to_string().contains("use /dev/tpmrm0"), "{error}");
+    let address = TpmAddress::Device("/dev/tpmrm0".into());
+    assert!(!VtpmError::NoRoom { step: Step::Quote, address }.to_string().contains("use /dev"));
 }
 
 #[test]

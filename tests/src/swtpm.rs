@@ -12,14 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tss_esapi::attributes::{NvIndexAttributesBuilder, ObjectAttributesBuilder};
-use tss_esapi::handles::{NvIndexTpmHandle, PcrHandle};
+use tss_esapi::handles::{AuthHandle, NvIndexTpmHandle, PcrHandle};
 use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
 use tss_esapi::interface_types::ecc::EccCurve;
 use tss_esapi::interface_types::key_bits::RsaKeyBits;
 use tss_esapi::interface_types::resource_handles::{Hierarchy, NvAuth, Provision};
 use tss_esapi::interface_types::session_handles::AuthSession;
 use tss_esapi::structures::{
-    Digest, DigestValues, EccPoint, EccScheme, HashScheme, KeyDerivationFunctionScheme, MaxNvBuffer,
+    Auth, Digest, DigestValues, EccPoint, EccScheme, HashScheme, KeyDerivationFunctionScheme, MaxNvBuffer,
     NvPublicBuilder, Public, PublicBuilder, PublicEccParameters, PublicKeyRsa, PublicRsaParameters,
     RsaExponent, RsaScheme, SymmetricDefinitionObject,
 };
@@ -30,6 +30,22 @@ use vouchsafe_guest_client::vtpm::{AkAlgorithm, TpmAddress, subject_public_key_i
 
 /// Zeros behind certificate and template, as an NV area that is larger than what is in it has them.
 const PADDING: usize = 32;
+
+/// Who may read an NV index: TPMA_NV of TPM 2.0 part 2, 13.4. With neither bit, a policy that nothing satisfies.
+#[derive(Clone, Copy, Debug)]
+pub struct Readers {
+    /// OWNERREAD: the owner of the TPM.
+    pub owner: bool,
+    /// AUTHREAD: whoever has the index's own authorisation, which is empty here.
+    pub own: bool,
+    /// NO_DA: wrong guesses at it are not counted.
+    pub no_da: bool,
+}
+
+impl Readers {
+    /// The owner.
+    pub const OWNER: Self = Self { owner: true, own: false, no_da: false };
+}
 
 /// A running swtpm. Its state lives in the directory it was started with.
 pub struct Swtpm {
@@ -103,12 +119,35 @@ impl Swtpm {
         algorithm: AkAlgorithm,
         issue: impl FnOnce(&[u8]) -> Vec<u8>,
     ) -> TssResult<Vec<u8>> {
+        self.provision_for(Readers::OWNER, algorithm, issue)
+    }
+
+    /// The same with indices that `readers` may read.
+    ///
+    /// # Errors
+    /// What the TPM says.
+    pub fn provision_for(
+        &self,
+        readers: Readers,
+        algorithm: AkAlgorithm,
+        issue: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> TssResult<Vec<u8>> {
         let spki = self.ak_public_spki(algorithm)?;
         let certificate = issue(&spki);
         let template = ak_template(algorithm)?.marshall()?;
-        self.define_index(algorithm.template_index(), &template)?;
-        self.define_index(algorithm.certificate_index(), &certificate)?;
+        self.define_index_for(readers, algorithm.template_index(), &template)?;
+        self.define_index_for(readers, algorithm.certificate_index(), &certificate)?;
         Ok(spki)
+    }
+
+    /// Gives the owner hierarchy a password, as an administrator of the VM may.
+    ///
+    /// # Errors
+    /// What the TPM says.
+    pub fn set_owner_password(&self, password: &[u8]) -> TssResult<()> {
+        self.authorised(|context| {
+            context.hierarchy_change_auth(AuthHandle::Owner, Auth::try_from(password.to_vec())?)
+        })
     }
 
     /// Makes an NV index that the owner reads and writes, holding `bytes` and some padding.
@@ -116,10 +155,23 @@ impl Swtpm {
     /// # Errors
     /// What the TPM says.
     pub fn define_index(&self, index: u32, bytes: &[u8]) -> TssResult<()> {
+        self.define_index_for(Readers::OWNER, index, bytes)
+    }
+
+    /// The same for other readers.
+    ///
+    /// # Errors
+    /// What the TPM says.
+    pub fn define_index_for(&self, readers: Readers, index: u32, bytes: &[u8]) -> TssResult<()> {
         let area = [bytes, &[0; PADDING]].concat();
         self.authorised(|context| {
-            let attributes =
-                NvIndexAttributesBuilder::new().with_owner_write(true).with_owner_read(true).build()?;
+            let attributes = NvIndexAttributesBuilder::new()
+                .with_owner_write(true)
+                .with_owner_read(readers.owner)
+                .with_auth_read(readers.own)
+                .with_policy_read(!readers.owner && !readers.own)
+                .with_no_da(readers.no_da)
+                .build()?;
             let public = NvPublicBuilder::new()
                 .with_nv_index(NvIndexTpmHandle::new(index)?)
                 .with_index_name_algorithm(HashingAlgorithm::Sha256)

@@ -39,6 +39,15 @@ impl TpmAddress {
             .map(|path| Self::Device(path.to_owned()))
             .ok_or(VtpmError::NoDevice)
     }
+
+    /// Name of the TPM library's part for it.
+    #[must_use]
+    pub const fn tcti(&self) -> &'static str {
+        match self {
+            Self::Device(_) => "device",
+            Self::Swtpm { .. } => "swtpm",
+        }
+    }
 }
 
 impl FromStr for TpmAddress {

@@ -114,15 +114,20 @@ impl Vtpm {
     /// Makes the AK that Google certified for this instance.
     ///
     /// # Errors
-    /// [`VtpmError::NoAttestationKey`] when NV has none, [`VtpmError::KeyMismatch`] when the certificate
-    /// belongs to another key, or what the TPM said.
+    /// [`VtpmError::NoAttestationKey`] when NV has none, [`VtpmError::NotCertified`] when it has a template only,
+    /// [`VtpmError::KeyMismatch`] when the certificate belongs to another key, or what the TPM said.
     pub fn attestation_key(&mut self, choice: AkChoice) -> Result<AttestationKey, VtpmError> {
+        let mut absent = VtpmError::NoAttestationKey { wanted: choice };
         for algorithm in choice.candidates().iter().copied() {
-            if self.has_index(algorithm.certificate_index())? && self.has_index(algorithm.template_index())? {
+            if !self.has_index(algorithm.template_index())? {
+                continue;
+            }
+            if self.has_index(algorithm.certificate_index())? {
                 return self.make_key(algorithm);
             }
+            absent = VtpmError::NotCertified { algorithm };
         }
-        Err(VtpmError::NoAttestationKey { wanted: choice })
+        Err(absent)
     }
 
     fn make_key(&mut self, algorithm: AkAlgorithm) -> Result<AttestationKey, VtpmError> {

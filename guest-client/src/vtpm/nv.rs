@@ -1,5 +1,6 @@
-//! NV indices, read with owner authorisation in pieces that every TPM takes.
+//! NV indices, read in pieces that every TPM takes, with the authorisation that the index allows.
 
+use tss_esapi::attributes::NvIndexAttributes;
 use tss_esapi::constants::CapabilityType;
 use tss_esapi::handles::{NvIndexHandle, NvIndexTpmHandle, TpmHandle};
 use tss_esapi::interface_types::resource_handles::NvAuth;
@@ -25,27 +26,57 @@ impl Vtpm {
     /// Everything in the NV index.
     pub(super) fn read_index(&mut self, index: u32) -> Result<Vec<u8>, VtpmError> {
         let step = Step::ReadIndex(index);
-        let (handle, size) = self.plain(step, |context| {
+        let (handle, public) = self.plain(step, |context| {
             let handle = TpmHandle::NvIndex(NvIndexTpmHandle::new(index)?);
             let handle = NvIndexHandle::from(context.tr_from_tpm_public(handle)?);
             let (public, _) = context.nv_read_public(handle)?;
-            Ok((handle, public.data_size()))
+            Ok((handle, public))
         })?;
+        let size = public.data_size();
         if size > MAX_INDEX {
             return Err(VtpmError::IndexTooLarge { index, size, limit: MAX_INDEX });
         }
+        let (first, second) = authorisations(handle, public.attributes());
+        let read = self.read_whole(step, handle, size, first);
+        match (read, second) {
+            // An owner password, or an authorisation of the index, that is not the empty one.
+            (Err(VtpmError::Tpm { .. }), Some(second)) => self.read_whole(step, handle, size, second),
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn read_whole(
+        &mut self,
+        step: Step,
+        handle: NvIndexHandle,
+        size: usize,
+        auth: NvAuth,
+    ) -> Result<Vec<u8>, VtpmError> {
         let mut bytes = Vec::with_capacity(size);
         while bytes.len() < size {
             let length = piece(size - bytes.len());
             let offset = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-            let read =
-                self.authorised(step, |context| context.nv_read(NvAuth::Owner, handle, length, offset))?;
+            let read = self.authorised(step, |context| context.nv_read(auth, handle, length, offset))?;
             if read.is_empty() {
                 break;
             }
             bytes.extend_from_slice(&read);
         }
         Ok(bytes)
+    }
+}
+
+/// Who may read an index, in the order in which they are tried. TPM 2.0 part 2, 13.4: AUTHREAD is the index's own
+/// authorisation, OWNERREAD the owner's. A wrong guess at the index's own counts towards the TPM's lockout unless NO_DA is
+/// set, one at the owner's never does.
+fn authorisations(handle: NvIndexHandle, attributes: NvIndexAttributes) -> (NvAuth, Option<NvAuth>) {
+    let own = NvAuth::NvIndex(handle);
+    match (attributes.auth_read(), attributes.owner_read()) {
+        (true, true) if attributes.no_da() => (own, Some(NvAuth::Owner)),
+        (true, true) => (NvAuth::Owner, Some(own)),
+        (true, false) => (own, None),
+        // Neither: the TPM says what it wants.
+        (false, _) => (NvAuth::Owner, None),
     }
 }
 
