@@ -5,6 +5,7 @@
 
 mod evidence;
 mod google_token;
+mod place;
 
 use std::fmt;
 use std::io;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use evidence::{EvidenceChoice, EvidenceKind};
 pub use google_token::{ApiEndpoint, EndpointError, GoogleTokenConfig, MetadataServer, Shown, TokenType};
+pub use place::Place;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use vouchsafe_protocol::{BrokerIdentity, Suite};
@@ -168,9 +170,22 @@ pub enum ConfigError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Something in a file is wrong.
+    #[error("{}, {source}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<Self>,
+    },
     /// Not TOML, an unknown key, or a value of the wrong kind.
-    #[error("{0}")]
-    Parse(#[from] Box<toml::de::Error>),
+    #[error("{place}: {message}")]
+    Parse {
+        /// Where.
+        place: Place,
+        /// What is wrong there.
+        message: String,
+    },
     /// No broker is named.
     #[error("`brokers` names none")]
     NoBroker,
@@ -201,7 +216,9 @@ impl GuestConfig {
     /// [`ConfigError`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let failed = |source| ConfigError::Read { path: path.to_owned(), source };
-        Self::parse(&std::fs::read_to_string(path).map_err(failed)?)
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        Self::parse(&text)
+            .map_err(|source| ConfigError::InFile { path: path.to_owned(), source: source.into() })
     }
 
     /// Parses and checks a text.
@@ -209,7 +226,10 @@ impl GuestConfig {
     /// # Errors
     /// [`ConfigError`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(Box::new)?;
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
+            place: Place::of(&error, text),
+            message: error.message().to_owned(),
+        })?;
         if config.brokers.is_empty() {
             return Err(ConfigError::NoBroker);
         }
@@ -399,10 +419,53 @@ mod tests {
         ] {
             let error = with(|text| format!("{text}\n{line}\n")).unwrap_err();
             assert!(
-                matches!(&error, ConfigError::Parse(inner) if inner.message().contains("unknown field")),
+                matches!(&error, ConfigError::Parse { message, .. } if message.contains("unknown field")),
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_key() {
+        let place = |line: &str| {
+            let error = with(|text| format!("{text}\n{line}\n")).unwrap_err();
+            let lines = SAMPLE.lines().count() + 1;
+            match error {
+                ConfigError::Parse { place, message } => {
+                    (place.line.map(|line| line - lines), place.key, message)
+                }
+                other => panic!("{other}"),
+            }
+        };
+        let (line, key, message) = place("insecure = true");
+        assert_eq!((line, key.as_deref()), (Some(1), Some("insecure")));
+        assert!(message.contains("unknown field `insecure`, expected one of `brokers`"), "{message}");
+        let (line, key, message) = place("[limits]\nattempts = 3\ndeadline = \"120 s\"");
+        assert_eq!((line, key.as_deref()), (Some(3), Some("limits.deadline")));
+        assert!(message.contains("invalid type: string \"120 s\", expected u32"), "{message}");
+        let (line, key, _) = place("[vtpm]\nissuers = [\n  \"a = b\",\n  7,\n]");
+        assert_eq!((line, key.as_deref()), (Some(4), Some("vtpm.issuers")));
+        let (line, key, _) = place("[nonsense]\na = 1");
+        assert_eq!((line, key.as_deref()), (Some(1), Some("nonsense")));
+        let (line, _, _) = place("[limits");
+        assert_eq!(line, Some(1));
+        let error = GuestConfig::parse("ca = \"/x\"\nidentities = []\n").unwrap_err();
+        assert_eq!(error.to_string(), "the file: missing field `brokers`");
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let error = GuestConfig::read(file.path()).unwrap_err().to_string();
+            error.strip_prefix(&format!("{}, ", file.path().display())).expect("the file's name").to_owned()
+        };
+        assert!(
+            error(&format!("{SAMPLE}\n[limits]\nretry = 1\n"))
+                .contains("`limits.retry`: unknown field `retry`")
+        );
+        assert_eq!(error(&SAMPLE.replacen("brokers = [", "brokers = [] #", 1)), "`brokers` names none");
     }
 
     #[test]
@@ -478,7 +541,7 @@ mod tests {
         let both = choice("[\"tdx\", \"sev-snp\"]").unwrap_err();
         assert!(matches!(both, ConfigError::TwoProcessors), "{both}");
         for value in ["[]", "\"vtpm\"", "[\"vtpm\", \"vtpm\"]", "[\"none\"]", "true"] {
-            assert!(matches!(choice(value), Err(ConfigError::Parse(_))), "{value}");
+            assert!(matches!(choice(value), Err(ConfigError::Parse { .. })), "{value}");
         }
     }
 

@@ -1,0 +1,61 @@
+//! Where in a configuration file something is wrong.
+
+use std::fmt;
+
+/// A line and a key of a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Counted from 1; `None` where the fault is of the file as a whole, such as a missing key.
+    pub line: Option<usize>,
+    /// The key with its tables, such as `limits.deadline`.
+    pub key: Option<String>,
+}
+
+impl Place {
+    /// Where `error` is in `text`.
+    pub(super) fn of(error: &toml::de::Error, text: &str) -> Self {
+        let whole = error.message().starts_with("missing field");
+        match error.span().filter(|_| !whole) {
+            Some(span) => Self::at(text, span.start),
+            None => Self { line: None, key: None },
+        }
+    }
+
+    fn at(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let rest = text.get(before.len()..).unwrap_or_default();
+        let end = rest.find('\n').map_or(text.len(), |length| before.len() + length);
+        // A value may begin lines above: the last key before the place is its key.
+        let above = text.get(..end).unwrap_or(text).lines().rev();
+        let mut name: Option<&str> = None;
+        let mut table = None;
+        for line in above.map(str::trim_start) {
+            if let Some(header) =
+                line.strip_prefix('[').filter(|rest| rest.contains(']') && !rest.contains(['"', ',']))
+            {
+                table = header.split(']').next();
+                break;
+            }
+            let key = line.split_once('=').map(|(key, _)| key.trim());
+            name = name.or(key.filter(|key| !key.is_empty() && key.chars().all(is_bare)));
+        }
+        let parts: Vec<_> = [table, name].into_iter().flatten().collect();
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        Self { line: Some(line), key: Some(parts.join(".")).filter(|key| !key.is_empty()) }
+    }
+}
+
+/// Bare keys and dots between them, as TOML has them.
+fn is_bare(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_. ".contains(c)
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, &self.key) {
+            (Some(line), Some(key)) => write!(f, "line {line}, `{key}`"),
+            (Some(line), None) => write!(f, "line {line}"),
+            (None, _) => f.write_str("the file"),
+        }
+    }
+}
