@@ -274,4 +274,5 @@ fn parse_nonce(text: &str) -> Result<[u8; 32], &'static str> {
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 doctor: nothing can be proved; 2 usage or configuration; 10 refused by the broker;
 11 no broker gave an answer that counts; 12 no evidence; 13 the broker signed an answer that does not fit;
-14 output failed. exec passes on the command's exit code; 126 and 127: it cannot be run.";
+14 output failed; 15 no broker can be used as configured (identity, CA, host or URL). exec passes on the
+command's exit code; 126 and 127: it cannot be run.";

@@ -16,7 +16,8 @@ use vouchsafe_protocol::limits::{MAX_CHALLENGE_LIFETIME, MAX_REQUEST};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, DecisionId, GuestKey, ReasonCode, ReleasePaths, RequestDigest, Suite,
+    Bound, BrokerIdentity, DecisionId, GuestKey, PlaintextSecret, ReasonCode, ReleasePaths, RequestDigest,
+    SecretPath, Suite,
 };
 
 use crate::config::{BrokerUrl, GuestConfig, Limits};
@@ -44,6 +45,18 @@ pub struct Release {
     pub decision: DecisionId,
     /// In the order of the (sorted) paths.
     pub secrets: Vec<OpenedSecret>,
+}
+
+impl Release {
+    /// The secret at `path`.
+    ///
+    /// # Panics
+    /// When `path` was not asked for: an accepted answer has every path of its request.
+    #[must_use]
+    pub fn secret(&self, path: &SecretPath) -> &PlaintextSecret {
+        let opened = self.secrets.iter().find(|secret| secret.path == *path);
+        &opened.expect("an accepted answer has every path asked for").secret
+    }
 }
 
 /// A guest that asks for secrets.
@@ -93,34 +106,43 @@ impl<S: EvidenceSource> Client<S> {
     /// Asks for all of `paths` at once: all or nothing.
     ///
     /// # Errors
-    /// [`FetchError`]: a refusal that a pinned identity signed is final; what might pass is tried again
-    /// within the limits.
+    /// [`FetchError`]: a refusal that a pinned identity signed is final, and so is a fault that lasts when every broker has
+    /// one; what might pass is tried again within the limits.
     pub fn fetch(&mut self, paths: &ReleasePaths) -> Result<Release, FetchError> {
         let mut budget = Budget::new(self.settings.limits, self.pace.elapsed());
         // When each broker wants to be asked again: one that asks for patience does not keep the others waiting.
-        let mut brokers: Vec<_> =
-            self.settings.brokers.iter().cloned().map(|url| (url, Duration::ZERO)).collect();
+        let mut brokers: Vec<_> = self
+            .settings
+            .brokers
+            .iter()
+            .cloned()
+            .map(|url| Queued { url, not_before: Duration::ZERO, unusable: false })
+            .collect();
         for round in 0.. {
             let mut last = None;
-            for (url, not_before) in &mut brokers {
-                if *not_before > self.pace.elapsed() {
+            for broker in &mut brokers {
+                if broker.not_before > self.pace.elapsed() {
                     continue;
                 }
                 if let Some(error) = last.take() {
                     self.pause(error, Duration::ZERO, &budget)?;
                 }
-                match self.attempt(url, paths, &mut budget) {
+                match self.attempt(&broker.url, paths, &mut budget) {
                     Ok(release) => return Ok(release),
                     Err(Stop::Final(error)) => return Err(error),
                     Err(Stop::Again(Again { error, retry_after })) => {
                         let asked = retry_after.map(|asked| pace::stretched(asked, self.pace.random()));
-                        *not_before = self.pace.elapsed() + asked.unwrap_or_default();
+                        broker.not_before = self.pace.elapsed() + asked.unwrap_or_default();
+                        broker.unusable = error.is_permanent();
                         last = Some(error);
                     }
                 }
             }
             let Some(error) = last else { break };
-            let soonest = brokers.iter().map(|(_, not_before)| *not_before).min().unwrap_or_default();
+            brokers.retain(|broker| !broker.unusable);
+            let Some(soonest) = brokers.iter().map(|broker| broker.not_before).min() else {
+                return Err(FetchError::Unusable { fault: Box::new(error) });
+            };
             let asked = soonest.saturating_sub(self.pace.elapsed());
             let wait = pace::backoff(round, self.pace.random()).max(asked);
             self.pause(error, wait, &budget)?;
@@ -174,18 +196,10 @@ impl<S: EvidenceSource> Client<S> {
 
     fn challenge(&mut self, url: &BrokerUrl, budget: &mut Budget) -> Result<ChallengeAnswer, Stop> {
         budget.spend();
-        let response = self.post(&url.route("/v1/challenge"), b"", budget)?;
-        if response.status != 200 {
-            let retry_after = response.retry_after;
-            return Err(Stop::Again(Again { error: unsigned(&response), retry_after }));
-        }
-        let malformed = || again(AttemptError::Malformed { status: 200 });
-        let answer: ChallengeAnswer = serde_json::from_slice(&response.body).map_err(|_| malformed())?;
-        // It is sent back: somebody who ends the TLS connection must not make our request too large.
-        if answer.challenge.mac.len() != CHALLENGE_MAC {
-            return Err(malformed());
-        }
-        Ok(answer)
+        let route = url.route(CHALLENGE_ROUTE);
+        let response = self.post(&route, b"", budget)?;
+        read_challenge(route, &response)
+            .map_err(|error| Stop::Again(Again { error, retry_after: response.retry_after }))
     }
 
     /// Sends the request, and the very same again while the broker asks for that and the challenge lives.
@@ -222,6 +236,17 @@ impl<S: EvidenceSource> Client<S> {
     }
 }
 
+/// A broker that is still asked.
+struct Queued {
+    url: BrokerUrl,
+    /// When it wants to be asked again.
+    not_before: Duration,
+    /// It has a fault that lasts.
+    unusable: bool,
+}
+
+/// Where challenges are issued, by `POST` without a body.
+pub(crate) const CHALLENGE_ROUTE: &str = "/v1/challenge";
 /// HMAC-SHA-256.
 const CHALLENGE_MAC: usize = 32;
 
@@ -285,6 +310,19 @@ fn refused(response: &Response, bound: &Bound, request: &RequestDigest) -> Stop 
         return Stop::Again(Again { error: AttemptError::Busy { code, decision }, retry_after });
     }
     Stop::Final(FetchError::Refused { code, decision })
+}
+
+/// The challenge in the answer of `url`. Redirects are not followed.
+pub(crate) fn read_challenge(url: String, response: &Response) -> Result<ChallengeAnswer, AttemptError> {
+    match response.status {
+        200 => {}
+        status @ (300..=399 | 404 | 405 | 410) => return Err(AttemptError::NotABroker { url, status }),
+        _ => return Err(unsigned(response)),
+    }
+    let answer: Option<ChallengeAnswer> = serde_json::from_slice(&response.body).ok();
+    // It is sent back: a proxy that terminates TLS must not make our request too large.
+    let answer = answer.filter(|answer| answer.challenge.mac.len() == CHALLENGE_MAC);
+    answer.ok_or(AttemptError::Malformed { status: 200 })
 }
 
 fn unsigned(response: &Response) -> AttemptError {

@@ -47,13 +47,53 @@ pub struct TransportError {
     pub source: Box<ureq::Error>,
 }
 
+/// Why no TLS connection to this address can be had, however often it is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFault {
+    /// The certificate does not chain to a CA of the configuration.
+    UnknownCa,
+    /// The certificate is for other hosts.
+    WrongHost,
+    /// The certificate is not one of a TLS server, or is broken.
+    Certificate,
+    /// What answers does not speak TLS.
+    NotTls,
+}
+
 impl TransportError {
-    /// True when TLS did not take the other side's certificate.
+    /// Why trying again is useless. `None` also for a certificate that has expired or is not valid yet: it may be renewed,
+    /// and early in a boot the guest's clock may be wrong.
     #[must_use]
-    pub fn is_certificate(&self) -> bool {
-        let ureq::Error::Io(error) = &*self.source else { return false };
-        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    pub fn fault(&self) -> Option<TlsFault> {
+        match self.tls()? {
+            rustls::Error::InvalidCertificate(error) => certificate_fault(error),
+            rustls::Error::InvalidMessage(_) => Some(TlsFault::NotTls),
+            _ => None,
+        }
+    }
+
+    /// True when the certificate's time is over or has not come, by the guest's clock.
+    #[must_use]
+    pub fn is_validity_period(&self) -> bool {
+        matches!(self.tls(), Some(rustls::Error::InvalidCertificate(error)) if certificate_fault(error).is_none())
+    }
+
+    fn tls(&self) -> Option<&rustls::Error> {
+        match &*self.source {
+            ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+            ureq::Error::Rustls(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+fn certificate_fault(error: &rustls::CertificateError) -> Option<TlsFault> {
+    use rustls::CertificateError as E;
+    match error {
+        E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. } => None,
+        E::UnknownIssuer | E::BadSignature => Some(TlsFault::UnknownCa),
+        E::NotValidForName | E::NotValidForNameContext { .. } => Some(TlsFault::WrongHost),
+        _ => Some(TlsFault::Certificate),
     }
 }
 

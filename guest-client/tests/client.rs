@@ -68,6 +68,15 @@ impl Try {
         }
     }
 
+    /// What is wrong for good.
+    #[expect(clippy::panic, reason = "shows what came instead")]
+    fn unusable(&self) -> AttemptError {
+        match self.fetch() {
+            Err(FetchError::Unusable { fault }) => *fault,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn nonces(&self) -> Vec<Nonce> {
         self.broker.lock().requests().iter().map(|request| request.challenge.nonce).collect()
     }
@@ -139,8 +148,9 @@ fn t06_answer_signed_by_an_unpinned_identity_is_refused() {
     let one = Try::new();
     let stranger = identity(STRANGER).identity();
     one.broker.lock().announced = stranger;
-    let error = one.gave_up();
+    let error = one.unusable();
     assert!(matches!(error, AttemptError::UnpinnedIdentity { identity } if identity == stranger));
+    assert_eq!((one.broker.lock().log.len(), one.pauses.taken()), (1, vec![]));
     assert!(one.source.collected.lock().unwrap().is_empty(), "evidence was collected for a stranger");
     assert_eq!(one.broker.lock().requests(), []);
 }
@@ -562,4 +572,45 @@ fn t07_each_broker_gets_evidence_for_its_own_origin() {
         ["https://a.test:8443/base", "https://b.test"].map(|url| url.parse().expect("a URL")).to_vec();
     one.fetch().unwrap();
     assert_eq!(*one.source.audiences.lock().unwrap(), ["https://a.test:8443", "https://b.test"]);
+}
+
+/// What a wrong URL gives: another server, the operators' listener, a redirect.
+#[test]
+fn a_fault_that_lasts_ends_the_fetch_at_once() {
+    for status in [404, 405, 410, 301, 308] {
+        let one = Try::new();
+        let response =
+            Response { status, retry_after: Some(Duration::from_secs(1)), body: b"<html>".to_vec() };
+        one.broker.lock().challenge_script.extend([Some(response)]);
+        let error = one.unusable();
+        assert!(
+            matches!(&error, AttemptError::NotABroker { url, status: found }
+            if *found == status && url == "https://broker.test/v1/challenge"),
+            "{error}"
+        );
+        assert_eq!((one.broker.lock().log.len(), one.pauses.taken()), (1, vec![]));
+    }
+    // What a proxy or a busy broker says passes.
+    for status in [400, 401, 403, 408, 429, 500, 502, 503, 504] {
+        let one = Try::new();
+        let response = Response { status, retry_after: None, body: vec![] };
+        one.broker.lock().challenge_script.extend([Some(response)]);
+        assert!(one.fetch().is_ok(), "{status}");
+    }
+}
+
+#[test]
+fn a_broker_with_a_fault_that_lasts_is_asked_once_and_the_others_go_on() {
+    let mut one = Try::new();
+    one.settings.brokers =
+        ["https://a.test", "https://b.test"].map(|url| url.parse().expect("a URL")).to_vec();
+    let gone = Response { status: 404, retry_after: None, body: vec![] };
+    one.broker.lock().challenge_script.extend([Some(gone), None, None]);
+    // The second answers in the third round.
+    one.settings.limits.attempts = 9;
+    assert!(one.fetch().is_ok());
+    let asked: Vec<_> = one.broker.lock().log.iter().map(|(url, _)| url.clone()).collect();
+    let at = |host: &str| asked.iter().filter(|url| url.contains(host)).count();
+    assert_eq!((at("a.test"), at("b.test")), (1, 4), "{asked:?}");
+    assert_eq!(one.pauses.taken().len(), 2);
 }

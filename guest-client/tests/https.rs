@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use https::Server;
 use rustls::NamedGroup;
 use tempfile::TempDir;
-use vouchsafe_guest_client::transport::{Https, Response, Transport as _};
+use vouchsafe_guest_client::transport::{Https, Response, TlsFault, Transport as _};
 use vouchsafe_protocol::limits::MAX_ANSWER;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +58,8 @@ fn requests_and_answers_go_through_with_a_post_quantum_key_exchange() {
 fn a_certificate_of_another_ca_is_refused() {
     let (server, other) = (answering(200, vec![]), answering(200, vec![]));
     let error = client(&other).post(&server.url, b"", TIMEOUT).unwrap_err();
-    assert!(error.is_certificate() && error.to_string().contains("invalid peer certificate"), "{error}");
+    assert_eq!(error.fault(), Some(TlsFault::UnknownCa), "{error}");
+    assert!(error.to_string().contains("invalid peer certificate"), "{error}");
     assert_eq!(error.url, server.url);
 }
 
@@ -134,4 +135,29 @@ fn t36_a_dripped_handshake_and_a_dripped_answer_end_with_the_request() {
     let endless =
         Server::start_raw(|stream| while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_ok() {});
     within(&endless.url, client(&endless));
+}
+
+/// Each fault by what a server really does.
+#[test]
+fn faults_that_last_are_told_from_those_that_pass() {
+    let fault = |url: &str, ca: &Server| client(ca).post(url, b"", TIMEOUT).unwrap_err();
+    let server = answering(200, vec![]);
+    let elsewhere = server.url.replace("127.0.0.1", "localhost");
+    assert_eq!(fault(&elsewhere, &server).fault(), Some(TlsFault::WrongHost));
+    // Plain HTTP.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").unwrap();
+        thread::sleep(Duration::from_millis(200));
+    });
+    assert_eq!(fault(&url, &server).fault(), Some(TlsFault::NotTls));
+    // Nobody listens: it may come up.
+    let refused = fault("https://127.0.0.1:1", &server);
+    assert_eq!(refused.fault(), None, "{refused}");
+    let expired = Server::start_expired();
+    let error = fault(&expired.url, &expired);
+    assert!(error.fault().is_none() && error.is_validity_period(), "{error}");
+    assert!(!refused.is_validity_period());
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 use vouchsafe_guest_client::FetchError;
-use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::config::ConfigError;
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::transport::CaError;
@@ -61,6 +60,7 @@ impl Failure {
             Self::Fetch(FetchError::Refused { .. }) => 10,
             Self::Fetch(FetchError::GaveUp { .. } | FetchError::NoBroker) => 11,
             Self::Fetch(FetchError::Answer { .. }) => 13,
+            Self::Fetch(FetchError::Unusable { .. }) => 15,
             Self::Protect(_)
             | Self::Descriptor { .. }
             | Self::File { .. }
@@ -77,13 +77,9 @@ impl Failure {
             Self::Fetch(FetchError::Refused { decision, .. }) => {
                 Some(format!("the broker's operator sees why with `vouchsafe explain {decision}`"))
             }
-            Self::Fetch(FetchError::GaveUp { last, .. }) => match &**last {
-                AttemptError::Transport(error) if error.is_certificate() => Some(
-                    "TLS: the broker's certificate must be for the host in `brokers`, from a CA in `ca`"
-                        .to_owned(),
-                ),
-                _ => None,
-            },
+            Self::Fetch(FetchError::Unusable { fault: error } | FetchError::GaveUp { last: error, .. }) => {
+                error.advice().map(ToOwned::to_owned)
+            }
             Self::Config(ConfigError::Read { .. }) => Some(
                 "the configuration belongs into /etc/vouchsafe/guest.toml, or name it with --config"
                     .to_owned(),

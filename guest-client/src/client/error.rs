@@ -6,6 +6,7 @@ use vouchsafe_protocol::{BrokerIdentity, DecisionId, ReasonCode};
 
 use super::TransportError;
 use crate::evidence::CollectError;
+use crate::transport::TlsFault;
 
 /// Why a fetch ended without secrets.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,12 @@ pub enum FetchError {
     /// The settings name no broker.
     #[error("no broker to ask")]
     NoBroker,
+    /// No broker can be used as configured; asking again would not change that.
+    #[error("{fault}")]
+    Unusable {
+        /// What is wrong with the last one.
+        fault: Box<AttemptError>,
+    },
     /// No broker gave an answer that counts, within the limits.
     #[error("gave up after {attempts} attempts: {last}")]
     GaveUp {
@@ -48,7 +55,7 @@ pub enum FetchError {
     },
 }
 
-/// Why one attempt failed in a way that may pass.
+/// Why one attempt failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
     /// Evidence that somebody else has a part in could not be had this time.
@@ -69,6 +76,14 @@ pub enum AttemptError {
         /// Which one.
         identity: BrokerIdentity,
     },
+    /// Something answers at the broker's address that is not a broker.
+    #[error("{url}: status {status}, this is not a vouchsafe broker")]
+    NotABroker {
+        /// Where the request went.
+        url: String,
+        /// HTTP status.
+        status: u16,
+    },
     /// An answer that no pinned identity signed for this request.
     #[error("the answer is not signed by the pinned identity for this request")]
     NotSigned,
@@ -88,4 +103,49 @@ pub enum AttemptError {
         /// What an operator hands to `vouchsafe explain`.
         decision: DecisionId,
     },
+}
+
+impl AttemptError {
+    /// True for a fault of the configuration or of the broker's installation, which lasts: this broker is not asked again.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::UnpinnedIdentity { .. } | Self::NotABroker { .. } => true,
+            Self::Transport(error) => error.fault().is_some(),
+            _ => false,
+        }
+    }
+
+    /// What to do about it, where trying again is not the answer.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::UnpinnedIdentity { .. } => Some(
+                "`identities` has to hold what `vouchsafe init` printed; do not copy the identity from this message",
+            ),
+            Self::NotABroker { .. } => Some(
+                "`brokers` takes the https:// URL of a broker's listener for guests, not of the one for operators",
+            ),
+            Self::Transport(error) if error.is_validity_period() => {
+                Some("the certificate has to be renewed, or this machine's clock is wrong")
+            }
+            Self::Transport(error) => error.fault().map(TlsFault::advice),
+            _ => None,
+        }
+    }
+}
+
+impl TlsFault {
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::UnknownCa => {
+                "`ca` has to hold the CA of the broker's TLS certificate (`vouchsafe init` writes ca.pem)"
+            }
+            Self::WrongHost => {
+                "the broker's TLS certificate has to name the host in `brokers` (`vouchsafe init --host`)"
+            }
+            Self::Certificate => "the broker's TLS certificate is not one for a server",
+            Self::NotTls => "what listens there does not speak TLS: check host and port in `brokers`",
+        }
+    }
 }

@@ -28,14 +28,25 @@ impl Server {
     pub(crate) fn start(answer: Answer) -> Self {
         let groups = Arc::new(Mutex::new(Vec::new()));
         let (answer, seen) = (Arc::new(Mutex::new(answer)), Arc::clone(&groups));
-        let (url, ca) = listen(move |stream| serve(stream, &answer, &seen));
+        let (url, ca) = listen(tls(), move |stream| serve(stream, &answer, &seen));
         Self { url, ca, groups }
+    }
+
+    /// Starts a server whose certificate was good for a day in 2001.
+    #[allow(dead_code, reason = "only some tests need it")]
+    pub(crate) fn start_expired() -> Self {
+        let (not_before, not_after) = (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(2001, 1, 2));
+        let (url, ca) = listen(
+            tls_with(|leaf| (leaf.not_before, leaf.not_after) = (not_before, not_after)),
+            |mut stream| io::Read::read(&mut stream, &mut [0]).map(drop),
+        );
+        Self { url, ca, groups: Arc::default() }
     }
 
     /// Starts a server that does not wait for a request and writes what `write` writes.
     #[allow(dead_code, reason = "only some tests need it")]
     pub(crate) fn start_raw(write: fn(&mut dyn io::Write)) -> Self {
-        let (url, ca) = listen(move |mut stream| {
+        let (url, ca) = listen(tls(), move |mut stream| {
             write(&mut stream);
             Ok(())
         });
@@ -46,8 +57,10 @@ impl Server {
 type TlsStream = StreamOwned<ServerConnection, TcpStream>;
 
 /// Serves each connection in a thread; returns URL and CA.
-fn listen(serve: impl Fn(TlsStream) -> io::Result<()> + Send + Sync + 'static) -> (String, String) {
-    let (config, ca) = tls();
+fn listen(
+    (config, ca): (Arc<ServerConfig>, String),
+    serve: impl Fn(TlsStream) -> io::Result<()> + Send + Sync + 'static,
+) -> (String, String) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let url = format!("https://{}", listener.local_addr().expect("an address"));
     let serve = Arc::new(serve);
@@ -69,13 +82,18 @@ fn listen(serve: impl Fn(TlsStream) -> io::Result<()> + Send + Sync + 'static) -
 }
 
 fn tls() -> (Arc<ServerConfig>, String) {
+    tls_with(|_| ())
+}
+
+fn tls_with(change: impl FnOnce(&mut CertificateParams)) -> (Arc<ServerConfig>, String) {
     let mut params = CertificateParams::new(vec![]).expect("names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_key = KeyPair::generate().expect("a key");
     let ca = params.self_signed(&ca_key).expect("a certificate").pem();
     let issuer = Issuer::new(params, ca_key);
     let key = KeyPair::generate().expect("a key");
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("names");
+    let mut leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("names");
+    change(&mut leaf);
     let leaf = leaf.signed_by(&key, &issuer).expect("a certificate");
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
