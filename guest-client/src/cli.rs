@@ -4,19 +4,19 @@ mod exec;
 mod failure;
 mod output;
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use failure::Failure;
+use vouchsafe_guest_client::account::AccountName;
 use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::config::{BrokerUrl, CollectConfig, DEFAULT_PATH};
 use vouchsafe_guest_client::evidence::CaptureBinding;
 use vouchsafe_guest_client::hardware::tdx;
 use vouchsafe_guest_client::memory::{self, Locked};
+use vouchsafe_guest_client::private_file::{Destination, Permissions};
 use vouchsafe_guest_client::vtpm::TpmAddress;
 use vouchsafe_guest_client::{Client, GuestConfig, LocalEvidence, Release, doctor, platform};
 use vouchsafe_protocol::{Evidence, ReleasePaths, SecretPath};
@@ -34,7 +34,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fetch secrets and write them to stdout or a file descriptor.
+    /// Fetch secrets and write them to files, stdout or a file descriptor.
     Fetch(Fetch),
     /// Fetch secrets and run a command that gets them as files or environment variables.
     Exec(Exec),
@@ -54,11 +54,20 @@ struct Fetch {
     /// Paths such as prod/db-01/disk; all are released, or none.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<SecretPath>,
-    /// Write JSON, secrets as base64; needed for more than one path.
+    /// Write JSON, secrets as base64; without it, several paths need a --output each.
     #[arg(long)]
     json: bool,
+    /// Write to this file: atomically, readable by its owner only. Given once for each PATH, in their order.
+    #[arg(long, short, value_name = "FILE")]
+    output: Vec<PathBuf>,
+    /// Permissions of the files, octal; others never get any.
+    #[arg(long, value_name = "MODE", default_value = "0600", requires = "output")]
+    mode: Permissions,
+    /// Owner of the files, USER or USER:GROUP by name or number; the group is the user's own unless given. Needs root.
+    #[arg(long, value_name = "OWNER", requires = "output")]
+    owner: Option<AccountName>,
     /// Write to this open file descriptor (a pipe or a file) and not to stdout.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "output")]
     fd: Option<u32>,
     /// Write also to a terminal.
     #[arg(long)]
@@ -67,14 +76,22 @@ struct Fetch {
 
 #[derive(clap::Args)]
 struct Exec {
-    /// Put the secret into a file in memory, and the file's name into the variable NAME. Use encrypted swap
-    /// or none: unlike this program's memory, the command's is not locked.
+    /// Put the secret into a file in memory, and the file's name into the variable NAME. It is an open descriptor that the
+    /// command inherits. Use encrypted swap or none: unlike this program's memory, the command's is not locked.
     #[arg(long, value_name = "NAME=PATH")]
     file: Vec<exec::Assignment>,
-    /// Put the secret itself into the variable NAME. Prefer --file: variables are easily leaked.
+    /// Put the secret into a file of a private tmpfs, and the file's name into the variable NAME. Only the command and its
+    /// children see it; it is gone with the last of them. Needs root.
+    #[arg(long, value_name = "NAME=PATH")]
+    tmpfs: Vec<exec::Assignment>,
+    /// Put the secret itself into the variable NAME. Prefer files: variables are easily leaked.
     #[arg(long, value_name = "NAME=PATH")]
     env: Vec<exec::Assignment>,
-    /// The command and its arguments.
+    /// Run the command as this user, USER or USER:GROUP by name or number, with the user's groups. The files are the
+    /// user's. Needs root.
+    #[arg(long, value_name = "USER")]
+    user: Option<AccountName>,
+    /// The command and its arguments. It takes this process's place: signals, exit status and process id are its own.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<std::ffi::OsString>,
 }
@@ -84,7 +101,7 @@ struct Capture {
     /// 32 bytes in hex that the evidence is bound to; random unless given.
     #[arg(long, value_name = "HEX", value_parser = parse_nonce)]
     nonce: Option<[u8; 32]>,
-    /// Write here and not to stdout.
+    /// Write to this file, atomically and readable by its owner only, and not to stdout.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The TPM, such as /dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321.
@@ -130,12 +147,20 @@ pub(crate) fn main() -> ExitCode {
 
 fn fetch(config: &Path, command: &Fetch) -> Result<ExitCode, Failure> {
     let paths = ReleasePaths::sort(command.paths.clone())?;
+    if !command.output.is_empty() {
+        return fetch_to_files(config, command, &paths);
+    }
     if paths.as_slice().len() > 1 && !command.json {
         return Err(Failure::SeveralNeedJson);
     }
     let mut sink = output::Sink::open(command.fd)?;
     if sink.is_terminal() && !command.force {
         return Err(Failure::Terminal);
+    }
+    if let Some(mode) = sink.readable_by_others().filter(|_| command.fd.is_none()) {
+        output::note(&format!(
+            "stdout is a file that others may read (mode {mode:04o}); --output makes private ones"
+        ));
     }
     let release = ask(config, &paths)?;
     match (command.json, release.secrets.as_slice()) {
@@ -145,10 +170,38 @@ fn fetch(config: &Path, command: &Fetch) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// All files are complete before the first one gets its name.
+fn fetch_to_files(config: &Path, command: &Fetch, paths: &ReleasePaths) -> Result<ExitCode, Failure> {
+    let expected = if command.json { 1 } else { command.paths.len() };
+    if command.output.len() != expected {
+        return Err(Failure::OutputCount { expected, given: command.output.len() });
+    }
+    let owner = command.owner.as_ref().map(AccountName::resolve).transpose()?.map(|account| account.owner);
+    let open = |path: &PathBuf| Destination::open(path, command.mode, owner);
+    let destinations = command.output.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    output::check_distinct(&destinations)?;
+    let release = ask(config, paths)?;
+    let json = command.json.then(|| output::json(&release));
+    let mut staged = Vec::new();
+    for (destination, path) in destinations.iter().zip(&command.paths) {
+        let bytes = match &json {
+            Some(json) => json.as_bytes(),
+            None => release.secret(path).expose(),
+        };
+        staged.push(destination.stage(bytes)?);
+    }
+    for file in staged {
+        file.commit()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn exec(config: &Path, command: &Exec) -> Result<ExitCode, Failure> {
-    let plan = exec::Plan::new(&command.file, &command.env)?;
+    let user = command.user.as_ref().map(AccountName::resolve).transpose()?;
+    let plan = exec::Plan::new(&command.file, &command.tmpfs, &command.env, user)?;
+    let prepared = plan.prepare()?;
     let release = ask(config, plan.paths())?;
-    Err(plan.run(&release, &command.command))
+    Err(prepared.run(&release, &command.command))
 }
 
 /// Fetches, with the process's memory protected before there is anything to protect.
@@ -187,12 +240,14 @@ fn capture(config: &Path, command: Capture) -> Result<ExitCode, Failure> {
     });
     // Without a configuration there is no broker, and no token is asked for.
     let audience = command.audience.or(broker).map(|url| url.origin().to_owned()).unwrap_or_default();
+    let open = |file: &PathBuf| Destination::open(file, Permissions::OWNER, None);
+    let destination = command.output.as_ref().map(open).transpose()?;
     let mut source = LocalEvidence::open(&collect)?.on_remark(remark);
     let (evidence, binding) = source.capture(&nonce, &audience)?;
     let mut json = serde_json::to_vec_pretty(&evidence).expect("evidence has only types that JSON can hold");
     json.push(b'\n');
-    match command.output {
-        Some(file) => write_private(&file, &json).map_err(|source| Failure::File { file, source })?,
+    match destination {
+        Some(file) => file.write(&json)?,
         None => output::Sink::open(None)?.write(&json)?,
     }
     for line in binding_lines(&evidence, &binding, &audience) {
@@ -219,12 +274,6 @@ fn binding_lines(evidence: &Evidence, binding: &CaptureBinding, audience: &str) 
         lines.push(format!("nonce of the token: {}, audience: {audience}", binding.token_nonce));
     }
     lines
-}
-
-/// Readable by its owner: a token is nobody else's business.
-fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).open(file)?.write_all(bytes)
 }
 
 /// What the configuration says about evidence, and the first broker. Without a file at the default place: the
@@ -274,5 +323,5 @@ fn parse_nonce(text: &str) -> Result<[u8; 32], &'static str> {
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 doctor: nothing can be proved; 2 usage or configuration; 10 refused by the broker;
 11 no broker gave an answer that counts; 12 no evidence; 13 the broker signed an answer that does not fit;
-14 output failed; 15 no broker can be used as configured (identity, CA, host or URL). exec passes on the
-command's exit code; 126 and 127: it cannot be run.";
+14 output failed, or the command's user or files could not be set up; 15 no broker can be used as configured (identity,
+CA, host or URL). exec passes on the command's exit code; 126 and 127: it cannot be run.";

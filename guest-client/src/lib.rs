@@ -13,8 +13,10 @@
 //! | carry requests | [`transport`] |
 //! | what to ask, and whom to trust | [`config`] |
 //! | keep secrets in memory | [`memory`] |
+//! | write them to files | [`private_file`], [`account`] |
 //! | say what this VM can prove | [`doctor`] |
 
+pub mod account;
 pub mod client;
 pub mod config;
 pub mod doctor;
@@ -23,6 +25,7 @@ pub mod google_token;
 pub mod hardware;
 pub mod memory;
 pub mod platform;
+pub mod private_file;
 pub mod transport;
 pub mod vtpm;
 

@@ -2,8 +2,8 @@
 //!
 //! Exit codes: 0 done; 1 the doctor found nothing that this VM can prove; 2 usage or configuration;
 //! 10 refused by the broker; 11 no broker gave an answer that counts; 12 no evidence; 13 the broker
-//! signed an answer that does not fit; 14 output failed; 15 no broker can be used as configured; `exec` passes on the
-//! command's own exit code, 126 and 127 as a shell does.
+//! signed an answer that does not fit; 14 output failed, or the command's user or files could not be set up; 15 no broker
+//! can be used as configured; `exec` passes on the command's own exit code, 126 and 127 as a shell does.
 
 mod cli;
 

@@ -11,6 +11,10 @@ mod https;
 mod machine;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;
+#[path = "binary/exec.rs"]
+mod exec;
+#[path = "binary/files.rs"]
+mod files;
 #[path = "../../tests/src/swtpm.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the end-to-end tests")]
 mod swtpm;

@@ -1,8 +1,14 @@
-//! Hands secrets to a command that takes this process's place.
+//! Hands secrets to a command that takes this process's place, so that signals, the exit status and the process id are
+//! the command's own.
 //!
 //! `--file` puts a secret into a sealed file that exists in memory only (memfd), under a name below
-//! `/proc/self/fd`; it is gone with the last process that holds it, however that one ends. What is not
-//! guaranteed: that the kernel never swaps it out. Locks on memory end with this process.
+//! `/proc/self/fd`; it is gone with the last process that holds it, however that one ends. `--tmpfs` puts it into a file
+//! of a [`PrivateTmpfs`], which children that close descriptors can open too. What is not guaranteed: that the kernel
+//! never swaps them out. Locks on memory end with this process.
+
+mod memory_file;
+mod tmpfs;
+mod user;
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -12,10 +18,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::str::FromStr;
 
-use rustix::fs::{MemfdFlags, Mode, SealFlags, SeekFrom, fchmod, fcntl_add_seals, memfd_create, seek};
+use memory_file::memory_file;
+use tmpfs::PrivateTmpfs;
+pub(crate) use tmpfs::TmpfsError;
+pub(crate) use user::UserError;
 use vouchsafe_guest_client::Release;
+use vouchsafe_guest_client::account::Account;
 use vouchsafe_protocol::path::PathError;
-use vouchsafe_protocol::{PlaintextSecret, ReleasePaths, SecretPath};
+use vouchsafe_protocol::{ReleasePaths, SecretPath};
 
 use super::failure::Failure;
 
@@ -50,9 +60,10 @@ impl FromStr for Assignment {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    File,
+    MemoryFile,
+    Tmpfs,
     Variable,
 }
 
@@ -60,13 +71,26 @@ enum Way {
 pub(crate) struct Plan {
     paths: ReleasePaths,
     assignments: Vec<(Way, Assignment)>,
+    user: Option<Account>,
+}
+
+/// A plan and everything it needs but the secrets: nothing is asked for that has no place to go.
+pub(crate) struct Prepared<'p> {
+    plan: &'p Plan,
+    tmpfs: Option<PrivateTmpfs>,
 }
 
 impl Plan {
-    pub(crate) fn new(files: &[Assignment], variables: &[Assignment]) -> Result<Self, Failure> {
-        let files = files.iter().map(|assignment| (Way::File, assignment.clone()));
-        let variables = variables.iter().map(|assignment| (Way::Variable, assignment.clone()));
-        let assignments: Vec<_> = files.chain(variables).collect();
+    /// `files` in memory, files in a private `tmpfs`, and `variables`; the command runs as `user`, the caller unless given.
+    pub(crate) fn new(
+        files: &[Assignment],
+        tmpfs: &[Assignment],
+        variables: &[Assignment],
+        user: Option<Account>,
+    ) -> Result<Self, Failure> {
+        let ways = [(Way::MemoryFile, files), (Way::Tmpfs, tmpfs), (Way::Variable, variables)];
+        let all = ways.into_iter().flat_map(|(way, list)| list.iter().map(move |one| (way, one.clone())));
+        let assignments: Vec<_> = all.collect();
         if assignments.is_empty() {
             return Err(Failure::NothingToHandOn);
         }
@@ -76,13 +100,26 @@ impl Plan {
             return Err(Failure::VariableTwice((*twice).clone()));
         }
         let paths = assignments.iter().map(|(_, assignment)| assignment.path.clone()).collect();
-        Ok(Self { paths: ReleasePaths::sort(paths)?, assignments })
+        Ok(Self { paths: ReleasePaths::sort(paths)?, assignments, user })
     }
 
     pub(crate) fn paths(&self) -> &ReleasePaths {
         &self.paths
     }
 
+    /// Checks that the user can be taken on, and makes the private tmpfs.
+    pub(crate) fn prepare(&self) -> Result<Prepared<'_>, Failure> {
+        if let Some(account) = &self.user {
+            user::check_allowed(account)?;
+        }
+        let needed = self.assignments.iter().any(|(way, _)| *way == Way::Tmpfs);
+        let owner = self.user.as_ref().map(|account| account.owner);
+        let tmpfs = needed.then(|| PrivateTmpfs::mount(owner)).transpose()?;
+        Ok(Prepared { plan: self, tmpfs })
+    }
+}
+
+impl Prepared<'_> {
     /// Becomes the command. Returns only when that failed.
     pub(crate) fn run(&self, release: &Release, command: &[OsString]) -> Failure {
         let Some((program, arguments)) = command.split_first() else { return Failure::NothingToHandOn };
@@ -95,6 +132,12 @@ impl Plan {
             Ok(files) => files,
             Err(failure) => return failure,
         };
+        if let Some(account) = &self.plan.user {
+            user::set_variables(account, &mut process);
+            if let Err(error) = user::become_user(account) {
+                return error.into();
+            }
+        }
         let source = process.exec();
         drop(files);
         Failure::Command { command: PathBuf::from(program), source }
@@ -102,19 +145,23 @@ impl Plan {
 
     fn assign(&self, release: &Release, process: &mut Command) -> Result<Vec<OwnedFd>, Failure> {
         let mut files = Vec::new();
-        for (way, Assignment { variable, path }) in &self.assignments {
-            let opened = release.secrets.iter().find(|secret| secret.path == *path);
-            let secret = &opened.expect("an accepted answer has every path asked for").secret;
-            match way {
-                Way::File => {
-                    let file = memory_file(secret).map_err(|error| Failure::Output(error.into()))?;
+        let owner = self.plan.user.as_ref().map(|account| account.owner);
+        for (way, Assignment { variable, path }) in &self.plan.assignments {
+            let secret = release.secret(path);
+            match (way, &self.tmpfs) {
+                (Way::MemoryFile, _) => {
+                    let file = memory_file(secret, owner).map_err(|error| Failure::Output(error.into()))?;
                     process.env(variable, format!("/proc/self/fd/{}", file.as_raw_fd()));
                     files.push(file);
                 }
-                Way::Variable if secret.expose().contains(&0) => {
+                (Way::Tmpfs, Some(tmpfs)) => {
+                    process.env(variable, tmpfs.write(variable, secret)?);
+                }
+                (Way::Tmpfs, None) => return Err(Failure::NothingToHandOn),
+                (Way::Variable, _) if secret.expose().contains(&0) => {
                     return Err(Failure::ZeroByte(variable.clone()));
                 }
-                Way::Variable => {
+                (Way::Variable, _) => {
                     process.env(variable, OsStr::from_bytes(secret.expose()));
                 }
             }
@@ -123,25 +170,9 @@ impl Plan {
     }
 }
 
-/// A sealed file in memory that holds the secret, readable by its owner, inherited by the command.
-fn memory_file(secret: &PlaintextSecret) -> Result<OwnedFd, rustix::io::Errno> {
-    let file = memfd_create("vouchsafe", MemfdFlags::ALLOW_SEALING)?;
-    fchmod(&file, Mode::RUSR)?;
-    let mut rest = secret.expose();
-    while !rest.is_empty() {
-        let written = rustix::io::write(&file, rest)?;
-        rest = rest.get(written..).unwrap_or_default();
-    }
-    seek(&file, SeekFrom::Start(0))?;
-    fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs::{File, read};
-    use std::io::Read as _;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::slice::from_ref;
 
     use super::*;
 
@@ -162,24 +193,10 @@ mod tests {
     #[test]
     fn a_variable_is_set_once_and_a_path_asked_for_once() {
         let (one, other) = (assignment("A=n/a"), assignment("B=n/a"));
-        let plan = Plan::new(std::slice::from_ref(&one), std::slice::from_ref(&other)).unwrap();
+        let plan = Plan::new(from_ref(&one), &[], from_ref(&other), None).unwrap();
         assert_eq!(plan.paths().as_slice().len(), 1);
-        let error = Plan::new(std::slice::from_ref(&one), &[other, one.clone()]).err().unwrap();
+        let error = Plan::new(from_ref(&one), &[other], from_ref(&one), None).err().unwrap();
         assert!(matches!(error, Failure::VariableTwice(name) if name == "A"));
-        assert!(matches!(Plan::new(&[], &[]), Err(Failure::NothingToHandOn)));
-    }
-
-    #[test]
-    fn t34_a_memory_file_is_sealed_and_its_owners_only() {
-        let secret = PlaintextSecret::new(b"k\0ey".to_vec()).unwrap();
-        let file = memory_file(&secret).unwrap();
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        assert_eq!(read(&path).unwrap(), b"k\0ey");
-        let mut file = File::from(file);
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o400);
-        assert_eq!(rustix::io::write(&file, b"x").unwrap_err(), rustix::io::Errno::PERM);
-        let mut inherited = Vec::new();
-        file.read_to_end(&mut inherited).unwrap();
-        assert_eq!(inherited, b"k\0ey");
+        assert!(matches!(Plan::new(&[], &[], &[], None), Err(Failure::NothingToHandOn)));
     }
 }

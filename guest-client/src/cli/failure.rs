@@ -5,10 +5,14 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 use vouchsafe_guest_client::FetchError;
+use vouchsafe_guest_client::account::AccountError;
 use vouchsafe_guest_client::config::ConfigError;
 use vouchsafe_guest_client::evidence::CollectError;
+use vouchsafe_guest_client::private_file::FileError;
 use vouchsafe_guest_client::transport::CaError;
 use vouchsafe_protocol::transcript::ReleasePathsError;
+
+use super::exec::{TmpfsError, UserError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,13 +23,13 @@ pub(crate) enum Failure {
     Ca(#[from] CaError),
     #[error(transparent)]
     Paths(#[from] ReleasePathsError),
-    #[error("several secrets are only written with --json")]
+    #[error("several secrets are written with --json, or each to its own --output")]
     SeveralNeedJson,
     #[error("refusing to write a secret to a terminal (--force does it)")]
     Terminal,
     #[error("the variable {0} is set twice")]
     VariableTwice(String),
-    #[error("nothing to hand on: give --file or --env")]
+    #[error("nothing to hand on: give --file, --tmpfs or --env")]
     NothingToHandOn,
     #[error("core dumps cannot be turned off: {0}")]
     Protect(Errno),
@@ -35,8 +39,18 @@ pub(crate) enum Failure {
     Fetch(#[from] FetchError),
     #[error("file descriptor {fd}: {source}")]
     Descriptor { fd: u32, source: io::Error },
-    #[error("{}: {source}", file.display())]
-    File { file: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("--output is given {given} times, {expected} needed: one for each path, or one with --json")]
+    OutputCount { expected: usize, given: usize },
+    #[error("{}: named by two outputs", .0.display())]
+    OutputTwice(PathBuf),
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error(transparent)]
+    Tmpfs(#[from] TmpfsError),
+    #[error(transparent)]
+    User(#[from] UserError),
     #[error("output: {0}")]
     Output(io::Error),
     #[error("the secret for {0} has a zero byte, which no environment variable can hold; use --file")]
@@ -53,6 +67,9 @@ impl Failure {
             | Self::Ca(_)
             | Self::Paths(_)
             | Self::SeveralNeedJson
+            | Self::OutputCount { .. }
+            | Self::OutputTwice(_)
+            | Self::Account(_)
             | Self::Terminal
             | Self::VariableTwice(_)
             | Self::NothingToHandOn => 2,
@@ -63,7 +80,9 @@ impl Failure {
             Self::Fetch(FetchError::Unusable { .. }) => 15,
             Self::Protect(_)
             | Self::Descriptor { .. }
-            | Self::File { .. }
+            | Self::File(_)
+            | Self::Tmpfs(_)
+            | Self::User(_)
             | Self::Output(_)
             | Self::ZeroByte(_) => 14,
             Self::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,

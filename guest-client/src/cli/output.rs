@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use vouchsafe_guest_client::Release;
+use vouchsafe_guest_client::private_file::Destination;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -28,6 +29,12 @@ impl Sink {
 
     pub(crate) fn is_terminal(&self) -> bool {
         self.0.is_terminal()
+    }
+
+    /// The permission bits, where this is a file and they let others or the group read.
+    pub(crate) fn readable_by_others(&self) -> Option<u32> {
+        let metadata = self.0.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        Some(metadata.permissions().mode() & 0o7777).filter(|mode| mode & 0o044 != 0)
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -61,6 +68,16 @@ pub(crate) fn json(release: &Release) -> Zeroizing<String> {
     }
     text.push_str("]}\n");
     text
+}
+
+/// Two secrets under one name would be one.
+pub(crate) fn check_distinct(destinations: &[Destination]) -> Result<(), Failure> {
+    for (index, one) in destinations.iter().enumerate() {
+        if destinations.iter().skip(index + 1).any(|other| one.is_same(other)) {
+            return Err(Failure::OutputTwice(one.path().to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// A line for the console.

@@ -1,0 +1,203 @@
+//! Writes files that only their owner may read: complete or not at all.
+//!
+//! Guaranteed: a file appears under its name with all of its content, synced to disk, or the name keeps what it had; its
+//! permissions are those asked for whatever the umask, and never wider on the way; no symbolic link that another user
+//! could have made is followed; nobody else can exchange the folder in between. Not guaranteed: anything on file systems
+//! that have no owners and permissions, such as FAT.
+
+mod directory;
+mod error;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+pub use directory::open_directory;
+use directory::trusts;
+pub use error::FileError;
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, fsync, openat, renameat, statat,
+    unlinkat,
+};
+use rustix::io::Errno;
+
+/// Permission bits of a file: reading and writing by owner and group, nothing for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permissions(u32);
+
+/// The text is not a set of permissions that a private file may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected octal permissions that give others nothing, such as 0400, 0600 or 0640")]
+pub struct PermissionsError;
+
+/// To whom a file belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Numeric user id.
+    pub user: u32,
+    /// Numeric group id.
+    pub group: u32,
+}
+
+/// A name at which a private file can be written.
+#[derive(Debug)]
+pub struct Destination {
+    path: PathBuf,
+    directory: OwnedFd,
+    name: OsString,
+    permissions: Permissions,
+    owner: Option<Owner>,
+}
+
+impl Permissions {
+    /// 0600.
+    pub const OWNER: Self = Self(0o600);
+    /// 0400.
+    pub const OWNER_READ: Self = Self(0o400);
+
+    fn mode(self) -> Mode {
+        Mode::from_raw_mode(self.0)
+    }
+}
+
+impl FromStr for Permissions {
+    type Err = PermissionsError;
+
+    fn from_str(text: &str) -> Result<Self, PermissionsError> {
+        let octal = text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| octal && mode & !0o660 == 0);
+        // Without this bit its owner could not read it.
+        mode.filter(|mode| mode & 0o400 != 0).map(Self).ok_or(PermissionsError)
+    }
+}
+
+impl Destination {
+    /// Checks everything that can be known before there is something to write: the folder, what has the name now, and that
+    /// a file with these permissions and this owner can be made. `owner` is the owner of the new file, the caller unless given.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn open(path: &Path, permissions: Permissions, owner: Option<Owner>) -> Result<Self, FileError> {
+        let no_name = || FileError::NoName { path: path.to_owned() };
+        let name = path.file_name().filter(|_| !path.as_os_str().as_bytes().ends_with(b"/"));
+        let name = name.ok_or_else(no_name)?.to_owned();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let directory = open_directory(folder.unwrap_or(Path::new(".")), owner)?;
+        let destination = Self { path: path.to_owned(), directory, name, permissions, owner };
+        destination.check_present()?;
+        drop(destination.create()?);
+        Ok(destination)
+    }
+
+    /// The path as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// True when both are one name in one directory, however they are written.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let place = |one: &Self| fstat(&one.directory).ok().map(|status| (status.st_dev, status.st_ino));
+        self.name == other.name && place(self) == place(other)
+    }
+
+    /// Writes `bytes` to a temporary file beside the name.
+    ///
+    /// # Errors
+    /// [`FileError::Io`]; nothing is left behind then.
+    pub fn stage(&self, bytes: &[u8]) -> Result<Staged<'_>, FileError> {
+        let (mut file, staged) = self.create()?;
+        file.write_all(bytes).map_err(|source| self.failed(source))?;
+        fsync(&file).map_err(|errno| self.failed(errno.into()))?;
+        Ok(staged)
+    }
+
+    /// Writes the whole file: [`Self::stage`] and [`Staged::commit`].
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn write(&self, bytes: &[u8]) -> Result<(), FileError> {
+        self.stage(bytes)?.commit()
+    }
+
+    /// A new file under a name that nobody knows, with the final owner and permissions.
+    fn create(&self) -> Result<(File, Staged<'_>), FileError> {
+        let failed = |errno: Errno| self.failed(errno.into());
+        let mut random = [0; 8];
+        aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
+        let temporary = format!(".vouchsafe-{}", hex::encode(random));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.directory, &temporary, flags, Permissions::OWNER.mode()).map_err(failed)?;
+        let staged = Staged { destination: self, temporary: Some(temporary) };
+        if let Some(Owner { user, group }) = self.owner {
+            let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+            fchown(&file, Some(user), Some(group)).map_err(|errno| match errno {
+                Errno::PERM => FileError::NotAllowed { path: self.path.clone() },
+                other => failed(other),
+            })?;
+        }
+        fchmod(&file, self.permissions.mode()).map_err(failed)?;
+        Ok((File::from(file), staged))
+    }
+
+    /// What has the name now may be replaced: nothing, or a regular file of a trusted user.
+    fn check_present(&self) -> Result<(), FileError> {
+        let path = || self.path.clone();
+        let status = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(status) => status,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(self.failed(errno.into())),
+        };
+        match FileType::from_raw_mode(status.st_mode) {
+            FileType::Symlink => Err(FileError::Link { path: path() }),
+            FileType::RegularFile if trusts(status.st_uid, self.owner) => Ok(()),
+            FileType::RegularFile => Err(FileError::ForeignOwner { path: path(), user: status.st_uid }),
+            _ => Err(FileError::NotRegular { path: path() }),
+        }
+    }
+
+    fn failed(&self, source: std::io::Error) -> FileError {
+        FileError::Io { path: self.path.clone(), source }
+    }
+}
+
+/// A complete file that has not got its name yet. Dropped, it is gone.
+#[derive(Debug)]
+#[must_use]
+pub struct Staged<'d> {
+    destination: &'d Destination,
+    temporary: Option<String>,
+}
+
+impl Staged<'_> {
+    /// Gives the file its name, in place of what had it.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn commit(mut self) -> Result<(), FileError> {
+        let Destination { directory, name, .. } = self.destination;
+        let failed = |errno: Errno| self.destination.failed(errno.into());
+        self.destination.check_present()?;
+        let Some(temporary) = &self.temporary else { return Ok(()) };
+        renameat(directory, temporary, directory, name).map_err(failed)?;
+        self.temporary = None;
+        fsync(directory).map_err(|errno| self.destination.failed(errno.into()))
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // There is nobody left to tell.
+            let _ = unlinkat(self.destination.directory.as_fd(), temporary, AtFlags::empty());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Opens a directory that nobody else can exchange or redirect.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::{FileError, Owner};
+
+/// Opens `path` component by component. Each directory on the way belongs to root, the caller or `owner`, and others may
+/// write to it only under the sticky bit of root or the caller, as in `/tmp`; links on the way are root's or the caller's.
+///
+/// # Errors
+/// [`FileError::SharedDirectory`], [`FileError::ForeignLink`], or what the kernel said.
+pub fn open_directory(path: &Path, owner: Option<Owner>) -> Result<OwnedFd, FileError> {
+    let absolute =
+        std::path::absolute(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
+    let mut walk = Walk::start(owner)?;
+    let mut rest = parts(&absolute);
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        match walk.enter(&part)? {
+            None => {}
+            Some(target) => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(io(&walk.shown, Errno::LOOP));
+                }
+                if target.is_absolute() {
+                    walk = Walk::start(owner)?;
+                }
+                rest.extend(parts(&target));
+            }
+        }
+    }
+    // Opened once more: what was walked through cannot be synced.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(&walk.current, ".", flags, Mode::empty()).map_err(|errno| io(&walk.shown, errno))
+}
+
+/// True for users that could read or replace the file anyway: root, the caller, and its owner.
+pub(super) fn trusts(user: u32, owner: Option<Owner>) -> bool {
+    trusts_fully(user) || owner.is_some_and(|owner| owner.user == user)
+}
+
+fn trusts_fully(user: u32) -> bool {
+    user == 0 || user == geteuid().as_raw()
+}
+
+/// A place in the tree of directories, and how it got there.
+struct Walk {
+    owner: Option<Owner>,
+    current: OwnedFd,
+    status: Stat,
+    shown: PathBuf,
+}
+
+impl Walk {
+    fn start(owner: Option<Owner>) -> Result<Self, FileError> {
+        let shown = PathBuf::from("/");
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let current = openat(CWD, "/", flags, Mode::empty()).map_err(|errno| io(&shown, errno))?;
+        let status = fstat(&current).map_err(|errno| io(&shown, errno))?;
+        let walk = Self { owner, current, status, shown };
+        walk.check()?;
+        Ok(walk)
+    }
+
+    /// Goes to the directory `part`, or gives the target of the link that it is.
+    fn enter(&mut self, part: &OsString) -> Result<Option<PathBuf>, FileError> {
+        let shown = self.shown.join(part);
+        let failed = |errno| io(&shown, errno);
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let next = openat(&self.current, part, flags, Mode::empty()).map_err(failed)?;
+        let status = fstat(&next).map_err(failed)?;
+        match FileType::from_raw_mode(status.st_mode) {
+            FileType::Symlink => {
+                // Who owns the folder can put any link there, and rename one of root's into it.
+                let foreign =
+                    [self.status.st_uid, status.st_uid].into_iter().find(|user| !trusts_fully(*user));
+                if let Some(user) = foreign {
+                    return Err(FileError::ForeignLink { path: shown, user });
+                }
+                let target = readlinkat(&next, "", vec![]).map_err(failed)?;
+                Ok(Some(PathBuf::from(OsString::from_vec(target.into_bytes()))))
+            }
+            FileType::Directory => {
+                (self.current, self.status, self.shown) = (next, status, shown);
+                self.check()?;
+                Ok(None)
+            }
+            _ => Err(failed(Errno::NOTDIR)),
+        }
+    }
+
+    fn check(&self) -> Result<(), FileError> {
+        let Stat { st_uid: user, st_mode: mode, .. } = self.status;
+        let shared = mode & 0o022 != 0;
+        let sticky = mode & 0o1000 != 0 && trusts_fully(user);
+        if !trusts(user, self.owner) || (shared && !sticky) {
+            let path = self.shown.clone();
+            return Err(FileError::SharedDirectory { path, user, mode: mode & 0o7777 });
+        }
+        Ok(())
+    }
+}
+
+/// The names in `path`, last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|component| match component {
+        Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
+        _ => None,
+    });
+    let mut names: Vec<_> = names.collect();
+    names.reverse();
+    names
+}
+
+fn io(path: &Path, errno: Errno) -> FileError {
+    FileError::Io { path: path.to_owned(), source: errno.into() }
+}
+
+/// As the kernel has it, `path_resolution(7)`.
+const MAX_LINKS: u32 = 40;

@@ -1,0 +1,70 @@
+//! Why a private file is not written.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a private file is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The path ends in `/`, `.` or `..`.
+    #[error("{} names no file", path.display())]
+    NoName {
+        /// As given.
+        path: PathBuf,
+    },
+    /// A directory on the way can be changed by another user.
+    #[error(
+        "{}: others may change this folder (owner {user}, mode {mode:04o}); use one that only root or its owner may write",
+        path.display()
+    )]
+    SharedDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        user: u32,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A symbolic link on the way that another user could have made.
+    #[error("{}: a symbolic link that user {user} could have made", path.display())]
+    ForeignLink {
+        /// The link.
+        path: PathBuf,
+        /// The user that controls it.
+        user: u32,
+    },
+    /// The name is a symbolic link already.
+    #[error("{} is a symbolic link; name the file itself", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// The name is a directory, a pipe, a socket or a device already.
+    #[error("{} is not a regular file", path.display())]
+    NotRegular {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// The name is a file of somebody else already.
+    #[error("{} belongs to user {user}; remove it, or name that user as the owner", path.display())]
+    ForeignOwner {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        user: u32,
+    },
+    /// Files can be given away by root only.
+    #[error("{}: only root may make files for another user or group", path.display())]
+    NotAllowed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The kernel refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file, or a directory on the way to it.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
