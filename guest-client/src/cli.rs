@@ -19,7 +19,7 @@ use vouchsafe_guest_client::memory::{self, Locked};
 use vouchsafe_guest_client::private_file::{Destination, Permissions};
 use vouchsafe_guest_client::vtpm::TpmAddress;
 use vouchsafe_guest_client::{Client, GuestConfig, LocalEvidence, Release, doctor, platform};
-use vouchsafe_protocol::{Evidence, ReleasePaths, SecretPath};
+use vouchsafe_protocol::{Evidence, ReleasePaths, SecretPath, UnixTime};
 
 /// Fetches secrets for this Confidential VM from a vouchsafe broker.
 #[derive(Parser)]
@@ -40,7 +40,7 @@ enum Command {
     Exec(Exec),
     /// Collect evidence that is bound to no release, to look at it or to write a policy from it.
     Evidence(Capture),
-    /// Say what this VM can prove, and what is missing.
+    /// Say what this VM can prove, what is missing, and whether its brokers can be used.
     Doctor(Doctor),
     /// Print completions for a shell.
     Completions {
@@ -120,7 +120,7 @@ struct Doctor {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Also ask Google Cloud Attestation for a challenge: is it within reach, may this VM use it?
+    /// Also have Google Cloud Attestation issue a token, and show what it says.
     #[arg(long)]
     google: bool,
 }
@@ -224,7 +224,7 @@ fn retry_line(error: &AttemptError, wait: std::time::Duration) -> String {
 }
 
 fn remark(text: &str) {
-    output::note(&format!("Google Cloud Attestation remarks: {text}"));
+    output::note(&format!("Google Cloud Attestation: {text}"));
 }
 
 fn capture(config: &Path, command: Capture) -> Result<ExitCode, Failure> {
@@ -286,15 +286,23 @@ fn collect_config(path: &Path) -> Result<(CollectConfig, Option<BrokerUrl>), Fai
     Ok((config.collect(), config.brokers.first().cloned()))
 }
 
-fn examine(config: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
+fn examine(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
     // What is wrong with the configuration is no reason not to look at the machine.
-    let (collect, _) = collect_config(config).unwrap_or_else(|failure| {
-        output::note(&format!("{failure}; looking at the default places"));
-        <_>::default()
-    });
+    let absent = path == Path::new(DEFAULT_PATH) && !path.exists();
+    let config = if absent { Ok(None) } else { GuestConfig::read(path).map(Some) };
+    let collect = config.as_ref().ok().and_then(Option::as_ref).map(GuestConfig::collect).unwrap_or_default();
     let mut diagnosis = doctor::examine(Path::new("/"), &collect);
+    let mut audience = NO_AUDIENCE;
+    match &config {
+        Ok(Some(config)) => {
+            diagnosis.ask_brokers(config, now);
+            audience = config.brokers.first().map_or(NO_AUDIENCE, BrokerUrl::origin);
+        }
+        Ok(None) => diagnosis.add_configuration(None),
+        Err(error) => diagnosis.add_configuration(Some(error)),
+    }
     if command.google {
-        diagnosis.ask_google(&collect.google_token);
+        diagnosis.ask_google(&collect, audience);
     }
     let text = if command.json {
         let json =
@@ -304,8 +312,18 @@ fn examine(config: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
         diagnosis.to_string()
     };
     output::Sink::open(None)?.write(text.as_bytes())?;
-    Ok(ExitCode::from(u8::from(diagnosis.provable.is_empty())))
+    Ok(ExitCode::from(u8::from(!diagnosis.is_ready())))
 }
+
+/// This machine's clock, to be compared with a broker's. No decision rests on it.
+fn now() -> UnixTime {
+    #[expect(clippy::disallowed_methods, reason = "the doctor looks at this very clock")]
+    let now = std::time::SystemTime::now();
+    UnixTime(now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+/// A token that is only looked at is for nobody.
+const NO_AUDIENCE: &str = "https://doctor.invalid";
 
 fn completions(shell: Shell) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
@@ -321,7 +339,7 @@ fn parse_nonce(text: &str) -> Result<[u8; 32], &'static str> {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 doctor: nothing can be proved; 2 usage or configuration; 10 refused by the broker;
+Exit codes: 0 done; 1 doctor: nothing can be proved, or no broker can be used; 2 usage or configuration; 10 refused by the broker;
 11 no broker gave an answer that counts; 12 no evidence; 13 the broker signed an answer that does not fit;
 14 output failed, or the command's user or files could not be set up; 15 no broker can be used as configured (identity,
 CA, host or URL). exec passes on the command's exit code; 126 and 127: it cannot be run.";

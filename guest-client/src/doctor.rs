@@ -1,18 +1,22 @@
 //! What this VM can prove, what is missing for it, and how to get that.
 //!
-//! Only files are looked at, below one root, so that a test can show it any machine; nothing is opened
-//! that a device would react to, and nothing is changed.
+//! Files are looked at below one root, so that a test can show it any machine. Of the devices only the TPM is used: its
+//! attestation key is made and its certificate read, as for a quote. Brokers are asked for a challenge each, Google only
+//! when told to. Nothing is changed.
 
+mod broker;
 mod checks;
+mod google;
+mod tpm;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::{CollectConfig, GoogleTokenConfig};
-use crate::google_token::GoogleAttestation;
+use crate::config::{CollectConfig, ConfigError, DEFAULT_PATH, VtpmConfig};
 use crate::platform;
+use crate::vtpm::{AkAlgorithm, VtpmError};
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -59,32 +63,57 @@ pub struct Diagnosis {
     pub provable: Vec<Provable>,
     /// One entry for each check that applies to this VM.
     pub findings: Vec<Finding>,
+    /// What a token of Google's says, where one was asked for. Nothing of it is verified here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_claims: Option<serde_json::Value>,
 }
 
-/// Looks at the machine whose files are below `root`, normally `/`, where `config` says that things are. The
-/// processor is asked only about the machine that this is.
+/// Looks at the machine whose files are below `root`, normally `/`, where `config` says that things are. Processor and TPM
+/// are asked only about the machine that this is.
 #[must_use]
 pub fn examine(root: &Path, config: &CollectConfig) -> Diagnosis {
-    let tdx = root == Path::new("/") && platform::is_tdx_guest();
-    checks::examine(&Machine { root: root.to_owned(), tdx }, config)
+    let here = root == Path::new("/");
+    let read_key: KeyReader = if here { tpm::read_key } else { |_| Err(VtpmError::NoDevice) };
+    checks::examine(
+        &Machine { root: root.to_owned(), tdx: here && platform::is_tdx_guest(), read_key },
+        config,
+    )
 }
 
 impl Diagnosis {
-    /// The finding of the check `id`, if it applies.
+    /// The first finding of the check `id`, if it applies.
     #[must_use]
     pub fn finding(&self, id: &str) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.id == id)
     }
 
-    /// Adds whether Google Cloud Attestation is within reach and lets this VM use it. This is the one check that
-    /// asks somebody.
-    pub fn ask_google(&mut self, config: &GoogleTokenConfig) {
-        let asked = GoogleAttestation::new(config.clone()).and_then(|google| google.probe());
-        let (status, what, fix) = match asked {
-            Ok(place) => (Status::Ok, format!("issues challenges, {place}"), None),
-            Err(error) => (Status::Missing, error.to_string(), Some(GOOGLE_FIX)),
+    /// True when nothing is in the way of a release as far as this VM can tell: something can be proved, the configuration
+    /// can be read, and of the brokers that were asked one can be used.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let is = |id: &str, status| self.findings.iter().any(|one| one.id == id && one.status == status);
+        let asked = self.finding("broker").is_some() || self.finding("ca").is_some();
+        let usable = !asked || is("identity", Status::Ok);
+        !self.provable.is_empty() && !is("configuration", Status::Missing) && usable
+    }
+
+    /// Adds what is wrong with the configuration; `None` where there is no file at the default place.
+    pub fn add_configuration(&mut self, error: Option<&ConfigError>) {
+        let finding = match error {
+            None => Finding {
+                id: "configuration",
+                status: Status::Warning,
+                what: format!("there is no {DEFAULT_PATH}: no broker was asked"),
+                fix: Some("Write one from guest.sample.toml, or name another file with --config."),
+            },
+            Some(error) => Finding {
+                id: "configuration",
+                status: Status::Missing,
+                what: error.to_string(),
+                fix: Some("Until then the other checks look at the default places."),
+            },
         };
-        self.findings.push(Finding { id: "google-service", status, what, fix });
+        self.findings.push(finding);
     }
 }
 
@@ -107,7 +136,7 @@ impl fmt::Display for Diagnosis {
                 writeln!(f, "{:27}{fix}", "")?;
             }
         }
-        Ok(())
+        self.token_claims.as_ref().map_or(Ok(()), |claims| google::write_claims(f, claims))
     }
 }
 
@@ -121,13 +150,14 @@ impl fmt::Display for Provable {
     }
 }
 
-const GOOGLE_FIX: &str = "See [google_token] in the configuration; the VM needs the network, the metadata server, and \
-                          a service account that may use the API.";
+/// Makes the AK and reads its certificate.
+type KeyReader = fn(&VtpmConfig) -> Result<AkAlgorithm, VtpmError>;
 
-/// The files of a machine, and what its processor says.
+/// The files of a machine, and what its processor and its TPM say.
 struct Machine {
     root: PathBuf,
     tdx: bool,
+    read_key: KeyReader,
 }
 
 impl Machine {

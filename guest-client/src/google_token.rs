@@ -115,15 +115,4 @@ impl GoogleAttestation {
             Err(TokenError::LeftOut.into())
         }
     }
-
-    /// Asks for a challenge only: whether the service can be reached and this VM may use it. Gives where that was.
-    ///
-    /// # Errors
-    /// [`TokenError`].
-    pub fn probe(&self) -> Result<String, TokenError> {
-        #[cfg(feature = "google")]
-        return api::probe(&self.config);
-        #[cfg(not(feature = "google"))]
-        Err(TokenError::LeftOut)
-    }
 }

@@ -1,5 +1,9 @@
 //! The program itself: a software TPM, a broker behind TLS, and what comes out of the pipes.
 
+#[path = "binary/exec.rs"]
+mod exec;
+#[path = "binary/files.rs"]
+mod files;
 #[path = "support/google.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod google;
@@ -11,10 +15,6 @@ mod https;
 mod machine;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;
-#[path = "binary/exec.rs"]
-mod exec;
-#[path = "binary/files.rs"]
-mod files;
 #[path = "../../tests/src/swtpm.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the end-to-end tests")]
 mod swtpm;
@@ -341,8 +341,13 @@ mod tokens {
         assert_eq!(google.received().len(), 0);
         let shown = world.guest(&["doctor", "--google"]);
         let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-        assert!(shown.contains("issues challenges, projects/a-project/locations/europe-west4"), "{shown}");
+        assert!(shown.contains("google-service   issued a token"), "{shown}");
+        assert!(shown.contains("  hwmodel: \"GCP_AMD_SEV\"\n  secboot: true\n"), "{shown}");
         assert!(shown.contains("is a software TPM"), "{shown}");
+        assert!(!shown.contains(TOKEN) && !shown.contains(ACCESS), "{shown}");
+        let config = GuestConfig::read(&world.file("guest.toml")).unwrap();
+        assert_eq!(google.only(VERIFY).json()["tokenOptions"]["audience"], config.brokers[0].origin());
+        google.forget();
 
         let (file, nonce) = (world.file("evidence.json"), "ab".repeat(32));
         let arguments = ["evidence", "--nonce", &nonce, "--audience", "https://b.test", "-o"];

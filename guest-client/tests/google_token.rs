@@ -402,10 +402,75 @@ fn what_the_metadata_server_lacks_is_named() {
     assert_eq!(google.received().iter().filter(|one| one.path.ends_with(INSTANCE)).count(), 0);
 }
 
+fn all(google: &Google, route: &str) -> usize {
+    google.received().iter().filter(|one| one.path.ends_with(route)).count()
+}
+
+/// A trust domain whose quote Google answers with this.
+fn trust_domain(machine: &Machine, status: u16, body: String) -> (Google, CollectConfig) {
+    let google = Google::start().with(VERIFY, Answer::Where("tdCcel", status, body));
+    let table = machine.directory.path().join("table");
+    std::fs::write(&table, b"the table").expect("a file");
+    let mut config = config(machine, &google);
+    config.google_token.show = Shown::Auto;
+    config.tdx = TdxConfig { event_log_table: table, ..TdxConfig::default() };
+    (google, config)
+}
+
 #[test]
-fn doctor_asks_for_a_challenge_and_nothing_else() {
-    let google = Google::start();
-    let place = GoogleAttestation::new(google.config()).unwrap().probe().unwrap();
-    assert_eq!(place, "projects/a-project/locations/europe-west4");
-    assert!(google.received().iter().all(|one| !one.path.ends_with(VERIFY)));
+fn a_trust_domain_whose_quote_google_does_not_take_shows_its_vtpm_and_says_so_once() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let refusals = [
+        (
+            400,
+            json!({"error": {"code": 400, "message": "no GRUB measurements found", "status": "INVALID_ARGUMENT"}}),
+        ),
+        (200, json!({"partialErrors": [{"code": 3, "message": "no GRUB measurements found"}]})),
+    ];
+    for (status, body) in refusals {
+        let (google, config) = trust_domain(&machine, status, body.to_string());
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let teller = Arc::clone(&told);
+        let device = Box::new(TrustDomain(Arc::default()));
+        let source = LocalEvidence::new(None, Some(device)).with_token(&config).unwrap();
+        let mut source = source.on_remark(move |remark| teller.lock().unwrap().push(remark.to_owned()));
+        let evidence = collect(&mut source, &transcript()).unwrap();
+        // The broker is still shown the quote.
+        assert!(token_of(&evidence) == TOKEN && evidence.tdx.is_some());
+        assert_eq!((all(&google, CREATE), all(&google, VERIFY)), (2, 2));
+        let last = google.received().into_iter().rfind(|one| one.path.ends_with(VERIFY)).unwrap().json();
+        assert!(
+            last.get("tdCcel").is_none() && !last["tpmAttestation"]["quotes"].as_array().unwrap().is_empty()
+        );
+        // From then on the vTPM is shown at once.
+        collect(&mut source, &transcript()).unwrap();
+        assert_eq!((all(&google, CREATE), all(&google, VERIFY)), (3, 3));
+        let told = told.lock().unwrap().clone();
+        let [only] = &told[..] else { panic!("{told:?}") };
+        assert!(
+            only.starts_with("the token rests on the vTPM") && only.contains("no GRUB measurements found"),
+            "{only}"
+        );
+    }
+}
+
+#[test]
+fn a_quote_that_was_asked_for_by_name_has_no_substitute() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let collect_with = |status: u16, show| {
+        let body =
+            json!({"error": {"code": status, "message": "no", "status": "INVALID_ARGUMENT"}}).to_string();
+        let (google, mut config) = trust_domain(&machine, status, body);
+        config.google_token.show = show;
+        let device = Box::new(TrustDomain(Arc::default()));
+        let mut source = LocalEvidence::new(None, Some(device)).with_token(&config).unwrap();
+        let error = collect(&mut source, &transcript()).unwrap_err();
+        assert_eq!(all(&google, VERIFY), 1);
+        error
+    };
+    let error = collect_with(400, Shown::Tdx);
+    assert!(matches!(error, CollectError::Token(TokenError::Refused { status: 400, .. })), "{error}");
+    // What has nothing to do with the quote is no reason either.
+    let error = collect_with(403, Shown::Auto);
+    assert!(matches!(error, CollectError::Token(TokenError::Refused { status: 403, .. })), "{error}");
 }

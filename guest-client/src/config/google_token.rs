@@ -62,7 +62,7 @@ pub enum TokenType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shown {
-    /// The TDX quote in a trust domain, else the vTPM.
+    /// The TDX quote in a trust domain, else the vTPM; the vTPM too where there is no quote or Google does not take it.
     Auto,
     /// Quotes of the vTPM and the firmware log.
     Vtpm,

@@ -1,24 +1,23 @@
 //! The checks of `doctor`, one function each.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::Access;
 
-use super::{Diagnosis, Finding, Machine, Provable, Status};
+use super::{Diagnosis, Finding, Machine, Provable, Status, tpm};
 use crate::config::{CollectConfig, TdxConfig};
 use crate::google_token;
 use crate::hardware::{sev_guest, tdx};
-use crate::vtpm::TpmAddress;
 
 pub(super) fn examine(machine: &Machine, config: &CollectConfig) -> Diagnosis {
     let kernel = Kernel::of(machine);
-    let tpm = tpm_device(machine, config.vtpm.device.as_ref());
-    let log = event_log(machine, &config.vtpm.event_log);
     let mut provable = Vec::new();
-    if tpm.status != Status::Missing && log.status != Status::Missing {
+    let mut findings = vec![platform(machine), kernel.finding()];
+    let tpm = tpm::examine(machine, &config.vtpm);
+    if tpm.iter().all(|finding| finding.status != Status::Missing) {
         provable.push(Provable::Vtpm);
     }
-    let mut findings = vec![platform(machine), kernel.finding(), tpm, log];
+    findings.extend(tpm);
     let (snp, tdx) = (is_snp(machine), is_tdx(machine));
     if !snp && !tdx {
         findings.push(no_hardware(machine));
@@ -42,7 +41,7 @@ pub(super) fn examine(machine: &Machine, config: &CollectConfig) -> Diagnosis {
     findings.push(google_token(machine));
     findings.extend(systemd(machine));
     findings.push(locked_memory(machine));
-    Diagnosis { provable, findings }
+    Diagnosis { provable, findings, token_claims: None }
 }
 
 /// Version of the running kernel.
@@ -90,52 +89,6 @@ fn platform(machine: &Machine) -> Finding {
         name => format!("this is {name:?}, not a Compute Engine instance"),
     };
     finding("platform", Status::Warning, what, fix)
-}
-
-fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {
-    let both = Access::READ_OK | Access::WRITE_OK;
-    let named = match configured {
-        Some(TpmAddress::Device(path)) => Some(path.clone()),
-        Some(swtpm @ TpmAddress::Swtpm { .. }) => {
-            let what = format!("{swtpm} is a software TPM");
-            let fix =
-                "Google certifies no key of it: only a broker with an extra trust anchor takes its quotes.";
-            return finding("tpm", Status::Warning, what, fix);
-        }
-        None => {
-            ["/dev/tpmrm0", "/dev/tpm0"].into_iter().find(|device| machine.has(device)).map(PathBuf::from)
-        }
-    };
-    match named {
-        None => {
-            let fix = "Create the instance with --shielded-vtpm, and load the modules tpm_crb and tpm_tis.";
-            finding("tpm", Status::Missing, "no /dev/tpmrm0 and no /dev/tpm0".to_owned(), fix)
-        }
-        Some(device) if !machine.has(&device) => {
-            let what = format!("{} does not exist", device.display());
-            finding("tpm", Status::Missing, what, "Name another one in [vtpm], or none.")
-        }
-        Some(device) if !machine.may(&device, both) => {
-            let fix = "Run as root, or add the user to the group of the device (tss).";
-            let what = format!("{} may not be read and written", device.display());
-            finding("tpm", Status::Missing, what, fix)
-        }
-        Some(device) => ok("tpm", device.display().to_string()),
-    }
-}
-
-fn event_log(machine: &Machine, log: &Path) -> Finding {
-    if machine.may(log, Access::READ_OK) {
-        return ok("event-log", log.display().to_string());
-    }
-    let (what, fix) = if machine.has(log) {
-        ("the firmware's log may not be read", "Run as root.")
-    } else if machine.mounted("/sys/kernel/security", "securityfs") {
-        ("no firmware log", "Boot with UEFI and a vTPM; a kernel without a TPM driver at boot has no log.")
-    } else {
-        ("securityfs is not mounted", "mount -t securityfs securityfs /sys/kernel/security (as root)")
-    };
-    finding("event-log", Status::Missing, what.to_owned(), fix)
 }
 
 /// The kernel makes this platform device in every SNP guest, also when the driver is not there.
@@ -263,7 +216,8 @@ fn google_token(machine: &Machine) -> Finding {
         let fix = "Tokens can be had by Compute Engine instances only.";
         return finding(id, Status::Warning, what.to_owned(), fix);
     }
-    let fix = "`evidence` has to name \"google-token\"; `doctor --google` asks the service.";
+    let fix =
+        "`evidence` has to name \"google-token\"; `doctor --google` asks for a token and shows what it says.";
     Finding { fix: Some(fix), ..ok(id, "built in, not asked".to_owned()) }
 }
 
@@ -318,10 +272,10 @@ fn holds_ipc_lock(machine: &Machine) -> bool {
     u64::from_str_radix(effective.trim(), 16).is_ok_and(|set| set & (1 << 14) != 0)
 }
 
-fn ok(id: &'static str, what: String) -> Finding {
+pub(super) fn ok(id: &'static str, what: String) -> Finding {
     Finding { id, status: Status::Ok, what, fix: None }
 }
 
-fn finding(id: &'static str, status: Status, what: String, fix: &'static str) -> Finding {
+pub(super) fn finding(id: &'static str, status: Status, what: String, fix: &'static str) -> Finding {
     Finding { id, status, what, fix: Some(fix) }
 }

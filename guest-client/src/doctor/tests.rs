@@ -1,11 +1,23 @@
 use std::fs;
+use std::time::Duration;
 
 use tempfile::TempDir;
+use vouchsafe_protocol::challenge::ChallengeKey;
+use vouchsafe_protocol::messages::ChallengeAnswer;
+use vouchsafe_protocol::{BrokerIdentity, Nonce, UnixTime};
 
 use super::*;
+use crate::config::GuestConfig;
+use crate::transport::{Response, Transport, TransportError};
+use crate::vtpm::{AkChoice, Step, TpmAddress};
 
 fn examine(root: &Path) -> Diagnosis {
-    super::examine(root, &CollectConfig::default())
+    examine_with(root, &CollectConfig::default(), |_| Ok(AkAlgorithm::Ecc))
+}
+
+/// The machine below `root`, whose TPM says this of its key.
+fn examine_with(root: &Path, config: &CollectConfig, read_key: KeyReader) -> Diagnosis {
+    checks::examine(&Machine { root: root.to_owned(), tdx: false, read_key }, config)
 }
 
 /// A Compute Engine instance with SNP where everything is as it should be.
@@ -81,6 +93,115 @@ fn a_missing_tpm_or_log_takes_the_vtpm_away() {
     }
 }
 
+/// A device and a log alone prove nothing: the certificate of the key has to be there, and is read.
+#[test]
+fn a_vtpm_proves_something_once_its_certificate_was_read() {
+    let root = healthy();
+    let diagnosis = examine(root.path());
+    let key = diagnosis.finding("attestation-key").unwrap();
+    assert_eq!((key.status, key.what.as_str()), (Status::Ok, "ECC, with its certificate"));
+    let address = || TpmAddress::Device("/dev/tpm0".into());
+    let faults: [(KeyReader, &str, &str); 5] = [
+        (
+            |_| Err(VtpmError::NotCertified { algorithm: AkAlgorithm::Rsa }),
+            "attestation-key",
+            "--confidential-compute-type",
+        ),
+        (
+            |_| Err(VtpmError::NoAttestationKey { wanted: AkChoice::Auto }),
+            "attestation-key",
+            "`key` under [vtpm]",
+        ),
+        (|_| Err(VtpmError::NoTcti { tcti: "device" }), "tpm-library", "tpm2-tss"),
+        (
+            |_| {
+                Err(VtpmError::NoRoom {
+                    step: Step::ListBanks,
+                    address: TpmAddress::Device("/dev/tpm0".into()),
+                })
+            },
+            "attestation-key",
+            "/dev/tpmrm0",
+        ),
+        (|_| Err(VtpmError::KeyMismatch { algorithm: AkAlgorithm::Ecc }), "attestation-key", "certified key"),
+    ];
+    for (read_key, id, fix) in faults {
+        let diagnosis = examine_with(root.path(), &CollectConfig::default(), read_key);
+        let finding = diagnosis.finding(id).unwrap();
+        assert!(finding.status == Status::Missing && finding.fix.unwrap().contains(fix), "{finding:?}");
+        assert_eq!(diagnosis.provable, [Provable::SevSnp]);
+    }
+    let missing = VtpmError::NoTcti { tcti: address().tcti() }.to_string();
+    assert!(
+        missing.contains("libtss2-tcti-device0t64 (Debian, Ubuntu), or tpm2-tss (RHEL, Fedora)"),
+        "{missing}"
+    );
+    // Of another machine than this one nothing is read.
+    assert_eq!(super::examine(root.path(), &CollectConfig::default()).provable, [Provable::SevSnp]);
+    remove(&root, "dev/tpmrm0");
+    assert_eq!(status(&root, "attestation-key"), None);
+}
+
+/// A broker at `https://broker.test` that answers this, for a configuration that pins `identity`.
+fn ask_broker(answer: Result<Response, TransportError>) -> Diagnosis {
+    struct Once(Option<Result<Response, TransportError>>);
+    impl Transport for Once {
+        fn post(&mut self, url: &str, body: &[u8], _: Duration) -> Result<Response, TransportError> {
+            assert_eq!((url, body), ("https://broker.test/v1/challenge", &b""[..]));
+            self.0.take().unwrap()
+        }
+    }
+    let text = include_str!("../../guest.sample.toml").replace("vouchsafe.example.com:8443", "broker.test");
+    let config = GuestConfig::parse(&text).unwrap();
+    let mut diagnosis = examine(healthy().path());
+    diagnosis.ask_through(&mut Once(Some(answer)), &config, || UnixTime(5000));
+    diagnosis
+}
+
+fn challenge(identity: BrokerIdentity, issued_at: u64) -> Response {
+    let challenge = ChallengeKey::new(&[9; 32]).issue(Nonce([1; 32]), UnixTime(issued_at), 60);
+    let body = serde_json::to_vec(&ChallengeAnswer { challenge, identity }).unwrap();
+    Response { status: 200, retry_after: None, body }
+}
+
+#[test]
+fn t37_a_broker_is_asked_who_it_is_and_what_time_it_is() {
+    let text = include_str!("../../guest.sample.toml");
+    let pinned = GuestConfig::parse(text).unwrap().identities[0];
+    let of = |diagnosis: &Diagnosis, id| diagnosis.finding(id).map(|one| (one.status, one.what.clone()));
+    let good = ask_broker(Ok(challenge(pinned, 4990)));
+    assert_eq!(of(&good, "broker"), Some((Status::Ok, "https://broker.test".to_owned())));
+    assert_eq!(of(&good, "identity"), Some((Status::Ok, format!("{pinned}, pinned"))));
+    assert_eq!(of(&good, "clock").unwrap().0, Status::Ok);
+    assert!(good.is_ready());
+    let slow = ask_broker(Ok(challenge(pinned, 9000)));
+    assert_eq!(of(&slow, "clock"), Some((Status::Warning, "4000 s behind the broker's".to_owned())));
+    assert!(slow.is_ready());
+    let stranger = ask_broker(Ok(challenge(BrokerIdentity([7; 32]), 5000)));
+    assert_eq!(of(&stranger, "identity").unwrap().0, Status::Missing);
+    assert!(!stranger.is_ready());
+    let wrong = ask_broker(Ok(Response { status: 404, retry_after: None, body: vec![] }));
+    assert!(of(&wrong, "broker").unwrap().1.contains("not a vouchsafe broker"));
+    assert!(wrong.finding("broker").unwrap().fix.unwrap().contains("listener for guests"));
+    let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    let url = "https://broker.test/v1/challenge".to_owned();
+    let away = ask_broker(Err(TransportError { url, source: Box::new(ureq::Error::Io(refused)) }));
+    assert_eq!((of(&away, "broker").unwrap().0, of(&away, "identity")), (Status::Missing, None));
+    assert!(away.finding("broker").unwrap().fix.unwrap().contains("firewall") && !away.is_ready());
+}
+
+#[test]
+fn a_configuration_that_is_wrong_or_absent_is_a_finding() {
+    let mut diagnosis = examine(healthy().path());
+    diagnosis.add_configuration(None);
+    assert_eq!(diagnosis.finding("configuration").unwrap().status, Status::Warning);
+    assert!(diagnosis.is_ready());
+    let mut diagnosis = examine(healthy().path());
+    diagnosis.add_configuration(Some(&ConfigError::NoBroker));
+    assert_eq!(diagnosis.finding("configuration").unwrap().status, Status::Missing);
+    assert!(!diagnosis.is_ready());
+}
+
 #[test]
 fn unmounted_securityfs_is_told_from_a_missing_log() {
     let root = healthy();
@@ -150,7 +271,8 @@ fn a_healthy_trust_domain_proves_both() {
     // CPUID says it where an old kernel does not.
     write(&root, "proc/cpuinfo", "flags\t\t: fpu\n");
     assert_eq!(status(&root, "tdx"), None);
-    let machine = Machine { root: root.path().to_owned(), tdx: true };
+    let read_key: KeyReader = |_| Ok(AkAlgorithm::Rsa);
+    let machine = Machine { root: root.path().to_owned(), tdx: true, read_key };
     let diagnosis = checks::examine(&machine, &CollectConfig::default());
     assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::Tdx]);
 }
@@ -198,7 +320,7 @@ fn a_machine_without_tee_and_with_a_software_tpm_is_told_so() {
     let mut config = CollectConfig::default();
     config.vtpm.device = Some("swtpm:host=127.0.0.1,port=2321".parse().unwrap());
     config.vtpm.event_log = "/log".into();
-    let diagnosis = super::examine(root.path(), &config);
+    let diagnosis = examine_with(root.path(), &config, |_| Ok(AkAlgorithm::Ecc));
     assert_eq!(diagnosis.provable, [Provable::Vtpm]);
     let of = |id| diagnosis.finding(id).map(|finding| (finding.status, finding.what.as_str()));
     assert_eq!(
@@ -212,7 +334,7 @@ fn a_machine_without_tee_and_with_a_software_tpm_is_told_so() {
     assert_eq!((of("sev-snp"), of("tdx"), of("tdx-event-log")), (None, None, None));
 
     config.vtpm.device = Some("/dev/tpm7".parse().unwrap());
-    let diagnosis = super::examine(root.path(), &config);
+    let diagnosis = examine_with(root.path(), &config, |_| Ok(AkAlgorithm::Ecc));
     assert_eq!(diagnosis.finding("tpm").unwrap().what, "/dev/tpm7 does not exist");
     assert!(diagnosis.to_string().starts_with("This VM can prove nothing as it is.\n"));
 }
@@ -245,7 +367,7 @@ fn a_build_without_tokens_says_so() {
     let finding = diagnosis.finding("google-token").unwrap();
     assert!(finding.status == Status::Warning && finding.fix.unwrap().contains("feature `google`"));
     let mut diagnosis = diagnosis;
-    diagnosis.ask_google(&GoogleTokenConfig::default());
+    diagnosis.ask_google(&CollectConfig::default(), "https://a.test");
     assert_eq!(diagnosis.finding("google-service").unwrap().status, Status::Missing);
 }
 

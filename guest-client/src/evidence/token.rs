@@ -11,6 +11,10 @@ use crate::vtpm::{TpmAddress, read_event_log};
 pub(super) struct TokenSource {
     google: GoogleAttestation,
     shown: Device,
+    /// Shown instead where Google does not take a TDX quote, as of images without GRUB (Ubuntu, Container-Optimized OS).
+    fallback: Option<VtpmConfig>,
+    /// Said with the next token.
+    remark: Option<String>,
 }
 
 enum Device {
@@ -29,18 +33,27 @@ impl TokenSource {
     pub(super) fn open(config: &CollectConfig, own: Option<HardwareKind>) -> Result<Self, CollectError> {
         let google = GoogleAttestation::new(config.google_token.clone())?;
         let opened = own == Some(HardwareKind::Tdx);
-        let tdx = match config.google_token.show {
+        let show = config.google_token.show;
+        let tdx = match show {
             Shown::Auto => opened || platform::is_tdx_guest(),
             Shown::Vtpm => false,
             Shown::Tdx => true,
         };
+        let source = |shown, fallback, remark| Self { google, shown, fallback, remark };
         if !tdx {
-            return Ok(Self { google, shown: Device::Vtpm(config.vtpm.clone()) });
+            return Ok(source(Device::Vtpm(config.vtpm.clone()), None, None));
         }
-        let device = if opened { None } else { Some(open(HardwareKind::Tdx, config)?) };
         let present = config.vtpm.device.is_some() || TpmAddress::find().is_ok();
         let vtpm = present.then(|| config.vtpm.clone());
-        Ok(Self { google, shown: Device::Tdx { device, config: config.tdx.clone(), vtpm } })
+        let fallback = vtpm.clone().filter(|_| show == Shown::Auto);
+        let device = if opened { Ok(None) } else { open(HardwareKind::Tdx, config).map(Some) };
+        match (device, fallback) {
+            (Ok(device), fallback) => {
+                Ok(source(Device::Tdx { device, config: config.tdx.clone(), vtpm }, fallback, None))
+            }
+            (Err(error), Some(vtpm)) => Ok(source(Device::Vtpm(vtpm), None, Some(instead(&error)))),
+            (Err(error), None) => Err(error),
+        }
     }
 
     /// Has a token issued; `own` is the device of the evidence.
@@ -49,7 +62,26 @@ impl TokenSource {
         request: &TokenRequest<'_>,
         own: Option<&mut Box<dyn HardwareReporter>>,
     ) -> Result<Issued, CollectError> {
-        let Self { google, shown } = self;
+        let mut issued = self.ask(request, own);
+        if let Err(CollectError::Token(error)) = &issued
+            && error.is_about_evidence()
+            && let Some(vtpm) = self.fallback.take()
+        {
+            self.remark = Some(instead(error));
+            self.shown = Device::Vtpm(vtpm);
+            issued = self.ask(request, None);
+        }
+        let mut issued = issued?;
+        issued.remarks.splice(0..0, self.remark.take());
+        Ok(issued)
+    }
+
+    fn ask(
+        &mut self,
+        request: &TokenRequest<'_>,
+        own: Option<&mut Box<dyn HardwareReporter>>,
+    ) -> Result<Issued, CollectError> {
+        let Self { google, shown, .. } = self;
         google.token(request, |nonce| match shown {
             Device::Vtpm(config) => vtpm_statement(config, nonce),
             Device::Tdx { device, config, vtpm } => {
@@ -58,6 +90,10 @@ impl TokenSource {
             }
         })
     }
+}
+
+fn instead(error: &dyn std::fmt::Display) -> String {
+    format!("the token rests on the vTPM, not on a TDX quote ({error})")
 }
 
 /// Quotes of every bank, with the firmware log.

@@ -43,13 +43,6 @@ pub(super) fn token(
     Ok(issued(session.verify(message)?)?)
 }
 
-pub(super) fn probe(config: &GoogleTokenConfig) -> Result<String, TokenError> {
-    let mut session = Session::open(config)?;
-    let parent = metadata::parent(config, &session.deadline)?;
-    session.challenge(&parent)?;
-    Ok(parent)
-}
-
 /// One runtime, one client, and the time that is left.
 struct Session<'c> {
     config: &'c GoogleTokenConfig,

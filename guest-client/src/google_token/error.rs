@@ -111,6 +111,20 @@ impl TokenError {
     }
 }
 
+impl TokenError {
+    /// True when Google looked at what it was shown and does not take it.
+    #[must_use]
+    pub const fn is_about_evidence(&self) -> bool {
+        match self {
+            Self::Refused { call: Call::VerifyAttestation, status, .. } => {
+                matches!(*status, 400..=499) && !matches!(*status, 401 | 403 | 404 | 408 | 429)
+            }
+            Self::NotIssued { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 const fn hint(call: Call, status: u16) -> &'static str {
     match (call, status) {
         (Call::CreateChallenge | Call::VerifyAttestation, 403) => {
@@ -149,6 +163,18 @@ mod tests {
         assert!(!lasting.iter().any(TokenError::may_pass));
         assert!(!TokenError::LeftOut.may_pass());
         assert!(!TokenError::NotIssued { remarks: vec![] }.may_pass());
+    }
+
+    #[test]
+    fn only_a_refusal_to_verify_is_about_the_evidence() {
+        let refused = |call, status| TokenError::Refused { call, status, message: String::new() };
+        assert!(refused(Call::VerifyAttestation, 400).is_about_evidence());
+        assert!(TokenError::NotIssued { remarks: vec![] }.is_about_evidence());
+        for status in [401, 403, 404, 408, 429, 500, 503] {
+            assert!(!refused(Call::VerifyAttestation, status).is_about_evidence(), "{status}");
+        }
+        assert!(!refused(Call::CreateChallenge, 400).is_about_evidence());
+        assert!(!TokenError::NothingToShow.is_about_evidence());
     }
 
     #[test]

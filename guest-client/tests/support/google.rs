@@ -16,8 +16,8 @@ use vouchsafe_guest_client::config::GoogleTokenConfig;
 
 /// The access token of the VM's service account.
 pub(crate) const ACCESS: &str = "an-access-token";
-/// What Google issues.
-pub(crate) const TOKEN: &str = "header.claims.signature";
+/// What Google issues. Its claims: `{"hwmodel":"GCP_AMD_SEV","secboot":true}`.
+pub(crate) const TOKEN: &str = "header.eyJod21vZGVsIjoiR0NQX0FNRF9TRVYiLCJzZWNib290Ijp0cnVlfQ.signature";
 /// Google's nonce.
 pub(crate) const NONCE: [u8; 32] = [0x6e; 32];
 /// The challenge.
@@ -41,6 +41,8 @@ pub(crate) enum Answer {
     Plain(u16, String),
     /// Nothing, for as long as anybody waits.
     Silence,
+    /// Status and body for requests that hold this text; others are answered as without it.
+    Where(&'static str, u16, String),
 }
 
 /// A request as it came.
@@ -111,6 +113,11 @@ impl Google {
         self.state().received.clone()
     }
 
+    /// Forgets what was received.
+    pub(crate) fn forget(&self) {
+        self.state().received.clear();
+    }
+
     /// The one request on this route.
     pub(crate) fn only(&self, route: &str) -> Received {
         let mut found: Vec<_> = self.received().into_iter().filter(|one| one.path.ends_with(route)).collect();
@@ -154,11 +161,13 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
             state
                 .answers
                 .iter()
-                .find(|(route, _)| request.path.ends_with(route))
+                .find(|(route, answer)| request.path.ends_with(route) && applies(answer, &request))
                 .map(|(_, answer)| answer.clone())
         };
         let (status, body, flavor) = match answer {
-            Some(Answer::With(status, body)) => (status, body, "metadata-flavor: Google\r\n"),
+            Some(Answer::With(status, body) | Answer::Where(_, status, body)) => {
+                (status, body, "metadata-flavor: Google\r\n")
+            }
             Some(Answer::Plain(status, body)) => (status, body, ""),
             Some(Answer::Silence) => {
                 std::thread::sleep(Duration::from_secs(30));
@@ -174,6 +183,13 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
         if (&stream).write_all(format!("{head}{body}").as_bytes()).is_err() {
             return;
         }
+    }
+}
+
+fn applies(answer: &Answer, request: &Received) -> bool {
+    match answer {
+        Answer::Where(text, ..) => String::from_utf8_lossy(&request.body).contains(text),
+        _ => true,
     }
 }
 

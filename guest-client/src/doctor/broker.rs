@@ -1,0 +1,102 @@
+//! Brokers: whether they are within reach, are whom the configuration pins, and what they say of this machine's clock.
+
+use vouchsafe_protocol::UnixTime;
+
+use super::checks::{finding, ok};
+use super::{Diagnosis, Finding, Status};
+use crate::client::{AttemptError, CHALLENGE_ROUTE, read_challenge};
+use crate::config::{BrokerUrl, GuestConfig};
+use crate::transport::{Https, Transport};
+
+impl Diagnosis {
+    /// Adds the CAs, and what each broker of `config` answers to a request for a challenge. `now` is this machine's time.
+    pub fn ask_brokers(&mut self, config: &GuestConfig, now: impl Fn() -> UnixTime) {
+        match Https::new(&config.ca, config.limits.connect) {
+            Ok(mut https) => {
+                self.findings.push(ok("ca", config.ca.display().to_string()));
+                self.ask_through(&mut https, config, now);
+            }
+            Err(error) => {
+                let fix = "`ca` names a PEM file with the CA of the broker's TLS certificate (`vouchsafe init` writes ca.pem).";
+                self.findings.push(finding("ca", Status::Missing, error.to_string(), fix));
+            }
+        }
+    }
+
+    pub(super) fn ask_through(
+        &mut self,
+        transport: &mut dyn Transport,
+        config: &GuestConfig,
+        now: impl Fn() -> UnixTime,
+    ) {
+        for url in &config.brokers {
+            self.findings.extend(ask(transport, config, url, &now));
+        }
+    }
+}
+
+fn ask(
+    transport: &mut dyn Transport,
+    config: &GuestConfig,
+    url: &BrokerUrl,
+    now: impl Fn() -> UnixTime,
+) -> Vec<Finding> {
+    let route = url.route(CHALLENGE_ROUTE);
+    let response = transport.post(&route, b"", config.limits.request).map_err(AttemptError::Transport);
+    let answer = match response.and_then(|response| read_challenge(route, &response)) {
+        Ok(answer) => answer,
+        Err(error) => return vec![unusable(url, &error)],
+    };
+    let clock = clock(now(), answer.challenge.issued_at);
+    let identity = answer.identity;
+    let identity = if config.identities.contains(&identity) {
+        ok("identity", format!("{identity}, pinned"))
+    } else {
+        let error = AttemptError::UnpinnedIdentity { identity };
+        finding("identity", Status::Missing, error.to_string(), error.advice().unwrap_or(UNREACHABLE))
+    };
+    vec![ok("broker", url.to_string()), identity, clock]
+}
+
+fn unusable(url: &BrokerUrl, error: &AttemptError) -> Finding {
+    let what = match error {
+        // It names the address itself.
+        AttemptError::Transport(_) | AttemptError::NotABroker { .. } => error.to_string(),
+        other => format!("{url}: {other}"),
+    };
+    finding("broker", Status::Missing, what, error.advice().unwrap_or(UNREACHABLE))
+}
+
+/// The broker's time is in its challenge, by way of TLS: good for a warning.
+fn clock(own: UnixTime, brokers: UnixTime) -> Finding {
+    let fix = "Set the clock (chrony, systemd-timesyncd): TLS certificates and tokens are judged by it.";
+    let (ahead, behind) = (own.since(brokers), brokers.since(own));
+    match (ahead, behind) {
+        (seconds @ 0..=TOLERANCE, 0) | (0, seconds @ 0..=TOLERANCE) => {
+            ok("clock", format!("within {} s of the broker's", seconds + 1))
+        }
+        (0, seconds) => finding("clock", Status::Warning, format!("{seconds} s behind the broker's"), fix),
+        (seconds, _) => finding("clock", Status::Warning, format!("{seconds} s ahead of the broker's"), fix),
+    }
+}
+
+/// Seconds; tokens and challenges live for a minute or more.
+const TOLERANCE: u64 = 30;
+
+const UNREACHABLE: &str = "Check network, firewall and name resolution, and that the broker is running.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_right_within_half_a_minute() {
+        let at = |own, brokers| clock(UnixTime(own), UnixTime(brokers));
+        for (own, brokers) in [(1000, 1000), (1000, 1030), (1030, 1000)] {
+            assert_eq!(at(own, brokers).status, Status::Ok, "{own} {brokers}");
+        }
+        let found = |own, brokers| (at(own, brokers).status, at(own, brokers).what);
+        assert_eq!(found(1000, 1031), (Status::Warning, "31 s behind the broker's".to_owned()));
+        assert_eq!(found(1_000_000, 1000), (Status::Warning, "999000 s ahead of the broker's".to_owned()));
+    }
+}

@@ -1,0 +1,101 @@
+//! Google Cloud Attestation, all the way to a token.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::{Diagnosis, Finding, Status};
+use crate::config::CollectConfig;
+use crate::evidence::{CollectError, LocalEvidence};
+
+impl Diagnosis {
+    /// Has Google issue a token for `audience` over a random nonce, and adds how that went and what the token says. It is
+    /// good for no release, and is not shown.
+    pub fn ask_google(&mut self, config: &CollectConfig, audience: &str) {
+        let mut nonce = [0; 32];
+        aws_lc_rs::rand::fill(&mut nonce).expect("the operating system has randomness");
+        let issued = LocalEvidence::new(None, None).with_token(config).and_then(|source| {
+            let (sender, remarks) = std::sync::mpsc::channel();
+            // The receiver is there until the end of this closure.
+            let mut source = source.on_remark(move |text| drop(sender.send(text.to_owned())));
+            let evidence = source.capture(&nonce, audience)?.0;
+            let token = evidence.google_token.map(|token| token.token).unwrap_or_default();
+            Ok((token, remarks.try_iter().collect::<Vec<_>>()))
+        });
+        match issued {
+            Ok((token, remarks)) => self.add_token(&token, remarks),
+            Err(error) => self.findings.push(refused(&error)),
+        }
+    }
+
+    fn add_token(&mut self, token: &str, remarks: Vec<String>) {
+        self.token_claims = claims(token);
+        let (status, what) = match &self.token_claims {
+            Some(_) => (Status::Ok, "issued a token; what it says is below".to_owned()),
+            None => (Status::Warning, "issued a token whose claims are not JSON".to_owned()),
+        };
+        self.findings.push(Finding { id: "google-service", status, what, fix: None });
+        for what in remarks {
+            let fix = Some("A policy may need what is missing because of it.");
+            self.findings.push(Finding { id: "google-remark", status: Status::Warning, what, fix });
+        }
+    }
+}
+
+fn refused(error: &CollectError) -> Finding {
+    let fix = match error {
+        CollectError::Token(_) => GOOGLE_FIX,
+        _ => "Google is shown the vTPM or a TDX quote; the checks above say what is missing.",
+    };
+    Finding { id: "google-service", status: Status::Missing, what: error.to_string(), fix: Some(fix) }
+}
+
+/// The second of the three parts of a JWS, RFC 7515 §7.1.
+fn claims(token: &str) -> Option<Value> {
+    let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&bytes).ok().filter(Value::is_object)
+}
+
+/// One line for each claim, its value as JSON. Text of others reaches a terminal here: only printable ASCII does.
+pub(super) fn write_claims(f: &mut fmt::Formatter<'_>, claims: &Value) -> fmt::Result {
+    writeln!(f, "\nClaims of the token (not verified here):")?;
+    for (name, value) in claims.as_object().into_iter().flatten() {
+        let line = format!("{name}: {value}");
+        let plain: String =
+            line.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+        writeln!(f, "  {plain}")?;
+    }
+    Ok(())
+}
+
+const GOOGLE_FIX: &str = "See [google_token] in the configuration; the VM needs the network, the metadata server, and \
+                          a service account that may use the API.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_shown_and_the_token_is_not() {
+        let payload =
+            serde_json::json!({"hwmodel": "GCP_INTEL_TDX", "x": "a\u{1b}[31m\u{202e}b", "n": {"a": [1]}});
+        let token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload.to_string()));
+        let mut diagnosis = Diagnosis { provable: vec![], findings: vec![], token_claims: None };
+        diagnosis.add_token(&token, vec!["a remark".to_owned()]);
+        let shown = diagnosis.to_string();
+        assert!(
+            shown.contains("  hwmodel: \"GCP_INTEL_TDX\"\n") && shown.contains("  n: {\"a\":[1]}\n"),
+            "{shown}"
+        );
+        assert!(shown.contains("x: \"a\\u001b[31m?b\"") && shown.contains("a remark"), "{shown}");
+        let json = serde_json::to_string(&diagnosis).unwrap();
+        for text in [shown, json] {
+            assert!(!text.contains("e30.") && !text.contains("c2ln"), "{text}");
+        }
+        for token in ["", "a.b", "a.!.c", "a.W10.c"] {
+            assert_eq!(claims(token), None, "{token}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The TPM, its attestation key and the firmware's log.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
+
+use super::checks::{finding, ok};
+use super::{Finding, Machine, Status};
+use crate::config::VtpmConfig;
+use crate::vtpm::{AkAlgorithm, Step, TpmAddress, Vtpm, VtpmError};
+
+/// Evidence of the vTPM can be had when none of these is missing.
+pub(super) fn examine(machine: &Machine, config: &VtpmConfig) -> Vec<Finding> {
+    let device = tpm_device(machine, config.device.as_ref());
+    let usable = device.status != Status::Missing;
+    let mut findings = vec![device, event_log(machine, &config.event_log)];
+    if usable {
+        findings.push(attestation_key(machine, config));
+    }
+    findings
+}
+
+/// Makes the AK of this machine and reads its certificate, as for a quote.
+pub(super) fn read_key(config: &VtpmConfig) -> Result<AkAlgorithm, VtpmError> {
+    let address = config.device.clone().map_or_else(TpmAddress::find, Ok)?;
+    Ok(Vtpm::open(&address)?.attestation_key(config.key)?.algorithm())
+}
+
+fn attestation_key(machine: &Machine, config: &VtpmConfig) -> Finding {
+    let id = "attestation-key";
+    let error = match (machine.read_key)(config) {
+        Ok(algorithm) => return ok(id, format!("{algorithm}, with its certificate")),
+        Err(error) => error,
+    };
+    let (id, fix) = match &error {
+        VtpmError::NoTcti { .. } => {
+            ("tpm-library", "The parts of tpm2-tss that talk to a TPM are loaded when needed.")
+        }
+        VtpmError::NotCertified { .. } => {
+            (id, "Create the VM with --confidential-compute-type=SEV, SEV_SNP or TDX.")
+        }
+        VtpmError::NoAttestationKey { .. } => (
+            id,
+            "Evidence of a vTPM is had from Confidential VMs of Compute Engine; see also `key` under [vtpm].",
+        ),
+        VtpmError::NoRoom { .. } | VtpmError::Open { .. } => {
+            (id, "Use /dev/tpmrm0 (`device` under [vtpm]), or end the program that uses the TPM.")
+        }
+        VtpmError::Tpm { step: Step::ReadIndex(_), .. } => {
+            (id, "Has the TPM's owner a password? Clear it, or use an image that leaves the owner as it is.")
+        }
+        _ => (id, "Without its certified key this TPM proves nothing to a broker."),
+    };
+    finding(id, Status::Missing, error.to_string(), fix)
+}
+
+fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {
+    let both = Access::READ_OK | Access::WRITE_OK;
+    let named = match configured {
+        Some(TpmAddress::Device(path)) => Some(path.clone()),
+        Some(swtpm @ TpmAddress::Swtpm { .. }) => {
+            let what = format!("{swtpm} is a software TPM");
+            let fix =
+                "Google certifies no key of it: only a broker with an extra trust anchor takes its quotes.";
+            return finding("tpm", Status::Warning, what, fix);
+        }
+        None => {
+            ["/dev/tpmrm0", "/dev/tpm0"].into_iter().find(|device| machine.has(device)).map(PathBuf::from)
+        }
+    };
+    match named {
+        None => {
+            let fix = "Create the instance with --shielded-vtpm, and load the modules tpm_crb and tpm_tis.";
+            finding("tpm", Status::Missing, "no /dev/tpmrm0 and no /dev/tpm0".to_owned(), fix)
+        }
+        Some(device) if !machine.has(&device) => {
+            let what = format!("{} does not exist", device.display());
+            finding("tpm", Status::Missing, what, "Name another one in [vtpm], or none.")
+        }
+        Some(device) if !machine.may(&device, both) => {
+            let fix = "Run as root, or add the user to the group of the device (tss).";
+            let what = format!("{} may not be read and written", device.display());
+            finding("tpm", Status::Missing, what, fix)
+        }
+        Some(device) => ok("tpm", device.display().to_string()),
+    }
+}
+
+fn event_log(machine: &Machine, log: &Path) -> Finding {
+    if machine.may(log, Access::READ_OK) {
+        return ok("event-log", log.display().to_string());
+    }
+    let (what, fix) = if machine.has(log) {
+        ("the firmware's log may not be read", "Run as root.")
+    } else if machine.mounted("/sys/kernel/security", "securityfs") {
+        ("no firmware log", "Boot with UEFI and a vTPM; a kernel without a TPM driver at boot has no log.")
+    } else {
+        ("securityfs is not mounted", "mount -t securityfs securityfs /sys/kernel/security (as root)")
+    };
+    finding("event-log", Status::Missing, what.to_owned(), fix)
+}
