@@ -59,9 +59,10 @@ enum Action {
         #[arg(long, value_name = "NAME")]
         policy: ObjectName,
     },
-    /// Refuse a secret from now on; `restore` brings it back.
+    /// Refuse a secret, or one version of it, from now on; `restore` brings it back.
     Retire(Version),
-    /// Serve a retired secret again.
+    /// Serve a retired secret again: the versions that its last retirement retired. A version that was retired by itself
+    /// stays so until it is named with --version.
     Restore(Version),
     /// Delete a secret for good: ciphertext and wrapped key.
     Destroy(Version),
@@ -117,6 +118,8 @@ struct VersionSummary {
     version: u64,
     state: String,
     created_at: UnixTime,
+    #[serde(default)]
+    retirement: Option<u64>,
 }
 
 impl Secret {
@@ -173,13 +176,20 @@ impl Version {
     }
 }
 
+impl VersionSummary {
+    fn state(&self) -> String {
+        let with = if self.retirement.is_some() { " with the secret" } else { "" };
+        format!("{}{with}", self.state)
+    }
+}
+
 impl Summary {
     fn human(&self) -> String {
         let kind = if self.per_instance { ", a value for each instance" } else { "" };
         let rows: Vec<_> = self
             .versions
             .iter()
-            .map(|v| vec![v.version.to_string(), v.state.clone(), clock::human(v.created_at)])
+            .map(|v| vec![v.version.to_string(), v.state(), clock::human(v.created_at)])
             .collect();
         format!(
             "{}\n  for {}{kind}\n  guarded by {}\n\n{}",

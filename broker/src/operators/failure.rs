@@ -21,7 +21,10 @@ impl From<SecretError> for HttpProblem {
         let code = match error {
             E::Store(error) => return error.into(),
             E::Unknown { .. } | E::UnknownVersion { .. } => ReasonCode::NotFound,
-            E::Destroyed { .. } | E::OtherKind { .. } | E::OtherPolicy { .. } => ReasonCode::Conflict,
+            E::Destroyed { .. }
+            | E::OtherKind { .. }
+            | E::OtherPolicy { .. }
+            | E::NothingToRestore { .. } => ReasonCode::Conflict,
             E::NoSuchPolicy { .. } | E::ForeignPolicy { .. } | E::GeneratedLength { .. } => {
                 ReasonCode::InvalidObject
             }

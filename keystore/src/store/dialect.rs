@@ -209,16 +209,19 @@ impl MigrationSource<'static> for Tables {
     fn resolve(
         self,
     ) -> std::pin::Pin<Box<dyn Future<Output = Result<Vec<Migration>, BoxDynError>> + Send + 'static>> {
-        let first = Migration::new(
-            1,
-            "tables".into(),
-            MigrationType::Simple,
-            include_str!("../../migrations/0001_tables.sql").into_sql_str(),
-            false,
-        );
-        Box::pin(std::future::ready(Ok(vec![first])))
+        let migration = |(version, name, text): &(i64, &'static str, &'static str)| {
+            let name = (*name).into();
+            Migration::new(*version, name, MigrationType::Simple, text.into_sql_str(), false)
+        };
+        Box::pin(std::future::ready(Ok(MIGRATIONS.iter().map(migration).collect())))
     }
 }
+
+/// Number, name and text of each migration, in their order. One that has run anywhere is never changed.
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "tables", include_str!("../../migrations/0001_tables.sql")),
+    (2, "retirement", include_str!("../../migrations/0002_retirement.sql")),
+];
 
 const READERS: u32 = 4;
 const STATEMENTS: usize = 256;

@@ -96,7 +96,8 @@ impl Keystore {
         let place = Place { path: new.path, version, policy: new.policy };
         let sealed = SealedSecret::seal(check.keyring, place, secret)?;
         write_secret(&mut change, &row).await?;
-        let summary = VersionSummary { version, state: VersionState::Active, created_at: by.at };
+        let summary =
+            VersionSummary { version, state: VersionState::Active, created_at: by.at, retirement: None };
         write_version(&mut change, new.path, &summary).await?;
         write_sealed(change.connection(), new.path, version, &sealed).await?;
         change.commit(action, new.path.as_str()).await?;
@@ -131,7 +132,7 @@ impl Keystore {
         Ok(())
     }
 
-    /// Retires a version, or all that are active.
+    /// Retires a version by itself, or all that are active together.
     ///
     /// # Errors
     /// [`SecretError`].
@@ -144,10 +145,11 @@ impl Keystore {
         self.move_versions(by, path, version, VersionState::Retired).await
     }
 
-    /// Brings a retired version back, or all that are retired.
+    /// Brings a retired version back; or those that the last retirement of the whole secret retired, and no version that
+    /// was retired by itself, before or since.
     ///
     /// # Errors
-    /// [`SecretError`].
+    /// [`SecretError`], [`SecretError::NothingToRestore`] among them.
     pub async fn restore_secret(
         &self,
         by: By<'_>,
@@ -194,15 +196,11 @@ impl Keystore {
                 VersionState::Active | VersionState::Retired => {}
             }
         }
-        for version in versions {
-            let other = only.is_some_and(|only| only != version.version);
-            if other || version.state == VersionState::Destroyed || version.state == state {
-                continue;
-            }
+        for moved in moves(path, &versions, only, state, change.epoch)? {
             if state == VersionState::Destroyed {
-                delete_sealed(change.connection(), path, version.version).await?;
+                delete_sealed(change.connection(), path, moved.version).await?;
             }
-            write_version(&mut change, path, &VersionSummary { state, ..version }).await?;
+            write_version(&mut change, path, &moved).await?;
         }
         let action = match state {
             VersionState::Active => "secret.restore",
@@ -249,6 +247,38 @@ impl Keystore {
         check.complete(SECRETS, "", &found)?;
         Ok(summaries)
     }
+}
+
+/// The versions that a change of state changes, as they will be.
+fn moves(
+    path: &SecretPath,
+    versions: &[VersionSummary],
+    only: Option<u64>,
+    state: VersionState,
+    epoch: u64,
+) -> Result<Vec<VersionSummary>, SecretError> {
+    use VersionState::{Active, Destroyed, Retired};
+    let last = versions.iter().filter_map(|version| version.retirement).max();
+    let concerned = |version: &&VersionSummary| match (only, state) {
+        _ if version.state == Destroyed => false,
+        // Whoever names a retired version wants it to stay so when the secret comes back.
+        (Some(only), Retired) => {
+            only == version.version && (version.state == Active || version.retirement.is_some())
+        }
+        (Some(only), _) => only == version.version && version.state != state,
+        (None, Active) => version.state == Retired && last.is_some() && version.retirement == last,
+        (None, _) => version.state != state,
+    };
+    let retirement = (only.is_none() && state == Retired).then_some(epoch);
+    let concerned = versions.iter().filter(concerned);
+    let moved: Vec<_> =
+        concerned.map(|version| VersionSummary { state, retirement, ..version.clone() }).collect();
+    let serves = versions.iter().any(|version| version.state == Active);
+    let retired = versions.iter().any(|version| version.state == Retired);
+    if only.is_none() && state == Active && moved.is_empty() && (retired || !serves) {
+        return Err(SecretError::NothingToRestore { path: path.clone() });
+    }
+    Ok(moved)
 }
 
 async fn require_policy(

@@ -104,6 +104,7 @@ pub(in crate::store) async fn read_versions(
             version: rows::number(row, "version", VERSIONS, &key)?,
             state: state.ok_or_else(|| rows::tampered(VERSIONS, &key))?,
             created_at: UnixTime(rows::number(row, "created_at", VERSIONS, &key)?),
+            retirement: Some(rows::number(row, "retirement", VERSIONS, &key)?).filter(|epoch| *epoch > 0),
         };
         check.row(VERSIONS, &key, row, version_fields(&secret.path, &version))?;
         if version.version != expected {
@@ -147,15 +148,16 @@ pub(super) async fn write_version(
 ) -> Result<(), StoreError> {
     let seal = rows::seal(change.check().keyring, version_fields(path, version), change.epoch)?;
     sqlx::query(
-        "INSERT INTO secret_versions (path, version, state, created_at, row_version, generation, mac) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (path, version) DO UPDATE SET \
-         state = excluded.state, row_version = excluded.row_version, generation = excluded.generation, \
+        "INSERT INTO secret_versions (path, version, state, created_at, retirement, row_version, generation, mac) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (path, version) DO UPDATE SET \
+         state = excluded.state, retirement = excluded.retirement, row_version = excluded.row_version, generation = excluded.generation, \
          mac = excluded.mac",
     )
     .bind(path.as_str())
     .bind(stored(version.version)?)
     .bind(version.state.as_str())
     .bind(time(version.created_at)?)
+    .bind(stored(version.retirement.unwrap_or(0))?)
     .bind(seal.row_version)
     .bind(seal.generation)
     .bind(seal.mac)
@@ -165,12 +167,18 @@ pub(super) async fn write_version(
     Ok(())
 }
 
+/// Path, version, state, time; and the retirement, where there is one: rows that are older than that column have no
+/// such field, and a list of one field more or less is another list.
 fn version_fields(path: &SecretPath, version: &VersionSummary) -> Preimage {
-    rows::fields(VERSIONS)
+    let fields = rows::fields(VERSIONS)
         .text(path.as_str())
         .number(version.version)
         .text(version.state.as_str())
-        .number(version.created_at.0)
+        .number(version.created_at.0);
+    match version.retirement {
+        Some(epoch) => fields.number(epoch),
+        None => fields,
+    }
 }
 
 fn version_key(path: &SecretPath, version: u64) -> String {

@@ -60,6 +60,10 @@ pub struct VersionSummary {
     pub state: VersionState,
     /// When it was put.
     pub created_at: UnixTime,
+    /// The change (its epoch) that retired it together with the whole secret. `None` while it is not retired, or when it
+    /// was retired by itself: then only its number brings it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retirement: Option<u64>,
 }
 
 impl SecretSummary {
@@ -86,6 +90,12 @@ pub enum SecretError {
         path: SecretPath,
         /// The version.
         version: u64,
+    },
+    /// No version was retired together with the secret.
+    #[error("no version of {path} was retired with the whole secret: name the version to restore")]
+    NothingToRestore {
+        /// The path.
+        path: SecretPath,
     },
     /// That version is destroyed.
     #[error("version {version} of {path} is destroyed")]

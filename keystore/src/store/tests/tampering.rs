@@ -99,8 +99,7 @@ async fn t42_a_row_put_back_to_an_older_state_is_noticed() {
     fixture.put("prod/db", b"value").await;
     fixture.sql("CREATE TABLE old AS SELECT * FROM secret_versions").await;
     fixture.keystore.retire_secret(BY, &path("prod/db"), None).await.unwrap();
-    let restored =
-        "UPDATE secret_versions SET (state, row_version, mac) = (SELECT state, row_version, mac FROM old)";
+    let restored = "UPDATE secret_versions SET (state, retirement, row_version, mac) = (SELECT state, retirement, row_version, mac FROM old)";
     fixture.sql(restored).await;
     let rolled_back = |error| match error {
         StoreError::RowRolledBack { table, key, found, pinned } => {
@@ -203,7 +202,7 @@ async fn t42_a_row_put_back_behind_the_change_of_another_broker_is_noticed() {
     let (fixture, other) = with_another_broker("CREATE TABLE old AS SELECT * FROM secret_versions").await;
     fixture.keystore.retire_secret(BY, &path("prod/db"), None).await.unwrap();
     fixture
-        .sql("UPDATE secret_versions SET (state, row_version, mac) = (SELECT state, row_version, mac FROM old)")
+        .sql("UPDATE secret_versions SET (state, retirement, row_version, mac) = (SELECT state, retirement, row_version, mac FROM old)")
         .await;
     let error = other.material(&[path("prod/db")]).await.unwrap_err();
     assert!(matches!(error, StoreError::RowRolledBack { table: "secret_versions", .. }), "{error}");
