@@ -31,11 +31,11 @@ use vouchsafe_attestation::launch::LaunchError;
 use vouchsafe_attestation::tdx::TdxError;
 use vouchsafe_attestation::{Endorsements, Root};
 use vouchsafe_protocol::bundle::BundleError;
-use vouchsafe_protocol::{Digest48, UnixTime};
+use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
 
 pub use addresses::CollateralConfig;
 pub use client::FetchError;
-pub(crate) use contents::is_key_set;
+pub(crate) use contents::{is_bundle, is_key_set};
 pub use folder::CollateralFolder;
 pub(crate) use intel::Described;
 pub use intel::{TdxFlaw, TdxPart};
@@ -73,6 +73,12 @@ pub enum CollateralFileError {
 /// Why bytes are not taken as collateral.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
+    /// No item has this digest.
+    #[error("there is no item with digest {digest}")]
+    Unknown {
+        /// The digest.
+        digest: Digest32,
+    },
     /// CRLs and certificates.
     #[error(transparent)]
     Der(#[from] CollateralError),

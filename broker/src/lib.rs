@@ -3,6 +3,7 @@
 //! The only crate with a clock, HTTP servers and outbound HTTP. What a release is stands in `release`;
 //! who may be asked for what stands in [`guests`] and [`operators`].
 
+mod baselines;
 pub mod body;
 pub mod broker;
 pub mod cli;

@@ -5,6 +5,7 @@ use prometheus::{
     Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+use vouchsafe_keystore::baselines::{BaselineState, BaselineSummary};
 use vouchsafe_keystore::chips::{ChipEvent, Subject};
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{ReasonCode, UnixTime};
@@ -40,6 +41,8 @@ pub struct Metrics {
     pub crls_overdue: IntGauge,
     /// Of the collateral service.
     pub collateral: CollateralMetrics,
+    /// Baselines by state.
+    pub baselines: BaselineMetrics,
 }
 
 /// What is counted of chips, by whose they are: `instance` or `policy`.
@@ -85,6 +88,42 @@ impl ChipMetrics {
             Subject::Policy(_) => policy,
         };
         counters.with_label_values(&[subject]).inc();
+    }
+}
+
+/// Baselines by their state, and when the first one ends.
+#[derive(Clone, Debug)]
+pub struct BaselineMetrics {
+    states: IntGaugeVec,
+    expiry: IntGaugeVec,
+}
+
+impl BaselineMetrics {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let states = Opts::new("vouchsafe_baselines", "Baselines, by state");
+        let expiry = Opts::new(
+            "vouchsafe_baseline_expiry_seconds",
+            "Until the first baseline in force ends; absent when none is in force",
+        );
+        let metrics = Self {
+            states: registered(registry, IntGaugeVec::new(states, &["state"])?)?,
+            expiry: registered(registry, IntGaugeVec::new(expiry, &[])?)?,
+        };
+        metrics.observe(&[], UnixTime(0));
+        Ok(metrics)
+    }
+
+    /// Takes over what there is.
+    pub fn observe(&self, baselines: &[BaselineSummary], now: UnixTime) {
+        for state in BaselineState::ALL {
+            let count = baselines.iter().filter(|baseline| baseline.state == state).count();
+            self.states.with_label_values(&[state.as_str()]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        self.expiry.reset();
+        if let Some(first) = crate::baselines::first_end(baselines) {
+            let left = i64::try_from(first.since(now)).unwrap_or(i64::MAX);
+            self.expiry.with_label_values::<&str>(&[]).set(left);
+        }
     }
 }
 
@@ -193,6 +232,7 @@ impl Metrics {
             crls: gauge("vouchsafe_crls", "Certificate revocation lists loaded")?,
             crls_overdue: gauge("vouchsafe_crls_overdue", "Certificate revocation lists out of date")?,
             collateral: CollateralMetrics::new(&registry)?,
+            baselines: BaselineMetrics::new(&registry)?,
             registry,
         };
         for code in ReasonCode::ALL {
@@ -240,6 +280,7 @@ mod tests {
                     "code" => value.parse::<ReasonCode>().is_ok(),
                     "kind" => CollateralKind::ALL.iter().any(|kind| kind.name() == value),
                     "subject" => CHIP_SUBJECTS.contains(&value),
+                    "state" => BaselineState::ALL.iter().any(|state| state.as_str() == value),
                     "outcome" => FETCH_OUTCOMES.contains(&value),
                     "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
                     _ => false,

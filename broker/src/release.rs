@@ -15,7 +15,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use vouchsafe_attestation::{Context, Instance, VerifiedClaims, verify_with};
 use vouchsafe_keystore::policy::{Denial, ReleaseGrant};
-use vouchsafe_keystore::record::{EvidencePiece, GrantRecord, GrantedSecret, NewGrant, RecordError};
+use vouchsafe_keystore::record::{
+    EvidencePiece, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant, RecordError,
+};
 use vouchsafe_keystore::release::{ConsiderError, Considered};
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, WrappedSecret};
 use vouchsafe_protocol::wrap::SecretLabel;
@@ -201,7 +203,7 @@ impl Proved {
         let (considered, decided) = self.decide().map_err(|error| Failure::new(error, &self))?;
         let grant = decided.map_err(|denial| Failure::denied(denial, &self, &considered))?;
         let answer = self.answer(&grant, &considered).map_err(|error| Failure::new(error, &self))?;
-        let grant = self.record_of(grant);
+        let grant = self.record_of(grant, considered.guardrails());
         Ok(Ready { grant, answer, proved: self })
     }
 
@@ -239,20 +241,28 @@ impl Proved {
     }
 
     /// The grant is spent here: what is left of it is its record.
-    fn record_of(&self, grant: ReleaseGrant) -> NewGrant {
+    fn record_of(&self, grant: ReleaseGrant, guardrails: GuardrailsRef) -> NewGrant {
         let secrets = grant.secrets().iter().map(|granted| GrantedSecret {
             path: granted.path().clone(),
             policy: granted.policy().clone(),
             policy_digest: granted.policy_digest(),
             version: granted.version(),
         });
+        let bound = &self.case.bound;
+        let binding = GrantBinding {
+            broker: *bound.broker(),
+            public_key: bound.key().as_bytes().into(),
+            suite: bound.key().suite(),
+        };
         let record = GrantRecord {
             at: self.case.now,
+            binding: Some(binding),
             chips: Vec::new(),
             claims: self.claims_digest,
             decision: self.case.decision,
             epoch: grant.epoch(),
             evidence: Vec::new(),
+            guardrails: Some(guardrails),
             instance: grant.instance().map(name_of),
             nonce: grant.nonce(),
             secrets: secrets.collect(),

@@ -89,7 +89,7 @@ impl Fixture {
 }
 
 pub(crate) fn by() -> By<'static> {
-    By { operator: "test", at: clock::now() }
+    By { operator: "test", authority: None, at: clock::now() }
 }
 
 pub(crate) fn path(text: &str) -> SecretPath {

@@ -7,10 +7,12 @@
 //! | register, decide with what is stored, unseal a grant | [`release`] |
 //! | record | [`record`] |
 //! | see which hardware it was | [`chips`] |
+//! | see how long baselines are in force | [`baselines`] |
 //! | look at decisions of the past | [`replay`] |
 //!
 //! Nothing here reads a clock: times are arguments.
 
+pub mod baselines;
 pub mod chips;
 pub mod keyring;
 pub mod policy;

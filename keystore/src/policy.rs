@@ -21,6 +21,7 @@ mod checks;
 mod compiled;
 mod decide;
 mod denial;
+mod dropped;
 mod expression;
 mod grant;
 pub mod operators;
@@ -47,6 +48,7 @@ pub use denial::{
     BaselineVerdict, Denial, DenialReason, EvaluationFailure, FailedCondition, PathDenial, ReadValue,
     Refusal, Violation,
 };
+pub use dropped::Dropped;
 pub use grant::{GrantedRelease, ReleaseGrant};
 pub use purpose::{Purpose, UnknownPurpose};
 pub use rehearse::{

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
-use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, UnixTime};
+use vouchsafe_protocol::{
+    BrokerIdentity, Bytes, DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, Suite, UnixTime,
+};
 
 use crate::chips::{Chip, FirstSeen, Sighting};
 use crate::store::Keystore;
 
-pub use crate::store::{ChangedRow, OperatorRecord};
+pub use crate::store::{Authority, ChangedRow, OperatorRecord};
 
 mod batch;
 mod chips;
@@ -40,6 +42,9 @@ pub enum LogRecord {
 pub struct GrantRecord {
     /// When.
     pub at: UnixTime,
+    /// What the evidence is bound to, beside nonce and paths. Absent in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<GrantBinding>,
     /// Chips that it was the first to see. Filled when it is recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chips: Vec<FirstSeen>,
@@ -51,12 +56,37 @@ pub struct GrantRecord {
     pub epoch: u64,
     /// The pieces of evidence.
     pub evidence: Vec<EvidenceRef>,
+    /// The guardrails in force. Absent in records of versions that did not note them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrails: Option<GuardrailsRef>,
     /// `project number/instance id`, where the evidence names an instance.
     pub instance: Option<String>,
     /// The nonce that it spent.
     pub nonce: Nonce,
     /// What was granted.
     pub secrets: Vec<GrantedSecret>,
+}
+
+/// What the transcript of a grant covers that stands nowhere else in its record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantBinding {
+    /// The broker that the guest asked.
+    pub broker: BrokerIdentity,
+    /// The guest's ephemeral public key, of the length that the suite has.
+    pub public_key: Bytes,
+    /// The HPKE suite.
+    pub suite: Suite,
+}
+
+/// Names a text of guardrails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardrailsRef {
+    /// SHA-256 of the text.
+    pub digest: Digest32,
+    /// Its version in the keystore; `None` for the guardrails that the broker shipped with.
+    pub version: Option<u64>,
 }
 
 /// A secret of a grant.

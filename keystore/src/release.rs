@@ -13,9 +13,10 @@ use vouchsafe_protocol::{
 };
 
 use crate::policy::{
-    Baseline, BaselineError, CheckFailures, CompiledPolicy, DecideItem, DecideRequest, Denial, Guardrails,
-    NamedBaseline, PolicyError, Protocol, Purpose, ReleaseGrant, SecretState, decide,
+    Baseline, BaselineError, CheckFailures, CompiledPolicy, DecideItem, DecideRequest, Denial, Dropped,
+    Guardrails, NamedBaseline, PolicyError, Protocol, Purpose, ReleaseGrant, SecretState, decide,
 };
+use crate::record::GuardrailsRef;
 use crate::store::{
     ActiveSecret, By, DecisionMaterial, Document, DocumentError, DocumentKind, MaterialState, StoreError,
     UnsealError,
@@ -69,6 +70,26 @@ pub enum RegisterError {
         /// Its name.
         name: ObjectName,
     },
+    /// The baseline has ended: nothing would ever be a member of it.
+    #[error("baseline {name} has ended (ends_at {ends_at}): set a later ends_at, or learn it again")]
+    EndedBaseline {
+        /// Its name.
+        name: ObjectName,
+        /// When it ended.
+        ends_at: UnixTime,
+    },
+    /// The guardrails lack shipped rules, or have them with other conditions, and the operator did not say so.
+    #[error("{}", drops(rules))]
+    DropsShippedRules {
+        /// The rules by id, and how the text departs from each.
+        rules: Vec<(String, Dropped)>,
+    },
+    /// A rule that is said to be dropped, and is not.
+    #[error("rule {id:?} is not dropped: it is in the text as shipped, or no shipped rule has this id")]
+    NotDropped {
+        /// Its id.
+        id: String,
+    },
     /// Storage.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -78,6 +99,11 @@ impl From<StoreError> for RegisterError {
     fn from(error: StoreError) -> Self {
         Self::Document(error.into())
     }
+}
+
+fn drops(rules: &[(String, Dropped)]) -> String {
+    let list: Vec<_> = rules.iter().map(|(id, how)| format!("{id} ({how})")).collect();
+    format!("these guardrails drop shipped rules: {}; confirm each one with --drop ID", list.join(", "))
 }
 
 /// What is stored cannot be decided with.
@@ -111,6 +137,7 @@ pub struct Considered {
     items: Vec<DecideItem>,
     active: BTreeMap<SecretPath, Arc<ActiveSecret>>,
     guardrails: Arc<Guardrails>,
+    guardrails_version: Option<u64>,
 }
 
 impl Considered {
@@ -133,6 +160,12 @@ impl Considered {
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The guardrails that it is decided under, for the record.
+    #[must_use]
+    pub fn guardrails(&self) -> GuardrailsRef {
+        GuardrailsRef { digest: self.guardrails.digest(), version: self.guardrails_version }
     }
 
     /// Whether an active policy of these paths names this project as the owner: refusals of its VMs are
@@ -166,7 +199,8 @@ impl Keystore {
             };
             items.push(DecideItem { path: item.path.clone(), secret });
         }
-        Ok(Considered { epoch: material.epoch, items, active, guardrails })
+        let guardrails_version = material.guardrails.as_ref().map(|document| document.version);
+        Ok(Considered { epoch: material.epoch, items, active, guardrails, guardrails_version })
     }
 
     /// Opens the secrets of a grant, in its order.
@@ -233,7 +267,10 @@ impl Keystore {
         name: &ObjectName,
         json: &str,
     ) -> Result<u64, RegisterError> {
-        Baseline::parse(json)?;
+        let baseline = Baseline::parse(json)?;
+        if baseline.ends_at <= by.at {
+            return Err(RegisterError::EndedBaseline { name: name.clone(), ends_at: baseline.ends_at });
+        }
         Ok(self.put_document(by, DocumentKind::Baseline, name, json).await?)
     }
 
@@ -247,12 +284,39 @@ impl Keystore {
 
     /// Puts the broker's guardrails, in force at once, in the place of those it has. Returns the version.
     ///
+    /// Shipped rules that the text lacks or has with other conditions must all be named in `drop`, and nothing else.
+    ///
     /// # Errors
     /// What is wrong with them.
-    pub async fn put_guardrails(&self, by: By<'_>, text: &str) -> Result<u64, RegisterError> {
-        Guardrails::compile(text)?;
+    pub async fn put_guardrails(
+        &self,
+        by: By<'_>,
+        text: &str,
+        drop: &BTreeSet<String>,
+    ) -> Result<u64, RegisterError> {
+        let dropped = Guardrails::compile(text)?.dropped();
+        if let Some(id) = drop.iter().find(|id| !dropped.contains_key(*id)) {
+            return Err(RegisterError::NotDropped { id: id.clone() });
+        }
+        let unsaid: Vec<_> = dropped.into_iter().filter(|(id, _)| !drop.contains(id)).collect();
+        if !unsaid.is_empty() {
+            return Err(RegisterError::DropsShippedRules { rules: unsaid });
+        }
         let name = store::guardrails_name();
         Ok(self.put_document(by, DocumentKind::Guardrails, &name, text).await?)
+    }
+
+    /// Brings the shipped guardrails back, in force at once, with this version and those to come. False when they are in
+    /// force already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reset_guardrails(&self, by: By<'_>) -> Result<bool, DocumentError> {
+        if self.guardrails().await?.1 {
+            return Ok(false);
+        }
+        self.revoke_document(by, DocumentKind::Guardrails, &store::guardrails_name()).await?;
+        Ok(true)
     }
 
     /// The text of the guardrails in force, and whether they are the shipped ones.
@@ -261,7 +325,7 @@ impl Keystore {
     /// When the database fails.
     pub async fn guardrails(&self) -> Result<(String, bool), StoreError> {
         let stored = self.document(DocumentKind::Guardrails, &store::guardrails_name(), None).await?;
-        Ok(stored.map_or_else(
+        Ok(stored.filter(|document| !document.revoked).map_or_else(
             || (crate::policy::SHIPPED_GUARDRAILS.to_owned(), true),
             |document| (document.text, false),
         ))

@@ -32,7 +32,7 @@ mod secrets;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use change::{By, ChangedRow, OperatorRecord};
+pub use change::{Authority, By, ChangedRow, OperatorRecord};
 pub use chips::{ChipFilter, SeenChip};
 pub use documents::{Document, DocumentError, DocumentKind, DocumentSummary};
 pub use log::{DecisionFilter, LoggedRecord};

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 use vouchsafe_protocol::bundle::MAX_BUNDLE;
-use vouchsafe_protocol::{BrokerIdentity, Digest48};
+use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48};
 
 use super::client::{Client, Connection};
 use super::{Failure, output};
@@ -46,6 +47,12 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Remove items. What the broker fetches by itself comes back with its next fetch.
+    Remove {
+        /// SHA-256 of each item in hex, or as much of it as `status` shows.
+        #[arg(required = true, value_name = "DIGEST")]
+        digests: Vec<String>,
+    },
     /// Fetch everything anew, without waiting for it.
     Refresh,
     /// What is in force, since when and until when, and what could not be fetched.
@@ -61,6 +68,7 @@ impl CollateralCommand {
                     import(&client, file, *signed_by, *measurement)?;
                 }
             }
+            Action::Remove { digests } => remove(&client, digests)?,
             Action::Export { out } => return export(&client, out),
             Action::Refresh => {
                 client.post_file("/v1/collateral/refresh", &[], b"")?;
@@ -82,6 +90,29 @@ fn import(
     query.extend(signed_by.map(|identity| ("signed_by", identity.to_string())));
     query.extend(measurement.or_else(named).map(|measurement| ("measurement", measurement.to_string())));
     client.post_file("/v1/collateral/import", &query, &output::read_input(file, MAX_BUNDLE)?)?;
+    Ok(())
+}
+
+/// Each item must be there, and be the only one that its text fits.
+fn remove(client: &Client, digests: &[String]) -> Result<(), Failure> {
+    let usage = |text: &str, what: &str| Failure::Usage(format!("{text}: {what}"));
+    let status: CollateralStatus = output::read_answer(client.get("/v1/collateral", &[])?)?;
+    let known: Vec<Digest32> = status.items.iter().filter_map(|item| item.digest).collect();
+    let mut chosen = Vec::with_capacity(digests.len());
+    for text in digests {
+        if text.len() < SHOWN_DIGEST {
+            return Err(usage(text, "at least 16 hex digits of the item's digest are needed"));
+        }
+        let mut fits = known.iter().filter(|digest| digest.to_string().starts_with(text));
+        match (fits.next(), fits.next()) {
+            (Some(digest), None) => chosen.push(*digest),
+            (None, _) => return Err(usage(text, "no item has this digest")),
+            (Some(_), Some(_)) => return Err(usage(text, "several items have a digest that begins so")),
+        }
+    }
+    for digest in chosen {
+        client.post("/v1/collateral/remove", &json!({ "digest": digest }))?;
+    }
     Ok(())
 }
 
@@ -110,11 +141,13 @@ fn human(status: CollateralStatus) -> String {
             state(item).to_owned(),
             time(item.fetched_at),
             time(item.valid_until),
+            item.digest.map_or_else(|| "-".to_owned(), |digest| beginning(&digest)),
             item.source.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     };
     let rows: Vec<_> = status.items.iter().map(row).collect();
-    let mut text = output::table(&["KIND", "FOR", "STATE", "FETCHED", "VALID UNTIL", "SOURCE"], &rows);
+    let mut text =
+        output::table(&["KIND", "FOR", "STATE", "FETCHED", "VALID UNTIL", "DIGEST", "SOURCE"], &rows);
     for item in &status.items {
         if let Some(error) = &item.last_error {
             text.push_str(&format!("\n{} {}: {error}", item.kind.name(), shortened(&item.subject)));
@@ -135,6 +168,10 @@ fn human(status: CollateralStatus) -> String {
     text
 }
 
+fn beginning(digest: &Digest32) -> String {
+    digest.to_string().chars().take(SHOWN_DIGEST).collect()
+}
+
 /// Addresses in full, digests and chips by their beginning.
 fn shortened(subject: &str) -> String {
     if subject.contains(':') {
@@ -142,3 +179,6 @@ fn shortened(subject: &str) -> String {
     }
     subject.chars().take(24).collect()
 }
+
+/// Hex digits of a digest in the table: enough to tell items apart.
+const SHOWN_DIGEST: usize = 16;

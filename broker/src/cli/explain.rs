@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Deserialize;
-use vouchsafe_keystore::record::{GrantRecord, LogRecord, OperatorRecord, RefusalRecord};
+use vouchsafe_keystore::record::{
+    Authority, GrantRecord, GuardrailsRef, LogRecord, OperatorRecord, RefusalRecord,
+};
+use vouchsafe_keystore::store::OperatorRole;
 use vouchsafe_protocol::DecisionId;
 
 use super::client::Connection;
@@ -64,6 +67,10 @@ fn granted(grant: &GrantRecord) -> String {
         };
         line(&mut text, format_args!("  new chip  {} of {}{after}", seen.chip, seen.subject));
     }
+    if let Some(GuardrailsRef { digest, version }) = grant.guardrails {
+        let version = version.map_or_else(|| "as shipped".to_owned(), |version| format!("version {version}"));
+        line(&mut text, format_args!("  guardrails {version} (SHA-256 {digest})"));
+    }
     for secret in &grant.secrets {
         line(
             &mut text,
@@ -100,10 +107,26 @@ fn changed(change: &OperatorRecord) -> String {
         &mut text,
         format_args!("{} by operator {} at {}", change.action, change.operator, clock::human(change.at)),
     );
+    if let Some(authority) = &change.authority {
+        line(&mut text, format_args!("  role    {}", rights(authority)));
+    }
     line(&mut text, format_args!("  id      {}", change.id));
     line(&mut text, format_args!("  target  {}", change.target));
+    if let Some(account) = &change.account {
+        line(&mut text, format_args!("  rights  {}", rights(account)));
+    }
     line(&mut text, format_args!("  epoch   {}", change.epoch));
     text
+}
+
+/// A role, and the namespaces that it is limited to.
+fn rights(authority: &Authority) -> String {
+    let Authority { namespaces, role } = authority;
+    match (role, namespaces.as_slice()) {
+        (OperatorRole::Administrator, _) => role.as_str().to_owned(),
+        (_, []) => format!("{} of no namespace", role.as_str()),
+        (_, names) => format!("{} of {}", role.as_str(), names.join(", ")),
+    }
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {

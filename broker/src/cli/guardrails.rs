@@ -21,19 +21,29 @@ pub(super) struct GuardrailsCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// The guardrails in force.
+    /// Show the guardrails in force.
     Show,
-    /// Put other guardrails in their place. In force at once, for every secret.
+    /// Replace the guardrails. The new ones are in force at once, for every secret.
     Put {
         /// File with their text; - is standard input.
         file: PathBuf,
+        /// A shipped rule that the new text leaves out or changes. Without this, such a text is refused.
+        #[arg(long, value_name = "ID")]
+        drop: Vec<String>,
     },
+    /// Bring the shipped guardrails back. They are in force at once, and follow later versions of the broker.
+    Reset,
 }
 
 #[derive(Deserialize)]
 struct Shown {
     shipped: bool,
     text: String,
+}
+
+#[derive(Deserialize)]
+struct Reset {
+    changed: bool,
 }
 
 #[derive(Deserialize)]
@@ -50,15 +60,23 @@ impl GuardrailsCommand {
                     if shown.shipped { "shipped with this version" } else { "put by an administrator" };
                 format!("// Guardrails {whose}\n\n{}", shown.text)
             }),
-            Action::Put { file } => {
+            Action::Put { file, drop } => {
                 let text = output::read_text(&file, MAX_TEXT)?;
                 output::show(
                     json,
-                    client.post("/v1/guardrails/put", &json!({ "text": text }))?,
+                    client.post("/v1/guardrails/put", &json!({ "text": text, "drop": drop }))?,
                     |stored: Stored| {
                         format!("The guardrails have version {} now, in force at once.", stored.version)
                     },
                 )
+            }
+            Action::Reset => {
+                let answer = client.post("/v1/guardrails/reset", &json!({}))?;
+                output::show(json, answer, |reset: Reset| {
+                    let now =
+                        if reset.changed { "in force again" } else { "in force already: nothing to reset" };
+                    format!("The shipped guardrails are {now}.")
+                })
             }
         }
     }

@@ -39,8 +39,12 @@ pub(super) fn show<T: DeserializeOwned>(
     if json {
         return print_json(&answer);
     }
-    let answer = serde_json::from_value(answer).map_err(|_| Failure::Answer { url: "broker".to_owned() })?;
-    print(&human(answer))
+    print(&human(read_answer(answer)?))
+}
+
+/// Reads an answer of the broker.
+pub(super) fn read_answer<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
+    serde_json::from_value(answer).map_err(|_| Failure::Answer { url: "broker".to_owned() })
 }
 
 /// Lines of columns that stand below each other.

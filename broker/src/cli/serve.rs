@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Failure;
 use crate::hardening::{self, Memory};
 use crate::server::Servers;
-use crate::{Broker, BrokerConfig, log, tls};
+use crate::{Broker, BrokerConfig, baselines, log, tls};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -41,6 +41,7 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 
 async fn serve(config: BrokerConfig) -> Result<(), Failure> {
     let broker = Broker::open(config).await?;
+    baselines::watch(&broker);
     let servers = Servers::start(&broker)?;
     let stop = servers.stop();
     let failed = |source| Failure::System { what: "signals", source };

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use vouchsafe_attestation::chain::{Collateral, CollateralError, MAX_CRLS, read_file};
 use vouchsafe_attestation::google_token::{MAX_JWKS, TokenKeys};
 use vouchsafe_attestation::launch::EndorsementStore;
@@ -121,6 +122,29 @@ impl Contents {
             }
         }
         self.notes.insert(digest, note);
+    }
+
+    /// Takes the item with this digest out.
+    pub(super) fn remove(&mut self, digest: Digest32) -> Result<(), ContentError> {
+        let is_it = |bytes: &[u8]| Digest32::of(bytes) == digest;
+        let count = |contents: &Self| {
+            contents.crls.len()
+                + contents.certificates.len()
+                + contents.tdx.len()
+                + contents.launch.len()
+                + [&contents.google_keys, &contents.extra_keys].into_iter().flatten().count()
+        };
+        let before = count(self);
+        self.crls.retain(|list| list.digest != digest);
+        self.certificates.retain(|der| !is_it(der));
+        self.tdx.retain(|_, collateral| collateral.digest() != digest);
+        self.launch.retain(|_, bytes| !is_it(bytes));
+        for set in [&mut self.google_keys, &mut self.extra_keys] {
+            if set.as_ref().is_some_and(|set| is_it(&set.jwks)) {
+                *set = None;
+            }
+        }
+        if count(self) == before { Err(ContentError::Unknown { digest }) } else { Ok(()) }
     }
 
     /// Sorts, drops what is there twice, what is overdue and has a successor, and what does not fit.
@@ -280,6 +304,16 @@ fn read_json(file: &[u8]) -> Result<Item, ContentError> {
 pub(crate) fn is_key_set(json: &[u8]) -> bool {
     let value: Option<serde_json::Value> = serde_json::from_slice(json).ok();
     value.is_some_and(|value| value.get("keys").is_some_and(serde_json::Value::is_array))
+}
+
+/// A JSON object that has `signer` among its members, which no other collateral has.
+pub(crate) fn is_bundle(file: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Signed {
+        #[expect(dead_code, reason = "that it is there is what counts")]
+        signer: serde::de::IgnoredAny,
+    }
+    serde_json::from_slice::<Signed>(file).is_ok()
 }
 
 /// Intel's collateral, with the platform that it is for.

@@ -101,6 +101,14 @@ impl CollateralFolder {
         self.change(now, |contents, judge| contents.take(items, judge))
     }
 
+    /// Takes the item with this digest out.
+    ///
+    /// # Errors
+    /// [`CollateralFileError`], [`ContentError::Unknown`] among them.
+    pub fn remove(&mut self, digest: Digest32, now: UnixTime) -> Result<(), CollateralFileError> {
+        self.change(now, |contents, _| contents.remove(digest))
+    }
+
     /// Everything, signed.
     #[must_use]
     pub fn export(&self, now: UnixTime) -> Bundle {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use vouchsafe_attestation::TrustAnchors;
 use vouchsafe_protocol::bundle::Bundle;
-use vouchsafe_protocol::{BrokerIdentity, Digest48, UnixTime};
+use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, UnixTime};
 
 use super::addresses::CollateralConfig;
 use super::client::Client;
@@ -120,6 +120,16 @@ impl CollateralService {
         now: UnixTime,
     ) -> Result<CollateralStatus, CollateralFileError> {
         self.shared.folder().import(file, measurement, now)?;
+        self.changed()
+    }
+
+    /// Takes an item out, which is in force when this returns.
+    pub(crate) fn remove(
+        &self,
+        digest: Digest32,
+        now: UnixTime,
+    ) -> Result<CollateralStatus, CollateralFileError> {
+        self.shared.folder().remove(digest, now)?;
         self.changed()
     }
 

@@ -3,6 +3,7 @@
 mod export;
 mod import;
 mod refresh;
+mod remove;
 mod status;
 
 use actix_web::web::{self, ServiceConfig};
@@ -19,5 +20,6 @@ pub(super) fn configure(broker: &Broker, app: &mut ServiceConfig) {
     app.service(resource("/v1/collateral").route(web::get().to(status::get)))
         .service(import)
         .service(resource("/v1/collateral/export").route(web::get().to(export::get)))
-        .service(resource("/v1/collateral/refresh").route(web::post().to(refresh::post)));
+        .service(resource("/v1/collateral/refresh").route(web::post().to(refresh::post)))
+        .service(resource("/v1/collateral/remove").route(web::post().to(remove::post)));
 }

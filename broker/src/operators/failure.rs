@@ -5,7 +5,7 @@ use vouchsafe_keystore::release::RegisterError;
 use vouchsafe_keystore::store::{DocumentError, OperatorError, SecretError};
 use vouchsafe_protocol::ReasonCode;
 
-use crate::collateral::CollateralFileError;
+use crate::collateral::{CollateralFileError, ContentError};
 use crate::problem::HttpProblem;
 
 impl From<StoreError> for HttpProblem {
@@ -62,6 +62,7 @@ impl From<OperatorError> for HttpProblem {
 impl From<CollateralFileError> for HttpProblem {
     fn from(error: CollateralFileError) -> Self {
         let code = match error {
+            CollateralFileError::Content(ContentError::Unknown { .. }) => ReasonCode::NotFound,
             CollateralFileError::Content(_) => ReasonCode::InvalidObject,
             CollateralFileError::Io { .. }
             | CollateralFileError::Damaged { .. }

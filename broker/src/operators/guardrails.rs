@@ -1,6 +1,7 @@
 //! `/v1/guardrails`: one file a route.
 
 mod put;
+mod reset;
 mod show;
 
 use actix_web::web::{self, ServiceConfig};
@@ -9,5 +10,6 @@ use super::resource;
 
 pub(super) fn configure(app: &mut ServiceConfig) {
     app.service(resource("/v1/guardrails").route(web::get().to(show::get)))
-        .service(resource("/v1/guardrails/put").route(web::post().to(put::post)));
+        .service(resource("/v1/guardrails/put").route(web::post().to(put::post)))
+        .service(resource("/v1/guardrails/reset").route(web::post().to(reset::post)));
 }

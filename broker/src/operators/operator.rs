@@ -10,7 +10,7 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use vouchsafe_keystore::policy::operators::{OperatorIdentity, Role, WHOLE_BROKER, authorize_operator};
-use vouchsafe_keystore::store::{By, Operator as Account, OperatorRole};
+use vouchsafe_keystore::store::{Authority, By, Operator as Account, OperatorRole};
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
 use crate::broker::Broker;
@@ -23,13 +23,14 @@ pub(crate) use vouchsafe_keystore::policy::operators::OperatorAction as Act;
 #[derive(Debug)]
 pub(crate) struct Operator {
     identity: OperatorIdentity,
+    authority: Authority,
     at: UnixTime,
 }
 
 impl Operator {
     /// Who changes something, and when, for the record.
     pub(crate) fn by(&self) -> By<'_> {
-        By { operator: &self.identity.name, at: self.at }
+        By { operator: &self.identity.name, authority: Some(&self.authority), at: self.at }
     }
 
     /// Whether the operator may do this there, by the operators' policy.
@@ -63,7 +64,8 @@ impl FromRequest for Operator {
             let token = token.ok_or_else(|| unauthorized("there is no bearer token with this request"))?;
             let account = broker.keystore.authenticate(&token).await?;
             let account = account.ok_or_else(|| unauthorized("the token is not that of an operator"))?;
-            Ok(Self { identity: identity(account), at: clock::now() })
+            let authority = account.authority();
+            Ok(Self { identity: identity(account), authority, at: clock::now() })
         })
     }
 }

@@ -207,7 +207,7 @@ async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let case =
         Case::open(&fixture.broker, ID, asked.request.clone(), clock::now()).expect("a good challenge");
     let ready = run(&fixture.broker, move || case.verify()?.prepare()).await.expect("granted");
-    fixture.keystore().put_guardrails(by(), SHIPPED_GUARDRAILS).await.expect("stored");
+    fixture.keystore().put_guardrails(by(), SHIPPED_GUARDRAILS, &<_>::default()).await.expect("stored");
     let overtaken = fixture.keystore().record(ready.grant).await;
     assert!(matches!(overtaken, Err(RecordError::EpochMoved { .. })), "{overtaken:?}");
     let proved = ready.proved;

@@ -4,18 +4,20 @@ mod hostile;
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::store::DecisionFilter;
 use crate::store::tests::{BY, Fixture, NOW, path};
+use crate::store::{DecisionFilter, OperatorRole};
 
 pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
     NewGrant {
         record: GrantRecord {
             at: NOW,
+            binding: None,
             chips: Vec::new(),
             claims: Digest32([1; 32]),
             decision: DecisionId([decision; 16]),
             epoch: fixture_epoch,
             evidence: Vec::new(),
+            guardrails: None,
             instance: Some("1/2".to_owned()),
             nonce: Nonce([nonce; 32]),
             secrets: vec![GrantedSecret {
@@ -296,9 +298,18 @@ fn records_are_canonical_json() {
     let chip = || Chip::stored("sev-snp:aa".to_owned());
     let subject = crate::chips::Subject::Instance("1/2".to_owned());
     granted.record.chips = vec![FirstSeen { chip: chip(), earlier: Some(chip()), subject }];
+    granted.record.binding = Some(GrantBinding {
+        broker: BrokerIdentity([4; 32]),
+        public_key: Bytes(vec![5; 32]),
+        suite: Suite::X25519,
+    });
+    granted.record.guardrails = Some(GuardrailsRef { digest: Digest32([6; 32]), version: None });
+    let authority = Authority { namespaces: vec!["prod".to_owned()], role: OperatorRole::Editor };
     let operator = OperatorRecord {
+        account: Some(authority.clone()),
         action: "secret.put".to_owned(),
         at: NOW,
+        authority: Some(authority),
         epoch: 1,
         id: DecisionId([1; 16]),
         operator: "alice".to_owned(),
@@ -313,6 +324,43 @@ fn records_are_canonical_json() {
         let text = record.canonical();
         assert_eq!(text, sorted(&text));
         assert_eq!(serde_json::from_str::<LogRecord>(&text).unwrap(), record);
+    }
+}
+
+#[test]
+fn records_of_versions_before_are_read_and_stay_as_they_are() {
+    let grant = format!(
+        "{{\"grant\":{{\"at\":1,\"claims\":\"{0}\",\"decision\":\"{1}\",\"epoch\":1,\"evidence\":[],\"instance\":null,\
+         \"nonce\":\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\",\"secrets\":[]}}}}",
+        "01".repeat(32),
+        "02".repeat(16)
+    );
+    let operator = format!(
+        "{{\"operator\":{{\"action\":\"secret.put\",\"at\":1,\"epoch\":1,\"id\":\"{}\",\"operator\":\"alice\",\
+         \"rows\":[],\"target\":\"prod/db\"}}}}",
+        "02".repeat(16)
+    );
+    for text in [grant, operator] {
+        assert_eq!(serde_json::from_str::<LogRecord>(&text).unwrap().canonical(), text);
+    }
+}
+
+#[tokio::test]
+async fn the_log_names_the_rights_of_operators() {
+    let fixture = Fixture::new().await;
+    let keystore = &fixture.keystore;
+    let boss = Authority { namespaces: Vec::new(), role: OperatorRole::Administrator };
+    let by = crate::store::By { authority: Some(&boss), ..BY };
+    keystore.add_operator(by, "bob", OperatorRole::Editor, &["prod".to_owned()]).await.unwrap();
+    keystore.remove_operator(by, "bob").await.unwrap();
+    let newest = DecisionFilter { limit: Some(2), ..DecisionFilter::default() };
+    let bob = Authority { namespaces: vec!["prod".to_owned()], role: OperatorRole::Editor };
+    for (logged, action) in
+        keystore.decisions(&newest).await.unwrap().iter().zip(["operator.remove", "operator.add"])
+    {
+        let LogRecord::Operator(change) = &logged.record else { panic!("{logged:?}") };
+        assert_eq!(change.action, action);
+        assert_eq!((change.authority.as_ref(), change.account.as_ref()), (Some(&boss), Some(&bob)));
     }
 }
 

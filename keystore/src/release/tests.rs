@@ -10,8 +10,8 @@ use vouchsafe_protocol::{Bound, GuestKey, Nonce, Suite};
 
 use super::*;
 use crate::policy::{DenialReason, PolicyTemplate, TemplateRoot};
-use crate::store::NewVersion;
 use crate::store::tests::{BY, Fixture, NOW, name, path, secret};
+use crate::store::{DecisionFilter, NewVersion};
 
 const BROKER: BrokerIdentity = BrokerIdentity([1; 32]);
 
@@ -74,7 +74,11 @@ async fn a_grant_opens_nothing_of_another_epoch() {
     let fixture = fixture().await;
     let before = fixture.keystore.consider(&paths(&[PATH])).await.expect("sound rows");
     let grant = before.decide(&claims(&SimulatedVm::new(), &[PATH]), &BROKER, NOW).expect("granted");
-    fixture.keystore.put_guardrails(BY, crate::policy::SHIPPED_GUARDRAILS).await.expect("good guardrails");
+    fixture
+        .keystore
+        .put_guardrails(BY, crate::policy::SHIPPED_GUARDRAILS, &BTreeSet::new())
+        .await
+        .expect("good guardrails");
     let after = fixture.keystore.consider(&paths(&[PATH])).await.expect("sound rows");
     assert!(after.epoch() > before.epoch());
     let refused = fixture.keystore.unseal(&grant, &after).map(|_| ());
@@ -105,7 +109,7 @@ async fn t38_what_guards_badly_is_not_registered() {
     assert!(matches!(refused, Err(RegisterError::Policy(_))), "{refused:?}");
     let refused = keystore.put_baseline(BY, &name("prod/b"), "{}").await;
     assert!(matches!(refused, Err(RegisterError::Baseline(_))), "{refused:?}");
-    let refused = keystore.put_guardrails(BY, bare).await;
+    let refused = keystore.put_guardrails(BY, bare, &BTreeSet::new()).await;
     assert!(matches!(refused, Err(RegisterError::Policy(_))), "{refused:?}");
     assert_eq!(keystore.epoch().await.expect("an epoch"), before);
 }
@@ -126,4 +130,57 @@ async fn policy_and_secret_are_for_the_same_purpose() {
     assert!(matches!(refused, Err(RegisterError::Purpose { .. })), "{refused:?}");
     let refused = asked(Purpose::Disk, "prod/none").await;
     assert!(matches!(refused, Err(RegisterError::UnknownPolicy { .. })), "{refused:?}");
+}
+
+fn drops(ids: &[&str]) -> BTreeSet<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn t38_shipped_guardrails_are_dropped_by_name_only() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let text = crate::policy::SHIPPED_GUARDRAILS.replace("@id(\"snp-vmpl-0\")", "@id(\"ours\")");
+    let put = async |drop: &[&str]| keystore.put_guardrails(BY, &text, &drops(drop)).await;
+    let Err(RegisterError::DropsShippedRules { rules }) = put(&[]).await else { panic!("taken") };
+    assert_eq!(rules, [("snp-vmpl-0".to_owned(), Dropped::Missing)]);
+    for other in ["snp-no-debug", "unknown"] {
+        let Err(RegisterError::NotDropped { id }) = put(&["snp-vmpl-0", other]).await else {
+            panic!("taken")
+        };
+        assert_eq!(id, other);
+    }
+    assert_eq!(put(&["snp-vmpl-0"]).await.expect("named"), 1);
+    assert_eq!(keystore.guardrails().await.expect("sound rows"), (text, false));
+}
+
+#[tokio::test]
+async fn guardrails_can_be_reset_and_put_again() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let in_force = async || keystore.consider(&paths(&[PATH])).await.expect("sound rows").guardrails();
+    let shipped = in_force().await;
+    assert_eq!(shipped.version, None);
+    assert!(!keystore.reset_guardrails(BY).await.expect("no change"));
+    let ours = "@id(\"ours\") forbid (principal is Vm, action == Action::\"release\", resource) \
+                when { context.purpose == Purpose::\"disk\" };";
+    let all: BTreeSet<_> = Guardrails::compile(ours).expect("good").dropped().into_keys().collect();
+    keystore.put_guardrails(BY, ours, &all).await.expect("named");
+    let put = in_force().await;
+    assert_eq!((put.version, put.digest), (Some(1), Digest32::of(ours.as_bytes())));
+    assert!(keystore.reset_guardrails(BY).await.expect("reset"));
+    assert_eq!(in_force().await, shipped);
+    assert!(keystore.guardrails().await.expect("sound rows").1);
+    keystore.put_guardrails(BY, ours, &all).await.expect("named");
+    assert_eq!(in_force().await.version, Some(2));
+    let logged = keystore.decisions(&DecisionFilter::default()).await.expect("sound rows");
+    let actions: Vec<_> = logged
+        .iter()
+        .filter_map(|logged| match &logged.record {
+            crate::record::LogRecord::Operator(change) => Some(change.action.as_str()),
+            _ => None,
+        })
+        .take(3)
+        .collect();
+    assert_eq!(actions, ["guardrails.put", "guardrails.reset", "guardrails.put"]);
 }

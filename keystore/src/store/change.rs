@@ -5,6 +5,7 @@ use vouchsafe_protocol::UnixTime;
 
 use super::dialect::{Connection, Tx};
 use super::log::{self, Leaf};
+use super::operators::OperatorRole;
 use super::rows::{self, Head, RowCheck};
 use super::{EPOCH, Keystore, StoreError};
 use crate::primitives::random;
@@ -15,18 +16,37 @@ use crate::record::LogRecord;
 pub struct By<'a> {
     /// The operator's name.
     pub operator: &'a str,
+    /// With which role; `None` for `vouchsafe init`, which no account is behind.
+    pub authority: Option<&'a Authority>,
     /// The time of the change.
     pub at: UnixTime,
+}
+
+/// A role and the namespaces it is limited to, as the log names them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// The namespaces; without meaning for administrators.
+    pub namespaces: Vec<String>,
+    /// The role.
+    pub role: OperatorRole,
 }
 
 /// What an operator did, as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorRecord {
+    /// What the operator that was added or removed may do. Only with `operator.add` and `operator.remove`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Authority>,
     /// What was done, such as `secret.put`.
     pub action: String,
     /// When.
     pub at: UnixTime,
+    /// What the operator was allowed to do at that time. Absent in records of versions that did not note it, and in
+    /// that of `init`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Authority>,
     /// The epoch that this change made.
     pub epoch: u64,
     /// Names the action in the log.
@@ -60,6 +80,7 @@ pub(super) struct Change<'k> {
     /// The log as it is, with the epoch as it will be.
     head: Head,
     rows: Vec<ChangedRow>,
+    account: Option<Authority>,
     _turn: tokio::sync::MutexGuard<'k, ()>,
 }
 
@@ -79,7 +100,7 @@ impl Keystore {
             return Err(rows::tampered(EPOCH, "1"));
         }
         let head = Head { epoch, ..head };
-        Ok(Change { keystore: self, tx, by, epoch, head, rows: Vec::new(), _turn: turn })
+        Ok(Change { keystore: self, tx, by, epoch, head, rows: Vec::new(), account: None, _turn: turn })
     }
 }
 
@@ -105,11 +126,18 @@ impl<'k> Change<'k> {
         self.rows.push(ChangedRow { key: key.to_owned(), removed: true, table: table.to_owned() });
     }
 
+    /// Notes the rights of the operator that is added or removed.
+    pub(super) fn concerns(&mut self, account: Authority) {
+        self.account = Some(account);
+    }
+
     /// Records the change and commits it: it is in force when this returns.
     pub(super) async fn commit(mut self, action: &str, target: &str) -> Result<(), StoreError> {
         let record = OperatorRecord {
+            account: self.account,
             action: action.to_owned(),
             at: self.by.at,
+            authority: self.by.authority.cloned(),
             epoch: self.epoch,
             id: vouchsafe_protocol::DecisionId(*random()?),
             operator: self.by.operator.to_owned(),

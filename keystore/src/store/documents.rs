@@ -54,7 +54,7 @@ pub struct Document {
     pub text: String,
     /// SHA-256 of the text.
     pub digest: Digest32,
-    /// Whether the document was revoked.
+    /// Whether the document was revoked; guardrails: whether they were reset.
     pub revoked: bool,
     /// When this version was put.
     pub created_at: UnixTime,
@@ -127,7 +127,8 @@ impl Keystore {
         let mut change = self.change(by).await?;
         let check = change.check();
         let before = read_head(change.connection(), check, kind, name).await?;
-        if before.as_ref().is_some_and(|head| head.revoked) {
+        // Guardrails that were reset may be put again: to reset them is no verdict on a text.
+        if kind != DocumentKind::Guardrails && before.as_ref().is_some_and(|head| head.revoked) {
             return Err(DocumentError::Revoked { kind, name: name.clone() });
         }
         let version = before.map_or(0, |head| head.version).saturating_add(1);
@@ -138,7 +139,8 @@ impl Keystore {
         Ok(version)
     }
 
-    /// Revokes a document for good: secrets that rest on it are refused from now on.
+    /// Revokes a document for good: secrets that rest on it are refused from now on. Guardrails are reset instead: the
+    /// shipped ones are in force until others are put.
     ///
     /// # Errors
     /// [`DocumentError`].
@@ -153,7 +155,8 @@ impl Keystore {
         let head = read_head(change.connection(), check, kind, name).await?;
         let head = head.ok_or_else(|| DocumentError::Unknown { kind, name: name.clone() })?;
         write_head(&mut change, kind, &DocumentSummary { revoked: true, ..head }).await?;
-        change.commit(&format!("{kind}.revoke"), name.as_str()).await?;
+        let verb = if kind == DocumentKind::Guardrails { "reset" } else { "revoke" };
+        change.commit(&format!("{kind}.{verb}"), name.as_str()).await?;
         Ok(())
     }
 

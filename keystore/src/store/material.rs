@@ -104,7 +104,8 @@ impl Keystore {
         let mut loaded = Loaded::default();
         let policy =
             documents::read_current(&mut read.tx, check, DocumentKind::Guardrails, &guardrails).await?;
-        loaded.guardrails = policy.map(Arc::new);
+        // After a reset the shipped ones are in force.
+        loaded.guardrails = policy.filter(|document| !document.revoked).map(Arc::new);
         for path in paths {
             for namespace in [path.namespace(), SHARED] {
                 if !loaded.baselines.contains_key(namespace) {

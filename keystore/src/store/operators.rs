@@ -9,7 +9,7 @@ use vouchsafe_protocol::encoding::to_base64url;
 use vouchsafe_protocol::{Digest32, UnixTime};
 use zeroize::Zeroizing;
 
-use super::change::By;
+use super::change::{Authority, By};
 use super::dialect::{Connection, Row};
 use super::rows::{self, RowCheck};
 use super::{Keystore, StoreError};
@@ -54,6 +54,14 @@ pub struct Operator {
     pub namespaces: Vec<String>,
     /// Since when.
     pub created_at: UnixTime,
+}
+
+impl Operator {
+    /// The operator's rights, as the log names them.
+    #[must_use]
+    pub fn authority(&self) -> Authority {
+        Authority { namespaces: self.namespaces.clone(), role: self.role }
+    }
 }
 
 /// A new operator's token: the only time it can be seen.
@@ -168,6 +176,7 @@ impl Keystore {
         .execute(change.connection())
         .await?;
         change.wrote(OPERATORS, name);
+        change.concerns(row.operator.authority());
         change.commit("operator.add", name).await?;
         Ok(OperatorToken(token))
     }
@@ -180,15 +189,16 @@ impl Keystore {
         let mut change = self.change(by).await?;
         let check = change.check();
         let all = all_operators(change.connection(), check).await?;
-        let role = all.iter().find(|row| row.operator.name == name).map(|row| row.operator.role);
-        let role = role.ok_or_else(|| OperatorError::Unknown { name: name.to_owned() })?;
+        let account = all.iter().find(|row| row.operator.name == name).map(|row| row.operator.authority());
+        let account = account.ok_or_else(|| OperatorError::Unknown { name: name.to_owned() })?;
         let administrators =
             all.iter().filter(|row| row.operator.role == OperatorRole::Administrator).count();
-        if role == OperatorRole::Administrator && administrators == 1 {
+        if account.role == OperatorRole::Administrator && administrators == 1 {
             return Err(OperatorError::LastAdministrator { name: name.to_owned() });
         }
         sqlx::query("DELETE FROM operators WHERE name = $1").bind(name).execute(change.connection()).await?;
         change.removed(OPERATORS, name);
+        change.concerns(account);
         change.commit("operator.remove", name).await?;
         Ok(())
     }

@@ -12,7 +12,7 @@ use vouchsafe_protocol::{BrokerIdentity, Digest48, ReasonCode};
 
 use crate::body::Body;
 use crate::broker::Broker;
-use crate::collateral::CollateralFileError;
+use crate::collateral::{CollateralFileError, is_bundle};
 use crate::operators::operator::Act;
 use crate::operators::{Operator, Query, answer};
 use crate::problem::HttpProblem;
@@ -49,16 +49,6 @@ pub(super) async fn post(
     };
     tracing::info!(event = "collateral.imported", operator = by.operator, items = status.items.len());
     answer(&status)
-}
-
-/// A JSON object that has `signer` among its members, which no other collateral has.
-fn is_bundle(file: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Signed {
-        #[expect(dead_code, reason = "that it is there is what counts")]
-        signer: serde::de::IgnoredAny,
-    }
-    serde_json::from_slice::<Signed>(file).is_ok()
 }
 
 fn refused(error: vouchsafe_protocol::bundle::BundleError) -> HttpProblem {

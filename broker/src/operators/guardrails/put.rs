@@ -1,4 +1,6 @@
-//! `POST /v1/guardrails/put`: takes the place of those in force.
+//! `POST /v1/guardrails/put`: replaces those in force. Shipped rules that the text drops are named in `drop`.
+
+use std::collections::BTreeSet;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -14,6 +16,8 @@ use crate::problem::HttpProblem;
 #[serde(deny_unknown_fields)]
 struct Put {
     text: String,
+    #[serde(default)]
+    drop: BTreeSet<String>,
 }
 
 #[derive(Serialize)]
@@ -26,8 +30,8 @@ pub(super) async fn post(
     operator: Operator,
     body: Body,
 ) -> Result<HttpResponse, HttpProblem> {
-    let Put { text } = body.json()?;
+    let Put { text, drop } = body.json()?;
     operator.must_everywhere(Act::ManageGuardrails)?;
-    let version = broker.keystore.put_guardrails(operator.by(), &text).await?;
+    let version = broker.keystore.put_guardrails(operator.by(), &text, &drop).await?;
     answer(&Version { version })
 }

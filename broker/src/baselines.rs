@@ -1,0 +1,72 @@
+//! Baselines end, and VMs that rest on one get nothing afterwards: so the broker says so in time.
+//!
+//! Looks every ten minutes, for the metrics, and warns in the log at the start and once a day. The log names no baseline;
+//! `baseline list` does.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use vouchsafe_keystore::baselines::{BaselineState, BaselineSummary};
+use vouchsafe_protocol::UnixTime;
+
+use crate::broker::Broker;
+use crate::clock;
+
+/// Watches until the broker is gone.
+pub(crate) fn watch(broker: &Arc<Broker>) {
+    let broker = Arc::downgrade(broker);
+    tokio::spawn(async move {
+        let mut rounds = (0..ROUNDS_PER_DAY).cycle();
+        while let Some(round) = rounds.next()
+            && look(&broker, round == 0).await
+        {
+            tokio::time::sleep(ROUND).await;
+        }
+    });
+}
+
+/// One look; false when there is nothing left to look at.
+async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
+    let Some(broker) = broker.upgrade() else { return false };
+    let now = clock::now();
+    match broker.keystore.baselines(now).await {
+        Ok(baselines) => {
+            broker.metrics.baselines.observe(&baselines, now);
+            if warn {
+                announce(&baselines);
+            }
+        }
+        // Whatever is wrong with the keystore, readiness says it.
+        Err(error) => tracing::warn!(event = "baseline.not_read", %error),
+    }
+    true
+}
+
+fn announce(baselines: &[BaselineSummary]) {
+    let count = |state| baselines.iter().filter(|baseline| baseline.state == state).count();
+    let (ending, ended) = (count(BaselineState::EndsSoon), count(BaselineState::Ended));
+    if let Some(first) = first_end(baselines).filter(|_| ending > 0) {
+        tracing::warn!(
+            event = "baseline.ends_soon",
+            baselines = ending,
+            first_ends_at = clock::human(first),
+            "VMs that rest on them are refused afterwards: put them with a later ends_at (`vouchsafe baseline list`)"
+        );
+    }
+    if ended > 0 {
+        tracing::warn!(
+            event = "baseline.ended",
+            baselines = ended,
+            "VMs that rest on them alone are refused (`vouchsafe baseline list`)"
+        );
+    }
+}
+
+/// When the first of those in force ends.
+pub(crate) fn first_end(baselines: &[BaselineSummary]) -> Option<UnixTime> {
+    let in_force = |state| matches!(state, BaselineState::InForce | BaselineState::EndsSoon);
+    baselines.iter().filter(|baseline| in_force(baseline.state)).filter_map(|baseline| baseline.ends_at).min()
+}
+
+const ROUND: Duration = Duration::from_secs(600);
+const ROUNDS_PER_DAY: u32 = 144;
