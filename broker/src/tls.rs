@@ -13,9 +13,11 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 use rustls::ServerConfig;
+use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
 use zeroize::Zeroizing;
 
 use crate::config::Listener;
@@ -74,6 +76,18 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
     let chain: Vec<_> =
         CertificateDer::pem_file_iter(path).map_err(file)?.collect::<Result<_, _>>().map_err(file)?;
     if chain.is_empty() { Err(file(pem::Error::NoItemsFound)) } else { Ok(chain) }
+}
+
+/// Whether the certificate of a PEM file names this host, a DNS name or an address.
+///
+/// # Errors
+/// [`TlsError::File`] when it holds no certificate.
+pub fn is_for(certificate: &Path, host: &str) -> Result<bool, TlsError> {
+    let chain = certificates(certificate)?;
+    let Some(leaf) = chain.first() else { return Ok(false) };
+    let Ok(host) = ServerName::try_from(host) else { return Ok(false) };
+    let parsed = ParsedCertificate::try_from(leaf);
+    Ok(parsed.is_ok_and(|parsed| verify_server_name(&parsed, &host).is_ok()))
 }
 
 /// A new CA and a certificate of it for the broker. The CA's key is thrown away: a new certificate means a
@@ -147,6 +161,11 @@ mod tests {
         let listen = "127.0.0.1:0".parse().unwrap();
         let config = server(&Listener { listen, certificate: certificate.clone(), key }).unwrap();
         assert_eq!(config.send_tls13_tickets, 0);
+        for (host, named) in
+            [("localhost", true), ("127.0.0.1", true), ("::1", false), ("other.example", false)]
+        {
+            assert_eq!(is_for(&certificate, host).unwrap(), named, "{host}");
+        }
         let listener = Listener { listen, certificate: certificate.clone(), key: certificate };
         assert!(matches!(server(&listener), Err(TlsError::File { .. })));
         assert!(SelfSigned::generate(&["no name".to_owned(), "\u{e4}".to_owned()]).is_err());

@@ -1,19 +1,23 @@
-//! `vouchsafe init`: a new broker in an empty folder.
+//! `vouchsafe init`: a new broker in an empty folder. All of it is there afterwards, or nothing.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
+mod created;
+mod host;
+
+use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use vouchsafe_keystore::store::{By, OperatorRole, OperatorToken};
+use vouchsafe_keystore::store::{By, OpenError, OperatorRole, OperatorToken};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_protocol::BrokerIdentity;
 
+use self::created::Created;
+use self::host::Host;
 use super::{Failure, output, serve};
+use crate::config::Listener;
 use crate::{clock, random, tls};
 
 #[derive(Debug, Args)]
@@ -21,17 +25,18 @@ pub(super) struct Init {
     /// Folder for everything that the broker keeps; made, or empty.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Address of the listener for VMs.
+    /// Address of the listener for VMs; IPv6 as [::]:8443.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
     guests: SocketAddr,
-    /// Address of the listener for operators.
+    /// Address of the listener for operators. Its TLS certificate always covers it.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8444")]
     operators: SocketAddr,
-    /// Host names and addresses under which the broker is reached, for its TLS certificate.
-    #[arg(long, value_name = "NAME", default_values_t = ["localhost".to_owned(), "127.0.0.1".to_owned()])]
-    host: Vec<String>,
-    /// TLS certificate chain to use instead of a new one, PEM.
-    #[arg(long, value_name = "FILE", requires_all = ["key", "ca"])]
+    /// Names and addresses under which VMs reach the broker, for its TLS certificate and URLs; this machine only
+    /// unless given.
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<Host>,
+    /// TLS certificate chain to use instead of a new one, PEM. It must be for every --host.
+    #[arg(long, value_name = "FILE", requires_all = ["key", "ca", "hosts"])]
     certificate: Option<PathBuf>,
     /// Its private key, PEM.
     #[arg(long, value_name = "FILE", requires = "certificate")]
@@ -53,38 +58,79 @@ struct Made<'a> {
     identity: BrokerIdentity,
     config: PathBuf,
     ca: PathBuf,
+    guest_folder: PathBuf,
     operator_file: PathBuf,
     token_file: PathBuf,
     /// Only when it was not written to a file.
     token: Option<&'a str>,
 }
 
+/// The TLS files of a listener.
+#[derive(Clone)]
 struct Tls {
     certificate: PathBuf,
     key: PathBuf,
     ca: PathBuf,
 }
 
+/// Of both listeners; one and the same unless a given certificate does not cover the operators' address.
+struct Listeners {
+    guests: Tls,
+    operators: Tls,
+}
+
 impl Init {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let data = self.folder()?;
+        let given = self.given_tls()?;
         random::warm().map_err(|error| Failure::Usage(error.to_string()))?;
-        let tls = self.tls(&data)?;
-        let (identity, token) = self.keystore(&data)?;
-        let token_file = self.token_file(&data, &token)?;
+        let mut created = Created::default();
+        let data = self.folder(&mut created)?;
+        let tls = self.tls(&data, given, &mut created)?;
+        let (identity, token) = self.keystore(&data, &mut created)?;
+        let token_file = self.token_file(&data, &token, &mut created)?;
         let config = data.join("broker.toml");
-        write_new(&config, self.config(&data, &tls).as_bytes(), 0o644)?;
+        created.write(&config, self.config(&data, &tls).as_bytes())?;
         let operator_file = data.join("operator.toml");
-        write_new(&operator_file, self.operator_file(&tls, &token_file).as_bytes(), 0o600)?;
-        let shown = self.token_file.is_none().then(|| token.expose());
-        let made = Made { identity, config, ca: tls.ca, operator_file, token_file, token: shown };
-        if json { output::print_json(&made) } else { output::print(&made.human(&self.administrator)) }
+        created.write(&operator_file, self.operator_file(&tls.operators, &token_file).as_bytes())?;
+        let guest_folder = self.guest_folder(&data, &tls.guests, identity, &mut created)?;
+        let token = self.token_file.is_none().then(|| token.expose());
+        let ca = tls.guests.ca;
+        let made = Made { identity, config, ca, guest_folder, operator_file, token_file, token };
+        let printed =
+            if json { output::print_json(&made) } else { output::print(&made.human(&self.administrator)) }?;
+        created.keep();
+        Ok(printed)
+    }
+
+    /// The hosts that were given, or this machine as far as the guests' listener says.
+    fn hosts(&self) -> Vec<Host> {
+        let ip = self.guests.ip();
+        match self.hosts.as_slice() {
+            [] if ip.is_loopback() || ip.is_unspecified() => {
+                let loopback = if ip.is_ipv6() { "::1" } else { "127.0.0.1" };
+                let loopback = loopback.parse().map(Host::Address).into_iter();
+                std::iter::once(Host::Name("localhost".to_owned())).chain(loopback).collect()
+            }
+            [] => vec![Host::Address(ip)],
+            given => given.to_vec(),
+        }
+    }
+
+    /// Where operators connect to: the address they are listened for at, or the first host when that is every address.
+    fn operators_host(&self) -> Host {
+        let ip = self.operators.ip();
+        let first = || self.hosts().into_iter().next();
+        Some(ip)
+            .filter(|ip| !ip.is_unspecified())
+            .map(Host::Address)
+            .or_else(first)
+            .unwrap_or(Host::Address(ip))
     }
 
     /// The data folder, absolute, private, without anything of a broker in it.
-    fn folder(&self) -> Result<PathBuf, Failure> {
+    fn folder(&self, created: &mut Created) -> Result<PathBuf, Failure> {
         let failed = |error| Failure::file(&self.data, error);
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.data).map_err(failed)?;
+        created.folder(&self.data)?;
         if fs::read_dir(&self.data).map_err(failed)?.next().is_some() {
             return Err(Failure::file(
                 &self.data,
@@ -94,35 +140,64 @@ impl Init {
         fs::canonicalize(&self.data).map_err(failed)
     }
 
-    fn tls(&self, data: &Path) -> Result<Tls, Failure> {
-        if let (Some(certificate), Some(key), Some(ca)) = (&self.certificate, &self.key, &self.ca) {
-            let absolute = |path: &Path| fs::canonicalize(path).map_err(|error| Failure::file(path, error));
-            return Ok(Tls { certificate: absolute(certificate)?, key: absolute(key)?, ca: absolute(ca)? });
-        }
-        let made = tls::SelfSigned::generate(&self.host)
-            .map_err(|error| Failure::Usage(format!("--host: {error}")))?;
-        let folder = data.join("tls");
-        DirBuilder::new().mode(0o700).create(&folder).map_err(|error| Failure::file(&folder, error))?;
-        let files = Tls {
-            certificate: folder.join("certificate.pem"),
-            key: folder.join("key.pem"),
-            ca: folder.join("ca.pem"),
+    /// The certificate of the operator's own, which must serve every host.
+    fn given_tls(&self) -> Result<Option<Tls>, Failure> {
+        let (Some(certificate), Some(key), Some(ca)) = (&self.certificate, &self.key, &self.ca) else {
+            return Ok(None);
         };
-        write_new(&files.key, made.key.as_bytes(), 0o600)?;
-        write_new(&files.certificate, made.certificate.as_bytes(), 0o644)?;
-        write_new(&files.ca, made.ca.as_bytes(), 0o644)?;
-        Ok(files)
+        let absolute = |path: &Path| fs::canonicalize(path).map_err(|error| Failure::file(path, error));
+        let given = Tls { certificate: absolute(certificate)?, key: absolute(key)?, ca: absolute(ca)? };
+        let usage = |error: tls::TlsError| Failure::Usage(error.to_string());
+        let (certificate, key) = (given.certificate.clone(), given.key.clone());
+        tls::server(&Listener { listen: self.guests, certificate, key }).map_err(usage)?;
+        tls::certificates(&given.ca).map_err(usage)?;
+        for host in self.hosts() {
+            if !tls::is_for(&given.certificate, &host.to_string()).map_err(usage)? {
+                return Err(Failure::file(&given.certificate, format!("the certificate is not for {host}")));
+            }
+        }
+        Ok(Some(given))
     }
 
-    fn keystore(&self, data: &Path) -> Result<(BrokerIdentity, OperatorToken), Failure> {
+    fn tls(&self, data: &Path, given: Option<Tls>, created: &mut Created) -> Result<Listeners, Failure> {
+        let folder = data.join("tls");
+        let operators = self.operators_host();
+        let Some(given) = given else {
+            let mut hosts = self.hosts();
+            if !hosts.contains(&operators) {
+                hosts.push(operators);
+            }
+            let new = new_tls(&folder, "", &hosts, created)?;
+            return Ok(Listeners { guests: new.clone(), operators: new });
+        };
+        let covers = tls::is_for(&given.certificate, &operators.to_string());
+        if covers.map_err(|error| Failure::Usage(error.to_string()))? {
+            return Ok(Listeners { guests: given.clone(), operators: given });
+        }
+        let operators = new_tls(&folder, "operators-", &[operators], created)?;
+        Ok(Listeners { guests: given, operators })
+    }
+
+    fn keystore(
+        &self,
+        data: &Path,
+        created: &mut Created,
+    ) -> Result<(BrokerIdentity, OperatorToken), Failure> {
         let now = clock::now();
         let failed = |error: &dyn std::fmt::Display| Failure::file(data, error);
+        let (file, database) = (data.join("keyring.json"), data.join("keystore.db"));
         let keyring = Keyring::generate(now).map_err(|error| failed(&error))?;
-        keyring.create(&data.join("keyring.json")).map_err(|error| failed(&error))?;
+        keyring.create(&file).map_err(|error| failed(&error))?;
+        created.file(&file);
         serve::runtime()?.block_on(async {
-            let keystore =
-                Keystore::create(&data.join("keystore.db"), keyring).await.map_err(|error| failed(&error))?;
-            let by = By { operator: "init", at: now };
+            let keystore = Keystore::create(&database, keyring).await;
+            if !matches!(keystore, Err(OpenError::Exists { .. })) {
+                for end in ["", "-wal", "-shm"] {
+                    created.file(&data.join(format!("keystore.db{end}")));
+                }
+            }
+            let keystore = keystore.map_err(|error| failed(&error))?;
+            let by = By { operator: "init", authority: None, at: now };
             let role = OperatorRole::Administrator;
             let token = keystore.add_operator(by, &self.administrator, role, &[]).await;
             let token = token.map_err(|error| failed(&error))?;
@@ -133,50 +208,86 @@ impl Init {
     }
 
     /// Where the token is, or where the operator is expected to put it.
-    fn token_file(&self, data: &Path, token: &OperatorToken) -> Result<PathBuf, Failure> {
+    fn token_file(
+        &self,
+        data: &Path,
+        token: &OperatorToken,
+        created: &mut Created,
+    ) -> Result<PathBuf, Failure> {
         let Some(path) = &self.token_file else { return Ok(data.join("operator.token")) };
-        write_new(path, token.expose().as_bytes(), 0o600)?;
+        created.write(path, token.expose().as_bytes())?;
         fs::canonicalize(path).map_err(|error| Failure::file(path, error))
     }
 
-    fn config(&self, data: &Path, tls: &Tls) -> String {
-        let listener = |address| {
+    fn config(&self, data: &Path, tls: &Listeners) -> String {
+        let listener = |address, tls: &Tls| {
             format!("listen = \"{address}\"\ncertificate = {:?}\nkey = {:?}\n", tls.certificate, tls.key)
         };
-        let urls: Vec<_> = self.host.iter().map(|host| self.url(host)).collect();
         format!(
             "# Written by `vouchsafe init`. Every other key and its default: config/broker.toml of the source.\n\
-             data = {data:?}\nurls = {urls:?}\n\n[guests]\n{}\n[operators]\n{}",
-            listener(self.guests),
-            listener(self.operators),
+             data = {data:?}\nurls = {:?}\n\n[guests]\n{}\n[operators]\n{}",
+            self.urls(),
+            listener(self.guests, &tls.guests),
+            listener(self.operators, &tls.operators),
         )
     }
 
     /// The guests' listener as guests know it.
-    fn url(&self, host: &str) -> String {
-        let is_v6 = host.parse::<std::net::Ipv6Addr>().is_ok();
-        let host = if is_v6 { format!("[{host}]") } else { host.to_owned() };
-        format!("https://{host}:{}", self.guests.port())
+    fn urls(&self) -> Vec<String> {
+        let url = |host: &Host| format!("https://{}:{}", host.authority(), self.guests.port());
+        self.hosts().iter().map(url).collect()
     }
 
     fn operator_file(&self, tls: &Tls, token_file: &Path) -> String {
-        let host = match self.operators.ip() {
-            ip if ip.is_unspecified() => self.host.first().cloned().unwrap_or_default(),
-            ip if ip.is_ipv6() => format!("[{ip}]"),
-            ip => ip.to_string(),
-        };
         format!(
-            "# Operator file for `vouchsafe`: --operator FILE, ./vouchsafe-operator.toml or \
-             ~/.config/vouchsafe/operator.toml.\nserver = \"https://{host}:{}\"\nca = {:?}\ntoken_file = {token_file:?}\n",
+            "# Operator file for `vouchsafe`: --operator FILE or ~/.config/vouchsafe/operator.toml.\n\
+             server = \"https://{}:{}\"\nca = {:?}\ntoken_file = {token_file:?}\n",
+            self.operators_host().authority(),
             self.operators.port(),
             tls.ca,
         )
     }
+
+    /// What a VM has in /etc/vouchsafe.
+    fn guest_folder(
+        &self,
+        data: &Path,
+        tls: &Tls,
+        identity: BrokerIdentity,
+        created: &mut Created,
+    ) -> Result<PathBuf, Failure> {
+        let folder = data.join("guest");
+        created.folder(&folder)?;
+        let ca = fs::read(&tls.ca).map_err(|error| Failure::file(&tls.ca, error))?;
+        created.write(&folder.join("ca.pem"), &ca)?;
+        let text = format!(
+            "# Configuration of vouchsafe-guest: goes to /etc/vouchsafe in the VM, together with ca.pem. Every other key\n\
+             # and its default: guest-client/guest.sample.toml of the source.\n\
+             brokers = {:?}\nidentities = [\"{identity}\"]\nca = \"/etc/vouchsafe/ca.pem\"\n",
+            self.urls(),
+        );
+        created.write(&folder.join("guest.toml"), text.as_bytes())?;
+        Ok(folder)
+    }
+}
+
+/// A new CA, and a certificate of it for these hosts.
+fn new_tls(folder: &Path, prefix: &str, hosts: &[Host], created: &mut Created) -> Result<Tls, Failure> {
+    let hosts: Vec<_> = hosts.iter().map(Host::to_string).collect();
+    let made =
+        tls::SelfSigned::generate(&hosts).map_err(|error| Failure::Usage(format!("--host: {error}")))?;
+    created.folder(folder)?;
+    let file = |name: &str| folder.join(format!("{prefix}{name}.pem"));
+    let files = Tls { certificate: file("certificate"), key: file("key"), ca: file("ca") };
+    created.write(&files.key, made.key.as_bytes())?;
+    created.write(&files.certificate, made.certificate.as_bytes())?;
+    created.write(&files.ca, made.ca.as_bytes())?;
+    Ok(files)
 }
 
 impl Made<'_> {
     fn human(&self, administrator: &str) -> String {
-        let Made { identity, config, ca, operator_file, token_file, .. } = self;
+        let Made { identity, config, guest_folder, operator_file, token_file, .. } = self;
         let token = match self.token {
             Some(token) => format!(
                 "Token of operator {administrator}, shown this once. Keep it in {} (chmod 600):\n\n  {token}\n",
@@ -185,23 +296,14 @@ impl Made<'_> {
             None => format!("Token of operator {administrator}: {}\n", token_file.display()),
         };
         format!(
-            "A new broker. VMs pin this identity and this CA (guest.toml):\n\n  identities = [\"{identity}\"]\n  \
-             ca: {}\n\n{token}\nNext:\n  vouchsafe serve --config {}\n  vouchsafe secret list --operator {}\n\n\
-             Keep a copy of the keyring, keyring.json, apart from copies of the database: who has both has every secret,\n\
-             and without the keyring the database is worth nothing.\n",
-            ca.display(),
+            "A new broker, with identity {identity}.\n\nFor VMs, to be copied to /etc/vouchsafe there:\n\n  \
+             {0}/guest.toml\n  {0}/ca.pem\n\n{token}\nNext:\n  vouchsafe serve --config {1}\n  \
+             vouchsafe secret list --operator {2}\n\n\
+             Back up the keyring, keyring.json, separately from the database: both together hold every secret, and\n\
+             without the keyring the database cannot be read.\n",
+            guest_folder.display(),
             config.display(),
             operator_file.display(),
         )
     }
-}
-
-/// Writes a file that must not exist yet.
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    file.and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    })
-    .map_err(|error| Failure::file(path, error))
 }

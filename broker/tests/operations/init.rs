@@ -1,0 +1,192 @@
+//! `vouchsafe init`: what it makes works with the commands that it prints, and what fails leaves nothing behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{Served, free_port, init, made, text, vouchsafe};
+
+#[test]
+fn the_operator_file_of_init_works_whatever_the_hosts_are() {
+    for (address, hosts) in [
+        ("127.0.0.1", &["--host", "broker.example.com"][..]),
+        ("127.0.0.1", &[]),
+        ("::1", &["--host", "broker.example.com", "--host", "fd00::5"]),
+        ("::1", &[]),
+    ] {
+        let folder = TempDir::new().expect("a folder");
+        let listen = |port| {
+            if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+        };
+        let (guests, operators) = (listen(free_port(address)), listen(free_port(address)));
+        let printed =
+            made(folder.path(), &[&["--guests", &guests, "--operators", &operators], hosts].concat());
+        let data = folder.path().join("data");
+        assert!(printed.contains("data/guest/guest.toml"), "{printed}");
+        let broker = Served::start(&data);
+        let listed = vouchsafe()
+            .args(["secret", "list", "--operator"])
+            .arg(data.join("operator.toml"))
+            .output()
+            .expect("runs");
+        assert!(listed.status.success(), "{address} {hosts:?}: {}", text(&listed.stderr));
+        drop(broker);
+    }
+}
+
+#[test]
+fn hosts_become_urls_and_names_of_the_certificate() {
+    let folder = TempDir::new().expect("a folder");
+    made(
+        folder.path(),
+        &["--host", "Broker.example.com", "--host", "[fd00::5]", "--operators", "10.1.2.3:8444"],
+    );
+    let data = folder.path().join("data");
+    let config = fs::read_to_string(data.join("broker.toml")).expect("read");
+    let urls = "[\"https://broker.example.com:8443\", \"https://[fd00::5]:8443\"]";
+    assert!(config.contains(&format!("urls = {urls}")), "{config}");
+    let guest = fs::read_to_string(data.join("guest/guest.toml")).expect("read");
+    assert!(guest.contains(&format!("brokers = {urls}")), "{guest}");
+    let operator = fs::read_to_string(data.join("operator.toml")).expect("read");
+    assert!(operator.contains("server = \"https://10.1.2.3:8444\""), "{operator}");
+    let certificate = data.join("tls/certificate.pem");
+    for (host, named) in [
+        ("broker.example.com", true),
+        ("fd00::5", true),
+        ("10.1.2.3", true),
+        ("localhost", false),
+        ("127.0.0.1", false),
+    ] {
+        assert_eq!(
+            vouchsafe_broker::tls::is_for(&certificate, host).expect("a certificate"),
+            named,
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn every_address_of_the_operators_is_reached_by_the_first_host() {
+    let folder = TempDir::new().expect("a folder");
+    made(folder.path(), &["--host", "broker.example.com", "--operators", "[::]:8444"]);
+    let operator = fs::read_to_string(folder.path().join("data/operator.toml")).expect("read");
+    assert!(operator.contains("server = \"https://broker.example.com:8444\""), "{operator}");
+}
+
+/// Every file and folder below, by its path.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("read").flatten() {
+        if entry.path().is_dir() {
+            found.extend(below(&entry.path()));
+        }
+        found.push(entry.path());
+    }
+    found
+}
+
+#[test]
+fn what_init_writes_is_for_its_owner_alone() {
+    let folder = TempDir::new().expect("a folder");
+    made(folder.path(), &["--host", "broker.example.com"]);
+    let files: Vec<_> = below(folder.path()).into_iter().filter(|path| path.is_file()).collect();
+    assert!(files.len() >= 9, "{files:?}");
+    for file in files {
+        let mode = fs::metadata(&file).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn what_is_no_host_is_a_usage_error() {
+    let folder = TempDir::new().expect("a folder");
+    for host in
+        ["https://broker.example.com", "broker.example.com:8443", "*.example.com", "::", "256.1.1.1", ""]
+    {
+        let output = init(folder.path(), &["--host", host]);
+        assert_eq!(output.status.code(), Some(2), "{host}: {}", text(&output.stderr));
+        assert!(below(folder.path()).is_empty(), "{host}");
+    }
+}
+
+#[test]
+fn a_failure_leaves_nothing_and_deletes_nothing() {
+    // The name of the first operator is looked at last of all, when everything but the token is there.
+    let folder = TempDir::new().expect("a folder");
+    let output = init(&folder.path().join("new/deeper"), &["--administrator", "Not A Name"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(below(folder.path()).is_empty(), "{:?}", below(folder.path()));
+
+    // A token's file that exists stays as it is, and so does an empty data folder.
+    fs::create_dir(folder.path().join("data")).expect("a folder");
+    fs::write(folder.path().join("token"), "theirs").expect("written");
+    let output = init(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(folder.path().join("token")).expect("read"), "theirs");
+    let mut left = below(folder.path());
+    left.sort();
+    assert_eq!(left, [folder.path().join("data"), folder.path().join("token")]);
+
+    // A folder that holds something is not touched.
+    fs::write(folder.path().join("data/keyring.json"), "theirs").expect("written");
+    let output = init(folder.path(), &[]);
+    assert!(text(&output.stderr).contains("not empty"), "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(folder.path().join("data/keyring.json")).expect("read"), "theirs");
+}
+
+#[test]
+fn a_given_certificate_serves_every_host_and_operators_get_one_of_their_own() {
+    let folder = TempDir::new().expect("a folder");
+    let given = vouchsafe_broker::tls::SelfSigned::generate(&["broker.example.com".to_owned()])
+        .expect("a certificate");
+    for (name, pem) in
+        [("chain.pem", given.certificate.as_str()), ("key.pem", &given.key), ("ca.pem", &given.ca)]
+    {
+        fs::write(folder.path().join(name), pem).expect("written");
+    }
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (chain, key, ca) = (path("chain.pem"), path("key.pem"), path("ca.pem"));
+    let tls = ["--certificate", &chain, "--key", &key, "--ca", &ca];
+    let other = init(folder.path(), &[&tls[..], &["--host", "other.example.com"]].concat());
+    assert!(text(&other.stderr).contains("not for other.example.com"), "{}", text(&other.stderr));
+    assert_eq!(init(folder.path(), &tls).status.code(), Some(2), "the host must be named");
+    assert_eq!(below(folder.path()).len(), 3);
+    let port = free_port("127.0.0.1");
+    let operators = format!("127.0.0.1:{port}");
+    made(
+        folder.path(),
+        &[&tls[..], &["--host", "broker.example.com", "--guests", "127.0.0.1:0", "--operators", &operators]]
+            .concat(),
+    );
+    let data = folder.path().join("data");
+    let broker = Served::start(&data);
+    let listed = vouchsafe()
+        .args(["secret", "list", "--operator"])
+        .arg(data.join("operator.toml"))
+        .output()
+        .expect("runs");
+    assert!(listed.status.success(), "{}", text(&listed.stderr));
+    assert_eq!(fs::read_to_string(data.join("guest/ca.pem")).expect("read"), given.ca);
+    drop(broker);
+}
+
+#[test]
+fn json_names_what_was_made() {
+    let folder = TempDir::new().expect("a folder");
+    let printed = made(folder.path(), &["--json"]);
+    let made: Value = serde_json::from_str(&printed).expect("JSON");
+    for (member, file) in [
+        ("config", "data/broker.toml"),
+        ("ca", "data/tls/ca.pem"),
+        ("guest_folder", "data/guest"),
+        ("operator_file", "data/operator.toml"),
+        ("token_file", "token"),
+    ] {
+        let path = made.get(member).and_then(Value::as_str).expect(member);
+        assert!(path.ends_with(file) && Path::new(path).exists(), "{member}: {path}");
+    }
+    assert_eq!(made.get("token"), Some(&Value::Null));
+}
