@@ -12,12 +12,14 @@ mod failure;
 mod guardrails;
 mod init;
 mod judge;
+mod online;
 mod operator;
 mod output;
 mod policy;
 mod secret;
 mod serve;
 mod verify;
+mod when;
 
 use std::process::ExitCode;
 

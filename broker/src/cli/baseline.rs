@@ -10,17 +10,18 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use vouchsafe_keystore::baselines::BaselineSummary;
 use vouchsafe_keystore::policy::MAX_BASELINE;
 use vouchsafe_protocol::ObjectName;
 
 use super::client::Connection;
-use super::policy::{Document, Full, Named, Stored, list};
+use super::online::Online;
+use super::policy::{Document, Full, Named, Stored};
 use super::{Failure, output};
+use crate::clock;
 
 #[derive(Debug, Args)]
 pub(super) struct Baseline {
-    #[command(flatten)]
-    connection: Connection,
     #[command(subcommand)]
     action: Action,
 }
@@ -28,43 +29,64 @@ pub(super) struct Baseline {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Write a commented baseline of one captured boot, to be read before it is put.
-    Learn(learn::Learn),
-    /// Say what a boot will measure, from the files of an update. Needs no broker.
+    Learn(Box<Online<learn::Learn>>),
+    /// Predict what a boot will measure, from the files of an update. Needs no broker.
     Predict(predict::Predict),
     /// Put a baseline (JSON), or a new version of it. In force at once.
-    Put(Document),
-    /// Baselines that you may read.
-    List,
-    /// A baseline's JSON.
-    Show(Named),
+    Put(Online<Document>),
+    /// List the baselines that you may read, with their state and end.
+    List(Connection),
+    /// Show a baseline's JSON.
+    Show(Online<Named>),
     /// Revoke a baseline for good: policies that rest on it alone refuse from now on.
-    Revoke {
-        /// Its name.
-        name: ObjectName,
-    },
+    Revoke(Online<Revoke>),
+}
+
+#[derive(Debug, Args)]
+struct Revoke {
+    /// Its name.
+    name: ObjectName,
 }
 
 impl Baseline {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let open = || self.connection.open();
         match self.action {
-            Action::Learn(learn) => learn.run(open),
+            Action::Learn(online) => {
+                let Online { connection, arguments } = *online;
+                arguments.run(|| connection.open())
+            }
             Action::Predict(predict) => predict.run(json),
-            Action::Put(document) => {
-                let answer = open()?.post("/v1/baselines/put", &document.read(MAX_BASELINE)?)?;
+            Action::Put(Online { connection, arguments: document }) => {
+                let document = document.read(MAX_BASELINE)?;
+                let answer = connection.open()?.post("/v1/baselines/put", &document)?;
                 output::show(json, answer, Stored::human)
             }
-            Action::List => output::show(json, open()?.get("/v1/baselines", &[])?, list),
-            Action::Show(named) => {
-                let answer = open()?.get("/v1/baselines/show", &named.query())?;
+            Action::List(connection) => {
+                output::show(json, connection.open()?.get("/v1/baselines", &[])?, list)
+            }
+            Action::Show(Online { connection, arguments: named }) => {
+                let answer = connection.open()?.get("/v1/baselines/show", &named.query())?;
                 output::show(json, answer, |full: Full| full.human(""))
             }
-            Action::Revoke { name } => {
-                open()?.post("/v1/baselines/revoke", &json!({ "name": name }))?;
+            Action::Revoke(Online { connection, arguments: Revoke { name } }) => {
+                connection.open()?.post("/v1/baselines/revoke", &json!({ "name": name }))?;
                 output::show(json, json!({ "name": name }), |_: Value| format!("{name} is revoked."))
             }
         }
     }
+}
+
+fn list(baselines: Vec<BaselineSummary>) -> String {
+    if baselines.is_empty() {
+        return "There are no baselines that you may read.".to_owned();
+    }
+    let row = |baseline: BaselineSummary| {
+        let BaselineSummary { name, version, state, ends_at } = baseline;
+        let ends_at = ends_at.map_or_else(|| "-".to_owned(), clock::human);
+        vec![name.to_string(), version.to_string(), state.to_string(), ends_at]
+    };
+    let rows: Vec<_> = baselines.into_iter().map(row).collect();
+    output::table(&["NAME", "VERSION", "STATE", "ENDS"], &rows)
 }
 
 /// Prints a document, or writes it to a new file.

@@ -1,13 +1,20 @@
 //! `vouchsafe decisions …`.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use vouchsafe_keystore::record::LogRecord;
-use vouchsafe_protocol::{SecretPath, UnixTime};
+use vouchsafe_protocol::{DecisionId, SecretPath, UnixTime};
 
-use super::client::Connection;
+use super::client::{Client, Connection};
+use super::verify::decision::DecisionFile;
+use super::when::When;
 use super::{Failure, output};
 use crate::clock;
 
@@ -21,33 +28,44 @@ pub(super) struct Decisions {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Decisions and changes by operators, the newest first.
-    List {
-        /// Only these.
-        #[arg(long)]
-        outcome: Option<Outcome>,
-        /// Only those that concern this secret.
-        #[arg(long)]
-        path: Option<SecretPath>,
-        /// Only those of this VM: project number/instance id.
-        #[arg(long, value_name = "PROJECT/ID")]
-        instance: Option<String>,
-        /// Not earlier than this, in seconds since 1970.
-        #[arg(long, value_name = "UNIX")]
-        since: Option<u64>,
-        /// Earlier than this, in seconds since 1970.
-        #[arg(long, value_name = "UNIX")]
-        until: Option<u64>,
-        /// At most so many.
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        /// The page that follows: what the one before gave as `next`.
-        #[arg(long, value_name = "INDEX")]
-        before: Option<u64>,
-        /// Refusals of strangers instead, which are in the broker's memory only.
-        #[arg(long)]
-        remembered: bool,
+    /// List decisions and changes by operators, the newest first.
+    List(Box<List>),
+    /// Write a decision with the evidence that it was made on, for `verify decision`.
+    Evidence {
+        /// The decision, 32 hex digits.
+        id: DecisionId,
+        /// Write to this new file (0600) instead of standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// Only these.
+    #[arg(long)]
+    outcome: Option<Outcome>,
+    /// Only those that concern this secret.
+    #[arg(long)]
+    path: Option<SecretPath>,
+    /// Only those of this VM: project number/instance id.
+    #[arg(long, value_name = "PROJECT/ID")]
+    instance: Option<String>,
+    /// Not earlier than this: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970.
+    #[arg(long, value_name = "TIME")]
+    since: Option<When>,
+    /// Earlier than this, in the same forms.
+    #[arg(long, value_name = "TIME")]
+    until: Option<When>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// The page that follows: what the one before gave as `next`.
+    #[arg(long, value_name = "INDEX")]
+    before: Option<u64>,
+    /// Refusals of strangers instead, which are in the broker's memory only.
+    #[arg(long)]
+    remembered: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -74,7 +92,16 @@ struct Shown {
 impl Decisions {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
-        let Action::List { outcome, path, instance, since, until, limit, before, remembered } = self.action;
+        match self.action {
+            Action::List(list) => list.run(&client, json),
+            Action::Evidence { id, out } => evidence(&client, id, out.as_deref(), json),
+        }
+    }
+}
+
+impl List {
+    fn run(self, client: &Client, json: bool) -> Result<ExitCode, Failure> {
+        let Self { outcome, path, instance, since, until, limit, before, remembered } = self;
         let outcome = outcome.map(|outcome| match outcome {
             Outcome::Granted => "granted",
             Outcome::Refused => "refused",
@@ -84,8 +111,8 @@ impl Decisions {
             ("outcome", outcome.map(str::to_owned)),
             ("path", path.map(|path| path.to_string())),
             ("instance", instance),
-            ("since", since.map(|time| time.to_string())),
-            ("until", until.map(|time| time.to_string())),
+            ("since", since.map(|When(time)| time.to_string())),
+            ("until", until.map(|When(time)| time.to_string())),
             ("before", before.map(|index| index.to_string())),
             ("limit", Some(limit.to_string())),
             ("remembered", remembered.then(|| "true".to_owned())),
@@ -93,6 +120,26 @@ impl Decisions {
         let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         output::show(json, client.get("/v1/decisions", &query)?, |page: Page| page.human())
     }
+}
+
+fn evidence(client: &Client, id: DecisionId, out: Option<&Path>, json: bool) -> Result<ExitCode, Failure> {
+    let query = [("id", id.to_string())];
+    let shown: Shown = output::read_answer(client.get("/v1/decisions/show", &query)?)?;
+    let evidence = output::read_answer(client.get("/v1/decisions/evidence", &query)?)?;
+    let file = DecisionFile { record: shown.record, evidence };
+    let Some(out) = out else { return output::print_json(&file) };
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).and_then(|mut open| {
+            serde_json::to_writer_pretty(&mut open, &file)?;
+            open.write_all(b"\n")
+        });
+    written.map_err(|error| Failure::file(out, error))?;
+    output::show(json, json!({ "id": id, "out": out }), |_: Value| {
+        format!(
+            "Written to {0}. Verify it again: vouchsafe verify decision {0} --collateral FILE",
+            out.display()
+        )
+    })
 }
 
 impl Page {

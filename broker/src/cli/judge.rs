@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
 use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_attestation::launch::{self, EndorsementStore};
-use vouchsafe_attestation::tdx::{TdxCollateral, TdxCollateralStore};
-use vouchsafe_attestation::{Collateral, Context, Endorsements, TrustAnchors, VerifyMemory};
-use vouchsafe_protocol::UnixTime;
+use vouchsafe_attestation::tdx::{Platform, TdxCollateral, TdxCollateralStore};
+use vouchsafe_attestation::{Collateral, Context, Endorsements, TrustAnchors, VekStore, VerifyMemory};
+use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind, MAX_BUNDLE};
 use vouchsafe_protocol::limits::MAX_REQUEST;
+use vouchsafe_protocol::{BrokerIdentity, Digest48, UnixTime};
 
 use super::{Failure, output};
-use crate::collateral::{Described, is_key_set};
+use crate::collateral::{Described, is_bundle, is_key_set};
 
 /// Everything that a verification is judged by, opened.
 pub(super) struct Judge {
@@ -30,6 +31,8 @@ pub(super) struct Files<'a> {
     pub(super) collateral: &'a [PathBuf],
     pub(super) endorsements: &'a [PathBuf],
     pub(super) audiences: &'a [String],
+    /// The broker whose bundles of exported collateral are taken, key sets that it fetched from Google included.
+    pub(super) bundles_of: Option<&'a BrokerIdentity>,
 }
 
 impl Judge {
@@ -42,29 +45,19 @@ impl Judge {
             let file = output::read_input(path, MAX_REQUEST)?;
             anchors = anchors.with_extra(&file).map_err(|error| Failure::file(path, error))?;
         }
-        let (mut crls, mut certificates) = (Vec::new(), Vec::new());
-        let (mut platforms, mut token_keys) = (Vec::new(), Vec::new());
+        let mut given = Given::default();
         for path in files.collateral {
-            let file = output::read_input(path, MAX_CRL_LENGTH)?;
-            if file.trim_ascii_start().first() != Some(&b'{') {
-                read_file(&file, &mut crls, &mut certificates).map_err(|error| Failure::file(path, error))?;
-            } else if is_key_set(&file) {
-                token_keys.push(TokenKeys::extra(&file, now).map_err(|error| Failure::file(path, error))?);
-            } else {
-                let collateral = tdx_collateral(path, &file)?;
-                let described = Described::read(&collateral).map_err(|error| Failure::file(path, error))?;
-                platforms.push((described.platform, collateral));
-            }
+            given.take(path, files.bundles_of, now)?;
         }
-        let collateral =
-            Collateral::new(&crls, &certificates).map_err(|error| Failure::Usage(error.to_string()))?;
-        let tdx = TdxCollateralStore::new(platforms);
+        let collateral = Collateral::new(&given.crls, &given.certificates)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+        given.launch.extend(launch_items(files.endorsements)?);
         Ok(Self {
             endorsements: Endorsements {
-                tdx,
-                token_keys,
-                launch: launch_store(files.endorsements)?,
-                ..Endorsements::default()
+                veks: VekStore::new(&given.certificates),
+                tdx: TdxCollateralStore::new(given.platforms),
+                token_keys: given.token_keys,
+                launch: EndorsementStore::new(given.launch),
             },
             now,
             anchors,
@@ -80,15 +73,84 @@ impl Judge {
     }
 }
 
+/// Collateral of all files, by its kind.
+#[derive(Default)]
+struct Given {
+    crls: Vec<Vec<u8>>,
+    certificates: Vec<Vec<u8>>,
+    platforms: Vec<(Platform, TdxCollateral)>,
+    token_keys: Vec<TokenKeys>,
+    launch: Vec<(Digest48, Vec<u8>)>,
+}
+
+impl Given {
+    fn take(
+        &mut self,
+        path: &Path,
+        bundles_of: Option<&BrokerIdentity>,
+        now: UnixTime,
+    ) -> Result<(), Failure> {
+        let limit = if bundles_of.is_some() { MAX_BUNDLE } else { MAX_CRL_LENGTH };
+        let file = output::read_input(path, limit)?;
+        let failed = |error: &dyn std::fmt::Display| Failure::file(path, error);
+        if let Some(signer) = bundles_of.filter(|_| is_bundle(&file)) {
+            let bundle =
+                Bundle::parse(&file).and_then(|bundle| bundle.verify(signer, BundleFormat::Exported));
+            return bundle
+                .map_err(|error| failed(&error))?
+                .into_iter()
+                .try_for_each(|item| self.add(path, item));
+        }
+        if file.trim_ascii_start().first() != Some(&b'{') {
+            read_file(&file, &mut self.crls, &mut self.certificates).map_err(|error| failed(&error))
+        } else if is_key_set(&file) {
+            self.token_keys.push(TokenKeys::extra(&file, now).map_err(|error| failed(&error))?);
+            Ok(())
+        } else {
+            self.platform(path, &file)
+        }
+    }
+
+    /// An item of a bundle. What the broker says that it fetched from Google is Google's here, too.
+    fn add(&mut self, path: &Path, item: BundleItem) -> Result<(), Failure> {
+        let BundleItem { kind, subject, fetched_at, content, .. } = item;
+        let failed = |error: &dyn std::fmt::Display| Failure::file(path, error);
+        match kind {
+            CollateralKind::Crl | CollateralKind::Certificate => {
+                read_file(&content, &mut self.crls, &mut self.certificates).map_err(|error| failed(&error))
+            }
+            CollateralKind::Tdx => self.platform(path, &content),
+            CollateralKind::TokenKeys => {
+                let read = if subject == "google" { TokenKeys::from_google } else { TokenKeys::extra };
+                self.token_keys.push(read(&content, fetched_at).map_err(|error| failed(&error))?);
+                Ok(())
+            }
+            CollateralKind::LaunchEndorsement => {
+                let measurement =
+                    subject.parse().map_err(|_| failed(&"an endorsement without its measurement"))?;
+                self.launch.push((measurement, content.0));
+                Ok(())
+            }
+        }
+    }
+
+    fn platform(&mut self, path: &Path, file: &[u8]) -> Result<(), Failure> {
+        let collateral = tdx_collateral(path, file)?;
+        let described = Described::read(&collateral).map_err(|error| Failure::file(path, error))?;
+        self.platforms.push((described.platform, collateral));
+        Ok(())
+    }
+}
+
 /// Each endorsement under every measurement that it names.
-fn launch_store(files: &[PathBuf]) -> Result<EndorsementStore, Failure> {
+fn launch_items(files: &[PathBuf]) -> Result<Vec<(Digest48, Vec<u8>)>, Failure> {
     let mut items = Vec::new();
     for path in files {
         let file = output::read_input(path, MAX_REQUEST)?;
         let named = launch::measurements(&file).map_err(|error| Failure::file(path, error))?;
         items.extend(named.into_iter().map(|measurement| (measurement, file.clone())));
     }
-    Ok(EndorsementStore::new(items))
+    Ok(items)
 }
 
 /// Intel's collateral. Whether it serves is for the verifier to say.

@@ -15,13 +15,12 @@ use vouchsafe_keystore::policy::MAX_TEXT;
 use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
 
 use super::client::Connection;
+use super::online::Online;
 use super::{Failure, output};
 use crate::clock;
 
 #[derive(Debug, Args)]
 pub(super) struct Policy {
-    #[command(flatten)]
-    connection: Connection,
     #[command(subcommand)]
     action: Action,
 }
@@ -33,15 +32,15 @@ enum Action {
     /// Say what a policy would do for captured evidence, condition by condition. Needs no broker.
     Test(test::Test),
     /// Say which recorded decisions another text of a policy would change.
-    Diff(diff::Diff),
+    Diff(Online<diff::Diff>),
     /// Put a policy, or a new version of it. In force at once.
-    Put(Document),
+    Put(Online<Document>),
     /// Say what is wrong with a policy, and put nothing.
-    Check(Document),
-    /// Policies that you may read.
-    List,
-    /// A policy's text.
-    Show(Named),
+    Check(Online<Document>),
+    /// List the policies that you may read.
+    List(Connection),
+    /// Show a policy's text.
+    Show(Online<Named>),
 }
 
 /// A document and the file with its text.
@@ -101,18 +100,20 @@ impl Policy {
         match self.action {
             Action::New(new) => new.run(),
             Action::Test(test) => test.run(json),
-            Action::Diff(diff) => diff.run(&self.connection, json),
-            Action::Put(document) => {
+            Action::Diff(Online { connection, arguments: diff }) => diff.run(&connection, json),
+            Action::Put(Online { connection, arguments: document }) => {
                 let body = document.read(MAX_TEXT)?;
-                output::show(json, self.connection.open()?.post("/v1/policies/put", &body)?, Stored::human)
+                output::show(json, connection.open()?.post("/v1/policies/put", &body)?, Stored::human)
             }
-            Action::Check(document) => {
+            Action::Check(Online { connection, arguments: document }) => {
                 let body = document.read(MAX_TEXT)?;
-                output::show(json, self.connection.open()?.post("/v1/policies/check", &body)?, Checked::human)
+                output::show(json, connection.open()?.post("/v1/policies/check", &body)?, Checked::human)
             }
-            Action::List => output::show(json, self.connection.open()?.get("/v1/policies", &[])?, list),
-            Action::Show(named) => {
-                let answer = self.connection.open()?.get("/v1/policies/show", &named.query())?;
+            Action::List(connection) => {
+                output::show(json, connection.open()?.get("/v1/policies", &[])?, list)
+            }
+            Action::Show(Online { connection, arguments: named }) => {
+                let answer = connection.open()?.get("/v1/policies/show", &named.query())?;
                 output::show(json, answer, |full: Full| full.human("//"))
             }
         }

@@ -25,3 +25,35 @@ fn t34_no_argument_takes_a_value_or_a_token() {
     }
     walk(&Cli::command());
 }
+
+/// Commands that need no broker, and show none of its options.
+const OFFLINE: &[&str] = &[
+    "vouchsafe baseline predict",
+    "vouchsafe completions",
+    "vouchsafe init",
+    "vouchsafe policy new",
+    "vouchsafe policy test",
+    "vouchsafe serve",
+    "vouchsafe verify",
+];
+
+#[test]
+fn only_commands_that_talk_to_a_broker_have_its_options() {
+    fn walk(command: &clap::Command, path: &str) {
+        let path = format!("{path}{}", command.get_name());
+        let mut below = command.get_subcommands().filter(|command| command.get_name() != "help").peekable();
+        if below.peek().is_some() {
+            return below.for_each(|command| walk(command, &format!("{path} ")));
+        }
+        let offline = OFFLINE.iter().any(|start| path == *start || path.starts_with(&format!("{start} ")));
+        let help = command.clone().render_long_help().to_string();
+        for option in ["--server", "--operator <", "--token-file"] {
+            // `init` writes a token's file and listens for operators.
+            let own = path == "vouchsafe init" && option == "--token-file";
+            assert_eq!(help.contains(option), !offline || own, "{path}: {option}");
+        }
+    }
+    let mut command = Cli::command();
+    command.build();
+    walk(&command, "");
+}

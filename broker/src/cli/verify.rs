@@ -3,6 +3,7 @@
 //! Always prints JSON. Exit 0 and the claims; exit 1 and `{"refused": …, "detail": …}` when the evidence is
 //! refused or malformed; exit 2 for usage and files that cannot be read. What comes out can only be looked at.
 
+pub(super) mod decision;
 mod endorsement;
 mod google_token;
 
@@ -96,6 +97,8 @@ enum Kind {
     },
     /// A token of Google Cloud Attestation.
     GoogleToken(Box<google_token::GoogleToken>),
+    /// A recorded grant, from what `decisions evidence` wrote: the claims that it was decided on.
+    Decision(Box<decision::Decision>),
     /// A launch endorsement of Google's.
     Endorsement(Box<endorsement::Endorsement>),
     /// A firmware event log, held against PCRs.
@@ -172,6 +175,7 @@ impl Verify {
                 )
             }
             Kind::GoogleToken(token) => token.run(),
+            Kind::Decision(decision) => decision.run(),
             Kind::Endorsement(endorsement) => endorsement.run(),
             Kind::Tdx { quote, collateral, ccel, endorsement, report_data, by, inspect: _ } => {
                 let judge = by.open_with(&endorsement)?;
@@ -205,7 +209,7 @@ impl By {
     fn open_with(&self, endorsements: &[PathBuf]) -> Result<Judge, Failure> {
         let now = self.at.map_or_else(clock::now, UnixTime);
         let (anchors, collateral) = (&self.anchor, &self.cert);
-        Judge::open(&Files { anchors, collateral, endorsements, audiences: &[] }, now)
+        Judge::open(&Files { anchors, collateral, endorsements, ..Files::default() }, now)
     }
 }
 

@@ -10,7 +10,7 @@ use vouchsafe_protocol::{
 };
 
 /// All pieces of verified evidence.
-pub(super) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
+pub(crate) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
     let mut pieces = Vec::with_capacity(8);
     let mut keep = |kind, bytes: &Bytes| pieces.push(EvidencePiece::new(kind, Arc::from(&bytes[..])));
     if let Some(vtpm) = &evidence.vtpm {
@@ -75,7 +75,7 @@ pub(crate) fn assemble(pieces: Vec<(String, Vec<u8>)>) -> Option<Evidence> {
 }
 
 /// SHA-256 of the claims as JSON.
-pub(super) fn digest(claims: &Claims) -> Digest32 {
+pub(crate) fn digest(claims: &Claims) -> Digest32 {
     Digest32::of(&serde_json::to_vec(claims).expect("claims have string keys and no fallible members"))
 }
 

@@ -61,6 +61,7 @@ impl Learn {
             collateral: &self.cert,
             endorsements: &self.endorsement,
             audiences: &self.audience,
+            bundles_of: None,
         };
         let judge = Judge::open(&files, now)?;
         // Each piece by itself: who learns a baseline trusts the source of the file.

@@ -48,6 +48,7 @@ impl Captured {
             collateral: &self.collateral,
             endorsements: &self.endorsement,
             audiences: &self.audience,
+            bundles_of: None,
         };
         let judge = Judge::open(&files, self.now())?;
         let claims = inspect(&evidence, &judge.context());

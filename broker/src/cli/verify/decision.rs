@@ -1,0 +1,334 @@
+//! `vouchsafe verify decision`: a recorded grant, verified again from what the record keeps.
+//!
+//! The transcript is made anew from the record: broker, nonce, suite, the guest's key, paths. The evidence must be the one
+//! that the record names, be bound to that transcript, and give the claims that were decided on. The record itself is as
+//! trustworthy as the broker that gave it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use vouchsafe_attestation::{Claims, VerifyError, verify};
+use vouchsafe_keystore::record::{EvidencePiece, GrantBinding, GrantRecord, LogRecord};
+use vouchsafe_protocol::{Bound, DecisionId, Digest32, Evidence, GuestPublicKey, ReleasePaths, UnixTime};
+
+use super::super::judge::{Files, Judge};
+use super::super::{Failure, output};
+use crate::release::evidence;
+
+#[derive(Debug, Args)]
+pub(super) struct Decision {
+    /// What `decisions evidence` wrote.
+    file: PathBuf,
+    /// Collateral of that time: CRLs, certificates of issuing CAs and AMD chips, PEM or DER; Intel's collateral and key
+    /// sets, JSON; bundles of `collateral export`, signed by the broker that made the decision.
+    #[arg(long, value_name = "FILE")]
+    collateral: Vec<PathBuf>,
+    /// A launch endorsement of Google's that the broker had in its store.
+    #[arg(long, value_name = "FILE")]
+    endorsement: Vec<PathBuf>,
+    /// Trust anchors beside the built-in ones; they give the root `extra`.
+    #[arg(long, value_name = "FILE")]
+    anchor: Vec<PathBuf>,
+    /// A URL of the broker: the audience of a token.
+    #[arg(long, value_name = "URL")]
+    audience: Vec<String>,
+}
+
+/// A recorded decision with its evidence.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct DecisionFile {
+    /// The record, as the log has it.
+    pub(in super::super) record: LogRecord,
+    /// The evidence, as the guest sent it.
+    pub(in super::super) evidence: Evidence,
+}
+
+/// What came out: the claims that were decided on.
+#[derive(Debug, PartialEq, Serialize)]
+struct Verified {
+    decision: DecisionId,
+    verified_at: UnixTime,
+    claims_digest: Digest32,
+    claims: Claims,
+}
+
+/// Why a decision is not what its record says.
+#[derive(Debug, thiserror::Error)]
+enum Mismatch {
+    #[error("only grants are verified again: this is the record of {what}")]
+    NotAGrant { what: &'static str },
+    #[error("the record is of a version that did not keep the guest's key")]
+    NoBinding,
+    #[error("the record has a key or paths that no request can have")]
+    Malformed,
+    #[error("the evidence is not the one that the record names")]
+    OtherEvidence,
+    #[error("the evidence is refused: {0}")]
+    Refused(#[from] VerifyError),
+    #[error(
+        "the claims have digest {found}, the record has {recorded}: give the collateral that the broker had then"
+    )]
+    OtherClaims { found: Digest32, recorded: Digest32 },
+}
+
+impl Mismatch {
+    fn name(&self) -> String {
+        match self {
+            Self::NotAGrant { .. } => "not-a-grant".to_owned(),
+            Self::NoBinding => "no-binding".to_owned(),
+            Self::Malformed => "malformed-record".to_owned(),
+            Self::OtherEvidence => "other-evidence".to_owned(),
+            Self::Refused(error) => error.name(),
+            Self::OtherClaims { .. } => "other-claims".to_owned(),
+        }
+    }
+}
+
+impl Decision {
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        let text = output::read_text(&self.file, MAX_FILE)?;
+        let file: DecisionFile = serde_json::from_str(&text)
+            .map_err(|error| Failure::file(&self.file, format!("no recorded decision: {error}")))?;
+        match self.again(&file) {
+            Ok(verified) => output::print_json(&verified),
+            Err(Stop::Failure(failure)) => Err(failure),
+            Err(Stop::Mismatch(mismatch)) => {
+                output::print_json(&json!({ "refused": mismatch.name(), "detail": mismatch.to_string() }))?;
+                Ok(ExitCode::from(1))
+            }
+        }
+    }
+
+    fn again(&self, file: &DecisionFile) -> Result<Verified, Stop> {
+        // 1. The record is that of a grant and says what its transcript covers.
+        let grant = grant(&file.record)?;
+        let bound = bound(grant)?;
+        // 2. The evidence is the one that it names, piece by piece.
+        let pieces = evidence::pieces(&file.evidence);
+        if pieces.iter().map(EvidencePiece::reference).ne(grant.evidence.iter().cloned()) {
+            return Err(Mismatch::OtherEvidence.into());
+        }
+        // 3. The evidence is bound to the transcript, and good at the time of the decision.
+        let judge = self.judge(grant, bound.broker())?;
+        let verified = verify(&file.evidence, bound, &judge.context()).map_err(Mismatch::from)?;
+        // 4. It gives the claims that were decided on.
+        let (found, recorded) = (evidence::digest(verified.claims()), grant.claims);
+        if found != recorded {
+            return Err(Mismatch::OtherClaims { found, recorded }.into());
+        }
+        Ok(Verified {
+            decision: grant.decision,
+            verified_at: grant.at,
+            claims_digest: found,
+            claims: verified.claims().clone(),
+        })
+    }
+
+    fn judge(
+        &self,
+        grant: &GrantRecord,
+        broker: &vouchsafe_protocol::BrokerIdentity,
+    ) -> Result<Judge, Failure> {
+        let files = Files {
+            anchors: &self.anchor,
+            collateral: &self.collateral,
+            endorsements: &self.endorsement,
+            audiences: &self.audience,
+            bundles_of: Some(broker),
+        };
+        Judge::open(&files, grant.at)
+    }
+}
+
+fn grant(record: &LogRecord) -> Result<&GrantRecord, Mismatch> {
+    match record {
+        LogRecord::Grant(grant) => Ok(grant),
+        LogRecord::Refusal(_) => Err(Mismatch::NotAGrant { what: "a refusal" }),
+        LogRecord::Operator(_) => Err(Mismatch::NotAGrant { what: "a change by an operator" }),
+    }
+}
+
+/// The request that the grant answered: all of its paths were granted, or none.
+fn bound(grant: &GrantRecord) -> Result<Bound, Mismatch> {
+    let GrantBinding { broker, public_key, suite } = grant.binding.as_ref().ok_or(Mismatch::NoBinding)?;
+    let key = GuestPublicKey::new(*suite, public_key).map_err(|_| Mismatch::Malformed)?;
+    let paths = grant.secrets.iter().map(|secret| secret.path.clone()).collect();
+    let paths = ReleasePaths::new(paths).map_err(|_| Mismatch::Malformed)?;
+    Ok(Bound::release(broker, grant.nonce, key, &paths))
+}
+
+/// Why it did not come to an end: the arguments, or what they show.
+#[derive(Debug)]
+enum Stop {
+    Failure(Failure),
+    Mismatch(Mismatch),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Mismatch> for Stop {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Mismatch(mismatch)
+    }
+}
+
+/// Bytes of a recorded decision: evidence in base64 and hex, and a record.
+const MAX_FILE: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
+    use vouchsafe_keystore::record::Outcome;
+    use vouchsafe_keystore::store::DecisionFilter;
+    use vouchsafe_protocol::{BrokerIdentity, Bytes};
+
+    use super::*;
+    use crate::clock;
+    use crate::release::{evidence::assemble, release};
+    use crate::testing::{Fixture, PATH, crls};
+
+    /// A grant as `decisions evidence` writes it.
+    async fn granted(fixture: &Fixture, kinds: Kinds) -> DecisionFile {
+        let asked = fixture.ask(&SimulatedVm::new(), kinds, fixture.challenge(), &[PATH]);
+        let id = DecisionId(asked.request.challenge.nonce.0.first_chunk().copied().expect("32 bytes"));
+        release(&fixture.broker, id, asked.request, clock::now()).await.map(|_| ()).expect("granted");
+        recorded(fixture, Outcome::Granted).await
+    }
+
+    async fn recorded(fixture: &Fixture, outcome: Outcome) -> DecisionFile {
+        let newest = DecisionFilter { outcome: Some(outcome), limit: Some(1), ..DecisionFilter::default() };
+        let mut found = fixture.keystore().decisions(&newest).await.expect("sound rows");
+        let record = found.pop().expect("on record").record;
+        let pieces =
+            fixture.keystore().evidence_of(record.id()).await.expect("sound rows").unwrap_or_default();
+        let pieces = pieces.into_iter().map(|piece| (piece.kind, piece.bytes)).collect();
+        // Through the file: what is written is what is read.
+        let file = DecisionFile { record, evidence: assemble(pieces).unwrap_or_default() };
+        serde_json::from_str(&serde_json::to_string(&file).expect("JSON")).expect("as it was written")
+    }
+
+    /// The command with the anchors and, if so, the CRLs of the fixture.
+    fn command(fixture: &Fixture, lists: bool) -> Decision {
+        let at = |name: &str| fixture.folder.path().join(name);
+        let collateral = if lists { vec![at("google.crl"), at("amd.crl")] } else { Vec::new() };
+        for (path, crl) in collateral.iter().zip(crls(clock::now())) {
+            fs::write(path, crl).expect("written");
+        }
+        let anchor = vec![at("google.der"), at("amd.der")];
+        Decision {
+            file: at("decision.json"),
+            collateral,
+            endorsement: Vec::new(),
+            anchor,
+            audience: Vec::new(),
+        }
+    }
+
+    fn mismatch(result: Result<Verified, Stop>) -> Mismatch {
+        match result.expect_err("refused") {
+            Stop::Mismatch(mismatch) => mismatch,
+            Stop::Failure(failure) => panic!("{failure}"),
+        }
+    }
+
+    fn change(file: &mut DecisionFile, change: impl FnOnce(&mut GrantRecord)) {
+        let LogRecord::Grant(grant) = &mut file.record else { panic!("a grant") };
+        change(grant);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_grant_is_verified_again_from_its_record() {
+        let fixture = Fixture::new().await;
+        for kinds in [Kinds::VTPM, Kinds::BOTH] {
+            let file = granted(&fixture, kinds).await;
+            let verified = command(&fixture, true).again(&file).expect("as it was decided");
+            let grant = grant(&file.record).expect("a grant");
+            assert_eq!((verified.claims_digest, verified.verified_at), (grant.claims, grant.at));
+            let guardrails = grant.guardrails.expect("noted");
+            assert_eq!(guardrails.version, None);
+            assert_eq!(
+                guardrails.digest,
+                Digest32::of(vouchsafe_keystore::policy::SHIPPED_GUARDRAILS.as_bytes())
+            );
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_bundle_of_the_broker_is_the_collateral_of_its_decisions() {
+        let fixture = Fixture::new().await;
+        let file = granted(&fixture, Kinds::BOTH).await;
+        let bundle = fixture.broker.collateral_service().export(clock::now());
+        let path = fixture.folder.path().join("bundle.json");
+        fs::write(&path, serde_json::to_vec(&bundle).expect("JSON")).expect("written");
+        let mut command = command(&fixture, false);
+        command.collateral = vec![path];
+        command.again(&file).expect("as it was decided");
+        // Of another broker it is nobody's word.
+        let mut foreign = file;
+        change(&mut foreign, |grant| {
+            grant.binding.as_mut().expect("kept").broker = BrokerIdentity([1; 32]);
+        });
+        assert!(matches!(command.again(&foreign), Err(Stop::Failure(_))));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn t05_another_transcript_is_refused() {
+        let fixture = Fixture::new().await;
+        let command = command(&fixture, true);
+        type Broken = fn(&mut GrantRecord);
+        let changes: [(&str, Broken); 4] = [
+            ("broker", |grant| grant.binding.as_mut().expect("kept").broker = BrokerIdentity([1; 32])),
+            ("nonce", |grant| grant.nonce.0[0] ^= 1),
+            ("key", |grant| grant.binding.as_mut().expect("kept").public_key.0[0] ^= 1),
+            ("paths", |grant| grant.secrets[0].path = "prod/db/other".parse().expect("a path")),
+        ];
+        for (what, broken) in changes {
+            let mut file = granted(&fixture, Kinds::VTPM).await;
+            change(&mut file, broken);
+            let refused = mismatch(command.again(&file));
+            assert!(matches!(&refused, Mismatch::Refused(VerifyError::Vtpm(_))), "{what}: {refused:?}");
+            assert_eq!(refused.name(), "vtpm-nonce-mismatch", "{what}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_not_the_record_of_its_evidence_is_refused() {
+        let fixture = Fixture::new().await;
+        let command = command(&fixture, true);
+        let mut file = granted(&fixture, Kinds::VTPM).await;
+        file.evidence.vtpm.as_mut().expect("a quote").ca_certificates.push(Bytes(vec![1]));
+        assert!(matches!(mismatch(command.again(&file)), Mismatch::OtherEvidence));
+        let mut file = granted(&fixture, Kinds::VTPM).await;
+        change(&mut file, |grant| grant.claims.0[0] ^= 1);
+        assert!(matches!(mismatch(command.again(&file)), Mismatch::OtherClaims { .. }));
+        let mut file = granted(&fixture, Kinds::VTPM).await;
+        change(&mut file, |grant| grant.binding = None);
+        assert!(matches!(mismatch(command.again(&file)), Mismatch::NoBinding));
+        let mut file = granted(&fixture, Kinds::VTPM).await;
+        change(&mut file, |grant| grant.secrets.clear());
+        assert!(matches!(mismatch(command.again(&file)), Mismatch::Malformed));
+        let operator = recorded(&fixture, Outcome::Operator).await;
+        assert!(matches!(mismatch(command.again(&operator)), Mismatch::NotAGrant { .. }));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn other_collateral_gives_other_claims() {
+        let fixture = Fixture::new().await;
+        let file = granted(&fixture, Kinds::VTPM).await;
+        let refused = mismatch(command(&fixture, false).again(&file));
+        assert!(
+            matches!(refused, Mismatch::OtherClaims { .. }),
+            "without lists revocation is absent: {refused:?}"
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! Points in time on the command line.
+
+use std::str::FromStr;
+
+use vouchsafe_protocol::UnixTime;
+
+use crate::clock;
+
+/// A time: `2026-11-29T10:00Z` (with any offset), a date (its first second in UTC), a duration such as `2h` or `7d` before
+/// now, or seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct When(pub(super) UnixTime);
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text, clock::now()).map(Self).ok_or_else(|| {
+            "expected a time such as 2026-11-29T10:00Z, a date, a duration such as 2h or 7d before now, or seconds \
+             since 1970"
+                .to_owned()
+        })
+    }
+}
+
+fn parse(text: &str, now: UnixTime) -> Option<UnixTime> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().map(UnixTime);
+    }
+    duration(text).map(|seconds| UnixTime(now.since(UnixTime(seconds)))).or_else(|| timestamp(text))
+}
+
+/// A number and one unit.
+fn duration(text: &str) -> Option<u64> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 7 * 86_400)];
+    let (unit, seconds) = units.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
+    let number = text.strip_suffix(unit)?;
+    let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse::<u64>().ok().filter(|_| plain)?.checked_mul(seconds)
+}
+
+/// With a time of day the zone must be there: nobody should have to guess it.
+fn timestamp(text: &str) -> Option<UnixTime> {
+    let date = text.len() == DATE && text.parse::<jiff::civil::Date>().is_ok();
+    let instant: jiff::Timestamp =
+        if date { format!("{text}T00:00Z").parse().ok()? } else { text.parse().ok()? };
+    u64::try_from(instant.as_second()).ok().map(UnixTime)
+}
+
+/// Characters of a date.
+const DATE: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    #[test]
+    fn times_are_read_in_each_form() {
+        for (text, seconds) in [
+            ("1800000000", 1_800_000_000),
+            ("0", 0),
+            ("2026-11-29T10:00Z", 1_795_946_400),
+            ("2026-11-29T10:00:00Z", 1_795_946_400),
+            ("2026-11-29T12:00+02:00", 1_795_946_400),
+            ("2026-11-29", 1_795_910_400),
+            ("90s", NOW.0 - 90),
+            ("5m", NOW.0 - 300),
+            ("2h", NOW.0 - 7200),
+            ("7d", NOW.0 - 604_800),
+            ("1w", NOW.0 - 604_800),
+            ("99999w", 0),
+        ] {
+            assert_eq!(parse(text, NOW), Some(UnixTime(seconds)), "{text}");
+        }
+        for text in ["", "h", "-2h", "+2h", "2 h", "2y", "2026-11-29T10:00", "2026-13-01", "1969-12-31", "x"]
+        {
+            assert_eq!(parse(text, NOW), None, "{text}");
+        }
+        assert!("x".parse::<When>().unwrap_err().contains("2026-11-29T10:00Z"));
+    }
+}
