@@ -26,6 +26,13 @@ pub enum GoTpmToolsError {
     /// Not the protobuf message.
     #[error("not an Attestation message")]
     Malformed,
+    /// The message in its text form, which is not read.
+    #[error(
+        "an Attestation message in text form, and only the binary form is read: make it with \
+         `gotpm attest --format binarypb`, or convert this one with \
+         `protoc --encode=attest.Attestation attest.proto`"
+    )]
+    TextForm,
     /// Without it the key is anybody's.
     #[error("no AK certificate in the attestation")]
     NoAkCertificate,
@@ -59,6 +66,9 @@ pub fn read(bytes: &[u8]) -> Result<VtpmEvidence, GoTpmToolsError> {
     if bytes.len() > MAX_REQUEST {
         return Err(GoTpmToolsError::TooLarge { found: bytes.len(), limit: MAX_REQUEST });
     }
+    if is_text_form(bytes) {
+        return Err(GoTpmToolsError::TextForm);
+    }
     let message = Attestation::decode(bytes).map_err(|_| GoTpmToolsError::Malformed)?;
     if message.ak_cert.is_empty() {
         return Err(GoTpmToolsError::NoAkCertificate);
@@ -88,6 +98,20 @@ fn pcrs(given: BTreeMap<u32, Vec<u8>>) -> Result<BTreeMap<u8, Digest32>, GoTpmTo
         Ok((pcr, Digest32(value)))
     };
     given.into_iter().map(one).collect()
+}
+
+/// Text whose first field is one of the message's. A binary message is no text: a quote has bytes that are none.
+fn is_text_form(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    if text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace()) {
+        return false;
+    }
+    let lines = text.lines().map(str::trim_start);
+    let first = lines.skip_while(|line| line.is_empty() || line.starts_with('#')).next().unwrap_or_default();
+    let name = first
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .and_then(|end| first.split_at_checked(end));
+    name.is_some_and(|(name, rest)| TEXT_FIELDS.contains(&name) && rest.trim_start().starts_with([':', '{']))
 }
 
 // attest.proto and tpm.proto of go-tpm-tools: the fields that are read, by number.
@@ -121,6 +145,20 @@ struct Pcrs {
     #[prost(btree_map = "uint32, bytes", tag = "2")]
     pcrs: BTreeMap<u32, Vec<u8>>,
 }
+
+/// Names of the message's fields.
+const TEXT_FIELDS: [&str; 10] = [
+    "ak_pub",
+    "quotes",
+    "event_log",
+    "instance_info",
+    "canonical_event_log",
+    "ak_cert",
+    "intermediate_certs",
+    "sev_snp_attestation",
+    "tdx_attestation",
+    "cos_state",
+];
 
 /// `HashAlgo.SHA256`.
 const SHA256: i32 = 0x000b;

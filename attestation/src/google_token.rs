@@ -87,9 +87,9 @@ impl UnboundToken {
     /// The claims, if the token was made for exactly this request, and since it can have been made.
     ///
     /// # Errors
-    /// [`TokenError::NonceMismatch`], [`TokenError::TooOld`].
+    /// [`TokenError::NonceCount`], [`TokenError::NonceMismatch`], [`TokenError::TooOld`].
     pub fn bind(self, nonce: &TokenNonce) -> Result<GoogleTokenClaims, TokenError> {
-        if !nonce.matches(&self.claims.nonce) {
+        if !nonce.matches(self.one_nonce()?) {
             return Err(TokenError::NonceMismatch);
         }
         let issued_at = self.claims.issued_at;
@@ -102,19 +102,27 @@ impl UnboundToken {
     /// The claims for inspection, if the token has exactly this nonce, whenever it was issued.
     ///
     /// # Errors
-    /// [`TokenError::NonceMismatch`].
+    /// [`TokenError::NonceCount`], [`TokenError::NonceMismatch`].
     pub fn with_nonce(self, nonce: &[u8]) -> Result<GoogleTokenClaims, TokenError> {
-        if bool::from(self.claims.nonce.as_bytes().ct_eq(nonce)) {
+        if bool::from(self.one_nonce()?.as_bytes().ct_eq(nonce)) {
             Ok(self.claims)
         } else {
             Err(TokenError::NonceMismatch)
         }
     }
 
-    /// The claims for inspection, whatever the token was made for.
+    /// The claims for inspection, whatever the token was made for and however many nonces it has.
     #[must_use]
     pub fn inspect(self) -> GoogleTokenClaims {
         self.claims
+    }
+
+    /// The only nonce: of several the others could be somebody else's.
+    fn one_nonce(&self) -> Result<&str, TokenError> {
+        match self.claims.nonces.as_slice() {
+            [nonce] => Ok(nonce),
+            nonces => Err(TokenError::NonceCount { found: nonces.len() }),
+        }
     }
 }
 
@@ -145,7 +153,8 @@ pub fn verify_unbound(token: &str, context: &TokenContext<'_>) -> Result<Unbound
         KeyHint::Id(kid) => verify_oidc(&jws, kid, context)?,
     };
 
-    // 3. Issuer, audience and times; 4. exactly one nonce, and every known claim of its kind.
+    // 3. Issuer, audience and times; 4. every known claim of its kind. That there is exactly one nonce is checked with
+    //    its value.
     let claims = read_claims(&jws.claims()?, signer, context)?;
     Ok(UnboundToken { claims, now: context.now })
 }
@@ -217,7 +226,7 @@ fn read_claims(
     let claims = Claims(members);
     let audience = check_parties(claims, context.audiences)?;
     let (issued_at, expires_at) = check_times(claims, context.now)?;
-    let nonce = one_nonce(claims)?;
+    let nonces = claims.text_or_texts("eat_nonce")?;
     read::manufacturer(claims)?;
     let software_name = read::software_name(claims)?;
     let submodules = Submodules::of(claims)?;
@@ -228,7 +237,7 @@ fn read_claims(
         anchor: signer.anchor,
         key_id: signer.key_id,
         audience: audience.to_owned(),
-        nonce,
+        nonces,
         issued_at,
         expires_at,
         subject: claims.text("sub")?.to_owned(),
@@ -277,14 +286,4 @@ fn check_times(claims: Claims<'_>, now: UnixTime) -> Result<(UnixTime, UnixTime)
         return Err(TokenError::IssuedInFuture { issued_at });
     }
     Ok((issued_at, expires_at))
-}
-
-/// One string, or a list of one: of several the others could be somebody else's.
-fn one_nonce(claims: Claims<'_>) -> Result<String, TokenError> {
-    let claim = "eat_nonce";
-    let mut nonces = claims.text_or_texts(claim)?;
-    match (nonces.len(), nonces.pop()) {
-        (1, Some(nonce)) => Ok(nonce),
-        (found, _) => Err(TokenError::NonceCount { found }),
-    }
 }

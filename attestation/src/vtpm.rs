@@ -33,6 +33,7 @@ pub use self::instance_info::InstanceInfoError;
 pub use self::instance_info::parse_instance_info;
 #[cfg(feature = "test-util")]
 pub(crate) use self::name::qualified_name;
+pub use self::pcrs::PcrSet;
 pub use self::pcrs::RELEASE_PCRS;
 pub(crate) use self::pcrs::Selection;
 pub use self::signature::Hash;

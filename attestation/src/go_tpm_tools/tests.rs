@@ -40,6 +40,22 @@ fn what_is_no_message_is_refused() {
 }
 
 #[test]
+fn the_text_form_is_named() {
+    for text in [
+        "ak_pub: \"abc\"\n",
+        "quotes {\n  quote: \"x\"\n}",
+        "# made by hand\n\n  event_log: \"\"",
+        "quotes: {}",
+    ] {
+        assert_eq!(read(text.as_bytes()), Err(GoTpmToolsError::TextForm), "{text}");
+    }
+    for other in ["ak_pubs: 1", "quotes", "ak_pub", "hello: world", "ak_pub: \u{1}"] {
+        assert_ne!(read(other.as_bytes()), Err(GoTpmToolsError::TextForm), "{other}");
+    }
+    assert!(GoTpmToolsError::TextForm.to_string().contains("--format binarypb"));
+}
+
+#[test]
 fn t30_an_oversized_file_is_refused_before_decoding() {
     let (found, limit) = (MAX_REQUEST + 1, MAX_REQUEST);
     assert_eq!(read(&vec![0; found]), Err(GoTpmToolsError::TooLarge { found, limit }));

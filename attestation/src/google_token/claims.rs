@@ -33,8 +33,8 @@ pub struct GoogleTokenClaims {
     pub key_id: Option<String>,
     /// `aud`.
     pub audience: String,
-    /// `eat_nonce`.
-    pub nonce: String,
+    /// `eat_nonce`: one of a token that a release rests on, otherwise as many as the token has.
+    pub nonces: Vec<String>,
     /// `iat`.
     pub issued_at: UnixTime,
     /// `exp`.

@@ -18,7 +18,9 @@ pub(super) enum Json {
     Text(String),
     List(Vec<Self>),
     Object(Members),
-    /// `null`, and numbers that are negative or no integers: nothing here may be one.
+    /// `null`.
+    Null,
+    /// Numbers that are negative or no integers: nothing here may be one.
     Other,
 }
 
@@ -85,7 +87,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Other)
+        Ok(Json::Null)
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Json, E> {
@@ -134,6 +136,7 @@ mod tests {
         assert_eq!(object(deep.as_bytes()), Err(Flaw::NotAnObject));
         let members = object(br#" {"a":18446744073709551615,"b":-1,"c":1.0,"d":null} "#).unwrap();
         assert_eq!(members["a"], Json::Integer(u64::MAX));
-        assert!(["b", "c", "d"].iter().all(|name| members[*name] == Json::Other));
+        assert!(["b", "c"].iter().all(|name| members[*name] == Json::Other));
+        assert_eq!(members["d"], Json::Null);
     }
 }

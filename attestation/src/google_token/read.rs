@@ -20,8 +20,10 @@ use crate::event_log::Technology;
 pub(super) struct Claims<'a>(pub(super) &'a Members);
 
 impl<'a> Claims<'a> {
+    /// The claim's value. `null` is as good as absent: Google's encoder writes a list without members so.
     fn get(self, claim: &'static str) -> Option<&'a Json> {
-        self.0.get(claim.rsplit('.').next().unwrap_or(claim))
+        let found = self.0.get(claim.rsplit('.').next().unwrap_or(claim));
+        found.filter(|value| **value != Json::Null)
     }
 
     fn read<T>(

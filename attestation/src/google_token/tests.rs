@@ -99,7 +99,7 @@ fn a_token_of_either_kind_is_taken() {
         let claims = Judge::new().verify(&spec(kind, |_| ()).sign(service())).unwrap();
         assert_eq!((claims.kind, claims.root), (kind, Root::Extra));
         assert_eq!((claims.issued_at, claims.expires_at), (NOW, NOW.plus(3600)));
-        assert_eq!((claims.audience.as_str(), claims.nonce.as_str()), (AUDIENCE, nonce().as_str()));
+        assert_eq!((claims.audience.as_str(), claims.nonces[0].as_str()), (AUDIENCE, nonce().as_str()));
         assert_eq!((claims.technology, claims.software_name), (Technology::Sev, SoftwareName::Gce));
         assert!(claims.secure_boot);
         assert_eq!(claims.debug_disabled, None, "of a plain VM dbgstat says nothing");
@@ -150,7 +150,7 @@ fn t07_a_token_for_several_is_refused() {
 fn t07_a_token_has_exactly_one_nonce() {
     let nonce = nonce();
     let one = nonce.as_str();
-    assert_eq!(with_claim("eat_nonce", json!([one])).unwrap().nonce, one);
+    assert_eq!(with_claim("eat_nonce", json!([one])).unwrap().nonces, [one]);
     let two = with_claim("eat_nonce", json!([one, "another nonce"]));
     assert_eq!(two, Err(TokenError::NonceCount { found: 2 }));
     assert_eq!(with_claim("eat_nonce", json!([])), Err(TokenError::NonceCount { found: 0 }));
@@ -188,7 +188,26 @@ fn inspection_takes_the_nonce_it_is_given_and_no_other() {
     let token = spec(TokenKind::Pki, |_| ()).sign(service());
     let unbound = || verify_unbound(&token, &Judge::new().context()).unwrap();
     assert_eq!(unbound().with_nonce(b"another").unwrap_err(), TokenError::NonceMismatch);
-    assert_eq!(unbound().inspect().nonce, nonce().as_str());
+    assert_eq!(unbound().inspect().nonces, [nonce().as_str()]);
+}
+
+/// Google documents two nonces, and a list without members as `null`. Such tokens can be looked at; no release, and no
+/// comparison with one nonce, rests on them.
+#[test]
+fn t07_tokens_with_other_than_one_nonce_are_only_looked_at() {
+    let one = nonce().as_str().to_owned();
+    for nonces in [json!([one, "another nonce"]), json!(["another nonce", one]), json!([]), Value::Null] {
+        let mut spec = spec(TokenKind::Pki, |_| ());
+        spec.claims["eat_nonce"] = nonces.clone();
+        let token = spec.sign(service());
+        let judge = Judge::new();
+        let unbound = || verify_unbound(&token, &judge.context()).unwrap();
+        let found = nonces.as_array().map_or(0, Vec::len);
+        assert_eq!(unbound().bind(&nonce()), Err(TokenError::NonceCount { found }), "{nonces}");
+        let refused = unbound().with_nonce(one.as_bytes());
+        assert_eq!(refused, Err(TokenError::NonceCount { found }), "{nonces}");
+        assert_eq!(unbound().inspect().nonces.len(), found);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::attest::AttestError;
 use super::instance_info::InstanceInfoError;
+use super::pcrs::PcrSet;
 use super::signature::TpmSignatureError;
 use crate::chain::ChainError;
 use crate::event_log::EventLogError;
@@ -58,7 +59,7 @@ pub enum VtpmError {
         size: u8,
     },
     /// Other PCRs than those that count.
-    #[error("PCRs {found:#08x} are quoted, expected {expected:#08x}")]
+    #[error("the quote covers PCRs {}, expected {}", PcrSet(*found), PcrSet(*expected))]
     SelectedPcrs {
         /// The quoted ones, bit i for PCR i.
         found: u32,
@@ -66,7 +67,7 @@ pub enum VtpmError {
         expected: u32,
     },
     /// Values for other PCRs than the quoted ones.
-    #[error("PCR values {found:#08x} are given, {quoted:#08x} are quoted")]
+    #[error("values are given for PCRs {}, the quote covers {}", PcrSet(*found), PcrSet(*quoted))]
     GivenPcrs {
         /// Given, bit i for PCR i.
         found: u32,

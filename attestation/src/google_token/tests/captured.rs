@@ -44,7 +44,7 @@ fn googles_own_token_gives_googles_root() {
     assert_eq!((claims.root, claims.kind), (Root::Google, TokenKind::Pki));
     assert_eq!(claims.revocation, Revocation::Absent, "the CRL is not there");
     assert_eq!((claims.issued_at, claims.expires_at), (ISSUED, ISSUED.plus(3600)));
-    assert_eq!(claims.nonce, CAPTURED_NONCE);
+    assert_eq!(claims.nonces, [CAPTURED_NONCE]);
     assert_eq!(claims.software_name, SoftwareName::ConfidentialSpace);
     assert_eq!(claims.debug_disabled, Some(true));
     assert_eq!(claims.tdx_tcb.unwrap().status, "UpToDate");

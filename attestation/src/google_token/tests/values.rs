@@ -93,6 +93,30 @@ fn the_debug_state_counts_for_confidential_space_only() {
     assert_eq!(with_claim("dbgstat", json!("disabled-since-boot")).unwrap().debug_disabled, None);
 }
 
+/// `null` stands for a list, an object or a text that is not there; what every token has stays required.
+#[test]
+fn a_claim_that_is_null_is_absent() {
+    let with_null = |claim: &str| {
+        let mut spec = confidential_space();
+        spec.claims[claim] = Value::Null;
+        Judge::new().verify(&spec.sign(service()))
+    };
+    assert_eq!(with_null("google_service_accounts").unwrap().service_accounts, Vec::<String>::new());
+    assert_eq!(with_null("attester_tcb").unwrap().attester_tcb, Vec::<String>::new());
+    assert_eq!(with_null("swversion").unwrap().software_version, Vec::<String>::new());
+    assert_eq!(with_null("tdx").unwrap().tdx_tcb, None);
+    assert_eq!(with_null("submods").unwrap().instance, None);
+    assert_eq!(with_null("dbgstat").unwrap().debug_disabled, None, "which fails a policy's condition on it");
+    let mut spec = confidential_space();
+    spec.claims["submods"]["container"]["args"] = Value::Null;
+    spec.claims["submods"]["confidential_space"]["support_attributes"] = Value::Null;
+    let claims = Judge::new().verify(&spec.sign(service())).unwrap();
+    assert!(claims.support_attributes.is_empty() && claims.container.unwrap().arguments.is_empty());
+    for claim in ["aud", "hwmodel", "secboot", "exp"] {
+        assert_eq!(with_null(claim), Err(TokenError::ClaimMissing { claim }));
+    }
+}
+
 #[test]
 fn names_that_nobody_knows_are_refused() {
     let unknown = |claim, found: &str| Err(TokenError::ClaimUnknown { claim, found: found.to_owned() });
