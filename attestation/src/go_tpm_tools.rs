@@ -106,8 +106,8 @@ fn is_text_form(bytes: &[u8]) -> bool {
     if text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace()) {
         return false;
     }
-    let lines = text.lines().map(str::trim_start);
-    let first = lines.skip_while(|line| line.is_empty() || line.starts_with('#')).next().unwrap_or_default();
+    let mut lines = text.lines().map(str::trim_start);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default();
     let name = first
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .and_then(|end| first.split_at_checked(end));
