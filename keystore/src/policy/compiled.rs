@@ -7,20 +7,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use cedar_policy::ffi::DetailedError;
 use cedar_policy::pst::{self, BinaryOp, Clause, Effect, StaticPolicy, Template};
-use cedar_policy::{Expression, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{Expression, Policy, PolicyId, PolicySet, ValidationMode, Validator};
 use vouchsafe_protocol::{Digest32, ObjectName};
 
 use super::checks::Acceptance;
 use super::expression::{self, ClaimPath};
 use super::purpose::{Purpose, UnknownPurpose};
 use super::reads::Reads;
-use super::schema;
+use super::schema::{self, Vocabulary};
 use super::source::{PolicySource, on_large_stack};
 
 mod error;
+mod notes;
 
 pub use error::PolicyError;
+pub use notes::{SourceNote, SourcePosition};
 
 /// One release policy, ready to decide with.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ impl CompiledPolicy {
     /// # Errors
     /// One variant for each reason.
     pub fn compile(name: &ObjectName, text: &str) -> Result<Self, PolicyError> {
-        Ok(Self { name: name.clone(), rules: Rules::compile(text, schema::schema())? })
+        Ok(Self { name: name.clone(), rules: Rules::compile(text, schema::vocabulary())? })
     }
 
     /// The name it is stored under.
@@ -87,7 +90,7 @@ impl Guardrails {
     /// # Errors
     /// One variant for each reason, among them a permit.
     pub fn compile(text: &str) -> Result<Self, PolicyError> {
-        let rules = Rules::compile(text, schema::schema())?;
+        let rules = Rules::compile(text, schema::vocabulary())?;
         for (id, statement) in &rules.statements {
             if statement.template.effect == Effect::Permit {
                 return Err(PolicyError::PermittingGuardrail { id: id.clone() });
@@ -134,9 +137,9 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn compile(text: &str, schema: &Schema) -> Result<Self, PolicyError> {
+    pub(super) fn compile(text: &str, vocabulary: &Vocabulary) -> Result<Self, PolicyError> {
         let source = PolicySource::new(text)?;
-        on_large_stack(|| compile(&source, schema))?
+        on_large_stack(|| compile(&source, vocabulary))?
     }
 
     pub(super) fn permits(&self) -> impl Iterator<Item = &Statement> {
@@ -173,9 +176,9 @@ pub(super) struct Condition {
     pub(super) paths: Vec<ClaimPath>,
 }
 
-fn compile(source: &PolicySource, schema: &Schema) -> Result<Rules, PolicyError> {
+fn compile(source: &PolicySource, vocabulary: &Vocabulary) -> Result<Rules, PolicyError> {
     let raw = PolicySet::from_str(source.as_str())
-        .map_err(|error| PolicyError::Syntax { detail: error.to_string() })?;
+        .map_err(|errors| PolicyError::Syntax { details: notes::of_parser(source.as_str(), &errors) })?;
     if raw.num_of_templates() > 0 {
         return Err(PolicyError::Template);
     }
@@ -194,9 +197,8 @@ fn compile(source: &PolicySource, schema: &Schema) -> Result<Rules, PolicyError>
         }
         policies.push(policy);
     }
-    let set = PolicySet::from_policies(policies)
-        .map_err(|error| PolicyError::Syntax { detail: error.to_string() })?;
-    validate(&set, schema)?;
+    let set = PolicySet::from_policies(policies).map_err(|error| PolicyError::general(&error))?;
+    validate(&set, source.as_str(), vocabulary, &statements)?;
     Ok(Rules { digest: Digest32::of(source.as_str().as_bytes()), set, statements, baselines, reads })
 }
 
@@ -211,19 +213,22 @@ fn named(policy: &Policy, number: usize) -> Result<Policy, PolicyError> {
 }
 
 /// Strict; an impossible condition is only a warning to Cedar and an error here.
-fn validate(set: &PolicySet, schema: &Schema) -> Result<(), PolicyError> {
-    let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-    let errors = result.validation_errors().map(ToString::to_string);
-    let mut details: Vec<String> =
-        errors.chain(result.validation_warnings().map(ToString::to_string)).collect();
-    details.sort();
+fn validate(
+    set: &PolicySet,
+    source: &str,
+    vocabulary: &Vocabulary,
+    statements: &BTreeMap<String, Statement>,
+) -> Result<(), PolicyError> {
+    let result = Validator::new(vocabulary.schema.clone()).validate(set, ValidationMode::Strict);
+    let errors = result.validation_errors().map(DetailedError::from);
+    let found = errors.chain(result.validation_warnings().map(DetailedError::from));
+    let details = notes::of_validator(source, vocabulary, found, statements.values());
     if details.is_empty() { Ok(()) } else { Err(PolicyError::Invalid { details }) }
 }
 
 fn statement(policy: &Policy) -> Result<Statement, PolicyError> {
     let id = AsRef::<str>::as_ref(policy.id()).to_owned();
-    let template =
-        policy.to_pst().map_err(|error| PolicyError::Syntax { detail: error.to_string() })?.body().clone();
+    let template = policy.to_pst().map_err(|error| PolicyError::general(&error))?.body().clone();
     let too_deep = |clause: &Clause| expression::depth(clause_expr(clause)) > expression::MAX_DEPTH;
     if template.clauses().iter().any(too_deep) {
         return Err(PolicyError::TooDeep { id });
@@ -272,7 +277,7 @@ fn baselines(policy: &Policy, id: &str) -> Result<BTreeSet<ObjectName>, PolicyEr
 }
 
 fn scope(template: &Template) -> Result<PolicySet, PolicyError> {
-    let syntax = |error: &dyn fmt::Display| PolicyError::Syntax { detail: error.to_string() };
+    let syntax = |error: &dyn fmt::Display| PolicyError::general(error);
     let bare = Template::new(
         template.id.clone(),
         template.effect,
@@ -313,7 +318,6 @@ fn conditions(template: &Template) -> Result<Vec<Condition>, PolicyError> {
 
 fn condition(expr: &pst::Expr, wanted: bool) -> Result<Condition, PolicyError> {
     let text = expr.to_string();
-    let expression =
-        Expression::from_str(&text).map_err(|error| PolicyError::Syntax { detail: error.to_string() })?;
+    let expression = Expression::from_str(&text).map_err(|error| PolicyError::general(&error))?;
     Ok(Condition { text, expression, wanted, paths: expression::paths(expr) })
 }

@@ -9,12 +9,12 @@ use std::sync::LazyLock;
 
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
-    RestrictedExpression, Schema,
+    RestrictedExpression,
 };
 use serde::{Deserialize, Serialize};
 
 use super::compiled::{PolicyError, Rules};
-use super::schema;
+use super::schema::Vocabulary;
 
 /// What an operator is trusted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,7 +139,7 @@ impl OperatorPolicy {
     /// # Errors
     /// One variant for each reason.
     pub fn compile(text: &str) -> Result<Self, PolicyError> {
-        Rules::compile(text, &SCHEMA).map(Self)
+        Rules::compile(text, &VOCABULARY).map(Self)
     }
 
     /// The policy that this version ships (`config/policies/operators.cedar`).
@@ -213,7 +213,8 @@ fn uid(type_name: &str, id: &str) -> EntityUid {
 /// The namespace in which the broker's own affairs are asked for. No secret can be in it: it is no path segment.
 pub const WHOLE_BROKER: &str = "*";
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| schema::parse(include_str!("operators.cedarschema")));
+static VOCABULARY: LazyLock<Vocabulary> =
+    LazyLock::new(|| Vocabulary::parse(include_str!("operators.cedarschema")));
 static SHIPPED: LazyLock<OperatorPolicy> = LazyLock::new(|| {
     let text = include_str!("../../../config/policies/operators.cedar");
     OperatorPolicy::compile(text).expect("a test compiles the shipped policy")

@@ -4,6 +4,11 @@ use std::sync::LazyLock;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
 
+pub(super) mod reference;
+mod vocabulary;
+
+pub(super) use vocabulary::{Attribute, AttributeType, Vocabulary, nearest};
+
 /// Entity types of the release plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -83,13 +88,13 @@ pub(super) fn release() -> EntityUid {
     RELEASE.clone()
 }
 
-/// The schema of release policies and guardrails.
-pub(super) fn schema() -> &'static Schema {
-    &SCHEMA
+/// The schema of release policies and guardrails, and its words.
+pub(super) fn vocabulary() -> &'static Vocabulary {
+    &VOCABULARY
 }
 
 /// Reads a schema that is part of this crate.
-pub(super) fn parse(text: &str) -> Schema {
+fn parse(text: &str) -> Schema {
     let (schema, mut warnings) = Schema::from_cedarschema_str(text).expect("a test reads the schema");
     debug_assert!(warnings.next().is_none(), "a test reads the schema");
     schema
@@ -115,4 +120,5 @@ static TYPE_NAMES: LazyLock<Vec<EntityTypeName>> =
     LazyLock::new(|| Kind::ALL.iter().map(|kind| kind.name().parse().expect("an identifier")).collect());
 static RELEASE: LazyLock<EntityUid> =
     LazyLock::new(|| "Action::\"release\"".parse().expect("an entity literal"));
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| parse(include_str!("vouchsafe.cedarschema")));
+static VOCABULARY: LazyLock<Vocabulary> =
+    LazyLock::new(|| Vocabulary::parse(include_str!("vouchsafe.cedarschema")));

@@ -61,12 +61,7 @@ impl PolicySource {
             return Err(SourceError::TooLong { length: text.len() });
         }
         let mut counter = Counter { line: 1, ..Counter::default() };
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            let (token, following) = rest.split_at(token_length(rest, first));
-            counter.count(token)?;
-            rest = following;
-        }
+        tokens(text).try_for_each(|(_, token)| counter.count(token))?;
         Ok(Self(text.to_owned()))
     }
 
@@ -75,6 +70,18 @@ impl PolicySource {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The tokens of a text, comments and blanks included, each with its offset in bytes.
+pub(super) fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let offset = text.len() - rest.len();
+        let (token, following) = rest.split_at(token_length(rest, first));
+        rest = following;
+        Some((offset, token))
+    })
 }
 
 /// Runs `work` where deep recursion is safe.

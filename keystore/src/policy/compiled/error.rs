@@ -1,7 +1,10 @@
 //! Why a text is no policy.
 
+use std::fmt;
+
 use super::super::expression;
 use super::super::source::SourceError;
+use super::notes::SourceNote;
 
 /// Why a text is no policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,10 +13,10 @@ pub enum PolicyError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// It is not Cedar.
-    #[error("not a Cedar policy: {detail}")]
+    #[error("not a Cedar policy: {}", joined(details))]
     Syntax {
-        /// The parser's words.
-        detail: String,
+        /// The parser's words, each with its place.
+        details: Vec<SourceNote>,
     },
     /// It has a template.
     #[error("templates are not supported")]
@@ -67,10 +70,10 @@ pub enum PolicyError {
         id: String,
     },
     /// It does not fit the schema; warnings count.
-    #[error("does not fit the schema: {}", details.join("; "))]
+    #[error("does not fit the schema: {}", joined(details))]
     Invalid {
-        /// The validator's words.
-        details: Vec<String>,
+        /// The validator's words, each with its place.
+        details: Vec<SourceNote>,
     },
     /// A baseline whose name is not `namespace/name`.
     #[error("policy {id:?}: Baseline::{name:?} is not a name of the form namespace/name")]
@@ -92,4 +95,16 @@ pub enum PolicyError {
         /// The guardrail.
         id: String,
     },
+}
+
+impl PolicyError {
+    /// Not Cedar, and nobody says where.
+    pub(super) fn general(error: &dyn fmt::Display) -> Self {
+        Self::Syntax { details: vec![SourceNote::general(error)] }
+    }
+}
+
+/// One note a line, the first one on the line of what it is about.
+fn joined(notes: &[SourceNote]) -> String {
+    notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

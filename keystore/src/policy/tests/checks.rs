@@ -59,7 +59,7 @@ fn gaps(text: &str) -> Vec<Gap> {
 
 fn invalid(text: &str) -> Vec<String> {
     match CompiledPolicy::compile(&name("prod/p"), text) {
-        Err(PolicyError::Invalid { details }) => details,
+        Err(PolicyError::Invalid { details }) => details.iter().map(ToString::to_string).collect(),
         other => panic!("expected the validator's refusal, got {other:?}"),
     }
 }
