@@ -14,8 +14,10 @@
 //! | yes and no | [`decide()`], [`ReleaseGrant`], [`Denial`] |
 //! | what would be decided about a captured VM, condition by condition | [`rehearse()`] |
 //! | a policy to start from | [`PolicyTemplate`] |
+//! | the reference of all claims | [`claim_references`] |
 //! | who may operate the broker | [`operators`] |
 
+mod absence;
 mod baseline;
 mod checks;
 mod compiled;
@@ -42,7 +44,7 @@ pub use baseline::{
     LogDigestError, MAX_BASELINE, UpdateError,
 };
 pub use checks::{Acceptance, CheckError, CheckFailures, Gap};
-pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS};
+pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS, SourceNote, SourcePosition};
 pub use decide::{DecideItem, DecideRequest, NamedBaseline, Protocol, SecretState, decide};
 pub use denial::{
     BaselineVerdict, Denial, DenialReason, EvaluationFailure, FailedCondition, PathDenial, ReadValue,
@@ -54,7 +56,9 @@ pub use purpose::{Purpose, UnknownPurpose};
 pub use rehearse::{
     Rehearsal, RehearseRequest, RehearsedCondition, RehearsedPath, RehearsedStatement, rehearse,
 };
+pub use schema::reference::{ClaimReference, claim_references, claims_markdown};
 pub use source::{MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_TEXT, PolicySource, SourceError};
 pub use template::{
-    OwnerEvidence, PolicyTemplate, SnpTemplate, TdxTemplate, TemplateError, TemplateRoot, TokenTemplate,
+    FailureShell, OwnerEvidence, PolicyTemplate, SnpTemplate, TdxTemplate, TemplateError, TemplateRoot,
+    TokenTemplate,
 };

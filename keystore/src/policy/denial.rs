@@ -96,7 +96,7 @@ pub struct FailedCondition {
 pub struct ReadValue {
     /// `principal.vtpm.phase` and the like.
     pub path: String,
-    /// What the VM has there; `absent` when it has nothing.
+    /// What the VM has there; `absent` when it has nothing, followed by `: ` and the reason where that is known.
     pub value: String,
 }
 

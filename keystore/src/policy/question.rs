@@ -142,7 +142,11 @@ impl Question<'_> {
 
     pub(super) fn read(&self, path: &ClaimPath) -> ReadValue {
         let record = if path.context { &self.context } else { self.view.attributes() };
-        let value = record.get(&path.names).map_or_else(|| "absent".to_owned(), ToString::to_string);
+        let absent = || match self.view.absence(path) {
+            Some(reason) => format!("absent: {reason}"),
+            None => "absent".to_owned(),
+        };
+        let value = record.get(&path.names).map_or_else(absent, ToString::to_string);
         ReadValue { path: path.to_string(), value }
     }
 }

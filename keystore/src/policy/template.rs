@@ -1,22 +1,26 @@
 //! Text of a new policy, complete and commented, so that nobody starts from an empty file.
 //!
-//! What it generates passes [`super::CompiledPolicy::check`] as it stands; what is left open is acknowledged in it, with the
-//! reason beside it.
+//! It says at its top what it asks for and what it leaves open, from the same fields that its conditions are made of. It
+//! waives nothing by itself: what registration wants beyond it, an operator acknowledges.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
-use vouchsafe_attestation::anchors::{Product, Root};
+use vouchsafe_attestation::anchors::Root;
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::Technology;
-use vouchsafe_attestation::snp::{SnpClaims, Tcb};
-use vouchsafe_protocol::{Digest48, ObjectName};
+use vouchsafe_protocol::ObjectName;
 
+use super::baseline::BaselineLog;
 use super::checks::Acceptance;
 use super::purpose::Purpose;
 
 mod kinds;
+mod shell;
+mod text;
 
-pub use kinds::{TdxTemplate, TokenTemplate};
+pub use kinds::{SnpTemplate, TdxTemplate, TokenTemplate};
+pub use shell::FailureShell;
+use text::{Conditions, literal};
 
 /// What a new policy asks for.
 #[derive(Clone, Debug)]
@@ -35,10 +39,18 @@ pub struct PolicyTemplate {
     pub technology: Technology,
     /// Whether UEFI Secure Boot must be on.
     pub secure_boot: bool,
+    /// Whether shim must verify what it starts, beside Secure Boot.
+    pub shim_validation: bool,
     /// The kernel's whole command line.
     pub command_line: Option<String>,
     /// Baselines, any of which will do.
     pub baselines: Vec<ObjectName>,
+    /// The log that the baselines are of, and that arguments of the kernel are read from.
+    pub log: BaselineLog,
+    /// How a disk's policy rules out a failure shell in the initrd.
+    pub shell: FailureShell,
+    /// What the operator acknowledges.
+    pub accepts: BTreeSet<Acceptance>,
     /// The SNP report; without it the technology is Google's word alone.
     pub snp: Option<SnpTemplate>,
     /// The TDX quote, likewise.
@@ -63,19 +75,6 @@ impl OwnerEvidence {
             Self::Token => "google_token",
         }
     }
-}
-
-/// What a new policy asks of the SNP report.
-#[derive(Clone, Debug)]
-pub struct SnpTemplate {
-    /// Root of the report.
-    pub root: TemplateRoot,
-    /// Product line: `milan`, `genoa`, `turin`.
-    pub product: &'static str,
-    /// Launch measurement.
-    pub measurement: Digest48,
-    /// Least firmware.
-    pub floor: Tcb,
 }
 
 /// A root that a policy can ask for.
@@ -109,11 +108,11 @@ impl TemplateRoot {
     }
 }
 
-/// The claims lack something that every policy needs.
+/// The evidence lacks something that the policy would need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// No instance, so no owner.
-    #[error("the evidence does not say whose VM it is")]
+    #[error("the evidence does not say whose VM it is: capture a vTPM quote or a token with it")]
     NoInstance,
     /// No technology.
     #[error("the evidence does not say which technology protects the VM")]
@@ -121,6 +120,17 @@ pub enum TemplateError {
     /// A disk without a vTPM.
     #[error("a policy for a disk needs a vTPM: nothing else says in which phase of the boot it is asked")]
     NoPhase,
+    /// The host's owner reads what runs in it.
+    #[error(
+        "the token does not say that the image of Confidential Space is no debug image: deploy a production image"
+    )]
+    DebugImage,
+    /// A policy with this condition would refuse the very VM.
+    #[error(
+        "the VM's kernel command line does not rule out a failure shell in the initrd, which would hand out the disk's key: \
+         add panic=-1 (initramfs-tools), or rd.shell=0 rd.emergency=reboot (dracut), restart and capture again"
+    )]
+    FailureShell,
 }
 
 impl PolicyTemplate {
@@ -135,33 +145,50 @@ impl PolicyTemplate {
             instance_ids: Vec::new(),
             technology,
             secure_boot: true,
+            shim_validation: true,
             command_line: None,
             baselines: Vec::new(),
+            log: BaselineLog::Vtpm,
+            shell: FailureShell::AnyArgument,
+            accepts: BTreeSet::new(),
             snp: None,
             tdx: None,
             token: None,
         }
     }
 
-    /// A policy for exactly the VM that made this evidence, as it booted.
+    /// A policy for the VM that made this evidence. What it boots is for the baseline to say that the caller names.
     ///
     /// # Errors
-    /// When the claims name no owner or no technology.
+    /// When the evidence lacks something that the policy would need.
     pub fn from_claims(purpose: Purpose, claims: &Claims) -> Result<Self, TemplateError> {
+        Self::from_claims_by(purpose, claims, BaselineLog::Vtpm)
+    }
+
+    /// The same, with what boots by this log.
+    ///
+    /// # Errors
+    /// As [`Self::from_claims`].
+    pub fn from_claims_by(
+        purpose: Purpose,
+        claims: &Claims,
+        log: BaselineLog,
+    ) -> Result<Self, TemplateError> {
         let instance = claims.instance().ok_or(TemplateError::NoInstance)?;
         let technology = claims.technology.ok_or(TemplateError::NoTechnology)?;
         let mut template = Self {
             instance_ids: vec![instance.instance_id],
+            log,
             snp: claims.sev_snp.as_ref().and_then(SnpTemplate::of),
             tdx: claims.tdx.as_ref().map(TdxTemplate::of),
-            token: claims.google_token.as_ref().map(TokenTemplate::of),
+            token: claims.google_token.as_ref().map(TokenTemplate::of).transpose()?,
             ..Self::new(purpose, instance.project_number, technology)
         };
         match (&claims.vtpm, &claims.google_token) {
             (Some(vtpm), _) => {
                 template.vtpm_root = TemplateRoot::of(vtpm.root, TemplateRoot::Google);
                 template.secure_boot = vtpm.boot.secure_boot.enabled;
-                template.command_line.clone_from(&vtpm.boot.kernel_command_line);
+                template.shim_validation = !vtpm.boot.secure_boot.shim_validation_disabled;
             }
             (None, _) if purpose == Purpose::Disk => return Err(TemplateError::NoPhase),
             (None, Some(token)) => {
@@ -171,6 +198,9 @@ impl PolicyTemplate {
             }
             (None, None) => return Err(TemplateError::NoInstance),
         }
+        if purpose == Purpose::Disk {
+            template.shell = FailureShell::of(claims, log)?;
+        }
         Ok(template)
     }
 
@@ -179,10 +209,6 @@ impl PolicyTemplate {
     pub fn generate(&self) -> String {
         let mut conditions = Conditions::default();
         self.owner(&mut conditions);
-        self.boot(&mut conditions);
-        if self.purpose == Purpose::Disk {
-            self.disk(&mut conditions);
-        }
         if let Some(snp) = &self.snp {
             snp.conditions(&mut conditions);
         }
@@ -192,7 +218,12 @@ impl PolicyTemplate {
         if let Some(token) = &self.token {
             token.conditions(&mut conditions);
         }
-        self.write(&conditions)
+        // After the evidence itself: that a report is missing explains more than that a baseline misses its firmware.
+        self.boot(&mut conditions);
+        if self.purpose == Purpose::Disk {
+            self.disk(&mut conditions);
+        }
+        text::write(self, &conditions)
     }
 
     fn owner(&self, conditions: &mut Conditions) {
@@ -206,11 +237,7 @@ impl PolicyTemplate {
         conditions.add(whose, format!("principal has {by}.instance"));
         conditions.more(format!("principal.{by}.root == Root::\"{}\"", self.vtpm_root.name()));
         conditions.more(format!("principal.{by}.instance.project_number == \"{}\"", self.project_number));
-        if self.instance_ids.is_empty() {
-            if self.purpose == Purpose::Disk {
-                conditions.accept(Acceptance::Instance, "any VM of the project may open the disk");
-            }
-        } else {
+        if !self.instance_ids.is_empty() {
             let ids: Vec<String> = self.instance_ids.iter().map(|id| format!("\"{id}\"")).collect();
             conditions.more(format!("[{}].contains(principal.{by}.instance.instance_id)", ids.join(", ")));
         }
@@ -227,6 +254,9 @@ impl PolicyTemplate {
                     OwnerEvidence::Token => "principal.google_token.secure_boot",
                 },
             );
+            if self.shim_validation && self.owner == OwnerEvidence::Vtpm {
+                conditions.more("!principal.vtpm.secure_boot.shim_validation_disabled".to_owned());
+            }
         }
         if let Some(line) = &self.command_line {
             conditions.add("The kernel's command line, as measured.", "principal.vtpm has command_line");
@@ -240,18 +270,6 @@ impl PolicyTemplate {
                 format!("principal in [{}]", names.join(", ")),
             );
         }
-        if self.command_line.is_none() && self.baselines.is_empty() {
-            let composite = self.snp.is_some() || self.tdx.is_some() || self.token.is_some();
-            let (gap, why) = match (composite, self.secure_boot) {
-                _ if self.owner == OwnerEvidence::Token => {
-                    (Acceptance::TokenAlone, "nothing is said about the kernel")
-                }
-                (true, _) => (Acceptance::CompositeBootChain, "nothing is said about the kernel"),
-                (false, true) => (Acceptance::Pcr7Alone, "any kernel that a vendor has signed may boot"),
-                (false, false) => (Acceptance::BootChain, "anything may boot"),
-            };
-            conditions.accept(gap, why);
-        }
     }
 
     fn disk(&self, conditions: &mut Conditions) {
@@ -259,109 +277,18 @@ impl PolicyTemplate {
             "Only in the initrd, before the latch is closed.",
             "principal.vtpm.phase == Phase::\"initrd\"",
         );
-        conditions.add("An initrd that fails reboots; it opens no shell.", "principal.vtpm has arguments");
-        conditions.more(
-            "(principal.vtpm.arguments.contains(\"panic=-1\") ||\n     \
-             principal.vtpm.arguments.containsAll([\"rd.shell=0\", \"rd.emergency=reboot\"]))"
-                .to_owned(),
-        );
+        self.shell.conditions(self.log, conditions);
     }
 
-    fn write(&self, conditions: &Conditions) -> String {
-        let mut text = String::from(
-            "// A release policy: every condition below must hold. What the VM did not prove is absent, and an absent\n\
-             // claim fails its condition. Add `forbid` statements for exceptions; they always win.\n\n",
-        );
-        for (acceptance, why) in &conditions.accepted {
-            let _ = writeln!(text, "// Left open, and acknowledged below ({}): {why}.", acceptance.code());
-        }
-        let _ = writeln!(text, "@id(\"release\")\n@for(\"{}\")", self.purpose);
-        if !conditions.accepted.is_empty() {
-            let codes: Vec<&str> =
-                conditions.accepted.iter().map(|(acceptance, _)| acceptance.code()).collect();
-            let _ = writeln!(text, "@accepts(\"{}\")", codes.join(", "));
-        }
-        text.push_str(
-            "permit (principal is Vm, action == Action::\"release\", resource is Secret)\nwhen {\n",
-        );
-        text.push_str(&conditions.lines.join("\n"));
-        text.push_str("\n};\n");
-        text
-    }
-}
-
-impl SnpTemplate {
-    /// None while the report's root is withheld.
-    fn of(claims: &SnpClaims) -> Option<Self> {
-        Some(Self {
-            root: TemplateRoot::of(claims.root?, TemplateRoot::Amd),
-            product: match claims.product {
-                Product::Milan => "milan",
-                Product::Genoa => "genoa",
-                Product::Turin => "turin",
-            },
-            measurement: claims.measurement,
-            floor: claims.reported_tcb,
-        })
+    /// What the policy asks for, one condition a line.
+    #[must_use]
+    pub fn promises(&self) -> Vec<String> {
+        text::promises(self)
     }
 
-    fn conditions(&self, conditions: &mut Conditions) {
-        conditions.add("A genuine report of AMD's secure processor.", "principal has snp.root");
-        conditions.more(format!("principal.snp.root == Root::\"{}\"", self.root.name()));
-        conditions.more(format!("principal.snp.product == Product::\"{}\"", self.product));
-        conditions.add(
-            "The firmware that the VM was launched with.",
-            format!("principal.snp.measurement == \"{}\"", self.measurement),
-        );
-        conditions.add("The host may not debug it.", "!principal.snp.policy.debug");
-        conditions.add(
-            "No older firmware than this.",
-            format!("principal.snp.reported_tcb.boot_loader >= {}", self.floor.boot_loader),
-        );
-        let floors = [("tee", self.floor.tee), ("snp", self.floor.snp), ("microcode", self.floor.microcode)];
-        for (component, floor) in floors {
-            conditions.more(format!("principal.snp.reported_tcb.{component} >= {floor}"));
-        }
+    /// What the policy leaves open, for the operator to judge.
+    #[must_use]
+    pub fn open(&self) -> Vec<String> {
+        text::open(self)
     }
-}
-
-/// Lines of the `when` clause, and what is acknowledged.
-#[derive(Default)]
-struct Conditions {
-    lines: Vec<String>,
-    accepted: Vec<(Acceptance, &'static str)>,
-}
-
-impl Conditions {
-    fn add(&mut self, comment: &str, condition: impl Into<String>) {
-        if let Some(last) = self.lines.last_mut() {
-            last.push_str(" &&");
-        }
-        self.lines.push(format!("  // {comment}"));
-        self.lines.push(format!("  {}", condition.into()));
-    }
-
-    fn more(&mut self, condition: String) {
-        if let Some(last) = self.lines.last_mut() {
-            last.push_str(" &&");
-        }
-        self.lines.push(format!("  {condition}"));
-    }
-
-    fn accept(&mut self, acceptance: Acceptance, why: &'static str) {
-        self.accepted.push((acceptance, why));
-    }
-}
-
-/// A string literal of Cedar's.
-fn literal(text: &str) -> String {
-    let escaped: String = text
-        .chars()
-        .map(|c| match c {
-            '"' | '\\' => format!("\\{c}"),
-            c if c.is_control() => c.escape_unicode().to_string(),
-            c => c.to_string(),
-        })
-        .collect();
-    format!("\"{escaped}\"")
 }

@@ -5,8 +5,11 @@ mod bombs;
 mod checks;
 mod compositions;
 mod decisions;
+mod flips;
+mod generated;
 mod guardrails;
 mod kinds;
+mod notes;
 mod operators;
 mod reading;
 mod rehearsals;
@@ -66,7 +69,7 @@ fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
 }
 
 /// A VM with vTPM and SNP as it would be with real roots and current CRLs.
-fn claims() -> Claims {
+pub(super) fn claims() -> Claims {
     static CLAIMS: OnceLock<Claims> = OnceLock::new();
     CLAIMS.get_or_init(|| production(&SimulatedVm::new())).clone()
 }

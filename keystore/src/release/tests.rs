@@ -9,7 +9,7 @@ use vouchsafe_attestation::{Collateral, VerifiedClaims};
 use vouchsafe_protocol::{Bound, GuestKey, Nonce, Suite};
 
 use super::*;
-use crate::policy::{DenialReason, PolicyTemplate, TemplateRoot};
+use crate::policy::{Acceptance, DenialReason, PolicyTemplate, TemplateRoot};
 use crate::store::tests::{BY, Fixture, NOW, name, path, secret};
 use crate::store::{DecisionFilter, NewVersion};
 
@@ -40,6 +40,7 @@ fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
 fn template(purpose: Purpose, project_number: u64) -> String {
     let mut template = PolicyTemplate::new(purpose, project_number, Technology::SevSnp);
     template.vtpm_root = TemplateRoot::Extra;
+    template.accepts = [Acceptance::Pcr7Alone, Acceptance::Instance].into();
     template.generate()
 }
 

@@ -8,9 +8,11 @@ use vouchsafe_attestation::claims::Claims;
 use vouchsafe_protocol::{ObjectName, SecretPath, Suite, UnixTime};
 
 use super::{DecideItem, NamedBaseline, Protocol, SecretState};
+use crate::policy::absence;
 use crate::policy::baseline::BaselineMismatch;
 use crate::policy::compiled::{CompiledPolicy, Guardrails};
 use crate::policy::denial::{BaselineVerdict, DenialReason};
+use crate::policy::expression::ClaimPath;
 use crate::policy::grant::GrantedRelease;
 use crate::policy::purpose::Purpose;
 use crate::policy::question::Question;
@@ -57,6 +59,11 @@ impl View<'_> {
     /// All attributes of the VM, for an explanation.
     pub(in crate::policy) fn attributes(&self) -> &Record {
         self.attributes.get_or_init(|| vm::attributes(self.claims, self.shown, Wanted::All))
+    }
+
+    /// Why a claim is absent, as far as that is known.
+    pub(in crate::policy) fn absence(&self, path: &ClaimPath) -> Option<String> {
+        absence::reason(self.claims, self.shown, path)
     }
 }
 

@@ -1,11 +1,25 @@
-//! What a new policy asks of quotes and tokens.
+//! What a new policy asks of reports, quotes and tokens.
 
-use vouchsafe_attestation::google_token::GoogleTokenClaims;
+use vouchsafe_attestation::anchors::Product;
+use vouchsafe_attestation::google_token::{GoogleTokenClaims, SoftwareName};
+use vouchsafe_attestation::snp::{SnpClaims, Tcb};
 use vouchsafe_attestation::tdx::{TcbStatus, TdxClaims};
 use vouchsafe_protocol::Digest48;
 
-use super::{Conditions, TemplateRoot, literal};
-use crate::policy::checks::Acceptance;
+use super::{Conditions, TemplateError, TemplateRoot, literal};
+
+/// What a new policy asks of the SNP report.
+#[derive(Clone, Debug)]
+pub struct SnpTemplate {
+    /// Root of the report.
+    pub root: TemplateRoot,
+    /// Product line: `milan`, `genoa`, `turin`.
+    pub product: &'static str,
+    /// Launch measurement.
+    pub measurement: Digest48,
+    /// Least firmware.
+    pub floor: Tcb,
+}
 
 /// What a new policy asks of the TDX quote.
 #[derive(Clone, Debug)]
@@ -25,8 +39,47 @@ pub struct TdxTemplate {
 pub struct TokenTemplate {
     /// Root of the token.
     pub root: TemplateRoot,
+    /// A plain VM, or an image of Confidential Space that is not a debug image.
+    pub software: SoftwareName,
+    /// Digest of the container of Confidential Space.
+    pub image_digest: Option<String>,
     /// Service accounts, each of which the VM must run under.
     pub service_accounts: Vec<String>,
+}
+
+impl SnpTemplate {
+    /// None while the report's root is withheld.
+    pub(super) fn of(claims: &SnpClaims) -> Option<Self> {
+        Some(Self {
+            root: TemplateRoot::of(claims.root?, TemplateRoot::Amd),
+            product: match claims.product {
+                Product::Milan => "milan",
+                Product::Genoa => "genoa",
+                Product::Turin => "turin",
+            },
+            measurement: claims.measurement,
+            floor: claims.reported_tcb,
+        })
+    }
+
+    pub(super) fn conditions(&self, conditions: &mut Conditions) {
+        conditions.add("A genuine report of AMD's secure processor.", "principal has snp.root");
+        conditions.more(format!("principal.snp.root == Root::\"{}\"", self.root.name()));
+        conditions.more(format!("principal.snp.product == Product::\"{}\"", self.product));
+        conditions.add(
+            "The firmware that the VM was launched with.",
+            format!("principal.snp.measurement == \"{}\"", self.measurement),
+        );
+        conditions.add("The host may not debug it.", "!principal.snp.policy.debug");
+        conditions.add(
+            "No older firmware than this.",
+            format!("principal.snp.reported_tcb.boot_loader >= {}", self.floor.boot_loader),
+        );
+        let floors = [("tee", self.floor.tee), ("snp", self.floor.snp), ("microcode", self.floor.microcode)];
+        for (component, floor) in floors {
+            conditions.more(format!("principal.snp.reported_tcb.{component} >= {floor}"));
+        }
+    }
 }
 
 impl TdxTemplate {
@@ -48,15 +101,12 @@ impl TdxTemplate {
             "The firmware that the VM was launched with.",
             format!("principal.tdx.mr_td == \"{}\"", self.mr_td),
         );
-        match self.tcb {
-            Some((status, number)) => {
-                conditions.add(
-                    "What Intel says of the platform, by this list or a later one.",
-                    format!("principal.tdx.tcb.status == TcbStatus::\"{}\"", status.name()),
-                );
-                conditions.more(format!("principal.tdx.tcb.evaluation_data_number >= {number}"));
-            }
-            None => conditions.accept(Acceptance::TcbFloor, "nobody judged the platform"),
+        if let Some((status, number)) = self.tcb {
+            conditions.add(
+                "What Intel says of the platform, by this list or a later one.",
+                format!("principal.tdx.tcb.status == TcbStatus::\"{}\"", status.name()),
+            );
+            conditions.more(format!("principal.tdx.tcb.evaluation_data_number >= {number}"));
         }
         let (major, minor) = self.module;
         conditions
@@ -66,16 +116,33 @@ impl TdxTemplate {
 }
 
 impl TokenTemplate {
-    pub(super) fn of(claims: &GoogleTokenClaims) -> Self {
-        Self {
-            root: TemplateRoot::of(claims.root, TemplateRoot::Google),
-            service_accounts: claims.service_accounts.clone(),
+    pub(super) fn of(claims: &GoogleTokenClaims) -> Result<Self, TemplateError> {
+        if claims.software_name == SoftwareName::ConfidentialSpace && claims.debug_disabled != Some(true) {
+            return Err(TemplateError::DebugImage);
         }
+        Ok(Self {
+            root: TemplateRoot::of(claims.root, TemplateRoot::Google),
+            software: claims.software_name,
+            image_digest: claims.container.as_ref().map(|container| container.image_digest.clone()),
+            service_accounts: claims.service_accounts.clone(),
+        })
     }
 
     pub(super) fn conditions(&self, conditions: &mut Conditions) {
         conditions.add("Google's word on the VM.", "principal has google_token.root");
         conditions.more(format!("principal.google_token.root == Root::\"{}\"", self.root.name()));
+        conditions.add(
+            "A plain VM or an image of Confidential Space.",
+            format!("principal.google_token.software_name == SoftwareName::\"{}\"", self.software.name()),
+        );
+        if self.software == SoftwareName::ConfidentialSpace {
+            conditions.add("Not a debug image.", "principal.google_token has debug_disabled");
+            conditions.more("principal.google_token.debug_disabled".to_owned());
+        }
+        if let Some(digest) = &self.image_digest {
+            conditions.add("The container.", "principal.google_token has container");
+            conditions.more(format!("principal.google_token.container.image_digest == {}", literal(digest)));
+        }
         if !self.service_accounts.is_empty() {
             let accounts: Vec<String> =
                 self.service_accounts.iter().map(|account| literal(account)).collect();

@@ -108,7 +108,8 @@ fn t29_a_missing_claim_fails_its_condition_and_is_said_to_be_absent() {
     let refused = refusal(ask(&claims, &text, &no_guardrails()));
     let condition = refused.not_permitted_by[0].condition.clone().unwrap();
     assert!(condition.wanted);
-    let value = ReadValue { path: "principal.snp.root".to_owned(), value: "absent".to_owned() };
+    let value = "absent: the evidence has no SEV-SNP report".to_owned();
+    let value = ReadValue { path: "principal.snp.root".to_owned(), value };
     assert_eq!(condition.values, [value]);
 }
 
@@ -219,7 +220,7 @@ fn the_vm_of_verified_claims_fits_the_schema() {
             vm::attributes(&claims, vm::Shown::ConfirmedBoot, reads::Wanted::All).expressions().collect();
         let uid = schema::uid(schema::Kind::Vm, "guest");
         let entity = Entity::new(uid, attributes, Default::default()).unwrap();
-        Entities::from_entities([entity], Some(schema::schema())).unwrap();
+        Entities::from_entities([entity], Some(&schema::vocabulary().schema)).unwrap();
     }
 }
 

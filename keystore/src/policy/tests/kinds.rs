@@ -88,7 +88,7 @@ pub(super) fn token(vm: &Claims) -> GoogleTokenClaims {
         anchor: None,
         key_id: Some("key".to_owned()),
         audience: "https://broker.example".to_owned(),
-        nonce: "n".repeat(43),
+        nonces: vec!["n".repeat(43)],
         issued_at: UnixTime(NOW.0 - 5),
         expires_at: UnixTime(NOW.0 + 3595),
         subject: "https://www.googleapis.com/compute/v1/projects/p/zones/z/instances/n".to_owned(),

@@ -74,8 +74,22 @@ fn assert_sample(text: &str, claims: &Claims, changes: &[&[Change]]) {
         assert!(!refused.permitted || !refused.forbidden_by.is_empty(), "{what}\n{text}");
         assert!(refused.errors.is_empty(), "{what}");
     }
-    if baseline.is_some() {
+    if let Some(baseline) = &baseline {
         assert!(release(&compiled, None, claims).is_err(), "no baseline\n{text}");
+        assert_boot(&compiled, baseline, claims);
+    }
+}
+
+/// Another digest of firmware, shim, GRUB, kernel, initrd or of any text: refused, and the reason names it.
+fn assert_boot(compiled: &Arc<CompiledPolicy>, baseline: &Baseline, claims: &Claims) {
+    let flips = flips::flips(claims, BaselineLog::Vtpm);
+    assert!(flips.len() > 20);
+    for flip in flips {
+        let Err(DenialReason::Refused(refused)) = release(compiled, Some(baseline), &flip.claims) else {
+            panic!("another {} is taken", flip.what)
+        };
+        let reason = refused.to_string();
+        assert!(flip.named.iter().any(|named| reason.contains(named)), "{}\n{reason}", flip.what);
     }
 }
 
@@ -197,6 +211,7 @@ fn assert_tdx_sample(text: &str, claims: &Claims, changes: &[&[Change]]) {
         assert!(!refused.permitted || !refused.forbidden_by.is_empty(), "{what}\n{text}");
     }
     assert!(release(&compiled, None, claims).is_err());
+    assert_boot(&compiled, &baseline, claims);
 }
 
 #[test]
