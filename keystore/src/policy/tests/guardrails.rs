@@ -1,5 +1,7 @@
 //! The shipped guardrails, one condition broken at a time.
 
+use vouchsafe_attestation::snp::SnpClaims;
+
 use super::*;
 
 fn broken(change: impl FnOnce(&mut Claims)) -> Vec<String> {
@@ -10,13 +12,40 @@ fn broken(change: impl FnOnce(&mut Claims)) -> Vec<String> {
     forbidden_by(ask(&claims, &text, &Guardrails::shipped()))
 }
 
-fn broken_snp(change: impl FnOnce(&mut vouchsafe_attestation::snp::SnpClaims)) -> Vec<String> {
+fn broken_snp(change: impl FnOnce(&mut SnpClaims)) -> Vec<String> {
     broken(|claims| change(claims.sev_snp.as_mut().unwrap()))
 }
 
+/// Hosts run firmware during a roll-out before they commit it. They can go back to the committed one, so that nothing may be
+/// reported that is above it.
 #[test]
-fn t12_provisional_firmware_is_refused() {
-    assert_eq!(broken_snp(|snp| snp.provisional = true), ["snp-tcb-committed"]);
+fn t12_provisional_firmware_is_taken_and_a_tcb_above_the_committed_one_is_not() {
+    let mut claims = claims();
+    let snp = claims.sev_snp.as_mut().unwrap();
+    snp.provisional = true;
+    snp.current_tcb.microcode += 1;
+    snp.current_version.build += 1;
+    let text = permitting("principal has vtpm");
+    assert_eq!(ask(&claims, &text, &Guardrails::shipped()), Ok(()));
+    let above: [fn(&mut SnpClaims); 4] = [
+        |snp| snp.committed_tcb.boot_loader -= 1,
+        |snp| snp.committed_tcb.snp -= 1,
+        |snp| snp.committed_tcb.microcode -= 1,
+        |snp| snp.reported_tcb.tee = snp.committed_tcb.tee + 1,
+    ];
+    for change in above {
+        assert_eq!(broken_snp(change), ["snp-tcb-committed"]);
+    }
+    let fmc = |reported, committed| {
+        broken_snp(move |snp| {
+            (snp.reported_tcb.fmc, snp.committed_tcb.fmc) = (Some(reported), Some(committed))
+        })
+    };
+    assert_eq!(fmc(2, 1), ["snp-tcb-committed"]);
+    let mut claims = self::claims();
+    let snp = claims.sev_snp.as_mut().unwrap();
+    (snp.reported_tcb.fmc, snp.committed_tcb.fmc) = (Some(1), Some(1));
+    assert_eq!(ask(&claims, &text, &Guardrails::shipped()), Ok(()));
 }
 
 #[test]
