@@ -4,6 +4,7 @@ mod binding;
 mod captured;
 mod composites;
 mod endorsement;
+mod guests;
 mod pieces;
 mod refusals;
 

@@ -1,0 +1,111 @@
+//! The refusals that `docs/guests.md` explains: each is the verifier's, under the name that the page has.
+
+use vouchsafe_protocol::Digest32;
+
+use super::*;
+use crate::event_log::EventLogError;
+use crate::google_token::TokenError;
+use crate::google_token::TokenKind;
+use crate::snp::SnpError;
+use crate::tdx::QuoteError;
+use crate::tdx::TdxError;
+use crate::test_util::snp::SnpReportBuilder;
+use crate::test_util::tdx::TdxQuoteBuilder;
+use crate::test_util::vm::SimulatedTd;
+use crate::vtpm::VtpmError;
+
+const PAGE: &str = include_str!("../../../../docs/guests.md");
+
+/// The refusal, whose name is on the page.
+fn explained(evidence: &Evidence) -> VerifyError {
+    let error = refusal(evidence);
+    assert!(PAGE.contains(&format!("`{}`", error.name())), "{} is not in docs/guests.md", error.name());
+    error
+}
+
+fn report(change: impl FnOnce(&mut SnpReportBuilder)) -> VerifyError {
+    let mut vm = SimulatedVm::new();
+    let mut report = vm.report.clone();
+    change(&mut report);
+    vm.set_report(report);
+    explained(&vm.evidence(Kinds::REPORT, &bound(1)))
+}
+
+fn quote(change: impl FnOnce(&mut TdxQuoteBuilder)) -> VerifyError {
+    let mut vm = SimulatedVm::trust_domain(&AkCertificateSpec::default());
+    let td: &mut SimulatedTd = vm.tdx.as_mut().unwrap();
+    change(&mut td.quote);
+    let tdx = td.evidence(&ReportData::bind(&bound(1).transcript(), None).0);
+    explained(&Evidence { tdx: Some(tdx), ..Evidence::default() })
+}
+
+#[test]
+fn reports_and_quotes_whose_layout_nobody_knows_are_refused() {
+    for version in [1, 6] {
+        let error = SnpError::UnsupportedVersion { version };
+        assert_eq!(report(|report| report.version = version), VerifyError::Snp(error));
+    }
+    let version = 6;
+    let error = TdxError::Quote(QuoteError::UnsupportedVersion { version });
+    assert_eq!(quote(|quote| quote.version = version), VerifyError::Tdx(error));
+    let kind = 4;
+    let error = TdxError::Quote(QuoteError::UnsupportedBody { kind });
+    let change = |quote: &mut TdxQuoteBuilder| (quote.version, quote.body_type) = (5, kind);
+    assert_eq!(quote(change), VerifyError::Tdx(error));
+}
+
+#[test]
+fn t15_permissions_that_nobody_knows_are_refused() {
+    let bits = SnpReportBuilder::new(crate::anchors::Product::Genoa).policy | 1 << 30;
+    assert_eq!(report(|report| report.policy = bits), VerifyError::Snp(SnpError::PolicyReserved { bits }));
+    let bits = 1 << 5;
+    assert_eq!(report(|report| report.key_info = bits), VerifyError::Snp(SnpError::KeyInfoReserved { bits }));
+    let error = SnpError::ReservedNotZero { offset: 0x04c };
+    assert_eq!(report(|report| report.edits.push((0x04c, vec![1]))), VerifyError::Snp(error));
+    // Bits of PLATFORM_INFO describe the platform: shown, not refused.
+    let mut vm = SimulatedVm::new();
+    vm.set_report(SnpReportBuilder { platform_info: vm.report.platform_info | 1 << 40, ..vm.report.clone() });
+    let claims = Judge::new().verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap();
+    assert_eq!(claims.sev_snp.unwrap().platform.unknown_bits, 1 << 40);
+    // An attribute of the trust domain that is reserved today.
+    assert!(matches!(
+        quote(|quote| quote.attributes |= 1 << 40),
+        VerifyError::Tdx(TdxError::AttributesReserved { .. })
+    ));
+    let migratable = quote(|quote| quote.attributes |= 1 << 29);
+    assert_eq!(migratable, VerifyError::Tdx(TdxError::Migratable));
+    let service = |quote: &mut TdxQuoteBuilder| {
+        (quote.version, quote.body_type, quote.mr_service_td) = (5, 3, [1; 48]);
+    };
+    assert_eq!(quote(service), VerifyError::Tdx(TdxError::ServiceTd));
+}
+
+/// The canonical event log of Confidential Space and COS: containers extend PCR 13 from user space.
+#[test]
+fn t59_an_extension_that_nothing_explains_is_refused() {
+    let mut vm = SimulatedVm::new();
+    vm.extend(13, &Digest32([0xce; 32]));
+    let refused = refusal(&vm.evidence(Kinds::VTPM, &bound(1)));
+    let expected = EventLogError::PcrWithoutEvents { pcr: 13 };
+    assert_eq!(refused, VerifyError::Vtpm(VtpmError::EventLog(expected)));
+    assert!(refused.to_string().contains("PCR 13"), "{refused}");
+}
+
+#[test]
+fn t07_tokens_that_are_not_for_one_request_or_of_an_unknown_kind_are_refused() {
+    let service = FakeAttestationService::shared();
+    let token = |claim: &str, value: serde_json::Value| {
+        let nonce = TokenNonce::bind(&bound(1).transcript());
+        let mut spec = service.spec(TokenKind::Oidc, AUDIENCE, nonce.as_str(), NOW);
+        spec.set(claim, value);
+        let google_token = Some(GoogleTokenEvidence { token: spec.sign(service) });
+        explained(&Evidence { google_token, ..Evidence::default() })
+    };
+    let two = token("eat_nonce", serde_json::json!(["a nonce of somebody else", "another one"]));
+    assert_eq!(two, VerifyError::GoogleToken(TokenError::NonceCount { found: 2 }));
+    let unknown = |claim, found: &str| {
+        VerifyError::GoogleToken(TokenError::ClaimUnknown { claim, found: found.to_owned() })
+    };
+    assert_eq!(token("hwmodel", "GCP_NEW".into()), unknown("hwmodel", "GCP_NEW"));
+    assert_eq!(token("swname", "NEW_SPACE".into()), unknown("swname", "NEW_SPACE"));
+}
