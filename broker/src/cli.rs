@@ -7,6 +7,7 @@ mod client;
 mod collateral;
 mod completions;
 mod decisions;
+mod encoded;
 mod explain;
 mod failure;
 mod guardrails;

@@ -6,9 +6,33 @@ use vouchsafe_attestation::snp::{SnpClaims, SnpEvidence};
 use vouchsafe_attestation::tdx::{self, TdxClaims};
 use vouchsafe_attestation::{
     Claims, Context, Expected, InspectedClaims, Technology, VerifyError, inspect_snp, inspect_tdx,
-    inspect_vtpm,
+    inspect_vtpm, read_vtpm_file,
 };
 use vouchsafe_protocol::{Evidence, SevSnpEvidence, TdxEvidence};
+
+/// Why a file is not evidence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EvidenceFileError {
+    /// JSON that is not ours.
+    #[error("not evidence in JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Malformed evidence, or an attestation of go-tpm-tools that cannot be used.
+    #[error("{0} ({name})", name = .0.name())]
+    Evidence(#[from] VerifyError),
+}
+
+/// Evidence of a file: ours in JSON, or an attestation of Google's go-tpm-tools.
+///
+/// # Errors
+/// When it is neither.
+pub(crate) fn read_evidence(file: &[u8]) -> Result<Evidence, EvidenceFileError> {
+    if file.trim_ascii_start().first() == Some(&b'{') {
+        let evidence: Evidence = serde_json::from_slice(file)?;
+        evidence.check_sizes().map_err(VerifyError::from)?;
+        return Ok(evidence);
+    }
+    Ok(Evidence { vtpm: Some(read_vtpm_file(file)?), ..Evidence::default() })
+}
 
 /// The claims of all pieces, each verified by itself: nothing is known of the request that would link them.
 ///

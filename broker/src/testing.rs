@@ -9,7 +9,7 @@ use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
-use vouchsafe_keystore::policy::{PolicyTemplate, Purpose, TemplateRoot};
+use vouchsafe_keystore::policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
 use vouchsafe_keystore::store::{By, NewVersion, OperatorRole};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_protocol::messages::ReleaseRequest;
@@ -104,6 +104,7 @@ pub(crate) fn name(text: &str) -> ObjectName {
 pub(crate) fn policy(project: u64) -> String {
     let mut template = PolicyTemplate::new(Purpose::App, project, Technology::SevSnp);
     template.vtpm_root = TemplateRoot::Extra;
+    template.accepts = [Acceptance::Pcr7Alone].into();
     template.generate()
 }
 

@@ -112,11 +112,19 @@ fn an_operator_works_with_a_broker_from_init_to_stop() {
     for file in ["data/keyring.json", "data/tls/key.pem", "data/operator.toml", "token"] {
         assert_eq!(mode(&broker.path(file)), 0o600, "{file}");
     }
-    broker.ok(
-        &["policy", "new", "--for", "app", "--project", "7", "--technology", "sev-snp", "--out", "p.cedar"],
-        b"",
-    );
-    assert!(broker.ok(&["policy", "check", "prod/db", "p.cedar"], b"").contains("would be taken"));
+    let new = ["policy", "new", "--for", "app", "--project", "7", "--technology", "sev-snp", "--out"];
+    // Without a waiver it is written, and said to be refused.
+    let said = broker.ok(&[&new[..], &["open.cedar"]].concat(), b"");
+    assert!(said.contains("Registration will refuse it") && said.contains("pcr7-alone"), "{said}");
+    let refused = broker.run(&["policy", "check", "prod/db", "open.cedar"], b"");
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stdout));
+    broker.ok(&[&new[..], &["p.cedar", "--accept", "pcr7-alone"]].concat(), b"");
+    for asked in [
+        &["policy", "check", "prod/db", "p.cedar"][..],
+        &["policy", "check", "prod/db", "p.cedar", "--broker"],
+    ] {
+        assert!(broker.ok(asked, b"").contains("would be taken"));
+    }
     broker.ok(&["policy", "put", "prod/db", "p.cedar"], b"");
     let put = ["secret", "put", "prod/db/password", "--policy", "prod/db", "--from", "-"];
     assert!(broker.ok(&put, b"hunter2").contains("version 1"));

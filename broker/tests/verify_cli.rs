@@ -224,3 +224,41 @@ fn usage_and_unreadable_files_are_exit_2() {
     // An empty object is well-formed: what is refused then is the log.
     assert_eq!(vouchsafe(&["event-log", "--log", path, "--pcrs", path]).status.code(), Some(1));
 }
+
+#[test]
+fn binary_evidence_that_was_saved_as_text_is_read() {
+    let Some(evidence) = evidence() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let quote = fs::read(evidence.join("gce/tdx/quotes/gce-tdx-2025-12-18-quote-v4.dat")).expect("read");
+    let report = fs::read(evidence.join("snp/reports/genoa_v5_attestationrs.report.bin")).expect("read");
+    let vek = evidence.join("snp/reports/genoa_v5_attestationrs.vcek.der");
+    let file = folder.path().join("text");
+    for text_of in
+        [|bytes: &[u8]| hex::encode(bytes), |bytes: &[u8]| format!("0x{}\n", hex::encode_upper(bytes))]
+    {
+        fs::write(&file, text_of(&quote)).expect("written");
+        let output = vouchsafe(&["tdx", "--quote", text(&file), "--inspect", "--at", "1770801952"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("read as hex"));
+        fs::write(&file, text_of(&report)).expect("written");
+        let given =
+            ["sev-snp", "--report", text(&file), "--vek", text(&vek), "--inspect", "--at", "1771500000"];
+        assert_eq!(accepted(&given)["sev_snp"]["product"], "genoa");
+    }
+    // What a text stands for is judged as strictly.
+    fs::write(&file, hex::encode(&quote[..quote.len() / 2])).expect("written");
+    assert_eq!(refused(&["tdx", "--quote", text(&file), "--inspect"]), "tdx-quote-truncated");
+}
+
+#[test]
+fn the_text_form_of_go_tpm_tools_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("attestation.txtpb");
+    fs::write(&file, "ak_pub: \"abc\"\nquotes: {\n quote: \"x\"\n}\n").expect("written");
+    let output = vouchsafe(&["vtpm", "--attestation", text(&file), "--inspect"]);
+    let said = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        said.contains("go-tpm-tools-text-form") && said.contains("gotpm attest --format binarypb"),
+        "{said}"
+    );
+}

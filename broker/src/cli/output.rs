@@ -23,6 +23,12 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Writes a line for people to standard error, beside what a program reads from standard output.
+pub(super) fn note(text: &str) {
+    // Nowhere is left to complain when standard error is closed.
+    let _closed = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// Writes one JSON value.
 pub(super) fn print_json(value: &impl Serialize) -> Result<ExitCode, Failure> {
     let text = serde_json::to_string_pretty(value)

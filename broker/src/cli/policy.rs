@@ -1,15 +1,17 @@
 //! `vouchsafe policy …`.
 
 mod captured;
+mod check;
 mod diff;
 mod new;
+mod schema;
 mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use vouchsafe_keystore::policy::MAX_TEXT;
 use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
@@ -35,8 +37,11 @@ enum Action {
     Diff(Online<diff::Diff>),
     /// Put a policy, or a new version of it. In force at once.
     Put(Online<Document>),
-    /// Say what is wrong with a policy, and put nothing.
-    Check(Online<Document>),
+    /// Say what registration would find wrong with a policy. Needs no broker: exit code 0 when it would be taken, 1 when
+    /// not, 2 for usage and unreadable files. With --broker it asks one.
+    Check(Online<check::Check>),
+    /// Print the claims that policies can read: type, evidence, and when each is absent. Needs no broker.
+    Schema(schema::Schema),
     /// List the policies that you may read.
     List(Connection),
     /// Show a policy's text.
@@ -62,7 +67,7 @@ pub(super) struct Named {
     pub(super) version: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Checked {
     name: ObjectName,
     digest: Digest32,
@@ -105,10 +110,8 @@ impl Policy {
                 let body = document.read(MAX_TEXT)?;
                 output::show(json, connection.open()?.post("/v1/policies/put", &body)?, Stored::human)
             }
-            Action::Check(Online { connection, arguments: document }) => {
-                let body = document.read(MAX_TEXT)?;
-                output::show(json, connection.open()?.post("/v1/policies/check", &body)?, Checked::human)
-            }
+            Action::Check(Online { connection, arguments: check }) => check.run(&connection, json),
+            Action::Schema(schema) => schema.run(json),
             Action::List(connection) => {
                 output::show(json, connection.open()?.get("/v1/policies", &[])?, list)
             }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use vouchsafe_attestation::chain::read_file;
 use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::tdx::MAX_TDX_COLLATERAL;
@@ -24,7 +24,7 @@ use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
 use super::judge::{Files, Judge, tdx_collateral};
-use super::{Failure, output};
+use super::{Failure, encoded, output};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -159,7 +159,7 @@ impl Verify {
         match self.kind {
             Kind::SevSnp { report, vek, endorsement, report_data, by, inspect: _ } => {
                 let judge = by.open_with(&endorsement)?;
-                let report = output::read_input(&report, MAX_REQUEST)?;
+                let report = encoded::read(&report, MAX_REQUEST)?;
                 let vek = certificate(&vek)?;
                 let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &[] };
                 let expected =
@@ -168,7 +168,7 @@ impl Verify {
             }
             Kind::Vtpm { attestation, nonce, by, inspect: _ } => {
                 let judge = by.open()?;
-                let file = output::read_input(&attestation, MAX_REQUEST)?;
+                let file = encoded::read(&attestation, MAX_REQUEST)?;
                 let expected = nonce.as_ref().map_or(Expected::Waived, |nonce| Expected::Exactly(&nonce.0));
                 verdict(
                     read_vtpm_file(&file).and_then(|vtpm| inspect_vtpm(&vtpm, expected, &judge.context())),
@@ -179,12 +179,12 @@ impl Verify {
             Kind::Endorsement(endorsement) => endorsement.run(),
             Kind::Tdx { quote, collateral, ccel, endorsement, report_data, by, inspect: _ } => {
                 let judge = by.open_with(&endorsement)?;
-                let quote = output::read_input(&quote, MAX_REQUEST)?;
+                let quote = encoded::read(&quote, MAX_REQUEST)?;
                 let read =
                     |path: PathBuf| tdx_collateral(&path, &output::read_input(&path, MAX_TDX_COLLATERAL)?);
                 let collateral = collateral.map(read).transpose()?;
                 // A log that is too large is refused like any other malformed evidence.
-                let ccel = ccel.map(|path| output::read_input(&path, 8 * MAX_EVENT_LOG)).transpose()?;
+                let ccel = ccel.map(|path| encoded::read(&path, 8 * MAX_EVENT_LOG)).transpose()?;
                 let expected =
                     report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
                 verdict(inspect_tdx(&quote, collateral.as_ref(), ccel.as_deref(), expected, &judge.context()))
@@ -194,7 +194,7 @@ impl Verify {
                 let text = output::read_text(&pcrs, MAX_REQUEST)?;
                 let pcrs = read_pcrs(&text).map_err(|detail| Failure::file(&pcrs, detail))?;
                 // A log that is too large is refused like any other malformed evidence.
-                let log = output::read_input(&log, 8 * MAX_EVENT_LOG)?;
+                let log = encoded::read(&log, 8 * MAX_EVENT_LOG)?;
                 verdict(inspect_event_log(&log, &pcrs))
             }
         }
@@ -213,14 +213,30 @@ impl By {
     }
 }
 
+/// Claims, or why the evidence is refused. What is withheld is said on standard error as well, for people.
 fn verdict(verdict: Result<impl Serialize, VerifyError>) -> Result<ExitCode, Failure> {
     match verdict {
-        Ok(claims) => output::print_json(&claims),
+        Ok(claims) => {
+            let claims = serde_json::to_value(&claims)
+                .map_err(|error| Failure::System { what: "JSON", source: error.into() })?;
+            withheld(&claims).for_each(|line| output::note(&line));
+            output::print_json(&claims)
+        }
         Err(error) => {
             output::print_json(&json!({ "refused": error.name(), "detail": error.to_string() }))?;
             Ok(ExitCode::from(1))
         }
     }
+}
+
+/// One line for each claim that is withheld, of the evidence and of its boot log.
+fn withheld(claims: &Value) -> impl Iterator<Item = String> {
+    let lists = ["/withheld", "/boot/withheld", "/vtpm/boot/withheld", "/tdx/unconfirmed_boot/withheld"];
+    let all = lists.into_iter().filter_map(|list| claims.pointer(list)?.as_array()).flatten();
+    all.filter_map(|one| {
+        let text = |member: &str| one.get(member).and_then(Value::as_str);
+        Some(format!("{} is absent: {} ({})", text("claim")?, text("detail")?, text("reason")?))
+    })
 }
 
 /// The one certificate of a file. What is no certificate at all is for the verifier to refuse.

@@ -7,7 +7,7 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_protocol::ReasonCode;
 
 use crate::snp::alone;
-use crate::world::{World, text};
+use crate::world::World;
 
 const PATH: &str = "prod/db/token";
 
@@ -16,10 +16,7 @@ fn world(vm: &SimulatedVm) -> World {
     let world = World::bare("");
     let captured = world.request(vm, Kinds::BOTH, &[PATH]).request.evidence;
     let captured = world.write("evidence.json", &serde_json::to_string(&captured).unwrap());
-    let anchors = world.folder().join("anchors.pem");
-    let options =
-        ["policy", "new", "--for", "app", "--evidence", text(&captured), "--anchor", text(&anchors)];
-    world.put_policy_text("prod/both", &world.run(&options));
+    world.policy_of("prod/both", "app", &captured);
     world.put(PATH, "prod/both", b"sesame");
     world
 }

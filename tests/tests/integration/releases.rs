@@ -9,7 +9,7 @@ use serde_json::Value;
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_tests::broker::guest;
 
-use crate::world::{World, command_line, text};
+use crate::world::{World, command_line};
 
 const VALUE: &[u8] = b"hunter2 \xff with a byte that is no text\n";
 
@@ -94,12 +94,10 @@ fn a_policy_is_written_from_captured_evidence() {
     let evidence = world.folder().join("evidence.json");
     let capture = [OsStr::new("evidence"), OsStr::new("--output"), evidence.as_os_str()];
     stdout(guest(&config, capture).unwrap());
-    let anchors = world.folder().join("anchors.pem");
-    let options =
-        ["policy", "new", "--for", "disk", "--evidence", text(&evidence), "--anchor", text(&anchors)];
-    let policy = world.run(&options);
-    assert!(policy.contains(&command_line()) && policy.contains("3560342035431930290"), "{policy}");
-    world.put_policy_text("prod/disk", &policy);
+    let policy = world.policy_of("prod/disk", "disk", &evidence);
+    assert!(policy.contains("panic=-1") && policy.contains("3560342035431930290"), "{policy}");
+    let baseline = world.run(&["baseline", "show", "prod/disk"]);
+    assert!(baseline.contains(&command_line()), "{baseline}");
     world.run(&["secret", "generate", "prod/vm/disk", "--policy", "prod/disk", "--for", "disk"]);
 
     let key = stdout(guest(&config, ["fetch", "prod/vm/disk"]).unwrap());

@@ -15,7 +15,7 @@ use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_guest_client::{Client, FetchError, GuestConfig, LocalEvidence};
 use vouchsafe_protocol::ReasonCode;
 
-use crate::world::{World, amd, paths_of, text};
+use crate::world::{World, amd, paths_of};
 
 /// The processor of a VM behind the kernel's own interface, signing with the fake chip.
 fn device(report: SnpReportBuilder) -> Box<dyn HardwareReporter> {
@@ -129,12 +129,8 @@ fn a_composite_gets_its_secret_and_each_piece_alone_does_not() {
     let vtpm = || Some(config.vtpm.clone());
     let (evidence, _) = LocalEvidence::new(vtpm(), Some(device(genoa()))).capture(&[7; 32], "").unwrap();
     let captured = world.write("evidence.json", &serde_json::to_string(&evidence).unwrap());
-    let anchors = world.folder().join("anchors.pem");
-    let options =
-        ["policy", "new", "--for", "app", "--evidence", text(&captured), "--anchor", text(&anchors)];
-    let policy = world.run(&options);
+    let policy = world.policy_of("prod/both", "app", &captured);
     assert!(policy.contains("principal.snp.measurement"), "{policy}");
-    world.put_policy_text("prod/both", &policy);
     world.put("prod/db/token", "prod/both", b"sesame");
 
     let both = LocalEvidence::new(vtpm(), Some(device(genoa())));

@@ -85,13 +85,27 @@ impl World {
         serde_json::from_str(&self.run(&[arguments, &["--json"]].concat())).unwrap()
     }
 
-    /// Generates a policy for SEV VMs of [`PROJECT`] and puts it.
+    /// Generates a policy for SEV VMs of [`PROJECT`] and puts it. What its options leave open is acknowledged.
     pub(crate) fn policy(&self, name: &str, options: &[&str]) {
         let file = self.folder().join(format!("{}.cedar", name.replace('/', "-")));
         let _absent = fs::remove_file(&file);
         let fixed = ["policy", "new", "--project", PROJECT, "--technology", "sev", "--extra-root"];
-        self.run(&[&fixed[..], &["--out", text(&file)], options].concat());
+        let accepted = ["--accept", "pcr7-alone", "--accept", "boot-chain"];
+        self.run(&[&fixed[..], &accepted, &["--out", text(&file)], options].concat());
         self.run(&["policy", "put", name, text(&file)]);
+    }
+
+    /// Generates policy and baseline from captured evidence and puts both; the text of the policy.
+    pub(crate) fn policy_of(&self, name: &str, purpose: &str, evidence: &Path) -> String {
+        let [policy, baseline] =
+            ["cedar", "baseline.json"].map(|end| self.folder().join(format!("captured.{end}")));
+        let anchors = self.folder().join("anchors.pem");
+        let new = ["policy", "new", "--for", purpose, "--name", name, "--evidence", text(evidence)];
+        let said = self.run(&[&new[..], &["--anchor", text(&anchors), "--out", text(&policy)]].concat());
+        assert!(said.contains(&format!("vouchsafe baseline put {name} {}", baseline.display())), "{said}");
+        self.run(&["baseline", "put", name, text(&baseline)]);
+        self.run(&["policy", "put", name, text(&policy)]);
+        fs::read_to_string(policy).unwrap()
     }
 
     pub(crate) fn put_policy_text(&self, name: &str, policy: &str) {

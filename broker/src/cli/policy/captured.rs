@@ -1,16 +1,19 @@
 //! Captured evidence, verified as far as a file can be: whoever judges a policy by it trusts where it comes from.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::Args;
 use vouchsafe_attestation::InspectedClaims;
+use vouchsafe_keystore::policy::{Baseline, MAX_BASELINE, NamedBaseline};
 use vouchsafe_protocol::limits::MAX_REQUEST;
-use vouchsafe_protocol::{Evidence, UnixTime};
+use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::super::judge::{Files, Judge};
-use super::super::{Failure, output};
+use super::super::{Failure, encoded, output};
 use crate::clock;
-use crate::inspection::inspect;
+use crate::inspection::{inspect, read_evidence};
 
 /// What captured evidence is judged by.
 #[derive(Debug, Args)]
@@ -40,8 +43,7 @@ impl Captured {
 
     /// The claims of a file's evidence; each piece by itself, since nobody knows what they were made for.
     pub(super) fn inspect(&self, file: &Path) -> Result<InspectedClaims, Failure> {
-        let text = output::read_text(file, MAX_REQUEST)?;
-        let evidence: Evidence = serde_json::from_str(&text)
+        let evidence = read_evidence(&encoded::read(file, MAX_REQUEST)?)
             .map_err(|error| Failure::file(file, format!("no evidence: {error}")))?;
         let files = Files {
             anchors: &self.anchor,
@@ -53,5 +55,34 @@ impl Captured {
         let judge = Judge::open(&files, self.now())?;
         let claims = inspect(&evidence, &judge.context());
         claims.map_err(|error| Failure::file(file, format!("refused: {error}")))
+    }
+}
+
+/// A baseline's name and its file.
+#[derive(Clone, Debug)]
+pub(super) struct BaselineFile {
+    name: ObjectName,
+    file: PathBuf,
+}
+
+impl BaselineFile {
+    /// The baselines of these files.
+    pub(super) fn read_all(files: &[Self]) -> Result<Vec<NamedBaseline>, Failure> {
+        let read = |Self { name, file }: &Self| {
+            let text = output::read_text(file, MAX_BASELINE)?;
+            let baseline = Baseline::parse(&text).map_err(|error| Failure::file(file, error))?;
+            Ok(NamedBaseline { name: name.clone(), revoked: false, baseline: Arc::new(baseline) })
+        };
+        files.iter().map(read).collect()
+    }
+}
+
+impl FromStr for BaselineFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, file) = text.split_once('=').ok_or("write it as NAME=FILE")?;
+        let name = ObjectName::parse(name).map_err(|error| error.to_string())?;
+        Ok(Self { name, file: file.into() })
     }
 }

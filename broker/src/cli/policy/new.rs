@@ -1,17 +1,24 @@
 //! `vouchsafe policy new`: a complete, commented policy, from captured evidence or from options.
+//!
+//! From evidence it writes two files: the policy, and beside it the baseline that lists the captured boot. What it says of them
+//! comes from the policy itself and from the check of registration; it acknowledges nothing by itself.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use vouchsafe_attestation::Technology;
-use vouchsafe_keystore::policy::{OwnerEvidence, PolicyTemplate, Purpose, TemplateRoot};
-use vouchsafe_protocol::ObjectName;
+use vouchsafe_attestation::{Claims, Technology};
+use vouchsafe_keystore::policy::{
+    Acceptance, Baseline, BaselineLog, CompiledPolicy, OwnerEvidence, PolicyTemplate, Purpose, TemplateRoot,
+};
+use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::super::{Failure, output};
 use super::captured::Captured;
+use crate::clock;
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["evidence", "project"]))]
@@ -19,9 +26,19 @@ pub(in super::super) struct New {
     /// What the secrets are for: disk or app.
     #[arg(long = "for", value_name = "PURPOSE")]
     purpose: Purpose,
-    /// Evidence of the VM (vouchsafe-guest evidence): the policy is for exactly this VM as it booted.
+    /// Evidence of the VM: ours in JSON (vouchsafe-guest evidence) or an attestation of go-tpm-tools. The policy is for
+    /// exactly this VM, with exactly what it booted.
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
+    /// Name that the policy will be put under, such as prod/db; the baseline of the captured boot gets the same name.
+    #[arg(long, value_name = "NAME")]
+    name: Option<ObjectName>,
+    /// New file for the baseline of the captured boot; unless given, that of --out with .baseline.json at its end.
+    #[arg(long, value_name = "FILE", requires = "evidence", requires = "name")]
+    baseline_out: Option<PathBuf>,
+    /// The log that says what booted: the vTPM's, or that of a TDX guest's own registers.
+    #[arg(long, value_enum, default_value = "vtpm", requires = "evidence")]
+    log: LogName,
     /// Project number of the VMs' owner.
     #[arg(long, value_name = "NUMBER", requires = "technology")]
     project: Option<u64>,
@@ -37,8 +54,8 @@ pub(in super::super) struct New {
     /// The kernel's whole command line.
     #[arg(long, value_name = "TEXT", requires = "project")]
     command_line: Option<String>,
-    /// Baselines, any of which everything that boots must be in.
-    #[arg(long, value_name = "NAME")]
+    /// Baselines that exist, any of which everything that boots must be in; with --evidence instead of a new one.
+    #[arg(long, value_name = "NAME", conflicts_with = "baseline_out")]
     baseline: Vec<ObjectName>,
     /// Do not ask for UEFI Secure Boot.
     #[arg(long, requires = "project")]
@@ -46,11 +63,23 @@ pub(in super::super) struct New {
     /// The VMs' AK certificates come from an extra trust anchor: tests and demonstrations.
     #[arg(long, requires = "project")]
     extra_root: bool,
+    /// Acknowledge something that registration refuses otherwise, by its code: written as @accepts. Nothing is
+    /// acknowledged unless given.
+    #[arg(long, value_name = "CODE", value_parser = acceptance)]
+    accept: Vec<Acceptance>,
     #[command(flatten)]
     captured: Captured,
     /// Write to this new file instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogName {
+    /// The vTPM's log: asserted by Google's host.
+    Vtpm,
+    /// The CCEL log, held against the RTMRs: measured by the TDX module.
+    Ccel,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,24 +104,36 @@ enum TechnologyName {
     SevSnp,
 }
 
+/// A policy and what goes with it.
+struct Written {
+    template: PolicyTemplate,
+    /// The baseline of the captured boot: name, text and file.
+    baseline: Option<(ObjectName, String, PathBuf)>,
+}
+
 impl New {
     pub(in super::super) fn run(self) -> Result<ExitCode, Failure> {
-        let mut template = match (&self.evidence, self.project) {
+        let mut written = match (&self.evidence, self.project) {
             (Some(file), _) => self.of_evidence(file)?,
-            (None, Some(project)) => self.of_options(project)?,
+            (None, Some(project)) => Written { template: self.of_options(project)?, baseline: None },
             (None, None) => return Err(Failure::Usage("give --evidence or --project".to_owned())),
         };
-        template.baselines.clone_from(&self.baseline);
-        let text = template.generate();
-        let Some(out) = &self.out else { return output::print(&text) };
-        let file = OpenOptions::new().write(true).create_new(true).open(out);
-        file.and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(|error| Failure::file(out, error))?;
-        output::print(&format!(
-            "Written to {}. Read it, then: vouchsafe policy put NAMESPACE/NAME {}",
-            out.display(),
-            out.display()
-        ))
+        written.template.accepts.extend(&self.accept);
+        let text = written.template.generate();
+        let said = self.said(&written, &text)?;
+        if let Some((_, baseline, file)) = &written.baseline {
+            create(file, baseline)?;
+        }
+        match &self.out {
+            Some(out) => {
+                create(out, &text)?;
+                output::print(&said)
+            }
+            None => {
+                output::note(&said);
+                output::print(&text)
+            }
+        }
     }
 
     fn of_options(&self, project: u64) -> Result<PolicyTemplate, Failure> {
@@ -100,6 +141,7 @@ impl New {
         let mut template = PolicyTemplate::new(self.purpose, project, technology.into());
         template.instance_ids.clone_from(&self.instance);
         template.command_line.clone_from(&self.command_line);
+        template.baselines.clone_from(&self.baseline);
         template.secure_boot = !self.no_secure_boot;
         if self.evidence_kind == OwnerKind::Token {
             if self.purpose == Purpose::Disk || self.command_line.is_some() || !self.baseline.is_empty() {
@@ -114,9 +156,125 @@ impl New {
         Ok(template)
     }
 
-    fn of_evidence(&self, file: &Path) -> Result<PolicyTemplate, Failure> {
+    fn of_evidence(&self, file: &Path) -> Result<Written, Failure> {
         let claims = self.captured.inspect(file)?.claims;
-        PolicyTemplate::from_claims(self.purpose, &claims).map_err(|error| Failure::file(file, error))
+        let log = self.log.into();
+        let mut template = PolicyTemplate::from_claims_by(self.purpose, &claims, log)
+            .map_err(|error| Failure::file(file, error))?;
+        template.baselines.clone_from(&self.baseline);
+        // A token alone has no boot.
+        let baseline = if self.baseline.is_empty() && claims.vtpm.is_some() {
+            let (name, out) = self.baseline_place()?;
+            template.baselines = vec![name.clone()];
+            Some((name, self.learn(file, &claims, log)?, out))
+        } else {
+            None
+        };
+        Ok(Written { template, baseline })
+    }
+
+    /// Name and file of the baseline of the captured boot.
+    fn baseline_place(&self) -> Result<(ObjectName, PathBuf), Failure> {
+        let usage = |text: &str| Failure::Usage(text.to_owned());
+        let name = self.name.clone().ok_or_else(|| {
+            usage(
+                "give --name NAMESPACE/NAME, under which you will put the policy: the captured boot is written as a \
+                 baseline of the same name, which the policy demands. With --baseline NAME it demands one that exists",
+            )
+        })?;
+        let out = match (&self.baseline_out, &self.out) {
+            (Some(out), _) => out.clone(),
+            (None, Some(out)) => out.with_extension("baseline.json"),
+            (None, None) => return Err(usage("give --out FILE, or --baseline-out FILE for the baseline")),
+        };
+        Ok((name, out))
+    }
+
+    fn learn(&self, file: &Path, claims: &Claims, log: BaselineLog) -> Result<String, Failure> {
+        let ends_at = UnixTime(clock::now().0 + YEAR);
+        let baseline = Baseline::capture_log(claims, log, 1, ends_at)
+            .map_err(|error| Failure::file(file, format!("no baseline can be learned: {error}")))?;
+        // The baseline is what the policy promises: it has to hold for the VM that it was made from.
+        baseline.is_member(claims, self.captured.now()).map_err(|mismatch| {
+            Failure::file(file, format!("its own baseline would refuse it: {mismatch}"))
+        })?;
+        let boot = claims.vtpm.as_ref().map(|vtpm| &vtpm.boot).filter(|_| log == BaselineLog::Vtpm);
+        let names = boot.map(|boot| Baseline::untrusted_names(boot)).unwrap_or_default();
+        let heading = format!(
+            "Learned from {}: exactly this one boot, for one year.\n\
+             Whoever ran it could have booted anything: compare the digests with files that you trust.\n\
+             A line that begins with two slashes is a comment.",
+            file.display()
+        );
+        Ok(baseline.to_commented(&heading, &names))
+    }
+
+    /// What the files hold, what they leave open, and what to do with them.
+    fn said(&self, written: &Written, text: &str) -> Result<String, Failure> {
+        let Written { template, baseline } = written;
+        let mut said = String::new();
+        let list = |said: &mut String, head: &str, items: &[String]| {
+            if !items.is_empty() {
+                let _ = writeln!(said, "{head}");
+                items.iter().for_each(|item| {
+                    let _ = writeln!(said, "  - {item}");
+                });
+            }
+        };
+        list(&mut said, "The policy asks for", &template.promises());
+        list(&mut said, "It leaves open", &template.open());
+        let refused = refused(self.name.as_ref(), template, text)?;
+        list(&mut said, "Registration will refuse it as it stands", &refused);
+        if !refused.is_empty() {
+            let _ = writeln!(
+                said,
+                "Add the conditions, or write @accepts(\"CODE\") into the text for what you take the responsibility for."
+            );
+        }
+        let name = self.name.as_ref().map_or_else(|| "NAMESPACE/NAME".to_owned(), ToString::to_string);
+        let out = self.out.as_deref().map_or_else(|| "FILE".to_owned(), |out| out.display().to_string());
+        let _ = writeln!(said, "Read what was written, then:");
+        if let Some((name, _, file)) = baseline {
+            let _ = writeln!(said, "  vouchsafe baseline put {name} {}", file.display());
+        }
+        let _ = writeln!(said, "  vouchsafe policy put {name} {out}");
+        Ok(said)
+    }
+}
+
+/// What registration will find, once the baselines are put.
+fn refused(name: Option<&ObjectName>, template: &PolicyTemplate, text: &str) -> Result<Vec<String>, Failure> {
+    let shown =
+        |error: &dyn std::fmt::Display| Failure::Usage(format!("the policy cannot be written: {error}"));
+    // Without a name, one of the namespace that its baselines are of.
+    let namespace = template.baselines.first().map_or("prod", ObjectName::namespace);
+    let name = name.cloned().map_or_else(|| ObjectName::parse(&format!("{namespace}/new")), Ok);
+    let name = name.map_err(|error| shown(&error))?;
+    let policy = CompiledPolicy::compile(&name, text).map_err(|error| shown(&error))?;
+    let known = template.baselines.iter().cloned().collect();
+    let found = policy.check(&known).err();
+    Ok(found.iter().flat_map(|found| found.as_slice()).map(ToString::to_string).collect())
+}
+
+fn create(path: &Path, text: &str) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::file(path, error))
+}
+
+/// A code of `@accepts`.
+fn acceptance(code: &str) -> Result<Acceptance, String> {
+    Acceptance::from_code(code).ok_or_else(|| {
+        let codes: Vec<&str> = Acceptance::ALL.iter().map(|acceptance| acceptance.code()).collect();
+        format!("one of {}", codes.join(", "))
+    })
+}
+
+impl From<LogName> for BaselineLog {
+    fn from(name: LogName) -> Self {
+        match name {
+            LogName::Vtpm => Self::Vtpm,
+            LogName::Ccel => Self::Ccel,
+        }
     }
 }
 
@@ -131,3 +289,6 @@ impl From<TechnologyName> for Technology {
         }
     }
 }
+
+/// Seconds.
+const YEAR: u64 = 365 * 24 * 3600;

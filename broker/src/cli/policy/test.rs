@@ -3,25 +3,25 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use vouchsafe_attestation::Withheld;
 use vouchsafe_keystore::policy::{
-    Baseline, CompiledPolicy, DecideItem, Guardrails, MAX_BASELINE, MAX_TEXT, NamedBaseline, Protocol,
-    Purpose, RehearseRequest, RehearsedPath, RehearsedStatement, SecretState, rehearse,
+    CompiledPolicy, DecideItem, Guardrails, MAX_TEXT, Protocol, Purpose, RehearseRequest, RehearsedPath,
+    RehearsedStatement, SecretState, rehearse,
 };
 use vouchsafe_protocol::{ObjectName, SecretPath, Suite};
 
 use super::super::{Failure, output};
-use super::captured::Captured;
+use super::captured::{BaselineFile, Captured};
 
 #[derive(Debug, Args)]
 pub(in super::super) struct Test {
     /// File with the policy's text; - is standard input.
     policy: PathBuf,
-    /// Evidence of VMs (vouchsafe-guest evidence), one file a VM.
+    /// Evidence of VMs, one file for each: ours in JSON (vouchsafe-guest evidence) or an attestation of go-tpm-tools.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     evidence: Vec<PathBuf>,
     #[command(flatten)]
@@ -51,23 +51,6 @@ enum SuiteName {
     X25519,
 }
 
-/// A baseline's name and its file.
-#[derive(Clone, Debug)]
-struct BaselineFile {
-    name: ObjectName,
-    file: PathBuf,
-}
-
-impl FromStr for BaselineFile {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, file) = text.split_once('=').ok_or("write it as NAME=FILE")?;
-        let name = ObjectName::parse(name).map_err(|error| error.to_string())?;
-        Ok(Self { name, file: file.into() })
-    }
-}
-
 /// What came out, for all files.
 #[derive(Serialize)]
 struct Tested {
@@ -80,6 +63,9 @@ struct Tested {
 #[derive(Serialize)]
 struct TestedVm {
     evidence: PathBuf,
+    /// Claims that the evidence holds something for and does not prove.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    withheld: Vec<Withheld>,
     #[serde(flatten)]
     path: RehearsedPath,
 }
@@ -91,7 +77,7 @@ impl Test {
 
     fn rehearse(&self) -> Result<Tested, Failure> {
         let policy = self.compile()?;
-        let baselines = self.baselines()?;
+        let baselines = BaselineFile::read_all(&self.baseline)?;
         let known = baselines.iter().map(|named| named.name.clone()).collect();
         let found = policy.check(&known).err();
         let registration = found.iter().flat_map(|found| found.as_slice()).map(ToString::to_string).collect();
@@ -112,8 +98,11 @@ impl Test {
                 protocol: Protocol::V1,
                 items: vec![DecideItem { path: self.path.clone(), secret }],
             };
-            let rehearsal = rehearse(&self.captured.inspect(file)?, &request, &guardrails);
-            vms.extend(rehearsal.paths.into_iter().map(|path| TestedVm { evidence: file.clone(), path }));
+            let claims = self.captured.inspect(file)?;
+            let rehearsal = rehearse(&claims, &request, &guardrails);
+            let tested =
+                |path| TestedVm { evidence: file.clone(), withheld: claims.claims.all_withheld(), path };
+            vms.extend(rehearsal.paths.into_iter().map(tested));
         }
         Ok(Tested { registration, vms })
     }
@@ -123,15 +112,6 @@ impl Test {
         let name = ObjectName::parse(&format!("{}/test", self.path.namespace()))
             .map_err(|error| Failure::Usage(error.to_string()))?;
         CompiledPolicy::compile(&name, &text).map_err(|error| Failure::file(&self.policy, error))
-    }
-
-    fn baselines(&self) -> Result<Vec<NamedBaseline>, Failure> {
-        let read = |named: &BaselineFile| {
-            let text = output::read_text(&named.file, MAX_BASELINE)?;
-            let baseline = Baseline::parse(&text).map_err(|error| Failure::file(&named.file, error))?;
-            Ok(NamedBaseline { name: named.name.clone(), revoked: false, baseline: Arc::new(baseline) })
-        };
-        self.baseline.iter().map(read).collect()
     }
 
     fn guardrails(&self) -> Result<Guardrails, Failure> {
@@ -159,9 +139,12 @@ impl Tested {
         for found in &self.registration {
             let _ = writeln!(text, "would not be taken: {found}");
         }
-        for TestedVm { evidence, path } in &self.vms {
+        for TestedVm { evidence, withheld, path } in &self.vms {
             let outcome = if path.release { "released" } else { "refused" };
             let _ = writeln!(text, "{}: {} would be {outcome}", evidence.display(), path.path);
+            for withheld in withheld {
+                let _ = writeln!(text, "  {withheld}");
+            }
             if let (Some(denial), true) = (&path.denial, path.statements.is_empty()) {
                 let _ = writeln!(text, "  {denial}");
             }

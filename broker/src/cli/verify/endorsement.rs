@@ -9,7 +9,7 @@ use vouchsafe_attestation::launch::LaunchMeasurement;
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
-use super::super::{Failure, output};
+use super::super::{Failure, encoded};
 use super::{By, Hex, verdict};
 
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ impl Endorsement {
         let measurement = snp.or(tdx);
         let measurement =
             measurement.ok_or_else(|| Failure::Usage("--measurement or --mrtd is needed".to_owned()))?;
-        let file = output::read_input(&self.endorsement, MAX_REQUEST)?;
+        let file = encoded::read(&self.endorsement, MAX_REQUEST)?;
         verdict(inspect_launch_endorsement(&file, measurement, &judge.context()))
     }
 }

@@ -1,0 +1,118 @@
+//! `vouchsafe policy check`: what registration would say of a policy. Needs no broker, unless it is asked to ask one.
+//!
+//! Exit code 0 when the policy would be taken, 1 when it would be refused, 2 for usage and files that cannot be read, 3 when
+//! the broker is not reached.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+use vouchsafe_keystore::policy::{CompiledPolicy, MAX_TEXT, PolicyError, SourceNote};
+use vouchsafe_protocol::ObjectName;
+
+use super::super::client::Connection;
+use super::super::{Failure, output};
+use super::Checked;
+use super::captured::BaselineFile;
+
+#[derive(Debug, Args)]
+pub(in super::super) struct Check {
+    /// Name that the policy is to be put under, such as prod/db.
+    name: ObjectName,
+    /// File with its text; - is standard input.
+    file: PathBuf,
+    /// A baseline that the policy names: prod/web=FILE.
+    #[arg(long, value_name = "NAME=FILE", conflicts_with = "broker")]
+    baseline: Vec<BaselineFile>,
+    /// Ask the broker, which knows the baselines and the secrets that rest on the policy.
+    #[arg(long)]
+    broker: bool,
+}
+
+impl Check {
+    pub(in super::super) fn run(self, connection: &Connection, json: bool) -> Result<ExitCode, Failure> {
+        let text = output::read_text(&self.file, MAX_TEXT)?;
+        if self.broker {
+            let body = json!({ "name": self.name, "text": text });
+            let answer = connection.open()?.post("/v1/policies/check", &body)?;
+            return output::show(json, answer, Checked::human);
+        }
+        let found = self.found(&text)?;
+        match found {
+            Ok(policy) => {
+                let checked = Checked {
+                    digest: policy.digest(),
+                    purpose: policy.purpose().map(|purpose| purpose.to_string()),
+                    baselines: policy.baselines().iter().cloned().collect(),
+                    name: self.name,
+                };
+                if json { output::print_json(&checked) } else { output::print(&checked.human()) }?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(found) => {
+                if json {
+                    output::print_json(&json!({ "name": self.name, "refused": found }))?;
+                } else {
+                    let lines = found.iter().map(|found| found.detail.replace('\n', "\n  "));
+                    let lines: Vec<_> = lines.map(|line| format!("  {line}\n")).collect();
+                    output::print(&format!("{} would be refused:\n{}", self.name, lines.concat()))?;
+                }
+                Ok(ExitCode::from(1))
+            }
+        }
+    }
+
+    /// The policy, or everything that is wrong with it.
+    fn found(&self, text: &str) -> Result<Result<CompiledPolicy, Vec<Found>>, Failure> {
+        let baselines = BaselineFile::read_all(&self.baseline)?;
+        let known = baselines.iter().map(|named| named.name.clone()).collect();
+        let policy = match CompiledPolicy::compile(&self.name, text) {
+            Ok(policy) => policy,
+            Err(PolicyError::Syntax { details } | PolicyError::Invalid { details }) => {
+                return Ok(Err(details.iter().map(Found::of).collect()));
+            }
+            Err(error) => return Ok(Err(vec![Found::new(&error)])),
+        };
+        let Err(found) = policy.check(&known) else { return Ok(Ok(policy)) };
+        let mut all: Vec<Found> = found.as_slice().iter().map(Found::new).collect();
+        let unread: Vec<String> = policy
+            .baselines()
+            .iter()
+            .filter(|name| baselines.iter().all(|named| named.name != **name))
+            .map(|name| format!("--baseline {name}=FILE"))
+            .collect();
+        if !unread.is_empty() {
+            let given = unread.join(" ");
+            all.push(Found::new(&format_args!(
+                "the baselines that it names are given with {given}; or ask the broker with --broker"
+            )));
+        }
+        Ok(Err(all))
+    }
+}
+
+/// Something that is wrong with the policy.
+#[derive(Serialize)]
+struct Found {
+    /// What, with the line and what may have been meant.
+    detail: String,
+    /// From 1; none of what is about the policy as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// Characters, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+}
+
+impl Found {
+    fn new(error: &impl std::fmt::Display) -> Self {
+        Self { detail: error.to_string(), line: None, column: None }
+    }
+
+    fn of(note: &SourceNote) -> Self {
+        let at = note.at.as_ref();
+        Self { line: at.map(|at| at.line), column: at.map(|at| at.column), ..Self::new(note) }
+    }
+}

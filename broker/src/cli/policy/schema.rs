@@ -1,0 +1,47 @@
+//! `vouchsafe policy schema`: the reference of what policies can read.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use vouchsafe_keystore::policy::{ClaimReference, claim_references, claims_markdown};
+
+use super::super::{Failure, output};
+
+#[derive(Debug, Args)]
+pub(in super::super) struct Schema {
+    /// Claims at or below this one only, such as principal.vtpm or context.
+    claim: Option<String>,
+    /// All of it as Markdown: docs/claims.md.
+    #[arg(long, conflicts_with = "claim")]
+    markdown: bool,
+}
+
+impl Schema {
+    pub(in super::super) fn run(&self, json: bool) -> Result<ExitCode, Failure> {
+        if self.markdown {
+            return output::print(&claims_markdown());
+        }
+        let claims = claim_references(self.claim.as_deref());
+        if claims.is_empty() {
+            let claim = self.claim.as_deref().unwrap_or_default();
+            return Err(Failure::Usage(format!("no claim is named {claim}: see vouchsafe policy schema")));
+        }
+        if json { output::print_json(&claims) } else { output::print(&human(&claims)) }
+    }
+}
+
+fn human(claims: &[ClaimReference]) -> String {
+    let mut text = String::new();
+    for ClaimReference { path, of, values, from, about, absent } in claims {
+        let _ = write!(text, "{path}: {of}");
+        if !values.is_empty() {
+            let _ = write!(text, " (\"{}\")", values.join("\", \""));
+        }
+        let _ = writeln!(text, "\n    {about} From: {from}.");
+        if let Some(when) = absent {
+            let _ = writeln!(text, "    Absent where {when}.");
+        }
+    }
+    text
+}

@@ -1,0 +1,225 @@
+//! The tools for policies through the binary, none of which asks a broker: `policy new`, `check`, `test`, `schema`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use vouchsafe_attestation::Technology;
+use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
+use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_roots};
+use vouchsafe_protocol::{Bound, BrokerIdentity, Evidence, GuestKey, Nonce, ReleasePaths, Suite};
+
+/// A folder with evidence of VMs, and the roots that they come from.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(vm: &SimulatedVm, kinds: Kinds) -> Self {
+        let folder = Self(TempDir::new().expect("a folder"));
+        folder.write("vm.json", &serde_json::to_vec(&evidence(vm, kinds)).expect("JSON"));
+        for (root, file) in shared_roots().into_iter().zip(ROOTS) {
+            folder.write(file, root);
+        }
+        folder
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        fs::write(self.path(name), content).expect("written");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect("read")
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vouchsafe"));
+        command.args(arguments).current_dir(self.0.path()).output().expect("runs")
+    }
+
+    /// Standard output of a command with this exit code; nothing is said on standard error but by `new`.
+    fn said(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        if code == 2 { text(&output.stderr) } else { text(&output.stdout) }
+    }
+
+    fn new_policy(&self, purpose: &str, more: &[&str]) -> String {
+        let roots: Vec<&str> = ROOTS.iter().flat_map(|root| ["--anchor", root]).collect();
+        let new = ["policy", "new", "--for", purpose, "--evidence", "vm.json", "--out", "db.cedar"];
+        self.said(0, &[&new[..], &roots, more].concat())
+    }
+
+    /// Whether the policy releases to the VM of a file, and why not.
+    fn tried(&self, vm: &str) -> (bool, String) {
+        let roots: Vec<&str> = ROOTS.iter().flat_map(|root| ["--anchor", root]).collect();
+        self.write("none.cedar", b"");
+        let test = ["policy", "test", "db.cedar", "--evidence", vm, "--baseline", "prod/db=db.baseline.json"];
+        let output = self.run(&[&test[..], &["--guardrails", "none.cedar"], &roots].concat());
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn evidence(vm: &SimulatedVm, kinds: Kinds) -> Evidence {
+    let key = GuestKey::generate(Suite::XWing);
+    let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
+    vm.evidence(
+        kinds,
+        &Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths),
+    )
+}
+
+/// What the terminal says is what the files hold: policy and baseline are taken as they stand, release to this VM, and
+/// to none that booted anything else.
+#[test]
+fn t53_a_captured_vm_gets_a_policy_and_a_baseline() {
+    let folder = Folder::new(&SimulatedVm::new(), Kinds::BOTH);
+    let said = folder.new_policy("disk", &["--name", "prod/db"]);
+    for part in [
+        "instance 3560342035431930290 of project 620438545889 and no other",
+        "exactly what baseline prod/db lists as boot",
+        "an SEV-SNP report of genoa",
+        "It leaves open",
+        "vouchsafe baseline put prod/db db.baseline.json\n  vouchsafe policy put prod/db db.cedar",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    assert!(!said.contains("refuse it"), "{said}");
+    let text = folder.read("db.cedar");
+    assert!(!text.contains("@accepts") && text.contains("Baseline::\"prod/db\""), "{text}");
+    let check = ["policy", "check", "prod/db", "db.cedar", "--baseline", "prod/db=db.baseline.json"];
+    assert!(folder.said(0, &check).contains("prod/db would be taken"));
+    let (released, why) = folder.tried("vm.json");
+    assert!(released, "{why}");
+    let other =
+        EventLogBuilder::gce_ubuntu(Technology::SevSnp).with_kernel_arguments("ro init=/bin/sh panic=-1");
+    let other = SimulatedVm::booted(&AkCertificateSpec::default(), &other);
+    folder.write("other.json", &serde_json::to_vec(&evidence(&other, Kinds::BOTH)).expect("JSON"));
+    let (released, why) = folder.tried("other.json");
+    assert!(!released && why.contains("principal in"), "{why}");
+    // Files that exist are not written over.
+    let again =
+        ["policy", "new", "--for", "app", "--project", "7", "--technology", "sev", "--out", "db.cedar"];
+    folder.said(2, &again);
+}
+
+#[test]
+fn a_captured_boot_needs_a_name_for_its_baseline() {
+    let folder = Folder::new(&SimulatedVm::new(), Kinds::VTPM);
+    let new = ["policy", "new", "--for", "app", "--evidence", "vm.json", "--anchor", "google.der"];
+    assert!(folder.said(2, &new).contains("--name NAMESPACE/NAME"));
+    assert!(folder.said(2, &[&new[..], &["--name", "prod/db"]].concat()).contains("--baseline-out"));
+    let given = ["--name", "prod/db", "--baseline-out", "b.json"];
+    assert!(folder.said(0, &[&new[..], &given].concat()).contains("permit ("));
+    assert!(folder.read("b.json").contains("\"technology\": \"sev-snp\""));
+    // One that exists is named and not written.
+    let named = folder.said(0, &[&new[..], &["--baseline", "shared/web"]].concat());
+    assert!(named.contains("Baseline::\"shared/web\""), "{named}");
+}
+
+#[test]
+fn t35_a_disk_whose_boot_may_open_a_shell_makes_no_policy() {
+    let log = EventLogBuilder::gce_ubuntu(Technology::SevSnp).with_kernel_arguments("ro quiet");
+    let folder = Folder::new(&SimulatedVm::booted(&AkCertificateSpec::default(), &log), Kinds::VTPM);
+    let new = ["policy", "new", "--for", "disk", "--evidence", "vm.json", "--anchor", "google.der"];
+    let said = folder.said(2, &[&new[..], &["--name", "prod/db", "--out", "db.cedar"]].concat());
+    assert!(said.contains("panic=-1"), "{said}");
+    assert!(!folder.path("db.cedar").exists() && !folder.path("db.baseline.json").exists());
+}
+
+/// T53: what is left open is said and is not waived, unless the operator types the waiver.
+#[test]
+fn t53_only_the_operator_waives() {
+    let folder = Folder::new(&SimulatedVm::new(), Kinds::VTPM);
+    let new = ["policy", "new", "--for", "app", "--project", "7", "--technology", "sev", "--out"];
+    let said = folder.said(0, &[&new[..], &["open.cedar"]].concat());
+    assert!(
+        said.contains("Registration will refuse it as it stands") && said.contains("pcr7-alone"),
+        "{said}"
+    );
+    assert!(!folder.read("open.cedar").contains("@accepts"));
+    assert!(folder.said(1, &["policy", "check", "prod/db", "open.cedar"]).contains("pcr7-alone"));
+    let said = folder.said(0, &[&new[..], &["waived.cedar", "--accept", "pcr7-alone"]].concat());
+    assert!(!said.contains("refuse it"), "{said}");
+    folder.said(0, &["policy", "check", "prod/db", "waived.cedar"]);
+    let unknown = folder.said(2, &[&new[..], &["x.cedar", "--accept", "everything"]].concat());
+    assert!(unknown.contains("pcr7-alone, ") || unknown.contains("one of "), "{unknown}");
+}
+
+#[test]
+fn policy_check_is_a_linter() {
+    let folder = Folder::new(&SimulatedVm::new(), Kinds::VTPM);
+    folder.write(
+        "typo.cedar",
+        b"@id(\"p\") @for(\"app\")\npermit (principal is Vm, action == Action::\"release\", resource)\nwhen { principal has vptm };",
+    );
+    let said = folder.said(1, &["policy", "check", "prod/db", "typo.cedar"]);
+    assert!(said.contains("line 3, column 22") && said.contains("did you mean `vtpm`?"), "{said}");
+    assert!(said.contains("when { principal has vptm };"), "{said}");
+    let json: Value =
+        serde_json::from_str(&folder.said(1, &["--json", "policy", "check", "prod/db", "typo.cedar"]))
+            .expect("JSON");
+    assert_eq!(json.pointer("/refused").and_then(Value::as_array).map(Vec::len), Some(1), "{json}");
+    let place =
+        ["/refused/0/line", "/refused/0/column"].map(|member| json.pointer(member).and_then(Value::as_u64));
+    assert_eq!(place, [Some(3), Some(22)], "{json}");
+    // A baseline that is not given is one that is not known.
+    folder.new_policy("app", &["--name", "prod/db"]);
+    let said = folder.said(1, &["policy", "check", "prod/db", "db.cedar"]);
+    assert!(said.contains("--baseline prod/db=FILE"), "{said}");
+    folder.said(2, &["policy", "check", "prod/db", "db.cedar", "--baseline", "prod/db=nothing.json"]);
+    folder.said(2, &["policy", "check", "prod/db", "nothing.cedar"]);
+    let json = ["--json", "policy", "check", "prod/db", "db.cedar", "--baseline", "prod/db=db.baseline.json"];
+    let json: Value = serde_json::from_str(&folder.said(0, &json)).expect("JSON");
+    assert_eq!(json.get("for").and_then(Value::as_str), Some("app"));
+}
+
+#[test]
+fn the_reference_of_claims_is_printed() {
+    let folder = Folder::new(&SimulatedVm::new(), Kinds::VTPM);
+    let said = folder.said(0, &["policy", "schema", "snp.signer"]);
+    assert!(said.starts_with("principal.snp.signer: Signer (\"vcek\", \"vlek\")\n"), "{said}");
+    let all: Value = serde_json::from_str(&folder.said(0, &["--json", "policy", "schema"])).expect("JSON");
+    let all = all.as_array().expect("a list");
+    assert!(all.len() > 150 && all.iter().all(|claim| claim.get("from").is_some()));
+    assert!(folder.said(2, &["policy", "schema", "principal.nothing"]).contains("no claim is named"));
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/claims.md");
+    assert_eq!(folder.said(0, &["policy", "schema", "--markdown"]), fs::read_to_string(page).expect("read"));
+}
+
+/// Both take what `verify vtpm` takes.
+#[test]
+fn attestations_of_go_tpm_tools_are_evidence() {
+    let captured = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/evidence/gce/vtpm/attestations/gce-cos-85-nonce9009.pb");
+    if !captured.exists() {
+        assert!(std::env::var_os("CI").is_none(), "CI has the captured evidence");
+        return;
+    }
+    let folder = Folder::new(&SimulatedVm::new(), Kinds::VTPM);
+    let captured = captured.to_str().expect("UTF-8");
+    folder.write("p.cedar", b"@id(\"p\") @for(\"app\") permit (principal is Vm, action == Action::\"release\", resource) when { principal has vtpm.instance && principal.vtpm.instance.instance_name == \"cos-test\" };");
+    folder.write("none.cedar", b"");
+    let test =
+        ["policy", "test", "p.cedar", "--guardrails", "none.cedar", "--at", "1650000000", "--evidence"];
+    assert!(folder.said(0, &[&test[..], &[captured]].concat()).contains("would be released"));
+    folder.write("text.txtpb", b"quotes: {\n quote: \"x\"\n}\n");
+    let said = folder.said(2, &[&test[..], &["text.txtpb"]].concat());
+    assert!(said.contains("binary form") && said.contains("go-tpm-tools-text-form"), "{said}");
+    folder.write("other.json", b"{\"vtpm\": 1}");
+    assert!(folder.said(2, &[&test[..], &["other.json"]].concat()).contains("not evidence in JSON"));
+}
+
+const ROOTS: [&str; 4] = ["google.der", "amd.der", "intel.der", "tokens.der"];
