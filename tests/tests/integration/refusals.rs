@@ -299,7 +299,7 @@ fn t06_a_broker_with_another_identity_is_not_believed() {
     let config = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{config}\n[limits]\nattempts = 1\n")).unwrap();
     let output = guest(&file, ["fetch", PATH]).unwrap();
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(11), 0), "{output:?}");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(15), 0), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("not pinned") && said.contains(impostor.broker.identity()), "{said}");
 }
