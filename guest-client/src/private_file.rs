@@ -9,9 +9,8 @@ mod directory;
 mod error;
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -20,8 +19,8 @@ pub use directory::open_directory;
 use directory::trusts;
 pub use error::FileError;
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, fsync, openat, renameat, statat,
-    unlinkat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, fsync, linkat, openat, renameat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -106,14 +105,16 @@ impl Destination {
         self.name == other.name && place(self) == place(other)
     }
 
-    /// Writes `bytes` to a temporary file beside the name.
+    /// Writes `bytes` to a file that has no name yet, or a temporary one where the file system knows no files without.
     ///
     /// # Errors
     /// [`FileError::Io`]; nothing is left behind then.
     pub fn stage(&self, bytes: &[u8]) -> Result<Staged<'_>, FileError> {
-        let (mut file, staged) = self.create()?;
-        file.write_all(bytes).map_err(|source| self.failed(source))?;
-        fsync(&file).map_err(|errno| self.failed(errno.into()))?;
+        let staged = self.create()?;
+        std::fs::File::from(staged.file.try_clone().map_err(|source| self.failed(source))?)
+            .write_all(bytes)
+            .map_err(|source| self.failed(source))?;
+        fsync(&staged.file).map_err(|errno| self.failed(errno.into()))?;
         Ok(staged)
     }
 
@@ -125,24 +126,38 @@ impl Destination {
         self.stage(bytes)?.commit()
     }
 
-    /// A new file under a name that nobody knows, with the final owner and permissions.
-    fn create(&self) -> Result<(File, Staged<'_>), FileError> {
+    /// A new file with the final owner and permissions.
+    fn create(&self) -> Result<Staged<'_>, FileError> {
         let failed = |errno: Errno| self.failed(errno.into());
-        let mut random = [0; 8];
-        aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
-        let temporary = format!(".vouchsafe-{}", hex::encode(random));
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.directory, &temporary, flags, Permissions::OWNER.mode()).map_err(failed)?;
-        let staged = Staged { destination: self, temporary: Some(temporary) };
+        let staged = match self.create_unnamed() {
+            // File systems without O_TMPFILE, and kernels before it.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => self.create_named(),
+            outcome => outcome,
+        }
+        .map_err(failed)?;
         if let Some(Owner { user, group }) = self.owner {
             let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
-            fchown(&file, Some(user), Some(group)).map_err(|errno| match errno {
+            fchown(&staged.file, Some(user), Some(group)).map_err(|errno| match errno {
                 Errno::PERM => FileError::NotAllowed { path: self.path.clone() },
                 other => failed(other),
             })?;
         }
-        fchmod(&file, self.permissions.mode()).map_err(failed)?;
-        Ok((File::from(file), staged))
+        fchmod(&staged.file, self.permissions.mode()).map_err(failed)?;
+        Ok(staged)
+    }
+
+    /// Gone with its descriptor, also when the program is killed.
+    fn create_unnamed(&self) -> Result<Staged<'_>, Errno> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = openat(&self.directory, ".", flags, Permissions::OWNER.mode())?;
+        Ok(Staged { destination: self, file, temporary: None })
+    }
+
+    fn create_named(&self) -> Result<Staged<'_>, Errno> {
+        let temporary = temporary_name();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.directory, &temporary, flags, Permissions::OWNER.mode())?;
+        Ok(Staged { destination: self, file, temporary: Some(temporary) })
     }
 
     /// What has the name now may be replaced: nothing, or a regular file of a trusted user.
@@ -166,11 +181,12 @@ impl Destination {
     }
 }
 
-/// A complete file that has not got its name yet. Dropped, it is gone.
+/// A file that has not got its name yet. Dropped, it is gone.
 #[derive(Debug)]
 #[must_use]
 pub struct Staged<'d> {
     destination: &'d Destination,
+    file: OwnedFd,
     temporary: Option<String>,
 }
 
@@ -180,14 +196,33 @@ impl Staged<'_> {
     /// # Errors
     /// [`FileError`].
     pub fn commit(mut self) -> Result<(), FileError> {
-        let Destination { directory, name, .. } = self.destination;
-        let failed = |errno: Errno| self.destination.failed(errno.into());
         self.destination.check_present()?;
-        let Some(temporary) = &self.temporary else { return Ok(()) };
-        renameat(directory, temporary, directory, name).map_err(failed)?;
-        self.temporary = None;
-        fsync(directory).map_err(|errno| self.destination.failed(errno.into()))
+        self.rename().map_err(|errno| self.destination.failed(errno.into()))
     }
+
+    fn rename(&mut self) -> Result<(), Errno> {
+        let Destination { directory, name, .. } = self.destination;
+        let temporary = match &self.temporary {
+            Some(temporary) => temporary.clone(),
+            None => {
+                // A link cannot take the place of a file; its renaming can.
+                let temporary = temporary_name();
+                let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                linkat(CWD, file.as_str(), directory, temporary.as_str(), AtFlags::SYMLINK_FOLLOW)?;
+                self.temporary.insert(temporary).clone()
+            }
+        };
+        renameat(directory, temporary, directory, name)?;
+        self.temporary = None;
+        fsync(directory)
+    }
+}
+
+/// A name that nobody can have made before.
+fn temporary_name() -> String {
+    let mut random = [0; 16];
+    aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
+    format!(".vouchsafe-{}", hex::encode(random))
 }
 
 impl Drop for Staged<'_> {

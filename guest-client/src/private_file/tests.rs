@@ -69,10 +69,30 @@ fn a_staged_file_that_is_dropped_leaves_nothing() {
     let path = folder.path().join("token");
     fs::write(&path, "old").unwrap();
     let destination = open(&path).unwrap();
+    let untouched =
+        || assert_eq!((names(&folder), read(&path).unwrap()), (vec!["token".to_owned()], b"old".to_vec()));
+    // Not even a temporary name, so that nothing is left when the program is killed.
     let staged = destination.stage(b"new").unwrap();
-    assert_eq!(names(&folder).len(), 2);
+    untouched();
     drop(staged);
-    assert_eq!((names(&folder), read(&path).unwrap()), (vec!["token".to_owned()], b"old".to_vec()));
+    untouched();
+    let named = destination.create_named().unwrap();
+    assert_eq!(names(&folder).len(), 2);
+    drop(named);
+    untouched();
+}
+
+/// As on file systems that know no files without a name.
+#[test]
+fn a_temporary_name_serves_where_a_file_needs_one() {
+    let folder = folder();
+    let path = folder.path().join("token");
+    let destination = open(&path).unwrap();
+    let staged = destination.create_named().unwrap();
+    rustix::io::write(&staged.file, b"content").unwrap();
+    staged.commit().unwrap();
+    assert_eq!((names(&folder), read(&path).unwrap()), (vec!["token".to_owned()], b"content".to_vec()));
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
 }
 
 #[test]
@@ -97,7 +117,7 @@ fn t34_a_planted_link_is_refused_before_and_after_there_is_something_to_write() 
 fn only_regular_files_are_replaced() {
     let folder = folder();
     let path = folder.path().join("pipe");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600)).unwrap();
+    rustix::fs::mkfifoat(CWD, &path, Mode::from_raw_mode(0o600)).unwrap();
     assert!(matches!(open(&path), Err(FileError::NotRegular { path: found }) if found == path));
     assert!(matches!(open(folder.path()), Err(FileError::NotRegular { .. })));
     for text in ["/", "..", "/tmp/", "/tmp/x/"] {
