@@ -24,6 +24,8 @@ fn get(url: &str, deadline: &Deadline) -> Result<Bytes, TokenError> {
     let failed = |error: ureq::Error| deadline.failed(call, &error);
     let timeout = deadline.rest(call)?;
     let config = Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
+    // The address comes from a certificate that nobody has verified here: it leads to one place and no further.
+    let config = config.max_redirects(0);
     let mut response = Agent::new_with_config(config.build()).get(url).call().map_err(failed)?;
     let status = response.status().as_u16();
     if status != 200 {
@@ -73,15 +75,20 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let intermediate = certificate(&format!("http://{address}/root.crt"));
-        let answers =
-            [(200, intermediate.clone()), (200, b"0root".to_vec()), (404, vec![]), (200, b"PEM".to_vec())];
+        let answers = [
+            (200, intermediate.clone()),
+            (200, b"0root".to_vec()),
+            (404, vec![]),
+            (302, vec![]),
+            (200, b"PEM".to_vec()),
+        ];
         let server = std::thread::spawn(move || {
             answers.map(|(status, body)| {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut request = [0; 512];
                 let length = stream.read(&mut request).unwrap();
                 let head = format!(
-                    "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    "HTTP/1.1 {status} X\r\nlocation: /elsewhere.crt\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                     body.len()
                 );
                 stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
@@ -95,6 +102,8 @@ mod tests {
         let error = fetch(&leaf, &deadline).unwrap_err();
         assert!(matches!(error, TokenError::Refused { call: Call::Issuer, status: 404, .. }), "{error}");
         assert!(error.to_string().contains("vtpm.issuers"), "{error}");
+        let error = fetch(&leaf, &deadline).unwrap_err();
+        assert!(matches!(error, TokenError::Refused { call: Call::Issuer, status: 302, .. }), "{error}");
         let error = fetch(&leaf, &deadline).unwrap_err();
         assert!(matches!(error, TokenError::Malformed { call: Call::Issuer, .. }), "{error}");
         let asked = server.join().unwrap();
