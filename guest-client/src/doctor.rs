@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::config::{CollectConfig, ConfigError, DEFAULT_PATH, VtpmConfig};
 use crate::platform;
+use crate::text::printable;
 use crate::vtpm::{AkAlgorithm, VtpmError};
 
 /// How a check came out.
@@ -131,7 +132,7 @@ impl fmt::Display for Diagnosis {
                 Status::Warning => "warning",
                 Status::Missing => "missing",
             };
-            writeln!(f, "{mark}  {:<16} {}", finding.id, finding.what)?;
+            writeln!(f, "{mark}  {:<16} {}", finding.id, printable(&finding.what))?;
             if let Some(fix) = finding.fix {
                 writeln!(f, "{:27}{fix}", "")?;
             }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use vouchsafe_guest_client::Release;
 use vouchsafe_guest_client::private_file::Destination;
+use vouchsafe_guest_client::text::printable;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -83,7 +84,7 @@ pub(crate) fn check_distinct(destinations: &[Destination]) -> Result<(), Failure
 /// A line for the console.
 pub(crate) fn note(line: &str) {
     // A console that is gone must not keep a secret from its place.
-    let _ = writeln!(io::stderr(), "vouchsafe-guest: {line}");
+    let _ = writeln!(io::stderr(), "vouchsafe-guest: {}", printable(line));
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Diagnosis, Finding, Status};
 use crate::config::CollectConfig;
 use crate::evidence::{CollectError, LocalEvidence};
+use crate::text::printable;
 
 impl Diagnosis {
     /// Has Google issue a token for `audience` over a random nonce, and adds how that went and what the token says. It is
@@ -58,14 +59,11 @@ fn claims(token: &str) -> Option<Value> {
     serde_json::from_slice(&bytes).ok().filter(Value::is_object)
 }
 
-/// One line for each claim, its value as JSON. Text of others reaches a terminal here: only printable ASCII does.
+/// One line for each claim, its value as JSON.
 pub(super) fn write_claims(f: &mut fmt::Formatter<'_>, claims: &Value) -> fmt::Result {
     writeln!(f, "\nClaims of the token (not verified here):")?;
     for (name, value) in claims.as_object().into_iter().flatten() {
-        let line = format!("{name}: {value}");
-        let plain: String =
-            line.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
-        writeln!(f, "  {plain}")?;
+        writeln!(f, "  {}", printable(&format!("{name}: {value}")))?;
     }
     Ok(())
 }
@@ -89,7 +87,7 @@ mod tests {
             shown.contains("  hwmodel: \"GCP_INTEL_TDX\"\n") && shown.contains("  n: {\"a\":[1]}\n"),
             "{shown}"
         );
-        assert!(shown.contains("x: \"a\\u001b[31m?b\"") && shown.contains("a remark"), "{shown}");
+        assert!(shown.contains("x: \"a\\u001b[31m b\"") && shown.contains("a remark"), "{shown}");
         let json = serde_json::to_string(&diagnosis).unwrap();
         for text in [shown, json] {
             assert!(!text.contains("e30.") && !text.contains("c2ln"), "{text}");

@@ -4,6 +4,9 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+#[cfg(feature = "google")]
+use crate::text::printable;
+
 /// What was asked when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -142,8 +145,7 @@ const fn hint(call: Call, status: u16) -> &'static str {
 /// At most a line of what somebody else said, without control characters.
 #[cfg(feature = "google")]
 pub(super) fn quoted(text: &str) -> String {
-    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    printable.take(400).collect::<String>().trim().to_owned()
+    printable(text).chars().take(400).collect::<String>().trim().to_owned()
 }
 
 #[cfg(all(test, feature = "google"))]
