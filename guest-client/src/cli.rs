@@ -23,7 +23,7 @@ use vouchsafe_protocol::{Evidence, ReleasePaths, SecretPath, UnixTime};
 
 /// Fetches secrets for this Confidential VM from a vouchsafe broker.
 #[derive(Parser)]
-#[command(name = "vouchsafe-guest", version, after_help = EXIT_CODES)]
+#[command(name = "vouchsafe-guest", version, after_help = AFTER_HELP)]
 struct Arguments {
     /// Configuration file.
     #[arg(long, global = true, default_value = DEFAULT_PATH, value_name = "FILE")]
@@ -104,10 +104,10 @@ struct Capture {
     /// Write to this file, atomically and readable by its owner only, and not to stdout.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The TPM, such as /dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321.
+    /// The TPM, such as /dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321, unless given that of the configuration.
     #[arg(long, value_name = "ADDRESS")]
     tpm: Option<TpmAddress>,
-    /// The firmware's event log.
+    /// The firmware's event log, unless given that of the configuration.
     #[arg(long, value_name = "FILE")]
     event_log: Option<PathBuf>,
     /// For whom a token is, `https://HOST:PORT`; the first broker unless given.
@@ -295,6 +295,7 @@ fn examine(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
     let mut audience = NO_AUDIENCE;
     match &config {
         Ok(Some(config)) => {
+            diagnosis.check_configuration(path);
             diagnosis.ask_brokers(config, now);
             audience = config.brokers.first().map_or(NO_AUDIENCE, BrokerUrl::origin);
         }
@@ -338,7 +339,10 @@ fn parse_nonce(text: &str) -> Result<[u8; 32], &'static str> {
     Ok(nonce)
 }
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
+The TPM library loads its part for the TPM when it is used: libtss2-tcti-device, in a package of that name or in
+tpm2-tss. `doctor` says whether that and everything else is there.
+
 Exit codes: 0 done; 1 doctor: nothing can be proved, or no broker can be used; 2 usage or configuration; 10 refused by the broker;
 11 no broker gave an answer that counts; 12 no evidence; 13 the broker signed an answer that does not fit;
 14 output failed, or the command's user or files could not be set up; 15 no broker can be used as configured (identity,

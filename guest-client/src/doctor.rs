@@ -10,6 +10,7 @@ mod google;
 mod tpm;
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -96,6 +97,20 @@ impl Diagnosis {
         let asked = self.finding("broker").is_some() || self.finding("ca").is_some();
         let usable = !asked || is("identity", Status::Ok);
         !self.provable.is_empty() && !is("configuration", Status::Missing) && usable
+    }
+
+    /// Adds who can change the configuration at `path`, which has been read.
+    pub fn check_configuration(&mut self, path: &Path) {
+        let Ok(metadata) = std::fs::metadata(path) else { return };
+        let (user, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+        let trusted = user == 0 || user == rustix::process::geteuid().as_raw();
+        let what = format!("{} (owner {user}, mode {mode:04o})", path.display());
+        self.findings.push(if trusted && mode & 0o022 == 0 {
+            checks::ok("configuration", path.display().to_string())
+        } else {
+            let fix = "Others may change it, and so choose the broker that this VM believes: chown root, chmod go-w.";
+            checks::finding("configuration", Status::Warning, what, fix)
+        });
     }
 
     /// Adds what is wrong with the configuration; `None` where there is no file at the default place.

@@ -2,6 +2,8 @@
 
 #[path = "binary/exec.rs"]
 mod exec;
+#[path = "binary/faults.rs"]
+mod faults;
 #[path = "binary/files.rs"]
 mod files;
 #[path = "support/google.rs"]

@@ -1,0 +1,204 @@
+//! Faults that last end the program at once, and `doctor` names them beforehand.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::time::Instant;
+
+use vouchsafe_guest_client::GuestConfig;
+use vouchsafe_guest_client::transport::Response;
+
+use super::*;
+
+impl World {
+    fn change(&self, old: &str, new: &str) {
+        let config = read_to_string(self.file("guest.toml")).expect("it is there");
+        assert!(config.contains(old), "{config}");
+        write(self.file("guest.toml"), config.replace(old, new)).expect("a file");
+    }
+
+    /// Adds all the time and attempts there can be: what ends now has not used them.
+    fn with_patience(self) -> Self {
+        self.change("attempts = 2", "attempts = 99\ndeadline = 99");
+        self
+    }
+
+    /// What `fetch` says that ends at once, with its advice.
+    fn ends_at_once(&self) -> String {
+        let started = Instant::now();
+        let error = failed_with(&self.guest(&["fetch", "prod/key"]), 15);
+        assert!(started.elapsed() < Duration::from_secs(5), "{error}");
+        assert_eq!(error.lines().count(), 2, "{error}");
+        error
+    }
+
+    /// The findings of `doctor`: id, status and text.
+    fn findings(&self) -> Vec<(String, String, String)> {
+        let output = self.guest(&["doctor", "--json"]);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let text = |one: &serde_json::Value, key: &str| {
+            one.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        };
+        let findings = json.get("findings").and_then(serde_json::Value::as_array).expect("a list").iter();
+        findings.map(|one| (text(one, "id"), text(one, "status"), text(one, "what"))).collect()
+    }
+
+    fn status(&self, id: &str) -> Option<String> {
+        self.findings().into_iter().find(|(found, ..)| found == id).map(|(_, status, _)| status)
+    }
+}
+
+#[test]
+fn t06_an_identity_that_is_not_pinned_ends_the_fetch() {
+    let world = World::new(vec![]).with_patience();
+    world.broker.lock().announced = identity(66).identity();
+    let error = world.ends_at_once();
+    let stranger = identity(66).identity();
+    assert!(error.contains(&format!("signs as {stranger}, which is not pinned")), "{error}");
+    assert!(error.contains("do not copy the identity"), "{error}");
+    assert_eq!(
+        (world.status("broker").as_deref(), world.status("identity").as_deref()),
+        (Some("ok"), Some("missing"))
+    );
+}
+
+#[test]
+fn another_ca_ends_the_fetch() {
+    let world = World::new(vec![]).with_patience();
+    let other = Server::start(Box::new(|_, _| None));
+    write(world.file("ca.pem"), other.ca).unwrap();
+    let error = world.ends_at_once();
+    assert!(
+        error.contains("invalid peer certificate") && error.contains("`ca` has to hold the CA"),
+        "{error}"
+    );
+    assert_eq!(
+        (world.status("ca").as_deref(), world.status("broker").as_deref()),
+        (Some("ok"), Some("missing"))
+    );
+    write(world.file("ca.pem"), "").unwrap();
+    assert_eq!(world.status("ca").as_deref(), Some("missing"));
+}
+
+#[test]
+fn another_host_name_ends_the_fetch() {
+    let world = World::new(vec![]).with_patience();
+    world.change("https://127.0.0.1", "https://localhost");
+    let error = world.ends_at_once();
+    assert!(error.contains("certificate has to name the host in `brokers`"), "{error}");
+}
+
+#[test]
+fn a_url_where_no_broker_answers_ends_the_fetch() {
+    let world = World::new(vec![]).with_patience();
+    let gone = || Some(Response { status: 404, retry_after: None, body: b"<html>".to_vec() });
+    world.broker.lock().challenge_script.extend([gone(), gone()]);
+    let error = world.ends_at_once();
+    assert!(error.contains("/v1/challenge: status 404, this is not a vouchsafe broker"), "{error}");
+    assert_eq!(world.status("broker").as_deref(), Some("missing"));
+}
+
+#[test]
+fn a_server_without_tls_ends_the_fetch() {
+    let world = World::new(vec![]).with_patience();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            // It may have hung up.
+            drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    let config = GuestConfig::read(&world.file("guest.toml")).unwrap();
+    world.change(config.brokers[0].origin(), &plain);
+    let error = world.ends_at_once();
+    assert!(error.contains("does not speak TLS"), "{error}");
+}
+
+#[test]
+fn a_broker_that_is_away_is_asked_again_until_the_deadline() {
+    let world = World::new(vec![]);
+    let config = GuestConfig::read(&world.file("guest.toml")).unwrap();
+    world.change(config.brokers[0].origin(), "https://127.0.0.1:1");
+    let error = failed_with(&world.guest(&["fetch", "prod/key"]), 11);
+    assert!(error.contains("asking again in") && error.contains("gave up after 2 attempts"), "{error}");
+    assert_eq!(world.status("broker").as_deref(), Some("missing"));
+    assert_eq!(world.guest(&["doctor"]).status.code(), Some(1));
+}
+
+#[test]
+fn doctor_finds_everything_in_its_place() {
+    let world = World::new(vec![]);
+    let findings = world.findings();
+    let of = |id: &str| {
+        findings
+            .iter()
+            .find(|(found, ..)| found == id)
+            .map(|(_, status, what)| (status.as_str(), what.as_str()))
+    };
+    let pinned = format!("{}, pinned", identity(1).identity());
+    assert_eq!(of("attestation-key"), Some(("ok", "ECC, with its certificate")));
+    assert_eq!(of("identity"), Some(("ok", pinned.as_str())));
+    assert_eq!(
+        (of("ca").unwrap().0, of("broker").unwrap().0, of("configuration").unwrap().0),
+        ("ok", "ok", "ok")
+    );
+    // The broker of these tests lives in 1970.
+    assert!(
+        of("clock")
+            .is_some_and(|(status, what)| status == "warning" && what.ends_with("s ahead of the broker's"))
+    );
+    let output = world.guest(&["doctor"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("This VM can prove: vtpm\n"), "{output:?}");
+    assert_eq!(world.broker.lock().requests().len(), 0);
+}
+
+#[test]
+fn doctor_tells_a_template_from_a_certified_key() {
+    let world = World::new(vec![]);
+    let shielded = Machine::new();
+    shielded.swtpm.define_index(AkAlgorithm::Rsa.template_index(), &[0xff; 40]).unwrap();
+    world.change(&world.machine.swtpm.address().to_string(), &shielded.swtpm.address().to_string());
+    let output = world.guest(&["doctor"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.starts_with("This VM can prove nothing") && text.contains("as a plain Shielded VM"),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let error = failed_with(&world.guest(&["fetch", "prod/key"]), 12);
+    assert!(error.contains("as a plain Shielded VM"), "{error}");
+}
+
+/// The library is hidden in a mount namespace of its own.
+#[test]
+fn a_missing_part_of_the_tpm_library_is_named_with_its_package() {
+    let world = World::new(vec![]);
+    let script = "for lib in $(ldconfig -p | sed -n 's/.*libtss2-tcti-swtpm.so.* => //p'); do \
+                  mount --bind /dev/null \"$(readlink -f \"$lib\")\" || exit 99; done; \
+                  \"$0\" --config \"$1\" doctor; exec \"$0\" --config \"$1\" fetch prod/key";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_vouchsafe-guest")])
+        .arg(world.file("guest.toml"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(12), "{output:?}");
+    let doctor = String::from_utf8_lossy(&output.stdout).into_owned();
+    let missing = "the library libtss2-tcti-swtpm.so.0 is missing: install the package libtss2-tcti-swtpm0";
+    assert!(doctor.contains(&format!("missing  tpm-library      {missing}")), "{doctor}");
+    assert!(stderr(&output).contains(missing), "{output:?}");
+}
+
+#[test]
+fn a_configuration_error_names_file_line_and_key() {
+    let world = World::new(vec![]);
+    world.change("attempts = 2", "attempts = \"two\"");
+    let error = failed_with(&world.guest(&["fetch", "prod/key"]), 2);
+    let file = world.file("guest.toml").display().to_string();
+    let line =
+        read_to_string(&file).unwrap().lines().position(|line| line.starts_with("attempts")).unwrap() + 1;
+    assert!(error.contains(&format!("{file}, line {line}, `limits.attempts`: invalid type")), "{error}");
+    let finding = world.findings().into_iter().find(|(id, ..)| id == "configuration").unwrap();
+    assert!(finding.1 == "missing" && finding.2.contains("`limits.attempts`"), "{finding:?}");
+}
