@@ -10,6 +10,7 @@
 //! check. Their validity and that of their root are enforced as for any certificate, and they can be
 //! revoked by a CRL of their root.
 
+mod addresses;
 mod amd;
 mod extra;
 mod google;
@@ -22,6 +23,8 @@ use serde::Serialize;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
+pub use self::addresses::IssuerAddress;
+pub use self::addresses::KNOWN_ISSUERS;
 pub use self::extra::AnchorError;
 pub(crate) use self::extra::TrustedCa;
 
@@ -54,6 +57,20 @@ pub enum Purpose {
     ConfidentialSpace,
     /// Key that signs Google's launch endorsements.
     LaunchSigner,
+}
+
+impl Purpose {
+    /// Whether the vendor publishes which certificates of such chains are revoked.
+    ///
+    /// A property of the hierarchy, stated here: what a certificate leaves out never changes it.
+    #[must_use]
+    pub const fn has_revocation(self) -> bool {
+        match self {
+            Self::AmdVcek | Self::AmdVlek | Self::GoogleAk | Self::IntelPck | Self::ConfidentialSpace => true,
+            // Neither the root nor the signers of launch endorsements name a CRL, and Google publishes none.
+            Self::LaunchSigner => false,
+        }
+    }
 }
 
 /// AMD product line: one key hierarchy each.
@@ -97,6 +114,8 @@ pub struct Anchor {
     pub subject: &'static [u8],
     /// Public key, an encoded `SubjectPublicKeyInfo`.
     pub spki: &'static [u8],
+    /// Its subject key identifier.
+    pub key_id: [u8; 20],
     /// Start of validity.
     pub not_before: UnixTime,
     /// End of validity.
@@ -145,6 +164,8 @@ pub static BUILTIN: &[&Anchor] = &[
     &google::EK_AK_CA_ROOT,
     &google::EK_AK_CA_INTERMEDIATE_V3,
     &google::EK_AK_CA_INTERMEDIATE_2024_02,
+    &google::EK_AK_CA_INTERMEDIATE_0F21,
+    &google::EK_AK_CA_INTERMEDIATE_67C3,
     &google::TPM_EK_ROOT_1,
     &google::TPM_EK_INTERMEDIATE_2,
     &google::TPM_EK_INTERMEDIATE_3,

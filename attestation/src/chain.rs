@@ -11,6 +11,8 @@ pub(crate) mod crl;
 pub(crate) mod der;
 #[cfg(test)]
 pub(crate) mod evidence;
+mod identifiers;
+mod issuer;
 mod memory;
 mod path;
 mod revocation;
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::TrustAnchor;
+use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 use webpki::EndEntityCert;
@@ -38,9 +41,13 @@ pub use self::collateral::MAX_COLLATERAL_CERTIFICATES;
 pub use self::collateral::MAX_CRL_LENGTH;
 pub use self::collateral::MAX_CRLS;
 pub use self::collateral::read_file;
+pub use self::crl::crl_is_signed_by;
 pub use self::crl::crl_signer;
+pub use self::issuer::UnknownIssuer;
+pub use self::issuer::verify_issuer;
 pub use self::memory::ChainMemory;
 use self::revocation::Link;
+pub use self::revocation::MissingCrl;
 pub use self::revocation::Revocation;
 use self::verified::Verified;
 pub use self::verified::VerifiedChain;
@@ -152,6 +159,13 @@ impl ChainRequest<'_> {
     }
 }
 
+/// Issuing CAs that came with a leaf, without those that are no certificates: they could have been left out.
+pub(crate) fn readable(certificates: &[Bytes]) -> Vec<Vec<u8>> {
+    let sized = certificates.iter().filter(|encoded| encoded.len() <= MAX_CERTIFICATE);
+    let readable = sized.filter(|encoded| Certificate::parse(encoded).is_some()).take(MAX_CERTIFICATES);
+    readable.map(|encoded| encoded.0.clone()).collect()
+}
+
 /// Verifies a chain, without any memory.
 ///
 /// # Errors
@@ -163,14 +177,15 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     let end_entity = EndEntityCert::try_from(&encoded).map_err(refusal)?;
 
     // 1. A path to an anchor that serves this purpose, every certificate valid now.
-    let trusted: Vec<&TrustedCa> = request.anchors.serving(request.purpose).collect();
+    let line = path::above(&leaf, request)?;
+    let serving = request.anchors.serving(request.purpose);
+    let trusted: Vec<&TrustedCa> = serving.filter(|ca| line.may_end_at(ca)).collect();
     let pinned: Vec<TrustAnchor<'_>> = trusted.iter().map(|ca| ca.pinned.clone()).collect();
-    let intermediates = path::above(&leaf, request)?;
     let path = end_entity
         .verify_for_usage(
             algorithms::serving(request.purpose),
             &pinned,
-            &intermediates,
+            &line.issuers,
             rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(request.now.0)),
             KeyUsage::required_if_present(TCG_KP_EK_CERTIFICATE),
             None,
@@ -188,7 +203,7 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     // 3. Revocation.
     let links = links(&leaf, &between, anchor);
     let (collateral, purpose) = (request.collateral, request.purpose);
-    let revocation = revocation::judge(&links, collateral, purpose, request.now, &mut window.turning_points)?;
+    let found = revocation::judge(&links, collateral, purpose, request.now, &mut window.turning_points)?;
 
     Ok(VerifiedChain(Arc::new(Verified {
         leaf,
@@ -196,7 +211,8 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
         root: anchor.root,
         anchor: anchor.sha256,
         product: anchor.product,
-        revocation,
+        revocation: found.revocation,
+        missing_crls: found.missing,
         not_before: window.not_before,
         not_after: window.not_after,
         holds_from: window.last_turn(),

@@ -12,7 +12,7 @@ use serde::Serializer;
 use vouchsafe_protocol::{Bound, Digest32, GuestPublicKey, UnixTime};
 
 use crate::anchors::Root;
-use crate::chain::Revocation;
+use crate::chain::{MissingCrl, Revocation};
 use crate::event_log::{BootLog, Technology};
 use crate::google_token::GoogleTokenClaims;
 use crate::snp::SnpClaims;
@@ -128,6 +128,18 @@ impl Claims {
         let ccel = ccel.map(|withheld| withheld.below(BootClaims::Ccel));
         self.withheld.iter().cloned().chain(vtpm).chain(ccel).collect()
     }
+
+    /// The CRLs that it would take for all of the evidence's chains to be `fresh`. Each is named by a verified
+    /// certificate.
+    pub fn missing_crls(&self) -> impl Iterator<Item = &MissingCrl> {
+        let vtpm = self.vtpm.iter().flat_map(|vtpm| &vtpm.missing_crls);
+        let snp = self.sev_snp.iter().flat_map(|snp| &snp.missing_crls);
+        let token = self.google_token.iter().flat_map(|token| &token.missing_crls);
+        let snp_endorsement = self.sev_snp.iter().filter_map(|snp| snp.endorsement.as_ref());
+        let tdx_endorsement = self.tdx.iter().filter_map(|tdx| tdx.endorsement.as_ref());
+        let launch = snp_endorsement.chain(tdx_endorsement).flat_map(|endorsement| &endorsement.missing_crls);
+        vtpm.chain(snp).chain(token).chain(launch)
+    }
 }
 
 /// Claims from the vTPM: AK certificate, quote and firmware log.
@@ -137,6 +149,9 @@ pub struct VtpmClaims {
     pub root: Root,
     /// How current the revocation data of that chain was.
     pub revocation: Revocation,
+    /// The CRLs that it would take for `fresh`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_crls: Vec<MissingCrl>,
     /// The attestation key.
     pub ak: AkClaims,
     /// Whose VM this is. `None` where the certificate does not identify a production instance.

@@ -48,6 +48,7 @@ use crate::anchors::TrustAnchors;
 use crate::chain::ChainMemory;
 use crate::chain::ChainRequest;
 use crate::chain::Collateral;
+use crate::chain::MissingCrl;
 use crate::chain::Revocation;
 use crate::chain::VerifiedChain;
 
@@ -166,6 +167,7 @@ struct Signer {
     anchor: Option<Digest32>,
     key_id: Option<String>,
     revocation: Revocation,
+    missing_crls: Vec<MissingCrl>,
 }
 
 /// Google's documentation of PKI tokens: leaf, intermediate and root, the root byte-equal to the trusted one.
@@ -198,7 +200,8 @@ fn verify_pki(
 
 fn pki_signer(chain: &VerifiedChain) -> Signer {
     let (anchor, revocation) = (Some(chain.anchor()), chain.revocation());
-    Signer { kind: TokenKind::Pki, root: chain.root(), anchor, key_id: None, revocation }
+    let missing_crls = chain.missing_crls().to_vec();
+    Signer { kind: TokenKind::Pki, root: chain.root(), anchor, key_id: None, revocation, missing_crls }
 }
 
 fn verify_oidc(jws: &Jws<'_>, kid: &str, context: &TokenContext<'_>) -> Result<Signer, TokenError> {
@@ -210,6 +213,7 @@ fn verify_oidc(jws: &Jws<'_>, kid: &str, context: &TokenContext<'_>) -> Result<S
         anchor: None,
         key_id: Some(kid.to_owned()),
         revocation: set.revocation(context.now),
+        missing_crls: Vec::new(),
     })
 }
 
@@ -234,6 +238,7 @@ fn read_claims(
         root: signer.root,
         kind: signer.kind,
         revocation: signer.revocation,
+        missing_crls: signer.missing_crls,
         anchor: signer.anchor,
         key_id: signer.key_id,
         audience: audience.to_owned(),

@@ -70,24 +70,26 @@ pub struct LaunchContext<'a> {
     pub memory: &'a EndorsementMemory,
 }
 
-/// The endorsement of a measurement: the one that came with the evidence, otherwise what the store has.
+/// The endorsement of a measurement: the one that came with the evidence, or else what the store has.
 ///
-/// `None` when there is none that counts. One that came with the evidence has to be good; one of the store that does not
-/// verify, or not any more, is as good as absent.
+/// `None` when there is none at all. An endorsement that does not count is as good as absent: a guest can leave it out.
 ///
 /// # Errors
-/// What is wrong with the endorsement that came with the evidence.
+/// Why the one that came with the evidence does not count, or the one of the store, where none of them counts.
 pub fn find(
     measurement: LaunchMeasurement,
     from_evidence: Option<&[u8]>,
     store: &EndorsementStore,
     context: &LaunchContext<'_>,
 ) -> Result<Option<LaunchEndorsement>, LaunchError> {
-    if let Some(endorsement) = from_evidence {
-        return verify(endorsement, measurement, context).map(Some);
+    let mut withheld = None;
+    for endorsement in from_evidence.into_iter().chain(store.get(measurement.value())) {
+        match verify(endorsement, measurement, context) {
+            Ok(found) => return Ok(Some(found)),
+            Err(error) => withheld = withheld.or(Some(error)),
+        }
     }
-    let stored = store.get(measurement.value());
-    Ok(stored.and_then(|endorsement| verify(endorsement, measurement, context).ok()))
+    withheld.map_or(Ok(None), Err)
 }
 
 /// The measurements that an endorsement names, of which nothing has been verified: what to keep it under.
@@ -241,6 +243,7 @@ impl Verified {
         Ok(LaunchEndorsement {
             root: self.chain.root(),
             revocation: self.chain.revocation(),
+            missing_crls: self.chain.missing_crls().to_vec(),
             digest: self.digest,
             timestamp: self.timestamp,
             svn,

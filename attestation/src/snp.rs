@@ -27,6 +27,7 @@ pub use self::claims::SnpClaims;
 pub use self::error::SnpError;
 pub use self::report::REPORT_LENGTH;
 use self::report::Report;
+pub use self::tcb::ChipTcb;
 pub use self::tcb::Tcb;
 pub use self::tcb::TcbComponent;
 use self::vek::Vek;
@@ -135,7 +136,8 @@ pub fn verify_unbound(
 
     // 5. The signature, over the bytes as received.
     let key = chain.p384_key().ok_or(SnpError::KeyNotP384)?;
-    key.verify_sig(report.signed(), &report.signature).map_err(|_| SnpError::SignatureInvalid)?;
+    let verified = key.verify_sig(report.signed(), &report.signature);
+    verified.map_err(|_| unsigned(&report, &vek, product))?;
 
     // 6. The certificate endorses the reported TCB; the TCBs do not contradict each other (T12).
     let tcbs = Tcbs::read(&report, product)?;
@@ -145,6 +147,23 @@ pub fn verify_unbound(
     let ids = ids(&report, &vek)?;
 
     Ok(UnboundReport(claims(&report, &vek, &chain, tcbs, ids)?))
+}
+
+/// Why the signature does not verify: each chip has another key for each TCB.
+fn unsigned(report: &Report<'_>, vek: &Vek<'_>, product: Product) -> SnpError {
+    let named = || {
+        let tcb = Tcb::parse(report.reported_tcb, product)?;
+        let (id, length) = (report.chip_id(), if product == Product::Turin { 8 } else { 64 });
+        let id = id.get(..length).filter(|id| id.iter().any(|byte| *byte != 0));
+        Some(ChipTcb { chip: id.map(hex::encode), tcb })
+    };
+    let Some((certificate, report)) = vek.chip_tcb().zip(named()) else { return SnpError::SignatureInvalid };
+    let is_other_chip =
+        certificate.chip.as_ref().zip(report.chip.as_ref()).is_some_and(|(one, other)| one != other);
+    if is_other_chip || certificate.tcb != report.tcb {
+        return SnpError::OtherVek { certificate, report };
+    }
+    SnpError::SignatureInvalid
 }
 
 fn product(report: &Report<'_>, vek: &Vek<'_>, chain: Option<Product>) -> Result<Product, SnpError> {
@@ -252,6 +271,7 @@ fn claims(
         root: root_withheld.is_none().then_some(chain.root()),
         root_withheld,
         revocation: chain.revocation(),
+        missing_crls: chain.missing_crls().to_vec(),
         product: vek.product,
         report_version: report.version,
         signer: vek.kind,

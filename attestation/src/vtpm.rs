@@ -40,8 +40,11 @@ pub use self::signature::Hash;
 pub use self::signature::TpmSignature;
 pub use self::signature::TpmSignatureError;
 use crate::anchors::Purpose;
+use crate::chain::ChainError;
 use crate::chain::ChainRequest;
+use crate::chain::UnknownIssuer;
 use crate::chain::VerifiedChain;
+use crate::chain::readable;
 use crate::claims::AkClaims;
 use crate::claims::Instance;
 use crate::claims::Phase;
@@ -83,22 +86,42 @@ impl<'a> ReadQuote<'a> {
 
     /// The key's certificate: its chain, and that it is an attestation key's (T02).
     pub(crate) fn certified_key(&self, context: &Context<'_>) -> Result<CertifiedKey, VtpmError> {
-        let certificates: Vec<Vec<u8>> =
-            self.evidence.ca_certificates.iter().map(|certificate| certificate.0.clone()).collect();
-        let chain = context.memory.chains.verify(&ChainRequest {
-            leaf: &self.evidence.ak_certificate,
-            certificates: &certificates,
-            purpose: Purpose::GoogleAk,
-            anchors: context.anchors,
-            collateral: context.collateral,
-            now: context.now,
-        })?;
+        let chain = self.chain(context)?;
         if let Some(key) = context.memory.keys.get(&chain.leaf_digest()) {
             return Ok(CertifiedKey { chain, key });
         }
         let key = Arc::new(AttestationKey::of(chain.leaf())?);
         context.memory.keys.insert(chain.leaf_digest(), Arc::clone(&key));
         Ok(CertifiedKey { chain, key })
+    }
+
+    /// The chain of the AK certificate. Issuing CAs that came along and are of no use count as absent, and an issuer
+    /// that is missing is named.
+    fn chain(&self, context: &Context<'_>) -> Result<VerifiedChain, VtpmError> {
+        let certificates = readable(&self.evidence.ca_certificates);
+        let verify = |certificates: &[Vec<u8>]| {
+            context.memory.chains.verify(&ChainRequest {
+                leaf: &self.evidence.ak_certificate,
+                certificates,
+                purpose: Purpose::GoogleAk,
+                anchors: context.anchors,
+                collateral: context.collateral,
+                now: context.now,
+            })
+        };
+        let error = match verify(&certificates) {
+            Ok(chain) => return Ok(chain),
+            Err(error @ ChainError::Revoked { .. }) => return Err(error.into()),
+            Err(error) => error,
+        };
+        let Some(issuer) = UnknownIssuer::of(&self.evidence.ak_certificate, Purpose::GoogleAk) else {
+            return Err(error.into());
+        };
+        let alone = if certificates.is_empty() { Err(error.clone()) } else { verify(&[]) };
+        match alone {
+            Err(ChainError::UnknownIssuer) => Err(VtpmError::UnknownIssuer(Box::new(issuer))),
+            alone => alone.map_err(|_| error.into()),
+        }
     }
 
     /// The signature, and what it covers.
@@ -142,6 +165,7 @@ impl SignedQuote<'_> {
         Ok(VtpmClaims {
             root: key.chain.root(),
             revocation: key.chain.revocation(),
+            missing_crls: key.chain.missing_crls().to_vec(),
             ak: AkClaims {
                 algorithm: key.key.algorithm(),
                 public_digest: Digest32::of(key.spki()),

@@ -36,6 +36,7 @@ pub(super) static MILAN_ARK: Anchor = Anchor {
         7e09eacf9e48d2edf7c21e2bd1935079319fc34dcc054b72bb319eb0691cc3e968a8c6aad6a478b6319b3d8c\
         42be90aaefe3a0a420a830d8addae2e8f4cd7c7c7cf5d2538c4fc9d6014bd1645ced7970a6fbb3c77583e599\
         0c14c372ef7a727f20b5e840f1df6e41f40b23df865d635a124565ab")),
+    key_id: hex("85ac1ad143f7c8ac55d4c51d4148abd5784ad453"),
     // 2020-10-22 to 2045-10-22.
     not_before: UnixTime(1_603_387_385),
     not_after: UnixTime(2_392_305_785),
@@ -72,6 +73,7 @@ pub(super) static MILAN_ASK: Anchor = Anchor {
         47cab838f8720e62513e7682fd91b9b8fd0ad33e86a0eff7b9e9fdc2ab210ae1de80b4e939e1c42512ab405a\
         f83d523054e074f9e6cee45828c8ec38de7c850f950a043c4407804aa3fd2e0222872d1bef80b6ce45b53c28\
         0448b35128a848e617c52dae64165768548f0ceac2f1c57a2f2b3f13")),
+    key_id: hex("3bc66e182ac3fd3d6264489be3b7472cb4fcbff8"),
     // 2020-10-22 to 2045-10-22.
     not_before: UnixTime(1_603_391_060),
     not_after: UnixTime(2_392_309_460),
@@ -108,6 +110,7 @@ pub(super) static MILAN_ASVK: Anchor = Anchor {
         c1744f7b7851fdab0213609a8d3ee4182d403ad53342e20a652d83d1093be20dbdec984b1e91019508b28d12\
         7e2c2599371f6e25c8b11b2cdabfa7e2396c7853cb96851cc7b3c9ef0c075c4b82d6df5b4f940f4178e2bf04\
         68a6413bbb84ce4c0c564bd02f5d58ae69b825097b1e88daf4aabf27")),
+    key_id: hex("36e25713aaa2e39fc282a90a44fb552ce6c2ee91"),
     // 2022-11-16 to 2047-11-16.
     not_before: UnixTime(1_668_638_724),
     not_after: UnixTime(2_457_557_124),
@@ -144,6 +147,7 @@ pub(super) static GENOA_ARK: Anchor = Anchor {
         ae412bd1ff1030a925212e6bb8e7ea94b302070f092c1dcb923a5682d0fb3a9c64cd2b2884de3b5289bce916\
         3a969ef683c7971cfd6a62b9ef873686d52ef4bf0e8e91b69a0bd123887fee1e0009406c689fbbb443bc60a1\
         111603f7bb25c050c0b83cd07abfb1b46ea9eb31cfbc01592636e787")),
+    key_id: hex("9f5df9fe0dd8f35ad0331a25ef81294fbe31a85b"),
     // 2022-01-26 to 2047-01-26.
     not_before: UnixTime(1_643_211_277),
     not_after: UnixTime(2_432_129_677),
@@ -180,6 +184,7 @@ pub(super) static GENOA_ASK: Anchor = Anchor {
         d7b2cae9b2b34c28049c21d011c02dd210d02cb17bf7dfb69594f1c5f044a1db8065ac7a2238003028ba7b56\
         5f28f25291dbdbda6dc1c1f3fc6e7886efe00426fd563849a7049735a55402b6d6c952875b8b4ed57de9f925\
         152a02f48cdce6d640ecd2006cec1a7a488a0c05a56ea6f45eee6155")),
+    key_id: hex("b2c67ba435bb1c95641c09a041ffc5dc4986155a"),
     // 2022-10-31 to 2047-10-31.
     not_before: UnixTime(1_667_223_228),
     not_after: UnixTime(2_456_141_628),
@@ -216,6 +221,7 @@ pub(super) static GENOA_ASVK: Anchor = Anchor {
         9a8e1567ef1ec08bad6406260b94c840efb0594a8a62bd220286dc70c9d97498d43918d5a2a550f9d2ebfbfd\
         68b64dfa81f3dcd0ba6685664a7c05c5f6c82f62d42371a47dc251abf32491b59d98256a1fb91ef38181493c\
         45d1c009db011ff4e61066a20ec232dd45f582929a4bba25f45e718f")),
+    key_id: hex("8447639fc1d0348f5b37634028bf7380ce95368a"),
     // 2022-11-18 to 2047-11-18.
     not_before: UnixTime(1_668_804_514),
     not_after: UnixTime(2_457_722_914),
@@ -252,6 +258,7 @@ pub(super) static TURIN_ARK: Anchor = Anchor {
         d1cae400c9192e8590f212c319ce816495ec75ded97f67b8516ded23fd6887fdaddb73addf3ca14dcbf98036\
         c006ed0b8d57bdf2e4674b5e523302bffe526df5ee41a8abe0001912a0005ff81e1516d3d5117d3282b61a15\
         a23d8b9001af19d5066cd7a516f6d622353653427ce1943c8855a561")),
+    key_id: hex("64a05f71e30c0a64d83b75e501599e2bee060344"),
     // 2023-05-15 to 2048-05-15.
     not_before: UnixTime(1_684_180_992),
     not_after: UnixTime(2_473_185_792),
@@ -288,6 +295,7 @@ pub(super) static TURIN_ASK: Anchor = Anchor {
         b4f07ba83e4ffd42c007eabd420bebcc2f179de68b3f430dac784cf3451e8e6b014c892d32f16859521e9580\
         cb75ca22d1e303e4345c71fb20ad8698ea1ffefea7fdb6083e997d3d509a6e48f445dfca32aa734d14c979bf\
         fb562e052c0a13d4e8d0900b5ed06aaafc9aedb29f2cae1c4b392555")),
+    key_id: hex("6d8257b7abf6b0c81400b8f10f45af1bd6aaeb6f"),
     // 2023-05-15 to 2048-05-15.
     not_before: UnixTime(1_684_182_321),
     not_after: UnixTime(2_473_187_121),
@@ -324,6 +332,7 @@ pub(super) static TURIN_ASVK: Anchor = Anchor {
         43e80eaaacdd566ea2ee3a2da1bb2e6311f51edb63b1ceb5bd2b244834f82643e3a935a2c8e9ac148fba39bf\
         e1c9afdfaa97b410fcbaf133e4f3908e0bbbaa34cceee7cc5bd2e02db746de7a30f1dbd99145b88f34be6d9f\
         02bd2859990e9799592660cef9f62be4904caf3464a9fc62ad9229f5")),
+    key_id: hex("85cc82e9b9def3561fd8f4f5079e179a2c8208d3"),
     // 2023-05-15 to 2048-05-15.
     not_before: UnixTime(1_684_184_981),
     not_after: UnixTime(2_473_189_781),

@@ -70,6 +70,8 @@ pub(crate) struct TrustedCa {
     pub(crate) product: Option<Product>,
     pub(crate) issuer: Option<&'static Anchor>,
     pub(crate) spki: Vec<u8>,
+    /// Subject key identifier; an extra anchor need not have one.
+    pub(crate) key_id: Option<Vec<u8>>,
     pub(crate) not_before: UnixTime,
     pub(crate) not_after: UnixTime,
     pub(crate) serial: Vec<u8>,
@@ -87,6 +89,7 @@ impl TrustedCa {
             product: anchor.product,
             issuer: anchor.issuer,
             spki: anchor.spki.to_vec(),
+            key_id: Some(anchor.key_id.to_vec()),
             not_before: anchor.not_before,
             not_after: anchor.not_after,
             serial: anchor.serial.to_vec(),
@@ -155,6 +158,7 @@ fn from_certificate(bytes: &[u8], index: usize) -> Result<TrustedCa, AnchorError
         crl_url: None,
         sha256: Digest32::of(bytes),
         serial: certificate.serial,
+        key_id: certificate.key_id,
         spki: certificate.spki,
     })
 }

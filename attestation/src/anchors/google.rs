@@ -38,6 +38,7 @@ pub(super) static EK_AK_CA_ROOT: Anchor = Anchor {
         7796785bf04941a0c4a5eae6bd7e3d1b286202ba4b886179c817117e5ced1b5ae9370594415bd172bd7e9cb5\
         76bf3d2de146c54069743bcac4344b326dc541e9fcae647f3d245e11c26c6aa6d43ffabb3dcee4d117c5f4c6\
         fa01f3d97e7aa0a58250f88152afd1234525b5c0f70bd37ce84cfe3b")),
+    key_id: hex("49e74a5b5629f59d79b7a6303c03b28fe714dd4c"),
     // 2022-07-08 to 2122-07-08.
     not_before: UnixTime(1_657_240_834),
     not_after: UnixTime(4_812_933_443),
@@ -75,6 +76,7 @@ pub(super) static EK_AK_CA_INTERMEDIATE_V3: Anchor = Anchor {
         d6ca14bcc79900ff36d3c7ded3af933a3fa4ecc727e6a6355ee00bcc02a166547d846c35a6328421408a4c96\
         df2fe2f640374fece4b629cda605540070bbbd3e6686fbe399a154e552b19dffa0c17ca4c4b0df9acad5a809\
         19092aef244d663268c8570180f50b8ca9e712d030ac85226357ba65")),
+    key_id: hex("e966735467661befdd65bfe5e85ce3910b9b0552"),
     // 2022-08-23 to 2122-07-08.
     not_before: UnixTime(1_661_293_589),
     not_after: UnixTime(4_812_933_443),
@@ -114,6 +116,7 @@ pub(super) static EK_AK_CA_INTERMEDIATE_2024_02: Anchor = Anchor {
         f1c8484bd3ee02fbf000ffe2c390e3ce97508d0599e8e338976231ec7fe3f98e522565465e2f587ee8d00942\
         6673c25bad264d7d0a0924ae228ecef1940ae34657adab4347b3e792140eb0f79b898034ed7df78efc7a1cf1\
         ad6c4b1701120bb1da2b8af624f7105f10635ff75fa5824494fc5a69")),
+    key_id: hex("046e735832c4a5cac23904fe337b59406068c8b4"),
     // 2024-02-22 to 2122-07-08.
     not_before: UnixTime(1_708_638_236),
     not_after: UnixTime(4_812_933_443),
@@ -124,6 +127,86 @@ pub(super) static EK_AK_CA_INTERMEDIATE_2024_02: Anchor = Anchor {
     ),
     sha256: hex("86ee03e66f9cd134b8d9ca0cdac3dbe5613fe12cfaa473f127e8477282033bd3"),
     url: "https://github.com/salrashid123/gcp-vtpm-ek-ak",
+};
+
+/// EK/AK CA Intermediate (0f219d56), seen in VMs of 2025-12 and 2026-02.
+pub(super) static EK_AK_CA_INTERMEDIATE_0F21: Anchor = Anchor {
+    name: "EK/AK CA Intermediate (0f219d56)",
+    root: Root::Google,
+    purposes: &[Purpose::GoogleAk],
+    product: None,
+    issuer: Some(&EK_AK_CA_ROOT),
+    subject: &hex::<137>(
+        "\
+        308186310b3009060355040613025553311330110603550408130a43616c69666f726e696131163014060355\
+        0407130d4d6f756e7461696e205669657731133011060355040a130a476f6f676c65204c4c43311530130603\
+        55040b130c476f6f676c6520436c6f7564311e301c06035504031315454b2f414b20434120496e7465726d65\
+        6469617465",
+    ),
+    spki: &rsa_4096(&hex("\
+        a12fb0a8dc636132d7c93fe8cd88feb5852f067d93ff06ad555094f6a61107422412828efbccadd67cddaef7\
+        61286cbb66ceb937ad327f165b2d3f0bdbb4d90ebe2c86abb723a785b447b4004d4d06b3fadb99e459bd29c5\
+        d8fb92344b6fe80f83ba53a08a576c11fb00a46c1195ab362c0426dba0027d560cbba5bc4c6ba98afb164cd8\
+        ae106c01a74c076ed4f662373380b204a502796f78d264420f758202e44122d5ac7ae9489381fda10f4712b9\
+        5bd88c16439bdb63d9bd22ba3a44fc53c77a9930a3b568b5e64ad23a2b5d769cfdee205f8bf6b980c8572af2\
+        f0842f331944e75bb581241e671b70e616995708a502e29b46b49e57d4977666f68ecf4682dc2226de02df34\
+        0192de86e8563fe180325e12f9713704e1ecd02609a69e17cb0eab82c6b0c71f41ee600b3ec39c9e6404104f\
+        aa3b798ef7c7e16a0a431b0af9dcc0a08173a336a9891ba831f91cb3bc3fb5dcc66aa0288915cee1e452360f\
+        86535d8fad33e068f5c6e5f60870f2f6f476eec189b0c7e2a2231ee54618c62bcef19362f08ebd29a6f70805\
+        c61c8809f17a63da7c3245ed5a79ff479c92e977e2bdb6f86e17a61db47e84a1c11d5b28cf0a2c71222deeff\
+        987f5648f3438bf69dd33b27bebde1c8bf43e1ccf464a940bd6d347200eacea0cc03f31c9879d3e549a1e886\
+        fcf15bd5026083b63d170ec8cefb530c70fddd6592b19098e70425b7")),
+    key_id: hex("0f219d56e1a9c089c56cda23c0c4f132b04a897a"),
+    // 2024-02-22 to 2122-07-08.
+    not_before: UnixTime(1_708_638_217),
+    not_after: UnixTime(4_812_933_443),
+    serial: &hex::<20>("00fa059c0b6a3444facfce2e9d206efdf45bb01f"),
+    path_length: None,
+    crl_url: Some(
+        "http://privateca-content-62d71773-0000-21da-852e-f4f5e80d7778.storage.googleapis.com/032bf9d39db4fa06aade/crl.crl",
+    ),
+    sha256: hex("02f507068014de60d15fee5901513a03040baa922143143bc50288b55b24bceb"),
+    url: "http://privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+};
+
+/// EK/AK CA Intermediate (67c3bbde), seen in VMs of 2026-02.
+pub(super) static EK_AK_CA_INTERMEDIATE_67C3: Anchor = Anchor {
+    name: "EK/AK CA Intermediate (67c3bbde)",
+    root: Root::Google,
+    purposes: &[Purpose::GoogleAk],
+    product: None,
+    issuer: Some(&EK_AK_CA_ROOT),
+    subject: &hex::<137>(
+        "\
+        308186310b3009060355040613025553311330110603550408130a43616c69666f726e696131163014060355\
+        0407130d4d6f756e7461696e205669657731133011060355040a130a476f6f676c65204c4c43311530130603\
+        55040b130c476f6f676c6520436c6f7564311e301c06035504031315454b2f414b20434120496e7465726d65\
+        6469617465",
+    ),
+    spki: &rsa_4096(&hex("\
+        d850a0aeb8fdd421980bbb1ab25c530ecc23192e683df0671308eb64c4543a4a80fe67317b5a35b2fb0c9653\
+        2d36339ddcc489911c0452ec275fbd3b5e1352044eb8cb6252128b45e3797f56af8f7819595ef2476b42610e\
+        1f0353a73885e2ddd9739562ce9f5766c066ff923ae1669a23edef9dd301c96334578c648690e205c48cb668\
+        76f054fc3d3d5147fddadad28a1b8a6561a98ed46e4f67a9f82e31e0f2f85d095f99863c1f957906a04edaf1\
+        721e972d17196b37108c8c6e934255f4ef364ef6c4000c59758702644bd06861a5c251d01ec2bc1e1259087b\
+        d3fd3f5324c1085453c765009ad83a2cd9d5dac2208e13cd67faf6619ef45fdc23111f76eed93ea787e5f241\
+        ded6a119988ff9360ae84cbedae4ef0e9ef13bd1b04dd313724a5a994e283a75ee7d4288758a2152ec32d2f8\
+        dbd83e15b564958e070beda2fddf368bca8b077d282c66842cf058cf2b3595a8502af51b134779a493cf7568\
+        2e5dacc47a95bd709317ea3f2f6b4b9e88a26fdc9c04c7c4c940cac12f9544f331df6707774e55a6350c8373\
+        baffd9a21470928215145c4ef8b8ef8491819001845b0dfa6cdcd5e2c96c7c6f60dbea3be8896ea036668009\
+        9a0ca2ef66f36ed1a06b7c15d9037cd66056e71e7ce28c637e5f22c3eef27471df5243e67a24e8505776125e\
+        072a1f9c52974a9cb3f9d8a6086abed21afd32c4d8d82c336f2f667d")),
+    key_id: hex("67c3bbde58e3d651768fb31a3edb07a7ec937ae4"),
+    // 2024-02-22 to 2122-07-08.
+    not_before: UnixTime(1_708_638_255),
+    not_after: UnixTime(4_812_933_443),
+    serial: &hex::<19>("688fff0db1348a5482ed28c99cd18fc0028afa"),
+    path_length: None,
+    crl_url: Some(
+        "http://privateca-content-62d71773-0000-21da-852e-f4f5e80d7778.storage.googleapis.com/032bf9d39db4fa06aade/crl.crl",
+    ),
+    sha256: hex("890a2385c112b40c1b61229104bc366a79a415891402ffd70f6325f87dcd9d5f"),
+    url: "http://privateca-content-65d53b14-0000-212a-a633-883d24f57bb8.storage.googleapis.com/0c3e79eb0898d02ebb0a/ca.crt",
 };
 
 /// tpm_ek_root_1.
@@ -154,6 +237,7 @@ pub(super) static TPM_EK_ROOT_1: Anchor = Anchor {
         c31c4ad6188febd177d68d0ed807b1b81242f0850e6a3dd6572a44573062a0dff09990c193bdc983b38dbffb\
         dcc06cc51cee5e9790f7f2ff4ab2202f7cd2ecb2d3c9b6d0dcb24ee7ddafcfeb0493afcffc83994863d28793\
         4b54b4b38c77d4b8c47ad2127ccc6a37e101c9fe9d66e9a1df939da1")),
+    key_id: hex("65f4e4e6aaf6fd5ad2889ca85355f7008e08f7a5"),
     // 2018-04-06 to 2118-04-06.
     not_before: UnixTime(1_523_037_506),
     not_after: UnixTime(4_678_714_706),
@@ -186,6 +270,7 @@ pub(super) static TPM_EK_INTERMEDIATE_2: Anchor = Anchor {
         c3bb78143fcd37bdf5c30ac4dc9dd280ed680de635c31007dd3f5119b6e80e0ec0b14a3bdcbde2abdf439198\
         283befa37e6edf90f9841e431171585e9e2031bcbb804f93da7f9975c87ea40c77e5a9ad612dd6976f405511\
         a22780376871124a0bf79f68162bdaebdbc08d353c1ea6806f5eae5a159241ac87d255db")),
+    key_id: hex("13cd71ba58b20a51a3280e65b9969ebb1d0d1193"),
     // 2020-10-22 to 2120-10-22.
     not_before: UnixTime(1_603_400_528),
     not_after: UnixTime(4_759_074_128),
@@ -218,6 +303,7 @@ pub(super) static TPM_EK_INTERMEDIATE_3: Anchor = Anchor {
         90db77aa7121829e226d9e712498dc628ce02abc0a146a71562e6a4480da8ba925e88521553284ba56d88a1d\
         f0b8e6f6f444d9334a8cc40e78c2eea63d9e76810b86f078c8184d07aa8d7fcbfb964fcd82cf5130eec83f3f\
         47702266573a1654e4ccad5abe73d48380f9491c7c80ca07af999e67aee0dc7b2713d4f3")),
+    key_id: hex("6708c47711fdd58784d32c1d6b4d978360842580"),
     // 2021-10-12 to 2121-10-12.
     not_before: UnixTime(1_634_037_731),
     not_after: UnixTime(4_789_711_331),
@@ -255,6 +341,7 @@ pub(super) static CONFIDENTIAL_SPACE_ROOT: Anchor = Anchor {
         55b62e3a69fe5c8c2d3776ca641d1dcc01419cacb5844e44349ac4002af200970c9044bb90388e43ea917ee9\
         a7f535b97ebd1eec2c26c359d32a9b513d5fa2b214a77a7b7ae713d3b8764149a77e56bd1da0a880245286be\
         56ad4c5cb1581b88a66a764a1f48a0ac86e56dac110abdc6af6e055d")),
+    key_id: hex("17e7c1384e93875b27a4abaf21be92f3f9ad3cbe"),
     // 2024-01-19 to 2034-01-16.
     not_before: UnixTime(1_705_702_250),
     not_after: UnixTime(2_021_062_249),

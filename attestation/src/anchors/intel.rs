@@ -27,6 +27,7 @@ pub(super) static SGX_ROOT_CA: Anchor = Anchor {
         bbd4e88e48b4458561a36e705525f567918e2edc88e40d860bd0cc4ee26aacc988e505a953558c453f6b0904\
         ae7394",
     ),
+    key_id: hex("22650cd65a9d3489f383b49552bf501b392706ac"),
     // 2018-05-21 to 2049-12-31.
     not_before: UnixTime(1_526_899_510),
     not_after: UnixTime(2_524_607_999),

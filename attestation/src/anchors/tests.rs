@@ -25,6 +25,8 @@ fn path(anchor: &Anchor) -> &'static str {
         "EK/AK CA Root" => "gce/vtpm/certs-ca/gcp_ek_ak_ca_root.crt",
         "EK/AK CA Intermediate (v3)" => "gce/vtpm/certs-ca/gcp_ek_ak_ca_intermediate_v3.crt",
         "EK/AK CA Intermediate (2024-02)" => "gce/vtpm/certs-ca/gcp_ek_ak_ca_intermediate_2024-02.crt",
+        "EK/AK CA Intermediate (0f219d56)" => "field/google-ak-ca-0f219d56.der",
+        "EK/AK CA Intermediate (67c3bbde)" => "field/google-ak-ca-67c3bbde.der",
         "tpm_ek_root_1" => "gce/vtpm/certs-ca/tpm_ek_root_1.cer",
         "tpm_ek_intermediate_2" => "gce/vtpm/certs-ca/tpm_ek_intermediate_2.crt",
         "tpm_ek_intermediate_3" => "gce/vtpm/certs-ca/tpm_ek_intermediate_3.crt",
@@ -42,6 +44,7 @@ fn every_anchor_equals_its_published_certificate() {
         assert_eq!(Digest32::of(&bytes), Digest32(anchor.sha256), "{}", anchor.name);
         assert_eq!(certificate.subject(), anchor.subject, "{}", anchor.name);
         assert_eq!(certificate.spki(), anchor.spki, "{}", anchor.name);
+        assert_eq!(certificate.key_id.as_deref(), Some(&anchor.key_id[..]), "{}", anchor.name);
         assert_eq!(certificate.serial(), anchor.serial, "{}", anchor.name);
         assert_eq!(certificate.not_before(), anchor.not_before, "{}", anchor.name);
         assert_eq!(certificate.not_after(), anchor.not_after, "{}", anchor.name);
@@ -97,7 +100,7 @@ fn each_purpose_has_its_own_anchors() {
     let count = |purpose| anchors.serving(purpose).count();
     assert_eq!(count(Purpose::AmdVcek), 6);
     assert_eq!(count(Purpose::AmdVlek), 6);
-    assert_eq!(count(Purpose::GoogleAk), 6);
+    assert_eq!(count(Purpose::GoogleAk), 8);
     assert_eq!(count(Purpose::IntelPck), 1);
     assert_eq!(count(Purpose::ConfidentialSpace), 1);
     assert_eq!(count(Purpose::LaunchSigner), 0, "known by its digest only");

@@ -14,6 +14,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::time::Validity;
 
 use super::der as raw;
+use super::identifiers;
 
 /// The parts of a certificate that verifiers read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub struct Certificate {
     pub(crate) may_sign_certificates: bool,
     pub(crate) path_length: Option<u8>,
     pub(crate) crl_urls: Vec<String>,
+    /// Subject key identifier, where it has one that can be read.
+    pub(crate) key_id: Option<Vec<u8>>,
+    /// Key identifier of its issuer, likewise.
+    pub(crate) authority_key_id: Option<Vec<u8>>,
     key_usage: Option<KeyUsage>,
 }
 
@@ -99,6 +104,13 @@ impl Certificate {
         found.map(|extension| extension.value.as_slice())
     }
 
+    /// Addresses of the issuer's certificate, as the certificate names them (RFC 5280 §4.2.2.1). Anybody can write
+    /// anything there.
+    #[must_use]
+    pub fn issuer_urls(&self) -> Vec<&str> {
+        identifiers::issuer_urls(&self.extensions)
+    }
+
     /// The bits of the public key, without its algorithm.
     pub(crate) fn public_key(&self) -> Option<&[u8]> {
         raw::PublicKeyInfo::parse(&self.spki).map(|info| info.key)
@@ -123,6 +135,8 @@ impl Certificate {
             may_sign_certificates: key_usage.as_ref().is_none_or(KeyUsage::key_cert_sign),
             path_length: constraints.and_then(|constraints| constraints.path_len_constraint),
             crl_urls: points.map(|points| urls(&points)).unwrap_or_default(),
+            key_id: identifiers::subject_key_id(&extensions),
+            authority_key_id: identifiers::authority_key_id(&extensions),
             extensions,
             key_usage,
         })

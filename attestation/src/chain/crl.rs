@@ -125,6 +125,12 @@ pub fn crl_signer(encoded: &[u8], anchors: &TrustAnchors) -> Option<Digest32> {
     signer.map(|ca| Digest32::of(&ca.spki))
 }
 
+/// Whether the key, an encoded `SubjectPublicKeyInfo`, signed this list, DER.
+#[must_use]
+pub fn crl_is_signed_by(encoded: &[u8], spki: &[u8]) -> bool {
+    raw::Signed::parse(encoded).is_some_and(|signed| algorithms::verify(algorithms::ANY, spki, &signed))
+}
+
 /// A serial number without the zero byte that keeps a large one positive.
 fn magnitude(serial: &[u8]) -> &[u8] {
     match serial.split_first() {

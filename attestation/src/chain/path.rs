@@ -20,25 +20,51 @@ use super::certificate::Names;
 use super::der;
 use super::der::PublicKeyInfo;
 use super::der::Signed;
+use crate::anchors::TrustedCa;
 
-/// The issuers above the leaf, as far as they are there.
+/// The leaf and the issuers that were picked for it, in order.
+pub(super) struct Line<'a> {
+    /// The issuers, DER.
+    pub(super) issuers: Vec<CertificateDer<'a>>,
+    /// Of each certificate, the leaf first: its issuer's name and the key identifier that it names for it.
+    issued_by: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Line<'_> {
+    /// Whether the anchor may have issued a certificate of this line. Google has many CAs of one name, so that the
+    /// name alone says little: of two different key identifiers, the keys are different.
+    pub(super) fn may_end_at(&self, ca: &TrustedCa) -> bool {
+        let of_name = |(name, _): &&(Vec<u8>, _)| der::content(name) == Some(ca.pinned.subject.as_ref());
+        let mut named = self.issued_by.iter().filter(of_name).peekable();
+        named.peek().is_none() || named.any(|(_, id)| may_be_same(id.as_deref(), ca.key_id.as_deref()))
+    }
+}
+
+/// Whether two key identifiers may be those of one key: where either is unknown, they may.
+fn may_be_same(one: Option<&[u8]>, other: Option<&[u8]>) -> bool {
+    one.zip(other).is_none_or(|(one, other)| one == other)
+}
+
+/// The line from the leaf upwards, as far as its issuers are there.
 ///
 /// # Errors
 /// [`ChainError::Malformed`] when a certificate that came with the leaf cannot be read.
-pub(super) fn above<'a>(
-    leaf: &'a Certificate,
-    request: &ChainRequest<'a>,
-) -> Result<Vec<CertificateDer<'a>>, ChainError> {
+pub(super) fn above<'a>(leaf: &Certificate, request: &ChainRequest<'a>) -> Result<Line<'a>, ChainError> {
     let pool = Pool::of(request)?;
     let mut path: Vec<Names<'a>> = Vec::new();
-    let (mut below, mut wanted) = (request.leaf, leaf.issuer.as_slice());
+    let mut issued_by = vec![(leaf.issuer.clone(), leaf.authority_key_id.clone())];
+    let (mut below, mut wanted, mut key_id) =
+        (request.leaf, leaf.issuer.clone(), leaf.authority_key_id.clone());
     // No name twice: what is picked is a line without branches.
     while path.iter().all(|picked| picked.subject != wanted) {
-        let Some(next) = pool.issuer(wanted, below, request) else { break };
+        let Some(next) = pool.issuer(&wanted, key_id.as_deref(), below, request) else { break };
         path.push(next);
-        (below, wanted) = (next.encoded, next.issuer);
+        key_id = Certificate::parse(next.encoded).and_then(|issuer| issuer.authority_key_id);
+        (below, wanted) = (next.encoded, next.issuer.to_vec());
+        issued_by.push((wanted.clone(), key_id.clone()));
     }
-    Ok(path.into_iter().map(|picked| CertificateDer::from(picked.encoded)).collect())
+    let issuers = path.into_iter().map(|picked| CertificateDer::from(picked.encoded)).collect();
+    Ok(Line { issuers, issued_by })
 }
 
 /// Where issuers are looked for.
@@ -62,11 +88,18 @@ impl<'a> Pool<'a> {
         Ok(Self { known: known.filter_map(|encoded| Names::parse(encoded)).collect(), given })
     }
 
-    /// The certificate of that name; where several have it, the first that fits, or else the first, so
-    /// that the flaw is found where it is judged.
-    fn issuer(&self, name: &[u8], below: &[u8], request: &ChainRequest<'_>) -> Option<Names<'a>> {
+    /// The certificate of that name and key identifier; where several have them, the first that fits, or else the
+    /// first, so that the flaw is found where it is judged.
+    fn issuer(
+        &self,
+        name: &[u8],
+        key_id: Option<&[u8]>,
+        below: &[u8],
+        request: &ChainRequest<'_>,
+    ) -> Option<Names<'a>> {
         let mut all = named(&self.known, name);
         all.extend(named(&self.given, name));
+        all.retain(|names| has_key_id(names, key_id));
         let first = *all.first()?;
         // What comes with evidence is often in the collateral as well.
         if all.iter().all(|other| other.encoded == first.encoded) {
@@ -74,15 +107,23 @@ impl<'a> Pool<'a> {
         }
         let signed = Signed::parse(below)?;
         let algorithms = algorithms::serving(request.purpose);
-        let mut tried = self.tried(name, request.now).into_iter();
+        let mut tried = self.tried(name, key_id, request.now).into_iter();
         let fitting =
             tried.find(|(_, certificate)| algorithms::verify(algorithms, &certificate.spki, &signed));
         Some(fitting.map_or(first, |(names, _)| names))
     }
 
     /// The certificates of that name whose keys are tried, in this order.
-    pub(super) fn tried(&self, name: &[u8], now: UnixTime) -> Vec<(Names<'a>, Certificate)> {
-        let parse = |names: &Names<'a>| Some((*names, Certificate::parse(names.encoded)?));
+    pub(super) fn tried(
+        &self,
+        name: &[u8],
+        key_id: Option<&[u8]>,
+        now: UnixTime,
+    ) -> Vec<(Names<'a>, Certificate)> {
+        let parse = |names: &Names<'a>| {
+            let certificate = Certificate::parse(names.encoded)?;
+            may_be_same(key_id, certificate.key_id.as_deref()).then_some((*names, certificate))
+        };
         let valid = |(_, certificate): &(Names<'a>, Certificate)| is_valid(certificate, now);
         let known = named(&self.known, name);
         let mut given = named(&self.given, name);
@@ -90,6 +131,12 @@ impl<'a> Pool<'a> {
         let given = given.iter().filter_map(parse).filter(valid).take(MAX_TRIED);
         known.iter().filter_map(parse).filter(valid).chain(given).collect()
     }
+}
+
+/// Whether the certificate may be that of the key with this identifier.
+fn has_key_id(names: &Names<'_>, key_id: Option<&[u8]>) -> bool {
+    let own = || Certificate::parse(names.encoded).and_then(|certificate| certificate.key_id);
+    key_id.is_none() || may_be_same(key_id, own().as_deref())
 }
 
 /// Those with this subject, each once.

@@ -17,10 +17,29 @@ use crate::anchors::Purpose;
 pub enum Revocation {
     /// A current CRL of its issuer, for each.
     Fresh,
+    /// No certificate of the chain names a CRL, and the vendor publishes none for this hierarchy:
+    /// [`Purpose::has_revocation`] decides, never the certificates alone.
+    NotOffered,
     /// At least one has only a CRL whose successor is overdue.
     Stale,
     /// At least one has no CRL at all.
     Absent,
+}
+
+/// A CRL that a verified chain names and that is not there, or is overdue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MissingCrl {
+    /// The distribution points of the certificate, each an alternative.
+    pub addresses: Vec<String>,
+    /// The key that has to sign the list, an encoded `SubjectPublicKeyInfo`.
+    #[serde(skip)]
+    pub issuer_key: Vec<u8>,
+}
+
+/// What the CRLs say about a path.
+pub(super) struct Judgement {
+    pub(super) revocation: Revocation,
+    pub(super) missing: Vec<MissingCrl>,
 }
 
 /// A certificate of a verified path, with the key that signed it.
@@ -57,16 +76,26 @@ pub(super) fn judge(
     purpose: Purpose,
     now: UnixTime,
     turning_points: &mut Vec<UnixTime>,
-) -> Result<Revocation, ChainError> {
-    let mut worst = None;
+) -> Result<Judgement, ChainError> {
+    let (mut worst, mut missing) = (None, Vec::new());
     let mut topmost = Revocation::Absent;
     for link in path {
         topmost = status(link, collateral, purpose, now, turning_points)?;
-        if !link.crl_urls.is_empty() {
-            worst = worst.max(Some(topmost));
+        if link.crl_urls.is_empty() {
+            continue;
+        }
+        worst = worst.max(Some(topmost));
+        if topmost != Revocation::Fresh {
+            let (addresses, issuer_key) = (link.crl_urls.clone(), link.issuer_spki.clone());
+            missing.push(MissingCrl { addresses, issuer_key });
         }
     }
-    Ok(worst.unwrap_or(topmost))
+    let revocation = match worst {
+        Some(worst) => worst,
+        None if topmost == Revocation::Absent && !purpose.has_revocation() => Revocation::NotOffered,
+        None => topmost,
+    };
+    Ok(Judgement { revocation, missing })
 }
 
 fn status(

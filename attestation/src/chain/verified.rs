@@ -11,6 +11,7 @@ use vouchsafe_protocol::UnixTime;
 
 use super::certificate::Certificate;
 use super::der;
+use super::revocation::MissingCrl;
 use super::revocation::Revocation;
 use crate::anchors::Product;
 use crate::anchors::Root;
@@ -27,6 +28,7 @@ pub(super) struct Verified {
     pub(super) anchor: Digest32,
     pub(super) product: Option<Product>,
     pub(super) revocation: Revocation,
+    pub(super) missing_crls: Vec<MissingCrl>,
     pub(super) not_before: UnixTime,
     pub(super) not_after: UnixTime,
     pub(super) holds_from: UnixTime,
@@ -71,6 +73,12 @@ impl VerifiedChain {
     #[must_use]
     pub fn revocation(&self) -> Revocation {
         self.0.revocation
+    }
+
+    /// The CRLs that it would take for [`Revocation::Fresh`].
+    #[must_use]
+    pub fn missing_crls(&self) -> &[MissingCrl] {
+        &self.0.missing_crls
     }
 
     /// Since when all of the chain is valid.

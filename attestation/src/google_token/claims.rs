@@ -7,6 +7,7 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::Root;
+use crate::chain::MissingCrl;
 use crate::chain::Revocation;
 use crate::claims::Instance;
 use crate::event_log::Technology;
@@ -25,6 +26,9 @@ pub struct GoogleTokenClaims {
     pub kind: TokenKind,
     /// PKI: how current the revocation data of the chain was. OIDC: `fresh` while the key set is.
     pub revocation: Revocation,
+    /// The CRLs that it would take for `fresh`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_crls: Vec<MissingCrl>,
     /// SHA-256 of the anchor's certificate; OIDC has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor: Option<Digest32>,

@@ -6,6 +6,7 @@ use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::Root;
+use crate::chain::MissingCrl;
 use crate::chain::Revocation;
 
 /// A `VMLaunchEndorsement` whose signature holds and that contains the measurement in question.
@@ -15,6 +16,9 @@ pub struct LaunchEndorsement {
     pub root: Root,
     /// How current the revocation data of the signer's chain was.
     pub revocation: Revocation,
+    /// The CRLs that it would take for `fresh`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_crls: Vec<MissingCrl>,
     /// SHA-256 of the endorsement.
     pub digest: Digest32,
     /// When it was made.

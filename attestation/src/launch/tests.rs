@@ -82,7 +82,7 @@ const fn chain(error: ChainError) -> LaunchError {
 fn an_endorsement_is_for_the_measurements_in_it() {
     let endorsement = signed(|_| ());
     let claims = Judge::new().verify(&endorsement, SNP).unwrap();
-    assert_eq!((claims.root, claims.revocation), (Root::Extra, Revocation::Absent));
+    assert_eq!((claims.root, claims.revocation), (Root::Extra, Revocation::NotOffered));
     assert_eq!((claims.svn, claims.vcpus, claims.ram_gib), (7, Some(4), None));
     assert_eq!(claims.timestamp, UnixTime(1_759_276_800));
     assert_eq!((claims.cl_spec, claims.commit), (700_000_001, Some("c0".repeat(20))));
@@ -333,7 +333,7 @@ fn a_refused_endorsement_is_not_remembered() {
 }
 
 #[test]
-fn what_comes_with_the_evidence_has_to_be_good_and_what_the_store_has_need_not() {
+fn t52_an_endorsement_that_does_not_count_is_as_good_as_absent() {
     let (good, bad) = (signed(|_| ()), signed(|spec| spec.scheme = Scheme::Pkcs1Sha256));
     let judge = Judge::new();
     let store = |bytes: &[u8]| EndorsementStore::new([(MEASUREMENT, bytes.to_vec())]);
@@ -342,9 +342,25 @@ fn what_comes_with_the_evidence_has_to_be_good_and_what_the_store_has_need_not()
     assert_eq!(find(None, &none), Ok(None));
     assert_eq!(find(None, &store(&good)).unwrap().unwrap().vcpus, Some(4));
     assert_eq!(find(Some(&good), &none).unwrap().unwrap().vcpus, Some(4));
-    assert_eq!(find(None, &store(&bad)), Ok(None));
-    assert_eq!(find(Some(&bad), &store(&good)), Err(LaunchError::SignatureInvalid));
+    assert_eq!(find(Some(&bad), &store(&good)).unwrap().unwrap().vcpus, Some(4));
+    assert_eq!(find(Some(&good), &store(&bad)).unwrap().unwrap().vcpus, Some(4));
+    // Where none counts, the first reason is told.
+    assert_eq!(find(None, &store(&bad)), Err(LaunchError::SignatureInvalid));
     let other = signed(|spec| spec.sev_snp = Some((1, BTreeMap::new())));
     let measurement = MEASUREMENT;
-    assert_eq!(find(Some(&other), &store(&good)), Err(LaunchError::NotEndorsed { measurement }));
+    assert_eq!(find(Some(&other), &store(&bad)), Err(LaunchError::NotEndorsed { measurement }));
+}
+
+#[test]
+fn t17_only_the_hierarchy_says_that_no_revocation_is_offered() {
+    // A signer below a CA that names a CRL: then the CRL is needed.
+    let mut spec = fake().signer_spec();
+    spec.extensions.push(encode::distribution_point("http://pki.invalid/signer.crl"));
+    let endorsement = signed(|spec_of| spec_of.certificate = Some(fake().root().issue(&spec)));
+    let judge = Judge::new();
+    let claims = judge.verify(&endorsement, SNP).unwrap();
+    assert_eq!(claims.revocation, Revocation::Absent);
+    let missing: Vec<_> = claims.missing_crls.iter().flat_map(|crl| &crl.addresses).collect();
+    assert_eq!(missing, ["http://pki.invalid/signer.crl"]);
+    assert_eq!(claims.missing_crls[0].issuer_key, fake().root().spki());
 }

@@ -11,6 +11,7 @@ use vouchsafe_protocol::UnixTime;
 use super::tcb::Tcb;
 use crate::anchors::Product;
 use crate::anchors::Root;
+use crate::chain::MissingCrl;
 use crate::chain::Revocation;
 use crate::launch::LaunchEndorsement;
 
@@ -27,6 +28,9 @@ pub struct SnpClaims {
     pub root_withheld: Option<RootWithheld>,
     /// How current the revocation data of the endorsement chain is.
     pub revocation: Revocation,
+    /// The CRLs that it would take for `fresh`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_crls: Vec<MissingCrl>,
     /// Product line of the processor.
     pub product: Product,
     /// Version of the report format, 2 to 5.

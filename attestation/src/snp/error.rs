@@ -1,6 +1,7 @@
 //! Every reason to refuse SNP evidence.
 
 use super::claims::SignerKind;
+use super::tcb::ChipTcb;
 use super::tcb::TcbComponent;
 use super::vek::VekField;
 use crate::anchors::Product;
@@ -110,6 +111,14 @@ pub enum SnpError {
     /// The signature does not verify.
     #[error("the report's signature does not verify")]
     SignatureInvalid,
+    /// The signature does not verify, and the certificate is not that of the chip and TCB that the report names.
+    #[error("the certificate is for {certificate}, the report is of {report}")]
+    OtherVek {
+        /// What the certificate endorses.
+        certificate: ChipTcb,
+        /// What the report names.
+        report: ChipTcb,
+    },
     /// A TCB component differs between certificate and reported TCB.
     #[error("{component:?}: certified {certificate}, reported {report}")]
     TcbExtensionMismatch {
@@ -141,4 +150,24 @@ pub enum SnpError {
     /// The report was made for something else.
     #[error("report data is not what was expected")]
     ReportDataMismatch,
+}
+
+impl SnpError {
+    /// Whether it is the certificate that cannot be used with this report, rather than the report that is refused: another
+    /// certificate may do.
+    pub(crate) const fn is_of_certificate(&self) -> bool {
+        matches!(
+            self,
+            Self::Chain(_)
+                | Self::VekMalformed { .. }
+                | Self::SignerKindMismatch { .. }
+                | Self::VekProductMismatch { .. }
+                | Self::ProductMismatch { .. }
+                | Self::ProductUnproven { .. }
+                | Self::KeyNotP384
+                | Self::OtherVek { .. }
+                | Self::TcbExtensionMismatch { .. }
+                | Self::HardwareIdMismatch
+        )
+    }
 }

@@ -1,5 +1,7 @@
 //! TCB versions: which firmware, component by component. Never one number.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::anchors::Product;
@@ -34,6 +36,26 @@ pub enum TcbComponent {
     Snp,
     /// Microcode.
     Microcode,
+}
+
+/// A chip and a TCB: each pair has a key of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChipTcb {
+    /// Id of the chip, hex; `None` where the host masks it or a VLEK stands for many chips.
+    pub chip: Option<String>,
+    /// The TCB.
+    pub tcb: Tcb,
+}
+
+impl fmt::Display for ChipTcb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tcb { fmc, boot_loader, tee, snp, microcode } = self.tcb;
+        write!(f, "chip {} with TCB ", self.chip.as_deref().unwrap_or("unknown"))?;
+        if let Some(fmc) = fmc {
+            write!(f, "FMC {fmc}, ")?;
+        }
+        write!(f, "boot loader {boot_loader}, TEE {tee}, SNP {snp}, microcode {microcode}")
+    }
 }
 
 impl Tcb {

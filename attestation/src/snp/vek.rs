@@ -5,6 +5,8 @@ use der::asn1::ObjectIdentifier;
 
 use super::SnpError;
 use super::claims::SignerKind;
+use super::tcb::ChipTcb;
+use super::tcb::Tcb;
 use super::tcb::TcbComponent;
 use crate::anchors::Product;
 use crate::chain::Certificate;
@@ -93,6 +95,19 @@ impl<'a> Vek<'a> {
             None if component == TcbComponent::Fmc && self.product != Product::Turin => Ok(0),
             None => Err(malformed),
         }
+    }
+
+    /// The chip and TCB whose key it certifies, as far as they can be read.
+    pub(super) fn chip_tcb(&self) -> Option<ChipTcb> {
+        let level = |component| self.level(component).ok();
+        let tcb = Tcb {
+            fmc: if self.product == Product::Turin { Some(level(TcbComponent::Fmc)?) } else { None },
+            boot_loader: level(TcbComponent::BootLoader)?,
+            tee: level(TcbComponent::Tee)?,
+            snp: level(TcbComponent::Snp)?,
+            microcode: level(TcbComponent::Microcode)?,
+        };
+        Some(ChipTcb { chip: self.hardware_id().ok()?.map(hex::encode), tcb })
     }
 
     /// Levels 4 to 7 stand for bytes of the TCB that are reserved, hence zero in the report.

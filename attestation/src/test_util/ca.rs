@@ -7,6 +7,7 @@
 pub mod encode;
 pub mod google;
 mod key;
+pub mod storage;
 
 use vouchsafe_protocol::UnixTime;
 
@@ -14,6 +15,7 @@ pub use self::google::AkCertificateSpec;
 pub use self::google::FakeGoogle;
 pub use self::google::InstanceInfo;
 use self::key::FakeKey;
+pub use self::storage::FakeIssuer;
 
 /// How a fake CA signs, and how it writes that down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -132,6 +132,9 @@ impl VerifyError {
             Self::CollateralMissing { .. } | Self::Tdx(TdxError::CollateralMissing { .. }) => {
                 ReasonCode::CollateralPending
             }
+            Self::Vtpm(VtpmError::UnknownIssuer(issuer)) if issuer.address.is_some() => {
+                ReasonCode::CollateralPending
+            }
             Self::TwoHardwareReports
             | Self::NoVekCertificate
             | Self::TechnologyMismatch { .. }
@@ -153,6 +156,7 @@ impl VerifyError {
     pub fn name(&self) -> String {
         match self {
             Self::Vtpm(VtpmError::Chain(error)) => named("ak-chain", error),
+            Self::Vtpm(VtpmError::UnknownIssuer(_)) => named("ak-chain", &ChainError::UnknownIssuer),
             Self::Vtpm(VtpmError::Attest(error)) => named("quote", error),
             Self::Vtpm(VtpmError::Signature(error)) => named("quote-signature", error),
             Self::Vtpm(VtpmError::InstanceInfo(error)) => named("instance-info", error),

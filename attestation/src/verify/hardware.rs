@@ -9,11 +9,15 @@ use vouchsafe_protocol::binding::ReportData;
 
 use super::Context;
 use super::Piece;
+use super::VekStore;
 use super::VerifyError;
 use super::veks;
+use crate::chain;
+use crate::chain::ChainError;
 use crate::claims::Claims;
 use crate::event_log::Technology;
 use crate::launch;
+use crate::launch::LaunchEndorsement;
 use crate::launch::LaunchMeasurement;
 use crate::snp::REPORT_LENGTH;
 use crate::snp::SnpClaims;
@@ -23,6 +27,7 @@ use crate::snp::verify_report;
 use crate::tdx;
 use crate::tdx::TdxClaims;
 use crate::tdx::TdxError;
+use crate::withheld::Withheld;
 
 /// The report of one vendor.
 pub(super) enum Hardware<'e> {
@@ -108,47 +113,93 @@ impl<'e> Hardware<'e> {
     ) -> Result<(), VerifyError> {
         let expected = ReportData::bind(&bound.transcript(), ak);
         match self {
-            Self::SevSnp(snp) => claims.sev_snp = Some(endorsed_snp(snp, &expected, context)?),
+            Self::SevSnp(snp) => {
+                claims.sev_snp = Some(snp_claims(snp, &expected, context, &mut claims.withheld)?);
+            }
             Self::Tdx { event_log, quote } => {
                 let store = &context.endorsements.tdx;
                 let verified = tdx::verify_quote(quote, &expected.0, store, &context.tdx())?;
-                claims.tdx = Some(complete_tdx(verified, *event_log, context)?);
+                claims.tdx = Some(complete_tdx(verified, *event_log, context, &mut claims.withheld)?);
             }
         }
         Ok(())
     }
 }
 
-/// The report, and Google's word on what it measures.
-fn endorsed_snp(
+/// The report, and the endorsement of what it measures.
+fn snp_claims(
     snp: &SevSnpEvidence,
     expected: &ReportData,
     context: &Context<'_>,
+    withheld: &mut Vec<Withheld>,
 ) -> Result<SnpClaims, VerifyError> {
-    let mut claims = verify_snp(snp, expected, context)?;
+    let mut claims = verify_snp(snp, expected, context, withheld)?;
     let measurement = LaunchMeasurement::Snp(claims.measurement);
     let given = snp.launch_endorsement.as_deref();
-    claims.endorsement = launch::find(measurement, given, &context.endorsements.launch, &context.launch())?;
+    claims.endorsement = endorsement(SNP_ENDORSEMENT, measurement, given, context, withheld);
     Ok(claims)
 }
 
+/// The endorsement of a measurement; where none counts, why not.
+pub(super) fn endorsement(
+    claim: &'static str,
+    measurement: LaunchMeasurement,
+    given: Option<&[u8]>,
+    context: &Context<'_>,
+    withheld: &mut Vec<Withheld>,
+) -> Option<LaunchEndorsement> {
+    let found = launch::find(measurement, given, &context.endorsements.launch, &context.launch());
+    found.unwrap_or_else(|error| {
+        withheld.push(Withheld::because(claim, &error.into()));
+        None
+    })
+}
+
+/// The report under the certificate that came with it, or else under one of the store.
+///
+/// The host's certificate may be of another TCB or chip, or no certificate: then it is as good as absent. Where it is that
+/// of this chip and TCB and verifies, its verdict stands: what is wrong then is the report.
 fn verify_snp(
     snp: &SevSnpEvidence,
     expected: &ReportData,
     context: &Context<'_>,
+    withheld: &mut Vec<Withheld>,
 ) -> Result<SnpClaims, VerifyError> {
-    let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
+    let certificates = chain::readable(&snp.ca_certificates);
     let verify = |vek: &[u8]| {
         let evidence = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
         verify_report(&evidence, &expected.0, &context.snp())
     };
+    let mut unusable = None;
     if let Some(vek) = &snp.vek_certificate {
-        return Ok(verify(vek)?);
+        match verify(vek) {
+            // Genuine and of this chip: no other certificate of its key would do (T17).
+            Err(error @ SnpError::Chain(ChainError::Revoked { .. })) if is_of_report(vek, snp) => {
+                return Err(error.into());
+            }
+            Err(error) if error.is_of_certificate() => unusable = Some(error),
+            verdict => return Ok(verdict?),
+        }
     }
-    // The host gave no certificate. One for another TCB of the chip has another key.
-    let chip = snp.report.get(0x1a0..0x1e0).unwrap_or_default();
-    // SEV-SNP ABI §7.3: REPORTED_TCB is at 180h.
-    let tcb = snp.report.get(0x180..0x188).unwrap_or_default();
+    let stored = stored_vek(snp, context, verify);
+    match (stored, unusable) {
+        (Ok(claims), Some(error)) => {
+            withheld.push(Withheld::because(VEK_CERTIFICATE, &error.into()));
+            Ok(claims)
+        }
+        // No vendor can be asked for another one.
+        (Err(VerifyError::NoVekCertificate), Some(error)) => Err(error.into()),
+        (stored, _) => stored,
+    }
+}
+
+/// The report under a certificate of the store. One for another TCB of the chip has another key.
+fn stored_vek(
+    snp: &SevSnpEvidence,
+    context: &Context<'_>,
+    verify: impl Fn(&[u8]) -> Result<SnpClaims, SnpError>,
+) -> Result<SnpClaims, VerifyError> {
+    let (chip, tcb) = chip_and_tcb(snp);
     // §7.3, 48h: MASK_CHIP_KEY is bit 1, set when nothing signed; SIGNING_KEY is bits 2 to 4, 0 for a VCEK.
     let is_vcek = snp.report.get(0x48).is_some_and(|bits| bits & 0x1e == 0);
     if !is_vcek || veks::chip_id(chip).is_none() {
@@ -165,15 +216,34 @@ fn verify_snp(
     verdict
 }
 
+/// Whether a certificate names the chip and the TCB that the report names.
+fn is_of_report(vek: &[u8], snp: &SevSnpEvidence) -> bool {
+    let (chip, tcb) = chip_and_tcb(snp);
+    VekStore::new(&[vek.to_vec()]).has(chip, tcb)
+}
+
+/// `CHIP_ID` and `REPORTED_TCB`. SEV-SNP ABI §7.3: at 1A0h and 180h.
+fn chip_and_tcb(snp: &SevSnpEvidence) -> (&[u8], &[u8]) {
+    let at = |range: std::ops::Range<usize>| snp.report.get(range).unwrap_or_default();
+    (at(0x1a0..0x1e0), at(0x180..0x188))
+}
+
 /// What Google and the log add to a quote whose signature holds: the endorsement of its firmware, and the boot.
 pub(super) fn complete_tdx(
     mut claims: TdxClaims,
     event_log: Option<&[u8]>,
     context: &Context<'_>,
+    withheld: &mut Vec<Withheld>,
 ) -> Result<TdxClaims, VerifyError> {
     let measurement = LaunchMeasurement::Tdx(claims.mr_td);
-    claims.endorsement = launch::find(measurement, None, &context.endorsements.launch, &context.launch())?;
+    claims.endorsement = endorsement(TDX_ENDORSEMENT, measurement, None, context, withheld);
     let boot = event_log.map(|log| context.memory.ccel(log, &claims.rtmrs));
     claims.unconfirmed_boot = boot.transpose().map_err(TdxError::from)?;
     Ok(claims)
 }
+
+/// Names in [`Claims::withheld`].
+pub(super) const SNP_ENDORSEMENT: &str = "sev_snp.endorsement";
+const TDX_ENDORSEMENT: &str = "tdx.endorsement";
+/// No claim of its own: the certificate that the host gave.
+const VEK_CERTIFICATE: &str = "sev_snp.vek_certificate";

@@ -13,7 +13,9 @@ use vouchsafe_protocol::limits::MAX_REQUEST;
 
 use super::Context;
 use super::VerifyError;
+use super::hardware::SNP_ENDORSEMENT;
 use super::hardware::complete_tdx;
+use super::hardware::endorsement;
 use crate::claims::Claims;
 use crate::claims::InspectedClaims;
 use crate::event_log::BootLog;
@@ -98,10 +100,12 @@ pub fn inspect_snp(
     if !report_data.matches(&claims.report_data.0) {
         return Err(SnpError::ReportDataMismatch.into());
     }
-    let measurement = LaunchMeasurement::Snp(claims.measurement);
-    claims.endorsement = launch::find(measurement, None, &context.endorsements.launch, &context.launch())?;
+    let (measurement, mut withheld) = (LaunchMeasurement::Snp(claims.measurement), Vec::new());
+    claims.endorsement = endorsement(SNP_ENDORSEMENT, measurement, None, context, &mut withheld);
     let technology = Some(Technology::SevSnp);
-    Ok(InspectedClaims { claims: Claims { technology, sev_snp: Some(claims), ..Claims::default() } })
+    Ok(InspectedClaims {
+        claims: Claims { technology, sev_snp: Some(claims), withheld, ..Claims::default() },
+    })
 }
 
 /// Verifies a TDX quote by the given collateral, with its CCEL log if that is given; without collateral its TCB is not
@@ -121,9 +125,10 @@ pub fn inspect_tdx(
     if !report_data.matches(&claims.report_data.0) {
         return Err(TdxError::ReportDataMismatch.into());
     }
-    let claims = complete_tdx(claims, event_log, context)?;
+    let mut withheld = Vec::new();
+    let claims = complete_tdx(claims, event_log, context, &mut withheld)?;
     let technology = Some(Technology::Tdx);
-    Ok(InspectedClaims { claims: Claims { technology, tdx: Some(claims), ..Claims::default() } })
+    Ok(InspectedClaims { claims: Claims { technology, tdx: Some(claims), withheld, ..Claims::default() } })
 }
 
 /// Verifies a token of Google Cloud Attestation that was made for `audience`, whenever it was issued.

@@ -5,6 +5,8 @@ mod captured;
 mod composites;
 mod endorsement;
 mod guests;
+mod issuers;
+mod optional;
 mod pieces;
 mod refusals;
 

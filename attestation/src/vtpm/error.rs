@@ -5,6 +5,7 @@ use super::instance_info::InstanceInfoError;
 use super::pcrs::PcrSet;
 use super::signature::TpmSignatureError;
 use crate::chain::ChainError;
+use crate::chain::UnknownIssuer;
 use crate::event_log::EventLogError;
 
 /// vTPM evidence is refused.
@@ -22,6 +23,9 @@ pub enum VtpmError {
     /// The chain of the AK certificate is refused.
     #[error("AK certificate: {0}")]
     Chain(#[from] ChainError),
+    /// The issuing CA of the AK certificate is not known: Google has many of one name.
+    #[error("AK certificate: {0}")]
+    UnknownIssuer(Box<UnknownIssuer>),
     /// The certificate does not say what its key is for.
     #[error("the AK certificate has no key usage")]
     KeyUsageMissing,

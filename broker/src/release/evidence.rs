@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use vouchsafe_attestation::Claims;
 use vouchsafe_keystore::record::EvidencePiece;
+use vouchsafe_protocol::limits::{MAX_CERTIFICATE, MAX_ENDORSEMENT};
 use vouchsafe_protocol::{
     Bytes, Digest32, Evidence, GoogleTokenEvidence, SevSnpEvidence, TdxEvidence, VtpmEvidence,
 };
@@ -15,7 +16,7 @@ pub(crate) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
     let mut keep = |kind, bytes: &Bytes| pieces.push(EvidencePiece::new(kind, Arc::from(&bytes[..])));
     if let Some(vtpm) = &evidence.vtpm {
         keep("ak-certificate", &vtpm.ak_certificate);
-        vtpm.ca_certificates.iter().for_each(|certificate| keep("ak-issuer", certificate));
+        usable(&vtpm.ca_certificates).for_each(|certificate| keep("ak-issuer", certificate));
         keep("quote", &vtpm.quote);
         keep("quote-signature", &vtpm.signature);
         keep("event-log", &vtpm.event_log);
@@ -24,9 +25,10 @@ pub(crate) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
     }
     if let Some(snp) = &evidence.sev_snp {
         keep("snp-report", &snp.report);
-        snp.vek_certificate.iter().for_each(|certificate| keep("vek-certificate", certificate));
-        snp.ca_certificates.iter().for_each(|certificate| keep("vek-issuer", certificate));
-        snp.launch_endorsement.iter().for_each(|endorsement| keep("launch-endorsement", endorsement));
+        usable(&snp.vek_certificate).for_each(|certificate| keep("vek-certificate", certificate));
+        usable(&snp.ca_certificates).for_each(|certificate| keep("vek-issuer", certificate));
+        let endorsement = snp.launch_endorsement.iter().filter(|bytes| bytes.len() <= MAX_ENDORSEMENT);
+        endorsement.for_each(|endorsement| keep("launch-endorsement", endorsement));
     }
     if let Some(tdx) = &evidence.tdx {
         keep("tdx-quote", &tdx.quote);
@@ -36,6 +38,11 @@ pub(crate) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
         keep("google-token", &google.token.as_bytes().into());
     }
     pieces
+}
+
+/// Certificates that the verifier looked at: one that is too large for it is not kept either.
+fn usable<'e>(certificates: impl IntoIterator<Item = &'e Bytes>) -> impl Iterator<Item = &'e Bytes> {
+    certificates.into_iter().filter(|certificate| certificate.len() <= MAX_CERTIFICATE)
 }
 
 /// The evidence that these pieces, by kind, were made from. `None` where a kind is unknown or a piece is missing.

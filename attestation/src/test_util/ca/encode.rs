@@ -138,6 +138,25 @@ pub fn basic_constraints(is_ca: bool, path_length: Option<u64>) -> Vec<u8> {
     extension("2.5.29.19", true, &sequence(&parts))
 }
 
+/// Subject key identifier extension.
+#[must_use]
+pub fn subject_key_id(id: &[u8]) -> Vec<u8> {
+    extension("2.5.29.14", false, &octets(id))
+}
+
+/// Authority key identifier extension with a key identifier alone.
+#[must_use]
+pub fn authority_key_id(id: &[u8]) -> Vec<u8> {
+    extension("2.5.29.35", false, &sequence(&[tlv(0x80, id)]))
+}
+
+/// Authority information access extension that names the address of the issuer's certificate.
+#[must_use]
+pub fn issuer_address(uri: &str) -> Vec<u8> {
+    let description = sequence(&[oid("1.3.6.1.5.5.7.48.2"), tlv(0x86, uri.as_bytes())]);
+    extension("1.3.6.1.5.5.7.1.1", false, &sequence(&[description]))
+}
+
 /// CRL distribution points extension with one URI.
 #[must_use]
 pub fn distribution_point(uri: &str) -> Vec<u8> {

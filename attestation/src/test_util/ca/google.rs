@@ -103,15 +103,7 @@ impl FakeGoogle {
     /// An AK certificate for the key `spki_der` (encoded `SubjectPublicKeyInfo`).
     #[must_use]
     pub fn issue_ak(&self, spki_der: &[u8], spec: &AkCertificateSpec) -> Vec<u8> {
-        self.intermediate.issue(&CertificateSpec {
-            serial: spec.serial.clone(),
-            subject: spec.subject(),
-            not_before: spec.not_before,
-            not_after: spec.not_after,
-            spki: spki_der.to_vec(),
-            extensions: spec.extensions(),
-            scheme: Scheme::Pkcs1Sha256,
-        })
+        self.intermediate.issue(&spec.certificate(spki_der))
     }
 }
 
@@ -165,6 +157,10 @@ pub struct AkCertificateSpec {
     pub critical_san: bool,
     /// URI of a CRL distribution point.
     pub crl_dp: Option<String>,
+    /// Key identifier of the issuer.
+    pub issuer_key_id: Option<Vec<u8>>,
+    /// Address of the issuer's certificate.
+    pub issuer_url: Option<String>,
     /// An extension that nobody knows, marked critical.
     pub unknown_critical_extension: bool,
     /// Serial number, big-endian.
@@ -190,6 +186,8 @@ impl Default for AkCertificateSpec {
             is_ca: false,
             critical_san: false,
             crl_dp: None,
+            issuer_key_id: None,
+            issuer_url: None,
             unknown_critical_extension: false,
             serial: vec![0x4a, 0x4b],
             // 2024-01-01 to 2054-01-01.
@@ -200,6 +198,19 @@ impl Default for AkCertificateSpec {
 }
 
 impl AkCertificateSpec {
+    /// The certificate for a key, to be issued.
+    pub(super) fn certificate(&self, spki_der: &[u8]) -> CertificateSpec {
+        CertificateSpec {
+            serial: self.serial.clone(),
+            subject: self.subject(),
+            not_before: self.not_before,
+            not_after: self.not_after,
+            spki: spki_der.to_vec(),
+            extensions: self.extensions(),
+            scheme: Scheme::Pkcs1Sha256,
+        }
+    }
+
     fn subject(&self) -> Vec<u8> {
         if self.critical_san {
             return encode::sequence(&[]);
@@ -217,6 +228,8 @@ impl AkCertificateSpec {
         extensions.extend(self.key_usage.map(encode::key_usage));
         extensions.extend(self.extended_key_usage.as_deref().map(eku));
         extensions.extend(self.crl_dp.as_deref().map(encode::distribution_point));
+        extensions.extend(self.issuer_key_id.as_deref().map(encode::authority_key_id));
+        extensions.extend(self.issuer_url.as_deref().map(encode::issuer_address));
         if self.critical_san {
             extensions.push(directory_name_san());
         }

@@ -69,7 +69,10 @@ fn t02_attestation_of_a_real_vm_is_refused_without_googles_anchors() {
     let evidence = read_vtpm_file(&file).unwrap();
     let judge = Judge { anchors: TrustAnchors::none(), ..Judge::new() };
     let error = inspect_vtpm(&evidence, NONCE, &judge.context()).unwrap_err();
-    assert_eq!(error, VerifyError::Vtpm(VtpmError::Chain(crate::chain::ChainError::UnknownIssuer)));
+    assert_eq!(error.name(), "ak-chain-unknown-issuer");
+    let VerifyError::Vtpm(VtpmError::UnknownIssuer(issuer)) = error else { panic!("{error}") };
+    assert_eq!(hex::encode(&issuer.key_id), "13cd71ba58b20a51a3280e65b9969ebb1d0d1193");
+    assert_eq!(issuer.url.as_deref(), Some("https://pki.goog/cloud_integrity/tpm_ek_intermediate_2.crt"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::limits::MAX_ENDORSEMENT;
 
 use super::*;
 use crate::Revocation;
@@ -11,6 +12,7 @@ use crate::google_token::TokenError;
 use crate::google_token::TokenPart;
 use crate::launch::EndorsementStore;
 use crate::launch::LaunchError;
+use crate::test_util::ca::Scheme;
 use crate::test_util::launch::EndorsementSpec;
 use crate::test_util::launch::FakeTcbSigner;
 
@@ -39,7 +41,8 @@ fn an_endorsement_that_comes_with_a_report_is_a_claim() {
     let claims = judge().verify(&with(evidence, endorsement), &bound(1)).unwrap();
     let endorsement = claims.sev_snp.unwrap().endorsement.unwrap();
     assert_eq!((endorsement.root, endorsement.svn, endorsement.vcpus), (Root::Extra, 7, Some(2)));
-    assert_eq!(endorsement.revocation, Revocation::Absent);
+    // Google publishes no CRL for its signers.
+    assert_eq!(endorsement.revocation, Revocation::NotOffered);
 }
 
 #[test]
@@ -53,31 +56,73 @@ fn an_endorsement_of_the_store_serves_a_report_without() {
     assert_eq!(judge.memory.endorsements().len(), 1);
 }
 
-#[test]
-fn an_endorsement_of_another_measurement_is_refused() {
-    let (evidence, measurement) = report();
-    let other = EndorsementSpec::default().sign(FakeTcbSigner::shared());
-    let refused = judge().verify(&with(evidence.clone(), other), &bound(1)).unwrap_err();
-    assert_eq!(refused, LaunchError::NotEndorsed { measurement }.into());
-    assert_eq!(
-        (refused.name().as_str(), refused.code()),
-        ("launch-not-endorsed", ReasonCode::EvidenceRefused)
-    );
-    let refused = judge().verify(&with(evidence, b"nonsense".to_vec()), &bound(1)).unwrap_err();
-    assert_eq!(refused, LaunchError::Malformed.into());
-    assert_eq!(
-        (refused.name().as_str(), refused.code()),
-        ("launch-malformed", ReasonCode::EvidenceMalformed)
-    );
+/// Why the endorsement that came with a report is absent.
+fn withheld(judge: &Judge, evidence: Evidence, endorsement: Vec<u8>) -> String {
+    let claims = judge.verify(&with(evidence, endorsement), &bound(1)).unwrap();
+    assert_eq!(claims.sev_snp.unwrap().endorsement, None);
+    let [withheld] = &claims.withheld[..] else { panic!("{:?}", claims.withheld) };
+    assert_eq!(withheld.claim, "sev_snp.endorsement");
+    withheld.reason.clone()
 }
 
 #[test]
-fn an_endorsement_under_a_foreign_root_is_refused() {
+fn t52_an_endorsement_that_is_of_no_use_is_absent_with_its_reason() {
+    let ((evidence, measurement), signer) = (report(), FakeTcbSigner::shared());
+    let of = |change: fn(&mut EndorsementSpec)| {
+        let mut spec = EndorsementSpec::default().with_snp(2, &measurement);
+        change(&mut spec);
+        spec.sign(signer)
+    };
+    let mut expired = signer.signer_spec();
+    expired.not_after = UnixTime(NOW.0 - 1);
+    let expired = signer.root().issue(&expired);
+    let expired = EndorsementSpec { certificate: Some(expired), ..EndorsementSpec::default() }.sign(signer);
+    for (reason, endorsement) in [
+        // Another number of virtual processors than those that are endorsed has another measurement.
+        ("launch-not-endorsed", EndorsementSpec::default().sign(signer)),
+        ("launch-signer-chain-expired", expired),
+        ("launch-too-large", vec![0; MAX_ENDORSEMENT + 1]),
+        ("launch-malformed", b"nonsense".to_vec()),
+        ("launch-other-technology", of(|spec| spec.sev_snp = None)),
+        ("launch-field", of(|spec| spec.digest = vec![0; 32])),
+        ("launch-signature-invalid", of(|spec| spec.scheme = Scheme::Pkcs1Sha256)),
+    ] {
+        assert_eq!(withheld(&judge(), evidence.clone(), endorsement), reason);
+    }
+    // Whoever does not trust its signer has none.
+    let endorsement = signer.endorse_snp(&measurement);
+    let reason = withheld(&Judge::new(), evidence.clone(), endorsement.clone());
+    assert_eq!(reason, "launch-signer-chain-unknown-issuer");
+    // The store's serves all the same.
+    let launch = EndorsementStore::new([(measurement, endorsement)]);
+    let judge = Judge { endorsements: Endorsements { launch, ..Endorsements::default() }, ..judge() };
+    let claims = judge.verify(&with(evidence, b"nonsense".to_vec()), &bound(1)).unwrap();
+    assert_eq!(claims.sev_snp.unwrap().endorsement.unwrap().vcpus, Some(2));
+    assert_eq!(claims.withheld, []);
+}
+
+#[test]
+fn an_endorsement_of_a_new_shape_is_read_as_far_as_it_is_known() {
     let (evidence, measurement) = report();
-    let endorsement = FakeTcbSigner::shared().endorse_snp(&measurement);
-    let refused = Judge::new().verify(&with(evidence, endorsement), &bound(1)).unwrap_err();
-    assert_eq!(refused, LaunchError::Chain(ChainError::UnknownIssuer).into());
-    assert_eq!(refused.name(), "launch-signer-chain-unknown-issuer");
+    // Field 15, length-delimited, and field 16, a number: technologies that nobody knows yet.
+    let unknown_fields = vec![0x7a, 3, 1, 2, 3, 0x80, 0x01, 7];
+    let spec = EndorsementSpec { unknown_fields, ..EndorsementSpec::default() }.with_snp(2, &measurement);
+    let endorsement = spec.sign(FakeTcbSigner::shared());
+    let claims = judge().verify(&with(evidence, endorsement), &bound(1)).unwrap();
+    assert_eq!(claims.sev_snp.unwrap().endorsement.unwrap().vcpus, Some(2));
+}
+
+#[test]
+fn refusals_of_endorsements_have_names_and_codes() {
+    let said = |error: LaunchError| {
+        let error = VerifyError::from(error);
+        (error.name(), error.code())
+    };
+    let measurement = Digest48([1; 48]);
+    let refused = ("launch-not-endorsed".to_owned(), ReasonCode::EvidenceRefused);
+    assert_eq!(said(LaunchError::NotEndorsed { measurement }), refused);
+    let malformed = ("launch-malformed".to_owned(), ReasonCode::EvidenceMalformed);
+    assert_eq!(said(LaunchError::Malformed), malformed);
 }
 
 #[test]

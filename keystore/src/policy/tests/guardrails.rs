@@ -85,7 +85,8 @@ fn t16_vlek_and_unknown_chips_are_claims() {
 
 #[test]
 fn t17_only_current_revocation_data_will_do() {
-    for state in [Revocation::Stale, Revocation::Absent] {
+    // Of these hierarchies none is without revocation: a claim that said so would be refused as well.
+    for state in [Revocation::Stale, Revocation::Absent, Revocation::NotOffered] {
         assert_eq!(broken_snp(|snp| snp.revocation = state), ["snp-revocation-fresh"]);
         let vtpm = broken(|claims| claims.vtpm.as_mut().unwrap().revocation = state);
         assert_eq!(vtpm, ["vtpm-revocation-fresh"]);
@@ -109,6 +110,7 @@ fn t15_trust_domains_are_closed_and_stay_where_they_are() {
 
 #[test]
 fn t17_current_collateral_is_demanded_of_quotes_tokens_and_endorsements() {
+    assert_eq!(broken_tdx(|tdx| tdx.revocation = Revocation::NotOffered), ["tdx-revocation-fresh"]);
     for state in [Revocation::Stale, Revocation::Absent] {
         assert_eq!(broken_tdx(|tdx| tdx.revocation = state), ["tdx-revocation-fresh"]);
         let endorsed = broken_tdx(|tdx| tdx.endorsement.as_mut().unwrap().revocation = state);
@@ -121,6 +123,19 @@ fn t17_current_collateral_is_demanded_of_quotes_tokens_and_endorsements() {
         let mut claims = kinds::snp_endorsed();
         claims.sev_snp.as_mut().unwrap().endorsement.as_mut().unwrap().revocation = state;
         assert_eq!(forbidden_by(ask(&claims, &text, &Guardrails::shipped())), ["snp-endorsement-fresh"]);
+    }
+}
+
+#[test]
+fn t52_endorsements_of_a_hierarchy_without_crls_are_taken() {
+    let text = permitting("principal has vtpm");
+    for state in [Revocation::NotOffered, Revocation::Fresh] {
+        let (mut snp, mut tdx) = (kinds::snp_endorsed(), kinds::tdx_both());
+        snp.sev_snp.as_mut().unwrap().endorsement.as_mut().unwrap().revocation = state;
+        tdx.tdx.as_mut().unwrap().endorsement.as_mut().unwrap().revocation = state;
+        for claims in [snp, tdx] {
+            assert_eq!(ask(&claims, &text, &Guardrails::shipped()), Ok(()));
+        }
     }
 }
 

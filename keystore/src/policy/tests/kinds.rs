@@ -67,7 +67,8 @@ pub(super) fn tdx(vm: &Claims) -> TdxClaims {
 pub(super) fn endorsement() -> LaunchEndorsement {
     LaunchEndorsement {
         root: Root::Google,
-        revocation: Revocation::Fresh,
+        revocation: Revocation::NotOffered,
+        missing_crls: Vec::new(),
         digest: Digest32([0xed; 32]),
         timestamp: UnixTime(1_750_000_000),
         svn: 7,
@@ -85,6 +86,7 @@ pub(super) fn token(vm: &Claims) -> GoogleTokenClaims {
         root: Root::Google,
         kind: TokenKind::Oidc,
         revocation: Revocation::Fresh,
+        missing_crls: Vec::new(),
         anchor: None,
         key_id: Some("key".to_owned()),
         audience: "https://broker.example".to_owned(),

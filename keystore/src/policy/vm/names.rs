@@ -45,6 +45,7 @@ pub(super) const fn revocation(revocation: Revocation) -> Value {
             Revocation::Fresh => "fresh",
             Revocation::Stale => "stale",
             Revocation::Absent => "absent",
+            Revocation::NotOffered => "not-offered",
         },
     )
 }

@@ -134,6 +134,7 @@ impl<'a> Comparison<'a> {
         let vtpm = VtpmClaims {
             root: Root::Extra,
             revocation: Revocation::Absent,
+            missing_crls: Vec::new(),
             ak: AkClaims {
                 algorithm: "none",
                 public_digest: Digest32([0; 32]),

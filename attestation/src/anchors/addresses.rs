@@ -1,0 +1,192 @@
+//! Where vendors publish the certificates of their issuing CAs.
+//!
+//! A certificate whose issuer is unknown names the address of its issuer, and nothing vouches for that name yet: anybody
+//! can write anything there (T57). So only addresses of the hosts and path shapes of this table are ever asked, and what
+//! comes from there counts only when it chains to an anchor and has the key that was looked for. Google's storage holds
+//! other people's CAs under the same shape, and anybody can make a bucket of such a name.
+
+use std::fmt;
+
+use super::Purpose;
+
+/// An address with the shape that a vendor gives the certificates of its issuing CAs. It may still be anybody's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IssuerAddress(String);
+
+/// A row of the table.
+struct Place {
+    purpose: Purpose,
+    fits: fn(host: &str, path: &str) -> bool,
+}
+
+/// Below `EK/AK CA Root` and below `tpm_ek_root_1`.
+const PLACES: &[Place] = &[
+    Place { purpose: Purpose::GoogleAk, fits: is_private_ca },
+    Place { purpose: Purpose::GoogleAk, fits: is_cloud_integrity },
+];
+
+/// Issuing CAs of AKs whose addresses are known from public certificates and whose own certificates are not in the table
+/// of anchors.
+pub const KNOWN_ISSUERS: &[&str] = &[
+    "http://privateca-content-6a296e11-0000-2725-92a1-883d24f8f850.storage.googleapis.com/c5d5570c2c122e4f7db7/ca.crt",
+    "http://privateca-content-6a0eb5bf-0000-2a4c-9470-f4030438c2d4.storage.googleapis.com/a5c5bf4db35f4a0beb70/ca.crt",
+];
+
+impl IssuerAddress {
+    /// The address, if it has the shape of one of this purpose's. Nothing is decoded or normalised: an address that is
+    /// written in any other way is not one.
+    #[must_use]
+    pub fn parse(purpose: Purpose, url: &str) -> Option<Self> {
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
+        let (host, path) = rest.split_at_checked(rest.find('/')?)?;
+        let fits = |place: &&Place| place.purpose == purpose && (place.fits)(host, path);
+        PLACES.iter().find(fits).map(|_| Self(url.to_owned()))
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IssuerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Google's Certificate Authority Service: `privateca-content-UUID.storage.googleapis.com/20HEX/ca.crt`.
+fn is_private_ca(host: &str, path: &str) -> bool {
+    let uuid =
+        host.strip_prefix("privateca-content-").and_then(|host| host.strip_suffix(".storage.googleapis.com"));
+    let folder = path.strip_prefix('/').and_then(|path| path.strip_suffix("/ca.crt"));
+    uuid.is_some_and(is_uuid) && folder.is_some_and(|folder| is_hex(folder, 20))
+}
+
+/// `pki.goog/cloud_integrity/NAME.crt`.
+fn is_cloud_integrity(host: &str, path: &str) -> bool {
+    let name = path.strip_prefix("/cloud_integrity/").and_then(|path| path.strip_suffix(".crt"));
+    let is_plain = |name: &str| {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    host == "pki.goog" && name.is_some_and(is_plain)
+}
+
+fn is_uuid(text: &str) -> bool {
+    let mut groups = text.split('-');
+    [8, 4, 4, 4, 12].into_iter().all(|length| groups.next().is_some_and(|group| is_hex(group, length)))
+        && groups.next().is_none()
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REAL: &str = "http://privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com/810af313406ad3e2079b/ca.crt";
+
+    fn is_taken(url: &str) -> bool {
+        IssuerAddress::parse(Purpose::GoogleAk, url).is_some()
+    }
+
+    #[test]
+    fn addresses_of_googles_cas_have_their_shape() {
+        for anchor in super::super::BUILTIN {
+            // One certificate was published elsewhere.
+            let is_here = anchor.purposes == [Purpose::GoogleAk] && !anchor.url.contains("github.com");
+            assert_eq!(is_taken(anchor.url), is_here, "{}", anchor.name);
+        }
+        for known in KNOWN_ISSUERS {
+            assert!(is_taken(known), "{known}");
+        }
+        assert!(is_taken(&REAL.replace("http:", "https:")));
+    }
+
+    #[test]
+    fn t57_no_other_host_and_no_other_spelling_is_an_address() {
+        let host = "privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com";
+        let path = "/810af313406ad3e2079b/ca.crt";
+        for url in [
+            // Other schemes and spellings of one.
+            &format!("ftp://{host}{path}"),
+            &format!("file://{path}"),
+            &format!("HTTP://{host}{path}"),
+            &format!("//{host}{path}"),
+            &format!("gopher://{host}{path}"),
+            // Inside services.
+            "http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token",
+            "http://metadata.google.internal/810af313406ad3e2079b/ca.crt",
+            "http://127.0.0.1/810af313406ad3e2079b/ca.crt",
+            "http://2130706433/810af313406ad3e2079b/ca.crt",
+            "http://[::1]/810af313406ad3e2079b/ca.crt",
+            "http://[fe80::1]/cloud_integrity/x.crt",
+            "http://[::ffff:169.254.169.254]/810af313406ad3e2079b/ca.crt",
+            "http://10.0.0.1/cloud_integrity/tpm_ek_root_1.crt",
+            "http://localhost/cloud_integrity/tpm_ek_root_1.crt",
+            // A genuine name somewhere else in the authority.
+            &format!("http://{host}@169.254.169.254{path}"),
+            &format!("http://user:pass@{host}{path}"),
+            &format!("http://@{host}{path}"),
+            &format!("http://169.254.169.254\\@{host}{path}"),
+            &format!("http://{host}.evil.example{path}"),
+            &format!("http://evil.example/{host}{path}"),
+            &format!("http://evil.example#{host}{path}"),
+            &format!("http://evil.example?{host}{path}"),
+            &format!("http://x.{host}{path}"),
+            &format!("http://{host}.{path}"),
+            // Ports.
+            &format!("http://{host}:80{path}"),
+            &format!("http://{host}:22{path}"),
+            // Case, percent-encoding, other alphabets.
+            &REAL.to_ascii_uppercase().replace("HTTP", "http"),
+            &REAL.replace("storage.googleapis.com", "Storage.googleapis.com"),
+            &REAL.replace("65d1688e", "65D1688E"),
+            &REAL.replace("65d1688e", "%365d1688e"),
+            &REAL.replace("/ca.crt", "%2fca.crt"),
+            &REAL.replace("/ca.crt", "/ca%2ecrt"),
+            &REAL.replace("storage.", "storage\u{ff0e}"),
+            // Other paths.
+            &format!("http://{host}/810af313406ad3e2079b/../ca.crt"),
+            &format!("http://{host}//810af313406ad3e2079b/ca.crt"),
+            &format!("http://{host}/810af313406ad3e2079/ca.crt"),
+            &format!("http://{host}/810af313406ad3e2079bb/ca.crt"),
+            &format!("http://{host}/810af313406ad3e2079b/crl.crl"),
+            &format!("http://{host}{path}?x=1"),
+            &format!("http://{host}{path}#x"),
+            &format!("http://{host}{path}/"),
+            &format!("http://{host}{path} "),
+            &format!("http://{host}{path}\r\nHost: evil.example"),
+            &format!("http://{host}"),
+            "http://privateca-content-65d1688e.storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+            "http://privateca-content-.storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+            "http://storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+            "http://pki.goog/cloud_integrity/../x.crt",
+            "http://pki.goog/cloud_integrity/.crt",
+            "http://pki.goog/cloud_integrity/a/b.crt",
+            "http://pki.goog/gsr1/gsr1.crt",
+            "http://pki.goog.evil.example/cloud_integrity/x.crt",
+            "",
+        ] {
+            assert!(!is_taken(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn t57_other_hierarchies_have_no_address_of_unknown_issuers() {
+        assert!(is_taken(REAL));
+        for purpose in [
+            Purpose::AmdVcek,
+            Purpose::AmdVlek,
+            Purpose::IntelPck,
+            Purpose::ConfidentialSpace,
+            Purpose::LaunchSigner,
+        ] {
+            assert_eq!(IssuerAddress::parse(purpose, REAL), None, "{purpose:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Issuing CAs that are not known: what a certificate says of its issuer, and whether a CA that was found may issue.
+
+use std::fmt;
+
+use vouchsafe_protocol::UnixTime;
+
+use super::ChainError;
+use super::Window;
+use super::algorithms;
+use super::certificate::Certificate;
+use super::der;
+use super::path;
+use crate::anchors::IssuerAddress;
+use crate::anchors::Purpose;
+use crate::anchors::TrustAnchors;
+use crate::anchors::TrustedCa;
+
+/// What a certificate says of an issuer that nobody here knows. Nothing vouches for any of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownIssuer {
+    /// Key identifier of the issuer.
+    pub key_id: Vec<u8>,
+    /// Where the certificate says that the issuer's is.
+    pub url: Option<String>,
+    /// The same, where it has the shape of the vendor's addresses: only then is it asked.
+    pub address: Option<IssuerAddress>,
+}
+
+impl UnknownIssuer {
+    /// Reads it out of a certificate; `None` when that does not name the key of its issuer.
+    pub(crate) fn of(leaf: &[u8], purpose: Purpose) -> Option<Self> {
+        let leaf = Certificate::parse(leaf)?;
+        let urls = leaf.issuer_urls();
+        let address = urls.iter().find_map(|url| IssuerAddress::parse(purpose, url));
+        let named = address.as_ref().map(IssuerAddress::as_str).or_else(|| urls.first().copied());
+        Some(Self { url: named.map(str::to_owned), address, key_id: leaf.authority_key_id? })
+    }
+}
+
+impl fmt::Display for UnknownIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown issuing CA with key id {}", hex::encode(&self.key_id))?;
+        match (&self.url, &self.address) {
+            (Some(url), Some(_)) => {
+                write!(f, ", published at {url}: import that file with `vouchsafe collateral import`")
+            }
+            (Some(url), None) => {
+                write!(f, "; it is said to be at {url}, which is no address of the vendor's")
+            }
+            (None, _) => f.write_str("; the certificate does not say where it is published"),
+        }
+    }
+}
+
+/// Verifies that a certificate is that of an issuing CA with this key identifier, where one is given, below an anchor
+/// that serves the purpose. Its revocation is judged with each chain that it is part of.
+///
+/// # Errors
+/// As for chains; [`ChainError::UnknownIssuer`] also for a CA with another key.
+pub fn verify_issuer(
+    encoded: &[u8],
+    key_id: Option<&[u8]>,
+    purpose: Purpose,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Result<(), ChainError> {
+    let (found, limit) = (encoded.len(), super::MAX_CERTIFICATE);
+    if found > limit {
+        return Err(ChainError::CertificateTooLarge { found, limit });
+    }
+    let certificate = Certificate::parse(encoded).ok_or(ChainError::Malformed)?;
+    let signed = der::Signed::parse(encoded).ok_or(ChainError::Malformed)?;
+    // RFC 5280 §4.2.1.2: a CA's certificate has the identifier of its key.
+    if key_id.is_some() && certificate.key_id.as_deref() != key_id {
+        return Err(ChainError::UnknownIssuer);
+    }
+    if !certificate.is_ca || !certificate.may_sign_certificates || !path::is_affordable(&certificate.spki) {
+        return Err(ChainError::IssuerConstraint);
+    }
+    let issued_it = |ca: &&TrustedCa| der::content(&certificate.issuer) == Some(ca.pinned.subject.as_ref());
+    let named: Vec<&TrustedCa> = anchors.serving(purpose).filter(issued_it).collect();
+    if named.is_empty() {
+        return Err(ChainError::UnknownIssuer);
+    }
+    let signed_it = |ca: &&&TrustedCa| algorithms::verify(algorithms::serving(purpose), &ca.spki, &signed);
+    let anchor = named.iter().find(signed_it).ok_or(ChainError::SignatureInvalid)?;
+    if anchor.path_length == Some(0) {
+        return Err(ChainError::IssuerConstraint);
+    }
+    let mut window = Window::new(now);
+    window.narrow(certificate.not_before, certificate.not_after)?;
+    window.narrow(anchor.not_before, anchor.not_after)?;
+    super::issuers(anchor).try_for_each(|above| window.narrow(above.not_before, above.not_after))
+}
