@@ -245,3 +245,37 @@ fn times_are_written_as_cedar_reads_them() {
         assert_eq!(schema::datetime(seconds), text);
     }
 }
+
+/// Decision, rehearsal and so what is recorded and shown: the reason why a claim is withheld stands where its value would.
+#[test]
+fn t52_a_refusal_says_why_a_claim_is_withheld() {
+    use vouchsafe_attestation::Withheld;
+    let mut claims = claims();
+    claims.withheld = vec![
+        Withheld::new("sev_snp.endorsement", "launch-expired", "the endorsement ended"),
+        Withheld::new("vtpm.command_line", "grub-two-commands", "two commands could have started the kernel"),
+    ];
+    let boot = Arc::make_mut(&mut claims.vtpm.as_mut().unwrap().boot);
+    (boot.kernel_command_line, boot.kernel_arguments) = (None, Vec::new());
+    for (condition, reason) in [
+        (
+            "principal has snp.endorsement",
+            "principal.snp.endorsement = absent: the endorsement ended (launch-expired)",
+        ),
+        (
+            "principal has vtpm.arguments && principal.vtpm.arguments.contains(\"panic=-1\")",
+            "principal.vtpm.arguments = absent: two commands could have started the kernel (grub-two-commands)",
+        ),
+    ] {
+        let refused = refusal(ask(&claims, &permitting(condition), &no_guardrails()));
+        assert!(refused.to_string().contains(reason), "{refused}");
+        let inspected = vouchsafe_attestation::InspectedClaims { claims: claims.clone() };
+        let items = vec![item("prod/db/app", &policy(&permitting(condition)), Purpose::App)];
+        let request = RehearseRequest { suite: Suite::XWing, now: NOW, protocol: Protocol::V1, items };
+        let rehearsed = rehearse(&inspected, &request, &no_guardrails());
+        let values =
+            rehearsed.paths[0].statements[0].conditions.iter().flat_map(|condition| &condition.values);
+        let shown: Vec<String> = values.map(|value| format!("{} = {}", value.path, value.value)).collect();
+        assert!(shown.iter().any(|value| value == reason), "{shown:?}");
+    }
+}
