@@ -14,10 +14,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use vouchsafe_protocol::text::printable;
 
 use crate::config::{CollectConfig, ConfigError, DEFAULT_PATH, VtpmConfig};
 use crate::platform;
-use crate::text::printable;
 use crate::vtpm::{AkAlgorithm, VtpmError};
 
 /// How a check came out.

@@ -15,7 +15,6 @@
 //! | keep secrets in memory | [`memory`] |
 //! | write them to files | [`private_file`], [`account`] |
 //! | say what this VM can prove | [`doctor`] |
-//! | show text of others | [`text`] |
 
 pub mod account;
 pub mod client;
@@ -27,7 +26,6 @@ pub mod hardware;
 pub mod memory;
 pub mod platform;
 pub mod private_file;
-pub mod text;
 pub mod transport;
 pub mod vtpm;
 

@@ -13,6 +13,7 @@
 //! | wrap secrets to the guest's key, open them | [`wrap`] |
 //! | sign an answer or a refusal, check it | [`answer`] |
 //! | requests, answers and problems on the wire | [`messages`], [`problem`] |
+//! | show text of others on a terminal | [`text`] |
 
 pub mod answer;
 pub mod binding;
@@ -29,6 +30,7 @@ pub mod path;
 pub mod problem;
 pub mod secret;
 pub mod suite;
+pub mod text;
 pub mod time;
 pub mod transcript;
 #[cfg(test)]

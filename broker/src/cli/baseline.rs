@@ -66,7 +66,7 @@ impl Baseline {
             }
             Action::Show(Online { connection, arguments: named }) => {
                 let answer = connection.open()?.get("/v1/baselines/show", &named.query())?;
-                output::show(json, answer, |full: Full| full.human(""))
+                output::show_document(json, answer, |full: Full| full.human(""))
             }
             Action::Revoke(Online { connection, arguments: Revoke { name } }) => {
                 connection.open()?.post("/v1/baselines/revoke", &json!({ "name": name }))?;
@@ -91,7 +91,7 @@ fn list(baselines: Vec<BaselineSummary>) -> String {
 
 /// Prints a document, or writes it to a new file.
 fn write(text: &str, out: Option<&Path>, then: &str) -> Result<ExitCode, Failure> {
-    let Some(out) = out else { return output::print(text) };
+    let Some(out) = out else { return output::print_document(text) };
     let file = OpenOptions::new().write(true).create_new(true).open(out);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::file(out, error))?;
     output::print(&format!("Written to {}. {then}", out.display()))

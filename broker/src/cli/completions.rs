@@ -17,6 +17,6 @@ impl Completions {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "vouchsafe", &mut text);
-        output::print(&String::from_utf8_lossy(&text))
+        output::print_document(&String::from_utf8_lossy(&text))
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use vouchsafe_protocol::problem::Problem;
+use vouchsafe_protocol::text::{printable_json, printable_lines};
 
 use crate::broker::StartError;
 use crate::config::ConfigError;
@@ -94,9 +95,13 @@ impl Failure {
         let mut stderr = std::io::stderr().lock();
         // Nowhere is left to complain when standard error is closed.
         let _closed = match (self, json) {
-            (Self::Refused { problem }, true) => writeln!(stderr, "{}", json!(problem)),
-            (failure, true) => writeln!(stderr, "{}", json!({ "error": failure.to_string() })),
-            (failure, false) => writeln!(stderr, "vouchsafe: {failure}"),
+            (Self::Refused { problem }, true) => {
+                writeln!(stderr, "{}", printable_json(&json!(problem).to_string()))
+            }
+            (failure, true) => {
+                writeln!(stderr, "{}", printable_json(&json!({ "error": failure.to_string() }).to_string()))
+            }
+            (failure, false) => writeln!(stderr, "vouchsafe: {}", printable_lines(&failure.to_string())),
         };
     }
 }

@@ -55,11 +55,13 @@ impl GuardrailsCommand {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
         match self.action {
-            Action::Show => output::show(json, client.get("/v1/guardrails", &[])?, |shown: Shown| {
-                let whose =
-                    if shown.shipped { "shipped with this version" } else { "put by an administrator" };
-                format!("// Guardrails {whose}\n\n{}", shown.text)
-            }),
+            Action::Show => {
+                output::show_document(json, client.get("/v1/guardrails", &[])?, |shown: Shown| {
+                    let whose =
+                        if shown.shipped { "shipped with this version" } else { "put by an administrator" };
+                    format!("// Guardrails {whose}\n\n{}", shown.text)
+                })
+            }
             Action::Put { file, drop } => {
                 let text = output::read_text(&file, MAX_TEXT)?;
                 output::show(

@@ -1,18 +1,28 @@
 //! Printing: JSON for programs, aligned columns for people.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use vouchsafe_protocol::text::{printable_json, printable_lines};
 
 use super::Failure;
 
-/// Writes lines to standard output.
+/// Writes lines for people to standard output: characters that could change what a terminal shows are escaped.
 pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
+    write_out(&printable_lines(text))
+}
+
+/// Writes a document, such as a policy's text: as it is into a file or a pipe, escaped on a terminal.
+pub(super) fn print_document(text: &str) -> Result<ExitCode, Failure> {
+    if io::stdout().is_terminal() { print(text) } else { write_out(text) }
+}
+
+fn write_out(text: &str) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     match write!(stdout, "{text}{newline}").and_then(|()| stdout.flush()) {
@@ -26,14 +36,14 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
 /// Writes a line for people to standard error, beside what a program reads from standard output.
 pub(super) fn note(text: &str) {
     // Nowhere is left to complain when standard error is closed.
-    let _closed = writeln!(io::stderr().lock(), "{text}");
+    let _closed = writeln!(io::stderr().lock(), "{}", printable_lines(text));
 }
 
 /// Writes one JSON value.
 pub(super) fn print_json(value: &impl Serialize) -> Result<ExitCode, Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::System { what: "JSON", source: error.into() })?;
-    print(&text)
+    write_out(&printable_json(&text))
 }
 
 /// Prints an answer of the broker as it came, or as `human` tells it.
@@ -46,6 +56,18 @@ pub(super) fn show<T: DeserializeOwned>(
         return print_json(&answer);
     }
     print(&human(read_answer(answer)?))
+}
+
+/// The same for a document that the broker keeps.
+pub(super) fn show_document<T: DeserializeOwned>(
+    json: bool,
+    answer: Value,
+    human: impl FnOnce(T) -> String,
+) -> Result<ExitCode, Failure> {
+    if json {
+        return print_json(&answer);
+    }
+    print_document(&human(read_answer(answer)?))
 }
 
 /// Reads an answer of the broker.

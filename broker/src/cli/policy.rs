@@ -117,7 +117,7 @@ impl Policy {
             }
             Action::Show(Online { connection, arguments: named }) => {
                 let answer = connection.open()?.get("/v1/policies/show", &named.query())?;
-                output::show(json, answer, |full: Full| full.human("//"))
+                output::show_document(json, answer, |full: Full| full.human("//"))
             }
         }
     }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use vouchsafe_guest_client::Release;
 use vouchsafe_guest_client::private_file::Destination;
-use vouchsafe_guest_client::text::printable;
+use vouchsafe_protocol::text::printable;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;

@@ -5,11 +5,11 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use vouchsafe_protocol::text::printable;
 
 use super::{Diagnosis, Finding, Status};
 use crate::config::CollectConfig;
 use crate::evidence::{CollectError, LocalEvidence};
-use crate::text::printable;
 
 impl Diagnosis {
     /// Has Google issue a token for `audience` over a random nonce, and adds how that went and what the token says. It is

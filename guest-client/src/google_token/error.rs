@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 #[cfg(feature = "google")]
-use crate::text::printable;
+use vouchsafe_protocol::text::printable;
 
 /// What was asked when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

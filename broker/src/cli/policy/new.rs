@@ -131,7 +131,7 @@ impl New {
             }
             None => {
                 output::note(&said);
-                output::print(&text)
+                output::print_document(&text)
             }
         }
     }

@@ -20,7 +20,7 @@ pub(in super::super) struct Schema {
 impl Schema {
     pub(in super::super) fn run(&self, json: bool) -> Result<ExitCode, Failure> {
         if self.markdown {
-            return output::print(&claims_markdown());
+            return output::print_document(&claims_markdown());
         }
         let claims = claim_references(self.claim.as_deref());
         if claims.is_empty() {
