@@ -2,6 +2,8 @@
 
 /// A request of a guest, in bytes of JSON. Evidence with a 200 kB log fits several times.
 pub const MAX_REQUEST: usize = 2 * 1024 * 1024;
+/// Bytes of a release request within which its first member, the challenge, ends.
+pub const MAX_OPENING: usize = 1024;
 /// A firmware event log.
 pub const MAX_EVENT_LOG: usize = 512 * 1024;
 /// One certificate or CRL in DER.

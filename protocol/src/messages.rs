@@ -23,7 +23,8 @@ pub struct ChallengeAnswer {
     pub identity: BrokerIdentity,
 }
 
-/// `POST /v1/release`.
+/// `POST /v1/release`. `challenge` is the first member of the object and ends within
+/// [`MAX_OPENING`](crate::limits::MAX_OPENING) bytes: a broker authenticates it before it takes in the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
@@ -37,6 +38,40 @@ pub struct ReleaseRequest {
     pub paths: ReleasePaths,
     /// What the guest shows for it.
     pub evidence: Evidence,
+}
+
+/// What the first bytes of a release request say.
+#[derive(Debug)]
+pub enum Opening {
+    /// The challenge, whole.
+    Challenge(Challenge),
+    /// Good so far, and too short to tell.
+    Incomplete,
+    /// Not the beginning of a release request.
+    Malformed(String),
+}
+
+impl ReleaseRequest {
+    /// Reads the challenge from the first bytes of a request. Reading all of the request gives the same one: a member
+    /// that comes twice is refused there.
+    #[must_use]
+    pub fn opening(bytes: &[u8]) -> Opening {
+        let mut rest = bytes;
+        for token in [b"{".as_slice(), b"\"challenge\"", b":"] {
+            rest = rest.trim_ascii_start();
+            rest = match rest.strip_prefix(token) {
+                Some(after) => after,
+                None if token.starts_with(rest) => return Opening::Incomplete,
+                None => return Opening::Malformed("a request starts with its challenge".to_owned()),
+            };
+        }
+        match serde_json::Deserializer::from_slice(rest).into_iter().next() {
+            Some(Ok(challenge)) => Opening::Challenge(challenge),
+            None => Opening::Incomplete,
+            Some(Err(error)) if error.is_eof() => Opening::Incomplete,
+            Some(Err(error)) => Opening::Malformed(error.to_string()),
+        }
+    }
 }
 
 /// The answer to a release that was granted.
@@ -65,4 +100,50 @@ pub struct WrappedSecret {
     pub policy_digest: Digest32,
     /// HPKE ciphertext.
     pub ciphertext: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::challenge::{ChallengeKey, Nonce};
+    use crate::limits::MAX_OPENING;
+    use crate::time::UnixTime;
+
+    #[test]
+    fn t54_a_request_opens_with_its_challenge() {
+        let challenge = ChallengeKey::new(&[1; 32]).issue(Nonce([0xff; 32]), UnixTime(u64::MAX - 600), 600);
+        let text = serde_json::to_string(&challenge).unwrap();
+        for request in
+            [format!("{{\"challenge\":{text},"), format!(" {{\n\t\"challenge\" : {text} , \"suite\"")]
+        {
+            assert!(request.len() < MAX_OPENING / 2, "there is room for blanks");
+            let whole = request.find('}').unwrap() + 1;
+            for length in 0..request.len() {
+                match ReleaseRequest::opening(&request.as_bytes()[..length]) {
+                    Opening::Incomplete => assert!(length < whole, "{length}"),
+                    Opening::Challenge(found) => assert!(found == challenge && length >= whole, "{length}"),
+                    Opening::Malformed(reason) => panic!("{length}: {reason}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn t54_what_opens_with_anything_else_is_no_request() {
+        for text in [
+            "[",
+            "{}",
+            "x",
+            "{\"suite\":",
+            "{\"Challenge\":",
+            "{\"challenge\",",
+            "{\"challenge\":{}",
+            "{\"challenge\":1,",
+            "{\"challenge\":{\"nonce\":\"AA\"",
+            "{\"chal\\u006cenge\":",
+        ] {
+            let opening = ReleaseRequest::opening(text.as_bytes());
+            assert!(matches!(opening, Opening::Malformed(_)), "{text}: {opening:?}");
+        }
+    }
 }
