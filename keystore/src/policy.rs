@@ -52,7 +52,7 @@ pub use denial::{
 };
 pub use dropped::Dropped;
 pub use grant::{GrantedRelease, ReleaseGrant};
-pub use purpose::{Purpose, UnknownPurpose};
+pub use purpose::{Purpose, PurposeMismatch, UnknownPurpose};
 pub use rehearse::{
     Rehearsal, RehearseRequest, RehearsedCondition, RehearsedPath, RehearsedStatement, rehearse,
 };

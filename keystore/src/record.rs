@@ -4,7 +4,8 @@
 //! nonce spent. Any other outcome means that the secret must not leave. Refusals are recorded as
 //! long as grants do not wait and their instance has not used up its share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -202,6 +203,34 @@ pub enum RecordError {
     Closed,
 }
 
+/// Grants that could not be recorded since the last one that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantFailures {
+    /// How many.
+    pub count: u64,
+    /// When the last one failed.
+    pub last: Instant,
+}
+
+/// How the last grants ended.
+#[derive(Debug, Default)]
+pub(crate) struct GrantHealth(Mutex<Option<GrantFailures>>);
+
+impl GrantHealth {
+    fn observe(&self, result: &Result<u64, RecordError>) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *failures = match result {
+            Ok(_) => None,
+            Err(RecordError::Unknown | RecordError::Closed) => {
+                let count = failures.map_or(0, |failures| failures.count).saturating_add(1);
+                Some(GrantFailures { count, last: Instant::now() })
+            }
+            // These say something about the request; the database answered.
+            Err(RecordError::NonceSpent | RecordError::EpochMoved { .. }) => return,
+        };
+    }
+}
+
 /// What was decided about a request, or done by an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -307,6 +336,7 @@ impl Keystore {
         grant.record.evidence = grant.evidence.iter().map(EvidencePiece::reference).collect();
         let keystore = self.clone();
         let answer = Answer::new(move |result| {
+            keystore.grant_health().observe(&result);
             if let Err(RecordError::EpochMoved { epoch }) = result {
                 keystore.forget_before(epoch);
             }
@@ -314,6 +344,12 @@ impl Keystore {
         });
         let sightings = Sighting::of(&grant.record, grant.chip.as_ref());
         Pending { grant, sightings, answer }
+    }
+
+    /// Grants that could not be recorded since the last one that was, for readiness.
+    #[must_use]
+    pub fn grant_failures(&self) -> Option<GrantFailures> {
+        *self.grant_health().0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Queues a refusal for the log; false when it was left out, because its instance has used up its

@@ -14,7 +14,7 @@ use vouchsafe_protocol::{
 
 use crate::policy::{
     Baseline, BaselineError, CheckFailures, CompiledPolicy, DecideItem, DecideRequest, Denial, Dropped,
-    Guardrails, NamedBaseline, PolicyError, Protocol, Purpose, ReleaseGrant, SecretState, decide,
+    Guardrails, NamedBaseline, PolicyError, Protocol, PurposeMismatch, ReleaseGrant, SecretState, decide,
 };
 use crate::record::GuardrailsRef;
 use crate::store::{
@@ -51,25 +51,12 @@ pub enum RegisterError {
     /// The policy parses, and would guard badly.
     #[error(transparent)]
     Check(#[from] CheckFailures),
-    /// The policy is for another purpose than a secret that it guards already.
-    #[error("{path} is a secret for {secret:?}, and rests on this policy, which is for {policy:?}")]
-    Purpose {
-        /// The secret.
-        path: SecretPath,
-        /// What the secret is for.
-        secret: Purpose,
-        /// What the policy is for.
-        policy: Option<Purpose>,
-    },
+    /// The policy is for another purpose than a secret that rests on it.
+    #[error(transparent)]
+    Purpose(#[from] PurposeMismatch),
     /// The baseline is none.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
-    /// There is no such policy to rest a secret on.
-    #[error("there is no policy {name}: put it first")]
-    UnknownPolicy {
-        /// Its name.
-        name: ObjectName,
-    },
     /// The baseline has ended: nothing would ever be a member of it.
     #[error("baseline {name} has ended (ends_at {ends_at}): set a later ends_at, or learn it again")]
     EndedBaseline {
@@ -186,7 +173,7 @@ impl Keystore {
     /// When the database fails, a row was tampered with, or a stored text no longer compiles.
     pub async fn consider(&self, paths: &ReleasePaths) -> Result<Considered, ConsiderError> {
         let material = self.material(paths.as_slice()).await?;
-        let guardrails = self.guardrails_of(&material)?;
+        let guardrails = self.guardrails_of(material.guardrails.as_deref())?;
         let (mut items, mut active) = (Vec::with_capacity(material.items.len()), BTreeMap::new());
         for item in &material.items {
             let secret = match &item.state {
@@ -240,10 +227,7 @@ impl Keystore {
         policy.check(&known)?;
         let guarded = self.secrets(None).await?;
         for secret in guarded.into_iter().filter(|secret| secret.policy == *name) {
-            if policy.purpose() != Some(secret.purpose) {
-                let (path, secret, policy) = (secret.path, secret.purpose, policy.purpose());
-                return Err(RegisterError::Purpose { path, secret, policy });
-            }
+            secret.purpose.check_policy(&secret.path, name, policy.purpose())?;
         }
         Ok(policy)
     }
@@ -253,8 +237,8 @@ impl Keystore {
     /// # Errors
     /// Everything that is wrong with it.
     pub async fn put_policy(&self, by: By<'_>, name: &ObjectName, text: &str) -> Result<u64, RegisterError> {
-        self.check_policy(name, text).await?;
-        Ok(self.put_document(by, DocumentKind::Policy, name, text).await?)
+        let policy = self.check_policy(name, text).await?;
+        Ok(self.put_policy_document(by, &policy, name, text).await?)
     }
 
     /// Puts a new version of a baseline, in force at once. Returns the version.
@@ -331,25 +315,6 @@ impl Keystore {
         ))
     }
 
-    /// Whether a secret for this purpose may rest on this policy: to be asked before it is put.
-    ///
-    /// # Errors
-    /// When there is no such policy, or it is for another purpose.
-    pub async fn check_purpose(
-        &self,
-        path: &SecretPath,
-        secret: Purpose,
-        policy: &ObjectName,
-    ) -> Result<(), RegisterError> {
-        let unknown = || RegisterError::UnknownPolicy { name: policy.clone() };
-        let document = self.document(DocumentKind::Policy, policy, None).await?.ok_or_else(unknown)?;
-        let found = self.compiled(&document)?.purpose();
-        if found == Some(secret) {
-            return Ok(());
-        }
-        Err(RegisterError::Purpose { path: path.clone(), secret, policy: found })
-    }
-
     fn active_state(
         &self,
         secret: &ActiveSecret,
@@ -362,7 +327,7 @@ impl Keystore {
         Ok(SecretState::Active { version: secret.version, purpose: secret.purpose, policy, baselines })
     }
 
-    fn compiled(&self, document: &Document) -> Result<Arc<CompiledPolicy>, PolicyError> {
+    pub(crate) fn compiled(&self, document: &Document) -> Result<Arc<CompiledPolicy>, PolicyError> {
         let key = (document.name.clone(), document.digest);
         self.cache_of_compiled().policies.get_or_insert_with(&key, || {
             CompiledPolicy::compile(&document.name, &document.text).map(Arc::new)
@@ -378,9 +343,18 @@ impl Keystore {
         Ok(NamedBaseline { name: document.name.clone(), revoked: document.revoked, baseline })
     }
 
-    fn guardrails_of(&self, material: &DecisionMaterial) -> Result<Arc<Guardrails>, ConsiderError> {
+    /// The guardrails in force, compiled.
+    ///
+    /// # Errors
+    /// When the database fails, a row was tampered with, or the stored text no longer compiles.
+    pub async fn compiled_guardrails(&self) -> Result<Arc<Guardrails>, ConsiderError> {
+        let stored = self.document(DocumentKind::Guardrails, &store::guardrails_name(), None).await?;
+        self.guardrails_of(stored.as_ref().filter(|document| !document.revoked))
+    }
+
+    fn guardrails_of(&self, stored: Option<&Document>) -> Result<Arc<Guardrails>, ConsiderError> {
         let cache = self.cache_of_compiled();
-        let Some(document) = &material.guardrails else {
+        let Some(document) = stored else {
             return Ok(Arc::clone(&cache.shipped));
         };
         cache

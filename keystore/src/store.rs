@@ -16,7 +16,7 @@ use crate::chips::ChipWatch;
 use crate::keyring::{GenerationId, Keyring};
 use crate::preimage::Preimage;
 use crate::primitives::RandomError;
-use crate::record::Recorder;
+use crate::record::{GrantHealth, Recorder};
 use crate::release::Compiled;
 use crate::sealing::{self, SealError};
 
@@ -32,6 +32,7 @@ mod secrets;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use crate::policy::operators::OperatorRole;
 pub use change::{Authority, By, ChangedRow, OperatorRecord};
 pub use chips::{ChipFilter, SeenChip};
 pub use documents::{Document, DocumentError, DocumentKind, DocumentSummary};
@@ -40,7 +41,7 @@ pub(crate) use material::guardrails_name;
 pub use material::{
     ActiveSecret, DecisionMaterial, MaterialItem, MaterialState, StoredDocument, UnsealError,
 };
-pub use operators::{Operator, OperatorError, OperatorRole, OperatorToken};
+pub use operators::{Operator, OperatorError, OperatorToken};
 pub use secrets::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
 
 use dialect::{Pools, Tx};
@@ -155,6 +156,7 @@ struct Inner {
     /// Changes of this process wait for each other here and not for the database's lock.
     changing: Mutex<()>,
     recorder: Recorder,
+    grants: GrantHealth,
     chips: Arc<ChipWatch>,
 }
 
@@ -208,6 +210,7 @@ impl Keystore {
             compiled: Compiled::default(),
             changing: Mutex::new(()),
             recorder,
+            grants: GrantHealth::default(),
             chips,
         })))
     }
@@ -231,7 +234,8 @@ impl Keystore {
         Ok(sealing::unseal_identity(&self.0.keyring, rows::generation(&row, IDENTITIES, "1")?, &sealed)?)
     }
 
-    /// Whether grants can be recorded: the database answers and its disk takes a write. For readiness.
+    /// Whether grants can be recorded: the database answers and its disk takes a write. It takes the writer and commits,
+    /// so that it is for one caller in the background and never for a request.
     ///
     /// # Errors
     /// What the database says.
@@ -281,6 +285,10 @@ impl Keystore {
 
     pub(crate) fn recorder(&self) -> &Recorder {
         &self.0.recorder
+    }
+
+    pub(crate) fn grant_health(&self) -> &GrantHealth {
+        &self.0.grants
     }
 
     pub(crate) fn forget_before(&self, epoch: u64) {

@@ -25,9 +25,11 @@ impl From<SecretError> for HttpProblem {
             | E::OtherKind { .. }
             | E::OtherPolicy { .. }
             | E::NothingToRestore { .. } => ReasonCode::Conflict,
-            E::NoSuchPolicy { .. } | E::ForeignPolicy { .. } | E::GeneratedLength { .. } => {
-                ReasonCode::InvalidObject
-            }
+            E::NoSuchPolicy { .. }
+            | E::ForeignPolicy { .. }
+            | E::GeneratedLength { .. }
+            | E::Purpose(_)
+            | E::Policy { .. } => ReasonCode::InvalidObject,
             E::Seal(_) | E::Random(_) => ReasonCode::Internal,
         };
         Self::for_operator(code, error.to_string())
@@ -40,7 +42,7 @@ impl From<DocumentError> for HttpProblem {
             DocumentError::Store(error) => return error.into(),
             DocumentError::Unknown { .. } => ReasonCode::NotFound,
             DocumentError::Revoked { .. } => ReasonCode::Conflict,
-            DocumentError::TooLarge { .. } => ReasonCode::InvalidObject,
+            DocumentError::TooLarge { .. } | DocumentError::Purpose(_) => ReasonCode::InvalidObject,
         };
         Self::for_operator(code, error.to_string())
     }
@@ -52,7 +54,10 @@ impl From<OperatorError> for HttpProblem {
             OperatorError::Store(error) => return error.into(),
             OperatorError::Unknown { .. } => ReasonCode::NotFound,
             OperatorError::Exists { .. } | OperatorError::LastAdministrator { .. } => ReasonCode::Conflict,
-            OperatorError::Name { .. } => ReasonCode::InvalidObject,
+            OperatorError::Name { .. }
+            | OperatorError::NoNamespace { .. }
+            | OperatorError::AdministratorNamespace
+            | OperatorError::EveryNamespace => ReasonCode::InvalidObject,
             OperatorError::Random(_) => ReasonCode::Internal,
         };
         Self::for_operator(code, error.to_string())

@@ -9,8 +9,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use vouchsafe_keystore::policy::operators::{OperatorIdentity, Role, WHOLE_BROKER, authorize_operator};
-use vouchsafe_keystore::store::{Authority, By, Operator as Account, OperatorRole};
+use vouchsafe_keystore::policy::operators::{OperatorIdentity, WHOLE_BROKER, authorize_operator};
+use vouchsafe_keystore::store::{Authority, By, Operator as Account};
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
 use crate::broker::Broker;
@@ -36,6 +36,11 @@ impl Operator {
     /// Whether the operator may do this there, by the operators' policy.
     pub(crate) fn may(&self, act: Act, namespace: &str) -> bool {
         authorize_operator(&self.identity, act, namespace).is_ok()
+    }
+
+    /// As [`Operator::may`], for what concerns the whole broker.
+    pub(crate) fn may_everywhere(&self, act: Act) -> bool {
+        self.may(act, WHOLE_BROKER)
     }
 
     /// Goes on only when the operator may.
@@ -71,12 +76,11 @@ impl FromRequest for Operator {
 }
 
 fn identity(account: Account) -> OperatorIdentity {
-    let role = match account.role {
-        OperatorRole::Administrator => Role::Administrator,
-        OperatorRole::Editor => Role::Operator,
-        OperatorRole::Auditor => Role::Auditor,
-    };
-    OperatorIdentity { name: account.name, role, namespaces: account.namespaces.into_iter().collect() }
+    OperatorIdentity {
+        name: account.name,
+        role: account.role,
+        namespaces: account.namespaces.into_iter().collect(),
+    }
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {

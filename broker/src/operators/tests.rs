@@ -228,7 +228,8 @@ async fn t41_chips_go_to_whoever_may_read_the_decision_that_saw_them() {
     for (name, namespace, role, seen) in [
         ("ann", "prod", OperatorRole::Editor, 1),
         ("eve", "dev", OperatorRole::Editor, 0),
-        ("aud", "dev", OperatorRole::Auditor, 1),
+        ("aud", "dev", OperatorRole::Auditor, 0),
+        ("all", "*", OperatorRole::Auditor, 1),
     ] {
         let token = add(name, namespace, role).await;
         let (status, answer) = json_of(&fixture, token.expose(), "GET", "/v1/chips", &Value::Null).await;

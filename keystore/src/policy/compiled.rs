@@ -117,6 +117,12 @@ impl Guardrails {
         self.rules.digest
     }
 
+    /// Whether they look at revocation: without current CRLs, evidence whose vendor publishes some is then refused.
+    #[must_use]
+    pub fn read_revocation(&self) -> bool {
+        self.rules.reads.attribute("revocation")
+    }
+
     pub(super) const fn rules(&self) -> &Rules {
         &self.rules
     }

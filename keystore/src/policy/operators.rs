@@ -16,47 +16,97 @@ use serde::{Deserialize, Serialize};
 use super::compiled::{PolicyError, Rules};
 use super::schema::Vocabulary;
 
-/// What an operator is trusted with.
+/// What an operator is trusted with. The same names in the database, in the API, on the command line and in Cedar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum OperatorRole {
     /// Everything, everywhere.
     Administrator,
-    /// Secrets, policies and baselines of some namespaces.
-    Operator,
-    /// Reads records and the names of objects, everywhere.
+    /// Secrets, policies and baselines of its namespaces.
+    Editor,
+    /// Reads records and objects of its namespaces, or of all.
     Auditor,
 }
 
-impl Role {
-    /// As written in tokens and policies.
+impl OperatorRole {
+    /// Every role there is.
+    pub const ALL: [Self; 3] = [Self::Administrator, Self::Editor, Self::Auditor];
+
+    /// As written in the database, in requests and in policies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Administrator => "administrator",
-            Self::Operator => "operator",
+            Self::Editor => "editor",
             Self::Auditor => "auditor",
+        }
+    }
+
+    /// The table of authority: where this role may do that. The operators' policy says the same in Cedar, and a test
+    /// compares the two for every role, action and namespace.
+    #[must_use]
+    pub const fn scope(self, action: OperatorAction) -> Scope {
+        use OperatorAction as A;
+        match (self, action) {
+            (Self::Administrator, _) | (Self::Editor | Self::Auditor, A::ReadGuardrails) => Scope::Everywhere,
+            (Self::Editor | Self::Auditor, A::ReadRecords | A::ReadObjects) => Scope::Assigned,
+            (Self::Editor, A::ManageSecrets | A::ManagePolicies | A::ManageBaselines) => {
+                Scope::AssignedNotShared
+            }
+            (Self::Editor, A::ManageGuardrails | A::ManageOperators | A::ManageCollateral)
+            | (
+                Self::Auditor,
+                A::ManageSecrets
+                | A::ManagePolicies
+                | A::ManageBaselines
+                | A::ManageGuardrails
+                | A::ManageOperators
+                | A::ManageCollateral,
+            ) => Scope::Nowhere,
         }
     }
 }
 
-impl fmt::Display for Role {
+/// Where a role may do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In every namespace, and what concerns the whole broker.
+    Everywhere,
+    /// In the namespaces that the operator was given; for an auditor of `*` that is everywhere.
+    Assigned,
+    /// The same without `shared`, which only administrators write.
+    AssignedNotShared,
+    /// Not at all.
+    Nowhere,
+}
+
+impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(match self {
+            Self::Everywhere => "everywhere",
+            Self::Assigned => "its namespaces",
+            Self::AssignedNotShared => "its namespaces, not shared",
+            Self::Nowhere => "-",
+        })
+    }
+}
+
+impl fmt::Display for OperatorRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
 /// The text is not the name of a role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a role is administrator, operator or auditor")]
+#[error("a role is administrator, editor or auditor")]
 pub struct UnknownRole;
 
-impl FromStr for Role {
+impl FromStr for OperatorRole {
     type Err = UnknownRole;
 
     fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        let all = [Self::Administrator, Self::Operator, Self::Auditor];
-        all.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
     }
 }
 
@@ -66,8 +116,8 @@ pub struct OperatorIdentity {
     /// Its name, for the record.
     pub name: String,
     /// Its role.
-    pub role: Role,
-    /// The namespaces that an [`Role::Operator`] works in; without meaning for other roles.
+    pub role: OperatorRole,
+    /// The namespaces that it was given; [`WHOLE_BROKER`] among them stands for all. Without meaning for administrators.
     pub namespaces: BTreeSet<String>,
 }
 
@@ -80,6 +130,8 @@ pub enum OperatorAction {
     ReadObjects,
     /// Put, generate, retire, restore and destroy secrets.
     ManageSecrets,
+    /// Read the guardrails, which every policy stands under.
+    ReadGuardrails,
     /// Put policies.
     ManagePolicies,
     /// Put and revoke baselines.
@@ -93,12 +145,26 @@ pub enum OperatorAction {
 }
 
 impl OperatorAction {
+    /// Every action there is.
+    pub const ALL: [Self; 9] = [
+        Self::ReadRecords,
+        Self::ReadObjects,
+        Self::ReadGuardrails,
+        Self::ManageSecrets,
+        Self::ManagePolicies,
+        Self::ManageBaselines,
+        Self::ManageGuardrails,
+        Self::ManageOperators,
+        Self::ManageCollateral,
+    ];
+
     /// As written in the operators' policy.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ReadRecords => "read-records",
             Self::ReadObjects => "read-objects",
+            Self::ReadGuardrails => "read-guardrails",
             Self::ManageSecrets => "manage-secrets",
             Self::ManagePolicies => "manage-policies",
             Self::ManageBaselines => "manage-baselines",
@@ -111,7 +177,7 @@ impl OperatorAction {
 
 impl fmt::Display for OperatorAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -122,7 +188,7 @@ pub struct NotAuthorized {
     /// The operator's name.
     pub operator: String,
     /// Its role.
-    pub role: Role,
+    pub role: OperatorRole,
     /// The action.
     pub action: OperatorAction,
     /// The namespace.
@@ -210,7 +276,8 @@ fn uid(type_name: &str, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(type_name, EntityId::new(id))
 }
 
-/// The namespace in which the broker's own affairs are asked for. No secret can be in it: it is no path segment.
+/// The namespace in which the broker's own affairs are asked for, and which stands for all namespaces where an auditor
+/// is given some. No secret can be in it: it is not a path segment.
 pub const WHOLE_BROKER: &str = "*";
 
 static VOCABULARY: LazyLock<Vocabulary> =

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use vouchsafe_protocol::{ObjectName, SecretPath};
 
 /// What a secret is for; its policy must be for the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,6 +30,38 @@ impl Purpose {
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// A secret and the policy that is to guard it are for different purposes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path} is a secret for {secret}, and policy {policy} is for {}", found.map_or("neither", Purpose::as_str))]
+pub struct PurposeMismatch {
+    /// The secret.
+    pub path: SecretPath,
+    /// What the secret is for.
+    pub secret: Purpose,
+    /// The policy.
+    pub policy: ObjectName,
+    /// What the policy is for, by its `@for`.
+    pub found: Option<Purpose>,
+}
+
+impl Purpose {
+    /// Whether a policy whose `@for` is `found` may guard a secret for this purpose.
+    ///
+    /// # Errors
+    /// [`PurposeMismatch`] unless both are the same.
+    pub(crate) fn check_policy(
+        self,
+        path: &SecretPath,
+        policy: &ObjectName,
+        found: Option<Self>,
+    ) -> Result<(), PurposeMismatch> {
+        if found == Some(self) {
+            return Ok(());
+        }
+        Err(PurposeMismatch { path: path.clone(), secret: self, policy: policy.clone(), found })
     }
 }
 

@@ -69,6 +69,11 @@ impl Reads {
         }
     }
 
+    /// Whether an attribute of this name is read anywhere.
+    pub(super) fn attribute(&self, name: &str) -> bool {
+        [&self.principal, &self.context].into_iter().any(|root| root.whole || root.has_member(name))
+    }
+
     fn everything(&mut self) {
         self.principal.whole = true;
         self.context.whole = true;
@@ -77,6 +82,12 @@ impl Reads {
     fn at(&mut self, path: &ClaimPath) -> &mut Node {
         let root = if path.context { &mut self.context } else { &mut self.principal };
         path.names.iter().fold(root, |node, name| node.members.entry(name.clone()).or_default())
+    }
+}
+
+impl Node {
+    fn has_member(&self, name: &str) -> bool {
+        self.members.iter().any(|(member, node)| member == name || node.has_member(name))
     }
 }
 

@@ -197,8 +197,15 @@ async fn t47_a_grant_that_cannot_be_written_is_refused() {
     let epoch = fixture.keystore.epoch().await.unwrap();
     fixture.sql("ALTER TABLE evidence RENAME TO evidence_elsewhere").await;
     assert_eq!(fixture.keystore.record(grant(epoch, 1, 1)).await, Err(RecordError::Unknown));
+    let failures = || fixture.keystore.grant_failures().map(|failures| failures.count);
+    assert_eq!(failures(), Some(1), "T54: readiness is told");
+    assert_eq!(fixture.keystore.record(grant(epoch, 1, 1)).await, Err(RecordError::Unknown));
+    assert_eq!(failures(), Some(2));
     fixture.sql("ALTER TABLE evidence_elsewhere RENAME TO evidence").await;
     assert!(fixture.keystore.record(grant(epoch, 1, 2)).await.is_ok(), "nothing of the failed batch stayed");
+    assert_eq!(failures(), None);
+    assert_eq!(fixture.keystore.record(grant(epoch, 1, 3)).await, Err(RecordError::NonceSpent));
+    assert_eq!(failures(), None, "a spent nonce is the guest's affair");
     fixture.sql("UPDATE log_head SET size = size + 1").await;
     assert_eq!(fixture.keystore.record(grant(epoch, 3, 3)).await, Err(RecordError::Unknown), "T42");
     fixture.keystore.close().await;

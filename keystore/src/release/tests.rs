@@ -9,9 +9,9 @@ use vouchsafe_attestation::{Collateral, VerifiedClaims};
 use vouchsafe_protocol::{Bound, GuestKey, Nonce, Suite};
 
 use super::*;
-use crate::policy::{Acceptance, DenialReason, PolicyTemplate, TemplateRoot};
+use crate::policy::{Acceptance, DenialReason, PolicyTemplate, Purpose, PurposeMismatch, TemplateRoot};
 use crate::store::tests::{BY, Fixture, NOW, name, path, secret};
-use crate::store::{DecisionFilter, NewVersion};
+use crate::store::{DecisionFilter, NewVersion, SecretError};
 
 const BROKER: BrokerIdentity = BrokerIdentity([1; 32]);
 
@@ -116,21 +116,53 @@ async fn t38_what_guards_badly_is_not_registered() {
 }
 
 #[tokio::test]
-async fn policy_and_secret_are_for_the_same_purpose() {
+async fn t38_policy_and_secret_are_for_the_same_purpose() {
     let fixture = fixture().await;
     let keystore = &fixture.keystore;
     let disk = template(Purpose::Disk, PROJECT);
     let refused = keystore.put_policy(BY, &name("prod/app"), &disk).await;
     assert!(matches!(refused, Err(RegisterError::Purpose { .. })), "{refused:?}");
-    let asked = |purpose, policy: &str| {
-        let policy = name(policy);
-        async move { keystore.check_purpose(&path(PATH), purpose, &policy).await }
+    // The other way round, and for a secret that is moved: `put`, `generate` and `set_secret_policy` ask the same.
+    keystore.put_policy(BY, &name("prod/disk"), &disk).await.expect("a good policy");
+    let mismatch = |result: &Result<(), SecretError>| {
+        matches!(
+            result,
+            Err(SecretError::Purpose(PurposeMismatch {
+                secret: Purpose::App,
+                found: Some(Purpose::Disk),
+                ..
+            }))
+        )
     };
-    assert!(asked(Purpose::App, "prod/app").await.is_ok());
-    let refused = asked(Purpose::Disk, "prod/app").await;
-    assert!(matches!(refused, Err(RegisterError::Purpose { .. })), "{refused:?}");
-    let refused = asked(Purpose::Disk, "prod/none").await;
-    assert!(matches!(refused, Err(RegisterError::UnknownPolicy { .. })), "{refused:?}");
+    let (path_of_new, for_disk) = (path("prod/db/new"), name("prod/disk"));
+    let new = NewVersion { path: &path_of_new, purpose: Purpose::App, policy: &for_disk };
+    let put = keystore.put_secret(BY, new, &secret(b"v")).await.map(drop);
+    let generated = keystore.generate_secret(BY, new, 32).await.map(drop);
+    let each = keystore.generate_per_instance(BY, new).await.map(drop);
+    let moved = keystore.set_secret_policy(BY, &path(PATH), &for_disk).await;
+    for refused in [put, generated, each, moved] {
+        assert!(mismatch(&refused), "{refused:?}");
+    }
+    let unknown = keystore.set_secret_policy(BY, &path(PATH), &name("prod/none")).await;
+    assert!(matches!(unknown, Err(SecretError::NoSuchPolicy { .. })), "{unknown:?}");
+    let kept = keystore.secret(&path(PATH)).await.expect("sound rows").expect("a secret");
+    assert_eq!(kept.policy, name("prod/app"));
+}
+
+#[tokio::test]
+async fn t54_it_is_known_whether_the_guardrails_in_force_read_revocation() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let reads = async || keystore.compiled_guardrails().await.expect("sound rows").read_revocation();
+    assert!(reads().await, "the shipped ones do");
+    let text = "@id(\"v\") @reason(\"r\") forbid (principal is Vm, action == Action::\"release\", resource)\
+                when { principal has snp && principal.snp.vmpl != 0 };";
+    let all: BTreeSet<_> = Guardrails::compile(text).expect("good").dropped().into_keys().collect();
+    keystore.put_guardrails(BY, text, &all).await.expect("good guardrails");
+    assert!(!reads().await);
+    let text = text.replace("vmpl != 0", "revocation != Revocation::\"fresh\"");
+    keystore.put_guardrails(BY, &text, &all).await.expect("good guardrails");
+    assert!(reads().await);
 }
 
 fn drops(ids: &[&str]) -> BTreeSet<String> {

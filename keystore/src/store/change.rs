@@ -5,9 +5,9 @@ use vouchsafe_protocol::UnixTime;
 
 use super::dialect::{Connection, Tx};
 use super::log::{self, Leaf};
-use super::operators::OperatorRole;
 use super::rows::{self, Head, RowCheck};
 use super::{EPOCH, Keystore, StoreError};
+use crate::policy::operators::OperatorRole;
 use crate::primitives::random;
 use crate::record::LogRecord;
 

@@ -10,7 +10,8 @@ use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
 use super::change::{By, Change};
 use super::dialect::{Connection, Row};
 use super::rows::{self, RowCheck};
-use super::{Keystore, StoreError, stored};
+use super::{Keystore, StoreError, secrets, stored};
+use crate::policy::{CompiledPolicy, PurposeMismatch};
 
 /// Which kind of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,6 +99,9 @@ pub enum DocumentError {
         /// Its length.
         length: usize,
     },
+    /// A secret that rests on the policy is for another purpose.
+    #[error(transparent)]
+    Purpose(#[from] PurposeMismatch),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,6 +125,31 @@ impl Keystore {
         name: &ObjectName,
         text: &str,
     ) -> Result<u64, DocumentError> {
+        self.put_version_of(by, kind, name, text, None).await
+    }
+
+    /// The same for a release policy, which is for the purpose of every secret that rests on it.
+    ///
+    /// # Errors
+    /// [`DocumentError`].
+    pub(crate) async fn put_policy_document(
+        &self,
+        by: By<'_>,
+        policy: &CompiledPolicy,
+        name: &ObjectName,
+        text: &str,
+    ) -> Result<u64, DocumentError> {
+        self.put_version_of(by, DocumentKind::Policy, name, text, Some(policy)).await
+    }
+
+    async fn put_version_of(
+        &self,
+        by: By<'_>,
+        kind: DocumentKind,
+        name: &ObjectName,
+        text: &str,
+        policy: Option<&CompiledPolicy>,
+    ) -> Result<u64, DocumentError> {
         if text.len() > MAX_DOCUMENT {
             return Err(DocumentError::TooLarge { length: text.len() });
         }
@@ -130,6 +159,11 @@ impl Keystore {
         // Guardrails that were reset may be put again: to reset them is no verdict on a text.
         if kind != DocumentKind::Guardrails && before.as_ref().is_some_and(|head| head.revoked) {
             return Err(DocumentError::Revoked { kind, name: name.clone() });
+        }
+        if let Some(policy) = policy {
+            for (path, purpose) in secrets::guarded_by(&mut change, name).await? {
+                purpose.check_policy(&path, name, policy.purpose())?;
+            }
         }
         let version = before.map_or(0, |head| head.version).saturating_add(1);
         write_head(&mut change, kind, &DocumentSummary { name: name.clone(), version, revoked: false })

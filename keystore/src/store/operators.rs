@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::Row as _;
 use subtle::ConstantTimeEq as _;
 use vouchsafe_protocol::encoding::to_base64url;
@@ -13,35 +13,8 @@ use super::change::{Authority, By};
 use super::dialect::{Connection, Row};
 use super::rows::{self, RowCheck};
 use super::{Keystore, StoreError};
+use crate::policy::operators::{OperatorRole, WHOLE_BROKER};
 use crate::primitives::{RandomError, random};
-
-/// What an operator may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OperatorRole {
-    /// Everything, in every namespace, operators and guardrails included.
-    Administrator,
-    /// Secrets, policies and baselines of the operator's namespaces.
-    Editor,
-    /// Reading, in the operator's namespaces.
-    Auditor,
-}
-
-impl OperatorRole {
-    /// As written in the database and on the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Administrator => "administrator",
-            Self::Editor => "editor",
-            Self::Auditor => "auditor",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Administrator, Self::Editor, Self::Auditor].into_iter().find(|role| role.as_str() == text)
-    }
-}
 
 /// An operator, authenticated when [`Keystore::authenticate`] gave it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +23,7 @@ pub struct Operator {
     pub name: String,
     /// What the operator may do.
     pub role: OperatorRole,
-    /// Where; does not bind administrators.
+    /// Where: names, or `*` for an auditor of everything. Empty for administrators.
     pub namespaces: Vec<String>,
     /// Since when.
     pub created_at: UnixTime,
@@ -90,6 +63,18 @@ pub enum OperatorError {
         /// What was given.
         text: String,
     },
+    /// An editor or an auditor without a namespace could do nothing.
+    #[error("an {role} needs a namespace{}", if *role == OperatorRole::Auditor { ", or `*` for all of them" } else { "" })]
+    NoNamespace {
+        /// The role.
+        role: OperatorRole,
+    },
+    /// An administrator acts everywhere.
+    #[error("an administrator acts in every namespace: leave the namespaces out, or choose another role")]
+    AdministratorNamespace,
+    /// `*` is for auditors, and stands by itself.
+    #[error("`*` stands for all namespaces, is for auditors only and is given without other namespaces")]
+    EveryNamespace,
     /// There is one of this name.
     #[error("there is an operator {name} already")]
     Exists {
@@ -134,9 +119,8 @@ impl Keystore {
         role: OperatorRole,
         namespaces: &[String],
     ) -> Result<OperatorToken, OperatorError> {
-        for text in std::iter::once(name).chain(namespaces.iter().map(String::as_str)) {
-            check_name(text)?;
-        }
+        check_name(name)?;
+        check_namespaces(role, namespaces)?;
         let (id, key) = (hex::encode(random::<8>()?.as_slice()), random::<32>()?);
         let key = Zeroizing::new(to_base64url(key.as_slice()));
         let mut token = Zeroizing::new(String::with_capacity(128));
@@ -267,7 +251,7 @@ fn operator_of(check: RowCheck<'_>, row: &Row) -> Result<OperatorRow, StoreError
     let found = OperatorRow {
         operator: Operator {
             name: key.clone(),
-            role: OperatorRole::parse(&rows::text(row, "role", OPERATORS, &key)?).ok_or_else(tampered)?,
+            role: rows::text(row, "role", OPERATORS, &key)?.parse().map_err(|_| tampered())?,
             namespaces: namespaces.split_whitespace().map(str::to_owned).collect(),
             created_at: UnixTime(rows::number(row, "created_at", OPERATORS, &key)?),
         },
@@ -278,6 +262,22 @@ fn operator_of(check: RowCheck<'_>, row: &Row) -> Result<OperatorRow, StoreError
     };
     check.row(OPERATORS, &key, row, found.fields())?;
     Ok(found)
+}
+
+/// Each role with the namespaces that mean something for it: none is ignored, and none is needed and missing.
+fn check_namespaces(role: OperatorRole, namespaces: &[String]) -> Result<(), OperatorError> {
+    match (role, namespaces) {
+        (OperatorRole::Administrator, []) => Ok(()),
+        (OperatorRole::Administrator, _) => Err(OperatorError::AdministratorNamespace),
+        (OperatorRole::Editor | OperatorRole::Auditor, []) => Err(OperatorError::NoNamespace { role }),
+        (OperatorRole::Auditor, [all]) if all == WHOLE_BROKER => Ok(()),
+        (OperatorRole::Editor | OperatorRole::Auditor, some) => {
+            if some.iter().any(|name| name == WHOLE_BROKER) {
+                return Err(OperatorError::EveryNamespace);
+            }
+            some.iter().try_for_each(|name| check_name(name))
+        }
+    }
 }
 
 fn check_name(text: &str) -> Result<(), OperatorError> {

@@ -12,6 +12,7 @@ use super::change::{By, Change};
 use super::documents::{self, DocumentKind};
 use super::rows;
 use super::{Keystore, StoreError};
+use crate::policy::Purpose;
 use crate::sealing::{Place, SealedSecret};
 
 mod sealed;
@@ -79,7 +80,6 @@ impl Keystore {
         action: &str,
     ) -> Result<u64, SecretError> {
         let mut change = self.change(by).await?;
-        require_policy(&mut change, new.path, new.policy).await?;
         let check = change.check();
         let row = match read_secret(change.connection(), check, new.path).await? {
             Some(row) => row.another_version(new, per_instance)?,
@@ -92,6 +92,7 @@ impl Keystore {
                 created_at: by.at,
             },
         };
+        self.require_policy(&mut change, new.path, new.purpose, new.policy).await?;
         let version = row.versions;
         let place = Place { path: new.path, version, policy: new.policy };
         let sealed = SealedSecret::seal(check.keyring, place, secret)?;
@@ -115,9 +116,9 @@ impl Keystore {
         policy: &ObjectName,
     ) -> Result<(), SecretError> {
         let mut change = self.change(by).await?;
-        require_policy(&mut change, path, policy).await?;
         let check = change.check();
         let secret = require_secret(&mut change, path).await?;
+        self.require_policy(&mut change, path, secret.purpose, policy).await?;
         for version in read_versions(change.connection(), check, &secret).await? {
             if version.state == VersionState::Destroyed {
                 continue;
@@ -130,6 +131,27 @@ impl Keystore {
         write_secret(&mut change, &SecretRow { policy: policy.clone(), ..secret }).await?;
         change.commit("secret.set-policy", path.as_str()).await?;
         Ok(())
+    }
+
+    /// That a secret for this purpose may rest on this policy, as both are in this transaction.
+    async fn require_policy(
+        &self,
+        change: &mut Change<'_>,
+        path: &SecretPath,
+        purpose: Purpose,
+        policy: &ObjectName,
+    ) -> Result<(), SecretError> {
+        if policy.namespace() != path.namespace() && policy.namespace() != SHARED {
+            return Err(SecretError::ForeignPolicy { path: path.clone(), policy: policy.clone() });
+        }
+        let check = change.check();
+        let document =
+            documents::read_current(change.connection(), check, DocumentKind::Policy, policy).await?;
+        let document = document.ok_or_else(|| SecretError::NoSuchPolicy { policy: policy.clone() })?;
+        let compiled = self
+            .compiled(&document)
+            .map_err(|error| SecretError::Policy { policy: policy.clone(), error: Box::new(error) })?;
+        Ok(purpose.check_policy(path, policy, compiled.purpose())?)
     }
 
     /// Retires a version by itself, or all that are active together.
@@ -281,19 +303,26 @@ fn moves(
     Ok(moved)
 }
 
-async fn require_policy(
+/// The secrets that rest on this policy, for a change of it: their paths and what they are for.
+pub(super) async fn guarded_by(
     change: &mut Change<'_>,
-    path: &SecretPath,
     policy: &ObjectName,
-) -> Result<(), SecretError> {
-    if policy.namespace() != path.namespace() && policy.namespace() != SHARED {
-        return Err(SecretError::ForeignPolicy { path: path.clone(), policy: policy.clone() });
-    }
+) -> Result<Vec<(SecretPath, Purpose)>, StoreError> {
     let check = change.check();
-    documents::read_current(change.connection(), check, DocumentKind::Policy, policy)
-        .await?
-        .map(|_| ())
-        .ok_or_else(|| SecretError::NoSuchPolicy { policy: policy.clone() })
+    let rows = sqlx::query("SELECT * FROM secrets ORDER BY path").fetch_all(change.connection()).await?;
+    let (mut guarded, mut found) = (Vec::new(), BTreeSet::new());
+    for row in &rows {
+        let path: String = row.try_get("path")?;
+        let path = SecretPath::parse(&path).map_err(|_| rows::tampered(SECRETS, &path))?;
+        let secret = secret_of(check, &path, row)?;
+        found.insert(path.to_string());
+        if secret.policy == *policy {
+            guarded.push((path, secret.purpose));
+        }
+    }
+    // A row that was removed could hide a secret from this check.
+    check.complete(SECRETS, "", &found)?;
+    Ok(guarded)
 }
 
 async fn require_secret(change: &mut Change<'_>, path: &SecretPath) -> Result<SecretRow, SecretError> {

@@ -30,7 +30,7 @@ impl Fixture {
         let keystore =
             Keystore::create(&folder.path().join("vouchsafe.db"), keyring).await.expect("a new keystore");
         let fixture = Self { folder, keystore };
-        fixture.policy("prod/p", "permit(1)").await;
+        fixture.policy("prod/p", "1").await;
         fixture
     }
 
@@ -47,8 +47,15 @@ impl Fixture {
         Keystore::open(&self.path(), self.keyring()).await
     }
 
-    pub(crate) async fn policy(&self, name_text: &str, text: &str) {
-        self.keystore.put_document(BY, DocumentKind::Policy, &name(name_text), text).await.expect("a policy");
+    /// A policy for applications that says yes to everybody; `note` sets its text apart from others.
+    pub(crate) async fn policy(&self, name_text: &str, note: &str) {
+        let text = format!(
+            "// {note}\n@id(\"all\") @for(\"app\") permit (principal is Vm, action == Action::\"release\", resource);"
+        );
+        self.keystore
+            .put_document(BY, DocumentKind::Policy, &name(name_text), &text)
+            .await
+            .expect("a policy");
     }
 
     pub(crate) async fn put(&self, path_text: &str, value: &[u8]) -> u64 {

@@ -1,10 +1,11 @@
-//! `GET /v1/guardrails`: the conditions on every release. Whoever writes policies may read them.
+//! `GET /v1/guardrails`: the conditions on every release. Every operator may read them.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
 
 use crate::broker::Broker;
+use crate::operators::operator::Act;
 use crate::operators::{Operator, answer};
 use crate::problem::HttpProblem;
 
@@ -15,7 +16,8 @@ struct Shown {
     text: String,
 }
 
-pub(super) async fn get(broker: Data<Broker>, _: Operator) -> Result<HttpResponse, HttpProblem> {
+pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
+    operator.must_everywhere(Act::ReadGuardrails)?;
     let (text, shipped) = broker.keystore.guardrails().await?;
     answer(&Shown { shipped, text })
 }

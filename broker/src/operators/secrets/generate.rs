@@ -38,7 +38,6 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, HttpProblem> {
     let Generate { path, purpose, policy, per_instance, length } = body.json()?;
     operator.must(Act::ManageSecrets, path.namespace())?;
-    broker.keystore.check_purpose(&path, purpose, &policy).await?;
     let new = NewVersion { path: &path, purpose, policy: &policy };
     let version = if per_instance {
         broker.keystore.generate_per_instance(operator.by(), new).await?

@@ -39,7 +39,6 @@ pub(super) async fn post(
     operator.must(Act::ManageSecrets, path.namespace())?;
     let secret = PlaintextSecret::new(value.0)
         .map_err(|error| HttpProblem::for_operator(ReasonCode::InvalidObject, error.to_string()))?;
-    broker.keystore.check_purpose(&path, purpose, &policy).await?;
     let new = NewVersion { path: &path, purpose, policy: &policy };
     let version = broker.keystore.put_secret(operator.by(), new, &secret).await?;
     answer(&Version { path, version })

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
-use crate::policy::Purpose;
+use crate::policy::{PolicyError, Purpose, PurposeMismatch};
 use crate::primitives::RandomError;
 use crate::sealing::SealError;
 use crate::store::StoreError;
@@ -118,6 +118,17 @@ pub enum SecretError {
         path: SecretPath,
         /// The policy.
         policy: ObjectName,
+    },
+    /// The policy is for another purpose.
+    #[error(transparent)]
+    Purpose(#[from] PurposeMismatch),
+    /// The stored policy does not compile with this version of the broker, so that its purpose is not known.
+    #[error("policy {policy} does not compile with this version: {error}")]
+    Policy {
+        /// The policy.
+        policy: ObjectName,
+        /// Why.
+        error: Box<PolicyError>,
     },
     /// A new version is for what the secret is for.
     #[error("{path} is for {purpose}{}", if *per_instance { ", a value for each instance" } else { "" })]

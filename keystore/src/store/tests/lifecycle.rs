@@ -46,7 +46,7 @@ async fn t38_a_secret_without_a_policy_of_its_namespace_cannot_exist() {
     assert!(matches!(put(&missing).await, SecretError::NoSuchPolicy { policy } if policy == missing));
     assert!(matches!(put(&foreign).await, SecretError::ForeignPolicy { .. }));
     assert!(matches!(fixture.state("prod/db").await.unwrap(), MaterialState::Absent));
-    fixture.policy("shared/p", "permit").await;
+    fixture.policy("shared/p", "shared").await;
     let shared = name("shared/p");
     let new = NewVersion { path: here, purpose: Purpose::App, policy: &shared };
     assert_eq!(fixture.keystore.put_secret(BY, new, &secret(b"v")).await.unwrap(), 1);
@@ -56,7 +56,7 @@ async fn t38_a_secret_without_a_policy_of_its_namespace_cannot_exist() {
 async fn a_new_version_is_of_the_same_kind_and_policy() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"one").await;
-    fixture.policy("prod/other", "permit(2)").await;
+    fixture.policy("prod/other", "2").await;
     let (here, other) = (path("prod/db"), name("prod/other"));
     let keystore = &fixture.keystore;
     let disk = NewVersion { purpose: Purpose::Disk, ..new(&here) };
@@ -194,7 +194,8 @@ async fn t42_no_plaintext_is_in_the_database() {
     let fixture = Fixture::new().await;
     let value = b"plaintext that must not be found";
     fixture.put("prod/db", value).await;
-    let token = fixture.keystore.add_operator(BY, "bob", OperatorRole::Editor, &[]).await.unwrap();
+    let token =
+        fixture.keystore.add_operator(BY, "bob", OperatorRole::Editor, &["prod".to_owned()]).await.unwrap();
     let bytes = fixture.bytes();
     assert!(contains(&bytes, b"prod/db"), "the scan sees what is there");
     assert!(!contains(&bytes, value));
@@ -295,10 +296,25 @@ async fn operators_authenticate_until_they_are_removed() {
     for token in ["", "vouchsafe-operator.", &forged, &format!("{}x", bob.expose()), &root.expose()[..40]] {
         assert_eq!(keystore.authenticate(token).await.unwrap(), None, "T41: {token}");
     }
-    let again = keystore.add_operator(BY, "bob", OperatorRole::Auditor, &[]).await.unwrap_err();
+    let again =
+        keystore.add_operator(BY, "bob", OperatorRole::Auditor, &["prod".to_owned()]).await.unwrap_err();
     assert!(matches!(again, OperatorError::Exists { .. }));
     let unnamed = keystore.add_operator(BY, "Bob Smith", OperatorRole::Auditor, &[]).await.unwrap_err();
     assert!(matches!(unnamed, OperatorError::Name { .. }));
+    for (role, namespaces, refused) in [
+        (OperatorRole::Administrator, &["prod"][..], "AdministratorNamespace"),
+        (OperatorRole::Editor, &[], "NoNamespace { role: Editor }"),
+        (OperatorRole::Auditor, &[], "NoNamespace { role: Auditor }"),
+        (OperatorRole::Editor, &["*"], "EveryNamespace"),
+        (OperatorRole::Auditor, &["*", "prod"], "EveryNamespace"),
+        (OperatorRole::Auditor, &["Prod"], "Name { text: \"Prod\" }"),
+    ] {
+        let namespaces: Vec<_> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+        let error = keystore.add_operator(BY, "kim", role, &namespaces).await.unwrap_err();
+        assert_eq!(format!("{error:?}"), refused, "T41");
+    }
+    keystore.add_operator(BY, "ann", OperatorRole::Auditor, &["*".to_owned()]).await.unwrap();
+    keystore.remove_operator(BY, "ann").await.unwrap();
     keystore.remove_operator(BY, "bob").await.unwrap();
     assert_eq!(keystore.authenticate(bob.expose()).await.unwrap(), None);
     assert!(matches!(keystore.remove_operator(BY, "bob").await, Err(OperatorError::Unknown { .. })));
