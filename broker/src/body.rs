@@ -1,25 +1,35 @@
-//! A request's body: bounded in size before it is read and in time while it is read.
+//! A request's body: admitted before it is kept, bounded in time while it is read.
+//!
+//! A body that is read whole takes its length out of the listener's room for bodies first, and its buffer is reserved
+//! once. Before that no more than the connection's window is kept, which is enough for [`BodyReader::opening`].
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::time::Duration;
+use std::rc::Rc;
+use std::sync::Arc;
 
+use actix_web::body::{BodyStream, MessageBody as _};
 use actix_web::dev::Payload;
-use actix_web::http::header;
-use actix_web::web::{self, Bytes, BytesMut};
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 use vouchsafe_protocol::ReasonCode;
+use zeroize::Zeroize as _;
 
+use crate::admission::{Admission, BodyPermit, Network, TurnedAway};
+use crate::broker::Broker;
+use crate::operators::Operator;
 use crate::problem::HttpProblem;
+use crate::server::connection::Connection;
 
-/// What bodies of a listener may be.
+/// What bodies of a route may be.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
     /// Bytes.
     pub size: usize,
-    /// From the first byte to the last.
-    pub time: Duration,
     /// The detail of problems is for operators; guests get a decision id.
     pub audience: Audience,
 }
@@ -44,11 +54,12 @@ impl Audience {
     }
 }
 
-/// The bytes of a body.
+/// The bytes of a body. Their room is taken until this is dropped.
 #[derive(Debug)]
 pub struct Body {
-    bytes: Bytes,
+    bytes: Vec<u8>,
     audience: Audience,
+    _permit: BodyPermit,
 }
 
 impl Body {
@@ -89,12 +100,165 @@ impl Body {
 impl Drop for Body {
     fn drop(&mut self) {
         if self.audience == Audience::Operators {
-            // It may have been a secret. Where the bytes are shared, whoever shares them is done with them.
-            if let Ok(mut bytes) = std::mem::take(&mut self.bytes).try_into_mut() {
-                let bytes: &mut BytesMut = &mut bytes;
-                zeroize::Zeroize::zeroize(&mut bytes[..]);
+            // It may have been a secret.
+            self.bytes.zeroize();
+        }
+    }
+}
+
+/// What the first bytes of a body say.
+#[derive(Debug)]
+pub enum Opening<T> {
+    /// This.
+    Found(T),
+    /// Nothing yet: there must be more.
+    Incomplete,
+    /// Nothing that can be meant.
+    Malformed(String),
+}
+
+/// Why no opening was found.
+#[derive(Debug)]
+pub enum NoOpening {
+    /// The bytes are wrong, or too few or too many.
+    Malformed(String),
+    /// The body did not arrive.
+    Problem(HttpProblem),
+}
+
+/// A body of which nothing is kept yet.
+pub struct BodyReader {
+    payload: Pin<Box<BodyStream<Payload>>>,
+    /// What was read for an opening.
+    opening: Vec<u8>,
+    /// By the header.
+    length: Option<usize>,
+    limits: BodyLimits,
+    deadline: Instant,
+    admission: Arc<Admission>,
+    network: Network,
+    /// Only a test's request has none.
+    connection: Option<Rc<Connection>>,
+}
+
+impl BodyReader {
+    fn new(request: &HttpRequest, payload: &mut Payload) -> Result<Self, HttpProblem> {
+        let internal = || HttpProblem::new(ReasonCode::Internal);
+        let limits = request.app_data::<BodyLimits>().copied().ok_or_else(internal)?;
+        let broker = request.app_data::<Data<Broker>>().ok_or_else(internal)?;
+        let problem = |code: ReasonCode| limits.audience.problem(code, code.title());
+        let length = length(request.headers()).map_err(|()| problem(ReasonCode::MalformedRequest))?;
+        if length.is_some_and(|length| length > limits.size) {
+            return Err(problem(ReasonCode::RequestTooLarge));
+        }
+        let connection = request.conn_data::<Rc<Connection>>().cloned();
+        let address = || Network::from(request.peer_addr().map_or(UNKNOWN, |peer| peer.ip()));
+        Ok(Self {
+            payload: Box::pin(BodyStream::new(payload.take())),
+            opening: Vec::new(),
+            length,
+            limits,
+            deadline: Instant::now() + broker.config().limits.body,
+            admission: Arc::clone(match limits.audience {
+                Audience::Guests => &broker.admission.guests,
+                Audience::Operators => &broker.admission.operators,
+            }),
+            network: connection.as_ref().map_or_else(address, |connection| connection.network()),
+            connection,
+        })
+    }
+
+    /// What the body starts with, from at most `limit` bytes and without taking room for any.
+    ///
+    /// # Errors
+    /// [`NoOpening`].
+    pub async fn opening<T>(
+        &mut self,
+        limit: usize,
+        find: impl Fn(&[u8]) -> Opening<T>,
+    ) -> Result<T, NoOpening> {
+        loop {
+            let shown = self.opening.get(..limit).unwrap_or(&self.opening);
+            match find(shown) {
+                Opening::Found(found) => return Ok(found),
+                Opening::Malformed(reason) => return Err(NoOpening::Malformed(reason)),
+                Opening::Incomplete if self.opening.len() >= limit => {
+                    return Err(NoOpening::Malformed(format!("not within the first {limit} bytes")));
+                }
+                Opening::Incomplete => {}
+            }
+            match self.chunk().await.map_err(NoOpening::Problem)? {
+                Some(chunk) => self.opening.extend_from_slice(&chunk),
+                None => return Err(NoOpening::Malformed("the body ends too early".to_owned())),
             }
         }
+    }
+
+    /// All of it, once there is room for it.
+    ///
+    /// # Errors
+    /// `overloaded` without room, `request-too-large`, `request-timeout`, `malformed-request`.
+    pub async fn whole(mut self) -> Result<Body, HttpProblem> {
+        // Without a length it may become as large as any.
+        let room = self.length.unwrap_or(self.limits.size).max(self.opening.len());
+        let permit = self.admission.body(self.network, room).map_err(|reason| self.turned_away(reason))?;
+        let mut bytes = Vec::with_capacity(self.length.unwrap_or_default().max(self.opening.len()));
+        bytes.append(&mut self.opening);
+        if let Some(connection) = &self.connection {
+            connection.consumed(bytes.len());
+        }
+        while let Some(mut chunk) = self.chunk().await? {
+            if bytes.len().saturating_add(chunk.len()) > room {
+                return Err(self.problem(ReasonCode::RequestTooLarge));
+            }
+            bytes.extend_from_slice(&chunk);
+            if let Some(connection) = &self.connection {
+                connection.consumed(chunk.len());
+            }
+            self.forget(&mut chunk);
+        }
+        if let Some(connection) = &self.connection {
+            connection.body_ended();
+        }
+        Ok(Body { bytes, audience: self.limits.audience, _permit: permit })
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, HttpProblem> {
+        let next = poll_fn(|context| self.payload.as_mut().poll_next(context));
+        match timeout_at(self.deadline, next).await {
+            Err(_) => Err(self.problem(ReasonCode::RequestTimeout)),
+            Ok(Some(Err(PayloadError::Overflow))) => Err(self.problem(ReasonCode::RequestTooLarge)),
+            Ok(Some(Err(_))) => Err(self.problem(ReasonCode::MalformedRequest)),
+            Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+            Ok(None) => Ok(None),
+        }
+    }
+
+    /// It may have been part of a secret. Where the bytes are shared, whoever shares them is done with them.
+    fn forget(&self, chunk: &mut Bytes) {
+        if self.limits.audience == Audience::Operators
+            && let Ok(mut bytes) = std::mem::take(chunk).try_into_mut()
+        {
+            let bytes: &mut BytesMut = &mut bytes;
+            bytes[..].zeroize();
+        }
+    }
+
+    fn problem(&self, code: ReasonCode) -> HttpProblem {
+        self.limits.audience.problem(code, code.title())
+    }
+
+    fn turned_away(&self, reason: TurnedAway) -> HttpProblem {
+        self.limits.audience.problem(ReasonCode::Overloaded, reason.to_string()).retry_after(RETRY_AFTER)
+    }
+}
+
+impl FromRequest for BodyReader {
+    type Error = HttpProblem;
+    type Future = std::future::Ready<Result<Self, HttpProblem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        std::future::ready(Self::new(request, payload))
     }
 }
 
@@ -103,25 +267,28 @@ impl FromRequest for Body {
     type Future = Pin<Box<dyn Future<Output = Result<Self, HttpProblem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limits = request.app_data::<BodyLimits>().copied();
-        let announced = announced_length(request);
-        let payload = web::Payload::from_request(request, payload);
+        let reader = BodyReader::new(request, payload);
+        let operator = Operator::from_request(request, &mut Payload::None);
         Box::pin(async move {
-            let limits = limits.ok_or_else(|| HttpProblem::new(ReasonCode::Internal))?;
-            let problem = |code| limits.audience.problem(code, format!("{code}"));
-            if announced.is_some_and(|length| length > limits.size) {
-                return Err(problem(ReasonCode::RequestTooLarge));
-            }
-            let payload = payload.await.map_err(|_| problem(ReasonCode::MalformedRequest))?;
-            let read = tokio::time::timeout(limits.time, payload.to_bytes_limited(limits.size)).await;
-            let read = read.map_err(|_| problem(ReasonCode::RequestTimeout))?;
-            let bytes = read.map_err(|_| problem(ReasonCode::RequestTooLarge))?;
-            let bytes = bytes.map_err(|_| problem(ReasonCode::MalformedRequest))?;
-            Ok(Self { bytes, audience: limits.audience })
+            let reader = match reader {
+                // Strangers are told nothing but that, and nothing of theirs is kept.
+                Ok(reader) if reader.limits.audience == Audience::Operators => {
+                    operator.await.map(|_| reader)?
+                }
+                reader => reader?,
+            };
+            reader.whole().await
         })
     }
 }
 
-fn announced_length(request: &HttpRequest) -> Option<usize> {
-    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// The announced length; `None` for a body in chunks, and for none.
+fn length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
+    let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
+    value.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
 }
+
+/// Seconds after which there may be room again.
+const RETRY_AFTER: u32 = 1;
+/// Counts as one network.
+const UNKNOWN: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);

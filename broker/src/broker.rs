@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use vouchsafe_attestation::anchors::AnchorError;
 use vouchsafe_attestation::{TrustAnchors, VerifyMemory};
 use vouchsafe_keystore::keyring::file::KeyringFileError;
@@ -15,17 +16,21 @@ use vouchsafe_keystore::{Keyring, Keystore, StoreError};
 use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
 use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, UnixTime};
 
+use crate::admission::{Admission, Shares};
 use crate::collateral::{CollateralFileError, CollateralFolder, CollateralService, CollateralStatus, Loaded};
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, Limits};
 use crate::gate::{Gate, Rate};
-use crate::metrics::Metrics;
+use crate::health::{self, Readiness};
+use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::pool::Pool;
 use crate::random::RandomError;
 use crate::refusals::Refusals;
 
 /// A broker that is ready to serve.
 pub struct Broker {
-    pub(crate) config: BrokerConfig,
+    config: ArcSwap<BrokerConfig>,
+    pub(crate) admission: Listeners,
+    pub(crate) readiness: Readiness,
     pub(crate) keystore: Keystore,
     pub(crate) identity: Arc<IdentityKey>,
     pub(crate) anchors: TrustAnchors,
@@ -38,6 +43,22 @@ pub struct Broker {
     pub(crate) runtime: tokio::runtime::Handle,
     challenge_keys: Vec<ChallengeKey>,
     collateral: CollateralService,
+}
+
+/// Admission to both listeners.
+pub(crate) struct Listeners {
+    pub(crate) guests: Arc<Admission>,
+    pub(crate) operators: Arc<Admission>,
+}
+
+impl Listeners {
+    fn new(limits: &Limits, metrics: &ListenerMetrics) -> Self {
+        let [guests, operators] = LISTENERS;
+        Self {
+            guests: Admission::new(guests, Shares::guests(limits), metrics.clone()),
+            operators: Admission::new(operators, Shares::operators(limits), metrics.clone()),
+        }
+    }
 }
 
 /// Why the broker does not start.
@@ -106,6 +127,8 @@ impl Broker {
         let broker = Self {
             identity,
             anchors,
+            admission: Listeners::new(&limits, &metrics.listeners),
+            readiness: Readiness::default(),
             memory: VerifyMemory::default(),
             pool: Pool::start(limits.verifiers(), limits.queue).map_err(StartError::Threads)?,
             gate: Gate::new(limits.releases),
@@ -116,12 +139,14 @@ impl Broker {
             challenge_keys,
             collateral,
             keystore,
-            config,
+            config: ArcSwap::from_pointee(config),
         };
         let chips = broker.metrics.chips.clone();
         broker.keystore.watch_chips(move |subject, event| chips.seen(subject, event));
         broker.announce();
-        Ok(Arc::new(broker))
+        let broker = Arc::new(broker);
+        health::watch(&broker).await;
+        Ok(broker)
     }
 
     /// The identity that guests pin.
@@ -130,10 +155,20 @@ impl Broker {
         self.identity.identity()
     }
 
-    /// The configuration it was opened with.
+    /// The configuration in force.
     #[must_use]
-    pub const fn config(&self) -> &BrokerConfig {
-        &self.config
+    pub fn config(&self) -> Arc<BrokerConfig> {
+        self.config.load_full()
+    }
+
+    /// Goes on with another configuration, which differs from the one in force in nothing that needs a restart.
+    pub(crate) fn configure(&self, config: BrokerConfig) {
+        let limits = &config.limits;
+        self.gate.set_limit(limits.releases);
+        self.rate.set_shares(limits.releases_per_instance, limits.releases_without_instance);
+        self.admission.guests.set(Shares::guests(limits));
+        self.admission.operators.set(Shares::operators(limits));
+        self.config.store(Arc::new(config));
     }
 
     /// Writes what is queued and closes the keystore.
@@ -146,7 +181,7 @@ impl Broker {
         let nonce = crate::random::nonce()?;
         // The primary key is the first of the list, which every keyring has.
         let key = self.challenge_keys.first().ok_or(RandomError)?;
-        Ok(key.issue(nonce, now, self.config.challenge_ttl.as_secs()))
+        Ok(key.issue(nonce, now, self.config().challenge_ttl.as_secs()))
     }
 
     /// The nonce of a challenge of this broker or of a replica, under any key of the keyring.

@@ -4,7 +4,7 @@
 //! a challenge is let through up to the length of the queue.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vouchsafe_protocol::UnixTime;
@@ -13,7 +13,7 @@ use vouchsafe_protocol::UnixTime;
 #[derive(Debug)]
 pub struct Gate {
     releases: AtomicUsize,
-    limit: usize,
+    limit: AtomicUsize,
 }
 
 /// One release that is being served.
@@ -24,13 +24,18 @@ impl Gate {
     /// Challenges are issued while fewer than `limit` releases are being served.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { releases: AtomicUsize::new(0), limit }
+        Self { releases: AtomicUsize::new(0), limit: AtomicUsize::new(limit) }
     }
 
     /// Whether another challenge may be issued.
     #[must_use]
     pub fn open(&self) -> bool {
-        self.releases() < self.limit
+        self.releases() < self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Another limit from now on.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Counts a release until what is given back is dropped.
@@ -66,8 +71,8 @@ pub struct Limited {
 /// there, one may use up what others need.
 #[derive(Debug)]
 pub struct Rate {
-    each: u32,
-    nameless: u32,
+    each: AtomicU32,
+    nameless: AtomicU32,
     counts: Mutex<Counts>,
 }
 
@@ -82,7 +87,13 @@ impl Rate {
     /// Lets each instance ask `each` times a minute, and all that have no name together `nameless` times.
     #[must_use]
     pub fn new(each: u32, nameless: u32) -> Self {
-        Self { each, nameless, counts: Mutex::default() }
+        Self { each: each.into(), nameless: nameless.into(), counts: Mutex::default() }
+    }
+
+    /// Other shares from now on.
+    pub fn set_shares(&self, each: u32, nameless: u32) {
+        self.each.store(each, Ordering::Relaxed);
+        self.nameless.store(nameless, Ordering::Relaxed);
     }
 
     /// Whether this instance may still ask, without counting it.
@@ -92,8 +103,8 @@ impl Rate {
     pub fn peek(&self, instance: Option<&str>, now: UnixTime) -> Result<(), Limited> {
         let counts = self.counts(now);
         let (asked, limit) = match instance {
-            Some(name) => (counts.asked.get(name).copied().unwrap_or(0), self.each),
-            None => (counts.nameless, self.nameless),
+            Some(name) => (counts.asked.get(name).copied().unwrap_or(0), self.each.load(Ordering::Relaxed)),
+            None => (counts.nameless, self.nameless.load(Ordering::Relaxed)),
         };
         if asked >= limit { Err(until_next_minute(now)) } else { Ok(()) }
     }
@@ -105,8 +116,10 @@ impl Rate {
     pub fn take(&self, instance: Option<&str>, now: UnixTime) -> Result<(), Limited> {
         let mut counts = self.counts(now);
         let (asked, limit) = match instance {
-            Some(name) => (counts.asked.entry(name.to_owned()).or_insert(0), self.each),
-            None => (&mut counts.nameless, self.nameless),
+            Some(name) => {
+                (counts.asked.entry(name.to_owned()).or_insert(0), self.each.load(Ordering::Relaxed))
+            }
+            None => (&mut counts.nameless, self.nameless.load(Ordering::Relaxed)),
         };
         if *asked >= limit {
             return Err(until_next_minute(now));

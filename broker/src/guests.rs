@@ -14,9 +14,8 @@ use crate::health;
 use crate::problem::HttpProblem;
 
 /// The routes of the guests' listener.
-pub fn configure(broker: &Broker, app: &mut ServiceConfig) {
-    let limits =
-        BodyLimits { size: MAX_REQUEST, time: broker.config.limits.body, audience: Audience::Guests };
+pub fn configure(_: &Broker, app: &mut ServiceConfig) {
+    let limits = BodyLimits { size: MAX_REQUEST, audience: Audience::Guests };
     app.app_data(limits)
         .service(resource("/v1/challenge").route(web::post().to(challenge::post)))
         .service(resource("/v1/release").route(web::post().to(release::post)))

@@ -1,17 +1,58 @@
 //! `/livez` and `/readyz`: whether the process runs, and whether it can release anything.
 //!
-//! Readiness turns false before the disk is full: a release needs its record on disk.
+//! Readiness is probed in the background, by one task, every `limits.probe` seconds; a request is answered with what
+//! that found, and touches neither the database nor the disk. It turns false before the disk is full: a release needs
+//! its record on disk.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
+use vouchsafe_keystore::StoreError;
+use vouchsafe_keystore::release::ConsiderError;
 
 use crate::broker::Broker;
+use crate::clock;
+
+/// Why the broker cannot release anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotReady {
+    /// Less free space than `limits.free_disk`.
+    DiskAlmostFull,
+    /// The database does not answer, or its disk takes no write.
+    StorageFailed,
+    /// The head of the decision log, or a row that every decision needs, does not check.
+    LogHeadInvalid,
+    /// The last grants could not be recorded.
+    GrantsFailed,
+    /// The guardrails in force look at revocation, and there is no current CRL.
+    CrlsMissing,
+    /// More releases are being served than the broker takes on.
+    Overloaded,
+    /// The probe has not come back for too long.
+    ProbeOverdue,
+}
+
+/// What the last probe found.
+#[derive(Debug, Default)]
+pub struct Readiness(Mutex<Option<Probed>>);
+
+#[derive(Clone, Debug)]
+struct Probed {
+    at: Instant,
+    reasons: Vec<NotReady>,
+}
 
 #[derive(Serialize)]
-struct Readiness {
+struct Shown {
     ready: bool,
-    reasons: Vec<&'static str>,
+    reasons: Vec<NotReady>,
+    /// Since the probe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_seconds: Option<u64>,
 }
 
 pub(crate) async fn livez() -> HttpResponse {
@@ -19,29 +60,125 @@ pub(crate) async fn livez() -> HttpResponse {
 }
 
 pub(crate) async fn readyz(broker: Data<Broker>) -> HttpResponse {
-    let reasons = reasons(&broker).await;
-    let mut response =
-        if reasons.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.json(Readiness { ready: reasons.is_empty(), reasons })
+    let shown = broker.readiness.shown(&broker);
+    let mut response = if shown.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(shown)
 }
 
-/// Why the broker cannot release anything now.
-async fn reasons(broker: &Broker) -> Vec<&'static str> {
+/// Probes once, and then again and again in the background until the broker is gone.
+pub(crate) async fn watch(broker: &Arc<Broker>) {
+    probe(broker).await;
+    let broker = Arc::downgrade(broker);
+    tokio::spawn(async move {
+        while let Some(pause) = pause(&broker) {
+            tokio::time::sleep(pause).await;
+            if let Some(broker) = broker.upgrade() {
+                probe(&broker).await;
+            }
+        }
+    });
+}
+
+fn pause(broker: &Weak<Broker>) -> Option<Duration> {
+    broker.upgrade().map(|broker| broker.config().limits.probe)
+}
+
+impl Readiness {
+    fn shown(&self, broker: &Broker) -> Shown {
+        let probed = self.probed();
+        let age = probed.as_ref().map(|probed| probed.at.elapsed());
+        let mut reasons = probed.map(|probed| probed.reasons).unwrap_or_default();
+        if age.is_none_or(|age| age > broker.config().limits.probe.saturating_mul(3).max(OVERDUE)) {
+            reasons.push(NotReady::ProbeOverdue);
+        }
+        if !broker.gate.open() {
+            reasons.push(NotReady::Overloaded);
+        }
+        Shown { ready: reasons.is_empty(), reasons, age_seconds: age.map(|age| age.as_secs()) }
+    }
+
+    fn probed(&self) -> Option<Probed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, reasons: Vec<NotReady>) {
+        let before = self.probed().map(|probed| probed.reasons);
+        if before.as_ref() != Some(&reasons) {
+            if reasons.is_empty() {
+                tracing::info!(event = "broker.ready");
+            } else {
+                tracing::warn!(event = "broker.not_ready", ?reasons);
+            }
+        }
+        let probed = Probed { at: Instant::now(), reasons };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(probed);
+    }
+}
+
+/// Takes the database's writer for one commit; nothing else here does.
+pub(crate) async fn probe(broker: &Broker) {
     let mut reasons = Vec::new();
-    if free_mib(broker).is_some_and(|free| free < broker.config.limits.free_disk) {
-        reasons.push("disk-almost-full");
+    if free_mib(broker).is_some_and(|free| free < broker.config().limits.free_disk) {
+        reasons.push(NotReady::DiskAlmostFull);
     }
-    if let Err(error) = broker.keystore.probe().await {
+    reasons.extend(storage(broker).await);
+    let failed = broker.keystore.grant_failures();
+    if failed.is_some_and(|failures| failures.last.elapsed() < GRANT_FAILURES) {
+        reasons.push(NotReady::GrantsFailed);
+    }
+    match broker.keystore.compiled_guardrails().await {
+        Ok(guardrails) if guardrails.read_revocation() && !has_current_crl(broker) => {
+            reasons.push(NotReady::CrlsMissing);
+        }
+        Ok(_) => {}
+        Err(ConsiderError::Store(error)) => {
+            let reason = reason(&error);
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        Err(error) => tracing::error!(event = "broker.guardrails", %error),
+    }
+    broker.metrics.ready.set(i64::from(reasons.is_empty()));
+    broker.readiness.set(reasons);
+}
+
+async fn storage(broker: &Broker) -> Option<NotReady> {
+    if let Err(error) = broker.keystore.epoch().await {
         tracing::warn!(event = "broker.storage_failed", %error);
-        reasons.push("storage-failed");
+        return Some(reason(&error));
     }
-    if !broker.gate.open() {
-        reasons.push("overloaded");
+    let error = broker.keystore.probe().await.err()?;
+    tracing::warn!(event = "broker.storage_failed", %error);
+    Some(reason(&error))
+}
+
+fn reason(error: &StoreError) -> NotReady {
+    match error {
+        StoreError::RowTampered { .. }
+        | StoreError::RowRolledBack { .. }
+        | StoreError::UnknownGeneration { .. } => NotReady::LogHeadInvalid,
+        StoreError::Database(_)
+        | StoreError::NumberTooLarge
+        | StoreError::Seal(_)
+        | StoreError::Random(_) => NotReady::StorageFailed,
     }
-    reasons
+}
+
+fn has_current_crl(broker: &Broker) -> bool {
+    let now = clock::now();
+    broker.collateral_status().is_ok_and(|status| status.crls.iter().any(|crl| !crl.overdue(now)))
 }
 
 fn free_mib(broker: &Broker) -> Option<u64> {
-    let stat = rustix::fs::statvfs(&broker.config.data).ok()?;
+    let stat = rustix::fs::statvfs(&broker.config().data).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize) / (1024 * 1024))
 }
+
+/// A failed grant counts for so long, unless one succeeds: no guest may come while the broker is not ready.
+const GRANT_FAILURES: Duration = Duration::from_secs(60);
+/// A probe waits for the database's own timeouts.
+const OVERDUE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

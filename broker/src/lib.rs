@@ -3,6 +3,7 @@
 //! The only crate with a clock, HTTP servers and outbound HTTP. What a release is stands in `release`;
 //! who may be asked for what stands in [`guests`] and [`operators`].
 
+pub mod admission;
 mod baselines;
 pub mod body;
 pub mod broker;
@@ -13,7 +14,7 @@ pub mod config;
 pub mod gate;
 pub mod guests;
 pub mod hardening;
-mod health;
+pub mod health;
 mod inspection;
 pub mod log;
 pub mod metrics;
@@ -23,6 +24,7 @@ pub mod problem;
 mod random;
 pub mod refusals;
 mod release;
+mod reload;
 pub mod server;
 #[cfg(test)]
 mod testing;

@@ -10,6 +10,7 @@ use vouchsafe_keystore::chips::{ChipEvent, Subject};
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
+use crate::admission::TurnedAway;
 use crate::collateral::{CollateralStatus, ItemStatus};
 
 /// Every metric of one broker.
@@ -39,6 +40,10 @@ pub struct Metrics {
     pub crls: IntGauge,
     /// Certificate revocation lists that are out of date.
     pub crls_overdue: IntGauge,
+    /// 1 while the broker is ready, by the last probe.
+    pub ready: IntGauge,
+    /// Of the listeners.
+    pub listeners: ListenerMetrics,
     /// Of the collateral service.
     pub collateral: CollateralMetrics,
     /// Baselines by state.
@@ -129,6 +134,63 @@ impl BaselineMetrics {
 
 /// Whose chips are counted.
 const CHIP_SUBJECTS: [&str; 2] = ["instance", "policy"];
+
+/// What is counted of connections and bodies, by listener.
+#[derive(Clone, Debug)]
+pub struct ListenerMetrics {
+    connections: IntGaugeVec,
+    connections_turned_away: IntCounterVec,
+    body_bytes: IntGaugeVec,
+    bodies_turned_away: IntCounterVec,
+}
+
+impl ListenerMetrics {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge =
+            |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["listener"])?);
+        let counter = |name, help| {
+            let counters =
+                registered(registry, IntCounterVec::new(Opts::new(name, help), &["listener", "reason"])?)?;
+            for (listener, reason) in
+                LISTENERS.into_iter().flat_map(|it| TurnedAway::ALL.map(|why| (it, why)))
+            {
+                counters.with_label_values(&[listener, reason.as_str()]);
+            }
+            prometheus::Result::Ok(counters)
+        };
+        Ok(Self {
+            connections: gauge("vouchsafe_connections", "Connections, TLS handshakes included")?,
+            connections_turned_away: counter(
+                "vouchsafe_connections_turned_away_total",
+                "Connections that were closed before TLS: the listener is full, or the address has its share",
+            )?,
+            body_bytes: gauge("vouchsafe_body_bytes", "Bytes that are set aside for bodies of requests")?,
+            bodies_turned_away: counter(
+                "vouchsafe_bodies_turned_away_total",
+                "Requests whose body was not taken in: no room, or the address has its share",
+            )?,
+        })
+    }
+
+    pub(crate) fn connections(&self, listener: &str, count: usize) {
+        self.connections.with_label_values(&[listener]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn connection_turned_away(&self, listener: &str, reason: TurnedAway) {
+        self.connections_turned_away.with_label_values(&[listener, reason.as_str()]).inc();
+    }
+
+    pub(crate) fn body_bytes(&self, listener: &str, bytes: usize) {
+        self.body_bytes.with_label_values(&[listener]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn body_turned_away(&self, listener: &str, reason: TurnedAway) {
+        self.bodies_turned_away.with_label_values(&[listener, reason.as_str()]).inc();
+    }
+}
+
+/// The listeners, as metrics and the log name them.
+pub(crate) const LISTENERS: [&str; 2] = ["guests", "operators"];
 
 /// What is counted of collateral, by its kind.
 #[derive(Clone, Debug)]
@@ -231,6 +293,8 @@ impl Metrics {
             extra_trust_anchors: gauge("vouchsafe_extra_trust_anchors", "Trust anchors from files")?,
             crls: gauge("vouchsafe_crls", "Certificate revocation lists loaded")?,
             crls_overdue: gauge("vouchsafe_crls_overdue", "Certificate revocation lists out of date")?,
+            ready: gauge("vouchsafe_ready", "1 while the broker is ready, by the last probe")?,
+            listeners: ListenerMetrics::new(&registry)?,
             collateral: CollateralMetrics::new(&registry)?,
             baselines: BaselineMetrics::new(&registry)?,
             registry,
@@ -281,6 +345,8 @@ mod tests {
                     "kind" => CollateralKind::ALL.iter().any(|kind| kind.name() == value),
                     "subject" => CHIP_SUBJECTS.contains(&value),
                     "state" => BaselineState::ALL.iter().any(|state| state.as_str() == value),
+                    "listener" => LISTENERS.contains(&value),
+                    "reason" => TurnedAway::ALL.iter().any(|reason| reason.as_str() == value),
                     "outcome" => FETCH_OUTCOMES.contains(&value),
                     "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
                     _ => false,

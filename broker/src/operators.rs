@@ -33,10 +33,8 @@ pub(crate) use operator::Operator;
 pub(crate) use query::Query;
 
 /// The routes of the operators' listener.
-pub fn configure(broker: &Broker, app: &mut ServiceConfig) {
-    let limits =
-        BodyLimits { size: MAX_REQUEST, time: broker.config.limits.body, audience: Audience::Operators };
-    app.app_data(limits);
+pub fn configure(_: &Broker, app: &mut ServiceConfig) {
+    app.app_data(BodyLimits { size: MAX_REQUEST, audience: Audience::Operators });
     for routes in [
         secrets::configure,
         policies::configure,
@@ -48,7 +46,7 @@ pub fn configure(broker: &Broker, app: &mut ServiceConfig) {
     ] {
         routes(app);
     }
-    collateral::configure(broker, app);
+    collateral::configure(app);
     app.service(resource("/metrics").route(web::get().to(metrics::get)))
         .service(resource("/livez").route(web::get().to(health::livez)))
         .service(resource("/readyz").route(web::get().to(health::readyz)))

@@ -30,8 +30,8 @@ use crate::collateral;
 use crate::pool::PoolError;
 
 pub(crate) use error::ReleaseError;
-pub(crate) use refuse::Refused;
 use refuse::{Known, Subject, refuse};
+pub(crate) use refuse::{Refused, refuse_challenge};
 
 /// Releases what is asked for, or says why not.
 ///
@@ -150,11 +150,12 @@ impl Case {
     fn verify(self) -> Result<Proved, Failure> {
         let broker = &*self.broker;
         let loaded = broker.collateral();
+        let config = broker.config();
         let context = Context {
             anchors: &broker.anchors,
             collateral: &loaded.collateral,
             endorsements: &loaded.endorsements,
-            audiences: &broker.config.urls,
+            audiences: &config.urls,
             now: self.now,
             memory: &broker.memory,
         };

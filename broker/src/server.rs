@@ -1,19 +1,35 @@
 //! Two HTTP servers in one process: guests' and operators', each with its own sockets, threads and limits,
 //! so that a flood of the one does not reach the other.
+//!
+//! A connection is admitted before its TLS handshake (`admission`) and bounded below HTTP (`connection`).
+
+pub(crate) mod connection;
 
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Server, ServerHandle, Service as _};
+use actix_web::http::ConnectionType;
+use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer};
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use crate::admission::Admission;
 use crate::broker::Broker;
-use crate::config::Listener;
+use crate::config::{BrokerConfig, Listener};
 use crate::tls::{self, TlsError};
 use crate::{guests, operators};
+use connection::{Connection, Stream};
 
 /// Why the listeners are not up.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +53,7 @@ pub struct Servers {
     pub guests: SocketAddr,
     /// Where operators are served.
     pub operators: SocketAddr,
+    certificates: Certificates,
     running: [Server; 2],
 }
 
@@ -44,32 +61,76 @@ pub struct Servers {
 #[derive(Clone)]
 pub struct Stop([ServerHandle; 2]);
 
+/// The certificates that both servers show; they can be replaced while the servers run.
+#[derive(Clone)]
+pub struct Certificates([Arc<ArcSwap<ServerConfig>>; 2]);
+
+impl Certificates {
+    fn load(config: &BrokerConfig) -> Result<Self, TlsError> {
+        let load = |listener| Ok(Arc::new(ArcSwap::from_pointee(tls::server(listener)?)));
+        Ok(Self([load(&config.guests)?, load(&config.operators)?]))
+    }
+
+    /// Takes the certificates and keys that the configuration names, for new connections.
+    ///
+    /// # Errors
+    /// [`TlsError`] names the file; nothing has changed then.
+    pub fn reload(&self, config: &BrokerConfig) -> Result<(), TlsError> {
+        let new = Self::load(config)?;
+        for (old, new) in self.0.iter().zip(new.0) {
+            old.store(new.load_full());
+        }
+        Ok(())
+    }
+}
+
+/// What a server needs for each connection.
+#[derive(Clone)]
+struct Accepting {
+    broker: Arc<Broker>,
+    admission: Arc<Admission>,
+    tls: Arc<ArcSwap<ServerConfig>>,
+}
+
 impl Servers {
     /// Binds both addresses and starts to serve.
     ///
     /// # Errors
     /// [`ServeError`] names the address or the file.
     pub fn start(broker: &Arc<Broker>) -> Result<Self, ServeError> {
-        let config = &broker.config;
+        let config = broker.config();
         // Both are prepared before either is bound.
-        let tls = [tls::server(&config.guests)?, tls::server(&config.operators)?];
-        let [guests_tls, operators_tls] = tls;
+        let certificates = Certificates::load(&config)?;
         let (guests, guests_socket) = bind(&config.guests)?;
         let (operators, operators_socket) = bind(&config.operators)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let [guests_tls, operators_tls] = certificates.0.clone();
+        let accepting = |admission: &Arc<Admission>, tls| Accepting {
+            broker: Arc::clone(broker),
+            admission: Arc::clone(admission),
+            tls,
+        };
+        let guests_server = accepting(&broker.admission.guests, guests_tls);
+        let operators_server = accepting(&broker.admission.operators, operators_tls);
         let running = [
-            serve(broker, guests_socket, guests_tls, threads, guests::configure)
+            serve(guests_server, guests_socket, threads, guests::configure)
                 .map_err(|source| ServeError::Listen { address: guests, source })?,
-            serve(broker, operators_socket, operators_tls, 1, operators::configure)
+            serve(operators_server, operators_socket, 1, operators::configure)
                 .map_err(|source| ServeError::Listen { address: operators, source })?,
         ];
-        Ok(Self { guests, operators, running })
+        Ok(Self { guests, operators, certificates, running })
     }
 
     /// How to stop them.
     #[must_use]
     pub fn stop(&self) -> Stop {
         Stop(self.running.each_ref().map(Server::handle))
+    }
+
+    /// The certificates in use.
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        self.certificates.clone()
     }
 
     /// Serves until stopped.
@@ -90,6 +151,19 @@ impl Stop {
     }
 }
 
+impl Accepting {
+    /// A connection that was admitted and has shaken hands; `None` when it was turned away or broke.
+    async fn accept(&self, io: TcpStream) -> Option<(Stream<TlsStream<TcpStream>>, SocketAddr)> {
+        let peer = io.peer_addr().ok()?;
+        let permit = self.admission.connect(peer.ip(), Instant::now()).ok()?;
+        let limits = self.broker.config().limits;
+        io.set_nodelay(true).ok()?;
+        let handshake = TlsAcceptor::from(self.tls.load_full()).accept(io);
+        let stream = timeout(limits.handshake, handshake).await.ok()?.ok()?;
+        Some((Stream::new(stream, Connection::new(permit, limits.connection)), peer))
+    }
+}
+
 fn bind(listener: &Listener) -> Result<(SocketAddr, TcpListener), ServeError> {
     let failed = |source| ServeError::Listen { address: listener.listen, source };
     let socket = TcpListener::bind(listener.listen).map_err(failed)?;
@@ -98,35 +172,75 @@ fn bind(listener: &Listener) -> Result<(SocketAddr, TcpListener), ServeError> {
 }
 
 fn serve(
-    broker: &Arc<Broker>,
+    accepting: Accepting,
     socket: TcpListener,
-    tls: ServerConfig,
     threads: usize,
     configure: fn(&Broker, &mut ServiceConfig),
 ) -> std::io::Result<Server> {
-    let limits = broker.config.limits;
-    let (data, stop_timeout) = (Data::from(Arc::clone(broker)), broker.config.stop_timeout);
-    let app = move || {
-        let broker = data.clone();
-        App::new().app_data(broker.clone()).configure(|app| configure(&broker, app))
-    };
-    Ok(HttpServer::new(app)
+    let config = accepting.broker.config();
+    let (head, idle) = (config.limits.head, config.limits.idle);
+    let server = Server::build()
         .workers(threads)
-        .max_connections(limits.connections.div_ceil(threads))
-        // Handshakes in flight; at this number every listener of the process stops accepting.
-        .max_connection_rate(MAX_HANDSHAKES)
-        .tls_handshake_timeout(limits.handshake)
-        .client_request_timeout(limits.head)
-        .client_disconnect_timeout(DISCONNECT)
-        .keep_alive(limits.idle)
-        .tcp_nodelay(true)
-        .shutdown_timeout(stop_timeout.as_secs())
-        .disable_signals()
-        .listen_rustls_0_23(socket, tls)?
-        .run())
+        // Admission turns away what is too much: nothing waits for the server to accept it.
+        .max_concurrent_connections(usize::MAX)
+        .shutdown_timeout(config.stop_timeout.as_secs())
+        .disable_signals();
+    let stopping = server.graceful_shutdown_signal();
+    let service = move || {
+        let (accepting, stopping) = (accepting.clone(), stopping.clone());
+        let broker = Data::from(Arc::clone(&accepting.broker));
+        let app = App::new()
+            .app_data(broker.clone())
+            .wrap_fn(|request, service| {
+                let connection = request.conn_data::<Rc<Connection>>().cloned();
+                let requests =
+                    request.app_data::<Data<Broker>>().map(|broker| broker.config().limits.requests);
+                let headers = request.headers();
+                let has_body = headers.contains_key(TRANSFER_ENCODING)
+                    || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+                if let Some(connection) = &connection {
+                    connection.begin_request();
+                }
+                let answer = service.call(request);
+                async move {
+                    let mut answer = answer.await?;
+                    if connection.is_none_or(|it| it.ends(requests.unwrap_or_default(), has_body)) {
+                        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+                    }
+                    Ok(answer)
+                }
+            })
+            .configure(|app| configure(&broker, app));
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(idle)
+            .client_request_timeout(head)
+            .client_disconnect_timeout(DISCONNECT)
+            .on_connect_ext(|stream: &Stream<TlsStream<TcpStream>>, data| {
+                data.insert(Rc::clone(stream.connection()));
+            })
+            .finish(map_config(app.into_factory(), |_| AppConfig::default()))
+            .map_err(|_| Ended);
+        fn_service(move |io: TcpStream| {
+            let accepting = accepting.clone();
+            async move {
+                let (stream, peer) = accepting.accept(io).await.ok_or(Ended)?;
+                Ok((stream, Protocol::Http1, Some(peer)))
+            }
+        })
+        .map_init_err(|_: ()| ())
+        .and_then(http)
+    };
+    Ok(server.listen("listener", socket, service)?.run())
 }
 
-const MAX_HANDSHAKES: usize = 10_000;
+/// A connection that is over; there is nobody to tell why.
+#[derive(Clone, Copy, Debug)]
+struct Ended;
+
 const DISCONNECT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

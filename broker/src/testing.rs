@@ -53,15 +53,25 @@ impl Fixture {
     }
 
     pub(crate) async fn configured(change: impl FnOnce(&mut BrokerConfig)) -> Self {
+        let fixture = Self::opened(change).await;
+        let now = clock::now();
+        for crl in crls(now) {
+            fixture.broker.collateral_service().import(&crl, None, now).expect("a CRL");
+        }
+        fixture
+    }
+
+    /// A broker that has no collateral.
+    pub(crate) async fn without_crls() -> Self {
+        Self::opened(|_| {}).await
+    }
+
+    async fn opened(change: impl FnOnce(&mut BrokerConfig)) -> Self {
         let folder = TempDir::new().expect("a folder");
         let mut config = configuration(&folder);
         change(&mut config);
         let token = fill(&config).await;
         let broker = Broker::open(config).await.expect("a broker");
-        let now = clock::now();
-        for crl in crls(now) {
-            broker.collateral_service().import(&crl, None, now).expect("a CRL");
-        }
         Self { broker, token, folder }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,8 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Failure;
 use crate::hardening::{self, Memory};
 use crate::server::Servers;
-use crate::{Broker, BrokerConfig, baselines, log, tls};
+use crate::{Broker, BrokerConfig, baselines, log, reload, tls};
 
+/// SIGTERM and SIGINT stop the broker once requests that are being served have ended. SIGHUP has it read the configuration
+/// and the TLS certificates again; the log says what is in force and what needs a restart.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The broker's configuration.
@@ -27,7 +30,7 @@ impl Serve {
         harden(&config)?;
         let stop_timeout = config.stop_timeout;
         let runtime = runtime()?;
-        let served = runtime.block_on(serve(config));
+        let served = runtime.block_on(serve(config, self.config));
         runtime.shutdown_timeout(stop_timeout + Duration::from_secs(1));
         served.map(|()| ExitCode::SUCCESS)
     }
@@ -39,12 +42,14 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|source| Failure::System { what: "cannot start", source })
 }
 
-async fn serve(config: BrokerConfig) -> Result<(), Failure> {
+async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
+    let failed = |source| Failure::System { what: "signals", source };
+    // From the first moment: until then a SIGHUP would end the process.
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
     let broker = Broker::open(config).await?;
     baselines::watch(&broker);
     let servers = Servers::start(&broker)?;
     let stop = servers.stop();
-    let failed = |source| Failure::System { what: "signals", source };
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     tracing::info!(
@@ -61,7 +66,14 @@ async fn serve(config: BrokerConfig) -> Result<(), Failure> {
         tracing::info!(event = "broker.stopping");
         stop.stop().await;
     });
+    let (certificates, reloading) = (servers.certificates(), Arc::clone(&broker));
+    let reloads = tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            reload::reload(&file, &reloading, &certificates);
+        }
+    });
     let ended = servers.run().await;
+    reloads.abort();
     broker.close().await;
     tracing::info!(event = "broker.stopped");
     ended.map_err(|source| Failure::System { what: "a listener failed", source })

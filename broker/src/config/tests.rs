@@ -44,6 +44,13 @@ fn the_sample_is_read_and_its_commented_keys_show_the_defaults() {
         "body",
         "idle",
         "connections",
+        "connections_per_address",
+        "connections_per_minute",
+        "connection",
+        "requests",
+        "bodies",
+        "bodies_per_address",
+        "probe",
         "remembered_refusals",
         "free_disk",
         "format",
@@ -98,6 +105,9 @@ fn values_that_cannot_be_meant_are_refused() {
         ("collateral.refresh_max", SAMPLE.to_owned() + "\n[collateral]\nrefresh_max = 10\n"),
         ("limits.queue", SAMPLE.to_owned() + "\n[limits]\nqueue = 0\n"),
         ("limits.body", SAMPLE.to_owned() + "\n[limits]\nbody = 0\n"),
+        ("limits.bodies", SAMPLE.to_owned() + "\n[limits]\nbodies = 31\n"),
+        ("limits.bodies_per_address", SAMPLE.to_owned() + "\n[limits]\nbodies_per_address = 1\n"),
+        ("limits.probe", SAMPLE.to_owned() + "\n[limits]\nprobe = 0\n"),
         ("limits.verifiers", SAMPLE.to_owned() + "\n[limits]\nverifiers = 0\n"),
     ] {
         let error = parse(&addition).unwrap_err();
@@ -105,4 +115,57 @@ fn values_that_cannot_be_meant_are_refused() {
     }
     let negative = parse(&(SAMPLE.to_owned() + "\n[limits]\nbody = -1\n"));
     assert!(matches!(negative, Err(ConfigError::Parse { .. })));
+}
+
+/// Every key, set to something else than the default.
+const OTHER: &str = "data = \"/other\"\nkeyring = \"/k\"\nextra_trust_anchors = [\"/a\"]\nurls = [\"https://b\"]\n\
+    challenge_ttl = 30\nstop_timeout = 3\n\
+    [guests]\nlisten = \"127.0.0.1:1\"\ncertificate = \"/c\"\nkey = \"/d\"\n\
+    [operators]\nlisten = \"127.0.0.1:2\"\ncertificate = \"/e\"\nkey = \"/f\"\n\
+    [limits]\nverifiers = 3\nqueue = 1\nreleases = 2\nreleases_per_instance = 3\nreleases_without_instance = 4\n\
+    handshake = 9\nhead = 9\nbody = 9\nidle = 9\nconnections = 9\nconnections_per_address = 9\n\
+    connections_per_minute = 9\nconnection = 9\nrequests = 9\nbodies = 99\nbodies_per_address = 9\nprobe = 9\n\
+    remembered_refusals = 9\nfree_disk = 9\n[collateral]\nfetch = false\n[log]\nlevel = \"warn\"\n";
+
+#[test]
+fn what_a_reload_takes_over_and_what_needs_a_restart() {
+    let (old, new) = (parse(SAMPLE).unwrap(), parse(OTHER).unwrap());
+    let Reloaded { config, mut changed, mut restart } = old.reloaded(new.clone());
+    for key in &changed {
+        let key = key.rsplit('.').next().unwrap();
+        assert!(SAMPLE.contains(&format!("{key} = ")), "{key}");
+    }
+    changed.sort_unstable();
+    restart.sort_unstable();
+    assert_eq!(
+        restart,
+        [
+            "collateral",
+            "data",
+            "extra_trust_anchors",
+            "guests.listen",
+            "keyring",
+            "limits.head",
+            "limits.idle",
+            "limits.queue",
+            "limits.remembered_refusals",
+            "limits.verifiers",
+            "log",
+            "operators.listen",
+            "stop_timeout",
+        ]
+    );
+    assert_eq!(changed.len(), 2 + 4 + 14, "{changed:?}");
+    // Everything that changed is as in the new file, and everything else as it was.
+    let mut expected = new;
+    (expected.data, expected.keyring, expected.log) = (old.data.clone(), old.keyring.clone(), old.log);
+    (expected.extra_trust_anchors, expected.collateral) =
+        (old.extra_trust_anchors.clone(), old.collateral.clone());
+    expected.stop_timeout = old.stop_timeout;
+    (expected.guests.listen, expected.operators.listen) = (old.guests.listen, old.operators.listen);
+    let limits = &mut expected.limits;
+    (limits.verifiers, limits.queue, limits.head) = (old.limits.verifiers, old.limits.queue, old.limits.head);
+    (limits.idle, limits.remembered_refusals) = (old.limits.idle, old.limits.remembered_refusals);
+    assert_eq!(config, expected);
+    assert_eq!(config.reloaded(config.clone()), Reloaded { config, changed: vec![], restart: vec![] });
 }

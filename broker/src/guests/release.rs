@@ -5,22 +5,32 @@ use std::time::Instant;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_keystore::record::RefusalRecord;
-use vouchsafe_protocol::messages::ReleaseRequest;
-use vouchsafe_protocol::{DecisionId, ReasonCode, UnixTime};
+use vouchsafe_protocol::limits::MAX_OPENING;
+use vouchsafe_protocol::messages::{self, ReleaseRequest};
+use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, UnixTime};
 
-use crate::body::Body;
+use crate::body::{BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
-use crate::release::release;
+use crate::release::{refuse_challenge, release};
 use crate::{clock, random};
 
-pub(super) async fn post(broker: Data<Broker>, body: Body) -> Result<HttpResponse, HttpProblem> {
+pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<HttpResponse, HttpProblem> {
     let started = Instant::now();
     let broker = broker.into_inner();
-    let _admitted = broker.gate.enter();
     let decision = random::decision_id().map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
+    // A stranger's body is not taken in: who holds a live challenge was let in with it.
+    let challenge = body.opening(MAX_OPENING, challenge).await.map_err(|error| match error {
+        NoOpening::Malformed(reason) => malformed(&broker, decision, clock::now(), &reason),
+        NoOpening::Problem(problem) => problem,
+    })?;
     let now = clock::now();
-    let request: ReleaseRequest = body.parse().map_err(|error| malformed(&broker, decision, now, &error))?;
+    broker.check(&challenge, now).map_err(|error| refuse_challenge(&broker, decision, now, error))?;
+    let body = body.whole().await.inspect_err(|problem| broker.metrics.refused(problem.code()))?;
+    let _admitted = broker.gate.enter();
+    let now = clock::now();
+    let request: ReleaseRequest =
+        body.parse().map_err(|error| malformed(&broker, decision, now, &error.to_string()))?;
     let count = request.paths.as_slice().len();
     let answer = release(&broker, decision, request, now).await;
     let answer = answer.map_err(|refused| refused.problem(&broker, body.as_slice()))?;
@@ -31,11 +41,19 @@ pub(super) async fn post(broker: Data<Broker>, body: Body) -> Result<HttpRespons
     Ok(HttpResponse::Ok().json(answer))
 }
 
+fn challenge(bytes: &[u8]) -> Opening<Challenge> {
+    match ReleaseRequest::opening(bytes) {
+        messages::Opening::Challenge(challenge) => Opening::Found(challenge),
+        messages::Opening::Incomplete => Opening::Incomplete,
+        messages::Opening::Malformed(reason) => Opening::Malformed(reason),
+    }
+}
+
 /// What is no request: operators can look up why, the guest is told no more than that.
-fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, error: &serde_json::Error) -> HttpProblem {
+fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, reason: &str) -> HttpProblem {
     let code = ReasonCode::MalformedRequest;
     broker.metrics.refused(code);
-    let reason: String = error.to_string().chars().take(LONGEST_REASON).collect();
+    let reason: String = reason.chars().take(LONGEST_REASON).collect();
     broker.refusals.keep(RefusalRecord {
         at,
         claims: None,

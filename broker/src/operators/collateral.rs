@@ -11,11 +11,9 @@ use vouchsafe_protocol::bundle::MAX_BUNDLE;
 
 use super::resource;
 use crate::body::{Audience, BodyLimits};
-use crate::broker::Broker;
 
-pub(super) fn configure(broker: &Broker, app: &mut ServiceConfig) {
-    let size = MAX_BUNDLE;
-    let limits = BodyLimits { size, time: broker.config.limits.body, audience: Audience::Operators };
+pub(super) fn configure(app: &mut ServiceConfig) {
+    let limits = BodyLimits { size: MAX_BUNDLE, audience: Audience::Operators };
     let import = resource("/v1/collateral/import").app_data(limits).route(web::post().to(import::post));
     app.service(resource("/v1/collateral").route(web::get().to(status::get)))
         .service(import)

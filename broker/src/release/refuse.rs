@@ -4,6 +4,7 @@
 //! authentic evidence is not scarce. Under a live challenge a refusal is signed.
 
 use vouchsafe_keystore::record::{EvidencePiece, NewRefusal, RefusalRecord};
+use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::messages::ReleaseRequest;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
@@ -20,6 +21,17 @@ pub(crate) struct Refused {
     /// The nonce to sign for.
     nonce: Option<Nonce>,
     retry_after: Option<u32>,
+}
+
+/// Refuses a request whose challenge is not live, before anything else of it was read.
+pub(crate) fn refuse_challenge(
+    broker: &Broker,
+    decision: DecisionId,
+    at: UnixTime,
+    error: ChallengeError,
+) -> HttpProblem {
+    let subject = Subject { decision, at, paths: Vec::new(), nonce: None, shown: None, known: None };
+    refuse(broker, subject, error.into()).problem(broker, &[])
 }
 
 /// What a refusal is about.
@@ -86,7 +98,7 @@ fn refuse_in(broker: &Broker, subject: Subject, error: &ReleaseError) -> Refused
     // Turning work away must stay cheap: a busy broker does not sign.
     let nonce = nonce.filter(|_| code != ReasonCode::Overloaded);
     // Where nothing is fetched, an operator has to come first.
-    let comes = code != ReasonCode::CollateralPending || broker.config.collateral.fetch;
+    let comes = code != ReasonCode::CollateralPending || broker.config().collateral.fetch;
     Refused { code, decision, nonce, retry_after: error.retry_after().filter(|_| comes) }
 }
 

@@ -155,11 +155,12 @@ fn compare(claims: &InspectedClaims, decided: &Decided, sides: &[ReplayPolicy; 2
 /// What the evidence said, judged at the time of the decision.
 fn inspect_at(broker: &Broker, evidence: &Evidence, at: UnixTime) -> Option<InspectedClaims> {
     let loaded = broker.collateral();
+    let config = broker.config();
     let context = Context {
         anchors: &broker.anchors,
         collateral: &loaded.collateral,
         endorsements: &loaded.endorsements,
-        audiences: &broker.config.urls,
+        audiences: &config.urls,
         now: at,
         memory: &broker.memory,
     };

@@ -1,0 +1,307 @@
+//! Admission to a listener: how many connections there are, whose they are, and how many bytes of bodies they hold.
+//!
+//! Everything is counted by network, an IPv4 address or the /64 of an IPv6 address, before TLS and before the first byte
+//! of a body. One network gets its share and no more, so that it cannot hold what others need; all of them together stay
+//! below the limits of the listener. Many networks together can fill it: then it says so, in the log and in a metric.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use crate::config::Limits;
+use crate::metrics::ListenerMetrics;
+
+/// Whose a connection is: what one party gets at no cost counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
+
+/// What a listener gives, and how much of it to one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Connections at the same time.
+    pub connections: usize,
+    /// Of these, connections of one network.
+    pub connections_of_network: usize,
+    /// Connections that one network may open in a minute: each costs a TLS handshake.
+    pub opened_by_network: u32,
+    /// Bytes of bodies that are held at the same time.
+    pub bodies: usize,
+    /// Of these, bytes of one network.
+    pub bodies_of_network: usize,
+}
+
+impl Shares {
+    /// Of the guests' listener.
+    #[must_use]
+    pub const fn guests(limits: &Limits) -> Self {
+        Self {
+            connections: limits.connections,
+            connections_of_network: limits.connections_per_address,
+            opened_by_network: limits.connections_per_minute,
+            bodies: limits.bodies.saturating_mul(MIB),
+            bodies_of_network: limits.bodies_per_address.saturating_mul(MIB),
+        }
+    }
+
+    /// Of the operators' listener. A body is read there only under a valid token, and may be a whole bundle.
+    #[must_use]
+    pub const fn operators(limits: &Limits) -> Self {
+        let guests = Self::guests(limits);
+        Self { bodies_of_network: guests.bodies, ..guests }
+    }
+}
+
+/// Why a connection or a body is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TurnedAway {
+    /// The listener has as much as it takes.
+    #[error("the listener is full")]
+    Full,
+    /// The network has its share.
+    #[error("the address has its share")]
+    Address,
+    /// The network opened its share of this minute.
+    #[error("the address opens too many connections")]
+    Rate,
+}
+
+impl TurnedAway {
+    /// Every reason there is.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Address, Self::Rate];
+
+    /// As a label of metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Address => "address",
+            Self::Rate => "rate",
+        }
+    }
+}
+
+/// Admission to one listener.
+#[derive(Debug)]
+pub struct Admission {
+    listener: &'static str,
+    shares: ArcSwap<Shares>,
+    table: Mutex<Table>,
+    metrics: ListenerMetrics,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    connections: usize,
+    bodies: usize,
+    networks: HashMap<Network, Usage>,
+    minute: Option<Instant>,
+    notice: Notice,
+}
+
+#[derive(Debug, Default)]
+struct Usage {
+    connections: usize,
+    bodies: usize,
+    opened: u32,
+}
+
+/// When the last log line about connections turned away was written, and how many there were since.
+#[derive(Debug, Default)]
+struct Notice {
+    at: Option<Instant>,
+    since: u64,
+}
+
+/// One connection. It counts until this is dropped.
+#[derive(Debug)]
+pub struct ConnectionPermit {
+    admission: Arc<Admission>,
+    network: Network,
+}
+
+/// Room for the bytes of one body. It is taken until this is dropped.
+#[derive(Debug)]
+pub struct BodyPermit {
+    admission: Arc<Admission>,
+    network: Network,
+    bytes: usize,
+}
+
+impl Admission {
+    /// Nobody is connected yet. `listener` names it in the log and in metrics.
+    #[must_use]
+    pub fn new(listener: &'static str, shares: Shares, metrics: ListenerMetrics) -> Arc<Self> {
+        Arc::new(Self { listener, shares: ArcSwap::from_pointee(shares), table: Mutex::default(), metrics })
+    }
+
+    /// Other limits from now on. What is held stays.
+    pub fn set(&self, shares: Shares) {
+        self.shares.store(Arc::new(shares));
+    }
+
+    /// A connection from this address.
+    ///
+    /// # Errors
+    /// [`TurnedAway`]; it is counted, and now and then logged.
+    pub fn connect(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<ConnectionPermit, TurnedAway> {
+        let (network, shares) = (Network::from(address), **self.shares.load());
+        let mut table = self.table();
+        table.turn_minute(now);
+        if let Err(reason) = table.connect(network, &shares) {
+            let line = table.notice.due(now).map(|count| (count, table.connections, table.networks.len()));
+            drop(table);
+            self.metrics.connection_turned_away(self.listener, reason);
+            if let Some((count, connections, networks)) = line {
+                tracing::warn!(
+                    event = "listener.turned_away",
+                    listener = self.listener,
+                    reason = reason.as_str(),
+                    count,
+                    connections,
+                    networks,
+                    "connections were turned away since the last such line"
+                );
+            }
+            return Err(reason);
+        }
+        self.metrics.connections(self.listener, table.connections);
+        Ok(ConnectionPermit { admission: Arc::clone(self), network })
+    }
+
+    /// Room for a body of so many bytes, before its first byte is kept.
+    ///
+    /// # Errors
+    /// [`TurnedAway`]; it is counted.
+    pub fn body(self: &Arc<Self>, network: Network, bytes: usize) -> Result<BodyPermit, TurnedAway> {
+        let shares = **self.shares.load();
+        let mut table = self.table();
+        let held = table.bodies.saturating_add(bytes);
+        let usage = table.networks.entry(network).or_default();
+        let of_network = usage.bodies.saturating_add(bytes);
+        let refused = if of_network > shares.bodies_of_network {
+            Some(TurnedAway::Address)
+        } else {
+            (held > shares.bodies).then_some(TurnedAway::Full)
+        };
+        if let Some(reason) = refused {
+            drop(table);
+            self.metrics.body_turned_away(self.listener, reason);
+            return Err(reason);
+        }
+        usage.bodies = of_network;
+        table.bodies = held;
+        self.metrics.body_bytes(self.listener, held);
+        Ok(BodyPermit { admission: Arc::clone(self), network, bytes })
+    }
+
+    /// Connections now, TLS handshakes included.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.table().connections
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // What a panic could leave half-written is a count.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn connect(&mut self, network: Network, shares: &Shares) -> Result<(), TurnedAway> {
+        let full = self.connections >= shares.connections
+            || (self.networks.len() >= MAX_NETWORKS && !self.networks.contains_key(&network));
+        if full {
+            return Err(TurnedAway::Full);
+        }
+        let usage = self.networks.entry(network).or_default();
+        if usage.connections >= shares.connections_of_network {
+            return Err(TurnedAway::Address);
+        }
+        if usage.opened >= shares.opened_by_network {
+            return Err(TurnedAway::Rate);
+        }
+        usage.connections += 1;
+        usage.opened += 1;
+        self.connections += 1;
+        Ok(())
+    }
+
+    /// Forgets once a minute what each network opened, and networks that hold nothing.
+    fn turn_minute(&mut self, now: Instant) {
+        if self.minute.is_some_and(|from| now.saturating_duration_since(from) < MINUTE) {
+            return;
+        }
+        self.minute = Some(now);
+        self.networks.retain(|_, usage| {
+            usage.opened = 0;
+            usage.connections > 0 || usage.bodies > 0
+        });
+    }
+
+    fn release(&mut self, network: Network, connections: usize, bytes: usize) {
+        self.connections = self.connections.saturating_sub(connections);
+        self.bodies = self.bodies.saturating_sub(bytes);
+        if let Some(usage) = self.networks.get_mut(&network) {
+            usage.connections = usage.connections.saturating_sub(connections);
+            usage.bodies = usage.bodies.saturating_sub(bytes);
+        }
+    }
+}
+
+impl Notice {
+    /// Counts one; how many there were when it is time for a line.
+    fn due(&mut self, now: Instant) -> Option<u64> {
+        self.since += 1;
+        if self.at.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN_LINES) {
+            return None;
+        }
+        self.at = Some(now);
+        Some(std::mem::take(&mut self.since))
+    }
+}
+
+impl ConnectionPermit {
+    /// Whose it is.
+    #[must_use]
+    pub const fn network(&self) -> Network {
+        self.network
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        let mut table = self.admission.table();
+        table.release(self.network, 1, 0);
+        self.admission.metrics.connections(self.admission.listener, table.connections);
+    }
+}
+
+impl Drop for BodyPermit {
+    fn drop(&mut self) {
+        let mut table = self.admission.table();
+        table.release(self.network, 0, self.bytes);
+        self.admission.metrics.body_bytes(self.admission.listener, table.bodies);
+    }
+}
+
+const MIB: usize = 1024 * 1024;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Networks that are remembered; each takes some 50 bytes.
+const MAX_NETWORKS: usize = 65_536;
+/// Log lines about connections turned away are this far apart.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

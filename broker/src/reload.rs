@@ -1,0 +1,55 @@
+//! SIGHUP: takes certificates, and what else of the configuration a running broker can change.
+//!
+//! All or nothing: a file that cannot be used leaves everything as it was, and the log says which one and why.
+
+use std::path::Path;
+
+use crate::broker::Broker;
+use crate::config::{BrokerConfig, ConfigError, Reloaded};
+use crate::server::Certificates;
+use crate::tls::TlsError;
+
+/// Why everything stays as it was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Reads the configuration and the certificates again, and says in the log what became of it.
+pub(crate) fn reload(file: &Path, broker: &Broker, certificates: &Certificates) {
+    match take(file, broker, certificates) {
+        Ok((changed, restart)) => {
+            tracing::info!(
+                event = "broker.reloaded",
+                changed = changed.join(" "),
+                needs_restart = restart.join(" "),
+                "new connections get the certificates as they are now"
+            );
+        }
+        Err(error) => {
+            tracing::error!(
+                event = "broker.reload_failed",
+                %error,
+                "configuration and certificates stay as they were"
+            );
+        }
+    }
+}
+
+type Keys = Vec<&'static str>;
+
+fn take(file: &Path, broker: &Broker, certificates: &Certificates) -> Result<(Keys, Keys), ReloadError> {
+    let new = BrokerConfig::load(file)?;
+    let Reloaded { config, changed, restart } = broker.config().reloaded(new);
+    certificates.reload(&config)?;
+    broker.configure(config);
+    Ok((changed, restart))
+}
+
+#[cfg(test)]
+mod tests;
