@@ -19,6 +19,7 @@ mod output;
 mod policy;
 mod secret;
 mod serve;
+mod trusted_file;
 mod verify;
 mod when;
 

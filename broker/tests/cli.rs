@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,6 +15,10 @@ use tempfile::TempDir;
 struct Broker {
     folder: TempDir,
     process: Child,
+    /// URL of the operators' listener.
+    server: String,
+    /// Lines of its log.
+    logged: Receiver<String>,
 }
 
 fn vouchsafe() -> Command {
@@ -27,12 +32,12 @@ fn text(bytes: &[u8]) -> String {
 impl Broker {
     fn start() -> Self {
         let folder = TempDir::new().expect("a folder");
-        let (data, token) = (folder.path().join("data"), folder.path().join("token"));
+        let data = folder.path().join("data");
         let made = vouchsafe()
             .args(["--json", "init", "--guests", "127.0.0.1:0", "--operators", "127.0.0.1:0", "--data"])
             .arg(&data)
             .arg("--token-file")
-            .arg(&token)
+            .arg(folder.path().join("token"))
             .output()
             .expect("runs");
         assert!(made.status.success(), "{}", text(&made.stderr));
@@ -58,23 +63,25 @@ impl Broker {
         let operators =
             listening.expect("listening").get("operators").and_then(Value::as_str).map(str::to_owned);
         // What else is logged must not fill the pipe.
-        std::thread::spawn(move || log.for_each(drop));
-        let profile = format!(
-            "server = \"https://{}\"\nca = \"data/tls/ca.pem\"\ntoken_file = \"token\"\n",
-            operators.expect("an address")
-        );
-        fs::write(folder.path().join("vouchsafe-operator.toml"), profile).expect("written");
-        Self { folder, process }
+        let (lines, logged) = std::sync::mpsc::channel();
+        std::thread::spawn(move || log.map_while(Result::ok).for_each(|line| drop(lines.send(line))));
+        // `init` did not know the port.
+        let server = format!("https://{}", operators.expect("an address"));
+        let written = fs::read_to_string(data.join("operator.toml")).expect("read");
+        let home = folder.path().join(".config/vouchsafe");
+        fs::create_dir_all(&home).expect("made");
+        write_private(&home.join("operator.toml"), &written.replace("https://127.0.0.1:0", &server));
+        Self { folder, process, server, logged }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A command in the folder of the operator's file.
+    /// A command of an operator whose home has the operator file.
     fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
         let mut command = vouchsafe();
-        command.args(arguments).current_dir(self.folder.path());
+        command.args(arguments).current_dir(self.folder.path()).env("HOME", self.folder.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("runs");
         child.stdin.take().expect("piped").write_all(input).expect("taken");
@@ -100,6 +107,11 @@ impl Drop for Broker {
         let _ended = self.process.kill();
         let _waited = self.process.wait();
     }
+}
+
+fn write_private(path: &Path, content: &str) {
+    fs::write(path, content).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("set");
 }
 
 fn mode(path: &Path) -> u32 {
@@ -174,14 +186,170 @@ fn failures_say_what_to_do_and_have_their_exit_code() {
     assert!(broker.refused(&["policy", "put", "prod/bad", "bad.cedar"], 1).contains("@id"));
     broker.refused(&["secret", "show", "Not/A/Path"], 2);
     broker.refused(&["secret", "put", "prod/db/x", "--policy", "prod/db", "--from", "nowhere"], 2);
-    broker.refused(&["secret", "list", "--server", "https://127.0.0.1:1"], 3);
-    broker.refused(&["secret", "list", "--server", "http://127.0.0.1:1"], 2);
+    let elsewhere =
+        |server| ["secret", "list", "--server", server, "--ca", "data/tls/ca.pem", "--token-file", "token"];
+    broker.refused(&elsewhere("https://127.0.0.1:1"), 3);
+    assert!(broker.refused(&elsewhere("http://127.0.0.1:1"), 2).contains("not an https:// URL"));
     assert!(broker.refused(&["secret", "list", "--operator", "none.toml"], 2).contains("none.toml"));
-    fs::write(broker.path("typo.toml"), "sever = \"x\"\n").expect("written");
+    write_private(&broker.path("typo.toml"), "sever = \"x\"\n");
     assert!(broker.refused(&["secret", "list", "--operator", "typo.toml"], 2).contains("sever"));
     let again = vouchsafe().arg("init").arg("--data").arg(broker.path("data")).output().expect("runs");
     assert_eq!(again.status.code(), Some(2));
     assert!(text(&again.stderr).contains("not empty"));
+}
+
+#[test]
+fn t55_a_file_in_the_working_folder_is_not_an_operator_file() {
+    let broker = Broker::start();
+    let trap = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    trap.set_nonblocking(true).expect("set");
+    let theirs = format!(
+        "server = \"https://{}\"\nca = \"data/tls/ca.pem\"\ntoken = \"x\"\n",
+        trap.local_addr().expect("an address")
+    );
+    write_private(&broker.path("vouchsafe-operator.toml"), &theirs);
+    write_private(&broker.path("operator.toml"), &theirs);
+    // The file of the home is taken, and without it none.
+    broker.ok(&["operator", "add", "ann", "--role", "auditor", "--namespace", "prod"], b"");
+    fs::remove_file(broker.path(".config/vouchsafe/operator.toml")).expect("removed");
+    let said = broker.refused(&["secret", "list"], 2);
+    assert!(said.contains("no operator file") && !said.contains("vouchsafe-operator.toml"), "{said}");
+    let asked = trap.accept().map(|(_, peer)| peer);
+    assert_eq!(asked.map_err(|error| error.kind()), Err(std::io::ErrorKind::WouldBlock));
+}
+
+#[test]
+fn t55_server_and_token_come_from_one_source() {
+    let broker = Broker::start();
+    let (server, ca, token) = (broker.server.as_str(), "data/tls/ca.pem", "token");
+    broker.ok(&["secret", "list", "--server", server, "--ca", ca, "--token-file", token], b"");
+    for mixed in [
+        &["--server", "https://127.0.0.1:1"][..],
+        &["--token-file", token],
+        &["--ca", ca],
+        &["--server", server, "--token-file", token],
+        &["--operator", ".config/vouchsafe/operator.toml", "--server", server],
+        &["--operator", ".config/vouchsafe/operator.toml", "--token-file", token],
+        &[
+            "--operator",
+            ".config/vouchsafe/operator.toml",
+            "--server",
+            server,
+            "--ca",
+            ca,
+            "--token-file",
+            token,
+        ],
+    ] {
+        let said = broker.refused(&[&["secret", "list"][..], mixed].concat(), 2);
+        assert!(said.contains("server, CA and token belong together"), "{mixed:?}: {said}");
+    }
+    // An operator file cannot name a token that is elsewhere.
+    let theirs = format!("server = \"{server}\"\nca = \"{ca}\"\ntoken_file = \"token\"\n");
+    write_private(&broker.path("theirs.toml"), &theirs);
+    let said = broker.refused(&["secret", "list", "--operator", "theirs.toml"], 2);
+    assert!(said.contains("unknown field `token_file`"), "{said}");
+}
+
+#[test]
+fn t55_files_of_others_or_for_others_are_refused() {
+    let broker = Broker::start();
+    let own = broker.path(".config/vouchsafe/operator.toml");
+    let options = ["--server", broker.server.as_str(), "--ca", "data/tls/ca.pem", "--token-file", "token"];
+    let list = |options: &[&str]| broker.run(&[&["secret", "list"][..], options].concat(), b"");
+    let cases = [
+        (own, &[][..], 0o644),
+        (broker.path("token"), &options, 0o640),
+        (broker.path("data/tls/ca.pem"), &options, 0o664),
+    ];
+    for (file, options, loose) in cases {
+        let before = fs::metadata(&file).expect("there");
+        assert!(list(options).status.success(), "{file:?}");
+        fs::set_permissions(&file, fs::Permissions::from_mode(loose)).expect("set");
+        let said = text(&list(options).stderr);
+        assert!(said.contains(&format!("has mode {loose:03o}: chmod")), "{file:?}: {said}");
+        fs::set_permissions(&file, before.permissions()).expect("set");
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&file, Some(65_534), None).is_ok() {
+            let said = text(&list(options).stderr);
+            assert!(said.contains("belongs to user id 65534"), "{file:?}: {said}");
+            std::os::unix::fs::chown(&file, Some(before.uid()), None).expect("given back");
+        }
+    }
+}
+
+#[test]
+fn t55_a_change_says_where_it_went() {
+    let broker = Broker::start();
+    let add = ["operator", "add", "ann", "--role", "auditor", "--namespace", "*", "--out", "ann.toml"];
+    let added = broker.run(&add, b"");
+    assert_eq!(text(&added.stderr), format!("vouchsafe: done at {}\n", broker.server));
+    assert!(!text(&added.stdout).contains("vouchsafe-operator."), "{added:?}");
+    assert_eq!(mode(&broker.path("ann.toml")), 0o600);
+    // The file works as it is, and a refusal names the server too.
+    broker.ok(&["decisions", "list", "--operator", "ann.toml"], b"");
+    let said = broker.refused(&["operator", "remove", "ann", "--operator", "ann.toml"], 1);
+    assert!(said.contains(&broker.server) && said.contains("forbidden"), "{said}");
+    let read = broker.run(&["secret", "list"], b"");
+    assert_eq!(text(&read.stderr), "", "reading changes nothing");
+}
+
+#[test]
+fn t41_help_shows_the_table_of_authority() {
+    let help = vouchsafe().args(["operator", "add", "--help"]).output().expect("runs");
+    let help = text(&help.stdout);
+    for row in [
+        "                   administrator  editor                      auditor",
+        "read-records       everywhere     its namespaces              its namespaces",
+        "manage-secrets     everywhere     its namespaces, not shared  -",
+        "manage-operators   everywhere     -                           -",
+    ] {
+        assert!(help.contains(row), "{row}: {help}");
+    }
+}
+
+#[test]
+fn sighup_takes_new_certificates_and_says_what_it_did() {
+    let broker = Broker::start();
+    let hang_up = |expected: &str| -> Value {
+        let signal = rustix::process::Signal::HUP;
+        rustix::process::kill_process(rustix_pid(&broker.process), signal).expect("signalled");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while let Ok(line) = broker.logged.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let event: Value = serde_json::from_str(&line).expect("JSON");
+            if event.get("event").is_some_and(|event| event == expected) {
+                return event;
+            }
+        }
+        panic!("there is no line {expected}");
+    };
+    let config = broker.path("data/broker.toml");
+    let written = fs::read_to_string(&config).expect("read");
+    let other = TempDir::new().expect("a folder");
+    let made = vouchsafe().args(["init", "--data"]).arg(other.path().join("data")).output().expect("runs");
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let tls = |name: &str| (other.path().join("data/tls").join(name), broker.path("data/tls").join(name));
+    // A key alone does not fit: everything stays, and the operator still gets in.
+    let old_key = fs::read(broker.path("data/tls/key.pem")).expect("read");
+    fs::copy(tls("key.pem").0, tls("key.pem").1).expect("copied");
+    let failed = hang_up("broker.reload_failed");
+    assert!(
+        failed.get("error").and_then(Value::as_str).is_some_and(|error| error.contains("key.pem")),
+        "{failed}"
+    );
+    broker.ok(&["secret", "list"], b"");
+    fs::write(broker.path("data/tls/key.pem"), old_key).expect("written");
+    // Certificate, key and a setting: clients with the old CA are no longer served, those with the new one are.
+    for name in ["key.pem", "certificate.pem"] {
+        fs::copy(tls(name).0, tls(name).1).expect("copied");
+    }
+    fs::write(&config, format!("challenge_ttl = 30\nstop_timeout = 3\n{written}")).expect("written");
+    let reloaded = hang_up("broker.reloaded");
+    assert_eq!(reloaded.get("changed"), Some(&"challenge_ttl".into()), "{reloaded}");
+    assert_eq!(reloaded.get("needs_restart"), Some(&"stop_timeout".into()), "{reloaded}");
+    broker.refused(&["secret", "list"], 3);
+    fs::copy(tls("ca.pem").0, tls("ca.pem").1).expect("copied");
+    broker.ok(&["secret", "list"], b"");
 }
 
 #[test]

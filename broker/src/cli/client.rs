@@ -1,6 +1,8 @@
-//! Requests to the operators' listener: HTTPS to a pinned CA, with the token of a private file.
+//! Requests to the operators' listener: HTTPS to a pinned CA, with the token that belongs to that server.
+//!
+//! Server, CA and token come from one source, an operator file or the command line, and are never mixed: a file that
+//! somebody slipped in names a server of its own and has no way to name a token that is there already (T55).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,95 +16,112 @@ use ureq::http::Uri;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use vouchsafe_protocol::problem::Problem;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
-use super::Failure;
+use super::{Failure, output, trusted_file};
 use crate::tls;
 
 /// Which broker, and who asks.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
-    /// Operator file (TOML: server, ca, token_file). Unless given, ./vouchsafe-operator.toml, then
-    /// ~/.config/vouchsafe/operator.toml.
+    /// Operator file (TOML: server, ca, token), ~/.config/vouchsafe/operator.toml unless given. It must be yours or root's,
+    /// and nobody else may read it.
     #[arg(long, value_name = "FILE", global = true)]
     operator: Option<PathBuf>,
-    /// The operators' listener, such as https://127.0.0.1:8444, instead of the operator file's.
+    /// The operators' listener, such as https://127.0.0.1:8444. With --ca and --token-file, in place of an operator file.
     #[arg(long, value_name = "URL", global = true)]
     server: Option<String>,
-    /// CA of the broker's TLS certificate, PEM, instead of the operator file's.
+    /// CA of the broker's TLS certificate, PEM. With --server and --token-file.
     #[arg(long, value_name = "FILE", global = true)]
     ca: Option<PathBuf>,
-    /// File with the operator's token, instead of the operator file's.
+    /// File with the operator's token for that server. With --server and --ca.
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OperatorFile {
-    server: Option<String>,
-    ca: Option<PathBuf>,
-    token_file: Option<PathBuf>,
+    server: String,
+    ca: PathBuf,
+    token: String,
+}
+
+/// Where a token is for, and the token.
+struct Credential {
+    server: String,
+    ca: PathBuf,
+    token: Zeroizing<String>,
 }
 
 /// A broker to talk to.
 pub(super) struct Client {
     agent: Agent,
     server: String,
+    ca: PathBuf,
     authorization: Zeroizing<String>,
 }
 
 impl Connection {
-    /// Reads the operator file and the token.
+    /// Reads the operator file, or what the command line names in its place.
     pub(super) fn open(&self) -> Result<Client, Failure> {
-        let complete = self.server.is_some() && self.ca.is_some() && self.token_file.is_some();
-        let file = if complete && self.operator.is_none() { OperatorFile::default() } else { self.file()? };
-        let missing = |what: &str| {
-            Failure::Usage(format!("the operator file names no {what}, and there is no --{what}"))
-        };
-        let server = self.server.clone().or(file.server).ok_or_else(|| missing("server"))?;
-        let ca = self.ca.clone().or(file.ca).ok_or_else(|| missing("ca"))?;
-        let token_file = self.token_file.clone().or(file.token_file).ok_or_else(|| missing("token-file"))?;
-        Client::new(&server, &ca, &token_file)
+        Client::new(self.credential()?)
     }
 
-    fn file(&self) -> Result<OperatorFile, Failure> {
-        let path = match &self.operator {
-            Some(path) => path.clone(),
-            None => default_file()?,
-        };
-        let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, error))?;
-        let mut file: OperatorFile = toml::from_str(&text).map_err(|error| Failure::file(&path, error))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        for named in [&mut file.ca, &mut file.token_file].into_iter().flatten() {
-            *named = folder.join(&*named);
+    fn credential(&self) -> Result<Credential, Failure> {
+        match (&self.operator, &self.server, &self.ca, &self.token_file) {
+            (None, Some(server), Some(ca), Some(token_file)) => {
+                let token = trusted_file::read_private(token_file)?;
+                let token = Zeroizing::new(token.trim().to_owned());
+                Ok(Credential { server: server.clone(), ca: ca.clone(), token })
+            }
+            (Some(file), None, None, None) => credential_of(file),
+            (None, None, None, None) => credential_of(&default_file()?),
+            _ => Err(Failure::Usage(
+                "server, CA and token belong together: give --operator FILE, or all of --server, --ca and --token-file"
+                    .to_owned(),
+            )),
         }
-        Ok(file)
     }
 }
 
+fn credential_of(path: &Path) -> Result<Credential, Failure> {
+    let text = trusted_file::read_private(path)?;
+    let file: OperatorFile = toml::from_str(&text).map_err(|error| {
+        // The parser shows the line, which may be the one with the token.
+        Failure::file(path, format!("not an operator file (server, ca, token): {}", error.message()))
+    })?;
+    let ca = path.parent().unwrap_or(Path::new("")).join(file.ca);
+    Ok(Credential { server: file.server, ca, token: Zeroizing::new(file.token) })
+}
+
 fn default_file() -> Result<PathBuf, Failure> {
-    let here = PathBuf::from("vouchsafe-operator.toml");
-    if here.exists() {
-        return Ok(here);
-    }
     let home = std::env::home_dir().unwrap_or_default().join(".config/vouchsafe/operator.toml");
     if home.exists() { Ok(home) } else { Err(Failure::NoOperatorFile { default: home }) }
 }
 
+/// An operator file with this token for the server and CA of another one.
+pub(super) fn operator_file(server: &str, ca: &Path, token: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    text.push_str("# Operator file of `vouchsafe`: --operator FILE, or ~/.config/vouchsafe/operator.toml. Keep it private.\n");
+    for (key, value) in [("server", server), ("ca", &ca.to_string_lossy()), ("token", token)] {
+        let mut value = toml::Value::String(value.to_owned()).to_string();
+        text.extend([key, " = ", &value, "\n"]);
+        value.zeroize();
+    }
+    text
+}
+
 impl Client {
-    fn new(server: &str, ca: &Path, token_file: &Path) -> Result<Self, Failure> {
+    fn new(credential: Credential) -> Result<Self, Failure> {
+        let Credential { server, ca, token } = credential;
         let https =
             server.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some());
         if !https {
-            return Err(Failure::Usage(format!("{server} is no https:// address")));
+            return Err(Failure::Usage(format!("{server} is not an https:// URL")));
         }
-        let token =
-            Zeroizing::new(fs::read_to_string(token_file).map_err(|error| Failure::file(token_file, error))?);
-        if let Some(mode) = tls::readable_by_others(token_file) {
-            return Err(Failure::file(token_file, format!("has mode {mode:03o}: chmod 600 it")));
-        }
-        let roots = tls::certificates(ca).map_err(|error| Failure::Usage(error.to_string()))?;
+        trusted_file::check_unwritable(&ca)?;
+        let roots = tls::certificates(&ca).map_err(|error| Failure::Usage(error.to_string()))?;
         let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = TlsConfig::builder()
@@ -122,8 +141,15 @@ impl Client {
         Ok(Self {
             agent: config.into(),
             server: server.trim_end_matches('/').to_owned(),
-            authorization: Zeroizing::new(format!("Bearer {}", token.trim())),
+            ca,
+            authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
         })
+    }
+
+    /// An operator file for another operator of this server.
+    pub(super) fn operator_file(&self, token: &str) -> Result<Zeroizing<String>, Failure> {
+        let ca = std::fs::canonicalize(&self.ca).map_err(|error| Failure::file(&self.ca, error))?;
+        Ok(operator_file(&self.server, &ca, token))
     }
 
     /// Reads.
@@ -137,21 +163,31 @@ impl Client {
         answer(&url, response)
     }
 
-    /// Changes something.
+    /// Changes something, and says on standard error where.
     pub(super) fn post(&self, route: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.ask(route, body).inspect(|_| self.tell())
+    }
+
+    /// Asks a question that is too long for a URL; nothing is changed.
+    pub(super) fn ask(&self, route: &str, body: &impl Serialize) -> Result<Value, Failure> {
         let body =
             serde_json::to_vec(body).map_err(|_| Failure::Usage("the request is no JSON".to_owned()))?;
         self.send(route, &[], "application/json", &Zeroizing::new(body))
     }
 
-    /// Sends a file as it is.
+    /// Sends a file as it is, and says on standard error where.
     pub(super) fn post_file(
         &self,
         route: &str,
         query: &[(&str, String)],
         file: &[u8],
     ) -> Result<Value, Failure> {
-        self.send(route, query, "application/octet-stream", file)
+        self.send(route, query, "application/octet-stream", file).inspect(|_| self.tell())
+    }
+
+    /// A refusal and a lost connection name the server in their own words.
+    fn tell(&self) {
+        output::note(&format!("vouchsafe: done at {}", self.server));
     }
 
     fn send(&self, route: &str, query: &[(&str, String)], kind: &str, body: &[u8]) -> Result<Value, Failure> {
@@ -176,7 +212,7 @@ fn answer(url: &str, mut response: ureq::http::Response<ureq::Body>) -> Result<V
         200 => serde_json::from_slice(&body).map_err(malformed),
         _ => {
             let problem: Problem = serde_json::from_slice(&body).map_err(malformed)?;
-            Err(Failure::Refused { problem: Box::new(problem) })
+            Err(Failure::Refused { url: url.to_owned(), problem: Box::new(problem) })
         }
     }
 }

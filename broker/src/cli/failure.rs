@@ -16,8 +16,10 @@ use crate::server::ServeError;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The broker refused.
-    #[error("{}", refusal(problem))]
+    #[error("{url}: {}", refusal(problem))]
     Refused {
+        /// Where it was asked.
+        url: String,
         /// Its words.
         problem: Box<Problem>,
     },
@@ -47,7 +49,7 @@ pub enum Failure {
     },
     /// There is no operator file.
     #[error(
-        "no operator file: give one with --operator FILE, or put it at ./vouchsafe-operator.toml or {}",
+        "no operator file: give one with --operator FILE, or put it at {}",
         default.display()
     )]
     NoOperatorFile {
@@ -95,7 +97,7 @@ impl Failure {
         let mut stderr = std::io::stderr().lock();
         // Nowhere is left to complain when standard error is closed.
         let _closed = match (self, json) {
-            (Self::Refused { problem }, true) => {
+            (Self::Refused { problem, .. }, true) => {
                 writeln!(stderr, "{}", printable_json(&json!(problem).to_string()))
             }
             (failure, true) => {

@@ -13,10 +13,11 @@ use serde::Serialize;
 use vouchsafe_keystore::store::{By, OpenError, OperatorRole, OperatorToken};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_protocol::BrokerIdentity;
+use zeroize::Zeroizing;
 
 use self::created::Created;
 use self::host::Host;
-use super::{Failure, output, serve};
+use super::{Failure, client, output, serve};
 use crate::config::Listener;
 use crate::{clock, random, tls};
 
@@ -47,22 +48,21 @@ pub(super) struct Init {
     /// Name of the first operator, an administrator.
     #[arg(long, value_name = "NAME", default_value = "admin")]
     administrator: String,
-    /// Write the first operator's token to this new file (0600) instead of printing it.
+    /// Also write the first operator's token to this new file (0600), for programs that take no operator file.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 /// What was made.
 #[derive(Serialize)]
-struct Made<'a> {
+struct Made {
     identity: BrokerIdentity,
     config: PathBuf,
     ca: PathBuf,
     guest_folder: PathBuf,
     operator_file: PathBuf,
-    token_file: PathBuf,
-    /// Only when it was not written to a file.
-    token: Option<&'a str>,
+    /// Only when there is one beside the operator file.
+    token_file: Option<PathBuf>,
 }
 
 /// The TLS files of a listener.
@@ -87,15 +87,14 @@ impl Init {
         let data = self.folder(&mut created)?;
         let tls = self.tls(&data, given, &mut created)?;
         let (identity, token) = self.keystore(&data, &mut created)?;
-        let token_file = self.token_file(&data, &token, &mut created)?;
+        let token_file = self.token_file(&token, &mut created)?;
         let config = data.join("broker.toml");
         created.write(&config, self.config(&data, &tls).as_bytes())?;
         let operator_file = data.join("operator.toml");
-        created.write(&operator_file, self.operator_file(&tls.operators, &token_file).as_bytes())?;
+        created.write(&operator_file, self.operator_file(&tls.operators, &token).as_bytes())?;
         let guest_folder = self.guest_folder(&data, &tls.guests, identity, &mut created)?;
-        let token = self.token_file.is_none().then(|| token.expose());
         let ca = tls.guests.ca;
-        let made = Made { identity, config, ca, guest_folder, operator_file, token_file, token };
+        let made = Made { identity, config, ca, guest_folder, operator_file, token_file };
         let printed =
             if json { output::print_json(&made) } else { output::print(&made.human(&self.administrator)) }?;
         created.keep();
@@ -207,16 +206,11 @@ impl Init {
         })
     }
 
-    /// Where the token is, or where the operator is expected to put it.
-    fn token_file(
-        &self,
-        data: &Path,
-        token: &OperatorToken,
-        created: &mut Created,
-    ) -> Result<PathBuf, Failure> {
-        let Some(path) = &self.token_file else { return Ok(data.join("operator.token")) };
+    /// The token once more, for programs that take no operator file.
+    fn token_file(&self, token: &OperatorToken, created: &mut Created) -> Result<Option<PathBuf>, Failure> {
+        let Some(path) = &self.token_file else { return Ok(None) };
         created.write(path, token.expose().as_bytes())?;
-        fs::canonicalize(path).map_err(|error| Failure::file(path, error))
+        fs::canonicalize(path).map(Some).map_err(|error| Failure::file(path, error))
     }
 
     fn config(&self, data: &Path, tls: &Listeners) -> String {
@@ -238,14 +232,9 @@ impl Init {
         self.hosts().iter().map(url).collect()
     }
 
-    fn operator_file(&self, tls: &Tls, token_file: &Path) -> String {
-        format!(
-            "# Operator file for `vouchsafe`: --operator FILE or ~/.config/vouchsafe/operator.toml.\n\
-             server = \"https://{}:{}\"\nca = {:?}\ntoken_file = {token_file:?}\n",
-            self.operators_host().authority(),
-            self.operators.port(),
-            tls.ca,
-        )
+    fn operator_file(&self, tls: &Tls, token: &OperatorToken) -> Zeroizing<String> {
+        let server = format!("https://{}:{}", self.operators_host().authority(), self.operators.port());
+        client::operator_file(&server, &tls.ca, token.expose())
     }
 
     /// What a VM has in /etc/vouchsafe.
@@ -285,19 +274,12 @@ fn new_tls(folder: &Path, prefix: &str, hosts: &[Host], created: &mut Created) -
     Ok(files)
 }
 
-impl Made<'_> {
+impl Made {
     fn human(&self, administrator: &str) -> String {
-        let Made { identity, config, guest_folder, operator_file, token_file, .. } = self;
-        let token = match self.token {
-            Some(token) => format!(
-                "Token of operator {administrator}, shown this once. Keep it in {} (chmod 600):\n\n  {token}\n",
-                token_file.display()
-            ),
-            None => format!("Token of operator {administrator}: {}\n", token_file.display()),
-        };
+        let Self { identity, config, guest_folder, operator_file, .. } = self;
         format!(
             "A new broker, with identity {identity}.\n\nFor VMs, to be copied to /etc/vouchsafe there:\n\n  \
-             {0}/guest.toml\n  {0}/ca.pem\n\n{token}\nNext:\n  vouchsafe serve --config {1}\n  \
+             {0}/guest.toml\n  {0}/ca.pem\n\nServer, CA and token of operator {administrator}: {2}\n\nNext:\n  vouchsafe serve --config {1}\n  \
              vouchsafe secret list --operator {2}\n\n\
              Back up the keyring, keyring.json, separately from the database: both together hold every secret, and\n\
              without the keyring the database cannot be read.\n",

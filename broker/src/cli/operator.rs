@@ -1,13 +1,16 @@
 //! `vouchsafe operator …`.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use vouchsafe_keystore::policy::operators::{OperatorAction, OperatorRole};
 use vouchsafe_protocol::UnixTime;
 
-use super::client::Connection;
+use super::client::{Client, Connection};
 use super::{Failure, output};
 use crate::clock;
 
@@ -22,15 +25,21 @@ pub(super) struct OperatorCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Add an operator. The token is shown this once.
+    #[command(after_help = authority())]
     Add {
         /// A name for the record.
         name: String,
         /// What the operator may do.
-        #[arg(long)]
-        role: Role,
-        /// Where; not needed for administrators.
+        #[arg(long, value_parser = roles())]
+        role: OperatorRole,
+        /// Where: once for each namespace of an editor or an auditor, or '*' for an auditor of everything. Administrators act
+        /// everywhere and take none.
         #[arg(long, value_name = "NAME")]
         namespace: Vec<String>,
+        /// Write an operator file for the new operator (server, CA and token) to this new file (0600), instead of printing
+        /// the token.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// All operators.
     List,
@@ -41,14 +50,20 @@ enum Action {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Role {
-    /// Everything, everywhere.
-    Administrator,
-    /// Secrets, policies and baselines of some namespaces.
-    Editor,
-    /// Reading, in some namespaces.
-    Auditor,
+fn roles() -> impl TypedValueParser<Value = OperatorRole> {
+    PossibleValuesParser::new(OperatorRole::ALL.map(OperatorRole::as_str))
+        .try_map(|name| name.parse::<OperatorRole>())
+}
+
+/// The table of authority, as help shows it.
+fn authority() -> String {
+    let header: Vec<&str> = std::iter::once("").chain(OperatorRole::ALL.map(OperatorRole::as_str)).collect();
+    let row = |action: OperatorAction| {
+        let scopes = OperatorRole::ALL.map(|role| role.scope(action).to_string());
+        std::iter::once(action.to_string()).chain(scopes).collect()
+    };
+    let rows: Vec<Vec<String>> = OperatorAction::ALL.into_iter().map(row).collect();
+    format!("Who may do what, where:\n\n{}", output::table(&header, &rows))
 }
 
 #[derive(Deserialize)]
@@ -69,16 +84,15 @@ impl OperatorCommand {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
         match self.action {
-            Action::Add { name, role, namespace } => {
-                let role = match role {
-                    Role::Administrator => "administrator",
-                    Role::Editor => "editor",
-                    Role::Auditor => "auditor",
-                };
+            Action::Add { name, role, namespace, out } => {
                 let request = json!({ "name": name, "role": role, "namespaces": namespace });
-                output::show(json, client.post("/v1/operators/add", &request)?, |added: Added| {
-                    format!("Token of operator {}, shown this once:\n\n  {}\n", added.name, added.token)
-                })
+                let added = client.post("/v1/operators/add", &request)?;
+                match out {
+                    Some(file) => write(&client, json, added, &file),
+                    None => output::show(json, added, |added: Added| {
+                        format!("Token of operator {}, shown this once:\n\n  {}\n", added.name, added.token)
+                    }),
+                }
             }
             Action::List => output::show(json, client.get("/v1/operators", &[])?, |all: Vec<Listed>| {
                 let rows: Vec<_> = all.into_iter().map(Listed::row).collect();
@@ -90,6 +104,22 @@ impl OperatorCommand {
             }
         }
     }
+}
+
+/// The answer has the only copy of the token: where the file cannot be written, it is shown.
+fn write(client: &Client, json: bool, added: Value, file: &Path) -> Result<ExitCode, Failure> {
+    let Added { name, token } =
+        serde_json::from_value(added.clone()).map_err(|_| Failure::Answer { url: "broker".to_owned() })?;
+    let written = client.operator_file(&token).and_then(|text| output::write_private(file, text.as_bytes()));
+    if let Err(failure) = written {
+        output::note(&format!("vouchsafe: {failure}"));
+        return output::show(json, added, |added: Added| {
+            format!("Token of operator {}, shown this once:\n\n  {}\n", added.name, added.token)
+        });
+    }
+    output::show(json, json!({ "name": name, "operator_file": file }), |_: Value| {
+        format!("Operator file of {name}: {}\n", file.display())
+    })
 }
 
 impl Listed {

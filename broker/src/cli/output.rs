@@ -1,7 +1,8 @@
 //! Printing: JSON for programs, aligned columns for people.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -37,6 +38,16 @@ fn write_out(text: &str) -> Result<ExitCode, Failure> {
 pub(super) fn note(text: &str) {
     // Nowhere is left to complain when standard error is closed.
     let _closed = writeln!(io::stderr().lock(), "{}", printable_lines(text));
+}
+
+/// Writes a new file that only its owner reads.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    })
+    .map_err(|error| Failure::file(path, error))
 }
 
 /// Writes one JSON value.

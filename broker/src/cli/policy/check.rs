@@ -36,7 +36,7 @@ impl Check {
         let text = output::read_text(&self.file, MAX_TEXT)?;
         if self.broker {
             let body = json!({ "name": self.name, "text": text });
-            let answer = connection.open()?.post("/v1/policies/check", &body)?;
+            let answer = connection.open()?.ask("/v1/policies/check", &body)?;
             return output::show(json, answer, Checked::human);
         }
         let found = self.found(&text)?;

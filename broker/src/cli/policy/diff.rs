@@ -74,7 +74,7 @@ impl Diff {
         if let (Some(version), Some(body)) = (version, body.as_object_mut()) {
             body.insert("version".to_owned(), version.into());
         }
-        output::show(json, connection.open()?.post("/v1/policies/diff", &body)?, Compared::human)
+        output::show(json, connection.open()?.ask("/v1/policies/diff", &body)?, Compared::human)
     }
 }
 
