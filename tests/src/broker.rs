@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -194,6 +194,12 @@ impl Broker {
     #[must_use]
     pub fn guests_url(&self) -> String {
         format!("https://127.0.0.1:{}", self.guests)
+    }
+
+    /// The same as an address.
+    #[must_use]
+    pub const fn guests_address(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.guests)
     }
 
     /// Where operators ask.

@@ -14,6 +14,8 @@ mod floor;
 mod process;
 #[path = "load/report.rs"]
 mod report;
+#[path = "load/strangers.rs"]
+mod strangers;
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -46,6 +48,14 @@ struct Arguments {
     /// A release policy to use in place of the one of the kind.
     #[arg(long, value_name = "FILE")]
     policy: Option<std::path::PathBuf>,
+    /// Measure one honest guest at a time, beside an idle broker and beside strangers of other addresses: connections that
+    /// ask for /readyz without a pause, that hold bodies, and that one address holds and never uses. `--seconds` are those of
+    /// each part.
+    #[arg(long)]
+    strangers: bool,
+    /// Connections of the strangers.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=4000))]
+    connections: u16,
     /// Print the numbers as JSON.
     #[arg(long)]
     json: bool,
@@ -53,6 +63,12 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if arguments.strangers {
+        let report = strangers::measure(&arguments)?;
+        let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.human() };
+        writeln!(std::io::stdout(), "{text}")?;
+        return Ok(());
+    }
     let report = measure(&arguments)?;
     let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.human() };
     writeln!(std::io::stdout(), "{text}")?;

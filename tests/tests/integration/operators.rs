@@ -9,7 +9,7 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
 use vouchsafe_attestation::{Collateral, Context, Endorsements, Expected, VerifyMemory, inspect_vtpm};
 use vouchsafe_keystore::policy::Baseline;
 use vouchsafe_protocol::{Digest32, ReasonCode, UnixTime};
-use vouchsafe_tests::broker::{Broker, program};
+use vouchsafe_tests::broker::{Broker, program, run_with_input};
 
 use crate::world::{World, amd, boot, google, holds, now, simulated, text};
 
@@ -176,22 +176,24 @@ fn t41_without_a_valid_token_nothing_is_said() {
 #[test]
 fn t41_operators_act_in_their_namespaces_until_they_are_removed() {
     let world = World::start();
-    let added = world.json(&["operator", "add", "erin", "--role", "editor", "--namespace", "dev"]);
-    let token = world.write("erin.token", added["token"].as_str().unwrap());
-    fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let erin = ["--token-file", text(&token)];
-    let put = |path: &str, policy: &str| {
-        let arguments = [&["secret", "put", path, "--policy", policy, "--from", "-"][..], &erin].concat();
-        let output = world.broker.operator(&arguments, b"sesame").unwrap();
+    let file = world.folder().join("erin.toml");
+    world.run(&["operator", "add", "erin", "--role", "editor", "--namespace", "dev", "--out", text(&file)]);
+    let erin = |arguments: &[&str], input: &[u8]| {
+        let mut command = Command::new(program("vouchsafe").unwrap());
+        command.args(arguments).arg("--operator").arg(&file);
+        let output = run_with_input(command, input).unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let put = |path: &str, policy: &str| {
+        erin(&["secret", "put", path, "--policy", policy, "--from", "-"], b"sesame")
     };
     world.policy("dev/app", &["--for", "app"]);
     assert_eq!(put("dev/token", "dev/app").0, Some(0));
     let (status, said) = put("prod/token", "prod/app");
     assert_eq!(status, Some(1));
     assert!(said.contains("forbidden"), "{said}");
-    let said = world.refused(&[&["operator", "list"][..], &erin].concat(), b"");
-    assert!(said.contains("forbidden"), "{said}");
+    let (status, said) = erin(&["operator", "list"], b"");
+    assert!(status == Some(1) && said.contains("forbidden"), "{said}");
     world.run(&["operator", "remove", "erin"]);
     let (status, said) = put("dev/token", "dev/app");
     assert_eq!(status, Some(1));
