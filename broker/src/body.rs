@@ -223,6 +223,20 @@ impl BodyReader {
         Ok(Body { bytes, audience: self.limits.audience, _permit: permit })
     }
 
+    /// Receives what is under way for a moment and keeps none of it: a guest that is still sending would otherwise see
+    /// its connection reset in place of the answer.
+    pub async fn discard(mut self) {
+        self.deadline = self.deadline.min(Instant::now() + DISCARD);
+        if let Some(connection) = &self.connection {
+            connection.consumed(self.opening.len());
+        }
+        while let Ok(Some(chunk)) = self.chunk().await {
+            if let Some(connection) = &self.connection {
+                connection.consumed(chunk.len());
+            }
+        }
+    }
+
     async fn chunk(&mut self) -> Result<Option<Bytes>, HttpProblem> {
         let next = poll_fn(|context| self.payload.as_mut().poll_next(context));
         match timeout_at(self.deadline, next).await {
@@ -288,6 +302,8 @@ fn length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
     value.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
 }
 
+/// Enough for honest evidence on its way.
+const DISCARD: std::time::Duration = std::time::Duration::from_secs(1);
 /// Seconds after which there may be room again.
 const RETRY_AFTER: u32 = 1;
 /// Counts as one network.

@@ -11,6 +11,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
 use vouchsafe_keystore::StoreError;
+use vouchsafe_keystore::record::GrantFailures;
 use vouchsafe_keystore::release::ConsiderError;
 
 use crate::broker::Broker;
@@ -34,6 +35,19 @@ pub enum NotReady {
     Overloaded,
     /// The probe has not come back for too long.
     ProbeOverdue,
+}
+
+#[cfg(test)]
+impl NotReady {
+    const ALL: [Self; 7] = [
+        Self::DiskAlmostFull,
+        Self::StorageFailed,
+        Self::LogHeadInvalid,
+        Self::GrantsFailed,
+        Self::CrlsMissing,
+        Self::Overloaded,
+        Self::ProbeOverdue,
+    ];
 }
 
 /// What the last probe found.
@@ -122,10 +136,7 @@ pub(crate) async fn probe(broker: &Broker) {
         reasons.push(NotReady::DiskAlmostFull);
     }
     reasons.extend(storage(broker).await);
-    let failed = broker.keystore.grant_failures();
-    if failed.is_some_and(|failures| failures.last.elapsed() < GRANT_FAILURES) {
-        reasons.push(NotReady::GrantsFailed);
-    }
+    reasons.extend(grants_failed(broker.keystore.grant_failures(), Instant::now()));
     match broker.keystore.compiled_guardrails().await {
         Ok(guardrails) if guardrails.read_revocation() && !has_current_crl(broker) => {
             reasons.push(NotReady::CrlsMissing);
@@ -165,6 +176,12 @@ fn reason(error: &StoreError) -> NotReady {
     }
 }
 
+/// A failure is told until a grant succeeds, or for a while: no guest may come while the broker is not ready.
+fn grants_failed(failures: Option<GrantFailures>, now: Instant) -> Option<NotReady> {
+    let since = now.saturating_duration_since(failures?.last);
+    (since < GRANT_FAILURES).then_some(NotReady::GrantsFailed)
+}
+
 fn has_current_crl(broker: &Broker) -> bool {
     let now = clock::now();
     broker.collateral_status().is_ok_and(|status| status.crls.iter().any(|crl| !crl.overdue(now)))
@@ -175,7 +192,7 @@ fn free_mib(broker: &Broker) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize) / (1024 * 1024))
 }
 
-/// A failed grant counts for so long, unless one succeeds: no guest may come while the broker is not ready.
+/// How long a failed grant is told.
 const GRANT_FAILURES: Duration = Duration::from_secs(60);
 /// A probe waits for the database's own timeouts.
 const OVERDUE: Duration = Duration::from_secs(60);

@@ -25,7 +25,11 @@ pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<H
         NoOpening::Problem(problem) => problem,
     })?;
     let now = clock::now();
-    broker.check(&challenge, now).map_err(|error| refuse_challenge(&broker, decision, now, error))?;
+    if let Err(error) = broker.check(&challenge, now) {
+        let problem = refuse_challenge(&broker, decision, now, error);
+        body.discard().await;
+        return Err(problem);
+    }
     let body = body.whole().await.inspect_err(|problem| broker.metrics.refused(problem.code()))?;
     let _admitted = broker.gate.enter();
     let now = clock::now();

@@ -1,11 +1,8 @@
 use actix_web::body::to_bytes;
 use serde_json::{Value, json};
-use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
-use vouchsafe_protocol::{DecisionId, ReasonCode};
 
 use super::*;
-use crate::release::release;
-use crate::testing::{Fixture, PATH, by};
+use crate::testing::{Fixture, by};
 
 /// Status and body of `/readyz`.
 async fn shown(fixture: &Fixture) -> (u16, Value) {
@@ -63,14 +60,25 @@ async fn t54_without_a_current_crl_that_the_guardrails_need_it_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t54_a_grant_that_could_not_be_recorded_and_a_head_that_does_not_check_are_told() {
+async fn t54_storage_that_does_not_answer_is_told() {
     let fixture = Fixture::new().await;
-    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
     fixture.keystore().close().await;
-    let refused = release(&fixture.broker, DecisionId([1; 16]), asked.request, clock::now()).await;
-    assert_eq!(refused.expect_err("nothing is recorded").code(), ReasonCode::Unavailable);
-    let (status, shown) = probed(&fixture).await;
-    assert_eq!((status, &shown["reasons"][0]), (503, &json!("storage-failed")));
+    assert_eq!(probed(&fixture).await, not_ready(&["storage-failed"]));
+}
+
+#[test]
+fn t54_grants_that_could_not_be_recorded_are_told_for_a_while() {
+    let now = Instant::now();
+    let failed =
+        |ago: u64| now.checked_sub(Duration::from_secs(ago)).map(|last| GrantFailures { count: 3, last });
+    assert_eq!(grants_failed(None, now), None);
+    assert_eq!(grants_failed(failed(0), now), Some(NotReady::GrantsFailed));
+    assert_eq!(grants_failed(failed(59), now), Some(NotReady::GrantsFailed));
+    assert_eq!(grants_failed(failed(60), now), None);
+}
+
+#[test]
+fn t54_a_head_or_a_row_that_does_not_check_is_not_a_failure_of_storage() {
     for (error, expected) in [
         (StoreError::RowTampered { table: "log_head", key: "1".to_owned() }, NotReady::LogHeadInvalid),
         (
@@ -81,4 +89,16 @@ async fn t54_a_grant_that_could_not_be_recorded_and_a_head_that_does_not_check_a
     ] {
         assert_eq!(reason(&error), expected);
     }
+}
+
+#[test]
+fn the_description_of_the_interface_has_every_reason() {
+    let description = include_str!("../../openapi.yaml");
+    let readiness = description.split("    Readiness:\n").nth(1).expect("described");
+    let described: Vec<_> = readiness
+        .lines()
+        .filter_map(|line| line.strip_prefix("              - "))
+        .take(NotReady::ALL.len())
+        .collect();
+    assert_eq!(json!(described), json!(NotReady::ALL));
 }
