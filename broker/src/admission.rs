@@ -34,7 +34,8 @@ pub struct Shares {
     pub connections: usize,
     /// Of these, connections of one network.
     pub connections_of_network: usize,
-    /// Connections that one network may open in a minute: each costs a TLS handshake.
+    /// Connections that one network may open in a minute, evenly, once it has opened as many as its share at once: each
+    /// costs a TLS handshake.
     pub opened_by_network: u32,
     /// Bytes of bodies that are held at the same time.
     pub bodies: usize,
@@ -55,6 +56,11 @@ impl Shares {
         }
     }
 
+    /// Connections that one network may open at once.
+    fn burst(&self) -> f64 {
+        f64::from(u32::try_from(self.connections_of_network).unwrap_or(u32::MAX))
+    }
+
     /// Of the operators' listener. A body is read there only under a valid token, and may be a whole bundle.
     #[must_use]
     pub const fn operators(limits: &Limits) -> Self {
@@ -72,7 +78,7 @@ pub enum TurnedAway {
     /// The network has its share.
     #[error("the address has its share")]
     Address,
-    /// The network opened its share of this minute.
+    /// The network opens connections faster than its share allows.
     #[error("the address opens too many connections")]
     Rate,
 }
@@ -106,15 +112,18 @@ struct Table {
     connections: usize,
     bodies: usize,
     networks: HashMap<Network, Usage>,
-    minute: Option<Instant>,
+    looked_at: Option<Instant>,
     notice: Notice,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Usage {
     connections: usize,
     bodies: usize,
-    opened: u32,
+    /// Connections opened, less those that time has made up for.
+    opened: f64,
+    /// When that was so.
+    at: Instant,
 }
 
 /// When the last log line about connections turned away was written, and how many there were since.
@@ -158,8 +167,8 @@ impl Admission {
     pub fn connect(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<ConnectionPermit, TurnedAway> {
         let (network, shares) = (Network::from(address), **self.shares.load());
         let mut table = self.table();
-        table.turn_minute(now);
-        if let Err(reason) = table.connect(network, &shares) {
+        table.forget_idle(now, &shares);
+        if let Err(reason) = table.connect(network, &shares, now) {
             let line = table.notice.due(now).map(|count| (count, table.connections, table.networks.len()));
             drop(table);
             self.metrics.connection_turned_away(self.listener, reason);
@@ -188,7 +197,7 @@ impl Admission {
         let shares = **self.shares.load();
         let mut table = self.table();
         let held = table.bodies.saturating_add(bytes);
-        let usage = table.networks.entry(network).or_default();
+        let usage = table.networks.entry(network).or_insert_with(|| Usage::new(Instant::now()));
         let of_network = usage.bodies.saturating_add(bytes);
         let refused = if of_network > shares.bodies_of_network {
             Some(TurnedAway::Address)
@@ -219,34 +228,35 @@ impl Admission {
 }
 
 impl Table {
-    fn connect(&mut self, network: Network, shares: &Shares) -> Result<(), TurnedAway> {
+    fn connect(&mut self, network: Network, shares: &Shares, now: Instant) -> Result<(), TurnedAway> {
         let full = self.connections >= shares.connections
             || (self.networks.len() >= MAX_NETWORKS && !self.networks.contains_key(&network));
         if full {
             return Err(TurnedAway::Full);
         }
-        let usage = self.networks.entry(network).or_default();
+        let usage = self.networks.entry(network).or_insert_with(|| Usage::new(now));
         if usage.connections >= shares.connections_of_network {
             return Err(TurnedAway::Address);
         }
-        if usage.opened >= shares.opened_by_network {
+        usage.make_up(shares, now);
+        if usage.opened + 1.0 > shares.burst() {
             return Err(TurnedAway::Rate);
         }
         usage.connections += 1;
-        usage.opened += 1;
+        usage.opened += 1.0;
         self.connections += 1;
         Ok(())
     }
 
-    /// Forgets once a minute what each network opened, and networks that hold nothing.
-    fn turn_minute(&mut self, now: Instant) {
-        if self.minute.is_some_and(|from| now.saturating_duration_since(from) < MINUTE) {
+    /// Forgets, once a minute, networks that hold nothing and opened nothing of late.
+    fn forget_idle(&mut self, now: Instant, shares: &Shares) {
+        if self.looked_at.is_some_and(|at| now.saturating_duration_since(at) < MINUTE) {
             return;
         }
-        self.minute = Some(now);
+        self.looked_at = Some(now);
         self.networks.retain(|_, usage| {
-            usage.opened = 0;
-            usage.connections > 0 || usage.bodies > 0
+            usage.make_up(shares, now);
+            usage.connections > 0 || usage.bodies > 0 || usage.opened > 0.0
         });
     }
 
@@ -257,6 +267,19 @@ impl Table {
             usage.connections = usage.connections.saturating_sub(connections);
             usage.bodies = usage.bodies.saturating_sub(bytes);
         }
+    }
+}
+
+impl Usage {
+    const fn new(now: Instant) -> Self {
+        Self { connections: 0, bodies: 0, opened: 0.0, at: now }
+    }
+
+    /// Time makes up for connections that were opened.
+    fn make_up(&mut self, shares: &Shares, now: Instant) {
+        let minutes = now.saturating_duration_since(self.at).as_secs_f64() / MINUTE.as_secs_f64();
+        self.opened = minutes.mul_add(-f64::from(shares.opened_by_network), self.opened).max(0.0);
+        self.at = now;
     }
 }
 

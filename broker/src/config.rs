@@ -369,7 +369,7 @@ impl Default for Limits {
             connections_per_address: 256,
             connections_per_minute: 3000,
             connection: Duration::from_secs(300),
-            requests: 1000,
+            requests: 20,
             bodies: 256,
             bodies_per_address: 32,
             probe: Duration::from_secs(10),

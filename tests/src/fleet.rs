@@ -339,7 +339,7 @@ const DAY: u64 = 86_400;
 
 /// For the broker's configuration: a few simulated guests ask more often than any VM does, and all from one address.
 pub const LIMITS: &str = "[limits]\nreleases_per_instance = 1000000000\nreleases_without_instance = 1000000000\n\
-                          connections_per_address = 8192\nconnections_per_minute = 1000000000\nbodies_per_address = 256\n";
+                          connections_per_address = 8192\nconnections_per_minute = 1000000000\nrequests = 1000000000\nbodies_per_address = 256\n";
 
 /// The same where the guests are few and the shares of an address are what is looked at.
 pub const SHARES: &str =

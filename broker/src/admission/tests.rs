@@ -6,7 +6,7 @@ use crate::metrics::Metrics;
 const SHARES: Shares = Shares {
     connections: 6,
     connections_of_network: 4,
-    opened_by_network: 5,
+    opened_by_network: 60,
     bodies: 100,
     bodies_of_network: 60,
 };
@@ -44,16 +44,23 @@ fn t54_one_address_gets_its_share_of_connections_and_no_more() {
 }
 
 #[test]
-fn t44_one_address_opens_so_many_connections_a_minute() {
+fn t44_one_address_opens_its_share_at_once_and_so_many_a_minute_after_that() {
     let (admission, _metrics) = admission();
     let now = Instant::now();
-    for _ in 0..5 {
+    let after = |seconds: u64| now + Duration::from_secs(seconds);
+    // Each is closed again at once.
+    for _ in 0..4 {
         assert!(admission.connect(v4(1), now).is_ok());
     }
     assert_eq!(admission.connect(v4(1), now).unwrap_err(), TurnedAway::Rate);
-    assert_eq!(admission.connect(v4(1), now + Duration::from_secs(59)).unwrap_err(), TurnedAway::Rate);
-    assert!(admission.connect(v4(2), now).is_ok());
-    assert!(admission.connect(v4(1), now + MINUTE).is_ok());
+    assert!(admission.connect(v4(2), now).is_ok(), "others are not concerned");
+    // One a second: 60 a minute.
+    assert!(admission.connect(v4(1), after(1)).is_ok());
+    assert_eq!(admission.connect(v4(1), after(1)).unwrap_err(), TurnedAway::Rate);
+    assert!(admission.connect(v4(1), after(3)).is_ok());
+    assert!(admission.connect(v4(1), after(3)).is_ok());
+    assert_eq!(admission.connect(v4(1), after(3)).unwrap_err(), TurnedAway::Rate);
+    assert!(admission.connect(v4(2), after(120)).is_ok());
     assert_eq!(admission.table().networks.len(), 1, "who holds nothing is forgotten");
 }
 
@@ -98,6 +105,7 @@ fn new_shares_hold_from_now_on() {
     let (admission, _metrics) = admission();
     let now = Instant::now();
     let _held: Vec<_> = (0..4).map(|_| admission.connect(v4(1), now).unwrap()).collect();
+    let now = now + Duration::from_secs(1);
     admission.set(Shares { connections_of_network: 5, ..SHARES });
     assert!(admission.connect(v4(1), now).is_ok());
     admission.set(Shares { connections_of_network: 1, ..SHARES });
