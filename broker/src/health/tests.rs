@@ -1,5 +1,6 @@
 use actix_web::body::to_bytes;
 use serde_json::{Value, json};
+use vouchsafe_keystore::policy::Guardrails;
 
 use super::*;
 use crate::testing::{Fixture, by};
@@ -55,7 +56,8 @@ async fn t54_without_a_current_crl_that_the_guardrails_need_it_is_not_ready() {
     assert_eq!(probed(&bare).await, not_ready(&["crls-missing"]), "{folder:?}");
     let nothing = "@id(\"v\") @reason(\"r\") forbid (principal is Vm, action == Action::\"release\", resource)\
                    when { principal has snp && principal.snp.vmpl != 0 };";
-    bare.keystore().put_guardrails(by(), nothing).await.expect("good guardrails");
+    let drops = Guardrails::compile(nothing).expect("good").dropped().into_keys().collect();
+    bare.keystore().put_guardrails(by(), nothing, &drops).await.expect("good guardrails");
     assert_eq!(probed(&bare).await, ready(), "these guardrails need none");
 }
 

@@ -320,7 +320,7 @@ async fn t54_one_address_cannot_hold_all_connections() {
         rustix::net::connect(&socket, &guests).map(|()| TcpStream::from(socket))
     };
     let mut held: Vec<TcpStream> = (0..15).map(|_| from(2).expect("connected")).collect();
-    let admission = std::sync::Arc::clone(&fixture.broker.admission.guests);
+    let admission = Arc::clone(&fixture.broker.admission.guests);
     while admission.held() < 15 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
