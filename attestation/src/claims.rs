@@ -4,7 +4,6 @@
 //! made from. [`InspectedClaims`] looks the same to a reader and can never be decided upon.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,7 +12,8 @@ use vouchsafe_protocol::{Bound, Digest32, GuestPublicKey, UnixTime};
 
 use crate::anchors::Root;
 use crate::chain::{MissingCrl, Revocation};
-use crate::event_log::{BootLog, Technology};
+pub use crate::event_log::Phase;
+use crate::event_log::{BootLog, Technology, UserspaceWords};
 use crate::google_token::GoogleTokenClaims;
 use crate::snp::SnpClaims;
 use crate::tdx::TdxClaims;
@@ -159,13 +159,17 @@ pub struct VtpmClaims {
     pub instance: Option<Instance>,
     /// Counters of the TPM at the time of the quote.
     pub clock: ClockInfo,
-    /// The quoted PCRs of the SHA-256 bank.
+    /// The quoted PCRs of the SHA-256 bank, with what user space extended.
     pub pcrs: BTreeMap<u8, Digest32>,
+    /// PCR 0 to 9 and 11 to 14 at the end of the firmware's log, without what user space extended afterwards: what policies
+    /// compare with.
+    pub firmware_pcrs: BTreeMap<u8, Digest32>,
     /// Where in its life the boot is.
     pub phase: Phase,
-    /// The boot phases of systemd that PCR 11 has gone through.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub boot_phase_words: Vec<&'static str>,
+    /// What user space extended after the firmware's log, by register: for people. Whoever is root can extend
+    /// more, so no decision rests on it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub userspace: UserspaceWords,
     /// What the firmware log says, each part checked against the quoted PCRs.
     pub boot: Arc<BootLog>,
 }
@@ -222,23 +226,4 @@ pub struct ClockInfo {
     pub restart_count: u32,
     /// False when the clock may have gone back.
     pub safe: bool,
-}
-
-/// Whether the initrd has closed the latch, PCR 15.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// PCR 15 holds its reset value.
-    Initrd,
-    /// PCR 15 has been extended.
-    Latched,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Initrd => "initrd",
-            Self::Latched => "latched",
-        })
-    }
 }

@@ -7,6 +7,8 @@
 //!
 //! What is special about CCEL stands in [`ReplayedCcel`].
 //!
+//! What user space extends after the log stands in one place, the grammar of `userspace`.
+//!
 //! Does not guarantee: a TPM measures digests, one sequence a PCR. Event types, texts that no digest
 //! covers (file names, for one) and the order of events of different PCRs are the word of whoever wrote
 //! the log. Whoever is root after boot can extend PCR 8 to 14 and append matching events; the latch in PCR 15 and
@@ -18,10 +20,12 @@ mod actions;
 mod boot;
 mod ccel;
 mod command_line;
+mod devices;
 mod digest;
 mod error;
 mod event_type;
 mod grub;
+mod images;
 mod machine;
 mod options;
 mod parse;
@@ -29,7 +33,11 @@ mod replay;
 mod rules;
 mod secure_boot;
 mod shim;
+mod smbios;
 mod stub;
+mod tagged;
+mod userspace;
+mod userspace_log;
 mod variable;
 
 #[cfg(test)]
@@ -54,10 +62,14 @@ pub use self::command_line::CommandLine;
 pub use self::digest::EventDigest;
 pub use self::error::EventLogError;
 pub use self::event_type::EventType;
-pub use self::replay::BOOT_PHASE_WORDS;
 pub use self::replay::PcrRule;
 pub use self::replay::PcrState;
 pub use self::replay::Replayed;
+pub use self::userspace::Phase;
+pub use self::userspace::UserspaceWords;
+pub use self::userspace_log::MAX_USERSPACE_ENTRIES;
+pub use self::userspace_log::UserspaceLog;
+pub use self::userspace_log::UserspaceLogError;
 
 /// Events of one log.
 pub const MAX_EVENTS: usize = 4096;

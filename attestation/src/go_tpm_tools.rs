@@ -86,6 +86,7 @@ pub fn read(bytes: &[u8]) -> Result<VtpmEvidence, GoTpmToolsError> {
         signature: Bytes(quote.raw_sig),
         pcrs: pcrs(quote.pcrs.unwrap_or_default().pcrs)?,
         event_log: Bytes(message.event_log),
+        userspace_log: None,
     })
 }
 

@@ -25,6 +25,7 @@ pub use self::error::VerifyError;
 use self::hardware::Hardware;
 pub use self::inspect::Expected;
 pub use self::inspect::InspectedLog;
+pub use self::inspect::inspect_ccel;
 pub use self::inspect::inspect_event_log;
 pub use self::inspect::inspect_google_token;
 pub use self::inspect::inspect_launch_endorsement;
@@ -213,7 +214,7 @@ fn verify_pieces(
     }
 
     // 7. The firmware log is that of the quoted PCRs (T22 to T26).
-    claims.vtpm = quote.map(|quote| quote.claims(context)).transpose()?;
+    claims.vtpm = quote.map(|quote| quote.claims(context, &mut claims.withheld)).transpose()?;
 
     // 8. All that name a technology name the same one (T01).
     claims.technology = agreed_technology(hardware.map(Hardware::technology), claims)?;

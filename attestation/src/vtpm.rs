@@ -33,7 +33,6 @@ pub use self::instance_info::InstanceInfoError;
 pub use self::instance_info::parse_instance_info;
 #[cfg(feature = "test-util")]
 pub(crate) use self::name::qualified_name;
-pub use self::pcrs::PcrSet;
 pub use self::pcrs::RELEASE_PCRS;
 pub(crate) use self::pcrs::Selection;
 pub use self::signature::Hash;
@@ -47,10 +46,12 @@ use crate::chain::VerifiedChain;
 use crate::chain::readable;
 use crate::claims::AkClaims;
 use crate::claims::Instance;
-use crate::claims::Phase;
 use crate::claims::VtpmClaims;
 use crate::event_log::PcrRule;
+use crate::event_log::Phase;
+use crate::event_log::UserspaceLog;
 use crate::verify::Context;
+use crate::withheld::Withheld;
 
 /// Evidence whose quote has been parsed: nothing in it has been verified.
 pub(crate) struct ReadQuote<'a> {
@@ -156,11 +157,23 @@ impl CertifiedKey {
 }
 
 impl SignedQuote<'_> {
-    /// Holds the firmware log against the quoted PCRs.
-    pub(crate) fn claims(self, context: &Context<'_>) -> Result<VtpmClaims, VtpmError> {
+    /// Holds the firmware log, and the userspace log where there is one, against the quoted PCRs. An unusable userspace
+    /// log is as good as absent.
+    pub(crate) fn claims(
+        self,
+        context: &Context<'_>,
+        withheld: &mut Vec<Withheld>,
+    ) -> Result<VtpmClaims, VtpmError> {
         let Self { quote, key } = self;
         let found = context.memory.log(&quote.evidence.event_log)?;
-        let state = found.log().replayed.check_against(&quote.evidence.pcrs, PcrRule::Release)?;
+        let opened = quote.evidence.userspace_log.as_deref().map(UserspaceLog::open).transpose();
+        let userspace_log = opened.unwrap_or_else(|reason| {
+            withheld.push(reason);
+            None
+        });
+        let replayed = &found.log().replayed;
+        let state = replayed.check_against(&quote.evidence.pcrs, PcrRule::Release, userspace_log.as_ref())?;
+        let firmware_pcrs = FIRMWARE_PCRS.map(|pcr| (pcr, replayed.value(pcr))).into();
         let log = context.memory.keep(found);
         Ok(VtpmClaims {
             root: key.chain.root(),
@@ -174,9 +187,13 @@ impl SignedQuote<'_> {
             instance: key.key.instance.clone(),
             clock: quote.attest.clock,
             pcrs: quote.evidence.pcrs.clone(),
-            phase: if state.latched == Some(false) { Phase::Initrd } else { Phase::Latched },
-            boot_phase_words: state.boot_phase_words,
+            firmware_pcrs,
+            phase: state.phase.unwrap_or(Phase::Booted),
+            userspace: state.userspace,
             boot: log.boot,
         })
     }
 }
+
+/// PCRs that hold a part of the firmware's log. PCR 15 has none.
+const FIRMWARE_PCRS: [u8; 14] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14];

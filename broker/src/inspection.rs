@@ -3,9 +3,9 @@
 use vouchsafe_attestation::google_token::{self, GoogleTokenClaims, TokenContext};
 use vouchsafe_attestation::launch::{self, LaunchContext, LaunchEndorsement, LaunchMeasurement};
 use vouchsafe_attestation::snp::{SnpClaims, SnpEvidence};
-use vouchsafe_attestation::tdx::{self, TdxClaims};
+use vouchsafe_attestation::tdx::{self, TdxError};
 use vouchsafe_attestation::{
-    Claims, Context, Expected, InspectedClaims, Technology, VerifyError, inspect_snp, inspect_tdx,
+    Claims, Context, Expected, InspectedClaims, Technology, VerifyError, Withheld, inspect_snp, inspect_tdx,
     inspect_vtpm, read_vtpm_file,
 };
 use vouchsafe_protocol::{Evidence, SevSnpEvidence, TdxEvidence};
@@ -55,6 +55,7 @@ pub(crate) fn inspect(evidence: &Evidence, context: &Context<'_>) -> Result<Insp
         let logged = inspect_vtpm(vtpm, Expected::Waived, context)?.claims;
         claims.technology = logged.technology.or(claims.technology);
         claims.vtpm = logged.vtpm;
+        claims.withheld.extend(logged.withheld);
     }
     // What hardware says of itself comes before what others say of it.
     if let Some(snp) = &evidence.sev_snp {
@@ -62,7 +63,9 @@ pub(crate) fn inspect(evidence: &Evidence, context: &Context<'_>) -> Result<Insp
         claims.technology = Some(Technology::SevSnp);
     }
     if let Some(tdx) = &evidence.tdx {
-        claims.tdx = trust_domain(tdx, context)?;
+        let inspected = trust_domain(tdx, context)?;
+        claims.tdx = inspected.tdx;
+        claims.withheld.extend(inspected.withheld);
         claims.technology = Some(Technology::Tdx);
     }
     if claims == Claims::default() {
@@ -83,11 +86,18 @@ fn sev_snp(snp: &SevSnpEvidence, context: &Context<'_>) -> Result<Option<SnpClai
     Ok(claims)
 }
 
-fn trust_domain(evidence: &TdxEvidence, context: &Context<'_>) -> Result<Option<TdxClaims>, VerifyError> {
+/// As in a release, a log that does not fit leaves its claims out.
+fn trust_domain(evidence: &TdxEvidence, context: &Context<'_>) -> Result<Claims, VerifyError> {
     let platform = tdx::platform(&evidence.quote)?;
     let collateral = context.endorsements.tdx.get(&platform).map(AsRef::as_ref);
-    let log = evidence.event_log.as_deref();
-    Ok(inspect_tdx(&evidence.quote, collateral, log, Expected::Waived, context)?.claims.tdx)
+    let inspect = |log| inspect_tdx(&evidence.quote, collateral, log, Expected::Waived, context);
+    match inspect(evidence.event_log.as_deref()) {
+        Err(error @ VerifyError::Tdx(TdxError::EventLog(_))) => {
+            let withheld = vec![Withheld::because("tdx.boot", &error)];
+            Ok(Claims { withheld, ..inspect(None)?.claims })
+        }
+        inspected => Ok(inspected?.claims),
+    }
 }
 
 fn endorsement(

@@ -179,6 +179,85 @@ fn captured_event_logs_give_their_verdicts() {
 }
 
 #[test]
+fn t59_boots_of_systemd_are_told_at_every_moment() {
+    let Some(evidence) = evidence() else { return };
+    let folder = evidence.join("lab/sid262-uki-signed-pcrs-nvpcr");
+    let log = folder.join("eventlog.bin");
+    for (moment, phase) in [("-initrd-early", "initrd"), ("-initrd", "initrd"), ("", "booted")] {
+        let pcrs = folder.join(format!("pcrs{moment}.json"));
+        let userspace = folder.join(format!("tpm2-measure{moment}.log"));
+        let given = ["event-log", "--log", text(&log), "--pcrs", text(&pcrs)];
+        assert_eq!(refused(&given), "event-log-userspace-log-needed");
+        let claims = accepted(&[&given[..], &["--userspace-log", text(&userspace)]].concat());
+        assert_eq!(claims["pcrs"]["phase"], phase);
+        assert_eq!(claims["pcrs"]["userspace"]["0"], serde_json::json!(["os-separator"]));
+        assert_eq!(claims["pcrs"]["userspace"]["9"].as_array().map(Vec::len), Some(6));
+        assert_eq!(claims["boot"]["secure_boot"]["enabled"], false);
+        // An unusable log is as good as none, and said so where it is not needed.
+        assert_eq!(
+            refused(&[&given[..], &["--userspace-log", text(&log)]].concat()),
+            "event-log-userspace-log-needed"
+        );
+    }
+    let folder = evidence.join("lab/sid262-uki");
+    let (log, pcrs) = (folder.join("eventlog.bin"), folder.join("pcrs-initrd.json"));
+    let given = ["event-log", "--log", text(&log), "--pcrs", text(&pcrs), "--userspace-log", text(&log)];
+    let claims = accepted(&given);
+    assert_eq!(claims["withheld"][0]["claim"], "vtpm.userspace");
+}
+
+#[test]
+fn registers_are_read_as_tpm2_pcrread_prints_them() {
+    let Some(evidence) = evidence() else { return };
+    for (boot, secure_boot) in [("secure-boot", true), ("direct", false)] {
+        let folder = evidence.join("lab-boot").join(boot);
+        let (log, pcrs) = (folder.join("eventlog.bin"), folder.join("pcrs.txt"));
+        // PCR 10 is IMA's.
+        let claims = accepted(&["event-log", "--log", text(&log), "--pcrs", text(&pcrs)]);
+        assert_eq!(claims["boot"]["secure_boot"]["enabled"], secure_boot, "{boot}");
+        assert_eq!(claims["pcrs"]["phase"], "initrd");
+    }
+}
+
+#[test]
+fn a_ccel_log_is_held_against_rtmrs_without_a_quote() {
+    let Some(evidence) = evidence() else { return };
+    let log = evidence.join("gce/tdx/ccel/cos-113-intel-tdx.bin");
+    let quote = fs::read(evidence.join("gce/tdx/quotes/gce-cos113-tdx-quote-v4.dat")).expect("read");
+    // DCAP Quote v4: TD report body at 48, RTMR0 at 328 of it.
+    let mut rtmrs: Vec<String> = quote[376..568].chunks(48).map(hex::encode).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rtmrs.json");
+    let write = |rtmrs: &[String]| {
+        let object: serde_json::Map<String, Value> =
+            rtmrs.iter().enumerate().map(|(at, rtmr)| (at.to_string(), rtmr.clone().into())).collect();
+        fs::write(&file, Value::Object(object).to_string()).expect("written");
+    };
+    write(&rtmrs);
+    let claims = accepted(&["ccel", "--log", text(&log), "--rtmrs", text(&file)]);
+    assert_eq!(claims["boot"]["secure_boot"]["enabled"], false);
+    assert!(claims["boot"]["kernel_command_line"].is_string());
+    // Each kind of log says what the other one is.
+    assert_eq!(
+        refused(&[
+            "event-log",
+            "--log",
+            text(&log),
+            "--pcrs",
+            text(&pcrs_file(folder.path(), &serde_json::json!({})))
+        ]),
+        "event-log-ccel-log"
+    );
+    let tpm = evidence.join("lab/sid262-uki/eventlog.bin");
+    assert_eq!(refused(&["ccel", "--log", text(&tpm), "--rtmrs", text(&file)]), "ccel-header-register");
+    rtmrs[2] = "00".repeat(48);
+    write(&rtmrs);
+    assert_eq!(refused(&["ccel", "--log", text(&log), "--rtmrs", text(&file)]), "ccel-events-for-zero-rtmr");
+    write(&rtmrs[..3]);
+    unusable(&["ccel", "--log", text(&log), "--rtmrs", text(&file)]);
+}
+
+#[test]
 fn t22_forged_event_logs_are_refused() {
     let Some(evidence) = evidence() else { return };
     let expected: Value =

@@ -21,7 +21,7 @@ use serde::{Deserialize, Deserializer};
 use vouchsafe_protocol::{BrokerIdentity, Suite};
 
 use crate::hardware::{Ccel, ccel, tsm};
-use crate::vtpm::{AkChoice, DEFAULT_EVENT_LOG, TpmAddress};
+use crate::vtpm::{AkChoice, DEFAULT_EVENT_LOG, DEFAULT_USERSPACE_LOG, TpmAddress};
 
 /// Where the configuration is when no other place is named.
 pub const DEFAULT_PATH: &str = "/etc/vouchsafe/guest.toml";
@@ -84,6 +84,8 @@ pub struct VtpmConfig {
     pub key: AkChoice,
     /// The firmware's event log.
     pub event_log: PathBuf,
+    /// systemd's measurement log; sent along where it can be read.
+    pub userspace_log: PathBuf,
     /// PEM files with CAs to send along. Brokers know Google's own.
     pub issuers: Vec<PathBuf>,
 }
@@ -127,7 +129,13 @@ pub struct Limits {
 
 impl Default for VtpmConfig {
     fn default() -> Self {
-        Self { device: None, key: AkChoice::Auto, event_log: DEFAULT_EVENT_LOG.into(), issuers: vec![] }
+        Self {
+            device: None,
+            key: AkChoice::Auto,
+            event_log: DEFAULT_EVENT_LOG.into(),
+            userspace_log: DEFAULT_USERSPACE_LOG.into(),
+            issuers: vec![],
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::hardware::{
     open_snp, open_tdx,
 };
 use crate::platform;
-use crate::vtpm::{AttestationKey, TpmAddress, Vtpm, VtpmError, read_event_log};
+use crate::vtpm::{AttestationKey, TpmAddress, Vtpm, VtpmError, read_event_log, read_userspace_log};
 
 /// What evidence is wanted for.
 #[derive(Clone, Copy, Debug)]
@@ -284,6 +284,8 @@ impl<'c> OpenVtpm<'c> {
             signature: quote.signature.into(),
             pcrs: quote.pcrs,
             event_log: read_event_log(&self.config.event_log)?.into(),
+            // After the quote: what was extended before it is in the log.
+            userspace_log: read_userspace_log(&self.config.userspace_log).map(Into::into),
         })
     }
 }

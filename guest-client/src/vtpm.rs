@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 
 pub use address::{AddressError, TpmAddress};
-pub use event_log::{DEFAULT_EVENT_LOG, read_event_log};
+pub use event_log::{DEFAULT_EVENT_LOG, DEFAULT_USERSPACE_LOG, read_event_log, read_userspace_log};
 pub use key::{AkAlgorithm, AkChoice, AttestationKey};
 pub use quote::{BankQuote, PCRS, Quote};
 use rustix::fs::{Access, access};

@@ -212,6 +212,22 @@ fn auto_takes_what_is_there_and_a_list_insists() {
 }
 
 #[test]
+fn the_measurement_log_of_systemd_comes_along_where_it_can_be_read() {
+    let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
+    let sent = || {
+        let evidence = collect(&mut LocalEvidence::new(Some(machine.config()), None), &transcript()).unwrap();
+        evidence.vtpm.unwrap().userspace_log.map(|log| log.0)
+    };
+    assert_eq!(sent(), None);
+    std::fs::write(machine.userspace_log(), b"\x1e{}\n\x1e{").unwrap();
+    assert_eq!(sent().unwrap(), b"\x1e{}\n", "whole entries");
+    // Whatever is there in its place: the evidence goes without it.
+    std::fs::remove_file(machine.userspace_log()).unwrap();
+    std::fs::create_dir(machine.userspace_log()).unwrap();
+    assert_eq!(sent(), None);
+}
+
+#[test]
 fn a_missing_log_or_key_is_named() {
     let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
     let lost = VtpmConfig { event_log: "/nowhere/log".into(), ..machine.config() };

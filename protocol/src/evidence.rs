@@ -47,6 +47,10 @@ pub struct VtpmEvidence {
     pub pcrs: BTreeMap<u8, Digest32>,
     /// The firmware's event log (`binary_bios_measurements`).
     pub event_log: Bytes,
+    /// systemd's own log of what it extended (`/run/log/systemd/tpm2-measure.log`), where there is one. Optional: one that is
+    /// unusable or too large counts as absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userspace_log: Option<Bytes>,
 }
 
 /// What AMD's secure processor says: nothing in it has been checked.
@@ -180,6 +184,7 @@ mod tests {
             signature: empty.clone(),
             pcrs,
             event_log: empty,
+            userspace_log: None,
         }
     }
 

@@ -10,6 +10,7 @@
 //! | bind the guest's key, the challenge and the request | [`transcript`] |
 //! | bind each piece of evidence to that | [`binding`] |
 //! | carry evidence | [`evidence`] |
+//! | the word that closes the boot-phase latch | [`latch`] |
 //! | wrap secrets to the guest's key, open them | [`wrap`] |
 //! | sign an answer or a refusal, check it | [`answer`] |
 //! | requests, answers and problems on the wire | [`messages`], [`problem`] |
@@ -24,6 +25,7 @@ pub mod encoding;
 pub mod evidence;
 mod hashing;
 pub mod identity;
+pub mod latch;
 pub mod limits;
 pub mod messages;
 pub mod path;
@@ -44,6 +46,7 @@ pub use digest::{Digest32, Digest48};
 pub use encoding::Bytes;
 pub use evidence::{Evidence, GoogleTokenEvidence, SevSnpEvidence, TdxEvidence, VtpmEvidence};
 pub use identity::{BrokerIdentity, IdentityKey};
+pub use latch::LATCH_WORD;
 pub use path::{ObjectName, SecretPath};
 pub use problem::ReasonCode;
 pub use secret::PlaintextSecret;

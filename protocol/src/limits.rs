@@ -6,6 +6,8 @@ pub const MAX_REQUEST: usize = 2 * 1024 * 1024;
 pub const MAX_OPENING: usize = 1024;
 /// A firmware event log.
 pub const MAX_EVENT_LOG: usize = 512 * 1024;
+/// systemd's measurement log. A boot writes about 12 kB; guests send the beginning of a longer one.
+pub const MAX_USERSPACE_LOG: usize = 128 * 1024;
 /// One certificate or CRL in DER.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
 /// Issuing CAs that may come with one piece of evidence.

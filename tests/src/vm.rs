@@ -4,13 +4,15 @@
 //! would. Its AK certificate is from a throw-away CA that the broker is given as an extra trust anchor.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, FakeGoogle};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
+use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
+use vouchsafe_protocol::{Digest32, LATCH_WORD};
 
 use crate::pem;
 use crate::swtpm::Swtpm;
@@ -58,7 +60,17 @@ impl Vm {
     /// # Errors
     /// What the TPM says.
     pub fn latch(&self) -> anyhow::Result<()> {
-        Ok(self.tpm.extend(15, &[0x15; 32])?)
+        Ok(self.tpm.extend(15, &Digest32::of(LATCH_WORD.as_bytes()).0)?)
+    }
+
+    /// systemd extends these, and writes them to its measurement log.
+    ///
+    /// # Errors
+    /// What the TPM says; when the log cannot be written.
+    pub fn measure_userspace(&self, userspace: &UserspaceBuilder) -> anyhow::Result<()> {
+        self.tpm.extend_all(userspace.extends().into_iter().map(|(pcr, digest)| (pcr, digest.0)))?;
+        let mut log = fs::OpenOptions::new().create(true).append(true).open(self.userspace_log())?;
+        Ok(log.write_all(&userspace.log())?)
     }
 
     /// Extends any PCR, as root in the VM can.
@@ -77,9 +89,10 @@ impl Vm {
         let path = self.folder.join("guest.toml");
         let text = format!(
             "brokers = [{broker:?}]\nidentities = [{identity:?}]\nca = {ca:?}\nevidence = [\"vtpm\"]\n\n\
-             [vtpm]\ndevice = \"{}\"\nevent_log = {:?}\nissuers = [{:?}]\n",
+             [vtpm]\ndevice = \"{}\"\nevent_log = {:?}\nuserspace_log = {:?}\nissuers = [{:?}]\n",
             self.tpm.address(),
             self.event_log(),
+            self.userspace_log(),
             self.folder.join(ISSUERS),
         );
         fs::write(&path, text)?;
@@ -98,10 +111,19 @@ impl Vm {
         self.folder.join("binary_bios_measurements")
     }
 
+    /// Where systemd's measurement log is, once user space has measured something.
+    #[must_use]
+    pub fn userspace_log(&self) -> PathBuf {
+        self.folder.join("tpm2-measure.log")
+    }
+
     fn measure(&self, boot: &EventLogBuilder) -> anyhow::Result<()> {
         self.tpm.extend_all(boot.extends().into_iter().map(|(pcr, digest)| (pcr, digest.0)))?;
         fs::write(self.event_log(), boot.bytes())?;
-        Ok(())
+        match fs::remove_file(self.userspace_log()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 

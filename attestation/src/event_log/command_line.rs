@@ -54,6 +54,8 @@ pub(super) enum Ambiguity {
     OptionsAdded { event: usize },
     #[error("what else was measured may have changed the command line")]
     OptionsChanged,
+    #[error("an image ran in a boot option that returned, and may have measured the command line")]
+    EarlierOption,
     #[error("more than one boot loader measured options or a command line")]
     SeveralLoaders,
     #[error("the options that the kernel measured are not the command line that the boot loader measured")]
@@ -87,6 +89,7 @@ impl Ambiguity {
             Self::LatinSpace { .. } => "kernel-command-line-latin1-space",
             Self::TooLong { .. } => "kernel-command-line-too-long",
             Self::OptionsAdded { .. } | Self::OptionsChanged => "kernel-options-added",
+            Self::EarlierOption => "earlier-boot-option",
             Self::SeveralLoaders => "several-boot-loaders",
             Self::OtherOptions => "kernel-options-differ",
             Self::DigestOnly => "kernel-command-line-digest-only",

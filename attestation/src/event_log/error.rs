@@ -3,6 +3,8 @@
 use vouchsafe_protocol::Digest32;
 
 use super::event_type::EventType;
+use super::userspace::next_word;
+use crate::pcr_set::PcrSet;
 
 /// One refusal, one variant. `event` is the position in the log, counted from the header, which is 0; `pcr` and
 /// `event_type` are those of that event.
@@ -22,6 +24,11 @@ pub enum EventLogError {
     /// The first event is none.
     #[error("not a TCG event log")]
     NotAnEventLog,
+    /// The log of a TD's registers (CCEL) in the place of a TPM's.
+    #[error(
+        "this is a CCEL log, of the RTMRs of a TDX guest, not the log of a TPM: `vouchsafe verify ccel` reads it"
+    )]
+    CcelLog,
     /// A log of SHA-1 digests only.
     #[error("legacy log without a spec-id header: SHA-1 only")]
     LegacyFormat,
@@ -97,9 +104,25 @@ pub enum EventLogError {
     /// The boot never left the firmware, as far as the log tells.
     #[error("the log has no ExitBootServices event")]
     ExitBootServicesMissing,
-    /// The firmware was left twice.
+    /// The firmware was left twice: the attempt before did not fail.
     #[error("event {event}: second ExitBootServices")]
     SecondExitBootServices { event: usize },
+    /// A result of ExitBootServices in a place where there is none.
+    #[error("event {event}: result of ExitBootServices without an attempt")]
+    ExitBootServicesOrder { event: usize },
+    /// More failed attempts than any boot loader or kernel makes.
+    #[error("event {event}: too many failed attempts of ExitBootServices")]
+    ExitBootServicesAttempts { event: usize },
+    /// The digest is that of a word that user space extends after the log, and no firmware or boot loader measures.
+    #[error(
+        "event {event} (PCR {pcr}) is \"{word}\", which user space extends, not firmware or a boot loader"
+    )]
+    UserspaceWord {
+        event: usize,
+        pcr: u8,
+        /// Which.
+        word: &'static str,
+    },
     /// Firmware and boot loaders are gone by then.
     #[error("event {event} (PCR {pcr}, {event_type}) comes after ExitBootServices")]
     EventAfterExitBootServices { event: usize, pcr: u8, event_type: EventType },
@@ -161,12 +184,18 @@ pub enum EventLogError {
     /// A text that firmware does not write there.
     #[error("event {event}: unknown action in PCR {pcr}")]
     UnknownAction { event: usize, pcr: u8 },
-    /// No boot option was started.
-    #[error("the log does not say that a boot option was started")]
+    /// No boot option was started, or the last one returned.
+    #[error("the log does not say that a boot option was started and did not return")]
     BootAttemptMissing,
-    /// A boot option returned, or another was started.
-    #[error("event {event}: second boot attempt")]
+    /// A boot option was started while another one ran, or returned without having been started.
+    #[error("event {event}: boot options started and returned out of order")]
     SecondBootAttempt { event: usize },
+    /// SMBIOS type 1 or 2 a second time.
+    #[error("event {event}: second SMBIOS table of its type")]
+    SecondSmbiosTable { event: usize },
+    /// Not what SPDM has in this event.
+    #[error("event {event}: malformed event of a device (SPDM)")]
+    MalformedDeviceEvent { event: usize },
 
     /// No partition table.
     #[error("event {event}: malformed partition table")]
@@ -189,7 +218,7 @@ pub enum EventLogError {
     /// Not logged.
     #[error("the log has no variable SecureBoot")]
     SecureBootMissing,
-    /// Not exactly one byte, 0 or 1.
+    /// Neither empty nor one byte, 0 or 1.
     #[error("event {event}: variable SecureBoot is neither 0 nor 1")]
     SecureBootValue { event: usize },
     /// On, but there is nothing to verify with.
@@ -230,12 +259,46 @@ pub enum EventLogError {
     #[error("the log has events for PCR {pcr}, which is not given")]
     EventsForPcrNotGiven { pcr: u8 },
     /// Extended, and the log does not say by what.
-    #[error("PCR {pcr} is not at its reset value and the log has no event for it")]
+    #[error(
+        "PCR {pcr} is not at its reset value, the log has no event for it, and known words of user space do not explain it (next would be: {})",
+        next_word(*pcr)
+    )]
     PcrWithoutEvents { pcr: u8 },
     /// The log is not that of these PCRs.
-    #[error("PCR {pcr} is {given}, the log gives {replayed}")]
+    #[error(
+        "PCR {pcr} is {given}, the log gives {replayed}, and known words of user space do not explain the difference (next would be: {})",
+        next_word(*pcr)
+    )]
     PcrMismatch { pcr: u8, given: Digest32, replayed: Digest32 },
     /// PCR 11 is not the log followed by systemd's words.
-    #[error("PCR 11 is {given}: not the log followed by boot phases of systemd")]
+    #[error(
+        "PCR 11 is {given}: not the log followed by boot phases of systemd (next would be: {})",
+        next_word(11)
+    )]
     BootPhase { given: Digest32 },
+    /// The userspace log leads to the value of the register, by a word that is not known or out of order.
+    #[error("PCR {pcr}: entry {entry} of the userspace log for this register is not what comes next: {next}")]
+    UserspaceEntry {
+        pcr: u8,
+        /// Among the entries of this register, counted from 1.
+        entry: usize,
+        /// The word that would be next.
+        next: &'static str,
+    },
+    /// Constants do not explain the register, and values of the machine may.
+    #[error(
+        "PCR {pcr} holds values of this machine or its image ({}): only systemd's measurement log, /run/log/systemd/tpm2-measure.log, can explain it, and the evidence has no entry of it",
+        next_word(*pcr)
+    )]
+    UserspaceLogNeeded { pcr: u8 },
+    /// systemd was extending `os-separator` when the PCRs were quoted.
+    #[error(
+        "PCR {with} are followed by os-separator and PCR {without} are not: quoted while systemd-pcrosseparator ran; quote again"
+    )]
+    OsSeparatorIncomplete {
+        /// Registers with it.
+        with: PcrSet,
+        /// Registers without it.
+        without: PcrSet,
+    },
 }

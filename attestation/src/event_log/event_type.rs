@@ -76,8 +76,20 @@ event_types! {
     EFI_HANDOFF_TABLES2 = 0x8000_000b, "EV_EFI_HANDOFF_TABLES2";
     /// A UEFI boot variable, whole structure measured.
     EFI_VARIABLE_BOOT2 = 0x8000_000c, "EV_EFI_VARIABLE_BOOT2";
+    /// A partition table without the identifiers that differ between disks.
+    EFI_GPT_EVENT2 = 0x8000_000d, "EV_EFI_GPT_EVENT2";
+    /// Measured by the hardware before the firmware started.
+    EFI_HCRTM_EVENT = 0x8000_0010, "EV_EFI_HCRTM_EVENT";
     /// Which key or digest let an image pass Secure Boot.
     EFI_VARIABLE_AUTHORITY = 0x8000_00e0, "EV_EFI_VARIABLE_AUTHORITY";
+    /// Firmware of a device, as the device reports it (SPDM).
+    EFI_SPDM_FIRMWARE_BLOB = 0x8000_00e1, "EV_EFI_SPDM_FIRMWARE_BLOB";
+    /// Configuration of a device, as the device reports it (SPDM).
+    EFI_SPDM_FIRMWARE_CONFIG = 0x8000_00e2, "EV_EFI_SPDM_FIRMWARE_CONFIG";
+    /// The variable with the keys that devices are authenticated by (SPDM).
+    EFI_SPDM_DEVICE_POLICY = 0x8000_00e3, "EV_EFI_SPDM_DEVICE_POLICY";
+    /// Which key authenticated a device (SPDM).
+    EFI_SPDM_DEVICE_AUTHORITY = 0x8000_00e4, "EV_EFI_SPDM_DEVICE_AUTHORITY";
 }
 
 impl fmt::Display for EventType {

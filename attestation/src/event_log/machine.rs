@@ -12,17 +12,25 @@ use super::boot::Technology;
 use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
 use super::command_line::Source;
+use super::devices::device_firmware;
+use super::devices::device_keys;
+use super::devices::partition_table;
 use super::digest::EventDigest;
 use super::error::EventLogError;
 use super::event_type::EventType;
 use super::grub::Grub;
+use super::images::Images;
 use super::options::Options;
 use super::rules;
 use super::rules::require_covered;
 use super::secure_boot::SecureBootReader;
 use super::shim;
+use super::smbios::Smbios;
 use super::stub::Stub;
-use super::variable::utf16_text;
+use super::tagged::tagged;
+use super::userspace;
+use super::variable::untrusted_text;
+use super::variable::version_text;
 use crate::withheld::Withheld;
 
 /// Judges the events of a log, in order.
@@ -49,6 +57,8 @@ pub(super) struct Machine<'a> {
     firmware_version: Option<&'a [u8]>,
     actions: Actions,
     secure_boot: SecureBootReader,
+    smbios: Smbios,
+    images: Images,
     pub(super) grub: Grub,
     pub(super) stub: Stub,
     options: Options,
@@ -79,6 +89,10 @@ impl<'a> Pcrs<'a> {
             Some(separated) => self.firmware_event(event, separated)?,
             None => self.loader_event(event)?,
         };
+        if let Some(word) = userspace::word_of(event.pcr, &event.digest) {
+            let Event { number, pcr, .. } = *event;
+            return Err(EventLogError::UserspaceWord { event: number, pcr, word });
+        }
         self.machine.check_exited(event)?;
         self.machine.keep(event.pcr, event, judged);
         Ok(())
@@ -181,10 +195,10 @@ impl<'a> Machine<'a> {
         self.events.get(&register).map_or(&[], Vec::as_slice)
     }
 
-    /// Once the firmware is left, only its own two words about that may follow.
+    /// Once the firmware is left, or an attempt was made, only its own texts about that may follow.
     pub(super) fn check_exited(&self, event: &Event<'_>) -> Result<(), EventLogError> {
         let Event { number, pcr, event_type, .. } = *event;
-        if self.actions.exited && (pcr, event_type) != (5, EventType::EFI_ACTION) {
+        if self.actions.leaving() && (pcr, event_type) != (5, EventType::EFI_ACTION) {
             return Err(EventLogError::EventAfterExitBootServices { event: number, pcr, event_type });
         }
         Ok(())
@@ -201,16 +215,31 @@ impl<'a> Machine<'a> {
             return self.platform_event(event);
         }
         match (pcr, event_type) {
-            (4 | 5 | 7, EventType::EFI_ACTION) => Ok(self.actions.step(event, separated)?.into()),
+            (4 | 5 | 7, EventType::EFI_ACTION) => {
+                let kind = self.actions.step(event, separated)?;
+                self.images.act(&self.actions);
+                Ok(kind.into())
+            }
+            (1, EventType::EVENT_TAG) if separated => self.smbios.step(event),
+            (7, EventType::EFI_SPDM_DEVICE_POLICY | EventType::EFI_SPDM_DEVICE_AUTHORITY) => {
+                device_keys(event)
+            }
             (7, EventType::EFI_VARIABLE_DRIVER_CONFIG) => {
                 let name = self.secure_boot.variable(event)?;
                 Ok(Judged::named(EventKind::SecureBootVariable, name.to_owned()))
             }
             (7, _) => Ok(Judged::named(EventKind::Authority, self.secure_boot.authority(event)?)),
-            (2 | 5, EventType::EFI_GPT_EVENT) => partition_table(event),
+            (2 | 5, EventType::EFI_GPT_EVENT | EventType::EFI_GPT_EVENT2) => partition_table(event),
+            (2, EventType::EFI_SPDM_FIRMWARE_BLOB) => device_firmware(event),
             (_, EventType::EVENT_TAG) => tagged(event),
-            (2 | 4, _) if rules::is_application(event_type) => Ok(EventKind::EfiApplication.into()),
-            (2, _) if rules::is_driver(event_type) => Ok(EventKind::EfiDriver.into()),
+            (2 | 4, _) if rules::is_application(event_type) => {
+                self.images.start(pcr, separated);
+                Ok(EventKind::EfiApplication.into())
+            }
+            (2, _) if rules::is_driver(event_type) => {
+                self.images.start(pcr, separated);
+                Ok(EventKind::EfiDriver.into())
+            }
             _ => Ok(EventKind::Other.into()),
         }
     }
@@ -220,7 +249,7 @@ impl<'a> Machine<'a> {
         let Event { number, event_type, data, .. } = *event;
         if event_type == EventType::NONHOST_INFO {
             require_covered(event)?;
-            if self.technology.replace(technology(data, number)?).is_some() {
+            if self.technology.replace(rules::technology(data, number)?).is_some() {
                 return Err(EventLogError::SecondNonHostInfo { event: number });
             }
             return Ok(EventKind::NonHostInfo.into());
@@ -245,8 +274,11 @@ impl<'a> Machine<'a> {
         options_changed: bool,
         grub_files: Vec<EventDigest>,
     ) -> Result<BootLog, EventLogError> {
-        if !self.actions.booted {
+        if !self.actions.booted() {
             return Err(EventLogError::BootAttemptMissing);
+        }
+        if !self.actions.left() {
+            return Err(EventLogError::ExitBootServicesMissing);
         }
         self.stub.finish()?;
         let Texts { line, kernel_path, arguments, grub_commands, withheld } = self.texts(options_changed);
@@ -310,6 +342,9 @@ impl<'a> Machine<'a> {
         if options_changed {
             return Err(Ambiguity::OptionsChanged);
         }
+        if self.images.ran_earlier(&self.actions) {
+            return Err(Ambiguity::EarlierOption);
+        }
         let options =
             self.events.values().flatten().filter(|event| event.kind == EventKind::KernelLoadOptions);
         // GRUB puts a name before its line, and versions differ in what they hand to the kernel's EFI stub.
@@ -344,45 +379,6 @@ impl From<EventKind> for Judged {
     }
 }
 
-/// A partition table with its header first. An Authenticode digest is a plain SHA-256 over most of the image, so the image
-/// of an application could cover the digest as well; no image begins like this.
-fn partition_table(event: &Event<'_>) -> Result<Judged, EventLogError> {
-    require_covered(event)?;
-    if !event.data.starts_with(GPT_SIGNATURE) {
-        return Err(EventLogError::MalformedPartitionTable { event: event.number });
-    }
-    Ok(EventKind::PartitionTable.into())
-}
-
-/// 32 bytes: the name, the technology, 15 reserved zeros.
-fn technology(data: &[u8], event: usize) -> Result<Technology, EventLogError> {
-    let malformed = EventLogError::MalformedNonHostInfo { event };
-    let Some((&value, reserved)) = data.strip_prefix(rules::NON_HOST_INFO).and_then(<[u8]>::split_first)
-    else {
-        return Err(malformed);
-    };
-    if reserved != [0; 15] {
-        return Err(malformed);
-    }
-    Technology::from_byte(value).ok_or(EventLogError::UnknownTechnology { value })
-}
-
-/// A tag, a length, as many bytes (PFP 1.06 section 10.4.2.1). The tags of Linux name what was hashed; no digest covers them.
-pub(super) fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
-    let malformed = EventLogError::MalformedTaggedEvent { event: event.number };
-    let Some((tag, rest)) = event.data.split_first_chunk::<4>() else { return Err(malformed) };
-    let Some((size, text)) = rest.split_first_chunk::<4>() else { return Err(malformed) };
-    if usize::try_from(u32::from_le_bytes(*size)).ok() != Some(text.len()) {
-        return Err(malformed);
-    }
-    let kind = match (event.pcr, u32::from_le_bytes(*tag)) {
-        (9, LINUX_LOAD_OPTIONS) => EventKind::KernelLoadOptions,
-        (9, LINUX_INITRD) => EventKind::KernelInitrd,
-        _ => EventKind::Other,
-    };
-    Ok(Judged::untrusted(kind, text))
-}
-
 /// Where two boot loaders measured something, it is open which one started the kernel: texts can be appended after boot.
 fn several(sources: &[Source]) -> Result<Option<CommandLine>, Ambiguity> {
     if sources.iter().all(|source| matches!(source, Source::Nothing | Source::NoLine)) {
@@ -401,20 +397,5 @@ fn digests(events: &BTreeMap<u8, Vec<LoggedEvent>>, kind: EventKind) -> Vec<Even
     events.values().flatten().filter(|event| event.kind == kind).map(|event| event.digest).collect()
 }
 
-fn version_text(data: &[u8]) -> Option<String> {
-    utf16_text(data).filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
-}
-
-/// Something to show, at most a line of it.
-fn untrusted_text(data: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(data).ok()?;
-    (!text.is_empty() && text.len() <= MAX_UNTRUSTED_NAME && !text.chars().any(char::is_control))
-        .then(|| text.to_owned())
-}
-
 /// Claims that rest on the kernel's command line.
 const COMMAND_LINE_CLAIMS: [&str; 3] = ["command_line", "arguments", "words"];
-const GPT_SIGNATURE: &[u8] = b"EFI PART";
-const LINUX_INITRD: u32 = 0x8f3b_22ec;
-const LINUX_LOAD_OPTIONS: u32 = 0x8f3b_22ed;
-const MAX_UNTRUSTED_NAME: usize = 256;

@@ -22,10 +22,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<EventLog<'_>, EventLogError> {
     }
     let mut reader = Reader(bytes);
     let (pcr, data) = header(&mut reader)?;
-    if pcr != 0 {
-        return Err(EventLogError::LegacyFormat);
-    }
     let algorithms = spec_id(data)?;
+    if pcr != 0 {
+        let sha384_alone = algorithms.iter().all(|algorithm| algorithm.id == Bank::Sha384.id());
+        return Err(if sha384_alone { EventLogError::CcelLog } else { EventLogError::LegacyFormat });
+    }
     if !algorithms.iter().any(|algorithm| algorithm.id == Bank::Sha256.id()) {
         return Err(EventLogError::NoSha256Bank);
     }

@@ -8,10 +8,13 @@ use vouchsafe_protocol::Digest32;
 use super::EventLog;
 use super::error::EventLogError;
 use super::event_type::EventType;
-
-/// The words that systemd-pcrphase extends into PCR 11 from user space, in this order.
-pub const BOOT_PHASE_WORDS: [&str; 6] =
-    ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"];
+use super::userspace;
+use super::userspace::Explained;
+use super::userspace::PHASE_PCR;
+use super::userspace::Phase;
+use super::userspace::UserspaceWords;
+use super::userspace::extend;
+use super::userspace_log::UserspaceLog;
 
 /// SHA-256 values of the PCRs that the log has events for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,24 +23,22 @@ pub struct Replayed {
     values: BTreeMap<u8, Digest32>,
 }
 
-/// How given PCRs are held against a replay.
+/// Which PCRs have to be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PcrRule {
-    /// PCR 0 to 9 and 12 to 14 equal the replay, a PCR without events holds its reset value, PCR 11 may go on with
-    /// systemd's boot phases, PCR 15 is the latch. All of these have to be given; others are not looked at.
+    /// PCR 0 to 9 and 11 to 15. Others are not looked at.
     Release,
-    /// Each given PCR equals the replay or, without events, its reset value; PCR 11 may go on with
-    /// systemd's boot phases; every PCR with events is given.
+    /// Every PCR with events. All that are given are looked at, except PCR 10, which is IMA's and has a log of its own.
     Given,
 }
 
 /// What given PCRs say beyond the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PcrState {
-    /// Whether PCR 15, the latch, has been extended; `None` when it was not given.
-    pub latched: Option<bool>,
-    /// The boot phases of systemd that PCR 11 has gone through.
-    pub boot_phase_words: Vec<&'static str>,
+    /// Where in its life the boot is; `None` when PCR 15 was not given.
+    pub phase: Option<Phase>,
+    /// What user space extended after the firmware's log.
+    pub userspace: UserspaceWords,
 }
 
 /// Extends every event into its PCR.
@@ -63,7 +64,14 @@ impl Replayed {
         &self.values
     }
 
-    /// Holds given PCR values of the SHA-256 bank against the replay.
+    /// The value of a PCR at the end of the firmware's log: its reset value where the log has no event for it.
+    #[must_use]
+    pub fn value(&self, pcr: u8) -> Digest32 {
+        self.values.get(&pcr).copied().unwrap_or_else(|| reset_value(pcr))
+    }
+
+    /// Holds given PCR values of the SHA-256 bank against the replay. Each is the log's value, followed by what user space is known to
+    /// extend; `log` has the values among it that are the machine's own. PCR 15 is read as the phase.
     ///
     /// # Errors
     /// The first PCR that does not fit.
@@ -71,80 +79,40 @@ impl Replayed {
         &self,
         given: &BTreeMap<u8, Digest32>,
         rule: PcrRule,
+        log: Option<&UserspaceLog>,
     ) -> Result<PcrState, EventLogError> {
-        match rule {
-            PcrRule::Release => self.check_release(given),
-            PcrRule::Given => self.check_given(given),
-        }
-    }
-
-    fn check_release(&self, given: &BTreeMap<u8, Digest32>) -> Result<PcrState, EventLogError> {
-        let get = |pcr| given.get(&pcr).ok_or(EventLogError::PcrNotGiven { pcr });
-        for pcr in (0..=9).chain(12..=14) {
-            self.check_pcr(pcr, get(pcr)?)?;
-        }
-        let boot_phase_words = self.check_boot_phase(get(11)?)?;
-        if self.values.contains_key(&LATCH) {
-            return Err(EventLogError::PcrMismatch {
-                pcr: LATCH,
-                given: *get(LATCH)?,
-                replayed: self.value(LATCH),
-            });
-        }
-        let latched = *get(LATCH)? != reset_value(LATCH);
-        Ok(PcrState { latched: Some(latched), boot_phase_words })
-    }
-
-    fn check_given(&self, given: &BTreeMap<u8, Digest32>) -> Result<PcrState, EventLogError> {
-        if let Some(pcr) = self.values.keys().find(|pcr| !given.contains_key(pcr)) {
-            return Err(EventLogError::EventsForPcrNotGiven { pcr: *pcr });
-        }
-        let mut boot_phase_words = Vec::new();
-        for (&pcr, value) in given {
-            match pcr {
-                24.. => return Err(EventLogError::GivenPcrIndex { pcr }),
-                11 => boot_phase_words = self.check_boot_phase(value)?,
-                _ => self.check_pcr(pcr, value)?,
+        let mut explained = Explained::default();
+        for pcr in self.compared(given, rule)? {
+            if let Some(value) = given.get(&pcr) {
+                let logged = self.values.contains_key(&pcr);
+                explained.explain(pcr, value, self.value(pcr), logged, log)?;
             }
         }
-        let latched = given.get(&LATCH).map(|value| *value != reset_value(LATCH));
-        Ok(PcrState { latched, boot_phase_words })
-    }
-
-    /// One PCR: the replay of its events, or its reset value when it has none.
-    fn check_pcr(&self, pcr: u8, given: &Digest32) -> Result<(), EventLogError> {
-        let replayed = self.value(pcr);
-        if *given == replayed {
-            return Ok(());
+        let phase = given.get(&PHASE_PCR).map(|value| userspace::phase(value, log));
+        let mut userspace = explained.finish()?;
+        if let Some((_, words)) = phase.as_ref().filter(|(_, words)| !words.is_empty()) {
+            userspace.insert(PHASE_PCR, words.clone());
         }
-        if self.values.contains_key(&pcr) {
-            return Err(EventLogError::PcrMismatch { pcr, given: *given, replayed });
+        Ok(PcrState { phase: phase.map(|(phase, _)| phase), userspace })
+    }
+
+    /// The PCRs that are compared, without PCR 15.
+    fn compared(&self, given: &BTreeMap<u8, Digest32>, rule: PcrRule) -> Result<Vec<u8>, EventLogError> {
+        if rule == PcrRule::Release {
+            let needed: Vec<u8> = (0..=9).chain(11..=PHASE_PCR).collect();
+            if let Some(pcr) = needed.iter().copied().find(|pcr| !given.contains_key(pcr)) {
+                return Err(EventLogError::PcrNotGiven { pcr });
+            }
+            return Ok(needed.into_iter().filter(|pcr| *pcr != PHASE_PCR).collect());
         }
-        Err(EventLogError::PcrWithoutEvents { pcr })
-    }
-
-    /// PCR 11: the log, then a prefix of systemd's words. Without a stub in the log there are no words either.
-    fn check_boot_phase(&self, given: &Digest32) -> Result<Vec<&'static str>, EventLogError> {
-        let Some(mut value) = self.values.get(&11).copied() else {
-            return self.check_pcr(11, given).map(|()| Vec::new());
-        };
-        let mut words = Vec::new();
-        let mut following = BOOT_PHASE_WORDS.into_iter();
-        while value != *given {
-            let word = following.next().ok_or(EventLogError::BootPhase { given: *given })?;
-            value = extend(&value, &Digest32::of(word.as_bytes()).0);
-            words.push(word);
+        if let Some(pcr) = self.values.keys().copied().find(|pcr| !given.contains_key(pcr)) {
+            return Err(EventLogError::EventsForPcrNotGiven { pcr });
         }
-        Ok(words)
+        match given.keys().copied().find(|pcr| *pcr > LAST_PCR) {
+            Some(pcr) => Err(EventLogError::GivenPcrIndex { pcr }),
+            None => Ok(given.keys().copied().filter(|pcr| !matches!(*pcr, IMA_PCR | PHASE_PCR)).collect()),
+        }
     }
-
-    fn value(&self, pcr: u8) -> Digest32 {
-        self.values.get(&pcr).copied().unwrap_or_else(|| reset_value(pcr))
-    }
-}
-
-fn extend(value: &Digest32, digest: &[u8]) -> Digest32 {
-    Digest32::of_parts(&[value.as_bytes(), digest])
 }
 
 /// PCR 17 to 22 start as all ones (PC Client Platform TPM Profile 1.05 section 4.6.2).
@@ -152,5 +120,5 @@ const fn reset_value(pcr: u8) -> Digest32 {
     if matches!(pcr, 17..=22) { Digest32([0xff; 32]) } else { Digest32([0; 32]) }
 }
 
-/// The boot-phase latch.
-const LATCH: u8 = 15;
+const LAST_PCR: u8 = 23;
+const IMA_PCR: u8 = 10;

@@ -6,6 +6,7 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
 
 use super::Event;
+use super::boot::Technology;
 use super::digest::EventDigest;
 use super::error::EventLogError;
 use super::event_type::EventType as T;
@@ -24,6 +25,8 @@ pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bo
                 | T::NONHOST_INFO
                 | T::EFI_PLATFORM_FIRMWARE_BLOB
                 | T::EFI_PLATFORM_FIRMWARE_BLOB2
+                | T::EFI_HCRTM_EVENT
+                | T::EFI_SPDM_FIRMWARE_BLOB
         ),
         (1, false) => matches!(
             event_type,
@@ -37,24 +40,39 @@ pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bo
                 | T::EFI_VARIABLE_BOOT2
                 | T::EFI_HANDOFF_TABLES
                 | T::EFI_HANDOFF_TABLES2
+                | T::EFI_SPDM_FIRMWARE_CONFIG
         ),
+        // Tagged: the SMBIOS tables that systemd-boot and systemd-stub measure.
         (1, true) => matches!(
             event_type,
-            T::EFI_VARIABLE_BOOT | T::EFI_VARIABLE_BOOT2 | T::EFI_HANDOFF_TABLES | T::EFI_HANDOFF_TABLES2
+            T::EFI_VARIABLE_BOOT
+                | T::EFI_VARIABLE_BOOT2
+                | T::EFI_HANDOFF_TABLES
+                | T::EFI_HANDOFF_TABLES2
+                | T::EVENT_TAG
         ),
-        (2, false) => is_driver(event_type),
+        (2, false) => is_driver(event_type) || matches!(event_type, T::EFI_SPDM_FIRMWARE_BLOB),
         // On GCE's TDX firmware partition table and UKI are measured here.
         (2, true) => {
-            is_driver(event_type) || is_application(event_type) || matches!(event_type, T::EFI_GPT_EVENT)
+            is_driver(event_type)
+                || is_application(event_type)
+                || is_partition_table(event_type)
+                || matches!(event_type, T::EFI_SPDM_FIRMWARE_BLOB)
         }
-        (3, false) => matches!(event_type, T::EFI_VARIABLE_DRIVER_CONFIG | T::PLATFORM_CONFIG_FLAGS),
+        (3, false) => matches!(
+            event_type,
+            T::EFI_VARIABLE_DRIVER_CONFIG | T::PLATFORM_CONFIG_FLAGS | T::EFI_SPDM_FIRMWARE_CONFIG
+        ),
         // Before the separator: applications that firmware itself loads, such as a kernel given by the hypervisor.
         (4, _) => is_application(event_type) || matches!(event_type, T::EFI_ACTION),
-        (5, false) => matches!(event_type, T::EFI_GPT_EVENT),
-        (5, true) => matches!(event_type, T::EFI_GPT_EVENT | T::EFI_ACTION | T::EVENT_TAG),
+        (5, false) => is_partition_table(event_type),
+        // Tagged: loader.conf of systemd-boot.
+        (5, true) => is_partition_table(event_type) || matches!(event_type, T::EFI_ACTION | T::EVENT_TAG),
         (6, false) => matches!(event_type, T::COMPACT_HASH),
-        (7, false) => matches!(event_type, T::EFI_VARIABLE_DRIVER_CONFIG | T::EFI_ACTION),
-        (7, true) => matches!(event_type, T::EFI_VARIABLE_AUTHORITY),
+        (7, false) => {
+            is_device_key(event_type) || matches!(event_type, T::EFI_VARIABLE_DRIVER_CONFIG | T::EFI_ACTION)
+        }
+        (7, true) => is_device_key(event_type) || matches!(event_type, T::EFI_VARIABLE_AUTHORITY),
         (8 | 11 | 14, _) => matches!(event_type, T::IPL),
         (9 | 12 | 13, _) => matches!(event_type, T::IPL | T::EVENT_TAG),
         // 0, 3 and 6 after the separator; 10 is IMA's, which has a log of its own, and no release compares it; 15 is the
@@ -69,6 +87,14 @@ pub(super) const fn is_application(event_type: T) -> bool {
 
 pub(super) const fn is_driver(event_type: T) -> bool {
     matches!(event_type, T::EFI_BOOT_SERVICES_DRIVER | T::EFI_RUNTIME_SERVICES_DRIVER)
+}
+
+pub(super) const fn is_partition_table(event_type: T) -> bool {
+    matches!(event_type, T::EFI_GPT_EVENT | T::EFI_GPT_EVENT2)
+}
+
+const fn is_device_key(event_type: T) -> bool {
+    matches!(event_type, T::EFI_SPDM_DEVICE_POLICY | T::EFI_SPDM_DEVICE_AUTHORITY)
 }
 
 /// Refuses an event whose digest is not that of its data.
@@ -93,6 +119,18 @@ pub(super) fn require_separator(event: &Event<'_>) -> Result<(), EventLogError> 
     Ok(())
 }
 
+/// 32 bytes: the name, the technology, 15 reserved zeros.
+pub(super) fn technology(data: &[u8], event: usize) -> Result<Technology, EventLogError> {
+    let malformed = EventLogError::MalformedNonHostInfo { event };
+    let Some((&value, reserved)) = data.strip_prefix(NON_HOST_INFO).and_then(<[u8]>::split_first) else {
+        return Err(malformed);
+    };
+    if reserved != [0; 15] {
+        return Err(malformed);
+    }
+    Technology::from_byte(value).ok_or(EventLogError::UnknownTechnology { value })
+}
+
 /// Digests of separators, and of what firmware writes in their place after an error, in either bank.
 pub(super) static SEPARATOR_DIGESTS: LazyLock<[EventDigest; 4]> = LazyLock::new(|| {
     [
@@ -112,4 +150,4 @@ const SEPARATOR: [u8; 4] = [0; 4];
 /// Data of an error event.
 const ERROR: [u8; 4] = [0xff; 4];
 /// What `GCE NonHostInfo` begins with.
-pub(super) const NON_HOST_INFO: &[u8] = b"GCE NonHostInfo\0";
+const NON_HOST_INFO: &[u8] = b"GCE NonHostInfo\0";

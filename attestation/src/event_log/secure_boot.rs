@@ -89,10 +89,10 @@ impl SecureBootReader {
     }
 }
 
-/// Exactly one byte, 0 or 1. An empty variable is no "off": it is no statement.
+/// One byte, 0 or 1. Firmware without Secure Boot has no such variable and measures it as empty (PFP 1.06 section 3.3.4.8).
 fn flag(value: &[u8], event: usize) -> Result<bool, EventLogError> {
     match value {
-        [0] => Ok(false),
+        [] | [0] => Ok(false),
         [1] => Ok(true),
         _ => Err(EventLogError::SecureBootValue { event }),
     }

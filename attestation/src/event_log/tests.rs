@@ -2,14 +2,18 @@
 
 mod adversary;
 mod evidence;
+mod field;
 mod form;
 mod grub;
 mod hostile;
+mod lab;
 mod options;
 mod order;
 mod pcrs;
 mod preset;
 mod shim;
+mod userspace;
+mod userspace_log;
 
 use super::BootLog;
 use super::EventLogError;

@@ -38,3 +38,17 @@ pub(super) fn utf16(data: &[u8]) -> Option<String> {
     let (units, []) = data.as_chunks::<2>() else { return None };
     char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))).collect::<Result<_, _>>().ok()
 }
+
+/// Version of the firmware, where it is a text.
+pub(super) fn version_text(data: &[u8]) -> Option<String> {
+    utf16_text(data).filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
+}
+
+/// Something to show, at most a line of it.
+pub(super) fn untrusted_text(data: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(data).ok()?;
+    (!text.is_empty() && text.len() <= MAX_UNTRUSTED_NAME && !text.chars().any(char::is_control))
+        .then(|| text.to_owned())
+}
+
+const MAX_UNTRUSTED_NAME: usize = 256;

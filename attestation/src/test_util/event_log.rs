@@ -7,6 +7,7 @@ pub mod ccel;
 pub mod chains;
 pub mod presets;
 mod texts;
+pub mod userspace;
 
 use std::collections::BTreeMap;
 

@@ -11,6 +11,7 @@ use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::GoogleTokenEvidence;
+use vouchsafe_protocol::LATCH_WORD;
 use vouchsafe_protocol::SevSnpEvidence;
 use vouchsafe_protocol::TdxEvidence;
 use vouchsafe_protocol::UnixTime;
@@ -23,6 +24,7 @@ use super::ca::AkCertificateSpec;
 use super::ca::FakeGoogle;
 use super::event_log::EventLogBuilder;
 use super::event_log::extend;
+use super::event_log::userspace::UserspaceBuilder;
 use super::google_token::FakeAttestationService;
 use super::snp::FakeAmd;
 use super::snp::SnpReportBuilder;
@@ -81,6 +83,8 @@ pub struct SimulatedVm {
     pub pcrs: BTreeMap<u8, Digest32>,
     /// The firmware log.
     pub event_log: Vec<u8>,
+    /// systemd's measurement log; `None` where it measured nothing.
+    pub userspace_log: Option<Vec<u8>>,
     /// Whose chip it runs on.
     pub amd: &'static FakeAmd,
     /// The report, all but its data.
@@ -150,6 +154,7 @@ impl SimulatedVm {
             ak_issuers: vec![google.intermediate_der().to_vec()],
             pcrs: BTreeMap::new(),
             event_log: Vec::new(),
+            userspace_log: None,
             amd,
             report,
             vek_certificate: Some(signed.vek),
@@ -186,11 +191,20 @@ impl SimulatedVm {
         vm
     }
 
-    /// Boots again, with this log.
+    /// Boots again, with this log; user space has not extended anything yet.
     pub fn boot(&mut self, log: &EventLogBuilder) {
         self.event_log = log.bytes();
+        self.userspace_log = None;
         self.pcrs = log.pcrs();
         self.pcrs.remove(&10);
+    }
+
+    /// User space extends these, after what it extended before; its log shows all of it.
+    pub fn measure(&mut self, userspace: &UserspaceBuilder) {
+        for (pcr, digest) in userspace.extends() {
+            self.extend(pcr, &digest);
+        }
+        self.userspace_log.get_or_insert_default().extend(userspace.log());
     }
 
     /// Another chip for the VM: report and certificate.
@@ -201,9 +215,9 @@ impl SimulatedVm {
         self.vek_issuers = signed.certificates;
     }
 
-    /// Closes the boot latch.
+    /// Closes the boot latch, as the last act of the initrd.
     pub fn latch(&mut self) {
-        self.extend(15, &Digest32([0x15; 32]));
+        self.extend(15, &Digest32::of(LATCH_WORD.as_bytes()));
     }
 
     /// Extends a PCR, as root in the VM can.
@@ -249,6 +263,7 @@ impl SimulatedVm {
             quote,
             pcrs: self.pcrs.clone(),
             event_log: Bytes(self.event_log.clone()),
+            userspace_log: self.userspace_log.clone().map(Bytes),
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Parsed only as far as its binding needs; the rest comes after the cheap checks.
 
+use std::sync::Arc;
+
 use vouchsafe_protocol::Bound;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::SevSnpEvidence;
@@ -15,6 +17,7 @@ use super::veks;
 use crate::chain;
 use crate::chain::ChainError;
 use crate::claims::Claims;
+use crate::event_log::BootLog;
 use crate::event_log::Technology;
 use crate::launch;
 use crate::launch::LaunchEndorsement;
@@ -119,7 +122,13 @@ impl<'e> Hardware<'e> {
             Self::Tdx { event_log, quote } => {
                 let store = &context.endorsements.tdx;
                 let verified = tdx::verify_quote(quote, &expected.0, store, &context.tdx())?;
-                claims.tdx = Some(complete_tdx(verified, *event_log, context, &mut claims.withheld)?);
+                let mut verified = endorsed_tdx(verified, context, &mut claims.withheld);
+                // Without a log the quote would be taken: a log that does not fit says no less than none.
+                match logged_boot(&verified, *event_log, context) {
+                    Ok(boot) => verified.unconfirmed_boot = boot,
+                    Err(error) => claims.withheld.push(Withheld::because("tdx.boot", &error)),
+                }
+                claims.tdx = Some(verified);
             }
         }
         Ok(())
@@ -228,18 +237,25 @@ fn chip_and_tcb(snp: &SevSnpEvidence) -> (&[u8], &[u8]) {
     (at(0x1a0..0x1e0), at(0x180..0x188))
 }
 
-/// What Google and the log add to a quote whose signature holds: the endorsement of its firmware, and the boot.
-pub(super) fn complete_tdx(
+/// What Google adds to a quote whose signature holds: the endorsement of its firmware.
+pub(super) fn endorsed_tdx(
     mut claims: TdxClaims,
-    event_log: Option<&[u8]>,
     context: &Context<'_>,
     withheld: &mut Vec<Withheld>,
-) -> Result<TdxClaims, VerifyError> {
+) -> TdxClaims {
     let measurement = LaunchMeasurement::Tdx(claims.mr_td);
     claims.endorsement = endorsement(TDX_ENDORSEMENT, measurement, None, context, withheld);
+    claims
+}
+
+/// What the log adds to a quote whose signature holds: the boot that led to its RTMRs.
+pub(super) fn logged_boot(
+    claims: &TdxClaims,
+    event_log: Option<&[u8]>,
+    context: &Context<'_>,
+) -> Result<Option<Arc<BootLog>>, VerifyError> {
     let boot = event_log.map(|log| context.memory.ccel(log, &claims.rtmrs));
-    claims.unconfirmed_boot = boot.transpose().map_err(TdxError::from)?;
-    Ok(claims)
+    Ok(boot.transpose().map_err(TdxError::from)?)
 }
 
 /// Names in [`Claims::withheld`].

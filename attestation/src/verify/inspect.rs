@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use subtle::ConstantTimeEq as _;
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::VtpmEvidence;
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
@@ -14,16 +15,20 @@ use vouchsafe_protocol::limits::MAX_REQUEST;
 use super::Context;
 use super::VerifyError;
 use super::hardware::SNP_ENDORSEMENT;
-use super::hardware::complete_tdx;
+use super::hardware::endorsed_tdx;
 use super::hardware::endorsement;
+use super::hardware::logged_boot;
 use crate::claims::Claims;
 use crate::claims::InspectedClaims;
 use crate::event_log::BootLog;
 use crate::event_log::EventLogError;
 use crate::event_log::PcrRule;
 use crate::event_log::PcrState;
+use crate::event_log::RTMR_COUNT;
+use crate::event_log::ReplayedCcel;
 use crate::event_log::ReplayedLog;
 use crate::event_log::Technology;
+use crate::event_log::UserspaceLog;
 use crate::go_tpm_tools;
 use crate::google_token;
 use crate::google_token::TokenContext;
@@ -40,6 +45,7 @@ use crate::tdx::TdxError;
 use crate::vtpm::ReadQuote;
 use crate::vtpm::Selection;
 use crate::vtpm::VtpmError;
+use crate::withheld::Withheld;
 
 /// What an inspected piece should have been made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +72,9 @@ pub struct InspectedLog {
     pub pcrs: PcrState,
     /// What it says.
     pub boot: Arc<BootLog>,
+    /// What is absent, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
 }
 
 /// Verifies a vTPM quote over at least the PCRs of a release.
@@ -82,9 +91,10 @@ pub fn inspect_vtpm(
         return Err(VtpmError::NonceMismatch.into());
     }
     let key = quote.certified_key(context)?;
-    let vtpm = quote.verify(key, Selection::AtLeast)?.claims(context)?;
+    let mut withheld = Vec::new();
+    let vtpm = quote.verify(key, Selection::AtLeast)?.claims(context, &mut withheld)?;
     let technology = vtpm.boot.technology;
-    Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), ..Claims::default() } })
+    Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), withheld, ..Claims::default() } })
 }
 
 /// Verifies an SNP report under the given endorsement certificate, with the store's launch endorsement if it has one.
@@ -109,7 +119,7 @@ pub fn inspect_snp(
 }
 
 /// Verifies a TDX quote by the given collateral, with its CCEL log if that is given; without collateral its TCB is not
-/// judged.
+/// judged. A log that does not fit is refused here, where a release leaves its claims out.
 ///
 /// # Errors
 /// As [`super::verify`].
@@ -126,7 +136,8 @@ pub fn inspect_tdx(
         return Err(TdxError::ReportDataMismatch.into());
     }
     let mut withheld = Vec::new();
-    let claims = complete_tdx(claims, event_log, context, &mut withheld)?;
+    let mut claims = endorsed_tdx(claims, context, &mut withheld);
+    claims.unconfirmed_boot = logged_boot(&claims, event_log, context)?;
     let technology = Some(Technology::Tdx);
     Ok(InspectedClaims { claims: Claims { technology, tdx: Some(claims), withheld, ..Claims::default() } })
 }
@@ -164,17 +175,35 @@ pub fn inspect_launch_endorsement(
     Ok(launch::verify(endorsement, measurement, &context.launch())?)
 }
 
-/// Holds a firmware log against given PCRs of the SHA-256 bank. They are taken as they are.
+/// Holds a firmware log, with systemd's measurement log where it is given, against given PCRs of the SHA-256 bank. They are
+/// taken as they are.
 ///
 /// # Errors
-/// What is wrong with the log, or the first PCR that does not fit.
-pub fn inspect_event_log(log: &[u8], pcrs: &BTreeMap<u8, Digest32>) -> Result<InspectedLog, VerifyError> {
+/// What is wrong with the firmware log, or the first PCR that does not fit.
+pub fn inspect_event_log(
+    log: &[u8],
+    pcrs: &BTreeMap<u8, Digest32>,
+    userspace_log: Option<&[u8]>,
+) -> Result<InspectedLog, VerifyError> {
     if log.len() > MAX_EVENT_LOG {
         return Err(VtpmError::from(EventLogError::TooLarge { size: log.len() }).into());
     }
     let log = ReplayedLog::from_bytes(log).map_err(VtpmError::from)?;
-    let pcrs = log.replayed.check_against(pcrs, PcrRule::Given).map_err(VtpmError::from)?;
-    Ok(InspectedLog { pcrs, boot: log.boot })
+    let opened = userspace_log.map(UserspaceLog::open).transpose();
+    let (userspace_log, withheld) = opened.map_or_else(|reason| (None, vec![reason]), |log| (log, vec![]));
+    let pcrs =
+        log.replayed.check_against(pcrs, PcrRule::Given, userspace_log.as_ref()).map_err(VtpmError::from)?;
+    Ok(InspectedLog { pcrs, boot: log.boot, withheld })
+}
+
+/// Holds a CCEL log against given RTMRs. They are taken as they are.
+///
+/// # Errors
+/// What is wrong with the log, or the first RTMR that does not fit.
+pub fn inspect_ccel(log: &[u8], rtmrs: &[Digest48; RTMR_COUNT]) -> Result<Arc<BootLog>, VerifyError> {
+    let log = ReplayedCcel::from_bytes(log).map_err(TdxError::from)?;
+    log.check_against(rtmrs).map_err(TdxError::from)?;
+    Ok(log.boot)
 }
 
 /// Reads the vTPM piece of a file: our evidence in JSON, or an attestation of go-tpm-tools.

@@ -2,11 +2,11 @@
 
 use super::attest::AttestError;
 use super::instance_info::InstanceInfoError;
-use super::pcrs::PcrSet;
 use super::signature::TpmSignatureError;
 use crate::chain::ChainError;
 use crate::chain::UnknownIssuer;
 use crate::event_log::EventLogError;
+use crate::pcr_set::PcrSet;
 
 /// vTPM evidence is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,6 @@
 //! Which PCRs a quote has to cover, and that given values are the quoted ones (T03, T26).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use aws_lc_rs::digest::Context;
 use aws_lc_rs::digest::SHA256;
@@ -14,28 +13,6 @@ use super::signature::Hash;
 
 /// The PCRs of a release, bit i for PCR i: 0 to 9 and 11 to 15. PCR 10 is IMA's and changes all the time.
 pub const RELEASE_PCRS: u32 = 0xfbff;
-
-/// A set of PCRs as people write it: `0-9, 11-15`. Bit i stands for PCR i.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PcrSet(pub u32);
-
-impl fmt::Display for PcrSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has = |pcr: u32| pcr < u32::BITS && self.0 >> pcr & 1 == 1;
-        let mut separator = "";
-        for first in (0..u32::BITS).filter(|pcr| has(*pcr) && !(*pcr > 0 && has(pcr - 1))) {
-            let last = (first..).take_while(|pcr| has(*pcr)).last().unwrap_or(first);
-            write!(f, "{separator}{first}")?;
-            match last - first {
-                0 => {}
-                1 => write!(f, ", {last}")?,
-                _ => write!(f, "-{last}")?,
-            }
-            separator = ", ";
-        }
-        if self.0 == 0 { f.write_str("none") } else { Ok(()) }
-    }
-}
 
 /// How strictly the selection is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,25 +60,4 @@ pub(super) fn check(
     });
     given.values().for_each(|value| context.update(value.as_bytes()));
     if context.finish().as_ref() == attest.pcr_digest { Ok(()) } else { Err(VtpmError::PcrDigestMismatch) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sets_are_shown_as_numbers() {
-        for (set, shown) in [
-            (0, "none"),
-            (0b101, "0, 2"),
-            (0b11, "0, 1"),
-            (RELEASE_PCRS, "0-9, 11-15"),
-            (0x4005, "0, 2, 14"),
-            (0x00ff_ffff, "0-23"),
-            (1 << 31, "31"),
-            (u32::MAX, "0-31"),
-        ] {
-            assert_eq!(PcrSet(set).to_string(), shown);
-        }
-    }
 }

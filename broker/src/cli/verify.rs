@@ -6,8 +6,8 @@
 pub(super) mod decision;
 mod endorsement;
 mod google_token;
+mod registers;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,10 +18,11 @@ use vouchsafe_attestation::chain::read_file;
 use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::tdx::MAX_TDX_COLLATERAL;
 use vouchsafe_attestation::{
-    Expected, VerifyError, inspect_event_log, inspect_snp, inspect_tdx, inspect_vtpm, read_vtpm_file,
+    Expected, VerifyError, inspect_ccel, inspect_event_log, inspect_snp, inspect_tdx, inspect_vtpm,
+    read_vtpm_file,
 };
+use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
-use vouchsafe_protocol::{Digest32, UnixTime};
 
 use super::judge::{Files, Judge, tdx_collateral};
 use super::{Failure, encoded, output};
@@ -86,6 +87,9 @@ enum Kind {
         /// The file.
         #[arg(long, value_name = "FILE")]
         attestation: PathBuf,
+        /// systemd's measurement log (tpm2-measure.log), in place of the one in the file.
+        #[arg(long, value_name = "FILE")]
+        userspace_log: Option<PathBuf>,
         /// The nonce that the quote must have, in hex.
         #[arg(long, value_name = "HEX", group = "binding")]
         nonce: Option<HexBytes>,
@@ -106,11 +110,24 @@ enum Kind {
         /// The log (binary_bios_measurements).
         #[arg(long, value_name = "FILE")]
         log: PathBuf,
-        /// JSON object: decimal PCR index to hex SHA-256.
+        /// The PCRs: a JSON object of decimal index to hex SHA-256, or what tpm2_pcrread prints. Values of the initrd and
+        /// of the running system are both taken.
         #[arg(long, value_name = "FILE")]
         pcrs: PathBuf,
+        /// systemd's measurement log (tpm2-measure.log): what user space extended after the firmware.
+        #[arg(long, value_name = "FILE")]
+        userspace_log: Option<PathBuf>,
         #[command(flatten)]
         by: By,
+    },
+    /// The CCEL event log of a TDX guest, held against RTMRs.
+    Ccel {
+        /// The log; 0xFF may follow it.
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// JSON object: "0" to "3" to hex SHA-384.
+        #[arg(long, value_name = "FILE")]
+        rtmrs: PathBuf,
     },
 }
 
@@ -166,13 +183,15 @@ impl Verify {
                     report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
                 verdict(inspect_snp(&evidence, expected, &judge.context()))
             }
-            Kind::Vtpm { attestation, nonce, by, inspect: _ } => {
+            Kind::Vtpm { attestation, userspace_log, nonce, by, inspect: _ } => {
                 let judge = by.open()?;
                 let file = encoded::read(&attestation, MAX_REQUEST)?;
+                let userspace_log = open_userspace_log(userspace_log)?;
                 let expected = nonce.as_ref().map_or(Expected::Waived, |nonce| Expected::Exactly(&nonce.0));
-                verdict(
-                    read_vtpm_file(&file).and_then(|vtpm| inspect_vtpm(&vtpm, expected, &judge.context())),
-                )
+                verdict(read_vtpm_file(&file).and_then(|mut vtpm| {
+                    vtpm.userspace_log = userspace_log.map(Into::into).or(vtpm.userspace_log);
+                    inspect_vtpm(&vtpm, expected, &judge.context())
+                }))
             }
             Kind::GoogleToken(token) => token.run(),
             Kind::Decision(decision) => decision.run(),
@@ -189,13 +208,20 @@ impl Verify {
                     report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
                 verdict(inspect_tdx(&quote, collateral.as_ref(), ccel.as_deref(), expected, &judge.context()))
             }
-            Kind::EventLog { log, pcrs, by } => {
+            Kind::EventLog { log, pcrs, userspace_log, by } => {
                 by.open()?;
                 let text = output::read_text(&pcrs, MAX_REQUEST)?;
-                let pcrs = read_pcrs(&text).map_err(|detail| Failure::file(&pcrs, detail))?;
+                let pcrs = registers::read_pcrs(&text).map_err(|detail| Failure::file(&pcrs, detail))?;
+                let userspace_log = open_userspace_log(userspace_log)?;
                 // A log that is too large is refused like any other malformed evidence.
                 let log = encoded::read(&log, 8 * MAX_EVENT_LOG)?;
-                verdict(inspect_event_log(&log, &pcrs))
+                verdict(inspect_event_log(&log, &pcrs, userspace_log.as_deref()))
+            }
+            Kind::Ccel { log, rtmrs } => {
+                let text = output::read_text(&rtmrs, MAX_REQUEST)?;
+                let rtmrs = registers::read_rtmrs(&text).map_err(|detail| Failure::file(&rtmrs, detail))?;
+                let log = encoded::read(&log, 8 * MAX_EVENT_LOG)?;
+                verdict(inspect_ccel(&log, &rtmrs).map(|boot| json!({ "boot": boot })))
             }
         }
     }
@@ -249,56 +275,7 @@ fn certificate(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     Ok(file)
 }
 
-/// Each PCR once, its index in the one decimal spelling.
-fn read_pcrs(text: &str) -> Result<BTreeMap<u8, Digest32>, String> {
-    struct Pcrs(BTreeMap<u8, Digest32>);
-    impl<'de> serde::Deserialize<'de> for Pcrs {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(Visitor)
-        }
-    }
-    struct Visitor;
-    impl<'de> serde::de::Visitor<'de> for Visitor {
-        type Value = Pcrs;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object of PCR indices and hex SHA-256 digests")
-        }
-
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Pcrs, A::Error> {
-            use serde::de::Error as _;
-            let mut pcrs = BTreeMap::new();
-            while let Some((key, digest)) = map.next_entry::<String, Digest32>()? {
-                let index = key.parse::<u8>().ok().filter(|index| *index < 24 && index.to_string() == key);
-                let index = index.ok_or_else(|| A::Error::custom(format_args!("{key:?} is no PCR index")))?;
-                if pcrs.insert(index, digest).is_some() {
-                    return Err(A::Error::custom(format_args!("PCR {index} is there twice")));
-                }
-            }
-            Ok(Pcrs(pcrs))
-        }
-    }
-    serde_json::from_str::<Pcrs>(text).map(|pcrs| pcrs.0).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pcrs_are_read_strictly() {
-        let digest = "00".repeat(32);
-        assert_eq!(read_pcrs(&format!("{{\"15\":\"{digest}\"}}")).unwrap(), [(15, Digest32([0; 32]))].into());
-        assert_eq!(read_pcrs("{}").unwrap(), BTreeMap::new());
-        for text in [
-            format!("{{\"01\":\"{digest}\"}}"),
-            format!("{{\"24\":\"{digest}\"}}"),
-            format!("{{\"1\":\"{digest}\",\"1\":\"{digest}\"}}"),
-            format!("{{\"1\":\"{}\"}}", "0".repeat(63)),
-            "[]".to_owned(),
-            "{} {}".to_owned(),
-        ] {
-            assert!(read_pcrs(&text).is_err(), "{text}");
-        }
-    }
+/// An unusable log is the verifier's to leave out, one that is not there is not.
+fn open_userspace_log(path: Option<PathBuf>) -> Result<Option<Vec<u8>>, Failure> {
+    path.map(|path| output::read_input(&path, MAX_REQUEST)).transpose()
 }

@@ -20,6 +20,7 @@ pub(crate) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
         keep("quote", &vtpm.quote);
         keep("quote-signature", &vtpm.signature);
         keep("event-log", &vtpm.event_log);
+        vtpm.userspace_log.iter().for_each(|log| keep("userspace-log", log));
         let pcrs = serde_json::to_vec(&vtpm.pcrs).expect("numbers and digests are JSON");
         keep("pcrs", &pcrs.into());
     }
@@ -62,6 +63,7 @@ pub(crate) fn assemble(pieces: Vec<(String, Vec<u8>)>) -> Option<Evidence> {
             signature: all("quote-signature").pop()?,
             pcrs: serde_json::from_slice(&all("pcrs").pop()?).ok()?,
             event_log: all("event-log").pop()?,
+            userspace_log: all("userspace-log").pop(),
         });
     }
     if let Some(report) = all("snp-report").pop() {
@@ -87,12 +89,13 @@ pub(crate) fn digest(claims: &Claims) -> Digest32 {
 }
 
 /// Every kind that [`pieces`] gives.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "ak-certificate",
     "ak-issuer",
     "quote",
     "quote-signature",
     "event-log",
+    "userspace-log",
     "pcrs",
     "snp-report",
     "vek-certificate",
@@ -134,6 +137,7 @@ mod tests {
     #[test]
     fn every_kind_is_kept_and_comes_back() {
         let (mut evidence, _) = kept(Kinds::BOTH);
+        evidence.vtpm.as_mut().unwrap().userspace_log = Some(Bytes(vec![4; 9]));
         evidence.sev_snp.as_mut().unwrap().launch_endorsement = Some(Bytes(vec![3; 9]));
         evidence.tdx = Some(TdxEvidence { quote: Bytes(vec![1; 9]), event_log: Some(Bytes(vec![2; 9])) });
         evidence.google_token = Some(GoogleTokenEvidence { token: "a.b.c".to_owned() });

@@ -53,8 +53,8 @@ pub fn event_log(data: &[u8]) {
     if let Ok(replayed) = ReplayedLog::from_bytes(data) {
         // Whatever the log says, it belongs to the registers that it replays to, or is refused for a rule.
         let values = replayed.replayed.values();
-        let _ = replayed.replayed.check_against(values, PcrRule::Given);
-        let _ = replayed.replayed.check_against(values, PcrRule::Release);
+        let _ = replayed.replayed.check_against(values, PcrRule::Given, None);
+        let _ = replayed.replayed.check_against(values, PcrRule::Release, None);
     }
 }
 

@@ -1,15 +1,31 @@
-//! The firmware's event log, as the kernel keeps it.
+//! The firmware's event log, as the kernel keeps it, and systemd's log of what user space extended after it.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use vouchsafe_protocol::limits::MAX_EVENT_LOG;
+use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_USERSPACE_LOG};
 
 use super::VtpmError;
 
 /// Where the kernel shows the log. Only root may read it, and securityfs must be mounted.
 pub const DEFAULT_EVENT_LOG: &str = "/sys/kernel/security/tpm0/binary_bios_measurements";
+
+/// Where systemd keeps its measurement log.
+pub const DEFAULT_USERSPACE_LOG: &str = "/run/log/systemd/tpm2-measure.log";
+
+/// Reads systemd's measurement log: its whole entries up to the broker's limit. `None` where there is none or it
+/// cannot be read; the broker needs it only where a register holds values of this machine.
+#[must_use]
+pub fn read_userspace_log(path: &Path) -> Option<Vec<u8>> {
+    let mut log = Vec::new();
+    let bound = u64::try_from(MAX_USERSPACE_LOG).unwrap_or(u64::MAX);
+    File::open(path).ok()?.take(bound).read_to_end(&mut log).ok()?;
+    // An entry ends with a line feed; the last one may be cut off, or be written just now.
+    let whole = log.iter().rposition(|byte| *byte == b'\n')? + 1;
+    log.truncate(whole);
+    Some(log)
+}
 
 /// Reads a whole log, at most as much as the broker takes. (securityfs says size 0, so it is read to its end.)
 ///
@@ -29,6 +45,24 @@ pub fn read_event_log(path: &Path) -> Result<Vec<u8>, VtpmError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_entries_of_the_userspace_log_are_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |content: &[u8]| {
+            std::fs::write(&file, content).unwrap();
+            read_userspace_log(file.path())
+        };
+        assert_eq!(read(b"\x1e{}\n\x1e{}\n").unwrap(), b"\x1e{}\n\x1e{}\n");
+        assert_eq!(read(b"\x1e{}\n\x1e{\"pcr\"").unwrap(), b"\x1e{}\n");
+        assert_eq!(read(b"\x1e{\"pcr\""), None);
+        assert_eq!(read(b""), None);
+        let entry = b"\x1e{\"pcr\":11}\n";
+        let read = read(&entry.repeat(MAX_USERSPACE_LOG)).unwrap();
+        assert_eq!(read.len(), MAX_USERSPACE_LOG / entry.len() * entry.len());
+        assert_eq!(read_userspace_log(Path::new("/nowhere/log")), None);
+        assert_eq!(read_userspace_log(Path::new("/")), None, "not a file");
+    }
 
     #[test]
     fn logs_up_to_the_limit_are_read_whole() {

@@ -46,10 +46,21 @@ impl Machine {
         self.directory.path().join("log")
     }
 
+    /// Where systemd's measurement log is; there is none unless a test writes it.
+    pub(crate) fn userspace_log(&self) -> PathBuf {
+        self.directory.path().join("tpm2-measure.log")
+    }
+
     /// The guest's configuration of this TPM.
     pub(crate) fn config(&self) -> VtpmConfig {
         let device = Some(self.swtpm.address());
-        VtpmConfig { device, key: AkChoice::Auto, event_log: self.log(), issuers: vec![] }
+        VtpmConfig {
+            device,
+            key: AkChoice::Auto,
+            event_log: self.log(),
+            userspace_log: self.userspace_log(),
+            issuers: vec![],
+        }
     }
 }
 

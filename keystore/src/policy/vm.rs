@@ -134,7 +134,7 @@ fn endorsement<'r>(record: Picked<'r>, endorsement: &LaunchEndorsement) -> Picke
 
 /// All PCRs that the schema names, or none.
 fn pcrs(claims: &VtpmClaims) -> Option<Vec<(&'static str, &Digest32)>> {
-    PCRS.iter().map(|(index, name)| Some((*name, claims.pcrs.get(index)?))).collect()
+    PCRS.iter().map(|(index, name)| Some((*name, claims.firmware_pcrs.get(index)?))).collect()
 }
 
 fn digests<'d>(

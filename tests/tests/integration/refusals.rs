@@ -7,6 +7,7 @@ use vouchsafe_attestation::test_util::ca::google::INTERMEDIATE_SERIAL;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec, FakeGoogle};
 use vouchsafe_attestation::test_util::event_log::BuiltEvent;
 use vouchsafe_attestation::test_util::event_log::presets::UBUNTU_KERNEL;
+use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_attestation::test_util::vtpm::{FakeAk, QuoteSpec, bitmap};
 use vouchsafe_guest_client::client::{AttemptError, Settings, SystemPace};
@@ -100,6 +101,12 @@ fn t31_a_disk_secret_is_refused_once_the_latch_is_closed() {
     vm.latch();
     world.assert_denied(&vm, "prod/vm/disk", "Phase::\"latched\"");
     assert_eq!(world.value(&vm, PATH), VALUE, "secrets of applications are for later");
+    // systemd extends PCR 15 after switch-root by itself, which closes no latch and ends the initrd.
+    let mut booted = simulated();
+    booted.measure(&UserspaceBuilder::initrd_262());
+    assert_eq!(world.value(&booted, "prod/vm/disk").len(), 32);
+    booted.measure(&UserspaceBuilder::after_switch_root());
+    world.assert_denied(&booted, "prod/vm/disk", "Phase::\"booted\"");
     // A policy that leaves the phase out does not help: the guardrail stands above it.
     let refused = world.refused(
         &["secret", "put", "prod/vm/disk2", "--policy", "prod/app", "--for", "disk", "--from", "-"],
@@ -264,6 +271,33 @@ fn t22_t24_events_that_root_appends_are_refused() {
         format!("grub_cmd: {UBUNTU_KERNEL} ro init=/bin/sh panic=-1\0").into_bytes();
     fs::write(vm.event_log(), log.bytes()).unwrap();
     refused("event-log-");
+}
+
+#[test]
+fn t59_what_systemd_extends_is_explained_by_its_log() {
+    let world = world();
+    let (vm, config) = world.vm_with("vm", AkAlgorithm::Ecc, &AkCertificateSpec::default(), &boot());
+    let fetch = || guest(&config, ["fetch", PATH]).unwrap();
+    assert_eq!(fetch().stdout, VALUE);
+    vm.measure_userspace(&UserspaceBuilder::initrd_262_with(&["login", "hardware"])).unwrap();
+    assert_eq!(fetch().stdout, VALUE);
+    // Without the log the registers stay unexplained, and an unreadable one is as good as none.
+    let log = fs::read(vm.userspace_log()).unwrap();
+    for log in [None, Some(&b"no log\n"[..])] {
+        match log {
+            None => fs::remove_file(vm.userspace_log()).unwrap(),
+            Some(log) => fs::write(vm.userspace_log(), log).unwrap(),
+        }
+        let output = fetch();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(10), 0), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let id = said.split("decision ").nth(1).unwrap().split_whitespace().next().unwrap();
+        let explained = world.explain(&id.parse::<DecisionId>().unwrap());
+        assert!(explained.contains("event-log-userspace-log-needed"), "{explained}");
+    }
+    fs::write(vm.userspace_log(), log).unwrap();
+    vm.measure_userspace(&UserspaceBuilder::after_switch_root()).unwrap();
+    assert_eq!(fetch().stdout, VALUE);
 }
 
 #[test]

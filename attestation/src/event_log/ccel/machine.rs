@@ -16,10 +16,10 @@ use crate::event_log::command_line::Source;
 use crate::event_log::grub;
 use crate::event_log::machine::Judged;
 use crate::event_log::machine::Machine;
-use crate::event_log::machine::tagged;
 use crate::event_log::rules;
 use crate::event_log::secure_boot::SECURE_BOOT_DIGESTS;
 use crate::event_log::stub;
+use crate::event_log::tagged::tagged;
 
 /// Judges the events of a log, in order.
 pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, CcelError> {
@@ -73,7 +73,8 @@ impl<'a> Registers<'a> {
                 CcelError::UnexpectedEvent { event: number, register, event_type }
             });
         };
-        Ok((pcr, self.machine.firmware_event(&Event { pcr, ..*event }, separated)?))
+        // The register's separator is that of PCR 7; PCR 1 has none here.
+        Ok((pcr, self.machine.firmware_event(&Event { pcr, ..*event }, separated && pcr != 1)?))
     }
 
     /// Exactly one for each of the two registers: that of PCR 7, and that of PCR 2 to 6.
@@ -146,7 +147,7 @@ fn pcr_of(event: &Event<'_>, separated: bool) -> Option<u8> {
         // tables cover what no image is.
         (_, T::EFI_ACTION) if Actions::is_exit(event.data) => separated.then_some(5),
         (_, T::EFI_ACTION) => Some(4),
-        (_, T::EFI_GPT_EVENT) => Some(5),
+        (_, _) if rules::is_partition_table(event_type) => Some(5),
         (_, _) if rules::is_application(event_type) => Some(4),
         (_, _) if rules::is_driver(event_type) => Some(2),
         _ => None,

@@ -9,6 +9,7 @@ use crate::event_log::BootLog;
 use crate::event_log::EventLogError;
 use crate::event_log::EventType;
 use crate::event_log::PcrRule;
+use crate::event_log::Phase;
 use crate::event_log::ReplayedLog;
 use crate::event_log::Technology;
 use crate::event_log::testing::evidence;
@@ -36,10 +37,11 @@ fn release_pcrs(given: &BTreeMap<u8, Digest32>) -> BTreeMap<u8, Digest32> {
 fn accept(bytes: &[u8], given: &BTreeMap<u8, Digest32>) -> BootLog {
     let log = ReplayedLog::from_bytes(bytes).expect("the log is accepted");
     assert_eq!(log.replayed.values(), given);
-    let state = log.replayed.check_against(given, PcrRule::Given).expect("given PCRs fit");
-    assert_eq!(state.latched, None);
-    let state = log.replayed.check_against(&release_pcrs(given), PcrRule::Release).expect("quoted PCRs fit");
-    assert_eq!((state.latched, state.boot_phase_words), (Some(false), vec![]));
+    let state = log.replayed.check_against(given, PcrRule::Given, None).expect("given PCRs fit");
+    assert_eq!(state.phase, None);
+    let state = log.replayed.check_against(&release_pcrs(given), PcrRule::Release, None);
+    let state = state.expect("quoted PCRs fit");
+    assert_eq!((state.phase, state.userspace.len()), (Some(Phase::Initrd), 0));
     BootLog::clone(&log.boot)
 }
 
@@ -202,8 +204,8 @@ fn logs_of_laboratory_boots_replay_to_the_pcrs_read_in_the_guest() {
         let text = read(&folder, &format!("lab-boot/{boot}/pcrs.txt"));
         let pcrs = sha256_pcrs(std::str::from_utf8(&text).expect("text"));
         assert_eq!(pcrs.len(), 24);
-        let state = log.replayed.check_against(&pcrs, PcrRule::Release).expect("PCRs fit");
-        assert_eq!(state.latched, Some(false));
+        let state = log.replayed.check_against(&pcrs, PcrRule::Release, None).expect("PCRs fit");
+        assert_eq!(state.phase, Some(Phase::Initrd));
         assert_eq!(log.boot.technology, None, "not Google's firmware");
         assert_eq!(
             (&log.boot.firmware_version, log.boot.firmware_version_hex.as_deref()),

@@ -263,11 +263,65 @@ fn t24_second_exit_boot_services_is_refused() {
     assert_eq!(refusal(&log), EventLogError::SecondExitBootServices { event });
 }
 
+const INVOCATION: &str = "Exit Boot Services Invocation";
+const FAILURE: &str = "Exit Boot Services Returned with Failure";
+const SUCCESS: &str = "Exit Boot Services Returned with Success";
+
+/// The preset with these texts about leaving the firmware, and the number of the first one.
+fn leaving(texts: &[&str]) -> (EventLogBuilder, usize) {
+    let mut log = ubuntu();
+    log.events.retain(|event| !event.data.starts_with(b"Exit Boot Services"));
+    let first = log.events.len() + 1;
+    log.events.extend(texts.iter().map(|text| BuiltEvent::action(5, text)));
+    (log, first)
+}
+
 #[test]
 fn exit_that_failed_first_is_accepted() {
-    let mut log = ubuntu();
-    before_exit(&mut log, BuiltEvent::action(5, "Exit Boot Services Returned with Failure"));
-    assert!(judge(&log).is_ok());
+    for texts in [
+        &[INVOCATION][..],
+        &[INVOCATION, SUCCESS],
+        &[INVOCATION, FAILURE, INVOCATION, SUCCESS],
+        &[INVOCATION, FAILURE, INVOCATION, FAILURE, INVOCATION],
+        // Firmware of before 2024 logs no invocation that fails.
+        &[FAILURE, INVOCATION, SUCCESS],
+        &[FAILURE, FAILURE, INVOCATION],
+    ] {
+        assert!(judge(&leaving(texts).0).is_ok(), "{texts:?}");
+    }
+}
+
+#[test]
+fn t24_exits_out_of_order_are_refused() {
+    let second = |event| EventLogError::SecondExitBootServices { event };
+    let order = |event| EventLogError::ExitBootServicesOrder { event };
+    for (texts, refused, at) in [
+        (&[INVOCATION, INVOCATION][..], second as fn(usize) -> EventLogError, 1),
+        (&[INVOCATION, SUCCESS, INVOCATION], second, 2),
+        (&[INVOCATION, FAILURE, INVOCATION, INVOCATION], second, 3),
+        (&[SUCCESS, INVOCATION], order, 0),
+        (&[INVOCATION, SUCCESS, SUCCESS], order, 2),
+        (&[INVOCATION, SUCCESS, FAILURE], order, 2),
+        (&[FAILURE, SUCCESS, INVOCATION], order, 1),
+    ] {
+        let (log, first) = leaving(texts);
+        assert_eq!(refusal(&log), refused(first + at), "{texts:?}");
+    }
+    // The last attempt failed: the firmware was not left.
+    assert_eq!(refusal(&leaving(&[INVOCATION, FAILURE]).0), EventLogError::ExitBootServicesMissing);
+    let (log, first) = leaving(&[&[FAILURE; 9][..], &[INVOCATION]].concat());
+    assert_eq!(refusal(&log), EventLogError::ExitBootServicesAttempts { event: first + 8 });
+}
+
+#[test]
+fn t24_event_between_attempts_to_exit_is_refused() {
+    for before in [&[INVOCATION, FAILURE][..], &[FAILURE], &[INVOCATION]] {
+        let (mut log, first) = leaving(before);
+        log.events.push(presets::application(4, "late", "late"));
+        log.events.push(BuiltEvent::action(5, INVOCATION));
+        let (event, event_type) = (first + before.len(), EventType::EFI_BOOT_SERVICES_APPLICATION);
+        assert_eq!(refusal(&log), EventLogError::EventAfterExitBootServices { event, pcr: 4, event_type });
+    }
 }
 
 #[test]
@@ -285,15 +339,162 @@ fn t24_event_after_exit_boot_services_is_refused() {
     }
 }
 
+const CALLING: &str = "Calling EFI Application from Boot Option";
+const RETURNING: &str = "Returning from EFI Application from Boot Option";
+
 #[test]
-fn t24_second_boot_attempt_is_refused() {
-    for text in
-        ["Calling EFI Application from Boot Option", "Returning from EFI Application from Boot Option"]
-    {
+fn t24_boot_attempts_out_of_order_are_refused() {
+    for texts in [&[CALLING][..], &[RETURNING, RETURNING], &[RETURNING, CALLING, CALLING]] {
         let mut log = ubuntu();
-        let event = after_separator(&mut log, BuiltEvent::action(4, text));
-        assert_eq!(refusal(&log), EventLogError::SecondBootAttempt { event });
+        let first = log.position(separator(4)) + 1;
+        let events = texts.iter().map(|text| BuiltEvent::action(4, text));
+        log.events.splice(first..first, events);
+        let event = first + texts.len();
+        assert_eq!(refusal(&log), EventLogError::SecondBootAttempt { event }, "{texts:?}");
     }
+    // Firmware starts the first option before the separators.
+    let mut log = ubuntu();
+    let event = before_separator(&mut log, BuiltEvent::action(4, RETURNING));
+    assert_eq!(refusal(&log), EventLogError::SecondBootAttempt { event });
+    // The last option returned.
+    let mut log = ubuntu();
+    before_exit(&mut log, BuiltEvent::action(4, RETURNING));
+    assert_eq!(refusal(&log), EventLogError::BootAttemptMissing);
+}
+
+#[test]
+fn t24_applications_of_a_boot_option_that_returned_are_claims() {
+    for attempts in 1..=3 {
+        let (mut log, honest) = (ubuntu(), judge(&ubuntu()).expect("accepted"));
+        for _ in 0..attempts {
+            after_separator(&mut log, BuiltEvent::action(4, CALLING));
+            after_separator(&mut log, BuiltEvent::action(4, RETURNING));
+        }
+        // Nothing ran in them.
+        let boot = judge(&log).expect("accepted");
+        assert_eq!(boot.efi_applications, honest.efi_applications);
+        assert_eq!(boot.kernel_command_line, honest.kernel_command_line);
+        // Something did: it is listed, and it may have written the command line that GRUB is said to have passed.
+        after_separator(&mut log, presets::application(4, "first", "first"));
+        let boot = judge(&log).expect("accepted");
+        assert_eq!(boot.efi_applications[0], presets::content_digest("first"));
+        assert_eq!(boot.efi_applications[1..], honest.efi_applications);
+        assert_eq!((boot.kernel_command_line, boot.kernel_path), (None, None));
+        assert!(boot.kernel_arguments.is_empty() && boot.kernel_words.is_empty());
+        assert!(boot.withheld.iter().all(|withheld| withheld.reason == "earlier-boot-option"));
+        assert!(boot.withheld.iter().any(|withheld| withheld.claim == "command_line"));
+    }
+}
+
+#[test]
+fn t24_image_of_pcr_2_may_be_that_of_an_option_that_returned() {
+    // The log's order between PCR 2 and PCR 4 is not measured.
+    let mut log = ubuntu();
+    after_separator(&mut log, BuiltEvent::action(4, CALLING));
+    after_separator(&mut log, BuiltEvent::action(4, RETURNING));
+    for event_type in [EventType::EFI_BOOT_SERVICES_APPLICATION, EventType::EFI_BOOT_SERVICES_DRIVER] {
+        let mut log = log.clone();
+        before_exit(&mut log, BuiltEvent { event_type, ..presets::application(2, "first", "first") });
+        assert_eq!(judge(&log).expect("accepted").kernel_command_line, None);
+    }
+    // A driver of a device comes before the separator.
+    let mut driver = presets::application(2, "option rom", "rom");
+    driver.event_type = EventType::EFI_BOOT_SERVICES_DRIVER;
+    before_separator(&mut log, driver);
+    assert!(judge(&log).expect("accepted").kernel_command_line.is_some());
+}
+
+fn smbios(tag: u32, name: &str) -> BuiltEvent {
+    let text = utf16(name);
+    let mut data = tag.to_le_bytes().to_vec();
+    data.extend(u32::try_from(text.len()).expect("small").to_le_bytes());
+    data.extend(text);
+    BuiltEvent::measuring(1, EventType::EVENT_TAG, "a table", data)
+}
+
+#[test]
+fn smbios_tables_after_the_separator_are_no_claims() {
+    let mut log = ubuntu();
+    for (tag, name) in [
+        (0xd5cb_7cbc, "smbios:type1"),
+        (0xe0d4_7bc8, "smbios:type2"),
+        (0xc0b3_bd23, "smbios:type11"),
+        (0xc0b3_bd23, "smbios:type11"),
+    ] {
+        after_separator(&mut log, smbios(tag, name));
+    }
+    let (mut boot, mut honest) = (judge(&log).expect("accepted"), judge(&ubuntu()).expect("accepted"));
+    boot.events.remove(&1);
+    honest.events.remove(&1);
+    assert_eq!(boot, honest);
+}
+
+#[test]
+fn t24_other_tagged_events_of_pcr_1_after_its_separator_are_refused() {
+    let refused =
+        |event| EventLogError::EventAfterSeparator { event, pcr: 1, event_type: EventType::EVENT_TAG };
+    for (tag, name) in [(1, "smbios:type1"), (0xd5cb_7cbc, "smbios:type3"), (0xd5cb_7cbc, "")] {
+        let mut log = ubuntu();
+        let event = after_separator(&mut log, smbios(tag, name));
+        assert_eq!(refusal(&log), refused(event), "{name}");
+    }
+    for (tag, name) in [(0xd5cb_7cbc, "smbios:type1"), (0xe0d4_7bc8, "smbios:type2")] {
+        let mut log = ubuntu();
+        let event = after_separator(&mut log, smbios(tag, name)) + 1;
+        after_separator(&mut log, smbios(tag, name));
+        assert_eq!(refusal(&log), EventLogError::SecondSmbiosTable { event });
+    }
+    let mut log = ubuntu();
+    let mut cut = smbios(0xd5cb_7cbc, "smbios:type1");
+    cut.data.pop();
+    let event = after_separator(&mut log, cut);
+    assert_eq!(refusal(&log), EventLogError::MalformedTaggedEvent { event });
+}
+
+#[test]
+fn loader_conf_is_measured_into_pcr_5() {
+    let mut log = ubuntu();
+    let mut event = smbios(0xf5bc_582a, "loader.conf");
+    event.pcr = 5;
+    before_exit(&mut log, event);
+    assert!(judge(&log).is_ok());
+}
+
+#[test]
+fn events_of_devices_are_accepted_as_what_they_are() {
+    let spdm = b"SPDM Device Sec2\0\x02\0 measurement";
+    let keys = |event_type| BuiltEvent::variable(7, event_type, EFI_IMAGE_SECURITY_DATABASE, "devdb", b"key");
+    let mut log = ubuntu();
+    before_separator(&mut log, BuiltEvent::covered(0, EventType::EFI_SPDM_FIRMWARE_BLOB, spdm));
+    before_separator(&mut log, BuiltEvent::covered(1, EventType::EFI_SPDM_FIRMWARE_CONFIG, spdm));
+    before_separator(&mut log, BuiltEvent::covered(2, EventType::EFI_SPDM_FIRMWARE_BLOB, spdm));
+    before_separator(&mut log, BuiltEvent::covered(3, EventType::EFI_SPDM_FIRMWARE_CONFIG, spdm));
+    before_separator(&mut log, keys(EventType::EFI_SPDM_DEVICE_POLICY));
+    after_separator(&mut log, keys(EventType::EFI_SPDM_DEVICE_AUTHORITY));
+    before_exit(&mut log, BuiltEvent::covered(5, EventType::EFI_GPT_EVENT2, "EFI PART and more"));
+    let (boot, honest) = (judge(&log).expect("accepted"), judge(&ubuntu()).expect("accepted"));
+    assert_eq!(boot.secure_boot, honest.secure_boot);
+    assert_eq!((boot.efi_applications, boot.efi_drivers), (honest.efi_applications, honest.efi_drivers));
+}
+
+#[test]
+fn t22_images_and_authorities_relabelled_as_events_of_devices_are_refused() {
+    // The image of an application as data, which its digest covers as well.
+    let mut log = ubuntu();
+    let event =
+        before_separator(&mut log, BuiltEvent::covered(2, EventType::EFI_SPDM_FIRMWARE_BLOB, "MZ image"));
+    assert_eq!(refusal(&log), EventLogError::MalformedDeviceEvent { event });
+    let position = ubuntu().position_of(7, EventType::EFI_VARIABLE_AUTHORITY);
+    for event_type in [EventType::EFI_SPDM_DEVICE_AUTHORITY, EventType::EFI_SPDM_DEVICE_POLICY] {
+        let mut log = ubuntu();
+        log.events[position].event_type = event_type;
+        assert_eq!(refusal(&log), EventLogError::MalformedDeviceEvent { event: number(position) });
+    }
+    let mut log = ubuntu();
+    let image = presets::application(5, "evil", "evil");
+    let position = number(log.position(|event| event.data == EXIT)) - 1;
+    log.events.insert(position, BuiltEvent { event_type: EventType::EFI_GPT_EVENT2, ..image });
+    assert_eq!(refusal(&log), mismatch(position, 5, EventType::EFI_GPT_EVENT2));
 }
 
 #[test]
@@ -386,11 +587,18 @@ fn missing_secure_boot_variable_is_refused() {
 
 #[test]
 fn secure_boot_value_that_is_no_flag_is_refused() {
-    for value in [&[][..], &[2], &[1, 1], &[0, 0]] {
+    for value in [&[2][..], &[1, 1], &[0, 0]] {
         let mut log = ubuntu();
         log.variable_mut("SecureBoot").set(variable_data(EFI_GLOBAL_VARIABLE, "SecureBoot", value));
         assert_eq!(refusal(&log), EventLogError::SecureBootValue { event: 3 });
     }
+}
+
+#[test]
+fn firmware_without_secure_boot_measures_the_variable_empty() {
+    let mut log = ubuntu().with_secure_boot(false);
+    log.variable_mut("SecureBoot").set(variable_data(EFI_GLOBAL_VARIABLE, "SecureBoot", &[]));
+    assert!(!judge(&log).expect("accepted").secure_boot.enabled);
 }
 
 #[test]

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use vouchsafe_protocol::Digest32;
 
 use super::*;
-use crate::event_log::BOOT_PHASE_WORDS;
 use crate::event_log::PcrRule;
 use crate::event_log::PcrState;
+use crate::event_log::Phase;
 use crate::test_util::event_log::BuiltEvent;
-use crate::test_util::event_log::extend;
 
 const RESET: Digest32 = Digest32([0; 32]);
 const OTHER: Digest32 = Digest32([7; 32]);
@@ -21,18 +20,18 @@ fn check(
 ) -> Result<PcrState, EventLogError> {
     let mut pcrs = log.pcrs();
     change(&mut pcrs);
-    ReplayedLog::from_bytes(&log.bytes())?.replayed.check_against(&pcrs, rule)
+    ReplayedLog::from_bytes(&log.bytes())?.replayed.check_against(&pcrs, rule, None)
 }
 
-fn state(latched: bool, words: &[&'static str]) -> PcrState {
-    PcrState { latched: Some(latched), boot_phase_words: words.to_vec() }
+fn state(phase: Phase) -> PcrState {
+    PcrState { phase: Some(phase), userspace: BTreeMap::new() }
 }
 
 #[test]
 fn presets_replay_to_the_pcrs_that_the_builder_gives() {
     for rule in [PcrRule::Release, PcrRule::Given] {
-        assert_eq!(check(&ubuntu(), rule, |_| {}), Ok(state(false, &[])));
-        assert_eq!(check(&uki(), rule, |_| {}), Ok(state(false, &[])));
+        assert_eq!(check(&ubuntu(), rule, |_| {}), Ok(state(Phase::Initrd)));
+        assert_eq!(check(&uki(), rule, |_| {}), Ok(state(Phase::Initrd)));
     }
 }
 
@@ -80,19 +79,21 @@ fn release_needs_every_pcr_but_10() {
     let without_ima = check(&ubuntu(), PcrRule::Release, |pcrs| {
         pcrs.remove(&10);
     });
-    assert_eq!(without_ima, Ok(state(false, &[])));
+    assert_eq!(without_ima, Ok(state(Phase::Initrd)));
     let with_ima = check(&ubuntu(), PcrRule::Release, |pcrs| {
         pcrs.insert(10, OTHER);
     });
-    assert_eq!(with_ima, Ok(state(false, &[])));
+    assert_eq!(with_ima, Ok(state(Phase::Initrd)));
 }
 
 #[test]
-fn latch_is_read_from_pcr_15() {
-    let latched = check(&ubuntu(), PcrRule::Release, |pcrs| {
-        pcrs.insert(15, OTHER);
-    });
-    assert_eq!(latched, Ok(state(true, &[])));
+fn t59_whoever_extends_pcr_15_ends_the_initrd_and_closes_no_latch() {
+    for rule in [PcrRule::Release, PcrRule::Given] {
+        let booted = check(&ubuntu(), rule, |pcrs| {
+            pcrs.insert(15, OTHER);
+        });
+        assert_eq!(booted, Ok(state(Phase::Booted)));
+    }
 }
 
 #[test]
@@ -105,60 +106,26 @@ fn t26_log_event_for_the_latch_is_refused() {
     assert_eq!(refusal(&log), refused);
 }
 
-/// PCR 11 after these words.
-fn pcr_11_after(log: &EventLogBuilder, words: &[&str]) -> Digest32 {
-    words.iter().fold(log.pcrs()[&11], |value, word| extend(&value, &Digest32::of(word.as_bytes())))
-}
-
-#[test]
-fn pcr_11_goes_on_with_boot_phases() {
-    for rule in [PcrRule::Release, PcrRule::Given] {
-        for count in 0..=BOOT_PHASE_WORDS.len() {
-            let words = &BOOT_PHASE_WORDS[..count];
-            let checked = check(&uki(), rule, |pcrs| {
-                pcrs.insert(11, pcr_11_after(&uki(), words));
-            });
-            assert_eq!(checked, Ok(state(false, words)));
-        }
-    }
-}
-
-#[test]
-fn pcr_11_after_anything_else_is_refused() {
-    for words in
-        [&["leave-initrd"][..], &["enter-initrd", "enter-initrd"], &["enter-initrd", "sysinit"], &["x"]]
-    {
-        let given = pcr_11_after(&uki(), words);
-        let refused = check(&uki(), PcrRule::Release, |pcrs| {
-            pcrs.insert(11, given);
-        });
-        assert_eq!(refused, Err(EventLogError::BootPhase { given }));
-    }
-}
-
-#[test]
-fn boot_phases_without_a_stub_are_refused() {
-    let refused = check(&ubuntu(), PcrRule::Release, |pcrs| {
-        pcrs.insert(11, pcr_11_after(&ubuntu(), &["enter-initrd"]));
-    });
-    assert_eq!(refused, Err(EventLogError::PcrWithoutEvents { pcr: 11 }));
-}
-
 #[test]
 fn given_pcr_without_events_is_refused_unless_at_reset() {
-    for pcr in [10, 12, 15, 16, 23] {
+    for pcr in [12, 16, 23] {
         let with = |value| {
             check(&ubuntu(), PcrRule::Given, |pcrs| {
                 pcrs.insert(pcr, value);
             })
         };
         assert_eq!(with(OTHER), Err(EventLogError::PcrWithoutEvents { pcr }));
-        assert_eq!(with(RESET), Ok(state(false, &[])));
+        assert_eq!(with(RESET), Ok(state(Phase::Initrd)));
     }
+    // IMA has a log of its own.
+    let ima = check(&ubuntu(), PcrRule::Given, |pcrs| {
+        pcrs.insert(10, OTHER);
+    });
+    assert_eq!(ima, Ok(state(Phase::Initrd)));
     let high = check(&ubuntu(), PcrRule::Given, |pcrs| {
         pcrs.insert(17, Digest32([0xff; 32]));
     });
-    assert_eq!(high, Ok(state(false, &[])));
+    assert_eq!(high, Ok(state(Phase::Initrd)));
 }
 
 #[test]

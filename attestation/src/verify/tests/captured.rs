@@ -110,7 +110,7 @@ fn negative_logs_are_refused_with_their_pcrs() {
     let Some(logs) = negative_logs() else { return };
     assert_eq!(logs.len(), 15);
     for (name, log, pcrs) in logs {
-        let error = inspect_event_log(&log, &pcrs).unwrap_err();
+        let error = inspect_event_log(&log, &pcrs, None).unwrap_err();
         assert!(matches!(error, VerifyError::Vtpm(VtpmError::EventLog(_))), "{name}: {error}");
     }
 }
@@ -131,11 +131,11 @@ fn negative_logs_are_refused_under_a_real_quote() {
 #[test]
 fn log_and_pcrs_are_inspected_alone() {
     let vm = SimulatedVm::new();
-    let inspected = inspect_event_log(&vm.event_log, &vm.pcrs).unwrap();
-    assert_eq!(inspected.pcrs.latched, Some(false));
+    let inspected = inspect_event_log(&vm.event_log, &vm.pcrs, None).unwrap();
+    assert_eq!(inspected.pcrs.phase, Some(Phase::Initrd));
     assert_eq!(inspected.boot.technology, Some(Technology::SevSnp));
     let size = vouchsafe_protocol::limits::MAX_EVENT_LOG + 1;
-    let error = inspect_event_log(&vec![0; size], &vm.pcrs).unwrap_err();
+    let error = inspect_event_log(&vec![0; size], &vm.pcrs, None).unwrap_err();
     assert_eq!(error, VerifyError::Vtpm(VtpmError::EventLog(EventLogError::TooLarge { size })));
 }
 

@@ -264,13 +264,48 @@ fn t52_withheld_claims_of_the_boot_logs_have_their_whole_names() {
 }
 
 #[test]
-fn t23_the_ccel_log_of_another_boot_is_refused() {
-    let mut vm = vm(Technology::Tdx, 1);
-    vm.tdx.as_mut().unwrap().event_log = EventLogBuilder::ccel_uki().bytes();
-    let error = refusal(&vm.evidence(Kinds::REPORT, &bound(1)));
+fn t52_a_ccel_log_that_does_not_fit_withholds_the_boot_and_nothing_else() {
+    let honest = vm(Technology::Tdx, 1);
+    let mut broken = EventLogBuilder::ccel_ubuntu();
+    broken.events.remove(0);
+    let cases = [
+        (EventLogBuilder::ccel_uki().bytes(), "ccel-rtmr-mismatch"),
+        (broken.bytes(), "ccel-rtmr-mismatch"),
+        (b"no log".to_vec(), "ccel-not-an-event-log"),
+        (vec![0xff; vouchsafe_protocol::limits::MAX_EVENT_LOG], "ccel-not-an-event-log"),
+        (honest.event_log.clone(), "ccel-header-register"),
+    ];
+    for kinds in [Kinds::REPORT, Kinds::BOTH] {
+        let mut without = honest.evidence(kinds, &bound(1));
+        without.tdx.as_mut().unwrap().event_log = None;
+        let without = Judge::new().verify(&without, &bound(1)).unwrap();
+        for (log, reason) in &cases {
+            let mut evidence = honest.evidence(kinds, &bound(1));
+            evidence.tdx.as_mut().unwrap().event_log = Some(log.clone().into());
+            let mut claims = Judge::new().verify(&evidence, &bound(1)).unwrap();
+            let withheld = std::mem::take(&mut claims.withheld);
+            assert_eq!((withheld.len(), withheld[0].claim), (1, "tdx.boot"));
+            assert_eq!(withheld[0].reason, *reason);
+            assert_eq!(claims, without, "{reason}");
+        }
+    }
+}
+
+#[test]
+fn t23_a_ccel_log_that_is_inspected_has_to_fit() {
+    let vm = vm(Technology::Tdx, 1);
+    let quote = vm.tdx.as_ref().unwrap().evidence(&[0; 64]).quote;
+    let judge = Judge::new();
+    let log = EventLogBuilder::ccel_uki().bytes();
+    let inspect = |log: &[u8]| inspect_tdx(&quote, None, Some(log), Expected::Waived, &judge.context());
+    let error = inspect(&log).unwrap_err();
     assert!(matches!(error, VerifyError::Tdx(TdxError::EventLog(_))), "{error}");
     assert_eq!(error.name(), "ccel-rtmr-mismatch");
-    vm.tdx.as_mut().unwrap().event_log = b"no log".to_vec();
-    let error = refusal(&vm.evidence(Kinds::REPORT, &bound(1)));
+    let error = inspect(b"no log").unwrap_err();
     assert_eq!(error.code(), vouchsafe_protocol::ReasonCode::EvidenceMalformed, "{error}");
+    // The log by itself, against registers that are given.
+    let rtmrs = EventLogBuilder::ccel_uki().rtmrs();
+    assert!(inspect_ccel(&log, &rtmrs).unwrap().kernel_command_line.is_none());
+    let error = inspect_ccel(&log, &EventLogBuilder::ccel_ubuntu().rtmrs()).unwrap_err();
+    assert_eq!(error.name(), "ccel-rtmr-mismatch");
 }

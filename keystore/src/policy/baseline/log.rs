@@ -123,8 +123,9 @@ impl Seen {
 }
 
 /// PFP 1.06 section 10.4.4 and the data of separators.
-const ACTIONS: [&[u8]; 6] = [
+const ACTIONS: [&[u8]; 7] = [
     b"Calling EFI Application from Boot Option",
+    b"Returning from EFI Application from Boot Option",
     b"Exit Boot Services Invocation",
     b"Exit Boot Services Returned with Failure",
     b"Exit Boot Services Returned with Success",

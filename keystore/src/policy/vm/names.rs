@@ -66,6 +66,7 @@ pub(super) const fn phase(phase: Phase) -> Value {
         match phase {
             Phase::Initrd => "initrd",
             Phase::Latched => "latched",
+            Phase::Booted => "booted",
         },
     )
 }

@@ -27,7 +27,8 @@ pub(crate) struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     /// Holds the log against the PCRs first.
     pub(crate) fn new(foretold: &'a Value, report: &'a Report) -> anyhow::Result<Self> {
-        let log = inspect_event_log(&report.log, &report.pcrs).context("the log does not give the PCRs")?;
+        let log =
+            inspect_event_log(&report.log, &report.pcrs, None).context("the log does not give the PCRs")?;
         let events: usize = log.boot.events.values().map(Vec::len).sum();
         let (bytes, seconds) = (report.log.len(), report.took.as_secs());
         say(&format!("  booted in {seconds} s; log of {bytes} bytes, {events} events, replays to the PCRs"))?;
@@ -143,8 +144,9 @@ impl<'a> Comparison<'a> {
             instance: None,
             clock: ClockInfo { clock: 0, reset_count: 0, restart_count: 0, safe: true },
             pcrs: self.report.pcrs.clone(),
+            firmware_pcrs: self.report.pcrs.clone(),
             phase: Phase::Initrd,
-            boot_phase_words: Vec::new(),
+            userspace: BTreeMap::new(),
             boot: Arc::clone(&self.boot),
         };
         Claims { technology: Some(Technology::None), vtpm: Some(vtpm), ..Claims::default() }

@@ -1,5 +1,7 @@
 //! T22 to T24: types, order and coverage. Each test breaks one thing in a log that is otherwise accepted.
 
+use vouchsafe_protocol::Digest48;
+
 use super::*;
 use crate::test_util::event_log::presets;
 use crate::test_util::event_log::presets::EFI_GLOBAL_VARIABLE;
@@ -186,7 +188,7 @@ fn secure_boot_has_a_value_keys_and_an_authority() {
     let position = log.position(|event| event.data == variable("SecureBoot", &[1]).data);
     log.events.remove(position);
     assert_eq!(shared_refusal(&log), EventLogError::SecureBootMissing);
-    for value in [&[][..], &[2], &[1, 0]] {
+    for value in [&[2][..], &[1, 0]] {
         let mut log = ubuntu();
         log.variable_mut("SecureBoot").set(variable_data(EFI_GLOBAL_VARIABLE, "SecureBoot", value));
         assert_eq!(shared_refusal(&log), EventLogError::SecureBootValue { event: number(position) });
@@ -267,6 +269,21 @@ fn t24_events_after_exit_boot_services_are_refused() {
 }
 
 #[test]
+fn exit_that_failed_first_is_accepted() {
+    let mut log = ubuntu();
+    before_exit(&mut log, BuiltEvent::action(2, "Exit Boot Services Returned with Failure"));
+    assert!(judge(&log).is_ok());
+    let position = log.position(|event| event.data.starts_with(b"Exit Boot Services Returned"));
+    log.events.insert(position, BuiltEvent::action(2, "Exit Boot Services Invocation"));
+    assert!(judge(&log).is_ok());
+    // Nothing comes between the attempts.
+    log.events.insert(position + 2, presets::application(2, "evil", "/evil"));
+    let (event, event_type) = (number(position + 2), EventType::EFI_BOOT_SERVICES_APPLICATION);
+    let refused = EventLogError::EventAfterExitBootServices { event, pcr: 4, event_type };
+    assert_eq!(shared_refusal(&log), refused);
+}
+
+#[test]
 fn t24_exit_boot_services_before_the_separator_is_refused() {
     let mut log = ubuntu();
     let event = before_separator(&mut log, BuiltEvent::action(2, "Exit Boot Services Invocation"));
@@ -275,7 +292,7 @@ fn t24_exit_boot_services_before_the_separator_is_refused() {
 }
 
 #[test]
-fn t24_boot_attempt_is_exactly_one() {
+fn t24_boot_attempts_have_their_order() {
     const CALLING: &str = "Calling EFI Application from Boot Option";
     let mut log = ubuntu();
     log.events.retain(|event| event.data != CALLING.as_bytes());
@@ -285,8 +302,18 @@ fn t24_boot_attempt_is_exactly_one() {
     assert_eq!(shared_refusal(&log), EventLogError::SecondBootAttempt { event });
     let mut log = ubuntu();
     let returning = BuiltEvent::action(2, "Returning from EFI Application from Boot Option");
-    let event = after_separator(&mut log, returning);
+    after_separator(&mut log, returning);
+    assert_eq!(shared_refusal(&log), EventLogError::BootAttemptMissing);
+    let event = after_separator(&mut log, BuiltEvent::action(2, CALLING));
     assert_eq!(shared_refusal(&log), EventLogError::SecondBootAttempt { event });
+    // The first option returned without having started an image.
+    log.events.swap(event - 1, event);
+    assert!(judge(&log).expect("accepted").kernel_command_line.is_some());
+    // It started one: what that one did says nothing about the kernel of the second option.
+    log.events.insert(event - 1, presets::application(2, "first", "/first"));
+    let boot = judge(&log).expect("accepted");
+    assert_eq!(boot.efi_applications[0], Digest48::of(&presets::content("first")));
+    assert_eq!(boot.kernel_command_line, None);
 }
 
 #[test]

@@ -1,0 +1,44 @@
+//! The SMBIOS tables that systemd-boot and systemd-stub measure into PCR 1 after its separator, since version 261.
+//!
+//! The digest is that of a table, the event names only its type: nothing here can be checked, and no decision rests on
+//! it. Type 1 has UUID and serial number, so that the value of PCR 1 is the machine's own.
+
+use super::Event;
+use super::boot::EventKind;
+use super::error::EventLogError;
+use super::machine::Judged;
+use super::tagged::tag_and_text;
+use super::variable::utf16_text;
+
+/// The tables seen so far.
+#[derive(Default)]
+pub(super) struct Smbios {
+    system: bool,
+    baseboard: bool,
+}
+
+impl Smbios {
+    /// Takes the next tagged event of PCR 1 after its separator.
+    pub(super) fn step(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
+        let Event { number, pcr, event_type, .. } = *event;
+        let (tag, text) = tag_and_text(event)?;
+        let name = utf16_text(text).filter(|_| TAGS.contains(&tag));
+        let seen = match name.as_deref() {
+            Some(SYSTEM) => std::mem::replace(&mut self.system, true),
+            Some(BASEBOARD) => std::mem::replace(&mut self.baseboard, true),
+            // A machine may have several.
+            Some(OEM_STRINGS) => false,
+            _ => return Err(EventLogError::EventAfterSeparator { event: number, pcr, event_type }),
+        };
+        if seen {
+            return Err(EventLogError::SecondSmbiosTable { event: number });
+        }
+        Ok(Judged::untrusted(EventKind::Other, name.unwrap_or_default().as_bytes()))
+    }
+}
+
+/// systemd's `TPM2_PCR_MEASUREMENTS`: types 1, 2 and 11.
+const TAGS: [u32; 3] = [0xd5cb_7cbc, 0xe0d4_7bc8, 0xc0b3_bd23];
+const SYSTEM: &str = "smbios:type1";
+const BASEBOARD: &str = "smbios:type2";
+const OEM_STRINGS: &str = "smbios:type11";

@@ -1,0 +1,390 @@
+//! What user space extends once the firmware's log has ended: an ordered grammar for each register.
+//!
+//! A register holds the firmware's log, then a beginning of one of the sequences that [`grammar`] has for it. Constants are
+//! computed; where a value is the machine's or the image's own, [`UserspaceLog`] has to give it, its content hashed again and of a
+//! known form. All of this comes after the log, and a register never goes back: whatever is extended, the register still
+//! commits to the whole log. What makes a known form necessary is the end of the log, which an attacker could cut off:
+//! no constant and no form is one that a boot loader measures (a file, a command, a section).
+//!
+//! PCR 15 is not compared. It is read for the [`Phase`] alone (T31, T59).
+//!
+//! Reference: systemd, `TPM2_PCR_MEASUREMENTS`; UAPI.7 Linux TPM PCR Registry.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::LATCH_WORD;
+
+use super::digest::EventDigest;
+use super::error::EventLogError;
+use super::userspace_log::Record;
+use super::userspace_log::UserspaceLog;
+use crate::pcr_set::PcrSet;
+
+/// What user space extended, by register and in order. An entry whose content its digest does not cover is shown as
+/// `sha256:` and that digest.
+pub type UserspaceWords = BTreeMap<u8, Vec<Cow<'static, str>>>;
+
+/// Where in its life the boot is, by PCR 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// PCR 15 holds its reset value: nobody has extended it.
+    Initrd,
+    /// Our latch word was the first that was extended into PCR 15.
+    Latched,
+    /// PCR 15 was extended, and not first by our latch: by systemd after switch-root, for one.
+    Booted,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initrd => "initrd",
+            Self::Latched => "latched",
+            Self::Booted => "booted",
+        })
+    }
+}
+
+/// One part of a sequence.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A constant, once.
+    Word(&'static str),
+    /// Any number of entries of this form in the measurement log.
+    Recorded(Form),
+    /// These constants in turn: a soft-reboot runs through them again.
+    Cycle(&'static [&'static str]),
+}
+
+/// Form of a word that holds a value of the machine or of the image.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// `nvpcr-init:NAME:0xINDEX:` and the TPM name of the NV index in hex.
+    NvPcrInit,
+    /// `imds-userdata:`, SHA-256 of the user data in hex, `:`, base64 of its beginning.
+    ImdsUserData,
+}
+
+/// The sequences of a register. What a register holds after the log is a beginning of one of them.
+const fn grammar(pcr: u8) -> &'static [&'static [Step]] {
+    use Form::{ImdsUserData, NvPcrInit};
+    use Step::{Cycle, Recorded, Word};
+    match pcr {
+        0..=7 | 13 | 14 => &[&[Word(OS_SEPARATOR)]],
+        // systemd 259 and 260 have NvPCRs and no os-separator.
+        9 => &[
+            &[
+                Recorded(NvPcrInit),
+                Word(OS_SEPARATOR),
+                Recorded(NvPcrInit),
+                Word(NVPCR_SEPARATOR),
+                Recorded(NvPcrInit),
+            ],
+            &[Recorded(NvPcrInit), Word(NVPCR_SEPARATOR), Recorded(NvPcrInit)],
+        ],
+        // An initrd without systemd leaves out the first two.
+        11 => &[&[Word("enter-initrd"), Word("leave-initrd"), Cycle(RUNNING)], &[Cycle(RUNNING)]],
+        12 => &[&[Recorded(ImdsUserData), Word(OS_SEPARATOR), Recorded(ImdsUserData)]],
+        // 8 is GRUB's, 10 IMA's.
+        _ => &[],
+    }
+}
+
+/// What may follow the log in a register, in words.
+pub(super) const fn next_word(pcr: u8) -> &'static str {
+    match pcr {
+        0..=7 | 13 | 14 => "os-separator",
+        9 => "os-separator, nvpcr-separator, or with systemd's measurement log nvpcr-init:...",
+        11 => "enter-initrd, or sysinit where the initrd has no systemd",
+        12 => "os-separator, or with systemd's measurement log imds-userdata:...",
+        _ => "nothing",
+    }
+}
+
+/// The constant of user space that an event of the firmware's log is in the place of.
+pub(super) fn word_of(pcr: u8, digest: &EventDigest) -> Option<&'static str> {
+    static WORDS: LazyLock<Vec<(&str, Digest32)>> = LazyLock::new(|| {
+        let words = [OS_SEPARATOR, NVPCR_SEPARATOR, "enter-initrd", "leave-initrd"];
+        words.iter().chain(RUNNING).map(|word| (*word, Digest32::of(word.as_bytes()))).collect()
+    });
+    let (word, _) = WORDS.iter().find(|(_, known)| *digest == *known)?;
+    let has = |step: &Step| match step {
+        Step::Word(known) => known == word,
+        Step::Cycle(known) => known.contains(word),
+        Step::Recorded(_) => false,
+    };
+    grammar(pcr).iter().copied().flatten().any(has).then_some(word)
+}
+
+/// What given registers hold beyond the log.
+#[derive(Debug, Default)]
+pub(super) struct Explained {
+    pub(super) words: UserspaceWords,
+    /// Registers that `os-separator` belongs into, with it and without it.
+    separated: Vec<u8>,
+    unseparated: Vec<u8>,
+}
+
+impl Explained {
+    /// Explains the value of a register that the log leaves at `replayed`; `logged`: the log has events for it.
+    pub(super) fn explain(
+        &mut self,
+        pcr: u8,
+        given: &Digest32,
+        replayed: Digest32,
+        logged: bool,
+        log: Option<&UserspaceLog>,
+    ) -> Result<(), EventLogError> {
+        let records: Vec<&Record> = log.map(|log| log.of(pcr).collect()).unwrap_or_default();
+        let mut search = Search { given, records: &records, words: Vec::new() };
+        if !grammar(pcr).iter().any(|steps| search.walk(replayed, steps, 0)) && replayed != *given {
+            return Err(self.refusal(pcr, given, replayed, logged, &records));
+        }
+        if SEPARATED.contains(&pcr) {
+            let separated = search.words.iter().any(|word| word == OS_SEPARATOR);
+            if separated { self.separated.push(pcr) } else { self.unseparated.push(pcr) }
+        }
+        if !search.words.is_empty() {
+            self.words.insert(pcr, search.words);
+        }
+        Ok(())
+    }
+
+    fn refusal(
+        &self,
+        pcr: u8,
+        given: &Digest32,
+        replayed: Digest32,
+        logged: bool,
+        records: &[&Record],
+    ) -> EventLogError {
+        if leads_to(records, replayed, given) {
+            let (entry, next) = accepted(pcr, records);
+            return EventLogError::UserspaceEntry { pcr, entry: entry + 1, next };
+        }
+        let recorded = |step: &Step| matches!(step, Step::Recorded(_));
+        let may_be_recorded = grammar(pcr).iter().copied().flatten().any(recorded);
+        if may_be_recorded && records.is_empty() && !self.separated.is_empty() {
+            return EventLogError::UserspaceLogNeeded { pcr };
+        }
+        match (pcr, logged) {
+            (11, true) => EventLogError::BootPhase { given: *given },
+            (_, true) => EventLogError::PcrMismatch { pcr, given: *given, replayed },
+            (_, false) => EventLogError::PcrWithoutEvents { pcr },
+        }
+    }
+
+    /// `os-separator` is extended into all of its registers or into none.
+    pub(super) fn finish(self) -> Result<UserspaceWords, EventLogError> {
+        if !self.separated.is_empty() && !self.unseparated.is_empty() {
+            return Err(EventLogError::OsSeparatorIncomplete {
+                with: PcrSet::of(self.separated),
+                without: PcrSet::of(self.unseparated),
+            });
+        }
+        Ok(self.words)
+    }
+}
+
+/// The search for a sequence that leads to the given value.
+struct Search<'a> {
+    given: &'a Digest32,
+    records: &'a [&'a Record],
+    /// The way so far.
+    words: Vec<Cow<'static, str>>,
+}
+
+impl Search<'_> {
+    /// Whether `steps` lead on from `value`, with entries of the log from position `from`.
+    fn walk(&mut self, value: Digest32, steps: &[Step], from: usize) -> bool {
+        if value == *self.given {
+            return true;
+        }
+        let Some((step, rest)) = steps.split_first() else { return false };
+        match step {
+            Step::Word(word) => self.go_on(Cow::Borrowed(word), &digest_of(word), value, rest, from),
+            Step::Cycle(words) => self.cycle(value, words),
+            Step::Recorded(form) => {
+                if self.walk(value, rest, from) {
+                    return true;
+                }
+                let records = self.records.iter().enumerate().skip(from).take(MAX_RECORDED);
+                let mut fitting = records.filter_map(|(at, record)| Some((at, record, record.text()?)));
+                let Some((at, record, text)) = fitting.find(|(_, _, text)| form.fits(text)) else {
+                    return false;
+                };
+                let (word, digest) = (Cow::Owned(text.to_owned()), record.digest);
+                self.go_on(word, &digest, value, steps, at + 1)
+            }
+        }
+    }
+
+    fn go_on(
+        &mut self,
+        word: Cow<'static, str>,
+        digest: &Digest32,
+        value: Digest32,
+        steps: &[Step],
+        from: usize,
+    ) -> bool {
+        self.words.push(word);
+        let found = self.walk(extend(&value, digest.as_bytes()), steps, from);
+        if !found {
+            self.words.pop();
+        }
+        found
+    }
+
+    fn cycle(&mut self, mut value: Digest32, words: &[&'static str]) -> bool {
+        let length = self.words.len();
+        for word in words.iter().cycle().take(words.len() * MAX_CYCLES) {
+            value = extend(&value, digest_of(word).as_bytes());
+            self.words.push(Cow::Borrowed(word));
+            if value == *self.given {
+                return true;
+            }
+        }
+        self.words.truncate(length);
+        false
+    }
+}
+
+/// Whether all entries of a register up to one of them lead to its value, whatever they say.
+fn leads_to(records: &[&Record], replayed: Digest32, given: &Digest32) -> bool {
+    let mut value = replayed;
+    records.iter().any(|record| {
+        value = extend(&value, record.digest.as_bytes());
+        value == *given
+    })
+}
+
+/// How many entries of a register fit its grammar, and the word that would come next.
+fn accepted(pcr: u8, records: &[&Record]) -> (usize, &'static str) {
+    let ways = grammar(pcr).iter().map(|steps| {
+        let mut steps = steps.iter().copied().peekable();
+        let mut turn = 0;
+        let fits = |record: &&Record| loop {
+            match (steps.peek(), record.text()) {
+                (Some(Step::Word(word)), Some(text)) if *word == text => {
+                    steps.next();
+                    return true;
+                }
+                (Some(Step::Cycle(words)), text) => {
+                    let fits = words.get(turn % words.len()).copied() == text;
+                    turn += usize::from(fits);
+                    return fits;
+                }
+                (Some(Step::Recorded(form)), text) if text.is_some_and(|text| form.fits(text)) => {
+                    return true;
+                }
+                (Some(Step::Recorded(_)), _) => {
+                    steps.next();
+                }
+                _ => return false,
+            };
+        };
+        let count = records.iter().copied().take_while(fits).count();
+        let next = match steps.peek() {
+            Some(Step::Word(word)) => word,
+            Some(Step::Cycle(words)) => words.get(turn % words.len()).copied().unwrap_or_default(),
+            Some(Step::Recorded(Form::NvPcrInit)) => "nvpcr-init:...",
+            Some(Step::Recorded(Form::ImdsUserData)) => "imds-userdata:...",
+            None => "nothing",
+        };
+        (count, next)
+    });
+    // Of several the first.
+    ways.rev().max_by_key(|(count, _)| *count).unwrap_or((0, "nothing"))
+}
+
+/// The phase, and what the log can show of PCR 15. The log is taken for what it says only where its digests lead to
+/// the register's value, so that its first entry is what was extended first.
+pub(super) fn phase(value: &Digest32, log: Option<&UserspaceLog>) -> (Phase, Vec<Cow<'static, str>>) {
+    if *value == RESET {
+        return (Phase::Initrd, Vec::new());
+    }
+    if *value == extend(&RESET, digest_of(LATCH_WORD).as_bytes()) {
+        return (Phase::Latched, vec![Cow::Borrowed(LATCH_WORD)]);
+    }
+    let (mut reached, mut words) = (RESET, Vec::new());
+    for record in log.into_iter().flat_map(|log| log.of(PHASE_PCR)) {
+        reached = extend(&reached, record.digest.as_bytes());
+        words.push(record.shown());
+        if reached == *value {
+            let latched = words.first().is_some_and(|first| first == LATCH_WORD);
+            return (if latched { Phase::Latched } else { Phase::Booted }, words);
+        }
+    }
+    (Phase::Booted, Vec::new())
+}
+
+impl Form {
+    fn fits(self, text: &str) -> bool {
+        let parts: Vec<&str> = text.split(':').collect();
+        match (self, parts.as_slice()) {
+            (Self::NvPcrInit, ["nvpcr-init", name, index, tpm_name]) => {
+                let index = index.strip_prefix("0x").unwrap_or_default();
+                is_name(name) && (1..=8).contains(&index.len()) && is_hex(index) && is_tpm_name(tpm_name)
+            }
+            (Self::ImdsUserData, ["imds-userdata", digest, begin]) => {
+                digest.len() == 64 && is_hex(digest) && begin.len() <= MAX_USER_DATA && is_base64(begin)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+/// An algorithm of the SHA-2 family and a digest of its length (TPM 2.0 Library part 1, section 16).
+fn is_tpm_name(text: &str) -> bool {
+    is_hex(text)
+        && matches!(
+            (text.get(..4), text.len()),
+            (Some("000b"), 68) | (Some("000c"), 100) | (Some("000d"), 132)
+        )
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_base64(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+}
+
+fn digest_of(word: &str) -> Digest32 {
+    Digest32::of(word.as_bytes())
+}
+
+/// What a TPM does to a PCR.
+pub(super) fn extend(value: &Digest32, digest: &[u8]) -> Digest32 {
+    Digest32::of_parts(&[value.as_bytes(), digest])
+}
+
+const RESET: Digest32 = Digest32([0; 32]);
+/// The register of the latch.
+pub(super) const PHASE_PCR: u8 = 15;
+/// systemd-pcrosseparator, in the initrd, since version 261.
+const OS_SEPARATOR: &str = "os-separator";
+/// systemd-pcrnvdone, in the initrd, since version 259.
+const NVPCR_SEPARATOR: &str = "nvpcr-separator";
+/// systemd-pcrphase outside of the initrd.
+const RUNNING: &[&str] = &["sysinit", "ready", "shutdown", "final"];
+/// Registers of `os-separator`.
+const SEPARATED: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 14];
+/// Entries of one register that are looked at; systemd has five NvPCRs.
+const MAX_RECORDED: usize = 16;
+/// Soft-reboots that are followed.
+const MAX_CYCLES: usize = 64;
+/// Base64 of the 256 bytes that systemd shows of the user data.
+const MAX_USER_DATA: usize = 344;
