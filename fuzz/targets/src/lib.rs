@@ -5,17 +5,24 @@
 
 mod google;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 pub use google::{google_token, launch_endorsement};
 use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::chain::ChainMemory;
-use vouchsafe_attestation::event_log::{CcelLog, EventLog, PcrRule, ReplayedCcel, ReplayedLog};
+use vouchsafe_attestation::event_log::{
+    CcelLog, EventLog, PcrRule, Phase, ReplayedCcel, ReplayedLog, Technology, UserspaceLog,
+};
 use vouchsafe_attestation::snp::{self, SnpContext, SnpEvidence};
 use vouchsafe_attestation::tdx::{self, Appraisal, TdxCollateral, TdxContext, TdxMemory};
+use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
+use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
+use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
 use vouchsafe_attestation::test_util::snp::{FakeAmd, SignedReport, SnpReportBuilder};
 use vouchsafe_attestation::test_util::tdx::{FakeIntel, TdxQuoteBuilder};
+use vouchsafe_attestation::test_util::vm::SimulatedVm;
 use vouchsafe_attestation::vtpm::{Attest, TpmSignature, parse_instance_info};
 use vouchsafe_attestation::{
     Collateral, Context, Endorsements, Expected, Root, TrustAnchors, VerifiedClaims, VerifyError,
@@ -55,6 +62,31 @@ pub fn event_log(data: &[u8]) {
         let values = replayed.replayed.values();
         let _ = replayed.replayed.check_against(values, PcrRule::Given, None);
         let _ = replayed.replayed.check_against(values, PcrRule::Release, None);
+    }
+}
+
+/// systemd's measurement log, held against registers that a boot of constants leads to.
+pub fn userspace_log(data: &[u8]) {
+    static BOOT: OnceLock<(ReplayedLog, BTreeMap<u8, Digest32>)> = OnceLock::new();
+    let (log, pcrs) = BOOT.get_or_init(|| {
+        let mut vm =
+            SimulatedVm::booted(&AkCertificateSpec::default(), &EventLogBuilder::gce_uki(Technology::Tdx));
+        vm.measure(&UserspaceBuilder::initrd_262());
+        (ReplayedLog::from_bytes(&vm.event_log).expect("a preset"), vm.pcrs)
+    });
+    let Ok(userspace) = UserspaceLog::parse(data) else { return };
+    let state = log.replayed.check_against(pcrs, PcrRule::Release, Some(&userspace));
+    // Whatever it says, what is explained without it stays so, and PCR 15 was not extended.
+    assert_eq!(state, log.replayed.check_against(pcrs, PcrRule::Release, None));
+    // Where nothing explains a register, no log does that does not lead to it.
+    for pcr in [9, 12, 15] {
+        let mut other = pcrs.clone();
+        other.insert(pcr, Digest32([0x42; 32]));
+        let state = log.replayed.check_against(&other, PcrRule::Release, Some(&userspace));
+        match pcr {
+            15 => assert_eq!(state.expect("never refused for PCR 15").phase, Some(Phase::Booted)),
+            _ => assert!(state.is_err()),
+        }
     }
 }
 

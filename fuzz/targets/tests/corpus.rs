@@ -7,6 +7,7 @@ use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
+use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
 use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
@@ -14,8 +15,8 @@ use vouchsafe_fuzz_targets::Verification;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseRequest};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Bytes, Evidence, GuestKey, IdentityKey, Nonce, ReleasePaths, SecretPath, Suite,
-    UnixTime, challenge::ChallengeKey,
+    Bound, BrokerIdentity, Bytes, Evidence, GuestKey, IdentityKey, LATCH_WORD, Nonce, ReleasePaths,
+    SecretPath, Suite, UnixTime, challenge::ChallengeKey,
 };
 use zeroize::Zeroizing;
 
@@ -152,6 +153,16 @@ fn write_requests(name: &str, input: &Verification) {
 }
 
 fn write_logs() {
+    let initrd = UserspaceBuilder::initrd_262();
+    for (name, log) in [
+        ("initrd", initrd.clone()),
+        ("nv-pcrs", UserspaceBuilder::initrd_262_with(&["verity", "hardware"])),
+        ("booted", initrd.clone().then(UserspaceBuilder::after_switch_root())),
+        ("latched", initrd.word(15, LATCH_WORD)),
+        ("others", UserspaceBuilder::new().nv_index("product-id:missing").secret(15, "volume", b"key")),
+    ] {
+        write("userspace_log", name, &log.log());
+    }
     for (name, log) in [
         ("ubuntu", EventLogBuilder::gce_ubuntu(Technology::SevSnp)),
         ("ubuntu-secure-boot-off", EventLogBuilder::gce_ubuntu(Technology::Sev).with_secure_boot(false)),
