@@ -36,6 +36,7 @@ mod shim;
 mod smbios;
 mod stub;
 mod tagged;
+mod texts;
 mod userspace;
 mod userspace_log;
 mod variable;

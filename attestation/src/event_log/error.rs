@@ -287,7 +287,7 @@ pub enum EventLogError {
     },
     /// Constants do not explain the register, and values of the machine may.
     #[error(
-        "PCR {pcr} holds values of this machine or its image ({}): only systemd's measurement log, /run/log/systemd/tpm2-measure.log, can explain it, and the evidence has no entry of it",
+        "PCR {pcr} is neither the firmware's log nor that and constants of user space; values of this machine or its image may explain it (next would be: {}), which only systemd's measurement log has, /run/log/systemd/tpm2-measure.log: the evidence has no entry of it for PCR {pcr}",
         next_word(*pcr)
     )]
     UserspaceLogNeeded { pcr: u8 },

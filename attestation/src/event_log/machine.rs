@@ -21,6 +21,7 @@ use super::event_type::EventType;
 use super::grub::Grub;
 use super::images::Images;
 use super::options::Options;
+use super::options::is_options;
 use super::rules;
 use super::rules::require_covered;
 use super::secure_boot::SecureBootReader;
@@ -28,10 +29,11 @@ use super::shim;
 use super::smbios::Smbios;
 use super::stub::Stub;
 use super::tagged::tagged;
+use super::texts;
+use super::texts::Texts;
 use super::userspace;
 use super::variable::untrusted_text;
 use super::variable::version_text;
-use crate::withheld::Withheld;
 
 /// Judges the events of a log, in order.
 pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, EventLogError> {
@@ -64,16 +66,6 @@ pub(super) struct Machine<'a> {
     options: Options,
     efi_applications: Vec<EventDigest>,
     events: BTreeMap<u8, Vec<LoggedEvent>>,
-}
-
-/// The claims that come from texts.
-#[derive(Default)]
-struct Texts {
-    line: Option<CommandLine>,
-    kernel_path: Option<String>,
-    arguments: Vec<String>,
-    grub_commands: Vec<String>,
-    withheld: Vec<Withheld>,
 }
 
 /// What one event turned out to be.
@@ -280,7 +272,8 @@ impl<'a> Machine<'a> {
         if !self.actions.left() {
             return Err(EventLogError::ExitBootServicesMissing);
         }
-        self.stub.finish()?;
+        let earlier_option = self.earlier_option();
+        self.stub.finish(earlier_option)?;
         let Texts { line, kernel_path, arguments, grub_commands, withheld } = self.texts(options_changed);
         let firmware_version = self.firmware_version.and_then(version_text);
         let secure_boot = self.secure_boot.finish()?;
@@ -302,10 +295,15 @@ impl<'a> Machine<'a> {
             kernel_arguments: arguments,
             grub_commands,
             grub_files,
-            stub_sections: self.stub.sections,
+            stub_sections: if earlier_option { Vec::new() } else { self.stub.sections },
             events: self.events,
             withheld,
         })
+    }
+
+    /// Whether something ran in a boot option that returned.
+    fn earlier_option(&self) -> bool {
+        self.images.ran_earlier(&self.actions)
     }
 
     /// The claims that come from texts. GRUB's line has the kernel's path first.
@@ -313,11 +311,14 @@ impl<'a> Machine<'a> {
         let mut texts = Texts::default();
         match self.command_line(options_changed) {
             Ok(line) => texts.line = line,
-            Err(ambiguity) => texts.withhold(&COMMAND_LINE_CLAIMS, &ambiguity),
+            Err(ambiguity) => texts.withhold(&texts::COMMAND_LINE_CLAIMS, &ambiguity),
         }
         texts.arguments = texts.line.as_ref().map(CommandLine::arguments).unwrap_or_default();
         if matches!(self.grub.command_line(), Source::Line(_)) && !texts.arguments.is_empty() {
             texts.kernel_path = Some(texts.arguments.remove(0));
+        }
+        if self.earlier_option() && !self.stub.sections.is_empty() {
+            texts.withhold(&["stub_sections"], &Ambiguity::EarlierOption);
         }
         match self.grub.commands(texts.line.as_ref()) {
             Ok(commands) => texts.grub_commands = commands,
@@ -342,7 +343,7 @@ impl<'a> Machine<'a> {
         if options_changed {
             return Err(Ambiguity::OptionsChanged);
         }
-        if self.images.ran_earlier(&self.actions) {
+        if self.earlier_option() {
             return Err(Ambiguity::EarlierOption);
         }
         let options =
@@ -352,13 +353,6 @@ impl<'a> Machine<'a> {
             return Err(Ambiguity::OtherOptions);
         }
         Ok(Some(line.clone()))
-    }
-}
-
-impl Texts {
-    fn withhold(&mut self, claims: &[&'static str], ambiguity: &Ambiguity) {
-        let withheld = claims.iter().map(|claim| Withheld::new(claim, ambiguity.reason(), ambiguity));
-        self.withheld.extend(withheld);
     }
 }
 
@@ -387,15 +381,6 @@ fn several(sources: &[Source]) -> Result<Option<CommandLine>, Ambiguity> {
     Err(Ambiguity::SeveralLoaders)
 }
 
-/// Whether the load options that Linux measured are this text: UTF-16, with or without its NUL.
-fn is_options(digest: EventDigest, text: &str) -> bool {
-    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    digest.covers(&[&units]) || digest.covers(&[&units, &[0, 0]])
-}
-
 fn digests(events: &BTreeMap<u8, Vec<LoggedEvent>>, kind: EventKind) -> Vec<EventDigest> {
     events.values().flatten().filter(|event| event.kind == kind).map(|event| event.digest).collect()
 }
-
-/// Claims that rest on the kernel's command line.
-const COMMAND_LINE_CLAIMS: [&str; 3] = ["command_line", "arguments", "words"];

@@ -9,6 +9,7 @@ use super::Event;
 use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
 use super::command_line::Source;
+use super::digest::EventDigest;
 use super::event_type::EventType;
 use super::variable::utf16;
 
@@ -47,4 +48,10 @@ fn covered_text(event: &Event<'_>) -> Option<String> {
     let bare = event.data.strip_suffix(&[0, 0]).unwrap_or(event.data);
     let covered = event.digest.covers(&[event.data]) || event.digest.covers(&[bare]);
     utf16(bare).filter(|text| covered && !text.is_empty() && !text.contains('\0'))
+}
+
+/// Whether the load options that Linux measured are this text: UTF-16, with or without its NUL.
+pub(super) fn is_options(digest: EventDigest, text: &str) -> bool {
+    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    digest.covers(&[&units]) || digest.covers(&[&units, &[0, 0]])
 }

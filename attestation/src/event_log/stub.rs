@@ -23,6 +23,8 @@ pub(super) struct Stub {
     line: Option<Source>,
     name: Option<String>,
     names: BTreeSet<String>,
+    /// The first event with the name of a section that there was before.
+    repeated: Option<usize>,
 }
 
 impl Stub {
@@ -31,7 +33,7 @@ impl Stub {
         let Some(name) = self.name.take() else {
             let name = section_name(event).ok_or(EventLogError::StubSectionName { event: event.number })?;
             if !self.names.insert(name.clone()) {
-                return Err(EventLogError::SecondStubSection { event: event.number });
+                self.repeated.get_or_insert(event.number);
             }
             self.name = Some(name.clone());
             return Ok((EventKind::StubSectionName, name));
@@ -57,9 +59,14 @@ impl Stub {
         self.name.is_some()
     }
 
-    /// After the last event: no name may be without content.
-    pub(super) fn finish(&self) -> Result<(), EventLogError> {
-        if self.name.is_some() { Err(EventLogError::StubSectionWithoutContent) } else { Ok(()) }
+    /// After the last event: no name may be without content, nor a second time there unless an earlier boot option may have
+    /// run a UKI as well.
+    pub(super) fn finish(&self, earlier_option: bool) -> Result<(), EventLogError> {
+        match self.repeated {
+            Some(event) if !earlier_option => Err(EventLogError::SecondStubSection { event }),
+            _ if self.name.is_some() => Err(EventLogError::StubSectionWithoutContent),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -387,6 +387,33 @@ fn t24_applications_of_a_boot_option_that_returned_are_claims() {
 }
 
 #[test]
+fn t24_sections_of_a_boot_option_that_returned_are_no_claims() {
+    // The approved UKI ran first and returned: what its stub measured says nothing about what the second option started.
+    let mut log = uki();
+    let position = log.position_of(2, EventType::EFI_BOOT_SERVICES_APPLICATION);
+    log.insert_before_exit(BuiltEvent::action(4, RETURNING));
+    log.insert_before_exit(BuiltEvent::action(4, CALLING));
+    log.insert_before_exit(presets::application(2, "evil", "evil"));
+    let boot = judge(&log).expect("accepted");
+    assert!(boot.stub_sections.is_empty());
+    assert_eq!(boot.efi_applications.last(), Some(&presets::content_digest("evil").into()));
+    let claims: Vec<&str> = boot.withheld.iter().map(|withheld| withheld.claim).collect();
+    assert!(claims.contains(&"stub_sections"), "{claims:?}");
+    // A UKI in both options measures each section twice; without a boot option that returned that is refused.
+    for event in BuiltEvent::stub_section(".linux", b"second") {
+        log.insert_before_exit(event);
+    }
+    assert!(judge(&log).is_ok());
+    log.events.retain(|event| event.data != RETURNING.as_bytes());
+    let calling = log.events.iter().rposition(|event| event.data == CALLING.as_bytes()).expect("two");
+    log.events.remove(calling);
+    let twice =
+        log.events.iter().rposition(|event| event.measured.as_deref() == Some(b".linux\0")).expect("two");
+    assert_eq!(refusal(&log), EventLogError::SecondStubSection { event: number(twice) });
+    assert!(position < twice);
+}
+
+#[test]
 fn t24_image_of_pcr_2_may_be_that_of_an_option_that_returned() {
     // The log's order between PCR 2 and PCR 4 is not measured.
     let mut log = ubuntu();
