@@ -40,11 +40,19 @@ pub(super) const VTPM: RecordText = RecordText {
         claim("ak_certificate", "AK certificate", "SHA-256 of the certificate."),
         claim("instance", "AK certificate", "Whose VM it is.")
             .absent("the certificate does not identify a production instance"),
-        claim("phase", "PCR 15, PCR 11", "Where in its life the boot is."),
+        claim(
+            "phase",
+            "PCR 15",
+            "`initrd`: not extended; `latched`: by our latch first; `booted`: by something else.",
+        ),
         claim("technology", "PCR 0", "The technology by the firmware's log.")
             .absent("the firmware is not Google's"),
-        claim("pcrs", "quote", "Raw PCR values; PCR 15 is read as the phase only.")
-            .absent("the quote does not cover all of them (inspection only)"),
+        claim(
+            "pcrs",
+            "quote, log",
+            "PCR values at the end of the firmware's log, without what user space extended.",
+        )
+        .absent("the quote does not cover all of them (inspection only)"),
         FIRMWARE_VERSION,
         DMA,
         SECURE_BOOT_STATE,
