@@ -134,7 +134,7 @@ pub(super) const PCRS: RecordText = RecordText {
         claim("pcr7", "quote", "Secure Boot."),
         claim("pcr8", "quote", "Commands of GRUB and the command line."),
         claim("pcr9", "quote", "Files that GRUB read, initrd and options of the kernel's EFI stub."),
-        claim("pcr11", "quote", "Sections of a UKI, then systemd's boot phases."),
+        claim("pcr11", "quote", "Sections of a UKI."),
         claim("pcr12", "quote", "Options and credentials from beside a UKI."),
         claim("pcr13", "quote", "System extensions from beside a UKI."),
         claim("pcr14", "quote", "shim's lists of machine owner keys."),
