@@ -32,6 +32,7 @@ const OFFLINE: &[&str] = &[
     "vouchsafe completions",
     "vouchsafe init",
     "vouchsafe policy new",
+    "vouchsafe policy schema",
     "vouchsafe policy test",
     "vouchsafe serve",
     "vouchsafe verify",
