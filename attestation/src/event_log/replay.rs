@@ -8,10 +8,10 @@ use vouchsafe_protocol::Digest32;
 use super::EventLog;
 use super::error::EventLogError;
 use super::event_type::EventType;
-use super::userspace;
+use super::phase;
+use super::phase::PHASE_PCR;
+use super::phase::Phase;
 use super::userspace::Explained;
-use super::userspace::PHASE_PCR;
-use super::userspace::Phase;
 use super::userspace::UserspaceWords;
 use super::userspace::extend;
 use super::userspace_log::UserspaceLog;
@@ -88,7 +88,7 @@ impl Replayed {
                 explained.explain(pcr, value, self.value(pcr), logged, log)?;
             }
         }
-        let phase = given.get(&PHASE_PCR).map(|value| userspace::phase(value, log));
+        let phase = given.get(&PHASE_PCR).map(|value| phase::phase(value, log));
         let mut userspace = explained.finish()?;
         if let Some((_, words)) = phase.as_ref().filter(|(_, words)| !words.is_empty()) {
             userspace.insert(PHASE_PCR, words.clone());

@@ -6,18 +6,15 @@
 //! commits to the whole log. What makes a known form necessary is the end of the log, which an attacker could cut off:
 //! no constant and no form is one that a boot loader measures (a file, a command, a section).
 //!
-//! PCR 15 is not compared. It is read for the [`Phase`] alone (T31, T59).
+//! PCR 15 is not compared: it is read as the [`Phase`](super::Phase) alone (T31, T59).
 //!
 //! Reference: systemd, `TPM2_PCR_MEASUREMENTS`; UAPI.7 Linux TPM PCR Registry.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::LazyLock;
 
-use serde::Serialize;
 use vouchsafe_protocol::Digest32;
-use vouchsafe_protocol::LATCH_WORD;
 
 use super::digest::EventDigest;
 use super::error::EventLogError;
@@ -28,28 +25,6 @@ use crate::pcr_set::PcrSet;
 /// What user space extended, by register and in order. An entry whose content its digest does not cover is shown as
 /// `sha256:` and that digest.
 pub type UserspaceWords = BTreeMap<u8, Vec<Cow<'static, str>>>;
-
-/// Where in its life the boot is, by PCR 15.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// PCR 15 holds its reset value: nobody has extended it.
-    Initrd,
-    /// Our latch word was the first that was extended into PCR 15.
-    Latched,
-    /// PCR 15 was extended, and not first by our latch: by systemd after switch-root, for one.
-    Booted,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Initrd => "initrd",
-            Self::Latched => "latched",
-            Self::Booted => "booted",
-        })
-    }
-}
 
 /// One part of a sequence.
 #[derive(Clone, Copy, Debug)]
@@ -142,7 +117,7 @@ impl Explained {
         log: Option<&UserspaceLog>,
     ) -> Result<(), EventLogError> {
         let records: Vec<&Record> = log.map(|log| log.of(pcr).collect()).unwrap_or_default();
-        let mut search = Search { given, records: &records, words: Vec::new() };
+        let mut search = Search { given, recorded: recorded(pcr, &records), words: Vec::new() };
         if !grammar(pcr).iter().any(|steps| search.walk(replayed, steps, 0)) && replayed != *given {
             return Err(self.refusal(pcr, given, replayed, logged, &records));
         }
@@ -195,7 +170,8 @@ impl Explained {
 /// The search for a sequence that leads to the given value.
 struct Search<'a> {
     given: &'a Digest32,
-    records: &'a [&'a Record],
+    /// Content and digest of the entries that have one of the register's forms.
+    recorded: Vec<(&'a str, Digest32)>,
     /// The way so far.
     words: Vec<Cow<'static, str>>,
 }
@@ -210,17 +186,12 @@ impl Search<'_> {
         match step {
             Step::Word(word) => self.go_on(Cow::Borrowed(word), &digest_of(word), value, rest, from),
             Step::Cycle(words) => self.cycle(value, words),
-            Step::Recorded(form) => {
+            Step::Recorded(_) => {
                 if self.walk(value, rest, from) {
                     return true;
                 }
-                let records = self.records.iter().enumerate().skip(from).take(MAX_RECORDED);
-                let mut fitting = records.filter_map(|(at, record)| Some((at, record, record.text()?)));
-                let Some((at, record, text)) = fitting.find(|(_, _, text)| form.fits(text)) else {
-                    return false;
-                };
-                let (word, digest) = (Cow::Owned(text.to_owned()), record.digest);
-                self.go_on(word, &digest, value, steps, at + 1)
+                let Some((text, digest)) = self.recorded.get(from).copied() else { return false };
+                self.go_on(Cow::Owned(text.to_owned()), &digest, value, steps, from + 1)
             }
         }
     }
@@ -253,6 +224,22 @@ impl Search<'_> {
         self.words.truncate(length);
         false
     }
+}
+
+/// The entries that a register's grammar has a form for. Few, since each of them multiplies the ways that are tried.
+fn recorded<'a>(pcr: u8, records: &[&'a Record]) -> Vec<(&'a str, Digest32)> {
+    let steps = grammar(pcr).iter().copied().flatten();
+    let forms: Vec<Form> = steps
+        .filter_map(|step| match step {
+            Step::Recorded(form) => Some(*form),
+            Step::Word(_) | Step::Cycle(_) => None,
+        })
+        .collect();
+    let fitting = records.iter().filter_map(|record| {
+        let text = record.text()?;
+        forms.iter().any(|form| form.fits(text)).then_some((text, record.digest))
+    });
+    fitting.take(MAX_RECORDED).collect()
 }
 
 /// Whether all entries of a register up to one of them lead to its value, whatever they say.
@@ -303,27 +290,6 @@ fn accepted(pcr: u8, records: &[&Record]) -> (usize, &'static str) {
     ways.rev().max_by_key(|(count, _)| *count).unwrap_or((0, "nothing"))
 }
 
-/// The phase, and what the log can show of PCR 15. The log is taken for what it says only where its digests lead to
-/// the register's value, so that its first entry is what was extended first.
-pub(super) fn phase(value: &Digest32, log: Option<&UserspaceLog>) -> (Phase, Vec<Cow<'static, str>>) {
-    if *value == RESET {
-        return (Phase::Initrd, Vec::new());
-    }
-    if *value == extend(&RESET, digest_of(LATCH_WORD).as_bytes()) {
-        return (Phase::Latched, vec![Cow::Borrowed(LATCH_WORD)]);
-    }
-    let (mut reached, mut words) = (RESET, Vec::new());
-    for record in log.into_iter().flat_map(|log| log.of(PHASE_PCR)) {
-        reached = extend(&reached, record.digest.as_bytes());
-        words.push(record.shown());
-        if reached == *value {
-            let latched = words.first().is_some_and(|first| first == LATCH_WORD);
-            return (if latched { Phase::Latched } else { Phase::Booted }, words);
-        }
-    }
-    (Phase::Booted, Vec::new())
-}
-
 impl Form {
     fn fits(self, text: &str) -> bool {
         let parts: Vec<&str> = text.split(':').collect();
@@ -362,7 +328,7 @@ fn is_base64(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
 }
 
-fn digest_of(word: &str) -> Digest32 {
+pub(super) fn digest_of(word: &str) -> Digest32 {
     Digest32::of(word.as_bytes())
 }
 
@@ -371,9 +337,6 @@ pub(super) fn extend(value: &Digest32, digest: &[u8]) -> Digest32 {
     Digest32::of_parts(&[value.as_bytes(), digest])
 }
 
-const RESET: Digest32 = Digest32([0; 32]);
-/// The register of the latch.
-pub(super) const PHASE_PCR: u8 = 15;
 /// systemd-pcrosseparator, in the initrd, since version 261.
 const OS_SEPARATOR: &str = "os-separator";
 /// systemd-pcrnvdone, in the initrd, since version 259.
@@ -382,7 +345,7 @@ const NVPCR_SEPARATOR: &str = "nvpcr-separator";
 const RUNNING: &[&str] = &["sysinit", "ready", "shutdown", "final"];
 /// Registers of `os-separator`.
 const SEPARATED: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 14];
-/// Entries of one register that are looked at; systemd has five NvPCRs.
+/// Entries of one register that may stand for values of the machine; systemd has five NvPCRs.
 const MAX_RECORDED: usize = 16;
 /// Soft-reboots that are followed.
 const MAX_CYCLES: usize = 64;

@@ -328,6 +328,22 @@ fn t59_a_forged_or_replayed_entry_explains_nothing() {
 }
 
 #[test]
+fn t30_entries_without_number_cost_little() {
+    let names: Vec<String> = (0..200).map(|at| format!("n{at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let log = UserspaceLog::parse(&UserspaceBuilder::initrd_262_with(&names).log()).expect("well-formed");
+    let replayed = ReplayedLog::from_bytes(&uki().bytes()).expect("accepted").replayed;
+    let mut values = pcrs(&uki(), &os_separator());
+    values.insert(9, Digest32([9; 32]));
+    let begun = std::time::Instant::now();
+    for _ in 0..10 {
+        let refused = replayed.check_against(&values, PcrRule::Release, Some(&log));
+        assert!(matches!(refused, Err(EventLogError::PcrMismatch { pcr: 9, .. })), "{refused:?}");
+    }
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_measurement_log_says_nothing_where_constants_do() {
     // Entries that are missing, or more of them than were extended when the PCRs were quoted.
     let initrd = UserspaceBuilder::initrd_262();
