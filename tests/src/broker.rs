@@ -81,6 +81,9 @@ impl Broker {
         let identity =
             made.get("identity").and_then(Value::as_str).context("init prints the identity")?.to_owned();
         let token = fs::read_to_string(token_file)?;
+        let home = folder.join(".config/vouchsafe");
+        fs::create_dir_all(&home)?;
+        fs::copy(folder.join("data/operator.toml"), home.join("operator.toml"))?;
         Ok(Self { folder: folder.to_owned(), guests, operators, identity, token, process: None })
     }
 
@@ -157,9 +160,9 @@ impl Broker {
     /// # Errors
     /// When it cannot be started.
     pub fn operator(&self, arguments: &[&str], input: &[u8]) -> anyhow::Result<Output> {
-        let operator = self.folder.join("data/operator.toml");
         let mut command = Command::new(program("vouchsafe")?);
-        command.args(arguments).arg("--operator").arg(operator);
+        // Where the operator file is found without being named: not every command takes the option.
+        command.args(arguments).env("HOME", &self.folder);
         run_with_input(command, input)
     }
 
