@@ -11,9 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_http::{HttpService, Protocol};
+use actix_server::GracefulShutdownSignal;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::App;
-use actix_web::dev::{AppConfig, Server, ServerHandle, Service as _};
+use actix_web::dev::{
+    AppConfig, Server, ServerHandle, Service as _, ServiceFactory, ServiceRequest, ServiceResponse,
+};
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::rt::net::TcpStream;
@@ -177,64 +180,85 @@ fn serve(
     threads: usize,
     configure: fn(&Broker, &mut ServiceConfig),
 ) -> std::io::Result<Server> {
-    let config = accepting.broker.config();
-    let (head, idle) = (config.limits.head, config.limits.idle);
     let server = Server::build()
         .workers(threads)
         // Admission turns away what is too much: nothing waits for the server to accept it.
         .max_concurrent_connections(usize::MAX)
-        .shutdown_timeout(config.stop_timeout.as_secs())
+        .shutdown_timeout(accepting.broker.config().stop_timeout.as_secs())
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
-    let service = move || {
-        let (accepting, stopping) = (accepting.clone(), stopping.clone());
-        let broker = Data::from(Arc::clone(&accepting.broker));
-        let app = App::new()
-            .app_data(broker.clone())
-            .wrap_fn(|request, service| {
-                let connection = request.conn_data::<Rc<Connection>>().cloned();
-                let requests =
-                    request.app_data::<Data<Broker>>().map(|broker| broker.config().limits.requests);
-                let headers = request.headers();
-                let has_body = headers.contains_key(TRANSFER_ENCODING)
-                    || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
-                if let Some(connection) = &connection {
-                    connection.begin_request();
-                }
-                let answer = service.call(request);
-                async move {
-                    let mut answer = answer.await?;
-                    if connection.is_none_or(|it| it.ends(requests.unwrap_or_default(), has_body)) {
-                        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-                    }
-                    Ok(answer)
-                }
-            })
-            .configure(|app| configure(&broker, app));
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
-            })
-            .keep_alive(idle)
-            .client_request_timeout(head)
-            .client_disconnect_timeout(DISCONNECT)
-            .on_connect_ext(|stream: &Stream<TlsStream<TcpStream>>, data| {
-                data.insert(Rc::clone(stream.connection()));
-            })
-            .finish(map_config(app.into_factory(), |_| AppConfig::default()))
-            .map_err(|_| Ended);
-        fn_service(move |io: TcpStream| {
-            let accepting = accepting.clone();
-            async move {
-                let (stream, peer) = accepting.accept(io).await.ok_or(Ended)?;
-                Ok((stream, Protocol::Http1, Some(peer)))
-            }
+    let connections = move || connections(accepting.clone(), stopping.clone(), configure);
+    Ok(server.listen("listener", socket, connections)?.run())
+}
+
+/// From a socket to the end of its connection: admission, TLS, HTTP, and the routes of the listener.
+fn connections(
+    accepting: Accepting,
+    stopping: GracefulShutdownSignal,
+    configure: fn(&Broker, &mut ServiceConfig),
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = Ended, InitError = ()> {
+    let broker = Data::from(Arc::clone(&accepting.broker));
+    let limits = broker.config().limits;
+    let app = App::new()
+        .app_data(broker.clone())
+        .wrap_fn(|request, service| {
+            let bounds = Bounds::begin(&request);
+            let answer = service.call(request);
+            async move { answer.await.map(|answer| bounds.apply(answer)) }
         })
-        .map_init_err(|_: ()| ())
-        .and_then(http)
-    };
-    Ok(server.listen("listener", socket, service)?.run())
+        .configure(|app| configure(&broker, app));
+    let http = HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        })
+        .keep_alive(limits.idle)
+        .client_request_timeout(limits.head)
+        .client_disconnect_timeout(DISCONNECT)
+        .on_connect_ext(|stream: &Stream<TlsStream<TcpStream>>, data| {
+            data.insert(Rc::clone(stream.connection()));
+        })
+        .finish(map_config(app.into_factory(), |_| AppConfig::default()))
+        .map_err(|_| Ended);
+    fn_service(move |io: TcpStream| {
+        let accepting = accepting.clone();
+        async move {
+            let (stream, peer) = accepting.accept(io).await.ok_or(Ended)?;
+            Ok((stream, Protocol::Http1, Some(peer)))
+        }
+    })
+    .map_init_err(|_: ()| ())
+    .and_then(http)
+}
+
+/// What a request may still ask of its connection.
+struct Bounds {
+    connection: Option<Rc<Connection>>,
+    requests: u32,
+    has_body: bool,
+}
+
+impl Bounds {
+    fn begin(request: &ServiceRequest) -> Self {
+        let connection = request.conn_data::<Rc<Connection>>().cloned();
+        if let Some(connection) = &connection {
+            connection.begin_request();
+        }
+        let requests = request.app_data::<Data<Broker>>().map(|broker| broker.config().limits.requests);
+        let headers = request.headers();
+        let has_body = headers.contains_key(TRANSFER_ENCODING)
+            || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+        Self { connection, requests: requests.unwrap_or_default(), has_body }
+    }
+
+    /// The answer, with which the connection ends when it has to.
+    fn apply<B>(&self, mut answer: ServiceResponse<B>) -> ServiceResponse<B> {
+        let ends = |connection: &Rc<Connection>| connection.ends(self.requests, self.has_body);
+        if self.connection.as_ref().is_none_or(ends) {
+            answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        answer
+    }
 }
 
 /// A connection that is over; there is nobody to tell why.
