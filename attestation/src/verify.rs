@@ -52,6 +52,7 @@ use crate::vtpm::CertifiedKey;
 use crate::vtpm::ReadQuote;
 use crate::vtpm::Selection;
 use crate::vtpm::VtpmError;
+use crate::withheld::Withheld;
 
 /// What evidence is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +152,8 @@ pub fn verify_with<E: From<VerifyError>>(
     // (T02, T07, T44).
     let key = quote.as_ref().map(|quote| quote.certified_key(context)).transpose();
     let key = key.map_err(VerifyError::from)?;
-    let google_token = pieces.google_token(&bound, context)?;
+    let mut withheld = Vec::new();
+    let google_token = pieces.google_token(&bound, context, &mut withheld)?;
     let of_token = google_token.as_ref().and_then(|token| token.instance.as_ref());
     gate(key.as_ref().map_or(of_token, CertifiedKey::instance))?;
 
@@ -162,7 +164,7 @@ pub fn verify_with<E: From<VerifyError>>(
     }
 
     // 5. to 9. The pieces themselves.
-    let mut claims = Claims { google_token, ..Claims::default() };
+    let mut claims = Claims { google_token, withheld, ..Claims::default() };
     verify_pieces(quote.zip(key), pieces.hardware.as_ref(), &bound, ak.as_deref(), context, &mut claims)?;
     Ok(VerifiedClaims::new(bound, context.now, claims))
 }
@@ -186,14 +188,23 @@ impl<'e> Pieces<'e> {
         }
     }
 
+    /// The token's claims. Beside a vTPM a token whose claims this version does not understand is as good as absent: an
+    /// attacker could leave it out, and Google may give a claim another form for a whole fleet at once (T52).
     fn google_token(
         &self,
         bound: &Bound,
         context: &Context<'_>,
+        withheld: &mut Vec<Withheld>,
     ) -> Result<Option<GoogleTokenClaims>, VerifyError> {
         let nonce = TokenNonce::bind(&bound.transcript());
-        let verify = |evidence: &GoogleTokenEvidence| verify_token(&evidence.token, &nonce, &context.token());
-        Ok(self.token.map(verify).transpose()?)
+        let Some(evidence) = self.token else { return Ok(None) };
+        match verify_token(&evidence.token, &nonce, &context.token()) {
+            Err(error) if self.vtpm.is_some() && error.is_of_unknown_form() => {
+                withheld.push(Withheld::because("google_token", &error.into()));
+                Ok(None)
+            }
+            verified => Ok(Some(verified?)),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod attest;
 mod error;
 mod instance_info;
 mod name;
+mod partial;
 mod pcrs;
 mod reader;
 mod signature;
@@ -70,6 +71,7 @@ pub(crate) struct CertifiedKey {
 pub(crate) struct SignedQuote<'a> {
     quote: ReadQuote<'a>,
     key: CertifiedKey,
+    selection: Selection,
 }
 
 impl<'a> ReadQuote<'a> {
@@ -140,7 +142,7 @@ impl<'a> ReadQuote<'a> {
         }
         // 3. The signature, over the bytes as received.
         key.key.verify(&self.evidence.quote, &self.signature)?;
-        Ok(SignedQuote { quote: self, key })
+        Ok(SignedQuote { quote: self, key, selection })
     }
 }
 
@@ -164,7 +166,7 @@ impl SignedQuote<'_> {
         context: &Context<'_>,
         withheld: &mut Vec<Withheld>,
     ) -> Result<VtpmClaims, VtpmError> {
-        let Self { quote, key } = self;
+        let Self { quote, key, selection } = self;
         let found = context.memory.log(&quote.evidence.event_log)?;
         let opened = quote.evidence.userspace_log.as_deref().map(UserspaceLog::open).transpose();
         let userspace_log = opened.unwrap_or_else(|reason| {
@@ -172,10 +174,14 @@ impl SignedQuote<'_> {
             None
         });
         let replayed = &found.log().replayed;
-        let state = replayed.check_against(&quote.evidence.pcrs, PcrRule::Release, userspace_log.as_ref())?;
+        let rule = match selection {
+            Selection::Exact => PcrRule::Release,
+            Selection::Inspected => PcrRule::Quoted,
+        };
+        let state = replayed.check_against(&quote.evidence.pcrs, rule, userspace_log.as_ref())?;
         let firmware_pcrs = FIRMWARE_PCRS.map(|pcr| (pcr, replayed.value(pcr))).into();
         let log = context.memory.keep(found);
-        Ok(VtpmClaims {
+        let mut claims = VtpmClaims {
             root: key.chain.root(),
             revocation: key.chain.revocation(),
             missing_crls: key.chain.missing_crls().to_vec(),
@@ -191,7 +197,11 @@ impl SignedQuote<'_> {
             phase: state.phase.unwrap_or(Phase::Booted),
             userspace: state.userspace,
             boot: log.boot,
-        })
+        };
+        if selection == Selection::Inspected {
+            withheld.extend(partial::withhold_uncovered(&mut claims));
+        }
+        Ok(claims)
     }
 }
 

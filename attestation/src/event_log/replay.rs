@@ -28,6 +28,9 @@ pub struct Replayed {
 pub enum PcrRule {
     /// PCR 0 to 9 and 11 to 15. Others are not looked at.
     Release,
+    /// Those of a quote among the PCRs of a release; others are not looked at. Nothing of a PCR that is not given may be a
+    /// claim.
+    Quoted,
     /// Every PCR with events. All that are given are looked at, except PCR 10, which is IMA's and has a log of its own.
     Given,
 }
@@ -104,6 +107,9 @@ impl Replayed {
                 return Err(EventLogError::PcrNotGiven { pcr });
             }
             return Ok(needed.into_iter().filter(|pcr| *pcr != PHASE_PCR).collect());
+        }
+        if rule == PcrRule::Quoted {
+            return Ok(given.keys().copied().filter(|pcr| *pcr < PHASE_PCR && *pcr != IMA_PCR).collect());
         }
         if let Some(pcr) = self.values.keys().copied().find(|pcr| !given.contains_key(pcr)) {
             return Err(EventLogError::EventsForPcrNotGiven { pcr });

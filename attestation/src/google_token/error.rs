@@ -209,6 +209,11 @@ impl TokenError {
         )
     }
 
+    /// Whether an authentic, current token has a claim of another form or value than this version knows.
+    pub(crate) const fn is_of_unknown_form(&self) -> bool {
+        matches!(self, Self::ClaimMissing { .. } | Self::ClaimMalformed { .. } | Self::ClaimUnknown { .. })
+    }
+
     /// Whether the broker may have what is missing in a moment: a newer key set.
     pub(crate) const fn is_pending(&self) -> bool {
         matches!(self, Self::UnknownKey { .. } | Self::KeysStale { .. })

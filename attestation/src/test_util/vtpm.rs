@@ -187,6 +187,13 @@ impl QuoteSpec {
         }
     }
 
+    /// A quote over exactly these PCRs.
+    #[must_use]
+    pub fn over(pcrs: &BTreeMap<u8, Digest32>, extra_data: &[u8]) -> Self {
+        let set = pcrs.keys().fold(0, |set, pcr| set | 1 << pcr);
+        Self { selections: vec![(0x000b, bitmap(set))], ..Self::new(extra_data) }
+    }
+
     /// The bytes that `ak` is to sign.
     #[must_use]
     pub fn encode(&self, ak: &FakeAk, pcrs: &BTreeMap<u8, Digest32>) -> Bytes {

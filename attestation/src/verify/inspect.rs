@@ -77,7 +77,7 @@ pub struct InspectedLog {
     pub withheld: Vec<Withheld>,
 }
 
-/// Verifies a vTPM quote over at least the PCRs of a release.
+/// Verifies a vTPM quote over at least PCR 0 to 7. Claims that a PCR outside of the quote would cover are withheld.
 ///
 /// # Errors
 /// As [`super::verify`].
@@ -92,7 +92,7 @@ pub fn inspect_vtpm(
     }
     let key = quote.certified_key(context)?;
     let mut withheld = Vec::new();
-    let vtpm = quote.verify(key, Selection::AtLeast)?.claims(context, &mut withheld)?;
+    let vtpm = quote.verify(key, Selection::Inspected)?.claims(context, &mut withheld)?;
     let technology = vtpm.boot.technology;
     Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), withheld, ..Claims::default() } })
 }

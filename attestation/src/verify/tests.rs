@@ -7,6 +7,7 @@ mod endorsement;
 mod guests;
 mod issuers;
 mod optional;
+mod partial;
 mod pieces;
 mod refusals;
 

@@ -9,6 +9,7 @@ use vouchsafe_protocol::Digest32;
 
 use super::attest::Attest;
 use super::error::VtpmError;
+use super::partial::FIRMWARE_REGISTERS;
 use super::signature::Hash;
 
 /// The PCRs of a release, bit i for PCR i: 0 to 9 and 11 to 15. PCR 10 is IMA's and changes all the time.
@@ -19,8 +20,8 @@ pub const RELEASE_PCRS: u32 = 0xfbff;
 pub(crate) enum Selection {
     /// Exactly [`RELEASE_PCRS`].
     Exact,
-    /// At least these: for inspection.
-    AtLeast,
+    /// At least those of the firmware, PCR 0 to 7: for inspection.
+    Inspected,
 }
 
 pub(super) fn check(
@@ -39,12 +40,12 @@ pub(super) fn check(
         return Err(VtpmError::SelectionSize { size: selection.size });
     }
     let quoted = selection.pcrs;
-    let fits = match rule {
-        Selection::Exact => quoted == RELEASE_PCRS,
-        Selection::AtLeast => quoted & RELEASE_PCRS == RELEASE_PCRS,
+    let (fits, expected) = match rule {
+        Selection::Exact => (quoted == RELEASE_PCRS, RELEASE_PCRS),
+        Selection::Inspected => (quoted & FIRMWARE_REGISTERS == FIRMWARE_REGISTERS, FIRMWARE_REGISTERS),
     };
     if !fits {
-        return Err(VtpmError::SelectedPcrs { found: quoted, expected: RELEASE_PCRS });
+        return Err(VtpmError::SelectedPcrs { found: quoted, expected });
     }
     // An index that is no bit of the mask stands out as the highest one, which three bytes never have.
     let bit = |pcr: &u8| 1_u32.checked_shl(u32::from(*pcr)).unwrap_or(1 << 31);

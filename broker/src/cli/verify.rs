@@ -81,7 +81,8 @@ enum Kind {
         #[command(flatten)]
         by: By,
     },
-    /// A vTPM quote with its log: an attestation of Google's go-tpm-tools, or our evidence in JSON.
+    /// A vTPM quote with its log: an attestation of Google's go-tpm-tools, or our evidence in JSON. With --inspect a quote
+    /// over at least PCR 0 to 7 will do.
     #[command(group = clap::ArgGroup::new("binding").required(true))]
     Vtpm {
         /// The file.

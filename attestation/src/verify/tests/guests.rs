@@ -109,3 +109,37 @@ fn t07_tokens_that_are_not_for_one_request_or_of_an_unknown_kind_are_refused() {
     assert_eq!(token("hwmodel", "GCP_NEW".into()), unknown("hwmodel", "GCP_NEW"));
     assert_eq!(token("swname", "NEW_SPACE".into()), unknown("swname", "NEW_SPACE"));
 }
+
+/// Beside a vTPM such a token is as good as absent (T52). One that contradicts the request or the VM still refuses.
+#[test]
+fn t52_a_token_of_an_unknown_form_does_not_spoil_a_vtpm() {
+    let service = FakeAttestationService::shared();
+    let vm = SimulatedVm::new();
+    let evidence = vm.evidence(Kinds::VTPM.with_token(TokenKind::Oidc), &bound(1));
+    let with = |claim: &str, value: serde_json::Value| {
+        let nonce = TokenNonce::bind(&bound(1).transcript());
+        let spec = service.spec(TokenKind::Oidc, AUDIENCE, nonce.as_str(), NOW);
+        let mut spec = spec.of_instance(&vm.token.instance).of_technology(Technology::SevSnp);
+        spec.set(claim, value);
+        Evidence { google_token: Some(GoogleTokenEvidence { token: spec.sign(service) }), ..evidence.clone() }
+    };
+    let verify = |evidence: &Evidence| Judge::new().verify(evidence, &bound(1));
+    let alone = verify(&Evidence { google_token: None, ..evidence.clone() }).unwrap();
+    for (claim, value, reason) in [
+        ("hwmodel", "GCP_NEW".into(), "google-token-claim-unknown"),
+        ("swname", "NEW_SPACE".into(), "google-token-claim-unknown"),
+        ("secboot", "yes".into(), "google-token-claim-malformed"),
+        ("sub", serde_json::Value::Null, "google-token-claim-missing"),
+    ] {
+        let mut claims = verify(&with(claim, value)).unwrap();
+        let withheld = std::mem::take(&mut claims.withheld);
+        assert_eq!((withheld[0].claim, withheld[0].reason.as_str()), ("google_token", reason));
+        assert_eq!(claims, alone, "{claim}");
+    }
+    let two = verify(&with("eat_nonce", serde_json::json!(["one", "two"])));
+    assert_eq!(two, Err(VerifyError::GoogleToken(TokenError::NonceCount { found: 2 })));
+    let other = verify(&with("hwmodel", "GCP_INTEL_TDX".into()));
+    assert!(matches!(other, Err(VerifyError::TokenTechnologyMismatch { .. })), "{other:?}");
+    let late = verify(&with("exp", serde_json::json!(NOW.0 - 60)));
+    assert!(matches!(late, Err(VerifyError::GoogleToken(TokenError::Expired { .. }))), "{late:?}");
+}
