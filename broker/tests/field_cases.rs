@@ -13,16 +13,13 @@ use std::process::Command;
 use serde_json::{Map, Value};
 use vouchsafe_protocol::Digest32;
 
-/// Cases that do not get their verdict yet. One that does has to be taken out.
-const PENDING: [&str; 0] = [];
-
 #[test]
 fn captured_evidence_gets_its_verdict() {
     let Some(shared) = shared() else { return };
     let folder = std::env::var_os("VOUCHSAFE_FIELD_CASES").map(PathBuf::from);
     let lists = folder.map_or_else(|| expectations(&shared), |folder| vec![folder.join("expect.json")]);
     assert!(!lists.is_empty(), "no expect.json below {}", shared.display());
-    let (mut wrong, mut passing, mut count) = (Vec::new(), Vec::new(), 0);
+    let (mut wrong, mut count) = (Vec::new(), 0);
     for list in lists {
         let text = fs::read_to_string(&list).expect("read");
         let cases: Vec<Value> = serde_json::from_str(&text).expect("a list of cases");
@@ -30,17 +27,12 @@ fn captured_evidence_gets_its_verdict() {
         for case in &cases {
             count += 1;
             let name = case["name"].as_str().expect("a name");
-            let pending = PENDING.contains(&name);
-            match run(case, folder, &shared) {
-                Ok(()) if pending => passing.push(name.to_owned()),
-                Ok(()) => {}
-                Err(_) if pending => {}
-                Err(found) => wrong.push(format!("{name}: {found}")),
+            if let Err(found) = run(case, folder, &shared) {
+                wrong.push(format!("{name}: {found}"));
             }
         }
     }
     assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(passing.is_empty(), "no longer pending: {passing:?}");
 }
 
 /// Runs a case; gives what is not as it must be.
