@@ -16,7 +16,7 @@ use vouchsafe_guest_client::config::{BrokerUrl, CollectConfig, DEFAULT_PATH};
 use vouchsafe_guest_client::evidence::CaptureBinding;
 use vouchsafe_guest_client::hardware::tdx;
 use vouchsafe_guest_client::memory::{self, Locked};
-use vouchsafe_guest_client::private_file::{Destination, Permissions};
+use vouchsafe_guest_client::private_file::{Destination, Folder, Permissions};
 use vouchsafe_guest_client::vtpm::TpmAddress;
 use vouchsafe_guest_client::{Client, GuestConfig, LocalEvidence, Release, doctor, platform};
 use vouchsafe_protocol::{Evidence, ReleasePaths, SecretPath, UnixTime};
@@ -177,7 +177,7 @@ fn fetch_to_files(config: &Path, command: &Fetch, paths: &ReleasePaths) -> Resul
         return Err(Failure::OutputCount { expected, given: command.output.len() });
     }
     let owner = command.owner.as_ref().map(AccountName::resolve).transpose()?.map(|account| account.owner);
-    let open = |path: &PathBuf| Destination::open(path, command.mode, owner);
+    let open = |path: &PathBuf| Destination::open(path, command.mode, owner, Folder::Trusted);
     let destinations = command.output.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     output::check_distinct(&destinations)?;
     let release = ask(config, paths)?;
@@ -240,7 +240,8 @@ fn capture(config: &Path, command: Capture) -> Result<ExitCode, Failure> {
     });
     // Without a configuration there is no broker, and no token is asked for.
     let audience = command.audience.or(broker).map(|url| url.origin().to_owned()).unwrap_or_default();
-    let open = |file: &PathBuf| Destination::open(file, Permissions::OWNER, None);
+    // An operator reads what comes of a capture; the folder may be a user's own.
+    let open = |file: &PathBuf| Destination::open(file, Permissions::OWNER, None, Folder::Any);
     let destination = command.output.as_ref().map(open).transpose()?;
     let mut source = LocalEvidence::open(&collect)?.on_remark(remark);
     let (evidence, binding) = source.capture(&nonce, &audience)?;

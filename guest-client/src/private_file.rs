@@ -2,7 +2,7 @@
 //!
 //! Guaranteed: a file appears under its name with all of its content, synced to disk, or the name keeps what it had; its
 //! permissions are those asked for whatever the umask, and never wider on the way; no symbolic link that another user
-//! could have made is followed; nobody else can exchange the folder in between. Not guaranteed: anything on file systems
+//! could have made is followed; in a [`Folder::Trusted`] nobody else can exchange the file. Not guaranteed: anything on file systems
 //! that have no owners and permissions, such as FAT.
 
 mod directory;
@@ -15,8 +15,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub use directory::open_directory;
-use directory::trusts;
+pub use directory::{Folder, open_directory};
+use directory::{open_folder, trusts};
 pub use error::FileError;
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, fsync, linkat, openat, renameat,
@@ -50,6 +50,7 @@ pub struct Destination {
     name: OsString,
     permissions: Permissions,
     owner: Option<Owner>,
+    folder: Folder,
 }
 
 impl Permissions {
@@ -80,13 +81,18 @@ impl Destination {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn open(path: &Path, permissions: Permissions, owner: Option<Owner>) -> Result<Self, FileError> {
+    pub fn open(
+        path: &Path,
+        permissions: Permissions,
+        owner: Option<Owner>,
+        folder: Folder,
+    ) -> Result<Self, FileError> {
         let no_name = || FileError::NoName { path: path.to_owned() };
         let name = path.file_name().filter(|_| !path.as_os_str().as_bytes().ends_with(b"/"));
         let name = name.ok_or_else(no_name)?.to_owned();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let directory = open_directory(folder.unwrap_or(Path::new(".")), owner)?;
-        let destination = Self { path: path.to_owned(), directory, name, permissions, owner };
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = open_folder(parent.unwrap_or(Path::new(".")), owner, folder)?;
+        let destination = Self { path: path.to_owned(), directory, name, permissions, owner, folder };
         destination.check_present()?;
         drop(destination.create()?);
         Ok(destination)
@@ -160,7 +166,7 @@ impl Destination {
         Ok(Staged { destination: self, file, temporary: Some(temporary) })
     }
 
-    /// What has the name now may be replaced: nothing, or a regular file of a trusted user.
+    /// What has the name now may be replaced: nothing, or a regular file, in a trusted folder that of a trusted user.
     fn check_present(&self) -> Result<(), FileError> {
         let path = || self.path.clone();
         let status = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -170,7 +176,9 @@ impl Destination {
         };
         match FileType::from_raw_mode(status.st_mode) {
             FileType::Symlink => Err(FileError::Link { path: path() }),
-            FileType::RegularFile if trusts(status.st_uid, self.owner) => Ok(()),
+            FileType::RegularFile if trusts(status.st_uid, self.owner) || self.folder == Folder::Any => {
+                Ok(())
+            }
             FileType::RegularFile => Err(FileError::ForeignOwner { path: path(), user: status.st_uid }),
             _ => Err(FileError::NotRegular { path: path() }),
         }

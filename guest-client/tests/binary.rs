@@ -83,6 +83,17 @@ impl World {
     }
 }
 
+/// Some tests change owners and mounts.
+#[expect(clippy::print_stdout, reason = "tests say that they were skipped")]
+fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    assert!(root || std::env::var_os("CI").is_none(), "CI runs these tests as root");
+    if !root {
+        println!("skipped: needs root");
+    }
+    root
+}
+
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_vouchsafe-guest"))
 }

@@ -11,15 +11,29 @@ use rustix::process::geteuid;
 
 use super::{FileError, Owner};
 
+/// Who may change the folder that a file is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Folder {
+    /// Root, the caller and the owner of the file: nobody else can put another file in its place.
+    Trusted,
+    /// Anybody. Only for a file that nothing relies on when it is read again.
+    Any,
+}
+
 /// Opens `path` component by component. Each directory on the way belongs to root, the caller or `owner`, and others may
 /// write to it only under the sticky bit of root or the caller, as in `/tmp`; links on the way are root's or the caller's.
 ///
 /// # Errors
 /// [`FileError::SharedDirectory`], [`FileError::ForeignLink`], or what the kernel said.
 pub fn open_directory(path: &Path, owner: Option<Owner>) -> Result<OwnedFd, FileError> {
+    open_folder(path, owner, Folder::Trusted)
+}
+
+/// The same, where [`Folder::Any`] takes directories of others. Their links are not followed either.
+pub(super) fn open_folder(path: &Path, owner: Option<Owner>, folder: Folder) -> Result<OwnedFd, FileError> {
     let absolute =
         std::path::absolute(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
-    let mut walk = Walk::start(owner)?;
+    let mut walk = Walk::start(owner, folder)?;
     let mut rest = parts(&absolute);
     let mut links = 0;
     while let Some(part) = rest.pop() {
@@ -31,7 +45,7 @@ pub fn open_directory(path: &Path, owner: Option<Owner>) -> Result<OwnedFd, File
                     return Err(io(&walk.shown, Errno::LOOP));
                 }
                 if target.is_absolute() {
-                    walk = Walk::start(owner)?;
+                    walk = Walk::start(owner, folder)?;
                 }
                 rest.extend(parts(&target));
             }
@@ -54,18 +68,19 @@ fn trusts_fully(user: u32) -> bool {
 /// A place in the tree of directories, and how it got there.
 struct Walk {
     owner: Option<Owner>,
+    folder: Folder,
     current: OwnedFd,
     status: Stat,
     shown: PathBuf,
 }
 
 impl Walk {
-    fn start(owner: Option<Owner>) -> Result<Self, FileError> {
+    fn start(owner: Option<Owner>, folder: Folder) -> Result<Self, FileError> {
         let shown = PathBuf::from("/");
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let current = openat(CWD, "/", flags, Mode::empty()).map_err(|errno| io(&shown, errno))?;
         let status = fstat(&current).map_err(|errno| io(&shown, errno))?;
-        let walk = Self { owner, current, status, shown };
+        let walk = Self { owner, folder, current, status, shown };
         walk.check()?;
         Ok(walk)
     }
@@ -79,11 +94,12 @@ impl Walk {
         let status = fstat(&next).map_err(failed)?;
         match FileType::from_raw_mode(status.st_mode) {
             FileType::Symlink => {
-                // Who owns the folder can put any link there, and rename one of root's into it.
-                let foreign =
-                    [self.status.st_uid, status.st_uid].into_iter().find(|user| !trusts_fully(*user));
-                if let Some(user) = foreign {
-                    return Err(FileError::ForeignLink { path: shown, user });
+                // Who can change the folder can put any link there, and rename one of root's into it.
+                if !trusts_fully(self.status.st_uid) || self.is_shared() {
+                    return Err(FileError::ForeignLink { path: shown, user: self.status.st_uid });
+                }
+                if !trusts_fully(status.st_uid) {
+                    return Err(FileError::ForeignLink { path: shown, user: status.st_uid });
                 }
                 let target = readlinkat(&next, "", vec![]).map_err(failed)?;
                 Ok(Some(PathBuf::from(OsString::from_vec(target.into_bytes()))))
@@ -99,13 +115,18 @@ impl Walk {
 
     fn check(&self) -> Result<(), FileError> {
         let Stat { st_uid: user, st_mode: mode, .. } = self.status;
-        let shared = mode & 0o022 != 0;
-        let sticky = mode & 0o1000 != 0 && trusts_fully(user);
-        if !trusts(user, self.owner) || (shared && !sticky) {
-            let path = self.shown.clone();
-            return Err(FileError::SharedDirectory { path, user, mode: mode & 0o7777 });
+        let trusted = trusts(user, self.owner) && !self.is_shared();
+        if trusted || self.folder == Folder::Any {
+            return Ok(());
         }
-        Ok(())
+        Err(FileError::SharedDirectory { path: self.shown.clone(), user, mode: mode & 0o7777 })
+    }
+
+    /// True when users besides its owner can exchange what is in it.
+    fn is_shared(&self) -> bool {
+        let Stat { st_uid: user, st_mode: mode, .. } = self.status;
+        let sticky = mode & 0o1000 != 0 && trusts_fully(user);
+        mode & 0o022 != 0 && !sticky
     }
 }
 

@@ -14,7 +14,7 @@ pub enum FileError {
     },
     /// A directory on the way can be changed by another user.
     #[error(
-        "{}: others may change this folder (owner {user}, mode {mode:04o}); use one that only root or its owner may write",
+        "{}: others may change this folder (owner {user}, mode {mode:04o}); use one that only root or the file's owner may write",
         path.display()
     )]
     SharedDirectory {

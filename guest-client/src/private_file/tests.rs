@@ -12,7 +12,7 @@ fn folder() -> TempDir {
 }
 
 fn open(path: &Path) -> Result<Destination, FileError> {
-    Destination::open(path, Permissions::OWNER, None)
+    Destination::open(path, Permissions::OWNER, None, Folder::Trusted)
 }
 
 fn names(folder: &TempDir) -> Vec<String> {
@@ -23,15 +23,12 @@ fn names(folder: &TempDir) -> Vec<String> {
 }
 
 fn is_root() -> bool {
-    let root = geteuid_is_root();
+    let root = rustix::process::geteuid().is_root();
+    assert!(root || std::env::var_os("CI").is_none(), "CI runs these tests as root");
     if !root {
         println!("skipped: needs root");
     }
     root
-}
-
-fn geteuid_is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 #[test]
@@ -141,7 +138,10 @@ fn a_file_of_somebody_else_is_not_replaced() {
     assert_eq!((read(&path).unwrap(), names(&folder)), (b"planted".to_vec(), vec!["token".to_owned()]));
     // Its own new owner's it may be: the second time.
     let owner = Some(Owner { user: STRANGER, group: STRANGER + 1 });
-    Destination::open(&path, Permissions::OWNER_READ, owner).unwrap().write(b"secret").unwrap();
+    Destination::open(&path, Permissions::OWNER_READ, owner, Folder::Trusted)
+        .unwrap()
+        .write(b"secret")
+        .unwrap();
     let metadata = fs::metadata(&path).unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), (STRANGER, STRANGER + 1, 0o400));
     assert_eq!(read(&path).unwrap(), b"secret");
@@ -182,7 +182,7 @@ fn t34_a_folder_or_link_of_a_stranger_is_refused() {
     assert!(matches!(error, FileError::SharedDirectory { user: STRANGER, .. }), "{error}");
     // The owner of the file may own the folder, but links there lead nowhere: they could name any folder of root's.
     let owner = Some(Owner { user: STRANGER, group: STRANGER });
-    let for_them = |path: &Path| Destination::open(path, Permissions::OWNER, owner);
+    let for_them = |path: &Path| Destination::open(path, Permissions::OWNER, owner, Folder::Trusted);
     for_them(&theirs.join("token")).unwrap().write(b"secret").unwrap();
     symlink(&real, theirs.join("link")).unwrap();
     let error = for_them(&theirs.join("link/token")).unwrap_err();
@@ -208,4 +208,35 @@ fn links_of_root_and_relative_paths_lead_where_they_say() {
     symlink("loop", folder.path().join("loop")).unwrap();
     let error = open(&folder.path().join("loop/x")).unwrap_err();
     assert!(matches!(&error, FileError::Io { source, .. } if source.raw_os_error() == Some(40)), "{error}");
+}
+
+/// Root writes a capture into somebody's home: safely, though its owner can put another one there.
+#[test]
+fn a_folder_of_a_stranger_serves_for_what_nobody_relies_on() {
+    if !is_root() {
+        return;
+    }
+    let folder = folder();
+    let (theirs, real) = (folder.path().join("theirs"), folder.path().join("real"));
+    fs::create_dir(&theirs).unwrap();
+    fs::create_dir(&real).unwrap();
+    chown(&theirs, Some(STRANGER), None).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o775)).unwrap();
+    let anywhere = |path: &Path| Destination::open(path, Permissions::OWNER, None, Folder::Any);
+    let file = theirs.join("vm.json");
+    fs::write(&file, "older").unwrap();
+    chown(&file, Some(STRANGER), None).unwrap();
+    anywhere(&file).unwrap().write(b"evidence").unwrap();
+    let metadata = fs::metadata(&file).unwrap();
+    assert_eq!((metadata.uid(), metadata.mode() & 0o7777), (rustix::process::geteuid().as_raw(), 0o600));
+    // Links lead nowhere: not as the file, not on the way, and not one of root's in a folder that others can change.
+    symlink(real.join("victim"), theirs.join("link.json")).unwrap();
+    assert!(matches!(anywhere(&theirs.join("link.json")), Err(FileError::Link { .. })));
+    symlink(&real, theirs.join("link")).unwrap();
+    assert!(matches!(anywhere(&theirs.join("link/x")), Err(FileError::ForeignLink { user: STRANGER, .. })));
+    chown(&theirs, Some(0), None).unwrap();
+    assert!(matches!(anywhere(&theirs.join("link/x")), Err(FileError::ForeignLink { user: 0, .. })));
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o755)).unwrap();
+    anywhere(&theirs.join("link/x")).unwrap();
+    assert_eq!(read_dir(&real).unwrap().count(), 0);
 }

