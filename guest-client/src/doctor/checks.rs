@@ -38,7 +38,7 @@ pub(super) fn examine(machine: &Machine, config: &CollectConfig) -> Diagnosis {
         }
         findings.extend([device, log]);
     }
-    findings.push(google_token(machine));
+    findings.push(google_token(machine, tdx));
     findings.extend(systemd(machine));
     findings.push(locked_memory(machine));
     Diagnosis { provable, findings, token_claims: None }
@@ -204,7 +204,7 @@ fn tdx_event_log(machine: &Machine, config: &TdxConfig) -> Finding {
 }
 
 /// What can be said without asking anybody.
-fn google_token(machine: &Machine) -> Finding {
+fn google_token(machine: &Machine, tdx: bool) -> Finding {
     let id = "google-token";
     if !google_token::BUILT_IN {
         let fix = "Use a build with the feature `google` where a policy asks for a token.";
@@ -216,8 +216,12 @@ fn google_token(machine: &Machine) -> Finding {
         let fix = "Tokens can be had by Compute Engine instances only.";
         return finding(id, Status::Warning, what.to_owned(), fix);
     }
-    let fix =
-        "`evidence` has to name \"google-token\"; `doctor --google` asks for a token and shows what it says.";
+    let fix = if tdx {
+        "`evidence` has to name \"google-token\". Google does not take the TDX quotes of some images; it is shown the vTPM \
+         then. `doctor --google` tries it."
+    } else {
+        "`evidence` has to name \"google-token\"; `doctor --google` asks for a token and shows what it says."
+    };
     Finding { fix: Some(fix), ..ok(id, "built in, not asked".to_owned()) }
 }
 

@@ -374,6 +374,8 @@ fn tokens_are_offered_on_compute_engine_and_not_asked_for() {
     assert_eq!((finding.status, finding.what.as_str()), (Status::Ok, "built in, not asked"));
     assert!(finding.fix.unwrap().contains("doctor --google"));
     assert_eq!(diagnosis.finding("google-service"), None);
+    let trust_domain = examine(healthy_tdx().path());
+    assert!(trust_domain.finding("google-token").unwrap().fix.unwrap().contains("shown the vTPM then"));
 }
 
 #[cfg(not(feature = "google"))]
