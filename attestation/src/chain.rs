@@ -159,6 +159,15 @@ impl ChainRequest<'_> {
     }
 }
 
+/// Takes the one certificate that is no CA's out of a file's certificates, DER; the others remain.
+pub fn take_leaf(certificates: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
+    let is_leaf =
+        |encoded: &Vec<u8>| Certificate::parse(encoded).is_some_and(|certificate| !certificate.is_ca);
+    let place = certificates.iter().position(is_leaf)?;
+    let is_only = certificates.iter().filter(|encoded| is_leaf(encoded)).count() == 1;
+    is_only.then(|| certificates.remove(place))
+}
+
 /// Issuing CAs that came with a leaf, without those that are no certificates: they could have been left out.
 pub(crate) fn readable(certificates: &[Bytes]) -> Vec<Vec<u8>> {
     let sized = certificates.iter().filter(|encoded| encoded.len() <= MAX_CERTIFICATE);

@@ -39,9 +39,10 @@ pub(crate) use contents::{is_bundle, is_key_set};
 pub use folder::CollateralFolder;
 pub(crate) use intel::Described;
 pub use intel::{TdxFlaw, TdxPart};
+pub(crate) use jobs::{Asker, Prospect};
 pub use service::CollateralService;
 pub use status::{CollateralStatus, CrlStatus, ItemStatus};
-pub use wanted::{Chip, Measured, Wanted, unendorsed, wanted};
+pub use wanted::{Chip, Issuer, Measured, Wanted, unendorsed, wanted};
 
 /// Why collateral was not loaded or imported.
 #[derive(Debug, thiserror::Error)]

@@ -26,10 +26,11 @@ use vouchsafe_protocol::{
 };
 
 use crate::broker::Broker;
-use crate::collateral;
+use crate::collateral::{self, Asker, Prospect, Wanted};
 use crate::pool::PoolError;
 
 pub(crate) use error::ReleaseError;
+use error::retry_in;
 use refuse::{Known, Subject, refuse};
 pub(crate) use refuse::{Refused, refuse_challenge};
 
@@ -168,8 +169,9 @@ impl Case {
         let claims = match verified {
             Ok(claims) => claims,
             Err(error) => {
-                self.want(&error);
-                return Err(Failure { error: Box::new(error), shown, known: None });
+                let asker = if shown.is_some() { Asker::Verified } else { Asker::Anybody };
+                let error = Box::new(self.awaiting(error, asker));
+                return Err(Failure { error, shown, known: None });
             }
         };
         let pieces = evidence::pieces(&self.evidence);
@@ -177,16 +179,24 @@ impl Case {
         let proved = Proved { case: Arc::new(self), claims, claims_digest, pieces };
         proved.count()?;
         for wanted in collateral::unendorsed(proved.claims.claims()) {
-            proved.case.broker.collateral_service().want(wanted);
+            proved.case.broker.collateral_service().want(wanted, Asker::Verified);
         }
         Ok(proved)
     }
 
-    /// Has fetched what this verification missed. The guest does not wait for it (T44).
-    fn want(&self, error: &ReleaseError) {
-        let ReleaseError::Evidence(error) = error else { return };
-        if let Some(wanted) = collateral::wanted(error, &self.evidence) {
-            self.broker.collateral_service().want(wanted);
+    /// Has fetched what this verification missed. The guest does not wait for it (T44) and is told when to come again.
+    fn awaiting(&self, error: ReleaseError, asker: Asker) -> ReleaseError {
+        let ReleaseError::Evidence(error) = error else { return error };
+        let Some(wanted) = collateral::wanted(&error, &self.evidence) else { return error.into() };
+        let is_issuer = matches!(wanted, Wanted::Issuer(_));
+        match self.broker.collateral_service().want(wanted, asker) {
+            Prospect::Soon(wait) | Prospect::Full(wait) => {
+                ReleaseError::Pending { error, seconds: retry_in(wait) }
+            }
+            Prospect::Gone(_) if is_issuer => ReleaseError::Unobtainable(error),
+            Prospect::Gone(wait) => ReleaseError::Pending { error, seconds: retry_in(wait) },
+            // An operator has to import it first.
+            Prospect::Never => error.into(),
         }
     }
 }
@@ -199,10 +209,22 @@ impl Proved {
         counted.map_err(|limited| Failure::new(limited, self))
     }
 
+    /// A denial. While CRLs that verified certificates name are on their way, another verdict is to be expected.
+    fn denied(&self, denial: Denial, considered: &Considered) -> Failure {
+        let service = self.case.broker.collateral_service();
+        match service.want_crls(self.claims.claims().missing_crls()) {
+            Some(wait) => {
+                let (denial, seconds) = (Box::new(denial), retry_in(wait));
+                Failure::new(ReleaseError::AwaitsCrls { denial, seconds }, self)
+            }
+            None => Failure::denied(denial, self, considered),
+        }
+    }
+
     /// Decides in the epoch of now, and makes everything ready for the record.
     fn prepare(self) -> Result<Ready, Failure> {
         let (considered, decided) = self.decide().map_err(|error| Failure::new(error, &self))?;
-        let grant = decided.map_err(|denial| Failure::denied(denial, &self, &considered))?;
+        let grant = decided.map_err(|denial| self.denied(denial, &considered))?;
         let answer = self.answer(&grant, &considered).map_err(|error| Failure::new(error, &self))?;
         let grant = self.record_of(grant, considered.guardrails());
         Ok(Ready { grant, answer, proved: self })

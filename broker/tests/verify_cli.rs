@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use vouchsafe_attestation::test_util::ca::encode;
 
 /// The folder of captured evidence; absent on machines that only build. CI has it.
 fn evidence() -> Option<PathBuf> {
@@ -98,6 +99,38 @@ fn captured_snp_reports_give_their_verdicts() {
 }
 
 #[test]
+fn the_leaf_is_taken_out_of_a_file_with_its_issuers() {
+    let Some(evidence) = evidence() else { return };
+    let reports = evidence.join("snp/reports");
+    let issuers = fs::read_to_string(evidence.join("gce/snp/ask_ark_genoa.pem")).expect("read");
+    let vek = fs::read(reports.join("genoa_v5_attestationrs.vcek.der")).expect("read");
+    let (report, vek) = (reports.join("genoa_v5_attestationrs.report.bin"), encode::pem(&vek));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("chain.pem");
+    for chain in [format!("{vek}{issuers}"), format!("{issuers}\n{vek}"), vek] {
+        fs::write(&file, chain).expect("written");
+        let claims = accepted(&[
+            "sev-snp",
+            "--report",
+            text(&report),
+            "--vek",
+            text(&file),
+            "--at",
+            "1771500000",
+            "--inspect",
+        ]);
+        assert_eq!(claims["sev_snp"]["root"], "amd");
+    }
+    // Two leaves are none.
+    let milan = fs::read(reports.join("milan_v2_azure.vcek.der")).expect("read");
+    let genoa = fs::read(reports.join("genoa_v5_attestationrs.vcek.der")).expect("read");
+    fs::write(&file, encode::pem(&genoa) + &encode::pem(&milan)).expect("written");
+    let given =
+        ["sev-snp", "--report", text(&report), "--vek", text(&file), "--at", "1771500000", "--inspect"];
+    assert_eq!(refused(&given), "vek-chain-malformed");
+}
+
+#[test]
 fn snp_reports_with_what_does_not_belong_to_them_are_refused() {
     let Some(evidence) = evidence() else { return };
     let file = |name: &str| evidence.join("snp/reports").join(name);
@@ -110,10 +143,7 @@ fn snp_reports_with_what_does_not_belong_to_them_are_refused() {
     let at = "1771500000";
     let turin_for_genoa = verify(&genoa, "turin_ms.vcek.der", at);
     assert!(turin_for_genoa.starts_with("snp-"), "{turin_for_genoa}");
-    assert_eq!(
-        verify(&file("milan_v2_virtee.report.bin"), "milan_v2_azure.vcek.der", at),
-        "snp-signature-invalid"
-    );
+    assert_eq!(verify(&file("milan_v2_virtee.report.bin"), "milan_v2_azure.vcek.der", at), "snp-other-vek");
     for vcek in ["milan_v2_trustee.vcek-invalid-legacy.der", "milan_v2_trustee.vcek-invalid-new.der"] {
         let code = verify(&file("milan_v2_trustee.report.bin"), vcek, at);
         assert!(code.starts_with("vek-chain-"), "{code}");

@@ -5,6 +5,7 @@ use std::fmt;
 use vouchsafe_protocol::UnixTime;
 
 use super::ChainError;
+use super::MissingCrl;
 use super::Window;
 use super::algorithms;
 use super::certificate::Certificate;
@@ -53,7 +54,7 @@ impl fmt::Display for UnknownIssuer {
 }
 
 /// Verifies that a certificate is that of an issuing CA with this key identifier, where one is given, below an anchor
-/// that serves the purpose. Its revocation is judged with each chain that it is part of.
+/// that serves the purpose. Its revocation is judged with each chain that it is part of; gives the CRLs that it names.
 ///
 /// # Errors
 /// As for chains; [`ChainError::UnknownIssuer`] also for a CA with another key.
@@ -63,7 +64,7 @@ pub fn verify_issuer(
     purpose: Purpose,
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Result<(), ChainError> {
+) -> Result<Vec<MissingCrl>, ChainError> {
     let (found, limit) = (encoded.len(), super::MAX_CERTIFICATE);
     if found > limit {
         return Err(ChainError::CertificateTooLarge { found, limit });
@@ -90,5 +91,7 @@ pub fn verify_issuer(
     let mut window = Window::new(now);
     window.narrow(certificate.not_before, certificate.not_after)?;
     window.narrow(anchor.not_before, anchor.not_after)?;
-    super::issuers(anchor).try_for_each(|above| window.narrow(above.not_before, above.not_after))
+    super::issuers(anchor).try_for_each(|above| window.narrow(above.not_before, above.not_after))?;
+    let crl = MissingCrl { addresses: certificate.crl_urls, issuer_key: anchor.spki.clone() };
+    Ok(Some(crl).filter(|crl| !crl.addresses.is_empty()).into_iter().collect())
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
-use vouchsafe_attestation::chain::read_file;
+use vouchsafe_attestation::chain::{read_file, take_leaf};
 use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::tdx::MAX_TDX_COLLATERAL;
 use vouchsafe_attestation::{
@@ -178,8 +178,8 @@ impl Verify {
             Kind::SevSnp { report, vek, endorsement, report_data, by, inspect: _ } => {
                 let judge = by.open_with(&endorsement)?;
                 let report = encoded::read(&report, MAX_REQUEST)?;
-                let vek = certificate(&vek)?;
-                let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &[] };
+                let (vek, issuers) = certificate(&vek)?;
+                let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &issuers };
                 let expected =
                     report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
                 verdict(inspect_snp(&evidence, expected, &judge.context()))
@@ -266,14 +266,20 @@ fn withheld(claims: &Value) -> impl Iterator<Item = String> {
     })
 }
 
-/// The one certificate of a file. What is no certificate at all is for the verifier to refuse.
-fn certificate(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+/// The certificate of a file and its issuers there: AMD's service gives VCEK, ASK and ARK apart, other tools in one file.
+/// What is no certificate at all is for the verifier to refuse.
+fn certificate(path: &std::path::Path) -> Result<(Vec<u8>, Vec<Vec<u8>>), Failure> {
     let file = output::read_input(path, MAX_REQUEST)?;
     let (mut crls, mut certificates) = (Vec::new(), Vec::new());
-    if read_file(&file, &mut crls, &mut certificates).is_ok() && certificates.len() == 1 && crls.is_empty() {
-        return Ok(certificates.remove(0));
+    if read_file(&file, &mut crls, &mut certificates).is_ok() && crls.is_empty() {
+        if let Some(leaf) = take_leaf(&mut certificates) {
+            return Ok((leaf, certificates));
+        }
+        if let [only] = certificates.as_slice() {
+            return Ok((only.clone(), Vec::new()));
+        }
     }
-    Ok(file)
+    Ok((file, Vec::new()))
 }
 
 /// An unusable log is the verifier's to leave out, one that is not there is not.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use vouchsafe_attestation::anchors::{BUILTIN, Product, Root};
+use vouchsafe_attestation::anchors::{BUILTIN, IssuerAddress, KNOWN_ISSUERS, Product, Purpose, Root};
 use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_protocol::bundle::MAX_BUNDLE_TEXT;
 
-use super::jobs::{Job, Source};
-use super::wanted::{Chip, Measured};
+use super::jobs::Job;
+use super::wanted::{Chip, Issuer, Measured, Wanted};
 
 /// `[collateral]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,8 +22,11 @@ pub struct CollateralConfig {
     pub intel_pcs: String,
     /// CRL of Intel's root CA.
     pub intel_root_crl: String,
-    /// CRLs of Google's CAs.
-    pub google_crls: Vec<String>,
+    /// CRLs that are kept current beside those that verified certificates name.
+    pub crls: Vec<String>,
+    /// Where the CRLs and issuing CAs that certificates name are fetched from instead: `MIRROR/HOST/PATH` for an address
+    /// `http://HOST/PATH`.
+    pub mirror: Option<String>,
     /// The key set of Google's attestation service. Another address than Google's own gives the root `extra`.
     pub jwks: String,
     /// Google's launch endorsements.
@@ -42,8 +45,9 @@ impl Default for CollateralConfig {
             fetch: true,
             amd_kds: AMD_KDS.to_owned(),
             intel_pcs: "https://api.trustedservices.intel.com".to_owned(),
-            intel_root_crl: "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der".to_owned(),
-            google_crls: google_crls(),
+            intel_root_crl: intel_root_crl(),
+            crls: Vec::new(),
+            mirror: None,
             jwks: TokenKeys::GOOGLE_JWKS.to_owned(),
             endorsements: "https://storage.googleapis.com/gce_tcb_integrity".to_owned(),
             refresh_min: Duration::from_secs(300),
@@ -60,8 +64,9 @@ impl CollateralConfig {
             ("collateral.amd_kds", is_address(&self.amd_kds), address),
             ("collateral.intel_pcs", is_address(&self.intel_pcs), address),
             ("collateral.intel_root_crl", is_address(&self.intel_root_crl), address),
-            ("collateral.google_crls", self.google_crls.len() <= 64, "at most 64 addresses"),
-            ("collateral.google_crls", self.google_crls.iter().all(|url| is_address(url)), address),
+            ("collateral.crls", self.crls.len() <= 64, "at most 64 addresses"),
+            ("collateral.crls", self.crls.iter().all(|url| is_address(url)), address),
+            ("collateral.mirror", self.mirror.as_ref().is_none_or(|url| is_address(url)), address),
             // Nothing signs a key set: whoever answers there makes tokens.
             ("collateral.jwks", is_private(&self.jwks), "an address with https://, or of this machine"),
             ("collateral.endorsements", is_address(&self.endorsements), address),
@@ -76,15 +81,33 @@ impl CollateralConfig {
         if self.jwks == TokenKeys::GOOGLE_JWKS { Root::Google } else { Root::Extra }
     }
 
-    /// The lists that are kept current: those of AMD's table and Google's.
-    pub(crate) fn crls(&self) -> Vec<Job> {
-        let amd = BUILTIN.iter().filter(|anchor| anchor.root == Root::Amd);
-        let mut urls: Vec<_> = amd.filter_map(|anchor| anchor.crl_url?.strip_prefix(AMD_KDS)).collect();
-        urls.sort_unstable();
-        urls.dedup();
-        let amd = urls.into_iter().map(|path| (Source::Amd, format!("{}{path}", self.amd_kds)));
-        let google = self.google_crls.iter().map(|url| (Source::GoogleCrls, url.clone()));
-        amd.chain(google).map(|(source, url)| Job::Crl { source, url }).collect()
+    /// What is kept current from the start: the CRLs that the table of anchors names, those of the configuration, and the
+    /// issuing CAs whose addresses are known. Verified certificates name further CRLs.
+    pub(crate) fn planned(&self) -> Vec<Job> {
+        let listed = BUILTIN.iter().filter(|anchor| anchor.root != Root::Intel).filter_map(|anchor| {
+            let key = anchor.issuer.map_or(anchor.spki, |issuer| issuer.spki);
+            Some(Job::crl((*anchor.crl_url?).to_owned(), Some(key.into())))
+        });
+        let configured = self.crls.iter().map(|url| Job::crl(url.clone(), None));
+        let issuers = KNOWN_ISSUERS.iter().filter_map(|url| {
+            let address = IssuerAddress::parse(Purpose::GoogleAk, url)?;
+            Some(Job::Wanted(Wanted::Issuer(Issuer { address, key_id: None })))
+        });
+        let mut jobs: Vec<Job> = listed.chain(configured).chain(issuers).collect();
+        jobs.sort();
+        jobs.dedup();
+        jobs
+    }
+
+    /// Where an address that a certificate names is asked: at a mirror, where there is one.
+    pub(crate) fn place(&self, url: &str) -> String {
+        if let Some(path) = url.strip_prefix(AMD_KDS).filter(|path| path.starts_with('/')) {
+            return format!("{}{path}", self.amd_kds);
+        }
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let at_mirror = self.mirror.as_ref().zip(rest).map(|(mirror, rest)| format!("{mirror}/{rest}"));
+        // What an operator configured is asked where he says.
+        at_mirror.filter(|_| !self.crls.iter().any(|known| known == url)).unwrap_or_else(|| url.to_owned())
     }
 
     /// Where a chip's certificate may be: AMD's "VCEK certificate and KDS interface specification", revision 1.00, §4.1.
@@ -123,14 +146,31 @@ impl CollateralConfig {
     }
 }
 
-fn google_crls() -> Vec<String> {
-    let google = BUILTIN.iter().filter(|anchor| anchor.root == Root::Google);
-    let mut urls: Vec<_> = google.filter_map(|anchor| anchor.crl_url).map(str::to_owned).collect();
-    // As AK certificates below the older root name it.
-    urls.push("https://pki.goog/cloud_integrity/tpm_ek_intermediate_3.crl".to_owned());
-    urls.sort_unstable();
-    urls.dedup();
-    urls
+/// As the table of anchors names it.
+fn intel_root_crl() -> String {
+    let root = BUILTIN.iter().find(|anchor| anchor.root == Root::Intel);
+    root.and_then(|anchor| anchor.crl_url).unwrap_or_default().to_owned()
+}
+
+/// Whether an address that a verified certificate names is one that is fetched: `http` or `https`, a DNS name, no user, no
+/// port, nothing after the path but a query. Whoever names a CRL in any other way imports it.
+pub(crate) fn is_crl_address(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let Some((host, path)) = rest.and_then(|rest| rest.split_at_checked(rest.find('/')?)) else {
+        return false;
+    };
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    // A last label with a letter first: neither an IPv4 address nor a number that some read as one.
+    let is_name =
+        host.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
+    is_name
+        && host.contains('.')
+        && host.split('.').all(is_label)
+        && url.len() <= MAX_BUNDLE_TEXT / 2
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'@' | b'\\'))
 }
 
 fn is_address(url: &str) -> bool {
@@ -155,7 +195,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 }
 
 /// As in the table of anchors.
-const AMD_KDS: &str = "https://kdsintf.amd.com";
+pub(super) const AMD_KDS: &str = "https://kdsintf.amd.com";
 
 #[cfg(test)]
 mod tests {
@@ -183,15 +223,58 @@ mod tests {
     }
 
     #[test]
-    fn the_lists_of_the_table_are_kept() {
-        let jobs = CollateralConfig { amd_kds: "http://mirror".to_owned(), ..Default::default() }.crls();
-        let urls: Vec<_> = jobs.iter().map(ToString::to_string).collect();
+    fn lists_of_the_table_are_kept_and_asked_at_mirrors() {
+        let config = CollateralConfig { amd_kds: "http://amd".to_owned(), ..Default::default() };
+        let urls: Vec<_> = config.planned().iter().map(ToString::to_string).collect();
         for product in ["Milan", "Genoa", "Turin"] {
-            assert!(urls.contains(&format!("http://mirror/vcek/v1/{product}/crl")), "{urls:?}");
-            assert!(urls.contains(&format!("http://mirror/vlek/v1/{product}/crl")), "{urls:?}");
+            for kind in ["vcek", "vlek"] {
+                let url = format!("https://kdsintf.amd.com/{kind}/v1/{product}/crl");
+                assert!(urls.contains(&url), "{urls:?}");
+                assert_eq!(config.place(&url), format!("http://amd/{kind}/v1/{product}/crl"));
+            }
         }
-        assert_eq!(urls.len(), 6 + google_crls().len());
-        assert_eq!(google_crls().len(), 3);
+        // AMD's six, those of Google's two roots, and issuing CAs with known addresses.
+        assert_eq!(urls.len(), 6 + 2 + KNOWN_ISSUERS.len(), "{urls:?}");
+        let google = "http://pki.goog/cloud_integrity/tpm_ek_root_1.crl";
+        assert_eq!(config.place(google), google);
+        let config = CollateralConfig { mirror: Some("http://10.0.0.1:8080".to_owned()), ..config };
+        assert_eq!(config.place(google), "http://10.0.0.1:8080/pki.goog/cloud_integrity/tpm_ek_root_1.crl");
+        assert_eq!(
+            config.place("https://kdsintf.amd.com.evil/x"),
+            "http://10.0.0.1:8080/kdsintf.amd.com.evil/x"
+        );
+    }
+
+    #[test]
+    fn t57_only_plain_addresses_of_crls_are_fetched() {
+        for anchor in BUILTIN {
+            assert!(anchor.crl_url.is_none_or(is_crl_address), "{}", anchor.name);
+        }
+        assert!(is_crl_address(
+            "https://api.trustedservices.intel.com/sgx/certification/v3/pckcrl?ca=platform"
+        ));
+        for url in [
+            "ldap://pki.example/crl",
+            "file:///etc/passwd",
+            "HTTP://pki.example/crl",
+            "http://169.254.169.254/crl",
+            "http://0x7f.1/crl",
+            "http://127.1/crl",
+            "http://[::1]/crl",
+            "http://localhost/crl",
+            "http://user@pki.example/crl",
+            "http://pki.example:8080/crl",
+            "http://pki.example/crl#x",
+            "http://pki.example\\@10.0.0.1/crl",
+            "http://pki.example/crl\r\nX: y",
+            "http://PKI.example/crl",
+            "http://pki%2eexample/crl",
+            "http://.example/crl",
+            "http://pki.example",
+            "",
+        ] {
+            assert!(!is_crl_address(url), "{url}");
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ use super::{ContentError, TdxFlaw};
 pub(super) struct Judge<'a> {
     pub(super) anchors: &'a TrustAnchors,
     pub(super) now: UnixTime,
+    /// The key that has to sign a list, where a verified certificate names the list.
+    pub(super) issuer: Option<&'a [u8]>,
 }
 
 impl Contents {
@@ -81,22 +83,25 @@ impl Contents {
             let note = self.notes.get(&known.digest);
             let is_of_place = source != IMPORTED && note.is_some_and(|note| note.source == source);
             is_of_place && known.summary.issuer == new.summary.issuer && {
-                let signer = known.signer(judge.anchors);
-                signer.is_none() || signer == new.signer(judge.anchors)
+                let signer = known.signer_or(judge.anchors, judge.issuer);
+                signer.is_none() || signer == new.signer_or(judge.anchors, judge.issuer)
             }
         })
     }
 
     fn check_crl(&self, list: &List, source: &str, judge: Judge<'_>) -> Result<(), ContentError> {
         let found = &list.summary;
-        if list.signer(judge.anchors).is_none() {
+        let is_signed = judge
+            .issuer
+            .map_or_else(|| list.signer(judge.anchors).is_some(), |issuer| list.is_signed_by(issuer));
+        if !is_signed {
             return Err(ContentError::CrlNotSigned);
         }
         if judge.now < found.this_update {
             return Err(ContentError::CrlNotYetValid { from: found.this_update });
         }
         let predecessors = self.predecessors(list, source, judge);
-        for known in predecessors.filter(|known| known.signer(judge.anchors).is_some()) {
+        for known in predecessors.filter(|known| known.signer_or(judge.anchors, judge.issuer).is_some()) {
             let known = &known.summary;
             // What a younger list revokes stays revoked.
             if found.is_older_than(known) {

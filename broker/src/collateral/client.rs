@@ -33,6 +33,14 @@ pub enum FetchError {
         /// What happened.
         detail: String,
     },
+    /// More than is read of such an item.
+    #[error("{url}: more than {limit} bytes")]
+    TooLarge {
+        /// Where it went.
+        url: String,
+        /// What is read.
+        limit: usize,
+    },
     /// Another status than those that are expected.
     #[error("{url}: HTTP status {status}")]
     Status {
@@ -75,9 +83,12 @@ impl Client {
         let mut response = self.0.get(url).call().map_err(|error| unreachable(&error))?;
         match response.status().as_u16() {
             200 => {
-                let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-                let bytes = response.body_mut().with_config().limit(limit).read_to_vec();
-                let bytes = bytes.map_err(|error| unreachable(&error))?;
+                let most = u64::try_from(limit).unwrap_or(u64::MAX);
+                let bytes = response.body_mut().with_config().limit(most).read_to_vec();
+                let bytes = bytes.map_err(|error| match error {
+                    ureq::Error::BodyExceedsLimit(_) => FetchError::TooLarge { url: url.to_owned(), limit },
+                    error => unreachable(&error),
+                })?;
                 Ok(Answer::Body { bytes, headers: response.headers().clone() })
             }
             400 | 403 | 404 | 410 => Ok(Answer::Missing),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use vouchsafe_attestation::anchors::Purpose;
-use vouchsafe_attestation::chain::{self, ChainError, ChainRequest, CollateralError, MAX_CRL_LENGTH};
+use vouchsafe_attestation::chain::{
+    self, ChainError, ChainRequest, CollateralError, MAX_CRL_LENGTH, verify_issuer,
+};
 use vouchsafe_attestation::google_token::{MAX_JWKS, TokenKeys, TokenKeysError};
 use vouchsafe_attestation::tdx::{MAX_TDX_COLLATERAL, Platform};
 use vouchsafe_attestation::{Root, VekStore};
@@ -17,7 +19,7 @@ use super::jobs::{Ended, Job};
 use super::lists::List;
 use super::notes::Note;
 use super::service::Shared;
-use super::wanted::{Chip, Measured, Wanted};
+use super::wanted::{Chip, Issuer, Measured, Wanted};
 use super::{CollateralFileError, ContentError, TdxFlaw};
 use crate::clock;
 
@@ -45,6 +47,8 @@ pub(super) enum Unusable {
     OtherChip { url: String },
     #[error("{url}: {source}")]
     VekChain { url: String, source: ChainError },
+    #[error("{url}: not the issuing CA in question: {source}")]
+    Issuer { url: String, source: ChainError },
 }
 
 impl Fetched {
@@ -66,6 +70,7 @@ impl From<Result<Fetched, Unusable>> for Ended {
             Err(Unusable::Fetch(error)) => {
                 let retry_after = match &error {
                     FetchError::Status { retry_after, .. } => *retry_after,
+                    FetchError::TooLarge { .. } => return Self::Refused(error.to_string()),
                     FetchError::Unreachable { .. } => None,
                 };
                 Self::Down { error: error.to_string(), retry_after }
@@ -79,7 +84,8 @@ impl Shared {
     /// Fetches one item. What was there stays in force unless something better came.
     pub(super) fn fetch(&self, job: &Job) -> Result<Fetched, Unusable> {
         match job {
-            Job::Crl { url, .. } => self.fetch_crl(url),
+            Job::Crl { url, issuer } => self.fetch_crl(url, issuer.as_deref()),
+            Job::Wanted(Wanted::Issuer(issuer)) => self.fetch_issuer(issuer),
             Job::Wanted(Wanted::Vek(chip)) => self.fetch_vek(chip),
             Job::Wanted(Wanted::Tdx(platform)) => self.fetch_tdx(platform),
             Job::Wanted(Wanted::TokenKeys) => self.fetch_token_keys(),
@@ -87,9 +93,9 @@ impl Shared {
         }
     }
 
-    fn fetch_crl(&self, url: &str) -> Result<Fetched, Unusable> {
+    fn fetch_crl(&self, url: &str, issuer: Option<&[u8]>) -> Result<Fetched, Unusable> {
         let now = clock::now();
-        let Answer::Body { bytes, .. } = self.client.get(url, MAX_CRL_LENGTH)? else {
+        let Answer::Body { bytes, .. } = self.client.get(&self.config.place(url), MAX_CRL_LENGTH)? else {
             return Ok(Fetched::Missing);
         };
         let content =
@@ -97,9 +103,24 @@ impl Shared {
         let found = List::read(bytes).map_err(content)?;
         let until = found.summary.next_update;
         let is_known = self.folder().from(url).is_some_and(|(digest, _)| digest == found.digest);
-        self.keep(Item::Crl(found), note(url, now, until))?;
+        self.keep_signed_by(Item::Crl(found), note(url, now, until), issuer)?;
         let wait = self.pace.refresh(now, until);
         Ok(if is_known { Fetched::Unchanged(wait) } else { Fetched::New(wait) })
+    }
+
+    /// Nothing vouches for the address: what is there counts when it is a CA below an anchor and has the key in question.
+    fn fetch_issuer(&self, issuer: &Issuer) -> Result<Fetched, Unusable> {
+        let (url, now) = (issuer.address.as_str(), clock::now());
+        let Answer::Body { bytes, .. } = self.issuers.get(&self.config.place(url), MAX_CERTIFICATE)? else {
+            return Ok(Fetched::Missing);
+        };
+        let (key_id, purpose) = (issuer.key_id.as_deref(), Purpose::GoogleAk);
+        let der = only_certificate(bytes);
+        let crls = verify_issuer(&der, key_id, purpose, &self.anchors, now)
+            .map_err(|source| Unusable::Issuer { url: url.to_owned(), source })?;
+        self.keep(Item::Certificate(der), note(url, now, None))?;
+        self.want_crls(&crls);
+        Ok(Fetched::New(LASTING))
     }
 
     fn fetch_vek(&self, chip: &Chip) -> Result<Fetched, Unusable> {
@@ -177,10 +198,14 @@ impl Shared {
         Ok(Fetched::New(LASTING))
     }
 
-    /// Writes an item down, if it is better than what is there; it is in force when this returns.
     fn keep(&self, item: Item, note: Note) -> Result<(), Unusable> {
+        self.keep_signed_by(item, note, None)
+    }
+
+    /// Writes an item down, if it is better than what is there; it is in force when this returns.
+    fn keep_signed_by(&self, item: Item, note: Note, issuer: Option<&[u8]>) -> Result<(), Unusable> {
         let (kind, digest, url) = (item.kind(), item.digest(), note.source.clone());
-        self.folder().put(item, note).map_err(|error| match error {
+        self.folder().put(item, note, issuer).map_err(|error| match error {
             CollateralFileError::Content(source) => Unusable::Content { url, source },
             error => Unusable::File(error),
         })?;
@@ -193,6 +218,16 @@ impl Shared {
     pub(super) fn token_keys_refresh(&self) -> Duration {
         let [least, most] = self.pace.refresh;
         TOKEN_KEYS.clamp(least, most)
+    }
+}
+
+/// The one certificate that is there, DER or PEM; otherwise what is there, for the verifier to refuse.
+fn only_certificate(bytes: Vec<u8>) -> Vec<u8> {
+    let (mut crls, mut certificates) = (Vec::new(), Vec::new());
+    let is_read = chain::read_file(&bytes, &mut crls, &mut certificates).is_ok() && crls.is_empty();
+    match certificates.pop() {
+        Some(certificate) if is_read && certificates.is_empty() => certificate,
+        _ => bytes,
     }
 }
 

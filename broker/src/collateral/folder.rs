@@ -16,6 +16,7 @@ use vouchsafe_attestation::{TrustAnchors, VekStore};
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, IdentityKey, UnixTime};
 
+use super::addresses::is_crl_address;
 use super::checks::Judge;
 use super::contents::{Contents, Item, KeySet, json, launch};
 use super::intel::Described;
@@ -142,10 +143,16 @@ impl CollateralFolder {
         })
     }
 
-    /// Takes what was fetched.
-    pub(crate) fn put(&mut self, item: Item, note: Note) -> Result<(), CollateralFileError> {
+    /// Takes what was fetched. A list that a certificate names has to be signed by `issuer`.
+    pub(crate) fn put(
+        &mut self,
+        item: Item,
+        note: Note,
+        issuer: Option<&[u8]>,
+    ) -> Result<(), CollateralFileError> {
         let now = note.fetched_at;
         self.change(now, |contents, judge| {
+            let judge = Judge { issuer, ..judge };
             contents.check_fetched(&item, &note.source, judge)?;
             contents.put(item, note, judge);
             Ok(())
@@ -157,6 +164,17 @@ impl CollateralFolder {
         let all = self.contents.notes.iter().filter(|(_, note)| note.source == source);
         let found = all.max_by_key(|(_, note)| note.fetched_at);
         found.map(|(digest, note)| (*digest, note.clone()))
+    }
+
+    /// Addresses that lists came from.
+    pub(crate) fn crl_sources(&self) -> Vec<String> {
+        let notes = self.contents.crls.iter().filter_map(|list| self.contents.notes.get(&list.digest));
+        notes.map(|note| note.source.clone()).filter(|source| is_crl_address(source)).collect()
+    }
+
+    /// Certificates that are not those of chips.
+    pub(crate) fn issuers(&self) -> Vec<Vec<u8>> {
+        self.contents.split().1
     }
 
     /// Platforms that there is collateral for, with the time it came and its end.
@@ -175,7 +193,7 @@ impl CollateralFolder {
         change: impl FnOnce(&mut Contents, Judge<'_>) -> Result<(), ContentError>,
     ) -> Result<(), CollateralFileError> {
         let mut contents = self.contents.clone();
-        let judge = Judge { anchors: &self.anchors, now };
+        let judge = Judge { anchors: &self.anchors, now, issuer: None };
         change(&mut contents, judge)?;
         contents.tidy(judge);
         contents.parse()?;

@@ -4,32 +4,44 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vouchsafe_attestation::chain::MAX_CRLS;
 use vouchsafe_protocol::bundle::CollateralKind;
 
+use super::addresses::AMD_KDS;
 use super::pace::Pace;
-use super::wanted::Wanted;
+use super::wanted::{Issuer, Wanted};
 
 /// Where collateral comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Source {
     Amd,
     Intel,
-    GoogleCrls,
+    /// CRLs at the addresses that verified certificates name.
+    Crls,
+    /// Issuing CAs at addresses that nothing vouches for.
+    Issuers,
     GoogleKeys,
     GoogleEndorsements,
 }
 
 impl Source {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Amd, Self::Intel, Self::GoogleCrls, Self::GoogleKeys, Self::GoogleEndorsements];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Amd, Self::Intel, Self::Crls, Self::Issuers, Self::GoogleKeys, Self::GoogleEndorsements];
+
+    /// Whether all its items come from one host: then one that is down is left alone as a whole.
+    const fn is_one_host(self) -> bool {
+        !matches!(self, Self::Crls | Self::Issuers)
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Amd => "amd",
             Self::Intel => "intel",
-            Self::GoogleCrls => "google-crls",
+            Self::Crls => "crls",
+            Self::Issuers => "issuers",
             Self::GoogleKeys => "google-keys",
             Self::GoogleEndorsements => "google-endorsements",
         }
@@ -40,15 +52,26 @@ impl Source {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Job {
     /// The list at an address; it is kept current for as long as the broker runs.
-    Crl { source: Source, url: String },
+    Crl {
+        /// Where a verified certificate, or the configuration, says that it is.
+        url: String,
+        /// The key that has to sign it, where a certificate names the list.
+        issuer: Option<Arc<[u8]>>,
+    },
     /// What somebody needs.
     Wanted(Wanted),
 }
 
 impl Job {
-    pub(crate) const fn source(&self) -> Source {
+    pub(crate) const fn crl(url: String, issuer: Option<Arc<[u8]>>) -> Self {
+        Self::Crl { url, issuer }
+    }
+
+    pub(crate) fn source(&self) -> Source {
         match self {
-            Self::Crl { source, .. } => *source,
+            Self::Crl { url, .. } if url.starts_with(AMD_KDS) => Source::Amd,
+            Self::Crl { .. } => Source::Crls,
+            Self::Wanted(Wanted::Issuer(_)) => Source::Issuers,
             Self::Wanted(Wanted::Vek(_)) => Source::Amd,
             Self::Wanted(Wanted::Tdx(_)) => Source::Intel,
             Self::Wanted(Wanted::TokenKeys) => Source::GoogleKeys,
@@ -59,7 +82,7 @@ impl Job {
     pub(crate) const fn kind(&self) -> CollateralKind {
         match self {
             Self::Crl { .. } => CollateralKind::Crl,
-            Self::Wanted(Wanted::Vek(_)) => CollateralKind::Certificate,
+            Self::Wanted(Wanted::Vek(_) | Wanted::Issuer(_)) => CollateralKind::Certificate,
             Self::Wanted(Wanted::Tdx(_)) => CollateralKind::Tdx,
             Self::Wanted(Wanted::TokenKeys) => CollateralKind::TokenKeys,
             Self::Wanted(Wanted::Launch(_)) => CollateralKind::LaunchEndorsement,
@@ -68,7 +91,11 @@ impl Job {
 
     /// Whether it is needed whoever asks.
     const fn is_permanent(&self) -> bool {
-        matches!(self, Self::Crl { .. } | Self::Wanted(Wanted::TokenKeys))
+        // An issuing CA at an address of the table is fetched before anybody shows a certificate of it.
+        matches!(
+            self,
+            Self::Crl { .. } | Self::Wanted(Wanted::TokenKeys | Wanted::Issuer(Issuer { key_id: None, .. }))
+        )
     }
 
     /// Whether what is there has an end that comes soon.
@@ -110,6 +137,28 @@ pub(crate) enum Asked {
     Full,
 }
 
+/// Who needs an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Asker {
+    /// A verified chain, or the broker itself.
+    Verified,
+    /// Evidence of which nothing is verified: anybody can make it up. Served last, and from a small share (T56).
+    Anybody,
+}
+
+/// When an item may be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prospect {
+    /// It is on its way; it may be there after this time.
+    Soon(Duration),
+    /// Too much is asked for; it can be asked for again after this time.
+    Full(Duration),
+    /// It was not to be had, or is of no use, and is not asked for again before this time.
+    Gone(Duration),
+    /// Nothing is fetched.
+    Never,
+}
+
 /// What a source's thread is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -133,11 +182,12 @@ struct Entry {
     error: Option<String>,
     /// Whether it was there once: then it is kept current.
     had: bool,
+    asker: Asker,
 }
 
 impl Entry {
-    const fn new(state: State, due: Instant, had: bool) -> Self {
-        Self { state, due, failures: 0, error: None, had }
+    const fn new(state: State, due: Instant, had: bool, asker: Asker) -> Self {
+        Self { state, due, failures: 0, error: None, had, asker }
     }
 
     /// Whether it is tried for as long as the broker runs.
@@ -163,6 +213,8 @@ struct Pacing {
     failures: u32,
     minute: Instant,
     asked: u32,
+    /// Of these, by evidence of which nothing is verified.
+    by_anybody: u32,
 }
 
 /// All of it.
@@ -176,7 +228,7 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) fn new(pace: Pace, now: Instant) -> Self {
-        let pacing = || Pacing { not_before: now, failures: 0, minute: now, asked: 0 };
+        let pacing = || Pacing { not_before: now, failures: 0, minute: now, asked: 0, by_anybody: 0 };
         let sources = Source::ALL.into_iter().map(|source| (source, pacing())).collect();
         Self { pace, entries: BTreeMap::new(), sources, stopped: false }
     }
@@ -187,12 +239,13 @@ impl Jobs {
             Some(wait) => (State::Have(now), now + wait),
             None => (State::Wanted, now),
         };
-        self.entries.entry(job).or_insert(Entry::new(state, due, due_in.is_some()));
+        self.entries.entry(job).or_insert(Entry::new(state, due, due_in.is_some(), Asker::Verified));
     }
 
     /// Somebody needs it now.
-    pub(crate) fn ask(&mut self, job: Job, now: Instant) -> Asked {
+    pub(crate) fn ask(&mut self, job: Job, asker: Asker, now: Instant) -> Asked {
         if let Some(entry) = self.entries.get_mut(&job) {
+            entry.asker = entry.asker.min(asker);
             // What is there and is still asked for is fetched again, if not too soon.
             let State::Have(since) = entry.state else { return Asked::Known };
             let again = since + if job.is_refreshed() { self.pace.again } else { self.pace.missing };
@@ -202,17 +255,39 @@ impl Jobs {
             entry.due = again.max(now);
             return Asked::Queued;
         }
-        let Some(pacing) = self.sources.get_mut(&job.source()) else { return Asked::Full };
+        let source = job.source();
+        let known = self.entries.keys().filter(|known| known.source() == source).count();
+        let Some(pacing) = self.sources.get_mut(&source) else { return Asked::Full };
         if now.duration_since(pacing.minute) >= MINUTE {
-            (pacing.minute, pacing.asked) = (now, 0);
+            (pacing.minute, pacing.asked, pacing.by_anybody) = (now, 0, 0);
         }
-        let known = self.entries.keys().filter(|known| known.source() == job.source()).count();
-        if pacing.asked >= self.pace.asks || known >= MAX_ITEMS {
+        let share =
+            if source == Source::Issuers { self.pace.issuers } else { self.pace.asks / ANYBODYS_SHARE };
+        let is_over = asker == Asker::Anybody && pacing.by_anybody >= share;
+        if is_over || pacing.asked >= self.pace.asks || known >= max_items(&job) {
             return Asked::Full;
         }
         pacing.asked += 1;
-        self.entries.insert(job, Entry::new(State::Wanted, now, false));
+        pacing.by_anybody += u32::from(asker == Asker::Anybody);
+        self.entries.insert(job, Entry::new(State::Wanted, now, false, asker));
         Asked::Queued
+    }
+
+    /// When an item that was asked for may be there.
+    pub(crate) fn prospect(&self, job: &Job, now: Instant) -> Prospect {
+        let Some(entry) = self.entries.get(job) else {
+            let minute = self.sources.get(&job.source()).map_or(now, |pacing| pacing.minute);
+            return Prospect::Full((minute + MINUTE).saturating_duration_since(now));
+        };
+        let wait = entry.due.saturating_duration_since(now);
+        match entry.state {
+            State::Wanted | State::Running if entry.failures < FAILURES_SOON => Prospect::Soon(wait),
+            // It came a moment ago.
+            State::Have(since) if now.saturating_duration_since(since) < self.pace.again => {
+                Prospect::Soon(Duration::ZERO)
+            }
+            State::Have(_) | State::Wanted | State::Running | State::Missing => Prospect::Gone(wait),
+        }
     }
 
     /// Everything is due, and no failure counts any more.
@@ -238,7 +313,12 @@ impl Jobs {
         });
         let waiting =
             |(job, entry): &(&Job, &mut Entry)| job.source() == source && entry.state != State::Running;
-        let first = self.entries.iter_mut().filter(waiting).min_by_key(|(_, entry)| entry.due);
+        // Of what is due, first what verified chains need.
+        let order = |entry: &Entry| {
+            let asker = if entry.due > now { Asker::Verified } else { entry.asker };
+            (entry.due > now, asker, entry.due)
+        };
+        let first = self.entries.iter_mut().filter(waiting).min_by_key(|(_, entry)| order(entry));
         let Some((job, entry)) = first else { return Next::Wait(IDLE) };
         let not_before = self.sources.get(&source).map_or(now, |pacing| pacing.not_before);
         let due = entry.due.max(not_before);
@@ -261,6 +341,8 @@ impl Jobs {
             Ended::Missing if entry.is_kept(job) => Ended::Refused(NOT_THERE.to_owned()),
             other => other,
         };
+        let is_refused = matches!(ended, Ended::Refused(_));
+        let is_one_host = job.source().is_one_host();
         match ended {
             Ended::Good(wait) => {
                 (entry.state, entry.due, entry.failures, entry.error) =
@@ -279,14 +361,22 @@ impl Jobs {
                 pacing.failures = 0;
             }
             Ended::Down { error, retry_after } => {
-                pacing.failures += 1;
-                let wait = pace.backoff(pacing.failures, chance);
-                pacing.not_before = now + retry_after.unwrap_or_default().min(pace.most).max(wait);
                 entry.failures += 1;
-                (entry.state, entry.due, entry.error) = (State::Wanted, pacing.not_before, Some(error));
+                if is_one_host {
+                    pacing.failures += 1;
+                }
+                let failures = if is_one_host { pacing.failures } else { entry.failures };
+                let wait = retry_after.unwrap_or_default().min(pace.most).max(pace.backoff(failures, chance));
+                if is_one_host {
+                    pacing.not_before = now + wait;
+                }
+                (entry.state, entry.due, entry.error) = (State::Wanted, now + wait, Some(error));
             }
         }
-        if !entry.is_kept(job) && entry.state == State::Wanted && entry.failures >= MAX_TRIES {
+        if !entry.is_kept(job)
+            && entry.state == State::Wanted
+            && entry.failures >= max_tries(job.source(), is_refused)
+        {
             (entry.state, entry.due) = (State::Missing, now + pace.missing);
         }
     }
@@ -303,11 +393,31 @@ impl Jobs {
     }
 }
 
+/// After so many failures an item that somebody wanted once is given up until it is asked for again. What an address that
+/// nobody vouches for gave once, and was of no use, it is not asked for again soon.
+const fn max_tries(source: Source, is_refused: bool) -> u32 {
+    match source {
+        Source::Issuers if is_refused => 1,
+        Source::Issuers => 3,
+        _ => 8,
+    }
+}
+
+/// Entries of one source.
+const fn max_items(job: &Job) -> usize {
+    match job {
+        Job::Crl { .. } => MAX_CRLS,
+        Job::Wanted(_) => MAX_ITEMS,
+    }
+}
+
 const NOT_THERE: &str = "the source does not have it";
 /// Entries of one source.
 const MAX_ITEMS: usize = 4096;
-/// After so many failures an item that somebody wanted once is given up until it is asked for again.
-const MAX_TRIES: u32 = 8;
+/// With so few failures in a row an item is still expected within moments.
+const FAILURES_SOON: u32 = 3;
+/// What evidence of which nothing is verified may ask for: one in so many.
+const ANYBODYS_SHARE: u32 = 4;
 const MINUTE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(600);
 

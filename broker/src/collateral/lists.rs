@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use vouchsafe_attestation::TrustAnchors;
-use vouchsafe_attestation::chain::{Collateral, CollateralError, CrlSummary, crl_signer};
+use vouchsafe_attestation::chain::{Collateral, CollateralError, CrlSummary, crl_is_signed_by, crl_signer};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
 /// A list, DER, and what it says of itself.
@@ -28,6 +28,16 @@ impl List {
     /// The key of the anchor that signed it; `None`: no anchor's.
     pub(super) fn signer(&self, anchors: &TrustAnchors) -> Option<Digest32> {
         *self.signer.get_or_init(|| crl_signer(&self.der, anchors))
+    }
+
+    /// The key that signed it: an anchor's, or this one, where it did.
+    pub(super) fn signer_or(&self, anchors: &TrustAnchors, key: Option<&[u8]>) -> Option<Digest32> {
+        self.signer(anchors).or_else(|| key.filter(|key| self.is_signed_by(key)).map(Digest32::of))
+    }
+
+    /// Whether this key signed it, an encoded `SubjectPublicKeyInfo`.
+    pub(super) fn is_signed_by(&self, key: &[u8]) -> bool {
+        crl_is_signed_by(&self.der, key)
     }
 
     /// Whether the next list is due already.

@@ -21,6 +21,10 @@ pub(crate) struct Pace {
     pub(crate) refresh: [Duration; 2],
     /// How many new items may be asked for in a minute, of each source.
     pub(crate) asks: u32,
+    /// How many issuing CAs at addresses that nothing vouches for.
+    pub(crate) issuers: u32,
+    /// A whole request to one of these.
+    pub(crate) issuer_request: Duration,
 }
 
 impl Pace {
@@ -34,6 +38,8 @@ impl Pace {
             request: Duration::from_secs(20),
             refresh,
             asks: 120,
+            issuers: 12,
+            issuer_request: Duration::from_secs(5),
         }
     }
 

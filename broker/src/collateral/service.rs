@@ -6,17 +6,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use vouchsafe_attestation::TrustAnchors;
+use vouchsafe_attestation::anchors::Purpose;
+use vouchsafe_attestation::chain::{MissingCrl, verify_issuer};
 use vouchsafe_protocol::bundle::Bundle;
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, UnixTime};
 
-use super::addresses::CollateralConfig;
+use super::addresses::{CollateralConfig, is_crl_address};
 use super::client::Client;
 use super::folder::CollateralFolder;
-use super::jobs::{Asked, Ended, Job, Jobs, Next, Source};
+use super::jobs::{Asked, Asker, Ended, Job, Jobs, Next, Prospect, Source};
 use super::pace::Pace;
 use super::wanted::Wanted;
 use super::{CollateralFileError, CollateralStatus, ItemStatus, Loaded};
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     pub(super) pace: Pace,
     pub(super) anchors: TrustAnchors,
     pub(super) client: Client,
+    /// For addresses that nothing vouches for.
+    pub(super) issuers: Client,
     folder: Mutex<CollateralFolder>,
     loaded: ArcSwap<Loaded>,
     jobs: Mutex<Jobs>,
@@ -65,6 +69,7 @@ impl CollateralService {
     ) -> Result<Self, CollateralFileError> {
         let shared = Arc::new(Shared {
             client: Client::new(pace.request),
+            issuers: Client::new(pace.issuer_request),
             loaded: ArcSwap::from_pointee(folder.parse()?),
             folder: Mutex::new(folder),
             jobs: Mutex::new(Jobs::new(pace, Instant::now())),
@@ -90,20 +95,15 @@ impl CollateralService {
         self.shared.loaded.load()
     }
 
-    /// Somebody needs this. Returns at once, whatever the vendor does.
-    pub(crate) fn want(&self, wanted: Wanted) {
-        let shared = &self.shared;
-        if !shared.config.fetch {
-            return;
-        }
-        let job = Job::Wanted(wanted);
-        let kind = job.kind();
-        let asked = shared.jobs().ask(job, Instant::now());
-        match asked {
-            Asked::Known => {}
-            Asked::Queued => shared.wake.notify_all(),
-            Asked::Full => shared.metrics.fetched(kind, "not-queued"),
-        }
+    /// Somebody needs this. Returns at once, whatever the vendor does, and says when it may be there.
+    pub(crate) fn want(&self, wanted: Wanted, asker: Asker) -> Prospect {
+        self.shared.want(Job::Wanted(wanted), asker)
+    }
+
+    /// Verified chains need these lists: when the last of them may be there; `None` where one is not fetched, or was not
+    /// to be had.
+    pub(crate) fn want_crls<'c>(&self, crls: impl IntoIterator<Item = &'c MissingCrl>) -> Option<Duration> {
+        self.shared.want_crls(crls)
     }
 
     /// Fetches everything that is kept current, and everything that waits, now.
@@ -220,6 +220,36 @@ impl Shared {
         Ok(())
     }
 
+    fn want(&self, job: Job, asker: Asker) -> Prospect {
+        if !self.config.fetch {
+            return Prospect::Never;
+        }
+        let (kind, now) = (job.kind(), Instant::now());
+        let mut jobs = self.jobs();
+        let asked = jobs.ask(job.clone(), asker, now);
+        let prospect = jobs.prospect(&job, now);
+        drop(jobs);
+        match asked {
+            Asked::Known => {}
+            Asked::Queued => self.wake.notify_all(),
+            Asked::Full => self.metrics.fetched(kind, "not-queued"),
+        }
+        prospect
+    }
+
+    pub(super) fn want_crls<'c>(&self, crls: impl IntoIterator<Item = &'c MissingCrl>) -> Option<Duration> {
+        let waits = crls.into_iter().map(|crl| {
+            let url = crl.addresses.iter().find(|url| is_crl_address(url))?;
+            match self.want(Job::crl(url.clone(), Some(crl.issuer_key.as_slice().into())), Asker::Verified) {
+                Prospect::Soon(wait) => Some(wait),
+                Prospect::Full(_) | Prospect::Gone(_) | Prospect::Never => None,
+            }
+        });
+        // All are asked for, also where one is out of reach.
+        let waits: Vec<Option<Duration>> = waits.collect();
+        waits.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -228,10 +258,22 @@ impl Shared {
     fn plan(&self) {
         let (now, start) = (clock::now(), Instant::now());
         let (folder, mut jobs) = (self.folder(), self.jobs());
-        let left = |fetched: UnixTime, wait: std::time::Duration| {
-            wait.saturating_sub(std::time::Duration::from_secs(now.since(fetched)))
-        };
-        for job in self.config.crls() {
+        let left =
+            |fetched: UnixTime, wait: Duration| wait.saturating_sub(Duration::from_secs(now.since(fetched)));
+        let mut planned = self.config.planned();
+        // What certificates named before is kept current.
+        for certificate in folder.issuers() {
+            let named = verify_issuer(&certificate, None, Purpose::GoogleAk, &self.anchors, now);
+            for MissingCrl { addresses, issuer_key } in named.unwrap_or_default() {
+                let url = addresses.into_iter().find(|url| is_crl_address(url));
+                planned.extend(url.map(|url| Job::crl(url, Some(issuer_key.into()))));
+            }
+        }
+        for url in folder.crl_sources() {
+            let is_planned = planned.iter().any(|job| job.to_string() == url);
+            planned.extend((!is_planned).then(|| Job::crl(url, None)));
+        }
+        for job in planned {
             let note = folder.from(&job.to_string()).map(|(_, note)| note);
             let due =
                 note.map(|note| left(note.fetched_at, self.pace.refresh(note.fetched_at, note.valid_until)));

@@ -2,6 +2,7 @@ mod bundles;
 mod crls;
 mod endorsements;
 mod fetching;
+mod storage;
 mod succession;
 mod tdx;
 mod vendor;
@@ -10,6 +11,7 @@ use std::fs;
 use std::sync::Arc;
 
 use vouchsafe_attestation::TrustAnchors;
+use vouchsafe_attestation::chain::MissingCrl;
 use vouchsafe_attestation::test_util::ca::{CrlSpec, FakeGoogle};
 use vouchsafe_attestation::test_util::vm::{shared_anchors, shared_google};
 use vouchsafe_protocol::{Digest32, IdentityKey, UnixTime};

@@ -4,12 +4,13 @@ use std::fmt;
 
 use vouchsafe_attestation::Root;
 use vouchsafe_attestation::VerifyError;
-use vouchsafe_attestation::anchors::Product;
+use vouchsafe_attestation::anchors::{IssuerAddress, Product};
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::google_token::TokenError;
 use vouchsafe_attestation::launch::LaunchEndorsement;
 use vouchsafe_attestation::snp::Cpuid;
 use vouchsafe_attestation::tdx::{Platform, TdxError};
+use vouchsafe_attestation::vtpm::VtpmError;
 use vouchsafe_protocol::{Digest48, Evidence};
 
 /// Collateral that a verification missed.
@@ -23,6 +24,17 @@ pub enum Wanted {
     TokenKeys,
     /// Google's launch endorsement.
     Launch(Measured),
+    /// An issuing CA.
+    Issuer(Issuer),
+}
+
+/// An issuing CA, as a certificate that it may have issued names it. Nothing vouches for that name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Issuer {
+    /// Where its certificate may be.
+    pub address: IssuerAddress,
+    /// Its key identifier; `None` for an address of the table, of which any CA below an anchor will do.
+    pub key_id: Option<Vec<u8>>,
 }
 
 /// A chip and its firmware, as a report names them.
@@ -68,6 +80,10 @@ pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
         }
         VerifyError::Tdx(TdxError::CollateralMissing { platform }) => Some(Wanted::Tdx(*platform)),
         VerifyError::GoogleToken(TokenError::UnknownKey { .. }) => Some(Wanted::TokenKeys),
+        VerifyError::Vtpm(VtpmError::UnknownIssuer(issuer)) => {
+            let (address, key_id) = (issuer.address.clone()?, Some(issuer.key_id.clone()));
+            Some(Wanted::Issuer(Issuer { address, key_id }))
+        }
         _ => None,
     }
 }
@@ -102,6 +118,7 @@ impl fmt::Display for Wanted {
             Self::Tdx(platform) => platform.fmt(f),
             Self::TokenKeys => f.write_str("tokens"),
             Self::Launch(measured) => measured.digest().fmt(f),
+            Self::Issuer(issuer) => issuer.address.fmt(f),
         }
     }
 }

@@ -29,7 +29,7 @@ fn the_sample_is_read_and_its_commented_keys_show_the_defaults() {
         "amd_kds",
         "intel_pcs",
         "intel_root_crl",
-        "google_crls",
+        "crls",
         "jwks",
         "endorsements",
         "refresh_min",

@@ -1,5 +1,7 @@
 //! Why a release was refused: one variant a step, each with what the guest is told.
 
+use std::time::Duration;
+
 use vouchsafe_attestation::VerifyError;
 use vouchsafe_keystore::policy::Denial;
 use vouchsafe_keystore::record::RecordError;
@@ -29,6 +31,25 @@ pub(crate) enum ReleaseError {
     /// The verifier refused.
     #[error(transparent)]
     Evidence(#[from] VerifyError),
+    /// The verifier misses collateral that is on its way.
+    #[error("{error}")]
+    Pending {
+        /// What it misses.
+        error: VerifyError,
+        /// When it may be there.
+        seconds: u32,
+    },
+    /// The verifier misses an issuing CA that was not to be had.
+    #[error("{0}")]
+    Unobtainable(VerifyError),
+    /// The policies said no while CRLs that verified certificates name are on their way.
+    #[error("{denial}")]
+    AwaitsCrls {
+        /// What they said.
+        denial: Box<Denial>,
+        /// When the lists may be there.
+        seconds: u32,
+    },
     /// This instance asks too often.
     #[error(transparent)]
     Limited(#[from] Limited),
@@ -63,6 +84,9 @@ impl ReleaseError {
             Self::Challenge(_) => ReasonCode::ChallengeInvalid,
             Self::Key { .. } | Self::Wrap(_) => ReasonCode::KeyInvalid,
             Self::Evidence(error) => error.code(),
+            Self::Unobtainable(_) => ReasonCode::EvidenceRefused,
+            // Independent of the paths, so that it tells nothing of them (T50).
+            Self::Pending { .. } | Self::AwaitsCrls { .. } => ReasonCode::CollateralPending,
             Self::Limited(_) => ReasonCode::RateLimited,
             Self::Pool(PoolError::Full) => ReasonCode::Overloaded,
             Self::Pool(PoolError::Failed) => ReasonCode::Internal,
@@ -78,7 +102,7 @@ impl ReleaseError {
         match self {
             Self::Limited(limited) => Some(limited.seconds),
             Self::Pool(PoolError::Full) | Self::KeepsChanging => Some(1),
-            Self::Evidence(error) if error.code() == ReasonCode::CollateralPending => Some(PENDING),
+            Self::Pending { seconds, .. } | Self::AwaitsCrls { seconds, .. } => Some(*seconds),
             _ => None,
         }
     }
@@ -86,14 +110,36 @@ impl ReleaseError {
     /// What operators are told, one line or more a reason.
     pub(crate) fn reasons(&self) -> Vec<String> {
         match self {
-            Self::Evidence(error) => vec![format!("evidence refused: {} ({error})", error.name())],
-            Self::Denied(denial) => {
-                denial.paths.iter().map(|denied| format!("{}: {}", denied.path, denied.reason)).collect()
+            Self::Evidence(error) | Self::Pending { error, .. } => vec![refused(error)],
+            Self::Unobtainable(error) => {
+                vec![
+                    refused(error),
+                    "it was not to be had there: see `vouchsafe collateral status`".to_owned(),
+                ]
+            }
+            Self::Denied(denial) => denied(denial),
+            Self::AwaitsCrls { denial, .. } => {
+                let pending = "CRLs that its certificates name are being fetched".to_owned();
+                denied(denial).into_iter().chain([pending]).collect()
             }
             other => vec![other.to_string()],
         }
     }
 }
 
+fn refused(error: &VerifyError) -> String {
+    format!("evidence refused: {} ({error})", error.name())
+}
+
+fn denied(denial: &Denial) -> Vec<String> {
+    denial.paths.iter().map(|denied| format!("{}: {}", denied.path, denied.reason)).collect()
+}
+
+/// Seconds after which it is worth to come back for what may be there after `wait`.
+pub(super) fn retry_in(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX).clamp(PENDING, MOST)
+}
+
 /// Seconds in which a vendor that is up has answered.
 const PENDING: u32 = 3;
+const MOST: u32 = 3600;

@@ -97,9 +97,7 @@ fn refuse_in(broker: &Broker, subject: Subject, error: &ReleaseError) -> Refused
     });
     // Turning work away must stay cheap: a busy broker does not sign.
     let nonce = nonce.filter(|_| code != ReasonCode::Overloaded);
-    // Where nothing is fetched, an operator has to come first.
-    let comes = code != ReasonCode::CollateralPending || broker.config().collateral.fetch;
-    Refused { code, decision, nonce, retry_after: error.retry_after().filter(|_| comes) }
+    Refused { code, decision, nonce, retry_after: error.retry_after() }
 }
 
 /// As [`refuse_in`], and says what only the broker's own log is told.

@@ -58,7 +58,7 @@ fn t40_keys_from_a_bundle_are_never_googles() {
         fetched_at: UnixTime(1000),
         valid_until: None,
     };
-    from.put(contents::Item::TokenKeys(Root::Google, JWKS.to_vec()), note).unwrap();
+    from.put(contents::Item::TokenKeys(Root::Google, JWKS.to_vec()), note, None).unwrap();
     assert_eq!(from.parse().unwrap().endorsements.token_keys[0].root(), Root::Google);
     let mut to = open(two.path());
     to.import_bundle(from.export(UnixTime(2000)), &identity(1).identity(), UnixTime(3000)).unwrap();

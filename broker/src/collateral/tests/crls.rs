@@ -34,7 +34,7 @@ fn put(folder: &mut CollateralFolder, list: &[u8]) -> Result<(), ContentError> {
     let source = "http://crl.example.com/root.crl".to_owned();
     let note = notes::Note { source, fetched_at: clock::now(), valid_until: None };
     let list = lists::List::read(list.to_vec()).unwrap();
-    folder.put(contents::Item::Crl(list), note).map_err(|error| match error {
+    folder.put(contents::Item::Crl(list), note, None).map_err(|error| match error {
         CollateralFileError::Content(error) => error,
         other => panic!("{other}"),
     })

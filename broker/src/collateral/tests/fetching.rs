@@ -42,7 +42,8 @@ pub(super) fn addresses(address: &str) -> CollateralConfig {
         amd_kds: address.to_owned(),
         intel_pcs: address.to_owned(),
         intel_root_crl: format!("{address}/root.der"),
-        google_crls: vec![format!("{address}/google.crl")],
+        crls: vec![format!("{address}/google.crl")],
+        mirror: Some(format!("{address}/mirror")),
         jwks: format!("{address}/jwks"),
         endorsements: address.to_owned(),
         ..CollateralConfig::default()
@@ -109,12 +110,12 @@ fn t44_many_misses_make_one_request() {
     service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
     let started = Instant::now();
     for _ in 0..1000 {
-        service.want(Wanted::Vek(chip));
+        service.want(Wanted::Vek(chip), Asker::Anybody);
     }
     assert!(started.elapsed() < Duration::from_secs(1), "nobody waits");
     eventually("the certificate", || service.loaded().endorsements.veks.has(&chip.id, &chip.tcb));
     for _ in 0..1000 {
-        service.want(Wanted::Vek(chip));
+        service.want(Wanted::Vek(chip), Asker::Anybody);
     }
     assert_eq!(vendor.asked(&hex::encode(chip.id)).len(), 1);
 }
@@ -211,7 +212,7 @@ fn a_certificate_of_another_chip_or_issuer_is_not_taken() {
     });
     let service = service(folder.path(), &vendor.address);
     service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
-    service.want(Wanted::Vek(chip));
+    service.want(Wanted::Vek(chip), Asker::Anybody);
     let refused = |reason: &str| {
         eventually(reason, || {
             errors(&service, CollateralKind::Certificate).iter().any(|error| error.contains(reason))
@@ -241,7 +242,7 @@ fn t40_keys_of_tokens_outlive_an_outage() {
     eventually("keys", || running.loaded().endorsements.token_keys.len() == 1);
     let fetched_at = running.loaded().endorsements.token_keys[0].fetched_at();
     status.store(503, Ordering::SeqCst);
-    running.want(Wanted::TokenKeys);
+    running.want(Wanted::TokenKeys, Asker::Anybody);
     eventually("an outage", || vendor.asked("/jwks").len() >= 3);
     assert!(!errors(&running, CollateralKind::TokenKeys).is_empty());
     drop(running);
@@ -268,7 +269,7 @@ fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
         fetched_at: UnixTime(1000),
         valid_until: None,
     };
-    ours.put(contents::Item::TokenKeys(Root::Google, JWKS.to_vec()), note).unwrap();
+    ours.put(contents::Item::TokenKeys(Root::Google, JWKS.to_vec()), note, None).unwrap();
     let roots = |folder: &CollateralFolder| {
         let keys = folder.parse().unwrap().endorsements.token_keys;
         keys.iter().map(|keys| (keys.root(), keys.fetched_at())).collect::<Vec<_>>()

@@ -115,7 +115,7 @@ fn put(
     let source = "https://cache.example.com".to_owned();
     let platform = Described::read(collateral).unwrap().platform;
     let note = notes::Note { source, fetched_at, valid_until: None };
-    folder.put(contents::Item::Tdx(platform, Box::new(collateral.clone())), note)
+    folder.put(contents::Item::Tdx(platform, Box::new(collateral.clone())), note, None)
 }
 
 fn there(folder: &CollateralFolder) -> Option<Digest32> {
