@@ -21,4 +21,6 @@ mod secrecy;
 #[cfg(test)]
 mod snp;
 #[cfg(test)]
+mod vendors;
+#[cfg(test)]
 mod world;

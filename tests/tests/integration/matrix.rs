@@ -3,43 +3,67 @@
 //! README.md has these tests as a table. The VMs are simulated and sign with throw-away roots; the broker is a real process.
 
 use std::fs;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
 
 use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::google_token::TokenKind;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
+use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
 use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedTd, SimulatedVm, shared_roots};
-use vouchsafe_protocol::{Evidence, ReasonCode, UnixTime};
+use vouchsafe_protocol::{Bytes, Digest48, Evidence, ReasonCode, UnixTime};
 use vouchsafe_tests::pem;
 
-use crate::world::{PROJECT, World, command_line, now, text};
+use crate::vendors::{NEW_ISSUER, Vendors};
+use crate::world::{Asked, PROJECT, Reply, World, command_line, now, text};
 
 const PATH: &str = "prod/db/token";
 
-/// A broker that knows everything the cells need, with a baseline `prod/ccel` of the boot of its trust domains.
+/// A broker as shipped, with a baseline `prod/ccel` of the boot of its trust domains: shipped guardrails, and collateral that it
+/// fetches from a fake of the vendors. What is imported are Intel's sets, which a broker fetches as well.
+fn shipped() -> World {
+    static VENDORS: LazyLock<Vendors> = LazyLock::new(Vendors::start);
+    let world = World::fetching(&VENDORS.configuration());
+    let [_, _, tdx] = write_collateral(&world);
+    world.run(&["collateral", "import", text(&tdx)]);
+    learn_ccel(&world);
+    world
+}
+
+/// A broker without egress that knows everything the cells need, with the same baseline.
 pub(crate) fn world() -> World {
     let world = World::bare("");
+    for file in &write_collateral(&world) {
+        world.run(&["collateral", "import", text(file)]);
+    }
+    learn_ccel(&world);
+    world
+}
+
+/// Current lists, keys and sets in files, also for the offline tool.
+fn write_collateral(world: &World) -> [PathBuf; 3] {
     let (from, until) = (UnixTime(now() - 60), UnixTime(now() + 86_400));
     let service = FakeAttestationService::shared();
     let crl = service.root_crl(&CrlSpec::current(from, until));
     let collateral = FakeIntel::shared().collateral(&CollateralSpec::current(from, until));
-    let files = [
+    [
         world.write("tokens.crl", &pem::crl(&crl)),
         world.write("jwks.json", &String::from_utf8(service.jwks()).unwrap()),
         world.write("tdx.json", &serde_json::to_string(&collateral).unwrap()),
-    ];
-    for file in &files {
-        world.run(&["collateral", "import", text(file)]);
-    }
+    ]
+}
+
+fn learn_ccel(world: &World) {
     let tdx = Some(SimulatedTd::booted(&EventLogBuilder::ccel_ubuntu()).evidence(&[0; 64]));
     let evidence = Evidence { tdx, ..Evidence::default() };
     let evidence = world.write("evidence.json", &serde_json::to_string(&evidence).unwrap());
-    let source = ["--evidence", text(&evidence)];
-    world.learn("prod/ccel", &source);
-    world
+    world.learn("prod/ccel", &["--evidence", text(&evidence)]);
 }
 
 impl World {
@@ -143,12 +167,12 @@ fn report_condition(technology: Technology) -> String {
 
 /// The VM gets its secret with all these pieces, and with each of them left out it does not.
 fn released(technology: Technology, kinds: Kinds) {
-    let world = world();
+    let world = shipped();
     let vm = vm(&world, technology);
     world.put_policy_text("prod/cell", &policy(technology, kinds));
     world.put(PATH, "prod/cell", b"sesame");
-    let asked = world.request(&vm, kinds, &[PATH]);
-    assert_eq!(world.send(&asked).open(&asked)[0].secret.expose(), b"sesame");
+    let (asked, reply) = within_two_retries(&world, &vm, kinds);
+    assert_eq!(reply.open(&asked)[0].secret.expose(), b"sesame");
 
     let fewer =
         [Kinds { vtpm: false, ..kinds }, Kinds { report: false, ..kinds }, Kinds { token: None, ..kinds }];
@@ -158,6 +182,34 @@ fn released(technology: Technology, kinds: Kinds) {
         let code = if unlinked { ReasonCode::UnlinkedEvidence } else { ReasonCode::NotGranted };
         world.send(&asked).signed_problem(&asked, code);
     }
+}
+
+/// What a guest gets that waits as it is told while collateral is on its way, twice at most.
+fn within_two_retries(world: &World, vm: &SimulatedVm, kinds: Kinds) -> (Asked, Reply) {
+    for _ in 0..2 {
+        let asked = request(world, vm, kinds);
+        let reply = world.send(&asked);
+        if reply.status == 200 {
+            return (asked, reply);
+        }
+        reply.signed_problem(&asked, ReasonCode::CollateralPending);
+        thread::sleep(Duration::from_secs(3));
+    }
+    let asked = request(world, vm, kinds);
+    let reply = world.send(&asked);
+    (asked, reply)
+}
+
+/// A request for the cell's secret; an SNP report comes with the launch endorsement that the host's table has.
+fn request(world: &World, vm: &SimulatedVm, kinds: Kinds) -> Asked {
+    world.request_with(&[PATH], |bound| {
+        let mut evidence = vm.evidence(kinds, bound);
+        if let Some(snp) = &mut evidence.sev_snp {
+            let measurement = Digest48(vm.report.measurement);
+            snp.launch_endorsement = Some(Bytes(FakeTcbSigner::shared().endorse_snp(&measurement)));
+        }
+        evidence
+    })
 }
 
 /// Nothing links a token and a hardware report.
@@ -200,6 +252,26 @@ cells! {
     tdx_token_pki: Tdx, Kinds::token(TokenKind::Pki);
     tdx_vtpm_token: Tdx, Kinds::VTPM.with_token(TokenKind::Oidc);
     tdx_vtpm_quote_token: Tdx, Kinds::BOTH.with_token(TokenKind::Pki);
+}
+
+#[test]
+fn a_vm_below_a_ca_that_the_broker_has_not_seen_gets_its_secret_within_two_retries() {
+    let world = shipped();
+    let mut vm = vm(&world, Technology::Sev);
+    vm.ak_certificate = NEW_ISSUER.issue_ak(vm.ak.spki(), &AkCertificateSpec::default());
+    vm.ak_issuers = Vec::new();
+    world.put_policy_text("prod/cell", &policy(Technology::Sev, Kinds::VTPM));
+    world.put(PATH, "prod/cell", b"sesame");
+    let asked = request(&world, &vm, Kinds::VTPM);
+    let problem = world.send(&asked).signed_problem(&asked, ReasonCode::CollateralPending);
+    let explained = world.explain(&problem.decision.unwrap());
+    assert!(
+        explained.contains("ak-chain-unknown-issuer") && explained.contains(&NEW_ISSUER.url),
+        "{explained}"
+    );
+    thread::sleep(Duration::from_secs(3));
+    let (asked, reply) = within_two_retries(&world, &vm, Kinds::VTPM);
+    assert_eq!(reply.open(&asked)[0].secret.expose(), b"sesame");
 }
 
 #[test]

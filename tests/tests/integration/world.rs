@@ -12,6 +12,7 @@ use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec, FakeGoogle};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_ARGUMENTS, UBUNTU_KERNEL};
+use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
 use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google, shared_roots};
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
@@ -55,6 +56,14 @@ impl World {
             world.run(&["collateral", "import", text(&file)]);
         }
         world
+    }
+
+    /// A broker that fetches its collateral; it trusts the fake root of launch endorsements as well.
+    pub(crate) fn fetching(configuration: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let anchors = [&shared_roots()[..], &[FakeTcbSigner::shared().root_der()]].concat();
+        let broker = Broker::start(folder.path(), &anchors, configuration).unwrap();
+        Self { broker, folder }
     }
 
     pub(crate) fn folder(&self) -> &Path {
