@@ -9,8 +9,9 @@ use tempfile::TempDir;
 use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
-use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_roots};
-use vouchsafe_protocol::{Bound, BrokerIdentity, Evidence, GuestKey, Nonce, ReleasePaths, Suite};
+use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel};
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedTd, SimulatedVm, shared_roots};
+use vouchsafe_protocol::{Bound, BrokerIdentity, Evidence, GuestKey, Nonce, ReleasePaths, Suite, UnixTime};
 
 /// A folder with evidence of VMs, and the roots that they come from.
 struct Folder(TempDir);
@@ -63,11 +64,11 @@ impl Folder {
     }
 
     /// Whether the policy releases to the VM of a file, and why not.
-    fn tried(&self, vm: &str) -> (bool, String) {
+    fn tried(&self, vm: &str, more: &[&str]) -> (bool, String) {
         let roots: Vec<&str> = ROOTS.iter().flat_map(|root| ["--anchor", root]).collect();
         self.write("none.cedar", b"");
         let test = ["policy", "test", "db.cedar", "--evidence", vm, "--baseline", "prod/db=db.baseline.json"];
-        let output = self.run(&[&test[..], &["--guardrails", "none.cedar"], &roots].concat());
+        let output = self.run(&[&test[..], &["--guardrails", "none.cedar"], &roots, more].concat());
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
@@ -101,18 +102,40 @@ fn t53_a_captured_vm_gets_a_policy_and_a_baseline() {
     assert!(!text.contains("@accepts") && text.contains("Baseline::\"prod/db\""), "{text}");
     let check = ["policy", "check", "prod/db", "db.cedar", "--baseline", "prod/db=db.baseline.json"];
     assert!(folder.said(0, &check).contains("prod/db would be taken"));
-    let (released, why) = folder.tried("vm.json");
+    let (released, why) = folder.tried("vm.json", &[]);
     assert!(released, "{why}");
     let other =
         EventLogBuilder::gce_ubuntu(Technology::SevSnp).with_kernel_arguments("ro init=/bin/sh panic=-1");
     let other = SimulatedVm::booted(&AkCertificateSpec::default(), &other);
     folder.write("other.json", &serde_json::to_vec(&evidence(&other, Kinds::BOTH)).expect("JSON"));
-    let (released, why) = folder.tried("other.json");
+    let (released, why) = folder.tried("other.json", &[]);
     assert!(!released && why.contains("principal in"), "{why}");
     // Files that exist are not written over.
     let again =
         ["policy", "new", "--for", "app", "--project", "7", "--technology", "sev", "--out", "db.cedar"];
     folder.said(2, &again);
+}
+
+/// Of a trust domain by its own log: the firmware that wrote it is in the baseline, so that it is known.
+#[test]
+fn t53_a_captured_trust_domain_gets_a_baseline_of_its_rtmrs() {
+    let vm = SimulatedVm::trust_domain(&AkCertificateSpec::default());
+    let folder = Folder::new(&vm, Kinds::BOTH);
+    let current = CollateralSpec::current(UnixTime(NOW.0 - 100), NOW.plus(100));
+    let collateral = serde_json::to_vec(&FakeIntel::shared().collateral(&current)).expect("JSON");
+    folder.write("collateral.json", &collateral);
+    let by = ["--collateral", "collateral.json", "--at", AT];
+    let said = folder.new_policy("disk", &[&["--name", "prod/db", "--log", "ccel"][..], &by].concat());
+    assert!(said.contains("by the log of the RTMRs") && said.contains("a TDX quote"), "{said}");
+    assert!(!said.contains("refuse it"), "{said}");
+    assert!(folder.read("db.baseline.json").contains("\"log\": \"ccel\""));
+    let (released, why) = folder.tried("vm.json", &by);
+    assert!(released, "{why}");
+    let mut other = vm;
+    other.tdx = Some(SimulatedTd::booted(&EventLogBuilder::ccel_uki()));
+    folder.write("other.json", &serde_json::to_vec(&evidence(&other, Kinds::BOTH)).expect("JSON"));
+    let (released, why) = folder.tried("other.json", &by);
+    assert!(!released, "{why}");
 }
 
 #[test]
@@ -222,4 +245,6 @@ fn attestations_of_go_tpm_tools_are_evidence() {
     assert!(folder.said(2, &[&test[..], &["other.json"]].concat()).contains("not evidence in JSON"));
 }
 
+const NOW: UnixTime = UnixTime(1_761_955_200);
+const AT: &str = "1761955200";
 const ROOTS: [&str; 4] = ["google.der", "amd.der", "intel.der", "tokens.der"];
