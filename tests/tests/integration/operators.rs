@@ -131,10 +131,18 @@ fn t28_t49_a_boot_is_in_its_baseline_until_that_is_revoked() {
 #[test]
 fn t28_an_image_whose_time_is_over_is_refused() {
     let world = World::start();
-    let file = world.write("baseline.json", &baseline(now() - 1));
+    let ended = world.write("ended.json", &baseline(now() - 1));
+    let said = world.refused(&["baseline", "put", "prod/image", text(&ended)], b"");
+    assert!(said.contains("has ended"), "{said}");
+    // Long enough for what comes before the end.
+    let ends_at = now() + 10;
+    let file = world.write("baseline.json", &baseline(ends_at));
     world.run(&["baseline", "put", "prod/image", text(&file)]);
     world.policy("prod/closed", &["--for", "app", "--baseline", "prod/image"]);
     world.put(PATH, "prod/closed", b"sesame");
+    while now() <= ends_at {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
     world.assert_denied(&simulated(), PATH, "prod/image");
 }
 
