@@ -6,6 +6,8 @@ use super::actions::Actions;
 #[derive(Default)]
 pub(super) struct Images {
     started: bool,
+    /// All but drivers of the machine's own devices.
+    count: usize,
     /// In PCR 2, whose order against the boot options of PCR 4 is not measured.
     in_pcr_2: bool,
     returned: bool,
@@ -16,6 +18,7 @@ impl Images {
     pub(super) fn start(&mut self, pcr: u8, separated: bool) {
         self.started |= pcr != 2;
         self.in_pcr_2 |= pcr == 2 && separated;
+        self.count += usize::from(pcr != 2 || separated);
     }
 
     /// An action was measured.
@@ -23,8 +26,8 @@ impl Images {
         self.returned |= actions.has_returned() && self.started;
     }
 
-    /// Whether an image may have run in a boot option that returned.
+    /// Whether an image may have run in a boot option that returned. A single one is that of the option that did not.
     pub(super) fn ran_earlier(&self, actions: &Actions) -> bool {
-        self.returned || (actions.returned && self.in_pcr_2)
+        self.returned || (actions.returned && self.in_pcr_2 && self.count > 1)
     }
 }

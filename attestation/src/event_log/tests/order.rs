@@ -424,6 +424,16 @@ fn t24_image_of_pcr_2_may_be_that_of_an_option_that_returned() {
         before_exit(&mut log, BuiltEvent { event_type, ..presets::application(2, "first", "first") });
         assert_eq!(judge(&log).expect("accepted").kernel_command_line, None);
     }
+    // A single image is that of the option that did not return.
+    let mut single = uki();
+    single.events.retain(|event| {
+        event.measured.as_deref() != Some(&presets::content("kernel"))
+            || event.event_type != EventType::EFI_BOOT_SERVICES_APPLICATION
+    });
+    after_separator(&mut single, BuiltEvent::action(4, CALLING));
+    after_separator(&mut single, BuiltEvent::action(4, RETURNING));
+    let boot = judge(&single).expect("accepted");
+    assert_eq!((boot.efi_applications.len(), boot.stub_sections.len()), (1, 6));
     // A driver of a device comes before the separator.
     let mut driver = presets::application(2, "option rom", "rom");
     driver.event_type = EventType::EFI_BOOT_SERVICES_DRIVER;
