@@ -197,4 +197,4 @@ const GRUB_FILES: super::ClaimText = claim(
 .absent("PCR 9 has no events");
 const STUB_SECTIONS: super::ClaimText =
     claim("stub_sections", "PCR 11, RTMR 2", "Sections of a unified kernel image, each as NAME=DIGEST.")
-        .absent("no unified kernel image was booted");
+        .absent("no unified kernel image was booted, or an image ran in a boot option that returned");
