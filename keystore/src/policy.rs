@@ -18,6 +18,7 @@
 //! | who may operate the broker | [`operators`] |
 
 mod absence;
+mod arguments;
 mod baseline;
 mod checks;
 mod compiled;
@@ -43,7 +44,7 @@ pub use baseline::{
     Baseline, BaselineError, BaselineLog, BaselineMismatch, CaptureError, Component, FirmwareSet, LogDigest,
     LogDigestError, MAX_BASELINE, UpdateError,
 };
-pub use checks::{Acceptance, CheckError, CheckFailures, Gap};
+pub use checks::{Acceptance, ChainPart, CheckError, CheckFailures, Gap, KnownBaselines, Note};
 pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS, SourceNote, SourcePosition};
 pub use decide::{DecideItem, DecideRequest, NamedBaseline, Protocol, SecretState, decide};
 pub use denial::{

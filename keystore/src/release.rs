@@ -14,7 +14,8 @@ use vouchsafe_protocol::{
 
 use crate::policy::{
     Baseline, BaselineError, CheckFailures, CompiledPolicy, DecideItem, DecideRequest, Denial, Dropped,
-    Guardrails, NamedBaseline, PolicyError, Protocol, PurposeMismatch, ReleaseGrant, SecretState, decide,
+    Guardrails, KnownBaselines, NamedBaseline, Note, PolicyError, Protocol, PurposeMismatch, ReleaseGrant,
+    SecretState, decide,
 };
 use crate::record::GuardrailsRef;
 use crate::store::{
@@ -216,20 +217,35 @@ impl Keystore {
         grant.secrets().iter().map(open).collect()
     }
 
-    /// Checks a policy as [`Self::put_policy`] does, and stores nothing.
+    /// Checks a policy as [`Self::put_policy`] does at `now`, and stores nothing.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub async fn check_policy(&self, name: &ObjectName, text: &str) -> Result<CompiledPolicy, RegisterError> {
+    pub async fn check_policy(
+        &self,
+        name: &ObjectName,
+        text: &str,
+        now: UnixTime,
+    ) -> Result<(CompiledPolicy, Vec<Note>), RegisterError> {
         let policy = CompiledPolicy::compile(name, text)?;
-        let known: BTreeSet<_> =
-            self.documents(DocumentKind::Baseline).await?.into_iter().map(|baseline| baseline.name).collect();
-        policy.check(&known)?;
+        let known = self.known_baselines(policy.baselines()).await?;
+        let notes = policy.check(&known, now)?;
         let guarded = self.secrets(None).await?;
         for secret in guarded.into_iter().filter(|secret| secret.policy == *name) {
             secret.purpose.check_policy(&secret.path, name, policy.purpose())?;
         }
-        Ok(policy)
+        Ok((policy, notes))
+    }
+
+    /// What a policy's check looks at, of the baselines of these names that there are.
+    async fn known_baselines(&self, names: &BTreeSet<ObjectName>) -> Result<KnownBaselines, RegisterError> {
+        let mut known = KnownBaselines::default();
+        for name in names {
+            if let Some(document) = self.document(DocumentKind::Baseline, name, None).await? {
+                known.insert(name.clone(), &Baseline::parse(&document.text)?, document.revoked);
+            }
+        }
+        Ok(known)
     }
 
     /// Puts a new version of a policy, in force at once. Returns the version.
@@ -237,7 +253,7 @@ impl Keystore {
     /// # Errors
     /// Everything that is wrong with it.
     pub async fn put_policy(&self, by: By<'_>, name: &ObjectName, text: &str) -> Result<u64, RegisterError> {
-        let policy = self.check_policy(name, text).await?;
+        let (policy, _) = self.check_policy(name, text, by.at).await?;
         Ok(self.put_policy_document(by, &policy, name, text).await?)
     }
 

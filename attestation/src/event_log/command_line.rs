@@ -128,8 +128,14 @@ impl CommandLine {
     /// an argument or its value are taken off. The kernel stops at `--`; what follows is for init alone.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
+        Self::split(&self.text)
+    }
+
+    /// The same of a text that nobody measured.
+    #[must_use]
+    pub fn split(text: &str) -> Vec<String> {
         let mut arguments = Vec::new();
-        let mut rest = self.text.trim_start_matches(' ');
+        let mut rest = text.trim_start_matches(' ');
         while !rest.is_empty() {
             let (argument, following) = rest.split_at(argument_end(rest));
             let argument = unquote(argument);

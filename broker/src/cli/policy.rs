@@ -74,6 +74,8 @@ struct Checked {
     #[serde(rename = "for")]
     purpose: Option<String>,
     baselines: Vec<ObjectName>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -139,11 +141,14 @@ impl Named {
 
 impl Checked {
     fn human(self) -> String {
-        let Self { name, digest, purpose, baselines } = self;
+        let Self { name, digest, purpose, baselines, notes } = self;
         let purpose = purpose.unwrap_or_else(|| "nothing in particular".to_owned());
         let mut text = format!("{name} would be taken.\n  for {purpose}\n  SHA-256 {digest}\n");
         for baseline in baselines {
             text.push_str(&format!("  names baseline {baseline}\n"));
+        }
+        for note in notes {
+            text.push_str(&format!("  note: {note}\n"));
         }
         text
     }

@@ -6,75 +6,101 @@
 //! condition in a form that is not understood does not count. Most can be acknowledged in the permit itself with
 //! `@accepts("code")`.
 //!
+//! Guaranteed: another `forbid` never adds a finding but one about its own form; `a || b` is taken exactly when `a` and `b`
+//! each are. The work is bounded ([`steps`]) and done once, when the policy is compiled, but for what depends on baselines.
+//!
 //! They do not weigh what a condition asks for: a floor of 0 is a floor.
 
-use std::collections::BTreeSet;
-
 use cedar_policy::pst::{ActionConstraint, Clause, Expr, Literal};
-use vouchsafe_protocol::ObjectName;
+use vouchsafe_protocol::UnixTime;
 
 use super::compiled::{CompiledPolicy, Rules, Statement, clause_expr};
 use super::expression;
 
+mod analysis;
+mod atoms;
 mod branches;
+mod chain;
 mod facts;
 mod findings;
+mod gap;
 mod gaps;
+mod known;
 mod literals;
+mod shell;
+mod steps;
 
-use facts::Facts;
-pub use findings::{Acceptance, CheckError, CheckFailures, Gap};
+pub(super) use analysis::Analysis;
+pub use chain::ChainPart;
+pub use findings::{Acceptance, CheckError, CheckFailures};
+pub use gap::{Gap, Note};
+pub use known::KnownBaselines;
+pub(super) use literals::malformed;
+#[cfg(test)]
+pub(super) use steps::PER_STATEMENT;
+pub(super) use steps::{PER_CHECK, Steps};
 
 impl CompiledPolicy {
-    /// Whether this policy may guard secrets, given the baselines that exist.
+    /// Whether this policy may guard secrets at `now`, given the baselines that exist; what is worth saying if it may.
     ///
     /// # Errors
     /// Everything that was found.
-    pub fn check(&self, baselines: &BTreeSet<ObjectName>) -> Result<(), CheckFailures> {
+    pub fn check(&self, baselines: &KnownBaselines, now: UnixTime) -> Result<Vec<Note>, CheckFailures> {
         let rules = self.rules();
         let mut found = Vec::new();
         if rules.permits().next().is_none() {
             found.push(CheckError::NoPermit);
         }
         for statement in rules.statements.values() {
-            check_statement(statement, self.name().namespace(), baselines, &mut found);
+            check_statement(statement, self.name().namespace(), &mut found);
+            check_baselines(statement, self.name().namespace(), (baselines, now), &mut found);
         }
         check_purposes(rules, &mut found);
-        for permit in rules.permits() {
-            check_permit(permit, rules, &mut found);
-        }
-        if found.is_empty() { Ok(()) } else { Err(CheckFailures::new(found)) }
+        let notes = self.analysis().check(rules, baselines, &mut Steps::new(PER_CHECK), &mut found);
+        if found.is_empty() { Ok(notes) } else { Err(CheckFailures::new(found)) }
     }
 }
 
 /// What holds of every statement by itself.
-fn check_statement(
-    statement: &Statement,
-    namespace: &str,
-    baselines: &BTreeSet<ObjectName>,
-    found: &mut Vec<CheckError>,
-) {
+fn check_statement(statement: &Statement, namespace: &str, found: &mut Vec<CheckError>) {
     let id = || statement.id.clone();
     let release = |uid: &cedar_policy::pst::EntityUID| uid.to_string() == "Action::\"release\"";
     if !matches!(&statement.template.action, ActionConstraint::Eq(uid) if release(uid)) {
         found.push(CheckError::OtherAction { id: id() });
     }
     for clause in statement.template.clauses() {
-        if let Some((claim, text)) = literals::malformed(clause_expr(clause)) {
+        if let Some((claim, text)) = malformed(clause_expr(clause)) {
             found.push(CheckError::MalformedLiteral { id: id(), claim: claim.to_string(), text });
-        }
-    }
-    for name in &statement.baselines {
-        if name.namespace() != namespace && name.namespace() != SHARED {
-            found.push(CheckError::ForeignBaseline { id: id(), name: name.clone() });
-        } else if !baselines.contains(name) {
-            found.push(CheckError::UnknownBaseline { id: id(), name: name.clone() });
         }
     }
     for name in resources(statement) {
         // A policy of `shared` is for secrets of any namespace.
         if namespace != SHARED && name.split('/').next() != Some(namespace) {
             found.push(CheckError::ForeignResource { id: id(), name });
+        }
+    }
+}
+
+/// The baselines that a statement names exist and may be used; those of a permit can still have members.
+fn check_baselines(
+    statement: &Statement,
+    namespace: &str,
+    (baselines, now): (&KnownBaselines, UnixTime),
+    found: &mut Vec<CheckError>,
+) {
+    let id = || statement.id.clone();
+    let permits = statement.template.effect == cedar_policy::pst::Effect::Permit;
+    for name in &statement.baselines {
+        let foreign = name.namespace() != namespace && name.namespace() != SHARED;
+        let name = name.clone();
+        if foreign {
+            found.push(CheckError::ForeignBaseline { id: id(), name });
+        } else if !baselines.contains(&name) {
+            found.push(CheckError::UnknownBaseline { id: id(), name });
+        } else if permits && baselines.is_revoked(&name) {
+            found.push(CheckError::RevokedBaseline { id: id(), name });
+        } else if permits && let Some(ends_at) = baselines.ended(&name, now) {
+            found.push(CheckError::EndedBaseline { id: id(), name, ends_at });
         }
     }
 }
@@ -114,46 +140,15 @@ fn check_purposes(rules: &Rules, found: &mut Vec<CheckError>) {
     }
 }
 
-/// Every way in which a permit allows a release has every condition, or the permit accepts that it has not.
-fn check_permit(permit: &Statement, rules: &Rules, found: &mut Vec<CheckError>) {
-    let id = permit.id.clone();
-    let Ok(branches) = branches::allowing(permit, rules.forbids()) else {
-        found.push(CheckError::TooComplex { id });
-        return;
-    };
-    if branches.is_empty() {
-        found.push(CheckError::NeverHolds { id });
-        return;
-    }
-    let mut gaps = Vec::new();
-    if is_unconditional(permit) {
-        gaps.push(Gap::Unconditional);
-    }
-    for branch in &branches {
-        gaps.extend(gaps::of(&Facts::new(branch), permit.purpose));
-    }
-    let mut reported: Vec<Gap> = Vec::new();
-    for gap in gaps {
-        if !permit.accepts.contains(&gap.acceptance()) && !reported.contains(&gap) {
-            reported.push(gap);
-        }
-    }
-    found.extend(reported.into_iter().map(|gap| CheckError::Gap { id: id.clone(), gap }));
-}
-
 fn is_unconditional(permit: &Statement) -> bool {
     let trivial = |clause: &Clause| matches!(clause_expr(clause).as_ref(), Expr::Literal(_));
-    permit.template.clauses().iter().all(trivial)
+    !branches::names_baseline(&permit.template) && permit.template.clauses().iter().all(trivial)
 }
 
-/// Project numbers that permits compare the owner with.
-pub(super) fn project_numbers(rules: &Rules) -> BTreeSet<u64> {
-    let permitted = rules.permits().filter_map(|permit| branches::allowing(permit, rules.forbids()).ok());
-    let values = permitted.flatten().flat_map(|branch| {
-        let facts = Facts::new(&branch);
-        gaps::INSTANCES.map(|instance| facts.values(&format!("{instance}.project_number"))).concat()
-    });
-    values.filter_map(|number| number.parse().ok()).collect()
+/// How much of what boots a gap leaves open; `None` for gaps about something else.
+#[cfg(test)]
+pub(super) const fn boot_rank(gap: &Gap) -> Option<u8> {
+    gap.boot_rank()
 }
 
 /// Objects of this namespace may be used by every other.

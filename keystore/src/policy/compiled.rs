@@ -12,7 +12,7 @@ use cedar_policy::pst::{self, BinaryOp, Clause, Effect, StaticPolicy, Template};
 use cedar_policy::{Expression, Policy, PolicyId, PolicySet, ValidationMode, Validator};
 use vouchsafe_protocol::{Digest32, ObjectName};
 
-use super::checks::Acceptance;
+use super::checks::{Acceptance, Analysis};
 use super::expression::{self, ClaimPath};
 use super::purpose::{Purpose, UnknownPurpose};
 use super::reads::Reads;
@@ -30,15 +30,19 @@ pub use notes::{SourceNote, SourcePosition};
 pub struct CompiledPolicy {
     name: ObjectName,
     rules: Rules,
+    analysis: Analysis,
 }
 
 impl CompiledPolicy {
-    /// Parses, validates and takes apart. Costs milliseconds: done when a policy is put or loaded.
+    /// Parses, validates, takes apart and analyses. Costs milliseconds, of a hostile text up to a second: done when a policy is
+    /// put or loaded, on a thread that may block.
     ///
     /// # Errors
     /// One variant for each reason.
     pub fn compile(name: &ObjectName, text: &str) -> Result<Self, PolicyError> {
-        Ok(Self { name: name.clone(), rules: Rules::compile(text, schema::vocabulary())? })
+        let rules = Rules::compile(text, schema::vocabulary())?;
+        let analysis = Analysis::new(rules.statements.values());
+        Ok(Self { name: name.clone(), rules, analysis })
     }
 
     /// The name it is stored under.
@@ -69,8 +73,12 @@ impl CompiledPolicy {
 
     /// Project numbers that a permit compares the owner with: whose refusals are worth a durable record.
     #[must_use]
-    pub fn project_numbers(&self) -> BTreeSet<u64> {
-        super::checks::project_numbers(&self.rules)
+    pub const fn project_numbers(&self) -> &BTreeSet<u64> {
+        self.analysis.project_numbers()
+    }
+
+    pub(super) const fn analysis(&self) -> &Analysis {
+        &self.analysis
     }
 
     pub(super) const fn rules(&self) -> &Rules {

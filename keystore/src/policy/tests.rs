@@ -9,12 +9,14 @@ mod flips;
 mod generated;
 mod guardrails;
 mod kinds;
+mod laws;
 mod notes;
 mod operators;
 mod reading;
 mod rehearsals;
 mod samples;
 mod templates;
+mod ten;
 mod updates;
 
 use std::collections::BTreeSet;
@@ -27,7 +29,8 @@ use vouchsafe_attestation::memory::VerifyMemory;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
 use vouchsafe_attestation::verify::{Context, Endorsements, verify};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, GuestPublicKey, Nonce, ObjectName, ReleasePaths, SecretPath, Suite, UnixTime,
+    Bound, BrokerIdentity, Digest48, GuestPublicKey, Nonce, ObjectName, ReleasePaths, SecretPath, Suite,
+    UnixTime,
 };
 
 use super::decide::evaluate;
@@ -45,8 +48,32 @@ fn name(text: &str) -> ObjectName {
     ObjectName::parse(text).unwrap()
 }
 
-fn names(all: &[&str]) -> BTreeSet<ObjectName> {
-    all.iter().map(|text| name(text)).collect()
+/// Baselines of these names that list the firmware of SNP and TDX, as registration knows them.
+fn known(all: &[&str]) -> KnownBaselines {
+    let baseline = firmware_baseline(&["snp", "tdx"]);
+    let mut known = KnownBaselines::default();
+    all.iter().for_each(|text| known.insert(name(text), &baseline, false));
+    known
+}
+
+/// A baseline of today that lists launch measurements of these kinds, and no others.
+fn firmware_baseline(kinds: &[&str]) -> Baseline {
+    let mut baseline = Baseline::capture(&claims(), 1, UnixTime(NOW.0 + 1000)).unwrap();
+    let listed =
+        |kind: &str, byte| kinds.contains(&kind).then_some(Digest48([byte; 48])).into_iter().collect();
+    baseline.firmware.snp_measurements = listed("snp", 1);
+    baseline.firmware.tdx_measurements = listed("tdx", 2);
+    baseline
+}
+
+/// Conditions that determine a GRUB boot by the vTPM's log, and are none of these claims'.
+fn closed_chain() -> String {
+    let digest = "0".repeat(64);
+    format!(
+        "principal.vtpm has efi_applications && [\"{digest}\"].containsAll(principal.vtpm.efi_applications) && \
+         principal.vtpm has grub_files && [\"{digest}\"].containsAll(principal.vtpm.grub_files) && \
+         principal.vtpm has command_line && principal.vtpm.command_line == \"k panic=-1\""
+    )
 }
 
 /// Claims out of the verifier, bound to a release of these paths.

@@ -12,6 +12,7 @@ use vouchsafe_attestation::event_log::{BootLog, SecureBoot};
 use vouchsafe_attestation::launch::LaunchEndorsement;
 use vouchsafe_protocol::Digest32;
 
+use super::arguments::effective;
 use super::reads::Wanted;
 use super::value::{Picked, Record, Value};
 
@@ -83,7 +84,7 @@ fn boot<'r>(record: Picked<'r>, log: &BootLog) -> Picked<'r> {
         .with_set("efi_applications", digests(log.efi_images()))
         .with_set("efi_drivers", digests(&log.efi_drivers))
         .with_some("command_line", log.kernel_command_line.as_deref())
-        .with_set("arguments", texts(&log.kernel_arguments))
+        .with_set("arguments", texts(&effective(&log.kernel_arguments, log.kernel_command_line.as_deref())))
         .with_set("words", texts(&log.kernel_words))
         .with_set("grub_commands", texts(&log.grub_commands))
         .with_set("grub_files", digests(&log.grub_files))

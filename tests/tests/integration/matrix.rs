@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
-use vouchsafe_attestation::event_log::Technology;
+use vouchsafe_attestation::event_log::{EventDigest, ReplayedLog, Technology};
 use vouchsafe_attestation::google_token::TokenKind;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
@@ -108,9 +108,8 @@ pub(crate) fn policy(technology: Technology, kinds: Kinds) -> String {
     if kinds.vtpm {
         conditions.push(format!(
             "principal has vtpm.instance && principal.vtpm.root == Root::\"extra\" && \
-             principal.vtpm.instance.project_number == \"{PROJECT}\" && principal.vtpm.secure_boot.enabled && \
-             principal.vtpm has command_line && principal.vtpm.command_line == \"{}\"",
-            command_line()
+             principal.vtpm.instance.project_number == \"{PROJECT}\" && {}",
+            boot_condition(technology)
         ));
     } else if kinds.report {
         accepts.push("owner");
@@ -124,7 +123,8 @@ pub(crate) fn policy(technology: Technology, kinds: Kinds) -> String {
     if kinds.token.is_some() {
         conditions.push(format!(
             "principal has google_token.instance && principal.google_token.root == Root::\"extra\" && \
-             principal.google_token.instance.project_number == \"{PROJECT}\" && principal.google_token.secure_boot"
+             principal.google_token.instance.project_number == \"{PROJECT}\" && principal.google_token.secure_boot && \
+             principal.google_token.software_name == SoftwareName::\"GCE\""
         ));
         if !kinds.vtpm {
             accepts.push("token-alone");
@@ -136,6 +136,23 @@ pub(crate) fn policy(technology: Technology, kinds: Kinds) -> String {
         "@id(\"release\") @for(\"app\") {accepts}\npermit (principal is Vm, action == Action::\"release\", resource is Secret)\n\
          when {{\n  {}\n}};\n",
         conditions.join(" &&\n  ")
+    )
+}
+
+/// Images, files and command line of the boot that these VMs have, as closed sets.
+fn boot_condition(technology: Technology) -> String {
+    let boot = ReplayedLog::from_bytes(&EventLogBuilder::gce_ubuntu(technology).bytes()).unwrap().boot;
+    let digests = |digests: &[EventDigest]| {
+        let quoted: Vec<String> = digests.iter().map(|digest| format!("\"{digest}\"")).collect();
+        quoted.join(", ")
+    };
+    format!(
+        "principal.vtpm has efi_applications && [{}].containsAll(principal.vtpm.efi_applications) && \
+         principal.vtpm has grub_files && [{}].containsAll(principal.vtpm.grub_files) && \
+         principal.vtpm has command_line && principal.vtpm.command_line == \"{}\"",
+        digests(&boot.efi_applications),
+        digests(&boot.grub_files),
+        command_line()
     )
 }
 
@@ -304,12 +321,8 @@ fn t01_who_is_root_in_both_needs_a_boot_chain_condition() {
         for kinds in [Kinds::BOTH, Kinds::BOTH.with_token(TokenKind::Pki)] {
             let whole = policy(technology, kinds);
             world.put_policy_text("prod/whole", &whole);
-            let line = format!(
-                " && principal.vtpm.secure_boot.enabled && principal.vtpm has command_line && \
-                 principal.vtpm.command_line == \"{}\"",
-                command_line()
-            );
-            let without = whole.replace(&line, "");
+            let chain = format!(" && {}", boot_condition(technology));
+            let without = whole.replace(&chain, "");
             assert_ne!(whole, without);
             let refused = world.refused(&["policy", "put", "prod/without", "-"], without.as_bytes());
             assert!(refused.contains("boot-chain"), "{refused}");

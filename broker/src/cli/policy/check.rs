@@ -9,13 +9,14 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use vouchsafe_keystore::policy::{CompiledPolicy, MAX_TEXT, PolicyError, SourceNote};
+use vouchsafe_keystore::policy::{CompiledPolicy, MAX_TEXT, Note, PolicyError, SourceNote};
 use vouchsafe_protocol::ObjectName;
 
 use super::super::client::Connection;
 use super::super::{Failure, output};
 use super::Checked;
 use super::captured::BaselineFile;
+use crate::clock;
 
 #[derive(Debug, Args)]
 pub(in super::super) struct Check {
@@ -41,8 +42,9 @@ impl Check {
         }
         let found = self.found(&text)?;
         match found {
-            Ok(policy) => {
+            Ok((policy, notes)) => {
                 let checked = Checked {
+                    notes: notes.iter().map(ToString::to_string).collect(),
                     digest: policy.digest(),
                     purpose: policy.purpose().map(|purpose| purpose.to_string()),
                     baselines: policy.baselines().iter().cloned().collect(),
@@ -65,9 +67,8 @@ impl Check {
     }
 
     /// The policy, or everything that is wrong with it.
-    fn found(&self, text: &str) -> Result<Result<CompiledPolicy, Vec<Found>>, Failure> {
+    fn found(&self, text: &str) -> Result<Result<(CompiledPolicy, Vec<Note>), Vec<Found>>, Failure> {
         let baselines = BaselineFile::read_all(&self.baseline)?;
-        let known = baselines.iter().map(|named| named.name.clone()).collect();
         let policy = match CompiledPolicy::compile(&self.name, text) {
             Ok(policy) => policy,
             Err(PolicyError::Syntax { details } | PolicyError::Invalid { details }) => {
@@ -75,7 +76,10 @@ impl Check {
             }
             Err(error) => return Ok(Err(vec![Found::new(&error)])),
         };
-        let Err(found) = policy.check(&known) else { return Ok(Ok(policy)) };
+        let found = match policy.check(&baselines.iter().collect(), clock::now()) {
+            Ok(notes) => return Ok(Ok((policy, notes))),
+            Err(found) => found,
+        };
         let mut all: Vec<Found> = found.as_slice().iter().map(Found::new).collect();
         let unread: Vec<String> = policy
             .baselines()

@@ -12,7 +12,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use vouchsafe_attestation::{Claims, Technology};
 use vouchsafe_keystore::policy::{
-    Acceptance, Baseline, BaselineLog, CompiledPolicy, OwnerEvidence, PolicyTemplate, Purpose, TemplateRoot,
+    Acceptance, Baseline, BaselineLog, CompiledPolicy, KnownBaselines, OwnerEvidence, PolicyTemplate,
+    Purpose, TemplateRoot,
 };
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
@@ -251,8 +252,9 @@ fn refused(name: Option<&ObjectName>, template: &PolicyTemplate, text: &str) -> 
     let name = name.cloned().map_or_else(|| ObjectName::parse(&format!("{namespace}/new")), Ok);
     let name = name.map_err(|error| shown(&error))?;
     let policy = CompiledPolicy::compile(&name, text).map_err(|error| shown(&error))?;
-    let known = template.baselines.iter().cloned().collect();
-    let found = policy.check(&known).err();
+    let mut known = KnownBaselines::default();
+    template.baselines.iter().for_each(|name| known.assume(name.clone()));
+    let found = policy.check(&known, clock::now()).err();
     Ok(found.iter().flat_map(|found| found.as_slice()).map(ToString::to_string).collect())
 }
 

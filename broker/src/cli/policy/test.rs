@@ -57,6 +57,9 @@ struct Tested {
     /// What registration would refuse.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     registration: Vec<String>,
+    /// What the policy takes that may not have been meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     vms: Vec<TestedVm>,
 }
 
@@ -78,9 +81,10 @@ impl Test {
     fn rehearse(&self) -> Result<Tested, Failure> {
         let policy = self.compile()?;
         let baselines = BaselineFile::read_all(&self.baseline)?;
-        let known = baselines.iter().map(|named| named.name.clone()).collect();
-        let found = policy.check(&known).err();
-        let registration = found.iter().flat_map(|found| found.as_slice()).map(ToString::to_string).collect();
+        let (registration, notes) = match policy.check(&baselines.iter().collect(), self.captured.now()) {
+            Ok(notes) => (Vec::new(), notes.iter().map(ToString::to_string).collect()),
+            Err(found) => (found.as_slice().iter().map(ToString::to_string).collect(), Vec::new()),
+        };
         let guardrails = self.guardrails()?;
         let purpose = self.purpose.or_else(|| policy.purpose()).unwrap_or(Purpose::App);
         let policy = Arc::new(policy);
@@ -104,7 +108,7 @@ impl Test {
                 |path| TestedVm { evidence: file.clone(), withheld: claims.claims.all_withheld(), path };
             vms.extend(rehearsal.paths.into_iter().map(tested));
         }
-        Ok(Tested { registration, vms })
+        Ok(Tested { registration, notes, vms })
     }
 
     fn compile(&self) -> Result<CompiledPolicy, Failure> {
@@ -138,6 +142,9 @@ impl Tested {
         let mut text = String::new();
         for found in &self.registration {
             let _ = writeln!(text, "would not be taken: {found}");
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "note: {note}");
         }
         for TestedVm { evidence, withheld, path } in &self.vms {
             let outcome = if path.release { "released" } else { "refused" };

@@ -20,6 +20,9 @@ struct Checked {
     #[serde(rename = "for")]
     purpose: Option<Purpose>,
     baselines: Vec<ObjectName>,
+    /// What the policy takes that may not have been meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 pub(super) async fn post(
@@ -29,7 +32,8 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, HttpProblem> {
     let NewDocument { name, text } = body.json()?;
     operator.must(Act::ManagePolicies, name.namespace())?;
-    let policy = broker.keystore.check_policy(&name, &text).await?;
+    let (policy, notes) = broker.keystore.check_policy(&name, &text, operator.by().at).await?;
     let baselines = policy.baselines().iter().cloned().collect();
-    answer(&Checked { digest: policy.digest(), purpose: policy.purpose(), baselines, name })
+    let notes = notes.iter().map(ToString::to_string).collect();
+    answer(&Checked { digest: policy.digest(), purpose: policy.purpose(), baselines, notes, name })
 }

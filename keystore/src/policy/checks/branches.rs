@@ -1,168 +1,199 @@
-//! All the ways in which a release can be allowed, each as the list of conditions that then hold.
+//! The ways in which a statement can come out, each as the list of conditions that then hold.
 //!
-//! A release is allowed when one permit holds and no forbid does. Both are taken apart into alternatives
-//! ("branches") of atoms with their truth: `a && b` needs both, `a || b` and `if` give alternatives, a forbid must be
-//! false. What is true in every branch is true of every release. Branches that contradict themselves are dropped; when
-//! there are too many branches, the policy is refused as too complex: the analysis never guesses.
+//! `a && b` needs both, `a || b` and `if` give alternatives; a forbid must be false. Every evaluation with the given result
+//! is one of the alternatives, with each of its conditions evaluated and as stated. What is true in every alternative is
+//! true of every release. Alternatives that contradict themselves are dropped.
 
 use std::sync::Arc;
 
 use cedar_policy::pst::{
-    BinaryOp, Clause, Expr, Literal, PrincipalConstraint, ResourceConstraint, Template, UnaryOp,
+    BinaryOp, Clause, EntityOrSlot, Expr, Literal as Value, PrincipalConstraint, ResourceConstraint,
+    Template, UnaryOp, Var,
 };
 
-use super::super::compiled::Statement;
-use super::super::expression;
+use super::atoms::{Atoms, Literal};
+use super::steps::{Steps, TooComplex};
+use crate::policy::expression;
 
 /// More alternatives than this are not analysed.
-const MAX_BRANCHES: usize = 512;
-/// More atoms in one alternative than this are not analysed.
-const MAX_ATOMS: usize = 1024;
+pub(super) const MAX_BRANCHES: usize = 512;
 
-/// A condition without `&&`, `||`, `!` and `if`, and whether it is true.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Atom {
-    pub(super) expr: Arc<Expr>,
-    pub(super) holds: bool,
+/// Conditions that hold together, in the order of their atoms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Branch {
+    pub(super) literals: Vec<Literal>,
 }
-
-/// Conditions that hold together.
-pub(super) type Branch = Vec<Atom>;
-
-/// There are more alternatives than the analysis takes.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooComplex;
 
 type Branches = Result<Vec<Branch>, TooComplex>;
 
-/// The ways in which `permit` allows while none of `forbids` stands in the way.
-pub(super) fn allowing<'a>(permit: &Statement, forbids: impl Iterator<Item = &'a Statement>) -> Branches {
-    let mut branches = permitted(&permit.template)?;
-    for forbid in forbids.filter(|forbid| is_general(&forbid.template)) {
-        branches = both(branches, not_forbidden(&forbid.template)?)?;
-    }
-    Ok(branches)
+/// Takes statements apart.
+pub(super) struct Splitter<'a> {
+    pub(super) atoms: &'a mut Atoms,
+    pub(super) steps: Steps,
 }
 
-fn permitted(template: &Template) -> Branches {
-    let clauses = template.clauses().iter().map(|clause| match clause {
-        Clause::When(expr) => branches(expr, true),
-        Clause::Unless(expr) => branches(expr, false),
-    });
-    all(clauses)
-}
-
-/// A forbid is out of the way when one of its clauses fails.
-fn not_forbidden(template: &Template) -> Branches {
-    // What holds up to a clause matters for the next one: `has` tests of a `when` guard the `unless`.
-    let mut alternatives = Vec::new();
-    let mut before = vec![Vec::new()];
-    for clause in template.clauses() {
-        let (expr, wanted) = match clause {
-            Clause::When(expr) => (expr, true),
-            Clause::Unless(expr) => (expr, false),
+impl Splitter<'_> {
+    /// The ways in which a permit holds; none when it never does, or when one side of a condition that is an `||` as a whole
+    /// never does. A baseline in its scope is a condition like any other.
+    pub(super) fn permitted(&mut self, template: &Template) -> Branches {
+        let scope = match scope(&template.principal) {
+            Some(scope) => self.one(&scope, true)?,
+            None => vec![Branch::default()],
         };
-        alternatives.extend(both(before.clone(), branches(expr, !wanted)?)?);
-        before = both(before, branches(expr, wanted)?)?;
+        if let [Clause::When(expr)] = template.clauses().as_slice() {
+            let mut ways = Vec::new();
+            for side in expression::operands(expr, BinaryOp::Or) {
+                let side = self.branches(&side, true)?;
+                let side = self.both(&scope, &side)?;
+                if side.is_empty() {
+                    return Ok(side);
+                }
+                ways.extend(side);
+            }
+            return limited(ways);
+        }
+        let mut together = scope;
+        for clause in template.clauses() {
+            let part = match clause {
+                Clause::When(expr) => self.branches(expr, true)?,
+                Clause::Unless(expr) => self.branches(expr, false)?,
+            };
+            together = self.both(&together, &part)?;
+        }
+        Ok(together)
     }
-    limited(alternatives)
+
+    /// The ways in which a forbid does not hold: one of its clauses fails.
+    pub(super) fn not_forbidden(&mut self, template: &Template) -> Branches {
+        let mut alternatives = Vec::new();
+        for clause in template.clauses() {
+            alternatives.extend(match clause {
+                Clause::When(expr) => self.branches(expr, false)?,
+                Clause::Unless(expr) => self.branches(expr, true)?,
+            });
+        }
+        limited(alternatives)
+    }
+
+    /// The ways in which `expr` evaluates to `holds`.
+    fn branches(&mut self, expr: &Arc<Expr>, holds: bool) -> Branches {
+        self.steps.take(1)?;
+        match expr.as_ref() {
+            Expr::Literal(Value::Bool(value)) => {
+                Ok(if *value == holds { vec![Branch::default()] } else { Vec::new() })
+            }
+            Expr::UnaryOp { op: UnaryOp::Not, expr } => self.branches(expr, !holds),
+            Expr::BinaryOp { op: BinaryOp::NotEq, left, right } => {
+                let equal = Expr::BinaryOp { op: BinaryOp::Eq, left: left.clone(), right: right.clone() };
+                self.one(&Arc::new(equal), !holds)
+            }
+            Expr::BinaryOp { op: op @ (BinaryOp::And | BinaryOp::Or), .. } => {
+                let parts = expression::operands(expr, *op);
+                self.steps.take(parts.len())?;
+                // All parts of an `&&` are true; of an `||`, false.
+                if (*op == BinaryOp::And) == holds {
+                    self.all(&parts, holds)
+                } else {
+                    self.any(&parts, holds)
+                }
+            }
+            Expr::IfThenElse { cond, then_expr, else_expr } => {
+                let (yes, no) = (self.branches(cond, true)?, self.branches(cond, false)?);
+                let (then, otherwise) = (self.branches(then_expr, holds)?, self.branches(else_expr, holds)?);
+                limited([self.both(&yes, &then)?, self.both(&no, &otherwise)?].concat())
+            }
+            _ => self.one(expr, holds),
+        }
+    }
+
+    fn one(&mut self, expr: &Arc<Expr>, holds: bool) -> Branches {
+        self.steps.take(expression::walk(expr).count())?;
+        Ok(vec![Branch { literals: vec![self.atoms.literal(expr, holds)] }])
+    }
+
+    fn all(&mut self, parts: &[Arc<Expr>], holds: bool) -> Branches {
+        let mut together = vec![Branch::default()];
+        for part in parts {
+            let part = self.branches(part, holds)?;
+            together = self.both(&together, &part)?;
+        }
+        Ok(together)
+    }
+
+    /// One of the parts comes out so. That those before it did not is left out: it makes an alternative wider, and so the
+    /// finding of `a || b` is that of `a` and that of `b`.
+    fn any(&mut self, parts: &[Arc<Expr>], holds: bool) -> Branches {
+        let mut alternatives = Vec::new();
+        for part in parts {
+            alternatives.extend(self.branches(part, holds)?);
+            alternatives = limited(alternatives)?;
+        }
+        Ok(alternatives)
+    }
+
+    fn both(&mut self, left: &[Branch], right: &[Branch]) -> Branches {
+        let mut together = Vec::new();
+        for one in left {
+            for other in right {
+                together.extend(one.join(other, self.atoms, &mut self.steps)?);
+            }
+            together = limited(together)?;
+        }
+        Ok(together)
+    }
 }
 
-/// Whether a forbid speaks of every release: one about some VMs or secrets only says nothing about the others.
-fn is_general(template: &Template) -> bool {
+impl Branch {
+    /// Both as one; `None` when they contradict each other.
+    pub(super) fn join(
+        &self,
+        other: &Self,
+        atoms: &Atoms,
+        steps: &mut Steps,
+    ) -> Result<Option<Self>, TooComplex> {
+        steps.take(self.literals.len() + other.literals.len())?;
+        let mut literals = [self.literals.as_slice(), &other.literals].concat();
+        literals.sort_unstable();
+        literals.dedup();
+        let twice = literals.windows(2).any(|pair| matches!(pair, [one, two] if one.atom == two.atom));
+        if twice || self.contradicts(other, atoms) || other.contradicts(self, atoms) {
+            return Ok(None);
+        }
+        Ok(Some(Self { literals }))
+    }
+
+    /// Something is there by one and missing by the other.
+    fn contradicts(&self, other: &Self, atoms: &Atoms) -> bool {
+        let missing = self.literals.iter().flat_map(|literal| &atoms.meaning(*literal).missing);
+        let mut missing = missing.peekable();
+        missing.peek().is_some()
+            && missing.any(|claim| {
+                let there = |literal: &Literal| atoms.meaning(*literal).there.contains(claim);
+                other.literals.iter().any(there)
+            })
+    }
+}
+
+/// `principal in …` of a statement's scope.
+fn scope(principal: &PrincipalConstraint) -> Option<Arc<Expr>> {
+    let (PrincipalConstraint::In(EntityOrSlot::Entity(uid))
+    | PrincipalConstraint::IsIn(_, EntityOrSlot::Entity(uid))) = principal
+    else {
+        return None;
+    };
+    let (left, right) = (Expr::Var(Var::Principal), Expr::Literal(Value::EntityUID(uid.clone())));
+    Some(Arc::new(Expr::BinaryOp { op: BinaryOp::In, left: Arc::new(left), right: Arc::new(right) }))
+}
+
+/// Whether a permit's scope names a baseline.
+pub(super) fn names_baseline(template: &Template) -> bool {
+    scope(&template.principal).is_some()
+}
+
+/// Whether a forbid is about every release: one about some VMs or secrets only says nothing about the others.
+pub(super) fn is_general(template: &Template) -> bool {
     matches!(template.principal, PrincipalConstraint::Any | PrincipalConstraint::Is(_))
         && matches!(template.resource, ResourceConstraint::Any | ResourceConstraint::Is(_))
-}
-
-/// The ways in which `expr` evaluates to `holds`.
-fn branches(expr: &Arc<Expr>, holds: bool) -> Branches {
-    match expr.as_ref() {
-        Expr::Literal(Literal::Bool(value)) => {
-            Ok(if *value == holds { vec![Vec::new()] } else { Vec::new() })
-        }
-        Expr::UnaryOp { op: UnaryOp::Not, expr } => branches(expr, !holds),
-        Expr::BinaryOp { op: BinaryOp::NotEq, left, right } => {
-            let equal = Expr::BinaryOp { op: BinaryOp::Eq, left: left.clone(), right: right.clone() };
-            Ok(vec![vec![Atom { expr: Arc::new(equal), holds: !holds }]])
-        }
-        Expr::BinaryOp { op: op @ (BinaryOp::And | BinaryOp::Or), .. } => {
-            let parts = expression::operands(expr, *op);
-            // All parts of an `&&` are true; of an `||`, false.
-            if (*op == BinaryOp::And) == holds {
-                return all(parts.iter().map(|part| branches(part, holds)));
-            }
-            one(&parts, holds)
-        }
-        Expr::IfThenElse { cond, then_expr, else_expr } => {
-            let then = both(branches(cond, true)?, branches(then_expr, holds)?)?;
-            let otherwise = both(branches(cond, false)?, branches(else_expr, holds)?)?;
-            limited([then, otherwise].concat())
-        }
-        _ => Ok(vec![vec![Atom { expr: expr.clone(), holds }]]),
-    }
-}
-
-/// Evaluation stops at the first part that decides: those before it do not.
-fn one(parts: &[Arc<Expr>], holds: bool) -> Branches {
-    let mut alternatives = Vec::new();
-    let mut before = vec![Vec::new()];
-    for part in parts {
-        alternatives.extend(both(before.clone(), branches(part, holds)?)?);
-        before = both(before, branches(part, !holds)?)?;
-        alternatives = limited(alternatives)?;
-    }
-    Ok(alternatives)
-}
-
-fn all(parts: impl Iterator<Item = Branches>) -> Branches {
-    let mut together = vec![Vec::new()];
-    for part in parts {
-        together = both(together, part?)?;
-    }
-    Ok(together)
-}
-
-fn both(left: Vec<Branch>, right: Vec<Branch>) -> Branches {
-    let mut together = Vec::new();
-    for one in &left {
-        for other in &right {
-            if let Some(branch) = join(one, other)? {
-                together.push(branch);
-            }
-        }
-        together = limited(together)?;
-    }
-    Ok(together)
-}
-
-/// Both branches as one; `None` when they contradict each other.
-fn join(one: &Branch, other: &Branch) -> Result<Option<Branch>, TooComplex> {
-    let mut branch = one.clone();
-    for atom in other {
-        match branch.iter().find(|known| known.expr == atom.expr) {
-            Some(known) if known.holds != atom.holds => return Ok(None),
-            Some(_) => {}
-            None if contradicts_known_attribute(&branch, atom) => return Ok(None),
-            None => branch.push(atom.clone()),
-        }
-    }
-    if branch.len() > MAX_ATOMS { Err(TooComplex) } else { Ok(Some(branch)) }
-}
-
-/// `has` tests of the same attribute that are written in different forms.
-fn contradicts_known_attribute(branch: &Branch, atom: &Atom) -> bool {
-    let Some(tested) = expression::tested_path(&atom.expr) else { return false };
-    let Some(longest) = tested.last() else { return false };
-    branch.iter().any(|known| {
-        let Some(paths) = expression::tested_path(&known.expr) else { return false };
-        match (known.holds, atom.holds) {
-            // Everything up to `longest` is there already.
-            (true, false) => paths.contains(longest),
-            // Something on the way to `longest` is known to be absent.
-            (false, true) => paths.len() == 1 && paths.iter().any(|path| tested.contains(path)),
-            _ => false,
-        }
-    })
 }
 
 fn limited(branches: Vec<Branch>) -> Branches {

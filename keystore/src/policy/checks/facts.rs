@@ -1,200 +1,133 @@
-//! What a condition says about a claim.
+//! What one alternative says about a claim.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
+use vouchsafe_protocol::ObjectName;
 
-use super::super::expression::{self, ClaimPath};
-use super::branches::{Atom, Branch};
+use super::atoms::{Atoms, Says};
+use super::branches::Branch;
 
-/// What one branch says.
-pub(super) struct Facts<'a>(&'a Branch);
+/// What one alternative says. More conditions only ever add to it: every question below stays answered with yes.
+pub(super) struct Facts<'a> {
+    by_claim: BTreeMap<&'a str, Vec<&'a Says>>,
+    /// Evidence that the permit itself asks for.
+    own: &'a BTreeSet<String>,
+}
 
 impl<'a> Facts<'a> {
-    pub(super) const fn new(branch: &'a Branch) -> Self {
-        Self(branch)
+    pub(super) fn new(branch: &Branch, atoms: &'a Atoms, own: &'a BTreeSet<String>) -> Self {
+        let mut by_claim: BTreeMap<&str, Vec<&Says>> = BTreeMap::new();
+        for literal in &branch.literals {
+            for fact in &atoms.meaning(*literal).facts {
+                by_claim.entry(&fact.claim).or_default().push(&fact.says);
+            }
+        }
+        Self { by_claim, own }
     }
 
-    /// Whether the branch is about a claim at all: reads it, or something below it.
-    pub(super) fn reads(&self, path: &str) -> bool {
-        let below = format!("{path}.");
-        let about = |claim: &ClaimPath| {
-            !claim.context && (claim.dotted() == path || claim.dotted().starts_with(&below))
-        };
-        self.0.iter().any(|atom| !is_absence(atom) && expression::paths(&atom.expr).iter().any(about))
+    /// The claims of a permit's own conditions: what it asks for.
+    pub(super) fn asked(branch: &Branch, atoms: &Atoms) -> BTreeSet<String> {
+        let there = branch.literals.iter().flat_map(|literal| &atoms.meaning(*literal).there);
+        there.cloned().collect()
     }
 
-    /// Whether the evidence `name` is there.
-    pub(super) fn has(&self, name: &str) -> bool {
-        let tests = |atom: &Atom| {
-            let paths = expression::tested_path(&atom.expr).unwrap_or_default();
-            atom.holds && paths.iter().any(|path| !path.context && path.dotted() == name)
-        };
-        self.0.iter().any(tests)
+    fn says(&self, claim: &str) -> impl Iterator<Item = &'a Says> {
+        self.by_claim.get(claim).into_iter().flatten().copied()
     }
 
-    /// A claim that this branch lets be absent. A `has` test inside of a comparison or a call may let it be either way.
-    pub(super) fn absent(&self) -> Option<String> {
-        self.0.iter().find_map(|atom| {
-            let direct = matches!(atom.expr.as_ref(), Expr::HasAttr { .. });
-            let mut tests = expression::walk(&atom.expr).filter(|expr| matches!(expr, Expr::HasAttr { .. }));
-            let test = tests.next().filter(|_| !(direct && atom.holds))?;
-            let path = expression::tested_path(test).and_then(|mut paths| paths.pop());
-            Some(path.map_or_else(|| test.to_string(), |path| path.to_string()))
+    /// Whether the permit itself asks for this evidence, or for what is in it.
+    pub(super) fn asks_for(&self, claim: &str) -> bool {
+        self.own.contains(claim)
+    }
+
+    /// Whether the permit itself asks for none of the four kinds of evidence.
+    pub(super) fn asks_for_nothing(&self) -> bool {
+        !KINDS.iter().any(|kind| self.asks_for(kind))
+    }
+
+    /// Whether the claim is there, be it by a forbid.
+    pub(super) fn there(&self, claim: &str) -> bool {
+        self.says(claim).any(|says| *says == Says::There)
+    }
+
+    /// Whether what this evidence says counts: the permit asks for it, so that its root is looked at by itself, or its root is
+    /// restricted.
+    pub(super) fn counts(&self, kind: &str) -> bool {
+        self.asks_for(kind) || self.is_one_of(&format!("{kind}.root"))
+    }
+
+    /// The claim is one of a list.
+    pub(super) fn is_one_of(&self, claim: &str) -> bool {
+        self.each(claim, |_| true)
+    }
+
+    /// The claim is one of a list of which each member is as asked.
+    pub(super) fn each(&self, claim: &str, fits: impl Fn(&str) -> bool) -> bool {
+        self.says(claim).any(|says| match says {
+            Says::OneOf(list) => !list.is_empty() && list.iter().all(|text| fits(text)),
+            _ => false,
         })
     }
 
-    /// The claim equals one of a list of literals.
-    pub(super) fn equals(&self, path: &str) -> bool {
-        !self.values(path).is_empty()
+    /// The claim is one of a list, and no list leaves this member out.
+    pub(super) fn may_be(&self, claim: &str, member: &str) -> bool {
+        self.is_one_of(claim) && !self.is_not(claim, member)
     }
 
-    /// The literals that the claim is restricted to by the first condition that does so.
-    pub(super) fn values(&self, path: &str) -> Vec<String> {
-        let found = self.0.iter().filter(|atom| atom.holds).find_map(|atom| allowed(&atom.expr, path));
-        found.unwrap_or_default()
+    /// The claim is known to be something else.
+    pub(super) fn is_not(&self, claim: &str, member: &str) -> bool {
+        self.says(claim).any(|says| match says {
+            Says::OneOf(list) => !list.iter().any(|text| text == member),
+            Says::NoneOf(list) => list.iter().any(|text| text == member),
+            _ => false,
+        })
+    }
+
+    /// The literals that the claim is compared with.
+    pub(super) fn values(&self, claim: &str) -> impl Iterator<Item = &'a str> {
+        self.says(claim)
+            .filter_map(|says| if let Says::OneOf(list) = says { Some(list) } else { None })
+            .flatten()
+            .map(String::as_str)
     }
 
     /// The claim, a flag, is `value`.
-    pub(super) fn flag(&self, path: &str, value: bool) -> bool {
-        self.0.iter().any(|atom| {
-            let direct = is_path(&atom.expr, path) && atom.holds == value;
-            let compared = compared(&atom.expr, BinaryOp::Eq, path).is_some_and(|literal| {
-                matches!(literal.as_ref(), Expr::Literal(Literal::Bool(other)) if (*other == value) == atom.holds)
-            });
-            direct || compared
-        })
+    pub(super) fn flag(&self, claim: &str, value: bool) -> bool {
+        self.says(claim).any(|says| *says == Says::Flag(value))
     }
 
     /// The number has a lower bound, or is one number.
-    pub(super) fn floor(&self, path: &str) -> bool {
-        self.0.iter().any(|atom| {
-            let Expr::BinaryOp { op, left, right } = atom.expr.as_ref() else { return false };
-            let (claim, bound, op) = match (is_path(left, path), is_path(right, path)) {
-                (true, false) => (true, right, *op),
-                (false, true) => (true, left, mirrored(*op)),
-                _ => (false, right, *op),
-            };
-            let upward = matches!(
-                (op, atom.holds),
-                (BinaryOp::Greater | BinaryOp::GreaterEq | BinaryOp::Eq, true)
-                    | (BinaryOp::Less | BinaryOp::LessEq, false)
-            );
-            claim && upward && is_number(bound)
-        })
+    pub(super) fn floor(&self, claim: &str) -> bool {
+        self.says(claim).any(|says| *says == Says::AtLeast)
     }
 
     /// Members that the set is known to have.
-    pub(super) fn members(&self, path: &str) -> Vec<String> {
-        let held = self.0.iter().filter(|atom| atom.holds);
-        held.flat_map(|atom| match atom.expr.as_ref() {
-            Expr::BinaryOp { op: BinaryOp::Contains | BinaryOp::ContainsAll, left, right }
-                if is_path(left, path) =>
-            {
-                literals(right).unwrap_or_default()
-            }
-            Expr::BinaryOp { op: BinaryOp::Eq, left, right } if is_path(left, path) => {
-                literals(right).unwrap_or_default()
-            }
-            Expr::BinaryOp { op: BinaryOp::Eq, left, right } if is_path(right, path) => {
-                literals(left).unwrap_or_default()
-            }
-            _ => Vec::new(),
-        })
-        .collect()
+    pub(super) fn members(&self, claim: &str) -> impl Iterator<Item = &'a str> {
+        self.says(claim)
+            .filter_map(|says| if let Says::Has(list) = says { Some(list) } else { None })
+            .flatten()
+            .map(String::as_str)
     }
 
     /// The set has no members but those of a list.
-    pub(super) fn within(&self, path: &str) -> bool {
-        self.0.iter().filter(|atom| atom.holds).any(|atom| match atom.expr.as_ref() {
-            Expr::BinaryOp { op: BinaryOp::ContainsAll, left, right } => {
-                is_path(right, path) && literals(left).is_some()
-            }
-            Expr::BinaryOp { op: BinaryOp::Eq, left, right } => {
-                (is_path(left, path) && literals(right).is_some())
-                    || (is_path(right, path) && literals(left).is_some())
-            }
-            _ => false,
+    pub(super) fn closed(&self, claim: &str) -> bool {
+        self.says(claim).any(|says| matches!(says, Says::Only(_)))
+    }
+
+    /// The lists of baselines of each of which the VM is in one.
+    pub(super) fn baselines(&self) -> impl Iterator<Item = &'a [ObjectName]> {
+        self.says("").filter_map(|says| match says {
+            Says::InBaseline(names) => Some(names.as_slice()),
+            _ => None,
         })
     }
 
-    /// The VM is a member of a baseline.
-    pub(super) fn in_baseline(&self) -> bool {
-        self.0.iter().filter(|atom| atom.holds).any(|atom| match atom.expr.as_ref() {
-            Expr::BinaryOp { op: BinaryOp::In, left, right } => {
-                is_principal(left) && literals(right).is_some_and(|names| !names.is_empty())
-            }
-            Expr::Is { expr, in_expr: Some(right), .. } => is_principal(expr) && literals(right).is_some(),
-            _ => false,
-        })
+    /// A claim that this alternative does not need.
+    pub(super) fn optional(&self) -> impl Iterator<Item = &'a str> {
+        let either = |says: &[&Says]| says.iter().any(|says| **says == Says::Either);
+        self.by_claim.iter().filter(move |(_, says)| either(says)).map(|(claim, _)| *claim)
     }
 }
 
-/// Whether the atom says that an attribute of the VM is absent.
-fn is_absence(atom: &Atom) -> bool {
-    !atom.holds && matches!(atom.expr.as_ref(), Expr::HasAttr { .. })
-}
-
-/// The literals that `expr` restricts the claim to.
-fn allowed(expr: &Expr, path: &str) -> Option<Vec<String>> {
-    let Expr::BinaryOp { op, left, right } = expr else { return None };
-    let claim = |side: &Arc<Expr>| is_path(side, path);
-    let list = match op {
-        BinaryOp::Eq if claim(left) => right,
-        BinaryOp::Eq if claim(right) => left,
-        BinaryOp::In if claim(left) => right,
-        BinaryOp::Contains if claim(right) => left,
-        _ => return None,
-    };
-    literals(list)
-}
-
-/// The literal that the claim is compared with by `op`.
-fn compared<'a>(expr: &'a Expr, wanted: BinaryOp, path: &str) -> Option<&'a Arc<Expr>> {
-    let Expr::BinaryOp { op, left, right } = expr else { return None };
-    match (*op == wanted, is_path(left, path), is_path(right, path)) {
-        (true, true, false) => Some(right),
-        (true, false, true) => Some(left),
-        _ => None,
-    }
-}
-
-/// A literal, or a list of nothing but literals, as texts; entities by their id.
-fn literals(expr: &Expr) -> Option<Vec<String>> {
-    match expr {
-        Expr::Literal(Literal::String(text)) => Some(vec![text.to_string()]),
-        Expr::Literal(Literal::Long(number)) => Some(vec![number.to_string()]),
-        Expr::Literal(Literal::EntityUID(uid)) => Some(vec![uid.eid.to_string()]),
-        Expr::Set(items) => {
-            let all: Option<Vec<Vec<String>>> = items.iter().map(|item| literals(item)).collect();
-            all.map(|all| all.concat())
-        }
-        _ => None,
-    }
-}
-
-fn is_number(expr: &Expr) -> bool {
-    match expr {
-        Expr::Literal(Literal::Long(_)) => true,
-        Expr::UnaryOp { op: UnaryOp::Neg, expr } => is_number(expr),
-        _ => false,
-    }
-}
-
-fn is_path(expr: &Expr, path: &str) -> bool {
-    expression::path(expr).is_some_and(|claim| !claim.context && claim.dotted() == path)
-}
-
-fn is_principal(expr: &Expr) -> bool {
-    matches!(expr, Expr::Var(cedar_policy::pst::Var::Principal))
-}
-
-const fn mirrored(op: BinaryOp) -> BinaryOp {
-    match op {
-        BinaryOp::Less => BinaryOp::Greater,
-        BinaryOp::LessEq => BinaryOp::GreaterEq,
-        BinaryOp::Greater => BinaryOp::Less,
-        BinaryOp::GreaterEq => BinaryOp::LessEq,
-        other => other,
-    }
-}
+/// Kinds of evidence, as attributes of a VM.
+pub(super) const KINDS: [&str; 4] = ["vtpm", "snp", "tdx", "google_token"];

@@ -1,6 +1,8 @@
 //! What registration finds, and what a permit can acknowledge.
 
-use vouchsafe_protocol::ObjectName;
+use vouchsafe_protocol::{ObjectName, UnixTime};
+
+use super::gap::Gap;
 
 macro_rules! acceptances {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
@@ -38,17 +40,18 @@ acceptances! {
     Instance = "instance";
     /// No condition on the technology.
     Technology = "technology";
-    /// Guests that the host may debug.
+    /// Guests that the host, or whoever starts them, may debug.
     Debug = "debug";
     /// No floor for the security versions of the hardware's firmware.
     TcbFloor = "tcb-floor";
     /// No condition on the launch measurement.
     Firmware = "firmware";
-    /// PCR 7 alone: any kernel that a vendor has signed.
+    /// Secure Boot, or PCR 7, alone: any kernel that a vendor has signed, with any initrd and command line. It acknowledges no
+    /// more than that: shim has to verify, `!secure_boot.shim_validation_disabled`.
     Pcr7Alone = "pcr7-alone";
-    /// Nothing about what booted.
+    /// The boot chain is not determined: any kernel, initrd and command line. It covers the three others of this kind.
     BootChain = "boot-chain";
-    /// Evidence of several kinds without a condition on the boot chain: they may be of two VMs with one attacker.
+    /// Evidence of several kinds whose boot chain is not determined: they may be of two VMs with one attacker.
     CompositeBootChain = "composite-boot-chain";
     /// A token alone: nothing about what booted but that Secure Boot was on.
     TokenAlone = "token-alone";
@@ -130,14 +133,40 @@ pub enum CheckError {
         /// Its name.
         name: String,
     },
-    /// More alternatives than are analysed.
-    #[error("{id}: too many alternatives: write fewer `||`, `if` and forbids with several conditions")]
+    /// A baseline that was revoked.
+    #[error(
+        "{id}: baseline {name} is revoked, and no VM is a member of it any more: take it out of the policy"
+    )]
+    RevokedBaseline {
+        /// The permit.
+        id: String,
+        /// Its name.
+        name: ObjectName,
+    },
+    /// A baseline that has ended.
+    #[error(
+        "{id}: baseline {name} ended at {ends_at}, and no VM is a member of it any more: put a new version of it, or take it out of the policy"
+    )]
+    EndedBaseline {
+        /// The permit.
+        id: String,
+        /// Its name.
+        name: ObjectName,
+        /// When it ended.
+        ends_at: UnixTime,
+    },
+    /// More work than the check does.
+    #[error(
+        "{id}: the policy is too complex to check: split it into several permits or policies, each with fewer `||` and `if`"
+    )]
     TooComplex {
         /// The permit.
         id: String,
     },
     /// A permit that never holds.
-    #[error("{id}: its conditions contradict each other or the forbids")]
+    #[error(
+        "{id}: its conditions, or those of one of its alternatives, contradict each other, so that it never holds"
+    )]
     NeverHolds {
         /// The permit.
         id: String,
@@ -150,111 +179,6 @@ pub enum CheckError {
         /// What is open.
         gap: Gap,
     },
-}
-
-/// What a permit leaves open.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Gap {
-    /// No conditions.
-    #[error("it has no conditions")]
-    Unconditional,
-    /// A condition that an absent claim passes.
-    #[error("a VM without {claim} passes")]
-    MissingClaim {
-        /// The claim.
-        claim: String,
-    },
-    /// No condition on a root.
-    #[error("no condition on {claim}")]
-    Root {
-        /// The root that is not restricted.
-        claim: &'static str,
-    },
-    /// No condition on the owner.
-    #[error(
-        "no condition on principal.vtpm.instance.project_number, nor on principal.google_token's: VMs of any owner pass"
-    )]
-    Owner,
-    /// No condition on the instance.
-    #[error(
-        "a disk needs a condition on principal.vtpm.instance.instance_id, or on principal.google_token's"
-    )]
-    Instance,
-    /// No condition on the technology.
-    #[error("no condition on principal.technology")]
-    Technology,
-    /// Debug is allowed.
-    #[error("no condition that principal.snp.policy.debug is false")]
-    Debug,
-    /// An image of Confidential Space that can be debugged.
-    #[error("no condition that principal.google_token.debug_disabled is true")]
-    TokenDebug,
-    /// No floor.
-    #[error("no lower bound for principal.snp.reported_tcb.{component}")]
-    TcbFloor {
-        /// The component without a floor.
-        component: &'static str,
-    },
-    /// Any judgement of Intel's.
-    #[error("no condition on principal.tdx.tcb.status")]
-    TcbStatus,
-    /// An old judgement of Intel's.
-    #[error("no lower bound for principal.tdx.tcb.evaluation_data_number")]
-    EvaluationFloor,
-    /// Any firmware.
-    #[error("no condition on {claim}, no lower bound for its endorsement's svn, and no baseline")]
-    Firmware {
-        /// The measurement that is not restricted.
-        claim: &'static str,
-    },
-    /// Secure Boot alone.
-    #[error("PCR 7 alone passes any kernel that a vendor has signed")]
-    Pcr7Alone,
-    /// Any boot.
-    #[error("no condition on what booted: a baseline, the command line, digests or PCRs")]
-    BootChain,
-    /// Several pieces of evidence without a boot chain.
-    #[error(
-        "evidence of several kinds needs a condition on the boot chain: whoever is root in two VMs links them"
-    )]
-    CompositeBootChain,
-    /// A token and nothing else.
-    #[error("a token alone says nothing about the kernel")]
-    TokenAlone,
-    /// No condition on the phase.
-    #[error(
-        "a disk needs the condition principal.vtpm.phase == Phase::\"initrd\": nothing but a vTPM has a phase"
-    )]
-    Phase,
-    /// A shell in the initrd.
-    #[error(
-        "a disk needs a condition on panic=, or on rd.shell=0 and rd.emergency=reboot, in principal.vtpm.arguments or principal.tdx.boot.arguments"
-    )]
-    FailureShell,
-}
-
-impl Gap {
-    /// What acknowledges it.
-    #[must_use]
-    pub const fn acceptance(&self) -> Acceptance {
-        match self {
-            Self::Unconditional => Acceptance::Unconditional,
-            Self::MissingClaim { .. } => Acceptance::MissingClaim,
-            Self::Root { .. } => Acceptance::Root,
-            Self::Owner => Acceptance::Owner,
-            Self::Instance => Acceptance::Instance,
-            Self::Technology => Acceptance::Technology,
-            Self::Debug | Self::TokenDebug => Acceptance::Debug,
-            Self::TcbFloor { .. } | Self::TcbStatus | Self::EvaluationFloor => Acceptance::TcbFloor,
-            Self::Firmware { .. } => Acceptance::Firmware,
-            Self::Pcr7Alone => Acceptance::Pcr7Alone,
-            Self::BootChain => Acceptance::BootChain,
-            Self::CompositeBootChain => Acceptance::CompositeBootChain,
-            Self::TokenAlone => Acceptance::TokenAlone,
-            Self::Phase => Acceptance::Phase,
-            Self::FailureShell => Acceptance::FailureShell,
-        }
-    }
 }
 
 /// Everything that was found; never empty.

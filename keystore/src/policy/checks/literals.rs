@@ -40,7 +40,7 @@ fn is_hex(text: &str, digits: usize) -> bool {
 }
 
 /// The first text that is compared with a claim of a fixed form and does not have it.
-pub(super) fn malformed(expr: &Expr) -> Option<(ClaimPath, String)> {
+pub(in crate::policy) fn malformed(expr: &Expr) -> Option<(ClaimPath, String)> {
     expression::walk(expr).find_map(|expr| match expr {
         Expr::BinaryOp { op, left, right } if compares(*op) => {
             let sides = [left.as_ref(), right.as_ref()];

@@ -11,7 +11,7 @@ macro_rules! sample {
 fn gaps(text: &str) -> Vec<Gap> {
     let compiled =
         CompiledPolicy::compile(&name("prod/p"), text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let Err(found) = compiled.check(&names(&["prod/web"])) else { return Vec::new() };
+    let Err(found) = compiled.check(&known(&["prod/web"]), NOW) else { return Vec::new() };
     let gap = |error: &CheckError| match error {
         CheckError::Gap { gap, .. } => gap.clone(),
         other => panic!("expected a gap, got {other:?}"),
@@ -29,6 +29,11 @@ fn without(sample: &str, condition: &str) -> String {
     with(sample, condition, "true")
 }
 
+fn composite(open: &[ChainPart]) -> Gap {
+    Gap::CompositeBootChain { open: open.to_vec() }
+}
+
+const EVERYTHING: [ChainPart; 3] = [ChainPart::Images, ChainPart::Files, ChainPart::CommandLine];
 const MEMBER: &str = "principal in Baseline::\"prod/web\"";
 
 #[test]
@@ -36,10 +41,10 @@ fn t01_one_attacker_who_is_root_in_both_vms_is_refused_at_registration() {
     for sample in [sample!("snp-both"), sample!("vtpm-token"), sample!("vtpm-hardware-token")] {
         assert_eq!(gaps(sample), []);
         let open = gaps(&without(sample, MEMBER));
-        assert_eq!(open, [Gap::CompositeBootChain], "{sample}");
+        assert_eq!(open, [composite(&EVERYTHING)], "{sample}");
     }
     // Texts of a CCEL log say nothing without a closed set, neither of the chain nor of the shell (T49).
-    let open = [Gap::CompositeBootChain, Gap::FailureShell];
+    let open = [Gap::FailureShell, composite(&EVERYTHING)];
     assert_eq!(gaps(sample!("tdx-both")), []);
     assert_eq!(gaps(&without(sample!("tdx-both"), MEMBER)), open);
     let line = "principal.tdx has boot.command_line && principal.tdx.boot.command_line == \"k panic=-1\"";
@@ -47,16 +52,33 @@ fn t01_one_attacker_who_is_root_in_both_vms_is_refused_at_registration() {
     // A single claim above the chain does not replace it.
     let shell = "principal.tdx has boot.arguments && principal.tdx.boot.arguments.contains(\"quiet\")";
     assert_eq!(gaps(&with(sample!("tdx-both"), MEMBER, shell)), open);
-    // Any measured chain does.
-    for chain in [
-        format!("principal.tdx.rtmrs.rtmr2 == \"{}\"", "0".repeat(96)),
-        format!(
-            "principal.tdx has boot.grub_files && [\"{}\"].containsAll(principal.tdx.boot.grub_files)",
-            "0".repeat(96)
+    // A part of the chain leaves the rest open, in either log (T53). Parts of both logs are no whole: each may be of another boot.
+    let digest = "0".repeat(96);
+    let rtmr = |index: u8| format!("principal.tdx.rtmrs.rtmr{index} == \"{digest}\"");
+    let closed = |claim: &str| {
+        format!("principal.tdx has boot.{claim} && [\"{digest}\"].containsAll(principal.tdx.boot.{claim})")
+    };
+    let vtpm_files = format!(
+        "principal.vtpm has grub_files && [\"{}\"].containsAll(principal.vtpm.grub_files)",
+        "0".repeat(64)
+    );
+    use ChainPart::{CommandLine, Files, Images};
+    for (chain, open) in [
+        (rtmr(2), vec![composite(&[Images])]),
+        (rtmr(1), vec![Gap::FailureShell, composite(&[Files, CommandLine])]),
+        (closed("grub_files"), vec![composite(&[Images, CommandLine])]),
+        (
+            format!("{} && {}", closed("efi_applications"), closed("grub_files")),
+            vec![composite(&[CommandLine])],
         ),
-        "principal.vtpm has command_line && principal.vtpm.command_line == \"k panic=-1\"".to_owned(),
+        (format!("{} && {vtpm_files}", rtmr(1)), vec![Gap::FailureShell, composite(&[Images, CommandLine])]),
+        (format!("{} && {}", rtmr(1), rtmr(2)), vec![]),
+        (format!("{} && {} && {line}", closed("efi_applications"), closed("grub_files")), vec![]),
+        (format!("{} && {} && {line}", rtmr(1), closed("grub_files")), vec![]),
+        // That the vTPM's log is closed says nothing about a shell by the other one, which has the condition here.
+        (closed_chain(), vec![]),
     ] {
-        assert_eq!(gaps(&with(sample!("tdx-both"), MEMBER, &chain)), [], "{chain}");
+        assert_eq!(gaps(&with(sample!("tdx-both"), MEMBER, &chain)), open, "{chain}");
     }
 }
 
@@ -71,8 +93,9 @@ fn a_token_alone_is_acknowledged_or_refused() {
 fn t48_a_token_names_the_owner_too() {
     let project = "principal.google_token.instance.project_number == \"123456789012\"";
     assert_eq!(gaps(&without(sample!("sev-token"), project)), [Gap::Owner]);
-    let numbers = policy(sample!("sev-token")).project_numbers();
-    assert_eq!(numbers, BTreeSet::from([123_456_789_012]));
+    let compiled = policy(sample!("sev-token"));
+    let numbers = compiled.project_numbers();
+    assert_eq!(*numbers, BTreeSet::from([123_456_789_012]));
     for sample in [sample!("snp-report"), sample!("tdx-quote")] {
         assert_eq!(gaps(&with(sample, "@accepts(\"owner\")", "")), [Gap::Owner]);
     }
@@ -88,10 +111,12 @@ fn t48_a_token_names_the_owner_too() {
 #[test]
 fn t27_secure_boot_inside_of_a_trust_domain_is_not_enough() {
     let open = |condition: &str| gaps(&with(sample!("tdx-quote"), MEMBER, condition));
-    assert_eq!(open("true"), [Gap::BootChain]);
-    assert_eq!(open("principal.tdx has boot && principal.tdx.boot.secure_boot.enabled"), [Gap::Pcr7Alone]);
+    let everything = || EVERYTHING.to_vec();
+    assert_eq!(open("true"), [Gap::BootChain { open: everything() }]);
+    let enabled = "principal.tdx has boot && principal.tdx.boot.secure_boot.enabled";
+    assert_eq!(open(enabled), [Gap::Pcr7Alone { open: everything() }]);
     let rtmr0 = format!("principal.tdx.rtmrs.rtmr0 == \"{}\"", "0".repeat(96));
-    assert_eq!(open(&rtmr0), [Gap::Pcr7Alone]);
+    assert_eq!(open(&rtmr0), [Gap::Pcr7Alone { open: everything() }]);
 }
 
 #[test]
@@ -122,8 +147,7 @@ fn t19_module_versions_have_an_order() {
 #[test]
 fn firmware_is_known_before_its_measurements_are_believed() {
     let measured = format!("principal.tdx.mr_td == \"{}\"", "0".repeat(96));
-    let chain = "principal.vtpm has command_line && principal.vtpm.command_line == \"k panic=-1\"";
-    let sample = with(sample!("tdx-both"), MEMBER, chain);
+    let sample = with(sample!("tdx-both"), MEMBER, &closed_chain());
     let open = [Gap::Firmware { claim: "principal.tdx.mr_td" }];
     assert_eq!(gaps(&without(&sample, &measured)), open);
     let root = "principal.tdx has endorsement.root && principal.tdx.endorsement.root == Root::\"google\"";
@@ -159,9 +183,23 @@ fn each_kind_has_its_root() {
 
 #[test]
 fn confidential_space_is_asked_for_without_debug() {
+    let plain = "principal.google_token.software_name == SoftwareName::\"GCE\"";
     let space = "principal.google_token.software_name == SoftwareName::\"CONFIDENTIAL_SPACE\"";
-    let text = with(sample!("sev-token"), "principal.google_token.secure_boot", space);
+    let text = with(sample!("sev-token"), plain, space);
     assert_eq!(gaps(&text), [Gap::TokenDebug]);
+    // What a token can be counts, not what the policy mentions (T53): an image's digest alone takes a debug image.
+    for open in [
+        "true",
+        "principal.google_token has container && principal.google_token.container.image_digest == \"DIGEST\"",
+        "principal.google_token has debug_disabled",
+        "principal.google_token.software_name != SoftwareName::\"GCE\"",
+        "(principal.google_token.software_name == SoftwareName::\"GCE\" || principal.google_token.secure_boot)",
+    ] {
+        let open = open.replace("DIGEST", &format!("sha256:{}", "0".repeat(64)));
+        assert_eq!(gaps(&with(sample!("sev-token"), plain, &open)), [Gap::TokenDebug], "{open}");
+    }
+    let excluded = "principal.google_token.software_name != SoftwareName::\"CONFIDENTIAL_SPACE\"";
+    assert_eq!(gaps(&with(sample!("sev-token"), plain, excluded)), []);
     let closed = format!(
         "{space} && principal.google_token has debug_disabled && principal.google_token.debug_disabled"
     );
@@ -238,7 +276,7 @@ fn t38_malformed_literals_of_the_new_claims_are_refused() {
         ),
     ] {
         let compiled = policy(&text(&condition));
-        let found = compiled.check(&names(&["prod/web"])).unwrap_err();
+        let found = compiled.check(&known(&["prod/web"]), NOW).unwrap_err();
         let malformed = |error: &CheckError| matches!(error, CheckError::MalformedLiteral { claim: other, .. } if other == claim);
         assert!(found.as_slice().iter().any(malformed), "{claim}: {found}");
     }

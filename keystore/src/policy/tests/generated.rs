@@ -71,7 +71,7 @@ fn assert_guards(what: &str, purpose: Purpose, claims: &Claims, log: BaselineLog
         let reason = refused.to_string();
         assert!(flip.named.iter().any(|named| reason.contains(named)), "{what}: {}\n{reason}", flip.what);
     }
-    let found = compiled.check(&names(&["prod/web"])).err();
+    let found = compiled.check(&known(&["prod/web"]), NOW).err();
     found.iter().flat_map(|found| found.as_slice()).map(ToString::to_string).collect()
 }
 

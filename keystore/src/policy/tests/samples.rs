@@ -34,7 +34,7 @@ fn fitted(text: &str, claims: &Claims) -> Arc<CompiledPolicy> {
         text = text.replace(&"0".repeat(96), &measured.to_string());
     }
     let compiled = policy(&text);
-    compiled.check(&names(&["prod/web"])).unwrap_or_else(|found| panic!("{found}\n{text}"));
+    compiled.check(&known(&["prod/web"]), NOW).unwrap_or_else(|found| panic!("{found}\n{text}"));
     compiled
 }
 
@@ -62,7 +62,7 @@ fn release(
 /// Accepts these claims, refuses them after each change.
 fn assert_sample(text: &str, claims: &Claims, changes: &[&[Change]]) {
     // A sample stands as it is in the repository.
-    policy(text).check(&names(&["prod/web"])).unwrap_or_else(|found| panic!("{found}\n{text}"));
+    policy(text).check(&known(&["prod/web"]), NOW).unwrap_or_else(|found| panic!("{found}\n{text}"));
     let compiled = fitted(text, claims);
     let baseline =
         text.contains("Baseline::").then(|| Baseline::capture(claims, 1, UnixTime(NOW.0 + 1000)).unwrap());

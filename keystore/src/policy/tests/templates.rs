@@ -24,7 +24,7 @@ fn release(claims: &Claims, compiled: &Arc<CompiledPolicy>, baseline: &Baseline)
 
 /// Codes of what registration wants acknowledged.
 fn gaps(compiled: &CompiledPolicy) -> Vec<&'static str> {
-    let found = compiled.check(&names(&["prod/web"])).err();
+    let found = compiled.check(&known(&["prod/web"]), NOW).err();
     let codes = found.iter().flat_map(|found| found.as_slice()).map(|error| match error {
         CheckError::Gap { gap, .. } => gap.acceptance().code(),
         other => panic!("{other}"),
@@ -242,7 +242,7 @@ fn what_an_operator_acknowledges_is_written() {
 fn a_policy_with_a_baseline_demands_membership() {
     let claims = claims();
     let compiled = policy(&captured(Purpose::App, &claims).generate());
-    compiled.check(&names(&["prod/web"])).unwrap();
+    compiled.check(&known(&["prod/web"]), NOW).unwrap();
     let secret =
         SecretState::Active { version: 1, purpose: Purpose::App, policy: compiled, baselines: Vec::new() };
     let request = request(vec![DecideItem { path: path("prod/db/x"), secret }]);
@@ -307,7 +307,7 @@ fn the_sample_policies_are_accepted() {
         (include_str!("../../../../config/policies/sample-app.cedar"), Purpose::App),
     ] {
         let compiled = policy(text);
-        compiled.check(&names(&["prod/web"])).unwrap_or_else(|found| panic!("{found}"));
+        compiled.check(&known(&["prod/web"]), NOW).unwrap_or_else(|found| panic!("{found}"));
         assert_eq!(compiled.purpose(), Some(purpose));
     }
     assert_eq!(Guardrails::shipped().digest(), Digest32::of(SHIPPED_GUARDRAILS.as_bytes()));

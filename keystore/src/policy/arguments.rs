@@ -1,0 +1,58 @@
+//! Kernel arguments of which the last one counts.
+//!
+//! The kernel, initramfs-tools and dracut each take the last `panic=`, `rd.shell` and `rd.emergency`. A set has no order, so that
+//! only the effective one becomes a member of the claim `arguments`. The kernel keeps together what is in quotes, scripts split
+//! at every space: where the two see different ones, nothing is effective and the claim has none.
+
+use vouchsafe_attestation::event_log::CommandLine;
+
+/// The arguments of a measured command line, for the claim.
+pub(super) fn effective(arguments: &[String], line: Option<&str>) -> Vec<String> {
+    let words: Vec<&str> = line.map(|line| line.split(' ').collect()).unwrap_or_default();
+    let last = |name: &str| {
+        let of_kernel = arguments.iter().rev().find(|argument| is_named(argument, name))?;
+        let of_scripts = words.iter().rev().find(|word| is_named(word, name))?;
+        (of_kernel == of_scripts).then_some(of_kernel)
+    };
+    let single: Vec<&String> = LAST_COUNTS.iter().filter_map(|name| last(name)).collect();
+    let kept = |argument: &&String| match LAST_COUNTS.iter().any(|name| is_named(argument, name)) {
+        true => single.contains(argument),
+        false => true,
+    };
+    arguments.iter().filter(kept).cloned().collect()
+}
+
+/// The arguments that a command line has, as a policy writes it.
+pub(super) fn effective_of_line(line: &str) -> Vec<String> {
+    effective(&CommandLine::split(line), Some(line))
+}
+
+/// `name` or `name=…`.
+fn is_named(argument: &str, name: &str) -> bool {
+    argument.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+const LAST_COUNTS: [&str; 3] = ["panic", "rd.shell", "rd.emergency"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t35_the_last_one_counts() {
+        for (line, expected) in [
+            ("/k ro panic=-1", &["/k", "ro", "panic=-1"][..]),
+            ("/k panic=0 panic=-1", &["/k", "panic=-1"]),
+            ("/k panic=-1 ro panic=0", &["/k", "ro", "panic=0"]),
+            ("/k panic=-1 panic", &["/k", "panic"]),
+            ("/k rd.shell=0 rd.shell rd.emergency=reboot", &["/k", "rd.shell", "rd.emergency=reboot"]),
+            ("/k panic_print=1 panic=5", &["/k", "panic_print=1", "panic=5"]),
+            // Scripts see a later panic= within the quotes, and quotes that the kernel takes off.
+            ("/k panic=-1 a=\"b panic=0\"", &["/k", "a=b panic=0"]),
+            ("/k panic=\"-1\"", &["/k"]),
+        ] {
+            assert_eq!(effective_of_line(line), expected, "{line}");
+        }
+        assert_eq!(effective(&["panic=-1".to_owned()], None), [""; 0]);
+    }
+}

@@ -1,0 +1,138 @@
+//! The boot chain: what has to be determined before a condition says what booted.
+//!
+//! A TPM measures digests, and whoever is root afterwards can extend most registers again. So a register or a set determines
+//! something only when it is compared as a whole: a PCR with its value, a set with a list that has nothing beside it
+//! (`[…].containsAll(claim)`, `claim == […]`). That a digest is *among* those measured (`claim.contains(…)`) proves nothing
+//! about what else was loaded (T49), and every part that is left open is where another kernel or initrd comes in (T53):
+//!
+//! | part | left open, an attacker boots | closed by, vTPM | by, CCEL |
+//! |---|---|---|---|
+//! | images | his own loader, which measures what he likes | `efi_applications`, or PCR 4 and PCR 2 | `efi_applications`, or RTMR 1 |
+//! | files | the approved loader with his kernel and initrd | `grub_files`, or PCR 9 | `grub_files`, or RTMR 2 |
+//! | command line | the approved files with `init=/bin/sh` | `command_line`, `grub_commands` or PCR 8 | the same with `grub_files`, or RTMR 2 |
+//!
+//! A unified kernel image has its files and its command line inside, so that the images determine them once it is known that
+//! what ran was one: its sections are closed (PCR 11), or GRUB measured nothing (PCR 8 at its reset value). What remains is
+//! what stands beside it, options and credentials (PCR 12): the claims `command_line` and `arguments` are there only where
+//! nothing did. PCR 11 without the images proves nothing: any kernel can extend it.
+//!
+//! A baseline determines all of it, whichever kind of boot it lists.
+
+use super::facts::Facts;
+
+/// A part of the chain that is not determined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChainPart {
+    /// EFI applications and drivers: shim, GRUB, a unified kernel image.
+    Images,
+    /// Files that GRUB loads: kernel, initrd, configuration.
+    Files,
+    /// The kernel's command line.
+    CommandLine,
+    /// Options and credentials from beside a unified kernel image.
+    Options,
+}
+
+impl ChainPart {
+    /// What an attacker puts there, and what closes it.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Images => {
+                "the images (another loader boots anything and extends the rest by itself: close [\"…\"].containsAll(principal.vtpm.efi_applications), or PCR 2 and PCR 4)"
+            }
+            Self::Files => {
+                "the files (the same GRUB loads an attacker's kernel or initrd: close [\"…\"].containsAll(principal.vtpm.grub_files), or PCR 9)"
+            }
+            Self::CommandLine => {
+                "the command line (init=/bin/sh: compare principal.vtpm.command_line, or PCR 8)"
+            }
+            Self::Options => {
+                "what stands beside the unified kernel image (options and credentials: compare principal.vtpm.command_line, or PCR 12)"
+            }
+        }
+    }
+}
+
+/// What no log that counts determines; empty when one of them, or a baseline, determines all of it. Parts of two logs are never
+/// put together: each may be of another boot.
+pub(super) fn open_parts(facts: &Facts<'_>) -> Vec<ChainPart> {
+    if facts.baselines().next().is_some() {
+        return Vec::new();
+    }
+    let vtpm = if facts.counts("vtpm") { open_in_vtpm(facts) } else { EVERYTHING.to_vec() };
+    let tdx = if facts.counts("tdx") { open_in_ccel(facts) } else { EVERYTHING.to_vec() };
+    if tdx.len() < vtpm.len() { tdx } else { vtpm }
+}
+
+fn open_in_vtpm(facts: &Facts<'_>) -> Vec<ChainPart> {
+    let pcr = |index: u8| facts.is_one_of(&format!("vtpm.pcrs.pcr{index}"));
+    let closed = |claim: &str| facts.closed(&format!("vtpm.{claim}"));
+    let no_grub = facts.each("vtpm.pcrs.pcr8", |value| value.bytes().all(|digit| digit == b'0'));
+    let text = closed("grub_commands") || facts.is_one_of("vtpm.command_line");
+    let boot = Determined {
+        images: closed("efi_applications") || (pcr(4) && pcr(2)),
+        files: closed("grub_files") || pcr(9),
+        // A GRUB that ran has extended PCR 8: its reset value says nothing about a command line.
+        command_line: text || (pcr(8) && !no_grub),
+        unified: closed("stub_sections") || pcr(11) || no_grub,
+        nothing_beside: has_command_line(facts, "vtpm") || pcr(12),
+    };
+    boot.open()
+}
+
+/// Register 3 is one sequence of texts, files and sections, of which the log tells which is which: only together with a closed
+/// list of the files are its texts and sections those of the boot.
+fn open_in_ccel(facts: &Facts<'_>) -> Vec<ChainPart> {
+    let rtmr = |index: u8| facts.is_one_of(&format!("tdx.rtmrs.rtmr{index}"));
+    let closed = |claim: &str| facts.closed(&format!("tdx.boot.{claim}"));
+    let files = closed("grub_files");
+    let text = closed("grub_commands") || facts.is_one_of("tdx.boot.command_line");
+    let boot = Determined {
+        images: closed("efi_applications") || rtmr(1),
+        files: files || rtmr(2),
+        command_line: (files && text) || rtmr(2),
+        unified: files && closed("stub_sections"),
+        nothing_beside: has_command_line(facts, "tdx.boot"),
+    };
+    boot.open()
+}
+
+fn has_command_line(facts: &Facts<'_>, boot: &str) -> bool {
+    ["command_line", "arguments"].iter().any(|claim| facts.there(&format!("{boot}.{claim}")))
+}
+
+/// Texts of the CCEL log say what booted only where nothing of register 3 is left over (T49): see [`open_in_ccel`].
+pub(super) fn closes_rtmr2(facts: &Facts<'_>) -> bool {
+    facts.baselines().next().is_some()
+        || facts.is_one_of("tdx.rtmrs.rtmr2")
+        || facts.closed("tdx.boot.grub_files")
+}
+
+struct Determined {
+    images: bool,
+    files: bool,
+    command_line: bool,
+    /// What ran is a unified kernel image of the images.
+    unified: bool,
+    nothing_beside: bool,
+}
+
+impl Determined {
+    fn open(&self) -> Vec<ChainPart> {
+        let missing = |parts: &[(bool, ChainPart)]| -> Vec<ChainPart> {
+            parts.iter().filter(|(determined, _)| !determined).map(|(_, part)| *part).collect()
+        };
+        let grub = missing(&[
+            (self.images, ChainPart::Images),
+            (self.files, ChainPart::Files),
+            (self.command_line, ChainPart::CommandLine),
+        ]);
+        if !self.unified {
+            return grub;
+        }
+        let unified = missing(&[(self.images, ChainPart::Images), (self.nothing_beside, ChainPart::Options)]);
+        if unified.len() < grub.len() { unified } else { grub }
+    }
+}
+
+const EVERYTHING: [ChainPart; 3] = [ChainPart::Images, ChainPart::Files, ChainPart::CommandLine];

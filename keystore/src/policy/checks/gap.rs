@@ -1,0 +1,226 @@
+//! What a permit leaves open, in words: what is open, what an attacker does with it, what closes it.
+
+use super::chain::ChainPart;
+use super::facts::Facts;
+use super::findings::Acceptance;
+
+/// What a permit leaves open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Gap {
+    /// No conditions.
+    #[error(
+        "it has no conditions: any VM of anybody gets the secret; say whose VM, which technology and what boots"
+    )]
+    Unconditional,
+    /// A condition that an absent claim passes.
+    #[error(
+        "a VM without {claim} passes, and evidence can be left out on purpose: test for it with `has` and compare it"
+    )]
+    MissingClaim {
+        /// The claim.
+        claim: String,
+    },
+    /// No condition on a root.
+    #[error(
+        "no condition on {claim}: evidence under an anchor from a file passes, whoever has its key; require {claim} == Root::\"{}\"",
+        vendor(claim)
+    )]
+    Root {
+        /// The root that is not restricted.
+        claim: &'static str,
+    },
+    /// No condition on the owner.
+    #[error(
+        "VMs of any owner pass: anybody boots the same image in a project of his own; compare principal.vtpm.instance.project_number, or principal.google_token's, with yours"
+    )]
+    Owner,
+    /// No condition on the instance.
+    #[error(
+        "any VM of the project opens the disk, one made by a project editor for himself too; compare principal.vtpm.instance.instance_id, or principal.google_token's"
+    )]
+    Instance,
+    /// No condition on the technology.
+    #[error(
+        "no condition on principal.technology: a VM whose memory the host reads passes; require principal.technology == Technology::\"sev-snp\" or a list of those you want"
+    )]
+    Technology,
+    /// Debug is allowed.
+    #[error(
+        "no condition that principal.snp.policy.debug is false: the host reads the memory of a guest with debug; require !principal.snp.policy.debug"
+    )]
+    Debug,
+    /// An image of Confidential Space that can be debugged.
+    #[error(
+        "a token may be of Confidential Space's debug image, whose operator logs in and reads the workload's memory; require principal.google_token.debug_disabled, or exclude it: principal.google_token.software_name == SoftwareName::\"GCE\""
+    )]
+    TokenDebug,
+    /// No floor.
+    #[error(
+        "no lower bound for principal.snp.reported_tcb.{component}: a host with old firmware, whose holes are known, passes; require principal.snp.reported_tcb.{component} >= …"
+    )]
+    TcbFloor {
+        /// The component without a floor.
+        component: &'static str,
+    },
+    /// Any judgement of Intel's.
+    #[error(
+        "no condition on principal.tdx.tcb.status: a platform that Intel calls out of date passes; require [TcbStatus::\"up-to-date\", …].contains(principal.tdx.tcb.status)"
+    )]
+    TcbStatus,
+    /// An old judgement of Intel's.
+    #[error(
+        "no lower bound for principal.tdx.tcb.evaluation_data_number: an old list calls a platform with known holes up to date; require principal.tdx.tcb.evaluation_data_number >= …"
+    )]
+    EvaluationFloor,
+    /// Any firmware.
+    #[error(
+        "any firmware passes, an attacker's own too, and it makes up what it measures: compare {claim}, or require its endorsement's svn >= …, or a baseline of which every one that is named lists it"
+    )]
+    Firmware {
+        /// The measurement that is not restricted.
+        claim: &'static str,
+    },
+    /// Secure Boot, and shim may not verify.
+    #[error(
+        "Secure Boot is all that says what boots, and shim may have been told not to verify (mokutil --disable-validation): any kernel passes; require !principal.vtpm.secure_boot.shim_validation_disabled, a value of PCR 7, or a baseline"
+    )]
+    ShimValidation,
+    /// Secure Boot alone.
+    #[error(
+        "Secure Boot (PCR 7) is all that says what boots: any kernel that a vendor has signed passes, with an attacker's initrd; open: {}; require a baseline, or close all of them",
+        texts(open)
+    )]
+    Pcr7Alone {
+        /// The parts of the boot chain that are not determined.
+        open: Vec<ChainPart>,
+    },
+    /// Any boot.
+    #[error("what boots is not determined; open: {}; require a baseline, or close all of them", texts(open))]
+    BootChain {
+        /// The parts of the boot chain that are not determined.
+        open: Vec<ChainPart>,
+    },
+    /// Several kinds of evidence without a boot chain.
+    #[error(
+        "what boots is not determined, and who is root in two VMs shows one's hardware and the other's name; open: {}; require a baseline, or close all of them",
+        texts(open)
+    )]
+    CompositeBootChain {
+        /// The parts of the boot chain that are not determined.
+        open: Vec<ChainPart>,
+    },
+    /// A token and nothing else.
+    #[error(
+        "a token alone says nothing about the kernel: whoever can write the VM's disk boots his own; ask for a vTPM with a baseline as well"
+    )]
+    TokenAlone,
+    /// No condition on the phase.
+    #[error(
+        "the disk's key can be asked for after boot, by anything that runs as root: require principal.vtpm.phase == Phase::\"initrd\", which nothing but a vTPM has"
+    )]
+    Phase,
+    /// A shell in the initrd.
+    #[error(
+        "an initrd that fails may open a shell that asks for the key, once the host detaches the disk: require principal.vtpm.arguments.contains(\"panic=-1\") for initramfs-tools, .containsAll([\"rd.shell=0\", \"rd.emergency=reboot\"]) for dracut, or the same of principal.tdx.boot.arguments"
+    )]
+    FailureShell,
+}
+
+impl Gap {
+    /// The narrowest acknowledgement of it.
+    #[must_use]
+    pub const fn acceptance(&self) -> Acceptance {
+        match self {
+            Self::Unconditional => Acceptance::Unconditional,
+            Self::MissingClaim { .. } => Acceptance::MissingClaim,
+            Self::Root { .. } => Acceptance::Root,
+            Self::Owner => Acceptance::Owner,
+            Self::Instance => Acceptance::Instance,
+            Self::Technology => Acceptance::Technology,
+            Self::Debug | Self::TokenDebug => Acceptance::Debug,
+            Self::TcbFloor { .. } | Self::TcbStatus | Self::EvaluationFloor => Acceptance::TcbFloor,
+            Self::Firmware { .. } => Acceptance::Firmware,
+            Self::Pcr7Alone { .. } => Acceptance::Pcr7Alone,
+            Self::ShimValidation | Self::BootChain { .. } => Acceptance::BootChain,
+            Self::CompositeBootChain { .. } => Acceptance::CompositeBootChain,
+            Self::TokenAlone => Acceptance::TokenAlone,
+            Self::Phase => Acceptance::Phase,
+            Self::FailureShell => Acceptance::FailureShell,
+        }
+    }
+
+    /// How much is open, for gaps that are about the same thing: what boots. One permit has at most one of them.
+    pub(super) const fn boot_rank(&self) -> Option<u8> {
+        Some(match self {
+            Self::BootChain { .. } => 4,
+            Self::CompositeBootChain { .. } => 3,
+            Self::TokenAlone => 2,
+            Self::ShimValidation => 1,
+            Self::Pcr7Alone { .. } => 0,
+            _ => return None,
+        })
+    }
+
+    /// Whether both are about the same thing, so that what closes one closes the other.
+    pub(super) fn is_about(&self, other: &Self) -> bool {
+        self == other || (self.boot_rank().is_some() && other.boot_rank().is_some())
+    }
+}
+
+fn vendor(claim: &str) -> &'static str {
+    match claim {
+        "principal.snp.root" => "amd",
+        "principal.tdx.root" => "intel",
+        _ => "google",
+    }
+}
+
+fn texts(open: &[ChainPart]) -> String {
+    open.iter().map(|part| part.text()).collect::<Vec<_>>().join(", ")
+}
+
+/// Something that is taken and still worth saying: who reads the answer may not have meant it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Note {
+    /// A VM without memory encryption.
+    #[error("technology \"none\" passes: its memory is not encrypted, and the host reads what it is given")]
+    NoTechnology,
+    /// Evidence under an anchor from a file.
+    #[error(
+        "root \"extra\" passes: {claim} may be an anchor from a file, made for tests; whoever has its key makes such evidence"
+    )]
+    ExtraRoot {
+        /// The root.
+        claim: &'static str,
+    },
+}
+
+impl Note {
+    pub(super) fn of(facts: &Facts<'_>) -> Vec<Self> {
+        let mut notes = Vec::new();
+        let technologies = TECHNOLOGIES.iter().filter(|claim| facts.is_one_of(claim));
+        if technologies.clone().next().is_some()
+            && technologies.into_iter().all(|claim| facts.may_be(claim, "none"))
+        {
+            notes.push(Self::NoTechnology);
+        }
+        let extra =
+            ROOTS.into_iter().filter(|claim| facts.may_be(claim.trim_start_matches("principal."), "extra"));
+        notes.extend(extra.map(|claim| Self::ExtraRoot { claim }));
+        if facts.closed("roots") && facts.members("roots").any(|root| root == "extra") {
+            notes.push(Self::ExtraRoot { claim: "principal.roots" });
+        }
+        notes
+    }
+}
+
+/// Where evidence says which technology protects the VM.
+pub(super) const TECHNOLOGIES: [&str; 3] = ["technology", "vtpm.technology", "google_token.technology"];
+const ROOTS: [&str; 6] = [
+    "principal.vtpm.root",
+    "principal.snp.root",
+    "principal.tdx.root",
+    "principal.google_token.root",
+    "principal.snp.endorsement.root",
+    "principal.tdx.endorsement.root",
+];
