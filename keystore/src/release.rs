@@ -14,8 +14,7 @@ use vouchsafe_protocol::{
 
 use crate::policy::{
     Baseline, BaselineError, CheckFailures, CompiledPolicy, DecideItem, DecideRequest, Denial, Dropped,
-    Guardrails, KnownBaselines, NamedBaseline, Note, PolicyError, Protocol, PurposeMismatch, ReleaseGrant,
-    SecretState, decide,
+    Guardrails, NamedBaseline, PolicyError, Protocol, PurposeMismatch, ReleaseGrant, SecretState, decide,
 };
 use crate::record::GuardrailsRef;
 use crate::store::{
@@ -58,6 +57,17 @@ pub enum RegisterError {
     /// The baseline is none.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+    /// Policies count on the baseline for what this version of it does not list.
+    #[error(
+        "with this version of baseline {name}, policies that name it would leave something open: {}",
+        policies.iter().map(|opened| format!("{}: {}", opened.policy, opened.findings)).collect::<Vec<_>>().join("; ")
+    )]
+    OpensPolicies {
+        /// The baseline.
+        name: ObjectName,
+        /// The policies, each with what it would leave open.
+        policies: Vec<PolicyFindings>,
+    },
     /// The baseline has ended: nothing would ever be a member of it.
     #[error("baseline {name} has ended (ends_at {ends_at}): set a later ends_at, or learn it again")]
     EndedBaseline {
@@ -182,7 +192,7 @@ impl Keystore {
                 MaterialState::Retired => SecretState::Retired,
                 MaterialState::Active(secret) => {
                     active.insert(item.path.clone(), Arc::clone(secret));
-                    self.active_state(secret, &material)?
+                    self.active_state(secret, &material).await?
                 }
             };
             items.push(DecideItem { path: item.path.clone(), secret });
@@ -215,63 +225,6 @@ impl Keystore {
             self.unseal_active(secret, instance)
         };
         grant.secrets().iter().map(open).collect()
-    }
-
-    /// Checks a policy as [`Self::put_policy`] does at `now`, and stores nothing.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub async fn check_policy(
-        &self,
-        name: &ObjectName,
-        text: &str,
-        now: UnixTime,
-    ) -> Result<(CompiledPolicy, Vec<Note>), RegisterError> {
-        let policy = CompiledPolicy::compile(name, text)?;
-        let known = self.known_baselines(policy.baselines()).await?;
-        let notes = policy.check(&known, now)?;
-        let guarded = self.secrets(None).await?;
-        for secret in guarded.into_iter().filter(|secret| secret.policy == *name) {
-            secret.purpose.check_policy(&secret.path, name, policy.purpose())?;
-        }
-        Ok((policy, notes))
-    }
-
-    /// What a policy's check looks at, of the baselines of these names that there are.
-    async fn known_baselines(&self, names: &BTreeSet<ObjectName>) -> Result<KnownBaselines, RegisterError> {
-        let mut known = KnownBaselines::default();
-        for name in names {
-            if let Some(document) = self.document(DocumentKind::Baseline, name, None).await? {
-                known.insert(name.clone(), &Baseline::parse(&document.text)?, document.revoked);
-            }
-        }
-        Ok(known)
-    }
-
-    /// Puts a new version of a policy, in force at once. Returns the version.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub async fn put_policy(&self, by: By<'_>, name: &ObjectName, text: &str) -> Result<u64, RegisterError> {
-        let (policy, _) = self.check_policy(name, text, by.at).await?;
-        Ok(self.put_policy_document(by, &policy, name, text).await?)
-    }
-
-    /// Puts a new version of a baseline, in force at once. Returns the version.
-    ///
-    /// # Errors
-    /// What is wrong with the document.
-    pub async fn put_baseline(
-        &self,
-        by: By<'_>,
-        name: &ObjectName,
-        json: &str,
-    ) -> Result<u64, RegisterError> {
-        let baseline = Baseline::parse(json)?;
-        if baseline.ends_at <= by.at {
-            return Err(RegisterError::EndedBaseline { name: name.clone(), ends_at: baseline.ends_at });
-        }
-        Ok(self.put_document(by, DocumentKind::Baseline, name, json).await?)
     }
 
     /// Revokes a baseline for good: policies that rest on it alone refuse from now on.
@@ -331,23 +284,25 @@ impl Keystore {
         ))
     }
 
-    fn active_state(
+    async fn active_state(
         &self,
         secret: &ActiveSecret,
         material: &DecisionMaterial,
     ) -> Result<SecretState, ConsiderError> {
         let failed = |error| ConsiderError::Policy { name: secret.policy.name.clone(), error };
-        let policy = self.compiled(&secret.policy).map_err(failed)?;
+        let policy = self.compiled(&secret.policy).await.map_err(failed)?;
         let named = policy.baselines().iter().filter_map(|name| material.baselines.get(name));
         let baselines = named.map(|document| self.baseline(document)).collect::<Result<_, _>>()?;
         Ok(SecretState::Active { version: secret.version, purpose: secret.purpose, policy, baselines })
     }
 
-    pub(crate) fn compiled(&self, document: &Document) -> Result<Arc<CompiledPolicy>, PolicyError> {
+    pub(crate) async fn compiled(&self, document: &Document) -> Result<Arc<CompiledPolicy>, PolicyError> {
         let key = (document.name.clone(), document.digest);
-        self.cache_of_compiled().policies.get_or_insert_with(&key, || {
-            CompiledPolicy::compile(&document.name, &document.text).map(Arc::new)
-        })
+        let compile = async {
+            let (name, text) = (document.name.clone(), document.text.clone());
+            blocking(move || CompiledPolicy::compile(&name, &text)).await.map(Arc::new)
+        };
+        self.cache_of_compiled().policies.get_or_insert_async(&key, compile).await
     }
 
     fn baseline(&self, document: &Document) -> Result<NamedBaseline, ConsiderError> {
@@ -380,8 +335,20 @@ impl Keystore {
     }
 }
 
+/// Runs work that takes long on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
 /// Compiled policies that are kept; one takes some 100 kB.
 const KEPT: usize = 1024;
 
+mod registration;
 #[cfg(test)]
 mod tests;
+
+pub use registration::PolicyFindings;
+pub(crate) use registration::compile;

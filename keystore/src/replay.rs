@@ -54,7 +54,7 @@ impl Keystore {
     /// # Errors
     /// When it does not compile, or the database fails.
     pub async fn replay_policy(&self, name: &ObjectName, text: &str) -> Result<ReplayPolicy, RegisterError> {
-        let policy = Arc::new(CompiledPolicy::compile(name, text)?);
+        let policy = crate::release::compile(name, text).await?;
         let mut baselines = Vec::new();
         for name in policy.baselines() {
             let Some(document) = self.document(DocumentKind::Baseline, name, None).await? else { continue };

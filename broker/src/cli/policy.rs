@@ -89,6 +89,8 @@ pub(super) struct Summary {
     name: ObjectName,
     version: u64,
     revoked: bool,
+    #[serde(default)]
+    findings: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -176,6 +178,12 @@ impl Full {
 }
 
 pub(super) fn list(all: Vec<Summary>) -> String {
+    let found: String = all
+        .iter()
+        .flat_map(|one| {
+            one.findings.iter().map(move |found| format!("{}: would not be taken today: {found}\n", one.name))
+        })
+        .collect();
     let rows: Vec<_> = all
         .into_iter()
         .map(|one| {
@@ -183,5 +191,5 @@ pub(super) fn list(all: Vec<Summary>) -> String {
             vec![one.name.to_string(), one.version.to_string(), state.to_owned()]
         })
         .collect();
-    output::table(&["NAME", "VERSION", "STATE"], &rows)
+    format!("{}{found}", output::table(&["NAME", "VERSION", "STATE"], &rows))
 }

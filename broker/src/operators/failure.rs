@@ -41,7 +41,7 @@ impl From<DocumentError> for HttpProblem {
         let code = match error {
             DocumentError::Store(error) => return error.into(),
             DocumentError::Unknown { .. } => ReasonCode::NotFound,
-            DocumentError::Revoked { .. } => ReasonCode::Conflict,
+            DocumentError::Revoked { .. } | DocumentError::Overtaken => ReasonCode::Conflict,
             DocumentError::TooLarge { .. } | DocumentError::Purpose(_) => ReasonCode::InvalidObject,
         };
         Self::for_operator(code, error.to_string())

@@ -6,7 +6,7 @@ use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
 use vouchsafe_attestation::verify::{Context, Endorsements, verify};
 use vouchsafe_attestation::{Collateral, VerifiedClaims};
-use vouchsafe_protocol::{Bound, GuestKey, Nonce, Suite};
+use vouchsafe_protocol::{Bound, Digest48, GuestKey, Nonce, Suite};
 
 use super::*;
 use crate::policy::{Acceptance, DenialReason, PolicyTemplate, Purpose, PurposeMismatch, TemplateRoot};
@@ -216,4 +216,70 @@ async fn guardrails_can_be_reset_and_put_again() {
         .take(3)
         .collect();
     assert_eq!(actions, ["guardrails.put", "guardrails.reset", "guardrails.put"]);
+}
+
+/// A policy on vTPM and report that counts on its baseline for the firmware.
+const BY_BASELINE: &str = r#"
+@id("release") @for("app")
+permit (principal is Vm, action == Action::"release", resource is Secret)
+when {
+  principal has vtpm.instance && principal.vtpm.root == Root::"extra" &&
+  principal.vtpm.instance.project_number == "1" &&
+  principal has technology && principal.technology == Technology::"sev-snp" &&
+  principal has snp.root && principal.snp.root == Root::"extra" && !principal.snp.policy.debug &&
+  principal.snp.reported_tcb.boot_loader >= 1 && principal.snp.reported_tcb.tee >= 1 &&
+  principal.snp.reported_tcb.snp >= 1 && principal.snp.reported_tcb.microcode >= 1 &&
+  principal in Baseline::"prod/web"
+};
+"#;
+
+#[tokio::test]
+async fn t53_a_baseline_that_would_open_a_policy_is_not_put() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let captured = claims(&SimulatedVm::new(), &[PATH]);
+    let open = Baseline::capture(captured.claims(), 1, UnixTime(NOW.0 + 1000)).expect("a baseline");
+    let mut baseline = open.clone();
+    baseline.firmware.snp_measurements = vec![Digest48([1; 48])];
+    let put =
+        async |baseline: &Baseline| keystore.put_baseline(BY, &name("prod/web"), &baseline.to_json()).await;
+
+    // Without the list the policy is not taken; with it, it is.
+    put(&open).await.expect("nobody counts on it yet");
+    let refused = keystore.put_policy(BY, &name("prod/both"), BY_BASELINE).await.map(|_| ());
+    let Err(RegisterError::Check(found)) = refused else { panic!("{refused:?}") };
+    assert!(found.to_string().contains("any firmware passes"), "{found}");
+    put(&baseline).await.expect("a good baseline");
+    keystore.put_policy(BY, &name("prod/both"), BY_BASELINE).await.expect("a good policy");
+
+    // A later version may not take the list away, and one that keeps it may come.
+    let refused = put(&open).await;
+    let Err(RegisterError::OpensPolicies { policies, .. }) = &refused else { panic!("{refused:?}") };
+    assert_eq!(policies.iter().map(|opened| &opened.policy).collect::<Vec<_>>(), [&name("prod/both")]);
+    assert!(refused.unwrap_err().to_string().contains("prod/both: release: any firmware passes"));
+    put(&Baseline { version: 2, ..baseline.clone() }).await.expect("a good baseline");
+    let found = async |now| {
+        let all = keystore.policy_findings(now).await.expect("read");
+        let ours = all.into_iter().find(|found| found.policy == name("prod/both"));
+        ours.map(|found| found.findings.to_string()).unwrap_or_default()
+    };
+    assert_eq!(found(NOW).await, "");
+
+    // When it ends, and when it is revoked, the policy is named.
+    let ended = found(baseline.ends_at).await;
+    assert!(ended.contains("ended at"), "{ended}");
+    keystore.revoke_baseline(BY, &name("prod/web")).await.expect("revoked");
+    let revoked = found(NOW).await;
+    assert!(revoked.contains("is revoked"), "{revoked}");
+}
+
+#[tokio::test]
+async fn t51_a_document_that_was_checked_before_another_change_is_not_put() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let before = keystore.epoch().await.expect("an epoch");
+    keystore.retire_secret(BY, &path(PATH), None).await.expect("retired");
+    let overtaken =
+        keystore.put_document_as_of(BY, DocumentKind::Baseline, &name("prod/b"), "{}", before).await;
+    assert!(matches!(overtaken, Err(DocumentError::Overtaken)), "{overtaken:?}");
 }

@@ -28,10 +28,25 @@ impl Keystore {
         name: &ObjectName,
         text: &str,
     ) -> Result<u64, DocumentError> {
-        self.put_version_of(by, kind, name, text, None).await
+        self.put_version_of(by, (kind, name, text), None, None).await
     }
 
-    /// The same for a release policy, which is for the purpose of every secret that rests on it.
+    /// The same, if nothing was changed since `epoch`.
+    ///
+    /// # Errors
+    /// [`DocumentError`], among them that something was.
+    pub(crate) async fn put_document_as_of(
+        &self,
+        by: By<'_>,
+        kind: DocumentKind,
+        name: &ObjectName,
+        text: &str,
+        epoch: u64,
+    ) -> Result<u64, DocumentError> {
+        self.put_version_of(by, (kind, name, text), None, Some(epoch)).await
+    }
+
+    /// The same for a release policy as of an epoch, which is for the purpose of every secret that rests on it.
     ///
     /// # Errors
     /// [`DocumentError`].
@@ -41,22 +56,25 @@ impl Keystore {
         policy: &CompiledPolicy,
         name: &ObjectName,
         text: &str,
+        epoch: u64,
     ) -> Result<u64, DocumentError> {
-        self.put_version_of(by, DocumentKind::Policy, name, text, Some(policy)).await
+        self.put_version_of(by, (DocumentKind::Policy, name, text), Some(policy), Some(epoch)).await
     }
 
     async fn put_version_of(
         &self,
         by: By<'_>,
-        kind: DocumentKind,
-        name: &ObjectName,
-        text: &str,
+        (kind, name, text): (DocumentKind, &ObjectName, &str),
         policy: Option<&CompiledPolicy>,
+        as_of: Option<u64>,
     ) -> Result<u64, DocumentError> {
         if text.len() > MAX_DOCUMENT {
             return Err(DocumentError::TooLarge { length: text.len() });
         }
         let mut change = self.change(by).await?;
+        if as_of.is_some_and(|epoch| change.epoch != epoch.saturating_add(1)) {
+            return Err(DocumentError::Overtaken);
+        }
         let check = change.check();
         let before = read_head(change.connection(), check, kind, name).await?;
         // Guardrails that were reset may be put again: to reset them is no verdict on a text.

@@ -150,6 +150,7 @@ impl Keystore {
         let document = document.ok_or_else(|| SecretError::NoSuchPolicy { policy: policy.clone() })?;
         let compiled = self
             .compiled(&document)
+            .await
             .map_err(|error| SecretError::Policy { policy: policy.clone(), error: Box::new(error) })?;
         Ok(purpose.check_policy(path, policy, compiled.purpose())?)
     }

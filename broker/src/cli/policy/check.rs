@@ -67,7 +67,7 @@ impl Check {
     }
 
     /// The policy, or everything that is wrong with it.
-    fn found(&self, text: &str) -> Result<Result<(CompiledPolicy, Vec<Note>), Vec<Found>>, Failure> {
+    fn found(&self, text: &str) -> Result<Result<Taken, Vec<Found>>, Failure> {
         let baselines = BaselineFile::read_all(&self.baseline)?;
         let policy = match CompiledPolicy::compile(&self.name, text) {
             Ok(policy) => policy,
@@ -96,6 +96,9 @@ impl Check {
         Ok(Err(all))
     }
 }
+
+/// A policy that would be taken, and what is worth saying about it.
+type Taken = (CompiledPolicy, Vec<Note>);
 
 /// Something that is wrong with the policy.
 #[derive(Serialize)]

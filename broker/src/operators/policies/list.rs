@@ -2,7 +2,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_keystore::store::DocumentKind;
+use serde::Serialize;
+use vouchsafe_keystore::store::{DocumentKind, DocumentSummary};
 
 use crate::broker::Broker;
 use crate::operators::operator::Act;
@@ -12,5 +13,21 @@ use crate::problem::HttpProblem;
 pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
     let mut policies = broker.keystore.documents(DocumentKind::Policy).await?;
     policies.retain(|policy| operator.may(Act::ReadObjects, policy.name.namespace()));
-    answer(&policies)
+    let found = broker.keystore.policy_findings(operator.by().at).await?;
+    let listed = policies.into_iter().map(|summary| {
+        let findings = found.iter().filter(|found| found.policy == summary.name);
+        let findings =
+            findings.flat_map(|found| found.findings.as_slice()).map(ToString::to_string).collect();
+        Listed { summary, findings }
+    });
+    answer(&listed.collect::<Vec<_>>())
+}
+
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    summary: DocumentSummary,
+    /// What registration would refuse today: a baseline was revoked or has ended since.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<String>,
 }

@@ -191,6 +191,13 @@ impl CheckFailures {
         Self(found)
     }
 
+    /// Those that are not among `others`; `None` if there are none.
+    #[must_use]
+    pub(crate) fn without(self, others: &[CheckError]) -> Option<Self> {
+        let left: Vec<CheckError> = self.0.into_iter().filter(|found| !others.contains(found)).collect();
+        (!left.is_empty()).then_some(Self(left))
+    }
+
     /// The findings.
     #[must_use]
     pub fn as_slice(&self) -> &[CheckError] {

@@ -38,12 +38,14 @@ pub(super) fn of(facts: &Facts<'_>, circumstances: &Circumstances<'_>) -> Vec<Ga
         gaps.extend(tdx(facts, circumstances.baselines));
     }
     gaps.extend(token(facts));
-    if circumstances.purpose == Some(Purpose::Disk) {
-        gaps.extend(disk(facts));
-    }
-    gaps.retain(|gap| !circumstances.accepts.contains(&gap.acceptance()));
-    gaps.extend(boot(facts, circumstances.accepts));
-    gaps
+    let disk = if circumstances.purpose == Some(Purpose::Disk) { disk(facts) } else { Vec::new() };
+    let accepted = |gap: &Gap| circumstances.accepts.contains(&gap.acceptance());
+    let boot = boot(facts, circumstances.accepts);
+    gaps.into_iter()
+        .filter(|gap| !accepted(gap))
+        .chain(boot)
+        .chain(disk.into_iter().filter(|gap| !accepted(gap)))
+        .collect()
 }
 
 /// Of a claim at the top: always. Of one of a kind of evidence: if that counts.
@@ -181,9 +183,7 @@ fn disk(facts: &Facts<'_>) -> Vec<Gap> {
 /// The firmware let only signed images start.
 fn demands_secure_boot(facts: &Facts<'_>) -> bool {
     let enabled = |state: &&str| counts(facts, state) && facts.flag(&format!("{state}.enabled"), true);
-    SECURE_BOOT.iter().any(|state| enabled(state))
-        || facts.flag("google_token.secure_boot", true)
-        || pins_authorities(facts)
+    SECURE_BOOT.iter().any(enabled) || facts.flag("google_token.secure_boot", true) || pins_authorities(facts)
 }
 
 /// And shim went on to verify: by its claim, or since what shim measured of it is pinned.
@@ -195,7 +195,7 @@ fn shim_verifies(facts: &Facts<'_>) -> bool {
 /// PCR 7 as a whole, or everything that let an image pass. RTMR 0 has what PCR 1 and 7 have.
 fn pins_authorities(facts: &Facts<'_>) -> bool {
     let authorities = |state: &&str| counts(facts, state) && facts.closed(&format!("{state}.authorities"));
-    SECURE_BOOT.iter().any(|state| authorities(state))
+    SECURE_BOOT.iter().any(authorities)
         || (facts.counts("vtpm") && facts.is_one_of("vtpm.pcrs.pcr7"))
         || (facts.counts("tdx") && facts.is_one_of("tdx.rtmrs.rtmr0"))
 }

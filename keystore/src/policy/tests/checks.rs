@@ -502,10 +502,9 @@ fn t49_that_a_digest_is_among_those_measured_says_nothing() {
         format!("principal.vtpm has grub_files && principal.vtpm.grub_files.contains(\"{digest}\")"),
         format!("principal.vtpm has grub_files && principal.vtpm.grub_files.containsAll([\"{digest}\"])"),
         format!("principal.vtpm has grub_files && [\"{digest}\"].containsAny(principal.vtpm.grub_files)"),
-        format!(
-            "principal.vtpm has grub_files && principal.vtpm has efi_applications && \
+        "principal.vtpm has grub_files && principal.vtpm has efi_applications && \
              principal.vtpm.grub_files.containsAll(principal.vtpm.efi_applications)"
-        ),
+            .to_owned(),
         format!("!({})", pcr(4)),
     ] {
         assert_eq!(with_chain(&among), open, "{among}");

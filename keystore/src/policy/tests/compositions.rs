@@ -44,7 +44,7 @@ fn t01_one_attacker_who_is_root_in_both_vms_is_refused_at_registration() {
         assert_eq!(open, [composite(&EVERYTHING)], "{sample}");
     }
     // Texts of a CCEL log say nothing without a closed set, neither of the chain nor of the shell (T49).
-    let open = [Gap::FailureShell, composite(&EVERYTHING)];
+    let open = [composite(&EVERYTHING), Gap::FailureShell];
     assert_eq!(gaps(sample!("tdx-both")), []);
     assert_eq!(gaps(&without(sample!("tdx-both"), MEMBER)), open);
     let line = "principal.tdx has boot.command_line && principal.tdx.boot.command_line == \"k panic=-1\"";
@@ -65,13 +65,13 @@ fn t01_one_attacker_who_is_root_in_both_vms_is_refused_at_registration() {
     use ChainPart::{CommandLine, Files, Images};
     for (chain, open) in [
         (rtmr(2), vec![composite(&[Images])]),
-        (rtmr(1), vec![Gap::FailureShell, composite(&[Files, CommandLine])]),
+        (rtmr(1), vec![composite(&[Files, CommandLine]), Gap::FailureShell]),
         (closed("grub_files"), vec![composite(&[Images, CommandLine])]),
         (
             format!("{} && {}", closed("efi_applications"), closed("grub_files")),
             vec![composite(&[CommandLine])],
         ),
-        (format!("{} && {vtpm_files}", rtmr(1)), vec![Gap::FailureShell, composite(&[Images, CommandLine])]),
+        (format!("{} && {vtpm_files}", rtmr(1)), vec![composite(&[Images, CommandLine]), Gap::FailureShell]),
         (format!("{} && {}", rtmr(1), rtmr(2)), vec![]),
         (format!("{} && {} && {line}", closed("efi_applications"), closed("grub_files")), vec![]),
         (format!("{} && {} && {line}", rtmr(1), closed("grub_files")), vec![]),

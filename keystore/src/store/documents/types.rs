@@ -96,6 +96,9 @@ pub enum DocumentError {
     /// A secret that rests on the policy is for another purpose.
     #[error(transparent)]
     Purpose(#[from] PurposeMismatch),
+    /// Something else was changed since the document was checked.
+    #[error("other changes came in between, again and again: try once more")]
+    Overtaken,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
