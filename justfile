@@ -15,11 +15,12 @@ default:
 setup:
     @scripts/setup
 
-# A broker, a software TPM, a release, a refusal and its explanation: the whole thing to look at. Ends by itself.
-demo: setup
+# A broker, a software TPM, a release, a refusal and its explanation: the whole thing to look at. Ends by itself; with --keep, broker
+# and VM stay to play with.
+demo *ARGS: setup
     @echo "demo: the first build takes about 7 minutes on two cores; after that the demo takes seconds" >&2
     @cargo build --quiet {{ programs }}
-    @cargo run --quiet -p vouchsafe-tests --bin demo
+    @cargo run --quiet -p vouchsafe-tests --bin demo -- {{ ARGS }}
 
 # All that CI runs: every check, then every test.
 test: (announce "test" "about 20 minutes on two cores, three once built") setup check

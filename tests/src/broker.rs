@@ -241,6 +241,12 @@ impl Broker {
         self.folder.join("data")
     }
 
+    /// The operator's home, with an operator file for this broker.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.folder
+    }
+
     /// What it has written to its log so far.
     #[must_use]
     pub fn read_log(&self) -> String {

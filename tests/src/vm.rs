@@ -88,15 +88,23 @@ impl Vm {
     pub fn configure(&self, broker: &str, identity: &str, ca: &Path) -> io::Result<PathBuf> {
         let path = self.folder.join("guest.toml");
         let text = format!(
-            "brokers = [{broker:?}]\nidentities = [{identity:?}]\nca = {ca:?}\nevidence = [\"vtpm\"]\n\n\
-             [vtpm]\ndevice = \"{}\"\nevent_log = {:?}\nuserspace_log = {:?}\nissuers = [{:?}]\n",
+            "brokers = [{broker:?}]\nidentities = [{identity:?}]\nca = {ca:?}\nevidence = [\"vtpm\"]\n\n{}",
+            self.hardware()
+        );
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// The part of a guest's configuration that says where this VM's TPM and firmware log are.
+    #[must_use]
+    pub fn hardware(&self) -> String {
+        format!(
+            "[vtpm]\ndevice = \"{}\"\nevent_log = {:?}\nuserspace_log = {:?}\nissuers = [{:?}]\n",
             self.tpm.address(),
             self.event_log(),
             self.userspace_log(),
             self.folder.join(ISSUERS),
-        );
-        fs::write(&path, text)?;
-        Ok(path)
+        )
     }
 
     /// The TPM.

@@ -31,7 +31,8 @@ pub(super) struct Files<'a> {
     pub(super) collateral: &'a [PathBuf],
     pub(super) endorsements: &'a [PathBuf],
     pub(super) audiences: &'a [String],
-    /// The broker whose bundles of exported collateral are taken, key sets that it fetched from Google included.
+    /// The broker whose bundles of exported collateral alone are taken, with the key sets that it fetched from Google. Without
+    /// one, those of any broker are: each item is verified where it is used, and key sets give the root `extra`.
     pub(super) bundles_of: Option<&'a BrokerIdentity>,
 }
 
@@ -90,16 +91,15 @@ impl Given {
         bundles_of: Option<&BrokerIdentity>,
         now: UnixTime,
     ) -> Result<(), Failure> {
-        let limit = if bundles_of.is_some() { MAX_BUNDLE } else { MAX_CRL_LENGTH };
-        let file = output::read_input(path, limit)?;
+        let file = output::read_input(path, MAX_BUNDLE.max(MAX_CRL_LENGTH))?;
         let failed = |error: &dyn std::fmt::Display| Failure::file(path, error);
-        if let Some(signer) = bundles_of.filter(|_| is_bundle(&file)) {
-            let bundle =
-                Bundle::parse(&file).and_then(|bundle| bundle.verify(signer, BundleFormat::Exported));
-            return bundle
-                .map_err(|error| failed(&error))?
-                .into_iter()
-                .try_for_each(|item| self.add(path, item));
+        if is_bundle(&file) {
+            let bundle = Bundle::parse(&file).and_then(|bundle| {
+                let signer = bundles_of.copied().unwrap_or(bundle.signer());
+                bundle.verify(&signer, BundleFormat::Exported)
+            });
+            let mut items = bundle.map_err(|error| failed(&error))?.into_iter();
+            return items.try_for_each(|item| self.add(path, item, bundles_of.is_some()));
         }
         if file.trim_ascii_start().first() != Some(&b'{') {
             read_file(&file, &mut self.crls, &mut self.certificates).map_err(|error| failed(&error))
@@ -111,8 +111,8 @@ impl Given {
         }
     }
 
-    /// An item of a bundle. What the broker says that it fetched from Google is Google's here, too.
-    fn add(&mut self, path: &Path, item: BundleItem) -> Result<(), Failure> {
+    /// An item of a bundle. Where its signer is believed, a key set that it fetched from Google is Google's here, too.
+    fn add(&mut self, path: &Path, item: BundleItem, believed: bool) -> Result<(), Failure> {
         let BundleItem { kind, subject, fetched_at, content, .. } = item;
         let failed = |error: &dyn std::fmt::Display| Failure::file(path, error);
         match kind {
@@ -121,7 +121,8 @@ impl Given {
             }
             CollateralKind::Tdx => self.platform(path, &content),
             CollateralKind::TokenKeys => {
-                let read = if subject == "google" { TokenKeys::from_google } else { TokenKeys::extra };
+                let google = believed && subject == "google";
+                let read = if google { TokenKeys::from_google } else { TokenKeys::extra };
                 self.token_keys.push(read(&content, fetched_at).map_err(|error| failed(&error))?);
                 Ok(())
             }

@@ -7,22 +7,37 @@
 #![expect(clippy::print_stdout, reason = "a demo is there to be read")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{ExitCode, Output};
+use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
+use clap::Parser;
 use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec, FakeGoogle};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_protocol::UnixTime;
-use vouchsafe_tests::broker::{Broker, guest};
+use vouchsafe_tests::broker::{Broker, guest, program};
 use vouchsafe_tests::vm::Vm;
 use vouchsafe_tests::{clock, pem};
 
+/// A broker, a VM with a software TPM, a release, a refusal and its explanation.
+#[derive(Parser)]
+struct Arguments {
+    /// Leave broker and VM running afterwards, and say what to try and how to stop them.
+    #[arg(long)]
+    keep: bool,
+    /// What --keep runs in the background: the demo itself.
+    #[arg(long, hide = true)]
+    stay: bool,
+}
+
 fn main() -> ExitCode {
-    match run() {
+    let arguments = Arguments::parse();
+    match if arguments.keep { keep() } else { run(arguments.stay) } {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("\nThe demo failed: {error:#}");
@@ -31,9 +46,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> anyhow::Result<()> {
+fn run(stay: bool) -> anyhow::Result<()> {
     let started = Instant::now();
-    let folder = tempfile::tempdir()?;
+    let folder = tempfile::Builder::new().prefix("vouchsafe-demo.").tempdir()?;
     let google = FakeGoogle::new();
     println!("vouchsafe: a secret for a Confidential VM that proves what it is, and for no other.\n");
 
@@ -67,7 +82,7 @@ fn run() -> anyhow::Result<()> {
     said(&format!("{SECRET:?}: wrapped to a key that the TPM's quote commits to, opened in the VM"));
 
     step("5", "The same VM boots with one more argument: a shell for whoever is at the console.");
-    vm.reboot(&boot.with_kernel_arguments(&format!("{arguments} init=/bin/sh")))?;
+    vm.reboot(&boot.clone().with_kernel_arguments(&format!("{arguments} init=/bin/sh")))?;
     command(&format!("vouchsafe-guest fetch {PATH}"));
     let output = guest(&config, ["fetch", PATH])?;
     ensure!(output.status.code() == Some(10), "a refusal was expected: {}", text(&output));
@@ -81,12 +96,59 @@ fn run() -> anyhow::Result<()> {
     command("vouchsafe decisions list");
     indented(&broker.operate(&["decisions", "list"], b"")?);
 
-    broker.stop()?;
     println!(
         "\nThat was all of it, in {:.1} s. README.md goes on from here.",
         started.elapsed().as_secs_f32()
     );
-    Ok(())
+    if stay {
+        vm.reboot(&boot)?;
+        return playground(folder.path(), &broker, &config);
+    }
+    broker.stop()
+}
+
+/// Runs the demo in a process of its own, which broker and TPM live and die with, and shows what it prints.
+fn keep() -> anyhow::Result<()> {
+    let mut demo = Command::new("setsid")
+        .arg(std::env::current_exe()?)
+        .arg("--stay")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    for line in BufReader::new(demo.stdout.take().context("a pipe")?).lines() {
+        match line?.as_str() {
+            STAYS => return Ok(()),
+            line => println!("{line}"),
+        }
+    }
+    bail!("{}", demo.wait()?)
+}
+
+/// Says how to go on, and then keeps everything running until it is stopped.
+fn playground(folder: &Path, broker: &Broker, guest: &Path) -> anyhow::Result<()> {
+    let (vouchsafe, client) = (program("vouchsafe")?, program("vouchsafe-guest")?);
+    for (name, script) in [
+        ("vouchsafe", format!("HOME={:?} exec {vouchsafe:?} \"$@\"", broker.home())),
+        ("vouchsafe-guest", format!("exec {client:?} --config {guest:?} \"$@\"")),
+        ("stop", format!("kill {} && rm -r {folder:?}", std::process::id())),
+    ] {
+        let file = folder.join(name);
+        fs::write(&file, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o700))?;
+    }
+    println!(
+        "\nBroker and VM go on running; the VM has booted as in step 2 again. Try:\n\n  cd {0}\n  \
+         ./vouchsafe-guest fetch {PATH}\n  ./vouchsafe secret retire {PATH}\n  \
+         ./vouchsafe-guest fetch {PATH}        # refused; then ./vouchsafe explain the decision\n  \
+         ./vouchsafe secret restore {PATH}\n  ./vouchsafe decisions list\n  ./vouchsafe policy show prod/db\n\n\
+         Stop both, and remove the folder:\n\n  {0}/stop",
+        folder.display()
+    );
+    println!("{STAYS}");
+    loop {
+        std::thread::park();
+    }
 }
 
 /// The CA's revocation list, as a broker has Google's.
@@ -150,5 +212,7 @@ fn decision_of(refusal: &str) -> Option<String> {
     words.filter(|word| word.len() == 32).map(str::to_owned).next()
 }
 
+/// The last line of a demo that goes on running.
+const STAYS: &str = "\u{4}";
 const PATH: &str = "prod/db-01/token";
 const SECRET: &str = "correct horse battery staple";

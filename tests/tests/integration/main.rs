@@ -5,6 +5,10 @@
 #[cfg(test)]
 mod chips;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod matrix;

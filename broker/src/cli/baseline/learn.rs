@@ -32,7 +32,7 @@ pub(super) struct Learn {
     /// When it ends, in seconds since 1970; in a year unless given.
     #[arg(long, value_name = "UNIX")]
     ends_at: Option<u64>,
-    /// Issuing CAs and CRLs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens, JSON.
+    /// Issuing CAs and CRLs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens; bundles of `collateral export`
     #[arg(long, value_name = "FILE")]
     cert: Vec<PathBuf>,
     /// A launch endorsement of Google's, for an SEV-SNP measurement or an MRTD.

@@ -21,7 +21,7 @@ pub(super) struct Captured {
     /// Trust anchors for the evidence, beside the built-in ones.
     #[arg(long, value_name = "FILE", requires = "evidence")]
     anchor: Vec<PathBuf>,
-    /// CRLs and issuing CAs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens, JSON.
+    /// CRLs and issuing CAs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens; bundles of `collateral export`
     #[arg(long, value_name = "FILE", requires = "evidence")]
     collateral: Vec<PathBuf>,
     /// A launch endorsement of Google's, for an SEV-SNP measurement or an MRTD.

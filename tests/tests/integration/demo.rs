@@ -1,0 +1,48 @@
+//! The demo: what it shows, and what it leaves to play with.
+
+use std::process::{Command, Output};
+
+use vouchsafe_tests::broker::program;
+
+fn run(command: &mut Command) -> (Output, String) {
+    let output = command.output().expect("runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output, said)
+}
+
+#[test]
+fn the_demo_shows_a_release_and_a_refusal_and_ends() {
+    let (output, said) = run(&mut Command::new(program("demo").expect("built with these tests")));
+    assert!(output.status.success(), "{said}");
+    for words in ["1. A broker", "correct horse battery staple", "Why:", "init=/bin/sh", "That was all of it"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("Broker and VM go on running"), "{said}");
+}
+
+#[test]
+fn the_demo_leaves_a_broker_and_a_vm_that_can_be_stopped() {
+    let (output, said) = run(Command::new(program("demo").expect("built with these tests")).arg("--keep"));
+    assert!(output.status.success(), "{said}");
+    let folder = said.lines().find_map(|line| line.trim().strip_prefix("cd ")).expect("where it is");
+    // As it is printed: the commands, in that folder.
+    let typed = |line: &str| {
+        let (output, said) = run(Command::new("sh").args(["-c", line]).current_dir(folder));
+        (output.status.code(), said)
+    };
+    let fetch = "./vouchsafe-guest fetch prod/db-01/token";
+    let tries: Vec<_> = said.lines().map(str::trim).filter(|line| line.starts_with("./")).collect();
+    assert!(tries.iter().any(|line| line.starts_with(fetch)), "{said}");
+    let codes: Vec<_> = tries.iter().map(|line| typed(line).0).collect();
+    let refused = tries.iter().position(|line| line.contains("# refused")).expect("a refusal");
+    assert_eq!(codes.get(refused), Some(&Some(10)), "{tries:?}");
+    assert!(
+        codes.iter().enumerate().all(|(at, code)| at == refused || *code == Some(0)),
+        "{tries:?} {codes:?}"
+    );
+    assert_eq!(typed(fetch), (Some(0), "correct horse battery staple".to_owned()));
+    let stop = said.lines().rfind(|line| line.ends_with("/stop")).expect("how to stop it").trim();
+    assert!(Command::new(stop).status().expect("runs").success());
+    assert!(!std::path::Path::new(folder).exists());
+}
