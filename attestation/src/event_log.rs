@@ -25,6 +25,7 @@ mod digest;
 mod error;
 mod event_type;
 mod grub;
+mod image_path;
 mod images;
 mod machine;
 mod options;

@@ -172,6 +172,8 @@ pub struct StubSection {
 /// One event that extended a PCR.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoggedEvent {
+    /// Position in the log. Only the order within a register is measured.
+    pub number: usize,
     /// Type by number, as the log states it.
     pub event_type: u32,
     /// The type's name in the specification.

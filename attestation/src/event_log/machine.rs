@@ -19,6 +19,7 @@ use super::digest::EventDigest;
 use super::error::EventLogError;
 use super::event_type::EventType;
 use super::grub::Grub;
+use super::image_path::image_path;
 use super::images::Images;
 use super::options::Options;
 use super::options::is_options;
@@ -156,6 +157,7 @@ impl<'a> Machine<'a> {
             self.efi_applications.push(event.digest);
         }
         self.events.entry(register).or_default().push(LoggedEvent {
+            number: event.number,
             event_type: event.event_type.0,
             event_name: event.event_type.name(),
             digest: event.digest,
@@ -226,11 +228,11 @@ impl<'a> Machine<'a> {
             (_, EventType::EVENT_TAG) => tagged(event),
             (2 | 4, _) if rules::is_application(event_type) => {
                 self.images.start(pcr, separated);
-                Ok(EventKind::EfiApplication.into())
+                Ok(Judged::image(EventKind::EfiApplication, event.data))
             }
             (2, _) if rules::is_driver(event_type) => {
                 self.images.start(pcr, separated);
-                Ok(EventKind::EfiDriver.into())
+                Ok(Judged::image(EventKind::EfiDriver, event.data))
             }
             _ => Ok(EventKind::Other.into()),
         }
@@ -359,6 +361,10 @@ impl<'a> Machine<'a> {
 impl Judged {
     pub(super) const fn named(kind: EventKind, name: String) -> Self {
         Self { kind, name: Some(name), untrusted_name: None }
+    }
+
+    fn image(kind: EventKind, data: &[u8]) -> Self {
+        Self { kind, name: None, untrusted_name: image_path(data) }
     }
 
     pub(super) fn untrusted(kind: EventKind, data: &[u8]) -> Self {

@@ -5,6 +5,9 @@
 //! its place. Events are recognised by PCR and digest alone: types and file names are the word of whoever
 //! wrote the log (T22, T49).
 //!
+//! What was started or loaded before that (a boot option that returned, an entry of GRUB whose kernel did not start) has lists
+//! of its own, `other_…`. That it failed is not measured: whoever lists a kernel there allows it to run.
+//!
 //! A baseline is of the vTPM's log or of CCEL. There, register 2 stands for PCR 2 to 6 and register 3 for PCR 8 to 15, every
 //! event of both is listed, and the firmware that measured them is known: endorsed by Google or listed here.
 //!
@@ -19,6 +22,8 @@ mod capture;
 mod digest;
 mod log;
 mod membership;
+mod mismatch;
+mod places;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -26,7 +31,8 @@ mod update;
 
 pub use capture::CaptureError;
 pub use digest::{LogDigest, LogDigestError};
-pub use membership::{BaselineMismatch, Component};
+pub use membership::Component;
+pub use mismatch::{BaselineMismatch, EventName};
 pub use update::UpdateError;
 
 /// Bytes of a baseline document.
@@ -54,6 +60,9 @@ pub struct Baseline {
     /// Authenticode digests of shim.
     #[serde(default)]
     pub shim: Vec<LogDigest>,
+    /// Authenticode digests of a boot manager such as systemd-boot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boot_manager: Vec<LogDigest>,
     /// Authenticode digests of GRUB.
     #[serde(default)]
     pub grub: Vec<LogDigest>,
@@ -63,15 +72,25 @@ pub struct Baseline {
     /// Authenticode digests of the kernel, where the firmware measures it as an application.
     #[serde(default)]
     pub kernel_image: Vec<LogDigest>,
+    /// Authenticode digests of images that may be started or loaded before the one that runs: those of boot options that
+    /// returned, kernels that GRUB loaded before, further loaders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_images: Vec<LogDigest>,
     /// Authenticode digests of EFI drivers; they may occur or not.
     #[serde(default)]
     pub drivers: Vec<LogDigest>,
     /// Digests of the kernel's file, as GRUB measures it.
     #[serde(default)]
     pub kernel: Vec<LogDigest>,
-    /// Digests of the initrd's file, as GRUB measures it.
+    /// Digests of the initrd's file, as GRUB measures it; of several files that one command loads, the last.
     #[serde(default)]
     pub initrd: Vec<LogDigest>,
+    /// Digests of the files that the same command loads before it, such as microcode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub early_initrd: Vec<LogDigest>,
+    /// Digests of kernels and initrds that GRUB may load before those that run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_files: Vec<LogDigest>,
     /// Digests of what GRUB reads before the kernel: configuration, modules, fonts.
     #[serde(default)]
     pub configuration: Vec<LogDigest>,
@@ -84,21 +103,32 @@ pub struct Baseline {
     /// Kernel command lines as GRUB measures them, the kernel's path first.
     #[serde(default)]
     pub command_lines: Vec<String>,
+    /// Kernel command lines of entries that GRUB may load before the one that runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_command_lines: Vec<String>,
     /// PE sections of a unified kernel image by name; each occurs exactly once.
     #[serde(default)]
     pub sections: BTreeMap<String, Vec<LogDigest>>,
-    /// Digests of the load options that the kernel's EFI stub measures; at most once.
+    /// Digests of the load options that the kernel's EFI stub measures; at most once, and exactly once where neither GRUB nor
+    /// a unified kernel image has the kernel.
     #[serde(default)]
     pub load_options: Vec<LogDigest>,
-    /// Digests of the initrd that the kernel's EFI stub measures; at most once.
+    /// Digests of the initrd that the kernel's EFI stub measures; as often as `load_options`.
     #[serde(default)]
     pub loaded_initrd: Vec<LogDigest>,
-    /// Events of PCR 12.
+    /// Command lines that systemd-boot or systemd-stub measures into PCR 12: those of Type 1 entries, add-ons and the like. At
+    /// least one of them occurs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// Further events of PCR 12.
     #[serde(default)]
     pub pcr12: Vec<LogDigest>,
     /// Events of PCR 13.
     #[serde(default)]
     pub pcr13: Vec<LogDigest>,
+    /// Events of PCR 2, 4, 8 and 9 that are neither images nor texts nor files, by PCR; they may occur or not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_events: BTreeMap<u8, Vec<LogDigest>>,
     /// CCEL: all events of register 1, firmware configuration and ACPI tables among them. Not looked at while empty, since
     /// some of them depend on the VM's size (T21).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -238,26 +268,38 @@ impl Baseline {
         if let Some((name, _)) = self.sections.iter().find(|(_, digests)| digests.is_empty()) {
             return Err(BaselineError::EmptySection { name: name.clone() });
         }
+        self.check_kernel()?;
+        self.check_ambiguity()
+    }
+
+    /// Kernel, command line and initrd are determined: by GRUB's files and texts, by the sections of a unified kernel image,
+    /// or by the kernel's own image and what it measures of its options and initrd.
+    fn check_kernel(&self) -> Result<(), BaselineError> {
         let has_section = |name: &str| self.sections.contains_key(name);
-        if self.kernel.is_empty() && !has_section(".linux") {
+        let has_image = !self.kernel_image.is_empty() && self.grub.is_empty();
+        if self.kernel.is_empty() && !has_section(".linux") && !has_image {
             return Err(BaselineError::NoKernel);
         }
-        if self.command_lines.is_empty() && !has_section(".cmdline") {
+        let from_grub = !self.kernel.is_empty();
+        let has_line = if from_grub {
+            !self.command_lines.is_empty()
+        } else {
+            has_section(".cmdline") || !self.options.is_empty() || !self.load_options.is_empty()
+        };
+        if !has_line {
             return Err(BaselineError::NoCommandLine);
         }
         let loads_initrd = |command: &String| initrd_arguments(command).is_some();
-        if self.initrd.is_empty()
-            && !has_section(".initrd")
+        if from_grub
+            && self.initrd.is_empty()
             && (self.grub_commands.iter().any(loads_initrd) || !self.loaded_initrd.is_empty())
         {
             return Err(BaselineError::NoInitrd);
         }
-        if (!self.kernel.is_empty() && self.grub.is_empty())
-            || (!self.sections.is_empty() && self.uki.is_empty())
-        {
+        if (from_grub && self.grub.is_empty()) || (!self.sections.is_empty() && self.uki.is_empty()) {
             return Err(BaselineError::NoLoader);
         }
-        self.check_ambiguity()
+        Ok(())
     }
 
     /// Lists and digests are of one log.
@@ -278,7 +320,12 @@ impl Baseline {
         }
         let components = [self.images(), self.files()].concat();
         let digests = components.into_iter().flat_map(|(_, digests)| digests);
+        if ccel && !(self.other_events.is_empty() && self.options.is_empty()) {
+            let list = if self.options.is_empty() { "other_events" } else { "options" };
+            return Err(BaselineError::ForeignList { list });
+        }
         let others = lists.iter().flat_map(|(_, digests, _)| digests.iter());
+        let others = others.chain(self.other_events.values().flatten());
         let mut all = digests.chain(others).chain(self.sections.values().flatten());
         match all.find(|digest| digest.log() != self.log) {
             Some(digest) => Err(BaselineError::ForeignDigest { digest: *digest }),
@@ -308,9 +355,15 @@ fn initrd_arguments(command: &str) -> Option<impl Iterator<Item = &str>> {
     matches!(words.next(), Some("initrd" | "initrdefi" | "initrd16")).then_some(words)
 }
 
-/// GRUB and the kernel's EFI stub both measure the initrd.
+/// The kernel's EFI stub measures the initrd after GRUB, and in CCEL its options after systemd-boot; what failed once may be
+/// tried again.
 const fn same_content(one: Component, other: Component) -> bool {
-    matches!((one, other), (Component::Initrd, Component::LoadedInitrd))
+    matches!(
+        (one, other),
+        (Component::Initrd, Component::LoadedInitrd)
+            | (Component::Configuration, Component::LoadOptions)
+            | (Component::OtherImage | Component::OtherFile, _)
+    )
 }
 
 const TECHNOLOGIES: [&str; 5] = ["none", "sev", "sev-es", "tdx", "sev-snp"];

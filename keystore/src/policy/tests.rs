@@ -10,6 +10,7 @@ mod generated;
 mod guardrails;
 mod kinds;
 mod laws;
+mod learned;
 mod notes;
 mod operators;
 mod reading;

@@ -4,6 +4,7 @@ use super::BuiltEvent;
 use super::EventLogBuilder;
 use super::presets::application;
 use super::presets::content;
+use super::presets::mok;
 use super::utf16;
 use crate::event_log::EventType as T;
 use crate::event_log::Technology;
@@ -38,10 +39,6 @@ impl EventLogBuilder {
                 "UKI with options and an add-on",
                 Self::unified(technology, &["uki"]).with_options(&["debug", "quiet"]),
             ),
-            (
-                "failed first boot option, shim, UKI",
-                Self::unified(technology, &["shim", "uki"]).with_failed_option(),
-            ),
             ("systemd-boot, Type 1 entry", Self::type_1(technology, &["systemd-boot", "kernel"])),
             (
                 "shim, systemd-boot, Type 1 entry",
@@ -55,6 +52,11 @@ impl EventLogBuilder {
     pub fn unified(technology: Technology, images: &[&str]) -> Self {
         let mut log = Self::gce_uki(technology);
         log.events.retain(|event| event.event_type != T::EFI_BOOT_SERVICES_APPLICATION);
+        if images.first() == Some(&"shim") {
+            let lists = ["MokList", "MokListX", "MokListTrusted"].map(mok);
+            let at = log.position(|event| event.pcr == 11);
+            log.events.splice(at..at, lists);
+        }
         let (first, inner): (Vec<&&str>, Vec<&&str>) = images.iter().partition(|name| **name != "kernel");
         for name in first {
             log.insert_before(|event| event.pcr == 11, application(4, name, name));
@@ -90,12 +92,13 @@ impl EventLogBuilder {
         self
     }
 
-    /// Options in PCR 12.
+    /// Options in PCR 12, measured before the kernel starts.
     #[must_use]
     pub fn with_options(mut self, options: &[&str]) -> Self {
-        for text in options {
-            self.insert_before_exit(BuiltEvent::covered(12, T::IPL, utf16(text)));
-        }
+        let kernel = |event: &BuiltEvent| event.pcr == 9 && event.event_type == T::EVENT_TAG;
+        let exit = self.position(|event| event.data == b"Exit Boot Services Invocation");
+        let at = self.events.iter().position(kernel).unwrap_or(exit);
+        self.events.splice(at..at, options.iter().map(|text| BuiltEvent::covered(12, T::IPL, utf16(text))));
         self
     }
 

@@ -208,7 +208,7 @@ fn gpt(pcr: u32) -> BuiltEvent {
     BuiltEvent::covered(pcr, T::EFI_GPT_EVENT, [b"EFI PART\0\0\x01\0".to_vec(), filler("gpt", 600)].concat())
 }
 
-fn mok(name: &str) -> BuiltEvent {
+pub(super) fn mok(name: &str) -> BuiltEvent {
     BuiltEvent::measuring(14, T::IPL, content(name), format!("{name}\0"))
 }
 

@@ -6,16 +6,13 @@ use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::{BootLog, EventKind, LoggedEvent};
 
 use super::digest::LogDigest;
-use super::{BaselineLog, BaselineMismatch};
+use super::{BaselineLog, BaselineMismatch, EventName};
 
 /// What baselines look at: registers by PCR, or by CCEL's number of a measurement register.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
     pub(super) log: BaselineLog,
     pub(super) firmware_version: Option<String>,
-    pub(super) kernel_path: Option<String>,
-    pub(super) command_line: Option<String>,
-    pub(super) commands: Vec<String>,
     pub(super) sections: Vec<(String, LogDigest)>,
     registers: BTreeMap<u8, Vec<Seen>>,
 }
@@ -23,8 +20,13 @@ pub(super) struct Log {
 /// One event.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
+    /// Position in the log; only the order within a register is measured.
+    pub(super) number: usize,
     pub(super) kind: EventKind,
     pub(super) digest: LogDigest,
+    /// A text or a name that the digest covers.
+    pub(super) text: Option<String>,
+    /// A name that no digest covers.
     pub(super) untrusted_name: Option<String>,
 }
 
@@ -39,49 +41,52 @@ impl Log {
     }
 
     pub(super) fn read(log: BaselineLog, boot: &BootLog) -> Option<Self> {
-        let sections = boot
-            .stub_sections
-            .iter()
-            .map(|section| Some((section.name.clone(), section.digest.to_string().parse().ok()?)));
         let registers = boot.events.iter().map(|(register, events)| {
             let seen: Option<Vec<Seen>> = events.iter().map(Seen::read).collect();
             Some((*register, seen?))
         });
-        Some(Self {
-            log,
-            firmware_version: boot.firmware_version.clone(),
-            kernel_path: boot.kernel_path.clone(),
-            command_line: boot.kernel_command_line.clone(),
-            commands: boot.grub_commands.clone(),
-            sections: sections.collect::<Option<_>>()?,
-            registers: registers.collect::<Option<_>>()?,
-        })
+        let registers: BTreeMap<u8, Vec<Seen>> = registers.collect::<Option<_>>()?;
+        let contents = registers.values().flatten().filter(|event| event.kind == EventKind::StubSection);
+        let sections = contents.filter_map(|event| Some((event.text.clone()?, event.digest))).collect();
+        Some(Self { log, firmware_version: boot.firmware_version.clone(), sections, registers })
     }
 
     pub(super) fn events(&self, register: u8) -> &[Seen] {
         self.registers.get(&register).map_or(&[], Vec::as_slice)
     }
 
+    /// The events of several registers in the order of the log, which is measured within each of them only.
+    pub(super) fn in_log_order(&self, registers: &[u8]) -> Vec<&Seen> {
+        let mut events: Vec<&Seen> = registers.iter().flat_map(|register| self.events(*register)).collect();
+        events.sort_by_key(|event| event.number);
+        events
+    }
+
     /// How a mismatch names an event that no list has.
-    pub(super) const fn unlisted(&self, register: u8, digest: LogDigest) -> BaselineMismatch {
+    pub(super) fn unlisted(&self, register: u8, event: &Seen) -> BaselineMismatch {
+        let (digest, what) = (event.digest, event.what());
         match self.log {
-            BaselineLog::Vtpm => BaselineMismatch::Unlisted { pcr: register, digest },
-            BaselineLog::Ccel => BaselineMismatch::UnlistedRegister { register, digest },
+            BaselineLog::Vtpm => BaselineMismatch::Unlisted { pcr: register, digest, what },
+            BaselineLog::Ccel => BaselineMismatch::UnlistedRegister { register, digest, what },
         }
     }
 
     /// Every event of the register is on the list.
     pub(super) fn check_listed(&self, register: u8, allowed: &[LogDigest]) -> Result<(), BaselineMismatch> {
         match self.events(register).iter().find(|event| !allowed.contains(&event.digest)) {
-            Some(event) => Err(self.unlisted(register, event.digest)),
+            Some(event) => Err(self.unlisted(register, event)),
             None => Ok(()),
         }
     }
 
-    /// Whether the event is a word of the firmware's, known by its digest.
+    /// Whether the event is a word of the firmware's: its digest tells.
     pub(super) fn is_firmware_action(&self, event: &Seen) -> bool {
-        matches!(event.kind, EventKind::BootAttempt | EventKind::Separator | EventKind::ExitBootServices)
-            && ACTIONS.iter().any(|text| LogDigest::of_parts(self.log, &[text]) == event.digest)
+        ACTIONS.iter().any(|text| LogDigest::of_parts(self.log, &[text]) == event.digest)
+    }
+
+    /// Whether a boot option was started before and gave up.
+    pub(super) fn is_return(&self, event: &Seen) -> bool {
+        LogDigest::of_parts(self.log, &[RETURNING]) == event.digest
     }
 
     /// Digests of texts as GRUB measures them; old versions include the NUL.
@@ -89,6 +94,14 @@ impl Log {
         let digest =
             |end: &'static [u8]| move |text: &String| LogDigest::of_parts(self.log, &[text.as_bytes(), end]);
         texts.iter().map(digest(b"")).chain(texts.iter().map(digest(b"\0"))).collect()
+    }
+
+    /// Digests of texts as systemd-boot measures them: UTF-16, with or without a NUL.
+    pub(super) fn option_digests(&self, texts: &[String]) -> Vec<LogDigest> {
+        let units = |text: &String| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let digest =
+            |end: &'static [u8]| move |text: &String| LogDigest::of_parts(self.log, &[&units(text), end]);
+        texts.iter().map(digest(b"")).chain(texts.iter().map(digest(b"\0\0"))).collect()
     }
 
     #[cfg(test)]
@@ -118,14 +131,36 @@ impl Log {
 impl Seen {
     fn read(event: &LoggedEvent) -> Option<Self> {
         let digest = event.digest.to_string().parse().ok()?;
-        Some(Self { kind: event.kind, digest, untrusted_name: event.untrusted_name.clone() })
+        let (text, untrusted_name) = (event.name.clone(), event.untrusted_name.clone());
+        Some(Self { number: event.number, kind: event.kind, digest, text, untrusted_name })
+    }
+
+    /// What people know it by: the measured text, or the log's word for it.
+    pub(super) fn what(&self) -> EventName {
+        match (&self.text, &self.untrusted_name) {
+            (Some(text), _) => EventName::Measured { text: shortened(text) },
+            (None, Some(name)) => EventName::Named { name: shortened(name) },
+            (None, None) => EventName::Unnamed {},
+        }
     }
 }
 
+/// A line of a message.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// Characters of a text in a message; menu entries have thousands.
+const MAX_SHOWN: usize = 300;
+
+const RETURNING: &[u8] = b"Returning from EFI Application from Boot Option";
 /// PFP 1.06 section 10.4.4 and the data of separators.
 const ACTIONS: [&[u8]; 7] = [
     b"Calling EFI Application from Boot Option",
-    b"Returning from EFI Application from Boot Option",
+    RETURNING,
     b"Exit Boot Services Invocation",
     b"Exit Boot Services Returned with Failure",
     b"Exit Boot Services Returned with Success",

@@ -1,16 +1,16 @@
 //! Whether a boot is a member of a baseline.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 use vouchsafe_attestation::claims::Claims;
-use vouchsafe_attestation::event_log::EventKind;
+use vouchsafe_attestation::event_log::{EventKind, Technology};
 use vouchsafe_protocol::UnixTime;
 
 use super::digest::LogDigest;
 use super::log::{Log, Seen};
-use super::{Baseline, BaselineLog};
+use super::places::{Places, Texts};
+use super::{Baseline, BaselineLog, BaselineMismatch};
 use crate::policy::vm::is_firmware_endorsed;
 
 /// A component of a boot.
@@ -21,20 +21,28 @@ pub enum Component {
     Driver,
     /// First boot loader.
     Shim,
+    /// Boot manager, such as systemd-boot.
+    BootManager,
     /// Boot loader.
     Grub,
     /// Unified kernel image.
     Uki,
     /// Kernel as an EFI application.
     KernelImage,
+    /// An image that was started or loaded before the one that runs.
+    OtherImage,
     /// What GRUB reads before the kernel.
     Configuration,
     /// GRUB's environment block.
     Grubenv,
     /// The kernel's file.
     Kernel,
+    /// A file that GRUB loads before the initrd's, such as microcode.
+    EarlyInitrd,
     /// The initrd's file.
     Initrd,
+    /// A kernel or initrd that GRUB loaded before those that run.
+    OtherFile,
     /// Load options of the kernel's EFI stub.
     LoadOptions,
     /// Initrd that the kernel's EFI stub loaded.
@@ -48,88 +56,22 @@ impl fmt::Display for Component {
         f.write_str(match self {
             Self::Driver => "driver",
             Self::Shim => "shim",
+            Self::BootManager => "boot manager",
             Self::Grub => "grub",
             Self::Uki => "uki",
             Self::KernelImage => "kernel image",
+            Self::OtherImage => "other image",
             Self::Configuration => "configuration",
             Self::Grubenv => "grubenv",
             Self::Kernel => "kernel",
+            Self::EarlyInitrd => "early initrd",
             Self::Initrd => "initrd",
+            Self::OtherFile => "other file",
             Self::LoadOptions => "load options",
             Self::LoadedInitrd => "loaded initrd",
             Self::CommandLine => "command line",
         })
     }
-}
-
-/// Why a VM is no member of a baseline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
-#[serde(tag = "mismatch", rename_all = "kebab-case")]
-pub enum BaselineMismatch {
-    /// The baseline was revoked.
-    #[error("it is revoked")]
-    Revoked,
-    /// Its end date has passed.
-    #[error("it ended at {ends_at}")]
-    Ended {
-        /// When.
-        ends_at: UnixTime,
-    },
-    /// The VM has no such log.
-    #[error("there is no boot log")]
-    NoBootLog,
-    /// Another technology.
-    #[error("the technology is another one")]
-    Technology,
-    /// Firmware that is not listed.
-    #[error("the firmware is not listed")]
-    Firmware,
-    /// An event that is not listed.
-    #[error("PCR {pcr} has an event that is not listed: {digest}")]
-    Unlisted {
-        /// The PCR.
-        pcr: u8,
-        /// What was measured.
-        digest: LogDigest,
-    },
-    /// An event of a CCEL log that is not listed.
-    #[error("register {register} has an event that is not listed: {digest}")]
-    UnlistedRegister {
-        /// The measurement register.
-        register: u8,
-        /// What was measured.
-        digest: LogDigest,
-    },
-    /// A required component that did not occur.
-    #[error("{component} is missing")]
-    Missing {
-        /// Which one.
-        component: Component,
-    },
-    /// A component that occurred again.
-    #[error("{component} occurs more than once")]
-    Repeated {
-        /// Which one.
-        component: Component,
-    },
-    /// A component at the wrong place.
-    #[error("{component} is out of order")]
-    Order {
-        /// Which one.
-        component: Component,
-    },
-    /// A section that is not listed, or with other content.
-    #[error("section {name} is not listed")]
-    Section {
-        /// Its name.
-        name: String,
-    },
-    /// A listed section that did not occur.
-    #[error("section {name} is missing")]
-    MissingSection {
-        /// Its name.
-        name: String,
-    },
 }
 
 impl Baseline {
@@ -142,8 +84,9 @@ impl Baseline {
             return Err(BaselineMismatch::Ended { ends_at: self.ends_at });
         }
         let log = Log::of(claims, self.log).ok_or(BaselineMismatch::NoBootLog)?;
-        if claims.technology.is_none_or(|technology| technology.name() != self.technology) {
-            return Err(BaselineMismatch::Technology);
+        let technology = claims.technology.map(Technology::name);
+        if technology != Some(self.technology.as_str()) {
+            return Err(BaselineMismatch::Technology { found: technology });
         }
         self.check_firmware(claims, &log)?;
         self.check_log_events(&log)
@@ -157,7 +100,7 @@ impl Baseline {
                 self.check_texts(log)?;
                 self.check_files(log)?;
                 self.check_sections(log)?;
-                log.check_listed(12, &self.pcr12)?;
+                self.check_options(log)?;
                 log.check_listed(13, &self.pcr13)
             }
             BaselineLog::Ccel => {
@@ -172,51 +115,72 @@ impl Baseline {
         }
     }
 
+    /// Version by the log, launch measurement, MRTD: whichever the baseline lists.
     fn check_firmware(&self, claims: &Claims, log: &Log) -> Result<(), BaselineMismatch> {
         let allowed = &self.firmware;
-        let version = log.firmware_version.as_ref();
-        let version_fits =
-            allowed.versions.is_empty() || version.is_some_and(|version| allowed.versions.contains(version));
-        let measurement = claims.sev_snp.as_ref().map(|snp| snp.measurement);
-        let snp_fits = allowed.snp_measurements.is_empty()
-            || measurement.is_some_and(|measurement| allowed.snp_measurements.contains(&measurement));
-        let tdx_fits = match &claims.tdx {
-            // Whoever chose the firmware chose what it measures: without a list it must be Google's.
-            Some(tdx) if self.log == BaselineLog::Ccel && allowed.tdx_measurements.is_empty() => {
-                is_firmware_endorsed(tdx)
+        check_firmware("version", &allowed.versions, log.firmware_version.as_ref())?;
+        let measurement = claims.sev_snp.as_ref().map(|snp| &snp.measurement);
+        check_firmware("launch measurement", &allowed.snp_measurements, measurement)?;
+        let tdx = claims.tdx.as_ref();
+        check_firmware("MRTD", &allowed.tdx_measurements, tdx.map(|tdx| &tdx.mr_td))?;
+        match tdx {
+            // The firmware makes every measurement of this log: without a list it has to be Google's.
+            Some(tdx)
+                if self.log == BaselineLog::Ccel
+                    && allowed.tdx_measurements.is_empty()
+                    && !is_firmware_endorsed(tdx) =>
+            {
+                Err(BaselineMismatch::Firmware { kind: "MRTD", found: Some(tdx.mr_td.to_string()) })
             }
-            Some(tdx) if !allowed.tdx_measurements.is_empty() => {
-                allowed.tdx_measurements.contains(&tdx.mr_td)
-            }
-            Some(_) => true,
-            None => allowed.tdx_measurements.is_empty(),
-        };
-        if version_fits && snp_fits && tdx_fits { Ok(()) } else { Err(BaselineMismatch::Firmware) }
+            _ => Ok(()),
+        }
     }
 
     /// EFI applications and drivers. The order between PCRs is not measured, that within a register is.
     fn check_images(&self, log: &Log, registers: &[u8]) -> Result<(), BaselineMismatch> {
         let mut places = Places::new(&self.images());
         for register in registers {
-            places.restart();
-            for event in log.events(*register) {
+            let events = log.events(*register);
+            // Boot options that were tried before: what they started has returned.
+            let booted = events.iter().rposition(|event| log.is_return(event)).map_or(0, |at| at + 1);
+            places.restart(events.get(booted..).unwrap_or_default());
+            for (at, event) in events.iter().enumerate() {
                 // A partition table names no code, and its digest covers its data.
                 let passes = log.is_firmware_action(event)
-                    || event.kind == EventKind::PartitionTable && *register == 2;
-                if !passes && !self.register2.contains(&event.digest) {
-                    places.take(log, *register, &event.digest)?;
+                    || event.kind == EventKind::PartitionTable && *register == 2
+                    || self.is_other_event(*register, event)
+                    || at < booted && self.other_images.contains(&event.digest);
+                if passes {
+                    continue;
                 }
+                if at < booted && !self.drivers.contains(&event.digest) {
+                    return Err(log.unlisted(*register, event));
+                }
+                places.take(log, *register, event)?;
             }
         }
-        places.finish(&[Component::Shim, Component::Grub, Component::Uki, Component::KernelImage])
+        places.finish(&[
+            Component::Shim,
+            Component::BootManager,
+            Component::Grub,
+            Component::Uki,
+            Component::KernelImage,
+        ])
+    }
+
+    /// An event that is neither image, file nor text.
+    fn is_other_event(&self, register: u8, event: &Seen) -> bool {
+        self.other_events.get(&register).is_some_and(|digests| digests.contains(&event.digest))
+            || register == 2 && self.register2.contains(&event.digest)
+            || register == 3 && self.register3.contains(&event.digest)
     }
 
     /// GRUB's commands and the command line: PCR 8.
     fn check_texts(&self, log: &Log) -> Result<(), BaselineMismatch> {
-        let mut texts = Texts::new(self, log);
+        let mut texts = Texts::new(self, log, 8);
         for event in log.events(8) {
-            if !texts.take(event) {
-                return Err(log.unlisted(8, event.digest));
+            if !self.is_other_event(8, event) && !texts.take(event)? {
+                return Err(log.unlisted(8, event));
             }
         }
         texts.finish()
@@ -225,23 +189,37 @@ impl Baseline {
     /// Files that GRUB read and what the kernel's EFI stub measured: PCR 9.
     fn check_files(&self, log: &Log) -> Result<(), BaselineMismatch> {
         let mut places = Places::new(&self.files());
+        places.restart(log.events(9));
         for event in log.events(9) {
-            places.take(log, 9, &event.digest)?;
+            if !self.is_other_event(9, event) {
+                places.take(log, 9, event)?;
+            }
         }
-        places.finish(&[Component::Kernel, Component::Initrd])
+        places.finish(self.required_files())
+    }
+
+    /// Where firmware or a boot manager starts the kernel, only what the kernel itself measures tells its options and initrd.
+    fn required_files(&self) -> &'static [Component] {
+        if self.kernel.is_empty() && self.sections.is_empty() {
+            &[Component::LoadOptions, Component::LoadedInitrd]
+        } else {
+            &[Component::Kernel, Component::EarlyInitrd, Component::Initrd]
+        }
     }
 
     /// What PCR 8 to 15 have, in one sequence: texts, files, sections and what else is listed.
     fn check_register3(&self, log: &Log) -> Result<(), BaselineMismatch> {
-        let (mut texts, mut places) = (Texts::new(self, log), Places::new(&self.files()));
-        for event in log.events(3) {
-            if self.is_section(log, event) || self.register3.contains(&event.digest) || texts.take(event) {
-                continue;
+        let (mut texts, mut places) = (Texts::new(self, log, 3), Places::new(&self.files()));
+        let is_passed = |event: &Seen| self.is_section(log, event) || self.is_other_event(3, event);
+        let files: Vec<Seen> = log.events(3).iter().filter(|event| !is_passed(event)).cloned().collect();
+        places.restart(&files);
+        for event in &files {
+            if !texts.take(event)? {
+                places.take(log, 3, event)?;
             }
-            places.take(log, 3, &event.digest)?;
         }
         texts.finish()?;
-        places.finish(&[Component::Kernel, Component::Initrd])
+        places.finish(self.required_files())
     }
 
     /// A listed section's name or content. That each content is its own name's is the business of
@@ -257,11 +235,22 @@ impl Baseline {
         }
     }
 
+    /// Options and files from beside the image: PCR 12.
+    fn check_options(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        let options = log.option_digests(&self.options);
+        log.check_listed(12, &[&self.pcr12[..], &options].concat())?;
+        // Options that are left out change the command line as well.
+        if options.is_empty() || log.events(12).iter().any(|event| options.contains(&event.digest)) {
+            return Ok(());
+        }
+        Err(BaselineMismatch::Missing { component: Component::CommandLine })
+    }
+
     /// Sections of a unified kernel image: PCR 11. Names are measured, and each occurs once in a log.
     fn check_sections(&self, log: &Log) -> Result<(), BaselineMismatch> {
         for (name, digest) in &log.sections {
             if !self.sections.get(name).is_some_and(|digests| digests.contains(digest)) {
-                return Err(BaselineMismatch::Section { name: name.clone() });
+                return Err(BaselineMismatch::Section { name: name.clone(), digest: *digest });
             }
         }
         let occurs = |name: &String| log.sections.iter().any(|(other, _)| other == name);
@@ -275,7 +264,9 @@ impl Baseline {
     pub(super) fn images(&self) -> Vec<(Component, &[LogDigest])> {
         vec![
             (Component::Driver, &self.drivers),
+            (Component::OtherImage, &self.other_images),
             (Component::Shim, &self.shim),
+            (Component::BootManager, &self.boot_manager),
             (Component::Grub, &self.grub),
             (Component::Uki, &self.uki),
             (Component::KernelImage, &self.kernel_image),
@@ -287,7 +278,9 @@ impl Baseline {
         vec![
             (Component::Configuration, &self.configuration),
             (Component::Grubenv, &self.grubenv),
+            (Component::OtherFile, &self.other_files),
             (Component::Kernel, &self.kernel),
+            (Component::EarlyInitrd, &self.early_initrd),
             (Component::Initrd, &self.initrd),
             (Component::LoadOptions, &self.load_options),
             (Component::LoadedInitrd, &self.loaded_initrd),
@@ -295,104 +288,13 @@ impl Baseline {
     }
 }
 
-/// Takes events one by one and keeps count and order of the components they are.
-struct Places {
-    components: BTreeMap<LogDigest, Vec<Component>>,
-    listed: Vec<Component>,
-    counts: BTreeMap<Component, usize>,
-    last: Option<(Component, LogDigest)>,
-}
-
-impl Places {
-    fn new(allowed: &[(Component, &[LogDigest])]) -> Self {
-        let mut components: BTreeMap<LogDigest, Vec<Component>> = BTreeMap::new();
-        for (component, digests) in allowed {
-            for digest in *digests {
-                components.entry(*digest).or_default().push(*component);
-            }
-        }
-        let listed = allowed.iter().filter(|(_, digests)| !digests.is_empty());
-        Self {
-            components,
-            listed: listed.map(|(component, _)| *component).collect(),
-            counts: BTreeMap::new(),
-            last: None,
-        }
+fn check_firmware<T: PartialEq + ToString>(
+    kind: &'static str,
+    allowed: &[T],
+    found: Option<&T>,
+) -> Result<(), BaselineMismatch> {
+    if allowed.is_empty() || found.is_some_and(|found| allowed.contains(found)) {
+        return Ok(());
     }
-
-    /// What an event is. A digest that stands for the initrd twice is GRUB's first, the kernel's then.
-    fn component(&self, digest: &LogDigest) -> Option<Component> {
-        let candidates = self.components.get(digest)?;
-        let free = candidates.iter().find(|component| !self.counts.contains_key(component));
-        free.or_else(|| candidates.first()).copied()
-    }
-
-    /// Another PCR begins: the order between PCRs is not measured.
-    fn restart(&mut self) {
-        self.last = None;
-    }
-
-    fn take(&mut self, log: &Log, register: u8, digest: &LogDigest) -> Result<(), BaselineMismatch> {
-        let component = self.component(digest).ok_or_else(|| log.unlisted(register, *digest))?;
-        let repeats = matches!(component, Component::Driver | Component::Configuration | Component::Grubenv)
-            // Shim and GRUB both measure a kernel that both have a hand in: one image, twice in a row.
-            || self.last == Some((Component::KernelImage, *digest));
-        let count = self.counts.entry(component).or_insert(0);
-        *count += 1;
-        if *count > 1 && !repeats {
-            return Err(BaselineMismatch::Repeated { component });
-        }
-        // Configuration and environment come in any order, but before the kernel.
-        let rank =
-            |component| if component == Component::Grubenv { Component::Configuration } else { component };
-        if self.last.is_some_and(|(last, _)| rank(last) > rank(component)) {
-            return Err(BaselineMismatch::Order { component });
-        }
-        self.last = Some((component, *digest));
-        Ok(())
-    }
-
-    fn finish(&self, required: &[Component]) -> Result<(), BaselineMismatch> {
-        let missing = self
-            .listed
-            .iter()
-            .find(|component| required.contains(component) && !self.counts.contains_key(component));
-        match missing {
-            Some(component) => Err(BaselineMismatch::Missing { component: *component }),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Takes what GRUB ran, and counts the command lines.
-struct Texts {
-    commands: Vec<LogDigest>,
-    lines: Vec<LogDigest>,
-    count: usize,
-}
-
-impl Texts {
-    fn new(baseline: &Baseline, log: &Log) -> Self {
-        let commands = log.text_digests(&baseline.grub_commands);
-        Self { commands, lines: log.text_digests(&baseline.command_lines), count: 0 }
-    }
-
-    /// Whether the event is a listed text.
-    fn take(&mut self, event: &Seen) -> bool {
-        if event.kind != EventKind::KernelCommandLine {
-            return self.commands.contains(&event.digest);
-        }
-        let listed = self.lines.contains(&event.digest);
-        self.count += usize::from(listed);
-        listed
-    }
-
-    fn finish(self) -> Result<(), BaselineMismatch> {
-        let component = Component::CommandLine;
-        match (self.count, self.lines.is_empty()) {
-            (0, true) | (1, false) => Ok(()),
-            (0, false) => Err(BaselineMismatch::Missing { component }),
-            _ => Err(BaselineMismatch::Repeated { component }),
-        }
-    }
+    Err(BaselineMismatch::Firmware { kind, found: found.map(ToString::to_string) })
 }

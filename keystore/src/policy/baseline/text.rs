@@ -29,10 +29,10 @@ impl Baseline {
         text
     }
 
-    /// What the log of a boot calls the files in PCR 9. Nobody measured that.
+    /// What the log of a boot calls its images and files. Nobody measured that.
     #[must_use]
     pub fn untrusted_names(boot: &BootLog) -> BTreeMap<LogDigest, String> {
-        let events = boot.events.get(&9).into_iter().flatten();
+        let events = [2, 4, 9, 12, 13].iter().filter_map(|register| boot.events.get(register)).flatten();
         events.filter_map(|event| Some((event.digest.into(), event.untrusted_name.clone()?))).collect()
     }
 }
@@ -49,30 +49,44 @@ pub(super) fn without_comments(text: &str) -> String {
     kept.collect::<Vec<_>>().join("\n")
 }
 
-const MEMBERS: [(&str, &str); 24] = [
+const MEMBERS: [(&str, &str); 31] = [
     ("version", "Security version: policies may ask for at least so much (context.baseline_version)."),
     ("ends_at", "From this time on, in seconds since 1970, nothing is a member."),
     ("technology", "none, sev, sev-es, sev-snp or tdx."),
     ("firmware", "Firmware; what is not listed is not looked at."),
     ("shim", "PCR 4: Authenticode digests of shim."),
+    ("boot_manager", "PCR 4: Authenticode digests of a boot manager such as systemd-boot."),
     ("grub", "PCR 4: Authenticode digests of GRUB."),
     ("uki", "PCR 4 (2 on Google's TDX firmware): Authenticode digests of the unified kernel image."),
     ("kernel_image", "PCR 4: Authenticode digests of the kernel, where firmware or shim measures it."),
+    (
+        "other_images",
+        "PCR 4: images that may be started or loaded before the one that runs. That they failed is not measured.",
+    ),
     ("drivers", "PCR 2: EFI drivers; they may occur or not."),
     (
         "kernel",
         "PCR 9: the kernel's file. Which file it is was told by its name, which nobody measured: compare.",
     ),
     ("initrd", "PCR 9: the initrd's file. Told by its name as well: compare with sha256sum of the file."),
+    ("early_initrd", "PCR 9: files that the command initrd loads before it, such as microcode."),
+    (
+        "other_files",
+        "PCR 9: kernels and initrds that GRUB may load before those that run. That they failed is not measured: each is\n\
+         allowed to run.",
+    ),
     ("configuration", "PCR 9: what else GRUB reads before the kernel: configuration, modules, fonts."),
     ("grubenv", "PCR 9: GRUB's environment block. The boot writes it: list each content that it takes."),
     ("grub_commands", "PCR 8: commands that GRUB may run."),
     ("command_lines", "PCR 8: the kernel's command lines, its path first."),
+    ("other_command_lines", "PCR 8: command lines of entries that GRUB may load before the one that runs."),
     ("sections", "PCR 11: sections of the unified kernel image; each occurs exactly once."),
     ("load_options", "PCR 9: options that the kernel's EFI stub was given; at most once."),
     ("loaded_initrd", "PCR 9: initrd that the kernel's EFI stub loaded; at most once."),
-    ("pcr12", "PCR 12: options and credentials from beside a unified kernel image."),
+    ("options", "PCR 12: command lines of boot entries and add-ons; at least one of them occurs."),
+    ("pcr12", "PCR 12: credentials and other files from beside a unified kernel image."),
     ("pcr13", "PCR 13: system extensions from beside a unified kernel image."),
+    ("other_events", "PCR 2, 4, 8, 9: what is neither image nor text nor file; they may occur or not."),
     ("log", "Which log the digests are of: vtpm (SHA-256), or ccel (SHA-384) of a TDX guest."),
     ("register1", "CCEL, RTMR 0: configuration and Secure Boot; compared only where something is listed."),
     ("register2", "CCEL, RTMR 1: further events of the boot loader."),

@@ -58,7 +58,11 @@ impl Baseline {
             (Component::Initrd, &self.initrd, ReferenceComponent::Initrd),
         ] {
             let in_baseline = !listed.is_empty();
-            if in_baseline != has(&wanted) {
+            // EventName starts a unified kernel image stays as it is.
+            let stays = matches!(component, Component::Shim | Component::Grub)
+                && has(&ReferenceComponent::Uki)
+                && !has(&wanted);
+            if in_baseline != has(&wanted) && !stays {
                 return Err(UpdateError::OtherBoot { component, in_baseline });
             }
         }

@@ -34,7 +34,7 @@ fn mismatch(original: &EventLogBuilder, change: impl FnOnce(&mut EventLogBuilder
     assert_eq!(baseline.is_member(&booted(original), NOW), Ok(()));
     let mut log = original.clone();
     change(&mut log);
-    baseline.is_member(&booted(&log), NOW).unwrap_err()
+    baseline.is_member(&booted(&log), NOW).unwrap_err().unnamed()
 }
 
 fn is_file(name: &str) -> impl Fn(&BuiltEvent) -> bool {
@@ -47,7 +47,22 @@ fn digest(name: &str) -> LogDigest {
 }
 
 fn unlisted(pcr: u8, what: &[u8]) -> BaselineMismatch {
-    BaselineMismatch::Unlisted { pcr, digest: Digest32::of(what).into() }
+    BaselineMismatch::Unlisted { pcr, digest: Digest32::of(what).into(), what: EventName::Unnamed {} }
+}
+
+fn repeated(component: Component, digest: LogDigest) -> BaselineMismatch {
+    BaselineMismatch::Repeated { component, digest, what: EventName::Unnamed {} }
+}
+
+fn order((component, name): (Component, &str), (previous, before): (Component, &str)) -> BaselineMismatch {
+    let what = EventName::Unnamed {};
+    BaselineMismatch::Order {
+        component,
+        digest: digest(name),
+        what,
+        previous,
+        previous_digest: digest(before),
+    }
 }
 
 #[test]
@@ -83,7 +98,7 @@ fn t49_another_kernel_beside_the_approved_one_is_refused() {
 fn t49_components_occur_exactly_once_and_in_order() {
     let again = BuiltEvent::file(UBUNTU_KERNEL, &content("kernel"));
     let found = mismatch(&ubuntu(), |log| log.insert_before(is_file(UBUNTU_KERNEL), again));
-    assert_eq!(found, BaselineMismatch::Repeated { component: Component::Kernel });
+    assert_eq!(found, repeated(Component::Kernel, digest("kernel")));
     let found = mismatch(&ubuntu(), |log| {
         let position = log.position(is_file(UBUNTU_KERNEL));
         log.events.remove(position);
@@ -94,11 +109,11 @@ fn t49_components_occur_exactly_once_and_in_order() {
         let initrd = log.position(is_file("/initrd.img-6.8.0-1010-gcp"));
         log.events.swap(kernel, initrd);
     });
-    assert_eq!(found, BaselineMismatch::Order { component: Component::Kernel });
+    assert_eq!(found, order((Component::Kernel, "kernel"), (Component::Initrd, "initrd")));
     // Configuration that is read after the kernel could replace it.
     let late = BuiltEvent::file("/grub.cfg", &content("esp grub.cfg"));
     let found = mismatch(&ubuntu(), |log| log.insert_before_exit(late));
-    assert_eq!(found, BaselineMismatch::Order { component: Component::Configuration });
+    assert_eq!(found, order((Component::Configuration, "esp grub.cfg"), (Component::LoadedInitrd, "initrd")));
 }
 
 #[test]
@@ -108,7 +123,7 @@ fn t49_every_application_and_driver_is_listed() {
         assert_eq!(found, unlisted(u8::try_from(pcr).unwrap(), &content("evil")));
     }
     let again = mismatch(&ubuntu(), |log| log.insert_before_exit(application(4, "grub", "/grub")));
-    assert_eq!(again, BaselineMismatch::Repeated { component: Component::Grub });
+    assert_eq!(again, repeated(Component::Grub, digest("grub")));
     let missing = mismatch(&ubuntu(), |log| {
         let position = log.position(|event| event.measured.as_deref() == Some(&content("shim")));
         log.events.remove(position);
@@ -123,7 +138,8 @@ fn t22_a_relabelled_application_is_still_an_event() {
     let boot = Arc::make_mut(&mut claims.vtpm.as_mut().unwrap().boot);
     let event = boot.events.get_mut(&4).unwrap().last_mut().unwrap();
     (event.kind, event.digest) = (EventKind::Separator, Digest32::of(b"evil").into());
-    assert_eq!(baseline.is_member(&claims, NOW), Err(unlisted(4, b"evil")));
+    let found = baseline.is_member(&claims, NOW).map_err(BaselineMismatch::unnamed);
+    assert_eq!(found, Err(unlisted(4, b"evil")));
 }
 
 #[test]
@@ -152,13 +168,14 @@ fn t49_sections_of_a_unified_image_are_listed_and_complete() {
             log.position(|event| event.pcr == 11 && event.measured.as_deref() == Some(&content("initrd")));
         log.events[position].measured = Some(content("evil"));
     });
-    assert_eq!(found, BaselineMismatch::Section { name: ".initrd".to_owned() });
+    assert_eq!(found, BaselineMismatch::Section { name: ".initrd".to_owned(), digest: digest("evil") });
     let extra = mismatch(&original, |log| {
         for event in BuiltEvent::stub_section(".splash", b"evil") {
             log.insert_before_exit(event);
         }
     });
-    assert_eq!(extra, BaselineMismatch::Section { name: ".splash".to_owned() });
+    let digest = Digest32::of(b"evil").into();
+    assert_eq!(extra, BaselineMismatch::Section { name: ".splash".to_owned(), digest });
     let missing = mismatch(&original, |log| {
         let at =
             log.position(|event| event.pcr == 11 && event.measured.as_deref() == Some(&content("initrd")));
@@ -185,15 +202,18 @@ fn technology_and_firmware_are_part_of_a_baseline() {
     let baseline = captured(&ubuntu());
     let mut claims = booted(&ubuntu());
     claims.technology = Some(Technology::Sev);
-    assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Technology));
+    let technology = BaselineMismatch::Technology { found: Some("sev") };
+    assert_eq!(baseline.is_member(&claims, NOW), Err(technology));
+    let firmware = |kind, found: Option<String>| Err(BaselineMismatch::Firmware { kind, found });
     let mut claims = booted(&ubuntu());
     claims.sev_snp.as_mut().unwrap().measurement.0[0] ^= 1;
-    assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Firmware));
+    let measured = claims.sev_snp.as_ref().unwrap().measurement.to_string();
+    assert_eq!(baseline.is_member(&claims, NOW), firmware("launch measurement", Some(measured)));
     claims.sev_snp = None;
-    assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Firmware));
+    assert_eq!(baseline.is_member(&claims, NOW), firmware("launch measurement", None));
     let mut claims = booted(&ubuntu());
     Arc::make_mut(&mut claims.vtpm.as_mut().unwrap().boot).firmware_version = None;
-    assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Firmware));
+    assert_eq!(baseline.is_member(&claims, NOW), firmware("version", None));
     claims.vtpm = None;
     assert_eq!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::NoBootLog));
 }

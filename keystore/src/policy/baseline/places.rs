@@ -1,0 +1,179 @@
+//! Count and order of the components of a boot.
+
+use std::collections::BTreeMap;
+
+use vouchsafe_attestation::event_log::EventKind;
+
+use super::digest::LogDigest;
+use super::log::{Log, Seen};
+use super::membership::Component;
+use super::{Baseline, BaselineMismatch};
+
+/// Takes events one by one and keeps count and order of the components they are.
+pub(super) struct Places {
+    components: BTreeMap<LogDigest, Vec<Component>>,
+    listed: Vec<Component>,
+    counts: BTreeMap<Component, usize>,
+    /// Events of each digest that are still to come in this register.
+    coming: BTreeMap<LogDigest, usize>,
+    last: Option<(Component, LogDigest)>,
+}
+
+impl Places {
+    pub(super) fn new(allowed: &[(Component, &[LogDigest])]) -> Self {
+        let mut components: BTreeMap<LogDigest, Vec<Component>> = BTreeMap::new();
+        for (component, digests) in allowed {
+            for digest in *digests {
+                components.entry(*digest).or_default().push(*component);
+            }
+        }
+        let listed = allowed.iter().filter(|(_, digests)| !digests.is_empty());
+        Self {
+            components,
+            listed: listed.map(|(component, _)| *component).collect(),
+            counts: BTreeMap::new(),
+            coming: BTreeMap::new(),
+            last: None,
+        }
+    }
+
+    /// A register begins, with these events: the order between registers is not measured.
+    pub(super) fn restart(&mut self, events: &[Seen]) {
+        self.last = None;
+        self.coming.clear();
+        for event in events {
+            *self.coming.entry(event.digest).or_insert(0) += 1;
+        }
+    }
+
+    /// What an event is. A digest that stands for the initrd twice is GRUB's first, the kernel's then; what failed before it
+    /// ran comes before what ran.
+    fn component(&mut self, digest: &LogDigest) -> Option<Component> {
+        let candidates = self.components.get(digest)?;
+        let is_free = |component: &&Component| !self.counts.contains_key(component);
+        let mut free = candidates.iter().filter(|component| !component.is_unlimited()).filter(is_free);
+        let coming = self.coming.get_mut(digest).map_or(0, |coming| {
+            let now = *coming;
+            *coming = now.saturating_sub(1);
+            now
+        });
+        let unlimited = candidates.iter().find(|component| component.is_unlimited());
+        if unlimited.is_some() && coming > free.clone().count() {
+            return unlimited.copied();
+        }
+        free.next().or(unlimited).or_else(|| candidates.first()).copied()
+    }
+
+    pub(super) fn take(&mut self, log: &Log, register: u8, event: &Seen) -> Result<(), BaselineMismatch> {
+        let digest = event.digest;
+        let component = self.component(&digest).ok_or_else(|| log.unlisted(register, event))?;
+        let again = self.counts.entry(component).or_insert(0);
+        *again += 1;
+        // Shim and GRUB both measure a kernel that both have a hand in: one image, twice in a row. Early initrds differ.
+        let repeats = component.is_unlimited()
+            || component == Component::EarlyInitrd && self.last != Some((component, digest))
+            || component == Component::KernelImage && self.last == Some((component, digest));
+        if *again > 1 && !repeats {
+            return Err(BaselineMismatch::Repeated { component, digest, what: event.what() });
+        }
+        if component == Component::Driver {
+            return Ok(());
+        }
+        let (previous, previous_digest) = self.last.unwrap_or((component, digest));
+        let out_of_order = match component {
+            // Between two loaders or after GRUB, but not after what runs.
+            Component::OtherImage => matches!(previous, Component::Uki | Component::KernelImage),
+            _ => previous.rank() > component.rank(),
+        };
+        if out_of_order {
+            let what = event.what();
+            return Err(BaselineMismatch::Order { component, digest, what, previous, previous_digest });
+        }
+        if component != Component::OtherImage {
+            self.last = Some((component, digest));
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(&self, required: &[Component]) -> Result<(), BaselineMismatch> {
+        let missing = self
+            .listed
+            .iter()
+            .find(|component| required.contains(component) && !self.counts.contains_key(component));
+        match missing {
+            Some(component) => Err(BaselineMismatch::Missing { component: *component }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Component {
+    /// Whether it may occur any number of times.
+    const fn is_unlimited(self) -> bool {
+        matches!(
+            self,
+            Self::Driver | Self::OtherImage | Self::Configuration | Self::Grubenv | Self::OtherFile
+        )
+    }
+
+    /// Configuration and environment come in any order, but before the kernel; so do entries that failed.
+    const fn rank(self) -> Self {
+        match self {
+            Self::Grubenv | Self::OtherFile => Self::Configuration,
+            _ => self,
+        }
+    }
+}
+
+/// Takes what GRUB ran, and counts the command lines.
+pub(super) struct Texts {
+    commands: Vec<LogDigest>,
+    others: Vec<LogDigest>,
+    lines: Vec<LogDigest>,
+    /// Command lines that are still to come.
+    coming: Vec<LogDigest>,
+    count: usize,
+}
+
+impl Texts {
+    pub(super) fn new(baseline: &Baseline, log: &Log, register: u8) -> Self {
+        let lines = log.events(register).iter().filter(|event| event.kind == EventKind::KernelCommandLine);
+        Self {
+            commands: log.text_digests(&baseline.grub_commands),
+            others: log.text_digests(&baseline.other_command_lines),
+            lines: log.text_digests(&baseline.command_lines),
+            coming: lines.map(|event| event.digest).collect(),
+            count: 0,
+        }
+    }
+
+    /// Whether the event is a listed text.
+    pub(super) fn take(&mut self, event: &Seen) -> Result<bool, BaselineMismatch> {
+        let digest = &event.digest;
+        if event.kind != EventKind::KernelCommandLine {
+            return Ok(self.commands.contains(digest));
+        }
+        if let Some(at) = self.coming.iter().position(|coming| coming == digest) {
+            self.coming.remove(at);
+        }
+        let is_line = self.lines.contains(digest);
+        // That of an entry that failed comes before the one that counts, also where both are the same.
+        let is_other = self.others.contains(digest) && (!is_line || self.coming.contains(digest));
+        if !is_line && !is_other {
+            return Ok(false);
+        }
+        if self.count > 0 {
+            let (component, digest, what) = (Component::CommandLine, *digest, event.what());
+            return Err(BaselineMismatch::Repeated { component, digest, what });
+        }
+        self.count += usize::from(!is_other);
+        Ok(true)
+    }
+
+    pub(super) fn finish(self) -> Result<(), BaselineMismatch> {
+        if self.count == 0 && !self.lines.is_empty() {
+            return Err(BaselineMismatch::Missing { component: Component::CommandLine });
+        }
+        Ok(())
+    }
+}
