@@ -57,11 +57,12 @@ impl Withheld {
 }
 
 /// Claims of a boot log: the name in the log, below the vTPM and below TDX.
-const BOOT_CLAIMS: [(&str, &str, &str); 4] = [
+const BOOT_CLAIMS: [(&str, &str, &str); 5] = [
     ("command_line", "vtpm.command_line", "tdx.boot.command_line"),
     ("arguments", "vtpm.arguments", "tdx.boot.arguments"),
     ("words", "vtpm.words", "tdx.boot.words"),
     ("grub_commands", "vtpm.grub_commands", "tdx.boot.grub_commands"),
+    ("stub_sections", "vtpm.stub_sections", "tdx.boot.stub_sections"),
 ];
 
 impl fmt::Display for Withheld {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::BootLog;
 use super::EventType;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::EventLogBuilder;
@@ -24,6 +25,12 @@ pub(super) fn read(folder: &std::path::Path, path: &str) -> Vec<u8> {
 /// The number of the event at a place of a builder: the log counts its header.
 pub(super) fn number(position: usize) -> usize {
     position + 1
+}
+
+/// The same boot without the positions of its events, which another event before them shifts.
+pub(super) fn without_numbers(mut boot: BootLog) -> BootLog {
+    boot.events.values_mut().flatten().for_each(|event| event.number = 0);
+    boot
 }
 
 pub(super) fn separator(pcr: u32) -> impl Fn(&BuiltEvent) -> bool {

@@ -169,6 +169,11 @@ impl GrubBoot<'_> {
         values.value(9, FILES_ONLY, files);
         if self.initrds.len() < 2 {
             values.value(9, FILES_AND_STUB, values.digests(9));
+            // GRUB opens the first file of its configuration once to look for it and once to read it.
+            let first = values.of_pcr(9).next().filter(|event| event.component == Component::Configuration);
+            if let Some(first) = first.map(|event| event.digest) {
+                values.value(9, FIRST_FILE_TWICE, [vec![first], values.digests(9)].concat());
+            }
         }
     }
 }
@@ -188,6 +193,8 @@ const KERNEL_NEVER: &str =
 const FILES_ONLY: &str =
     "GRUB reads each file once, and starts the kernel past its EFI entry (Debian's GRUB 2.06)";
 const FILES_AND_STUB: &str = "GRUB reads each file once, and the kernel's EFI stub measures its options and initrd (GRUB 2.12 and later)";
+const FIRST_FILE_TWICE: &str = "GRUB measures the first file of its configuration twice, and the kernel's EFI stub measures its options and \
+     initrd (GRUB 2.12 and 2.14 of Debian 13 and later)";
 const NO_COMMAND_LINE: &str = "the kernel's command line: it is not given";
 const QUOTED_COMMAND_LINE: &str = "the command `linux`: the command line has quotes or backslashes";
 const SEVERAL_INITRDS: &str = "the initrd that the kernel loads: GRUB joins several";

@@ -50,6 +50,8 @@ pub struct UnifiedBoot<'a> {
     image: EfiImage<'a>,
     kernel: Digest32,
     sections: Vec<(&'static str, &'a [u8])>,
+    /// Version of systemd that the stub is of, where it says so.
+    stub: Option<u32>,
 }
 
 impl<'a> UnifiedBoot<'a> {
@@ -90,7 +92,8 @@ impl<'a> UnifiedBoot<'a> {
         let content =
             sections.iter().find(|(name, _)| *name == LINUX).map_or(&[][..], |(_, content)| content);
         let kernel = EfiImage::parse(content).map_err(UnifiedError::Kernel)?.digest();
-        Ok(Self { image, kernel, sections })
+        let stub = stub.iter().find_map(|content| stub_version(content));
+        Ok(Self { image, kernel, sections, stub })
     }
 
     /// What a boot from it will measure, where the boot entry gives it no options of its own.
@@ -98,7 +101,10 @@ impl<'a> UnifiedBoot<'a> {
     pub fn reference_values(&self) -> ReferenceValues {
         let mut values = ReferenceValues::default();
         values.add(4, Component::Uki, self.image.digest());
-        values.add(4, Component::KernelImage, self.kernel);
+        let measures_kernel = self.stub.is_none_or(|version| version < KERNEL_NOT_MEASURED);
+        if measures_kernel {
+            values.add(4, Component::KernelImage, self.kernel);
+        }
         // systemd-stub(7): name with its NUL, then content; never the signatures of PCR 11 themselves.
         for (name, content) in self.sections.iter().filter(|(name, _)| *name != PCR_SIGNATURE) {
             let name = (*name).to_owned();
@@ -107,8 +113,7 @@ impl<'a> UnifiedBoot<'a> {
             values.add(11, Component::Section { name }, Digest32::of(content));
         }
         let complete = self.add_kernel_events(&mut values);
-        let applications = before_applications().into_iter().chain(values.digests(4));
-        values.value(4, APPLICATIONS, applications);
+        self.add_applications(&mut values);
         if complete {
             values.value(9, KERNEL_MEASURES, values.digests(9));
         }
@@ -116,6 +121,21 @@ impl<'a> UnifiedBoot<'a> {
         values.unknown.push(PCR_2_ON_TDX.to_owned());
         values.unknown.push(BESIDE_THE_IMAGE.to_owned());
         values
+    }
+
+    /// PCR 4: newer stubs start the kernel without the firmware, which then does not measure it.
+    fn add_applications(&self, values: &mut ReferenceValues) {
+        let image = before_applications().into_iter().chain([self.image.digest()]);
+        let both = image.clone().chain([self.kernel]);
+        match self.stub {
+            Some(version) if version <= KERNEL_MEASURED => values.value(4, APPLICATIONS, both),
+            Some(version) if version >= KERNEL_NOT_MEASURED => values.value(4, APPLICATIONS, image),
+            _ => {
+                values.value(4, KERNEL_BY_FIRMWARE, both);
+                values.value(4, KERNEL_BY_STUB, image);
+                values.unknown.push(KERNEL_IN_PCR_4.to_owned());
+            }
+        }
     }
 
     /// What the kernel's EFI stub is handed: options and initrd. Whether both are known.
@@ -126,14 +146,26 @@ impl<'a> UnifiedBoot<'a> {
             Some(None) => values.unknown.push(ODD_COMMAND_LINE.to_owned()),
             None => values.unknown.push(NO_COMMAND_LINE.to_owned()),
         }
-        let adds_to_initrd = [".pcrpkey", ".ucode", PCR_SIGNATURE].into_iter().any(|name| self.has(name));
+        let composed = self.composed_initrd();
         let initrd = self.content(".initrd");
-        match initrd {
-            Some(_) if adds_to_initrd => values.unknown.push(COMPOSED_INITRD.to_owned()),
-            Some(initrd) => values.add(9, Component::LoadedInitrd, Digest32::of(initrd)),
-            None => {}
+        match (composed, initrd) {
+            (Some(reason), _) => values.unknown.push(reason.to_owned()),
+            (None, Some(initrd)) => values.add(9, Component::LoadedInitrd, Digest32::of(initrd)),
+            (None, None) => {}
         }
-        matches!(options, Some(Some(_))) && !adds_to_initrd
+        matches!(options, Some(Some(_))) && composed.is_none()
+    }
+
+    /// Why the initrd that the kernel measures is not the section: the stub may add files to it.
+    fn composed_initrd(&self) -> Option<&'static str> {
+        let adds = |names: &[&str]| names.iter().any(|name| self.has(name));
+        match self.stub {
+            Some(SECRET_IN_INITRD..) => Some(INITRD_PER_MACHINE),
+            Some(RELEASE_IN_INITRD..) if self.has(".osrel") => Some(COMPOSED_INITRD),
+            None if adds(&[".osrel", ".initrd"]) => Some(INITRD_BY_VERSION),
+            _ if adds(&[".initrd"]) && adds(&[".pcrpkey", ".ucode", PCR_SIGNATURE]) => Some(COMPOSED_INITRD),
+            _ => None,
+        }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -160,12 +192,29 @@ fn load_options(section: &[u8]) -> Option<Vec<u8>> {
     Some(options)
 }
 
+/// The version in `systemd-stub 257.7-1`, which the stub has in a section of its own.
+fn stub_version(content: &[u8]) -> Option<u32> {
+    let at = content.windows(STUB_MAGIC.len()).position(|window| window == STUB_MAGIC)?;
+    let rest = content.get(at + STUB_MAGIC.len()..)?;
+    let digits = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()
+}
+
 /// Whether the stub's own data has this name as a text.
 fn contains(content: &[u8], name: &str) -> bool {
     let text = [name.as_bytes(), b"\0"].concat();
     content.windows(text.len()).any(|window| window == text)
 }
 
+const STUB_MAGIC: &[u8] = b"#### LoaderInfo: systemd-stub ";
+/// Up to this version the firmware loads and measures the kernel.
+const KERNEL_MEASURED: u32 = 257;
+/// From this version on the stub loads it by itself.
+const KERNEL_NOT_MEASURED: u32 = 262;
+/// From this version on the initrd gets the os-release.
+const RELEASE_IN_INITRD: u32 = 257;
+/// From this version on the initrd gets a secret of the machine.
+const SECRET_IN_INITRD: u32 = 261;
 const LINUX: &str = ".linux";
 const PCR_SIGNATURE: &str = ".pcrsig";
 
@@ -191,6 +240,10 @@ const SECTIONS: [&str; 15] = [
 const ALTERNATIVES: [&str; 4] = [".profile", ".dtbauto", ".hwids", ".efifw"];
 
 const APPLICATIONS: &str = "the firmware starts the image itself and measures it into PCR 4";
+const KERNEL_BY_FIRMWARE: &str = "the stub has the firmware start the kernel, as systemd 257 and earlier do";
+const KERNEL_BY_STUB: &str = "the stub starts the kernel without the firmware, as systemd 262 does";
+const KERNEL_IN_PCR_4: &str =
+    "whether the kernel is measured into PCR 4: the stub is of a version that may do either";
 const KERNEL_MEASURES: &str = "the kernel's EFI stub measures its options and initrd (Linux 6.1 and later)";
 const BEFORE_USER_SPACE: &str = "before systemd-pcrphase extends it from user space";
 const PCR_2_ON_TDX: &str = "PCR 4 and 2 where the firmware measures applications into PCR 2, as Google's does on TDX: \
@@ -203,3 +256,7 @@ const NO_COMMAND_LINE: &str =
     "the event of the kernel's load options: there is no .cmdline, so that the boot entry gives it";
 const COMPOSED_INITRD: &str =
     "the event of the initrd that the kernel loads: the stub composes it from .initrd and more";
+const INITRD_PER_MACHINE: &str = "the event of the initrd that the kernel loads: since systemd 261 the stub adds a secret \
+    of the machine, so that it differs on each; learn a baseline on the machine itself";
+const INITRD_BY_VERSION: &str = "the event of the initrd that the kernel loads: the stub does not say its version, and \
+    later ones compose it from .initrd and more";

@@ -30,6 +30,13 @@ impl ImageBuilder {
         Self::program(b"systemd-stub").section(".rodata", names.as_bytes())
     }
 
+    /// The same with a version, as systemd's stub says it.
+    #[must_use]
+    pub fn stub_of(version: u32, known: &[&str]) -> Self {
+        let magic = format!("#### LoaderInfo: systemd-stub {version}.1-1 ####");
+        Self::stub(known).section(".sdmagic", magic.as_bytes())
+    }
+
     /// With another section.
     #[must_use]
     pub fn section(mut self, name: &str, content: &[u8]) -> Self {

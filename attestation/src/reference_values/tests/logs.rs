@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use vouchsafe_protocol::Digest32;
 
 use crate::event_log::{EventKind, EventLog, EventType, ReplayedLog};
-use crate::reference_values::{EfiImage, GrubBoot, ReferenceComponent, ReferenceValues};
+use crate::reference_values::{EfiImage, GrubBoot, ReferenceComponent, ReferenceValues, UnifiedBoot};
 use crate::test_util::efi::ImageBuilder;
 
 /// A captured log; absent on machines that only build. CI has it.
@@ -80,6 +80,68 @@ fn command_line_and_load_options_are_those_of_real_boots() {
         // The command before it.
         let command = digest(&|component| matches!(component, ReferenceComponent::GrubCommand { .. }));
         assert!(log.events().iter().any(|event| command == [event.digest]), "{name}");
+    }
+}
+
+#[test]
+fn debian_13_measures_the_first_file_of_its_configuration_twice() {
+    let Some(bytes) = log("lab/trixie257-shim-grub-dracut/eventlog.bin") else { return };
+    let log = EventLog::parse(&bytes).expect("a log");
+    let files = log.events().iter().filter(|event| event.pcr == 9 && event.event_type == EventType::IPL);
+    let files: Vec<Digest32> = files.filter_map(|event| event.digest.sha256()).collect();
+    assert_eq!(files.first(), files.get(1), "the file is measured twice");
+    // The same shape from one file that loads kernel and initrd.
+    let values = values(&[LAB], None, Some(Vec::new()));
+    let mut digests: Vec<Digest32> = values.of_pcr(9).map(|event| event.digest).collect();
+    digests.insert(0, digests[0]);
+    let twice = digests
+        .iter()
+        .fold(Digest32([0; 32]), |value, digest| Digest32::of_parts(&[value.as_bytes(), digest.as_bytes()]));
+    let found = values.values.iter().find(|value| value.pcr == 9 && value.value == twice);
+    assert!(found.is_some_and(|found| found.when.contains("Debian 13")));
+}
+
+/// Shapes of the boots of Debian's stubs: their files are not at hand, but which events they have, and the options.
+#[test]
+fn events_of_unified_images_are_those_of_real_boots() {
+    for (name, version) in [("trixie257-uki", 257), ("sid262-uki", 262), ("sid262-uki-secboot-capable", 262)]
+    {
+        let Some(bytes) = log(&format!("lab/{name}/eventlog.bin")) else { return };
+        let line = log(&format!("lab/{name}/cmdline")).expect("a command line");
+        let log = EventLog::parse(&bytes).expect("a log");
+        let known = [".linux", ".osrel", ".cmdline", ".initrd", ".uname", ".sbat", ".pcrsig"];
+        let image = ImageBuilder::stub_of(version, &known)
+            .section(".linux", &ImageBuilder::program(b"kernel").bytes())
+            .section(".osrel", b"ID=debian")
+            .section(".cmdline", &line)
+            .section(".initrd", b"initrd")
+            .section(".uname", b"6.12")
+            .section(".sbat", b"sbat")
+            .bytes();
+        let values = UnifiedBoot::parse(&image).expect("a unified kernel image").reference_values();
+        let of = |pcr: u8, event_type| {
+            let events = log.events().iter().filter(move |event| event.pcr == pcr);
+            events.filter(move |event| event.event_type == event_type)
+        };
+        assert_eq!(
+            values.of_pcr(4).count(),
+            of(4, EventType::EFI_BOOT_SERVICES_APPLICATION).count(),
+            "{name}: images"
+        );
+        let names: Vec<Digest32> = values
+            .of_pcr(11)
+            .filter(|event| matches!(event.component, ReferenceComponent::SectionName { .. }))
+            .map(|event| event.digest)
+            .collect();
+        let measured: Vec<Digest32> =
+            of(11, EventType::IPL).step_by(2).filter_map(|event| event.digest.sha256()).collect();
+        assert_eq!(names, measured, "{name}: names of sections");
+        let options = values.of_pcr(9).find(|event| event.component == ReferenceComponent::LoadOptions);
+        let tagged = of(9, EventType::EVENT_TAG).next().expect("options");
+        assert_eq!(options.map(|event| event.digest), tagged.digest.sha256(), "{name}: options");
+        // The composed initrd is said to be unknown, and no value is foretold for PCR 9.
+        assert!(values.values.iter().all(|value| value.pcr != 9), "{name}");
+        assert!(values.unknown.iter().any(|text| text.contains("the initrd that the kernel loads")));
     }
 }
 

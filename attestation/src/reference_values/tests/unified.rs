@@ -13,8 +13,16 @@ fn kernel() -> ImageBuilder {
 
 /// Sections in another order than they are measured in.
 fn unified() -> ImageBuilder {
-    ImageBuilder::stub(&KNOWN)
-        .section(".osrel", b"ID=test\n")
+    unified_of(252)
+}
+
+/// With the stub of this version of systemd.
+fn unified_of(version: u32) -> ImageBuilder {
+    with_sections(ImageBuilder::stub_of(version, &KNOWN))
+}
+
+fn with_sections(stub: ImageBuilder) -> ImageBuilder {
+    stub.section(".osrel", b"ID=test\n")
         .section(".cmdline", b"console=ttyS0 quiet\n")
         .section(".initrd", b"initrd")
         .section(".linux", &kernel().bytes())
@@ -85,8 +93,8 @@ fn a_section_that_the_stub_does_not_know_is_not_measured() {
         sections(&values(image)).into_iter().map(|(name, _)| name).collect()
     };
     assert_eq!(names(&image), [".linux", ".osrel", ".cmdline", ".initrd"]);
-    let mut known = ImageBuilder::stub(&[&KNOWN[..], &[".uname", ".sbat"]].concat());
-    known.sections.extend(image.sections.into_iter().skip(2));
+    let mut known = ImageBuilder::stub_of(252, &[&KNOWN[..], &[".uname", ".sbat"]].concat());
+    known.sections.extend(image.sections.into_iter().skip(3));
     assert_eq!(names(&known), [".linux", ".osrel", ".cmdline", ".initrd", ".uname", ".sbat"]);
 }
 
@@ -103,6 +111,56 @@ fn what_cannot_be_said_is_said() {
     let bare = values(&bare);
     assert_eq!(digest_of(&bare, &ReferenceComponent::LoadOptions), None);
     assert!(bare.values.iter().all(|value| value.pcr != 9));
+}
+
+/// Kinds of the events of a PCR.
+fn kinds(values: &ReferenceValues, pcr: u8) -> Vec<ReferenceComponent> {
+    values.of_pcr(pcr).map(|event| event.component.clone()).collect()
+}
+
+/// The final values that are foretold for a PCR, with what they depend on.
+fn finals(values: &ReferenceValues, pcr: u8) -> Vec<(Digest32, &'static str)> {
+    let of = values.values.iter().filter(|value| value.pcr == pcr);
+    of.map(|value| (value.value, value.when)).collect()
+}
+
+#[test]
+fn the_stub_tells_which_version_measures_what() {
+    use ReferenceComponent::{KernelImage, LoadOptions, LoadedInitrd, Uki};
+    let says = |values: &ReferenceValues, text: &str| values.unknown.iter().any(|one| one.contains(text));
+    let old = values(&unified_of(252));
+    assert_eq!((kinds(&old, 4), kinds(&old, 9)), (vec![Uki, KernelImage], vec![LoadOptions, LoadedInitrd]));
+    assert_eq!((finals(&old, 4).len(), finals(&old, 9).len()), (1, 1));
+    // systemd 257 adds the os-release to the initrd, 261 a secret of the machine.
+    let trixie = values(&unified_of(257));
+    assert_eq!((kinds(&trixie, 4), kinds(&trixie, 9)), (vec![Uki, KernelImage], vec![LoadOptions]));
+    assert_eq!(finals(&trixie, 4).len(), 1);
+    assert!(finals(&trixie, 9).is_empty() && says(&trixie, "composes it from .initrd"));
+    let sid = values(&unified_of(262));
+    assert_eq!((kinds(&sid, 4), kinds(&sid, 9)), (vec![Uki], vec![LoadOptions]));
+    assert_eq!(finals(&sid, 4).len(), 1);
+    assert!(finals(&sid, 9).is_empty() && says(&sid, "differs on each"));
+    // Between the two it is not known, and said so, with both values.
+    for image in [unified_of(259), with_sections(ImageBuilder::stub(&KNOWN))] {
+        let between = values(&image);
+        assert_eq!(finals(&between, 4).len(), 2);
+        assert!(says(&between, "may do either") && finals(&between, 9).is_empty());
+        assert!(says(&between, "the initrd that the kernel loads"));
+    }
+}
+
+#[test]
+fn values_of_pcr_4_follow_from_the_events() {
+    let image = unified_of(262);
+    let before = [Digest32::of(b"Calling EFI Application from Boot Option"), Digest32::of(&[0; 4])];
+    let value = |images: &[Digest32]| {
+        let extend =
+            |value: Digest32, digest: &Digest32| Digest32::of_parts(&[value.as_bytes(), digest.as_bytes()]);
+        before.iter().chain(images).fold(Digest32([0; 32]), extend)
+    };
+    assert_eq!(finals(&values(&image), 4)[0].0, value(&[image.digest()]));
+    let older = unified_of(257);
+    assert_eq!(finals(&values(&older), 4)[0].0, value(&[older.digest(), kernel().digest()]));
 }
 
 #[test]

@@ -39,6 +39,10 @@ impl EventLogBuilder {
                 "UKI with options and an add-on",
                 Self::unified(technology, &["uki"]).with_options(&["debug", "quiet"]),
             ),
+            (
+                "failed first boot option, shim, UKI",
+                Self::unified(technology, &["shim", "uki"]).with_failed_option(),
+            ),
             ("systemd-boot, Type 1 entry", Self::type_1(technology, &["systemd-boot", "kernel"])),
             (
                 "shim, systemd-boot, Type 1 entry",

@@ -3,6 +3,7 @@
 use super::*;
 use crate::event_log::MAX_EVENT_DATA;
 use crate::event_log::MAX_EVENTS;
+use crate::event_log::testing::without_numbers;
 use crate::test_util::event_log::Bank;
 use crate::test_util::event_log::ccel::CCEL_AREA;
 use crate::test_util::event_log::spec_id;
@@ -136,7 +137,11 @@ fn events_that_extend_nothing_are_taken_in_every_register() {
     for register in 0..5 {
         log.events.insert(2, BuiltEvent::no_action(register, b"SP800-155 Event3".to_vec()));
     }
-    assert_eq!(ReplayedCcel::from_bytes(&log.bytes()), ReplayedCcel::from_bytes(&ubuntu().bytes()));
+    let read = |log: &EventLogBuilder| {
+        let log = ReplayedCcel::from_bytes(&log.bytes()).expect("accepted");
+        (log.rtmrs(), without_numbers(BootLog::clone(&log.boot)))
+    };
+    assert_eq!(read(&log), read(&ubuntu()));
 }
 
 #[test]
