@@ -66,7 +66,7 @@ impl Folder {
 const LEARN: [&str; 5] = ["learn", "--evidence", "evidence.json", "--anchor", "google.der"];
 
 fn stub() -> ImageBuilder {
-    ImageBuilder::stub(&[".linux", ".osrel", ".cmdline", ".initrd", ".pcrsig"])
+    ImageBuilder::stub_of(252, &[".linux", ".osrel", ".cmdline", ".initrd", ".pcrsig"])
 }
 
 #[test]

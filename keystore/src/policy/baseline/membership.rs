@@ -253,6 +253,14 @@ impl Baseline {
                 return Err(BaselineMismatch::Section { name: name.clone(), digest: *digest });
             }
         }
+        // In CCEL, names are among the events of register 3.
+        let is_unlisted_name =
+            |event: &&Seen| event.kind != EventKind::StubSection && !self.is_section(log, event);
+        if log.log == BaselineLog::Vtpm
+            && let Some(event) = log.events(11).iter().find(is_unlisted_name)
+        {
+            return Err(log.unlisted(11, event));
+        }
         let occurs = |name: &String| log.sections.iter().any(|(other, _)| other == name);
         match self.sections.keys().find(|name| !occurs(name)) {
             Some(name) => Err(BaselineMismatch::MissingSection { name: name.clone() }),

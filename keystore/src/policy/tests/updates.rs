@@ -30,7 +30,7 @@ fn kernel(of: &str) -> ImageBuilder {
 
 /// A unified kernel image of an operating system of this name.
 fn unified(of: &str) -> ImageBuilder {
-    ImageBuilder::stub(&[".linux", ".osrel", ".cmdline", ".initrd", ".pcrsig"])
+    ImageBuilder::stub_of(252, &[".linux", ".osrel", ".cmdline", ".initrd", ".pcrsig"])
         .section(".osrel", format!("VERSION_ID={of}\n").as_bytes())
         .section(".cmdline", format!("os={of}").as_bytes())
         .section(".initrd", format!("initrd of {of}").as_bytes())
