@@ -90,7 +90,7 @@ pub enum BaselineMismatch {
         /// The component before it, which may be the one at the wrong place.
         previous: Component,
         /// The event before it.
-        previous_digest: LogDigest,
+        previous_digest: Box<LogDigest>,
     },
     /// A section that is not listed, or with other content.
     #[error("section {name} is not listed with this content: {digest}")]

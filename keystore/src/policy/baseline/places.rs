@@ -86,7 +86,7 @@ impl Places {
             _ => previous.rank() > component.rank(),
         };
         if out_of_order {
-            let what = event.what();
+            let (what, previous_digest) = (event.what(), Box::new(previous_digest));
             return Err(BaselineMismatch::Order { component, digest, what, previous, previous_digest });
         }
         if component != Component::OtherImage {

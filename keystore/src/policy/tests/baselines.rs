@@ -61,7 +61,7 @@ fn order((component, name): (Component, &str), (previous, before): (Component, &
         digest: digest(name),
         what,
         previous,
-        previous_digest: digest(before),
+        previous_digest: Box::new(digest(before)),
     }
 }
 

@@ -280,7 +280,8 @@ fn missing(component: Component) -> BaselineMismatch {
 
 /// The first component at the wrong place, and the one before it.
 fn order((component, name): (Component, &str), (previous, before): (Component, &str)) -> BaselineMismatch {
-    let (digest, previous_digest) = (content_digest(name).into(), content_digest(before).into());
+    let digest = content_digest(name).into();
+    let previous_digest = Box::new(content_digest(before).into());
     BaselineMismatch::Order { component, digest, what: EventName::Unnamed {}, previous, previous_digest }
 }
 
