@@ -72,7 +72,7 @@ fn run(stay: bool) -> anyhow::Result<()> {
     ));
 
     step("3", "A secret, under a policy that says whose VM, on which technology, and what it booted.");
-    register(&broker, folder.path(), &instance, arguments)?;
+    register(&broker, folder.path(), &config, &instance, arguments)?;
 
     step("4", "The VM fetches it.");
     command(&format!("vouchsafe-guest fetch {PATH}"));
@@ -162,25 +162,37 @@ fn import_crl(broker: &Broker, folder: &Path, google: &FakeGoogle) -> anyhow::Re
     Ok(())
 }
 
+/// The baseline of what the VM has booted, a policy that asks for it, and the secret.
 fn register(
     broker: &Broker,
     folder: &Path,
+    config: &Path,
     instance: &AkCertificateSpec,
     arguments: &str,
 ) -> anyhow::Result<()> {
-    let file = folder.join("db.cedar");
+    let at = |name: &str| folder.join(name).display().to_string();
+    let (capture, baseline, policy) = (at("vm.json"), at("boot.json"), at("db.cedar"));
+    command("vouchsafe-guest evidence -o vm.json");
+    let output = guest(config, ["evidence", "-o", &capture])?;
+    ensure!(output.status.success(), "{}", text(&output));
+    command("vouchsafe baseline learn --evidence vm.json --anchor test-ca.pem --out boot.json");
+    let learn =
+        ["baseline", "learn", "--evidence", &capture, "--anchor", &at("anchors.pem"), "--out", &baseline];
+    broker.operate(&learn, b"")?;
+    command("vouchsafe baseline put prod/boot boot.json");
+    broker.operate(&["baseline", "put", "prod/boot", &baseline], b"")?;
     let line = format!("{} {arguments}", vouchsafe_attestation::test_util::event_log::presets::UBUNTU_KERNEL);
     let (project, id) = (instance.project_number.to_string(), instance.instance_id.to_string());
     command(&format!(
         "vouchsafe policy new --for app --technology sev --project {project} --instance {id} \\\n      \
-         --command-line {line:?} --extra-root --out db.cedar"
+         --command-line {line:?} --baseline prod/boot --extra-root --out db.cedar"
     ));
     let new = ["policy", "new", "--for", "app", "--technology", "sev", "--extra-root", "--project", &project];
-    let rest = ["--instance", &id, "--command-line", &line, "--out", &file.to_string_lossy()];
+    let rest = ["--instance", &id, "--command-line", &line, "--baseline", "prod/boot", "--out", &policy];
     broker.operate(&[&new[..], &rest].concat(), b"")?;
-    indented(&fs::read_to_string(&file)?);
+    indented(&fs::read_to_string(&policy)?);
     command("vouchsafe policy put prod/db db.cedar");
-    broker.operate(&["policy", "put", "prod/db", &file.to_string_lossy()], b"")?;
+    broker.operate(&["policy", "put", "prod/db", &policy], b"")?;
     command(&format!("vouchsafe secret put {PATH} --policy prod/db --from -"));
     broker.operate(&["secret", "put", PATH, "--policy", "prod/db", "--from", "-"], SECRET.as_bytes())?;
     Ok(())
