@@ -12,9 +12,15 @@
 //! | command line | the approved files with `init=/bin/sh` | `command_line`, `grub_commands` or PCR 8 | the same with `grub_files`, or RTMR 2 |
 //!
 //! A unified kernel image has its files and its command line inside, so that the images determine them once it is known that
-//! what ran was one: its sections are closed (PCR 11), or GRUB measured nothing (PCR 8 at its reset value). What remains is
-//! what stands beside it, options and credentials (PCR 12): the claims `command_line` and `arguments` are there only where
-//! nothing did. PCR 11 without the images proves nothing: any kernel can extend it.
+//! one of them was started, and nothing else:
+//!
+//! - its sections are closed, or PCR 11: the boot that the policy means is that of such an image. By itself this proves
+//!   nothing, since any kernel can extend PCR 11;
+//! - GRUB did not run (PCR 8 at its reset value): it starts a kernel that PCR 4 does not have;
+//! - the list has one image, or their order is determined (PCR 2 and 4), or the files are (PCR 9). Some stubs have the kernel
+//!   inside measured as an image of its own: a list with both also holds a boot of that kernel alone, with any initrd;
+//! - nothing stands beside it: options and credentials (PCR 12; the claims `command_line` and `arguments` are there only where
+//!   nothing does), system extensions (PCR 13 at its reset value).
 //!
 //! A baseline determines all of it, whichever kind of boot it lists.
 
@@ -29,8 +35,14 @@ pub enum ChainPart {
     Files,
     /// The kernel's command line.
     CommandLine,
+    /// GRUB, which may have started another kernel than the unified kernel image.
+    Grub,
+    /// Which image of a list was started after which.
+    Order,
     /// Options and credentials from beside a unified kernel image.
     Options,
+    /// System extensions from beside a unified kernel image.
+    Extensions,
 }
 
 impl ChainPart {
@@ -45,6 +57,15 @@ impl ChainPart {
             }
             Self::CommandLine => {
                 "the command line (init=/bin/sh: compare principal.vtpm.command_line, or PCR 8)"
+            }
+            Self::Grub => {
+                "that GRUB did not run (it starts an attacker's kernel, which extends PCR 11 by itself: compare principal.vtpm.pcrs.pcr8 with 64 zeros)"
+            }
+            Self::Order => {
+                "the order of the images (a listed kernel, started without its unified image, takes an attacker's initrd: list one image only, or compare PCR 2 and PCR 4)"
+            }
+            Self::Extensions => {
+                "system extensions beside the unified kernel image (they bring an attacker's programs into its initrd: compare principal.vtpm.pcrs.pcr13 with 64 zeros)"
             }
             Self::Options => {
                 "what stands beside the unified kernel image (options and credentials: compare principal.vtpm.command_line, or PCR 12)"
@@ -66,16 +87,22 @@ pub(super) fn open_parts(facts: &Facts<'_>) -> Vec<ChainPart> {
 
 fn open_in_vtpm(facts: &Facts<'_>) -> Vec<ChainPart> {
     let pcr = |index: u8| facts.is_one_of(&format!("vtpm.pcrs.pcr{index}"));
+    let is_reset = |value: &str| value.bytes().all(|digit| digit == b'0');
+    let unextended = |index: u8| facts.each(&format!("vtpm.pcrs.pcr{index}"), is_reset);
+    let extended = |index: u8| facts.each(&format!("vtpm.pcrs.pcr{index}"), |value| !is_reset(value));
     let closed = |claim: &str| facts.closed(&format!("vtpm.{claim}"));
-    let no_grub = facts.each("vtpm.pcrs.pcr8", |value| value.bytes().all(|digit| digit == b'0'));
     let text = closed("grub_commands") || facts.is_one_of("vtpm.command_line");
+    let in_order = pcr(4) && pcr(2);
+    let files = closed("grub_files") || pcr(9);
     let boot = Determined {
-        images: closed("efi_applications") || (pcr(4) && pcr(2)),
-        files: closed("grub_files") || pcr(9),
-        // A GRUB that ran has extended PCR 8: its reset value says nothing about a command line.
-        command_line: text || (pcr(8) && !no_grub),
-        unified: closed("stub_sections") || pcr(11) || no_grub,
-        nothing_beside: has_command_line(facts, "vtpm") || pcr(12),
+        images: closed("efi_applications") || in_order,
+        files,
+        command_line: text || extended(8),
+        unified: closed("stub_sections") || extended(11),
+        no_grub: unextended(8),
+        order: in_order || files || facts.closed_to_one("vtpm.efi_applications"),
+        no_options: has_command_line(facts, "vtpm") || pcr(12),
+        no_extensions: pcr(13),
     };
     boot.open()
 }
@@ -91,8 +118,12 @@ fn open_in_ccel(facts: &Facts<'_>) -> Vec<ChainPart> {
         images: closed("efi_applications") || rtmr(1),
         files: files || rtmr(2),
         command_line: (files && text) || rtmr(2),
+        // What GRUB, another initrd or an extension would add to the register is among the files.
         unified: files && closed("stub_sections"),
-        nothing_beside: has_command_line(facts, "tdx.boot"),
+        no_grub: true,
+        order: true,
+        no_options: has_command_line(facts, "tdx.boot"),
+        no_extensions: true,
     };
     boot.open()
 }
@@ -112,9 +143,12 @@ struct Determined {
     images: bool,
     files: bool,
     command_line: bool,
-    /// What ran is a unified kernel image of the images.
+    /// The boot is meant to be that of a unified kernel image.
     unified: bool,
-    nothing_beside: bool,
+    no_grub: bool,
+    order: bool,
+    no_options: bool,
+    no_extensions: bool,
 }
 
 impl Determined {
@@ -130,8 +164,14 @@ impl Determined {
         if !self.unified {
             return grub;
         }
-        let unified = missing(&[(self.images, ChainPart::Images), (self.nothing_beside, ChainPart::Options)]);
-        if unified.len() < grub.len() { unified } else { grub }
+        let unified = missing(&[
+            (self.images, ChainPart::Images),
+            (self.no_grub, ChainPart::Grub),
+            (self.order || !self.images, ChainPart::Order),
+            (self.no_options, ChainPart::Options),
+            (self.no_extensions, ChainPart::Extensions),
+        ]);
+        if unified.len() <= grub.len() { unified } else { grub }
     }
 }
 

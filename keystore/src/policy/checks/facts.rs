@@ -114,6 +114,11 @@ impl<'a> Facts<'a> {
         self.says(claim).any(|says| matches!(says, Says::Only(_)))
     }
 
+    /// The set has no member but one.
+    pub(super) fn closed_to_one(&self, claim: &str) -> bool {
+        self.says(claim).any(|says| matches!(says, Says::Only(list) if list.len() == 1))
+    }
+
     /// The lists of baselines of each of which the VM is in one.
     pub(super) fn baselines(&self) -> impl Iterator<Item = &'a [ObjectName]> {
         self.says("").filter_map(|says| match says {

@@ -434,13 +434,15 @@ fn only(claim: &str) -> String {
 
 #[test]
 fn t53_every_part_of_the_chain_has_to_be_determined() {
-    use ChainPart::{CommandLine, Files, Images, Options};
+    use ChainPart::{CommandLine, Extensions, Files, Grub, Images, Options, Order};
     let line = "principal.vtpm.command_line == \"k panic=-1\"".to_owned();
     let commands =
         "principal.vtpm has grub_commands && [\"linux /k\"].containsAll(principal.vtpm.grub_commands)";
     let (pcr4, pcr8, pcr9) = (pcr(4), pcr(8), pcr(9));
     let (images, files, sections) = (only("efi_applications"), only("grub_files"), only("stub_sections"));
-    let no_grub = format!("principal.vtpm.pcrs.pcr8 == \"{}\"", "0".repeat(64));
+    let unextended = |index: u8| format!("principal.vtpm.pcrs.pcr{index} == \"{}\"", "0".repeat(64));
+    let (no_grub, no_extensions) = (unextended(8), unextended(13));
+    let two_images = images.replace("[\"", &format!("[\"{}\", \"", "1".repeat(64)));
     for (chain, open) in [
         // One part each: another kernel with an attacker's initrd gets by.
         (vec![&line], vec![Images, Files]),
@@ -460,15 +462,25 @@ fn t53_every_part_of_the_chain_has_to_be_determined() {
         (vec![&images, &pcr9, &pcr8], vec![]),
         (vec![&pcr4, &pcr(2), &pcr9, &pcr8], vec![]),
         (vec![&images, &files, &commands.to_owned()], vec![]),
-        // PCR 8 at its reset value is no command line.
-        (vec![&images, &files, &no_grub, &pcr(12)], vec![]),
-        // Any kernel extends PCR 11 with any section; the image is what makes it the stub's.
-        (vec![&sections], vec![Images]),
-        (vec![&pcr(11)], vec![Images]),
-        (vec![&images, &sections], vec![]),
-        (vec![&images, &pcr(11)], vec![]),
-        (vec![&images, &no_grub], vec![]),
-        (vec![&files, &sections], vec![Images]),
+        // PCR 8 at its reset value is no command line, and no sign of a unified kernel image.
+        (vec![&images, &files, &no_grub, &pcr(12)], vec![CommandLine]),
+        (vec![&images, &no_grub, &no_extensions], vec![Files, CommandLine]),
+        // Any kernel extends PCR 11 with any section, also one that GRUB started: the image is what makes it the stub's.
+        (vec![&sections], vec![Images, Grub, Extensions]),
+        (vec![&pcr(11)], vec![Images, Grub, Extensions]),
+        (vec![&unextended(11), &images, &no_grub, &no_extensions], vec![Files, CommandLine]),
+        (vec![&images, &sections], vec![Grub, Extensions]),
+        (vec![&images, &sections, &no_grub], vec![Extensions]),
+        (vec![&images, &sections, &no_extensions], vec![Grub]),
+        (vec![&files, &sections], vec![Images, CommandLine]),
+        // Of two images one may be the kernel that is inside the other.
+        (vec![&two_images, &sections, &no_grub, &no_extensions], vec![Order]),
+        (vec![&two_images, &pcr(4), &sections, &no_grub, &no_extensions], vec![Order]),
+        // All of a boot of a unified kernel image.
+        (vec![&images, &sections, &no_grub, &no_extensions], vec![]),
+        (vec![&images, &pcr(11), &no_grub, &no_extensions], vec![]),
+        (vec![&two_images, &files, &sections, &no_grub, &no_extensions], vec![]),
+        (vec![&pcr(2), &pcr(4), &sections, &no_grub, &no_extensions], vec![]),
     ] {
         let found = with_chain(&chain.iter().map(|part| part.as_str()).collect::<Vec<_>>().join(" && "));
         let expected = if open.is_empty() { vec![] } else { vec![Gap::BootChain { open }] };
@@ -488,8 +500,9 @@ fn t53_every_part_of_the_chain_has_to_be_determined() {
                 &format!("principal.vtpm has pcrs && {chain}"),
             ))
         };
-    assert_eq!(chain(format!("{images} && {sections}")), [Gap::BootChain { open: vec![Options] }]);
-    assert_eq!(chain(format!("{images} && {sections} && {}", pcr(12))), []);
+    let unified = format!("{images} && {sections} && {no_grub} && {no_extensions}");
+    assert_eq!(chain(unified.clone()), [Gap::BootChain { open: vec![Options] }]);
+    assert_eq!(chain(format!("{unified} && {}", pcr(12))), []);
 }
 
 const EVERYTHING: [ChainPart; 3] = [ChainPart::Images, ChainPart::Files, ChainPart::CommandLine];
