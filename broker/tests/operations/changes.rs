@@ -56,7 +56,18 @@ impl Operated {
 
     fn with_secret() -> Self {
         let broker = Self::start();
-        let new = ["policy", "new", "--for", "app", "--project", "7", "--technology", "sev-snp"];
+        let new = [
+            "policy",
+            "new",
+            "--for",
+            "app",
+            "--project",
+            "7",
+            "--technology",
+            "sev-snp",
+            "--accept",
+            "pcr7-alone",
+        ];
         let policy = vouchsafe().args(new).output().expect("runs").stdout;
         broker.file("p.cedar", policy);
         broker.ok(&["policy", "put", "prod/db", "p.cedar"]);
