@@ -2,7 +2,7 @@
 
 use vouchsafe_attestation::google_token::{self, GoogleTokenClaims, TokenContext};
 use vouchsafe_attestation::launch::{self, LaunchContext, LaunchEndorsement, LaunchMeasurement};
-use vouchsafe_attestation::snp::{SnpClaims, SnpEvidence};
+use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::tdx::{self, TdxError};
 use vouchsafe_attestation::{
     Claims, Context, Expected, InspectedClaims, Technology, VerifyError, Withheld, inspect_snp, inspect_tdx,
@@ -59,7 +59,9 @@ pub(crate) fn inspect(evidence: &Evidence, context: &Context<'_>) -> Result<Insp
     }
     // What hardware says of itself comes before what others say of it.
     if let Some(snp) = &evidence.sev_snp {
-        claims.sev_snp = sev_snp(snp, context)?;
+        let inspected = sev_snp(snp, context)?;
+        claims.sev_snp = inspected.sev_snp;
+        claims.withheld.extend(inspected.withheld);
         claims.technology = Some(Technology::SevSnp);
     }
     if let Some(tdx) = &evidence.tdx {
@@ -74,16 +76,20 @@ pub(crate) fn inspect(evidence: &Evidence, context: &Context<'_>) -> Result<Insp
     Ok(InspectedClaims { claims })
 }
 
-fn sev_snp(snp: &SevSnpEvidence, context: &Context<'_>) -> Result<Option<SnpClaims>, VerifyError> {
+/// As in a release, an endorsement that does not count leaves its claim out.
+fn sev_snp(snp: &SevSnpEvidence, context: &Context<'_>) -> Result<Claims, VerifyError> {
     let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
     let vek = snp.vek_certificate.as_deref().unwrap_or_default();
     let report = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
-    let mut claims = inspect_snp(&report, Expected::Waived, context)?.claims.sev_snp;
-    if let Some(claims) = &mut claims {
-        let measurement = LaunchMeasurement::Snp(claims.measurement);
-        claims.endorsement = endorsement(measurement, snp.launch_endorsement.as_deref(), context)?;
+    let mut inspected = inspect_snp(&report, Expected::Waived, context)?.claims;
+    if let (Some(claims), Some(given)) = (&mut inspected.sev_snp, &snp.launch_endorsement) {
+        inspected.withheld.retain(|withheld| withheld.claim != ENDORSEMENT);
+        match endorsement(LaunchMeasurement::Snp(claims.measurement), Some(given), context) {
+            Ok(found) => claims.endorsement = found,
+            Err(error) => inspected.withheld.push(Withheld::because(ENDORSEMENT, &error)),
+        }
     }
-    Ok(claims)
+    Ok(inspected)
 }
 
 /// As in a release, a log that does not fit leaves its claims out.
@@ -116,3 +122,6 @@ fn token_claims(token: &str, context: &Context<'_>) -> Result<GoogleTokenClaims,
     let context = TokenContext { anchors, collateral, keys, audiences, now, memory: memory.chains() };
     Ok(google_token::verify_unbound(token, &context)?.inspect())
 }
+
+/// The claim of an SNP report's launch endorsement.
+const ENDORSEMENT: &str = "sev_snp.endorsement";
