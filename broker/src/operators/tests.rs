@@ -270,6 +270,11 @@ async fn t48_a_policy_diff_names_the_decisions_that_would_change() {
     assert_eq!((&changed["decision"], &changed["path"]), (&json!(id), &json!(PATH)));
     assert_eq!((&changed["before"], &changed["after"]), (&json!(true), &json!(false)));
     assert!(changed["because"].as_str().is_some_and(|because| because.contains("project_number")));
+    let foreign = policy(PROJECT).replacen("when {", "when { principal in Baseline::\"dev/web\" &&", 1);
+    assert!(foreign.contains("dev/web"), "{foreign}");
+    let (status, answer) = json_of(&fixture, &token, "POST", "/v1/policies/diff", &body(foreign)).await;
+    assert_eq!((status, &answer["code"]), (422, &json!("invalid-object")), "{answer}");
+    assert!(answer["detail"].as_str().is_some_and(|detail| detail.contains("dev/web")), "{answer}");
     let unknown = json!({ "name": "prod/none", "text": policy(PROJECT), "decisions": 10 });
     assert_eq!(json_of(&fixture, &token, "POST", "/v1/policies/diff", &unknown).await.0, 404);
     let stranger =

@@ -11,8 +11,10 @@
 //!
 //! They do not weigh what a condition asks for: a floor of 0 is a floor.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::pst::{ActionConstraint, Clause, Expr, Literal};
-use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::compiled::{CompiledPolicy, Rules, Statement, clause_expr};
 use super::expression;
@@ -59,6 +61,23 @@ impl CompiledPolicy {
         let notes = self.analysis().check(rules, baselines, &mut Steps::new(PER_CHECK), &mut found);
         if found.is_empty() { Ok(notes) } else { Err(CheckFailures::new(found)) }
     }
+
+    /// The baselines that it names and may use: those of its namespace and of `shared`. Only these are read for it.
+    pub(crate) fn usable_baselines(&self) -> BTreeSet<ObjectName> {
+        let usable = |name: &&ObjectName| !is_foreign(name, self.name().namespace());
+        self.baselines().iter().filter(usable).cloned().collect()
+    }
+
+    /// That it names no baseline that it may not use, whether or not there is one of that name.
+    pub(crate) fn check_reach(&self) -> Result<(), CheckFailures> {
+        let namespace = self.name().namespace();
+        let foreign = self.rules().statements.values().flat_map(|statement| {
+            let foreign = statement.baselines.iter().filter(|name| is_foreign(name, namespace));
+            foreign.map(|name| CheckError::ForeignBaseline { id: statement.id.clone(), name: name.clone() })
+        });
+        let found: Vec<_> = foreign.collect();
+        if found.is_empty() { Ok(()) } else { Err(CheckFailures::new(found)) }
+    }
 }
 
 /// What holds of every statement by itself.
@@ -81,6 +100,11 @@ fn check_statement(statement: &Statement, namespace: &str, found: &mut Vec<Check
     }
 }
 
+/// Whether a baseline is out of reach of the policies of a namespace.
+fn is_foreign(baseline: &ObjectName, namespace: &str) -> bool {
+    baseline.namespace() != namespace && baseline.namespace() != SHARED
+}
+
 /// The baselines that a statement names exist and may be used; those of a permit can still have members.
 fn check_baselines(
     statement: &Statement,
@@ -91,9 +115,8 @@ fn check_baselines(
     let id = || statement.id.clone();
     let permits = statement.template.effect == cedar_policy::pst::Effect::Permit;
     for name in &statement.baselines {
-        let foreign = name.namespace() != namespace && name.namespace() != SHARED;
         let name = name.clone();
-        if foreign {
+        if is_foreign(&name, namespace) {
             found.push(CheckError::ForeignBaseline { id: id(), name });
         } else if !baselines.contains(&name) {
             found.push(CheckError::UnknownBaseline { id: id(), name });

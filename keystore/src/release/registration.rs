@@ -142,7 +142,7 @@ impl Keystore {
         policy: &Arc<CompiledPolicy>,
         now: UnixTime,
     ) -> Result<Vec<Note>, RegisterError> {
-        let known = self.known_baselines(policy.baselines()).await?;
+        let known = self.known_baselines(&policy.usable_baselines()).await?;
         let checked = Arc::clone(policy);
         let notes = blocking(move || checked.check(&known, now)).await?;
         for secret in self.secrets(None).await?.into_iter().filter(|secret| secret.policy == *policy.name()) {
