@@ -35,7 +35,7 @@ use vouchsafe_protocol::{Digest32, Digest48, UnixTime};
 
 pub use addresses::CollateralConfig;
 pub use client::FetchError;
-pub(crate) use contents::{is_bundle, is_key_set};
+pub(crate) use contents::{is_bundle, is_key_set, split};
 pub use folder::CollateralFolder;
 pub(crate) use intel::Described;
 pub use intel::{TdxFlaw, TdxPart};

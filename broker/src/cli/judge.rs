@@ -12,7 +12,7 @@ use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{BrokerIdentity, Digest48, UnixTime};
 
 use super::{Failure, output};
-use crate::collateral::{Described, is_bundle, is_key_set};
+use crate::collateral::{self, Described, is_bundle, is_key_set};
 
 /// Everything that a verification is judged by, opened.
 pub(super) struct Judge {
@@ -50,12 +50,13 @@ impl Judge {
         for path in files.collateral {
             given.take(path, files.bundles_of, now)?;
         }
-        let collateral = Collateral::new(&given.crls, &given.certificates)
-            .map_err(|error| Failure::Usage(error.to_string()))?;
+        let (veks, issuers) = collateral::split(given.certificates);
+        let collateral =
+            Collateral::new(&given.crls, &issuers).map_err(|error| Failure::Usage(error.to_string()))?;
         given.launch.extend(launch_items(files.endorsements)?);
         Ok(Self {
             endorsements: Endorsements {
-                veks: VekStore::new(&given.certificates),
+                veks: VekStore::new(&veks),
                 tdx: TdxCollateralStore::new(given.platforms),
                 token_keys: given.token_keys,
                 launch: EndorsementStore::new(given.launch),
@@ -98,8 +99,10 @@ impl Given {
                 let signer = bundles_of.copied().unwrap_or(bundle.signer());
                 bundle.verify(&signer, BundleFormat::Exported)
             });
-            let mut items = bundle.map_err(|error| failed(&error))?.into_iter();
-            return items.try_for_each(|item| self.add(path, item, bundles_of.is_some()));
+            let mut items = bundle.map_err(|error| failed(&error))?;
+            // Of the certificates of one chip the last ones are kept.
+            items.sort_by_key(|item| (item.kind == CollateralKind::Certificate).then_some(item.fetched_at));
+            return items.into_iter().try_for_each(|item| self.add(path, item, bundles_of.is_some()));
         }
         if file.trim_ascii_start().first() != Some(&b'{') {
             read_file(&file, &mut self.crls, &mut self.certificates).map_err(|error| failed(&error))
@@ -157,4 +160,64 @@ fn launch_items(files: &[PathBuf]) -> Result<Vec<(Digest48, Vec<u8>)>, Failure> 
 /// Intel's collateral. Whether it serves is for the verifier to say.
 pub(super) fn tdx_collateral(path: &Path, file: &[u8]) -> Result<TdxCollateral, Failure> {
     TdxCollateral::parse(file).map_err(|error| Failure::file(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_attestation::anchors::Product;
+    use vouchsafe_attestation::chain::MAX_COLLATERAL_CERTIFICATES;
+    use vouchsafe_attestation::snp::Tcb;
+    use vouchsafe_attestation::test_util::snp::FakeAmd;
+    use vouchsafe_attestation::verify::MAX_VEKS_OF_CHIP;
+    use vouchsafe_protocol::IdentityKey;
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    fn tcb(boot_loader: u8) -> Tcb {
+        Tcb { fmc: None, boot_loader, tee: 0, snp: 0, microcode: 0 }
+    }
+
+    /// What comes of a bundle with these certificates, each with the time at which it was fetched.
+    fn opened(certificates: Vec<(UnixTime, Vec<u8>)>) -> Result<Judge, Failure> {
+        let item = |(at, der)| {
+            BundleItem::new(CollateralKind::Certificate, String::new(), "import".to_owned(), at, der)
+        };
+        let key = IdentityKey::from_seed(&Zeroizing::new([3; 32])).expect("a key");
+        let items = certificates.into_iter().map(item).collect();
+        let bundle = Bundle::sign(&key, BundleFormat::Exported, NOW, items);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), serde_json::to_vec(&bundle).expect("JSON")).expect("written");
+        let (collateral, broker) = ([file.path().to_owned()], key.identity());
+        Judge::open(&Files { collateral: &collateral, bundles_of: Some(&broker), ..Files::default() }, NOW)
+    }
+
+    #[test]
+    fn a_bundle_holds_more_certificates_of_chips_than_issuers() {
+        let amd = FakeAmd::shared(Product::Genoa);
+        let chips = 1..=u8::try_from(MAX_COLLATERAL_CERTIFICATES + 1).expect("fewer than 256");
+        let veks: Vec<_> = chips.map(|chip| (NOW, amd.vcek(tcb(1), &[chip; 64]))).collect();
+        let count = veks.len();
+        assert_eq!(opened(veks).expect("room for all").endorsements.veks.chips(), count);
+        // Issuers have no more room than before.
+        let issuers = (0..count).map(|_| (NOW, amd.ask_der().to_vec())).collect();
+        let refused = opened(issuers).err().expect("too many issuers");
+        assert!(matches!(&refused, Failure::Usage(_)), "{refused}");
+    }
+
+    #[test]
+    fn of_one_chip_the_certificates_that_were_fetched_last_are_kept() {
+        let amd = FakeAmd::shared(Product::Genoa);
+        let chip = [9; 64];
+        let levels = 1..=u8::try_from(MAX_VEKS_OF_CHIP + 1).expect("few");
+        // The one that was fetched last comes first.
+        let vek = |level: u8| (UnixTime(NOW.0 - u64::from(level)), amd.vcek(tcb(level), &chip));
+        let judge = opened(levels.clone().map(vek).collect()).expect("a bundle");
+        for level in levels.clone() {
+            let kept = judge.endorsements.veks.has(&chip, &[level, 0, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(kept, level != *levels.end(), "{level}");
+        }
+    }
 }

@@ -89,8 +89,7 @@ impl Contents {
 
     /// Certificates of chips, the ones that came last at the end, and all others.
     pub(super) fn split(&self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-        let of_a_chip = |der: &Vec<u8>| VekStore::new(std::slice::from_ref(der)).chips() > 0;
-        let (mut veks, issuers): (Vec<_>, Vec<_>) = self.certificates.iter().cloned().partition(of_a_chip);
+        let (mut veks, issuers) = split(self.certificates.clone());
         veks.sort_by_cached_key(|der| self.fetched_at(&Digest32::of(der)));
         (veks, issuers)
     }
@@ -269,6 +268,12 @@ impl Contents {
     fn fetched_at(&self, digest: &Digest32) -> UnixTime {
         self.notes.get(digest).map_or(UnixTime(0), |note| note.fetched_at)
     }
+}
+
+/// Certificates of chips, and all others, each in their order.
+pub(crate) fn split(certificates: Vec<Vec<u8>>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let of_a_chip = |der: &Vec<u8>| VekStore::new(std::slice::from_ref(der)).chips() > 0;
+    certificates.into_iter().partition(of_a_chip)
 }
 
 /// Whoever fetched it, here it was imported.
