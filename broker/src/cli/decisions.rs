@@ -136,7 +136,7 @@ fn evidence(client: &Client, id: DecisionId, out: Option<&Path>, json: bool) -> 
     written.map_err(|error| Failure::file(out, error))?;
     output::show(json, json!({ "id": id, "out": out }), |_: Value| {
         format!(
-            "Written to {0}. Verify it again: vouchsafe verify decision {0} --collateral FILE",
+            "Written to {0}. Verify it again: vouchsafe verify decision {0} --broker IDENTITY --collateral FILE",
             out.display()
         )
     })

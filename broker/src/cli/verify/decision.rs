@@ -2,7 +2,7 @@
 //!
 //! The transcript is made anew from the record: broker, nonce, suite, the guest's key, paths. The evidence must be the one
 //! that the record names, be bound to that transcript, and give the claims that were decided on. The record itself is as
-//! trustworthy as the broker that gave it.
+//! trustworthy as the broker that gave it, and which broker that is does not come from the record.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use vouchsafe_attestation::{Claims, VerifyError, verify};
 use vouchsafe_keystore::record::{EvidencePiece, GrantBinding, GrantRecord, LogRecord};
-use vouchsafe_protocol::{Bound, DecisionId, Digest32, Evidence, GuestPublicKey, ReleasePaths, UnixTime};
+use vouchsafe_protocol::{
+    Bound, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, ReleasePaths, UnixTime,
+};
 
 use super::super::judge::{Files, Judge};
 use super::super::{Failure, output};
@@ -22,8 +24,11 @@ use crate::release::evidence;
 pub(super) struct Decision {
     /// What `decisions evidence` wrote.
     file: PathBuf,
+    /// The broker that made the decision, as you know it: `ed25519:` and 64 hex digits, as `init` printed it and guests pin it.
+    #[arg(long, value_name = "IDENTITY")]
+    broker: BrokerIdentity,
     /// Collateral of that time: CRLs, certificates of issuing CAs and AMD chips, PEM or DER; Intel's collateral and key
-    /// sets, JSON; bundles of `collateral export`, signed by the broker that made the decision.
+    /// sets, JSON; bundles of `collateral export`, signed by that broker.
     #[arg(long, value_name = "FILE")]
     collateral: Vec<PathBuf>,
     /// A launch endorsement of Google's that the broker had in its store.
@@ -51,6 +56,7 @@ pub(in super::super) struct DecisionFile {
 #[derive(Debug, PartialEq, Serialize)]
 struct Verified {
     decision: DecisionId,
+    broker: BrokerIdentity,
     verified_at: UnixTime,
     claims_digest: Digest32,
     claims: Claims,
@@ -63,6 +69,8 @@ enum Mismatch {
     NotAGrant { what: &'static str },
     #[error("the record is of a version that did not keep the guest's key")]
     NoBinding,
+    #[error("the record is of broker {found}, not of {expected}")]
+    OtherBroker { found: BrokerIdentity, expected: BrokerIdentity },
     #[error("the record has a key or paths that no request can have")]
     Malformed,
     #[error("the evidence is not the one that the record names")]
@@ -80,6 +88,7 @@ impl Mismatch {
         match self {
             Self::NotAGrant { .. } => "not-a-grant".to_owned(),
             Self::NoBinding => "no-binding".to_owned(),
+            Self::OtherBroker { .. } => "other-broker".to_owned(),
             Self::Malformed => "malformed-record".to_owned(),
             Self::OtherEvidence => "other-evidence".to_owned(),
             Self::Refused(error) => error.name(),
@@ -104,16 +113,16 @@ impl Decision {
     }
 
     fn again(&self, file: &DecisionFile) -> Result<Verified, Stop> {
-        // 1. The record is that of a grant and says what its transcript covers.
+        // 1. The record is that of a grant by this broker and says what its transcript covers.
         let grant = grant(&file.record)?;
-        let bound = bound(grant)?;
+        let bound = bound(grant, self.broker)?;
         // 2. The evidence is the one that it names, piece by piece.
         let pieces = evidence::pieces(&file.evidence);
         if pieces.iter().map(EvidencePiece::reference).ne(grant.evidence.iter().cloned()) {
             return Err(Mismatch::OtherEvidence.into());
         }
         // 3. The evidence is bound to the transcript, and good at the time of the decision.
-        let judge = self.judge(grant, bound.broker())?;
+        let judge = self.judge(grant)?;
         let verified = verify(&file.evidence, bound, &judge.context()).map_err(Mismatch::from)?;
         // 4. It gives the claims that were decided on.
         let (found, recorded) = (evidence::digest(verified.claims()), grant.claims);
@@ -122,23 +131,20 @@ impl Decision {
         }
         Ok(Verified {
             decision: grant.decision,
+            broker: self.broker,
             verified_at: grant.at,
             claims_digest: found,
             claims: verified.claims().clone(),
         })
     }
 
-    fn judge(
-        &self,
-        grant: &GrantRecord,
-        broker: &vouchsafe_protocol::BrokerIdentity,
-    ) -> Result<Judge, Failure> {
+    fn judge(&self, grant: &GrantRecord) -> Result<Judge, Failure> {
         let files = Files {
             anchors: &self.anchor,
             collateral: &self.collateral,
             endorsements: &self.endorsement,
             audiences: &self.audience,
-            bundles_of: Some(broker),
+            bundles_of: Some(&self.broker),
         };
         Judge::open(&files, grant.at)
     }
@@ -152,13 +158,16 @@ fn grant(record: &LogRecord) -> Result<&GrantRecord, Mismatch> {
     }
 }
 
-/// The request that the grant answered: all of its paths were granted, or none.
-fn bound(grant: &GrantRecord) -> Result<Bound, Mismatch> {
+/// The request to `expected` that the grant answered: all of its paths were granted, or none.
+fn bound(grant: &GrantRecord, expected: BrokerIdentity) -> Result<Bound, Mismatch> {
     let GrantBinding { broker, public_key, suite } = grant.binding.as_ref().ok_or(Mismatch::NoBinding)?;
+    if *broker != expected {
+        return Err(Mismatch::OtherBroker { found: *broker, expected });
+    }
     let key = GuestPublicKey::new(*suite, public_key).map_err(|_| Mismatch::Malformed)?;
     let paths = grant.secrets.iter().map(|secret| secret.path.clone()).collect();
     let paths = ReleasePaths::new(paths).map_err(|_| Mismatch::Malformed)?;
-    Ok(Bound::release(broker, grant.nonce, key, &paths))
+    Ok(Bound::release(&expected, grant.nonce, key, &paths))
 }
 
 /// Why it did not come to an end: the arguments, or what they show.
@@ -190,7 +199,7 @@ mod tests {
     use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
     use vouchsafe_keystore::record::Outcome;
     use vouchsafe_keystore::store::DecisionFilter;
-    use vouchsafe_protocol::{BrokerIdentity, Bytes};
+    use vouchsafe_protocol::Bytes;
 
     use super::*;
     use crate::clock;
@@ -227,6 +236,7 @@ mod tests {
         let anchor = vec![at("google.der"), at("amd.der")];
         Decision {
             file: at("decision.json"),
+            broker: fixture.broker.identity(),
             collateral,
             endorsement: Vec::new(),
             anchor,
@@ -254,6 +264,7 @@ mod tests {
             let verified = command(&fixture, true).again(&file).expect("as it was decided");
             let grant = grant(&file.record).expect("a grant");
             assert_eq!((verified.claims_digest, verified.verified_at), (grant.claims, grant.at));
+            assert_eq!(verified.broker, fixture.broker.identity());
             let guardrails = grant.guardrails.expect("noted");
             assert_eq!(guardrails.version, None);
             assert_eq!(
@@ -278,13 +289,45 @@ mod tests {
         change(&mut foreign, |grant| {
             grant.binding.as_mut().expect("kept").broker = BrokerIdentity([1; 32]);
         });
+        command.broker = BrokerIdentity([1; 32]);
         assert!(matches!(command.again(&foreign), Err(Stop::Failure(_))));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn t05_a_record_and_bundle_of_a_forger_are_refused() {
+        let (fixture, forger) = (Fixture::new().await, Fixture::new().await);
+        let known = fixture.broker.identity();
+        let forged = granted(&forger, Kinds::BOTH).await;
+        let bundle = forger.broker.collateral_service().export(clock::now());
+        let path = forger.folder.path().join("bundle.json");
+        fs::write(&path, serde_json::to_vec(&bundle).expect("JSON")).expect("written");
+        let mut command = command(&forger, false);
+        command.collateral = vec![path];
+        command.again(&forged).expect("sound by its own word");
+        command.broker = known;
+        let refused = mismatch(command.again(&forged));
+        assert_eq!(refused.name(), "other-broker");
+        assert_eq!(
+            refused.to_string(),
+            format!("the record is of broker {}, not of {known}", forger.broker.identity())
+        );
+        // It is looked at first: whatever else is wrong with the record.
+        let mut worse = granted(&forger, Kinds::VTPM).await;
+        change(&mut worse, |grant| grant.secrets.clear());
+        worse.evidence = Evidence::default();
+        assert!(matches!(mismatch(command.again(&worse)), Mismatch::OtherBroker { .. }));
+        // With the known broker written into the record, the bundle is not that broker's.
+        let mut named = forged;
+        change(&mut named, |grant| grant.binding.as_mut().expect("kept").broker = known);
+        let Err(Stop::Failure(failure)) = command.again(&named) else { panic!("refused") };
+        let said = format!("signed by {}, not by {known}", forger.broker.identity());
+        assert!(failure.to_string().contains(&said), "{failure}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn t05_another_transcript_is_refused() {
         let fixture = Fixture::new().await;
-        let command = command(&fixture, true);
+        let mut command = command(&fixture, true);
         type Broken = fn(&mut GrantRecord);
         let changes: [(&str, Broken); 4] = [
             ("broker", |grant| grant.binding.as_mut().expect("kept").broker = BrokerIdentity([1; 32])),
@@ -295,6 +338,11 @@ mod tests {
         for (what, broken) in changes {
             let mut file = granted(&fixture, Kinds::VTPM).await;
             change(&mut file, broken);
+            // The word of the record is taken, so that the transcript is what refuses it.
+            let LogRecord::Grant(GrantRecord { binding: Some(binding), .. }) = &file.record else {
+                panic!("a grant")
+            };
+            command.broker = binding.broker;
             let refused = mismatch(command.again(&file));
             assert!(matches!(&refused, Mismatch::Refused(VerifyError::Vtpm(_))), "{what}: {refused:?}");
             assert_eq!(refused.name(), "vtpm-nonce-mismatch", "{what}");
