@@ -72,9 +72,18 @@ pub fn server(listener: &Listener) -> Result<ServerConfig, TlsError> {
 /// # Errors
 /// [`TlsError::File`].
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = fs::read(path)
+        .map_err(|error| TlsError::File { path: path.to_owned(), source: pem::Error::Io(error) })?;
+    certificates_in(path, &pem)
+}
+
+/// All certificates of what was read from a PEM file, at least one.
+///
+/// # Errors
+/// [`TlsError::File`].
+pub(crate) fn certificates_in(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let file = |source| TlsError::File { path: path.to_owned(), source };
-    let chain: Vec<_> =
-        CertificateDer::pem_file_iter(path).map_err(file)?.collect::<Result<_, _>>().map_err(file)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(file)?;
     if chain.is_empty() { Err(file(pem::Error::NoItemsFound)) } else { Ok(chain) }
 }
 

@@ -214,6 +214,21 @@ fn t55_a_file_in_the_working_folder_is_not_an_operator_file() {
     fs::remove_file(broker.path(".config/vouchsafe/operator.toml")).expect("removed");
     let said = broker.refused(&["secret", "list"], 2);
     assert!(said.contains("no operator file") && !said.contains("vouchsafe-operator.toml"), "{said}");
+    // A home that is relative would be in the working folder.
+    let below = broker.path("work/.config/vouchsafe");
+    fs::create_dir_all(&below).expect("made");
+    write_private(&below.join("operator.toml"), &theirs);
+    for (folder, home) in [("work", "."), ("", "work"), ("work/.config", "..")] {
+        let mut command = vouchsafe();
+        command.args(["secret", "list"]).current_dir(broker.path(folder)).env("HOME", home);
+        let output = command.output().expect("runs");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{home}: {said}");
+        assert!(
+            said.contains("no operator file") && said.contains("~/.config/vouchsafe/operator.toml"),
+            "{said}"
+        );
+    }
     let asked = trap.accept().map(|(_, peer)| peer);
     assert_eq!(asked.map_err(|error| error.kind()), Err(std::io::ErrorKind::WouldBlock));
 }

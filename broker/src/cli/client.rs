@@ -96,8 +96,14 @@ fn credential_of(path: &Path) -> Result<Credential, Failure> {
 }
 
 fn default_file() -> Result<PathBuf, Failure> {
-    let home = std::env::home_dir().unwrap_or_default().join(".config/vouchsafe/operator.toml");
-    if home.exists() { Ok(home) } else { Err(Failure::NoOperatorFile { default: home }) }
+    in_home(std::env::home_dir())
+}
+
+/// The operator file of a home, which must not depend on the working folder.
+fn in_home(home: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let home = home.filter(|home| home.is_absolute());
+    let default = home.as_deref().unwrap_or(Path::new("~")).join(".config/vouchsafe/operator.toml");
+    if home.is_some() && default.exists() { Ok(default) } else { Err(Failure::NoOperatorFile { default }) }
 }
 
 /// An operator file with this token for the server and CA of another one.
@@ -120,8 +126,8 @@ impl Client {
         if !https {
             return Err(Failure::Usage(format!("{server} is not an https:// URL")));
         }
-        trusted_file::check_unwritable(&ca)?;
-        let roots = tls::certificates(&ca).map_err(|error| Failure::Usage(error.to_string()))?;
+        let roots = tls::certificates_in(&ca, &trusted_file::read_unwritable(&ca)?)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
         let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = TlsConfig::builder()
@@ -223,3 +229,31 @@ fn unreachable(url: &str, error: &ureq::Error) -> Failure {
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ANSWER: u64 = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t55_only_an_absolute_home_has_an_operator_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".config/vouchsafe/operator.toml");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let default = |home: Option<&Path>| match in_home(home.map(Path::to_owned)) {
+            Ok(found) => panic!("{}", found.display()),
+            Err(Failure::NoOperatorFile { default }) => default,
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(default(Some(folder.path())), file);
+        std::fs::write(&file, b"").unwrap();
+        assert_eq!(in_home(Some(folder.path().to_owned())).unwrap(), file);
+        // The same folder, as seen from the working folder.
+        let depth = std::env::current_dir().unwrap().components().count() - 1;
+        let up: PathBuf = std::iter::repeat_n("..", depth).collect();
+        let relative = up.join(folder.path().strip_prefix("/").unwrap());
+        assert!(relative.join(".config/vouchsafe/operator.toml").exists());
+        for home in [Some(relative.as_path()), Some(Path::new("")), None] {
+            assert_eq!(default(home), Path::new("~/.config/vouchsafe/operator.toml"));
+        }
+    }
+}

@@ -17,13 +17,13 @@ use zeroize::Zeroizing;
 
 use self::created::Created;
 use self::host::Host;
-use super::{Failure, client, output, serve};
+use super::{Failure, client, output, serve, trusted_file};
 use crate::config::Listener;
 use crate::{clock, random, tls};
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// Folder for everything that the broker keeps; made, or empty.
+    /// Folder for everything that the broker keeps; made, or empty, yours or root's and writable by nobody else.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Address of the listener for VMs; IPv6 as [::]:8443.
@@ -126,10 +126,11 @@ impl Init {
             .unwrap_or(Host::Address(ip))
     }
 
-    /// The data folder, absolute, private, without anything of a broker in it.
+    /// The data folder, absolute, writable by its owner alone, without anything of a broker in it.
     fn folder(&self, created: &mut Created) -> Result<PathBuf, Failure> {
         let failed = |error| Failure::file(&self.data, error);
         created.folder(&self.data)?;
+        trusted_file::check_folder(&self.data)?;
         if fs::read_dir(&self.data).map_err(failed)?.next().is_some() {
             return Err(Failure::file(
                 &self.data,

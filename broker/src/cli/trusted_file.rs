@@ -1,4 +1,5 @@
-//! Files that decide where a token goes: of the user or of root, and out of reach of everybody else.
+//! Files that decide where a token goes, and folders that keys go to: of the user or of root, and out of reach of
+//! everybody else.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,22 +13,33 @@ use super::Failure;
 /// Reads a file with a token, which nobody but its owner may read. Looks at the file that was opened, not at its name.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |error| Failure::file(path, error);
-    let mut file = File::open(path).map_err(failed)?;
-    check(path, &file, 0o077)?;
+    let mut file = open(path, 0o077)?;
     let mut text = Zeroizing::new(String::with_capacity(LARGEST));
     let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX);
     file.by_ref().take(limit).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 
-/// That nobody but its owner may change a file.
-pub(super) fn check_unwritable(path: &Path) -> Result<(), Failure> {
-    let file = File::open(path).map_err(|error| Failure::file(path, error))?;
-    check(path, &file, 0o022)
+/// Reads a file that nobody but its owner may change. Looks at the file that was opened, not at its name.
+pub(super) fn read_unwritable(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = open(path, 0o022)?.take(LARGEST_CA + 1).read_to_end(&mut bytes);
+    match read.map_err(|error| Failure::file(path, error))? {
+        length if u64::try_from(length).is_ok_and(|length| length <= LARGEST_CA) => Ok(bytes),
+        _ => Err(Failure::file(path, format!("more than {LARGEST_CA} bytes"))),
+    }
 }
 
-fn check(path: &Path, file: &File, forbidden: u32) -> Result<(), Failure> {
-    let metadata = file.metadata().map_err(|error| Failure::file(path, error))?;
+/// That nobody but its owner may put something into a folder.
+pub(super) fn check_folder(path: &Path) -> Result<(), Failure> {
+    open(path, 0o022).map(drop)
+}
+
+/// Opens a file or folder of the user or root that gives nobody the forbidden permissions.
+fn open(path: &Path, forbidden: u32) -> Result<File, Failure> {
+    let failed = |error| Failure::file(path, error);
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
     let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
     if ![0, rustix::process::geteuid().as_raw()].contains(&owner) {
         return Err(Failure::file(path, format!("belongs to user id {owner}: it must be yours or root's")));
@@ -36,8 +48,46 @@ fn check(path: &Path, file: &File, forbidden: u32) -> Result<(), Failure> {
         let wanted = mode & !forbidden;
         return Err(Failure::file(path, format!("has mode {mode:03o}: chmod {wanted:03o} it")));
     }
-    Ok(())
+    Ok(file)
 }
 
 /// No token or operator file is larger.
 const LARGEST: usize = 64 * 1024;
+
+/// Bytes of a file with CAs; those of all public ones together are a quarter of it.
+const LARGEST_CA: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+
+    use super::*;
+
+    #[test]
+    fn t55_a_large_ca_file_is_refused_and_not_cut_off() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let largest = usize::try_from(LARGEST_CA).unwrap();
+        fs::write(file.path(), vec![b'a'; largest]).unwrap();
+        assert_eq!(read_unwritable(file.path()).unwrap().len(), largest);
+        fs::write(file.path(), vec![b'a'; largest + 1]).unwrap();
+        let refused = read_unwritable(file.path()).unwrap_err().to_string();
+        assert!(refused.ends_with(": more than 1048576 bytes"), "{refused}");
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_or_own_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = || check_folder(folder.path()).unwrap_err().to_string();
+        for (mode, wanted) in [(0o770, 0o750), (0o702, 0o700), (0o777, 0o755), (0o1777, 0o755)] {
+            fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            assert!(said().ends_with(&format!("has mode {:03o}: chmod {wanted:03o} it", mode & 0o777)));
+        }
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        check_folder(folder.path()).unwrap();
+        // Only root can give a folder away.
+        if chown(folder.path(), Some(65_534), None).is_ok() {
+            assert!(said().ends_with("belongs to user id 65534: it must be yours or root's"));
+        }
+    }
+}

@@ -138,6 +138,31 @@ fn a_failure_leaves_nothing_and_deletes_nothing() {
 }
 
 #[test]
+fn an_empty_folder_of_others_or_for_others_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).expect("a folder");
+    let refused = |expected: &str| {
+        let output = init(folder.path(), &[]);
+        assert_eq!(output.status.code(), Some(2), "{expected}: {}", text(&output.stderr));
+        let said = text(&output.stderr);
+        assert!(said.contains(&format!("{}: {expected}", data.display())), "{said}");
+        assert_eq!(below(folder.path()), std::slice::from_ref(&data));
+    };
+    for (mode, expected) in [(0o775, "has mode 775: chmod 755 it"), (0o757, "has mode 757: chmod 755 it")] {
+        fs::set_permissions(&data, fs::Permissions::from_mode(mode)).expect("set");
+        refused(expected);
+    }
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("set");
+    // Only root can give a folder away, and take it back.
+    if std::os::unix::fs::chown(&data, Some(65_534), None).is_ok() {
+        refused("belongs to user id 65534: it must be yours or root's");
+        std::os::unix::fs::chown(&data, Some(0), None).expect("taken back");
+    }
+    made(folder.path(), &[]);
+}
+
+#[test]
 fn a_given_certificate_serves_every_host_and_operators_get_one_of_their_own() {
     let folder = TempDir::new().expect("a folder");
     let given = vouchsafe_broker::tls::SelfSigned::generate(&["broker.example.com".to_owned()])

@@ -21,7 +21,7 @@ enum Made {
 }
 
 impl Created {
-    /// Makes a folder that is private, and those above it that are missing. One that exists stays as it is.
+    /// Makes a folder that is private, and those above it that are missing. One that exists stays as it is, whosever it is.
     pub(super) fn folder(&mut self, path: &Path) -> Result<(), Failure> {
         let above = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         let missing: Vec<_> = above.collect();
