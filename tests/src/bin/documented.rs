@@ -147,13 +147,14 @@ impl Machine {
         self.arrived()
     }
 
-    /// What a reader fills in: decision ids.
+    /// What a reader fills in: decision ids, and the broker's identity.
     fn filled_in(&self, text: &str) -> anyhow::Result<String> {
         let mut words = Vec::new();
         for word in text.split(' ') {
             words.push(match word {
                 "ID" => self.refused.clone().context("nothing was refused so far")?,
                 "GRANT" => self.last_grant()?,
+                "IDENTITY" => identity()?,
                 other => other.to_owned(),
             });
         }
@@ -221,6 +222,14 @@ impl Drop for Machine {
             let _waited = broker.wait();
         }
     }
+}
+
+/// The broker's identity, as the VM pins it.
+fn identity() -> anyhow::Result<String> {
+    let pinned = fs::read_to_string("/etc/vouchsafe/guest.toml")?;
+    let line =
+        pinned.lines().find(|line| line.starts_with("identities = ")).context("no identity is pinned")?;
+    Ok(line.split('"').nth(1).context("no identity is pinned")?.to_owned())
 }
 
 /// A copy of /etc with the broker's name in it, and empty /run and /var/lib. The namespaces are this process's own.
