@@ -1,8 +1,9 @@
 //! Admission to a listener: how many connections there are, whose they are, and how many bytes of bodies they hold.
 //!
 //! Everything is counted by network, an IPv4 address or the /64 of an IPv6 address, before TLS and before the first byte
-//! of a body. One network gets its share and no more, so that it cannot hold what others need; all of them together stay
-//! below the limits of the listener. Many networks together can fill it: then it says so, in the log and in a metric.
+//! of a body. One network gets its share and no more, so that it cannot hold what others need; the networks of one IPv6
+//! /48, which is what one site is given, get a few shares between them; all of them together stay below the limits of the
+//! listener. Many networks together can fill it: then it says so, in the log and in a metric.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -26,6 +27,20 @@ impl From<IpAddr> for Network {
         })
     }
 }
+
+impl Network {
+    /// The /48 that it belongs to; an IPv4 address belongs to none.
+    const fn site(self) -> Option<Site> {
+        match self.0 {
+            IpAddr::V6(v6) => Some(Site(v6.to_bits() >> 80)),
+            IpAddr::V4(_) => None,
+        }
+    }
+}
+
+/// The /48 of IPv6 networks: its first 48 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Site(u128);
 
 /// What a listener gives, and how much of it to one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +76,16 @@ impl Shares {
         f64::from(u32::try_from(self.connections_of_network).unwrap_or(u32::MAX))
     }
 
+    /// Connections of all networks of one site.
+    const fn connections_of_site(&self) -> usize {
+        self.connections_of_network.saturating_mul(SHARES_OF_SITE)
+    }
+
+    /// Bytes of bodies of all networks of one site.
+    const fn bodies_of_site(&self) -> usize {
+        self.bodies_of_network.saturating_mul(SHARES_OF_SITE)
+    }
+
     /// Of the operators' listener. A body is read there only under a valid token, and may be a whole bundle.
     #[must_use]
     pub const fn operators(limits: &Limits) -> Self {
@@ -75,7 +100,7 @@ pub enum TurnedAway {
     /// The listener has as much as it takes.
     #[error("the listener is full")]
     Full,
-    /// The network has its share.
+    /// The network, or its site, has its share.
     #[error("the address has its share")]
     Address,
     /// The network opens connections faster than its share allows.
@@ -112,8 +137,17 @@ struct Table {
     connections: usize,
     bodies: usize,
     networks: HashMap<Network, Usage>,
+    /// Those that hold something: there are no more of them than connections.
+    sites: HashMap<Site, Held>,
     looked_at: Option<Instant>,
     notice: Notice,
+}
+
+/// What the networks of a site hold.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    connections: usize,
+    bodies: usize,
 }
 
 #[derive(Debug)]
@@ -167,7 +201,7 @@ impl Admission {
     pub fn connect(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<ConnectionPermit, TurnedAway> {
         let (network, shares) = (Network::from(address), **self.shares.load());
         let mut table = self.table();
-        table.forget_idle(now, &shares);
+        table.forget_idle(MINUTE, now, &shares);
         if let Err(reason) = table.connect(network, &shares, now) {
             let line = table.notice.due(now).map(|count| (count, table.connections, table.networks.len()));
             drop(table);
@@ -197,9 +231,10 @@ impl Admission {
         let shares = **self.shares.load();
         let mut table = self.table();
         let held = table.bodies.saturating_add(bytes);
+        let of_site = table.held_by(network.site()).bodies.saturating_add(bytes);
         let usage = table.networks.entry(network).or_insert_with(|| Usage::new(Instant::now()));
         let of_network = usage.bodies.saturating_add(bytes);
-        let refused = if of_network > shares.bodies_of_network {
+        let refused = if of_network > shares.bodies_of_network || of_site > shares.bodies_of_site() {
             Some(TurnedAway::Address)
         } else {
             (held > shares.bodies).then_some(TurnedAway::Full)
@@ -211,6 +246,9 @@ impl Admission {
         }
         usage.bodies = of_network;
         table.bodies = held;
+        if let Some(site) = network.site() {
+            table.sites.entry(site).or_default().bodies = of_site;
+        }
         self.metrics.body_bytes(self.listener, held);
         Ok(BodyPermit { admission: Arc::clone(self), network, bytes })
     }
@@ -229,10 +267,12 @@ impl Admission {
 
 impl Table {
     fn connect(&mut self, network: Network, shares: &Shares, now: Instant) -> Result<(), TurnedAway> {
-        let full = self.connections >= shares.connections
-            || (self.networks.len() >= MAX_NETWORKS && !self.networks.contains_key(&network));
-        if full {
+        if self.connections >= shares.connections || !self.has_room_for(network, shares, now) {
             return Err(TurnedAway::Full);
+        }
+        let of_site = self.held_by(network.site()).connections;
+        if of_site >= shares.connections_of_site() {
+            return Err(TurnedAway::Address);
         }
         let usage = self.networks.entry(network).or_insert_with(|| Usage::new(now));
         if usage.connections >= shares.connections_of_network {
@@ -245,12 +285,30 @@ impl Table {
         usage.connections += 1;
         usage.opened += 1.0;
         self.connections += 1;
+        if let Some(site) = network.site() {
+            self.sites.entry(site).or_default().connections = of_site + 1;
+        }
         Ok(())
     }
 
-    /// Forgets, once a minute, networks that hold nothing and opened nothing of late.
-    fn forget_idle(&mut self, now: Instant, shares: &Shares) {
-        if self.looked_at.is_some_and(|at| now.saturating_duration_since(at) < MINUTE) {
+    fn held_by(&self, site: Option<Site>) -> Held {
+        site.and_then(|site| self.sites.get(&site)).copied().unwrap_or_default()
+    }
+
+    /// Whether the network is remembered or can be. Short connections fill the table: those who made them are forgotten
+    /// when somebody else comes.
+    fn has_room_for(&mut self, network: Network, shares: &Shares, now: Instant) -> bool {
+        let room =
+            |table: &Self| table.networks.len() < MAX_NETWORKS || table.networks.contains_key(&network);
+        room(self) || {
+            self.forget_idle(BETWEEN_SWEEPS, now, shares);
+            room(self)
+        }
+    }
+
+    /// Forgets networks that hold nothing and opened nothing of late, when the last time is so long ago.
+    fn forget_idle(&mut self, pause: Duration, now: Instant, shares: &Shares) {
+        if self.looked_at.is_some_and(|at| now.saturating_duration_since(at) < pause) {
             return;
         }
         self.looked_at = Some(now);
@@ -266,6 +324,14 @@ impl Table {
         if let Some(usage) = self.networks.get_mut(&network) {
             usage.connections = usage.connections.saturating_sub(connections);
             usage.bodies = usage.bodies.saturating_sub(bytes);
+        }
+        let Some(site) = network.site() else { return };
+        if let Some(held) = self.sites.get_mut(&site) {
+            held.connections = held.connections.saturating_sub(connections);
+            held.bodies = held.bodies.saturating_sub(bytes);
+            if held.connections == 0 && held.bodies == 0 {
+                self.sites.remove(&site);
+            }
         }
     }
 }
@@ -323,6 +389,10 @@ const MIB: usize = 1024 * 1024;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Networks that are remembered; each takes some 50 bytes.
 const MAX_NETWORKS: usize = 65_536;
+/// While the table of networks is full, it is looked through this often.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(1);
+/// So many times the share of a network is what all networks of one site get.
+const SHARES_OF_SITE: usize = 4;
 /// Log lines about connections turned away are this far apart.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::*;
 use crate::metrics::Metrics;
@@ -14,6 +14,11 @@ const SHARES: Shares = Shares {
 fn admission() -> (Arc<Admission>, Metrics) {
     let metrics = Metrics::new().unwrap();
     (Admission::new("guests", SHARES, metrics.listeners.clone()), metrics)
+}
+
+/// An address in a /64 of this site.
+fn v6(site: u16, network: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, site, network, 0, 0, 0, 1))
 }
 
 fn v4(last: u8) -> IpAddr {
@@ -110,4 +115,52 @@ fn new_shares_hold_from_now_on() {
     assert!(admission.connect(v4(1), now).is_ok());
     admission.set(Shares { connections_of_network: 1, ..SHARES });
     assert_eq!(admission.connect(v4(1), now).unwrap_err(), TurnedAway::Address);
+}
+
+#[test]
+fn t54_networks_that_came_and_went_keep_no_other_out() {
+    let (admission, _metrics) = admission();
+    let now = Instant::now();
+    for network in 0..=u16::MAX {
+        assert!(admission.connect(v6(1, network), now).is_ok());
+    }
+    assert_eq!(admission.table().networks.len(), MAX_NETWORKS);
+    // They opened one each just now, and one of them stays: a moment later the others are forgotten.
+    assert_eq!(admission.connect(v4(1), now).unwrap_err(), TurnedAway::Full);
+    let _held = admission.connect(v6(1, 7), now).unwrap();
+    let later = now + Duration::from_secs(2);
+    assert!(admission.connect(v4(1), later).is_ok());
+    assert_eq!(admission.table().networks.len(), 2);
+}
+
+#[test]
+fn t54_the_networks_of_a_site_get_a_few_shares_of_connections() {
+    let (admission, _metrics) = admission();
+    admission.set(Shares { connections: 100, connections_of_network: 2, ..SHARES });
+    let now = Instant::now();
+    let open = |site, network| admission.connect(v6(site, network), now);
+    let mut held: Vec<_> = (0..8).map(|number| open(1, number / 2).unwrap()).collect();
+    assert_eq!(open(1, 9).unwrap_err(), TurnedAway::Address);
+    assert_eq!(admission.table().networks.len(), 4, "who is turned away for its site is not remembered");
+    assert!(open(2, 9).is_ok(), "another site is not concerned");
+    held.pop();
+    assert!(open(1, 9).is_ok(), "what is dropped is free again");
+    drop(held);
+    assert!(admission.table().sites.is_empty());
+}
+
+#[test]
+fn t54_the_networks_of_a_site_get_a_few_shares_of_bodies() {
+    let (admission, _metrics) = admission();
+    admission.set(Shares { bodies: 1000, bodies_of_network: 60, ..SHARES });
+    let body = |site, network, bytes| admission.body(Network::from(v6(site, network)), bytes);
+    let held: Vec<_> = (0..4).map(|network| body(1, network, 60).unwrap()).collect();
+    assert_eq!(body(1, 4, 1).unwrap_err(), TurnedAway::Address);
+    assert!(body(2, 4, 60).is_ok(), "another site is not concerned");
+    // An IPv4 address is of no site.
+    let others: Vec<_> = (0..5).map(|last| admission.body(Network::from(v4(last)), 60).unwrap()).collect();
+    drop((held, others));
+    assert!(body(1, 4, 60).is_ok());
+    let table = admission.table();
+    assert!(table.sites.is_empty() && table.bodies == 0);
 }
