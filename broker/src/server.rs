@@ -242,7 +242,7 @@ impl Bounds {
     fn begin(request: &ServiceRequest) -> Self {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         if let Some(connection) = &connection {
-            connection.begin_request();
+            connection.begin_request(request.head());
         }
         let requests = request.app_data::<Data<Broker>>().map(|broker| broker.config().limits.requests);
         let headers = request.headers();

@@ -1,8 +1,8 @@
 //! One connection below HTTP: it lives a bounded time, and never more bytes of it lie around than a window.
 //!
-//! The HTTP server reads what comes, up to 160 kB a connection. Here it gets a window of bytes at a time: enough for the
-//! head of a request, and as much of a body again as its reader took out. So what a stranger can make the broker keep is
-//! the window, until a body has been admitted.
+//! The HTTP server reads what comes, up to 160 kB a connection. Here it gets a window of bytes: enough for the head of a
+//! request, and then as much again as requests took out, their heads and what was read of their bodies. So what a stranger
+//! can make the broker keep is the window, however requests are cut or follow each other, until a body has been admitted.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use actix_http::RequestHead;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -25,6 +26,8 @@ pub(crate) struct Connection {
     requests: Cell<u32>,
     /// Bytes that may still be read.
     window: Cell<usize>,
+    /// Bytes of heads that were taken out and not given back.
+    withheld: Cell<usize>,
     /// Who waits for a window.
     reader: RefCell<Option<Waker>>,
     /// Whether the body of the current request was read to its end.
@@ -41,6 +44,7 @@ impl Connection {
             lifetime,
             requests: Cell::new(0),
             window: Cell::new(WINDOW),
+            withheld: Cell::new(0),
             reader: RefCell::default(),
             body_read: Cell::new(false),
             over: Cell::new(false),
@@ -52,11 +56,13 @@ impl Connection {
         self.permit.network()
     }
 
-    /// The head of a request was read: there is room for the next bytes.
-    pub(crate) fn begin_request(&self) {
+    /// This head was read: there is room for as many other bytes.
+    pub(crate) fn begin_request(&self, head: &RequestHead) {
         self.requests.set(self.requests.get().saturating_add(1));
         self.body_read.set(false);
-        self.open_window(WINDOW.saturating_sub(self.window.get()));
+        let length = HeadLength::of(head);
+        self.withheld.set(self.withheld.get().saturating_add(length.usual.saturating_sub(length.least)));
+        self.open_window(length.least);
     }
 
     /// So many bytes of a body were taken out.
@@ -70,9 +76,11 @@ impl Connection {
     }
 
     /// Whether the connection ends with the answer to the current request: it has lived long enough, had its number of
-    /// requests, or there is a body that nobody reads.
+    /// requests, or there is a body that nobody reads; or the window became too small for another head.
     pub(crate) fn ends(&self, requests: u32, has_body: bool) -> bool {
-        let spent = self.requests.get() >= requests || self.opened.elapsed() >= self.lifetime;
+        let spent = self.requests.get() >= requests
+            || self.opened.elapsed() >= self.lifetime
+            || self.withheld.get() > MOST_WITHHELD;
         let ends = self.over.get() || spent || (has_body && !self.body_read.get());
         self.over.set(ends);
         ends
@@ -88,6 +96,28 @@ impl Connection {
         {
             reader.wake();
         }
+    }
+}
+
+/// How many bytes of the connection a head was. The HTTP server does not say: spaces and ends of lines may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct HeadLength {
+    /// Not less than this: only what is surely gone makes room.
+    least: usize,
+    /// As clients write it.
+    usual: usize,
+}
+
+impl HeadLength {
+    fn of(head: &RequestHead) -> Self {
+        let target = head.uri.path().len() + head.uri.query().map_or(0, |query| 1 + query.len());
+        let line = head.method.as_str().len() + target + "  HTTP/1.1\n".len();
+        let (fields, bytes) = head.headers.iter().fold((0, 0), |(fields, bytes), (name, value)| {
+            (fields + 1, bytes + name.as_str().len() + value.len() + ":\n".len())
+        });
+        let least = line + bytes + "\n".len();
+        // Each line ends with a carriage return too, and a space follows each colon.
+        Self { least, usual: least + 2 + 2 * fields }
     }
 }
 
@@ -169,5 +199,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 
 /// Bytes that a connection may have read and not used. The head of a request has to fit.
 pub(crate) const WINDOW: usize = 16 * 1024;
+/// A head of half a window always fits.
+const MOST_WITHHELD: usize = WINDOW / 2;
 /// What a request that began just before the end of the lifetime still gets.
 const LAST_REQUEST: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;
