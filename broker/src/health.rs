@@ -4,6 +4,7 @@
 //! that found, and touches neither the database nor the disk. It turns false before the disk is full: a release needs
 //! its record on disk.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -13,9 +14,11 @@ use serde::Serialize;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::GrantFailures;
 use vouchsafe_keystore::release::ConsiderError;
+use vouchsafe_protocol::UnixTime;
 
 use crate::broker::Broker;
 use crate::clock;
+use crate::collateral::CrlStatus;
 
 /// Why the broker cannot release anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -29,16 +32,21 @@ pub enum NotReady {
     LogHeadInvalid,
     /// The last grants could not be recorded.
     GrantsFailed,
-    /// The guardrails in force look at revocation, and there is no current CRL.
+    /// The guardrails in force look at revocation, and there is no current CRL, or none of an issuer of which there was one.
     CrlsMissing,
-    /// More releases are being served than the broker takes on.
+    /// More releases are being served than the broker takes on. This passes, and strangers can bring it about: it is told,
+    /// and does not make the broker unready.
     Overloaded,
     /// The probe has not come back for too long.
     ProbeOverdue,
 }
 
-#[cfg(test)]
 impl NotReady {
+    const fn makes_unready(self) -> bool {
+        !matches!(self, Self::Overloaded)
+    }
+
+    #[cfg(test)]
     const ALL: [Self; 7] = [
         Self::DiskAlmostFull,
         Self::StorageFailed,
@@ -108,7 +116,8 @@ impl Readiness {
         if !broker.gate.open() {
             reasons.push(NotReady::Overloaded);
         }
-        Shown { ready: reasons.is_empty(), reasons, age_seconds: age.map(|age| age.as_secs()) }
+        let ready = !reasons.iter().any(|reason| reason.makes_unready());
+        Shown { ready, reasons, age_seconds: age.map(|age| age.as_secs()) }
     }
 
     fn probed(&self) -> Option<Probed> {
@@ -138,7 +147,7 @@ pub(crate) async fn probe(broker: &Broker) {
     reasons.extend(storage(broker).await);
     reasons.extend(grants_failed(broker.keystore.grant_failures(), Instant::now()));
     match broker.keystore.compiled_guardrails().await {
-        Ok(guardrails) if guardrails.read_revocation() && !has_current_crl(broker) => {
+        Ok(guardrails) if guardrails.read_revocation() && !has_current_crls(broker) => {
             reasons.push(NotReady::CrlsMissing);
         }
         Ok(_) => {}
@@ -182,9 +191,16 @@ fn grants_failed(failures: Option<GrantFailures>, now: Instant) -> Option<NotRea
     (since < GRANT_FAILURES).then_some(NotReady::GrantsFailed)
 }
 
-fn has_current_crl(broker: &Broker) -> bool {
-    let now = clock::now();
-    broker.collateral_status().is_ok_and(|status| status.crls.iter().any(|crl| !crl.overdue(now)))
+fn has_current_crls(broker: &Broker) -> bool {
+    broker.collateral_status().is_ok_and(|status| are_current(&status.crls, clock::now()))
+}
+
+/// Whether there are lists, and a current one of each issuer: certificates of an issuer whose list is overdue count as
+/// unchecked.
+fn are_current(lists: &[CrlStatus], now: UnixTime) -> bool {
+    let (overdue, current): (Vec<_>, Vec<_>) = lists.iter().partition(|list| list.overdue(now));
+    let issuers: BTreeSet<_> = current.iter().map(|list| &list.issuer).collect();
+    !current.is_empty() && overdue.iter().all(|list| issuers.contains(&list.issuer))
 }
 
 fn free_mib(broker: &Broker) -> Option<u64> {

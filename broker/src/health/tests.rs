@@ -1,9 +1,12 @@
 use actix_web::body::to_bytes;
 use serde_json::{Value, json};
+use vouchsafe_attestation::test_util::ca::CrlSpec;
+use vouchsafe_attestation::test_util::vm::shared_google;
 use vouchsafe_keystore::policy::Guardrails;
+use vouchsafe_protocol::Digest32;
 
 use super::*;
-use crate::testing::{Fixture, by};
+use crate::testing::{Fixture, by, crls};
 
 /// Status and body of `/readyz`.
 async fn shown(fixture: &Fixture) -> (u16, Value) {
@@ -25,7 +28,11 @@ fn not_ready(reasons: &[&str]) -> (u16, Value) {
 }
 
 fn ready() -> (u16, Value) {
-    (200, json!({ "ready": true, "reasons": [], "age_seconds": null }))
+    ready_but(&[])
+}
+
+fn ready_but(reasons: &[&str]) -> (u16, Value) {
+    (200, json!({ "ready": true, "reasons": reasons, "age_seconds": null }))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +48,7 @@ async fn t54_readiness_is_what_the_last_probe_found() {
     config.limits.releases = 1;
     broker.configure(config);
     let _busy = broker.gate.enter();
-    assert_eq!(probed(&fixture).await, not_ready(&["overloaded"]));
+    assert_eq!(probed(&fixture).await, ready_but(&["overloaded"]), "it passes");
     broker.readiness.0.lock().expect("sound").as_mut().expect("probed").at -=
         Duration::from_secs(3 * 3600 + 1);
     assert_eq!(shown(&fixture).await, not_ready(&["probe-overdue", "overloaded"]));
@@ -59,6 +66,45 @@ async fn t54_without_a_current_crl_that_the_guardrails_need_it_is_not_ready() {
     let drops = Guardrails::compile(nothing).expect("good").dropped().into_keys().collect();
     bare.keystore().put_guardrails(by(), nothing, &drops).await.expect("good guardrails");
     assert_eq!(probed(&bare).await, ready(), "these guardrails need none");
+}
+
+#[test]
+fn t54_an_issuer_whose_list_is_overdue_is_not_ready() {
+    let now = UnixTime(1000);
+    let list = |issuer: &str, next_update| CrlStatus {
+        digest: Digest32::of(issuer.as_bytes()),
+        issuer: issuer.to_owned(),
+        this_update: UnixTime(1),
+        next_update,
+        revoked: 0,
+    };
+    let (due, over) = (Some(UnixTime(1000)), Some(UnixTime(999)));
+    for (lists, expected) in [
+        (vec![], false),
+        (vec![list("amd", due)], true),
+        (vec![list("amd", None), list("google", due)], true),
+        (vec![list("amd", due), list("google", over)], false),
+        (vec![list("google", over)], false),
+        (vec![list("google", over), list("amd", due), list("google", due)], true),
+    ] {
+        assert_eq!(are_current(&lists, now), expected, "{lists:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t54_one_overdue_list_among_current_ones_is_told() {
+    let fixture = Fixture::without_crls().await;
+    let (now, service) = (clock::now(), fixture.broker.collateral_service());
+    let [_, amd] = crls(now);
+    service.import(&amd, None, now).expect("a CRL");
+    assert_eq!(probed(&fixture).await, ready());
+    let then = UnixTime(now.0 - 3600 * 24);
+    let over = CrlSpec::current(then, then.plus(3600));
+    service.import(&shared_google().root_crl(&over), None, then).expect("it was current then");
+    assert_eq!(probed(&fixture).await, not_ready(&["crls-missing"]));
+    let [google, _] = crls(now);
+    service.import(&google, None, now).expect("a CRL");
+    assert_eq!(probed(&fixture).await, ready());
 }
 
 #[tokio::test(flavor = "multi_thread")]
