@@ -8,21 +8,65 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Starts logging. A second call changes nothing.
 pub fn start(config: LogConfig) {
-    let level = match config.level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-    };
-    // Libraries only speak up when something is wrong.
-    let others = if config.level == LogLevel::Error { "error" } else { "warn" };
-    let own = ["vouchsafe_broker", "vouchsafe_keystore", "vouchsafe_attestation"]
-        .map(|own| format!(",{own}={level}"));
-    let filter = EnvFilter::new(format!("{others}{}", own.concat()));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter(config.level)).with_writer(std::io::stderr);
     // An error means that something in this process logs already.
     let _already = match config.format {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
         LogFormat::Human => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
     };
+}
+
+fn filter(level: LogLevel) -> EnvFilter {
+    // Libraries only speak up when something is wrong.
+    let others = if level == LogLevel::Error { "error" } else { "warn" };
+    let level = match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+    };
+    let own = ["vouchsafe_broker", "vouchsafe_keystore", "vouchsafe_attestation"]
+        .map(|own| format!(",{own}={level}"));
+    // What is wrong with a connection or a request there is a stranger's doing, and told once for each.
+    EnvFilter::new(format!("{others},actix_http=off{}", own.concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("sound").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn t54_malformed_connections_of_strangers_write_no_lines() {
+        for level in [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug] {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let subscriber =
+                tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(move || writer.clone());
+            tracing::subscriber::with_default(subscriber.finish(), || {
+                tracing::error!(target: "actix_http::h1::dispatcher", "stream error");
+                tracing::error!(target: "actix_server::accept", "no more files");
+                tracing::error!(target: "vouchsafe_broker::server", "own");
+            });
+            let text = String::from_utf8(lines.0.lock().expect("sound").clone()).expect("text");
+            assert_eq!(text.lines().count(), 2, "{text}");
+            assert!(!text.contains("stream error"), "{text}");
+        }
+    }
 }
