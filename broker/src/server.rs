@@ -170,6 +170,8 @@ impl Accepting {
 fn bind(listener: &Listener) -> Result<(SocketAddr, TcpListener), ServeError> {
     let failed = |source| ServeError::Listen { address: listener.listen, source };
     let socket = TcpListener::bind(listener.listen).map_err(failed)?;
+    // Connections of many guests at once wait here for admission, more of them than the standard library lets.
+    rustix::net::listen(&socket, BACKLOG).map_err(|error| failed(error.into()))?;
     let address = socket.local_addr().map_err(failed)?;
     Ok((address, socket))
 }
@@ -265,6 +267,8 @@ impl Bounds {
 #[derive(Clone, Copy, Debug)]
 struct Ended;
 
+/// Connections that wait to be accepted, as far as the kernel's `somaxconn` goes.
+const BACKLOG: i32 = 4096;
 const DISCONNECT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

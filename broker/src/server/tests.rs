@@ -338,6 +338,17 @@ async fn t54_one_address_cannot_hold_all_connections() {
     stop.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn t54_connections_of_many_guests_at_once_wait_to_be_accepted() {
+    let fixture = Fixture::new().await;
+    let (address, _socket) = bind(&fixture.broker.config().guests).expect("listening");
+    let connected = tokio::task::spawn_blocking(move || {
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(2));
+        (0..500).map(connect).collect::<Result<Vec<_>, _>>()
+    });
+    assert_eq!(connected.await.expect("runs").expect("nobody is left out").len(), 500);
+}
+
 fn socket_from(address: std::net::IpAddr) -> std::os::fd::OwnedFd {
     use rustix::net::{AddressFamily, SocketType, bind, socket};
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
