@@ -168,6 +168,12 @@ impl BodyReader {
         })
     }
 
+    /// Whom it comes from.
+    #[must_use]
+    pub const fn network(&self) -> Network {
+        self.network
+    }
+
     /// What the body starts with, from at most `limit` bytes and without taking room for any.
     ///
     /// # Errors

@@ -38,6 +38,8 @@ pub struct Broker {
     pub(crate) pool: Pool,
     pub(crate) gate: Gate,
     pub(crate) rate: Rate,
+    /// Collateral that requests under an instance's certificate missed.
+    pub(crate) wants: Rate,
     pub(crate) refusals: Refusals,
     pub(crate) metrics: Metrics,
     pub(crate) runtime: tokio::runtime::Handle,
@@ -133,6 +135,7 @@ impl Broker {
             pool: Pool::start(limits.verifiers(), limits.queue).map_err(StartError::Threads)?,
             gate: Gate::new(limits.releases),
             rate: Rate::new(limits.releases_per_instance, limits.releases_without_instance),
+            wants: Rate::new(WANTS_OF_INSTANCE, 0),
             refusals: Refusals::new(limits.remembered_refusals),
             metrics,
             runtime: tokio::runtime::Handle::current(),
@@ -238,3 +241,7 @@ fn trust_anchors(config: &BrokerConfig) -> Result<TrustAnchors, StartError> {
     }
     Ok(anchors)
 }
+
+/// Items of collateral that requests under one instance's certificate may miss in a minute before they count as those of
+/// strangers: a VM needs one or two.
+const WANTS_OF_INSTANCE: u32 = 4;

@@ -25,6 +25,7 @@ use vouchsafe_protocol::{
     Bound, DecisionId, Digest32, Evidence, GuestPublicKey, PlaintextSecret, ReleasePaths, UnixTime,
 };
 
+use crate::admission::Network;
 use crate::broker::Broker;
 use crate::collateral::{self, Asker, Prospect, Wanted};
 use crate::pool::PoolError;
@@ -42,10 +43,11 @@ pub(crate) async fn release(
     broker: &Arc<Broker>,
     decision: DecisionId,
     request: ReleaseRequest,
+    client: Network,
     now: UnixTime,
 ) -> Result<ReleaseAnswer, Refused> {
     let subject = Subject::of(decision, &request, now);
-    let case = match Case::open(broker, decision, request, now) {
+    let case = match Case::open(broker, decision, request, client, now) {
         Ok(case) => case,
         Err(error) => return Err(refuse(broker, subject, error)),
     };
@@ -106,6 +108,8 @@ struct Case {
     bound: Bound,
     paths: ReleasePaths,
     evidence: Evidence,
+    /// Where the request came from.
+    client: Network,
     now: UnixTime,
     expires_at: UnixTime,
 }
@@ -137,6 +141,7 @@ impl Case {
         broker: &Arc<Broker>,
         decision: DecisionId,
         request: ReleaseRequest,
+        client: Network,
         now: UnixTime,
     ) -> Result<Self, ReleaseError> {
         let ReleaseRequest { challenge, suite, public_key, paths, evidence } = request;
@@ -145,7 +150,7 @@ impl Case {
             GuestPublicKey::new(suite, &public_key).map_err(|error| ReleaseError::Key { nonce, error })?;
         let bound = Bound::release(&broker.identity(), nonce, key, &paths);
         let expires_at = challenge.expires_at;
-        Ok(Self { broker: Arc::clone(broker), decision, bound, paths, evidence, now, expires_at })
+        Ok(Self { broker: Arc::clone(broker), decision, bound, paths, evidence, client, now, expires_at })
     }
 
     fn verify(self) -> Result<Proved, Failure> {
@@ -169,8 +174,7 @@ impl Case {
         let claims = match verified {
             Ok(claims) => claims,
             Err(error) => {
-                let asker = if shown.is_some() { Asker::Verified } else { Asker::Anybody };
-                let error = Box::new(self.awaiting(error, asker));
+                let error = Box::new(self.awaiting(error, shown.as_deref()));
                 return Err(Failure { error, shown, known: None });
             }
         };
@@ -184,10 +188,20 @@ impl Case {
         Ok(proved)
     }
 
+    /// Whose share of fetches this request uses. What it misses is unverified, even where its AK certificate is verified: a
+    /// VM that names one chip after the other counts as a stranger (T56).
+    fn asker(&self, shown: Option<&str>) -> Asker {
+        match shown {
+            Some(name) if self.broker.wants.take(Some(name), self.now).is_ok() => Asker::Verified,
+            _ => Asker::Anybody(self.client),
+        }
+    }
+
     /// Has fetched what this verification missed. The guest does not wait for it (T44) and is told when to come again.
-    fn awaiting(&self, error: ReleaseError, asker: Asker) -> ReleaseError {
+    fn awaiting(&self, error: ReleaseError, shown: Option<&str>) -> ReleaseError {
         let ReleaseError::Evidence(error) = error else { return error };
         let Some(wanted) = collateral::wanted(&error, &self.evidence) else { return error.into() };
+        let asker = self.asker(shown);
         let is_issuer = matches!(wanted, Wanted::Issuer(_));
         match self.broker.collateral_service().want(wanted, asker) {
             Prospect::Soon(wait) | Prospect::Full(wait) => {

@@ -1,6 +1,7 @@
 //! A broker for tests: its own folder, fake roots as extra anchors, one policy and one secret.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -17,6 +18,7 @@ use vouchsafe_protocol::{
     Bound, Challenge, GuestKey, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,
 };
 
+use crate::admission::Network;
 use crate::config::Limits;
 use crate::tls::SelfSigned;
 use crate::{Broker, BrokerConfig, clock};
@@ -41,6 +43,11 @@ pub(crate) struct Asked {
     pub(crate) request: ReleaseRequest,
     pub(crate) key: GuestKey,
     pub(crate) bound: Bound,
+}
+
+/// Where the guests of tests are.
+pub(crate) fn client() -> Network {
+    Network::from(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 impl Fixture {

@@ -75,6 +75,8 @@ impl From<Result<Fetched, Unusable>> for Ended {
                 };
                 Self::Down { error: error.to_string(), retry_after }
             }
+            // The fault is here: it says nothing about what came.
+            Err(Unusable::File(error)) => Self::Down { error: error.to_string(), retry_after: None },
             Err(other) => Self::Refused(other.to_string()),
         }
     }

@@ -2,6 +2,9 @@
 //!
 //! Each source has its own order and its own pace: one that is down or slow holds nothing else up.
 
+mod budget;
+mod source;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -10,43 +13,12 @@ use std::time::{Duration, Instant};
 use vouchsafe_attestation::chain::MAX_CRLS;
 use vouchsafe_protocol::bundle::CollateralKind;
 
+use self::budget::Budget;
+pub(crate) use self::source::Source;
 use super::addresses::AMD_KDS;
 use super::pace::Pace;
 use super::wanted::{Issuer, Wanted};
-
-/// Where collateral comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Source {
-    Amd,
-    Intel,
-    /// CRLs at the addresses that verified certificates name.
-    Crls,
-    /// Issuing CAs at addresses that nothing vouches for.
-    Issuers,
-    GoogleKeys,
-    GoogleEndorsements,
-}
-
-impl Source {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Amd, Self::Intel, Self::Crls, Self::Issuers, Self::GoogleKeys, Self::GoogleEndorsements];
-
-    /// Whether all its items come from one host: then one that is down is left alone as a whole.
-    const fn is_one_host(self) -> bool {
-        !matches!(self, Self::Crls | Self::Issuers)
-    }
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Amd => "amd",
-            Self::Intel => "intel",
-            Self::Crls => "crls",
-            Self::Issuers => "issuers",
-            Self::GoogleKeys => "google-keys",
-            Self::GoogleEndorsements => "google-endorsements",
-        }
-    }
-}
+use crate::admission::Network;
 
 /// One item to fetch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +74,22 @@ impl Job {
     const fn is_refreshed(&self) -> bool {
         self.is_permanent() || matches!(self, Self::Wanted(Wanted::Tdx(_)))
     }
+
+    /// Whether a guest takes it for a final answer that this was refused. It mostly comes over plain HTTP, where who stands
+    /// in between can have anything refused.
+    const fn is_decisive(&self) -> bool {
+        matches!(self, Self::Crl { .. } | Self::Wanted(Wanted::Issuer(_)))
+    }
+
+    /// For how long a refusal counts.
+    const fn refused(&self, pace: &Pace) -> Duration {
+        if self.is_decisive() { pace.refused } else { pace.missing }
+    }
+
+    /// The longest time between two tries.
+    const fn most(&self, pace: &Pace) -> Duration {
+        if self.is_decisive() { pace.refused } else { pace.most }
+    }
 }
 
 impl fmt::Display for Job {
@@ -138,12 +126,13 @@ pub(crate) enum Asked {
 }
 
 /// Who needs an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
     /// A verified chain, or the broker itself.
     Verified,
-    /// Evidence of which nothing is verified: anybody can make it up. Served last, and from a small share (T56).
-    Anybody,
+    /// Evidence of which nothing is verified, from this network: anybody can make it up. Served last, and from a small
+    /// share, of which one network gets a part (T56).
+    Anybody(Network),
 }
 
 /// When an item may be there.
@@ -153,7 +142,7 @@ pub(crate) enum Prospect {
     Soon(Duration),
     /// Too much is asked for; it can be asked for again after this time.
     Full(Duration),
-    /// It was not to be had, or is of no use, and is not asked for again before this time.
+    /// What the source gave is of no use, or it has no such thing; it is not asked again before this time.
     Gone(Duration),
     /// Nothing is fetched.
     Never,
@@ -180,14 +169,17 @@ struct Entry {
     due: Instant,
     failures: u32,
     error: Option<String>,
+    /// Whether the source answered last time, and the answer was of no use.
+    is_refused: bool,
     /// Whether it was there once: then it is kept current.
     had: bool,
-    asker: Asker,
+    /// Whether a verified chain needs it.
+    is_vouched: bool,
 }
 
 impl Entry {
-    const fn new(state: State, due: Instant, had: bool, asker: Asker) -> Self {
-        Self { state, due, failures: 0, error: None, had, asker }
+    const fn new(state: State, due: Instant, had: bool, is_vouched: bool) -> Self {
+        Self { state, due, failures: 0, error: None, is_refused: false, had, is_vouched }
     }
 
     /// Whether it is tried for as long as the broker runs.
@@ -205,16 +197,15 @@ enum State {
     Have(Instant),
     /// Not to be had; forgotten when due.
     Missing,
+    /// The source was down too often; forgotten when due, so that it is asked again once somebody still needs this.
+    Unanswered,
 }
 
 #[derive(Debug)]
 struct Pacing {
     not_before: Instant,
     failures: u32,
-    minute: Instant,
-    asked: u32,
-    /// Of these, by evidence of which nothing is verified.
-    by_anybody: u32,
+    budget: Budget,
 }
 
 /// All of it.
@@ -228,8 +219,9 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) fn new(pace: Pace, now: Instant) -> Self {
-        let pacing = || Pacing { not_before: now, failures: 0, minute: now, asked: 0, by_anybody: 0 };
-        let sources = Source::ALL.into_iter().map(|source| (source, pacing())).collect();
+        let pacing =
+            |source| Pacing { not_before: now, failures: 0, budget: Budget::new(&pace, source, now) };
+        let sources = Source::ALL.into_iter().map(|source| (source, pacing(source))).collect();
         Self { pace, entries: BTreeMap::new(), sources, stopped: false }
     }
 
@@ -239,13 +231,17 @@ impl Jobs {
             Some(wait) => (State::Have(now), now + wait),
             None => (State::Wanted, now),
         };
-        self.entries.entry(job).or_insert(Entry::new(state, due, due_in.is_some(), Asker::Verified));
+        self.entries.entry(job).or_insert(Entry::new(state, due, due_in.is_some(), true));
     }
 
     /// Somebody needs it now.
     pub(crate) fn ask(&mut self, job: Job, asker: Asker, now: Instant) -> Asked {
         if let Some(entry) = self.entries.get_mut(&job) {
-            entry.asker = entry.asker.min(asker);
+            entry.is_vouched |= asker == Asker::Verified;
+            if entry.state == State::Unanswered && entry.due <= now {
+                entry.state = State::Wanted;
+                return Asked::Queued;
+            }
             // What is there and is still asked for is fetched again, if not too soon.
             let State::Have(since) = entry.state else { return Asked::Known };
             let again = since + if job.is_refreshed() { self.pace.again } else { self.pace.missing };
@@ -258,35 +254,35 @@ impl Jobs {
         let source = job.source();
         let known = self.entries.keys().filter(|known| known.source() == source).count();
         let Some(pacing) = self.sources.get_mut(&source) else { return Asked::Full };
-        if now.duration_since(pacing.minute) >= MINUTE {
-            (pacing.minute, pacing.asked, pacing.by_anybody) = (now, 0, 0);
-        }
-        let share =
-            if source == Source::Issuers { self.pace.issuers } else { self.pace.asks / ANYBODYS_SHARE };
-        let is_over = asker == Asker::Anybody && pacing.by_anybody >= share;
-        if is_over || pacing.asked >= self.pace.asks || known >= max_items(&job) {
+        if known >= max_items(&job) || !pacing.budget.take(asker, now) {
             return Asked::Full;
         }
-        pacing.asked += 1;
-        pacing.by_anybody += u32::from(asker == Asker::Anybody);
-        self.entries.insert(job, Entry::new(State::Wanted, now, false, asker));
+        self.entries.insert(job, Entry::new(State::Wanted, now, false, asker == Asker::Verified));
         Asked::Queued
     }
 
     /// When an item that was asked for may be there.
     pub(crate) fn prospect(&self, job: &Job, now: Instant) -> Prospect {
+        let pacing = self.sources.get(&job.source());
         let Some(entry) = self.entries.get(job) else {
-            let minute = self.sources.get(&job.source()).map_or(now, |pacing| pacing.minute);
-            return Prospect::Full((minute + MINUTE).saturating_duration_since(now));
+            return Prospect::Full(pacing.map_or(Duration::ZERO, |pacing| pacing.budget.free_in(now)));
         };
         let wait = entry.due.saturating_duration_since(now);
         match entry.state {
-            State::Wanted | State::Running if entry.failures < FAILURES_SOON => Prospect::Soon(wait),
+            State::Wanted | State::Running if entry.is_refused && entry.failures >= FAILURES_SOON => {
+                Prospect::Gone(wait)
+            }
+            // A source that is down says nothing about what it has.
+            State::Wanted | State::Running | State::Unanswered => {
+                let rest =
+                    pacing.map(|pacing| pacing.not_before.saturating_duration_since(now)).unwrap_or_default();
+                Prospect::Soon(wait.max(rest))
+            }
             // It came a moment ago.
             State::Have(since) if now.saturating_duration_since(since) < self.pace.again => {
                 Prospect::Soon(Duration::ZERO)
             }
-            State::Have(_) | State::Wanted | State::Running | State::Missing => Prospect::Gone(wait),
+            State::Have(_) | State::Missing => Prospect::Gone(wait),
         }
     }
 
@@ -305,7 +301,7 @@ impl Jobs {
         self.entries.retain(|job, entry| {
             let over = entry.due <= now && job.source() == source;
             let passing = match entry.state {
-                State::Missing => true,
+                State::Missing | State::Unanswered => true,
                 State::Have(_) => !job.is_refreshed(),
                 State::Wanted | State::Running => false,
             };
@@ -315,8 +311,8 @@ impl Jobs {
             |(job, entry): &(&Job, &mut Entry)| job.source() == source && entry.state != State::Running;
         // Of what is due, first what verified chains need.
         let order = |entry: &Entry| {
-            let asker = if entry.due > now { Asker::Verified } else { entry.asker };
-            (entry.due > now, asker, entry.due)
+            let is_later = entry.due > now;
+            (is_later, !is_later && !entry.is_vouched, entry.due)
         };
         let first = self.entries.iter_mut().filter(waiting).min_by_key(|(_, entry)| order(entry));
         let Some((job, entry)) = first else { return Next::Wait(IDLE) };
@@ -341,22 +337,23 @@ impl Jobs {
             Ended::Missing if entry.is_kept(job) => Ended::Refused(NOT_THERE.to_owned()),
             other => other,
         };
-        let is_refused = matches!(ended, Ended::Refused(_));
+        entry.is_refused = matches!(ended, Ended::Refused(_) | Ended::Missing);
         let is_one_host = job.source().is_one_host();
         match ended {
             Ended::Good(wait) => {
+                let wait = if job.is_refreshed() { wait } else { wait.min(REMEMBERED) };
                 (entry.state, entry.due, entry.failures, entry.error) =
                     (State::Have(now), now + wait, 0, None);
                 (entry.had, pacing.failures) = (true, 0);
             }
             Ended::Missing => {
-                (entry.state, entry.due) = (State::Missing, now + pace.missing);
+                (entry.state, entry.due) = (State::Missing, now + job.refused(&pace));
                 entry.error = Some(NOT_THERE.to_owned());
                 pacing.failures = 0;
             }
             Ended::Refused(error) => {
                 entry.failures += 1;
-                let wait = pace.backoff(entry.failures, chance);
+                let wait = pace.backoff(entry.failures, chance).min(job.most(&pace));
                 (entry.state, entry.due, entry.error) = (State::Wanted, now + wait, Some(error));
                 pacing.failures = 0;
             }
@@ -365,8 +362,11 @@ impl Jobs {
                 if is_one_host {
                     pacing.failures += 1;
                 }
-                let failures = if is_one_host { pacing.failures } else { entry.failures };
-                let wait = retry_after.unwrap_or_default().min(pace.most).max(pace.backoff(failures, chance));
+                let (failures, most) = match is_one_host {
+                    true => (pacing.failures, pace.most),
+                    false => (entry.failures, job.most(&pace)),
+                };
+                let wait = retry_after.unwrap_or_default().max(pace.backoff(failures, chance)).min(most);
                 if is_one_host {
                     pacing.not_before = now + wait;
                 }
@@ -375,9 +375,12 @@ impl Jobs {
         }
         if !entry.is_kept(job)
             && entry.state == State::Wanted
-            && entry.failures >= max_tries(job.source(), is_refused)
+            && entry.failures >= max_tries(job.source(), entry.is_refused)
         {
-            (entry.state, entry.due) = (State::Missing, now + pace.missing);
+            (entry.state, entry.due) = match entry.is_refused {
+                true => (State::Missing, now + job.refused(&pace)),
+                false => (State::Unanswered, entry.due),
+            };
         }
     }
 
@@ -412,13 +415,12 @@ const fn max_items(job: &Job) -> usize {
 }
 
 const NOT_THERE: &str = "the source does not have it";
+/// For how long it is known here that something came which does not change. The store has it, and it takes no room here.
+const REMEMBERED: Duration = Duration::from_secs(300);
 /// Entries of one source.
 const MAX_ITEMS: usize = 4096;
 /// With so few failures in a row an item is still expected within moments.
 const FAILURES_SOON: u32 = 3;
-/// What evidence of which nothing is verified may ask for: one in so many.
-const ANYBODYS_SHARE: u32 = 4;
-const MINUTE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(600);
 
 #[cfg(test)]

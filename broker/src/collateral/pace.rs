@@ -13,6 +13,8 @@ pub(crate) struct Pace {
     pub(crate) most: Duration,
     /// For how long what the source does not have is not asked for again.
     pub(crate) missing: Duration,
+    /// For how long a CRL or an issuing CA that was refused is not asked for again, at most: guests take that for final.
+    pub(crate) refused: Duration,
     /// How soon what is there may be fetched again because somebody asks.
     pub(crate) again: Duration,
     /// A whole request.
@@ -23,6 +25,8 @@ pub(crate) struct Pace {
     pub(crate) asks: u32,
     /// How many issuing CAs at addresses that nothing vouches for.
     pub(crate) issuers: u32,
+    /// Of these, for evidence from one network.
+    pub(crate) issuers_of_network: u32,
     /// A whole request to one of these.
     pub(crate) issuer_request: Duration,
 }
@@ -34,11 +38,13 @@ impl Pace {
             first: Duration::from_secs(5),
             most: Duration::from_secs(3600),
             missing: Duration::from_secs(3600),
+            refused: Duration::from_secs(300),
             again: Duration::from_secs(60),
             request: Duration::from_secs(20),
             refresh,
             asks: 120,
-            issuers: 12,
+            issuers: 60,
+            issuers_of_network: 3,
             issuer_request: Duration::from_secs(5),
         }
     }

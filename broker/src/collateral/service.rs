@@ -100,8 +100,8 @@ impl CollateralService {
         self.shared.want(Job::Wanted(wanted), asker)
     }
 
-    /// Verified chains need these lists: when the last of them may be there; `None` where one is not fetched, or was not
-    /// to be had.
+    /// Verified chains need these lists: when the last of them may be there; `None` where one is not fetched, or what came
+    /// was refused.
     pub(crate) fn want_crls<'c>(&self, crls: impl IntoIterator<Item = &'c MissingCrl>) -> Option<Duration> {
         self.shared.want_crls(crls)
     }
@@ -241,8 +241,8 @@ impl Shared {
         let waits = crls.into_iter().map(|crl| {
             let url = crl.addresses.iter().find(|url| is_crl_address(url))?;
             match self.want(Job::crl(url.clone(), Some(crl.issuer_key.as_slice().into())), Asker::Verified) {
-                Prospect::Soon(wait) => Some(wait),
-                Prospect::Full(_) | Prospect::Gone(_) | Prospect::Never => None,
+                Prospect::Soon(wait) | Prospect::Full(wait) => Some(wait),
+                Prospect::Gone(_) | Prospect::Never => None,
             }
         });
         // All are asked for, also where one is out of reach.

@@ -30,13 +30,14 @@ pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<H
         body.discard().await;
         return Err(problem);
     }
+    let client = body.network();
     let body = body.whole().await.inspect_err(|problem| broker.metrics.refused(problem.code()))?;
     let _admitted = broker.gate.enter();
     let now = clock::now();
     let request: ReleaseRequest =
         body.parse().map_err(|error| malformed(&broker, decision, now, &error.to_string()))?;
     let count = request.paths.as_slice().len();
-    let answer = release(&broker, decision, request, now).await;
+    let answer = release(&broker, decision, request, client, now).await;
     let answer = answer.map_err(|refused| refused.problem(&broker, body.as_slice()))?;
     let elapsed = started.elapsed();
     broker.metrics.grants.inc();

@@ -39,7 +39,7 @@ pub(crate) enum ReleaseError {
         /// When it may be there.
         seconds: u32,
     },
-    /// The verifier misses an issuing CA that was not to be had.
+    /// The verifier misses an issuing CA, and what its address gave is of no use.
     #[error("{0}")]
     Unobtainable(VerifyError),
     /// The policies said no while CRLs that verified certificates name are on their way.

@@ -1,3 +1,4 @@
+use vouchsafe_attestation::anchors::{IssuerAddress, Purpose};
 use vouchsafe_protocol::Digest48;
 
 use super::super::wanted::{Chip, Measured};
@@ -15,6 +16,22 @@ fn chip(number: u16) -> Job {
 
 fn launch() -> Job {
     Job::Wanted(Wanted::Launch(Measured::Tdx(Digest48([1; 48]))))
+}
+
+fn network(number: u32) -> Network {
+    Network::from(std::net::IpAddr::from(number.to_be_bytes()))
+}
+
+fn ca(number: u32) -> Job {
+    let url = format!(
+        "http://privateca-content-{number:08x}-0000-4000-8000-000000000000.storage.googleapis.com/{number:020x}/ca.crt"
+    );
+    let address = IssuerAddress::parse(Purpose::GoogleAk, &url).expect("an address of the table");
+    Job::Wanted(Wanted::Issuer(Issuer { address, key_id: Some(vec![7; 20]) }))
+}
+
+fn refused() -> Ended {
+    Ended::Refused("no".to_owned())
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -145,7 +162,12 @@ fn an_operator_has_everything_fetched_at_once() {
 fn t56_vendors_are_asked_for_verified_chains_first_and_a_small_share_is_left_for_the_rest() {
     let now = Instant::now();
     let mut jobs = Jobs::new(pace(), now);
-    let made_up: Vec<_> = (0..1000).map(|number| jobs.ask(chip(number), Asker::Anybody, now)).collect();
+    let of_one: Vec<_> =
+        (2000..3000).map(|number| jobs.ask(chip(number), Asker::Anybody(network(2000)), now)).collect();
+    assert_eq!(of_one.iter().filter(|asked| **asked == Asked::Queued).count(), 15);
+    let mut jobs = Jobs::new(pace(), now);
+    let anybody = |number: u16| Asker::Anybody(network(number.into()));
+    let made_up: Vec<_> = (0..1000).map(|number| jobs.ask(chip(number), anybody(number), now)).collect();
     assert_eq!(made_up.iter().filter(|asked| **asked == Asked::Queued).count(), 30);
     // A flood of forged reports neither takes the share of verified chains nor comes before them.
     let later = now + seconds(1);
@@ -155,10 +177,10 @@ fn t56_vendors_are_asked_for_verified_chains_first_and_a_small_share_is_left_for
     assert_eq!(jobs.ask(chip(29), Asker::Verified, later), Asked::Known);
     assert_eq!(jobs.next(Source::Amd, later), Next::Fetch(chip(29)));
     assert_eq!(jobs.next(Source::Amd, later), Next::Fetch(chip(0)));
-    assert_eq!(jobs.ask(chip(6000), Asker::Anybody, later), Asked::Full);
+    assert_eq!(jobs.ask(chip(6000), anybody(6000), later), Asked::Full);
     let minute = now + seconds(60);
     assert_eq!(jobs.prospect(&chip(6000), later), Prospect::Full(seconds(59)));
-    assert_eq!(jobs.ask(chip(6000), Asker::Anybody, minute), Asked::Queued);
+    assert_eq!(jobs.ask(chip(6000), anybody(6000), minute), Asked::Queued);
 }
 
 #[test]
@@ -188,4 +210,109 @@ fn one_host_that_is_down_holds_up_no_list_of_another() {
     assert_eq!(jobs.next(Source::Crls, now), Next::Fetch(one.clone()));
     jobs.ended(&one, down(Some(seconds(3000))), now, 0);
     assert_eq!(jobs.next(Source::Crls, now), Next::Fetch(other));
+}
+
+/// Fetches what is due next, at `at`, and ends it so; when the next try is due.
+fn fail(jobs: &mut Jobs, source: Source, ended: Ended, at: Instant) -> Option<Instant> {
+    let Next::Fetch(job) = jobs.next(source, at) else { return None };
+    jobs.ended(&job, ended, at, 255);
+    match jobs.prospect(&job, at) {
+        Prospect::Soon(wait) | Prospect::Gone(wait) => Some(at + wait),
+        Prospect::Full(_) | Prospect::Never => None,
+    }
+}
+
+#[test]
+fn t44_a_source_that_is_down_never_makes_a_final_no() {
+    let start = Instant::now();
+    let list = || Job::crl("http://a.example/crl".to_owned(), None);
+    for job in [ca(1), list(), chip(1), launch()] {
+        let mut jobs = Jobs::new(pace(), start);
+        let (source, mut at) = (job.source(), start);
+        for attempt in 0..40 {
+            let ended = down((attempt % 5 == 4).then_some(seconds(4000)));
+            jobs.ask(job.clone(), Asker::Verified, at);
+            assert!(matches!(jobs.prospect(&job, at), Prospect::Soon(_)), "{job} {attempt}");
+            let due = fail(&mut jobs, source, ended, at).expect("a next try");
+            assert_eq!(jobs.prospect(&job, at), Prospect::Soon(due - at), "{job} {attempt}");
+            // Whoever comes from anywhere but the vendor itself holds it up for minutes at most.
+            let most = if matches!(source, Source::Issuers | Source::Crls) { 300 } else { 3600 };
+            assert!(due - at <= seconds(most), "{job} {attempt}");
+            at = due;
+        }
+    }
+}
+
+#[test]
+fn a_fault_after_a_refusal_is_no_refusal() {
+    let mut at = Instant::now();
+    let list = Job::crl("http://a.example/crl".to_owned(), None);
+    let mut jobs = Jobs::new(pace(), at);
+    jobs.ask(list.clone(), Asker::Verified, at);
+    for ended in [refused(), refused(), Ended::Missing] {
+        assert!(matches!(jobs.prospect(&list, at), Prospect::Soon(_)));
+        at = fail(&mut jobs, Source::Crls, ended, at).expect("a next try");
+    }
+    assert_eq!(jobs.prospect(&list, at), Prospect::Gone(Duration::ZERO));
+    at = fail(&mut jobs, Source::Crls, down(None), at).expect("a next try");
+    assert_eq!(jobs.prospect(&list, at), Prospect::Soon(Duration::ZERO));
+}
+
+#[test]
+fn t57_what_was_refused_over_plain_http_is_asked_for_again_within_minutes() {
+    for ended in [refused(), Ended::Missing] {
+        let now = Instant::now();
+        let mut jobs = Jobs::new(pace(), now);
+        let asker = Asker::Anybody(network(1));
+        jobs.ask(ca(1), asker, now);
+        fail(&mut jobs, Source::Issuers, ended.clone(), now).expect("an end");
+        assert_eq!(jobs.prospect(&ca(1), now), Prospect::Gone(seconds(300)));
+        assert_eq!(jobs.next(Source::Issuers, now + seconds(300)), Next::Wait(IDLE));
+        assert_eq!(jobs.ask(ca(1), asker, now + seconds(300)), Asked::Queued);
+        // A list is needed whoever asks.
+        let (list, mut at) = (Job::crl("http://a.example/crl".to_owned(), None), now);
+        jobs.ask(list.clone(), Asker::Verified, at);
+        for _ in 0..20 {
+            let due = fail(&mut jobs, Source::Crls, ended.clone(), at).expect("a next try");
+            assert!(due - at <= seconds(300));
+            at = due;
+        }
+        assert_eq!(jobs.prospect(&list, at), Prospect::Gone(Duration::ZERO));
+    }
+}
+
+#[test]
+fn t56_one_network_that_makes_up_issuers_leaves_room_for_others() {
+    let now = Instant::now();
+    let mut jobs = Jobs::new(pace(), now);
+    let mut queued = |range: std::ops::Range<u32>, network_of: fn(u32) -> u32, at: Instant| {
+        let ask = |number: u32| jobs.ask(ca(number), Asker::Anybody(network(network_of(number))), at);
+        range.map(ask).filter(|asked| *asked == Asked::Queued).count()
+    };
+    assert_eq!(queued(0..1000, |_| 1, now), 3);
+    assert_eq!(queued(1000..1010, |_| 2, now), 3);
+    assert_eq!(queued(2000..3000, |number| number, now), 54);
+    assert_eq!(queued(3000..3010, |_| 3, now + seconds(59)), 0);
+    assert_eq!(queued(4000..4010, |_| 1, now + seconds(60)), 3);
+}
+
+#[test]
+fn t44_what_came_takes_no_room_for_long() {
+    let mut at = Instant::now();
+    let mut jobs = Jobs::new(pace(), at);
+    let month = seconds(30 * 86_400);
+    // Twice as many honest chips as there is room for.
+    for number in 0..8192 {
+        assert_eq!(jobs.ask(chip(number), Asker::Verified, at), Asked::Queued, "{number}");
+        assert_eq!(jobs.next(Source::Amd, at), Next::Fetch(chip(number)));
+        jobs.ended(&chip(number), Ended::Good(month), at, 0);
+        assert_eq!(jobs.ask(chip(number), Asker::Verified, at), Asked::Known);
+        at += seconds(1);
+    }
+    assert!(jobs.entries.len() <= 301, "{}", jobs.entries.len());
+    // What is kept current stays.
+    let keys = Job::Wanted(Wanted::TokenKeys);
+    jobs.keep(keys.clone(), Some(month), at);
+    jobs.next(Source::GoogleKeys, at + seconds(1000));
+    assert!(jobs.entries.contains_key(&keys));
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::release::release;
-use crate::testing::{Fixture, PATH};
+use crate::testing::{Fixture, PATH, client};
 
 const THERE: Digest48 = Digest48([7; 48]);
 const OTHER: Digest48 = Digest48([8; 48]);
@@ -43,10 +43,10 @@ fn an_endorsement_that_is_not_there_is_remembered_and_one_that_does_not_verify_i
     });
     let service = service_under(anchors(), folder.path(), &vendor.address, &Metrics::new().unwrap());
     for _ in 0..10 {
-        service.want(Wanted::Launch(Measured::SevSnp(THERE)), Asker::Anybody);
-        service.want(Wanted::Launch(Measured::Tdx(OTHER)), Asker::Anybody);
-        service.want(Wanted::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody);
-        service.want(Wanted::Launch(Measured::SevSnp(FORGED)), Asker::Anybody);
+        service.want(Wanted::Launch(Measured::SevSnp(THERE)), Asker::Anybody(client()));
+        service.want(Wanted::Launch(Measured::Tdx(OTHER)), Asker::Anybody(client()));
+        service.want(Wanted::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody(client()));
+        service.want(Wanted::Launch(Measured::SevSnp(FORGED)), Asker::Anybody(client()));
     }
     eventually("the endorsement", || service.loaded().endorsements.launch.get(&THERE).is_some());
     eventually("a refusal", || {
@@ -56,7 +56,7 @@ fn an_endorsement_that_is_not_there_is_remembered_and_one_that_does_not_verify_i
             && is_there("does not have it")
             && is_there("launch endorsement: ")
     });
-    service.want(Wanted::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody);
+    service.want(Wanted::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody(client()));
     assert_eq!(vendor.asked(&format!("/ovmf_x64_csm/sevsnp/{ABSENT}")).len(), 1);
     assert!(!vendor.asked(&format!("/ovmf_x64_csm/tdx/{OTHER}")).is_empty());
     assert_eq!(service.loaded().endorsements.launch.len(), 1);
@@ -107,7 +107,9 @@ async fn googles_endorsement_is_asked_for_although_an_extra_anchor_gave_one() {
     service.import(&endorsement, Some(measurement), clock::now()).expect("an endorsement");
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
     // Its revocation is not offered, which the shipped guardrails take; Google's own is asked for all the same.
-    release(&fixture.broker, DecisionId([1; 16]), asked.request, clock::now()).await.expect("granted");
+    release(&fixture.broker, DecisionId([1; 16]), asked.request, client(), clock::now())
+        .await
+        .expect("granted");
     eventually("a question", || vendor.asked(&format!("/sevsnp/{measurement}.binarypb")).len() == 1);
     let loaded = fixture.broker.collateral();
     assert_eq!(loaded.endorsements.launch.get(&measurement), Some(endorsement.as_slice()));

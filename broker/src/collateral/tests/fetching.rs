@@ -22,7 +22,7 @@ use crate::collateral::pace::Pace;
 use crate::metrics::Metrics;
 use crate::release::release;
 use crate::server::Servers;
-use crate::testing::{Fixture, PATH};
+use crate::testing::{Fixture, PATH, client};
 
 /// Quick failures, and refreshes when a test says so.
 pub(super) fn pace() -> Pace {
@@ -110,12 +110,12 @@ fn t44_many_misses_make_one_request() {
     service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
     let started = Instant::now();
     for _ in 0..1000 {
-        service.want(Wanted::Vek(chip), Asker::Anybody);
+        service.want(Wanted::Vek(chip), Asker::Anybody(client()));
     }
     assert!(started.elapsed() < Duration::from_secs(1), "nobody waits");
     eventually("the certificate", || service.loaded().endorsements.veks.has(&chip.id, &chip.tcb));
     for _ in 0..1000 {
-        service.want(Wanted::Vek(chip), Asker::Anybody);
+        service.want(Wanted::Vek(chip), Asker::Anybody(client()));
     }
     assert_eq!(vendor.asked(&hex::encode(chip.id)).len(), 1);
 }
@@ -212,7 +212,7 @@ fn a_certificate_of_another_chip_or_issuer_is_not_taken() {
     });
     let service = service(folder.path(), &vendor.address);
     service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
-    service.want(Wanted::Vek(chip), Asker::Anybody);
+    service.want(Wanted::Vek(chip), Asker::Anybody(client()));
     let refused = |reason: &str| {
         eventually(reason, || {
             errors(&service, CollateralKind::Certificate).iter().any(|error| error.contains(reason))
@@ -242,7 +242,7 @@ fn t40_keys_of_tokens_outlive_an_outage() {
     eventually("keys", || running.loaded().endorsements.token_keys.len() == 1);
     let fetched_at = running.loaded().endorsements.token_keys[0].fetched_at();
     status.store(503, Ordering::SeqCst);
-    running.want(Wanted::TokenKeys, Asker::Anybody);
+    running.want(Wanted::TokenKeys, Asker::Anybody(client()));
     eventually("an outage", || vendor.asked("/jwks").len() >= 3);
     assert!(!errors(&running, CollateralKind::TokenKeys).is_empty());
     drop(running);
@@ -309,12 +309,12 @@ async fn a_guest_without_certificate_is_served_when_it_comes_again() {
         Vendor::start(move |asked| if asked.path == path { Reply::body(&der) } else { Reply::status(404) });
     let fixture = fetching(&vendor.address).await;
     let ask = || fixture.ask(&bare(), Kinds::BOTH, fixture.challenge(), &[PATH]).request;
-    let first = release(&fixture.broker, DecisionId([1; 16]), ask(), clock::now()).await;
+    let first = release(&fixture.broker, DecisionId([1; 16]), ask(), client(), clock::now()).await;
     let problem = first.expect_err("missing");
     assert_eq!(problem.code(), ReasonCode::CollateralPending);
     assert_eq!(problem.retry_after(), Some(3));
     eventually("the certificate", || fixture.broker.collateral().endorsements.veks.has(&chip.id, &chip.tcb));
-    release(&fixture.broker, DecisionId([2; 16]), ask(), clock::now()).await.expect("granted");
+    release(&fixture.broker, DecisionId([2; 16]), ask(), client(), clock::now()).await.expect("granted");
     assert_eq!(vendor.asked(&vek_path(&chip)).len(), 1);
     // What it booted from has no endorsement, which was asked for as well.
     let measurement = hex::encode(SnpReportBuilder::new(Product::Genoa).measurement);
@@ -328,13 +328,16 @@ async fn t44_a_release_never_waits_for_a_vendor() {
     for kinds in [Kinds::BOTH, Kinds::REPORT] {
         let asked = fixture.ask(&bare(), kinds, fixture.challenge(), &[PATH]);
         let started = Instant::now();
-        let refused = release(&fixture.broker, DecisionId([1; 16]), asked.request, clock::now()).await;
+        let refused =
+            release(&fixture.broker, DecisionId([1; 16]), asked.request, client(), clock::now()).await;
         assert_eq!(refused.expect_err("missing").code(), ReasonCode::CollateralPending);
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     }
     // Who needs no vendor is served meanwhile.
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
-    release(&fixture.broker, DecisionId([2; 16]), asked.request, clock::now()).await.expect("granted");
+    release(&fixture.broker, DecisionId([2; 16]), asked.request, client(), clock::now())
+        .await
+        .expect("granted");
     eventually("a request", || !vendor.asked("/crl").is_empty());
 }
 
@@ -359,3 +362,23 @@ async fn a_source_whose_certificate_the_system_does_not_know_is_not_believed() {
 
 /// A key set with one key.
 static JWKS: LazyLock<Vec<u8>> = LazyLock::new(|| FakeAttestationService::shared().jwks());
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t56_a_vm_that_names_one_chip_after_the_other_counts_as_a_stranger() {
+    let vendor = Vendor::start(|_| Reply::Hang);
+    let fixture = fetching(&vendor.address).await;
+    // Its AK certificate is genuine. Four chips count as those of a verified chain, fifteen more as its network's.
+    for number in 1..=25 {
+        let mut vm = bare();
+        vm.report.chip_id = [number; 64];
+        let asked = fixture.ask(&vm, Kinds::BOTH, fixture.challenge(), &[PATH]);
+        let refused =
+            release(&fixture.broker, DecisionId([1; 16]), asked.request, client(), clock::now()).await;
+        let problem = refused.expect_err("missing");
+        assert_eq!(problem.code(), ReasonCode::CollateralPending, "{number}");
+        assert_eq!(problem.retry_after() == Some(3), number <= 19, "{number}");
+    }
+    let other = Chip { id: [99; 64], tcb: [0; 8], product: Some(Product::Genoa) };
+    let prospect = fixture.broker.collateral_service().want(Wanted::Vek(other), Asker::Verified);
+    assert_eq!(prospect, Prospect::Soon(Duration::ZERO));
+}

@@ -1,7 +1,9 @@
 //! A fake of Google's CA storage: many issuing CAs of one name, each with its CRL, and everything else that may be there.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use vouchsafe_attestation::anchors::IssuerAddress;
 use vouchsafe_attestation::anchors::{BUILTIN, Product, Purpose};
@@ -15,9 +17,10 @@ use vouchsafe_protocol::{DecisionId, ReasonCode};
 use super::fetching::{addresses, errors, service};
 use super::vendor::{Reply, Vendor, eventually};
 use super::*;
+use crate::admission::Network;
 use crate::clock;
 use crate::release::release;
-use crate::testing::{Fixture, PATH};
+use crate::testing::{Fixture, PATH, client};
 
 static ISSUERS: LazyLock<Vec<FakeIssuer>> =
     LazyLock::new(|| (0..7).map(|number| FakeIssuer::new(shared_google(), number)).collect());
@@ -64,7 +67,7 @@ async fn broker(vendor: &Vendor) -> Fixture {
 
 async fn code(fixture: &Fixture, vm: &SimulatedVm, decision: u8) -> (Option<ReasonCode>, Option<u32>) {
     let asked = fixture.ask(vm, Kinds::BOTH, fixture.challenge(), &[PATH]);
-    match release(&fixture.broker, DecisionId([decision; 16]), asked.request, clock::now()).await {
+    match release(&fixture.broker, DecisionId([decision; 16]), asked.request, client(), clock::now()).await {
         Ok(_) => (None, None),
         Err(refused) => (Some(refused.code()), refused.retry_after()),
     }
@@ -101,7 +104,7 @@ fn what_came_is_there_after_a_restart_and_its_crl_is_kept_current() {
     let known = &ISSUERS[0];
     {
         let service = service(folder.path(), &vendor.address);
-        service.want(issuer(&known.url, known.key_id()), Asker::Anybody);
+        service.want(issuer(&known.url, known.key_id()), Asker::Anybody(client()));
         eventually("the CA", || service.status().unwrap().certificates.len() == 1);
         eventually("its CRL", || !service.status().unwrap().crls.is_empty());
     }
@@ -121,17 +124,17 @@ fn refused(folder: &Path, reply: Reply, key_id: &[u8]) -> (String, usize, Prospe
     let vendor =
         Vendor::start(move |asked| if asked.path == sent { reply.clone() } else { Reply::status(404) });
     let service = service(folder, &vendor.address);
-    service.want(issuer(&url, key_id), Asker::Anybody);
+    service.want(issuer(&url, key_id), Asker::Anybody(client()));
     let place = url.strip_prefix("http://").expect("plain HTTP");
     let of_it =
         || errors(&service, CollateralKind::Certificate).into_iter().find(|error| error.contains(place));
     let is_given_up = || {
-        let gone = matches!(service.want(issuer(&url, key_id), Asker::Anybody), Prospect::Gone(_));
+        let gone = matches!(service.want(issuer(&url, key_id), Asker::Anybody(client())), Prospect::Gone(_));
         gone && of_it().is_some()
     };
     eventually("the end", is_given_up);
     assert!(service.status().unwrap().certificates.is_empty());
-    let prospect = service.want(issuer(&url, key_id), Asker::Anybody);
+    let prospect = service.want(issuer(&url, key_id), Asker::Anybody(client()));
     (of_it().unwrap(), vendor.asked(&path).len(), prospect)
 }
 
@@ -139,15 +142,8 @@ fn refused(folder: &Path, reply: Reply, key_id: &[u8]) -> (String, usize, Prospe
 fn t57_what_is_no_ca_of_googles_with_the_key_in_question_is_refused() {
     let wanted = &ISSUERS[0];
     let stranger = FakeIssuer::new(&FakeGoogle::new(), 0);
-    let redirect = Reply::Give {
-        status: 302,
-        headers: vec![("Location", "http://127.0.0.1:1/ca.crt".to_owned())],
-        body: vec![],
-    };
     let too_large = format!("more than {MAX_CERTIFICATE} bytes");
     for (reply, reason, requests) in [
-        (redirect, "HTTP status 302", 3),
-        (Reply::status(503), "HTTP status 503", 3),
         (Reply::body(&vec![0x30; MAX_CERTIFICATE + 1]), too_large.as_str(), 1),
         (Reply::body(b"<html>"), "not the issuing CA in question: malformed certificate", 1),
         // Somebody else's CA of that name, another CA of Google's, the root, a certificate that is no CA's.
@@ -162,6 +158,46 @@ fn t57_what_is_no_ca_of_googles_with_the_key_in_question_is_refused() {
         assert!(error.contains(reason), "{error}");
         assert_eq!(asked, requests, "{reason}");
         assert!(matches!(prospect, Prospect::Gone(_)), "{reason}: {prospect:?}");
+    }
+}
+
+#[test]
+fn t44_while_the_storage_is_down_nothing_is_refused_for_good() {
+    let redirect = Reply::Give {
+        status: 302,
+        headers: vec![("Location", "http://127.0.0.1:1/ca.crt".to_owned())],
+        body: vec![],
+    };
+    for reply in [redirect, Reply::status(503), Reply::status(429)] {
+        let is_up = Arc::new(AtomicBool::new(false));
+        let (up, known, crl) = (Arc::clone(&is_up), &ISSUERS[0], current_crl());
+        let vendor = Vendor::start(move |asked| match asked.path {
+            _ if !up.load(Ordering::SeqCst) => reply.clone(),
+            ref path if *path == at_mirror(&known.url) => Reply::body(known.der()),
+            ref path if *path == at_mirror(&known.crl_url) => Reply::body(&crl),
+            _ => Reply::status(404),
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let service = service(folder.path(), &vendor.address);
+        let list =
+            MissingCrl { addresses: vec![known.crl_url.clone()], issuer_key: shared_google().root().spki() };
+        let ask = || {
+            assert!(service.want_crls([&list]).is_some());
+            service.want(issuer(&known.url, known.key_id()), Asker::Verified)
+        };
+        // More tries than it takes to give up.
+        eventually("an outage", || {
+            let prospect = ask();
+            assert!(matches!(prospect, Prospect::Soon(_)), "{prospect:?}");
+            let tries = |url: &str| vendor.asked(&at_mirror(url)).len();
+            tries(&known.url) > 4 && tries(&known.crl_url) > 4
+        });
+        is_up.store(true, Ordering::SeqCst);
+        eventually("the CA and the list", || {
+            ask();
+            let status = service.status().unwrap();
+            status.certificates.contains(&Digest32::of(known.der())) && !status.crls.is_empty()
+        });
     }
 }
 
@@ -201,27 +237,39 @@ async fn t57_a_flood_of_invented_addresses_causes_almost_no_traffic() {
     let fixture = broker(&vendor).await;
     let (service, known) = (fixture.broker.collateral_service(), &ISSUERS[0]);
     // A CA that came before the flood.
-    service.want(issuer(&known.url, known.key_id()), Asker::Anybody);
+    service.want(issuer(&known.url, known.key_id()), Asker::Anybody(client()));
     eventually("the CA", || service.status().unwrap().certificates.contains(&Digest32::of(known.der())));
     eventually("its CRL", || !vendor.asked(&at_mirror(&known.crl_url)).is_empty());
     let invented =
         |number: u32| known.url.replace("00000000-0000-4000", &format!("{:08x}-0000-4001", number + 0x1000));
+    let flooder = Network::from(IpAddr::from([192, 0, 2, 1]));
     for number in 0..2000 {
-        service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody);
+        service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody(flooder));
     }
     let requests = || vendor.asked("-4001-8000-").len();
-    eventually("the budget's requests", || requests() >= 11);
+    eventually("the budget's requests", || requests() >= 3);
     // Each of them once: what is not there is not asked for again.
     for number in 0..2000 {
-        let prospect = service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody);
+        let prospect = service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody(flooder));
         assert!(!matches!(prospect, Prospect::Never), "{prospect:?}");
     }
     std::thread::sleep(std::time::Duration::from_millis(300));
-    assert!(requests() <= 12, "{}", requests());
-    // Who is known is served meanwhile, and a stranger is told when to come again.
+    assert_eq!(requests(), 3);
+    // Who is known is served meanwhile, and so is a VM of another network below a CA that nobody knows.
     assert_eq!(code(&fixture, &vm_below(known, &AkCertificateSpec::default()), 1).await, (None, None));
     let new = vm_below(&ISSUERS[1], &AkCertificateSpec::default());
-    let (refused, retry_after) = code(&fixture, &new, 2).await;
+    assert_eq!(code(&fixture, &new, 2).await, (Some(ReasonCode::CollateralPending), Some(3)));
+    eventually("its CA", || vendor.asked(&at_mirror(&ISSUERS[1].url)).len() == 1);
+    // From any number of networks there is an end to it as well; who comes after it is told when to come again.
+    for number in 2000..4000 {
+        let network = Network::from(IpAddr::from(Ipv4Addr::from_bits(number)));
+        service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody(network));
+    }
+    eventually("the budget's requests", || requests() >= 58);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(requests() <= 60, "{}", requests());
+    let late = vm_below(&ISSUERS[2], &AkCertificateSpec::default());
+    let (refused, retry_after) = code(&fixture, &late, 3).await;
     assert_eq!(refused, Some(ReasonCode::CollateralPending));
     assert!(retry_after.is_some_and(|seconds| (4..=61).contains(&seconds)), "{retry_after:?}");
 }

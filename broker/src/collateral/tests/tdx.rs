@@ -11,6 +11,7 @@ use super::vendor::{Asked, Reply, Vendor, eventually};
 use super::*;
 use crate::clock;
 use crate::metrics::Metrics;
+use crate::testing::client;
 
 pub(super) const PLATFORM: Platform = Platform { fmspc: FMSPC, ca: PckCa::Platform };
 pub(super) const DAY: u64 = 86_400;
@@ -68,7 +69,7 @@ fn fetched(collateral: TdxCollateral, platform: Platform) -> Option<TdxCollatera
     let folder = tempfile::tempdir().unwrap();
     let vendor = Vendor::start(move |asked| answer(asked, &collateral));
     let running = service(folder.path(), &vendor.address);
-    running.want(Wanted::Tdx(platform), Asker::Anybody);
+    running.want(Wanted::Tdx(platform), Asker::Anybody(client()));
     let trouble = |service: &CollateralService| {
         let items = service.status().unwrap().items;
         items.into_iter().find(|item| item.kind == CollateralKind::Tdx && item.last_error.is_some())
@@ -207,7 +208,7 @@ fn t17_a_cache_puts_nothing_bad_in_the_place_of_good_collateral() {
     let vendor = Vendor::start(move |asked| answer(asked, &serving.lock().unwrap()));
     let metrics = Metrics::new().unwrap();
     let service = service_with(folder.path(), &vendor.address, &metrics);
-    service.want(Wanted::Tdx(PLATFORM), Asker::Anybody);
+    service.want(Wanted::Tdx(PLATFORM), Asker::Anybody(client()));
     let digest = || service.loaded().endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest());
     eventually("collateral", || digest().is_some());
     let error = || {
