@@ -67,7 +67,9 @@ async fn broker(vendor: &Vendor) -> Fixture {
 
 async fn code(fixture: &Fixture, vm: &SimulatedVm, decision: u8) -> (Option<ReasonCode>, Option<u32>) {
     let asked = fixture.ask(vm, Kinds::BOTH, fixture.challenge(), &[PATH]);
-    match release(&fixture.broker, DecisionId([decision; 16]), asked.request, client(), clock::now()).await {
+    // Each VM is in a network of its own.
+    let network = Network::from(IpAddr::from([10, 0, 0, decision]));
+    match release(&fixture.broker, DecisionId([decision; 16]), asked.request, network, clock::now()).await {
         Ok(_) => (None, None),
         Err(refused) => (Some(refused.code()), refused.retry_after()),
     }
