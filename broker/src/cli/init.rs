@@ -26,7 +26,7 @@ pub(super) struct Init {
     /// Folder for everything that the broker keeps; made, or empty, yours or root's and writable by nobody else.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Address of the listener for VMs; IPv6 as [::]:8443.
+    /// Address of the listener for VMs; IPv6 as `[::]:8443`.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
     guests: SocketAddr,
     /// Address of the listener for operators. Its TLS certificate always covers it.
