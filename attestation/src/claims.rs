@@ -166,8 +166,8 @@ pub struct VtpmClaims {
     pub firmware_pcrs: BTreeMap<u8, Digest32>,
     /// Where in its life the boot is.
     pub phase: Phase,
-    /// What user space extended after the firmware's log, by register: for people. Whoever is root can extend
-    /// more, so no decision rests on it.
+    /// What user space extended after the firmware's log, by register: for people, and for baselines that list words. Whoever is
+    /// root can extend more.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub userspace: UserspaceWords,
     /// What the firmware log says, each part checked against the quoted PCRs.

@@ -41,8 +41,8 @@ mod value;
 mod vm;
 
 pub use baseline::{
-    Baseline, BaselineError, BaselineLog, BaselineMismatch, CaptureError, Component, EventName, FirmwareSet,
-    LogDigest, LogDigestError, MAX_BASELINE, UpdateError,
+    Baseline, BaselineError, BaselineLog, BaselineMismatch, CaptureError, Component, ComposedInitrd,
+    ComposedInitrdError, EventName, FirmwareSet, LogDigest, LogDigestError, MAX_BASELINE, UpdateError,
 };
 pub use checks::{Acceptance, ChainPart, CheckError, CheckFailures, Gap, KnownBaselines, Note};
 pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS, SourceNote, SourcePosition};

@@ -21,10 +21,10 @@ use vouchsafe_attestation::{
     Expected, VerifyError, inspect_ccel, inspect_event_log, inspect_snp, inspect_tdx, inspect_vtpm,
     read_vtpm_file,
 };
-use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
 
 use super::judge::{Files, Judge, tdx_collateral};
+use super::when::When;
 use super::{Failure, encoded, output};
 use crate::clock;
 
@@ -141,9 +141,9 @@ struct By {
     /// Trust anchors beside the built-in ones; they give the root `extra`.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
-    /// The time to judge at, in seconds since 1970; now unless given.
-    #[arg(long, value_name = "UNIX")]
-    at: Option<u64>,
+    /// The time to judge at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now unless given.
+    #[arg(long, value_name = "TIME")]
+    at: Option<When>,
 }
 
 /// Exactly N bytes in hex.
@@ -234,7 +234,7 @@ impl By {
     }
 
     fn open_with(&self, endorsements: &[PathBuf]) -> Result<Judge, Failure> {
-        let now = self.at.map_or_else(clock::now, UnixTime);
+        let now = self.at.map_or_else(clock::now, |When(at)| at);
         let (anchors, collateral) = (&self.anchor, &self.cert);
         Judge::open(&Files { anchors, collateral, endorsements, ..Files::default() }, now)
     }

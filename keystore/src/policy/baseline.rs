@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{Digest48, UnixTime};
 
 mod capture;
+mod composed;
 mod digest;
 mod log;
 mod membership;
@@ -30,6 +31,7 @@ mod text;
 mod update;
 
 pub use capture::CaptureError;
+pub use composed::{ComposedInitrd, ComposedInitrdError};
 pub use digest::{LogDigest, LogDigestError};
 pub use membership::Component;
 pub use mismatch::{BaselineMismatch, EventName};
@@ -116,6 +118,9 @@ pub struct Baseline {
     /// Digests of the initrd that the kernel's EFI stub measures; as often as `load_options`.
     #[serde(default)]
     pub loaded_initrd: Vec<LogDigest>,
+    /// What vouches for the initrd that systemd-stub composes.
+    #[serde(default, skip_serializing_if = "ComposedInitrd::is_listed")]
+    pub composed_initrd: ComposedInitrd,
     /// Command lines that systemd-boot or systemd-stub measures into PCR 12: those of Type 1 entries, add-ons and the like. At
     /// least one of them occurs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -129,6 +134,10 @@ pub struct Baseline {
     /// Events of PCR 2, 4, 8 and 9 that are neither images nor texts nor files, by PCR; they may occur or not.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other_events: BTreeMap<u8, Vec<LogDigest>>,
+    /// Words that user space extended after the log, by PCR: in a PCR that has a list here each of them is listed, in any other
+    /// they are those of systemd's grammar.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub userspace_words: BTreeMap<u8, Vec<String>>,
     /// CCEL: all events of register 1, firmware configuration and ACPI tables among them. Not looked at while empty, since
     /// some of them depend on the VM's size (T21).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -229,6 +238,15 @@ pub enum BaselineError {
         /// The list.
         list: &'static str,
     },
+    /// A list for a PCR in which there never are words to compare.
+    #[error("userspace_words has a list for PCR {pcr}: words are known of PCR 0 to 7, 9 and 11 to 14")]
+    NoWords {
+        /// The PCR.
+        pcr: u8,
+    },
+    /// Sections cannot vouch for the composed initrd of such a boot.
+    #[error("composed_initrd is \"by-sections\", and {0}")]
+    ComposedInitrd(ComposedInitrdError),
     /// A CCEL log of something else than TDX.
     #[error("only TDX has a CCEL log")]
     NoCcel,
@@ -265,10 +283,14 @@ impl Baseline {
             return Err(BaselineError::UnknownTechnology { name: self.technology.clone() });
         }
         self.check_log()?;
+        if let Some(pcr) = self.userspace_words.keys().find(|pcr| !matches!(pcr, 0..=7 | 9 | 11..=14)) {
+            return Err(BaselineError::NoWords { pcr: *pcr });
+        }
         if let Some((name, _)) = self.sections.iter().find(|(_, digests)| digests.is_empty()) {
             return Err(BaselineError::EmptySection { name: name.clone() });
         }
         self.check_kernel()?;
+        self.check_composed_initrd()?;
         self.check_ambiguity()
     }
 
@@ -320,8 +342,12 @@ impl Baseline {
         }
         let components = [self.images(), self.files()].concat();
         let digests = components.into_iter().flat_map(|(_, digests)| digests);
-        if ccel && !(self.other_events.is_empty() && self.options.is_empty()) {
-            let list = if self.options.is_empty() { "other_events" } else { "options" };
+        let of_vtpm = [
+            ("options", self.options.is_empty()),
+            ("other_events", self.other_events.is_empty()),
+            ("userspace_words", self.userspace_words.is_empty()),
+        ];
+        if let Some((list, _)) = of_vtpm.iter().find(|(_, is_empty)| ccel && !is_empty) {
             return Err(BaselineError::ForeignList { list });
         }
         let others = lists.iter().flat_map(|(_, digests, _)| digests.iter());

@@ -3,6 +3,7 @@
 mod baselines;
 mod bombs;
 mod checks;
+mod composed;
 mod compositions;
 mod decisions;
 mod flips;
@@ -102,12 +103,20 @@ pub(super) fn claims() -> Claims {
     CLAIMS.get_or_init(|| production(&SimulatedVm::new())).clone()
 }
 
+/// With vTPM and SNP, under the production roots.
 fn production(vm: &SimulatedVm) -> Claims {
-    let mut claims = verified(vm, Kinds::BOTH, &["prod/db/disk"]).claims().clone();
-    let vtpm = claims.vtpm.as_mut().unwrap();
-    (vtpm.root, vtpm.revocation) = (Root::Google, Revocation::Fresh);
-    let snp = claims.sev_snp.as_mut().unwrap();
-    (snp.root, snp.revocation) = (Some(Root::Amd), Revocation::Fresh);
+    proved(vm, Kinds::BOTH)
+}
+
+/// What the VM proves with this evidence, under the production roots.
+fn proved(vm: &SimulatedVm, kinds: Kinds) -> Claims {
+    let mut claims = verified(vm, kinds, &["prod/db/disk"]).claims().clone();
+    if let Some(vtpm) = &mut claims.vtpm {
+        (vtpm.root, vtpm.revocation) = (Root::Google, Revocation::Fresh);
+    }
+    if let Some(snp) = &mut claims.sev_snp {
+        (snp.root, snp.revocation) = (Some(Root::Amd), Revocation::Fresh);
+    }
     claims
 }
 

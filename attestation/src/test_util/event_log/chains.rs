@@ -43,6 +43,14 @@ impl EventLogBuilder {
                 "failed first boot option, shim, UKI",
                 Self::unified(technology, &["shim", "uki"]).with_failed_option(),
             ),
+            (
+                "shim, UKI, initrd composed by the stub",
+                Self::unified(technology, &["shim", "uki"]).with_composed_initrd("composed"),
+            ),
+            (
+                "systemd-boot, UKI, initrd composed by the stub",
+                Self::unified(technology, &["systemd-boot", "uki"]).with_composed_initrd("composed"),
+            ),
             ("systemd-boot, Type 1 entry", Self::type_1(technology, &["systemd-boot", "kernel"])),
             (
                 "shim, systemd-boot, Type 1 entry",
@@ -83,6 +91,16 @@ impl EventLogBuilder {
             log.insert_before_exit(application(4, name, name));
         }
         log.with_options(&[ENTRY_OPTIONS]).with_kernel_events(ENTRY_OPTIONS)
+    }
+
+    /// In a chain with a UKI: systemd-stub hands the kernel an initrd made of `.initrd` and of what it adds.
+    #[must_use]
+    pub fn with_composed_initrd(mut self, name: &str) -> Self {
+        let position = self.position(|event| event.pcr == 9 && event.measured == Some(content("initrd")));
+        if let Some(event) = self.events.get_mut(position) {
+            event.measured = Some(content(name));
+        }
+        self
     }
 
     /// What Linux itself measures: its options and the initrd.

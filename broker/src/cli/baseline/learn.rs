@@ -12,6 +12,7 @@ use vouchsafe_protocol::{DecisionId, Evidence, UnixTime};
 
 use super::super::client::Client;
 use super::super::judge::{Files, Judge};
+use super::super::when::When;
 use super::super::{Failure, output};
 use super::write;
 use crate::clock;
@@ -29,9 +30,9 @@ pub(super) struct Learn {
     /// Security version of the baseline.
     #[arg(long, default_value_t = 1)]
     version: u32,
-    /// When it ends, in seconds since 1970; in a year unless given.
-    #[arg(long, value_name = "UNIX")]
-    ends_at: Option<u64>,
+    /// When it ends: 2027-11-29T10:00Z, a date, or seconds since 1970; in a year unless given.
+    #[arg(long, value_name = "TIME")]
+    ends_at: Option<When>,
     /// Issuing CAs and CRLs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens; bundles of `collateral export`
     #[arg(long, value_name = "FILE")]
     cert: Vec<PathBuf>,
@@ -44,9 +45,10 @@ pub(super) struct Learn {
     /// Trust anchors for the evidence, beside the built-in ones.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
-    /// The time to judge the evidence at, in seconds since 1970; now unless given.
-    #[arg(long, value_name = "UNIX")]
-    at: Option<u64>,
+    /// The time to judge the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now
+    /// unless given.
+    #[arg(long, value_name = "TIME")]
+    at: Option<When>,
     /// Write to this new file instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -55,7 +57,8 @@ pub(super) struct Learn {
 impl Learn {
     pub(super) fn run(self, open: impl FnOnce() -> Result<Client, Failure>) -> Result<ExitCode, Failure> {
         let (evidence, source) = self.read(open)?;
-        let now = self.at.map_or_else(clock::now, UnixTime);
+        let now = self.at.map_or_else(clock::now, |When(at)| at);
+        let ends_at = self.ends_at()?;
         let files = Files {
             anchors: &self.anchor,
             collateral: &self.cert,
@@ -72,13 +75,25 @@ impl Learn {
                 return Ok(ExitCode::from(1));
             }
         };
-        let ends_at = self.ends_at.map_or_else(|| UnixTime(clock::now().0 + YEAR), UnixTime);
         let baseline = Baseline::capture(&claims, self.version, ends_at)
             .map_err(|error| Failure::Usage(format!("{source}: no baseline can be learned: {error}")))?;
         let names =
             claims.vtpm.as_ref().map(|vtpm| Baseline::untrusted_names(&vtpm.boot)).unwrap_or_default();
-        let text = baseline.to_commented(&heading(&source, &claims), &names);
+        let text = baseline.to_commented(&heading(&source, &claims, &baseline), &names);
         write(&text, self.out.as_deref(), "Read it, then: vouchsafe baseline put NAMESPACE/NAME FILE")
+    }
+
+    /// Not in the past: a broker takes no baseline that has ended.
+    fn ends_at(&self) -> Result<UnixTime, Failure> {
+        let now = clock::now();
+        match self.ends_at {
+            None => Ok(UnixTime(now.0 + YEAR)),
+            Some(When(ends_at)) if ends_at > now => Ok(ends_at),
+            Some(When(ends_at)) => Err(Failure::Usage(format!(
+                "--ends-at is {}, which has passed: nothing would ever be a member",
+                clock::human(ends_at)
+            ))),
+        }
     }
 
     /// The evidence, and what it is called.
@@ -102,7 +117,7 @@ impl Learn {
     }
 }
 
-fn heading(source: &str, claims: &Claims) -> String {
+fn heading(source: &str, claims: &Claims, baseline: &Baseline) -> String {
     let instance = claims.vtpm.as_ref().and_then(|vtpm| vtpm.instance.as_ref());
     let instance = instance.map_or_else(String::new, |instance| {
         format!(" of instance {}/{}", instance.project_number, instance.instance_id)
@@ -110,8 +125,9 @@ fn heading(source: &str, claims: &Claims) -> String {
     format!(
         "Learned from {source}: exactly this one boot{instance}.\n\
          Whoever ran it could have booted anything: compare the digests with files that you trust, above all those\n\
-         whose kind was told by a name. A line that begins with two slashes is a comment.{}",
-        firmware(claims)
+         whose kind was told by a name. A line that begins with two slashes is a comment.{}{}",
+        firmware(claims),
+        baseline.remarks(claims)
     )
 }
 

@@ -204,8 +204,9 @@ impl New {
         let heading = format!(
             "Learned from {}: exactly this one boot, for one year.\n\
              Whoever ran it could have booted anything: compare the digests with files that you trust.\n\
-             A line that begins with two slashes is a comment.",
-            file.display()
+             A line that begins with two slashes is a comment.{}",
+            file.display(),
+            baseline.remarks(claims)
         );
         Ok(baseline.to_commented(&heading, &names))
     }

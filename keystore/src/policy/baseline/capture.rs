@@ -10,7 +10,7 @@ use vouchsafe_protocol::UnixTime;
 
 use super::digest::LogDigest;
 use super::log::{Log, Seen};
-use super::{Baseline, BaselineError, BaselineLog, FirmwareSet, initrd_arguments};
+use super::{Baseline, BaselineError, BaselineLog, ComposedInitrd, FirmwareSet, initrd_arguments};
 
 /// Why no baseline can be made of these claims.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,9 +21,31 @@ pub enum CaptureError {
     /// No technology.
     #[error("the evidence does not say which technology protects the VM")]
     NoTechnology,
-    /// The boot lacks something that every baseline needs.
+    /// Any kernel could have run with the same measurements.
+    #[error(
+        "the log does not show which kernel ran: GRUB measured no file of one, no unified kernel image its section .linux, and firmware or \
+         boot manager no image"
+    )]
+    NoKernel,
+    /// The same kernel could have run with other arguments.
+    #[error(
+        "the log does not show the kernel's command line: GRUB measured none, and neither a section .cmdline nor options in PCR 12 or of \
+         the kernel's EFI stub are there"
+    )]
+    NoCommandLine,
+    /// The boot has something that no baseline can say.
     #[error(transparent)]
-    Baseline(#[from] BaselineError),
+    Baseline(BaselineError),
+}
+
+impl From<BaselineError> for CaptureError {
+    fn from(error: BaselineError) -> Self {
+        match error {
+            BaselineError::NoKernel => Self::NoKernel,
+            BaselineError::NoCommandLine => Self::NoCommandLine,
+            error => Self::Baseline(error),
+        }
+    }
 }
 
 impl Baseline {
@@ -48,7 +70,7 @@ impl Baseline {
     ) -> Result<Self, CaptureError> {
         let boot = Log::of(claims, log).ok_or(CaptureError::NoBootLog)?;
         let technology = claims.technology.ok_or(CaptureError::NoTechnology)?;
-        let baseline = Self {
+        let mut baseline = Self {
             technology: technology.name().to_owned(),
             firmware: FirmwareSet {
                 versions: boot.firmware_version.iter().cloned().collect(),
@@ -57,6 +79,7 @@ impl Baseline {
             },
             ..Self::of_log(&boot, version, ends_at)
         };
+        baseline.settle_composed_initrd(&boot);
         baseline.check()?;
         Ok(baseline)
     }
@@ -93,10 +116,12 @@ impl Baseline {
             sections: sections(boot),
             load_options: files(boot, |event| event.kind == EventKind::KernelLoadOptions),
             loaded_initrd: files(boot, |event| event.kind == EventKind::KernelInitrd),
+            composed_initrd: ComposedInitrd::Listed,
             options: if ccel { Vec::new() } else { unique(texts(boot, 12).cloned()) },
             pcr12: only(!ccel, measured(boot, 12, |event| event.kind != EventKind::KernelCommandLine)),
             pcr13: only(!ccel, measured(boot, 13, |_| true)),
             other_events: if ccel { BTreeMap::new() } else { other_events(boot) },
+            userspace_words: BTreeMap::new(),
             register1: Vec::new(),
             register2: only(ccel, measured(boot, 2, |event| is_other(boot, 2, event))),
             register3: only(ccel, measured(boot, 3, |event| is_other(boot, 3, event))),

@@ -89,7 +89,20 @@ impl Baseline {
             return Err(BaselineMismatch::Technology { found: technology });
         }
         self.check_firmware(claims, &log)?;
-        self.check_log_events(&log)
+        self.check_log_events(&log)?;
+        self.check_userspace(claims)
+    }
+
+    /// What user space extended, in the PCRs that have a list of its words.
+    fn check_userspace(&self, claims: &Claims) -> Result<(), BaselineMismatch> {
+        let Some(vtpm) = &claims.vtpm else { return Ok(()) };
+        for (pcr, listed) in &self.userspace_words {
+            let mut words = vtpm.userspace.get(pcr).into_iter().flatten();
+            if let Some(word) = words.find(|word| !listed.iter().any(|known| known == *word)) {
+                return Err(BaselineMismatch::UserspaceWord { pcr: *pcr, word: word.to_string() });
+            }
+        }
+        Ok(())
     }
 
     /// Every event of the registers that count is listed, and nothing is missing.
@@ -188,9 +201,10 @@ impl Baseline {
 
     /// Files that GRUB read and what the kernel's EFI stub measured: PCR 9.
     fn check_files(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        let events = self.compared_files(log)?;
         let mut places = Places::new(&self.files());
-        places.restart(log.events(9));
-        for event in log.events(9) {
+        places.restart(events);
+        for event in events {
             if !self.is_other_event(9, event) {
                 places.take(log, 9, event)?;
             }

@@ -100,6 +100,14 @@ pub enum BaselineMismatch {
         /// Digest of its content.
         digest: LogDigest,
     },
+    /// A word that user space extended and that the PCR's list does not have.
+    #[error("user space extended {word:?} into PCR {pcr}, which is not among the words listed for it")]
+    UserspaceWord {
+        /// The PCR.
+        pcr: u8,
+        /// What was extended.
+        word: String,
+    },
     /// A listed section that did not occur.
     #[error("section {name} is missing")]
     MissingSection {

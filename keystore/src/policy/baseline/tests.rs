@@ -215,3 +215,15 @@ fn t38_lists_and_digests_are_of_one_log() {
     );
     assert!(matches!(Baseline::parse(&text), Err(BaselineError::Syntax { .. })));
 }
+
+/// Its register has credentials and add-ons as well, which a free digest could stand for.
+#[test]
+fn t49_sections_do_not_vouch_for_an_initrd_in_ccel() {
+    let baseline = captured(&uki().with_composed_initrd("composed"));
+    assert_eq!(baseline.composed_initrd, ComposedInitrd::Listed);
+    assert_eq!(baseline.loaded_initrd, [Digest48::of(&content("composed")).into()]);
+    let free =
+        Baseline { composed_initrd: ComposedInitrd::BySections, loaded_initrd: Vec::new(), ..baseline };
+    let refused = BaselineError::ComposedInitrd(ComposedInitrdError::OtherLog);
+    assert_eq!(Baseline::parse(&free.to_json()), Err(refused));
+}

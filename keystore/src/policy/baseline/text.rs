@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Baseline, LogDigest};
+use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::BootLog;
+
+use super::{Baseline, LogDigest};
 
 impl Baseline {
     /// The document with what each member is above it, and with names beside digests.
@@ -29,6 +31,24 @@ impl Baseline {
         text
     }
 
+    /// What the person who reads a learned baseline should know of how it compares, each remark on lines of its own.
+    #[must_use]
+    pub fn remarks(&self, claims: &Claims) -> String {
+        let words = claims.vtpm.iter().flat_map(|vtpm| &vtpm.userspace);
+        // Of other registers all words are constants.
+        let words = words.filter(|(_, words)| words.iter().any(|word| word.contains(':')));
+        let words: BTreeMap<String, _> = words.map(|(pcr, words)| (pcr.to_string(), words)).collect();
+        let listed = (!words.is_empty()).then(|| {
+            format!(
+                "User space extended words of the image or of the machine, and any words of systemd's grammar are taken. To take these\n\
+                 alone, add \"userspace_words\": {}",
+                serde_json::json!(words)
+            )
+        });
+        let all = self.said_of_composed_initrd().into_iter().chain(listed);
+        all.fold(String::new(), |text, remark| text + "\n" + &remark)
+    }
+
     /// What the log of a boot calls its images and files. Nobody measured that.
     #[must_use]
     pub fn untrusted_names(boot: &BootLog) -> BTreeMap<LogDigest, String> {
@@ -49,7 +69,7 @@ pub(super) fn without_comments(text: &str) -> String {
     kept.collect::<Vec<_>>().join("\n")
 }
 
-const MEMBERS: [(&str, &str); 31] = [
+const MEMBERS: [(&str, &str); 33] = [
     ("version", "Security version: policies may ask for at least so much (context.baseline_version)."),
     ("ends_at", "From this time on, in seconds since 1970, nothing is a member."),
     ("technology", "none, sev, sev-es, sev-snp or tdx."),
@@ -83,12 +103,87 @@ const MEMBERS: [(&str, &str); 31] = [
     ("sections", "PCR 11: sections of the unified kernel image; each occurs exactly once."),
     ("load_options", "PCR 9: options that the kernel's EFI stub was given; at most once."),
     ("loaded_initrd", "PCR 9: initrd that the kernel's EFI stub loaded; at most once."),
+    (
+        "composed_initrd",
+        "listed: loaded_initrd has its digest. by-sections: systemd-stub composed it; image, sections, PCR 12 and 13 vouch for it.",
+    ),
     ("options", "PCR 12: command lines of boot entries and add-ons; at least one of them occurs."),
     ("pcr12", "PCR 12: credentials and other files from beside a unified kernel image."),
     ("pcr13", "PCR 13: system extensions from beside a unified kernel image."),
     ("other_events", "PCR 2, 4, 8, 9: what is neither image nor text nor file; they may occur or not."),
+    (
+        "userspace_words",
+        "By PCR: the only words that user space may extend there. A PCR that is not named takes any of systemd's grammar.",
+    ),
     ("log", "Which log the digests are of: vtpm (SHA-256), or ccel (SHA-384) of a TDX guest."),
     ("register1", "CCEL, RTMR 0: configuration and Secure Boot; compared only where something is listed."),
     ("register2", "CCEL, RTMR 1: further events of the boot loader."),
     ("register3", "CCEL, RTMR 2: further events of GRUB, kernel and initrd."),
 ];
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_protocol::UnixTime;
+
+    use super::super::composed::ComposedInitrd;
+    use super::super::{BaselineLog, FirmwareSet};
+    use super::*;
+
+    /// With something in every member, so that each is written.
+    fn full() -> Baseline {
+        let list = || vec![LogDigest::Sha256(vouchsafe_protocol::Digest32([1; 32]))];
+        let texts = || vec!["text".to_owned()];
+        Baseline {
+            description: "of nothing".to_owned(),
+            version: 1,
+            ends_at: UnixTime(1),
+            technology: "sev-snp".to_owned(),
+            log: BaselineLog::Ccel,
+            firmware: FirmwareSet::default(),
+            shim: list(),
+            boot_manager: list(),
+            grub: list(),
+            uki: list(),
+            kernel_image: list(),
+            other_images: list(),
+            drivers: list(),
+            kernel: list(),
+            initrd: list(),
+            early_initrd: list(),
+            other_files: list(),
+            configuration: list(),
+            grubenv: list(),
+            grub_commands: texts(),
+            command_lines: texts(),
+            other_command_lines: texts(),
+            sections: [(".linux".to_owned(), list())].into(),
+            load_options: list(),
+            loaded_initrd: list(),
+            composed_initrd: ComposedInitrd::BySections,
+            options: texts(),
+            pcr12: list(),
+            pcr13: list(),
+            other_events: [(4, list())].into(),
+            userspace_words: [(9, texts())].into(),
+            register1: list(),
+            register2: list(),
+            register3: list(),
+        }
+    }
+
+    #[test]
+    fn every_member_is_explained_in_the_file_and_on_the_page() {
+        let page = include_str!("../../../../docs/baselines.md");
+        let document = serde_json::to_value(full()).unwrap();
+        let members: Vec<&String> = document.as_object().unwrap().keys().collect();
+        for member in &members {
+            let explained = MEMBERS.iter().any(|(name, _)| name == *member);
+            assert!(explained || *member == "description", "{member} has no comment");
+            assert_eq!(page.matches(&format!("\n| `{member}` |")).count(), 1, "{member} in docs/baselines.md");
+        }
+        for row in page.lines().filter_map(|line| line.strip_prefix("| `")) {
+            let name = row.split('`').next().unwrap().to_owned();
+            assert!(members.contains(&&name), "docs/baselines.md has {name}, which no baseline has");
+        }
+    }
+}

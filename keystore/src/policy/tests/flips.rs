@@ -10,6 +10,8 @@ use super::super::BaselineLog;
 pub(super) struct Flip {
     /// What was changed, for the test's own messages.
     pub(super) what: String,
+    /// What the changed event is; none for firmware.
+    pub(super) kind: Option<EventKind>,
     /// The changed claims.
     pub(super) claims: Claims,
     /// One of these has to be in the reason of a refusal.
@@ -42,6 +44,7 @@ pub(super) fn flips(claims: &Claims, log: BaselineLog) -> Vec<Flip> {
             let named = [Some(digest.to_string()), section, Some("section .other".to_owned())];
             all.push(Flip {
                 what: format!("{:?} {index} of register {register}", event.kind),
+                kind: Some(event.kind),
                 claims: changed,
                 named: named.into_iter().flatten().collect(),
             });
@@ -59,6 +62,7 @@ fn firmware(claims: &Claims, log: BaselineLog) -> Vec<Flip> {
         change(&mut changed, log, |boot| boot.firmware_version = Some("Another Firmware".to_owned()));
         all.push(Flip {
             what: "firmware version".to_owned(),
+            kind: None,
             claims: changed,
             named: vec!["firmware".to_owned()],
         });
@@ -67,13 +71,13 @@ fn firmware(claims: &Claims, log: BaselineLog) -> Vec<Flip> {
     if let Some(snp) = &mut changed.sev_snp {
         snp.measurement.0[0] ^= 1;
         let named = vec![snp.measurement.to_string(), "the firmware is not listed".to_owned()];
-        all.push(Flip { what: "SNP measurement".to_owned(), claims: changed.clone(), named });
+        all.push(Flip { what: "SNP measurement".to_owned(), kind: None, claims: changed.clone(), named });
     }
     let mut changed = claims.clone();
     if let Some(tdx) = &mut changed.tdx {
         tdx.mr_td.0[0] ^= 1;
         let named = vec![tdx.mr_td.to_string(), "the firmware is not listed".to_owned()];
-        all.push(Flip { what: "MRTD".to_owned(), claims: changed, named });
+        all.push(Flip { what: "MRTD".to_owned(), kind: None, claims: changed, named });
     }
     all
 }

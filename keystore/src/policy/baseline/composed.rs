@@ -1,0 +1,143 @@
+//! The initrd that systemd-stub composes, which differs from machine to machine since systemd 261.
+//!
+//! The stub hands the kernel one initrd, made of the section `.initrd` and of what it adds; the kernel measures the whole into
+//! PCR 9. Whatever the stub adds is measured by itself or is part of the image: `.ucode`, `.pcrpkey`, `.osrel` and `.profile` in
+//! PCR 11, `.pcrsig` with the image in PCR 4, credentials, configuration extensions and add-ons in PCR 12, system extensions in
+//! PCR 13. Two things are not: `/.extra/boot-secret`, 32 bytes of the machine's own (since 261), and an initrd that the program
+//! which started the image has registered with the firmware.
+//!
+//! So the digest in PCR 9 may be left out only where nothing can have registered one: firmware and shim do not. A boot manager
+//! does, for an entry whose text nobody measures (systemd-boot shows the path in PCR 12, and only while it passes it as an option
+//! as well), and GRUB can load code. As any digest is taken, its place has to tell whose it is: the last of PCR 9, where only
+//! the kernel measures.
+//!
+//! Reference: systemd, `systemd-stub(7)`, `src/boot/stub.c` and `src/boot/boot.c`; `TPM2_PCR_MEASUREMENTS`.
+
+use serde::{Deserialize, Serialize};
+use vouchsafe_attestation::event_log::EventKind;
+
+use super::log::{Log, Seen};
+use super::membership::Component;
+use super::{Baseline, BaselineError, BaselineLog, BaselineMismatch};
+
+/// What vouches for the initrd that the kernel was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComposedInitrd {
+    /// Its digest, in `loaded_initrd`.
+    #[default]
+    Listed,
+    /// The listed image, its sections, and PCR 12 and 13: systemd-stub composed it of these.
+    BySections,
+}
+
+impl ComposedInitrd {
+    /// Taken by reference for serde.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn is_listed(&self) -> bool {
+        *self == Self::Listed
+    }
+}
+
+/// Why sections cannot vouch for the composed initrd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ComposedInitrdError {
+    /// CCEL has sections, options and files in one register.
+    #[error("the log is not the vTPM's")]
+    OtherLog,
+    /// Nothing is known of the initrd.
+    #[error("no section .initrd is listed")]
+    NoSection,
+    /// The digest is pinned after all.
+    #[error("loaded_initrd lists digests as well")]
+    AlsoListed,
+    /// Something that can hand over an initrd of its own.
+    #[error(
+        "{0} is listed: what starts the image can pass an initrd that only PCR 9 shows. Start it from the firmware or from shim, or \
+         list digests in loaded_initrd"
+    )]
+    Loader(&'static str),
+}
+
+impl Baseline {
+    pub(super) fn check_composed_initrd(&self) -> Result<(), BaselineError> {
+        match self.composed_initrd {
+            ComposedInitrd::Listed => Ok(()),
+            ComposedInitrd::BySections => self.sections_vouch().map_err(BaselineError::ComposedInitrd),
+        }
+    }
+
+    fn sections_vouch(&self) -> Result<(), ComposedInitrdError> {
+        if self.log != BaselineLog::Vtpm {
+            return Err(ComposedInitrdError::OtherLog);
+        }
+        if !self.sections.contains_key(".initrd") {
+            return Err(ComposedInitrdError::NoSection);
+        }
+        if !self.loaded_initrd.is_empty() {
+            return Err(ComposedInitrdError::AlsoListed);
+        }
+        let loaders = [
+            ("boot_manager", &self.boot_manager),
+            ("grub", &self.grub),
+            ("other_images", &self.other_images),
+        ];
+        match loaders.iter().find(|(_, digests)| !digests.is_empty()) {
+            Some((list, _)) => Err(ComposedInitrdError::Loader(list)),
+            None => Ok(()),
+        }
+    }
+
+    /// The events of PCR 9 whose digests are compared. Where sections vouch for it, the composed initrd is the last event and not
+    /// among them.
+    pub(super) fn compared_files<'a>(&self, log: &'a Log) -> Result<&'a [Seen], BaselineMismatch> {
+        let events = log.events(9);
+        if self.composed_initrd == ComposedInitrd::Listed {
+            return Ok(events);
+        }
+        match events.split_last() {
+            Some((last, rest)) if last.kind == EventKind::KernelInitrd => Ok(rest),
+            _ => Err(BaselineMismatch::Missing { component: Component::LoadedInitrd }),
+        }
+    }
+
+    /// Leaves the digest of the composed initrd out where the captured boot allows it: the kernel was given another initrd than the
+    /// section has. Gives what was done.
+    pub(super) fn settle_composed_initrd(&mut self, boot: &Log) {
+        let section = self.sections.get(".initrd");
+        let is_composed = section.is_some_and(|section| {
+            let [loaded] = self.loaded_initrd.as_slice() else { return false };
+            !section.contains(loaded)
+        });
+        if !is_composed {
+            return;
+        }
+        let by_sections =
+            Self { composed_initrd: ComposedInitrd::BySections, loaded_initrd: Vec::new(), ..self.clone() };
+        if by_sections.sections_vouch().is_ok() && by_sections.compared_files(boot).is_ok() {
+            *self = by_sections;
+        }
+    }
+
+    /// How the initrd that systemd-stub composed is compared; `None` where there is none.
+    pub(super) fn said_of_composed_initrd(&self) -> Option<String> {
+        if self.composed_initrd == ComposedInitrd::BySections {
+            return Some(
+                "systemd-stub composed the initrd in PCR 9 (since systemd 261 it differs on every machine): its digest is left\n\
+                 out, and the listed image, its sections, PCR 12 and PCR 13 vouch for it (composed_initrd). To pin this machine's,\n\
+                 list it in loaded_initrd and take out composed_initrd."
+                    .to_owned(),
+            );
+        }
+        let section = self.sections.get(".initrd")?;
+        if self.loaded_initrd.iter().all(|digest| section.contains(digest)) {
+            return None;
+        }
+        let without = Self { loaded_initrd: Vec::new(), ..self.clone() };
+        let why = without.sections_vouch().err().map(|error| format!(": {error}")).unwrap_or_default();
+        Some(format!(
+            "systemd-stub composed the initrd in PCR 9, and its digest is pinned in loaded_initrd{why}.\n\
+             Since systemd 261 it differs on every machine, so that a fleet needs the digest of each."
+        ))
+    }
+}
