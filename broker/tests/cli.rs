@@ -1,14 +1,17 @@
 //! The operator's tool against a broker of its own: from `init` to SIGTERM, through the binary.
 
+mod support;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::{serve, text, vouchsafe};
 use tempfile::TempDir;
 
 /// A broker process, and the files of its operator.
@@ -19,14 +22,6 @@ struct Broker {
     server: String,
     /// Lines of its log.
     logged: Receiver<String>,
-}
-
-fn vouchsafe() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_vouchsafe"))
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 impl Broker {
@@ -43,28 +38,10 @@ impl Broker {
         assert!(made.status.success(), "{}", text(&made.stderr));
         let made: Value = serde_json::from_slice(&made.stdout).expect("JSON");
         assert!(made.get("identity").and_then(Value::as_str).is_some_and(|id| id.starts_with("ed25519:")));
-        let config = data.join("broker.toml");
-        let written = fs::read_to_string(&config).expect("read");
+        let written = fs::read_to_string(data.join("broker.toml")).expect("read");
         assert!(written.contains("urls = [\"https://localhost:0\", \"https://127.0.0.1:0\"]"), "{written}");
-        // Tests reach nobody.
-        fs::write(&config, written + "\n[collateral]\nfetch = false\n").expect("written");
-        let mut process = vouchsafe()
-            .arg("serve")
-            .arg("--config")
-            .arg(config)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("runs");
-        let mut log = BufReader::new(process.stderr.take().expect("piped")).lines();
-        let listening = log.find_map(|line| {
-            let event: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
-            (event.get("event")? == "broker.listening").then_some(event)
-        });
-        let operators =
-            listening.expect("listening").get("operators").and_then(Value::as_str).map(str::to_owned);
-        // What else is logged must not fill the pipe.
-        let (lines, logged) = std::sync::mpsc::channel();
-        std::thread::spawn(move || log.map_while(Result::ok).for_each(|line| drop(lines.send(line))));
+        let (process, listening, logged) = serve(&data);
+        let operators = listening.get("operators").and_then(Value::as_str).map(str::to_owned);
         // `init` did not know the port.
         let server = format!("https://{}", operators.expect("an address"));
         let written = fs::read_to_string(data.join("operator.toml")).expect("read");

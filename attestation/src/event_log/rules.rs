@@ -14,8 +14,21 @@ use super::event_type::EventType as T;
 /// Whether `event_type` may extend `pcr`; PCR 0 to 7 have a list for each side of the separator
 /// (PFP 1.06 section 3.3.4, narrowed to what Linux guests of OVMF-like firmware show).
 pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bool {
-    match (pcr, after_separator) {
-        (0, false) => matches!(
+    match pcr {
+        0..=7 if after_separator => allowed_after(pcr, event_type),
+        0..=7 => allowed_before(pcr, event_type),
+        8 | 11 | 14 => matches!(event_type, T::IPL),
+        9 | 12 | 13 => matches!(event_type, T::IPL | T::EVENT_TAG),
+        // 10 is IMA's, which has a log of its own, and no release compares it; 15 is the latch; 16 and above belong to
+        // nobody's boot.
+        _ => false,
+    }
+}
+
+/// Before the separator of PCR 0 to 7: the firmware itself.
+const fn allowed_before(pcr: u8, event_type: T) -> bool {
+    match pcr {
+        0 => matches!(
             event_type,
             T::POST_CODE
                 | T::POST_CODE2
@@ -28,7 +41,7 @@ pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bo
                 | T::EFI_HCRTM_EVENT
                 | T::EFI_SPDM_FIRMWARE_BLOB
         ),
-        (1, false) => matches!(
+        1 => matches!(
             event_type,
             T::ACTION
                 | T::EVENT_TAG
@@ -42,8 +55,25 @@ pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bo
                 | T::EFI_HANDOFF_TABLES2
                 | T::EFI_SPDM_FIRMWARE_CONFIG
         ),
+        2 => is_driver(event_type) || matches!(event_type, T::EFI_SPDM_FIRMWARE_BLOB),
+        3 => matches!(
+            event_type,
+            T::EFI_VARIABLE_DRIVER_CONFIG | T::PLATFORM_CONFIG_FLAGS | T::EFI_SPDM_FIRMWARE_CONFIG
+        ),
+        // Applications that firmware itself loads, such as a kernel given by the hypervisor.
+        4 => is_application(event_type) || matches!(event_type, T::EFI_ACTION),
+        5 => is_partition_table(event_type),
+        6 => matches!(event_type, T::COMPACT_HASH),
+        7 => is_device_key(event_type) || matches!(event_type, T::EFI_VARIABLE_DRIVER_CONFIG | T::EFI_ACTION),
+        _ => false,
+    }
+}
+
+/// After the separator of PCR 0 to 7: what it starts. Nothing in 0, 3 and 6.
+const fn allowed_after(pcr: u8, event_type: T) -> bool {
+    match pcr {
         // Tagged: the SMBIOS tables that systemd-boot and systemd-stub measure.
-        (1, true) => matches!(
+        1 => matches!(
             event_type,
             T::EFI_VARIABLE_BOOT
                 | T::EFI_VARIABLE_BOOT2
@@ -51,32 +81,17 @@ pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bo
                 | T::EFI_HANDOFF_TABLES2
                 | T::EVENT_TAG
         ),
-        (2, false) => is_driver(event_type) || matches!(event_type, T::EFI_SPDM_FIRMWARE_BLOB),
         // On GCE's TDX firmware partition table and UKI are measured here.
-        (2, true) => {
+        2 => {
             is_driver(event_type)
                 || is_application(event_type)
                 || is_partition_table(event_type)
                 || matches!(event_type, T::EFI_SPDM_FIRMWARE_BLOB)
         }
-        (3, false) => matches!(
-            event_type,
-            T::EFI_VARIABLE_DRIVER_CONFIG | T::PLATFORM_CONFIG_FLAGS | T::EFI_SPDM_FIRMWARE_CONFIG
-        ),
-        // Before the separator: applications that firmware itself loads, such as a kernel given by the hypervisor.
-        (4, _) => is_application(event_type) || matches!(event_type, T::EFI_ACTION),
-        (5, false) => is_partition_table(event_type),
+        4 => is_application(event_type) || matches!(event_type, T::EFI_ACTION),
         // Tagged: loader.conf of systemd-boot.
-        (5, true) => is_partition_table(event_type) || matches!(event_type, T::EFI_ACTION | T::EVENT_TAG),
-        (6, false) => matches!(event_type, T::COMPACT_HASH),
-        (7, false) => {
-            is_device_key(event_type) || matches!(event_type, T::EFI_VARIABLE_DRIVER_CONFIG | T::EFI_ACTION)
-        }
-        (7, true) => is_device_key(event_type) || matches!(event_type, T::EFI_VARIABLE_AUTHORITY),
-        (8 | 11 | 14, _) => matches!(event_type, T::IPL),
-        (9 | 12 | 13, _) => matches!(event_type, T::IPL | T::EVENT_TAG),
-        // 0, 3 and 6 after the separator; 10 is IMA's, which has a log of its own, and no release compares it; 15 is the
-        // latch; 16 and above belong to nobody's boot.
+        5 => is_partition_table(event_type) || matches!(event_type, T::EFI_ACTION | T::EVENT_TAG),
+        7 => is_device_key(event_type) || matches!(event_type, T::EFI_VARIABLE_AUTHORITY),
         _ => false,
     }
 }

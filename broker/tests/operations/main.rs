@@ -6,3 +6,6 @@ mod changes;
 mod init;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;

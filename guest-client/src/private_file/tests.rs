@@ -15,6 +15,15 @@ fn open(path: &Path) -> Result<Destination, FileError> {
     Destination::open(path, Permissions::OWNER, None, Folder::Trusted)
 }
 
+/// A folder of a stranger, and one of ours.
+fn theirs_and_real(folder: &TempDir) -> (PathBuf, PathBuf) {
+    let (theirs, real) = (folder.path().join("theirs"), folder.path().join("real"));
+    fs::create_dir(&theirs).unwrap();
+    fs::create_dir(&real).unwrap();
+    chown(&theirs, Some(STRANGER), None).unwrap();
+    (theirs, real)
+}
+
 fn names(folder: &TempDir) -> Vec<String> {
     let mut names: Vec<_> =
         read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -174,10 +183,7 @@ fn t34_a_folder_or_link_of_a_stranger_is_refused() {
         return;
     }
     let folder = folder();
-    let (theirs, real) = (folder.path().join("theirs"), folder.path().join("real"));
-    fs::create_dir(&theirs).unwrap();
-    fs::create_dir(&real).unwrap();
-    chown(&theirs, Some(STRANGER), None).unwrap();
+    let (theirs, real) = theirs_and_real(&folder);
     let error = open(&theirs.join("token")).unwrap_err();
     assert!(matches!(error, FileError::SharedDirectory { user: STRANGER, .. }), "{error}");
     // The owner of the file may own the folder, but links there lead nowhere: they could name any folder of root's.
@@ -217,10 +223,7 @@ fn a_folder_of_a_stranger_serves_for_what_nobody_relies_on() {
         return;
     }
     let folder = folder();
-    let (theirs, real) = (folder.path().join("theirs"), folder.path().join("real"));
-    fs::create_dir(&theirs).unwrap();
-    fs::create_dir(&real).unwrap();
-    chown(&theirs, Some(STRANGER), None).unwrap();
+    let (theirs, real) = theirs_and_real(&folder);
     fs::set_permissions(&theirs, fs::Permissions::from_mode(0o775)).unwrap();
     let anywhere = |path: &Path| Destination::open(path, Permissions::OWNER, None, Folder::Any);
     let file = theirs.join("vm.json");

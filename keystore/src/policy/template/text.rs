@@ -60,21 +60,38 @@ pub(super) fn write(template: &PolicyTemplate, conditions: &Conditions) -> Strin
 
 /// One sentence for each condition.
 pub(super) fn promises(template: &PolicyTemplate) -> Vec<String> {
-    let mut all = Vec::new();
+    let mut all = whose(template);
+    all.extend(boot(template));
+    if template.purpose == Purpose::Disk {
+        all.push("the initrd, before its latch is closed".to_owned());
+        if template.shell != FailureShell::Unread {
+            all.push("arguments of the kernel that rule out a failure shell in the initrd".to_owned());
+        }
+    }
+    all.extend(evidence(template));
+    all
+}
+
+fn whose(template: &PolicyTemplate) -> Vec<String> {
     let by = match template.owner {
         OwnerEvidence::Vtpm => "the certificate of the vTPM's key",
         OwnerEvidence::Token => "a token of Google Cloud Attestation",
     };
     let project = template.project_number;
-    all.push(match template.instance_ids.as_slice() {
+    let mut all = vec![match template.instance_ids.as_slice() {
         [] => format!("a VM of project {project}, by {by}"),
         [id] => format!("instance {id} of project {project} and no other, by {by}"),
         ids => format!("one of {} instances of project {project}, by {by}", ids.len()),
-    });
+    }];
     if template.vtpm_root == TemplateRoot::Extra {
         all.push("certified under an extra trust anchor: tests and demonstrations".to_owned());
     }
     all.push(format!("technology {}", template.technology));
+    all
+}
+
+fn boot(template: &PolicyTemplate) -> Vec<String> {
+    let mut all = Vec::new();
     if template.secure_boot {
         let shim = template.shim_validation && template.owner == OwnerEvidence::Vtpm;
         all.push(if shim { "UEFI Secure Boot, carried on by shim" } else { "UEFI Secure Boot" }.to_owned());
@@ -94,12 +111,11 @@ pub(super) fn promises(template: &PolicyTemplate) -> Vec<String> {
             log(template)
         )),
     }
-    if template.purpose == Purpose::Disk {
-        all.push("the initrd, before its latch is closed".to_owned());
-        if template.shell != FailureShell::Unread {
-            all.push("arguments of the kernel that rule out a failure shell in the initrd".to_owned());
-        }
-    }
+    all
+}
+
+fn evidence(template: &PolicyTemplate) -> Vec<String> {
+    let mut all = Vec::new();
     if let Some(snp) = &template.snp {
         all.push(format!(
             "an SEV-SNP report of {}: this firmware measurement, no debugging, at least this TCB",

@@ -1,0 +1,38 @@
+//! A broker process, started from what `vouchsafe init` made.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::Value;
+
+pub(crate) fn vouchsafe() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_vouchsafe"))
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The process, what it logged when it listened, and the lines after that. Tests reach nobody: it fetches no collateral.
+pub(crate) fn serve(data: &Path) -> (Child, Value, Receiver<String>) {
+    let config = data.join("broker.toml");
+    let written = fs::read_to_string(&config).expect("read");
+    fs::write(&config, written + "\n[collateral]\nfetch = false\n").expect("written");
+    let mut command = vouchsafe();
+    command.arg("serve").arg("--config").arg(config).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("runs");
+    let mut log = BufReader::new(process.stderr.take().expect("piped")).lines();
+    let mut seen = String::new();
+    let listening = log.by_ref().map_while(Result::ok).find_map(|line| {
+        seen.push_str(&line);
+        let event: Value = serde_json::from_str(&line).ok()?;
+        (event.get("event")? == "broker.listening").then_some(event)
+    });
+    // What else is logged must not fill the pipe, whoever reads it.
+    let (lines, logged) = channel();
+    std::thread::spawn(move || log.map_while(Result::ok).for_each(|line| drop(lines.send(line))));
+    (process, listening.expect(&seen), logged)
+}
