@@ -7,6 +7,7 @@ use rustix::fs::Access;
 use super::checks::{finding, ok};
 use super::{Finding, Machine, Status};
 use crate::config::VtpmConfig;
+use crate::evidence::read_certificates;
 use crate::vtpm::{AkAlgorithm, Step, TpmAddress, Vtpm, VtpmError};
 
 /// Evidence of the vTPM can be had when none of these is missing.
@@ -29,7 +30,7 @@ pub(super) fn read_key(config: &VtpmConfig) -> Result<AkAlgorithm, VtpmError> {
 fn attestation_key(machine: &Machine, config: &VtpmConfig) -> Finding {
     let id = "attestation-key";
     let error = match (machine.read_key)(config) {
-        Ok(algorithm) => return ok(id, format!("{algorithm}, with its certificate")),
+        Ok(algorithm) => return certified(id, algorithm, &config.issuers),
         Err(error) => error,
     };
     let (id, fix) = match &error {
@@ -52,6 +53,27 @@ fn attestation_key(machine: &Machine, config: &VtpmConfig) -> Finding {
         _ => (id, "Without its certified key this TPM proves nothing to a broker."),
     };
     finding(id, Status::Missing, error.to_string(), fix)
+}
+
+/// The key is there: what is sent of its certificate's chain.
+fn certified(id: &'static str, algorithm: AkAlgorithm, issuers: &[PathBuf]) -> Finding {
+    let mut count = 0;
+    for path in issuers {
+        match read_certificates(path) {
+            Ok(certificates) => count += certificates.len(),
+            Err(error) => {
+                let what = format!("{}: {error}", path.display());
+                let fix = "Name files with CA certificates in PEM under `issuers` in [vtpm], or none: brokers know Google's.";
+                return finding(id, Status::Missing, what, fix);
+            }
+        }
+    }
+    let sent = match count {
+        0 => "it is sent alone, brokers know or fetch the CA that issued it".to_owned(),
+        1 => "it is sent with one CA of `issuers`".to_owned(),
+        count => format!("it is sent with {count} CAs of `issuers`"),
+    };
+    ok(id, format!("{algorithm}, with its certificate: {sent}"))
 }
 
 fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {
