@@ -118,6 +118,7 @@ impl<S: EvidenceSource> Client<S> {
             .cloned()
             .map(|url| Queued { url, not_before: Duration::ZERO, unusable: false })
             .collect();
+        let mut unsettled = 0;
         for round in 0.. {
             let mut last = None;
             for broker in &mut brokers {
@@ -131,6 +132,7 @@ impl<S: EvidenceSource> Client<S> {
                     Ok(release) => return Ok(release),
                     Err(Stop::Final(error)) => return Err(error),
                     Err(Stop::Again(Again { error, retry_after })) => {
+                        settle(&error, &mut unsettled)?;
                         let asked = retry_after.map(|asked| pace::stretched(asked, self.pace.random()));
                         broker.not_before = self.pace.elapsed() + asked.unwrap_or_default();
                         broker.unusable = error.is_permanent();
@@ -245,6 +247,9 @@ struct Queued {
     unusable: bool,
 }
 
+/// Quotes that brokers find unsettled before that is final. The service that extends the PCRs takes less than a second; one that
+/// died half way leaves them so for good.
+const MAX_UNSETTLED: u32 = 5;
 /// Where challenges are issued, by `POST` without a body.
 pub(crate) const CHALLENGE_ROUTE: &str = "/v1/challenge";
 /// HMAC-SHA-256.
@@ -266,6 +271,17 @@ impl From<FetchError> for Stop {
     fn from(error: FetchError) -> Self {
         Self::Final(error)
     }
+}
+
+/// Counts refusals of a quote that was made while the PCRs were extended: a few of them pass, then that is final.
+fn settle(error: &AttemptError, unsettled: &mut u32) -> Result<(), FetchError> {
+    if let AttemptError::Busy { code: code @ ReasonCode::EvidenceUnsettled, decision } = error {
+        *unsettled += 1;
+        if *unsettled == MAX_UNSETTLED {
+            return Err(FetchError::Refused { code: *code, decision: *decision });
+        }
+    }
+    Ok(())
 }
 
 fn again(error: AttemptError) -> Stop {
@@ -338,6 +354,7 @@ const fn may_pass(code: ReasonCode) -> bool {
         ReasonCode::ChallengeInvalid
             | ReasonCode::ChallengeExpired
             | ReasonCode::NonceSpent
+            | ReasonCode::EvidenceUnsettled
             | ReasonCode::CollateralPending
             | ReasonCode::Overloaded
             | ReasonCode::RateLimited

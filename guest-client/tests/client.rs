@@ -297,6 +297,35 @@ fn a_signed_refusal_is_final_and_says_its_decision() {
     }
 }
 
+/// The initrd asks while systemd is extending `os-separator`.
+#[test]
+fn t59_a_quote_of_pcrs_that_were_being_extended_is_made_again() {
+    let unsettled = || act(|asked| Some(problem(&asked.refusal(ReasonCode::EvidenceUnsettled))));
+    let patient = |script: Vec<Act>| {
+        let mut one = Try::with(script);
+        one.settings.limits.attempts = 10;
+        one
+    };
+    for refusals in 0..5 {
+        let one = patient((0..refusals).map(|_| unsettled()).collect());
+        assert!(one.fetch().is_ok(), "{refusals}");
+        // Each with a quote for a challenge of its own, soon after the one before.
+        let nonces = one.nonces();
+        assert_eq!(nonces.len(), refusals + 1);
+        assert!(nonces.iter().all(|nonce| nonces.iter().filter(|other| *other == nonce).count() == 1));
+        let waited: Duration = one.pauses.taken().iter().sum();
+        assert!(waited < Duration::from_secs(10), "{waited:?}");
+    }
+    let error = patient((0..9).map(|_| unsettled()).collect());
+    let refused = error.fetch().unwrap_err();
+    let code = ReasonCode::EvidenceUnsettled;
+    assert!(matches!(refused, FetchError::Refused { code: found, decision: DECISION } if found == code));
+    assert_eq!(error.nonces().len(), 5);
+    // Nobody else can make the guest ask more often than it would.
+    let forged = Try::always(|| act(|_| Some(unsigned(ReasonCode::EvidenceUnsettled))));
+    forged.gave_up();
+}
+
 #[test]
 fn t06_refusal_that_is_not_ours_is_a_lost_answer() {
     fn forged(change: fn(&support::Asked<'_>) -> Response) -> AttemptError {

@@ -64,6 +64,8 @@ reason_codes! {
     EvidenceMalformed = ("evidence-malformed", 400, "The evidence is malformed"),
     /// The evidence was read, and a check refused it.
     EvidenceRefused = ("evidence-refused", 403, "The evidence was refused"),
+    /// The VM was extending its PCRs while it quoted them: it may quote again.
+    EvidenceUnsettled = ("evidence-unsettled", 403, "The VM was extending its PCRs, quote again"),
     /// Pieces of evidence that nothing links.
     UnlinkedEvidence = ("unlinked-evidence", 403, "The pieces of evidence are not linked"),
     /// Certificates that the verification needs are being fetched.

@@ -139,6 +139,9 @@ impl VerifyError {
             | Self::NoVekCertificate
             | Self::TechnologyMismatch { .. }
             | Self::TokenTechnologyMismatch { .. } => ReasonCode::EvidenceRefused,
+            Self::Vtpm(VtpmError::EventLog(EventLogError::OsSeparatorIncomplete { .. })) => {
+                ReasonCode::EvidenceUnsettled
+            }
             Self::Vtpm(error) if is_malformed_vtpm(error) => ReasonCode::EvidenceMalformed,
             Self::Snp(error) if is_malformed_snp(error) => ReasonCode::EvidenceMalformed,
             Self::Tdx(error) if is_malformed_tdx(error) => ReasonCode::EvidenceMalformed,

@@ -1,6 +1,7 @@
 //! The refusals that `docs/guests.md` explains: each is the verifier's, under the name that the page has.
 
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::ReasonCode;
 
 use super::*;
 use crate::event_log::EventLogError;
@@ -9,6 +10,7 @@ use crate::google_token::TokenKind;
 use crate::snp::SnpError;
 use crate::tdx::QuoteError;
 use crate::tdx::TdxError;
+use crate::test_util::event_log::userspace::UserspaceBuilder;
 use crate::test_util::snp::SnpReportBuilder;
 use crate::test_util::tdx::TdxQuoteBuilder;
 use crate::test_util::vm::SimulatedTd;
@@ -142,4 +144,16 @@ fn t52_a_token_of_an_unknown_form_does_not_spoil_a_vtpm() {
     assert!(matches!(other, Err(VerifyError::TokenTechnologyMismatch { .. })), "{other:?}");
     let late = verify(&with("exp", serde_json::json!(NOW.0 - 60)));
     assert!(matches!(late, Err(VerifyError::GoogleToken(TokenError::Expired { .. }))), "{late:?}");
+}
+
+/// The one of them that another quote mends: the guest is told so.
+#[test]
+fn t59_a_quote_in_the_middle_of_os_separator_is_told_to_be_made_again() {
+    let mut vm = SimulatedVm::new();
+    let mut some = UserspaceBuilder::initrd_262();
+    some.entries.truncate(5);
+    vm.measure(&some);
+    let error = explained(&vm.evidence(Kinds::VTPM, &bound(1)));
+    assert_eq!(error.name(), "event-log-os-separator-incomplete");
+    assert_eq!(error.code(), ReasonCode::EvidenceUnsettled);
 }
