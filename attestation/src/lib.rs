@@ -64,6 +64,7 @@ pub use verify::inspect_ccel;
 pub use verify::inspect_event_log;
 pub use verify::inspect_google_token;
 pub use verify::inspect_launch_endorsement;
+pub use verify::inspect_sev_snp;
 pub use verify::inspect_snp;
 pub use verify::inspect_tdx;
 pub use verify::inspect_vtpm;

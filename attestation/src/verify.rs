@@ -29,6 +29,7 @@ pub use self::inspect::inspect_ccel;
 pub use self::inspect::inspect_event_log;
 pub use self::inspect::inspect_google_token;
 pub use self::inspect::inspect_launch_endorsement;
+pub use self::inspect::inspect_sev_snp;
 pub use self::inspect::inspect_snp;
 pub use self::inspect::inspect_tdx;
 pub use self::inspect::inspect_vtpm;

@@ -1,14 +1,12 @@
 //! Evidence of a file or of the record, verified as far as it can be without the request that it was made for.
 
 use vouchsafe_attestation::google_token::{self, GoogleTokenClaims, TokenContext};
-use vouchsafe_attestation::launch::{self, LaunchContext, LaunchEndorsement, LaunchMeasurement};
-use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::tdx::{self, TdxError};
 use vouchsafe_attestation::{
-    Claims, Context, Expected, InspectedClaims, Technology, VerifyError, Withheld, inspect_snp, inspect_tdx,
-    inspect_vtpm, read_vtpm_file,
+    Claims, Context, Expected, InspectedClaims, Technology, VerifyError, Withheld, inspect_sev_snp,
+    inspect_tdx, inspect_vtpm, read_vtpm_file,
 };
-use vouchsafe_protocol::{Evidence, SevSnpEvidence, TdxEvidence};
+use vouchsafe_protocol::{Evidence, TdxEvidence};
 
 /// Why a file is not evidence.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +57,7 @@ pub(crate) fn inspect(evidence: &Evidence, context: &Context<'_>) -> Result<Insp
     }
     // What hardware says of itself comes before what others say of it.
     if let Some(snp) = &evidence.sev_snp {
-        let inspected = sev_snp(snp, context)?;
+        let inspected = inspect_sev_snp(snp, context)?.claims;
         claims.sev_snp = inspected.sev_snp;
         claims.withheld.extend(inspected.withheld);
         claims.technology = Some(Technology::SevSnp);
@@ -76,22 +74,6 @@ pub(crate) fn inspect(evidence: &Evidence, context: &Context<'_>) -> Result<Insp
     Ok(InspectedClaims { claims })
 }
 
-/// As in a release, an endorsement that does not count leaves its claim out.
-fn sev_snp(snp: &SevSnpEvidence, context: &Context<'_>) -> Result<Claims, VerifyError> {
-    let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
-    let vek = snp.vek_certificate.as_deref().unwrap_or_default();
-    let report = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
-    let mut inspected = inspect_snp(&report, Expected::Waived, context)?.claims;
-    if let (Some(claims), Some(given)) = (&mut inspected.sev_snp, &snp.launch_endorsement) {
-        inspected.withheld.retain(|withheld| withheld.claim != ENDORSEMENT);
-        match endorsement(LaunchMeasurement::Snp(claims.measurement), Some(given), context) {
-            Ok(found) => claims.endorsement = found,
-            Err(error) => inspected.withheld.push(Withheld::because(ENDORSEMENT, &error)),
-        }
-    }
-    Ok(inspected)
-}
-
 /// As in a release, a log that does not fit leaves its claims out.
 fn trust_domain(evidence: &TdxEvidence, context: &Context<'_>) -> Result<Claims, VerifyError> {
     let platform = tdx::platform(&evidence.quote)?;
@@ -106,22 +88,9 @@ fn trust_domain(evidence: &TdxEvidence, context: &Context<'_>) -> Result<Claims,
     }
 }
 
-fn endorsement(
-    measurement: LaunchMeasurement,
-    given: Option<&[u8]>,
-    context: &Context<'_>,
-) -> Result<Option<LaunchEndorsement>, VerifyError> {
-    let Context { anchors, collateral, endorsements, now, memory, .. } = *context;
-    let context = LaunchContext { anchors, collateral, now, memory: memory.endorsements() };
-    Ok(launch::find(measurement, given, &endorsements.launch, &context)?)
-}
-
 fn token_claims(token: &str, context: &Context<'_>) -> Result<GoogleTokenClaims, VerifyError> {
     let Context { anchors, collateral, endorsements, audiences, now, memory } = *context;
     let keys = &endorsements.token_keys;
     let context = TokenContext { anchors, collateral, keys, audiences, now, memory: memory.chains() };
     Ok(google_token::verify_unbound(token, &context)?.inspect())
 }
-
-/// The claim of an SNP report's launch endorsement.
-const ENDORSEMENT: &str = "sev_snp.endorsement";

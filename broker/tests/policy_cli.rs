@@ -136,6 +136,46 @@ fn an_endorsement_counts_for_the_mrtd_and_the_measurement_that_it_names() {
     }
 }
 
+/// Hosts with an older kernel hand out no certificate with a report.
+#[test]
+fn a_report_without_its_certificate_is_tried_with_collateral() {
+    let key = GuestKey::generate(Suite::XWing);
+    let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
+    let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+    let mut vm = SimulatedVm::new();
+    let vcek = vm.vek_certificate.take().expect("a certificate");
+    let issuers = std::mem::take(&mut vm.vek_issuers);
+    let condition = "principal has snp.root && principal.snp.root == Root::\"extra\"";
+    let folder = Folder::new(condition, &vm.evidence(Kinds::REPORT, &bound));
+    let amd = FakeAmd::shared(Product::Genoa);
+    folder.file("amd.der", amd.ark_der());
+    folder.file("amd.crl", &amd.crl(&CrlSpec::current(UnixTime(NOW.0 - 100), NOW.plus(100))));
+    folder.file("vcek.der", &vcek);
+    folder.file("ask.der", &issuers[0]);
+    let given =
+        ["--anchor", "amd.der", "--collateral", "amd.crl", "--collateral", "ask.der", "--collateral", "vcek.der"];
+    let (released, text) = folder.tried(&given);
+    assert!(released, "{text}");
+    let refused = folder.unusable(&given[..6]);
+    assert!(refused.contains("no endorsement certificate for chip"), "{refused}");
+    assert!(refused.contains("vouchsafe collateral export") && refused.contains("--collateral FILE"), "{refused}");
+}
+
+#[test]
+fn times_are_given_as_people_write_them() {
+    let folder = Folder::new(&tdx_policy("3d"), &quote(&TdxQuoteBuilder::new()));
+    let run = |at: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vouchsafe"));
+        command.args(["policy", "test", "policy.cedar", "--evidence", "evidence.json", "--at", at]);
+        command.args(TDX).current_dir(folder.0.path()).output().expect("runs").status.code()
+    };
+    // The same moment.
+    assert_eq!([run(AT), run("2026-02-19T11:20Z"), run("2026-02-19T12:20:00+01:00")], [Some(0); 3]);
+    // Long before its collateral, and no time at all.
+    assert_ne!(run("2020-01-01"), Some(0));
+    assert_eq!(run("yesterday"), Some(2));
+}
+
 #[test]
 fn t10_a_quote_that_does_not_verify_is_no_evidence() {
     let genuine = quote(&TdxQuoteBuilder::new());

@@ -117,7 +117,8 @@ impl<'e> Hardware<'e> {
         let expected = ReportData::bind(&bound.transcript(), ak);
         match self {
             Self::SevSnp(snp) => {
-                claims.sev_snp = Some(snp_claims(snp, &expected, context, &mut claims.withheld)?);
+                let verify = |report: &SnpEvidence<'_>| verify_report(report, &expected.0, &context.snp());
+                claims.sev_snp = Some(snp_claims(snp, verify, context, &mut claims.withheld)?);
             }
             Self::Tdx { event_log, quote } => {
                 let store = &context.endorsements.tdx;
@@ -136,13 +137,13 @@ impl<'e> Hardware<'e> {
 }
 
 /// The report, and the endorsement of what it measures.
-fn snp_claims(
+pub(super) fn snp_claims(
     snp: &SevSnpEvidence,
-    expected: &ReportData,
+    verify: impl Fn(&SnpEvidence<'_>) -> Result<SnpClaims, SnpError>,
     context: &Context<'_>,
     withheld: &mut Vec<Withheld>,
 ) -> Result<SnpClaims, VerifyError> {
-    let mut claims = verify_snp(snp, expected, context, withheld)?;
+    let mut claims = verify_snp(snp, verify, context, withheld)?;
     let measurement = LaunchMeasurement::Snp(claims.measurement);
     let given = snp.launch_endorsement.as_deref();
     claims.endorsement = endorsement(SNP_ENDORSEMENT, measurement, given, context, withheld);
@@ -170,15 +171,13 @@ pub(super) fn endorsement(
 /// of this chip and TCB and verifies, its verdict stands: what is wrong then is the report.
 fn verify_snp(
     snp: &SevSnpEvidence,
-    expected: &ReportData,
+    verify: impl Fn(&SnpEvidence<'_>) -> Result<SnpClaims, SnpError>,
     context: &Context<'_>,
     withheld: &mut Vec<Withheld>,
 ) -> Result<SnpClaims, VerifyError> {
     let certificates = chain::readable(&snp.ca_certificates);
-    let verify = |vek: &[u8]| {
-        let evidence = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
-        verify_report(&evidence, &expected.0, &context.snp())
-    };
+    let verify =
+        |vek: &[u8]| verify(&SnpEvidence { report: &snp.report, vek, certificates: &certificates });
     let mut unusable = None;
     if let Some(vek) = &snp.vek_certificate {
         match verify(vek) {

@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq as _;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::Evidence;
+use vouchsafe_protocol::SevSnpEvidence;
 use vouchsafe_protocol::VtpmEvidence;
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 use vouchsafe_protocol::limits::MAX_REQUEST;
@@ -18,6 +19,7 @@ use super::hardware::SNP_ENDORSEMENT;
 use super::hardware::endorsed_tdx;
 use super::hardware::endorsement;
 use super::hardware::logged_boot;
+use super::hardware::snp_claims;
 use crate::claims::Claims;
 use crate::claims::InspectedClaims;
 use crate::event_log::BootLog;
@@ -95,6 +97,23 @@ pub fn inspect_vtpm(
     let vtpm = quote.verify(key, Selection::Inspected)?.claims(context, &mut withheld)?;
     let technology = vtpm.boot.technology;
     Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), withheld, ..Claims::default() } })
+}
+
+/// Verifies the SNP report of evidence, whatever it was made for: under the certificate that came with it or one of the store, as
+/// for a release.
+///
+/// # Errors
+/// As [`super::verify`].
+pub fn inspect_sev_snp(
+    evidence: &SevSnpEvidence,
+    context: &Context<'_>,
+) -> Result<InspectedClaims, VerifyError> {
+    let verify =
+        |report: &SnpEvidence<'_>| Ok(verify_unbound(report, &context.snp())?.inspect());
+    let mut withheld = Vec::new();
+    let sev_snp = Some(snp_claims(evidence, verify, context, &mut withheld)?);
+    let technology = Some(Technology::SevSnp);
+    Ok(InspectedClaims { claims: Claims { technology, sev_snp, withheld, ..Claims::default() } })
 }
 
 /// Verifies an SNP report under the given endorsement certificate, with the store's launch endorsement if it has one.

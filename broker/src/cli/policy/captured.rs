@@ -5,12 +5,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-use vouchsafe_attestation::InspectedClaims;
+use vouchsafe_attestation::{InspectedClaims, VerifyError};
 use vouchsafe_keystore::policy::{Baseline, MAX_BASELINE, NamedBaseline};
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::super::judge::{Files, Judge};
+use super::super::when::When;
 use super::super::{Failure, encoded, output};
 use crate::clock;
 use crate::inspection::{inspect, read_evidence};
@@ -30,15 +31,16 @@ pub(super) struct Captured {
     /// The URL of the broker that a token of Google Cloud Attestation was made for.
     #[arg(long, value_name = "URL", requires = "evidence")]
     audience: Vec<String>,
-    /// The time to judge the evidence at, in seconds since 1970; now unless given.
-    #[arg(long, value_name = "UNIX", requires = "evidence")]
-    at: Option<u64>,
+    /// The time to judge the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now
+    /// unless given.
+    #[arg(long, value_name = "TIME", requires = "evidence")]
+    at: Option<When>,
 }
 
 impl Captured {
     /// The time to judge at.
     pub(super) fn now(&self) -> UnixTime {
-        self.at.map_or_else(clock::now, UnixTime)
+        self.at.map_or_else(clock::now, |When(at)| at)
     }
 
     /// The claims of a file's evidence; each piece by itself, since nobody knows what they were made for.
@@ -54,7 +56,19 @@ impl Captured {
         };
         let judge = Judge::open(&files, self.now())?;
         let claims = inspect(&evidence, &judge.context());
-        claims.map_err(|error| Failure::file(file, format!("refused: {error}")))
+        claims.map_err(|error| Failure::file(file, format!("refused: {error}{}", advice(&error))))
+    }
+}
+
+/// What to give, where a file is all that is missing.
+const fn advice(error: &VerifyError) -> &'static str {
+    match error {
+        VerifyError::CollateralMissing { .. } => {
+            ". Give the chip's VCEK as AMD publishes it, or what a broker has fetched: vouchsafe collateral export --out FILE, \
+             then --collateral FILE"
+        }
+        VerifyError::NoVekCertificate => ". Capture it again where the host hands out the certificate of its key",
+        _ => "",
     }
 }
 
