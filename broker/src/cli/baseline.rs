@@ -9,14 +9,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 use vouchsafe_keystore::baselines::BaselineSummary;
 use vouchsafe_keystore::policy::MAX_BASELINE;
 use vouchsafe_protocol::ObjectName;
 
 use super::client::Connection;
 use super::online::Online;
-use super::policy::{Document, Full, Named, Stored};
+use super::policy::{Document, Full, Named};
 use super::{Failure, output};
 use crate::clock;
 
@@ -59,7 +60,7 @@ impl Baseline {
             Action::Put(Online { connection, arguments: document }) => {
                 let document = document.read(MAX_BASELINE)?;
                 let answer = connection.open()?.post("/v1/baselines/put", &document)?;
-                output::show(json, answer, Stored::human)
+                output::show(json, answer, Changed::human)
             }
             Action::List(connection) => {
                 output::show(json, connection.open()?.get("/v1/baselines", &[])?, list)
@@ -69,9 +70,32 @@ impl Baseline {
                 output::show_document(json, answer, |full: Full| full.human(""))
             }
             Action::Revoke(Online { connection, arguments: Revoke { name } }) => {
-                connection.open()?.post("/v1/baselines/revoke", &json!({ "name": name }))?;
-                output::show(json, json!({ "name": name }), |_: Value| format!("{name} is revoked."))
+                let answer = connection.open()?.post("/v1/baselines/revoke", &json!({ "name": name }))?;
+                output::show(json, answer, Changed::human)
             }
+        }
+    }
+}
+
+/// A baseline that was put or revoked.
+#[derive(Deserialize)]
+struct Changed {
+    name: ObjectName,
+    version: Option<u64>,
+    policies: Vec<ObjectName>,
+}
+
+impl Changed {
+    fn human(self) -> String {
+        let Self { name, version, policies } = self;
+        let done = version.map_or_else(
+            || format!("{name} is revoked."),
+            |version| format!("{name} has version {version} now, in force at once."),
+        );
+        let policies: Vec<String> = policies.iter().map(ToString::to_string).collect();
+        match policies.as_slice() {
+            [] => format!("{done} No policy that you may read names it."),
+            names => format!("{done} Policies that name it: {}.", names.join(", ")),
         }
     }
 }

@@ -79,7 +79,7 @@ struct Checked {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Stored {
+struct Stored {
     name: ObjectName,
     version: u64,
 }
@@ -157,7 +157,7 @@ impl Checked {
 }
 
 impl Stored {
-    pub(super) fn human(self) -> String {
+    fn human(self) -> String {
         format!("{} has version {} now, in force at once.", self.name, self.version)
     }
 }

@@ -100,6 +100,16 @@ impl Keystore {
         Ok(all)
     }
 
+    /// The policies that name a baseline, in the order of their names: what a change of it is felt by.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn policies_naming(&self, baseline: &ObjectName) -> Result<Vec<ObjectName>, RegisterError> {
+        let policies = self.compiled_policies().await?.into_iter();
+        let naming = policies.filter(|policy| policy.baselines().contains(baseline));
+        Ok(naming.map(|policy| policy.name().clone()).collect())
+    }
+
     /// The policies that have findings with this version of a baseline which they have not today.
     async fn opened_by(
         &self,

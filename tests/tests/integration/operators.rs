@@ -112,7 +112,8 @@ fn challenge() -> vouchsafe_protocol::messages::ChallengeAnswer {
 fn t28_t49_a_boot_is_in_its_baseline_until_that_is_revoked() {
     let world = World::start();
     let file = world.write("baseline.json", &baseline(now() + 3600));
-    world.run(&["baseline", "put", "prod/image", text(&file)]);
+    let put = world.run(&["baseline", "put", "prod/image", text(&file)]);
+    assert!(put.contains("No policy that you may read names it"), "{put}");
     world.policy("prod/closed", &["--for", "app", "--baseline", "prod/image"]);
     world.put(PATH, "prod/closed", b"sesame");
     assert_eq!(world.value(&simulated(), PATH), b"sesame");
@@ -122,7 +123,10 @@ fn t28_t49_a_boot_is_in_its_baseline_until_that_is_revoked() {
     let more = SimulatedVm::booted(&AkCertificateSpec::default(), &more);
     world.assert_denied(&more, PATH, "prod/image");
     // T28: the approved image of yesterday.
-    world.run(&["baseline", "revoke", "prod/image"]);
+    let put = world.run(&["baseline", "put", "prod/image", text(&file)]);
+    assert!(put.contains("version 2") && put.contains("Policies that name it: prod/closed."), "{put}");
+    let revoked = world.run(&["baseline", "revoke", "prod/image"]);
+    assert!(revoked.contains("is revoked. Policies that name it: prod/closed."), "{revoked}");
     world.assert_denied(&simulated(), PATH, "prod/image");
     let said = world.refused(&["baseline", "put", "prod/image", text(&file)], b"");
     assert!(said.contains("revoked"), "what is revoked stays so: {said}");

@@ -51,6 +51,7 @@ impl FromStr for Versioned {
 struct Compared {
     replayed: usize,
     without_evidence: usize,
+    not_compared: usize,
     changed: Vec<Changed>,
 }
 
@@ -89,10 +90,16 @@ impl Compared {
                 let _ = writeln!(text, "    {line}");
             }
         }
-        let Self { replayed, without_evidence, changed } = &self;
+        let Self { replayed, without_evidence, not_compared, changed } = &self;
         let _ = writeln!(text, "{replayed} releases decided again, {} would change.", changed.len());
         if *without_evidence > 0 {
             let _ = writeln!(text, "{without_evidence} decisions have no evidence that still verifies.");
+        }
+        if *not_compared > 0 {
+            let _ = writeln!(
+                text,
+                "{not_compared} older decisions were not looked at: with texts of this length the work is bounded."
+            );
         }
         text
     }

@@ -5,10 +5,12 @@ use actix_web::web::Data;
 
 use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::document::{NewDocument, StoredVersion};
+use crate::operators::document::NewDocument;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, answer};
 use crate::problem::HttpProblem;
+
+use super::{Changed, naming};
 
 pub(super) async fn post(
     broker: Data<Broker>,
@@ -18,5 +20,6 @@ pub(super) async fn post(
     let NewDocument { name, text } = body.json()?;
     operator.must(Act::ManageBaselines, name.namespace())?;
     let version = broker.keystore.put_baseline(operator.by(), &name, &text).await?;
-    answer(&StoredVersion { name, version })
+    let policies = naming(&broker, &operator, &name).await?;
+    answer(&Changed { name, version: Some(version), policies })
 }

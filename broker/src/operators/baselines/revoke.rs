@@ -8,8 +8,10 @@ use vouchsafe_protocol::ObjectName;
 use crate::body::Body;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
-use crate::operators::{Operator, done};
+use crate::operators::{Operator, answer};
 use crate::problem::HttpProblem;
+
+use super::{Changed, naming};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,5 +27,6 @@ pub(super) async fn post(
     let Revoke { name } = body.json()?;
     operator.must(Act::ManageBaselines, name.namespace())?;
     broker.keystore.revoke_baseline(operator.by(), &name).await?;
-    done()
+    let policies = naming(&broker, &operator, &name).await?;
+    answer(&Changed { name, version: None, policies })
 }

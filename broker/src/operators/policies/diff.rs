@@ -1,5 +1,7 @@
 //! `POST /v1/policies/diff`: which of the last decisions another text of a policy would change. Stores nothing.
 //!
+//! The work is bounded: once a budget is spent, the older decisions are counted and not looked at.
+//!
 //! Both texts are held against the evidence of each decision, at its time and without guardrails: only the text differs.
 //! Collateral and baselines are those of today; the guest's suite is not on record, and the default one stands for it.
 
@@ -38,7 +40,23 @@ struct Compare {
 struct Diff {
     replayed: usize,
     without_evidence: usize,
+    /// Decisions for which no work was left.
+    not_compared: usize,
     changed: Vec<Changed>,
+}
+
+/// Work that one question may still cost, in bytes of policies' text.
+struct Budget(usize);
+
+impl Budget {
+    /// Takes the verification of a decision's evidence, and the evaluation of so much text for each of its paths. Once it does not
+    /// suffice, nothing is left.
+    fn take(&mut self, paths: usize, text: usize) -> bool {
+        let work = text.saturating_mul(paths).saturating_add(VERIFICATION);
+        let left = self.0.checked_sub(work);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
 }
 
 #[derive(Serialize)]
@@ -72,11 +90,18 @@ pub(super) async fn post(
     operator.must(Act::ReadRecords, name.namespace())?;
     let old = broker.keystore.document(DocumentKind::Policy, &name, version).await?;
     let unknown = || DocumentError::Unknown { kind: DocumentKind::Policy, name: name.clone() };
-    let old = broker.keystore.replay_policy(&name, &old.ok_or_else(unknown)?.text).await?;
+    let old = old.ok_or_else(unknown)?.text;
+    let old_length = old.len();
+    let old = broker.keystore.replay_policy(&name, &old).await?;
     let new = broker.keystore.replay_policy(&name, &text).await?;
+    let (evaluated, mut budget) = (old_length + text.len(), Budget(WORK));
     let sides = Arc::new([old, new]);
     let mut diff = Diff::default();
-    for decided in decided(&broker, &operator, &name, decisions).await? {
+    for decided in decided(&broker, &operator, &name, decisions.min(MAX_DECISIONS)).await? {
+        if !budget.take(decided.paths.len(), evaluated) {
+            diff.not_compared += 1;
+            continue;
+        }
         let evidence = broker.keystore.evidence_of(decided.decision).await?;
         let pieces = evidence.into_iter().flatten().map(|piece| (piece.kind, piece.bytes)).collect();
         let Some(evidence) = assemble(pieces) else {
@@ -181,4 +206,39 @@ fn item(path: &SecretPath, side: &ReplayPolicy) -> DecideItem {
         baselines: baselines.clone(),
     });
     DecideItem { path: path.clone(), secret }
+}
+
+/// Records that are looked at.
+const MAX_DECISIONS: u32 = 1000;
+/// Four thousand paths under two policies of 8 kB.
+const WORK: usize = 64 * 1024 * 1024;
+/// What the verification of one decision's evidence counts as: several signatures.
+const VERIFICATION: usize = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_keystore::policy::MAX_TEXT;
+    use vouchsafe_protocol::limits::MAX_PATHS;
+
+    use super::*;
+
+    /// How many of these decisions are compared.
+    fn compared(decisions: u32, paths: usize, text: usize) -> usize {
+        let mut budget = Budget(WORK);
+        (0..decisions).filter(|_| budget.take(paths, text)).count()
+    }
+
+    #[test]
+    fn t30_a_comparison_has_a_budget() {
+        // What people ask for is compared as a whole.
+        assert_eq!(compared(MAX_DECISIONS, 1, 2 * 8 * 1024), 1000);
+        // The longest texts over as many paths as a request can have are not.
+        let most = compared(MAX_DECISIONS, MAX_PATHS, 2 * MAX_TEXT);
+        assert!((1..100).contains(&most), "{most}");
+        assert!(most * MAX_PATHS * 2 * MAX_TEXT <= WORK);
+        // Once it is spent, nothing that is smaller slips through.
+        let mut budget = Budget(WORK);
+        assert!(!budget.take(usize::MAX, MAX_TEXT));
+        assert!(!budget.take(1, 1));
+    }
 }

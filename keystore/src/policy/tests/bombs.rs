@@ -149,6 +149,34 @@ fn t30_the_search_past_many_forbids_is_bounded_and_none_of_them_adds_a_finding()
     assert!(ask(&claims(), &text, &no_guardrails()).is_err());
 }
 
+/// What `policy diff` and `policy test` do with a text: it is evaluated once for each path, whatever it says.
+#[test]
+fn t30_a_rehearsal_of_the_longest_text_ends() {
+    let mut text = String::new();
+    while text.len() < MAX_TEXT - 1000 {
+        let number = text.len();
+        let words: Vec<String> = (0..60).map(|word| format!("\"w{number}-{word}\"")).collect();
+        text.push_str(&format!(
+            "@id(\"p{number}\") @for(\"app\") permit (principal is Vm, action == Action::\"release\", resource) when {{ \
+             principal has vtpm && principal.vtpm has words && principal.vtpm.words.containsAny([{}]) }};\n",
+            words.join(", ")
+        ));
+    }
+    let compiled = policy(&text);
+    let item = |number: usize| item(&format!("prod/db/x{number}"), &compiled, Purpose::App);
+    let request = RehearseRequest {
+        suite: Suite::XWing,
+        now: NOW,
+        protocol: Protocol::V1,
+        items: (0..16).map(item).collect(),
+    };
+    let claims = vouchsafe_attestation::InspectedClaims { claims: claims() };
+    let started = std::time::Instant::now();
+    let rehearsed = rehearse(&claims, &request, &no_guardrails());
+    assert!(rehearsed.paths.iter().all(|path| !path.release && path.denial.is_some()));
+    assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
 #[test]
 fn t30_reading_a_condition_takes_steps_in_proportion_to_its_size() {
     let names: Vec<String> = (0..150).map(|number| format!("principal.a{number}.b == \"x\"")).collect();
