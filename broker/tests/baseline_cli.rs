@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 use vouchsafe_attestation::Technology;
+use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::efi::ImageBuilder;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_KERNEL, content_digest};
@@ -67,6 +68,40 @@ const LEARN: [&str; 5] = ["learn", "--evidence", "evidence.json", "--anchor", "g
 
 fn stub() -> ImageBuilder {
     ImageBuilder::stub_of(252, &[".linux", ".osrel", ".cmdline", ".initrd", ".pcrsig"])
+}
+
+/// Fleets of one image: what differs on each machine is not in the baseline, and the file and the terminal say so.
+#[test]
+fn a_learned_baseline_says_how_the_composed_initrd_is_compared() {
+    let key = GuestKey::generate(Suite::XWing);
+    let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
+    let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+    for (images, member, said) in [
+        (&["shim", "uki"][..], Some("\"composed_initrd\": \"by-sections\""), "its digest is left"),
+        (&["systemd-boot", "uki"], None, "pinned in loaded_initrd: boot_manager is listed"),
+    ] {
+        let folder = Folder::with_evidence();
+        let log = EventLogBuilder::unified(Technology::Sev, images).with_composed_initrd("composed");
+        let vm = SimulatedVm::booted(&AkCertificateSpec::default(), &log);
+        let evidence = serde_json::to_vec(&vm.evidence(Kinds::VTPM, &bound)).expect("JSON");
+        folder.file("evidence.json", &evidence);
+        let output = folder.run(&LEARN);
+        let (text, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains(said) && told.contains(said), "{images:?}: {text}{told}");
+        assert_eq!(text.contains("by-sections\""), member.is_some(), "{text}");
+        assert!(member.is_none_or(|member| text.contains(member)), "{text}");
+        Baseline::parse(&text).expect("a baseline");
+    }
+}
+
+#[test]
+fn a_baseline_that_has_ended_is_not_written() {
+    let folder = Folder::with_evidence();
+    let learned = |ends_at: &str| [&LEARN[..], &["--ends-at", ends_at]].concat().join(" ");
+    let said = folder.refused(&learned("2020-01-01").split(' ').collect::<Vec<_>>(), 2);
+    assert!(said.contains("has passed"), "{said}");
+    let text = folder.ok(&learned("2033-05-18T03:33:20Z").split(' ').collect::<Vec<_>>());
+    assert_eq!(Baseline::parse(&text).expect("a baseline").ends_at.0, 2_000_000_000);
 }
 
 #[test]

@@ -152,13 +152,24 @@ fn a_report_without_its_certificate_is_tried_with_collateral() {
     folder.file("amd.crl", &amd.crl(&CrlSpec::current(UnixTime(NOW.0 - 100), NOW.plus(100))));
     folder.file("vcek.der", &vcek);
     folder.file("ask.der", &issuers[0]);
-    let given =
-        ["--anchor", "amd.der", "--collateral", "amd.crl", "--collateral", "ask.der", "--collateral", "vcek.der"];
+    let given = [
+        "--anchor",
+        "amd.der",
+        "--collateral",
+        "amd.crl",
+        "--collateral",
+        "ask.der",
+        "--collateral",
+        "vcek.der",
+    ];
     let (released, text) = folder.tried(&given);
     assert!(released, "{text}");
     let refused = folder.unusable(&given[..6]);
     assert!(refused.contains("no endorsement certificate for chip"), "{refused}");
-    assert!(refused.contains("vouchsafe collateral export") && refused.contains("--collateral FILE"), "{refused}");
+    assert!(
+        refused.contains("vouchsafe collateral export") && refused.contains("--collateral FILE"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -176,8 +176,7 @@ fn verify_snp(
     withheld: &mut Vec<Withheld>,
 ) -> Result<SnpClaims, VerifyError> {
     let certificates = chain::readable(&snp.ca_certificates);
-    let verify =
-        |vek: &[u8]| verify(&SnpEvidence { report: &snp.report, vek, certificates: &certificates });
+    let verify = |vek: &[u8]| verify(&SnpEvidence { report: &snp.report, vek, certificates: &certificates });
     let mut unusable = None;
     if let Some(vek) = &snp.vek_certificate {
         match verify(vek) {

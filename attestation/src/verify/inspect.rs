@@ -108,8 +108,7 @@ pub fn inspect_sev_snp(
     evidence: &SevSnpEvidence,
     context: &Context<'_>,
 ) -> Result<InspectedClaims, VerifyError> {
-    let verify =
-        |report: &SnpEvidence<'_>| Ok(verify_unbound(report, &context.snp())?.inspect());
+    let verify = |report: &SnpEvidence<'_>| Ok(verify_unbound(report, &context.snp())?.inspect());
     let mut withheld = Vec::new();
     let sev_snp = Some(snp_claims(evidence, verify, context, &mut withheld)?);
     let technology = Some(Technology::SevSnp);

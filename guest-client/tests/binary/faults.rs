@@ -137,10 +137,13 @@ fn doctor_finds_everything_in_its_place() {
             .map(|(_, status, what)| (status.as_str(), what.as_str()))
     };
     let pinned = format!("{}, pinned", identity(1).identity());
-    assert_eq!(of("attestation-key"), Some((
+    assert_eq!(
+        of("attestation-key"),
+        Some((
             "ok",
             "ECC, with its certificate: it is sent alone, brokers know or fetch the CA that issued it"
-        )));
+        ))
+    );
     assert_eq!(of("identity"), Some(("ok", pinned.as_str())));
     assert_eq!(
         (of("ca").unwrap().0, of("broker").unwrap().0, of("configuration").unwrap().0),

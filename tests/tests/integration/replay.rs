@@ -47,7 +47,10 @@ fn t50_a_recorded_trust_domain_teaches_and_is_replayed() {
     assert_eq!(baseline.firmware.tdx_measurements, [Digest48(TdxQuoteBuilder::new().mr_td)]);
     let now = policy(Technology::Tdx, Kinds::REPORT);
     let same = compared(&world, &now.replace("prod/ccel", "prod/learned"));
-    assert_eq!(same, serde_json::json!({ "replayed": 1, "without_evidence": 0, "not_compared": 0, "changed": [] }));
+    assert_eq!(
+        same,
+        serde_json::json!({ "replayed": 1, "without_evidence": 0, "not_compared": 0, "changed": [] })
+    );
     let mr_td = hex::encode(TdxQuoteBuilder::new().mr_td);
     assert_would_refuse(&world, &now.replace(&mr_td, &"4e".repeat(48)), &mr_td);
     let strict = now.replace("evaluation_data_number >= 1", "evaluation_data_number >= 18");

@@ -79,7 +79,11 @@ impl Learn {
             .map_err(|error| Failure::Usage(format!("{source}: no baseline can be learned: {error}")))?;
         let names =
             claims.vtpm.as_ref().map(|vtpm| Baseline::untrusted_names(&vtpm.boot)).unwrap_or_default();
-        let text = baseline.to_commented(&heading(&source, &claims, &baseline), &names);
+        let remarks = baseline.remarks(&claims);
+        let text = baseline.to_commented(&heading(&source, &claims, &remarks), &names);
+        if !remarks.is_empty() {
+            output::note(remarks.trim_start());
+        }
         write(&text, self.out.as_deref(), "Read it, then: vouchsafe baseline put NAMESPACE/NAME FILE")
     }
 
@@ -117,7 +121,7 @@ impl Learn {
     }
 }
 
-fn heading(source: &str, claims: &Claims, baseline: &Baseline) -> String {
+fn heading(source: &str, claims: &Claims, remarks: &str) -> String {
     let instance = claims.vtpm.as_ref().and_then(|vtpm| vtpm.instance.as_ref());
     let instance = instance.map_or_else(String::new, |instance| {
         format!(" of instance {}/{}", instance.project_number, instance.instance_id)
@@ -125,9 +129,8 @@ fn heading(source: &str, claims: &Claims, baseline: &Baseline) -> String {
     format!(
         "Learned from {source}: exactly this one boot{instance}.\n\
          Whoever ran it could have booted anything: compare the digests with files that you trust, above all those\n\
-         whose kind was told by a name. A line that begins with two slashes is a comment.{}{}",
-        firmware(claims),
-        baseline.remarks(claims)
+         whose kind was told by a name. A line that begins with two slashes is a comment.{}{remarks}",
+        firmware(claims)
     )
 }
 

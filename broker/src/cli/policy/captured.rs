@@ -67,7 +67,9 @@ const fn advice(error: &VerifyError) -> &'static str {
             ". Give the chip's VCEK as AMD publishes it, or what a broker has fetched: vouchsafe collateral export --out FILE, \
              then --collateral FILE"
         }
-        VerifyError::NoVekCertificate => ". Capture it again where the host hands out the certificate of its key",
+        VerifyError::NoVekCertificate => {
+            ". Capture it again where the host hands out the certificate of its key"
+        }
         _ => "",
     }
 }

@@ -201,12 +201,15 @@ impl New {
         })?;
         let boot = claims.vtpm.as_ref().map(|vtpm| &vtpm.boot).filter(|_| log == BaselineLog::Vtpm);
         let names = boot.map(|boot| Baseline::untrusted_names(boot)).unwrap_or_default();
+        let remarks = baseline.remarks(claims);
+        if !remarks.is_empty() {
+            output::note(remarks.trim_start());
+        }
         let heading = format!(
             "Learned from {}: exactly this one boot, for one year.\n\
              Whoever ran it could have booted anything: compare the digests with files that you trust.\n\
-             A line that begins with two slashes is a comment.{}",
-            file.display(),
-            baseline.remarks(claims)
+             A line that begins with two slashes is a comment.{remarks}",
+            file.display()
         );
         Ok(baseline.to_commented(&heading, &names))
     }

@@ -179,7 +179,11 @@ mod tests {
         for member in &members {
             let explained = MEMBERS.iter().any(|(name, _)| name == *member);
             assert!(explained || *member == "description", "{member} has no comment");
-            assert_eq!(page.matches(&format!("\n| `{member}` |")).count(), 1, "{member} in docs/baselines.md");
+            assert_eq!(
+                page.matches(&format!("\n| `{member}` |")).count(),
+                1,
+                "{member} in docs/baselines.md"
+            );
         }
         for row in page.lines().filter_map(|line| line.strip_prefix("| `")) {
             let name = row.split('`').next().unwrap().to_owned();

@@ -139,12 +139,18 @@ fn t49_what_is_learned_from_a_captured_boot_contains_it_and_nothing_beside() {
                 let expected = refused.iter().find(|(file, ..)| *file == name);
                 let (_, expected, missing) = expected.unwrap_or_else(|| panic!("{name}: {error}"));
                 assert_eq!(error, *expected, "{name}");
-                assert!(error.to_string().starts_with(&format!("the log does not show {missing}")), "{error}");
+                assert!(
+                    error.to_string().starts_with(&format!("the log does not show {missing}")),
+                    "{error}"
+                );
             }
         }
     }
     for folder in ["lab/trixie257-uki/", "lab/sid262-uki/", "lab/sid262-uki-secboot-capable/"] {
-        assert!(!found || by_sections.iter().any(|name| name.starts_with(folder)), "{folder}: {by_sections:?}");
+        assert!(
+            !found || by_sections.iter().any(|name| name.starts_with(folder)),
+            "{folder}: {by_sections:?}"
+        );
     }
 }
 
