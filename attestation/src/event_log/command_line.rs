@@ -39,6 +39,8 @@ pub(super) enum Ambiguity {
     LineMissing { event: usize },
     #[error("event {event}: GRUB ran a linux command through another command")]
     WrappedLoader { event: usize },
+    #[error("event {event}: {text:?} may have changed what GRUB loaded, or led to commands that it does not measure")]
+    UnsafeCommand { event: usize, text: String },
     #[error("event {event}: GRUB may have started something else than the kernel it loaded")]
     OtherLoader { event: usize },
     #[error("event {event}: the kernel command line is not UTF-8 text without control characters")]
@@ -84,6 +86,7 @@ impl Ambiguity {
             Self::SecondKernel { .. } => "second-kernel-command-line",
             Self::LineMissing { .. } => "kernel-command-line-missing",
             Self::WrappedLoader { .. } => "kernel-loader-wrapped",
+            Self::UnsafeCommand { .. } => "grub-command-unsafe",
             Self::OtherLoader { .. } => "other-loader",
             Self::NotPlain { .. } => "kernel-command-line-text",
             Self::LatinSpace { .. } => "kernel-command-line-latin1-space",

@@ -7,7 +7,8 @@
 //! - exactly one text is a `linux` command, and the next text is what GRUB makes of its arguments, with an absolute path;
 //! - every other text begins with the name of a known command, since a text that begins otherwise may be the command line
 //!   of a kernel: GRUB's rescue mode measures no command before it;
-//! - none of them starts something else than a Linux kernel (`chainloader`) or runs a loader through a wrapper (`time linux`).
+//! - none of them starts something else than a Linux kernel (`chainloader`) or runs a loader through a wrapper (`time linux`);
+//! - none of them writes to memory or devices, where the loaded line is (`write_dword`), or leaves for rescue mode.
 //!
 //! All this is as true as the GRUB that wrote it: its digest is among the EFI applications, those of its modules in PCR 9.
 
@@ -40,6 +41,8 @@ enum Effect<'t> {
     RunsLoader,
     /// It starts something that measures no command line of Linux.
     StartsOther,
+    /// It changes what is in memory, or ends in a mode whose commands are not measured.
+    Escapes,
     /// It is a command that loads nothing.
     Harmless,
     /// No known command.
@@ -106,6 +109,7 @@ impl Grub {
             Effect::LoadsLinux(_) if after.is_some_and(|line| loads(text, line)) => Ok(false),
             Effect::LoadsLinux(_) => Err(Ambiguity::LineMissing { event }),
             Effect::RunsLoader => Err(Ambiguity::WrappedLoader { event }),
+            Effect::Escapes => Err(Ambiguity::UnsafeCommand { event, text: content.to_owned() }),
             Effect::Unknown => Err(Ambiguity::Relabelled { event, text: content.to_owned() }),
         }
     }
@@ -161,6 +165,9 @@ fn effect(text: &str) -> Effect<'_> {
     }
     if OTHER_LOADERS.contains(&name) {
         return Effect::StartsOther;
+    }
+    if ESCAPES.contains(&name) {
+        return Effect::Escapes;
     }
     if WRAPPERS.contains(&name) {
         return match effect(arguments) {
@@ -243,11 +250,27 @@ const OTHER_LOADERS: [&str; 24] = [
     "xnu_ramdisk",
     "xnu_resume",
 ];
+/// Commands that write to memory, where kernel and command line wait for `boot`, or to devices that can; `acpi` loads code for the
+/// kernel to interpret. In rescue mode, which `normal_exit` leads to, a relative path may look like the name of a command.
+const ESCAPES: [&str; 12] = [
+    "acpi",
+    "fakebios",
+    "loadbios",
+    "normal_exit",
+    "outb",
+    "outl",
+    "outw",
+    "setpci",
+    "write_byte",
+    "write_dword",
+    "write_word",
+    "wrmsr",
+];
 /// Commands that load no kernel, those of GRUB's distributions among them, and the functions of the configurations that
 /// distributions generate.
 #[rustfmt::skip]
 const COMMANDS: &[&str] = &[
-    ".", "[", "[[", "acpi", "append_add_db_cert", "append_add_db_hash", "append_add_dbx_cert",
+    ".", "[", "[[", "append_add_db_cert", "append_add_db_hash", "append_add_dbx_cert",
     "append_add_dbx_hash", "append_list_db", "append_list_dbx", "append_verify", "authenticate",
     "background_color", "background_image", "backtrace", "badram", "blocklist", "blscfg", "blsuki", "boot",
     "boottime", "break", "btrfs-get-default-subvol", "btrfs-info", "btrfs-list-subvols", "btrfs-mount-subvol",
@@ -256,26 +279,26 @@ const COMMANDS: &[&str] = &[
     "devicetree", "distrust_certificate", "distrust_signature", "drivemap", "dump", "echo", "efifwsetup",
     "efitextmode", "eval", "exit", "export", "extract_entries_configfile", "extract_entries_source",
     "extract_legacy_entries_configfile", "extract_legacy_entries_source",
-    "extract_syslinux_entries_configfile", "extract_syslinux_entries_source", "fakebios", "false", "file",
+    "extract_syslinux_entries_configfile", "extract_syslinux_entries_source", "false", "file",
     "fix_video", "fwconfig", "fwsetup", "getenv", "gettext", "gfxmode", "gptprio.next", "gptpriority",
     "gptrepair", "gptsync", "halt", "hashsum", "hdparm", "hello", "help", "hexdump", "hwmatch", "inb",
     "increment", "initrd", "initrd16", "initrdefi", "initrdfail", "inl", "insmod", "inw", "keymap",
     "keystatus", "legacy_check_password", "legacy_configfile", "legacy_initrd", "legacy_initrd_nounzip",
     "legacy_password", "legacy_source", "list_certificates", "list_env", "list_trusted", "load_env",
-    "load_video", "loadbios", "loadfont", "loopback", "ls", "lsacpi", "lsapm", "lsefi", "lsefimmap",
+    "load_video", "loadfont", "loopback", "ls", "lsacpi", "lsapm", "lsefi", "lsefimmap",
     "lsefisystab", "lsfonts", "lsmmap", "lsmod", "lspci", "lssal", "macppcbless", "mactelbless", "md5sum",
     "menuentry", "nativedisk", "net_add_addr", "net_add_dns", "net_add_route", "net_arp", "net_bootp",
     "net_bootp6", "net_del_addr", "net_del_dns", "net_del_route", "net_dhcp", "net_dhcp6",
     "net_get_dhcp_option", "net_ipv6_autoconf", "net_ls_addr", "net_ls_cards", "net_ls_dns", "net_ls_routes",
-    "net_nslookup", "net_set_vlan", "normal", "normal_exit", "outb", "outl", "outw", "parttool", "password",
+    "net_nslookup", "net_set_vlan", "normal", "parttool", "password",
     "password_pbkdf2", "pcidump", "plainmount", "play", "pop_env", "probe", "progress", "push_env", "rdmsr",
     "read", "read_byte", "read_dword", "read_word", "reboot", "recordfail", "regexp", "return", "rmmod",
     "save_env", "savedefault", "search", "search.file", "search.fs_label", "search.fs_uuid", "search_fs_file",
-    "search_fs_uuid", "search_label", "sendkey", "serial", "set", "setparams", "setpci", "sha1sum",
+    "search_fs_uuid", "search_label", "sendkey", "serial", "set", "setparams", "sha1sum",
     "sha256sum", "sha512sum", "shift", "sleep", "smbios", "source", "submenu", "syslinux_configfile",
     "syslinux_source", "terminal_input", "terminal_output", "terminfo", "test", "test_blockarg", "testload",
     "testspeed", "tpm2_key_protector_clear", "tpm2_key_protector_init", "tpm_record_pcrs", "tr", "true",
     "trust", "trust_certificate", "unset", "uppermem", "usb", "vbeinfo", "vbetest", "verify_detached",
-    "version", "versioncheck", "videoinfo", "videotest", "write_byte", "write_dword", "write_word", "wrmsr",
+    "version", "versioncheck", "videoinfo", "videotest",
     "xnu_devprop_load", "xnu_splash", "xnu_uuid", "zfs-bootfs", "zfsinfo", "zfskey",
 ];

@@ -214,7 +214,7 @@ impl<'a> Machine<'a> {
                 self.images.act(&self.actions);
                 Ok(kind.into())
             }
-            (1, EventType::EVENT_TAG) if separated => self.smbios.step(event),
+            (1, EventType::EVENT_TAG) if separated => self.smbios.step(event, self.actions.returned),
             (7, EventType::EFI_SPDM_DEVICE_POLICY | EventType::EFI_SPDM_DEVICE_AUTHORITY) => {
                 device_keys(event)
             }

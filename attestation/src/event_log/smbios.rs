@@ -18,8 +18,9 @@ pub(super) struct Smbios {
 }
 
 impl Smbios {
-    /// Takes the next tagged event of PCR 1 after its separator.
-    pub(super) fn step(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
+    /// Takes the next tagged event of PCR 1 after its separator. `again`: a boot option returned, which may have measured the
+    /// tables before.
+    pub(super) fn step(&mut self, event: &Event<'_>, again: bool) -> Result<Judged, EventLogError> {
         let Event { number, pcr, event_type, .. } = *event;
         let (tag, text) = tag_and_text(event)?;
         let name = utf16_text(text).filter(|_| TAGS.contains(&tag));
@@ -30,7 +31,7 @@ impl Smbios {
             Some(OEM_STRINGS) => false,
             _ => return Err(EventLogError::EventAfterSeparator { event: number, pcr, event_type }),
         };
-        if seen {
+        if seen && !again {
             return Err(EventLogError::SecondSmbiosTable { event: number });
         }
         Ok(Judged::untrusted(EventKind::Other, name.unwrap_or_default().as_bytes()))

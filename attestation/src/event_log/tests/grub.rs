@@ -341,3 +341,36 @@ fn t52_no_list_of_commands_is_refused() {
         assert_eq!(boot.grub_commands, texts);
     }
 }
+
+#[test]
+fn t35_commands_that_can_change_the_loaded_kernel_give_no_command_line() {
+    for text in [
+        "write_dword 0x8090000 0x6e696973",
+        "write_byte 0x0 0x0",
+        "write_word 0x0 0x0",
+        "wrmsr 0x1b 0",
+        "outb 0xcf9 6",
+        "outw 0x0 0",
+        "outl 0xcf8 0x80000000",
+        "setpci -s 00:02.0 4.w=7",
+        "acpi (hd0,gpt1)/evil.aml",
+        "loadbios (hd0,gpt1)/bios.bin",
+        "fakebios",
+        "time write_dword 0x8090000 0x6e696973",
+    ] {
+        // Between the commands that load the kernel and its start, as on a console.
+        let mut log = ubuntu();
+        before_exit(&mut log, command(text));
+        assert_eq!(withheld(&log), "grub-command-unsafe", "{text}");
+        // The texts are measured, so a closed set of commands judges them.
+        assert!(judge(&log).expect("accepted").grub_commands.iter().any(|known| known == text));
+    }
+}
+
+#[test]
+fn t22_line_of_rescue_mode_that_looks_like_a_command_is_none() {
+    // Rescue mode measures no command, and takes a file of this name from a network device.
+    let mut log = with_commands(&["normal_exit"]);
+    before_exit(&mut log, command("echo init=/bin/sh"));
+    assert_eq!(withheld(&log), "grub-command-unsafe");
+}

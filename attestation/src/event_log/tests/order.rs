@@ -468,6 +468,22 @@ fn smbios_tables_after_the_separator_are_no_claims() {
 }
 
 #[test]
+fn smbios_tables_are_measured_again_after_a_boot_option_that_returned() {
+    let table = || smbios(0xd5cb_7cbc, "smbios:type1");
+    let mut log = ubuntu();
+    after_separator(&mut log, table());
+    for event in [
+        BuiltEvent::action(4, RETURNING),
+        BuiltEvent::action(4, CALLING),
+        table(),
+        presets::application(4, "second", "second"),
+    ] {
+        before_exit(&mut log, event);
+    }
+    assert!(judge(&log).is_ok());
+}
+
+#[test]
 fn t24_other_tagged_events_of_pcr_1_after_its_separator_are_refused() {
     let refused =
         |event| EventLogError::EventAfterSeparator { event, pcr: 1, event_type: EventType::EVENT_TAG };
