@@ -39,7 +39,9 @@ pub(super) enum Ambiguity {
     LineMissing { event: usize },
     #[error("event {event}: GRUB ran a linux command through another command")]
     WrappedLoader { event: usize },
-    #[error("event {event}: {text:?} may have changed what GRUB loaded, or led to commands that it does not measure")]
+    #[error(
+        "event {event}: {text:?} may have changed what GRUB loaded, or led to commands that it does not measure"
+    )]
     UnsafeCommand { event: usize, text: String },
     #[error("event {event}: GRUB may have started something else than the kernel it loaded")]
     OtherLoader { event: usize },

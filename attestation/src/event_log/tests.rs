@@ -1,6 +1,7 @@
 //! Tests of the event log: real logs, one negative test for each refusal, hostile bytes.
 
 mod adversary;
+mod cut;
 mod evidence;
 mod field;
 mod form;
