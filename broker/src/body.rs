@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::{BodyStream, MessageBody as _};
 use actix_web::dev::Payload;
@@ -17,6 +18,7 @@ use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::limits::MAX_REQUEST;
 use zeroize::Zeroize as _;
 
 use crate::admission::{Admission, BodyPermit, Network, TurnedAway};
@@ -54,12 +56,12 @@ impl Audience {
     }
 }
 
-/// The bytes of a body. Their room is taken until this is dropped.
+/// The bytes of a body. Their room is taken until this and what was made of it are dropped.
 #[derive(Debug)]
 pub struct Body {
     bytes: Vec<u8>,
     audience: Audience,
-    _permit: BodyPermit,
+    room: Arc<BodyPermit>,
 }
 
 impl Body {
@@ -67,6 +69,11 @@ impl Body {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Its room, for as long as the work lasts that is made of it.
+    pub(crate) fn room(&self) -> Arc<BodyPermit> {
+        Arc::clone(&self.room)
     }
 
     /// The JSON in it.
@@ -148,9 +155,6 @@ impl BodyReader {
         let broker = request.app_data::<Data<Broker>>().ok_or_else(internal)?;
         let problem = |code: ReasonCode| limits.audience.problem(code, code.title());
         let length = length(request.headers()).map_err(|()| problem(ReasonCode::MalformedRequest))?;
-        if length.is_some_and(|length| length > limits.size) {
-            return Err(problem(ReasonCode::RequestTooLarge));
-        }
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         let address = || Network::from(request.peer_addr().map_or(UNKNOWN, |peer| peer.ip()));
         Ok(Self {
@@ -183,6 +187,7 @@ impl BodyReader {
         limit: usize,
         find: impl Fn(&[u8]) -> Opening<T>,
     ) -> Result<T, NoOpening> {
+        self.check_length().map_err(NoOpening::Problem)?;
         loop {
             let shown = self.opening.get(..limit).unwrap_or(&self.opening);
             match find(shown) {
@@ -200,11 +205,22 @@ impl BodyReader {
         }
     }
 
-    /// All of it, once there is room for it.
+    /// All of it, once there is room for it. Where it is not taken in, the rest is [discarded](Self::discard).
     ///
     /// # Errors
     /// `overloaded` without room, `request-too-large`, `request-timeout`, `malformed-request`.
     pub async fn whole(mut self) -> Result<Body, HttpProblem> {
+        match self.take_in().await {
+            Ok(body) => Ok(body),
+            Err(problem) => {
+                self.discard().await;
+                Err(problem)
+            }
+        }
+    }
+
+    async fn take_in(&mut self) -> Result<Body, HttpProblem> {
+        self.check_length()?;
         // Without a length it may become as large as any.
         let room = self.length.unwrap_or(self.limits.size).max(self.opening.len());
         let permit = self.admission.body(self.network, room).map_err(|reason| self.turned_away(reason))?;
@@ -226,20 +242,34 @@ impl BodyReader {
         if let Some(connection) = &self.connection {
             connection.body_ended();
         }
-        Ok(Body { bytes, audience: self.limits.audience, _permit: permit })
+        Ok(Body { bytes, audience: self.limits.audience, room: Arc::new(permit) })
     }
 
-    /// Receives what is under way for a moment and keeps none of it: a guest that is still sending would otherwise see
-    /// its connection reset in place of the answer.
+    /// Receives what is under way for a moment and keeps none of it: a client that is still sending would otherwise see
+    /// its connection reset in place of the answer. Ends after so many bytes, so much time, or a pause.
     pub async fn discard(mut self) {
-        self.deadline = self.deadline.min(Instant::now() + DISCARD);
+        let end = self.deadline.min(Instant::now() + DISCARD);
+        let opening = std::mem::take(&mut self.opening);
+        let mut left = DISCARD_BYTES.saturating_sub(opening.len());
         if let Some(connection) = &self.connection {
-            connection.consumed(self.opening.len());
+            connection.consumed(opening.len());
         }
-        while let Ok(Some(chunk)) = self.chunk().await {
+        while left > 0 {
+            self.deadline = end.min(Instant::now() + DISCARD_PAUSE);
+            let Ok(Some(mut chunk)) = self.chunk().await else { return };
+            left = left.saturating_sub(chunk.len());
             if let Some(connection) = &self.connection {
                 connection.consumed(chunk.len());
             }
+            self.forget(&mut chunk);
+        }
+    }
+
+    /// By what the header says.
+    fn check_length(&self) -> Result<(), HttpProblem> {
+        match self.length {
+            Some(length) if length > self.limits.size => Err(self.problem(ReasonCode::RequestTooLarge)),
+            _ => Ok(()),
         }
     }
 
@@ -290,13 +320,14 @@ impl FromRequest for Body {
         let reader = BodyReader::new(request, payload);
         let operator = Operator::from_request(request, &mut Payload::None);
         Box::pin(async move {
-            let reader = match reader {
-                // Strangers are told nothing but that, and nothing of theirs is kept.
-                Ok(reader) if reader.limits.audience == Audience::Operators => {
-                    operator.await.map(|_| reader)?
-                }
-                reader => reader?,
-            };
+            let reader = reader?;
+            // Strangers are told nothing but that, and nothing of theirs is kept.
+            if reader.limits.audience == Audience::Operators
+                && let Err(problem) = operator.await
+            {
+                reader.discard().await;
+                return Err(problem);
+            }
             reader.whole().await
         })
     }
@@ -309,7 +340,11 @@ fn length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
 }
 
 /// Enough for honest evidence on its way.
-const DISCARD: std::time::Duration = std::time::Duration::from_secs(1);
+const DISCARD: Duration = Duration::from_secs(1);
+/// The largest request of a guest.
+const DISCARD_BYTES: usize = MAX_REQUEST;
+/// A client that is still sending is heard of within a round trip.
+const DISCARD_PAUSE: Duration = Duration::from_millis(250);
 /// Seconds after which there may be room again.
 const RETRY_AFTER: u32 = 1;
 /// Counts as one network.

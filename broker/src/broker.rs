@@ -36,7 +36,7 @@ pub struct Broker {
     pub(crate) anchors: TrustAnchors,
     pub(crate) memory: VerifyMemory,
     pub(crate) pool: Pool,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) rate: Rate,
     /// Collateral that requests under an instance's certificate missed.
     pub(crate) wants: Rate,
@@ -133,7 +133,7 @@ impl Broker {
             readiness: Readiness::default(),
             memory: VerifyMemory::default(),
             pool: Pool::start(limits.verifiers(), limits.queue).map_err(StartError::Threads)?,
-            gate: Gate::new(limits.releases),
+            gate: Arc::new(Gate::new(limits.releases)),
             rate: Rate::new(limits.releases_per_instance, limits.releases_without_instance),
             wants: Rate::new(WANTS_OF_INSTANCE, 0),
             refusals: Refusals::new(limits.remembered_refusals),

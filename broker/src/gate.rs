@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vouchsafe_protocol::UnixTime;
 
@@ -16,9 +16,9 @@ pub struct Gate {
     limit: AtomicUsize,
 }
 
-/// One release that is being served.
+/// One release that is being served or waits.
 #[derive(Debug)]
-pub struct Admitted<'g>(&'g Gate);
+pub struct Admitted(Arc<Gate>);
 
 impl Gate {
     /// Challenges are issued while fewer than `limit` releases are being served.
@@ -40,9 +40,9 @@ impl Gate {
 
     /// Counts a release until what is given back is dropped.
     #[must_use]
-    pub fn enter(&self) -> Admitted<'_> {
+    pub fn enter(self: &Arc<Self>) -> Admitted {
         self.releases.fetch_add(1, Ordering::Relaxed);
-        Admitted(self)
+        Admitted(Arc::clone(self))
     }
 
     /// How many there are.
@@ -52,7 +52,7 @@ impl Gate {
     }
 }
 
-impl Drop for Admitted<'_> {
+impl Drop for Admitted {
     fn drop(&mut self) {
         self.0.releases.fetch_sub(1, Ordering::Relaxed);
     }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn t44_challenges_stop_before_releases_do() {
-        let gate = Gate::new(2);
+        let gate = Arc::new(Gate::new(2));
         let first = gate.enter();
         assert!(gate.open());
         let second = gate.enter();

@@ -4,6 +4,7 @@
 //! under a grant, a grant comes from verified claims, the key that secrets are wrapped to comes out of those
 //! claims, and the answer leaves only after the grant is on record with its nonce spent.
 
+mod arrival;
 mod error;
 pub(crate) mod evidence;
 mod refuse;
@@ -25,11 +26,11 @@ use vouchsafe_protocol::{
     Bound, DecisionId, Digest32, Evidence, GuestPublicKey, PlaintextSecret, ReleasePaths, UnixTime,
 };
 
-use crate::admission::Network;
 use crate::broker::Broker;
 use crate::collateral::{self, Asker, Prospect, Wanted};
 use crate::pool::PoolError;
 
+pub(crate) use arrival::Arrival;
 pub(crate) use error::ReleaseError;
 use error::retry_in;
 use refuse::{Known, Subject, refuse};
@@ -43,11 +44,11 @@ pub(crate) async fn release(
     broker: &Arc<Broker>,
     decision: DecisionId,
     request: ReleaseRequest,
-    client: Network,
+    arrival: Arrival,
     now: UnixTime,
 ) -> Result<ReleaseAnswer, Refused> {
     let subject = Subject::of(decision, &request, now);
-    let case = match Case::open(broker, decision, request, client, now) {
+    let case = match Case::open(broker, decision, request, arrival, now) {
         Ok(case) => case,
         Err(error) => return Err(refuse(broker, subject, error)),
     };
@@ -87,7 +88,11 @@ async fn record(
     let (done, waited) = oneshot::channel();
     let keystore = broker.keystore.clone();
     let job = move || {
-        // Nobody waits any more when sending fails: the connection is gone.
+        // The connection is gone, and nothing is spent yet.
+        if done.is_closed() {
+            return;
+        }
+        // Nobody waits any more when sending fails.
         let _gone = match job() {
             Ok(Ready { proved, grant, answer }) => {
                 return keystore.record_then(grant, move |result| {
@@ -108,10 +113,10 @@ struct Case {
     bound: Bound,
     paths: ReleasePaths,
     evidence: Evidence,
-    /// Where the request came from.
-    client: Network,
     now: UnixTime,
     expires_at: UnixTime,
+    /// The last field: it is given back once the evidence is gone.
+    arrival: Arrival,
 }
 
 /// A case whose evidence was verified.
@@ -141,7 +146,7 @@ impl Case {
         broker: &Arc<Broker>,
         decision: DecisionId,
         request: ReleaseRequest,
-        client: Network,
+        arrival: Arrival,
         now: UnixTime,
     ) -> Result<Self, ReleaseError> {
         let ReleaseRequest { challenge, suite, public_key, paths, evidence } = request;
@@ -150,7 +155,7 @@ impl Case {
             GuestPublicKey::new(suite, &public_key).map_err(|error| ReleaseError::Key { nonce, error })?;
         let bound = Bound::release(&broker.identity(), nonce, key, &paths);
         let expires_at = challenge.expires_at;
-        Ok(Self { broker: Arc::clone(broker), decision, bound, paths, evidence, client, now, expires_at })
+        Ok(Self { broker: Arc::clone(broker), decision, bound, paths, evidence, now, expires_at, arrival })
     }
 
     fn verify(self) -> Result<Proved, Failure> {
@@ -193,7 +198,7 @@ impl Case {
     fn asker(&self, shown: Option<&str>) -> Asker {
         match shown {
             Some(name) if self.broker.wants.take(Some(name), self.now).is_ok() => Asker::Verified,
-            _ => Asker::Anybody(self.client),
+            _ => Asker::Anybody(self.arrival.network()),
         }
     }
 

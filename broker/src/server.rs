@@ -269,7 +269,8 @@ struct Ended;
 
 /// Connections that wait to be accepted, as far as the kernel's `somaxconn` goes.
 const BACKLOG: i32 = 4096;
-const DISCONNECT: Duration = Duration::from_secs(2);
+/// Of a client that was answered and is still sending.
+const DISCONNECT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use vouchsafe_protocol::{
 
 use crate::admission::Network;
 use crate::config::Limits;
+use crate::release::Arrival;
 use crate::tls::SelfSigned;
 use crate::{Broker, BrokerConfig, clock};
 
@@ -80,6 +81,16 @@ impl Fixture {
         let token = fill(&config).await;
         let broker = Broker::open(config).await.expect("a broker");
         Self { broker, token, folder }
+    }
+
+    /// A request from [`client`], whose body has no bytes.
+    pub(crate) fn arrival(&self) -> Arrival {
+        self.arrival_from(client())
+    }
+
+    pub(crate) fn arrival_from(&self, network: Network) -> Arrival {
+        let room = self.broker.admission.guests.body(network, 0).expect("room");
+        Arrival::enter(&self.broker, network, Arc::new(room))
     }
 
     pub(crate) fn keystore(&self) -> &Keystore {

@@ -12,7 +12,7 @@ use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, UnixTime};
 use crate::body::{BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
-use crate::release::{refuse_challenge, release};
+use crate::release::{Arrival, refuse_challenge, release};
 use crate::{clock, random};
 
 pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<HttpResponse, HttpProblem> {
@@ -20,10 +20,16 @@ pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<H
     let broker = broker.into_inner();
     let decision = random::decision_id().map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
     // A stranger's body is not taken in: who holds a live challenge was let in with it.
-    let challenge = body.opening(MAX_OPENING, challenge).await.map_err(|error| match error {
-        NoOpening::Malformed(reason) => malformed(&broker, decision, clock::now(), &reason),
-        NoOpening::Problem(problem) => problem,
-    })?;
+    let challenge = match body.opening(MAX_OPENING, challenge).await {
+        Ok(challenge) => challenge,
+        Err(error) => {
+            body.discard().await;
+            return Err(match error {
+                NoOpening::Malformed(reason) => malformed(&broker, decision, clock::now(), &reason),
+                NoOpening::Problem(problem) => problem,
+            });
+        }
+    };
     let now = clock::now();
     if let Err(error) = broker.check(&challenge, now) {
         let problem = refuse_challenge(&broker, decision, now, error);
@@ -32,12 +38,12 @@ pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<H
     }
     let client = body.network();
     let body = body.whole().await.inspect_err(|problem| broker.metrics.refused(problem.code()))?;
-    let _admitted = broker.gate.enter();
+    let arrival = Arrival::enter(&broker, client, body.room());
     let now = clock::now();
     let request: ReleaseRequest =
         body.parse().map_err(|error| malformed(&broker, decision, now, &error.to_string()))?;
     let count = request.paths.as_slice().len();
-    let answer = release(&broker, decision, request, client, now).await;
+    let answer = release(&broker, decision, request, arrival, now).await;
     let answer = answer.map_err(|refused| refused.problem(&broker, body.as_slice()))?;
     let elapsed = started.elapsed();
     broker.metrics.grants.inc();

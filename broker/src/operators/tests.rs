@@ -9,7 +9,7 @@ use vouchsafe_protocol::DecisionId;
 use vouchsafe_protocol::problem::Problem;
 
 use crate::release::release;
-use crate::testing::{Fixture, PATH, POLICY, PROJECT, by, client, policy};
+use crate::testing::{Fixture, PATH, POLICY, PROJECT, by, policy};
 use crate::{clock, tls};
 
 /// Every route that needs an operator.
@@ -159,7 +159,7 @@ async fn t46_metrics_carry_no_paths() {
     for paths in [&[PATH][..], &["prod/db/unknown"]] {
         let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), paths);
         let _either =
-            release(&fixture.broker, DecisionId([1; 16]), asked.request, client(), clock::now()).await;
+            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now()).await;
     }
     let (status, metrics) = call(&fixture, None, "GET", "/metrics", &Value::Null).await;
     let metrics = String::from_utf8(metrics).expect("text");
@@ -176,7 +176,7 @@ async fn a_refusal_is_explained_to_whoever_may_read_it() {
     let fixture = Fixture::new().await;
     let id = DecisionId([7; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &["prod/db/unknown"]);
-    assert!(release(&fixture.broker, id, asked.request, client(), clock::now()).await.is_err());
+    assert!(release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.is_err());
     let uri = format!("/v1/decisions/show?id={id}");
     let (status, answer) = json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await;
     assert_eq!(status, 200);
@@ -197,7 +197,7 @@ async fn t41_evidence_of_a_decision_goes_to_whoever_may_read_the_decision() {
     let id = DecisionId([8; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
     let sent = serde_json::to_value(&asked.request.evidence).expect("JSON");
-    assert!(release(&fixture.broker, id, asked.request, client(), clock::now()).await.is_ok());
+    assert!(release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.is_ok());
     let uri = format!("/v1/decisions/evidence?id={id}");
     assert_eq!(json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await, (200, sent));
     let add = |name, namespace: &str| {
@@ -216,7 +216,7 @@ async fn t41_chips_go_to_whoever_may_read_the_decision_that_saw_them() {
     let fixture = Fixture::new().await;
     let id = DecisionId([8; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
-    assert!(release(&fixture.broker, id, asked.request, client(), clock::now()).await.is_ok());
+    assert!(release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.is_ok());
     let (status, answer) = json_of(&fixture, &fixture.token, "GET", "/v1/chips", &Value::Null).await;
     let chip = &answer["chips"][0];
     assert_eq!((status, &chip["index"], &chip["decision"]), (200, &json!(0), &json!(id)), "{answer}");
@@ -254,7 +254,7 @@ async fn t48_a_policy_diff_names_the_decisions_that_would_change() {
     let fixture = Fixture::new().await;
     let id = DecisionId([8; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    assert!(release(&fixture.broker, id, asked.request, client(), clock::now()).await.is_ok());
+    assert!(release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.is_ok());
     let pieces = fixture.keystore().evidence_of(id).await.expect("sound rows").expect("kept");
     assert!(pieces.iter().any(|piece| piece.kind == "event-log"));
     assert_eq!(fixture.keystore().evidence_of(DecisionId([9; 16])).await.expect("sound rows"), None);
@@ -295,7 +295,7 @@ async fn t50_a_refused_release_is_replayed_too() {
         .expect("a good policy");
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
     let refused =
-        release(&fixture.broker, id, asked.request, client(), clock::now()).await.expect_err("refused");
+        release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.expect_err("refused");
     assert_eq!(refused.code(), vouchsafe_protocol::ReasonCode::NotGranted);
     let body = json!({ "name": POLICY, "text": policy(PROJECT), "decisions": 10 });
     // Refusals are recorded when no grant waits: soon, not at once.

@@ -10,12 +10,12 @@ use vouchsafe_protocol::{BrokerIdentity, ReasonCode};
 
 use super::*;
 use crate::clock;
-use crate::testing::{Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, client, name, path, policy};
+use crate::testing::{Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, policy};
 
 const ID: DecisionId = DecisionId([9; 16]);
 
 async fn release_of(fixture: &Fixture, asked: &Asked) -> Result<ReleaseAnswer, Refused> {
-    release(&fixture.broker, ID, asked.request.clone(), client(), clock::now()).await
+    release(&fixture.broker, ID, asked.request.clone(), fixture.arrival(), clock::now()).await
 }
 
 fn refusal(result: Result<ReleaseAnswer, Refused>) -> ReasonCode {
@@ -204,7 +204,7 @@ async fn run(
 async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let fixture = Fixture::new().await;
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    let case = Case::open(&fixture.broker, ID, asked.request.clone(), client(), clock::now())
+    let case = Case::open(&fixture.broker, ID, asked.request.clone(), fixture.arrival(), clock::now())
         .expect("a good challenge");
     let ready = run(&fixture.broker, move || case.verify()?.prepare()).await.expect("granted");
     fixture.keystore().put_guardrails(by(), SHIPPED_GUARDRAILS, &<_>::default()).await.expect("stored");

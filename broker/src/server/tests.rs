@@ -1,3 +1,5 @@
+mod bounds;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};

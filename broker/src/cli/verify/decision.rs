@@ -204,13 +204,13 @@ mod tests {
     use super::*;
     use crate::clock;
     use crate::release::{evidence::assemble, release};
-    use crate::testing::{Fixture, PATH, client, crls};
+    use crate::testing::{Fixture, PATH, crls};
 
     /// A grant as `decisions evidence` writes it.
     async fn granted(fixture: &Fixture, kinds: Kinds) -> DecisionFile {
         let asked = fixture.ask(&SimulatedVm::new(), kinds, fixture.challenge(), &[PATH]);
         let id = DecisionId(asked.request.challenge.nonce.0.first_chunk().copied().expect("32 bytes"));
-        release(&fixture.broker, id, asked.request, client(), clock::now())
+        release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now())
             .await
             .map(|_| ())
             .expect("granted");

@@ -107,7 +107,7 @@ async fn googles_endorsement_is_asked_for_although_an_extra_anchor_gave_one() {
     service.import(&endorsement, Some(measurement), clock::now()).expect("an endorsement");
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
     // Its revocation is not offered, which the shipped guardrails take; Google's own is asked for all the same.
-    release(&fixture.broker, DecisionId([1; 16]), asked.request, client(), clock::now())
+    release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now())
         .await
         .expect("granted");
     eventually("a question", || vendor.asked(&format!("/sevsnp/{measurement}.binarypb")).len() == 1);

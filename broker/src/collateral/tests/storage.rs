@@ -69,7 +69,8 @@ async fn code(fixture: &Fixture, vm: &SimulatedVm, decision: u8) -> (Option<Reas
     let asked = fixture.ask(vm, Kinds::BOTH, fixture.challenge(), &[PATH]);
     // Each VM is in a network of its own.
     let network = Network::from(IpAddr::from([10, 0, 0, decision]));
-    match release(&fixture.broker, DecisionId([decision; 16]), asked.request, network, clock::now()).await {
+    let arrival = fixture.arrival_from(network);
+    match release(&fixture.broker, DecisionId([decision; 16]), asked.request, arrival, clock::now()).await {
         Ok(_) => (None, None),
         Err(refused) => (Some(refused.code()), refused.retry_after()),
     }

@@ -1,0 +1,128 @@
+//! What a request holds, and what becomes of it when its client is turned away or goes away.
+
+use std::sync::mpsc::{Sender, channel};
+
+use super::*;
+
+/// Keeps the only verifier busy until what is given back is dropped.
+fn occupy(broker: &Broker) -> Sender<()> {
+    let (free, freed) = channel::<()>();
+    let (started, running) = channel();
+    broker
+        .pool
+        .spawn(move || {
+            started.send(()).expect("somebody waits");
+            assert!(freed.recv().is_err(), "nothing is ever sent");
+        })
+        .expect("room");
+    running.recv().expect("it runs");
+    free
+}
+
+fn body_bytes(broker: &Broker) -> i64 {
+    let text = String::from_utf8(broker.metrics.text().expect("text")).expect("text");
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("vouchsafe_body_bytes{listener=\"guests\"} "));
+    line.and_then(|line| line.parse().ok()).unwrap_or_default()
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(20), "it never comes to that");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t54_a_client_that_leaves_gives_nothing_back_before_its_work_is_gone() {
+    let fixture = Fixture::with(|limits| (limits.verifiers, limits.releases) = (Some(1), 1)).await;
+    let (guests, _, stop) = start(&fixture).await;
+    let broker = &fixture.broker;
+    let free = occupy(broker);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
+    let body = serde_json::to_string(&asked.request).expect("JSON");
+    let request =
+        format!("POST /v1/release HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let mut stream = connect(&fixture, guests);
+    let left = tokio::task::spawn_blocking(move || {
+        stream.write_all(request.as_bytes()).expect("sent");
+        stream
+    });
+    let stream = left.await.expect("runs");
+    until(|| broker.pool.waiting() == 1).await;
+    drop(stream);
+    until(|| broker.admission.guests.held() == 0).await;
+    assert_eq!(broker.gate.releases(), 1, "its work still waits");
+    assert!(!broker.gate.open(), "no other challenge is issued meanwhile");
+    assert_eq!(body_bytes(broker), i64::try_from(body.len()).expect("small"));
+    drop(free);
+    until(|| broker.gate.releases() == 0).await;
+    until(|| body_bytes(broker) == 0).await;
+    assert_eq!(broker.metrics.grants.get(), 0);
+    let again = fixture.keystore().decisions(&vouchsafe_keystore::store::DecisionFilter::default()).await;
+    let granted = again.expect("sound rows").into_iter().filter(|logged| logged.record.kind() == "grant");
+    assert_eq!(granted.count(), 0, "nobody waited for it, so that its challenge is not spent");
+    stop.stop().await;
+}
+
+/// Sends the whole body as a network does, piece after piece, and gives what comes back; `None` where the connection was
+/// reset before all was sent.
+async fn sent_in_pieces(fixture: &Fixture, address: SocketAddr, head: String, length: usize) -> Option<String> {
+    let mut stream = connect(fixture, address);
+    let sent = tokio::task::spawn_blocking(move || {
+        stream.write_all(head.as_bytes()).ok()?;
+        let piece = [b' '; 16 * 1024];
+        for _ in 0..length / piece.len() {
+            std::thread::sleep(Duration::from_millis(3));
+            stream.write_all(&piece).ok()?;
+        }
+        Some(read(&mut stream))
+    });
+    sent.await.expect("runs")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t54_whoever_is_turned_away_while_sending_gets_an_answer() {
+    let fixture = Fixture::with(|limits| limits.bodies_per_address = 1).await;
+    let (guests, operators, stop) = start(&fixture).await;
+    let challenge = serde_json::to_string(&fixture.challenge()).expect("JSON");
+    let (mebibyte, sent) = (1024 * 1024, 256 * 1024);
+    let client = crate::testing::client();
+    let room = fixture.broker.admission.guests.body(client, mebibyte).expect("room");
+    let head = |route: &str, opening: &str, length: usize| {
+        let length = opening.len() + length;
+        format!("POST {route} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{opening}")
+    };
+    let opening = format!("{{\"challenge\":{challenge},");
+    for (address, head, length, status) in [
+        // There is no room for it.
+        (guests, head("/v1/release", &opening, sent), sent, "503"),
+        // It is no request.
+        (guests, head("/v1/release", "[", sent), sent, "400"),
+        // Nobody sends this much.
+        (guests, head("/v1/release", "{", 3 * mebibyte), sent, "413"),
+        // Nobody is known by that token.
+        (operators, head("/v1/policies/put", "{", sent), sent, "401"),
+    ] {
+        let answer = sent_in_pieces(&fixture, address, head, length).await;
+        let answer = answer.unwrap_or_else(|| panic!("no {status}: the connection was reset"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{status}: {answer}");
+    }
+    // It was received in passing: nothing was taken for it.
+    assert_eq!(body_bytes(&fixture.broker), i64::try_from(mebibyte).expect("small"));
+    drop(room);
+    stop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t54_no_more_than_a_request_is_received_in_passing() {
+    let fixture = Fixture::new().await;
+    let (guests, _, stop) = start(&fixture).await;
+    let sixteen = 16 * 1024 * 1024;
+    let head =
+        format!("POST /v1/release HTTP/1.1\r\nhost: x\r\ncontent-length: {sixteen}\r\n\r\n{{\"suite\":");
+    let answer = sent_in_pieces(&fixture, guests, head, sixteen).await;
+    assert!(answer.is_none(), "whoever goes on sending is cut off");
+    stop.stop().await;
+}
