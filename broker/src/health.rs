@@ -138,16 +138,18 @@ impl Readiness {
     }
 }
 
-/// Takes the database's writer for one commit; nothing else here does.
-pub(crate) async fn probe(broker: &Broker) {
+/// Takes the database's writer for one commit; nothing else here does. Brings the metrics of collateral up to date as well:
+/// what there is of it is looked at here, and not when somebody asks for metrics.
+pub(crate) async fn probe(broker: &Arc<Broker>) {
     let mut reasons = Vec::new();
+    let crls = observe_collateral(broker).await;
     if free_mib(broker).is_some_and(|free| free < broker.config().limits.free_disk) {
         reasons.push(NotReady::DiskAlmostFull);
     }
     reasons.extend(storage(broker).await);
     reasons.extend(grants_failed(broker.keystore.grant_failures(), Instant::now()));
     match broker.keystore.compiled_guardrails().await {
-        Ok(guardrails) if guardrails.read_revocation() && !has_current_crls(broker) => {
+        Ok(guardrails) if guardrails.read_revocation() && !are_current(&crls, clock::now()) => {
             reasons.push(NotReady::CrlsMissing);
         }
         Ok(_) => {}
@@ -191,8 +193,24 @@ fn grants_failed(failures: Option<GrantFailures>, now: Instant) -> Option<NotRea
     (since < GRANT_FAILURES).then_some(NotReady::GrantsFailed)
 }
 
-fn has_current_crls(broker: &Broker) -> bool {
-    broker.collateral_status().is_ok_and(|status| are_current(&status.crls, clock::now()))
+/// The lists that there are. All of the collateral is parsed for this, off the async workers.
+async fn observe_collateral(broker: &Arc<Broker>) -> Vec<CrlStatus> {
+    let observed = Arc::clone(broker);
+    let status = tokio::task::spawn_blocking(move || observed.collateral_status()).await;
+    match status {
+        Ok(Ok(status)) => {
+            broker.metrics.observe_collateral(&status, clock::now());
+            status.crls
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(event = "collateral.not_read", %error);
+            Vec::new()
+        }
+        Err(_) => {
+            tracing::error!(event = "collateral.panicked");
+            Vec::new()
+        }
+    }
 }
 
 /// Whether there are lists, and a current one of each issuer: certificates of an issuer whose list is overdue count as

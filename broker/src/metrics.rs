@@ -310,6 +310,14 @@ impl Metrics {
         self.refusals.with_label_values(&[code.as_str()]).inc();
     }
 
+    /// Takes over what there is of collateral.
+    pub fn observe_collateral(&self, status: &CollateralStatus, now: UnixTime) {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.crls.set(count(status.crls.len()));
+        self.crls_overdue.set(count(status.crls.iter().filter(|crl| crl.overdue(now)).count()));
+        self.collateral.observe(status, now);
+    }
+
     /// Everything in the Prometheus text format.
     ///
     /// # Errors

@@ -65,6 +65,20 @@ fn answer(body: &impl Serialize) -> Result<HttpResponse, HttpProblem> {
     Ok(HttpResponse::Ok().json(body))
 }
 
+/// Runs work on a thread that may block: a listener's own threads serve others meanwhile.
+async fn blocking<T: Send + 'static, E: Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, HttpProblem>
+where
+    HttpProblem: From<E>,
+{
+    match web::block(work).await {
+        Ok(done) => Ok(done?),
+        // It panicked, which is a bug.
+        Err(_) => Err(HttpProblem::new(ReasonCode::Internal)),
+    }
+}
+
 /// The answer to a change that has nothing to tell.
 fn done() -> Result<HttpResponse, HttpProblem> {
     Ok(HttpResponse::NoContent().finish())

@@ -118,7 +118,7 @@ impl Servers {
         let running = [
             serve(guests_server, guests_socket, threads, guests::configure)
                 .map_err(|source| ServeError::Listen { address: guests, source })?,
-            serve(operators_server, operators_socket, 1, operators::configure)
+            serve(operators_server, operators_socket, OPERATORS_THREADS, operators::configure)
                 .map_err(|source| ServeError::Listen { address: operators, source })?,
         ];
         Ok(Self { guests, operators, certificates, running })
@@ -269,6 +269,8 @@ struct Ended;
 
 /// Connections that wait to be accepted, as far as the kernel's `somaxconn` goes.
 const BACKLOG: i32 = 4096;
+/// One that handshakes with strangers keep busy leaves one to operators.
+const OPERATORS_THREADS: usize = 2;
 /// Of a client that was answered and is still sending.
 const DISCONNECT: Duration = Duration::from_secs(1);
 

@@ -178,11 +178,10 @@ impl CollateralService {
         Ok(status)
     }
 
-    /// Brings the metrics up to date.
-    pub(crate) fn observe(&self, now: UnixTime) {
-        if let Ok(status) = self.status() {
-            self.shared.metrics.observe(&status, now);
-        }
+    /// The folder, as somebody has it who works on it for long.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> MutexGuard<'_, CollateralFolder> {
+        self.shared.folder()
     }
 
     fn changed(&self) -> Result<CollateralStatus, CollateralFileError> {

@@ -12,9 +12,9 @@ use vouchsafe_protocol::{BrokerIdentity, Digest48, ReasonCode};
 
 use crate::body::Body;
 use crate::broker::Broker;
-use crate::collateral::{CollateralFileError, is_bundle};
+use crate::collateral::{ContentError, is_bundle};
 use crate::operators::operator::Act;
-use crate::operators::{Operator, Query, answer};
+use crate::operators::{Operator, Query, answer, blocking};
 use crate::problem::HttpProblem;
 
 #[derive(Deserialize)]
@@ -34,23 +34,23 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, HttpProblem> {
     operator.must_everywhere(Act::ManageCollateral)?;
     let by = operator.by();
-    let (service, file) = (broker.collateral_service(), body.as_slice());
-    let status = if is_bundle(file) {
-        let signer = how.signed_by.unwrap_or_else(|| broker.identity());
-        let bundle = Bundle::parse(file).map_err(refused)?;
-        service.import_bundle(bundle, &signer, by.at)?
-    } else if file.len() > MAX_REQUEST {
+    let (is_bundle, at) = (is_bundle(body.as_slice()), by.at);
+    if !is_bundle && body.as_slice().len() > MAX_REQUEST {
         return Err(HttpProblem::for_operator(
             ReasonCode::RequestTooLarge,
             "only a bundle may be that large",
         ));
-    } else {
-        service.import(file, how.measurement, by.at)?
+    }
+    let import = move || {
+        let (service, file) = (broker.collateral_service(), body.as_slice());
+        if !is_bundle {
+            return service.import(file, how.measurement, at);
+        }
+        let signer = how.signed_by.unwrap_or_else(|| broker.identity());
+        let bundle = Bundle::parse(file).map_err(ContentError::from)?;
+        service.import_bundle(bundle, &signer, at)
     };
+    let status = blocking(import).await?;
     tracing::info!(event = "collateral.imported", operator = by.operator, items = status.items.len());
     answer(&status)
-}
-
-fn refused(error: vouchsafe_protocol::bundle::BundleError) -> HttpProblem {
-    CollateralFileError::Content(error.into()).into()
 }

@@ -5,13 +5,12 @@ use actix_web::web::Data;
 
 use crate::broker::Broker;
 use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::{Operator, answer, blocking};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
     operator.must_everywhere(Act::ManageCollateral)?;
-    let service = broker.collateral_service();
-    service.refresh();
+    broker.collateral_service().refresh();
     tracing::info!(event = "collateral.refresh", operator = operator.by().operator);
-    answer(&service.status()?)
+    answer(&blocking(move || broker.collateral_status()).await?)
 }

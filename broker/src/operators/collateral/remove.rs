@@ -8,7 +8,7 @@ use vouchsafe_protocol::Digest32;
 use crate::body::Body;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::{Operator, answer, blocking};
 use crate::problem::HttpProblem;
 
 #[derive(Deserialize)]
@@ -26,7 +26,8 @@ pub(super) async fn post(
     let Remove { digest } = body.json()?;
     operator.must_everywhere(Act::ManageCollateral)?;
     let by = operator.by();
-    let status = broker.collateral_service().remove(digest, by.at)?;
+    let at = by.at;
+    let status = blocking(move || broker.collateral_service().remove(digest, at)).await?;
     tracing::info!(event = "collateral.removed", operator = by.operator, %digest);
     answer(&status)
 }

@@ -5,10 +5,10 @@ use actix_web::web::Data;
 
 use crate::broker::Broker;
 use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::{Operator, answer, blocking};
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
     operator.must_everywhere(Act::ManageCollateral)?;
-    answer(&broker.collateral_status()?)
+    answer(&blocking(move || broker.collateral_status()).await?)
 }

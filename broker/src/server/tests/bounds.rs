@@ -126,3 +126,50 @@ async fn t54_no_more_than_a_request_is_received_in_passing() {
     assert!(answer.is_none(), "whoever goes on sending is cut off");
     stop.stop().await;
 }
+
+/// Works on the collateral, as an import of a large bundle does, until what is given back is dropped.
+fn work_on_collateral(broker: &Arc<Broker>) -> Sender<()> {
+    let (end, ended) = channel::<()>();
+    let (held, holds) = channel();
+    let broker = Arc::clone(broker);
+    std::thread::spawn(move || {
+        let _folder = broker.collateral_service().hold();
+        held.send(()).expect("somebody waits");
+        // It comes to an end also where the test fails.
+        let _dropped = ended.recv_timeout(Duration::from_secs(15));
+    });
+    holds.recv().expect("it runs");
+    end
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t54_long_work_on_collateral_holds_up_neither_metrics_nor_operators() {
+    let fixture = Fixture::with(|limits| limits.probe = Duration::from_secs(3600)).await;
+    crate::health::probe(&fixture.broker).await;
+    let (_, operators, stop) = start(&fixture).await;
+    let end = work_on_collateral(&fixture.broker);
+    let token = &fixture.token;
+    let status = format!(
+        "GET /v1/collateral HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
+    );
+    let waiting: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(exchange(connect(&fixture, operators), status.clone().into_bytes())))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for route in ["/metrics", "/livez", "/readyz", "/metrics"] {
+        let asked = exchange(connect(&fixture, operators), get(route, true).into_bytes()).await;
+        let (answer, took) = asked;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{route}: {answer}");
+        assert!(took < Duration::from_secs(8), "{route}: {took:?}");
+        if route == "/metrics" {
+            assert!(answer.contains("\nvouchsafe_crls 2\n"), "the last probe saw them: {answer}");
+            assert!(answer.contains("vouchsafe_collateral_items{kind=\"crl\"} 2"), "{answer}");
+        }
+    }
+    drop(end);
+    for waited in waiting {
+        let (answer, _) = waited.await.expect("runs");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    stop.stop().await;
+}
