@@ -30,7 +30,7 @@ impl From<IpAddr> for Network {
 
 impl Network {
     /// The /48 that it belongs to; an IPv4 address belongs to none.
-    const fn site(self) -> Option<Site> {
+    pub(crate) const fn site(self) -> Option<Site> {
         match self.0 {
             IpAddr::V6(v6) => Some(Site(v6.to_bits() >> 80)),
             IpAddr::V4(_) => None,
@@ -40,7 +40,7 @@ impl Network {
 
 /// The /48 of IPv6 networks: its first 48 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Site(u128);
+pub(crate) struct Site(u128);
 
 /// What a listener gives, and how much of it to one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

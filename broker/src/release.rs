@@ -32,7 +32,7 @@ use crate::pool::PoolError;
 
 pub(crate) use arrival::Arrival;
 pub(crate) use error::ReleaseError;
-use error::retry_in;
+pub(crate) use error::retry_in;
 use refuse::{Known, Subject, refuse};
 pub(crate) use refuse::{Refused, refuse_challenge};
 

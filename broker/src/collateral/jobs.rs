@@ -3,103 +3,19 @@
 //! Each source has its own order and its own pace: one that is down or slow holds nothing else up.
 
 mod budget;
+mod job;
 mod source;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vouchsafe_attestation::chain::MAX_CRLS;
-use vouchsafe_protocol::bundle::CollateralKind;
 
 use self::budget::Budget;
+pub(crate) use self::job::Job;
 pub(crate) use self::source::Source;
-use super::addresses::AMD_KDS;
 use super::pace::Pace;
-use super::wanted::{Issuer, Wanted};
 use crate::admission::Network;
-
-/// One item to fetch.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Job {
-    /// The list at an address; it is kept current for as long as the broker runs.
-    Crl {
-        /// Where a verified certificate, or the configuration, says that it is.
-        url: String,
-        /// The key that has to sign it, where a certificate names the list.
-        issuer: Option<Arc<[u8]>>,
-    },
-    /// What somebody needs.
-    Wanted(Wanted),
-}
-
-impl Job {
-    pub(crate) const fn crl(url: String, issuer: Option<Arc<[u8]>>) -> Self {
-        Self::Crl { url, issuer }
-    }
-
-    pub(crate) fn source(&self) -> Source {
-        match self {
-            Self::Crl { url, .. } if url.starts_with(AMD_KDS) => Source::Amd,
-            Self::Crl { .. } => Source::Crls,
-            Self::Wanted(Wanted::Issuer(_)) => Source::Issuers,
-            Self::Wanted(Wanted::Vek(_)) => Source::Amd,
-            Self::Wanted(Wanted::Tdx(_)) => Source::Intel,
-            Self::Wanted(Wanted::TokenKeys) => Source::GoogleKeys,
-            Self::Wanted(Wanted::Launch(_)) => Source::GoogleEndorsements,
-        }
-    }
-
-    pub(crate) const fn kind(&self) -> CollateralKind {
-        match self {
-            Self::Crl { .. } => CollateralKind::Crl,
-            Self::Wanted(Wanted::Vek(_) | Wanted::Issuer(_)) => CollateralKind::Certificate,
-            Self::Wanted(Wanted::Tdx(_)) => CollateralKind::Tdx,
-            Self::Wanted(Wanted::TokenKeys) => CollateralKind::TokenKeys,
-            Self::Wanted(Wanted::Launch(_)) => CollateralKind::LaunchEndorsement,
-        }
-    }
-
-    /// Whether it is needed whoever asks.
-    const fn is_permanent(&self) -> bool {
-        // An issuing CA at an address of the table is fetched before anybody shows a certificate of it.
-        matches!(
-            self,
-            Self::Crl { .. } | Self::Wanted(Wanted::TokenKeys | Wanted::Issuer(Issuer { key_id: None, .. }))
-        )
-    }
-
-    /// Whether what is there has an end that comes soon.
-    const fn is_refreshed(&self) -> bool {
-        self.is_permanent() || matches!(self, Self::Wanted(Wanted::Tdx(_)))
-    }
-
-    /// Whether a guest takes it for a final answer that this was refused. It mostly comes over plain HTTP, where who stands
-    /// in between can have anything refused.
-    const fn is_decisive(&self) -> bool {
-        matches!(self, Self::Crl { .. } | Self::Wanted(Wanted::Issuer(_)))
-    }
-
-    /// For how long a refusal counts.
-    const fn refused(&self, pace: &Pace) -> Duration {
-        if self.is_decisive() { pace.refused } else { pace.missing }
-    }
-
-    /// The longest time between two tries.
-    const fn most(&self, pace: &Pace) -> Duration {
-        if self.is_decisive() { pace.refused } else { pace.most }
-    }
-}
-
-impl fmt::Display for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Crl { url, .. } => f.write_str(url),
-            Self::Wanted(wanted) => wanted.fmt(f),
-        }
-    }
-}
 
 /// How a fetch ended, as far as its next one depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +122,23 @@ struct Pacing {
     not_before: Instant,
     failures: u32,
     budget: Budget,
+    /// When the fetch began that is running.
+    began: Option<Instant>,
+    /// How long a fetch takes, of late.
+    usual: Duration,
+}
+
+impl Pacing {
+    fn new(pace: &Pace, source: Source, now: Instant) -> Self {
+        let budget = Budget::new(pace, source, now);
+        Self { not_before: now, failures: 0, budget, began: None, usual: FIRST_GUESS }
+    }
+
+    /// A fetch is over: the next ones are expected to take as long.
+    fn over(&mut self, now: Instant) {
+        let Some(began) = self.began.take() else { return };
+        self.usual = (self.usual * 3 + now.saturating_duration_since(began)) / 4;
+    }
 }
 
 /// All of it.
@@ -219,9 +152,8 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) fn new(pace: Pace, now: Instant) -> Self {
-        let pacing =
-            |source| Pacing { not_before: now, failures: 0, budget: Budget::new(&pace, source, now) };
-        let sources = Source::ALL.into_iter().map(|source| (source, pacing(source))).collect();
+        let pacing = |source| (source, Pacing::new(&pace, source, now));
+        let sources = Source::ALL.into_iter().map(pacing).collect();
         Self { pace, entries: BTreeMap::new(), sources, stopped: false }
     }
 
@@ -276,7 +208,7 @@ impl Jobs {
             State::Wanted | State::Running | State::Unanswered => {
                 let rest =
                     pacing.map(|pacing| pacing.not_before.saturating_duration_since(now)).unwrap_or_default();
-                Prospect::Soon(wait.max(rest))
+                Prospect::Soon(wait.max(rest) + self.queue_before(job, now))
             }
             // It came a moment ago.
             State::Have(since) if now.saturating_duration_since(since) < self.pace.again => {
@@ -284,6 +216,22 @@ impl Jobs {
             }
             State::Have(_) | State::Missing => Prospect::Gone(wait),
         }
+    }
+
+    /// How long what is before an item that is due takes: at worst it is the last of those that are in its order.
+    fn queue_before(&self, job: &Job, now: Instant) -> Duration {
+        let source = job.source();
+        let is_due = |entry: &&Entry| entry.state == State::Wanted && entry.due <= now;
+        let (Some(own), Some(pacing)) = (self.entries.get(job).filter(is_due), self.sources.get(&source)) else {
+            return Duration::ZERO;
+        };
+        let is_before = |entry: &&Entry| {
+            entry.state == State::Running || (is_due(entry) && (entry.is_vouched || !own.is_vouched))
+        };
+        let of_source = self.entries.iter().filter(|(job, _)| job.source() == source).map(|(_, entry)| entry);
+        // It counts itself.
+        let before = of_source.filter(is_before).count().saturating_sub(1);
+        pacing.usual.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX))
     }
 
     /// Everything is due, and no failure counts any more.
@@ -322,6 +270,9 @@ impl Jobs {
             return Next::Wait(due.duration_since(now).min(IDLE));
         }
         entry.state = State::Running;
+        if let Some(pacing) = self.sources.get_mut(&source) {
+            pacing.began = Some(now);
+        }
         Next::Fetch(job.clone())
     }
 
@@ -332,6 +283,7 @@ impl Jobs {
         else {
             return;
         };
+        pacing.over(now);
         let ended = match ended {
             // What the broker always needs is tried again soon.
             Ended::Missing if entry.is_kept(job) => Ended::Refused(NOT_THERE.to_owned()),
@@ -421,6 +373,8 @@ const REMEMBERED: Duration = Duration::from_secs(300);
 const MAX_ITEMS: usize = 4096;
 /// With so few failures in a row an item is still expected within moments.
 const FAILURES_SOON: u32 = 3;
+/// How long a fetch takes, before there was one.
+const FIRST_GUESS: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(600);
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(crate) struct Pace {
     pub(crate) asks: u32,
     /// How many issuing CAs at addresses that nothing vouches for.
     pub(crate) issuers: u32,
-    /// Of these, for evidence from one network.
+    /// Of these, for evidence from one network: a fleet behind one address has VMs below some ten of them.
     pub(crate) issuers_of_network: u32,
     /// A whole request to one of these.
     pub(crate) issuer_request: Duration,
@@ -44,7 +44,7 @@ impl Pace {
             refresh,
             asks: 120,
             issuers: 60,
-            issuers_of_network: 3,
+            issuers_of_network: 12,
             issuer_request: Duration::from_secs(5),
         }
     }

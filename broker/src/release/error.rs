@@ -136,7 +136,7 @@ fn denied(denial: &Denial) -> Vec<String> {
 }
 
 /// Seconds after which it is worth to come back for what may be there after `wait`.
-pub(super) fn retry_in(wait: Duration) -> u32 {
+pub(crate) fn retry_in(wait: Duration) -> u32 {
     u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX).clamp(PENDING, MOST)
 }
 

@@ -1,10 +1,14 @@
 //! How many new items of one source may be asked for in a minute, and by whom.
+//!
+//! An item counts once, however many ask for it: a fleet behind one address uses up no more of its share than it has
+//! issuers. A network's share is what such a fleet needs, a site gets two of them, and several sites are below the limit
+//! of all together.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::{Asker, Source};
-use crate::admission::Network;
+use crate::admission::{Network, Site};
 use crate::collateral::pace::Pace;
 
 /// What is left of a minute's items.
@@ -16,10 +20,13 @@ pub(super) struct Budget {
     anybody: u32,
     /// Of these, by such evidence from one network: one that makes things up leaves something to the others.
     network: u32,
+    /// Of these, by such evidence from all networks of one site.
+    site: u32,
     minute: Instant,
     asked: u32,
     by_anybody: u32,
     by_network: HashMap<Network, u32>,
+    by_site: HashMap<Site, u32>,
 }
 
 impl Budget {
@@ -32,10 +39,12 @@ impl Budget {
             all: pace.asks,
             anybody,
             network,
+            site: network.saturating_mul(SHARES_OF_SITE),
             minute: now,
             asked: 0,
             by_anybody: 0,
             by_network: HashMap::new(),
+            by_site: HashMap::new(),
         }
     }
 
@@ -44,18 +53,23 @@ impl Budget {
         if now.saturating_duration_since(self.minute) >= MINUTE {
             (self.minute, self.asked, self.by_anybody) = (now, 0, 0);
             self.by_network.clear();
+            self.by_site.clear();
         }
         if self.asked >= self.all {
             return false;
         }
         if let Asker::Anybody(network) = asker {
             let of_network = self.by_network.get(&network).copied().unwrap_or_default();
-            if self.by_anybody >= self.anybody || of_network >= self.network {
+            let of_site = network.site().and_then(|site| self.by_site.get(&site)).copied().unwrap_or_default();
+            if self.by_anybody >= self.anybody || of_network >= self.network || of_site >= self.site {
                 return false;
             }
             self.by_anybody += 1;
-            // No more networks than items.
+            // No more networks and sites than items.
             self.by_network.insert(network, of_network + 1);
+            if let Some(site) = network.site() {
+                self.by_site.insert(site, of_site + 1);
+            }
         }
         self.asked += 1;
         true
@@ -69,4 +83,6 @@ impl Budget {
 
 /// What evidence of which nothing is verified may ask for: one in so many.
 const ANYBODYS_SHARE: u32 = 4;
+/// So many times the share of a network is what all networks of one site get.
+const SHARES_OF_SITE: u32 = 2;
 const MINUTE: Duration = Duration::from_secs(60);

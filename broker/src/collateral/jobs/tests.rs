@@ -1,8 +1,10 @@
 use vouchsafe_attestation::anchors::{IssuerAddress, Purpose};
 use vouchsafe_protocol::Digest48;
 
-use super::super::wanted::{Chip, Measured};
+use super::super::wanted::{Chip, Issuer, Measured, Wanted};
 use super::*;
+
+mod fleets;
 
 fn pace() -> Pace {
     Pace::new([Duration::from_secs(60), Duration::from_secs(86_400)])
@@ -289,11 +291,11 @@ fn t56_one_network_that_makes_up_issuers_leaves_room_for_others() {
         let ask = |number: u32| jobs.ask(ca(number), Asker::Anybody(network(network_of(number))), at);
         range.map(ask).filter(|asked| *asked == Asked::Queued).count()
     };
-    assert_eq!(queued(0..1000, |_| 1, now), 3);
-    assert_eq!(queued(1000..1010, |_| 2, now), 3);
-    assert_eq!(queued(2000..3000, |number| number, now), 54);
+    assert_eq!(queued(0..1000, |_| 1, now), 12);
+    assert_eq!(queued(1000..1020, |_| 2, now), 12);
+    assert_eq!(queued(2000..3000, |number| number, now), 36);
     assert_eq!(queued(3000..3010, |_| 3, now + seconds(59)), 0);
-    assert_eq!(queued(4000..4010, |_| 1, now + seconds(60)), 3);
+    assert_eq!(queued(4000..4020, |_| 1, now + seconds(60)), 12);
 }
 
 #[test]

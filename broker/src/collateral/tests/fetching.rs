@@ -376,9 +376,11 @@ async fn t56_a_vm_that_names_one_chip_after_the_other_counts_as_a_stranger() {
             release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now()).await;
         let problem = refused.expect_err("missing");
         assert_eq!(problem.code(), ReasonCode::CollateralPending, "{number}");
-        assert_eq!(problem.retry_after() == Some(3), number <= 19, "{number}");
+        let (chip, status) = (hex::encode([number; 64]), fixture.broker.collateral_status().expect("a status"));
+        let is_queued = status.items.iter().any(|item| item.subject.starts_with(&chip));
+        assert_eq!(is_queued, number <= 19, "{number}");
     }
     let other = Chip { id: [99; 64], tcb: [0; 8], product: Some(Product::Genoa) };
     let prospect = fixture.broker.collateral_service().want(Wanted::Vek(other), Asker::Verified);
-    assert_eq!(prospect, Prospect::Soon(Duration::ZERO));
+    assert!(matches!(prospect, Prospect::Soon(_)), "{prospect:?}");
 }
