@@ -107,7 +107,8 @@ pub struct Limits {
     /// Between two probes of readiness.
     #[serde(deserialize_with = "seconds")]
     pub probe: Duration,
-    /// Refusals of strangers that are kept in memory for `explain`.
+    /// Refusals of strangers that are kept in memory for `explain`: so many each of requests that cannot be read, of evidence
+    /// that did not verify, and of VMs that were verified.
     pub remembered_refusals: usize,
     /// Free space in MiB below which the broker is not ready.
     pub free_disk: u64,

@@ -1,52 +1,105 @@
 //! Refusals that are not worth a durable record: the last ones, in memory.
 //!
-//! Authentic evidence is not scarce, so that strangers could fill a disk with refusals. Theirs stay here
-//! until newer ones push them out or the broker stops.
+//! Authentic evidence is not scarce, so that strangers could fill a disk with refusals. Theirs stay here until newer ones
+//! push them out or the broker stops. What costs less to make never pushes out what costs more: requests that are none,
+//! evidence that does not verify, and evidence of a VM that verified and was refused are kept apart.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vouchsafe_keystore::record::RefusalRecord;
 use vouchsafe_protocol::DecisionId;
 
-/// The last refusals.
+/// What was shown by whoever was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No request that can be read, or one without a live challenge.
+    Malformed,
+    /// Evidence that did not verify.
+    Unverified,
+    /// Evidence that verified.
+    Verified,
+}
+
+/// The last refusals, by standing.
 #[derive(Debug)]
 pub struct Refusals {
     capacity: usize,
-    kept: Mutex<VecDeque<RefusalRecord>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// How many there were.
+    count: u64,
+    malformed: VecDeque<Numbered>,
+    unverified: VecDeque<Numbered>,
+    verified: VecDeque<Numbered>,
+}
+
+#[derive(Debug)]
+struct Numbered {
+    number: u64,
+    refusal: RefusalRecord,
 }
 
 impl Refusals {
-    /// Room for `capacity` of them.
+    /// Room for `capacity` of them of each standing.
     #[must_use]
-    pub const fn new(capacity: usize) -> Self {
-        Self { capacity, kept: Mutex::new(VecDeque::new()) }
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, kept: Mutex::default() }
     }
 
-    /// Keeps one, and forgets the oldest when there is no room.
-    pub fn keep(&self, refusal: RefusalRecord) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps one, and forgets the oldest of its standing when there is no room.
+    pub fn keep(&self, refusal: RefusalRecord, standing: Standing) {
         if self.capacity == 0 {
             return;
         }
-        while kept.len() >= self.capacity {
-            kept.pop_front();
+        let mut kept = self.kept();
+        kept.count += 1;
+        let number = kept.count;
+        let ring = kept.ring(standing);
+        while ring.len() >= self.capacity {
+            ring.pop_front();
         }
-        kept.push_back(refusal);
+        ring.push_back(Numbered { number, refusal });
     }
 
     /// The refusal with this id.
     #[must_use]
     pub fn get(&self, decision: DecisionId) -> Option<RefusalRecord> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().rev().find(|refusal| refusal.decision == decision).cloned()
+        let kept = self.kept();
+        let found = kept.all().filter(|kept| kept.refusal.decision == decision);
+        found.max_by_key(|kept| kept.number).map(|kept| kept.refusal.clone())
     }
 
-    /// The newest ones first, at most `limit`.
+    /// The newest ones first that `is_wanted`, at most `limit`. Nothing is kept meanwhile: `is_wanted` should be quick.
     #[must_use]
-    pub fn newest(&self, limit: usize) -> Vec<RefusalRecord> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().rev().take(limit).cloned().collect()
+    pub fn newest(&self, limit: usize, is_wanted: impl Fn(&RefusalRecord) -> bool) -> Vec<RefusalRecord> {
+        let kept = self.kept();
+        let mut all: Vec<&Numbered> = kept.all().collect();
+        all.sort_unstable_by_key(|kept| std::cmp::Reverse(kept.number));
+        let wanted = all.into_iter().map(|kept| &kept.refusal).filter(|refusal| is_wanted(refusal));
+        wanted.take(limit).cloned().collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // What a panic could leave half-written is a number that is not used.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    const fn ring(&mut self, standing: Standing) -> &mut VecDeque<Numbered> {
+        match standing {
+            Standing::Malformed => &mut self.malformed,
+            Standing::Unverified => &mut self.unverified,
+            Standing::Verified => &mut self.verified,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Numbered> {
+        self.malformed.iter().chain(&self.unverified).chain(&self.verified)
     }
 }
 
@@ -72,12 +125,28 @@ mod tests {
     #[test]
     fn t44_refusals_of_strangers_take_bounded_room() {
         let refusals = Refusals::new(3);
-        (0..100).for_each(|number| refusals.keep(refusal(number)));
-        assert_eq!(refusals.newest(10), [refusal(99), refusal(98), refusal(97)]);
+        (0..100).for_each(|number| refusals.keep(refusal(number), Standing::Unverified));
+        assert_eq!(refusals.newest(10, |_| true), [refusal(99), refusal(98), refusal(97)]);
         assert_eq!(refusals.get(DecisionId([98; 16])), Some(refusal(98)));
         assert_eq!(refusals.get(DecisionId([96; 16])), None);
         let none = Refusals::new(0);
-        none.keep(refusal(1));
-        assert_eq!(none.newest(10), []);
+        none.keep(refusal(1), Standing::Verified);
+        assert_eq!(none.newest(10, |_| true), []);
+    }
+
+    #[test]
+    fn t44_what_is_cheap_to_make_pushes_out_nothing_else() {
+        let refusals = Refusals::new(3);
+        refusals.keep(refusal(1), Standing::Verified);
+        refusals.keep(refusal(2), Standing::Unverified);
+        (100..200).for_each(|number| refusals.keep(refusal(number), Standing::Malformed));
+        assert_eq!(refusals.get(DecisionId([1; 16])), Some(refusal(1)));
+        let kept = [refusal(199), refusal(198), refusal(197), refusal(2), refusal(1)];
+        assert_eq!(refusals.newest(10, |_| true), kept);
+        (200..=255).for_each(|number| refusals.keep(refusal(number), Standing::Unverified));
+        assert_eq!(refusals.get(DecisionId([1; 16])), Some(refusal(1)));
+        assert_eq!(refusals.get(DecisionId([2; 16])), None);
+        // The limit is one of those that are wanted.
+        assert_eq!(refusals.newest(1, |kept| kept.decision == DecisionId([1; 16])), [refusal(1)]);
     }
 }

@@ -12,6 +12,7 @@ use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, UnixTime};
 use crate::body::{BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
+use crate::refusals::Standing;
 use crate::release::{Arrival, refuse_challenge, release};
 use crate::{clock, random};
 
@@ -65,7 +66,7 @@ fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, reason: &str) 
     let code = ReasonCode::MalformedRequest;
     broker.metrics.refused(code);
     let reason: String = reason.chars().take(LONGEST_REASON).collect();
-    broker.refusals.keep(RefusalRecord {
+    let refusal = RefusalRecord {
         at,
         claims: None,
         code,
@@ -74,7 +75,8 @@ fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, reason: &str) 
         instance: None,
         paths: Vec::new(),
         reasons: vec![reason],
-    });
+    };
+    broker.refusals.keep(refusal, Standing::Malformed);
     HttpProblem::new(code).under(decision)
 }
 

@@ -115,7 +115,7 @@ async fn t50_absent_retired_and_denied_look_alike() {
     assert!(seen[0] == seen[1] && seen[1] == seen[2], "{seen:?}");
     // The operators are told the difference.
     let reasons: Vec<_> =
-        fixture.broker.refusals.newest(3).into_iter().flat_map(|kept| kept.reasons).collect();
+        fixture.broker.refusals.newest(3, |_| true).into_iter().flat_map(|kept| kept.reasons).collect();
     assert!(reasons.iter().any(|reason| reason.contains("no such secret")), "{reasons:?}");
     assert!(reasons.iter().any(|reason| reason.contains("retired")), "{reasons:?}");
 }

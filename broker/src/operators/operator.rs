@@ -38,6 +38,12 @@ impl Operator {
         authorize_operator(&self.identity, act, namespace).is_ok()
     }
 
+    /// The namespaces in which the operator may do this; `None` where that is everywhere.
+    pub(crate) fn namespaces(&self, act: Act) -> Option<Vec<String>> {
+        let may = |namespace: &&String| self.may(act, namespace);
+        (!self.may_everywhere(act)).then(|| self.identity.namespaces.iter().filter(may).cloned().collect())
+    }
+
     /// As [`Operator::may`], for what concerns the whole broker.
     pub(crate) fn may_everywhere(&self, act: Act) -> bool {
         self.may(act, WHOLE_BROKER)

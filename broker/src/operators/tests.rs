@@ -1,3 +1,5 @@
+mod pages;
+
 use actix_web::body::to_bytes;
 use actix_web::http::{Method, header};
 use actix_web::web::Data;

@@ -12,6 +12,7 @@ use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ReasonCode, RequestDigest,
 use super::{Proved, ReleaseError, name_of};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
+use crate::refusals::Standing;
 
 /// A refusal that has been dealt with; what is left is to say so.
 #[derive(Debug)]
@@ -83,13 +84,18 @@ fn refuse_in(broker: &Broker, subject: Subject, error: &ReleaseError) -> Refused
     let mut reasons = error.reasons();
     reasons.extend(shown.map(|name| format!("the AK certificate that was shown is that of instance {name}")));
     let claims = known.as_ref().map(|known| known.claims);
+    let standing = match (&known, nonce) {
+        (Some(_), _) => Standing::Verified,
+        (None, Some(_)) => Standing::Unverified,
+        (None, None) => Standing::Malformed,
+    };
     let record = RefusalRecord { at, claims, code, decision, evidence: Vec::new(), instance, paths, reasons };
     let durable = known.filter(|known| known.durable).is_some_and(|known| {
         broker.keystore.record_refusal(NewRefusal { record: record.clone(), evidence: known.pieces })
     });
     if !durable && code != ReasonCode::Overloaded {
         broker.metrics.refusals_not_durable.inc();
-        broker.refusals.keep(record);
+        broker.refusals.keep(record, standing);
     }
     let nonce = nonce.or(match error {
         ReleaseError::Key { nonce, .. } => Some(*nonce),

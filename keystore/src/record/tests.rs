@@ -277,6 +277,10 @@ async fn decisions_are_found_by_what_they_concern() {
     assert_eq!(count(DecisionFilter { instance: Some("1/2".to_owned()), ..all.clone() }).await, 5);
     assert_eq!(count(DecisionFilter { instance: Some("1/3".to_owned()), ..all.clone() }).await, 0);
     assert_eq!(count(DecisionFilter { outcome: Some(Outcome::Operator), ..all.clone() }).await, 1);
+    for (namespaces, found) in [("prod", 6), ("pro", 0), ("db_1", 0), ("", 0), ("dev prod", 6), ("pr_d", 0)] {
+        let namespaces = namespaces.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(count(DecisionFilter { namespaces: Some(namespaces), ..all.clone() }).await, found);
+    }
     assert_eq!(count(DecisionFilter { since: Some(NOW.plus(1)), ..all.clone() }).await, 0);
     assert_eq!(count(DecisionFilter { until: Some(NOW), ..all.clone() }).await, 0);
     let first = keystore.decisions(&DecisionFilter { limit: Some(2), ..all.clone() }).await.unwrap();

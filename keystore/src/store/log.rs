@@ -6,8 +6,6 @@
 //! columns that only reading authenticates: an edited one can hide its leaf from a filtered list.
 //! The Merkle tree over the leaf hashes and its signed checkpoints rest on the same rows.
 
-use std::fmt::Write as _;
-
 use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::{DecisionId, Digest32, SecretPath, UnixTime};
 
@@ -264,6 +262,8 @@ pub struct DecisionFilter {
     pub before: Option<u64>,
     /// At most so many, 1 to 1000; 100 when `None`.
     pub limit: Option<u32>,
+    /// Names something in one of these namespaces. It may name things in others too.
+    pub namespaces: Option<Vec<String>>,
 }
 
 impl Keystore {
@@ -313,14 +313,16 @@ fn filter_query(filter: &DecisionFilter) -> Result<QueryBuilder<Db>, StoreError>
         query.push(" AND kind = ").push_bind(outcome.kind());
     }
     if let Some(path) = &filter.path {
-        // Paths are a-z, 0-9, `.`, `_`, `-`, `/`: only `_` means something to LIKE.
-        let mut pattern = String::from("%\"");
-        for character in path.as_str().chars() {
-            let escape = if character == '_' { "\\" } else { "" };
-            write!(pattern, "{escape}{character}").expect("a string takes everything");
-        }
-        pattern.push_str("\"%");
+        let pattern = format!("%\"{}\"%", escaped(path.as_str()));
         query.push(" AND record LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
+    }
+    if let Some(namespaces) = &filter.namespaces {
+        query.push(" AND (1 = 0");
+        for namespace in namespaces {
+            let pattern = format!("%\"{}/%", escaped(namespace));
+            query.push(" OR record LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
+        }
+        query.push(")");
     }
     if let Some(instance) = &filter.instance {
         query.push(" AND instance = ").push_bind(instance.clone());
@@ -337,6 +339,11 @@ fn filter_query(filter: &DecisionFilter) -> Result<QueryBuilder<Db>, StoreError>
     let limit = filter.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
     query.push(" ORDER BY idx DESC LIMIT ").push_bind(i64::from(limit));
     Ok(query)
+}
+
+/// A path or a namespace as LIKE takes it: of a-z, 0-9, `.`, `_`, `-`, `/` only `_` means something there.
+fn escaped(name: &str) -> String {
+    name.replace('_', "\\_")
 }
 
 pub(super) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, StoreError> {

@@ -45,12 +45,28 @@ pub(super) async fn get(
     Query(list): Query<List>,
 ) -> Result<HttpResponse, HttpProblem> {
     let limit = list.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let (before, subject) = (list.before, list.subject()?);
-    let found = broker.keystore.chips(&ChipFilter { subject, before, limit: Some(limit) }).await?;
-    let full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
-    let next = found.last().map(|last| last.index).filter(|index| full && *index > 0);
-    let readable = found.into_iter().filter(|chip| may_read(&operator, &chip.grant.record));
-    answer(&Page { chips: readable.map(Shown::from).collect(), next })
+    let mut filter = ChipFilter { subject, before, limit: Some(limit) };
+    let mut chips = Vec::new();
+    // Reads on until there are as many as asked for that the operator may read, or no more.
+    loop {
+        let found = broker.keystore.chips(&filter).await?;
+        let is_last = u32::try_from(found.len()).is_ok_and(|count| Some(count) < filter.limit);
+        for chip in found {
+            filter.before = Some(chip.index);
+            if may_read(&operator, &chip.grant.record) {
+                chips.push(Shown::from(chip));
+            }
+            if chips.len() == wanted {
+                return answer(&Page { chips, next: filter.before.filter(|index| *index > 0) });
+            }
+        }
+        if is_last || filter.before == Some(0) {
+            return answer(&Page { chips, next: None });
+        }
+        filter.limit = Some(MAX_PAGE);
+    }
 }
 
 impl List {
