@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use crate::policy::Baseline;
-use crate::store::{DocumentKind, Keystore, StoreError};
+use crate::store::{Document, DocumentKind, Keystore, StoreError};
 
 /// Seconds before its end from which on a baseline is announced as ending: 30 days.
 pub const BASELINE_NOTICE: u64 = 30 * 86_400;
@@ -77,17 +77,13 @@ impl Keystore {
     /// # Errors
     /// When the database fails or a row was tampered with.
     pub async fn baselines(&self, now: UnixTime) -> Result<Vec<BaselineSummary>, StoreError> {
-        let mut summaries = Vec::new();
-        for head in self.documents(DocumentKind::Baseline).await? {
-            // One that is put anew in between is read in its new version.
-            let Some(document) = self.document(DocumentKind::Baseline, &head.name, None).await? else {
-                continue;
-            };
+        let documents = self.current_documents(DocumentKind::Baseline).await?;
+        let summary = |document: Document| {
             let ends_at = Baseline::parse(&document.text).ok().map(|baseline| baseline.ends_at);
             let state = BaselineState::of(document.revoked, ends_at, now);
-            summaries.push(BaselineSummary { name: head.name, version: document.version, state, ends_at });
-        }
-        Ok(summaries)
+            BaselineSummary { name: document.name, version: document.version, state, ends_at }
+        };
+        Ok(documents.into_iter().map(summary).collect())
     }
 }
 

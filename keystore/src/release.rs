@@ -184,7 +184,7 @@ impl Keystore {
     /// When the database fails, a row was tampered with, or a stored text no longer compiles.
     pub async fn consider(&self, paths: &ReleasePaths) -> Result<Considered, ConsiderError> {
         let material = self.material(paths.as_slice()).await?;
-        let guardrails = self.guardrails_of(material.guardrails.as_deref())?;
+        let guardrails = self.guardrails_of(material.guardrails.as_deref()).await?;
         let (mut items, mut active) = (Vec::with_capacity(material.items.len()), BTreeMap::new());
         for item in &material.items {
             let secret = match &item.state {
@@ -247,7 +247,8 @@ impl Keystore {
         text: &str,
         drop: &BTreeSet<String>,
     ) -> Result<u64, RegisterError> {
-        let dropped = Guardrails::compile(text)?.dropped();
+        let checked = text.to_owned();
+        let dropped = blocking(move || Guardrails::compile(&checked).map(|compiled| compiled.dropped())).await?;
         if let Some(id) = drop.iter().find(|id| !dropped.contains_key(*id)) {
             return Err(RegisterError::NotDropped { id: id.clone() });
         }
@@ -320,18 +321,20 @@ impl Keystore {
     /// When the database fails, a row was tampered with, or the stored text no longer compiles.
     pub async fn compiled_guardrails(&self) -> Result<Arc<Guardrails>, ConsiderError> {
         let stored = self.document(DocumentKind::Guardrails, &store::guardrails_name(), None).await?;
-        self.guardrails_of(stored.as_ref().filter(|document| !document.revoked))
+        self.guardrails_of(stored.as_ref().filter(|document| !document.revoked)).await
     }
 
-    fn guardrails_of(&self, stored: Option<&Document>) -> Result<Arc<Guardrails>, ConsiderError> {
+    async fn guardrails_of(&self, stored: Option<&Document>) -> Result<Arc<Guardrails>, ConsiderError> {
         let cache = self.cache_of_compiled();
         let Some(document) = stored else {
             return Ok(Arc::clone(&cache.shipped));
         };
-        cache
-            .guardrails
-            .get_or_insert_with(&document.digest, || Guardrails::compile(&document.text).map(Arc::new))
-            .map_err(|error| ConsiderError::Policy { name: document.name.clone(), error })
+        let compile = async {
+            let text = document.text.clone();
+            blocking(move || Guardrails::compile(&text)).await.map(Arc::new)
+        };
+        let compiled = cache.guardrails.get_or_insert_async(&document.digest, compile).await;
+        compiled.map_err(|error| ConsiderError::Policy { name: document.name.clone(), error })
     }
 }
 

@@ -158,6 +158,9 @@ struct Inner {
     recorder: Recorder,
     grants: GrantHealth,
     chips: Arc<ChipWatch>,
+    /// Views that were taken of the database.
+    #[cfg(test)]
+    views: std::sync::atomic::AtomicUsize,
 }
 
 impl std::fmt::Debug for Keystore {
@@ -212,6 +215,8 @@ impl Keystore {
             recorder,
             grants: GrantHealth::default(),
             chips,
+            #[cfg(test)]
+            views: std::sync::atomic::AtomicUsize::default(),
         })))
     }
 
@@ -301,12 +306,20 @@ impl Keystore {
     }
 
     async fn read(&self) -> Result<ReadTx, StoreError> {
+        #[cfg(test)]
+        self.0.views.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let Inner { pools, keyring, pins, .. } = &*self.0;
         let seen = pins.seen();
         let mut tx = pools.readers.begin().await?;
         let head = log::read_head(&mut tx, keyring, seen).await?;
         log::catch_up(&mut tx, keyring, pins, head).await?;
         Ok(ReadTx { tx, epoch: head.epoch })
+    }
+
+    /// How many views were taken of the database.
+    #[cfg(test)]
+    pub(crate) fn views(&self) -> usize {
+        self.0.views.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn check(&self, epoch: u64) -> RowCheck<'_> {

@@ -3,7 +3,7 @@
 //! A check takes longer than a transaction may hold the writer. So it is made before, off the async workers and as of one
 //! epoch; the change goes through only while nothing else has changed, and is checked anew otherwise.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vouchsafe_protocol::{ObjectName, UnixTime};
@@ -11,7 +11,7 @@ use vouchsafe_protocol::{ObjectName, UnixTime};
 use super::{RegisterError, blocking};
 use crate::Keystore;
 use crate::policy::{Baseline, CheckError, CheckFailures, CompiledPolicy, KnownBaselines, Note};
-use crate::store::{By, DocumentError, DocumentKind};
+use crate::store::{By, Document, DocumentError, DocumentKind};
 
 /// A policy, and what its check finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +90,9 @@ impl Keystore {
     /// When the database fails.
     pub async fn policy_findings(&self, now: UnixTime) -> Result<Vec<PolicyFindings>, RegisterError> {
         let mut all = Vec::new();
-        for policy in self.compiled_policies().await? {
-            let known = self.known_baselines(policy.baselines()).await?;
+        let (policies, baselines) = (self.compiled_policies().await?, self.current_baselines().await?);
+        for policy in policies {
+            let known = known_baselines(policy.baselines(), &baselines)?;
             let name = policy.name().clone();
             if let Err(findings) = blocking(move || policy.check(&known, now)).await {
                 all.push(PolicyFindings { policy: name, findings });
@@ -118,11 +119,12 @@ impl Keystore {
         now: UnixTime,
     ) -> Result<Vec<PolicyFindings>, RegisterError> {
         let mut opened = Vec::new();
-        for policy in self.compiled_policies().await? {
+        let (policies, baselines) = (self.compiled_policies().await?, self.current_baselines().await?);
+        for policy in policies {
             if !policy.baselines().contains(name) {
                 continue;
             }
-            let before = self.known_baselines(policy.baselines()).await?;
+            let before = known_baselines(policy.baselines(), &baselines)?;
             let mut after = before.clone();
             after.insert(name.clone(), baseline, false);
             let findings = blocking({
@@ -139,12 +141,16 @@ impl Keystore {
     /// Every policy that is stored. One that this version does not compile releases nothing, and is left out.
     async fn compiled_policies(&self) -> Result<Vec<Arc<CompiledPolicy>>, RegisterError> {
         let mut all = Vec::new();
-        for summary in self.documents(DocumentKind::Policy).await? {
-            if let Some(document) = self.document(DocumentKind::Policy, &summary.name, None).await? {
-                all.extend(self.compiled(&document).await.ok());
-            }
+        for document in self.current_documents(DocumentKind::Policy).await? {
+            all.extend(self.compiled(&document).await.ok());
         }
         Ok(all)
+    }
+
+    /// Every baseline that is stored.
+    async fn current_baselines(&self) -> Result<BTreeMap<ObjectName, Document>, RegisterError> {
+        let all = self.current_documents(DocumentKind::Baseline).await?;
+        Ok(all.into_iter().map(|document| (document.name.clone(), document)).collect())
     }
 
     async fn check_compiled(
@@ -152,7 +158,7 @@ impl Keystore {
         policy: &Arc<CompiledPolicy>,
         now: UnixTime,
     ) -> Result<Vec<Note>, RegisterError> {
-        let known = self.known_baselines(&policy.usable_baselines()).await?;
+        let known = known_baselines(&policy.usable_baselines(), &self.current_baselines().await?)?;
         let checked = Arc::clone(policy);
         let notes = blocking(move || checked.check(&known, now)).await?;
         for secret in self.secrets(None).await?.into_iter().filter(|secret| secret.policy == *policy.name()) {
@@ -160,17 +166,18 @@ impl Keystore {
         }
         Ok(notes)
     }
+}
 
-    /// What a policy's check looks at, of the baselines of these names that there are.
-    async fn known_baselines(&self, names: &BTreeSet<ObjectName>) -> Result<KnownBaselines, RegisterError> {
-        let mut known = KnownBaselines::default();
-        for name in names {
-            if let Some(document) = self.document(DocumentKind::Baseline, name, None).await? {
-                known.insert(name.clone(), &Baseline::parse(&document.text)?, document.revoked);
-            }
-        }
-        Ok(known)
+/// What a policy's check looks at, of the baselines of these names that there are.
+fn known_baselines(
+    names: &BTreeSet<ObjectName>,
+    baselines: &BTreeMap<ObjectName, Document>,
+) -> Result<KnownBaselines, RegisterError> {
+    let mut known = KnownBaselines::default();
+    for document in names.iter().filter_map(|name| baselines.get(name)) {
+        known.insert(document.name.clone(), &Baseline::parse(&document.text)?, document.revoked);
     }
+    Ok(known)
 }
 
 fn new_findings(

@@ -274,6 +274,69 @@ async fn t53_a_baseline_that_would_open_a_policy_is_not_put() {
 }
 
 #[tokio::test]
+async fn however_many_policies_there_are_they_are_read_at_once() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let captured = claims(&SimulatedVm::new(), &[PATH]);
+    let mut baseline = Baseline::capture(captured.claims(), 1, UnixTime(NOW.0 + 1000)).expect("a baseline");
+    baseline.firmware.snp_measurements = vec![Digest48([1; 48])];
+    let json = baseline.to_json();
+    let put = async |text: &str| keystore.put_baseline(BY, &name(text), &json).await.expect("a good baseline");
+    put("prod/web").await;
+    let mut taken = Vec::new();
+    for number in 0..2 {
+        for policy in 0..6 {
+            let policy = name(&format!("prod/both{number}-{policy}"));
+            keystore.put_policy(BY, &policy, BY_BASELINE).await.expect("a good policy");
+        }
+        let before = keystore.views();
+        let found = keystore.policy_findings(NOW).await.expect("read");
+        assert_eq!(found.len(), 1, "that of the fixture: {found:?}");
+        let listed = keystore.views();
+        put("prod/web").await;
+        let put = keystore.views();
+        assert_eq!(keystore.baselines(NOW).await.expect("read").len(), 1);
+        taken.push([listed - before, put - listed, keystore.views() - put]);
+    }
+    assert_eq!(taken[0], taken[1], "twice as many policies");
+    assert_eq!((taken[0][0], taken[0][2]), (2, 1));
+}
+
+#[test]
+fn t54_guardrails_are_compiled_off_the_async_workers() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let fixture = Fixture::new().await;
+        let keystore = fixture.keystore.clone();
+        let (free, freed) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || freed.recv().is_err());
+        let text = crate::policy::SHIPPED_GUARDRAILS;
+        let nothing_dropped = BTreeSet::new();
+        let put = keystore.put_guardrails(BY, text, &nothing_dropped);
+        tokio::pin!(put);
+        let waits = tokio::time::timeout(std::time::Duration::from_millis(300), &mut put).await;
+        assert!(waits.is_err(), "it waits for the one thread that may block: {waits:?}");
+        drop(free);
+        assert!(busy.await.expect("runs"));
+        assert_eq!(put.await.expect("stored"), 1);
+        // So are those that are in force.
+        let (free, freed) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || freed.recv().is_err());
+        let compiled = keystore.compiled_guardrails();
+        tokio::pin!(compiled);
+        let waits = tokio::time::timeout(std::time::Duration::from_millis(300), &mut compiled).await;
+        assert!(waits.is_err());
+        drop(free);
+        assert!(busy.await.expect("runs"));
+        compiled.await.expect("compiled");
+    });
+}
+
+#[tokio::test]
 async fn t51_a_document_that_was_checked_before_another_change_is_not_put() {
     let fixture = fixture().await;
     let keystore = &fixture.keystore;

@@ -2,6 +2,8 @@
 //!
 //! What the text means, and whether it may be stored at all, is decided before it comes here.
 
+use std::collections::BTreeMap;
+
 use sqlx::Row as _;
 use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
 
@@ -144,15 +146,50 @@ impl Keystore {
     pub async fn documents(&self, kind: DocumentKind) -> Result<Vec<DocumentSummary>, StoreError> {
         let mut read = self.read().await?;
         let check = self.check(read.epoch);
-        let rows = sqlx::query("SELECT * FROM documents WHERE kind = $1 ORDER BY name")
-            .bind(kind.as_str())
-            .fetch_all(&mut *read.tx)
-            .await?;
-        let heads = rows.iter().map(|row| head_of(check, kind, row)).collect::<Result<Vec<_>, _>>()?;
-        let found = heads.iter().map(|head| head_key(kind, head.name.as_str())).collect();
-        check.complete(HEADS, &head_key(kind, ""), &found)?;
-        Ok(heads)
+        read_heads(&mut read.tx, check, kind).await
     }
+
+    /// All documents of a kind by name, each in its current version. However many there are, this is one view and two queries.
+    ///
+    /// # Errors
+    /// When the database fails or a row was tampered with.
+    pub(crate) async fn current_documents(&self, kind: DocumentKind) -> Result<Vec<Document>, StoreError> {
+        let mut read = self.read().await?;
+        let check = self.check(read.epoch);
+        let heads = read_heads(&mut read.tx, check, kind).await?;
+        let rows = sqlx::query(
+            "SELECT v.* FROM document_versions v JOIN documents d \
+             ON v.kind = d.kind AND v.name = d.name AND v.version = d.version WHERE d.kind = $1",
+        )
+        .bind(kind.as_str())
+        .fetch_all(&mut *read.tx)
+        .await?;
+        let mut versions = BTreeMap::new();
+        for row in &rows {
+            versions.insert(row.try_get::<String, _>("name")?, row);
+        }
+        let document = |head: &DocumentSummary| {
+            let missing = || rows::tampered(VERSIONS, &version_key(kind, head.name.as_str(), head.version));
+            let row = versions.get(head.name.as_str()).ok_or_else(missing)?;
+            version_of(check, kind, head, head.version, row)
+        };
+        heads.iter().map(document).collect()
+    }
+}
+
+async fn read_heads(
+    connection: &mut Connection,
+    check: RowCheck<'_>,
+    kind: DocumentKind,
+) -> Result<Vec<DocumentSummary>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM documents WHERE kind = $1 ORDER BY name")
+        .bind(kind.as_str())
+        .fetch_all(connection)
+        .await?;
+    let heads = rows.iter().map(|row| head_of(check, kind, row)).collect::<Result<Vec<_>, _>>()?;
+    let found = heads.iter().map(|head| head_key(kind, head.name.as_str())).collect();
+    check.complete(HEADS, &head_key(kind, ""), &found)?;
+    Ok(heads)
 }
 
 /// The current version of a document in this view.
@@ -217,21 +254,32 @@ async fn read_version(
         .fetch_optional(connection)
         .await?
         .ok_or_else(|| rows::tampered(VERSIONS, &key))?;
-    let text = rows::text(&row, "body", VERSIONS, &key)?;
+    version_of(check, kind, head, version, &row)
+}
+
+fn version_of(
+    check: RowCheck<'_>,
+    kind: DocumentKind,
+    head: &DocumentSummary,
+    version: u64,
+    row: &Row,
+) -> Result<Document, StoreError> {
+    let key = version_key(kind, head.name.as_str(), version);
+    let text = rows::text(row, "body", VERSIONS, &key)?;
     let document = Document {
         kind,
         name: head.name.clone(),
-        version: rows::number(&row, "version", VERSIONS, &key)?,
+        version: rows::number(row, "version", VERSIONS, &key)?,
         digest: Digest32::of(text.as_bytes()),
         text,
         revoked: head.revoked,
-        created_at: UnixTime(rows::number(&row, "created_at", VERSIONS, &key)?),
-        created_by: rows::text(&row, "created_by", VERSIONS, &key)?,
+        created_at: UnixTime(rows::number(row, "created_at", VERSIONS, &key)?),
+        created_by: rows::text(row, "created_by", VERSIONS, &key)?,
     };
-    if rows::bytes(&row, "digest", VERSIONS, &key)? != document.digest.0 {
+    if rows::bytes(row, "digest", VERSIONS, &key)? != document.digest.0 {
         return Err(rows::tampered(VERSIONS, &key));
     }
-    check.row(VERSIONS, &key, &row, version_fields(&document))?;
+    check.row(VERSIONS, &key, row, version_fields(&document))?;
     Ok(document)
 }
 
