@@ -222,6 +222,7 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
         product: anchor.product,
         revocation: found.revocation,
         missing_crls: found.missing,
+        crl_issuers: found.issuers,
         not_before: window.not_before,
         not_after: window.not_after,
         holds_from: window.last_turn(),

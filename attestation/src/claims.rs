@@ -129,6 +129,17 @@ impl Claims {
         self.withheld.iter().cloned().chain(vtpm).chain(ccel).collect()
     }
 
+    /// Who issues the CRLs that the revocation data of the evidence's chains rests on, encoded Names.
+    pub fn crl_issuers(&self) -> impl Iterator<Item = &[u8]> {
+        let vtpm = self.vtpm.iter().flat_map(|vtpm| &vtpm.crl_issuers);
+        let snp = self.sev_snp.iter().flat_map(|snp| &snp.crl_issuers);
+        let token = self.google_token.iter().flat_map(|token| &token.crl_issuers);
+        let snp_endorsement = self.sev_snp.iter().filter_map(|snp| snp.endorsement.as_ref());
+        let tdx_endorsement = self.tdx.iter().filter_map(|tdx| tdx.endorsement.as_ref());
+        let launch = snp_endorsement.chain(tdx_endorsement).flat_map(|endorsement| &endorsement.crl_issuers);
+        vtpm.chain(snp).chain(token).chain(launch).map(Vec::as_slice)
+    }
+
     /// The CRLs that it would take for all of the evidence's chains to be `fresh`. Each is named by a verified
     /// certificate.
     pub fn missing_crls(&self) -> impl Iterator<Item = &MissingCrl> {
@@ -152,6 +163,9 @@ pub struct VtpmClaims {
     /// The CRLs that it would take for `fresh`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_crls: Vec<MissingCrl>,
+    /// Who issues the CRLs that this rests on, encoded Names.
+    #[serde(skip)]
+    pub crl_issuers: Vec<Vec<u8>>,
     /// The attestation key.
     pub ak: AkClaims,
     /// Whose VM this is. `None` where the certificate does not identify a production instance.

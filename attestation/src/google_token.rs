@@ -168,6 +168,7 @@ struct Signer {
     key_id: Option<String>,
     revocation: Revocation,
     missing_crls: Vec<MissingCrl>,
+    crl_issuers: Vec<Vec<u8>>,
 }
 
 /// Google's documentation of PKI tokens: leaf, intermediate and root, the root byte-equal to the trusted one.
@@ -200,8 +201,9 @@ fn verify_pki(
 
 fn pki_signer(chain: &VerifiedChain) -> Signer {
     let (anchor, revocation) = (Some(chain.anchor()), chain.revocation());
-    let missing_crls = chain.missing_crls().to_vec();
-    Signer { kind: TokenKind::Pki, root: chain.root(), anchor, key_id: None, revocation, missing_crls }
+    let (missing_crls, crl_issuers) = (chain.missing_crls().to_vec(), chain.crl_issuers().to_vec());
+    let (kind, root) = (TokenKind::Pki, chain.root());
+    Signer { kind, root, anchor, key_id: None, revocation, missing_crls, crl_issuers }
 }
 
 fn verify_oidc(jws: &Jws<'_>, kid: &str, context: &TokenContext<'_>) -> Result<Signer, TokenError> {
@@ -214,6 +216,7 @@ fn verify_oidc(jws: &Jws<'_>, kid: &str, context: &TokenContext<'_>) -> Result<S
         key_id: Some(kid.to_owned()),
         revocation: set.revocation(context.now),
         missing_crls: Vec::new(),
+        crl_issuers: Vec::new(),
     })
 }
 
@@ -239,6 +242,7 @@ fn read_claims(
         kind: signer.kind,
         revocation: signer.revocation,
         missing_crls: signer.missing_crls,
+        crl_issuers: signer.crl_issuers,
         anchor: signer.anchor,
         key_id: signer.key_id,
         audience: audience.to_owned(),

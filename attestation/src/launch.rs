@@ -244,6 +244,7 @@ impl Verified {
             root: self.chain.root(),
             revocation: self.chain.revocation(),
             missing_crls: self.chain.missing_crls().to_vec(),
+            crl_issuers: self.chain.crl_issuers().to_vec(),
             digest: self.digest,
             timestamp: self.timestamp,
             svn,

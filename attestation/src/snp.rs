@@ -272,6 +272,7 @@ fn claims(
         root_withheld,
         revocation: chain.revocation(),
         missing_crls: chain.missing_crls().to_vec(),
+        crl_issuers: chain.crl_issuers().to_vec(),
         product: vek.product,
         report_version: report.version,
         signer: vek.kind,

@@ -185,6 +185,7 @@ impl SignedQuote<'_> {
             root: key.chain.root(),
             revocation: key.chain.revocation(),
             missing_crls: key.chain.missing_crls().to_vec(),
+            crl_issuers: key.chain.crl_issuers().to_vec(),
             ak: AkClaims {
                 algorithm: key.key.algorithm(),
                 public_digest: Digest32::of(key.spki()),

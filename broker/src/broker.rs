@@ -17,7 +17,9 @@ use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
 use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, UnixTime};
 
 use crate::admission::{Admission, Shares};
-use crate::collateral::{CollateralFileError, CollateralFolder, CollateralService, CollateralStatus, Loaded};
+use crate::collateral::{
+    CollateralFileError, CollateralFolder, CollateralService, CollateralStatus, IssuersInUse, Loaded,
+};
 use crate::config::{BrokerConfig, Limits};
 use crate::gate::{Gate, Rate};
 use crate::health::{self, Readiness};
@@ -37,6 +39,7 @@ pub struct Broker {
     pub(crate) memory: VerifyMemory,
     pub(crate) pool: Pool,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) issuers: IssuersInUse,
     pub(crate) rate: Rate,
     /// Collateral that requests under an instance's certificate missed.
     pub(crate) wants: Rate,
@@ -133,6 +136,7 @@ impl Broker {
             readiness: Readiness::default(),
             memory: VerifyMemory::default(),
             pool: Pool::start(limits.verifiers(), limits.queue).map_err(StartError::Threads)?,
+            issuers: IssuersInUse::default(),
             gate: Arc::new(Gate::new(limits.releases)),
             rate: Rate::new(limits.releases_per_instance, limits.releases_without_instance),
             wants: Rate::new(WANTS_OF_INSTANCE, 0),

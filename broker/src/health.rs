@@ -4,7 +4,6 @@
 //! that found, and touches neither the database nor the disk. It turns false before the disk is full: a release needs
 //! its record on disk.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,6 @@ use serde::Serialize;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::GrantFailures;
 use vouchsafe_keystore::release::ConsiderError;
-use vouchsafe_protocol::UnixTime;
 
 use crate::broker::Broker;
 use crate::clock;
@@ -32,7 +30,7 @@ pub enum NotReady {
     LogHeadInvalid,
     /// The last grants could not be recorded.
     GrantsFailed,
-    /// The guardrails in force look at revocation, and there is no current CRL, or none of an issuer of which there was one.
+    /// The guardrails in force look at revocation, and there is no current CRL, or only an overdue one of an issuer in use.
     CrlsMissing,
     /// More releases are being served than the broker takes on. This passes, and strangers can bring it about: it is told,
     /// and does not make the broker unready.
@@ -149,7 +147,9 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
     reasons.extend(storage(broker).await);
     reasons.extend(grants_failed(broker.keystore.grant_failures(), Instant::now()));
     match broker.keystore.compiled_guardrails().await {
-        Ok(guardrails) if guardrails.read_revocation() && !are_current(&crls, clock::now()) => {
+        Ok(guardrails)
+            if guardrails.read_revocation() && !broker.issuers.are_served_by(&crls, clock::now()) =>
+        {
             reasons.push(NotReady::CrlsMissing);
         }
         Ok(_) => {}
@@ -211,14 +211,6 @@ async fn observe_collateral(broker: &Arc<Broker>) -> Vec<CrlStatus> {
             Vec::new()
         }
     }
-}
-
-/// Whether there are lists, and a current one of each issuer: certificates of an issuer whose list is overdue count as
-/// unchecked.
-fn are_current(lists: &[CrlStatus], now: UnixTime) -> bool {
-    let (overdue, current): (Vec<_>, Vec<_>) = lists.iter().partition(|list| list.overdue(now));
-    let issuers: BTreeSet<_> = current.iter().map(|list| &list.issuer).collect();
-    !current.is_empty() && overdue.iter().all(|list| issuers.contains(&list.issuer))
 }
 
 fn free_mib(broker: &Broker) -> Option<u64> {

@@ -243,6 +243,9 @@ impl Proved {
     /// Decides in the epoch of now, and makes everything ready for the record.
     fn prepare(self) -> Result<Ready, Failure> {
         let (considered, decided) = self.decide().map_err(|error| Failure::new(error, &self))?;
+        if decided.is_ok() || self.is_of_owner(&considered) {
+            self.case.broker.issuers.saw(self.claims.claims(), self.case.now);
+        }
         let grant = decided.map_err(|denial| self.denied(denial, &considered))?;
         let answer = self.answer(&grant, &considered).map_err(|error| Failure::new(error, &self))?;
         let grant = self.record_of(grant, considered.guardrails());
@@ -316,6 +319,11 @@ impl Proved {
     fn instance(&self) -> Option<&Instance> {
         self.claims.claims().instance()
     }
+
+    /// Whether a policy of what was asked for names the owner of this VM.
+    fn is_of_owner(&self, considered: &Considered) -> bool {
+        self.instance().is_some_and(|instance| considered.names_project(instance.project_number))
+    }
 }
 
 /// Why a case ended, and what was known of the VM by then.
@@ -332,9 +340,7 @@ impl Failure {
     }
 
     fn denied(denial: Denial, proved: &Proved, considered: &Considered) -> Self {
-        let project = proved.instance().map(|instance| instance.project_number);
-        let durable = project.is_some_and(|project| considered.names_project(project));
-        let known = Some(Box::new(Known::of(proved, durable)));
+        let known = Some(Box::new(Known::of(proved, proved.is_of_owner(considered))));
         Self { error: Box::new(ReleaseError::Denied(Box::new(denial))), shown: None, known }
     }
 

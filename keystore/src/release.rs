@@ -248,7 +248,8 @@ impl Keystore {
         drop: &BTreeSet<String>,
     ) -> Result<u64, RegisterError> {
         let checked = text.to_owned();
-        let dropped = blocking(move || Guardrails::compile(&checked).map(|compiled| compiled.dropped())).await?;
+        let dropped =
+            blocking(move || Guardrails::compile(&checked).map(|compiled| compiled.dropped())).await?;
         if let Some(id) = drop.iter().find(|id| !dropped.contains_key(*id)) {
             return Err(RegisterError::NotDropped { id: id.clone() });
         }

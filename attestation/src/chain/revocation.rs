@@ -40,6 +40,8 @@ pub struct MissingCrl {
 pub(super) struct Judgement {
     pub(super) revocation: Revocation,
     pub(super) missing: Vec<MissingCrl>,
+    /// Who issues the CRLs that this rests on, encoded Names.
+    pub(super) issuers: Vec<Vec<u8>>,
 }
 
 /// A certificate of a verified path, with the key that signed it.
@@ -77,7 +79,7 @@ pub(super) fn judge(
     now: UnixTime,
     turning_points: &mut Vec<UnixTime>,
 ) -> Result<Judgement, ChainError> {
-    let (mut worst, mut missing) = (None, Vec::new());
+    let (mut worst, mut missing, mut issuers) = (None, Vec::new(), Vec::new());
     let mut topmost = Revocation::Absent;
     for link in path {
         topmost = status(link, collateral, purpose, now, turning_points)?;
@@ -85,17 +87,21 @@ pub(super) fn judge(
             continue;
         }
         worst = worst.max(Some(topmost));
+        issuers.push(link.issuer.clone());
         if topmost != Revocation::Fresh {
             let (addresses, issuer_key) = (link.crl_urls.clone(), link.issuer_spki.clone());
             missing.push(MissingCrl { addresses, issuer_key });
         }
+    }
+    if issuers.is_empty() {
+        issuers.extend(path.last().map(|topmost| topmost.issuer.clone()));
     }
     let revocation = match worst {
         Some(worst) => worst,
         None if topmost == Revocation::Absent && !purpose.has_revocation() => Revocation::NotOffered,
         None => topmost,
     };
-    Ok(Judgement { revocation, missing })
+    Ok(Judgement { revocation, missing, issuers })
 }
 
 fn status(

@@ -29,6 +29,7 @@ pub(super) struct Verified {
     pub(super) product: Option<Product>,
     pub(super) revocation: Revocation,
     pub(super) missing_crls: Vec<MissingCrl>,
+    pub(super) crl_issuers: Vec<Vec<u8>>,
     pub(super) not_before: UnixTime,
     pub(super) not_after: UnixTime,
     pub(super) holds_from: UnixTime,
@@ -79,6 +80,12 @@ impl VerifiedChain {
     #[must_use]
     pub fn missing_crls(&self) -> &[MissingCrl] {
         &self.0.missing_crls
+    }
+
+    /// Who issues the CRLs that [`Self::revocation`] rests on, encoded Names.
+    #[must_use]
+    pub fn crl_issuers(&self) -> &[Vec<u8>] {
+        &self.0.crl_issuers
     }
 
     /// Since when all of the chain is valid.

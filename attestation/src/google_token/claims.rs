@@ -29,6 +29,9 @@ pub struct GoogleTokenClaims {
     /// The CRLs that it would take for `fresh`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_crls: Vec<MissingCrl>,
+    /// Who issues the CRLs that this rests on, encoded Names.
+    #[serde(skip)]
+    pub crl_issuers: Vec<Vec<u8>>,
     /// SHA-256 of the anchor's certificate; OIDC has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor: Option<Digest32>,

@@ -19,6 +19,9 @@ pub struct LaunchEndorsement {
     /// The CRLs that it would take for `fresh`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_crls: Vec<MissingCrl>,
+    /// Who issues the CRLs that this rests on, encoded Names.
+    #[serde(skip)]
+    pub crl_issuers: Vec<Vec<u8>>,
     /// SHA-256 of the endorsement.
     pub digest: Digest32,
     /// When it was made.

@@ -31,6 +31,9 @@ pub struct SnpClaims {
     /// The CRLs that it would take for `fresh`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_crls: Vec<MissingCrl>,
+    /// Who issues the CRLs that this rests on, encoded Names.
+    #[serde(skip)]
+    pub crl_issuers: Vec<Vec<u8>>,
     /// Product line of the processor.
     pub product: Product,
     /// Version of the report format, 2 to 5.

@@ -222,7 +222,8 @@ impl Jobs {
     fn queue_before(&self, job: &Job, now: Instant) -> Duration {
         let source = job.source();
         let is_due = |entry: &&Entry| entry.state == State::Wanted && entry.due <= now;
-        let (Some(own), Some(pacing)) = (self.entries.get(job).filter(is_due), self.sources.get(&source)) else {
+        let (Some(own), Some(pacing)) = (self.entries.get(job).filter(is_due), self.sources.get(&source))
+        else {
             return Duration::ZERO;
         };
         let is_before = |entry: &&Entry| {

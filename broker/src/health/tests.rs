@@ -1,12 +1,14 @@
 use actix_web::body::to_bytes;
 use serde_json::{Value, json};
-use vouchsafe_attestation::test_util::ca::CrlSpec;
-use vouchsafe_attestation::test_util::vm::shared_google;
+use vouchsafe_attestation::Technology;
+use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
+use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_keystore::policy::Guardrails;
-use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::{DecisionId, UnixTime};
 
 use super::*;
-use crate::testing::{Fixture, by, crls};
+use crate::testing::{Fixture, PATH, by, crls};
 
 /// Status and body of `/readyz`.
 async fn shown(fixture: &Fixture) -> (u16, Value) {
@@ -68,31 +70,8 @@ async fn t54_without_a_current_crl_that_the_guardrails_need_it_is_not_ready() {
     assert_eq!(probed(&bare).await, ready(), "these guardrails need none");
 }
 
-#[test]
-fn t54_an_issuer_whose_list_is_overdue_is_not_ready() {
-    let now = UnixTime(1000);
-    let list = |issuer: &str, next_update| CrlStatus {
-        digest: Digest32::of(issuer.as_bytes()),
-        issuer: issuer.to_owned(),
-        this_update: UnixTime(1),
-        next_update,
-        revoked: 0,
-    };
-    let (due, over) = (Some(UnixTime(1000)), Some(UnixTime(999)));
-    for (lists, expected) in [
-        (vec![], false),
-        (vec![list("amd", due)], true),
-        (vec![list("amd", None), list("google", due)], true),
-        (vec![list("amd", due), list("google", over)], false),
-        (vec![list("google", over)], false),
-        (vec![list("google", over), list("amd", due), list("google", due)], true),
-    ] {
-        assert_eq!(are_current(&lists, now), expected, "{lists:?}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn t54_one_overdue_list_among_current_ones_is_told() {
+async fn t54_an_overdue_list_is_told_while_its_issuer_is_in_use() {
     let fixture = Fixture::without_crls().await;
     let (now, service) = (clock::now(), fixture.broker.collateral_service());
     let [_, amd] = crls(now);
@@ -101,6 +80,23 @@ async fn t54_one_overdue_list_among_current_ones_is_told() {
     let then = UnixTime(now.0 - 3600 * 24);
     let over = CrlSpec::current(then, then.plus(3600));
     service.import(&shared_google().root_crl(&over), None, then).expect("it was current then");
+    assert_eq!(probed(&fixture).await, ready(), "nobody uses it: its issuer may have retired");
+
+    // Neither do strangers, whatever they show.
+    let refused = async |vm: &SimulatedVm| {
+        let asked = fixture.ask(vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
+        let id = DecisionId([5; 16]);
+        let released =
+            crate::release::release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now())
+                .await;
+        released.map(|_| ()).expect_err("its revocation data is stale");
+    };
+    let instance = AkCertificateSpec { project_number: 1, ..AkCertificateSpec::default() };
+    refused(&SimulatedVm::booted(&instance, &EventLogBuilder::gce_ubuntu(Technology::SevSnp))).await;
+    assert_eq!(probed(&fixture).await, ready());
+
+    // An owner's VM needs it.
+    refused(&SimulatedVm::new()).await;
     assert_eq!(probed(&fixture).await, not_ready(&["crls-missing"]));
     let [google, _] = crls(now);
     service.import(&google, None, now).expect("a CRL");

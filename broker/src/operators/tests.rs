@@ -161,7 +161,8 @@ async fn t46_metrics_carry_no_paths() {
     for paths in [&[PATH][..], &["prod/db/unknown"]] {
         let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), paths);
         let _either =
-            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now()).await;
+            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now())
+                .await;
     }
     let (status, metrics) = call(&fixture, None, "GET", "/metrics", &Value::Null).await;
     let metrics = String::from_utf8(metrics).expect("text");
@@ -296,8 +297,9 @@ async fn t50_a_refused_release_is_replayed_too() {
         .await
         .expect("a good policy");
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    let refused =
-        release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.expect_err("refused");
+    let refused = release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now())
+        .await
+        .expect_err("refused");
     assert_eq!(refused.code(), vouchsafe_protocol::ReasonCode::NotGranted);
     let body = json!({ "name": POLICY, "text": policy(PROJECT), "decisions": 10 });
     // Refusals are recorded when no grant waits: soon, not at once.

@@ -281,7 +281,8 @@ async fn however_many_policies_there_are_they_are_read_at_once() {
     let mut baseline = Baseline::capture(captured.claims(), 1, UnixTime(NOW.0 + 1000)).expect("a baseline");
     baseline.firmware.snp_measurements = vec![Digest48([1; 48])];
     let json = baseline.to_json();
-    let put = async |text: &str| keystore.put_baseline(BY, &name(text), &json).await.expect("a good baseline");
+    let put =
+        async |text: &str| keystore.put_baseline(BY, &name(text), &json).await.expect("a good baseline");
     put("prod/web").await;
     let mut taken = Vec::new();
     for number in 0..2 {

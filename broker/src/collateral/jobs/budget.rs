@@ -60,7 +60,8 @@ impl Budget {
         }
         if let Asker::Anybody(network) = asker {
             let of_network = self.by_network.get(&network).copied().unwrap_or_default();
-            let of_site = network.site().and_then(|site| self.by_site.get(&site)).copied().unwrap_or_default();
+            let of_site =
+                network.site().and_then(|site| self.by_site.get(&site)).copied().unwrap_or_default();
             if self.by_anybody >= self.anybody || of_network >= self.network || of_site >= self.site {
                 return false;
             }

@@ -314,7 +314,9 @@ async fn a_guest_without_certificate_is_served_when_it_comes_again() {
     assert_eq!(problem.code(), ReasonCode::CollateralPending);
     assert_eq!(problem.retry_after(), Some(3));
     eventually("the certificate", || fixture.broker.collateral().endorsements.veks.has(&chip.id, &chip.tcb));
-    release(&fixture.broker, DecisionId([2; 16]), ask(), fixture.arrival(), clock::now()).await.expect("granted");
+    release(&fixture.broker, DecisionId([2; 16]), ask(), fixture.arrival(), clock::now())
+        .await
+        .expect("granted");
     assert_eq!(vendor.asked(&vek_path(&chip)).len(), 1);
     // What it booted from has no endorsement, which was asked for as well.
     let measurement = hex::encode(SnpReportBuilder::new(Product::Genoa).measurement);
@@ -329,7 +331,8 @@ async fn t44_a_release_never_waits_for_a_vendor() {
         let asked = fixture.ask(&bare(), kinds, fixture.challenge(), &[PATH]);
         let started = Instant::now();
         let refused =
-            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now()).await;
+            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now())
+                .await;
         assert_eq!(refused.expect_err("missing").code(), ReasonCode::CollateralPending);
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     }
@@ -373,10 +376,12 @@ async fn t56_a_vm_that_names_one_chip_after_the_other_counts_as_a_stranger() {
         vm.report.chip_id = [number; 64];
         let asked = fixture.ask(&vm, Kinds::BOTH, fixture.challenge(), &[PATH]);
         let refused =
-            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now()).await;
+            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now())
+                .await;
         let problem = refused.expect_err("missing");
         assert_eq!(problem.code(), ReasonCode::CollateralPending, "{number}");
-        let (chip, status) = (hex::encode([number; 64]), fixture.broker.collateral_status().expect("a status"));
+        let (chip, status) =
+            (hex::encode([number; 64]), fixture.broker.collateral_status().expect("a status"));
         let is_queued = status.items.iter().any(|item| item.subject.starts_with(&chip));
         assert_eq!(is_queued, number <= 19, "{number}");
     }

@@ -24,8 +24,7 @@ fn occupy(broker: &Broker) -> Sender<()> {
 
 fn body_bytes(broker: &Broker) -> i64 {
     let text = String::from_utf8(broker.metrics.text().expect("text")).expect("text");
-    let line =
-        text.lines().find_map(|line| line.strip_prefix("vouchsafe_body_bytes{listener=\"guests\"} "));
+    let line = text.lines().find_map(|line| line.strip_prefix("vouchsafe_body_bytes{listener=\"guests\"} "));
     line.and_then(|line| line.parse().ok()).unwrap_or_default()
 }
 
@@ -71,7 +70,12 @@ async fn t54_a_client_that_leaves_gives_nothing_back_before_its_work_is_gone() {
 
 /// Sends the whole body as a network does, piece after piece, and gives what comes back; `None` where the connection was
 /// reset before all was sent.
-async fn sent_in_pieces(fixture: &Fixture, address: SocketAddr, head: String, length: usize) -> Option<String> {
+async fn sent_in_pieces(
+    fixture: &Fixture,
+    address: SocketAddr,
+    head: String,
+    length: usize,
+) -> Option<String> {
     let mut stream = connect(fixture, address);
     let sent = tokio::task::spawn_blocking(move || {
         stream.write_all(head.as_bytes()).ok()?;

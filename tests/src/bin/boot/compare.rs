@@ -136,6 +136,7 @@ impl<'a> Comparison<'a> {
             root: Root::Extra,
             revocation: Revocation::Absent,
             missing_crls: Vec::new(),
+            crl_issuers: Vec::new(),
             ak: AkClaims {
                 algorithm: "none",
                 public_digest: Digest32([0; 32]),

@@ -1,0 +1,94 @@
+//! Which CRLs readiness depends on.
+//!
+//! Where the guardrails in force read revocation there has to be a current CRL at all, and a current one of each issuer in
+//! use of which there is one. An issuer is in use for a day after a release that rested on its lists: one that was granted,
+//! or that was refused to a VM of an owner whom a policy names. So neither the last list of an issuer that has retired nor
+//! what strangers show makes the broker unready, and nobody has to remove such a list. A list that has not come yet does
+//! not count: a guest who needs it is told to wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use vouchsafe_attestation::claims::Claims;
+use vouchsafe_protocol::UnixTime;
+
+use super::CrlStatus;
+
+/// Issuers whose lists releases rested on, by encoded name in hex, with the last time. They are known anew after a restart.
+#[derive(Debug, Default)]
+pub(crate) struct IssuersInUse(Mutex<BTreeMap<String, UnixTime>>);
+
+impl IssuersInUse {
+    /// A release rested on these claims.
+    pub(crate) fn saw(&self, claims: &Claims, now: UnixTime) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, at| is_in_use(*at, now));
+        for issuer in claims.crl_issuers() {
+            let issuer = hex::encode(issuer);
+            if seen.len() < MOST || seen.contains_key(&issuer) {
+                seen.insert(issuer, now);
+            }
+        }
+    }
+
+    /// Whether these lists are enough.
+    pub(crate) fn are_served_by(&self, lists: &[CrlStatus], now: UnixTime) -> bool {
+        let (overdue, current): (Vec<_>, Vec<_>) = lists.iter().partition(|list| list.overdue(now));
+        let served: BTreeSet<_> = current.iter().map(|list| &list.issuer).collect();
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_use = |issuer: &String| seen.get(issuer).is_some_and(|at| is_in_use(*at, now));
+        !current.is_empty()
+            && overdue.iter().all(|list| served.contains(&list.issuer) || !in_use(&list.issuer))
+    }
+}
+
+const fn is_in_use(seen: UnixTime, now: UnixTime) -> bool {
+    now.since(seen) < IN_USE
+}
+
+/// Seconds.
+const IN_USE: u64 = 86_400;
+/// Issuers that are remembered: there are no more of them than lists.
+const MOST: usize = vouchsafe_attestation::chain::MAX_CRLS;
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_protocol::Digest32;
+
+    use super::*;
+
+    fn in_use(issuers: &[(&str, u64)]) -> IssuersInUse {
+        let seen = issuers.iter().map(|(issuer, at)| ((*issuer).to_owned(), UnixTime(*at)));
+        IssuersInUse(Mutex::new(seen.collect()))
+    }
+
+    fn list(issuer: &str, next_update: Option<u64>) -> CrlStatus {
+        CrlStatus {
+            digest: Digest32::of(issuer.as_bytes()),
+            issuer: issuer.to_owned(),
+            this_update: UnixTime(1),
+            next_update: next_update.map(UnixTime),
+            revoked: 0,
+        }
+    }
+
+    #[test]
+    fn t54_each_issuer_in_use_needs_a_current_list() {
+        let (due, over) = (Some(100_000), Some(99_999));
+        for (lists, expected) in [
+            (vec![], false),
+            (vec![list("amd", due)], true),
+            (vec![list("amd", None), list("google", due)], true),
+            (vec![list("amd", due), list("google", over)], false),
+            (vec![list("google", over)], false),
+            (vec![list("google", over), list("amd", due), list("google", due)], true),
+            // It retired, or has never been used.
+            (vec![list("amd", due), list("retired", over), list("unused", over)], true),
+            (vec![list("retired", over)], false),
+        ] {
+            let issuers =
+                in_use(&[("amd", 99_000), ("google", 100_000 - IN_USE + 1), ("retired", 100_000 - IN_USE)]);
+            assert_eq!(issuers.are_served_by(&lists, UnixTime(100_000)), expected, "{lists:?}");
+        }
+    }
+}
