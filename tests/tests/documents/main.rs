@@ -1,0 +1,10 @@
+//! What the documents say about the tree is true: links, threats, names of types.
+
+#[cfg(test)]
+mod glossary;
+#[cfg(test)]
+mod links;
+#[cfg(test)]
+mod threats;
+#[cfg(test)]
+mod tree;
