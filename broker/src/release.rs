@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use vouchsafe_attestation::{Context, Instance, VerifiedClaims, verify_with};
-use vouchsafe_keystore::policy::{Denial, ReleaseGrant};
 use vouchsafe_keystore::record::{
     EvidencePiece, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant, RecordError,
 };
 use vouchsafe_keystore::release::{ConsiderError, Considered};
+use vouchsafe_policy::{Denial, ReleaseGrant};
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, WrappedSecret};
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{

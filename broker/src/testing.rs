@@ -10,9 +10,9 @@ use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
-use vouchsafe_keystore::policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
 use vouchsafe_keystore::store::{By, NewVersion, OperatorRole};
 use vouchsafe_keystore::{Keyring, Keystore};
+use vouchsafe_policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
 use vouchsafe_protocol::messages::ReleaseRequest;
 use vouchsafe_protocol::{
     Bound, Challenge, GuestKey, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,

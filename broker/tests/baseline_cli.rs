@@ -15,7 +15,7 @@ use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_attestation::test_util::vtpm::QuoteSpec;
-use vouchsafe_keystore::policy::Baseline;
+use vouchsafe_policy::Baseline;
 use vouchsafe_protocol::{
     Bound, BrokerIdentity, Digest48, Evidence, GuestKey, Nonce, ReleasePaths, Suite, TdxEvidence, UnixTime,
 };

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
-use crate::policy::Baseline;
 use crate::store::{Document, DocumentKind, Keystore, StoreError};
+use vouchsafe_policy::Baseline;
 
 /// Seconds before its end from which on a baseline is announced as ending: 30 days.
 pub const BASELINE_NOTICE: u64 = 30 * 86_400;

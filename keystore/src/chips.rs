@@ -32,49 +32,11 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use vouchsafe_attestation::claims::Claims;
-use vouchsafe_attestation::snp::SignerKind;
+use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::ObjectName;
 
 use crate::Keystore;
 use crate::record::GrantRecord;
-
-/// A chip by its hardware id: `sev-snp:<hwID>` or `tdx:<platform id>`; `sev-snp-vlek:<chip id>` or `sev-snp-vlek:masked`
-/// where a VLEK signed the report.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Chip(String);
-
-impl Chip {
-    /// The chip of verified hardware evidence. No VM has evidence of two.
-    pub(crate) fn of(claims: &Claims) -> Option<Self> {
-        if let Some(snp) = &claims.sev_snp {
-            let (signer, id) = match snp.signer {
-                SignerKind::Vcek => ("sev-snp", &snp.hardware_id),
-                SignerKind::Vlek => ("sev-snp-vlek", &snp.chip_id),
-            };
-            return Some(Self(format!("{signer}:{}", id.as_deref().unwrap_or("masked"))));
-        }
-        claims.tdx.as_ref().map(|tdx| Self(format!("tdx:{}", tdx.platform_id)))
-    }
-
-    /// As it came out of the database.
-    pub(crate) const fn stored(text: String) -> Self {
-        Self(text)
-    }
-
-    /// As written above.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Chip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Whose chips they are: `instance 123456789012/4567890123456789012` or `policy prod/db`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

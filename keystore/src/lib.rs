@@ -1,9 +1,9 @@
-//! Secrets at rest, the policies that guard them, and the record of decisions.
+//! Secrets at rest, what is registered to guard them, and the record of decisions.
 //!
 //! | step | module |
 //! |---|---|
 //! | seal and unseal | [`keyring`], [`store`] |
-//! | decide | [`policy`] |
+//! | decide | crate `vouchsafe-policy` |
 //! | register, decide with what is stored, unseal a grant | [`release`] |
 //! | record | [`record`] |
 //! | see which hardware it was | [`chips`] |
@@ -15,7 +15,6 @@
 pub mod baselines;
 pub mod chips;
 pub mod keyring;
-pub mod policy;
 mod preimage;
 mod primitives;
 pub mod record;

@@ -13,8 +13,9 @@ use vouchsafe_protocol::{
     BrokerIdentity, Bytes, DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, Suite, UnixTime,
 };
 
-use crate::chips::{Chip, FirstSeen, Sighting};
+use crate::chips::{FirstSeen, Sighting};
 use crate::store::Keystore;
+use vouchsafe_policy::chip::Chip;
 
 pub use crate::store::{Authority, ChangedRow, OperatorRecord};
 

@@ -12,16 +12,16 @@ use vouchsafe_protocol::{
     BrokerIdentity, Digest32, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, UnixTime,
 };
 
-use crate::policy::{
-    Baseline, BaselineError, CheckFailures, CompiledPolicy, DecideItem, DecideRequest, Denial, Dropped,
-    Guardrails, NamedBaseline, PolicyError, Protocol, PurposeMismatch, ReleaseGrant, SecretState, decide,
-};
 use crate::record::GuardrailsRef;
 use crate::store::{
     ActiveSecret, By, DecisionMaterial, Document, DocumentError, DocumentKind, MaterialState, StoreError,
     UnsealError,
 };
 use crate::{Keystore, store};
+use vouchsafe_policy::{
+    Baseline, BaselineError, CheckFailures, CompiledPolicy, DecideItem, DecideRequest, Denial, Dropped,
+    Guardrails, NamedBaseline, PolicyError, Protocol, PurposeMismatch, ReleaseGrant, SecretState, decide,
+};
 
 /// Policies, guardrails and baselines by the digest of their text, ready to decide with. May be lost.
 pub(crate) struct Compiled {
@@ -212,7 +212,7 @@ impl Keystore {
     ) -> Result<Vec<PlaintextSecret>, UnsealError> {
         let instance = grant.instance().map(|instance| (instance.project_number, instance.instance_id));
         let not_served = |path: &SecretPath| UnsealError::NotServed { path: path.clone() };
-        let open = |granted: &crate::policy::GrantedRelease| {
+        let open = |granted: &vouchsafe_policy::GrantedRelease| {
             let path = granted.path();
             let secret = considered.active.get(path).ok_or_else(|| not_served(path))?;
             let same = secret.version == granted.version()
@@ -281,7 +281,7 @@ impl Keystore {
     pub async fn guardrails(&self) -> Result<(String, bool), StoreError> {
         let stored = self.document(DocumentKind::Guardrails, &store::guardrails_name(), None).await?;
         Ok(stored.filter(|document| !document.revoked).map_or_else(
-            || (crate::policy::SHIPPED_GUARDRAILS.to_owned(), true),
+            || (vouchsafe_policy::SHIPPED_GUARDRAILS.to_owned(), true),
             |document| (document.text, false),
         ))
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use vouchsafe_protocol::{DecisionId, ObjectName};
 
 use crate::RegisterError;
-use crate::policy::{Baseline, CompiledPolicy, NamedBaseline};
 use crate::record::{EvidenceRef, LogRecord};
 use crate::store::{DocumentKind, Keystore, StoreError};
+use vouchsafe_policy::{Baseline, CompiledPolicy, NamedBaseline};
 
 /// A piece of evidence, as the record names it, with its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +72,8 @@ mod tests {
     use vouchsafe_protocol::UnixTime;
 
     use super::*;
-    use crate::policy::CheckError;
     use crate::store::tests::{BY, Fixture, NOW, name};
+    use vouchsafe_policy::CheckError;
 
     /// A policy that asks for membership and for no measurement beside it.
     fn policy(baseline: &str) -> String {

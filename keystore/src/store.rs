@@ -32,7 +32,6 @@ mod secrets;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use crate::policy::operators::OperatorRole;
 pub use change::{Authority, By, ChangedRow, OperatorRecord};
 pub use chips::{ChipFilter, SeenChip};
 pub use documents::{Document, DocumentError, DocumentKind, DocumentSummary};
@@ -43,6 +42,7 @@ pub use material::{
 };
 pub use operators::{Operator, OperatorError, OperatorToken};
 pub use secrets::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
+pub use vouchsafe_policy::operators::OperatorRole;
 
 use dialect::{Pools, Tx};
 use material::Cache;

@@ -7,7 +7,7 @@
 
 use criterion::{BatchSize, Criterion};
 use vouchsafe_attestation::test_util::vm::Kinds;
-use vouchsafe_keystore::policy::Guardrails;
+use vouchsafe_policy::Guardrails;
 use vouchsafe_protocol::{GuestKey, Suite};
 use vouchsafe_tests::floor::Floor;
 

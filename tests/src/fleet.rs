@@ -18,7 +18,7 @@ use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_ARGUMENTS, UBU
 use vouchsafe_attestation::test_util::snp::{FakeAmd, SnpReportBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_attestation::test_util::vtpm::FakeAk;
-use vouchsafe_keystore::policy::{Acceptance, PolicyTemplate, Purpose, SnpTemplate, TemplateRoot};
+use vouchsafe_policy::{Acceptance, PolicyTemplate, Purpose, SnpTemplate, TemplateRoot};
 use vouchsafe_protocol::answer::OpenedSecret;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;

@@ -1,4 +1,4 @@
-//! T45: the floors of `deny.toml` are there, say what cargo-deny reads as a range, and hold for `Cargo.lock`.
+//! T45: the floors of `deny.toml` are there, say what cargo-deny reads as a range, and hold for `Cargo.lock`; and the layers of the crates.
 //!
 //! cargo-deny itself checks the tree that is built (`./justw deny`). This test looks at the whole lock file, needs no tool, and fails
 //! where a floor is taken out or misspelt. It does not ask an advisory database.
@@ -132,4 +132,62 @@ fn t45_no_ban_is_written_as_an_exact_version() {
     let exact: Vec<String> =
         banned_specs(&read("deny.toml")).into_iter().filter(|spec| spec.contains('@')).collect();
     assert_eq!(exact, Vec::<String>::new());
+}
+
+/// The crates of the workspace that each crate may build on: `protocol <- attestation <- policy <- keystore <- broker` and
+/// `protocol <- guest-client`.
+const LAYERS: [(&str, &[&str]); 6] = [
+    ("protocol", &[]),
+    ("attestation", &["protocol"]),
+    ("policy", &["protocol", "attestation"]),
+    ("keystore", &["protocol", "attestation", "policy"]),
+    ("broker", &["protocol", "attestation", "policy", "keystore"]),
+    ("guest-client", &["protocol"]),
+];
+
+/// Crates that verify or decide, and so do no I/O.
+const PURE: [&str; 3] = ["protocol", "attestation", "policy"];
+
+/// What brings I/O along: a runtime, a database, HTTP.
+const IO: [&str; 7] = ["tokio", "mio", "sqlx", "actix-web", "actix-http", "hyper", "ureq"];
+
+#[test]
+fn crates_build_on_the_layers_below_them() {
+    for (name, below) in LAYERS {
+        let manifest = read(&format!("{name}/Cargo.toml"));
+        let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).expect("a table");
+        let mut found: Vec<_> =
+            dependencies.keys().filter_map(|dependency| dependency.strip_prefix("vouchsafe-")).collect();
+        let mut allowed = below.to_vec();
+        found.sort_unstable();
+        allowed.sort_unstable();
+        assert_eq!(found, allowed, "dependencies of {name} on this workspace");
+    }
+}
+
+#[test]
+fn verification_and_decision_depend_on_nothing_that_does_io() {
+    for name in PURE {
+        let output = std::process::Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--locked",
+                "--offline",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "--format",
+                "{p}",
+            ])
+            .args(["--package", &format!("vouchsafe-{name}")])
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let tree = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+        let crates: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert!(crates.contains(&"aws-lc-rs"), "the whole tree of {name} is listed");
+        let io: Vec<_> = IO.into_iter().filter(|banned| crates.contains(banned)).collect();
+        assert_eq!(io, Vec::<&str>::new(), "dependencies of {name}");
+    }
 }

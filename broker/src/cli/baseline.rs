@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::json;
 use vouchsafe_keystore::baselines::BaselineSummary;
-use vouchsafe_keystore::policy::MAX_BASELINE;
+use vouchsafe_policy::MAX_BASELINE;
 use vouchsafe_protocol::ObjectName;
 
 use super::client::Connection;

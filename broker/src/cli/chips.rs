@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
-use vouchsafe_keystore::chips::{Chip, Subject};
+use vouchsafe_keystore::chips::Subject;
+use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::{DecisionId, ObjectName, UnixTime};
 
 use super::client::Connection;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::json;
-use vouchsafe_keystore::policy::MAX_TEXT;
+use vouchsafe_policy::MAX_TEXT;
 
 use super::client::Connection;
 use super::{Failure, output};

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use vouchsafe_keystore::policy::operators::{OperatorAction, OperatorRole};
+use vouchsafe_policy::operators::{OperatorAction, OperatorRole};
 use vouchsafe_protocol::UnixTime;
 
 use super::client::{Client, Connection};

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use vouchsafe_keystore::policy::MAX_TEXT;
+use vouchsafe_policy::MAX_TEXT;
 use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
 
 use super::client::Connection;

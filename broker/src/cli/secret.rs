@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use vouchsafe_keystore::policy::Purpose;
+use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::limits::MAX_SECRET;
 use vouchsafe_protocol::{Bytes, ObjectName, SecretPath, UnixTime};
 use zeroize::Zeroize as _;

@@ -4,7 +4,7 @@ use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
-use vouchsafe_keystore::policy::Guardrails;
+use vouchsafe_policy::Guardrails;
 use vouchsafe_protocol::{DecisionId, UnixTime};
 
 use super::*;

@@ -9,15 +9,15 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use vouchsafe_keystore::policy::operators::{OperatorIdentity, WHOLE_BROKER, authorize_operator};
 use vouchsafe_keystore::store::{Authority, By, Operator as Account};
+use vouchsafe_policy::operators::{OperatorIdentity, WHOLE_BROKER, authorize_operator};
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
 use crate::broker::Broker;
 use crate::clock;
 use crate::problem::HttpProblem;
 
-pub(crate) use vouchsafe_keystore::policy::operators::OperatorAction as Act;
+pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 
 /// An operator who showed a valid token with this request.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use vouchsafe_attestation::VerifyError;
-use vouchsafe_keystore::policy::Denial;
 use vouchsafe_keystore::record::RecordError;
 use vouchsafe_keystore::release::ConsiderError;
 use vouchsafe_keystore::store::UnsealError;
+use vouchsafe_policy::Denial;
 use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::wrap::WrapError;
 use vouchsafe_protocol::{Nonce, ReasonCode};

@@ -2,9 +2,9 @@ use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
-use vouchsafe_keystore::policy::SHIPPED_GUARDRAILS;
 use vouchsafe_keystore::record::{LogRecord, Outcome};
 use vouchsafe_keystore::store::DecisionFilter;
+use vouchsafe_policy::SHIPPED_GUARDRAILS;
 use vouchsafe_protocol::answer::AnswerError;
 use vouchsafe_protocol::{BrokerIdentity, ReasonCode};
 

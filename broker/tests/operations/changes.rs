@@ -7,7 +7,7 @@ use std::process::Output;
 use serde_json::Value;
 use tempfile::TempDir;
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
-use vouchsafe_keystore::policy::SHIPPED_GUARDRAILS;
+use vouchsafe_policy::SHIPPED_GUARDRAILS;
 
 use crate::process::{Served, free_port, made, text, vouchsafe};
 

@@ -7,11 +7,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::writer::Pending;
-use crate::chips::{Chip, ChipEvent, ChipWatch, FirstSeen, MAX_CHIPS, Sighting, Subject};
+use crate::chips::{ChipEvent, ChipWatch, FirstSeen, MAX_CHIPS, Sighting, Subject};
 use crate::keyring::Keyring;
 use crate::store::chips::{self, NewChip};
 use crate::store::dialect::Connection;
 use crate::store::{StoreError, rows};
+use vouchsafe_policy::chip::Chip;
 
 /// Remembers what is on record.
 pub(super) struct Chips {

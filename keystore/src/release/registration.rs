@@ -10,8 +10,8 @@ use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::{RegisterError, blocking};
 use crate::Keystore;
-use crate::policy::{Baseline, CheckError, CheckFailures, CompiledPolicy, KnownBaselines, Note};
 use crate::store::{By, Document, DocumentError, DocumentKind};
+use vouchsafe_policy::{Baseline, CheckError, CheckFailures, CompiledPolicy, KnownBaselines, Note};
 
 /// A policy, and what its check finds.
 #[derive(Clone, Debug, PartialEq, Eq)]

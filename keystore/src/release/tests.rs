@@ -9,9 +9,9 @@ use vouchsafe_attestation::{Collateral, VerifiedClaims};
 use vouchsafe_protocol::{Bound, Digest48, GuestKey, Nonce, Suite};
 
 use super::*;
-use crate::policy::{Acceptance, DenialReason, PolicyTemplate, Purpose, PurposeMismatch, TemplateRoot};
 use crate::store::tests::{BY, Fixture, NOW, name, path, secret};
 use crate::store::{DecisionFilter, NewVersion, SecretError};
+use vouchsafe_policy::{Acceptance, DenialReason, PolicyTemplate, Purpose, PurposeMismatch, TemplateRoot};
 
 const BROKER: BrokerIdentity = BrokerIdentity([1; 32]);
 
@@ -77,7 +77,7 @@ async fn a_grant_opens_nothing_of_another_epoch() {
     let grant = before.decide(&claims(&SimulatedVm::new(), &[PATH]), &BROKER, NOW).expect("granted");
     fixture
         .keystore
-        .put_guardrails(BY, crate::policy::SHIPPED_GUARDRAILS, &BTreeSet::new())
+        .put_guardrails(BY, vouchsafe_policy::SHIPPED_GUARDRAILS, &BTreeSet::new())
         .await
         .expect("good guardrails");
     let after = fixture.keystore.consider(&paths(&[PATH])).await.expect("sound rows");
@@ -173,7 +173,7 @@ fn drops(ids: &[&str]) -> BTreeSet<String> {
 async fn t38_shipped_guardrails_are_dropped_by_name_only() {
     let fixture = fixture().await;
     let keystore = &fixture.keystore;
-    let text = crate::policy::SHIPPED_GUARDRAILS.replace("@id(\"snp-vmpl-0\")", "@id(\"ours\")");
+    let text = vouchsafe_policy::SHIPPED_GUARDRAILS.replace("@id(\"snp-vmpl-0\")", "@id(\"ours\")");
     let put = async |drop: &[&str]| keystore.put_guardrails(BY, &text, &drops(drop)).await;
     let Err(RegisterError::DropsShippedRules { rules }) = put(&[]).await else { panic!("taken") };
     assert_eq!(rules, [("snp-vmpl-0".to_owned(), Dropped::Missing)]);
@@ -315,7 +315,7 @@ fn t54_guardrails_are_compiled_off_the_async_workers() {
         let keystore = fixture.keystore.clone();
         let (free, freed) = std::sync::mpsc::channel::<()>();
         let busy = tokio::task::spawn_blocking(move || freed.recv().is_err());
-        let text = crate::policy::SHIPPED_GUARDRAILS;
+        let text = vouchsafe_policy::SHIPPED_GUARDRAILS;
         let nothing_dropped = BTreeSet::new();
         let put = keystore.put_guardrails(BY, text, &nothing_dropped);
         tokio::pin!(put);

@@ -7,9 +7,9 @@ use super::dialect::{Connection, Tx};
 use super::log::{self, Leaf};
 use super::rows::{self, Head, RowCheck};
 use super::{EPOCH, Keystore, StoreError};
-use crate::policy::operators::OperatorRole;
 use crate::primitives::random;
 use crate::record::LogRecord;
+use vouchsafe_policy::operators::OperatorRole;
 
 /// Who makes a change, and when. Both go on record.
 #[derive(Clone, Copy, Debug)]

@@ -15,10 +15,11 @@ use super::dialect::{self, Connection, Db, Pools, Row};
 use super::log::{self, LoggedRecord};
 use super::rows;
 use super::{Keystore, StoreError, stored, time};
-use crate::chips::{Chip, FirstSeen, Subject};
+use crate::chips::{FirstSeen, Subject};
 use crate::keyring::Keyring;
 use crate::preimage::Preimage;
 use crate::record::LogRecord;
+use vouchsafe_policy::chip::Chip;
 
 /// A row that is ready to be stored.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::change::{By, Change};
 use super::dialect::{Connection, Row};
 use super::rows::{self, RowCheck};
 use super::{Keystore, StoreError, secrets, stored};
-use crate::policy::CompiledPolicy;
+use vouchsafe_policy::CompiledPolicy;
 
 mod types;
 

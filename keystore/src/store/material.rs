@@ -14,8 +14,8 @@ use super::documents::{self, Document, DocumentKind};
 use super::rows::{self, RowCheck};
 use super::secrets::{self, SHARED, VersionState};
 use super::{Keystore, StoreError};
-use crate::policy::Purpose;
 use crate::sealing::{Place, SealError, SealedSecret, instance_secret};
+use vouchsafe_policy::Purpose;
 
 /// A document, shared between decisions.
 pub type StoredDocument = Arc<Document>;

@@ -13,8 +13,8 @@ use super::change::{Authority, By};
 use super::dialect::{Connection, Row};
 use super::rows::{self, RowCheck};
 use super::{Keystore, StoreError};
-use crate::policy::operators::{OperatorRole, WHOLE_BROKER};
 use crate::primitives::{RandomError, random};
+use vouchsafe_policy::operators::{OperatorRole, WHOLE_BROKER};
 
 /// An operator, authenticated when [`Keystore::authenticate`] gave it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

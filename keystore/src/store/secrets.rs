@@ -12,8 +12,8 @@ use super::change::{By, Change};
 use super::documents::{self, DocumentKind};
 use super::rows;
 use super::{Keystore, StoreError};
-use crate::policy::Purpose;
 use crate::sealing::{Place, SealedSecret};
+use vouchsafe_policy::Purpose;
 
 mod sealed;
 mod table;

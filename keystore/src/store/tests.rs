@@ -8,7 +8,7 @@ use vouchsafe_protocol::{ObjectName, PlaintextSecret, SecretPath, UnixTime};
 
 use super::*;
 use crate::keyring::Keyring;
-use crate::policy::Purpose;
+use vouchsafe_policy::Purpose;
 
 mod lifecycle;
 mod tampering;

@@ -9,7 +9,7 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, s
 use vouchsafe_attestation::{
     Collateral, Context, Endorsements, TrustAnchors, VerifiedClaims, VerifyMemory, verify,
 };
-use vouchsafe_keystore::policy::{
+use vouchsafe_policy::{
     CompiledPolicy, DecideItem, DecideRequest, Guardrails, PolicyTemplate, Protocol, Purpose, ReleaseGrant,
     SecretState, decide,
 };

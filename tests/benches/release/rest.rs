@@ -2,9 +2,9 @@
 
 use criterion::Criterion;
 use tokio::runtime::Runtime;
-use vouchsafe_keystore::policy::Purpose;
 use vouchsafe_keystore::store::{By, NewVersion};
 use vouchsafe_keystore::{Keyring, Keystore};
+use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::{ObjectName, PlaintextSecret, ReleasePaths, SecretPath};
 
 use crate::bare::TwoOpens;

@@ -7,7 +7,7 @@ use std::process::Command;
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
 use vouchsafe_attestation::{Collateral, Context, Endorsements, Expected, VerifyMemory, inspect_vtpm};
-use vouchsafe_keystore::policy::Baseline;
+use vouchsafe_policy::Baseline;
 use vouchsafe_protocol::{Digest32, ReasonCode, UnixTime};
 use vouchsafe_tests::broker::{Broker, program, run_with_input};
 

@@ -4,7 +4,7 @@ use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::google_token::TokenKind;
 use vouchsafe_attestation::test_util::tdx::TdxQuoteBuilder;
 use vouchsafe_attestation::test_util::vm::Kinds;
-use vouchsafe_keystore::policy::{Baseline, BaselineLog};
+use vouchsafe_policy::{Baseline, BaselineLog};
 use vouchsafe_protocol::Digest48;
 
 use crate::matrix::{policy, vm, world};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 use vouchsafe_attestation::{Claims, VerifyError, read_vtpm_file};
-use vouchsafe_keystore::policy::Baseline;
+use vouchsafe_policy::Baseline;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{DecisionId, Evidence, UnixTime};
 

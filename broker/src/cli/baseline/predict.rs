@@ -8,7 +8,7 @@ use clap::Args;
 use vouchsafe_attestation::reference_values::{
     EfiImage, GrubBoot, ReferenceComponent, ReferenceEvent, ReferenceValues, UnifiedBoot,
 };
-use vouchsafe_keystore::policy::{Baseline, LogDigest, MAX_BASELINE};
+use vouchsafe_policy::{Baseline, LogDigest, MAX_BASELINE};
 
 use super::super::{Failure, output};
 use super::write;

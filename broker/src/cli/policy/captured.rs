@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use vouchsafe_attestation::{InspectedClaims, VerifyError};
-use vouchsafe_keystore::policy::{Baseline, MAX_BASELINE, NamedBaseline};
+use vouchsafe_policy::{Baseline, MAX_BASELINE, NamedBaseline};
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{ObjectName, UnixTime};
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use vouchsafe_keystore::policy::{CompiledPolicy, MAX_TEXT, Note, PolicyError, SourceNote};
+use vouchsafe_policy::{CompiledPolicy, MAX_TEXT, Note, PolicyError, SourceNote};
 use vouchsafe_protocol::ObjectName;
 
 use super::super::client::Connection;

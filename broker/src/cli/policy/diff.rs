@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
-use vouchsafe_keystore::policy::MAX_TEXT;
+use vouchsafe_policy::MAX_TEXT;
 use vouchsafe_protocol::{DecisionId, ObjectName, SecretPath, UnixTime};
 
 use super::super::client::Connection;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use vouchsafe_attestation::{Claims, Technology};
-use vouchsafe_keystore::policy::{
+use vouchsafe_policy::{
     Acceptance, Baseline, BaselineLog, CompiledPolicy, KnownBaselines, OwnerEvidence, PolicyTemplate,
     Purpose, TemplateRoot,
 };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use vouchsafe_keystore::policy::{ClaimReference, claim_references, claims_markdown};
+use vouchsafe_policy::{ClaimReference, claim_references, claims_markdown};
 
 use super::super::{Failure, output};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use vouchsafe_attestation::Withheld;
-use vouchsafe_keystore::policy::{
+use vouchsafe_policy::{
     CompiledPolicy, DecideItem, Guardrails, MAX_TEXT, Protocol, Purpose, RehearseRequest, RehearsedPath,
     RehearsedStatement, SecretState, rehearse,
 };

@@ -270,10 +270,7 @@ mod tests {
             assert_eq!(verified.broker, fixture.broker.identity());
             let guardrails = grant.guardrails.expect("noted");
             assert_eq!(guardrails.version, None);
-            assert_eq!(
-                guardrails.digest,
-                Digest32::of(vouchsafe_keystore::policy::SHIPPED_GUARDRAILS.as_bytes())
-            );
+            assert_eq!(guardrails.digest, Digest32::of(vouchsafe_policy::SHIPPED_GUARDRAILS.as_bytes()));
         }
     }
 

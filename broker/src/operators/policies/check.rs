@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
-use vouchsafe_keystore::policy::Purpose;
+use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::{Digest32, ObjectName};
 
 use crate::body::Body;

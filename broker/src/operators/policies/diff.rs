@@ -11,10 +11,10 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::{Context, InspectedClaims};
-use vouchsafe_keystore::policy::{DecideItem, Guardrails, Protocol, RehearseRequest, SecretState, rehearse};
 use vouchsafe_keystore::record::LogRecord;
 use vouchsafe_keystore::replay::ReplayPolicy;
 use vouchsafe_keystore::store::{DecisionFilter, DocumentError, DocumentKind};
+use vouchsafe_policy::{DecideItem, Guardrails, Protocol, RehearseRequest, SecretState, rehearse};
 use vouchsafe_protocol::{DecisionId, Evidence, ObjectName, ReasonCode, SecretPath, Suite, UnixTime};
 
 use crate::body::Body;
@@ -217,7 +217,7 @@ const VERIFICATION: usize = 32 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use vouchsafe_keystore::policy::MAX_TEXT;
+    use vouchsafe_policy::MAX_TEXT;
     use vouchsafe_protocol::limits::MAX_PATHS;
 
     use super::*;

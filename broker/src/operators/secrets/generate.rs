@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Deserialize;
-use vouchsafe_keystore::policy::Purpose;
 use vouchsafe_keystore::store::NewVersion;
+use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::{ObjectName, SecretPath};
 
 use super::put::Version;

@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
-use vouchsafe_keystore::policy::Purpose;
 use vouchsafe_keystore::store::NewVersion;
+use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::{Bytes, ObjectName, PlaintextSecret, ReasonCode, SecretPath};
 
 use crate::body::Body;

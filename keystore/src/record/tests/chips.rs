@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::chips::{Chip, ChipEvent, FirstSeen, MAX_CHIPS, Subject};
+use crate::chips::{ChipEvent, FirstSeen, MAX_CHIPS, Subject};
 use crate::store::{ChipFilter, OpenError, SeenChip};
 use crate::{Keystore, StoreError};
+use vouchsafe_policy::chip::Chip;
 
 fn chip(id: &str) -> Chip {
     Chip::stored(format!("sev-snp:{id}"))

@@ -4,8 +4,8 @@ use std::fmt;
 
 use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
 
-use crate::policy::PurposeMismatch;
 use crate::store::StoreError;
+use vouchsafe_policy::PurposeMismatch;
 
 /// Which kind of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

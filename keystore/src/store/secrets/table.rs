@@ -3,12 +3,12 @@
 use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
 use super::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
-use crate::policy::Purpose;
 use crate::preimage::Preimage;
 use crate::store::change::Change;
 use crate::store::dialect::{Connection, Row};
 use crate::store::rows::{self, RowCheck};
 use crate::store::{StoreError, stored, time};
+use vouchsafe_policy::Purpose;
 
 /// A row of table `secrets`, authenticated.
 pub(in crate::store) struct SecretRow {

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
-use crate::policy::{PolicyError, Purpose, PurposeMismatch};
 use crate::primitives::RandomError;
 use crate::sealing::SealError;
 use crate::store::StoreError;
+use vouchsafe_policy::{PolicyError, Purpose, PurposeMismatch};
 
 /// Where in its life a version is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use vouchsafe_attestation::claims::{AkClaims, ClockInfo, Phase, VtpmClaims};
 use vouchsafe_attestation::event_log::{BootLog, EventKind, Technology};
 use vouchsafe_attestation::{Claims, Revocation, Root, inspect_event_log};
-use vouchsafe_keystore::policy::{Baseline, LogDigest};
+use vouchsafe_policy::{Baseline, LogDigest};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
 use crate::disk::Lab;

@@ -1,0 +1,322 @@
+//! Whether a boot is a member of a baseline.
+
+use std::fmt;
+
+use serde::Serialize;
+use vouchsafe_attestation::claims::Claims;
+use vouchsafe_attestation::event_log::{EventKind, Technology};
+use vouchsafe_protocol::UnixTime;
+
+use super::digest::LogDigest;
+use super::log::{Log, Seen};
+use super::places::{Places, Texts};
+use super::{Baseline, BaselineLog, BaselineMismatch};
+use crate::vm::is_firmware_endorsed;
+
+/// A component of a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Component {
+    /// EFI driver.
+    Driver,
+    /// First boot loader.
+    Shim,
+    /// Boot manager, such as systemd-boot.
+    BootManager,
+    /// Boot loader.
+    Grub,
+    /// Unified kernel image.
+    Uki,
+    /// Kernel as an EFI application.
+    KernelImage,
+    /// An image that was started or loaded before the one that runs.
+    OtherImage,
+    /// What GRUB reads before the kernel.
+    Configuration,
+    /// GRUB's environment block.
+    Grubenv,
+    /// The kernel's file.
+    Kernel,
+    /// A file that GRUB loads before the initrd's, such as microcode.
+    EarlyInitrd,
+    /// The initrd's file.
+    Initrd,
+    /// A kernel or initrd that GRUB loaded before those that run.
+    OtherFile,
+    /// Load options of the kernel's EFI stub.
+    LoadOptions,
+    /// Initrd that the kernel's EFI stub loaded.
+    LoadedInitrd,
+    /// Kernel command line.
+    CommandLine,
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Driver => "driver",
+            Self::Shim => "shim",
+            Self::BootManager => "boot manager",
+            Self::Grub => "grub",
+            Self::Uki => "uki",
+            Self::KernelImage => "kernel image",
+            Self::OtherImage => "other image",
+            Self::Configuration => "configuration",
+            Self::Grubenv => "grubenv",
+            Self::Kernel => "kernel",
+            Self::EarlyInitrd => "early initrd",
+            Self::Initrd => "initrd",
+            Self::OtherFile => "other file",
+            Self::LoadOptions => "load options",
+            Self::LoadedInitrd => "loaded initrd",
+            Self::CommandLine => "command line",
+        })
+    }
+}
+
+impl Baseline {
+    /// Whether the VM is a member at `now`.
+    ///
+    /// # Errors
+    /// The first thing that is not as the baseline says.
+    pub fn is_member(&self, claims: &Claims, now: UnixTime) -> Result<(), BaselineMismatch> {
+        if now >= self.ends_at {
+            return Err(BaselineMismatch::Ended { ends_at: self.ends_at });
+        }
+        let log = Log::of(claims, self.log).ok_or(BaselineMismatch::NoBootLog)?;
+        let technology = claims.technology.map(Technology::name);
+        if technology != Some(self.technology.as_str()) {
+            return Err(BaselineMismatch::Technology { found: technology });
+        }
+        self.check_firmware(claims, &log)?;
+        self.check_log_events(&log)?;
+        self.check_userspace(claims)
+    }
+
+    /// What user space extended, in the PCRs that have a list of its words.
+    fn check_userspace(&self, claims: &Claims) -> Result<(), BaselineMismatch> {
+        let Some(vtpm) = &claims.vtpm else { return Ok(()) };
+        for (pcr, listed) in &self.userspace_words {
+            let mut words = vtpm.userspace.get(pcr).into_iter().flatten();
+            if let Some(word) = words.find(|word| !listed.iter().any(|known| known == *word)) {
+                return Err(BaselineMismatch::UserspaceWord { pcr: *pcr, word: word.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every event of the registers that count is listed, and nothing is missing.
+    pub(super) fn check_log_events(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        match self.log {
+            BaselineLog::Vtpm => {
+                self.check_images(log, &[2, 4])?;
+                self.check_texts(log)?;
+                self.check_files(log)?;
+                self.check_sections(log)?;
+                self.check_options(log)?;
+                log.check_listed(13, &self.pcr13)
+            }
+            BaselineLog::Ccel => {
+                if !self.register1.is_empty() {
+                    log.check_listed(1, &self.register1)?;
+                }
+                self.check_images(log, &[2])?;
+                self.check_register3(log)?;
+                self.check_sections(log)?;
+                log.check_listed(4, &[])
+            }
+        }
+    }
+
+    /// Version by the log, launch measurement, MRTD: whichever the baseline lists.
+    fn check_firmware(&self, claims: &Claims, log: &Log) -> Result<(), BaselineMismatch> {
+        let allowed = &self.firmware;
+        check_firmware("version", &allowed.versions, log.firmware_version.as_ref())?;
+        let measurement = claims.sev_snp.as_ref().map(|snp| &snp.measurement);
+        check_firmware("launch measurement", &allowed.snp_measurements, measurement)?;
+        let tdx = claims.tdx.as_ref();
+        check_firmware("MRTD", &allowed.tdx_measurements, tdx.map(|tdx| &tdx.mr_td))?;
+        match tdx {
+            // The firmware makes every measurement of this log: without a list it has to be Google's.
+            Some(tdx)
+                if self.log == BaselineLog::Ccel
+                    && allowed.tdx_measurements.is_empty()
+                    && !is_firmware_endorsed(tdx) =>
+            {
+                Err(BaselineMismatch::Firmware { kind: "MRTD", found: Some(tdx.mr_td.to_string()) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// EFI applications and drivers. The order between PCRs is not measured, that within a register is.
+    fn check_images(&self, log: &Log, registers: &[u8]) -> Result<(), BaselineMismatch> {
+        let mut places = Places::new(&self.images());
+        for register in registers {
+            let events = log.events(*register);
+            // Boot options that were tried before: what they started has returned.
+            let booted = events.iter().rposition(|event| log.is_return(event)).map_or(0, |at| at + 1);
+            places.restart(events.get(booted..).unwrap_or_default());
+            for (at, event) in events.iter().enumerate() {
+                // A partition table names no code, and its digest covers its data.
+                let passes = log.is_firmware_action(event)
+                    || event.kind == EventKind::PartitionTable && *register == 2
+                    || self.is_other_event(*register, event)
+                    || at < booted && self.other_images.contains(&event.digest);
+                if passes {
+                    continue;
+                }
+                if at < booted && !self.drivers.contains(&event.digest) {
+                    return Err(log.unlisted(*register, event));
+                }
+                places.take(log, *register, event)?;
+            }
+        }
+        places.finish(&[
+            Component::Shim,
+            Component::BootManager,
+            Component::Grub,
+            Component::Uki,
+            Component::KernelImage,
+        ])
+    }
+
+    /// An event that is neither image, file nor text.
+    fn is_other_event(&self, register: u8, event: &Seen) -> bool {
+        self.other_events.get(&register).is_some_and(|digests| digests.contains(&event.digest))
+            || register == 2 && self.register2.contains(&event.digest)
+            || register == 3 && self.register3.contains(&event.digest)
+    }
+
+    /// GRUB's commands and the command line: PCR 8.
+    fn check_texts(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        let mut texts = Texts::new(self, log, 8);
+        for event in log.events(8) {
+            if !self.is_other_event(8, event) && !texts.take(event)? {
+                return Err(log.unlisted(8, event));
+            }
+        }
+        texts.finish()
+    }
+
+    /// Files that GRUB read and what the kernel's EFI stub measured: PCR 9.
+    fn check_files(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        let events = self.compared_files(log)?;
+        let mut places = Places::new(&self.files());
+        places.restart(events);
+        for event in events {
+            if !self.is_other_event(9, event) {
+                places.take(log, 9, event)?;
+            }
+        }
+        places.finish(self.required_files())
+    }
+
+    /// Where firmware or a boot manager starts the kernel, only what the kernel itself measures tells its options and initrd.
+    fn required_files(&self) -> &'static [Component] {
+        if self.kernel.is_empty() && self.sections.is_empty() {
+            &[Component::LoadOptions, Component::LoadedInitrd]
+        } else {
+            &[Component::Kernel, Component::EarlyInitrd, Component::Initrd]
+        }
+    }
+
+    /// What PCR 8 to 15 have, in one sequence: texts, files, sections and what else is listed.
+    fn check_register3(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        let (mut texts, mut places) = (Texts::new(self, log, 3), Places::new(&self.files()));
+        let is_passed = |event: &Seen| self.is_section(log, event) || self.is_other_event(3, event);
+        let files: Vec<Seen> = log.events(3).iter().filter(|event| !is_passed(event)).cloned().collect();
+        places.restart(&files);
+        for event in &files {
+            if !texts.take(event)? {
+                places.take(log, 3, event)?;
+            }
+        }
+        texts.finish()?;
+        places.finish(self.required_files())
+    }
+
+    /// A listed section's name or content. That each content is its own name's is the business of
+    /// [`Self::check_sections`].
+    fn is_section(&self, log: &Log, event: &Seen) -> bool {
+        match event.kind {
+            EventKind::StubSectionName => self
+                .sections
+                .keys()
+                .any(|name| LogDigest::of_parts(log.log, &[name.as_bytes(), b"\0"]) == event.digest),
+            EventKind::StubSection => self.sections.values().flatten().any(|digest| *digest == event.digest),
+            _ => false,
+        }
+    }
+
+    /// Options and files from beside the image: PCR 12.
+    fn check_options(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        let options = log.option_digests(&self.options);
+        log.check_listed(12, &[&self.pcr12[..], &options].concat())?;
+        // Options that are left out change the command line as well.
+        if options.is_empty() || log.events(12).iter().any(|event| options.contains(&event.digest)) {
+            return Ok(());
+        }
+        Err(BaselineMismatch::Missing { component: Component::CommandLine })
+    }
+
+    /// Sections of a unified kernel image: PCR 11. Names are measured, and each occurs once in a log.
+    fn check_sections(&self, log: &Log) -> Result<(), BaselineMismatch> {
+        for (name, digest) in &log.sections {
+            if !self.sections.get(name).is_some_and(|digests| digests.contains(digest)) {
+                return Err(BaselineMismatch::Section { name: name.clone(), digest: *digest });
+            }
+        }
+        // In CCEL, names are among the events of register 3.
+        let is_unlisted_name =
+            |event: &&Seen| event.kind != EventKind::StubSection && !self.is_section(log, event);
+        if log.log == BaselineLog::Vtpm
+            && let Some(event) = log.events(11).iter().find(is_unlisted_name)
+        {
+            return Err(log.unlisted(11, event));
+        }
+        let occurs = |name: &String| log.sections.iter().any(|(other, _)| other == name);
+        match self.sections.keys().find(|name| !occurs(name)) {
+            Some(name) => Err(BaselineMismatch::MissingSection { name: name.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// What is in PCR 2 and 4, in the order of a boot.
+    pub(super) fn images(&self) -> Vec<(Component, &[LogDigest])> {
+        vec![
+            (Component::Driver, &self.drivers),
+            (Component::OtherImage, &self.other_images),
+            (Component::Shim, &self.shim),
+            (Component::BootManager, &self.boot_manager),
+            (Component::Grub, &self.grub),
+            (Component::Uki, &self.uki),
+            (Component::KernelImage, &self.kernel_image),
+        ]
+    }
+
+    /// What is in PCR 9, in the order of a boot.
+    pub(super) fn files(&self) -> Vec<(Component, &[LogDigest])> {
+        vec![
+            (Component::Configuration, &self.configuration),
+            (Component::Grubenv, &self.grubenv),
+            (Component::OtherFile, &self.other_files),
+            (Component::Kernel, &self.kernel),
+            (Component::EarlyInitrd, &self.early_initrd),
+            (Component::Initrd, &self.initrd),
+            (Component::LoadOptions, &self.load_options),
+            (Component::LoadedInitrd, &self.loaded_initrd),
+        ]
+    }
+}
+
+fn check_firmware<T: PartialEq + ToString>(
+    kind: &'static str,
+    allowed: &[T],
+    found: Option<&T>,
+) -> Result<(), BaselineMismatch> {
+    if allowed.is_empty() || found.is_some_and(|found| allowed.contains(found)) {
+        return Ok(());
+    }
+    Err(BaselineMismatch::Firmware { kind, found: found.map(ToString::to_string) })
+}

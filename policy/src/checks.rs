@@ -1,0 +1,182 @@
+//! What a release policy must say before it may guard a secret.
+//!
+//! Cedar's validator catches misspelt names and types. It does not catch a policy that is well-typed and
+//! opens: no owner, a guard that lets a missing claim pass, a digest in capitals. These checks look at every way in which
+//! the policy can allow a release and refuse it unless each of them has the condition. They are conservative: a
+//! condition in a form that is not understood does not count. Most can be acknowledged in the permit itself with
+//! `@accepts("code")`.
+//!
+//! Guaranteed: another `forbid` never adds a finding but one about its own form; `a || b` is taken exactly when `a` and `b`
+//! each are. The work is bounded ([`steps`]) and done once, when the policy is compiled, but for what depends on baselines.
+//!
+//! They do not weigh what a condition asks for: a floor of 0 is a floor.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::pst::{ActionConstraint, Clause, Expr, Literal};
+use vouchsafe_protocol::{ObjectName, UnixTime};
+
+use super::compiled::{CompiledPolicy, Rules, Statement, clause_expr};
+use super::expression;
+
+mod analysis;
+mod atoms;
+mod branches;
+mod chain;
+mod facts;
+mod findings;
+mod gap;
+mod gaps;
+mod known;
+mod literals;
+mod shell;
+mod steps;
+
+pub(super) use analysis::Analysis;
+pub use chain::ChainPart;
+pub use findings::{Acceptance, CheckError, CheckFailures};
+pub use gap::{Gap, Note};
+pub use known::KnownBaselines;
+pub(super) use literals::malformed;
+#[cfg(test)]
+pub(super) use steps::PER_STATEMENT;
+pub(super) use steps::{PER_CHECK, Steps};
+
+impl CompiledPolicy {
+    /// Whether this policy may guard secrets at `now`, given the baselines that exist; what is worth saying if it may.
+    ///
+    /// # Errors
+    /// Everything that was found.
+    pub fn check(&self, baselines: &KnownBaselines, now: UnixTime) -> Result<Vec<Note>, CheckFailures> {
+        let rules = self.rules();
+        let mut found = Vec::new();
+        if rules.permits().next().is_none() {
+            found.push(CheckError::NoPermit);
+        }
+        for statement in rules.statements.values() {
+            check_statement(statement, self.name().namespace(), &mut found);
+            check_baselines(statement, self.name().namespace(), (baselines, now), &mut found);
+        }
+        check_purposes(rules, &mut found);
+        let notes = self.analysis().check(rules, baselines, &mut Steps::new(PER_CHECK), &mut found);
+        if found.is_empty() { Ok(notes) } else { Err(CheckFailures::new(found)) }
+    }
+
+    /// The baselines that it names and may use: those of its namespace and of `shared`. Only these are read for it.
+    #[must_use]
+    pub fn usable_baselines(&self) -> BTreeSet<ObjectName> {
+        let usable = |name: &&ObjectName| !is_foreign(name, self.name().namespace());
+        self.baselines().iter().filter(usable).cloned().collect()
+    }
+
+    /// That it names no baseline that it may not use, whether or not there is one of that name.
+    ///
+    /// # Errors
+    /// Every baseline of another namespace than the policy's own and `shared`.
+    pub fn check_reach(&self) -> Result<(), CheckFailures> {
+        let namespace = self.name().namespace();
+        let foreign = self.rules().statements.values().flat_map(|statement| {
+            let foreign = statement.baselines.iter().filter(|name| is_foreign(name, namespace));
+            foreign.map(|name| CheckError::ForeignBaseline { id: statement.id.clone(), name: name.clone() })
+        });
+        let found: Vec<_> = foreign.collect();
+        if found.is_empty() { Ok(()) } else { Err(CheckFailures::new(found)) }
+    }
+}
+
+/// What holds of every statement by itself.
+fn check_statement(statement: &Statement, namespace: &str, found: &mut Vec<CheckError>) {
+    let id = || statement.id.clone();
+    let release = |uid: &cedar_policy::pst::EntityUID| uid.to_string() == "Action::\"release\"";
+    if !matches!(&statement.template.action, ActionConstraint::Eq(uid) if release(uid)) {
+        found.push(CheckError::OtherAction { id: id() });
+    }
+    for clause in statement.template.clauses() {
+        if let Some((claim, text)) = malformed(clause_expr(clause)) {
+            found.push(CheckError::MalformedLiteral { id: id(), claim: claim.to_string(), text });
+        }
+    }
+    for name in resources(statement) {
+        // A policy of `shared` is for secrets of any namespace.
+        if namespace != SHARED && name.split('/').next() != Some(namespace) {
+            found.push(CheckError::ForeignResource { id: id(), name });
+        }
+    }
+}
+
+/// Whether a baseline is out of reach of the policies of a namespace.
+fn is_foreign(baseline: &ObjectName, namespace: &str) -> bool {
+    baseline.namespace() != namespace && baseline.namespace() != SHARED
+}
+
+/// The baselines that a statement names exist and may be used; those of a permit can still have members.
+fn check_baselines(
+    statement: &Statement,
+    namespace: &str,
+    (baselines, now): (&KnownBaselines, UnixTime),
+    found: &mut Vec<CheckError>,
+) {
+    let id = || statement.id.clone();
+    let permits = statement.template.effect == cedar_policy::pst::Effect::Permit;
+    for name in &statement.baselines {
+        let name = name.clone();
+        if is_foreign(&name, namespace) {
+            found.push(CheckError::ForeignBaseline { id: id(), name });
+        } else if !baselines.contains(&name) {
+            found.push(CheckError::UnknownBaseline { id: id(), name });
+        } else if permits && baselines.is_revoked(&name) {
+            found.push(CheckError::RevokedBaseline { id: id(), name });
+        } else if permits && let Some(ends_at) = baselines.ended(&name, now) {
+            found.push(CheckError::EndedBaseline { id: id(), name, ends_at });
+        }
+    }
+}
+
+/// Names of the secrets and namespaces of a statement.
+fn resources(statement: &Statement) -> Vec<String> {
+    use cedar_policy::pst::{EntityOrSlot, ResourceConstraint};
+    let resource = |uid: &cedar_policy::pst::EntityUID| {
+        matches!(uid.ty.to_string().as_str(), "Secret" | "Namespace").then(|| uid.eid.to_string())
+    };
+    let scope = match &statement.template.resource {
+        ResourceConstraint::Eq(EntityOrSlot::Entity(uid))
+        | ResourceConstraint::In(EntityOrSlot::Entity(uid))
+        | ResourceConstraint::IsIn(_, EntityOrSlot::Entity(uid)) => resource(uid),
+        _ => None,
+    };
+    let expressions =
+        statement.template.clauses().iter().flat_map(|clause| expression::walk(clause_expr(clause)));
+    let literals = expressions.filter_map(|expr| match expr {
+        Expr::Literal(Literal::EntityUID(uid)) => resource(uid),
+        _ => None,
+    });
+    scope.into_iter().chain(literals).collect()
+}
+
+fn check_purposes(rules: &Rules, found: &mut Vec<CheckError>) {
+    let first = rules.permits().find_map(|permit| permit.purpose);
+    for permit in rules.permits() {
+        match permit.purpose {
+            None => found.push(CheckError::MissingPurpose { id: permit.id.clone() }),
+            purpose if purpose != first => found.push(CheckError::MixedPurposes { id: permit.id.clone() }),
+            _ => {}
+        }
+    }
+    for forbid in rules.forbids().filter(|forbid| forbid.purpose.is_some() || !forbid.accepts.is_empty()) {
+        found.push(CheckError::AnnotatedForbid { id: forbid.id.clone() });
+    }
+}
+
+fn is_unconditional(permit: &Statement) -> bool {
+    let trivial = |clause: &Clause| matches!(clause_expr(clause).as_ref(), Expr::Literal(_));
+    !branches::names_baseline(&permit.template) && permit.template.clauses().iter().all(trivial)
+}
+
+/// How much of what boots a gap leaves open; `None` for gaps about something else.
+#[cfg(test)]
+pub(super) const fn boot_rank(gap: &Gap) -> Option<u8> {
+    gap.boot_rank()
+}
+
+/// Objects of this namespace may be used by every other.
+pub(super) const SHARED: &str = "shared";

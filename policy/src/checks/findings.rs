@@ -1,0 +1,206 @@
+//! What registration finds, and what a permit can acknowledge.
+
+use vouchsafe_protocol::{ObjectName, UnixTime};
+
+use super::gap::Gap;
+
+macro_rules! acceptances {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        /// Something that a permit can acknowledge with `@accepts("code, code")`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Acceptance {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Acceptance {
+            /// Every code there is.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// As written in `@accepts`.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+        }
+    };
+}
+
+acceptances! {
+    /// A permit without conditions.
+    Unconditional = "unconditional";
+    /// A condition that an absent claim passes.
+    MissingClaim = "missing-claim";
+    /// No condition on the root of the evidence.
+    Root = "root";
+    /// No condition on the project number: anybody's VM.
+    Owner = "owner";
+    /// A disk without a condition on the instance id: any VM of the project.
+    Instance = "instance";
+    /// No condition on the technology.
+    Technology = "technology";
+    /// Guests that the host, or whoever starts them, may debug.
+    Debug = "debug";
+    /// No floor for the security versions of the hardware's firmware.
+    TcbFloor = "tcb-floor";
+    /// No condition on the launch measurement.
+    Firmware = "firmware";
+    /// Secure Boot, or PCR 7, alone: any kernel that a vendor has signed, with any initrd and command line. It acknowledges no
+    /// more than that: shim has to verify, `!secure_boot.shim_validation_disabled`.
+    Pcr7Alone = "pcr7-alone";
+    /// The boot chain is not determined: any kernel, initrd and command line. It covers the three others of this kind.
+    BootChain = "boot-chain";
+    /// Evidence of several kinds whose boot chain is not determined: they may be of two VMs with one attacker.
+    CompositeBootChain = "composite-boot-chain";
+    /// A token alone: nothing about what booted but that Secure Boot was on.
+    TokenAlone = "token-alone";
+    /// A disk without a condition on the phase.
+    Phase = "phase";
+    /// A disk whose initrd may drop to a shell.
+    FailureShell = "failure-shell";
+}
+
+impl Acceptance {
+    /// The acceptance of this code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|acceptance| acceptance.code() == code)
+    }
+}
+
+/// Why a policy may not guard a secret. Those with a code in their text can be acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// Nothing is ever permitted.
+    #[error("the policy has no permit")]
+    NoPermit,
+    /// Another action than release.
+    #[error("{id}: the action must be exactly Action::\"release\"")]
+    OtherAction {
+        /// The statement.
+        id: String,
+    },
+    /// A permit that does not say what it is for.
+    #[error("{id}: @for(\"disk\") or @for(\"app\") is missing")]
+    MissingPurpose {
+        /// The permit.
+        id: String,
+    },
+    /// Permits that are for different purposes.
+    #[error("{id}: all permits of a policy are for one purpose")]
+    MixedPurposes {
+        /// The permit that differs from the first.
+        id: String,
+    },
+    /// `@for` or `@accepts` on a forbid, where they have no meaning.
+    #[error("{id}: @for and @accepts belong on permits")]
+    AnnotatedForbid {
+        /// The forbid.
+        id: String,
+    },
+    /// A text that no claim of this kind can equal.
+    #[error("{id}: {text:?} can never be {claim}")]
+    MalformedLiteral {
+        /// The statement.
+        id: String,
+        /// The claim it is compared with.
+        claim: String,
+        /// The text.
+        text: String,
+    },
+    /// A baseline that does not exist.
+    #[error("{id}: there is no baseline {name}")]
+    UnknownBaseline {
+        /// The statement.
+        id: String,
+        /// Its name.
+        name: ObjectName,
+    },
+    /// A baseline of another namespace.
+    #[error("{id}: baseline {name} is neither of this namespace nor of `shared`")]
+    ForeignBaseline {
+        /// The statement.
+        id: String,
+        /// Its name.
+        name: ObjectName,
+    },
+    /// A secret or a namespace that this policy cannot be for.
+    #[error("{id}: {name:?} is of another namespace")]
+    ForeignResource {
+        /// The statement.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+    /// A baseline that was revoked.
+    #[error(
+        "{id}: baseline {name} is revoked, and no VM is a member of it any more: take it out of the policy"
+    )]
+    RevokedBaseline {
+        /// The permit.
+        id: String,
+        /// Its name.
+        name: ObjectName,
+    },
+    /// A baseline that has ended.
+    #[error(
+        "{id}: baseline {name} ended at {ends_at}, and no VM is a member of it any more: put a new version of it, or take it out of the policy"
+    )]
+    EndedBaseline {
+        /// The permit.
+        id: String,
+        /// Its name.
+        name: ObjectName,
+        /// When it ended.
+        ends_at: UnixTime,
+    },
+    /// More work than the check does.
+    #[error(
+        "{id}: the policy is too complex to check: split it into several permits or policies, each with fewer `||` and `if`"
+    )]
+    TooComplex {
+        /// The permit.
+        id: String,
+    },
+    /// A permit that never holds.
+    #[error(
+        "{id}: its conditions, or those of one of its alternatives, contradict each other, so that it never holds"
+    )]
+    NeverHolds {
+        /// The permit.
+        id: String,
+    },
+    /// Something that must be said or acknowledged.
+    #[error("{id}: {} (or acknowledge it: @accepts(\"{}\"))", gap, gap.acceptance().code())]
+    Gap {
+        /// The permit.
+        id: String,
+        /// What is open.
+        gap: Gap,
+    },
+}
+
+/// Everything that was found; never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct CheckFailures(Vec<CheckError>);
+
+impl CheckFailures {
+    pub(super) const fn new(found: Vec<CheckError>) -> Self {
+        Self(found)
+    }
+
+    /// Those that are not among `others`; `None` if there are none.
+    #[must_use]
+    pub fn without(self, others: &[CheckError]) -> Option<Self> {
+        let left: Vec<CheckError> = self.0.into_iter().filter(|found| !others.contains(found)).collect();
+        (!left.is_empty()).then_some(Self(left))
+    }
+
+    /// The findings.
+    #[must_use]
+    pub fn as_slice(&self) -> &[CheckError] {
+        &self.0
+    }
+}

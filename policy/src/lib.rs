@@ -1,0 +1,66 @@
+//! Policies: what a VM must have proved before a secret leaves.
+//!
+//! [`decide()`] is the only way to a [`ReleaseGrant`]. It is deny by default: a release needs a permit of the
+//! secret's own policy, and no forbid of it or of the guardrails; a claim that is absent fails its condition, and an
+//! evaluation that fails denies. Everything here is pure: no I/O, no clock.
+//!
+//! | what | where |
+//! |---|---|
+//! | text, bounded before it is parsed | [`PolicySource`] |
+//! | a policy, validated against the schema | [`CompiledPolicy`] |
+//! | what a policy must say before it may guard a secret | [`CompiledPolicy::check`] |
+//! | conditions on every release | [`Guardrails`] |
+//! | closed sets of what may boot | [`Baseline`] |
+//! | yes and no | [`decide()`], [`ReleaseGrant`], [`Denial`] |
+//! | what would be decided about a captured VM, condition by condition | [`rehearse()`] |
+//! | a policy to start from | [`PolicyTemplate`] |
+//! | the reference of all claims | [`claim_references`] |
+//! | who may operate the broker | [`operators`] |
+
+mod absence;
+mod arguments;
+mod baseline;
+mod checks;
+pub mod chip;
+mod compiled;
+mod decide;
+mod denial;
+mod dropped;
+mod expression;
+mod grant;
+pub mod operators;
+mod purpose;
+mod question;
+mod reads;
+mod rehearse;
+mod schema;
+mod source;
+mod template;
+#[cfg(test)]
+mod tests;
+mod value;
+mod vm;
+
+pub use baseline::{
+    Baseline, BaselineError, BaselineLog, BaselineMismatch, CaptureError, Component, ComposedInitrd,
+    ComposedInitrdError, EventName, FirmwareSet, LogDigest, LogDigestError, MAX_BASELINE, UpdateError,
+};
+pub use checks::{Acceptance, ChainPart, CheckError, CheckFailures, Gap, KnownBaselines, Note};
+pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS, SourceNote, SourcePosition};
+pub use decide::{DecideItem, DecideRequest, NamedBaseline, Protocol, SecretState, decide};
+pub use denial::{
+    BaselineVerdict, Denial, DenialReason, EvaluationFailure, FailedCondition, PathDenial, ReadValue,
+    Refusal, Violation,
+};
+pub use dropped::Dropped;
+pub use grant::{GrantedRelease, ReleaseGrant};
+pub use purpose::{Purpose, PurposeMismatch, UnknownPurpose};
+pub use rehearse::{
+    Rehearsal, RehearseRequest, RehearsedCondition, RehearsedPath, RehearsedStatement, rehearse,
+};
+pub use schema::reference::{ClaimReference, claim_references, claims_markdown};
+pub use source::{MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_TEXT, PolicySource, SourceError};
+pub use template::{
+    FailureShell, OwnerEvidence, PolicyTemplate, SnpTemplate, TdxTemplate, TemplateError, TemplateRoot,
+    TokenTemplate,
+};

@@ -1,0 +1,288 @@
+//! The operators' plane: who may do what to which namespace. Deny by default.
+//!
+//! It has a schema and a policy set of its own and is never evaluated together with release policies.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
+    RestrictedExpression,
+};
+use serde::{Deserialize, Serialize};
+
+use super::compiled::{PolicyError, Rules};
+use super::schema::Vocabulary;
+
+/// What an operator is trusted with. The same names in the database, in the API, on the command line and in Cedar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OperatorRole {
+    /// Everything, everywhere.
+    Administrator,
+    /// Secrets, policies and baselines of its namespaces.
+    Editor,
+    /// Reads records and objects of its namespaces, or of all.
+    Auditor,
+}
+
+impl OperatorRole {
+    /// Every role there is.
+    pub const ALL: [Self; 3] = [Self::Administrator, Self::Editor, Self::Auditor];
+
+    /// As written in the database, in requests and in policies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Editor => "editor",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    /// The table of authority: where this role may do that. The operators' policy says the same in Cedar, and a test
+    /// compares the two for every role, action and namespace.
+    #[must_use]
+    pub const fn scope(self, action: OperatorAction) -> Scope {
+        use OperatorAction as A;
+        match (self, action) {
+            (Self::Administrator, _) | (Self::Editor | Self::Auditor, A::ReadGuardrails) => Scope::Everywhere,
+            (Self::Editor | Self::Auditor, A::ReadRecords | A::ReadObjects) => Scope::Assigned,
+            (Self::Editor, A::ManageSecrets | A::ManagePolicies | A::ManageBaselines) => {
+                Scope::AssignedNotShared
+            }
+            (Self::Editor, A::ManageGuardrails | A::ManageOperators | A::ManageCollateral)
+            | (
+                Self::Auditor,
+                A::ManageSecrets
+                | A::ManagePolicies
+                | A::ManageBaselines
+                | A::ManageGuardrails
+                | A::ManageOperators
+                | A::ManageCollateral,
+            ) => Scope::Nowhere,
+        }
+    }
+}
+
+/// Where a role may do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In every namespace, and what concerns the whole broker.
+    Everywhere,
+    /// In the namespaces that the operator was given; for an auditor of `*` that is everywhere.
+    Assigned,
+    /// The same without `shared`, which only administrators write.
+    AssignedNotShared,
+    /// Not at all.
+    Nowhere,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Everywhere => "everywhere",
+            Self::Assigned => "its namespaces",
+            Self::AssignedNotShared => "its namespaces, not shared",
+            Self::Nowhere => "-",
+        })
+    }
+}
+
+impl fmt::Display for OperatorRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text is not the name of a role.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a role is administrator, editor or auditor")]
+pub struct UnknownRole;
+
+impl FromStr for OperatorRole {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
+    }
+}
+
+/// An authenticated operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorIdentity {
+    /// Its name, for the record.
+    pub name: String,
+    /// Its role.
+    pub role: OperatorRole,
+    /// The namespaces that it was given; [`WHOLE_BROKER`] among them stands for all. Without meaning for administrators.
+    pub namespaces: BTreeSet<String>,
+}
+
+/// What an operator wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OperatorAction {
+    /// Read decisions and the log.
+    ReadRecords,
+    /// List secrets, read policies and baselines.
+    ReadObjects,
+    /// Put, generate, retire, restore and destroy secrets.
+    ManageSecrets,
+    /// Read the guardrails, which every policy stands under.
+    ReadGuardrails,
+    /// Put policies.
+    ManagePolicies,
+    /// Put and revoke baselines.
+    ManageBaselines,
+    /// Put guardrails.
+    ManageGuardrails,
+    /// Add and remove operators.
+    ManageOperators,
+    /// Import certificates and CRLs.
+    ManageCollateral,
+}
+
+impl OperatorAction {
+    /// Every action there is.
+    pub const ALL: [Self; 9] = [
+        Self::ReadRecords,
+        Self::ReadObjects,
+        Self::ReadGuardrails,
+        Self::ManageSecrets,
+        Self::ManagePolicies,
+        Self::ManageBaselines,
+        Self::ManageGuardrails,
+        Self::ManageOperators,
+        Self::ManageCollateral,
+    ];
+
+    /// As written in the operators' policy.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadRecords => "read-records",
+            Self::ReadObjects => "read-objects",
+            Self::ReadGuardrails => "read-guardrails",
+            Self::ManageSecrets => "manage-secrets",
+            Self::ManagePolicies => "manage-policies",
+            Self::ManageBaselines => "manage-baselines",
+            Self::ManageGuardrails => "manage-guardrails",
+            Self::ManageOperators => "manage-operators",
+            Self::ManageCollateral => "manage-collateral",
+        }
+    }
+}
+
+impl fmt::Display for OperatorAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The operator may not do this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{role} {operator:?} may not {action} in {namespace:?}")]
+pub struct NotAuthorized {
+    /// The operator's name.
+    pub operator: String,
+    /// Its role.
+    pub role: OperatorRole,
+    /// The action.
+    pub action: OperatorAction,
+    /// The namespace.
+    pub namespace: String,
+}
+
+/// The operators' policy.
+#[derive(Debug)]
+pub struct OperatorPolicy(Rules);
+
+impl OperatorPolicy {
+    /// Parses and validates against the operators' schema.
+    ///
+    /// # Errors
+    /// One variant for each reason.
+    pub fn compile(text: &str) -> Result<Self, PolicyError> {
+        Rules::compile(text, &VOCABULARY).map(Self)
+    }
+
+    /// The policy that this version ships (`config/policies/operators.cedar`).
+    #[must_use]
+    pub fn shipped() -> &'static Self {
+        &SHIPPED
+    }
+
+    /// Whether the operator may do this in `namespace`. What concerns the whole broker is asked for in
+    /// [`WHOLE_BROKER`].
+    ///
+    /// # Errors
+    /// [`NotAuthorized`], also when an evaluation fails.
+    pub fn authorize(
+        &self,
+        operator: &OperatorIdentity,
+        action: OperatorAction,
+        namespace: &str,
+    ) -> Result<(), NotAuthorized> {
+        if self.allows(operator, action, namespace) {
+            return Ok(());
+        }
+        Err(NotAuthorized {
+            operator: operator.name.clone(),
+            role: operator.role,
+            action,
+            namespace: namespace.to_owned(),
+        })
+    }
+
+    fn allows(&self, operator: &OperatorIdentity, action: OperatorAction, namespace: &str) -> bool {
+        let principal = uid("Operator", &operator.name);
+        let namespaces = operator.namespaces.iter();
+        let members = namespaces.map(|name| RestrictedExpression::new_entity_uid(uid("Namespace", name)));
+        let members: Vec<_> = members.collect();
+        let attributes =
+            (!members.is_empty()).then(|| ("namespaces".to_owned(), RestrictedExpression::new_set(members)));
+        let parents = HashSet::from([uid("Role", operator.role.as_str())]);
+        let entity = Entity::new(principal.clone(), attributes.into_iter().collect(), parents);
+        let entities = entity.ok().and_then(|entity| Entities::from_entities([entity], None).ok());
+        let request = Request::new(
+            principal,
+            uid("Action", action.as_str()),
+            uid("Namespace", namespace),
+            Context::empty(),
+            None,
+        );
+        let (Some(entities), Ok(request)) = (entities, request) else { return false };
+        let response = Authorizer::new().is_authorized(&request, &self.0.set, &entities);
+        response.decision() == Decision::Allow && response.diagnostics().errors().next().is_none()
+    }
+}
+
+/// By the shipped operators' policy: whether the operator may do this in `namespace`.
+///
+/// # Errors
+/// [`NotAuthorized`].
+pub fn authorize_operator(
+    operator: &OperatorIdentity,
+    action: OperatorAction,
+    namespace: &str,
+) -> Result<(), NotAuthorized> {
+    OperatorPolicy::shipped().authorize(operator, action, namespace)
+}
+
+fn uid(type_name: &str, id: &str) -> EntityUid {
+    let type_name = EntityTypeName::from_str(type_name).expect("an identifier");
+    EntityUid::from_type_name_and_id(type_name, EntityId::new(id))
+}
+
+/// The namespace in which the broker's own affairs are asked for, and which stands for all namespaces where an auditor
+/// is given some. No secret can be in it: it is not a path segment.
+pub const WHOLE_BROKER: &str = "*";
+
+static VOCABULARY: LazyLock<Vocabulary> =
+    LazyLock::new(|| Vocabulary::parse(include_str!("operators.cedarschema")));
+static SHIPPED: LazyLock<OperatorPolicy> = LazyLock::new(|| {
+    let text = include_str!("../../config/policies/operators.cedar");
+    OperatorPolicy::compile(text).expect("a test compiles the shipped policy")
+});
