@@ -33,7 +33,7 @@ pub struct ReferenceValues {
     /// Final values.
     pub values: Vec<ReferenceValue>,
     /// What cannot be said, and why.
-    pub unknown: Vec<String>,
+    pub unknown: Vec<Unknown>,
 }
 
 /// One event that the boot will measure.
@@ -92,6 +92,26 @@ pub enum ReferenceComponent {
     LoadedInitrd,
 }
 
+/// Something that the files do not tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    /// What it is, and why.
+    pub text: String,
+    /// The event whose digest it is, where it is that of one event.
+    #[serde(flatten)]
+    pub event: Option<UnknownEvent>,
+}
+
+/// An event that the boot will measure with a digest that does not follow from the files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnknownEvent {
+    /// The PCR.
+    pub pcr: u8,
+    /// What it is.
+    #[serde(flatten)]
+    pub component: ReferenceComponent,
+}
+
 /// The final value of a PCR.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReferenceValue {
@@ -111,6 +131,16 @@ impl ReferenceValues {
 
     fn value(&mut self, pcr: u8, when: &'static str, digests: impl IntoIterator<Item = Digest32>) {
         self.values.push(ReferenceValue { pcr, value: extended(digests), when });
+    }
+
+    fn cannot_say(&mut self, text: impl Into<String>) {
+        self.unknown.push(Unknown { text: text.into(), event: None });
+    }
+
+    /// An event of which only PCR and kind are known.
+    fn cannot_say_event(&mut self, pcr: u8, component: ReferenceComponent, text: &str) {
+        let event = Some(UnknownEvent { pcr, component });
+        self.unknown.push(Unknown { text: text.to_owned(), event });
     }
 
     /// The events of `pcr`.

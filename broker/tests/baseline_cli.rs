@@ -222,6 +222,14 @@ fn a_unified_image_is_foretold_as_json() {
         .filter_map(|value| value["pcr"].as_u64())
         .collect();
     assert_eq!(pcrs, [4, 9, 11]);
+    // With signatures the stub composes the initrd: the event is named, and no value is foretold for its PCR.
+    folder.file("signed.efi", &image.section(".pcrsig", b"{}").bytes());
+    let said = folder.ok(&["--json", "predict", "--uki", "signed.efi"]);
+    let values: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(values["unknown"][0]["pcr"], 9);
+    assert_eq!(values["unknown"][0]["component"], "loaded-initrd");
+    assert!(values["unknown"][1].get("pcr").is_none(), "{said}");
+    assert!(!values["values"].as_array().expect("values").iter().any(|value| value["pcr"] == 9), "{said}");
 }
 
 #[test]

@@ -50,14 +50,12 @@ impl GrubBoot<'_> {
             Ok(steps) => self.add_script(&mut values, steps),
             Err(error) => {
                 self.add_without_script(&mut values);
-                values
-                    .unknown
-                    .push(format!("the commands that GRUB runs, and with them PCR 8 and 9: {error}"));
+                values.cannot_say(format!("the commands that GRUB runs, and with them PCR 8 and 9: {error}"));
             }
         }
         match line {
             Some(line) => self.add_command_line(&mut values, script.is_ok(), line),
-            None => values.unknown.push(NO_COMMAND_LINE.to_owned()),
+            None => values.cannot_say(NO_COMMAND_LINE),
         }
         self.add_values(&mut values, script.is_ok());
         Ok(values)
@@ -131,7 +129,7 @@ impl GrubBoot<'_> {
         if !in_script {
             // GRUB writes quotes and backslashes into the command line that its command does not have.
             if line.contains(['"', '\'', '\\']) {
-                values.unknown.push(QUOTED_COMMAND_LINE.to_owned());
+                values.cannot_say(QUOTED_COMMAND_LINE);
             } else {
                 add_command(values, &format!("linux {line}"));
             }
@@ -142,7 +140,7 @@ impl GrubBoot<'_> {
         if let [initrd] = self.initrds.as_slice() {
             values.add(9, Component::LoadedInitrd, Digest32::of(initrd));
         } else if !self.initrds.is_empty() {
-            values.unknown.push(SEVERAL_INITRDS.to_owned());
+            values.cannot_say_event(9, Component::LoadedInitrd, SEVERAL_INITRDS);
         }
     }
 
@@ -160,7 +158,7 @@ impl GrubBoot<'_> {
         if self.first_commands.is_some() {
             values.value(8, "", values.digests(8));
         } else {
-            values.unknown.push(NO_FIRST_COMMANDS.to_owned());
+            values.cannot_say(NO_FIRST_COMMANDS);
         }
         let files = values
             .of_pcr(9)

@@ -118,8 +118,8 @@ impl<'a> UnifiedBoot<'a> {
             values.value(9, KERNEL_MEASURES, values.digests(9));
         }
         values.value(11, BEFORE_USER_SPACE, values.digests(11));
-        values.unknown.push(PCR_2_ON_TDX.to_owned());
-        values.unknown.push(BESIDE_THE_IMAGE.to_owned());
+        values.cannot_say(PCR_2_ON_TDX);
+        values.cannot_say(BESIDE_THE_IMAGE);
         values
     }
 
@@ -133,7 +133,7 @@ impl<'a> UnifiedBoot<'a> {
             _ => {
                 values.value(4, KERNEL_BY_FIRMWARE, both);
                 values.value(4, KERNEL_BY_STUB, image);
-                values.unknown.push(KERNEL_IN_PCR_4.to_owned());
+                values.cannot_say(KERNEL_IN_PCR_4);
             }
         }
     }
@@ -143,13 +143,13 @@ impl<'a> UnifiedBoot<'a> {
         let options = self.content(".cmdline").map(load_options);
         match options {
             Some(Some(ref options)) => values.add(9, Component::LoadOptions, Digest32::of(options)),
-            Some(None) => values.unknown.push(ODD_COMMAND_LINE.to_owned()),
-            None => values.unknown.push(NO_COMMAND_LINE.to_owned()),
+            Some(None) => values.cannot_say_event(9, Component::LoadOptions, ODD_COMMAND_LINE),
+            None => values.cannot_say_event(9, Component::LoadOptions, NO_COMMAND_LINE),
         }
         let composed = self.composed_initrd();
         let initrd = self.content(".initrd");
         match (composed, initrd) {
-            (Some(reason), _) => values.unknown.push(reason.to_owned()),
+            (Some(reason), _) => values.cannot_say_event(9, Component::LoadedInitrd, reason),
             (None, Some(initrd)) => values.add(9, Component::LoadedInitrd, Digest32::of(initrd)),
             (None, None) => {}
         }
@@ -257,6 +257,6 @@ const NO_COMMAND_LINE: &str =
 const COMPOSED_INITRD: &str =
     "the event of the initrd that the kernel loads: the stub composes it from .initrd and more";
 const INITRD_PER_MACHINE: &str = "the event of the initrd that the kernel loads: since systemd 261 the stub adds a secret \
-    of the machine, so that it differs on each; learn a baseline on the machine itself";
+    of machine and disk, so that it differs on each; let sections vouch for it in the baseline (composed_initrd)";
 const INITRD_BY_VERSION: &str = "the event of the initrd that the kernel loads: the stub does not say its version, and \
     later ones compose it from .initrd and more";

@@ -95,7 +95,7 @@ impl Predict {
         let mut heading = HEADING.to_owned();
         for unknown in &values.unknown {
             heading.push_str("\nNot foretold: ");
-            heading.push_str(unknown);
+            heading.push_str(&unknown.text);
         }
         let text = updated.to_commented(&heading, &names(values));
         write(&text, self.out.as_deref(), "Read it, then: vouchsafe baseline put NAMESPACE/NAME FILE")
@@ -143,7 +143,7 @@ fn human(values: &ReferenceValues) -> String {
     text.push('\n');
     text.push_str(&output::table(&["PCR", "FINAL VALUE", "WHEN"], &finals));
     for unknown in &values.unknown {
-        text.push_str(&format!("\nCannot say: {unknown}.\n"));
+        text.push_str(&format!("\nCannot say: {}.\n", unknown.text));
     }
     text
 }
