@@ -135,13 +135,31 @@ impl GrubBoot<'_> {
             }
             add_line(values, &line);
         }
-        // GRUB 2.12 and later start the kernel as an EFI application, with these options and no NUL after them.
-        values.add(9, Component::LoadOptions, Digest32::of(&utf16(&format!("BOOT_IMAGE={line}"))));
+        // GRUB 2.12 and later start the kernel as an EFI application, with these options.
+        let mut options = utf16(&format!("BOOT_IMAGE={line}"));
+        let version = self.minor_version();
+        if version >= Some(OPTIONS_WITH_NUL) {
+            options.extend([0, 0]);
+        }
+        match version {
+            Some(_) => values.add(9, Component::LoadOptions, Digest32::of(&options)),
+            None => values.cannot_say_event(9, Component::LoadOptions, UNKNOWN_GRUB),
+        }
         if let [initrd] = self.initrds.as_slice() {
             values.add(9, Component::LoadedInitrd, Digest32::of(initrd));
         } else if !self.initrds.is_empty() {
             values.cannot_say_event(9, Component::LoadedInitrd, SEVERAL_INITRDS);
         }
+    }
+
+    /// 12 of GRUB 2.12, which its image says in section .sbat: `grub,5,Free Software Foundation,grub,2.12,…`.
+    fn minor_version(&self) -> Option<u32> {
+        let (_, content) = self.grub.sections().find(|(name, _)| *name == b".sbat")?;
+        let text = std::str::from_utf8(content?).ok()?;
+        let version = text.lines().find_map(|line| line.strip_prefix("grub,")?.split(',').nth(3))?;
+        let minor = version.strip_prefix("2.")?;
+        let digits = minor.find(|c: char| !c.is_ascii_digit()).unwrap_or(minor.len());
+        minor.get(..digits)?.parse().ok()
     }
 
     fn add_values(&self, values: &mut ReferenceValues, whole: bool) {
@@ -165,7 +183,8 @@ impl GrubBoot<'_> {
             .filter(|event| !matches!(event.component, Component::LoadOptions | Component::LoadedInitrd));
         let files: Vec<Digest32> = files.map(|event| event.digest).collect();
         values.value(9, FILES_ONLY, files);
-        if self.initrds.len() < 2 {
+        let has_options = values.of_pcr(9).any(|event| event.component == Component::LoadOptions);
+        if has_options && self.initrds.len() < 2 {
             values.value(9, FILES_AND_STUB, values.digests(9));
             // GRUB opens the first file of its configuration once to look for it and once to read it.
             let first = values.of_pcr(9).next().filter(|event| event.component == Component::Configuration);
@@ -184,6 +203,8 @@ fn add_line(values: &mut ReferenceValues, line: &str) {
     values.add(8, Component::CommandLine { text: line.to_owned() }, Digest32::of(line.as_bytes()));
 }
 
+/// From this one on GRUB hands the kernel's EFI stub its options with the NUL behind them.
+const OPTIONS_WITH_NUL: u32 = 14;
 const KERNEL_TWICE: &str = "shim and GRUB both measure the kernel (Debian 12 with Secure Boot)";
 const KERNEL_ONCE: &str = "the kernel is measured once";
 const KERNEL_NEVER: &str =
@@ -195,5 +216,7 @@ const FIRST_FILE_TWICE: &str = "GRUB measures the first file of its configuratio
      initrd (GRUB 2.12 and 2.14 of Debian 13 and later)";
 const NO_COMMAND_LINE: &str = "the kernel's command line: it is not given";
 const QUOTED_COMMAND_LINE: &str = "the command `linux`: the command line has quotes or backslashes";
+const UNKNOWN_GRUB: &str = "the event of the options that the kernel's EFI stub measures: GRUB's image does not say its version, on which their \
+    end depends";
 const SEVERAL_INITRDS: &str = "the initrd that the kernel loads: GRUB joins several";
 const NO_FIRST_COMMANDS: &str = "PCR 8: which commands GRUB's image runs before it reads its configuration";

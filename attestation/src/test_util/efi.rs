@@ -37,6 +37,14 @@ impl ImageBuilder {
         Self::stub(known).section(".sdmagic", magic.as_bytes())
     }
 
+    /// Something like GRUB of this version, as its section .sbat says it.
+    #[must_use]
+    pub fn grub(version: &str) -> Self {
+        let sbat =
+            format!("sbat,1,SBAT Version,sbat,1,url\ngrub,5,Free Software Foundation,grub,{version},url\n");
+        Self::program(b"grub").section(".sbat", sbat.as_bytes())
+    }
+
     /// With another section.
     #[must_use]
     pub fn section(mut self, name: &str, content: &[u8]) -> Self {

@@ -25,8 +25,19 @@ fn with(
     initrds: &[&[u8]],
     first: Option<Vec<&str>>,
 ) -> Result<ReferenceValues, ScriptError> {
-    let [shim, grub, kernel] =
-        ["shim", "grub", "kernel"].map(|name| ImageBuilder::program(name.as_bytes()).bytes());
+    boot_of(&ImageBuilder::grub("2.12"), configuration, line, initrds, first)
+}
+
+/// With this GRUB.
+fn boot_of(
+    grub: &ImageBuilder,
+    configuration: &[&str],
+    line: Option<&str>,
+    initrds: &[&[u8]],
+    first: Option<Vec<&str>>,
+) -> Result<ReferenceValues, ScriptError> {
+    let [shim, kernel] = ["shim", "kernel"].map(|name| ImageBuilder::program(name.as_bytes()).bytes());
+    let grub = grub.bytes();
     let image = |bytes| EfiImage::parse(bytes).expect("an image");
     GrubBoot {
         shim: Some(image(&shim)),
@@ -92,9 +103,9 @@ fn a_whole_configuration_gives_every_event_and_the_final_values() {
 fn applications_are_in_order_and_the_kernel_counts_twice_once_or_not() {
     let values = with(&[CONFIGURATION], None, &[b"initrd"], None).expect("followed");
     let digest = |name: &str| ImageBuilder::program(name.as_bytes()).digest();
+    let grub = ImageBuilder::grub("2.12").digest();
     let start = [Digest32::of(b"Calling EFI Application from Boot Option"), Digest32::of(&[0; 4])];
-    let applications =
-        [&start[..], &[digest("shim"), digest("grub"), digest("kernel"), digest("kernel")]].concat();
+    let applications = [&start[..], &[digest("shim"), grub, digest("kernel"), digest("kernel")]].concat();
     let found: Vec<Digest32> = values.values.iter().filter(|v| v.pcr == 4).map(|v| v.value).collect();
     assert_eq!(found, [6, 5, 4].map(|count| extended(&applications[..count])));
 }
@@ -104,6 +115,30 @@ fn without_the_first_commands_pcr_8_is_not_known() {
     let values = with(&[CONFIGURATION], None, &[b"initrd"], None).expect("followed");
     assert!(values.values.iter().all(|value| value.pcr != 8));
     assert!(values.unknown.iter().any(|unknown| unknown.text.starts_with("PCR 8")), "{:?}", values.unknown);
+}
+
+#[test]
+fn the_version_of_grub_decides_how_the_options_end() {
+    use ReferenceComponent::LoadOptions;
+    let options =
+        |text: &str| Digest32::of(&text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
+    let bare = format!("BOOT_IMAGE={LINE}");
+    let of =
+        |grub: &ImageBuilder| boot_of(grub, &[CONFIGURATION], None, &[b"initrd"], None).expect("followed");
+    for (version, text) in [("2.06", bare.clone()), ("2.12", bare.clone()), ("2.14", format!("{bare}\0"))] {
+        let values = of(&ImageBuilder::grub(version));
+        let found: Vec<_> = values.of_pcr(9).filter(|event| event.component == LoadOptions).collect();
+        assert_eq!(found.iter().map(|event| event.digest).collect::<Vec<_>>(), [options(&text)], "{version}");
+        assert!(values.unknown.iter().all(|unknown| unknown.event.is_none()), "{version}");
+    }
+    // Without its version the event is said to be unknown, and with it the values that it is part of.
+    for grub in [ImageBuilder::program(b"grub"), ImageBuilder::grub("0.97"), ImageBuilder::grub("2.x")] {
+        let values = of(&grub);
+        assert!(values.of_pcr(9).all(|event| event.component != LoadOptions));
+        let unknown = values.unknown.iter().find_map(|unknown| unknown.event.as_ref()).expect("said");
+        assert_eq!((unknown.pcr, &unknown.component), (9, &LoadOptions));
+        assert_eq!(values.values.iter().filter(|value| value.pcr == 9).count(), 1);
+    }
 }
 
 #[test]

@@ -20,12 +20,12 @@ fn log(name: &str) -> Option<Vec<u8>> {
 }
 
 fn values(configuration: &[&str], line: Option<&str>, first: Option<Vec<&str>>) -> ReferenceValues {
-    let image = ImageBuilder::program(b"any").bytes();
-    let parsed = || EfiImage::parse(&image).expect("an image");
+    let (image, grub) = (ImageBuilder::program(b"any").bytes(), ImageBuilder::grub("2.12").bytes());
+    let parsed = |image| EfiImage::parse(image).expect("an image");
     let boot = GrubBoot {
-        shim: Some(parsed()),
-        grub: parsed(),
-        kernel: parsed(),
+        shim: Some(parsed(&image)),
+        grub: parsed(&grub),
+        kernel: parsed(&image),
         kernel_file: &image,
         initrds: vec![b"initrd"],
         command_line: line,
