@@ -1,9 +1,10 @@
 //! Real boots against what `vouchsafe baseline predict` says of them beforehand.
 //!
-//! Two machines under QEMU with OVMF and a software TPM: shim, GRUB and Debian's kernel with Secure Boot on, and a
-//! unified kernel image with it off. From the same files the operator's tool foretells events and PCRs; the guest reads
-//! what was measured. Then the boot is held against baselines: its own, one that only knows yesterday's boot, and that
-//! one with the update allowed.
+//! For each release of Debian, two kinds of machines under QEMU with OVMF and a software TPM: a unified kernel image with
+//! Secure Boot off, and shim, GRUB and Debian's kernel with it on. From the same files the operator's tool foretells events
+//! and PCRs; the guest reads what was measured. Then the boot is held against baselines: its own, one that only knows
+//! yesterday's boot, and that one with the update allowed. Where the initrd that the kernel loads cannot be foretold, the
+//! machine boots again, and another one boots the same image: baselines that let sections vouch for the initrd hold for both.
 //!
 //! The firmware is not Google's: it names no technology, so that the membership tests set one.
 
@@ -11,8 +12,12 @@
 mod compare;
 #[path = "boot/disk.rs"]
 mod disk;
+#[path = "boot/foretold.rs"]
+mod foretold;
 #[path = "boot/machine.rs"]
 mod machine;
+#[path = "boot/suite.rs"]
+mod suite;
 
 use std::ffi::OsString;
 use std::fs;
@@ -22,19 +27,22 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
-use serde_json::Value;
-use vouchsafe_tests::broker::program;
 
 use compare::Comparison;
 use disk::Lab;
-use machine::Firmware;
+use foretold::Foretold;
+use machine::{Firmware, Machine};
+use suite::{Initrd, Suite};
 
-/// Boots two machines and compares what they measure with what was foretold.
+/// Boots machines and compares what they measure with what was foretold.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The folder that `scripts/setup boot` filled.
+    /// Folder of the packages; what is missing there is fetched.
     #[arg(long)]
     packages: PathBuf,
+    /// Releases of Debian, with commas between; all of them without this.
+    #[arg(long, value_delimiter = ',')]
+    suite: Vec<Suite>,
     /// Seconds that a boot may take.
     #[arg(long, default_value_t = 300)]
     limit: u64,
@@ -42,15 +50,27 @@ struct Arguments {
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    let suites = if arguments.suite.is_empty() { Suite::ALL.to_vec() } else { arguments.suite };
     let folder = tempfile::tempdir()?;
-    let lab = Lab { root: arguments.packages.join("root"), work: folder.path().to_owned() };
     let limit = Duration::from_secs(arguments.limit);
-    let initrd = lab.initrd()?;
-    let kernel = lab.kernel()?;
-    let unified = boot_unified(&lab, &kernel, &initrd, limit)?;
-    let grub = boot_grub(&lab, &kernel, &initrd, limit)?;
-    if unified && grub {
-        say("Both boots measured exactly what was foretold.")?;
+    let mut summary = Vec::new();
+    for suite in suites {
+        fetch(&arguments.packages, suite)?;
+        let work = folder.path().join(suite.name());
+        fs::create_dir(&work)?;
+        let packages = &arguments.packages;
+        let lab = Lab { machine: packages.join("machine"), root: packages.join(suite.name()), work, limit };
+        say(&format!("\nDebian {}: {}", suite.name(), lab.versions()?))?;
+        let (kernel, initrd) = (lab.kernel()?, lab.initrd()?);
+        summary.push(boot_unified(&lab, suite, &kernel, &initrd)?);
+        summary.push(boot_grub(&lab, suite, &kernel, &initrd)?);
+    }
+    say("")?;
+    for boot in &summary {
+        say(&format!("{}: {} differences", boot.what, boot.differences))?;
+    }
+    if summary.iter().all(|boot| boot.differences == 0) {
+        say("All boots measured exactly what was foretold.")?;
         return Ok(ExitCode::SUCCESS);
     }
     // What was measured stays, to be looked at.
@@ -58,45 +78,56 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(1))
 }
 
+/// What became of a boot.
+struct Outcome {
+    what: String,
+    differences: usize,
+}
+
+/// Packages of the machine and of what boots, where they are not there yet.
+fn fetch(packages: &Path, suite: Suite) -> anyhow::Result<()> {
+    let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup");
+    let status = Command::new(setup).arg("boot").arg(packages).arg(suite.name()).status()?;
+    anyhow::ensure!(status.success(), "the packages of Debian {} are not there", suite.name());
+    Ok(())
+}
+
 /// A unified kernel image that the firmware starts itself.
-fn boot_unified(lab: &Lab, kernel: &Path, initrd: &Path, limit: Duration) -> anyhow::Result<bool> {
-    let release = lab.write("os-release", b"ID=debian\nVERSION_ID=12\n")?;
+fn boot_unified(lab: &Lab, suite: Suite, kernel: &Path, initrd: &Path) -> anyhow::Result<Outcome> {
+    let release = lab.write("os-release", format!("ID=debian\nVERSION_ID={}\n", suite.name()).as_bytes())?;
     let line = lab.write("cmdline", format!("{ARGUMENTS}\n").as_bytes())?;
-    let image = lab.unified(&[
-        (".osrel", "0x30000", &release),
-        (".cmdline", "0x31000", &line),
-        (".linux", "0x2000000", kernel),
-        (".initrd", "0x4000000", initrd),
-    ])?;
-    let disk = lab.disk("unified.img", &[("EFI/BOOT/BOOTX64.EFI", &image)])?;
-    let files: Vec<OsString> = vec!["--uki".into(), image.into()];
-    let foretold = predict(&files)?;
+    let image =
+        lab.unified(&[(".osrel", &release), (".cmdline", &line), (".linux", kernel), (".initrd", initrd)])?;
+    let files: Vec<OsString> = vec!["--uki".into(), image.clone().into()];
+    let foretold = Foretold::of(&files)?;
+    let content: [(&str, &Path); 1] = [("EFI/BOOT/BOOTX64.EFI", &image)];
+    let machine = Machine::new(lab, "unified", Firmware::Plain, &content)?;
     say("\nUnified kernel image, Secure Boot off")?;
-    let report = machine::boot(lab, "unified", Firmware::Plain, &disk, limit)?;
+    let report = machine.boot()?;
     let mut comparison = Comparison::new(&foretold, &report)?;
     for pcr in [4, 9, 11] {
         comparison.pcr(pcr)?;
     }
+    // "PCR 12 and 13: nothing", as there are no add-ons, credentials and options beside the image.
+    for pcr in [12, 13] {
+        comparison.nothing(pcr)?;
+    }
     comparison.baselines(lab, "unified", &files)?;
-    comparison.finish()
+    if suite.initrd() != Initrd::AsInImage {
+        comparison.later_boot("the next boot of this machine", &machine.boot()?, true)?;
+        let other = Machine::new(lab, "other", Firmware::Plain, &content)?.boot()?;
+        let which = "another machine's boot of the same image";
+        comparison.later_boot(which, &other, suite.initrd() == Initrd::OfImage)?;
+    }
+    comparison.finish(format!("Debian {}, unified kernel image", suite.name()))
 }
 
 /// Shim, GRUB and a kernel, all signed.
-fn boot_grub(lab: &Lab, kernel: &Path, initrd: &Path, limit: Duration) -> anyhow::Result<bool> {
+fn boot_grub(lab: &Lab, suite: Suite, kernel: &Path, initrd: &Path) -> anyhow::Result<Outcome> {
     let shim = lab.file("usr/lib/shim/shimx64.efi.signed");
     let grub = lab.file("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed");
     let configuration = lab.write("grub.cfg", configuration().as_bytes())?;
-    let start = lab.write("grub-start", DEBIAN_GRUB.as_bytes())?;
-    let disk = lab.disk(
-        "grub.img",
-        &[
-            ("EFI/BOOT/BOOTX64.EFI", &shim),
-            ("EFI/BOOT/grubx64.efi", &grub),
-            ("EFI/debian/grub.cfg", &configuration),
-            ("vmlinuz", kernel),
-            ("initrd", initrd),
-        ],
-    )?;
+    let start = lab.write("grub-start", suite.grub_start().as_bytes())?;
     let mut files: Vec<OsString> = Vec::new();
     for (option, file) in [
         ("--shim", shim.as_path()),
@@ -109,29 +140,23 @@ fn boot_grub(lab: &Lab, kernel: &Path, initrd: &Path, limit: Duration) -> anyhow
         files.extend([option.into(), file.into()]);
     }
     files.extend(["--cmdline".into(), format!("/vmlinuz {ARGUMENTS}").into()]);
-    let foretold = predict(&files)?;
+    let foretold = Foretold::of(&files)?;
+    let content: [(&str, &Path); 5] = [
+        ("EFI/BOOT/BOOTX64.EFI", &shim),
+        ("EFI/BOOT/grubx64.efi", &grub),
+        ("EFI/debian/grub.cfg", &configuration),
+        ("vmlinuz", kernel),
+        ("initrd", initrd),
+    ];
+    let machine = Machine::new(lab, "grub", Firmware::SecureBoot, &content)?;
     say("\nShim, GRUB and a kernel, Secure Boot on")?;
-    let report = machine::boot(lab, "grub", Firmware::SecureBoot, &disk, limit)?;
+    let report = machine.boot()?;
     let mut comparison = Comparison::new(&foretold, &report)?;
     for pcr in [4, 8, 9] {
         comparison.pcr(pcr)?;
     }
     comparison.baselines(lab, "grub", &files)?;
-    comparison.finish()
-}
-
-/// What the operator's tool says, before anything boots.
-fn predict(files: &[OsString]) -> anyhow::Result<Value> {
-    let mut command = Command::new(program("vouchsafe")?);
-    let output = disk::run(command.args(["--json", "baseline", "predict"]).args(files))?;
-    Ok(serde_json::from_slice(&output)?)
-}
-
-/// The baseline of a file with an update allowed, as the operator's tool prints it.
-fn predict_into(files: &[OsString], baseline: &Path) -> anyhow::Result<String> {
-    let mut command = Command::new(program("vouchsafe")?);
-    command.args(["baseline", "predict"]).args(files).arg("--into").arg(baseline);
-    Ok(String::from_utf8(disk::run(&mut command)?)?)
+    comparison.finish(format!("Debian {}, shim and GRUB", suite.name()))
 }
 
 fn configuration() -> String {
@@ -147,14 +172,4 @@ fn say(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a baseline of the work folder.
-fn read(path: &Path) -> anyhow::Result<String> {
-    Ok(fs::read_to_string(path)?)
-}
-
 const ARGUMENTS: &str = "console=ttyS0 panic=-1 quiet";
-/// What Debian's signed GRUB runs before it reads its configuration from a disk without partitions.
-const DEBIAN_GRUB: &str = "[ -z (hd0)/EFI/debian -o ! -e (hd0)/EFI/debian ]\n\
-    [ -e (hd0)/EFI/debian/x86_64-efi/grub.cfg ]\n\
-    [ -e (hd0)/EFI/debian/grub.cfg ]\n\
-    source (hd0)/EFI/debian/grub.cfg\n";

@@ -2,113 +2,221 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use serde_json::Value;
 use vouchsafe_attestation::claims::{AkClaims, ClockInfo, Phase, VtpmClaims};
 use vouchsafe_attestation::event_log::{BootLog, EventKind, Technology};
 use vouchsafe_attestation::{Claims, Revocation, Root, inspect_event_log};
-use vouchsafe_policy::{Baseline, LogDigest};
+use vouchsafe_policy::{Baseline, BaselineMismatch, ComposedInitrd, LogDigest};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
 use crate::disk::Lab;
+use crate::foretold::{Expected, Foretold, is_kind, predict_into};
 use crate::machine::Report;
-use crate::{predict_into, read, say};
+use crate::{Outcome, say};
 
 /// A boot and what was foretold of it.
 pub(crate) struct Comparison<'a> {
-    foretold: &'a Value,
-    report: &'a Report,
-    boot: Arc<BootLog>,
+    foretold: &'a Foretold,
+    boot: Boot<'a>,
     differences: usize,
+}
+
+/// What a boot measured, once its log was held against its PCRs.
+struct Boot<'a> {
+    report: &'a Report,
+    log: Arc<BootLog>,
 }
 
 impl<'a> Comparison<'a> {
     /// Holds the log against the PCRs first.
-    pub(crate) fn new(foretold: &'a Value, report: &'a Report) -> anyhow::Result<Self> {
-        let log =
-            inspect_event_log(&report.log, &report.pcrs, None).context("the log does not give the PCRs")?;
-        let events: usize = log.boot.events.values().map(Vec::len).sum();
-        let (bytes, seconds) = (report.log.len(), report.took.as_secs());
-        say(&format!("  booted in {seconds} s; log of {bytes} bytes, {events} events, replays to the PCRs"))?;
-        Ok(Self { foretold, report, boot: log.boot, differences: 0 })
+    pub(crate) fn new(foretold: &'a Foretold, report: &'a Report) -> anyhow::Result<Self> {
+        for unknown in foretold.unknown() {
+            say(&format!("  said beforehand: cannot say {unknown}"))?;
+        }
+        let boot = Boot::new(report)?;
+        Ok(Self { foretold, boot, differences: 0 })
     }
 
     /// Every event of a PCR in order, and its final value.
     pub(crate) fn pcr(&mut self, pcr: u8) -> anyhow::Result<()> {
-        let foretold = self.foretold_events(pcr)?;
-        // An image that shim and GRUB both measure stands in the log twice; what the kernel's EFI stub measures is left
-        // out where GRUB passes it by. What GRUB does of this is in the value's `when`.
-        let mut once = self.measured(pcr);
-        if pcr == 4 {
-            once.dedup_by_key(|(digest, _)| *digest);
-        }
-        let by_stub = |kind| matches!(kind, EventKind::KernelLoadOptions | EventKind::KernelInitrd);
-        let stub_measures = once.iter().any(|(_, kind)| by_stub(*kind));
-        let counts = |what: &str| stub_measures || !matches!(what, "load-options" | "loaded-initrd");
-        let expected: Vec<_> = foretold.iter().filter(|(_, what)| counts(what)).collect();
-        let same =
-            once.len() == expected.len() && once.iter().zip(&expected).all(|(one, two)| one.0 == two.0);
-        for position in 0..once.len().max(expected.len()) {
-            let (event, said) = (once.get(position), expected.get(position));
-            let mark = if event.map(|event| event.0) == said.map(|said| said.0) { "=" } else { "DIFFERS" };
-            let digest = event.map_or_else(|| "nothing".to_owned(), |event| short(&event.0));
-            let what = said.map_or("not foretold", |said| said.1.as_str());
+        let (measured, expected) = self.events(pcr);
+        for position in 0..measured.len().max(expected.len()) {
+            let (event, said) = (measured.get(position), expected.get(position));
+            let mark = match (event, said) {
+                (Some((digest, _)), Some(said)) if said.digest == Some(*digest) => "=",
+                (Some((_, kind)), Some(said)) if said.digest.is_none() && is_kind(&said.component, *kind) => {
+                    "cannot be known beforehand, as said:"
+                }
+                _ => "DIFFERS",
+            };
+            let digest = event.map_or_else(|| "nothing".to_owned(), |(digest, _)| short(digest));
+            let what = said.map_or("not foretold", |said| said.what.as_str());
             say(&format!("  PCR {pcr:2} event {digest} {mark} {what}"))?;
+            self.count(mark != "DIFFERS");
         }
-        self.count(same);
-        let value = self.report.pcrs.get(&pcr).context("a PCR is missing")?;
-        let values = self.foretold.get("values").and_then(Value::as_array).context("no values")?;
-        let fits = values.iter().find(|one| {
-            one.get("pcr").and_then(Value::as_u64) == Some(pcr.into())
-                && one.get("value").and_then(Value::as_str) == Some(&value.to_string())
-        });
-        let when = fits.map(|fits| fits.get("when").and_then(Value::as_str).unwrap_or("certain"));
-        let mark = if fits.is_some() { "=" } else { "DIFFERS" };
-        say(&format!("  PCR {pcr:2} value {} {mark} foretold ({})", short(value), when.unwrap_or("-")))?;
-        self.count(fits.is_some());
+        self.final_value(pcr, expected.iter().any(|expected| expected.digest.is_none()))
+    }
+
+    /// No event, and the value that the PCR has from the start.
+    pub(crate) fn nothing(&mut self, pcr: u8) -> anyhow::Result<()> {
+        let untouched = self.boot.events(pcr).is_empty() && self.boot.value(pcr)? == Digest32([0; 32]);
+        let mark = if untouched { "nothing, as said" } else { "DIFFERS: something was measured" };
+        say(&format!("  PCR {pcr:2} {mark}"))?;
+        self.count(untouched);
         Ok(())
     }
 
-    /// The boot is a member of its own baseline, not of yesterday's, and of that one with the update allowed.
+    /// The boot is a member of its own baseline, not of yesterday's, and of that one with the update allowed. Where the initrd's
+    /// event cannot be foretold, sections vouch for it; a baseline that lists its digest lacks nothing but this one.
     pub(crate) fn baselines(&mut self, lab: &Lab, name: &str, files: &[OsString]) -> anyhow::Result<()> {
-        let claims = self.claims();
-        let (now, end) = (UnixTime(0), UnixTime(1));
-        let own = Baseline::capture(&claims, 1, end)?;
-        self.verdict("learned from this boot", own.is_member(&claims, now).is_ok(), true)?;
-        let today = lab.write(&format!("{name}.json"), yesterday(&own).to_json().as_bytes())?;
-        let old = Baseline::parse(&read(&today)?)?;
-        self.verdict("of another boot", old.is_member(&claims, now).is_ok(), false)?;
-        let updated = Baseline::parse(&predict_into(files, &today)?)?;
-        let verdict = updated.is_member(&claims, now);
-        if let Err(mismatch) = &verdict {
-            say(&format!("  {mismatch}"))?;
+        let own = self.boot.learned()?;
+        self.verdict("learned from this boot", self.boot.membership(&own), true)?;
+        let today = yesterday(&own);
+        self.verdict("of another boot", self.boot.membership(&today), false)?;
+        let file = lab.work.join(format!("{name}.json"));
+        let update = |today: &Baseline| -> anyhow::Result<Baseline> {
+            fs::write(&file, today.to_json())?;
+            Ok(Baseline::parse(&predict_into(files, &file)?)?)
+        };
+        let verdict = self.boot.membership(&update(&today)?);
+        self.verdict("of another boot, with the update foretold", verdict, true)?;
+        let Some(event) = self.unknown_event(&self.boot) else { return Ok(()) };
+        let mut updated = update(&pinned(&today, Digest32([0; 32]).into()))?;
+        let which = "of another boot that lists its initrd's event, with the update foretold";
+        self.lacks(which, self.boot.membership(&updated), event)?;
+        updated.loaded_initrd.push(event);
+        self.verdict("the same, with the event of this boot", self.boot.membership(&updated), true)
+    }
+
+    /// A later boot from the same image is a member of the baseline that was learned from this one. One that lists the initrd's
+    /// event holds where the stub composes the same again, and lacks this event otherwise.
+    pub(crate) fn later_boot(
+        &mut self,
+        which: &str,
+        report: &Report,
+        same_initrd: bool,
+    ) -> anyhow::Result<()> {
+        let (own, later) = (self.boot.learned()?, Boot::new(report)?);
+        let learned = format!("learned from this boot, for {which}");
+        self.verdict(&learned, later.membership(&own), true)?;
+        let (Some(event), Some(own_event)) = (self.unknown_event(&later), self.unknown_event(&self.boot))
+        else {
+            self.count(false);
+            return say("  DIFFERS: there is no initrd's event");
+        };
+        let (listing, verdict) =
+            ("the same, with the initrd's event listed", later.membership(&pinned(&own, own_event)));
+        if same_initrd { self.verdict(listing, verdict, true) } else { self.lacks(listing, verdict, event) }
+    }
+
+    /// A baseline that has everything of a boot but one event of PCR 9.
+    fn lacks(
+        &mut self,
+        which: &str,
+        verdict: Result<(), BaselineMismatch>,
+        event: LogDigest,
+    ) -> anyhow::Result<()> {
+        let this = |found: &BaselineMismatch| matches!(found, BaselineMismatch::Unlisted { pcr: 9, digest, .. } if *digest == event);
+        if verdict.as_ref().is_err_and(this) {
+            return say(&format!("  baseline {which}: lacks the initrd's event and nothing else, as said"));
         }
-        self.verdict("of another boot, with the update foretold", verdict.is_ok(), true)
+        self.verdict(which, verdict, false)?;
+        say("  baseline: WRONG, it should lack the initrd's event")?;
+        self.count(false);
+        Ok(())
     }
 
-    /// Whether nothing differed.
-    pub(crate) fn finish(self) -> anyhow::Result<bool> {
+    /// How much differed.
+    pub(crate) fn finish(self, what: String) -> anyhow::Result<Outcome> {
         say(&format!("  {} differences", self.differences))?;
-        Ok(self.differences == 0)
+        let what = format!("{what}, {} s", self.boot.report.took.as_secs());
+        Ok(Outcome { what, differences: self.differences })
     }
 
-    fn verdict(&mut self, which: &str, member: bool, expected: bool) -> anyhow::Result<()> {
-        let verdict = if member { "a member" } else { "no member" };
-        let mark = if member == expected { "as it should be" } else { "WRONG" };
-        say(&format!("  baseline {which}: {verdict}, {mark}"))?;
-        self.count(member == expected);
+    /// What was measured beside what was foretold. GRUB decides three things that do not follow from the files; which of
+    /// them it did shows in the final value, which is foretold for each.
+    fn events(&self, pcr: u8) -> (Vec<(Digest32, EventKind)>, Vec<Expected>) {
+        let mut measured = self.boot.events(pcr);
+        let mut expected = self.foretold.events(pcr);
+        if self.foretold.is_grub() {
+            // Shim and GRUB may both measure the kernel, ...
+            if pcr == 4 {
+                measured.dedup_by_key(|(digest, _)| *digest);
+            }
+            // ... GRUB may measure its configuration's first file when it looks for it and when it reads it, ...
+            if let (9, [(first, _), (second, _), ..]) = (pcr, measured.as_slice())
+                && first == second
+            {
+                measured.remove(0);
+            }
+            // ... and may pass by the kernel's EFI stub.
+            let by_stub = [EventKind::KernelLoadOptions, EventKind::KernelInitrd];
+            if !measured.iter().any(|(_, kind)| by_stub.contains(kind)) {
+                let is_stub = |component: &str| by_stub.iter().any(|kind| is_kind(component, *kind));
+                expected.retain(|expected| !is_stub(&expected.component));
+            }
+        }
+        (measured, expected)
+    }
+
+    fn final_value(&mut self, pcr: u8, has_unknown: bool) -> anyhow::Result<()> {
+        let value = self.boot.value(pcr)?;
+        let text = format!("  PCR {pcr:2} value {}", short(&value));
+        let fits = self.foretold.values(pcr).find(|one| one.value == value);
+        let as_said = has_unknown && self.foretold.values(pcr).next().is_none();
+        match fits.map(|fits| fits.when.as_str()) {
+            Some("") => say(&format!("{text} = foretold (certain)"))?,
+            Some(when) => say(&format!("{text} = foretold ({when})"))?,
+            None if as_said => say(&format!("{text} cannot be known beforehand, as said"))?,
+            None => say(&format!("{text} DIFFERS"))?,
+        }
+        self.count(fits.is_some() || as_said);
+        Ok(())
+    }
+
+    /// The measured event of the initrd that the kernel loads, where it is said that nobody can know it.
+    fn unknown_event(&self, boot: &Boot<'_>) -> Option<LogDigest> {
+        let expected = self.foretold.events(9).into_iter().find(|expected| expected.digest.is_none())?;
+        let mut events = boot.events(9).into_iter();
+        events.find(|(_, kind)| is_kind(&expected.component, *kind)).map(|(digest, _)| digest.into())
+    }
+
+    fn verdict(
+        &mut self,
+        which: &str,
+        verdict: Result<(), BaselineMismatch>,
+        member: bool,
+    ) -> anyhow::Result<()> {
+        let same = verdict.is_ok() == member;
+        let mark = if same { "as it should be" } else { "WRONG" };
+        let found =
+            verdict.map_or_else(|mismatch| format!("no member ({mismatch})"), |()| "a member".to_owned());
+        say(&format!("  baseline {which}: {found}, {mark}"))?;
+        self.count(same);
         Ok(())
     }
 
     fn count(&mut self, same: bool) {
         self.differences += usize::from(!same);
     }
+}
+
+impl<'a> Boot<'a> {
+    fn new(report: &'a Report) -> anyhow::Result<Self> {
+        let log =
+            inspect_event_log(&report.log, &report.pcrs, None).context("the log does not give the PCRs")?;
+        let events: usize = log.boot.events.values().map(Vec::len).sum();
+        let (bytes, seconds) = (report.log.len(), report.took.as_secs());
+        say(&format!("  booted in {seconds} s; log of {bytes} bytes, {events} events, replays to the PCRs"))?;
+        Ok(Self { report, log: log.boot })
+    }
 
     /// Events of a PCR without those that every boot has.
-    fn measured(&self, pcr: u8) -> Vec<(Digest32, EventKind)> {
-        let events = self.boot.events.get(&pcr).into_iter().flatten();
+    fn events(&self, pcr: u8) -> Vec<(Digest32, EventKind)> {
+        let events = self.log.events.get(&pcr).into_iter().flatten();
         let own = |kind| !matches!(kind, EventKind::Separator | EventKind::BootAttempt);
         events
             .filter(|event| own(event.kind))
@@ -116,18 +224,16 @@ impl<'a> Comparison<'a> {
             .collect()
     }
 
-    fn foretold_events(&self, pcr: u8) -> anyhow::Result<Vec<(Digest32, String)>> {
-        let events = self.foretold.get("events").and_then(Value::as_array).context("no events")?;
-        let of_pcr =
-            events.iter().filter(|event| event.get("pcr").and_then(Value::as_u64) == Some(pcr.into()));
-        let one = |event: &Value| {
-            let text = |name: &str| event.get(name).and_then(Value::as_str);
-            let digest = text("digest")?.parse().ok()?;
-            let detail =
-                text("text").or(text("name")).map(|detail| format!(" {}", detail.replace('\n', " ")));
-            Some((digest, format!("{}{}", text("component")?, detail.unwrap_or_default())))
-        };
-        of_pcr.map(one).collect::<Option<_>>().context("an event is not as described")
+    fn value(&self, pcr: u8) -> anyhow::Result<Digest32> {
+        self.report.pcrs.get(&pcr).copied().context("a PCR is missing")
+    }
+
+    fn learned(&self) -> anyhow::Result<Baseline> {
+        Ok(Baseline::capture(&self.claims(), 1, UnixTime(1))?)
+    }
+
+    fn membership(&self, baseline: &Baseline) -> Result<(), BaselineMismatch> {
+        baseline.is_member(&self.claims(), UnixTime(0))
     }
 
     /// Claims as they would be if this were a VM of Google's whose firmware names a technology.
@@ -148,10 +254,15 @@ impl<'a> Comparison<'a> {
             firmware_pcrs: self.report.pcrs.clone(),
             phase: Phase::Initrd,
             userspace: BTreeMap::new(),
-            boot: Arc::clone(&self.boot),
+            boot: Arc::clone(&self.log),
         };
         Claims { technology: Some(Technology::None), vtpm: Some(vtpm), ..Claims::default() }
     }
+}
+
+/// A baseline that has a digest for the initrd's event.
+fn pinned(baseline: &Baseline, event: LogDigest) -> Baseline {
+    Baseline { composed_initrd: ComposedInitrd::Listed, loaded_initrd: vec![event], ..baseline.clone() }
 }
 
 /// The baseline of a boot of the same kind from other files.

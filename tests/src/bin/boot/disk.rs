@@ -3,40 +3,54 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 /// The unpacked packages and the folder that everything is made in.
 pub(crate) struct Lab {
-    /// Root of the unpacked packages.
+    /// Root of the packages that the machine is made of.
+    pub(crate) machine: PathBuf,
+    /// Root of the packages of what boots.
     pub(crate) root: PathBuf,
     /// Where files are made.
     pub(crate) work: PathBuf,
+    /// How long a boot may take.
+    pub(crate) limit: Duration,
 }
 
 impl Lab {
-    /// A program of the packages, with their libraries.
-    pub(crate) fn tool(&self, path: &str) -> Command {
-        let mut command = Command::new(self.root.join(path));
+    /// A program of the machine's packages, with their libraries.
+    pub(crate) fn tool(&self, name: &str) -> anyhow::Result<Command> {
+        let folders = ["usr/bin", "usr/sbin", "bin", "sbin"].map(|folder| self.machine.join(folder));
+        let mut command = Command::new(first(folders.map(|folder| folder.join(name)))?);
         let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"]
-            .map(|folder| self.root.join(folder).display().to_string());
+            .map(|folder| self.machine.join(folder).display().to_string());
         command.env("LD_LIBRARY_PATH", libraries.join(":")).env("MTOOLS_SKIP_CHECK", "1");
-        command
+        Ok(command)
     }
 
-    /// A file of the packages.
+    /// A file of what boots.
     pub(crate) fn file(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
-    /// The kernel of the packages.
+    /// The packages of what boots, with their versions.
+    pub(crate) fn versions(&self) -> anyhow::Result<String> {
+        let text = fs::read_to_string(self.file("packages"))?;
+        Ok(text.lines().collect::<Vec<_>>().join(", "))
+    }
+
+    /// The kernel.
     pub(crate) fn kernel(&self) -> anyhow::Result<PathBuf> {
-        let entries = fs::read_dir(self.root.join("boot"))?;
-        let mut kernels = entries.flatten().map(|entry| entry.path());
+        let entries = |folder: &str| fs::read_dir(self.file(folder)).into_iter().flatten().flatten();
         let is_kernel = |path: &PathBuf| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
         };
-        kernels.find(is_kernel).context("there is no kernel among the packages")
+        // Since Debian 14 it is beside its modules.
+        let in_modules = entries("usr/lib/modules").map(|entry| entry.path().join("vmlinuz"));
+        let kernels = entries("boot").map(|entry| entry.path()).filter(is_kernel).chain(in_modules);
+        first(kernels).context("there is no kernel among the packages")
     }
 
     /// Writes a file of the work folder.
@@ -48,43 +62,73 @@ impl Lab {
 
     /// An initrd that prints log and PCRs and powers the machine off.
     pub(crate) fn initrd(&self) -> anyhow::Result<PathBuf> {
+        let busybox = first(["usr/bin/busybox", "bin/busybox"].map(|path| self.file(path)))?;
         let mut archive = Archive::default();
         for folder in ["bin", "dev", "proc", "sys"] {
             archive.entry(folder, 0o040_755, b"", (0, 0));
         }
         archive.entry("dev/console", 0o020_600, b"", (5, 1));
-        archive.entry("bin/busybox", 0o100_755, &fs::read(self.file("bin/busybox"))?, (0, 0));
+        archive.entry("bin/busybox", 0o100_755, &fs::read(&busybox)?, (0, 0));
         archive.entry("init", 0o100_755, INIT.as_bytes(), (0, 0));
         archive.entry("TRAILER!!!", 0, b"", (0, 0));
         self.write("initrd", &archive.bytes)
     }
 
-    /// A disk with one FAT file system that holds these files.
-    pub(crate) fn disk(&self, name: &str, files: &[(&str, &Path)]) -> anyhow::Result<PathBuf> {
-        let disk = self.work.join(name);
-        fs::File::create(&disk)?.set_len(64 << 20)?;
-        run(self.tool("sbin/mkfs.vfat").arg(&disk))?;
+    /// A disk with an EFI system partition that holds these files.
+    pub(crate) fn disk(&self, disk: &Path, files: &[(&str, &Path)]) -> anyhow::Result<()> {
+        fs::File::create(disk)?.set_len(68 << 20)?;
+        let table = self.write("partitions", b"label: gpt\nstart=2048, size=131072, type=uefi\n")?;
+        run(self.tool("sfdisk")?.arg("--quiet").arg(disk).stdin(fs::File::open(table)?))?;
+        run(self.tool("mkfs.vfat")?.args(["--offset", "2048"]).arg(disk).arg("65536"))?;
+        let partition = format!("{}@@1M", disk.display());
         for folder in ["EFI", "EFI/BOOT", "EFI/debian"] {
-            run(self.tool("usr/bin/mmd").arg("-i").arg(&disk).arg(format!("::/{folder}")))?;
+            run(self.tool("mmd")?.args(["-i", &partition]).arg(format!("::/{folder}")))?;
         }
         for (place, file) in files {
-            run(self.tool("usr/bin/mcopy").arg("-i").arg(&disk).arg(file).arg(format!("::/{place}")))?;
+            run(self.tool("mcopy")?.args(["-i", &partition]).arg(file).arg(format!("::/{place}")))?;
         }
-        Ok(disk)
+        Ok(())
     }
 
-    /// A unified kernel image: systemd's stub with these sections added.
-    pub(crate) fn unified(&self, sections: &[(&str, &str, &Path)]) -> anyhow::Result<PathBuf> {
+    /// A unified kernel image: systemd's stub with these sections added behind its own.
+    pub(crate) fn unified(&self, sections: &[(&str, &Path)]) -> anyhow::Result<PathBuf> {
         let image = self.work.join("unified.efi");
+        let stub = self.file("usr/lib/systemd/boot/efi/linuxx64.efi.stub");
+        let mut address = end_in_memory(&fs::read(&stub)?).context("systemd's stub is no PE32+ image")?;
         let mut command = Command::new("objcopy");
-        for (name, address, file) in sections {
+        for (name, file) in sections {
             command.arg("--add-section").arg(format!("{name}={}", file.display()));
-            command.arg("--change-section-vma").arg(format!("{name}={address}"));
+            command.arg("--change-section-vma").arg(format!("{name}={address:#x}"));
+            address = (address + fs::metadata(file)?.len()).next_multiple_of(PAGE);
         }
-        run(command.arg(self.file("usr/lib/systemd/boot/efi/linuxx64.efi.stub")).arg(&image))?;
+        run(command.arg(stub).arg(&image))?;
         Ok(image)
     }
 }
+
+/// The address behind the last section of a PE32+ image, as its optional header has it.
+fn end_in_memory(image: &[u8]) -> Option<u64> {
+    let word = |at: usize| Some(u32::from_le_bytes(image.get(at..at + 4)?.try_into().ok()?));
+    let optional_header = usize::try_from(word(0x3c)?).ok()? + 24;
+    let base = u64::from(word(optional_header + 24)?) | u64::from(word(optional_header + 28)?) << 32;
+    let size = u64::from(word(optional_header + 56)?);
+    Some((base + size).next_multiple_of(PAGE))
+}
+
+/// The first of these files that is there.
+fn first(paths: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<PathBuf> {
+    let mut tried = String::new();
+    for path in paths {
+        if path.exists() {
+            return Ok(path);
+        }
+        tried.push_str(&format!(" {}", path.display()));
+    }
+    anyhow::bail!("none of these is there:{tried}")
+}
+
+/// What sections are aligned to in memory.
+const PAGE: u64 = 0x1000;
 
 /// Runs a program to its end.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<Vec<u8>> {

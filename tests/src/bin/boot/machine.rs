@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,86 +44,117 @@ impl Drop for Process {
     }
 }
 
-/// Boots from `disk` and waits for the report.
-pub(crate) fn boot(
-    lab: &Lab,
-    name: &str,
+/// A machine: firmware with its variables, TPM and disk. It keeps them from one boot to the next.
+pub(crate) struct Machine<'a> {
+    lab: &'a Lab,
+    folder: PathBuf,
     firmware: Firmware,
-    disk: &Path,
-    limit: Duration,
-) -> anyhow::Result<Report> {
-    let folder = lab.work.join(name);
-    fs::create_dir_all(folder.join("tpm"))?;
-    let (console, channel) = (folder.join("console"), folder.join("tpm.sock"));
-    let _tpm = start_tpm(&folder, &channel)?;
-    let started = Instant::now();
-    let mut command = machine(lab, &folder, firmware, disk, &channel)?;
-    command.arg("-serial").arg(format!("file:{}", console.display()));
-    let mut machine = Process(command.stdin(Stdio::null()).spawn().context("start QEMU")?);
-    while machine.0.try_wait()?.is_none() {
-        anyhow::ensure!(
-            started.elapsed() < limit,
-            "the boot took more than {} s; its console is {}",
-            limit.as_secs(),
-            console.display()
-        );
-        thread::sleep(Duration::from_millis(100));
-    }
-    let text = fs::read(&console)?;
-    Report::parse(&String::from_utf8_lossy(&text), started.elapsed())
-        .with_context(|| format!("the boot reported nothing; its console is {}", console.display()))
 }
 
-fn start_tpm(folder: &Path, channel: &Path) -> anyhow::Result<Process> {
-    let process = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "swtpm", "socket", "--tpm2"])
-        .arg("--tpmstate")
-        .arg(format!("dir={}", folder.join("tpm").display()))
-        .arg("--ctrl")
-        .arg(format!("type=unixio,path={}", channel.display()))
-        .stdin(Stdio::null())
-        .spawn()
-        .context("start swtpm")?;
-    let process = Process(process);
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !channel.exists() {
-        anyhow::ensure!(Instant::now() < deadline, "swtpm does not come up");
-        thread::sleep(Duration::from_millis(20));
+impl<'a> Machine<'a> {
+    /// A new machine whose disk holds these files.
+    pub(crate) fn new(
+        lab: &'a Lab,
+        name: &str,
+        firmware: Firmware,
+        content: &[(&str, &Path)],
+    ) -> anyhow::Result<Self> {
+        let folder = lab.work.join(name);
+        fs::create_dir_all(folder.join("tpm"))?;
+        lab.disk(&folder.join("disk"), content)?;
+        fs::copy(lab.file(&format!("usr/share/OVMF/{}", firmware.variables())), folder.join("variables"))?;
+        Ok(Self { lab, folder, firmware })
     }
-    Ok(process)
+
+    /// Boots and waits for the report.
+    pub(crate) fn boot(&self) -> anyhow::Result<Report> {
+        let console = self.folder.join("console");
+        let _tpm = self.start_tpm()?;
+        let started = Instant::now();
+        let mut machine = Process(self.command()?.stdin(Stdio::null()).spawn().context("start QEMU")?);
+        while machine.0.try_wait()?.is_none() {
+            anyhow::ensure!(
+                started.elapsed() < self.lab.limit,
+                "the boot took more than {} s; its console is {}",
+                self.lab.limit.as_secs(),
+                console.display()
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
+        let text = fs::read(&console)?;
+        Report::parse(&String::from_utf8_lossy(&text), started.elapsed())
+            .with_context(|| format!("the boot reported nothing; its console is {}", console.display()))
+    }
+
+    fn start_tpm(&self) -> anyhow::Result<Process> {
+        let channel = self.channel();
+        // That of the boot before.
+        if channel.exists() {
+            fs::remove_file(&channel)?;
+        }
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "swtpm", "socket", "--tpm2"])
+            .arg("--tpmstate")
+            .arg(format!("dir={}", self.folder.join("tpm").display()))
+            .arg("--ctrl")
+            .arg(format!("type=unixio,path={}", channel.display()))
+            .stdin(Stdio::null())
+            .spawn()
+            .context("start swtpm")?;
+        let process = Process(process);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !channel.exists() {
+            anyhow::ensure!(Instant::now() < deadline, "swtpm does not come up");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(process)
+    }
+
+    fn command(&self) -> anyhow::Result<Command> {
+        let (lab, file) = (self.lab, |name: &str| self.folder.join(name).display().to_string());
+        let mut command = lab.tool("qemu-system-x86_64")?;
+        for data in ["usr/share/qemu", "usr/share/seabios"] {
+            command.arg("-L").arg(lab.machine.join(data));
+        }
+        let kind = match self.firmware {
+            Firmware::SecureBoot => "q35,smm=on,accel=tcg",
+            Firmware::Plain => "q35,accel=tcg",
+        };
+        command.args(["-machine", kind, "-cpu", "max", "-m", "1024", "-nodefaults", "-no-reboot"]);
+        command.args(["-display", "none", "-monitor", "none"]);
+        if self.firmware == Firmware::SecureBoot {
+            command.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+        }
+        let (flash, code) = ("if=pflash,format=raw", lab.file("usr/share/OVMF").join(self.firmware.code()));
+        command.arg("-drive").arg(format!("{flash},unit=0,readonly=on,file={}", code.display()));
+        command.arg("-drive").arg(format!("{flash},unit=1,file={}", file("variables")));
+        command.arg("-chardev").arg(format!("socket,id=tpm,path={}", self.channel().display()));
+        command.args(["-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm"]);
+        command.arg("-drive").arg(format!("if=none,id=disk,format=raw,file={}", file("disk")));
+        command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
+        command.arg("-serial").arg(format!("file:{}", file("console")));
+        Ok(command)
+    }
+
+    fn channel(&self) -> PathBuf {
+        self.folder.join("tpm.sock")
+    }
 }
 
-fn machine(
-    lab: &Lab,
-    folder: &Path,
-    firmware: Firmware,
-    disk: &Path,
-    channel: &Path,
-) -> anyhow::Result<Command> {
-    let (code, variables, kind) = match firmware {
-        Firmware::SecureBoot => ("OVMF_CODE_4M.ms.fd", "OVMF_VARS_4M.ms.fd", "q35,smm=on,accel=tcg"),
-        Firmware::Plain => ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "q35,accel=tcg"),
-    };
-    let code = lab.file(&format!("usr/share/OVMF/{code}"));
-    let store = folder.join("variables");
-    fs::copy(lab.file(&format!("usr/share/OVMF/{variables}")), &store)?;
-    let mut command = lab.tool("usr/bin/qemu-system-x86_64");
-    for data in ["usr/share/qemu", "usr/share/seabios"] {
-        command.arg("-L").arg(lab.file(data));
+impl Firmware {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::SecureBoot => "OVMF_CODE_4M.ms.fd",
+            Self::Plain => "OVMF_CODE_4M.fd",
+        }
     }
-    command.args(["-machine", kind, "-cpu", "max", "-m", "1024", "-nodefaults", "-no-reboot"]);
-    command.args(["-display", "none", "-monitor", "none"]);
-    if firmware == Firmware::SecureBoot {
-        command.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+
+    const fn variables(self) -> &'static str {
+        match self {
+            Self::SecureBoot => "OVMF_VARS_4M.ms.fd",
+            Self::Plain => "OVMF_VARS_4M.fd",
+        }
     }
-    let flash = "if=pflash,format=raw";
-    command.arg("-drive").arg(format!("{flash},unit=0,readonly=on,file={}", code.display()));
-    command.arg("-drive").arg(format!("{flash},unit=1,file={}", store.display()));
-    command.arg("-chardev").arg(format!("socket,id=tpm,path={}", channel.display()));
-    command.args(["-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm"]);
-    command.arg("-drive").arg(format!("if=none,id=disk,format=raw,file={}", disk.display()));
-    command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
-    Ok(command)
 }
 
 impl Report {

@@ -1,0 +1,63 @@
+//! Releases of Debian, and where their boots differ.
+
+use clap::ValueEnum;
+
+/// A release of Debian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    /// Bookworm: systemd 252, GRUB 2.06, Linux 6.1.
+    #[value(name = "12")]
+    Debian12,
+    /// Trixie: systemd 257, GRUB 2.12, Linux 6.12.
+    #[value(name = "13")]
+    Debian13,
+    /// Whatever Debian is working on.
+    Sid,
+}
+
+/// What the kernel of a unified kernel image loads as its initrd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Initrd {
+    /// The section .initrd.
+    AsInImage,
+    /// Something that the stub composes, the same wherever the image boots.
+    OfImage,
+    /// Something that the stub composes with a secret of the machine.
+    OfMachine,
+}
+
+impl Suite {
+    /// All of them, oldest first.
+    pub(crate) const ALL: [Self; 3] = [Self::Debian12, Self::Debian13, Self::Sid];
+
+    /// Its version, or its name where it has none.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Debian12 => "12",
+            Self::Debian13 => "13",
+            Self::Sid => "sid",
+        }
+    }
+
+    /// What its systemd makes of the initrd.
+    pub(crate) const fn initrd(self) -> Initrd {
+        match self {
+            Self::Debian12 => Initrd::AsInImage,
+            Self::Debian13 => Initrd::OfImage,
+            Self::Sid => Initrd::OfMachine,
+        }
+    }
+
+    /// What its signed GRUB runs before it reads its configuration from the disk's only partition.
+    pub(crate) const fn grub_start(self) -> &'static str {
+        match self {
+            Self::Debian12 => DEBIAN_12_GRUB,
+            Self::Debian13 | Self::Sid => "",
+        }
+    }
+}
+
+const DEBIAN_12_GRUB: &str = "[ -z (hd0,gpt1)/EFI/debian -o ! -e (hd0,gpt1)/EFI/debian ]\n\
+    [ -e (hd0,gpt1)/EFI/debian/x86_64-efi/grub.cfg ]\n\
+    [ -e (hd0,gpt1)/EFI/debian/grub.cfg ]\n\
+    source (hd0,gpt1)/EFI/debian/grub.cfg\n";
