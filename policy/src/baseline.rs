@@ -208,6 +208,12 @@ pub enum BaselineError {
     /// No command line.
     #[error("no kernel command line is listed")]
     NoCommandLine,
+    /// The kernel is started without GRUB or a unified kernel image, and its EFI stub measured neither options nor initrd.
+    #[error(
+        "nothing says which initrd the kernel is given: it is started without GRUB or a unified kernel image, and its EFI stub \
+         measured neither its options nor its initrd (Linux before 6.1 may not): boot a unified kernel image"
+    )]
+    UnmeasuredInitrd,
     /// Its commands load an initrd and none is listed.
     #[error("an initrd is loaded, and none is listed")]
     NoInitrd,
@@ -310,6 +316,11 @@ impl Baseline {
         };
         if !has_line {
             return Err(BaselineError::NoCommandLine);
+        }
+        // A stub that measures its options measures its initrd: then none was loaded where none is listed.
+        let by_stub = !from_grub && !has_section(".linux");
+        if by_stub && self.load_options.is_empty() && self.loaded_initrd.is_empty() {
+            return Err(BaselineError::UnmeasuredInitrd);
         }
         let loads_initrd = |command: &String| initrd_arguments(command).is_some();
         if from_grub

@@ -149,14 +149,15 @@ impl Baseline {
         }
     }
 
-    /// EFI applications and drivers. The order between PCRs is not measured, that within a register is.
+    /// EFI applications and drivers. The order between PCRs is not measured, that within a register is. Firmware that measures
+    /// applications into PCR 2 does so with those that it starts itself: what they start then comes after them.
     fn check_images(&self, log: &Log, registers: &[u8]) -> Result<(), BaselineMismatch> {
         let mut places = Places::new(&self.images());
         for register in registers {
             let events = log.events(*register);
             // Boot options that were tried before: what they started has returned.
             let booted = events.iter().rposition(|event| log.is_return(event)).map_or(0, |at| at + 1);
-            places.restart(events.get(booted..).unwrap_or_default());
+            places.go_on(events.get(booted..).unwrap_or_default());
             for (at, event) in events.iter().enumerate() {
                 // A partition table names no code, and its digest covers its data.
                 let passes = log.is_firmware_action(event)
@@ -203,7 +204,7 @@ impl Baseline {
     fn check_files(&self, log: &Log) -> Result<(), BaselineMismatch> {
         let events = self.compared_files(log)?;
         let mut places = Places::new(&self.files());
-        places.restart(events);
+        places.go_on(events);
         for event in events {
             if !self.is_other_event(9, event) {
                 places.take(log, 9, event)?;
@@ -226,7 +227,7 @@ impl Baseline {
         let (mut texts, mut places) = (Texts::new(self, log, 3), Places::new(&self.files()));
         let is_passed = |event: &Seen| self.is_section(log, event) || self.is_other_event(3, event);
         let files: Vec<Seen> = log.events(3).iter().filter(|event| !is_passed(event)).cloned().collect();
-        places.restart(&files);
+        places.go_on(&files);
         for event in &files {
             if !texts.take(event)? {
                 places.take(log, 3, event)?;

@@ -37,9 +37,9 @@ impl Places {
         }
     }
 
-    /// A register begins, with these events: the order between registers is not measured.
-    pub(super) fn restart(&mut self, events: &[Seen]) {
-        self.last = None;
+    /// A register begins, with these events; its components come after those of the register before. Otherwise a kernel that the
+    /// firmware starts by itself, measured into another register than its loaders, could have them extended afterwards.
+    pub(super) fn go_on(&mut self, events: &[Seen]) {
         self.coming.clear();
         for event in events {
             *self.coming.entry(event.digest).or_insert(0) += 1;

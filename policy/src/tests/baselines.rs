@@ -132,6 +132,42 @@ fn t49_every_application_and_driver_is_listed() {
 }
 
 #[test]
+fn t49_kernel_that_the_firmware_starts_by_itself_is_refused() {
+    let is = |name: &str| {
+        let measured = content(name);
+        move |event: &BuiltEvent| event.pcr == 4 && event.measured.as_ref() == Some(&measured)
+    };
+    // Its loaders are extended after it, in the same register or in the other one.
+    for register in [2, 4] {
+        let found = mismatch(&ubuntu(), |log| {
+            let mut kernel = log.events.remove(log.position(is("kernel")));
+            kernel.pcr = register;
+            log.insert_before(is("shim"), kernel);
+        });
+        assert_eq!(found, order((Component::Shim, "shim"), (Component::KernelImage, "kernel")), "{register}");
+    }
+}
+
+#[test]
+fn t53_kernel_that_measures_neither_options_nor_initrd_needs_a_loader_that_does() {
+    let (_, mut log) = EventLogBuilder::all_chains(Technology::SevSnp)
+        .into_iter()
+        .find(|(name, _)| *name == "systemd-boot, Type 1 entry")
+        .expect("a chain");
+    assert!(Baseline::capture(&booted(&log), 3, END).is_ok());
+    let is_initrd = |event: &BuiltEvent| event.pcr == 9 && event.measured.as_ref() == Some(&content("initrd"));
+    // Without an initrd its options tell that there was none.
+    log.events.retain(|event| !is_initrd(event));
+    let without = Baseline::capture(&booted(&log), 3, END).unwrap();
+    // An older kernel would have taken any.
+    log.events.retain(|event| event.pcr != 9);
+    let found = Baseline::capture(&booted(&log), 3, END);
+    assert_eq!(found, Err(CaptureError::Baseline(BaselineError::UnmeasuredInitrd)));
+    let open = Baseline { load_options: Vec::new(), ..without };
+    assert_eq!(Baseline::parse(&open.to_json()), Err(BaselineError::UnmeasuredInitrd));
+}
+
+#[test]
 fn t22_a_relabelled_application_is_still_an_event() {
     let mut claims = booted(&ubuntu());
     let baseline = captured(&ubuntu());
