@@ -27,6 +27,17 @@ pub(super) fn effective_of_line(line: &str) -> Vec<String> {
     effective(&CommandLine::split(line), Some(line))
 }
 
+/// Whether an initrd of initramfs-tools that fails reboots: `panic=-1`, or `panic=` with a number of seconds. To the kernel 0 means
+/// to wait for ever; anything else than digits means a shell to initramfs-tools.
+pub(super) fn reboots(argument: &str) -> bool {
+    let Some(seconds) = argument.strip_prefix("panic=") else { return false };
+    let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    seconds == "-1" || (digits && seconds.bytes().any(|digit| digit != b'0'))
+}
+
+/// What rules a shell out for dracut, together.
+pub(super) const DRACUT: [&str; 2] = ["rd.shell=0", "rd.emergency=reboot"];
+
 /// `name` or `name=…`.
 fn is_named(argument: &str, name: &str) -> bool {
     argument.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))

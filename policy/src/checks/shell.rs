@@ -24,15 +24,7 @@ fn in_log(facts: &Facts<'_>, boot: &str) -> bool {
 }
 
 fn rules_out<'a>(arguments: impl Iterator<Item = &'a str>) -> bool {
-    let arguments: Vec<&str> = arguments.collect();
-    arguments.iter().any(|argument| reboots(argument))
-        || (arguments.contains(&"rd.shell=0") && arguments.contains(&"rd.emergency=reboot"))
-}
-
-/// `panic=-1`, or `panic=` with a number of seconds. To the kernel 0 means to wait for ever; anything else than digits means a
-/// shell to initramfs-tools.
-fn reboots(argument: &str) -> bool {
-    let Some(seconds) = argument.strip_prefix("panic=") else { return false };
-    let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
-    seconds == "-1" || (digits && seconds.bytes().any(|digit| digit != b'0'))
+    let found: Vec<&str> = arguments.collect();
+    found.iter().any(|argument| arguments::reboots(argument))
+        || arguments::DRACUT.iter().all(|argument| found.contains(argument))
 }

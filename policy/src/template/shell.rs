@@ -2,6 +2,7 @@
 
 use vouchsafe_attestation::claims::Claims;
 
+use super::super::arguments::{DRACUT, effective, reboots};
 use super::text::{Conditions, literal};
 use super::{BaselineLog, TemplateError};
 
@@ -17,30 +18,21 @@ pub enum FailureShell {
 }
 
 impl FailureShell {
-    /// The arguments that the captured boot has, if its log shows any.
+    /// The arguments that count in the captured boot, if its log shows any.
     pub(super) fn of(claims: &Claims, log: BaselineLog) -> Result<Self, TemplateError> {
         let boot = match log {
             BaselineLog::Vtpm => claims.vtpm.as_ref().map(|vtpm| &vtpm.boot),
             BaselineLog::Ccel => claims.tdx.as_ref().and_then(|tdx| tdx.unconfirmed_boot.as_ref()),
         };
-        let arguments = boot.map(|boot| boot.kernel_arguments.as_slice()).unwrap_or_default();
-        if arguments.is_empty() {
-            return Ok(Self::Unread);
-        }
+        let shown = boot.filter(|boot| !boot.kernel_arguments.is_empty());
+        let Some(boot) = shown else { return Ok(Self::Unread) };
+        let arguments = effective(&boot.kernel_arguments, boot.kernel_command_line.as_deref());
         let dracut = DRACUT.map(str::to_owned);
         if dracut.iter().all(|argument| arguments.contains(argument)) {
             return Ok(Self::Arguments(dracut.to_vec()));
         }
-        // The kernel takes the last one.
-        let panic = arguments.iter().rev().find(|argument| argument.starts_with("panic="));
-        let reboots = |argument: &&String| {
-            argument
-                .strip_prefix("panic=")
-                .and_then(|seconds| seconds.parse::<i32>().ok())
-                .is_some_and(|seconds| seconds != 0)
-        };
-        let argument = panic.filter(reboots).ok_or(TemplateError::FailureShell)?;
-        Ok(Self::Arguments(vec![argument.clone()]))
+        let argument = arguments.into_iter().find(|argument| reboots(argument));
+        Ok(Self::Arguments(vec![argument.ok_or(TemplateError::FailureShell)?]))
     }
 
     pub(super) fn conditions(&self, log: BaselineLog, conditions: &mut Conditions) {
@@ -67,6 +59,3 @@ impl FailureShell {
         conditions.more(has);
     }
 }
-
-/// dracut needs both of them.
-const DRACUT: [&str; 2] = ["rd.shell=0", "rd.emergency=reboot"];

@@ -282,7 +282,18 @@ fn t35_a_disks_policy_asks_for_the_arguments_that_the_boot_has() {
         let template = captured(Purpose::Disk, &booted(arguments));
         assert_eq!(template.shell, FailureShell::Arguments(wanted), "{arguments}");
     }
-    for arguments in ["ro", "panic=0", "panic=-1 panic=0", "panic=x", "rd.shell=0", "xpanic=-1"] {
+    for arguments in [
+        "ro",
+        "panic=0",
+        "panic=-1 panic=0",
+        "panic=x",
+        "rd.shell=0",
+        "xpanic=-1",
+        // A shell to initramfs-tools, and to scripts.
+        "panic=-2",
+        "panic=+5",
+        "panic=-1 a=\"b panic=0\"",
+    ] {
         let error = PolicyTemplate::from_claims(Purpose::Disk, &booted(arguments)).unwrap_err();
         assert_eq!(error, TemplateError::FailureShell, "{arguments}");
         assert!(PolicyTemplate::from_claims(Purpose::App, &booted(arguments)).is_ok());
