@@ -23,6 +23,10 @@
 //!   nothing does), system extensions (PCR 13 at its reset value).
 //!
 //! A baseline determines all of it, whichever kind of boot it lists.
+//!
+//! A set says nothing about order. Where the kernel is among the images, the firmware may start it without its loader; that
+//! closes nothing only as long as the kernel's EFI stub measures the initrd that it is given, which Linux before 6.1 may not do.
+//! A policy that closes images as a set is taken, and [`images_are_a_set`] is said beside it.
 
 use super::facts::Facts;
 
@@ -126,6 +130,17 @@ fn open_in_ccel(facts: &Facts<'_>) -> Vec<ChainPart> {
         no_extensions: true,
     };
     boot.open()
+}
+
+/// The images are closed as a set of several, and nothing determines which of them was started by which.
+pub(super) fn images_are_a_set(facts: &Facts<'_>) -> bool {
+    let ordered = facts.baselines().next().is_some()
+        || ["vtpm.pcrs.pcr2", "vtpm.pcrs.pcr4"].iter().all(|pcr| facts.is_one_of(pcr))
+        || facts.is_one_of("tdx.rtmrs.rtmr1");
+    let several = |kind: &str, claim: &str| {
+        facts.counts(kind) && facts.closed(claim) && !facts.closed_to_one(claim)
+    };
+    !ordered && (several("vtpm", "vtpm.efi_applications") || several("tdx", "tdx.boot.efi_applications"))
 }
 
 fn has_command_line(facts: &Facts<'_>, boot: &str) -> bool {

@@ -1,6 +1,6 @@
 //! What a permit leaves open, in words: what is open, what an attacker does with it, what closes it.
 
-use super::chain::ChainPart;
+use super::chain::{ChainPart, images_are_a_set};
 use super::facts::Facts;
 use super::findings::Acceptance;
 
@@ -185,6 +185,13 @@ pub enum Note {
     /// A VM without memory encryption.
     #[error("technology \"none\" passes: its memory is not encrypted, and the host reads what it is given")]
     NoTechnology,
+    /// Images in any order.
+    #[error(
+        "the images are closed as a set, in any order: a kernel among them that the firmware starts without its loader takes an \
+         attacker's initrd, which Linux before 6.1 may not measure; compare principal.vtpm.pcrs.pcr2 and pcr4 as well, or \
+         require a baseline"
+    )]
+    ImagesInAnyOrder,
     /// Evidence under an anchor from a file.
     #[error(
         "root \"extra\" passes: {claim} may be an anchor from a file, made for tests; whoever has its key makes such evidence"
@@ -203,6 +210,9 @@ impl Note {
             && technologies.into_iter().all(|claim| facts.may_be(claim, "none"))
         {
             notes.push(Self::NoTechnology);
+        }
+        if images_are_a_set(facts) {
+            notes.push(Self::ImagesInAnyOrder);
         }
         let extra =
             ROOTS.into_iter().filter(|claim| facts.may_be(claim.trim_start_matches("principal."), "extra"));

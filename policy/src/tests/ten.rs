@@ -213,6 +213,31 @@ fn t38_what_may_not_have_been_meant_is_named_and_taken() {
 }
 
 #[test]
+fn t53_images_in_any_order_are_named_and_taken() {
+    let digest = "ab".repeat(32);
+    let closed = |claim: &str, list: &str| {
+        format!("principal.vtpm has {claim} && [{list}].containsAll(principal.vtpm.{claim})")
+    };
+    let one = format!("\"{digest}\"");
+    let files = closed("grub_files", &one);
+    let line = "principal.vtpm has command_line && principal.vtpm.command_line == \"/vmlinuz ro\"";
+    let notes = |images: &str, more: &str| {
+        let images = closed("efi_applications", images);
+        let text = policy_of(APP, VM, &[OWNER, SNP, &images, &files, line, more]);
+        policy(&text).check(&known(&["prod/web"]), NOW).unwrap()
+    };
+    let several = format!("{one}, \"{}\"", "cd".repeat(32));
+    assert_eq!(notes(&several, "true"), [Note::ImagesInAnyOrder]);
+    // With one register still open.
+    let pcr = |index: u8| format!("principal.vtpm has pcrs && principal.vtpm.pcrs.pcr{index} == {one}");
+    assert_eq!(notes(&several, &pcr(4)), [Note::ImagesInAnyOrder]);
+    for ordered in [format!("{} && {}", pcr(2), pcr(4)), MEMBER.to_owned()] {
+        assert_eq!(notes(&several, &ordered), [], "{ordered}");
+    }
+    assert_eq!(notes(&one, "true"), []);
+}
+
+#[test]
 fn a_technology_may_be_the_one_that_the_evidence_names() {
     for technology in [
         "principal.vtpm has technology && principal.vtpm.technology == Technology::\"sev-snp\"",
