@@ -62,9 +62,17 @@ pub enum ComposedInitrdError {
 impl Baseline {
     pub(super) fn check_composed_initrd(&self) -> Result<(), BaselineError> {
         match self.composed_initrd {
+            ComposedInitrd::Listed if !self.is_initrd_measured() => Err(BaselineError::UnmeasuredInitrd),
             ComposedInitrd::Listed => Ok(()),
             ComposedInitrd::BySections => self.sections_vouch().map_err(BaselineError::ComposedInitrd),
         }
+    }
+
+    /// Whether something measures the initrd: GRUB, a unified kernel image, or the kernel's EFI stub. A stub that measures its
+    /// options measures its initrd: then none was loaded where none is listed.
+    fn is_initrd_measured(&self) -> bool {
+        let by_loader = !self.kernel.is_empty() || self.sections.contains_key(".linux");
+        by_loader || !self.load_options.is_empty() || !self.loaded_initrd.is_empty()
     }
 
     fn sections_vouch(&self) -> Result<(), ComposedInitrdError> {

@@ -254,11 +254,19 @@ impl Baseline {
     fn check_options(&self, log: &Log) -> Result<(), BaselineMismatch> {
         let options = log.option_digests(&self.options);
         log.check_listed(12, &[&self.pcr12[..], &options].concat())?;
-        // Options that are left out change the command line as well.
-        if options.is_empty() || log.events(12).iter().any(|event| options.contains(&event.digest)) {
-            return Ok(());
-        }
-        Err(BaselineMismatch::Missing { component: Component::CommandLine })
+        // Options that are left out change the command line as well: those of a boot entry are alternatives, each add-on of a
+        // unified kernel image is part of the line.
+        let occurs = |text: &String| {
+            let digests = log.option_digests(std::slice::from_ref(text));
+            log.events(12).iter().any(|event| digests.contains(&event.digest))
+        };
+        let mut texts = self.options.iter();
+        let complete = match (self.options.is_empty(), self.sections.is_empty()) {
+            (true, _) => true,
+            (false, true) => texts.any(occurs),
+            (false, false) => texts.all(occurs),
+        };
+        if complete { Ok(()) } else { Err(BaselineMismatch::Missing { component: Component::CommandLine }) }
     }
 
     /// Sections of a unified kernel image: PCR 11. Names are measured, and each occurs once in a log.

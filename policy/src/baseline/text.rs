@@ -107,7 +107,11 @@ const MEMBERS: [(&str, &str); 33] = [
         "composed_initrd",
         "listed: loaded_initrd has its digest. by-sections: systemd-stub composed it; image, sections, PCR 12 and 13 vouch for it.",
     ),
-    ("options", "PCR 12: command lines of boot entries and add-ons; at least one of them occurs."),
+    (
+        "options",
+        "PCR 12: command lines of boot entries, at least one of which occurs; or options and add-ons of a unified kernel\n\
+         image, each of which occurs.",
+    ),
     ("pcr12", "PCR 12: credentials and other files from beside a unified kernel image."),
     ("pcr13", "PCR 13: system extensions from beside a unified kernel image."),
     ("other_events", "PCR 2, 4, 8, 9: what is neither image nor text nor file; they may occur or not."),

@@ -137,9 +137,8 @@ pub(super) fn images_are_a_set(facts: &Facts<'_>) -> bool {
     let ordered = facts.baselines().next().is_some()
         || ["vtpm.pcrs.pcr2", "vtpm.pcrs.pcr4"].iter().all(|pcr| facts.is_one_of(pcr))
         || facts.is_one_of("tdx.rtmrs.rtmr1");
-    let several = |kind: &str, claim: &str| {
-        facts.counts(kind) && facts.closed(claim) && !facts.closed_to_one(claim)
-    };
+    let several =
+        |kind: &str, claim: &str| facts.counts(kind) && facts.closed(claim) && !facts.closed_to_one(claim);
     !ordered && (several("vtpm", "vtpm.efi_applications") || several("tdx", "tdx.boot.efi_applications"))
 }
 

@@ -155,7 +155,8 @@ fn t53_kernel_that_measures_neither_options_nor_initrd_needs_a_loader_that_does(
         .find(|(name, _)| *name == "systemd-boot, Type 1 entry")
         .expect("a chain");
     assert!(Baseline::capture(&booted(&log), 3, END).is_ok());
-    let is_initrd = |event: &BuiltEvent| event.pcr == 9 && event.measured.as_ref() == Some(&content("initrd"));
+    let is_initrd =
+        |event: &BuiltEvent| event.pcr == 9 && event.measured.as_ref() == Some(&content("initrd"));
     // Without an initrd its options tell that there was none.
     log.events.retain(|event| !is_initrd(event));
     let without = Baseline::capture(&booted(&log), 3, END).unwrap();

@@ -390,6 +390,15 @@ fn t53_an_add_on_that_is_left_out_is_noticed() {
     let plain = EventLogBuilder::unified(Technology::SevSnp, &["uki"]);
     let baseline = learned(&plain.clone().with_options(&["panic=-1"]));
     assert_eq!(mismatch(&baseline, &plain), missing(Component::CommandLine));
+    // One of several, too.
+    let both = learned(&plain.clone().with_options(&["quiet", "rd.shell=0 rd.emergency=reboot"]));
+    let one = plain.with_options(&["quiet"]);
+    assert_eq!(mismatch(&both, &one), missing(Component::CommandLine));
+    // Entries of systemd-boot are alternatives.
+    let entry = EventLogBuilder::type_1(Technology::SevSnp, &["systemd-boot", "kernel"]);
+    let mut entries = learned(&entry);
+    entries.options.push("root=LABEL=root single".to_owned());
+    assert_eq!(entries.is_member(&vtpm(&entry), NOW), Ok(()));
 }
 
 #[test]
