@@ -330,7 +330,8 @@ fn a_malformed_answer_is_named_and_not_shown() {
             "{name}: {error}"
         );
     }
-    for nonce in [&[][..], &[0; 65]] {
+    // A longer one could be the report data of a release (T01).
+    for nonce in [&[][..], &[0; 49]] {
         assert!(matches!(fails(CREATE, challenge(CHALLENGE, nonce)), TokenError::ChallengeNonce));
     }
     let body = json!({"name": CHALLENGE, "tpmNonce": "not base64!"}).to_string();

@@ -91,8 +91,8 @@ pub enum TokenError {
         /// What is wrong with it.
         what: String,
     },
-    /// The challenge's nonce is not base64, or does not fit into a quote.
-    #[error("CreateChallenge: the nonce is not base64 of 1 to 64 bytes")]
+    /// The challenge's nonce is not base64, or too long for a quote.
+    #[error("CreateChallenge: the nonce is not base64 of 1 to 48 bytes")]
     ChallengeNonce,
     /// Google issued no token.
     #[error("VerifyAttestation: no token: {}", if remarks.is_empty() { "Google does not say why".to_owned() } else { remarks.join("; ") })]
