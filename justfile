@@ -74,6 +74,10 @@ boot-predict *ARGS: setup
     cargo build --quiet -p vouchsafe-broker -p vouchsafe-tests --bin vouchsafe --bin boot
     target/debug/boot --packages "{{ justfile_directory() }}/target/boot" {{ ARGS }}
 
+# The protocol as a symbolic model: every query holds, and one breaks when a binding is taken out (docs/model). Fetches the tool once.
+model *ARGS: (announce "model" "about 15 minutes on two cores, most of it building the tool; three to eight once built") setup
+    cargo run --quiet -p vouchsafe-tests --bin model -- --verifpal "$(scripts/tool verifpal)" {{ ARGS }}
+
 # Fuzzes one target, or each in turn, for so many seconds: `fuzz event_log 600`. Needs rustup's nightly toolchain.
 fuzz TARGET="all" SECONDS="60": setup
     scripts/fuzz "{{ TARGET }}" "{{ SECONDS }}"
