@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod glossary;
 #[cfg(test)]
+mod knots;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod threats;
