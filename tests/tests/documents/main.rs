@@ -1,4 +1,4 @@
-//! What the documents say about the tree is true: links, threats, names of types.
+//! What the documents say about the tree is true: links, threats, names of types, the sample unit.
 
 #[cfg(test)]
 mod glossary;
@@ -10,3 +10,5 @@ mod links;
 mod threats;
 #[cfg(test)]
 mod tree;
+#[cfg(test)]
+mod unit;
