@@ -69,7 +69,7 @@ crash *ARGS: release
     cargo run --quiet --release -p vouchsafe-tests --bin crash -- {{ ARGS }}
 
 # Real boots of Debian 12, 13 and sid under QEMU (TCG) with OVMF and a software TPM, beside what `baseline predict` says of them;
-# `--suite 13,sid` boots those alone. Fetches 150 MB of Debian's packages once; then about 4 minutes.
+# `--suite 13,sid` boots those alone. Fetches 160 MB of Debian's packages once; then about 4 minutes.
 boot-predict *ARGS: setup
     cargo build --quiet -p vouchsafe-broker -p vouchsafe-tests --bin vouchsafe --bin boot
     target/debug/boot --packages "{{ justfile_directory() }}/target/boot" {{ ARGS }}

@@ -6,6 +6,9 @@
 //! yesterday's boot, and that one with the update allowed. Where the initrd that the kernel loads cannot be foretold, the
 //! machine boots again, and another one boots the same image: baselines that let sections vouch for the initrd hold for both.
 //!
+//! In sid's unified kernel image systemd's own program extends PCRs from the initrd, as its units do; its log goes to the
+//! verifier beside the firmware's.
+//!
 //! The firmware is not Google's: it names no technology, so that the membership tests set one.
 
 #[path = "boot/compare.rs"]
@@ -62,7 +65,8 @@ fn main() -> anyhow::Result<ExitCode> {
         let lab = Lab { machine: packages.join("machine"), root: packages.join(suite.name()), work, limit };
         say(&format!("\nDebian {}: {}", suite.name(), lab.versions()?))?;
         let (kernel, initrd) = (lab.kernel()?, lab.initrd()?);
-        summary.push(boot_unified(&lab, suite, &kernel, &initrd)?);
+        let measuring = if suite.measures_in_initrd() { lab.measuring_initrd()? } else { initrd.clone() };
+        summary.push(boot_unified(&lab, suite, &kernel, &measuring)?);
         summary.push(boot_grub(&lab, suite, &kernel, &initrd)?);
     }
     say("")?;
@@ -112,6 +116,7 @@ fn boot_unified(lab: &Lab, suite: Suite, kernel: &Path, initrd: &Path) -> anyhow
     for pcr in [12, 13] {
         comparison.nothing(pcr)?;
     }
+    comparison.userspace(suite.measures_in_initrd())?;
     comparison.baselines(lab, "unified", &files)?;
     if suite.initrd() != Initrd::AsInImage {
         comparison.later_boot("the next boot of this machine", &machine.boot()?, true)?;
@@ -155,6 +160,7 @@ fn boot_grub(lab: &Lab, suite: Suite, kernel: &Path, initrd: &Path) -> anyhow::R
     for pcr in [4, 8, 9] {
         comparison.pcr(pcr)?;
     }
+    comparison.userspace(false)?;
     comparison.baselines(lab, "grub", &files)?;
     comparison.finish(format!("Debian {}, shim and GRUB", suite.name()))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use vouchsafe_attestation::claims::{AkClaims, ClockInfo, Phase, VtpmClaims};
-use vouchsafe_attestation::event_log::{BootLog, EventKind, Technology};
+use vouchsafe_attestation::event_log::{BootLog, EventKind, Technology, UserspaceWords};
 use vouchsafe_attestation::{Claims, Revocation, Root, inspect_event_log};
 use vouchsafe_policy::{Baseline, BaselineMismatch, ComposedInitrd, LogDigest};
 use vouchsafe_protocol::{Digest32, UnixTime};
@@ -28,6 +28,8 @@ pub(crate) struct Comparison<'a> {
 struct Boot<'a> {
     report: &'a Report,
     log: Arc<BootLog>,
+    /// What user space extended after it.
+    userspace: UserspaceWords,
 }
 
 impl<'a> Comparison<'a> {
@@ -66,6 +68,32 @@ impl<'a> Comparison<'a> {
         let mark = if untouched { "nothing, as said" } else { "DIFFERS: something was measured" };
         say(&format!("  PCR {pcr:2} {mark}"))?;
         self.count(untouched);
+        Ok(())
+    }
+
+    /// What user space extended, by PCR: systemd's words, or nothing.
+    pub(crate) fn userspace(&mut self, by_systemd: bool) -> anyhow::Result<()> {
+        let mut expected = BTreeMap::new();
+        if by_systemd {
+            for pcr in [0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 14] {
+                expected.insert(pcr, vec!["os-separator"]);
+            }
+            expected.entry(9).or_default().push("nvpcr-separator");
+            expected.insert(11, vec!["enter-initrd"]);
+        }
+        let found = &self.boot.userspace;
+        let same = self.boot.report.userspace.is_some() == by_systemd
+            && found.len() == expected.len()
+            && found
+                .iter()
+                .zip(&expected)
+                .all(|(found, expected)| found.0 == expected.0 && found.1 == expected.1);
+        for (pcr, words) in found {
+            say(&format!("  PCR {pcr:2} then extended by user space: {}", words.join(", ")))?;
+        }
+        let mark = if same { "as it should be" } else { "DIFFERS" };
+        say(&format!("  user space extended {} PCRs, {mark}", found.len()))?;
+        self.count(same);
         Ok(())
     }
 
@@ -206,12 +234,17 @@ impl<'a> Comparison<'a> {
 
 impl<'a> Boot<'a> {
     fn new(report: &'a Report) -> anyhow::Result<Self> {
-        let log =
-            inspect_event_log(&report.log, &report.pcrs, None).context("the log does not give the PCRs")?;
+        let log = inspect_event_log(&report.log, &report.pcrs, report.userspace.as_deref())
+            .context("the logs do not give the PCRs")?;
+        anyhow::ensure!(
+            log.pcrs.phase == Some(Phase::Initrd),
+            "the log does not show that this is an initrd"
+        );
+        anyhow::ensure!(log.withheld.is_empty(), "systemd's log is not readable");
         let events: usize = log.boot.events.values().map(Vec::len).sum();
         let (bytes, seconds) = (report.log.len(), report.took.as_secs());
         say(&format!("  booted in {seconds} s; log of {bytes} bytes, {events} events, replays to the PCRs"))?;
-        Ok(Self { report, log: log.boot })
+        Ok(Self { report, log: log.boot, userspace: log.pcrs.userspace })
     }
 
     /// Events of a PCR without those that every boot has.
@@ -224,8 +257,17 @@ impl<'a> Boot<'a> {
             .collect()
     }
 
+    /// What the firmware's log gives: the PCR, before user space extended it.
     fn value(&self, pcr: u8) -> anyhow::Result<Digest32> {
-        self.report.pcrs.get(&pcr).copied().context("a PCR is missing")
+        let measured = self.report.pcrs.get(&pcr).copied().context("a PCR is missing")?;
+        if !self.userspace.contains_key(&pcr) {
+            return Ok(measured);
+        }
+        let digests =
+            self.log.events.get(&pcr).into_iter().flatten().filter_map(|event| event.digest.sha256());
+        Ok(digests.fold(Digest32([0; 32]), |value, digest| {
+            Digest32::of_parts(&[value.as_bytes(), digest.as_bytes()])
+        }))
     }
 
     fn learned(&self) -> anyhow::Result<Baseline> {
@@ -253,7 +295,7 @@ impl<'a> Boot<'a> {
             pcrs: self.report.pcrs.clone(),
             firmware_pcrs: self.report.pcrs.clone(),
             phase: Phase::Initrd,
-            userspace: BTreeMap::new(),
+            userspace: self.userspace.clone(),
             boot: Arc::clone(&self.log),
         };
         Claims { technology: Some(Technology::None), vtpm: Some(vtpm), ..Claims::default() }

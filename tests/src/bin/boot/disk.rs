@@ -62,6 +62,27 @@ impl Lab {
 
     /// An initrd that prints log and PCRs and powers the machine off.
     pub(crate) fn initrd(&self) -> anyhow::Result<PathBuf> {
+        self.write("initrd", &self.archive()?.finished())
+    }
+
+    /// One in which systemd's own program extends PCRs before, as its units do.
+    pub(crate) fn measuring_initrd(&self) -> anyhow::Result<PathBuf> {
+        let mut archive = self.archive()?;
+        for folder in ["run", "lib64", "usr", "usr/lib", "usr/lib/systemd", LIBRARIES, SHARED] {
+            archive.entry(folder, 0o040_755, b"", (0, 0));
+        }
+        let shared = fs::read_dir(self.file(SHARED))?.flatten().map(|entry| entry.file_name());
+        let shared = shared.map(|name| format!("{SHARED}/{}", name.to_string_lossy()));
+        let libraries = LOADED.iter().map(|name| format!("{LIBRARIES}/{name}"));
+        for path in shared.chain(libraries).chain(["usr/lib/systemd/systemd-pcrextend".to_owned()]) {
+            archive.entry(&path, 0o100_755, &fs::read(self.file(&path))?, (0, 0));
+        }
+        let loader = fs::read(self.file(&format!("{LIBRARIES}/ld-linux-x86-64.so.2")))?;
+        archive.entry("lib64/ld-linux-x86-64.so.2", 0o100_755, &loader, (0, 0));
+        self.write("measuring-initrd", &archive.finished())
+    }
+
+    fn archive(&self) -> anyhow::Result<Archive> {
         let busybox = first(["usr/bin/busybox", "bin/busybox"].map(|path| self.file(path)))?;
         let mut archive = Archive::default();
         for folder in ["bin", "dev", "proc", "sys"] {
@@ -70,8 +91,7 @@ impl Lab {
         archive.entry("dev/console", 0o020_600, b"", (5, 1));
         archive.entry("bin/busybox", 0o100_755, &fs::read(&busybox)?, (0, 0));
         archive.entry("init", 0o100_755, INIT.as_bytes(), (0, 0));
-        archive.entry("TRAILER!!!", 0, b"", (0, 0));
-        self.write("initrd", &archive.bytes)
+        Ok(archive)
     }
 
     /// A disk with an EFI system partition that holds these files.
@@ -127,6 +147,23 @@ fn first(paths: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<PathBuf> {
     anyhow::bail!("none of these is there:{tried}")
 }
 
+/// Where libraries are.
+const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+/// Where systemd's own is.
+const SHARED: &str = "usr/lib/x86_64-linux-gnu/systemd";
+/// What systemd's program loads to speak to the TPM.
+const LOADED: [&str; 10] = [
+    "libc.so.6",
+    "libm.so.6",
+    "libcrypto.so.3",
+    "libz.so.1",
+    "libzstd.so.1",
+    "libtss2-esys.so.0",
+    "libtss2-mu.so.0",
+    "libtss2-rc.so.0",
+    "libtss2-sys.so.1",
+    "libtss2-tcti-device.so.0",
+];
 /// What sections are aligned to in memory.
 const PAGE: u64 = 0x1000;
 
@@ -165,6 +202,11 @@ impl Archive {
         self.pad();
     }
 
+    fn finished(mut self) -> Vec<u8> {
+        self.entry("TRAILER!!!", 0, b"", (0, 0));
+        self.bytes
+    }
+
     fn pad(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
@@ -177,9 +219,21 @@ const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mount -t securityfs securityfs /sys/kernel/security
 exec >/dev/ttyS0 2>&1
+# As systemd-pcrosseparator, systemd-pcrphase-initrd and systemd-pcrnvdone. There is no module for EFI variables here, which would
+# tell that the stub has measured.
+extend() { SYSTEMD_FORCE_MEASURE=1 /usr/lib/systemd/systemd-pcrextend --graceful "$@"; }
+if [ -e /usr/lib/systemd/systemd-pcrextend ]; then
+    /bin/busybox mount -t tmpfs run /run
+    extend --pcr=0 --pcr=1 --pcr=2 --pcr=3 --pcr=4 --pcr=5 --pcr=6 --pcr=7 --pcr=9 --pcr=12 --pcr=13 --pcr=14 \
+        --event-type=os-separator os-separator
+    extend enter-initrd
+    extend --pcr=kernel-initrd --event-type=nvpcr-separator nvpcr-separator
+fi
 echo
 echo BOOT-LOG
 /bin/busybox base64 /sys/kernel/security/tpm0/binary_bios_measurements
+echo BOOT-USERSPACE
+[ ! -e /run/log/systemd/tpm2-measure.log ] || /bin/busybox base64 /run/log/systemd/tpm2-measure.log
 echo BOOT-PCRS
 for i in 0 1 2 3 4 5 6 7 8 9 11 12 13 14 15; do
     echo "$i $(/bin/busybox cat /sys/class/tpm/tpm0/pcr-sha256/$i)"

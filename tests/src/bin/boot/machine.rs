@@ -27,6 +27,8 @@ pub(crate) enum Firmware {
 pub(crate) struct Report {
     /// The event log.
     pub(crate) log: Vec<u8>,
+    /// systemd's log of what it extended; `None` where it extended nothing.
+    pub(crate) userspace: Option<Vec<u8>>,
     /// PCR 0 to 9 and 11 to 15, SHA-256. PCR 10 is IMA's.
     pub(crate) pcrs: BTreeMap<u8, Digest32>,
     /// How long the boot took.
@@ -161,14 +163,17 @@ impl Report {
     fn parse(console: &str, took: Duration) -> Option<Self> {
         let text = console.replace('\r', "");
         let (_, text) = text.split_once("BOOT-LOG\n")?;
-        let (log, text) = text.split_once("BOOT-PCRS\n")?;
+        let (log, text) = text.split_once("BOOT-USERSPACE\n")?;
+        let (userspace, text) = text.split_once("BOOT-PCRS\n")?;
         let (pcrs, _) = text.split_once("BOOT-END")?;
-        let log = STANDARD.decode(log.replace('\n', "")).ok()?;
+        let decoded = |text: &str| STANDARD.decode(text.replace('\n', "")).ok();
+        let (log, userspace) = (decoded(log)?, decoded(userspace)?);
+        let userspace = Some(userspace).filter(|log| !log.is_empty());
         let pcr = |line: &str| {
             let (index, value) = line.split_once(' ')?;
             Some((index.parse().ok()?, value.to_lowercase().parse().ok()?))
         };
         let pcrs = pcrs.lines().map(pcr).collect::<Option<_>>()?;
-        Some(Self { log, pcrs, took })
+        Some(Self { log, userspace, pcrs, took })
     }
 }

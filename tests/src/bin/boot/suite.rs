@@ -48,6 +48,12 @@ impl Suite {
         }
     }
 
+    /// Whether its systemd extends words in the initrd of a unified kernel image that are measured here: os-separator and
+    /// nvpcr-separator since 261.
+    pub(crate) const fn measures_in_initrd(self) -> bool {
+        matches!(self, Self::Sid)
+    }
+
     /// What its signed GRUB runs before it reads its configuration from the disk's only partition.
     pub(crate) const fn grub_start(self) -> &'static str {
         match self {
