@@ -3,6 +3,14 @@
 //! Path validation is webpki's; which anchors and algorithms may serve depends on the purpose. Validity is enforced for every certificate, anchors included. A revoked certificate is
 //! refused; how current the revocation data is, is a claim. Not judged here: key usage of the leaf and
 //! its extensions, which mean something else for each kind of evidence.
+//!
+//! Left out, and why:
+//! - Certificate policies (RFC 5280 §6.1.3 (d)): no vendor's chain is to be told from another by one; the purpose of an anchor
+//!   does that.
+//! - OCSP (RFC 6960): no vendor offers it, and the verifier does no I/O.
+//! - Delta and indirect CRLs (RFC 5280 §5.2.4, §5.2.5): no vendor issues any. One that is given is refused, not skipped.
+//! - `cRLSign` of the issuer (RFC 5280 §6.3.3 (f)): a CRL counts only under the very key that signed the certificate.
+//! - Key identifiers (RFC 5280 §4.2.1.1) choose among CAs of one name; what proves the issuer is the signature.
 
 pub(crate) mod algorithms;
 pub(crate) mod certificate;
@@ -185,7 +193,9 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     let encoded = CertificateDer::from(request.leaf);
     let end_entity = EndEntityCert::try_from(&encoded).map_err(refusal)?;
 
-    // 1. A path to an anchor that serves this purpose, every certificate valid now.
+    // 1. A path to an anchor that serves this purpose, every certificate valid now: signatures, names and validity
+    //    (RFC 5280 §6.1.3 (a)), CAs, path lengths and critical extensions (§6.1.4 k to o), and extended key usage
+    //    (RFC 5280 §4.2.1.12).
     let line = path::above(&leaf, request)?;
     let serving = request.anchors.serving(request.purpose);
     let trusted: Vec<&TrustedCa> = serving.filter(|ca| line.may_end_at(ca)).collect();
@@ -206,10 +216,11 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     let between = path.intermediate_certificates().map(|certificate| Certificate::parse(&certificate.der()));
     let between: Vec<Certificate> = between.collect::<Option<_>>().ok_or(ChainError::Malformed)?;
 
-    // 2. What webpki does not look at: key usage of issuers, and the anchor's own constraints.
+    // 2. What webpki does not look at: key usage of issuers (RFC 5280 §6.1.4 (n)), and the anchor's own constraints: RFC 5280
+    //    §6.2 leaves to the verifier whether an anchor's certificate limits what is below it.
     let mut window = window(&leaf, &between, anchor, request.now)?;
 
-    // 3. Revocation.
+    // 3. Revocation (RFC 5280 §6.1.3 (a)(3) and §6.3.3).
     let links = links(&leaf, &between, anchor);
     let (collateral, purpose) = (request.collateral, request.purpose);
     let found = revocation::judge(&links, collateral, purpose, request.now, &mut window.turning_points)?;
@@ -337,6 +348,6 @@ fn refusal(error: webpki::Error) -> ChainError {
     }
 }
 
-/// 2.23.133.8.1, tcg-kp-EKCertificate: what Google's CAs and its older AK certificates carry. Where a
+/// 2.23.133.8.1, tcg-kp-EKCertificate (RFC 5280 §4.2.1.12): what Google's CAs and its older AK certificates carry. Where a
 /// certificate has an extended key usage at all, it must be this one.
 const TCG_KP_EK_CERTIFICATE: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x01];

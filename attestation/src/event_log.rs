@@ -14,7 +14,15 @@
 //! the log. Whoever is root after boot can extend PCR 8 to 14 and append matching events; the latch in PCR 15 and
 //! baselines that allow a closed set of events are what rules that out, not this module.
 //!
-//! References: TCG PC Client Platform Firmware Profile 1.06 ("PFP"), sections 9 and 10.
+//! PFP is the TCG PC Client Platform Firmware Profile, 1.06 (logs: PFP 1.06 §9 and §10); PTP the PC Client Platform TPM
+//! Profile, 1.05.
+//!
+//! Left out, and why:
+//! - EV_NO_ACTION (PFP 1.06 §10.4.5) extends nothing: of such events only the header and the startup locality are read.
+//!   References to integrity manifests are hints that anybody can write.
+//! - Digests of other banks are skipped, not compared: no quote that is taken covers them.
+//! - PCR 10 is IMA's, whose log is not this one.
+//! - PCR 16 to 23: no part of the boot (UAPI.7), and 16 and 23 can be reset.
 
 mod actions;
 mod boot;

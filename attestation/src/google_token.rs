@@ -5,6 +5,17 @@
 //! a JWT could be is refused: other algorithms, headers that say where to find a key, parameters that nobody knows.
 //!
 //! What a token does not say: kernel, command line, PCRs, boot phase; and of a plain VM nothing about debugging.
+//!
+//! The claims are those of Google's page `token-claims`, which the tokens name as their `eat_profile` (RFC 9711 §4.3.2).
+//!
+//! Left out, and why:
+//! - `jti` (RFC 7519 §4.1.7): Google's tokens have none. A token commits to one request by its nonce, and a replay gains
+//!   nothing without the request's private key.
+//! - How long `exp` is after `iat`: [`MAX_TOKEN_AGE`] is the shorter limit.
+//! - `sub` (RFC 7519 §4.1.2) against `submods.gce`: both are Google's, and only the latter has ids that are never used again.
+//! - `kid` beside `x5c` (RFC 7515 §4.1.4): the key is the certificate's, whatever it is called.
+//! - The leaf's key usage: Google's leaf has none.
+//! - `hwmodel`, `secboot`, `dbgstat`, `attester_tcb` have no required value here: they are claims, for policies to judge.
 
 mod claims;
 mod error;
@@ -118,7 +129,7 @@ impl UnboundToken {
         self.claims
     }
 
-    /// The only nonce: of several the others could be somebody else's.
+    /// The only nonce: RFC 9711 §4.1 allows several, but the others could be those of another request.
     fn one_nonce(&self) -> Result<&str, TokenError> {
         match self.claims.nonces.as_slice() {
             [nonce] => Ok(nonce),
@@ -144,18 +155,19 @@ pub fn verify_token(
 /// # Errors
 /// One variant for each reason to refuse.
 pub fn verify_unbound(token: &str, context: &TokenContext<'_>) -> Result<UnboundToken, TokenError> {
-    // 1. The form: three parts, RS256, no header parameter that is unknown or says where a key is (T39).
+    // 1. The form: three parts (RFC 7515 §7.1), RS256 and nothing else (RFC 8725 §3.1), no header parameter that is unknown or
+    //    says where a key is (RFC 8725 §3.10; T39).
     let jws = Jws::parse(token)?;
 
-    // 2. The key: of a chain to a trusted root, or of the issuer's key set; then the signature, over the bytes as
-    //    received.
+    // 2. The key: of a chain to a trusted root (`x5c`, RFC 7515 §4.1.6), or of the issuer's key set (`kid`, §4.1.4); then the
+    //    signature, over the bytes as received (RFC 7515 §5.2).
     let signer = match &jws.key {
         KeyHint::Certificates(chain) => verify_pki(&jws, chain, context)?,
         KeyHint::Id(kid) => verify_oidc(&jws, kid, context)?,
     };
 
-    // 3. Issuer, audience and times; 4. every known claim of its kind. That there is exactly one nonce is checked with
-    //    its value.
+    // 3. Issuer, audience and times (RFC 7519 §4.1); 4. every known claim of its kind. That there is exactly one nonce
+    //    (RFC 9711 §4.1) is checked with its value.
     let claims = read_claims(&jws.claims()?, signer, context)?;
     Ok(UnboundToken { claims, now: context.now })
 }
@@ -171,7 +183,8 @@ struct Signer {
     crl_issuers: Vec<Vec<u8>>,
 }
 
-/// Google's documentation of PKI tokens: leaf, intermediate and root, the root byte-equal to the trusted one.
+/// Google docs, PKI tokens: leaf, intermediate and root, the root byte-equal to the trusted one. RFC 7515 §4.1.6 has the leaf
+/// first, each certificate signed by the next.
 fn verify_pki(
     jws: &Jws<'_>,
     certificates: &[Vec<u8>],
@@ -266,7 +279,8 @@ fn read_claims(
     })
 }
 
-/// From Google, and for one of the audiences: one string, since a token for several is good for all of them.
+/// From Google, and for one of the audiences: one string, where RFC 7519 §4.1.3 allows a list, since a token for several is
+/// good for all of them (RFC 8725 §3.9).
 fn check_parties<'a>(claims: Claims<'a>, audiences: &[String]) -> Result<&'a str, TokenError> {
     let issuer = claims.text("iss")?;
     if issuer != ISSUER {
@@ -279,7 +293,7 @@ fn check_parties<'a>(claims: Claims<'a>, audiences: &[String]) -> Result<&'a str
     Ok(audience)
 }
 
-/// `iat` and `exp`. Clocks may be apart by [`CLOCK_SKEW`].
+/// `iat`, `nbf` and `exp` (RFC 7519 §4.1.4 to §4.1.6). Clocks may be apart by [`CLOCK_SKEW`].
 fn check_times(claims: Claims<'_>, now: UnixTime) -> Result<(UnixTime, UnixTime), TokenError> {
     let (issued_at, not_before) = (claims.time("iat")?, claims.time("nbf")?);
     let expires_at = claims.time("exp")?;
@@ -291,6 +305,7 @@ fn check_times(claims: Claims<'_>, now: UnixTime) -> Result<(UnixTime, UnixTime)
     if soon < not_before {
         return Err(TokenError::NotValidYet { not_before });
     }
+    // RFC 7519 §4.1.6 leaves this open; a token from the future would outlive the limit on its age.
     if soon < issued_at {
         return Err(TokenError::IssuedInFuture { issued_at });
     }

@@ -3,6 +3,17 @@
 //! An endorsement is a message with the signer's certificate and its CA bundle in the signed bytes. It says nothing about
 //! a VM: that a VM has the measurement is for its hardware report to prove. The root is pinned by digest: a development
 //! root with the same name exists, and its key is public.
+//!
+//! Names of messages and fields are those of `endorsement.proto` in Google's gce-tcb-verifier.
+//!
+//! Left out, and why:
+//! - `VMSevSnp.policy`, `family_id`, `image_id`: what Google launches with today. The report has the VM's own, as claims.
+//! - `VMSevSnp.svsm_measurement`: the measurement of another launch, which GCE's vTPM outside of the VM has nothing to do with.
+//! - The number of vCPUs of the VM against the entry's: no evidence states it. The entry's number is a claim.
+//! - `VMGoldenMeasurement.digest` against the firmware's file: nobody has the file at hand. It is a claim.
+//! - `VMSevSnp.svn`, `VMTdx.svn` have no floor here: a policy may set one.
+//! - The signer's common name: it is no secret, and the development certificates have the same.
+//! - Extended key usage of the signer: webpki has checked it where there is one (RFC 5280 §4.2.1.12).
 
 mod claims;
 mod error;
@@ -138,21 +149,22 @@ fn verify_new(
     digest: Digest32,
     context: &LaunchContext<'_>,
 ) -> Result<Verified, LaunchError> {
-    // 1. The messages.
+    // 1. The messages (`VMLaunchEndorsement`, `VMGoldenMeasurement`): unknown fields are passed over, as protobuf has it.
     let message = VmLaunchEndorsement::decode(endorsement).map_err(|_| LaunchError::Malformed)?;
     let signed = message.serialized_uefi_golden.as_slice();
     let golden = VmGoldenMeasurement::decode(signed).map_err(|_| LaunchError::Malformed)?;
     let (timestamp, firmware_digest) = check_fields(&golden)?;
 
-    // 2. Provenance.
+    // 2. Provenance: `cl_spec` or `commit` (`endorsement.proto`), so that an endorsement leads to the build that it is for.
     if timestamp > PROVENANCE_SINCE && golden.cl_spec == 0 && golden.commit.is_empty() {
         return Err(LaunchError::NoProvenance { timestamp });
     }
 
-    // 3. The signer's certificate chains to a root pinned by digest, or to an extra anchor.
+    // 3. The signer's certificate, `cert`, chains to a root pinned by digest, or to an extra anchor (RFC 5280 §6.1).
     let chain = verify_signer(&golden, context)?;
 
-    // 4. RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes, over field 1 as received.
+    // 4. RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes (RFC 8017 §8.1.2), over `serialized_uefi_golden`
+    //    as received: protobuf has no canonical encoding.
     let key = rsa_4096(chain.leaf()).ok_or(LaunchError::SignerKey)?;
     let key = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key);
     key.verify(signed, &message.signature).map_err(|_| LaunchError::SignatureInvalid)?;
@@ -160,7 +172,8 @@ fn verify_new(
     Ok(Verified { digest, timestamp, firmware_digest, golden, chain })
 }
 
-/// The time and the firmware's digest; every measurement has its length.
+/// The time and the firmware's digest; every measurement has its length: `MEASUREMENT` (AMD 56860 §7.3) and MRTD
+/// (DCAP API A.3.2) are SHA-384.
 fn check_fields(golden: &VmGoldenMeasurement) -> Result<(UnixTime, Digest48), LaunchError> {
     let seconds = golden.timestamp.map(|time| u64::try_from(time.seconds));
     let Some(Ok(seconds)) = seconds else {
@@ -213,7 +226,7 @@ fn verify_signer(
     Ok(chain)
 }
 
-/// The key, if it is RSA with a modulus of 4096 bits.
+/// The key, if it is RSA with a modulus of 4096 bits, as Google's signer has (RFC 8017 §A.1.1).
 fn rsa_4096(signer: &Certificate) -> Option<&[u8]> {
     let info = der::PublicKeyInfo::parse(signer.spki())?;
     let mut numbers = der::content_of(der::SEQUENCE, info.key)?;

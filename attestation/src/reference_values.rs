@@ -160,7 +160,7 @@ fn extended(digests: impl IntoIterator<Item = Digest32>) -> Digest32 {
         .fold(Digest32([0; 32]), |value, digest| Digest32::of_parts(&[value.as_bytes(), digest.as_bytes()]))
 }
 
-/// What firmware measures into PCR 4 before the first application (PFP 1.06 section 3.3.4.5): the attempt, then the
+/// What firmware measures into PCR 4 before the first application (PFP 1.06 §3.3.4.5): the attempt, then the
 /// separator.
 fn before_applications() -> [Digest32; 2] {
     [Digest32::of(b"Calling EFI Application from Boot Option"), Digest32::of(&[0; 4])]

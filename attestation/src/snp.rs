@@ -3,6 +3,19 @@
 //! Verification refuses what makes a report unauthentic or ambiguous. What an authentic report says
 //! (debug, privilege level, firmware, platform) becomes claims, for policies to judge. A report says
 //! nothing about whose VM it is, nor about anything above the firmware.
+//!
+//! AMD 56860 is the SEV-SNP Firmware ABI specification, revision 1.58; AMD 57230 the VCEK certificate and KDS interface
+//! specification, revision 1.00.
+//!
+//! Left out, and why:
+//! - LAUNCH_TCB is not compared with other TCBs: migration can bring a guest from a host with newer firmware.
+//! - COMMITTED_TCB against REPORTED_TCB: the host may report an older TCB than it has committed to (SNP_CONFIG), so that a
+//!   whole fleet has one.
+//! - The ABI version in POLICY against CURRENT_VERSION: the firmware compares them at launch (AMD 56860 §4.3).
+//! - The signature of the ID block: the firmware verified it at SNP_LAUNCH_FINISH; that is what ID_KEY_DIGEST says.
+//! - FAMILY_ID, IMAGE_ID, GUEST_SVN, HOST_DATA, REPORT_ID: the VM's owner and the host choose them, so they are claims.
+//! - CPUID_STEP against the stepping in `productName`: only some certificates name one, and a VLEK is for a whole line.
+//! - Unknown bits of PLATFORM_INFO: Turin's firmware sets one that AMD 56860 §7.3 reserves. They are a claim.
 
 mod claims;
 mod error;
@@ -109,10 +122,11 @@ pub fn verify_unbound(
     evidence: &SnpEvidence<'_>,
     context: &SnpContext<'_>,
 ) -> Result<UnboundReport, SnpError> {
-    // 1. The report is well-formed, of a known version, signed, nothing unknown in it.
+    // 1. The report is well-formed, of a known version, signed, nothing unknown in it (AMD 56860 §7.3).
     let report = Report::parse(evidence.report)?;
 
-    // 2. The certificate chains to an anchor for the kind of key that the report names (T16).
+    // 2. The certificate chains to an anchor for the kind of key that the report names: SIGNING_KEY (AMD 56860 §7.3), a
+    //    VCEK under the ASK or a VLEK under the ASVK (T16).
     let chain = context.memory.verify(&ChainRequest {
         leaf: evidence.vek,
         certificates: evidence.certificates,
@@ -125,25 +139,28 @@ pub fn verify_unbound(
         now: context.now,
     })?;
 
-    // 3. Certificate and report agree on the kind of key.
+    // 3. Certificate and report agree on the kind of key (AMD 57230 §3.1, subject).
     let vek = Vek::parse(chain.leaf())?;
     if vek.kind != report.signer {
         return Err(SnpError::SignerKindMismatch { report: report.signer, certificate: vek.kind });
     }
 
-    // 4. Chain, certificate and report agree on the product line (T08).
+    // 4. Chain, certificate and report agree on the product line (T08): it decides how a TCB_VERSION is read
+    //    (AMD 56860 §2.2).
     let product = product(&report, &vek, chain.product())?;
 
-    // 5. The signature, over the bytes as received.
+    // 5. The signature, over bytes 0 to 29Fh as received (AMD 56860 §7.3).
     let key = chain.p384_key().ok_or(SnpError::KeyNotP384)?;
     let verified = key.verify_sig(report.signed(), &report.signature);
     verified.map_err(|_| unsigned(&report, &vek, product))?;
 
-    // 6. The certificate endorses the reported TCB; the TCBs do not contradict each other (T12).
+    // 6. The certificate endorses the reported TCB: each TCB has a key of its own, so more or less is another key
+    //    (AMD 57230 §3.1). The TCBs (AMD 56860 §7.3) do not contradict each other: nothing runs below what is
+    //    reported or committed (T12).
     let tcbs = Tcbs::read(&report, product)?;
     tcbs.check(&vek)?;
 
-    // 7. The certificate endorses this chip; a masked id is unknown, never a match (T16).
+    // 7. The certificate endorses this chip, `hwID` (AMD 57230 §3.1); a masked id is unknown, never a match (T16).
     let ids = ids(&report, &vek)?;
 
     Ok(UnboundReport(claims(&report, &vek, &chain, tcbs, ids)?))
@@ -173,7 +190,7 @@ fn product(report: &Report<'_>, vek: &Vek<'_>, chain: Option<Product>) -> Result
         return Err(SnpError::VekProductMismatch { chain, certificate });
     }
     let Some(cpuid) = report.cpuid else {
-        // Version 2 names no processor. Milan's and Genoa's TCB have the same layout, Turin's has not.
+        // AMD 56860 §7.3: version 2 names no processor. Milan's and Genoa's TCB have the same layout, Turin's has not.
         return match certificate {
             Product::Milan | Product::Genoa => Ok(certificate),
             product @ Product::Turin => Err(SnpError::ProductUnproven { product }),
@@ -289,7 +306,7 @@ fn claims(
         image_id: Hex(report.image_id()),
         report_id: Hex(report.report_id()),
         report_id_ma: Hex(report_id_ma),
-        // §7.3: all ones where the guest has no migration agent.
+        // AMD 56860 §7.3: all ones where the guest has no migration agent.
         has_migration_agent: report_id_ma != [0xff; 32],
         id_key_digest: Hex(report.id_key_digest()),
         author_key_enabled: report.author_key_enabled,

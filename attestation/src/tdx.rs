@@ -6,6 +6,18 @@
 //!
 //! The platform's chain, the quoting enclave and the quote's signature are verified here, also without
 //! collateral. Collateral and TCB are dcap-qvl's to judge, over aws-lc.
+//!
+//! DCAP API is "Intel TDX DCAP Quoting Library API", appendix; TDX module ABI the specification 348551-008; PCS API Intel's
+//! Provisioning Certification Service, version 4.
+//!
+//! Left out, and why:
+//! - MRSEAM and SEAMATTRIBUTES (DCAP API A.3.2) have no list here: the TDX module's identity is a part of the TCB info, and
+//!   appraised with it.
+//! - MRSIGNER, ISVPRODID and ISVSVN of the quoting enclave: the QE identity has them, and appraisal compares them.
+//! - XFAM, PKS, key locker and PERFMON give a trust domain more, and its host nothing: claims.
+//! - MRCONFIGID, MROWNER, MROWNERCONFIG: whoever creates the trust domain chooses them, so they are claims.
+//! - The header's user data (DCAP API A.3.1), a number of the platform's: the PCK certificate has its own.
+//! - MRTD has no list here: Google's endorsement, a baseline or a policy says which firmware is good.
 
 mod appraisal;
 mod claims;
@@ -151,28 +163,31 @@ pub fn verify_unbound(
     appraisal: Appraisal<'_>,
     context: &TdxContext<'_>,
 ) -> Result<UnboundQuote, TdxError> {
-    // 1. The quote is well-formed, of a known version, nothing but zeros after it.
+    // 1. The quote is well-formed, of a known version (DCAP API A.3, A.4), nothing but zeros after it.
     let quote = Quote::parse(quote)?;
 
-    // 2. The trust domain is closed to its host, under a TDX module of Intel's (T15).
+    // 2. The trust domain is closed to its host, under a TDX module of Intel's: TDATTRIBUTES (DCAP API A.3.4) and
+    //    MRSIGNERSEAM (A.3.2; T15).
     check_trust_domain(&quote)?;
 
     signatures::with(context.memory.signature_memory(), || {
-        // 3. The platform's certificate chains to an anchor, the one that ends the quote's own chain (T10).
+        // 3. The platform's certificate chains to an anchor, the one that ends the quote's own chain: certification data
+        //    of type 5 (DCAP API A.3.9; T10).
         let pck = context.memory.chain(quote.pck_chain)?;
         let chain = verify_chain(&pck, context)?;
         context.memory.keep(quote.pck_chain, &pck);
 
-        // 4. The platform's key signed the quoting enclave's report, which vouches for the attestation key.
+        // 4. The platform's key signed the quoting enclave's report, which vouches for the attestation key
+        //    (DCAP API A.3.11).
         check_quoting_enclave(&quote, &pck)?;
 
-        // 5. The attestation key signed the quote, over the bytes as received.
+        // 5. The attestation key signed header and body of the quote, over the bytes as received (DCAP API A.3.8).
         if !signatures::verify_own(quote.attestation_key, quote.signed, quote.signature) {
             return Err(TdxError::QuoteSignature);
         }
 
         // 6. Intel's collateral is authentic and current; platform, module and quoting enclave have a TCB level
-        //    that is not revoked (T17, T18).
+        //    that is not revoked (PCS API, Get TDX TCB Info and Get TD QE Identity; T17, T18).
         let platform = pck.platform;
         let collateral = match appraisal {
             Appraisal::Store(store) => {
@@ -186,7 +201,7 @@ pub fn verify_unbound(
     })
 }
 
-/// Attributes: Intel TDX module ABI specification 348551-008, table 3.23.
+/// Attributes: TDX module ABI table 3.23. A bit of the group TUD, 0 to 7, marks a trust domain that its host can look into.
 fn check_trust_domain(quote: &Quote<'_>) -> Result<(), TdxError> {
     let attributes = quote.body.attributes();
     let bits = attributes.bits();
@@ -209,7 +224,7 @@ fn check_trust_domain(quote: &Quote<'_>) -> Result<(), TdxError> {
     if service || bits & SERVICE_TD_EXTENSION != 0 {
         return Err(TdxError::ServiceTd);
     }
-    // Intel's own modules have no signer here.
+    // DCAP API A.3.2: MRSIGNERSEAM is zero for Intel's module.
     if quote.body.mr_signer_seam().0 != [0; 48] {
         return Err(TdxError::ForeignModule);
     }
@@ -229,7 +244,7 @@ fn verify_chain(pck: &PckChain, context: &TdxContext<'_>) -> Result<VerifiedChai
         collateral: context.collateral,
         now: context.now,
     })?;
-    // The anchor with that name and key, and the one in the quote, are the same certificate.
+    // RFC 5280 §6.1.1 (d) makes an anchor of name and key; here the certificate in the quote is the anchor's as well.
     if chain.anchor() == root { Ok(chain) } else { Err(TdxError::UnknownRoot { root }) }
 }
 
@@ -237,12 +252,12 @@ fn check_quoting_enclave(quote: &Quote<'_>, pck: &PckChain) -> Result<(), TdxErr
     if !signatures::verify(&pck.key, quote.qe_report, quote.qe_report_signature) {
         return Err(TdxError::QeReportSignature);
     }
-    // `sgx_report_body_t`: attributes are at 48, DEBUG is bit 1; report data is at 320.
+    // DCAP API A.3.10: attributes are at 48, DEBUG is bit 1; report data is at 320.
     let [flags] = at::<48, 1, { quote::QE_REPORT_LENGTH }>(quote.qe_report);
     if flags & 2 != 0 {
         return Err(TdxError::QeDebug);
     }
-    // SHA-256(attestation key || authentication data) || 32 zeros; dcap-qvl takes 32 bytes of the latter.
+    // DCAP API A.3.11: SHA-256(attestation key || authentication data) || 32 zeros; dcap-qvl takes 32 bytes of the latter.
     let mut bound = digest::Context::new(&digest::SHA256);
     bound.update(quote.attestation_key);
     bound.update(quote.qe_authentication);
@@ -281,9 +296,9 @@ fn claims(quote: &Quote<'_>, pck: &PckChain, chain: &VerifiedChain, tcb: Option<
     }
 }
 
-/// HGS_PLUS_PROF, PERF_PROF, PMT_PROF.
+/// HGS_PLUS_PROF, PERF_PROF, PMT_PROF (TDX module ABI table 3.23).
 const PROFILING: u64 = 0b111 << 4;
-/// SERVTD_EXT.
+/// SERVTD_EXT (TDX module ABI table 3.23).
 const SERVICE_TD_EXTENSION: u64 = 1 << 17;
 /// What verifiers have to refuse: bits 1 to 3, 7 to 15, 23 to 26, 32 to 61.
 const RESERVED: u64 = 0b111 << 1 | 0x1ff << 7 | 0xf << 23 | ((1 << 30) - 1) << 32;

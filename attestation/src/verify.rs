@@ -1,7 +1,12 @@
 //! The verifier: evidence, and what it has to be bound to, in; claims or one refusal out.
 //!
-//! Cheap checks come before expensive ones, so that a flood costs the sender more than the broker. All pieces
-//! have to be good: there is no partial result.
+//! The verifier of the background-check model (RFC 9334 §5.2). Cheap checks come before expensive ones, so that a flood
+//! costs the sender more than the broker. All pieces have to be good: there is no partial result.
+//!
+//! Left out, and why:
+//! - The time in evidence, the TPM's clock for one: the nonce shows that evidence is fresh (RFC 9334 §10.2).
+//! - Reset and restart counters against earlier evidence: nothing is kept of a VM between requests; they are claims.
+//! - Reference values (RFC 9334 §8.3): what was measured is a claim, which policies appraise.
 
 mod endorsements;
 mod error;
@@ -139,18 +144,19 @@ pub fn verify_with<E: From<VerifyError>>(
     context: &Context<'_>,
     gate: impl FnOnce(Option<&Instance>) -> Result<(), E>,
 ) -> Result<VerifiedClaims, E> {
-    // 1. Sizes, before anything is parsed; at least one piece, one hardware report at most.
+    // 1. Sizes, before anything is parsed; at least one piece, one hardware report at most: a VM has one processor vendor.
     evidence.check_sizes().map_err(VerifyError::from)?;
     let pieces = Pieces::of(evidence)?;
 
-    // 2. The quote is for this request and commits to the hardware report (T01, T04, T05).
+    // 2. The quote is for this request and commits to the hardware report (T01, T04, T05): a nonce as in RFC 9334 §10.2,
+    // in extraData (TPM 2.0 Part 2 §10.12.12).
     let quote = pieces.vtpm.map(ReadQuote::parse).transpose().map_err(VerifyError::from)?;
     if let Some(quote) = &quote {
         check_quote_binding(quote, &bound, pieces.hardware.as_ref())?;
     }
 
-    // 3. The attestation key is certified, or the token is Google's and for this request; its owner is welcome
-    // (T02, T07, T44).
+    // 3. The attestation key is certified, or the token is Google's and for this request (RFC 9711 §4.1); its owner is
+    // authorised (T02, T07, T44).
     let key = quote.as_ref().map(|quote| quote.certified_key(context)).transpose();
     let key = key.map_err(VerifyError::from)?;
     let mut withheld = Vec::new();
@@ -158,13 +164,14 @@ pub fn verify_with<E: From<VerifyError>>(
     let of_token = google_token.as_ref().and_then(|token| token.instance.as_ref());
     gate(key.as_ref().map_or(of_token, CertifiedKey::instance))?;
 
-    // 4. The hardware report is for this request and commits to the attestation key (T01, T05).
+    // 4. The hardware report is for this request and commits to the attestation key (T01, T05): REPORT_DATA
+    // (AMD 56860 §7.3) or REPORTDATA (DCAP API A.3.2). Neither vendor's report names a TPM by itself.
     let ak = key.as_ref().map(|key| key.spki().to_vec());
     if let Some(hardware) = &pieces.hardware {
         hardware.check_binding(&bound, ak.as_deref())?;
     }
 
-    // 5. to 9. The pieces themselves.
+    // 5. to 9. The pieces themselves, and that they are of one VM (composite device, RFC 9334 §3.3).
     let mut claims = Claims { google_token, withheld, ..Claims::default() };
     verify_pieces(quote.zip(key), pieces.hardware.as_ref(), &bound, ak.as_deref(), context, &mut claims)?;
     Ok(VerifiedClaims::new(bound, context.now, claims))
@@ -217,21 +224,21 @@ fn verify_pieces(
     context: &Context<'_>,
     claims: &mut Claims,
 ) -> Result<(), VerifyError> {
-    // 5. The quote is signed and covers exactly the PCRs that count (T03).
+    // 5. The quote is signed and covers exactly the PCRs that count (TPM 2.0 Part 3 §18.4; T03).
     let quote = quote.map(|(quote, key)| quote.verify(key, Selection::Exact)).transpose()?;
 
-    // 6. The hardware report, with the log of its own registers and Google's word on the firmware.
+    // 6. The hardware report, with the log of its own registers (UEFI 2.10 §38.4) and Google's endorsement of the firmware.
     if let Some(hardware) = hardware {
         hardware.verify(bound, ak, context, claims)?;
     }
 
-    // 7. The firmware log is that of the quoted PCRs (T22 to T26).
+    // 7. The firmware log is that of the quoted PCRs (PFP 1.06 §10; T22 to T26).
     claims.vtpm = quote.map(|quote| quote.claims(context, &mut claims.withheld)).transpose()?;
 
-    // 8. All that name a technology name the same one (T01).
+    // 8. All that name a technology name the same one (T01): the hardware, the log's `GCE NonHostInfo`, the token's `hwmodel`.
     claims.technology = agreed_technology(hardware.map(Hardware::technology), claims)?;
 
-    // 9. All that name an instance name the same one (T01).
+    // 9. All that name an instance name the same one (T01): by project number and instance id, since names are used again.
     check_instance(claims)
 }
 

@@ -4,6 +4,18 @@
 //! GCE's template in the endorsement hierarchy; the PCR values are those it covers; the log is theirs. What
 //! the quote was made for is the caller's to compare, before anything else. Does not guarantee anything
 //! against Google's host, which runs the vTPM.
+//!
+//! TPM 2.0 Parts 1 to 3 are those of the TCG's Library Specification, revision 1.59.
+//!
+//! Left out, and why:
+//! - The endorsement key and TPM2_ActivateCredential (TPM 2.0 Part 3 §12.5): they serve to certify an attestation key, and
+//!   Google has certified this one.
+//! - `firmwareVersion` (TPM 2.0 Part 2 §10.12.12): a number of the vendor's without a public meaning on GCE.
+//! - Clock, resetCount and restartCount (TPM 2.0 Part 2 §10.11.1) are claims and decide nothing here: for freshness there
+//!   is the nonce.
+//! - `instance_info` of go-tpm-tools' `attest.proto`: nobody signed it. The instance is read from the certificate alone.
+//! - Extended key usage of the AK: the current hierarchy's certificates have none, and webpki has checked it where there is
+//!   one (RFC 5280 §4.2.1.12).
 
 mod ak;
 mod attest;
@@ -82,7 +94,7 @@ impl<'a> ReadQuote<'a> {
         Ok(Self { evidence, attest, signature })
     }
 
-    /// What the guest had the quote made for.
+    /// What the guest had the quote made for: `extraData`, the caller's `qualifyingData` (TPM 2.0 Part 3 §18.4).
     pub(crate) const fn extra_data(&self) -> &'a [u8] {
         self.attest.extra_data
     }
@@ -133,14 +145,16 @@ impl<'a> ReadQuote<'a> {
         key: CertifiedKey,
         selection: Selection,
     ) -> Result<SignedQuote<'a>, VtpmError> {
-        // 1. Exactly the PCRs that count, and their values (T03, T26). Cheap, so it comes first.
+        // 1. Exactly the PCRs that count, and their values (TPM 2.0 Part 2 §10.12.4; T03, T26). Cheap, so it comes first.
         let hash = self.signature.hash();
         pcrs::check(&self.attest, &self.evidence.pcrs, hash, selection)?;
-        // 2. The key is the one that GCE's template makes in the endorsement hierarchy.
+        // 2. The key is the one that GCE's template makes in the endorsement hierarchy: qualifiedSigner is the key's
+        //    Qualified Name (TPM 2.0 Part 2 §10.12.12). The certificate alone does not say that the key is restricted, and
+        //    a key that is not would sign a made-up quote.
         if !key.key.is_qualified_signer(self.attest.qualified_signer, hash) {
             return Err(VtpmError::QualifiedSignerMismatch);
         }
-        // 3. The signature, over the bytes as received.
+        // 3. The signature, over the bytes as received (TPM 2.0 Part 2 §11.3.4).
         key.key.verify(&self.evidence.quote, &self.signature)?;
         Ok(SignedQuote { quote: self, key, selection })
     }

@@ -15,7 +15,7 @@ use crate::tdx::signatures::REMEMBERED_P256;
 
 type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
 
-/// AMD signs with RSASSA-PSS and SHA-384, nothing else.
+/// AMD signs with RSASSA-PSS and SHA-384 (AMD 57230 §3.1), nothing else.
 const AMD: Algorithms = &[provider::RSA_PSS_2048_8192_SHA384_LEGACY_KEY, &PssSha384ExplicitTrailer];
 
 /// What Google's CAs use, and what a private CA for a vTPM may use.
@@ -27,7 +27,7 @@ const GOOGLE: Algorithms = &[
     provider::ECDSA_P384_SHA384,
 ];
 
-/// Intel signs with ECDSA P-256 and SHA-256, nothing else.
+/// Intel signs with ECDSA P-256 and SHA-256 (PCK profile), nothing else.
 static INTEL: Algorithms = &[REMEMBERED_P256];
 /// Google signs the chains of its tokens with RSASSA-PKCS1 and SHA-256, nothing else.
 const CONFIDENTIAL_SPACE: Algorithms = &[provider::RSA_PKCS1_2048_8192_SHA256];
@@ -59,7 +59,8 @@ pub(crate) fn serving(purpose: Purpose) -> Algorithms {
     }
 }
 
-/// Whether the signature verifies under the key `spki` with one of the algorithms.
+/// Whether the signature verifies under the key `spki` with one of the algorithms: those that both the certificate below
+/// (RFC 5280 §4.1.1.2) and the key (§4.1.2.7) name.
 pub(crate) fn verify(algorithms: Algorithms, spki: &[u8], signed: &Signed<'_>) -> bool {
     let Some(key) = PublicKeyInfo::parse(spki) else {
         return false;
@@ -74,7 +75,7 @@ pub(crate) fn verify(algorithms: Algorithms, spki: &[u8], signed: &Signed<'_>) -
 }
 
 /// RSASSA-PSS with SHA-384 whose parameters write the default trailer field out, as ARK, ASK, ASVK
-/// and the older VCEKs do. Strict DER leaves it out; the newer VCEKs and VLEKs do that.
+/// and the older VCEKs do. Strict DER leaves a default out (RFC 4055 §3.1); the newer VCEKs and VLEKs do that.
 #[derive(Debug)]
 struct PssSha384ExplicitTrailer;
 

@@ -91,7 +91,7 @@ impl Certificate {
         self.key_usage.as_ref()
     }
 
-    /// Whether basic constraints call it a CA.
+    /// Whether basic constraints call it a CA (RFC 5280 §4.2.1.9).
     #[must_use]
     pub const fn is_ca(&self) -> bool {
         self.is_ca
@@ -116,7 +116,8 @@ impl Certificate {
         raw::PublicKeyInfo::parse(&self.spki).map(|info| info.key)
     }
 
-    /// `None`: malformed, not version 3, an extension occurs twice, or more than real ones ever have.
+    /// `None`: malformed, not version 3 (RFC 5280 §4.1.2.1), an extension occurs twice (RFC 5280 §4.2), or more than real ones
+    /// ever have.
     pub(crate) fn parse(encoded: &[u8]) -> Option<Self> {
         let Fields { serial, sequences: [issuer, validity, subject, spki], rest } = Fields::parse(encoded)?;
         let validity = Validity::from_der(validity).ok()?;
@@ -184,6 +185,7 @@ impl<'a> Fields<'a> {
         let serial = raw::take(&mut rest).filter(|serial| serial.tag == raw::INTEGER)?;
         let algorithm = raw::take(&mut rest)?;
         let sequences = take_sequences(&mut rest)?;
+        // RFC 5280 §4.1.1.2: the algorithm in the signed part is the one beside the signature.
         let same = algorithm.content == signed.algorithm;
         same.then_some(Self { serial: serial.content, sequences, rest })
     }
@@ -198,7 +200,7 @@ fn take_sequences<'a>(rest: &mut &'a [u8]) -> Option<[&'a [u8]; 4]> {
     Some(out)
 }
 
-/// What follows the key: unique identifiers are skipped, extensions read.
+/// What follows the key: unique identifiers (RFC 5280 §4.1.2.8) are skipped, extensions (§4.1.2.9) read.
 fn extensions(mut rest: &[u8]) -> Option<Vec<Extension>> {
     let mut found: Vec<Extension> = Vec::new();
     while !rest.is_empty() {
@@ -239,7 +241,7 @@ fn urls(points: &CrlDistributionPoints) -> Vec<String> {
     names.flat_map(full_names).collect()
 }
 
-/// URIs of a distribution point's full name.
+/// URIs of a distribution point's full name (RFC 5280 §4.2.1.13).
 pub(crate) fn full_names(name: &DistributionPointName) -> Vec<String> {
     let DistributionPointName::FullName(names) = name else {
         return Vec::new();

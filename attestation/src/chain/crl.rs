@@ -61,7 +61,7 @@ impl Crl {
         let mut revoked = Vec::new();
         for entry in list.revoked_certificates.unwrap_or_default() {
             let extensions = entry.crl_entry_extensions.unwrap_or_default();
-            // A certificate issuer (2.5.29.29) makes the list indirect; it is always critical.
+            // RFC 5280 §5.3.3: a certificate issuer makes the list indirect; it is always critical.
             if extensions
                 .iter()
                 .any(|extension| extension.critical || extension.extn_id == CERTIFICATE_ISSUER)
@@ -96,7 +96,7 @@ impl Crl {
         verifies
     }
 
-    /// Whether the list covers a certificate with these distribution points.
+    /// Whether the list covers a certificate with these distribution points (RFC 5280 §6.3.3 (b)(2)).
     pub(super) fn covers(&self, urls: &[String], is_ca: bool) -> bool {
         let in_urls = self.scope.urls.as_ref().is_none_or(|own| own.iter().any(|url| urls.contains(url)));
         in_urls && !(is_ca && self.scope.only_leaves) && (is_ca || !self.scope.only_authorities)
@@ -106,7 +106,7 @@ impl Crl {
         self.revoked.binary_search_by(|known| known.as_slice().cmp(magnitude(serial))).is_ok()
     }
 
-    /// Whether the next list is not yet due.
+    /// Whether the next list is not yet due (RFC 5280 §5.1.2.5; without that time nobody can say).
     pub(super) fn is_current(&self, now: UnixTime) -> bool {
         self.this_update <= now && self.next_update.is_some_and(|next| now < next)
     }
@@ -131,7 +131,7 @@ pub fn crl_is_signed_by(encoded: &[u8], spki: &[u8]) -> bool {
     raw::Signed::parse(encoded).is_some_and(|signed| algorithms::verify(algorithms::ANY, spki, &signed))
 }
 
-/// A serial number without the zero byte that keeps a large one positive.
+/// A serial number (RFC 5280 §4.1.2.2) without the zero byte that keeps a large one positive.
 fn magnitude(serial: &[u8]) -> &[u8] {
     match serial.split_first() {
         Some((0, rest)) => rest,
@@ -158,6 +158,7 @@ fn number(extensions: &[Extension]) -> Vec<u8> {
     magnitude(number.unwrap_or_default()).to_vec()
 }
 
+/// RFC 5280 §5.2: an extension that is critical and unknown makes a list unusable.
 fn scope(extensions: &[Extension]) -> Result<Scope, CrlFlaw> {
     let mut scope = Scope::default();
     for extension in extensions {
@@ -172,6 +173,7 @@ fn scope(extensions: &[Extension]) -> Result<Scope, CrlFlaw> {
     Ok(scope)
 }
 
+/// RFC 5280 §5.2.5.
 fn distribution_scope(value: &[u8]) -> Result<Scope, CrlFlaw> {
     if value.len() > MAX_DECODED {
         return Err(CrlFlaw::Malformed);

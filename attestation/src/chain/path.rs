@@ -1,6 +1,6 @@
 //! Which certificates path building gets to see: one path, not all that came along.
 //!
-//! webpki tries what it is given in every order, and that costs without bound in practice when
+//! RFC 5280 §6.1 validates a path and leaves its choice open. webpki tries what it is given in every order, and that costs without bound in practice when
 //! certificates bear each other's names. So the issuers are picked here: each by its name, one for
 //! each name. Nothing is trusted for that; webpki verifies what was picked, and the anchors.
 //!

@@ -1,4 +1,5 @@
-//! Revocation as a claim: a revoked certificate is an error, old or missing lists are said so.
+//! Revocation as a claim: a revoked certificate is an error, stale or missing CRLs are reported as such. RFC 5280 §6.3.3 ends
+//! in an undetermined status there, which is for a policy to judge.
 
 use serde::Serialize;
 use vouchsafe_protocol::UnixTime;
@@ -113,7 +114,7 @@ fn status(
 ) -> Result<Revocation, ChainError> {
     let mut status = Revocation::Absent;
     for crl in collateral.crls().iter().filter(|crl| crl.issuer == link.issuer) {
-        // Serial numbers are the issuer's: whichever of its lists names one, for whatever distribution
+        // RFC 5280 §4.1.2.2: serial numbers are the issuer's: whichever of its lists names one, for whatever distribution
         // point, has revoked it. That it is not named says something only in a list that covers it.
         let is_revoked = crl.revokes(&link.serial);
         let counts = is_revoked || crl.covers(&link.crl_urls, link.is_ca);

@@ -115,7 +115,7 @@ impl VerifiedChain {
         let parse = || {
             let info = der::PublicKeyInfo::parse(&self.0.leaf.spki)?;
             let is_p384 = info.algorithm == rustls_pki_types::alg_id::ECDSA_P384.as_ref();
-            // SEC 1: 0x04 is an uncompressed point.
+            // RFC 5480 §2.2: 0x04 is an uncompressed point.
             let key = self.0.leaf.public_key().filter(|key| is_p384 && key.first() == Some(&4))?;
             ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key).ok()
         };

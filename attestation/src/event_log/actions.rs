@@ -1,10 +1,10 @@
-//! The texts of EV_EFI_ACTION events (PFP 1.06 section 10.4.4), all covered by their digests.
+//! The texts of EV_EFI_ACTION events (PFP 1.06 §10.4.4), all covered by their digests.
 //!
 //! Boot options: `Calling (Returning Calling)*`. Nothing is hidden by an option that returned, since its images are
 //! events like all others.
 //!
 //! Leaving the firmware: `(Invocation Failure)* Invocation [Success]`. Firmware logs an invocation for each attempt (PFP
-//! 1.06 section 8.2.4 i); edk2 before 2024 left out those that failed: `Failure* Invocation [Success]`. No other event
+//! 1.06 §8.2.4 i); edk2 before 2024 left out those that failed: `Failure* Invocation [Success]`. No other event
 //! comes between these.
 
 use super::Event;
@@ -70,7 +70,8 @@ impl Actions {
         }
     }
 
-    /// The first option is started before the separators, which firmware measures because of it; others after them.
+    /// The first option is started before the separators, which firmware measures because of it (PFP 1.06 §3.3.4.5); others
+    /// after them.
     fn boot_option(&mut self, event: &Event<'_>, after_separator: bool) -> Result<EventKind, EventLogError> {
         self.option = match (self.option, event.data == CALLING) {
             (BootOption::None, true) if !after_separator => BootOption::Called,
@@ -136,7 +137,8 @@ impl Actions {
     }
 }
 
-/// Linux calls ExitBootServices a second time when the memory map has changed, boot loaders until it succeeds.
+/// ExitBootServices fails when the memory map has changed (UEFI 2.10 §7.4.6): Linux then calls it a second time, boot loaders
+/// until it succeeds.
 const MAX_FAILED_EXITS: usize = 8;
 
 const CALLING: &[u8] = b"Calling EFI Application from Boot Option";

@@ -16,7 +16,7 @@ use super::BootLog;
 use super::Event;
 use super::EventType;
 
-/// Registers that a TD can extend.
+/// Registers that a TD can extend (DCAP API A.3.2).
 pub const RTMR_COUNT: usize = 4;
 
 /// A parsed CCEL log, borrowed from its bytes. Its form is sound; what it says has not been judged yet.
@@ -29,7 +29,7 @@ pub struct CcelLog<'a> {
 /// digest.
 ///
 /// Registers of the log are 0 for MRTD, which has no events, and 1 to 4 for RTMR0 to RTMR3; they stand for PCR 1 and 7,
-/// PCR 2 to 6, PCR 8 to 15, and nothing (UEFI 2.10 section 38.4.1).
+/// PCR 2 to 6, PCR 8 to 15, and nothing (UEFI 2.10 §38.4.1).
 ///
 /// Does not guarantee: within a register only the sequence of digests is measured. In register 1 an authority can be
 /// given as a boot variable, in register 3 a text of GRUB's as a file, and a harmless text, extended later by whoever
@@ -120,5 +120,5 @@ impl ReplayedCcel {
     }
 }
 
-/// What an RTMR starts with.
+/// What an RTMR starts with; TDG.MR.RTMR.EXTEND is SHA-384 over old value and digest (TDX module ABI).
 const ZERO: Digest48 = Digest48([0; 48]);

@@ -10,7 +10,7 @@ use super::machine::Judged;
 use super::rules::require_covered;
 use super::variable::Variable;
 
-/// A partition table with its header first. An Authenticode digest is a plain SHA-256 over most of the image, so the image
+/// A partition table, EV_EFI_GPT_EVENT (PFP 1.06 §10.4.1), with its header first (UEFI 2.10 §5.3.2). An Authenticode digest is a plain SHA-256 over most of the image, so the image
 /// of an application could cover the digest as well; no image begins like this.
 pub(super) fn partition_table(event: &Event<'_>) -> Result<Judged, EventLogError> {
     require_covered(event)?;
@@ -20,7 +20,7 @@ pub(super) fn partition_table(event: &Event<'_>) -> Result<Judged, EventLogError
     Ok(EventKind::PartitionTable.into())
 }
 
-/// What a device says of its firmware (PFP 1.06 section 10.2.7): covered, and like a partition table nothing that an image
+/// What a device says of its firmware (PFP 1.06 §10.2.7): covered, and like a partition table nothing that an image
 /// begins with.
 pub(super) fn device_firmware(event: &Event<'_>) -> Result<Judged, EventLogError> {
     require_covered(event)?;
@@ -30,7 +30,7 @@ pub(super) fn device_firmware(event: &Event<'_>) -> Result<Judged, EventLogError
     Ok(EventKind::Other.into())
 }
 
-/// The variable with the keys of devices, or the one that was used (PFP 1.06 section 3.3.4.8): covered, so that no variable of
+/// The variable with the keys of devices, or the one that was used (PFP 1.06 §3.3.4.8): covered, so that no variable of
 /// Secure Boot and no authority of an image can take its place.
 pub(super) fn device_keys(event: &Event<'_>) -> Result<Judged, EventLogError> {
     require_covered(event)?;

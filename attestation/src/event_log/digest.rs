@@ -57,7 +57,7 @@ impl EventDigest {
 }
 
 impl Bank {
-    /// TCG algorithm number.
+    /// `TPM_ALG_ID` (TPM 2.0 Part 2 §6.3).
     pub(super) const fn id(self) -> u16 {
         match self {
             Self::Sha256 => 0x000b,

@@ -1,4 +1,4 @@
-//! Event types by number and name (PFP 1.06 section 10.4.1).
+//! Event types by number and name (PFP 1.06 §10.4.1).
 
 use std::fmt;
 

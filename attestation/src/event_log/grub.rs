@@ -1,4 +1,4 @@
-//! What GRUB measures into PCR 8: its commands and the kernel's command line.
+//! What GRUB measures into PCR 8: its commands and the kernel's command line (GRUB manual, Measured Boot).
 //!
 //! The label before a text (`grub_cmd: `, `kernel_cmdline: `) is not measured, so whoever writes the log can swap labels. A
 //! digest that does not match its text is a contradiction and refused; everything else is accepted, since the digests are

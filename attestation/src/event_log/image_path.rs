@@ -1,4 +1,4 @@
-//! Data of an image's event: `UEFI_IMAGE_LOAD_EVENT` (PFP 1.06 section 10.2.3).
+//! Data of an image's event: `UEFI_IMAGE_LOAD_EVENT` (PFP 1.06 §10.2.3).
 
 use super::variable::utf16;
 
@@ -21,7 +21,7 @@ pub(super) fn image_path(data: &[u8]) -> Option<String> {
     is_name.then_some(name)
 }
 
-/// UEFI 2.10 section 10.3.5.4: media device path, file path.
+/// UEFI 2.10 §10.3.5.4: media device path, file path.
 const FILE_PATH: (u8, u8) = (4, 4);
 /// Bytes of a path that is shown.
 const MAX_PATH: usize = 256;

@@ -91,7 +91,7 @@ impl<'a> Pcrs<'a> {
         Ok(())
     }
 
-    /// PCR 0 to 7.
+    /// PCR 0 to 7 (PFP 1.06 §3.3.4).
     fn firmware_event(&mut self, event: &Event<'a>, separated: bool) -> Result<Judged, EventLogError> {
         let Event { number, pcr, event_type, .. } = *event;
         if event_type == EventType::SEPARATOR {
@@ -110,7 +110,8 @@ impl<'a> Pcrs<'a> {
         self.machine.firmware_event(event, separated)
     }
 
-    /// Exactly one for each PCR, of four zero bytes.
+    /// Exactly one for each PCR, of four zero bytes: it divides what the firmware measures of itself from what it measures of
+    /// what it starts (PFP 1.06 §10.4.1, EV_SEPARATOR). A second one would let the one side pass for the other.
     fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<Judged, EventLogError> {
         let Event { number, pcr, .. } = *event;
         rules::require_separator(event)?;
@@ -123,7 +124,7 @@ impl<'a> Pcrs<'a> {
         Ok(EventKind::Separator.into())
     }
 
-    /// PCR 8 and above.
+    /// PCR 8 and above: boot loaders (UAPI.7).
     fn loader_event(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
         let Event { number, pcr, event_type, data, .. } = *event;
         if !rules::allowed(pcr, event_type, false) {
@@ -175,7 +176,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// PCR 12: a command line, or something from beside the image.
+    /// PCR 12 (UAPI.7, kernel configuration): a command line, or something from beside the image.
     fn options(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
         Ok(match self.options.step(event) {
             Some(text) => Judged::named(EventKind::KernelCommandLine, text),
@@ -189,7 +190,7 @@ impl<'a> Machine<'a> {
         self.events.get(&register).map_or(&[], Vec::as_slice)
     }
 
-    /// Once the firmware is left, or an attempt was made, only its own texts about that may follow.
+    /// Once the firmware is left, or an attempt was made, only its own texts about that may follow (PFP 1.06 §8.2.4).
     pub(super) fn check_exited(&self, event: &Event<'_>) -> Result<(), EventLogError> {
         let Event { number, pcr, event_type, .. } = *event;
         if self.actions.leaving() && (pcr, event_type) != (5, EventType::EFI_ACTION) {
@@ -238,7 +239,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// PCR 0: version of the firmware and technology.
+    /// PCR 0 (PFP 1.06 §3.3.4.1): version of the firmware, EV_S_CRTM_VERSION, and technology.
     fn platform_event(&mut self, event: &Event<'a>) -> Result<Judged, EventLogError> {
         let Event { number, event_type, data, .. } = *event;
         if event_type == EventType::NONHOST_INFO {

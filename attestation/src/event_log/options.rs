@@ -1,4 +1,4 @@
-//! What systemd-boot and systemd-stub measure into PCR 12: command lines that are not part of an image, and files from
+//! What systemd-boot and systemd-stub measure into PCR 12 (`TPM2_PCR_MEASUREMENTS`): command lines that are not part of an image, and files from
 //! beside it.
 //!
 //! A text is measured as UTF-16, with the NUL at its end or, by systemd's documentation, without; the event carries it. It

@@ -1,4 +1,4 @@
-//! Bytes to events (PFP 1.06 sections 10.2 and 10.4.5). Bounds first; nothing is interpreted beyond the form.
+//! Bytes to events (PFP 1.06 §10.2 and §10.4.5). Bounds first; nothing is interpreted beyond the form.
 
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
@@ -47,7 +47,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<EventLog<'_>, EventLogError> {
     Ok(EventLog { startup_locality, events })
 }
 
-/// The first event, in the layout of TPM 1.2: PCR, type, SHA-1 digest, length, data. Returns PCR and data.
+/// The first event, in the layout of TPM 1.2 (`TCG_PCClientPCREvent`, PFP 1.06 §10.2.1): PCR, type, SHA-1 digest, length, data. Returns PCR and data.
 pub(super) fn header<'a>(reader: &mut Reader<'a>) -> Result<(u32, &'a [u8]), EventLogError> {
     let not_a_log = EventLogError::NotAnEventLog;
     let (Some(pcr), Some(event_type)) = (reader.u32(), reader.u32()) else { return Err(not_a_log) };
@@ -67,7 +67,7 @@ pub(super) fn header<'a>(reader: &mut Reader<'a>) -> Result<(u32, &'a [u8]), Eve
     Ok((pcr, data))
 }
 
-/// `TCG_EfiSpecIdEvent` (PFP 1.06 section 10.4.5.1): the algorithms of the log.
+/// `TCG_EfiSpecIdEvent` (PFP 1.06 §10.4.5.1): the algorithms of the log.
 pub(super) fn spec_id(data: &[u8]) -> Result<Vec<Algorithm>, EventLogError> {
     let malformed = || EventLogError::MalformedSpecId;
     let mut reader = Reader(data);
@@ -104,7 +104,7 @@ pub(super) fn spec_id(data: &[u8]) -> Result<Vec<Algorithm>, EventLogError> {
     Ok(algorithms)
 }
 
-/// `TCG_PCR_EVENT2`: PCR, type, digests, length, data.
+/// `TCG_PCR_EVENT2` (PFP 1.06 §10.2.2): PCR, type, digests, length, data.
 pub(super) fn event<'a>(
     reader: &mut Reader<'a>,
     number: usize,
@@ -126,13 +126,14 @@ pub(super) fn event<'a>(
         .filter(|size| *size <= MAX_EVENT_DATA)
         .ok_or(EventLogError::EventDataSize { event: number, size })?;
     let data = reader.take(length).ok_or_else(truncated)?;
+    // PFP 1.06 §10.4.5: all digests are zero, since nothing is extended.
     if event_type == EventType::NO_ACTION && !digest.is_zero() {
         return Err(EventLogError::NoActionDigest { event: number });
     }
     Ok(Event { number, pcr, event_type, digest, data })
 }
 
-/// `TPML_DIGEST_VALUES`: at most one digest for each declared algorithm. Returns that of `bank`.
+/// `TPML_DIGEST_VALUES` (TPM 2.0 Part 2 §10.9.6): at most one digest for each declared algorithm. Returns that of `bank`.
 fn digests(
     reader: &mut Reader<'_>,
     number: usize,
@@ -164,7 +165,7 @@ fn digests(
     Ok(found)
 }
 
-/// The locality that started the TPM: the last byte of PCR 0 before its first event (PFP 1.06 section 10.4.5.3).
+/// The locality that started the TPM: the last byte of PCR 0 before its first event (PFP 1.06 §10.4.5.3).
 fn startup_locality(events: &[Event<'_>]) -> Result<u8, EventLogError> {
     let mut extended = false;
     let mut locality = None;

@@ -1,4 +1,4 @@
-//! The phase of a boot, read from PCR 15 (T31, T59). Whatever that register holds, it refuses no boot.
+//! The phase of a boot, read from PCR 15 (UAPI.7; T31, T59). Whatever that register holds, it refuses no boot.
 
 use std::borrow::Cow;
 use std::fmt;

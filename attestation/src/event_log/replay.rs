@@ -44,7 +44,7 @@ pub struct PcrState {
     pub userspace: UserspaceWords,
 }
 
-/// Extends every event into its PCR.
+/// Extends every event into its PCR: `new = H(old || digest)` (TPM 2.0 Part 3 §22.2).
 pub(super) fn replay(log: &EventLog<'_>) -> Replayed {
     let mut values = BTreeMap::new();
     for event in log.events.iter().filter(|event| event.event_type != EventType::NO_ACTION) {
@@ -121,7 +121,7 @@ impl Replayed {
     }
 }
 
-/// PCR 17 to 22 start as all ones (PC Client Platform TPM Profile 1.05 section 4.6.2).
+/// PCR 17 to 22 start as all ones (PTP 1.05 §4.6.2).
 const fn reset_value(pcr: u8) -> Digest32 {
     if matches!(pcr, 17..=22) { Digest32([0xff; 32]) } else { Digest32([0; 32]) }
 }

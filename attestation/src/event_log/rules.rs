@@ -12,14 +12,14 @@ use super::error::EventLogError;
 use super::event_type::EventType as T;
 
 /// Whether `event_type` may extend `pcr`; PCR 0 to 7 have a list for each side of the separator
-/// (PFP 1.06 section 3.3.4, narrowed to what Linux guests of OVMF-like firmware show).
+/// (PFP 1.06 §3.3.4, narrowed to what Linux guests of OVMF-like firmware show).
 pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bool {
     match pcr {
         0..=7 if after_separator => allowed_after(pcr, event_type),
         0..=7 => allowed_before(pcr, event_type),
         8 | 11 | 14 => matches!(event_type, T::IPL),
         9 | 12 | 13 => matches!(event_type, T::IPL | T::EVENT_TAG),
-        // 10 is IMA's, which has a log of its own, and no release compares it; 15 is the latch; 16 and above belong to
+        // 10 is IMA's (UAPI.7), which has a log of its own, and no release compares it; 15 is the latch; 16 and above belong to
         // nobody's boot.
         _ => false,
     }
@@ -28,6 +28,7 @@ pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bo
 /// Before the separator of PCR 0 to 7: the firmware itself.
 const fn allowed_before(pcr: u8, event_type: T) -> bool {
     match pcr {
+        // PFP 1.06 §3.3.4.1.
         0 => matches!(
             event_type,
             T::POST_CODE
@@ -41,6 +42,7 @@ const fn allowed_before(pcr: u8, event_type: T) -> bool {
                 | T::EFI_HCRTM_EVENT
                 | T::EFI_SPDM_FIRMWARE_BLOB
         ),
+        // PFP 1.06 §3.3.4.2.
         1 => matches!(
             event_type,
             T::ACTION
@@ -55,15 +57,17 @@ const fn allowed_before(pcr: u8, event_type: T) -> bool {
                 | T::EFI_HANDOFF_TABLES2
                 | T::EFI_SPDM_FIRMWARE_CONFIG
         ),
+        // PFP 1.06 §3.3.4.3: drivers of the machine's own devices.
         2 => is_driver(event_type) || matches!(event_type, T::EFI_SPDM_FIRMWARE_BLOB),
         3 => matches!(
             event_type,
             T::EFI_VARIABLE_DRIVER_CONFIG | T::PLATFORM_CONFIG_FLAGS | T::EFI_SPDM_FIRMWARE_CONFIG
         ),
-        // Applications that firmware itself loads, such as a kernel given by the hypervisor.
+        // PFP 1.06 §3.3.4.5. Applications that firmware itself loads, such as a kernel given by the hypervisor.
         4 => is_application(event_type) || matches!(event_type, T::EFI_ACTION),
         5 => is_partition_table(event_type),
         6 => matches!(event_type, T::COMPACT_HASH),
+        // PFP 1.06 §3.3.4.8.
         7 => is_device_key(event_type) || matches!(event_type, T::EFI_VARIABLE_DRIVER_CONFIG | T::EFI_ACTION),
         _ => false,
     }
@@ -91,6 +95,7 @@ const fn allowed_after(pcr: u8, event_type: T) -> bool {
         4 => is_application(event_type) || matches!(event_type, T::EFI_ACTION),
         // Tagged: loader.conf of systemd-boot.
         5 => is_partition_table(event_type) || matches!(event_type, T::EFI_ACTION | T::EVENT_TAG),
+        // PFP 1.06 §3.3.4.8: who vouches for an image is measured when it is verified.
         7 => is_device_key(event_type) || matches!(event_type, T::EFI_VARIABLE_AUTHORITY),
         _ => false,
     }
@@ -112,7 +117,7 @@ const fn is_device_key(event_type: T) -> bool {
     matches!(event_type, T::EFI_SPDM_DEVICE_POLICY | T::EFI_SPDM_DEVICE_AUTHORITY)
 }
 
-/// Refuses an event whose digest is not that of its data.
+/// Refuses an event whose digest is not that of its data, as it is for the types that come here (PFP 1.06 §10.4.1).
 pub(super) fn require_covered(event: &Event<'_>) -> Result<(), EventLogError> {
     if event.digest.covers(&[event.data]) {
         return Ok(());
@@ -121,7 +126,7 @@ pub(super) fn require_covered(event: &Event<'_>) -> Result<(), EventLogError> {
     Err(EventLogError::DigestMismatch { event: number, pcr, event_type })
 }
 
-/// The data of a separator: covered, and not an error's.
+/// The data of a separator: covered, and not an error's (EV_SEPARATOR, PFP 1.06 §10.4.1).
 pub(super) fn require_separator(event: &Event<'_>) -> Result<(), EventLogError> {
     let Event { number, pcr, data, .. } = *event;
     require_covered(event)?;
@@ -134,7 +139,7 @@ pub(super) fn require_separator(event: &Event<'_>) -> Result<(), EventLogError> 
     Ok(())
 }
 
-/// 32 bytes: the name, the technology, 15 reserved zeros.
+/// Google's own use of EV_NONHOST_INFO (PFP 1.06 §10.4.1): 32 bytes, the name, the technology, 15 reserved zeros.
 pub(super) fn technology(data: &[u8], event: usize) -> Result<Technology, EventLogError> {
     let malformed = EventLogError::MalformedNonHostInfo { event };
     let Some((&value, reserved)) = data.strip_prefix(NON_HOST_INFO).and_then(<[u8]>::split_first) else {
@@ -160,7 +165,7 @@ pub(super) static NON_HOST_INFO_DIGESTS: LazyLock<[EventDigest; 5]> = LazyLock::
     [0, 1, 2, 3, 4].map(|byte| Digest32::of_parts(&[NON_HOST_INFO, &[byte], &[0; 15]]).into())
 });
 
-/// Data of a separator.
+/// Data of a separator (PFP 1.06 §10.4.1).
 const SEPARATOR: [u8; 4] = [0; 4];
 /// Data of an error event.
 const ERROR: [u8; 4] = [0xff; 4];

@@ -1,4 +1,5 @@
-//! PCR 7: Secure Boot variables before the separator, authorities after it.
+//! PCR 7 (PFP 1.06 §3.3.4.8): Secure Boot variables before the separator, authorities after it. An order among the variables
+//! is not asked for: each is known by its name and vendor, and none may be there twice.
 
 use std::sync::LazyLock;
 
@@ -22,7 +23,7 @@ pub(super) struct SecureBootReader {
 }
 
 impl SecureBootReader {
-    /// A variable before the separator. Gives its name.
+    /// A variable before the separator, `UEFI_VARIABLE_DATA` (PFP 1.06 §10.2.6). Gives its name.
     pub(super) fn variable(&mut self, event: &Event<'_>) -> Result<&'static str, EventLogError> {
         let number = event.number;
         require_covered(event)?;
@@ -49,7 +50,8 @@ impl SecureBootReader {
         Ok(known.0)
     }
 
-    /// An authority after the separator. Gives its name.
+    /// An authority after the separator: the entry that verified an image (PFP 1.06 §3.3.4.8; signature databases, UEFI 2.10
+    /// §32.4.1). Gives its name.
     pub(super) fn authority(&mut self, event: &Event<'_>) -> Result<String, EventLogError> {
         let data_covered = event.digest.covers(&[event.data]);
         // Some versions of shim log one byte more than they measure; that byte is never read here.
@@ -89,7 +91,7 @@ impl SecureBootReader {
     }
 }
 
-/// One byte, 0 or 1. Firmware without Secure Boot has no such variable and measures it as empty (PFP 1.06 section 3.3.4.8).
+/// One byte, 0 or 1. Firmware without Secure Boot has no such variable and measures it as empty (PFP 1.06 §3.3.4.8).
 fn flag(value: &[u8], event: usize) -> Result<bool, EventLogError> {
     match value {
         [] | [0] => Ok(false),
@@ -109,14 +111,14 @@ pub(super) static SECURE_BOOT_DIGESTS: LazyLock<[EventDigest; 3]> = LazyLock::ne
 });
 
 const SECURE_BOOT: &str = "SecureBoot";
-/// 8be4df61-93ca-11d2-aa0d-00e098032b8c
+/// `EFI_GLOBAL_VARIABLE` (UEFI 2.10 §3.3), 8be4df61-93ca-11d2-aa0d-00e098032b8c
 const EFI_GLOBAL_VARIABLE: [u8; 16] =
     [0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c];
 /// d719b2cb-3d3a-4596-a3bc-dad00e67656f
 const EFI_IMAGE_SECURITY_DATABASE: [u8; 16] =
     [0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d, 0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65, 0x6f];
 
-/// What may be measured there (PFP 1.06 section 3.3.4.8).
+/// What may be measured there (PFP 1.06 §3.3.4.8).
 const VARIABLES: [(&str, [u8; 16]); 9] = [
     (SECURE_BOOT, EFI_GLOBAL_VARIABLE),
     ("PK", EFI_GLOBAL_VARIABLE),

@@ -1,4 +1,5 @@
-//! The SMBIOS tables that systemd-boot and systemd-stub measure into PCR 1 after its separator, since version 261.
+//! The SMBIOS tables that systemd-boot and systemd-stub measure into PCR 1 after its separator, since version 261
+//! (`TPM2_PCR_MEASUREMENTS`).
 //!
 //! The digest is that of a table, the event names only its type: nothing here can be checked, and no decision rests on
 //! it. Type 1 has UUID and serial number, so that the value of PCR 1 is the machine's own.

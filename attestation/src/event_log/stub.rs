@@ -1,4 +1,4 @@
-//! What systemd-stub measures into PCR 11: for each PE section its name, then its content.
+//! What systemd-stub measures into PCR 11 (UAPI.7; `TPM2_PCR_MEASUREMENTS`): for each PE section its name, then its content.
 //!
 //! The name is measured (as ASCII with a NUL), the content's event carries no content: usually the name again. Where
 //! an event carries data that hashes to the digest, it is the content; of `.cmdline` it gives the command line.

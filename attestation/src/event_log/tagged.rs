@@ -1,11 +1,11 @@
-//! Tagged events: a tag, a length, as many bytes (PFP 1.06 section 10.4.2.1).
+//! Tagged events: a tag, a length, as many bytes (PFP 1.06 §10.4.2.1).
 
 use super::Event;
 use super::boot::EventKind;
 use super::error::EventLogError;
 use super::machine::Judged;
 
-/// A tag, a length, as many bytes (PFP 1.06 section 10.4.2.1). The tags of Linux name what was hashed; no digest covers them.
+/// The tags of Linux name what was hashed; no digest covers them.
 pub(super) fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
     let (tag, text) = tag_and_text(event)?;
     let kind = match (event.pcr, tag) {

@@ -6,7 +6,7 @@
 //! commits to the whole log. What makes a known form necessary is the end of the log, which an attacker could cut off:
 //! no constant and no form is one that a boot loader measures (a file, a command, a section).
 //!
-//! PCR 15 is not compared: it is read as the [`Phase`](super::Phase) alone (T31, T59).
+//! PCR 15 (UAPI.7, system identity) is not compared: it is read as the [`Phase`](super::Phase) alone (T31, T59).
 //!
 //! Reference: systemd, `TPM2_PCR_MEASUREMENTS`; UAPI.7 Linux TPM PCR Registry.
 
@@ -311,7 +311,7 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// An algorithm of the SHA-2 family and a digest of its length (TPM 2.0 Library part 1, section 16).
+/// An algorithm of the SHA-2 family and a digest of its length (TPM 2.0 Part 1 §16).
 fn is_tpm_name(text: &str) -> bool {
     is_hex(text)
         && matches!(
@@ -332,16 +332,16 @@ pub(super) fn digest_of(word: &str) -> Digest32 {
     Digest32::of(word.as_bytes())
 }
 
-/// What a TPM does to a PCR.
+/// What a TPM does to a PCR (TPM 2.0 Part 3 §22.2).
 pub(super) fn extend(value: &Digest32, digest: &[u8]) -> Digest32 {
     Digest32::of_parts(&[value.as_bytes(), digest])
 }
 
-/// systemd-pcrosseparator, in the initrd, since version 261.
+/// systemd-pcrosseparator (`TPM2_PCR_MEASUREMENTS`), in the initrd, since version 261.
 const OS_SEPARATOR: &str = "os-separator";
-/// systemd-pcrnvdone, in the initrd, since version 259.
+/// systemd-pcrnvdone (`TPM2_PCR_MEASUREMENTS`), in the initrd, since version 259.
 const NVPCR_SEPARATOR: &str = "nvpcr-separator";
-/// systemd-pcrphase outside of the initrd.
+/// systemd-pcrphase (`TPM2_PCR_MEASUREMENTS`) outside of the initrd.
 const RUNNING: &[&str] = &["sysinit", "ready", "shutdown", "final"];
 /// Registers of `os-separator`.
 const SEPARATED: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 14];

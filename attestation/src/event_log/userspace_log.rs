@@ -164,7 +164,7 @@ struct BankDigest {
     digest: String,
 }
 
-/// RFC 7464 section 2.2.
+/// RFC 7464 §2.2.
 const RECORD_SEPARATOR: u8 = 0x1e;
 const LAST_PCR: u8 = 23;
 const MAX_SHOWN: usize = 512;

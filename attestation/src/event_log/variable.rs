@@ -1,4 +1,4 @@
-//! `UEFI_VARIABLE_DATA` (PFP 1.06 section 10.2.6) and UTF-16 texts.
+//! `UEFI_VARIABLE_DATA` (PFP 1.06 §10.2.6) and UTF-16 texts.
 
 /// A variable as an event carries it.
 pub(super) struct Variable<'a> {

@@ -74,6 +74,7 @@ fn key_hint(header: &Members) -> Result<KeyHint, TokenError> {
     if let Some(name) = header.keys().find(|name| !KNOWN.contains(&name.as_str())) {
         return Err(TokenError::HeaderParameter { name: shown(name) });
     }
+    // RFC 7515 §4.1.1, §4.1.9: `none` and the HMACs are refused with all the others.
     let algorithm = text(header, "alg")?.ok_or(TokenError::HeaderMalformed { name: "alg" })?;
     if algorithm != "RS256" {
         return Err(TokenError::Algorithm { found: shown(algorithm) });
@@ -122,7 +123,7 @@ const CHAIN_LENGTH: usize = 3;
 const MAX_HEADER: usize = 16 * 1024;
 /// Characters of the claims; Google's have 2200.
 const MAX_PAYLOAD: usize = 16 * 1024;
-/// Characters of a signature by a key of 4096 bits.
+/// Characters of a signature by a key of 4096 bits: RS256 has as many bytes as its modulus (RFC 7518 §3.3).
 const MAX_SIGNATURE: usize = 683;
 /// Characters of a key's id.
 pub(super) const MAX_KEY_ID: usize = 256;

@@ -165,7 +165,7 @@ impl TokenKeys {
     pub const GOOGLE_JWKS: &'static str = "https://www.googleapis.com/service_accounts/v1/metadata/jwk/signer@confidentialspace-sign.iam.gserviceaccount.com";
 }
 
-/// The key of that id, with its set: the first that is not too old.
+/// The key of that id (RFC 7517 §4.5), with its set: the first that is not too old.
 pub(super) fn find<'a>(
     sets: &'a [TokenKeys],
     kid: &str,
@@ -203,6 +203,7 @@ fn read(jwks: &[u8]) -> Result<BTreeMap<String, ParsedPublicKey>, TokenKeysError
             continue;
         }
         let (kid, key) = rsa_key(key, index)?;
+        // RFC 7517 §4.5: ids should be distinct. With two of one id a token would not say which key it means.
         if keys.insert(kid.to_owned(), key).is_some() {
             return Err(TokenKeysError::DuplicateKey { kid: shown(kid) });
         }
@@ -234,6 +235,7 @@ fn rsa_key(key: &Members, index: usize) -> Result<(&str, ParsedPublicKey), Token
     let (n, e) = (number("n")?, number("e")?);
     let leading = n.first().map_or(0, |first| first.leading_zeros()) as usize;
     let bits = 8 * n.len() - leading;
+    // RFC 7518 §3.3: 2048 bits or more.
     if !(2048..=4096).contains(&bits) {
         return Err(TokenKeysError::KeySize { index, bits });
     }

@@ -1,4 +1,5 @@
-//! The claims of a token, each of the kind it must be. Unknown ones are passed over: Google adds some.
+//! The claims of a token, each of the kind it must be (Google docs, token-claims). Unknown ones are passed over, as RFC 7519
+//! §4 has it: Google adds some.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -89,7 +90,7 @@ fn texts(value: &Json) -> Option<Vec<String>> {
     items.iter().map(|item| text(item).map(str::to_owned)).collect()
 }
 
-/// `hwmodel`: the names of Google's documentation, and the one that its software development kits add for SEV-SNP.
+/// `hwmodel` (RFC 9711 §4.2.4): the names of Google docs, token-claims, and the one that its software development kits add for SEV-SNP.
 pub(super) fn technology(claims: Claims<'_>) -> Result<Technology, TokenError> {
     Ok(match claims.text("hwmodel")? {
         "GCP_SHIELDED_VM" => Technology::None,
@@ -101,7 +102,7 @@ pub(super) fn technology(claims: Claims<'_>) -> Result<Technology, TokenError> {
     })
 }
 
-/// `swname`.
+/// `swname` (RFC 9711 §4.2.6).
 pub(super) fn software_name(claims: Claims<'_>) -> Result<SoftwareName, TokenError> {
     match claims.text("swname")? {
         "GCE" => Ok(SoftwareName::Gce),
@@ -110,7 +111,7 @@ pub(super) fn software_name(claims: Claims<'_>) -> Result<SoftwareName, TokenErr
     }
 }
 
-/// `dbgstat`, which speaks of the Confidential Space image: of a plain VM it says nothing.
+/// `dbgstat` (RFC 9711 §4.2.9), which speaks of the Confidential Space image: of a plain VM it says nothing.
 pub(super) fn debug_disabled(claims: Claims<'_>, software: SoftwareName) -> Result<Option<bool>, TokenError> {
     let found = claims.maybe_text("dbgstat")?;
     match found.filter(|_| software == SoftwareName::ConfidentialSpace) {
@@ -121,7 +122,7 @@ pub(super) fn debug_disabled(claims: Claims<'_>, software: SoftwareName) -> Resu
     }
 }
 
-/// `oemid`: 11129 is Google.
+/// `oemid` (RFC 9711 §4.2.3), an enterprise number of IANA's: 11129 is Google.
 pub(super) fn manufacturer(claims: Claims<'_>) -> Result<(), TokenError> {
     match claims.number("oemid")? {
         11129 => Ok(()),
@@ -154,13 +155,13 @@ pub(super) fn tdx_tcb(claims: Claims<'_>) -> Result<Option<TokenTdxTcb>, TokenEr
     Ok(Some(TokenTdxTcb { status: status.to_owned(), date: date.transpose()? }))
 }
 
-/// RFC 3339 in UTC, whole seconds.
+/// RFC 3339 §5.6 in UTC, whole seconds.
 fn time(text: &str) -> Option<UnixTime> {
     let time = der::DateTime::from_str(text).ok()?;
     Some(UnixTime(time.unix_duration().as_secs()))
 }
 
-/// `submods`: the instance, the workload of Confidential Space, and what is said of its image.
+/// `submods` (RFC 9711 §4.2.18): the instance, the workload of Confidential Space, and what is said of its image.
 pub(super) struct Submodules<'a> {
     gce: Option<Claims<'a>>,
     container: Option<Claims<'a>>,

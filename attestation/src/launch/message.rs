@@ -1,4 +1,4 @@
-//! Google's messages, as far as they are read. Fields that they may gain are passed over.
+//! Google's messages (`endorsement.proto`), as far as they are read. Fields that they may gain are passed over.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `ATTESTATION_REPORT`, read strictly: SEV-SNP ABI 1.58 §7.3, versions 2 to 5.
+//! `ATTESTATION_REPORT`, read strictly: AMD 56860 §7.3, versions 2 to 5.
 //!
 //! Nothing in a [`Report`] has been verified. Reserved bytes, and reserved bits of policy and
 //! key information, must be zero: one that is not has a meaning that nobody here knows.
@@ -147,7 +147,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// §7.3, table "ATTESTATION_REPORT Structure": what no field of this version covers.
+/// AMD 56860 §7.3, table "ATTESTATION_REPORT Structure": what no field of this version covers.
 fn reserved_are_zero(raw: &[u8; REPORT_LENGTH], version: u32) -> Result<(), SnpError> {
     // CPUID came with version 3, mitigation vectors with version 5.
     let after_reported_tcb = if version >= 3 { 0x18b..0x1a0 } else { 0x188..0x1a0 };
@@ -158,7 +158,7 @@ fn reserved_are_zero(raw: &[u8; REPORT_LENGTH], version: u32) -> Result<(), SnpE
         0x1eb..0x1ec,
         0x1ef..0x1f0,
         before_signature,
-        // §7.3.1: R and S have 72 bytes each, of which P-384 uses 48; the rest of SIGNATURE follows.
+        // AMD 56860 §7.3.1: R and S have 72 bytes each, of which P-384 uses 48; the rest of SIGNATURE follows.
         0x2a0 + 48..0x2a0 + 72,
         0x2a0 + 72 + 48..REPORT_LENGTH,
     ];
@@ -172,7 +172,7 @@ fn reserved_are_zero(raw: &[u8; REPORT_LENGTH], version: u32) -> Result<(), SnpE
     Ok(())
 }
 
-/// §4.3, table "Guest Policy Structure".
+/// AMD 56860 §4.3, table "Guest Policy Structure": bit 17 is always one.
 fn policy(bits: u64) -> Result<GuestPolicy, SnpError> {
     const KNOWN: u64 = (1 << 26) - 1;
     const ALWAYS_ONE: u64 = 1 << 17;
@@ -196,7 +196,7 @@ fn policy(bits: u64) -> Result<GuestPolicy, SnpError> {
     })
 }
 
-/// §7.3, table "PLATFORM_INFO Field". Genuine Turin firmware sets bit 6, which the table reserves: bits
+/// AMD 56860 §7.3, table "PLATFORM_INFO Field". Genuine Turin firmware sets bit 6, which the table reserves: bits
 /// without a known meaning are shown, not refused.
 fn platform(bits: u64, version: u32) -> PlatformInfo {
     const KNOWN: u64 = 0b1011_1111;
@@ -214,7 +214,7 @@ fn platform(bits: u64, version: u32) -> PlatformInfo {
     }
 }
 
-/// §7.3, bytes 48h to 4Bh: `AUTHOR_KEY_EN`, `MASK_CHIP_KEY`, `SIGNING_KEY`.
+/// AMD 56860 §7.3, bytes 48h to 4Bh: `AUTHOR_KEY_EN`, `MASK_CHIP_KEY`, `SIGNING_KEY`.
 fn key_info(bits: u32) -> Result<(SignerKind, bool), SnpError> {
     if bits >> 5 != 0 {
         return Err(SnpError::KeyInfoReserved { bits });
@@ -232,7 +232,7 @@ fn key_info(bits: u32) -> Result<(SignerKind, bool), SnpError> {
     }
 }
 
-/// §7.3.1: R and S are little-endian; the fixed form of aws-lc is R then S, big-endian.
+/// AMD 56860 §7.3.1: R and S are little-endian; the fixed form of aws-lc is R then S, big-endian.
 fn signature(raw: &[u8; REPORT_LENGTH]) -> Result<[u8; 96], SnpError> {
     let (mut r, mut s) = (at::<0x2a0, 48>(raw), at::<{ 0x2a0 + 72 }, 48>(raw));
     if r == [0; 48] || s == [0; 48] {
@@ -267,5 +267,5 @@ const fn u64_at<const OFFSET: usize>(raw: &[u8; REPORT_LENGTH]) -> u64 {
     u64::from_le_bytes(at::<OFFSET, 8>(raw))
 }
 
-/// §9.1, table "Signature algorithms": ECDSA P-384 with SHA-384.
+/// AMD 56860 §9.1, table "Signature algorithms": ECDSA P-384 with SHA-384.
 const ECDSA_P384_SHA384: u32 = 1;

@@ -61,7 +61,7 @@ impl fmt::Display for ChipTcb {
 impl Tcb {
     /// `TCB_VERSION`; `None` if a reserved byte is not zero.
     ///
-    /// SEV-SNP ABI 1.58 §2.2: the layout differs from Turin on.
+    /// AMD 56860 §2.2: the layout differs from Turin on.
     pub(super) const fn parse(bytes: [u8; 8], product: Product) -> Option<Self> {
         match (product, bytes) {
             (Product::Milan | Product::Genoa, [boot_loader, tee, 0, 0, 0, 0, snp, microcode]) => {

@@ -1,5 +1,4 @@
-//! What a VCEK or VLEK certificate says of chip and firmware: "VCEK certificate and KDS interface
-//! specification", revision 1.00, §3.1 tables of X.509 extensions.
+//! What a VCEK or VLEK certificate says of chip and firmware: AMD 57230 §3.1, tables of X.509 extensions.
 
 use der::asn1::ObjectIdentifier;
 
@@ -70,7 +69,7 @@ impl<'a> Vek<'a> {
         }
     }
 
-    /// `cspID`, in a VLEK only.
+    /// `cspID`, in a VLEK only (AMD 57230 §3.1).
     pub(super) fn csp_id(&self) -> Result<Option<&'a str>, SnpError> {
         let malformed = SnpError::VekMalformed { field: VekField::CspId };
         match (self.kind, self.certificate.extension(CSP_ID)) {
@@ -110,7 +109,7 @@ impl<'a> Vek<'a> {
         Some(ChipTcb { chip: self.hardware_id().ok()?.map(hex::encode), tcb })
     }
 
-    /// Levels 4 to 7 stand for bytes of the TCB that are reserved, hence zero in the report.
+    /// Levels 4 to 7 stand for bytes of the TCB that are reserved (AMD 56860 §2.2), hence zero in the report.
     pub(super) fn reserved_levels_are_zero(&self) -> Result<(), SnpError> {
         let levels = RESERVED.iter().filter_map(|oid| self.certificate.extension(*oid));
         if levels.map(level).all(|level| level == Some(0)) {
@@ -160,6 +159,7 @@ fn common_name(name: &[u8]) -> Option<&[u8]> {
     found
 }
 
+// AMD 57230 §3.1.
 const PRODUCT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.2");
 const BOOT_LOADER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.1");
 const TEE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.2");

@@ -33,17 +33,19 @@ pub(super) fn appraise(
     collateral: &TdxCollateral,
     now: UnixTime,
 ) -> Result<TdxTcb, TdxError> {
-    // 1. The collateral is readable, for TDX, current, and that of this platform and its issuers.
+    // 1. The collateral is readable, for TDX, current, and that of this platform and its issuers (PCS API, Get TDX TCB Info:
+    //    id, version, issueDate, nextUpdate, fmspc).
     let [ca, root] = issuers(pck)?;
     let window = check(&pck.platform, [&ca, &root], collateral, now)?;
 
-    // 2. It is signed under the root of the quote; nothing is revoked; the TCB has a level.
+    // 2. It is signed under the root of the quote; nothing is revoked (RFC 5280 §6.1.3 (a)(3)); the TCB has a level: the first
+    //    one that no SVN of the platform is below (PCS API, Get TDX TCB Info).
     let verifier = QuoteVerifier::<AwsLc>::new_with_config(pck.root().to_vec());
     let policy = QuotePolicy::claims_only(now.0);
     let judged = verifier.verify_with_policy(quote.encoded, converted(collateral), now.0, &policy);
     let judged = judged.map_err(|error| refusal::of(&format!("{error:#}"), collateral, now))?;
 
-    // 3. The worst of all counts.
+    // 3. The worst of all counts: platform, TDX module and quoting enclave.
     tcb(&judged, window)
 }
 
@@ -77,7 +79,7 @@ pub(super) fn check(
     let malformed = |part| TdxError::CollateralMalformed { part };
     let mut window = Window { issued: UnixTime(u64::MAX), expires: UnixTime(u64::MAX) };
     let mut fmspc = [0; 6];
-    // Intel PCS API v4: TDX has TCB info from version 3 on and a QE identity of its own. dcap-qvl takes no others.
+    // PCS API, Get TDX TCB Info and Get TD QE Identity: TDX has TCB info from version 3 on and a QE identity of its own. dcap-qvl takes no others.
     for (part, text, id, versions) in [
         (Part::TcbInfo, &collateral.tcb_info, "TDX", 3..=u8::MAX),
         (Part::QeIdentity, &collateral.qe_identity, "TD_QE", 2..=3),
@@ -100,7 +102,7 @@ pub(super) fn check(
         if crl.issuer != issuer.subject() {
             return Err(TdxError::CrlMissing { part });
         }
-        // A list is current before its successor is due.
+        // RFC 5280 §5.1.2.5: the successor comes no later than this; a list is current before.
         let until = UnixTime(crl.next_update.0.saturating_sub(1));
         window.narrow(part, crl.this_update, until, now)?;
     }

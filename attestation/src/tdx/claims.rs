@@ -112,7 +112,7 @@ pub struct TdAttributes {
 }
 
 impl TdAttributes {
-    /// Intel TDX module ABI specification 348551-008, table 3.23.
+    /// TDX module ABI table 3.23.
     pub(super) const fn read(raw: [u8; 8]) -> Self {
         let bits = u64::from_le_bytes(raw);
         Self {

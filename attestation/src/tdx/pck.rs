@@ -1,5 +1,5 @@
-//! The platform's certificates, as they travel in a quote: PCK certificate, PCK CA, root (Intel SGX PCK
-//! Certificate and Certificate Revocation List Profile Specification 1.5).
+//! The platform's certificates, as they travel in a quote: PCK certificate, PCK CA, root. PCK profile is the Intel SGX PCK
+//! Certificate and Certificate Revocation List Profile Specification, 1.5.
 
 use der::asn1::ObjectIdentifier;
 use rustls_pki_types::CertificateDer;
@@ -43,7 +43,7 @@ pub(super) struct PckChain {
     pub(super) platform: Platform,
     /// SHA-256 of the PPID.
     pub(super) platform_id: Digest32,
-    /// Point of the PCK, SEC 1.
+    /// Point of the PCK (RFC 5480 §2.2).
     pub(super) key: Vec<u8>,
 }
 
@@ -89,7 +89,7 @@ fn certificates(pem: &[u8]) -> Result<[Vec<u8>; 3], TdxError> {
     found.try_into().map_err(|found: Vec<_>| TdxError::PckChainLength { found: found.len() })
 }
 
-/// The one value of that name among the SGX extensions (§1.3.5): `SEQUENCE OF SEQUENCE { OID, OCTET STRING }`.
+/// The one value of that name among the SGX extensions (PCK profile §1.3.5): `SEQUENCE OF SEQUENCE { OID, OCTET STRING }`.
 fn value<const N: usize>(
     extensions: &[u8],
     wanted: ObjectIdentifier,
@@ -114,7 +114,7 @@ fn value<const N: usize>(
     read().ok_or(malformed(field))
 }
 
-/// Which CA an issuer's name is that of, by its common name (§1.3.1).
+/// Which CA an issuer's name is that of, by its common name (PCK profile §1.3.1).
 pub(super) fn issuer(name: &[u8]) -> Option<PckCa> {
     let mut rest = raw::content_of(raw::SEQUENCE, name)?;
     let mut common_name = None;

@@ -50,7 +50,8 @@ pub fn verify_collateral(
     now: UnixTime,
 ) -> Result<CollateralAnchor, TdxError> {
     use CollateralPart as Part;
-    // 1. Each issuer chain ends at an anchor's certificate, all at the same one.
+    // 1. Each issuer chain (PCS API, header `TCB-Info-Issuer-Chain` and its siblings) ends at an anchor's certificate, all
+    //    at the same one.
     let ([ca, root], anchor) = issuers(Part::PckCrl, &collateral.pck_crl_issuer_chain, anchors)?;
     let ([tcb_signer, tcb_root], _) = issuers(Part::TcbInfo, &collateral.tcb_info_issuer_chain, anchors)?;
     let ([qe_signer, qe_root], _) = issuers(Part::QeIdentity, &collateral.qe_identity_issuer_chain, anchors)?;
@@ -64,7 +65,7 @@ pub fn verify_collateral(
     // 2. All of it is readable, for TDX, current, and that of this platform and these issuers.
     appraisal::check(platform, [&parsed_ca, &parsed_root], collateral, now)?;
 
-    // 3. The root signed its CRL, and is not in it.
+    // 3. The root signed its CRL (RFC 5280 §6.3.3 (g)), and is not in it.
     let root_crl = crl(Part::RootCrl, &collateral.root_ca_crl)?;
     if !root_crl.is_signed_by(&parsed_root.spki, Purpose::IntelPck) {
         return Err(TdxError::CollateralSignature { part: Part::RootCrl });
@@ -73,14 +74,15 @@ pub fn verify_collateral(
         |issued: &Certificate| if root_crl.revokes(&issued.serial) { Err(TdxError::Revoked) } else { Ok(()) };
     unrevoked(&parsed_root)?;
 
-    // 4. The root issued the PCK CA, which signed its CRL.
+    // 4. The root issued the PCK CA, which signed its CRL (PCK profile; RFC 5280 §6.1.3).
     check_ca(&ca, &parsed_ca, &parsed_root, platform, now)?;
     unrevoked(&parsed_ca)?;
     if !crl(Part::PckCrl, &collateral.pck_crl)?.is_signed_by(&parsed_ca.spki, Purpose::IntelPck) {
         return Err(TdxError::CollateralSignature { part: Part::PckCrl });
     }
 
-    // 5. The root issued the certificates of those who signed TCB info and QE identity, over the texts as received.
+    // 5. The root issued the certificates of those who signed TCB info and QE identity (PCS API: `signature`, over the
+    //    member as text), over the texts as received.
     let signer = |part, leaf: &[u8]| {
         let signer = verify_signer(part, leaf, &anchor.certificate, anchors, now)?;
         unrevoked(&signer).map(|()| signer)
@@ -92,7 +94,7 @@ pub fn verify_collateral(
     Ok(anchor)
 }
 
-/// Two certificates, the second one an anchor's: Intel PCS API v4, issuer chains.
+/// Two certificates, the second one an anchor's (PCS API, issuer chains).
 fn issuers(
     part: CollateralPart,
     pem: &str,
@@ -182,7 +184,7 @@ fn verify_signer(
     if chain.anchor() == *root { Ok(chain.leaf().clone()) } else { Err(TdxError::SignerUntrusted) }
 }
 
-/// R then S, 64 bytes (Intel PCS API v4).
+/// R then S, 64 bytes (PCS API, `signature`).
 fn check_text(
     part: CollateralPart,
     signer: &Certificate,

@@ -1,5 +1,4 @@
-//! The quote's bytes, taken apart without copying (Intel TDX DCAP Quoting Library API, appendix A.3, and
-//! `sgx_quote_4.h`, `sgx_quote_5.h`).
+//! The quote's bytes, taken apart without copying (DCAP API A.3 and `sgx_quote_4.h`; A.4 and `sgx_quote_5.h`).
 //!
 //! Strict: every length fills what is around it, and only zeros may follow, since the kernel and the host hand
 //! quotes over in larger buffers. Parsing says nothing about who signed.
@@ -167,7 +166,7 @@ impl<'a> Quote<'a> {
     }
 }
 
-/// The trust domain's report: `TDREPORT_STRUCT` without its MAC.
+/// The trust domain's report without its MAC (DCAP API A.3.2, A.4.4).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body<'a> {
     base: &'a [u8; BODY_1_0],
@@ -239,7 +238,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Version of the quote; the rest of the header is checked.
+/// Version of the quote; the rest of the header is checked (DCAP API A.3.1).
 fn header(rest: &mut &[u8]) -> Result<u16, QuoteError> {
     let header: &[u8; HEADER_LENGTH] = take(rest, QuotePart::Header)?;
     let version = u16::from_le_bytes(at::<0, 2, HEADER_LENGTH>(header));
@@ -261,7 +260,7 @@ fn header(rest: &mut &[u8]) -> Result<u16, QuoteError> {
     Ok(version)
 }
 
-/// Whether a version 5 body is one of TDX 1.5.
+/// Whether a version 5 body is one of TDX 1.5 (DCAP API A.4.2).
 fn descriptor(rest: &mut &[u8]) -> Result<bool, QuoteError> {
     let kind = u16::from_le_bytes(*take(rest, QuotePart::BodyDescriptor)?);
     let found = u32::from_le_bytes(*take(rest, QuotePart::BodyDescriptor)?);
@@ -274,7 +273,7 @@ fn descriptor(rest: &mut &[u8]) -> Result<bool, QuoteError> {
     if fits { Ok(is_1_5) } else { Err(QuoteError::BodySize { kind, found }) }
 }
 
-/// Certification data of this type.
+/// Certification data of this type (DCAP API A.3.9): 6 holds 5.
 fn certification<'a>(rest: &mut &'a [u8], expected: u16, field: QuotePart) -> Result<&'a [u8], QuoteError> {
     let found = u16::from_le_bytes(*take(rest, field)?);
     if found != expected {
@@ -320,6 +319,6 @@ const TEE_TDX: u32 = 0x81;
 const ECDSA_P256: u16 = 2;
 const PCK_CERTIFICATE_CHAIN: u16 = 5;
 const QE_REPORT_CERTIFICATION: u16 = 6;
-/// Intel's QE vendor id, 939a7233-f79c-4ca9-940a-0db3957f0607.
+/// Intel's QE vendor id (DCAP API A.3.1), 939a7233-f79c-4ca9-940a-0db3957f0607.
 const INTEL: [u8; 16] =
     [0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07];

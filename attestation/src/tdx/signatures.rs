@@ -91,7 +91,7 @@ fn uncompressed(key: &[u8; 64]) -> [u8; 65] {
     out
 }
 
-/// `Ecdsa-Sig-Value`.
+/// `Ecdsa-Sig-Value` (RFC 3279 §2.2.3).
 fn encode(signature: &[u8; 64]) -> Option<Vec<u8>> {
     let (r, s) = signature.split_at(32);
     DerSigEncoder::encode_ecdsa_sig(r, s).ok()

@@ -5,7 +5,7 @@ use crate::google_token::TokenKeys;
 use crate::launch::EndorsementStore;
 use crate::tdx::TdxCollateralStore;
 
-/// Endorsements (RFC 9334 §4.2) that evidence may come without, and the keys of Google's tokens. Nothing but the
+/// Endorsements (RFC 9334 §8.2) that evidence may come without, and the keys of Google's tokens. Nothing but the
 /// keys is trusted: each counts when it verifies.
 #[derive(Clone, Debug, Default)]
 pub struct Endorsements {

@@ -86,7 +86,7 @@ impl<'e> Hardware<'e> {
     pub(super) fn check_binding(&self, bound: &Bound, ak: Option<&[u8]>) -> Result<(), VerifyError> {
         let of_quote;
         let found = match self {
-            // SEV-SNP ABI §7.3: REPORT_DATA is at 50h.
+            // AMD 56860 §7.3: REPORT_DATA is at 50h.
             Self::SevSnp(snp) => snp.report.get(0x50..0x90).unwrap_or_default(),
             Self::Tdx { quote, .. } => {
                 of_quote = tdx::report_data(quote).map_err(TdxError::from)?;
@@ -207,7 +207,7 @@ fn stored_vek(
     verify: impl Fn(&[u8]) -> Result<SnpClaims, SnpError>,
 ) -> Result<SnpClaims, VerifyError> {
     let (chip, tcb) = chip_and_tcb(snp);
-    // §7.3, 48h: MASK_CHIP_KEY is bit 1, set when nothing signed; SIGNING_KEY is bits 2 to 4, 0 for a VCEK.
+    // AMD 56860 §7.3, 48h: MASK_CHIP_KEY is bit 1, set when nothing signed; SIGNING_KEY is bits 2 to 4, 0 for a VCEK.
     let is_vcek = snp.report.get(0x48).is_some_and(|bits| bits & 0x1e == 0);
     if !is_vcek || veks::chip_id(chip).is_none() {
         return Err(VerifyError::NoVekCertificate);
@@ -229,7 +229,7 @@ fn is_of_report(vek: &[u8], snp: &SevSnpEvidence) -> bool {
     VekStore::new(&[vek.to_vec()]).has(chip, tcb)
 }
 
-/// `CHIP_ID` and `REPORTED_TCB`. SEV-SNP ABI §7.3: at 1A0h and 180h.
+/// `CHIP_ID` and `REPORTED_TCB`. AMD 56860 §7.3: at 1A0h and 180h.
 fn chip_and_tcb(snp: &SevSnpEvidence) -> (&[u8], &[u8]) {
     let at = |range: std::ops::Range<usize>| snp.report.get(range).unwrap_or_default();
     (at(0x1a0..0x1e0), at(0x180..0x188))

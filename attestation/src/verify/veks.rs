@@ -1,6 +1,7 @@
 //! Endorsement certificates of AMD chips, by chip: for reports whose host gives none (kernels before 6.7).
 //!
-//! Nothing in it is trusted: a certificate counts when it verifies, like one that came with the report.
+//! Nothing in it is trusted: a certificate counts when it verifies, like one that came with the report. What the key
+//! distribution service gives for a chip and a TCB (AMD 57230 §4) is kept under these two.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +69,7 @@ impl VekStore {
 
 /// The id as certificates have it, of the 64 bytes in a report; `None` for a masked chip.
 pub(super) fn chip_id(chip: &[u8]) -> Option<&[u8]> {
-    // Turin's ids have 8 bytes, zeros follow.
+    // AMD 56860 §7.3: CHIP_ID is 64 bytes, zero where MASK_CHIP_ID is set. Turin's ids have 8 bytes, zeros follow.
     let short = chip.split_at_checked(8).filter(|(_, rest)| rest.iter().all(|byte| *byte == 0));
     let id = short.map_or(chip, |(id, _)| id);
     id.iter().any(|byte| *byte != 0).then_some(id)
@@ -83,7 +84,7 @@ fn endorsed(certificate: &Certificate) -> Option<(Vec<u8>, [u8; 8])> {
     };
     let (boot_loader, tee, snp, microcode) =
         (level(BOOT_LOADER)?, level(TEE)?, level(SNP)?, level(MICROCODE)?);
-    // SEV-SNP ABI 1.58 §2.2: the layout differs from Turin on, whose ids are the short ones.
+    // AMD 56860 §2.2: the layout differs from Turin on, whose ids are the short ones.
     let tcb = match id.len() {
         8 => [level(FMC)?, boot_loader, tee, snp, 0, 0, 0, microcode],
         64 => [boot_loader, tee, 0, 0, 0, 0, snp, microcode],
@@ -92,7 +93,7 @@ fn endorsed(certificate: &Certificate) -> Option<(Vec<u8>, [u8; 8])> {
     Some((id.to_vec(), tcb))
 }
 
-// AMD VCEK specification 0.51, table 8: hwID and security patch levels.
+// AMD 57230 §3.1: hwID and security patch levels.
 const HARDWARE_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.4");
 const BOOT_LOADER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.1");
 const TEE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.2");

@@ -47,7 +47,7 @@ pub(crate) enum Curve {
 }
 
 impl Curve {
-    /// `TPM_ECC_CURVE`.
+    /// `TPM_ECC_CURVE` (TPM 2.0 Part 2 §6.4).
     pub(super) const fn id(self) -> u16 {
         match self {
             Self::P256 => 0x0003,
@@ -65,11 +65,11 @@ impl Curve {
 
 impl AttestationKey {
     pub(super) fn of(certificate: &Certificate) -> Result<Self, VtpmError> {
-        // 1. A signing key and nothing else: endorsement keys chain to the same roots.
+        // 1. A signing key and nothing else (RFC 5280 §4.2.1.3): endorsement keys chain to the same roots.
         check_key_usage(certificate)?;
-        // 2. A key of a kind that GCE has.
+        // 2. A key of a kind that GCE has: RSASSA, or ECDSA over P-256 or P-384 (TPM 2.0 Part 2 §12.2.3).
         let public = PublicKey::parse(certificate.spki()).ok_or(VtpmError::UnsupportedKey)?;
-        // 3. Whose VM.
+        // 3. Whose VM: Google's own extension. The subject (RFC 5280 §4.1.2.6) is not read: in the older hierarchy it is empty.
         let info = certificate.extension(INSTANCE_INFO);
         let instance = info.map(parse_instance_info).transpose()?.flatten();
         let bits = certificate.public_key().ok_or(VtpmError::UnsupportedKey)?;
@@ -142,18 +142,18 @@ impl PublicKey {
             () if is(alg_id::ECDSA_P384) => Curve::P384,
             () => return None,
         };
-        // SEC 1: 0x04 is an uncompressed point.
+        // RFC 5480 §2.2: 0x04 is an uncompressed point.
         let point = info.key.strip_prefix(&[4]).filter(|point| point.len() == 2 * curve.length())?;
         let (x, y) = point.split_at_checked(curve.length())?;
         Some(Self::Ec { curve, x: x.to_vec(), y: y.to_vec() })
     }
 
-    /// RFC 8017 A.1.1: `RSAPublicKey`.
+    /// RFC 8017 §A.1.1: `RSAPublicKey`.
     fn rsa(key: &[u8]) -> Option<Self> {
         let mut rest = raw::content_of(raw::SEQUENCE, key)?;
         let modulus = raw::take(&mut rest).filter(|modulus| modulus.tag == raw::INTEGER)?;
         let exponent = raw::take(&mut rest)?;
-        // 65537, the exponent that GCE's template stands for.
+        // 65537: what exponent 0 in GCE's template stands for (TPM 2.0 Part 2 §12.2.3.5).
         if exponent.encoded != [raw::INTEGER, 3, 1, 0, 1] || !rest.is_empty() {
             return None;
         }
@@ -163,6 +163,7 @@ impl PublicKey {
     }
 }
 
+/// RFC 5280 §4.2.1.3: the extension should be critical, and in Google's certificates it is.
 fn check_key_usage(certificate: &Certificate) -> Result<(), VtpmError> {
     let usage = certificate.key_usage().ok_or(VtpmError::KeyUsageMissing)?;
     let critical = |extension: &crate::chain::Extension| extension.oid == KEY_USAGE && extension.critical;
@@ -180,7 +181,7 @@ fn check_key_usage(certificate: &Certificate) -> Result<(), VtpmError> {
     if more { Err(VtpmError::MoreThanASigningKey) } else { Ok(()) }
 }
 
-/// R then S, each filled up to the length of the curve.
+/// R then S, each filled up to the length of the curve: a TPM leaves out leading zeros (TPM 2.0 Part 2 §11.2.5.1).
 fn fixed(r: &[u8], s: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut out = vec![0; 2 * length];
     let (first, second) = out.split_at_mut_checked(length)?;

@@ -1,4 +1,4 @@
-//! `TPMS_ATTEST` of a quote, read strictly: TPM 2.0 Library part 2, section 10.12.
+//! `TPMS_ATTEST` of a quote, read strictly: TPM 2.0 Part 2 §10.12.12, `TPMS_QUOTE_INFO` in §10.12.4.
 //!
 //! Nothing in an [`Attest`] has been verified.
 
@@ -25,7 +25,7 @@ pub struct Attest<'a> {
     pub pcr_digest: &'a [u8],
 }
 
-/// `TPMS_PCR_SELECTION`.
+/// `TPMS_PCR_SELECTION` (TPM 2.0 Part 2 §10.6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PcrSelection {
     /// Algorithm of the bank.
@@ -111,6 +111,7 @@ impl<'a> Attest<'a> {
     }
 }
 
+/// `TPMS_CLOCK_INFO` (TPM 2.0 Part 2 §10.11.1).
 fn clock(reader: &mut Reader<'_>) -> Result<ClockInfo, AttestError> {
     let clock = reader.u64().ok_or(AttestError::Truncated)?;
     let reset_count = reader.u32().ok_or(AttestError::Truncated)?;
@@ -123,6 +124,7 @@ fn clock(reader: &mut Reader<'_>) -> Result<ClockInfo, AttestError> {
     Ok(ClockInfo { clock, reset_count, restart_count, safe })
 }
 
+/// `TPML_PCR_SELECTION` (TPM 2.0 Part 2 §10.9.7).
 fn selections(reader: &mut Reader<'_>) -> Result<Vec<PcrSelection>, AttestError> {
     let count = reader.u32().ok_or(AttestError::Truncated)?;
     if count > MAX_SELECTIONS {
@@ -138,10 +140,12 @@ fn selection(reader: &mut Reader<'_>) -> Result<PcrSelection, AttestError> {
         return Err(AttestError::SelectionSize { size });
     }
     let bitmap = reader.take(usize::from(size)).ok_or(AttestError::Truncated)?;
-    // Byte 0 holds PCR 0 to 7, least significant bit first.
+    // TPM 2.0 Part 2 §10.6.1: byte 0 holds PCR 0 to 7, least significant bit first.
     let pcrs = bitmap.iter().rev().fold(0, |pcrs, byte| pcrs << 8 | u32::from(*byte));
     Ok(PcrSelection { algorithm, size, pcrs })
 }
 
+/// TPM 2.0 Part 2 §6.2. A restricted key signs no external data that begins with it.
 const TPM_GENERATED_VALUE: u32 = 0xff54_4347;
+/// TPM 2.0 Part 2 §6.9.
 const TPM_ST_ATTEST_QUOTE: u16 = 0x8018;

@@ -1,6 +1,6 @@
 //! The qualified name of a GCE attestation key, rebuilt from its public key.
 //!
-//! The certificate holds the public key only. The rest of `TPMT_PUBLIC` is the same for every GCE attestation
+//! The certificate holds the public key only. The rest of `TPMT_PUBLIC` (TPM 2.0 Part 2 §12.2.4) is the same for every GCE attestation
 //! key, so the name follows; and the name with the hierarchy in front is what a quote calls its signer. That it
 //! fits proves that the key is a restricted signing key in the endorsement hierarchy: one that signs nothing
 //! the TPM did not make itself.
@@ -12,7 +12,8 @@ use super::signature::Hash;
 use super::signature::TPM_ALG_ECDSA;
 use super::signature::TPM_ALG_RSASSA;
 
-/// `TPM_ALG_SHA256 || SHA-256(TPM_RH_ENDORSEMENT || name)`, name = `TPM_ALG_SHA256 || SHA-256(TPMT_PUBLIC)`.
+/// `TPM_ALG_SHA256 || SHA-256(TPM_RH_ENDORSEMENT || name)`, name = `TPM_ALG_SHA256 || SHA-256(TPMT_PUBLIC)`
+/// (TPM 2.0 Part 1 §16).
 pub(crate) fn qualified_name(key: &PublicKey, hash: Hash) -> [u8; 34] {
     qualified(&public_area(key, hash, false))
 }
@@ -77,7 +78,8 @@ const TPM_ALG_RSA: u16 = 0x0001;
 const TPM_ALG_SHA256: u16 = 0x000b;
 const TPM_ALG_NULL: u16 = 0x0010;
 const TPM_ALG_ECC: u16 = 0x0023;
+/// TPM 2.0 Part 2 §7.4.
 const TPM_RH_ENDORSEMENT: u32 = 0x4000_000b;
-/// 0x00050072: fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, restricted, sign.
+/// `TPMA_OBJECT` (TPM 2.0 Part 2 §8.3) 0x00050072: fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, restricted, sign.
 const AK_ATTRIBUTES_HIGH: u16 = 0x0005;
 const AK_ATTRIBUTES_LOW: u16 = 0x0072;

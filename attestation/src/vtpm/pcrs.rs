@@ -12,7 +12,8 @@ use super::error::VtpmError;
 use super::partial::FIRMWARE_REGISTERS;
 use super::signature::Hash;
 
-/// The PCRs of a release, bit i for PCR i: 0 to 9 and 11 to 15. PCR 10 is IMA's and changes all the time.
+/// The PCRs of a release, bit i for PCR i: 0 to 9 and 11 to 15. PCR 10 is IMA's and changes all the time (UAPI.7); 16 and 23
+/// can be reset from user space.
 pub const RELEASE_PCRS: u32 = 0xfbff;
 
 /// How strictly the selection is judged.
@@ -33,6 +34,7 @@ pub(super) fn check(
     let [selection] = attest.selections.as_slice() else {
         return Err(VtpmError::SelectionCount { count: attest.selections.len() });
     };
+    // A quote may select other banks as well (TPM 2.0 Part 3 §18.4), but the log is read in this one.
     if selection.algorithm != Hash::Sha256.id() {
         return Err(VtpmError::BankNotSha256 { algorithm: selection.algorithm });
     }
@@ -53,7 +55,7 @@ pub(super) fn check(
     if found != quoted {
         return Err(VtpmError::GivenPcrs { found, quoted });
     }
-    // TPM 2.0 Library part 3, section 18.4: the digest is over the values in ascending order, with the hash of
+    // TPM 2.0 Part 3 §18.4: the digest is over the values in ascending order, with the hash of
     // the signing scheme.
     let mut context = Context::new(match hash {
         Hash::Sha256 => &SHA256,

@@ -1,6 +1,6 @@
-//! `TPMT_SIGNATURE`, read strictly: TPM 2.0 Library part 2, section 11.3.
+//! `TPMT_SIGNATURE`, read strictly: TPM 2.0 Part 2 §11.3.4.
 //!
-//! RSASSA and ECDSA with SHA-256 or SHA-384; everything else is refused by name. Nothing in a
+//! RSASSA and ECDSA with SHA-256 or SHA-384; everything else is refused by name, RSAPSS too: GCE's templates do not have it. Nothing in a
 //! [`TpmSignature`] has been verified.
 
 use super::reader::Reader;
@@ -15,7 +15,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// TCG algorithm number.
+    /// `TPM_ALG_ID` (TPM 2.0 Part 2 §6.3).
     #[must_use]
     pub const fn id(self) -> u16 {
         match self {

@@ -1,5 +1,5 @@
 //! The strict state machine of a vTPM's log, register by register: each event is judged by the rules of the PCR that its
-//! register stands for (UEFI 2.10 section 38.4.1).
+//! register stands for (UEFI 2.10 §38.4.1).
 //!
 //! A register has one sequence for several PCRs, and types are not measured. Where a TPM's log keeps a label to its PCR,
 //! here only the register's own types do, so there are fewer of them.
@@ -77,7 +77,7 @@ impl<'a> Registers<'a> {
         Ok((pcr, self.machine.firmware_event(&Event { pcr, ..*event }, separated && pcr != 1)?))
     }
 
-    /// Exactly one for each of the two registers: that of PCR 7, and that of PCR 2 to 6.
+    /// Exactly one for each of the two registers (UEFI 2.10 §38.4.1): that of PCR 7, and that of PCR 2 to 6.
     fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<(u8, Judged), CcelError> {
         let Event { number, pcr: register, .. } = *event;
         let pcr = if register == PLATFORM { 7 } else { 4 };

@@ -1,4 +1,4 @@
-//! Bytes to events: the form of PFP 1.06 sections 10.2 and 10.4.5, as UEFI 2.10 section 38.4 has it for confidential
+//! Bytes to events: the form of PFP 1.06 §10.2 and §10.4.5, as UEFI 2.10 §38.4 has it for confidential
 //! computing. Registers stand where a TPM's log has PCRs.
 
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;

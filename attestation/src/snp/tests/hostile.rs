@@ -188,7 +188,7 @@ fn t15_each_policy_bit_is_one_claim() {
         ];
         flags.iter().enumerate().filter(|(_, set)| **set).map(|(index, _)| index).collect::<Vec<_>>()
     };
-    // SEV-SNP ABI 1.58 §4.3.
+    // AMD 56860 §4.3.
     for (index, bit) in [16, 18, 19, 20, 21, 22, 23, 24, 25].into_iter().enumerate() {
         assert_eq!(bits(bit), [index], "bit {bit}");
     }

@@ -62,7 +62,7 @@ impl EventLogBuilder {
     }
 }
 
-/// UEFI 2.10 section 38.4.1.
+/// UEFI 2.10 §38.4.1.
 const fn register(pcr: u32) -> u32 {
     match pcr {
         1 | 7 => 1,
