@@ -29,8 +29,9 @@ test: (announce "test" "about 20 minutes on two cores, three once built") setup 
     cargo build {{ programs }}
     cargo test -p vouchsafe-tests
 
-# Format, lints, documentation, dependencies.
+# Format, lints, documentation, dependencies, citations.
 check: setup deny
+    @scripts/citations
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- {{ deny_warnings }}
     RUSTDOCFLAGS="{{ deny_warnings }}" cargo doc --workspace --no-deps --document-private-items --quiet
