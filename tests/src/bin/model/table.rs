@@ -1,4 +1,4 @@
-//! The table of what each binding is good for, and its place in the README.
+//! The table of what breaks without each binding, and its place in the README.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -38,13 +38,16 @@ impl Section {
             self.base.iter().map(|query| format!("{model}: does not hold: {query}")).collect();
         for (name, ..) in self.beyond.iter().filter(|(.., outcome)| outcome.broken.is_empty()) {
             findings
-                .push(format!("{model}: nothing breaks with two sessions, so {name} is good for nothing"));
+                .push(format!("{model}: nothing breaks with two sessions, so {name} has nothing to prevent"));
         }
         for Row { binding, alone, covered } in &self.rows {
             match (alone.broken.is_empty(), covered.is_empty()) {
                 (true, true) => findings.push(format!("{model}: nothing breaks without {binding}")),
                 (false, false) => {
-                    findings.push(format!("{model}: {binding} is covered by nothing: {:?}", alone.broken))
+                    let broken = alone.broken.join("; ");
+                    findings.push(format!(
+                        "{model}: {binding} is marked as covered, and without it breaks: {broken}"
+                    ))
                 }
                 _ => {}
             }
@@ -130,7 +133,8 @@ pub(crate) fn settle(readme: &Path, sections: &[Section], write: bool) -> anyhow
         return Ok(None);
     }
     Ok(Some(
-        "docs/model/README.md: the table is not what came out; `./justw model --write` writes it".to_owned(),
+        "docs/model/README.md: the table differs from this run; `./justw model --write` updates it"
+            .to_owned(),
     ))
 }
 
