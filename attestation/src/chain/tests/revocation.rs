@@ -49,12 +49,13 @@ fn t17_fresh_stale_and_absent_are_told_apart() {
     setup.crls.push(setup.google.intermediate_crl(&setup.current_crl()));
     assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
 
-    // Whose lists that rests on: the root's alone where no certificate names one.
+    // Whose lists that rests on: those that the certificates name.
     let issuer = |crl: Vec<u8>| Collateral::new(&[crl], &[]).unwrap().crls()[0].issuer.clone();
     let of_leaf = issuer(setup.google.intermediate_crl(&setup.current_crl()));
-    assert_eq!(setup.verify().unwrap().crl_issuers(), [of_leaf]);
+    let of_intermediate = issuer(setup.google.root_crl(&setup.current_crl()));
+    assert_eq!(setup.verify().unwrap().crl_issuers(), [of_leaf, of_intermediate.clone()]);
     setup.spec.crl_dp = None;
-    assert_eq!(setup.verify().unwrap().crl_issuers(), [issuer(setup.google.root_crl(&setup.current_crl()))]);
+    assert_eq!(setup.verify().unwrap().crl_issuers(), [of_intermediate]);
 
     // No time for the next list: never current.
     let mut open = setup.current_crl();
