@@ -102,6 +102,6 @@ mod tests {
         );
         let context = ClaimPath { context: true, names: vec!["baseline_version".to_owned()] };
         let found = reason(&claims, Shown::ConfirmedBoot, &context);
-        assert_eq!(found.as_deref(), Some("the VM is a member of none of them"));
+        assert_eq!(found.as_deref(), Some("the VM is not a member of any of them"));
     }
 }

@@ -65,13 +65,13 @@ pub fn claims_markdown() -> String {
         let places = places(record, &all);
         let _ =
             writeln!(text, "\n## {}\n\n{} ({})\n", heading(record, &places), record.about, places.join(", "));
-        text.push_str("| claim | type | from | what it is | absent |\n|---|---|---|---|---|\n");
+        text.push_str("| claim | type | from | meaning | absent |\n|---|---|---|---|---|\n");
         for claim in record.claims {
             let path = places
                 .first()
                 .map_or_else(String::new, |place| format!("{}.{}", place.trim_matches('`'), claim.name));
             let of = all.iter().find(|other| other.path == path).map_or_else(String::new, type_cell);
-            let absent = claim.absent.map_or_else(|| "never".to_owned(), |when| format!("where {when}"));
+            let absent = claim.absent.map_or_else(|| "never".to_owned(), |when| format!("if {when}"));
             let ClaimText { name, from, about, .. } = claim;
             let _ = writeln!(text, "| `{name}` | {of} | {from} | {about} | {absent} |");
         }
@@ -217,12 +217,12 @@ const RECORDS: &[RecordText] = &[
 const HEAD: &str = "\
 # Claims
 
-What release policies and guardrails can read, in the types of Cedar. `vouchsafe policy schema` prints the same, and
-`vouchsafe policy schema --markdown` wrote this page.
+The claims that release policies and guardrails can read, with their Cedar types. `vouchsafe policy schema` prints the same reference;
+this page is the output of `vouchsafe policy schema --markdown`.
 
-A claim that the evidence does not prove is absent, never empty: a policy has to test it with `has` before it reads it, and a
-condition on an absent claim does not hold. `vouchsafe explain` and `vouchsafe policy test` say why a claim is absent. Ids of 64 bits and
-masks are strings (ids decimal, masks 16 hex digits), digests are lower-case hex, times are `datetime`.
+A claim that the evidence does not prove is absent, never empty. A policy must test it with `has` before it reads it, and a condition on an
+absent claim is not satisfied. `vouchsafe explain` and `vouchsafe policy test` give the reason for an absent claim. 64-bit ids and masks are
+strings (ids decimal, masks 16 hex digits), digests are lower-case hex, times are `datetime`.
 ";
 
 #[cfg(test)]

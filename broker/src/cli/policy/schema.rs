@@ -40,7 +40,7 @@ fn human(claims: &[ClaimReference]) -> String {
         }
         let _ = writeln!(text, "\n    {about} From: {from}.");
         if let Some(when) = absent {
-            let _ = writeln!(text, "    Absent where {when}.");
+            let _ = writeln!(text, "    Absent if {when}.");
         }
     }
     text

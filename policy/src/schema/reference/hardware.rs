@@ -11,11 +11,11 @@ pub(super) const SNP: RecordText = RecordText {
         claim("revocation", "CRLs", "How current the revocation data of the chain is."),
         claim("product", "VCEK or VLEK", "Product line."),
         claim("report_version", "report", "Version of the report, 2 to 5."),
-        claim("signer", "report", "Kind of the key that signed: of the chip or of the provider."),
-        claim("csp_id", "VLEK", "Provider that the key was made for.").absent("the key is the chip's"),
+        claim("signer", "report", "Kind of the signing key: the chip's (VCEK) or the provider's (VLEK)."),
+        claim("csp_id", "VLEK", "Cloud provider that the key was issued to.").absent("the key is the chip's"),
         claim("vek", "VCEK or VLEK", "SHA-256 of the certificate."),
-        claim("policy", "report", "What the guest's owner allows the host."),
-        claim("vmpl", "report", "Privilege level that asked for the report; 0 is the highest."),
+        claim("policy", "report", "Guest policy: what the guest's owner allows the host."),
+        claim("vmpl", "report", "Privilege level (VMPL) that requested the report; 0 is the highest."),
         claim(
             "measurement",
             "report",
@@ -23,7 +23,7 @@ pub(super) const SNP: RecordText = RecordText {
         ),
         claim("endorsement", "launch endorsement", "Google's statement on the measurement.")
             .absent("no endorsement names the measurement, or it does not verify"),
-        claim("host_data", "report", "What the host gave at launch."),
+        claim("host_data", "report", "Data that the host supplied at launch."),
         claim("family_id", "report", "Family id of the id block."),
         claim("image_id", "report", "Image id of the id block."),
         claim("has_migration_agent", "report", "A migration agent is associated with the guest."),
@@ -31,21 +31,21 @@ pub(super) const SNP: RecordText = RecordText {
         claim("author_key_enabled", "report", "An author key signed the id key."),
         claim("author_key_digest", "report", "SHA-384 of the author key; zeros without one."),
         claim("guest_svn", "report", "Security version of the guest by its id block."),
-        claim("current_tcb", "report", "Firmware that runs."),
+        claim("current_tcb", "report", "Firmware that is running."),
         claim(
             "reported_tcb",
             "report",
-            "Firmware that the signing key stands for: the one to have floors for.",
+            "Firmware that the signing key is derived from: set minimum versions for this one.",
         ),
-        claim("committed_tcb", "report", "Firmware that cannot be rolled back below."),
+        claim("committed_tcb", "report", "Minimum firmware: the host cannot roll back below it."),
         claim("launch_tcb", "report", "Firmware at the guest's launch."),
-        claim("current_version", "report", "Version of the firmware that runs."),
-        claim("committed_version", "report", "Version that cannot be rolled back below."),
-        claim("provisional", "report", "The firmware that runs is not committed yet."),
+        claim("current_version", "report", "Version of the running firmware."),
+        claim("committed_version", "report", "Minimum version: the host cannot roll back below it."),
+        claim("provisional", "report", "The running firmware is not committed yet."),
         claim("platform", "report", "Configuration of the platform."),
         claim("launch_mitigations", "report", "Mitigations at launch, 16 hex digits.")
             .absent("the report is older than version 5"),
-        claim("current_mitigations", "report", "Mitigations now, 16 hex digits.")
+        claim("current_mitigations", "report", "Current mitigations, 16 hex digits.")
             .absent("the report is older than version 5"),
         claim("chip_id", "report", "Id of the chip.").absent("the host masks it"),
     ],
@@ -55,17 +55,17 @@ pub(super) const SNP_POLICY: RecordText = RecordText {
     name: "SnpPolicy",
     about: "The guest policy, SEV-SNP ABI table 9.",
     claims: &[
-        claim("abi_major", "report", "Least ABI version, major."),
-        claim("abi_minor", "report", "Least ABI version, minor."),
+        claim("abi_major", "report", "Minimum ABI version, major."),
+        claim("abi_minor", "report", "Minimum ABI version, minor."),
         claim("smt", "report", "Simultaneous multithreading is allowed."),
         claim("migration_agent", "report", "A migration agent is allowed."),
         claim("debug", "report", "The host may debug the guest."),
-        claim("single_socket", "report", "The guest runs on one socket only."),
+        claim("single_socket", "report", "The guest must run on one socket only."),
         claim("cxl_allow", "report", "CXL devices are allowed."),
         claim("mem_aes_256_xts", "report", "AES-256-XTS is required."),
         claim("rapl_dis", "report", "RAPL must be off."),
         claim("ciphertext_hiding", "report", "Ciphertext hiding is required."),
-        claim("page_swap_disable", "report", "Swapping of guest pages is off."),
+        claim("page_swap_disable", "report", "Swapping of guest pages must be off."),
     ],
 };
 
@@ -83,7 +83,7 @@ pub(super) const SNP_PLATFORM: RecordText = RecordText {
             "report",
             "Memory was checked for aliases since the last reset (BadRAM).",
         )
-        .absent("the report is of version 2, which cannot say so"),
+        .absent("the report is of version 2, which has no such field"),
         claim("tio", "report", "SEV-TIO is on."),
     ],
 };
@@ -112,7 +112,7 @@ pub(super) const VERSION: RecordText = RecordText {
 
 pub(super) const ENDORSEMENT: RecordText = RecordText {
     name: "Endorsement",
-    about: "Google's signed statement on which build of its firmware a measurement is.",
+    about: "Google's signed statement that a measurement belongs to a build of its firmware.",
     claims: &[
         claim("root", "launch endorsement", "Root that its signer chains to."),
         claim(
@@ -142,7 +142,7 @@ pub(super) const TDX: RecordText = RecordText {
         claim("tcb", "Intel's collateral", "Intel's appraisal of the platform.")
             .absent("no collateral is given (inspection only)"),
         claim("quote_version", "quote", "Version of the quote, 4 or 5."),
-        claim("fmspc", "PCK certificate", "Family of the platform."),
+        claim("fmspc", "PCK certificate", "FMSPC: family and model of the platform."),
         claim("pck_ca", "PCK certificate", "Kind of CA that certified the platform."),
         claim("platform_id", "PCK certificate", "Id of the platform."),
         claim("tee_tcb_svn", "quote", "TEE_TCB_SVN, 32 hex digits."),
@@ -163,37 +163,37 @@ pub(super) const TDX: RecordText = RecordText {
         claim("mr_service_td", "quote", "Service trust domains; always zeros.")
             .absent("the body is of TDX 1.0"),
         claim("rtmrs", "quote", "Raw runtime measurement registers."),
-        claim("boot", "CCEL log", "What the log of the RTMRs says.")
+        claim("boot", "CCEL log", "Claims of the CCEL log.")
             .absent("there is no log, or the firmware is neither endorsed nor in a baseline of the policy"),
     ],
 };
 
 pub(super) const TDX_TCB: RecordText = RecordText {
     name: "TdxTcb",
-    about: "Intel's appraisal by the collateral of its time.",
+    about: "Intel's appraisal, according to the collateral used.",
     claims: &[
-        claim("status", "Intel's collateral", "The worst of platform, module and quoting enclave."),
+        claim("status", "Intel's collateral", "The worst status of platform, module and quoting enclave."),
         claim("platform_status", "Intel's collateral", "Status of platform and module."),
         claim("qe_status", "Intel's collateral", "Status of the quoting enclave."),
         claim("advisory_ids", "Intel's collateral", "Advisories that apply.").absent("none applies"),
         claim(
             "evaluation_data_number",
             "Intel's collateral",
-            "Number of the list; later lists have larger ones.",
+            "TCB evaluation data number; later TCB lists have larger numbers.",
         ),
         claim("tcb_date", "Intel's collateral", "Date of the matching TCB level."),
         claim("collateral_issued", "Intel's collateral", "Issue date of the oldest item."),
-        claim("collateral_expires", "Intel's collateral", "When the first item is to be renewed."),
+        claim("collateral_expires", "Intel's collateral", "When the first item expires (nextUpdate)."),
     ],
 };
 
 pub(super) const TEE_TCB: RecordText = RecordText {
     name: "TeeTcb",
-    about: "The components of TEE_TCB_SVN that have a meaning.",
+    about: "The components of TEE_TCB_SVN that have a defined meaning.",
     claims: &[
         claim("module_major", "quote", "Major version of the TDX module."),
-        claim("module_minor", "quote", "Its security version."),
-        claim("microcode", "quote", "Last microcode update."),
+        claim("module_minor", "quote", "Security version of the TDX module."),
+        claim("microcode", "quote", "Security version of the microcode update."),
     ],
 };
 
@@ -201,7 +201,7 @@ pub(super) const TDX_ATTRIBUTES: RecordText = RecordText {
     name: "TdxAttributes",
     about: "ATTRIBUTES of the trust domain. A quote with debug or migratable, or without sept_ve_disable, is refused.",
     claims: &[
-        claim("raw", "quote", "All of it, 16 hex digits."),
+        claim("raw", "quote", "All bits, 16 hex digits."),
         claim("debug", "quote", "The host may debug the trust domain; always false."),
         claim(
             "sept_ve_disable",
@@ -219,9 +219,9 @@ pub(super) const RTMRS: RecordText = RecordText {
     name: "Rtmrs",
     about: "Runtime measurement registers, 96 hex digits each.",
     claims: &[
-        claim("rtmr0", "quote", "What PCR 1 and 7 have: configuration, Secure Boot."),
-        claim("rtmr1", "quote", "What PCR 2 to 6 have: images, partition table."),
-        claim("rtmr2", "quote", "What PCR 8 to 15 have: GRUB, kernel, initrd, UKI."),
-        claim("rtmr3", "quote", "What user space extends."),
+        claim("rtmr0", "quote", "Counterpart of PCR 1 and 7: configuration, Secure Boot."),
+        claim("rtmr1", "quote", "Counterpart of PCR 2 to 6: images, partition table."),
+        claim("rtmr2", "quote", "Counterpart of PCR 8 to 15: GRUB, kernel, initrd, UKI."),
+        claim("rtmr3", "quote", "Extended by user space."),
     ],
 };

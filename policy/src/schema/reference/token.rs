@@ -4,26 +4,26 @@ use super::{RecordText, claim};
 
 pub(super) const GOOGLE_TOKEN: RecordText = RecordText {
     name: "GoogleToken",
-    about: "Google's statement on a VM that it verified. It has no kernel, no command line, no PCR and no phase.",
+    about: "Google's statement on a VM that it verified. It covers no kernel, command line, PCR or boot phase.",
     claims: &[
         claim(
             "root",
             "signature",
-            "google for keys of Google's own address or its PKI root, extra for a key set from a file.",
+            "`google` for keys from Google's own address or under its PKI root, `extra` for a key set from a file.",
         ),
         claim("kind", "signature", "How the token is signed: OIDC key set or PKI certificate."),
-        claim("revocation", "CRLs, key set", "How current the CRLs of the chain are, or the key set."),
+        claim("revocation", "CRLs, key set", "How current the CRLs of the chain, or the key set, are."),
         claim("issued_at", "iat", "When it was issued."),
         claim("expires_at", "exp", "When it expires."),
-        claim("subject", "sub", "URL of the instance, by its name."),
-        claim("technology", "hwmodel", "The technology by Google's statement."),
-        claim("software_name", "swname", "A plain VM or an image of Confidential Space."),
+        claim("subject", "sub", "URL of the instance, with its name."),
+        claim("technology", "hwmodel", "The technology, as stated by Google."),
+        claim("software_name", "swname", "Plain VM or Confidential Space image."),
         claim("software_version", "swversion", "Version of the Confidential Space image.")
             .absent("the VM is a plain one"),
         claim("secure_boot", "secboot", "Secure Boot is on."),
         claim("debug_disabled", "dbgstat", "The Confidential Space image is not a debug image.")
-            .absent("the VM is a plain one, of which dbgstat says nothing"),
-        claim("attester_tcb", "attester_tcb", "Who vouches for the hardware: INTEL on TDX.")
+            .absent("the VM is a plain one, for which dbgstat has no meaning"),
+        claim("attester_tcb", "attester_tcb", "Who attests the hardware: INTEL on TDX.")
             .absent("the token has none"),
         claim("tdx_tcb", "tdx", "Google's statement on the TDX platform.").absent("the VM is not a TDX one"),
         claim("instance", "submods.gce", "Whose VM it is.").absent("the token names no instance"),
@@ -31,21 +31,25 @@ pub(super) const GOOGLE_TOKEN: RecordText = RecordText {
             .absent("the VM runs under none"),
         claim("container", "submods.container", "The workload of Confidential Space.")
             .absent("the VM is a plain one"),
-        claim("support_attributes", "submods.confidential_space", "LATEST, STABLE, USABLE of the image.")
-            .absent("the image is a debug image or the VM a plain one"),
-        claim("monitoring", "submods.confidential_space", "What is monitored, as NAME=true or NAME=false.")
+        claim(
+            "support_attributes",
+            "submods.confidential_space",
+            "Support attributes of the image: LATEST, STABLE, USABLE.",
+        )
+        .absent("the image is a debug image or the VM a plain one"),
+        claim("monitoring", "submods.confidential_space", "Monitoring settings, as NAME=true or NAME=false.")
             .absent("the VM is a plain one"),
     ],
 };
 
 pub(super) const TOKEN_TDX_TCB: RecordText = RecordText {
     name: "GoogleToken.tdx_tcb",
-    about: "Google's statement on a TDX platform, not necessarily of the time of the token.",
+    about: "Google's statement on a TDX platform, not necessarily as of the token's issue time.",
     claims: &[
         claim(
             "status",
             "gcp_attester_tcb_status",
-            "Status as Google spells it: UpToDate, OutOfDate and so on.",
+            "Status in Google's spelling, such as UpToDate or OutOfDate.",
         ),
         claim("date", "gcp_attester_tcb_date", "Date of the TCB level.").absent("the token has none"),
     ],
@@ -55,7 +59,7 @@ pub(super) const CONTAINER: RecordText = RecordText {
     name: "Container",
     about: "The container of a Confidential Space VM.",
     claims: &[
-        claim("image_reference", "submods.container", "Reference that it was pulled by."),
+        claim("image_reference", "submods.container", "Reference by which the image was pulled."),
         claim("image_digest", "submods.container", "Digest of the image: sha256: and 64 hex digits."),
         claim("image_id", "submods.container", "Id of the image.").absent("the token has none"),
         claim("restart_policy", "submods.container", "Restart policy.").absent("the token has none"),
