@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
+use serde_json::json;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::GrantFailures;
 use vouchsafe_keystore::release::ConsiderError;
@@ -128,7 +129,7 @@ impl Readiness {
             if reasons.is_empty() {
                 tracing::info!(event = "broker.ready");
             } else {
-                tracing::warn!(event = "broker.not_ready", ?reasons);
+                tracing::warn!(event = "broker.not_ready", reasons = json!(reasons).to_string());
             }
         }
         let probed = Probed { at: Instant::now(), reasons };

@@ -403,6 +403,8 @@ mod tests {
         let full = GuestConfig::parse(&uncommented).unwrap();
         assert_eq!(full.limits, Limits::default());
         assert_eq!(full.vtpm.event_log, VtpmConfig::default().event_log);
+        let log = format!("#= userspace_log = {:?}", VtpmConfig::default().userspace_log);
+        assert!(SAMPLE.contains(&log), "{log}");
         assert_eq!(full.sev_snp.tsm, SevSnpConfig::default().tsm);
         assert_eq!((full.tdx.tsm.clone(), full.tdx.ccel()), (TdxConfig::default().tsm, Ccel::default()));
         let (google, default) = (&full.google_token, GoogleTokenConfig::default());

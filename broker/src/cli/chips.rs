@@ -75,6 +75,9 @@ impl Chips {
 
 impl Page {
     fn human(&self) -> String {
+        if self.chips.is_empty() {
+            return "No VM has got a secret on a chip that its evidence names.".to_owned();
+        }
         let rows: Vec<_> = self.chips.iter().map(row).collect();
         let mut text = output::table(&["FIRST SEEN", "SUBJECT", "DECISION", "CHIP", "BEFORE"], &rows);
         if let Some(next) = self.next {

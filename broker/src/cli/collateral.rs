@@ -89,8 +89,8 @@ fn import(
     let mut query = Vec::new();
     query.extend(signed_by.map(|identity| ("signed_by", identity.to_string())));
     query.extend(measurement.or_else(named).map(|measurement| ("measurement", measurement.to_string())));
-    client.post_file("/v1/collateral/import", &query, &output::read_input(file, MAX_BUNDLE)?)?;
-    Ok(())
+    let imported = client.post_file("/v1/collateral/import", &query, &output::read_input(file, MAX_BUNDLE)?);
+    imported.map(|_| ()).map_err(|failure| failure.about(file))
 }
 
 /// Each item must be there, and be the only one that its text fits.
@@ -150,7 +150,10 @@ fn human(status: CollateralStatus) -> String {
         output::table(&["KIND", "FOR", "STATE", "FETCHED", "VALID UNTIL", "DIGEST", "SOURCE"], &rows);
     for item in &status.items {
         if let Some(error) = &item.last_error {
-            text.push_str(&format!("\n{} {}: {error}", item.kind.name(), shortened(&item.subject)));
+            // An error of the network begins with the address.
+            let subject = shortened(&item.subject);
+            let error = error.strip_prefix(&format!("{subject}: ")).unwrap_or(error);
+            text.push_str(&format!("\n{} {subject}: {error}", item.kind.name()));
         }
     }
     let revoked: usize = status.crls.iter().map(|crl| crl.revoked).sum();

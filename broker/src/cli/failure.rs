@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
+use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::text::{printable_json, printable_lines};
 
@@ -79,6 +80,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// A refusal of what is in this file names it.
+    pub(super) fn about(mut self, file: &Path) -> Self {
+        if let Self::Refused { problem, .. } = &mut self {
+            let detail = problem.detail.as_deref().unwrap_or(&problem.title);
+            problem.detail = Some(format!("{}: {detail}", file.display()));
+        }
+        self
+    }
+
     pub(super) fn file(path: &Path, detail: impl ToString) -> Self {
         Self::File { path: path.to_owned(), detail: detail.to_string() }
     }
@@ -110,5 +120,36 @@ impl Failure {
 
 fn refusal(problem: &Problem) -> String {
     let detail = problem.detail.as_deref().unwrap_or(&problem.title);
-    format!("{detail} ({})", problem.code)
+    let hint = match problem.code {
+        ReasonCode::NoSuchRoute => ": is this the operators' listener, of a broker of this version?",
+        ReasonCode::Unauthorized => {
+            ": take the token of your operator file, or have an administrator add you"
+        }
+        _ => "",
+    };
+    format!("{detail}{hint} ({})", problem.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: ReasonCode, detail: &str) -> Failure {
+        let problem = Problem { detail: Some(detail.to_owned()), ..Problem::new(code) };
+        Failure::Refused { url: "https://127.0.0.1:8444/v1".to_owned(), problem: Box::new(problem) }
+    }
+
+    #[test]
+    fn a_refused_file_is_named() {
+        let failure = refused(ReasonCode::InvalidObject, "no CRL").about(Path::new("root.crl"));
+        assert_eq!(failure.to_string(), "https://127.0.0.1:8444/v1: root.crl: no CRL (invalid-object)");
+    }
+
+    #[test]
+    fn a_wrong_token_and_a_wrong_listener_say_what_to_look_at() {
+        let token = refused(ReasonCode::Unauthorized, "invalid token").to_string();
+        assert!(token.contains("invalid token: take the token of your operator file"), "{token}");
+        let listener = refused(ReasonCode::NoSuchRoute, "nothing here").to_string();
+        assert!(listener.contains("is this the operators' listener"), "{listener}");
+    }
 }

@@ -95,8 +95,7 @@ impl Init {
         let guest_folder = self.guest_folder(&data, &tls.guests, identity, &mut created)?;
         let ca = tls.guests.ca;
         let made = Made { identity, config, ca, guest_folder, operator_file, token_file };
-        let printed =
-            if json { output::print_json(&made) } else { output::print(&made.human(&self.administrator)) }?;
+        let printed = if json { output::print_json(&made) } else { output::print(&made.human(&self)) }?;
         created.keep();
         Ok(printed)
     }
@@ -276,14 +275,20 @@ fn new_tls(folder: &Path, prefix: &str, hosts: &[Host], created: &mut Created) -
 }
 
 impl Made {
-    fn human(&self, administrator: &str) -> String {
+    fn human(&self, Init { administrator, hosts, .. }: &Init) -> String {
         let Self { identity, config, guest_folder, operator_file, .. } = self;
+        let unreachable = if hosts.is_empty() {
+            "\nNo --host was given: its certificate and guest.toml have only an address of this machine. For VMs elsewhere,\n\
+             run `vouchsafe init` in another folder with --host NAME.\n"
+        } else {
+            ""
+        };
         format!(
             "A new broker, with identity {identity}.\n\nFor VMs, to be copied to /etc/vouchsafe there:\n\n  \
              {0}/guest.toml\n  {0}/ca.pem\n\nServer, CA and token of operator {administrator}: {2}\n\nNext:\n  vouchsafe serve --config {1}\n  \
              vouchsafe secret list --operator {2}\n\n\
              Back up the keyring, keyring.json, separately from the database: both together hold every secret, and\n\
-             without the keyring the database cannot be read.\n",
+             without the keyring the database cannot be read.\n{unreachable}",
             guest_folder.display(),
             config.display(),
             operator_file.display(),

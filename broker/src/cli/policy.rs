@@ -178,6 +178,9 @@ impl Full {
 }
 
 pub(super) fn list(all: Vec<Summary>) -> String {
+    if all.is_empty() {
+        return "There are no policies that you may read.".to_owned();
+    }
     let found: String = all
         .iter()
         .flat_map(|one| {

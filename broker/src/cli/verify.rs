@@ -51,7 +51,7 @@ enum Kind {
         /// The report data that it must have, 128 hex digits.
         #[arg(long, value_name = "HEX", group = "binding")]
         report_data: Option<Hex<64>>,
-        /// Whatever the report was made for.
+        /// Skip the check of the report data, and only print the claims.
         #[arg(long, group = "binding")]
         inspect: bool,
         #[command(flatten)]
@@ -75,7 +75,7 @@ enum Kind {
         /// The report data that it must have, 128 hex digits.
         #[arg(long, value_name = "HEX", group = "binding")]
         report_data: Option<Hex<64>>,
-        /// Whatever the quote was made for.
+        /// Skip the check of the nonce or report data, and only print the claims.
         #[arg(long, group = "binding")]
         inspect: bool,
         #[command(flatten)]
@@ -94,7 +94,7 @@ enum Kind {
         /// The nonce that the quote must have, in hex.
         #[arg(long, value_name = "HEX", group = "binding")]
         nonce: Option<HexBytes>,
-        /// Whatever the quote was made for.
+        /// Skip the check of the nonce or report data, and only print the claims.
         #[arg(long, group = "binding")]
         inspect: bool,
         #[command(flatten)]
@@ -141,7 +141,7 @@ struct By {
     /// Trust anchors beside the built-in ones; they give the root `extra`.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
-    /// The time to judge at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now unless given.
+    /// The time to verify at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now unless given.
     #[arg(long, value_name = "TIME")]
     at: Option<When>,
 }

@@ -74,7 +74,7 @@ impl FromRequest for Operator {
             let broker = broker.ok_or_else(|| HttpProblem::new(ReasonCode::Internal))?;
             let token = token.ok_or_else(|| unauthorized("there is no bearer token with this request"))?;
             let account = broker.keystore.authenticate(&token).await?;
-            let account = account.ok_or_else(|| unauthorized("the token is not that of an operator"))?;
+            let account = account.ok_or_else(|| unauthorized("invalid or revoked operator token"))?;
             let authority = account.authority();
             Ok(Self { identity: identity(account), authority, at: clock::now() })
         })

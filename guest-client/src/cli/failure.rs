@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 use vouchsafe_guest_client::FetchError;
 use vouchsafe_guest_client::account::AccountError;
+use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::config::ConfigError;
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::private_file::FileError;
@@ -97,7 +98,9 @@ impl Failure {
                 Some(format!("the broker's operator sees why with `vouchsafe explain {decision}`"))
             }
             Self::Fetch(FetchError::Unusable { fault: error } | FetchError::GaveUp { last: error, .. }) => {
-                error.advice().map(ToOwned::to_owned)
+                let unreachable = matches!(**error, AttemptError::Transport(_))
+                    .then_some("`vouchsafe-guest doctor` checks the brokers of the configuration");
+                error.advice().or(unreachable).map(ToOwned::to_owned)
             }
             Self::Config(ConfigError::Read { .. }) => Some(
                 "the configuration belongs into /etc/vouchsafe/guest.toml, or name it with --config"

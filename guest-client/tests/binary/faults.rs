@@ -122,6 +122,7 @@ fn a_broker_that_is_away_is_asked_again_until_the_deadline() {
     world.change(config.brokers[0].origin(), "https://127.0.0.1:1");
     let error = failed_with(&world.guest(&["fetch", "prod/key"]), 11);
     assert!(error.contains("asking again in") && error.contains("gave up after 2 attempts"), "{error}");
+    assert!(error.contains("`vouchsafe-guest doctor` checks the brokers"), "{error}");
     assert_eq!(world.status("broker").as_deref(), Some("missing"));
     assert_eq!(world.guest(&["doctor"]).status.code(), Some(1));
 }

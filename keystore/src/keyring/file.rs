@@ -20,7 +20,11 @@ use crate::primitives::{RandomError, random};
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringFileError {
     /// The system said no.
-    #[error("keyring {}: {source}", path.display())]
+    #[error(
+        "keyring {}: {source}{}",
+        path.display(),
+        if source.kind() == io::ErrorKind::NotFound { "; `vouchsafe init` creates one with a new broker" } else { "" }
+    )]
     Io {
         /// The file.
         path: PathBuf,

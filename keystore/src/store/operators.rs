@@ -64,7 +64,7 @@ pub enum OperatorError {
         text: String,
     },
     /// An editor or an auditor without a namespace could do nothing.
-    #[error("an {role} needs a namespace{}", if *role == OperatorRole::Auditor { ", or `*` for all of them" } else { "" })]
+    #[error("an {role} needs at least one namespace (`--namespace`){}", if *role == OperatorRole::Auditor { ", or `*` for all of them" } else { "" })]
     NoNamespace {
         /// The role.
         role: OperatorRole,
@@ -88,7 +88,7 @@ pub enum OperatorError {
         name: String,
     },
     /// Nobody could ever add one again.
-    #[error("{name} is the last administrator")]
+    #[error("{name} is the last administrator: add another one first")]
     LastAdministrator {
         /// The name.
         name: String,

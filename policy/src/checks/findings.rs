@@ -110,7 +110,7 @@ pub enum CheckError {
         text: String,
     },
     /// A baseline that does not exist.
-    #[error("{id}: there is no baseline {name}")]
+    #[error("{id}: there is no baseline {name}: put the baseline first")]
     UnknownBaseline {
         /// The statement.
         id: String,

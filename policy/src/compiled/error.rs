@@ -22,7 +22,7 @@ pub enum PolicyError {
     #[error("templates are not supported")]
     Template,
     /// A policy without a name.
-    #[error("policy number {number} has no @id")]
+    #[error("policy number {number} has no @id: write one above it, such as @id(\"release\")")]
     MissingId {
         /// Which one, from 1.
         number: usize,

@@ -150,7 +150,7 @@ fn eight_a_baseline_in_the_head() {
     }
     let found =
         said(&policy_of(APP, "principal in Baseline::\"prod/wbe\"", &[OWNER, SNP]), &known(&["prod/web"]));
-    assert_eq!(found, ["release: there is no baseline prod/wbe"]);
+    assert_eq!(found, ["release: there is no baseline prod/wbe: put the baseline first"]);
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn playground(folder: &Path, broker: &Broker, guest: &Path) -> anyhow::Result<()
     println!(
         "\nBroker and VM go on running; the VM has booted as in step 2 again. Try:\n\n  cd {0}\n  \
          ./vouchsafe-guest fetch {PATH}\n  ./vouchsafe secret retire {PATH}\n  \
-         ./vouchsafe-guest fetch {PATH}        # refused; then ./vouchsafe explain the decision\n  \
+         ./vouchsafe-guest fetch {PATH}        # refused; then ./vouchsafe explain DECISION\n  \
          ./vouchsafe secret restore {PATH}\n  ./vouchsafe decisions list\n  ./vouchsafe policy show prod/db\n\n\
          Stop both, and remove the folder:\n\n  {0}/stop",
         folder.display()

@@ -34,8 +34,8 @@ pub(super) struct Learn {
     #[arg(long, value_name = "TIME")]
     ends_at: Option<When>,
     /// Issuing CAs and CRLs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens; bundles of `collateral export`
-    #[arg(long, value_name = "FILE")]
-    cert: Vec<PathBuf>,
+    #[arg(long, alias = "cert", value_name = "FILE")]
+    collateral: Vec<PathBuf>,
     /// A launch endorsement of Google's, for an SEV-SNP measurement or an MRTD.
     #[arg(long, value_name = "FILE")]
     endorsement: Vec<PathBuf>,
@@ -45,7 +45,7 @@ pub(super) struct Learn {
     /// Trust anchors for the evidence, beside the built-in ones.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
-    /// The time to judge the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now
+    /// The time to verify the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now
     /// unless given.
     #[arg(long, value_name = "TIME")]
     at: Option<When>,
@@ -61,7 +61,7 @@ impl Learn {
         let ends_at = self.ends_at()?;
         let files = Files {
             anchors: &self.anchor,
-            collateral: &self.cert,
+            collateral: &self.collateral,
             endorsements: &self.endorsement,
             audiences: &self.audience,
             bundles_of: None,

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
+use vouchsafe_attestation::chain::ChainError;
+use vouchsafe_attestation::vtpm::VtpmError;
 use vouchsafe_attestation::{InspectedClaims, VerifyError};
 use vouchsafe_policy::{Baseline, MAX_BASELINE, NamedBaseline};
 use vouchsafe_protocol::limits::MAX_REQUEST;
@@ -31,14 +33,14 @@ pub(super) struct Captured {
     /// The URL of the broker that a token of Google Cloud Attestation was made for.
     #[arg(long, value_name = "URL", requires = "evidence")]
     audience: Vec<String>,
-    /// The time to judge the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now
+    /// The time to verify the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now
     /// unless given.
     #[arg(long, value_name = "TIME", requires = "evidence")]
     at: Option<When>,
 }
 
 impl Captured {
-    /// The time to judge at.
+    /// The time to verify at.
     pub(super) fn now(&self) -> UnixTime {
         self.at.map_or_else(clock::now, |When(at)| at)
     }
@@ -66,6 +68,13 @@ const fn advice(error: &VerifyError) -> &'static str {
         VerifyError::CollateralMissing { .. } => {
             ". Give the chip's VCEK as AMD publishes it, or what a broker has fetched: vouchsafe collateral export --out FILE, \
              then --collateral FILE"
+        }
+        VerifyError::Vtpm(VtpmError::UnknownIssuer(_)) => {
+            ". Without a broker, give that file, or what a broker has fetched (vouchsafe collateral export --out FILE), with \
+             --collateral FILE"
+        }
+        VerifyError::Vtpm(VtpmError::Chain(ChainError::UnknownIssuer)) => {
+            ". A root of your own is given with --anchor FILE; policies see it as the root `extra`"
         }
         VerifyError::NoVekCertificate => {
             ". Capture it again where the host hands out the certificate of its key"

@@ -41,7 +41,7 @@ pub(in super::super) struct New {
     #[arg(long, value_enum, default_value = "vtpm", requires = "evidence")]
     log: LogName,
     /// Project number of the VMs' owner.
-    #[arg(long, value_name = "NUMBER", requires = "technology")]
+    #[arg(long, value_name = "NUMBER", requires = "technology", value_parser = project_number)]
     project: Option<u64>,
     /// Instance ids; any VM of the project unless given.
     #[arg(long, value_name = "ID", requires = "project")]
@@ -296,5 +296,25 @@ impl From<TechnologyName> for Technology {
     }
 }
 
+/// A number, and not the id that names a project elsewhere.
+fn project_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| {
+        "a project's number is digits; for a project id, `gcloud projects describe ID --format='value(projectNumber)'` prints it"
+            .to_owned()
+    })
+}
+
 /// Seconds.
 const YEAR: u64 = 365 * 24 * 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_id_in_place_of_the_number_is_told_apart() {
+        assert_eq!(project_number("620438545889"), Ok(620_438_545_889));
+        let said = project_number("my-project").unwrap_err();
+        assert!(said.contains("gcloud projects describe"), "{said}");
+    }
+}

@@ -24,7 +24,7 @@ use crate::release::evidence;
 pub(super) struct Decision {
     /// What `decisions evidence` wrote.
     file: PathBuf,
-    /// The broker that made the decision, as you know it: `ed25519:` and 64 hex digits, as `init` printed it and guests pin it.
+    /// The broker that made the decision, as you know it: `ed25519:` and 43 characters, as `init` printed it and guests pin it.
     #[arg(long, value_name = "IDENTITY")]
     broker: BrokerIdentity,
     /// Collateral of that time: CRLs, certificates of issuing CAs and AMD chips, PEM or DER; Intel's collateral and key

@@ -26,7 +26,7 @@ pub(super) struct GoogleToken {
     /// The nonce that the token must have, as it stands in it.
     #[arg(long, group = "binding")]
     nonce: Option<String>,
-    /// Whatever the token was made for.
+    /// Skip the nonce check, and only print the claims.
     #[arg(long, group = "binding")]
     inspect: bool,
     #[command(flatten)]
