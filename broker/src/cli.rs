@@ -29,7 +29,7 @@ use clap::{Parser, Subcommand};
 
 pub use failure::Failure;
 
-/// Releases secrets to Confidential VMs on Google Cloud once they have proved what they are and whose they are.
+/// Releases secrets to Confidential VMs on Google Cloud that have proved what they run and who owns them.
 ///
 /// Exit codes: 0 done; 1 refused, by the broker or, for `verify`, by the verifier; 2 usage, or a file that cannot
 /// be used; 3 the broker cannot be reached.
@@ -45,7 +45,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a new broker: data directory, root keyring, identity, TLS, first operator.
+    /// Create a new broker: data directory, root keyring, identity, TLS, first operator.
     Init(init::Init),
     /// Run the broker.
     Serve(serve::Serve),
@@ -53,17 +53,17 @@ enum Command {
     Secret(secret::Secret),
     /// Write, check, put and read release policies.
     Policy(policy::Policy),
-    /// Put, read and revoke baselines.
+    /// Learn, predict, put, list, show and revoke baselines.
     Baseline(baseline::Baseline),
-    /// Read and put the broker's guardrails.
+    /// Show, replace and reset the broker's guardrails.
     Guardrails(guardrails::GuardrailsCommand),
-    /// List what was decided.
+    /// List decisions, and export one with its evidence.
     Decisions(decisions::Decisions),
-    /// See which hardware VMs have shown, and which of them moved.
+    /// List the chips on which VMs got secrets, and VMs that moved.
     Chips(chips::Chips),
-    /// Say why a request was refused, or what was granted.
+    /// Explain why a request was refused, or what was granted.
     Explain(explain::Explain),
-    /// See what collateral is in force, fetch, import and export it.
+    /// Show, fetch, import, export and remove collateral.
     Collateral(collateral::CollateralCommand),
     /// Add, list and remove operators.
     Operator(operator::OperatorCommand),

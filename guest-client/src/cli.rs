@@ -38,79 +38,80 @@ enum Command {
     Fetch(Fetch),
     /// Fetch secrets and run a command that gets them as files or environment variables.
     Exec(Exec),
-    /// Collect evidence that is bound to no release, to look at it or to write a policy from it.
+    /// Collect evidence without a release, to inspect it or to write a policy from it.
     Evidence(Capture),
-    /// Say what this VM can prove, what is missing, and whether its brokers can be used.
+    /// Check what this VM can prove, what is missing, and whether its brokers can be used.
     Doctor(Doctor),
     /// Print completions for a shell.
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: Shell,
     },
 }
 
 #[derive(clap::Args)]
 struct Fetch {
-    /// Paths such as prod/db-01/disk; all are released, or none.
+    /// Paths such as prod/db-01/disk. Either all are released or none.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<SecretPath>,
-    /// Write JSON, secrets as base64; without it, several paths need a --output each.
+    /// Write JSON with the secrets in base64; otherwise several paths need one --output each.
     #[arg(long)]
     json: bool,
-    /// Write to this file: atomically, readable by its owner only. Given once for each PATH, in their order.
+    /// Write to this file, atomically and readable by its owner only. Repeat it for each PATH, in the same order.
     #[arg(long, short, value_name = "FILE")]
     output: Vec<PathBuf>,
-    /// Permissions of the files, octal; others never get any.
+    /// Permissions of the files, octal; never any for others.
     #[arg(long, value_name = "MODE", default_value = "0600", requires = "output")]
     mode: Permissions,
-    /// Owner of the files, USER or USER:GROUP by name or number; the group is the user's own unless given. Needs root.
+    /// Owner of the files, USER or USER:GROUP by name or number; default group: the user's own. Needs root.
     #[arg(long, value_name = "OWNER", requires = "output")]
     owner: Option<AccountName>,
-    /// Write to this open file descriptor (a pipe or a file) and not to stdout.
+    /// Write to this open file descriptor (a pipe or a file) instead of stdout.
     #[arg(long, value_name = "N", conflicts_with = "output")]
     fd: Option<u32>,
-    /// Write also to a terminal.
+    /// Write even to a terminal.
     #[arg(long)]
     force: bool,
 }
 
 #[derive(clap::Args)]
 struct Exec {
-    /// Put the secret into a file in memory, and the file's name into the variable NAME. It is an open descriptor that the
-    /// command inherits. Use encrypted swap or none: unlike this program's memory, the command's is not locked.
+    /// Put the secret into a file in memory (an open descriptor that the command inherits), and the file's name into
+    /// the variable NAME. Use encrypted swap or none: the command's memory is not locked, unlike this program's.
     #[arg(long, value_name = "NAME=PATH")]
     file: Vec<exec::Assignment>,
-    /// Put the secret into a file of a private tmpfs, and the file's name into the variable NAME. Only the command and its
-    /// children see it; it is gone with the last of them. Needs root.
+    /// Put the secret into a file in a private tmpfs, and the file's name into the variable NAME. Only the command
+    /// and its children see it, and it disappears with the last of them. Needs root.
     #[arg(long, value_name = "NAME=PATH")]
     tmpfs: Vec<exec::Assignment>,
-    /// Put the secret itself into the variable NAME. Prefer files: variables are easily leaked.
+    /// Put the secret itself into the variable NAME. Prefer files: variables leak easily.
     #[arg(long, value_name = "NAME=PATH")]
     env: Vec<exec::Assignment>,
     /// Run the command as this user, USER or USER:GROUP by name or number, with the user's groups. The files are the
     /// user's. Needs root.
     #[arg(long, value_name = "USER")]
     user: Option<AccountName>,
-    /// The command and its arguments. It takes this process's place: signals, exit status and process id are its own.
+    /// The command and its arguments. It replaces this process, so signals, exit status and process id are the
+    /// command's.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<std::ffi::OsString>,
 }
 
 #[derive(clap::Args)]
 struct Capture {
-    /// 32 bytes in hex that the evidence is bound to; random unless given.
+    /// Nonce that the evidence is bound to, 32 bytes in hex; default: random.
     #[arg(long, value_name = "HEX", value_parser = parse_nonce)]
     nonce: Option<[u8; 32]>,
-    /// Write to this file, atomically and readable by its owner only, and not to stdout.
+    /// Write to this file, atomically and readable by its owner only, instead of stdout.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The TPM, such as /dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321, unless given that of the configuration.
+    /// The TPM, such as /dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321; default: the configuration's.
     #[arg(long, value_name = "ADDRESS")]
     tpm: Option<TpmAddress>,
-    /// The firmware's event log, unless given that of the configuration.
+    /// The firmware's event log; default: the configuration's.
     #[arg(long, value_name = "FILE")]
     event_log: Option<PathBuf>,
-    /// For whom a token is, `https://HOST:PORT`; the first broker unless given.
+    /// Audience of a token, `https://HOST:PORT`; default: the first broker.
     #[arg(long, value_name = "URL")]
     audience: Option<BrokerUrl>,
 }
@@ -120,7 +121,7 @@ struct Doctor {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Also have Google Cloud Attestation issue a token, and show what it says.
+    /// Also request a token from Google Cloud Attestation, and show its claims.
     #[arg(long)]
     google: bool,
 }
@@ -341,10 +342,10 @@ fn parse_nonce(text: &str) -> Result<[u8; 32], &'static str> {
 }
 
 const AFTER_HELP: &str = "\
-The TPM library loads its part for the TPM when it is used: libtss2-tcti-device, in a package of that name or in
-tpm2-tss. `doctor` says whether that and everything else is there.
+The TPM library loads its device module, libtss2-tcti-device, at run time; it is in a package of that name or in tpm2-tss.
+`doctor` checks this and everything else that is needed.
 
 Exit codes: 0 done; 1 doctor: nothing can be proved, or no broker can be used; 2 usage or configuration; 10 refused by the broker;
-11 no broker gave an answer that counts; 12 no evidence; 13 the broker signed an answer that does not fit;
+11 no broker gave a valid signed answer; 12 no evidence; 13 the broker signed an answer that does not match the request;
 14 output failed, or the command's user or files could not be set up; 15 no broker can be used as configured (identity,
 CA, host or URL). exec passes on the command's exit code; 126 and 127: it cannot be run.";

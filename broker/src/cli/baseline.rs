@@ -29,17 +29,17 @@ pub(super) struct Baseline {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Write a commented baseline of one captured boot, to be read before it is put.
+    /// Write a commented baseline of one captured boot. Read it before you put it.
     Learn(Box<Online<learn::Learn>>),
     /// Predict what a boot will measure, from the files of an update. Needs no broker.
     Predict(predict::Predict),
-    /// Put a baseline (JSON), or a new version of it. In force at once.
+    /// Put a baseline (JSON), or a new version of it. It takes effect at once.
     Put(Online<Document>),
-    /// List the baselines that you may read, with their state and end.
+    /// List the baselines that you may read, with their state and expiry.
     List(Connection),
     /// Show a baseline's JSON.
     Show(Online<Named>),
-    /// Revoke a baseline for good: policies that rest on it alone refuse from now on.
+    /// Revoke a baseline permanently: a policy that relies on it alone denies from now on.
     Revoke(Online<Revoke>),
 }
 

@@ -22,22 +22,22 @@ pub(super) struct Chips {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Chips on which a VM first got something, the newest first.
+    /// List the chips on which VMs first got a secret, newest first.
     ///
     /// A chip that came after another one raised an alarm. An instance that Google stopped and started elsewhere
     /// moves legitimately: compare the time with the instance's restarts. Where the evidence names no instance, the
     /// chips are those of all VMs under the secret's policy.
     List {
-        /// Only those of this VM: project number/instance id.
+        /// Only entries of this VM: project number/instance id.
         #[arg(long, value_name = "PROJECT/ID", conflicts_with = "policy")]
         instance: Option<String>,
-        /// Only those of VMs that got something by this policy and named no instance.
+        /// Only those of VMs that got a secret under this policy and named no instance.
         #[arg(long, value_name = "NAME")]
         policy: Option<ObjectName>,
-        /// At most so many.
+        /// Maximum number of entries.
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// The page that follows: what the one before gave as `next`.
+        /// Continue after the previous page, with the value that it gave as `next`.
         #[arg(long, value_name = "INDEX")]
         before: Option<u64>,
     },

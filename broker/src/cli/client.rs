@@ -24,17 +24,18 @@ use crate::tls;
 /// Which broker, and who asks.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
-    /// Operator file (TOML: server, ca, token), ~/.config/vouchsafe/operator.toml unless given. It must be yours or root's,
-    /// and nobody else may read it.
+    /// Operator file (TOML: server, ca, token); default: ~/.config/vouchsafe/operator.toml. It must belong to you or
+    /// root, and be readable by nobody else.
     #[arg(long, value_name = "FILE", global = true)]
     operator: Option<PathBuf>,
-    /// The operators' listener, such as https://127.0.0.1:8444. With --ca and --token-file, in place of an operator file.
+    /// URL of the operators' listener, such as https://127.0.0.1:8444. With --ca and --token-file it replaces the
+    /// operator file.
     #[arg(long, value_name = "URL", global = true)]
     server: Option<String>,
-    /// CA of the broker's TLS certificate, PEM. With --server and --token-file.
+    /// CA of the broker's TLS certificate, PEM. Needs --server and --token-file.
     #[arg(long, value_name = "FILE", global = true)]
     ca: Option<PathBuf>,
-    /// File with the operator's token for that server. With --server and --ca.
+    /// File with the operator's token for that server. Needs --server and --ca.
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
 }

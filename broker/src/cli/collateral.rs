@@ -23,7 +23,7 @@ pub(super) struct CollateralCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Import collateral. In force at once.
+    /// Import collateral. It takes effect at once.
     ///
     /// CRLs and certificates, PEM or DER; Intel's collateral for TDX, JSON (QuoteCollateralV3); launch endorsements
     /// (MEASUREMENT.binarypb); JSON Web Key Sets; bundles of `export`. Each item is verified wherever it is used, with one
@@ -33,29 +33,29 @@ enum Action {
         /// Files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Take bundles that this broker signed, instead of this one's own.
+        /// Accept bundles signed by this broker, instead of by the one that is asked.
         #[arg(long, value_name = "IDENTITY")]
         signed_by: Option<BrokerIdentity>,
-        /// The files are launch endorsements for this measurement, 96 digits of hex; unless given, a file named
-        /// MEASUREMENT.binarypb is one.
+        /// The files are launch endorsements for this measurement, 96 hex digits. Not needed for a file named
+        /// MEASUREMENT.binarypb.
         #[arg(long, value_name = "HEX")]
         measurement: Option<Digest48>,
     },
-    /// Write all collateral to one file, signed by the broker, for brokers that cannot reach any vendor.
+    /// Write all collateral to one file, signed by the broker, for brokers without internet egress.
     Export {
         /// The new file.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Remove items. What the broker fetches by itself comes back with its next fetch.
+    /// Remove items. An item that the broker fetches by itself returns with its next fetch.
     Remove {
-        /// SHA-256 of each item in hex, or as much of it as `status` shows.
+        /// SHA-256 of each item in hex, or the part that `status` shows.
         #[arg(required = true, value_name = "DIGEST")]
         digests: Vec<String>,
     },
-    /// Fetch everything anew, without waiting for it.
+    /// Start to fetch everything anew, in the background.
     Refresh,
-    /// What is in force, since when and until when, and what could not be fetched.
+    /// Show the collateral in use, its age and validity, and what could not be fetched.
     Status,
 }
 

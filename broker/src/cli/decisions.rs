@@ -28,9 +28,9 @@ pub(super) struct Decisions {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List decisions and changes by operators, the newest first.
+    /// List decisions and changes by operators, newest first.
     List(Box<List>),
-    /// Write a decision with the evidence that it was made on, for `verify decision`.
+    /// Export a decision with the evidence that it was based on, for `verify decision`.
     Evidence {
         /// The decision, 32 hex digits.
         id: DecisionId,
@@ -42,28 +42,28 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct List {
-    /// Only these.
+    /// Only entries of this kind.
     #[arg(long)]
     outcome: Option<Outcome>,
-    /// Only those that concern this secret.
+    /// Only entries about this secret.
     #[arg(long)]
     path: Option<SecretPath>,
-    /// Only those of this VM: project number/instance id.
+    /// Only entries of this VM: project number/instance id.
     #[arg(long, value_name = "PROJECT/ID")]
     instance: Option<String>,
-    /// Not earlier than this: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970.
+    /// Start: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970.
     #[arg(long, value_name = "TIME")]
     since: Option<When>,
-    /// Earlier than this, in the same forms.
+    /// End (exclusive), in the same forms.
     #[arg(long, value_name = "TIME")]
     until: Option<When>,
-    /// At most so many.
+    /// Maximum number of entries.
     #[arg(long, default_value_t = 50)]
     limit: u32,
-    /// The page that follows: what the one before gave as `next`.
+    /// Continue after the previous page, with the value that it gave as `next`.
     #[arg(long, value_name = "INDEX")]
     before: Option<u64>,
-    /// Refusals of strangers instead, which are in the broker's memory only.
+    /// Show the refusals that are kept in the broker's memory only, such as those of VMs of unknown owners.
     #[arg(long)]
     remembered: bool,
 }

@@ -19,7 +19,7 @@ use crate::clock;
 pub(super) struct Explain {
     #[command(flatten)]
     connection: Connection,
-    /// The decision: 32 hex digits, as the guest's console and the log show it.
+    /// Decision id: 32 hex digits, as on the guest's console and in the log.
     id: DecisionId,
 }
 

@@ -23,15 +23,15 @@ pub(super) struct GuardrailsCommand {
 enum Action {
     /// Show the guardrails in force.
     Show,
-    /// Replace the guardrails. The new ones are in force at once, for every secret.
+    /// Replace the guardrails. The new ones take effect at once, for every secret.
     Put {
         /// File with their text; - is standard input.
         file: PathBuf,
-        /// A shipped rule that the new text leaves out or changes. Without this, such a text is refused.
+        /// Id of a shipped rule that the new text leaves out or changes; without it such a text is rejected.
         #[arg(long, value_name = "ID")]
         drop: Vec<String>,
     },
-    /// Bring the shipped guardrails back. They are in force at once, and follow later versions of the broker.
+    /// Restore the shipped guardrails. They take effect at once, and change with later versions of the broker.
     Reset,
 }
 

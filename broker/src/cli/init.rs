@@ -23,20 +23,21 @@ use crate::{clock, random, tls};
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// Folder for everything that the broker keeps; made, or empty, yours or root's and writable by nobody else.
+    /// Directory for all of the broker's data. It is created, or must be empty, belong to you or root, and be
+    /// writable by nobody else.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Address of the listener for VMs; IPv6 as `[::]:8443`.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
     guests: SocketAddr,
-    /// Address of the listener for operators. Its TLS certificate always covers it.
+    /// Address of the listener for operators. The TLS certificate always includes it.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8444")]
     operators: SocketAddr,
-    /// Names and addresses under which VMs reach the broker, for its TLS certificate and URLs; this machine only
-    /// unless given.
+    /// Name or address at which VMs reach the broker, for its TLS certificate and URLs; repeat it for several.
+    /// Without it, only this machine can connect.
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<Host>,
-    /// TLS certificate chain to use instead of a new one, PEM. It must be for every --host.
+    /// TLS certificate chain to use instead of a new one, PEM. It must be valid for every --host.
     #[arg(long, value_name = "FILE", requires_all = ["key", "ca", "hosts"])]
     certificate: Option<PathBuf>,
     /// Its private key, PEM.
@@ -48,7 +49,7 @@ pub(super) struct Init {
     /// Name of the first operator, an administrator.
     #[arg(long, value_name = "NAME", default_value = "admin")]
     administrator: String,
-    /// Also write the first operator's token to this new file (0600), for programs that take no operator file.
+    /// Also write the first operator's token to this new file (0600), for programs that cannot read an operator file.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }

@@ -24,16 +24,16 @@ pub(super) struct OperatorCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Add an operator. The token is shown this once.
+    /// Add an operator. The token is shown only once.
     #[command(after_help = authority())]
     Add {
-        /// A name for the record.
+        /// Name, as the decision log shows it.
         name: String,
         /// What the operator may do.
         #[arg(long, value_parser = roles())]
         role: OperatorRole,
-        /// Where: once for each namespace of an editor or an auditor, or '*' for an auditor of everything. Administrators act
-        /// everywhere and take none.
+        /// Namespace of an editor or auditor; repeat it for several, or '*' for an auditor of everything.
+        /// Administrators act everywhere and take none.
         #[arg(long, value_name = "NAME")]
         namespace: Vec<String>,
         /// Write an operator file for the new operator (server, CA and token) to this new file (0600), instead of printing
@@ -41,7 +41,7 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// All operators.
+    /// List all operators.
     List,
     /// Remove an operator; the token stops working at once.
     Remove {

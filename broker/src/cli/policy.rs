@@ -29,18 +29,18 @@ pub(super) struct Policy {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Write a complete, commented policy to start from. Needs no broker.
+    /// Write a complete, commented policy as a starting point. Needs no broker.
     New(new::New),
-    /// Say what a policy would do for captured evidence, condition by condition. Needs no broker.
+    /// Evaluate a policy against captured evidence, condition by condition. Needs no broker.
     Test(test::Test),
-    /// Say which recorded decisions another text of a policy would change.
+    /// List the recorded decisions that a new text of a policy would change.
     Diff(Online<diff::Diff>),
-    /// Put a policy, or a new version of it. In force at once.
+    /// Put a policy, or a new version of it. It takes effect at once.
     Put(Online<Document>),
-    /// Say what registration would find wrong with a policy. Needs no broker: exit code 0 when it would be taken, 1 when
-    /// not, 2 for usage and unreadable files. With --broker it asks one.
+    /// Check whether a policy would be accepted. Needs no broker, unless --broker is given. Exit codes: 0 accepted; 1
+    /// rejected; 2 usage, or a file that cannot be read.
     Check(Online<check::Check>),
-    /// Print the claims that policies can read: type, evidence, and when each is absent. Needs no broker.
+    /// Print the claims that policies can read: type, source, and when each is absent. Needs no broker.
     Schema(schema::Schema),
     /// List the policies that you may read.
     List(Connection),
@@ -62,7 +62,7 @@ pub(super) struct Document {
 pub(super) struct Named {
     /// Its name.
     pub(super) name: ObjectName,
-    /// An older version than the current one.
+    /// An older version instead of the current one.
     #[arg(long)]
     pub(super) version: Option<u64>,
 }

@@ -25,7 +25,8 @@ pub(super) struct Secret {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Put a secret, or a new version of it. The value comes from a file or standard input, as it is.
+    /// Store a secret, or a new version of it. The value is read from a file or standard input, byte for byte: a
+    /// newline at the end is part of it.
     Put {
         #[command(flatten)]
         new: New,
@@ -33,23 +34,23 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         from: PathBuf,
     },
-    /// Let the broker make a secret that no operator ever sees.
+    /// Let the broker generate a secret that no operator ever sees.
     Generate {
         #[command(flatten)]
         new: New,
-        /// A value of its own for each VM, 32 bytes, derived from project number and instance id.
+        /// A separate 32-byte value for each VM, derived from project number and instance id.
         #[arg(long, conflicts_with = "length")]
         per_instance: bool,
-        /// Bytes.
+        /// Length in bytes.
         #[arg(long, default_value_t = 32)]
         length: usize,
     },
-    /// What is known of a secret. Never its value.
+    /// Show a secret's metadata, never its value.
     Show {
         /// Its path.
         path: SecretPath,
     },
-    /// Secrets that you may read about.
+    /// List the secrets that you may read about.
     List,
     /// Put a secret under another policy.
     SetPolicy {
@@ -59,12 +60,12 @@ enum Action {
         #[arg(long, value_name = "NAME")]
         policy: ObjectName,
     },
-    /// Refuse a secret, or one version of it, from now on; `restore` brings it back.
+    /// Stop releasing a secret, or one version of it; `restore` reverts this.
     Retire(Version),
-    /// Serve a retired secret again: the versions that its last retirement retired. A version that was retired by itself
-    /// stays so until it is named with --version.
+    /// Release a retired secret again: the versions of its last retirement. A version that was retired separately
+    /// needs --version.
     Restore(Version),
-    /// Delete a secret for good: ciphertext and wrapped key.
+    /// Delete a secret permanently: ciphertext and wrapped key.
     Destroy(Version),
 }
 
@@ -72,10 +73,10 @@ enum Action {
 struct New {
     /// Its path, such as prod/db-01/disk; the first segment is the namespace.
     path: SecretPath,
-    /// The policy that guards it, such as prod/db; of the same namespace or of `shared`.
+    /// The policy that guards it, such as prod/db; in the same namespace or in `shared`.
     #[arg(long, value_name = "NAME")]
     policy: ObjectName,
-    /// What it is for: disk or app. Its policy must be for the same.
+    /// Purpose, disk or app; it must be the policy's.
     #[arg(long = "for", value_name = "PURPOSE", default_value = "app")]
     purpose: Purpose,
 }
@@ -84,7 +85,7 @@ struct New {
 struct Version {
     /// Its path.
     path: SecretPath,
-    /// One version; all of them unless given.
+    /// One version instead of all.
     #[arg(long)]
     version: Option<u64>,
 }

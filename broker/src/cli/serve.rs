@@ -14,8 +14,8 @@ use crate::hardening::{self, Memory};
 use crate::server::Servers;
 use crate::{Broker, BrokerConfig, baselines, log, reload, tls};
 
-/// SIGTERM and SIGINT stop the broker once requests that are being served have ended. SIGHUP has it read the configuration
-/// and the TLS certificates again; the log says what is in force and what needs a restart.
+/// SIGTERM and SIGINT stop the broker after the running requests. SIGHUP reloads the configuration and the TLS
+/// certificates; the log says which changes took effect and which need a restart.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The broker's configuration.

@@ -48,7 +48,7 @@ enum Kind {
         /// A launch endorsement of Google's, for its measurement.
         #[arg(long, value_name = "FILE")]
         endorsement: Vec<PathBuf>,
-        /// The report data that it must have, 128 hex digits.
+        /// Expected report data, 128 hex digits.
         #[arg(long, value_name = "HEX", group = "binding")]
         report_data: Option<Hex<64>>,
         /// Skip the check of the report data, and only print the claims.
@@ -63,16 +63,16 @@ enum Kind {
         /// The quote; zeros may follow it.
         #[arg(long, value_name = "FILE")]
         quote: PathBuf,
-        /// Intel's collateral for the platform, JSON; may be left out with --inspect.
+        /// Intel's collateral for the platform, JSON; optional with --inspect.
         #[arg(long, value_name = "FILE", required_unless_present = "inspect")]
         collateral: Option<PathBuf>,
-        /// The CCEL event log, held against the quote's RTMRs; 0xFF may follow it.
+        /// The CCEL event log, to be replayed to the quote's RTMRs; 0xFF may follow it.
         #[arg(long, value_name = "FILE")]
         ccel: Option<PathBuf>,
         /// A launch endorsement of Google's, for its MRTD.
         #[arg(long, value_name = "FILE")]
         endorsement: Vec<PathBuf>,
-        /// The report data that it must have, 128 hex digits.
+        /// Expected report data, 128 hex digits.
         #[arg(long, value_name = "HEX", group = "binding")]
         report_data: Option<Hex<64>>,
         /// Skip the check of the nonce or report data, and only print the claims.
@@ -81,17 +81,17 @@ enum Kind {
         #[command(flatten)]
         by: By,
     },
-    /// A vTPM quote with its log: an attestation of Google's go-tpm-tools, or our evidence in JSON. With --inspect a quote
-    /// over at least PCR 0 to 7 will do.
+    /// A vTPM quote with its log: an attestation of Google's go-tpm-tools, or evidence of vouchsafe-guest in JSON.
+    /// With --inspect, a quote over PCR 0 to 7 is enough.
     #[command(group = clap::ArgGroup::new("binding").required(true))]
     Vtpm {
         /// The file.
         #[arg(long, value_name = "FILE")]
         attestation: PathBuf,
-        /// systemd's measurement log (tpm2-measure.log), in place of the one in the file.
+        /// systemd's measurement log (tpm2-measure.log), instead of the one in the file.
         #[arg(long, value_name = "FILE")]
         userspace_log: Option<PathBuf>,
-        /// The nonce that the quote must have, in hex.
+        /// Expected nonce, in hex.
         #[arg(long, value_name = "HEX", group = "binding")]
         nonce: Option<HexBytes>,
         /// Skip the check of the nonce or report data, and only print the claims.
@@ -102,17 +102,17 @@ enum Kind {
     },
     /// A token of Google Cloud Attestation.
     GoogleToken(Box<google_token::GoogleToken>),
-    /// A recorded grant, from what `decisions evidence` wrote: the claims that it was decided on.
+    /// A recorded grant, exported by `decisions evidence`: verifies its evidence again and prints the claims.
     Decision(Box<decision::Decision>),
     /// A launch endorsement of Google's.
     Endorsement(Box<endorsement::Endorsement>),
-    /// A firmware event log, held against PCRs.
+    /// A firmware event log, replayed to given PCRs.
     EventLog {
         /// The log (binary_bios_measurements).
         #[arg(long, value_name = "FILE")]
         log: PathBuf,
-        /// The PCRs: a JSON object of decimal index to hex SHA-256, or what tpm2_pcrread prints. Values of the initrd and
-        /// of the running system are both taken.
+        /// The PCRs: a JSON object of decimal index to hex SHA-256, or the output of tpm2_pcrread. They may be from
+        /// the initrd or from the running system.
         #[arg(long, value_name = "FILE")]
         pcrs: PathBuf,
         /// systemd's measurement log (tpm2-measure.log): what user space extended after the firmware.
@@ -121,7 +121,7 @@ enum Kind {
         #[command(flatten)]
         by: By,
     },
-    /// The CCEL event log of a TDX guest, held against RTMRs.
+    /// The CCEL event log of a TDX guest, replayed to given RTMRs.
     Ccel {
         /// The log; 0xFF may follow it.
         #[arg(long, value_name = "FILE")]
@@ -141,7 +141,8 @@ struct By {
     /// Trust anchors beside the built-in ones; they give the root `extra`.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
-    /// The time to verify at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now unless given.
+    /// The time to verify at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970;
+    /// default: now.
     #[arg(long, value_name = "TIME")]
     at: Option<When>,
 }

@@ -21,7 +21,7 @@ use crate::inspection::inspect;
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["evidence", "decision"]))]
 pub(super) struct Learn {
-    /// Captured evidence: ours in JSON (vouchsafe-guest evidence), or an attestation of Google's go-tpm-tools.
+    /// Captured evidence: JSON of `vouchsafe-guest evidence`, or an attestation of Google's go-tpm-tools.
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
     /// The decision whose evidence the broker kept.
@@ -30,7 +30,7 @@ pub(super) struct Learn {
     /// Security version of the baseline.
     #[arg(long, default_value_t = 1)]
     version: u32,
-    /// When it ends: 2027-11-29T10:00Z, a date, or seconds since 1970; in a year unless given.
+    /// Expiry: 2027-11-29T10:00Z, a date, or seconds since 1970; default: in a year.
     #[arg(long, value_name = "TIME")]
     ends_at: Option<When>,
     /// Issuing CAs and CRLs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens; bundles of `collateral export`
@@ -39,14 +39,14 @@ pub(super) struct Learn {
     /// A launch endorsement of Google's, for an SEV-SNP measurement or an MRTD.
     #[arg(long, value_name = "FILE")]
     endorsement: Vec<PathBuf>,
-    /// The URL of the broker that a token of Google Cloud Attestation was made for.
+    /// Audience of a Google Cloud Attestation token: a URL of the broker.
     #[arg(long, value_name = "URL")]
     audience: Vec<String>,
     /// Trust anchors for the evidence, beside the built-in ones.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
-    /// The time to verify the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now
-    /// unless given.
+    /// The time to verify the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds
+    /// since 1970; default: now.
     #[arg(long, value_name = "TIME")]
     at: Option<When>,
     /// Write to this new file instead of standard output.

@@ -19,7 +19,7 @@ pub(super) struct Predict {
     /// A unified kernel image that the firmware starts.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["shim", "grub", "initrd", "cmdline", "grub_cfg", "grub_start"])]
     uki: Option<PathBuf>,
-    /// First boot loader; left out where the firmware starts GRUB itself.
+    /// First boot loader; leave it out if the firmware starts GRUB directly.
     #[arg(long, value_name = "FILE")]
     shim: Option<PathBuf>,
     /// GRUB.
@@ -28,23 +28,24 @@ pub(super) struct Predict {
     /// The kernel.
     #[arg(long, value_name = "FILE", requires = "grub")]
     kernel: Option<PathBuf>,
-    /// The initrd; again for each file that the command `initrd` names.
+    /// The initrd; repeat it for each file that the command `initrd` names.
     #[arg(long, value_name = "FILE")]
     initrd: Vec<PathBuf>,
-    /// The kernel's command line as GRUB has it, the kernel's path first; may be left out where --grub-cfg tells it.
+    /// The kernel's command line as in GRUB's configuration, starting with the kernel's path; optional if --grub-cfg
+    /// contains it.
     #[arg(long, value_name = "TEXT")]
     cmdline: Option<String>,
-    /// A file of GRUB's configuration; again for each further one, in the order in which GRUB reads them.
+    /// A file of GRUB's configuration; repeat it for further ones, in the order in which GRUB reads them.
     #[arg(long, value_name = "FILE")]
     grub_cfg: Vec<PathBuf>,
-    /// File with the commands that GRUB's image runs before it reads the first of them, one a line, as the log of an
-    /// earlier boot shows them.
+    /// File with the commands that GRUB's image runs before it reads the first of them, one per line, as in the log
+    /// of an earlier boot.
     #[arg(long, value_name = "FILE", requires = "grub_cfg")]
     grub_start: Option<PathBuf>,
-    /// Print this baseline with the update allowed beside what it allows today.
+    /// Print this baseline, extended to also allow the update.
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
-    /// Write that to this new file instead of standard output.
+    /// Write the extended baseline to this new file instead of standard output.
     #[arg(long, value_name = "FILE", requires = "into")]
     out: Option<PathBuf>,
 }

@@ -30,11 +30,11 @@ pub(super) struct Captured {
     /// A launch endorsement of Google's, for an SEV-SNP measurement or an MRTD.
     #[arg(long, value_name = "FILE", requires = "evidence")]
     endorsement: Vec<PathBuf>,
-    /// The URL of the broker that a token of Google Cloud Attestation was made for.
+    /// Audience of a Google Cloud Attestation token: a URL of the broker.
     #[arg(long, value_name = "URL", requires = "evidence")]
     audience: Vec<String>,
-    /// The time to verify the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970; now
-    /// unless given.
+    /// The time to verify the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds
+    /// since 1970; default: now.
     #[arg(long, value_name = "TIME", requires = "evidence")]
     at: Option<When>,
 }

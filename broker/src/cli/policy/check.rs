@@ -20,14 +20,14 @@ use crate::clock;
 
 #[derive(Debug, Args)]
 pub(in super::super) struct Check {
-    /// Name that the policy is to be put under, such as prod/db.
+    /// Name under which the policy will be put, such as prod/db.
     name: ObjectName,
     /// File with its text; - is standard input.
     file: PathBuf,
     /// A baseline that the policy names: prod/web=FILE.
     #[arg(long, value_name = "NAME=FILE", conflicts_with = "broker")]
     baseline: Vec<BaselineFile>,
-    /// Ask the broker, which knows the baselines and the secrets that rest on the policy.
+    /// Ask the broker, which knows the baselines and the secrets under the policy.
     #[arg(long)]
     broker: bool,
 }

@@ -17,11 +17,11 @@ use crate::clock;
 
 #[derive(Debug, Args)]
 pub(in super::super) struct Diff {
-    /// The policy as the broker has it: prod/db, or an older version of it: prod/db@3.
+    /// The policy at the broker: prod/db, or an older version: prod/db@3.
     old: Versioned,
-    /// File with the other text; - is standard input.
+    /// File with the new text; - is standard input.
     new: PathBuf,
-    /// How many of the last records to look at.
+    /// How many of the latest records to evaluate.
     #[arg(long, value_name = "LAST", value_parser = clap::value_parser!(u32).range(1..=1000))]
     decisions: u32,
 }

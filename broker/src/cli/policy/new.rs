@@ -24,48 +24,50 @@ use crate::clock;
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["evidence", "project"]))]
 pub(in super::super) struct New {
-    /// What the secrets are for: disk or app.
+    /// Purpose of the secrets: disk or app.
     #[arg(long = "for", value_name = "PURPOSE")]
     purpose: Purpose,
-    /// Evidence of the VM: ours in JSON (vouchsafe-guest evidence) or an attestation of go-tpm-tools. The policy is for
-    /// exactly this VM, with exactly what it booted.
+    /// Evidence of the VM: JSON of `vouchsafe-guest evidence`, or an attestation of go-tpm-tools. The policy is for
+    /// exactly this VM and exactly this boot.
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
-    /// Name that the policy will be put under, such as prod/db; the baseline of the captured boot gets the same name.
+    /// Name under which the policy will be put, such as prod/db; the baseline of the captured boot gets the same
+    /// name.
     #[arg(long, value_name = "NAME")]
     name: Option<ObjectName>,
-    /// New file for the baseline of the captured boot; unless given, that of --out with .baseline.json at its end.
+    /// New file for the baseline of the captured boot; default: like --out, but ending in .baseline.json.
     #[arg(long, value_name = "FILE", requires = "evidence", requires = "name")]
     baseline_out: Option<PathBuf>,
-    /// The log that says what booted: the vTPM's, or that of a TDX guest's own registers.
+    /// The log for the boot claims: the vTPM's, or that of a TDX guest's own registers.
     #[arg(long, value_enum, default_value = "vtpm", requires = "evidence")]
     log: LogName,
-    /// Project number of the VMs' owner.
+    /// Number (not id) of the project that owns the VMs.
     #[arg(long, value_name = "NUMBER", requires = "technology", value_parser = project_number)]
     project: Option<u64>,
-    /// Instance ids; any VM of the project unless given.
+    /// Instance id; repeat it for several. Default: any VM of the project.
     #[arg(long, value_name = "ID", requires = "project")]
     instance: Vec<u64>,
-    /// What protects the VMs' memory.
+    /// The VMs' memory encryption.
     #[arg(long, requires = "project")]
     technology: Option<TechnologyName>,
-    /// What shows whose VM it is.
+    /// Evidence of the owner.
     #[arg(long, value_name = "KIND", value_enum, default_value = "vtpm", conflicts_with = "evidence")]
     evidence_kind: OwnerKind,
     /// The kernel's whole command line.
     #[arg(long, value_name = "TEXT", requires = "project")]
     command_line: Option<String>,
-    /// Baselines that exist, any of which everything that boots must be in; with --evidence instead of a new one.
+    /// Existing baseline that the boot must be a member of; repeat it for alternatives. With --evidence it replaces
+    /// the new one.
     #[arg(long, value_name = "NAME", conflicts_with = "baseline_out")]
     baseline: Vec<ObjectName>,
-    /// Do not ask for UEFI Secure Boot.
+    /// Do not demand UEFI Secure Boot.
     #[arg(long, requires = "project")]
     no_secure_boot: bool,
     /// The VMs' AK certificates come from an extra trust anchor: tests and demonstrations.
     #[arg(long, requires = "project")]
     extra_root: bool,
-    /// Acknowledge something that registration refuses otherwise, by its code: written as @accepts. Nothing is
-    /// acknowledged unless given.
+    /// Acknowledge a gap that registration would reject, by its code; written into the policy as @accepts. By default
+    /// nothing is acknowledged.
     #[arg(long, value_name = "CODE", value_parser = acceptance)]
     accept: Vec<Acceptance>,
     #[command(flatten)]
@@ -79,7 +81,7 @@ pub(in super::super) struct New {
 enum LogName {
     /// The vTPM's log: asserted by Google's host.
     Vtpm,
-    /// The CCEL log, held against the RTMRs: measured by the TDX module.
+    /// The CCEL log, replayed to the RTMRs: measured by the TDX module.
     Ccel,
 }
 
@@ -87,7 +89,7 @@ enum LogName {
 enum OwnerKind {
     /// The certificate of the vTPM's key.
     Vtpm,
-    /// A token of Google Cloud Attestation, without a vTPM: says nothing about what booted.
+    /// A token of Google Cloud Attestation, without a vTPM: proves nothing about the boot.
     Token,
 }
 

@@ -10,9 +10,9 @@ use super::super::{Failure, output};
 
 #[derive(Debug, Args)]
 pub(in super::super) struct Schema {
-    /// Claims at or below this one only, such as principal.vtpm or context.
+    /// Only this claim and those below it, such as principal.vtpm or context.
     claim: Option<String>,
-    /// All of it as Markdown: docs/claims.md.
+    /// Print everything as Markdown (docs/claims.md).
     #[arg(long, conflicts_with = "claim")]
     markdown: bool,
 }

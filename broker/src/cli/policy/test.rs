@@ -21,7 +21,7 @@ use super::captured::{BaselineFile, Captured};
 pub(in super::super) struct Test {
     /// File with the policy's text; - is standard input.
     policy: PathBuf,
-    /// Evidence of VMs, one file for each: ours in JSON (vouchsafe-guest evidence) or an attestation of go-tpm-tools.
+    /// Evidence of VMs, one file each: JSON of `vouchsafe-guest evidence`, or an attestation of go-tpm-tools.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     evidence: Vec<PathBuf>,
     #[command(flatten)]
@@ -29,13 +29,13 @@ pub(in super::super) struct Test {
     /// A baseline that the policy names: prod/web=FILE.
     #[arg(long, value_name = "NAME=FILE")]
     baseline: Vec<BaselineFile>,
-    /// Guardrails; those that this version ships unless given.
+    /// Guardrails; default: those that this version ships.
     #[arg(long, value_name = "FILE")]
     guardrails: Option<PathBuf>,
-    /// The secret that is asked for.
+    /// Path of the requested secret.
     #[arg(long, default_value = "prod/policy/test")]
     path: SecretPath,
-    /// What the secret is for; what the policy is for unless given.
+    /// Purpose of the secret; default: the policy's.
     #[arg(long = "for", value_name = "PURPOSE")]
     purpose: Option<Purpose>,
     /// The suite of the guest's key.

@@ -17,13 +17,13 @@ pub(super) struct GoogleToken {
     /// The token, a JWS in compact form; a newline may end it.
     #[arg(long, value_name = "FILE")]
     token: PathBuf,
-    /// The audience that it must have.
+    /// Expected audience.
     #[arg(long)]
     audience: String,
     /// The issuer's key set, for a token of kind OIDC; its keys give the root `extra`.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// The nonce that the token must have, as it stands in it.
+    /// Expected nonce, exactly as in the token.
     #[arg(long, group = "binding")]
     nonce: Option<String>,
     /// Skip the nonce check, and only print the claims.
