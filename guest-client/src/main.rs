@@ -1,7 +1,7 @@
 //! `vouchsafe-guest`: fetches secrets for this VM and hands them on.
 //!
 //! Exit codes: 0 done; 1 the doctor found nothing that this VM can prove, or no broker that can be used; 2 usage or configuration;
-//! 10 refused by the broker; 11 no broker gave an answer that counts; 12 no evidence; 13 the broker
+//! 10 refused by the broker; 11 no broker gave a valid signed answer; 12 no evidence; 13 the broker
 //! signed an answer that does not fit; 14 output failed, or the command's user or files could not be set up; 15 no broker
 //! can be used as configured; `exec` passes on the command's own exit code, 126 and 127 as a shell does.
 

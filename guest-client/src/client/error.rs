@@ -45,7 +45,7 @@ pub enum FetchError {
         /// What is wrong with the last one.
         fault: Box<AttemptError>,
     },
-    /// No broker gave an answer that counts, within the limits.
+    /// No broker gave a valid signed answer within the limits.
     #[error("gave up after {attempts} attempts: {last}")]
     GaveUp {
         /// Requests for a challenge, and requests that were sent again.
