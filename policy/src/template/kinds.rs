@@ -103,7 +103,7 @@ impl TdxTemplate {
         );
         if let Some((status, number)) = self.tcb {
             conditions.add(
-                "What Intel says of the platform, by this list or a later one.",
+                "Intel's appraisal of the platform, by this TCB list or a later one.",
                 format!("principal.tdx.tcb.status == TcbStatus::\"{}\"", status.name()),
             );
             conditions.more(format!("principal.tdx.tcb.evaluation_data_number >= {number}"));
@@ -129,10 +129,10 @@ impl TokenTemplate {
     }
 
     pub(super) fn conditions(&self, conditions: &mut Conditions) {
-        conditions.add("Google's word on the VM.", "principal has google_token.root");
+        conditions.add("Google's statement on the VM.", "principal has google_token.root");
         conditions.more(format!("principal.google_token.root == Root::\"{}\"", self.root.name()));
         conditions.add(
-            "A plain VM or an image of Confidential Space.",
+            "Plain VM or Confidential Space image.",
             format!("principal.google_token.software_name == SoftwareName::\"{}\"", self.software.name()),
         );
         if self.software == SoftwareName::ConfidentialSpace {

@@ -94,7 +94,9 @@ fn boot(template: &PolicyTemplate) -> Vec<String> {
     let mut all = Vec::new();
     if template.secure_boot {
         let shim = template.shim_validation && template.owner == OwnerEvidence::Vtpm;
-        all.push(if shim { "UEFI Secure Boot, carried on by shim" } else { "UEFI Secure Boot" }.to_owned());
+        all.push(
+            if shim { "UEFI Secure Boot, also enforced by shim" } else { "UEFI Secure Boot" }.to_owned(),
+        );
     }
     if template.command_line.is_some() {
         all.push("the kernel's command line, as measured".to_owned());
