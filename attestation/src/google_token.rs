@@ -30,9 +30,9 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use subtle::ConstantTimeEq as _;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
-use vouchsafe_protocol::binding::TokenNonce;
 use vouchsafe_protocol::challenge::CLOCK_SKEW;
 use vouchsafe_protocol::limits::MAX_CHALLENGE_LIFETIME;
+use vouchsafe_protocol::request::TokenNonce;
 
 pub use self::claims::Container;
 pub use self::claims::GoogleTokenClaims;

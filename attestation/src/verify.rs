@@ -21,8 +21,8 @@ use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::GoogleTokenEvidence;
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::VtpmEvidence;
-use vouchsafe_protocol::binding::QuoteNonce;
-use vouchsafe_protocol::binding::TokenNonce;
+use vouchsafe_protocol::request::QuoteNonce;
+use vouchsafe_protocol::request::TokenNonce;
 
 pub use self::endorsements::Endorsements;
 pub use self::error::Piece;

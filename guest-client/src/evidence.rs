@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
 use token::TokenSource;
-use vouchsafe_protocol::binding::{QuoteNonce, ReportData, TokenNonce};
 use vouchsafe_protocol::evidence::{EvidenceSizeError, GoogleTokenEvidence, TdxEvidence};
+use vouchsafe_protocol::request::{QuoteNonce, ReportData, TokenNonce};
 use vouchsafe_protocol::{Bytes, Digest32, Evidence, SevSnpEvidence, Transcript, VtpmEvidence};
 
 use crate::config::{CollectConfig, EvidenceChoice, EvidenceKind, VtpmConfig};

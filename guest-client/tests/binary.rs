@@ -322,7 +322,7 @@ mod tokens {
     use std::os::unix::fs::PermissionsExt as _;
 
     use vouchsafe_guest_client::GuestConfig;
-    use vouchsafe_protocol::binding::TokenNonce;
+    use vouchsafe_protocol::request::TokenNonce;
     use vouchsafe_protocol::{Bound, GuestPublicKey};
 
     use super::google::{ACCESS, Answer, CREATE, Google, TOKEN, VERIFY};

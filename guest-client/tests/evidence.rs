@@ -20,7 +20,7 @@ use vouchsafe_guest_client::hardware::{
 };
 use vouchsafe_guest_client::vtpm::{AkAlgorithm, VtpmError};
 use vouchsafe_guest_client::{CollectRequest, EvidenceSource, LocalEvidence};
-use vouchsafe_protocol::binding::{QuoteNonce, ReportData};
+use vouchsafe_protocol::request::{QuoteNonce, ReportData};
 use vouchsafe_protocol::{
     Bound, BrokerIdentity, Bytes, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, Transcript,
 };

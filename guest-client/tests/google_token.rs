@@ -36,7 +36,7 @@ use vouchsafe_guest_client::hardware::{
 };
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_guest_client::{CollectRequest, EvidenceSource, LocalEvidence};
-use vouchsafe_protocol::binding::{QuoteNonce, TokenNonce};
+use vouchsafe_protocol::request::{QuoteNonce, TokenNonce};
 use vouchsafe_protocol::{
     Bound, BrokerIdentity, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, Transcript,
 };

@@ -17,8 +17,8 @@ use crate::identity::{BrokerIdentity, IdentityKey};
 use crate::messages::{ReleaseAnswer, WrappedSecret};
 use crate::path::SecretPath;
 use crate::problem::{Problem, ReasonCode};
+use crate::request::{Bound, Transcript};
 use crate::secret::PlaintextSecret;
-use crate::transcript::{Bound, Transcript};
 use crate::wrap::{GuestKey, SecretLabel, WrapError};
 
 /// Names a decision: 128 random bits, written as 32 hex digits.

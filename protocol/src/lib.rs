@@ -7,8 +7,7 @@
 //! | step | module |
 //! |---|---|
 //! | issue a challenge | [`challenge`] |
-//! | bind the guest's key, the challenge and the request | [`transcript`] |
-//! | bind each piece of evidence to that | [`binding`] |
+//! | bind the guest's key, the challenge and the request, and each kind of evidence to that | [`request`] |
 //! | carry evidence | [`evidence`] |
 //! | the word that closes the boot-phase latch | [`latch`] |
 //! | wrap secrets to the guest's key, open them | [`wrap`] |
@@ -17,7 +16,6 @@
 //! | show text of others on a terminal | [`text`] |
 
 pub mod answer;
-pub mod binding;
 pub mod bundle;
 pub mod challenge;
 pub mod digest;
@@ -30,11 +28,11 @@ pub mod limits;
 pub mod messages;
 pub mod path;
 pub mod problem;
+pub mod request;
 pub mod secret;
 pub mod suite;
 pub mod text;
 pub mod time;
-pub mod transcript;
 #[cfg(test)]
 mod vectors;
 pub mod wrap;
@@ -49,8 +47,8 @@ pub use identity::{BrokerIdentity, IdentityKey};
 pub use latch::LATCH_WORD;
 pub use path::{ObjectName, SecretPath};
 pub use problem::ReasonCode;
+pub use request::{Action, Bound, ReleasePaths, Transcript};
 pub use secret::PlaintextSecret;
 pub use suite::Suite;
 pub use time::UnixTime;
-pub use transcript::{Action, Bound, ReleasePaths, Transcript};
 pub use wrap::{GuestKey, GuestPublicKey};

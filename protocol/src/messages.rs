@@ -9,8 +9,8 @@ use crate::encoding::Bytes;
 use crate::evidence::Evidence;
 use crate::identity::BrokerIdentity;
 use crate::path::SecretPath;
+use crate::request::ReleasePaths;
 use crate::suite::Suite;
-use crate::transcript::ReleasePaths;
 
 /// The answer to `POST /v1/challenge`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::answer::{DecisionId, RequestDigest};
-use crate::binding::{QuoteNonce, ReportData, TokenNonce};
 use crate::challenge::{Challenge, ChallengeKey, Nonce};
 use crate::digest::Digest32;
 use crate::encoding::Bytes;
@@ -18,10 +17,11 @@ use crate::identity::{BrokerIdentity, IdentityKey};
 use crate::messages::{ReleaseAnswer, WrappedSecret};
 use crate::path::SecretPath;
 use crate::problem::{Problem, ReasonCode};
+use crate::request::{Bound, ReleasePaths};
+use crate::request::{QuoteNonce, ReportData, TokenNonce};
 use crate::secret::PlaintextSecret;
 use crate::suite::Suite;
 use crate::time::UnixTime;
-use crate::transcript::{Bound, ReleasePaths};
 use crate::wrap::{GuestKey, GuestPublicKey, SecretLabel};
 
 /// Inputs and known answers of one release with two secrets.

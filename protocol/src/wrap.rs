@@ -13,9 +13,9 @@ use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable, setup_receiver, 
 use crate::encoding::Bytes;
 use crate::hashing::Preimage;
 use crate::path::SecretPath;
+use crate::request::Transcript;
 use crate::secret::PlaintextSecret;
 use crate::suite::Suite;
-use crate::transcript::Transcript;
 use crate::xwing::AwsXWing;
 
 /// The guest's ephemeral public key, with the suite that it is for.

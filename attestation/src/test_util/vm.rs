@@ -16,9 +16,9 @@ use vouchsafe_protocol::SevSnpEvidence;
 use vouchsafe_protocol::TdxEvidence;
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::VtpmEvidence;
-use vouchsafe_protocol::binding::QuoteNonce;
-use vouchsafe_protocol::binding::ReportData;
-use vouchsafe_protocol::binding::TokenNonce;
+use vouchsafe_protocol::request::QuoteNonce;
+use vouchsafe_protocol::request::ReportData;
+use vouchsafe_protocol::request::TokenNonce;
 
 use super::ca::AkCertificateSpec;
 use super::ca::FakeGoogle;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vouchsafe_protocol::Bound;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::SevSnpEvidence;
-use vouchsafe_protocol::binding::ReportData;
+use vouchsafe_protocol::request::ReportData;
 
 use super::Context;
 use super::Piece;

@@ -21,7 +21,7 @@ use vouchsafe_protocol::ReleasePaths;
 use vouchsafe_protocol::SecretPath;
 use vouchsafe_protocol::SevSnpEvidence;
 use vouchsafe_protocol::Suite;
-use vouchsafe_protocol::binding::ReportData;
+use vouchsafe_protocol::request::ReportData;
 
 use super::*;
 use crate::google_token::TokenKeys;

@@ -11,7 +11,7 @@ use vouchsafe_guest_client::config::ConfigError;
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::private_file::FileError;
 use vouchsafe_guest_client::transport::CaError;
-use vouchsafe_protocol::transcript::ReleasePathsError;
+use vouchsafe_protocol::request::ReleasePathsError;
 
 use super::exec::{TmpfsError, UserError};
 

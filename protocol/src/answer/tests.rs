@@ -1,8 +1,8 @@
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::request::ReleasePaths;
 use crate::suite::Suite;
-use crate::transcript::ReleasePaths;
 
 fn broker(seed: u8) -> IdentityKey {
     IdentityKey::from_seed(&Zeroizing::new([seed; 32])).unwrap()

@@ -6,8 +6,8 @@ use vouchsafe_attestation::chain::ChainMemory;
 use vouchsafe_attestation::google_token::{TokenContext, TokenKeys, TokenKind, verify_token};
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
 use vouchsafe_attestation::{Collateral, TrustAnchors};
-use vouchsafe_protocol::binding::TokenNonce;
 use vouchsafe_protocol::encoding::from_base64url;
+use vouchsafe_protocol::request::TokenNonce;
 use vouchsafe_protocol::{Bound, BrokerIdentity, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, UnixTime};
 
 use super::case::{NOW, PATH};

@@ -16,8 +16,8 @@ use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::transport::{Https, Response, Transport, TransportError};
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_guest_client::{Client, CollectRequest, EvidenceSource, FetchError};
-use vouchsafe_protocol::binding::QuoteNonce;
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, WrappedSecret};
+use vouchsafe_protocol::request::QuoteNonce;
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
     Bound, BrokerIdentity, DecisionId, Digest32, Evidence, GuestKey, GuestPublicKey, IdentityKey,

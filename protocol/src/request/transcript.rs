@@ -6,113 +6,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
-
+use super::action::Action;
+use super::body::ReleasePaths;
 use crate::challenge::Nonce;
 use crate::digest::Digest32;
-use crate::encoding::deserialize_at_most;
 use crate::hashing::Preimage;
 use crate::identity::BrokerIdentity;
-use crate::limits::MAX_PATHS;
-use crate::path::SecretPath;
 use crate::wrap::GuestPublicKey;
-
-/// What the guest asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Release secrets.
-    Release,
-    /// Register an encrypted volume.
-    RegisterVolume,
-    /// Advance a volume's generation.
-    AdvanceVolume,
-    /// Propose the boot chain of an update as a baseline.
-    ProposeBaseline,
-}
-
-impl Action {
-    /// Its name in the transcript.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::RegisterVolume => "register-volume",
-            Self::AdvanceVolume => "advance-volume",
-            Self::ProposeBaseline => "propose-baseline",
-        }
-    }
-}
-
-/// Paths of one release: sorted, without duplicates, 1 to 16.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct ReleasePaths(Vec<SecretPath>);
-
-/// The list of paths is not in its canonical form.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReleasePathsError {
-    /// None, or too many.
-    #[error("a release is for 1 to {MAX_PATHS} paths, this one has {count}")]
-    Count {
-        /// How many.
-        count: usize,
-    },
-    /// Out of order, or twice the same.
-    #[error("paths must be sorted and without duplicates: {path} is out of place")]
-    Order {
-        /// The first that is out of place.
-        path: SecretPath,
-    },
-}
-
-impl ReleasePaths {
-    /// Takes a list that is sorted and free of duplicates already.
-    ///
-    /// # Errors
-    /// [`ReleasePathsError`].
-    pub fn new(paths: Vec<SecretPath>) -> Result<Self, ReleasePathsError> {
-        if paths.is_empty() || paths.len() > MAX_PATHS {
-            return Err(ReleasePathsError::Count { count: paths.len() });
-        }
-        for (before, path) in paths.iter().zip(paths.iter().skip(1)) {
-            if before >= path {
-                return Err(ReleasePathsError::Order { path: path.clone() });
-            }
-        }
-        Ok(Self(paths))
-    }
-
-    /// Brings any list into the canonical form.
-    ///
-    /// # Errors
-    /// When there are none or too many.
-    pub fn sort(mut paths: Vec<SecretPath>) -> Result<Self, ReleasePathsError> {
-        paths.sort();
-        paths.dedup();
-        Self::new(paths)
-    }
-
-    /// The paths in order.
-    #[must_use]
-    pub fn as_slice(&self) -> &[SecretPath] {
-        &self.0
-    }
-
-    /// Digest of the action's body: label, then each path.
-    // SHA-256(label || path 1 || … || path n), each length-prefixed.
-    fn digest(&self) -> Digest32 {
-        let preimage = self.0.iter().fold(Preimage::new(RELEASE_BODY_LABEL), |preimage, path| {
-            preimage.field(path.as_str().as_bytes())
-        });
-        Digest32::of(preimage.as_bytes())
-    }
-}
-
-impl<'de> Deserialize<'de> for ReleasePaths {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(deserialize_at_most::<_, _, MAX_PATHS>(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
 
 /// The hash that everything is bound to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -211,26 +111,15 @@ impl Bound {
 }
 
 const TRANSCRIPT_LABEL: &[u8] = b"vouchsafe/v1 transcript";
-const RELEASE_BODY_LABEL: &[u8] = b"vouchsafe/v1 release body";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::SecretPath;
     use crate::suite::Suite;
 
     fn path(text: &str) -> SecretPath {
         SecretPath::parse(text).unwrap()
-    }
-
-    #[test]
-    fn paths_are_canonical_or_refused() {
-        let (a, b) = (path("n/a"), path("n/b"));
-        assert_eq!(ReleasePaths::new(vec![]), Err(ReleasePathsError::Count { count: 0 }));
-        assert_eq!(ReleasePaths::new(vec![a.clone(); 17]), Err(ReleasePathsError::Count { count: 17 }));
-        let order = Err(ReleasePathsError::Order { path: a.clone() });
-        assert_eq!(ReleasePaths::new(vec![b.clone(), a.clone()]), order);
-        assert_eq!(ReleasePaths::new(vec![a.clone(), a.clone()]), order);
-        assert_eq!(ReleasePaths::sort(vec![b.clone(), a.clone(), b.clone()]).unwrap().as_slice(), [a, b]);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq as _;
 
+use super::transcript::Transcript;
 use crate::digest::Digest32;
 use crate::hashing::Preimage;
-use crate::transcript::Transcript;
 
 /// The 64 bytes of report data in a hardware report.
 #[derive(Clone, Copy, PartialEq, Eq)]
