@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::Serializer;
-use vouchsafe_protocol::{Bound, Digest32, GuestPublicKey, UnixTime};
+use vouchsafe_protocol::{BoundRequest, Digest32, GuestPublicKey, UnixTime};
 
 use crate::anchors::Root;
 use crate::chain::{MissingCrl, Revocation};
@@ -31,8 +31,8 @@ use crate::withheld::{BootClaims, Withheld};
 ///
 /// ```compile_fail,E0624
 /// # use vouchsafe_attestation::{Claims, VerifiedClaims};
-/// # use vouchsafe_protocol::{Bound, UnixTime};
-/// fn forge(bound: Bound, claims: Claims) -> VerifiedClaims {
+/// # use vouchsafe_protocol::{BoundRequest, UnixTime};
+/// fn forge(bound: BoundRequest, claims: Claims) -> VerifiedClaims {
 ///     VerifiedClaims::new(bound, UnixTime(0), claims)
 /// }
 /// ```
@@ -44,13 +44,13 @@ use crate::withheld::{BootClaims, Withheld};
 /// ```
 #[derive(Debug)]
 pub struct VerifiedClaims {
-    bound: Bound,
+    bound: BoundRequest,
     verified_at: UnixTime,
     claims: Claims,
 }
 
 impl VerifiedClaims {
-    pub(crate) const fn new(bound: Bound, verified_at: UnixTime, claims: Claims) -> Self {
+    pub(crate) const fn new(bound: BoundRequest, verified_at: UnixTime, claims: Claims) -> Self {
         Self { bound, verified_at, claims }
     }
 
@@ -62,7 +62,7 @@ impl VerifiedClaims {
 
     /// The request that the evidence is bound to.
     #[must_use]
-    pub const fn bound(&self) -> &Bound {
+    pub const fn bound(&self) -> &BoundRequest {
         &self.bound
     }
 

@@ -16,13 +16,11 @@ mod inspect;
 mod tests;
 mod veks;
 
-use vouchsafe_protocol::Bound;
+use vouchsafe_protocol::BoundRequest;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::GoogleTokenEvidence;
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::VtpmEvidence;
-use vouchsafe_protocol::request::QuoteNonce;
-use vouchsafe_protocol::request::TokenNonce;
 
 pub use self::endorsements::Endorsements;
 pub use self::error::Piece;
@@ -124,7 +122,7 @@ impl<'a> Context<'a> {
 /// One variant for each reason to refuse.
 pub fn verify(
     evidence: &Evidence,
-    bound: Bound,
+    bound: BoundRequest,
     context: &Context<'_>,
 ) -> Result<VerifiedClaims, VerifyError> {
     verify_with(evidence, bound, context, |_| Ok(()))
@@ -140,7 +138,7 @@ pub fn verify(
 /// Those of [`verify`], and whatever `gate` says.
 pub fn verify_with<E: From<VerifyError>>(
     evidence: &Evidence,
-    bound: Bound,
+    bound: BoundRequest,
     context: &Context<'_>,
     gate: impl FnOnce(Option<&Instance>) -> Result<(), E>,
 ) -> Result<VerifiedClaims, E> {
@@ -200,11 +198,11 @@ impl<'e> Pieces<'e> {
     /// attacker could leave it out, and Google may give a claim another form for a whole fleet at once (T52).
     fn google_token(
         &self,
-        bound: &Bound,
+        bound: &BoundRequest,
         context: &Context<'_>,
         withheld: &mut Vec<Withheld>,
     ) -> Result<Option<GoogleTokenClaims>, VerifyError> {
-        let nonce = TokenNonce::bind(&bound.transcript());
+        let nonce = bound.transcript().token_nonce();
         let Some(evidence) = self.token else { return Ok(None) };
         match verify_token(&evidence.token, &nonce, &context.token()) {
             Err(error) if self.vtpm.is_some() && error.is_of_unknown_form() => {
@@ -219,7 +217,7 @@ impl<'e> Pieces<'e> {
 fn verify_pieces(
     quote: Option<(ReadQuote<'_>, CertifiedKey)>,
     hardware: Option<&Hardware<'_>>,
-    bound: &Bound,
+    bound: &BoundRequest,
     ak: Option<&[u8]>,
     context: &Context<'_>,
     claims: &mut Claims,
@@ -276,15 +274,15 @@ fn check_instance(claims: &Claims) -> Result<(), VerifyError> {
 
 fn check_quote_binding(
     quote: &ReadQuote<'_>,
-    bound: &Bound,
+    bound: &BoundRequest,
     hardware: Option<&Hardware<'_>>,
 ) -> Result<(), VerifyError> {
     let transcript = bound.transcript();
     let report = hardware.map(Hardware::committed);
-    if QuoteNonce::bind(&transcript, report).matches(quote.extra_data()) {
+    if transcript.quote_nonce(report).matches(quote.extra_data()) {
         return Ok(());
     }
-    if report.is_some() && QuoteNonce::bind(&transcript, None).matches(quote.extra_data()) {
+    if report.is_some() && transcript.quote_nonce(None).matches(quote.extra_data()) {
         return Err(VerifyError::Unlinked { piece: Piece::Vtpm });
     }
     Err(VtpmError::NonceMismatch.into())

@@ -23,7 +23,7 @@ use vouchsafe_policy::{Denial, ReleaseGrant};
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, WrappedSecret};
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
-    Bound, DecisionId, Digest32, Evidence, GuestPublicKey, PlaintextSecret, ReleasePaths, UnixTime,
+    BoundRequest, DecisionId, Digest32, Evidence, GuestPublicKey, PlaintextSecret, ReleasePaths, UnixTime,
 };
 
 use crate::broker::Broker;
@@ -110,7 +110,7 @@ async fn record(
 struct Case {
     broker: Arc<Broker>,
     decision: DecisionId,
-    bound: Bound,
+    bound: BoundRequest,
     paths: ReleasePaths,
     evidence: Evidence,
     now: UnixTime,
@@ -153,7 +153,7 @@ impl Case {
         let nonce = broker.check(&challenge, now)?;
         let key =
             GuestPublicKey::new(suite, &public_key).map_err(|error| ReleaseError::Key { nonce, error })?;
-        let bound = Bound::release(&broker.identity(), nonce, key, &paths);
+        let bound = BoundRequest::release(&broker.identity(), nonce, key, &paths);
         let expires_at = challenge.expires_at;
         Ok(Self { broker: Arc::clone(broker), decision, bound, paths, evidence, now, expires_at, arrival })
     }

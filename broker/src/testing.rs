@@ -15,7 +15,7 @@ use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
 use vouchsafe_protocol::messages::ReleaseRequest;
 use vouchsafe_protocol::{
-    Bound, Challenge, GuestKey, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,
+    BoundRequest, Challenge, GuestKey, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,
 };
 
 use crate::admission::Network;
@@ -43,7 +43,7 @@ pub(crate) struct Fixture {
 pub(crate) struct Asked {
     pub(crate) request: ReleaseRequest,
     pub(crate) key: GuestKey,
-    pub(crate) bound: Bound,
+    pub(crate) bound: BoundRequest,
 }
 
 /// Where the guests of tests are.
@@ -101,7 +101,8 @@ impl Fixture {
     pub(crate) fn ask(&self, vm: &SimulatedVm, kinds: Kinds, challenge: Challenge, paths: &[&str]) -> Asked {
         let key = GuestKey::generate(Suite::XWing);
         let paths = ReleasePaths::sort(paths.iter().map(|text| path(text)).collect()).expect("paths");
-        let bound = Bound::release(&self.broker.identity(), challenge.nonce, key.public().clone(), &paths);
+        let bound =
+            BoundRequest::release(&self.broker.identity(), challenge.nonce, key.public().clone(), &paths);
         let evidence = vm.evidence(kinds, &bound);
         let public_key = key.public().as_bytes().into();
         Asked {

@@ -17,7 +17,8 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_attestation::test_util::vtpm::QuoteSpec;
 use vouchsafe_policy::Baseline;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Digest48, Evidence, GuestKey, Nonce, ReleasePaths, Suite, TdxEvidence, UnixTime,
+    BoundRequest, BrokerIdentity, Digest48, Evidence, GuestKey, Nonce, ReleasePaths, Suite, TdxEvidence,
+    UnixTime,
 };
 
 struct Folder(TempDir);
@@ -56,7 +57,8 @@ impl Folder {
         let folder = Self::new();
         let key = GuestKey::generate(Suite::XWing);
         let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
-        let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+        let bound =
+            BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
         let evidence = SimulatedVm::new().evidence(Kinds::VTPM, &bound);
         folder.file("evidence.json", &serde_json::to_vec(&evidence).expect("JSON"));
         folder.file("google.der", shared_google().root_der());
@@ -75,7 +77,7 @@ fn stub() -> ImageBuilder {
 fn a_learned_baseline_says_how_the_composed_initrd_is_compared() {
     let key = GuestKey::generate(Suite::XWing);
     let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
-    let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+    let bound = BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
     for (images, member, said) in [
         (&["shim", "uki"][..], Some("\"composed_initrd\": \"by-sections\""), "its digest is left"),
         (&["systemd-boot", "uki"], None, "pinned in loaded_initrd: boot_manager is listed"),

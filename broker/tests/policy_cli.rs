@@ -15,8 +15,8 @@ use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Digest48, Evidence, GoogleTokenEvidence, GuestKey, Nonce, ReleasePaths, Suite,
-    TdxEvidence, UnixTime,
+    BoundRequest, BrokerIdentity, Digest48, Evidence, GoogleTokenEvidence, GuestKey, Nonce, ReleasePaths,
+    Suite, TdxEvidence, UnixTime,
 };
 
 struct Folder(TempDir);
@@ -102,7 +102,7 @@ fn an_endorsement_counts_for_the_mrtd_and_the_measurement_that_it_names() {
     let signer = FakeTcbSigner::shared();
     let key = GuestKey::generate(Suite::XWing);
     let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
-    let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+    let bound = BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
     let snp = SimulatedVm::new();
     let endorsed = |kind: &str| {
         format!(
@@ -141,7 +141,7 @@ fn an_endorsement_counts_for_the_mrtd_and_the_measurement_that_it_names() {
 fn a_report_without_its_certificate_is_tried_with_collateral() {
     let key = GuestKey::generate(Suite::XWing);
     let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
-    let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+    let bound = BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
     let mut vm = SimulatedVm::new();
     let vcek = vm.vek_certificate.take().expect("a certificate");
     let issuers = std::mem::take(&mut vm.vek_issuers);
@@ -201,7 +201,7 @@ fn t10_a_quote_that_does_not_verify_is_no_evidence() {
     // Two vendors' reports are of two VMs.
     let key = GuestKey::generate(Suite::XWing);
     let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
-    let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+    let bound = BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
     let sev_snp = SimulatedVm::new().evidence(Kinds::REPORT, &bound).sev_snp;
     let refused = Folder::new(&tdx_policy("3d"), &Evidence { sev_snp, ..genuine }).unusable(&TDX);
     assert!(refused.contains("evidence.json: refused: "), "{refused}");

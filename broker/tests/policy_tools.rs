@@ -11,7 +11,9 @@ use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedTd, SimulatedVm, shared_roots};
-use vouchsafe_protocol::{Bound, BrokerIdentity, Evidence, GuestKey, Nonce, ReleasePaths, Suite, UnixTime};
+use vouchsafe_protocol::{
+    BoundRequest, BrokerIdentity, Evidence, GuestKey, Nonce, ReleasePaths, Suite, UnixTime,
+};
 
 /// A folder with evidence of VMs, and the roots that they come from.
 struct Folder(TempDir);
@@ -78,7 +80,7 @@ fn evidence(vm: &SimulatedVm, kinds: Kinds) -> Evidence {
     let paths = ReleasePaths::sort(vec!["prod/a/x".parse().expect("a path")]).expect("paths");
     vm.evidence(
         kinds,
-        &Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths),
+        &BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths),
     )
 }
 

@@ -16,8 +16,8 @@ use vouchsafe_protocol::limits::{MAX_CHALLENGE_LIFETIME, MAX_REQUEST};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, DecisionId, GuestKey, PlaintextSecret, ReasonCode, ReleasePaths, RequestDigest,
-    SecretPath, Suite,
+    BoundRequest, BrokerIdentity, DecisionId, GuestKey, PlaintextSecret, ReasonCode, ReleasePaths,
+    RequestDigest, SecretPath, Suite,
 };
 
 use crate::config::{BrokerUrl, GuestConfig, Limits};
@@ -178,7 +178,7 @@ impl<S: EvidenceSource> Client<S> {
         let lifetime = challenge.expires_at.since(challenge.issued_at).min(MAX_CHALLENGE_LIFETIME);
         let expires = self.pace.elapsed() + Duration::from_secs(lifetime);
         let key = GuestKey::generate(self.settings.suite);
-        let bound = Bound::release(&identity, challenge.nonce, key.public().clone(), paths);
+        let bound = BoundRequest::release(&identity, challenge.nonce, key.public().clone(), paths);
         let request = CollectRequest { transcript: &bound.transcript(), audience: url.origin() };
         let evidence = self.source.collect(&request).map_err(no_evidence)?;
         let request = ReleaseRequest {
@@ -303,7 +303,7 @@ fn encode(request: &ReleaseRequest) -> Result<Vec<u8>, FetchError> {
 
 /// Checks and opens an answer. One without our identity's signature is nobody's answer; a signed one that
 /// does not open is the broker's mistake, which asking again does not mend.
-fn open(response: &Response, key: &GuestKey, bound: &Bound) -> Result<Release, Stop> {
+fn open(response: &Response, key: &GuestKey, bound: &BoundRequest) -> Result<Release, Stop> {
     let malformed = |_| again(AttemptError::Malformed { status: response.status });
     let answer: ReleaseAnswer = serde_json::from_slice(&response.body).map_err(malformed)?;
     let decision = answer.decision;
@@ -315,7 +315,7 @@ fn open(response: &Response, key: &GuestKey, bound: &Bound) -> Result<Release, S
 }
 
 /// What a status other than 200 means.
-fn refused(response: &Response, bound: &Bound, request: &RequestDigest) -> Stop {
+fn refused(response: &Response, bound: &BoundRequest, request: &RequestDigest) -> Stop {
     let retry_after = response.retry_after;
     let problem = serde_json::from_slice::<Problem>(&response.body).ok();
     let signed = problem.filter(|problem| problem.is_signed_by(bound.broker(), &bound.nonce(), request));

@@ -13,7 +13,6 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
 use token::TokenSource;
 use vouchsafe_protocol::evidence::{EvidenceSizeError, GoogleTokenEvidence, TdxEvidence};
-use vouchsafe_protocol::request::{QuoteNonce, ReportData, TokenNonce};
 use vouchsafe_protocol::{Bytes, Digest32, Evidence, SevSnpEvidence, Transcript, VtpmEvidence};
 
 use crate::config::{CollectConfig, EvidenceChoice, EvidenceKind, VtpmConfig};
@@ -222,10 +221,10 @@ impl LocalEvidence {
 impl EvidenceSource for LocalEvidence {
     fn collect(&mut self, request: &CollectRequest<'_>) -> Result<Evidence, CollectError> {
         let CollectRequest { transcript, audience } = *request;
-        let nonce = TokenNonce::bind(transcript);
+        let nonce = transcript.token_nonce();
         self.collect_bound(
-            |ak| ReportData::bind(transcript, ak).0,
-            |report| QuoteNonce::bind(transcript, report).0,
+            |ak| transcript.report_data(ak).0,
+            |report| transcript.quote_nonce(report).0,
             &TokenRequest { audience, nonce: nonce.as_str() },
         )
     }

@@ -322,8 +322,7 @@ mod tokens {
     use std::os::unix::fs::PermissionsExt as _;
 
     use vouchsafe_guest_client::GuestConfig;
-    use vouchsafe_protocol::request::TokenNonce;
-    use vouchsafe_protocol::{Bound, GuestPublicKey};
+    use vouchsafe_protocol::{BoundRequest, GuestPublicKey};
 
     use super::google::{ACCESS, Answer, CREATE, Google, TOKEN, VERIFY};
     use super::*;
@@ -338,8 +337,9 @@ mod tokens {
         assert_eq!(request.evidence.google_token.unwrap().token, TOKEN);
         assert!(request.evidence.vtpm.is_some());
         let key = GuestPublicKey::new(request.suite, &request.public_key).unwrap();
-        let bound = Bound::release(&identity(1).identity(), request.challenge.nonce, key, &request.paths);
-        let nonce = TokenNonce::bind(&bound.transcript());
+        let bound =
+            BoundRequest::release(&identity(1).identity(), request.challenge.nonce, key, &request.paths);
+        let nonce = bound.transcript().token_nonce();
         let config = GuestConfig::read(&world.file("guest.toml")).unwrap();
         let expected = serde_json::json!({"audience": config.brokers[0].origin(), "nonce": [nonce.as_str()], "tokenType": 2});
         assert_eq!(google.only(VERIFY).json()["tokenOptions"], expected);

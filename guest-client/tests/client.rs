@@ -17,7 +17,9 @@ use vouchsafe_guest_client::{Client, FetchError, Release};
 use vouchsafe_protocol::answer::AnswerError;
 use vouchsafe_protocol::messages::ReleaseAnswer;
 use vouchsafe_protocol::wrap::WrapError;
-use vouchsafe_protocol::{Bound, DecisionId, GuestKey, Nonce, ReasonCode, ReleasePaths, SecretPath, Suite};
+use vouchsafe_protocol::{
+    BoundRequest, DecisionId, GuestKey, Nonce, ReasonCode, ReleasePaths, SecretPath, Suite,
+};
 
 const OURS: u8 = 1;
 const STRANGER: u8 = 66;
@@ -132,7 +134,7 @@ fn evidence_is_bound_to_the_pinned_identity_and_the_request() {
     one.fetch().unwrap();
     let request = one.broker.lock().requests().remove(0);
     let key = vouchsafe_protocol::GuestPublicKey::new(request.suite, &request.public_key).unwrap();
-    let expected = Bound::release(&identity(OURS).identity(), request.challenge.nonce, key, &paths());
+    let expected = BoundRequest::release(&identity(OURS).identity(), request.challenge.nonce, key, &paths());
     assert_eq!(*one.source.collected.lock().unwrap(), [*expected.transcript().as_bytes()]);
 }
 
@@ -173,8 +175,12 @@ fn t05_answer_to_an_earlier_request_is_refused() {
     let one = Try::always(|| {
         act(|asked| {
             let key = asked.bound.key().clone();
-            let earlier =
-                Bound::release(&asked.identity.identity(), Nonce([7; 32]), key.clone(), &asked.request.paths);
+            let earlier = BoundRequest::release(
+                &asked.identity.identity(),
+                Nonce([7; 32]),
+                key.clone(),
+                &asked.request.paths,
+            );
             let (enc, secrets) = asked.sealed_for(&key, &earlier.transcript());
             Some(ok(&ReleaseAnswer::sign(asked.identity, &earlier.transcript(), DECISION, enc, secrets)))
         })

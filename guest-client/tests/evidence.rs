@@ -20,9 +20,9 @@ use vouchsafe_guest_client::hardware::{
 };
 use vouchsafe_guest_client::vtpm::{AkAlgorithm, VtpmError};
 use vouchsafe_guest_client::{CollectRequest, EvidenceSource, LocalEvidence};
-use vouchsafe_protocol::request::{QuoteNonce, ReportData};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Bytes, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, Transcript,
+    BoundRequest, BrokerIdentity, Bytes, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite,
+    Transcript,
 };
 
 /// A processor that reports what it is asked to, unsigned; the host sends these certificates with it.
@@ -87,7 +87,7 @@ fn collect(source: &mut LocalEvidence, transcript: &Transcript) -> Result<Eviden
 fn transcript() -> Transcript {
     let paths = ReleasePaths::new(vec![SecretPath::parse("n/a").expect("a path")]).expect("paths");
     let key = GuestKey::generate(Suite::X25519);
-    Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths).transcript()
+    BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths).transcript()
 }
 
 fn extra_data(evidence: &Evidence) -> Vec<u8> {
@@ -106,8 +106,8 @@ fn t01_report_commits_to_the_key_and_quote_to_the_report() {
     let mut source = LocalEvidence::new(Some(machine.config()), Some(Processor::with_key(0)));
     let evidence = collect(&mut source, &transcript).unwrap();
     let report = report(&evidence);
-    assert!(ReportData::bind(&transcript, Some(&ak)).matches(&report[0x50..0x90]));
-    assert!(QuoteNonce::bind(&transcript, Some(report)).matches(&extra_data(&evidence)));
+    assert!(transcript.report_data(Some(&ak)).matches(&report[0x50..0x90]));
+    assert!(transcript.quote_nonce(Some(report)).matches(&extra_data(&evidence)));
     let vtpm = evidence.vtpm.as_ref().unwrap();
     assert_eq!(vtpm.event_log, Bytes::from(LOG));
     assert!(vtpm.ak_certificate.windows(ak.len()).any(|part| part == ak));
@@ -121,13 +121,13 @@ fn t01_quote_of_a_trust_domain_commits_to_the_key_and_the_vtpm_to_it() {
     let mut source = LocalEvidence::new(Some(machine.config()), Some(Box::new(TrustDomain)));
     let evidence = collect(&mut source, &transcript).unwrap();
     let tdx = evidence.tdx.as_ref().unwrap();
-    assert!(ReportData::bind(&transcript, Some(&ak)).matches(&tdx.quote[11..]));
-    assert!(QuoteNonce::bind(&transcript, Some(&tdx.quote)).matches(&extra_data(&evidence)));
+    assert!(transcript.report_data(Some(&ak)).matches(&tdx.quote[11..]));
+    assert!(transcript.quote_nonce(Some(&tdx.quote)).matches(&extra_data(&evidence)));
     assert_eq!(tdx.event_log, Some(Bytes::from(b"CCEL".as_slice())));
     assert!(evidence.sev_snp.is_none() && evidence.google_token.is_none());
 
     let evidence = collect(&mut LocalEvidence::new(None, Some(Box::new(TrustDomain))), &transcript).unwrap();
-    assert!(ReportData::bind(&transcript, None).matches(&evidence.tdx.unwrap().quote[11..]));
+    assert!(transcript.report_data(None).matches(&evidence.tdx.unwrap().quote[11..]));
 }
 
 #[test]
@@ -135,13 +135,13 @@ fn t04_each_piece_alone_is_bound_to_the_transcript() {
     let transcript = transcript();
     let mut alone = LocalEvidence::new(None, Some(Processor::with_key(0)));
     let evidence = collect(&mut alone, &transcript).unwrap();
-    assert!(ReportData::bind(&transcript, None).matches(&report(&evidence)[0x50..0x90]));
+    assert!(transcript.report_data(None).matches(&report(&evidence)[0x50..0x90]));
     assert!(evidence.vtpm.is_none());
 
     let (machine, _) = Machine::provisioned(AkAlgorithm::Rsa);
     let mut alone = LocalEvidence::new(Some(machine.config()), None);
     let evidence = collect(&mut alone, &transcript).unwrap();
-    assert!(QuoteNonce::bind(&transcript, None).matches(&extra_data(&evidence)));
+    assert!(transcript.quote_nonce(None).matches(&extra_data(&evidence)));
     assert!(evidence.sev_snp.is_none());
 }
 

@@ -36,9 +36,8 @@ use vouchsafe_guest_client::hardware::{
 };
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_guest_client::{CollectRequest, EvidenceSource, LocalEvidence};
-use vouchsafe_protocol::request::{QuoteNonce, TokenNonce};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, Transcript,
+    BoundRequest, BrokerIdentity, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, Transcript,
 };
 
 const AUDIENCE: &str = "https://broker.example:8443";
@@ -46,7 +45,7 @@ const AUDIENCE: &str = "https://broker.example:8443";
 fn transcript() -> Transcript {
     let paths = ReleasePaths::new(vec![SecretPath::parse("n/a").expect("a path")]).expect("paths");
     let key = GuestKey::generate(Suite::X25519);
-    Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths).transcript()
+    BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths).transcript()
 }
 
 fn collect(source: &mut LocalEvidence, transcript: &Transcript) -> Result<Evidence, CollectError> {
@@ -109,7 +108,7 @@ fn t07_google_is_sent_quotes_over_its_nonce_and_asked_for_ours() {
     let mut members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
     assert_eq!(members, ["tokenOptions", "tpmAttestation"]);
-    let nonce = TokenNonce::bind(&transcript);
+    let nonce = transcript.token_nonce();
     let options = json!({"audience": AUDIENCE, "nonce": [nonce.as_str()], "tokenType": 2});
     assert_eq!(body["tokenOptions"], options);
 
@@ -132,7 +131,7 @@ fn t07_google_is_sent_quotes_over_its_nonce_and_asked_for_ours() {
     }
     // What the broker gets is over our own nonce.
     let own = Attest::unmarshall(&evidence.vtpm.unwrap().quote).unwrap();
-    assert!(QuoteNonce::bind(&transcript, None).matches(own.extra_data().value()));
+    assert!(transcript.quote_nonce(None).matches(own.extra_data().value()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use vouchsafe_attestation::claims::{Claims, VerifiedClaims};
 use vouchsafe_protocol::{
-    Action, Bound, BrokerIdentity, ObjectName, ReleasePaths, SecretPath, Suite, UnixTime,
+    Body, BoundRequest, BrokerIdentity, ObjectName, ReleasePaths, SecretPath, Suite, UnixTime,
 };
 
 use super::baseline::Baseline;
@@ -113,11 +113,10 @@ pub fn decide(
 }
 
 /// The evidence commits to this broker, this action and these paths: computed again, not believed.
-fn is_bound(bound: &Bound, request: &DecideRequest<'_>) -> bool {
+fn is_bound(bound: &BoundRequest, request: &DecideRequest<'_>) -> bool {
     let paths = request.items.iter().map(|item| item.path.clone()).collect();
     let Ok(paths) = ReleasePaths::new(paths) else { return false };
-    bound.action() == Action::Release
-        && *bound == Bound::release(request.broker, bound.nonce(), bound.key().clone(), &paths)
+    *bound == BoundRequest::new(request.broker, bound.nonce(), bound.key().clone(), Body::Release(paths))
 }
 
 /// Decides every path; gives what was granted, or what was denied.

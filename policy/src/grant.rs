@@ -2,7 +2,7 @@
 
 use vouchsafe_attestation::claims::Instance;
 use vouchsafe_protocol::{
-    Bound, Digest32, GuestPublicKey, Nonce, ObjectName, SecretPath, Transcript, UnixTime,
+    BoundRequest, Digest32, GuestPublicKey, Nonce, ObjectName, SecretPath, Transcript, UnixTime,
 };
 
 use super::purpose::Purpose;
@@ -18,7 +18,7 @@ use crate::chip::Chip;
 #[derive(Debug)]
 #[must_use = "a grant that is not recorded releases nothing"]
 pub struct ReleaseGrant {
-    bound: Bound,
+    bound: BoundRequest,
     verified_at: UnixTime,
     decided_at: UnixTime,
     epoch: u64,
@@ -40,7 +40,7 @@ pub struct GrantedRelease {
 
 /// What a grant is made of besides its secrets.
 pub(super) struct GrantContext {
-    pub(super) bound: Bound,
+    pub(super) bound: BoundRequest,
     pub(super) verified_at: UnixTime,
     pub(super) decided_at: UnixTime,
     pub(super) epoch: u64,
@@ -75,7 +75,7 @@ impl ReleaseGrant {
 
     /// Everything that was bound.
     #[must_use]
-    pub const fn bound(&self) -> &Bound {
+    pub const fn bound(&self) -> &BoundRequest {
         &self.bound
     }
 

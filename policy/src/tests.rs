@@ -31,8 +31,8 @@ use vouchsafe_attestation::memory::VerifyMemory;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
 use vouchsafe_attestation::verify::{Context, Endorsements, verify};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Digest48, GuestPublicKey, Nonce, ObjectName, ReleasePaths, SecretPath, Suite,
-    UnixTime,
+    BoundRequest, BrokerIdentity, Digest48, GuestPublicKey, Nonce, ObjectName, ReleasePaths, SecretPath,
+    Suite, UnixTime,
 };
 
 use super::decide::evaluate;
@@ -82,7 +82,7 @@ fn closed_chain() -> String {
 fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
     let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
     let paths = ReleasePaths::new(paths.iter().map(|text| path(text)).collect()).unwrap();
-    let bound = Bound::release(&BROKER, Nonce([7; 32]), key, &paths);
+    let bound = BoundRequest::release(&BROKER, Nonce([7; 32]), key, &paths);
     let (anchors, endorsements, memory) =
         (shared_anchors(), Endorsements::default(), VerifyMemory::default());
     let collateral = Collateral::empty();

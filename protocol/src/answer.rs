@@ -17,7 +17,7 @@ use crate::identity::{BrokerIdentity, IdentityKey};
 use crate::messages::{ReleaseAnswer, WrappedSecret};
 use crate::path::SecretPath;
 use crate::problem::{Problem, ReasonCode};
-use crate::request::{Bound, Transcript};
+use crate::request::{Body, BoundRequest, Transcript};
 use crate::secret::PlaintextSecret;
 use crate::wrap::{GuestKey, SecretLabel, WrapError};
 
@@ -122,13 +122,14 @@ impl ReleaseAnswer {
     ///
     /// # Errors
     /// [`AnswerError`]; nothing of a refused answer is used.
-    pub fn open_with(&self, key: &GuestKey, bound: &Bound) -> Result<Vec<OpenedSecret>, AnswerError> {
+    pub fn open_with(&self, key: &GuestKey, bound: &BoundRequest) -> Result<Vec<OpenedSecret>, AnswerError> {
         let transcript = bound.transcript();
         let preimage = answer_preimage(&transcript, self.decision, &self.enc, &self.secrets);
         if !bound.broker().signed(&preimage, &self.signature) {
             return Err(AnswerError::Signature);
         }
-        if !self.secrets.iter().map(|secret| &secret.path).eq(bound.paths().as_slice()) {
+        let Body::Release(paths) = bound.body();
+        if !self.secrets.iter().map(|secret| &secret.path).eq(paths.as_slice()) {
             return Err(AnswerError::OtherPaths);
         }
         let wrapped: Vec<_> = self.secrets.iter().map(|s| (s.label(), &s.ciphertext[..])).collect();

@@ -7,5 +7,5 @@ mod transcript;
 
 pub use action::Action;
 pub use binding::{QuoteNonce, ReportData, TokenNonce};
-pub use body::{ReleasePaths, ReleasePathsError};
-pub use transcript::{Bound, Transcript};
+pub use body::{Body, ReleasePaths, ReleasePathsError};
+pub use transcript::{BoundRequest, Transcript};

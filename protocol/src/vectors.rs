@@ -17,8 +17,7 @@ use crate::identity::{BrokerIdentity, IdentityKey};
 use crate::messages::{ReleaseAnswer, WrappedSecret};
 use crate::path::SecretPath;
 use crate::problem::{Problem, ReasonCode};
-use crate::request::{Bound, ReleasePaths};
-use crate::request::{QuoteNonce, ReportData, TokenNonce};
+use crate::request::{BoundRequest, ReleasePaths};
 use crate::secret::PlaintextSecret;
 use crate::suite::Suite;
 use crate::time::UnixTime;
@@ -72,15 +71,15 @@ fn known_answers_hold() {
 
         let key = GuestKey::derive(suite, &vector.guest_key_ikm);
         assert_eq!(key.public(), &GuestPublicKey::new(suite, &vector.guest_public_key).unwrap());
-        let bound = Bound::release(&vector.identity, nonce, key.public().clone(), &vector.paths);
+        let bound = BoundRequest::release(&vector.identity, nonce, key.public().clone(), &vector.paths);
         let transcript = bound.transcript();
         assert_eq!(transcript.as_bytes(), vector.transcript.as_bytes());
-        assert_eq!(ReportData::bind(&transcript, None).0, vector.report_data_alone[..]);
-        assert_eq!(ReportData::bind(&transcript, Some(&vector.ak_public)).0, vector.report_data_with_ak[..]);
-        assert_eq!(QuoteNonce::bind(&transcript, None).0, vector.quote_extra_data_alone.0);
-        let with_report = QuoteNonce::bind(&transcript, Some(&vector.hardware_report));
+        assert_eq!(transcript.report_data(None).0, vector.report_data_alone[..]);
+        assert_eq!(transcript.report_data(Some(&vector.ak_public)).0, vector.report_data_with_ak[..]);
+        assert_eq!(transcript.quote_nonce(None).0, vector.quote_extra_data_alone.0);
+        let with_report = transcript.quote_nonce(Some(&vector.hardware_report));
         assert_eq!(with_report.0, vector.quote_extra_data_with_report.0);
-        assert_eq!(TokenNonce::bind(&transcript).as_str(), vector.token_nonce);
+        assert_eq!(transcript.token_nonce().as_str(), vector.token_nonce);
 
         let opened = vector.answer.open_with(&key, &bound).unwrap();
         let opened: Vec<_> = opened.iter().map(|secret| secret.secret.expose()).collect();
@@ -115,7 +114,7 @@ fn make(suite: Suite) -> Vector {
     let paths: Vec<_> = ["prod/db-01/disk", "prod/db-01/token"].map(|p| SecretPath::parse(p).unwrap()).into();
     let secrets = ["the key of a disk".to_owned(), "the token of an app".to_owned()];
     let paths = ReleasePaths::new(paths).unwrap();
-    let bound = Bound::release(&identity.identity(), nonce, key.public().clone(), &paths);
+    let bound = BoundRequest::release(&identity.identity(), nonce, key.public().clone(), &paths);
     let transcript = bound.transcript();
 
     let plain = secrets.clone().map(|secret| PlaintextSecret::new(secret.into_bytes()).unwrap());
@@ -149,11 +148,11 @@ fn make(suite: Suite) -> Vector {
         guest_key_ikm: Bytes(ikm.to_vec()),
         guest_public_key: key.public().as_bytes().into(),
         transcript: Digest32(*transcript.as_bytes()),
-        report_data_alone: Bytes(ReportData::bind(&transcript, None).0.to_vec()),
-        report_data_with_ak: Bytes(ReportData::bind(&transcript, Some(&ak_public)).0.to_vec()),
-        quote_extra_data_alone: Digest32(QuoteNonce::bind(&transcript, None).0),
-        quote_extra_data_with_report: Digest32(QuoteNonce::bind(&transcript, Some(&report)).0),
-        token_nonce: TokenNonce::bind(&transcript).as_str().to_owned(),
+        report_data_alone: Bytes(transcript.report_data(None).0.to_vec()),
+        report_data_with_ak: Bytes(transcript.report_data(Some(&ak_public)).0.to_vec()),
+        quote_extra_data_alone: Digest32(transcript.quote_nonce(None).0),
+        quote_extra_data_with_report: Digest32(transcript.quote_nonce(Some(&report)).0),
+        token_nonce: transcript.token_nonce().as_str().to_owned(),
         ak_public: Bytes(ak_public),
         hardware_report: Bytes(report),
         secrets: secrets.into(),

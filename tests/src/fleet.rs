@@ -23,7 +23,7 @@ use vouchsafe_protocol::answer::OpenedSecret;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Challenge, Digest48, GuestKey, ReasonCode, ReleasePaths, SecretPath, Suite,
+    BoundRequest, BrokerIdentity, Challenge, Digest48, GuestKey, ReasonCode, ReleasePaths, SecretPath, Suite,
     UnixTime,
 };
 
@@ -149,7 +149,7 @@ pub struct Guest {
 /// A request and what its answer is opened with.
 pub struct Asked {
     body: Vec<u8>,
-    bound: Bound,
+    bound: BoundRequest,
 }
 
 /// What the broker answered.
@@ -206,7 +206,7 @@ impl Guest {
     /// # Errors
     /// Never: all of it is JSON.
     pub fn ask(&self, challenge: Challenge, paths: ReleasePaths) -> anyhow::Result<Asked> {
-        let bound = Bound::release(&self.broker, challenge.nonce, self.key.public().clone(), &paths);
+        let bound = BoundRequest::release(&self.broker, challenge.nonce, self.key.public().clone(), &paths);
         let evidence = self.vm.evidence(self.kind.evidence(), &bound);
         let public_key = self.key.public().as_bytes().into();
         let request = ReleaseRequest { challenge, suite: Suite::XWing, public_key, paths, evidence };

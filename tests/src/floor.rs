@@ -14,7 +14,7 @@ use aws_lc_rs::signature::{
 };
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Digest32, GuestKey, Nonce, PlaintextSecret, ReleasePaths, SecretPath, Suite,
+    BoundRequest, BrokerIdentity, Digest32, GuestKey, Nonce, PlaintextSecret, ReleasePaths, SecretPath, Suite,
 };
 
 /// A key, a message as long as the real one, and its signature.
@@ -44,7 +44,7 @@ pub struct Floor {
     pub chip_certificate: Signed,
     log: Vec<u8>,
     guest: GuestKey,
-    bound: Bound,
+    bound: BoundRequest,
     path: SecretPath,
     secret: PlaintextSecret,
     identity: Ed25519KeyPair,
@@ -60,7 +60,8 @@ impl Floor {
         let guest = GuestKey::generate(Suite::XWing);
         let path = SecretPath::parse("prod/db-01/disk").expect("a path");
         let paths = ReleasePaths::new(vec![path.clone()]).expect("one path");
-        let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), guest.public().clone(), &paths);
+        let bound =
+            BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), guest.public().clone(), &paths);
         Self {
             snp_report: p384(0x2a0),
             quote: rsa(KeySize::Rsa2048, &RSA_PKCS1_SHA256, &RSA_PKCS1_2048_8192_SHA256, 145),

@@ -8,7 +8,7 @@ mod values;
 
 use serde_json::Value;
 use serde_json::json;
-use vouchsafe_protocol::Bound;
+use vouchsafe_protocol::BoundRequest;
 use vouchsafe_protocol::BrokerIdentity;
 use vouchsafe_protocol::GuestPublicKey;
 use vouchsafe_protocol::Nonce;
@@ -34,8 +34,8 @@ fn service() -> &'static FakeAttestationService {
 fn nonce_of(challenge: u8) -> TokenNonce {
     let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
     let paths = ReleasePaths::new(vec![SecretPath::parse("prod/db-01/disk").unwrap()]).unwrap();
-    let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([challenge; 32]), key, &paths);
-    TokenNonce::bind(&bound.transcript())
+    let bound = BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([challenge; 32]), key, &paths);
+    bound.transcript().token_nonce()
 }
 
 fn nonce() -> TokenNonce {

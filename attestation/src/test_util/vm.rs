@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use vouchsafe_protocol::Bound;
+use vouchsafe_protocol::BoundRequest;
 use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Evidence;
@@ -16,9 +16,6 @@ use vouchsafe_protocol::SevSnpEvidence;
 use vouchsafe_protocol::TdxEvidence;
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::VtpmEvidence;
-use vouchsafe_protocol::request::QuoteNonce;
-use vouchsafe_protocol::request::ReportData;
-use vouchsafe_protocol::request::TokenNonce;
 
 use super::ca::AkCertificateSpec;
 use super::ca::FakeGoogle;
@@ -228,18 +225,17 @@ impl SimulatedVm {
 
     /// Evidence bound to `bound`; in a composite each piece is linked to the other.
     #[must_use]
-    pub fn evidence(&self, kinds: Kinds, bound: &Bound) -> Evidence {
+    pub fn evidence(&self, kinds: Kinds, bound: &BoundRequest) -> Evidence {
         let transcript = bound.transcript();
         let ak = kinds.vtpm.then_some(self.ak.spki());
-        let data = ReportData::bind(&transcript, ak).0;
+        let data = transcript.report_data(ak).0;
         let tdx = self.tdx.as_ref().filter(|_| kinds.report).map(|td| td.evidence(&data));
         let sev_snp = (kinds.report && tdx.is_none()).then(|| self.snp_with(&data));
         let quote = tdx.as_ref().map(|tdx| cut(&tdx.quote).expect("a quote"));
         let report = sev_snp.as_ref().map(|snp| &snp.report[..]).or(quote);
-        let nonce = QuoteNonce::bind(&transcript, report);
+        let nonce = transcript.quote_nonce(report);
         let vtpm = kinds.vtpm.then(|| self.vtpm_with(&QuoteSpec::new(&nonce.0)));
-        let google_token =
-            kinds.token.map(|kind| self.token_with(kind, TokenNonce::bind(&transcript).as_str()));
+        let google_token = kinds.token.map(|kind| self.token_with(kind, transcript.token_nonce().as_str()));
         Evidence { vtpm, sev_snp, tdx, google_token }
     }
 

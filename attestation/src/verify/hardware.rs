@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use vouchsafe_protocol::Bound;
+use vouchsafe_protocol::BoundRequest;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::SevSnpEvidence;
-use vouchsafe_protocol::request::ReportData;
 
 use super::Context;
 use super::Piece;
@@ -83,7 +82,7 @@ impl<'e> Hardware<'e> {
     }
 
     /// Looks at the report's data before its signature; the verification of the report does so again afterwards.
-    pub(super) fn check_binding(&self, bound: &Bound, ak: Option<&[u8]>) -> Result<(), VerifyError> {
+    pub(super) fn check_binding(&self, bound: &BoundRequest, ak: Option<&[u8]>) -> Result<(), VerifyError> {
         let of_quote;
         let found = match self {
             // AMD 56860 §7.3: REPORT_DATA is at 50h.
@@ -94,10 +93,10 @@ impl<'e> Hardware<'e> {
             }
         };
         let transcript = bound.transcript();
-        if ReportData::bind(&transcript, ak).matches(found) {
+        if transcript.report_data(ak).matches(found) {
             return Ok(());
         }
-        if ak.is_some() && ReportData::bind(&transcript, None).matches(found) {
+        if ak.is_some() && transcript.report_data(None).matches(found) {
             return Err(VerifyError::Unlinked { piece: self.piece() });
         }
         Err(match self {
@@ -109,12 +108,12 @@ impl<'e> Hardware<'e> {
     /// Verifies the report and puts its claims in their place.
     pub(super) fn verify(
         &self,
-        bound: &Bound,
+        bound: &BoundRequest,
         ak: Option<&[u8]>,
         context: &Context<'_>,
         claims: &mut Claims,
     ) -> Result<(), VerifyError> {
-        let expected = ReportData::bind(&bound.transcript(), ak);
+        let expected = bound.transcript().report_data(ak);
         match self {
             Self::SevSnp(snp) => {
                 let verify = |report: &SnpEvidence<'_>| verify_report(report, &expected.0, &context.snp());

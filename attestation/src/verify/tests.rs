@@ -21,7 +21,6 @@ use vouchsafe_protocol::ReleasePaths;
 use vouchsafe_protocol::SecretPath;
 use vouchsafe_protocol::SevSnpEvidence;
 use vouchsafe_protocol::Suite;
-use vouchsafe_protocol::request::ReportData;
 
 use super::*;
 use crate::google_token::TokenKeys;
@@ -67,7 +66,7 @@ impl Judge {
         Context { anchors, collateral, endorsements, audiences: &*AUDIENCES, now: NOW, memory }
     }
 
-    fn verify(&self, evidence: &Evidence, bound: &Bound) -> Result<Claims, VerifyError> {
+    fn verify(&self, evidence: &Evidence, bound: &BoundRequest) -> Result<Claims, VerifyError> {
         let verified = verify(evidence, bound.clone(), &self.context())?;
         assert_eq!((verified.bound(), verified.verified_at()), (bound, NOW));
         assert_eq!(verified.wrap_key(), bound.key());
@@ -87,10 +86,10 @@ fn simulated_endorsements() -> Endorsements {
 }
 
 /// A release whose challenge had this nonce.
-fn bound(nonce: u8) -> Bound {
+fn bound(nonce: u8) -> BoundRequest {
     let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
     let paths = ReleasePaths::new(vec![SecretPath::parse("prod/db/disk").unwrap()]).unwrap();
-    Bound::release(&BrokerIdentity([1; 32]), Nonce([nonce; 32]), key, &paths)
+    BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([nonce; 32]), key, &paths)
 }
 
 fn refusal(evidence: &Evidence) -> VerifyError {

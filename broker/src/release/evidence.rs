@@ -109,14 +109,15 @@ const KINDS: [&str; 14] = [
 #[cfg(test)]
 mod tests {
     use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
-    use vouchsafe_protocol::{Bound, BrokerIdentity, GuestKey, Nonce, ReleasePaths, Suite};
+    use vouchsafe_protocol::{BoundRequest, BrokerIdentity, GuestKey, Nonce, ReleasePaths, Suite};
 
     use super::*;
 
     fn kept(kinds: Kinds) -> (Evidence, Vec<(String, Vec<u8>)>) {
         let key = GuestKey::generate(Suite::XWing);
         let paths = ReleasePaths::sort(vec!["prod/a/x".parse().unwrap()]).unwrap();
-        let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+        let bound =
+            BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
         let evidence = SimulatedVm::new().evidence(kinds, &bound);
         let pieces = named(&evidence);
         (evidence, pieces)

@@ -63,7 +63,8 @@ async fn t06_the_answer_is_signed_for_this_request_by_this_broker() {
     let open = |answer: &ReleaseAnswer, bound| answer.open_with(&asked.key, bound).map(|_| ());
     let Asked { request, key, .. } = &asked;
     let nonce = request.challenge.nonce;
-    let foreign = Bound::release(&BrokerIdentity([1; 32]), nonce, key.public().clone(), &request.paths);
+    let foreign =
+        BoundRequest::release(&BrokerIdentity([1; 32]), nonce, key.public().clone(), &request.paths);
     assert_eq!(open(&answer, &foreign), Err(AnswerError::Signature));
     let other = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
     assert_eq!(open(&answer, &other.bound), Err(AnswerError::Signature));

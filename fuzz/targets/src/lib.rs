@@ -35,8 +35,8 @@ use vouchsafe_protocol::limits::{MAX_CA_CERTIFICATES, MAX_PATHS};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Bytes, Challenge, Digest32, Evidence, GuestPublicKey, Nonce, ReleasePaths, Suite,
-    UnixTime,
+    BoundRequest, BrokerIdentity, Bytes, Challenge, Digest32, Evidence, GuestPublicKey, Nonce, ReleasePaths,
+    Suite, UnixTime,
 };
 
 /// The host's certificate table beside an SNP report.
@@ -251,7 +251,7 @@ impl Verification {
         let crls: Vec<_> = self.crls.iter().take(4).map(|crl| crl.to_vec()).collect();
         context.collateral = Collateral::new(&crls, &[]).ok()?;
         let key = GuestPublicKey::new(self.suite, &self.public_key).ok()?;
-        let bound = Bound::release(&self.broker, self.nonce, key, &self.paths);
+        let bound = BoundRequest::release(&self.broker, self.nonce, key, &self.paths);
         Some(vouchsafe_attestation::verify(&self.evidence, bound, &context.get(self.now)))
     }
 }

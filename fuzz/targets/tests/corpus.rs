@@ -15,7 +15,7 @@ use vouchsafe_fuzz_targets::Verification;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseRequest};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Bytes, Evidence, GuestKey, IdentityKey, LATCH_WORD, Nonce, ReleasePaths,
+    BoundRequest, BrokerIdentity, Bytes, Evidence, GuestKey, IdentityKey, LATCH_WORD, Nonce, ReleasePaths,
     SecretPath, Suite, UnixTime, challenge::ChallengeKey,
 };
 use zeroize::Zeroizing;
@@ -53,7 +53,7 @@ fn verification(vm: &SimulatedVm, kinds: Kinds) -> Verification {
     let key = GuestKey::generate(Suite::X25519);
     let paths = ReleasePaths::new(vec![SecretPath::parse("prod/db-01/disk").unwrap()]).unwrap();
     let (broker, nonce) = (BrokerIdentity([1; 32]), Nonce([2; 32]));
-    let bound = Bound::release(&broker, nonce, key.public().clone(), &paths);
+    let bound = BoundRequest::release(&broker, nonce, key.public().clone(), &paths);
     let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(86_400)));
     Verification {
         anchors: vec![shared_google().root_der().into(), vm.amd.ark_der().into()],

@@ -15,7 +15,7 @@ use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseReques
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, IdentityKey, Nonce,
+    BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, IdentityKey, Nonce,
     PlaintextSecret, ReasonCode, SevSnpEvidence, Transcript, UnixTime,
 };
 use zeroize::Zeroizing;
@@ -39,7 +39,7 @@ pub(crate) struct Asked<'a> {
     /// Digest of the request as sent.
     pub(crate) digest: RequestDigest,
     /// What it binds.
-    pub(crate) bound: Bound,
+    pub(crate) bound: BoundRequest,
 }
 
 /// The broker.
@@ -93,7 +93,7 @@ impl FakeBroker {
         let request: ReleaseRequest = serde_json::from_slice(body).expect("a release request");
         let nonce = self.challenges.check(&request.challenge, UnixTime(1000)).expect("our own challenge");
         let key = GuestPublicKey::new(request.suite, &request.public_key).expect("a key");
-        let bound = Bound::release(&self.identity.identity(), nonce, key, &request.paths);
+        let bound = BoundRequest::release(&self.identity.identity(), nonce, key, &request.paths);
         let digest = RequestDigest::of(body);
         let asked = Asked { identity: &self.identity, request, digest, bound };
         let exempt = self.exempt.as_ref().is_some_and(|exempt| url.starts_with(exempt));

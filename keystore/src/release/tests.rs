@@ -6,7 +6,7 @@ use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
 use vouchsafe_attestation::verify::{Context, Endorsements, verify};
 use vouchsafe_attestation::{Collateral, VerifiedClaims};
-use vouchsafe_protocol::{Bound, Digest48, GuestKey, Nonce, Suite};
+use vouchsafe_protocol::{BoundRequest, Digest48, GuestKey, Nonce, Suite};
 
 use super::*;
 use crate::store::tests::{BY, Fixture, NOW, name, path, secret};
@@ -21,7 +21,7 @@ fn paths(all: &[&str]) -> ReleasePaths {
 
 fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
     let key = GuestKey::generate(Suite::X25519);
-    let bound = Bound::release(&BROKER, Nonce([7; 32]), key.public().clone(), &paths(all));
+    let bound = BoundRequest::release(&BROKER, Nonce([7; 32]), key.public().clone(), &paths(all));
     let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
     let collateral = Collateral::new(&[crl], &[]).expect("a CRL");
     let (anchors, endorsements, memory) =

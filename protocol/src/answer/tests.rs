@@ -14,14 +14,15 @@ fn path(text: &str) -> SecretPath {
 
 struct Release {
     key: GuestKey,
-    bound: Bound,
+    bound: BoundRequest,
 }
 
 impl Release {
     fn of(suite: Suite, paths: &[&str]) -> Self {
         let key = GuestKey::generate(suite);
         let paths = ReleasePaths::new(paths.iter().map(|p| path(p)).collect()).unwrap();
-        let bound = Bound::release(&broker(1).identity(), Nonce([8; 32]), key.public().clone(), &paths);
+        let bound =
+            BoundRequest::release(&broker(1).identity(), Nonce([8; 32]), key.public().clone(), &paths);
         Self { key, bound }
     }
 

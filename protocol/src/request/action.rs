@@ -1,27 +1,20 @@
 //! What a request asks for.
 
-/// What the guest asks for.
+/// What a request asks for. It follows from the [`Body`](super::Body), so that the two cannot disagree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Release secrets.
     Release,
-    /// Register an encrypted volume.
-    RegisterVolume,
-    /// Advance a volume's generation.
-    AdvanceVolume,
-    /// Propose the boot chain of an update as a baseline.
-    ProposeBaseline,
 }
 
 impl Action {
     /// Its name in the transcript.
+    ///
+    /// Names are never given another meaning. Reserved: `register-volume`, `advance-volume` and `propose-baseline`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
-            Self::RegisterVolume => "register-volume",
-            Self::AdvanceVolume => "advance-volume",
-            Self::ProposeBaseline => "propose-baseline",
         }
     }
 }

@@ -1,8 +1,8 @@
-//! How each piece of evidence is bound to the transcript, and the pieces to each other.
+//! How each kind of evidence is bound to the transcript, and the kinds to each other.
 //!
-//! The hardware report commits to the AK, and the vTPM quote commits to the hardware report. So
-//! pieces of two honest VMs cannot be combined. Somebody who is root in both can still link them:
-//! only a condition on the measured boot chain rules that out.
+//! The hardware report commits to the AK, and the vTPM quote commits to the hardware report, so that evidence of two
+//! honest VMs cannot be mixed. An attacker who is root in both can still link them: only a condition on the measured
+//! boot chain rules that out.
 
 use std::fmt;
 
@@ -27,21 +27,42 @@ pub struct QuoteNonce(pub [u8; 32]);
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenNonce(String);
 
-impl ReportData {
-    /// Binds a hardware report to `transcript` and, in a composite, to the AK of the vTPM.
+impl Transcript {
+    /// What a hardware report has to contain; in a composite it commits to the AK of the vTPM.
     ///
     /// `ak_public` is the DER `SubjectPublicKeyInfo` of the AK certificate, `None` where the evidence
     /// has no vTPM.
     // Report data = SHA-512(label || transcript || SHA-256(AK public) or 32 zeros), each length-prefixed.
     #[must_use]
-    pub fn bind(transcript: &Transcript, ak_public: Option<&[u8]>) -> Self {
+    pub fn report_data(&self, ak_public: Option<&[u8]>) -> ReportData {
         let ak = ak_public.map_or(Digest32([0; 32]), Digest32::of);
-        let preimage = Preimage::new(REPORT_DATA_LABEL).field(transcript.as_bytes()).field(ak.as_bytes());
+        let preimage = Preimage::new(REPORT_DATA_LABEL).field(self.as_bytes()).field(ak.as_bytes());
         let mut out = [0; 64];
         out.copy_from_slice(digest::digest(&SHA512, preimage.as_bytes()).as_ref());
-        Self(out)
+        ReportData(out)
     }
 
+    /// What a vTPM quote has to contain; in a composite it commits to the hardware report.
+    ///
+    /// `hardware_report` is the 1184 bytes of an SNP report, or a TDX quote cut to its own length.
+    // extraData = SHA-256(label || transcript || SHA-256(hardware report) or 32 zeros), each length-prefixed.
+    #[must_use]
+    pub fn quote_nonce(&self, hardware_report: Option<&[u8]>) -> QuoteNonce {
+        let report = hardware_report.map_or(Digest32([0; 32]), Digest32::of);
+        let preimage = Preimage::new(QUOTE_LABEL).field(self.as_bytes()).field(report.as_bytes());
+        QuoteNonce(Digest32::of(preimage.as_bytes()).0)
+    }
+
+    /// What a token has to contain. Google takes 10 to 74 bytes.
+    // eat_nonce = base64url(SHA-256(label || transcript)), each length-prefixed; RFC 4648 §5, no padding.
+    #[must_use]
+    pub fn token_nonce(&self) -> TokenNonce {
+        let preimage = Preimage::new(TOKEN_LABEL).field(self.as_bytes());
+        TokenNonce(URL_SAFE_NO_PAD.encode(Digest32::of(preimage.as_bytes()).0))
+    }
+}
+
+impl ReportData {
     /// Constant-time comparison with the bytes of a report.
     #[must_use]
     pub fn matches(&self, other: &[u8]) -> bool {
@@ -50,17 +71,6 @@ impl ReportData {
 }
 
 impl QuoteNonce {
-    /// Binds a vTPM quote to `transcript` and, in a composite, to the hardware report.
-    ///
-    /// `hardware_report` is the 1184 bytes of an SNP report, or a TDX quote cut to its own length.
-    // extraData = SHA-256(label || transcript || SHA-256(hardware report) or 32 zeros), each length-prefixed.
-    #[must_use]
-    pub fn bind(transcript: &Transcript, hardware_report: Option<&[u8]>) -> Self {
-        let report = hardware_report.map_or(Digest32([0; 32]), Digest32::of);
-        let preimage = Preimage::new(QUOTE_LABEL).field(transcript.as_bytes()).field(report.as_bytes());
-        Self(Digest32::of(preimage.as_bytes()).0)
-    }
-
     /// Constant-time comparison with the bytes of a quote.
     #[must_use]
     pub fn matches(&self, other: &[u8]) -> bool {
@@ -69,14 +79,6 @@ impl QuoteNonce {
 }
 
 impl TokenNonce {
-    /// Binds a token to `transcript`. Google takes 10 to 74 bytes.
-    // eat_nonce = base64url(SHA-256(label || transcript)), each length-prefixed; RFC 4648 §5, no padding.
-    #[must_use]
-    pub fn bind(transcript: &Transcript) -> Self {
-        let preimage = Preimage::new(TOKEN_LABEL).field(transcript.as_bytes());
-        Self(URL_SAFE_NO_PAD.encode(Digest32::of(preimage.as_bytes()).0))
-    }
-
     /// As it stands in the token.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -119,24 +121,21 @@ mod tests {
     #[test]
     fn t01_the_other_piece_is_part_of_each_binding() {
         let transcript = Transcript(Digest32([5; 32]));
-        assert_ne!(ReportData::bind(&transcript, None), ReportData::bind(&transcript, Some(b"ak")));
-        assert_ne!(
-            ReportData::bind(&transcript, Some(b"ak a")),
-            ReportData::bind(&transcript, Some(b"ak b"))
-        );
-        assert_ne!(QuoteNonce::bind(&transcript, None), QuoteNonce::bind(&transcript, Some(b"report")));
-        let bound = QuoteNonce::bind(&transcript, Some(b"report a"));
+        assert_ne!(transcript.report_data(None), transcript.report_data(Some(b"ak")));
+        assert_ne!(transcript.report_data(Some(b"ak a")), transcript.report_data(Some(b"ak b")));
+        assert_ne!(transcript.quote_nonce(None), transcript.quote_nonce(Some(b"report")));
+        let bound = transcript.quote_nonce(Some(b"report a"));
         assert!(bound.matches(&bound.0));
         assert!(!bound.matches(&bound.0[..31]));
-        assert!(!bound.matches(&QuoteNonce::bind(&transcript, Some(b"report b")).0));
+        assert!(!bound.matches(&transcript.quote_nonce(Some(b"report b")).0));
     }
 
     #[test]
     fn t07_a_token_nonce_is_that_of_its_transcript() {
-        let nonce = TokenNonce::bind(&Transcript(Digest32([5; 32])));
+        let nonce = Transcript(Digest32([5; 32])).token_nonce();
         assert_eq!(nonce.as_str().len(), 43);
         assert!(nonce.matches(nonce.as_str()));
         assert!(!nonce.matches(&nonce.as_str()[..42]));
-        assert!(!nonce.matches(TokenNonce::bind(&Transcript(Digest32([6; 32]))).as_str()));
+        assert!(!nonce.matches(Transcript(Digest32([6; 32])).token_nonce().as_str()));
     }
 }

@@ -1,12 +1,45 @@
-//! The paths of a release, in their canonical form.
+//! What a request is about, in a canonical form that both sides hash alike.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::action::Action;
 use crate::digest::Digest32;
 use crate::encoding::deserialize_at_most;
 use crate::hashing::Preimage;
 use crate::limits::MAX_PATHS;
 use crate::path::SecretPath;
+
+/// The body of a request: one variant per action.
+///
+/// Closed on purpose. A new action is a new variant, and the compiler then names every place that has to handle it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Release the secrets at these paths.
+    Release(ReleasePaths),
+}
+
+impl Body {
+    /// The action that this is the body of.
+    #[must_use]
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::Release(_) => Action::Release,
+        }
+    }
+
+    /// The digest that the transcript covers. Each action has a label of its own.
+    pub(super) fn digest(&self) -> Digest32 {
+        let preimage = match self {
+            // SHA-256(label || path 1 || … || path n), each length-prefixed.
+            Self::Release(paths) => {
+                paths.0.iter().fold(Preimage::new(RELEASE_BODY_LABEL), |preimage, path| {
+                    preimage.field(path.as_str().as_bytes())
+                })
+            }
+        };
+        Digest32::of(preimage.as_bytes())
+    }
+}
 
 /// Paths of one release: sorted, without duplicates, 1 to 16.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,15 +94,6 @@ impl ReleasePaths {
     #[must_use]
     pub fn as_slice(&self) -> &[SecretPath] {
         &self.0
-    }
-
-    /// Digest of the action's body: label, then each path.
-    // SHA-256(label || path 1 || … || path n), each length-prefixed.
-    pub(super) fn digest(&self) -> Digest32 {
-        let preimage = self.0.iter().fold(Preimage::new(RELEASE_BODY_LABEL), |preimage, path| {
-            preimage.field(path.as_str().as_bytes())
-        });
-        Digest32::of(preimage.as_bytes())
     }
 }
 

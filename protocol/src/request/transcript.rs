@@ -1,4 +1,4 @@
-//! The transcript: one hash over everything that a release is about.
+//! The transcript: one hash over everything that a request is about.
 //!
 //! Every piece of evidence is bound to it, secrets are wrapped under it and the answer is signed over
 //! it. The guest takes the broker's identity and the suite from its own configuration, never from a
@@ -6,8 +6,7 @@
 
 use std::fmt;
 
-use super::action::Action;
-use super::body::ReleasePaths;
+use super::body::{Body, ReleasePaths};
 use crate::challenge::Nonce;
 use crate::digest::Digest32;
 use crate::hashing::Preimage;
@@ -19,6 +18,25 @@ use crate::wrap::GuestPublicKey;
 pub struct Transcript(pub(crate) Digest32);
 
 impl Transcript {
+    // Transcript = SHA-256(label || broker identity || nonce || action || HPKE suite || HPKE public key
+    //              || SHA-256(body)), each length-prefixed.
+    fn of(
+        broker: &BrokerIdentity,
+        nonce: &Nonce,
+        action: &str,
+        key: &GuestPublicKey,
+        body: &Digest32,
+    ) -> Self {
+        let preimage = Preimage::new(TRANSCRIPT_LABEL)
+            .field(&broker.0)
+            .field(&nonce.0)
+            .field(action.as_bytes())
+            .field(&key.suite().id())
+            .field(key.as_bytes())
+            .field(body.as_bytes());
+        Self(Digest32::of(preimage.as_bytes()))
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
@@ -32,45 +50,30 @@ impl fmt::Debug for Transcript {
     }
 }
 
-/// A transcript together with the broker, the nonce, the key and the paths that it covers.
+/// A request as both sides know it: the broker it is for, the challenge's nonce, the guest's key and the body.
 ///
-/// Made in one step from the same values on both sides, so that none of them can be exchanged for
-/// another one afterwards.
+/// Made in one step, and its transcript with it, so that no part can be exchanged for another one afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bound {
+pub struct BoundRequest {
     broker: BrokerIdentity,
-    transcript: Transcript,
     nonce: Nonce,
-    action: Action,
     key: GuestPublicKey,
-    paths: ReleasePaths,
+    body: Body,
+    transcript: Transcript,
 }
 
-impl Bound {
-    /// Binds a release of `paths` to `key`.
-    // Transcript = SHA-256(label || broker identity || nonce || action || HPKE suite || HPKE public key
-    //              || SHA-256(body)), each length-prefixed.
+impl BoundRequest {
+    /// Binds `body` to `key` under the challenge with this nonce.
     #[must_use]
-    pub fn release(broker: &BrokerIdentity, nonce: Nonce, key: GuestPublicKey, paths: &ReleasePaths) -> Self {
-        Self::new(broker, nonce, Action::Release, key, paths)
+    pub fn new(broker: &BrokerIdentity, nonce: Nonce, key: GuestPublicKey, body: Body) -> Self {
+        let transcript = Transcript::of(broker, &nonce, body.action().name(), &key, &body.digest());
+        Self { broker: *broker, nonce, key, body, transcript }
     }
 
-    fn new(
-        broker: &BrokerIdentity,
-        nonce: Nonce,
-        action: Action,
-        key: GuestPublicKey,
-        paths: &ReleasePaths,
-    ) -> Self {
-        let preimage = Preimage::new(TRANSCRIPT_LABEL)
-            .field(&broker.0)
-            .field(&nonce.0)
-            .field(action.name().as_bytes())
-            .field(&key.suite().id())
-            .field(key.as_bytes())
-            .field(paths.digest().as_bytes());
-        let transcript = Transcript(Digest32::of(preimage.as_bytes()));
-        Self { broker: *broker, transcript, nonce, action, key, paths: paths.clone() }
+    /// Binds a release of `paths`.
+    #[must_use]
+    pub fn release(broker: &BrokerIdentity, nonce: Nonce, key: GuestPublicKey, paths: &ReleasePaths) -> Self {
+        Self::new(broker, nonce, key, Body::Release(paths.clone()))
     }
 
     /// The broker that this is for: the only one whose answer counts.
@@ -79,34 +82,28 @@ impl Bound {
         &self.broker
     }
 
-    /// The paths that are asked for.
-    #[must_use]
-    pub const fn paths(&self) -> &ReleasePaths {
-        &self.paths
-    }
-
-    /// The hash.
-    #[must_use]
-    pub const fn transcript(&self) -> Transcript {
-        self.transcript
-    }
-
     /// The challenge's nonce.
     #[must_use]
     pub const fn nonce(&self) -> Nonce {
         self.nonce
     }
 
-    /// What is asked for.
-    #[must_use]
-    pub const fn action(&self) -> Action {
-        self.action
-    }
-
     /// The guest's ephemeral public key.
     #[must_use]
     pub const fn key(&self) -> &GuestPublicKey {
         &self.key
+    }
+
+    /// What is asked for.
+    #[must_use]
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The hash over all of it.
+    #[must_use]
+    pub const fn transcript(&self) -> Transcript {
+        self.transcript
     }
 }
 
@@ -116,6 +113,7 @@ const TRANSCRIPT_LABEL: &[u8] = b"vouchsafe/v1 transcript";
 mod tests {
     use super::*;
     use crate::path::SecretPath;
+    use crate::request::Action;
     use crate::suite::Suite;
 
     fn path(text: &str) -> SecretPath {
@@ -130,18 +128,23 @@ mod tests {
         let paths = ReleasePaths::new(vec![path("n/a")]).unwrap();
         let other_paths = ReleasePaths::new(vec![path("n/b")]).unwrap();
         let (broker, nonce) = (BrokerIdentity([1; 32]), Nonce([2; 32]));
+        let bound = |broker, nonce, key: &GuestPublicKey, paths| {
+            BoundRequest::release(&broker, nonce, key.clone(), paths).transcript()
+        };
+        let action = |name| Transcript::of(&broker, &nonce, name, &x, &Body::Release(paths.clone()).digest());
         let all = [
-            Bound::release(&broker, nonce, x.clone(), &paths),
-            Bound::release(&BrokerIdentity([3; 32]), nonce, x.clone(), &paths),
-            Bound::release(&broker, Nonce([3; 32]), x.clone(), &paths),
-            Bound::release(&broker, nonce, y, &paths),
-            Bound::release(&broker, nonce, key(Suite::XWing, 9), &paths),
-            Bound::release(&broker, nonce, x.clone(), &other_paths),
-            Bound::new(&broker, nonce, Action::RegisterVolume, x, &paths),
+            bound(broker, nonce, &x, &paths),
+            bound(BrokerIdentity([3; 32]), nonce, &x, &paths),
+            bound(broker, Nonce([3; 32]), &x, &paths),
+            bound(broker, nonce, &y, &paths),
+            bound(broker, nonce, &key(Suite::XWing, 9), &paths),
+            bound(broker, nonce, &x, &other_paths),
+            action("register-volume"),
         ];
+        assert_eq!(all[0], action(Action::Release.name()));
         for (i, one) in all.iter().enumerate() {
             for other in &all[i + 1..] {
-                assert_ne!(one.transcript(), other.transcript());
+                assert_ne!(one, other);
             }
         }
     }

@@ -16,8 +16,8 @@ use vouchsafe_policy::{
 use vouchsafe_protocol::messages::{ReleaseAnswer, WrappedSecret};
 use vouchsafe_protocol::wrap::{SecretLabel, WrappedSecrets};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, Bytes, DecisionId, Digest32, Evidence, GuestKey, GuestPublicKey, IdentityKey,
-    Nonce, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,
+    BoundRequest, BrokerIdentity, Bytes, DecisionId, Digest32, Evidence, GuestKey, GuestPublicKey,
+    IdentityKey, Nonce, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,
 };
 
 /// 2025-11-01: when everything here happens.
@@ -63,7 +63,7 @@ impl Judge {
         self.identity.identity()
     }
 
-    fn verify(&self, evidence: &Evidence, bound: Bound, memory: &VerifyMemory) -> VerifiedClaims {
+    fn verify(&self, evidence: &Evidence, bound: BoundRequest, memory: &VerifyMemory) -> VerifiedClaims {
         let Self { anchors, collateral, endorsements, .. } = self;
         let context = Context { anchors, collateral, endorsements, audiences: &[], now: NOW, memory };
         verify(evidence, bound, &context).expect("good evidence")
@@ -74,7 +74,7 @@ impl Judge {
 pub(super) struct Case {
     name: &'static str,
     evidence: Evidence,
-    bound: Bound,
+    bound: BoundRequest,
     path: SecretPath,
     secret: PlaintextSecret,
     policy_text: String,
@@ -87,7 +87,7 @@ impl Case {
         let path = SecretPath::parse(PATH).expect("a path");
         let paths = ReleasePaths::new(vec![path.clone()]).expect("one path");
         let guest = GuestKey::generate(Suite::XWing);
-        let bound = Bound::release(&judge.broker(), Nonce([2; 32]), guest.public().clone(), &paths);
+        let bound = BoundRequest::release(&judge.broker(), Nonce([2; 32]), guest.public().clone(), &paths);
         let evidence = SimulatedVm::new().evidence(kinds, &bound);
         let claims = judge.verify(&evidence, bound.clone(), &judge.memory());
         let claims = claims.claims();

@@ -8,7 +8,9 @@ use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
 use vouchsafe_attestation::{Collateral, TrustAnchors};
 use vouchsafe_protocol::encoding::from_base64url;
 use vouchsafe_protocol::request::TokenNonce;
-use vouchsafe_protocol::{Bound, BrokerIdentity, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, UnixTime};
+use vouchsafe_protocol::{
+    BoundRequest, BrokerIdentity, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, UnixTime,
+};
 
 use super::case::{NOW, PATH};
 
@@ -29,8 +31,9 @@ impl Token {
         let service = FakeAttestationService::shared();
         let paths = ReleasePaths::new(vec![SecretPath::parse(PATH).expect("a path")]).expect("one path");
         let guest = GuestKey::generate(Suite::X25519);
-        let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), guest.public().clone(), &paths);
-        let nonce = TokenNonce::bind(&bound.transcript());
+        let bound =
+            BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), guest.public().clone(), &paths);
+        let nonce = bound.transcript().token_nonce();
         Self {
             text: service.token(kind, AUDIENCE, nonce.as_str(), NOW),
             nonce,

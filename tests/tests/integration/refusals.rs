@@ -17,10 +17,9 @@ use vouchsafe_guest_client::transport::{Https, Response, Transport, TransportErr
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_guest_client::{Client, CollectRequest, EvidenceSource, FetchError};
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, WrappedSecret};
-use vouchsafe_protocol::request::QuoteNonce;
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, DecisionId, Digest32, Evidence, GuestKey, GuestPublicKey, IdentityKey,
+    BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestKey, GuestPublicKey, IdentityKey,
     PlaintextSecret, ReasonCode, Suite, UnixTime,
 };
 use vouchsafe_tests::broker::guest;
@@ -42,8 +41,8 @@ fn vtpm(vm: &SimulatedVm, spec: &QuoteSpec) -> Evidence {
     Evidence { vtpm: Some(vm.vtpm_with(spec)), ..Evidence::default() }
 }
 
-fn quote(bound: &Bound) -> QuoteSpec {
-    QuoteSpec::new(&QuoteNonce::bind(&bound.transcript(), None).0)
+fn quote(bound: &BoundRequest) -> QuoteSpec {
+    QuoteSpec::new(&bound.transcript().quote_nonce(None).0)
 }
 
 #[test]
@@ -360,7 +359,7 @@ impl Transport for Diverted {
 impl Diverted {
     fn forge(&self, request: &ReleaseRequest) -> ReleaseAnswer {
         let key = GuestPublicKey::new(request.suite, &request.public_key).unwrap();
-        let bound = Bound::release(&self.broker, request.challenge.nonce, key.clone(), &request.paths);
+        let bound = BoundRequest::release(&self.broker, request.challenge.nonce, key.clone(), &request.paths);
         let path = request.paths.as_slice()[0].clone();
         let secret = PlaintextSecret::new(b"a key of the attacker's".to_vec()).unwrap();
         let label = SecretLabel { path: &path, version: 1 };
@@ -375,7 +374,7 @@ struct Simulated(SimulatedVm);
 
 impl EvidenceSource for Simulated {
     fn collect(&mut self, request: &CollectRequest<'_>) -> Result<Evidence, CollectError> {
-        Ok(vtpm(&self.0, &QuoteSpec::new(&QuoteNonce::bind(request.transcript, None).0)))
+        Ok(vtpm(&self.0, &QuoteSpec::new(&request.transcript.quote_nonce(None).0)))
     }
 }
 

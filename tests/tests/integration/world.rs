@@ -20,8 +20,8 @@ use vouchsafe_protocol::answer::OpenedSecret;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    Bound, Challenge, DecisionId, Evidence, GuestKey, ReasonCode, ReleasePaths, RequestDigest, SecretPath,
-    Suite, UnixTime,
+    BoundRequest, Challenge, DecisionId, Evidence, GuestKey, ReasonCode, ReleasePaths, RequestDigest,
+    SecretPath, Suite, UnixTime,
 };
 use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::pem;
@@ -181,7 +181,11 @@ impl World {
         self.request_with(paths, |bound| vm.evidence(kinds, bound))
     }
 
-    pub(crate) fn request_with(&self, paths: &[&str], evidence: impl FnOnce(&Bound) -> Evidence) -> Asked {
+    pub(crate) fn request_with(
+        &self,
+        paths: &[&str],
+        evidence: impl FnOnce(&BoundRequest) -> Evidence,
+    ) -> Asked {
         Asked::new(self.challenge(), paths, evidence)
     }
 
@@ -215,7 +219,7 @@ impl World {
 /// A request, with what is needed to read its answer.
 pub(crate) struct Asked {
     pub(crate) key: GuestKey,
-    pub(crate) bound: Bound,
+    pub(crate) bound: BoundRequest,
     pub(crate) request: ReleaseRequest,
     pub(crate) body: Vec<u8>,
 }
@@ -224,12 +228,12 @@ impl Asked {
     pub(crate) fn new(
         answer: ChallengeAnswer,
         paths: &[&str],
-        evidence: impl FnOnce(&Bound) -> Evidence,
+        evidence: impl FnOnce(&BoundRequest) -> Evidence,
     ) -> Self {
         let ChallengeAnswer { challenge, identity } = answer;
         let key = GuestKey::generate(Suite::XWing);
         let paths = paths_of(paths);
-        let bound = Bound::release(&identity, challenge.nonce, key.public().clone(), &paths);
+        let bound = BoundRequest::release(&identity, challenge.nonce, key.public().clone(), &paths);
         let evidence = evidence(&bound);
         let request = request_of(challenge, &key, paths, evidence);
         let body = serde_json::to_vec(&request).unwrap();

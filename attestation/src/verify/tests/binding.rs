@@ -10,13 +10,13 @@ const REPORT_DATA_MISMATCH: VerifyError = VerifyError::Snp(SnpError::ReportDataM
 
 /// A vTPM piece whose quote commits to any report.
 fn quote(vm: &SimulatedVm, report: Option<&SevSnpEvidence>) -> VtpmEvidence {
-    let nonce = QuoteNonce::bind(&bound(1).transcript(), report.map(|report| &report.report[..]));
+    let nonce = bound(1).transcript().quote_nonce(report.map(|report| &report.report[..]));
     vm.vtpm_with(&QuoteSpec::new(&nonce.0))
 }
 
 /// An SNP piece whose report commits to any key.
 fn report(vm: &SimulatedVm, ak: Option<&FakeAk>) -> SevSnpEvidence {
-    vm.snp_with(&ReportData::bind(&bound(1).transcript(), ak.map(FakeAk::spki)).0)
+    vm.snp_with(&bound(1).transcript().report_data(ak.map(FakeAk::spki)).0)
 }
 
 fn both(vtpm: VtpmEvidence, snp: SevSnpEvidence) -> Evidence {
@@ -114,7 +114,7 @@ fn t01_another_technology_in_the_log_than_the_hardware_is_refused() {
 fn t04_evidence_for_another_key_is_refused() {
     let paths = ReleasePaths::new(vec![SecretPath::parse("prod/db/disk").unwrap()]).unwrap();
     let key = GuestPublicKey::new(Suite::X25519, &[10; 32]).unwrap();
-    let other = Bound::release(&BrokerIdentity([1; 32]), Nonce([1; 32]), key, &paths);
+    let other = BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([1; 32]), key, &paths);
     for (kinds, expected) in [(Kinds::VTPM, NONCE_MISMATCH), (Kinds::REPORT, REPORT_DATA_MISMATCH)] {
         let evidence = SimulatedVm::new().evidence(kinds, &bound(1));
         assert_eq!(Judge::new().verify(&evidence, &other).unwrap_err(), expected);

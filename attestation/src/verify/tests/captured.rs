@@ -146,7 +146,7 @@ fn our_own_json_is_inspected() {
     let file = serde_json::to_vec(&evidence).unwrap();
     let vtpm = read_vtpm_file(&file).unwrap();
     assert_eq!(Some(&vtpm), evidence.vtpm.as_ref());
-    let nonce = QuoteNonce::bind(&bound(1).transcript(), None).0;
+    let nonce = bound(1).transcript().quote_nonce(None).0;
     let claims = inspect_vtpm(&vtpm, Expected::Exactly(&nonce), &judge.context()).unwrap();
     let json = serde_json::to_value(&claims).unwrap();
     assert_eq!(json["technology"], "sev-snp");

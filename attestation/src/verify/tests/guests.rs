@@ -37,7 +37,7 @@ fn quote(change: impl FnOnce(&mut TdxQuoteBuilder)) -> VerifyError {
     let mut vm = SimulatedVm::trust_domain(&AkCertificateSpec::default());
     let td: &mut SimulatedTd = vm.tdx.as_mut().unwrap();
     change(&mut td.quote);
-    let tdx = td.evidence(&ReportData::bind(&bound(1).transcript(), None).0);
+    let tdx = td.evidence(&bound(1).transcript().report_data(None).0);
     explained(&Evidence { tdx: Some(tdx), ..Evidence::default() })
 }
 
@@ -97,7 +97,7 @@ fn t59_an_extension_that_nothing_explains_is_refused() {
 fn t07_tokens_that_are_not_for_one_request_or_of_an_unknown_kind_are_refused() {
     let service = FakeAttestationService::shared();
     let token = |claim: &str, value: serde_json::Value| {
-        let nonce = TokenNonce::bind(&bound(1).transcript());
+        let nonce = bound(1).transcript().token_nonce();
         let mut spec = service.spec(TokenKind::Oidc, AUDIENCE, nonce.as_str(), NOW);
         spec.set(claim, value);
         let google_token = Some(GoogleTokenEvidence { token: spec.sign(service) });
@@ -119,7 +119,7 @@ fn t52_a_token_of_an_unknown_form_does_not_spoil_a_vtpm() {
     let vm = SimulatedVm::new();
     let evidence = vm.evidence(Kinds::VTPM.with_token(TokenKind::Oidc), &bound(1));
     let with = |claim: &str, value: serde_json::Value| {
-        let nonce = TokenNonce::bind(&bound(1).transcript());
+        let nonce = bound(1).transcript().token_nonce();
         let spec = service.spec(TokenKind::Oidc, AUDIENCE, nonce.as_str(), NOW);
         let mut spec = spec.of_instance(&vm.token.instance).of_technology(Technology::SevSnp);
         spec.set(claim, value);

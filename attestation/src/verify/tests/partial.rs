@@ -63,7 +63,7 @@ fn t03_a_partial_quote_proves_no_more_than_it_covers() {
 #[test]
 fn t03_no_release_rests_on_a_partial_quote() {
     let vm = quoting(&FIRMWARE);
-    let nonce = QuoteNonce::bind(&bound(1).transcript(), None);
+    let nonce = bound(1).transcript().quote_nonce(None);
     let evidence = vtpm_evidence(vm.vtpm_with(&QuoteSpec::over(&vm.pcrs, &nonce.0)));
     let error = VtpmError::SelectedPcrs { found: 0xff, expected: 0xfbff };
     assert_eq!(refusal(&evidence), VerifyError::Vtpm(error));

@@ -29,7 +29,7 @@ use crate::vtpm::RELEASE_PCRS;
 use crate::vtpm::TpmSignatureError;
 
 fn nonce() -> [u8; 32] {
-    QuoteNonce::bind(&bound(1).transcript(), None).0
+    bound(1).transcript().quote_nonce(None).0
 }
 
 /// Refusal of a VM that a test changed.

@@ -207,7 +207,7 @@ mod tests {
     use vouchsafe_attestation::anchors::Product;
     use vouchsafe_attestation::test_util::snp::FakeAmd;
     use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
-    use vouchsafe_protocol::{Bound, BrokerIdentity, GuestKey, Nonce, ReleasePaths};
+    use vouchsafe_protocol::{BoundRequest, BrokerIdentity, GuestKey, Nonce, ReleasePaths};
 
     use super::*;
     use crate::testing::{PROJECT, crls, path, policy};
@@ -223,7 +223,8 @@ mod tests {
         let folder = TempDir::new().expect("a folder");
         let key = GuestKey::generate(Suite::XWing);
         let paths = ReleasePaths::sort(vec![path("prod/a/x")]).expect("paths");
-        let bound = Bound::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
+        let bound =
+            BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), key.public().clone(), &paths);
         let evidence = SimulatedVm::new().evidence(kinds, &bound);
         let [google, amd] = crls(crate::clock::now());
         for (file, bytes) in [

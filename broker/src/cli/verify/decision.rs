@@ -13,7 +13,7 @@ use serde_json::json;
 use vouchsafe_attestation::{Claims, VerifyError, verify};
 use vouchsafe_keystore::record::{EvidencePiece, GrantBinding, GrantRecord, LogRecord};
 use vouchsafe_protocol::{
-    Bound, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, ReleasePaths, UnixTime,
+    BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, ReleasePaths, UnixTime,
 };
 
 use super::super::judge::{Files, Judge};
@@ -159,7 +159,7 @@ fn grant(record: &LogRecord) -> Result<&GrantRecord, Mismatch> {
 }
 
 /// The request to `expected` that the grant answered: all of its paths were granted, or none.
-fn bound(grant: &GrantRecord, expected: BrokerIdentity) -> Result<Bound, Mismatch> {
+fn bound(grant: &GrantRecord, expected: BrokerIdentity) -> Result<BoundRequest, Mismatch> {
     let GrantBinding { broker, public_key, suite } = grant.binding.as_ref().ok_or(Mismatch::NoBinding)?;
     if *broker != expected {
         return Err(Mismatch::OtherBroker { found: *broker, expected });
@@ -167,7 +167,7 @@ fn bound(grant: &GrantRecord, expected: BrokerIdentity) -> Result<Bound, Mismatc
     let key = GuestPublicKey::new(*suite, public_key).map_err(|_| Mismatch::Malformed)?;
     let paths = grant.secrets.iter().map(|secret| secret.path.clone()).collect();
     let paths = ReleasePaths::new(paths).map_err(|_| Mismatch::Malformed)?;
-    Ok(Bound::release(&expected, grant.nonce, key, &paths))
+    Ok(BoundRequest::release(&expected, grant.nonce, key, &paths))
 }
 
 /// Why it did not come to an end: the arguments, or what they show.
