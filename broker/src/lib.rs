@@ -4,6 +4,7 @@
 //! who may be asked for what stands in [`guests`] and [`operators`].
 
 pub mod admission;
+mod attested;
 mod baselines;
 pub mod body;
 pub mod broker;

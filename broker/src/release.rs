@@ -4,9 +4,7 @@
 //! under a grant, a grant comes from verified claims, the key that secrets are wrapped to comes out of those
 //! claims, and the answer leaves only after the grant is on record with its nonce spent.
 
-mod arrival;
 mod error;
-pub(crate) mod evidence;
 mod refuse;
 #[cfg(test)]
 mod tests;
@@ -26,11 +24,11 @@ use vouchsafe_protocol::{
     BoundRequest, DecisionId, Digest32, Evidence, GuestPublicKey, PlaintextSecret, ReleasePaths, UnixTime,
 };
 
+use crate::attested::{Arrival, evidence};
 use crate::broker::Broker;
 use crate::collateral::{self, Asker, Prospect, Wanted};
 use crate::pool::PoolError;
 
-pub(crate) use arrival::Arrival;
 pub(crate) use error::ReleaseError;
 pub(crate) use error::retry_in;
 use refuse::{Known, Subject, refuse};

@@ -19,8 +19,8 @@ use vouchsafe_protocol::{
 };
 
 use crate::admission::Network;
+use crate::attested::Arrival;
 use crate::config::Limits;
-use crate::release::Arrival;
 use crate::tls::SelfSigned;
 use crate::{Broker, BrokerConfig, clock};
 

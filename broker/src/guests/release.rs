@@ -9,11 +9,12 @@ use vouchsafe_protocol::limits::MAX_OPENING;
 use vouchsafe_protocol::messages::{self, ReleaseRequest};
 use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, UnixTime};
 
+use crate::attested::Arrival;
 use crate::body::{BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
-use crate::release::{Arrival, refuse_challenge, release};
+use crate::release::{refuse_challenge, release};
 use crate::{clock, random};
 
 pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<HttpResponse, HttpProblem> {

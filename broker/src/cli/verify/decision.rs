@@ -18,7 +18,7 @@ use vouchsafe_protocol::{
 
 use super::super::judge::{Files, Judge};
 use super::super::{Failure, output};
-use crate::release::evidence;
+use crate::attested::evidence;
 
 #[derive(Debug, Args)]
 pub(super) struct Decision {
@@ -202,8 +202,9 @@ mod tests {
     use vouchsafe_protocol::Bytes;
 
     use super::*;
+    use crate::attested::evidence::assemble;
     use crate::clock;
-    use crate::release::{evidence::assemble, release};
+    use crate::release::release;
     use crate::testing::{Fixture, PATH, crls};
 
     /// A grant as `decisions evidence` writes it.

@@ -7,10 +7,10 @@ use vouchsafe_keystore::record::{EvidenceRef, LogRecord};
 use vouchsafe_protocol::ReasonCode;
 
 use super::{ById, may_read};
+use crate::attested::evidence::assemble;
 use crate::broker::Broker;
 use crate::operators::{Operator, Query, answer};
 use crate::problem::HttpProblem;
-use crate::release::evidence::assemble;
 
 pub(super) async fn get(
     broker: Data<Broker>,

@@ -17,6 +17,7 @@ use vouchsafe_keystore::store::{DecisionFilter, DocumentError, DocumentKind};
 use vouchsafe_policy::{DecideItem, Guardrails, Protocol, RehearseRequest, SecretState, rehearse};
 use vouchsafe_protocol::{DecisionId, Evidence, ObjectName, ReasonCode, SecretPath, Suite, UnixTime};
 
+use crate::attested::evidence::assemble;
 use crate::body::Body;
 use crate::broker::Broker;
 use crate::inspection::inspect;
@@ -24,7 +25,6 @@ use crate::operators::operator::Act;
 use crate::operators::{Operator, answer};
 use crate::pool::PoolError;
 use crate::problem::HttpProblem;
-use crate::release::evidence::assemble;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
