@@ -9,7 +9,7 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::encoding::{deserialize_array, to_base64url};
+use crate::encoding::{Bytes, deserialize_array, to_base64url};
 use crate::hashing::Preimage;
 use crate::limits::MAX_CHALLENGE_LIFETIME;
 use crate::time::UnixTime;
@@ -53,7 +53,7 @@ pub struct Challenge {
     /// Last second in which the broker takes it.
     pub expires_at: UnixTime,
     /// HMAC-SHA-256 over the other fields under the broker's challenge key.
-    pub mac: crate::Bytes,
+    pub mac: Bytes,
 }
 
 /// Why a challenge was refused.

@@ -10,6 +10,7 @@ use hpke::kdf::HkdfSha256;
 use hpke::kem::{X25519HkdfSha256, XWing};
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable, setup_receiver, setup_sender};
 
+use crate::digest::Digest32;
 use crate::encoding::Bytes;
 use crate::hashing::Preimage;
 use crate::path::SecretPath;
@@ -113,7 +114,7 @@ impl GuestPublicKey {
 
 impl fmt::Debug for GuestPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GuestPublicKey({}, {})", self.suite, crate::Digest32::of(&self.bytes))
+        write!(f, "GuestPublicKey({}, {})", self.suite, Digest32::of(&self.bytes))
     }
 }
 
