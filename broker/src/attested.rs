@@ -1,6 +1,19 @@
-//! What a request holds, and how its evidence is kept, whatever it asks for.
+//! Attested requests: what every action needs before anything is decided.
+//!
+//! [`Request::open`] takes a request under a live challenge of this broker and binds it to its key and its body.
+//! [`Request::verify`] verifies the evidence for exactly that, and is the only way to a [`Verified`] request. What the
+//! request asks for plays no part in here: it is read from the body once the evidence has been verified.
 
 mod arrival;
+mod context;
+mod error;
 pub(crate) mod evidence;
+mod limits;
+mod session;
+mod verify;
 
 pub(crate) use arrival::Arrival;
+pub(crate) use context::{Failure, VmContext, instance_name};
+pub(crate) use error::{RequestError, retry_in};
+pub(crate) use session::{Request, Session};
+pub(crate) use verify::Verified;

@@ -1,6 +1,6 @@
 //! The broker service and the operator's tool.
 //!
-//! The only crate with a clock, HTTP servers and outbound HTTP. What a release is stands in `release`;
+//! The only crate with a clock, HTTP servers and outbound HTTP. `attested` verifies requests, `release` answers them;
 //! who may be asked for what stands in [`guests`] and [`operators`].
 
 pub mod admission;

@@ -24,7 +24,7 @@ impl Arrival {
     }
 
     /// Whose the request is.
-    pub(crate) const fn network(&self) -> Network {
+    pub(super) const fn network(&self) -> Network {
         self.network
     }
 }

@@ -3,13 +3,14 @@
 //! Denials of VMs of known owners go to the log, limited by instance; all others into bounded memory, since
 //! authentic evidence is not scarce. Under a live challenge a refusal is signed.
 
-use vouchsafe_keystore::record::{EvidencePiece, NewRefusal, RefusalRecord};
+use vouchsafe_keystore::record::{NewRefusal, RefusalRecord};
 use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::messages::ReleaseRequest;
 use vouchsafe_protocol::problem::Problem;
-use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
+use vouchsafe_protocol::{DecisionId, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
 
-use super::{Proved, ReleaseError, name_of};
+use super::error::{Failure, ReleaseError};
+use crate::attested::{RequestError, VmContext};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
@@ -31,93 +32,78 @@ pub(crate) fn refuse_challenge(
     at: UnixTime,
     error: ChallengeError,
 ) -> HttpProblem {
-    let subject = Subject { decision, at, paths: Vec::new(), nonce: None, shown: None, known: None };
-    refuse(broker, subject, error.into()).problem(broker, &[])
+    let request = RequestContext { decision, at, paths: Vec::new(), nonce: None };
+    let failure = Failure::new(RequestError::from(error), VmContext::Unknown);
+    refuse(broker, request, failure).problem(broker, &[])
 }
 
-/// What a refusal is about.
-pub(super) struct Subject {
-    pub(super) decision: DecisionId,
-    pub(super) at: UnixTime,
-    pub(super) paths: Vec<SecretPath>,
-    /// The nonce, once the challenge was found good.
+/// The request that a refusal is about.
+pub(super) struct RequestContext {
+    decision: DecisionId,
+    at: UnixTime,
+    paths: Vec<SecretPath>,
+    /// The nonce, once the request was bound to it.
     pub(super) nonce: Option<Nonce>,
-    pub(super) shown: Option<String>,
-    pub(super) known: Option<Box<Known>>,
 }
 
-/// What is known of a VM whose evidence was verified.
-#[derive(Clone)]
-pub(super) struct Known {
-    claims: Digest32,
-    instance: Option<String>,
-    pieces: Vec<EvidencePiece>,
-    durable: bool,
-}
-
-impl Known {
-    /// `durable` when the refusal is worth a record on disk.
-    pub(super) fn of(proved: &Proved, durable: bool) -> Self {
-        Self {
-            claims: proved.claims_digest,
-            instance: proved.instance().map(name_of),
-            pieces: if durable { proved.pieces.clone() } else { Vec::new() },
-            durable,
-        }
-    }
-}
-
-impl Subject {
+impl RequestContext {
     pub(super) fn of(decision: DecisionId, request: &ReleaseRequest, at: UnixTime) -> Self {
-        let paths = request.paths.as_slice().to_vec();
-        Self { decision, at, paths, nonce: None, shown: None, known: None }
+        Self { decision, at, paths: request.paths.as_slice().to_vec(), nonce: None }
     }
 }
 
-/// Records a refusal as far as it is worth it and counts it.
-fn refuse_in(broker: &Broker, subject: Subject, error: &ReleaseError) -> Refused {
-    let code = error.code();
-    let Subject { decision, at, paths, nonce, shown, known } = subject;
+/// Counts a refusal and records it as far as it is worth it.
+pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure) -> Refused {
+    let Failure { error, vm } = failure;
+    let (decision, code) = (request.decision, error.code());
+    log_failure(decision, &error);
     broker.metrics.refused(code);
-    let instance = known.as_ref().and_then(|known| known.instance.clone());
-    tracing::info!(event = "release.refused", %decision, %code, instance);
-    let mut reasons = error.reasons();
-    reasons.extend(shown.map(|name| format!("the AK certificate that was shown is that of instance {name}")));
-    let claims = known.as_ref().map(|known| known.claims);
-    let standing = match (&known, nonce) {
-        (Some(_), _) => Standing::Verified,
-        (None, Some(_)) => Standing::Unverified,
-        (None, None) => Standing::Malformed,
-    };
-    let record = RefusalRecord { at, claims, code, decision, evidence: Vec::new(), instance, paths, reasons };
-    let durable = known.filter(|known| known.durable).is_some_and(|known| {
-        broker.keystore.record_refusal(NewRefusal { record: record.clone(), evidence: known.pieces })
-    });
-    if !durable && code != ReasonCode::Overloaded {
-        broker.metrics.refusals_not_durable.inc();
-        broker.refusals.keep(record, standing);
-    }
-    let nonce = nonce.or(match error {
-        ReleaseError::Key { nonce, .. } => Some(*nonce),
-        _ => None,
-    });
+    tracing::info!(event = "release.refused", %decision, %code, instance = vm.instance());
+    let nonce = request.nonce.or(error.nonce());
+    keep(broker, request, &error, vm);
     // Turning work away must stay cheap: a busy broker does not sign.
     let nonce = nonce.filter(|_| code != ReasonCode::Overloaded);
     Refused { code, decision, nonce, retry_after: error.retry_after() }
 }
 
-/// As [`refuse_in`], and says what only the broker's own log is told.
-pub(super) fn refuse(broker: &Broker, subject: Subject, error: ReleaseError) -> Refused {
-    match &error {
+/// What only the broker's own log is told.
+fn log_failure(decision: DecisionId, error: &ReleaseError) {
+    match error {
         ReleaseError::Consider(_) | ReleaseError::Record(_) => {
-            tracing::warn!(event = "release.storage", decision = %subject.decision, %error);
+            tracing::warn!(event = "release.storage", %decision, %error);
         }
         ReleaseError::Unseal(_) => {
-            tracing::error!(event = "release.unseal", decision = %subject.decision, code = %error.code());
+            tracing::error!(event = "release.unseal", %decision, code = %error.code());
         }
         _ => {}
     }
-    refuse_in(broker, subject, &error)
+}
+
+/// Keeps a refusal in the log where it is worth that, otherwise in bounded memory.
+fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmContext) {
+    let RequestContext { decision, at, paths, nonce } = request;
+    let (code, mut reasons) = (error.code(), error.reasons());
+    let (mut claims, mut instance, mut evidence) = (None, None, None);
+    let standing = match vm {
+        VmContext::Verified(vm) => {
+            (claims, instance, evidence) = (Some(vm.claims), vm.instance, vm.evidence);
+            Standing::Verified
+        }
+        VmContext::Certified(name) => {
+            reasons.push(format!("the AK certificate that was shown is that of instance {name}"));
+            Standing::Unverified
+        }
+        VmContext::Unknown if nonce.is_some() => Standing::Unverified,
+        VmContext::Unknown => Standing::Malformed,
+    };
+    let record = RefusalRecord { at, claims, code, decision, evidence: Vec::new(), instance, paths, reasons };
+    let is_durable = evidence.is_some_and(|evidence| {
+        broker.keystore.record_refusal(NewRefusal { record: record.clone(), evidence })
+    });
+    if !is_durable && code != ReasonCode::Overloaded {
+        broker.metrics.refusals_not_durable.inc();
+        broker.refusals.keep(record, standing);
+    }
 }
 
 impl Refused {

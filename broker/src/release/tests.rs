@@ -2,12 +2,14 @@ use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
-use vouchsafe_keystore::record::{LogRecord, Outcome};
+use vouchsafe_keystore::record::{LogRecord, Outcome, RecordError};
 use vouchsafe_keystore::store::DecisionFilter;
 use vouchsafe_policy::SHIPPED_GUARDRAILS;
 use vouchsafe_protocol::answer::AnswerError;
-use vouchsafe_protocol::{BrokerIdentity, ReasonCode};
+use vouchsafe_protocol::{BoundRequest, BrokerIdentity, ReasonCode};
 
+use super::error::ReleaseError;
+use super::pipeline::{Prepared, prepare};
 use super::*;
 use crate::clock;
 use crate::testing::{Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, policy};
@@ -196,8 +198,8 @@ async fn t51_what_another_broker_allowed_is_not_denied() {
 
 async fn run(
     broker: &Broker,
-    job: impl FnOnce() -> Result<Ready, Failure> + Send + 'static,
-) -> Result<Ready, Box<ReleaseError>> {
+    job: impl FnOnce() -> Result<Prepared, Failure> + Send + 'static,
+) -> Result<Prepared, Box<ReleaseError>> {
     broker.pool.run(job).await.expect("a free thread").map_err(|failure| failure.error)
 }
 
@@ -205,17 +207,17 @@ async fn run(
 async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let fixture = Fixture::new().await;
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    let case = Case::open(&fixture.broker, ID, asked.request.clone(), fixture.arrival(), clock::now())
+    let request = Request::open(&fixture.broker, ID, asked.request.clone(), fixture.arrival(), clock::now())
         .expect("a good challenge");
-    let ready = run(&fixture.broker, move || case.verify()?.prepare()).await.expect("granted");
+    let first = run(&fixture.broker, move || prepare(request.verify()?)).await.expect("granted");
     fixture.keystore().put_guardrails(by(), SHIPPED_GUARDRAILS, &<_>::default()).await.expect("stored");
-    let overtaken = fixture.keystore().record(ready.grant).await;
+    let overtaken = fixture.keystore().record(first.grant).await;
     assert!(matches!(overtaken, Err(RecordError::EpochMoved { .. })), "{overtaken:?}");
-    let proved = ready.proved;
-    let again = run(&fixture.broker, move || proved.prepare()).await.expect("granted");
-    let proved = again.proved;
+    let verified = first.verified;
+    let again = run(&fixture.broker, move || prepare(verified)).await.expect("granted");
+    let verified = again.verified;
     fixture.keystore().record(again.grant).await.expect("on record");
     fixture.keystore().retire_secret(by(), &path(PATH), None).await.expect("retired");
-    let denied = run(&fixture.broker, move || proved.prepare()).await.map(|_| ());
+    let denied = run(&fixture.broker, move || prepare(verified)).await.map(|_| ());
     assert!(matches!(denied.as_ref().map_err(|error| &**error), Err(ReleaseError::Denied(_))), "{denied:?}");
 }

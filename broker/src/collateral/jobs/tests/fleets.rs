@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::*;
-use crate::release::retry_in;
+use crate::attested::retry_in;
 
 /// A VM that starts below an issuer that the broker does not know.
 struct Starting {

@@ -1,0 +1,55 @@
+//! What is known of the VM behind a request that is refused.
+
+use vouchsafe_attestation::Instance;
+use vouchsafe_keystore::record::EvidencePiece;
+use vouchsafe_protocol::Digest32;
+
+/// A refusal, with what was known of the VM by then.
+pub(crate) struct Failure<E> {
+    pub(crate) error: Box<E>,
+    pub(crate) vm: VmContext,
+}
+
+impl<E> Failure<E> {
+    pub(crate) fn new(error: impl Into<E>, vm: VmContext) -> Self {
+        Self { error: Box::new(error.into()), vm }
+    }
+}
+
+/// What is known of a VM.
+pub(crate) enum VmContext {
+    /// Nothing.
+    Unknown,
+    /// The AK certificate is verified and names this instance; nothing proves that it was this VM's.
+    Certified(String),
+    /// The evidence is verified.
+    Verified(Box<VerifiedVm>),
+}
+
+/// A VM whose evidence is verified.
+pub(crate) struct VerifiedVm {
+    pub(crate) claims: Digest32,
+    pub(crate) instance: Option<String>,
+    /// The evidence, where the refusal is worth a durable record.
+    pub(crate) evidence: Option<Vec<EvidencePiece>>,
+}
+
+impl VmContext {
+    /// Of evidence that did not verify, whose AK certificate names `certified`.
+    pub(super) fn of_certificate(certified: Option<String>) -> Self {
+        certified.map_or(Self::Unknown, Self::Certified)
+    }
+
+    /// The instance that was proved.
+    pub(crate) fn instance(&self) -> Option<&str> {
+        match self {
+            Self::Verified(vm) => vm.instance.as_deref(),
+            Self::Unknown | Self::Certified(_) => None,
+        }
+    }
+}
+
+/// `project number/instance id`, which is how records name an instance.
+pub(crate) fn instance_name(instance: &Instance) -> String {
+    format!("{}/{}", instance.project_number, instance.instance_id)
+}

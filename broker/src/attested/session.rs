@@ -1,0 +1,72 @@
+//! A request under a live challenge, bound to its key and its body. Its evidence has not been verified.
+
+use std::sync::Arc;
+
+use vouchsafe_protocol::messages::ReleaseRequest;
+use vouchsafe_protocol::{
+    Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, Suite, UnixTime,
+};
+
+use super::arrival::Arrival;
+use super::error::RequestError;
+use crate::broker::Broker;
+
+/// A request as it was received: nothing of it has been checked.
+pub(crate) struct Received {
+    challenge: Challenge,
+    suite: Suite,
+    public_key: Bytes,
+    body: Body,
+    evidence: Evidence,
+}
+
+impl From<ReleaseRequest> for Received {
+    fn from(request: ReleaseRequest) -> Self {
+        let ReleaseRequest { challenge, suite, public_key, paths, evidence } = request;
+        Self { challenge, suite, public_key, body: Body::Release(paths), evidence }
+    }
+}
+
+/// What lasts from the challenge of a request to its answer.
+pub(crate) struct Session {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) decision: DecisionId,
+    /// When the request was received.
+    pub(crate) now: UnixTime,
+    /// Last second in which the broker takes the challenge.
+    pub(crate) expires_at: UnixTime,
+    pub(super) arrival: Arrival,
+}
+
+/// A request under a live challenge of this broker, with the key that its evidence has to commit to.
+pub(crate) struct Request {
+    pub(super) bound: BoundRequest,
+    pub(super) evidence: Evidence,
+    /// The last field: its room is given back once the evidence is gone.
+    pub(super) session: Session,
+}
+
+impl Request {
+    /// Checks the challenge, then the key, and binds both to the body.
+    pub(crate) fn open(
+        broker: &Arc<Broker>,
+        decision: DecisionId,
+        received: impl Into<Received>,
+        arrival: Arrival,
+        now: UnixTime,
+    ) -> Result<Self, RequestError> {
+        let Received { challenge, suite, public_key, body, evidence } = received.into();
+        let nonce = broker.check(&challenge, now)?;
+        let key =
+            GuestPublicKey::new(suite, &public_key).map_err(|error| RequestError::Key { nonce, error })?;
+        let bound = BoundRequest::new(&broker.identity(), nonce, key, body);
+        let expires_at = challenge.expires_at;
+        let session = Session { broker: Arc::clone(broker), decision, now, expires_at, arrival };
+        Ok(Self { bound, evidence, session })
+    }
+
+    /// What the evidence has to be bound to.
+    pub(crate) const fn bound(&self) -> &BoundRequest {
+        &self.bound
+    }
+}

@@ -1,0 +1,128 @@
+//! From a request to a verified one. Collateral that is missing is fetched for the next request; none waits for it.
+
+use vouchsafe_attestation::{Context, Instance, VerifiedClaims, verify_with};
+use vouchsafe_keystore::record::EvidencePiece;
+use vouchsafe_protocol::Digest32;
+
+use super::context::{Failure, VerifiedVm, VmContext, instance_name};
+use super::error::{RequestError, retry_in};
+use super::evidence;
+use super::session::{Request, Session};
+use crate::collateral::{self, Asker, Prospect, Wanted};
+
+/// A request whose evidence was verified. Only [`Request::verify`] makes one.
+///
+/// What it asks for, and the key that the answer is for, are read from the claims: they are what the evidence commits to.
+pub(crate) struct Verified {
+    claims: VerifiedClaims,
+    claims_digest: Digest32,
+    evidence: Vec<EvidencePiece>,
+    /// The last field: its room is given back once the evidence is gone.
+    session: Session,
+}
+
+impl Request {
+    /// Verifies the evidence, counts the request and asks for the endorsements that the evidence came without.
+    pub(crate) fn verify(self) -> Result<Verified, Failure<RequestError>> {
+        let mut certified = None;
+        let claims = match self.verify_evidence(&mut certified) {
+            Ok(claims) => claims,
+            Err(error) => {
+                let error = self.fetch_missing(error, certified.as_deref());
+                return Err(Failure::new(error, VmContext::of_certificate(certified)));
+            }
+        };
+        let verified = Verified::new(self, claims);
+        let instance = verified.instance().map(instance_name);
+        if let Err(limited) = verified.session.count(instance.as_deref()) {
+            return Err(Failure::new(limited, verified.context()));
+        }
+        for wanted in collateral::unendorsed(verified.claims.claims()) {
+            verified.session.broker.collateral_service().want(wanted, Asker::Verified);
+        }
+        Ok(verified)
+    }
+
+    /// `certified` becomes the instance of the AK certificate, as soon as that is verified.
+    fn verify_evidence(&self, certified: &mut Option<String>) -> Result<VerifiedClaims, RequestError> {
+        let broker = &*self.session.broker;
+        let loaded = broker.collateral();
+        let config = broker.config();
+        let context = Context {
+            anchors: &broker.anchors,
+            collateral: &loaded.collateral,
+            endorsements: &loaded.endorsements,
+            audiences: &config.urls,
+            now: self.session.now,
+            memory: &broker.memory,
+        };
+        verify_with(&self.evidence, self.bound.clone(), &context, |instance| {
+            *certified = instance.map(instance_name);
+            self.session.admit(certified.as_deref()).map_err(RequestError::from)
+        })
+    }
+
+    /// Has the collateral fetched that this verification missed. The guest is told when to come again (T44).
+    fn fetch_missing(&self, error: RequestError, certified: Option<&str>) -> RequestError {
+        let RequestError::Evidence(error) = error else { return error };
+        let Some(wanted) = collateral::wanted(&error, &self.evidence) else { return error.into() };
+        let asker = self.session.asker(certified);
+        let is_issuer = matches!(wanted, Wanted::Issuer(_));
+        match self.session.broker.collateral_service().want(wanted, asker) {
+            Prospect::Soon(wait) | Prospect::Full(wait) => {
+                RequestError::Pending { error, seconds: retry_in(wait) }
+            }
+            Prospect::Gone(_) if is_issuer => RequestError::Unobtainable(error),
+            Prospect::Gone(wait) => RequestError::Pending { error, seconds: retry_in(wait) },
+            // An operator has to import it first.
+            Prospect::Never => error.into(),
+        }
+    }
+}
+
+impl Verified {
+    fn new(request: Request, claims: VerifiedClaims) -> Self {
+        let evidence = evidence::pieces(&request.evidence);
+        let claims_digest = evidence::digest(claims.claims());
+        Self { claims, claims_digest, evidence, session: request.session }
+    }
+
+    /// What was proved, and the request that it was proved for.
+    pub(crate) const fn claims(&self) -> &VerifiedClaims {
+        &self.claims
+    }
+
+    /// SHA-256 of the claims, for the record.
+    pub(crate) const fn claims_digest(&self) -> Digest32 {
+        self.claims_digest
+    }
+
+    /// The evidence, for the record.
+    pub(crate) fn evidence(&self) -> &[EvidencePiece] {
+        &self.evidence
+    }
+
+    pub(crate) const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The instance, where the evidence names one.
+    pub(crate) fn instance(&self) -> Option<&Instance> {
+        self.claims.claims().instance()
+    }
+
+    /// What a refusal is told of this VM.
+    pub(crate) fn context(&self) -> VmContext {
+        self.vm_context(None)
+    }
+
+    /// The same for a refusal that is worth a durable record with its evidence.
+    pub(crate) fn context_with_evidence(&self) -> VmContext {
+        self.vm_context(Some(self.evidence.clone()))
+    }
+
+    fn vm_context(&self, evidence: Option<Vec<EvidencePiece>>) -> VmContext {
+        let instance = self.instance().map(instance_name);
+        VmContext::Verified(Box::new(VerifiedVm { claims: self.claims_digest, instance, evidence }))
+    }
+}

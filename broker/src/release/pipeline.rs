@@ -1,0 +1,112 @@
+//! The pipeline of a release: decide, unseal, wrap, record.
+
+use vouchsafe_keystore::record::{GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant};
+use vouchsafe_policy::{Denial, ReleaseGrant};
+use vouchsafe_protocol::PlaintextSecret;
+use vouchsafe_protocol::messages::{ReleaseAnswer, WrappedSecret};
+use vouchsafe_protocol::wrap::{SecretLabel, WrapError};
+
+use super::decision::{Decision, decide};
+use super::error::{Failure, ReleaseError};
+use crate::attested::{Session, Verified, instance_name, retry_in};
+
+/// An answer that may leave once its grant is on record.
+pub(super) struct Prepared {
+    pub(super) verified: Verified,
+    pub(super) grant: NewGrant,
+    pub(super) answer: ReleaseAnswer,
+}
+
+/// Prepares the answer to a verified request, and the record that it waits for.
+pub(super) fn prepare(verified: Verified) -> Result<Prepared, Failure> {
+    let session = verified.session();
+    let broker = &session.broker;
+    let failed = |error: ReleaseError| Failure::new(error, verified.context());
+
+    // 1. Decide. Only a grant leads on.
+    let decision = decide(&verified).map_err(|error| failed(error.into()))?;
+    let is_for_owner = decision.is_for_owner(&verified);
+    if decision.verdict.is_ok() || is_for_owner {
+        broker.issuers.saw(verified.claims().claims(), session.now);
+    }
+    let Decision { input, verdict } = decision;
+    let grant = verdict.map_err(|denial| denied(&verified, denial, is_for_owner))?;
+
+    // 2. Unseal what the grant names, and nothing else.
+    let secrets = broker.keystore.unseal(&grant, &input).map_err(|error| failed(error.into()))?;
+
+    // 3. Wrap it to the key that the evidence commits to, and sign the answer.
+    let answer = wrap(session, &grant, &secrets).map_err(|error| failed(error.into()))?;
+
+    // 4. Record: this spends the grant, and the nonce with it.
+    let grant = record_of(&verified, grant, input.guardrails());
+    Ok(Prepared { verified, grant, answer })
+}
+
+/// A denial. While CRLs that verified certificates name are being fetched, the next decision may be another one.
+fn denied(verified: &Verified, denial: Denial, is_for_owner: bool) -> Failure {
+    let denial = Box::new(denial);
+    let collateral = verified.session().broker.collateral_service();
+    match collateral.want_crls(verified.claims().claims().missing_crls()) {
+        Some(wait) => {
+            let error = ReleaseError::AwaitsCrls { denial, seconds: retry_in(wait) };
+            Failure::new(error, verified.context())
+        }
+        None if is_for_owner => Failure::new(ReleaseError::Denied(denial), verified.context_with_evidence()),
+        None => Failure::new(ReleaseError::Denied(denial), verified.context()),
+    }
+}
+
+fn wrap(
+    session: &Session,
+    grant: &ReleaseGrant,
+    secrets: &[PlaintextSecret],
+) -> Result<ReleaseAnswer, WrapError> {
+    let labels = grant.secrets().iter().map(|s| SecretLabel { path: s.path(), version: s.version() });
+    let labelled: Vec<(SecretLabel<'_>, &PlaintextSecret)> = labels.zip(secrets).collect();
+    let wrapped = grant.wrap_key().wrap(&grant.transcript(), &labelled)?;
+    let secrets =
+        grant.secrets().iter().zip(wrapped.ciphertexts).map(|(granted, ciphertext)| WrappedSecret {
+            path: granted.path().clone(),
+            version: granted.version(),
+            policy_digest: granted.policy_digest(),
+            ciphertext,
+        });
+    let (enc, secrets) = (wrapped.enc, secrets.collect());
+    Ok(ReleaseAnswer::sign(&session.broker.identity, &grant.transcript(), session.decision, enc, secrets))
+}
+
+/// The grant is spent here: what is left of it is its record.
+fn record_of(verified: &Verified, grant: ReleaseGrant, guardrails: GuardrailsRef) -> NewGrant {
+    let session = verified.session();
+    let secrets = grant.secrets().iter().map(|granted| GrantedSecret {
+        path: granted.path().clone(),
+        policy: granted.policy().clone(),
+        policy_digest: granted.policy_digest(),
+        version: granted.version(),
+    });
+    let binding = GrantBinding {
+        broker: *grant.bound().broker(),
+        public_key: grant.wrap_key().as_bytes().into(),
+        suite: grant.wrap_key().suite(),
+    };
+    let record = GrantRecord {
+        at: session.now,
+        binding: Some(binding),
+        chips: Vec::new(),
+        claims: verified.claims_digest(),
+        decision: session.decision,
+        epoch: grant.epoch(),
+        evidence: Vec::new(),
+        guardrails: Some(guardrails),
+        instance: grant.instance().map(instance_name),
+        nonce: grant.nonce(),
+        secrets: secrets.collect(),
+    };
+    NewGrant {
+        record,
+        chip: grant.chip().cloned(),
+        evidence: verified.evidence().to_vec(),
+        nonce_expires_at: session.expires_at,
+    }
+}
