@@ -6,11 +6,11 @@ use vouchsafe_attestation::claims::Claims;
 
 use super::expression::ClaimPath;
 use super::schema::reference::absent_when;
-use super::vm::Shown;
+use super::vm::BootVisibility;
 
 /// The reason why a VM of these claims has nothing at `path`: what verification withheld, or what the kind of evidence
 /// lacks. `None` where nobody knows.
-pub(super) fn reason(claims: &Claims, shown: Shown, path: &ClaimPath) -> Option<String> {
+pub(super) fn reason(claims: &Claims, visibility: BootVisibility, path: &ClaimPath) -> Option<String> {
     if path.context {
         return absent_when(&path.to_string()).map(str::to_owned);
     }
@@ -33,7 +33,7 @@ pub(super) fn reason(claims: &Claims, shown: Shown, path: &ClaimPath) -> Option<
     let log = claims.tdx.as_ref().and_then(|tdx| tdx.unconfirmed_boot.as_ref());
     match (kind, member) {
         ("tdx", Some("boot")) if log.is_none() => Some("the evidence has no CCEL log".to_owned()),
-        ("tdx", Some("boot")) if shown == Shown::RegistersOnly => Some(
+        ("tdx", Some("boot")) if visibility == BootVisibility::RegistersOnly => Some(
             "the firmware that wrote the log is not known: mr_td is neither endorsed nor listed by a baseline of the policy"
                 .to_owned(),
         ),
@@ -73,7 +73,7 @@ mod tests {
 
     fn of(claims: &Claims, path: &str) -> Option<String> {
         let names = path.split('.').map(str::to_owned).collect();
-        reason(claims, Shown::RegistersOnly, &ClaimPath { context: false, names })
+        reason(claims, BootVisibility::RegistersOnly, &ClaimPath { context: false, names })
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
             Some("the certificate does not identify a production instance")
         );
         let context = ClaimPath { context: true, names: vec!["baseline_version".to_owned()] };
-        let found = reason(&claims, Shown::ConfirmedBoot, &context);
+        let found = reason(&claims, BootVisibility::ConfirmedBoot, &context);
         assert_eq!(found.as_deref(), Some("the VM is not a member of any of them"));
     }
 }

@@ -15,7 +15,7 @@ use vouchsafe_protocol::{Digest32, ObjectName};
 use super::checks::{Acceptance, Analysis};
 use super::expression::{self, ClaimPath};
 use super::purpose::{Purpose, UnknownPurpose};
-use super::reads::Reads;
+use super::reads::ReadSet;
 use super::schema::{self, Vocabulary};
 use super::source::{PolicySource, on_large_stack};
 
@@ -147,7 +147,7 @@ pub(super) struct Rules {
     pub(super) statements: BTreeMap<String, Statement>,
     pub(super) baselines: BTreeSet<ObjectName>,
     /// What its statements read.
-    pub(super) reads: Reads,
+    pub(super) reads: ReadSet,
 }
 
 impl Rules {
@@ -199,7 +199,7 @@ fn compile(source: &PolicySource, vocabulary: &Vocabulary) -> Result<Rules, Poli
     let mut policies = Vec::new();
     let mut statements = BTreeMap::new();
     let mut baselines = BTreeSet::new();
-    let mut reads = Reads::default();
+    let mut reads = ReadSet::default();
     for (index, policy) in raw.policies().enumerate() {
         let policy = named(policy, index + 1)?;
         let statement = statement(&policy)?;

@@ -16,9 +16,9 @@ use super::compiled::{CompiledPolicy, Guardrails};
 use super::denial::{Denial, DenialReason, PathDenial};
 use super::grant::{GrantContext, GrantedRelease, ReleaseGrant};
 use super::purpose::Purpose;
-pub(super) use scene::{Circumstances, Scene, Served, View};
+pub(super) use evaluator::{Circumstances, Evaluator, Served, VmEntity};
 
-mod scene;
+mod evaluator;
 
 /// What is asked for, as the keystore has it in one epoch.
 #[derive(Debug)]
@@ -127,10 +127,10 @@ pub(super) fn evaluate(
     guardrails: &Guardrails,
 ) -> Result<Vec<GrantedRelease>, Denial> {
     let circumstances = Circumstances { suite, now: request.now, protocol: request.protocol };
-    let scene = Scene::new(claims, &circumstances, &request.items, guardrails);
+    let evaluator = Evaluator::new(claims, &circumstances, &request.items, guardrails);
     let (mut granted, mut denied) = (Vec::new(), Vec::new());
     for item in &request.items {
-        match scene.decide(item) {
+        match evaluator.decide(item) {
             Ok(release) => granted.push(release),
             Err(reason) => denied.push(PathDenial { path: item.path.clone(), reason }),
         }

@@ -13,22 +13,22 @@ use super::schema::Kind;
 
 /// What a set of policies reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Reads {
+pub(super) struct ReadSet {
     /// Attributes of the VM.
-    pub(super) principal: Node,
+    pub(super) principal: ReadNode,
     /// Attributes of the context.
-    pub(super) context: Node,
+    pub(super) context: ReadNode,
 }
 
 /// An attribute or a record of attributes, as far as it is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Node {
+pub(super) struct ReadNode {
     /// The value itself is read, with everything in it; otherwise only whether it is there.
     whole: bool,
     members: BTreeMap<String, Self>,
 }
 
-impl Reads {
+impl ReadSet {
     /// Adds what an expression reads; no recursion but along attribute names, which are few.
     pub(super) fn add(&mut self, expr: &Arc<Expr>) {
         let mut stack = vec![expr];
@@ -79,13 +79,13 @@ impl Reads {
         self.context.whole = true;
     }
 
-    fn at(&mut self, path: &ClaimPath) -> &mut Node {
+    fn at(&mut self, path: &ClaimPath) -> &mut ReadNode {
         let root = if path.context { &mut self.context } else { &mut self.principal };
         path.names.iter().fold(root, |node, name| node.members.entry(name.clone()).or_default())
     }
 }
 
-impl Node {
+impl ReadNode {
     fn has_member(&self, name: &str) -> bool {
         self.members.iter().any(|(member, node)| member == name || node.has_member(name))
     }
@@ -97,16 +97,16 @@ fn is_principal(expr: &Expr) -> bool {
 
 /// What several sets of policies want of one record.
 #[derive(Clone, Debug)]
-pub(super) enum Wanted<'r> {
+pub(super) enum Projection<'r> {
     /// All of it.
     All,
     /// The members that any of these has.
-    Members(Vec<&'r Node>),
+    Members(Vec<&'r ReadNode>),
 }
 
-impl<'r> Wanted<'r> {
+impl<'r> Projection<'r> {
     /// What any of these wants.
-    pub(super) fn any(nodes: impl IntoIterator<Item = &'r Node>) -> Self {
+    pub(super) fn any(nodes: impl IntoIterator<Item = &'r ReadNode>) -> Self {
         let nodes: Vec<_> = nodes.into_iter().collect();
         if nodes.iter().any(|node| node.whole) { Self::All } else { Self::Members(nodes) }
     }

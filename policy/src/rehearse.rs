@@ -9,9 +9,9 @@ use vouchsafe_attestation::claims::InspectedClaims;
 use vouchsafe_protocol::{SecretPath, Suite, UnixTime};
 
 use super::compiled::{Condition, Guardrails, Rules, Statement};
-use super::decide::{Circumstances, DecideItem, Protocol, Scene, Served};
+use super::decide::{Circumstances, DecideItem, Evaluator, Protocol, Served};
 use super::denial::{DenialReason, ReadValue};
-use super::question::{Question, Verdict};
+use super::evaluation::{Evaluation, Verdict};
 
 /// What would be asked for.
 #[derive(Debug)]
@@ -85,43 +85,44 @@ pub struct RehearsedCondition {
 pub fn rehearse(claims: &InspectedClaims, request: &RehearseRequest, guardrails: &Guardrails) -> Rehearsal {
     let RehearseRequest { suite, now, protocol, items } = request;
     let circumstances = Circumstances { suite: *suite, now: *now, protocol: *protocol };
-    let scene = Scene::new(&claims.claims, &circumstances, items, guardrails);
-    let paths = items.iter().map(|item| rehearse_path(&scene, item, guardrails)).collect();
+    let evaluator = Evaluator::new(&claims.claims, &circumstances, items, guardrails);
+    let paths = items.iter().map(|item| rehearse_path(&evaluator, item, guardrails)).collect();
     Rehearsal { paths }
 }
 
-fn rehearse_path(scene: &Scene<'_>, item: &DecideItem, guardrails: &Guardrails) -> RehearsedPath {
-    let denial = scene.decide(item).err();
+fn rehearse_path(evaluator: &Evaluator<'_>, item: &DecideItem, guardrails: &Guardrails) -> RehearsedPath {
+    let denial = evaluator.decide(item).err();
     let statements = Served::of(item).map_or_else(
         |_| Vec::new(),
         |served| {
-            let question = scene.question(&item.path, served.purpose, served.policy, served.baselines);
-            let own = statements(&question, served.policy.rules(), false);
-            [own, statements(&question, guardrails.rules(), true)].concat()
+            let evaluation =
+                evaluator.evaluation(&item.path, served.purpose, served.policy, served.baselines);
+            let own = statements(&evaluation, served.policy.rules(), false);
+            [own, statements(&evaluation, guardrails.rules(), true)].concat()
         },
     );
     RehearsedPath { path: item.path.clone(), release: denial.is_none(), denial, statements }
 }
 
-fn statements(question: &Question<'_>, rules: &Rules, guardrail: bool) -> Vec<RehearsedStatement> {
-    let verdict = question.ask(rules);
+fn statements(evaluation: &Evaluation<'_>, rules: &Rules, guardrail: bool) -> Vec<RehearsedStatement> {
+    let verdict = evaluation.verdict(rules);
     let all = rules.permits().chain(rules.forbids());
-    all.map(|statement| rehearsed(question, statement, &verdict, guardrail)).collect()
+    all.map(|statement| rehearsed(evaluation, statement, &verdict, guardrail)).collect()
 }
 
 fn rehearsed(
-    question: &Question<'_>,
+    evaluation: &Evaluation<'_>,
     statement: &Statement,
     verdict: &Verdict,
     guardrail: bool,
 ) -> RehearsedStatement {
     let permits = statement.template.effect == Effect::Permit;
-    let in_scope = question.in_scope(statement);
+    let in_scope = evaluation.in_scope(statement);
     let condition = |condition: &Condition| RehearsedCondition {
         text: condition.text.clone(),
         wanted: condition.wanted,
-        met: question.is_met(condition),
-        values: condition.paths.iter().map(|path| question.read(path)).collect(),
+        met: evaluation.is_met(condition),
+        values: condition.paths.iter().map(|path| evaluation.read(path)).collect(),
     };
     let conditions: Vec<_> = statement.conditions.iter().map(condition).collect();
     // Of a denial Cedar names the forbids that hold and no permit.

@@ -6,7 +6,7 @@ use std::fmt;
 use cedar_policy::{EntityUid, RestrictedExpression};
 use vouchsafe_protocol::UnixTime;
 
-use super::reads::Wanted;
+use super::reads::Projection;
 use super::schema::{self, Kind};
 
 /// One claim or a record of claims.
@@ -31,13 +31,13 @@ pub(super) struct Record(BTreeMap<&'static str, Value>);
 /// A record in the making: it takes only the members that somebody wants, and makes no others.
 #[derive(Debug)]
 pub(super) struct Picked<'r> {
-    wanted: Wanted<'r>,
+    projection: Projection<'r>,
     record: Record,
 }
 
 impl<'r> Picked<'r> {
-    pub(super) const fn new(wanted: Wanted<'r>) -> Self {
-        Self { wanted, record: Record(BTreeMap::new()) }
+    pub(super) const fn new(projection: Projection<'r>) -> Self {
+        Self { projection, record: Record(BTreeMap::new()) }
     }
 
     /// What was picked.
@@ -51,7 +51,7 @@ impl<'r> Picked<'r> {
 
     pub(super) fn with_some<V: Into<Value>>(mut self, name: &'static str, value: Option<V>) -> Self {
         if let Some(value) = value
-            && self.wanted.has(name)
+            && self.projection.has(name)
         {
             self.record.0.insert(name, value.into());
         }
@@ -70,8 +70,8 @@ impl<'r> Picked<'r> {
 
     /// Adds a record.
     pub(super) fn with_record(mut self, name: &'static str, fill: impl FnOnce(Self) -> Self) -> Self {
-        if let Some(wanted) = self.wanted.member(name) {
-            self.record.0.insert(name, Value::Record(fill(Self::new(wanted)).record));
+        if let Some(projection) = self.projection.member(name) {
+            self.record.0.insert(name, Value::Record(fill(Self::new(projection)).record));
         }
         self
     }
@@ -91,7 +91,7 @@ impl<'r> Picked<'r> {
 
     /// Adds a set, unless it would be empty.
     pub(super) fn with_set(self, name: &'static str, values: impl IntoIterator<Item = Value>) -> Self {
-        if !self.wanted.has(name) {
+        if !self.projection.has(name) {
             return self;
         }
         let values: Vec<Value> = values.into_iter().collect();
@@ -123,12 +123,15 @@ impl Record {
 
     /// The attributes, for an entity or a context.
     pub(super) fn expressions(&self) -> impl Iterator<Item = (String, RestrictedExpression)> {
-        self.picked(&Wanted::All)
+        self.picked(&Projection::All)
     }
 
     /// The attributes that are wanted.
-    pub(super) fn picked(&self, wanted: &Wanted<'_>) -> impl Iterator<Item = (String, RestrictedExpression)> {
-        let picked = self.0.iter().filter(|(name, _)| wanted.has(name));
+    pub(super) fn picked(
+        &self,
+        projection: &Projection<'_>,
+    ) -> impl Iterator<Item = (String, RestrictedExpression)> {
+        let picked = self.0.iter().filter(|(name, _)| projection.has(name));
         picked.map(|(name, value)| ((*name).to_owned(), value.expression()))
     }
 }

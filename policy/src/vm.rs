@@ -13,7 +13,7 @@ use vouchsafe_attestation::launch::LaunchEndorsement;
 use vouchsafe_protocol::Digest32;
 
 use super::arguments::effective;
-use super::reads::Wanted;
+use super::reads::Projection;
 use super::value::{Picked, Record, Value};
 
 mod names;
@@ -23,9 +23,9 @@ mod token;
 
 pub(super) use tdx::is_firmware_endorsed;
 
-/// How far claims of a CCEL log are shown.
+/// How much of a CCEL log policies see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum BootVisibility {
     /// Not at all: nobody knows what the firmware measured.
     RegistersOnly,
     /// As they are: the firmware is known.
@@ -33,13 +33,13 @@ pub(super) enum Shown {
 }
 
 /// The attributes of a VM, those that are wanted.
-pub(super) fn attributes(claims: &Claims, shown: Shown, wanted: Wanted<'_>) -> Record {
-    Picked::new(wanted)
+pub(super) fn attributes(claims: &Claims, visibility: BootVisibility, projection: Projection<'_>) -> Record {
+    Picked::new(projection)
         .with_set("roots", roots(claims).into_iter().map(names::root))
         .with_some("technology", claims.technology.map(names::technology))
         .with_some_record("vtpm", claims.vtpm.as_ref(), vtpm)
         .with_some_record("snp", claims.sev_snp.as_ref(), snp::snp)
-        .with_some_record("tdx", claims.tdx.as_ref(), |record, claims| tdx::tdx(record, claims, shown))
+        .with_some_record("tdx", claims.tdx.as_ref(), |record, claims| tdx::tdx(record, claims, visibility))
         .with_some_record("google_token", claims.google_token.as_ref(), token::google_token)
         .done()
 }

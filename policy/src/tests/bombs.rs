@@ -4,7 +4,7 @@ use super::*;
 use crate::checks::{PER_CHECK, PER_STATEMENT, Steps, malformed};
 use crate::compiled::clause_expr;
 use crate::expression;
-use crate::reads::Reads;
+use crate::reads::ReadSet;
 use crate::source::on_large_stack;
 
 fn source_error(text: &str) -> SourceError {
@@ -209,6 +209,6 @@ fn assert_linear(text: &str) {
     // A comparison within a comparison is looked at from both; the depth of a tree is bounded before.
     assert!(literals <= 4 * size * expression::MAX_DEPTH, "{literals} for {size}");
     assert!(paths <= size + 1 && quoted <= size, "{paths} and {quoted} for {size}");
-    let mut reads = Reads::default();
+    let mut reads = ReadSet::default();
     reads.add(&expr);
 }

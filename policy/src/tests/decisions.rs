@@ -216,8 +216,9 @@ fn the_vm_of_verified_claims_fits_the_schema() {
         full,
         bare,
     ] {
-        let attributes =
-            vm::attributes(&claims, vm::Shown::ConfirmedBoot, reads::Wanted::All).expressions().collect();
+        let attributes = vm::attributes(&claims, vm::BootVisibility::ConfirmedBoot, reads::Projection::All)
+            .expressions()
+            .collect();
         let uid = schema::uid(schema::Kind::Vm, "guest");
         let entity = Entity::new(uid, attributes, Default::default()).unwrap();
         Entities::from_entities([entity], Some(&schema::vocabulary().schema)).unwrap();

@@ -1,15 +1,15 @@
 //! What policies read, and that a decision leaves nothing of it out. Beyond these, every decision of the tests is made
 //! a second time with all claims.
 
-use super::super::reads::Wanted;
+use super::super::reads::Projection;
 use super::*;
 
 /// The attributes of the full VM that a condition makes a decision build, as Cedar would write them.
 fn picked(condition: &str) -> String {
     let policy = policy(&permitting(condition));
-    let wanted = Wanted::any([&policy.rules().reads.principal]);
+    let projection = Projection::any([&policy.rules().reads.principal]);
     let claims = Claims { vtpm: None, ..claims() };
-    let record = vm::attributes(&claims, vm::Shown::RegistersOnly, wanted);
+    let record = vm::attributes(&claims, vm::BootVisibility::RegistersOnly, projection);
     value::Value::Record(record).to_string()
 }
 

@@ -5,12 +5,12 @@ use vouchsafe_attestation::snp::Hex;
 use vouchsafe_attestation::tdx::{TdAttributes, TdxClaims, TdxTcb};
 use vouchsafe_protocol::Digest48;
 
-use super::{Shown, boot, endorsement, names};
+use super::{BootVisibility, boot, endorsement, names};
 use crate::value::Picked;
 
-/// The claims, and those of the CCEL log only as far as `shown` says.
-pub(super) fn tdx<'r>(record: Picked<'r>, claims: &TdxClaims, shown: Shown) -> Picked<'r> {
-    let log = claims.unconfirmed_boot.as_ref().filter(|_| shown == Shown::ConfirmedBoot);
+/// The claims, and those of the CCEL log only as far as `visibility` says.
+pub(super) fn tdx<'r>(record: Picked<'r>, claims: &TdxClaims, visibility: BootVisibility) -> Picked<'r> {
+    let log = claims.unconfirmed_boot.as_ref().filter(|_| visibility == BootVisibility::ConfirmedBoot);
     record
         .with("root", names::root(claims.root))
         .with("revocation", names::revocation(claims.revocation))

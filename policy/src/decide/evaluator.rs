@@ -1,4 +1,4 @@
-//! What policies see of one request: the VM, its memberships, the context.
+//! Evaluates the paths of one request: what policies see of the VM, its baselines and the context.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
@@ -12,16 +12,16 @@ use crate::absence;
 use crate::baseline::BaselineMismatch;
 use crate::compiled::{CompiledPolicy, Guardrails};
 use crate::denial::{BaselineVerdict, DenialReason};
+use crate::evaluation::Evaluation;
 use crate::expression::ClaimPath;
 use crate::grant::GrantedRelease;
 use crate::purpose::Purpose;
-use crate::question::Question;
-use crate::reads::Wanted;
+use crate::reads::Projection;
 use crate::schema::{self, Kind};
 use crate::value::{Picked, Record, Value};
-use crate::vm::{self, Shown};
+use crate::vm::{self, BootVisibility};
 #[cfg(test)]
-use crate::{compiled::Rules, question::Verdict};
+use crate::{compiled::Rules, evaluation::Verdict};
 
 /// What holds for all paths of a request.
 pub(crate) struct Circumstances {
@@ -30,44 +30,44 @@ pub(crate) struct Circumstances {
     pub(crate) protocol: Protocol,
 }
 
-/// The VM and the memberships, built once a request.
-pub(crate) struct Scene<'a> {
+/// Evaluates the paths of one request. The VM and its memberships are built once.
+pub(crate) struct Evaluator<'a> {
     circumstances: &'a Circumstances,
     claims: &'a Claims,
     items: &'a [DecideItem],
     guardrails: &'a Guardrails,
     verdicts: BTreeMap<&'a ObjectName, Result<u32, BaselineMismatch>>,
-    /// The VM as those policies see it that do not know its firmware, and as those do that know it.
-    views: [OnceCell<View<'a>>; 2],
+    /// The VM as policies see it that do not know its firmware, and as policies see it that do.
+    vms: [OnceCell<VmEntity<'a>>; 2],
 }
 
-/// The VM, as Cedar reads it and as an explanation quotes it.
-pub(crate) struct View<'a> {
+/// The VM as an entity for Cedar, and its attributes for explanations.
+pub(crate) struct VmEntity<'a> {
     claims: &'a Claims,
-    shown: Shown,
-    /// With the attributes that somebody reads.
+    visibility: BootVisibility,
+    /// With the attributes that policies of the request read.
     entities: Entities,
     /// All attributes, once they are asked for.
     attributes: OnceCell<Record>,
 }
 
-impl View<'_> {
+impl VmEntity<'_> {
     pub(crate) const fn entities(&self) -> &Entities {
         &self.entities
     }
 
     /// All attributes of the VM, for an explanation.
     pub(crate) fn attributes(&self) -> &Record {
-        self.attributes.get_or_init(|| vm::attributes(self.claims, self.shown, Wanted::All))
+        self.attributes.get_or_init(|| vm::attributes(self.claims, self.visibility, Projection::All))
     }
 
     /// Why a claim is absent, as far as that is known.
     pub(crate) fn absence(&self, path: &ClaimPath) -> Option<String> {
-        absence::reason(self.claims, self.shown, path)
+        absence::reason(self.claims, self.visibility, path)
     }
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Evaluator<'a> {
     pub(crate) fn new(
         claims: &'a Claims,
         circumstances: &'a Circumstances,
@@ -75,18 +75,21 @@ impl<'a> Scene<'a> {
         guardrails: &'a Guardrails,
     ) -> Self {
         let verdicts = verdicts(claims, items, circumstances.now);
-        let views = [OnceCell::new(), OnceCell::new()];
-        Self { circumstances, claims, items, guardrails, verdicts, views }
+        let vms = [OnceCell::new(), OnceCell::new()];
+        Self { circumstances, claims, items, guardrails, verdicts, vms }
     }
 
     pub(crate) fn decide(&self, item: &DecideItem) -> Result<GrantedRelease, DenialReason> {
         let Served { version, purpose, policy, baselines } = Served::of(item)?;
         let guardrails = self.guardrails;
-        let question = self.question(&item.path, purpose, policy, baselines);
-        let own = question.ask(policy.rules());
-        let guards = question.ask(guardrails.rules());
+        let evaluation = self.evaluation(&item.path, purpose, policy, baselines);
+        let own = evaluation.verdict(policy.rules());
+        let guards = evaluation.verdict(guardrails.rules());
         #[cfg(test)]
-        self.assert_nothing_was_left_out(&question, [(&own, policy.rules()), (&guards, guardrails.rules())]);
+        self.assert_nothing_was_left_out(
+            &evaluation,
+            [(&own, policy.rules()), (&guards, guardrails.rules())],
+        );
         if own.allows() && guards.passes() {
             return Ok(GrantedRelease {
                 path: item.path.clone(),
@@ -96,7 +99,7 @@ impl<'a> Scene<'a> {
                 policy_digest: policy.digest(),
             });
         }
-        let refusal = question.refusal(
+        let refusal = evaluation.refusal(
             policy,
             (&own, policy.rules()),
             (&guards, guardrails.rules()),
@@ -105,33 +108,35 @@ impl<'a> Scene<'a> {
         Err(DenialReason::Refused(Box::new(refusal)))
     }
 
-    pub(crate) fn question(
+    pub(crate) fn evaluation(
         &self,
         path: &SecretPath,
         purpose: Purpose,
         policy: &CompiledPolicy,
         baselines: &[NamedBaseline],
-    ) -> Question<'_> {
+    ) -> Evaluation<'_> {
         let Circumstances { suite, now, protocol } = self.circumstances;
-        let context = Picked::new(Wanted::All)
+        let context = Picked::new(Projection::All)
             .with("now", *now)
             .with("suite", Value::Member(Kind::Suite, suite.name()))
             .with("protocol", Value::Member(Kind::Protocol, protocol.name()))
             .with("purpose", Value::Member(Kind::Purpose, purpose.as_str()))
             .with_some("baseline_version", self.lowest_version(policy))
             .done();
-        let wanted = Wanted::any([&policy.rules().reads.context, &self.guardrails.rules().reads.context]);
-        let cedar = Context::from_pairs(context.picked(&wanted)).expect("literals under names of their own");
+        let projection =
+            Projection::any([&policy.rules().reads.context, &self.guardrails.rules().reads.context]);
+        let cedar =
+            Context::from_pairs(context.picked(&projection)).expect("literals under names of their own");
         let resource = schema::uid(Kind::Secret, path.as_str());
         let request = Request::new(vm_uid(), schema::release(), resource, cedar, None)
             .expect("nothing is validated without a schema");
-        Question { request, view: self.view(self.shown(policy, baselines)), context }
+        Evaluation { request, vm: self.vm(self.visibility(policy, baselines)), context }
     }
 
     /// The boot claims of a CCEL log are shown to a policy that knows the firmware: one that is endorsed, or that
     /// one of its own baselines lists. Whoever chose the firmware chose what it measures.
-    fn shown(&self, policy: &CompiledPolicy, baselines: &[NamedBaseline]) -> Shown {
-        let Some(tdx) = &self.claims.tdx else { return Shown::RegistersOnly };
+    fn visibility(&self, policy: &CompiledPolicy, baselines: &[NamedBaseline]) -> BootVisibility {
+        let Some(tdx) = &self.claims.tdx else { return BootVisibility::RegistersOnly };
         let now = self.circumstances.now;
         let lists = |named: &NamedBaseline| {
             policy.baselines().contains(&named.name)
@@ -139,20 +144,20 @@ impl<'a> Scene<'a> {
                 && named.baseline.knows_firmware(&tdx.mr_td, now)
         };
         if vm::is_firmware_endorsed(tdx) || baselines.iter().any(lists) {
-            Shown::ConfirmedBoot
+            BootVisibility::ConfirmedBoot
         } else {
-            Shown::RegistersOnly
+            BootVisibility::RegistersOnly
         }
     }
 
-    fn view(&self, shown: Shown) -> &View<'a> {
-        let [registers_only, confirmed] = &self.views;
-        let cell = if shown == Shown::ConfirmedBoot { confirmed } else { registers_only };
-        cell.get_or_init(|| self.build(shown, self.wanted()))
+    fn vm(&self, visibility: BootVisibility) -> &VmEntity<'a> {
+        let [registers_only, confirmed] = &self.vms;
+        let cell = if visibility == BootVisibility::ConfirmedBoot { confirmed } else { registers_only };
+        cell.get_or_init(|| self.build(visibility, self.projection()))
     }
 
-    fn build(&self, shown: Shown, wanted: Wanted<'_>) -> View<'a> {
-        let read = vm::attributes(self.claims, shown, wanted);
+    fn build(&self, visibility: BootVisibility, projection: Projection<'_>) -> VmEntity<'a> {
+        let read = vm::attributes(self.claims, visibility, projection);
         let members = self.verdicts.iter().filter(|(_, verdict)| verdict.is_ok());
         let parents: HashSet<EntityUid> =
             members.map(|(name, _)| schema::uid(Kind::Baseline, name.as_str())).collect();
@@ -165,17 +170,17 @@ impl<'a> Scene<'a> {
         let entities = secrets.chain([entity]).collect::<Vec<_>>();
         let entities = Entities::from_entities(unique(entities), None)
             .expect("each entity is there once and only the VM has parents besides a namespace");
-        View { claims: self.claims, shown, entities, attributes: OnceCell::new() }
+        VmEntity { claims: self.claims, visibility, entities, attributes: OnceCell::new() }
     }
 
     /// The attributes of the VM that any policy of the request or a guardrail reads.
-    fn wanted(&self) -> Wanted<'a> {
+    fn projection(&self) -> Projection<'a> {
         let policies = self.items.iter().filter_map(|item| match &item.secret {
             SecretState::Active { policy, .. } => Some(policy.rules()),
             SecretState::Absent | SecretState::Retired => None,
         });
         let rules = policies.chain([self.guardrails.rules()]);
-        Wanted::any(rules.map(|rules| &rules.reads.principal))
+        Projection::any(rules.map(|rules| &rules.reads.principal))
     }
 
     /// The lowest version of the policy's baselines that have the VM as a member (T28).
@@ -197,20 +202,20 @@ impl<'a> Scene<'a> {
 }
 
 #[cfg(test)]
-impl Scene<'_> {
+impl Evaluator<'_> {
     /// In every decision of the tests: all claims and the whole context lead to the same answers.
-    fn assert_nothing_was_left_out(&self, question: &Question<'_>, asked: [(&Verdict, &Rules); 2]) {
-        let context = Context::from_pairs(question.context.expressions()).unwrap();
+    fn assert_nothing_was_left_out(&self, evaluation: &Evaluation<'_>, asked: [(&Verdict, &Rules); 2]) {
+        let context = Context::from_pairs(evaluation.context.expressions()).unwrap();
         let [principal, action, resource] =
-            [question.request.principal(), question.request.action(), question.request.resource()]
+            [evaluation.request.principal(), evaluation.request.action(), evaluation.request.resource()]
                 .map(|uid| uid.unwrap().clone());
-        let whole = Question {
+        let whole = Evaluation {
             request: Request::new(principal, action, resource, context, None).unwrap(),
-            view: &self.build(question.view.shown, Wanted::All),
-            context: question.context.clone(),
+            vm: &self.build(evaluation.vm.visibility, Projection::All),
+            context: evaluation.context.clone(),
         };
         for (verdict, rules) in asked {
-            assert_eq!(*verdict, whole.ask(rules));
+            assert_eq!(*verdict, whole.verdict(rules));
         }
     }
 }

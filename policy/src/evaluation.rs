@@ -1,18 +1,18 @@
-//! One question to Cedar, and what its answer means.
+//! One evaluation by Cedar, and what its verdict means.
 
 use cedar_policy::pst::Effect;
 use cedar_policy::{Authorizer, Decision, EvalResult, PolicyId, Request, Response, eval_expression};
 
 use super::compiled::{CompiledPolicy, Condition, Rules, Statement};
-use super::decide::View;
+use super::decide::VmEntity;
 use super::denial::{BaselineVerdict, EvaluationFailure, FailedCondition, ReadValue, Refusal, Violation};
 use super::expression::ClaimPath;
 use super::value::Record;
 
 /// One secret and everything that policies can read about the request for it.
-pub(super) struct Question<'a> {
+pub(super) struct Evaluation<'a> {
     pub(super) request: Request,
-    pub(super) view: &'a View<'a>,
+    pub(super) vm: &'a VmEntity<'a>,
     pub(super) context: Record,
 }
 
@@ -57,9 +57,9 @@ impl Verdict {
     }
 }
 
-impl Question<'_> {
-    pub(super) fn ask(&self, rules: &Rules) -> Verdict {
-        Verdict::of(&Authorizer::new().is_authorized(&self.request, &rules.set, self.view.entities()))
+impl Evaluation<'_> {
+    pub(super) fn verdict(&self, rules: &Rules) -> Verdict {
+        Verdict::of(&Authorizer::new().is_authorized(&self.request, &rules.set, self.vm.entities()))
     }
 
     /// Everything that stands in the way.
@@ -121,13 +121,13 @@ impl Question<'_> {
 
     /// Whether a condition is what it must be; one whose evaluation fails is not.
     pub(super) fn is_met(&self, condition: &Condition) -> bool {
-        let result = eval_expression(&self.request, self.view.entities(), &condition.expression);
+        let result = eval_expression(&self.request, self.vm.entities(), &condition.expression);
         matches!(result, Ok(EvalResult::Bool(value)) if value == condition.wanted)
     }
 
     /// Whether the scope of a statement, with its conditions left out, fits the request.
     pub(super) fn in_scope(&self, statement: &Statement) -> bool {
-        let answer = Authorizer::new().is_authorized(&self.request, &statement.scope, self.view.entities());
+        let answer = Authorizer::new().is_authorized(&self.request, &statement.scope, self.vm.entities());
         // Without conditions a statement that is in scope is the reason of the answer.
         answer.diagnostics().reason().next().is_some()
     }
@@ -141,8 +141,8 @@ impl Question<'_> {
     }
 
     pub(super) fn read(&self, path: &ClaimPath) -> ReadValue {
-        let record = if path.context { &self.context } else { self.view.attributes() };
-        let absent = || match self.view.absence(path) {
+        let record = if path.context { &self.context } else { self.vm.attributes() };
+        let absent = || match self.vm.absence(path) {
             Some(reason) => format!("absent: {reason}"),
             None => "absent".to_owned(),
         };
