@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::GrantFailures;
-use vouchsafe_keystore::release::ConsiderError;
+use vouchsafe_keystore::release::DecisionInputError;
 
 use crate::broker::Broker;
 use crate::clock;
@@ -154,7 +154,7 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
             reasons.push(NotReady::CrlsMissing);
         }
         Ok(_) => {}
-        Err(ConsiderError::Store(error)) => {
+        Err(DecisionInputError::Store(error)) => {
             let reason = reason(&error);
             if !reasons.contains(&reason) {
                 reasons.push(reason);

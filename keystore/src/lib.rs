@@ -25,6 +25,6 @@ pub mod store;
 
 pub use keyring::Keyring;
 pub use primitives::RandomError;
-pub use release::{Considered, RegisterError};
+pub use release::{DecisionInput, RegisterError};
 pub use sealing::SealError;
 pub use store::{Keystore, StoreError};

@@ -1,6 +1,6 @@
 //! Where storage and policies meet: what may be registered, and the way from paths to opened secrets.
 //!
-//! [`Keystore::consider`] reads what a decision needs in one epoch, [`Considered::decide`] makes the grant
+//! [`Keystore::decision_input`] reads what a decision needs in one epoch, [`DecisionInput::decide`] makes the grant
 //! or the denial, and [`Keystore::unseal`] opens exactly what a grant names and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,9 +104,9 @@ fn drops(rules: &[(String, Dropped)]) -> String {
     format!("these guardrails drop shipped rules: {}; confirm each one with --drop ID", list.join(", "))
 }
 
-/// What is stored cannot be decided with.
+/// Why the input of a decision could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ConsiderError {
+pub enum DecisionInputError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -130,7 +130,7 @@ pub enum ConsiderError {
 
 /// Everything that a decision about some paths needs, as of one epoch.
 #[derive(Debug)]
-pub struct Considered {
+pub struct DecisionInput {
     epoch: u64,
     items: Vec<DecideItem>,
     active: BTreeMap<SecretPath, Arc<ActiveSecret>>,
@@ -138,7 +138,7 @@ pub struct Considered {
     guardrails_version: Option<u64>,
 }
 
-impl Considered {
+impl DecisionInput {
     /// Decides: the only way on is the grant.
     ///
     /// # Errors
@@ -182,7 +182,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails, a row was tampered with, or a stored text no longer compiles.
-    pub async fn consider(&self, paths: &ReleasePaths) -> Result<Considered, ConsiderError> {
+    pub async fn decision_input(&self, paths: &ReleasePaths) -> Result<DecisionInput, DecisionInputError> {
         let material = self.material(paths.as_slice()).await?;
         let guardrails = self.guardrails_of(material.guardrails.as_deref()).await?;
         let (mut items, mut active) = (Vec::with_capacity(material.items.len()), BTreeMap::new());
@@ -198,27 +198,27 @@ impl Keystore {
             items.push(DecideItem { path: item.path.clone(), secret });
         }
         let guardrails_version = material.guardrails.as_ref().map(|document| document.version);
-        Ok(Considered { epoch: material.epoch, items, active, guardrails, guardrails_version })
+        Ok(DecisionInput { epoch: material.epoch, items, active, guardrails, guardrails_version })
     }
 
     /// Opens the secrets of a grant, in its order.
     ///
     /// # Errors
-    /// When the grant is not one of `considered`, or a value does not open.
+    /// When the grant is not one of `input`, or a value does not open.
     pub fn unseal(
         &self,
         grant: &ReleaseGrant,
-        considered: &Considered,
+        input: &DecisionInput,
     ) -> Result<Vec<PlaintextSecret>, UnsealError> {
         let instance = grant.instance().map(|instance| (instance.project_number, instance.instance_id));
         let not_served = |path: &SecretPath| UnsealError::NotServed { path: path.clone() };
         let open = |granted: &vouchsafe_policy::GrantedRelease| {
             let path = granted.path();
-            let secret = considered.active.get(path).ok_or_else(|| not_served(path))?;
+            let secret = input.active.get(path).ok_or_else(|| not_served(path))?;
             let same = secret.version == granted.version()
                 && secret.policy.name == *granted.policy()
                 && secret.policy.digest == granted.policy_digest()
-                && considered.epoch == grant.epoch();
+                && input.epoch == grant.epoch();
             if !same {
                 return Err(not_served(path));
             }
@@ -290,8 +290,8 @@ impl Keystore {
         &self,
         secret: &ActiveSecret,
         material: &DecisionMaterial,
-    ) -> Result<SecretState, ConsiderError> {
-        let failed = |error| ConsiderError::Policy { name: secret.policy.name.clone(), error };
+    ) -> Result<SecretState, DecisionInputError> {
+        let failed = |error| DecisionInputError::Policy { name: secret.policy.name.clone(), error };
         let policy = self.compiled(&secret.policy).await.map_err(failed)?;
         let named = policy.baselines().iter().filter_map(|name| material.baselines.get(name));
         let baselines = named.map(|document| self.baseline(document)).collect::<Result<_, _>>()?;
@@ -307,12 +307,12 @@ impl Keystore {
         self.cache_of_compiled().policies.get_or_insert_async(&key, compile).await
     }
 
-    fn baseline(&self, document: &Document) -> Result<NamedBaseline, ConsiderError> {
+    fn baseline(&self, document: &Document) -> Result<NamedBaseline, DecisionInputError> {
         let baseline = self
             .cache_of_compiled()
             .baselines
             .get_or_insert_with(&document.digest, || Baseline::parse(&document.text).map(Arc::new))
-            .map_err(|error| ConsiderError::Baseline { name: document.name.clone(), error })?;
+            .map_err(|error| DecisionInputError::Baseline { name: document.name.clone(), error })?;
         Ok(NamedBaseline { name: document.name.clone(), revoked: document.revoked, baseline })
     }
 
@@ -320,12 +320,12 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails, a row was tampered with, or the stored text no longer compiles.
-    pub async fn compiled_guardrails(&self) -> Result<Arc<Guardrails>, ConsiderError> {
+    pub async fn compiled_guardrails(&self) -> Result<Arc<Guardrails>, DecisionInputError> {
         let stored = self.document(DocumentKind::Guardrails, &store::guardrails_name(), None).await?;
         self.guardrails_of(stored.as_ref().filter(|document| !document.revoked)).await
     }
 
-    async fn guardrails_of(&self, stored: Option<&Document>) -> Result<Arc<Guardrails>, ConsiderError> {
+    async fn guardrails_of(&self, stored: Option<&Document>) -> Result<Arc<Guardrails>, DecisionInputError> {
         let cache = self.cache_of_compiled();
         let Some(document) = stored else {
             return Ok(Arc::clone(&cache.shipped));
@@ -335,7 +335,7 @@ impl Keystore {
             blocking(move || Guardrails::compile(&text)).await.map(Arc::new)
         };
         let compiled = cache.guardrails.get_or_insert_async(&document.digest, compile).await;
-        compiled.map_err(|error| ConsiderError::Policy { name: document.name.clone(), error })
+        compiled.map_err(|error| DecisionInputError::Policy { name: document.name.clone(), error })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The decision about a release, and whether its VM is that of a known owner.
 
-use vouchsafe_keystore::release::{ConsiderError, Considered};
+use vouchsafe_keystore::release::{DecisionInput, DecisionInputError};
 use vouchsafe_policy::{Denial, ReleaseGrant};
 use vouchsafe_protocol::Body;
 
@@ -8,12 +8,12 @@ use crate::attested::Verified;
 
 /// A grant or a denial, and what it rests on.
 pub(super) struct Decision {
-    pub(super) input: Considered,
+    pub(super) input: DecisionInput,
     pub(super) verdict: Result<ReleaseGrant, Denial>,
 }
 
 /// Decides in the current epoch; once more when it is a denial whose epoch is over, since no record will notice that.
-pub(super) fn decide(verified: &Verified) -> Result<Decision, ConsiderError> {
+pub(super) fn decide(verified: &Verified) -> Result<Decision, DecisionInputError> {
     let broker = &verified.session().broker;
     let decision = decide_once(verified)?;
     if decision.verdict.is_ok() || broker.runtime.block_on(broker.keystore.epoch())? == decision.input.epoch()
@@ -24,11 +24,11 @@ pub(super) fn decide(verified: &Verified) -> Result<Decision, ConsiderError> {
     decide_once(verified)
 }
 
-fn decide_once(verified: &Verified) -> Result<Decision, ConsiderError> {
+fn decide_once(verified: &Verified) -> Result<Decision, DecisionInputError> {
     let session = verified.session();
     let broker = &session.broker;
     let Body::Release(paths) = verified.claims().bound().body();
-    let input = broker.runtime.block_on(broker.keystore.consider(paths))?;
+    let input = broker.runtime.block_on(broker.keystore.decision_input(paths))?;
     let verdict = input.decide(verified.claims(), &broker.identity(), session.now);
     Ok(Decision { input, verdict })
 }

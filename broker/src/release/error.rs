@@ -1,7 +1,7 @@
 //! Why a release was refused: one variant per step, each with what the guest is told.
 
 use vouchsafe_keystore::record::RecordError;
-use vouchsafe_keystore::release::ConsiderError;
+use vouchsafe_keystore::release::DecisionInputError;
 use vouchsafe_keystore::store::UnsealError;
 use vouchsafe_policy::Denial;
 use vouchsafe_protocol::wrap::WrapError;
@@ -32,7 +32,7 @@ pub(crate) enum ReleaseError {
     Pool(#[from] PoolError),
     /// What a decision needs could not be read.
     #[error(transparent)]
-    Consider(#[from] ConsiderError),
+    Input(#[from] DecisionInputError),
     /// The policies said no.
     #[error("{0}")]
     Denied(Box<Denial>),
@@ -63,7 +63,7 @@ impl ReleaseError {
             Self::Denied(_) | Self::Unseal(UnsealError::NoInstance { .. }) => ReasonCode::NotGranted,
             Self::Unseal(_) => ReasonCode::Internal,
             Self::Record(RecordError::NonceSpent) => ReasonCode::NonceSpent,
-            Self::Consider(_) | Self::Record(_) | Self::KeepsChanging => ReasonCode::Unavailable,
+            Self::Input(_) | Self::Record(_) | Self::KeepsChanging => ReasonCode::Unavailable,
         }
     }
 

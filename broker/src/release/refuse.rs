@@ -69,7 +69,7 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
 /// What only the broker's own log is told.
 fn log_failure(decision: DecisionId, error: &ReleaseError) {
     match error {
-        ReleaseError::Consider(_) | ReleaseError::Record(_) => {
+        ReleaseError::Input(_) | ReleaseError::Record(_) => {
             tracing::warn!(event = "release.storage", %decision, %error);
         }
         ReleaseError::Unseal(_) => {

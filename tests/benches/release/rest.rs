@@ -30,15 +30,15 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     put();
 
     let paths = ReleasePaths::new(vec![path.clone()]).expect("one path");
-    let considered = runtime.block_on(keystore.consider(&paths)).expect("sound rows");
+    let input = runtime.block_on(keystore.decision_input(&paths)).expect("sound rows");
     let claims = vtpm.verify(judge, &judge.memory());
-    let grant = considered.decide(&claims, &judge.broker(), NOW).expect("granted");
+    let grant = input.decide(&claims, &judge.broker(), NOW).expect("granted");
     let bare = TwoOpens::new();
     let mut group = c.benchmark_group("at_rest");
     group.bench_function("bare_aes_gcm", |b| b.iter(|| bare.open()));
-    group.bench_function("unseal", |b| b.iter(|| keystore.unseal(&grant, &considered).expect("opens")));
+    group.bench_function("unseal", |b| b.iter(|| keystore.unseal(&grant, &input).expect("opens")));
     group.bench_function("consider", |b| {
-        b.iter(|| runtime.block_on(keystore.consider(&paths)).expect("sound rows"));
+        b.iter(|| runtime.block_on(keystore.decision_input(&paths)).expect("sound rows"));
     });
     group.bench_function("put_durably", |b| b.iter(put));
     group.finish();
