@@ -23,7 +23,7 @@ use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::VtpmEvidence;
 
 pub use self::endorsements::Endorsements;
-pub use self::error::Piece;
+pub use self::error::EvidenceKind;
 pub use self::error::VerifyError;
 use self::hardware::Hardware;
 pub use self::inspect::Expected;
@@ -189,7 +189,7 @@ impl<'e> Pieces<'e> {
         match (vtpm, &hardware, token) {
             (None, None, None) => Err(VerifyError::NoEvidence),
             // Nothing in a token names the hardware report, and nothing in the report names the instance.
-            (None, Some(_), Some(_)) => Err(VerifyError::Unlinked { piece: Piece::GoogleToken }),
+            (None, Some(_), Some(_)) => Err(VerifyError::Unlinked { kind: EvidenceKind::GoogleToken }),
             _ => Ok(Self { vtpm, hardware, token }),
         }
     }
@@ -283,7 +283,7 @@ fn check_quote_binding(
         return Ok(());
     }
     if report.is_some() && transcript.quote_nonce(None).matches(quote.extra_data()) {
-        return Err(VerifyError::Unlinked { piece: Piece::Vtpm });
+        return Err(VerifyError::Unlinked { kind: EvidenceKind::Vtpm });
     }
     Err(VtpmError::NonceMismatch.into())
 }

@@ -19,7 +19,7 @@ use crate::vtpm::VtpmError;
 
 /// A kind of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum EvidenceKind {
     /// The vTPM's quote.
     Vtpm,
     /// The SEV-SNP report.
@@ -30,7 +30,7 @@ pub enum Piece {
     GoogleToken,
 }
 
-impl Piece {
+impl EvidenceKind {
     /// Its name in the JSON of evidence, with hyphens.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -63,10 +63,10 @@ pub enum VerifyError {
     TwoHardwareReports,
     /// A piece is bound to the request but not to the other piece, or nothing could bind it: a token and a hardware
     /// report have no link without a vTPM.
-    #[error("the {} piece is not linked to the other one", piece.name())]
+    #[error("the {} piece is not linked to the other one", kind.name())]
     Unlinked {
         /// Which.
-        piece: Piece,
+        kind: EvidenceKind,
     },
     /// The report came without its certificate, and the store has none for this chip and TCB.
     #[error("no endorsement certificate for chip {chip_id} with TCB {reported_tcb}")]
@@ -177,7 +177,7 @@ impl VerifyError {
             Self::Launch(LaunchError::Chain(error)) => named("launch-signer-chain", error),
             Self::Launch(error) => named("launch", error),
             Self::GoTpmTools(error) => named("go-tpm-tools", error),
-            Self::Unlinked { piece } => format!("unlinked-{}", piece.name()),
+            Self::Unlinked { kind } => format!("unlinked-{}", kind.name()),
             Self::TooLarge(_) => "evidence-too-large".to_owned(),
             Self::NoEvidence
             | Self::NotEvidence

@@ -9,7 +9,7 @@ use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::SevSnpEvidence;
 
 use super::Context;
-use super::Piece;
+use super::EvidenceKind;
 use super::VekStore;
 use super::VerifyError;
 use super::veks;
@@ -67,10 +67,10 @@ impl<'e> Hardware<'e> {
         }
     }
 
-    pub(super) const fn piece(&self) -> Piece {
+    pub(super) const fn kind(&self) -> EvidenceKind {
         match self {
-            Self::SevSnp(_) => Piece::SevSnp,
-            Self::Tdx { .. } => Piece::Tdx,
+            Self::SevSnp(_) => EvidenceKind::SevSnp,
+            Self::Tdx { .. } => EvidenceKind::Tdx,
         }
     }
 
@@ -97,7 +97,7 @@ impl<'e> Hardware<'e> {
             return Ok(());
         }
         if ak.is_some() && transcript.report_data(None).matches(found) {
-            return Err(VerifyError::Unlinked { piece: self.piece() });
+            return Err(VerifyError::Unlinked { kind: self.kind() });
         }
         Err(match self {
             Self::SevSnp(_) => SnpError::ReportDataMismatch.into(),

@@ -46,7 +46,7 @@ fn t01_pieces_of_two_honest_vms_do_not_combine() {
                 let snp = reporting.evidence(kinds_b, &bound(1)).sev_snp.unwrap();
                 let expected = match kinds_a {
                     Kinds::BOTH => NONCE_MISMATCH,
-                    _ => VerifyError::Unlinked { piece: Piece::Vtpm },
+                    _ => VerifyError::Unlinked { kind: EvidenceKind::Vtpm },
                 };
                 assert_eq!(refusal(&both(vtpm, snp)), expected, "{kinds_a:?} {kinds_b:?}");
             }
@@ -60,7 +60,7 @@ fn t01_a_quote_that_takes_the_report_of_another_vm_is_refused() {
     let stolen = report(&b, Some(b.ak));
     assert_eq!(refusal(&both(quote(&a, Some(&stolen)), stolen)), REPORT_DATA_MISMATCH);
     let stolen = report(&b, None);
-    let unlinked = VerifyError::Unlinked { piece: Piece::SevSnp };
+    let unlinked = VerifyError::Unlinked { kind: EvidenceKind::SevSnp };
     assert_eq!(refusal(&both(quote(&a, Some(&stolen)), stolen)), unlinked);
 }
 
@@ -69,7 +69,7 @@ fn t01_a_report_that_takes_the_key_of_another_vm_is_refused() {
     let (a, b) = (SimulatedVm::new(), other_vm());
     let own = report(&a, Some(a.ak));
     assert_eq!(refusal(&both(quote(&a, Some(&own)), report(&b, Some(a.ak)))), NONCE_MISMATCH);
-    let unlinked = VerifyError::Unlinked { piece: Piece::Vtpm };
+    let unlinked = VerifyError::Unlinked { kind: EvidenceKind::Vtpm };
     assert_eq!(refusal(&both(quote(&a, None), report(&b, Some(a.ak)))), unlinked);
 }
 

@@ -44,7 +44,7 @@ fn every_set_of_one_vm_is_accepted_where_something_links_it() {
         for kinds in sets(technology) {
             let verdict = judge.verify(&vm.evidence(kinds, &bound(1)), &bound(1));
             if !kinds.vtpm && kinds.report && kinds.token.is_some() {
-                let unlinked = VerifyError::Unlinked { piece: Piece::GoogleToken };
+                let unlinked = VerifyError::Unlinked { kind: EvidenceKind::GoogleToken };
                 assert_eq!(verdict, Err(unlinked), "{technology} {kinds:?}");
                 continue;
             }

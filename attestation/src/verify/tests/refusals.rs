@@ -189,8 +189,8 @@ fn refusals_have_codes_and_stable_names() {
         (VerifyError::NotEvidence, C::EvidenceMalformed, "not-evidence"),
         (size.into(), C::EvidenceMalformed, "evidence-too-large"),
         (GoTpmToolsError::NoSha256Quote.into(), C::EvidenceMalformed, "go-tpm-tools-no-sha256-quote"),
-        (VerifyError::Unlinked { piece: Piece::Vtpm }, C::UnlinkedEvidence, "unlinked-vtpm"),
-        (VerifyError::Unlinked { piece: Piece::SevSnp }, C::UnlinkedEvidence, "unlinked-sev-snp"),
+        (VerifyError::Unlinked { kind: EvidenceKind::Vtpm }, C::UnlinkedEvidence, "unlinked-vtpm"),
+        (VerifyError::Unlinked { kind: EvidenceKind::SevSnp }, C::UnlinkedEvidence, "unlinked-sev-snp"),
         (
             VerifyError::CollateralMissing { chip_id, reported_tcb },
             C::CollateralPending,
