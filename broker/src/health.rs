@@ -129,7 +129,7 @@ impl Readiness {
             if reasons.is_empty() {
                 tracing::info!(event = "broker.ready");
             } else {
-                tracing::warn!(event = "broker.not_ready", reasons = json!(reasons).to_string());
+                tracing::warn!(event = "broker.not_ready", reasons = names(&reasons));
             }
         }
         let probed = Probed { at: Instant::now(), reasons };
@@ -223,6 +223,12 @@ fn free_mib(broker: &Broker) -> Option<u64> {
 const GRANT_FAILURES: Duration = Duration::from_secs(60);
 /// A probe waits for the database's own timeouts.
 const OVERDUE: Duration = Duration::from_secs(60);
+
+/// Reasons by the names that `/readyz` has for them.
+fn names(reasons: &[NotReady]) -> String {
+    let names = reasons.iter().filter_map(|reason| json!(reason).as_str().map(str::to_owned));
+    names.collect::<Vec<_>>().join(", ")
+}
 
 #[cfg(test)]
 mod tests;

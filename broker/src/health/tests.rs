@@ -146,3 +146,8 @@ fn the_description_of_the_interface_has_every_reason() {
         .collect();
     assert_eq!(json!(described), json!(NotReady::ALL));
 }
+
+#[test]
+fn the_log_names_reasons_as_readyz_does() {
+    assert_eq!(names(&[NotReady::CrlsMissing, NotReady::StorageFailed]), "crls-missing, storage-failed");
+}
