@@ -87,6 +87,12 @@ fn t49_t28_an_update_of_a_unified_image_allows_two_boots_and_no_third() {
 
 const ARGUMENTS: &str = "root=/dev/sda1 ro";
 
+/// GRUB of this name. Its version decides how the kernel's options are measured.
+fn grub(of: &str) -> ImageBuilder {
+    let sbat = b"sbat,1,SBAT Version,sbat,1,url\ngrub,5,Free Software Foundation,grub,2.12,url\n";
+    ImageBuilder::program(format!("grub of {of}").as_bytes()).section(".sbat", sbat)
+}
+
 /// Ubuntu's boot with files of this name.
 fn ubuntu_boot(of: &str, arguments: &str) -> EventLogBuilder {
     let mut log = EventLogBuilder::gce_ubuntu(Technology::SevSnp).with_kernel_arguments(arguments);
@@ -95,7 +101,7 @@ fn ubuntu_boot(of: &str, arguments: &str) -> EventLogBuilder {
         if measured == content("shim") {
             *event = application(&ImageBuilder::program(format!("shim of {of}").as_bytes()));
         } else if measured == content("grub") {
-            *event = application(&ImageBuilder::program(format!("grub of {of}").as_bytes()));
+            *event = application(&grub(of));
         } else if measured == content("kernel") && event.pcr == 4 {
             *event = application(&kernel(of));
         } else if measured == content("kernel") {
@@ -109,7 +115,7 @@ fn ubuntu_boot(of: &str, arguments: &str) -> EventLogBuilder {
 
 fn ubuntu_values(of: &str, arguments: &str) -> ReferenceValues {
     let file = |what: &str| ImageBuilder::program(format!("{what} of {of}").as_bytes()).bytes();
-    let (shim, grub, kernel) = (file("shim"), file("grub"), file("kernel"));
+    let (shim, grub, kernel) = (file("shim"), grub(of).bytes(), file("kernel"));
     GrubBoot {
         shim: Some(EfiImage::parse(&shim).unwrap()),
         grub: EfiImage::parse(&grub).unwrap(),
