@@ -28,6 +28,7 @@ test: (announce "test" "about 20 minutes on two cores, three once built") setup 
     # The programs as they are shipped, without what only tests are built with; the tests start them.
     cargo build {{ programs }}
     cargo test -p vouchsafe-tests
+    @test -d ../shared/evidence || echo "test: tests on captured evidence were skipped: there is no ../shared/evidence" >&2
 
 # Format, lints, documentation, dependencies, citations.
 check: setup deny

@@ -15,7 +15,7 @@ use vouchsafe_protocol::Digest32;
 
 #[test]
 fn captured_evidence_gets_its_verdict() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = vouchsafe_captured::folder() else { return };
     let folder = std::env::var_os("VOUCHSAFE_FIELD_CASES").map(PathBuf::from);
     let lists = folder.map_or_else(|| expectations(&shared), |folder| vec![folder.join("expect.json")]);
     assert!(!lists.is_empty(), "no expect.json below {}", shared.display());
@@ -119,20 +119,6 @@ fn expectations(folder: &Path) -> Vec<PathBuf> {
         .collect();
     lists.sort();
     lists
-}
-
-/// The folder of captured evidence; absent on machines that only build. CI has it.
-fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    if folder.exists() {
-        return Some(folder.canonicalize().expect("a path"));
-    }
-    assert!(std::env::var_os("CI").is_none(), "CI has the captured evidence");
-    #[expect(clippy::print_stdout, reason = "a test that did not run says so")]
-    {
-        println!("skipped: no captured evidence at {}", folder.display());
-    }
-    None
 }
 
 const PIECES: [&str; 4] = ["vtpm", "sev_snp", "tdx", "google_token"];

@@ -12,20 +12,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use vouchsafe_attestation::test_util::ca::encode;
-
-/// The folder of captured evidence; absent on machines that only build. CI has it.
-fn evidence() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    if folder.exists() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "CI has the captured evidence");
-    #[expect(clippy::print_stdout, reason = "a test that did not run says so")]
-    {
-        println!("skipped: no captured evidence at {}", folder.display());
-    }
-    None
-}
+use vouchsafe_captured::folder as evidence;
 
 fn vouchsafe(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vouchsafe")).arg("verify").args(arguments).output().expect("runs")

@@ -1,26 +1,12 @@
 //! What the tests of both logs share: captured evidence, and places in a log to change.
 
-use std::path::PathBuf;
+pub(super) use vouchsafe_captured::folder as evidence;
+pub(super) use vouchsafe_captured::read_from as read;
 
 use super::BootLog;
 use super::EventType;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::EventLogBuilder;
-
-/// The folder of captured evidence; absent on machines that only build. CI has it.
-pub(super) fn evidence() -> Option<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", folder.display());
-    println!("skipped: {} is missing", folder.display());
-    None
-}
-
-pub(super) fn read(folder: &std::path::Path, path: &str) -> Vec<u8> {
-    std::fs::read(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
 
 /// The number of the event at a place of a builder: the log counts its header.
 pub(super) fn number(position: usize) -> usize {

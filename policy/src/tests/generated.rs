@@ -151,7 +151,7 @@ fn t53_a_generated_policy_guards_what_the_rtmrs_measured() {
 /// Real logs in the place of the simulated one. A log that no baseline can be learned from makes no policy.
 #[test]
 fn t53_a_policy_from_a_real_boot_guards_exactly_it() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = vouchsafe_captured::folder() else { return };
     let mut guarded = Vec::new();
     for file in logs(&shared) {
         let bytes = fs::read(&file).unwrap();
@@ -210,15 +210,4 @@ fn logs(shared: &Path) -> Vec<std::path::PathBuf> {
     }
     logs.sort();
     logs
-}
-
-/// The folder of captured evidence; absent on machines that only build. CI has it.
-fn shared() -> Option<std::path::PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    if folder.exists() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "CI has the captured evidence");
-    println!("skipped: no captured evidence at {}", folder.display());
-    None
 }

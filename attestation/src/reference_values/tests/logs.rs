@@ -1,23 +1,11 @@
 //! Against captured logs whose inputs are known in part: texts are in the logs, files are not.
 
-use std::path::PathBuf;
-
+use vouchsafe_captured::read as log;
 use vouchsafe_protocol::Digest32;
 
 use crate::event_log::{EventKind, EventLog, EventType, ReplayedLog};
 use crate::reference_values::{EfiImage, GrubBoot, ReferenceComponent, ReferenceValues, UnifiedBoot};
 use crate::test_util::efi::ImageBuilder;
-
-/// A captured log; absent on machines that only build. CI has it.
-fn log(name: &str) -> Option<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    if folder.is_dir() {
-        return Some(std::fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}")));
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", folder.display());
-    println!("skipped: {} is missing", folder.display());
-    None
-}
 
 fn values(configuration: &[&str], line: Option<&str>, first: Option<Vec<&str>>) -> ReferenceValues {
     let (image, grub) = (ImageBuilder::program(b"any").bytes(), ImageBuilder::grub("2.12").bytes());
