@@ -1,4 +1,4 @@
-//! Checks `protocol/vectors/*.json`: known answers that another implementation can be held against.
+//! Checks `protocol/vectors/`: known answers that another implementation can be held against.
 //!
 //! `cargo test -p vouchsafe-protocol -- --ignored` writes them again, which is only right together with a
 //! new version in the labels.
@@ -94,6 +94,12 @@ fn known_answers_hold() {
             vector.refusal
         );
     }
+}
+
+#[test]
+fn reason_codes_are_the_known_ones() {
+    let codes = ReasonCode::ALL.iter().map(|code| format!("{} {code}\n", code.status()));
+    assert_eq!(codes.collect::<String>(), include_str!("../vectors/reason-codes.txt"));
 }
 
 #[test]
