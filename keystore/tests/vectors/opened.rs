@@ -1,0 +1,122 @@
+//! The database of the vectors, opened by this version: what is in it is read, and secrets are released from it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use vouchsafe_attestation::memory::VerifyMemory;
+use vouchsafe_attestation::test_util::ca::CrlSpec;
+use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
+use vouchsafe_attestation::verify::{Context, Endorsements, verify};
+use vouchsafe_attestation::{Collateral, VerifiedClaims};
+use vouchsafe_keystore::Keystore;
+use vouchsafe_keystore::chips::Subject;
+use vouchsafe_keystore::record::LogRecord;
+use vouchsafe_keystore::store::{ChipFilter, DecisionFilter, DocumentKind, VersionState};
+use vouchsafe_protocol::{
+    BoundRequest, BrokerIdentity, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, UnixTime,
+};
+
+use super::stored::{self, KNOWN, Stored};
+
+pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
+pub(crate) const TOKEN: &str = "prod/db/token";
+pub(crate) const PER_INSTANCE: &str = "prod/db/per-instance";
+pub(crate) const INSTANCE: &str = "123456789012/4567890123456789012";
+
+/// What comes out of the database.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Known {
+    /// The broker's, whose seed is sealed in `identities`.
+    pub(crate) identity: BrokerIdentity,
+    /// The token of operator `bob`.
+    pub(crate) token: String,
+    /// Secrets in hex, as a simulated VM is given them.
+    pub(crate) secrets: BTreeMap<String, String>,
+}
+
+pub(crate) fn path(text: &str) -> SecretPath {
+    SecretPath::parse(text).expect("a path")
+}
+
+fn claims(broker: &BrokerIdentity, paths: &ReleasePaths) -> VerifiedClaims {
+    let key = GuestKey::generate(Suite::X25519);
+    let bound = BoundRequest::release(broker, Nonce([7; 32]), key.public().clone(), paths);
+    let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
+    let collateral = Collateral::new(&[crl], &[]).expect("a CRL");
+    let (anchors, endorsements, memory) =
+        (shared_anchors(), Endorsements::default(), VerifyMemory::default());
+    let context = Context {
+        anchors: &anchors,
+        collateral: &collateral,
+        endorsements: &endorsements,
+        audiences: &[],
+        now: NOW,
+        memory: &memory,
+    };
+    verify(&SimulatedVm::new().evidence(Kinds::VTPM, &bound), bound, &context).expect("good evidence")
+}
+
+/// Releases both secrets, as the broker does.
+pub(crate) async fn released(keystore: &Keystore) -> BTreeMap<String, String> {
+    let identity = keystore.identity().await.expect("an identity").identity();
+    let paths = ReleasePaths::sort([TOKEN, PER_INSTANCE].map(path).to_vec()).expect("two paths");
+    let considered = keystore.consider(&paths).await.expect("sound rows");
+    let grant = considered.decide(&claims(&identity, &paths), &identity, NOW).expect("granted");
+    let opened = keystore.unseal(&grant, &considered).expect("opens");
+    let values = opened.iter().map(|secret| hex::encode(secret.expose()));
+    paths.as_slice().iter().map(ToString::to_string).zip(values).collect()
+}
+
+#[tokio::test]
+async fn secrets_identity_and_token_of_an_earlier_version_are_the_known_ones() {
+    let known: Known = serde_json::from_str(&stored::read(KNOWN)).expect("JSON");
+    let stored = Stored::of_vectors().await;
+    let keystore = stored.open().await;
+    assert_eq!(keystore.identity().await.expect("an identity").identity(), known.identity);
+    assert_eq!(released(&keystore).await, known.secrets);
+    let operator = keystore.authenticate(&known.token).await.expect("sound rows").expect("an operator");
+    assert_eq!((operator.name.as_str(), operator.namespaces), ("bob", vec!["prod".to_owned()]));
+}
+
+#[tokio::test]
+async fn every_row_of_an_earlier_version_is_read() {
+    let stored = Stored::of_vectors().await;
+    let keystore = stored.open().await;
+    for kind in [DocumentKind::Policy, DocumentKind::Baseline, DocumentKind::Guardrails] {
+        let documents = keystore.documents(kind).await.expect("sound rows");
+        assert!(!documents.is_empty(), "{kind}");
+        for document in documents {
+            assert_eq!(document.revoked, kind == DocumentKind::Baseline, "{}", document.name);
+            for version in 1..=document.version {
+                let found = keystore.document(kind, &document.name, Some(version)).await.expect("sound rows");
+                assert!(found.is_some(), "{kind} {} version {version}", document.name);
+            }
+        }
+    }
+    let secrets = keystore.secrets(None).await.expect("sound rows");
+    let states: Vec<_> =
+        secrets.iter().flat_map(|secret| secret.versions.iter().map(|version| version.state)).collect();
+    for state in [VersionState::Active, VersionState::Retired, VersionState::Destroyed] {
+        assert!(states.contains(&state), "{state:?}");
+    }
+    assert_eq!(keystore.operators().await.expect("sound rows").len(), 2);
+}
+
+#[tokio::test]
+async fn chips_and_evidence_of_an_earlier_version_are_read() {
+    let stored = Stored::of_vectors().await;
+    let keystore = stored.open().await;
+    let chips = keystore.chips(&ChipFilter::default()).await.expect("sound rows");
+    let seen: Vec<_> = chips.iter().map(|chip| (chip.seen.chip.as_str(), &chip.seen.subject)).collect();
+    assert_eq!(seen, [("sev-snp:aa", &Subject::Instance(INSTANCE.to_owned()))]);
+    let mut pieces = 0;
+    for leaf in keystore.decisions(&DecisionFilter::default()).await.expect("the log") {
+        let LogRecord::Grant(grant) = leaf.record else { continue };
+        for reference in grant.evidence {
+            assert!(keystore.evidence(reference.digest).await.expect("sound rows").is_some());
+            pieces += 1;
+        }
+    }
+    assert_eq!(pieces, 1);
+}

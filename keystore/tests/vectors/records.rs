@@ -1,0 +1,57 @@
+//! Records of the decision log: JSON with sorted members and no spaces, whose bytes are hashed.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use vouchsafe_keystore::record::LogRecord;
+use vouchsafe_keystore::store::DecisionFilter;
+
+use super::stored::{self, LOG_RECORDS, Stored};
+
+/// A record, and its hash as a leaf.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Record {
+    pub(crate) record: String,
+    pub(crate) hash: String,
+}
+
+impl Record {
+    pub(crate) fn new(record: String) -> Self {
+        // RFC 6962 §2.1: the hash of a leaf is SHA-256(0x00 || leaf).
+        let hash = hex::encode(digest(&SHA256, &[&[0], record.as_bytes()].concat()));
+        Self { record, hash }
+    }
+}
+
+/// Records as earlier versions wrote them, without members that came later.
+pub(crate) const EARLIER: &[&str] = &[
+    r#"{"grant":{"at":1,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"02020202020202020202020202020202","epoch":1,"evidence":[],"instance":null,"nonce":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE","secrets":[]}}"#,
+    r#"{"operator":{"action":"secret.put","at":1,"epoch":1,"id":"02020202020202020202020202020202","operator":"alice","rows":[],"target":"prod/db"}}"#,
+];
+
+fn known() -> Vec<Record> {
+    serde_json::from_str(&stored::read(LOG_RECORDS)).expect("JSON")
+}
+
+#[test]
+fn known_records_are_read_and_written_byte_for_byte() {
+    for Record { record, hash } in known() {
+        let parsed: LogRecord = serde_json::from_str(&record).expect("a record");
+        assert_eq!(Record::new(parsed.canonical()), Record { record, hash });
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_the_database_has_the_known_records() {
+    let stored = Stored::of_vectors().await;
+    let keystore = stored.open().await;
+    let logged = keystore.decisions(&DecisionFilter::default()).await.expect("the log");
+    let found = logged.iter().rev().map(|leaf| Record {
+        record: leaf.record.canonical(),
+        hash: leaf.hash.to_string(),
+    });
+    let earlier = EARLIER.iter().map(|text| Record::new((*text).to_owned()));
+    assert_eq!(found.chain(earlier).collect::<Vec<_>>(), known());
+    let of = |kind: &str| logged.iter().filter(|leaf| leaf.record.canonical().starts_with(kind)).count();
+    assert!(["{\"grant\"", "{\"operator\"", "{\"refusal\""].into_iter().all(|kind| of(kind) > 0));
+}
