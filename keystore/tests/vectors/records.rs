@@ -46,10 +46,10 @@ async fn the_log_of_the_database_has_the_known_records() {
     let stored = Stored::of_vectors().await;
     let keystore = stored.open().await;
     let logged = keystore.decisions(&DecisionFilter::default()).await.expect("the log");
-    let found = logged.iter().rev().map(|leaf| Record {
-        record: leaf.record.canonical(),
-        hash: leaf.hash.to_string(),
-    });
+    let found = logged
+        .iter()
+        .rev()
+        .map(|leaf| Record { record: leaf.record.canonical(), hash: leaf.hash.to_string() });
     let earlier = EARLIER.iter().map(|text| Record::new((*text).to_owned()));
     assert_eq!(found.chain(earlier).collect::<Vec<_>>(), known());
     let of = |kind: &str| logged.iter().filter(|leaf| leaf.record.canonical().starts_with(kind)).count();

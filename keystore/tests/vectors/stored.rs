@@ -77,7 +77,8 @@ impl Stored {
 
 /// Tables of the keystore, in the order in which they were made.
 pub(crate) async fn tables(connection: &mut SqliteConnection) -> Vec<String> {
-    let names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%sqlx%' ORDER BY rowid";
+    let names =
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%sqlx%' ORDER BY rowid";
     let rows = sqlx::query(names).fetch_all(connection).await.expect("the schema");
     rows.iter().map(|row| row.get("name")).collect()
 }

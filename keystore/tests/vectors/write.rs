@@ -152,7 +152,9 @@ fn refusal() -> NewRefusal {
 
 /// Statements that insert every row.
 async fn dump(connection: &mut SqliteConnection) -> String {
-    let mut script = String::from("-- A database of the keystore: rows of every table, written by keystore/tests/vectors/write.rs.\n");
+    let mut script = String::from(
+        "-- A database of the keystore: rows of every table, written by keystore/tests/vectors/write.rs.\n",
+    );
     for table in stored::tables(connection).await {
         let named = format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid");
         let columns = texts(connection, named).await;
@@ -160,7 +162,8 @@ async fn dump(connection: &mut SqliteConnection) -> String {
         let values = format!("SELECT {} AS name FROM {table} ORDER BY rowid", quoted.join(" || ', ' || "));
         for row in texts(connection, values).await {
             let columns = columns.join(", ");
-            writeln!(script, "INSERT INTO {table} ({columns}) VALUES ({row});").expect("text takes everything");
+            writeln!(script, "INSERT INTO {table} ({columns}) VALUES ({row});")
+                .expect("text takes everything");
         }
     }
     script

@@ -370,7 +370,8 @@ fn t17_the_crls_of_every_captured_chain_are_fetched_by_default() {
 fn token_chain() -> Option<[Vec<u8>; 2]> {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-    let token = String::from_utf8(vouchsafe_captured::read("gce/gca-tokens/pki-tdx-prod-2025-09-05.jwt")?).unwrap();
+    let token =
+        String::from_utf8(vouchsafe_captured::read("gce/gca-tokens/pki-tdx-prod-2025-09-05.jwt")?).unwrap();
     let header = URL_SAFE_NO_PAD.decode(token.trim().split('.').next()?).unwrap();
     let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
     let certificate = |index: usize| STANDARD.decode(header["x5c"][index].as_str().unwrap()).unwrap();

@@ -1,6 +1,5 @@
 //! Which of Intel's collateral takes the place of which.
 
-
 use vouchsafe_attestation::Root;
 use vouchsafe_attestation::tdx::{
     CollateralPart, MAX_TDX_COLLATERAL, TdxCollateral, TdxCollateralError, TdxError,
@@ -174,7 +173,9 @@ fn t17_times_are_compared_under_one_anchor_only() {
 #[test]
 fn t17_an_extra_anchor_displaces_nothing_of_intels() {
     let (folder, march) = (tempfile::tempdir().unwrap(), UnixTime(1_774_915_200));
-    let Some(json) = vouchsafe_captured::read("tdx/assembled/fmspc-90c06f000000-2026-03.json") else { return };
+    let Some(json) = vouchsafe_captured::read("tdx/assembled/fmspc-90c06f000000-2026-03.json") else {
+        return;
+    };
     let intels = TdxCollateral::parse(&json).unwrap();
     let mut spec = CollateralSpec::current(UnixTime(march.0 - 60), march.plus(DAY));
     spec.tcb_info["fmspc"] = "90C06F000000".into();

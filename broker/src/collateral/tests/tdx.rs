@@ -91,7 +91,9 @@ fn collateral_is_assembled_from_the_answers_of_intels_service() {
 
 #[test]
 fn captured_collateral_survives_the_service_byte_for_byte() {
-    let Some(json) = vouchsafe_captured::read("tdx/assembled/fmspc-90c06f000000-2026-03.json") else { return };
+    let Some(json) = vouchsafe_captured::read("tdx/assembled/fmspc-90c06f000000-2026-03.json") else {
+        return;
+    };
     let captured = TdxCollateral::parse(&json).unwrap();
     let described = Described::read(&captured).unwrap();
     assert_eq!(described.platform.to_string(), "90c06f000000/platform");
