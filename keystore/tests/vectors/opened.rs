@@ -61,9 +61,9 @@ fn claims(broker: &BrokerIdentity, paths: &ReleasePaths) -> VerifiedClaims {
 pub(crate) async fn released(keystore: &Keystore) -> BTreeMap<String, String> {
     let identity = keystore.identity().await.expect("an identity").identity();
     let paths = ReleasePaths::sort([TOKEN, PER_INSTANCE].map(path).to_vec()).expect("two paths");
-    let considered = keystore.consider(&paths).await.expect("sound rows");
-    let grant = considered.decide(&claims(&identity, &paths), &identity, NOW).expect("granted");
-    let opened = keystore.unseal(&grant, &considered).expect("opens");
+    let input = keystore.decision_input(&paths).await.expect("sound rows");
+    let grant = input.decide(&claims(&identity, &paths), &identity, NOW).expect("granted");
+    let opened = keystore.unseal(&grant, &input).expect("opens");
     let values = opened.iter().map(|secret| hex::encode(secret.expose()));
     paths.as_slice().iter().map(ToString::to_string).zip(values).collect()
 }
