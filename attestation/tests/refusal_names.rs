@@ -8,7 +8,7 @@ use vouchsafe_attestation::google_token::TokenError;
 use vouchsafe_attestation::launch::LaunchError;
 use vouchsafe_attestation::snp::SnpError;
 use vouchsafe_attestation::tdx::{QuoteError, TdxError};
-use vouchsafe_attestation::verify::Piece;
+use vouchsafe_attestation::verify::EvidenceKind;
 use vouchsafe_attestation::vtpm::{AttestError, InstanceInfoError, TpmSignatureError, VtpmError};
 
 const KNOWN: &str = include_str!("../vectors/refusal-names.txt");
@@ -20,7 +20,7 @@ fn refusals_of_each_kind_have_known_names() {
         (VerifyError::NoEvidence, "no-evidence"),
         (VerifyError::TwoHardwareReports, "two-hardware-reports"),
         (VerifyError::NoVekCertificate, "no-vek-certificate"),
-        (VerifyError::Unlinked { piece: Piece::GoogleToken }, "unlinked-google-token"),
+        (VerifyError::Unlinked { kind: EvidenceKind::GoogleToken }, "unlinked-google-token"),
         (GoTpmToolsError::TextForm.into(), "go-tpm-tools-text-form"),
         (VtpmError::NonceMismatch.into(), "vtpm-nonce-mismatch"),
         (VtpmError::Chain(malformed()).into(), "ak-chain-malformed"),
