@@ -13,7 +13,7 @@ mod failure;
 mod guardrails;
 mod metrics;
 mod operator;
-mod people;
+mod accounts;
 mod policies;
 mod query;
 mod secrets;
@@ -42,7 +42,7 @@ pub fn configure(_: &Broker, app: &mut ServiceConfig) {
         guardrails::configure,
         decisions::configure,
         chips::configure,
-        people::configure,
+        accounts::configure,
     ] {
         routes(app);
     }
