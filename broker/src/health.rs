@@ -9,53 +9,15 @@ use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Serialize;
 use serde_json::json;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::GrantFailures;
 use vouchsafe_keystore::release::DecisionInputError;
 
+use crate::api::readiness::{self, Reason};
 use crate::broker::Broker;
 use crate::clock;
 use crate::collateral::CrlStatus;
-
-/// Why the broker cannot release anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NotReady {
-    /// Less free space than `limits.free_disk`.
-    DiskAlmostFull,
-    /// The database does not answer, or its disk takes no write.
-    StorageFailed,
-    /// The head of the decision log, or a row that every decision needs, does not check.
-    LogHeadInvalid,
-    /// The last grants could not be recorded.
-    GrantsFailed,
-    /// The guardrails in force look at revocation, and there is no current CRL, or only an overdue one of an issuer in use.
-    CrlsMissing,
-    /// More releases are being served than the broker takes on. This passes, and strangers can bring it about: it is told,
-    /// and does not make the broker unready.
-    Overloaded,
-    /// The probe has not come back for too long.
-    ProbeOverdue,
-}
-
-impl NotReady {
-    const fn makes_unready(self) -> bool {
-        !matches!(self, Self::Overloaded)
-    }
-
-    #[cfg(test)]
-    const ALL: [Self; 7] = [
-        Self::DiskAlmostFull,
-        Self::StorageFailed,
-        Self::LogHeadInvalid,
-        Self::GrantsFailed,
-        Self::CrlsMissing,
-        Self::Overloaded,
-        Self::ProbeOverdue,
-    ];
-}
 
 /// What the last probe found.
 #[derive(Debug, Default)]
@@ -64,16 +26,7 @@ pub struct Readiness(Mutex<Option<Probed>>);
 #[derive(Clone, Debug)]
 struct Probed {
     at: Instant,
-    reasons: Vec<NotReady>,
-}
-
-#[derive(Serialize)]
-struct Shown {
-    ready: bool,
-    reasons: Vec<NotReady>,
-    /// Since the probe.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    age_seconds: Option<u64>,
+    reasons: Vec<Reason>,
 }
 
 pub(crate) async fn livez() -> HttpResponse {
@@ -105,25 +58,25 @@ fn pause(broker: &Weak<Broker>) -> Option<Duration> {
 }
 
 impl Readiness {
-    fn shown(&self, broker: &Broker) -> Shown {
+    fn shown(&self, broker: &Broker) -> readiness::Readiness {
         let probed = self.probed();
         let age = probed.as_ref().map(|probed| probed.at.elapsed());
         let mut reasons = probed.map(|probed| probed.reasons).unwrap_or_default();
         if age.is_none_or(|age| age > broker.config().limits.probe.saturating_mul(3).max(OVERDUE)) {
-            reasons.push(NotReady::ProbeOverdue);
+            reasons.push(Reason::ProbeOverdue);
         }
         if !broker.gate.open() {
-            reasons.push(NotReady::Overloaded);
+            reasons.push(Reason::Overloaded);
         }
         let ready = !reasons.iter().any(|reason| reason.makes_unready());
-        Shown { ready, reasons, age_seconds: age.map(|age| age.as_secs()) }
+        readiness::Readiness { ready, reasons, age_seconds: age.map(|age| age.as_secs()) }
     }
 
     fn probed(&self) -> Option<Probed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, reasons: Vec<NotReady>) {
+    fn set(&self, reasons: Vec<Reason>) {
         let before = self.probed().map(|probed| probed.reasons);
         if before.as_ref() != Some(&reasons) {
             if reasons.is_empty() {
@@ -143,7 +96,7 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
     let mut reasons = Vec::new();
     let crls = observe_collateral(broker).await;
     if free_mib(broker).is_some_and(|free| free < broker.config().limits.free_disk) {
-        reasons.push(NotReady::DiskAlmostFull);
+        reasons.push(Reason::DiskAlmostFull);
     }
     reasons.extend(storage(broker).await);
     reasons.extend(grants_failed(broker.keystore.grant_failures(), Instant::now()));
@@ -151,7 +104,7 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
         Ok(guardrails)
             if guardrails.read_revocation() && !broker.issuers.are_served_by(&crls, clock::now()) =>
         {
-            reasons.push(NotReady::CrlsMissing);
+            reasons.push(Reason::CrlsMissing);
         }
         Ok(_) => {}
         Err(DecisionInputError::Store(error)) => {
@@ -166,7 +119,7 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
     broker.readiness.set(reasons);
 }
 
-async fn storage(broker: &Broker) -> Option<NotReady> {
+async fn storage(broker: &Broker) -> Option<Reason> {
     if let Err(error) = broker.keystore.epoch().await {
         tracing::warn!(event = "broker.storage_failed", %error);
         return Some(reason(&error));
@@ -176,22 +129,22 @@ async fn storage(broker: &Broker) -> Option<NotReady> {
     Some(reason(&error))
 }
 
-fn reason(error: &StoreError) -> NotReady {
+fn reason(error: &StoreError) -> Reason {
     match error {
         StoreError::RowTampered { .. }
         | StoreError::RowRolledBack { .. }
-        | StoreError::UnknownGeneration { .. } => NotReady::LogHeadInvalid,
+        | StoreError::UnknownGeneration { .. } => Reason::LogHeadInvalid,
         StoreError::Database(_)
         | StoreError::NumberTooLarge
         | StoreError::Seal(_)
-        | StoreError::Random(_) => NotReady::StorageFailed,
+        | StoreError::Random(_) => Reason::StorageFailed,
     }
 }
 
 /// A failure is told until a grant succeeds, or for a while: no guest may come while the broker is not ready.
-fn grants_failed(failures: Option<GrantFailures>, now: Instant) -> Option<NotReady> {
+fn grants_failed(failures: Option<GrantFailures>, now: Instant) -> Option<Reason> {
     let since = now.saturating_duration_since(failures?.last);
-    (since < GRANT_FAILURES).then_some(NotReady::GrantsFailed)
+    (since < GRANT_FAILURES).then_some(Reason::GrantsFailed)
 }
 
 /// The lists that there are. All of the collateral is parsed for this, off the async workers.
@@ -225,7 +178,7 @@ const GRANT_FAILURES: Duration = Duration::from_secs(60);
 const OVERDUE: Duration = Duration::from_secs(60);
 
 /// Reasons by the names that `/readyz` has for them.
-fn names(reasons: &[NotReady]) -> String {
+fn names(reasons: &[Reason]) -> String {
     let names = reasons.iter().filter_map(|reason| json!(reason).as_str().map(str::to_owned));
     names.collect::<Vec<_>>().join(", ")
 }

@@ -4,6 +4,7 @@
 //! who may be asked for what stands in [`guests`] and [`operators`].
 
 pub mod admission;
+pub mod api;
 mod attested;
 mod baselines;
 pub mod body;

@@ -4,16 +4,15 @@
 //! it before anything is read or written. Objects are named in the query or in the JSON body, never in
 //! the path of the URL. Values of secrets go in and never come out.
 
+mod accounts;
 mod baselines;
 mod chips;
 mod collateral;
 mod decisions;
-mod document;
 mod failure;
 mod guardrails;
 mod metrics;
 mod operator;
-mod accounts;
 mod policies;
 mod query;
 mod secrets;

@@ -9,16 +9,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Deserialize;
-use serde_json::json;
-use vouchsafe_keystore::baselines::BaselineSummary;
 use vouchsafe_policy::MAX_BASELINE;
 use vouchsafe_protocol::ObjectName;
 
 use super::client::Connection;
 use super::online::Online;
-use super::policy::{Document, Full, Named};
+use super::policy::{Document, Named};
 use super::{Failure, output};
+use crate::api::baselines::{BaselineSummary, ChangedBaseline, RevokeBaseline};
+use crate::api::documents;
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -60,43 +59,32 @@ impl Baseline {
             Action::Put(Online { connection, arguments: document }) => {
                 let document = document.read(MAX_BASELINE)?;
                 let answer = connection.open()?.post("/v1/baselines/put", &document)?;
-                output::show(json, answer, Changed::human)
+                output::show(json, answer, changed)
             }
             Action::List(connection) => {
-                output::show(json, connection.open()?.get("/v1/baselines", &[])?, list)
+                output::show(json, connection.open()?.get("/v1/baselines", &())?, list)
             }
             Action::Show(Online { connection, arguments: named }) => {
                 let answer = connection.open()?.get("/v1/baselines/show", &named.query())?;
-                output::show_document(json, answer, |full: Full| full.human(""))
+                output::show_document(json, answer, |document: documents::Document| document.text)
             }
             Action::Revoke(Online { connection, arguments: Revoke { name } }) => {
-                let answer = connection.open()?.post("/v1/baselines/revoke", &json!({ "name": name }))?;
-                output::show(json, answer, Changed::human)
+                let answer = connection.open()?.post("/v1/baselines/revoke", &RevokeBaseline { name })?;
+                output::show(json, answer, changed)
             }
         }
     }
 }
 
-/// A baseline that was put or revoked.
-#[derive(Deserialize)]
-struct Changed {
-    name: ObjectName,
-    version: Option<u64>,
-    policies: Vec<ObjectName>,
-}
-
-impl Changed {
-    fn human(self) -> String {
-        let Self { name, version, policies } = self;
-        let done = version.map_or_else(
-            || format!("{name} is revoked."),
-            |version| format!("{name} has version {version} now, in force at once."),
-        );
-        let policies: Vec<String> = policies.iter().map(ToString::to_string).collect();
-        match policies.as_slice() {
-            [] => format!("{done} No policy that you may read names it."),
-            names => format!("{done} Policies that name it: {}.", names.join(", ")),
-        }
+fn changed(ChangedBaseline { name, version, policies }: ChangedBaseline) -> String {
+    let done = version.map_or_else(
+        || format!("{name} is revoked."),
+        |version| format!("{name} has version {version} now, in force at once."),
+    );
+    let policies: Vec<String> = policies.iter().map(ToString::to_string).collect();
+    match policies.as_slice() {
+        [] => format!("{done} No policy that you may read names it."),
+        names => format!("{done} Policies that name it: {}.", names.join(", ")),
     }
 }
 

@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Deserialize;
-use vouchsafe_keystore::chips::Subject;
 use vouchsafe_policy::chip::Chip;
-use vouchsafe_protocol::{DecisionId, ObjectName, UnixTime};
+use vouchsafe_protocol::ObjectName;
 
 use super::client::Connection;
 use super::{Failure, output};
+use crate::api::chips::{ChipPage, ListChips, SeenChip};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -43,51 +42,28 @@ enum Action {
     },
 }
 
-#[derive(Deserialize)]
-struct Page {
-    chips: Vec<Shown>,
-    next: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Shown {
-    subject: Subject,
-    chip: Chip,
-    earlier: Option<Chip>,
-    first_seen_at: UnixTime,
-    decision: DecisionId,
-}
-
 impl Chips {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
         let Action::List { instance, policy, limit, before } = self.action;
-        let given = [
-            ("instance", instance),
-            ("policy", policy.map(|name| name.to_string())),
-            ("before", before.map(|index| index.to_string())),
-            ("limit", Some(limit.to_string())),
-        ];
-        let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        output::show(json, client.get("/v1/chips", &query)?, |page: Page| page.human())
+        let query = ListChips { instance, policy, before, limit: Some(limit) };
+        output::show(json, client.get("/v1/chips", &query)?, human)
     }
 }
 
-impl Page {
-    fn human(&self) -> String {
-        if self.chips.is_empty() {
-            return "No VM has got a secret on a chip that its evidence names.".to_owned();
-        }
-        let rows: Vec<_> = self.chips.iter().map(row).collect();
-        let mut text = output::table(&["FIRST SEEN", "SUBJECT", "DECISION", "CHIP", "BEFORE"], &rows);
-        if let Some(next) = self.next {
-            text.push_str(&format!("\nMore: --before {next}\n"));
-        }
-        text
+fn human(ChipPage { chips, next }: ChipPage) -> String {
+    if chips.is_empty() {
+        return "No VM has got a secret on a chip that its evidence names.".to_owned();
     }
+    let rows: Vec<_> = chips.iter().map(row).collect();
+    let mut text = output::table(&["FIRST SEEN", "SUBJECT", "DECISION", "CHIP", "BEFORE"], &rows);
+    if let Some(next) = next {
+        text.push_str(&format!("\nMore: --before {next}\n"));
+    }
+    text
 }
 
-fn row(shown: &Shown) -> Vec<String> {
+fn row(shown: &SeenChip) -> Vec<String> {
     let earlier = shown.earlier.as_ref().map_or_else(|| "-".to_owned(), short);
     vec![
         clock::human(shown.first_seen_at),

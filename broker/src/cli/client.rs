@@ -159,13 +159,11 @@ impl Client {
         Ok(operator_file(&self.server, &ca, token))
     }
 
-    /// Reads.
-    pub(super) fn get(&self, route: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
+    /// Reads. `query` is a query type of [`crate::api`], or `()`.
+    pub(super) fn get(&self, route: &str, query: &impl Serialize) -> Result<Value, Failure> {
         let url = format!("{}{route}", self.server);
-        let mut request = self.agent.get(&url).header(AUTHORIZATION, self.authorization.as_str());
-        for (name, value) in query {
-            request = request.query(*name, value);
-        }
+        let request = self.agent.get(&url).header(AUTHORIZATION, self.authorization.as_str());
+        let request = request.query_pairs(parameters(query)?);
         let response = request.call().map_err(|error| unreachable(&url, &error))?;
         answer(&url, response)
     }
@@ -179,14 +177,14 @@ impl Client {
     pub(super) fn ask(&self, route: &str, body: &impl Serialize) -> Result<Value, Failure> {
         let body =
             serde_json::to_vec(body).map_err(|_| Failure::Usage("the request is no JSON".to_owned()))?;
-        self.send(route, &[], "application/json", &Zeroizing::new(body))
+        self.send(route, &(), "application/json", &Zeroizing::new(body))
     }
 
     /// Sends a file as it is, and says on standard error where.
     pub(super) fn post_file(
         &self,
         route: &str,
-        query: &[(&str, String)],
+        query: &impl Serialize,
         file: &[u8],
     ) -> Result<Value, Failure> {
         self.send(route, query, "application/octet-stream", file).inspect(|_| self.tell())
@@ -197,15 +195,28 @@ impl Client {
         output::note(&format!("vouchsafe: done at {}", self.server));
     }
 
-    fn send(&self, route: &str, query: &[(&str, String)], kind: &str, body: &[u8]) -> Result<Value, Failure> {
+    fn send(&self, route: &str, query: &impl Serialize, kind: &str, body: &[u8]) -> Result<Value, Failure> {
         let url = format!("{}{route}", self.server);
-        let mut request = self.agent.post(&url).header(AUTHORIZATION, self.authorization.as_str());
-        for (name, value) in query {
-            request = request.query(*name, value);
-        }
+        let request = self.agent.post(&url).header(AUTHORIZATION, self.authorization.as_str());
+        let request = request.query_pairs(parameters(query)?);
         let response =
             request.header(CONTENT_TYPE, kind).send(body).map_err(|error| unreachable(&url, &error))?;
         answer(&url, response)
+    }
+}
+
+/// The members of a query type as parameters of a URL.
+fn parameters(query: &impl Serialize) -> Result<Vec<(String, String)>, Failure> {
+    let value = |value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    match serde_json::to_value(query) {
+        Ok(Value::Null) => Ok(Vec::new()),
+        Ok(Value::Object(members)) => {
+            Ok(members.into_iter().map(|(name, member)| (name, value(member))).collect())
+        }
+        Ok(_) | Err(_) => Err(Failure::Usage("the query has no names".to_owned())),
     }
 }
 

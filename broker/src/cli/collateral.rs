@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 use vouchsafe_protocol::bundle::MAX_BUNDLE;
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48};
 
 use super::client::{Client, Connection};
 use super::{Failure, output};
+use crate::api::collateral::{CollateralStatus, ImportCollateral, ItemStatus, RemoveCollateral};
 use crate::clock;
-use crate::collateral::{CollateralStatus, ItemStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct CollateralCommand {
@@ -71,11 +70,11 @@ impl CollateralCommand {
             Action::Remove { digests } => remove(&client, digests)?,
             Action::Export { out } => return export(&client, out),
             Action::Refresh => {
-                client.post_file("/v1/collateral/refresh", &[], b"")?;
+                client.post_file("/v1/collateral/refresh", &(), b"")?;
             }
             Action::Status => {}
         }
-        output::show(json, client.get("/v1/collateral", &[])?, human)
+        output::show(json, client.get("/v1/collateral", &())?, human)
     }
 }
 
@@ -86,9 +85,7 @@ fn import(
     measurement: Option<Digest48>,
 ) -> Result<(), Failure> {
     let named = || file.file_name()?.to_str()?.strip_suffix(".binarypb")?.parse().ok();
-    let mut query = Vec::new();
-    query.extend(signed_by.map(|identity| ("signed_by", identity.to_string())));
-    query.extend(measurement.or_else(named).map(|measurement| ("measurement", measurement.to_string())));
+    let query = ImportCollateral { signed_by, measurement: measurement.or_else(named) };
     let imported = client.post_file("/v1/collateral/import", &query, &output::read_input(file, MAX_BUNDLE)?);
     imported.map(|_| ()).map_err(|failure| failure.about(file))
 }
@@ -96,7 +93,7 @@ fn import(
 /// Each item must be there, and be the only one that its text fits.
 fn remove(client: &Client, digests: &[String]) -> Result<(), Failure> {
     let usage = |text: &str, what: &str| Failure::Usage(format!("{text}: {what}"));
-    let status: CollateralStatus = output::read_answer(client.get("/v1/collateral", &[])?)?;
+    let status: CollateralStatus = output::read_answer(client.get("/v1/collateral", &())?)?;
     let known: Vec<Digest32> = status.items.iter().filter_map(|item| item.digest).collect();
     let mut chosen = Vec::with_capacity(digests.len());
     for text in digests {
@@ -111,13 +108,13 @@ fn remove(client: &Client, digests: &[String]) -> Result<(), Failure> {
         }
     }
     for digest in chosen {
-        client.post("/v1/collateral/remove", &json!({ "digest": digest }))?;
+        client.post("/v1/collateral/remove", &RemoveCollateral { digest })?;
     }
     Ok(())
 }
 
 fn export(client: &Client, out: &Path) -> Result<ExitCode, Failure> {
-    let bundle = client.get("/v1/collateral/export", &[])?;
+    let bundle = client.get("/v1/collateral/export", &())?;
     let written = std::fs::File::create_new(out).and_then(|file| {
         serde_json::to_writer(&file, &bundle)?;
         file.sync_all()

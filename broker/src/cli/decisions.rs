@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde::Deserialize;
 use serde_json::{Value, json};
-use vouchsafe_keystore::record::LogRecord;
 use vouchsafe_protocol::{DecisionId, SecretPath, UnixTime};
 
 use super::client::{Client, Connection};
 use super::verify::decision::DecisionFile;
 use super::when::When;
 use super::{Failure, output};
+use crate::api::decisions::{self as api, Decision, DecisionPage, ListDecisions, LogRecord, ShowDecision};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -78,17 +77,6 @@ enum Outcome {
     Operator,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    records: Vec<Shown>,
-    next: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Shown {
-    record: LogRecord,
-}
-
 impl Decisions {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
@@ -103,28 +91,20 @@ impl List {
     fn run(self, client: &Client, json: bool) -> Result<ExitCode, Failure> {
         let Self { outcome, path, instance, since, until, limit, before, remembered } = self;
         let outcome = outcome.map(|outcome| match outcome {
-            Outcome::Granted => "granted",
-            Outcome::Refused => "refused",
-            Outcome::Operator => "operator",
+            Outcome::Granted => api::Outcome::Granted,
+            Outcome::Refused => api::Outcome::Refused,
+            Outcome::Operator => api::Outcome::Operator,
         });
-        let given = [
-            ("outcome", outcome.map(str::to_owned)),
-            ("path", path.map(|path| path.to_string())),
-            ("instance", instance),
-            ("since", since.map(|When(time)| time.to_string())),
-            ("until", until.map(|When(time)| time.to_string())),
-            ("before", before.map(|index| index.to_string())),
-            ("limit", Some(limit.to_string())),
-            ("remembered", remembered.then(|| "true".to_owned())),
-        ];
-        let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        output::show(json, client.get("/v1/decisions", &query)?, |page: Page| page.human())
+        let (since, until) = (since.map(|When(time)| time), until.map(|When(time)| time));
+        let limit = Some(limit);
+        let query = ListDecisions { outcome, path, instance, since, until, before, limit, remembered };
+        output::show(json, client.get("/v1/decisions", &query)?, human)
     }
 }
 
 fn evidence(client: &Client, id: DecisionId, out: Option<&Path>, json: bool) -> Result<ExitCode, Failure> {
-    let query = [("id", id.to_string())];
-    let shown: Shown = output::read_answer(client.get("/v1/decisions/show", &query)?)?;
+    let query = ShowDecision { id };
+    let shown: Decision = output::read_answer(client.get("/v1/decisions/show", &query)?)?;
     let evidence = output::read_answer(client.get("/v1/decisions/evidence", &query)?)?;
     let file = DecisionFile { record: shown.record, evidence };
     let Some(out) = out else { return output::print_json(&file) };
@@ -142,15 +122,13 @@ fn evidence(client: &Client, id: DecisionId, out: Option<&Path>, json: bool) -> 
     })
 }
 
-impl Page {
-    fn human(&self) -> String {
-        let rows: Vec<_> = self.records.iter().map(|shown| row(&shown.record)).collect();
-        let mut text = output::table(&["AT", "ID", "WHO", "OUTCOME", "WHAT"], &rows);
-        if let Some(next) = self.next {
-            text.push_str(&format!("\nMore: --before {next}\n"));
-        }
-        text
+fn human(DecisionPage { records, next }: DecisionPage) -> String {
+    let rows: Vec<_> = records.iter().map(|decision| row(&decision.record)).collect();
+    let mut text = output::table(&["AT", "ID", "WHO", "OUTCOME", "WHAT"], &rows);
+    if let Some(next) = next {
+        text.push_str(&format!("\nMore: --before {next}\n"));
     }
+    text
 }
 
 fn row(record: &LogRecord) -> Vec<String> {

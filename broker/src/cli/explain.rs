@@ -4,15 +4,13 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Deserialize;
-use vouchsafe_keystore::record::{
-    Authority, GrantRecord, GuardrailsRef, LogRecord, OperatorRecord, RefusalRecord,
-};
+use vouchsafe_keystore::record::{Authority, GrantRecord, GuardrailsRef, OperatorRecord, RefusalRecord};
 use vouchsafe_keystore::store::OperatorRole;
 use vouchsafe_protocol::DecisionId;
 
 use super::client::Connection;
 use super::{Failure, output};
+use crate::api::decisions::{Decision, LogRecord, ShowDecision};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -23,36 +21,28 @@ pub(super) struct Explain {
     id: DecisionId,
 }
 
-#[derive(Deserialize)]
-struct Shown {
-    index: Option<u64>,
-    record: LogRecord,
-}
-
 impl Explain {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
-        let answer = client.get("/v1/decisions/show", &[("id", self.id.to_string())])?;
-        output::show(json, answer, |shown: Shown| shown.human())
+        let answer = client.get("/v1/decisions/show", &ShowDecision { id: self.id })?;
+        output::show(json, answer, human)
     }
 }
 
-impl Shown {
-    fn human(&self) -> String {
-        let mut text = match &self.record {
-            LogRecord::Grant(grant) => granted(grant),
-            LogRecord::Refusal(refusal) => refused(refusal),
-            LogRecord::Operator(change) => changed(change),
-        };
-        match self.index {
-            Some(index) => line(&mut text, format_args!("\nOn record as number {index} of the log.")),
-            None => line(
-                &mut text,
-                format_args!("\nIn the broker's memory only: requests of strangers are not logged."),
-            ),
-        }
-        text
+fn human(Decision { index, record }: Decision) -> String {
+    let mut text = match &record {
+        LogRecord::Grant(grant) => granted(grant),
+        LogRecord::Refusal(refusal) => refused(refusal),
+        LogRecord::Operator(change) => changed(change),
+    };
+    match index {
+        Some(index) => line(&mut text, format_args!("\nOn record as number {index} of the log.")),
+        None => line(
+            &mut text,
+            format_args!("\nIn the broker's memory only: requests of strangers are not logged."),
+        ),
     }
+    text
 }
 
 fn granted(grant: &GrantRecord) -> String {

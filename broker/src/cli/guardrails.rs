@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Deserialize;
 use serde_json::json;
 use vouchsafe_policy::MAX_TEXT;
 
 use super::client::Connection;
 use super::{Failure, output};
+use crate::api::guardrails::{Guardrails, GuardrailsReset, GuardrailsVersion, PutGuardrails};
 
 #[derive(Debug, Args)]
 pub(super) struct GuardrailsCommand {
@@ -35,28 +35,12 @@ enum Action {
     Reset,
 }
 
-#[derive(Deserialize)]
-struct Shown {
-    shipped: bool,
-    text: String,
-}
-
-#[derive(Deserialize)]
-struct Reset {
-    changed: bool,
-}
-
-#[derive(Deserialize)]
-struct Stored {
-    version: u64,
-}
-
 impl GuardrailsCommand {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
         match self.action {
             Action::Show => {
-                output::show_document(json, client.get("/v1/guardrails", &[])?, |shown: Shown| {
+                output::show_document(json, client.get("/v1/guardrails", &())?, |shown: Guardrails| {
                     let whose =
                         if shown.shipped { "shipped with this version" } else { "put by an administrator" };
                     format!("// Guardrails {whose}\n\n{}", shown.text)
@@ -64,17 +48,15 @@ impl GuardrailsCommand {
             }
             Action::Put { file, drop } => {
                 let text = output::read_text(&file, MAX_TEXT)?;
-                output::show(
-                    json,
-                    client.post("/v1/guardrails/put", &json!({ "text": text, "drop": drop }))?,
-                    |stored: Stored| {
-                        format!("The guardrails have version {} now, in force at once.", stored.version)
-                    },
-                )
+                let put = PutGuardrails { text, drop: drop.into_iter().collect() };
+                let answer = client.post("/v1/guardrails/put", &put)?;
+                output::show(json, answer, |GuardrailsVersion { version }| {
+                    format!("The guardrails have version {version} now, in force at once.")
+                })
             }
             Action::Reset => {
                 let answer = client.post("/v1/guardrails/reset", &json!({}))?;
-                output::show(json, answer, |reset: Reset| {
+                output::show(json, answer, |reset: GuardrailsReset| {
                     let now =
                         if reset.changed { "in force again" } else { "in force already: nothing to reset" };
                     format!("The shipped guardrails are {now}.")

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use serde::Deserialize;
 use serde_json::{Value, json};
-use vouchsafe_policy::operators::{OperatorAction, OperatorRole};
-use vouchsafe_protocol::UnixTime;
+use vouchsafe_policy::operators::OperatorAction;
 
 use super::client::{Client, Connection};
 use super::{Failure, output};
+use crate::api::operators::{AddedOperator, NewOperator, Operator, OperatorRole, RemoveOperator};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -66,40 +65,26 @@ fn authority() -> String {
     format!("Who may do what, where:\n\n{}", output::table(&header, &rows))
 }
 
-#[derive(Deserialize)]
-struct Added {
-    name: String,
-    token: String,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    name: String,
-    role: String,
-    namespaces: Vec<String>,
-    created_at: UnixTime,
-}
-
 impl OperatorCommand {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
         match self.action {
-            Action::Add { name, role, namespace, out } => {
-                let request = json!({ "name": name, "role": role, "namespaces": namespace });
+            Action::Add { name, role, namespace: namespaces, out } => {
+                let request = NewOperator { name, role, namespaces };
                 let added = client.post("/v1/operators/add", &request)?;
                 match out {
                     Some(file) => write(&client, json, added, &file),
-                    None => output::show(json, added, |added: Added| {
-                        format!("Token of operator {}, shown this once:\n\n  {}\n", added.name, added.token)
-                    }),
+                    None => output::show(json, added, token),
                 }
             }
-            Action::List => output::show(json, client.get("/v1/operators", &[])?, |all: Vec<Listed>| {
-                let rows: Vec<_> = all.into_iter().map(Listed::row).collect();
+            Action::List => output::show(json, client.get("/v1/operators", &())?, |all: Vec<Operator>| {
+                let rows: Vec<_> = all.into_iter().map(row).collect();
                 output::table(&["NAME", "ROLE", "NAMESPACES", "SINCE"], &rows)
             }),
             Action::Remove { name } => {
-                client.post("/v1/operators/remove", &json!({ "name": name }))?;
+                let request = RemoveOperator { name };
+                client.post("/v1/operators/remove", &request)?;
+                let RemoveOperator { name } = request;
                 output::show(json, json!({ "name": name }), |_: Value| format!("Operator {name} is removed."))
             }
         }
@@ -108,24 +93,24 @@ impl OperatorCommand {
 
 /// The answer has the only copy of the token: where the file cannot be written, it is shown.
 fn write(client: &Client, json: bool, added: Value, file: &Path) -> Result<ExitCode, Failure> {
-    let Added { name, token } =
-        serde_json::from_value(added.clone()).map_err(|_| Failure::Answer { url: "broker".to_owned() })?;
-    let written = client.operator_file(&token).and_then(|text| output::write_private(file, text.as_bytes()));
+    let AddedOperator { name, token: secret } = output::read_answer(added.clone())?;
+    let written = client.operator_file(&secret).and_then(|text| output::write_private(file, text.as_bytes()));
     if let Err(failure) = written {
         output::note(&format!("vouchsafe: {failure}"));
-        return output::show(json, added, |added: Added| {
-            format!("Token of operator {}, shown this once:\n\n  {}\n", added.name, added.token)
-        });
+        return output::show(json, added, token);
     }
     output::show(json, json!({ "name": name, "operator_file": file }), |_: Value| {
         format!("Operator file of {name}: {}\n", file.display())
     })
 }
 
-impl Listed {
-    fn row(self) -> Vec<String> {
-        let namespaces =
-            if self.role == "administrator" { "all".to_owned() } else { self.namespaces.join(" ") };
-        vec![self.name, self.role, namespaces, clock::human(self.created_at)]
-    }
+fn token(added: AddedOperator<'static>) -> String {
+    format!("Token of operator {}, shown this once:\n\n  {}\n", added.name, added.token)
+}
+
+fn row(operator: Operator) -> Vec<String> {
+    let Operator { name, role, namespaces, created_at } = operator;
+    let namespaces =
+        if role == OperatorRole::Administrator { "all".to_owned() } else { namespaces.join(" ") };
+    vec![name, role.to_string(), namespaces, clock::human(created_at)]
 }

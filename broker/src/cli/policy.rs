@@ -11,14 +11,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use vouchsafe_policy::MAX_TEXT;
-use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
+use vouchsafe_policy::{MAX_TEXT, Purpose};
+use vouchsafe_protocol::ObjectName;
 
 use super::client::Connection;
 use super::online::Online;
 use super::{Failure, output};
+use crate::api::documents::{self, NewDocument, ShowDocument, StoredVersion};
+use crate::api::policies::{CheckedPolicy, ListedPolicy};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -67,43 +67,6 @@ pub(super) struct Named {
     pub(super) version: Option<u64>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Checked {
-    name: ObjectName,
-    digest: Digest32,
-    #[serde(rename = "for")]
-    purpose: Option<String>,
-    baselines: Vec<ObjectName>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Stored {
-    name: ObjectName,
-    version: u64,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Summary {
-    name: ObjectName,
-    version: u64,
-    revoked: bool,
-    #[serde(default)]
-    findings: Vec<String>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Full {
-    name: ObjectName,
-    version: u64,
-    digest: Digest32,
-    revoked: bool,
-    created_at: UnixTime,
-    created_by: String,
-    text: String,
-}
-
 impl Policy {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         match self.action {
@@ -112,16 +75,16 @@ impl Policy {
             Action::Diff(Online { connection, arguments: diff }) => diff.run(&connection, json),
             Action::Put(Online { connection, arguments: document }) => {
                 let body = document.read(MAX_TEXT)?;
-                output::show(json, connection.open()?.post("/v1/policies/put", &body)?, Stored::human)
+                output::show(json, connection.open()?.post("/v1/policies/put", &body)?, stored)
             }
             Action::Check(Online { connection, arguments: check }) => check.run(&connection, json),
             Action::Schema(schema) => schema.run(json),
             Action::List(connection) => {
-                output::show(json, connection.open()?.get("/v1/policies", &[])?, list)
+                output::show(json, connection.open()?.get("/v1/policies", &())?, list)
             }
             Action::Show(Online { connection, arguments: named }) => {
                 let answer = connection.open()?.get("/v1/policies/show", &named.query())?;
-                output::show_document(json, answer, |full: Full| full.human("//"))
+                output::show_document(json, answer, human)
             }
         }
     }
@@ -129,55 +92,45 @@ impl Policy {
 
 impl Document {
     /// The request that puts or checks it.
-    pub(super) fn read(&self, limit: usize) -> Result<serde_json::Value, Failure> {
-        Ok(json!({ "name": self.name, "text": output::read_text(&self.file, limit)? }))
+    pub(super) fn read(self, limit: usize) -> Result<NewDocument, Failure> {
+        Ok(NewDocument { text: output::read_text(&self.file, limit)?, name: self.name })
     }
 }
 
 impl Named {
-    pub(super) fn query(&self) -> Vec<(&'static str, String)> {
-        let version = self.version.map(|version| ("version", version.to_string()));
-        std::iter::once(("name", self.name.to_string())).chain(version).collect()
+    pub(super) fn query(self) -> ShowDocument {
+        ShowDocument { name: self.name, version: self.version }
     }
 }
 
-impl Checked {
-    fn human(self) -> String {
-        let Self { name, digest, purpose, baselines, notes } = self;
-        let purpose = purpose.unwrap_or_else(|| "nothing in particular".to_owned());
-        let mut text = format!("{name} would be taken.\n  for {purpose}\n  SHA-256 {digest}\n");
-        for baseline in baselines {
-            text.push_str(&format!("  names baseline {baseline}\n"));
-        }
-        for note in notes {
-            text.push_str(&format!("  note: {note}\n"));
-        }
-        text
+fn checked(checked: CheckedPolicy) -> String {
+    let CheckedPolicy { name, digest, purpose, baselines, notes } = checked;
+    let purpose = purpose.map_or("nothing in particular", Purpose::as_str);
+    let mut text = format!("{name} would be taken.\n  for {purpose}\n  SHA-256 {digest}\n");
+    for baseline in baselines {
+        text.push_str(&format!("  names baseline {baseline}\n"));
     }
+    for note in notes {
+        text.push_str(&format!("  note: {note}\n"));
+    }
+    text
 }
 
-impl Stored {
-    fn human(self) -> String {
-        format!("{} has version {} now, in force at once.", self.name, self.version)
-    }
+fn stored(StoredVersion { name, version }: StoredVersion) -> String {
+    format!("{name} has version {version} now, in force at once.")
 }
 
-impl Full {
-    /// The text, with a heading in comments where its language has some.
-    pub(super) fn human(self, comment: &str) -> String {
-        let Self { name, version, digest, revoked, created_at, created_by, text } = self;
-        if comment.is_empty() {
-            return text;
-        }
-        let revoked = if revoked { ", revoked" } else { "" };
-        let at = clock::human(created_at);
-        format!(
-            "{comment} {name} version {version}{revoked}, put by {created_by} at {at}\n{comment} SHA-256 {digest}\n\n{text}"
-        )
-    }
+/// The text, with a heading in comments.
+fn human(document: documents::Document) -> String {
+    let documents::Document { name, version, digest, revoked, created_at, created_by, text } = document;
+    let revoked = if revoked { ", revoked" } else { "" };
+    let at = clock::human(created_at);
+    format!(
+        "// {name} version {version}{revoked}, put by {created_by} at {at}\n// SHA-256 {digest}\n\n{text}"
+    )
 }
 
-pub(super) fn list(all: Vec<Summary>) -> String {
+fn list(all: Vec<ListedPolicy>) -> String {
     if all.is_empty() {
         return "There are no policies that you may read.".to_owned();
     }

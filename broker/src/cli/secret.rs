@@ -4,15 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::limits::MAX_SECRET;
-use vouchsafe_protocol::{Bytes, ObjectName, SecretPath, UnixTime};
+use vouchsafe_protocol::{Bytes, ObjectName, SecretPath};
 use zeroize::Zeroize as _;
 
 use super::client::Connection;
 use super::{Failure, output};
+use crate::api::secrets::{
+    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
+    VersionSummary,
+};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -90,64 +93,30 @@ struct Version {
     version: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Put<'a> {
-    path: &'a SecretPath,
-    #[serde(rename = "for")]
-    purpose: Purpose,
-    policy: &'a ObjectName,
-    value: &'a Bytes,
-}
-
-#[derive(Deserialize)]
-struct Stored {
-    path: SecretPath,
-    version: u64,
-}
-
-#[derive(Deserialize)]
-struct Summary {
-    path: SecretPath,
-    purpose: Purpose,
-    per_instance: bool,
-    policy: ObjectName,
-    versions: Vec<VersionSummary>,
-}
-
-#[derive(Deserialize)]
-struct VersionSummary {
-    version: u64,
-    state: String,
-    created_at: UnixTime,
-    #[serde(default)]
-    retirement: Option<u64>,
-}
-
 impl Secret {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let client = self.connection.open()?;
         match self.action {
-            Action::Put { new, from } => {
-                let mut value = Bytes(output::read_input(&from, MAX_SECRET)?);
-                let put = Put { path: &new.path, purpose: new.purpose, policy: &new.policy, value: &value };
+            Action::Put { new: New { path, policy, purpose }, from } => {
+                let value = Bytes(output::read_input(&from, MAX_SECRET)?);
+                let mut put = PutSecret { path, purpose, policy, value };
                 let answer = client.post("/v1/secrets/put", &put);
-                value.0.zeroize();
+                put.value.0.zeroize();
                 output::show(json, answer?, stored)
             }
             Action::Generate { new: New { path, policy, purpose }, per_instance, length } => {
-                let request = json!({
-                    "path": path, "for": purpose, "policy": policy,
-                    "per_instance": per_instance, "length": length,
-                });
+                let request = GenerateSecret { path, purpose, policy, per_instance, length };
                 output::show(json, client.post("/v1/secrets/generate", &request)?, stored)
             }
             Action::Show { path } => {
-                let answer = client.get("/v1/secrets/show", &[("path", path.to_string())])?;
-                output::show(json, answer, |secret: Summary| secret.human())
+                let answer = client.get("/v1/secrets/show", &ShowSecret { path })?;
+                output::show(json, answer, |secret: SecretSummary| human(&secret))
             }
-            Action::List => output::show(json, client.get("/v1/secrets", &[])?, list),
+            Action::List => output::show(json, client.get("/v1/secrets", &())?, list),
             Action::SetPolicy { path, policy } => {
-                client.post("/v1/secrets/set-policy", &json!({ "path": path, "policy": policy }))?;
+                let request = SetPolicy { path, policy };
+                client.post("/v1/secrets/set-policy", &request)?;
+                let SetPolicy { path, policy } = request;
                 output::show(json, json!({ "path": path, "policy": policy }), |_: Value| {
                     format!("{path} is guarded by {policy} now.")
                 })
@@ -168,54 +137,48 @@ impl Version {
         done: &str,
     ) -> Result<ExitCode, Failure> {
         let Self { path, version } = self;
-        let target = json!({ "path": path, "version": version });
-        client.post(&format!("/v1/secrets/{verb}"), &target)?;
-        output::show(json, target, |_: Value| match version {
+        let request = ChangeVersion { path, version };
+        client.post(&format!("/v1/secrets/{verb}"), &request)?;
+        let ChangeVersion { path, version } = request;
+        output::show(json, json!({ "path": path, "version": version }), |_: Value| match version {
             Some(version) => format!("Version {version} of {path} is {done}."),
             None => format!("{path} is {done}."),
         })
     }
 }
 
-impl VersionSummary {
-    fn state(&self) -> String {
-        let with = if self.retirement.is_some() { " with the secret" } else { "" };
-        format!("{}{with}", self.state)
-    }
+fn human(secret: &SecretSummary) -> String {
+    let kind = if secret.per_instance { ", a value for each instance" } else { "" };
+    let state = |version: &VersionSummary| {
+        let with = if version.retirement.is_some() { " with the secret" } else { "" };
+        format!("{}{with}", version.state)
+    };
+    let row = |version: &VersionSummary| {
+        vec![version.version.to_string(), state(version), clock::human(version.created_at)]
+    };
+    let rows: Vec<_> = secret.versions.iter().map(row).collect();
+    format!(
+        "{}\n  for {}{kind}\n  guarded by {}\n\n{}",
+        secret.path,
+        secret.purpose,
+        secret.policy,
+        output::table(&["VERSION", "STATE", "PUT AT"], &rows)
+    )
 }
 
-impl Summary {
-    fn human(&self) -> String {
-        let kind = if self.per_instance { ", a value for each instance" } else { "" };
-        let rows: Vec<_> = self
-            .versions
-            .iter()
-            .map(|v| vec![v.version.to_string(), v.state(), clock::human(v.created_at)])
-            .collect();
-        format!(
-            "{}\n  for {}{kind}\n  guarded by {}\n\n{}",
-            self.path,
-            self.purpose,
-            self.policy,
-            output::table(&["VERSION", "STATE", "PUT AT"], &rows)
-        )
-    }
-
-    fn row(&self) -> Vec<String> {
-        let served = self.versions.iter().rev().find(|version| version.state == "active");
-        let served = served.map_or_else(|| "-".to_owned(), |version| version.version.to_string());
-        vec![self.path.to_string(), self.purpose.to_string(), served, self.policy.to_string()]
-    }
+fn row(secret: &SecretSummary) -> Vec<String> {
+    let served = secret.served().map_or_else(|| "-".to_owned(), |version| version.version.to_string());
+    vec![secret.path.to_string(), secret.purpose.to_string(), served, secret.policy.to_string()]
 }
 
-fn stored(Stored { path, version }: Stored) -> String {
+fn stored(SecretVersion { path, version }: SecretVersion) -> String {
     format!("{path} has version {version} now.")
 }
 
-fn list(secrets: Vec<Summary>) -> String {
+fn list(secrets: Vec<SecretSummary>) -> String {
     if secrets.is_empty() {
         return "There are no secrets that you may read about.".to_owned();
     }
-    let rows: Vec<_> = secrets.iter().map(Summary::row).collect();
+    let rows: Vec<_> = secrets.iter().map(row).collect();
     output::table(&["PATH", "FOR", "SERVED", "POLICY"], &rows)
 }

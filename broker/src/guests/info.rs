@@ -2,26 +2,16 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Serialize;
-use vouchsafe_protocol::{BrokerIdentity, Digest32, Suite};
+use vouchsafe_protocol::Suite;
 
+use crate::api::info::Info;
 use crate::broker::Broker;
-
-#[derive(Serialize)]
-struct Info {
-    version: &'static str,
-    identities: [BrokerIdentity; 1],
-    suites: [Suite; 2],
-    trust_anchors: Digest32,
-    /// SHA-256 of each anchor that comes from a file.
-    extra_trust_anchors: Vec<Digest32>,
-}
 
 pub(super) async fn get(broker: Data<Broker>) -> HttpResponse {
     HttpResponse::Ok().json(Info {
-        version: env!("CARGO_PKG_VERSION"),
-        identities: [broker.identity()],
-        suites: Suite::ALL,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        identities: vec![broker.identity()],
+        suites: Suite::ALL.to_vec(),
         trust_anchors: broker.anchors.digest(),
         extra_trust_anchors: broker.anchors.extra_fingerprints(),
     })

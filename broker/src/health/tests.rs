@@ -116,38 +116,26 @@ fn t54_grants_that_could_not_be_recorded_are_told_for_a_while() {
     let failed =
         |ago: u64| now.checked_sub(Duration::from_secs(ago)).map(|last| GrantFailures { count: 3, last });
     assert_eq!(grants_failed(None, now), None);
-    assert_eq!(grants_failed(failed(0), now), Some(NotReady::GrantsFailed));
-    assert_eq!(grants_failed(failed(59), now), Some(NotReady::GrantsFailed));
+    assert_eq!(grants_failed(failed(0), now), Some(Reason::GrantsFailed));
+    assert_eq!(grants_failed(failed(59), now), Some(Reason::GrantsFailed));
     assert_eq!(grants_failed(failed(60), now), None);
 }
 
 #[test]
 fn t54_a_head_or_a_row_that_does_not_check_is_not_a_failure_of_storage() {
     for (error, expected) in [
-        (StoreError::RowTampered { table: "log_head", key: "1".to_owned() }, NotReady::LogHeadInvalid),
+        (StoreError::RowTampered { table: "log_head", key: "1".to_owned() }, Reason::LogHeadInvalid),
         (
             StoreError::RowRolledBack { table: "log_head", key: "1".to_owned(), found: 1, pinned: 2 },
-            NotReady::LogHeadInvalid,
+            Reason::LogHeadInvalid,
         ),
-        (StoreError::NumberTooLarge, NotReady::StorageFailed),
+        (StoreError::NumberTooLarge, Reason::StorageFailed),
     ] {
         assert_eq!(reason(&error), expected);
     }
 }
 
 #[test]
-fn the_description_of_the_interface_has_every_reason() {
-    let description = include_str!("../../openapi.yaml");
-    let readiness = description.split("    Readiness:\n").nth(1).expect("described");
-    let described: Vec<_> = readiness
-        .lines()
-        .filter_map(|line| line.strip_prefix("              - "))
-        .take(NotReady::ALL.len())
-        .collect();
-    assert_eq!(json!(described), json!(NotReady::ALL));
-}
-
-#[test]
 fn the_log_names_reasons_as_readyz_does() {
-    assert_eq!(names(&[NotReady::CrlsMissing, NotReady::StorageFailed]), "crls-missing, storage-failed");
+    assert_eq!(names(&[Reason::CrlsMissing, Reason::StorageFailed]), "crls-missing, storage-failed");
 }

@@ -6,22 +6,12 @@ mod revoke;
 mod show;
 
 use actix_web::web::{self, ServiceConfig};
-use serde::Serialize;
 use vouchsafe_protocol::ObjectName;
 
 use super::operator::Act;
 use super::{Operator, resource};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
-
-/// A baseline that was put or revoked, and the policies that name it.
-#[derive(Serialize)]
-struct Changed {
-    name: ObjectName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<u64>,
-    policies: Vec<ObjectName>,
-}
 
 /// The policies that name a baseline, as far as the operator may read them.
 async fn naming(

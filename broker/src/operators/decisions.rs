@@ -5,9 +5,8 @@ mod list;
 mod show;
 
 use actix_web::web::{self, ServiceConfig};
-use serde::{Deserialize, Serialize};
 use vouchsafe_keystore::record::LogRecord;
-use vouchsafe_protocol::{DecisionId, SecretPath};
+use vouchsafe_protocol::SecretPath;
 
 use super::operator::{Act, Operator};
 use super::resource;
@@ -16,22 +15,6 @@ pub(super) fn configure(app: &mut ServiceConfig) {
     app.service(resource("/v1/decisions").route(web::get().to(list::get)))
         .service(resource("/v1/decisions/show").route(web::get().to(show::get)))
         .service(resource("/v1/decisions/evidence").route(web::get().to(evidence::get)));
-}
-
-/// Names one decision.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ById {
-    id: DecisionId,
-}
-
-/// A record, and whether it is in the log or only in memory.
-#[derive(Serialize)]
-struct Shown {
-    /// Its number in the log; absent when it is only in memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<u64>,
-    record: LogRecord,
 }
 
 /// Whoever may read the records of every namespace that is concerned; what concerns none, administrators and auditors of

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use subtle::ConstantTimeEq as _;
 use vouchsafe_protocol::encoding::to_base64url;
@@ -17,7 +17,7 @@ use crate::primitives::{RandomError, random};
 use vouchsafe_policy::operators::{OperatorRole, WHOLE_BROKER};
 
 /// An operator, authenticated when [`Keystore::authenticate`] gave it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {
     /// The name.
     pub name: String,

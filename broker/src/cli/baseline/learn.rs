@@ -15,6 +15,7 @@ use super::super::judge::{Files, Judge};
 use super::super::when::When;
 use super::super::{Failure, output};
 use super::write;
+use crate::api::decisions::ShowDecision;
 use crate::clock;
 use crate::inspection::inspect;
 
@@ -106,7 +107,7 @@ impl Learn {
         open: impl FnOnce() -> Result<Client, Failure>,
     ) -> Result<(Result<Evidence, VerifyError>, String), Failure> {
         if let Some(id) = self.decision {
-            let answer = open()?.get("/v1/decisions/evidence", &[("id", id.to_string())])?;
+            let answer = open()?.get("/v1/decisions/evidence", &ShowDecision { id })?;
             let evidence = serde_json::from_value(answer)
                 .map_err(|_| Failure::Answer { url: "/v1/decisions/evidence".to_owned() })?;
             return Ok((Ok(evidence), format!("decision {id}")));

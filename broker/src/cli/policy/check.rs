@@ -14,8 +14,10 @@ use vouchsafe_protocol::ObjectName;
 
 use super::super::client::Connection;
 use super::super::{Failure, output};
-use super::Checked;
 use super::captured::BaselineFile;
+use super::checked;
+use crate::api::documents::NewDocument;
+use crate::api::policies::CheckedPolicy;
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -36,21 +38,15 @@ impl Check {
     pub(in super::super) fn run(self, connection: &Connection, json: bool) -> Result<ExitCode, Failure> {
         let text = output::read_text(&self.file, MAX_TEXT)?;
         if self.broker {
-            let body = json!({ "name": self.name, "text": text });
+            let body = NewDocument { name: self.name, text };
             let answer = connection.open()?.ask("/v1/policies/check", &body)?;
-            return output::show(json, answer, Checked::human);
+            return output::show(json, answer, checked);
         }
         let found = self.found(&text)?;
         match found {
             Ok((policy, notes)) => {
-                let checked = Checked {
-                    notes: notes.iter().map(ToString::to_string).collect(),
-                    digest: policy.digest(),
-                    purpose: policy.purpose().map(|purpose| purpose.to_string()),
-                    baselines: policy.baselines().iter().cloned().collect(),
-                    name: self.name,
-                };
-                if json { output::print_json(&checked) } else { output::print(&checked.human()) }?;
+                let taken = CheckedPolicy::new(self.name, &policy, &notes);
+                if json { output::print_json(&taken) } else { output::print(&checked(taken)) }?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(found) => {

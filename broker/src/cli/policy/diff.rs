@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
-use serde::Deserialize;
-use serde_json::json;
 use vouchsafe_policy::MAX_TEXT;
-use vouchsafe_protocol::{DecisionId, ObjectName, SecretPath, UnixTime};
+use vouchsafe_protocol::ObjectName;
 
 use super::super::client::Connection;
 use super::super::{Failure, output};
+use crate::api::policies::{ChangedDecision, PolicyDiff, PolicyDiffRequest};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -47,60 +46,35 @@ impl FromStr for Versioned {
     }
 }
 
-#[derive(Deserialize)]
-struct Compared {
-    replayed: usize,
-    without_evidence: usize,
-    not_compared: usize,
-    changed: Vec<Changed>,
-}
-
-#[derive(Deserialize)]
-struct Changed {
-    decision: DecisionId,
-    at: UnixTime,
-    path: SecretPath,
-    #[serde(default)]
-    instance: Option<String>,
-    after: bool,
-    #[serde(default)]
-    because: Option<String>,
-}
-
 impl Diff {
     pub(in super::super) fn run(self, connection: &Connection, json: bool) -> Result<ExitCode, Failure> {
         let Versioned { name, version } = self.old;
         let text = output::read_text(&self.new, MAX_TEXT)?;
-        let mut body = json!({ "name": name, "text": text, "decisions": self.decisions });
-        if let (Some(version), Some(body)) = (version, body.as_object_mut()) {
-            body.insert("version".to_owned(), version.into());
-        }
-        output::show(json, connection.open()?.ask("/v1/policies/diff", &body)?, Compared::human)
+        let body = PolicyDiffRequest { name, version, text, decisions: self.decisions };
+        output::show(json, connection.open()?.ask("/v1/policies/diff", &body)?, human)
     }
 }
 
-impl Compared {
-    fn human(self) -> String {
-        let mut text = String::new();
-        for Changed { decision, at, path, instance, after, because } in &self.changed {
-            let outcome = if *after { "refused, would be released" } else { "released, would be refused" };
-            let vm = instance.as_deref().unwrap_or("an unnamed VM");
-            let _ = writeln!(text, "{decision} {} {path} to {vm}: {outcome}", clock::human(*at));
-            for line in because.iter().flat_map(|because| because.lines()) {
-                let _ = writeln!(text, "    {line}");
-            }
+fn human(diff: PolicyDiff) -> String {
+    let PolicyDiff { replayed, without_evidence, not_compared, changed } = diff;
+    let mut text = String::new();
+    for ChangedDecision { decision, at, path, instance, before: _, after, because } in &changed {
+        let outcome = if *after { "refused, would be released" } else { "released, would be refused" };
+        let vm = instance.as_deref().unwrap_or("an unnamed VM");
+        let _ = writeln!(text, "{decision} {} {path} to {vm}: {outcome}", clock::human(*at));
+        for line in because.iter().flat_map(|because| because.lines()) {
+            let _ = writeln!(text, "    {line}");
         }
-        let Self { replayed, without_evidence, not_compared, changed } = &self;
-        let _ = writeln!(text, "{replayed} releases decided again, {} would change.", changed.len());
-        if *without_evidence > 0 {
-            let _ = writeln!(text, "{without_evidence} decisions have no evidence that still verifies.");
-        }
-        if *not_compared > 0 {
-            let _ = writeln!(
-                text,
-                "{not_compared} older decisions were not looked at: with texts of this length the work is bounded."
-            );
-        }
-        text
     }
+    let _ = writeln!(text, "{replayed} releases decided again, {} would change.", changed.len());
+    if without_evidence > 0 {
+        let _ = writeln!(text, "{without_evidence} decisions have no evidence that still verifies.");
+    }
+    if not_compared > 0 {
+        let _ = writeln!(
+            text,
+            "{not_compared} older decisions were not looked at: with texts of this length the work is bounded."
+        );
+    }
+    text
 }

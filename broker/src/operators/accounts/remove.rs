@@ -2,26 +2,20 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Deserialize;
 
+use crate::api::operators::RemoveOperator;
 use crate::body::Body;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, done};
 use crate::problem::HttpProblem;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Remove {
-    name: String,
-}
-
 pub(super) async fn post(
     broker: Data<Broker>,
     operator: Operator,
     body: Body,
 ) -> Result<HttpResponse, HttpProblem> {
-    let Remove { name } = body.json()?;
+    let RemoveOperator { name } = body.json()?;
     operator.must_everywhere(Act::ManageOperators)?;
     broker.keystore.remove_operator(operator.by(), &name).await?;
     done()

@@ -3,14 +3,15 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
+use crate::api::baselines::ChangedBaseline;
+use crate::api::documents::NewDocument;
 use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::document::NewDocument;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, answer};
 use crate::problem::HttpProblem;
 
-use super::{Changed, naming};
+use super::naming;
 
 pub(super) async fn post(
     broker: Data<Broker>,
@@ -21,5 +22,5 @@ pub(super) async fn post(
     operator.must(Act::ManageBaselines, name.namespace())?;
     let version = broker.keystore.put_baseline(operator.by(), &name, &text).await?;
     let policies = naming(&broker, &operator, &name).await?;
-    answer(&Changed { name, version: Some(version), policies })
+    answer(&ChangedBaseline { name, version: Some(version), policies })
 }

@@ -4,8 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_keystore::store::{DocumentError, DocumentKind};
 
+use crate::api::documents::{Document, ShowDocument};
 use crate::broker::Broker;
-use crate::operators::document::{Full, Named};
 use crate::operators::operator::Act;
 use crate::operators::{Operator, Query, answer};
 use crate::problem::HttpProblem;
@@ -13,10 +13,10 @@ use crate::problem::HttpProblem;
 pub(super) async fn get(
     broker: Data<Broker>,
     operator: Operator,
-    Query(Named { name, version }): Query<Named>,
+    Query(ShowDocument { name, version }): Query<ShowDocument>,
 ) -> Result<HttpResponse, HttpProblem> {
     operator.must(Act::ReadObjects, name.namespace())?;
     let kind = DocumentKind::Baseline;
     let document = broker.keystore.document(kind, &name, version).await?;
-    answer(&Full::from(document.ok_or(DocumentError::Unknown { kind, name })?))
+    answer(&Document::from(document.ok_or(DocumentError::Unknown { kind, name })?))
 }

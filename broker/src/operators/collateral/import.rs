@@ -5,11 +5,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Deserialize;
+use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::bundle::Bundle;
 use vouchsafe_protocol::limits::MAX_REQUEST;
-use vouchsafe_protocol::{BrokerIdentity, Digest48, ReasonCode};
 
+use crate::api::collateral::ImportCollateral;
 use crate::body::Body;
 use crate::broker::Broker;
 use crate::collateral::{ContentError, is_bundle};
@@ -17,19 +17,10 @@ use crate::operators::operator::Act;
 use crate::operators::{Operator, Query, answer, blocking};
 use crate::problem::HttpProblem;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct How {
-    #[serde(default)]
-    signed_by: Option<BrokerIdentity>,
-    #[serde(default)]
-    measurement: Option<Digest48>,
-}
-
 pub(super) async fn post(
     broker: Data<Broker>,
     operator: Operator,
-    Query(how): Query<How>,
+    Query(how): Query<ImportCollateral>,
     body: Body,
 ) -> Result<HttpResponse, HttpProblem> {
     operator.must_everywhere(Act::ManageCollateral)?;

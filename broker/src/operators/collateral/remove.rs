@@ -2,28 +2,20 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Deserialize;
-use vouchsafe_protocol::Digest32;
 
+use crate::api::collateral::RemoveCollateral;
 use crate::body::Body;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, answer, blocking};
 use crate::problem::HttpProblem;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Remove {
-    /// SHA-256 of the item.
-    digest: Digest32,
-}
-
 pub(super) async fn post(
     broker: Data<Broker>,
     operator: Operator,
     body: Body,
 ) -> Result<HttpResponse, HttpProblem> {
-    let Remove { digest } = body.json()?;
+    let RemoveCollateral { digest } = body.json()?;
     operator.must_everywhere(Act::ManageCollateral)?;
     let by = operator.by();
     let at = by.at;

@@ -6,7 +6,8 @@ use actix_web::web::Data;
 use vouchsafe_keystore::record::{EvidenceRef, LogRecord};
 use vouchsafe_protocol::ReasonCode;
 
-use super::{ById, may_read};
+use super::may_read;
+use crate::api::decisions::ShowDecision;
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
 use crate::operators::{Operator, Query, answer};
@@ -15,7 +16,7 @@ use crate::problem::HttpProblem;
 pub(super) async fn get(
     broker: Data<Broker>,
     operator: Operator,
-    Query(ById { id }): Query<ById>,
+    Query(ShowDecision { id }): Query<ShowDecision>,
 ) -> Result<HttpResponse, HttpProblem> {
     // What the operator may not read looks like what is not there.
     let logged = broker.keystore.decision(id).await?.filter(|logged| may_read(&operator, &logged.record));

@@ -5,7 +5,8 @@ use actix_web::web::Data;
 use vouchsafe_keystore::record::LogRecord;
 use vouchsafe_protocol::ReasonCode;
 
-use super::{ById, Shown, may_read};
+use super::may_read;
+use crate::api::decisions::{Decision, ShowDecision};
 use crate::broker::Broker;
 use crate::operators::{Operator, Query, answer};
 use crate::problem::HttpProblem;
@@ -13,13 +14,13 @@ use crate::problem::HttpProblem;
 pub(super) async fn get(
     broker: Data<Broker>,
     operator: Operator,
-    Query(ById { id }): Query<ById>,
+    Query(ShowDecision { id }): Query<ShowDecision>,
 ) -> Result<HttpResponse, HttpProblem> {
     let logged = broker.keystore.decision(id).await?;
-    let shown = logged.map(|logged| Shown { index: Some(logged.index), record: logged.record });
+    let shown = logged.map(|logged| Decision { index: Some(logged.index), record: logged.record });
     let remembered = || {
         let record = LogRecord::Refusal(broker.refusals.get(id)?);
-        Some(Shown { index: None, record })
+        Some(Decision { index: None, record })
     };
     // What the operator may not read looks like what is not there.
     match shown.or_else(remembered).filter(|shown| may_read(&operator, &shown.record)) {

@@ -2,21 +2,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Serialize;
 
+use crate::api::guardrails::GuardrailsReset;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, answer};
 use crate::problem::HttpProblem;
 
-#[derive(Serialize)]
-struct Reset {
-    /// False when the shipped ones were in force already.
-    changed: bool,
-}
-
 pub(super) async fn post(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
     operator.must_everywhere(Act::ManageGuardrails)?;
     let changed = broker.keystore.reset_guardrails(operator.by()).await?;
-    answer(&Reset { changed })
+    answer(&GuardrailsReset { changed })
 }

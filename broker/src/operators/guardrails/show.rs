@@ -2,22 +2,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Serialize;
 
+use crate::api::guardrails::Guardrails;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, answer};
 use crate::problem::HttpProblem;
 
-#[derive(Serialize)]
-struct Shown {
-    /// Whether they are those that this version ships.
-    shipped: bool,
-    text: String,
-}
-
 pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
     operator.must_everywhere(Act::ReadGuardrails)?;
     let (text, shipped) = broker.keystore.guardrails().await?;
-    answer(&Shown { shipped, text })
+    answer(&Guardrails { shipped, text })
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::{Context, InspectedClaims};
 use vouchsafe_keystore::record::LogRecord;
 use vouchsafe_keystore::replay::ReplayPolicy;
@@ -17,6 +16,7 @@ use vouchsafe_keystore::store::{DecisionFilter, DocumentError, DocumentKind};
 use vouchsafe_policy::{DecideItem, Guardrails, Protocol, RehearseRequest, SecretState, rehearse};
 use vouchsafe_protocol::{DecisionId, Evidence, ObjectName, ReasonCode, SecretPath, Suite, UnixTime};
 
+use crate::api::policies::{ChangedDecision, PolicyDiff, PolicyDiffRequest};
 use crate::attested::evidence::assemble;
 use crate::body::Body;
 use crate::broker::Broker;
@@ -25,25 +25,6 @@ use crate::operators::operator::Act;
 use crate::operators::{Operator, answer};
 use crate::pool::PoolError;
 use crate::problem::HttpProblem;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Compare {
-    name: ObjectName,
-    #[serde(default)]
-    version: Option<u64>,
-    text: String,
-    decisions: u32,
-}
-
-#[derive(Default, Serialize)]
-struct Diff {
-    replayed: usize,
-    without_evidence: usize,
-    /// Decisions for which no work was left.
-    not_compared: usize,
-    changed: Vec<Changed>,
-}
 
 /// Work that one question may still cost, in bytes of policies' text.
 struct Budget(usize);
@@ -59,19 +40,6 @@ impl Budget {
     }
 }
 
-#[derive(Serialize)]
-struct Changed {
-    decision: DecisionId,
-    at: UnixTime,
-    path: SecretPath,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instance: Option<String>,
-    before: bool,
-    after: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    because: Option<String>,
-}
-
 /// A release that was decided, and the paths of it that rest on the policy.
 struct Decided {
     decision: DecisionId,
@@ -85,7 +53,7 @@ pub(super) async fn post(
     operator: Operator,
     body: Body,
 ) -> Result<HttpResponse, HttpProblem> {
-    let Compare { name, version, text, decisions } = body.json()?;
+    let PolicyDiffRequest { name, version, text, decisions } = body.json()?;
     operator.must(Act::ReadObjects, name.namespace())?;
     operator.must(Act::ReadRecords, name.namespace())?;
     let old = broker.keystore.document(DocumentKind::Policy, &name, version).await?;
@@ -96,7 +64,7 @@ pub(super) async fn post(
     let new = broker.keystore.replay_policy(&name, &text).await?;
     let (evaluated, mut budget) = (old_length + text.len(), Budget(WORK));
     let sides = Arc::new([old, new]);
-    let mut diff = Diff::default();
+    let mut diff = PolicyDiff::default();
     for decided in decided(&broker, &operator, &name, decisions.min(MAX_DECISIONS)).await? {
         if !budget.take(decided.paths.len(), evaluated) {
             diff.not_compared += 1;
@@ -157,7 +125,11 @@ async fn decided(
     Ok(decided.collect())
 }
 
-fn compare(claims: &InspectedClaims, decided: &Decided, sides: &[ReplayPolicy; 2]) -> (usize, Vec<Changed>) {
+fn compare(
+    claims: &InspectedClaims,
+    decided: &Decided,
+    sides: &[ReplayPolicy; 2],
+) -> (usize, Vec<ChangedDecision>) {
     let no_guardrails = Guardrails::compile("").expect("nothing is wrong with no guardrails");
     let [before, after] = sides.each_ref().map(|side| {
         let items = decided.paths.iter().map(|path| item(path, side)).collect();
@@ -165,7 +137,7 @@ fn compare(claims: &InspectedClaims, decided: &Decided, sides: &[ReplayPolicy; 2
         rehearse(claims, &request, &no_guardrails).paths
     });
     let changed = before.into_iter().zip(after).filter(|(before, after)| before.release != after.release);
-    let changed = changed.map(|(before, after)| Changed {
+    let changed = changed.map(|(before, after)| ChangedDecision {
         decision: decided.decision,
         at: decided.at,
         path: before.path,

@@ -2,9 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Serialize;
 use vouchsafe_keystore::store::{DocumentKind, DocumentSummary};
 
+use crate::api::policies::ListedPolicy;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, answer};
@@ -14,20 +14,11 @@ pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<Http
     let mut policies = broker.keystore.documents(DocumentKind::Policy).await?;
     policies.retain(|policy| operator.may(Act::ReadObjects, policy.name.namespace()));
     let found = broker.keystore.policy_findings(operator.by().at).await?;
-    let listed = policies.into_iter().map(|summary| {
-        let findings = found.iter().filter(|found| found.policy == summary.name);
+    let listed = policies.into_iter().map(|DocumentSummary { name, version, revoked }| {
+        let findings = found.iter().filter(|found| found.policy == name);
         let findings =
             findings.flat_map(|found| found.findings.as_slice()).map(ToString::to_string).collect();
-        Listed { summary, findings }
+        ListedPolicy { name, version, revoked, findings }
     });
     answer(&listed.collect::<Vec<_>>())
-}
-
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    summary: DocumentSummary,
-    /// What registration would refuse today: a baseline was revoked or has ended since.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    findings: Vec<String>,
 }

@@ -3,9 +3,9 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
+use crate::api::documents::{NewDocument, StoredVersion};
 use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::document::{NewDocument, StoredVersion};
 use crate::operators::operator::Act;
 use crate::operators::{Operator, answer};
 use crate::problem::HttpProblem;

@@ -2,29 +2,20 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Deserialize;
-use vouchsafe_protocol::SecretPath;
 
+use crate::api::secrets::ChangeVersion;
 use crate::body::Body;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, done};
 use crate::problem::HttpProblem;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Versions {
-    path: SecretPath,
-    #[serde(default)]
-    version: Option<u64>,
-}
-
 pub(super) async fn retire(
     broker: Data<Broker>,
     operator: Operator,
     body: Body,
 ) -> Result<HttpResponse, HttpProblem> {
-    let Versions { path, version } = permitted(&operator, &body)?;
+    let ChangeVersion { path, version } = permitted(&operator, &body)?;
     broker.keystore.retire_secret(operator.by(), &path, version).await?;
     done()
 }
@@ -34,7 +25,7 @@ pub(super) async fn restore(
     operator: Operator,
     body: Body,
 ) -> Result<HttpResponse, HttpProblem> {
-    let Versions { path, version } = permitted(&operator, &body)?;
+    let ChangeVersion { path, version } = permitted(&operator, &body)?;
     broker.keystore.restore_secret(operator.by(), &path, version).await?;
     done()
 }
@@ -44,13 +35,13 @@ pub(super) async fn destroy(
     operator: Operator,
     body: Body,
 ) -> Result<HttpResponse, HttpProblem> {
-    let Versions { path, version } = permitted(&operator, &body)?;
+    let ChangeVersion { path, version } = permitted(&operator, &body)?;
     broker.keystore.destroy_secret(operator.by(), &path, version).await?;
     done()
 }
 
-fn permitted(operator: &Operator, body: &Body) -> Result<Versions, HttpProblem> {
-    let versions: Versions = body.json()?;
-    operator.must(Act::ManageSecrets, versions.path.namespace())?;
-    Ok(versions)
+fn permitted(operator: &Operator, body: &Body) -> Result<ChangeVersion, HttpProblem> {
+    let change: ChangeVersion = body.json()?;
+    operator.must(Act::ManageSecrets, change.path.namespace())?;
+    Ok(change)
 }

@@ -2,21 +2,13 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Deserialize;
-use vouchsafe_protocol::{ObjectName, SecretPath};
 
+use crate::api::secrets::SetPolicy;
 use crate::body::Body;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, done};
 use crate::problem::HttpProblem;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SetPolicy {
-    path: SecretPath,
-    policy: ObjectName,
-}
 
 pub(super) async fn post(
     broker: Data<Broker>,

@@ -2,25 +2,18 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Deserialize;
 use vouchsafe_keystore::store::SecretError;
-use vouchsafe_protocol::SecretPath;
 
+use crate::api::secrets::ShowSecret;
 use crate::broker::Broker;
 use crate::operators::operator::Act;
 use crate::operators::{Operator, Query, answer};
 use crate::problem::HttpProblem;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Show {
-    path: SecretPath,
-}
-
 pub(super) async fn get(
     broker: Data<Broker>,
     operator: Operator,
-    Query(show): Query<Show>,
+    Query(show): Query<ShowSecret>,
 ) -> Result<HttpResponse, HttpProblem> {
     operator.must(Act::ReadObjects, show.path.namespace())?;
     let secret = broker.keystore.secret(&show.path).await?;

@@ -1,6 +1,8 @@
 //! What is told of secrets, and why a change of one is refused.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
 use crate::primitives::RandomError;
@@ -9,7 +11,7 @@ use crate::store::StoreError;
 use vouchsafe_policy::{PolicyError, Purpose, PurposeMismatch};
 
 /// Where in its life a version is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VersionState {
     /// Served, when it is the newest that is active.
@@ -34,8 +36,14 @@ impl VersionState {
     }
 }
 
+impl fmt::Display for VersionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What is told of a secret. Never its value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretSummary {
     /// Its path.
     pub path: SecretPath,
@@ -52,7 +60,7 @@ pub struct SecretSummary {
 }
 
 /// What is told of a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionSummary {
     /// Its number, from 1.
     pub version: u64,
@@ -62,7 +70,7 @@ pub struct VersionSummary {
     pub created_at: UnixTime,
     /// The change (its epoch) that retired it together with the whole secret. `None` while it is not retired, or when it
     /// was retired by itself: then only its number brings it back.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retirement: Option<u64>,
 }
 

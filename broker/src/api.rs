@@ -1,0 +1,20 @@
+//! The JSON of the operators' interface: requests, queries and answers, one file per resource.
+//!
+//! Handlers, the command line and tests share these types, and a test holds `openapi.yaml` against all of them. Requests and
+//! queries refuse unknown members; answers may gain members in later versions. Times are seconds since 1970, versions count
+//! from 1, bytes are base64url without padding. What guests exchange with the broker is in [`vouchsafe_protocol::messages`].
+
+pub mod baselines;
+pub mod chips;
+pub mod collateral;
+pub mod decisions;
+pub mod documents;
+pub mod guardrails;
+pub mod info;
+pub mod operators;
+pub mod policies;
+pub mod readiness;
+pub mod secrets;
+
+/// What every listener answers when it does not serve a request.
+pub use vouchsafe_protocol::problem::Problem;

@@ -1,0 +1,83 @@
+//! `/v1/secrets`. No answer carries a value.
+
+use serde::{Deserialize, Serialize};
+use vouchsafe_policy::Purpose;
+use vouchsafe_protocol::{Bytes, ObjectName, SecretPath};
+
+pub use vouchsafe_keystore::store::{SecretSummary, VersionState, VersionSummary};
+
+/// Query of `show`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShowSecret {
+    /// Which secret.
+    pub path: SecretPath,
+}
+
+/// `put`: a secret, or a new version of it. The value is printed nowhere: `Debug` shows its length.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutSecret {
+    /// Where.
+    pub path: SecretPath,
+    /// What for; the policy must be for the same.
+    #[serde(rename = "for")]
+    pub purpose: Purpose,
+    /// The policy that guards it, of its own namespace or of `shared`.
+    pub policy: ObjectName,
+    /// At most [`MAX_SECRET`](vouchsafe_protocol::limits::MAX_SECRET) bytes.
+    pub value: Bytes,
+}
+
+/// `generate`: a value that no operator ever sees.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerateSecret {
+    /// Where.
+    pub path: SecretPath,
+    /// What for; the policy must be for the same.
+    #[serde(rename = "for")]
+    pub purpose: Purpose,
+    /// The policy that guards it, of its own namespace or of `shared`.
+    pub policy: ObjectName,
+    /// A value for each instance, derived on release; then `length` has no effect.
+    #[serde(default)]
+    pub per_instance: bool,
+    /// Bytes, 16 to 1024.
+    #[serde(default = "default_length")]
+    pub length: usize,
+}
+
+const fn default_length() -> usize {
+    32
+}
+
+/// Answer of `put` and `generate`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SecretVersion {
+    /// Where.
+    pub path: SecretPath,
+    /// The version that is served from now on.
+    pub version: u64,
+}
+
+/// `set-policy`: puts a secret under another policy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetPolicy {
+    /// Which secret.
+    pub path: SecretPath,
+    /// Its policy from now on; for the same purpose.
+    pub policy: ObjectName,
+}
+
+/// `retire`, `restore` and `destroy`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeVersion {
+    /// Which secret.
+    pub path: SecretPath,
+    /// One version; `None` is all of them, for `restore` those that the last retirement of the whole secret retired.
+    #[serde(default)]
+    pub version: Option<u64>,
+}
