@@ -18,3 +18,6 @@ pub mod secrets;
 
 /// What every listener answers when it does not serve a request.
 pub use vouchsafe_protocol::problem::Problem;
+
+#[cfg(test)]
+mod tests;

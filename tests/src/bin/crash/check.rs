@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use vouchsafe_attestation::test_util::vm::SimulatedVm;
+use vouchsafe_keystore::store::{SecretSummary, VersionState};
 use vouchsafe_protocol::limits::MAX_PATHS;
 use vouchsafe_protocol::{ReasonCode, ReleasePaths, SecretPath};
 use vouchsafe_tests::broker::Broker;
@@ -13,18 +13,6 @@ use vouchsafe_tests::fleet::{Answer, Asked, Guest, Kind, Operators};
 
 use super::ledger::{Ledger, Received, Version};
 use super::log::Log;
-
-#[derive(Deserialize)]
-struct Secret {
-    path: SecretPath,
-    versions: Vec<Listed>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    version: u64,
-    state: String,
-}
 
 /// Asks a broker that has come back.
 pub(crate) struct Checker {
@@ -160,12 +148,12 @@ fn replayed(guest: &Guest, answered: &[Asked]) -> anyhow::Result<Vec<String>> {
 
 /// Every version that is listed; all of them are active.
 fn versions(operators: &Operators) -> anyhow::Result<BTreeSet<Version>> {
-    let secrets: Vec<Secret> = operators.get("/v1/secrets")?;
-    let active = |secret: Secret| {
-        let Secret { path, versions } = secret;
+    let secrets: Vec<SecretSummary> = operators.get("/v1/secrets")?;
+    let active = |secret: SecretSummary| {
+        let SecretSummary { path, versions, .. } = secret;
         versions
             .into_iter()
-            .filter(|version| version.state == "active")
+            .filter(|version| version.state == VersionState::Active)
             .map(move |version| (path.clone(), version.version))
     };
     Ok(secrets.into_iter().flat_map(active).collect())

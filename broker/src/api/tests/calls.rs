@@ -1,0 +1,163 @@
+//! Every operation with the types that it takes and gives, shown by examples.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
+use vouchsafe_protocol::{Evidence, bundle::Bundle};
+
+use super::samples::{self, Sample};
+use crate::api::baselines::{BaselineSummary, ChangedBaseline, RevokeBaseline};
+use crate::api::chips::{ChipPage, ListChips};
+use crate::api::collateral::{CollateralStatus, ImportCollateral, RemoveCollateral};
+use crate::api::decisions::{Decision, DecisionPage, ListDecisions, ShowDecision};
+use crate::api::documents::{Document, NewDocument, ShowDocument, StoredVersion};
+use crate::api::guardrails::{Guardrails, GuardrailsReset, GuardrailsVersion, PutGuardrails};
+use crate::api::info::Info;
+use crate::api::operators::{AddedOperator, NewOperator, Operator, RemoveOperator};
+use crate::api::policies::{CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRequest};
+use crate::api::readiness::Readiness;
+use crate::api::secrets::{
+    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
+};
+
+/// An operation, and values of the types of its parts.
+pub(super) struct Call {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) query: Vec<Value>,
+    pub(super) request: Vec<Value>,
+    pub(super) answer: Vec<Value>,
+    /// Its success has no body.
+    pub(super) is_silent: bool,
+}
+
+pub(super) fn all() -> Vec<Call> {
+    let mut all = vec![
+        post("/v1/challenge").gives::<ChallengeAnswer>(),
+        post("/v1/release").takes::<ReleaseRequest>().gives::<ReleaseAnswer>(),
+        get("/v1/info").gives::<Info>(),
+        get("/livez"),
+        get("/readyz").gives::<Readiness>(),
+        get("/metrics"),
+    ];
+    all.extend(objects());
+    all.extend(records());
+    all
+}
+
+fn objects() -> Vec<Call> {
+    vec![
+        get("/v1/secrets").lists::<SecretSummary>(),
+        get("/v1/secrets/show").asks::<ShowSecret>().gives::<SecretSummary>(),
+        post("/v1/secrets/put").takes::<PutSecret>().gives::<SecretVersion>(),
+        post("/v1/secrets/generate").takes::<GenerateSecret>().gives::<SecretVersion>(),
+        post("/v1/secrets/set-policy").takes::<SetPolicy>().silent(),
+        post("/v1/secrets/retire").takes::<ChangeVersion>().silent(),
+        post("/v1/secrets/restore").takes::<ChangeVersion>().silent(),
+        post("/v1/secrets/destroy").takes::<ChangeVersion>().silent(),
+        get("/v1/policies").lists::<ListedPolicy>(),
+        get("/v1/policies/show").asks::<ShowDocument>().gives::<Document>(),
+        post("/v1/policies/check").takes::<NewDocument>().gives::<CheckedPolicy>(),
+        post("/v1/policies/diff").takes::<PolicyDiffRequest>().gives::<PolicyDiff>(),
+        post("/v1/policies/put").takes::<NewDocument>().gives::<StoredVersion>(),
+        get("/v1/baselines").lists::<BaselineSummary>(),
+        get("/v1/baselines/show").asks::<ShowDocument>().gives::<Document>(),
+        post("/v1/baselines/put").takes::<NewDocument>().gives::<ChangedBaseline>(),
+        post("/v1/baselines/revoke").takes::<RevokeBaseline>().gives::<ChangedBaseline>(),
+        get("/v1/guardrails").gives::<Guardrails>(),
+        post("/v1/guardrails/put").takes::<PutGuardrails>().gives::<GuardrailsVersion>(),
+        post("/v1/guardrails/reset").gives::<GuardrailsReset>(),
+    ]
+}
+
+fn records() -> Vec<Call> {
+    vec![
+        get("/v1/decisions").asks::<ListDecisions>().gives::<DecisionPage>(),
+        get("/v1/decisions/show").asks::<ShowDecision>().gives::<Decision>(),
+        get("/v1/decisions/evidence").asks::<ShowDecision>().gives::<Evidence>(),
+        get("/v1/chips").asks::<ListChips>().gives::<ChipPage>(),
+        get("/v1/collateral").gives::<CollateralStatus>(),
+        post("/v1/collateral/import").asks::<ImportCollateral>().gives::<CollateralStatus>(),
+        get("/v1/collateral/export").gives::<Bundle>(),
+        post("/v1/collateral/refresh").gives::<CollateralStatus>(),
+        post("/v1/collateral/remove").takes::<RemoveCollateral>().gives::<CollateralStatus>(),
+        get("/v1/operators").lists::<Operator>(),
+        post("/v1/operators/add").takes::<NewOperator>().gives::<AddedOperator<'static>>(),
+        post("/v1/operators/remove").takes::<RemoveOperator>().silent(),
+    ]
+}
+
+impl Call {
+    /// Whether it is one of the operators'.
+    pub(super) fn needs_token(&self) -> bool {
+        let open = ["/v1/challenge", "/v1/release", "/v1/info", "/livez", "/readyz", "/metrics"];
+        !open.contains(&self.path)
+    }
+
+    fn asks<T: Sample + Serialize + DeserializeOwned>(mut self) -> Self {
+        self.query = accepted::<T>();
+        self
+    }
+
+    fn takes<T: Sample + Serialize + DeserializeOwned>(mut self) -> Self {
+        self.request = accepted::<T>();
+        self
+    }
+
+    fn gives<T: Sample + Serialize + DeserializeOwned>(mut self) -> Self {
+        self.answer = T::samples().iter().map(written::<T>).collect();
+        self
+    }
+
+    fn lists<T: Sample + Serialize + DeserializeOwned>(mut self) -> Self {
+        self.answer = vec![Value::Array(T::samples().iter().map(written::<T>).collect())];
+        self
+    }
+
+    const fn silent(mut self) -> Self {
+        self.is_silent = true;
+        self
+    }
+}
+
+const fn get(path: &'static str) -> Call {
+    Call { method: "GET", path, query: Vec::new(), request: Vec::new(), answer: Vec::new(), is_silent: false }
+}
+
+fn post(path: &'static str) -> Call {
+    Call { method: "POST", ..get(path) }
+}
+
+/// The JSON of a value, which reads back as the same.
+fn written<T: Serialize + DeserializeOwned>(value: &T) -> Value {
+    let written = serde_json::to_value(value).expect("JSON");
+    let read: T = serde_json::from_value(written.clone()).expect("what is written can be read");
+    assert_eq!(serde_json::to_value(&read).expect("JSON"), written);
+    written
+}
+
+/// The samples of a request, and all that is left of them without one of their members and still taken. Unknown members
+/// are not.
+fn accepted<T: Sample + Serialize + DeserializeOwned>() -> Vec<Value> {
+    let mut accepted: Vec<Value> = T::samples().iter().map(written::<T>).collect();
+    for sample in accepted.clone() {
+        let mut places = Vec::new();
+        samples::objects(&sample, "", &mut places);
+        for place in places {
+            let object =
+                |value: &Value| value.pointer(&place).and_then(Value::as_object).expect("an object").clone();
+            for name in object(&sample).keys() {
+                let mut without = sample.clone();
+                without.pointer_mut(&place).and_then(Value::as_object_mut).expect("an object").remove(name);
+                if serde_json::from_value::<T>(without.clone()).is_ok() {
+                    accepted.push(without);
+                }
+            }
+        }
+        let mut more = sample.clone();
+        more.as_object_mut().expect("an object").insert("unknown".to_owned(), json!(1));
+        assert!(serde_json::from_value::<T>(more.clone()).is_err(), "{more}");
+    }
+    accepted
+}

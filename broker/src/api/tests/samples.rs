@@ -1,0 +1,328 @@
+//! Values of every type: together they have every member, and of each optional one some have it and some do not.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use vouchsafe_keystore::chips::{FirstSeen, Subject};
+use vouchsafe_keystore::record::{
+    Authority, ChangedRow, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef,
+    OperatorRecord, RefusalRecord,
+};
+use vouchsafe_policy::Purpose;
+use vouchsafe_policy::chip::Chip;
+use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
+use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest, WrappedSecret};
+use vouchsafe_protocol::problem::Problem;
+use vouchsafe_protocol::{
+    BrokerIdentity, Bytes, Challenge, DecisionId, Digest32, Digest48, Evidence, GoogleTokenEvidence,
+    IdentityKey, Nonce, ObjectName, ReasonCode, ReleasePaths, SecretPath, SevSnpEvidence, Suite, TdxEvidence,
+    UnixTime, VtpmEvidence,
+};
+use zeroize::Zeroizing;
+
+use crate::api::baselines::{BaselineState, BaselineSummary, ChangedBaseline, RevokeBaseline};
+use crate::api::chips::{ChipPage, ListChips, SeenChip};
+use crate::api::collateral::{CollateralStatus, CrlStatus, ImportCollateral, ItemStatus, RemoveCollateral};
+use crate::api::decisions::{Decision, DecisionPage, ListDecisions, LogRecord, Outcome, ShowDecision};
+use crate::api::documents::{Document, NewDocument, ShowDocument, StoredVersion};
+use crate::api::guardrails::{Guardrails, GuardrailsReset, GuardrailsVersion, PutGuardrails};
+use crate::api::info::Info;
+use crate::api::operators::{AddedOperator, NewOperator, Operator, OperatorRole, RemoveOperator};
+use crate::api::policies::{ChangedDecision, CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRequest};
+use crate::api::readiness::{Readiness, Reason};
+use crate::api::secrets::{
+    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
+    VersionState, VersionSummary,
+};
+
+/// A type of which there are samples.
+pub(super) trait Sample: Sized {
+    fn samples() -> Vec<Self>;
+}
+
+macro_rules! samples {
+    ($($type:ty = $samples:expr;)*) => {
+        $(impl Sample for $type {
+            fn samples() -> Vec<Self> {
+                Vec::from($samples)
+            }
+        })*
+    };
+}
+
+const AT: UnixTime = UnixTime(1_795_000_000);
+const ID: DecisionId = DecisionId([7; 16]);
+const DIGEST: Digest32 = Digest32([1; 32]);
+const BROKER: BrokerIdentity = BrokerIdentity([2; 32]);
+const INSTANCE: &str = "620438545889/4567890123456789012";
+
+samples! {
+    ShowSecret = [Self { path: path() }];
+    PutSecret = [Purpose::App, Purpose::Disk].map(|purpose| Self { path: path(), purpose, policy: name(), value: bytes() });
+    GenerateSecret = [Self { path: path(), purpose: Purpose::App, policy: name(), per_instance: false, length: 32 }];
+    SecretVersion = [Self { path: path(), version: 1 }];
+    SetPolicy = [Self { path: path(), policy: name() }];
+    ChangeVersion = [Some(1), None].map(|version| Self { path: path(), version });
+    SecretSummary = [Self {
+        path: path(), purpose: Purpose::App, per_instance: false, policy: name(), created_at: AT,
+        versions: vec![
+            VersionSummary { version: 1, state: VersionState::Destroyed, created_at: AT, retirement: None },
+            VersionSummary { version: 2, state: VersionState::Retired, created_at: AT, retirement: Some(9) },
+            VersionSummary { version: 3, state: VersionState::Active, created_at: AT, retirement: None },
+        ],
+    }];
+    NewDocument = [Self { name: name(), text: text() }];
+    ShowDocument = [Self { name: name(), version: Some(1) }];
+    StoredVersion = [Self { name: name(), version: 1 }];
+    Document = [Self {
+        name: name(), version: 1, digest: DIGEST, revoked: false, created_at: AT, created_by: text(), text: text(),
+    }];
+    ListedPolicy = [vec![], vec![text()]].map(|findings| Self { name: name(), version: 1, revoked: false, findings });
+    CheckedPolicy = [(None, vec![]), (Some(Purpose::Disk), vec![text()])].map(|(purpose, notes)| Self {
+        name: name(), digest: DIGEST, purpose, baselines: vec![name()], notes,
+    });
+    PolicyDiffRequest = [Self { name: name(), version: Some(1), text: text(), decisions: 1000 }];
+    PolicyDiff = [Self { replayed: 2, without_evidence: 1, not_compared: 0, changed: [None, Some(text())].map(|because| {
+        let instance = because.as_ref().map(|_| INSTANCE.to_owned());
+        ChangedDecision { decision: ID, at: AT, path: path(), instance, before: true, after: false, because }
+    }).into() }];
+    RevokeBaseline = [Self { name: name() }];
+    ChangedBaseline = [Some(1), None].map(|version| Self { name: name(), version, policies: vec![name()] });
+    BaselineSummary = BaselineState::ALL.map(|state| Self {
+        name: name(), version: 1, state, ends_at: (state != BaselineState::Unreadable).then_some(AT),
+    });
+    Guardrails = [Self { shipped: true, text: text() }];
+    PutGuardrails = [Self { text: text(), drop: [text()].into() }];
+    GuardrailsVersion = [Self { version: 1 }];
+    GuardrailsReset = [Self { changed: true }];
+    ShowDecision = [Self { id: ID }];
+    ListDecisions = [Outcome::Granted, Outcome::Refused, Outcome::Operator].map(|outcome| Self {
+        outcome: Some(outcome), path: Some(path()), instance: Some(INSTANCE.to_owned()), since: Some(AT),
+        until: Some(AT), before: Some(1), limit: Some(1000), remembered: true,
+    });
+    DecisionPage = [Some(1), None].map(|next| Self { records: Decision::samples(), next });
+    Decision = decisions();
+    ListChips = [Self { instance: Some(INSTANCE.to_owned()), policy: Some(name()), before: Some(1), limit: Some(1) }];
+    ChipPage = [Some(1), None].map(|next| Self { chips: chips(), next });
+    ImportCollateral = [Self { signed_by: Some(BROKER), measurement: Some(Digest48([3; 48])) }];
+    RemoveCollateral = [Self { digest: DIGEST }];
+    CollateralStatus = [Self {
+        crls: [None, Some(AT)].map(|next_update| CrlStatus {
+            digest: DIGEST, issuer: "30".to_owned(), this_update: AT, next_update, revoked: 0,
+        }).into(),
+        certificates: vec![DIGEST], chips: 1, fetch: true, waiting: 1, items: items(),
+    }];
+    NewOperator = OperatorRole::ALL.map(|role| Self { name: text(), role, namespaces: vec![text()] });
+    AddedOperator<'static> = [Self { name: text().into(), token: text().into() }];
+    RemoveOperator = [Self { name: text() }];
+    Operator = OperatorRole::ALL.map(|role| Self { name: text(), role, namespaces: vec![text()], created_at: AT });
+    Info = [Self {
+        version: text(), identities: vec![BROKER], suites: Suite::ALL.to_vec(), trust_anchors: DIGEST,
+        extra_trust_anchors: vec![DIGEST],
+    }];
+    Readiness = [Some(1), None].map(|age_seconds| Self { ready: false, reasons: Reason::ALL.to_vec(), age_seconds });
+    ChallengeAnswer = [Self { challenge: challenge(), identity: BROKER }];
+    ReleaseRequest = Suite::ALL.map(|suite| Self {
+        challenge: challenge(), suite, public_key: bytes(), paths: ReleasePaths::sort(vec![path()]).expect("paths"),
+        evidence: evidence(),
+    });
+    ReleaseAnswer = [Self {
+        decision: ID, enc: bytes(), signature: bytes(),
+        secrets: vec![WrappedSecret { path: path(), version: 1, policy_digest: DIGEST, ciphertext: bytes() }],
+    }];
+    Evidence = [evidence(), least_evidence(), Self::default()];
+    Bundle = [Self::sign(&IdentityKey::from_seed(&Zeroizing::new([5; 32])).expect("a key"), BundleFormat::Exported, AT, bundled())];
+}
+
+/// Of every code; with all members, and with the least.
+pub(super) fn problems() -> Vec<Value> {
+    let full = ReasonCode::ALL.iter().map(|code| {
+        let problem = Problem { decision: Some(ID), signature: Some(bytes()), ..Problem::new(*code) };
+        serde_json::to_value(problem.with_detail(text())).expect("JSON")
+    });
+    let least = serde_json::to_value(Problem::new(ReasonCode::Internal)).expect("JSON");
+    full.chain([least]).collect()
+}
+
+/// The pointers of all objects in a value.
+pub(super) fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            found.push(at.to_owned());
+            members.iter().for_each(|(name, member)| objects(member, &format!("{at}/{name}"), found));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| objects(item, &format!("{at}/{index}"), found));
+        }
+        _ => {}
+    }
+}
+
+fn path() -> SecretPath {
+    SecretPath::parse("prod/db-01/disk").expect("a path")
+}
+
+fn name() -> ObjectName {
+    ObjectName::parse("prod/db").expect("a name")
+}
+
+fn text() -> String {
+    "text".to_owned()
+}
+
+fn bytes() -> Bytes {
+    Bytes(vec![0, 255])
+}
+
+fn challenge() -> Challenge {
+    Challenge { nonce: Nonce([4; 32]), issued_at: AT, expires_at: AT, mac: bytes() }
+}
+
+fn evidence() -> Evidence {
+    Evidence {
+        vtpm: Some(VtpmEvidence {
+            ak_certificate: bytes(),
+            ca_certificates: vec![bytes()],
+            quote: bytes(),
+            signature: bytes(),
+            pcrs: BTreeMap::from([(0, DIGEST)]),
+            event_log: bytes(),
+            userspace_log: Some(bytes()),
+        }),
+        sev_snp: Some(SevSnpEvidence {
+            report: bytes(),
+            vek_certificate: Some(bytes()),
+            ca_certificates: vec![bytes()],
+            launch_endorsement: Some(bytes()),
+        }),
+        tdx: Some(TdxEvidence { quote: bytes(), event_log: Some(bytes()) }),
+        google_token: Some(GoogleTokenEvidence { token: text() }),
+    }
+}
+
+/// Every kind, without what may be left out of it.
+fn least_evidence() -> Evidence {
+    let mut least = evidence();
+    if let Some(vtpm) = &mut least.vtpm {
+        vtpm.ca_certificates.clear();
+        vtpm.userspace_log = None;
+    }
+    if let Some(snp) = &mut least.sev_snp {
+        *snp = SevSnpEvidence {
+            report: bytes(),
+            vek_certificate: None,
+            ca_certificates: Vec::new(),
+            launch_endorsement: None,
+        };
+    }
+    if let Some(tdx) = &mut least.tdx {
+        tdx.event_log = None;
+    }
+    least
+}
+
+fn decisions() -> Vec<Decision> {
+    let grants = grants().map(LogRecord::Grant);
+    let refusals = [None, Some(DIGEST)].map(|claims| {
+        LogRecord::Refusal(RefusalRecord {
+            at: AT,
+            claims,
+            code: ReasonCode::NotGranted,
+            decision: ID,
+            evidence: vec![EvidenceRef { digest: DIGEST, kind: text() }],
+            instance: claims.map(|_| INSTANCE.to_owned()),
+            paths: vec![path()],
+            reasons: vec![text()],
+        })
+    });
+    let authority = || Authority { namespaces: vec![text()], role: OperatorRole::Editor };
+    let changes = [None, Some(())].map(|is_full| {
+        LogRecord::Operator(OperatorRecord {
+            account: is_full.map(|()| authority()),
+            action: text(),
+            at: AT,
+            authority: is_full.map(|()| authority()),
+            epoch: 1,
+            id: ID,
+            operator: text(),
+            rows: vec![ChangedRow { key: text(), removed: false, table: text() }],
+            target: text(),
+        })
+    });
+    let records = grants.into_iter().chain(refusals).chain(changes);
+    records
+        .zip([Some(0), None].into_iter().cycle())
+        .map(|(record, index)| Decision { index, record })
+        .collect()
+}
+
+/// A grant of today with all members, one of them for an unnamed VM, and one of an old version.
+fn grants() -> [GrantRecord; 3] {
+    let least = GrantRecord {
+        at: AT,
+        binding: None,
+        chips: Vec::new(),
+        claims: DIGEST,
+        decision: ID,
+        epoch: 1,
+        evidence: vec![EvidenceRef { digest: DIGEST, kind: text() }],
+        guardrails: None,
+        instance: None,
+        nonce: Nonce([4; 32]),
+        secrets: vec![GrantedSecret { path: path(), policy: name(), policy_digest: DIGEST, version: 1 }],
+    };
+    let full = |version, suite| GrantRecord {
+        binding: Some(GrantBinding { broker: BROKER, public_key: bytes(), suite }),
+        chips: vec![
+            FirstSeen { chip: chip(1), earlier: None, subject: Subject::Policy(name()) },
+            FirstSeen { chip: chip(2), earlier: Some(chip(1)), subject: Subject::Policy(name()) },
+        ],
+        guardrails: Some(GuardrailsRef { digest: DIGEST, version }),
+        instance: Some(INSTANCE.to_owned()),
+        ..least.clone()
+    };
+    [full(Some(1), Suite::XWing), full(None, Suite::X25519), least]
+}
+
+fn chip(number: u8) -> Chip {
+    Chip::stored(format!("tdx:{}", hex::encode([number; 32])))
+}
+
+fn chips() -> Vec<SeenChip> {
+    let seen = |earlier| SeenChip {
+        index: 0,
+        chip: chip(2),
+        earlier,
+        subject: Subject::Instance(INSTANCE.to_owned()),
+        first_seen_at: AT,
+        decision: ID,
+    };
+    vec![seen(None), seen(Some(chip(1)))]
+}
+
+fn items() -> Vec<ItemStatus> {
+    let item = |kind| ItemStatus {
+        kind,
+        subject: text(),
+        source: Some(text()),
+        fetched_at: Some(AT),
+        valid_until: Some(AT),
+        digest: Some(DIGEST),
+        last_error: Some(text()),
+    };
+    let wanted = ItemStatus {
+        source: None,
+        fetched_at: None,
+        valid_until: None,
+        digest: None,
+        last_error: None,
+        ..item(CollateralKind::Crl)
+    };
+    CollateralKind::ALL.iter().map(|kind| item(*kind)).chain([wanted]).collect()
+}
+
+fn bundled() -> Vec<BundleItem> {
+    let item = |kind: &CollateralKind, subject| BundleItem::new(*kind, subject, text(), AT, vec![1]);
+    let named = CollateralKind::ALL.iter().map(|kind| item(kind, text()));
+    named.chain([item(&CollateralKind::Crl, String::new())]).collect()
+}
