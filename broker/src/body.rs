@@ -3,7 +3,7 @@
 //! A body that is read whole takes its length out of the listener's room for bodies first, and its buffer is reserved
 //! once. Before that no more than the connection's window is kept, which is enough for [`BodyReader::opening`].
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +23,6 @@ use zeroize::Zeroize as _;
 
 use crate::admission::{Admission, BodyPermit, Network, TurnedAway};
 use crate::broker::Broker;
-use crate::operators::Operator;
 use crate::problem::HttpProblem;
 use crate::server::connection::Connection;
 
@@ -309,27 +308,6 @@ impl FromRequest for BodyReader {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         std::future::ready(Self::new(request, payload))
-    }
-}
-
-impl FromRequest for Body {
-    type Error = HttpProblem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpProblem>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let reader = BodyReader::new(request, payload);
-        let operator = Operator::from_request(request, &mut Payload::None);
-        Box::pin(async move {
-            let reader = reader?;
-            // Strangers are told nothing but that, and nothing of theirs is kept.
-            if reader.limits.audience == Audience::Operators
-                && let Err(problem) = operator.await
-            {
-                reader.discard().await;
-                return Err(problem);
-            }
-            reader.whole().await
-        })
     }
 }
 

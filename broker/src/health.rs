@@ -135,6 +135,7 @@ fn reason(error: &StoreError) -> Reason {
         | StoreError::RowRolledBack { .. }
         | StoreError::UnknownGeneration { .. } => Reason::LogHeadInvalid,
         StoreError::Database(_)
+        | StoreError::NotPermitted { .. }
         | StoreError::NumberTooLarge
         | StoreError::Seal(_)
         | StoreError::Random(_) => Reason::StorageFailed,

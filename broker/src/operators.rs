@@ -1,7 +1,7 @@
 //! The operators' listener: secrets, policies, baselines, guardrails, decisions, chips, collateral, operators.
 //!
-//! Every handler but health and metrics takes an `Operator`, which only a valid token gives, and asks
-//! it before anything is read or written. Objects are named in the query or in the JSON body, never in
+//! Every handler but health and metrics takes a `Principal`, which only a valid token gives, and asks
+//! it for a `Permit` before anything is read or written. Objects are named in the query or in the JSON body, never in
 //! the path of the URL. Values of secrets go in and never come out.
 
 mod accounts;
@@ -12,10 +12,11 @@ mod decisions;
 mod failure;
 mod guardrails;
 mod metrics;
-mod operator;
 mod policies;
+mod principal;
 mod query;
 mod secrets;
+mod submission;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
@@ -28,8 +29,9 @@ use crate::broker::Broker;
 use crate::health;
 use crate::problem::HttpProblem;
 
-pub(crate) use operator::Operator;
+pub(crate) use principal::Principal;
 pub(crate) use query::Query;
+use submission::Submission;
 
 /// The routes of the operators' listener.
 pub fn configure(_: &Broker, app: &mut ServiceConfig) {

@@ -118,7 +118,7 @@ impl Fixture {
 }
 
 pub(crate) fn by() -> By<'static> {
-    By { operator: "test", authority: None, at: clock::now() }
+    By::offline("test", clock::now())
 }
 
 pub(crate) fn path(text: &str) -> SecretPath {

@@ -9,12 +9,14 @@
 //! | see which hardware it was | [`chips`] |
 //! | see how long baselines are in force | [`baselines`] |
 //! | look at decisions of the past | [`replay`] |
+//! | read what an operator may | [`permitted`] |
 //!
 //! Nothing here reads a clock: times are arguments.
 
 pub mod baselines;
 pub mod chips;
 pub mod keyring;
+pub mod permitted;
 mod preimage;
 mod primitives;
 pub mod record;

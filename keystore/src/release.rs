@@ -278,7 +278,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn guardrails(&self) -> Result<(String, bool), StoreError> {
+    pub(crate) async fn guardrails(&self) -> Result<(String, bool), StoreError> {
         let stored = self.document(DocumentKind::Guardrails, &store::guardrails_name(), None).await?;
         Ok(stored.filter(|document| !document.revoked).map_or_else(
             || (vouchsafe_policy::SHIPPED_GUARDRAILS.to_owned(), true),

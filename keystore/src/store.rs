@@ -84,6 +84,14 @@ pub enum StoreError {
         /// Which generation.
         id: GenerationId,
     },
+    /// The permission that was shown is for something else, which is a mistake of the caller.
+    #[error("the permission does not cover {action} of {target}")]
+    NotPermitted {
+        /// The change or the read.
+        action: String,
+        /// Of what.
+        target: String,
+    },
     /// A number that is not in the range of what is stored.
     #[error("a number is too large to be stored")]
     NumberTooLarge,

@@ -2,7 +2,7 @@
 //!
 //! It has a schema and a policy set of its own and is never evaluated together with release policies.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -118,7 +118,7 @@ pub struct OperatorIdentity {
     /// Its role.
     pub role: OperatorRole,
     /// The namespaces that it was given; [`WHOLE_BROKER`] among them stands for all. Without meaning for administrators.
-    pub namespaces: BTreeSet<String>,
+    pub namespaces: Vec<String>,
 }
 
 /// What an operator wants to do.
@@ -195,6 +195,37 @@ pub struct NotAuthorized {
     pub namespace: String,
 }
 
+/// The permission for one operator to do one thing in one namespace. Only [`OperatorPolicy::authorize`] makes one; who the
+/// operator is was for authentication to establish. Changes and scoped reads of the keystore ask for it.
+///
+/// It cannot be made in another way:
+/// ```compile_fail,E0451
+/// use vouchsafe_policy::operators::{OperatorAction, OperatorIdentity, Permit};
+/// fn forged(operator: OperatorIdentity) -> Permit {
+///     Permit { operator, action: OperatorAction::ManageSecrets, namespace: "prod".to_owned() }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Permit {
+    operator: OperatorIdentity,
+    action: OperatorAction,
+    namespace: String,
+}
+
+impl Permit {
+    /// Who has it.
+    #[must_use]
+    pub const fn operator(&self) -> &OperatorIdentity {
+        &self.operator
+    }
+
+    /// Whether it is for exactly this. A permission for one namespace, or for the whole broker, is none for another.
+    #[must_use]
+    pub fn covers(&self, action: OperatorAction, namespace: &str) -> bool {
+        self.action == action && self.namespace == namespace
+    }
+}
+
 /// The operators' policy.
 #[derive(Debug)]
 pub struct OperatorPolicy(Rules);
@@ -214,7 +245,7 @@ impl OperatorPolicy {
         &SHIPPED
     }
 
-    /// Whether the operator may do this in `namespace`. What concerns the whole broker is asked for in
+    /// The permission to do this in `namespace`, if the operator has it. What concerns the whole broker is asked for in
     /// [`WHOLE_BROKER`].
     ///
     /// # Errors
@@ -224,9 +255,9 @@ impl OperatorPolicy {
         operator: &OperatorIdentity,
         action: OperatorAction,
         namespace: &str,
-    ) -> Result<(), NotAuthorized> {
+    ) -> Result<Permit, NotAuthorized> {
         if self.allows(operator, action, namespace) {
-            return Ok(());
+            return Ok(Permit { operator: operator.clone(), action, namespace: namespace.to_owned() });
         }
         Err(NotAuthorized {
             operator: operator.name.clone(),
@@ -259,7 +290,7 @@ impl OperatorPolicy {
     }
 }
 
-/// By the shipped operators' policy: whether the operator may do this in `namespace`.
+/// [`OperatorPolicy::authorize`] by the shipped operators' policy.
 ///
 /// # Errors
 /// [`NotAuthorized`].
@@ -267,7 +298,7 @@ pub fn authorize_operator(
     operator: &OperatorIdentity,
     action: OperatorAction,
     namespace: &str,
-) -> Result<(), NotAuthorized> {
+) -> Result<Permit, NotAuthorized> {
     OperatorPolicy::shipped().authorize(operator, action, namespace)
 }
 

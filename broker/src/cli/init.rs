@@ -197,7 +197,7 @@ impl Init {
                 }
             }
             let keystore = keystore.map_err(|error| failed(&error))?;
-            let by = By { operator: "init", authority: None, at: now };
+            let by = By::offline("init", now);
             let role = OperatorRole::Administrator;
             let token = keystore.add_operator(by, &self.administrator, role, &[]).await;
             let token = token.map_err(|error| failed(&error))?;

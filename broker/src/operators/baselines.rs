@@ -8,19 +8,19 @@ mod show;
 use actix_web::web::{self, ServiceConfig};
 use vouchsafe_protocol::ObjectName;
 
-use super::operator::Act;
-use super::{Operator, resource};
+use super::principal::Act;
+use super::{Principal, resource};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 
 /// The policies that name a baseline, as far as the operator may read them.
 async fn naming(
     broker: &Broker,
-    operator: &Operator,
+    principal: &Principal,
     baseline: &ObjectName,
 ) -> Result<Vec<ObjectName>, HttpProblem> {
     let mut policies = broker.keystore.policies_naming(baseline).await?;
-    policies.retain(|policy| operator.may(Act::ReadObjects, policy.namespace()));
+    policies.retain(|policy| principal.may(Act::ReadObjects, policy.namespace()));
     Ok(policies)
 }
 

@@ -8,7 +8,7 @@ use actix_web::web::{self, ServiceConfig};
 use vouchsafe_keystore::record::LogRecord;
 use vouchsafe_protocol::SecretPath;
 
-use super::operator::{Act, Operator};
+use super::principal::{Act, Principal};
 use super::resource;
 
 pub(super) fn configure(app: &mut ServiceConfig) {
@@ -19,7 +19,7 @@ pub(super) fn configure(app: &mut ServiceConfig) {
 
 /// Whoever may read the records of every namespace that is concerned; what concerns none, administrators and auditors of
 /// everything.
-pub(super) fn may_read(operator: &Operator, record: &LogRecord) -> bool {
+pub(super) fn may_read(principal: &Principal, record: &LogRecord) -> bool {
     let namespaces: Vec<&str> = match record {
         LogRecord::Grant(grant) => grant.secrets.iter().map(|secret| secret.path.namespace()).collect(),
         LogRecord::Refusal(refusal) => refusal.paths.iter().map(SecretPath::namespace).collect(),
@@ -28,7 +28,7 @@ pub(super) fn may_read(operator: &Operator, record: &LogRecord) -> bool {
         }
     };
     if namespaces.is_empty() {
-        return operator.may_everywhere(Act::ReadRecords);
+        return principal.may_everywhere(Act::ReadRecords);
     }
-    namespaces.into_iter().all(|namespace| operator.may(Act::ReadRecords, namespace))
+    namespaces.into_iter().all(|namespace| principal.may(Act::ReadRecords, namespace))
 }

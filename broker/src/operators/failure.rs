@@ -11,7 +11,11 @@ use crate::problem::HttpProblem;
 impl From<StoreError> for HttpProblem {
     fn from(error: StoreError) -> Self {
         tracing::error!(event = "keystore.failed", %error);
-        Self::for_operator(ReasonCode::Unavailable, error.to_string())
+        let code = match error {
+            StoreError::NotPermitted { .. } => ReasonCode::Forbidden,
+            _ => ReasonCode::Unavailable,
+        };
+        Self::for_operator(code, error.to_string())
     }
 }
 

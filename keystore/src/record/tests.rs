@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::store::tests::{BY, Fixture, NOW, path};
 use crate::store::{DecisionFilter, OperatorRole};
+use vouchsafe_policy::operators::{OperatorAction, OperatorIdentity, WHOLE_BROKER, authorize_operator};
 
 pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
     NewGrant {
@@ -361,7 +362,9 @@ async fn the_log_names_the_rights_of_operators() {
     let fixture = Fixture::new().await;
     let keystore = &fixture.keystore;
     let boss = Authority { namespaces: Vec::new(), role: OperatorRole::Administrator };
-    let by = crate::store::By { authority: Some(&boss), ..BY };
+    let identity = OperatorIdentity { name: "alice".to_owned(), role: boss.role, namespaces: Vec::new() };
+    let permit = authorize_operator(&identity, OperatorAction::ManageOperators, WHOLE_BROKER).unwrap();
+    let by = crate::store::By::permitted(&permit, NOW);
     keystore.add_operator(by, "bob", OperatorRole::Editor, &["prod".to_owned()]).await.unwrap();
     keystore.remove_operator(by, "bob").await.unwrap();
     let newest = DecisionFilter { limit: Some(2), ..DecisionFilter::default() };

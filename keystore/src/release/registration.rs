@@ -27,7 +27,7 @@ impl Keystore {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub async fn check_policy(
+    pub(crate) async fn check_policy(
         &self,
         name: &ObjectName,
         text: &str,

@@ -9,17 +9,62 @@ use super::rows::{self, Head, RowCheck};
 use super::{EPOCH, Keystore, StoreError};
 use crate::primitives::random;
 use crate::record::LogRecord;
-use vouchsafe_policy::operators::OperatorRole;
+use vouchsafe_policy::operators::{OperatorAction, OperatorRole, Permit, WHOLE_BROKER};
 
-/// Who makes a change, and when. Both go on record.
+/// Who makes a change, by which permission, and when. It goes on record.
 #[derive(Clone, Copy, Debug)]
 pub struct By<'a> {
-    /// The operator's name.
-    pub operator: &'a str,
-    /// With which role; `None` for `vouchsafe init`, which no account is behind.
-    pub authority: Option<&'a Authority>,
-    /// The time of the change.
-    pub at: UnixTime,
+    operator: &'a str,
+    permit: Option<&'a Permit>,
+    pub(crate) at: UnixTime,
+}
+
+impl<'a> By<'a> {
+    /// The operator who has this permission. A change that it does not cover is refused.
+    #[must_use]
+    pub fn permitted(permit: &'a Permit, at: UnixTime) -> Self {
+        Self { operator: &permit.operator().name, permit: Some(permit), at }
+    }
+
+    /// A program on the broker's own host that has opened keyring and database itself, such as `vouchsafe init`: no account
+    /// is behind it, and nothing that comes over the network may be done in its name.
+    #[must_use]
+    pub const fn offline(program: &'a str, at: UnixTime) -> Self {
+        Self { operator: program, permit: None, at }
+    }
+
+    pub(crate) const fn operator(self) -> &'a str {
+        self.operator
+    }
+
+    /// The operator's rights, as the log names them.
+    fn authority(self) -> Option<Authority> {
+        let operator = self.permit?.operator();
+        Some(Authority { namespaces: operator.namespaces.clone(), role: operator.role })
+    }
+
+    /// Whether the permission, if one is needed, is for this change.
+    fn check(self, action: &str, target: &str) -> Result<(), StoreError> {
+        let covers =
+            |permit: &Permit| needed(action, target).is_some_and(|(needed, at)| permit.covers(needed, at));
+        if self.permit.is_none_or(covers) {
+            return Ok(());
+        }
+        Err(StoreError::NotPermitted { action: action.to_owned(), target: target.to_owned() })
+    }
+}
+
+/// What a change needs the permission for, by its name in the log, and in which namespace.
+fn needed<'t>(action: &str, target: &'t str) -> Option<(OperatorAction, &'t str)> {
+    let namespace = || target.split_once('/').map(|(namespace, _)| namespace);
+    match action.split_once('.')?.0 {
+        "secret" => Some((OperatorAction::ManageSecrets, namespace()?)),
+        "policy" => Some((OperatorAction::ManagePolicies, namespace()?)),
+        "baseline" => Some((OperatorAction::ManageBaselines, namespace()?)),
+        "guardrails" => Some((OperatorAction::ManageGuardrails, WHOLE_BROKER)),
+        "operator" => Some((OperatorAction::ManageOperators, WHOLE_BROKER)),
+        _ => None,
+    }
 }
 
 /// A role and the namespaces it is limited to, as the log names them.
@@ -132,12 +177,16 @@ impl<'k> Change<'k> {
     }
 
     /// Records the change and commits it: it is in force when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::NotPermitted`] when the permission is for something else; then nothing has changed.
     pub(super) async fn commit(mut self, action: &str, target: &str) -> Result<(), StoreError> {
+        self.by.check(action, target)?;
         let record = OperatorRecord {
             account: self.account,
             action: action.to_owned(),
             at: self.by.at,
-            authority: self.by.authority.cloned(),
+            authority: self.by.authority(),
             epoch: self.epoch,
             id: vouchsafe_protocol::DecisionId(*random()?),
             operator: self.by.operator.to_owned(),
@@ -153,5 +202,74 @@ impl<'k> Change<'k> {
         self.keystore.0.cache.forget(record.epoch);
         tracing::info!(event = "keystore.changed", action, epoch = record.epoch, record.id = %record.id);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_policy::operators::{OperatorIdentity, authorize_operator};
+
+    use super::*;
+    use crate::store::tests::{Fixture, NOW, name};
+    use crate::store::{DocumentKind, SecretError};
+
+    fn permit(action: OperatorAction, namespace: &str) -> Permit {
+        let operator = OperatorIdentity {
+            name: "boss".to_owned(),
+            role: OperatorRole::Administrator,
+            namespaces: vec![],
+        };
+        authorize_operator(&operator, action, namespace).expect("administrators may")
+    }
+
+    #[test]
+    fn t41_every_kind_of_change_needs_its_own_permission() {
+        use OperatorAction as A;
+        let changes = [
+            ("secret.put", "prod/db", Some((A::ManageSecrets, "prod"))),
+            ("secret.set-policy", "prod/db", Some((A::ManageSecrets, "prod"))),
+            ("policy.put", "prod/db", Some((A::ManagePolicies, "prod"))),
+            ("baseline.revoke", "prod/db", Some((A::ManageBaselines, "prod"))),
+            ("guardrails.put", "broker/guardrails", Some((A::ManageGuardrails, WHOLE_BROKER))),
+            ("operator.add", "kim", Some((A::ManageOperators, WHOLE_BROKER))),
+            ("secret.put", "no-namespace", None),
+            ("other.put", "prod/db", None),
+            ("secret", "prod/db", None),
+        ];
+        for (change, target, covered) in changes {
+            for action in A::ALL {
+                for namespace in ["prod", "dev", WHOLE_BROKER] {
+                    let permit = permit(action, namespace);
+                    let taken = By::permitted(&permit, NOW).check(change, target);
+                    let expected = covered == Some((action, namespace));
+                    assert_eq!(taken.is_ok(), expected, "{change} of {target} by {action} in {namespace}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn t41_a_change_without_its_permission_leaves_nothing_behind() {
+        let fixture = Fixture::new().await;
+        let keystore = &fixture.keystore;
+        let epoch = keystore.epoch().await.unwrap();
+        let new = "prod/q".parse().unwrap();
+        for permit in [
+            permit(OperatorAction::ManagePolicies, "dev"),
+            permit(OperatorAction::ManageSecrets, "prod"),
+            permit(OperatorAction::ReadObjects, "prod"),
+        ] {
+            let by = By::permitted(&permit, NOW);
+            let refused = keystore.put_document(by, DocumentKind::Policy, &name("prod/q"), "text").await;
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("policy.put of prod/q"), "{refused}");
+        }
+        let policies = permit(OperatorAction::ManagePolicies, "prod");
+        let by = By::permitted(&policies, NOW);
+        let refused = keystore.retire_secret(by, &new, None).await.unwrap_err();
+        assert!(matches!(refused, SecretError::Unknown { .. }), "{refused}");
+        assert_eq!(keystore.epoch().await.unwrap(), epoch);
+        keystore.put_document(by, DocumentKind::Policy, &name("prod/q"), "text").await.unwrap();
+        assert_eq!(keystore.epoch().await.unwrap(), epoch + 1);
     }
 }

@@ -121,7 +121,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
-    pub async fn document(
+    pub(crate) async fn document(
         &self,
         kind: DocumentKind,
         name: &ObjectName,
@@ -143,7 +143,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
-    pub async fn documents(&self, kind: DocumentKind) -> Result<Vec<DocumentSummary>, StoreError> {
+    pub(crate) async fn documents(&self, kind: DocumentKind) -> Result<Vec<DocumentSummary>, StoreError> {
         let mut read = self.read().await?;
         let check = self.check(read.epoch);
         read_heads(&mut read.tx, check, kind).await
@@ -323,7 +323,7 @@ async fn write_version(
         digest: Digest32::of(text.as_bytes()),
         revoked: false,
         created_at: change.by().at,
-        created_by: change.by().operator.to_owned(),
+        created_by: change.by().operator().to_owned(),
     };
     let seal = rows::seal(change.check().keyring, version_fields(&document), change.epoch)?;
     sqlx::query(

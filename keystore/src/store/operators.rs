@@ -191,7 +191,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
-    pub async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+    pub(crate) async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
         let mut read = self.read().await?;
         let check = self.check(read.epoch);
         Ok(all_operators(&mut read.tx, check).await?.into_iter().map(|row| row.operator).collect())

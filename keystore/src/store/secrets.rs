@@ -239,7 +239,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
-    pub async fn secret(&self, path: &SecretPath) -> Result<Option<SecretSummary>, StoreError> {
+    pub(crate) async fn secret(&self, path: &SecretPath) -> Result<Option<SecretSummary>, StoreError> {
         let mut read = self.read().await?;
         let check = self.check(read.epoch);
         let Some(secret) = read_secret(&mut read.tx, check, path).await? else { return Ok(None) };
@@ -251,7 +251,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
-    pub async fn secrets(&self, namespace: Option<&str>) -> Result<Vec<SecretSummary>, StoreError> {
+    pub(crate) async fn secrets(&self, namespace: Option<&str>) -> Result<Vec<SecretSummary>, StoreError> {
         let mut read = self.read().await?;
         let check = self.check(read.epoch);
         let rows = sqlx::query("SELECT * FROM secrets ORDER BY path").fetch_all(&mut *read.tx).await?;

@@ -14,7 +14,7 @@ mod lifecycle;
 mod tampering;
 
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
-pub(crate) const BY: By<'static> = By { operator: "alice", authority: None, at: NOW };
+pub(crate) const BY: By<'static> = By::offline("alice", NOW);
 
 pub(crate) struct Fixture {
     pub(crate) folder: TempDir,

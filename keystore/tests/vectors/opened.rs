@@ -12,6 +12,9 @@ use vouchsafe_keystore::Keystore;
 use vouchsafe_keystore::chips::Subject;
 use vouchsafe_keystore::record::LogRecord;
 use vouchsafe_keystore::store::{ChipFilter, DecisionFilter, DocumentKind, VersionState};
+use vouchsafe_policy::operators::{
+    OperatorAction, OperatorIdentity, Permit, WHOLE_BROKER, authorize_operator,
+};
 use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, UnixTime,
 };
@@ -37,6 +40,13 @@ pub(crate) struct Known {
 
 pub(crate) fn path(text: &str) -> SecretPath {
     SecretPath::parse(text).expect("a path")
+}
+
+/// What administrator `alice` is permitted.
+pub(crate) fn permit(action: OperatorAction, namespace: &str) -> Permit {
+    let role = "administrator".parse().expect("a role");
+    let alice = OperatorIdentity { name: "alice".to_owned(), role, namespaces: Vec::new() };
+    authorize_operator(&alice, action, namespace).expect("an administrator may")
 }
 
 fn claims(broker: &BrokerIdentity, paths: &ReleasePaths) -> VerifiedClaims {
@@ -83,24 +93,28 @@ async fn secrets_identity_and_token_of_an_earlier_version_are_the_known_ones() {
 async fn every_row_of_an_earlier_version_is_read() {
     let stored = Stored::of_vectors().await;
     let keystore = stored.open().await;
+    let readable = |namespace: &str| Some(permit(OperatorAction::ReadObjects, namespace));
     for kind in [DocumentKind::Policy, DocumentKind::Baseline, DocumentKind::Guardrails] {
-        let documents = keystore.documents(kind).await.expect("sound rows");
+        let documents = keystore.permitted_documents(kind, readable).await.expect("sound rows");
         assert!(!documents.is_empty(), "{kind}");
         for document in documents {
             assert_eq!(document.revoked, kind == DocumentKind::Baseline, "{}", document.name);
             for version in 1..=document.version {
+                let permit = permit(OperatorAction::ReadObjects, document.name.namespace());
+                let keystore = keystore.permitted(&permit);
                 let found = keystore.document(kind, &document.name, Some(version)).await.expect("sound rows");
                 assert!(found.is_some(), "{kind} {} version {version}", document.name);
             }
         }
     }
-    let secrets = keystore.secrets(None).await.expect("sound rows");
+    let secrets = keystore.permitted_secrets(readable).await.expect("sound rows");
     let states: Vec<_> =
         secrets.iter().flat_map(|secret| secret.versions.iter().map(|version| version.state)).collect();
     for state in [VersionState::Active, VersionState::Retired, VersionState::Destroyed] {
         assert!(states.contains(&state), "{state:?}");
     }
-    assert_eq!(keystore.operators().await.expect("sound rows").len(), 2);
+    let permit = permit(OperatorAction::ManageOperators, WHOLE_BROKER);
+    assert_eq!(keystore.permitted(&permit).operators().await.expect("sound rows").len(), 2);
 }
 
 #[tokio::test]

@@ -11,13 +11,14 @@ use vouchsafe_keystore::record::{
     EvidencePiece, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant, NewRefusal,
     RefusalRecord,
 };
-use vouchsafe_keystore::store::{Authority, By, DecisionFilter, NewVersion};
+use vouchsafe_keystore::store::{By, DecisionFilter, NewVersion};
+use vouchsafe_policy::operators::{OperatorAction as A, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{
     Bytes, DecisionId, Digest32, Nonce, ObjectName, PlaintextSecret, ReasonCode, SecretPath, Suite,
 };
 
 use super::layouts::LAYOUTS;
-use super::opened::{INSTANCE, Known, NOW, PER_INSTANCE, TOKEN, path, released};
+use super::opened::{INSTANCE, Known, NOW, PER_INSTANCE, TOKEN, path, permit, released};
 use super::records::{EARLIER, Record};
 use super::stored::{self, DATABASE, KEYRING, KNOWN, LOG_RECORDS, ROW_MACS, Stored, vector};
 
@@ -59,25 +60,33 @@ fn write(name: &str, value: &impl serde::Serialize) {
 
 /// A row of every kind; gives an operator's token.
 async fn fill(keystore: &Keystore) -> String {
-    let authority = Authority { namespaces: Vec::new(), role: "administrator".parse().expect("a role") };
-    let init = By { operator: "init", authority: None, at: NOW };
-    let by = By { operator: "alice", authority: Some(&authority), at: NOW.plus(60) };
-    keystore.add_operator(init, "alice", authority.role, &[]).await.expect("added");
+    let init = By::offline("init", NOW);
+    keystore.add_operator(init, "alice", "administrator".parse().expect("a role"), &[]).await.expect("added");
+    let operators = permit(A::ManageOperators, WHOLE_BROKER);
+    let by = by_alice(&operators);
     let namespaces = ["prod".to_owned()];
     let token = keystore.add_operator(by, "bob", "auditor".parse().expect("a role"), &namespaces).await;
     let token = token.expect("added").expose().to_owned();
     keystore.add_operator(by, "carol", "editor".parse().expect("a role"), &namespaces).await.expect("added");
     keystore.remove_operator(by, "carol").await.expect("removed");
 
+    let administration = permit(A::ManageGuardrails, WHOLE_BROKER);
     let guardrails = include_str!("../../../config/policies/guardrails.cedar");
-    keystore.put_guardrails(by, guardrails, &BTreeSet::new()).await.expect("guardrails");
+    keystore
+        .put_guardrails(by_alice(&administration), guardrails, &BTreeSet::new())
+        .await
+        .expect("guardrails");
+    let policies = permit(A::ManagePolicies, "prod");
     for note in ["first", "second"] {
         let text = format!("// {note}\n{POLICY}");
-        keystore.put_policy(by, &name("prod/app"), &text).await.expect("a policy");
+        keystore.put_policy(by_alice(&policies), &name("prod/app"), &text).await.expect("a policy");
     }
-    keystore.put_baseline(by, &name("prod/image"), BASELINE).await.expect("a baseline");
-    keystore.revoke_baseline(by, &name("prod/image")).await.expect("revoked");
+    let baselines = permit(A::ManageBaselines, "prod");
+    keystore.put_baseline(by_alice(&baselines), &name("prod/image"), BASELINE).await.expect("a baseline");
+    keystore.revoke_baseline(by_alice(&baselines), &name("prod/image")).await.expect("revoked");
 
+    let secrets = permit(A::ManageSecrets, "prod");
+    let by = by_alice(&secrets);
     put(keystore, by, &path(TOKEN), b"the first token").await;
     put(keystore, by, &path(TOKEN), b"the second token").await;
     keystore.retire_secret(by, &path(TOKEN), Some(1)).await.expect("retired");
@@ -95,6 +104,10 @@ async fn fill(keystore: &Keystore) -> String {
         tokio::task::yield_now().await;
     }
     token
+}
+
+fn by_alice(permit: &Permit) -> By<'_> {
+    By::permitted(permit, NOW.plus(60))
 }
 
 async fn put(keystore: &Keystore, by: By<'_>, path: &SecretPath, value: &[u8]) {

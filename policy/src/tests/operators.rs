@@ -102,6 +102,27 @@ fn t41_without_a_permit_or_with_an_error_nothing_is_allowed() {
 }
 
 #[test]
+fn t41_a_permit_covers_what_it_was_given_for_and_nothing_else() {
+    let admin = operator(OperatorRole::Administrator, &[]);
+    for action in OperatorAction::ALL {
+        for namespace in ["prod", WHOLE_BROKER] {
+            let permit = authorize_operator(&admin, action, namespace).unwrap();
+            assert_eq!(permit.operator(), &admin);
+            for other in OperatorAction::ALL {
+                for elsewhere in ["prod", "pro", "dev", "", WHOLE_BROKER] {
+                    let same = (other, elsewhere) == (action, namespace);
+                    assert_eq!(
+                        permit.covers(other, elsewhere),
+                        same,
+                        "{action} in {namespace}: {other} in {elsewhere}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn operators_policies_cannot_speak_of_releases() {
     let text = permitting("principal has vtpm").replace("@for(\"app\")", "");
     assert!(matches!(OperatorPolicy::compile(&text), Err(PolicyError::Invalid { .. })));

@@ -4,19 +4,17 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::api::operators::{AddedOperator, NewOperator};
-use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Submission, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let NewOperator { name, role, namespaces } = body.json()?;
-    operator.must_everywhere(Act::ManageOperators)?;
-    let token = broker.keystore.add_operator(operator.by(), &name, role, &namespaces).await?;
+    let permit = principal.authorize_everywhere(Act::ManageOperators)?;
+    let token = broker.keystore.add_operator(principal.by(&permit), &name, role, &namespaces).await?;
     answer(&AddedOperator { name: name.into(), token: token.expose().into() })
 }

@@ -4,11 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, answer};
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
-    operator.must_everywhere(Act::ManageOperators)?;
-    answer(&broker.keystore.operators().await?)
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let permit = principal.authorize_everywhere(Act::ManageOperators)?;
+    answer(&broker.keystore.permitted(&permit).operators().await?)
 }

@@ -4,19 +4,17 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::api::operators::RemoveOperator;
-use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, done};
+use crate::operators::principal::Act;
+use crate::operators::{Submission, done};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let RemoveOperator { name } = body.json()?;
-    operator.must_everywhere(Act::ManageOperators)?;
-    broker.keystore.remove_operator(operator.by(), &name).await?;
+    let permit = principal.authorize_everywhere(Act::ManageOperators)?;
+    broker.keystore.remove_operator(principal.by(&permit), &name).await?;
     done()
 }

@@ -5,12 +5,11 @@ use actix_web::web::Data;
 
 use crate::broker::Broker;
 use crate::clock;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, answer};
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
-    let mut baselines = broker.keystore.baselines(clock::now()).await?;
-    baselines.retain(|baseline| operator.may(Act::ReadObjects, baseline.name.namespace()));
-    answer(&baselines)
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let readable = |namespace: &str| principal.permit(Act::ReadObjects, namespace);
+    answer(&broker.keystore.permitted_baselines(clock::now(), readable).await?)
 }

@@ -9,12 +9,12 @@ use vouchsafe_protocol::ReasonCode;
 use crate::api::chips::{ChipPage, ListChips, SeenChip};
 use crate::broker::Broker;
 use crate::operators::decisions::may_read;
-use crate::operators::{Operator, Query, answer};
+use crate::operators::{Principal, Query, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(
     broker: Data<Broker>,
-    operator: Operator,
+    principal: Principal,
     Query(list): Query<ListChips>,
 ) -> Result<HttpResponse, HttpProblem> {
     let limit = list.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
@@ -28,7 +28,7 @@ pub(super) async fn get(
         let is_last = u32::try_from(found.len()).is_ok_and(|count| Some(count) < filter.limit);
         for chip in found {
             filter.before = Some(chip.index);
-            if may_read(&operator, &chip.grant.record) {
+            if may_read(&principal, &chip.grant.record) {
                 chips.push(SeenChip::from(chip));
             }
             if chips.len() == wanted {

@@ -5,16 +5,15 @@ use actix_web::web::Data;
 
 use crate::broker::Broker;
 use crate::collateral::CollateralFileError;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer, blocking};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, answer, blocking};
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
-    operator.must_everywhere(Act::ManageCollateral)?;
-    let by = operator.by();
-    let at = by.at;
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let permit = principal.authorize_everywhere(Act::ManageCollateral)?;
+    let at = principal.at;
     let export = move || Ok::<_, CollateralFileError>(broker.collateral_service().export(at));
     let bundle = blocking(export).await?;
-    tracing::info!(event = "collateral.exported", operator = by.operator);
+    tracing::info!(event = "collateral.exported", operator = permit.operator().name);
     answer(&bundle)
 }

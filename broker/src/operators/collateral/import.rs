@@ -10,22 +10,20 @@ use vouchsafe_protocol::bundle::Bundle;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
 use crate::api::collateral::ImportCollateral;
-use crate::body::Body;
 use crate::broker::Broker;
 use crate::collateral::{ContentError, is_bundle};
-use crate::operators::operator::Act;
-use crate::operators::{Operator, Query, answer, blocking};
+use crate::operators::principal::Act;
+use crate::operators::{Query, Submission, answer, blocking};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    Query(how): Query<ImportCollateral>,
-    body: Body,
+    Submission { principal, body }: Submission,
+    how: Result<Query<ImportCollateral>, HttpProblem>,
 ) -> Result<HttpResponse, HttpProblem> {
-    operator.must_everywhere(Act::ManageCollateral)?;
-    let by = operator.by();
-    let (is_bundle, at) = (is_bundle(body.as_slice()), by.at);
+    let permit = principal.authorize_everywhere(Act::ManageCollateral)?;
+    let Query(how) = how?;
+    let (is_bundle, at) = (is_bundle(body.as_slice()), principal.at);
     if !is_bundle && body.as_slice().len() > MAX_REQUEST {
         return Err(HttpProblem::for_operator(
             ReasonCode::RequestTooLarge,
@@ -42,6 +40,10 @@ pub(super) async fn post(
         service.import_bundle(bundle, &signer, at)
     };
     let status = blocking(import).await?;
-    tracing::info!(event = "collateral.imported", operator = by.operator, items = status.items.len());
+    tracing::info!(
+        event = "collateral.imported",
+        operator = permit.operator().name,
+        items = status.items.len()
+    );
     answer(&status)
 }

@@ -4,22 +4,19 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::api::collateral::RemoveCollateral;
-use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer, blocking};
+use crate::operators::principal::Act;
+use crate::operators::{Submission, answer, blocking};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let RemoveCollateral { digest } = body.json()?;
-    operator.must_everywhere(Act::ManageCollateral)?;
-    let by = operator.by();
-    let at = by.at;
+    let permit = principal.authorize_everywhere(Act::ManageCollateral)?;
+    let at = principal.at;
     let status = blocking(move || broker.collateral_service().remove(digest, at)).await?;
-    tracing::info!(event = "collateral.removed", operator = by.operator, %digest);
+    tracing::info!(event = "collateral.removed", operator = permit.operator().name, %digest);
     answer(&status)
 }

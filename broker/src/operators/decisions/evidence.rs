@@ -10,16 +10,16 @@ use super::may_read;
 use crate::api::decisions::ShowDecision;
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
-use crate::operators::{Operator, Query, answer};
+use crate::operators::{Principal, Query, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(
     broker: Data<Broker>,
-    operator: Operator,
+    principal: Principal,
     Query(ShowDecision { id }): Query<ShowDecision>,
 ) -> Result<HttpResponse, HttpProblem> {
     // What the operator may not read looks like what is not there.
-    let logged = broker.keystore.decision(id).await?.filter(|logged| may_read(&operator, &logged.record));
+    let logged = broker.keystore.decision(id).await?.filter(|logged| may_read(&principal, &logged.record));
     let named = logged.map(|logged| named(logged.record)).filter(|named| !named.is_empty());
     let Some(named) = named else {
         return Err(HttpProblem::for_operator(

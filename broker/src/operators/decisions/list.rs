@@ -8,31 +8,31 @@ use vouchsafe_keystore::store::DecisionFilter;
 use super::may_read;
 use crate::api::decisions::{Decision, DecisionPage, ListDecisions};
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, Query, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, Query, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(
     broker: Data<Broker>,
-    operator: Operator,
+    principal: Principal,
     Query(list): Query<ListDecisions>,
 ) -> Result<HttpResponse, HttpProblem> {
     let limit = list.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
     let page = if list.remembered {
-        remembered(&broker, &operator, &list, limit)
+        remembered(&broker, &principal, &list, limit)
     } else {
-        logged(&broker, &operator, list, limit).await?
+        logged(&broker, &principal, list, limit).await?
     };
     answer(&page)
 }
 
 /// What the operator may read counts towards the limit, and nothing else.
-fn remembered(broker: &Broker, operator: &Operator, list: &ListDecisions, limit: u32) -> DecisionPage {
-    let namespaces = operator.namespaces(Act::ReadRecords);
+fn remembered(broker: &Broker, principal: &Principal, list: &ListDecisions, limit: u32) -> DecisionPage {
+    let namespaces = principal.namespaces(Act::ReadRecords);
     let is_wanted = |refusal: &RefusalRecord| {
         matches(list, refusal)
             && concerns(refusal, namespaces.as_deref())
-            && may_read(operator, &LogRecord::Refusal(refusal.clone()))
+            && may_read(principal, &LogRecord::Refusal(refusal.clone()))
     };
     let refusals = broker.refusals.newest(usize::try_from(limit).unwrap_or(usize::MAX), is_wanted);
     let decision = |refusal| Decision { index: None, record: LogRecord::Refusal(refusal) };
@@ -58,12 +58,12 @@ fn concerns(refusal: &RefusalRecord, namespaces: Option<&[String]>) -> bool {
 /// Reads on until there are as many records as asked for that the operator may read, or no more.
 async fn logged(
     broker: &Broker,
-    operator: &Operator,
+    principal: &Principal,
     list: ListDecisions,
     limit: u32,
 ) -> Result<DecisionPage, HttpProblem> {
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let namespaces = operator.namespaces(Act::ReadRecords);
+    let namespaces = principal.namespaces(Act::ReadRecords);
     let mut filter = DecisionFilter {
         outcome: list.outcome,
         path: list.path,
@@ -80,7 +80,7 @@ async fn logged(
         let is_last = u32::try_from(found.len()).is_ok_and(|count| Some(count) < filter.limit);
         for logged in found {
             filter.before = Some(logged.index);
-            if may_read(operator, &logged.record) {
+            if may_read(principal, &logged.record) {
                 records.push(Decision { index: Some(logged.index), record: logged.record });
             }
             if records.len() == wanted {

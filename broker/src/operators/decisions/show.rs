@@ -8,12 +8,12 @@ use vouchsafe_protocol::ReasonCode;
 use super::may_read;
 use crate::api::decisions::{Decision, ShowDecision};
 use crate::broker::Broker;
-use crate::operators::{Operator, Query, answer};
+use crate::operators::{Principal, Query, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(
     broker: Data<Broker>,
-    operator: Operator,
+    principal: Principal,
     Query(ShowDecision { id }): Query<ShowDecision>,
 ) -> Result<HttpResponse, HttpProblem> {
     let logged = broker.keystore.decision(id).await?;
@@ -23,7 +23,7 @@ pub(super) async fn get(
         Some(Decision { index: None, record })
     };
     // What the operator may not read looks like what is not there.
-    match shown.or_else(remembered).filter(|shown| may_read(&operator, &shown.record)) {
+    match shown.or_else(remembered).filter(|shown| may_read(&principal, &shown.record)) {
         Some(shown) => answer(&shown),
         None => Err(HttpProblem::for_operator(
             ReasonCode::NotFound,

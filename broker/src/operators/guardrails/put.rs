@@ -4,19 +4,17 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::api::guardrails::{GuardrailsVersion, PutGuardrails};
-use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Submission, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let PutGuardrails { text, drop } = body.json()?;
-    operator.must_everywhere(Act::ManageGuardrails)?;
-    let version = broker.keystore.put_guardrails(operator.by(), &text, &drop).await?;
+    let permit = principal.authorize_everywhere(Act::ManageGuardrails)?;
+    let version = broker.keystore.put_guardrails(principal.by(&permit), &text, &drop).await?;
     answer(&GuardrailsVersion { version })
 }

@@ -5,12 +5,12 @@ use actix_web::web::Data;
 
 use crate::api::guardrails::GuardrailsReset;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, answer};
 use crate::problem::HttpProblem;
 
-pub(super) async fn post(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
-    operator.must_everywhere(Act::ManageGuardrails)?;
-    let changed = broker.keystore.reset_guardrails(operator.by()).await?;
+pub(super) async fn post(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let permit = principal.authorize_everywhere(Act::ManageGuardrails)?;
+    let changed = broker.keystore.reset_guardrails(principal.by(&permit)).await?;
     answer(&GuardrailsReset { changed })
 }

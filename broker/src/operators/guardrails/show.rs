@@ -5,12 +5,12 @@ use actix_web::web::Data;
 
 use crate::api::guardrails::Guardrails;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, answer};
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
-    operator.must_everywhere(Act::ReadGuardrails)?;
-    let (text, shipped) = broker.keystore.guardrails().await?;
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let permit = principal.authorize_everywhere(Act::ReadGuardrails)?;
+    let (text, shipped) = broker.keystore.permitted(&permit).guardrails().await?;
     answer(&Guardrails { shipped, text })
 }

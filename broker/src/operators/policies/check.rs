@@ -5,19 +5,17 @@ use actix_web::web::Data;
 
 use crate::api::documents::NewDocument;
 use crate::api::policies::CheckedPolicy;
-use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Submission, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let NewDocument { name, text } = body.json()?;
-    operator.must(Act::ManagePolicies, name.namespace())?;
-    let (policy, notes) = broker.keystore.check_policy(&name, &text, operator.by().at).await?;
+    let permit = principal.authorize(Act::ManagePolicies, name.namespace())?;
+    let (policy, notes) = broker.keystore.permitted(&permit).check_policy(&name, &text, principal.at).await?;
     answer(&CheckedPolicy::new(name, &policy, &notes))
 }

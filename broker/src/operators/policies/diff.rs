@@ -18,11 +18,10 @@ use vouchsafe_protocol::{DecisionId, Evidence, ObjectName, ReasonCode, SecretPat
 
 use crate::api::policies::{ChangedDecision, PolicyDiff, PolicyDiffRequest};
 use crate::attested::evidence::assemble;
-use crate::body::Body;
 use crate::broker::Broker;
 use crate::inspection::inspect;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, Submission, answer};
 use crate::pool::PoolError;
 use crate::problem::HttpProblem;
 
@@ -50,13 +49,12 @@ struct Decided {
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let PolicyDiffRequest { name, version, text, decisions } = body.json()?;
-    operator.must(Act::ReadObjects, name.namespace())?;
-    operator.must(Act::ReadRecords, name.namespace())?;
-    let old = broker.keystore.document(DocumentKind::Policy, &name, version).await?;
+    let objects = principal.authorize(Act::ReadObjects, name.namespace())?;
+    principal.authorize(Act::ReadRecords, name.namespace())?;
+    let old = broker.keystore.permitted(&objects).document(DocumentKind::Policy, &name, version).await?;
     let unknown = || DocumentError::Unknown { kind: DocumentKind::Policy, name: name.clone() };
     let old = old.ok_or_else(unknown)?.text;
     let old_length = old.len();
@@ -65,7 +63,7 @@ pub(super) async fn post(
     let (evaluated, mut budget) = (old_length + text.len(), Budget(WORK));
     let sides = Arc::new([old, new]);
     let mut diff = PolicyDiff::default();
-    for decided in decided(&broker, &operator, &name, decisions.min(MAX_DECISIONS)).await? {
+    for decided in decided(&broker, &principal, &name, decisions.min(MAX_DECISIONS)).await? {
         if !budget.take(decided.paths.len(), evaluated) {
             diff.not_compared += 1;
             continue;
@@ -96,11 +94,12 @@ pub(super) async fn post(
 /// Releases among the last records that rest on this policy and that the operator may read.
 async fn decided(
     broker: &Broker,
-    operator: &Operator,
+    principal: &Principal,
     policy: &ObjectName,
     count: u32,
 ) -> Result<Vec<Decided>, HttpProblem> {
-    let guarded = broker.keystore.secrets(None).await?;
+    let readable = |namespace: &str| principal.permit(Act::ReadObjects, namespace);
+    let guarded = broker.keystore.permitted_secrets(readable).await?;
     let rests =
         |path: &SecretPath| guarded.iter().any(|secret| secret.path == *path && secret.policy == *policy);
     let filter = DecisionFilter { limit: Some(count), ..DecisionFilter::default() };
@@ -119,7 +118,7 @@ async fn decided(
             }
             LogRecord::Operator(_) => return None,
         };
-        paths.retain(|path| operator.may(Act::ReadRecords, path.namespace()));
+        paths.retain(|path| principal.may(Act::ReadRecords, path.namespace()));
         (!paths.is_empty()).then_some(Decided { decision, at, instance, paths })
     });
     Ok(decided.collect())

@@ -6,14 +6,14 @@ use vouchsafe_keystore::store::{DocumentKind, DocumentSummary};
 
 use crate::api::policies::ListedPolicy;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, answer};
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
-    let mut policies = broker.keystore.documents(DocumentKind::Policy).await?;
-    policies.retain(|policy| operator.may(Act::ReadObjects, policy.name.namespace()));
-    let found = broker.keystore.policy_findings(operator.by().at).await?;
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let readable = |namespace: &str| principal.permit(Act::ReadObjects, namespace);
+    let policies = broker.keystore.permitted_documents(DocumentKind::Policy, readable).await?;
+    let found = broker.keystore.policy_findings(principal.at).await?;
     let listed = policies.into_iter().map(|DocumentSummary { name, version, revoked }| {
         let findings = found.iter().filter(|found| found.policy == name);
         let findings =

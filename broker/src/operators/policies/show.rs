@@ -6,17 +6,17 @@ use vouchsafe_keystore::store::{DocumentError, DocumentKind};
 
 use crate::api::documents::{Document, ShowDocument};
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, Query, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, Query, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(
     broker: Data<Broker>,
-    operator: Operator,
+    principal: Principal,
     Query(ShowDocument { name, version }): Query<ShowDocument>,
 ) -> Result<HttpResponse, HttpProblem> {
-    operator.must(Act::ReadObjects, name.namespace())?;
+    let permit = principal.authorize(Act::ReadObjects, name.namespace())?;
     let kind = DocumentKind::Policy;
-    let document = broker.keystore.document(kind, &name, version).await?;
+    let document = broker.keystore.permitted(&permit).document(kind, &name, version).await?;
     answer(&Document::from(document.ok_or(DocumentError::Unknown { kind, name })?))
 }

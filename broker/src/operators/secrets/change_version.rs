@@ -2,46 +2,44 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use vouchsafe_policy::operators::Permit;
 
 use crate::api::secrets::ChangeVersion;
 use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, done};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, Submission, done};
 use crate::problem::HttpProblem;
 
 pub(super) async fn retire(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
-    let ChangeVersion { path, version } = permitted(&operator, &body)?;
-    broker.keystore.retire_secret(operator.by(), &path, version).await?;
+    let (permit, ChangeVersion { path, version }) = permitted(&principal, &body)?;
+    broker.keystore.retire_secret(principal.by(&permit), &path, version).await?;
     done()
 }
 
 pub(super) async fn restore(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
-    let ChangeVersion { path, version } = permitted(&operator, &body)?;
-    broker.keystore.restore_secret(operator.by(), &path, version).await?;
+    let (permit, ChangeVersion { path, version }) = permitted(&principal, &body)?;
+    broker.keystore.restore_secret(principal.by(&permit), &path, version).await?;
     done()
 }
 
 pub(super) async fn destroy(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
-    let ChangeVersion { path, version } = permitted(&operator, &body)?;
-    broker.keystore.destroy_secret(operator.by(), &path, version).await?;
+    let (permit, ChangeVersion { path, version }) = permitted(&principal, &body)?;
+    broker.keystore.destroy_secret(principal.by(&permit), &path, version).await?;
     done()
 }
 
-fn permitted(operator: &Operator, body: &Body) -> Result<ChangeVersion, HttpProblem> {
+fn permitted(principal: &Principal, body: &Body) -> Result<(Permit, ChangeVersion), HttpProblem> {
     let change: ChangeVersion = body.json()?;
-    operator.must(Act::ManageSecrets, change.path.namespace())?;
-    Ok(change)
+    let permit = principal.authorize(Act::ManageSecrets, change.path.namespace())?;
+    Ok((permit, change))
 }

@@ -5,24 +5,22 @@ use actix_web::web::Data;
 use vouchsafe_keystore::store::NewVersion;
 
 use crate::api::secrets::{GenerateSecret, SecretVersion};
-use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Submission, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let GenerateSecret { path, purpose, policy, per_instance, length } = body.json()?;
-    operator.must(Act::ManageSecrets, path.namespace())?;
+    let permit = principal.authorize(Act::ManageSecrets, path.namespace())?;
     let new = NewVersion { path: &path, purpose, policy: &policy };
     let version = if per_instance {
-        broker.keystore.generate_per_instance(operator.by(), new).await?
+        broker.keystore.generate_per_instance(principal.by(&permit), new).await?
     } else {
-        broker.keystore.generate_secret(operator.by(), new, length).await?
+        broker.keystore.generate_secret(principal.by(&permit), new, length).await?
     };
     answer(&SecretVersion { path, version })
 }

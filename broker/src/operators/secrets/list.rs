@@ -4,12 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, answer};
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, operator: Operator) -> Result<HttpResponse, HttpProblem> {
-    let mut secrets = broker.keystore.secrets(None).await?;
-    secrets.retain(|secret| operator.may(Act::ReadObjects, secret.path.namespace()));
-    answer(&secrets)
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let readable = |namespace: &str| principal.permit(Act::ReadObjects, namespace);
+    answer(&broker.keystore.permitted_secrets(readable).await?)
 }

@@ -6,22 +6,20 @@ use vouchsafe_keystore::store::NewVersion;
 use vouchsafe_protocol::{PlaintextSecret, ReasonCode};
 
 use crate::api::secrets::{PutSecret, SecretVersion};
-use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Submission, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let PutSecret { path, purpose, policy, value } = body.secret_json()?;
-    operator.must(Act::ManageSecrets, path.namespace())?;
+    let permit = principal.authorize(Act::ManageSecrets, path.namespace())?;
     let secret = PlaintextSecret::new(value.0)
         .map_err(|error| HttpProblem::for_operator(ReasonCode::InvalidObject, error.to_string()))?;
     let new = NewVersion { path: &path, purpose, policy: &policy };
-    let version = broker.keystore.put_secret(operator.by(), new, &secret).await?;
+    let version = broker.keystore.put_secret(principal.by(&permit), new, &secret).await?;
     answer(&SecretVersion { path, version })
 }

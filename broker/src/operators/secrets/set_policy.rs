@@ -4,19 +4,17 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::api::secrets::SetPolicy;
-use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, done};
+use crate::operators::principal::Act;
+use crate::operators::{Submission, done};
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    operator: Operator,
-    body: Body,
+    Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let SetPolicy { path, policy } = body.json()?;
-    operator.must(Act::ManageSecrets, path.namespace())?;
-    broker.keystore.set_secret_policy(operator.by(), &path, &policy).await?;
+    let permit = principal.authorize(Act::ManageSecrets, path.namespace())?;
+    broker.keystore.set_secret_policy(principal.by(&permit), &path, &policy).await?;
     done()
 }

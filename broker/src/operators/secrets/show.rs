@@ -6,16 +6,16 @@ use vouchsafe_keystore::store::SecretError;
 
 use crate::api::secrets::ShowSecret;
 use crate::broker::Broker;
-use crate::operators::operator::Act;
-use crate::operators::{Operator, Query, answer};
+use crate::operators::principal::Act;
+use crate::operators::{Principal, Query, answer};
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(
     broker: Data<Broker>,
-    operator: Operator,
+    principal: Principal,
     Query(show): Query<ShowSecret>,
 ) -> Result<HttpResponse, HttpProblem> {
-    operator.must(Act::ReadObjects, show.path.namespace())?;
-    let secret = broker.keystore.secret(&show.path).await?;
+    let permit = principal.authorize(Act::ReadObjects, show.path.namespace())?;
+    let secret = broker.keystore.permitted(&permit).secret(&show.path).await?;
     answer(&secret.ok_or(SecretError::Unknown { path: show.path })?)
 }

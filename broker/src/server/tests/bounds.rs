@@ -111,6 +111,8 @@ async fn t54_whoever_is_turned_away_while_sending_gets_an_answer() {
         (guests, head("/v1/release", "{", 3 * mebibyte), sent, "413"),
         // Nobody is known by that token.
         (operators, head("/v1/policies/put", "{", sent), sent, "401"),
+        // Not even what is wrong with its query is said.
+        (operators, head("/v1/collateral/import?unknown=1", "{", sent), sent, "401"),
     ] {
         let answer = sent_in_pieces(&fixture, address, head, length).await;
         let answer = answer.unwrap_or_else(|| panic!("no {status}: the connection was reset"));

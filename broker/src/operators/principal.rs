@@ -1,6 +1,7 @@
 //! Authority: who asks, proved by a token, and what they may do.
 //!
-//! A handler that does not take an [`Operator`] cannot act for one, and there is no other way to get one.
+//! A handler that does not take a [`Principal`] cannot act for one, and there is no other way to get one. It gives a
+//! [`Permit`] for one action in one namespace, which changes and scoped reads of the keystore ask for.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,8 +10,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use vouchsafe_keystore::store::{Authority, By, Operator as Account};
-use vouchsafe_policy::operators::{OperatorIdentity, WHOLE_BROKER, authorize_operator};
+use vouchsafe_keystore::store::{By, Operator};
+use vouchsafe_policy::operators::{OperatorIdentity, Permit, WHOLE_BROKER, authorize_operator};
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
 use crate::broker::Broker;
@@ -21,21 +22,26 @@ pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 
 /// An operator who showed a valid token with this request.
 #[derive(Debug)]
-pub(crate) struct Operator {
+pub(crate) struct Principal {
     identity: OperatorIdentity,
-    authority: Authority,
-    at: UnixTime,
+    /// When the token was checked.
+    pub(crate) at: UnixTime,
 }
 
-impl Operator {
-    /// Who changes something, and when, for the record.
-    pub(crate) fn by(&self) -> By<'_> {
-        By { operator: &self.identity.name, authority: Some(&self.authority), at: self.at }
+impl Principal {
+    /// Who changes something by this permission, and when, for the record.
+    pub(crate) fn by<'p>(&self, permit: &'p Permit) -> By<'p> {
+        By::permitted(permit, self.at)
     }
 
     /// Whether the operator may do this there, by the operators' policy.
     pub(crate) fn may(&self, act: Act, namespace: &str) -> bool {
-        authorize_operator(&self.identity, act, namespace).is_ok()
+        self.permit(act, namespace).is_some()
+    }
+
+    /// The permission, where its absence leaves something out of an answer and is no refusal.
+    pub(crate) fn permit(&self, act: Act, namespace: &str) -> Option<Permit> {
+        authorize_operator(&self.identity, act, namespace).ok()
     }
 
     /// The namespaces in which the operator may do this; `None` where that is everywhere.
@@ -44,26 +50,26 @@ impl Operator {
         (!self.may_everywhere(act)).then(|| self.identity.namespaces.iter().filter(may).cloned().collect())
     }
 
-    /// As [`Operator::may`], for what concerns the whole broker.
+    /// As [`Principal::may`], for what concerns the whole broker.
     pub(crate) fn may_everywhere(&self, act: Act) -> bool {
         self.may(act, WHOLE_BROKER)
     }
 
-    /// Goes on only when the operator may.
-    pub(crate) fn must(&self, act: Act, namespace: &str) -> Result<(), HttpProblem> {
+    /// The permission to do this there; without it the request ends here.
+    pub(crate) fn authorize(&self, act: Act, namespace: &str) -> Result<Permit, HttpProblem> {
         authorize_operator(&self.identity, act, namespace).map_err(|error| {
             tracing::warn!(event = "operator.forbidden", operator = self.identity.name, action = %act);
             HttpProblem::for_operator(ReasonCode::Forbidden, error.to_string())
         })
     }
 
-    /// As [`Operator::must`], for what concerns the whole broker.
-    pub(crate) fn must_everywhere(&self, act: Act) -> Result<(), HttpProblem> {
-        self.must(act, WHOLE_BROKER)
+    /// As [`Principal::authorize`], for what concerns the whole broker.
+    pub(crate) fn authorize_everywhere(&self, act: Act) -> Result<Permit, HttpProblem> {
+        self.authorize(act, WHOLE_BROKER)
     }
 }
 
-impl FromRequest for Operator {
+impl FromRequest for Principal {
     type Error = HttpProblem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, HttpProblem>>>>;
 
@@ -75,18 +81,14 @@ impl FromRequest for Operator {
             let token = token.ok_or_else(|| unauthorized("there is no bearer token with this request"))?;
             let account = broker.keystore.authenticate(&token).await?;
             let account = account.ok_or_else(|| unauthorized("invalid or revoked operator token"))?;
-            let authority = account.authority();
-            Ok(Self { identity: identity(account), authority, at: clock::now() })
+            Ok(Self { identity: identity(account), at: clock::now() })
         })
     }
 }
 
-fn identity(account: Account) -> OperatorIdentity {
-    OperatorIdentity {
-        name: account.name,
-        role: account.role,
-        namespaces: account.namespaces.into_iter().collect(),
-    }
+fn identity(account: Operator) -> OperatorIdentity {
+    let Operator { name, role, namespaces, created_at: _ } = account;
+    OperatorIdentity { name, role, namespaces }
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {

@@ -1,0 +1,39 @@
+//! An operator's request that has a body.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::Principal;
+use crate::body::{Body, BodyReader};
+use crate::problem::HttpProblem;
+
+/// Who sends it, and what. The token is checked first: of a stranger's body nothing is kept, and it is discarded before the
+/// answer, which the stranger would otherwise not see while still sending. One extractor, since actix-web runs those of a
+/// handler side by side and answers with the first error.
+pub(super) struct Submission {
+    pub(super) principal: Principal,
+    pub(super) body: Body,
+}
+
+impl FromRequest for Submission {
+    type Error = HttpProblem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpProblem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let principal = Principal::from_request(request, payload);
+        let reader = BodyReader::from_request(request, payload);
+        Box::pin(async move {
+            let reader = reader.await?;
+            match principal.await {
+                Ok(principal) => Ok(Self { principal, body: reader.whole().await? }),
+                Err(problem) => {
+                    reader.discard().await;
+                    Err(problem)
+                }
+            }
+        })
+    }
+}
