@@ -13,6 +13,7 @@
 //! - Key identifiers (RFC 5280 §4.2.1.1) choose among CAs of one name; what proves the issuer is the signature.
 
 pub(crate) mod algorithms;
+mod cache;
 pub(crate) mod certificate;
 mod collateral;
 pub(crate) mod crl;
@@ -21,7 +22,6 @@ pub(crate) mod der;
 pub(crate) mod evidence;
 mod identifiers;
 mod issuer;
-mod memory;
 mod path;
 mod revocation;
 #[cfg(test)]
@@ -40,6 +40,7 @@ use vouchsafe_protocol::UnixTime;
 use webpki::EndEntityCert;
 use webpki::KeyUsage;
 
+pub use self::cache::ChainCache;
 pub use self::certificate::Certificate;
 pub use self::certificate::Extension;
 pub use self::collateral::Collateral;
@@ -53,7 +54,6 @@ pub use self::crl::crl_is_signed_by;
 pub use self::crl::crl_signer;
 pub use self::issuer::UnknownIssuer;
 pub use self::issuer::verify_issuer;
-pub use self::memory::ChainMemory;
 use self::revocation::Link;
 pub use self::revocation::MissingCrl;
 pub use self::revocation::Revocation;
@@ -183,7 +183,7 @@ pub(crate) fn readable(certificates: &[Bytes]) -> Vec<Vec<u8>> {
     readable.map(|encoded| encoded.0.clone()).collect()
 }
 
-/// Verifies a chain, without any memory.
+/// Verifies a chain, without a cache.
 ///
 /// # Errors
 /// One variant for each reason to refuse.

@@ -56,7 +56,7 @@ use self::read::Submodules;
 use crate::anchors::Purpose;
 use crate::anchors::Root;
 use crate::anchors::TrustAnchors;
-use crate::chain::ChainMemory;
+use crate::chain::ChainCache;
 use crate::chain::ChainRequest;
 use crate::chain::Collateral;
 use crate::chain::MissingCrl;
@@ -84,7 +84,7 @@ pub struct TokenContext<'a> {
     /// The time to judge at.
     pub now: UnixTime,
     /// Chains that verified before.
-    pub memory: &'a ChainMemory,
+    pub cache: &'a ChainCache,
 }
 
 /// An authentic, current token for one of the audiences, of which nobody knows yet what request it was made for.
@@ -197,7 +197,7 @@ fn verify_pki(
     if !context.anchors.serving(Purpose::ConfidentialSpace).any(|ca| ca.sha256 == sha256) {
         return Err(TokenError::UnknownRoot { sha256 });
     }
-    let chain = context.memory.verify(&ChainRequest {
+    let chain = context.cache.verify(&ChainRequest {
         leaf,
         certificates: std::slice::from_ref(intermediate),
         purpose: Purpose::ConfidentialSpace,

@@ -15,9 +15,9 @@
 //! - The signer's common name: it is no secret, and the development certificates have the same.
 //! - Extended key usage of the signer: webpki has checked it where there is one (RFC 5280 §4.2.1.12).
 
+mod cache;
 mod claims;
 mod error;
-mod memory;
 pub(crate) mod message;
 mod store;
 #[cfg(test)]
@@ -36,9 +36,9 @@ use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::limits::MAX_ENDORSEMENT;
 
+pub use self::cache::EndorsementCache;
 pub use self::claims::LaunchEndorsement;
 pub use self::error::LaunchError;
-pub use self::memory::EndorsementMemory;
 use self::message::VmGoldenMeasurement;
 use self::message::VmLaunchEndorsement;
 pub use self::store::EndorsementStore;
@@ -78,7 +78,7 @@ pub struct LaunchContext<'a> {
     /// The time to judge at.
     pub now: UnixTime,
     /// Endorsements that verified before.
-    pub memory: &'a EndorsementMemory,
+    pub cache: &'a EndorsementCache,
 }
 
 /// The endorsement of a measurement: the one that came with the evidence, or else what the store has.
@@ -135,11 +135,11 @@ pub fn verify(
         return Err(LaunchError::TooLarge { found, limit });
     }
     let digest = Digest32::of(endorsement);
-    if let Some(known) = context.memory.get(digest, context) {
+    if let Some(known) = context.cache.get(digest, context) {
         return known.endorse(measurement);
     }
     let verified = Arc::new(verify_new(endorsement, digest, context)?);
-    context.memory.insert(&verified, context);
+    context.cache.insert(&verified, context);
     verified.endorse(measurement)
 }
 

@@ -19,11 +19,12 @@
 //! | what was found | [`claims`] |
 //! | which claims are absent, and why | [`withheld`] |
 //! | what files will measure | [`reference_values`] |
-//! | what is remembered between verifications | [`memory`] |
+//! | what is remembered between verifications | [`cache`] |
 //!
 //! Feature `test-util` adds builders that sign with throw-away roots; it removes no check.
 
 pub mod anchors;
+pub mod cache;
 pub mod chain;
 pub mod claims;
 pub mod event_log;
@@ -31,7 +32,6 @@ mod field;
 pub mod go_tpm_tools;
 pub mod google_token;
 pub mod launch;
-pub mod memory;
 mod pcr_set;
 pub mod reference_values;
 pub mod snp;
@@ -44,6 +44,7 @@ pub mod withheld;
 
 pub use anchors::Root;
 pub use anchors::TrustAnchors;
+pub use cache::VerifyCache;
 pub use chain::Collateral;
 pub use chain::Revocation;
 pub use claims::Claims;
@@ -52,7 +53,6 @@ pub use claims::Instance;
 pub use claims::Phase;
 pub use claims::VerifiedClaims;
 pub use event_log::Technology;
-pub use memory::VerifyMemory;
 pub use pcr_set::PcrSet;
 pub use verify::Context;
 pub use verify::Endorsements;

@@ -48,7 +48,7 @@ pub use self::vek::VekField;
 use crate::anchors::Product;
 use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
-use crate::chain::ChainMemory;
+use crate::chain::ChainCache;
 use crate::chain::ChainRequest;
 use crate::chain::Collateral;
 use crate::chain::VerifiedChain;
@@ -74,7 +74,7 @@ pub struct SnpContext<'a> {
     /// The time to judge at.
     pub now: UnixTime,
     /// Chains that verified before.
-    pub memory: &'a ChainMemory,
+    pub cache: &'a ChainCache,
 }
 
 /// An authentic report of which nobody knows yet what it was made for.
@@ -127,7 +127,7 @@ pub fn verify_unbound(
 
     // 2. The certificate chains to an anchor for the kind of key that the report names: SIGNING_KEY (AMD 56860 §7.3), a
     //    VCEK under the ASK or a VLEK under the ASVK (T16).
-    let chain = context.memory.verify(&ChainRequest {
+    let chain = context.cache.verify(&ChainRequest {
         leaf: evidence.vek,
         certificates: evidence.certificates,
         purpose: match report.signer {

@@ -20,10 +20,10 @@
 //! - MRTD has no list here: Google's endorsement, a baseline or a policy says which firmware is good.
 
 mod appraisal;
+mod cache;
 mod claims;
 mod collateral;
 mod error;
-mod memory;
 mod pck;
 mod published;
 mod quote;
@@ -36,6 +36,7 @@ use aws_lc_rs::digest;
 use subtle::ConstantTimeEq;
 use vouchsafe_protocol::UnixTime;
 
+pub use self::cache::TdxCache;
 pub use self::claims::TcbStatus;
 pub use self::claims::TdAttributes;
 pub use self::claims::TdxClaims;
@@ -48,7 +49,6 @@ pub use self::collateral::TdxCollateralError;
 pub use self::collateral::TdxCollateralStore;
 pub use self::error::CollateralPart;
 pub use self::error::TdxError;
-pub use self::memory::TdxMemory;
 use self::pck::PckChain;
 pub use self::pck::PckField;
 pub use self::published::CollateralAnchor;
@@ -58,7 +58,7 @@ pub use self::quote::QuoteError;
 pub use self::quote::QuotePart;
 use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
-use crate::chain::ChainMemory;
+use crate::chain::ChainCache;
 use crate::chain::ChainRequest;
 use crate::chain::Collateral;
 use crate::chain::Revocation;
@@ -76,9 +76,9 @@ pub struct TdxContext<'a> {
     /// The time to judge at.
     pub now: UnixTime,
     /// Chains that verified before.
-    pub chains: &'a ChainMemory,
+    pub chains: &'a ChainCache,
     /// Platforms and signatures that verified before.
-    pub memory: &'a TdxMemory,
+    pub cache: &'a TdxCache,
 }
 
 /// What the TCB is judged by.
@@ -170,12 +170,12 @@ pub fn verify_unbound(
     //    MRSIGNERSEAM (A.3.2; T15).
     check_trust_domain(&quote)?;
 
-    signatures::with(context.memory.signature_memory(), || {
+    signatures::with(context.cache.signature_cache(), || {
         // 3. The platform's certificate chains to an anchor, the one that ends the quote's own chain: certification data
         //    of type 5 (DCAP API A.3.9; T10).
-        let pck = context.memory.chain(quote.pck_chain)?;
+        let pck = context.cache.chain(quote.pck_chain)?;
         let chain = verify_chain(&pck, context)?;
-        context.memory.keep(quote.pck_chain, &pck);
+        context.cache.keep(quote.pck_chain, &pck);
 
         // 4. The platform's key signed the quoting enclave's report, which vouches for the attestation key
         //    (DCAP API A.3.11).

@@ -40,6 +40,7 @@ pub use self::inspect::read_vtpm_file;
 pub use self::veks::MAX_VEKS_OF_CHIP;
 pub use self::veks::VekStore;
 use crate::anchors::TrustAnchors;
+use crate::cache::VerifyCache;
 use crate::chain::Collateral;
 use crate::claims::Claims;
 use crate::claims::Instance;
@@ -49,7 +50,6 @@ use crate::google_token::GoogleTokenClaims;
 use crate::google_token::TokenContext;
 use crate::google_token::verify_token;
 use crate::launch::LaunchContext;
-use crate::memory::VerifyMemory;
 use crate::snp::SnpContext;
 use crate::tdx::TdxContext;
 use crate::vtpm::CertifiedKey;
@@ -72,7 +72,7 @@ pub struct Context<'a> {
     /// The time to judge at.
     pub now: UnixTime,
     /// What was verified before.
-    pub memory: &'a VerifyMemory,
+    pub cache: &'a VerifyCache,
 }
 
 impl<'a> Context<'a> {
@@ -81,7 +81,7 @@ impl<'a> Context<'a> {
             anchors: self.anchors,
             collateral: self.collateral,
             now: self.now,
-            memory: self.memory.chains(),
+            cache: self.cache.chains(),
         }
     }
 
@@ -90,8 +90,8 @@ impl<'a> Context<'a> {
             anchors: self.anchors,
             collateral: self.collateral,
             now: self.now,
-            chains: self.memory.chains(),
-            memory: self.memory.tdx(),
+            chains: self.cache.chains(),
+            cache: self.cache.tdx(),
         }
     }
 
@@ -100,7 +100,7 @@ impl<'a> Context<'a> {
             anchors: self.anchors,
             collateral: self.collateral,
             now: self.now,
-            memory: self.memory.endorsements(),
+            cache: self.cache.endorsements(),
         }
     }
 
@@ -111,7 +111,7 @@ impl<'a> Context<'a> {
             keys: &self.endorsements.token_keys,
             audiences: self.audiences,
             now: self.now,
-            memory: self.memory.chains(),
+            cache: self.cache.chains(),
         }
     }
 }

@@ -102,11 +102,11 @@ impl<'a> ReadQuote<'a> {
     /// The key's certificate: its chain, and that it is an attestation key's (T02).
     pub(crate) fn certified_key(&self, context: &Context<'_>) -> Result<CertifiedKey, VtpmError> {
         let chain = self.chain(context)?;
-        if let Some(key) = context.memory.keys.get(&chain.leaf_digest()) {
+        if let Some(key) = context.cache.keys.get(&chain.leaf_digest()) {
             return Ok(CertifiedKey { chain, key });
         }
         let key = Arc::new(AttestationKey::of(chain.leaf())?);
-        context.memory.keys.insert(chain.leaf_digest(), Arc::clone(&key));
+        context.cache.keys.insert(chain.leaf_digest(), Arc::clone(&key));
         Ok(CertifiedKey { chain, key })
     }
 
@@ -115,7 +115,7 @@ impl<'a> ReadQuote<'a> {
     fn chain(&self, context: &Context<'_>) -> Result<VerifiedChain, VtpmError> {
         let certificates = readable(&self.evidence.ca_certificates);
         let verify = |certificates: &[Vec<u8>]| {
-            context.memory.chains.verify(&ChainRequest {
+            context.cache.chains.verify(&ChainRequest {
                 leaf: &self.evidence.ak_certificate,
                 certificates,
                 purpose: Purpose::GoogleAk,
@@ -181,7 +181,7 @@ impl SignedQuote<'_> {
         withheld: &mut Vec<Withheld>,
     ) -> Result<VtpmClaims, VtpmError> {
         let Self { quote, key, selection } = self;
-        let found = context.memory.log(&quote.evidence.event_log)?;
+        let found = context.cache.log(&quote.evidence.event_log)?;
         let opened = quote.evidence.userspace_log.as_deref().map(UserspaceLog::open).transpose();
         let userspace_log = opened.unwrap_or_else(|reason| {
             withheld.push(reason);
@@ -194,7 +194,7 @@ impl SignedQuote<'_> {
         };
         let state = replayed.check_against(&quote.evidence.pcrs, rule, userspace_log.as_ref())?;
         let firmware_pcrs = FIRMWARE_PCRS.map(|pcr| (pcr, replayed.value(pcr))).into();
-        let log = context.memory.keep(found);
+        let log = context.cache.keep(found);
         let mut claims = VtpmClaims {
             root: key.chain.root(),
             revocation: key.chain.revocation(),

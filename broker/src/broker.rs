@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use vouchsafe_attestation::anchors::AnchorError;
-use vouchsafe_attestation::{TrustAnchors, VerifyMemory};
+use vouchsafe_attestation::{TrustAnchors, VerifyCache};
 use vouchsafe_keystore::keyring::file::KeyringFileError;
 use vouchsafe_keystore::store::OpenError;
 use vouchsafe_keystore::{Keyring, Keystore, StoreError};
@@ -36,7 +36,7 @@ pub struct Broker {
     pub(crate) keystore: Keystore,
     pub(crate) identity: Arc<IdentityKey>,
     pub(crate) anchors: TrustAnchors,
-    pub(crate) memory: VerifyMemory,
+    pub(crate) cache: VerifyCache,
     pub(crate) pool: Pool,
     pub(crate) gate: Arc<Gate>,
     pub(crate) issuers: IssuersInUse,
@@ -134,7 +134,7 @@ impl Broker {
             anchors,
             admission: Listeners::new(&limits, &metrics.listeners),
             readiness: Readiness::default(),
-            memory: VerifyMemory::default(),
+            cache: VerifyCache::default(),
             pool: Pool::start(limits.verifiers(), limits.queue).map_err(StartError::Threads)?,
             issuers: IssuersInUse::default(),
             gate: Arc::new(Gate::new(limits.releases)),

@@ -89,8 +89,8 @@ fn trust_domain(evidence: &TdxEvidence, context: &Context<'_>) -> Result<Claims,
 }
 
 fn token_claims(token: &str, context: &Context<'_>) -> Result<GoogleTokenClaims, VerifyError> {
-    let Context { anchors, collateral, endorsements, audiences, now, memory } = *context;
+    let Context { anchors, collateral, endorsements, audiences, now, cache } = *context;
     let keys = &endorsements.token_keys;
-    let context = TokenContext { anchors, collateral, keys, audiences, now, memory: memory.chains() };
+    let context = TokenContext { anchors, collateral, keys, audiences, now, cache: cache.chains() };
     Ok(google_token::verify_unbound(token, &context)?.inspect())
 }

@@ -25,9 +25,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use vouchsafe_attestation::anchors::Root;
+use vouchsafe_attestation::cache::VerifyCache;
 use vouchsafe_attestation::chain::{Collateral, Revocation};
 use vouchsafe_attestation::claims::{Claims, VerifiedClaims};
-use vouchsafe_attestation::memory::VerifyMemory;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
 use vouchsafe_attestation::verify::{Context, Endorsements, verify};
 use vouchsafe_protocol::{
@@ -83,8 +83,7 @@ fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
     let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
     let paths = ReleasePaths::new(paths.iter().map(|text| path(text)).collect()).unwrap();
     let bound = BoundRequest::release(&BROKER, Nonce([7; 32]), key, &paths);
-    let (anchors, endorsements, memory) =
-        (shared_anchors(), Endorsements::default(), VerifyMemory::default());
+    let (anchors, endorsements, cache) = (shared_anchors(), Endorsements::default(), VerifyCache::default());
     let collateral = Collateral::empty();
     let context = Context {
         anchors: &anchors,
@@ -92,7 +91,7 @@ fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
         endorsements: &endorsements,
         audiences: &[],
         now: NOW,
-        memory: &memory,
+        cache: &cache,
     };
     verify(&vm.evidence(kinds, &bound), bound, &context).unwrap()
 }

@@ -51,7 +51,7 @@ fn main() -> std::io::Result<()> {
 
 /// Verify, decide, wrap and sign, right beside the floor.
 fn releases(c: &mut Criterion, judge: &Judge, floor: &Floor, snp: &Case, vtpm: &Case) {
-    let known = judge.memory();
+    let known = judge.cache();
     c.bench_function("floor_snp", |b| b.iter(|| floor.snp()));
     c.bench_function("release_snp_known", |b| b.iter(|| snp.release(judge, &known)));
     c.bench_function("floor_vtpm", |b| b.iter(|| floor.vtpm()));
@@ -63,7 +63,7 @@ fn releases(c: &mut Criterion, judge: &Judge, floor: &Floor, snp: &Case, vtpm: &
         });
     });
     c.bench_function("release_snp_first", |b| {
-        b.iter_batched_ref(|| judge.memory(), |memory| snp.release(judge, memory), BatchSize::SmallInput);
+        b.iter_batched_ref(|| judge.cache(), |cache| snp.release(judge, cache), BatchSize::SmallInput);
     });
     c.bench_function("floor_vtpm_first", |b| {
         b.iter(|| {
@@ -72,24 +72,24 @@ fn releases(c: &mut Criterion, judge: &Judge, floor: &Floor, snp: &Case, vtpm: &
         });
     });
     c.bench_function("release_vtpm_first", |b| {
-        b.iter_batched_ref(|| judge.memory(), |memory| vtpm.release(judge, memory), BatchSize::SmallInput);
+        b.iter_batched_ref(|| judge.cache(), |cache| vtpm.release(judge, cache), BatchSize::SmallInput);
     });
 }
 
 fn verification(c: &mut Criterion, judge: &Judge, floor: &Floor, [snp, vtpm, both]: [&Case; 3]) {
-    let known = judge.memory();
+    let known = judge.cache();
     let mut group = c.benchmark_group("verify");
     group.bench_function("bare_p384", |b| b.iter(|| floor.snp_report.verify()));
     group.bench_function("snp_known", |b| b.iter(|| snp.verify(judge, &known)));
     group.bench_function("bare_rsa4096_pss", |b| b.iter(|| floor.chip_certificate.verify()));
     group.bench_function("snp_first", |b| {
-        b.iter_batched_ref(|| judge.memory(), |memory| snp.verify(judge, memory), BatchSize::SmallInput);
+        b.iter_batched_ref(|| judge.cache(), |cache| snp.verify(judge, cache), BatchSize::SmallInput);
     });
     group.bench_function("bare_rsa2048", |b| b.iter(|| floor.quote.verify()));
     group.bench_function("bare_hash_of_log", |b| b.iter(|| floor.hash_log()));
     group.bench_function("vtpm_known", |b| b.iter(|| vtpm.verify(judge, &known)));
     group.bench_function("vtpm_first", |b| {
-        b.iter_batched_ref(|| judge.memory(), |memory| vtpm.verify(judge, memory), BatchSize::SmallInput);
+        b.iter_batched_ref(|| judge.cache(), |cache| vtpm.verify(judge, cache), BatchSize::SmallInput);
     });
     group.bench_function("both_known", |b| b.iter(|| both.verify(judge, &known)));
     group.finish();
@@ -99,7 +99,7 @@ fn decisions(c: &mut Criterion, judge: &Judge, cases: [&Case; 3]) {
     let none = Guardrails::compile("").expect("no guardrails are guardrails");
     let mut group = c.benchmark_group("decide");
     for case in cases {
-        let claims = case.verify(judge, &judge.memory());
+        let claims = case.verify(judge, &judge.cache());
         group.bench_function(case.name(), |b| b.iter(|| case.decide(judge, &claims, judge.guardrails())));
         let name = format!("{}_without_guardrails", case.name());
         group.bench_function(name, |b| b.iter(|| case.decide(judge, &claims, &none)));

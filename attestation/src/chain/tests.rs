@@ -257,16 +257,16 @@ fn memory_gives_the_same_answer_only_while_nothing_changed() {
     let fresh = Collateral::new(&[setup.google.root_crl(&setup.current_crl())], &[]).unwrap();
     let revoking = setup.current_crl().revoking(&INTERMEDIATE_SERIAL.to_be_bytes());
     let revoked = Collateral::new(&[setup.google.root_crl(&revoking)], &[]).unwrap();
-    let memory = ChainMemory::new(16);
+    let cache = ChainCache::new(16);
     let verify = |anchors: &TrustAnchors, collateral: &Collateral, now: UnixTime| {
         let (certificates, purpose) = (setup.certificates.as_slice(), Purpose::GoogleAk);
-        memory.verify(&ChainRequest { leaf: &leaf, certificates, purpose, anchors, collateral, now })
+        cache.verify(&ChainRequest { leaf: &leaf, certificates, purpose, anchors, collateral, now })
     };
 
     let first = verify(&anchors, &fresh, NOW).unwrap();
     let second = verify(&anchors, &fresh, NOW.plus(DAY - 1)).unwrap();
     assert!(Arc::ptr_eq(&first.0, &second.0), "remembered");
-    assert_eq!(memory.len(), 1);
+    assert_eq!(cache.len(), 1);
     // The CRL falls due.
     let third = verify(&anchors, &fresh, NOW.plus(DAY)).unwrap();
     assert_eq!(third.revocation(), Revocation::Stale);
@@ -283,7 +283,7 @@ fn memory_is_bounded() {
     let mut setup = Setup::new();
     let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
     let collateral = Collateral::empty();
-    let memory = ChainMemory::new(4);
+    let cache = ChainCache::new(4);
     for instance in 0..32 {
         setup.spec.instance_id = instance;
         let (leaf, certificates) = (setup.leaf(), setup.certificates.as_slice());
@@ -296,9 +296,9 @@ fn memory_is_bounded() {
             collateral: &collateral,
             now,
         };
-        memory.verify(&request).unwrap();
+        cache.verify(&request).unwrap();
     }
-    assert!(memory.len() <= 8, "{} chains", memory.len());
+    assert!(cache.len() <= 8, "{} chains", cache.len());
 }
 
 #[test]

@@ -55,7 +55,7 @@ struct Judge {
     collateral: Collateral,
     keys: Vec<TokenKeys>,
     audiences: Vec<String>,
-    memory: ChainMemory,
+    cache: ChainCache,
     now: UnixTime,
 }
 
@@ -66,7 +66,7 @@ impl Judge {
             collateral: Collateral::empty(),
             keys: vec![TokenKeys::extra(&service().jwks(), NOW).unwrap()],
             audiences: vec!["https://other.example".to_owned(), AUDIENCE.to_owned()],
-            memory: ChainMemory::new(8),
+            cache: ChainCache::new(8),
             now: NOW,
         }
     }
@@ -76,8 +76,8 @@ impl Judge {
     }
 
     fn context(&self) -> TokenContext<'_> {
-        let Self { anchors, collateral, keys, audiences, memory, now } = self;
-        TokenContext { anchors, collateral, keys, audiences, now: *now, memory }
+        let Self { anchors, collateral, keys, audiences, cache, now } = self;
+        TokenContext { anchors, collateral, keys, audiences, now: *now, cache }
     }
 
     fn verify(&self, token: &str) -> Result<GoogleTokenClaims, TokenError> {

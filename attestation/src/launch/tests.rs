@@ -29,7 +29,7 @@ fn fake() -> &'static FakeTcbSigner {
 struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
-    memory: EndorsementMemory,
+    cache: EndorsementCache,
     now: UnixTime,
 }
 
@@ -38,14 +38,14 @@ impl Judge {
         Self {
             anchors: TrustAnchors::builtin().with_extra(fake().root_der()).unwrap(),
             collateral: Collateral::empty(),
-            memory: EndorsementMemory::new(4),
+            cache: EndorsementCache::new(4),
             now: NOW,
         }
     }
 
     fn context(&self) -> LaunchContext<'_> {
-        let Self { anchors, collateral, memory, now } = self;
-        LaunchContext { anchors, collateral, now: *now, memory }
+        let Self { anchors, collateral, cache, now } = self;
+        LaunchContext { anchors, collateral, now: *now, cache }
     }
 
     fn verify(
@@ -309,13 +309,13 @@ fn a_known_endorsement_is_remembered_as_long_as_it_holds() {
     let endorsement = signed(|spec| spec.certificate = Some(fake().root().issue(&certificate)));
     let judge = Judge::new();
     let first = judge.verify(&endorsement, SNP).unwrap();
-    assert_eq!(judge.memory.len(), 1);
+    assert_eq!(judge.cache.len(), 1);
     assert_eq!(judge.verify(&endorsement, SNP).unwrap(), first);
     assert!(judge.verify(&endorsement, MRTD).is_ok());
     let measurement = Digest48([0x99; 48]);
     let refused = judge.verify(&endorsement, LaunchMeasurement::Snp(measurement)).unwrap_err();
     assert_eq!(refused, LaunchError::NotEndorsed { measurement });
-    assert_eq!(judge.memory.len(), 1);
+    assert_eq!(judge.cache.len(), 1);
     let late = Judge { now: NOW.plus(11), ..judge };
     let expired = chain(ChainError::Expired { not_after: NOW.plus(10) });
     assert_eq!(late.verify(&endorsement, SNP), Err(expired));
@@ -329,7 +329,7 @@ fn a_refused_endorsement_is_not_remembered() {
     let judge = Judge::new();
     let refused = judge.verify(&signed(|spec| spec.scheme = Scheme::Pkcs1Sha256), SNP);
     assert_eq!(refused, Err(LaunchError::SignatureInvalid));
-    assert!(judge.memory.is_empty());
+    assert!(judge.cache.is_empty());
 }
 
 #[test]

@@ -34,8 +34,8 @@ fn captured(report: &str, vek: &str) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 fn verify_builtin(report: &[u8], vek: &[u8], now: UnixTime) -> Result<SnpClaims, SnpError> {
-    let (anchors, collateral, memory) = (TrustAnchors::builtin(), Collateral::empty(), ChainMemory::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now, memory: &memory };
+    let (anchors, collateral, cache) = (TrustAnchors::builtin(), Collateral::empty(), ChainCache::new(4));
+    let context = SnpContext { anchors: &anchors, collateral: &collateral, now, cache: &cache };
     let evidence = SnpEvidence { report, vek, certificates: &[] };
     verify_unbound(&evidence, &context).map(UnboundReport::inspect)
 }
@@ -49,8 +49,8 @@ fn verify_signed(
     amd: &FakeAmd,
     collateral: &Collateral,
 ) -> Result<SnpClaims, SnpError> {
-    let (anchors, memory) = (anchors_of(amd), ChainMemory::new(4));
-    let context = SnpContext { anchors: &anchors, collateral, now: NOW, memory: &memory };
+    let (anchors, cache) = (anchors_of(amd), ChainCache::new(4));
+    let context = SnpContext { anchors: &anchors, collateral, now: NOW, cache: &cache };
     let SignedReport { report, vek, certificates } = signed;
     verify_unbound(&SnpEvidence { report, vek, certificates }, &context).map(UnboundReport::inspect)
 }
@@ -138,8 +138,8 @@ fn the_report_is_bound_to_its_data() {
     builder.report_data = [7; 64];
     let amd = FakeAmd::shared(Product::Genoa);
     let SignedReport { report, vek, certificates } = builder.sign(amd);
-    let (anchors, collateral, memory) = (anchors_of(amd), Collateral::empty(), ChainMemory::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, memory: &memory };
+    let (anchors, collateral, cache) = (anchors_of(amd), Collateral::empty(), ChainCache::new(4));
+    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
     let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &certificates };
     assert_eq!(verify_report(&evidence, &[7; 64], &context).unwrap().report_data, Hex([7; 64]));
     assert_eq!(verify_report(&evidence, &[0; 64], &context).unwrap_err(), SnpError::ReportDataMismatch);
@@ -148,8 +148,8 @@ fn the_report_is_bound_to_its_data() {
 #[test]
 fn t10_a_fake_amd_is_nobody_without_its_anchor() {
     let signed = genoa().sign(FakeAmd::shared(Product::Genoa));
-    let (anchors, collateral, memory) = (TrustAnchors::builtin(), Collateral::empty(), ChainMemory::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, memory: &memory };
+    let (anchors, collateral, cache) = (TrustAnchors::builtin(), Collateral::empty(), ChainCache::new(4));
+    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
     let SignedReport { report, vek, certificates } = &signed;
     let error = verify_unbound(&SnpEvidence { report, vek, certificates }, &context).unwrap_err();
     assert_eq!(error, SnpError::Chain(ChainError::UnknownIssuer));
@@ -322,8 +322,8 @@ fn a_saved_hierarchy_signs_for_another_process() {
 fn t30_no_damaged_report_verifies_or_panics() {
     let amd = FakeAmd::shared(Product::Genoa);
     let SignedReport { report, vek, certificates } = genoa().sign(amd);
-    let (anchors, collateral, memory) = (anchors_of(amd), Collateral::empty(), ChainMemory::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, memory: &memory };
+    let (anchors, collateral, cache) = (anchors_of(amd), Collateral::empty(), ChainCache::new(4));
+    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
     let verify = |report: &[u8]| {
         verify_unbound(&SnpEvidence { report, vek: &vek, certificates: &certificates }, &context).is_ok()
     };
@@ -344,8 +344,8 @@ fn t30_no_damaged_report_verifies_or_panics() {
 fn a_known_chain_costs_about_one_signature() {
     let amd = FakeAmd::shared(Product::Genoa);
     let SignedReport { report, vek, certificates } = genoa().sign(amd);
-    let (anchors, collateral, memory) = (anchors_of(amd), Collateral::empty(), ChainMemory::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, memory: &memory };
+    let (anchors, collateral, cache) = (anchors_of(amd), Collateral::empty(), ChainCache::new(4));
+    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
     let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &certificates };
     let _ = verify_unbound(&evidence, &context).unwrap();
     let fastest = (0..100).map(|_| {
@@ -354,5 +354,5 @@ fn a_known_chain_costs_about_one_signature() {
         start.elapsed()
     });
     println!("known chain: {:?}", fastest.min().unwrap());
-    assert_eq!(memory.len(), 1);
+    assert_eq!(cache.len(), 1);
 }

@@ -1,10 +1,10 @@
-//! ECDSA P-256 with SHA-256 by aws-lc, and a memory of the signatures that verified.
+//! ECDSA P-256 with SHA-256 by aws-lc, and a cache of the signatures that verified.
 //!
 //! Whether a signature verifies is a function of key, message and signature. So what verified once is not
 //! computed again, by whomever it is asked: the chains of this crate, or dcap-qvl, which takes an algorithm but
 //! no state and is reached through a variable of the thread. Nothing else is remembered: dates, revocation and
 //! TCB are judged anew each time, so that no verdict can change. Only what verified under keys of a trusted
-//! chain gets here, and the memory is bounded.
+//! chain gets here, and the cache is bounded.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -23,11 +23,11 @@ use rustls_pki_types::SignatureVerificationAlgorithm;
 use webpki::aws_lc_rs::ECDSA_P256_SHA256;
 
 /// Digests of key, message and signature that verified.
-pub(super) struct SignatureMemory {
+pub(super) struct SignatureCache {
     verified: Cache<[u8; 32], ()>,
 }
 
-impl SignatureMemory {
+impl SignatureCache {
     pub(super) fn new(capacity: usize) -> Self {
         Self { verified: Cache::new(capacity) }
     }
@@ -40,7 +40,7 @@ impl SignatureMemory {
 /// What a verification knows while it runs.
 #[derive(Clone)]
 struct Scope {
-    memory: Arc<SignatureMemory>,
+    cache: Arc<SignatureCache>,
     /// The signature of the quote itself, verified in this verification: every quote has another, so that it is
     /// not worth remembering.
     own: Option<[u8; 32]>,
@@ -50,15 +50,15 @@ thread_local! {
     static SCOPE: RefCell<Option<Scope>> = const { RefCell::new(None) };
 }
 
-/// Runs `verification` with this memory.
-pub(super) fn with<R>(memory: &Arc<SignatureMemory>, verification: impl FnOnce() -> R) -> R {
+/// Runs `verification` with this cache.
+pub(super) fn with<R>(cache: &Arc<SignatureCache>, verification: impl FnOnce() -> R) -> R {
     struct Restore(Option<Scope>);
     impl Drop for Restore {
         fn drop(&mut self) {
             SCOPE.set(self.0.take());
         }
     }
-    let _restore = Restore(SCOPE.replace(Some(Scope { memory: Arc::clone(memory), own: None })));
+    let _restore = Restore(SCOPE.replace(Some(Scope { cache: Arc::clone(cache), own: None })));
     verification()
 }
 
@@ -97,7 +97,7 @@ fn encode(signature: &[u8; 64]) -> Option<Vec<u8>> {
     DerSigEncoder::encode_ecdsa_sig(r, s).ok()
 }
 
-/// The algorithm for chains of Intel's and for dcap-qvl. Without a memory around it, it is the plain one.
+/// The algorithm for chains of Intel's and for dcap-qvl. Without a cache around it, it is the plain one.
 pub(crate) static REMEMBERED_P256: &dyn SignatureVerificationAlgorithm = &RememberedP256;
 
 #[derive(Debug)]
@@ -117,11 +117,11 @@ impl SignatureVerificationAlgorithm for RememberedP256 {
             return ECDSA_P256_SHA256.verify_signature(key, message, signature);
         };
         let tuple = tuple(key, message, signature);
-        if scope.own == Some(tuple) || scope.memory.verified.get(&tuple).is_some() {
+        if scope.own == Some(tuple) || scope.cache.verified.get(&tuple).is_some() {
             return Ok(());
         }
         ECDSA_P256_SHA256.verify_signature(key, message, signature)?;
-        scope.memory.verified.insert(tuple, ());
+        scope.cache.verified.insert(tuple, ());
         Ok(())
     }
 }
@@ -129,7 +129,7 @@ impl SignatureVerificationAlgorithm for RememberedP256 {
 /// SHA-256(label || length of key (8) || key || length of signature (8) || signature || message)
 fn tuple(key: &[u8], message: &[u8], signature: &[u8]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
-    context.update(b"vouchsafe/v1 signature memory");
+    context.update(b"vouchsafe/v1 signature cache");
     for part in [key, signature] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
@@ -167,8 +167,8 @@ impl CryptoProvider for AwsLc {
     }
 }
 
-impl fmt::Debug for SignatureMemory {
+impl fmt::Debug for SignatureCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignatureMemory").field("verified", &self.len()).finish()
+        f.debug_struct("SignatureCache").field("verified", &self.len()).finish()
     }
 }

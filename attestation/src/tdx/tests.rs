@@ -39,9 +39,9 @@ fn judge(
     anchors: &TrustAnchors,
     now: UnixTime,
 ) -> Result<TdxClaims, TdxError> {
-    let (chains, memory) = (ChainMemory::new(4), TdxMemory::new(4));
+    let (chains, cache) = (ChainCache::new(4), TdxCache::new(4));
     let collateral = &Collateral::empty();
-    let context = TdxContext { anchors, collateral, now, chains: &chains, memory: &memory };
+    let context = TdxContext { anchors, collateral, now, chains: &chains, cache: &cache };
     let first = verify_unbound(quote, appraisal, &context).map(UnboundQuote::inspect);
     let second = verify_unbound(quote, appraisal, &context).map(UnboundQuote::inspect);
     assert_eq!(first, second);

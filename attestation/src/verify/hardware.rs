@@ -251,7 +251,7 @@ pub(super) fn logged_boot(
     event_log: Option<&[u8]>,
     context: &Context<'_>,
 ) -> Result<Option<Arc<BootLog>>, VerifyError> {
-    let boot = event_log.map(|log| context.memory.ccel(log, &claims.rtmrs));
+    let boot = event_log.map(|log| context.cache.ccel(log, &claims.rtmrs));
     Ok(boot.transpose().map_err(TdxError::from)?)
 }
 

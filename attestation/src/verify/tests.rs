@@ -47,7 +47,7 @@ struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
     endorsements: Endorsements,
-    memory: VerifyMemory,
+    cache: VerifyCache,
 }
 
 impl Judge {
@@ -56,14 +56,14 @@ impl Judge {
             anchors: shared_anchors(),
             collateral: Collateral::empty(),
             endorsements: simulated_endorsements(),
-            memory: VerifyMemory::default(),
+            cache: VerifyCache::default(),
         }
     }
 
     fn context(&self) -> Context<'_> {
         static AUDIENCES: LazyLock<[String; 1]> = LazyLock::new(|| [AUDIENCE.to_owned()]);
-        let Self { anchors, collateral, endorsements, memory } = self;
-        Context { anchors, collateral, endorsements, audiences: &*AUDIENCES, now: NOW, memory }
+        let Self { anchors, collateral, endorsements, cache } = self;
+        Context { anchors, collateral, endorsements, audiences: &*AUDIENCES, now: NOW, cache }
     }
 
     fn verify(&self, evidence: &Evidence, bound: &BoundRequest) -> Result<Claims, VerifyError> {

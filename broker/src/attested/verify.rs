@@ -54,7 +54,7 @@ impl Request {
             endorsements: &loaded.endorsements,
             audiences: &config.urls,
             now: self.session.now,
-            memory: &broker.memory,
+            cache: &broker.cache,
         };
         verify_with(&self.evidence, self.bound.clone(), &context, |instance| {
             *certified = instance.map(instance_name);

@@ -6,7 +6,7 @@ use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
 use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_attestation::launch::{self, EndorsementStore};
 use vouchsafe_attestation::tdx::{Platform, TdxCollateral, TdxCollateralStore};
-use vouchsafe_attestation::{Collateral, Context, Endorsements, TrustAnchors, VekStore, VerifyMemory};
+use vouchsafe_attestation::{Collateral, Context, Endorsements, TrustAnchors, VekStore, VerifyCache};
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind, MAX_BUNDLE};
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{BrokerIdentity, Digest48, UnixTime};
@@ -21,7 +21,7 @@ pub(super) struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
     audiences: Vec<String>,
-    memory: VerifyMemory,
+    cache: VerifyCache,
 }
 
 /// The files that it comes from.
@@ -65,13 +65,13 @@ impl Judge {
             anchors,
             collateral,
             audiences: files.audiences.to_vec(),
-            memory: VerifyMemory::default(),
+            cache: VerifyCache::default(),
         })
     }
 
     pub(super) fn context(&self) -> Context<'_> {
-        let Self { anchors, collateral, endorsements, audiences, memory, now } = self;
-        Context { anchors, collateral, endorsements, audiences, now: *now, memory }
+        let Self { anchors, collateral, endorsements, audiences, cache, now } = self;
+        Context { anchors, collateral, endorsements, audiences, now: *now, cache }
     }
 }
 

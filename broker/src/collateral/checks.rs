@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use vouchsafe_attestation::chain::{ChainError, Collateral, CollateralError, MAX_CRLS};
 use vouchsafe_attestation::launch::{
-    EndorsementMemory, LaunchContext, LaunchError, LaunchMeasurement, verify as verify_endorsement,
+    EndorsementCache, LaunchContext, LaunchError, LaunchMeasurement, verify as verify_endorsement,
 };
 use vouchsafe_attestation::tdx::{
     CollateralAnchor, MAX_TDX_COLLATERAL, Platform, TdxCollateral, TdxCollateralError, TdxError,
@@ -187,9 +187,9 @@ pub(super) fn check_rank(new: Root, known: Root) -> Result<(), ContentError> {
 
 /// Who endorses the measurement, of whichever technology it is.
 fn endorses(measurement: Digest48, bytes: &[u8], judge: Judge<'_>) -> Result<Root, LaunchError> {
-    let (collateral, memory) = (Collateral::empty(), EndorsementMemory::new(1));
+    let (collateral, cache) = (Collateral::empty(), EndorsementCache::new(1));
     let context =
-        LaunchContext { anchors: judge.anchors, collateral: &collateral, now: judge.now, memory: &memory };
+        LaunchContext { anchors: judge.anchors, collateral: &collateral, now: judge.now, cache: &cache };
     let of = |measurement| verify_endorsement(bytes, measurement, &context).map(|found| found.root);
     of(LaunchMeasurement::Snp(measurement)).or_else(|_| of(LaunchMeasurement::Tdx(measurement)))
 }

@@ -5,10 +5,10 @@
 use std::sync::OnceLock;
 
 use vouchsafe_attestation::google_token::{TokenContext, TokenKeys, TokenKind, UnboundToken, verify_unbound};
-use vouchsafe_attestation::launch::{self, EndorsementMemory, LaunchContext, LaunchMeasurement};
+use vouchsafe_attestation::launch::{self, EndorsementCache, LaunchContext, LaunchMeasurement};
 use vouchsafe_attestation::test_util::google_token::{FakeAttestationService, sign};
 use vouchsafe_attestation::test_util::launch::envelope;
-use vouchsafe_attestation::{Collateral, Root, TrustAnchors, chain::ChainMemory};
+use vouchsafe_attestation::{Collateral, Root, TrustAnchors, chain::ChainCache};
 use vouchsafe_protocol::Digest48;
 
 use super::NOW;
@@ -40,8 +40,8 @@ pub fn google_token(data: &[u8]) {
 /// A launch endorsement, and the same bytes as the message in one.
 pub fn launch_endorsement(data: &[u8]) {
     let (anchors, collateral) = (TrustAnchors::builtin(), Collateral::empty());
-    let memory = EndorsementMemory::new(1);
-    let context = LaunchContext { anchors: &anchors, collateral: &collateral, now: NOW, memory: &memory };
+    let cache = EndorsementCache::new(1);
+    let context = LaunchContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
     let inside = envelope(data.to_vec(), vec![0; 512]);
     for endorsement in [data, &inside] {
         for measurement in [LaunchMeasurement::Snp(MEASUREMENT), LaunchMeasurement::Tdx(MEASUREMENT)] {
@@ -51,7 +51,7 @@ pub fn launch_endorsement(data: &[u8]) {
             );
         }
     }
-    assert!(memory.is_empty());
+    assert!(cache.is_empty());
 }
 
 struct Service {
@@ -59,7 +59,7 @@ struct Service {
     collateral: Collateral,
     keys: [TokenKeys; 1],
     audiences: [String; 1],
-    memory: ChainMemory,
+    cache: ChainCache,
 }
 
 impl Service {
@@ -70,13 +70,13 @@ impl Service {
             collateral: Collateral::empty(),
             keys: [TokenKeys::extra(&fake.jwks(), NOW).expect("a key set")],
             audiences: [AUDIENCE.to_owned()],
-            memory: ChainMemory::new(8),
+            cache: ChainCache::new(8),
         }
     }
 
     fn verify(&self, token: &str) -> Result<UnboundToken, vouchsafe_attestation::google_token::TokenError> {
-        let Self { anchors, collateral, keys, audiences, memory } = self;
-        verify_unbound(token, &TokenContext { anchors, collateral, keys, audiences, now: NOW, memory })
+        let Self { anchors, collateral, keys, audiences, cache } = self;
+        verify_unbound(token, &TokenContext { anchors, collateral, keys, audiences, now: NOW, cache })
     }
 }
 

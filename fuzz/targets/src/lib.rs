@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 pub use google::{google_token, launch_endorsement};
 use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::anchors::Product;
-use vouchsafe_attestation::chain::ChainMemory;
+use vouchsafe_attestation::chain::ChainCache;
 use vouchsafe_attestation::event_log::{
     CcelLog, EventLog, PcrRule, Phase, ReplayedCcel, ReplayedLog, Technology, UserspaceLog,
 };
 use vouchsafe_attestation::snp::{self, SnpContext, SnpEvidence};
-use vouchsafe_attestation::tdx::{self, Appraisal, TdxCollateral, TdxContext, TdxMemory};
+use vouchsafe_attestation::tdx::{self, Appraisal, TdxCache, TdxCollateral, TdxContext};
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
@@ -25,8 +25,8 @@ use vouchsafe_attestation::test_util::tdx::{FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::SimulatedVm;
 use vouchsafe_attestation::vtpm::{Attest, TpmSignature, parse_instance_info};
 use vouchsafe_attestation::{
-    Collateral, Context, Endorsements, Expected, Root, TrustAnchors, VerifiedClaims, VerifyError,
-    VerifyMemory, inspect_vtpm,
+    Collateral, Context, Endorsements, Expected, Root, TrustAnchors, VerifiedClaims, VerifyCache,
+    VerifyError, inspect_vtpm,
 };
 use vouchsafe_guest_client::hardware::certificate_table::CertificateTable;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, MAX_BUNDLE_ITEMS};
@@ -161,11 +161,11 @@ pub fn snp_report(data: &[u8]) {
         let amd = FakeAmd::shared(Product::Genoa);
         let SignedReport { vek, certificates, .. } = SnpReportBuilder::new(Product::Genoa).sign(amd);
         let anchors = TrustAnchors::builtin().with_extra(amd.ark_der()).expect("a CA certificate");
-        Chip { vek, certificates, anchors, memory: ChainMemory::new(8) }
+        Chip { vek, certificates, anchors, cache: ChainCache::new(8) }
     });
     let evidence = SnpEvidence { report: data, vek: &chip.vek, certificates: &chip.certificates };
     let collateral = &Collateral::empty();
-    let context = SnpContext { anchors: &chip.anchors, collateral, now: NOW, memory: &chip.memory };
+    let context = SnpContext { anchors: &chip.anchors, collateral, now: NOW, cache: &chip.cache };
     // The chip's key is made anew in each process, so no input is signed by it.
     assert!(snp::verify_unbound(&evidence, &context).is_err());
 }
@@ -277,15 +277,15 @@ struct Chip {
     vek: Vec<u8>,
     certificates: Vec<Vec<u8>>,
     anchors: TrustAnchors,
-    memory: ChainMemory,
+    cache: ChainCache,
 }
 
 /// A fake Intel's platform.
 struct Platform {
     quote: Vec<u8>,
     anchors: TrustAnchors,
-    chains: ChainMemory,
-    memory: TdxMemory,
+    chains: ChainCache,
+    cache: TdxCache,
 }
 
 impl Platform {
@@ -296,8 +296,8 @@ impl Platform {
             Self {
                 quote: TdxQuoteBuilder::new().sign(intel),
                 anchors: TrustAnchors::builtin().with_extra(intel.root_der()).expect("a CA certificate"),
-                chains: ChainMemory::new(8),
-                memory: TdxMemory::new(8),
+                chains: ChainCache::new(8),
+                cache: TdxCache::new(8),
             }
         })
     }
@@ -308,7 +308,7 @@ impl Platform {
             collateral: &Collateral::empty(),
             now: NOW,
             chains: &self.chains,
-            memory: &self.memory,
+            cache: &self.cache,
         };
         tdx::verify_unbound(quote, appraisal, &context)
     }
@@ -318,7 +318,7 @@ struct Inspection {
     anchors: TrustAnchors,
     collateral: Collateral,
     endorsements: Endorsements,
-    memory: VerifyMemory,
+    cache: VerifyCache,
 }
 
 impl Inspection {
@@ -327,7 +327,7 @@ impl Inspection {
             anchors: TrustAnchors::builtin(),
             collateral: Collateral::empty(),
             endorsements: Endorsements::default(),
-            memory: VerifyMemory::new(8, 1024 * 1024),
+            cache: VerifyCache::new(8, 1024 * 1024),
         }
     }
 
@@ -338,7 +338,7 @@ impl Inspection {
             endorsements: &self.endorsements,
             audiences: &[],
             now,
-            memory: &self.memory,
+            cache: &self.cache,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From registration to an opened secret, with a simulated VM whose claims come out of the verifier.
 
+use vouchsafe_attestation::cache::VerifyCache;
 use vouchsafe_attestation::event_log::Technology;
-use vouchsafe_attestation::memory::VerifyMemory;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
 use vouchsafe_attestation::verify::{Context, Endorsements, verify};
@@ -24,15 +24,14 @@ fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
     let bound = BoundRequest::release(&BROKER, Nonce([7; 32]), key.public().clone(), &paths(all));
     let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
     let collateral = Collateral::new(&[crl], &[]).expect("a CRL");
-    let (anchors, endorsements, memory) =
-        (shared_anchors(), Endorsements::default(), VerifyMemory::default());
+    let (anchors, endorsements, cache) = (shared_anchors(), Endorsements::default(), VerifyCache::default());
     let context = Context {
         anchors: &anchors,
         collateral: &collateral,
         endorsements: &endorsements,
         audiences: &[],
         now: NOW,
-        memory: &memory,
+        cache: &cache,
     };
     verify(&vm.evidence(Kinds::VTPM, &bound), bound, &context).expect("good evidence")
 }

@@ -7,7 +7,7 @@ use vouchsafe_attestation::snp::SnpClaims;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
 use vouchsafe_attestation::{
-    Collateral, Context, Endorsements, TrustAnchors, VerifiedClaims, VerifyMemory, verify,
+    Collateral, Context, Endorsements, TrustAnchors, VerifiedClaims, VerifyCache, verify,
 };
 use vouchsafe_policy::{
     CompiledPolicy, DecideItem, DecideRequest, Guardrails, PolicyTemplate, Protocol, Purpose, ReleaseGrant,
@@ -50,9 +50,9 @@ impl Judge {
         }
     }
 
-    /// A memory of nothing yet.
-    pub(super) fn memory(&self) -> VerifyMemory {
-        VerifyMemory::new(16, 1024 * 1024)
+    /// A cache of nothing yet.
+    pub(super) fn cache(&self) -> VerifyCache {
+        VerifyCache::new(16, 1024 * 1024)
     }
 
     pub(super) fn guardrails(&self) -> &Guardrails {
@@ -63,9 +63,9 @@ impl Judge {
         self.identity.identity()
     }
 
-    fn verify(&self, evidence: &Evidence, bound: BoundRequest, memory: &VerifyMemory) -> VerifiedClaims {
+    fn verify(&self, evidence: &Evidence, bound: BoundRequest, cache: &VerifyCache) -> VerifiedClaims {
         let Self { anchors, collateral, endorsements, .. } = self;
-        let context = Context { anchors, collateral, endorsements, audiences: &[], now: NOW, memory };
+        let context = Context { anchors, collateral, endorsements, audiences: &[], now: NOW, cache };
         verify(evidence, bound, &context).expect("good evidence")
     }
 }
@@ -89,7 +89,7 @@ impl Case {
         let guest = GuestKey::generate(Suite::XWing);
         let bound = BoundRequest::release(&judge.broker(), Nonce([2; 32]), guest.public().clone(), &paths);
         let evidence = SimulatedVm::new().evidence(kinds, &bound);
-        let claims = judge.verify(&evidence, bound.clone(), &judge.memory());
+        let claims = judge.verify(&evidence, bound.clone(), &judge.cache());
         let claims = claims.claims();
         let (name, purpose, policy_text) = match kinds {
             Kinds::REPORT => ("snp", Purpose::App, snp_policy(claims.sev_snp.as_ref().expect("a report"))),
@@ -122,8 +122,8 @@ impl Case {
         &self.policy_text
     }
 
-    pub(super) fn verify(&self, judge: &Judge, memory: &VerifyMemory) -> VerifiedClaims {
-        judge.verify(&self.evidence, self.bound.clone(), memory)
+    pub(super) fn verify(&self, judge: &Judge, cache: &VerifyCache) -> VerifiedClaims {
+        judge.verify(&self.evidence, self.bound.clone(), cache)
     }
 
     pub(super) fn decide(
@@ -157,8 +157,8 @@ impl Case {
     }
 
     /// All of a release but its record.
-    pub(super) fn release(&self, judge: &Judge, memory: &VerifyMemory) -> ReleaseAnswer {
-        let claims = self.verify(judge, memory);
+    pub(super) fn release(&self, judge: &Judge, cache: &VerifyCache) -> ReleaseAnswer {
+        let claims = self.verify(judge, cache);
         let grant = self.decide(judge, &claims, judge.guardrails());
         let granted = grant.secret(&self.path).expect("granted");
         let label = SecretLabel { path: granted.path(), version: granted.version() };

@@ -30,7 +30,7 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
 
     let paths = ReleasePaths::new(vec![path.clone()]).expect("one path");
     let input = runtime.block_on(keystore.decision_input(&paths)).expect("sound rows");
-    let claims = vtpm.verify(judge, &judge.memory());
+    let claims = vtpm.verify(judge, &judge.cache());
     let grant = input.decide(&claims, &judge.broker(), NOW).expect("granted");
     let bare = TwoOpens::new();
     let mut group = c.benchmark_group("at_rest");

@@ -12,8 +12,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, ParsedPublicKey,
 };
 use criterion::{BatchSize, Criterion};
-use vouchsafe_attestation::chain::ChainMemory;
-use vouchsafe_attestation::tdx::{Appraisal, TdxCollateral, TdxContext, TdxMemory, verify_unbound};
+use vouchsafe_attestation::chain::ChainCache;
+use vouchsafe_attestation::tdx::{Appraisal, TdxCache, TdxCollateral, TdxContext, verify_unbound};
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::{Collateral, TrustAnchors};
 use vouchsafe_protocol::{Digest32, UnixTime};
@@ -28,9 +28,9 @@ struct Judge {
 }
 
 impl Judge {
-    fn verify(&self, quote: &[u8], chains: &ChainMemory, memory: &TdxMemory) {
+    fn verify(&self, quote: &[u8], chains: &ChainCache, cache: &TdxCache) {
         let Self { anchors, collateral, intel } = self;
-        let context = TdxContext { anchors, collateral, now: NOW, chains, memory };
+        let context = TdxContext { anchors, collateral, now: NOW, chains, cache };
         let claims =
             verify_unbound(quote, Appraisal::Given(intel), &context).expect("a good quote").inspect();
         assert!(black_box(claims).tcb.is_some());
@@ -71,13 +71,13 @@ pub(super) fn quotes(c: &mut Criterion) {
         intel: intel.collateral(&spec),
     };
     let (quote, bare) = (TdxQuoteBuilder::new().sign(intel), Bare::new());
-    let known = (ChainMemory::new(16), TdxMemory::new(16));
+    let known = (ChainCache::new(16), TdxCache::new(16));
     judge.verify(&quote, &known.0, &known.1);
     let other = TdxQuoteBuilder::new().sign(&intel.another_platform());
     let other_known = || {
-        let memory = (ChainMemory::new(16), TdxMemory::new(16));
-        judge.verify(&other, &memory.0, &memory.1);
-        memory
+        let cache = (ChainCache::new(16), TdxCache::new(16));
+        judge.verify(&other, &cache.0, &cache.1);
+        cache
     };
     let mut group = c.benchmark_group("tdx");
     group.bench_function("bare_3_p256_and_hash", |b| b.iter(|| bare.floor(&quote)));
@@ -85,7 +85,7 @@ pub(super) fn quotes(c: &mut Criterion) {
     group.bench_function("platform_first", |b| {
         b.iter_batched_ref(
             other_known,
-            |(chains, memory)| judge.verify(&quote, chains, memory),
+            |(chains, cache)| judge.verify(&quote, chains, cache),
             BatchSize::SmallInput,
         );
     });

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use criterion::{BatchSize, Criterion};
-use vouchsafe_attestation::chain::ChainMemory;
+use vouchsafe_attestation::chain::ChainCache;
 use vouchsafe_attestation::google_token::{TokenContext, TokenKeys, TokenKind, verify_token};
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
 use vouchsafe_attestation::{Collateral, TrustAnchors};
@@ -44,9 +44,9 @@ impl Token {
         }
     }
 
-    fn verify(&self, memory: &ChainMemory) {
+    fn verify(&self, cache: &ChainCache) {
         let Self { anchors, collateral, keys, audiences, .. } = self;
-        let context = TokenContext { anchors, collateral, keys, audiences, now: NOW, memory };
+        let context = TokenContext { anchors, collateral, keys, audiences, now: NOW, cache };
         std::hint::black_box(verify_token(&self.text, &self.nonce, &context).expect("a good token"));
     }
 }
@@ -76,13 +76,13 @@ impl Bare {
 
 pub(super) fn tokens(c: &mut Criterion) {
     let (pki, oidc) = (Token::new(TokenKind::Pki), Token::new(TokenKind::Oidc));
-    let (bare, known) = (Bare::of(&pki), ChainMemory::new(16));
+    let (bare, known) = (Bare::of(&pki), ChainCache::new(16));
     let mut group = c.benchmark_group("token");
     group.bench_function("bare_rsa2048", |b| b.iter(|| bare.verify()));
     group.bench_function("pki_known", |b| b.iter(|| pki.verify(&known)));
     group.bench_function("oidc", |b| b.iter(|| oidc.verify(&known)));
     group.bench_function("pki_first", |b| {
-        b.iter_batched_ref(|| ChainMemory::new(16), |memory| pki.verify(memory), BatchSize::SmallInput);
+        b.iter_batched_ref(|| ChainCache::new(16), |cache| pki.verify(cache), BatchSize::SmallInput);
     });
     group.finish();
 }

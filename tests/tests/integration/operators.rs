@@ -6,7 +6,7 @@ use std::process::Command;
 
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
-use vouchsafe_attestation::{Collateral, Context, Endorsements, Expected, VerifyMemory, inspect_vtpm};
+use vouchsafe_attestation::{Collateral, Context, Endorsements, Expected, VerifyCache, inspect_vtpm};
 use vouchsafe_policy::Baseline;
 use vouchsafe_protocol::{Digest32, ReasonCode, UnixTime};
 use vouchsafe_tests::broker::{Broker, program, run_with_input};
@@ -86,14 +86,14 @@ fn baseline(ends_at: u64) -> String {
     let vm = simulated();
     let asked = crate::world::Asked::new(challenge(), &[PATH], |bound| vm.evidence(Kinds::VTPM, bound));
     let (anchors, collateral) = (shared_anchors(), Collateral::empty());
-    let (endorsements, memory) = (Endorsements::default(), VerifyMemory::default());
+    let (endorsements, cache) = (Endorsements::default(), VerifyCache::default());
     let context = Context {
         anchors: &anchors,
         collateral: &collateral,
         endorsements: &endorsements,
         audiences: &[],
         now: UnixTime(now()),
-        memory: &memory,
+        cache: &cache,
     };
     let vtpm = asked.request.evidence.vtpm.unwrap();
     let claims = inspect_vtpm(&vtpm, Expected::Waived, &context).unwrap().claims;

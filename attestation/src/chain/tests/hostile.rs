@@ -447,13 +447,13 @@ fn no_time_is_out_of_range() {
 #[test]
 fn memory_knows_a_chain_by_all_of_its_certificates() {
     let mut setup = Setup::new();
-    let (leaf, memory) = (setup.leaf(), ChainMemory::new(16));
+    let (leaf, cache) = (setup.leaf(), ChainCache::new(16));
     let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
     let collateral = Collateral::empty();
     let verify = |setup: &Setup, purpose| {
         let (leaf, certificates, now) = (leaf.as_slice(), setup.certificates.as_slice(), NOW);
         let (anchors, collateral) = (&anchors, &collateral);
-        memory.verify(&ChainRequest { leaf, certificates, purpose, anchors, collateral, now })
+        cache.verify(&ChainRequest { leaf, certificates, purpose, anchors, collateral, now })
     };
     assert!(verify(&setup, Purpose::GoogleAk).is_ok());
     assert_eq!(verify(&setup, Purpose::AmdVcek).unwrap_err(), ChainError::UnsupportedAlgorithm);
@@ -465,13 +465,13 @@ fn memory_knows_a_chain_by_all_of_its_certificates() {
     let certificates: &[Vec<u8>] = &[];
     let (anchors, collateral, purpose) = (&anchors, &collateral, Purpose::GoogleAk);
     let request = ChainRequest { leaf: &joined, certificates, purpose, anchors, collateral, now: NOW };
-    assert_eq!(memory.verify(&request).unwrap_err(), ChainError::Malformed);
+    assert_eq!(cache.verify(&request).unwrap_err(), ChainError::Malformed);
 }
 
 #[test]
 fn memory_forgets_at_the_time_before_a_chain_began_too() {
     let setup = Setup::new();
-    let (leaf, memory) = (setup.leaf(), ChainMemory::new(16));
+    let (leaf, cache) = (setup.leaf(), ChainCache::new(16));
     let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
     // A list that is current from tomorrow on, beside one that is current today.
     let today = setup.google.root_crl(&CrlSpec::current(UnixTime(NOW.0 - DAY), NOW.plus(DAY)));
@@ -481,7 +481,7 @@ fn memory_forgets_at_the_time_before_a_chain_began_too() {
         let (certificates, purpose) = (setup.certificates.as_slice(), Purpose::GoogleAk);
         let (anchors, collateral) = (&anchors, &collateral);
         let request = ChainRequest { leaf: &leaf, certificates, purpose, anchors, collateral, now };
-        memory.verify(&request).unwrap().revocation()
+        cache.verify(&request).unwrap().revocation()
     };
     let (fresh, stale) = (Revocation::Fresh, Revocation::Stale);
     for (day, expected) in

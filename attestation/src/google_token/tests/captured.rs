@@ -3,8 +3,8 @@
 use super::*;
 use crate::Endorsements;
 use crate::Expected;
+use crate::VerifyCache;
 use crate::VerifyError;
-use crate::VerifyMemory;
 use crate::chain::ChainError;
 use crate::chain::evidence;
 use crate::verify::Context;
@@ -26,8 +26,8 @@ fn inspect_by(
     now: UnixTime,
 ) -> Result<GoogleTokenClaims, VerifyError> {
     let (collateral, endorsements) = (&Collateral::empty(), &Endorsements::default());
-    let memory = &VerifyMemory::new(8, 1024);
-    let context = Context { anchors, collateral, endorsements, audiences: &[], now, memory };
+    let cache = &VerifyCache::new(8, 1024);
+    let context = Context { anchors, collateral, endorsements, audiences: &[], now, cache };
     let claims = inspect_google_token(token, audience, nonce, &context)?.claims;
     assert_eq!(claims.technology, Some(Technology::Tdx));
     Ok(claims.google_token.unwrap())

@@ -32,13 +32,13 @@ fn collateral(path: &str) -> Option<TdxCollateral> {
 }
 
 fn verify(quote: &[u8], appraisal: Appraisal<'_>, now: u64) -> Result<TdxClaims, TdxError> {
-    let (chains, memory) = (ChainMemory::new(4), TdxMemory::new(4));
+    let (chains, cache) = (ChainCache::new(4), TdxCache::new(4));
     let context = TdxContext {
         anchors: &TrustAnchors::builtin(),
         collateral: &Collateral::empty(),
         now: UnixTime(now),
         chains: &chains,
-        memory: &memory,
+        cache: &cache,
     };
     let first = verify_unbound(quote, appraisal, &context).map(UnboundQuote::inspect);
     // What is remembered changes no verdict.
@@ -233,7 +233,7 @@ fn inspection_binds_the_report_data_when_asked_to() {
     use crate::Context;
     use crate::Endorsements;
     use crate::Expected;
-    use crate::VerifyMemory;
+    use crate::VerifyCache;
     let Some(quote) = quote(COS) else { return };
     let context = Context {
         anchors: &TrustAnchors::builtin(),
@@ -241,7 +241,7 @@ fn inspection_binds_the_report_data_when_asked_to() {
         endorsements: &Endorsements::default(),
         audiences: &[],
         now: UnixTime(1_769_509_141),
-        memory: &VerifyMemory::default(),
+        cache: &VerifyCache::default(),
     };
     let inspect = |data| crate::inspect_tdx(&quote, None, None, data, &context);
     let InspectedClaims { claims } = inspect(Expected::Exactly(&[0; 64])).unwrap();

@@ -27,9 +27,9 @@ fn fake_quotes_of_both_versions_are_accepted_with_their_claims() {
 fn a_quote_counts_for_its_report_data_only() {
     let intel = FakeIntel::shared();
     let quote = TdxQuoteBuilder { report_data: [7; 64], ..TdxQuoteBuilder::new() }.sign(intel);
-    let (chains, memory, store) = (ChainMemory::new(4), TdxMemory::new(4), intel.store(&spec()));
+    let (chains, cache, store) = (ChainCache::new(4), TdxCache::new(4), intel.store(&spec()));
     let (anchors, collateral) = (&anchors(), &Collateral::empty());
-    let context = TdxContext { anchors, collateral, now: NOW, chains: &chains, memory: &memory };
+    let context = TdxContext { anchors, collateral, now: NOW, chains: &chains, cache: &cache };
     assert!(verify_quote(&quote, &[7; 64], &store, &context).is_ok());
     let other = verify_quote(&quote, &[8; 64], &store, &context).unwrap_err();
     assert_eq!(other, TdxError::ReportDataMismatch);
@@ -167,10 +167,10 @@ fn a_revoked_platform_is_refused_also_without_intels_collateral() {
     let crl = intel.platform_ca().crl(&current.clone().revoking(&[0x21]));
     let root_crl = intel.root().crl(&current);
     let quote = TdxQuoteBuilder::new().sign(intel);
-    let (chains, memory) = (ChainMemory::new(4), TdxMemory::new(4));
+    let (chains, cache) = (ChainCache::new(4), TdxCache::new(4));
     let inspect = |crls: &[Vec<u8>]| {
         let (anchors, collateral) = (&anchors(), &Collateral::new(crls, &[]).unwrap());
-        let context = TdxContext { anchors, collateral, now: NOW, chains: &chains, memory: &memory };
+        let context = TdxContext { anchors, collateral, now: NOW, chains: &chains, cache: &cache };
         verify_unbound(&quote, Appraisal::Waived, &context).map(UnboundQuote::inspect)
     };
     let revoked = ChainError::Revoked { serial: "21".to_owned() };
@@ -182,23 +182,23 @@ fn a_revoked_platform_is_refused_also_without_intels_collateral() {
 #[test]
 fn only_what_verified_is_remembered() {
     let intel = FakeIntel::shared();
-    let (chains, memory, by) = (ChainMemory::new(4), TdxMemory::new(4), intel.collateral(&spec()));
+    let (chains, cache, by) = (ChainCache::new(4), TdxCache::new(4), intel.collateral(&spec()));
     let (anchors, collateral) = (&anchors(), &Collateral::empty());
-    let context = TdxContext { anchors, collateral, now: NOW, chains: &chains, memory: &memory };
+    let context = TdxContext { anchors, collateral, now: NOW, chains: &chains, cache: &cache };
     let verify = |quote: &[u8]| verify_unbound(quote, Appraisal::Given(&by), &context).is_ok();
     assert!(!verify(&TdxQuoteBuilder::new().sign(&FakeIntel::new())));
-    assert_eq!(memory.signatures(), 0);
+    assert_eq!(cache.signatures(), 0);
     let builder = TdxQuoteBuilder { chain: Some(intel.chain(&PckSpec::default())), ..TdxQuoteBuilder::new() };
     assert!(verify(&builder.sign(intel)));
-    let known = memory.signatures();
+    let known = cache.signatures();
     // The quoting enclave's report was signed anew. The quote's own signature is not worth remembering.
     assert!(verify(&builder.sign(intel)));
     let known = known + 1;
-    assert_eq!(memory.signatures(), known);
+    assert_eq!(cache.signatures(), known);
     let mut quote = builder.sign(intel);
     quote[48 + 520] ^= 1;
     assert!(!verify(&quote));
-    assert_eq!(memory.signatures(), known + 1);
+    assert_eq!(cache.signatures(), known + 1);
     // Its dates are judged again each time.
     let later = TdxContext { now: NOW.plus(31 * DAY), ..context };
     let expired =

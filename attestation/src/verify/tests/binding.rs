@@ -135,7 +135,7 @@ fn t05_evidence_for_another_nonce_is_refused() {
 fn t05_memory_of_a_vm_does_not_replace_its_proof() {
     let (vm, judge) = (SimulatedVm::new(), Judge::new());
     judge.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap();
-    assert_eq!((judge.memory.chains().len(), judge.memory.logs()), (2, 1));
+    assert_eq!((judge.cache.chains().len(), judge.cache.logs()), (2, 1));
     let error = judge.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(2)).unwrap_err();
     assert_eq!(error, NONCE_MISMATCH);
     // The remembered log is held against the PCRs of each quote.

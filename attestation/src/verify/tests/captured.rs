@@ -125,7 +125,7 @@ fn negative_logs_are_refused_under_a_real_quote() {
         let error = inspect_vtpm(&evidence, NONCE, &judge.context()).unwrap_err();
         assert!(matches!(error, VerifyError::Vtpm(VtpmError::EventLog(_))), "{name}: {error}");
     }
-    assert_eq!(judge.memory.logs(), 0);
+    assert_eq!(judge.cache.logs(), 0);
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn an_endorsement_of_the_store_serves_a_report_without() {
     let judge = Judge { endorsements: Endorsements { launch, ..Endorsements::default() }, ..judge() };
     let claims = judge.verify(&evidence, &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().endorsement.unwrap().vcpus, Some(2));
-    assert_eq!(judge.memory.endorsements().len(), 1);
+    assert_eq!(judge.cache.endorsements().len(), 1);
 }
 
 /// Why the endorsement that came with a report is absent.

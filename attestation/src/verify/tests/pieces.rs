@@ -427,7 +427,7 @@ fn a_log_that_was_refused_is_not_remembered() {
     log.insert_before_exit(BuiltEvent::covered(12, crate::event_log::EventType::IPL, "more"));
     vm.event_log = log.bytes();
     judge.verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap_err();
-    assert_eq!(judge.memory.logs(), 0);
+    assert_eq!(judge.cache.logs(), 0);
 }
 
 type Part = fn(&mut Evidence) -> &mut Vec<u8>;

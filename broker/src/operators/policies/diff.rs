@@ -158,7 +158,7 @@ fn inspect_at(broker: &Broker, evidence: &Evidence, at: UnixTime) -> Option<Insp
         endorsements: &loaded.endorsements,
         audiences: &config.urls,
         now: at,
-        memory: &broker.memory,
+        cache: &broker.cache,
     };
     inspect(evidence, &context).ok()
 }

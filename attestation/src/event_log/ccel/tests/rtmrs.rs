@@ -1,7 +1,7 @@
 //! The replay against RTMRs, and what is remembered of it.
 
 use super::*;
-use crate::memory::VerifyMemory;
+use crate::cache::VerifyCache;
 use vouchsafe_protocol::Digest48;
 
 const ZERO: Digest48 = Digest48([0; 48]);
@@ -74,27 +74,27 @@ fn t26_events_for_an_rtmr_that_was_never_extended_are_refused() {
 
 #[test]
 fn a_log_is_remembered_once_it_fits_the_rtmrs() {
-    let memory = VerifyMemory::default();
+    let cache = VerifyCache::default();
     let (bytes, rtmrs) = (ubuntu().bytes(), ubuntu().rtmrs());
-    let refusal = memory.ccel(&bytes, &uki().rtmrs());
+    let refusal = cache.ccel(&bytes, &uki().rtmrs());
     assert!(matches!(refusal, Err(CcelError::RtmrMismatch { rtmr: 0, .. })));
-    assert_eq!(memory.ccel_logs(), 0);
-    let first = memory.ccel(&bytes, &rtmrs).expect("fits");
-    let second = memory.ccel(&bytes, &rtmrs).expect("fits");
+    assert_eq!(cache.ccel_logs(), 0);
+    let first = cache.ccel(&bytes, &rtmrs).expect("fits");
+    let second = cache.ccel(&bytes, &rtmrs).expect("fits");
     assert!(std::sync::Arc::ptr_eq(&first, &second));
-    assert_eq!((memory.ccel_logs(), memory.logs()), (1, 0));
-    // From memory, too, only against the RTMRs.
-    assert!(memory.ccel(&bytes, &uki().rtmrs()).is_err());
-    assert_eq!(memory.ccel(&[], &rtmrs), Err(EventLogError::Empty.into()));
+    assert_eq!((cache.ccel_logs(), cache.logs()), (1, 0));
+    // From cache, too, only against the RTMRs.
+    assert!(cache.ccel(&bytes, &uki().rtmrs()).is_err());
+    assert_eq!(cache.ccel(&[], &rtmrs), Err(EventLogError::Empty.into()));
 }
 
 #[test]
 fn t30_remembered_logs_are_bounded() {
-    let memory = VerifyMemory::new(4, 200_000);
+    let cache = VerifyCache::new(4, 200_000);
     for name in 0..30 {
         let mut log = ubuntu();
         before_exit(&mut log, BuiltEvent::measuring(3, IPL, name.to_string(), "file\0"));
-        memory.ccel(&log.bytes(), &log.rtmrs()).expect("fits");
+        cache.ccel(&log.bytes(), &log.rtmrs()).expect("fits");
     }
-    assert!((1..10).contains(&memory.ccel_logs()), "{}", memory.ccel_logs());
+    assert!((1..10).contains(&cache.ccel_logs()), "{}", cache.ccel_logs());
 }

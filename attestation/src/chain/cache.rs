@@ -16,11 +16,11 @@ use super::verify;
 /// Bounded; holds successes only. An entry is used only between the two times around its verification
 /// at which anything of its verdict could change (an end of validity, a CRL falling due), and never
 /// with other anchors or other collateral.
-pub struct ChainMemory {
+pub struct ChainCache {
     chains: Cache<[u8; 32], VerifiedChain>,
 }
 
-impl ChainMemory {
+impl ChainCache {
     /// Room for about `capacity` chains.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
@@ -55,16 +55,16 @@ impl ChainMemory {
     }
 }
 
-impl fmt::Debug for ChainMemory {
+impl fmt::Debug for ChainCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChainMemory").field("chains", &self.len()).finish()
+        f.debug_struct("ChainCache").field("chains", &self.len()).finish()
     }
 }
 
 /// SHA-256(label || purpose (1) || anchors (32) || collateral (32) || for leaf and each certificate: length (8) || bytes)
 fn key(request: &ChainRequest<'_>) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    context.update(b"vouchsafe/v1 chain memory");
+    context.update(b"vouchsafe/v1 chain cache");
     context.update(&[request.purpose as u8]);
     context.update(request.anchors.digest().as_bytes());
     context.update(request.collateral.digest().as_bytes());

@@ -13,11 +13,11 @@ use super::Verified;
 ///
 /// Bounded; holds successes only. As with chains, an entry is used only between the two times around its verification at
 /// which anything of its verdict could change, and never with other anchors or other collateral.
-pub struct EndorsementMemory {
+pub struct EndorsementCache {
     known: Cache<Digest32, Arc<Verified>>,
 }
 
-impl EndorsementMemory {
+impl EndorsementCache {
     /// Room for about `capacity` endorsements.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
@@ -50,15 +50,15 @@ impl EndorsementMemory {
 fn key(digest: Digest32, context: &LaunchContext<'_>) -> Digest32 {
     let (anchors, collateral) = (context.anchors.digest(), context.collateral.digest());
     Digest32::of_parts(&[
-        b"vouchsafe/v1 endorsement memory",
+        b"vouchsafe/v1 endorsement cache",
         anchors.as_bytes(),
         collateral.as_bytes(),
         digest.as_bytes(),
     ])
 }
 
-impl fmt::Debug for EndorsementMemory {
+impl fmt::Debug for EndorsementCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndorsementMemory").field("known", &self.len()).finish()
+        f.debug_struct("EndorsementCache").field("known", &self.len()).finish()
     }
 }

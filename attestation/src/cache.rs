@@ -11,26 +11,26 @@ use quick_cache::sync::Cache;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
 
-use crate::chain::ChainMemory;
+use crate::chain::ChainCache;
 use crate::event_log::BootLog;
 use crate::event_log::CcelError;
 use crate::event_log::EventLogError;
 use crate::event_log::RTMR_COUNT;
 use crate::event_log::ReplayedCcel;
 use crate::event_log::ReplayedLog;
-use crate::launch::EndorsementMemory;
-use crate::tdx::TdxMemory;
+use crate::launch::EndorsementCache;
+use crate::tdx::TdxCache;
 use crate::vtpm::AttestationKey;
 
 /// Chains, attestation keys, TDX platforms, replayed logs and launch endorsements of earlier verifications. Shared
 /// between threads.
-pub struct VerifyMemory {
-    pub(crate) chains: ChainMemory,
+pub struct VerifyCache {
+    pub(crate) chains: ChainCache,
     pub(crate) keys: Cache<Digest32, Arc<AttestationKey>>,
-    pub(crate) tdx: TdxMemory,
+    pub(crate) tdx: TdxCache,
     logs: Cache<Digest32, KnownLog<ReplayedLog>, ByLength>,
     ccel_logs: Cache<Digest32, KnownLog<ReplayedCcel>, ByLength>,
-    endorsements: EndorsementMemory,
+    endorsements: EndorsementCache,
 }
 
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl<T> Weighter<Digest32, KnownLog<T>> for ByLength {
     }
 }
 
-/// A log with its digest; from memory, or read just now and not remembered yet.
+/// A log with its digest; from cache, or read just now and not remembered yet.
 pub(crate) struct FoundLog<T = ReplayedLog> {
     digest: Digest32,
     known: KnownLog<T>,
@@ -81,37 +81,37 @@ impl<T: Clone> FoundLog<T> {
     }
 }
 
-impl VerifyMemory {
+impl VerifyCache {
     /// Room for about `chains` certificate chains of each kind and for logs of `log_bytes` bytes in sum, of
     /// each kind.
     #[must_use]
     pub fn new(chains: usize, log_bytes: u64) -> Self {
         let logs = usize::try_from(log_bytes / TYPICAL_LOG).unwrap_or(usize::MAX).max(1);
         Self {
-            chains: ChainMemory::new(chains),
+            chains: ChainCache::new(chains),
             keys: Cache::new(chains),
-            tdx: TdxMemory::new(chains),
+            tdx: TdxCache::new(chains),
             logs: Cache::with_weighter(logs, log_bytes, ByLength),
             ccel_logs: Cache::with_weighter(logs, log_bytes, ByLength),
-            endorsements: EndorsementMemory::new(ENDORSEMENTS),
+            endorsements: EndorsementCache::new(ENDORSEMENTS),
         }
     }
 
     /// The remembered chains.
     #[must_use]
-    pub const fn chains(&self) -> &ChainMemory {
+    pub const fn chains(&self) -> &ChainCache {
         &self.chains
     }
 
     /// The remembered TDX platforms.
     #[must_use]
-    pub const fn tdx(&self) -> &TdxMemory {
+    pub const fn tdx(&self) -> &TdxCache {
         &self.tdx
     }
 
     /// The remembered launch endorsements.
     #[must_use]
-    pub const fn endorsements(&self) -> &EndorsementMemory {
+    pub const fn endorsements(&self) -> &EndorsementCache {
         &self.endorsements
     }
 
@@ -149,16 +149,16 @@ impl VerifyMemory {
     }
 }
 
-impl Default for VerifyMemory {
+impl Default for VerifyCache {
     /// Room for 4096 chains and 64 MiB of logs of each kind.
     fn default() -> Self {
         Self::new(4096, 64 * 1024 * 1024)
     }
 }
 
-impl fmt::Debug for VerifyMemory {
+impl fmt::Debug for VerifyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("VerifyMemory");
+        let mut out = f.debug_struct("VerifyCache");
         out.field("chains", &self.chains).field("tdx", &self.tdx).field("logs", &self.logs());
         out.field("ccel_logs", &self.ccel_logs()).finish()
     }

@@ -8,22 +8,22 @@ use vouchsafe_protocol::Digest32;
 
 use super::TdxError;
 use super::pck::PckChain;
-use super::signatures::SignatureMemory;
+use super::signatures::SignatureCache;
 
 /// Platform chains that were read, by their digest, and signatures that verified. Bounded, shared between
 /// threads; each entry is a function of the bytes that it is remembered under.
-pub struct TdxMemory {
+pub struct TdxCache {
     chains: Cache<Digest32, Arc<PckChain>>,
-    signatures: Arc<SignatureMemory>,
+    signatures: Arc<SignatureCache>,
 }
 
-impl TdxMemory {
+impl TdxCache {
     /// Room for about `platforms` platforms.
     #[must_use]
     pub fn new(platforms: usize) -> Self {
         // A platform has three signatures of its own (certificate, CRL or CA, quoting enclave), collateral few.
         let signatures = platforms.saturating_mul(3).saturating_add(64);
-        Self { chains: Cache::new(platforms), signatures: Arc::new(SignatureMemory::new(signatures)) }
+        Self { chains: Cache::new(platforms), signatures: Arc::new(SignatureCache::new(signatures)) }
     }
 
     /// How many signatures are remembered.
@@ -32,7 +32,7 @@ impl TdxMemory {
         self.signatures.len()
     }
 
-    pub(super) const fn signature_memory(&self) -> &Arc<SignatureMemory> {
+    pub(super) const fn signature_cache(&self) -> &Arc<SignatureCache> {
         &self.signatures
     }
 
@@ -54,9 +54,9 @@ impl TdxMemory {
     }
 }
 
-impl fmt::Debug for TdxMemory {
+impl fmt::Debug for TdxCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("TdxMemory");
+        let mut out = f.debug_struct("TdxCache");
         out.field("chains", &self.chains.len()).field("signatures", &self.signatures()).finish()
     }
 }
