@@ -15,7 +15,7 @@ use std::io::Write as _;
 use vouchsafe_attestation::chain::read_file;
 use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::{
-    Collateral, Context, Endorsements, Expected, InspectedClaims, TrustAnchors, VerifyMemory, inspect_snp,
+    Collateral, Endorsements, Expected, InspectedClaims, TrustAnchors, VerifyCache, VerifyInputs, inspect_snp,
 };
 use vouchsafe_protocol::UnixTime;
 
@@ -43,16 +43,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<InspectedClaims, Box<dyn Error
     let collateral = Collateral::new(&crls, &certificates)?;
 
     // AMD's roots are built in. Nothing was verified before, and nothing of the vendors' is at hand but the files.
-    let (anchors, endorsements, memory) =
-        (TrustAnchors::builtin(), Endorsements::default(), VerifyMemory::default());
-    let context = Context {
+    let (anchors, endorsements, cache) =
+        (TrustAnchors::builtin(), Endorsements::default(), VerifyCache::default());
+    let inputs = VerifyInputs {
         anchors: &anchors,
         collateral: &collateral,
         endorsements: &endorsements,
         audiences: &[],
         now: UnixTime(seconds.parse()?),
-        memory: &memory,
+        cache: &cache,
     };
     let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &[] };
-    Ok(inspect_snp(&evidence, Expected::Waived, &context)?)
+    Ok(inspect_snp(&evidence, Expected::Waived, &inputs)?)
 }

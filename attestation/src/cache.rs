@@ -18,9 +18,9 @@ use crate::event_log::EventLogError;
 use crate::event_log::RTMR_COUNT;
 use crate::event_log::ReplayedCcel;
 use crate::event_log::ReplayedLog;
-use crate::launch::EndorsementCache;
-use crate::tdx::TdxCache;
-use crate::vtpm::AttestationKey;
+use crate::launch::cache::EndorsementCache;
+use crate::tdx::cache::TdxCache;
+use crate::vtpm::ak::AttestationKey;
 
 /// Chains, attestation keys, TDX platforms, replayed logs and launch endorsements of earlier verifications. Shared
 /// between threads.
@@ -48,7 +48,7 @@ impl<T> Weighter<Digest32, KnownLog<T>> for ByLength {
     }
 }
 
-/// A log with its digest; from cache, or read just now and not remembered yet.
+/// A log with its digest: cached, or read just now and not remembered yet.
 pub(crate) struct FoundLog<T = ReplayedLog> {
     digest: Digest32,
     known: KnownLog<T>,

@@ -13,10 +13,11 @@ use vouchsafe_protocol::{BoundRequest, Digest32, GuestPublicKey, UnixTime};
 use crate::anchors::Root;
 use crate::chain::{MissingCrl, Revocation};
 pub use crate::event_log::Phase;
-use crate::event_log::{BootLog, Technology, UserspaceWords};
-use crate::google_token::GoogleTokenClaims;
-use crate::snp::SnpClaims;
-use crate::tdx::TdxClaims;
+use crate::event_log::{BootLog, UserspaceWords};
+use crate::google_token::claims::GoogleTokenClaims;
+use crate::snp::claims::SnpClaims;
+use crate::tdx::claims::TdxClaims;
+use crate::technology::Technology;
 use crate::withheld::{BootClaims, Withheld};
 
 /// Claims of evidence that was verified and is bound to one request.

@@ -64,7 +64,6 @@ pub use self::boot::EventKind;
 pub use self::boot::LoggedEvent;
 pub use self::boot::SecureBoot;
 pub use self::boot::StubSection;
-pub use self::boot::Technology;
 pub use self::ccel::CcelError;
 pub use self::ccel::CcelLog;
 pub use self::ccel::RTMR_COUNT;
@@ -81,6 +80,7 @@ pub use self::userspace::UserspaceWords;
 pub use self::userspace_log::MAX_USERSPACE_ENTRIES;
 pub use self::userspace_log::UserspaceLog;
 pub use self::userspace_log::UserspaceLogError;
+pub use crate::technology::Technology;
 
 /// Events of one log.
 pub const MAX_EVENTS: usize = 4096;

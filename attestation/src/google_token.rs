@@ -17,11 +17,11 @@
 //! - The leaf's key usage: Google's leaf has none.
 //! - `hwmodel`, `secboot`, `dbgstat`, `attester_tcb` have no required value here: they are claims, for policies to judge.
 
-mod claims;
+pub(crate) mod claims;
 mod error;
 mod json;
 mod jws;
-mod keys;
+pub(crate) mod keys;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -55,13 +55,10 @@ use self::read::Claims;
 use self::read::Submodules;
 use crate::anchors::Purpose;
 use crate::anchors::Root;
-use crate::anchors::TrustAnchors;
-use crate::chain::ChainCache;
-use crate::chain::ChainRequest;
-use crate::chain::Collateral;
 use crate::chain::MissingCrl;
 use crate::chain::Revocation;
 use crate::chain::VerifiedChain;
+use crate::inputs::VerifyInputs;
 
 /// Who issues the tokens: RFC 7519 §4.1.1, compared byte for byte.
 pub const ISSUER: &str = "https://confidentialcomputing.googleapis.com";
@@ -69,23 +66,6 @@ pub const ISSUER: &str = "https://confidentialcomputing.googleapis.com";
 /// Seconds since a token was issued after which no release rests on it: a challenge does not live longer, and the token
 /// commits to one.
 pub const MAX_TOKEN_AGE: u64 = MAX_CHALLENGE_LIFETIME;
-
-/// What tokens are judged by.
-#[derive(Clone, Copy, Debug)]
-pub struct TokenContext<'a> {
-    /// Who is trusted.
-    pub anchors: &'a TrustAnchors,
-    /// CRLs.
-    pub collateral: &'a Collateral,
-    /// The issuer's key sets; the first that has the token's key verifies it.
-    pub keys: &'a [TokenKeys],
-    /// Whom a token may be made for: one of these has to be its audience.
-    pub audiences: &'a [String],
-    /// The time to judge at.
-    pub now: UnixTime,
-    /// Chains that verified before.
-    pub cache: &'a ChainCache,
-}
 
 /// An authentic, current token for one of the audiences, of which nobody knows yet what request it was made for.
 #[derive(Debug)]
@@ -145,16 +125,16 @@ impl UnboundToken {
 pub fn verify_token(
     token: &str,
     nonce: &TokenNonce,
-    context: &TokenContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<GoogleTokenClaims, TokenError> {
-    verify_unbound(token, context)?.bind(nonce)
+    verify_unbound(token, inputs)?.bind(nonce)
 }
 
 /// Verifies everything of a token but what request it was made for.
 ///
 /// # Errors
 /// One variant for each reason to refuse.
-pub fn verify_unbound(token: &str, context: &TokenContext<'_>) -> Result<UnboundToken, TokenError> {
+pub fn verify_unbound(token: &str, inputs: &VerifyInputs<'_>) -> Result<UnboundToken, TokenError> {
     // 1. The form: three parts (RFC 7515 §7.1), RS256 and nothing else (RFC 8725 §3.1), no header parameter that is unknown or
     //    says where a key is (RFC 8725 §3.10; T39).
     let jws = Jws::parse(token)?;
@@ -162,14 +142,14 @@ pub fn verify_unbound(token: &str, context: &TokenContext<'_>) -> Result<Unbound
     // 2. The key: of a chain to a trusted root (`x5c`, RFC 7515 §4.1.6), or of the issuer's key set (`kid`, §4.1.4); then the
     //    signature, over the bytes as received (RFC 7515 §5.2).
     let signer = match &jws.key {
-        KeyHint::Certificates(chain) => verify_pki(&jws, chain, context)?,
-        KeyHint::Id(kid) => verify_oidc(&jws, kid, context)?,
+        KeyHint::Certificates(chain) => verify_pki(&jws, chain, inputs)?,
+        KeyHint::Id(kid) => verify_oidc(&jws, kid, inputs)?,
     };
 
     // 3. Issuer, audience and times (RFC 7519 §4.1); 4. every known claim of its kind. That there is exactly one nonce
     //    (RFC 9711 §4.1) is checked with its value.
-    let claims = read_claims(&jws.claims()?, signer, context)?;
-    Ok(UnboundToken { claims, now: context.now })
+    let claims = read_claims(&jws.claims()?, signer, inputs)?;
+    Ok(UnboundToken { claims, now: inputs.now })
 }
 
 /// Who signed a token.
@@ -188,23 +168,16 @@ struct Signer {
 fn verify_pki(
     jws: &Jws<'_>,
     certificates: &[Vec<u8>],
-    context: &TokenContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<Signer, TokenError> {
     let [leaf, intermediate, root] = certificates else {
         return Err(TokenError::CertificateCount { found: certificates.len() });
     };
     let sha256 = Digest32::of(root);
-    if !context.anchors.serving(Purpose::ConfidentialSpace).any(|ca| ca.sha256 == sha256) {
+    if !inputs.anchors.serving(Purpose::ConfidentialSpace).any(|ca| ca.sha256 == sha256) {
         return Err(TokenError::UnknownRoot { sha256 });
     }
-    let chain = context.cache.verify(&ChainRequest {
-        leaf,
-        certificates: std::slice::from_ref(intermediate),
-        purpose: Purpose::ConfidentialSpace,
-        anchors: context.anchors,
-        collateral: context.collateral,
-        now: context.now,
-    })?;
+    let chain = inputs.chain(leaf, std::slice::from_ref(intermediate), Purpose::ConfidentialSpace)?;
     if chain.anchor() != sha256 || chain.intermediates() != 1 {
         return Err(TokenError::ChainOrder);
     }
@@ -219,15 +192,15 @@ fn pki_signer(chain: &VerifiedChain) -> Signer {
     Signer { kind, root, anchor, key_id: None, revocation, missing_crls, crl_issuers }
 }
 
-fn verify_oidc(jws: &Jws<'_>, kid: &str, context: &TokenContext<'_>) -> Result<Signer, TokenError> {
-    let (set, key) = keys::find(context.keys, kid, context.now)?;
+fn verify_oidc(jws: &Jws<'_>, kid: &str, inputs: &VerifyInputs<'_>) -> Result<Signer, TokenError> {
+    let (set, key) = keys::find(&inputs.endorsements.token_keys, kid, inputs.now)?;
     check_signature(jws, key)?;
     Ok(Signer {
         kind: TokenKind::Oidc,
         root: set.root(),
         anchor: None,
         key_id: Some(kid.to_owned()),
-        revocation: set.revocation(context.now),
+        revocation: set.revocation(inputs.now),
         missing_crls: Vec::new(),
         crl_issuers: Vec::new(),
     })
@@ -241,11 +214,11 @@ fn check_signature(jws: &Jws<'_>, key: &ParsedPublicKey) -> Result<(), TokenErro
 fn read_claims(
     members: &Members,
     signer: Signer,
-    context: &TokenContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<GoogleTokenClaims, TokenError> {
     let claims = Claims(members);
-    let audience = check_parties(claims, context.audiences)?;
-    let (issued_at, expires_at) = check_times(claims, context.now)?;
+    let audience = check_parties(claims, inputs.audiences)?;
+    let (issued_at, expires_at) = check_times(claims, inputs.now)?;
     let nonces = claims.text_or_texts("eat_nonce")?;
     read::manufacturer(claims)?;
     let software_name = read::software_name(claims)?;

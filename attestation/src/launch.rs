@@ -15,13 +15,14 @@
 //! - The signer's common name: it is no secret, and the development certificates have the same.
 //! - Extended key usage of the signer: webpki has checked it where there is one (RFC 5280 §4.2.1.12).
 
-mod cache;
-mod claims;
+pub(crate) mod cache;
+pub(crate) mod claims;
 mod error;
 pub(crate) mod message;
-mod store;
+pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::sync::Arc;
 
@@ -42,44 +43,15 @@ pub use self::error::LaunchError;
 use self::message::VmGoldenMeasurement;
 use self::message::VmLaunchEndorsement;
 pub use self::store::EndorsementStore;
+pub use self::verified::LaunchMeasurement;
+use self::verified::Verified;
 use crate::anchors::Purpose;
-use crate::anchors::TrustAnchors;
 use crate::chain;
 use crate::chain::Certificate;
 use crate::chain::ChainRequest;
-use crate::chain::Collateral;
 use crate::chain::VerifiedChain;
 use crate::chain::der;
-
-/// A measurement that an endorsement is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaunchMeasurement {
-    /// `MEASUREMENT` of an SEV-SNP report.
-    Snp(Digest48),
-    /// MRTD of a TDX quote.
-    Tdx(Digest48),
-}
-
-impl LaunchMeasurement {
-    const fn value(&self) -> &Digest48 {
-        match self {
-            Self::Snp(value) | Self::Tdx(value) => value,
-        }
-    }
-}
-
-/// What endorsements are judged by.
-#[derive(Clone, Copy, Debug)]
-pub struct LaunchContext<'a> {
-    /// Who is trusted.
-    pub anchors: &'a TrustAnchors,
-    /// CRLs and issuing CAs.
-    pub collateral: &'a Collateral,
-    /// The time to judge at.
-    pub now: UnixTime,
-    /// Endorsements that verified before.
-    pub cache: &'a EndorsementCache,
-}
+use crate::inputs::VerifyInputs;
 
 /// The endorsement of a measurement: the one that came with the evidence, or else what the store has.
 ///
@@ -90,12 +62,12 @@ pub struct LaunchContext<'a> {
 pub fn find(
     measurement: LaunchMeasurement,
     from_evidence: Option<&[u8]>,
-    store: &EndorsementStore,
-    context: &LaunchContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<Option<LaunchEndorsement>, LaunchError> {
+    let store = &inputs.endorsements.launch;
     let mut withheld = None;
     for endorsement in from_evidence.into_iter().chain(store.get(measurement.value())) {
-        match verify(endorsement, measurement, context) {
+        match verify(endorsement, measurement, inputs) {
             Ok(found) => return Ok(Some(found)),
             Err(error) => withheld = withheld.or(Some(error)),
         }
@@ -128,18 +100,20 @@ pub fn measurements(endorsement: &[u8]) -> Result<Vec<Digest48>, LaunchError> {
 pub fn verify(
     endorsement: &[u8],
     measurement: LaunchMeasurement,
-    context: &LaunchContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<LaunchEndorsement, LaunchError> {
     let (found, limit) = (endorsement.len(), MAX_ENDORSEMENT);
     if found > limit {
         return Err(LaunchError::TooLarge { found, limit });
     }
     let digest = Digest32::of(endorsement);
-    if let Some(known) = context.cache.get(digest, context) {
+    let cache = inputs.cache.endorsements();
+    let key = cache::key(&digest, inputs.anchors, inputs.collateral);
+    if let Some(known) = cache.get(&key, inputs.now) {
         return known.endorse(measurement);
     }
-    let verified = Arc::new(verify_new(endorsement, digest, context)?);
-    context.cache.insert(&verified, context);
+    let verified = Arc::new(verify_new(endorsement, digest, inputs)?);
+    cache.insert(key, &verified);
     verified.endorse(measurement)
 }
 
@@ -147,7 +121,7 @@ pub fn verify(
 fn verify_new(
     endorsement: &[u8],
     digest: Digest32,
-    context: &LaunchContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<Verified, LaunchError> {
     // 1. The messages (`VMLaunchEndorsement`, `VMGoldenMeasurement`): unknown fields are passed over, as protobuf has it.
     let message = VmLaunchEndorsement::decode(endorsement).map_err(|_| LaunchError::Malformed)?;
@@ -161,7 +135,7 @@ fn verify_new(
     }
 
     // 3. The signer's certificate, `cert`, chains to a root pinned by digest, or to an extra anchor (RFC 5280 §6.1).
-    let chain = verify_signer(&golden, context)?;
+    let chain = verify_signer(&golden, inputs)?;
 
     // 4. RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes (RFC 8017 §8.1.2), over `serialized_uefi_golden`
     //    as received: protobuf has no canonical encoding.
@@ -200,7 +174,7 @@ fn digest48(bytes: &[u8]) -> Option<Digest48> {
 
 fn verify_signer(
     golden: &VmGoldenMeasurement,
-    context: &LaunchContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<VerifiedChain, LaunchError> {
     let bundle: Result<Vec<Vec<u8>>, LaunchError> = CertificateDer::pem_slice_iter(&golden.ca_bundle)
         .map(|certificate| certificate.map(|der| der.to_vec()).map_err(|_| LaunchError::Bundle))
@@ -210,14 +184,14 @@ fn verify_signer(
     if bundle.is_empty() {
         return Err(LaunchError::Bundle);
     }
-    let anchors = context.anchors.recognising(&bundle);
+    let anchors = inputs.anchors.recognising(&bundle);
     let chain = chain::verify(&ChainRequest {
         leaf: &golden.cert,
         certificates: &bundle,
         purpose: Purpose::LaunchSigner,
         anchors: &anchors,
-        collateral: context.collateral,
-        now: context.now,
+        collateral: inputs.collateral,
+        now: inputs.now,
     })?;
     // RFC 5280 §4.2.1.3: a key usage, where there is one, has to name digital signatures.
     if chain.leaf().key_usage().is_some_and(|usage| !usage.digital_signature()) {
@@ -234,63 +208,6 @@ fn rsa_4096(signer: &Certificate) -> Option<&[u8]> {
     // The leading zero keeps the number positive: the highest bit is set.
     let is_4096 = modulus.len() == 513 && modulus.starts_with(&[0]);
     (info.algorithm == alg_id::RSA_ENCRYPTION.as_ref() && is_4096).then_some(info.key)
-}
-
-/// An endorsement whose signature holds.
-#[derive(Debug)]
-struct Verified {
-    digest: Digest32,
-    timestamp: UnixTime,
-    firmware_digest: Digest48,
-    golden: VmGoldenMeasurement,
-    chain: VerifiedChain,
-}
-
-impl Verified {
-    fn endorse(&self, measurement: LaunchMeasurement) -> Result<LaunchEndorsement, LaunchError> {
-        let Endorsed { svn, vcpus, ram_gib } = match measurement {
-            LaunchMeasurement::Snp(value) => self.endorse_snp(&value)?,
-            LaunchMeasurement::Tdx(value) => self.endorse_tdx(&value)?,
-        };
-        let commit = &self.golden.commit;
-        Ok(LaunchEndorsement {
-            root: self.chain.root(),
-            revocation: self.chain.revocation(),
-            missing_crls: self.chain.missing_crls().to_vec(),
-            crl_issuers: self.chain.crl_issuers().to_vec(),
-            digest: self.digest,
-            timestamp: self.timestamp,
-            svn,
-            firmware_digest: self.firmware_digest,
-            cl_spec: self.golden.cl_spec,
-            commit: (!commit.is_empty()).then(|| hex::encode(commit)),
-            vcpus,
-            ram_gib,
-        })
-    }
-
-    fn endorse_snp(&self, measurement: &Digest48) -> Result<Endorsed, LaunchError> {
-        let snp = self.golden.sev_snp.as_ref().ok_or(LaunchError::OtherTechnology)?;
-        let mut entries = snp.measurements.iter();
-        let found = entries.find(|(_, value)| value.as_slice() == measurement.as_bytes());
-        let (vcpus, _) = found.ok_or(LaunchError::NotEndorsed { measurement: *measurement })?;
-        Ok(Endorsed { svn: snp.svn, vcpus: Some(*vcpus), ram_gib: None })
-    }
-
-    fn endorse_tdx(&self, measurement: &Digest48) -> Result<Endorsed, LaunchError> {
-        let tdx = self.golden.tdx.as_ref().ok_or(LaunchError::OtherTechnology)?;
-        let entries = tdx.measurements.iter().filter(|entry| entry.mrtd == measurement.as_bytes());
-        // The general one, where it is among them, has 0.
-        let ram_gib = entries.map(|entry| entry.ram_gib).min();
-        let ram_gib = ram_gib.ok_or(LaunchError::NotEndorsed { measurement: *measurement })?;
-        Ok(Endorsed { svn: tdx.svn, vcpus: None, ram_gib: (ram_gib != 0).then_some(ram_gib) })
-    }
-}
-
-struct Endorsed {
-    svn: u32,
-    vcpus: Option<u32>,
-    ram_gib: Option<u32>,
 }
 
 /// 2024-08-02: endorsements made later name the build.

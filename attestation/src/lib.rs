@@ -16,10 +16,11 @@
 //! | tokens of Google Cloud Attestation | [`google_token`] |
 //! | Google's launch endorsements | [`launch`] |
 //! | files of Google's go-tpm-tools | [`go_tpm_tools`] |
+//! | what all of them are given | [`VerifyInputs`] |
 //! | what was found | [`claims`] |
 //! | which claims are absent, and why | [`withheld`] |
 //! | what files will measure | [`reference_values`] |
-//! | what is remembered between verifications | [`cache`] |
+//! | what is cached between verifications | [`cache`] |
 //!
 //! Feature `test-util` adds builders that sign with throw-away roots; it removes no check.
 
@@ -31,11 +32,14 @@ pub mod event_log;
 mod field;
 pub mod go_tpm_tools;
 pub mod google_token;
+mod hex_bytes;
+mod inputs;
 pub mod launch;
 mod pcr_set;
 pub mod reference_values;
 pub mod snp;
 pub mod tdx;
+mod technology;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 pub mod verify;
@@ -52,9 +56,10 @@ pub use claims::InspectedClaims;
 pub use claims::Instance;
 pub use claims::Phase;
 pub use claims::VerifiedClaims;
-pub use event_log::Technology;
+pub use hex_bytes::Hex;
+pub use inputs::VerifyInputs;
 pub use pcr_set::PcrSet;
-pub use verify::Context;
+pub use technology::Technology;
 pub use verify::Endorsements;
 pub use verify::Expected;
 pub use verify::InspectedLog;

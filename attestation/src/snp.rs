@@ -17,7 +17,7 @@
 //! - CPUID_STEP against the stepping in `productName`: only some certificates name one, and a VLEK is for a whole line.
 //! - Unknown bits of PLATFORM_INFO: Turin's firmware sets one that AMD 56860 §7.3 reserves. They are a claim.
 
-mod claims;
+pub(crate) mod claims;
 mod error;
 mod report;
 mod tcb;
@@ -27,12 +27,10 @@ mod vek;
 
 use subtle::ConstantTimeEq;
 use vouchsafe_protocol::Digest48;
-use vouchsafe_protocol::UnixTime;
 
 pub use self::claims::Cpuid;
 pub use self::claims::FirmwareVersion;
 pub use self::claims::GuestPolicy;
-pub use self::claims::Hex;
 pub use self::claims::PlatformInfo;
 pub use self::claims::RootWithheld;
 pub use self::claims::SignerKind;
@@ -47,11 +45,9 @@ use self::vek::Vek;
 pub use self::vek::VekField;
 use crate::anchors::Product;
 use crate::anchors::Purpose;
-use crate::anchors::TrustAnchors;
-use crate::chain::ChainCache;
-use crate::chain::ChainRequest;
-use crate::chain::Collateral;
 use crate::chain::VerifiedChain;
+pub use crate::hex_bytes::Hex;
+use crate::inputs::VerifyInputs;
 
 /// SNP evidence as received: nothing in it has been checked.
 #[derive(Clone, Copy, Debug)]
@@ -62,19 +58,6 @@ pub struct SnpEvidence<'a> {
     pub vek: &'a [u8],
     /// Certificates of its issuers, DER, as far as they came along.
     pub certificates: &'a [Vec<u8>],
-}
-
-/// What evidence is judged by.
-#[derive(Clone, Copy, Debug)]
-pub struct SnpContext<'a> {
-    /// Who is trusted.
-    pub anchors: &'a TrustAnchors,
-    /// CRLs and issuing CAs.
-    pub collateral: &'a Collateral,
-    /// The time to judge at.
-    pub now: UnixTime,
-    /// Chains that verified before.
-    pub cache: &'a ChainCache,
 }
 
 /// An authentic report of which nobody knows yet what it was made for.
@@ -109,9 +92,9 @@ impl UnboundReport {
 pub fn verify_report(
     evidence: &SnpEvidence<'_>,
     expected: &[u8; 64],
-    context: &SnpContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<SnpClaims, SnpError> {
-    verify_unbound(evidence, context)?.bind(expected)
+    verify_unbound(evidence, inputs)?.bind(expected)
 }
 
 /// Verifies everything of a report but what it was made for.
@@ -120,24 +103,18 @@ pub fn verify_report(
 /// One variant for each reason to refuse.
 pub fn verify_unbound(
     evidence: &SnpEvidence<'_>,
-    context: &SnpContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<UnboundReport, SnpError> {
     // 1. The report is well-formed, of a known version, signed, nothing unknown in it (AMD 56860 §7.3).
     let report = Report::parse(evidence.report)?;
 
     // 2. The certificate chains to an anchor for the kind of key that the report names: SIGNING_KEY (AMD 56860 §7.3), a
     //    VCEK under the ASK or a VLEK under the ASVK (T16).
-    let chain = context.cache.verify(&ChainRequest {
-        leaf: evidence.vek,
-        certificates: evidence.certificates,
-        purpose: match report.signer {
-            SignerKind::Vcek => Purpose::AmdVcek,
-            SignerKind::Vlek => Purpose::AmdVlek,
-        },
-        anchors: context.anchors,
-        collateral: context.collateral,
-        now: context.now,
-    })?;
+    let purpose = match report.signer {
+        SignerKind::Vcek => Purpose::AmdVcek,
+        SignerKind::Vlek => Purpose::AmdVlek,
+    };
+    let chain = inputs.chain(evidence.vek, evidence.certificates, purpose)?;
 
     // 3. Certificate and report agree on the kind of key (AMD 57230 §3.1, subject).
     let vek = Vek::parse(chain.leaf())?;

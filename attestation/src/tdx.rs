@@ -20,9 +20,9 @@
 //! - MRTD has no list here: Google's endorsement, a baseline or a policy says which firmware is good.
 
 mod appraisal;
-mod cache;
-mod claims;
-mod collateral;
+pub(crate) mod cache;
+pub(crate) mod claims;
+pub(crate) mod collateral;
 mod error;
 mod pck;
 mod published;
@@ -34,7 +34,6 @@ mod tests;
 
 use aws_lc_rs::digest;
 use subtle::ConstantTimeEq;
-use vouchsafe_protocol::UnixTime;
 
 pub use self::cache::TdxCache;
 pub use self::claims::TcbStatus;
@@ -57,35 +56,17 @@ use self::quote::Quote;
 pub use self::quote::QuoteError;
 pub use self::quote::QuotePart;
 use crate::anchors::Purpose;
-use crate::anchors::TrustAnchors;
-use crate::chain::ChainCache;
-use crate::chain::ChainRequest;
-use crate::chain::Collateral;
 use crate::chain::Revocation;
 use crate::chain::VerifiedChain;
 use crate::field::at;
-use crate::snp::Hex;
-
-/// What evidence is judged by.
-#[derive(Clone, Copy, Debug)]
-pub struct TdxContext<'a> {
-    /// Who is trusted.
-    pub anchors: &'a TrustAnchors,
-    /// CRLs and issuing CAs beside Intel's collateral.
-    pub collateral: &'a Collateral,
-    /// The time to judge at.
-    pub now: UnixTime,
-    /// Chains that verified before.
-    pub chains: &'a ChainCache,
-    /// Platforms and signatures that verified before.
-    pub cache: &'a TdxCache,
-}
+use crate::hex_bytes::Hex;
+use crate::inputs::VerifyInputs;
 
 /// What the TCB is judged by.
 #[derive(Clone, Copy, Debug)]
 pub enum Appraisal<'a> {
-    /// The store's collateral for the platform.
-    Store(&'a TdxCollateralStore),
+    /// The inputs' collateral for the platform.
+    Store,
     /// This collateral.
     Given(&'a TdxCollateral),
     /// Not judged: the caller only wants to look.
@@ -148,10 +129,9 @@ pub fn platform(quote: &[u8]) -> Result<Platform, TdxError> {
 pub fn verify_quote(
     quote: &[u8],
     expected: &[u8; 64],
-    store: &TdxCollateralStore,
-    context: &TdxContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<TdxClaims, TdxError> {
-    verify_unbound(quote, Appraisal::Store(store), context)?.bind(expected)
+    verify_unbound(quote, Appraisal::Store, inputs)?.bind(expected)
 }
 
 /// Verifies everything of a quote but what it was made for.
@@ -161,7 +141,7 @@ pub fn verify_quote(
 pub fn verify_unbound(
     quote: &[u8],
     appraisal: Appraisal<'_>,
-    context: &TdxContext<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<UnboundQuote, TdxError> {
     // 1. The quote is well-formed, of a known version (DCAP API A.3, A.4), nothing but zeros after it.
     let quote = Quote::parse(quote)?;
@@ -170,12 +150,13 @@ pub fn verify_unbound(
     //    MRSIGNERSEAM (A.3.2; T15).
     check_trust_domain(&quote)?;
 
-    signatures::with(context.cache.signature_cache(), || {
+    let cache = inputs.cache.tdx();
+    signatures::with(cache.signature_cache(), || {
         // 3. The platform's certificate chains to an anchor, the one that ends the quote's own chain: certification data
         //    of type 5 (DCAP API A.3.9; T10).
-        let pck = context.cache.chain(quote.pck_chain)?;
-        let chain = verify_chain(&pck, context)?;
-        context.cache.keep(quote.pck_chain, &pck);
+        let pck = cache.chain(quote.pck_chain)?;
+        let chain = verify_chain(&pck, inputs)?;
+        cache.keep(quote.pck_chain, &pck);
 
         // 4. The platform's key signed the quoting enclave's report, which vouches for the attestation key
         //    (DCAP API A.3.11).
@@ -190,13 +171,14 @@ pub fn verify_unbound(
         //    that is not revoked (PCS API, Get TDX TCB Info and Get TD QE Identity; T17, T18).
         let platform = pck.platform;
         let collateral = match appraisal {
-            Appraisal::Store(store) => {
+            Appraisal::Store => {
+                let store = &inputs.endorsements.tdx;
                 Some(store.get(&platform).ok_or(TdxError::CollateralMissing { platform })?.as_ref())
             }
             Appraisal::Given(collateral) => Some(collateral),
             Appraisal::Waived => None,
         };
-        let tcb = collateral.map(|collateral| appraisal::appraise(&quote, &pck, collateral, context.now));
+        let tcb = collateral.map(|collateral| appraisal::appraise(&quote, &pck, collateral, inputs.now));
         Ok(UnboundQuote(claims(&quote, &pck, &chain, tcb.transpose()?)))
     })
 }
@@ -231,19 +213,12 @@ fn check_trust_domain(quote: &Quote<'_>) -> Result<(), TdxError> {
     Ok(())
 }
 
-fn verify_chain(pck: &PckChain, context: &TdxContext<'_>) -> Result<VerifiedChain, TdxError> {
+fn verify_chain(pck: &PckChain, inputs: &VerifyInputs<'_>) -> Result<VerifiedChain, TdxError> {
     let root = pck.root_digest;
-    if !context.anchors.serving(Purpose::IntelPck).any(|anchor| anchor.sha256 == root) {
+    if !inputs.anchors.serving(Purpose::IntelPck).any(|anchor| anchor.sha256 == root) {
         return Err(TdxError::UnknownRoot { root });
     }
-    let chain = context.chains.verify(&ChainRequest {
-        leaf: &pck.leaf,
-        certificates: &pck.issuers,
-        purpose: Purpose::IntelPck,
-        anchors: context.anchors,
-        collateral: context.collateral,
-        now: context.now,
-    })?;
+    let chain = inputs.chain(&pck.leaf, &pck.issuers, Purpose::IntelPck)?;
     // RFC 5280 §6.1.1 (d) makes an anchor of name and key; here the certificate in the quote is the anchor's as well.
     if chain.anchor() == root { Ok(chain) } else { Err(TdxError::UnknownRoot { root }) }
 }

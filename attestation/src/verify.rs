@@ -8,7 +8,7 @@
 //! - Reset and restart counters against earlier evidence: nothing is kept of a VM between requests; they are claims.
 //! - Reference values (RFC 9334 §8.3): what was measured is a claim, which policies appraise.
 
-mod endorsements;
+pub(crate) mod endorsements;
 mod error;
 mod hardware;
 mod inspect;
@@ -19,7 +19,6 @@ mod veks;
 use vouchsafe_protocol::BoundRequest;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::GoogleTokenEvidence;
-use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::VtpmEvidence;
 
 pub use self::endorsements::Endorsements;
@@ -39,82 +38,18 @@ pub use self::inspect::inspect_vtpm;
 pub use self::inspect::read_vtpm_file;
 pub use self::veks::MAX_VEKS_OF_CHIP;
 pub use self::veks::VekStore;
-use crate::anchors::TrustAnchors;
-use crate::cache::VerifyCache;
-use crate::chain::Collateral;
 use crate::claims::Claims;
 use crate::claims::Instance;
 use crate::claims::VerifiedClaims;
-use crate::event_log::Technology;
 use crate::google_token::GoogleTokenClaims;
-use crate::google_token::TokenContext;
 use crate::google_token::verify_token;
-use crate::launch::LaunchContext;
-use crate::snp::SnpContext;
-use crate::tdx::TdxContext;
+use crate::inputs::VerifyInputs;
+use crate::technology::Technology;
 use crate::vtpm::CertifiedKey;
 use crate::vtpm::ReadQuote;
 use crate::vtpm::Selection;
 use crate::vtpm::VtpmError;
 use crate::withheld::Withheld;
-
-/// What evidence is judged by.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// Who is trusted.
-    pub anchors: &'a TrustAnchors,
-    /// CRLs and issuing CAs.
-    pub collateral: &'a Collateral,
-    /// What vendors publish about their platforms, for evidence that comes without.
-    pub endorsements: &'a Endorsements,
-    /// URLs of this broker: one of them has to be the audience of a token.
-    pub audiences: &'a [String],
-    /// The time to judge at.
-    pub now: UnixTime,
-    /// What was verified before.
-    pub cache: &'a VerifyCache,
-}
-
-impl<'a> Context<'a> {
-    const fn snp(&self) -> SnpContext<'a> {
-        SnpContext {
-            anchors: self.anchors,
-            collateral: self.collateral,
-            now: self.now,
-            cache: self.cache.chains(),
-        }
-    }
-
-    const fn tdx(&self) -> TdxContext<'a> {
-        TdxContext {
-            anchors: self.anchors,
-            collateral: self.collateral,
-            now: self.now,
-            chains: self.cache.chains(),
-            cache: self.cache.tdx(),
-        }
-    }
-
-    const fn launch(&self) -> LaunchContext<'a> {
-        LaunchContext {
-            anchors: self.anchors,
-            collateral: self.collateral,
-            now: self.now,
-            cache: self.cache.endorsements(),
-        }
-    }
-
-    fn token(&self) -> TokenContext<'a> {
-        TokenContext {
-            anchors: self.anchors,
-            collateral: self.collateral,
-            keys: &self.endorsements.token_keys,
-            audiences: self.audiences,
-            now: self.now,
-            cache: self.cache.chains(),
-        }
-    }
-}
 
 /// Verifies evidence that was made for `bound` and nothing else.
 ///
@@ -123,9 +58,9 @@ impl<'a> Context<'a> {
 pub fn verify(
     evidence: &Evidence,
     bound: BoundRequest,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<VerifiedClaims, VerifyError> {
-    verify_with(evidence, bound, context, |_| Ok(()))
+    verify_with(evidence, bound, inputs, |_| Ok(()))
 }
 
 /// As [`verify`], and asks `gate` in between whether to go on, once.
@@ -139,7 +74,7 @@ pub fn verify(
 pub fn verify_with<E: From<VerifyError>>(
     evidence: &Evidence,
     bound: BoundRequest,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
     gate: impl FnOnce(Option<&Instance>) -> Result<(), E>,
 ) -> Result<VerifiedClaims, E> {
     // 1. Sizes, before anything is parsed; at least one piece, one hardware report at most: a VM has one processor vendor.
@@ -155,10 +90,10 @@ pub fn verify_with<E: From<VerifyError>>(
 
     // 3. The attestation key is certified, or the token is Google's and for this request (RFC 9711 §4.1); its owner is
     // authorised (T02, T07, T44).
-    let key = quote.as_ref().map(|quote| quote.certified_key(context)).transpose();
+    let key = quote.as_ref().map(|quote| quote.certified_key(inputs)).transpose();
     let key = key.map_err(VerifyError::from)?;
     let mut withheld = Vec::new();
-    let google_token = pieces.google_token(&bound, context, &mut withheld)?;
+    let google_token = pieces.google_token(&bound, inputs, &mut withheld)?;
     let of_token = google_token.as_ref().and_then(|token| token.instance.as_ref());
     gate(key.as_ref().map_or(of_token, CertifiedKey::instance))?;
 
@@ -171,8 +106,8 @@ pub fn verify_with<E: From<VerifyError>>(
 
     // 5. to 9. The pieces themselves, and that they are of one VM (composite device, RFC 9334 §3.3).
     let mut claims = Claims { google_token, withheld, ..Claims::default() };
-    verify_pieces(quote.zip(key), pieces.hardware.as_ref(), &bound, ak.as_deref(), context, &mut claims)?;
-    Ok(VerifiedClaims::new(bound, context.now, claims))
+    verify_pieces(quote.zip(key), pieces.hardware.as_ref(), &bound, ak.as_deref(), inputs, &mut claims)?;
+    Ok(VerifiedClaims::new(bound, inputs.now, claims))
 }
 
 /// The pieces that there are, not verified.
@@ -199,12 +134,12 @@ impl<'e> Pieces<'e> {
     fn google_token(
         &self,
         bound: &BoundRequest,
-        context: &Context<'_>,
+        inputs: &VerifyInputs<'_>,
         withheld: &mut Vec<Withheld>,
     ) -> Result<Option<GoogleTokenClaims>, VerifyError> {
         let nonce = bound.transcript().token_nonce();
         let Some(evidence) = self.token else { return Ok(None) };
-        match verify_token(&evidence.token, &nonce, &context.token()) {
+        match verify_token(&evidence.token, &nonce, inputs) {
             Err(error) if self.vtpm.is_some() && error.is_of_unknown_form() => {
                 withheld.push(Withheld::because("google_token", &error.into()));
                 Ok(None)
@@ -219,7 +154,7 @@ fn verify_pieces(
     hardware: Option<&Hardware<'_>>,
     bound: &BoundRequest,
     ak: Option<&[u8]>,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
     claims: &mut Claims,
 ) -> Result<(), VerifyError> {
     // 5. The quote is signed and covers exactly the PCRs that count (TPM 2.0 Part 3 §18.4; T03).
@@ -227,11 +162,11 @@ fn verify_pieces(
 
     // 6. The hardware report, with the log of its own registers (UEFI 2.10 §38.4) and Google's endorsement of the firmware.
     if let Some(hardware) = hardware {
-        hardware.verify(bound, ak, context, claims)?;
+        hardware.verify(bound, ak, inputs, claims)?;
     }
 
     // 7. The firmware log is that of the quoted PCRs (PFP 1.06 §10; T22 to T26).
-    claims.vtpm = quote.map(|quote| quote.claims(context, &mut claims.withheld)).transpose()?;
+    claims.vtpm = quote.map(|quote| quote.claims(inputs, &mut claims.withheld)).transpose()?;
 
     // 8. All that name a technology name the same one (T01): the hardware, the log's `GCE NonHostInfo`, the token's `hwmodel`.
     claims.technology = agreed_technology(hardware.map(Hardware::technology), claims)?;

@@ -17,7 +17,7 @@
 //! - Extended key usage of the AK: the current hierarchy's certificates have none, and webpki has checked it where there is
 //!   one (RFC 5280 §4.2.1.12).
 
-mod ak;
+pub(crate) mod ak;
 mod attest;
 mod error;
 mod instance_info;
@@ -53,7 +53,6 @@ pub use self::signature::TpmSignature;
 pub use self::signature::TpmSignatureError;
 use crate::anchors::Purpose;
 use crate::chain::ChainError;
-use crate::chain::ChainRequest;
 use crate::chain::UnknownIssuer;
 use crate::chain::VerifiedChain;
 use crate::chain::readable;
@@ -63,7 +62,7 @@ use crate::claims::VtpmClaims;
 use crate::event_log::PcrRule;
 use crate::event_log::Phase;
 use crate::event_log::UserspaceLog;
-use crate::verify::Context;
+use crate::inputs::VerifyInputs;
 use crate::withheld::Withheld;
 
 /// Evidence whose quote has been parsed: nothing in it has been verified.
@@ -100,29 +99,22 @@ impl<'a> ReadQuote<'a> {
     }
 
     /// The key's certificate: its chain, and that it is an attestation key's (T02).
-    pub(crate) fn certified_key(&self, context: &Context<'_>) -> Result<CertifiedKey, VtpmError> {
-        let chain = self.chain(context)?;
-        if let Some(key) = context.cache.keys.get(&chain.leaf_digest()) {
+    pub(crate) fn certified_key(&self, inputs: &VerifyInputs<'_>) -> Result<CertifiedKey, VtpmError> {
+        let chain = self.chain(inputs)?;
+        if let Some(key) = inputs.cache.keys.get(&chain.leaf_digest()) {
             return Ok(CertifiedKey { chain, key });
         }
         let key = Arc::new(AttestationKey::of(chain.leaf())?);
-        context.cache.keys.insert(chain.leaf_digest(), Arc::clone(&key));
+        inputs.cache.keys.insert(chain.leaf_digest(), Arc::clone(&key));
         Ok(CertifiedKey { chain, key })
     }
 
     /// The chain of the AK certificate. Issuing CAs that came along and are of no use count as absent, and an issuer
     /// that is missing is named.
-    fn chain(&self, context: &Context<'_>) -> Result<VerifiedChain, VtpmError> {
+    fn chain(&self, inputs: &VerifyInputs<'_>) -> Result<VerifiedChain, VtpmError> {
         let certificates = readable(&self.evidence.ca_certificates);
         let verify = |certificates: &[Vec<u8>]| {
-            context.cache.chains.verify(&ChainRequest {
-                leaf: &self.evidence.ak_certificate,
-                certificates,
-                purpose: Purpose::GoogleAk,
-                anchors: context.anchors,
-                collateral: context.collateral,
-                now: context.now,
-            })
+            inputs.chain(&self.evidence.ak_certificate, certificates, Purpose::GoogleAk)
         };
         let error = match verify(&certificates) {
             Ok(chain) => return Ok(chain),
@@ -177,11 +169,11 @@ impl SignedQuote<'_> {
     /// log is as good as absent.
     pub(crate) fn claims(
         self,
-        context: &Context<'_>,
+        inputs: &VerifyInputs<'_>,
         withheld: &mut Vec<Withheld>,
     ) -> Result<VtpmClaims, VtpmError> {
         let Self { quote, key, selection } = self;
-        let found = context.cache.log(&quote.evidence.event_log)?;
+        let found = inputs.cache.log(&quote.evidence.event_log)?;
         let opened = quote.evidence.userspace_log.as_deref().map(UserspaceLog::open).transpose();
         let userspace_log = opened.unwrap_or_else(|reason| {
             withheld.push(reason);
@@ -194,7 +186,7 @@ impl SignedQuote<'_> {
         };
         let state = replayed.check_against(&quote.evidence.pcrs, rule, userspace_log.as_ref())?;
         let firmware_pcrs = FIRMWARE_PCRS.map(|pcr| (pcr, replayed.value(pcr))).into();
-        let log = context.cache.keep(found);
+        let log = inputs.cache.keep(found);
         let mut claims = VtpmClaims {
             root: key.chain.root(),
             revocation: key.chain.revocation(),

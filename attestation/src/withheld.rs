@@ -7,8 +7,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::verify::VerifyError;
-
 /// A claim that is absent, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Withheld {
@@ -26,12 +24,6 @@ impl Withheld {
     #[must_use]
     pub fn new(claim: &'static str, reason: &'static str, detail: impl fmt::Display) -> Self {
         Self { claim, reason: reason.to_owned(), detail: detail.to_string() }
-    }
-
-    /// Withholds `claim` since the part of the evidence that it comes from would be refused.
-    #[must_use]
-    pub fn because(claim: &'static str, error: &VerifyError) -> Self {
-        Self { claim, reason: error.name(), detail: error.to_string() }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Evidence of a file or of the record, verified as far as it can be without the request that it was made for.
 
-use vouchsafe_attestation::google_token::{self, GoogleTokenClaims, TokenContext};
+use vouchsafe_attestation::google_token::{self, GoogleTokenClaims};
 use vouchsafe_attestation::tdx::{self, TdxError};
 use vouchsafe_attestation::{
-    Claims, Context, Expected, InspectedClaims, Technology, VerifyError, Withheld, inspect_sev_snp,
+    Claims, Expected, InspectedClaims, Technology, VerifyError, VerifyInputs, Withheld, inspect_sev_snp,
     inspect_tdx, inspect_vtpm, read_vtpm_file,
 };
 use vouchsafe_protocol::{Evidence, TdxEvidence};
@@ -34,36 +34,39 @@ pub(crate) fn read_evidence(file: &[u8]) -> Result<Evidence, EvidenceFileError> 
 
 /// The claims of all pieces, each verified by itself: nothing is known of the request that would link them.
 ///
-/// A TDX quote is judged by the collateral that the context has for its platform; without, its claims have no TCB.
+/// A TDX quote is judged by the collateral that the inputs have for its platform; without, its claims have no TCB.
 ///
 /// # Errors
 /// As those of each piece; when there is none, and when there are reports of two vendors.
-pub(crate) fn inspect(evidence: &Evidence, context: &Context<'_>) -> Result<InspectedClaims, VerifyError> {
+pub(crate) fn inspect(
+    evidence: &Evidence,
+    inputs: &VerifyInputs<'_>,
+) -> Result<InspectedClaims, VerifyError> {
     evidence.check_sizes()?;
     if evidence.sev_snp.is_some() && evidence.tdx.is_some() {
         return Err(VerifyError::TwoHardwareReports);
     }
     let mut claims = Claims::default();
     if let Some(evidence) = &evidence.google_token {
-        let token = token_claims(&evidence.token, context)?;
+        let token = token_claims(&evidence.token, inputs)?;
         claims.technology = Some(token.technology);
         claims.google_token = Some(token);
     }
     if let Some(vtpm) = &evidence.vtpm {
-        let logged = inspect_vtpm(vtpm, Expected::Waived, context)?.claims;
+        let logged = inspect_vtpm(vtpm, Expected::Waived, inputs)?.claims;
         claims.technology = logged.technology.or(claims.technology);
         claims.vtpm = logged.vtpm;
         claims.withheld.extend(logged.withheld);
     }
     // What hardware says of itself comes before what others say of it.
     if let Some(snp) = &evidence.sev_snp {
-        let inspected = inspect_sev_snp(snp, context)?.claims;
+        let inspected = inspect_sev_snp(snp, inputs)?.claims;
         claims.sev_snp = inspected.sev_snp;
         claims.withheld.extend(inspected.withheld);
         claims.technology = Some(Technology::SevSnp);
     }
     if let Some(tdx) = &evidence.tdx {
-        let inspected = trust_domain(tdx, context)?;
+        let inspected = trust_domain(tdx, inputs)?;
         claims.tdx = inspected.tdx;
         claims.withheld.extend(inspected.withheld);
         claims.technology = Some(Technology::Tdx);
@@ -75,10 +78,10 @@ pub(crate) fn inspect(evidence: &Evidence, context: &Context<'_>) -> Result<Insp
 }
 
 /// As in a release, a log that does not fit leaves its claims out.
-fn trust_domain(evidence: &TdxEvidence, context: &Context<'_>) -> Result<Claims, VerifyError> {
+fn trust_domain(evidence: &TdxEvidence, inputs: &VerifyInputs<'_>) -> Result<Claims, VerifyError> {
     let platform = tdx::platform(&evidence.quote)?;
-    let collateral = context.endorsements.tdx.get(&platform).map(AsRef::as_ref);
-    let inspect = |log| inspect_tdx(&evidence.quote, collateral, log, Expected::Waived, context);
+    let collateral = inputs.endorsements.tdx.get(&platform).map(AsRef::as_ref);
+    let inspect = |log| inspect_tdx(&evidence.quote, collateral, log, Expected::Waived, inputs);
     match inspect(evidence.event_log.as_deref()) {
         Err(error @ VerifyError::Tdx(TdxError::EventLog(_))) => {
             let withheld = vec![Withheld::because("tdx.boot", &error)];
@@ -88,9 +91,6 @@ fn trust_domain(evidence: &TdxEvidence, context: &Context<'_>) -> Result<Claims,
     }
 }
 
-fn token_claims(token: &str, context: &Context<'_>) -> Result<GoogleTokenClaims, VerifyError> {
-    let Context { anchors, collateral, endorsements, audiences, now, cache } = *context;
-    let keys = &endorsements.token_keys;
-    let context = TokenContext { anchors, collateral, keys, audiences, now, cache: cache.chains() };
-    Ok(google_token::verify_unbound(token, &context)?.inspect())
+fn token_claims(token: &str, inputs: &VerifyInputs<'_>) -> Result<GoogleTokenClaims, VerifyError> {
+    Ok(google_token::verify_unbound(token, inputs)?.inspect())
 }

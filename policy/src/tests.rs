@@ -25,11 +25,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use vouchsafe_attestation::anchors::Root;
-use vouchsafe_attestation::cache::VerifyCache;
 use vouchsafe_attestation::chain::{Collateral, Revocation};
 use vouchsafe_attestation::claims::{Claims, VerifiedClaims};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
-use vouchsafe_attestation::verify::{Context, Endorsements, verify};
+use vouchsafe_attestation::verify::{Endorsements, verify};
+use vouchsafe_attestation::{VerifyCache, VerifyInputs};
 use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, Digest48, GuestPublicKey, Nonce, ObjectName, ReleasePaths, SecretPath,
     Suite, UnixTime,
@@ -85,7 +85,7 @@ fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
     let bound = BoundRequest::release(&BROKER, Nonce([7; 32]), key, &paths);
     let (anchors, endorsements, cache) = (shared_anchors(), Endorsements::default(), VerifyCache::default());
     let collateral = Collateral::empty();
-    let context = Context {
+    let inputs = VerifyInputs {
         anchors: &anchors,
         collateral: &collateral,
         endorsements: &endorsements,
@@ -93,7 +93,7 @@ fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
         now: NOW,
         cache: &cache,
     };
-    verify(&vm.evidence(kinds, &bound), bound, &context).unwrap()
+    verify(&vm.evidence(kinds, &bound), bound, &inputs).unwrap()
 }
 
 /// A VM with vTPM and SNP as it would be with real roots and current CRLs.

@@ -1,4 +1,4 @@
-//! Memory of verified chains, so that a known chain costs a hash instead of signatures.
+//! Cache of verified chains, so that a known chain costs a hash instead of signatures.
 
 use std::fmt;
 

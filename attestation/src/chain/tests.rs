@@ -250,7 +250,7 @@ fn malformed_certificates_beside_the_leaf_are_refused() {
 }
 
 #[test]
-fn memory_gives_the_same_answer_only_while_nothing_changed() {
+fn cache_gives_the_same_answer_only_while_nothing_changed() {
     let setup = Setup::new();
     let leaf = setup.leaf();
     let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
@@ -279,7 +279,7 @@ fn memory_gives_the_same_answer_only_while_nothing_changed() {
 }
 
 #[test]
-fn memory_is_bounded() {
+fn cache_is_bounded() {
     let mut setup = Setup::new();
     let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
     let collateral = Collateral::empty();

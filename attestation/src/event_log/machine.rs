@@ -8,7 +8,6 @@ use super::boot::BootLog;
 use super::boot::EventKind;
 use super::boot::LoggedEvent;
 use super::boot::SecureBoot;
-use super::boot::Technology;
 use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
 use super::command_line::Source;
@@ -35,6 +34,7 @@ use super::texts::Texts;
 use super::userspace;
 use super::variable::untrusted_text;
 use super::variable::version_text;
+use crate::technology::Technology;
 
 /// Judges the events of a log, in order.
 pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, EventLogError> {

@@ -6,10 +6,10 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
 
 use super::Event;
-use super::boot::Technology;
 use super::digest::EventDigest;
 use super::error::EventLogError;
 use super::event_type::EventType as T;
+use crate::technology::Technology;
 
 /// Whether `event_type` may extend `pcr`; PCR 0 to 7 have a list for each side of the separator
 /// (PFP 1.06 §3.3.4, narrowed to what Linux guests of OVMF-like firmware show).

@@ -10,7 +10,7 @@ use crate::anchors::Root;
 use crate::chain::MissingCrl;
 use crate::chain::Revocation;
 use crate::claims::Instance;
-use crate::event_log::Technology;
+use crate::technology::Technology;
 
 /// Claims of a verified token.
 ///

@@ -14,7 +14,7 @@ use super::error::shown;
 use super::json::Json;
 use super::json::Members;
 use crate::claims::Instance;
-use crate::event_log::Technology;
+use crate::technology::Technology;
 
 /// Claims in an object of the token. They are named with their path; the last part is the member's name.
 #[derive(Clone, Copy)]

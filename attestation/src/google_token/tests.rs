@@ -18,9 +18,13 @@ use vouchsafe_protocol::Suite;
 
 use super::*;
 use crate::Technology;
+use crate::anchors::TrustAnchors;
+use crate::cache::VerifyCache;
+use crate::chain::Collateral;
 use crate::test_util::google_token::FakeAttestationService;
 use crate::test_util::google_token::OIDC_KEY_ID;
 use crate::test_util::google_token::TokenSpec;
+use crate::verify::Endorsements;
 
 const NOW: UnixTime = UnixTime(1_771_500_000);
 const AUDIENCE: &str = "https://vouchsafe.example:8443";
@@ -53,9 +57,9 @@ fn spec(kind: TokenKind, change: impl FnOnce(&mut TokenSpec)) -> TokenSpec {
 struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
-    keys: Vec<TokenKeys>,
+    endorsements: Endorsements,
     audiences: Vec<String>,
-    cache: ChainCache,
+    cache: VerifyCache,
     now: UnixTime,
 }
 
@@ -64,9 +68,9 @@ impl Judge {
         Self {
             anchors: TrustAnchors::builtin().with_extra(service().root_der()).unwrap(),
             collateral: Collateral::empty(),
-            keys: vec![TokenKeys::extra(&service().jwks(), NOW).unwrap()],
+            endorsements: keyed(vec![TokenKeys::extra(&service().jwks(), NOW).unwrap()]),
             audiences: vec!["https://other.example".to_owned(), AUDIENCE.to_owned()],
-            cache: ChainCache::new(8),
+            cache: VerifyCache::new(8, 1024),
             now: NOW,
         }
     }
@@ -75,14 +79,18 @@ impl Judge {
         Self { now, ..Self::new() }
     }
 
-    fn context(&self) -> TokenContext<'_> {
-        let Self { anchors, collateral, keys, audiences, cache, now } = self;
-        TokenContext { anchors, collateral, keys, audiences, now: *now, cache }
+    fn inputs(&self) -> VerifyInputs<'_> {
+        let Self { anchors, collateral, endorsements, audiences, cache, now } = self;
+        VerifyInputs { anchors, collateral, endorsements, audiences, now: *now, cache }
     }
 
     fn verify(&self, token: &str) -> Result<GoogleTokenClaims, TokenError> {
-        verify_token(token, &nonce(), &self.context())
+        verify_token(token, &nonce(), &self.inputs())
     }
+}
+
+fn keyed(token_keys: Vec<TokenKeys>) -> Endorsements {
+    Endorsements { token_keys, ..Endorsements::default() }
 }
 
 fn refusal(kind: TokenKind, change: impl FnOnce(&mut TokenSpec)) -> TokenError {
@@ -162,7 +170,7 @@ fn t07_a_token_has_exactly_one_nonce() {
 #[test]
 fn t07_a_token_lives_exactly_its_time() {
     let token = spec(TokenKind::Pki, |_| ()).sign(service());
-    let inspect = |now| verify_unbound(&token, &Judge::at(now).context()).map(UnboundToken::inspect);
+    let inspect = |now| verify_unbound(&token, &Judge::at(now).inputs()).map(UnboundToken::inspect);
     let expires_at = NOW.plus(3600);
     assert!(inspect(NOW.plus(3604)).is_ok());
     assert_eq!(inspect(NOW.plus(3605)), Err(TokenError::Expired { expires_at }));
@@ -179,14 +187,14 @@ fn t07_no_release_rests_on_an_old_token() {
     let refused = Judge::at(NOW.plus(606)).verify(&token).unwrap_err();
     assert_eq!(refused, TokenError::TooOld { issued_at: NOW });
     // To be looked at it is good for as long as it says.
-    let unbound = verify_unbound(&token, &Judge::at(NOW.plus(606)).context()).unwrap();
+    let unbound = verify_unbound(&token, &Judge::at(NOW.plus(606)).inputs()).unwrap();
     assert!(unbound.with_nonce(nonce().as_str().as_bytes()).is_ok());
 }
 
 #[test]
 fn inspection_takes_the_nonce_it_is_given_and_no_other() {
     let token = spec(TokenKind::Pki, |_| ()).sign(service());
-    let unbound = || verify_unbound(&token, &Judge::new().context()).unwrap();
+    let unbound = || verify_unbound(&token, &Judge::new().inputs()).unwrap();
     assert_eq!(unbound().with_nonce(b"another").unwrap_err(), TokenError::NonceMismatch);
     assert_eq!(unbound().inspect().nonces, [nonce().as_str()]);
 }
@@ -201,7 +209,7 @@ fn t07_tokens_with_other_than_one_nonce_are_only_looked_at() {
         spec.claims["eat_nonce"] = nonces.clone();
         let token = spec.sign(service());
         let judge = Judge::new();
-        let unbound = || verify_unbound(&token, &judge.context()).unwrap();
+        let unbound = || verify_unbound(&token, &judge.inputs()).unwrap();
         let found = nonces.as_array().map_or(0, Vec::len);
         assert_eq!(unbound().bind(&nonce()), Err(TokenError::NonceCount { found }), "{nonces}");
         let refused = unbound().with_nonce(one.as_bytes());

@@ -1,13 +1,15 @@
-//! Memory of verified endorsements: a whole fleet sends the same one.
+//! Cache of verified endorsements: a whole fleet sends the same one.
 
 use std::fmt;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::UnixTime;
 
-use super::LaunchContext;
-use super::Verified;
+use super::verified::Verified;
+use crate::anchors::TrustAnchors;
+use crate::chain::Collateral;
 
 /// Endorsements that verified, by everything their verdict rests on.
 ///
@@ -37,23 +39,23 @@ impl EndorsementCache {
     }
 
     /// One that verified and whose verdict still holds.
-    pub(super) fn get(&self, digest: Digest32, context: &LaunchContext<'_>) -> Option<Arc<Verified>> {
-        self.known.get(&key(digest, context)).filter(|known| known.chain.holds_at(context.now))
+    pub(super) fn get(&self, key: &Digest32, now: UnixTime) -> Option<Arc<Verified>> {
+        self.known.get(key).filter(|known| known.chain.holds_at(now))
     }
 
-    pub(super) fn insert(&self, verified: &Arc<Verified>, context: &LaunchContext<'_>) {
-        self.known.insert(key(verified.digest, context), Arc::clone(verified));
+    pub(super) fn insert(&self, key: Digest32, verified: &Arc<Verified>) {
+        self.known.insert(key, Arc::clone(verified));
     }
 }
 
 /// SHA-256(label || anchors (32) || collateral (32) || SHA-256(endorsement) (32))
-fn key(digest: Digest32, context: &LaunchContext<'_>) -> Digest32 {
-    let (anchors, collateral) = (context.anchors.digest(), context.collateral.digest());
+pub(super) fn key(endorsement: &Digest32, anchors: &TrustAnchors, collateral: &Collateral) -> Digest32 {
+    let (anchors, collateral) = (anchors.digest(), collateral.digest());
     Digest32::of_parts(&[
         b"vouchsafe/v1 endorsement cache",
         anchors.as_bytes(),
         collateral.as_bytes(),
-        digest.as_bytes(),
+        endorsement.as_bytes(),
     ])
 }
 

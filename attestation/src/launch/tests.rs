@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::anchors::Root;
+use crate::anchors::TrustAnchors;
+use crate::cache::VerifyCache;
 use crate::chain::ChainError;
+use crate::chain::Collateral;
 use crate::chain::Revocation;
 use crate::chain::evidence;
 use crate::test_util::ca::CertificateSpec;
@@ -16,6 +19,7 @@ use crate::test_util::launch::EndorsementSpec;
 use crate::test_util::launch::FakeTcbSigner;
 use crate::test_util::launch::envelope;
 use crate::test_util::launch::pem;
+use crate::verify::Endorsements;
 
 const NOW: UnixTime = UnixTime(1_771_500_000);
 const MEASUREMENT: Digest48 = Digest48([0x54; 48]);
@@ -29,7 +33,8 @@ fn fake() -> &'static FakeTcbSigner {
 struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
-    cache: EndorsementCache,
+    endorsements: Endorsements,
+    cache: VerifyCache,
     now: UnixTime,
 }
 
@@ -38,14 +43,15 @@ impl Judge {
         Self {
             anchors: TrustAnchors::builtin().with_extra(fake().root_der()).unwrap(),
             collateral: Collateral::empty(),
-            cache: EndorsementCache::new(4),
+            endorsements: Endorsements::default(),
+            cache: VerifyCache::new(4, 1024),
             now: NOW,
         }
     }
 
-    fn context(&self) -> LaunchContext<'_> {
-        let Self { anchors, collateral, cache, now } = self;
-        LaunchContext { anchors, collateral, now: *now, cache }
+    fn inputs(&self) -> VerifyInputs<'_> {
+        let Self { anchors, collateral, endorsements, cache, now } = self;
+        VerifyInputs { anchors, collateral, endorsements, audiences: &[], now: *now, cache }
     }
 
     fn verify(
@@ -53,7 +59,7 @@ impl Judge {
         endorsement: &[u8],
         measurement: LaunchMeasurement,
     ) -> Result<LaunchEndorsement, LaunchError> {
-        verify(endorsement, measurement, &self.context())
+        verify(endorsement, measurement, &self.inputs())
     }
 }
 
@@ -309,13 +315,13 @@ fn a_known_endorsement_is_remembered_as_long_as_it_holds() {
     let endorsement = signed(|spec| spec.certificate = Some(fake().root().issue(&certificate)));
     let judge = Judge::new();
     let first = judge.verify(&endorsement, SNP).unwrap();
-    assert_eq!(judge.cache.len(), 1);
+    assert_eq!(judge.cache.endorsements().len(), 1);
     assert_eq!(judge.verify(&endorsement, SNP).unwrap(), first);
     assert!(judge.verify(&endorsement, MRTD).is_ok());
     let measurement = Digest48([0x99; 48]);
     let refused = judge.verify(&endorsement, LaunchMeasurement::Snp(measurement)).unwrap_err();
     assert_eq!(refused, LaunchError::NotEndorsed { measurement });
-    assert_eq!(judge.cache.len(), 1);
+    assert_eq!(judge.cache.endorsements().len(), 1);
     let late = Judge { now: NOW.plus(11), ..judge };
     let expired = chain(ChainError::Expired { not_after: NOW.plus(10) });
     assert_eq!(late.verify(&endorsement, SNP), Err(expired));
@@ -329,7 +335,7 @@ fn a_refused_endorsement_is_not_remembered() {
     let judge = Judge::new();
     let refused = judge.verify(&signed(|spec| spec.scheme = Scheme::Pkcs1Sha256), SNP);
     assert_eq!(refused, Err(LaunchError::SignatureInvalid));
-    assert!(judge.cache.is_empty());
+    assert!(judge.cache.endorsements().is_empty());
 }
 
 #[test]
@@ -337,7 +343,10 @@ fn t52_an_endorsement_that_does_not_count_is_as_good_as_absent() {
     let (good, bad) = (signed(|_| ()), signed(|spec| spec.scheme = Scheme::Pkcs1Sha256));
     let judge = Judge::new();
     let store = |bytes: &[u8]| EndorsementStore::new([(MEASUREMENT, bytes.to_vec())]);
-    let find = |given, store: &EndorsementStore| find(SNP, given, store, &judge.context());
+    let find = |given, launch: &EndorsementStore| {
+        let endorsements = &Endorsements { launch: launch.clone(), ..Endorsements::default() };
+        find(SNP, given, &VerifyInputs { endorsements, ..judge.inputs() })
+    };
     let none = EndorsementStore::default();
     assert_eq!(find(None, &none), Ok(None));
     assert_eq!(find(None, &store(&good)).unwrap().unwrap().vcpus, Some(4));

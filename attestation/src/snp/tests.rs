@@ -9,10 +9,14 @@ use std::time::Instant;
 
 use sev::firmware::guest::AttestationReport;
 use sev::parser::ByteParser;
+use vouchsafe_protocol::UnixTime;
 
 use super::*;
 use crate::anchors::Root;
+use crate::anchors::TrustAnchors;
+use crate::cache::VerifyCache;
 use crate::chain::ChainError;
+use crate::chain::Collateral;
 use crate::chain::Revocation;
 use crate::chain::evidence;
 use crate::test_util::ca::CrlSpec;
@@ -21,6 +25,7 @@ use crate::test_util::snp::FakeAmd;
 use crate::test_util::snp::SignedReport;
 use crate::test_util::snp::SnpReportBuilder;
 use crate::test_util::snp::VekSpec;
+use crate::verify::Endorsements;
 
 /// 2026-02-19: fits every VCEK of the evidence and of the fakes.
 const NOW: UnixTime = UnixTime(1_771_500_000);
@@ -34,10 +39,18 @@ fn captured(report: &str, vek: &str) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 fn verify_builtin(report: &[u8], vek: &[u8], now: UnixTime) -> Result<SnpClaims, SnpError> {
-    let (anchors, collateral, cache) = (TrustAnchors::builtin(), Collateral::empty(), ChainCache::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now, cache: &cache };
+    let (anchors, collateral, cache) =
+        (TrustAnchors::builtin(), Collateral::empty(), VerifyCache::new(4, 1024));
+    let inputs = VerifyInputs {
+        anchors: &anchors,
+        collateral: &collateral,
+        now,
+        endorsements: &Endorsements::default(),
+        audiences: &[],
+        cache: &cache,
+    };
     let evidence = SnpEvidence { report, vek, certificates: &[] };
-    verify_unbound(&evidence, &context).map(UnboundReport::inspect)
+    verify_unbound(&evidence, &inputs).map(UnboundReport::inspect)
 }
 
 fn anchors_of(amd: &FakeAmd) -> TrustAnchors {
@@ -49,10 +62,17 @@ fn verify_signed(
     amd: &FakeAmd,
     collateral: &Collateral,
 ) -> Result<SnpClaims, SnpError> {
-    let (anchors, cache) = (anchors_of(amd), ChainCache::new(4));
-    let context = SnpContext { anchors: &anchors, collateral, now: NOW, cache: &cache };
+    let (anchors, cache) = (anchors_of(amd), VerifyCache::new(4, 1024));
+    let inputs = VerifyInputs {
+        anchors: &anchors,
+        collateral,
+        now: NOW,
+        endorsements: &Endorsements::default(),
+        audiences: &[],
+        cache: &cache,
+    };
     let SignedReport { report, vek, certificates } = signed;
-    verify_unbound(&SnpEvidence { report, vek, certificates }, &context).map(UnboundReport::inspect)
+    verify_unbound(&SnpEvidence { report, vek, certificates }, &inputs).map(UnboundReport::inspect)
 }
 
 /// Signs under the fake AMD of the builder's product and verifies.
@@ -138,20 +158,35 @@ fn the_report_is_bound_to_its_data() {
     builder.report_data = [7; 64];
     let amd = FakeAmd::shared(Product::Genoa);
     let SignedReport { report, vek, certificates } = builder.sign(amd);
-    let (anchors, collateral, cache) = (anchors_of(amd), Collateral::empty(), ChainCache::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
+    let (anchors, collateral, cache) = (anchors_of(amd), Collateral::empty(), VerifyCache::new(4, 1024));
+    let inputs = VerifyInputs {
+        anchors: &anchors,
+        collateral: &collateral,
+        now: NOW,
+        endorsements: &Endorsements::default(),
+        audiences: &[],
+        cache: &cache,
+    };
     let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &certificates };
-    assert_eq!(verify_report(&evidence, &[7; 64], &context).unwrap().report_data, Hex([7; 64]));
-    assert_eq!(verify_report(&evidence, &[0; 64], &context).unwrap_err(), SnpError::ReportDataMismatch);
+    assert_eq!(verify_report(&evidence, &[7; 64], &inputs).unwrap().report_data, Hex([7; 64]));
+    assert_eq!(verify_report(&evidence, &[0; 64], &inputs).unwrap_err(), SnpError::ReportDataMismatch);
 }
 
 #[test]
 fn t10_a_fake_amd_is_nobody_without_its_anchor() {
     let signed = genoa().sign(FakeAmd::shared(Product::Genoa));
-    let (anchors, collateral, cache) = (TrustAnchors::builtin(), Collateral::empty(), ChainCache::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
+    let (anchors, collateral, cache) =
+        (TrustAnchors::builtin(), Collateral::empty(), VerifyCache::new(4, 1024));
+    let inputs = VerifyInputs {
+        anchors: &anchors,
+        collateral: &collateral,
+        now: NOW,
+        endorsements: &Endorsements::default(),
+        audiences: &[],
+        cache: &cache,
+    };
     let SignedReport { report, vek, certificates } = &signed;
-    let error = verify_unbound(&SnpEvidence { report, vek, certificates }, &context).unwrap_err();
+    let error = verify_unbound(&SnpEvidence { report, vek, certificates }, &inputs).unwrap_err();
     assert_eq!(error, SnpError::Chain(ChainError::UnknownIssuer));
 }
 
@@ -322,10 +357,17 @@ fn a_saved_hierarchy_signs_for_another_process() {
 fn t30_no_damaged_report_verifies_or_panics() {
     let amd = FakeAmd::shared(Product::Genoa);
     let SignedReport { report, vek, certificates } = genoa().sign(amd);
-    let (anchors, collateral, cache) = (anchors_of(amd), Collateral::empty(), ChainCache::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
+    let (anchors, collateral, cache) = (anchors_of(amd), Collateral::empty(), VerifyCache::new(4, 1024));
+    let inputs = VerifyInputs {
+        anchors: &anchors,
+        collateral: &collateral,
+        now: NOW,
+        endorsements: &Endorsements::default(),
+        audiences: &[],
+        cache: &cache,
+    };
     let verify = |report: &[u8]| {
-        verify_unbound(&SnpEvidence { report, vek: &vek, certificates: &certificates }, &context).is_ok()
+        verify_unbound(&SnpEvidence { report, vek: &vek, certificates: &certificates }, &inputs).is_ok()
     };
     assert!(verify(&report));
     for length in 0..report.len() {
@@ -344,15 +386,22 @@ fn t30_no_damaged_report_verifies_or_panics() {
 fn a_known_chain_costs_about_one_signature() {
     let amd = FakeAmd::shared(Product::Genoa);
     let SignedReport { report, vek, certificates } = genoa().sign(amd);
-    let (anchors, collateral, cache) = (anchors_of(amd), Collateral::empty(), ChainCache::new(4));
-    let context = SnpContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
+    let (anchors, collateral, cache) = (anchors_of(amd), Collateral::empty(), VerifyCache::new(4, 1024));
+    let inputs = VerifyInputs {
+        anchors: &anchors,
+        collateral: &collateral,
+        now: NOW,
+        endorsements: &Endorsements::default(),
+        audiences: &[],
+        cache: &cache,
+    };
     let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &certificates };
-    let _ = verify_unbound(&evidence, &context).unwrap();
+    let _ = verify_unbound(&evidence, &inputs).unwrap();
     let fastest = (0..100).map(|_| {
         let start = Instant::now();
-        let _ = verify_unbound(&evidence, &context).unwrap();
+        let _ = verify_unbound(&evidence, &inputs).unwrap();
         start.elapsed()
     });
     println!("known chain: {:?}", fastest.min().unwrap());
-    assert_eq!(cache.len(), 1);
+    assert_eq!(cache.chains().len(), 1);
 }

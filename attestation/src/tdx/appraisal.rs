@@ -20,7 +20,7 @@ use super::refusal;
 use super::signatures::AwsLc;
 use crate::chain::Certificate;
 use crate::chain::der as raw;
-use crate::snp::Hex;
+use crate::hex_bytes::Hex;
 use dcap_qvl::QuoteClaims;
 use dcap_qvl::QuoteCollateralV3;
 use dcap_qvl::QuotePolicy;

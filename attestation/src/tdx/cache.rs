@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 use vouchsafe_protocol::Digest32;
 
-use super::TdxError;
+use super::error::TdxError;
 use super::pck::PckChain;
 use super::signatures::SignatureCache;
 

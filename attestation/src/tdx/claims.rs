@@ -10,8 +10,8 @@ use vouchsafe_protocol::UnixTime;
 use crate::anchors::Root;
 use crate::chain::Revocation;
 use crate::event_log::BootLog;
-use crate::launch::LaunchEndorsement;
-use crate::snp::Hex;
+use crate::hex_bytes::Hex;
+use crate::launch::claims::LaunchEndorsement;
 
 /// Claims of a verified TDX quote.
 ///

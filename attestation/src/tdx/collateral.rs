@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use vouchsafe_protocol::Digest32;
 
-use crate::snp::Hex;
+use crate::hex_bytes::Hex;
 
 /// How large one platform's collateral may be, in bytes of JSON. Real ones have 15 to 22 kB.
 pub const MAX_TDX_COLLATERAL: usize = 1024 * 1024;

@@ -8,7 +8,7 @@ use super::pck::PckField;
 use super::quote::QuoteError;
 use crate::chain::ChainError;
 use crate::event_log::CcelError;
-use crate::snp::Hex;
+use crate::hex_bytes::Hex;
 
 /// A part of Intel's collateral.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

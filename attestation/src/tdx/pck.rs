@@ -7,9 +7,9 @@ use rustls_pki_types::alg_id;
 use rustls_pki_types::pem::PemObject;
 use vouchsafe_protocol::Digest32;
 
-use super::TdxError;
 use super::collateral::PckCa;
 use super::collateral::Platform;
+use super::error::TdxError;
 use crate::chain::Certificate;
 use crate::chain::MAX_CERTIFICATE;
 use crate::chain::der as raw;

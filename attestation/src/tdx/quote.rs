@@ -7,7 +7,7 @@ use vouchsafe_protocol::Digest48;
 
 use super::claims::TdAttributes;
 use crate::field::at;
-use crate::snp::Hex;
+use crate::hex_bytes::Hex;
 
 /// Bytes are no TDX quote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

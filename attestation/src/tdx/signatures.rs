@@ -97,7 +97,7 @@ fn encode(signature: &[u8; 64]) -> Option<Vec<u8>> {
     DerSigEncoder::encode_ecdsa_sig(r, s).ok()
 }
 
-/// The algorithm for chains of Intel's and for dcap-qvl. Without a cache around it, it is the plain one.
+/// The algorithm for chains of Intel's and for dcap-qvl. Without a cache in scope it is the plain one.
 pub(crate) static REMEMBERED_P256: &dyn SignatureVerificationAlgorithm = &RememberedP256;
 
 #[derive(Debug)]

@@ -6,9 +6,14 @@ mod fake;
 mod hostile;
 mod published;
 
+use vouchsafe_protocol::UnixTime;
+
 use super::*;
 use crate::anchors::Root;
+use crate::anchors::TrustAnchors;
+use crate::cache::VerifyCache;
 use crate::chain::ChainError;
+use crate::chain::Collateral;
 use crate::chain::evidence;
 use crate::test_util::ca::CrlSpec;
 use crate::test_util::tdx::CollateralSpec;
@@ -19,6 +24,7 @@ use crate::test_util::tdx::ROOT_SERIAL;
 use crate::test_util::tdx::SIGNER_SERIAL;
 use crate::test_util::tdx::TEE_TCB_SVN_OLD;
 use crate::test_util::tdx::TdxQuoteBuilder;
+use crate::verify::Endorsements;
 
 /// 2026-02-19: inside the validity of everything that the builders make.
 const NOW: UnixTime = UnixTime(1_771_500_000);
@@ -39,11 +45,18 @@ fn judge(
     anchors: &TrustAnchors,
     now: UnixTime,
 ) -> Result<TdxClaims, TdxError> {
-    let (chains, cache) = (ChainCache::new(4), TdxCache::new(4));
+    let cache = VerifyCache::new(4, 1024);
     let collateral = &Collateral::empty();
-    let context = TdxContext { anchors, collateral, now, chains: &chains, cache: &cache };
-    let first = verify_unbound(quote, appraisal, &context).map(UnboundQuote::inspect);
-    let second = verify_unbound(quote, appraisal, &context).map(UnboundQuote::inspect);
+    let inputs = VerifyInputs {
+        anchors,
+        collateral,
+        now,
+        endorsements: &Endorsements::default(),
+        audiences: &[],
+        cache: &cache,
+    };
+    let first = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
+    let second = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
     assert_eq!(first, second);
     first
 }

@@ -18,9 +18,9 @@ use super::ca::CrlSpec;
 use super::ca::FakeCa;
 use super::ca::Scheme;
 use super::ca::encode;
-use crate::event_log::Technology;
 use crate::google_token::ISSUER;
 use crate::google_token::TokenKind;
+use crate::technology::Technology;
 
 /// The hierarchy of PKI tokens, and the two keys of the set for OIDC tokens.
 #[derive(Debug)]

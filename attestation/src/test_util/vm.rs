@@ -31,9 +31,9 @@ use super::vtpm::FakeAk;
 use super::vtpm::QuoteSpec;
 use crate::anchors::Product;
 use crate::anchors::TrustAnchors;
-use crate::event_log::Technology;
 use crate::google_token::TokenKind;
 use crate::tdx::cut;
+use crate::technology::Technology;
 
 /// Which evidence to make. Pieces of one call are linked to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! What vendors publish about their platforms, beside CRLs.
 
-use super::VekStore;
-use crate::google_token::TokenKeys;
-use crate::launch::EndorsementStore;
-use crate::tdx::TdxCollateralStore;
+use super::veks::VekStore;
+use crate::google_token::keys::TokenKeys;
+use crate::launch::store::EndorsementStore;
+use crate::tdx::collateral::TdxCollateralStore;
 
 /// Endorsements (RFC 9334 §8.2) that evidence may come without, and the keys of Google's tokens. Nothing but the
 /// keys is trusted: each counts when it verifies.

@@ -9,13 +9,14 @@ use vouchsafe_protocol::evidence::EvidenceSizeError;
 use crate::chain::ChainError;
 use crate::event_log::CcelError;
 use crate::event_log::EventLogError;
-use crate::event_log::Technology;
 use crate::go_tpm_tools::GoTpmToolsError;
 use crate::google_token::TokenError;
 use crate::launch::LaunchError;
 use crate::snp::SnpError;
 use crate::tdx::TdxError;
+use crate::technology::Technology;
 use crate::vtpm::VtpmError;
+use crate::withheld::Withheld;
 
 /// A kind of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,14 @@ pub enum VerifyError {
     /// The launch endorsement that came with a report is refused.
     #[error("launch endorsement: {0}")]
     Launch(#[from] LaunchError),
+}
+
+impl Withheld {
+    /// Withholds `claim` since the part of the evidence that it comes from would be refused.
+    #[must_use]
+    pub fn because(claim: &'static str, error: &VerifyError) -> Self {
+        Self { claim, reason: error.name(), detail: error.to_string() }
+    }
 }
 
 impl VerifyError {

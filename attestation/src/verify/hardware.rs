@@ -8,7 +8,6 @@ use vouchsafe_protocol::BoundRequest;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::SevSnpEvidence;
 
-use super::Context;
 use super::EvidenceKind;
 use super::VekStore;
 use super::VerifyError;
@@ -17,7 +16,7 @@ use crate::chain;
 use crate::chain::ChainError;
 use crate::claims::Claims;
 use crate::event_log::BootLog;
-use crate::event_log::Technology;
+use crate::inputs::VerifyInputs;
 use crate::launch;
 use crate::launch::LaunchEndorsement;
 use crate::launch::LaunchMeasurement;
@@ -29,6 +28,7 @@ use crate::snp::verify_report;
 use crate::tdx;
 use crate::tdx::TdxClaims;
 use crate::tdx::TdxError;
+use crate::technology::Technology;
 use crate::withheld::Withheld;
 
 /// The report of one vendor.
@@ -110,21 +110,20 @@ impl<'e> Hardware<'e> {
         &self,
         bound: &BoundRequest,
         ak: Option<&[u8]>,
-        context: &Context<'_>,
+        inputs: &VerifyInputs<'_>,
         claims: &mut Claims,
     ) -> Result<(), VerifyError> {
         let expected = bound.transcript().report_data(ak);
         match self {
             Self::SevSnp(snp) => {
-                let verify = |report: &SnpEvidence<'_>| verify_report(report, &expected.0, &context.snp());
-                claims.sev_snp = Some(snp_claims(snp, verify, context, &mut claims.withheld)?);
+                let verify = |report: &SnpEvidence<'_>| verify_report(report, &expected.0, inputs);
+                claims.sev_snp = Some(snp_claims(snp, verify, inputs, &mut claims.withheld)?);
             }
             Self::Tdx { event_log, quote } => {
-                let store = &context.endorsements.tdx;
-                let verified = tdx::verify_quote(quote, &expected.0, store, &context.tdx())?;
-                let mut verified = endorsed_tdx(verified, context, &mut claims.withheld);
+                let verified = tdx::verify_quote(quote, &expected.0, inputs)?;
+                let mut verified = endorsed_tdx(verified, inputs, &mut claims.withheld);
                 // Without a log the quote would be taken: a log that does not fit says no less than none.
-                match logged_boot(&verified, *event_log, context) {
+                match logged_boot(&verified, *event_log, inputs) {
                     Ok(boot) => verified.unconfirmed_boot = boot,
                     Err(error) => claims.withheld.push(Withheld::because("tdx.boot", &error)),
                 }
@@ -139,13 +138,13 @@ impl<'e> Hardware<'e> {
 pub(super) fn snp_claims(
     snp: &SevSnpEvidence,
     verify: impl Fn(&SnpEvidence<'_>) -> Result<SnpClaims, SnpError>,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
     withheld: &mut Vec<Withheld>,
 ) -> Result<SnpClaims, VerifyError> {
-    let mut claims = verify_snp(snp, verify, context, withheld)?;
+    let mut claims = verify_snp(snp, verify, inputs, withheld)?;
     let measurement = LaunchMeasurement::Snp(claims.measurement);
     let given = snp.launch_endorsement.as_deref();
-    claims.endorsement = endorsement(SNP_ENDORSEMENT, measurement, given, context, withheld);
+    claims.endorsement = endorsement(SNP_ENDORSEMENT, measurement, given, inputs, withheld);
     Ok(claims)
 }
 
@@ -154,10 +153,10 @@ pub(super) fn endorsement(
     claim: &'static str,
     measurement: LaunchMeasurement,
     given: Option<&[u8]>,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
     withheld: &mut Vec<Withheld>,
 ) -> Option<LaunchEndorsement> {
-    let found = launch::find(measurement, given, &context.endorsements.launch, &context.launch());
+    let found = launch::find(measurement, given, inputs);
     found.unwrap_or_else(|error| {
         withheld.push(Withheld::because(claim, &error.into()));
         None
@@ -171,7 +170,7 @@ pub(super) fn endorsement(
 fn verify_snp(
     snp: &SevSnpEvidence,
     verify: impl Fn(&SnpEvidence<'_>) -> Result<SnpClaims, SnpError>,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
     withheld: &mut Vec<Withheld>,
 ) -> Result<SnpClaims, VerifyError> {
     let certificates = chain::readable(&snp.ca_certificates);
@@ -187,7 +186,7 @@ fn verify_snp(
             verdict => return Ok(verdict?),
         }
     }
-    let stored = stored_vek(snp, context, verify);
+    let stored = stored_vek(snp, inputs, verify);
     match (stored, unusable) {
         (Ok(claims), Some(error)) => {
             withheld.push(Withheld::because(VEK_CERTIFICATE, &error.into()));
@@ -202,7 +201,7 @@ fn verify_snp(
 /// The report under a certificate of the store. One for another TCB of the chip has another key.
 fn stored_vek(
     snp: &SevSnpEvidence,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
     verify: impl Fn(&[u8]) -> Result<SnpClaims, SnpError>,
 ) -> Result<SnpClaims, VerifyError> {
     let (chip, tcb) = chip_and_tcb(snp);
@@ -213,7 +212,7 @@ fn stored_vek(
     }
     let mut verdict =
         Err(VerifyError::CollateralMissing { chip_id: hex::encode(chip), reported_tcb: hex::encode(tcb) });
-    for candidate in context.endorsements.veks.fitting(chip, tcb) {
+    for candidate in inputs.endorsements.veks.fitting(chip, tcb) {
         verdict = verify(candidate).map_err(VerifyError::from);
         if verdict.is_ok() {
             break;
@@ -237,11 +236,11 @@ fn chip_and_tcb(snp: &SevSnpEvidence) -> (&[u8], &[u8]) {
 /// What Google adds to a quote whose signature holds: the endorsement of its firmware.
 pub(super) fn endorsed_tdx(
     mut claims: TdxClaims,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
     withheld: &mut Vec<Withheld>,
 ) -> TdxClaims {
     let measurement = LaunchMeasurement::Tdx(claims.mr_td);
-    claims.endorsement = endorsement(TDX_ENDORSEMENT, measurement, None, context, withheld);
+    claims.endorsement = endorsement(TDX_ENDORSEMENT, measurement, None, inputs, withheld);
     claims
 }
 
@@ -249,9 +248,9 @@ pub(super) fn endorsed_tdx(
 pub(super) fn logged_boot(
     claims: &TdxClaims,
     event_log: Option<&[u8]>,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<Option<Arc<BootLog>>, VerifyError> {
-    let boot = event_log.map(|log| context.cache.ccel(log, &claims.rtmrs));
+    let boot = event_log.map(|log| inputs.cache.ccel(log, &claims.rtmrs));
     Ok(boot.transpose().map_err(TdxError::from)?)
 }
 

@@ -13,7 +13,6 @@ use vouchsafe_protocol::VtpmEvidence;
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
-use super::Context;
 use super::VerifyError;
 use super::hardware::SNP_ENDORSEMENT;
 use super::hardware::endorsed_tdx;
@@ -29,11 +28,10 @@ use crate::event_log::PcrState;
 use crate::event_log::RTMR_COUNT;
 use crate::event_log::ReplayedCcel;
 use crate::event_log::ReplayedLog;
-use crate::event_log::Technology;
 use crate::event_log::UserspaceLog;
 use crate::go_tpm_tools;
 use crate::google_token;
-use crate::google_token::TokenContext;
+use crate::inputs::VerifyInputs;
 use crate::launch;
 use crate::launch::LaunchEndorsement;
 use crate::launch::LaunchMeasurement;
@@ -44,6 +42,7 @@ use crate::tdx;
 use crate::tdx::Appraisal;
 use crate::tdx::TdxCollateral;
 use crate::tdx::TdxError;
+use crate::technology::Technology;
 use crate::vtpm::ReadQuote;
 use crate::vtpm::Selection;
 use crate::vtpm::VtpmError;
@@ -86,15 +85,15 @@ pub struct InspectedLog {
 pub fn inspect_vtpm(
     evidence: &VtpmEvidence,
     nonce: Expected<'_>,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<InspectedClaims, VerifyError> {
     let quote = ReadQuote::parse(evidence)?;
     if !nonce.matches(quote.extra_data()) {
         return Err(VtpmError::NonceMismatch.into());
     }
-    let key = quote.certified_key(context)?;
+    let key = quote.certified_key(inputs)?;
     let mut withheld = Vec::new();
-    let vtpm = quote.verify(key, Selection::Inspected)?.claims(context, &mut withheld)?;
+    let vtpm = quote.verify(key, Selection::Inspected)?.claims(inputs, &mut withheld)?;
     let technology = vtpm.boot.technology;
     Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), withheld, ..Claims::default() } })
 }
@@ -106,11 +105,11 @@ pub fn inspect_vtpm(
 /// As [`super::verify`].
 pub fn inspect_sev_snp(
     evidence: &SevSnpEvidence,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<InspectedClaims, VerifyError> {
-    let verify = |report: &SnpEvidence<'_>| Ok(verify_unbound(report, &context.snp())?.inspect());
+    let verify = |report: &SnpEvidence<'_>| Ok(verify_unbound(report, inputs)?.inspect());
     let mut withheld = Vec::new();
-    let sev_snp = Some(snp_claims(evidence, verify, context, &mut withheld)?);
+    let sev_snp = Some(snp_claims(evidence, verify, inputs, &mut withheld)?);
     let technology = Some(Technology::SevSnp);
     Ok(InspectedClaims { claims: Claims { technology, sev_snp, withheld, ..Claims::default() } })
 }
@@ -122,14 +121,14 @@ pub fn inspect_sev_snp(
 pub fn inspect_snp(
     evidence: &SnpEvidence<'_>,
     report_data: Expected<'_>,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<InspectedClaims, VerifyError> {
-    let mut claims = verify_unbound(evidence, &context.snp())?.inspect();
+    let mut claims = verify_unbound(evidence, inputs)?.inspect();
     if !report_data.matches(&claims.report_data.0) {
         return Err(SnpError::ReportDataMismatch.into());
     }
     let (measurement, mut withheld) = (LaunchMeasurement::Snp(claims.measurement), Vec::new());
-    claims.endorsement = endorsement(SNP_ENDORSEMENT, measurement, None, context, &mut withheld);
+    claims.endorsement = endorsement(SNP_ENDORSEMENT, measurement, None, inputs, &mut withheld);
     let technology = Some(Technology::SevSnp);
     Ok(InspectedClaims {
         claims: Claims { technology, sev_snp: Some(claims), withheld, ..Claims::default() },
@@ -146,16 +145,16 @@ pub fn inspect_tdx(
     collateral: Option<&TdxCollateral>,
     event_log: Option<&[u8]>,
     report_data: Expected<'_>,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<InspectedClaims, VerifyError> {
     let appraisal = collateral.map_or(Appraisal::Waived, Appraisal::Given);
-    let claims = tdx::verify_unbound(quote, appraisal, &context.tdx())?.inspect();
+    let claims = tdx::verify_unbound(quote, appraisal, inputs)?.inspect();
     if !report_data.matches(&claims.report_data.0) {
         return Err(TdxError::ReportDataMismatch.into());
     }
     let mut withheld = Vec::new();
-    let mut claims = endorsed_tdx(claims, context, &mut withheld);
-    claims.unconfirmed_boot = logged_boot(&claims, event_log, context)?;
+    let mut claims = endorsed_tdx(claims, inputs, &mut withheld);
+    claims.unconfirmed_boot = logged_boot(&claims, event_log, inputs)?;
     let technology = Some(Technology::Tdx);
     Ok(InspectedClaims { claims: Claims { technology, tdx: Some(claims), withheld, ..Claims::default() } })
 }
@@ -168,11 +167,10 @@ pub fn inspect_google_token(
     token: &str,
     audience: &str,
     nonce: Expected<'_>,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<InspectedClaims, VerifyError> {
     let audiences = [audience.to_owned()];
-    let unbound =
-        google_token::verify_unbound(token, &TokenContext { audiences: &audiences, ..context.token() })?;
+    let unbound = google_token::verify_unbound(token, &VerifyInputs { audiences: &audiences, ..*inputs })?;
     let token = match nonce {
         Expected::Exactly(nonce) => unbound.with_nonce(nonce)?,
         Expected::Waived => unbound.inspect(),
@@ -188,9 +186,9 @@ pub fn inspect_google_token(
 pub fn inspect_launch_endorsement(
     endorsement: &[u8],
     measurement: LaunchMeasurement,
-    context: &Context<'_>,
+    inputs: &VerifyInputs<'_>,
 ) -> Result<LaunchEndorsement, VerifyError> {
-    Ok(launch::verify(endorsement, measurement, &context.launch())?)
+    Ok(launch::verify(endorsement, measurement, inputs)?)
 }
 
 /// Holds a firmware log, with systemd's measurement log where it is given, against given PCRs of the SHA-256 bank. They are

@@ -21,8 +21,12 @@ use vouchsafe_protocol::ReleasePaths;
 use vouchsafe_protocol::SecretPath;
 use vouchsafe_protocol::SevSnpEvidence;
 use vouchsafe_protocol::Suite;
+use vouchsafe_protocol::UnixTime;
 
 use super::*;
+use crate::anchors::TrustAnchors;
+use crate::cache::VerifyCache;
+use crate::chain::Collateral;
 use crate::google_token::TokenKeys;
 use crate::snp::SnpError;
 use crate::snp::SnpEvidence;
@@ -60,14 +64,14 @@ impl Judge {
         }
     }
 
-    fn context(&self) -> Context<'_> {
+    fn inputs(&self) -> VerifyInputs<'_> {
         static AUDIENCES: LazyLock<[String; 1]> = LazyLock::new(|| [AUDIENCE.to_owned()]);
         let Self { anchors, collateral, endorsements, cache } = self;
-        Context { anchors, collateral, endorsements, audiences: &*AUDIENCES, now: NOW, cache }
+        VerifyInputs { anchors, collateral, endorsements, audiences: &*AUDIENCES, now: NOW, cache }
     }
 
     fn verify(&self, evidence: &Evidence, bound: &BoundRequest) -> Result<Claims, VerifyError> {
-        let verified = verify(evidence, bound.clone(), &self.context())?;
+        let verified = verify(evidence, bound.clone(), &self.inputs())?;
         assert_eq!((verified.bound(), verified.verified_at()), (bound, NOW));
         assert_eq!(verified.wrap_key(), bound.key());
         Ok(verified.claims().clone())

@@ -1,6 +1,6 @@
 //! From a request to a verified one. Collateral that is missing is fetched for the next request; none waits for it.
 
-use vouchsafe_attestation::{Context, Instance, VerifiedClaims, verify_with};
+use vouchsafe_attestation::{Instance, VerifiedClaims, VerifyInputs, verify_with};
 use vouchsafe_keystore::record::EvidencePiece;
 use vouchsafe_protocol::Digest32;
 
@@ -48,7 +48,7 @@ impl Request {
         let broker = &*self.session.broker;
         let loaded = broker.collateral();
         let config = broker.config();
-        let context = Context {
+        let inputs = VerifyInputs {
             anchors: &broker.anchors,
             collateral: &loaded.collateral,
             endorsements: &loaded.endorsements,
@@ -56,7 +56,7 @@ impl Request {
             now: self.session.now,
             cache: &broker.cache,
         };
-        verify_with(&self.evidence, self.bound.clone(), &context, |instance| {
+        verify_with(&self.evidence, self.bound.clone(), &inputs, |instance| {
             *certified = instance.map(instance_name);
             self.session.admit(certified.as_deref()).map_err(RequestError::from)
         })

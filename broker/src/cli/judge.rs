@@ -6,7 +6,7 @@ use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
 use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_attestation::launch::{self, EndorsementStore};
 use vouchsafe_attestation::tdx::{Platform, TdxCollateral, TdxCollateralStore};
-use vouchsafe_attestation::{Collateral, Context, Endorsements, TrustAnchors, VekStore, VerifyCache};
+use vouchsafe_attestation::{Collateral, Endorsements, TrustAnchors, VekStore, VerifyCache, VerifyInputs};
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind, MAX_BUNDLE};
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{BrokerIdentity, Digest48, UnixTime};
@@ -69,9 +69,9 @@ impl Judge {
         })
     }
 
-    pub(super) fn context(&self) -> Context<'_> {
+    pub(super) fn inputs(&self) -> VerifyInputs<'_> {
         let Self { anchors, collateral, endorsements, audiences, cache, now } = self;
-        Context { anchors, collateral, endorsements, audiences, now: *now, cache }
+        VerifyInputs { anchors, collateral, endorsements, audiences, now: *now, cache }
     }
 }
 

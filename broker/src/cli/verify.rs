@@ -183,7 +183,7 @@ impl Verify {
                 let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &issuers };
                 let expected =
                     report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
-                verdict(inspect_snp(&evidence, expected, &judge.context()))
+                verdict(inspect_snp(&evidence, expected, &judge.inputs()))
             }
             Kind::Vtpm { attestation, userspace_log, nonce, by, inspect: _ } => {
                 let judge = by.open()?;
@@ -192,7 +192,7 @@ impl Verify {
                 let expected = nonce.as_ref().map_or(Expected::Waived, |nonce| Expected::Exactly(&nonce.0));
                 verdict(read_vtpm_file(&file).and_then(|mut vtpm| {
                     vtpm.userspace_log = userspace_log.map(Into::into).or(vtpm.userspace_log);
-                    inspect_vtpm(&vtpm, expected, &judge.context())
+                    inspect_vtpm(&vtpm, expected, &judge.inputs())
                 }))
             }
             Kind::GoogleToken(token) => token.run(),
@@ -208,7 +208,7 @@ impl Verify {
                 let ccel = ccel.map(|path| encoded::read(&path, 8 * MAX_EVENT_LOG)).transpose()?;
                 let expected =
                     report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
-                verdict(inspect_tdx(&quote, collateral.as_ref(), ccel.as_deref(), expected, &judge.context()))
+                verdict(inspect_tdx(&quote, collateral.as_ref(), ccel.as_deref(), expected, &judge.inputs()))
             }
             Kind::EventLog { log, pcrs, userspace_log, by } => {
                 by.open()?;

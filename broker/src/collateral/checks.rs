@@ -7,14 +7,12 @@
 use std::collections::BTreeSet;
 
 use vouchsafe_attestation::chain::{ChainError, Collateral, CollateralError, MAX_CRLS};
-use vouchsafe_attestation::launch::{
-    EndorsementCache, LaunchContext, LaunchError, LaunchMeasurement, verify as verify_endorsement,
-};
+use vouchsafe_attestation::launch::{LaunchError, LaunchMeasurement, verify as verify_endorsement};
 use vouchsafe_attestation::tdx::{
     CollateralAnchor, MAX_TDX_COLLATERAL, Platform, TdxCollateral, TdxCollateralError, TdxError,
     verify_collateral,
 };
-use vouchsafe_attestation::{Root, TrustAnchors};
+use vouchsafe_attestation::{Endorsements, Root, TrustAnchors, VerifyCache, VerifyInputs};
 use vouchsafe_protocol::{Digest48, UnixTime};
 
 use super::contents::{Contents, Item, json};
@@ -187,10 +185,16 @@ pub(super) fn check_rank(new: Root, known: Root) -> Result<(), ContentError> {
 
 /// Who endorses the measurement, of whichever technology it is.
 fn endorses(measurement: Digest48, bytes: &[u8], judge: Judge<'_>) -> Result<Root, LaunchError> {
-    let (collateral, cache) = (Collateral::empty(), EndorsementCache::new(1));
-    let context =
-        LaunchContext { anchors: judge.anchors, collateral: &collateral, now: judge.now, cache: &cache };
-    let of = |measurement| verify_endorsement(bytes, measurement, &context).map(|found| found.root);
+    let Judge { anchors, now, .. } = judge;
+    let inputs = VerifyInputs {
+        anchors,
+        collateral: &Collateral::empty(),
+        endorsements: &Endorsements::default(),
+        audiences: &[],
+        now,
+        cache: &VerifyCache::new(1, 1024),
+    };
+    let of = |measurement| verify_endorsement(bytes, measurement, &inputs).map(|found| found.root);
     of(LaunchMeasurement::Snp(measurement)).or_else(|_| of(LaunchMeasurement::Tdx(measurement)))
 }
 

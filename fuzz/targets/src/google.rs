@@ -4,11 +4,11 @@
 
 use std::sync::OnceLock;
 
-use vouchsafe_attestation::google_token::{TokenContext, TokenKeys, TokenKind, UnboundToken, verify_unbound};
-use vouchsafe_attestation::launch::{self, EndorsementCache, LaunchContext, LaunchMeasurement};
+use vouchsafe_attestation::google_token::{TokenKeys, TokenKind, UnboundToken, verify_unbound};
+use vouchsafe_attestation::launch::{self, LaunchMeasurement};
 use vouchsafe_attestation::test_util::google_token::{FakeAttestationService, sign};
 use vouchsafe_attestation::test_util::launch::envelope;
-use vouchsafe_attestation::{Collateral, Root, TrustAnchors, chain::ChainCache};
+use vouchsafe_attestation::{Collateral, Endorsements, Root, TrustAnchors, VerifyCache, VerifyInputs};
 use vouchsafe_protocol::Digest48;
 
 use super::NOW;
@@ -40,43 +40,43 @@ pub fn google_token(data: &[u8]) {
 /// A launch endorsement, and the same bytes as the message in one.
 pub fn launch_endorsement(data: &[u8]) {
     let (anchors, collateral) = (TrustAnchors::builtin(), Collateral::empty());
-    let cache = EndorsementCache::new(1);
-    let context = LaunchContext { anchors: &anchors, collateral: &collateral, now: NOW, cache: &cache };
+    let (endorsements, cache) = (&Endorsements::default(), &VerifyCache::new(1, 1024));
+    let (anchors, collateral) = (&anchors, &collateral);
+    let inputs = VerifyInputs { anchors, collateral, endorsements, audiences: &[], now: NOW, cache };
     let inside = envelope(data.to_vec(), vec![0; 512]);
     for endorsement in [data, &inside] {
         for measurement in [LaunchMeasurement::Snp(MEASUREMENT), LaunchMeasurement::Tdx(MEASUREMENT)] {
-            assert!(
-                launch::verify(endorsement, measurement, &context).is_err(),
-                "Google signed none of them"
-            );
+            assert!(launch::verify(endorsement, measurement, &inputs).is_err(), "Google signed none of them");
         }
     }
-    assert!(cache.is_empty());
+    assert!(cache.endorsements().is_empty());
 }
 
 struct Service {
     anchors: TrustAnchors,
     collateral: Collateral,
-    keys: [TokenKeys; 1],
+    endorsements: Endorsements,
     audiences: [String; 1],
-    cache: ChainCache,
+    cache: VerifyCache,
 }
 
 impl Service {
     fn new() -> Self {
         let fake = FakeAttestationService::shared();
+        let keys = TokenKeys::extra(&fake.jwks(), NOW).expect("a key set");
         Self {
             anchors: TrustAnchors::builtin().with_extra(fake.root_der()).expect("a CA certificate"),
             collateral: Collateral::empty(),
-            keys: [TokenKeys::extra(&fake.jwks(), NOW).expect("a key set")],
+            endorsements: Endorsements { token_keys: vec![keys], ..Endorsements::default() },
             audiences: [AUDIENCE.to_owned()],
-            cache: ChainCache::new(8),
+            cache: VerifyCache::new(8, 1024),
         }
     }
 
     fn verify(&self, token: &str) -> Result<UnboundToken, vouchsafe_attestation::google_token::TokenError> {
-        let Self { anchors, collateral, keys, audiences, cache } = self;
-        verify_unbound(token, &TokenContext { anchors, collateral, keys, audiences, now: NOW, cache })
+        let Self { anchors, collateral, endorsements, audiences, cache } = self;
+        let inputs = VerifyInputs { anchors, collateral, endorsements, audiences, now: NOW, cache };
+        verify_unbound(token, &inputs)
     }
 }
 

@@ -11,12 +11,11 @@ use std::sync::OnceLock;
 pub use google::{google_token, launch_endorsement};
 use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::anchors::Product;
-use vouchsafe_attestation::chain::ChainCache;
 use vouchsafe_attestation::event_log::{
     CcelLog, EventLog, PcrRule, Phase, ReplayedCcel, ReplayedLog, Technology, UserspaceLog,
 };
-use vouchsafe_attestation::snp::{self, SnpContext, SnpEvidence};
-use vouchsafe_attestation::tdx::{self, Appraisal, TdxCache, TdxCollateral, TdxContext};
+use vouchsafe_attestation::snp::{self, SnpEvidence};
+use vouchsafe_attestation::tdx::{self, Appraisal, TdxCollateral};
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
@@ -25,8 +24,8 @@ use vouchsafe_attestation::test_util::tdx::{FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::SimulatedVm;
 use vouchsafe_attestation::vtpm::{Attest, TpmSignature, parse_instance_info};
 use vouchsafe_attestation::{
-    Collateral, Context, Endorsements, Expected, Root, TrustAnchors, VerifiedClaims, VerifyCache,
-    VerifyError, inspect_vtpm,
+    Collateral, Endorsements, Expected, Root, TrustAnchors, VerifiedClaims, VerifyCache, VerifyError,
+    VerifyInputs, inspect_vtpm,
 };
 use vouchsafe_guest_client::hardware::certificate_table::CertificateTable;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, MAX_BUNDLE_ITEMS};
@@ -161,13 +160,14 @@ pub fn snp_report(data: &[u8]) {
         let amd = FakeAmd::shared(Product::Genoa);
         let SignedReport { vek, certificates, .. } = SnpReportBuilder::new(Product::Genoa).sign(amd);
         let anchors = TrustAnchors::builtin().with_extra(amd.ark_der()).expect("a CA certificate");
-        Chip { vek, certificates, anchors, cache: ChainCache::new(8) }
+        Chip { vek, certificates, anchors, cache: VerifyCache::new(8, 1024) }
     });
     let evidence = SnpEvidence { report: data, vek: &chip.vek, certificates: &chip.certificates };
     let collateral = &Collateral::empty();
-    let context = SnpContext { anchors: &chip.anchors, collateral, now: NOW, cache: &chip.cache };
+    let (anchors, cache, endorsements) = (&chip.anchors, &chip.cache, &Endorsements::default());
+    let inputs = VerifyInputs { anchors, collateral, endorsements, audiences: &[], now: NOW, cache };
     // The chip's key is made anew in each process, so no input is signed by it.
-    assert!(snp::verify_unbound(&evidence, &context).is_err());
+    assert!(snp::verify_unbound(&evidence, &inputs).is_err());
 }
 
 /// A TDX quote: the parser, and the verifier over one that no platform signed.
@@ -212,8 +212,8 @@ pub fn instance_info(data: &[u8]) {
 /// The protobuf of Google's go-tpm-tools.
 pub fn go_tpm_tools(data: &[u8]) {
     if let Ok(evidence) = vouchsafe_attestation::go_tpm_tools::read(data) {
-        let context = Inspection::new();
-        let _ = inspect_vtpm(&evidence, Expected::Waived, &context.get(NOW));
+        let inspection = Inspection::new();
+        let _ = inspect_vtpm(&evidence, Expected::Waived, &inspection.get(NOW));
     }
 }
 
@@ -244,15 +244,15 @@ pub struct Verification {
 impl Verification {
     /// Verifies. `None` when anchors, collateral or key are not even readable.
     pub fn run(&self) -> Option<Result<VerifiedClaims, VerifyError>> {
-        let mut context = Inspection::new();
+        let mut inspection = Inspection::new();
         for anchor in self.anchors.iter().take(4) {
-            context.anchors = context.anchors.with_extra(anchor).ok()?;
+            inspection.anchors = inspection.anchors.with_extra(anchor).ok()?;
         }
         let crls: Vec<_> = self.crls.iter().take(4).map(|crl| crl.to_vec()).collect();
-        context.collateral = Collateral::new(&crls, &[]).ok()?;
+        inspection.collateral = Collateral::new(&crls, &[]).ok()?;
         let key = GuestPublicKey::new(self.suite, &self.public_key).ok()?;
         let bound = BoundRequest::release(&self.broker, self.nonce, key, &self.paths);
-        Some(vouchsafe_attestation::verify(&self.evidence, bound, &context.get(self.now)))
+        Some(vouchsafe_attestation::verify(&self.evidence, bound, &inspection.get(self.now)))
     }
 }
 
@@ -277,15 +277,14 @@ struct Chip {
     vek: Vec<u8>,
     certificates: Vec<Vec<u8>>,
     anchors: TrustAnchors,
-    cache: ChainCache,
+    cache: VerifyCache,
 }
 
 /// A fake Intel's platform.
 struct Platform {
     quote: Vec<u8>,
     anchors: TrustAnchors,
-    chains: ChainCache,
-    cache: TdxCache,
+    cache: VerifyCache,
 }
 
 impl Platform {
@@ -296,21 +295,21 @@ impl Platform {
             Self {
                 quote: TdxQuoteBuilder::new().sign(intel),
                 anchors: TrustAnchors::builtin().with_extra(intel.root_der()).expect("a CA certificate"),
-                chains: ChainCache::new(8),
-                cache: TdxCache::new(8),
+                cache: VerifyCache::new(8, 1024),
             }
         })
     }
 
     fn verify(&self, quote: &[u8], appraisal: Appraisal<'_>) -> Result<tdx::UnboundQuote, tdx::TdxError> {
-        let context = TdxContext {
+        let inputs = VerifyInputs {
             anchors: &self.anchors,
             collateral: &Collateral::empty(),
+            endorsements: &Endorsements::default(),
+            audiences: &[],
             now: NOW,
-            chains: &self.chains,
             cache: &self.cache,
         };
-        tdx::verify_unbound(quote, appraisal, &context)
+        tdx::verify_unbound(quote, appraisal, &inputs)
     }
 }
 
@@ -331,8 +330,8 @@ impl Inspection {
         }
     }
 
-    const fn get(&self, now: UnixTime) -> Context<'_> {
-        Context {
+    const fn get(&self, now: UnixTime) -> VerifyInputs<'_> {
+        VerifyInputs {
             anchors: &self.anchors,
             collateral: &self.collateral,
             endorsements: &self.endorsements,

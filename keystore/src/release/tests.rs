@@ -1,11 +1,11 @@
 //! From registration to an opened secret, with a simulated VM whose claims come out of the verifier.
 
-use vouchsafe_attestation::cache::VerifyCache;
 use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
-use vouchsafe_attestation::verify::{Context, Endorsements, verify};
+use vouchsafe_attestation::verify::{Endorsements, verify};
 use vouchsafe_attestation::{Collateral, VerifiedClaims};
+use vouchsafe_attestation::{VerifyCache, VerifyInputs};
 use vouchsafe_protocol::{BoundRequest, Digest48, GuestKey, Nonce, Suite};
 
 use super::*;
@@ -25,7 +25,7 @@ fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
     let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
     let collateral = Collateral::new(&[crl], &[]).expect("a CRL");
     let (anchors, endorsements, cache) = (shared_anchors(), Endorsements::default(), VerifyCache::default());
-    let context = Context {
+    let inputs = VerifyInputs {
         anchors: &anchors,
         collateral: &collateral,
         endorsements: &endorsements,
@@ -33,7 +33,7 @@ fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
         now: NOW,
         cache: &cache,
     };
-    verify(&vm.evidence(Kinds::VTPM, &bound), bound, &context).expect("good evidence")
+    verify(&vm.evidence(Kinds::VTPM, &bound), bound, &inputs).expect("good evidence")
 }
 
 fn template(purpose: Purpose, project_number: u64) -> String {

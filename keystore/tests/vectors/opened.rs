@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use vouchsafe_attestation::memory::VerifyMemory;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
-use vouchsafe_attestation::verify::{Context, Endorsements, verify};
+use vouchsafe_attestation::verify::{Endorsements, verify};
 use vouchsafe_attestation::{Collateral, VerifiedClaims};
+use vouchsafe_attestation::{VerifyCache, VerifyInputs};
 use vouchsafe_keystore::Keystore;
 use vouchsafe_keystore::chips::Subject;
 use vouchsafe_keystore::record::LogRecord;
@@ -54,17 +54,16 @@ fn claims(broker: &BrokerIdentity, paths: &ReleasePaths) -> VerifiedClaims {
     let bound = BoundRequest::release(broker, Nonce([7; 32]), key.public().clone(), paths);
     let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
     let collateral = Collateral::new(&[crl], &[]).expect("a CRL");
-    let (anchors, endorsements, memory) =
-        (shared_anchors(), Endorsements::default(), VerifyMemory::default());
-    let context = Context {
+    let (anchors, endorsements, cache) = (shared_anchors(), Endorsements::default(), VerifyCache::default());
+    let inputs = VerifyInputs {
         anchors: &anchors,
         collateral: &collateral,
         endorsements: &endorsements,
         audiences: &[],
         now: NOW,
-        memory: &memory,
+        cache: &cache,
     };
-    verify(&SimulatedVm::new().evidence(Kinds::VTPM, &bound), bound, &context).expect("good evidence")
+    verify(&SimulatedVm::new().evidence(Kinds::VTPM, &bound), bound, &inputs).expect("good evidence")
 }
 
 /// Releases both secrets, as the broker does.

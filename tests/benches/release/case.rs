@@ -7,7 +7,7 @@ use vouchsafe_attestation::snp::SnpClaims;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
 use vouchsafe_attestation::{
-    Collateral, Context, Endorsements, TrustAnchors, VerifiedClaims, VerifyCache, verify,
+    Collateral, Endorsements, TrustAnchors, VerifiedClaims, VerifyCache, VerifyInputs, verify,
 };
 use vouchsafe_policy::{
     CompiledPolicy, DecideItem, DecideRequest, Guardrails, PolicyTemplate, Protocol, Purpose, ReleaseGrant,
@@ -50,7 +50,7 @@ impl Judge {
         }
     }
 
-    /// A cache of nothing yet.
+    /// An empty cache.
     pub(super) fn cache(&self) -> VerifyCache {
         VerifyCache::new(16, 1024 * 1024)
     }
@@ -65,8 +65,8 @@ impl Judge {
 
     fn verify(&self, evidence: &Evidence, bound: BoundRequest, cache: &VerifyCache) -> VerifiedClaims {
         let Self { anchors, collateral, endorsements, .. } = self;
-        let context = Context { anchors, collateral, endorsements, audiences: &[], now: NOW, cache };
-        verify(evidence, bound, &context).expect("good evidence")
+        let inputs = VerifyInputs { anchors, collateral, endorsements, audiences: &[], now: NOW, cache };
+        verify(evidence, bound, &inputs).expect("good evidence")
     }
 }
 

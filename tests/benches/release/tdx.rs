@@ -12,10 +12,9 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, ParsedPublicKey,
 };
 use criterion::{BatchSize, Criterion};
-use vouchsafe_attestation::chain::ChainCache;
-use vouchsafe_attestation::tdx::{Appraisal, TdxCache, TdxCollateral, TdxContext, verify_unbound};
+use vouchsafe_attestation::tdx::{Appraisal, TdxCollateral, verify_unbound};
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
-use vouchsafe_attestation::{Collateral, TrustAnchors};
+use vouchsafe_attestation::{Collateral, Endorsements, TrustAnchors, VerifyCache, VerifyInputs};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
 use crate::case::NOW;
@@ -28,11 +27,17 @@ struct Judge {
 }
 
 impl Judge {
-    fn verify(&self, quote: &[u8], chains: &ChainCache, cache: &TdxCache) {
+    fn verify(&self, quote: &[u8], cache: &VerifyCache) {
         let Self { anchors, collateral, intel } = self;
-        let context = TdxContext { anchors, collateral, now: NOW, chains, cache };
-        let claims =
-            verify_unbound(quote, Appraisal::Given(intel), &context).expect("a good quote").inspect();
+        let inputs = VerifyInputs {
+            anchors,
+            collateral,
+            endorsements: &Endorsements::default(),
+            audiences: &[],
+            now: NOW,
+            cache,
+        };
+        let claims = verify_unbound(quote, Appraisal::Given(intel), &inputs).expect("a good quote").inspect();
         assert!(black_box(claims).tcb.is_some());
     }
 }
@@ -71,23 +76,19 @@ pub(super) fn quotes(c: &mut Criterion) {
         intel: intel.collateral(&spec),
     };
     let (quote, bare) = (TdxQuoteBuilder::new().sign(intel), Bare::new());
-    let known = (ChainCache::new(16), TdxCache::new(16));
-    judge.verify(&quote, &known.0, &known.1);
+    let known = VerifyCache::new(16, 1024);
+    judge.verify(&quote, &known);
     let other = TdxQuoteBuilder::new().sign(&intel.another_platform());
     let other_known = || {
-        let cache = (ChainCache::new(16), TdxCache::new(16));
-        judge.verify(&other, &cache.0, &cache.1);
+        let cache = VerifyCache::new(16, 1024);
+        judge.verify(&other, &cache);
         cache
     };
     let mut group = c.benchmark_group("tdx");
     group.bench_function("bare_3_p256_and_hash", |b| b.iter(|| bare.floor(&quote)));
-    group.bench_function("known", |b| b.iter(|| judge.verify(&quote, &known.0, &known.1)));
+    group.bench_function("known", |b| b.iter(|| judge.verify(&quote, &known)));
     group.bench_function("platform_first", |b| {
-        b.iter_batched_ref(
-            other_known,
-            |(chains, cache)| judge.verify(&quote, chains, cache),
-            BatchSize::SmallInput,
-        );
+        b.iter_batched_ref(other_known, |cache| judge.verify(&quote, cache), BatchSize::SmallInput);
     });
     group.finish();
 }

@@ -2,10 +2,9 @@
 
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use criterion::{BatchSize, Criterion};
-use vouchsafe_attestation::chain::ChainCache;
-use vouchsafe_attestation::google_token::{TokenContext, TokenKeys, TokenKind, verify_token};
+use vouchsafe_attestation::google_token::{TokenKeys, TokenKind, verify_token};
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
-use vouchsafe_attestation::{Collateral, TrustAnchors};
+use vouchsafe_attestation::{Collateral, Endorsements, TrustAnchors, VerifyCache, VerifyInputs};
 use vouchsafe_protocol::encoding::from_base64url;
 use vouchsafe_protocol::request::TokenNonce;
 use vouchsafe_protocol::{
@@ -22,7 +21,7 @@ struct Token {
     nonce: TokenNonce,
     anchors: TrustAnchors,
     collateral: Collateral,
-    keys: [TokenKeys; 1],
+    endorsements: Endorsements,
     audiences: [String; 1],
 }
 
@@ -34,20 +33,21 @@ impl Token {
         let bound =
             BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([2; 32]), guest.public().clone(), &paths);
         let nonce = bound.transcript().token_nonce();
+        let keys = TokenKeys::extra(&service.jwks(), UnixTime(NOW.0 - 60)).expect("a key set");
         Self {
             text: service.token(kind, AUDIENCE, nonce.as_str(), NOW),
             nonce,
             anchors: TrustAnchors::builtin().with_extra(service.root_der()).expect("a CA certificate"),
             collateral: Collateral::empty(),
-            keys: [TokenKeys::extra(&service.jwks(), UnixTime(NOW.0 - 60)).expect("a key set")],
+            endorsements: Endorsements { token_keys: vec![keys], ..Endorsements::default() },
             audiences: [AUDIENCE.to_owned()],
         }
     }
 
-    fn verify(&self, cache: &ChainCache) {
-        let Self { anchors, collateral, keys, audiences, .. } = self;
-        let context = TokenContext { anchors, collateral, keys, audiences, now: NOW, cache };
-        std::hint::black_box(verify_token(&self.text, &self.nonce, &context).expect("a good token"));
+    fn verify(&self, cache: &VerifyCache) {
+        let Self { anchors, collateral, endorsements, audiences, .. } = self;
+        let inputs = VerifyInputs { anchors, collateral, endorsements, audiences, now: NOW, cache };
+        std::hint::black_box(verify_token(&self.text, &self.nonce, &inputs).expect("a good token"));
     }
 }
 
@@ -76,13 +76,13 @@ impl Bare {
 
 pub(super) fn tokens(c: &mut Criterion) {
     let (pki, oidc) = (Token::new(TokenKind::Pki), Token::new(TokenKind::Oidc));
-    let (bare, known) = (Bare::of(&pki), ChainCache::new(16));
+    let (bare, known) = (Bare::of(&pki), VerifyCache::new(16, 1024));
     let mut group = c.benchmark_group("token");
     group.bench_function("bare_rsa2048", |b| b.iter(|| bare.verify()));
     group.bench_function("pki_known", |b| b.iter(|| pki.verify(&known)));
     group.bench_function("oidc", |b| b.iter(|| oidc.verify(&known)));
     group.bench_function("pki_first", |b| {
-        b.iter_batched_ref(|| ChainCache::new(16), |cache| pki.verify(cache), BatchSize::SmallInput);
+        b.iter_batched_ref(|| VerifyCache::new(16, 1024), |cache| pki.verify(cache), BatchSize::SmallInput);
     });
     group.finish();
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
-use vouchsafe_attestation::{Collateral, Context, Endorsements, Expected, VerifyCache, inspect_vtpm};
+use vouchsafe_attestation::{Collateral, Endorsements, Expected, VerifyCache, VerifyInputs, inspect_vtpm};
 use vouchsafe_policy::Baseline;
 use vouchsafe_protocol::{Digest32, ReasonCode, UnixTime};
 use vouchsafe_tests::broker::{Broker, program, run_with_input};
@@ -87,7 +87,7 @@ fn baseline(ends_at: u64) -> String {
     let asked = crate::world::Asked::new(challenge(), &[PATH], |bound| vm.evidence(Kinds::VTPM, bound));
     let (anchors, collateral) = (shared_anchors(), Collateral::empty());
     let (endorsements, cache) = (Endorsements::default(), VerifyCache::default());
-    let context = Context {
+    let inputs = VerifyInputs {
         anchors: &anchors,
         collateral: &collateral,
         endorsements: &endorsements,
@@ -96,7 +96,7 @@ fn baseline(ends_at: u64) -> String {
         cache: &cache,
     };
     let vtpm = asked.request.evidence.vtpm.unwrap();
-    let claims = inspect_vtpm(&vtpm, Expected::Waived, &context).unwrap().claims;
+    let claims = inspect_vtpm(&vtpm, Expected::Waived, &inputs).unwrap().claims;
     Baseline::capture(&claims, 3, UnixTime(ends_at)).unwrap().to_json()
 }
 

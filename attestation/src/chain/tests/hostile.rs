@@ -445,7 +445,7 @@ fn no_time_is_out_of_range() {
 }
 
 #[test]
-fn memory_knows_a_chain_by_all_of_its_certificates() {
+fn cache_knows_a_chain_by_all_of_its_certificates() {
     let mut setup = Setup::new();
     let (leaf, cache) = (setup.leaf(), ChainCache::new(16));
     let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
@@ -469,7 +469,7 @@ fn memory_knows_a_chain_by_all_of_its_certificates() {
 }
 
 #[test]
-fn memory_forgets_at_the_time_before_a_chain_began_too() {
+fn cache_forgets_at_the_time_before_a_chain_began_too() {
     let setup = Setup::new();
     let (leaf, cache) = (setup.leaf(), ChainCache::new(16));
     let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();

@@ -11,9 +11,9 @@ use crate::event_log::EventType;
 use crate::event_log::PcrRule;
 use crate::event_log::Phase;
 use crate::event_log::ReplayedLog;
-use crate::event_log::Technology;
 use crate::event_log::testing::evidence;
 use crate::event_log::testing::read;
+use crate::technology::Technology;
 
 fn expected(folder: &std::path::Path) -> Value {
     serde_json::from_slice(&read(folder, "gce/expected.json")).expect("expected.json is JSON")

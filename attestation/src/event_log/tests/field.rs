@@ -9,9 +9,9 @@ use crate::event_log::EventLogError;
 use crate::event_log::PcrRule;
 use crate::event_log::PcrState;
 use crate::event_log::ReplayedLog;
-use crate::event_log::Technology;
 use crate::event_log::testing::evidence;
 use crate::event_log::testing::read;
+use crate::technology::Technology;
 
 fn check(name: &str) -> Option<Result<(ReplayedLog, PcrState), EventLogError>> {
     let folder = evidence()?.join("field");

@@ -1,13 +1,10 @@
 //! A token that Google issued.
 
 use super::*;
-use crate::Endorsements;
 use crate::Expected;
-use crate::VerifyCache;
 use crate::VerifyError;
 use crate::chain::ChainError;
 use crate::chain::evidence;
-use crate::verify::Context;
 use crate::verify::inspect_google_token;
 
 const ISSUED: UnixTime = UnixTime(1_757_060_250);
@@ -27,8 +24,8 @@ fn inspect_by(
 ) -> Result<GoogleTokenClaims, VerifyError> {
     let (collateral, endorsements) = (&Collateral::empty(), &Endorsements::default());
     let cache = &VerifyCache::new(8, 1024);
-    let context = Context { anchors, collateral, endorsements, audiences: &[], now, cache };
-    let claims = inspect_google_token(token, audience, nonce, &context)?.claims;
+    let inputs = VerifyInputs { anchors, collateral, endorsements, audiences: &[], now, cache };
+    let claims = inspect_google_token(token, audience, nonce, &inputs)?.claims;
     assert_eq!(claims.technology, Some(Technology::Tdx));
     Ok(claims.google_token.unwrap())
 }

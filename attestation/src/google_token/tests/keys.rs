@@ -33,7 +33,7 @@ fn t40_an_unknown_key_may_be_a_new_one() {
     let refused = refusal(TokenKind::Oidc, |spec| spec.set_header("kid", json!(kid)));
     assert_eq!(refused, TokenError::UnknownKey { kid });
     assert!(refused.is_pending() && !refused.is_malformed());
-    let none = Judge { keys: Vec::new(), ..Judge::new() };
+    let none = Judge { endorsements: keyed(Vec::new()), ..Judge::new() };
     let refused = none.verify(&spec(TokenKind::Oidc, |_| ()).sign(service())).unwrap_err();
     assert_eq!(refused, TokenError::UnknownKey { kid: OIDC_KEY_ID.to_owned() });
 }
@@ -42,7 +42,10 @@ fn t40_an_unknown_key_may_be_a_new_one() {
 fn t40_the_last_good_key_set_serves_for_a_week_and_no_longer() {
     let judge = |age: u64| {
         let fetched_at = UnixTime(NOW.0 - age);
-        Judge { keys: vec![TokenKeys::extra(&service().jwks(), fetched_at).unwrap()], ..Judge::new() }
+        Judge {
+            endorsements: keyed(vec![TokenKeys::extra(&service().jwks(), fetched_at).unwrap()]),
+            ..Judge::new()
+        }
     };
     let verify = |age| judge(age).verify(&spec(TokenKind::Oidc, |_| ()).sign(service()));
     assert_eq!(verify(86_400).unwrap().revocation, Revocation::Fresh);
@@ -58,7 +61,7 @@ fn t40_the_last_good_key_set_serves_for_a_week_and_no_longer() {
 fn t40_a_set_from_the_future_verifies_nothing() {
     let verify = |ahead: u64| {
         let keys = TokenKeys::extra(&service().jwks(), NOW.plus(ahead)).unwrap();
-        let judge = Judge { keys: vec![keys], ..Judge::new() };
+        let judge = Judge { endorsements: keyed(vec![keys]), ..Judge::new() };
         judge.verify(&spec(TokenKind::Oidc, |_| ()).sign(service()))
     };
     assert_eq!(verify(CLOCK_SKEW).unwrap().revocation, Revocation::Fresh);
@@ -70,14 +73,14 @@ fn t40_a_set_from_the_future_verifies_nothing() {
 fn t40_a_newer_set_takes_over() {
     let old = TokenKeys::extra(&service().jwks(), UnixTime(0)).unwrap();
     let new = TokenKeys::extra(&service().jwks(), NOW).unwrap();
-    let judge = Judge { keys: vec![old, new], ..Judge::new() };
+    let judge = Judge { endorsements: keyed(vec![old, new]), ..Judge::new() };
     assert!(judge.verify(&spec(TokenKind::Oidc, |_| ()).sign(service())).is_ok());
 }
 
 #[test]
 fn t39_a_key_set_from_a_file_never_gives_google() {
     let verify = |keys| {
-        let judge = Judge { keys: vec![keys], ..Judge::new() };
+        let judge = Judge { endorsements: keyed(vec![keys]), ..Judge::new() };
         judge.verify(&spec(TokenKind::Oidc, |_| ()).sign(service())).unwrap().root
     };
     assert_eq!(verify(TokenKeys::extra(&service().jwks(), NOW).unwrap()), Root::Extra);

@@ -86,7 +86,7 @@ fn badly_signed_vceks_are_refused() {
 #[test]
 fn a_turin_certificate_alone_chains_to_amd() {
     let Some(leaf) = evidence::read("snp/reports/turin_virtee_certonly.vcek.der") else { return };
-    let request = ChainRequest {
+    let request = crate::chain::ChainRequest {
         leaf: &leaf,
         certificates: &[],
         purpose: Purpose::AmdVcek,

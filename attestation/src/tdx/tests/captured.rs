@@ -32,17 +32,18 @@ fn collateral(path: &str) -> Option<TdxCollateral> {
 }
 
 fn verify(quote: &[u8], appraisal: Appraisal<'_>, now: u64) -> Result<TdxClaims, TdxError> {
-    let (chains, cache) = (ChainCache::new(4), TdxCache::new(4));
-    let context = TdxContext {
+    let cache = VerifyCache::new(4, 1024);
+    let inputs = VerifyInputs {
         anchors: &TrustAnchors::builtin(),
         collateral: &Collateral::empty(),
         now: UnixTime(now),
-        chains: &chains,
+        endorsements: &Endorsements::default(),
+        audiences: &[],
         cache: &cache,
     };
-    let first = verify_unbound(quote, appraisal, &context).map(UnboundQuote::inspect);
+    let first = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
     // What is remembered changes no verdict.
-    let second = verify_unbound(quote, appraisal, &context).map(UnboundQuote::inspect);
+    let second = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
     assert_eq!(first, second);
     first
 }
@@ -230,12 +231,9 @@ fn padding_is_cut_and_nothing_else() {
 
 #[test]
 fn inspection_binds_the_report_data_when_asked_to() {
-    use crate::Context;
-    use crate::Endorsements;
     use crate::Expected;
-    use crate::VerifyCache;
     let Some(quote) = quote(COS) else { return };
-    let context = Context {
+    let inputs = VerifyInputs {
         anchors: &TrustAnchors::builtin(),
         collateral: &Collateral::empty(),
         endorsements: &Endorsements::default(),
@@ -243,7 +241,7 @@ fn inspection_binds_the_report_data_when_asked_to() {
         now: UnixTime(1_769_509_141),
         cache: &VerifyCache::default(),
     };
-    let inspect = |data| crate::inspect_tdx(&quote, None, None, data, &context);
+    let inspect = |data| crate::inspect_tdx(&quote, None, None, data, &inputs);
     let InspectedClaims { claims } = inspect(Expected::Exactly(&[0; 64])).unwrap();
     assert_eq!(claims.technology, Some(crate::Technology::Tdx));
     assert!(claims.tdx.is_some() && inspect(Expected::Waived).is_ok());

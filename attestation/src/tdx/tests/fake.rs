@@ -27,15 +27,16 @@ fn fake_quotes_of_both_versions_are_accepted_with_their_claims() {
 fn a_quote_counts_for_its_report_data_only() {
     let intel = FakeIntel::shared();
     let quote = TdxQuoteBuilder { report_data: [7; 64], ..TdxQuoteBuilder::new() }.sign(intel);
-    let (chains, cache, store) = (ChainCache::new(4), TdxCache::new(4), intel.store(&spec()));
+    let (cache, tdx) = (VerifyCache::new(4, 1024), intel.store(&spec()));
     let (anchors, collateral) = (&anchors(), &Collateral::empty());
-    let context = TdxContext { anchors, collateral, now: NOW, chains: &chains, cache: &cache };
-    assert!(verify_quote(&quote, &[7; 64], &store, &context).is_ok());
-    let other = verify_quote(&quote, &[8; 64], &store, &context).unwrap_err();
+    let endorsements = &Endorsements { tdx, ..Endorsements::default() };
+    let inputs = VerifyInputs { anchors, collateral, endorsements, audiences: &[], now: NOW, cache: &cache };
+    assert!(verify_quote(&quote, &[7; 64], &inputs).is_ok());
+    let other = verify_quote(&quote, &[8; 64], &inputs).unwrap_err();
     assert_eq!(other, TdxError::ReportDataMismatch);
     // T17: that collateral is missing is said as that.
-    let none = TdxCollateralStore::default();
-    let missing = verify_quote(&quote, &[7; 64], &none, &context).unwrap_err();
+    let none = VerifyInputs { endorsements: &Endorsements::default(), ..inputs };
+    let missing = verify_quote(&quote, &[7; 64], &none).unwrap_err();
     assert_eq!(missing, TdxError::CollateralMissing { platform: intel.platform() });
     let code = crate::VerifyError::from(missing).code();
     assert_eq!(code, vouchsafe_protocol::ReasonCode::CollateralPending);
@@ -167,11 +168,18 @@ fn a_revoked_platform_is_refused_also_without_intels_collateral() {
     let crl = intel.platform_ca().crl(&current.clone().revoking(&[0x21]));
     let root_crl = intel.root().crl(&current);
     let quote = TdxQuoteBuilder::new().sign(intel);
-    let (chains, cache) = (ChainCache::new(4), TdxCache::new(4));
+    let cache = VerifyCache::new(4, 1024);
     let inspect = |crls: &[Vec<u8>]| {
         let (anchors, collateral) = (&anchors(), &Collateral::new(crls, &[]).unwrap());
-        let context = TdxContext { anchors, collateral, now: NOW, chains: &chains, cache: &cache };
-        verify_unbound(&quote, Appraisal::Waived, &context).map(UnboundQuote::inspect)
+        let inputs = VerifyInputs {
+            anchors,
+            collateral,
+            now: NOW,
+            endorsements: &Endorsements::default(),
+            audiences: &[],
+            cache: &cache,
+        };
+        verify_unbound(&quote, Appraisal::Waived, &inputs).map(UnboundQuote::inspect)
     };
     let revoked = ChainError::Revoked { serial: "21".to_owned() };
     assert_eq!(inspect(&[crl, root_crl.clone()]).unwrap_err(), TdxError::Chain(revoked));
@@ -182,25 +190,32 @@ fn a_revoked_platform_is_refused_also_without_intels_collateral() {
 #[test]
 fn only_what_verified_is_remembered() {
     let intel = FakeIntel::shared();
-    let (chains, cache, by) = (ChainCache::new(4), TdxCache::new(4), intel.collateral(&spec()));
+    let (cache, by) = (VerifyCache::new(4, 1024), intel.collateral(&spec()));
     let (anchors, collateral) = (&anchors(), &Collateral::empty());
-    let context = TdxContext { anchors, collateral, now: NOW, chains: &chains, cache: &cache };
-    let verify = |quote: &[u8]| verify_unbound(quote, Appraisal::Given(&by), &context).is_ok();
+    let inputs = VerifyInputs {
+        anchors,
+        collateral,
+        now: NOW,
+        endorsements: &Endorsements::default(),
+        audiences: &[],
+        cache: &cache,
+    };
+    let verify = |quote: &[u8]| verify_unbound(quote, Appraisal::Given(&by), &inputs).is_ok();
     assert!(!verify(&TdxQuoteBuilder::new().sign(&FakeIntel::new())));
-    assert_eq!(cache.signatures(), 0);
+    assert_eq!(cache.tdx().signatures(), 0);
     let builder = TdxQuoteBuilder { chain: Some(intel.chain(&PckSpec::default())), ..TdxQuoteBuilder::new() };
     assert!(verify(&builder.sign(intel)));
-    let known = cache.signatures();
+    let known = cache.tdx().signatures();
     // The quoting enclave's report was signed anew. The quote's own signature is not worth remembering.
     assert!(verify(&builder.sign(intel)));
     let known = known + 1;
-    assert_eq!(cache.signatures(), known);
+    assert_eq!(cache.tdx().signatures(), known);
     let mut quote = builder.sign(intel);
     quote[48 + 520] ^= 1;
     assert!(!verify(&quote));
-    assert_eq!(cache.signatures(), known + 1);
+    assert_eq!(cache.tdx().signatures(), known + 1);
     // Its dates are judged again each time.
-    let later = TdxContext { now: NOW.plus(31 * DAY), ..context };
+    let later = VerifyInputs { now: NOW.plus(31 * DAY), ..inputs };
     let expired =
         verify_unbound(&TdxQuoteBuilder::new().sign(intel), Appraisal::Given(&by), &later).unwrap_err();
     assert!(matches!(expired, TdxError::CollateralExpired { .. }));

@@ -7,7 +7,7 @@ use super::BuiltEvent;
 use super::EventLogBuilder;
 use super::presets::content;
 use crate::event_log::EventType as T;
-use crate::event_log::Technology;
+use crate::technology::Technology;
 
 /// Size of the area that GCE's firmware gives the log.
 pub const CCEL_AREA: usize = 262_144;

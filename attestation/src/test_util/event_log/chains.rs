@@ -7,7 +7,7 @@ use super::presets::content;
 use super::presets::mok;
 use super::utf16;
 use crate::event_log::EventType as T;
-use crate::event_log::Technology;
+use crate::technology::Technology;
 
 /// The command line of a Type 1 entry.
 pub const ENTRY_OPTIONS: &str = "root=LABEL=root ro console=ttyS0 panic=-1";

@@ -9,7 +9,7 @@ use super::texts;
 use super::utf16;
 use super::variable_data;
 use crate::event_log::EventType as T;
-use crate::event_log::Technology;
+use crate::technology::Technology;
 
 /// 8be4df61-93ca-11d2-aa0d-00e098032b8c
 pub const EFI_GLOBAL_VARIABLE: [u8; 16] =

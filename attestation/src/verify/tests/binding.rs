@@ -132,7 +132,7 @@ fn t05_evidence_for_another_nonce_is_refused() {
 }
 
 #[test]
-fn t05_memory_of_a_vm_does_not_replace_its_proof() {
+fn t05_cache_entries_of_a_vm_do_not_replace_its_proof() {
     let (vm, judge) = (SimulatedVm::new(), Judge::new());
     judge.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap();
     assert_eq!((judge.cache.chains().len(), judge.cache.logs()), (2, 1));

@@ -217,7 +217,7 @@ fn t48_the_gate_sees_the_instance_of_a_token() {
     let judge = Judge::new();
     let evidence = vm.evidence(Kinds::token(TokenKind::Pki), &bound(1));
     let mut seen = None;
-    let verdict: Result<_, VerifyError> = verify_with(&evidence, bound(1), &judge.context(), |instance| {
+    let verdict: Result<_, VerifyError> = verify_with(&evidence, bound(1), &judge.inputs(), |instance| {
         seen = instance.map(Instance::id);
         Ok(())
     });
@@ -297,7 +297,7 @@ fn t23_a_ccel_log_that_is_inspected_has_to_fit() {
     let quote = vm.tdx.as_ref().unwrap().evidence(&[0; 64]).quote;
     let judge = Judge::new();
     let log = EventLogBuilder::ccel_uki().bytes();
-    let inspect = |log: &[u8]| inspect_tdx(&quote, None, Some(log), Expected::Waived, &judge.context());
+    let inspect = |log: &[u8]| inspect_tdx(&quote, None, Some(log), Expected::Waived, &judge.inputs());
     let error = inspect(&log).unwrap_err();
     assert!(matches!(error, VerifyError::Tdx(TdxError::EventLog(_))), "{error}");
     assert_eq!(error.name(), "ccel-rtmr-mismatch");

@@ -166,8 +166,8 @@ fn captured_aks_of_2025_and_2026_chain_to_google_without_their_cas() {
         let mut evidence = read_vtpm_file(&file).unwrap();
         evidence.ca_certificates = Vec::new();
         let judge = Judge::new();
-        let context = Context { now: UnixTime(now), ..judge.context() };
-        let key = ReadQuote::parse(&evidence).unwrap().certified_key(&context);
+        let inputs = VerifyInputs { now: UnixTime(now), ..judge.inputs() };
+        let key = ReadQuote::parse(&evidence).unwrap().certified_key(&inputs);
         assert!(key.is_ok(), "{name}: {:?}", key.err());
     }
 }

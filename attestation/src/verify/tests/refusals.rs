@@ -160,11 +160,11 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
     evidence.vtpm.as_mut().unwrap().signature.0[20] ^= 1;
     evidence.vtpm.as_mut().unwrap().event_log.0.clear();
     let stranger = |instance: Option<&Instance>| Err(Refused::Stranger(instance.unwrap().project_number));
-    let refused = verify_with(&evidence, bound(1), &judge.context(), stranger).unwrap_err();
+    let refused = verify_with(&evidence, bound(1), &judge.inputs(), stranger).unwrap_err();
     assert_eq!(refused, Refused::Stranger(AkCertificateSpec::default().project_number));
     // A certificate of nobody's does not get there.
     evidence.vtpm.as_mut().unwrap().ca_certificates.clear();
-    let refused = verify_with(&evidence, bound(1), &Judge::new().context(), stranger).unwrap_err();
+    let refused = verify_with(&evidence, bound(1), &Judge::new().inputs(), stranger).unwrap_err();
     let chain = VtpmError::Chain(ChainError::UnknownIssuer);
     assert_eq!(refused, Refused::Evidence(VerifyError::Vtpm(chain)));
     // Hardware alone names nobody.
@@ -174,7 +174,7 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
         asked = Some(instance.is_none());
         Ok::<(), Refused>(())
     };
-    verify_with(&evidence, bound(1), &judge.context(), gate).unwrap();
+    verify_with(&evidence, bound(1), &judge.inputs(), gate).unwrap();
     assert_eq!(asked, Some(true));
 }
 

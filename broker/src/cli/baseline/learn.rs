@@ -69,7 +69,7 @@ impl Learn {
         };
         let judge = Judge::open(&files, now)?;
         // Each piece by itself: who learns a baseline trusts the source of the file.
-        let claims = match evidence.and_then(|evidence| inspect(&evidence, &judge.context())) {
+        let claims = match evidence.and_then(|evidence| inspect(&evidence, &judge.inputs())) {
             Ok(inspected) => inspected.claims,
             Err(error) => {
                 output::print_json(&json!({ "refused": error.name(), "detail": error.to_string() }))?;

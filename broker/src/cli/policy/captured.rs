@@ -57,7 +57,7 @@ impl Captured {
             bundles_of: None,
         };
         let judge = Judge::open(&files, self.now())?;
-        let claims = inspect(&evidence, &judge.context());
+        let claims = inspect(&evidence, &judge.inputs());
         claims.map_err(|error| Failure::file(file, format!("refused: {error}{}", advice(&error))))
     }
 }

@@ -123,7 +123,7 @@ impl Decision {
         }
         // 3. The evidence is bound to the transcript, and good at the time of the decision.
         let judge = self.judge(grant)?;
-        let verified = verify(&file.evidence, bound, &judge.context()).map_err(Mismatch::from)?;
+        let verified = verify(&file.evidence, bound, &judge.inputs()).map_err(Mismatch::from)?;
         // 4. It gives the claims that were decided on.
         let (found, recorded) = (evidence::digest(verified.claims()), grant.claims);
         if found != recorded {

@@ -37,6 +37,6 @@ impl Endorsement {
         let measurement =
             measurement.ok_or_else(|| Failure::Usage("--measurement or --mrtd is needed".to_owned()))?;
         let file = encoded::read(&self.endorsement, MAX_REQUEST)?;
-        verdict(inspect_launch_endorsement(&file, measurement, &judge.context()))
+        verdict(inspect_launch_endorsement(&file, measurement, &judge.inputs()))
     }
 }

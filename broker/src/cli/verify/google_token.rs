@@ -46,7 +46,7 @@ impl GoogleToken {
         let token = token.strip_suffix('\r').unwrap_or(token);
         let expected =
             self.nonce.as_ref().map_or(Expected::Waived, |nonce| Expected::Exactly(nonce.as_bytes()));
-        verdict(inspect_google_token(token, &self.audience, expected, &judge.context()))
+        verdict(inspect_google_token(token, &self.audience, expected, &judge.inputs()))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_attestation::{Context, InspectedClaims};
+use vouchsafe_attestation::{InspectedClaims, VerifyInputs};
 use vouchsafe_keystore::record::LogRecord;
 use vouchsafe_keystore::replay::ReplayPolicy;
 use vouchsafe_keystore::store::{DecisionFilter, DocumentError, DocumentKind};
@@ -152,7 +152,7 @@ fn compare(
 fn inspect_at(broker: &Broker, evidence: &Evidence, at: UnixTime) -> Option<InspectedClaims> {
     let loaded = broker.collateral();
     let config = broker.config();
-    let context = Context {
+    let inputs = VerifyInputs {
         anchors: &broker.anchors,
         collateral: &loaded.collateral,
         endorsements: &loaded.endorsements,
@@ -160,7 +160,7 @@ fn inspect_at(broker: &Broker, evidence: &Evidence, at: UnixTime) -> Option<Insp
         now: at,
         cache: &broker.cache,
     };
-    inspect(evidence, &context).ok()
+    inspect(evidence, &inputs).ok()
 }
 
 fn unavailable(error: &PoolError) -> HttpProblem {

@@ -4,7 +4,7 @@ use super::*;
 use crate::event_log::EventDigest;
 use crate::event_log::EventKind;
 use crate::event_log::ReplayedLog;
-use crate::event_log::Technology;
+use crate::technology::Technology;
 use crate::test_util::event_log::presets::UBUNTU_KERNEL;
 use crate::test_util::event_log::presets::UKI_COMMAND_LINE;
 use crate::test_util::event_log::presets::content;

@@ -83,7 +83,7 @@ fn a_log_is_remembered_once_it_fits_the_rtmrs() {
     let second = cache.ccel(&bytes, &rtmrs).expect("fits");
     assert!(std::sync::Arc::ptr_eq(&first, &second));
     assert_eq!((cache.ccel_logs(), cache.logs()), (1, 0));
-    // From cache, too, only against the RTMRs.
+    // Cached, too, only against the RTMRs.
     assert!(cache.ccel(&bytes, &uki().rtmrs()).is_err());
     assert_eq!(cache.ccel(&[], &rtmrs), Err(EventLogError::Empty.into()));
 }
