@@ -19,11 +19,13 @@
 
 pub(crate) mod claims;
 mod error;
+mod fields;
 mod report;
 mod tcb;
 #[cfg(test)]
 mod tests;
 mod vek;
+pub(crate) mod veks;
 
 use subtle::ConstantTimeEq;
 use vouchsafe_protocol::Digest48;
@@ -36,13 +38,16 @@ pub use self::claims::RootWithheld;
 pub use self::claims::SignerKind;
 pub use self::claims::SnpClaims;
 pub use self::error::SnpError;
-pub use self::report::REPORT_LENGTH;
+pub use self::fields::REPORT_LENGTH;
+pub use self::fields::ReportFields;
 use self::report::Report;
 pub use self::tcb::ChipTcb;
 pub use self::tcb::Tcb;
 pub use self::tcb::TcbComponent;
 use self::vek::Vek;
 pub use self::vek::VekField;
+pub use self::veks::MAX_VEKS_OF_CHIP;
+pub use self::veks::VekStore;
 use crate::anchors::Product;
 use crate::anchors::Purpose;
 use crate::chain::VerifiedChain;

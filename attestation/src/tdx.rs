@@ -52,7 +52,7 @@ use self::pck::PckChain;
 pub use self::pck::PckField;
 pub use self::published::CollateralAnchor;
 pub use self::published::verify_collateral;
-use self::quote::Quote;
+pub(crate) use self::quote::Quote;
 pub use self::quote::QuoteError;
 pub use self::quote::QuotePart;
 use crate::anchors::Purpose;
@@ -106,14 +106,6 @@ pub fn cut(quote: &[u8]) -> Result<&[u8], QuoteError> {
     Ok(Quote::parse(quote)?.encoded)
 }
 
-/// The report data in a quote, of which nothing has been verified.
-///
-/// # Errors
-/// As [`cut`].
-pub fn report_data(quote: &[u8]) -> Result<[u8; 64], QuoteError> {
-    Ok(Quote::parse(quote)?.body.report_data())
-}
-
 /// The platform that a quote says it comes from: what to fetch collateral for.
 ///
 /// # Errors
@@ -123,15 +115,12 @@ pub fn platform(quote: &[u8]) -> Result<Platform, TdxError> {
 }
 
 /// Verifies a quote that was made with `expected` as its report data.
-///
-/// # Errors
-/// One variant for each reason to refuse.
-pub fn verify_quote(
-    quote: &[u8],
+pub(crate) fn verify_quote(
+    quote: &Quote<'_>,
     expected: &[u8; 64],
     inputs: &VerifyInputs<'_>,
 ) -> Result<TdxClaims, TdxError> {
-    verify_unbound(quote, Appraisal::Store, inputs)?.bind(expected)
+    verify_parsed(quote, Appraisal::Store, inputs)?.bind(expected)
 }
 
 /// Verifies everything of a quote but what it was made for.
@@ -144,11 +133,17 @@ pub fn verify_unbound(
     inputs: &VerifyInputs<'_>,
 ) -> Result<UnboundQuote, TdxError> {
     // 1. The quote is well-formed, of a known version (DCAP API A.3, A.4), nothing but zeros after it.
-    let quote = Quote::parse(quote)?;
+    verify_parsed(&Quote::parse(quote)?, appraisal, inputs)
+}
 
+fn verify_parsed(
+    quote: &Quote<'_>,
+    appraisal: Appraisal<'_>,
+    inputs: &VerifyInputs<'_>,
+) -> Result<UnboundQuote, TdxError> {
     // 2. The trust domain is closed to its host, under a TDX module of Intel's: TDATTRIBUTES (DCAP API A.3.4) and
     //    MRSIGNERSEAM (A.3.2; T15).
-    check_trust_domain(&quote)?;
+    check_trust_domain(quote)?;
 
     let cache = inputs.cache.tdx();
     signatures::with(cache.signature_cache(), || {
@@ -160,7 +155,7 @@ pub fn verify_unbound(
 
         // 4. The platform's key signed the quoting enclave's report, which vouches for the attestation key
         //    (DCAP API A.3.11).
-        check_quoting_enclave(&quote, &pck)?;
+        check_quoting_enclave(quote, &pck)?;
 
         // 5. The attestation key signed header and body of the quote, over the bytes as received (DCAP API A.3.8).
         if !signatures::verify_own(quote.attestation_key, quote.signed, quote.signature) {
@@ -178,8 +173,8 @@ pub fn verify_unbound(
             Appraisal::Given(collateral) => Some(collateral),
             Appraisal::Waived => None,
         };
-        let tcb = collateral.map(|collateral| appraisal::appraise(&quote, &pck, collateral, inputs.now));
-        Ok(UnboundQuote(claims(&quote, &pck, &chain, tcb.transpose()?)))
+        let tcb = collateral.map(|collateral| appraisal::appraise(quote, &pck, collateral, inputs.now));
+        Ok(UnboundQuote(claims(quote, &pck, &chain, tcb.transpose()?)))
     })
 }
 

@@ -14,7 +14,6 @@ mod hardware;
 mod inspect;
 #[cfg(test)]
 mod tests;
-mod veks;
 
 use vouchsafe_protocol::BoundRequest;
 use vouchsafe_protocol::Evidence;
@@ -36,14 +35,14 @@ pub use self::inspect::inspect_snp;
 pub use self::inspect::inspect_tdx;
 pub use self::inspect::inspect_vtpm;
 pub use self::inspect::read_vtpm_file;
-pub use self::veks::MAX_VEKS_OF_CHIP;
-pub use self::veks::VekStore;
 use crate::claims::Claims;
 use crate::claims::Instance;
 use crate::claims::VerifiedClaims;
 use crate::google_token::GoogleTokenClaims;
 use crate::google_token::verify_token;
 use crate::inputs::VerifyInputs;
+pub use crate::snp::MAX_VEKS_OF_CHIP;
+pub use crate::snp::VekStore;
 use crate::technology::Technology;
 use crate::vtpm::CertifiedKey;
 use crate::vtpm::ReadQuote;

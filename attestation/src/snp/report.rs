@@ -13,10 +13,8 @@ use super::claims::FirmwareVersion;
 use super::claims::GuestPolicy;
 use super::claims::PlatformInfo;
 use super::claims::SignerKind;
-use crate::field;
-
-/// Length of a report.
-pub const REPORT_LENGTH: usize = 0x4a0;
+use super::fields::REPORT_LENGTH;
+use super::fields::ReportFields;
 
 /// Length of the signed part: SIGNATURE covers bytes 0 to 29Fh.
 const SIGNED_LENGTH: usize = 0x2a0;
@@ -41,9 +39,9 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, SnpError> {
-        let raw: &[u8; REPORT_LENGTH] =
-            bytes.try_into().map_err(|_| SnpError::ReportLength { found: bytes.len() })?;
-        let version = u32_at::<0x000>(raw);
+        let fields = ReportFields::of(bytes)?;
+        let ReportFields(raw) = fields;
+        let version = fields.version();
         if !(2..=5).contains(&version) {
             return Err(SnpError::UnsupportedVersion { version });
         }
@@ -57,7 +55,7 @@ impl<'a> Report<'a> {
         if vmpl > 3 {
             return Err(SnpError::VmplOutOfRange { vmpl });
         }
-        let (signer, author_key_enabled) = key_info(u32_at::<0x048>(raw))?;
+        let (signer, author_key_enabled) = key_info(fields.key_info())?;
         let report = Self {
             raw,
             version,
@@ -66,9 +64,9 @@ impl<'a> Report<'a> {
             platform: platform(u64_at::<0x040>(raw), version),
             signer,
             author_key_enabled,
-            cpuid: (version >= 3).then(|| cpuid(at::<0x188, 3>(raw))),
+            cpuid: fields.cpuid(),
             current_tcb: at::<0x038, 8>(raw),
-            reported_tcb: at::<0x180, 8>(raw),
+            reported_tcb: fields.reported_tcb(),
             committed_tcb: at::<0x1e0, 8>(raw),
             launch_tcb: at::<0x1f0, 8>(raw),
             signature: signature(raw)?,
@@ -97,7 +95,7 @@ impl<'a> Report<'a> {
     }
 
     pub(super) const fn report_data(&self) -> [u8; 64] {
-        at::<0x050, 64>(self.raw)
+        ReportFields(self.raw).report_data()
     }
 
     pub(super) const fn measurement(&self) -> [u8; 48] {
@@ -125,7 +123,7 @@ impl<'a> Report<'a> {
     }
 
     pub(super) const fn chip_id(&self) -> [u8; 64] {
-        at::<0x1a0, 64>(self.raw)
+        ReportFields(self.raw).chip_id()
     }
 
     pub(super) const fn current_version(&self) -> FirmwareVersion {
@@ -247,16 +245,12 @@ fn signature(raw: &[u8; REPORT_LENGTH]) -> Result<[u8; 96], SnpError> {
     Ok(out)
 }
 
-const fn cpuid([family, model, stepping]: [u8; 3]) -> Cpuid {
-    Cpuid { family, model, stepping }
-}
-
 const fn firmware_version([build, minor, major]: [u8; 3]) -> FirmwareVersion {
     FirmwareVersion { major, minor, build }
 }
 
 const fn at<const OFFSET: usize, const N: usize>(raw: &[u8; REPORT_LENGTH]) -> [u8; N] {
-    field::at::<OFFSET, N, REPORT_LENGTH>(raw)
+    ReportFields(raw).at::<OFFSET, N>()
 }
 
 const fn u32_at<const OFFSET: usize>(raw: &[u8; REPORT_LENGTH]) -> u32 {

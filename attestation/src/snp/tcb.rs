@@ -74,6 +74,15 @@ impl Tcb {
         }
     }
 
+    /// `TCB_VERSION` as reports have it (AMD 56860 §2.2): with an FMC as from Turin on, otherwise as before.
+    pub(super) const fn to_bytes(self) -> [u8; 8] {
+        let Self { fmc, boot_loader, tee, snp, microcode } = self;
+        match fmc {
+            Some(fmc) => [fmc, boot_loader, tee, snp, 0, 0, 0, microcode],
+            None => [boot_loader, tee, 0, 0, 0, 0, snp, microcode],
+        }
+    }
+
     /// The components, an absent one as 0.
     pub(super) fn components(self) -> [(TcbComponent, u8); 5] {
         [

@@ -133,7 +133,7 @@ fn ia5(value: &[u8]) -> Option<&str> {
 }
 
 /// An INTEGER of 0 to 255.
-fn level(value: &[u8]) -> Option<u8> {
+pub(super) fn level(value: &[u8]) -> Option<u8> {
     match raw::content_of(raw::INTEGER, value)? {
         [level @ 0..=0x7f] | [0, level @ 0x80..=0xff] => Some(*level),
         _ => None,
@@ -161,16 +161,16 @@ fn common_name(name: &[u8]) -> Option<&[u8]> {
 
 // AMD 57230 §3.1.
 const PRODUCT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.2");
-const BOOT_LOADER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.1");
-const TEE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.2");
-const SNP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.3");
+pub(super) const BOOT_LOADER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.1");
+pub(super) const TEE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.2");
+pub(super) const SNP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.3");
 const RESERVED: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.4"),
     ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.5"),
     ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.6"),
     ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.7"),
 ];
-const MICROCODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.8");
-const FMC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.9");
-const HARDWARE_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.4");
+pub(super) const MICROCODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.8");
+pub(super) const FMC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.9");
+pub(super) const HARDWARE_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.4");
 const CSP_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.5");

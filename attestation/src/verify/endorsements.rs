@@ -1,8 +1,8 @@
 //! What vendors publish about their platforms, beside CRLs.
 
-use super::veks::VekStore;
 use crate::google_token::keys::TokenKeys;
 use crate::launch::store::EndorsementStore;
+use crate::snp::veks::VekStore;
 use crate::tdx::collateral::TdxCollateralStore;
 
 /// Endorsements (RFC 9334 §8.2) that evidence may come without, and the keys of Google's tokens. Nothing but the

@@ -9,9 +9,7 @@ use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::SevSnpEvidence;
 
 use super::EvidenceKind;
-use super::VekStore;
 use super::VerifyError;
-use super::veks;
 use crate::chain;
 use crate::chain::ChainError;
 use crate::claims::Claims;
@@ -20,12 +18,15 @@ use crate::inputs::VerifyInputs;
 use crate::launch;
 use crate::launch::LaunchEndorsement;
 use crate::launch::LaunchMeasurement;
-use crate::snp::REPORT_LENGTH;
+use crate::snp::ReportFields;
 use crate::snp::SnpClaims;
 use crate::snp::SnpError;
 use crate::snp::SnpEvidence;
+use crate::snp::VekStore;
+use crate::snp::veks;
 use crate::snp::verify_report;
 use crate::tdx;
+use crate::tdx::Quote;
 use crate::tdx::TdxClaims;
 use crate::tdx::TdxError;
 use crate::technology::Technology;
@@ -33,12 +34,8 @@ use crate::withheld::Withheld;
 
 /// The report of one vendor.
 pub(super) enum Hardware<'e> {
-    SevSnp(&'e SevSnpEvidence),
-    Tdx {
-        event_log: Option<&'e [u8]>,
-        /// Cut to its own length.
-        quote: &'e [u8],
-    },
+    SevSnp { evidence: &'e SevSnpEvidence, report: ReportFields<'e> },
+    Tdx { event_log: Option<&'e [u8]>, quote: Quote<'e> },
 }
 
 impl<'e> Hardware<'e> {
@@ -47,60 +44,55 @@ impl<'e> Hardware<'e> {
         match (&evidence.sev_snp, &evidence.tdx) {
             (Some(_), Some(_)) => Err(VerifyError::TwoHardwareReports),
             (None, None) => Ok(None),
-            (Some(snp), None) if snp.report.len() != REPORT_LENGTH => {
-                Err(SnpError::ReportLength { found: snp.report.len() }.into())
+            (Some(evidence), None) => {
+                let report = ReportFields::of(&evidence.report)?;
+                Ok(Some(Self::SevSnp { evidence, report }))
             }
-            (Some(snp), None) => Ok(Some(Self::SevSnp(snp))),
             (None, Some(evidence)) => {
-                let quote = tdx::cut(&evidence.quote).map_err(TdxError::from)?;
+                let quote = Quote::parse(&evidence.quote).map_err(TdxError::from)?;
                 let event_log = evidence.event_log.as_deref();
                 Ok(Some(Self::Tdx { event_log, quote }))
             }
         }
     }
 
-    /// What a vTPM quote commits to.
-    pub(super) fn committed(&self) -> &'e [u8] {
+    /// What a vTPM quote commits to; a TDX quote without its padding.
+    pub(super) const fn committed(&self) -> &'e [u8] {
         match self {
-            Self::SevSnp(snp) => &snp.report,
-            Self::Tdx { quote, .. } => quote,
+            Self::SevSnp { report, .. } => report.as_bytes(),
+            Self::Tdx { quote, .. } => quote.encoded,
         }
     }
 
     pub(super) const fn kind(&self) -> EvidenceKind {
         match self {
-            Self::SevSnp(_) => EvidenceKind::SevSnp,
+            Self::SevSnp { .. } => EvidenceKind::SevSnp,
             Self::Tdx { .. } => EvidenceKind::Tdx,
         }
     }
 
     pub(super) const fn technology(&self) -> Technology {
         match self {
-            Self::SevSnp(_) => Technology::SevSnp,
+            Self::SevSnp { .. } => Technology::SevSnp,
             Self::Tdx { .. } => Technology::Tdx,
         }
     }
 
     /// Looks at the report's data before its signature; the verification of the report does so again afterwards.
     pub(super) fn check_binding(&self, bound: &BoundRequest, ak: Option<&[u8]>) -> Result<(), VerifyError> {
-        let of_quote;
         let found = match self {
-            // AMD 56860 §7.3: REPORT_DATA is at 50h.
-            Self::SevSnp(snp) => snp.report.get(0x50..0x90).unwrap_or_default(),
-            Self::Tdx { quote, .. } => {
-                of_quote = tdx::report_data(quote).map_err(TdxError::from)?;
-                &of_quote[..]
-            }
+            Self::SevSnp { report, .. } => report.report_data(),
+            Self::Tdx { quote, .. } => quote.body.report_data(),
         };
         let transcript = bound.transcript();
-        if transcript.report_data(ak).matches(found) {
+        if transcript.report_data(ak).matches(&found) {
             return Ok(());
         }
-        if ak.is_some() && transcript.report_data(None).matches(found) {
+        if ak.is_some() && transcript.report_data(None).matches(&found) {
             return Err(VerifyError::Unlinked { kind: self.kind() });
         }
         Err(match self {
-            Self::SevSnp(_) => SnpError::ReportDataMismatch.into(),
+            Self::SevSnp { .. } => SnpError::ReportDataMismatch.into(),
             Self::Tdx { .. } => TdxError::ReportDataMismatch.into(),
         })
     }
@@ -115,9 +107,9 @@ impl<'e> Hardware<'e> {
     ) -> Result<(), VerifyError> {
         let expected = bound.transcript().report_data(ak);
         match self {
-            Self::SevSnp(snp) => {
+            Self::SevSnp { evidence, .. } => {
                 let verify = |report: &SnpEvidence<'_>| verify_report(report, &expected.0, inputs);
-                claims.sev_snp = Some(snp_claims(snp, verify, inputs, &mut claims.withheld)?);
+                claims.sev_snp = Some(snp_claims(evidence, verify, inputs, &mut claims.withheld)?);
             }
             Self::Tdx { event_log, quote } => {
                 let verified = tdx::verify_quote(quote, &expected.0, inputs)?;
@@ -204,15 +196,14 @@ fn stored_vek(
     inputs: &VerifyInputs<'_>,
     verify: impl Fn(&[u8]) -> Result<SnpClaims, SnpError>,
 ) -> Result<SnpClaims, VerifyError> {
-    let (chip, tcb) = chip_and_tcb(snp);
-    // AMD 56860 §7.3, 48h: MASK_CHIP_KEY is bit 1, set when nothing signed; SIGNING_KEY is bits 2 to 4, 0 for a VCEK.
-    let is_vcek = snp.report.get(0x48).is_some_and(|bits| bits & 0x1e == 0);
-    if !is_vcek || veks::chip_id(chip).is_none() {
+    let report = ReportFields::of(&snp.report).map_err(|_| VerifyError::NoVekCertificate)?;
+    let (chip, tcb) = (report.chip_id(), report.reported_tcb());
+    if !report.names_vcek() || veks::chip_id(&chip).is_none() {
         return Err(VerifyError::NoVekCertificate);
     }
     let mut verdict =
         Err(VerifyError::CollateralMissing { chip_id: hex::encode(chip), reported_tcb: hex::encode(tcb) });
-    for candidate in inputs.endorsements.veks.fitting(chip, tcb) {
+    for candidate in inputs.endorsements.veks.fitting(&chip, &tcb) {
         verdict = verify(candidate).map_err(VerifyError::from);
         if verdict.is_ok() {
             break;
@@ -223,14 +214,8 @@ fn stored_vek(
 
 /// Whether a certificate names the chip and the TCB that the report names.
 fn is_of_report(vek: &[u8], snp: &SevSnpEvidence) -> bool {
-    let (chip, tcb) = chip_and_tcb(snp);
-    VekStore::new(&[vek.to_vec()]).has(chip, tcb)
-}
-
-/// `CHIP_ID` and `REPORTED_TCB`. AMD 56860 §7.3: at 1A0h and 180h.
-fn chip_and_tcb(snp: &SevSnpEvidence) -> (&[u8], &[u8]) {
-    let at = |range: std::ops::Range<usize>| snp.report.get(range).unwrap_or_default();
-    (at(0x1a0..0x1e0), at(0x180..0x188))
+    let store = VekStore::new(&[vek.to_vec()]);
+    ReportFields::of(&snp.report).is_ok_and(|report| store.has(&report.chip_id(), &report.reported_tcb()))
 }
 
 /// What Google adds to a quote whose signature holds: the endorsement of its firmware.

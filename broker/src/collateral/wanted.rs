@@ -8,7 +8,7 @@ use vouchsafe_attestation::anchors::{IssuerAddress, Product};
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::google_token::TokenError;
 use vouchsafe_attestation::launch::LaunchEndorsement;
-use vouchsafe_attestation::snp::Cpuid;
+use vouchsafe_attestation::snp::ReportFields;
 use vouchsafe_attestation::tdx::{Platform, TdxError};
 use vouchsafe_attestation::vtpm::VtpmError;
 use vouchsafe_protocol::{Digest48, Evidence};
@@ -75,7 +75,8 @@ pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
             let mut chip = Chip { id: [0; 64], tcb: [0; 8], product: None };
             hex::decode_to_slice(chip_id, &mut chip.id).ok()?;
             hex::decode_to_slice(reported_tcb, &mut chip.tcb).ok()?;
-            chip.product = evidence.sev_snp.as_ref().and_then(|snp| product(&snp.report));
+            let report = evidence.sev_snp.as_ref().and_then(|snp| ReportFields::of(&snp.report).ok());
+            chip.product = report.and_then(ReportFields::product);
             Some(Wanted::Vek(chip))
         }
         VerifyError::Tdx(TdxError::CollateralMissing { platform }) => Some(Wanted::Tdx(*platform)),
@@ -98,17 +99,6 @@ pub fn unendorsed(claims: &Claims) -> impl Iterator<Item = Wanted> {
     let measured =
         [snp.map(|snp| Measured::SevSnp(snp.measurement)), tdx.map(|tdx| Measured::Tdx(tdx.mr_td))];
     measured.into_iter().flatten().map(Wanted::Launch)
-}
-
-/// SEV-SNP ABI 1.58 §7.3: VERSION is at 0h; CPUID_FAM_ID, CPUID_MOD_ID and CPUID_STEP at 188h, since version 3.
-fn product(report: &[u8]) -> Option<Product> {
-    let version = u32::from_le_bytes(*report.first_chunk()?);
-    match report.get(0x188..0x18b)? {
-        [family, model, stepping] if version >= 3 => {
-            Cpuid { family: *family, model: *model, stepping: *stepping }.product()
-        }
-        _ => None,
-    }
 }
 
 impl fmt::Display for Wanted {

@@ -224,7 +224,7 @@ fn padding_is_cut_and_nothing_else() {
     *padded.last_mut().unwrap() = 1;
     assert_eq!(cut(&padded), Err(QuoteError::TrailingBytes { length: 4935 }));
     assert!(matches!(cut(&quote[..4934]), Err(QuoteError::Truncated { .. })));
-    assert_eq!(report_data(&quote).unwrap(), [0; 64]);
+    assert_eq!(Quote::parse(&quote).unwrap().body.report_data(), [0; 64]);
     let expected = Platform { fmspc: [0x00, 0x80, 0x6f, 0x05, 0, 0], ca: PckCa::Platform };
     assert_eq!(platform(&quote).unwrap(), expected);
 }

@@ -31,12 +31,13 @@ fn a_quote_counts_for_its_report_data_only() {
     let (anchors, collateral) = (&anchors(), &Collateral::empty());
     let endorsements = &Endorsements { tdx, ..Endorsements::default() };
     let inputs = VerifyInputs { anchors, collateral, endorsements, audiences: &[], now: NOW, cache: &cache };
-    assert!(verify_quote(&quote, &[7; 64], &inputs).is_ok());
-    let other = verify_quote(&quote, &[8; 64], &inputs).unwrap_err();
+    let parsed = Quote::parse(&quote).unwrap();
+    assert!(verify_quote(&parsed, &[7; 64], &inputs).is_ok());
+    let other = verify_quote(&parsed, &[8; 64], &inputs).unwrap_err();
     assert_eq!(other, TdxError::ReportDataMismatch);
     // T17: that collateral is missing is said as that.
     let none = VerifyInputs { endorsements: &Endorsements::default(), ..inputs };
-    let missing = verify_quote(&quote, &[7; 64], &none).unwrap_err();
+    let missing = verify_quote(&parsed, &[7; 64], &none).unwrap_err();
     assert_eq!(missing, TdxError::CollateralMissing { platform: intel.platform() });
     let code = crate::VerifyError::from(missing).code();
     assert_eq!(code, vouchsafe_protocol::ReasonCode::CollateralPending);

@@ -7,9 +7,16 @@ use std::collections::BTreeMap;
 
 use der::asn1::ObjectIdentifier;
 
+use super::tcb::Tcb;
+use super::vek;
+use super::vek::BOOT_LOADER;
+use super::vek::FMC;
+use super::vek::HARDWARE_ID;
+use super::vek::MICROCODE;
+use super::vek::SNP;
+use super::vek::TEE;
 use crate::chain::Certificate;
 use crate::chain::MAX_CERTIFICATE;
-use crate::chain::der as raw;
 
 /// How many certificates of one chip are kept: the last ones.
 pub const MAX_VEKS_OF_CHIP: usize = 8;
@@ -61,14 +68,14 @@ impl VekStore {
 
     /// Certificates for the chip and the `REPORTED_TCB` that a report names in its bytes, the last one first; none
     /// for a masked chip. A chip has another key for each TCB, so no other certificate can fit.
-    pub(super) fn fitting(&self, chip: &[u8], tcb: &[u8]) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn fitting(&self, chip: &[u8], tcb: &[u8]) -> impl Iterator<Item = &[u8]> {
         let of_chip = chip_id(chip).and_then(|id| self.by_chip.get(id)).map_or(&[][..], Vec::as_slice);
         of_chip.iter().rev().filter(move |vek| vek.tcb == tcb).map(|vek| vek.der.as_slice())
     }
 }
 
 /// The id as certificates have it, of the 64 bytes in a report; `None` for a masked chip.
-pub(super) fn chip_id(chip: &[u8]) -> Option<&[u8]> {
+pub(crate) fn chip_id(chip: &[u8]) -> Option<&[u8]> {
     // AMD 56860 §7.3: CHIP_ID is 64 bytes, zero where MASK_CHIP_ID is set. Turin's ids have 8 bytes, zeros follow.
     let short = chip.split_at_checked(8).filter(|(_, rest)| rest.iter().all(|byte| *byte == 0));
     let id = short.map_or(chip, |(id, _)| id);
@@ -78,25 +85,21 @@ pub(super) fn chip_id(chip: &[u8]) -> Option<&[u8]> {
 /// Chip and TCB of a VCEK, both as in reports.
 fn endorsed(certificate: &Certificate) -> Option<(Vec<u8>, [u8; 8])> {
     let id = certificate.extension(HARDWARE_ID)?;
-    let level = |oid| match raw::content_of(raw::INTEGER, certificate.extension(oid)?)? {
-        [level @ 0..=0x7f] | [0, level @ 0x80..=0xff] => Some(*level),
-        _ => None,
-    };
-    let (boot_loader, tee, snp, microcode) =
-        (level(BOOT_LOADER)?, level(TEE)?, level(SNP)?, level(MICROCODE)?);
-    // AMD 56860 §2.2: the layout differs from Turin on, whose ids are the short ones.
-    let tcb = match id.len() {
-        8 => [level(FMC)?, boot_loader, tee, snp, 0, 0, 0, microcode],
-        64 => [boot_loader, tee, 0, 0, 0, 0, snp, microcode],
+    let fmc = match id.len() {
+        8 => Some(level_of(certificate, FMC)?),
+        64 => None,
         _ => return None,
     };
-    Some((id.to_vec(), tcb))
+    let tcb = Tcb {
+        fmc,
+        boot_loader: level_of(certificate, BOOT_LOADER)?,
+        tee: level_of(certificate, TEE)?,
+        snp: level_of(certificate, SNP)?,
+        microcode: level_of(certificate, MICROCODE)?,
+    };
+    Some((id.to_vec(), tcb.to_bytes()))
 }
 
-// AMD 57230 §3.1: hwID and security patch levels.
-const HARDWARE_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.4");
-const BOOT_LOADER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.1");
-const TEE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.2");
-const SNP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.3");
-const MICROCODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.8");
-const FMC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.9");
+fn level_of(certificate: &Certificate, oid: ObjectIdentifier) -> Option<u8> {
+    vek::level(certificate.extension(oid)?)
+}
