@@ -35,9 +35,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::ObjectName;
 
-use crate::Keystore;
-use crate::record::GrantRecord;
-
 /// Whose chips they are: `instance 123456789012/4567890123456789012` or `policy prod/db`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
@@ -45,20 +42,6 @@ pub enum Subject {
     Instance(String),
     /// All VMs that got something by this policy and did not prove which instance they are.
     Policy(ObjectName),
-}
-
-impl Subject {
-    /// The subjects of a grant, each once.
-    fn of(grant: &GrantRecord) -> Vec<Self> {
-        if let Some(instance) = &grant.instance {
-            return vec![Self::Instance(instance.clone())];
-        }
-        let mut subjects: Vec<_> =
-            grant.secrets.iter().map(|secret| Self::Policy(secret.policy.clone())).collect();
-        subjects.sort();
-        subjects.dedup();
-        subjects
-    }
 }
 
 impl fmt::Display for Subject {
@@ -112,21 +95,6 @@ pub struct FirstSeen {
     pub subject: Subject,
 }
 
-/// A chip that a subject shows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Sighting {
-    pub(crate) subject: Subject,
-    pub(crate) chip: Chip,
-}
-
-impl Sighting {
-    /// What a grant shows.
-    pub(crate) fn of(grant: &GrantRecord, chip: Option<&Chip>) -> Vec<Self> {
-        let Some(chip) = chip else { return Vec::new() };
-        Subject::of(grant).into_iter().map(|subject| Self { subject, chip: chip.clone() }).collect()
-    }
-}
-
 /// What has happened, for counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChipEvent {
@@ -139,25 +107,23 @@ pub enum ChipEvent {
 }
 
 /// Is told of every [`ChipEvent`].
-type Told = Box<dyn Fn(&Subject, ChipEvent) + Send + Sync>;
+type Callback = Box<dyn Fn(&Subject, ChipEvent) + Send + Sync>;
 
 /// Whoever counts.
 #[derive(Default)]
-pub(crate) struct ChipWatch(OnceLock<Told>);
+pub(crate) struct ChipWatch(OnceLock<Callback>);
 
 impl ChipWatch {
-    pub(crate) fn tell(&self, subject: &Subject, event: ChipEvent) {
-        if let Some(told) = self.0.get() {
-            told(subject, event);
-        }
+    /// The first callback counts, others are dropped.
+    pub(crate) fn set(&self, callback: impl Fn(&Subject, ChipEvent) + Send + Sync + 'static) {
+        // There is one already when this fails.
+        let _set = self.0.set(Box::new(callback));
     }
-}
 
-impl Keystore {
-    /// Has the thread that writes the grants tell of chips that are new. The first call counts, others do nothing.
-    pub fn watch_chips(&self, told: impl Fn(&Subject, ChipEvent) + Send + Sync + 'static) {
-        // Somebody watches already when this fails.
-        let _watched = self.chip_watch().0.set(Box::new(told));
+    pub(crate) fn tell(&self, subject: &Subject, event: ChipEvent) {
+        if let Some(callback) = self.0.get() {
+            callback(subject, event);
+        }
     }
 }
 

@@ -6,9 +6,13 @@ use vouchsafe_policy::operators::{OperatorAction, Permit, WHOLE_BROKER};
 use vouchsafe_policy::{CompiledPolicy, Note};
 use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
-use crate::baselines::BaselineSummary;
-use crate::release::RegisterError;
-use crate::store::{Document, DocumentKind, DocumentSummary, Keystore, Operator, SecretSummary, StoreError};
+use crate::db::StoreError;
+use crate::keystore::Keystore;
+use crate::registry::accounts::Operator;
+use crate::registry::baselines::BaselineSummary;
+use crate::registry::documents::types::{Document, DocumentError, DocumentKind, DocumentSummary};
+use crate::registry::error::RegisterError;
+use crate::registry::secrets::types::SecretSummary;
 
 /// The keystore, as far as one permission goes.
 #[derive(Clone, Copy, Debug)]
@@ -100,8 +104,7 @@ impl Permitted<'_> {
         text: &str,
         now: UnixTime,
     ) -> Result<(Arc<CompiledPolicy>, Vec<Note>), RegisterError> {
-        self.needs(OperatorAction::ManagePolicies, name.namespace())
-            .map_err(crate::store::DocumentError::from)?;
+        self.needs(OperatorAction::ManagePolicies, name.namespace()).map_err(DocumentError::from)?;
         self.keystore.check_policy(name, text, now).await
     }
 

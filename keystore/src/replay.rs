@@ -4,12 +4,16 @@
 
 use std::sync::Arc;
 
+use vouchsafe_policy::{Baseline, CompiledPolicy, NamedBaseline};
 use vouchsafe_protocol::{DecisionId, ObjectName};
 
-use crate::RegisterError;
-use crate::record::{EvidenceRef, LogRecord};
-use crate::store::{DocumentKind, Keystore, StoreError};
-use vouchsafe_policy::{Baseline, CompiledPolicy, NamedBaseline};
+use crate::db::StoreError;
+use crate::log::Log;
+use crate::log::record::{EvidenceRef, LogRecord};
+use crate::registry::Registry;
+use crate::registry::compiled::compile;
+use crate::registry::documents::types::DocumentKind;
+use crate::registry::error::RegisterError;
 
 /// A piece of evidence, as the record names it, with its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,108 +33,38 @@ pub struct ReplayPolicy {
     pub baselines: Vec<NamedBaseline>,
 }
 
-impl Keystore {
-    /// The evidence that a decision was made on, in the order of its record. `None` when there is no such decision, it has
-    /// no evidence, or a piece is gone.
-    ///
-    /// # Errors
-    /// When the database fails, or a row was changed.
-    pub async fn evidence_of(&self, decision: DecisionId) -> Result<Option<Vec<KeptPiece>>, StoreError> {
-        let named = match self.decision(decision).await?.map(|logged| logged.record) {
-            Some(LogRecord::Grant(grant)) => grant.evidence,
-            Some(LogRecord::Refusal(refusal)) => refusal.evidence,
-            Some(LogRecord::Operator(_)) | None => Vec::new(),
-        };
-        let mut pieces = Vec::with_capacity(named.len());
-        for EvidenceRef { digest, kind } in named {
-            let Some(bytes) = self.evidence(digest).await? else { return Ok(None) };
-            pieces.push(KeptPiece { kind, bytes });
-        }
-        Ok((!pieces.is_empty()).then_some(pieces))
+/// The evidence that a decision was made on, in the order of its record. `None` when there is no such decision, it has
+/// no evidence, or a piece is gone.
+pub(crate) async fn evidence_of(
+    log: &Log,
+    decision: DecisionId,
+) -> Result<Option<Vec<KeptPiece>>, StoreError> {
+    let named = match log.decision(decision).await?.map(|logged| logged.record) {
+        Some(LogRecord::Grant(grant)) => grant.evidence,
+        Some(LogRecord::Refusal(refusal)) => refusal.evidence,
+        Some(LogRecord::Operator(_)) | None => Vec::new(),
+    };
+    let mut pieces = Vec::with_capacity(named.len());
+    for EvidenceRef { digest, kind } in named {
+        let Some(bytes) = log.evidence(digest).await? else { return Ok(None) };
+        pieces.push(KeptPiece { kind, bytes });
     }
-
-    /// Compiles a policy that need not be stored, and reads the baselines that it names.
-    ///
-    /// # Errors
-    /// When it does not compile, or names a baseline that is neither of its namespace nor of `shared`; when the database
-    /// fails.
-    pub async fn replay_policy(&self, name: &ObjectName, text: &str) -> Result<ReplayPolicy, RegisterError> {
-        let policy = crate::release::compile(name, text).await?;
-        policy.check_reach()?;
-        let mut baselines = Vec::new();
-        for name in policy.baselines() {
-            let Some(document) = self.document(DocumentKind::Baseline, name, None).await? else { continue };
-            let baseline = Arc::new(Baseline::parse(&document.text)?);
-            baselines.push(NamedBaseline { name: name.clone(), revoked: document.revoked, baseline });
-        }
-        Ok(ReplayPolicy { policy, baselines })
-    }
+    Ok((!pieces.is_empty()).then_some(pieces))
 }
 
-#[cfg(test)]
-mod tests {
-    use vouchsafe_protocol::UnixTime;
-
-    use super::*;
-    use crate::store::tests::{BY, Fixture, NOW, name};
-    use vouchsafe_policy::CheckError;
-
-    /// A policy that asks for membership and for no measurement beside it.
-    fn policy(baseline: &str) -> String {
-        format!(
-            "@id(\"all\") @for(\"app\") permit (principal is Vm, action == Action::\"release\", resource) when {{ \
-             principal in Baseline::\"{baseline}\" && principal has snp.root && principal.snp.root == Root::\"amd\" }};"
-        )
+/// Compiles a policy that need not be stored, and reads the baselines that it names.
+pub(crate) async fn replay_policy(
+    registry: &Registry,
+    name: &ObjectName,
+    text: &str,
+) -> Result<ReplayPolicy, RegisterError> {
+    let policy = compile(name, text).await?;
+    policy.check_reach()?;
+    let mut baselines = Vec::new();
+    for name in policy.baselines() {
+        let Some(document) = registry.document(DocumentKind::Baseline, name, None).await? else { continue };
+        let baseline = Arc::new(Baseline::parse(&document.text)?);
+        baselines.push(NamedBaseline { name: name.clone(), revoked: document.revoked, baseline });
     }
-
-    /// A baseline without measurements of firmware.
-    async fn put(fixture: &Fixture, baseline: &str) {
-        let ends_at = UnixTime(NOW.0 + 1000);
-        let [uki, kernel, arguments, initrd] = ["01", "02", "03", "04"].map(|byte| byte.repeat(32));
-        let text = format!(
-            "{{\"version\":1,\"ends_at\":{ends_at},\"technology\":\"sev-snp\",\"uki\":[\"{uki}\"],\"sections\":\
-             {{\".linux\":[\"{kernel}\"],\".cmdline\":[\"{arguments}\"],\".initrd\":[\"{initrd}\"]}}}}"
-        );
-        fixture.keystore.put_baseline(BY, &name(baseline), &text).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn t38_a_replay_reads_no_baseline_of_another_namespace() {
-        let fixture = Fixture::new().await;
-        for baseline in ["prod/web", "shared/web", "dev/web"] {
-            put(&fixture, baseline).await;
-        }
-        let replay =
-            async |of: &str, baseline| fixture.keystore.replay_policy(&name(of), &policy(baseline)).await;
-        for (of, baseline) in [("prod/p", "prod/web"), ("prod/p", "shared/web"), ("shared/p", "shared/web")] {
-            let read = replay(of, baseline).await.unwrap().baselines;
-            assert_eq!(read.iter().map(|named| named.name.clone()).collect::<Vec<_>>(), [name(baseline)]);
-        }
-        // The answer does not say whether there is one.
-        for (of, baseline) in [("prod/p", "dev/web"), ("prod/p", "dev/none"), ("shared/p", "dev/web")] {
-            let RegisterError::Check(found) = replay(of, baseline).await.unwrap_err() else { panic!("{of}") };
-            let foreign = CheckError::ForeignBaseline { id: "all".to_owned(), name: name(baseline) };
-            assert_eq!(found.as_slice(), [foreign], "{of} {baseline}");
-        }
-        // One that it may use and that does not exist is what it always was: nothing is a member.
-        assert!(replay("prod/p", "prod/none").await.unwrap().baselines.is_empty());
-    }
-
-    #[tokio::test]
-    async fn t38_a_check_tells_nothing_of_a_baseline_of_another_namespace() {
-        let fixture = Fixture::new().await;
-        let findings = async |baseline: &str| {
-            let checked = fixture.keystore.check_policy(&name("prod/p"), &policy(baseline), NOW).await;
-            let RegisterError::Check(found) = checked.unwrap_err() else { panic!("{baseline}") };
-            found.as_slice().to_vec()
-        };
-        let before = findings("dev/web").await;
-        put(&fixture, "dev/web").await;
-        assert_eq!(findings("dev/web").await, before);
-        // What there is to be told: of an own one it matters that it lists no firmware.
-        put(&fixture, "prod/web").await;
-        let known = findings("prod/web").await;
-        assert!(known.iter().any(|found| found.to_string().contains("snp.measurement")), "{known:?}");
-        assert!(!before.iter().any(|found| found.to_string().contains("snp.measurement")), "{before:?}");
-    }
+    Ok(ReplayPolicy { policy, baselines })
 }

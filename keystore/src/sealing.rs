@@ -13,7 +13,7 @@ use crate::primitives::{RandomError, Unauthentic, aead_open, aead_seal, derive, 
 
 /// What a sealed version is bound to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct SealContext<'a> {
     pub(crate) path: &'a SecretPath,
     pub(crate) version: u64,
     pub(crate) policy: &'a ObjectName,
@@ -64,21 +64,25 @@ impl SealedSecret {
     /// Seals under the primary generation, with a data key that is used this once.
     pub(crate) fn seal(
         keyring: &Keyring,
-        place: Place<'_>,
+        context: SealContext<'_>,
         secret: &PlaintextSecret,
     ) -> Result<Self, SealError> {
         let data_key = random::<32>()?;
-        let data = aead_seal(&data_key, place.data_aad().as_bytes(), secret.expose())?;
-        let (generation, wrapped_key) = wrap(keyring, place, &data_key)?;
+        let data = aead_seal(&data_key, context.data_aad().as_bytes(), secret.expose())?;
+        let (generation, wrapped_key) = wrap(keyring, context, &data_key)?;
         Ok(Self { generation, data, wrapped_key })
     }
 
     /// The secret, when nothing that it is bound to was changed.
-    pub(crate) fn unseal(&self, keyring: &Keyring, place: Place<'_>) -> Result<PlaintextSecret, SealError> {
-        let data_key = self.data_key(keyring, place)?;
-        let damaged = || SealError::Data { path: place.path.clone(), version: place.version };
+    pub(crate) fn unseal(
+        &self,
+        keyring: &Keyring,
+        context: SealContext<'_>,
+    ) -> Result<PlaintextSecret, SealError> {
+        let data_key = self.data_key(keyring, context)?;
+        let damaged = || SealError::Data { path: context.path.clone(), version: context.version };
         let mut data =
-            aead_open(&data_key, place.data_aad().as_bytes(), &self.data).map_err(|_| damaged())?;
+            aead_open(&data_key, context.data_aad().as_bytes(), &self.data).map_err(|_| damaged())?;
         PlaintextSecret::new(std::mem::take(&mut *data)).map_err(|_| damaged())
     }
 
@@ -86,18 +90,22 @@ impl SealedSecret {
     pub(crate) fn rebind(
         &self,
         keyring: &Keyring,
-        place: Place<'_>,
+        context: SealContext<'_>,
         policy: &ObjectName,
     ) -> Result<Self, SealError> {
-        let data_key = self.data_key(keyring, place)?;
-        let (generation, wrapped_key) = wrap(keyring, Place { policy, ..place }, &data_key)?;
+        let data_key = self.data_key(keyring, context)?;
+        let (generation, wrapped_key) = wrap(keyring, SealContext { policy, ..context }, &data_key)?;
         Ok(Self { generation, data: self.data.clone(), wrapped_key })
     }
 
-    fn data_key(&self, keyring: &Keyring, place: Place<'_>) -> Result<Zeroizing<[u8; 32]>, SealError> {
+    fn data_key(
+        &self,
+        keyring: &Keyring,
+        context: SealContext<'_>,
+    ) -> Result<Zeroizing<[u8; 32]>, SealError> {
         let generation = known(keyring, self.generation)?;
-        let damaged = || SealError::DataKey { path: place.path.clone(), version: place.version };
-        let aad = place.key_aad(generation.id);
+        let damaged = || SealError::DataKey { path: context.path.clone(), version: context.version };
+        let aad = context.key_aad(generation.id);
         let opened = aead_open(&generation.sealing().0, aad.as_bytes(), &self.wrapped_key);
         let opened = opened.map_err(|Unauthentic| damaged())?;
         let mut key = Zeroizing::new([0; 32]);
@@ -106,7 +114,7 @@ impl SealedSecret {
     }
 }
 
-impl Place<'_> {
+impl SealContext<'_> {
     // AAD of the data = label || path || version, each length-prefixed; numbers as 8 bytes big-endian.
     fn data_aad(&self) -> Preimage {
         Preimage::new(DATA_LABEL).text(self.path.as_str()).number(self.version)
@@ -125,11 +133,11 @@ impl Place<'_> {
 
 fn wrap(
     keyring: &Keyring,
-    place: Place<'_>,
+    context: SealContext<'_>,
     data_key: &Zeroizing<[u8; 32]>,
 ) -> Result<(GenerationId, Vec<u8>), SealError> {
     let primary = keyring.primary();
-    let aad = place.key_aad(primary.id);
+    let aad = context.key_aad(primary.id);
     let wrapped_key = aead_seal(&primary.sealing().0, aad.as_bytes(), data_key.as_slice())?;
     Ok((primary.id, wrapped_key))
 }

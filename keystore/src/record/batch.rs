@@ -1,6 +1,6 @@
 //! One transaction for many grants. Either all that it answers as recorded are on disk, or none.
 //!
-//! It is one script where all of them are likely to be recorded, and goes step by step where not.
+//! The fast path is one script, for batches in which nothing is out of the ordinary; the slow path goes step by step.
 //! Order: the log's lock, with the head as it will be; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
 //! us; evidence that is new; leaves; chips that are new; commit. A grant of another epoch spends nothing and decides again.
 
@@ -12,24 +12,23 @@ use vouchsafe_protocol::challenge::CLOCK_SKEW;
 use vouchsafe_protocol::{Digest32, Nonce, UnixTime};
 
 use super::chips::Chips;
-use super::writer::Pending;
-use super::{EvidencePiece, LogRecord, NewRefusal, RecordError};
+use super::pending::Pending;
+use super::types::{NewRefusal, RecordError};
 use crate::chips::ChipWatch;
-use crate::keyring::Keyring;
-use crate::store::dialect::{self, Connection, Db, Held, Writer};
-use crate::store::rows::{self, Pins};
-use crate::store::{StoreError, log};
-use together::Together;
+use crate::db::columns::{tampered, time};
+use crate::db::grants::{self, EvidenceRow, NonceRow};
+use crate::db::{Connection, StoreError, WriterConnection, run};
+use crate::log::record::{EvidencePiece, LogRecord};
+use crate::log::{Leaf, Log, append, lock_head};
+use fast_path::FastPath;
 
-mod together;
+mod fast_path;
 
 /// Writes batches, and remembers which evidence the database has.
 pub(super) struct Batches {
-    writer: Writer,
+    log: Log,
     /// The writer's connection, while nobody else wants it and nothing went wrong on it.
-    connection: Option<Held>,
-    keyring: Arc<Keyring>,
-    pins: Arc<Pins>,
+    connection: Option<WriterConnection>,
     kept: HashSet<Digest32>,
     chips: Chips,
     /// Nonces that this process has spent lately: removing their rows does not revive them here.
@@ -38,12 +37,10 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    pub(super) fn new(writer: Writer, keyring: Arc<Keyring>, pins: Arc<Pins>, chips: Arc<ChipWatch>) -> Self {
+    pub(super) fn new(log: Log, chips: Arc<ChipWatch>) -> Self {
         Self {
-            writer,
+            log,
             connection: None,
-            keyring,
-            pins,
             kept: HashSet::new(),
             chips: Chips::new(chips),
             spent: BTreeMap::new(),
@@ -53,7 +50,7 @@ impl Batches {
 
     /// Waits until somebody else may be waiting for the writer's connection.
     pub(super) async fn wanted(&self) {
-        self.writer.wanted().await;
+        self.log.pools.writer.wanted().await;
     }
 
     /// Gives the connection up.
@@ -71,22 +68,22 @@ impl Batches {
     }
 
     /// The connection of the batch before, unless somebody waits for it.
-    async fn connection(&mut self) -> Result<Held, StoreError> {
-        if self.writer.is_wanted() {
+    async fn connection(&mut self) -> Result<WriterConnection, StoreError> {
+        if self.log.pools.writer.is_wanted() {
             self.let_go();
         }
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => Ok(self.writer.hold().await?),
+            None => Ok(self.log.pools.writer.hold().await?),
         }
     }
 
     /// Keeps a connection whose transaction is committed, unless somebody waits for it: whoever comes to wait later says
     /// so. Any other is closed, which ends its transaction whatever state it is in.
-    fn give_back(&mut self, mut connection: Held, committed: bool) {
+    fn give_back(&mut self, mut connection: WriterConnection, committed: bool) {
         if !committed {
             connection.close_on_drop();
-        } else if !self.writer.is_wanted() {
+        } else if !self.log.pools.writer.is_wanted() {
             self.connection = Some(connection);
         }
     }
@@ -111,31 +108,31 @@ impl Batches {
 
     async fn write_grants(&mut self, batch: &[Pending]) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
         let mut connection = self.connection().await?;
-        let results = match self.write_together(&mut connection, batch).await {
-            Together::Done(results) => Ok(results),
-            Together::Failed(error) => Err(error),
-            Together::Nothing => self.write_in_steps(&mut connection, batch).await,
-            Together::Unsound => {
+        let results = match self.write_fast(&mut connection, batch).await {
+            FastPath::Done(results) => Ok(results),
+            FastPath::Failed(error) => Err(error),
+            FastPath::SlowPath => self.write_slow(&mut connection, batch).await,
+            FastPath::SlowPathAnew => {
                 self.give_back(connection, false);
                 connection = self.connection().await?;
-                self.write_in_steps(&mut connection, batch).await
+                self.write_slow(&mut connection, batch).await
             }
         };
         self.give_back(connection, results.is_ok());
         results
     }
 
-    async fn write_in_steps(
+    async fn write_slow(
         &mut self,
         connection: &mut Connection,
         batch: &[Pending],
     ) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
-        dialect::run(connection, sqlx::query("BEGIN")).await?;
-        let head = log::lock_head(connection, &self.keyring, &self.pins).await?;
+        let mut tx = self.log.pools.write_on(connection, "grants-slow").await?;
+        let head = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
         let epoch = head.epoch;
         let current: Vec<_> = batch.iter().filter(|pending| pending.grant.record.epoch == epoch).collect();
-        let mut spent_now = spend(connection, &current).await?;
-        let mut chips = self.chips.look_up(connection, &self.keyring, &current).await?;
+        let mut spent_now = spend(&mut tx, &current).await?;
+        let mut chips = self.chips.look_up(&mut tx, &self.log.keyring, &current).await?;
         let mut leaves = Vec::with_capacity(current.len());
         let mut pieces = Vec::new();
         let mut results = Vec::with_capacity(batch.len());
@@ -153,7 +150,7 @@ impl Batches {
                 let index = head.plus(leaves.len()).size;
                 let mut record = grant.record.clone();
                 record.chips = self.chips.first_seen(&mut chips, pending, index);
-                leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Grant(record))?);
+                leaves.push(Leaf::new(&self.log.keyring, index, &LogRecord::Grant(record))?);
                 pieces.extend(&grant.evidence);
                 Ok(index)
             } else {
@@ -161,12 +158,12 @@ impl Batches {
             });
         }
         let new = self.new_pieces(pieces);
-        keep_evidence(connection, &new).await?;
-        let head = log::append(connection, &self.keyring, head, leaves).await?;
-        Chips::write(connection, &self.keyring, &chips).await?;
-        let pruned_at = self.prune(connection, batch).await?;
-        dialect::run(connection, sqlx::query("COMMIT")).await?;
-        self.pins.saw(head);
+        grants::keep_evidence(&mut tx, evidence_rows(&new)).await?;
+        let head = append(&mut tx, &self.log.keyring, head, leaves).await?;
+        Chips::write(&mut tx, &self.log.keyring, &chips).await?;
+        let pruned_at = self.prune(&mut tx, batch).await?;
+        tx.commit().await?;
+        self.log.pins.saw(head);
         self.remember(batch, &results, pruned_at);
         self.chips.committed(chips);
         self.kept.extend(new.iter().map(|piece| piece.digest));
@@ -195,17 +192,17 @@ impl Batches {
         connection: &mut Connection,
         batch: &[NewRefusal],
     ) -> Result<(), StoreError> {
-        dialect::run(connection, sqlx::query("BEGIN")).await?;
-        let head = log::lock_head(connection, &self.keyring, &self.pins).await?;
+        let mut tx = self.log.pools.write_on(connection, "refusals").await?;
+        let head = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
         let mut leaves = Vec::with_capacity(batch.len());
         for (refusal, index) in batch.iter().zip(head.size..) {
-            leaves.push(log::Leaf::new(&self.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);
+            leaves.push(Leaf::new(&self.log.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);
         }
         let new = self.new_pieces(batch.iter().flat_map(|refusal| &refusal.evidence).collect());
-        keep_evidence(connection, &new).await?;
-        let head = log::append(connection, &self.keyring, head, leaves).await?;
-        dialect::run(connection, sqlx::query("COMMIT")).await?;
-        self.pins.saw(head);
+        grants::keep_evidence(&mut tx, evidence_rows(&new)).await?;
+        let head = append(&mut tx, &self.log.keyring, head, leaves).await?;
+        tx.commit().await?;
+        self.log.pins.saw(head);
         self.kept.extend(new.iter().map(|piece| piece.digest));
         Ok(())
     }
@@ -249,8 +246,7 @@ impl Batches {
     /// Forgets nonces whose challenges nobody takes any more.
     async fn prune(&self, connection: &mut Connection, batch: &[Pending]) -> Result<UnixTime, StoreError> {
         let Some(now) = self.is_prune_due(batch) else { return Ok(self.pruned_at) };
-        let before =
-            i64::try_from(now.0.saturating_sub(PRUNE_MARGIN)).map_err(|_| StoreError::NumberTooLarge)?;
+        let before = time(UnixTime(now.0.saturating_sub(PRUNE_MARGIN)))?;
         // A few at a time, so that no grant waits for long.
         let removed = sqlx::query(
             "DELETE FROM spent_nonces WHERE nonce IN \
@@ -270,57 +266,32 @@ async fn spend(connection: &mut Connection, batch: &[&Pending]) -> Result<HashSe
         return Ok(HashSet::new());
     }
     let mut insert = QueryBuilder::new("");
-    insert_nonces(&mut insert, batch.iter().copied())?;
+    grants::insert_nonces(&mut insert, nonce_rows(batch.iter().copied())?);
     insert.push(" ON CONFLICT (nonce) DO NOTHING RETURNING nonce");
-    let (rows, _) = dialect::run(connection, insert.build()).await?;
+    let (rows, _) = run(connection, insert.build()).await?;
     let mut spent = HashSet::with_capacity(rows.len());
     for row in rows {
         let nonce: Vec<u8> = row.try_get("nonce")?;
-        spent.insert(Nonce(nonce.try_into().map_err(|_| rows::tampered("spent_nonces", "?"))?));
+        spent.insert(Nonce(nonce.try_into().map_err(|_| tampered("spent_nonces", "?"))?));
     }
     Ok(spent)
 }
 
-async fn keep_evidence(connection: &mut Connection, pieces: &[&EvidencePiece]) -> Result<(), StoreError> {
-    if pieces.is_empty() {
-        return Ok(());
-    }
-    // SQLite takes 32766 values a statement; a batch of 256 grants may bring more pieces than half of it.
-    for pieces in pieces.chunks(MAX_PIECES) {
-        let mut insert = QueryBuilder::new("");
-        insert_evidence(&mut insert, pieces);
-        dialect::run(connection, insert.build()).await?;
-    }
-    Ok(())
+fn nonce_rows<'a>(batch: impl IntoIterator<Item = &'a Pending>) -> Result<Vec<NonceRow>, StoreError> {
+    let row = |Pending { grant, .. }: &Pending| {
+        let nonce = grant.record.nonce.0.to_vec();
+        time(grant.nonce_expires_at).map(|expires_at| NonceRow { nonce, expires_at })
+    };
+    batch.into_iter().map(row).collect()
 }
 
-fn insert_nonces<'a>(
-    insert: &mut QueryBuilder<Db>,
-    batch: impl IntoIterator<Item = &'a Pending>,
-) -> Result<(), StoreError> {
-    let mut values = Vec::new();
-    for Pending { grant, .. } in batch {
-        let expires_at = i64::try_from(grant.nonce_expires_at.0).map_err(|_| StoreError::NumberTooLarge)?;
-        values.push((grant.record.nonce.0.to_vec(), expires_at));
-    }
-    insert.push("INSERT INTO spent_nonces (nonce, expires_at) ");
-    insert.push_values(values, |mut row, (nonce, expires_at)| {
-        row.push_bind(nonce).push_bind(expires_at);
-    });
-    Ok(())
-}
-
-fn insert_evidence(insert: &mut QueryBuilder<Db>, pieces: &[&EvidencePiece]) {
-    insert.push("INSERT INTO evidence (digest, bytes) ");
-    insert
-        .push_values(pieces, |mut row, piece| {
-            row.push_bind(piece.digest.0.to_vec()).push_bind(piece.bytes.to_vec());
-        })
-        .push(" ON CONFLICT (digest) DO NOTHING");
+fn evidence_rows(pieces: &[&EvidencePiece]) -> Vec<EvidenceRow> {
+    let row =
+        |piece: &&EvidencePiece| EvidenceRow { digest: piece.digest.0.to_vec(), bytes: piece.bytes.to_vec() };
+    pieces.iter().map(row).collect()
 }
 
 const MAX_KEPT: usize = 65_536;
-const MAX_PIECES: usize = 8_192;
 const PRUNE_EVERY: u64 = 60;
 /// More than a batch can add.
 const PRUNE_AT_ONCE: u64 = 1024;

@@ -6,13 +6,15 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::writer::Pending;
-use crate::chips::{ChipEvent, ChipWatch, FirstSeen, MAX_CHIPS, Sighting, Subject};
-use crate::keyring::Keyring;
-use crate::store::chips::{self, NewChip};
-use crate::store::dialect::Connection;
-use crate::store::{StoreError, rows};
 use vouchsafe_policy::chip::Chip;
+
+use super::pending::Pending;
+use super::sighting::Sighting;
+use crate::chips::{ChipEvent, ChipWatch, FirstSeen, MAX_CHIPS, Subject};
+use crate::db::columns::tampered;
+use crate::db::{Connection, StoreError};
+use crate::keyring::Keyring;
+use crate::registry::chips::{self, NewChip};
 
 /// Remembers what is on record.
 pub(super) struct Chips {
@@ -30,11 +32,11 @@ pub(super) struct Round {
     /// The chips of every subject that shows one which is not known; `None` where they cannot be read.
     chips: HashMap<Subject, Option<Vec<Chip>>>,
     new: Vec<NewChip>,
-    told: Vec<Told>,
+    events: Vec<Event>,
 }
 
 /// An event to tell of once the batch is committed.
-struct Told {
+struct Event {
     event: ChipEvent,
     seen: FirstSeen,
     decision: vouchsafe_protocol::DecisionId,
@@ -65,7 +67,7 @@ impl Chips {
         }
         let size = chips::head(connection, keyring).await?;
         if size < self.seen {
-            return Err(rows::tampered("chips_head", "1"));
+            return Err(tampered("chips_head", "1"));
         }
         let subjects = unknown.into_iter().cloned().collect();
         let chips = chips::of_subjects(connection, keyring, subjects).await?;
@@ -106,7 +108,7 @@ impl Chips {
                 first.push(seen.clone());
             }
             chips.push(chip.clone());
-            round.told.push(Told { event, seen, decision: record.decision });
+            round.events.push(Event { event, seen, decision: record.decision });
         }
         first
     }
@@ -136,7 +138,7 @@ impl Chips {
             let sighting = |chip| Sighting { subject: subject.clone(), chip };
             self.known.extend(chips.into_iter().flatten().map(sighting));
         }
-        for Told { event, seen: FirstSeen { chip, earlier, subject }, decision } in round.told {
+        for Event { event, seen: FirstSeen { chip, earlier, subject }, decision } in round.events {
             let earlier = earlier.as_ref().map(Chip::as_str);
             match event {
                 ChipEvent::First => tracing::info!(event = "chip.first", %subject, %chip, %decision),

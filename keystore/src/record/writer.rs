@@ -12,44 +12,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Batches;
-use super::{NewGrant, NewRefusal, RecordError};
-use crate::chips::{ChipWatch, Sighting};
-use crate::keyring::Keyring;
-use crate::store::dialect::Pools;
-use crate::store::rows::Pins;
-
-/// A grant and who waits for it.
-pub(super) struct Pending {
-    pub(super) grant: NewGrant,
-    pub(super) sightings: Vec<Sighting>,
-    pub(super) answer: Answer,
-}
-
-type Told = Box<dyn FnOnce(Result<u64, RecordError>) + Send>;
-
-/// Tells whoever waits what became of a grant: once, and that it is not known when nothing else was said.
-pub(super) struct Answer(Option<Told>);
-
-impl Answer {
-    pub(super) fn new(told: impl FnOnce(Result<u64, RecordError>) + Send + 'static) -> Self {
-        Self(Some(Box::new(told)))
-    }
-
-    pub(super) fn give(mut self, result: Result<u64, RecordError>) {
-        if let Some(told) = self.0.take() {
-            told(result);
-        }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        // The writer ended while the grant was in its hands.
-        if let Some(told) = self.0.take() {
-            told(Err(RecordError::Unknown));
-        }
-    }
-}
+use super::pending::Pending;
+use super::types::{NewRefusal, RecordError};
+use crate::chips::ChipWatch;
+use crate::log::Log;
 
 enum Job {
     Grant(Box<Pending>),
@@ -65,15 +31,10 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Starts the task. It ends when it is told to, or when this is dropped.
-    pub(crate) fn start(
-        pools: Pools,
-        keyring: Arc<Keyring>,
-        pins: Arc<Pins>,
-        chips: Arc<ChipWatch>,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(log: Log, chips: Arc<ChipWatch>) -> io::Result<Self> {
         let (grants, grant_queue) = mpsc::channel(GRANT_QUEUE);
         let (refusals, refusal_queue) = mpsc::channel(REFUSAL_QUEUE);
-        let batches = Batches::new(pools.writer, keyring, pins, chips);
+        let batches = Batches::new(log, chips);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new()
             .name("record".to_owned())
@@ -81,12 +42,12 @@ impl Recorder {
         Ok(Self { grants, refusals, shares: Mutex::default() })
     }
 
-    pub(super) async fn grant(&self, pending: Pending) {
+    pub(crate) async fn grant(&self, pending: Pending) {
         let sent = self.grants.send(Job::Grant(Box::new(pending))).await;
         Self::tell_closed(sent);
     }
 
-    pub(super) fn blocking_grant(&self, pending: Pending) {
+    pub(crate) fn blocking_grant(&self, pending: Pending) {
         let sent = self.grants.blocking_send(Job::Grant(Box::new(pending)));
         Self::tell_closed(sent);
     }
@@ -97,7 +58,7 @@ impl Recorder {
         }
     }
 
-    pub(super) fn refusal(&self, refusal: NewRefusal) -> bool {
+    pub(crate) fn refusal(&self, refusal: NewRefusal) -> bool {
         let Some(instance) = refusal.record.instance.clone() else { return false };
         let Ok(permit) = self.refusals.try_reserve() else { return false };
         let hour = refusal.record.at.0 / 3600;
@@ -207,4 +168,4 @@ const GRANT_QUEUE: usize = 1024;
 const REFUSAL_QUEUE: usize = 256;
 const MAX_INSTANCES: usize = 16_384;
 /// Enough to see why a VM does not boot, too few to fill a disk.
-pub(super) const REFUSALS_AN_HOUR: u32 = 30;
+pub(crate) const REFUSALS_AN_HOUR: u32 = 30;

@@ -21,72 +21,72 @@ fn secret() -> PlaintextSecret {
 #[test]
 fn what_is_sealed_opens() {
     let (mut keyring, path, policy) = (keyring(), path("prod/db"), name("prod/p"));
-    let place = Place { path: &path, version: 1, policy: &policy };
-    let sealed = SealedSecret::seal(&keyring, place, &secret()).unwrap();
-    assert_eq!(sealed.unseal(&keyring, place).unwrap().expose(), b"correct horse");
+    let context = SealContext { path: &path, version: 1, policy: &policy };
+    let sealed = SealedSecret::seal(&keyring, context, &secret()).unwrap();
+    assert_eq!(sealed.unseal(&keyring, context).unwrap().expose(), b"correct horse");
     keyring.add_pending(UnixTime(2)).unwrap();
     keyring.promote().unwrap();
-    assert_eq!(sealed.unseal(&keyring, place).unwrap().expose(), b"correct horse");
-    assert_eq!(SealedSecret::seal(&keyring, place, &secret()).unwrap().generation, 2);
+    assert_eq!(sealed.unseal(&keyring, context).unwrap().expose(), b"correct horse");
+    assert_eq!(SealedSecret::seal(&keyring, context, &secret()).unwrap().generation, 2);
 }
 
 #[test]
 fn t42_a_moved_or_edited_version_does_not_open() {
     let (keyring, here, policy) = (keyring(), path("prod/db"), name("prod/p"));
-    let place = Place { path: &here, version: 1, policy: &policy };
-    let sealed = SealedSecret::seal(&keyring, place, &secret()).unwrap();
+    let context = SealContext { path: &here, version: 1, policy: &policy };
+    let sealed = SealedSecret::seal(&keyring, context, &secret()).unwrap();
     let key_of = |path: &SecretPath, version| SealError::DataKey { path: path.clone(), version };
 
     let (there, weaker) = (path("prod/other"), name("prod/weaker"));
-    let moved = sealed.unseal(&keyring, Place { path: &there, ..place });
+    let moved = sealed.unseal(&keyring, SealContext { path: &there, ..context });
     assert_eq!(moved.unwrap_err(), key_of(&there, 1));
-    assert_eq!(sealed.unseal(&keyring, Place { version: 2, ..place }).unwrap_err(), key_of(&here, 2));
-    let weakened = sealed.unseal(&keyring, Place { policy: &weaker, ..place });
+    assert_eq!(sealed.unseal(&keyring, SealContext { version: 2, ..context }).unwrap_err(), key_of(&here, 2));
+    let weakened = sealed.unseal(&keyring, SealContext { policy: &weaker, ..context });
     assert_eq!(weakened.unwrap_err(), key_of(&here, 1));
 
     let mut edited = sealed.clone();
     edited.wrapped_key[20] ^= 1;
-    assert_eq!(edited.unseal(&keyring, place).unwrap_err(), key_of(&here, 1));
+    assert_eq!(edited.unseal(&keyring, context).unwrap_err(), key_of(&here, 1));
     let mut edited = sealed.clone();
     edited.data[20] ^= 1;
     let data = SealError::Data { path: here.clone(), version: 1 };
-    assert_eq!(edited.unseal(&keyring, place).unwrap_err(), data);
+    assert_eq!(edited.unseal(&keyring, context).unwrap_err(), data);
     let mut edited = sealed;
     edited.generation = 9;
-    assert_eq!(edited.unseal(&keyring, place).unwrap_err(), SealError::UnknownGeneration { id: 9 });
+    assert_eq!(edited.unseal(&keyring, context).unwrap_err(), SealError::UnknownGeneration { id: 9 });
 }
 
 #[test]
 fn t42_the_data_of_another_version_does_not_open() {
     let (keyring, here, policy) = (keyring(), path("prod/db"), name("prod/p"));
-    let place = Place { path: &here, version: 1, policy: &policy };
-    let mut first = SealedSecret::seal(&keyring, place, &secret()).unwrap();
-    let second = SealedSecret::seal(&keyring, Place { version: 2, ..place }, &secret()).unwrap();
+    let context = SealContext { path: &here, version: 1, policy: &policy };
+    let mut first = SealedSecret::seal(&keyring, context, &secret()).unwrap();
+    let second = SealedSecret::seal(&keyring, SealContext { version: 2, ..context }, &secret()).unwrap();
     first.data = second.data;
     let error = SealError::Data { path: here.clone(), version: 1 };
-    assert_eq!(first.unseal(&keyring, place).unwrap_err(), error);
+    assert_eq!(first.unseal(&keyring, context).unwrap_err(), error);
 }
 
 #[test]
 fn t42_the_generation_is_part_of_what_is_authenticated() {
     let (mut keyring, here, policy) = (keyring(), path("prod/db"), name("prod/p"));
     keyring.add_pending(UnixTime(2)).unwrap();
-    let place = Place { path: &here, version: 1, policy: &policy };
-    let mut sealed = SealedSecret::seal(&keyring, place, &secret()).unwrap();
+    let context = SealContext { path: &here, version: 1, policy: &policy };
+    let mut sealed = SealedSecret::seal(&keyring, context, &secret()).unwrap();
     sealed.generation = 2;
     let error = SealError::DataKey { path: here.clone(), version: 1 };
-    assert_eq!(sealed.unseal(&keyring, place).unwrap_err(), error);
+    assert_eq!(sealed.unseal(&keyring, context).unwrap_err(), error);
 }
 
 #[test]
 fn a_policy_change_binds_the_data_key_anew() {
     let (keyring, here, old, new) = (keyring(), path("prod/db"), name("prod/old"), name("prod/new"));
-    let place = Place { path: &here, version: 1, policy: &old };
-    let sealed = SealedSecret::seal(&keyring, place, &secret()).unwrap();
-    let rebound = sealed.rebind(&keyring, place, &new).unwrap();
-    let moved = Place { policy: &new, ..place };
+    let context = SealContext { path: &here, version: 1, policy: &old };
+    let sealed = SealedSecret::seal(&keyring, context, &secret()).unwrap();
+    let rebound = sealed.rebind(&keyring, context, &new).unwrap();
+    let moved = SealContext { policy: &new, ..context };
     assert_eq!(rebound.unseal(&keyring, moved).unwrap().expose(), b"correct horse");
-    assert!(rebound.unseal(&keyring, place).is_err());
+    assert!(rebound.unseal(&keyring, context).is_err());
     assert!(sealed.rebind(&keyring, moved, &old).is_err());
 }
 

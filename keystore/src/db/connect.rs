@@ -1,0 +1,91 @@
+//! Creating and opening the database's file, and its tables.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, Row as _, SqlSafeStr as _, error::BoxDynError};
+
+use super::sqlite::BUSY_TIMEOUT;
+use super::writer::{Pools, Writer};
+
+/// Makes the database's file, which must not be there, for its owner only.
+pub(crate) fn create_file(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()
+}
+
+/// Opens the database and brings its tables up to date.
+pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        // The texts of a batch differ by its number of rows.
+        .statement_cache_capacity(STATEMENTS)
+        // Freed pages are overwritten: what was destroyed does not stay in the file.
+        .pragma("secure_delete", "ON");
+    let pool = |size| {
+        SqlitePoolOptions::new()
+            .max_connections(size)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // SQLite ends a transaction by itself when the disk is full, and sqlx then takes the next one
+            // for a part of it, whose commit writes nothing: such a connection is not used again.
+            .before_acquire(|connection, _| {
+                let sound = !connection.is_in_transaction();
+                Box::pin(std::future::ready(Ok(sound)))
+            })
+    };
+    let writer = pool(1).connect_with(options.clone()).await?;
+    migrator().await?.run(&writer).await?;
+    let readers = pool(READERS).connect_with(options).await?;
+    Ok(Pools { writer: Writer::new(writer), readers, watch: Arc::default() })
+}
+
+/// Moves everything from the write-ahead log to the database's file and empties the log.
+pub(crate) async fn checkpoint(writer: &Writer) -> Result<(), sqlx::Error> {
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer.acquire().await?).await?;
+    let busy: i64 = row.try_get(0)?;
+    if busy != 0 {
+        // Whoever reads the file for longer than the timeout keeps the old pages in the log until then.
+        tracing::warn!(event = "keystore.checkpoint_busy");
+    }
+    Ok(())
+}
+
+async fn migrator() -> Result<Migrator, sqlx::Error> {
+    Ok(Migrator::new(Tables).await?)
+}
+
+/// The migrations, compiled in.
+#[derive(Debug)]
+struct Tables;
+
+impl MigrationSource<'static> for Tables {
+    fn resolve(
+        self,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Vec<Migration>, BoxDynError>> + Send + 'static>> {
+        let migration = |(version, name, text): &(i64, &'static str, &'static str)| {
+            let name = (*name).into();
+            Migration::new(*version, name, MigrationType::Simple, text.into_sql_str(), false)
+        };
+        Box::pin(std::future::ready(Ok(MIGRATIONS.iter().map(migration).collect())))
+    }
+}
+
+/// Number, name and text of each migration, in their order. One that has run anywhere is never changed.
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "tables", include_str!("../../migrations/0001_tables.sql")),
+    (2, "retirement", include_str!("../../migrations/0002_retirement.sql")),
+];
+
+const READERS: u32 = 4;
+const STATEMENTS: usize = 256;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);

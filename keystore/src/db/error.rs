@@ -1,0 +1,60 @@
+//! Why the database did not answer as it should.
+
+use crate::keyring::GenerationId;
+use crate::primitives::RandomError;
+use crate::sealing::SealError;
+
+/// Why the database did not answer as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A row was edited or removed.
+    #[error("row {key} of table {table} was tampered with")]
+    RowTampered {
+        /// The table.
+        table: &'static str,
+        /// Which row.
+        key: String,
+    },
+    /// A row was put back to an older state.
+    #[error("row {key} of table {table} was rolled back from change {pinned} to {found}")]
+    RowRolledBack {
+        /// The table.
+        table: &'static str,
+        /// Which row.
+        key: String,
+        /// The change it shows.
+        found: u64,
+        /// The change that the log has.
+        pinned: u64,
+    },
+    /// A row is authenticated under a root key that is not in the keyring.
+    #[error("row {key} of table {table} needs generation {id} of the keyring, which is not there")]
+    UnknownGeneration {
+        /// The table.
+        table: &'static str,
+        /// Which row.
+        key: String,
+        /// Which generation.
+        id: GenerationId,
+    },
+    /// The permission that was shown is for something else, which is a mistake of the caller.
+    #[error("the permission does not cover {action} of {target}")]
+    NotPermitted {
+        /// The change or the read.
+        action: String,
+        /// Of what.
+        target: String,
+    },
+    /// A number that is not in the range of what is stored.
+    #[error("a number is too large to be stored")]
+    NumberTooLarge,
+    /// A sealed value does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}

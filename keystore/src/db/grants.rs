@@ -1,0 +1,187 @@
+//! The rows of a batch of grants, and the batch as one script, for the case that nothing stands in the way of any of its grants.
+//!
+//! A statement of the script that finds another writer's leaf, an epoch that moved or a nonce that is spent fails, and
+//! the transaction ends without a trace. So it does when fewer rows were written than there should be: the commit comes after
+//! that was checked.
+
+use sqlx::QueryBuilder;
+
+use super::columns::tampered;
+use super::error::StoreError;
+use super::sqlite::{Connection, Db, Script, is_constraint, run};
+
+/// The head of the log as stored, with the epoch that its MAC covers.
+pub(crate) struct HeadRow {
+    pub(crate) size: i64,
+    pub(crate) epoch: i64,
+    pub(crate) generation: i64,
+    pub(crate) mac: Vec<u8>,
+}
+
+/// A leaf of the log as stored.
+pub(crate) struct LeafRow {
+    pub(crate) hash: Vec<u8>,
+    pub(crate) text: String,
+    pub(crate) generation: i64,
+    pub(crate) mac: Vec<u8>,
+    pub(crate) kind: &'static str,
+    pub(crate) id: String,
+    pub(crate) instance: String,
+    pub(crate) at: i64,
+}
+
+/// A spent nonce as stored.
+pub(crate) struct NonceRow {
+    pub(crate) nonce: Vec<u8>,
+    pub(crate) expires_at: i64,
+}
+
+/// A piece of evidence as stored.
+pub(crate) struct EvidenceRow {
+    pub(crate) digest: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// All rows of a batch, each grant with one nonce and one leaf.
+pub(crate) struct GrantBatch {
+    /// What the head must be.
+    pub(crate) seen: HeadRow,
+    /// What it will be.
+    pub(crate) next: HeadRow,
+    pub(crate) nonces: Vec<NonceRow>,
+    pub(crate) leaves: Vec<LeafRow>,
+    pub(crate) evidence: Vec<EvidenceRow>,
+}
+
+/// What became of a batch that was tried as one script.
+pub(crate) enum BatchOutcome {
+    /// All of it is committed.
+    Committed,
+    /// Nothing was written.
+    Nothing,
+    /// Nothing was written, and the connection is not to be used again.
+    Unsound,
+    /// Whether anything was written is not known.
+    Failed(StoreError),
+}
+
+impl GrantBatch {
+    /// Writes and commits the batch, from BEGIN to COMMIT.
+    pub(crate) async fn commit(self, connection: &mut Connection) -> BatchOutcome {
+        let grants = self.leaves.len();
+        match self.script().run(connection).await {
+            Ok(changed) => {
+                if let Err(error) = check(&changed, grants) {
+                    return BatchOutcome::Failed(error);
+                }
+            }
+            Err(error) if is_constraint(&error) => return undone(connection, &error).await,
+            Err(error) => return BatchOutcome::Failed(error.into()),
+        }
+        match run(connection, sqlx::query("COMMIT")).await {
+            Ok(_) => BatchOutcome::Committed,
+            Err(error) => BatchOutcome::Failed(error.into()),
+        }
+    }
+
+    fn script(self) -> Script {
+        let Self { seen, next, nonces, leaves, evidence } = self;
+        let mut script = Script::new();
+        script.statement().push("BEGIN");
+        let first = seen.size;
+        claim_or_fail(script.statement(), seen, next);
+        insert_nonces(script.statement(), nonces);
+        insert_leaves(script.statement(), first, leaves);
+        let mut evidence = evidence.into_iter().peekable();
+        while evidence.peek().is_some() {
+            insert_evidence(script.statement(), evidence.by_ref().take(MAX_PIECES));
+        }
+        script
+    }
+}
+
+/// Moves the head on: a statement that fails when somebody else has written since `seen` was the head.
+fn claim_or_fail(statement: &mut QueryBuilder<Db>, seen: HeadRow, next: HeadRow) {
+    // No number of leaves is NULL.
+    statement
+        .push("UPDATE log_head SET size = CASE WHEN size = ")
+        .push_bind(seen.size)
+        .push(" AND generation = ")
+        .push_bind(seen.generation)
+        .push(" AND mac = ")
+        .push_bind(seen.mac)
+        .push(" AND EXISTS (SELECT 1 FROM epoch WHERE id = 1 AND value = ")
+        .push_bind(seen.epoch)
+        .push(") THEN ")
+        .push_bind(next.size)
+        .push(" ELSE NULL END, mac = ")
+        .push_bind(next.mac)
+        .push(" WHERE id = 1");
+}
+
+/// The statement that spends nonces.
+pub(crate) fn insert_nonces(insert: &mut QueryBuilder<Db>, nonces: Vec<NonceRow>) {
+    insert.push("INSERT INTO spent_nonces (nonce, expires_at) ");
+    insert.push_values(nonces, |mut row, NonceRow { nonce, expires_at }| {
+        row.push_bind(nonce).push_bind(expires_at);
+    });
+}
+
+/// The statement that appends leaves to a log with `first` leaves.
+pub(crate) fn insert_leaves(insert: &mut QueryBuilder<Db>, first: i64, leaves: Vec<LeafRow>) {
+    insert.push("INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at) ");
+    insert.push_values((first..).zip(leaves), |mut row, (index, leaf)| {
+        row.push_bind(index)
+            .push_bind(leaf.hash)
+            .push_bind(leaf.text)
+            .push_bind(leaf.generation)
+            .push_bind(leaf.mac)
+            .push_bind(leaf.kind)
+            .push_bind(leaf.id)
+            .push_bind(leaf.instance)
+            .push_bind(leaf.at);
+    });
+}
+
+/// Keeps pieces of evidence that are not kept yet.
+pub(crate) async fn keep_evidence(
+    connection: &mut Connection,
+    evidence: Vec<EvidenceRow>,
+) -> Result<(), StoreError> {
+    let mut evidence = evidence.into_iter().peekable();
+    while evidence.peek().is_some() {
+        let mut insert = QueryBuilder::new("");
+        insert_evidence(&mut insert, evidence.by_ref().take(MAX_PIECES));
+        run(connection, insert.build()).await?;
+    }
+    Ok(())
+}
+
+fn insert_evidence(insert: &mut QueryBuilder<Db>, evidence: impl Iterator<Item = EvidenceRow>) {
+    insert.push("INSERT INTO evidence (digest, bytes) ");
+    insert
+        .push_values(evidence, |mut row, EvidenceRow { digest, bytes }| {
+            row.push_bind(digest).push_bind(bytes);
+        })
+        .push(" ON CONFLICT (digest) DO NOTHING");
+}
+
+async fn undone(connection: &mut Connection, error: &sqlx::Error) -> BatchOutcome {
+    tracing::debug!(event = "record.in_steps", %error);
+    match run(connection, sqlx::query("ROLLBACK")).await {
+        Ok(_) => BatchOutcome::Nothing,
+        Err(_) => BatchOutcome::Unsound,
+    }
+}
+
+/// A trigger that somebody put there may leave rows out without an error.
+fn check(changed: &[u64], grants: usize) -> Result<(), StoreError> {
+    let grants = grants as u64;
+    match changed {
+        [_begin, 1, nonces, leaves, ..] if [*nonces, *leaves] == [grants, grants] => Ok(()),
+        _ => Err(tampered("log_leaves", "new")),
+    }
+}
+
+/// SQLite takes 32766 values a statement; a batch of 256 grants may bring more pieces than half of it.
+const MAX_PIECES: usize = 8_192;

@@ -1,0 +1,86 @@
+//! SQLite: its types, and statements as they cost least on it. Nothing above [`crate::db`] names a type of sqlx that is for one database.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::{Either, Execute, Executor as _, QueryBuilder};
+
+pub(crate) type Db = sqlx::Sqlite;
+pub(crate) type Pool = sqlx::Pool<Db>;
+pub(crate) type Connection = sqlx::SqliteConnection;
+pub(crate) type Row = sqlx::sqlite::SqliteRow;
+pub(crate) type WriterConnection = sqlx::pool::PoolConnection<Db>;
+
+/// Runs one statement: its rows, and how many it changed.
+///
+/// Returns with the result. The stream of it ends a moment later, and whoever waits for that is woken once more, which
+/// costs more than most statements do.
+pub(crate) async fn run<'q>(
+    connection: &mut Connection,
+    statement: impl Execute<'q, Db> + 'q,
+) -> Result<(Vec<Row>, u64), sqlx::Error> {
+    let (mut results, mut rows) = (connection.fetch_many(statement), Vec::new());
+    while let Some(result) = poll_fn(|context| results.as_mut().poll_next(context)).await {
+        match result? {
+            Either::Right(row) => rows.push(row),
+            Either::Left(done) => return Ok((rows, done.rows_affected())),
+        }
+    }
+    Ok((rows, 0))
+}
+
+/// Statements that are sent together: a hand-over to the database's thread and back costs more than most statements do.
+pub(crate) struct Script {
+    text: QueryBuilder<Db>,
+    statements: usize,
+}
+
+impl Script {
+    pub(crate) fn new() -> Self {
+        Self { text: QueryBuilder::new(""), statements: 0 }
+    }
+
+    /// The text of the next statement goes to the end of this.
+    pub(crate) fn statement(&mut self) -> &mut QueryBuilder<Db> {
+        if self.statements > 0 {
+            self.text.push("; ");
+        }
+        self.statements += 1;
+        &mut self.text
+    }
+
+    /// Runs one statement after the other, and none after one that fails: how many rows each changed.
+    pub(crate) async fn run(mut self, connection: &mut Connection) -> Result<Vec<u64>, sqlx::Error> {
+        let mut results = connection.fetch_many(self.text.build());
+        let mut changed = Vec::with_capacity(self.statements);
+        while changed.len() < self.statements {
+            match poll_fn(|context| results.as_mut().poll_next(context)).await {
+                Some(Ok(Either::Left(done))) => changed.push(done.rows_affected()),
+                Some(Ok(Either::Right(_row))) => {}
+                Some(Err(error)) => return Err(error),
+                None => return Err(sqlx::Error::WorkerCrashed),
+            }
+        }
+        Ok(changed)
+    }
+}
+
+/// Whether the database holds something else than was expected. Any other error says nothing about that.
+pub(super) fn is_constraint(error: &sqlx::Error) -> bool {
+    let kind = error.as_database_error().map(DatabaseError::kind);
+    matches!(kind, Some(ErrorKind::UniqueViolation | ErrorKind::NotNullViolation))
+}
+
+/// Whether somebody else had the database, with whatever extended code.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
+}
+
+/// Begins a transaction that writes: with the lock at once, so that nothing in it can find that it must not write.
+pub(super) const WRITE: &str = "BEGIN IMMEDIATE";
+/// So long SQLite itself waits for a lock.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// <https://www.sqlite.org/rescode.html>: the low byte of an extended code is its primary one.
+const SQLITE_BUSY: u32 = 5;

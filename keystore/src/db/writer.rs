@@ -1,0 +1,83 @@
+//! The one connection that writes, and who has it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use super::sqlite::{Db, Pool, WRITE, WriterConnection};
+use super::watch::TxWatch;
+
+/// One connection that writes, some that read.
+#[derive(Clone, Debug)]
+pub(crate) struct Pools {
+    pub(crate) writer: Writer,
+    pub(crate) readers: Pool,
+    pub(crate) watch: Arc<TxWatch>,
+}
+
+/// The connection that writes. The recorder holds it from batch to batch, since a pool talks to a connection before and
+/// after each use, and gives it up as soon as somebody else wants it.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    pool: Pool,
+    tickets: Arc<Tickets>,
+}
+
+#[derive(Debug, Default)]
+struct Tickets {
+    count: AtomicUsize,
+    issued: Notify,
+}
+
+/// Held while a caller waits for the connection.
+struct WriterTicket<'w>(&'w Tickets);
+
+impl Writer {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self { pool, tickets: Arc::default() }
+    }
+
+    /// A transaction, as soon as nobody else has one.
+    pub(super) async fn begin(&self) -> Result<sqlx::Transaction<'static, Db>, sqlx::Error> {
+        let _ticket = self.ticket();
+        self.pool.begin_with(WRITE).await
+    }
+
+    /// The connection, as soon as nobody else has it.
+    pub(crate) async fn acquire(&self) -> Result<WriterConnection, sqlx::Error> {
+        let _ticket = self.ticket();
+        self.pool.acquire().await
+    }
+
+    /// The connection for a long time: to be given up when it is wanted.
+    pub(crate) async fn hold(&self) -> Result<WriterConnection, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
+    /// Whether somebody else waits for the connection.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.tickets.count.load(Ordering::SeqCst) > 0
+    }
+
+    /// Waits until somebody else may be waiting for the connection.
+    pub(crate) async fn wanted(&self) {
+        self.tickets.issued.notified().await;
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    fn ticket(&self) -> WriterTicket<'_> {
+        self.tickets.count.fetch_add(1, Ordering::SeqCst);
+        self.tickets.issued.notify_one();
+        WriterTicket(&self.tickets)
+    }
+}
+
+impl Drop for WriterTicket<'_> {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,130 @@
+//! The keystore as the broker sees it: one handle on all that lies below, and nothing below knows of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vouchsafe_protocol::IdentityKey;
+
+use crate::chips::ChipWatch;
+use crate::db::{StoreError, TransactionEnd, checkpoint};
+use crate::keyring::Keyring;
+use crate::log::Log;
+use crate::record::health::GrantHealth;
+use crate::record::writer::Recorder;
+use crate::registry::Registry;
+use crate::registry::open::OpenError;
+
+mod accounts;
+mod decisions;
+mod documents;
+mod release;
+mod secrets;
+
+/// The keystore. Cheap to clone; all clones share one recorder and one cache.
+#[derive(Clone)]
+pub struct Keystore(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    recorder: Recorder,
+    grants: GrantHealth,
+    chips: Arc<ChipWatch>,
+}
+
+impl std::fmt::Debug for Keystore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keystore").field("keyring", self.keyring()).finish_non_exhaustive()
+    }
+}
+
+impl Keystore {
+    /// Makes a new keystore with a new identity. `path` is the database's file.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] when there is one; otherwise what failed.
+    pub async fn create(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
+        Self::over(path, Registry::create(path, keyring).await?)
+    }
+
+    /// Opens the keystore that [`Keystore::create`] made. A tokio runtime must be running.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what to do about it.
+    pub async fn open(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
+        Self::over(path, Registry::open(path, keyring).await?)
+    }
+
+    fn over(path: &Path, registry: Registry) -> Result<Self, OpenError> {
+        let chips = Arc::<ChipWatch>::default();
+        let recorder = Recorder::start(registry.log().clone(), Arc::clone(&chips))
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Ok(Self(Arc::new(Inner { registry, recorder, grants: GrantHealth::default(), chips })))
+    }
+
+    /// The keyring that this keystore was opened with.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        self.0.registry.keyring()
+    }
+
+    /// The broker's identity key.
+    ///
+    /// # Errors
+    /// When its row was changed or the database fails.
+    pub async fn identity(&self) -> Result<IdentityKey, StoreError> {
+        self.0.registry.identity().await
+    }
+
+    /// Whether grants can be recorded: the database answers and its disk takes a write. It takes the writer and commits,
+    /// so that it is for one caller in the background and never for a request.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        if self.0.recorder.ended() {
+            return Err(sqlx::Error::WorkerCrashed.into());
+        }
+        self.log().pools.probe().await
+    }
+
+    /// The epoch as committed now. Material of an older one is forgotten.
+    ///
+    /// Recording a grant compares the epoch by itself. A refusal that rests on the material of another
+    /// epoch is to be decided again, or a broker could refuse for good what another one has allowed.
+    ///
+    /// # Errors
+    /// What the database says; [`StoreError::RowTampered`] when it went back.
+    pub async fn epoch(&self) -> Result<u64, StoreError> {
+        self.0.registry.epoch().await
+    }
+
+    /// Writes what is queued and closes the database. Later calls fail.
+    pub async fn close(&self) {
+        self.0.recorder.stop().await;
+        let pools = &self.log().pools;
+        if let Err(error) = checkpoint(&pools.writer).await {
+            tracing::warn!(event = "keystore.checkpoint_failed", %error);
+        }
+        pools.readers.close().await;
+        pools.writer.close().await;
+    }
+
+    /// Has every transaction tell how long it took when it ends. The first call counts, others do nothing.
+    pub fn watch_transactions(&self, callback: impl Fn(TransactionEnd) + Send + Sync + 'static) {
+        self.log().pools.watch.set(callback);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    #[cfg(test)]
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.0.recorder
+    }
+
+    fn log(&self) -> &Log {
+        self.0.registry.log()
+    }
+}

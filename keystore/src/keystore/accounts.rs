@@ -1,0 +1,48 @@
+//! Operators and their tokens.
+
+use vouchsafe_policy::operators::OperatorRole;
+
+use crate::db::StoreError;
+use crate::keystore::Keystore;
+use crate::registry::accounts::{Operator, OperatorError, OperatorToken};
+use crate::registry::change::Actor;
+
+impl Keystore {
+    /// Adds an operator and gives the token, which is not kept.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn add_operator(
+        &self,
+        actor: Actor<'_>,
+        name: &str,
+        role: OperatorRole,
+        namespaces: &[String],
+    ) -> Result<OperatorToken, OperatorError> {
+        self.0.registry.add_operator(actor, name, role, namespaces).await
+    }
+
+    /// Removes an operator; the token stops working at once.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn remove_operator(&self, actor: Actor<'_>, name: &str) -> Result<(), OperatorError> {
+        self.0.registry.remove_operator(actor, name).await
+    }
+
+    /// All operators, by name.
+    ///
+    /// # Errors
+    /// When the database fails or a row was tampered with.
+    pub(crate) async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        self.0.registry.operators().await
+    }
+
+    /// The operator to whom this token belongs.
+    ///
+    /// # Errors
+    /// When the database fails or the row was tampered with.
+    pub async fn authenticate(&self, token: &str) -> Result<Option<Operator>, StoreError> {
+        self.0.registry.authenticate(token).await
+    }
+}

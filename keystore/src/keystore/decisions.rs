@@ -1,0 +1,117 @@
+//! The record of decisions: written, listed, and what the grants showed of chips.
+
+use tokio::sync::oneshot;
+use vouchsafe_protocol::{DecisionId, Digest32};
+
+use crate::chips::{ChipEvent, Subject};
+use crate::db::StoreError;
+use crate::keystore::Keystore;
+use crate::log::record::EvidencePiece;
+use crate::log::{DecisionFilter, LoggedRecord};
+use crate::record::health::GrantFailures;
+use crate::record::pending::{Answer, Pending};
+use crate::record::sighting::Sighting;
+use crate::record::types::{NewGrant, NewRefusal, RecordError};
+use crate::registry::chips::{ChipFilter, SeenChip};
+use crate::replay::{KeptPiece, evidence_of};
+
+impl Keystore {
+    /// Records a grant and spends its nonce; gives its number in the log. Only after this may the
+    /// secrets leave.
+    ///
+    /// # Errors
+    /// [`RecordError`]: the secrets must not leave.
+    pub async fn record(&self, grant: NewGrant) -> Result<u64, RecordError> {
+        let (answer, answered) = oneshot::channel();
+        let pending = self.pending(grant, move |result| {
+            // Nobody waits any more when this fails; the grant stays on record.
+            let _gone = answer.send(result);
+        });
+        self.0.recorder.grant(pending).await;
+        answered.await.unwrap_or(Err(RecordError::Unknown))
+    }
+
+    /// As [`Self::record`], for a thread that is no runtime's: `then` is told the result, exactly once, by the thread
+    /// that writes the grants, which waits for it. Blocks while too many grants wait.
+    pub fn record_then(&self, grant: NewGrant, then: impl FnOnce(Result<u64, RecordError>) + Send + 'static) {
+        self.0.recorder.blocking_grant(self.pending(grant, then));
+    }
+
+    fn pending(
+        &self,
+        mut grant: NewGrant,
+        then: impl FnOnce(Result<u64, RecordError>) + Send + 'static,
+    ) -> Pending {
+        grant.record.evidence = grant.evidence.iter().map(EvidencePiece::reference).collect();
+        let keystore = self.clone();
+        let answer = Answer::new(move |result| {
+            keystore.0.grants.observe(&result);
+            if let Err(RecordError::EpochMoved { epoch }) = result {
+                keystore.0.registry.forget_before(epoch);
+            }
+            then(result);
+        });
+        let sightings = Sighting::of(&grant.record, grant.chip.as_ref());
+        Pending { grant, sightings, answer }
+    }
+
+    /// Grants that could not be recorded since the last one that was, for readiness.
+    #[must_use]
+    pub fn grant_failures(&self) -> Option<GrantFailures> {
+        self.0.grants.failures()
+    }
+
+    /// Queues a refusal for the log; false when it was left out, because its instance has used up its
+    /// share of this hour or because too many wait.
+    #[must_use]
+    pub fn record_refusal(&self, mut refusal: NewRefusal) -> bool {
+        refusal.record.evidence = refusal.evidence.iter().map(EvidencePiece::reference).collect();
+        self.0.recorder.refusal(refusal)
+    }
+
+    /// Records of the log, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails or a leaf was changed.
+    pub async fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<LoggedRecord>, StoreError> {
+        self.log().decisions(filter).await
+    }
+
+    /// The record with this id.
+    ///
+    /// # Errors
+    /// When the database fails or the leaf was changed.
+    pub async fn decision(&self, id: DecisionId) -> Result<Option<LoggedRecord>, StoreError> {
+        self.log().decision(id).await
+    }
+
+    /// A piece of evidence by its digest.
+    ///
+    /// # Errors
+    /// When the database fails or the piece was changed.
+    pub async fn evidence(&self, digest: Digest32) -> Result<Option<Vec<u8>>, StoreError> {
+        self.log().evidence(digest).await
+    }
+
+    /// The evidence that a decision was made on, in the order of its record. `None` when there is no such decision, it has
+    /// no evidence, or a piece is gone.
+    ///
+    /// # Errors
+    /// When the database fails, or a row was changed.
+    pub async fn evidence_of(&self, decision: DecisionId) -> Result<Option<Vec<KeptPiece>>, StoreError> {
+        evidence_of(self.log(), decision).await
+    }
+
+    /// Chips by subject, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails, or a row or the record of its grant was changed.
+    pub async fn chips(&self, filter: &ChipFilter) -> Result<Vec<SeenChip>, StoreError> {
+        self.0.registry.chips(filter).await
+    }
+
+    /// Has the thread that writes the grants tell of chips that are new. The first call counts, others do nothing.
+    pub fn watch_chips(&self, told: impl Fn(&Subject, ChipEvent) + Send + Sync + 'static) {
+        self.0.chips.set(told)
+    }
+}

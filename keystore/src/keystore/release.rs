@@ -1,0 +1,50 @@
+//! From paths to opened secrets.
+
+use std::sync::Arc;
+
+use vouchsafe_policy::{Guardrails, ReleaseGrant};
+use vouchsafe_protocol::{PlaintextSecret, ReleasePaths, SecretPath};
+
+use crate::db::StoreError;
+use crate::keystore::Keystore;
+use crate::registry::material::DecisionMaterial;
+use crate::release::input::{self, DecisionInput, DecisionInputError};
+use crate::release::unseal::{self, UnsealError};
+
+impl Keystore {
+    /// Reads what is needed to decide about these paths. Usually without a query.
+    ///
+    /// # Errors
+    /// When the database fails, a row was tampered with, or a stored text no longer compiles.
+    pub async fn decision_input(&self, paths: &ReleasePaths) -> Result<DecisionInput, DecisionInputError> {
+        input::decision_input(&self.0.registry, paths).await
+    }
+
+    /// Opens the secrets of a grant, in its order.
+    ///
+    /// # Errors
+    /// When the grant is not one of `input`, or a value does not open.
+    pub fn unseal(
+        &self,
+        grant: &ReleaseGrant,
+        input: &DecisionInput,
+    ) -> Result<Vec<PlaintextSecret>, UnsealError> {
+        unseal::unseal(self.keyring(), grant, input)
+    }
+
+    /// The guardrails in force, compiled.
+    ///
+    /// # Errors
+    /// When the database fails, a row was tampered with, or the stored text no longer compiles.
+    pub async fn compiled_guardrails(&self) -> Result<Arc<Guardrails>, DecisionInputError> {
+        input::guardrails_in_force(&self.0.registry).await
+    }
+
+    /// What is needed to decide about these paths. Usually without a query.
+    ///
+    /// # Errors
+    /// When the database fails or a row was tampered with.
+    pub async fn material(&self, paths: &[SecretPath]) -> Result<DecisionMaterial, StoreError> {
+        self.0.registry.material(paths).await
+    }
+}

@@ -1,0 +1,118 @@
+//! Secrets: put, moved, retired, destroyed, listed.
+
+use vouchsafe_protocol::{ObjectName, PlaintextSecret, SecretPath};
+
+use crate::db::StoreError;
+use crate::keystore::Keystore;
+use crate::registry::change::Actor;
+use crate::registry::secrets::types::{NewVersion, SecretError, SecretSummary};
+
+impl Keystore {
+    /// Puts a secret, or a new version of it.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn put_secret(
+        &self,
+        actor: Actor<'_>,
+        new: NewVersion<'_>,
+        secret: &PlaintextSecret,
+    ) -> Result<u64, SecretError> {
+        self.0.registry.put_secret(actor, new, secret).await
+    }
+
+    /// Puts `length` random bytes that nobody has seen.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn generate_secret(
+        &self,
+        actor: Actor<'_>,
+        new: NewVersion<'_>,
+        length: usize,
+    ) -> Result<u64, SecretError> {
+        self.0.registry.generate_secret(actor, new, length).await
+    }
+
+    /// Puts a random seed from which each instance's value, 32 bytes, is derived.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn generate_per_instance(
+        &self,
+        actor: Actor<'_>,
+        new: NewVersion<'_>,
+    ) -> Result<u64, SecretError> {
+        self.0.registry.generate_per_instance(actor, new).await
+    }
+
+    /// Puts a secret under another policy. Every version's data key is wrapped anew.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn set_secret_policy(
+        &self,
+        actor: Actor<'_>,
+        path: &SecretPath,
+        policy: &ObjectName,
+    ) -> Result<(), SecretError> {
+        self.0.registry.set_secret_policy(actor, path, policy).await
+    }
+
+    /// Retires a version by itself, or all that are active together.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn retire_secret(
+        &self,
+        actor: Actor<'_>,
+        path: &SecretPath,
+        version: Option<u64>,
+    ) -> Result<(), SecretError> {
+        self.0.registry.retire_secret(actor, path, version).await
+    }
+
+    /// Brings a retired version back; or those that the last retirement of the whole secret retired, and no version that
+    /// was retired by itself, before or since.
+    ///
+    /// # Errors
+    /// [`SecretError`], [`SecretError::NothingToRestore`] among them.
+    pub async fn restore_secret(
+        &self,
+        actor: Actor<'_>,
+        path: &SecretPath,
+        version: Option<u64>,
+    ) -> Result<(), SecretError> {
+        self.0.registry.restore_secret(actor, path, version).await
+    }
+
+    /// Deletes the ciphertext and wrapped key of a version, or of all. Copies in backups open until
+    /// the generation of their root key is removed from the keyring.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn destroy_secret(
+        &self,
+        actor: Actor<'_>,
+        path: &SecretPath,
+        version: Option<u64>,
+    ) -> Result<(), SecretError> {
+        self.0.registry.destroy_secret(actor, path, version).await
+    }
+
+    /// What is known of a secret.
+    ///
+    /// # Errors
+    /// When the database fails or a row was tampered with.
+    pub(crate) async fn secret(&self, path: &SecretPath) -> Result<Option<SecretSummary>, StoreError> {
+        self.0.registry.secret(path).await
+    }
+
+    /// All secrets, or those of a namespace, by path.
+    ///
+    /// # Errors
+    /// When the database fails or a row was tampered with.
+    pub(crate) async fn secrets(&self, namespace: Option<&str>) -> Result<Vec<SecretSummary>, StoreError> {
+        self.0.registry.secrets(namespace).await
+    }
+}

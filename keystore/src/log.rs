@@ -1,0 +1,23 @@
+//! The log: appending leaves, reading them back, and the row versions they pin.
+//!
+//! Leaves are numbered without gaps and each carries a MAC; the head's MAC says how many there are and
+//! what the epoch is. So an edited or reordered leaf is noticed when it is read, a removed one when the
+//! keystore is opened, and a head or epoch put back while a broker runs by that broker. Filters trust
+//! columns that only reading authenticates: an edited one can hide its leaf from a filtered list.
+//! The Merkle tree over the leaf hashes and its signed checkpoints rest on the same rows.
+
+mod catch_up;
+mod head;
+mod leaf;
+mod pins;
+mod query;
+pub(crate) mod record;
+mod view;
+
+pub(crate) use head::{EPOCH, Head, head_preimage, head_row, lock_head};
+pub use leaf::LoggedRecord;
+pub(crate) use leaf::{Leaf, append};
+pub(crate) use pins::Pins;
+pub use query::DecisionFilter;
+pub(crate) use query::numbered;
+pub(crate) use view::{Log, View};

@@ -1,0 +1,69 @@
+//! Taking over the changes that the log has, with the check that no leaf is missing.
+
+use super::head::{EPOCH, Head, read_head};
+use super::leaf::{LEAVES, LoggedRecord, read_leaf};
+use super::pins::Pins;
+use super::record::LogRecord;
+use crate::db::columns::{self, stored};
+use crate::db::{Connection, Pools, StoreError};
+use crate::keyring::Keyring;
+
+/// Reads from the log which change of each row is the last, and checks that no leaf is missing.
+pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, StoreError> {
+    let pins = Pins::default();
+    let mut tx = pools.read("load-pins").await?;
+    let head = read_head(&mut tx, keyring, Head::default()).await?;
+    let count = sqlx::query(
+        // SQLite also keeps fractions and NULL in a column of numbers: they stand for no leaf.
+        "SELECT COUNT(CASE WHEN idx >= 0 AND idx = CAST(idx AS BIGINT) THEN 1 END) AS count, \
+         COALESCE(MAX(idx) + 1, 0) AS next FROM log_leaves",
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if [columns::number(&count, "count", LEAVES, "all")?, columns::number(&count, "next", LEAVES, "all")?]
+        != [head.size, head.size]
+    {
+        return Err(columns::tampered(LEAVES, "all"));
+    }
+    catch_up(&mut tx, keyring, &pins, head).await?;
+    Ok(pins)
+}
+
+/// Takes over the changes up to `head`, also those of other processes, so that no row can be put back
+/// behind any of them.
+pub(super) async fn catch_up(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    pins: &Pins,
+    head: Head,
+) -> Result<(), StoreError> {
+    let mut taken = pins.changes();
+    while taken.epoch < head.epoch {
+        let leaves = sqlx::query(
+            "SELECT * FROM log_leaves WHERE kind = 'operator' AND idx >= $1 AND idx < $2 ORDER BY idx LIMIT $3",
+        )
+        .bind(stored(taken.size)?)
+        .bind(stored(head.size)?)
+        .bind(CHANGES_AT_ONCE)
+        .fetch_all(&mut *connection)
+        .await?;
+        let before = taken;
+        for row in &leaves {
+            let LoggedRecord { index, record, .. } = read_leaf(keyring, row)?;
+            let LogRecord::Operator(change) = record else { return Err(columns::tampered(LEAVES, "?")) };
+            // Every change raised the epoch by one and left one leaf.
+            if change.epoch != taken.epoch.saturating_add(1) || change.epoch > head.epoch {
+                return Err(columns::tampered(EPOCH, "1"));
+            }
+            pins.apply(index, &change);
+            taken = Head { size: index.saturating_add(1), epoch: change.epoch };
+        }
+        if taken == before {
+            return Err(columns::tampered(EPOCH, "1"));
+        }
+    }
+    pins.saw(head);
+    Ok(())
+}
+
+const CHANGES_AT_ONCE: i64 = 512;

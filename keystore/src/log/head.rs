@@ -1,0 +1,102 @@
+//! The head of the log: how many leaves there are, what the epoch is, and the lock that changes and grants share.
+
+use crate::db::columns::{self, stored};
+use crate::db::grants::HeadRow;
+use crate::db::{Connection, Row, StoreError, run};
+use crate::keyring::Keyring;
+use crate::preimage::Preimage;
+
+/// Where the log stands: the number of its leaves, and the epoch, which is the number of the changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) size: u64,
+    pub(crate) epoch: u64,
+}
+
+impl Head {
+    /// The head after so many leaves more.
+    pub(crate) const fn plus(self, leaves: usize) -> Self {
+        Self { size: self.size.saturating_add(leaves as u64), ..self }
+    }
+}
+
+/// Takes the lock of the log and gives its head.
+pub(crate) async fn lock_head(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    seen: Head,
+) -> Result<Head, StoreError> {
+    // An update that changes nothing: the same text takes the lock on every database.
+    sqlx::query("UPDATE log_head SET size = size + 0 WHERE id = 1").execute(&mut *connection).await?;
+    read_head(connection, keyring, seen).await
+}
+
+/// The head as a row, as this process writes it.
+pub(crate) fn head_row(keyring: &Keyring, head: Head) -> Result<HeadRow, StoreError> {
+    let primary = keyring.primary();
+    Ok(HeadRow {
+        size: stored(head.size)?,
+        epoch: stored(head.epoch)?,
+        generation: i64::from(primary.id),
+        mac: primary.row().sign(&head_preimage(head)),
+    })
+}
+
+/// The head of the log, which is not older than `seen`. That must come from before the view was taken.
+pub(super) async fn read_head(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    seen: Head,
+) -> Result<Head, StoreError> {
+    let row = sqlx::query(
+        "SELECT log_head.size, log_head.generation, log_head.mac, epoch.value FROM log_head, epoch \
+         WHERE log_head.id = 1 AND epoch.id = 1",
+    )
+    .fetch_optional(connection)
+    .await?
+    .ok_or_else(|| columns::tampered(HEAD, "1"))?;
+    let head = check_head(keyring, &row)?;
+    if head.size < seen.size || head.epoch < seen.epoch {
+        return Err(columns::tampered(HEAD, "1"));
+    }
+    Ok(head)
+}
+
+fn check_head(keyring: &Keyring, row: &Row) -> Result<Head, StoreError> {
+    let size = columns::number(row, "size", HEAD, "1")?;
+    let head = Head { size, epoch: columns::number(row, "value", EPOCH, "1")? };
+    let id = columns::generation(row, HEAD, "1")?;
+    let generation = keyring.get(id).ok_or_else(|| StoreError::UnknownGeneration {
+        table: HEAD,
+        key: "1".to_owned(),
+        id,
+    })?;
+    if generation.row().signed(&head_preimage(head), &columns::bytes(row, "mac", HEAD, "1")?) {
+        Ok(head)
+    } else {
+        Err(columns::tampered(HEAD, "1"))
+    }
+}
+
+pub(super) async fn write_head(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    head: Head,
+) -> Result<(), StoreError> {
+    let row = head_row(keyring, head)?;
+    let update = sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3 WHERE id = 1")
+        .bind(row.size)
+        .bind(row.generation)
+        .bind(row.mac);
+    let (_, moved) = run(connection, update).await?;
+    if moved == 1 { Ok(()) } else { Err(columns::tampered(HEAD, "1")) }
+}
+
+/// label || number of leaves || epoch, each length-prefixed.
+pub(crate) fn head_preimage(head: Head) -> Preimage {
+    Preimage::new(HEAD_LABEL).number(head.size).number(head.epoch)
+}
+
+const HEAD: &str = "log_head";
+pub(crate) const EPOCH: &str = "epoch";
+const HEAD_LABEL: &[u8] = b"vouchsafe/v1 log head";

@@ -1,0 +1,109 @@
+//! Leaves: numbered without gaps, each with a MAC.
+
+use sqlx::QueryBuilder;
+use vouchsafe_protocol::Digest32;
+
+use super::head::{Head, write_head};
+use super::record::LogRecord;
+use crate::db::columns::{self, stored, time};
+use crate::db::grants::{LeafRow, insert_leaves};
+use crate::db::{Connection, Row, StoreError, run};
+use crate::keyring::Keyring;
+use crate::preimage::Preimage;
+
+/// A leaf that is ready to be stored.
+pub(crate) struct Leaf(LeafRow);
+
+impl Leaf {
+    pub(crate) fn new(keyring: &Keyring, index: u64, record: &LogRecord) -> Result<Self, StoreError> {
+        let text = record.canonical();
+        // C2SP tlog, RFC 6962 §2.1: a leaf's hash has the prefix 0x00.
+        let hash = Digest32::of_parts(&[&[0], text.as_bytes()]);
+        let primary = keyring.primary();
+        Ok(Self(LeafRow {
+            hash: hash.0.to_vec(),
+            generation: i64::from(primary.id),
+            mac: primary.row().sign(&leaf_preimage(index, &hash)),
+            kind: record.kind(),
+            id: record.id().to_string(),
+            instance: record.instance().unwrap_or_default().to_owned(),
+            at: time(record.at())?,
+            text,
+        }))
+    }
+
+    pub(crate) fn into_row(self) -> LeafRow {
+        self.0
+    }
+}
+
+/// A record of the log, authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedRecord {
+    /// Its number in the log, from 0.
+    pub index: u64,
+    /// Its hash as a leaf.
+    pub hash: Digest32,
+    /// What it says.
+    pub record: LogRecord,
+}
+
+/// Appends leaves to the log, whose lock this transaction has; gives the new head.
+pub(crate) async fn append(
+    connection: &mut Connection,
+    keyring: &Keyring,
+    head: Head,
+    leaves: Vec<Leaf>,
+) -> Result<Head, StoreError> {
+    if leaves.is_empty() {
+        return Ok(head);
+    }
+    let (next, count) = (head.plus(leaves.len()), leaves.len() as u64);
+    let first = stored(head.size)?;
+    let mut insert = QueryBuilder::new("");
+    insert_leaves(&mut insert, first, leaves.into_iter().map(Leaf::into_row).collect());
+    let (_, written) = run(connection, insert.build()).await?;
+    // A trigger that somebody put there may leave rows out without an error.
+    if written != count {
+        return Err(columns::tampered(LEAVES, "new"));
+    }
+    write_head(connection, keyring, next).await?;
+    Ok(next)
+}
+
+pub(super) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, StoreError> {
+    let index = columns::number(row, "idx", LEAVES, "?")?;
+    let key = index.to_string();
+    let id = columns::generation(row, LEAVES, &key)?;
+    let text = columns::text(row, "record", LEAVES, &key)?;
+    let hash = Digest32::of_parts(&[&[0], text.as_bytes()]);
+    let generation = keyring.get(id).ok_or_else(|| StoreError::UnknownGeneration {
+        table: LEAVES,
+        key: key.clone(),
+        id,
+    })?;
+    let mac = columns::bytes(row, "mac", LEAVES, &key)?;
+    let stored_hash = columns::bytes(row, "hash", LEAVES, &key)?;
+    if stored_hash != hash.0 || !generation.row().signed(&leaf_preimage(index, &hash), &mac) {
+        return Err(columns::tampered(LEAVES, &key));
+    }
+    let record: LogRecord = serde_json::from_str(&text).map_err(|_| columns::tampered(LEAVES, &key))?;
+    let columns = [
+        columns::text(row, "kind", LEAVES, &key)? == record.kind(),
+        columns::text(row, "id", LEAVES, &key)? == record.id().to_string(),
+        columns::text(row, "instance", LEAVES, &key)? == record.instance().unwrap_or_default(),
+        columns::number(row, "at", LEAVES, &key)? == record.at().0,
+    ];
+    if columns.contains(&false) {
+        return Err(columns::tampered(LEAVES, &key));
+    }
+    Ok(LoggedRecord { index, hash, record })
+}
+
+/// label || index || leaf hash, each length-prefixed.
+fn leaf_preimage(index: u64, hash: &Digest32) -> Preimage {
+    Preimage::new(LEAF_LABEL).number(index).field(hash.as_bytes())
+}
+
+pub(super) const LEAVES: &str = "log_leaves";
+const LEAF_LABEL: &[u8] = b"vouchsafe/v1 log leaf";

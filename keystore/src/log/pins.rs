@@ -1,0 +1,81 @@
+//! The last change of every row, as the log has it: a row that shows an older one was put back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::head::Head;
+use super::record::OperatorRecord;
+
+/// The last change of a row, as the log has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pin {
+    pub(crate) epoch: u64,
+    pub(crate) removed: bool,
+}
+
+/// The last change of every row, and how far this process has seen the log.
+#[derive(Default)]
+pub(crate) struct Pins(Mutex<PinTable>);
+
+#[derive(Default)]
+struct PinTable {
+    changes: Head,
+    seen: Head,
+    rows: BTreeMap<(String, String), Pin>,
+}
+
+impl Pins {
+    /// Takes over a change that is leaf `index` of the log. Changes come in their order.
+    pub(crate) fn apply(&self, index: u64, change: &OperatorRecord) {
+        let mut pins = self.lock();
+        if change.epoch <= pins.changes.epoch {
+            return;
+        }
+        pins.changes = Head { size: index.saturating_add(1), epoch: change.epoch };
+        for row in &change.rows {
+            let pin = Pin { epoch: change.epoch, removed: row.removed };
+            pins.rows.insert((row.table.clone(), row.key.clone()), pin);
+        }
+    }
+
+    /// The newest change that this process has taken over, and the leaves that it has read for it.
+    pub(crate) fn changes(&self) -> Head {
+        self.lock().changes
+    }
+
+    /// The newest head that this process has seen.
+    pub(crate) fn seen(&self) -> Head {
+        self.lock().seen
+    }
+
+    /// Remembers a head that is committed.
+    pub(crate) fn saw(&self, head: Head) {
+        let mut pins = self.lock();
+        pins.seen.size = pins.seen.size.max(head.size);
+        pins.seen.epoch = pins.seen.epoch.max(head.epoch);
+    }
+
+    pub(crate) fn missing(
+        &self,
+        table: &str,
+        prefix: &str,
+        found: &BTreeSet<String>,
+        epoch: u64,
+    ) -> Option<String> {
+        let pins = self.lock();
+        pins.rows
+            .range((table.to_owned(), prefix.to_owned())..)
+            .take_while(|((of, key), _)| of == table && key.starts_with(prefix))
+            .find(|((_, key), pin)| !pin.removed && pin.epoch <= epoch && !found.contains(key))
+            .map(|((_, key), _)| key.clone())
+    }
+
+    pub(crate) fn get(&self, table: &str, key: &str) -> Option<Pin> {
+        self.lock().rows.get(&(table.to_owned(), key.to_owned())).copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PinTable> {
+        // Nothing between lock and unlock can leave the table half-written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,271 @@
+//! What leaves of the log say. Their JSON is canonical and is kept for years.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use vouchsafe_policy::operators::OperatorRole;
+use vouchsafe_protocol::{
+    BrokerIdentity, Bytes, DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, Suite, UnixTime,
+};
+
+use crate::chips::FirstSeen;
+
+/// What a leaf of the log says. Its JSON is canonical: members sorted, no spaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogRecord {
+    /// Secrets were granted.
+    Grant(GrantRecord),
+    /// An operator did something.
+    Operator(OperatorRecord),
+    /// A request was refused.
+    Refusal(RefusalRecord),
+}
+
+/// A grant, as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRecord {
+    /// When.
+    pub at: UnixTime,
+    /// What the evidence is bound to, beside nonce and paths. Absent in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<GrantBinding>,
+    /// Chips that it was the first to see. Filled when it is recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chips: Vec<FirstSeen>,
+    /// SHA-256 of the claims as JSON.
+    pub claims: Digest32,
+    /// Names the decision.
+    pub decision: DecisionId,
+    /// The epoch it was decided in.
+    pub epoch: u64,
+    /// The pieces of evidence.
+    pub evidence: Vec<EvidenceRef>,
+    /// The guardrails in force. Absent in records of versions that did not note them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrails: Option<GuardrailsRef>,
+    /// `project number/instance id`, where the evidence names an instance.
+    pub instance: Option<String>,
+    /// The nonce that it spent.
+    pub nonce: Nonce,
+    /// What was granted.
+    pub secrets: Vec<GrantedSecret>,
+}
+
+/// What the transcript of a grant covers that stands nowhere else in its record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantBinding {
+    /// The broker that the guest asked.
+    pub broker: BrokerIdentity,
+    /// The guest's ephemeral public key, of the length that the suite has.
+    pub public_key: Bytes,
+    /// The HPKE suite.
+    pub suite: Suite,
+}
+
+/// Names a text of guardrails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardrailsRef {
+    /// SHA-256 of the text.
+    pub digest: Digest32,
+    /// Its version in the keystore; `None` for the guardrails that the broker shipped with.
+    pub version: Option<u64>,
+}
+
+/// A secret of a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantedSecret {
+    /// Its path.
+    pub path: SecretPath,
+    /// The policy that said yes.
+    pub policy: ObjectName,
+    /// SHA-256 of its text.
+    pub policy_digest: Digest32,
+    /// The version that was handed out.
+    pub version: u64,
+}
+
+/// A refusal, as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalRecord {
+    /// When.
+    pub at: UnixTime,
+    /// SHA-256 of the claims as JSON, when the evidence was verified.
+    pub claims: Option<Digest32>,
+    /// What the guest was told.
+    pub code: ReasonCode,
+    /// Names the decision.
+    pub decision: DecisionId,
+    /// The pieces of evidence.
+    pub evidence: Vec<EvidenceRef>,
+    /// `project number/instance id`.
+    pub instance: Option<String>,
+    /// What it asked for.
+    pub paths: Vec<SecretPath>,
+    /// What the operators are told, one line a reason.
+    pub reasons: Vec<String>,
+}
+
+/// Names a piece of evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceRef {
+    /// SHA-256 of its bytes.
+    pub digest: Digest32,
+    /// What it is, such as `event-log`.
+    pub kind: String,
+}
+
+/// A piece of evidence to keep.
+#[derive(Clone, Debug)]
+pub struct EvidencePiece {
+    /// What it is.
+    pub kind: &'static str,
+    /// SHA-256 of the bytes. A wrong one is noticed when the piece is read.
+    pub digest: Digest32,
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+impl EvidencePiece {
+    /// A piece whose digest is not known yet.
+    #[must_use]
+    pub fn new(kind: &'static str, bytes: Arc<[u8]>) -> Self {
+        Self { kind, digest: Digest32::of(&bytes), bytes }
+    }
+
+    /// How a record names it.
+    #[must_use]
+    pub fn reference(&self) -> EvidenceRef {
+        EvidenceRef { digest: self.digest, kind: self.kind.to_owned() }
+    }
+}
+
+/// A role and the namespaces it is limited to, as the log names them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// The namespaces; without meaning for administrators.
+    pub namespaces: Vec<String>,
+    /// The role.
+    pub role: OperatorRole,
+}
+
+/// What an operator did, as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorRecord {
+    /// What the operator that was added or removed may do. Only with `operator.add` and `operator.remove`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Authority>,
+    /// What was done, such as `secret.put`.
+    pub action: String,
+    /// When.
+    pub at: UnixTime,
+    /// What the operator was allowed to do at that time. Absent in records of versions that did not note it, and in
+    /// that of `init`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Authority>,
+    /// The epoch that this change made.
+    pub epoch: u64,
+    /// Names the action in the log.
+    pub id: DecisionId,
+    /// Who.
+    pub operator: String,
+    /// The rows that were changed.
+    pub rows: Vec<ChangedRow>,
+    /// What it was done to: a path or a name.
+    pub target: String,
+}
+
+/// A row that a change wrote or removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangedRow {
+    /// Its key.
+    pub key: String,
+    /// Whether it was removed.
+    pub removed: bool,
+    /// Its table.
+    pub table: String,
+}
+
+/// What was decided about a request, or done by an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Secrets were granted.
+    Granted,
+    /// The request was refused.
+    Refused,
+    /// Done by an operator.
+    Operator,
+}
+
+impl Outcome {
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Granted => "grant",
+            Self::Refused => "refusal",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl LogRecord {
+    /// Granted, refused, or done by an operator.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Grant(_) => Outcome::Granted,
+            Self::Refusal(_) => Outcome::Refused,
+            Self::Operator(_) => Outcome::Operator,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> DecisionId {
+        match self {
+            Self::Grant(record) => record.decision,
+            Self::Refusal(record) => record.decision,
+            Self::Operator(record) => record.id,
+        }
+    }
+
+    /// Its time.
+    #[must_use]
+    pub const fn at(&self) -> UnixTime {
+        match self {
+            Self::Grant(record) => record.at,
+            Self::Refusal(record) => record.at,
+            Self::Operator(record) => record.at,
+        }
+    }
+
+    /// The instance it concerns.
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        match self {
+            Self::Grant(record) => record.instance.as_deref(),
+            Self::Refusal(record) => record.instance.as_deref(),
+            Self::Operator(_) => None,
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> &'static str {
+        self.outcome().kind()
+    }
+
+    /// The bytes of the leaf.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        // Every struct above declares its members in the order of their names.
+        serde_json::to_string(self).expect("records have string keys and no fallible members")
+    }
+}

@@ -1,0 +1,59 @@
+//! One consistent view of the database, as of an epoch that the log vouches for.
+
+use std::sync::Arc;
+
+use super::catch_up::{catch_up, load_pins};
+use super::head::{Head, lock_head, read_head};
+use super::pins::Pins;
+use crate::db::{Pools, StoreError, Tx};
+use crate::keyring::Keyring;
+
+/// The database with what its rows are checked against.
+#[derive(Clone)]
+pub(crate) struct Log {
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) pools: Pools,
+    pub(crate) pins: Arc<Pins>,
+    /// Views that were taken of the database.
+    #[cfg(test)]
+    pub(crate) views: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+/// One consistent view of the database.
+pub(crate) struct View {
+    pub(crate) tx: Tx<'static>,
+    pub(crate) epoch: u64,
+}
+
+impl Log {
+    /// Reads the log, and checks that none of it is missing.
+    pub(crate) async fn open(pools: Pools, keyring: Keyring) -> Result<Self, StoreError> {
+        let pins = Arc::new(load_pins(&pools, &keyring).await?);
+        Ok(Self {
+            keyring: Arc::new(keyring),
+            pools,
+            pins,
+            #[cfg(test)]
+            views: Arc::default(),
+        })
+    }
+
+    pub(crate) async fn view(&self) -> Result<View, StoreError> {
+        #[cfg(test)]
+        self.views.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let seen = self.pins.seen();
+        let mut tx = self.pools.read("view").await?;
+        let head = read_head(&mut tx, &self.keyring, seen).await?;
+        catch_up(&mut tx, &self.keyring, &self.pins, head).await?;
+        Ok(View { tx, epoch: head.epoch })
+    }
+
+    /// A transaction that writes, with the lock of the log, and the head as it found it.
+    pub(crate) async fn lock(&self) -> Result<(Tx<'static>, Head), StoreError> {
+        let mut tx = self.pools.write("change").await?;
+        // The head first: it is the lock that changes and grants share.
+        let head = lock_head(&mut tx, &self.keyring, self.pins.seen()).await?;
+        catch_up(&mut tx, &self.keyring, &self.pins, head).await?;
+        Ok((tx, head))
+    }
+}

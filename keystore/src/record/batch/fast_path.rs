@@ -1,0 +1,88 @@
+//! The fast path: a batch as one script, see [`crate::db::grants`].
+
+use std::collections::HashSet;
+
+use vouchsafe_protocol::Digest32;
+
+use super::{Batches, Pending, evidence_rows, nonce_rows};
+use crate::db::grants::{BatchOutcome, GrantBatch};
+use crate::db::{Connection, StoreError};
+use crate::log::record::LogRecord;
+use crate::log::{Head, Leaf, head_row};
+use crate::record::types::RecordError;
+
+/// What became of a batch on the fast path.
+pub(super) enum FastPath {
+    /// All of it is recorded.
+    Done(Vec<Result<u64, RecordError>>),
+    /// Nothing was written: take the slow path.
+    SlowPath,
+    /// The same, on another connection: this one is not sound.
+    SlowPathAnew,
+    /// Whether anything was written is not known.
+    Failed(StoreError),
+}
+
+/// A batch and what is true once it is committed.
+struct Plan {
+    batch: GrantBatch,
+    next: Head,
+    pieces: Vec<Digest32>,
+}
+
+impl Batches {
+    pub(super) async fn write_fast(&mut self, connection: &mut Connection, batch: &[Pending]) -> FastPath {
+        let seen = self.log.pins.seen();
+        if !self.is_plain(batch, seen) {
+            return FastPath::SlowPath;
+        }
+        let plan = match self.plan(batch, seen) {
+            Ok(plan) => plan,
+            Err(error) => return FastPath::Failed(error),
+        };
+        let timed = self.log.pools.timed("grants");
+        let outcome = plan.batch.commit(connection).await;
+        drop(timed);
+        match outcome {
+            BatchOutcome::Committed => {}
+            BatchOutcome::Nothing => return FastPath::SlowPath,
+            BatchOutcome::Unsound => return FastPath::SlowPathAnew,
+            BatchOutcome::Failed(error) => return FastPath::Failed(error),
+        }
+        self.log.pins.saw(plan.next);
+        let results: Vec<_> = (seen.size..plan.next.size).map(Ok).collect();
+        self.remember(batch, &results, self.pruned_at);
+        self.kept.extend(plan.pieces);
+        FastPath::Done(results)
+    }
+
+    /// Whether every grant is of this epoch, with a nonce of its own that is not known to be spent and chips that are known.
+    fn is_plain(&self, batch: &[Pending], seen: Head) -> bool {
+        let mut nonces = HashSet::with_capacity(batch.len());
+        let mut records = batch.iter().map(|pending| &pending.grant.record);
+        self.is_prune_due(batch).is_none()
+            && self.chips.know(batch)
+            && records.all(|record| {
+                record.epoch == seen.epoch
+                    && !self.spent.contains_key(&record.nonce)
+                    && nonces.insert(record.nonce)
+            })
+    }
+
+    fn plan(&mut self, batch: &[Pending], seen: Head) -> Result<Plan, StoreError> {
+        let pieces = self.new_pieces(batch.iter().flat_map(|pending| &pending.grant.evidence).collect());
+        let (keyring, next) = (&self.log.keyring, seen.plus(batch.len()));
+        let mut leaves = Vec::with_capacity(batch.len());
+        for (Pending { grant, .. }, index) in batch.iter().zip(seen.size..) {
+            leaves.push(Leaf::new(keyring, index, &LogRecord::Grant(grant.record.clone()))?.into_row());
+        }
+        let batch = GrantBatch {
+            seen: head_row(keyring, seen)?,
+            next: head_row(keyring, next)?,
+            nonces: nonce_rows(batch)?,
+            leaves,
+            evidence: evidence_rows(&pieces),
+        };
+        Ok(Plan { batch, next, pieces: pieces.iter().map(|piece| piece.digest).collect() })
+    }
+}

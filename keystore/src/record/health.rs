@@ -1,0 +1,38 @@
+//! How the last grants ended.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::types::RecordError;
+
+/// Grants that could not be recorded since the last one that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantFailures {
+    /// How many.
+    pub count: u64,
+    /// When the last one failed.
+    pub last: Instant,
+}
+
+/// How the last grants ended.
+#[derive(Debug, Default)]
+pub(crate) struct GrantHealth(Mutex<Option<GrantFailures>>);
+
+impl GrantHealth {
+    pub(crate) fn observe(&self, result: &Result<u64, RecordError>) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *failures = match result {
+            Ok(_) => None,
+            Err(RecordError::Unknown | RecordError::Closed) => {
+                let count = failures.map_or(0, |failures| failures.count).saturating_add(1);
+                Some(GrantFailures { count, last: Instant::now() })
+            }
+            // These say something about the request; the database answered.
+            Err(RecordError::NonceSpent | RecordError::EpochMoved { .. }) => return,
+        };
+    }
+
+    pub(crate) fn failures(&self) -> Option<GrantFailures> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,30 @@
+//! What is registered: secrets, documents (policies, baselines, guardrails), operators, chips.
+//!
+//! Every row that decides something carries a MAC under the root key and a row version, the epoch of
+//! its last change, which the log pins. A row that was edited, put back to an older state or removed
+//! is an error that names it; it is never skipped. What this cannot notice by itself is the whole
+//! database put back to an older state: checkpoints of the log kept elsewhere are there for that.
+//!
+//! Every rule about what may be registered is asked here, in the transaction of the change; [`registration`] says which one
+//! cannot be, and what stands in its place.
+
+pub(crate) mod accounts;
+pub(crate) mod baselines;
+pub(crate) mod change;
+mod checks;
+pub(crate) mod chips;
+pub(crate) mod compiled;
+pub(crate) mod documents;
+pub(crate) mod error;
+mod guardrails;
+mod handle;
+mod load;
+pub(crate) mod material;
+pub(crate) mod names;
+pub(crate) mod open;
+mod purpose;
+mod registration;
+pub(crate) mod rows;
+pub(crate) mod secrets;
+
+pub(crate) use handle::Registry;

@@ -1,0 +1,284 @@
+//! Operators and their tokens. A token is shown once; its SHA-256 is kept and compared in constant time.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+use subtle::ConstantTimeEq as _;
+use vouchsafe_policy::operators::{OperatorRole, WHOLE_BROKER};
+use vouchsafe_protocol::encoding::to_base64url;
+use vouchsafe_protocol::{Digest32, UnixTime};
+use zeroize::Zeroizing;
+
+use super::change::Actor;
+use super::handle::Registry;
+use super::rows::{self, RowCheck, RowTag};
+use crate::db::columns::{self, time};
+use crate::db::{Connection, Row, StoreError};
+use crate::log::record::Authority;
+use crate::preimage::Preimage;
+use crate::primitives::{RandomError, random};
+
+/// An operator, authenticated when [`crate::Keystore::authenticate`] gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    /// The name.
+    pub name: String,
+    /// What the operator may do.
+    pub role: OperatorRole,
+    /// Where: names, or `*` for an auditor of everything. Empty for administrators.
+    pub namespaces: Vec<String>,
+    /// Since when.
+    pub created_at: UnixTime,
+}
+
+impl Operator {
+    /// The operator's rights, as the log names them.
+    #[must_use]
+    pub fn authority(&self) -> Authority {
+        Authority { namespaces: self.namespaces.clone(), role: self.role }
+    }
+}
+
+/// A new operator's token: the only time it can be seen.
+pub struct OperatorToken(Zeroizing<String>);
+
+impl OperatorToken {
+    /// The text to hand to the operator.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OperatorToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OperatorToken([REDACTED])")
+    }
+}
+
+/// Why operators were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// Not a name or a namespace.
+    #[error("{text:?} is no name: use 1 to 64 of a-z, 0-9, `.`, `_`, `-`")]
+    Name {
+        /// What was given.
+        text: String,
+    },
+    /// An editor or an auditor without a namespace could do nothing.
+    #[error("an {role} needs at least one namespace (`--namespace`){}", if *role == OperatorRole::Auditor { ", or `*` for all of them" } else { "" })]
+    NoNamespace {
+        /// The role.
+        role: OperatorRole,
+    },
+    /// An administrator acts everywhere.
+    #[error("an administrator acts in every namespace: leave the namespaces out, or choose another role")]
+    AdministratorNamespace,
+    /// `*` is for auditors, and stands by itself.
+    #[error("`*` stands for all namespaces, is for auditors only and is given without other namespaces")]
+    EveryNamespace,
+    /// There is one of this name.
+    #[error("there is an operator {name} already")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// There is none of this name.
+    #[error("there is no operator {name}")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// The last administrator cannot be removed: nobody could add one again.
+    #[error("{name} is the last administrator: add another one first")]
+    LastAdministrator {
+        /// The name.
+        name: String,
+    },
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for OperatorError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Registry {
+    /// Adds an operator and gives the token, which is not kept.
+    pub(crate) async fn add_operator(
+        &self,
+        actor: Actor<'_>,
+        name: &str,
+        role: OperatorRole,
+        namespaces: &[String],
+    ) -> Result<OperatorToken, OperatorError> {
+        check_name(name)?;
+        check_namespaces(role, namespaces)?;
+        let (id, key) = (hex::encode(random::<8>()?.as_slice()), random::<32>()?);
+        let key = Zeroizing::new(to_base64url(key.as_slice()));
+        let mut token = Zeroizing::new(String::with_capacity(128));
+        token.extend([TOKEN_PREFIX, &id, ".", &key]);
+        let row = OperatorRow {
+            operator: Operator {
+                name: name.to_owned(),
+                role,
+                namespaces: namespaces.to_vec(),
+                created_at: actor.at,
+            },
+            token_id: id,
+            token_hash: Digest32::of(token.as_bytes()),
+        };
+        let mut change = self.change(actor).await?;
+        let before = sqlx::query("SELECT name FROM operators WHERE name = $1")
+            .bind(name)
+            .fetch_optional(change.connection());
+        if before.await?.is_some() {
+            return Err(OperatorError::Exists { name: name.to_owned() });
+        }
+        change.check().absent(OPERATORS, name)?;
+        let tag = RowTag::new(change.check().keyring, row.fields(), change.epoch)?;
+        sqlx::query(
+            "INSERT INTO operators (name, role, namespaces, token_id, token_hash, created_at, row_version, \
+             generation, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(name)
+        .bind(role.as_str())
+        .bind(namespaces.join(" "))
+        .bind(&row.token_id)
+        .bind(row.token_hash.0.to_vec())
+        .bind(time(actor.at)?)
+        .bind(tag.row_version)
+        .bind(tag.generation)
+        .bind(tag.mac)
+        .execute(change.connection())
+        .await?;
+        change.wrote(OPERATORS, name);
+        change.concerns(row.operator.authority());
+        change.commit("operator.add", name).await?;
+        Ok(OperatorToken(token))
+    }
+
+    /// Removes an operator; the token stops working at once.
+    pub(crate) async fn remove_operator(&self, actor: Actor<'_>, name: &str) -> Result<(), OperatorError> {
+        let mut change = self.change(actor).await?;
+        let check = change.check();
+        let all = all_operators(change.connection(), check).await?;
+        let account = all.iter().find(|row| row.operator.name == name).map(|row| row.operator.authority());
+        let account = account.ok_or_else(|| OperatorError::Unknown { name: name.to_owned() })?;
+        let administrators =
+            all.iter().filter(|row| row.operator.role == OperatorRole::Administrator).count();
+        if account.role == OperatorRole::Administrator && administrators == 1 {
+            return Err(OperatorError::LastAdministrator { name: name.to_owned() });
+        }
+        sqlx::query("DELETE FROM operators WHERE name = $1").bind(name).execute(change.connection()).await?;
+        change.removed(OPERATORS, name);
+        change.concerns(account);
+        change.commit("operator.remove", name).await?;
+        Ok(())
+    }
+
+    /// All operators, by name.
+    pub(crate) async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        let mut view = self.view().await?;
+        let check = self.check(view.epoch);
+        Ok(all_operators(&mut view.tx, check).await?.into_iter().map(|row| row.operator).collect())
+    }
+
+    /// The operator to whom this token belongs.
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Option<Operator>, StoreError> {
+        let id = token.strip_prefix(TOKEN_PREFIX).and_then(|rest| rest.split_once('.')).map(|(id, _)| id);
+        let Some(id) = id.filter(|id| id.len() == 16) else { return Ok(None) };
+        let mut view = self.view().await?;
+        let row = sqlx::query("SELECT * FROM operators WHERE token_id = $1")
+            .bind(id)
+            .fetch_optional(&mut *view.tx)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = operator_of(self.check(view.epoch), &row)?;
+        let hash = Digest32::of(token.as_bytes());
+        Ok(bool::from(hash.0.ct_eq(&row.token_hash.0)).then_some(row.operator))
+    }
+}
+
+struct OperatorRow {
+    operator: Operator,
+    token_id: String,
+    token_hash: Digest32,
+}
+
+impl OperatorRow {
+    fn fields(&self) -> Preimage {
+        rows::fields(OPERATORS)
+            .text(&self.operator.name)
+            .text(self.operator.role.as_str())
+            .text(&self.operator.namespaces.join(" "))
+            .text(&self.token_id)
+            .field(self.token_hash.as_bytes())
+            .number(self.operator.created_at.0)
+    }
+}
+
+async fn all_operators(
+    connection: &mut Connection,
+    check: RowCheck<'_>,
+) -> Result<Vec<OperatorRow>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM operators ORDER BY name").fetch_all(connection).await?;
+    let all = rows.iter().map(|row| operator_of(check, row)).collect::<Result<Vec<_>, _>>()?;
+    check.complete(OPERATORS, "", &all.iter().map(|row| row.operator.name.clone()).collect())?;
+    Ok(all)
+}
+
+fn operator_of(check: RowCheck<'_>, row: &Row) -> Result<OperatorRow, StoreError> {
+    let key: String = row.try_get("name")?;
+    let tampered = || columns::tampered(OPERATORS, &key);
+    let namespaces = columns::text(row, "namespaces", OPERATORS, &key)?;
+    let found = OperatorRow {
+        operator: Operator {
+            name: key.clone(),
+            role: columns::text(row, "role", OPERATORS, &key)?.parse().map_err(|_| tampered())?,
+            namespaces: namespaces.split_whitespace().map(str::to_owned).collect(),
+            created_at: UnixTime(columns::number(row, "created_at", OPERATORS, &key)?),
+        },
+        token_id: columns::text(row, "token_id", OPERATORS, &key)?,
+        token_hash: Digest32(
+            columns::bytes(row, "token_hash", OPERATORS, &key)?.try_into().map_err(|_| tampered())?,
+        ),
+    };
+    check.row(OPERATORS, &key, row, found.fields())?;
+    Ok(found)
+}
+
+/// Each role with the namespaces that mean something for it: none is ignored, and none is needed and missing.
+fn check_namespaces(role: OperatorRole, namespaces: &[String]) -> Result<(), OperatorError> {
+    match (role, namespaces) {
+        (OperatorRole::Administrator, []) => Ok(()),
+        (OperatorRole::Administrator, _) => Err(OperatorError::AdministratorNamespace),
+        (OperatorRole::Editor | OperatorRole::Auditor, []) => Err(OperatorError::NoNamespace { role }),
+        (OperatorRole::Auditor, [all]) if all == WHOLE_BROKER => Ok(()),
+        (OperatorRole::Editor | OperatorRole::Auditor, some) => {
+            if some.iter().any(|name| name == WHOLE_BROKER) {
+                return Err(OperatorError::EveryNamespace);
+            }
+            some.iter().try_for_each(|name| check_name(name))
+        }
+    }
+}
+
+fn check_name(text: &str) -> Result<(), OperatorError> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(OperatorError::Name { text: text.to_owned() })
+    }
+}
+
+const OPERATORS: &str = "operators";
+const TOKEN_PREFIX: &str = "vouchsafe-operator.";

@@ -1,0 +1,130 @@
+//! What checks find in policies, with the baselines that there are. Nothing is written here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use vouchsafe_policy::{Baseline, CheckError, CheckFailures, CompiledPolicy, KnownBaselines, Note};
+use vouchsafe_protocol::{ObjectName, UnixTime};
+
+use super::compiled::compile;
+use super::documents::types::{Document, DocumentKind};
+use super::error::{PolicyFindings, RegisterError};
+use super::handle::Registry;
+use super::purpose;
+use crate::blocking::blocking;
+
+impl Registry {
+    /// Checks a policy as [`Self::put_policy`] does at `now`, and stores nothing.
+    pub(crate) async fn check_policy(
+        &self,
+        name: &ObjectName,
+        text: &str,
+        now: UnixTime,
+    ) -> Result<(Arc<CompiledPolicy>, Vec<Note>), RegisterError> {
+        let policy = compile(name, text).await?;
+        let notes = self.check_compiled(&policy, now).await?;
+        let mut view = self.view().await?;
+        purpose::require_guarded::<RegisterError>(&mut view.tx, self.check(view.epoch), &policy).await?;
+        Ok((policy, notes))
+    }
+
+    /// Checks a policy against the baselines that there are.
+    pub(super) async fn check_compiled(
+        &self,
+        policy: &Arc<CompiledPolicy>,
+        now: UnixTime,
+    ) -> Result<Vec<Note>, RegisterError> {
+        let known = known_baselines(&policy.usable_baselines(), &self.current_baselines().await?)?;
+        let checked = Arc::clone(policy);
+        Ok(blocking(move || checked.check(&known, now)).await?)
+    }
+
+    /// The policies that would not be taken at `now`: baselines were revoked or have ended since they were put.
+    pub(crate) async fn policy_findings(&self, now: UnixTime) -> Result<Vec<PolicyFindings>, RegisterError> {
+        let mut all = Vec::new();
+        let (policies, baselines) = (self.compiled_policies().await?, self.current_baselines().await?);
+        for policy in policies {
+            let known = known_baselines(policy.baselines(), &baselines)?;
+            let name = policy.name().clone();
+            if let Err(findings) = blocking(move || policy.check(&known, now)).await {
+                all.push(PolicyFindings { policy: name, findings });
+            }
+        }
+        Ok(all)
+    }
+
+    /// The policies that name a baseline, in the order of their names: what a change of it is felt by.
+    pub(crate) async fn policies_naming(
+        &self,
+        baseline: &ObjectName,
+    ) -> Result<Vec<ObjectName>, RegisterError> {
+        let policies = self.compiled_policies().await?.into_iter();
+        let naming = policies.filter(|policy| policy.baselines().contains(baseline));
+        Ok(naming.map(|policy| policy.name().clone()).collect())
+    }
+
+    /// The policies that have findings with this version of a baseline which they have not today.
+    pub(super) async fn opened_by(
+        &self,
+        name: &ObjectName,
+        baseline: &Baseline,
+        now: UnixTime,
+    ) -> Result<Vec<PolicyFindings>, RegisterError> {
+        let mut opened = Vec::new();
+        let (policies, baselines) = (self.compiled_policies().await?, self.current_baselines().await?);
+        for policy in policies {
+            if !policy.baselines().contains(name) {
+                continue;
+            }
+            let before = known_baselines(policy.baselines(), &baselines)?;
+            let mut after = before.clone();
+            after.insert(name.clone(), baseline, false);
+            let findings = blocking({
+                let policy = Arc::clone(&policy);
+                move || new_findings(&policy, &before, &after, now)
+            });
+            if let Some(findings) = findings.await {
+                opened.push(PolicyFindings { policy: policy.name().clone(), findings });
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Every policy that is stored. One that this version does not compile releases nothing, and is left out.
+    async fn compiled_policies(&self) -> Result<Vec<Arc<CompiledPolicy>>, RegisterError> {
+        let mut all = Vec::new();
+        for document in self.current_documents(DocumentKind::Policy).await? {
+            all.extend(self.compiled.policy(&document).await.ok());
+        }
+        Ok(all)
+    }
+
+    /// Every baseline that is stored.
+    async fn current_baselines(&self) -> Result<BTreeMap<ObjectName, Document>, RegisterError> {
+        let all = self.current_documents(DocumentKind::Baseline).await?;
+        Ok(all.into_iter().map(|document| (document.name.clone(), document)).collect())
+    }
+}
+
+/// What a policy's check looks at, of the baselines of these names that there are.
+fn known_baselines(
+    names: &BTreeSet<ObjectName>,
+    baselines: &BTreeMap<ObjectName, Document>,
+) -> Result<KnownBaselines, RegisterError> {
+    let mut known = KnownBaselines::default();
+    for document in names.iter().filter_map(|name| baselines.get(name)) {
+        known.insert(document.name.clone(), &Baseline::parse(&document.text)?, document.revoked);
+    }
+    Ok(known)
+}
+
+fn new_findings(
+    policy: &CompiledPolicy,
+    before: &KnownBaselines,
+    after: &KnownBaselines,
+    now: UnixTime,
+) -> Option<CheckFailures> {
+    let known = policy.check(before, now).err();
+    let known: &[CheckError] = known.as_ref().map_or(&[], CheckFailures::as_slice);
+    policy.check(after, now).err()?.without(known)
+}

@@ -1,0 +1,100 @@
+//! Policies, baselines and guardrails as stored: text with a digest, immutable versions, a current one.
+//!
+//! What the text means, and whether it may be stored at all, is for the file of its kind: [`super::policies`],
+//! [`super::baselines`], [`super::guardrails`].
+
+use vouchsafe_protocol::ObjectName;
+
+use super::change::Change;
+use super::handle::Registry;
+use crate::db::StoreError;
+
+pub(crate) mod table;
+pub(crate) mod types;
+
+use table::{read_current_versions, read_head, read_heads, read_version, write_head, write_version};
+use types::{Document, DocumentError, DocumentKind, DocumentSummary, MAX_DOCUMENT};
+
+impl Registry {
+    /// A document: its current version, or the one asked for.
+    pub(crate) async fn document(
+        &self,
+        kind: DocumentKind,
+        name: &ObjectName,
+        version: Option<u64>,
+    ) -> Result<Option<Document>, StoreError> {
+        let mut view = self.view().await?;
+        let check = self.check(view.epoch);
+        let Some(head) = read_head(&mut view.tx, check, kind, name).await? else { return Ok(None) };
+        match version {
+            Some(version) if version == 0 || version > head.version => Ok(None),
+            version => {
+                let version = version.unwrap_or(head.version);
+                Ok(Some(read_version(&mut view.tx, check, kind, &head, version).await?))
+            }
+        }
+    }
+
+    /// All documents of a kind, by name.
+    pub(crate) async fn documents(&self, kind: DocumentKind) -> Result<Vec<DocumentSummary>, StoreError> {
+        let mut view = self.view().await?;
+        read_heads(&mut view.tx, self.check(view.epoch), kind).await
+    }
+
+    /// All documents of a kind by name, each in its current version. However many there are, this is one view and two queries.
+    pub(super) async fn current_documents(&self, kind: DocumentKind) -> Result<Vec<Document>, StoreError> {
+        let mut view = self.view().await?;
+        read_current_versions(&mut view.tx, self.check(view.epoch), kind).await
+    }
+}
+
+/// Puts a new version of a document, for the change of its kind that has checked the text; gives the version.
+pub(super) async fn put_version(
+    change: &mut Change<'_>,
+    kind: DocumentKind,
+    name: &ObjectName,
+    text: &str,
+) -> Result<u64, DocumentError> {
+    if text.len() > MAX_DOCUMENT {
+        return Err(DocumentError::TooLarge { length: text.len() });
+    }
+    let check = change.check();
+    let before = read_head(change.connection(), check, kind, name).await?;
+    // Guardrails that were reset may be put again: to reset them is no verdict on a text.
+    if kind != DocumentKind::Guardrails && before.as_ref().is_some_and(|head| head.revoked) {
+        return Err(DocumentError::Revoked { kind, name: name.clone() });
+    }
+    let version = before.map_or(0, |head| head.version).saturating_add(1);
+    write_head(change, kind, &DocumentSummary { name: name.clone(), version, revoked: false }).await?;
+    write_version(change, kind, name, version, text).await?;
+    Ok(version)
+}
+
+/// Marks a document as revoked; gives its head as it was, `None` when there is none of this name.
+pub(super) async fn mark_revoked(
+    change: &mut Change<'_>,
+    kind: DocumentKind,
+    name: &ObjectName,
+) -> Result<Option<DocumentSummary>, StoreError> {
+    let check = change.check();
+    let Some(before) = read_head(change.connection(), check, kind, name).await? else { return Ok(None) };
+    write_head(change, kind, &DocumentSummary { revoked: true, ..before.clone() }).await?;
+    Ok(Some(before))
+}
+
+#[cfg(test)]
+impl Registry {
+    /// Puts a document without any check of its text.
+    pub(crate) async fn put_document(
+        &self,
+        actor: super::change::Actor<'_>,
+        kind: DocumentKind,
+        name: &ObjectName,
+        text: &str,
+    ) -> Result<u64, DocumentError> {
+        let mut change = self.change(actor).await?;
+        let version = put_version(&mut change, kind, name, text).await?;
+        change.commit(&format!("{kind}.put"), name.as_str()).await?;
+        Ok(version)
+    }
+}

@@ -1,0 +1,114 @@
+//! What is told of documents, and why a change of one is refused.
+
+use std::fmt;
+
+use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
+
+use crate::db::StoreError;
+use vouchsafe_policy::PurposeMismatch;
+
+/// Which kind of document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentKind {
+    /// A release policy.
+    Policy,
+    /// A baseline.
+    Baseline,
+    /// The broker's guardrails; there is one document of this kind.
+    Guardrails,
+}
+
+impl DocumentKind {
+    /// As written in the database and in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Baseline => "baseline",
+            Self::Guardrails => "guardrails",
+        }
+    }
+}
+
+impl fmt::Display for DocumentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One version of a document, authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its kind.
+    pub kind: DocumentKind,
+    /// Its name.
+    pub name: ObjectName,
+    /// Its version, from 1.
+    pub version: u64,
+    /// The text as it was put.
+    pub text: String,
+    /// SHA-256 of the text.
+    pub digest: Digest32,
+    /// Whether the document was revoked; guardrails: whether they were reset.
+    pub revoked: bool,
+    /// When this version was put.
+    pub created_at: UnixTime,
+    /// Who put it.
+    pub created_by: String,
+}
+
+/// What a list says of a document.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct DocumentSummary {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its current version.
+    pub version: u64,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// Why a document was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// There is none of this name.
+    #[error("there is no {kind} {name}")]
+    Unknown {
+        /// Its kind.
+        kind: DocumentKind,
+        /// Its name.
+        name: ObjectName,
+    },
+    /// It was revoked, and what is revoked stays so.
+    #[error("{kind} {name} is revoked: put the new one under another name")]
+    Revoked {
+        /// Its kind.
+        kind: DocumentKind,
+        /// Its name.
+        name: ObjectName,
+    },
+    /// Larger than what is stored.
+    #[error("the text has {length} bytes, at most {MAX_DOCUMENT} are stored")]
+    TooLarge {
+        /// Its length.
+        length: usize,
+    },
+    /// A secret that rests on the policy is for another purpose.
+    #[error(transparent)]
+    Purpose(#[from] PurposeMismatch),
+    /// Something else was changed since the document was checked.
+    #[error("other changes came in between, again and again: try once more")]
+    Overtaken,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for DocumentError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Baselines list digests of every file of a release; policies are bounded far below by their parser.
+pub(in crate::registry) const MAX_DOCUMENT: usize = 1024 * 1024;

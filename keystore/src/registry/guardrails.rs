@@ -1,0 +1,67 @@
+//! The broker's guardrails: one document, and the shipped ones where there is none.
+
+use std::collections::BTreeSet;
+
+use vouchsafe_policy::Guardrails;
+
+use super::change::Actor;
+use super::documents::types::{Document, DocumentError, DocumentKind};
+use super::documents::{mark_revoked, put_version};
+use super::error::RegisterError;
+use super::handle::Registry;
+use super::names::guardrails_name;
+use crate::blocking::blocking;
+use crate::db::StoreError;
+
+impl Registry {
+    /// Puts the broker's guardrails. Shipped rules that the text lacks or has with other conditions must all be named in
+    /// `drop`, and nothing else: that rests on the text alone, so that it is asked before the transaction.
+    pub(crate) async fn put_guardrails(
+        &self,
+        actor: Actor<'_>,
+        text: &str,
+        drop: &BTreeSet<String>,
+    ) -> Result<u64, RegisterError> {
+        let checked = text.to_owned();
+        let dropped =
+            blocking(move || Guardrails::compile(&checked).map(|compiled| compiled.dropped())).await?;
+        if let Some(id) = drop.iter().find(|id| !dropped.contains_key(*id)) {
+            return Err(RegisterError::NotDropped { id: id.clone() });
+        }
+        let unsaid: Vec<_> = dropped.into_iter().filter(|(id, _)| !drop.contains(id)).collect();
+        if !unsaid.is_empty() {
+            return Err(RegisterError::DropsShippedRules { rules: unsaid });
+        }
+        let name = guardrails_name();
+        let mut change = self.change(actor).await?;
+        let version = put_version(&mut change, DocumentKind::Guardrails, &name, text).await?;
+        change.commit("guardrails.put", name.as_str()).await?;
+        Ok(version)
+    }
+
+    /// Brings the shipped guardrails back. False when they are in force already.
+    pub(crate) async fn reset_guardrails(&self, actor: Actor<'_>) -> Result<bool, DocumentError> {
+        let name = guardrails_name();
+        let mut change = self.change(actor).await?;
+        let before = mark_revoked(&mut change, DocumentKind::Guardrails, &name).await?;
+        if before.is_none_or(|head| head.revoked) {
+            return Ok(false);
+        }
+        change.commit("guardrails.reset", name.as_str()).await?;
+        Ok(true)
+    }
+
+    /// The guardrails that were put and not reset.
+    pub(crate) async fn stored_guardrails(&self) -> Result<Option<Document>, StoreError> {
+        let stored = self.document(DocumentKind::Guardrails, &guardrails_name(), None).await?;
+        Ok(stored.filter(|document| !document.revoked))
+    }
+
+    /// The text of the guardrails in force, and whether they are the shipped ones.
+    pub(crate) async fn guardrails(&self) -> Result<(String, bool), StoreError> {
+        Ok(self.stored_guardrails().await?.map_or_else(
+            || (vouchsafe_policy::SHIPPED_GUARDRAILS.to_owned(), true),
+            |document| (document.text, false),
+        ))
+    }
+}

@@ -1,0 +1,68 @@
+//! The registry: one handle on the tables, and what is kept in memory of them.
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::compiled::Compiled;
+use super::material::Cache;
+use super::rows::RowCheck;
+use crate::db::StoreError;
+use crate::keyring::Keyring;
+use crate::log::{Log, View};
+
+/// What is registered: secrets, the documents that guard them, operators, chips.
+pub(crate) struct Registry {
+    pub(super) log: Log,
+    pub(super) cache: Cache,
+    pub(super) compiled: Compiled,
+    /// Changes of this process wait for each other here and not for the database's lock.
+    changing: Mutex<()>,
+}
+
+impl Registry {
+    pub(crate) fn new(log: Log) -> Self {
+        Self { log, cache: Cache::default(), compiled: Compiled::default(), changing: Mutex::default() }
+    }
+
+    pub(crate) const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.log.keyring
+    }
+
+    /// Policies, guardrails and baselines that were compiled before.
+    pub(crate) const fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    /// The epoch as committed now. Material of an older one is forgotten.
+    pub(crate) async fn epoch(&self) -> Result<u64, StoreError> {
+        let epoch = self.view().await?.epoch;
+        self.forget_before(epoch);
+        Ok(epoch)
+    }
+
+    pub(crate) fn forget_before(&self, epoch: u64) {
+        self.cache.forget(epoch);
+    }
+
+    pub(super) async fn view(&self) -> Result<View, StoreError> {
+        self.log.view().await
+    }
+
+    pub(super) fn check(&self, epoch: u64) -> RowCheck<'_> {
+        RowCheck { keyring: &self.log.keyring, pins: &self.log.pins, epoch }
+    }
+
+    /// The turn of one change.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
+    /// How many paths and namespaces are kept.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        self.cache.kept()
+    }
+}

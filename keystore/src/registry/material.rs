@@ -1,0 +1,162 @@
+//! What a decision is made from, as of one epoch.
+//!
+//! Material may come from a cache and may be out of date: the epoch it carries is compared in the
+//! transaction that records the grant, and nothing else is relied on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use vouchsafe_policy::Purpose;
+use vouchsafe_protocol::{ObjectName, SecretPath};
+
+use super::documents::types::Document;
+use super::names::SHARED;
+use crate::sealing::SealedSecret;
+
+/// A document, shared between decisions.
+pub type StoredDocument = Arc<Document>;
+
+/// Everything that a decision reads from the keystore, in one consistent view.
+#[derive(Clone, Debug)]
+pub struct DecisionMaterial {
+    /// The epoch of the view.
+    pub epoch: u64,
+    /// One item for each path, in the order asked for.
+    pub items: Vec<MaterialItem>,
+    /// The broker's guardrails, when there are any.
+    pub guardrails: Option<StoredDocument>,
+    /// Baselines of the secrets' namespaces and of `shared`, revoked ones included.
+    pub baselines: BTreeMap<ObjectName, StoredDocument>,
+}
+
+/// What there is at a path. Only the operators are told the difference.
+#[derive(Clone, Debug)]
+pub struct MaterialItem {
+    /// The path.
+    pub path: SecretPath,
+    /// What is there.
+    pub state: MaterialState,
+}
+
+/// What there is at a path.
+#[derive(Clone, Debug)]
+pub enum MaterialState {
+    /// Nothing.
+    Absent,
+    /// A secret without an active version.
+    Retired,
+    /// A secret that is served, with the policy that guards it.
+    Active(Arc<ActiveSecret>),
+}
+
+/// A secret that is served.
+#[derive(Debug)]
+pub struct ActiveSecret {
+    /// Its path.
+    pub path: SecretPath,
+    /// The version that is served.
+    pub version: u64,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whether each instance gets a value of its own.
+    pub per_instance: bool,
+    /// The policy that guards it, in its current version.
+    pub policy: StoredDocument,
+    pub(crate) sealed: SealedSecret,
+}
+
+#[derive(Default)]
+pub(super) struct Loaded {
+    pub(super) guardrails: Option<StoredDocument>,
+    pub(super) baselines: HashMap<String, Vec<StoredDocument>>,
+    pub(super) items: HashMap<SecretPath, MaterialState>,
+}
+
+impl Loaded {
+    /// The material for these paths, `None` when some of it is not here.
+    pub(super) fn material(&self, epoch: u64, paths: &[SecretPath]) -> Option<DecisionMaterial> {
+        let mut material = DecisionMaterial {
+            epoch,
+            items: Vec::with_capacity(paths.len()),
+            guardrails: self.guardrails.clone(),
+            baselines: BTreeMap::new(),
+        };
+        for path in paths {
+            let state = self.items.get(path)?.clone();
+            material.items.push(MaterialItem { path: path.clone(), state });
+            for namespace in [path.namespace(), SHARED] {
+                let baselines = self.baselines.get(namespace)?;
+                material.baselines.extend(baselines.iter().map(|b| (b.name.clone(), Arc::clone(b))));
+            }
+        }
+        Some(material)
+    }
+}
+
+/// Material of one epoch. May be lost at any time.
+#[derive(Default)]
+pub(crate) struct Cache(Mutex<(u64, Loaded)>);
+
+impl Cache {
+    /// Drops what is older than `epoch`.
+    pub(super) fn forget(&self, epoch: u64) {
+        let mut cache = self.lock();
+        if epoch > cache.0 {
+            *cache = (epoch, Loaded::default());
+        }
+    }
+
+    pub(super) fn lookup(&self, paths: &[SecretPath]) -> Option<DecisionMaterial> {
+        let cache = self.lock();
+        if paths.is_empty() { None } else { cache.1.material(cache.0, paths) }
+    }
+
+    /// The baselines of a namespace as of `epoch`.
+    pub(super) fn baselines(&self, epoch: u64, namespace: &str) -> Option<Vec<StoredDocument>> {
+        let cache = self.lock();
+        cache.1.baselines.get(namespace).filter(|_| cache.0 == epoch).cloned()
+    }
+
+    /// Keeps what is there. Paths and namespaces without a secret are whatever guests come up with: they
+    /// take no room from those with one.
+    pub(super) fn keep(&self, epoch: u64, mut loaded: Loaded) {
+        loaded.items.retain(|_, state| !matches!(state, MaterialState::Absent));
+        let Loaded { items, baselines, .. } = &mut loaded;
+        baselines.retain(|name, _| name == SHARED || items.keys().any(|path| path.namespace() == name));
+        let mut cache = self.lock();
+        if epoch < cache.0 {
+            return;
+        }
+        if epoch > cache.0 || cache.1.items.len() + loaded.items.len() > MAX_CACHED {
+            *cache = (epoch, Loaded::default());
+        }
+        cache.1.guardrails = loaded.guardrails;
+        cache.1.baselines.extend(loaded.baselines);
+        cache.1.items.extend(loaded.items);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, Loaded)> {
+        // What a panic could leave half-written is only a cache of authenticated rows of one epoch.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Cache {
+    /// How many paths and namespaces are kept.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let cache = self.lock();
+        (cache.1.items.len(), cache.1.baselines.len())
+    }
+}
+
+/// Paths whose sealed values are kept in memory, at most 64 KiB each.
+const MAX_CACHED: usize = 4096;
+
+#[cfg(test)]
+impl ActiveSecret {
+    /// Ciphertext and wrapped key.
+    pub(crate) fn sealed_bytes(&self) -> (&[u8], &[u8]) {
+        (&self.sealed.data, &self.sealed.wrapped_key)
+    }
+}

@@ -1,0 +1,152 @@
+//! A keystore's database: made once with a broker's identity, and opened with the keyring that it was made with.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::Row as _;
+use vouchsafe_protocol::IdentityKey;
+
+use super::chips;
+use super::handle::Registry;
+use crate::db::columns::{self, tampered};
+use crate::db::{Pools, StoreError, connect, create_file};
+use crate::keyring::{GenerationId, Keyring};
+use crate::log::{Head, Log, head_preimage};
+use crate::preimage::Preimage;
+use crate::sealing;
+
+/// Why a keystore was not created or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is one already.
+    #[error("{} exists already: point the broker at it, or choose an empty folder", path.display())]
+    Exists {
+        /// The database.
+        path: PathBuf,
+    },
+    /// There is none.
+    #[error("there is no keystore at {}: create one with `vouchsafe init`", path.display())]
+    Missing {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The system said no.
+    #[error("keystore {}: {source}", path.display())]
+    Io {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Creating it was interrupted.
+    #[error("the keystore at {} was never finished: remove it and run `vouchsafe init` again", path.display())]
+    Unfinished {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The keyring belongs to another keystore.
+    #[error("the keyring is not the one of the keystore at {}: give the keyring file that `vouchsafe init` made with it", path.display())]
+    WrongKeyring {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The keyring lacks the generation that this keystore was made with.
+    #[error("the keystore at {} needs generation {id} of the keyring, which is not in the file given", path.display())]
+    MissingGeneration {
+        /// The database.
+        path: PathBuf,
+        /// Which one.
+        id: GenerationId,
+    },
+    /// What is in it is not sound.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Registry {
+    /// Makes the tables and a new identity.
+    pub(crate) async fn create(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
+        create_file(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => OpenError::Exists { path: path.to_owned() },
+            _ => OpenError::Io { path: path.to_owned(), source },
+        })?;
+        let pools = connect(path).await.map_err(StoreError::from)?;
+        initialise(&pools, &keyring).await?;
+        Self::with_pools(path, pools, keyring).await
+    }
+
+    /// Opens what [`Self::create`] made.
+    pub(crate) async fn open(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Missing { path: path.to_owned() });
+        }
+        let pools = connect(path).await.map_err(StoreError::from)?;
+        Self::with_pools(path, pools, keyring).await
+    }
+
+    async fn with_pools(path: &Path, pools: Pools, keyring: Keyring) -> Result<Self, OpenError> {
+        check_keyring(path, &pools, &keyring).await?;
+        let log = Log::open(pools, keyring).await?;
+        chips::check_count(&log.pools, &log.keyring).await?;
+        Ok(Self::new(log))
+    }
+
+    /// The broker's identity key.
+    pub(crate) async fn identity(&self) -> Result<IdentityKey, StoreError> {
+        let row = sqlx::query("SELECT generation, sealed FROM identities WHERE id = 1")
+            .fetch_optional(&self.log.pools.readers)
+            .await?
+            .ok_or_else(|| tampered(IDENTITIES, "1"))?;
+        let sealed: Vec<u8> = row.try_get("sealed")?;
+        let generation = columns::generation(&row, IDENTITIES, "1")?;
+        Ok(sealing::unseal_identity(self.keyring(), generation, &sealed)?)
+    }
+}
+
+async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> {
+    let (generation, sealed) = sealing::seal_identity(keyring)?;
+    let primary = keyring.primary();
+    let mut tx = pools.write("init").await?;
+    sqlx::query("INSERT INTO epoch (id, value) VALUES (1, 0)").execute(&mut *tx).await?;
+    sqlx::query("INSERT INTO identities (id, generation, sealed) VALUES (1, $1, $2)")
+        .bind(i64::from(generation))
+        .bind(sealed)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("INSERT INTO log_head (id, size, generation, mac) VALUES (1, 0, $1, $2)")
+        .bind(i64::from(primary.id))
+        .bind(primary.row().sign(&head_preimage(Head::default())))
+        .execute(&mut *tx)
+        .await?;
+    chips::initialise(&mut tx, keyring).await?;
+    sqlx::query("INSERT INTO meta (name, generation, mac) VALUES ('keyring', $1, $2)")
+        .bind(i64::from(primary.id))
+        .bind(primary.row().sign(&check_preimage()))
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await
+}
+
+async fn check_keyring(path: &Path, pools: &Pools, keyring: &Keyring) -> Result<(), OpenError> {
+    let row = sqlx::query("SELECT generation, mac FROM meta WHERE name = 'keyring'")
+        .fetch_optional(&pools.readers)
+        .await
+        .map_err(StoreError::from)?
+        .ok_or_else(|| OpenError::Unfinished { path: path.to_owned() })?;
+    let mac: Vec<u8> = row.try_get("mac").map_err(StoreError::from)?;
+    let id = columns::generation(&row, "meta", "keyring")?;
+    let generation =
+        keyring.get(id).ok_or_else(|| OpenError::MissingGeneration { path: path.to_owned(), id })?;
+    if generation.row().signed(&check_preimage(), &mac) {
+        Ok(())
+    } else {
+        Err(OpenError::WrongKeyring { path: path.to_owned() })
+    }
+}
+
+/// What the row `keyring` of `meta` authenticates: only that the keyring fits.
+fn check_preimage() -> Preimage {
+    Preimage::new(CHECK_LABEL)
+}
+
+const IDENTITIES: &str = "identities";
+const CHECK_LABEL: &[u8] = b"vouchsafe/v1 keyring check";

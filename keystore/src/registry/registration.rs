@@ -1,0 +1,90 @@
+//! Policies and baselines are checked against one another when they are put, and that holds when they are in force.
+//!
+//! Such a check compiles and rehearses policies, which takes longer than a transaction may hold the writer: grants would
+//! wait for it. So it is made before, off the async workers and as of one epoch; the change goes through only while nothing
+//! else has changed, and is checked anew otherwise. Every other rule is asked in the transaction itself.
+
+use vouchsafe_policy::Baseline;
+use vouchsafe_protocol::ObjectName;
+
+use super::change::{Actor, Change};
+use super::compiled::compile;
+use super::documents::put_version;
+use super::documents::types::{DocumentError, DocumentKind};
+use super::error::RegisterError;
+use super::handle::Registry;
+use super::purpose;
+
+impl Registry {
+    /// Puts a new version of a policy, in force at once. Returns the version.
+    pub(crate) async fn put_policy(
+        &self,
+        actor: Actor<'_>,
+        name: &ObjectName,
+        text: &str,
+    ) -> Result<u64, RegisterError> {
+        let policy = compile(name, text).await?;
+        let check = async || self.check_compiled(&policy, actor.at).await.map(drop);
+        let mut change = self.checked_change(actor, check).await?;
+        let rows = change.check();
+        purpose::require_guarded::<RegisterError>(change.connection(), rows, &policy).await?;
+        let version = put_version(&mut change, DocumentKind::Policy, name, text).await?;
+        change.commit("policy.put", name.as_str()).await?;
+        Ok(version)
+    }
+
+    /// Puts a new version of a baseline, in force at once. Returns the version.
+    pub(crate) async fn put_baseline(
+        &self,
+        actor: Actor<'_>,
+        name: &ObjectName,
+        json: &str,
+    ) -> Result<u64, RegisterError> {
+        let baseline = Baseline::parse(json)?;
+        if baseline.ends_at <= actor.at {
+            return Err(RegisterError::EndedBaseline { name: name.clone(), ends_at: baseline.ends_at });
+        }
+        let check = async || {
+            let policies = self.opened_by(name, &baseline, actor.at).await?;
+            if policies.is_empty() {
+                Ok(())
+            } else {
+                Err(RegisterError::OpensPolicies { name: name.clone(), policies })
+            }
+        };
+        let mut change = self.checked_change(actor, check).await?;
+        let version = put_version(&mut change, DocumentKind::Baseline, name, json).await?;
+        change.commit("baseline.put", name.as_str()).await?;
+        Ok(version)
+    }
+
+    /// A change of what `check` has found good, with nothing changed since.
+    async fn checked_change<'k>(
+        &'k self,
+        actor: Actor<'k>,
+        check: impl AsyncFn() -> Result<(), RegisterError>,
+    ) -> Result<Change<'k>, RegisterError> {
+        for _ in 0..ATTEMPTS {
+            let epoch = self.epoch().await?;
+            check().await?;
+            match self.change_as_of(actor, epoch).await {
+                Err(DocumentError::Overtaken) => {}
+                change => return Ok(change?),
+            }
+        }
+        Err(DocumentError::Overtaken.into())
+    }
+
+    /// A change, if nothing was changed since `epoch`.
+    pub(crate) async fn change_as_of<'k>(
+        &'k self,
+        actor: Actor<'k>,
+        epoch: u64,
+    ) -> Result<Change<'k>, DocumentError> {
+        let change = self.change(actor).await?;
+        if change.epoch == epoch.saturating_add(1) { Ok(change) } else { Err(DocumentError::Overtaken) }
+    }
+}
+
+/// Changes that may come between a check and its transaction.
+const ATTEMPTS: usize = 5;

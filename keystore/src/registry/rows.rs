@@ -1,0 +1,100 @@
+//! What every guarded row has: a MAC over all of its fields, and a row version that the log pins.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row as _;
+
+use crate::db::columns::{generation, number, stored, tampered};
+use crate::db::{Row, StoreError};
+use crate::keyring::Keyring;
+use crate::log::Pins;
+use crate::preimage::Preimage;
+
+/// The MAC of a row, and the generation it was made with.
+pub(crate) struct RowTag {
+    pub(crate) row_version: i64,
+    pub(crate) generation: i64,
+    pub(crate) mac: Vec<u8>,
+}
+
+impl RowTag {
+    /// Authenticates a row as of change `epoch`.
+    pub(crate) fn new(keyring: &Keyring, fields: Preimage, epoch: u64) -> Result<Self, StoreError> {
+        let primary = keyring.primary();
+        Ok(Self {
+            row_version: stored(epoch)?,
+            generation: i64::from(primary.id),
+            mac: primary.row().sign(&fields.number(epoch)),
+        })
+    }
+}
+
+/// Starts the list of a row's fields. Layout: label || table || each field in the order of the table ||
+/// row version, each length-prefixed.
+pub(crate) fn fields(table: &'static str) -> Preimage {
+    Preimage::new(ROW_LABEL).text(table)
+}
+
+/// What is needed to believe a row that was read in a view of the database as of `epoch`.
+#[derive(Clone, Copy)]
+pub(crate) struct RowCheck<'a> {
+    pub(crate) keyring: &'a Keyring,
+    pub(crate) pins: &'a Pins,
+    pub(crate) epoch: u64,
+}
+
+impl RowCheck<'_> {
+    /// Checks a row's MAC and that its last change is the one that the log has; gives its row version.
+    pub(crate) fn row(
+        &self,
+        table: &'static str,
+        key: &str,
+        row: &Row,
+        fields: Preimage,
+    ) -> Result<u64, StoreError> {
+        let id = generation(row, table, key)?;
+        let mac: Vec<u8> = row.try_get("mac").map_err(|_| tampered(table, key))?;
+        let found = number(row, "row_version", table, key)?;
+        let generation = self.keyring.get(id).ok_or_else(|| StoreError::UnknownGeneration {
+            table,
+            key: key.to_owned(),
+            id,
+        })?;
+        if !generation.row().signed(&fields.number(found), &mac) || found > self.epoch {
+            return Err(tampered(table, key));
+        }
+        match self.pins.get(table, key) {
+            // A change after this view was taken is no rollback.
+            Some(pin) if pin.epoch > self.epoch => Ok(found),
+            Some(pin) if pin.epoch > found || (pin.epoch == found && pin.removed) => {
+                Err(StoreError::RowRolledBack { table, key: key.to_owned(), found, pinned: pin.epoch })
+            }
+            Some(pin) if pin.epoch == found => Ok(found),
+            // Authentic, but of a change that was never committed, or of a history that was given up.
+            Some(_) | None => Err(tampered(table, key)),
+        }
+    }
+
+    /// Checks that a row that is not there was never there, or was removed by an operator.
+    pub(crate) fn absent(&self, table: &'static str, key: &str) -> Result<(), StoreError> {
+        match self.pins.get(table, key) {
+            Some(pin) if !pin.removed && pin.epoch <= self.epoch => Err(tampered(table, key)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that a list of all rows whose key starts with `prefix` lacks none.
+    pub(crate) fn complete(
+        &self,
+        table: &'static str,
+        prefix: &str,
+        found: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        match self.pins.missing(table, prefix, found, self.epoch) {
+            Some(key) => Err(tampered(table, &key)),
+            None => Ok(()),
+        }
+    }
+}
+
+const ROW_LABEL: &[u8] = b"vouchsafe/v1 row";

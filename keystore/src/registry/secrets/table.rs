@@ -1,0 +1,214 @@
+//! The rows of secrets and their versions: read with their MACs checked, written with new ones.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row as _;
+use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
+
+use super::types::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
+use crate::db::columns::{self, stored, time};
+use crate::db::{Connection, Row, StoreError};
+use crate::preimage::Preimage;
+use crate::registry::change::Change;
+use crate::registry::rows::{self, RowCheck, RowTag};
+use vouchsafe_policy::Purpose;
+
+/// A row of table `secrets`, authenticated.
+pub(in crate::registry) struct SecretRow {
+    pub(in crate::registry) path: SecretPath,
+    pub(in crate::registry) purpose: Purpose,
+    pub(in crate::registry) per_instance: bool,
+    pub(in crate::registry) policy: ObjectName,
+    pub(super) versions: u64,
+    pub(super) created_at: UnixTime,
+}
+
+impl SecretRow {
+    pub(super) fn another_version(
+        self,
+        new: NewVersion<'_>,
+        per_instance: bool,
+    ) -> Result<Self, SecretError> {
+        let Self { path, purpose, policy, .. } = &self;
+        if *purpose != new.purpose || self.per_instance != per_instance {
+            let per_instance = self.per_instance;
+            return Err(SecretError::OtherKind { path: path.clone(), purpose: *purpose, per_instance });
+        }
+        if policy != new.policy {
+            return Err(SecretError::OtherPolicy { path: path.clone(), policy: policy.clone() });
+        }
+        let versions = self.versions.saturating_add(1);
+        Ok(Self { versions, ..self })
+    }
+
+    pub(super) fn summary(self, versions: Vec<VersionSummary>) -> SecretSummary {
+        let Self { path, purpose, per_instance, policy, created_at, .. } = self;
+        SecretSummary { path, purpose, per_instance, policy, created_at, versions }
+    }
+
+    fn fields(&self) -> Preimage {
+        rows::fields(SECRETS)
+            .text(self.path.as_str())
+            .text(self.purpose.as_str())
+            .flag(self.per_instance)
+            .text(self.policy.as_str())
+            .number(self.versions)
+            .number(self.created_at.0)
+    }
+}
+
+pub(in crate::registry) async fn read_secret(
+    connection: &mut Connection,
+    check: RowCheck<'_>,
+    path: &SecretPath,
+) -> Result<Option<SecretRow>, StoreError> {
+    let row = sqlx::query("SELECT * FROM secrets WHERE path = $1")
+        .bind(path.as_str())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else {
+        check.absent(SECRETS, path.as_str())?;
+        return Ok(None);
+    };
+    secret_of(check, path, &row).map(Some)
+}
+
+pub(super) fn secret_of(check: RowCheck<'_>, path: &SecretPath, row: &Row) -> Result<SecretRow, StoreError> {
+    let key = path.as_str();
+    let tampered = || columns::tampered(SECRETS, key);
+    let secret = SecretRow {
+        path: path.clone(),
+        purpose: columns::text(row, "purpose", SECRETS, key)?.parse().map_err(|_| tampered())?,
+        per_instance: columns::flag(row, "per_instance", SECRETS, key)?,
+        policy: ObjectName::parse(&columns::text(row, "policy", SECRETS, key)?).map_err(|_| tampered())?,
+        versions: columns::number(row, "versions", SECRETS, key)?,
+        created_at: UnixTime(columns::number(row, "created_at", SECRETS, key)?),
+    };
+    check.row(SECRETS, key, row, secret.fields())?;
+    Ok(secret)
+}
+
+/// All versions of a secret; there is one for each number, or somebody removed one.
+pub(in crate::registry) async fn read_versions(
+    connection: &mut Connection,
+    check: RowCheck<'_>,
+    secret: &SecretRow,
+) -> Result<Vec<VersionSummary>, StoreError> {
+    let path = secret.path.as_str();
+    let rows = sqlx::query("SELECT * FROM secret_versions WHERE path = $1 ORDER BY version")
+        .bind(path)
+        .fetch_all(connection)
+        .await?;
+    let mut versions = Vec::with_capacity(rows.len());
+    for (row, expected) in rows.iter().zip(1..) {
+        let key = version_key(&secret.path, expected);
+        let state = VersionState::parse(&columns::text(row, "state", VERSIONS, &key)?);
+        let version = VersionSummary {
+            version: columns::number(row, "version", VERSIONS, &key)?,
+            state: state.ok_or_else(|| columns::tampered(VERSIONS, &key))?,
+            created_at: UnixTime(columns::number(row, "created_at", VERSIONS, &key)?),
+            retirement: Some(columns::number(row, "retirement", VERSIONS, &key)?).filter(|epoch| *epoch > 0),
+        };
+        check.row(VERSIONS, &key, row, version_fields(&secret.path, &version))?;
+        if version.version != expected {
+            return Err(columns::tampered(VERSIONS, &key));
+        }
+        versions.push(version);
+    }
+    if versions.len() as u64 != secret.versions {
+        return Err(columns::tampered(VERSIONS, &version_key(&secret.path, secret.versions)));
+    }
+    Ok(versions)
+}
+
+/// The secrets that rest on this policy, in this view: their paths and what they are for.
+pub(in crate::registry) async fn guarded_by(
+    connection: &mut Connection,
+    check: RowCheck<'_>,
+    policy: &ObjectName,
+) -> Result<Vec<(SecretPath, Purpose)>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM secrets ORDER BY path").fetch_all(connection).await?;
+    let (mut guarded, mut found) = (Vec::new(), BTreeSet::new());
+    for row in &rows {
+        let path: String = row.try_get("path")?;
+        let path = SecretPath::parse(&path).map_err(|_| columns::tampered(SECRETS, &path))?;
+        let secret = secret_of(check, &path, row)?;
+        found.insert(path.to_string());
+        if secret.policy == *policy {
+            guarded.push((path, secret.purpose));
+        }
+    }
+    // A row that was removed could hide a secret from this check.
+    check.complete(SECRETS, "", &found)?;
+    Ok(guarded)
+}
+
+pub(super) async fn write_secret(change: &mut Change<'_>, secret: &SecretRow) -> Result<(), StoreError> {
+    let tag = RowTag::new(change.check().keyring, secret.fields(), change.epoch)?;
+    sqlx::query(
+        "INSERT INTO secrets (path, purpose, per_instance, policy, versions, created_at, row_version, \
+         generation, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (path) DO UPDATE SET \
+         policy = excluded.policy, versions = excluded.versions, row_version = excluded.row_version, \
+         generation = excluded.generation, mac = excluded.mac",
+    )
+    .bind(secret.path.as_str())
+    .bind(secret.purpose.as_str())
+    .bind(secret.per_instance)
+    .bind(secret.policy.as_str())
+    .bind(stored(secret.versions)?)
+    .bind(time(secret.created_at)?)
+    .bind(tag.row_version)
+    .bind(tag.generation)
+    .bind(tag.mac)
+    .execute(change.connection())
+    .await?;
+    change.wrote(SECRETS, secret.path.as_str());
+    Ok(())
+}
+
+pub(super) async fn write_version(
+    change: &mut Change<'_>,
+    path: &SecretPath,
+    version: &VersionSummary,
+) -> Result<(), StoreError> {
+    let tag = RowTag::new(change.check().keyring, version_fields(path, version), change.epoch)?;
+    sqlx::query(
+        "INSERT INTO secret_versions (path, version, state, created_at, retirement, row_version, generation, mac) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (path, version) DO UPDATE SET \
+         state = excluded.state, retirement = excluded.retirement, row_version = excluded.row_version, generation = excluded.generation, \
+         mac = excluded.mac",
+    )
+    .bind(path.as_str())
+    .bind(stored(version.version)?)
+    .bind(version.state.as_str())
+    .bind(time(version.created_at)?)
+    .bind(stored(version.retirement.unwrap_or(0))?)
+    .bind(tag.row_version)
+    .bind(tag.generation)
+    .bind(tag.mac)
+    .execute(change.connection())
+    .await?;
+    change.wrote(VERSIONS, &version_key(path, version.version));
+    Ok(())
+}
+
+/// Path, version, state, time; and the retirement, where there is one: rows that are older than that column have no
+/// such field, and a list of one field more or less is another list.
+fn version_fields(path: &SecretPath, version: &VersionSummary) -> Preimage {
+    let fields = rows::fields(VERSIONS)
+        .text(path.as_str())
+        .number(version.version)
+        .text(version.state.as_str())
+        .number(version.created_at.0);
+    match version.retirement {
+        Some(epoch) => fields.number(epoch),
+        None => fields,
+    }
+}
+
+fn version_key(path: &SecretPath, version: u64) -> String {
+    format!("{path} version {version}")
+}
+
+pub(super) const SECRETS: &str = "secrets";
+const VERSIONS: &str = "secret_versions";

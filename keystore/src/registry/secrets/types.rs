@@ -1,0 +1,193 @@
+//! What is told of secrets, and why a change of one is refused.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
+
+use crate::db::StoreError;
+use crate::primitives::RandomError;
+use crate::sealing::SealError;
+use vouchsafe_policy::{PolicyError, Purpose, PurposeMismatch};
+
+/// Where in its life a version is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VersionState {
+    /// Served, when it is the newest that is active.
+    Active,
+    /// Refused; can come back.
+    Retired,
+    /// Gone.
+    Destroyed,
+}
+
+impl VersionState {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Destroyed => "destroyed",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Retired, Self::Destroyed].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+impl fmt::Display for VersionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is told of a secret. Never its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretSummary {
+    /// Its path.
+    pub path: SecretPath,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whether each instance gets a value of its own.
+    pub per_instance: bool,
+    /// The policy that guards it.
+    pub policy: ObjectName,
+    /// When it was first put.
+    pub created_at: UnixTime,
+    /// Its versions, the oldest first.
+    pub versions: Vec<VersionSummary>,
+}
+
+/// What is told of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionSummary {
+    /// Its number, from 1.
+    pub version: u64,
+    /// Its state.
+    pub state: VersionState,
+    /// When it was put.
+    pub created_at: UnixTime,
+    /// The change (its epoch) that retired it together with the whole secret. `None` while it is not retired, or when it
+    /// was retired by itself: then only its number brings it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retirement: Option<u64>,
+}
+
+impl SecretSummary {
+    /// The version that is served.
+    #[must_use]
+    pub fn served(&self) -> Option<&VersionSummary> {
+        self.versions.iter().rev().find(|version| version.state == VersionState::Active)
+    }
+}
+
+/// Why a secret was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// There is none at this path.
+    #[error("there is no secret at {path}")]
+    Unknown {
+        /// The path.
+        path: SecretPath,
+    },
+    /// There is no such version.
+    #[error("{path} has no version {version}")]
+    UnknownVersion {
+        /// The path.
+        path: SecretPath,
+        /// The version.
+        version: u64,
+    },
+    /// No version was retired together with the secret.
+    #[error("no version of {path} was retired with the whole secret: name the version to restore")]
+    NothingToRestore {
+        /// The path.
+        path: SecretPath,
+    },
+    /// That version is destroyed.
+    #[error("version {version} of {path} is destroyed")]
+    Destroyed {
+        /// The path.
+        path: SecretPath,
+        /// The version.
+        version: u64,
+    },
+    /// A secret without a policy cannot exist.
+    #[error("there is no policy {policy}: put the policy first")]
+    NoSuchPolicy {
+        /// The policy.
+        policy: ObjectName,
+    },
+    /// A secret uses policies of its own namespace or of `shared`.
+    #[error("policy {policy} is neither of the namespace of {path} nor shared")]
+    ForeignPolicy {
+        /// The path.
+        path: SecretPath,
+        /// The policy.
+        policy: ObjectName,
+    },
+    /// The policy is for another purpose.
+    #[error(transparent)]
+    Purpose(#[from] PurposeMismatch),
+    /// The stored policy does not compile with this version of the broker, so that its purpose is not known.
+    #[error("policy {policy} does not compile with this version: {error}")]
+    Policy {
+        /// The policy.
+        policy: ObjectName,
+        /// Why.
+        error: Box<PolicyError>,
+    },
+    /// A new version is for what the secret is for.
+    #[error("{path} is for {purpose}{}", if *per_instance { ", a value for each instance" } else { "" })]
+    OtherKind {
+        /// The path.
+        path: SecretPath,
+        /// What it is for.
+        purpose: Purpose,
+        /// Whether each instance gets its own.
+        per_instance: bool,
+    },
+    /// A new version has the secret's policy; changing the policy is an action of its own.
+    #[error("{path} is guarded by {policy}: change its policy first")]
+    OtherPolicy {
+        /// The path.
+        path: SecretPath,
+        /// The policy that guards it.
+        policy: ObjectName,
+    },
+    /// Not a length that is generated.
+    #[error("a generated secret has 16 to {MAX_GENERATED} bytes, not {length}")]
+    GeneratedLength {
+        /// What was asked for.
+        length: usize,
+    },
+    /// Sealing failed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for SecretError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What a new version is put under.
+#[derive(Clone, Copy, Debug)]
+pub struct NewVersion<'a> {
+    /// Where.
+    pub path: &'a SecretPath,
+    /// What for.
+    pub purpose: Purpose,
+    /// The policy that guards it.
+    pub policy: &'a ObjectName,
+}
+
+pub(super) const MAX_GENERATED: usize = 1024;

@@ -1,0 +1,148 @@
+//! What a decision is made on, as of one epoch, and the decision.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vouchsafe_attestation::VerifiedClaims;
+use vouchsafe_policy::{
+    BaselineError, DecideItem, DecideRequest, Denial, Guardrails, NamedBaseline, PolicyError, Protocol,
+    ReleaseGrant, SecretState, decide,
+};
+use vouchsafe_protocol::{BrokerIdentity, ObjectName, ReleasePaths, SecretPath, UnixTime};
+
+use crate::db::StoreError;
+use crate::log::record::GuardrailsRef;
+use crate::registry::Registry;
+use crate::registry::documents::types::Document;
+use crate::registry::material::{ActiveSecret, DecisionMaterial, MaterialState};
+use crate::registry::names::guardrails_name;
+
+/// Why the input of a decision could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecisionInputError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored policy or the guardrails do not compile with this version of the broker.
+    #[error("{name} does not compile with this version: {error}")]
+    Policy {
+        /// Its name.
+        name: ObjectName,
+        /// Why.
+        error: PolicyError,
+    },
+    /// A stored baseline cannot be read by this version.
+    #[error("baseline {name} cannot be read by this version: {error}")]
+    Baseline {
+        /// Its name.
+        name: ObjectName,
+        /// Why.
+        error: BaselineError,
+    },
+}
+
+/// Everything that a decision about some paths needs, as of one epoch.
+#[derive(Debug)]
+pub struct DecisionInput {
+    pub(super) epoch: u64,
+    items: Vec<DecideItem>,
+    pub(super) active: BTreeMap<SecretPath, Arc<ActiveSecret>>,
+    guardrails: Arc<Guardrails>,
+    guardrails_version: Option<u64>,
+}
+
+impl DecisionInput {
+    /// Decides: the only way on is the grant.
+    ///
+    /// # Errors
+    /// The refused paths, each with everything that stands in the way.
+    pub fn decide(
+        &self,
+        claims: &VerifiedClaims,
+        broker: &BrokerIdentity,
+        now: UnixTime,
+    ) -> Result<ReleaseGrant, Denial> {
+        let items = self.items.clone();
+        let request = DecideRequest { broker, epoch: self.epoch, now, protocol: Protocol::V1, items };
+        decide(claims, &request, &self.guardrails)
+    }
+
+    /// The epoch that this is of.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The guardrails that it is decided under, for the record.
+    #[must_use]
+    pub fn guardrails(&self) -> GuardrailsRef {
+        GuardrailsRef { digest: self.guardrails.digest(), version: self.guardrails_version }
+    }
+
+    /// Whether an active policy of these paths names this project as the owner: refusals of its VMs are
+    /// worth a durable record.
+    #[must_use]
+    pub fn names_project(&self, project_number: u64) -> bool {
+        self.items.iter().any(|item| match &item.secret {
+            SecretState::Active { policy, .. } => policy.project_numbers().contains(&project_number),
+            SecretState::Absent | SecretState::Retired => false,
+        })
+    }
+}
+
+/// Reads what is needed to decide about these paths. Usually without a query.
+pub(crate) async fn decision_input(
+    registry: &Registry,
+    paths: &ReleasePaths,
+) -> Result<DecisionInput, DecisionInputError> {
+    let material = registry.material(paths.as_slice()).await?;
+    let guardrails = guardrails(registry, material.guardrails.as_deref()).await?;
+    let (mut items, mut active) = (Vec::with_capacity(material.items.len()), BTreeMap::new());
+    for item in &material.items {
+        let secret = match &item.state {
+            MaterialState::Absent => SecretState::Absent,
+            MaterialState::Retired => SecretState::Retired,
+            MaterialState::Active(secret) => {
+                active.insert(item.path.clone(), Arc::clone(secret));
+                active_state(registry, secret, &material).await?
+            }
+        };
+        items.push(DecideItem { path: item.path.clone(), secret });
+    }
+    let guardrails_version = material.guardrails.as_ref().map(|document| document.version);
+    Ok(DecisionInput { epoch: material.epoch, items, active, guardrails, guardrails_version })
+}
+
+/// The guardrails in force, compiled.
+pub(crate) async fn guardrails_in_force(registry: &Registry) -> Result<Arc<Guardrails>, DecisionInputError> {
+    guardrails(registry, registry.stored_guardrails().await?.as_ref()).await
+}
+
+async fn guardrails(
+    registry: &Registry,
+    stored: Option<&Document>,
+) -> Result<Arc<Guardrails>, DecisionInputError> {
+    let compiled = registry.compiled().guardrails(stored).await;
+    compiled.map_err(|error| {
+        let name = stored.map_or_else(guardrails_name, |document| document.name.clone());
+        DecisionInputError::Policy { name, error }
+    })
+}
+
+async fn active_state(
+    registry: &Registry,
+    secret: &ActiveSecret,
+    material: &DecisionMaterial,
+) -> Result<SecretState, DecisionInputError> {
+    let failed = |error| DecisionInputError::Policy { name: secret.policy.name.clone(), error };
+    let policy = registry.compiled().policy(&secret.policy).await.map_err(failed)?;
+    let named = policy.baselines().iter().filter_map(|name| material.baselines.get(name));
+    let baselines = named.map(|document| baseline(registry, document)).collect::<Result<_, _>>()?;
+    Ok(SecretState::Active { version: secret.version, purpose: secret.purpose, policy, baselines })
+}
+
+fn baseline(registry: &Registry, document: &Document) -> Result<NamedBaseline, DecisionInputError> {
+    let failed = |error| DecisionInputError::Baseline { name: document.name.clone(), error };
+    let baseline = registry.compiled().baseline(document).map_err(failed)?;
+    Ok(NamedBaseline { name: document.name.clone(), revoked: document.revoked, baseline })
+}

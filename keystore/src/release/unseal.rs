@@ -1,0 +1,68 @@
+//! Opens exactly what a grant names and nothing else.
+
+use vouchsafe_policy::{GrantedRelease, ReleaseGrant};
+use vouchsafe_protocol::{PlaintextSecret, SecretPath};
+
+use super::input::DecisionInput;
+use crate::keyring::Keyring;
+use crate::registry::material::ActiveSecret;
+use crate::sealing::{SealContext, SealError, instance_secret};
+
+/// Why a granted secret was not unsealed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnsealError {
+    /// The grant is for a secret that this material does not serve.
+    #[error("{path} is not served by this material")]
+    NotServed {
+        /// The path.
+        path: SecretPath,
+    },
+    /// A value for each instance, and the claims name no instance.
+    #[error("{path} has a value for each instance, and the evidence names no instance")]
+    NoInstance {
+        /// The path.
+        path: SecretPath,
+    },
+    /// It does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// The secrets of a grant, in its order.
+pub(crate) fn unseal(
+    keyring: &Keyring,
+    grant: &ReleaseGrant,
+    input: &DecisionInput,
+) -> Result<Vec<PlaintextSecret>, UnsealError> {
+    let instance = grant.instance().map(|instance| (instance.project_number, instance.instance_id));
+    let not_served = |path: &SecretPath| UnsealError::NotServed { path: path.clone() };
+    let open = |granted: &GrantedRelease| {
+        let path = granted.path();
+        let secret = input.active.get(path).ok_or_else(|| not_served(path))?;
+        let same = secret.version == granted.version()
+            && secret.policy.name == *granted.policy()
+            && secret.policy.digest == granted.policy_digest()
+            && input.epoch == grant.epoch();
+        if !same {
+            return Err(not_served(path));
+        }
+        unseal_active(keyring, secret, instance)
+    };
+    grant.secrets().iter().map(open).collect()
+}
+
+/// The value of a secret that is served. `instance`: project number and instance id. Called by [`unseal`] alone,
+/// which takes a grant.
+pub(crate) fn unseal_active(
+    keyring: &Keyring,
+    active: &ActiveSecret,
+    instance: Option<(u64, u64)>,
+) -> Result<PlaintextSecret, UnsealError> {
+    let context = SealContext { path: &active.path, version: active.version, policy: &active.policy.name };
+    let secret = active.sealed.unseal(keyring, context)?;
+    if !active.per_instance {
+        return Ok(secret);
+    }
+    let (project, id) = instance.ok_or_else(|| UnsealError::NoInstance { path: active.path.clone() })?;
+    Ok(instance_secret(&secret, project, id))
+}
