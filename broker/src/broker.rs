@@ -150,6 +150,8 @@ impl Broker {
         };
         let chips = broker.metrics.chips.clone();
         broker.keystore.watch_chips(move |subject, event| chips.seen(subject, event));
+        let transactions = broker.metrics.transactions.clone();
+        broker.keystore.watch_transactions(move |end| transactions.ended(end));
         broker.announce();
         let broker = Arc::new(broker);
         health::watch(&broker).await;

@@ -13,6 +13,10 @@ use vouchsafe_protocol::{ReasonCode, UnixTime};
 use crate::admission::TurnedAway;
 use crate::collateral::{CollateralStatus, ItemStatus};
 
+mod transactions;
+
+pub use transactions::TransactionMetrics;
+
 /// Every metric of one broker.
 #[derive(Debug)]
 pub struct Metrics {
@@ -48,7 +52,12 @@ pub struct Metrics {
     pub collateral: CollateralMetrics,
     /// Baselines by state.
     pub baselines: BaselineMetrics,
+    /// Transactions of the database, by name.
+    pub transactions: TransactionMetrics,
 }
+
+/// Bounds of the buckets of durations, in seconds.
+const DURATIONS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 /// What is counted of chips, by whose they are: `instance` or `policy`.
 #[derive(Clone, Debug)]
@@ -268,9 +277,8 @@ impl Metrics {
     /// When two metrics have one name, which a test rules out.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let durations = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-        let histogram =
-            HistogramOpts::new("vouchsafe_release_seconds", "Time of a release").buckets(durations);
+        let histogram = HistogramOpts::new("vouchsafe_release_seconds", "Time of a release");
+        let histogram = histogram.buckets(DURATIONS.to_vec());
         let refusals = Opts::new("vouchsafe_refusals_total", "Requests refused, by reason code");
         let counter = |name, help| registered(&registry, IntCounter::new(name, help)?);
         let gauge = |name, help| registered(&registry, IntGauge::new(name, help)?);
@@ -297,6 +305,7 @@ impl Metrics {
             listeners: ListenerMetrics::new(&registry)?,
             collateral: CollateralMetrics::new(&registry)?,
             baselines: BaselineMetrics::new(&registry)?,
+            transactions: TransactionMetrics::new(&registry)?,
             registry,
         };
         for code in ReasonCode::ALL {

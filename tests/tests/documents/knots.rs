@@ -57,7 +57,11 @@ fn a_circle_is_a_knot_and_a_line_is_none() {
 fn parents_that_name_their_children_are_in_their_knots() {
     let folder = [("a", "mod b;\npub use b::B;"), ("a/b", "use super::A;\n"), ("a/c", "use super::b::B;")];
     assert_eq!(knot(&folder), ["a", "a::b"]);
-    let clean = [("a", "mod b;\npub use b::B;"), ("a/b", "use super::c::C;"), ("a/c", "// crate::a\npub(in crate::a) struct C;")];
+    let clean = [
+        ("a", "mod b;\npub use b::B;"),
+        ("a/b", "use super::c::C;"),
+        ("a/c", "// crate::a\npub(in crate::a) struct C;"),
+    ];
     assert_eq!(knot(&clean).len(), 1);
 }
 
