@@ -22,6 +22,7 @@ pub(crate) mod der;
 pub(crate) mod evidence;
 mod identifiers;
 mod issuer;
+pub(crate) mod p256;
 mod path;
 mod revocation;
 #[cfg(test)]

@@ -28,7 +28,7 @@ mod pck;
 mod published;
 mod quote;
 mod refusal;
-pub(crate) mod signatures;
+mod signatures;
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +58,7 @@ pub use self::quote::QuotePart;
 use crate::anchors::Purpose;
 use crate::chain::Revocation;
 use crate::chain::VerifiedChain;
+use crate::chain::p256;
 use crate::field::at;
 use crate::hex_bytes::Hex;
 use crate::inputs::VerifyInputs;
@@ -146,7 +147,7 @@ fn verify_parsed(
     check_trust_domain(quote)?;
 
     let cache = inputs.cache.tdx();
-    signatures::with(cache.signature_cache(), || {
+    p256::with(cache.signature_cache(), || {
         // 3. The platform's certificate chains to an anchor, the one that ends the quote's own chain: certification data
         //    of type 5 (DCAP API A.3.9; T10).
         let pck = cache.chain(quote.pck_chain)?;

@@ -10,8 +10,8 @@ use webpki::aws_lc_rs as provider;
 
 use super::der::PublicKeyInfo;
 use super::der::Signed;
+use super::p256::CACHED_P256;
 use crate::anchors::Purpose;
-use crate::tdx::signatures::REMEMBERED_P256;
 
 type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
 
@@ -28,7 +28,7 @@ const GOOGLE: Algorithms = &[
 ];
 
 /// Intel signs with ECDSA P-256 and SHA-256 (PCK profile), nothing else.
-static INTEL: Algorithms = &[REMEMBERED_P256];
+static INTEL: Algorithms = &[CACHED_P256];
 /// Google signs the chains of its tokens with RSASSA-PKCS1 and SHA-256, nothing else.
 const CONFIDENTIAL_SPACE: Algorithms = &[provider::RSA_PKCS1_2048_8192_SHA256];
 

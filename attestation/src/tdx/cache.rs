@@ -8,7 +8,7 @@ use vouchsafe_protocol::Digest32;
 
 use super::error::TdxError;
 use super::pck::PckChain;
-use super::signatures::SignatureCache;
+use crate::chain::p256::SignatureCache;
 
 /// Platform chains that were read, by their digest, and signatures that verified. Bounded, shared between
 /// threads; each entry is a function of the bytes that it is remembered under.
