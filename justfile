@@ -18,12 +18,12 @@ setup:
 # A broker, a software TPM, a release, a refusal and its explanation: the whole thing to look at. Ends by itself; with --keep, broker
 # and VM stay to play with.
 demo *ARGS: setup
-    @echo "demo: the first build takes about 7 minutes on two cores; after that the demo takes seconds" >&2
+    @echo "demo: the first build takes about 8 minutes on two cores; after that the demo takes seconds" >&2
     @cargo build --quiet {{ programs }}
     @cargo run --quiet -p vouchsafe-tests --bin demo -- {{ ARGS }}
 
 # All that CI runs: every check, then every test.
-test: (announce "test" "about 20 minutes on two cores, three once built") setup check
+test: (announce "test" "about 20 minutes on two cores, five once built") setup check
     cargo test --workspace --exclude vouchsafe-tests
     # The programs as they are shipped, without what only tests are built with; the tests start them.
     cargo build {{ programs }}
