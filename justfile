@@ -8,6 +8,7 @@ deny_warnings := "-D warnings"
 programs := "-p vouchsafe-broker -p vouchsafe-guest-client"
 
 # Lists the recipes.
+[private]
 default:
     @just --justfile "{{ justfile() }}" --list --unsorted
 
@@ -38,12 +39,9 @@ check: setup deny
     RUSTDOCFLAGS="{{ deny_warnings }}" cargo doc --workspace --no-deps --document-private-items --quiet
 
 # Dependencies against deny.toml: version floors, who may use what, licences, sources. Needs no network but for the first fetch.
+[private]
 deny: setup
     "$(scripts/tool cargo-deny)" --log-level error --locked --workspace check --allow unused-wrapper bans licenses sources
-
-# All programs, as demo and test use them.
-build: setup
-    cargo build {{ programs }}
 
 # All programs for release; the guest's is the one of target/release/vouchsafe-guest.
 release: setup
@@ -52,10 +50,6 @@ release: setup
 # Formats the code.
 fmt:
     cargo fmt --all
-
-# The documentation of all crates, private items too; prints where it is.
-docs: setup
-    cargo doc --workspace --no-deps --document-private-items
 
 # Each step of a release beside the bare operation it rests on (criterion; release build). Arguments go to criterion: `bench 'snp|tdx'`.
 [positional-arguments]

@@ -1,4 +1,4 @@
-//! What the documents say about the tree is true: links, threats, names of types and of refusals, the sample unit.
+//! What the documents say about the tree is true: links, threats, names of types and of refusals, recipes, the sample unit.
 
 #[cfg(test)]
 mod glossary;
@@ -6,6 +6,8 @@ mod glossary;
 mod knots;
 #[cfg(test)]
 mod links;
+#[cfg(test)]
+mod recipes;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
