@@ -1,5 +1,5 @@
-//! The way from paths to opened secrets: [`input`] reads what a decision needs in one epoch and makes the grant or the
-//! denial, [`unseal`] opens what a grant names.
+//! The way from paths to opened secrets: `input` reads what a decision needs in one epoch and makes the grant or the
+//! denial, `unseal` opens what a grant names.
 
 pub(crate) mod input;
 pub(crate) mod unseal;

@@ -1,6 +1,6 @@
 //! Policies, baselines and guardrails as stored: text with a digest, immutable versions, a current one.
 //!
-//! What the text means, and whether it may be stored at all, is for the file of its kind: [`super::policies`],
+//! What the text means, and whether it may be stored at all, is for the file of its kind: [`super::registration`],
 //! [`super::baselines`], [`super::guardrails`].
 
 use vouchsafe_protocol::ObjectName;
