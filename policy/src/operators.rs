@@ -231,11 +231,9 @@ impl Permit {
 pub struct OperatorPolicy(Rules);
 
 impl OperatorPolicy {
-    /// Parses and validates against the operators' schema.
-    ///
-    /// # Errors
-    /// One variant for each reason.
-    pub fn compile(text: &str) -> Result<Self, PolicyError> {
+    /// Parses and validates against the operators' schema. Only this crate has a text to compile: one that permits everything
+    /// would give permits for everything.
+    pub(crate) fn compile(text: &str) -> Result<Self, PolicyError> {
         Rules::compile(text, &VOCABULARY).map(Self)
     }
 

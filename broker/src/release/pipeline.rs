@@ -32,11 +32,13 @@ pub(super) fn prepare(verified: Verified) -> Result<Prepared, Failure> {
     let Decision { input, verdict } = decision;
     let grant = verdict.map_err(|denial| denied(&verified, denial, is_for_owner))?;
 
-    // 2. Unseal what the grant names, and nothing else.
-    let secrets = broker.keystore.unseal(&grant, &input).map_err(|error| failed(error.into()))?;
+    let answer = {
+        // 2. Unseal what the grant names, and nothing else.
+        let secrets = broker.keystore.unseal(&grant, &input).map_err(|error| failed(error.into()))?;
 
-    // 3. Wrap it to the key that the evidence commits to, and sign the answer.
-    let answer = wrap(session, &grant, &secrets).map_err(|error| failed(error.into()))?;
+        // 3. Wrap it to the key that the evidence commits to, and sign the answer.
+        wrap(session, &grant, &secrets).map_err(|error| failed(error.into()))?
+    };
 
     // 4. Record: this spends the grant, and the nonce with it.
     let grant = record_of(&verified, grant, input.guardrails());

@@ -6,8 +6,8 @@
 //! PCR 13. Two things are not: `/.extra/boot-secret`, 32 bytes of the machine's own (since 261), and an initrd that the program
 //! which started the image has registered with the firmware.
 //!
-//! So the digest in PCR 9 may be left out only where nothing can have registered one: firmware and shim do not. A boot manager
-//! does, for an entry whose text nobody measures (systemd-boot shows the path in PCR 12, and only while it passes it as an option
+//! So the digest in PCR 9 may be left out only where nothing can have registered one: shim does not, and neither does Google's
+//! firmware, which a policy's firmware condition names. An EFI driver could. A boot manager does, for an entry whose text nobody measures (systemd-boot shows the path in PCR 12, and only while it passes it as an option
 //! as well), and GRUB can load code. As any digest is taken, its place has to tell whose it is: the last of PCR 9, where only
 //! the kernel measures.
 //!
@@ -88,10 +88,15 @@ impl Baseline {
         let loaders = [
             ("boot_manager", &self.boot_manager),
             ("grub", &self.grub),
+            ("drivers", &self.drivers),
             ("other_images", &self.other_images),
         ];
-        match loaders.iter().find(|(_, digests)| !digests.is_empty()) {
-            Some((list, _)) => Err(ComposedInitrdError::Loader(list)),
+        // Events of PCR 2 and 4 that are listed by digest alone may be images.
+        let unnamed =
+            [2, 4].iter().any(|pcr| self.other_events.get(pcr).is_some_and(|list| !list.is_empty()));
+        let listed = loaders.iter().find(|(_, digests)| !digests.is_empty()).map(|(list, _)| *list);
+        match listed.or(unnamed.then_some("other_events")) {
+            Some(list) => Err(ComposedInitrdError::Loader(list)),
             None => Ok(()),
         }
     }

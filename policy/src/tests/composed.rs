@@ -69,6 +69,24 @@ fn t49_behind_a_loader_the_composed_initrd_is_pinned() {
     }
 }
 
+/// A driver runs before the image, and what is listed by digest alone in PCR 2 or 4 may be one.
+#[test]
+fn t49_beside_drivers_the_composed_initrd_is_pinned() {
+    let log = EventLogBuilder::unified(Technology::SevSnp, &["uki"]).with_composed_initrd("composed");
+    let baseline = learned(&log);
+    assert_eq!(baseline.composed_initrd, ComposedInitrd::BySections);
+    let digest = || vec![Digest32::of(b"a driver").into()];
+    let with_drivers = Baseline { drivers: digest(), ..baseline.clone() };
+    let unnamed = |pcr| Baseline { other_events: [(pcr, digest())].into(), ..baseline.clone() };
+    for (changed, list) in
+        [(with_drivers, "drivers"), (unnamed(2), "other_events"), (unnamed(4), "other_events")]
+    {
+        let error = Baseline::parse(&changed.to_json()).unwrap_err();
+        assert_eq!(error, BaselineError::ComposedInitrd(ComposedInitrdError::Loader(list)));
+    }
+    assert!(Baseline::parse(&unnamed(1).to_json()).is_ok());
+}
+
 #[test]
 fn t49_what_is_put_beside_the_image_is_still_refused() {
     let log = EventLogBuilder::unified(Technology::SevSnp, &["shim", "uki"]).with_composed_initrd("composed");
