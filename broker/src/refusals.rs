@@ -5,7 +5,7 @@
 //! evidence that does not verify, and evidence of a VM that verified and was refused are kept apart.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vouchsafe_keystore::record::RefusalRecord;
 use vouchsafe_protocol::DecisionId;
@@ -40,7 +40,7 @@ struct Kept {
 #[derive(Debug)]
 struct Numbered {
     number: u64,
-    refusal: RefusalRecord,
+    refusal: Arc<RefusalRecord>,
 }
 
 impl Refusals {
@@ -62,7 +62,7 @@ impl Refusals {
         while ring.len() >= self.capacity {
             ring.pop_front();
         }
-        ring.push_back(Numbered { number, refusal });
+        ring.push_back(Numbered { number, refusal: Arc::new(refusal) });
     }
 
     /// The refusal with this id.
@@ -70,17 +70,19 @@ impl Refusals {
     pub fn get(&self, decision: DecisionId) -> Option<RefusalRecord> {
         let kept = self.kept();
         let found = kept.all().filter(|kept| kept.refusal.decision == decision);
-        found.max_by_key(|kept| kept.number).map(|kept| kept.refusal.clone())
+        found.max_by_key(|kept| kept.number).map(|kept| (*kept.refusal).clone())
     }
 
-    /// The newest ones first that `is_wanted`, at most `limit`. Nothing is kept meanwhile: `is_wanted` should be quick.
+    /// The newest ones first that `is_wanted`. Nothing is kept while that is asked: it should be quick, and what takes longer is
+    /// for what comes out.
     #[must_use]
-    pub fn newest(&self, limit: usize, is_wanted: impl Fn(&RefusalRecord) -> bool) -> Vec<RefusalRecord> {
+    pub fn newest(&self, is_wanted: impl Fn(&RefusalRecord) -> bool) -> Vec<Arc<RefusalRecord>> {
         let kept = self.kept();
-        let mut all: Vec<&Numbered> = kept.all().collect();
-        all.sort_unstable_by_key(|kept| std::cmp::Reverse(kept.number));
-        let wanted = all.into_iter().map(|kept| &kept.refusal).filter(|refusal| is_wanted(refusal));
-        wanted.take(limit).cloned().collect()
+        let wanted = kept.all().filter(|kept| is_wanted(&kept.refusal));
+        let mut wanted: Vec<_> = wanted.map(|kept| (kept.number, Arc::clone(&kept.refusal))).collect();
+        drop(kept);
+        wanted.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+        wanted.into_iter().map(|(_, refusal)| refusal).collect()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -126,12 +128,12 @@ mod tests {
     fn t44_refusals_of_strangers_take_bounded_room() {
         let refusals = Refusals::new(3);
         (0..100).for_each(|number| refusals.keep(refusal(number), Standing::Unverified));
-        assert_eq!(refusals.newest(10, |_| true), [refusal(99), refusal(98), refusal(97)]);
+        assert_eq!(refusals.newest(|_| true), [refusal(99), refusal(98), refusal(97)].map(Arc::new));
         assert_eq!(refusals.get(DecisionId([98; 16])), Some(refusal(98)));
         assert_eq!(refusals.get(DecisionId([96; 16])), None);
         let none = Refusals::new(0);
         none.keep(refusal(1), Standing::Verified);
-        assert_eq!(none.newest(10, |_| true), []);
+        assert_eq!(none.newest(|_| true), []);
     }
 
     #[test]
@@ -141,12 +143,11 @@ mod tests {
         refusals.keep(refusal(2), Standing::Unverified);
         (100..200).for_each(|number| refusals.keep(refusal(number), Standing::Malformed));
         assert_eq!(refusals.get(DecisionId([1; 16])), Some(refusal(1)));
-        let kept = [refusal(199), refusal(198), refusal(197), refusal(2), refusal(1)];
-        assert_eq!(refusals.newest(10, |_| true), kept);
+        let kept = [199, 198, 197, 2, 1].map(|number| Arc::new(refusal(number)));
+        assert_eq!(refusals.newest(|_| true), kept);
         (200..=255).for_each(|number| refusals.keep(refusal(number), Standing::Unverified));
         assert_eq!(refusals.get(DecisionId([1; 16])), Some(refusal(1)));
         assert_eq!(refusals.get(DecisionId([2; 16])), None);
-        // The limit is one of those that are wanted.
-        assert_eq!(refusals.newest(1, |kept| kept.decision == DecisionId([1; 16])), [refusal(1)]);
+        assert_eq!(refusals.newest(|kept| kept.decision == DecisionId([1; 16])), [Arc::new(refusal(1))]);
     }
 }

@@ -315,6 +315,34 @@ async fn t50_a_refused_release_is_replayed_too() {
     assert_eq!((&changed["before"], &changed["after"]), (&json!(false), &json!(true)), "{answer}");
 }
 
+/// A decision that names another namespace as well is compared for those alone who may see all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn t41_a_policy_diff_shows_no_decision_that_the_operator_may_not_read() {
+    let fixture = Fixture::new().await;
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &["dev/other", PATH]);
+    let id = DecisionId([8; 16]);
+    let answer = release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await;
+    assert_eq!(answer.expect_err("dev/other is absent").code(), vouchsafe_protocol::ReasonCode::NotGranted);
+    let editor =
+        fixture.keystore().add_operator(by(), "ed", OperatorRole::Editor, &["prod".to_owned()]).await;
+    let editor = editor.expect("added").expose().to_owned();
+    let body = json!({ "name": POLICY, "text": policy(PROJECT), "decisions": 10 });
+    let replayed = async |token: &str| {
+        let (status, answer) = json_of(&fixture, token, "POST", "/v1/policies/diff", &body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["replayed"].as_u64()
+    };
+    // Refusals are recorded when no grant waits: soon, not at once.
+    for _ in 0..200 {
+        if replayed(&fixture.token).await == Some(1) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(replayed(&fixture.token).await, Some(1));
+    assert_eq!(replayed(&editor).await, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keyring_and_the_key_are_private_files() {
     let fixture = Fixture::new().await;

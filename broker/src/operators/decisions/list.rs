@@ -29,14 +29,16 @@ pub(super) async fn get(
 /// What the operator may read counts towards the limit, and nothing else.
 fn remembered(broker: &Broker, principal: &Principal, list: &ListDecisions, limit: u32) -> DecisionPage {
     let namespaces = principal.namespaces(Act::ReadRecords);
-    let is_wanted = |refusal: &RefusalRecord| {
-        matches(list, refusal)
-            && concerns(refusal, namespaces.as_deref())
-            && may_read(principal, &LogRecord::Refusal(refusal.clone()))
-    };
-    let refusals = broker.refusals.newest(usize::try_from(limit).unwrap_or(usize::MAX), is_wanted);
-    let decision = |refusal| Decision { index: None, record: LogRecord::Refusal(refusal) };
-    DecisionPage { records: refusals.into_iter().map(decision).collect(), next: None }
+    let is_wanted =
+        |refusal: &RefusalRecord| matches(list, refusal) && concerns(refusal, namespaces.as_deref());
+    let wanted = broker.refusals.newest(is_wanted).into_iter();
+    let records = wanted.map(|refusal| LogRecord::Refusal((*refusal).clone()));
+    let readable = records.filter(|record| may_read(principal, record));
+    let decisions = readable.map(|record| Decision { index: None, record });
+    DecisionPage {
+        records: decisions.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect(),
+        next: None,
+    }
 }
 
 /// As [`DecisionFilter`] filters the log.

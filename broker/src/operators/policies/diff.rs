@@ -20,6 +20,7 @@ use crate::api::policies::{ChangedDecision, PolicyDiff, PolicyDiffRequest};
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
 use crate::inspection::inspect;
+use crate::operators::decisions::may_read;
 use crate::operators::principal::Act;
 use crate::operators::{Principal, Submission, answer};
 use crate::pool::PoolError;
@@ -104,11 +105,12 @@ async fn decided(
         |path: &SecretPath| guarded.iter().any(|secret| secret.path == *path && secret.policy == *policy);
     let filter = DecisionFilter { limit: Some(count), ..DecisionFilter::default() };
     let records = broker.keystore.decisions(&filter).await?;
-    let decided = records.into_iter().filter_map(|logged| {
-        let (decision, at, instance, mut paths) = match logged.record {
+    let readable = records.into_iter().filter(|logged| may_read(principal, &logged.record));
+    let decided = readable.filter_map(|logged| {
+        let (decision, at, instance, paths): (_, _, _, Vec<_>) = match logged.record {
             LogRecord::Grant(grant) => {
                 let of_policy = grant.secrets.into_iter().filter(|secret| secret.policy == *policy);
-                let paths: Vec<_> = of_policy.map(|secret| secret.path).collect();
+                let paths = of_policy.map(|secret| secret.path).collect();
                 (grant.decision, grant.at, grant.instance, paths)
             }
             // A refusal does not say which policies were asked: those that guard its paths today.
@@ -118,7 +120,6 @@ async fn decided(
             }
             LogRecord::Operator(_) => return None,
         };
-        paths.retain(|path| principal.may(Act::ReadRecords, path.namespace()));
         (!paths.is_empty()).then_some(Decided { decision, at, instance, paths })
     });
     Ok(decided.collect())
