@@ -46,7 +46,7 @@ impl From<DocumentError> for HttpProblem {
             DocumentError::Store(error) => return error.into(),
             DocumentError::Unknown { .. } => ReasonCode::NotFound,
             DocumentError::Revoked { .. } | DocumentError::Overtaken => ReasonCode::Conflict,
-            DocumentError::TooLarge { .. } | DocumentError::Purpose(_) => ReasonCode::InvalidObject,
+            DocumentError::TooLarge { .. } => ReasonCode::InvalidObject,
         };
         Self::for_operator(code, error.to_string())
     }

@@ -1,8 +1,9 @@
 //! Transactions: each has a name under which its time and its retries are told to a watch, and none is begun or committed otherwise,
 //! but for a batch of grants, which is one script ([`super::grants`]).
 //!
-//! Beginning to write is tried again while the database is busy: nothing has been read or written by then. Statements after it
-//! are not: what they rest on may have changed, so that the caller has to start over.
+//! Where a transaction takes the writer itself, its beginning is tried again while the database is busy: nothing has been read or
+//! written by then. On a writer that the caller holds already, and for statements after the beginning, it is not: the caller
+//! starts over, since what they rest on may have changed.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

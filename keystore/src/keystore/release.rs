@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use vouchsafe_policy::{Guardrails, ReleaseGrant};
-use vouchsafe_protocol::{PlaintextSecret, ReleasePaths, SecretPath};
+use vouchsafe_protocol::{PlaintextSecret, ReleasePaths};
 
-use crate::db::StoreError;
 use crate::keystore::Keystore;
-use crate::registry::material::DecisionMaterial;
 use crate::release::input::{self, DecisionInput, DecisionInputError};
 use crate::release::unseal::{self, UnsealError};
 
@@ -39,12 +37,15 @@ impl Keystore {
     pub async fn compiled_guardrails(&self) -> Result<Arc<Guardrails>, DecisionInputError> {
         input::guardrails_in_force(&self.0.registry).await
     }
+}
 
-    /// What is needed to decide about these paths. Usually without a query.
-    ///
-    /// # Errors
-    /// When the database fails or a row was tampered with.
-    pub async fn material(&self, paths: &[SecretPath]) -> Result<DecisionMaterial, StoreError> {
+#[cfg(test)]
+impl Keystore {
+    /// What a decision about these paths rests on, before anything is compiled.
+    pub(crate) async fn material(
+        &self,
+        paths: &[vouchsafe_protocol::SecretPath],
+    ) -> Result<crate::registry::material::DecisionMaterial, crate::db::StoreError> {
         self.0.registry.material(paths).await
     }
 }

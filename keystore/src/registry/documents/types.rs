@@ -5,7 +5,6 @@ use std::fmt;
 use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
 
 use crate::db::StoreError;
-use vouchsafe_policy::PurposeMismatch;
 
 /// Which kind of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,9 +92,6 @@ pub enum DocumentError {
         /// Its length.
         length: usize,
     },
-    /// A secret that rests on the policy is for another purpose.
-    #[error(transparent)]
-    Purpose(#[from] PurposeMismatch),
     /// Something else was changed since the document was checked.
     #[error("other changes came in between, again and again: try once more")]
     Overtaken,
