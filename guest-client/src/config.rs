@@ -200,7 +200,7 @@ pub enum ConfigError {
     /// No identity is pinned.
     #[error("`identities` pins none: `vouchsafe init` prints the broker's")]
     NoIdentity,
-    /// Anybody can sign for this identity: a placeholder of zeros, or another point of small order.
+    /// Anyone can sign for this identity: it is all zeros, or another point of small order.
     #[error("anybody can sign as {identity}: pin what `vouchsafe init` printed")]
     WeakIdentity {
         /// Which one.

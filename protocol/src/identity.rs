@@ -22,8 +22,8 @@ pub struct BrokerIdentity(pub [u8; 32]);
 pub struct IdentityParseError;
 
 impl BrokerIdentity {
-    /// Whether anyone can sign for this identity: a placeholder of zeros, or another point of small order. Nothing counts as
-    /// signed by it.
+    /// Whether anyone can sign for this identity: it is all zeros, or another point of small order. No signature by it is
+    /// accepted.
     #[must_use]
     pub fn is_weak(&self) -> bool {
         small_order::is_small_order(self.0)
