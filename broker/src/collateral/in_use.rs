@@ -14,19 +14,22 @@ use vouchsafe_protocol::UnixTime;
 
 use super::CrlStatus;
 
-/// Issuers whose lists releases rested on, by encoded name in hex, with the last time. They are known anew after a restart.
+/// Issuers whose lists releases rested on, by encoded name, with the last time. They are known anew after a restart.
 #[derive(Debug, Default)]
-pub(crate) struct IssuersInUse(Mutex<BTreeMap<String, UnixTime>>);
+pub(crate) struct IssuersInUse(Mutex<BTreeMap<Vec<u8>, UnixTime>>);
 
 impl IssuersInUse {
     /// A release rested on these claims.
     pub(crate) fn saw(&self, claims: &Claims, now: UnixTime) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|_, at| is_in_use(*at, now));
         for issuer in claims.crl_issuers() {
-            let issuer = hex::encode(issuer);
-            if seen.len() < MOST || seen.contains_key(&issuer) {
-                seen.insert(issuer, now);
+            if let Some(at) = seen.get_mut(issuer) {
+                *at = now;
+                continue;
+            }
+            seen.retain(|_, at| is_in_use(*at, now));
+            if seen.len() < MOST {
+                seen.insert(issuer.to_vec(), now);
             }
         }
     }
@@ -36,7 +39,9 @@ impl IssuersInUse {
         let (overdue, current): (Vec<_>, Vec<_>) = lists.iter().partition(|list| list.overdue(now));
         let served: BTreeSet<_> = current.iter().map(|list| &list.issuer).collect();
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let in_use = |issuer: &String| seen.get(issuer).is_some_and(|at| is_in_use(*at, now));
+        // A list's status has the name in hex.
+        let seen_at = |issuer: &str| hex::decode(issuer).ok().and_then(|name| seen.get(&name).copied());
+        let in_use = |issuer: &str| seen_at(issuer).is_some_and(|at| is_in_use(at, now));
         !current.is_empty()
             && overdue.iter().all(|list| served.contains(&list.issuer) || !in_use(&list.issuer))
     }
@@ -58,14 +63,14 @@ mod tests {
     use super::*;
 
     fn in_use(issuers: &[(&str, u64)]) -> IssuersInUse {
-        let seen = issuers.iter().map(|(issuer, at)| ((*issuer).to_owned(), UnixTime(*at)));
+        let seen = issuers.iter().map(|(issuer, at)| (issuer.as_bytes().to_vec(), UnixTime(*at)));
         IssuersInUse(Mutex::new(seen.collect()))
     }
 
     fn list(issuer: &str, next_update: Option<u64>) -> CrlStatus {
         CrlStatus {
             digest: Digest32::of(issuer.as_bytes()),
-            issuer: issuer.to_owned(),
+            issuer: hex::encode(issuer),
             this_update: UnixTime(1),
             next_update: next_update.map(UnixTime),
             revoked: 0,
