@@ -78,13 +78,13 @@ pub fn verify_with<E: From<VerifyError>>(
 ) -> Result<VerifiedClaims, E> {
     // 1. Sizes, before anything is parsed; at least one piece, one hardware report at most: a VM has one processor vendor.
     evidence.check_sizes().map_err(VerifyError::from)?;
-    let pieces = Pieces::of(evidence)?;
+    let unverified = UnverifiedEvidence::of(evidence)?;
 
     // 2. The quote is for this request and commits to the hardware report (T01, T04, T05): a nonce as in RFC 9334 §10.2,
     // in extraData (TPM 2.0 Part 2 §10.12.12).
-    let quote = pieces.vtpm.map(ReadQuote::parse).transpose().map_err(VerifyError::from)?;
+    let quote = unverified.vtpm.map(ReadQuote::parse).transpose().map_err(VerifyError::from)?;
     if let Some(quote) = &quote {
-        check_quote_binding(quote, &bound, pieces.hardware.as_ref())?;
+        check_quote_binding(quote, &bound, unverified.hardware.as_ref())?;
     }
 
     // 3. The attestation key is certified, or the token is Google's and for this request (RFC 9711 §4.1); its owner is
@@ -92,31 +92,38 @@ pub fn verify_with<E: From<VerifyError>>(
     let key = quote.as_ref().map(|quote| quote.certified_key(inputs)).transpose();
     let key = key.map_err(VerifyError::from)?;
     let mut withheld = Vec::new();
-    let google_token = pieces.google_token(&bound, inputs, &mut withheld)?;
+    let google_token = unverified.google_token(&bound, inputs, &mut withheld)?;
     let of_token = google_token.as_ref().and_then(|token| token.instance.as_ref());
     gate(key.as_ref().map_or(of_token, CertifiedKey::instance))?;
 
     // 4. The hardware report is for this request and commits to the attestation key (T01, T05): REPORT_DATA
     // (AMD 56860 §7.3) or REPORTDATA (DCAP API A.3.2). Neither vendor's report names a TPM by itself.
     let ak = key.as_ref().map(|key| key.spki().to_vec());
-    if let Some(hardware) = &pieces.hardware {
+    if let Some(hardware) = &unverified.hardware {
         hardware.check_binding(&bound, ak.as_deref())?;
     }
 
     // 5. to 9. The pieces themselves, and that they are of one VM (composite device, RFC 9334 §3.3).
     let mut claims = Claims { google_token, withheld, ..Claims::default() };
-    verify_pieces(quote.zip(key), pieces.hardware.as_ref(), &bound, ak.as_deref(), inputs, &mut claims)?;
+    verify_evidence(
+        quote.zip(key),
+        unverified.hardware.as_ref(),
+        &bound,
+        ak.as_deref(),
+        inputs,
+        &mut claims,
+    )?;
     Ok(VerifiedClaims::new(bound, inputs.now, claims))
 }
 
-/// The pieces that there are, not verified.
-struct Pieces<'e> {
+/// The evidence by kind, none of it verified: at least one kind, and no combination that nothing links.
+struct UnverifiedEvidence<'e> {
     vtpm: Option<&'e VtpmEvidence>,
     hardware: Option<Hardware<'e>>,
     token: Option<&'e GoogleTokenEvidence>,
 }
 
-impl<'e> Pieces<'e> {
+impl<'e> UnverifiedEvidence<'e> {
     fn of(evidence: &'e Evidence) -> Result<Self, VerifyError> {
         let hardware = Hardware::of(evidence)?;
         let (vtpm, token) = (evidence.vtpm.as_ref(), evidence.google_token.as_ref());
@@ -148,7 +155,7 @@ impl<'e> Pieces<'e> {
     }
 }
 
-fn verify_pieces(
+fn verify_evidence(
     quote: Option<(ReadQuote<'_>, CertifiedKey)>,
     hardware: Option<&Hardware<'_>>,
     bound: &BoundRequest,
