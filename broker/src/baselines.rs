@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use vouchsafe_keystore::baselines::{BaselineState, BaselineSummary};
+use vouchsafe_keystore::registry::{BaselineState, BaselineSummary};
 use vouchsafe_protocol::UnixTime;
 
 use crate::broker::Broker;

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use vouchsafe_attestation::anchors::AnchorError;
 use vouchsafe_attestation::{TrustAnchors, VerifyCache};
 use vouchsafe_keystore::keyring::file::KeyringFileError;
-use vouchsafe_keystore::store::OpenError;
+use vouchsafe_keystore::registry::OpenError;
 use vouchsafe_keystore::{Keyring, Keystore, StoreError};
 use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
 use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, UnixTime};

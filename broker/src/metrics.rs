@@ -5,8 +5,8 @@ use prometheus::{
     Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
-use vouchsafe_keystore::baselines::{BaselineState, BaselineSummary};
 use vouchsafe_keystore::chips::{ChipEvent, Subject};
+use vouchsafe_keystore::registry::{BaselineState, BaselineSummary};
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 

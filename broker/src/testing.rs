@@ -10,8 +10,9 @@ use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
-use vouchsafe_keystore::store::{By, NewVersion, OperatorRole};
+use vouchsafe_keystore::registry::{Actor, NewVersion};
 use vouchsafe_keystore::{Keyring, Keystore};
+use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
 use vouchsafe_protocol::messages::ReleaseRequest;
 use vouchsafe_protocol::{
@@ -117,8 +118,8 @@ impl Fixture {
     }
 }
 
-pub(crate) fn by() -> By<'static> {
-    By::offline("test", clock::now())
+pub(crate) fn by() -> Actor<'static> {
+    Actor::offline("test", clock::now())
 }
 
 pub(crate) fn path(text: &str) -> SecretPath {

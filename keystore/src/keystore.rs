@@ -87,9 +87,9 @@ impl Keystore {
         self.log().pools.probe().await
     }
 
-    /// The epoch as committed now. Material of an older one is forgotten.
+    /// The epoch as committed now. What was read in an older one is forgotten.
     ///
-    /// Recording a grant compares the epoch by itself. A refusal that rests on the material of another
+    /// Recording a grant compares the epoch by itself. A refusal that rests on what was read in another
     /// epoch is to be decided again, or a broker could refuse for good what another one has allowed.
     ///
     /// # Errors

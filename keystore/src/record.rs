@@ -19,3 +19,4 @@ pub use crate::log::record::{
     Authority, ChangedRow, EvidencePiece, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret,
     GuardrailsRef, LogRecord, OperatorRecord, Outcome, RefusalRecord,
 };
+pub use crate::log::{DecisionFilter, LoggedRecord};

@@ -6,5 +6,3 @@ pub(crate) mod unseal;
 
 pub use input::{DecisionInput, DecisionInputError};
 pub use unseal::UnsealError;
-
-pub use crate::registry::error::{PolicyFindings, RegisterError};

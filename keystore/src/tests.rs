@@ -12,9 +12,9 @@ use crate::db::{Pools, StoreError, Tx};
 use crate::registry::accounts::OperatorError;
 use crate::registry::change::Actor;
 use crate::registry::documents::types::{DocumentError, DocumentKind};
-use crate::registry::material::{ActiveSecret, MaterialState};
 use crate::registry::open::OpenError;
 use crate::registry::secrets::types::{NewVersion, SecretError, VersionState, VersionSummary};
+use crate::registry::stored_input::{ActiveSecret, StoredState};
 use crate::release::UnsealError;
 use crate::release::unseal::unseal_active;
 use crate::{Keyring, Keystore};
@@ -82,18 +82,18 @@ impl Fixture {
         done.expect("a statement of a test").rows_affected()
     }
 
-    pub(crate) async fn state(&self, path_text: &str) -> Result<MaterialState, StoreError> {
-        let material = self.keystore.material(&[path(path_text)]).await?;
-        Ok(material.items.into_iter().next().expect("an item for each path").state)
+    pub(crate) async fn state(&self, path_text: &str) -> Result<StoredState, StoreError> {
+        let stored = self.keystore.stored_input(&[path(path_text)]).await?;
+        Ok(stored.items.into_iter().next().expect("an item for each path").state)
     }
 
     pub(crate) async fn served(&self, path_text: &str) -> Option<Vec<u8>> {
         match self.state(path_text).await.expect("sound rows") {
-            MaterialState::Active(active) => {
+            StoredState::Active(active) => {
                 let value = self.keystore.unseal_active(&active, Some((1, 2))).expect("a sound value");
                 Some(value.expose().to_vec())
             }
-            MaterialState::Absent | MaterialState::Retired => None,
+            StoredState::Absent | StoredState::Retired => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::ObjectName;
 
-pub use vouchsafe_keystore::baselines::{BaselineState, BaselineSummary};
+pub use vouchsafe_keystore::registry::{BaselineState, BaselineSummary};
 
 /// `revoke`: nothing is a member any more, for good.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_keystore::chips::{FirstSeen, Subject};
-use vouchsafe_keystore::store;
+use vouchsafe_keystore::registry;
 use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::{DecisionId, ObjectName, UnixTime};
 
@@ -52,9 +52,9 @@ pub struct SeenChip {
     pub decision: DecisionId,
 }
 
-impl From<store::SeenChip> for SeenChip {
-    fn from(chip: store::SeenChip) -> Self {
-        let store::SeenChip { index, seen, first_seen_at, grant } = chip;
+impl From<registry::SeenChip> for SeenChip {
+    fn from(chip: registry::SeenChip) -> Self {
+        let registry::SeenChip { index, seen, first_seen_at, grant } = chip;
         let FirstSeen { chip, earlier, subject } = seen;
         Self { index, chip, earlier, subject, first_seen_at, decision: grant.record.id() }
     }

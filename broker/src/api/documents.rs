@@ -52,9 +52,9 @@ pub struct Document {
     pub text: String,
 }
 
-impl From<vouchsafe_keystore::store::Document> for Document {
-    fn from(document: vouchsafe_keystore::store::Document) -> Self {
-        let vouchsafe_keystore::store::Document {
+impl From<vouchsafe_keystore::registry::Document> for Document {
+    fn from(document: vouchsafe_keystore::registry::Document) -> Self {
+        let vouchsafe_keystore::registry::Document {
             name,
             version,
             text,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use vouchsafe_keystore::store::Operator;
+pub use vouchsafe_keystore::registry::Operator;
 pub use vouchsafe_policy::operators::OperatorRole;
 
 /// `add`.

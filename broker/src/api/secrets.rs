@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::{Bytes, ObjectName, SecretPath};
 
-pub use vouchsafe_keystore::store::{SecretSummary, VersionState, VersionSummary};
+pub use vouchsafe_keystore::registry::{SecretSummary, VersionState, VersionSummary};
 
 /// Query of `show`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use vouchsafe_keystore::record::{Authority, GrantRecord, GuardrailsRef, OperatorRecord, RefusalRecord};
-use vouchsafe_keystore::store::OperatorRole;
+use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::DecisionId;
 
 use super::client::Connection;

@@ -10,8 +10,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use vouchsafe_keystore::store::{By, OpenError, OperatorRole, OperatorToken};
+use vouchsafe_keystore::registry::{Actor, OpenError, OperatorToken};
 use vouchsafe_keystore::{Keyring, Keystore};
+use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::BrokerIdentity;
 use zeroize::Zeroizing;
 
@@ -197,7 +198,7 @@ impl Init {
                 }
             }
             let keystore = keystore.map_err(|error| failed(&error))?;
-            let by = By::offline("init", now);
+            let by = Actor::offline("init", now);
             let role = OperatorRole::Administrator;
             let token = keystore.add_operator(by, &self.administrator, role, &[]).await;
             let token = token.map_err(|error| failed(&error))?;

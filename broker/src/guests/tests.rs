@@ -4,7 +4,7 @@ use actix_web::http::{Method, header};
 use actix_web::web::Data;
 use actix_web::{App, test};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
-use vouchsafe_keystore::store::NewVersion;
+use vouchsafe_keystore::registry::NewVersion;
 use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer};

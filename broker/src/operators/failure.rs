@@ -1,8 +1,8 @@
 //! What operators are told when the keystore says no: whose fault it was, and what to do.
 
 use vouchsafe_keystore::StoreError;
-use vouchsafe_keystore::release::RegisterError;
-use vouchsafe_keystore::store::{DocumentError, OperatorError, SecretError};
+use vouchsafe_keystore::registry::RegisterError;
+use vouchsafe_keystore::registry::{DocumentError, OperatorError, SecretError};
 use vouchsafe_protocol::ReasonCode;
 
 use crate::collateral::{CollateralFileError, ContentError};

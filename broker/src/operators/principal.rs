@@ -10,7 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use vouchsafe_keystore::store::{By, Operator};
+use vouchsafe_keystore::registry::{Actor, Operator};
 use vouchsafe_policy::operators::{OperatorIdentity, Permit, WHOLE_BROKER, authorize_operator};
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
@@ -30,8 +30,8 @@ pub(crate) struct Principal {
 
 impl Principal {
     /// Who changes something by this permission, and when, for the record.
-    pub(crate) fn by<'p>(&self, permit: &'p Permit) -> By<'p> {
-        By::permitted(permit, self.at)
+    pub(crate) fn by<'p>(&self, permit: &'p Permit) -> Actor<'p> {
+        Actor::permitted(permit, self.at)
     }
 
     /// Whether the operator may do this there, by the operators' policy.

@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use actix_web::{App, test};
 use serde_json::{Value, json};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
-use vouchsafe_keystore::store::OperatorRole;
+use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::DecisionId;
 use vouchsafe_protocol::problem::Problem;
 

@@ -2,7 +2,7 @@
 
 use vouchsafe_keystore::record::RecordError;
 use vouchsafe_keystore::release::DecisionInputError;
-use vouchsafe_keystore::store::UnsealError;
+use vouchsafe_keystore::release::UnsealError;
 use vouchsafe_policy::Denial;
 use vouchsafe_protocol::wrap::WrapError;
 use vouchsafe_protocol::{Nonce, ReasonCode};

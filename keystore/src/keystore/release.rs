@@ -42,10 +42,10 @@ impl Keystore {
 #[cfg(test)]
 impl Keystore {
     /// What a decision about these paths rests on, before anything is compiled.
-    pub(crate) async fn material(
+    pub(crate) async fn stored_input(
         &self,
         paths: &[vouchsafe_protocol::SecretPath],
-    ) -> Result<crate::registry::material::DecisionMaterial, crate::db::StoreError> {
-        self.0.registry.material(paths).await
+    ) -> Result<crate::registry::stored_input::StoredInput, crate::db::StoreError> {
+        self.0.registry.stored_input(paths).await
     }
 }

@@ -3,8 +3,8 @@
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::compiled::Compiled;
-use super::material::Cache;
 use super::rows::RowCheck;
+use super::stored_input::Cache;
 use crate::db::StoreError;
 use crate::keyring::Keyring;
 use crate::log::{Log, View};
@@ -36,7 +36,7 @@ impl Registry {
         &self.compiled
     }
 
-    /// The epoch as committed now. Material of an older one is forgotten.
+    /// The epoch as committed now. What was read in an older one is forgotten.
     pub(crate) async fn epoch(&self) -> Result<u64, StoreError> {
         let epoch = self.view().await?.epoch;
         self.forget_before(epoch);

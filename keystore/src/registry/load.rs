@@ -1,4 +1,4 @@
-//! Reads the material of decisions, in one consistent view.
+//! Reads the stored input of decisions, in one consistent view.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use vouchsafe_protocol::{ObjectName, SecretPath};
 use super::documents::table::{HEADS, head_key, read_current};
 use super::documents::types::DocumentKind;
 use super::handle::Registry;
-use super::material::{ActiveSecret, DecisionMaterial, Loaded, MaterialState, StoredDocument};
 use super::names::{SHARED, guardrails_name};
 use super::rows::RowCheck;
 use super::secrets::sealed::read_sealed;
 use super::secrets::table::{read_secret, read_versions};
 use super::secrets::types::VersionState;
+use super::stored_input::{ActiveSecret, Loaded, StoredDocument, StoredInput, StoredState};
 use crate::db::columns::tampered;
 use crate::db::{Connection, StoreError};
 
 impl Registry {
     /// What is needed to decide about these paths. Usually without a query.
-    pub(crate) async fn material(&self, paths: &[SecretPath]) -> Result<DecisionMaterial, StoreError> {
-        if let Some(material) = self.cache.lookup(paths) {
-            return Ok(material);
+    pub(crate) async fn stored_input(&self, paths: &[SecretPath]) -> Result<StoredInput, StoreError> {
+        if let Some(stored) = self.cache.lookup(paths) {
+            return Ok(stored);
         }
         let mut view = self.view().await?;
         let check = self.check(view.epoch);
@@ -44,9 +44,9 @@ impl Registry {
             let state = load_item(&mut view.tx, check, path).await?;
             loaded.items.insert(path.clone(), state);
         }
-        let material = loaded.material(view.epoch, paths);
+        let stored = loaded.stored_input(view.epoch, paths);
         self.cache.keep(view.epoch, loaded);
-        material.ok_or_else(|| tampered("secrets", "material"))
+        stored.ok_or_else(|| tampered("secrets", "input"))
     }
 }
 
@@ -54,19 +54,19 @@ async fn load_item(
     connection: &mut Connection,
     check: RowCheck<'_>,
     path: &SecretPath,
-) -> Result<MaterialState, StoreError> {
+) -> Result<StoredState, StoreError> {
     let Some(secret) = read_secret(connection, check, path).await? else {
-        return Ok(MaterialState::Absent);
+        return Ok(StoredState::Absent);
     };
     let versions = read_versions(connection, check, &secret).await?;
     let Some(served) = versions.iter().rev().find(|version| version.state == VersionState::Active) else {
-        return Ok(MaterialState::Retired);
+        return Ok(StoredState::Retired);
     };
     let policy = read_current(connection, check, DocumentKind::Policy, &secret.policy).await?;
     // A secret without a policy cannot exist: whoever removed it did not go through us.
     let policy = policy.ok_or_else(|| tampered("documents", secret.policy.as_str()))?;
     let sealed = read_sealed(connection, path, served.version).await?;
-    Ok(MaterialState::Active(Arc::new(ActiveSecret {
+    Ok(StoredState::Active(Arc::new(ActiveSecret {
         path: path.clone(),
         version: served.version,
         purpose: secret.purpose,

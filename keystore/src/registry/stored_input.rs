@@ -1,6 +1,6 @@
 //! What a decision is made from, as of one epoch.
 //!
-//! Material may come from a cache and may be out of date: the epoch it carries is compared in the
+//! It may come from a cache and may be out of date: the epoch it carries is compared in the
 //! transaction that records the grant, and nothing else is relied on.
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,33 +14,33 @@ use super::names::SHARED;
 use crate::sealing::SealedSecret;
 
 /// A document, shared between decisions.
-pub type StoredDocument = Arc<Document>;
+pub(crate) type StoredDocument = Arc<Document>;
 
 /// Everything that a decision reads from the keystore, in one consistent view.
 #[derive(Clone, Debug)]
-pub struct DecisionMaterial {
+pub(crate) struct StoredInput {
     /// The epoch of the view.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// One item for each path, in the order asked for.
-    pub items: Vec<MaterialItem>,
+    pub(crate) items: Vec<StoredItem>,
     /// The broker's guardrails, when there are any.
-    pub guardrails: Option<StoredDocument>,
+    pub(crate) guardrails: Option<StoredDocument>,
     /// Baselines of the secrets' namespaces and of `shared`, revoked ones included.
-    pub baselines: BTreeMap<ObjectName, StoredDocument>,
+    pub(crate) baselines: BTreeMap<ObjectName, StoredDocument>,
 }
 
 /// What there is at a path. Only the operators are told the difference.
 #[derive(Clone, Debug)]
-pub struct MaterialItem {
+pub(crate) struct StoredItem {
     /// The path.
-    pub path: SecretPath,
+    pub(crate) path: SecretPath,
     /// What is there.
-    pub state: MaterialState,
+    pub(crate) state: StoredState,
 }
 
 /// What there is at a path.
 #[derive(Clone, Debug)]
-pub enum MaterialState {
+pub(crate) enum StoredState {
     /// Nothing.
     Absent,
     /// A secret without an active version.
@@ -51,17 +51,17 @@ pub enum MaterialState {
 
 /// A secret that is served.
 #[derive(Debug)]
-pub struct ActiveSecret {
+pub(crate) struct ActiveSecret {
     /// Its path.
-    pub path: SecretPath,
+    pub(crate) path: SecretPath,
     /// The version that is served.
-    pub version: u64,
+    pub(crate) version: u64,
     /// What it is for.
-    pub purpose: Purpose,
+    pub(crate) purpose: Purpose,
     /// Whether each instance gets a value of its own.
-    pub per_instance: bool,
+    pub(crate) per_instance: bool,
     /// The policy that guards it, in its current version.
-    pub policy: StoredDocument,
+    pub(crate) policy: StoredDocument,
     pub(crate) sealed: SealedSecret,
 }
 
@@ -69,13 +69,13 @@ pub struct ActiveSecret {
 pub(super) struct Loaded {
     pub(super) guardrails: Option<StoredDocument>,
     pub(super) baselines: HashMap<String, Vec<StoredDocument>>,
-    pub(super) items: HashMap<SecretPath, MaterialState>,
+    pub(super) items: HashMap<SecretPath, StoredState>,
 }
 
 impl Loaded {
-    /// The material for these paths, `None` when some of it is not here.
-    pub(super) fn material(&self, epoch: u64, paths: &[SecretPath]) -> Option<DecisionMaterial> {
-        let mut material = DecisionMaterial {
+    /// The stored input for these paths, `None` when some of it is not here.
+    pub(super) fn stored_input(&self, epoch: u64, paths: &[SecretPath]) -> Option<StoredInput> {
+        let mut stored = StoredInput {
             epoch,
             items: Vec::with_capacity(paths.len()),
             guardrails: self.guardrails.clone(),
@@ -83,17 +83,17 @@ impl Loaded {
         };
         for path in paths {
             let state = self.items.get(path)?.clone();
-            material.items.push(MaterialItem { path: path.clone(), state });
+            stored.items.push(StoredItem { path: path.clone(), state });
             for namespace in [path.namespace(), SHARED] {
                 let baselines = self.baselines.get(namespace)?;
-                material.baselines.extend(baselines.iter().map(|b| (b.name.clone(), Arc::clone(b))));
+                stored.baselines.extend(baselines.iter().map(|b| (b.name.clone(), Arc::clone(b))));
             }
         }
-        Some(material)
+        Some(stored)
     }
 }
 
-/// Material of one epoch. May be lost at any time.
+/// Stored input of one epoch. May be lost at any time.
 #[derive(Default)]
 pub(crate) struct Cache(Mutex<(u64, Loaded)>);
 
@@ -106,9 +106,9 @@ impl Cache {
         }
     }
 
-    pub(super) fn lookup(&self, paths: &[SecretPath]) -> Option<DecisionMaterial> {
+    pub(super) fn lookup(&self, paths: &[SecretPath]) -> Option<StoredInput> {
         let cache = self.lock();
-        if paths.is_empty() { None } else { cache.1.material(cache.0, paths) }
+        if paths.is_empty() { None } else { cache.1.stored_input(cache.0, paths) }
     }
 
     /// The baselines of a namespace as of `epoch`.
@@ -120,7 +120,7 @@ impl Cache {
     /// Keeps what is there. Paths and namespaces without a secret are whatever guests come up with: they
     /// take no room from those with one.
     pub(super) fn keep(&self, epoch: u64, mut loaded: Loaded) {
-        loaded.items.retain(|_, state| !matches!(state, MaterialState::Absent));
+        loaded.items.retain(|_, state| !matches!(state, StoredState::Absent));
         let Loaded { items, baselines, .. } = &mut loaded;
         baselines.retain(|name, _| name == SHARED || items.keys().any(|path| path.namespace() == name));
         let mut cache = self.lock();

@@ -14,8 +14,8 @@ use crate::db::StoreError;
 use crate::log::record::GuardrailsRef;
 use crate::registry::Registry;
 use crate::registry::documents::types::Document;
-use crate::registry::material::{ActiveSecret, DecisionMaterial, MaterialState};
 use crate::registry::names::guardrails_name;
+use crate::registry::stored_input::{ActiveSecret, StoredInput, StoredState};
 
 /// Why the input of a decision could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -95,22 +95,22 @@ pub(crate) async fn decision_input(
     registry: &Registry,
     paths: &ReleasePaths,
 ) -> Result<DecisionInput, DecisionInputError> {
-    let material = registry.material(paths.as_slice()).await?;
-    let guardrails = guardrails(registry, material.guardrails.as_deref()).await?;
-    let (mut items, mut active) = (Vec::with_capacity(material.items.len()), BTreeMap::new());
-    for item in &material.items {
+    let stored = registry.stored_input(paths.as_slice()).await?;
+    let guardrails = guardrails(registry, stored.guardrails.as_deref()).await?;
+    let (mut items, mut active) = (Vec::with_capacity(stored.items.len()), BTreeMap::new());
+    for item in &stored.items {
         let secret = match &item.state {
-            MaterialState::Absent => SecretState::Absent,
-            MaterialState::Retired => SecretState::Retired,
-            MaterialState::Active(secret) => {
+            StoredState::Absent => SecretState::Absent,
+            StoredState::Retired => SecretState::Retired,
+            StoredState::Active(secret) => {
                 active.insert(item.path.clone(), Arc::clone(secret));
-                active_state(registry, secret, &material).await?
+                active_state(registry, secret, &stored).await?
             }
         };
         items.push(DecideItem { path: item.path.clone(), secret });
     }
-    let guardrails_version = material.guardrails.as_ref().map(|document| document.version);
-    Ok(DecisionInput { epoch: material.epoch, items, active, guardrails, guardrails_version })
+    let guardrails_version = stored.guardrails.as_ref().map(|document| document.version);
+    Ok(DecisionInput { epoch: stored.epoch, items, active, guardrails, guardrails_version })
 }
 
 /// The guardrails in force, compiled.
@@ -132,11 +132,11 @@ async fn guardrails(
 async fn active_state(
     registry: &Registry,
     secret: &ActiveSecret,
-    material: &DecisionMaterial,
+    stored: &StoredInput,
 ) -> Result<SecretState, DecisionInputError> {
     let failed = |error| DecisionInputError::Policy { name: secret.policy.name.clone(), error };
     let policy = registry.compiled().policy(&secret.policy).await.map_err(failed)?;
-    let named = policy.baselines().iter().filter_map(|name| material.baselines.get(name));
+    let named = policy.baselines().iter().filter_map(|name| stored.baselines.get(name));
     let baselines = named.map(|document| baseline(registry, document)).collect::<Result<_, _>>()?;
     Ok(SecretState::Active { version: secret.version, purpose: secret.purpose, policy, baselines })
 }

@@ -5,14 +5,14 @@ use vouchsafe_protocol::{PlaintextSecret, SecretPath};
 
 use super::input::DecisionInput;
 use crate::keyring::Keyring;
-use crate::registry::material::ActiveSecret;
+use crate::registry::stored_input::ActiveSecret;
 use crate::sealing::{SealContext, SealError, instance_secret};
 
 /// Why a granted secret was not unsealed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnsealError {
-    /// The grant is for a secret that this material does not serve.
-    #[error("{path} is not served by this material")]
+    /// The grant is for a secret that the input of the decision does not serve.
+    #[error("{path} is not served by the input of the decision")]
     NotServed {
         /// The path.
         path: SecretPath,

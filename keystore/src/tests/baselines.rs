@@ -3,9 +3,9 @@
 use vouchsafe_protocol::UnixTime;
 
 use super::{BY, Fixture, NOW, name};
-use crate::RegisterError;
-use crate::baselines::{BASELINE_NOTICE, BaselineState};
+use crate::registry::RegisterError;
 use crate::registry::documents::types::DocumentKind;
+use crate::registry::{BASELINE_NOTICE, BaselineState};
 
 /// A baseline of a unified kernel image that ends then.
 fn baseline(ends_at: UnixTime) -> String {

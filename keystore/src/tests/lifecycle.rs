@@ -46,7 +46,7 @@ async fn t38_a_secret_without_a_policy_of_its_namespace_cannot_exist() {
     };
     assert!(matches!(put(&missing).await, SecretError::NoSuchPolicy { policy } if policy == missing));
     assert!(matches!(put(&foreign).await, SecretError::ForeignPolicy { .. }));
-    assert!(matches!(fixture.state("prod/db").await.unwrap(), MaterialState::Absent));
+    assert!(matches!(fixture.state("prod/db").await.unwrap(), StoredState::Absent));
     fixture.policy("shared/p", "shared").await;
     let shared = name("shared/p");
     let new = NewVersion { path: here, purpose: Purpose::App, policy: &shared };
@@ -75,13 +75,13 @@ async fn a_new_version_is_of_the_same_kind_and_policy() {
 }
 
 #[tokio::test]
-async fn t50_absent_and_retired_differ_in_the_material() {
+async fn t50_absent_and_retired_differ_in_the_stored_input() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"value").await;
     let here = path("prod/db");
-    assert!(matches!(fixture.state("prod/none").await.unwrap(), MaterialState::Absent));
+    assert!(matches!(fixture.state("prod/none").await.unwrap(), StoredState::Absent));
     fixture.keystore.retire_secret(BY, &here, None).await.unwrap();
-    assert!(matches!(fixture.state("prod/db").await.unwrap(), MaterialState::Retired));
+    assert!(matches!(fixture.state("prod/db").await.unwrap(), StoredState::Retired));
     fixture.keystore.restore_secret(BY, &here, None).await.unwrap();
     assert_eq!(fixture.served("prod/db").await.unwrap(), b"value");
 }
@@ -176,7 +176,7 @@ async fn a_destroyed_version_has_no_bytes_left() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"value").await;
     let here = path("prod/db");
-    let MaterialState::Active(active) = fixture.state("prod/db").await.unwrap() else { panic!("not active") };
+    let StoredState::Active(active) = fixture.state("prod/db").await.unwrap() else { panic!("not active") };
     let (data, key) = active.sealed_bytes();
     assert!(contains(&fixture.bytes(), data) && contains(&fixture.bytes(), key));
     fixture.keystore.destroy_secret(BY, &here, Some(1)).await.unwrap();
@@ -223,7 +223,7 @@ async fn generated_secrets_have_the_length_asked_for() {
 async fn instances_are_given_values_of_their_own() {
     let fixture = Fixture::new().await;
     fixture.keystore.generate_per_instance(BY, new(&path("prod/fleet"))).await.unwrap();
-    let MaterialState::Active(active) = fixture.state("prod/fleet").await.unwrap() else {
+    let StoredState::Active(active) = fixture.state("prod/fleet").await.unwrap() else {
         panic!("not active")
     };
     let value = |instance| fixture.keystore.unseal_active(&active, Some(instance)).unwrap().expose().to_vec();
@@ -337,9 +337,9 @@ async fn documents_have_versions_and_can_be_revoked() {
     assert_eq!(keystore.document(kind, &base, Some(3)).await.unwrap(), None);
     assert_eq!(keystore.document(DocumentKind::Policy, &base, None).await.unwrap(), None);
     fixture.put("prod/db", b"value").await;
-    assert!(!keystore.material(&[path("prod/db")]).await.unwrap().baselines[&base].revoked);
+    assert!(!keystore.stored_input(&[path("prod/db")]).await.unwrap().baselines[&base].revoked);
     keystore.revoke_baseline(BY, &base).await.unwrap();
-    assert!(keystore.material(&[path("prod/db")]).await.unwrap().baselines[&base].revoked);
+    assert!(keystore.stored_input(&[path("prod/db")]).await.unwrap().baselines[&base].revoked);
     let revoked = keystore.put_document(BY, kind, &base, "three").await.unwrap_err();
     assert!(matches!(revoked, DocumentError::Revoked { .. }));
     let unknown = keystore.revoke_baseline(BY, &name("prod/none")).await.unwrap_err();
@@ -362,46 +362,46 @@ async fn every_change_is_on_record_and_raises_the_epoch() {
 }
 
 #[tokio::test]
-async fn material_of_another_process_is_seen_after_the_epoch_moved() {
+async fn stored_input_of_another_process_is_seen_after_the_epoch_moved() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"value").await;
     let other = fixture.again().await.unwrap();
     let here = [path("prod/db")];
-    let stale = other.material(&here).await.unwrap();
+    let stale = other.stored_input(&here).await.unwrap();
     fixture.keystore.retire_secret(BY, &here[0], None).await.unwrap();
     // Warm and out of date: the record transaction is what notices, and tells the cache.
-    assert_eq!(other.material(&here).await.unwrap().epoch, stale.epoch);
+    assert_eq!(other.stored_input(&here).await.unwrap().epoch, stale.epoch);
     other.registry().forget_before(stale.epoch + 1);
-    let fresh = other.material(&here).await.unwrap();
-    assert!(matches!(fresh.items[0].state, MaterialState::Retired));
+    let fresh = other.stored_input(&here).await.unwrap();
+    assert!(matches!(fresh.items[0].state, StoredState::Retired));
 }
 
 #[tokio::test]
-async fn t51_asking_for_the_epoch_forgets_older_material() {
+async fn t51_asking_for_the_epoch_forgets_older_input() {
     let fixture = Fixture::new().await;
     let other = fixture.again().await.unwrap();
     let here = [path("prod/db")];
     fixture.put("prod/other", b"value").await;
-    other.material(&[path("prod/other")]).await.unwrap();
+    other.stored_input(&[path("prod/other")]).await.unwrap();
     fixture.keystore.retire_secret(BY, &path("prod/other"), None).await.unwrap();
     fixture.put("prod/db", b"value").await;
-    let stale = other.material(&[path("prod/other")]).await.unwrap();
+    let stale = other.stored_input(&[path("prod/other")]).await.unwrap();
     let now = other.epoch().await.unwrap();
     assert!(stale.epoch < now);
-    assert_eq!(other.material(&[path("prod/other")]).await.unwrap().epoch, now);
-    assert_eq!(other.material(&here).await.unwrap().epoch, now);
+    assert_eq!(other.stored_input(&[path("prod/other")]).await.unwrap().epoch, now);
+    assert_eq!(other.stored_input(&here).await.unwrap().epoch, now);
 }
 
 #[tokio::test]
 async fn t44_paths_that_guests_come_up_with_take_no_room() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"value").await;
-    fixture.keystore.material(&[path("prod/db")]).await.unwrap();
+    fixture.keystore.stored_input(&[path("prod/db")]).await.unwrap();
     for number in 0..100 {
         let absent = [path(&format!("n{number}/a")), path(&format!("prod/a{number}")), path("prod/db")];
-        let material = fixture.keystore.material(&absent).await.unwrap();
-        assert!(matches!(material.items[0].state, MaterialState::Absent));
-        assert!(matches!(material.items[2].state, MaterialState::Active(_)));
+        let stored = fixture.keystore.stored_input(&absent).await.unwrap();
+        assert!(matches!(stored.items[0].state, StoredState::Absent));
+        assert!(matches!(stored.items[2].state, StoredState::Active(_)));
     }
     assert_eq!(fixture.keystore.kept(), (1, 2), "the secret; its namespace and shared");
 }

@@ -193,13 +193,13 @@ async fn t51_a_change_overtakes_a_decision_in_flight() {
     fixture.put("prod/db", b"value").await;
     let other = fixture.again().await.unwrap();
     let here = [path("prod/db")];
-    let decided = other.material(&here).await.unwrap().epoch;
+    let decided = other.stored_input(&here).await.unwrap().epoch;
     fixture.keystore.retire_secret(BY, &here[0], None).await.unwrap();
     let moved = other.record(grant(decided, 1, 1)).await;
     assert_eq!(moved, Err(RecordError::EpochMoved { epoch: decided + 1 }));
-    let again = other.material(&here).await.unwrap();
+    let again = other.stored_input(&here).await.unwrap();
     assert!(
-        matches!(again.items[0].state, crate::registry::material::MaterialState::Retired),
+        matches!(again.items[0].state, crate::registry::stored_input::StoredState::Retired),
         "the cache was told"
     );
     // The nonce was not spent by the decision that came too late.

@@ -4,7 +4,7 @@ use vouchsafe_policy::CheckError;
 use vouchsafe_protocol::UnixTime;
 
 use super::{BY, Fixture, NOW, name};
-use crate::RegisterError;
+use crate::registry::RegisterError;
 
 /// A policy that asks for membership and for no measurement beside it.
 fn policy(baseline: &str) -> String {

@@ -110,7 +110,7 @@ async fn t42_a_row_put_back_to_an_older_state_is_noticed() {
     };
     rolled_back(fixture.state("prod/db").await.unwrap_err());
     let reopened = fixture.again().await.unwrap();
-    rolled_back(reopened.material(&[path("prod/db")]).await.unwrap_err());
+    rolled_back(reopened.stored_input(&[path("prod/db")]).await.unwrap_err());
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn t42_an_edited_sealed_value_does_not_open() {
         fixture.put("prod/db", b"value").await;
         fixture.put("prod/other", b"other").await;
         fixture.sql(statement).await;
-        let MaterialState::Active(active) = fixture.state("prod/db").await.unwrap() else {
+        let StoredState::Active(active) = fixture.state("prod/db").await.unwrap() else {
             panic!("not active")
         };
         let error = fixture.keystore.unseal_active(&active, None).unwrap_err();
@@ -206,7 +206,7 @@ async fn t42_a_row_put_back_behind_the_change_of_another_broker_is_noticed() {
     fixture
         .sql("UPDATE secret_versions SET (state, retirement, row_version, mac) = (SELECT state, retirement, row_version, mac FROM old)")
         .await;
-    let error = other.material(&[path("prod/db")]).await.unwrap_err();
+    let error = other.stored_input(&[path("prod/db")]).await.unwrap_err();
     assert!(matches!(error, StoreError::RowRolledBack { table: "secret_versions", .. }), "{error}");
 }
 
@@ -229,7 +229,7 @@ async fn t51_a_change_follows_on_those_of_another_broker() {
     fixture.keystore.retire_secret(BY, &path("prod/db"), None).await.unwrap();
     fixture.put("prod/db", b"two").await;
     other.retire_secret(BY, &path("prod/db"), Some(2)).await.unwrap();
-    assert!(matches!(fixture.state("prod/db").await.unwrap(), MaterialState::Retired));
+    assert!(matches!(fixture.state("prod/db").await.unwrap(), StoredState::Retired));
     fixture
         .sql("UPDATE secrets SET (versions, row_version, mac) = (SELECT versions, row_version, mac FROM old)")
         .await;

@@ -10,8 +10,9 @@ use vouchsafe_attestation::{Collateral, VerifiedClaims};
 use vouchsafe_attestation::{VerifyCache, VerifyInputs};
 use vouchsafe_keystore::Keystore;
 use vouchsafe_keystore::chips::Subject;
+use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::LogRecord;
-use vouchsafe_keystore::store::{ChipFilter, DecisionFilter, DocumentKind, VersionState};
+use vouchsafe_keystore::registry::{ChipFilter, DocumentKind, VersionState};
 use vouchsafe_policy::operators::{
     OperatorAction, OperatorIdentity, Permit, WHOLE_BROKER, authorize_operator,
 };

@@ -2,8 +2,8 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::LogRecord;
-use vouchsafe_keystore::store::DecisionFilter;
 
 use super::stored::{self, LOG_RECORDS, Stored};
 

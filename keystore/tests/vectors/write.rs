@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use vouchsafe_keystore::Keystore;
+use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::{
     EvidencePiece, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant, NewRefusal,
     RefusalRecord,
 };
-use vouchsafe_keystore::store::{By, DecisionFilter, NewVersion};
+use vouchsafe_keystore::registry::{Actor, NewVersion};
 use vouchsafe_policy::operators::{OperatorAction as A, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{
     Bytes, DecisionId, Digest32, Nonce, ObjectName, PlaintextSecret, ReasonCode, SecretPath, Suite,
@@ -60,7 +61,7 @@ fn write(name: &str, value: &impl serde::Serialize) {
 
 /// A row of every kind; gives an operator's token.
 async fn fill(keystore: &Keystore) -> String {
-    let init = By::offline("init", NOW);
+    let init = Actor::offline("init", NOW);
     keystore.add_operator(init, "alice", "administrator".parse().expect("a role"), &[]).await.expect("added");
     let operators = permit(A::ManageOperators, WHOLE_BROKER);
     let by = by_alice(&operators);
@@ -106,11 +107,11 @@ async fn fill(keystore: &Keystore) -> String {
     token
 }
 
-fn by_alice(permit: &Permit) -> By<'_> {
-    By::permitted(permit, NOW.plus(60))
+fn by_alice(permit: &Permit) -> Actor<'_> {
+    Actor::permitted(permit, NOW.plus(60))
 }
 
-async fn put(keystore: &Keystore, by: By<'_>, path: &SecretPath, value: &[u8]) {
+async fn put(keystore: &Keystore, by: Actor<'_>, path: &SecretPath, value: &[u8]) {
     let secret = PlaintextSecret::new(value.to_vec()).expect("a secret");
     keystore.put_secret(by, new(path, &name("prod/app")), &secret).await.expect("put");
 }

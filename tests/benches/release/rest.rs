@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 use tokio::runtime::Runtime;
-use vouchsafe_keystore::store::{By, NewVersion};
+use vouchsafe_keystore::registry::{Actor, NewVersion};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::{ObjectName, PlaintextSecret, ReleasePaths, SecretPath};
@@ -18,7 +18,7 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     let file = folder.path().join("vouchsafe.db");
     let keyring = Keyring::generate(NOW).expect("randomness");
     let keystore = runtime.block_on(Keystore::create(&file, keyring)).expect("a new keystore");
-    let (by, policy) = (By::offline("bench", NOW), ObjectName::parse(POLICY).expect("a name"));
+    let (by, policy) = (Actor::offline("bench", NOW), ObjectName::parse(POLICY).expect("a name"));
     runtime.block_on(keystore.put_policy(by, &policy, vtpm.policy_text())).expect("a policy");
     let path = SecretPath::parse(PATH).expect("a path");
     let secret = PlaintextSecret::new(vec![9; 32]).expect("32 bytes");

@@ -197,8 +197,8 @@ mod tests {
     use std::fs;
 
     use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
+    use vouchsafe_keystore::record::DecisionFilter;
     use vouchsafe_keystore::record::Outcome;
-    use vouchsafe_keystore::store::DecisionFilter;
     use vouchsafe_protocol::Bytes;
 
     use super::*;

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_keystore::chips::Subject;
-use vouchsafe_keystore::store::ChipFilter;
+use vouchsafe_keystore::registry::ChipFilter;
 use vouchsafe_protocol::ReasonCode;
 
 use crate::api::chips::{ChipPage, ListChips, SeenChip};

@@ -2,8 +2,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::{LogRecord, Outcome, RefusalRecord};
-use vouchsafe_keystore::store::DecisionFilter;
 
 use super::may_read;
 use crate::api::decisions::{Decision, DecisionPage, ListDecisions};

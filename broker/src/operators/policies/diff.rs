@@ -10,9 +10,10 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_attestation::{InspectedClaims, VerifyInputs};
+use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::LogRecord;
+use vouchsafe_keystore::registry::{DocumentError, DocumentKind};
 use vouchsafe_keystore::replay::ReplayPolicy;
-use vouchsafe_keystore::store::{DecisionFilter, DocumentError, DocumentKind};
 use vouchsafe_policy::{DecideItem, Guardrails, Protocol, RehearseRequest, SecretState, rehearse};
 use vouchsafe_protocol::{DecisionId, Evidence, ObjectName, ReasonCode, SecretPath, Suite, UnixTime};
 

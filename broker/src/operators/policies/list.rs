@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_keystore::store::{DocumentKind, DocumentSummary};
+use vouchsafe_keystore::registry::{DocumentKind, DocumentSummary};
 
 use crate::api::policies::ListedPolicy;
 use crate::broker::Broker;

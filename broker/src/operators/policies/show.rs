@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_keystore::store::{DocumentError, DocumentKind};
+use vouchsafe_keystore::registry::{DocumentError, DocumentKind};
 
 use crate::api::documents::{Document, ShowDocument};
 use crate::broker::Broker;

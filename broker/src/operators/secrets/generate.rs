@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_keystore::store::NewVersion;
+use vouchsafe_keystore::registry::NewVersion;
 
 use crate::api::secrets::{GenerateSecret, SecretVersion};
 use crate::broker::Broker;

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_keystore::store::NewVersion;
+use vouchsafe_keystore::registry::NewVersion;
 use vouchsafe_protocol::{PlaintextSecret, ReasonCode};
 
 use crate::api::secrets::{PutSecret, SecretVersion};

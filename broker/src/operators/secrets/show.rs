@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_keystore::store::SecretError;
+use vouchsafe_keystore::registry::SecretError;
 
 use crate::api::secrets::ShowSecret;
 use crate::broker::Broker;

@@ -2,8 +2,8 @@
 
 use std::sync::mpsc::{Sender, channel};
 
+use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::Outcome;
-use vouchsafe_keystore::store::DecisionFilter;
 
 use super::*;
 

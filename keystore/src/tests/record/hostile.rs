@@ -7,7 +7,7 @@ async fn t51_an_epoch_put_back_does_not_revive_a_stale_decision() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"value").await;
     let other = fixture.again().await.unwrap();
-    let stale = other.material(&[path("prod/db")]).await.unwrap().epoch;
+    let stale = other.stored_input(&[path("prod/db")]).await.unwrap().epoch;
     fixture.keystore.retire_secret(BY, &path("prod/db"), None).await.unwrap();
     fixture.sql("UPDATE epoch SET value = value - 1").await;
     assert_eq!(other.record(grant(stale, 1, 1)).await, Err(RecordError::Unknown));
@@ -75,8 +75,8 @@ async fn after_a_full_disk(grants_before: u8) {
     assert_eq!(other.decision(DecisionId([1; 16])).await.unwrap(), None);
     fixture.put("prod/db", b"value").await;
     assert!(matches!(
-        other.material(&[path("prod/db")]).await.unwrap().items[0].state,
-        crate::registry::material::MaterialState::Active(_)
+        other.stored_input(&[path("prod/db")]).await.unwrap().items[0].state,
+        crate::registry::stored_input::StoredState::Active(_)
     ));
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use vouchsafe_attestation::test_util::vm::SimulatedVm;
-use vouchsafe_keystore::store::{SecretSummary, VersionState};
+use vouchsafe_keystore::registry::{SecretSummary, VersionState};
 use vouchsafe_protocol::limits::MAX_PATHS;
 use vouchsafe_protocol::{ReasonCode, ReleasePaths, SecretPath};
 use vouchsafe_tests::broker::Broker;
