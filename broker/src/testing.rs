@@ -12,7 +12,7 @@ use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_keystore::registry::{Actor, NewVersion};
 use vouchsafe_keystore::{Keyring, Keystore};
-use vouchsafe_policy::operators::OperatorRole;
+use vouchsafe_policy::operators::{OperatorIdentity, OperatorRole, WHOLE_BROKER, authorize_operator};
 use vouchsafe_policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
 use vouchsafe_protocol::messages::ReleaseRequest;
 use vouchsafe_protocol::{
@@ -24,6 +24,8 @@ use crate::attested::Arrival;
 use crate::config::Limits;
 use crate::tls::SelfSigned;
 use crate::{Broker, BrokerConfig, clock};
+
+pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 
 /// Owner of the simulated VMs.
 pub(crate) const PROJECT: u64 = 620_438_545_889;
@@ -118,8 +120,16 @@ impl Fixture {
     }
 }
 
-pub(crate) fn by() -> Actor<'static> {
-    Actor::offline("test", clock::now())
+/// An administrator with the permission for this: in `prod`, or for the whole broker.
+pub(crate) fn by(act: Act) -> Actor<'static> {
+    let namespace = match act {
+        Act::ManageSecrets | Act::ManagePolicies | Act::ManageBaselines => "prod",
+        _ => WHOLE_BROKER,
+    };
+    let (name, namespaces) = ("test".to_owned(), Vec::new());
+    let operator = OperatorIdentity { name, role: OperatorRole::Administrator, namespaces };
+    let permit = authorize_operator(&operator, act, namespace).expect("administrators may");
+    Actor::permitted(Box::leak(Box::new(permit)), clock::now())
 }
 
 pub(crate) fn path(text: &str) -> SecretPath {
@@ -161,13 +171,15 @@ async fn fill(config: &BrokerConfig) -> String {
     let keyring = Keyring::generate(clock::now()).expect("a keyring");
     keyring.create(&config.keyring()).expect("written");
     let keystore = Keystore::create(&config.database(), keyring).await.expect("a keystore");
-    let token =
-        keystore.add_operator(by(), "admin", OperatorRole::Administrator, &[]).await.expect("an operator");
-    keystore.put_policy(by(), &name(POLICY), &policy(PROJECT)).await.expect("a good policy");
+    let token = keystore.add_first_administrator("admin", clock::now()).await.expect("an operator");
+    keystore
+        .put_policy(by(Act::ManagePolicies), &name(POLICY), &policy(PROJECT))
+        .await
+        .expect("a good policy");
     let (path, policy) = (path(PATH), name(POLICY));
     let new = NewVersion { path: &path, purpose: Purpose::App, policy: &policy };
     let value = PlaintextSecret::new(VALUE.to_vec()).expect("a secret");
-    keystore.put_secret(by(), new, &value).await.expect("stored");
+    keystore.put_secret(by(Act::ManageSecrets), new, &value).await.expect("stored");
     keystore.close().await;
     token.expose().to_owned()
 }

@@ -10,9 +10,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use vouchsafe_keystore::registry::{Actor, OpenError, OperatorToken};
+use vouchsafe_keystore::registry::{OpenError, OperatorToken};
 use vouchsafe_keystore::{Keyring, Keystore};
-use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::BrokerIdentity;
 use zeroize::Zeroizing;
 
@@ -198,9 +197,7 @@ impl Init {
                 }
             }
             let keystore = keystore.map_err(|error| failed(&error))?;
-            let by = Actor::offline("init", now);
-            let role = OperatorRole::Administrator;
-            let token = keystore.add_operator(by, &self.administrator, role, &[]).await;
+            let token = keystore.add_first_administrator(&self.administrator, now).await;
             let token = token.map_err(|error| failed(&error))?;
             let identity = keystore.identity().await.map_err(|error| failed(&error))?.identity();
             keystore.close().await;

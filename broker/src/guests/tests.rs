@@ -11,7 +11,7 @@ use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{PlaintextSecret, ReasonCode, RequestDigest};
 
-use crate::testing::{Asked, Fixture, PATH, VALUE, by, name, path, policy};
+use crate::testing::{Act, Asked, Fixture, PATH, VALUE, by, name, path, policy};
 
 /// What came back.
 struct Answer {
@@ -91,14 +91,14 @@ async fn t50_absent_retired_and_denied_look_alike() {
     let fixture = Fixture::new().await;
     let keystore = fixture.keystore();
     let other = policy(1);
-    keystore.put_policy(by(), &name("prod/other"), &other).await.expect("stored");
+    keystore.put_policy(by(Act::ManagePolicies), &name("prod/other"), &other).await.expect("stored");
     for (at, policy) in [("prod/db/gone0", "prod/app"), ("prod/db/other", "prod/other")] {
         let (path, policy) = (path(at), name(policy));
         let new = NewVersion { path: &path, purpose: Purpose::App, policy: &policy };
         let value = PlaintextSecret::new(b"value".to_vec()).expect("a secret");
-        keystore.put_secret(by(), new, &value).await.expect("stored");
+        keystore.put_secret(by(Act::ManageSecrets), new, &value).await.expect("stored");
     }
-    keystore.retire_secret(by(), &path("prod/db/gone0"), None).await.expect("retired");
+    keystore.retire_secret(by(Act::ManageSecrets), &path("prod/db/gone0"), None).await.expect("retired");
     let vm = SimulatedVm::new();
     let mut seen = Vec::new();
     for at in ["prod/db/none0", "prod/db/gone0", "prod/db/other"] {

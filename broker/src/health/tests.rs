@@ -8,7 +8,7 @@ use vouchsafe_policy::Guardrails;
 use vouchsafe_protocol::{DecisionId, UnixTime};
 
 use super::*;
-use crate::testing::{Fixture, PATH, by, crls};
+use crate::testing::{Act, Fixture, PATH, by, crls};
 
 /// Status and body of `/readyz`.
 async fn shown(fixture: &Fixture) -> (u16, Value) {
@@ -66,7 +66,10 @@ async fn t54_without_a_current_crl_that_the_guardrails_need_it_is_not_ready() {
     let nothing = "@id(\"v\") @reason(\"r\") forbid (principal is Vm, action == Action::\"release\", resource)\
                    when { principal has snp && principal.snp.vmpl != 0 };";
     let drops = Guardrails::compile(nothing).expect("good").dropped().into_keys().collect();
-    bare.keystore().put_guardrails(by(), nothing, &drops).await.expect("good guardrails");
+    bare.keystore()
+        .put_guardrails(by(Act::ManageGuardrails), nothing, &drops)
+        .await
+        .expect("good guardrails");
     assert_eq!(probed(&bare).await, ready(), "these guardrails need none");
 }
 

@@ -57,7 +57,9 @@ impl From<OperatorError> for HttpProblem {
         let code = match error {
             OperatorError::Store(error) => return error.into(),
             OperatorError::Unknown { .. } => ReasonCode::NotFound,
-            OperatorError::Exists { .. } | OperatorError::LastAdministrator { .. } => ReasonCode::Conflict,
+            OperatorError::Exists { .. }
+            | OperatorError::NotFirst
+            | OperatorError::LastAdministrator { .. } => ReasonCode::Conflict,
             OperatorError::Name { .. }
             | OperatorError::NoNamespace { .. }
             | OperatorError::AdministratorNamespace

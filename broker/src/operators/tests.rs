@@ -11,7 +11,7 @@ use vouchsafe_protocol::DecisionId;
 use vouchsafe_protocol::problem::Problem;
 
 use crate::release::release;
-use crate::testing::{Fixture, PATH, POLICY, PROJECT, by, policy};
+use crate::testing::{Act, Fixture, PATH, POLICY, PROJECT, by, policy};
 use crate::{clock, tls};
 
 /// Every route that needs an operator.
@@ -102,7 +102,9 @@ async fn t41_an_operator_acts_in_its_namespaces_only() {
     let fixture = Fixture::new().await;
     let add = |name: &'static str, role, namespaces: Vec<String>| {
         let keystore = fixture.keystore().clone();
-        async move { keystore.add_operator(by(), name, role, &namespaces).await.expect("added") }
+        async move {
+            keystore.add_operator(by(Act::ManageOperators), name, role, &namespaces).await.expect("added")
+        }
     };
     let editor = add("ed", OperatorRole::Editor, vec!["dev".to_owned()]).await;
     let auditor = add("ann", OperatorRole::Auditor, vec!["prod".to_owned()]).await;
@@ -188,8 +190,10 @@ async fn a_refusal_is_explained_to_whoever_may_read_it() {
             .as_str()
             .is_some_and(|reason| reason.contains("no such secret"))
     );
-    let stranger =
-        fixture.keystore().add_operator(by(), "ed", OperatorRole::Editor, &["dev".to_owned()]).await;
+    let stranger = fixture
+        .keystore()
+        .add_operator(by(Act::ManageOperators), "ed", OperatorRole::Editor, &["dev".to_owned()])
+        .await;
     let (status, _) = json_of(&fixture, stranger.expect("added").expose(), "GET", &uri, &Value::Null).await;
     assert_eq!(status, 404);
 }
@@ -205,7 +209,12 @@ async fn t41_evidence_of_a_decision_goes_to_whoever_may_read_the_decision() {
     assert_eq!(json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await, (200, sent));
     let add = |name, namespace: &str| {
         let (keystore, namespaces) = (fixture.keystore().clone(), vec![namespace.to_owned()]);
-        async move { keystore.add_operator(by(), name, OperatorRole::Editor, &namespaces).await.expect("added") }
+        async move {
+            keystore
+                .add_operator(by(Act::ManageOperators), name, OperatorRole::Editor, &namespaces)
+                .await
+                .expect("added")
+        }
     };
     let editor = add("ann", "prod").await;
     assert_eq!(call(&fixture, Some(editor.expose()), "GET", &uri, &Value::Null).await.0, 200);
@@ -227,7 +236,9 @@ async fn t41_chips_go_to_whoever_may_read_the_decision_that_saw_them() {
     assert_eq!((chip.get("earlier"), answer.get("next")), (None, None));
     let add = |name: &'static str, namespace: &str, role| {
         let (keystore, namespaces) = (fixture.keystore().clone(), vec![namespace.to_owned()]);
-        async move { keystore.add_operator(by(), name, role, &namespaces).await.expect("added") }
+        async move {
+            keystore.add_operator(by(Act::ManageOperators), name, role, &namespaces).await.expect("added")
+        }
     };
     for (name, namespace, role, seen) in [
         ("ann", "prod", OperatorRole::Editor, 1),
@@ -281,8 +292,10 @@ async fn t48_a_policy_diff_names_the_decisions_that_would_change() {
     assert!(answer["detail"].as_str().is_some_and(|detail| detail.contains("dev/web")), "{answer}");
     let unknown = json!({ "name": "prod/none", "text": policy(PROJECT), "decisions": 10 });
     assert_eq!(json_of(&fixture, &token, "POST", "/v1/policies/diff", &unknown).await.0, 404);
-    let stranger =
-        fixture.keystore().add_operator(by(), "ed", OperatorRole::Editor, &["dev".to_owned()]).await;
+    let stranger = fixture
+        .keystore()
+        .add_operator(by(Act::ManageOperators), "ed", OperatorRole::Editor, &["dev".to_owned()])
+        .await;
     let token = stranger.expect("added").expose().to_owned();
     assert_eq!(json_of(&fixture, &token, "POST", "/v1/policies/diff", &same).await.0, 403);
 }
@@ -293,7 +306,11 @@ async fn t50_a_refused_release_is_replayed_too() {
     let id = DecisionId([8; 16]);
     fixture
         .keystore()
-        .put_policy(by(), &crate::testing::name(POLICY), &policy(PROJECT).replace("sev-snp", "tdx"))
+        .put_policy(
+            by(Act::ManagePolicies),
+            &crate::testing::name(POLICY),
+            &policy(PROJECT).replace("sev-snp", "tdx"),
+        )
         .await
         .expect("a good policy");
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
@@ -323,8 +340,10 @@ async fn t41_a_policy_diff_shows_no_decision_that_the_operator_may_not_read() {
     let id = DecisionId([8; 16]);
     let answer = release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await;
     assert_eq!(answer.expect_err("dev/other is absent").code(), vouchsafe_protocol::ReasonCode::NotGranted);
-    let editor =
-        fixture.keystore().add_operator(by(), "ed", OperatorRole::Editor, &["prod".to_owned()]).await;
+    let editor = fixture
+        .keystore()
+        .add_operator(by(Act::ManageOperators), "ed", OperatorRole::Editor, &["prod".to_owned()])
+        .await;
     let editor = editor.expect("added").expose().to_owned();
     let body = json!({ "name": POLICY, "text": policy(PROJECT), "decisions": 10 });
     let replayed = async |token: &str| {

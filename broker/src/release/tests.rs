@@ -12,7 +12,7 @@ use super::error::ReleaseError;
 use super::pipeline::{Prepared, prepare};
 use super::*;
 use crate::clock;
-use crate::testing::{Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, policy};
+use crate::testing::{Act, Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, policy};
 
 const ID: DecisionId = DecisionId([9; 16]);
 
@@ -189,9 +189,9 @@ async fn t51_what_another_broker_allowed_is_not_denied() {
     let keyring = vouchsafe_keystore::Keyring::load(&config.keyring()).expect("a keyring");
     let other = vouchsafe_keystore::Keystore::open(&config.database(), keyring).await.expect("opens");
     let ask = || fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    fixture.keystore().put_policy(by(), &name(POLICY), &policy(1)).await.expect("stored");
+    fixture.keystore().put_policy(by(Act::ManagePolicies), &name(POLICY), &policy(1)).await.expect("stored");
     assert_eq!(refusal(release_of(&fixture, &ask()).await), ReasonCode::NotGranted);
-    other.put_policy(by(), &name(POLICY), &policy(PROJECT)).await.expect("stored");
+    other.put_policy(by(Act::ManagePolicies), &name(POLICY), &policy(PROJECT)).await.expect("stored");
     release_of(&fixture, &ask()).await.expect("granted");
     other.close().await;
 }
@@ -210,14 +210,18 @@ async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let request = Request::open(&fixture.broker, ID, asked.request.clone(), fixture.arrival(), clock::now())
         .expect("a good challenge");
     let first = run(&fixture.broker, move || prepare(request.verify()?)).await.expect("granted");
-    fixture.keystore().put_guardrails(by(), SHIPPED_GUARDRAILS, &<_>::default()).await.expect("stored");
+    fixture
+        .keystore()
+        .put_guardrails(by(Act::ManageGuardrails), SHIPPED_GUARDRAILS, &<_>::default())
+        .await
+        .expect("stored");
     let overtaken = fixture.keystore().record(first.grant).await;
     assert!(matches!(overtaken, Err(RecordError::EpochMoved { .. })), "{overtaken:?}");
     let verified = first.verified;
     let again = run(&fixture.broker, move || prepare(verified)).await.expect("granted");
     let verified = again.verified;
     fixture.keystore().record(again.grant).await.expect("on record");
-    fixture.keystore().retire_secret(by(), &path(PATH), None).await.expect("retired");
+    fixture.keystore().retire_secret(by(Act::ManageSecrets), &path(PATH), None).await.expect("retired");
     let denied = run(&fixture.broker, move || prepare(verified)).await.map(|_| ());
     assert!(matches!(denied.as_ref().map_err(|error| &**error), Err(ReleaseError::Denied(_))), "{denied:?}");
 }

@@ -183,7 +183,11 @@ async fn t54_requests_of_strangers_leave_the_database_untouched() {
     // An operator's change shows that the comparison sees one.
     fixture
         .keystore()
-        .retire_secret(crate::testing::by(), &crate::testing::path(PATH), None)
+        .retire_secret(
+            crate::testing::by(crate::testing::Act::ManageSecrets),
+            &crate::testing::path(PATH),
+            None,
+        )
         .await
         .expect("retired");
     assert_ne!(database(&fixture), before);

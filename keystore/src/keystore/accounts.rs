@@ -1,6 +1,7 @@
 //! Operators and their tokens.
 
 use vouchsafe_policy::operators::OperatorRole;
+use vouchsafe_protocol::UnixTime;
 
 use crate::db::StoreError;
 use crate::keystore::Keystore;
@@ -20,6 +21,19 @@ impl Keystore {
         namespaces: &[String],
     ) -> Result<OperatorToken, OperatorError> {
         self.0.registry.add_operator(actor, name, role, namespaces).await
+    }
+
+    /// Adds the administrator who adds all others: for the program that makes the keystore. It goes on record in the name
+    /// `init`.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotFirst`] once there is an operator.
+    pub async fn add_first_administrator(
+        &self,
+        name: &str,
+        at: UnixTime,
+    ) -> Result<OperatorToken, OperatorError> {
+        self.0.registry.add_first_administrator(name, at).await
     }
 
     /// Removes an operator; the token stops working at once.

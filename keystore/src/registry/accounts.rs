@@ -10,7 +10,7 @@ use vouchsafe_protocol::encoding::to_base64url;
 use vouchsafe_protocol::{Digest32, UnixTime};
 use zeroize::Zeroizing;
 
-use super::change::Actor;
+use super::change::{Actor, Change};
 use super::handle::Registry;
 use super::rows::{self, RowCheck, RowTag};
 use crate::db::columns::{self, time};
@@ -84,6 +84,9 @@ pub enum OperatorError {
         /// The name.
         name: String,
     },
+    /// The first administrator is added by nobody; every further operator by an administrator.
+    #[error("there are operators already: an administrator adds further ones (`vouchsafe operator add`)")]
+    NotFirst,
     /// There is none of this name.
     #[error("there is no operator {name}")]
     Unknown {
@@ -121,20 +124,8 @@ impl Registry {
     ) -> Result<OperatorToken, OperatorError> {
         check_name(name)?;
         check_namespaces(role, namespaces)?;
-        let (id, key) = (hex::encode(random::<8>()?.as_slice()), random::<32>()?);
-        let key = Zeroizing::new(to_base64url(key.as_slice()));
-        let mut token = Zeroizing::new(String::with_capacity(128));
-        token.extend([TOKEN_PREFIX, &id, ".", &key]);
-        let row = OperatorRow {
-            operator: Operator {
-                name: name.to_owned(),
-                role,
-                namespaces: namespaces.to_vec(),
-                created_at: actor.at,
-            },
-            token_id: id,
-            token_hash: Digest32::of(token.as_bytes()),
-        };
+        let namespaces = namespaces.to_vec();
+        let operator = Operator { name: name.to_owned(), role, namespaces, created_at: actor.at };
         let mut change = self.change(actor).await?;
         let before = sqlx::query("SELECT name FROM operators WHERE name = $1")
             .bind(name)
@@ -143,26 +134,26 @@ impl Registry {
             return Err(OperatorError::Exists { name: name.to_owned() });
         }
         change.check().absent(OPERATORS, name)?;
-        let tag = RowTag::new(change.check().keyring, row.fields(), change.epoch)?;
-        sqlx::query(
-            "INSERT INTO operators (name, role, namespaces, token_id, token_hash, created_at, row_version, \
-             generation, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(name)
-        .bind(role.as_str())
-        .bind(namespaces.join(" "))
-        .bind(&row.token_id)
-        .bind(row.token_hash.0.to_vec())
-        .bind(time(actor.at)?)
-        .bind(tag.row_version)
-        .bind(tag.generation)
-        .bind(tag.mac)
-        .execute(change.connection())
-        .await?;
-        change.wrote(OPERATORS, name);
-        change.concerns(row.operator.authority());
-        change.commit("operator.add", name).await?;
-        Ok(OperatorToken(token))
+        add(change, operator).await
+    }
+
+    /// Adds the administrator who adds all others. That there is no operator yet takes the permission's place, and it is
+    /// checked in the transaction.
+    pub(crate) async fn add_first_administrator(
+        &self,
+        name: &str,
+        at: UnixTime,
+    ) -> Result<OperatorToken, OperatorError> {
+        check_name(name)?;
+        let role = OperatorRole::Administrator;
+        let operator = Operator { name: name.to_owned(), role, namespaces: Vec::new(), created_at: at };
+        let mut change = self.change(Actor::offline(INIT, at)).await?;
+        let check = change.check();
+        if !all_operators(change.connection(), check).await?.is_empty() {
+            return Err(OperatorError::NotFirst);
+        }
+        check.absent(OPERATORS, name)?;
+        add(change, operator).await
     }
 
     /// Removes an operator; the token stops working at once.
@@ -205,6 +196,36 @@ impl Registry {
         let hash = Digest32::of(token.as_bytes());
         Ok(bool::from(hash.0.ct_eq(&row.token_hash.0)).then_some(row.operator))
     }
+}
+
+/// Writes the row of an operator whose name is free, with a new token, and commits.
+async fn add(mut change: Change<'_>, operator: Operator) -> Result<OperatorToken, OperatorError> {
+    let (id, key) = (hex::encode(random::<8>()?.as_slice()), random::<32>()?);
+    let key = Zeroizing::new(to_base64url(key.as_slice()));
+    let mut token = Zeroizing::new(String::with_capacity(128));
+    token.extend([TOKEN_PREFIX, &id, ".", &key]);
+    let row = OperatorRow { operator, token_id: id, token_hash: Digest32::of(token.as_bytes()) };
+    let tag = RowTag::new(change.check().keyring, row.fields(), change.epoch)?;
+    let Operator { name, role, namespaces, created_at } = &row.operator;
+    sqlx::query(
+        "INSERT INTO operators (name, role, namespaces, token_id, token_hash, created_at, row_version, \
+         generation, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(name)
+    .bind(role.as_str())
+    .bind(namespaces.join(" "))
+    .bind(&row.token_id)
+    .bind(row.token_hash.0.to_vec())
+    .bind(time(*created_at)?)
+    .bind(tag.row_version)
+    .bind(tag.generation)
+    .bind(tag.mac)
+    .execute(change.connection())
+    .await?;
+    change.wrote(OPERATORS, name);
+    change.concerns(row.operator.authority());
+    change.commit("operator.add", name).await?;
+    Ok(OperatorToken(token))
 }
 
 struct OperatorRow {
@@ -281,4 +302,6 @@ fn check_name(text: &str) -> Result<(), OperatorError> {
 }
 
 const OPERATORS: &str = "operators";
+/// Whom the log names for the first administrator.
+const INIT: &str = "init";
 const TOKEN_PREFIX: &str = "vouchsafe-operator.";

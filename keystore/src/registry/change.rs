@@ -26,10 +26,9 @@ impl<'a> Actor<'a> {
         Self { operator: &permit.operator().name, permit: Some(permit), at }
     }
 
-    /// A program on the broker's own host that has opened keyring and database itself, such as `vouchsafe init`: no account
-    /// is behind it, and nothing that comes over the network may be done in its name.
-    #[must_use]
-    pub const fn offline(program: &'a str, at: UnixTime) -> Self {
+    /// A program on the broker's own host, such as `vouchsafe init`, without an account or a permission. Only this crate makes
+    /// one, for changes whose own rule takes the permission's place: [`Registry::add_first_administrator`].
+    pub(crate) const fn offline(program: &'a str, at: UnixTime) -> Self {
         Self { operator: program, permit: None, at }
     }
 

@@ -61,8 +61,7 @@ fn write(name: &str, value: &impl serde::Serialize) {
 
 /// A row of every kind; gives an operator's token.
 async fn fill(keystore: &Keystore) -> String {
-    let init = Actor::offline("init", NOW);
-    keystore.add_operator(init, "alice", "administrator".parse().expect("a role"), &[]).await.expect("added");
+    keystore.add_first_administrator("alice", NOW).await.expect("added");
     let operators = permit(A::ManageOperators, WHOLE_BROKER);
     let by = by_alice(&operators);
     let namespaces = ["prod".to_owned()];

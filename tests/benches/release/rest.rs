@@ -5,6 +5,9 @@ use tokio::runtime::Runtime;
 use vouchsafe_keystore::registry::{Actor, NewVersion};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_policy::Purpose;
+use vouchsafe_policy::operators::{
+    OperatorAction, OperatorIdentity, OperatorRole, Permit, authorize_operator,
+};
 use vouchsafe_protocol::{ObjectName, PlaintextSecret, ReleasePaths, SecretPath};
 
 use crate::bare::TwoOpens;
@@ -18,10 +21,13 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     let file = folder.path().join("vouchsafe.db");
     let keyring = Keyring::generate(NOW).expect("randomness");
     let keystore = runtime.block_on(Keystore::create(&file, keyring)).expect("a new keystore");
-    let (by, policy) = (Actor::offline("bench", NOW), ObjectName::parse(POLICY).expect("a name"));
+    let policy = ObjectName::parse(POLICY).expect("a name");
+    let (policies, secrets) = (permit(OperatorAction::ManagePolicies), permit(OperatorAction::ManageSecrets));
+    let by = Actor::permitted(&policies, NOW);
     runtime.block_on(keystore.put_policy(by, &policy, vtpm.policy_text())).expect("a policy");
     let path = SecretPath::parse(PATH).expect("a path");
     let secret = PlaintextSecret::new(vec![9; 32]).expect("32 bytes");
+    let by = Actor::permitted(&secrets, NOW);
     let put = || {
         let version = NewVersion { path: &path, purpose: Purpose::Disk, policy: &policy };
         runtime.block_on(keystore.put_secret(by, version, &secret)).expect("sealed")
@@ -42,4 +48,11 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     group.bench_function("put_durably", |b| b.iter(put));
     group.finish();
     runtime.block_on(keystore.close());
+}
+
+/// An administrator's, in the namespace of the policy and the secret.
+fn permit(action: OperatorAction) -> Permit {
+    let (name, namespaces) = ("bench".to_owned(), Vec::new());
+    let operator = OperatorIdentity { name, role: OperatorRole::Administrator, namespaces };
+    authorize_operator(&operator, action, "prod").expect("administrators may")
 }

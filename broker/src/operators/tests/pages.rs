@@ -8,7 +8,10 @@ use crate::refusals::Standing;
 
 async fn auditor_of(fixture: &Fixture, namespace: &str) -> String {
     let (name, namespaces) = (format!("auditor-{namespace}"), [namespace.to_owned()]);
-    let added = fixture.keystore().add_operator(by(), &name, OperatorRole::Auditor, &namespaces).await;
+    let added = fixture
+        .keystore()
+        .add_operator(by(Act::ManageOperators), &name, OperatorRole::Auditor, &namespaces)
+        .await;
     added.expect("added").expose().to_owned()
 }
 
@@ -29,7 +32,11 @@ async fn t41_an_auditor_of_a_namespace_gets_as_many_records_of_his_own_as_he_ask
     // Newer ones concern the whole broker.
     for number in 0..60 {
         let name = format!("operator-{number}");
-        fixture.keystore().add_operator(by(), &name, OperatorRole::Administrator, &[]).await.expect("added");
+        fixture
+            .keystore()
+            .add_operator(by(Act::ManageOperators), &name, OperatorRole::Administrator, &[])
+            .await
+            .expect("added");
     }
     let (newest, next) = listed(&fixture, &token, "limit=1").await;
     assert_eq!(newest, all_of_prod[..1]);
