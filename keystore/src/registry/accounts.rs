@@ -122,11 +122,12 @@ impl Registry {
         role: OperatorRole,
         namespaces: &[String],
     ) -> Result<OperatorToken, OperatorError> {
+        let authorized = actor.authorize("operator.add", name)?;
         check_name(name)?;
         check_namespaces(role, namespaces)?;
         let namespaces = namespaces.to_vec();
         let operator = Operator { name: name.to_owned(), role, namespaces, created_at: actor.at };
-        let mut change = self.change(actor).await?;
+        let mut change = self.change(&authorized).await?;
         let before = sqlx::query("SELECT name FROM operators WHERE name = $1")
             .bind(name)
             .fetch_optional(change.connection());
@@ -144,10 +145,11 @@ impl Registry {
         name: &str,
         at: UnixTime,
     ) -> Result<OperatorToken, OperatorError> {
+        let authorized = Actor::offline(INIT, at).authorize("operator.add", name)?;
         check_name(name)?;
         let role = OperatorRole::Administrator;
         let operator = Operator { name: name.to_owned(), role, namespaces: Vec::new(), created_at: at };
-        let mut change = self.change(Actor::offline(INIT, at)).await?;
+        let mut change = self.change(&authorized).await?;
         let check = change.check();
         if !all_operators(change.connection(), check).await?.is_empty() {
             return Err(OperatorError::NotFirst);
@@ -158,7 +160,8 @@ impl Registry {
 
     /// Removes an operator; the token stops working at once.
     pub(crate) async fn remove_operator(&self, actor: Actor<'_>, name: &str) -> Result<(), OperatorError> {
-        let mut change = self.change(actor).await?;
+        let authorized = actor.authorize("operator.remove", name)?;
+        let mut change = self.change(&authorized).await?;
         let check = change.check();
         let all = all_operators(change.connection(), check).await?;
         let account = all.iter().find(|row| row.operator.name == name).map(|row| row.operator.authority());
@@ -171,7 +174,7 @@ impl Registry {
         sqlx::query("DELETE FROM operators WHERE name = $1").bind(name).execute(change.connection()).await?;
         change.removed(OPERATORS, name);
         change.concerns(account);
-        change.commit("operator.remove", name).await?;
+        change.commit().await?;
         Ok(())
     }
 
@@ -224,7 +227,7 @@ async fn add(mut change: Change<'_>, operator: Operator) -> Result<OperatorToken
     .await?;
     change.wrote(OPERATORS, name);
     change.concerns(row.operator.authority());
-    change.commit("operator.add", name).await?;
+    change.commit().await?;
     Ok(OperatorToken(token))
 }
 

@@ -83,10 +83,11 @@ impl Registry {
         name: &ObjectName,
     ) -> Result<(), DocumentError> {
         let kind = DocumentKind::Baseline;
-        let mut change = self.change(actor).await?;
+        let authorized = actor.authorize("baseline.revoke", name.as_str())?;
+        let mut change = self.change(&authorized).await?;
         let before = mark_revoked(&mut change, kind, name).await?;
         before.ok_or_else(|| DocumentError::Unknown { kind, name: name.clone() })?;
-        change.commit("baseline.revoke", name.as_str()).await?;
+        change.commit().await?;
         Ok(())
     }
 

@@ -1,4 +1,8 @@
 //! A change by an operator: the rows, the epoch and the record of it, in one transaction.
+//!
+//! The permission is checked before the transaction begins, so that a caller without it learns nothing and takes no lock.
+//! Nothing in the database can change the answer meanwhile: a permission is a value that names an action and a namespace.
+//! What it was checked for is what goes on record, since both are in [`Authorized`], which a change is begun with.
 
 use vouchsafe_policy::operators::{OperatorAction, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{DecisionId, UnixTime};
@@ -12,6 +16,12 @@ use crate::log::{EPOCH, Head, Leaf, append};
 use crate::primitives::random;
 
 /// Who makes a change, by which permission, and when. It goes on record.
+///
+/// Outside this crate only a permission makes one:
+/// ```compile_fail,E0624
+/// use vouchsafe_keystore::registry::Actor;
+/// let forged = Actor::offline("handler", vouchsafe_protocol::UnixTime(0));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
     operator: &'a str,
@@ -42,15 +52,32 @@ impl<'a> Actor<'a> {
         Some(Authority { namespaces: operator.namespaces.clone(), role: operator.role })
     }
 
-    /// Whether the permission, if one is needed, is for this change.
-    pub(crate) fn check(self, action: &str, target: &str) -> Result<(), StoreError> {
+    /// Checks that the permission, if one is needed, is for this change.
+    ///
+    /// # Errors
+    /// [`StoreError::NotPermitted`].
+    pub(crate) fn authorize(
+        self,
+        action: &'static str,
+        target: impl Into<String>,
+    ) -> Result<Authorized<'a>, StoreError> {
+        let target = target.into();
         let covers =
-            |permit: &Permit| needed(action, target).is_some_and(|(needed, at)| permit.covers(needed, at));
+            |permit: &Permit| needed(action, &target).is_some_and(|(needed, at)| permit.covers(needed, at));
         if self.permit.is_none_or(covers) {
-            return Ok(());
+            return Ok(Authorized { actor: self, action, target });
         }
-        Err(StoreError::NotPermitted { action: action.to_owned(), target: target.to_owned() })
+        Err(StoreError::NotPermitted { action: action.to_owned(), target })
     }
+}
+
+/// A change that its actor may make. Only [`Actor::authorize`] makes one, and there is no [`Change`] without it.
+#[derive(Debug)]
+pub(crate) struct Authorized<'a> {
+    actor: Actor<'a>,
+    /// The change's name in the log.
+    action: &'static str,
+    target: String,
 }
 
 /// What a change needs the permission for, by its name in the log, and in which namespace.
@@ -70,7 +97,7 @@ fn needed<'t>(action: &str, target: &'t str) -> Option<(OperatorAction, &'t str)
 pub(crate) struct Change<'k> {
     registry: &'k Registry,
     tx: Tx<'static>,
-    actor: Actor<'k>,
+    authorized: &'k Authorized<'k>,
     pub(crate) epoch: u64,
     /// The log as it is, with the epoch as it will be.
     head: Head,
@@ -80,7 +107,10 @@ pub(crate) struct Change<'k> {
 }
 
 impl Registry {
-    pub(crate) async fn change<'k>(&'k self, actor: Actor<'k>) -> Result<Change<'k>, StoreError> {
+    pub(crate) async fn change<'k>(
+        &'k self,
+        authorized: &'k Authorized<'k>,
+    ) -> Result<Change<'k>, StoreError> {
         let turn = self.turn().await;
         let (mut tx, head) = self.log.lock().await?;
         let row = sqlx::query("UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value")
@@ -92,7 +122,8 @@ impl Registry {
             return Err(columns::tampered(EPOCH, "1"));
         }
         let head = Head { epoch, ..head };
-        Ok(Change { registry: self, tx, actor, epoch, head, rows: Vec::new(), account: None, _turn: turn })
+        let rows = Vec::new();
+        Ok(Change { registry: self, tx, authorized, epoch, head, rows, account: None, _turn: turn })
     }
 }
 
@@ -107,7 +138,7 @@ impl<'k> Change<'k> {
     }
 
     pub(crate) const fn actor(&self) -> Actor<'k> {
-        self.actor
+        self.authorized.actor
     }
 
     pub(crate) fn wrote(&mut self, table: &'static str, key: &str) {
@@ -123,22 +154,19 @@ impl<'k> Change<'k> {
         self.account = Some(account);
     }
 
-    /// Records the change and commits it: it is in force when this returns.
-    ///
-    /// # Errors
-    /// [`StoreError::NotPermitted`] when the permission is for something else; then nothing has changed.
-    pub(crate) async fn commit(mut self, action: &str, target: &str) -> Result<(), StoreError> {
-        self.actor.check(action, target)?;
+    /// Records the change as it was authorized and commits it: it is in force when this returns.
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        let Authorized { actor, action, ref target } = *self.authorized;
         let record = OperatorRecord {
             account: self.account,
             action: action.to_owned(),
-            at: self.actor.at,
-            authority: self.actor.authority(),
+            at: actor.at,
+            authority: actor.authority(),
             epoch: self.epoch,
             id: DecisionId(*random()?),
-            operator: self.actor.operator.to_owned(),
+            operator: actor.operator.to_owned(),
             rows: self.rows,
-            target: target.to_owned(),
+            target: target.clone(),
         };
         let log = &self.registry.log;
         let leaf = Leaf::new(&log.keyring, self.head.size, &LogRecord::Operator(record.clone()))?;

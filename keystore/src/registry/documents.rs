@@ -92,9 +92,15 @@ impl Registry {
         name: &ObjectName,
         text: &str,
     ) -> Result<u64, DocumentError> {
-        let mut change = self.change(actor).await?;
+        let action = match kind {
+            DocumentKind::Policy => "policy.put",
+            DocumentKind::Baseline => "baseline.put",
+            DocumentKind::Guardrails => "guardrails.put",
+        };
+        let authorized = actor.authorize(action, name.as_str())?;
+        let mut change = self.change(&authorized).await?;
         let version = put_version(&mut change, kind, name, text).await?;
-        change.commit(&format!("{kind}.put"), name.as_str()).await?;
+        change.commit().await?;
         Ok(version)
     }
 }

@@ -22,6 +22,8 @@ impl Registry {
         text: &str,
         drop: &BTreeSet<String>,
     ) -> Result<u64, RegisterError> {
+        let name = guardrails_name();
+        let authorized = actor.authorize("guardrails.put", name.as_str())?;
         let checked = text.to_owned();
         let dropped =
             blocking(move || Guardrails::compile(&checked).map(|compiled| compiled.dropped())).await?;
@@ -32,22 +34,22 @@ impl Registry {
         if !unsaid.is_empty() {
             return Err(RegisterError::DropsShippedRules { rules: unsaid });
         }
-        let name = guardrails_name();
-        let mut change = self.change(actor).await?;
+        let mut change = self.change(&authorized).await?;
         let version = put_version(&mut change, DocumentKind::Guardrails, &name, text).await?;
-        change.commit("guardrails.put", name.as_str()).await?;
+        change.commit().await?;
         Ok(version)
     }
 
     /// Brings the shipped guardrails back. False when they are in force already.
     pub(crate) async fn reset_guardrails(&self, actor: Actor<'_>) -> Result<bool, DocumentError> {
         let name = guardrails_name();
-        let mut change = self.change(actor).await?;
+        let authorized = actor.authorize("guardrails.reset", name.as_str())?;
+        let mut change = self.change(&authorized).await?;
         let before = mark_revoked(&mut change, DocumentKind::Guardrails, &name).await?;
         if before.is_none_or(|head| head.revoked) {
             return Ok(false);
         }
-        change.commit("guardrails.reset", name.as_str()).await?;
+        change.commit().await?;
         Ok(true)
     }
 

@@ -7,7 +7,7 @@
 use vouchsafe_policy::Baseline;
 use vouchsafe_protocol::ObjectName;
 
-use super::change::{Actor, Change};
+use super::change::{Actor, Authorized, Change};
 use super::compiled::compile;
 use super::documents::put_version;
 use super::documents::types::{DocumentError, DocumentKind};
@@ -23,13 +23,14 @@ impl Registry {
         name: &ObjectName,
         text: &str,
     ) -> Result<u64, RegisterError> {
+        let authorized = actor.authorize("policy.put", name.as_str())?;
         let policy = compile(name, text).await?;
         let check = async || self.check_compiled(&policy, actor.at).await.map(drop);
-        let mut change = self.checked_change(actor, check).await?;
+        let mut change = self.checked_change(&authorized, check).await?;
         let rows = change.check();
         purpose::require_guarded::<RegisterError>(change.connection(), rows, &policy).await?;
         let version = put_version(&mut change, DocumentKind::Policy, name, text).await?;
-        change.commit("policy.put", name.as_str()).await?;
+        change.commit().await?;
         Ok(version)
     }
 
@@ -40,6 +41,7 @@ impl Registry {
         name: &ObjectName,
         json: &str,
     ) -> Result<u64, RegisterError> {
+        let authorized = actor.authorize("baseline.put", name.as_str())?;
         let baseline = Baseline::parse(json)?;
         if baseline.ends_at <= actor.at {
             return Err(RegisterError::EndedBaseline { name: name.clone(), ends_at: baseline.ends_at });
@@ -52,22 +54,22 @@ impl Registry {
                 Err(RegisterError::OpensPolicies { name: name.clone(), policies })
             }
         };
-        let mut change = self.checked_change(actor, check).await?;
+        let mut change = self.checked_change(&authorized, check).await?;
         let version = put_version(&mut change, DocumentKind::Baseline, name, json).await?;
-        change.commit("baseline.put", name.as_str()).await?;
+        change.commit().await?;
         Ok(version)
     }
 
     /// A change of what `check` has found good, with nothing changed since.
     async fn checked_change<'k>(
         &'k self,
-        actor: Actor<'k>,
+        authorized: &'k Authorized<'k>,
         check: impl AsyncFn() -> Result<(), RegisterError>,
     ) -> Result<Change<'k>, RegisterError> {
         for _ in 0..ATTEMPTS {
             let epoch = self.epoch().await?;
             check().await?;
-            match self.change_as_of(actor, epoch).await {
+            match self.change_as_of(authorized, epoch).await {
                 Err(DocumentError::Overtaken) => {}
                 change => return Ok(change?),
             }
@@ -78,10 +80,10 @@ impl Registry {
     /// A change, if nothing was changed since `epoch`.
     pub(crate) async fn change_as_of<'k>(
         &'k self,
-        actor: Actor<'k>,
+        authorized: &'k Authorized<'k>,
         epoch: u64,
     ) -> Result<Change<'k>, DocumentError> {
-        let change = self.change(actor).await?;
+        let change = self.change(authorized).await?;
         if change.epoch == epoch.saturating_add(1) { Ok(change) } else { Err(DocumentError::Overtaken) }
     }
 }

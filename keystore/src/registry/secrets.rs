@@ -70,9 +70,10 @@ impl Registry {
         new: NewVersion<'_>,
         per_instance: bool,
         secret: &PlaintextSecret,
-        action: &str,
+        action: &'static str,
     ) -> Result<u64, SecretError> {
-        let mut change = self.change(actor).await?;
+        let authorized = actor.authorize(action, new.path.as_str())?;
+        let mut change = self.change(&authorized).await?;
         let check = change.check();
         let row = match read_secret(change.connection(), check, new.path).await? {
             Some(row) => row.another_version(new, per_instance)?,
@@ -94,7 +95,7 @@ impl Registry {
             VersionSummary { version, state: VersionState::Active, created_at: actor.at, retirement: None };
         write_version(&mut change, new.path, &summary).await?;
         write_sealed(change.connection(), new.path, version, &sealed).await?;
-        change.commit(action, new.path.as_str()).await?;
+        change.commit().await?;
         Ok(version)
     }
 
@@ -105,7 +106,8 @@ impl Registry {
         path: &SecretPath,
         policy: &ObjectName,
     ) -> Result<(), SecretError> {
-        let mut change = self.change(actor).await?;
+        let authorized = actor.authorize("secret.set-policy", path.as_str())?;
+        let mut change = self.change(&authorized).await?;
         let check = change.check();
         let secret = require_secret(&mut change, path).await?;
         purpose::require_policy(&mut change, &self.compiled, path, secret.purpose, policy).await?;
@@ -119,7 +121,7 @@ impl Registry {
             write_sealed(change.connection(), path, version.version, &rebound).await?;
         }
         write_secret(&mut change, &SecretRow { policy: policy.clone(), ..secret }).await?;
-        change.commit("secret.set-policy", path.as_str()).await?;
+        change.commit().await?;
         Ok(())
     }
 
@@ -165,7 +167,14 @@ impl Registry {
         only: Option<u64>,
         state: VersionState,
     ) -> Result<(), SecretError> {
-        let mut change = self.change(actor).await?;
+        let action = match state {
+            VersionState::Active => "secret.restore",
+            VersionState::Retired => "secret.retire",
+            VersionState::Destroyed => "secret.destroy",
+        };
+        let target = only.map_or_else(|| path.to_string(), |version| format!("{path} version {version}"));
+        let authorized = actor.authorize(action, target)?;
+        let mut change = self.change(&authorized).await?;
         let check = change.check();
         let secret = require_secret(&mut change, path).await?;
         let versions = read_versions(change.connection(), check, &secret).await?;
@@ -184,13 +193,7 @@ impl Registry {
             }
             write_version(&mut change, path, &moved).await?;
         }
-        let action = match state {
-            VersionState::Active => "secret.restore",
-            VersionState::Retired => "secret.retire",
-            VersionState::Destroyed => "secret.destroy",
-        };
-        let target = only.map_or_else(|| path.to_string(), |version| format!("{path} version {version}"));
-        change.commit(action, &target).await?;
+        change.commit().await?;
         Ok(())
     }
 

@@ -4,7 +4,9 @@ use vouchsafe_policy::operators::{
     OperatorAction, OperatorIdentity, OperatorRole, Permit, WHOLE_BROKER, authorize_operator,
 };
 
-use super::{Fixture, NOW, name};
+use super::{Fixture, NOW, name, path};
+use crate::db::StoreError;
+use crate::registry::accounts::OperatorError;
 use crate::registry::change::Actor;
 use crate::registry::documents::types::DocumentKind;
 use crate::registry::secrets::types::SecretError;
@@ -33,7 +35,7 @@ fn t41_every_kind_of_change_needs_its_own_permission() {
         for action in A::ALL {
             for namespace in ["prod", "dev", WHOLE_BROKER] {
                 let permit = permit(action, namespace);
-                let taken = Actor::permitted(&permit, NOW).check(change, target);
+                let taken = Actor::permitted(&permit, NOW).authorize(change, target);
                 let expected = covered == Some((action, namespace));
                 assert_eq!(taken.is_ok(), expected, "{change} of {target} by {action} in {namespace}");
             }
@@ -59,9 +61,40 @@ async fn t41_a_change_without_its_permission_leaves_nothing_behind() {
     }
     let policies = permit(OperatorAction::ManagePolicies, "prod");
     let by = Actor::permitted(&policies, NOW);
+    // Whether there is such a secret is not said.
     let refused = keystore.retire_secret(by, &new, None).await.unwrap_err();
-    assert!(matches!(refused, SecretError::Unknown { .. }), "{refused}");
+    assert!(matches!(refused, SecretError::Store(StoreError::NotPermitted { .. })), "{refused}");
     assert_eq!(keystore.epoch().await.unwrap(), epoch);
     keystore.put_document(by, DocumentKind::Policy, &name("prod/q"), "text").await.unwrap();
     assert_eq!(keystore.epoch().await.unwrap(), epoch + 1);
+}
+
+/// Neither the text is looked at nor the writer asked for: this ends while somebody else holds it.
+#[tokio::test]
+async fn t41_the_permission_is_checked_before_anything_else() {
+    let fixture = Fixture::new().await;
+    let _held = fixture.hold().await;
+    let other = permit(OperatorAction::ReadObjects, "prod");
+    let by = Actor::permitted(&other, NOW);
+    let name = name("prod/q");
+    let refused = [
+        fixture.keystore.put_policy(by, &name, "nonsense").await.unwrap_err().to_string(),
+        fixture.keystore.put_baseline(by, &name, "nonsense").await.unwrap_err().to_string(),
+        fixture.keystore.put_guardrails(by, "nonsense", &[].into()).await.unwrap_err().to_string(),
+        fixture.keystore.reset_guardrails(by).await.unwrap_err().to_string(),
+        fixture.keystore.remove_operator(by, "nobody").await.unwrap_err().to_string(),
+        fixture.keystore.destroy_secret(by, &path("prod/db"), None).await.unwrap_err().to_string(),
+    ];
+    for refused in refused {
+        assert!(refused.starts_with("the permission does not cover"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn t41_without_a_permission_only_the_first_operator_is_added() {
+    let fixture = Fixture::new().await;
+    fixture.keystore.add_first_administrator("alice", NOW).await.unwrap();
+    let again = fixture.keystore.add_first_administrator("eve", NOW).await.unwrap_err();
+    assert!(matches!(again, OperatorError::NotFirst), "{again}");
+    assert_eq!(fixture.keystore.operators().await.unwrap().len(), 1);
 }

@@ -353,6 +353,7 @@ async fn t51_a_document_that_was_checked_before_another_change_is_not_put() {
     let keystore = &fixture.keystore;
     let before = keystore.epoch().await.expect("an epoch");
     keystore.retire_secret(BY, &path(PATH), None).await.expect("retired");
-    let overtaken = keystore.registry().change_as_of(BY, before).await.map(drop);
+    let authorized = BY.authorize("policy.put", "prod/p").expect("no permission is needed");
+    let overtaken = keystore.registry().change_as_of(&authorized, before).await.map(drop);
     assert!(matches!(overtaken, Err(DocumentError::Overtaken)), "{overtaken:?}");
 }

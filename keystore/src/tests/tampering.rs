@@ -248,7 +248,8 @@ async fn t42_a_row_that_was_never_committed_is_noticed() {
     fixture
         .sql("CREATE TRIGGER t BEFORE UPDATE ON log_head WHEN new.size <> old.size BEGIN SELECT RAISE(FAIL, 'x'); END")
         .await;
-    let mut change = fixture.keystore.registry().change(BY).await.unwrap();
+    let authorized = BY.authorize("secret.retire", "prod/db").unwrap();
+    let mut change = fixture.keystore.registry().change(&authorized).await.unwrap();
     let tag = RowTag::new(
         change.check().keyring,
         rows::fields("secret_versions").text("prod/db").number(1).text("retired").number(NOW.0),
@@ -256,7 +257,7 @@ async fn t42_a_row_that_was_never_committed_is_noticed() {
     )
     .unwrap();
     change.wrote("secret_versions", "prod/db version 1");
-    change.commit("secret.retire", "prod/db").await.unwrap_err();
+    change.commit().await.unwrap_err();
     fixture.sql("DROP TRIGGER t").await;
     fixture.policy("prod/other", "2").await;
     sqlx::query("UPDATE secret_versions SET state = 'retired', row_version = $1, mac = $2")
