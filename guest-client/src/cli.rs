@@ -211,7 +211,7 @@ fn ask(config: &Path, paths: &ReleasePaths) -> Result<Release, Failure> {
         output::note("memory cannot be locked: secrets could be swapped out (see `vouchsafe-guest doctor`)");
     }
     let config = GuestConfig::read(config)?;
-    let source = LocalEvidence::open(&config.collect())?.on_remark(remark);
+    let source = LocalEvidence::open(&config.collect)?.on_remark(remark);
     let client = Client::new(&config, source)?;
     let release = client.on_retry(|error, wait| output::note(&retry_line(error, wait))).fetch(paths)?;
     Ok(release)
@@ -285,21 +285,22 @@ fn collect_config(path: &Path) -> Result<(CollectConfig, Option<BrokerUrl>), Fai
         return Ok((CollectConfig::default(), None));
     }
     let config = GuestConfig::read(path)?;
-    Ok((config.collect(), config.brokers.first().cloned()))
+    Ok((config.collect, config.client.brokers.first().cloned()))
 }
 
 fn examine(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
     // What is wrong with the configuration is no reason not to look at the machine.
     let absent = path == Path::new(DEFAULT_PATH) && !path.exists();
     let config = if absent { Ok(None) } else { GuestConfig::read(path).map(Some) };
-    let collect = config.as_ref().ok().and_then(Option::as_ref).map(GuestConfig::collect).unwrap_or_default();
+    let read = config.as_ref().ok().and_then(Option::as_ref);
+    let collect = read.map(|config| config.collect.clone()).unwrap_or_default();
     let mut diagnosis = doctor::examine(Path::new("/"), &collect);
     let mut audience = NO_AUDIENCE;
     match &config {
         Ok(Some(config)) => {
             diagnosis.check_configuration(path);
             diagnosis.ask_brokers(config, now);
-            audience = config.brokers.first().map_or(NO_AUDIENCE, BrokerUrl::origin);
+            audience = config.client.brokers.first().map_or(NO_AUDIENCE, BrokerUrl::origin);
         }
         Ok(None) => diagnosis.add_configuration(None),
         Err(error) => diagnosis.add_configuration(Some(error)),

@@ -16,27 +16,13 @@ use vouchsafe_protocol::limits::{MAX_CHALLENGE_LIFETIME, MAX_REQUEST};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    BoundRequest, BrokerIdentity, DecisionId, GuestKey, PlaintextSecret, ReasonCode, ReleasePaths,
-    RequestDigest, SecretPath, Suite,
+    BoundRequest, DecisionId, GuestKey, PlaintextSecret, ReasonCode, ReleasePaths, RequestDigest, SecretPath,
 };
 
-use crate::config::{BrokerUrl, GuestConfig, Limits};
+use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
 use crate::evidence::{CollectError, CollectRequest, EvidenceSource};
 use crate::transport::{CaError, Https, Response, Transport, TransportError};
 use pace::Budget;
-
-/// Whom to ask, whom to believe, and how long.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Brokers, in the order in which they are asked.
-    pub brokers: Vec<BrokerUrl>,
-    /// Identities whose answers are taken.
-    pub identities: Vec<BrokerIdentity>,
-    /// How secrets are wrapped.
-    pub suite: Suite,
-    /// How long and how often.
-    pub limits: Limits,
-}
 
 /// Secrets that a broker released to this VM.
 #[derive(Debug)]
@@ -61,7 +47,7 @@ impl Release {
 
 /// A guest that asks for secrets.
 pub struct Client<S> {
-    settings: Settings,
+    config: ClientConfig,
     transport: Box<dyn Transport>,
     source: S,
     pace: Box<dyn Pace>,
@@ -76,24 +62,18 @@ impl<S: EvidenceSource> Client<S> {
     /// # Errors
     /// [`CaError`] when the CAs cannot be read.
     pub fn new(config: &GuestConfig, source: S) -> Result<Self, CaError> {
-        let transport = Https::new(&config.ca, config.limits.connect)?;
-        let settings = Settings {
-            brokers: config.brokers.clone(),
-            identities: config.identities.clone(),
-            suite: config.suite,
-            limits: config.limits,
-        };
-        Ok(Self::with_parts(settings, Box::new(transport), source, Box::new(SystemPace::start())))
+        let transport = Box::new(Https::new(&config.https)?);
+        Ok(Self::with_parts(config.client.clone(), transport, source, Box::new(SystemPace::start())))
     }
 
     /// A client of given parts.
     pub fn with_parts(
-        settings: Settings,
+        config: ClientConfig,
         transport: Box<dyn Transport>,
         source: S,
         pace: Box<dyn Pace>,
     ) -> Self {
-        Self { settings, transport, source, pace, on_retry: Box::new(|_, _| ()) }
+        Self { config, transport, source, pace, on_retry: Box::new(|_, _| ()) }
     }
 
     /// Calls `observe` before each further request, with what failed and how long the pause is.
@@ -109,10 +89,10 @@ impl<S: EvidenceSource> Client<S> {
     /// [`FetchError`]: a refusal that a pinned identity signed is final, and so is a fault that lasts when every broker has
     /// one; what might pass is tried again within the limits.
     pub fn fetch(&mut self, paths: &ReleasePaths) -> Result<Release, FetchError> {
-        let mut budget = Budget::new(self.settings.limits, self.pace.elapsed());
+        let mut budget = Budget::new(self.config.limits, self.pace.elapsed());
         // When each broker wants to be asked again: one that asks for patience does not keep the others waiting.
         let mut brokers: Vec<_> = self
-            .settings
+            .config
             .brokers
             .iter()
             .cloned()
@@ -171,19 +151,19 @@ impl<S: EvidenceSource> Client<S> {
         budget: &mut Budget,
     ) -> Result<Release, Stop> {
         let ChallengeAnswer { challenge, identity } = self.challenge(url, budget)?;
-        if !self.settings.identities.contains(&identity) {
+        if !self.config.identities.contains(&identity) {
             return Err(again(AttemptError::UnpinnedIdentity { identity }));
         }
         // The guest's clock may be wrong: what counts is how long the challenge lives from now on.
         let lifetime = challenge.expires_at.since(challenge.issued_at).min(MAX_CHALLENGE_LIFETIME);
         let expires = self.pace.elapsed() + Duration::from_secs(lifetime);
-        let key = GuestKey::generate(self.settings.suite);
+        let key = GuestKey::generate(self.config.suite);
         let bound = BoundRequest::release(&identity, challenge.nonce, key.public().clone(), paths);
         let request = CollectRequest { transcript: &bound.transcript(), audience: url.origin() };
         let evidence = self.source.collect(&request).map_err(no_evidence)?;
         let request = ReleaseRequest {
             challenge,
-            suite: self.settings.suite,
+            suite: self.config.suite,
             public_key: key.public().as_bytes().into(),
             paths: paths.clone(),
             evidence,
@@ -213,7 +193,7 @@ impl<S: EvidenceSource> Client<S> {
         expires: Duration,
         budget: &mut Budget,
     ) -> Result<Response, Stop> {
-        let share = budget.share(self.settings.brokers.len(), self.pace.elapsed());
+        let share = budget.share(self.config.brokers.len(), self.pace.elapsed());
         let expires = expires.min(share.until);
         let mut sent = 0;
         loop {

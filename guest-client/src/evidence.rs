@@ -15,7 +15,7 @@ use token::TokenSource;
 use vouchsafe_protocol::evidence::{EvidenceSizeError, GoogleTokenEvidence, TdxEvidence};
 use vouchsafe_protocol::{Bytes, Digest32, Evidence, SevSnpEvidence, Transcript, VtpmEvidence};
 
-use crate::config::{CollectConfig, EvidenceChoice, EvidenceKind, VtpmConfig};
+use crate::config::{CollectConfig, EvidenceChoice, VtpmConfig};
 use crate::google_token::{TokenError, TokenRequest};
 use crate::hardware::{
     Guid, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport, TdxQuote, TsmError,
@@ -146,23 +146,26 @@ impl LocalEvidence {
     /// # Errors
     /// [`CollectError`] when a kind that was asked for is not there, or when nothing is.
     pub fn open(config: &CollectConfig) -> Result<Self, CollectError> {
-        let choice = &config.evidence;
-        if *choice == EvidenceChoice::Auto {
-            let present = config.vtpm.device.is_some() || TpmAddress::find().is_ok();
-            let vtpm = present.then(|| config.vtpm.clone());
-            let kind = if platform::is_tdx_guest() { HardwareKind::Tdx } else { HardwareKind::SevSnp };
-            let hardware = if_present(open(kind, config))?;
-            if vtpm.is_none() && hardware.is_none() {
-                return Err(CollectError::NothingToShow);
+        match config.evidence {
+            EvidenceChoice::Auto => Self::open_present(config),
+            EvidenceChoice::Listed { vtpm, hardware, google_token } => {
+                let vtpm = vtpm.then(|| config.vtpm.clone());
+                let hardware = hardware.map(|kind| open(kind, config)).transpose()?;
+                let local = Self::new(vtpm, hardware);
+                if google_token { local.with_token(config) } else { Ok(local) }
             }
-            return Ok(Self::new(vtpm, hardware));
         }
-        let vtpm = choice.has(EvidenceKind::Vtpm).then(|| config.vtpm.clone());
-        let kinds = [(EvidenceKind::SevSnp, HardwareKind::SevSnp), (EvidenceKind::Tdx, HardwareKind::Tdx)];
-        let kind = kinds.into_iter().find(|(evidence, _)| choice.has(*evidence));
-        let hardware = kind.map(|(_, kind)| open(kind, config)).transpose()?;
-        let local = Self::new(vtpm, hardware);
-        if choice.has(EvidenceKind::GoogleToken) { local.with_token(config) } else { Ok(local) }
+    }
+
+    fn open_present(config: &CollectConfig) -> Result<Self, CollectError> {
+        let present = config.vtpm.device.is_some() || TpmAddress::find().is_ok();
+        let vtpm = present.then(|| config.vtpm.clone());
+        let kind = if platform::is_tdx_guest() { HardwareKind::Tdx } else { HardwareKind::SevSnp };
+        let hardware = if_present(open(kind, config))?;
+        if vtpm.is_none() && hardware.is_none() {
+            return Err(CollectError::NothingToShow);
+        }
+        Ok(Self::new(vtpm, hardware))
     }
 
     /// Collects evidence that is bound to `nonce` and to no release: to look at, or to write a policy from.

@@ -15,6 +15,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::limits::MAX_ANSWER;
 
+use crate::config::HttpsConfig;
 use crate::evidence::read_certificates;
 
 /// A broker's answer to one request.
@@ -132,12 +133,12 @@ pub struct Https {
 }
 
 impl Https {
-    /// Trusts the CAs in the PEM file `ca`, and no others.
+    /// Trusts the CAs in the configured PEM file, and no others.
     ///
     /// # Errors
     /// [`CaError`] when the file holds no certificate, or one that cannot be a CA's.
-    pub fn new(ca: &Path, connect: Duration) -> Result<Self, CaError> {
-        let roots = read_roots(ca)?;
+    pub fn new(config: &HttpsConfig) -> Result<Self, CaError> {
+        let roots = read_roots(&config.ca)?;
         let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = TlsConfig::builder()
@@ -145,16 +146,16 @@ impl Https {
             .unversioned_rustls_crypto_provider(provider)
             .root_certs(RootCerts::new_with_certs(&roots))
             .build();
-        let config = Agent::config_builder()
+        let agent = Agent::config_builder()
             .https_only(true)
             .tls_config(tls)
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
-            .timeout_connect(Some(connect))
+            .timeout_connect(Some(config.connect))
             .user_agent(concat!("vouchsafe-guest/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { agent: config.into() })
+        Ok(Self { agent: agent.into() })
     }
 }
 
@@ -206,7 +207,10 @@ mod tests {
     #[test]
     fn a_ca_file_without_certificate_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = |path: &Path| Https::new(path, Duration::from_secs(1)).err().unwrap();
+        let error = |path: &Path| {
+            let config = HttpsConfig { ca: path.to_owned(), connect: Duration::from_secs(1) };
+            Https::new(&config).err().unwrap()
+        };
         assert!(matches!(error(file.path()), CaError::Empty { path } if path == file.path()));
         assert!(matches!(error(Path::new("/nowhere")), CaError::Read { .. }));
         std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();

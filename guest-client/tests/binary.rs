@@ -341,7 +341,7 @@ mod tokens {
             BoundRequest::release(&identity(1).identity(), request.challenge.nonce, key, &request.paths);
         let nonce = bound.transcript().token_nonce();
         let config = GuestConfig::read(&world.file("guest.toml")).unwrap();
-        let expected = serde_json::json!({"audience": config.brokers[0].origin(), "nonce": [nonce.as_str()], "tokenType": 2});
+        let expected = serde_json::json!({"audience": config.client.brokers[0].origin(), "nonce": [nonce.as_str()], "tokenType": 2});
         assert_eq!(google.only(VERIFY).json()["tokenOptions"], expected);
     }
 
@@ -359,7 +359,7 @@ mod tokens {
         assert!(shown.contains("is a software TPM"), "{shown}");
         assert!(!shown.contains(TOKEN) && !shown.contains(ACCESS), "{shown}");
         let config = GuestConfig::read(&world.file("guest.toml")).unwrap();
-        assert_eq!(google.only(VERIFY).json()["tokenOptions"]["audience"], config.brokers[0].origin());
+        assert_eq!(google.only(VERIFY).json()["tokenOptions"]["audience"], config.client.brokers[0].origin());
         google.forget();
 
         let (file, nonce) = (world.file("evidence.json"), "ab".repeat(32));

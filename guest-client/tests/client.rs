@@ -8,8 +8,8 @@ use support::{
     Act, DECISION, Echo, FakeBroker, LIFETIME, Pauses, Shared, act, identity, later, lost, ok, problem,
     secret_of, unsigned,
 };
-use vouchsafe_guest_client::client::{AttemptError, Settings};
-use vouchsafe_guest_client::config::Limits;
+use vouchsafe_guest_client::client::AttemptError;
+use vouchsafe_guest_client::config::{ClientConfig, Limits};
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::google_token::{Call, TokenError};
 use vouchsafe_guest_client::transport::Response;
@@ -29,7 +29,7 @@ struct Try {
     broker: Shared,
     source: Echo,
     pauses: Pauses,
-    settings: Settings,
+    config: ClientConfig,
 }
 
 impl Try {
@@ -38,7 +38,7 @@ impl Try {
             broker: Shared::new(FakeBroker::new(OURS)),
             source: Echo::default(),
             pauses: Pauses::default(),
-            settings: Settings {
+            config: ClientConfig {
                 brokers: vec!["https://broker.test".parse().expect("a URL")],
                 identities: vec![identity(OURS).identity()],
                 suite: Suite::XWing,
@@ -59,7 +59,7 @@ impl Try {
 
     fn fetch(&self) -> Result<Release, FetchError> {
         let (broker, pauses) = (Box::new(self.broker.clone()), Box::new(self.pauses.clone()));
-        Client::with_parts(self.settings.clone(), broker, self.source.clone(), pauses).fetch(&paths())
+        Client::with_parts(self.config.clone(), broker, self.source.clone(), pauses).fetch(&paths())
     }
 
     #[expect(clippy::panic, reason = "shows what came instead")]
@@ -115,7 +115,7 @@ fn answer_error(outcome: Result<Release, FetchError>) -> AnswerError {
 fn secrets_are_opened_in_both_suites() {
     for suite in Suite::ALL {
         let mut one = Try::new();
-        one.settings.suite = suite;
+        one.config.suite = suite;
         let release = one.fetch().unwrap();
         assert_eq!(release.decision, DECISION);
         let got: Vec<_> = release
@@ -214,11 +214,11 @@ fn t06_every_signed_part_of_an_answer_is_covered() {
 fn t06_each_pinned_identity_signs_for_itself_only() {
     let mut one = Try::new();
     let both = vec![identity(OURS).identity(), identity(STRANGER).identity()];
-    one.settings.identities = both.clone();
+    one.config.identities = both.clone();
     assert!(one.fetch().is_ok());
     // Announced as ours, signed as the other pinned one: not what the transcript says.
     let mut one = Try::always(|| act(|asked| Some(ok(&asked.signed_by(&identity(STRANGER))))));
-    one.settings.identities = both;
+    one.config.identities = both;
     assert!(matches!(one.gave_up(), AttemptError::NotSigned));
 }
 
@@ -309,7 +309,7 @@ fn t59_a_quote_of_pcrs_that_were_being_extended_is_made_again() {
     let unsettled = || act(|asked| Some(problem(&asked.refusal(ReasonCode::EvidenceUnsettled))));
     let patient = |script: Vec<Act>| {
         let mut one = Try::with(script);
-        one.settings.limits.attempts = 10;
+        one.config.limits.attempts = 10;
         one
     };
     for refusals in 0..5 {
@@ -471,7 +471,7 @@ fn a_busy_challenge_is_asked_for_again() {
 #[test]
 fn the_next_broker_is_asked_without_a_pause() {
     let mut one = Try::new();
-    one.settings.brokers.push("https://second.test/base/".parse().unwrap());
+    one.config.brokers.push("https://second.test/base/".parse().unwrap());
     one.broker.lock().challenge_script.extend([None]);
     assert!(one.fetch().is_ok());
     assert!(one.pauses.taken().is_empty());
@@ -484,8 +484,8 @@ fn the_next_broker_is_asked_without_a_pause() {
 /// A second broker that answers, behind one that does what `first` says each time.
 fn behind(first: impl Fn() -> Act, attempts: u32) -> Try {
     let mut one = Try::with((0..99).map(|_| first()).collect());
-    one.settings.brokers.push(SECOND.parse().expect("a URL"));
-    one.settings.limits.attempts = attempts;
+    one.config.brokers.push(SECOND.parse().expect("a URL"));
+    one.config.limits.attempts = attempts;
     one.broker.lock().exempt = Some(SECOND.to_owned());
     one
 }
@@ -545,11 +545,11 @@ fn attempts_are_bounded() {
 #[test]
 fn t36_time_is_bounded() {
     let mut one = Try::new();
-    one.settings.limits = Limits { attempts: u32::MAX, ..Limits::default() };
+    one.config.limits = Limits { attempts: u32::MAX, ..Limits::default() };
     one.broker.lock().challenge_script.extend((0..999).map(|_| None));
     assert!(matches!(one.fetch(), Err(FetchError::GaveUp { .. })));
     let total: Duration = one.pauses.taken().iter().sum();
-    assert!(total < one.settings.limits.deadline && total > Duration::from_secs(90), "{total:?}");
+    assert!(total < one.config.limits.deadline && total > Duration::from_secs(90), "{total:?}");
     // A broker cannot make the guest wait longer either.
     let one = Try::with(vec![act(|_| Some(later(unsigned(ReasonCode::Overloaded), 3600)))]);
     assert!(matches!(one.fetch(), Err(FetchError::GaveUp { attempts: 1, .. })));
@@ -567,7 +567,7 @@ fn missing_evidence_is_final() {
 #[test]
 fn no_broker_is_an_error() {
     let mut one = Try::new();
-    one.settings.brokers.clear();
+    one.config.brokers.clear();
     assert!(matches!(one.fetch(), Err(FetchError::NoBroker)));
 }
 
@@ -603,7 +603,7 @@ fn evidence_that_somebody_else_has_a_part_in_is_asked_for_again() {
 #[test]
 fn t07_each_broker_gets_evidence_for_its_own_origin() {
     let mut one = Try::with(vec![act(|_| Some(unsigned(ReasonCode::Internal)))]);
-    one.settings.brokers =
+    one.config.brokers =
         ["https://a.test:8443/base", "https://b.test"].map(|url| url.parse().expect("a URL")).to_vec();
     one.fetch().unwrap();
     assert_eq!(*one.source.audiences.lock().unwrap(), ["https://a.test:8443", "https://b.test"]);
@@ -637,12 +637,11 @@ fn a_fault_that_lasts_ends_the_fetch_at_once() {
 #[test]
 fn a_broker_with_a_fault_that_lasts_is_asked_once_and_the_others_go_on() {
     let mut one = Try::new();
-    one.settings.brokers =
-        ["https://a.test", "https://b.test"].map(|url| url.parse().expect("a URL")).to_vec();
+    one.config.brokers = ["https://a.test", "https://b.test"].map(|url| url.parse().expect("a URL")).to_vec();
     let gone = Response { status: 404, retry_after: None, body: vec![] };
     one.broker.lock().challenge_script.extend([Some(gone), None, None]);
     // The second answers in the third round.
-    one.settings.limits.attempts = 9;
+    one.config.limits.attempts = 9;
     assert!(one.fetch().is_ok());
     let asked: Vec<_> = one.broker.lock().log.iter().map(|(url, _)| url.clone()).collect();
     let at = |host: &str| asked.iter().filter(|url| url.contains(host)).count();

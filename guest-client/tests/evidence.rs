@@ -10,9 +10,7 @@ mod swtpm;
 use machine::{LOG, Machine};
 use tss_esapi::structures::Attest;
 use tss_esapi::traits::UnMarshall as _;
-use vouchsafe_guest_client::config::{
-    CollectConfig, EvidenceChoice, EvidenceKind, SevSnpConfig, TdxConfig, VtpmConfig,
-};
+use vouchsafe_guest_client::config::{CollectConfig, EvidenceChoice, SevSnpConfig, TdxConfig, VtpmConfig};
 use vouchsafe_guest_client::evidence::{CaptureBinding, CollectError};
 use vouchsafe_guest_client::hardware::{
     CertificateTable, Guid, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport,
@@ -194,6 +192,10 @@ fn config(evidence: EvidenceChoice, vtpm: VtpmConfig) -> CollectConfig {
     CollectConfig { evidence, vtpm, sev_snp, tdx, ..CollectConfig::default() }
 }
 
+fn with_vtpm(hardware: HardwareKind) -> EvidenceChoice {
+    EvidenceChoice::Listed { vtpm: true, hardware: Some(hardware), google_token: false }
+}
+
 #[test]
 fn auto_takes_what_is_there_and_a_list_insists() {
     let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
@@ -201,12 +203,12 @@ fn auto_takes_what_is_there_and_a_list_insists() {
     let evidence = collect(&mut auto, &transcript()).unwrap();
     assert!(evidence.vtpm.is_some() && evidence.sev_snp.is_none());
 
-    let both = EvidenceChoice::Kinds(vec![EvidenceKind::Vtpm, EvidenceKind::SevSnp]);
+    let both = with_vtpm(HardwareKind::SevSnp);
     let error = LocalEvidence::open(&config(both, machine.config())).err().unwrap();
     let missing = |error: &CollectError, kind| matches!(error, CollectError::Hardware { kind: found, .. } if *found == kind);
     assert!(missing(&error, HardwareKind::SevSnp), "{error}");
 
-    let both = EvidenceChoice::Kinds(vec![EvidenceKind::Vtpm, EvidenceKind::Tdx]);
+    let both = with_vtpm(HardwareKind::Tdx);
     let error = LocalEvidence::open(&config(both, machine.config())).err().unwrap();
     assert!(missing(&error, HardwareKind::Tdx) && error.to_string().contains("Linux 6.7"), "{error}");
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use https::Server;
 use rustls::NamedGroup;
 use tempfile::TempDir;
+use vouchsafe_guest_client::config::HttpsConfig;
 use vouchsafe_guest_client::transport::{Https, Response, TlsFault, Transport as _};
 use vouchsafe_protocol::limits::MAX_ANSWER;
 
@@ -32,7 +33,7 @@ fn ca_file(server: &Server) -> (TempDir, PathBuf) {
 
 fn client(server: &Server) -> Https {
     let (_directory, file) = ca_file(server);
-    Https::new(&file, TIMEOUT).expect("a CA")
+    Https::new(&HttpsConfig { ca: file, connect: TIMEOUT }).expect("a CA")
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::seconds;
+use super::error::ConfigError;
+use super::limits::seconds;
 
 /// `[google_token]`
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +46,16 @@ impl Default for GoogleTokenConfig {
             metadata: MetadataServer("http://metadata.google.internal".to_owned()),
             timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl GoogleTokenConfig {
+    /// Itself, if there is time to ask for anything.
+    pub(super) fn checked(self) -> Result<Self, ConfigError> {
+        if self.timeout.is_zero() {
+            return Err(ConfigError::ZeroLimit { name: "google_token.timeout" });
+        }
+        Ok(self)
     }
 }
 

@@ -5,16 +5,16 @@ use vouchsafe_protocol::UnixTime;
 use super::checks::{finding, ok};
 use super::{Diagnosis, Finding, Status};
 use crate::client::{AttemptError, CHALLENGE_ROUTE, read_challenge};
-use crate::config::{BrokerUrl, GuestConfig};
+use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
 use crate::transport::{Https, Transport};
 
 impl Diagnosis {
     /// Adds the CAs, and what each broker of `config` answers to a request for a challenge. `now` is this machine's time.
     pub fn ask_brokers(&mut self, config: &GuestConfig, now: impl Fn() -> UnixTime) {
-        match Https::new(&config.ca, config.limits.connect) {
+        match Https::new(&config.https) {
             Ok(mut https) => {
-                self.findings.push(ok("ca", config.ca.display().to_string()));
-                self.ask_through(&mut https, config, now);
+                self.findings.push(ok("ca", config.https.ca.display().to_string()));
+                self.ask_through(&mut https, &config.client, now);
             }
             Err(error) => {
                 let fix = "`ca` names a PEM file with the CA of the broker's TLS certificate (`vouchsafe init` writes ca.pem).";
@@ -26,7 +26,7 @@ impl Diagnosis {
     pub(super) fn ask_through(
         &mut self,
         transport: &mut dyn Transport,
-        config: &GuestConfig,
+        config: &ClientConfig,
         now: impl Fn() -> UnixTime,
     ) {
         for url in &config.brokers {
@@ -37,7 +37,7 @@ impl Diagnosis {
 
 fn ask(
     transport: &mut dyn Transport,
-    config: &GuestConfig,
+    config: &ClientConfig,
     url: &BrokerUrl,
     now: impl Fn() -> UnixTime,
 ) -> Vec<Finding> {

@@ -186,7 +186,7 @@ fn ask_broker(answer: Result<Response, TransportError>) -> Diagnosis {
     let text = include_str!("../../guest.sample.toml").replace("vouchsafe.example.com:8443", "broker.test");
     let config = GuestConfig::parse(&text).unwrap();
     let mut diagnosis = examine(healthy().path());
-    diagnosis.ask_through(&mut Once(Some(answer)), &config, || UnixTime(5000));
+    diagnosis.ask_through(&mut Once(Some(answer)), &config.client, || UnixTime(5000));
     diagnosis
 }
 
@@ -199,7 +199,7 @@ fn challenge(identity: BrokerIdentity, issued_at: u64) -> Response {
 #[test]
 fn t37_a_broker_is_asked_who_it_is_and_what_time_it_is() {
     let text = include_str!("../../guest.sample.toml");
-    let pinned = GuestConfig::parse(text).unwrap().identities[0];
+    let pinned = GuestConfig::parse(text).unwrap().client.identities[0];
     let of = |diagnosis: &Diagnosis, id| diagnosis.finding(id).map(|one| (one.status, one.what.clone()));
     let good = ask_broker(Ok(challenge(pinned, 4990)));
     assert_eq!(of(&good, "broker"), Some((Status::Ok, "https://broker.test".to_owned())));

@@ -110,7 +110,7 @@ fn a_server_without_tls_ends_the_fetch() {
         }
     });
     let config = GuestConfig::read(&world.file("guest.toml")).unwrap();
-    world.change(config.brokers[0].origin(), &plain);
+    world.change(config.client.brokers[0].origin(), &plain);
     let error = world.ends_at_once();
     assert!(error.contains("does not speak TLS"), "{error}");
 }
@@ -119,7 +119,7 @@ fn a_server_without_tls_ends_the_fetch() {
 fn a_broker_that_is_away_is_asked_again_until_the_deadline() {
     let world = World::new(vec![]);
     let config = GuestConfig::read(&world.file("guest.toml")).unwrap();
-    world.change(config.brokers[0].origin(), "https://127.0.0.1:1");
+    world.change(config.client.brokers[0].origin(), "https://127.0.0.1:1");
     let error = failed_with(&world.guest(&["fetch", "prod/key"]), 11);
     assert!(error.contains("asking again in") && error.contains("gave up after 2 attempts"), "{error}");
     assert!(error.contains("`vouchsafe-guest doctor` checks the brokers"), "{error}");

@@ -10,8 +10,8 @@ use vouchsafe_attestation::test_util::event_log::presets::UBUNTU_KERNEL;
 use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_attestation::test_util::vtpm::{FakeAk, QuoteSpec, bitmap};
-use vouchsafe_guest_client::client::{AttemptError, Settings, SystemPace};
-use vouchsafe_guest_client::config::Limits;
+use vouchsafe_guest_client::client::{AttemptError, SystemPace};
+use vouchsafe_guest_client::config::{ClientConfig, HttpsConfig, Limits};
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::transport::{Https, Response, Transport, TransportError};
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
@@ -383,18 +383,18 @@ fn t06_secret_sealed_by_another_party_is_refused() {
     let world = world();
     let broker: BrokerIdentity = world.broker.identity().parse().unwrap();
     let limits = Limits { attempts: 1, ..Limits::default() };
-    let settings = Settings {
+    let config = ClientConfig {
         brokers: vec![world.broker.guests_url().parse().unwrap()],
         identities: vec![broker],
         suite: Suite::XWing,
         limits,
     };
-    let to = || Https::new(&world.broker.ca(), Duration::from_secs(5)).unwrap();
+    let https = HttpsConfig { ca: world.broker.ca(), connect: Duration::from_secs(5) };
+    let to = || Https::new(&https).unwrap();
     let own = IdentityKey::from_seed(&[9; 32].into()).unwrap();
     let fetch = |transport: Box<dyn Transport>| {
         let pace = Box::new(SystemPace::start());
-        Client::with_parts(settings.clone(), transport, Simulated(simulated()), pace)
-            .fetch(&paths_of(&[PATH]))
+        Client::with_parts(config.clone(), transport, Simulated(simulated()), pace).fetch(&paths_of(&[PATH]))
     };
     assert_eq!(fetch(Box::new(to())).unwrap().secrets[0].secret.expose(), VALUE);
     match fetch(Box::new(Diverted { to: to(), broker, own })) {

@@ -126,7 +126,7 @@ fn a_composite_gets_its_secret_and_each_piece_alone_does_not() {
     let world = World::bare("");
     let (vm, file) = world.vm_with("vm", AkAlgorithm::Rsa, &AkCertificateSpec::default(), &boot());
     let config = GuestConfig::read(&file).unwrap();
-    let vtpm = || Some(config.vtpm.clone());
+    let vtpm = || Some(config.collect.vtpm.clone());
     let (evidence, _) = LocalEvidence::new(vtpm(), Some(device(genoa()))).capture(&[7; 32], "").unwrap();
     let captured = world.write("evidence.json", &serde_json::to_string(&evidence).unwrap());
     let policy = world.policy_of("prod/both", "app", &captured);

@@ -1,0 +1,48 @@
+//! `[sev_snp]` and `[tdx]`
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::hardware::{Ccel, ccel, tsm};
+
+/// `[sev_snp]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SevSnpConfig {
+    /// Where configfs-tsm is; `/dev/sev-guest` is used where this directory does not exist.
+    pub tsm: PathBuf,
+}
+
+/// `[tdx]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TdxConfig {
+    /// Where configfs-tsm is.
+    pub tsm: PathBuf,
+    /// The event log that the firmware left.
+    pub event_log: PathBuf,
+    /// The ACPI table that says where that log is; only Google is shown it.
+    pub event_log_table: PathBuf,
+}
+
+impl Default for SevSnpConfig {
+    fn default() -> Self {
+        Self { tsm: tsm::DEFAULT_ROOT.into() }
+    }
+}
+
+impl Default for TdxConfig {
+    fn default() -> Self {
+        let (event_log, event_log_table) = (ccel::DEFAULT_LOG.into(), ccel::DEFAULT_TABLE.into());
+        Self { tsm: tsm::DEFAULT_ROOT.into(), event_log, event_log_table }
+    }
+}
+
+impl TdxConfig {
+    /// The files of the event log.
+    #[must_use]
+    pub fn ccel(&self) -> Ccel {
+        Ccel { log: self.event_log.clone(), table: self.event_log_table.clone() }
+    }
+}

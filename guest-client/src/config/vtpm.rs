@@ -1,0 +1,35 @@
+//! `[vtpm]`
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::vtpm::{AkChoice, DEFAULT_EVENT_LOG, DEFAULT_USERSPACE_LOG, TpmAddress};
+
+/// `[vtpm]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VtpmConfig {
+    /// The TPM; `/dev/tpmrm0` or `/dev/tpm0` unless named.
+    pub device: Option<TpmAddress>,
+    /// Which attestation key.
+    pub key: AkChoice,
+    /// The firmware's event log.
+    pub event_log: PathBuf,
+    /// systemd's measurement log; sent along where it can be read.
+    pub userspace_log: PathBuf,
+    /// PEM files with CAs to send along. Brokers know Google's own.
+    pub issuers: Vec<PathBuf>,
+}
+
+impl Default for VtpmConfig {
+    fn default() -> Self {
+        Self {
+            device: None,
+            key: AkChoice::Auto,
+            event_log: DEFAULT_EVENT_LOG.into(),
+            userspace_log: DEFAULT_USERSPACE_LOG.into(),
+            issuers: vec![],
+        }
+    }
+}
