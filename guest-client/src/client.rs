@@ -21,7 +21,7 @@ use vouchsafe_protocol::{
 
 use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
 use crate::evidence::{CollectError, CollectRequest, EvidenceSource};
-use crate::transport::{CaError, Https, Response, Transport, TransportError};
+use crate::transport::{CaError, Https, Response, Transport};
 use pace::Budget;
 
 /// Secrets that a broker released to this VM.

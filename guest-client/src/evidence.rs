@@ -3,26 +3,25 @@
 //! Order: the hardware report commits to the attestation key, then the quote commits to the report, then Google
 //! is asked for a token.
 
+mod capture;
+mod error;
+mod hardware;
 mod token;
+mod vtpm;
 
-use std::path::{Path, PathBuf};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject as _};
+pub use capture::CaptureBinding;
+pub use error::CollectError;
+use hardware::{if_present, open, report, sev_snp, tdx};
 use token::TokenSource;
-use vouchsafe_protocol::evidence::{EvidenceSizeError, GoogleTokenEvidence, TdxEvidence};
-use vouchsafe_protocol::{Bytes, Digest32, Evidence, SevSnpEvidence, Transcript, VtpmEvidence};
+use vouchsafe_protocol::evidence::GoogleTokenEvidence;
+use vouchsafe_protocol::{Evidence, Transcript};
+use vtpm::OpenVtpm;
 
 use crate::config::{CollectConfig, EvidenceChoice, VtpmConfig};
-use crate::google_token::{TokenError, TokenRequest};
-use crate::hardware::{
-    Guid, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport, TdxQuote, TsmError,
-    open_snp, open_tdx,
-};
+use crate::google_token::TokenRequest;
+use crate::hardware::{HardwareKind, HardwareReport, HardwareReporter};
 use crate::platform;
-use crate::vtpm::{AttestationKey, TpmAddress, Vtpm, VtpmError, read_event_log, read_userspace_log};
+use crate::vtpm::TpmAddress;
 
 /// What evidence is wanted for.
 #[derive(Clone, Copy, Debug)]
@@ -42,77 +41,12 @@ pub trait EvidenceSource {
     fn collect(&mut self, request: &CollectRequest<'_>) -> Result<Evidence, CollectError>;
 }
 
-/// Why there is no evidence.
-#[derive(Debug, thiserror::Error)]
-pub enum CollectError {
-    /// Neither a TPM nor a device of the processor.
-    #[error("this VM has nothing to show: no TPM, and no SNP or TDX device")]
-    NothingToShow,
-    /// The vTPM failed.
-    #[error("vTPM: {0}")]
-    Vtpm(#[from] VtpmError),
-    /// The device of the processor failed.
-    #[error("{kind}: {source}")]
-    Hardware {
-        /// Of which kind.
-        kind: HardwareKind,
-        /// How it failed.
-        source: HardwareError,
-    },
-    /// There is no token.
-    #[error("Google Cloud Attestation: {0}")]
-    Token(#[from] TokenError),
-    /// A file with issuing CAs could not be read.
-    #[error("{}: {source}", path.display())]
-    Issuers {
-        /// The file.
-        path: PathBuf,
-        /// What was wrong with it.
-        source: pem::Error,
-    },
-    /// A piece is larger than what the broker reads.
-    #[error(transparent)]
-    TooLarge(#[from] EvidenceSizeError),
-}
-
-impl CollectError {
-    /// True when the same request may do better later.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Token(error) if error.may_pass())
-    }
-}
-
 /// The evidence of this VM.
 pub struct LocalEvidence {
     vtpm: Option<VtpmConfig>,
     hardware: Option<Box<dyn HardwareReporter>>,
     token: Option<TokenSource>,
     on_remark: Box<dyn FnMut(&str)>,
-}
-
-/// What captured evidence is bound to instead of a release: derived from a nonce, so that evidence for a
-/// release cannot be had this way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaptureBinding {
-    /// `extraData` of the quote.
-    pub quote_nonce: [u8; 32],
-    /// Report data of the hardware report.
-    pub report_data: [u8; 64],
-    /// `eat_nonce` of the token.
-    pub token_nonce: String,
-}
-
-impl CaptureBinding {
-    /// The binding for `nonce`.
-    // SHA-256(label || nonce); both of fixed length. Report data: the same and 32 zeros. Token: the same in base64url.
-    #[must_use]
-    pub fn new(nonce: &[u8; 32]) -> Self {
-        let Digest32(quote_nonce) = Digest32::of_parts(&[CAPTURE_LABEL, nonce]);
-        let mut report_data = [0; 64];
-        report_data[..32].copy_from_slice(&quote_nonce);
-        Self { quote_nonce, report_data, token_nonce: URL_SAFE_NO_PAD.encode(quote_nonce) }
-    }
 }
 
 impl LocalEvidence {
@@ -230,131 +164,5 @@ impl EvidenceSource for LocalEvidence {
             |report| transcript.quote_nonce(report).0,
             &TokenRequest { audience, nonce: nonce.as_str() },
         )
-    }
-}
-
-fn open(kind: HardwareKind, config: &CollectConfig) -> Result<Box<dyn HardwareReporter>, CollectError> {
-    let opened = match kind {
-        HardwareKind::SevSnp => open_snp(config.sev_snp.tsm.clone()),
-        HardwareKind::Tdx => open_tdx(config.tdx.tsm.clone(), config.tdx.ccel()),
-    };
-    opened.map_err(|source| CollectError::Hardware { kind, source })
-}
-
-fn report(device: &mut dyn HardwareReporter, data: &[u8; 64]) -> Result<HardwareReport, CollectError> {
-    let kind = device.kind();
-    device.report(data).map_err(|source| CollectError::Hardware { kind, source })
-}
-
-/// `None` where there is no device; every other failure stays one.
-fn if_present(
-    opened: Result<Box<dyn HardwareReporter>, CollectError>,
-) -> Result<Option<Box<dyn HardwareReporter>>, CollectError> {
-    match opened {
-        Err(CollectError::Hardware {
-            source:
-                HardwareError::NoDevice { .. }
-                | HardwareError::NoQuotes { .. }
-                | HardwareError::Tsm(TsmError::NoProvider { .. } | TsmError::Provider { .. }),
-            ..
-        }) => Ok(None),
-        outcome => outcome.map(Some),
-    }
-}
-
-/// The vTPM with its AK made: what is needed before the hardware report, and for the quote after it.
-struct OpenVtpm<'c> {
-    config: &'c VtpmConfig,
-    tpm: Vtpm,
-    key: AttestationKey,
-}
-
-impl<'c> OpenVtpm<'c> {
-    fn new(config: &'c VtpmConfig) -> Result<Self, CollectError> {
-        let address = config.device.clone().map_or_else(TpmAddress::find, Ok)?;
-        let mut tpm = Vtpm::open(&address)?;
-        let key = tpm.attestation_key(config.key)?;
-        Ok(Self { config, tpm, key })
-    }
-
-    fn quote(&mut self, nonce: &[u8; 32]) -> Result<VtpmEvidence, CollectError> {
-        let quote = self.tpm.quote(&self.key, nonce)?;
-        Ok(VtpmEvidence {
-            ak_certificate: self.key.certificate().into(),
-            ca_certificates: issuers(self.config)?,
-            quote: quote.attest.into(),
-            signature: quote.signature.into(),
-            pcrs: quote.pcrs,
-            event_log: read_event_log(&self.config.event_log)?.into(),
-            // After the quote: what was extended before it is in the log.
-            userspace_log: read_userspace_log(&self.config.userspace_log).map(Into::into),
-        })
-    }
-}
-
-fn issuers(config: &VtpmConfig) -> Result<Vec<Bytes>, CollectError> {
-    let files = config.issuers.iter().map(|path| certificates(path));
-    Ok(files.collect::<Result<Vec<_>, _>>()?.concat())
-}
-
-fn certificates(path: &Path) -> Result<Vec<Bytes>, CollectError> {
-    read_certificates(path).map_err(|source| CollectError::Issuers { path: path.to_owned(), source })
-}
-
-/// The certificates in a PEM file, at least one.
-pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Bytes>, pem::Error> {
-    let text = std::fs::read(path).map_err(pem::Error::Io)?;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
-        .map(|certificate| certificate.map(|certificate| Bytes::from(certificate.as_ref())))
-        .collect::<Result<_, _>>()?;
-    match certificates.as_slice() {
-        [] => Err(pem::Error::NoItemsFound),
-        _ => Ok(certificates),
-    }
-}
-
-fn tdx(TdxQuote { quote, event_log }: TdxQuote) -> TdxEvidence {
-    TdxEvidence { quote: quote.into(), event_log: event_log.map(Into::into) }
-}
-
-fn sev_snp(report: SnpReport) -> SevSnpEvidence {
-    let table = &report.certificates;
-    let get = |guid| table.get(guid).map(Bytes::from);
-    SevSnpEvidence {
-        vek_certificate: get(signing_key(&report.report)),
-        ca_certificates: [Guid::ASK, Guid::ARK].into_iter().filter_map(get).collect(),
-        launch_endorsement: get(Guid::GCE_ENDORSEMENT),
-        report: report.report.into(),
-    }
-}
-
-/// Which certificate belongs to a report. SEV-SNP ABI 1.55, table 23: KEY_INFO at 48h, bits 4:2.
-fn signing_key(report: &[u8]) -> Guid {
-    match report.get(0x48).map(|byte| (byte >> 2) & 7) {
-        Some(1) => Guid::VLEK,
-        _ => Guid::VCEK,
-    }
-}
-
-const CAPTURE_LABEL: &[u8; 20] = b"vouchsafe/v1 capture";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hardware::tsm::TsmStep;
-
-    /// A TDX guest, and any kernel that has configfs-tsm built in, shows the directory too.
-    #[test]
-    fn auto_leaves_out_what_is_not_there_and_only_that() {
-        let failed = |kind, source| if_present(Err(CollectError::Hardware { kind, source }));
-        let outcome = |error| failed(HardwareKind::SevSnp, HardwareError::Tsm(error));
-        let root = PathBuf::from("/config");
-        assert!(matches!(outcome(TsmError::NoProvider { root: root.clone() }), Ok(None)));
-        let found = "tdx_guest".to_owned();
-        assert!(matches!(outcome(TsmError::Provider { expected: "sev_guest", found }), Ok(None)));
-        let old = HardwareError::NoQuotes { tsm: root.clone(), old_device: true };
-        assert!(matches!(failed(HardwareKind::Tdx, old), Ok(None)));
-        let source = std::io::ErrorKind::PermissionDenied.into();
-        assert!(outcome(TsmError::Io { step: TsmStep::Make, path: root, source }).is_err());
     }
 }

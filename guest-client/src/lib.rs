@@ -24,6 +24,7 @@ pub mod evidence;
 pub mod google_token;
 pub mod hardware;
 pub mod memory;
+mod pem;
 pub mod platform;
 pub mod private_file;
 pub mod transport;

@@ -39,7 +39,8 @@ mod imp {
     }
 }
 
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

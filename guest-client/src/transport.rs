@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, pem};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::Error as PemError;
 use ureq::Agent;
 use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
@@ -16,7 +17,7 @@ use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::limits::MAX_ANSWER;
 
 use crate::config::HttpsConfig;
-use crate::evidence::read_certificates;
+use crate::pem;
 
 /// A broker's answer to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +108,7 @@ pub enum CaError {
         /// The file.
         path: PathBuf,
         /// What was wrong.
-        source: pem::Error,
+        source: PemError,
     },
     /// PEM, but no certificate in it.
     #[error("{}: no certificate in it (PEM, `BEGIN CERTIFICATE`)", path.display())]
@@ -174,8 +175,8 @@ impl Transport for Https {
 
 /// The certificates in `ca`, each of them usable: TLS would leave the others out without a word.
 fn read_roots(ca: &Path) -> Result<Vec<Bytes>, CaError> {
-    let roots = read_certificates(ca).map_err(|source| match source {
-        pem::Error::NoItemsFound => CaError::Empty { path: ca.to_owned() },
+    let roots = pem::certificates(ca).map_err(|source| match source {
+        PemError::NoItemsFound => CaError::Empty { path: ca.to_owned() },
         source => CaError::Read { path: ca.to_owned(), source },
     })?;
     for (index, root) in roots.iter().enumerate() {

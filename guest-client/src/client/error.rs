@@ -4,9 +4,8 @@ use vouchsafe_protocol::answer::AnswerError;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{BrokerIdentity, DecisionId, ReasonCode};
 
-use super::TransportError;
 use crate::evidence::CollectError;
-use crate::transport::TlsFault;
+use crate::transport::{TlsFault, TransportError};
 
 /// Why a fetch ended without secrets.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,8 @@
 
 use vouchsafe_protocol::UnixTime;
 
-use super::checks::{finding, ok};
-use super::{Diagnosis, Finding, Status};
+use super::diagnosis::Diagnosis;
+use super::finding::{Finding, Status};
 use crate::client::{AttemptError, CHALLENGE_ROUTE, read_challenge};
 use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
 use crate::transport::{Https, Transport};
@@ -13,12 +13,12 @@ impl Diagnosis {
     pub fn ask_brokers(&mut self, config: &GuestConfig, now: impl Fn() -> UnixTime) {
         match Https::new(&config.https) {
             Ok(mut https) => {
-                self.findings.push(ok("ca", config.https.ca.display().to_string()));
+                self.findings.push(Finding::ok("ca", config.https.ca.display().to_string()));
                 self.ask_through(&mut https, &config.client, now);
             }
             Err(error) => {
                 let fix = "`ca` names a PEM file with the CA of the broker's TLS certificate (`vouchsafe init` writes ca.pem).";
-                self.findings.push(finding("ca", Status::Missing, error.to_string(), fix));
+                self.findings.push(Finding::new("ca", Status::Missing, error.to_string(), fix));
             }
         }
     }
@@ -50,12 +50,12 @@ fn ask(
     let clock = clock(now(), answer.challenge.issued_at);
     let identity = answer.identity;
     let identity = if config.identities.contains(&identity) {
-        ok("identity", format!("{identity}, pinned"))
+        Finding::ok("identity", format!("{identity}, pinned"))
     } else {
         let error = AttemptError::UnpinnedIdentity { identity };
-        finding("identity", Status::Missing, error.to_string(), error.advice().unwrap_or(UNREACHABLE))
+        Finding::new("identity", Status::Missing, error.to_string(), error.advice().unwrap_or(UNREACHABLE))
     };
-    vec![ok("broker", url.to_string()), identity, clock]
+    vec![Finding::ok("broker", url.to_string()), identity, clock]
 }
 
 fn unusable(url: &BrokerUrl, error: &AttemptError) -> Finding {
@@ -64,7 +64,7 @@ fn unusable(url: &BrokerUrl, error: &AttemptError) -> Finding {
         AttemptError::Transport(_) | AttemptError::NotABroker { .. } => error.to_string(),
         other => format!("{url}: {other}"),
     };
-    finding("broker", Status::Missing, what, error.advice().unwrap_or(UNREACHABLE))
+    Finding::new("broker", Status::Missing, what, error.advice().unwrap_or(UNREACHABLE))
 }
 
 /// The broker's time is in its challenge, by way of TLS: good for a warning.
@@ -73,10 +73,14 @@ fn clock(own: UnixTime, brokers: UnixTime) -> Finding {
     let (ahead, behind) = (own.since(brokers), brokers.since(own));
     match (ahead, behind) {
         (seconds @ 0..=TOLERANCE, 0) | (0, seconds @ 0..=TOLERANCE) => {
-            ok("clock", format!("within {} s of the broker's", seconds + 1))
+            Finding::ok("clock", format!("within {} s of the broker's", seconds + 1))
         }
-        (0, seconds) => finding("clock", Status::Warning, format!("{seconds} s behind the broker's"), fix),
-        (seconds, _) => finding("clock", Status::Warning, format!("{seconds} s ahead of the broker's"), fix),
+        (0, seconds) => {
+            Finding::new("clock", Status::Warning, format!("{seconds} s behind the broker's"), fix)
+        }
+        (seconds, _) => {
+            Finding::new("clock", Status::Warning, format!("{seconds} s ahead of the broker's"), fix)
+        }
     }
 }
 

@@ -1,15 +1,38 @@
 //! Google Cloud Attestation, all the way to a token.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use vouchsafe_protocol::text::printable;
 
-use super::{Diagnosis, Finding, Status};
+use super::diagnosis::Diagnosis;
+use super::finding::{Finding, Status};
+use super::machine::Machine;
+use super::system::on_compute_engine;
 use crate::config::CollectConfig;
 use crate::evidence::{CollectError, LocalEvidence};
+use crate::google_token::BUILT_IN;
+
+/// What can be said without asking anybody.
+pub(super) fn built_in(machine: &Machine, tdx: bool) -> Finding {
+    let id = "google-token";
+    if !BUILT_IN {
+        let fix = "Use a build with the feature `google` where a policy asks for a token.";
+        let what = "this build cannot ask Google Cloud Attestation for tokens";
+        return Finding::new(id, Status::Warning, what.to_owned(), fix);
+    }
+    if !on_compute_engine(machine) {
+        let what = "no metadata server and no Google Cloud Attestation outside Compute Engine";
+        let fix = "Tokens can be had by Compute Engine instances only.";
+        return Finding::new(id, Status::Warning, what.to_owned(), fix);
+    }
+    let fix = if tdx {
+        "`evidence` has to name \"google-token\". Google does not take the TDX quotes of some images; it is shown the vTPM \
+         then. `doctor --google` tries it."
+    } else {
+        "`evidence` has to name \"google-token\"; `doctor --google` asks for a token and shows what it says."
+    };
+    Finding::ok(id, "built in, not asked".to_owned()).with(fix)
+}
 
 impl Diagnosis {
     /// Has Google issue a token for `audience` over a random nonce, and adds how that went and what the token says. It is
@@ -57,15 +80,6 @@ fn refused(error: &CollectError) -> Finding {
 fn claims(token: &str) -> Option<Value> {
     let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     serde_json::from_slice(&bytes).ok().filter(Value::is_object)
-}
-
-/// One line for each claim, its value as JSON.
-pub(super) fn write_claims(f: &mut fmt::Formatter<'_>, claims: &Value) -> fmt::Result {
-    writeln!(f, "\nClaims of the token (not verified here):")?;
-    for (name, value) in claims.as_object().into_iter().flatten() {
-        writeln!(f, "  {}", printable(&format!("{name}: {value}")))?;
-    }
-    Ok(())
 }
 
 const GOOGLE_FIX: &str = "See [google_token] in the configuration; the VM needs the network, the metadata server, and \

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
-use super::checks::{finding, ok};
-use super::{Finding, Machine, Status};
+use super::finding::{Finding, Status};
+use super::machine::Machine;
 use crate::config::VtpmConfig;
-use crate::evidence::read_certificates;
+use crate::pem;
 use crate::vtpm::{AkAlgorithm, Step, TpmAddress, Vtpm, VtpmError};
 
 /// Evidence of the vTPM can be had when none of these is missing.
@@ -52,19 +52,19 @@ fn attestation_key(machine: &Machine, config: &VtpmConfig) -> Finding {
         }
         _ => (id, "Without its certified key this TPM proves nothing to a broker."),
     };
-    finding(id, Status::Missing, error.to_string(), fix)
+    Finding::new(id, Status::Missing, error.to_string(), fix)
 }
 
 /// The key is there: what is sent of its certificate's chain.
 fn certified(id: &'static str, algorithm: AkAlgorithm, issuers: &[PathBuf]) -> Finding {
     let mut count = 0;
     for path in issuers {
-        match read_certificates(path) {
+        match pem::certificates(path) {
             Ok(certificates) => count += certificates.len(),
             Err(error) => {
                 let what = format!("{}: {error}", path.display());
                 let fix = "Name files with CA certificates in PEM under `issuers` in [vtpm], or none: brokers know Google's.";
-                return finding(id, Status::Missing, what, fix);
+                return Finding::new(id, Status::Missing, what, fix);
             }
         }
     }
@@ -73,7 +73,7 @@ fn certified(id: &'static str, algorithm: AkAlgorithm, issuers: &[PathBuf]) -> F
         1 => "it is sent with one CA of `issuers`".to_owned(),
         count => format!("it is sent with {count} CAs of `issuers`"),
     };
-    ok(id, format!("{algorithm}, with its certificate: {sent}"))
+    Finding::ok(id, format!("{algorithm}, with its certificate: {sent}"))
 }
 
 fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {
@@ -84,7 +84,7 @@ fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {
             let what = format!("{swtpm} is a software TPM");
             let fix =
                 "Google certifies no key of it: only a broker with an extra trust anchor takes its quotes.";
-            return finding("tpm", Status::Warning, what, fix);
+            return Finding::new("tpm", Status::Warning, what, fix);
         }
         None => {
             ["/dev/tpmrm0", "/dev/tpm0"].into_iter().find(|device| machine.has(device)).map(PathBuf::from)
@@ -93,24 +93,24 @@ fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {
     match named {
         None => {
             let fix = "Create the instance with --shielded-vtpm, and load the modules tpm_crb and tpm_tis.";
-            finding("tpm", Status::Missing, "no /dev/tpmrm0 and no /dev/tpm0".to_owned(), fix)
+            Finding::new("tpm", Status::Missing, "no /dev/tpmrm0 and no /dev/tpm0".to_owned(), fix)
         }
         Some(device) if !machine.has(&device) => {
             let what = format!("{} does not exist", device.display());
-            finding("tpm", Status::Missing, what, "Name another one in [vtpm], or none.")
+            Finding::new("tpm", Status::Missing, what, "Name another one in [vtpm], or none.")
         }
         Some(device) if !machine.may(&device, both) => {
             let fix = "Run as root, or add the user to the group of the device (tss).";
             let what = format!("{} may not be read and written", device.display());
-            finding("tpm", Status::Missing, what, fix)
+            Finding::new("tpm", Status::Missing, what, fix)
         }
-        Some(device) => ok("tpm", device.display().to_string()),
+        Some(device) => Finding::ok("tpm", device.display().to_string()),
     }
 }
 
 fn event_log(machine: &Machine, log: &Path) -> Finding {
     if machine.may(log, Access::READ_OK) {
-        return ok("event-log", log.display().to_string());
+        return Finding::ok("event-log", log.display().to_string());
     }
     let (what, fix) = if machine.has(log) {
         ("the firmware's log may not be read", "Run as root.")
@@ -119,5 +119,5 @@ fn event_log(machine: &Machine, log: &Path) -> Finding {
     } else {
         ("securityfs is not mounted", "mount -t securityfs securityfs /sys/kernel/security (as root)")
     };
-    finding("event-log", Status::Missing, what.to_owned(), fix)
+    Finding::new("event-log", Status::Missing, what.to_owned(), fix)
 }

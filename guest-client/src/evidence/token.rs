@@ -1,6 +1,8 @@
 //! What Google is shown for a token: statements over its own nonce, made for it and forgotten.
 
-use super::{CollectError, OpenVtpm, issuers, open, report};
+use super::error::CollectError;
+use super::hardware::{open, report};
+use super::vtpm::{OpenVtpm, issuers};
 use crate::config::{CollectConfig, Shown, TdxConfig, VtpmConfig};
 use crate::google_token::{GoogleAttestation, Issued, Statement, TokenError, TokenRequest};
 use crate::hardware::{HardwareError, HardwareKind, HardwareReport, HardwareReporter};

@@ -16,16 +16,16 @@ use vouchsafe_protocol::Bytes;
 
 use super::deadline::Deadline;
 use super::error::{Call, TokenError, quoted};
-use super::{Issued, Statement, TokenRequest, issuers, metadata};
+use super::statement::{Issued, Statement, TokenRequest};
+use super::{issuers, metadata};
 use crate::config::{GoogleTokenConfig, TokenType};
-use crate::evidence::CollectError;
 use crate::vtpm::BankQuote;
 
-pub(super) fn token(
+pub(super) fn token<E: From<TokenError>>(
     config: &GoogleTokenConfig,
     request: &TokenRequest<'_>,
-    show: impl FnOnce(&[u8]) -> Result<Statement, CollectError>,
-) -> Result<Issued, CollectError> {
+    show: impl FnOnce(&[u8]) -> Result<Statement, E>,
+) -> Result<Issued, E> {
     let mut session = Session::open(config)?;
     let parent = metadata::parent(config, &session.deadline)?;
     let (challenge, nonce) = session.challenge(&parent)?;

@@ -148,7 +148,8 @@ pub(super) fn quoted(text: &str) -> String {
     printable(text).chars().take(400).collect::<String>().trim().to_owned()
 }
 
-#[cfg(all(test, feature = "google"))]
+#[cfg(feature = "google")]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -4,14 +4,12 @@
 //! table without bounds. So no certificates come with it, and the broker finds the VCEK itself.
 //! One request, never repeated: on Linux 6.1 a throttled request deletes the key to the firmware.
 
-use std::io;
-
-use sev::error::UserApiError;
 use sev::firmware::guest::Firmware;
 
-use super::{
-    CertificateTable, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport, snp_report,
-};
+use super::certificate_table::CertificateTable;
+use super::error::{HardwareError, SevGuestError};
+use super::report::{HardwareKind, HardwareReport, HardwareReporter, SnpReport};
+use super::snp::snp_report;
 
 /// The device.
 pub const DEVICE: &str = "/dev/sev-guest";
@@ -19,17 +17,6 @@ pub const DEVICE: &str = "/dev/sev-guest";
 /// Reports from `/dev/sev-guest`, at VMPL 0.
 #[derive(Clone, Copy, Debug)]
 pub struct SevGuest;
-
-/// Why the device gave no report.
-#[derive(Debug, thiserror::Error)]
-pub enum SevGuestError {
-    /// The device could not be opened.
-    #[error("{DEVICE}: {0}")]
-    Open(#[source] io::Error),
-    /// The firmware or the host refused.
-    #[error("{DEVICE}: {0}")]
-    Request(#[source] UserApiError),
-}
 
 impl HardwareReporter for SevGuest {
     fn kind(&self) -> HardwareKind {

@@ -5,21 +5,23 @@
 //! directory, and the report is thrown away. The directory is removed in every case.
 
 mod directory;
+pub(super) mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub mod fake;
 mod fs;
 
-use std::io;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use directory::Directory;
+pub use error::{TsmError, TsmStep};
 pub use fs::{OsFs, TsmFs};
 
-use super::{
-    CertificateTable, HardwareError, HardwareKind, HardwareReport, HardwareReporter, SnpReport, snp_report,
-};
+use super::certificate_table::{self, CertificateTable};
+use super::error::HardwareError;
+use super::report::{HardwareKind, HardwareReport, HardwareReporter, SnpReport};
+use super::snp::snp_report;
 
 /// Where the kernel shows configfs-tsm.
 pub const DEFAULT_ROOT: &str = "/sys/kernel/config/tsm/report";
@@ -123,7 +125,7 @@ impl<F: TsmFs> Tsm<F> {
         // configfs hands a binary attribute on when it is closed, where errors get lost: the count tells.
         directory.expect_generation(generation)?;
         let out = directory.read("outblob", MAX_OUT)?;
-        let aux = directory.optional("auxblob", super::certificate_table::MAX_TABLE)?.unwrap_or_default();
+        let aux = directory.optional("auxblob", certificate_table::MAX_TABLE)?.unwrap_or_default();
         directory.expect_generation(generation)?;
         directory.remove()?;
         Ok(TsmReport { out, aux })
@@ -169,113 +171,6 @@ impl<F: TsmFs> HardwareReporter for TsmSnp<F> {
             table => CertificateTable::parse(table)?,
         };
         Ok(HardwareReport::SevSnp(SnpReport { report, certificates }))
-    }
-}
-
-/// What was done when configfs-tsm failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TsmStep {
-    /// Making the directory.
-    Make,
-    /// Reading a file.
-    Read,
-    /// Writing a file.
-    Write,
-    /// Removing the directory.
-    Remove,
-}
-
-/// Why configfs-tsm gave no report.
-#[derive(Debug, thiserror::Error)]
-pub enum TsmError {
-    /// The directory is not there.
-    #[error("{} does not exist (configfs not mounted, or a kernel before 6.7)", root.display())]
-    NoRoot {
-        /// The directory.
-        root: PathBuf,
-    },
-    /// The directory is there, but no hardware driver stands behind it.
-    #[error("{}: no driver provides reports (is sev-guest or tdx_guest loaded?)", root.display())]
-    NoProvider {
-        /// The directory.
-        root: PathBuf,
-    },
-    /// The hardware is of another kind.
-    #[error("expected reports of {expected}, this VM has {found:?}")]
-    Provider {
-        /// What was asked for.
-        expected: &'static str,
-        /// What the kernel offers.
-        found: String,
-    },
-    /// A file failed.
-    #[error("{step:?} {}: {source}{}", path.display(), hint(source))]
-    Io {
-        /// What was done.
-        step: TsmStep,
-        /// The file or directory.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The kernel took fewer bytes than were written.
-    #[error("{}: the kernel took {written} of {length} bytes", path.display())]
-    ShortWrite {
-        /// The file.
-        path: PathBuf,
-        /// Bytes taken.
-        written: usize,
-        /// Bytes given.
-        length: usize,
-    },
-    /// A file holds more than it can.
-    #[error("{}: more than {limit} bytes", path.display())]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// The limit.
-        limit: usize,
-    },
-    /// A file that holds a number or a word holds something else.
-    #[error("{}: not what the kernel documents", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The privilege level asked for is below what the kernel may ask for.
-    #[error("privilege level {asked} is below this kernel's floor {floor}")]
-    PrivilegeBelowFloor {
-        /// The level asked for.
-        asked: u8,
-        /// The lowest possible.
-        floor: u64,
-    },
-    /// The count of writes is not ours.
-    #[error(
-        "another process used the report directory, or the kernel refused the input: generation {found}, expected {expected}"
-    )]
-    Generation {
-        /// Our own writes.
-        expected: u64,
-        /// The kernel's count.
-        found: u64,
-    },
-}
-
-impl TsmError {
-    fn is_busy(&self) -> bool {
-        let Self::Io { source, .. } = self else { return false };
-        matches!(source.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock)
-    }
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => " (only root may ask for reports)",
-        io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => " (the host throttles requests)",
-        io::ErrorKind::TimedOut => " (the host did not answer; it throttles requests)",
-        io::ErrorKind::InvalidInput => " (the kernel has no input for this report)",
-        _ => "",
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::VtpmError;
+use super::error::VtpmError;
 
 /// Where a TPM is.
 #[derive(Clone, Debug, PartialEq, Eq)]

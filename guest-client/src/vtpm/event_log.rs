@@ -6,7 +6,7 @@ use std::path::Path;
 
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_USERSPACE_LOG};
 
-use super::VtpmError;
+use super::error::VtpmError;
 
 /// Where the kernel shows the log. Only root may read it, and securityfs must be mounted.
 pub const DEFAULT_EVENT_LOG: &str = "/sys/kernel/security/tpm0/binary_bios_measurements";

@@ -1,39 +1,16 @@
 //! The attestation key of a GCE instance: made from the template in NV, certified by Google.
 
-use std::fmt;
-
 use rustls::pki_types::CertificateDer;
-use serde::Deserialize;
 use tss_esapi::handles::KeyHandle;
 use tss_esapi::interface_types::resource_handles::Hierarchy;
 use tss_esapi::structures::Public;
 use tss_esapi::traits::{Marshall as _, UnMarshall as _};
 use webpki::EndEntityCert;
 
+use super::algorithm::{AkAlgorithm, AkChoice};
+use super::connection::Vtpm;
+use super::error::{Step, VtpmError};
 use super::spki::subject_public_key_info;
-use super::{Step, Vtpm, VtpmError};
-
-/// The algorithm of an AK.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AkAlgorithm {
-    /// RSA-2048, RSASSA with SHA-256.
-    Rsa,
-    /// P-256, ECDSA with SHA-256.
-    Ecc,
-}
-
-/// Which AK to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AkChoice {
-    /// ECC where there is one (it is made in a tenth of the time), else RSA.
-    #[default]
-    Auto,
-    /// RSA only.
-    Rsa,
-    /// ECC only.
-    Ecc,
-}
 
 /// An AK that is loaded in the TPM, and its certificate. The certificate is not verified.
 #[derive(Clone, Debug)]
@@ -61,52 +38,6 @@ impl AttestationKey {
     #[must_use]
     pub fn spki(&self) -> &[u8] {
         &self.spki
-    }
-}
-
-impl AkAlgorithm {
-    /// NV index of the certificate. go-tpm-tools, `client/handles.go`.
-    #[must_use]
-    pub const fn certificate_index(self) -> u32 {
-        match self {
-            Self::Rsa => 0x01c1_0000,
-            Self::Ecc => 0x01c1_0002,
-        }
-    }
-
-    /// NV index of the template.
-    #[must_use]
-    pub const fn template_index(self) -> u32 {
-        self.certificate_index() + 1
-    }
-}
-
-impl fmt::Display for AkAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rsa => "RSA",
-            Self::Ecc => "ECC",
-        })
-    }
-}
-
-impl AkChoice {
-    const fn candidates(self) -> &'static [AkAlgorithm] {
-        match self {
-            Self::Auto => &[AkAlgorithm::Ecc, AkAlgorithm::Rsa],
-            Self::Rsa => &[AkAlgorithm::Rsa],
-            Self::Ecc => &[AkAlgorithm::Ecc],
-        }
-    }
-}
-
-impl fmt::Display for AkChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "ECC or RSA",
-            Self::Rsa => "RSA",
-            Self::Ecc => "ECC",
-        })
     }
 }
 

@@ -6,7 +6,8 @@ use tss_esapi::handles::{NvIndexHandle, NvIndexTpmHandle, TpmHandle};
 use tss_esapi::interface_types::resource_handles::NvAuth;
 use tss_esapi::structures::CapabilityData;
 
-use super::{Step, Vtpm, VtpmError};
+use super::connection::Vtpm;
+use super::error::{Step, VtpmError};
 
 /// Bytes a read; the TPM's own limit is never below it (PTP, `TPM_PT_NV_BUFFER_MAX`).
 const CHUNK: usize = 512;

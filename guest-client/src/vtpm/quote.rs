@@ -12,7 +12,9 @@ use tss_esapi::structures::{
 use tss_esapi::traits::Marshall as _;
 use vouchsafe_protocol::Digest32;
 
-use super::{AttestationKey, QuotePart, Step, Vtpm, VtpmError};
+use super::connection::Vtpm;
+use super::error::{QuotePart, Step, VtpmError};
+use super::key::AttestationKey;
 
 /// The PCRs of a release: 0 to 9 and 11 to 15. PCR 10 is IMA's and changes while it is read.
 pub const PCRS: [u8; 15] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15];

@@ -15,7 +15,7 @@ const BOUNDS: [(&str, usize); 7] = [
     ("policy", 10),
     ("keystore", 2),
     ("broker", 40),
-    ("guest-client", 13),
+    ("guest-client", 2),
     ("tests", 1),
 ];
 

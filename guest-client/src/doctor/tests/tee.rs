@@ -89,3 +89,23 @@ fn a_missing_event_log_of_the_trust_domain_is_named() {
     assert!(finding.fix.unwrap().contains("say nothing about what was booted"), "{finding:?}");
     assert_eq!(diagnosis.provable, [Provable::Vtpm, Provable::Tdx]);
 }
+
+#[test]
+fn a_directory_without_driver_proves_nothing() {
+    let root = healthy();
+    remove(&root, "dev/sev-guest");
+    let diagnosis = examine(root.path());
+    assert_eq!(diagnosis.provable, [Provable::Vtpm]);
+    assert!(diagnosis.finding("sev-snp").unwrap().fix.unwrap().contains("modprobe sev-guest"));
+}
+
+#[test]
+fn sev_without_a_report_is_told_from_no_tee() {
+    let root = healthy();
+    remove(&root, "dev/sev-guest");
+    remove(&root, "sys/bus");
+    write(&root, "proc/cpuinfo", "flags\t\t: fpu sev sev_es\n");
+    let diagnosis = examine(root.path());
+    let finding = diagnosis.finding("hardware").unwrap();
+    assert!(finding.what.ends_with("the processor has SEV") && finding.fix.unwrap().contains("Google token"));
+}

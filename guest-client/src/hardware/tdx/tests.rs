@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use super::super::tsm::fake::{FakeTsm, Faults};
+use super::quote::{HEADER, TD_1_0, TD_1_5};
 use super::*;
 
 const ROOT: &str = "/config/tsm/report";

@@ -3,7 +3,8 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{TsmError, TsmFs, TsmStep};
+use super::error::{TsmError, TsmStep};
+use super::fs::TsmFs;
 
 /// Numbers and names are short.
 const MAX_TEXT: usize = 64;

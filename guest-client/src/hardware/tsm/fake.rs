@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::TsmFs;
+use super::fs::TsmFs;
 
 /// Answers a request: report data and privilege level in, `outblob` and `auxblob` out.
 pub type Respond = Box<dyn FnMut(&[u8; 64], u8) -> io::Result<(Vec<u8>, Vec<u8>)> + Send>;

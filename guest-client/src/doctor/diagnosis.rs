@@ -1,0 +1,93 @@
+//! Every finding, and what follows from them.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+use vouchsafe_protocol::text::printable;
+
+use super::finding::{Finding, Status};
+
+/// A kind of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provable {
+    /// Quote and log of the vTPM: which instance this is and what it booted.
+    Vtpm,
+    /// A report of AMD's secure processor.
+    SevSnp,
+    /// A quote of Intel TDX.
+    Tdx,
+}
+
+/// Every finding, and what follows from them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// Evidence that this VM can collect as it is.
+    pub provable: Vec<Provable>,
+    /// One entry for each check that applies to this VM.
+    pub findings: Vec<Finding>,
+    /// What a token of Google's says, where one was asked for. Nothing of it is verified here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_claims: Option<Value>,
+}
+
+impl Diagnosis {
+    /// The first finding of the check `id`, if it applies.
+    #[must_use]
+    pub fn finding(&self, id: &str) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.id == id)
+    }
+
+    /// True when nothing is in the way of a release as far as this VM can tell: something can be proved, the configuration
+    /// can be read, and of the brokers that were asked one can be used.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let is = |id: &str, status| self.findings.iter().any(|one| one.id == id && one.status == status);
+        let asked = self.finding("broker").is_some() || self.finding("ca").is_some();
+        let usable = !asked || is("identity", Status::Ok);
+        !self.provable.is_empty() && !is("configuration", Status::Missing) && usable
+    }
+}
+
+/// For people: one line a check, its remedy below it.
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.provable.iter().map(ToString::to_string).collect();
+        match names.as_slice() {
+            [] => writeln!(f, "This VM can prove nothing as it is.\n")?,
+            names => writeln!(f, "This VM can prove: {}\n", names.join(", "))?,
+        }
+        for finding in &self.findings {
+            let mark = match finding.status {
+                Status::Ok => "ok     ",
+                Status::Warning => "warning",
+                Status::Missing => "missing",
+            };
+            writeln!(f, "{mark}  {:<16} {}", finding.id, printable(&finding.what))?;
+            if let Some(fix) = finding.fix {
+                writeln!(f, "{:27}{fix}", "")?;
+            }
+        }
+        self.token_claims.as_ref().map_or(Ok(()), |claims| write_claims(f, claims))
+    }
+}
+
+impl fmt::Display for Provable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vtpm => "vtpm",
+            Self::SevSnp => "sev-snp",
+            Self::Tdx => "tdx",
+        })
+    }
+}
+
+/// One line for each claim, its value as JSON.
+fn write_claims(f: &mut fmt::Formatter<'_>, claims: &Value) -> fmt::Result {
+    writeln!(f, "\nClaims of the token (not verified here):")?;
+    for (name, value) in claims.as_object().into_iter().flatten() {
+        writeln!(f, "  {}", printable(&format!("{name}: {value}")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! What is asked of Google, what it is shown, and what it issues.
+
+use std::fmt;
+
+use vouchsafe_protocol::Bytes;
+
+use crate::vtpm::BankQuote;
+
+/// What a token is to say besides what Google finds out.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenRequest<'a> {
+    /// For whom it is.
+    pub audience: &'a str,
+    /// The one `eat_nonce`.
+    pub nonce: &'a str,
+}
+
+/// What Google is shown, made over its own nonce.
+#[derive(Clone, Debug)]
+pub enum Statement {
+    /// The vTPM's.
+    Vtpm {
+        /// One quote a bank, over all its PCRs.
+        quotes: Vec<BankQuote>,
+        /// The firmware's event log.
+        event_log: Vec<u8>,
+        /// The AK's certificate, DER.
+        ak_certificate: Vec<u8>,
+        /// Its issuing CAs, DER; empty to have them fetched from where the certificate says they are.
+        issuers: Vec<Bytes>,
+    },
+    /// The trust domain's.
+    Tdx {
+        /// The quote.
+        quote: Vec<u8>,
+        /// The CCEL event log.
+        event_log: Vec<u8>,
+        /// The ACPI table CCEL.
+        table: Vec<u8>,
+        /// The certificate of the vTPM's AK, DER, where there is a vTPM.
+        ak_certificate: Option<Vec<u8>>,
+        /// Its issuing CAs, as above.
+        issuers: Vec<Bytes>,
+    },
+}
+
+/// A token, and what Google remarks about it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// The token, a JWS in compact form.
+    pub token: String,
+    /// Parts that Google left out, and why.
+    pub remarks: Vec<String>,
+}
+
+/// Without the token.
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued").field("remarks", &self.remarks).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,79 @@
+//! Why there is no hardware report.
+
+use std::io;
+use std::path::PathBuf;
+
+use sev::error::UserApiError;
+
+use super::ccel::CcelError;
+use super::certificate_table::CertificateTableError;
+use super::snp::SNP_REPORT_LENGTH;
+use super::tdx::quote::QuoteError;
+use super::tsm::error::TsmError;
+
+/// Why there is no hardware report.
+#[derive(Debug, thiserror::Error)]
+pub enum HardwareError {
+    /// Neither configfs-tsm nor `/dev/sev-guest` is there.
+    #[error("no SNP device: neither {} nor {} exists", tsm.display(), device.display())]
+    NoDevice {
+        /// The directory of configfs-tsm that was looked for.
+        tsm: PathBuf,
+        /// The device that was looked for.
+        device: PathBuf,
+    },
+    /// configfs-tsm is not there, and nothing else gives a quote.
+    #[error(
+        "no TDX quotes: {} does not exist; they need Linux 6.7, the module tdx_guest and configfs mounted{}",
+        tsm.display(), if *old_device { " (/dev/tdx_guest, which is there, gives no quote)" } else { "" }
+    )]
+    NoQuotes {
+        /// The directory of configfs-tsm that was looked for.
+        tsm: PathBuf,
+        /// The device of older kernels is there.
+        old_device: bool,
+    },
+    /// configfs-tsm failed.
+    #[error(transparent)]
+    Tsm(#[from] TsmError),
+    /// `/dev/sev-guest` failed.
+    #[error(transparent)]
+    SevGuest(#[from] SevGuestError),
+    /// The report is shorter or longer than its kind.
+    #[error("an SNP report has {SNP_REPORT_LENGTH} bytes, the device gave {length}")]
+    ReportLength {
+        /// What came, without zero padding.
+        length: usize,
+    },
+    /// The report carries other report data than was asked for.
+    #[error("the report carries other report data than was asked for")]
+    ReportData,
+    /// The quote is not one that this program knows to cut.
+    #[error(transparent)]
+    Quote(#[from] QuoteError),
+    /// The event log of the trust domain could not be read.
+    #[error(transparent)]
+    Ccel(#[from] CcelError),
+    /// The certificate table is malformed.
+    #[error("certificate table of the host: {0}")]
+    Certificates(#[from] CertificateTableError),
+    /// A path could not be looked at.
+    #[error("{}: {source}", path.display())]
+    Look {
+        /// The path.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Why `/dev/sev-guest` gave no report.
+#[derive(Debug, thiserror::Error)]
+pub enum SevGuestError {
+    /// The device could not be opened.
+    #[error("/dev/sev-guest: {0}")]
+    Open(#[source] io::Error),
+    /// The firmware or the host refused.
+    #[error("/dev/sev-guest: {0}")]
+    Request(#[source] UserApiError),
+}

@@ -1,0 +1,74 @@
+//! What devices give.
+
+use std::fmt;
+
+use super::certificate_table::CertificateTable;
+use super::error::HardwareError;
+
+/// What the processor says about this VM. Nothing in it is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HardwareReport {
+    /// From AMD's secure processor.
+    SevSnp(SnpReport),
+    /// From Intel TDX.
+    Tdx(TdxQuote),
+}
+
+/// An SNP report and the certificates that the host sent with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnpReport {
+    /// The report, cut to its own length.
+    pub report: Vec<u8>,
+    /// What the host says are the certificates for it; empty where the kernel hands none out.
+    pub certificates: CertificateTable,
+}
+
+/// A TDX quote and the log that its RTMRs were extended with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TdxQuote {
+    /// The quote, cut to its own length.
+    pub quote: Vec<u8>,
+    /// The CCEL event log up to its end marker; `None` where the firmware left none.
+    pub event_log: Option<Vec<u8>>,
+}
+
+impl HardwareReport {
+    /// The signed bytes, cut to their own length: what a vTPM quote commits to.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::SevSnp(SnpReport { report, .. }) => report,
+            Self::Tdx(TdxQuote { quote, .. }) => quote,
+        }
+    }
+}
+
+/// What a processor calls its confidential VMs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HardwareKind {
+    /// AMD SEV-SNP.
+    SevSnp,
+    /// Intel TDX.
+    Tdx,
+}
+
+impl fmt::Display for HardwareKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SevSnp => "SEV-SNP",
+            Self::Tdx => "TDX",
+        })
+    }
+}
+
+/// Something that can report on this VM: a device, or in tests a simulator.
+pub trait HardwareReporter: Send {
+    /// Which kind of report it gives.
+    fn kind(&self) -> HardwareKind;
+
+    /// Asks for one report that carries `report_data`.
+    ///
+    /// # Errors
+    /// [`HardwareError`] says which device failed and how.
+    fn report(&mut self, report_data: &[u8; 64]) -> Result<HardwareReport, HardwareError>;
+}

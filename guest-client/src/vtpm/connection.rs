@@ -1,0 +1,83 @@
+//! A connection to a TPM, through the system's library.
+
+use std::fmt;
+use std::str::FromStr as _;
+
+use rustix::fs::{Access, access};
+use tss_esapi::Context;
+use tss_esapi::constants::Tss2ResponseCodeKind;
+use tss_esapi::interface_types::session_handles::AuthSession;
+use tss_esapi::tcti_ldr::{TctiInfo, TctiNameConf};
+
+use super::address::TpmAddress;
+use super::error::{Step, VtpmError};
+
+/// An open connection to a TPM. Keys made through it are flushed when it is dropped.
+pub struct Vtpm {
+    context: Context,
+    address: TpmAddress,
+}
+
+impl Vtpm {
+    /// Connects to the TPM at `address`.
+    ///
+    /// # Errors
+    /// [`VtpmError::Device`], [`VtpmError::NoTcti`] or [`VtpmError::Open`].
+    pub fn open(address: &TpmAddress) -> Result<Self, VtpmError> {
+        if let TpmAddress::Device(path) = address {
+            // The TPM library has one and the same code for whatever goes wrong here.
+            access(path, Access::READ_OK | Access::WRITE_OK)
+                .map_err(|errno| VtpmError::Device { path: path.clone(), source: errno.into() })?;
+        }
+        check_tcti(address)?;
+        let failed = |source| VtpmError::Open { address: address.clone(), source };
+        let name = TctiNameConf::from_str(&address.to_string()).map_err(failed)?;
+        let context = Context::new(name).map_err(failed)?;
+        Ok(Self { context, address: address.clone() })
+    }
+
+    /// Runs a command that authorises with the empty password, as GCE leaves every hierarchy.
+    pub(super) fn authorised<T>(
+        &mut self,
+        step: Step,
+        command: impl FnOnce(&mut Context) -> tss_esapi::Result<T>,
+    ) -> Result<T, VtpmError> {
+        let outcome = self.context.execute_with_session(Some(AuthSession::Password), command);
+        outcome.map_err(|source| self.failed(step, source))
+    }
+
+    /// Runs a command that needs no authorisation.
+    pub(super) fn plain<T>(
+        &mut self,
+        step: Step,
+        command: impl FnOnce(&mut Context) -> tss_esapi::Result<T>,
+    ) -> Result<T, VtpmError> {
+        let outcome = self.context.execute_without_session(command);
+        outcome.map_err(|source| self.failed(step, source))
+    }
+
+    fn failed(&self, step: Step, source: tss_esapi::Error) -> VtpmError {
+        match source {
+            tss_esapi::Error::Tss2Error(code) if code.kind() == Some(Tss2ResponseCodeKind::ObjectMemory) => {
+                VtpmError::NoRoom { step, address: self.address.clone() }
+            }
+            source => VtpmError::Tpm { step, source },
+        }
+    }
+}
+
+/// The TPM library loads the part that talks to this kind of TPM when it is first used; this finds out whether it can.
+///
+/// # Errors
+/// [`VtpmError::NoTcti`].
+pub fn check_tcti(address: &TpmAddress) -> Result<(), VtpmError> {
+    let missing = |_| VtpmError::NoTcti { tcti: address.tcti() };
+    let name = TctiNameConf::from_str(&address.to_string()).map_err(missing)?;
+    TctiInfo::get_info(name).map(drop).map_err(missing)
+}
+
+impl fmt::Debug for Vtpm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vtpm").finish_non_exhaustive()
+    }
+}
