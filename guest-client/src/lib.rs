@@ -13,10 +13,8 @@
 //! | carry requests | [`transport`] |
 //! | what to ask, and whom to trust | [`config`] |
 //! | keep secrets in memory | [`memory`] |
-//! | write them to files | [`private_file`], [`account`] |
 //! | say what this VM can prove | [`doctor`] |
 
-pub mod account;
 pub mod client;
 pub mod config;
 pub mod doctor;
@@ -26,7 +24,6 @@ pub mod hardware;
 pub mod memory;
 mod pem;
 pub mod platform;
-pub mod private_file;
 pub mod transport;
 pub mod vtpm;
 

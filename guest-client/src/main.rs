@@ -6,6 +6,7 @@
 //! can be used as configured; `exec` passes on the command's own exit code, 126 and 127 as a shell does.
 
 mod cli;
+mod deliver;
 
 use std::process::ExitCode;
 

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 use vouchsafe_guest_client::FetchError;
-use vouchsafe_guest_client::account::AccountError;
 use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::config::ConfigError;
 use vouchsafe_guest_client::evidence::CollectError;
-use vouchsafe_guest_client::private_file::FileError;
 use vouchsafe_guest_client::transport::CaError;
 use vouchsafe_protocol::request::ReleasePathsError;
 
-use super::exec::{TmpfsError, UserError};
+use crate::deliver::account::AccountError;
+use crate::deliver::command::CommandError;
+use crate::deliver::descriptor::SinkError;
+use crate::deliver::private_file::FileError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,18 +29,14 @@ pub(crate) enum Failure {
     SeveralNeedJson,
     #[error("refusing to write a secret to a terminal (--force does it)")]
     Terminal,
-    #[error("the variable {0} is set twice")]
-    VariableTwice(String),
-    #[error("nothing to hand on: give --file, --tmpfs or --env")]
-    NothingToHandOn,
     #[error("core dumps cannot be turned off: {0}")]
     Protect(Errno),
     #[error("no evidence: {0}")]
     Collect(#[from] CollectError),
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error("file descriptor {fd}: {source}")]
-    Descriptor { fd: u32, source: io::Error },
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     #[error(transparent)]
     File(#[from] FileError),
     #[error("--output is given {given} times, {expected} needed: one for each path, or one with --json")]
@@ -49,15 +46,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Account(#[from] AccountError),
     #[error(transparent)]
-    Tmpfs(#[from] TmpfsError),
-    #[error(transparent)]
-    User(#[from] UserError),
-    #[error("output: {0}")]
-    Output(io::Error),
-    #[error("the secret for {0} has a zero byte, which no environment variable can hold; use --file")]
-    ZeroByte(String),
-    #[error("{}: {source}", command.display())]
-    Command { command: PathBuf, source: io::Error },
+    Command(#[from] CommandError),
 }
 
 impl Failure {
@@ -71,23 +60,14 @@ impl Failure {
             | Self::OutputCount { .. }
             | Self::OutputTwice(_)
             | Self::Account(_)
-            | Self::Terminal
-            | Self::VariableTwice(_)
-            | Self::NothingToHandOn => 2,
+            | Self::Terminal => 2,
             Self::Collect(_) | Self::Fetch(FetchError::Collect(_) | FetchError::RequestTooLarge { .. }) => 12,
             Self::Fetch(FetchError::Refused { .. }) => 10,
             Self::Fetch(FetchError::GaveUp { .. } | FetchError::NoBroker) => 11,
             Self::Fetch(FetchError::Answer { .. }) => 13,
             Self::Fetch(FetchError::Unusable { .. }) => 15,
-            Self::Protect(_)
-            | Self::Descriptor { .. }
-            | Self::File(_)
-            | Self::Tmpfs(_)
-            | Self::User(_)
-            | Self::Output(_)
-            | Self::ZeroByte(_) => 14,
-            Self::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
-            Self::Command { .. } => 126,
+            Self::Protect(_) | Self::Sink(_) | Self::File(_) => 14,
+            Self::Command(error) => command_exit_code(error),
         }
     }
 
@@ -111,5 +91,18 @@ impl Failure {
             }
             _ => None,
         }
+    }
+}
+
+/// As a shell does where the command cannot be run.
+fn command_exit_code(error: &CommandError) -> u8 {
+    match error {
+        CommandError::NothingToHandOn | CommandError::VariableTwice(_) | CommandError::Paths(_) => 2,
+        CommandError::Tmpfs(_)
+        | CommandError::User(_)
+        | CommandError::MemoryFile(_)
+        | CommandError::ZeroByte(_) => 14,
+        CommandError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+        CommandError::Start { .. } => 126,
     }
 }

@@ -6,8 +6,9 @@ use rustix::fs::{
     Gid, MemfdFlags, Mode, SealFlags, SeekFrom, Uid, fchmod, fchown, fcntl_add_seals, memfd_create, seek,
 };
 use rustix::io::Errno;
-use vouchsafe_guest_client::private_file::Owner;
 use vouchsafe_protocol::PlaintextSecret;
+
+use super::private_file::Owner;
 
 /// A sealed file in memory that holds the secret, readable by its owner (the caller unless given), inherited by the command.
 pub(super) fn memory_file(secret: &PlaintextSecret, owner: Option<Owner>) -> Result<OwnedFd, Errno> {

@@ -9,7 +9,8 @@ use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 use rustix::thread::{
     CapabilitySet, capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid, set_thread_uid,
 };
-use vouchsafe_guest_client::account::Account;
+
+use super::account::Account;
 
 /// Why the command cannot run as that user. It is not started then.
 #[derive(Debug, thiserror::Error)]

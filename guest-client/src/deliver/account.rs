@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::private_file::Owner;
+use super::private_file::Owner;
 
 /// `USER` or `USER:GROUP`, each a name or a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountName {
+pub(crate) struct AccountName {
     user: String,
     group: Option<String>,
 }
@@ -17,33 +17,33 @@ pub struct AccountName {
 /// The text is not `USER[:GROUP]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected USER or USER:GROUP, names or numbers")]
-pub struct AccountNameError;
+pub(crate) struct AccountNameError;
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
+pub(crate) struct Account {
     /// Numeric user id, and the group that was named or the user's own.
-    pub owner: Owner,
+    pub(crate) owner: Owner,
     /// Every group that lists the user as a member, and `owner.group`.
-    pub groups: Vec<u32>,
+    pub(crate) groups: Vec<u32>,
     /// What `/etc/passwd` says besides; `None` for a number that is not in it.
-    pub entry: Option<Entry>,
+    pub(crate) entry: Option<Entry>,
 }
 
 /// The parts of a line of `/etc/passwd` that a session starts with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The user's name.
-    pub name: String,
+    pub(crate) name: String,
     /// Home directory.
-    pub home: PathBuf,
+    pub(crate) home: PathBuf,
     /// Login shell; empty for the system's default.
-    pub shell: PathBuf,
+    pub(crate) shell: PathBuf,
 }
 
 /// Why there is no such account.
 #[derive(Debug, thiserror::Error)]
-pub enum AccountError {
+pub(crate) enum AccountError {
     /// A database could not be read.
     #[error("{}: {source}", path.display())]
     Read {
@@ -93,7 +93,7 @@ impl AccountName {
     ///
     /// # Errors
     /// [`AccountError`].
-    pub fn resolve(&self) -> Result<Account, AccountError> {
+    pub(crate) fn resolve(&self) -> Result<Account, AccountError> {
         self.resolve_in(&read(Path::new("/etc/passwd"))?, &read(Path::new("/etc/group"))?)
     }
 

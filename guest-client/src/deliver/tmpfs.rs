@@ -14,9 +14,10 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::UnshareFlags;
-use vouchsafe_guest_client::private_file::{FileError, Owner, open_directory};
 use vouchsafe_protocol::PlaintextSecret;
 use vouchsafe_protocol::limits::{MAX_PATHS, MAX_SECRET};
+
+use super::private_file::{FileError, Owner, open_directory};
 
 /// The mounted directory, and where it is.
 pub(crate) struct PrivateTmpfs {

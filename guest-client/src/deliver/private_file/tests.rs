@@ -147,7 +147,7 @@ fn a_file_of_somebody_else_is_not_replaced() {
     assert_eq!((read(&path).unwrap(), names(&folder)), (b"planted".to_vec(), vec!["token".to_owned()]));
     // Its own new owner's it may be: the second time.
     let owner = Some(Owner { user: STRANGER, group: STRANGER + 1 });
-    Destination::open(&path, Permissions::OWNER_READ, owner, Folder::Trusted)
+    Destination::open(&path, "0400".parse().unwrap(), owner, Folder::Trusted)
         .unwrap()
         .write(b"secret")
         .unwrap();

@@ -15,9 +15,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub use directory::{Folder, open_directory};
+pub(crate) use directory::{Folder, open_directory};
 use directory::{open_folder, trusts};
-pub use error::FileError;
+pub(crate) use error::FileError;
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, fsync, linkat, openat, renameat,
     statat, unlinkat,
@@ -26,25 +26,25 @@ use rustix::io::Errno;
 
 /// Permission bits of a file: reading and writing by owner and group, nothing for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Permissions(u32);
+pub(crate) struct Permissions(u32);
 
 /// The text is not a set of permissions that a private file may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected octal permissions that give others nothing, such as 0400, 0600 or 0640")]
-pub struct PermissionsError;
+pub(crate) struct PermissionsError;
 
 /// To whom a file belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// Numeric user id.
-    pub user: u32,
+    pub(crate) user: u32,
     /// Numeric group id.
-    pub group: u32,
+    pub(crate) group: u32,
 }
 
 /// A name at which a private file can be written.
 #[derive(Debug)]
-pub struct Destination {
+pub(crate) struct Destination {
     path: PathBuf,
     directory: OwnedFd,
     name: OsString,
@@ -55,9 +55,7 @@ pub struct Destination {
 
 impl Permissions {
     /// 0600.
-    pub const OWNER: Self = Self(0o600);
-    /// 0400.
-    pub const OWNER_READ: Self = Self(0o400);
+    pub(crate) const OWNER: Self = Self(0o600);
 
     fn mode(self) -> Mode {
         Mode::from_raw_mode(self.0)
@@ -81,7 +79,7 @@ impl Destination {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn open(
+    pub(crate) fn open(
         path: &Path,
         permissions: Permissions,
         owner: Option<Owner>,
@@ -100,13 +98,13 @@ impl Destination {
 
     /// The path as it was given.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// True when both are one name in one directory, however they are written.
     #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         let place = |one: &Self| fstat(&one.directory).ok().map(|status| (status.st_dev, status.st_ino));
         self.name == other.name && place(self) == place(other)
     }
@@ -115,7 +113,7 @@ impl Destination {
     ///
     /// # Errors
     /// [`FileError::Io`]; nothing is left behind then.
-    pub fn stage(&self, bytes: &[u8]) -> Result<Staged<'_>, FileError> {
+    pub(crate) fn stage(&self, bytes: &[u8]) -> Result<Staged<'_>, FileError> {
         let staged = self.create()?;
         std::fs::File::from(staged.file.try_clone().map_err(|source| self.failed(source))?)
             .write_all(bytes)
@@ -128,7 +126,7 @@ impl Destination {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn write(&self, bytes: &[u8]) -> Result<(), FileError> {
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), FileError> {
         self.stage(bytes)?.commit()
     }
 
@@ -192,7 +190,7 @@ impl Destination {
 /// A file that has not got its name yet. Dropped, it is gone.
 #[derive(Debug)]
 #[must_use]
-pub struct Staged<'d> {
+pub(crate) struct Staged<'d> {
     destination: &'d Destination,
     file: OwnedFd,
     temporary: Option<String>,
@@ -203,7 +201,7 @@ impl Staged<'_> {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn commit(mut self) -> Result<(), FileError> {
+    pub(crate) fn commit(mut self) -> Result<(), FileError> {
         self.destination.check_present()?;
         self.rename().map_err(|errno| self.destination.failed(errno.into()))
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Why a private file is not written.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
+pub(crate) enum FileError {
     /// The path ends in `/`, `.` or `..`.
     #[error("{} names no file", path.display())]
     NoName {

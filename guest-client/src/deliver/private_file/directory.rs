@@ -13,7 +13,7 @@ use super::{FileError, Owner};
 
 /// Who may change the folder that a file is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Folder {
+pub(crate) enum Folder {
     /// Root, the caller and the owner of the file: nobody else can put another file in its place.
     Trusted,
     /// Anybody. Only for a file that nothing relies on when it is read again.
@@ -25,7 +25,7 @@ pub enum Folder {
 ///
 /// # Errors
 /// [`FileError::SharedDirectory`], [`FileError::ForeignLink`], or what the kernel said.
-pub fn open_directory(path: &Path, owner: Option<Owner>) -> Result<OwnedFd, FileError> {
+pub(crate) fn open_directory(path: &Path, owner: Option<Owner>) -> Result<OwnedFd, FileError> {
     open_folder(path, owner, Folder::Trusted)
 }
 

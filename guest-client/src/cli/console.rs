@@ -1,0 +1,16 @@
+//! Lines for people, on standard error.
+
+use std::io::{self, Write as _};
+
+use vouchsafe_protocol::text::printable;
+
+/// A line for the console.
+pub(super) fn note(line: &str) {
+    // A console that is gone must not keep a secret from its place.
+    let _ = writeln!(io::stderr(), "vouchsafe-guest: {}", printable(line));
+}
+
+/// What Google says about a token that it issued all the same.
+pub(super) fn remark(text: &str) {
+    note(&format!("Google Cloud Attestation: {text}"));
+}

@@ -1,0 +1,62 @@
+//! `vouchsafe-guest doctor`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use vouchsafe_guest_client::config::{BrokerUrl, DEFAULT_PATH};
+use vouchsafe_guest_client::{GuestConfig, doctor};
+use vouchsafe_protocol::UnixTime;
+
+use super::failure::Failure;
+use crate::deliver::descriptor::Sink;
+
+#[derive(clap::Args)]
+pub(super) struct Doctor {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Also request a token from Google Cloud Attestation, and show its claims.
+    #[arg(long)]
+    google: bool,
+}
+
+pub(super) fn run(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
+    // What is wrong with the configuration is no reason not to look at the machine.
+    let absent = path == Path::new(DEFAULT_PATH) && !path.exists();
+    let config = if absent { Ok(None) } else { GuestConfig::read(path).map(Some) };
+    let read = config.as_ref().ok().and_then(Option::as_ref);
+    let collect = read.map(|config| config.collect.clone()).unwrap_or_default();
+    let mut diagnosis = doctor::examine(Path::new("/"), &collect);
+    let mut audience = NO_AUDIENCE;
+    match &config {
+        Ok(Some(config)) => {
+            diagnosis.check_configuration(path);
+            diagnosis.ask_brokers(config, now);
+            audience = config.client.brokers.first().map_or(NO_AUDIENCE, BrokerUrl::origin);
+        }
+        Ok(None) => diagnosis.add_configuration(None),
+        Err(error) => diagnosis.add_configuration(Some(error)),
+    }
+    if command.google {
+        diagnosis.ask_google(&collect, audience);
+    }
+    let text = if command.json {
+        let json =
+            serde_json::to_string_pretty(&diagnosis).expect("findings have only types that JSON can hold");
+        json + "\n"
+    } else {
+        diagnosis.to_string()
+    };
+    Sink::open(None)?.write(text.as_bytes())?;
+    Ok(ExitCode::from(u8::from(!diagnosis.is_ready())))
+}
+
+/// This machine's clock, to be compared with a broker's. No decision rests on it.
+fn now() -> UnixTime {
+    #[expect(clippy::disallowed_methods, reason = "the doctor looks at this very clock")]
+    let now = std::time::SystemTime::now();
+    UnixTime(now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+/// A token that is only looked at is for nobody.
+const NO_AUDIENCE: &str = "https://doctor.invalid";
