@@ -1,9 +1,9 @@
-//! Admission to a listener: how many connections there are, whose they are, and how many bytes of bodies they hold.
+//! Admission to a listener: bounds the number of connections and the bytes of request bodies that they hold.
 //!
-//! Everything is counted by network, an IPv4 address or the /64 of an IPv6 address, before TLS and before the first byte
-//! of a body. One network gets its share and no more, so that it cannot hold what others need; the networks of one IPv6
-//! /48, which is what one site is given, get a few shares between them; all of them together stay below the limits of the
-//! listener. Many networks together can fill it: then it says so, in the log and in a metric.
+//! Everything is counted per network (an IPv4 address or the /64 of an IPv6 address), before TLS and before
+//! the first byte of a body. One network gets a share and no more, so that it cannot exhaust what others
+//! need. The networks of one IPv6 /48, the usual allocation to one site, get a few shares between them. Many
+//! networks together can still fill the listener; a log line and a metric then say so.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use crate::config::Limits;
 use crate::metrics::ListenerMetrics;
 
-/// Whose a connection is: what one party gets at no cost counts as one.
+/// The client network of a connection: what one client gets at no cost counts as one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 
@@ -29,7 +29,7 @@ impl From<IpAddr> for Network {
 }
 
 impl Network {
-    /// The /48 that it belongs to; an IPv4 address belongs to none.
+    /// The /48 that the network belongs to; `None` for IPv4.
     pub(crate) const fn site(self) -> Option<Site> {
         match self.0 {
             IpAddr::V6(v6) => Some(Site(v6.to_bits() >> 80)),
@@ -42,24 +42,24 @@ impl Network {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Site(u128);
 
-/// What a listener gives, and how much of it to one network.
+/// The limits of a listener, and one network's share of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
     /// Connections at the same time.
     pub connections: usize,
     /// Of these, connections of one network.
     pub connections_of_network: usize,
-    /// Connections that one network may open in a minute, evenly, once it has opened as many as its share at once: each
-    /// costs a TLS handshake.
+    /// Connections that one network may open per minute, evenly spread, after an initial burst as large as
+    /// its share: each connection costs a TLS handshake.
     pub opened_by_network: u32,
-    /// Bytes of bodies that are held at the same time.
+    /// Bytes of request bodies held at the same time.
     pub bodies: usize,
-    /// Of these, bytes of one network.
+    /// Of these, bytes held by one network.
     pub bodies_of_network: usize,
 }
 
 impl Shares {
-    /// Of the guests' listener.
+    /// The limits of the guests' listener.
     #[must_use]
     pub const fn guests(limits: &Limits) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Shares {
         }
     }
 
-    /// Connections that one network may open at once.
+    /// Connections that one network may open in a burst.
     fn burst(&self) -> f64 {
         f64::from(u32::try_from(self.connections_of_network).unwrap_or(u32::MAX))
     }
@@ -86,7 +86,8 @@ impl Shares {
         self.bodies_of_network.saturating_mul(SHARES_OF_SITE)
     }
 
-    /// Of the operators' listener. A body is read there only under a valid token, and may be a whole bundle.
+    /// The limits of the operators' listener. There a body is read only under a valid token, and may be a
+    /// whole bundle.
     #[must_use]
     pub const fn operators(limits: &Limits) -> Self {
         let guests = Self::guests(limits);
@@ -94,14 +95,14 @@ impl Shares {
     }
 }
 
-/// Why a connection or a body is turned away.
+/// Why a connection or a body was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TurnedAway {
-    /// The listener has as much as it takes.
+    /// The listener is at its limit.
     #[error("the listener is full")]
     Full,
-    /// The network, or its site, has its share.
-    #[error("the address has its share")]
+    /// The network or its site has used up its share.
+    #[error("the address has used up its share")]
     Address,
     /// The network opens connections faster than its share allows.
     #[error("the address opens too many connections")]
@@ -109,10 +110,10 @@ pub enum TurnedAway {
 }
 
 impl TurnedAway {
-    /// Every reason there is.
+    /// Every reason.
     pub const ALL: [Self; 3] = [Self::Full, Self::Address, Self::Rate];
 
-    /// As a label of metrics.
+    /// The reason as a metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -137,13 +138,13 @@ struct Table {
     connections: usize,
     bodies: usize,
     networks: HashMap<Network, Usage>,
-    /// Those that hold something: there are no more of them than connections.
+    /// Only sites that hold something, so there are no more entries than connections.
     sites: HashMap<Site, Held>,
     looked_at: Option<Instant>,
     notice: Notice,
 }
 
-/// What the networks of a site hold.
+/// What the networks of a site hold together.
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     connections: usize,
@@ -154,27 +155,27 @@ struct Held {
 struct Usage {
     connections: usize,
     bodies: usize,
-    /// Connections opened, less those that time has made up for.
+    /// Connections opened, minus those that have been earned back by waiting.
     opened: f64,
-    /// When that was so.
+    /// The time that `opened` refers to.
     at: Instant,
 }
 
-/// When the last log line about connections turned away was written, and how many there were since.
+/// The time of the last log line about connections turned away, and how many were turned away since.
 #[derive(Debug, Default)]
 struct Notice {
     at: Option<Instant>,
     since: u64,
 }
 
-/// One connection. It counts until this is dropped.
+/// One admitted connection. It counts until this is dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     admission: Arc<Admission>,
     network: Network,
 }
 
-/// Room for the bytes of one body. It is taken until this is dropped.
+/// Room for the bytes of one body, held until this is dropped.
 #[derive(Debug)]
 pub struct BodyPermit {
     admission: Arc<Admission>,
@@ -183,21 +184,21 @@ pub struct BodyPermit {
 }
 
 impl Admission {
-    /// Nobody is connected yet. `listener` names it in the log and in metrics.
+    /// An admission without connections. `listener` is its name in the log and in metrics.
     #[must_use]
     pub fn new(listener: &'static str, shares: Shares, metrics: ListenerMetrics) -> Arc<Self> {
         Arc::new(Self { listener, shares: ArcSwap::from_pointee(shares), table: Mutex::default(), metrics })
     }
 
-    /// Other limits from now on. What is held stays.
+    /// Replaces the limits. What is held already stays.
     pub fn set(&self, shares: Shares) {
         self.shares.store(Arc::new(shares));
     }
 
-    /// A connection from this address.
+    /// Admits a connection from this address.
     ///
     /// # Errors
-    /// [`TurnedAway`]; it is counted, and now and then logged.
+    /// [`TurnedAway`], which is counted and, at intervals, logged.
     pub fn connect(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<ConnectionPermit, TurnedAway> {
         let (network, shares) = (Network::from(address), **self.shares.load());
         let mut table = self.table();
@@ -223,10 +224,10 @@ impl Admission {
         Ok(ConnectionPermit { admission: Arc::clone(self), network })
     }
 
-    /// Room for a body of so many bytes, before its first byte is kept.
+    /// Reserves room for a body of this many bytes, before its first byte is kept.
     ///
     /// # Errors
-    /// [`TurnedAway`]; it is counted.
+    /// [`TurnedAway`], which is counted.
     pub fn body(self: &Arc<Self>, network: Network, bytes: usize) -> Result<BodyPermit, TurnedAway> {
         let shares = **self.shares.load();
         let mut table = self.table();
@@ -253,14 +254,14 @@ impl Admission {
         Ok(BodyPermit { admission: Arc::clone(self), network, bytes })
     }
 
-    /// Connections now, TLS handshakes included.
+    /// Open connections, including those in a TLS handshake.
     #[must_use]
     pub fn held(&self) -> usize {
         self.table().connections
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        // What a panic could leave half-written is a count.
+        // A panic could at most leave a count half-updated.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -295,8 +296,8 @@ impl Table {
         site.and_then(|site| self.sites.get(&site)).copied().unwrap_or_default()
     }
 
-    /// Whether the network is remembered or can be. Short connections fill the table: those who made them are forgotten
-    /// when somebody else comes.
+    /// Whether the network has an entry or can get one. Short connections can fill the table; entries of idle
+    /// networks are dropped when another network needs one.
     fn has_room_for(&mut self, network: Network, shares: &Shares, now: Instant) -> bool {
         let room =
             |table: &Self| table.networks.len() < MAX_NETWORKS || table.networks.contains_key(&network);
@@ -306,7 +307,8 @@ impl Table {
         }
     }
 
-    /// Forgets networks that hold nothing and opened nothing of late, when the last time is so long ago.
+    /// Drops networks that hold nothing and opened nothing recently, unless that was done less than `pause`
+    /// ago.
     fn forget_idle(&mut self, pause: Duration, now: Instant, shares: &Shares) {
         if self.looked_at.is_some_and(|at| now.saturating_duration_since(at) < pause) {
             return;
@@ -341,7 +343,7 @@ impl Usage {
         Self { connections: 0, bodies: 0, opened: 0.0, at: now }
     }
 
-    /// Time makes up for connections that were opened.
+    /// Earns back opened connections for the time that has passed.
     fn make_up(&mut self, shares: &Shares, now: Instant) {
         let minutes = now.saturating_duration_since(self.at).as_secs_f64() / MINUTE.as_secs_f64();
         self.opened = minutes.mul_add(-f64::from(shares.opened_by_network), self.opened).max(0.0);
@@ -350,7 +352,7 @@ impl Usage {
 }
 
 impl Notice {
-    /// Counts one; how many there were when it is time for a line.
+    /// Counts one; returns the count when it is time for a log line.
     fn due(&mut self, now: Instant) -> Option<u64> {
         self.since += 1;
         if self.at.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN_LINES) {
@@ -362,7 +364,7 @@ impl Notice {
 }
 
 impl ConnectionPermit {
-    /// Whose it is.
+    /// The network that holds the connection.
     #[must_use]
     pub const fn network(&self) -> Network {
         self.network
@@ -387,13 +389,13 @@ impl Drop for BodyPermit {
 
 const MIB: usize = 1024 * 1024;
 const MINUTE: Duration = Duration::from_secs(60);
-/// Networks that are remembered; each takes some 50 bytes.
+/// Networks with an entry; each takes about 50 bytes.
 const MAX_NETWORKS: usize = 65_536;
-/// While the table of networks is full, it is looked through this often.
+/// How often a full table of networks is swept.
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(1);
-/// So many times the share of a network is what all networks of one site get.
+/// The networks of one site together get this many times the share of one network.
 const SHARES_OF_SITE: usize = 4;
-/// Log lines about connections turned away are this far apart.
+/// The least time between two log lines about connections turned away.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The JSON of the operators' interface: requests, queries and answers, one file per resource.
 //!
-//! Handlers, the command line and tests share these types, and a test holds `openapi.yaml` against all of them. Requests and
-//! queries refuse unknown members; answers may gain members in later versions. Times are seconds since 1970, versions count
-//! from 1, bytes are base64url without padding. What guests exchange with the broker is in [`vouchsafe_protocol::messages`].
+//! Handlers, the command line and tests share these types, and a test compares `openapi.yaml` with all of
+//! them. Requests and queries reject unknown members; answers may gain members in later versions. Times are
+//! seconds since 1970, versions count from 1, bytes are base64url without padding. What guests exchange with
+//! the broker is in [`vouchsafe_protocol::messages`].
 
 pub mod baselines;
 pub mod chips;
@@ -16,7 +17,7 @@ pub mod policies;
 pub mod readiness;
 pub mod secrets;
 
-/// What every listener answers when it does not serve a request.
+/// The answer of every listener to a request that it does not serve.
 pub use vouchsafe_protocol::problem::Problem;
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Attested requests: what every action needs before anything is decided.
+//! Attested requests: the steps that every action shares, before anything is decided.
 //!
-//! [`Request::open`] takes a request under a live challenge of this broker and binds it to its key and its body.
-//! [`Request::verify`] verifies the evidence for exactly that, and is the only way to a [`Verified`] request. What the
-//! request asks for plays no part in here: it is read from the body once the evidence has been verified.
+//! [`Request::open`] accepts a request under a live challenge of this broker and binds it to its key and its
+//! body. [`Request::verify`] verifies the evidence for exactly that, and is the only way to a [`Verified`]
+//! request. What the request asks for plays no part here: it is read from the body once the evidence has been
+//! verified.
 
 mod arrival;
 mod context;

@@ -1,7 +1,7 @@
-//! Baselines end, and VMs that rest on one get nothing afterwards: so the broker says so in time.
+//! Watches for expiring baselines: VMs that rely on an expired one get nothing, so the broker warns in time.
 //!
-//! Looks every ten minutes, for the metrics, and warns in the log at the start and once a day. The log names no baseline;
-//! `baseline list` does.
+//! Checks every ten minutes, for the metrics, and warns in the log at start and once a day. The log names no
+//! baseline; `baseline list` does.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use vouchsafe_protocol::UnixTime;
 use crate::broker::Broker;
 use crate::clock;
 
-/// Watches until the broker is gone.
+/// Watches until the broker is dropped.
 pub(crate) fn watch(broker: &Arc<Broker>) {
     let broker = Arc::downgrade(broker);
     tokio::spawn(async move {
@@ -25,7 +25,7 @@ pub(crate) fn watch(broker: &Arc<Broker>) {
     });
 }
 
-/// One look; false when there is nothing left to look at.
+/// One check; false when the broker is gone.
 async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
     let Some(broker) = broker.upgrade() else { return false };
     let now = clock::now();
@@ -36,7 +36,7 @@ async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
                 announce(&baselines);
             }
         }
-        // Whatever is wrong with the keystore, readiness says it.
+        // A fault of the keystore is reported by readiness.
         Err(error) => tracing::warn!(event = "baseline.not_read", %error),
     }
     true
@@ -62,7 +62,7 @@ fn announce(baselines: &[BaselineSummary]) {
     }
 }
 
-/// When the first of those in force ends.
+/// The earliest expiry among the baselines in force.
 pub(crate) fn first_end(baselines: &[BaselineSummary]) -> Option<UnixTime> {
     let in_force = |state| matches!(state, BaselineState::InForce | BaselineState::EndsSoon);
     baselines.iter().filter(|baseline| in_force(baseline.state)).filter_map(|baseline| baseline.ends_at).min()

@@ -1,7 +1,8 @@
-//! A request's body: admitted before it is kept, bounded in time while it is read.
+//! A request's body: admitted before it is kept, limited in time while it is read.
 //!
-//! A body that is read whole takes its length out of the listener's room for bodies first, and its buffer is reserved
-//! once. Before that no more than the connection's window is kept, which is enough for [`BodyReader::opening`].
+//! Before a body is read whole, its length is reserved in the listener's room for bodies, and its buffer is
+//! allocated once. Until then no more than the connection's window is kept, which is enough for
+//! [`BodyReader::opening`].
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -26,12 +27,12 @@ use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::server::connection::Connection;
 
-/// What bodies of a route may be.
+/// Limits for the bodies of a route.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
     /// Bytes.
     pub size: usize,
-    /// The detail of problems is for operators; guests get a decision id.
+    /// Who reads the answers: operators get details of a problem, guests get a decision id.
     pub audience: Audience,
 }
 
@@ -45,7 +46,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// A problem as this audience is told it.
+    /// A problem in the form for this audience.
     #[must_use]
     pub fn problem(self, code: ReasonCode, detail: impl Into<String>) -> HttpProblem {
         match self {
@@ -55,7 +56,7 @@ impl Audience {
     }
 }
 
-/// The bytes of a body. Their room is taken until this and what was made of it are dropped.
+/// The bytes of a body. Their room is held until this and everything made from it are dropped.
 #[derive(Debug)]
 pub struct Body {
     bytes: Vec<u8>,
@@ -70,12 +71,12 @@ impl Body {
         &self.bytes
     }
 
-    /// Its room, for as long as the work lasts that is made of it.
+    /// Its room, to be held as long as the work on the body lasts.
     pub(crate) fn room(&self) -> Arc<BodyPermit> {
         Arc::clone(&self.room)
     }
 
-    /// The JSON in it.
+    /// Parses the body as JSON.
     ///
     /// # Errors
     /// `malformed-request`.
@@ -83,7 +84,7 @@ impl Body {
         self.parse().map_err(|error| self.audience.problem(ReasonCode::MalformedRequest, error.to_string()))
     }
 
-    /// The JSON in it, of which an error repeats nothing: some of it is a secret.
+    /// Parses the body as JSON; errors quote nothing from it, since it may hold a secret.
     ///
     /// # Errors
     /// `malformed-request`.
@@ -94,10 +95,10 @@ impl Body {
         })
     }
 
-    /// The JSON in it, with the parser's own words for what is wrong.
+    /// Parses the body as JSON, with the parser's own error.
     ///
     /// # Errors
-    /// Those of the parser.
+    /// The parser's.
     pub fn parse<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(&self.bytes)
     }
@@ -112,14 +113,14 @@ impl Drop for Body {
     }
 }
 
-/// What the first bytes of a body say.
+/// Result of parsing the first bytes of a body.
 #[derive(Debug)]
 pub enum Opening<T> {
-    /// This.
+    /// The opening was found.
     Found(T),
-    /// Nothing yet: there must be more.
+    /// More bytes are needed.
     Incomplete,
-    /// Nothing that can be meant.
+    /// No valid body starts like this.
     Malformed(String),
 }
 
@@ -132,18 +133,18 @@ pub enum NoOpening {
     Problem(HttpProblem),
 }
 
-/// A body of which nothing is kept yet.
+/// A body of which nothing has been kept yet.
 pub struct BodyReader {
     payload: Pin<Box<BodyStream<Payload>>>,
-    /// What was read for an opening.
+    /// The bytes that were read for an opening.
     opening: Vec<u8>,
-    /// By the header.
+    /// The length announced in the header.
     length: Option<usize>,
     limits: BodyLimits,
     deadline: Instant,
     admission: Arc<Admission>,
     network: Network,
-    /// Only a test's request has none.
+    /// `None` only in tests.
     connection: Option<Rc<Connection>>,
 }
 
@@ -171,13 +172,13 @@ impl BodyReader {
         })
     }
 
-    /// Whom it comes from.
+    /// The client's network.
     #[must_use]
     pub const fn network(&self) -> Network {
         self.network
     }
 
-    /// What the body starts with, from at most `limit` bytes and without taking room for any.
+    /// Parses the start of the body, from at most `limit` bytes and without reserving room.
     ///
     /// # Errors
     /// [`NoOpening`].
@@ -204,7 +205,8 @@ impl BodyReader {
         }
     }
 
-    /// All of it, once there is room for it. Where it is not taken in, the rest is [discarded](Self::discard).
+    /// Reads the whole body once there is room for it. If it is rejected, the rest is
+    /// [discarded](Self::discard).
     ///
     /// # Errors
     /// `overloaded` without room, `request-too-large`, `request-timeout`, `malformed-request`.
@@ -220,7 +222,7 @@ impl BodyReader {
 
     async fn take_in(&mut self) -> Result<Body, HttpProblem> {
         self.check_length()?;
-        // Without a length it may become as large as any.
+        // Without a length it may become as large as the limit.
         let room = self.length.unwrap_or(self.limits.size).max(self.opening.len());
         let permit = self.admission.body(self.network, room).map_err(|reason| self.turned_away(reason))?;
         let mut bytes = Vec::with_capacity(self.length.unwrap_or_default().max(self.opening.len()));
@@ -244,8 +246,8 @@ impl BodyReader {
         Ok(Body { bytes, audience: self.limits.audience, room: Arc::new(permit) })
     }
 
-    /// Receives what is under way for a moment and keeps none of it: a client that is still sending would otherwise see
-    /// its connection reset in place of the answer. Ends after so many bytes, so much time, or a pause.
+    /// Receives and drops what is in flight for a moment: a client that is still sending would otherwise see
+    /// a connection reset instead of the answer. Stops after a limit of bytes, of time, or at a pause.
     pub async fn discard(mut self) {
         let end = self.deadline.min(Instant::now() + DISCARD);
         let opening = std::mem::take(&mut self.opening);
@@ -264,7 +266,7 @@ impl BodyReader {
         }
     }
 
-    /// By what the header says.
+    /// Checks the announced length against the limit.
     fn check_length(&self) -> Result<(), HttpProblem> {
         match self.length {
             Some(length) if length > self.limits.size => Err(self.problem(ReasonCode::RequestTooLarge)),
@@ -283,7 +285,7 @@ impl BodyReader {
         }
     }
 
-    /// It may have been part of a secret. Where the bytes are shared, whoever shares them is done with them.
+    /// It may have been part of a secret. Shared bytes are no longer in use by their other owners.
     fn forget(&self, chunk: &mut Bytes) {
         if self.limits.audience == Audience::Operators
             && let Ok(mut bytes) = std::mem::take(chunk).try_into_mut()
@@ -311,19 +313,19 @@ impl FromRequest for BodyReader {
     }
 }
 
-/// The announced length; `None` for a body in chunks, and for none.
+/// The announced length; `None` for a chunked body, and for none.
 fn length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
     let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
     value.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
 }
 
-/// Enough for honest evidence on its way.
+/// Long enough for the rest of a genuine request.
 const DISCARD: Duration = Duration::from_secs(1);
 /// The largest request of a guest.
 const DISCARD_BYTES: usize = MAX_REQUEST;
-/// A client that is still sending is heard of within a round trip.
+/// Data of a client that is still sending arrives within a round trip.
 const DISCARD_PAUSE: Duration = Duration::from_millis(250);
-/// Seconds after which there may be room again.
+/// Seconds after which a retry may find room.
 const RETRY_AFTER: u32 = 1;
-/// Counts as one network.
+/// Clients without an address count as one network.
 const UNKNOWN: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);

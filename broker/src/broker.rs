@@ -1,7 +1,7 @@
-//! What all requests share: keystore, identity, verifier, queues and counters.
+//! The state that all requests share: keystore, identity, verifier, queues and counters.
 //!
-//! Opened once, from a configuration that was read as a whole. Everything here may be lost but for what
-//! the keystore and the collateral folder hold on disk.
+//! Opened once, from a complete configuration. Everything here may be lost except what the keystore and the
+//! collateral folder hold on disk.
 
 use std::fs;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub struct Broker {
     pub(crate) gate: Arc<Gate>,
     pub(crate) issuers: IssuersInUse,
     pub(crate) rate: Rate,
-    /// Collateral that requests under an instance's certificate missed.
+    /// Collateral lacked by requests under one instance's certificate.
     pub(crate) wants: Rate,
     pub(crate) refusals: Refusals,
     pub(crate) metrics: Metrics,
@@ -103,7 +103,7 @@ pub enum StartError {
     /// The system gives no threads.
     #[error("cannot start verifier threads: {0}")]
     Threads(std::io::Error),
-    /// Two metrics of one name: a bug.
+    /// Two metrics have the same name: a bug.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
 }
@@ -170,7 +170,7 @@ impl Broker {
         self.config.load_full()
     }
 
-    /// Goes on with another configuration, which differs from the one in force in nothing that needs a restart.
+    /// Replaces the configuration; the new one differs in no setting that needs a restart.
     pub(crate) fn configure(&self, config: BrokerConfig) {
         let limits = &config.limits;
         self.gate.set_limit(limits.releases);
@@ -217,7 +217,7 @@ impl Broker {
         self.collateral.status()
     }
 
-    /// Says loudly what is out of the ordinary.
+    /// Logs warnings about unusual configuration.
     fn announce(&self) {
         let extra = self.anchors.extra_fingerprints();
         self.metrics.extra_trust_anchors.set(i64::try_from(extra.len()).unwrap_or(i64::MAX));
@@ -248,6 +248,6 @@ fn trust_anchors(config: &BrokerConfig) -> Result<TrustAnchors, StartError> {
     Ok(anchors)
 }
 
-/// Items of collateral that requests under one instance's certificate may miss in a minute before they count as those of
-/// strangers: a VM needs one or two.
+/// Items of collateral per minute that requests under one instance's certificate may lack before they count
+/// as those of an unverified client: a VM needs one or two.
 const WANTS_OF_INSTANCE: u32 = 4;

@@ -79,7 +79,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors. A closed pipe is nobody's concern.
+            // Help and version are not errors. A closed pipe needs no report.
             let _closed = error.print();
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }

@@ -1,10 +1,10 @@
-//! The one source of time. Everything else takes the time as an argument.
+//! The only place that reads the clock. Everything else takes the time as an argument.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use vouchsafe_protocol::UnixTime;
 
-/// The time of the system's clock; 0 when it stands before 1970.
+/// The system time; 0 if the clock is set before 1970.
 #[must_use]
 pub fn now() -> UnixTime {
     UnixTime(since_1970().as_secs())
@@ -22,7 +22,7 @@ fn since_1970() -> Duration {
     now.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// A time as people read it, RFC 3339 in UTC.
+/// A time for people, RFC 3339 in UTC.
 #[must_use]
 pub fn human(time: UnixTime) -> String {
     let timestamp = i64::try_from(time.0).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());

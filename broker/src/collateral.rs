@@ -1,11 +1,12 @@
-//! Collateral: what verification needs beside the evidence, fetched off the hot path and kept on disk.
+//! Collateral: signed data that verification needs beside the evidence, fetched in the background and kept on
+//! disk.
 //!
-//! CRLs, issuing CAs, certificates of AMD chips, Intel's collateral for TDX, Google's launch endorsements and the
-//! keys of its tokens. Nothing in here is trusted but those keys: a CRL counts only where its signature verifies
-//! under the issuer of the certificate in question, a CA must chain to an anchor, everything else is verified
-//! with the evidence. And nothing that serves gives way to what does not verify, is not current or was issued
-//! before it: whoever stands between the broker and a vendor cannot take away what serves. A release takes what
-//! is there and never waits: what it misses is fetched for the next one.
+//! CRLs, issuing CAs, certificates of AMD chips, Intel's collateral for TDX, Google's launch endorsements and
+//! token keys. Nothing here is trusted except those keys: a CRL counts only if the issuer of the certificate
+//! in question signed it, a CA must chain to an anchor, everything else is verified with the evidence.
+//! Collateral in use is never replaced by an item that does not verify, is not current or was issued earlier,
+//! so an attacker between the broker and a vendor cannot remove it. A release uses what is stored and never
+//! waits: what it lacks is fetched for later requests.
 
 mod addresses;
 mod checks;
@@ -54,26 +55,26 @@ pub enum CollateralFileError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The bytes are no collateral.
+    /// The bytes are not usable collateral.
     #[error(transparent)]
     Content(#[from] ContentError),
-    /// A file of the folder is not what its name says.
+    /// The content of a file in the folder does not match its name.
     #[error("{}: {source}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What was wrong.
+        /// The mismatch.
         source: ContentError,
     },
-    /// The system gives no threads.
+    /// The system could not start a thread.
     #[error("cannot start collateral threads: {0}")]
     Threads(io::Error),
 }
 
-/// Why bytes are not taken as collateral.
+/// Why an item is not accepted as collateral.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
     /// No item has this digest.
@@ -88,39 +89,39 @@ pub enum ContentError {
     /// Intel's collateral.
     #[error(transparent)]
     Tdx(#[from] TdxFlaw),
-    /// Intel's collateral, which does not verify.
+    /// Intel's collateral does not verify.
     #[error("{0}")]
     TdxRefused(Box<TdxError>),
-    /// No anchor signed a list.
-    #[error("not signed by an issuer that is trusted")]
+    /// No anchor signed the CRL.
+    #[error("not signed by a trusted issuer")]
     CrlNotSigned,
-    /// A list from the future.
+    /// The CRL's `thisUpdate` is in the future.
     #[error("not valid before {from}")]
     CrlNotYetValid {
         /// When it becomes valid.
         from: UnixTime,
     },
-    /// The list's successor is due, and the one that is there is current.
-    #[error("overdue since {until:?}, and the one that is there is current")]
+    /// The CRL's `nextUpdate` has passed, and the stored one is current.
+    #[error("overdue since {until:?}, and the stored one is current")]
     CrlExpired {
-        /// When its successor was due.
+        /// Its `nextUpdate`.
         until: Option<UnixTime>,
     },
-    /// Issued before the list that is there.
-    #[error("issued at {found}, and there is one issued at {known}")]
+    /// Issued before the stored CRL.
+    #[error("issued at {found}, before the stored one ({known})")]
     CrlOlder {
-        /// When this one was.
+        /// When this one was issued.
         found: UnixTime,
-        /// When the known one was.
+        /// When the stored one was issued.
         known: UnixTime,
     },
-    /// An extra anchor vouches for it, and a built-in one for what is there.
-    #[error("an extra anchor vouches for it, and the root {known:?} for the one that is there")]
+    /// It chains to an extra anchor, the stored item to a built-in one.
+    #[error("it chains to an extra anchor, the stored one to the root {known:?}")]
     ExtraAnchor {
-        /// The root of the known one.
+        /// The root of the stored item.
         known: Root,
     },
-    /// A launch endorsement that does not verify.
+    /// The launch endorsement does not verify.
     #[error("launch endorsement: {0}")]
     LaunchRefused(Box<LaunchError>),
     /// A key set.
@@ -129,13 +130,13 @@ pub enum ContentError {
     /// A bundle.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// A measurement is not 96 digits of hex.
-    #[error("a launch endorsement is imported for a measurement, 96 digits of lower-case hex")]
+    /// The measurement is not 96 hex digits.
+    #[error("a launch endorsement is imported for a measurement: give 96 digits of lower-case hex")]
     Measurement,
-    /// No launch endorsement for this measurement.
-    #[error("no launch endorsement with measurement {measurement}")]
+    /// The file is not a launch endorsement for this measurement.
+    #[error("not a launch endorsement for measurement {measurement}")]
     Endorsement {
-        /// What it is said to be for.
+        /// The measurement given by the operator.
         measurement: Digest48,
     },
 }
@@ -152,7 +153,7 @@ impl From<LaunchError> for ContentError {
     }
 }
 
-/// Collateral as the verifier takes it.
+/// Collateral in the form that the verifier takes.
 #[derive(Debug)]
 pub struct Loaded {
     /// CRLs and issuing CAs.

@@ -1,4 +1,4 @@
-//! The broker's configuration: TOML, unknown keys refused, read as a whole before anything is opened.
+//! The broker's configuration: TOML, unknown keys rejected, read as a whole before anything is opened.
 //!
 //! Relative paths are relative to the folder of the configuration file. No environment variable changes
 //! anything. `config/broker.toml` in the source tree shows every key.
@@ -20,20 +20,20 @@ pub use reload::Reloaded;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrokerConfig {
-    /// Where the database and everything else that the broker keeps is.
+    /// Folder of the database and of everything else that the broker stores.
     pub data: PathBuf,
-    /// The root keyring; `keyring.json` in `data` unless named.
+    /// The root keyring; default: `keyring.json` in `data`.
     pub keyring: Option<PathBuf>,
     /// Files with trust anchors beside the built-in ones. They give the root `extra` and no other.
     #[serde(default)]
     pub extra_trust_anchors: Vec<PathBuf>,
-    /// URLs of the guests' listener, as guests know it: the audience of a Google token has to be one of them.
+    /// URLs of the guests' listener, as guests use them: the audience of a Google token must be one of them.
     #[serde(default)]
     pub urls: Vec<String>,
-    /// How long a challenge lives.
+    /// Lifetime of a challenge.
     #[serde(default = "challenge_ttl", deserialize_with = "seconds")]
     pub challenge_ttl: Duration,
-    /// How long requests that are being served may take when the broker is told to stop.
+    /// How long running requests may take when the broker is told to stop.
     #[serde(default = "stop_timeout", deserialize_with = "seconds")]
     pub stop_timeout: Duration,
     /// The listener for VMs.
@@ -43,19 +43,19 @@ pub struct BrokerConfig {
     /// Sizes and times.
     #[serde(default)]
     pub limits: Limits,
-    /// What is fetched from vendors.
+    /// What to fetch from vendors.
     #[serde(default)]
     pub collateral: CollateralConfig,
-    /// What is logged, and how.
+    /// What to log, and how.
     #[serde(default)]
     pub log: LogConfig,
 }
 
-/// `[guests]` and `[operators]`: an address and the certificate shown there.
+/// `[guests]` and `[operators]`: an address and its TLS certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// Address and port; port 0 takes a free one.
+    /// Address and port; port 0 picks a free one.
     pub listen: SocketAddr,
     /// TLS certificate chain, PEM.
     pub certificate: PathBuf,
@@ -67,48 +67,48 @@ pub struct Listener {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Threads that verify evidence; as many as there are processors unless named.
+    /// Threads that verify evidence; default: the number of processors.
     pub verifiers: Option<usize>,
     /// Releases that may wait for a verifier.
     pub queue: usize,
-    /// Releases that are being served or wait; no challenge is issued above that.
+    /// Releases running or waiting; above this limit no challenge is issued.
     pub releases: usize,
-    /// Releases that one instance may ask for in a minute.
+    /// Releases that one instance may request per minute.
     pub releases_per_instance: u32,
-    /// Releases that all VMs together may ask for in a minute whose evidence names no instance.
+    /// Releases per minute for all VMs together whose evidence names no instance.
     pub releases_without_instance: u32,
     /// A TLS handshake.
     #[serde(deserialize_with = "seconds")]
     pub handshake: Duration,
-    /// The head of a request.
+    /// Timeout for the head of a request.
     #[serde(deserialize_with = "seconds")]
     pub head: Duration,
-    /// The body of a request, from its first byte to its last.
+    /// Timeout for the body of a request, from its first byte to its last.
     #[serde(deserialize_with = "seconds")]
     pub body: Duration,
-    /// A connection without a request.
+    /// Timeout of a connection without a request.
     #[serde(deserialize_with = "seconds")]
     pub idle: Duration,
     /// Connections at the same time, on each listener.
     pub connections: usize,
     /// Of these, connections of one address; of one /64 for IPv6.
     pub connections_per_address: usize,
-    /// Connections that one address may open in a minute.
+    /// Connections that one address may open per minute.
     pub connections_per_minute: u32,
-    /// How long a connection lives: after it, the next answer is the last one.
+    /// Lifetime of a connection; after it, the next answer is the last one.
     #[serde(deserialize_with = "seconds")]
     pub connection: Duration,
     /// Requests on one connection.
     pub requests: u32,
-    /// MiB of bodies that are held at the same time, on each listener.
+    /// MiB of request bodies held at the same time, on each listener.
     pub bodies: usize,
     /// Of these, MiB of one address, on the guests' listener.
     pub bodies_per_address: usize,
-    /// Between two probes of readiness.
+    /// Time between two probes of readiness.
     #[serde(deserialize_with = "seconds")]
     pub probe: Duration,
-    /// Refusals of strangers that are kept in memory for `explain`: so many each of requests that cannot be read, of evidence
-    /// that did not verify, and of VMs that were verified.
+    /// Refusals of strangers kept in memory for `explain`: this many each of unreadable requests, of evidence
+    /// that did not verify, and of verified VMs.
     pub remembered_refusals: usize,
     /// Free space in MiB below which the broker is not ready.
     pub free_disk: u64,
@@ -118,30 +118,30 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// One JSON object a line, or text for people.
+    /// One JSON object per line, or text for people.
     pub format: LogFormat,
-    /// The least severe level that is written.
+    /// The least severe level that is logged.
     pub level: LogLevel,
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     #[default]
     Json,
     /// Text for people.
     Human,
 }
 
-/// A level of the log.
+/// A log level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// Bugs and losses.
     Error,
-    /// What an operator should look at.
+    /// Something that an operator should look at.
     Warn,
     /// Each decision.
     #[default]
@@ -150,7 +150,7 @@ pub enum LogLevel {
     Debug,
 }
 
-/// Why there is no configuration.
+/// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -158,7 +158,7 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// Not TOML, an unknown key, or a value of the wrong kind.
@@ -166,10 +166,10 @@ pub enum ConfigError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where and what.
+        /// The position and the fault.
         source: Box<toml::de::Error>,
     },
-    /// A value that cannot be meant.
+    /// A value out of range.
     #[error("{}: {key} must be {expected}", path.display())]
     Value {
         /// The file.
@@ -192,7 +192,7 @@ impl BrokerConfig {
         Self::parse(path, &text)
     }
 
-    /// Reads text that stands in the file `path`.
+    /// Parses the text of the file `path`.
     ///
     /// # Errors
     /// As [`BrokerConfig::load`].
@@ -298,7 +298,7 @@ impl Default for Limits {
     }
 }
 
-/// What a guest's configuration names: scheme and authority, nothing after them (an audience is compared as text).
+/// A URL as in a guest's configuration: scheme and authority only (an audience is compared as text).
 fn is_url(url: &str) -> bool {
     let authority = url.strip_prefix("https://").unwrap_or_default();
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\"\\".contains(&byte);

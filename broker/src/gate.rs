@@ -1,7 +1,7 @@
-//! How much is going on, and how often one instance asks.
+//! Limits on concurrent releases, and on requests per instance.
 //!
-//! Work is turned away where it is cheapest: at the challenge, before any evidence is made. Whoever holds
-//! a challenge is let through up to the length of the queue.
+//! Work is turned away where that is cheapest: at the challenge, before evidence is collected. A request with
+//! a live challenge is admitted while the queue has room.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -9,19 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vouchsafe_protocol::UnixTime;
 
-/// Counts the releases that are being served or wait.
+/// Counts releases that are running or waiting.
 #[derive(Debug)]
 pub struct Gate {
     releases: AtomicUsize,
     limit: AtomicUsize,
 }
 
-/// One release that is being served or waits.
+/// One release that is running or waiting.
 #[derive(Debug)]
 pub struct Admitted(Arc<Gate>);
 
 impl Gate {
-    /// Challenges are issued while fewer than `limit` releases are being served.
+    /// Challenges are issued while fewer than `limit` releases are in progress.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self { releases: AtomicUsize::new(0), limit: AtomicUsize::new(limit) }
@@ -33,19 +33,19 @@ impl Gate {
         self.releases() < self.limit.load(Ordering::Relaxed)
     }
 
-    /// Another limit from now on.
+    /// Replaces the limit.
     pub fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Counts a release until what is given back is dropped.
+    /// Counts a release until the returned value is dropped.
     #[must_use]
     pub fn enter(self: &Arc<Self>) -> Admitted {
         self.releases.fetch_add(1, Ordering::Relaxed);
         Admitted(Arc::clone(self))
     }
 
-    /// How many there are.
+    /// Releases in progress.
     #[must_use]
     pub fn releases(&self) -> usize {
         self.releases.load(Ordering::Relaxed)
@@ -58,17 +58,17 @@ impl Drop for Admitted {
     }
 }
 
-/// An instance has used up its share, or those without a name have used up theirs.
+/// The instance, or all VMs without a named instance, used up their share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("asked too often: the share is free again in {seconds} s")]
+#[error("too many requests: retry in {seconds} s")]
 pub struct Limited {
-    /// Seconds until it may ask again.
+    /// Seconds until the next request is accepted.
     pub seconds: u32,
 }
 
-/// How often each instance asked in this minute. Only instances that proved who they are are counted, so
-/// that nobody can use up somebody else's share. Evidence that names no instance has one share in common:
-/// there, one may use up what others need.
+/// Requests of each instance in this minute. Only proved instances are counted, so that nobody can use up
+/// another instance's share. VMs whose evidence names no instance have one share in common, which one of them
+/// can use up.
 #[derive(Debug)]
 pub struct Rate {
     each: AtomicU32,
@@ -84,19 +84,20 @@ struct Counts {
 }
 
 impl Rate {
-    /// Lets each instance ask `each` times a minute, and all that have no name together `nameless` times.
+    /// Allows each instance `each` requests per minute, and all VMs without a named instance `nameless`
+    /// together.
     #[must_use]
     pub fn new(each: u32, nameless: u32) -> Self {
         Self { each: each.into(), nameless: nameless.into(), counts: Mutex::default() }
     }
 
-    /// Other shares from now on.
+    /// Replaces the limits.
     pub fn set_shares(&self, each: u32, nameless: u32) {
         self.each.store(each, Ordering::Relaxed);
         self.nameless.store(nameless, Ordering::Relaxed);
     }
 
-    /// Whether this instance may still ask, without counting it.
+    /// Whether this instance may send a request, without counting it.
     ///
     /// # Errors
     /// [`Limited`] when its share of this minute is used up.
@@ -129,7 +130,7 @@ impl Rate {
     }
 
     fn counts(&self, now: UnixTime) -> MutexGuard<'_, Counts> {
-        // What a panic could leave half-written is a count.
+        // A panic could at most leave a count half-updated.
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.0 / 60;
         if counts.minute != minute {
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!(rate.peek(None, now), Err(Limited { seconds: 60 }));
         assert_eq!(rate.take(None, now), Err(Limited { seconds: 60 }));
         assert_eq!(rate.peek(Some("a"), now), Ok(()));
-        // Also when so many instances ask that they are forgotten.
+        // Also when there are so many instances that entries are dropped.
         for instance in 0..=MAX_INSTANCES {
             assert_eq!(rate.take(Some(&instance.to_string()), now), Ok(()));
         }

@@ -1,4 +1,4 @@
-//! The guests' listener. Every answer that is no success is a problem with a decision id and no detail.
+//! The guests' listener. Every error is a problem with a decision id and without a detail.
 
 mod challenge;
 mod info;

@@ -1,25 +1,25 @@
-//! Keeps what the process holds out of swap, core dumps and the hands of other processes.
+//! Keeps memory of the process out of swap, core dumps and the reach of other processes.
 //!
-//! Core dumps and debuggers of the same user are ruled out, or the process does not start. Locked memory
-//! needs a privilege (`ulimit -l`, CAP_IPC_LOCK) and is said to be missing where it is.
+//! Core dumps and debuggers of the same user are ruled out, or the process does not start. Locking memory
+//! needs a privilege (`ulimit -l`, CAP_IPC_LOCK); a warning says when it is missing.
 
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-/// What came of [`protect`].
+/// The result of [`protect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// Nothing of this process is written to swap.
+    /// Nothing of this process is swapped out.
     Locked,
     /// The process may not lock enough memory.
     NotLocked,
 }
 
-/// Turns core dumps off, then locks all memory as far as the process may.
+/// Disables core dumps, then locks all memory if permitted.
 ///
 /// # Errors
-/// What the kernel said when it refused to turn core dumps off.
+/// The kernel's error when core dumps cannot be disabled.
 pub fn protect() -> Result<Memory, Errno> {
     no_core_dumps()?;
     let limit = raise(Resource::Memlock);
@@ -32,16 +32,16 @@ pub fn protect() -> Result<Memory, Errno> {
     }
 }
 
-/// No core dump of this process, and no debugger but root's.
+/// Disables core dumps, and debuggers other than root's.
 ///
 /// # Errors
-/// What the kernel said.
+/// The kernel's error.
 pub fn no_core_dumps() -> Result<(), Errno> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
 }
 
-/// Raises the number of files the process may open to what it is allowed, and gives it; `None` is no limit.
+/// Raises the limit of open files to the hard limit, and returns it; `None` for no limit.
 #[must_use]
 pub fn raise_open_files() -> Option<u64> {
     raise(Resource::Nofile)
@@ -49,13 +49,14 @@ pub fn raise_open_files() -> Option<u64> {
 
 fn raise(resource: Resource) -> Option<u64> {
     let Rlimit { maximum, .. } = getrlimit(resource);
-    // A refusal leaves the old soft limit, which is what is read back.
+    // If that fails, the old soft limit is read back.
     let _refused = setrlimit(resource, Rlimit { current: maximum, maximum });
     getrlimit(resource).current
 }
 
-// The allocator gives no locked memory back: what a burst of requests once needed stays resident, within the broker's limits.
-/// Below this a later allocation could fail for want of lockable memory, so nothing is locked.
+// The allocator never returns locked memory: what a burst of requests needed stays resident, within the
+// broker's limits.
+/// Below this limit of lockable memory a later allocation could fail, so nothing is locked.
 const ENOUGH_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! `/livez` and `/readyz`: whether the process runs, and whether it can release anything.
+//! `/livez` and `/readyz`: whether the process runs, and whether it can release secrets.
 //!
-//! Readiness is probed in the background, by one task, every `limits.probe` seconds; a request is answered with what
-//! that found, and touches neither the database nor the disk. It turns false before the disk is full: a release needs
-//! its record on disk.
+//! One background task probes readiness every `limits.probe` seconds; a request is answered with the last
+//! result, and touches neither the database nor the disk. The broker becomes unready before the disk is full:
+//! a release needs its record on disk.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::broker::Broker;
 use crate::clock;
 use crate::collateral::CrlStatus;
 
-/// What the last probe found.
+/// The result of the last probe.
 #[derive(Debug, Default)]
 pub struct Readiness(Mutex<Option<Probed>>);
 
@@ -39,7 +39,7 @@ pub(crate) async fn readyz(broker: Data<Broker>) -> HttpResponse {
     response.json(shown)
 }
 
-/// Probes once, and then again and again in the background until the broker is gone.
+/// Probes once, and then repeatedly in the background until the broker is dropped.
 pub(crate) async fn watch(broker: &Arc<Broker>) {
     probe(broker).await;
     let broker = Arc::downgrade(broker);
@@ -90,8 +90,8 @@ impl Readiness {
     }
 }
 
-/// Takes the database's writer for one commit; nothing else here does. Brings the metrics of collateral up to date as well:
-/// what there is of it is looked at here, and not when somebody asks for metrics.
+/// Takes the database's writer for one commit; nothing else here does. Also updates the collateral metrics:
+/// they are computed here, and not for each request of the metrics.
 pub(crate) async fn probe(broker: &Arc<Broker>) {
     let mut reasons = Vec::new();
     let crls = observe_collateral(broker).await;
@@ -142,13 +142,14 @@ fn reason(error: &StoreError) -> Reason {
     }
 }
 
-/// A failure is told until a grant succeeds, or for a while: no guest may come while the broker is not ready.
+/// A failure is reported until a grant succeeds, or for a limited time: while the broker is unready no guest
+/// may come.
 fn grants_failed(failures: Option<GrantFailures>, now: Instant) -> Option<Reason> {
     let since = now.saturating_duration_since(failures?.last);
     (since < GRANT_FAILURES).then_some(Reason::GrantsFailed)
 }
 
-/// The lists that there are. All of the collateral is parsed for this, off the async workers.
+/// The stored CRLs. This parses all collateral, so it runs off the async workers.
 async fn observe_collateral(broker: &Arc<Broker>) -> Vec<CrlStatus> {
     let observed = Arc::clone(broker);
     let status = tokio::task::spawn_blocking(move || observed.collateral_status()).await;
@@ -173,12 +174,12 @@ fn free_mib(broker: &Broker) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize) / (1024 * 1024))
 }
 
-/// How long a failed grant is told.
+/// How long a failed grant is reported.
 const GRANT_FAILURES: Duration = Duration::from_secs(60);
 /// A probe waits for the database's own timeouts.
 const OVERDUE: Duration = Duration::from_secs(60);
 
-/// Reasons by the names that `/readyz` has for them.
+/// Reasons by their names in `/readyz`.
 fn names(reasons: &[Reason]) -> String {
     let names = reasons.iter().filter_map(|reason| json!(reason).as_str().map(str::to_owned));
     names.collect::<Vec<_>>().join(", ")

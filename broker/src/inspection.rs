@@ -1,4 +1,5 @@
-//! Evidence of a file or of the record, verified as far as it can be without the request that it was made for.
+//! Verifies evidence from a file or a record, as far as that is possible without the request that it was made
+//! for.
 
 use vouchsafe_attestation::google_token::{self, GoogleTokenClaims};
 use vouchsafe_attestation::tdx::{self, TdxError};
@@ -8,13 +9,13 @@ use vouchsafe_attestation::{
 };
 use vouchsafe_protocol::{Evidence, TdxEvidence};
 
-/// Why a file is not evidence.
+/// Why a file is not usable evidence.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EvidenceFileError {
-    /// JSON that is not ours.
+    /// Not JSON of our evidence.
     #[error("not evidence in JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// Malformed evidence, or an attestation of go-tpm-tools that cannot be used.
+    /// Malformed evidence, or an unusable attestation of go-tpm-tools.
     #[error("{0} ({name})", name = .0.name())]
     Evidence(#[from] VerifyError),
 }
@@ -32,12 +33,13 @@ pub(crate) fn read_evidence(file: &[u8]) -> Result<Evidence, EvidenceFileError> 
     Ok(Evidence { vtpm: Some(read_vtpm_file(file)?), ..Evidence::default() })
 }
 
-/// The claims of all pieces, each verified by itself: nothing is known of the request that would link them.
+/// The claims of all pieces, each verified by itself: the request that would bind them together is unknown.
 ///
-/// A TDX quote is judged by the collateral that the inputs have for its platform; without, its claims have no TCB.
+/// A TDX quote is appraised with the collateral that the inputs have for its platform; without any, its
+/// claims have no TCB.
 ///
 /// # Errors
-/// As those of each piece; when there is none, and when there are reports of two vendors.
+/// Those of each piece; also when there is none, or reports of two vendors.
 pub(crate) fn inspect(
     evidence: &Evidence,
     inputs: &VerifyInputs<'_>,
@@ -58,7 +60,7 @@ pub(crate) fn inspect(
         claims.vtpm = logged.vtpm;
         claims.withheld.extend(logged.withheld);
     }
-    // What hardware says of itself comes before what others say of it.
+    // Hardware reports come before evidence by others.
     if let Some(snp) = &evidence.sev_snp {
         let inspected = inspect_sev_snp(snp, inputs)?.claims;
         claims.sev_snp = inspected.sev_snp;
@@ -77,7 +79,7 @@ pub(crate) fn inspect(
     Ok(InspectedClaims { claims })
 }
 
-/// As in a release, a log that does not fit leaves its claims out.
+/// As in a release, a log that does not match the RTMRs gives no claims.
 fn trust_domain(evidence: &TdxEvidence, inputs: &VerifyInputs<'_>) -> Result<Claims, VerifyError> {
     let platform = tdx::platform(&evidence.quote)?;
     let collateral = inputs.endorsements.tdx.get(&platform).map(AsRef::as_ref);

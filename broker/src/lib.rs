@@ -1,7 +1,7 @@
 //! The broker service and the operator's tool.
 //!
-//! The only crate with a clock, HTTP servers and outbound HTTP. `attested` verifies requests, `release` answers them;
-//! who may be asked for what stands in [`guests`] and [`operators`].
+//! The only crate with a clock, HTTP servers and outbound HTTP. `attested` verifies requests, `release`
+//! answers them; the routes are in [`guests`] and [`operators`].
 
 pub mod admission;
 pub mod api;

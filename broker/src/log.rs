@@ -6,11 +6,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
-/// Starts logging. A second call changes nothing.
+/// Starts logging. A second call has no effect.
 pub fn start(config: LogConfig) {
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter(config.level)).with_writer(std::io::stderr);
-    // An error means that something in this process logs already.
+    // An error means that logging was already started in this process.
     let _already = match config.format {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
         LogFormat::Human => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
@@ -18,7 +18,7 @@ pub fn start(config: LogConfig) {
 }
 
 fn filter(level: LogLevel) -> EnvFilter {
-    // Libraries only speak up when something is wrong.
+    // Libraries log only warnings and errors.
     let others = if level == LogLevel::Error { "error" } else { "warn" };
     let level = match level {
         LogLevel::Error => "error",
@@ -28,7 +28,7 @@ fn filter(level: LogLevel) -> EnvFilter {
     };
     let own = ["vouchsafe_broker", "vouchsafe_keystore", "vouchsafe_attestation"]
         .map(|own| format!(",{own}={level}"));
-    // What is wrong with a connection or a request there is a stranger's doing, and told once for each.
+    // A fault in a connection or a request is caused by its client; it is logged once for each.
     EnvFilter::new(format!("{others},actix_http=off{}", own.concat()))
 }
 

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// What one thread of a release allocates another frees: the C library's allocator takes locks for that.
+/// Memory of a release is allocated on one thread and freed on another, for which the C library's allocator
+/// takes locks.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! What is counted. Labels are classes: reason codes and outcomes, never paths, names or instances.
+//! Metrics. Labels are classes: reason codes and outcomes, never paths, names or instances.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -17,7 +17,7 @@ mod transactions;
 
 pub use transactions::TransactionMetrics;
 
-/// Every metric of one broker.
+/// All metrics of one broker.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -25,26 +25,26 @@ pub struct Metrics {
     pub challenges: IntCounter,
     /// Releases granted.
     pub grants: IntCounter,
-    /// Chips that are new.
+    /// Chips seen for the first time.
     pub chips: ChipMetrics,
     refusals: IntCounterVec,
-    /// Refusals that went to memory only.
+    /// Refusals that were kept in memory only.
     pub refusals_not_durable: IntCounter,
-    /// Decisions made again since something changed meanwhile.
+    /// Decisions that were repeated because something changed meanwhile.
     pub redecided: IntCounter,
-    /// Seconds of a release, from the first byte read to the answer.
+    /// Duration of a release in seconds, from the first byte read to the answer.
     pub release_seconds: Histogram,
-    /// Releases being served or waiting.
+    /// Releases running or waiting.
     pub releases_in_flight: IntGauge,
     /// Releases that wait for a verifier.
     pub verifications_waiting: IntGauge,
     /// Trust anchors from files.
     pub extra_trust_anchors: IntGauge,
-    /// Certificate revocation lists that are loaded.
+    /// Loaded CRLs.
     pub crls: IntGauge,
-    /// Certificate revocation lists that are out of date.
+    /// Loaded CRLs whose next update is overdue.
     pub crls_overdue: IntGauge,
-    /// 1 while the broker is ready, by the last probe.
+    /// 1 while the broker is ready, according to the last probe.
     pub ready: IntGauge,
     /// Of the listeners.
     pub listeners: ListenerMetrics,
@@ -59,7 +59,7 @@ pub struct Metrics {
 /// Bounds of the buckets of durations, in seconds.
 const DURATIONS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// What is counted of chips, by whose they are: `instance` or `policy`.
+/// Counters of chips by subject: `instance` or `policy`.
 #[derive(Clone, Debug)]
 pub struct ChipMetrics {
     first: IntCounterVec,
@@ -89,7 +89,7 @@ impl ChipMetrics {
         })
     }
 
-    /// Counts a chip that is new.
+    /// Counts a chip seen for the first time.
     pub fn seen(&self, subject: &Subject, event: ChipEvent) {
         let counters = match event {
             ChipEvent::First => &self.first,
@@ -105,7 +105,7 @@ impl ChipMetrics {
     }
 }
 
-/// Baselines by their state, and when the first one ends.
+/// Baselines by state, and the earliest expiry.
 #[derive(Clone, Debug)]
 pub struct BaselineMetrics {
     states: IntGaugeVec,
@@ -127,7 +127,7 @@ impl BaselineMetrics {
         Ok(metrics)
     }
 
-    /// Takes over what there is.
+    /// Sets the metrics from the current baselines.
     pub fn observe(&self, baselines: &[BaselineSummary], now: UnixTime) {
         for state in BaselineState::ALL {
             let count = baselines.iter().filter(|baseline| baseline.state == state).count();
@@ -141,10 +141,10 @@ impl BaselineMetrics {
     }
 }
 
-/// Whose chips are counted.
+/// The subjects of chip counters.
 const CHIP_SUBJECTS: [&str; 2] = ["instance", "policy"];
 
-/// What is counted of connections and bodies, by listener.
+/// Counters of connections and bodies, by listener.
 #[derive(Clone, Debug)]
 pub struct ListenerMetrics {
     connections: IntGaugeVec,
@@ -171,12 +171,12 @@ impl ListenerMetrics {
             connections: gauge("vouchsafe_connections", "Connections, TLS handshakes included")?,
             connections_turned_away: counter(
                 "vouchsafe_connections_turned_away_total",
-                "Connections that were closed before TLS: the listener is full, or the address has its share",
+                "Connections that were closed before TLS: the listener is full, or the address has used up its share",
             )?,
             body_bytes: gauge("vouchsafe_body_bytes", "Bytes that are set aside for bodies of requests")?,
             bodies_turned_away: counter(
                 "vouchsafe_bodies_turned_away_total",
-                "Requests whose body was not taken in: no room, or the address has its share",
+                "Requests whose body was not taken in: no room, or the address has used up its share",
             )?,
         })
     }
@@ -201,7 +201,7 @@ impl ListenerMetrics {
 /// The listeners, as metrics and the log name them.
 pub(crate) const LISTENERS: [&str; 2] = ["guests", "operators"];
 
-/// What is counted of collateral, by its kind.
+/// Metrics of collateral, by kind.
 #[derive(Clone, Debug)]
 pub struct CollateralMetrics {
     fetches: IntCounterVec,
@@ -244,7 +244,7 @@ impl CollateralMetrics {
         self.fetches.with_label_values(&[kind.name(), outcome]).inc();
     }
 
-    /// Takes over what there is.
+    /// Sets the metrics from the current collateral.
     pub fn observe(&self, status: &CollateralStatus, now: UnixTime) {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.waiting.set(i64::try_from(status.waiting).unwrap_or(i64::MAX));
@@ -256,7 +256,8 @@ impl CollateralMetrics {
             let items = || status.items.iter().filter(of_kind);
             let label = &[kind.name()];
             self.items.with_label_values(label).set(i64::try_from(items().count()).unwrap_or(i64::MAX));
-            // No item, no age: an alert on a maximum does not take an absent one for a young one.
+            // Without items there is no age, so that an alert on a maximum does not mistake a missing item
+            // for a fresh one.
             if let Some(oldest) = items().filter_map(|item| item.fetched_at).min() {
                 self.age.with_label_values(label).set(number(now.since(oldest)));
             }
@@ -267,14 +268,14 @@ impl CollateralMetrics {
     }
 }
 
-/// How a fetch can end.
+/// Outcomes of a fetch.
 const FETCH_OUTCOMES: &[&str] = &["fetched", "unchanged", "missing", "refused", "failed", "not-queued"];
 
 impl Metrics {
     /// All at zero.
     ///
     /// # Errors
-    /// When two metrics have one name, which a test rules out.
+    /// When two metrics have the same name, which a test rules out.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let histogram = HistogramOpts::new("vouchsafe_release_seconds", "Time of a release");
@@ -319,7 +320,7 @@ impl Metrics {
         self.refusals.with_label_values(&[code.as_str()]).inc();
     }
 
-    /// Takes over what there is of collateral.
+    /// Sets the collateral metrics from its current status.
     pub fn observe_collateral(&self, status: &CollateralStatus, now: UnixTime) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.crls.set(count(status.crls.len()));

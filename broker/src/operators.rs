@@ -1,8 +1,8 @@
 //! The operators' listener: secrets, policies, baselines, guardrails, decisions, chips, collateral, operators.
 //!
-//! Every handler but health and metrics takes a `Principal`, which only a valid token gives, and asks
-//! it for a `Permit` before anything is read or written. Objects are named in the query or in the JSON body, never in
-//! the path of the URL. Values of secrets go in and never come out.
+//! Every handler except health and metrics takes a `Principal`, which can only be made from a valid token,
+//! and asks it for a `Permit` before anything is read or written. Objects are named in the query or in the
+//! JSON body, never in the path of the URL. Values of secrets are accepted and never returned.
 
 mod accounts;
 mod baselines;
@@ -66,7 +66,7 @@ fn answer(body: &impl Serialize) -> Result<HttpResponse, HttpProblem> {
     Ok(HttpResponse::Ok().json(body))
 }
 
-/// Runs work on a thread that may block: a listener's own threads serve others meanwhile.
+/// Runs blocking work on a thread pool, so that the listener's own threads can serve other requests.
 async fn blocking<T: Send + 'static, E: Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, HttpProblem>
@@ -75,12 +75,12 @@ where
 {
     match web::block(work).await {
         Ok(done) => Ok(done?),
-        // It panicked, which is a bug.
+        // The work panicked, which is a bug.
         Err(_) => Err(HttpProblem::new(ReasonCode::Internal)),
     }
 }
 
-/// The answer to a change that has nothing to tell.
+/// The answer to a change without a result: 204.
 fn done() -> Result<HttpResponse, HttpProblem> {
     Ok(HttpResponse::NoContent().finish())
 }

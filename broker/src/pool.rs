@@ -1,7 +1,7 @@
-//! A bounded pool of threads for work that keeps a processor busy.
+//! A bounded thread pool for CPU-bound work.
 //!
-//! As many threads as there are processors and a queue of fixed length: when that is full the work is
-//! refused at once, so that a flood costs a refusal and not memory or latency for those who are in.
+//! It has as many threads as processors and a queue of fixed length: when the queue is full, work is refused
+//! at once, so that a flood costs refusals, not memory or latency for admitted work.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ pub struct Pool(Arc<Queue>);
 struct Queue {
     limit: usize,
     state: Mutex<State>,
-    /// Told once for each job, and only while a thread has nothing to do.
+    /// Notified once for each job, and only while a thread is idle.
     changed: Condvar,
 }
 
@@ -41,10 +41,10 @@ pub enum PoolError {
 }
 
 impl Pool {
-    /// Starts `threads` threads with room for `queue` jobs that wait.
+    /// Starts `threads` threads, with room for `queue` waiting jobs.
     ///
     /// # Errors
-    /// When the system gives no threads.
+    /// When a thread cannot be started.
     pub fn start(threads: usize, queue: usize) -> std::io::Result<Self> {
         let queue = Queue { limit: queue, state: Mutex::default(), changed: Condvar::new() };
         let pool = Self(Arc::new(queue));
@@ -65,19 +65,19 @@ impl Pool {
     ) -> Result<T, PoolError> {
         let (answer, answered) = oneshot::channel();
         self.spawn(move || {
-            // Nobody waits any more when this fails: the connection is gone.
+            // If this fails, the connection is gone.
             let _gone = answer.send(job());
         })?;
         answered.await.map_err(|_| PoolError::Failed)
     }
 
-    /// Runs `job` on a thread of the pool; whoever waits for it is told by the job itself.
+    /// Runs `job` on a thread of the pool; the job itself delivers its result.
     ///
     /// # Errors
     /// [`PoolError::Full`] at once when too much waits already.
     pub fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PoolError> {
         let mut state = self.0.lock();
-        // Those without work are about to take one job each.
+        // Idle threads are about to take one job each.
         if state.jobs.len() >= self.0.limit.saturating_add(state.idle) {
             return Err(PoolError::Full);
         }
@@ -113,7 +113,7 @@ impl Queue {
         }
     }
 
-    /// Waits for a job; `None` when there will be none.
+    /// Waits for a job; `None` once the pool is dropped.
     fn next(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
@@ -130,7 +130,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Jobs run outside of the lock: nothing in it can panic half-way.
+        // Jobs run outside of the lock, so nothing can panic while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

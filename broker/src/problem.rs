@@ -1,7 +1,7 @@
-//! Errors as they leave the broker: always an RFC 9457 problem, whatever went wrong where.
+//! Errors of the API: always an RFC 9457 problem, whatever went wrong.
 //!
-//! What a guest is told is the code, the decision id and, under a valid challenge, the signature. The
-//! detail of a problem is for operators only.
+//! A guest gets the code, the decision id and, under a valid challenge, the signature. The detail of a
+//! problem is for operators only.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use vouchsafe_protocol::{DecisionId, ReasonCode};
 
 use crate::random;
 
-/// A problem on its way to whoever asked.
+/// A problem, as an HTTP response.
 #[derive(Debug)]
 pub struct HttpProblem {
     problem: Box<Problem>,
@@ -22,7 +22,7 @@ pub struct HttpProblem {
 }
 
 impl HttpProblem {
-    /// A problem with nothing but its code.
+    /// A problem with only its code.
     #[must_use]
     pub fn new(code: ReasonCode) -> Self {
         Problem::new(code).into()
@@ -32,25 +32,25 @@ impl HttpProblem {
     #[must_use]
     pub fn for_guest(code: ReasonCode) -> Self {
         let mut problem = Problem::new(code);
-        // Without randomness the answer goes without an id; nothing else can be released then either.
+        // Without randomness the answer has no id; nothing could be released then either.
         problem.decision = random::decision_id().ok();
         problem.into()
     }
 
-    /// A problem of the operators' listener, with what exactly was wrong.
+    /// A problem of the operators' listener, with its detail.
     #[must_use]
     pub fn for_operator(code: ReasonCode, detail: impl Into<String>) -> Self {
         Problem::new(code).with_detail(detail).into()
     }
 
-    /// The same for a decision that was given its id before.
+    /// Sets the id of a decision that already has one.
     #[must_use]
     pub fn under(mut self, decision: DecisionId) -> Self {
         self.problem.decision = Some(decision);
         self
     }
 
-    /// The same with the time after which the very same request may be sent again.
+    /// Sets the time after which the same request may be sent again.
     #[must_use]
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);

@@ -1,13 +1,13 @@
-//! Randomness: challenges' nonces and decision ids.
+//! Randomness for challenge nonces and decision ids.
 //!
-//! The first bytes cost the library tens of milliseconds for seeding itself; [`warm`] pays that at start.
+//! The library takes tens of milliseconds to seed itself; [`warm`] does that at start.
 
 use aws_lc_rs::rand;
 use vouchsafe_protocol::{DecisionId, Nonce};
 
 use crate::clock;
 
-/// The system gives no randomness.
+/// The system provides no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the random generator failed")]
 pub struct RandomError;
@@ -15,7 +15,7 @@ pub struct RandomError;
 /// Seeds the generator.
 ///
 /// # Errors
-/// When the system gives no randomness.
+/// When the system provides no randomness.
 pub(crate) fn warm() -> Result<(), RandomError> {
     bytes::<32>().map(|_| ())
 }
@@ -24,13 +24,14 @@ pub(crate) fn nonce() -> Result<Nonce, RandomError> {
     bytes().map(Nonce)
 }
 
-/// 48 bits of milliseconds since 1970, big-endian, then 80 by chance: what is recorded together lies together in the index.
+/// 48 bits of milliseconds since 1970, big-endian, then 80 random bits: neighbours in time are neighbours in
+/// the index.
 pub(crate) fn decision_id() -> Result<DecisionId, RandomError> {
     let chance = u128::from_be_bytes(bytes()?) & CHANCE;
     Ok(DecisionId((clock::now_in_milliseconds() << 80 | chance).to_be_bytes()))
 }
 
-/// A number of 0 to 255, by chance.
+/// A random byte.
 pub(crate) fn byte() -> Result<u8, RandomError> {
     bytes::<1>().map(|[byte]| byte)
 }

@@ -1,8 +1,9 @@
-//! Refusals that are not worth a durable record: the last ones, in memory.
+//! Recent refusals that are not worth a durable record, in memory.
 //!
-//! Authentic evidence is not scarce, so that strangers could fill a disk with refusals. Theirs stay here until newer ones
-//! push them out or the broker stops. What costs less to make never pushes out what costs more: requests that are none,
-//! evidence that does not verify, and evidence of a VM that verified and was refused are kept apart.
+//! Anyone can get authentic evidence, so strangers could fill a disk with refusals. Theirs are kept here
+//! until newer ones replace them or the broker stops. Refusals that are cheap to cause never replace
+//! expensive ones: unreadable requests, evidence that does not verify, and refused VMs with verified evidence
+//! are kept separately.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,18 +11,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vouchsafe_keystore::record::RefusalRecord;
 use vouchsafe_protocol::DecisionId;
 
-/// What was shown by whoever was refused.
+/// What a refused request had proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// No request that can be read, or one without a live challenge.
+    /// The request was unreadable, or had no live challenge.
     Malformed,
-    /// Evidence that did not verify.
+    /// The evidence did not verify.
     Unverified,
-    /// Evidence that verified.
+    /// The evidence verified.
     Verified,
 }
 
-/// The last refusals, by standing.
+/// Recent refusals, by standing.
 #[derive(Debug)]
 pub struct Refusals {
     capacity: usize,
@@ -30,7 +31,7 @@ pub struct Refusals {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// How many there were.
+    /// Refusals so far; numbers the next one.
     count: u64,
     malformed: VecDeque<Numbered>,
     unverified: VecDeque<Numbered>,
@@ -44,13 +45,13 @@ struct Numbered {
 }
 
 impl Refusals {
-    /// Room for `capacity` of them of each standing.
+    /// Room for `capacity` refusals of each standing.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self { capacity, kept: Mutex::default() }
     }
 
-    /// Keeps one, and forgets the oldest of its standing when there is no room.
+    /// Keeps a refusal, and drops the oldest of its standing when there is no room.
     pub fn keep(&self, refusal: RefusalRecord, standing: Standing) {
         if self.capacity == 0 {
             return;
@@ -73,8 +74,8 @@ impl Refusals {
         found.max_by_key(|kept| kept.number).map(|kept| (*kept.refusal).clone())
     }
 
-    /// The newest ones first that `is_wanted`. Nothing is kept while that is asked: it should be quick, and what takes longer is
-    /// for what comes out.
+    /// The newest refusals that match `is_wanted`, newest first. The lock is held while `is_wanted` runs, so
+    /// it should be quick; filter the result for anything slower.
     #[must_use]
     pub fn newest(&self, is_wanted: impl Fn(&RefusalRecord) -> bool) -> Vec<Arc<RefusalRecord>> {
         let kept = self.kept();
@@ -86,7 +87,7 @@ impl Refusals {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        // What a panic could leave half-written is a number that is not used.
+        // A panic could at most leave a number unused.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

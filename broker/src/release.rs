@@ -1,9 +1,9 @@
 //! A release, from the request to the signed answer.
 //!
 //! [`release`] opens the request, [`commit`](commit::commit) has it verified, prepared and recorded, and
-//! [`prepare`](pipeline::prepare) is the way from verified evidence to an answer. Types carry the argument: secrets are
-//! unsealed under a grant, a grant comes from verified claims, the key that secrets are wrapped to comes out of those
-//! claims, and the answer leaves only after the grant is on record with its nonce spent.
+//! [`prepare`](pipeline::prepare) turns verified evidence into an answer. Types carry the argument: secrets
+//! are unsealed under a grant, a grant comes from verified claims, the key that secrets are wrapped to comes
+//! from those claims, and the answer is sent only after the grant is recorded with its nonce spent.
 
 mod commit;
 mod decision;
@@ -25,7 +25,7 @@ use error::Failure;
 pub(crate) use refuse::{Refused, refuse_challenge};
 use refuse::{RequestContext, refuse};
 
-/// Releases what is asked for, or says why not.
+/// Releases the requested secrets, or refuses.
 ///
 /// # Errors
 /// [`Refused`] is on record, as far as it is worth one, before this returns.

@@ -1,6 +1,6 @@
-//! SIGHUP: takes certificates, and what else of the configuration a running broker can change.
+//! SIGHUP: reloads certificates, and the settings that a running broker can change.
 //!
-//! All or nothing: a file that cannot be used leaves everything as it was, and the log says which one and why.
+//! All or nothing: if a file cannot be used, everything stays as it was, and the log says which one and why.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::config::{BrokerConfig, ConfigError, Reloaded};
 use crate::server::Certificates;
 use crate::tls::TlsError;
 
-/// Why everything stays as it was.
+/// Why nothing was reloaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReloadError {
     /// The configuration.
@@ -20,7 +20,7 @@ pub(crate) enum ReloadError {
     Tls(#[from] TlsError),
 }
 
-/// Reads the configuration and the certificates again, and says in the log what became of it.
+/// Reads the configuration and the certificates again, and logs the result.
 pub(crate) fn reload(file: &Path, broker: &Broker, certificates: &Certificates) {
     match take(file, broker, certificates) {
         Ok((changed, restart)) => {

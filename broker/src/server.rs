@@ -1,5 +1,5 @@
-//! Two HTTP servers in one process: guests' and operators', each with its own sockets, threads and limits,
-//! so that a flood of the one does not reach the other.
+//! Two HTTP servers in one process, for guests and for operators, each with its own sockets, threads and
+//! limits, so that a flood at one does not affect the other.
 //!
 //! A connection is admitted before its TLS handshake (`admission`) and bounded below HTTP (`connection`).
 
@@ -34,7 +34,7 @@ use crate::tls::{self, TlsError};
 use crate::{guests, operators};
 use connection::{Connection, Stream};
 
-/// Why the listeners are not up.
+/// Why the listeners could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// TLS.
@@ -45,7 +45,7 @@ pub enum ServeError {
     Listen {
         /// Which.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
@@ -60,11 +60,11 @@ pub struct Servers {
     running: [Server; 2],
 }
 
-/// Stops both servers: requests that are being served may end first.
+/// Stops both servers after the running requests.
 #[derive(Clone)]
 pub struct Stop([ServerHandle; 2]);
 
-/// The certificates that both servers show; they can be replaced while the servers run.
+/// The certificates of both servers, replaceable at run time.
 #[derive(Clone)]
 pub struct Certificates([Arc<ArcSwap<ServerConfig>>; 2]);
 
@@ -74,7 +74,7 @@ impl Certificates {
         Ok(Self([load(&config.guests)?, load(&config.operators)?]))
     }
 
-    /// Takes the certificates and keys that the configuration names, for new connections.
+    /// Loads the configured certificates and keys, for new connections.
     ///
     /// # Errors
     /// [`TlsError`] names the file; nothing has changed then.
@@ -96,7 +96,7 @@ struct Accepting {
 }
 
 impl Servers {
-    /// Binds both addresses and starts to serve.
+    /// Binds both addresses and starts serving.
     ///
     /// # Errors
     /// [`ServeError`] names the address or the file.
@@ -139,7 +139,7 @@ impl Servers {
     /// Serves until stopped.
     ///
     /// # Errors
-    /// When a server ends by itself.
+    /// When a server stops by itself.
     pub async fn run(self) -> std::io::Result<()> {
         let [guests, operators] = self.running;
         tokio::try_join!(guests, operators).map(|_| ())
@@ -147,7 +147,7 @@ impl Servers {
 }
 
 impl Stop {
-    /// Takes no new connections and waits for requests that are being served, as long as configured.
+    /// Stops accepting connections and waits for running requests, up to the configured time.
     pub async fn stop(&self) {
         let [guests, operators] = &self.0;
         tokio::join!(guests.stop(true), operators.stop(true));
@@ -155,7 +155,7 @@ impl Stop {
 }
 
 impl Accepting {
-    /// A connection that was admitted and has shaken hands; `None` when it was turned away or broke.
+    /// A connection after admission and TLS handshake; `None` if it was turned away or failed.
     async fn accept(&self, io: TcpStream) -> Option<(Stream<TlsStream<TcpStream>>, SocketAddr)> {
         let peer = io.peer_addr().ok()?;
         let permit = self.admission.connect(peer.ip(), Instant::now()).ok()?;
@@ -170,7 +170,7 @@ impl Accepting {
 fn bind(listener: &Listener) -> Result<(SocketAddr, TcpListener), ServeError> {
     let failed = |source| ServeError::Listen { address: listener.listen, source };
     let socket = TcpListener::bind(listener.listen).map_err(failed)?;
-    // Connections of many guests at once wait here for admission, more of them than the standard library lets.
+    // Many guests may connect at once; the standard library's backlog is shorter.
     rustix::net::listen(&socket, BACKLOG).map_err(|error| failed(error.into()))?;
     let address = socket.local_addr().map_err(failed)?;
     Ok((address, socket))
@@ -184,7 +184,7 @@ fn serve(
 ) -> std::io::Result<Server> {
     let server = Server::build()
         .workers(threads)
-        // Admission turns away what is too much: nothing waits for the server to accept it.
+        // Admission turns away excess connections, so the server's own limit is off.
         .max_concurrent_connections(usize::MAX)
         .shutdown_timeout(accepting.broker.config().stop_timeout.as_secs())
         .disable_signals();
@@ -193,7 +193,7 @@ fn serve(
     Ok(server.listen("listener", socket, connections)?.run())
 }
 
-/// From a socket to the end of its connection: admission, TLS, HTTP, and the routes of the listener.
+/// The service for connections: admission, TLS, HTTP, and the routes of the listener.
 fn connections(
     accepting: Accepting,
     stopping: GracefulShutdownSignal,
@@ -233,7 +233,7 @@ fn connections(
     .and_then(http)
 }
 
-/// What a request may still ask of its connection.
+/// The limits of a request's connection.
 struct Bounds {
     connection: Option<Rc<Connection>>,
     requests: u32,
@@ -253,7 +253,7 @@ impl Bounds {
         Self { connection, requests: requests.unwrap_or_default(), has_body }
     }
 
-    /// The answer, with which the connection ends when it has to.
+    /// Applies the limits to an answer: closes the connection if it is due.
     fn apply<B>(&self, mut answer: ServiceResponse<B>) -> ServiceResponse<B> {
         let ends = |connection: &Rc<Connection>| connection.ends(self.requests, self.has_body);
         if self.connection.as_ref().is_none_or(ends) {
@@ -263,15 +263,15 @@ impl Bounds {
     }
 }
 
-/// A connection that is over; there is nobody to tell why.
+/// The connection has ended; there is nobody to report to.
 #[derive(Clone, Copy, Debug)]
 struct Ended;
 
-/// Connections that wait to be accepted, as far as the kernel's `somaxconn` goes.
+/// Backlog of pending connections, capped by the kernel's `somaxconn`.
 const BACKLOG: i32 = 4096;
-/// One that handshakes with strangers keep busy leaves one to operators.
+/// Two, so that one that is busy with strangers' handshakes leaves one to operators.
 const OPERATORS_THREADS: usize = 2;
-/// Of a client that was answered and is still sending.
+/// How long to wait for a client that was answered and is still sending.
 const DISCONNECT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(crate) struct Asked {
     pub(crate) bound: BoundRequest,
 }
 
-/// Where the guests of tests are.
+/// The network of the tests' guests.
 pub(crate) fn client() -> Network {
     Network::from(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
@@ -72,7 +72,7 @@ impl Fixture {
         fixture
     }
 
-    /// A broker that has no collateral.
+    /// A broker without collateral.
     pub(crate) async fn without_crls() -> Self {
         Self::opened(|_| {}).await
     }
@@ -86,7 +86,7 @@ impl Fixture {
         Self { broker, token, folder }
     }
 
-    /// A request from [`client`], whose body has no bytes.
+    /// An arrival from [`client`] with an empty body.
     pub(crate) fn arrival(&self) -> Arrival {
         self.arrival_from(client())
     }
@@ -100,7 +100,7 @@ impl Fixture {
         &self.broker.keystore
     }
 
-    /// What a guest would ask with evidence of these kinds, under `challenge`.
+    /// A guest's request with evidence of these kinds, under `challenge`.
     pub(crate) fn ask(&self, vm: &SimulatedVm, kinds: Kinds, challenge: Challenge, paths: &[&str]) -> Asked {
         let key = GuestKey::generate(Suite::XWing);
         let paths = ReleasePaths::sort(paths.iter().map(|text| path(text)).collect()).expect("paths");
@@ -140,7 +140,7 @@ pub(crate) fn name(text: &str) -> ObjectName {
     ObjectName::parse(text).expect("a name")
 }
 
-/// A policy for VMs of `project` whose roots are fake.
+/// A policy for VMs of `project` under fake roots.
 pub(crate) fn policy(project: u64) -> String {
     let mut template = PolicyTemplate::new(Purpose::App, project, Technology::SevSnp);
     template.vtpm_root = TemplateRoot::Extra;

@@ -1,7 +1,7 @@
 //! TLS of both listeners: 1.3 only, X25519MLKEM768 first.
 //!
-//! TLS keeps curious eyes out. No secret rests on it: secrets are wrapped to the guest's attested key and
-//! the answer is signed by the broker's identity.
+//! TLS only gives privacy. No secret depends on it: secrets are wrapped to the guest's attested key and the
+//! answer is signed by the broker's identity.
 
 use std::fs;
 use std::net::IpAddr;
@@ -22,30 +22,30 @@ use zeroize::Zeroizing;
 
 use crate::config::Listener;
 
-/// Why a listener has no TLS.
+/// Why TLS of a listener cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file is missing or holds nothing of the kind.
+    /// A file is missing or has no such PEM block.
     #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What was wrong.
+        /// The fault.
         source: pem::Error,
     },
-    /// Certificate and key do not fit each other, or are of a kind that TLS 1.3 does not know.
+    /// Certificate and key do not match, or are of a kind unknown to TLS 1.3.
     #[error("{} with {}: {source}", certificate.display(), key.display())]
     Pair {
         /// The certificate's file.
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// What was wrong.
+        /// The fault.
         source: rustls::Error,
     },
 }
 
-/// The server's side of TLS for a listener.
+/// The TLS server configuration of a listener.
 ///
 /// # Errors
 /// [`TlsError`] names the file.
@@ -61,7 +61,7 @@ pub fn server(listener: &Listener) -> Result<ServerConfig, TlsError> {
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .map_err(pair)?;
-    // A guest makes two requests on one connection and never resumes one; unacknowledged tickets would
+    // A guest makes two requests on one connection and never resumes a session; unacknowledged tickets would
     // delay its first answer.
     config.send_tls13_tickets = 0;
     Ok(config)
@@ -77,7 +77,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
     certificates_in(path, &pem)
 }
 
-/// All certificates of what was read from a PEM file, at least one.
+/// All certificates in the content of a PEM file, at least one.
 ///
 /// # Errors
 /// [`TlsError::File`].
@@ -87,7 +87,7 @@ pub(crate) fn certificates_in(path: &Path, pem: &[u8]) -> Result<Vec<Certificate
     if chain.is_empty() { Err(file(pem::Error::NoItemsFound)) } else { Ok(chain) }
 }
 
-/// Whether the certificate of a PEM file names this host, a DNS name or an address.
+/// Whether the certificate in a PEM file is valid for this host, a DNS name or an address.
 ///
 /// # Errors
 /// [`TlsError::File`] when it holds no certificate.
@@ -99,10 +99,10 @@ pub fn is_for(certificate: &Path, host: &str) -> Result<bool, TlsError> {
     Ok(parsed.is_ok_and(|parsed| verify_server_name(&parsed, &host).is_ok()))
 }
 
-/// A new CA and a certificate of it for the broker. The CA's key is thrown away: a new certificate means a
+/// A new CA and a certificate from it for the broker. The CA's key is discarded, so a new certificate means a
 /// new CA file for guests and operators.
 pub struct SelfSigned {
-    /// The CA, PEM: what guests and operators are given.
+    /// The CA, PEM, for guests and operators.
     pub ca: String,
     /// Certificate chain, PEM.
     pub certificate: String,
@@ -114,7 +114,7 @@ impl SelfSigned {
     /// For these host names and addresses.
     ///
     /// # Errors
-    /// When a name is no name.
+    /// When a name is invalid.
     pub fn generate(hosts: &[String]) -> Result<Self, rcgen::Error> {
         let mut ca = CertificateParams::new(Vec::new())?;
         ca.distinguished_name.push(DnType::CommonName, "vouchsafe broker CA");
@@ -140,7 +140,7 @@ fn name(host: &str) -> Result<SanType, rcgen::Error> {
     }
 }
 
-/// Says what others may do with a private key's file, `None` when nothing.
+/// What others may do with a private key's file; `None` for nothing.
 #[must_use]
 pub fn readable_by_others(path: &Path) -> Option<u32> {
     use std::os::unix::fs::MetadataExt as _;

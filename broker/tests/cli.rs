@@ -112,7 +112,7 @@ fn an_operator_works_with_a_broker_from_init_to_stop() {
         &["policy", "check", "prod/db", "p.cedar"][..],
         &["policy", "check", "prod/db", "p.cedar", "--broker"],
     ] {
-        assert!(broker.ok(asked, b"").contains("would be taken"));
+        assert!(broker.ok(asked, b"").contains("would be accepted"));
     }
     broker.ok(&["policy", "put", "prod/db", "p.cedar"], b"");
     let put = ["secret", "put", "prod/db/password", "--policy", "prod/db", "--from", "-"];

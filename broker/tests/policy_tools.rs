@@ -103,7 +103,7 @@ fn t53_a_captured_vm_gets_a_policy_and_a_baseline() {
     let text = folder.read("db.cedar");
     assert!(!text.contains("@accepts") && text.contains("Baseline::\"prod/db\""), "{text}");
     let check = ["policy", "check", "prod/db", "db.cedar", "--baseline", "prod/db=db.baseline.json"];
-    assert!(folder.said(0, &check).contains("prod/db would be taken"));
+    assert!(folder.said(0, &check).contains("prod/db would be accepted"));
     let (released, why) = folder.tried("vm.json", &[]);
     assert!(released, "{why}");
     let other =

@@ -26,12 +26,12 @@ fn v4(last: u8) -> IpAddr {
 }
 
 #[test]
-fn t54_one_address_gets_its_share_of_connections_and_no_more() {
+fn t54_one_address_cannot_exceed_its_share_of_connections() {
     let (admission, metrics) = admission();
     let now = Instant::now();
     let held: Vec<_> = (0..4).map(|_| admission.connect(v4(1), now).unwrap()).collect();
     assert_eq!(admission.connect(v4(1), now).unwrap_err(), TurnedAway::Address);
-    // Others still get in, until all is taken.
+    // Others are still admitted, until the listener is full.
     let others: Vec<_> = (2..4).map(|last| admission.connect(v4(last), now).unwrap()).collect();
     assert_eq!(admission.connect(v4(9), now).unwrap_err(), TurnedAway::Full);
     let text = String::from_utf8(metrics.text().unwrap()).unwrap();
@@ -49,7 +49,7 @@ fn t54_one_address_gets_its_share_of_connections_and_no_more() {
 }
 
 #[test]
-fn t44_one_address_opens_its_share_at_once_and_so_many_a_minute_after_that() {
+fn t44_one_address_opens_a_burst_of_its_share_and_then_its_rate() {
     let (admission, _metrics) = admission();
     let now = Instant::now();
     let after = |seconds: u64| now + Duration::from_secs(seconds);
@@ -70,7 +70,7 @@ fn t44_one_address_opens_its_share_at_once_and_so_many_a_minute_after_that() {
 }
 
 #[test]
-fn t54_one_address_gets_its_share_of_bodies_and_no_more() {
+fn t54_one_address_cannot_exceed_its_share_of_bodies() {
     let (admission, _metrics) = admission();
     let [one, other] = [v4(1), v4(2)].map(Network::from);
     let held = admission.body(one, 60).unwrap();
@@ -90,7 +90,7 @@ fn t54_a_network_is_an_address_or_a_prefix_of_64_bits() {
     assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff:ffff:ffff:ffff"));
     assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
     assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-    // The same address on a socket for both families.
+    // The same address, IPv4-mapped as on a dual-stack socket.
     assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
     assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
 }
@@ -106,7 +106,7 @@ fn t54_lines_about_a_full_listener_are_few() {
 }
 
 #[test]
-fn new_shares_hold_from_now_on() {
+fn new_shares_take_effect_at_once() {
     let (admission, _metrics) = admission();
     let now = Instant::now();
     let _held: Vec<_> = (0..4).map(|_| admission.connect(v4(1), now).unwrap()).collect();
@@ -118,14 +118,14 @@ fn new_shares_hold_from_now_on() {
 }
 
 #[test]
-fn t54_networks_that_came_and_went_keep_no_other_out() {
+fn t54_networks_that_have_disconnected_lock_no_other_out() {
     let (admission, _metrics) = admission();
     let now = Instant::now();
     for network in 0..=u16::MAX {
         assert!(admission.connect(v6(1, network), now).is_ok());
     }
     assert_eq!(admission.table().networks.len(), MAX_NETWORKS);
-    // They opened one each just now, and one of them stays: a moment later the others are forgotten.
+    // Each opened one connection just now, and one of them stays open: a moment later the others are dropped.
     assert_eq!(admission.connect(v4(1), now).unwrap_err(), TurnedAway::Full);
     let _held = admission.connect(v6(1, 7), now).unwrap();
     let later = now + Duration::from_secs(2);
@@ -157,7 +157,7 @@ fn t54_the_networks_of_a_site_get_a_few_shares_of_bodies() {
     let held: Vec<_> = (0..4).map(|network| body(1, network, 60).unwrap()).collect();
     assert_eq!(body(1, 4, 1).unwrap_err(), TurnedAway::Address);
     assert!(body(2, 4, 60).is_ok(), "another site is not concerned");
-    // An IPv4 address is of no site.
+    // An IPv4 address belongs to no site.
     let others: Vec<_> = (0..5).map(|last| admission.body(Network::from(v4(last)), 60).unwrap()).collect();
     drop((held, others));
     assert!(body(1, 4, 60).is_ok());

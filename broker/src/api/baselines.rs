@@ -1,11 +1,11 @@
-//! `/v1/baselines`; `show` is that of [documents](super::documents).
+//! `/v1/baselines`; `show` uses the types of [documents](super::documents).
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::ObjectName;
 
 pub use vouchsafe_keystore::registry::{BaselineState, BaselineSummary};
 
-/// `revoke`: nothing is a member any more, for good.
+/// `revoke`: permanently, no VM is a member of the baseline.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeBaseline {

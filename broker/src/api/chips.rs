@@ -6,20 +6,20 @@ use vouchsafe_keystore::registry;
 use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::{DecisionId, ObjectName, UnixTime};
 
-/// Query of the list. Chips of an instance or of a policy, not of both.
+/// Query of the list: the chips of an instance or of a policy, not of both.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListChips {
     /// Only those of this VM: `project number/instance id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// Only those of VMs that were granted something by this policy and named no instance.
+    /// Only those of VMs without a named instance that were granted something under this policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<ObjectName>,
     /// `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
-    /// At most so many, 1 to 1000; 50 unless given.
+    /// At most this many, 1 to 1000; default: 50.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
@@ -41,14 +41,14 @@ pub struct SeenChip {
     pub index: u64,
     /// The chip.
     pub chip: Chip,
-    /// The chip that the subject was on before; `None` when this is its first. With one it raised an alarm.
+    /// The chip that the subject was on before; `None` for its first chip. A change of chip raised an alarm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<Chip>,
-    /// Whose.
+    /// The instance, or the policy of VMs without one.
     pub subject: Subject,
-    /// When.
+    /// The time of that grant.
     pub first_seen_at: UnixTime,
-    /// The grant that first saw it.
+    /// The first grant on this chip.
     pub decision: DecisionId,
 }
 

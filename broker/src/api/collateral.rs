@@ -5,11 +5,11 @@ use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48};
 
 pub use crate::collateral::{CollateralStatus, CrlStatus, ItemStatus};
 
-/// Query of `import`, whose body is a file or a bundle.
+/// Query of `import`, whose body is one file or a bundle.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportCollateral {
-    /// Whose bundles are taken; this broker's own unless given.
+    /// The broker whose bundles are accepted; default: this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<BrokerIdentity>,
     /// The body is the launch endorsement for this measurement.

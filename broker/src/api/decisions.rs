@@ -13,11 +13,11 @@ pub struct ShowDecision {
     pub id: DecisionId,
 }
 
-/// Query of the list. Everything that is `None` filters nothing.
+/// Query of the list. A member that is `None` does not filter.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListDecisions {
-    /// Only these.
+    /// Only this outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// Only those that concern this secret.
@@ -26,19 +26,19 @@ pub struct ListDecisions {
     /// Only those of this VM: `project number/instance id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// Not earlier than this.
+    /// Only decisions at or after this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<UnixTime>,
-    /// Earlier than this.
+    /// Only decisions before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixTime>,
     /// `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
-    /// At most so many, 1 to 1000; 50 unless given.
+    /// At most this many, 1 to 1000; default: 50.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Refusals in the broker's memory instead of the log.
+    /// Refusals that are kept in memory instead of those in the log.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub remembered: bool,
 }
@@ -56,9 +56,9 @@ pub struct DecisionPage {
 /// A decision, or a change by an operator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decision {
-    /// Its number in the log, from 0; `None` when it is only in memory.
+    /// Its index in the log, from 0; `None` when it is only in memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u64>,
-    /// As the log has it.
+    /// The record as it is in the log.
     pub record: LogRecord,
 }

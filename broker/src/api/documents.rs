@@ -1,4 +1,4 @@
-//! Policies and baselines alike: text under a name, in versions.
+//! Types shared by policies and baselines: named texts with versions.
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
@@ -7,7 +7,7 @@ use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewDocument {
-    /// Under which name.
+    /// The name.
     pub name: ObjectName,
     /// Cedar for a policy, JSON for a baseline.
     pub text: String,
@@ -42,13 +42,13 @@ pub struct Document {
     pub version: u64,
     /// SHA-256 of the text.
     pub digest: Digest32,
-    /// Whether the document, whichever version, was revoked.
+    /// Whether the document was revoked; revocation covers all its versions.
     pub revoked: bool,
     /// When this version was put.
     pub created_at: UnixTime,
     /// The operator who put it.
     pub created_by: String,
-    /// As it was put, byte for byte.
+    /// The text as it was put, byte for byte.
     pub text: String,
 }
 

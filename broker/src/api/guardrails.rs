@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 /// The guardrails in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Guardrails {
-    /// Whether they are those that this version of the broker ships.
+    /// Whether they are the ones that this version of the broker ships.
     pub shipped: bool,
     /// Cedar.
     pub text: String,
 }
 
-/// `put`: others in their place.
+/// `put`: replaces the guardrails.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutGuardrails {
     /// Cedar.
     pub text: String,
-    /// Ids of the shipped rules that the text leaves out or changes: all of them, and no others.
+    /// Ids of the shipped rules that the text omits or changes: all of them, and no others.
     #[serde(default)]
     pub drop: BTreeSet<String>,
 }
@@ -34,6 +34,6 @@ pub struct GuardrailsVersion {
 /// Answer of `reset`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GuardrailsReset {
-    /// False when the shipped ones were in force already.
+    /// False when the shipped ones were already in force.
     pub changed: bool,
 }

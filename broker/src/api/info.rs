@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Suite};
 
-/// What a broker says of itself. Nothing in it is secret, nothing in it is signed.
+/// Public information about a broker. Nothing in it is secret or signed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Info {
-    /// Of the program.
+    /// Version of the program.
     pub version: String,
-    /// Those that it signs with.
+    /// The identities that it signs with.
     pub identities: Vec<BrokerIdentity>,
-    /// HPKE suites that it takes.
+    /// HPKE suites that it accepts.
     pub suites: Vec<Suite>,
     /// SHA-256 over all trust anchors.
     pub trust_anchors: Digest32,

@@ -16,7 +16,8 @@ pub struct NewOperator {
     pub name: String,
     /// What the operator may do.
     pub role: OperatorRole,
-    /// Where: at least one for an editor or an auditor, `*` alone for an auditor of everything, none for an administrator.
+    /// The namespaces of the role: at least one for an editor or an auditor, `*` alone for an auditor of
+    /// everything, none for an administrator.
     #[serde(default)]
     pub namespaces: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `/v1/policies`; `put` and `show` are those of [documents](super::documents).
+//! `/v1/policies`; `put` and `show` use the types of [documents](super::documents).
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_policy::{CompiledPolicy, Note, Purpose};
@@ -13,22 +13,23 @@ pub struct ListedPolicy {
     pub version: u64,
     /// Whether it was revoked.
     pub revoked: bool,
-    /// What registration would refuse today: a baseline was revoked or has ended since.
+    /// Why registration would reject the policy today, such as a baseline that has been revoked or has
+    /// expired since.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
 }
 
-/// Answer of `check`: the policy would be taken.
+/// Answer of `check`: the policy would be accepted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CheckedPolicy {
-    /// Under which name.
+    /// The name that it would be registered under.
     pub name: ObjectName,
     /// SHA-256 of the text.
     pub digest: Digest32,
-    /// What it is for; `None` guards no secret.
+    /// The purpose of its secrets; `None` for a policy under which no secret can be put.
     #[serde(rename = "for")]
     pub purpose: Option<Purpose>,
-    /// Those that it names.
+    /// The baselines that it names.
     pub baselines: Vec<ObjectName>,
     /// What the policy allows that may not have been intended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -36,7 +37,7 @@ pub struct CheckedPolicy {
 }
 
 impl CheckedPolicy {
-    /// What a check found that refuses nothing.
+    /// The answer for an accepted policy, with findings that do not reject it.
     #[must_use]
     pub fn new(name: ObjectName, policy: &CompiledPolicy, notes: &[Note]) -> Self {
         Self {
@@ -49,7 +50,7 @@ impl CheckedPolicy {
     }
 }
 
-/// `diff`: which recorded decisions another text would change.
+/// `diff`: which recorded decisions a new policy text would change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDiffRequest {
@@ -58,29 +59,29 @@ pub struct PolicyDiffRequest {
     /// The version to compare with; the current one unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// The other text.
+    /// The new text.
     pub text: String,
-    /// How many of the last records to look at, 1 to 1000.
+    /// How many of the latest records to evaluate, 1 to 1000.
     pub decisions: u32,
 }
 
 /// Answer of `diff`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PolicyDiff {
-    /// Releases under this policy that were decided again, one for each path.
+    /// Releases under this policy that were evaluated again, counted per path.
     pub replayed: usize,
-    /// Decisions whose evidence is no longer there or no longer verifies.
+    /// Decisions whose evidence is no longer kept or no longer verifies.
     pub without_evidence: usize,
-    /// Older decisions that were not looked at: the work is bounded.
+    /// Older decisions that were not evaluated, because the work is bounded.
     pub not_compared: usize,
-    /// Those that the other text would change.
+    /// Those that the new text would change.
     pub changed: Vec<ChangedDecision>,
 }
 
 /// A release that the two texts decide differently.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChangedDecision {
-    /// Under which it is on record.
+    /// The decision's id in the log.
     pub decision: DecisionId,
     /// When it was decided.
     pub at: UnixTime,
@@ -91,9 +92,9 @@ pub struct ChangedDecision {
     pub instance: Option<String>,
     /// Whether the stored text releases.
     pub before: bool,
-    /// Whether the other text releases.
+    /// Whether the new text releases.
     pub after: bool,
-    /// Why the one of the two denies that does.
+    /// Why the text that denies does so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Whether anything can be released.
+/// Whether the broker can release secrets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Readiness {
-    /// The status of the response is 200 when it is, else 503.
+    /// The status of the response is 200 when true, otherwise 503.
     pub ready: bool,
     /// Why not. [`Reason::Overloaded`] alone does not make the broker unready.
     pub reasons: Vec<Reason>,
@@ -14,29 +14,30 @@ pub struct Readiness {
     pub age_seconds: Option<u64>,
 }
 
-/// Why the broker cannot release anything.
+/// Why the broker cannot release secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Less free space than `limits.free_disk`.
     DiskAlmostFull,
-    /// The database does not answer, or its disk takes no write.
+    /// The database does not answer, or its disk cannot be written.
     StorageFailed,
-    /// The head of the decision log, or a row that every decision needs, does not check.
+    /// The head of the decision log, or a row that every decision needs, does not verify.
     LogHeadInvalid,
     /// The last grants could not be recorded.
     GrantsFailed,
-    /// The guardrails in force look at revocation, and there is no current CRL, or only an overdue one of an issuer in use.
+    /// The guardrails in force require current CRLs, and there is none, or that of an issuer in use is
+    /// overdue.
     CrlsMissing,
-    /// More releases are being served than the broker takes on. This passes, and an anonymous client can cause it: it is
-    /// reported, and does not make the broker unready.
+    /// The broker has reached its limit of concurrent releases. This passes, and an anonymous client can
+    /// cause it, so it is reported without making the broker unready.
     Overloaded,
-    /// The probe has not come back for too long.
+    /// The probe has not returned for too long.
     ProbeOverdue,
 }
 
 impl Reason {
-    /// Every reason there is.
+    /// Every reason.
     pub const ALL: [Self; 7] = [
         Self::DiskAlmostFull,
         Self::StorageFailed,
@@ -47,7 +48,7 @@ impl Reason {
         Self::ProbeOverdue,
     ];
 
-    /// Whether the broker is not ready because of it.
+    /// Whether the reason makes the broker unready.
     #[must_use]
     pub const fn makes_unready(self) -> bool {
         !matches!(self, Self::Overloaded)

@@ -14,13 +14,13 @@ pub struct ShowSecret {
     pub path: SecretPath,
 }
 
-/// `put`: a secret, or a new version of it. The value is printed nowhere: `Debug` shows its length.
+/// `put`: a secret, or a new version of it. The value is never printed: `Debug` shows its length.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutSecret {
-    /// Where.
+    /// The path of the secret.
     pub path: SecretPath,
-    /// What for; the policy must be for the same.
+    /// The purpose of the secret; the policy must have the same.
     #[serde(rename = "for")]
     pub purpose: Purpose,
     /// The policy that guards it, of its own namespace or of `shared`.
@@ -33,14 +33,14 @@ pub struct PutSecret {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenerateSecret {
-    /// Where.
+    /// The path of the secret.
     pub path: SecretPath,
-    /// What for; the policy must be for the same.
+    /// The purpose of the secret; the policy must have the same.
     #[serde(rename = "for")]
     pub purpose: Purpose,
     /// The policy that guards it, of its own namespace or of `shared`.
     pub policy: ObjectName,
-    /// A value for each instance, derived on release; then `length` has no effect.
+    /// Derive a value per instance on release; then `length` has no effect.
     #[serde(default)]
     pub per_instance: bool,
     /// Bytes, 16 to 1024.
@@ -55,19 +55,19 @@ const fn default_length() -> usize {
 /// Answer of `put` and `generate`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SecretVersion {
-    /// Where.
+    /// The path of the secret.
     pub path: SecretPath,
-    /// The version that is served from now on.
+    /// The version that is released from now on.
     pub version: u64,
 }
 
-/// `set-policy`: puts a secret under another policy.
+/// `set-policy`: moves a secret to another policy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetPolicy {
     /// Which secret.
     pub path: SecretPath,
-    /// Its policy from now on; for the same purpose.
+    /// Its new policy, which must have the same purpose.
     pub policy: ObjectName,
 }
 
@@ -77,7 +77,8 @@ pub struct SetPolicy {
 pub struct ChangeVersion {
     /// Which secret.
     pub path: SecretPath,
-    /// One version; `None` is all of them, for `restore` those that the last retirement of the whole secret retired.
+    /// One version; `None` for all of them. With `restore`, `None` means those that the last retirement of
+    /// the whole secret retired.
     #[serde(default)]
     pub version: Option<u64>,
 }

@@ -12,7 +12,7 @@ use vouchsafe_protocol::ReasonCode;
 use description::{Description, Seen};
 
 #[test]
-fn openapi_describes_every_call_as_its_types_are() {
+fn openapi_describes_every_call_by_its_types() {
     let description = Description::read();
     let mut seen = Seen::default();
     let mut findings = BTreeSet::new();
@@ -48,7 +48,7 @@ fn openapi_describes_every_call_as_its_types_are() {
 }
 
 #[test]
-fn openapi_has_every_problem_on_every_route_and_bearer_tokens_where_operators_come() {
+fn every_operator_route_in_openapi_requires_a_token_and_every_route_lists_every_problem() {
     let description = Description::read();
     for call in calls::all() {
         let operation = description.operation(call.method, call.path);
@@ -61,7 +61,7 @@ fn openapi_has_every_problem_on_every_route_and_bearer_tokens_where_operators_co
 }
 
 #[test]
-fn a_description_that_differs_is_noticed() {
+fn a_differing_description_is_noticed() {
     let differs = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut document = json!({ "components": { "schemas": { "Thing": {
             "type": "object",

@@ -1,4 +1,4 @@
-//! What a request holds of the broker's bounds.
+//! The resources that a request holds.
 
 use std::sync::Arc;
 
@@ -6,10 +6,11 @@ use crate::admission::{BodyPermit, Network};
 use crate::broker::Broker;
 use crate::gate::Admitted;
 
-/// Where a request came from, and what it holds of the bounds: its place among the releases, and the room of its body.
+/// Where a request came from, and the bounded resources that it holds: a slot among the releases, and the
+/// room for its body.
 ///
-/// It belongs to the work, not to the connection, and is dropped after the last buffer of it: a client that goes away
-/// while its request waits for a verifier gives nothing back before that.
+/// They belong to the work, not to the connection, and are released after the last buffer of the request: a
+/// client that disconnects while its request waits for a verifier frees nothing early.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     network: Network,
@@ -18,12 +19,12 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// Takes a place among the releases, for a request that was read from a body with this room.
+    /// Takes a slot among the releases for a request whose body holds this room.
     pub(crate) fn enter(broker: &Broker, network: Network, room: Arc<BodyPermit>) -> Self {
         Self { network, _admitted: broker.gate.enter(), _room: room }
     }
 
-    /// Whose the request is.
+    /// The client's network.
     pub(super) const fn network(&self) -> Network {
         self.network
     }

@@ -1,10 +1,10 @@
-//! What is known of the VM behind a request that is refused.
+//! What is known about the VM of a refused request.
 
 use vouchsafe_attestation::Instance;
 use vouchsafe_keystore::record::EvidencePiece;
 use vouchsafe_protocol::Digest32;
 
-/// A refusal, with what was known of the VM by then.
+/// A refusal, with what was known about the VM by then.
 pub(crate) struct Failure<E> {
     pub(crate) error: Box<E>,
     pub(crate) vm: VmContext,
@@ -16,11 +16,11 @@ impl<E> Failure<E> {
     }
 }
 
-/// What is known of a VM.
+/// What is known about a VM.
 pub(crate) enum VmContext {
     /// Nothing.
     Unknown,
-    /// The AK certificate is verified and names this instance; nothing proves that it was this VM's.
+    /// The AK certificate is verified and names this instance; that the request comes from it is not proved.
     Certified(String),
     /// The evidence is verified.
     Verified(Box<VerifiedVm>),
@@ -30,12 +30,12 @@ pub(crate) enum VmContext {
 pub(crate) struct VerifiedVm {
     pub(crate) claims: Digest32,
     pub(crate) instance: Option<String>,
-    /// The evidence, where the refusal is worth a durable record.
+    /// The evidence, if the refusal is worth a durable record.
     pub(crate) evidence: Option<Vec<EvidencePiece>>,
 }
 
 impl VmContext {
-    /// Of evidence that did not verify, whose AK certificate names `certified`.
+    /// The context of evidence that did not verify, where the AK certificate names `certified`.
     pub(super) fn of_certificate(certified: Option<String>) -> Self {
         certified.map_or(Self::Unknown, Self::Certified)
     }
@@ -49,7 +49,7 @@ impl VmContext {
     }
 }
 
-/// `project number/instance id`, which is how records name an instance.
+/// `project number/instance id`, as records name an instance.
 pub(crate) fn instance_name(instance: &Instance) -> String {
     format!("{}/{}", instance.project_number, instance.instance_id)
 }

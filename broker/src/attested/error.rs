@@ -9,13 +9,13 @@ use vouchsafe_protocol::{Nonce, ReasonCode};
 
 use crate::gate::Limited;
 
-/// Why a request is not a verified one.
+/// Why a request could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
     /// Not a live challenge of this broker.
     #[error(transparent)]
     Challenge(#[from] ChallengeError),
-    /// The guest's key does not have the form of its suite, under a live challenge.
+    /// Under a live challenge, the guest's key does not have the form of its suite.
     #[error("{error}")]
     Key {
         /// The challenge's nonce.
@@ -26,24 +26,24 @@ pub(crate) enum RequestError {
     /// The verifier refused.
     #[error(transparent)]
     Evidence(#[from] VerifyError),
-    /// The verifier misses collateral that is on its way.
+    /// The verifier lacks collateral that is being fetched.
     #[error("{error}")]
     Pending {
-        /// What it misses.
+        /// What is missing.
         error: VerifyError,
-        /// When it may be there.
+        /// Seconds after which to try again.
         seconds: u32,
     },
-    /// The verifier misses an issuing CA, and what its address gave is of no use.
+    /// The verifier lacks an issuing CA, and what its URL returned is unusable.
     #[error("{0}")]
     Unobtainable(VerifyError),
-    /// This instance asks too often.
+    /// This instance sends too many requests.
     #[error(transparent)]
     Limited(#[from] Limited),
 }
 
 impl RequestError {
-    /// What the guest is told.
+    /// The reason code that the guest gets.
     pub(crate) fn code(&self) -> ReasonCode {
         match self {
             Self::Challenge(ChallengeError::Expired { .. }) => ReasonCode::ChallengeExpired,
@@ -51,13 +51,13 @@ impl RequestError {
             Self::Key { .. } => ReasonCode::KeyInvalid,
             Self::Evidence(error) => error.code(),
             Self::Unobtainable(_) => ReasonCode::EvidenceRefused,
-            // Independent of the paths, so that it tells nothing of them (T50).
+            // Independent of the paths, so that it reveals nothing about them (T50).
             Self::Pending { .. } => ReasonCode::CollateralPending,
             Self::Limited(_) => ReasonCode::RateLimited,
         }
     }
 
-    /// Seconds after which the very same request may be sent again.
+    /// Seconds after which the same request may be sent again.
     pub(crate) const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Limited(limited) => Some(limited.seconds),
@@ -66,7 +66,7 @@ impl RequestError {
         }
     }
 
-    /// The nonce that the refusal is signed for, where the request itself could not be bound to it.
+    /// The nonce that a signed refusal names when the request itself could not be bound to it.
     pub(crate) const fn nonce(&self) -> Option<Nonce> {
         match self {
             Self::Key { nonce, .. } => Some(*nonce),
@@ -74,7 +74,7 @@ impl RequestError {
         }
     }
 
-    /// What operators are told, one line or more per reason.
+    /// The reasons that operators see, one or more lines each.
     pub(crate) fn reasons(&self) -> Vec<String> {
         match self {
             Self::Evidence(error) | Self::Pending { error, .. } => vec![refused(error)],
@@ -93,11 +93,11 @@ fn refused(error: &VerifyError) -> String {
     format!("evidence refused: {} ({error})", error.name())
 }
 
-/// Seconds after which it is worth asking again for what may be there after `wait`.
+/// Seconds after which a retry is worthwhile, for collateral expected after `wait`.
 pub(crate) fn retry_in(wait: Duration) -> u32 {
     u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX).clamp(PENDING, MOST)
 }
 
-/// Seconds in which a vendor that is up has answered.
+/// Seconds within which a working vendor service has answered.
 const PENDING: u32 = 3;
 const MOST: u32 = 3600;

@@ -1,4 +1,5 @@
-//! Evidence as the record keeps it: in pieces by digest, so that a fleet shares its logs and chains.
+//! Evidence as records keep it: split into pieces stored by digest, so that the VMs of a fleet share logs and
+//! chains.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,12 +42,12 @@ pub(crate) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
     pieces
 }
 
-/// Certificates that the verifier looked at: one that is too large for it is not kept either.
+/// Certificates within the verifier's size limit: a larger one was not used, and is not kept.
 fn usable<'e>(certificates: impl IntoIterator<Item = &'e Bytes>) -> impl Iterator<Item = &'e Bytes> {
     certificates.into_iter().filter(|certificate| certificate.len() <= MAX_CERTIFICATE)
 }
 
-/// The evidence that these pieces, by kind, were made from. `None` where a kind is unknown or a piece is missing.
+/// Reassembles evidence from its pieces. `None` when a kind is unknown or a piece is missing.
 pub(crate) fn assemble(pieces: Vec<(String, Vec<u8>)>) -> Option<Evidence> {
     let mut kept: BTreeMap<&str, Vec<Bytes>> = BTreeMap::new();
     for (kind, bytes) in &pieces {
@@ -88,7 +89,7 @@ pub(crate) fn digest(claims: &Claims) -> Digest32 {
     Digest32::of(&serde_json::to_vec(claims).expect("claims have string keys and no fallible members"))
 }
 
-/// Every kind that [`pieces`] gives.
+/// Every kind that [`pieces`] returns.
 const KINDS: [&str; 14] = [
     "ak-certificate",
     "ak-issuer",
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_the_whole_evidence() {
+    fn evidence_survives_being_split_and_reassembled() {
         for kinds in [Kinds::VTPM, Kinds::REPORT, Kinds::BOTH] {
             let (evidence, pieces) = kept(kinds);
             assert_eq!(assemble(pieces), Some(evidence));
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_kept_and_comes_back() {
+    fn every_kind_survives_being_split_and_reassembled() {
         let (mut evidence, _) = kept(Kinds::BOTH);
         evidence.vtpm.as_mut().unwrap().userspace_log = Some(Bytes(vec![4; 9]));
         evidence.sev_snp.as_mut().unwrap().launch_endorsement = Some(Bytes(vec![3; 9]));
@@ -148,7 +149,7 @@ mod tests {
         }
         assert_eq!(assemble(pieces.clone()), Some(evidence));
 
-        // A log is no evidence without its quote, and a token is text.
+        // A log without its quote is no evidence, and a token is text.
         let mut fewer = pieces;
         fewer.retain(|(kind, _)| kind != "tdx-quote");
         assert_eq!(assemble(fewer), None);
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_that_are_not_whole_evidence_give_none() {
+    fn incomplete_pieces_give_no_evidence() {
         let (_, pieces) = kept(Kinds::BOTH);
         for missing in ["ak-certificate", "quote", "quote-signature", "event-log", "pcrs", "snp-report"] {
             let mut fewer = pieces.clone();

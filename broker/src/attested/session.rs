@@ -1,4 +1,4 @@
-//! A request under a live challenge, bound to its key and its body. Its evidence has not been verified.
+//! A request under a live challenge, bound to its key and its body. Its evidence is not verified yet.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::arrival::Arrival;
 use super::error::RequestError;
 use crate::broker::Broker;
 
-/// A request as it was received: nothing of it has been checked.
+/// A request as received: nothing in it has been checked.
 pub(crate) struct Received {
     challenge: Challenge,
     suite: Suite,
@@ -27,22 +27,22 @@ impl From<ReleaseRequest> for Received {
     }
 }
 
-/// What lasts from the challenge of a request to its answer.
+/// The part of a request that is needed until its answer is sent.
 pub(crate) struct Session {
     pub(crate) broker: Arc<Broker>,
     pub(crate) decision: DecisionId,
     /// When the request was received.
     pub(crate) now: UnixTime,
-    /// Last second in which the broker takes the challenge.
+    /// Last second in which the broker accepts the challenge.
     pub(crate) expires_at: UnixTime,
     pub(super) arrival: Arrival,
 }
 
-/// A request under a live challenge of this broker, with the key that its evidence has to commit to.
+/// A request under a live challenge of this broker, with the key that its evidence must commit to.
 pub(crate) struct Request {
     pub(super) bound: BoundRequest,
     pub(super) evidence: Evidence,
-    /// The last field: its room is given back once the evidence is gone.
+    /// The last field, so that its room is released after the evidence.
     pub(super) session: Session,
 }
 
@@ -65,7 +65,7 @@ impl Request {
         Ok(Self { bound, evidence, session })
     }
 
-    /// What the evidence has to be bound to.
+    /// What the evidence must be bound to.
     pub(crate) const fn bound(&self) -> &BoundRequest {
         &self.bound
     }

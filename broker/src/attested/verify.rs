@@ -1,4 +1,5 @@
-//! From a request to a verified one. Collateral that is missing is fetched for the next request; none waits for it.
+//! Verifies the evidence of a request. Missing collateral is fetched in the background; no request waits for
+//! it.
 
 use vouchsafe_attestation::{Instance, VerifiedClaims, VerifyInputs, verify_with};
 use vouchsafe_keystore::record::EvidencePiece;
@@ -10,19 +11,20 @@ use super::evidence;
 use super::session::{Request, Session};
 use crate::collateral::{self, Asker, Prospect, Wanted};
 
-/// A request whose evidence was verified. Only [`Request::verify`] makes one.
+/// A request whose evidence has been verified. Only [`Request::verify`] makes one.
 ///
-/// What it asks for, and the key that the answer is for, are read from the claims: they are what the evidence commits to.
+/// What is requested, and the key to answer to, are read from the claims: that is what the evidence commits
+/// to.
 pub(crate) struct Verified {
     claims: VerifiedClaims,
     claims_digest: Digest32,
     evidence: Vec<EvidencePiece>,
-    /// The last field: its room is given back once the evidence is gone.
+    /// The last field, so that its room is released after the evidence.
     session: Session,
 }
 
 impl Request {
-    /// Verifies the evidence, counts the request and asks for the endorsements that the evidence came without.
+    /// Verifies the evidence, counts the request and queues fetches of endorsements that the evidence lacked.
     pub(crate) fn verify(self) -> Result<Verified, Failure<RequestError>> {
         let mut certified = None;
         let claims = match self.verify_evidence(&mut certified) {
@@ -43,7 +45,7 @@ impl Request {
         Ok(verified)
     }
 
-    /// `certified` becomes the instance of the AK certificate, as soon as that is verified.
+    /// Sets `certified` to the instance in the AK certificate, once that is verified.
     fn verify_evidence(&self, certified: &mut Option<String>) -> Result<VerifiedClaims, RequestError> {
         let broker = &*self.session.broker;
         let loaded = broker.collateral();
@@ -62,7 +64,7 @@ impl Request {
         })
     }
 
-    /// Has the collateral fetched that this verification missed. The guest is told when to come again (T44).
+    /// Queues a fetch of the collateral that this verification lacked. The guest is told when to retry (T44).
     fn fetch_missing(&self, error: RequestError, certified: Option<&str>) -> RequestError {
         let RequestError::Evidence(error) = error else { return error };
         let Some(wanted) = collateral::wanted(&error, &self.evidence) else { return error.into() };
@@ -74,7 +76,7 @@ impl Request {
             }
             Prospect::Gone(_) if is_issuer => RequestError::Unobtainable(error),
             Prospect::Gone(wait) => RequestError::Pending { error, seconds: retry_in(wait) },
-            // An operator has to import it first.
+            // A retry cannot succeed until an operator has imported it.
             Prospect::Never => error.into(),
         }
     }
@@ -87,7 +89,7 @@ impl Verified {
         Self { claims, claims_digest, evidence, session: request.session }
     }
 
-    /// What was proved, and the request that it was proved for.
+    /// The verified claims, bound to their request.
     pub(crate) const fn claims(&self) -> &VerifiedClaims {
         &self.claims
     }
@@ -111,12 +113,12 @@ impl Verified {
         self.claims.claims().instance()
     }
 
-    /// What a refusal is told of this VM.
+    /// The VM's context for a refusal.
     pub(crate) fn context(&self) -> VmContext {
         self.vm_context(None)
     }
 
-    /// The same for a refusal that is worth a durable record with its evidence.
+    /// The VM's context, with its evidence, for a refusal that is worth a durable record.
     pub(crate) fn context_with_evidence(&self) -> VmContext {
         self.vm_context(Some(self.evidence.clone()))
     }

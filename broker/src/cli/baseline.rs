@@ -79,7 +79,7 @@ impl Baseline {
 fn changed(ChangedBaseline { name, version, policies }: ChangedBaseline) -> String {
     let done = version.map_or_else(
         || format!("{name} is revoked."),
-        |version| format!("{name} has version {version} now, in force at once."),
+        |version| format!("{name}: version {version} is in force."),
     );
     let policies: Vec<String> = policies.iter().map(ToString::to_string).collect();
     match policies.as_slice() {

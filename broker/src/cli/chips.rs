@@ -74,7 +74,7 @@ fn row(shown: &SeenChip) -> Vec<String> {
     ]
 }
 
-/// What tells chips apart at a glance; `--json` has all of it.
+/// Enough to tell chips apart at a glance; `--json` shows everything.
 fn short(chip: &Chip) -> String {
     let text = chip.as_str();
     match text.char_indices().nth(SHOWN) {
@@ -83,5 +83,5 @@ fn short(chip: &Chip) -> String {
     }
 }
 
-/// `sev-snp:` and 16 digits, which is all of the id of a Turin.
+/// `sev-snp:` and 16 digits, the whole id of a Turin chip.
 const SHOWN: usize = 24;

@@ -1,7 +1,7 @@
 //! Requests to the operators' listener: HTTPS to a pinned CA, with the token that belongs to that server.
 //!
-//! Server, CA and token come from one source, an operator file or the command line, and are never mixed: a file that
-//! somebody slipped in names a server of its own and has no way to name a token that is there already (T55).
+//! Server, CA and token come from one source, an operator file or the command line, and are never mixed: a
+//! planted operator file names its own server, and cannot refer to a token from another source (T55).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::{Failure, output, trusted_file};
 use crate::tls;
 
-/// Which broker, and who asks.
+/// The broker to connect to, and the operator's credentials.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
     /// Operator file (TOML: server, ca, token); default: ~/.config/vouchsafe/operator.toml. It must belong to you or
@@ -48,14 +48,14 @@ struct OperatorFile {
     token: String,
 }
 
-/// Where a token is for, and the token.
+/// A token, and the server that it is for.
 struct Credential {
     server: String,
     ca: PathBuf,
     token: Zeroizing<String>,
 }
 
-/// A broker to talk to.
+/// A connection to one broker.
 pub(super) struct Client {
     agent: Agent,
     server: String,
@@ -100,14 +100,14 @@ fn default_file() -> Result<PathBuf, Failure> {
     in_home(std::env::home_dir())
 }
 
-/// The operator file of a home, which must not depend on the working folder.
+/// The operator file in a home directory, whose path must not depend on the working directory.
 fn in_home(home: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let home = home.filter(|home| home.is_absolute());
     let default = home.as_deref().unwrap_or(Path::new("~")).join(".config/vouchsafe/operator.toml");
     if home.is_some() && default.exists() { Ok(default) } else { Err(Failure::NoOperatorFile { default }) }
 }
 
-/// An operator file with this token for the server and CA of another one.
+/// An operator file with this token for the given server and CA.
 pub(super) fn operator_file(server: &str, ca: &Path, token: &str) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(1024));
     text.push_str("# Operator file of `vouchsafe`: --operator FILE, or ~/.config/vouchsafe/operator.toml. Keep it private.\n");
@@ -159,7 +159,7 @@ impl Client {
         Ok(operator_file(&self.server, &ca, token))
     }
 
-    /// Reads. `query` is a query type of [`crate::api`], or `()`.
+    /// Sends a GET. `query` is a query type of [`crate::api`], or `()`.
     pub(super) fn get(&self, route: &str, query: &impl Serialize) -> Result<Value, Failure> {
         let url = format!("{}{route}", self.server);
         let request = self.agent.get(&url).header(AUTHORIZATION, self.authorization.as_str());
@@ -168,19 +168,19 @@ impl Client {
         answer(&url, response)
     }
 
-    /// Changes something, and says on standard error where.
+    /// Sends a change, and names the server on standard error.
     pub(super) fn post(&self, route: &str, body: &impl Serialize) -> Result<Value, Failure> {
         self.ask(route, body).inspect(|_| self.tell())
     }
 
-    /// Asks a question that is too long for a URL; nothing is changed.
+    /// Sends a query that is too long for a URL; it changes nothing.
     pub(super) fn ask(&self, route: &str, body: &impl Serialize) -> Result<Value, Failure> {
         let body =
             serde_json::to_vec(body).map_err(|_| Failure::Usage("the request is no JSON".to_owned()))?;
         self.send(route, &(), "application/json", &Zeroizing::new(body))
     }
 
-    /// Sends a file as it is, and says on standard error where.
+    /// Sends a file as it is, and names the server on standard error.
     pub(super) fn post_file(
         &self,
         route: &str,
@@ -190,7 +190,7 @@ impl Client {
         self.send(route, query, "application/octet-stream", file).inspect(|_| self.tell())
     }
 
-    /// A refusal and a lost connection name the server in their own words.
+    /// Errors already name the server.
     fn tell(&self) {
         output::note(&format!("vouchsafe: done at {}", self.server));
     }
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(default(Some(folder.path())), file);
         std::fs::write(&file, b"").unwrap();
         assert_eq!(in_home(Some(folder.path().to_owned())).unwrap(), file);
-        // The same folder, as seen from the working folder.
+        // The same directory, relative to the working directory.
         let depth = std::env::current_dir().unwrap().components().count() - 1;
         let up: PathBuf = std::iter::repeat_n("..", depth).collect();
         let relative = up.join(folder.path().strip_prefix("/").unwrap());

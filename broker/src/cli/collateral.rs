@@ -90,7 +90,7 @@ fn import(
     imported.map(|_| ()).map_err(|failure| failure.about(file))
 }
 
-/// Each item must be there, and be the only one that its text fits.
+/// Each prefix must match exactly one item.
 fn remove(client: &Client, digests: &[String]) -> Result<(), Failure> {
     let usage = |text: &str, what: &str| Failure::Usage(format!("{text}: {what}"));
     let status: CollateralStatus = output::read_answer(client.get("/v1/collateral", &())?)?;
@@ -147,7 +147,7 @@ fn human(status: CollateralStatus) -> String {
         output::table(&["KIND", "FOR", "STATE", "FETCHED", "VALID UNTIL", "DIGEST", "SOURCE"], &rows);
     for item in &status.items {
         if let Some(error) = &item.last_error {
-            // An error of the network begins with the address.
+            // A network error starts with the URL.
             let subject = shortened(&item.subject);
             let error = error.strip_prefix(&format!("{subject}: ")).unwrap_or(error);
             text.push_str(&format!("\n{} {subject}: {error}", item.kind.name()));

@@ -1,6 +1,7 @@
-//! Binary evidence that was saved as text: hex or base64, as tools and web pages show it.
+//! Binary evidence saved as text: hex or base64, as tools and web pages show it.
 //!
-//! No binary evidence is text: reports, quotes, logs and messages all have zero bytes near their beginning.
+//! This cannot misread binary evidence: reports, quotes, logs and messages all have zero bytes near their
+//! beginning.
 
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{Failure, output};
 
-/// Binary evidence of a file, decoded where the file has it in hex or base64. It says so on standard error.
+/// Reads binary evidence from a file, decoding hex or base64. A note on standard error says so.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     let file = output::read_input(path, limit.saturating_mul(3))?;
     let bytes = match decoded(&file) {
@@ -26,7 +27,7 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// The bytes that a text stands for, and how; `None` when it is no such text.
+/// The decoded bytes and the encoding; `None` when the file is neither.
 fn decoded(file: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     let text: Vec<u8> = file.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let digits = text.strip_prefix(b"0x").unwrap_or(&text);
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hex_and_base64_are_decoded_and_nothing_else_is() {
+    fn only_hex_and_base64_are_decoded() {
         let bytes: Vec<u8> = (0..=255).collect();
         let hex = hex::encode(&bytes);
         let wrapped = |text: &str| {

@@ -1,4 +1,4 @@
-//! `vouchsafe explain ID`: a decision in plain words.
+//! `vouchsafe explain ID`: explains a decision in plain words.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;

@@ -13,15 +13,15 @@ use crate::broker::StartError;
 use crate::config::ConfigError;
 use crate::server::ServeError;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The broker refused.
     #[error("{url}: {}", refusal(problem))]
     Refused {
-        /// Where it was asked.
+        /// The URL of the request.
         url: String,
-        /// Its words.
+        /// The broker's answer.
         problem: Box<Problem>,
     },
     /// The broker cannot be reached.
@@ -29,15 +29,15 @@ pub enum Failure {
         "{url}: {detail}\nIs the broker running, and are the server and the CA of your operator file right?"
     )]
     Unreachable {
-        /// Where it should be.
+        /// The URL of the request.
         url: String,
         /// What happened.
         detail: String,
     },
-    /// The answer is not what this version understands.
-    #[error("{url}: the answer is not that of a broker of this version")]
+    /// The answer does not have the expected form.
+    #[error("{url}: the answer does not come from a broker of this version")]
     Answer {
-        /// Where it came from.
+        /// The URL of the request.
         url: String,
     },
     /// A file cannot be read or written.
@@ -54,10 +54,10 @@ pub enum Failure {
         default.display()
     )]
     NoOperatorFile {
-        /// Where it would have been found.
+        /// The default path.
         default: PathBuf,
     },
-    /// What was asked for cannot be done like this.
+    /// The arguments cannot be used like this.
     #[error("{0}")]
     Usage(String),
     /// The configuration.
@@ -66,10 +66,10 @@ pub enum Failure {
     /// The broker does not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The listeners do not come up.
+    /// The listeners could not be started.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// Something of the system.
+    /// A call to the operating system failed.
     #[error("{what}: {source}")]
     System {
         /// What was tried.
@@ -80,7 +80,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// A refusal of what is in this file names it.
+    /// Adds the file's name to a refusal of its content.
     pub(super) fn about(mut self, file: &Path) -> Self {
         if let Self::Refused { problem, .. } = &mut self {
             let detail = problem.detail.as_deref().unwrap_or(&problem.title);
@@ -105,7 +105,7 @@ impl Failure {
 
     pub(super) fn print(&self, json: bool) {
         let mut stderr = std::io::stderr().lock();
-        // Nowhere is left to complain when standard error is closed.
+        // There is nowhere left to report to when standard error is closed.
         let _closed = match (self, json) {
             (Self::Refused { problem, .. }, true) => {
                 writeln!(stderr, "{}", printable_json(&json!(problem).to_string()))
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_file_is_named() {
+    fn a_refusal_names_the_file() {
         let failure = refused(ReasonCode::InvalidObject, "no CRL").about(Path::new("root.crl"));
         assert_eq!(failure.to_string(), "https://127.0.0.1:8444/v1: root.crl: no CRL (invalid-object)");
     }
 
     #[test]
-    fn a_wrong_token_and_a_wrong_listener_say_what_to_look_at() {
+    fn a_wrong_token_and_a_wrong_listener_get_advice() {
         let token = refused(ReasonCode::Unauthorized, "invalid token").to_string();
         assert!(token.contains("invalid token: take the token of your operator file"), "{token}");
         let listener = refused(ReasonCode::NoSuchRoute, "nothing here").to_string();

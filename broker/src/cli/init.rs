@@ -1,4 +1,4 @@
-//! `vouchsafe init`: a new broker in an empty folder. All of it is there afterwards, or nothing.
+//! `vouchsafe init`: creates a new broker in an empty directory, completely or not at all.
 
 mod created;
 mod host;
@@ -54,7 +54,7 @@ pub(super) struct Init {
     token_file: Option<PathBuf>,
 }
 
-/// What was made.
+/// What `init` has created.
 #[derive(Serialize)]
 struct Made {
     identity: BrokerIdentity,
@@ -62,7 +62,7 @@ struct Made {
     ca: PathBuf,
     guest_folder: PathBuf,
     operator_file: PathBuf,
-    /// Only when there is one beside the operator file.
+    /// Only if a token file was requested beside the operator file.
     token_file: Option<PathBuf>,
 }
 
@@ -74,7 +74,7 @@ struct Tls {
     ca: PathBuf,
 }
 
-/// Of both listeners; one and the same unless a given certificate does not cover the operators' address.
+/// TLS files of both listeners; the same unless a given certificate does not cover the operators' address.
 struct Listeners {
     guests: Tls,
     operators: Tls,
@@ -101,7 +101,7 @@ impl Init {
         Ok(printed)
     }
 
-    /// The hosts that were given, or this machine as far as the guests' listener says.
+    /// The given hosts, or this machine's name for the guests' listener.
     fn hosts(&self) -> Vec<Host> {
         let ip = self.guests.ip();
         match self.hosts.as_slice() {
@@ -115,7 +115,8 @@ impl Init {
         }
     }
 
-    /// Where operators connect to: the address they are listened for at, or the first host when that is every address.
+    /// The host that operators connect to: the listening address, or the first host when that is the
+    /// unspecified address.
     fn operators_host(&self) -> Host {
         let ip = self.operators.ip();
         let first = || self.hosts().into_iter().next();
@@ -126,7 +127,7 @@ impl Init {
             .unwrap_or(Host::Address(ip))
     }
 
-    /// The data folder, absolute, writable by its owner alone, without anything of a broker in it.
+    /// The data directory: absolute, writable only by its owner, and without a broker in it.
     fn folder(&self, created: &mut Created) -> Result<PathBuf, Failure> {
         let failed = |error| Failure::file(&self.data, error);
         created.folder(&self.data)?;
@@ -140,7 +141,7 @@ impl Init {
         fs::canonicalize(&self.data).map_err(failed)
     }
 
-    /// The certificate of the operator's own, which must serve every host.
+    /// The certificate that was passed in, which must be valid for every host.
     fn given_tls(&self) -> Result<Option<Tls>, Failure> {
         let (Some(certificate), Some(key), Some(ca)) = (&self.certificate, &self.key, &self.ca) else {
             return Ok(None);
@@ -205,7 +206,7 @@ impl Init {
         })
     }
 
-    /// The token once more, for programs that take no operator file.
+    /// Writes the token to a file of its own, for programs that cannot read an operator file.
     fn token_file(&self, token: &OperatorToken, created: &mut Created) -> Result<Option<PathBuf>, Failure> {
         let Some(path) = &self.token_file else { return Ok(None) };
         created.write(path, token.expose().as_bytes())?;
@@ -225,7 +226,7 @@ impl Init {
         )
     }
 
-    /// The guests' listener as guests know it.
+    /// The URLs of the guests' listener.
     fn urls(&self) -> Vec<String> {
         let url = |host: &Host| format!("https://{}:{}", host.authority(), self.guests.port());
         self.hosts().iter().map(url).collect()
@@ -236,7 +237,7 @@ impl Init {
         client::operator_file(&server, &tls.ca, token.expose())
     }
 
-    /// What a VM has in /etc/vouchsafe.
+    /// The files for a VM's /etc/vouchsafe.
     fn guest_folder(
         &self,
         data: &Path,
@@ -259,7 +260,7 @@ impl Init {
     }
 }
 
-/// A new CA, and a certificate of it for these hosts.
+/// A new CA, and a certificate from it for these hosts.
 fn new_tls(folder: &Path, prefix: &str, hosts: &[Host], created: &mut Created) -> Result<Tls, Failure> {
     let hosts: Vec<_> = hosts.iter().map(Host::to_string).collect();
     let made =

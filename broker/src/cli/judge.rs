@@ -1,4 +1,4 @@
-//! What captured evidence is judged by when no broker is asked: anchors, collateral and a time, from files.
+//! What captured evidence is verified against offline: anchors, collateral and a time, from files.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use vouchsafe_protocol::{BrokerIdentity, Digest48, UnixTime};
 use super::{Failure, output};
 use crate::collateral::{self, Described, is_bundle, is_key_set};
 
-/// Everything that a verification is judged by, opened.
+/// Anchors, collateral and time of an offline verification, read from files.
 pub(super) struct Judge {
     pub(super) endorsements: Endorsements,
     pub(super) now: UnixTime,
@@ -24,22 +24,23 @@ pub(super) struct Judge {
     cache: VerifyCache,
 }
 
-/// The files that it comes from.
+/// The files to read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Files<'a> {
     pub(super) anchors: &'a [PathBuf],
     pub(super) collateral: &'a [PathBuf],
     pub(super) endorsements: &'a [PathBuf],
     pub(super) audiences: &'a [String],
-    /// The broker whose bundles of exported collateral alone are taken, with the key sets that it fetched from Google. Without
-    /// one, those of any broker are: each item is verified where it is used, and key sets give the root `extra`.
+    /// The only broker whose bundles of exported collateral are accepted, including the key sets that it
+    /// fetched from Google. Without one, bundles of any broker are accepted: each item is verified where it
+    /// is used, and key sets give the root `extra`.
     pub(super) bundles_of: Option<&'a BrokerIdentity>,
 }
 
 impl Judge {
-    /// Anchors beside the built-in ones, and collateral of every kind: CRLs and issuing CAs in PEM or DER; in JSON
-    /// Intel's for a platform, and key sets, which count as fetched at `now`. Launch endorsements stand where a
-    /// broker would have them from its store: one that does not verify is as good as absent.
+    /// Reads extra anchors, and collateral of every kind: CRLs and issuing CAs in PEM or DER; Intel's
+    /// collateral and key sets in JSON, the latter counted as fetched at `now`. Launch endorsements are
+    /// looked up as in a broker's store: one that does not verify counts as absent.
     pub(super) fn open(files: &Files<'_>, now: UnixTime) -> Result<Self, Failure> {
         let mut anchors = TrustAnchors::builtin();
         for path in files.anchors {
@@ -100,7 +101,7 @@ impl Given {
                 bundle.verify(&signer, BundleFormat::Exported)
             });
             let mut items = bundle.map_err(|error| failed(&error))?;
-            // Of the certificates of one chip the last ones are kept.
+            // For one chip the latest certificates are kept.
             items.sort_by_key(|item| (item.kind == CollateralKind::Certificate).then_some(item.fetched_at));
             return items.into_iter().try_for_each(|item| self.add(path, item, bundles_of.is_some()));
         }
@@ -114,7 +115,8 @@ impl Given {
         }
     }
 
-    /// An item of a bundle. Where its signer is believed, a key set that it fetched from Google is Google's here, too.
+    /// Adds an item of a bundle. If the bundle's signer is trusted, a key set that it fetched from Google
+    /// counts as Google's here, too.
     fn add(&mut self, path: &Path, item: BundleItem, believed: bool) -> Result<(), Failure> {
         let BundleItem { kind, subject, fetched_at, content, .. } = item;
         let failed = |error: &dyn std::fmt::Display| Failure::file(path, error);
@@ -157,7 +159,7 @@ fn launch_items(files: &[PathBuf]) -> Result<Vec<(Digest48, Vec<u8>)>, Failure> 
     Ok(items)
 }
 
-/// Intel's collateral. Whether it serves is for the verifier to say.
+/// Intel's collateral. Whether it is valid is for the verifier to check.
 pub(super) fn tdx_collateral(path: &Path, file: &[u8]) -> Result<TdxCollateral, Failure> {
     TdxCollateral::parse(file).map_err(|error| Failure::file(path, error))
 }
@@ -180,7 +182,7 @@ mod tests {
         Tcb { fmc: None, boot_loader, tee: 0, snp: 0, microcode: 0 }
     }
 
-    /// What comes of a bundle with these certificates, each with the time at which it was fetched.
+    /// The inputs from a bundle with these certificates, each with its fetch time.
     fn opened(certificates: Vec<(UnixTime, Vec<u8>)>) -> Result<Judge, Failure> {
         let item = |(at, der)| {
             BundleItem::new(CollateralKind::Certificate, String::new(), "import".to_owned(), at, der)
@@ -195,24 +197,24 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_holds_more_certificates_of_chips_than_issuers() {
+    fn a_bundle_may_hold_more_chip_certificates_than_issuers() {
         let amd = FakeAmd::shared(Product::Genoa);
         let chips = 1..=u8::try_from(MAX_COLLATERAL_CERTIFICATES + 1).expect("fewer than 256");
         let veks: Vec<_> = chips.map(|chip| (NOW, amd.vcek(tcb(1), &[chip; 64]))).collect();
         let count = veks.len();
         assert_eq!(opened(veks).expect("room for all").endorsements.veks.chips(), count);
-        // Issuers have no more room than before.
+        // The limit for issuers is unchanged.
         let issuers = (0..count).map(|_| (NOW, amd.ask_der().to_vec())).collect();
         let refused = opened(issuers).err().expect("too many issuers");
         assert!(matches!(&refused, Failure::Usage(_)), "{refused}");
     }
 
     #[test]
-    fn of_one_chip_the_certificates_that_were_fetched_last_are_kept() {
+    fn the_latest_certificates_of_one_chip_are_kept() {
         let amd = FakeAmd::shared(Product::Genoa);
         let chip = [9; 64];
         let levels = 1..=u8::try_from(MAX_VEKS_OF_CHIP + 1).expect("few");
-        // The one that was fetched last comes first.
+        // Latest first.
         let vek = |level: u8| (UnixTime(NOW.0 - u64::from(level)), amd.vcek(tcb(level), &chip));
         let judge = opened(levels.clone().map(vek).collect()).expect("a bundle");
         for level in levels.clone() {

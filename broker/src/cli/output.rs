@@ -13,7 +13,7 @@ use vouchsafe_protocol::text::{printable_json, printable_lines};
 
 use super::Failure;
 
-/// Writes lines for people to standard output: characters that could change what a terminal shows are escaped.
+/// Prints lines for people to standard output, escaping characters that could change what a terminal shows.
 pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
     write_out(&printable_lines(text))
 }
@@ -27,7 +27,7 @@ fn write_out(text: &str) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     match write!(stdout, "{text}{newline}").and_then(|()| stdout.flush()) {
-        // Whoever read has read enough.
+        // The reader has closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(source) => Err(Failure::System { what: "standard output", source }),
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -36,11 +36,11 @@ fn write_out(text: &str) -> Result<ExitCode, Failure> {
 
 /// Writes a line for people to standard error, beside what a program reads from standard output.
 pub(super) fn note(text: &str) {
-    // Nowhere is left to complain when standard error is closed.
+    // There is nowhere left to report to when standard error is closed.
     let _closed = writeln!(io::stderr().lock(), "{}", printable_lines(text));
 }
 
-/// Writes a new file that only its owner reads.
+/// Writes a new file that only its owner can read.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| {
@@ -57,7 +57,7 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<ExitCode, Failure> {
     write_out(&printable_json(&text))
 }
 
-/// Prints an answer of the broker as it came, or as `human` tells it.
+/// Prints an answer of the broker as JSON, or as text made by `human`.
 pub(super) fn show<T: DeserializeOwned>(
     json: bool,
     answer: Value,
@@ -86,7 +86,7 @@ pub(super) fn read_answer<T: DeserializeOwned>(answer: Value) -> Result<T, Failu
     serde_json::from_value(answer).map_err(|_| Failure::Answer { url: "broker".to_owned() })
 }
 
-/// Lines of columns that stand below each other.
+/// Formats rows as aligned columns.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = header.iter().map(|text| (*text).to_owned()).collect();
     let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
@@ -103,7 +103,7 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A file, or standard input where it is named `-`.
+/// Reads a file, or standard input for `-`.
 pub(super) fn read_input(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let room = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -119,7 +119,7 @@ pub(super) fn read_input(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> 
     Ok(bytes)
 }
 
-/// Text of a file, or of standard input where it is named `-`.
+/// Reads the text of a file, or of standard input for `-`.
 pub(super) fn read_text(path: &Path, limit: usize) -> Result<String, Failure> {
     String::from_utf8(read_input(path, limit)?).map_err(|_| Failure::file(path, "is not UTF-8 text"))
 }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_stand_below_each_other() {
+    fn columns_are_aligned() {
         let rows =
             vec![vec!["a/b".to_owned(), "1".to_owned()], vec!["long/name".to_owned(), "22".to_owned()]];
         assert_eq!(table(&["NAME", "V"], &rows), "NAME       V\na/b        1\nlong/name  22\n");

@@ -33,7 +33,7 @@ enum Action {
     New(new::New),
     /// Evaluate a policy against captured evidence, condition by condition. Needs no broker.
     Test(test::Test),
-    /// List the recorded decisions that a new text of a policy would change.
+    /// List the recorded decisions that a new policy text would change.
     Diff(Online<diff::Diff>),
     /// Put a policy, or a new version of it. It takes effect at once.
     Put(Online<Document>),
@@ -91,7 +91,7 @@ impl Policy {
 }
 
 impl Document {
-    /// The request that puts or checks it.
+    /// The request for `put` or `check`.
     pub(super) fn read(self, limit: usize) -> Result<NewDocument, Failure> {
         Ok(NewDocument { text: output::read_text(&self.file, limit)?, name: self.name })
     }
@@ -105,8 +105,8 @@ impl Named {
 
 fn checked(checked: CheckedPolicy) -> String {
     let CheckedPolicy { name, digest, purpose, baselines, notes } = checked;
-    let purpose = purpose.map_or("nothing in particular", Purpose::as_str);
-    let mut text = format!("{name} would be taken.\n  for {purpose}\n  SHA-256 {digest}\n");
+    let purpose = purpose.map_or("none", Purpose::as_str);
+    let mut text = format!("{name} would be accepted.\n  purpose {purpose}\n  SHA-256 {digest}\n");
     for baseline in baselines {
         text.push_str(&format!("  names baseline {baseline}\n"));
     }
@@ -117,7 +117,7 @@ fn checked(checked: CheckedPolicy) -> String {
 }
 
 fn stored(StoredVersion { name, version }: StoredVersion) -> String {
-    format!("{name} has version {version} now, in force at once.")
+    format!("{name}: version {version} is in force.")
 }
 
 /// The text, with a heading in comments.
@@ -137,7 +137,7 @@ fn list(all: Vec<ListedPolicy>) -> String {
     let found: String = all
         .iter()
         .flat_map(|one| {
-            one.findings.iter().map(move |found| format!("{}: would not be taken today: {found}\n", one.name))
+            one.findings.iter().map(move |found| format!("{}: would be rejected today: {found}\n", one.name))
         })
         .collect();
     let rows: Vec<_> = all

@@ -79,7 +79,7 @@ struct New {
     /// The policy that guards it, such as prod/db; in the same namespace or in `shared`.
     #[arg(long, value_name = "NAME")]
     policy: ObjectName,
-    /// Purpose, disk or app; it must be the policy's.
+    /// Purpose, disk or app; the policy must have the same.
     #[arg(long = "for", value_name = "PURPOSE", default_value = "app")]
     purpose: Purpose,
 }
@@ -172,7 +172,7 @@ fn row(secret: &SecretSummary) -> Vec<String> {
 }
 
 fn stored(SecretVersion { path, version }: SecretVersion) -> String {
-    format!("{path} has version {version} now.")
+    format!("{path}: version {version} is in use.")
 }
 
 fn list(secrets: Vec<SecretSummary>) -> String {

@@ -44,7 +44,7 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 
 async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
     let failed = |source| Failure::System { what: "signals", source };
-    // From the first moment: until then a SIGHUP would end the process.
+    // Installed first: until then a SIGHUP would end the process.
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
     let broker = Broker::open(config).await?;
     baselines::watch(&broker);

@@ -13,7 +13,7 @@ fn t34_no_argument_takes_a_value_or_a_token() {
     fn walk(command: &clap::Command) {
         for argument in command.get_arguments() {
             let name = argument.get_id().as_str();
-            // A path to one is none.
+            // A path to a secret is not a secret.
             let is_path = argument.get_value_parser().type_id() == ValueParser::path_buf().type_id();
             assert!(
                 is_path || !matches!(name, "value" | "token" | "password" | "secret"),
@@ -26,7 +26,7 @@ fn t34_no_argument_takes_a_value_or_a_token() {
     walk(&Cli::command());
 }
 
-/// Commands that need no broker, and show none of its options.
+/// Commands that need no broker, and show no options for one.
 const OFFLINE: &[&str] = &[
     "vouchsafe baseline predict",
     "vouchsafe completions",
@@ -49,7 +49,7 @@ fn only_commands_that_talk_to_a_broker_have_its_options() {
         let offline = OFFLINE.iter().any(|start| path == *start || path.starts_with(&format!("{start} ")));
         let help = command.clone().render_long_help().to_string();
         for option in ["--server", "--operator <", "--token-file"] {
-            // `init` writes a token's file and listens for operators.
+            // `init` writes a token file and sets up the operators' listener.
             let own = path == "vouchsafe init" && option == "--token-file";
             assert_eq!(help.contains(option), !offline || own, "{path}: {option}");
         }

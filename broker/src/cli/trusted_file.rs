@@ -1,5 +1,5 @@
-//! Files that decide where a token goes, and folders that keys go to: of the user or of root, and out of reach of
-//! everybody else.
+//! Files that decide where a token is sent, and folders that receive keys: they must belong to the user or
+//! root, and nobody else may change them.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 
-/// Reads a file with a token, which nobody but its owner may read. Looks at the file that was opened, not at its name.
+/// Reads a file with a token, which only its owner may read. Permissions are checked on the open file, not on
+/// its name.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |error| Failure::file(path, error);
     let mut file = open(path, 0o077)?;
@@ -20,7 +21,7 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
     Ok(text)
 }
 
-/// Reads a file that nobody but its owner may change. Looks at the file that was opened, not at its name.
+/// Reads a file that only its owner may change. Permissions are checked on the open file, not on its name.
 pub(super) fn read_unwritable(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = open(path, 0o022)?.take(LARGEST_CA + 1).read_to_end(&mut bytes);
@@ -30,12 +31,12 @@ pub(super) fn read_unwritable(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// That nobody but its owner may put something into a folder.
+/// Checks that only the owner can create files in a folder.
 pub(super) fn check_folder(path: &Path) -> Result<(), Failure> {
     open(path, 0o022).map(drop)
 }
 
-/// Opens a file or folder of the user or root that gives nobody the forbidden permissions.
+/// Opens a file or folder of the user or root whose mode has none of the forbidden bits.
 fn open(path: &Path, forbidden: u32) -> Result<File, Failure> {
     let failed = |error| Failure::file(path, error);
     let file = File::open(path).map_err(failed)?;
@@ -51,10 +52,10 @@ fn open(path: &Path, forbidden: u32) -> Result<File, Failure> {
     Ok(file)
 }
 
-/// No token or operator file is larger.
+/// More than any token or operator file has.
 const LARGEST: usize = 64 * 1024;
 
-/// Bytes of a file with CAs; those of all public ones together are a quarter of it.
+/// Bytes of a file of CAs; all public CAs together take a quarter of it.
 const LARGEST_CA: u64 = 1024 * 1024;
 
 #[cfg(test)]
@@ -85,7 +86,7 @@ mod tests {
         }
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         check_folder(folder.path()).unwrap();
-        // Only root can give a folder away.
+        // Only root can change the owner.
         if chown(folder.path(), Some(65_534), None).is_ok() {
             assert!(said().ends_with("belongs to user id 65534: it must be yours or root's"));
         }

@@ -1,7 +1,8 @@
 //! `vouchsafe verify …`: the verifier of the release path, offline, on captured files.
 //!
 //! Always prints JSON. Exit 0 and the claims; exit 1 and `{"refused": …, "detail": …}` when the evidence is
-//! refused or malformed; exit 2 for usage and files that cannot be read. What comes out can only be looked at.
+//! refused or malformed; exit 2 for usage and files that cannot be read. No decision can be made from the
+//! output.
 
 pub(super) mod decision;
 mod endorsement;
@@ -132,7 +133,7 @@ enum Kind {
     },
 }
 
-/// What evidence is judged by, beside the built-in anchors.
+/// What evidence is verified against, beside the built-in anchors.
 #[derive(Debug, Args)]
 struct By {
     /// Issuing CAs and CRLs, PEM or DER.
@@ -241,7 +242,8 @@ impl By {
     }
 }
 
-/// Claims, or why the evidence is refused. What is withheld is said on standard error as well, for people.
+/// Prints the claims, or why the evidence is refused. Withheld claims are also listed on standard error, for
+/// people.
 fn verdict(verdict: Result<impl Serialize, VerifyError>) -> Result<ExitCode, Failure> {
     match verdict {
         Ok(claims) => {
@@ -257,7 +259,7 @@ fn verdict(verdict: Result<impl Serialize, VerifyError>) -> Result<ExitCode, Fai
     }
 }
 
-/// One line for each claim that is withheld, of the evidence and of its boot log.
+/// One line for each claim that the evidence or its boot log withholds.
 fn withheld(claims: &Value) -> impl Iterator<Item = String> {
     let lists = ["/withheld", "/boot/withheld", "/vtpm/boot/withheld", "/tdx/unconfirmed_boot/withheld"];
     let all = lists.into_iter().filter_map(|list| claims.pointer(list)?.as_array()).flatten();
@@ -267,8 +269,8 @@ fn withheld(claims: &Value) -> impl Iterator<Item = String> {
     })
 }
 
-/// The certificate of a file and its issuers there: AMD's service gives VCEK, ASK and ARK apart, other tools in one file.
-/// What is no certificate at all is for the verifier to refuse.
+/// The leaf certificate of a file, and its issuers in the file: AMD's service gives VCEK, ASK and ARK in
+/// separate files, other tools in one. A file without certificates is left to the verifier to refuse.
 fn certificate(path: &std::path::Path) -> Result<(Vec<u8>, Vec<Vec<u8>>), Failure> {
     let file = output::read_input(path, MAX_REQUEST)?;
     let (mut crls, mut certificates) = (Vec::new(), Vec::new());
@@ -283,7 +285,7 @@ fn certificate(path: &std::path::Path) -> Result<(Vec<u8>, Vec<Vec<u8>>), Failur
     Ok((file, Vec::new()))
 }
 
-/// An unusable log is the verifier's to leave out, one that is not there is not.
+/// The verifier ignores an unusable log; a missing file is an error.
 fn open_userspace_log(path: Option<PathBuf>) -> Result<Option<Vec<u8>>, Failure> {
     path.map(|path| output::read_input(&path, MAX_REQUEST)).transpose()
 }

@@ -30,7 +30,7 @@ fn parse(text: &str, now: UnixTime) -> Option<UnixTime> {
     duration(text).map(|seconds| UnixTime(now.since(UnixTime(seconds)))).or_else(|| timestamp(text))
 }
 
-/// A number and one unit.
+/// A number followed by one unit.
 fn duration(text: &str) -> Option<u64> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 7 * 86_400)];
     let (unit, seconds) = units.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
@@ -39,7 +39,7 @@ fn duration(text: &str) -> Option<u64> {
     number.parse::<u64>().ok().filter(|_| plain)?.checked_mul(seconds)
 }
 
-/// With a time of day the zone must be there: nobody should have to guess it.
+/// A time of day needs a time zone.
 fn timestamp(text: &str) -> Option<UnixTime> {
     let date = text.len() == DATE && text.parse::<jiff::civil::Date>().is_ok();
     let instant: jiff::Timestamp =

@@ -14,7 +14,7 @@ use super::wanted::{Chip, Issuer, Measured, Wanted};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollateralConfig {
-    /// Whether the broker fetches anything.
+    /// Whether the broker fetches collateral at all.
     pub fetch: bool,
     /// AMD's Key Distribution Service, or a mirror.
     pub amd_kds: String,
@@ -22,16 +22,16 @@ pub struct CollateralConfig {
     pub intel_pcs: String,
     /// CRL of Intel's root CA.
     pub intel_root_crl: String,
-    /// CRLs that are kept current beside those that verified certificates name.
+    /// CRLs to keep current, beside those named by verified certificates.
     pub crls: Vec<String>,
-    /// Where the CRLs and issuing CAs that certificates name are fetched from instead: `MIRROR/HOST/PATH` for an address
+    /// A mirror for the CRLs and issuing CAs that certificates name: `MIRROR/HOST/PATH` instead of
     /// `http://HOST/PATH`.
     pub mirror: Option<String>,
-    /// The key set of Google's attestation service. Another address than Google's own gives the root `extra`.
+    /// The key set of Google's attestation service. Any other URL gives the root `extra`.
     pub jwks: String,
     /// Google's launch endorsements.
     pub endorsements: String,
-    /// The least time between two fetches of one item that is there.
+    /// The least time between two fetches of a stored item.
     #[serde(deserialize_with = "seconds")]
     pub refresh_min: Duration,
     /// The longest.
@@ -57,7 +57,7 @@ impl Default for CollateralConfig {
 }
 
 impl CollateralConfig {
-    /// What is wrong with it: the key, and what it must be.
+    /// The first invalid setting: its key, and what it must be.
     pub(crate) fn flaw(&self) -> Option<(&'static str, &'static str)> {
         let address = "an address with http:// or https:// and no slash at its end";
         let checks = [
@@ -67,7 +67,7 @@ impl CollateralConfig {
             ("collateral.crls", self.crls.len() <= 64, "at most 64 addresses"),
             ("collateral.crls", self.crls.iter().all(|url| is_address(url)), address),
             ("collateral.mirror", self.mirror.as_ref().is_none_or(|url| is_address(url)), address),
-            // Nothing signs a key set: whoever answers there makes tokens.
+            // A key set is not signed: whoever controls this URL can issue tokens.
             ("collateral.jwks", is_private(&self.jwks), "an address with https://, or of this machine"),
             ("collateral.endorsements", is_address(&self.endorsements), address),
             ("collateral.refresh_min", !self.refresh_min.is_zero(), "at least 1 second"),
@@ -76,13 +76,14 @@ impl CollateralConfig {
         checks.into_iter().find(|(_, holds, _)| !holds).map(|(key, _, expected)| (key, expected))
     }
 
-    /// Whether the key set comes from the address that Google publishes, over TLS by the system's roots.
+    /// The root of fetched keys: Google's only for the URL that Google publishes, over TLS with the system's
+    /// roots.
     pub(crate) fn jwks_root(&self) -> Root {
         if self.jwks == TokenKeys::GOOGLE_JWKS { Root::Google } else { Root::Extra }
     }
 
-    /// What is kept current from the start: the CRLs that the table of anchors names, those of the configuration, and the
-    /// issuing CAs whose addresses are known. Verified certificates name further CRLs.
+    /// Items kept current from the start: the CRLs in the table of anchors and in the configuration, and the
+    /// issuing CAs whose URLs are known. Verified certificates name further CRLs.
     pub(crate) fn planned(&self) -> Vec<Job> {
         let listed = BUILTIN.iter().filter(|anchor| anchor.root != Root::Intel).filter_map(|anchor| {
             let key = anchor.issuer.map_or(anchor.spki, |issuer| issuer.spki);
@@ -99,24 +100,25 @@ impl CollateralConfig {
         jobs
     }
 
-    /// Where an address that a certificate names is asked: at a mirror, where there is one.
+    /// The URL to fetch for a URL that a certificate names: at the mirror, if one is configured.
     pub(crate) fn place(&self, url: &str) -> String {
         if let Some(path) = url.strip_prefix(AMD_KDS).filter(|path| path.starts_with('/')) {
             return format!("{}{path}", self.amd_kds);
         }
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let at_mirror = self.mirror.as_ref().zip(rest).map(|(mirror, rest)| format!("{mirror}/{rest}"));
-        // What an operator configured is asked where he says.
+        // URLs that the operator configured are not redirected to the mirror.
         at_mirror.filter(|_| !self.crls.iter().any(|known| known == url)).unwrap_or_else(|| url.to_owned())
     }
 
-    /// Where a chip's certificate may be: AMD's "VCEK certificate and KDS interface specification", revision 1.00, §4.1.
+    /// Candidate URLs of a chip's certificate: AMD's "VCEK certificate and KDS interface specification",
+    /// revision 1.00, §4.1.
     pub(crate) fn veks(&self, chip: &Chip) -> Vec<String> {
         let (short, rest) = chip.id.split_at(8);
         let is_short = rest.iter().all(|byte| *byte == 0);
         let products = match chip.product {
             Some(product) => vec![product],
-            // Turin's ids have 8 bytes, zeros follow; the report does not say more.
+            // Turin's ids have 8 bytes, padded with zeros; the report does not say more.
             None if is_short => vec![Product::Turin],
             None => vec![Product::Milan, Product::Genoa],
         };
@@ -136,7 +138,7 @@ impl CollateralConfig {
         products.into_iter().map(url).collect()
     }
 
-    /// Where a launch endorsement is (gce-tcb-verifier, names of objects in Google's bucket).
+    /// The URL of a launch endorsement (gce-tcb-verifier, object names in Google's bucket).
     pub(crate) fn endorsement(&self, measured: &Measured) -> String {
         let technology = match measured {
             Measured::SevSnp(_) => "sevsnp",
@@ -146,14 +148,14 @@ impl CollateralConfig {
     }
 }
 
-/// As the table of anchors names it.
+/// The URL in the table of anchors.
 fn intel_root_crl() -> String {
     let root = BUILTIN.iter().find(|anchor| anchor.root == Root::Intel);
     root.and_then(|anchor| anchor.crl_url).unwrap_or_default().to_owned()
 }
 
-/// Whether an address that a verified certificate names is one that is fetched: `http` or `https`, a DNS name, no user, no
-/// port, nothing after the path but a query. Whoever names a CRL in any other way imports it.
+/// Whether the broker fetches a CRL from this URL, which a verified certificate names: `http` or `https`, a
+/// DNS name, no user, no port, nothing after the path but a query. CRLs at other URLs have to be imported.
 pub(crate) fn is_crl_address(url: &str) -> bool {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let Some((host, path)) = rest.and_then(|rest| rest.split_at_checked(rest.find('/')?)) else {
@@ -163,7 +165,8 @@ pub(crate) fn is_crl_address(url: &str) -> bool {
         !label.is_empty()
             && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
-    // A last label with a letter first: neither an IPv4 address nor a number that some read as one.
+    // The last label starts with a letter: neither an IPv4 address nor a number that some parsers read as
+    // one.
     let is_name =
         host.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
     is_name
@@ -233,7 +236,7 @@ mod tests {
                 assert_eq!(config.place(&url), format!("http://amd/{kind}/v1/{product}/crl"));
             }
         }
-        // AMD's six, those of Google's two roots, and issuing CAs with known addresses.
+        // AMD's six, one for each of Google's two roots, and the issuing CAs with known URLs.
         assert_eq!(urls.len(), 6 + 2 + KNOWN_ISSUERS.len(), "{urls:?}");
         let google = "http://pki.goog/cloud_integrity/tpm_ek_root_1.crl";
         assert_eq!(config.place(google), google);

@@ -1,8 +1,8 @@
-//! What may take the place of what is there.
+//! Replacement rules for stored collateral.
 //!
-//! A vendor's cache, or who is between it and the broker, can serve anything. So nothing that serves gives way to
-//! what cannot be verified, is not current, was issued before it, or is vouched for by an extra anchor where the
-//! vendor itself vouches for what is there: then the old one stays.
+//! A vendor's cache, or a network attacker in front of it, can serve anything. So a stored item is kept
+//! unless the new one verifies, is current, was not issued earlier, and does not chain to an extra anchor
+//! while the stored one chains to the vendor's root.
 
 use std::collections::BTreeSet;
 
@@ -21,28 +21,29 @@ use super::lists::List;
 use super::notes::IMPORTED;
 use super::{ContentError, TdxFlaw};
 
-/// What items are judged by.
+/// What items are verified against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Judge<'a> {
     pub(super) anchors: &'a TrustAnchors,
     pub(super) now: UnixTime,
-    /// The key that has to sign a list, where a verified certificate names the list.
+    /// The key that must have signed a CRL, if a verified certificate names the CRL.
     pub(super) issuer: Option<&'a [u8]>,
 }
 
 impl Contents {
-    /// What an operator imports: he may go back to what was issued before, but not to what nobody signed.
+    /// Checks an operator's import: it may be older than the stored item, but must be signed.
     pub(super) fn check_import(&self, item: &Item, judge: Judge<'_>) -> Result<(), ContentError> {
         match item {
             Item::Tdx(platform, collateral) => self.check_tdx(platform, collateral, judge).map(|_| ()),
             Item::Launch(measurement, bytes) => self.check_launch(*measurement, bytes, judge),
-            // Those that come stand beside those that are there until all have come, and no more than fit.
+            // During an import, new CRLs are kept beside the stored ones until all have been read, up to
+            // twice the limit.
             Item::Crl(_) if self.crls.len() >= 2 * MAX_CRLS => Err(CollateralError::TooLarge.into()),
             Item::Crl(_) | Item::Certificate(_) | Item::TokenKeys(..) => Ok(()),
         }
     }
 
-    /// What another broker exported: what is there may be younger.
+    /// Checks an item exported by another broker: the stored one may be newer.
     pub(super) fn check_bundled(&self, item: &Item, judge: Judge<'_>) -> Result<(), ContentError> {
         match item {
             Item::Tdx(platform, collateral) => self.check_tdx_age(platform, collateral, judge),
@@ -50,7 +51,7 @@ impl Contents {
         }
     }
 
-    /// What was fetched from `source`.
+    /// Checks an item fetched from `source`.
     pub(super) fn check_fetched(
         &self,
         item: &Item,
@@ -64,13 +65,13 @@ impl Contents {
                 endorses(*measurement, bytes, judge)?;
                 self.check_launch(*measurement, bytes, judge)
             }
-            // A chip's certificate is verified by who fetched it; nothing signs a key set.
+            // A chip's certificate is verified by the fetching function; a key set has no signature.
             Item::Certificate(_) | Item::TokenKeys(..) => Ok(()),
         }
     }
 
-    /// The lists that one takes the place of: from the same address, of the same issuer by name and key, or with a key
-    /// that is no anchor's any more.
+    /// The stored CRLs that a new one replaces: from the same URL, by the same issuer (name and key), or
+    /// signed by a key that is no longer an anchor's.
     pub(super) fn predecessors<'c>(
         &'c self,
         new: &'c List,
@@ -101,7 +102,7 @@ impl Contents {
         let predecessors = self.predecessors(list, source, judge);
         for known in predecessors.filter(|known| known.signer_or(judge.anchors, judge.issuer).is_some()) {
             let known = &known.summary;
-            // What a younger list revokes stays revoked.
+            // A certificate revoked by a newer CRL stays revoked.
             if found.is_older_than(known) {
                 return Err(ContentError::CrlOlder { found: found.this_update, known: known.this_update });
             }
@@ -112,7 +113,7 @@ impl Contents {
         Ok(())
     }
 
-    /// Signed, current and of a size that is read again. Gives what serves now under the same anchor.
+    /// Checks signatures, validity and size. Returns the stored collateral if it has the same anchor.
     fn check_tdx(
         &self,
         platform: &Platform,
@@ -125,17 +126,17 @@ impl Contents {
         }
         let verify = |it: &TdxCollateral| verify_collateral(it, platform, judge.anchors, judge.now);
         let CollateralAnchor { root, certificate } = verify(new)?;
-        // What does not serve any more, whatever it says of itself, gives way.
+        // Stored collateral that is no longer valid is replaced, whatever its dates.
         let known = self.tdx.get(platform);
         let Some((known, anchor)) = known.and_then(|known| Some((known, verify(known).ok()?))) else {
             return Ok(None);
         };
         check_rank(root, anchor.root)?;
-        // Times are compared where one authority gives them.
+        // Issue times are compared only under the same anchor.
         Ok((anchor.certificate == certificate).then_some(known))
     }
 
-    /// And no part of it issued before the one that is there.
+    /// Checks that no part was issued before the stored one.
     fn check_tdx_age(
         &self,
         platform: &Platform,
@@ -148,7 +149,7 @@ impl Contents {
         Ok(())
     }
 
-    /// One that does not verify takes the place of no other.
+    /// An endorsement that does not verify replaces nothing.
     fn check_launch(
         &self,
         measurement: Digest48,
@@ -162,8 +163,8 @@ impl Contents {
         check_rank(endorses(measurement, bytes, judge)?, known)
     }
 
-    /// Drops lists that are overdue and have a newer one of the same issuer. Two lists of one name may belong to two
-    /// keys, so that only one of the same key displaces what an anchor signed.
+    /// Drops overdue CRLs that have a newer one of the same issuer. Two CRLs with one issuer name may belong
+    /// to two keys, so only one signed by the same key displaces a CRL that an anchor signed.
     pub(super) fn drop_outdated(&mut self, judge: Judge<'_>) {
         let displaces = |new: &List, old: &List| {
             old.is_older_than(new) && {
@@ -178,12 +179,12 @@ impl Contents {
     }
 }
 
-/// What an extra anchor vouches for takes the place of nothing that the vendor does.
+/// An item under an extra anchor never replaces one under the vendor's root.
 pub(super) fn check_rank(new: Root, known: Root) -> Result<(), ContentError> {
     if new == Root::Extra && known != Root::Extra { Err(ContentError::ExtraAnchor { known }) } else { Ok(()) }
 }
 
-/// Who endorses the measurement, of whichever technology it is.
+/// The root of an endorsement for this measurement, whichever its technology.
 fn endorses(measurement: Digest48, bytes: &[u8], judge: Judge<'_>) -> Result<Root, LaunchError> {
     let Judge { anchors, now, .. } = judge;
     let inputs = VerifyInputs {
@@ -198,8 +199,9 @@ fn endorses(measurement: Digest48, bytes: &[u8], judge: Judge<'_>) -> Result<Roo
     of(LaunchMeasurement::Snp(measurement)).or_else(|_| of(LaunchMeasurement::Tdx(measurement)))
 }
 
-/// Whether an item of a bundle is of no use to this broker, whoever it serves elsewhere: it has ended or not begun, is of
-/// a kind that this version does not judge by, nobody trusted here vouches for it, or what is there is better.
+/// Whether this broker has no use for an item of a bundle, although others may: it has expired or is not
+/// valid yet, has a format unknown to this version, is signed by nobody trusted here, or is older than the
+/// stored one.
 pub(super) fn is_useless_here(error: &ContentError) -> bool {
     match error {
         ContentError::Tdx(TdxFlaw::Older { .. }) | ContentError::ExtraAnchor { .. } => true,

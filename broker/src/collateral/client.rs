@@ -1,8 +1,9 @@
-//! Requests to vendors: bounded in size and time, no redirect, no proxy, never conditional.
+//! HTTP requests to vendors: limited in size and time, no redirects, no proxy, never conditional.
 //!
-//! TLS by the system's roots. `http://` is taken where the configuration or a vendor's own table says so:
-//! what comes that way is signed, and counts by its signature. Nothing signs an ETag or a date of change, nor the
-//! answer that nothing changed: who gave one once could have an old list taken for the one of now.
+//! TLS uses the system's roots. `http://` is accepted where the configuration or a vendor's own table has it:
+//! what is fetched that way is signed, and verified by its signature. Requests are unconditional because an
+//! ETag, a modification date and a 304 are not signed: a network attacker who set one once could pass off an
+//! old CRL as current for good.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,38 +18,38 @@ use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 pub(crate) enum Answer {
     /// 200.
     Body { bytes: Vec<u8>, headers: HeaderMap },
-    /// The source is there and has no such thing: 404, 410, 400 where it takes no such name for one, and 403, which
-    /// Google's storage answers to those who may not list its objects.
+    /// The source has no such item: 404; 410; 400, if it rejects the name; and 403, which Google's storage
+    /// returns to clients that may not list objects.
     Missing,
 }
 
-/// Why there is no answer.
+/// Why a fetch failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The source could not be reached, or did not answer in time or within the limits.
+    /// The source could not be reached, or did not answer within the limits.
     #[error("{url}: {detail}")]
     Unreachable {
         /// Where it went.
         url: String,
-        /// What happened.
+        /// Details of the error.
         detail: String,
     },
-    /// More than is read of such an item.
+    /// The response is larger than the limit for such an item.
     #[error("{url}: more than {limit} bytes")]
     TooLarge {
         /// Where it went.
         url: String,
-        /// What is read.
+        /// The limit.
         limit: usize,
     },
-    /// Another status than those that are expected.
+    /// An unexpected status.
     #[error("{url}: HTTP status {status}")]
     Status {
         /// Where it went.
         url: String,
         /// The status.
         status: u16,
-        /// When the source wants to be asked again.
+        /// When the source asks for the next request.
         retry_after: Option<Duration>,
     },
 }
@@ -76,7 +77,7 @@ impl Client {
         Self(config.into())
     }
 
-    /// Gets what is at `url`, at most `limit` bytes of it.
+    /// Fetches `url`, reading at most `limit` bytes.
     pub(crate) fn get(&self, url: &str, limit: usize) -> Result<Answer, FetchError> {
         let unreachable =
             |error: &ureq::Error| FetchError::Unreachable { url: url.to_owned(), detail: error.to_string() };
@@ -100,7 +101,7 @@ impl Client {
     }
 }
 
-/// `Retry-After` in seconds (RFC 9110 §10.2.3); one with a date counts as none.
+/// `Retry-After` in seconds (RFC 9110 §10.2.3); the form with a date is ignored.
 fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
     let seconds: u32 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds.into()))

@@ -1,6 +1,6 @@
-//! All collateral of a broker as a value: what is there, with a note on each item.
+//! All collateral of a broker as a value, with a metadata entry for each item.
 //!
-//! A change is made on a copy, and takes the place of what was there when it holds as a whole.
+//! A change is made on a copy, which replaces the original once it is valid as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,14 +31,14 @@ pub(super) struct Contents {
     pub(super) notes: Notes,
 }
 
-/// A key set and when it was fetched.
+/// A key set and its fetch time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct KeySet {
     pub(super) jwks: Vec<u8>,
     pub(super) fetched_at: UnixTime,
 }
 
-/// What came, whole and readable.
+/// A received item, completely parsed.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     Crl(List),
@@ -87,14 +87,14 @@ impl Contents {
         Ok(Loaded { collateral, endorsements })
     }
 
-    /// Certificates of chips, the ones that came last at the end, and all others.
+    /// Certificates of chips, the most recent last, and all other certificates.
     pub(super) fn split(&self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let (mut veks, issuers) = split(self.certificates.clone());
         veks.sort_by_cached_key(|der| self.fetched_at(&Digest32::of(der)));
         (veks, issuers)
     }
 
-    /// Adds an item or puts it in the place of its predecessor.
+    /// Adds an item, or replaces its predecessor.
     pub(super) fn put(&mut self, item: Item, note: Note, judge: Judge<'_>) {
         let digest = item.digest();
         match item {
@@ -113,7 +113,7 @@ impl Contents {
             }
             Item::TokenKeys(root, jwks) => {
                 let set = Some(KeySet { jwks, fetched_at: note.fetched_at });
-                // Nothing but what was fetched from Google's own address is Google's.
+                // Only a key set fetched from Google's own URL has Google's root.
                 match root {
                     Root::Google => self.google_keys = set,
                     _ => self.extra_keys = set,
@@ -123,7 +123,7 @@ impl Contents {
         self.notes.insert(digest, note);
     }
 
-    /// Takes the item with this digest out.
+    /// Removes the item with this digest.
     pub(super) fn remove(&mut self, digest: Digest32) -> Result<(), ContentError> {
         let is_it = |bytes: &[u8]| Digest32::of(bytes) == digest;
         let count = |contents: &Self| {
@@ -146,7 +146,7 @@ impl Contents {
         if count(self) == before { Err(ContentError::Unknown { digest }) } else { Ok(()) }
     }
 
-    /// Sorts, drops what is there twice, what is overdue and has a successor, and what does not fit.
+    /// Sorts; drops duplicates, overdue items that have a successor, and items beyond the limits.
     pub(super) fn tidy(&mut self, judge: Judge<'_>) {
         self.sort();
         self.drop_outdated(judge);
@@ -167,7 +167,7 @@ impl Contents {
         self.forget_absent();
     }
 
-    /// Brings lists and certificates into one order, each of them once.
+    /// Sorts CRLs and certificates, and removes duplicates.
     pub(super) fn sort(&mut self) {
         self.crls.sort_by_key(|list| list.digest);
         self.crls.dedup_by_key(|list| list.digest);
@@ -175,7 +175,7 @@ impl Contents {
         self.certificates.dedup();
     }
 
-    /// Drops notes on items that are not there.
+    /// Drops metadata of items that are no longer stored.
     pub(super) fn forget_absent(&mut self) {
         let bytes = self.certificates.iter().chain(self.launch.values());
         let keys = self.google_keys.iter().chain(&self.extra_keys).map(|set| &set.jwks);
@@ -185,7 +185,7 @@ impl Contents {
         self.notes.retain(|digest, _| kept.contains(digest));
     }
 
-    /// Takes what a file of an operator holds.
+    /// Imports an operator's file.
     pub(super) fn import(
         &mut self,
         file: &[u8],
@@ -199,8 +199,8 @@ impl Contents {
         Ok(())
     }
 
-    /// Takes the items of a bundle, but for those that are of no use here; what there is already from a vendor stays as
-    /// it is.
+    /// Imports the items of a bundle, except those of no use here; items already fetched from a vendor keep
+    /// their metadata.
     pub(super) fn take(&mut self, items: Vec<BundleItem>, judge: Judge<'_>) -> Result<(), ContentError> {
         for item in items {
             let measurement = match item.kind {
@@ -209,7 +209,7 @@ impl Contents {
                 }
                 _ => None,
             };
-            // Another broker's clock may be ahead: nothing was fetched after now.
+            // Another broker's clock may be ahead; a fetch time is never in the future.
             let fetched_at = item.fetched_at.min(judge.now);
             for read in read(&item.content, measurement)? {
                 if self.notes.contains_key(&read.digest()) || self.has_younger_keys(&read, fetched_at) {
@@ -233,7 +233,7 @@ impl Contents {
             && self.extra_keys.as_ref().is_some_and(|known| known.fetched_at > fetched_at)
     }
 
-    /// Every item, for a bundle, with what it is good for.
+    /// Every item for an export, with its validity.
     pub(super) fn items(&self) -> impl Iterator<Item = (Option<UnixTime>, BundleItem)> {
         let item = |kind, subject: String, content: Vec<u8>, until: Option<UnixTime>| {
             let digest = Digest32::of(&content);
@@ -270,18 +270,18 @@ impl Contents {
     }
 }
 
-/// Certificates of chips, and all others, each in their order.
+/// Certificates of chips, and all others, each in their original order.
 pub(crate) fn split(certificates: Vec<Vec<u8>>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let of_a_chip = |der: &Vec<u8>| VekStore::new(std::slice::from_ref(der)).chips() > 0;
     certificates.into_iter().partition(of_a_chip)
 }
 
-/// Whoever fetched it, here it was imported.
+/// Items of a bundle count as imported, whoever fetched them.
 fn imported(fetched_at: UnixTime) -> Note {
     Note { source: IMPORTED.to_owned(), fetched_at, valid_until: None }
 }
 
-/// What a file holds, by its form.
+/// Detects the kind of a file's content from its form.
 fn read(file: &[u8], measurement: Option<Digest48>) -> Result<Vec<Item>, ContentError> {
     if let Some(measurement) = measurement {
         return Ok(vec![launch(measurement, file)?]);
@@ -305,13 +305,13 @@ fn read_json(file: &[u8]) -> Result<Item, ContentError> {
     tdx(file)
 }
 
-/// Whether JSON is meant as a key set.
+/// Whether the JSON looks like a key set.
 pub(crate) fn is_key_set(json: &[u8]) -> bool {
     let value: Option<serde_json::Value> = serde_json::from_slice(json).ok();
     value.is_some_and(|value| value.get("keys").is_some_and(serde_json::Value::is_array))
 }
 
-/// A JSON object that has `signer` among its members, which no other collateral has.
+/// Whether the file is a JSON object with a member `signer`, which no other collateral has.
 pub(crate) fn is_bundle(file: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Signed {
@@ -328,7 +328,7 @@ fn tdx(json: &[u8]) -> Result<Item, ContentError> {
     Ok(Item::Tdx(described.platform, Box::new(collateral)))
 }
 
-/// An endorsement has the measurements that it is for in it, as they are.
+/// An endorsement lists its measurements in raw form.
 pub(super) fn launch(measurement: Digest48, bytes: &[u8]) -> Result<Item, ContentError> {
     let has = bytes.windows(48).any(|window| window == measurement.as_bytes());
     if bytes.len() > MAX_ENDORSEMENT || !has {
@@ -337,7 +337,7 @@ pub(super) fn launch(measurement: Digest48, bytes: &[u8]) -> Result<Item, Conten
     Ok(Item::Launch(measurement, bytes.to_vec()))
 }
 
-/// Collateral of a platform as it is kept: its digest is that of [`TdxCollateral::digest`].
+/// The stored form of a platform's collateral: its digest is that of [`TdxCollateral::digest`].
 pub(super) fn json(collateral: &TdxCollateral) -> Vec<u8> {
     serde_json::to_vec(collateral).expect("strings are JSON")
 }

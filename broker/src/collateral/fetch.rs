@@ -1,4 +1,4 @@
-//! One fetch: ask the source, look at what came as closely as it can be looked at alone, keep it or say why not.
+//! One fetch: request one item, validate it in isolation, store it or report why not.
 
 use std::time::Duration;
 
@@ -26,15 +26,15 @@ use crate::clock;
 /// How a fetch ended.
 #[derive(Debug)]
 pub(super) enum Fetched {
-    /// Something new is there; fetched again after this time.
+    /// Something new was stored; fetch again after this time.
     New(Duration),
-    /// What was there is current.
+    /// The stored item is current; fetch again after this time.
     Unchanged(Duration),
     /// The source does not have it.
     Missing,
 }
 
-/// What came is of no use.
+/// Why a response cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     #[error(transparent)]
@@ -47,7 +47,7 @@ pub(super) enum Unusable {
     OtherChip { url: String },
     #[error("{url}: {source}")]
     VekChain { url: String, source: ChainError },
-    #[error("{url}: not the issuing CA in question: {source}")]
+    #[error("{url}: not the requested issuing CA: {source}")]
     Issuer { url: String, source: ChainError },
 }
 
@@ -75,7 +75,7 @@ impl From<Result<Fetched, Unusable>> for Ended {
                 };
                 Self::Down { error: error.to_string(), retry_after }
             }
-            // The fault is here: it says nothing about what came.
+            // A local fault, which says nothing about the response.
             Err(Unusable::File(error)) => Self::Down { error: error.to_string(), retry_after: None },
             Err(other) => Self::Refused(other.to_string()),
         }
@@ -83,7 +83,7 @@ impl From<Result<Fetched, Unusable>> for Ended {
 }
 
 impl Shared {
-    /// Fetches one item. What was there stays in force unless something better came.
+    /// Fetches one item. The stored one is kept unless the new one is better.
     pub(super) fn fetch(&self, job: &Job) -> Result<Fetched, Unusable> {
         match job {
             Job::Crl { url, issuer } => self.fetch_crl(url, issuer.as_deref()),
@@ -110,7 +110,8 @@ impl Shared {
         Ok(if is_known { Fetched::Unchanged(wait) } else { Fetched::New(wait) })
     }
 
-    /// Nothing vouches for the address: what is there counts when it is a CA below an anchor and has the key in question.
+    /// The URL is unverified: what it returns is accepted only if it is a CA that chains to an anchor and has
+    /// the expected key.
     fn fetch_issuer(&self, issuer: &Issuer) -> Result<Fetched, Unusable> {
         let (url, now) = (issuer.address.as_str(), clock::now());
         let Answer::Body { bytes, .. } = self.issuers.get(&self.config.place(url), MAX_CERTIFICATE)? else {
@@ -204,7 +205,7 @@ impl Shared {
         self.keep_signed_by(item, note, None)
     }
 
-    /// Writes an item down, if it is better than what is there; it is in force when this returns.
+    /// Stores an item if it is better than the stored one; it is in use when this returns.
     fn keep_signed_by(&self, item: Item, note: Note, issuer: Option<&[u8]>) -> Result<(), Unusable> {
         let (kind, digest, url) = (item.kind(), item.digest(), note.source.clone());
         self.folder().put(item, note, issuer).map_err(|error| match error {
@@ -216,14 +217,15 @@ impl Shared {
         Ok(())
     }
 
-    /// Google rotates its keys within days and announces nothing.
+    /// Google rotates its keys within days, without announcement.
     pub(super) fn token_keys_refresh(&self) -> Duration {
         let [least, most] = self.pace.refresh;
         TOKEN_KEYS.clamp(least, most)
     }
 }
 
-/// The one certificate that is there, DER or PEM; otherwise what is there, for the verifier to refuse.
+/// The only certificate in the response, DER or PEM; otherwise the bytes as they are, for the verifier to
+/// refuse.
 fn only_certificate(bytes: Vec<u8>) -> Vec<u8> {
     let (mut crls, mut certificates) = (Vec::new(), Vec::new());
     let is_read = chain::read_file(&bytes, &mut crls, &mut certificates).is_ok() && crls.is_empty();
@@ -237,6 +239,6 @@ fn note(source: &str, fetched_at: UnixTime, valid_until: Option<UnixTime>) -> No
     Note { source: source.to_owned(), fetched_at, valid_until }
 }
 
-/// What does not change once it was issued.
+/// For items that never change once issued.
 const LASTING: Duration = Duration::from_secs(30 * 86_400);
 const TOKEN_KEYS: Duration = Duration::from_secs(3600);

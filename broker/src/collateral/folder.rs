@@ -1,8 +1,9 @@
-//! The folder with the collateral of a broker: one file an item, written before it takes its predecessor's place.
+//! The collateral folder of a broker: one file per item, written completely before it replaces its
+//! predecessor.
 //!
-//! CRLs and certificates are named by digest, Intel's collateral by platform, endorsements by measurement. Nothing
-//! in these files is trusted, with one exception: a key set is believed as it stands, so that the broker signs
-//! what it fetched with its own identity, and takes no other.
+//! CRLs and certificates are named by digest, Intel's collateral by platform, endorsements by measurement.
+//! Nothing in these files is trusted, with one exception: a key set has no signature of its own, so the
+//! broker signs what it fetched with its own identity, and accepts no other.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use super::lists::List;
 use super::notes::{Note, Notes};
 use super::{CollateralFileError, CollateralStatus, ContentError, ItemStatus, Loaded, TdxFlaw, status};
 
-/// The folder with the collateral of a broker.
+/// The collateral folder of a broker.
 #[derive(Debug)]
 pub struct CollateralFolder {
     path: PathBuf,
@@ -34,7 +35,8 @@ pub struct CollateralFolder {
 }
 
 impl CollateralFolder {
-    /// Reads the folder; an absent one is empty. What comes into it later is judged by these anchors.
+    /// Reads the folder; a missing one is empty. Items that are added later are verified against these
+    /// anchors.
     ///
     /// # Errors
     /// [`CollateralFileError`] names the file.
@@ -72,9 +74,9 @@ impl CollateralFolder {
         Ok(self.contents.parse()?)
     }
 
-    /// Takes what a file holds and writes it down: CRLs and certificates, PEM or DER; Intel's collateral and key
-    /// sets, JSON; a launch endorsement, when its measurement is given. All of it or nothing. A key set gives the root
-    /// `extra`.
+    /// Imports a file: CRLs and certificates, PEM or DER; Intel's collateral and key sets, JSON; a launch
+    /// endorsement, if its measurement is given. All of its items are stored or none. A key set gives the
+    /// root `extra`.
     ///
     /// # Errors
     /// [`CollateralFileError`]; what was there before stays in force.
@@ -87,8 +89,8 @@ impl CollateralFolder {
         self.change(now, |contents, judge| contents.import(file, measurement, judge))
     }
 
-    /// Takes the items of a bundle that `signer` signed, but for those that are of no use to this broker. One that is
-    /// malformed or badly signed refuses all of them.
+    /// Imports the items of a bundle signed by `signer`, except those of no use to this broker. One item that
+    /// is malformed or has a wrong signature makes it reject all.
     ///
     /// # Errors
     /// [`CollateralFileError`]; what was there before stays in force.
@@ -102,7 +104,7 @@ impl CollateralFolder {
         self.change(now, |contents, judge| contents.take(items, judge))
     }
 
-    /// Takes the item with this digest out.
+    /// Removes the item with this digest.
     ///
     /// # Errors
     /// [`CollateralFileError`], [`ContentError::Unknown`] among them.
@@ -117,7 +119,7 @@ impl CollateralFolder {
         Bundle::sign(&self.identity, BundleFormat::Exported, now, items)
     }
 
-    /// What there is.
+    /// A summary of the stored items.
     ///
     /// # Errors
     /// The first item that cannot be used.
@@ -143,7 +145,7 @@ impl CollateralFolder {
         })
     }
 
-    /// Takes what was fetched. A list that a certificate names has to be signed by `issuer`.
+    /// Stores a fetched item. A CRL named by a certificate must be signed by `issuer`.
     pub(crate) fn put(
         &mut self,
         item: Item,
@@ -159,25 +161,25 @@ impl CollateralFolder {
         })
     }
 
-    /// What came from an address last, with its note.
+    /// The latest item from a URL, with its metadata.
     pub(crate) fn from(&self, source: &str) -> Option<(Digest32, Note)> {
         let all = self.contents.notes.iter().filter(|(_, note)| note.source == source);
         let found = all.max_by_key(|(_, note)| note.fetched_at);
         found.map(|(digest, note)| (*digest, note.clone()))
     }
 
-    /// Addresses that lists came from.
+    /// The URLs of stored CRLs.
     pub(crate) fn crl_sources(&self) -> Vec<String> {
         let notes = self.contents.crls.iter().filter_map(|list| self.contents.notes.get(&list.digest));
         notes.map(|note| note.source.clone()).filter(|source| is_crl_address(source)).collect()
     }
 
-    /// Certificates that are not those of chips.
+    /// All certificates other than those of chips.
     pub(crate) fn issuers(&self) -> Vec<Vec<u8>> {
         self.contents.split().1
     }
 
-    /// Platforms that there is collateral for, with the time it came and its end.
+    /// Platforms with stored collateral: fetch time and end of validity.
     pub(crate) fn platforms(&self) -> Vec<(vouchsafe_attestation::tdx::Platform, UnixTime, UnixTime)> {
         let all = self.contents.tdx.iter().filter_map(|(platform, collateral)| {
             let until = Described::read(collateral).ok()?.until;
@@ -255,7 +257,7 @@ impl CollateralFolder {
         match name {
             NOTES => match serde_json::from_slice::<Notes>(bytes) {
                 Ok(notes) => contents.notes = notes,
-                // Saved requests are lost, nothing else.
+                // Without metadata items are only fetched again.
                 Err(error) => tracing::warn!(event = "collateral.notes_lost", %error),
             },
             GOOGLE_KEYS | EXTRA_KEYS => {
@@ -302,7 +304,7 @@ impl CollateralFolder {
     }
 }
 
-/// A key set that this broker fetched and signed, for the place that it is in.
+/// A key set that this broker fetched and signed, if it belongs to the file that it is in.
 fn kept(name: &str, bytes: &[u8], identity: &BrokerIdentity) -> Option<KeySet> {
     let items = Bundle::parse(bytes).ok()?.verify(identity, BundleFormat::Kept).ok()?;
     let [item] = items.try_into().ok()?;

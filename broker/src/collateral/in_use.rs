@@ -1,10 +1,10 @@
 //! Which CRLs readiness depends on.
 //!
-//! Where the guardrails in force read revocation there has to be a current CRL at all, and a current one of each issuer in
-//! use of which there is one. An issuer is in use for a day after a release that rested on its lists: one that was granted,
-//! or that was refused to a VM of an owner whom a policy names. So neither the last list of an issuer that has retired nor
-//! what strangers show makes the broker unready, and nobody has to remove such a list. A list that has not come yet does
-//! not count: a guest who needs it is told to wait.
+//! If the guardrails in force read revocation, at least one current CRL must be stored, and each stored CRL
+//! of an issuer in use must be current. An issuer is in use for a day after a release that relied on its
+//! CRLs: one that was granted, or that was refused to a VM whose owner a policy names. So neither the last
+//! CRL of a retired issuer nor evidence of strangers makes the broker unready, and nobody has to remove such
+//! a CRL. A CRL that has not been fetched yet does not count: a guest that needs it is told to wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -14,12 +14,13 @@ use vouchsafe_protocol::UnixTime;
 
 use super::CrlStatus;
 
-/// Issuers whose lists releases rested on, by encoded name, with the last time. They are known anew after a restart.
+/// Issuers whose CRLs releases relied on, by encoded name, with the time of the last release. Empty after a
+/// restart.
 #[derive(Debug, Default)]
 pub(crate) struct IssuersInUse(Mutex<BTreeMap<Vec<u8>, UnixTime>>);
 
 impl IssuersInUse {
-    /// A release rested on these claims.
+    /// Notes a release that relied on these claims.
     pub(crate) fn saw(&self, claims: &Claims, now: UnixTime) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for issuer in claims.crl_issuers() {
@@ -34,12 +35,12 @@ impl IssuersInUse {
         }
     }
 
-    /// Whether these lists are enough.
+    /// Whether these CRLs are sufficient.
     pub(crate) fn are_served_by(&self, lists: &[CrlStatus], now: UnixTime) -> bool {
         let (overdue, current): (Vec<_>, Vec<_>) = lists.iter().partition(|list| list.overdue(now));
         let served: BTreeSet<_> = current.iter().map(|list| &list.issuer).collect();
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A list's status has the name in hex.
+        // A CRL's status has the issuer's name in hex.
         let seen_at = |issuer: &str| hex::decode(issuer).ok().and_then(|name| seen.get(&name).copied());
         let in_use = |issuer: &str| seen_at(issuer).is_some_and(|at| is_in_use(at, now));
         !current.is_empty()
@@ -53,7 +54,7 @@ const fn is_in_use(seen: UnixTime, now: UnixTime) -> bool {
 
 /// Seconds.
 const IN_USE: u64 = 86_400;
-/// Issuers that are remembered: there are no more of them than lists.
+/// Upper limit of issuers: there are no more of them than CRLs.
 const MOST: usize = vouchsafe_attestation::chain::MAX_CRLS;
 
 #[cfg(test)]
@@ -87,7 +88,7 @@ mod tests {
             (vec![list("amd", due), list("google", over)], false),
             (vec![list("google", over)], false),
             (vec![list("google", over), list("amd", due), list("google", due)], true),
-            // It retired, or has never been used.
+            // The issuer has retired, or was never in use.
             (vec![list("amd", due), list("retired", over), list("unused", over)], true),
             (vec![list("retired", over)], false),
         ] {

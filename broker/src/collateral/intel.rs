@@ -1,4 +1,5 @@
-//! Intel's collateral for TDX, as its Provisioning Certification Service and any cache of it (PCCS) give it out.
+//! Intel's collateral for TDX, in the form of its Provisioning Certification Service and of its caches
+//! (PCCS).
 //!
 //! Intel SGX and TDX Provisioning Certification Service API, version 4: bodies are JSON with the signed text and
 //! its signature, issuer chains are percent-encoded PEM in headers of the answers.
@@ -24,18 +25,18 @@ pub enum TdxPart {
     PckCrl,
 }
 
-/// Intel's collateral cannot be used.
+/// Why Intel's collateral cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TdxFlaw {
-    /// Not the JSON of collateral.
+    /// Not the JSON form of collateral.
     #[error(transparent)]
     Form(#[from] TdxCollateralError),
-    /// A part is not what it should be.
+    /// A part is malformed.
     #[error("{part:?}: {detail}")]
     Malformed {
         /// Which.
         part: TdxPart,
-        /// What is wrong.
+        /// The fault.
         detail: String,
     },
     /// A CRL cannot be used.
@@ -43,7 +44,7 @@ pub enum TdxFlaw {
     Crl {
         /// Which.
         part: TdxPart,
-        /// What is wrong.
+        /// The fault.
         source: CollateralError,
     },
     /// The answer has no issuer chain in its headers.
@@ -54,36 +55,36 @@ pub enum TdxFlaw {
         /// Where it should be.
         header: &'static str,
     },
-    /// For another kind of platform than was asked for.
+    /// The collateral is for another platform than requested.
     #[error("for platform {found}")]
     OtherPlatform {
         /// Which.
         found: Platform,
     },
-    /// Issued before the one that is there.
-    #[error("{part:?}: issued at {found}, and there is one issued at {known}")]
+    /// Issued before the stored part.
+    #[error("{part:?}: issued at {found}, before the stored one ({known})")]
     Older {
         /// Which.
         part: TdxPart,
-        /// When this one was.
+        /// When this one was issued.
         found: UnixTime,
-        /// When the known one was.
+        /// When the stored one was issued.
         known: UnixTime,
     },
 }
 
-/// What collateral says of itself; nothing of it is verified.
+/// Unverified metadata that collateral contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Described {
     pub(crate) platform: Platform,
     /// When each part was issued.
     issued: [(TdxPart, UnixTime); 4],
-    /// Until when all of it is good.
+    /// The time until which all parts are valid.
     pub(crate) until: UnixTime,
 }
 
 impl Described {
-    /// Reads what collateral says of itself.
+    /// Reads metadata from collateral, without verifying it.
     pub(crate) fn read(collateral: &TdxCollateral) -> Result<Self, TdxFlaw> {
         let tcb: Dated = dated(TdxPart::TcbInfo, &collateral.tcb_info, "TDX")?;
         let qe: Dated = dated(TdxPart::QeIdentity, &collateral.qe_identity, "TD_QE")?;
@@ -108,9 +109,9 @@ impl Described {
         })
     }
 
-    /// Nothing of it was issued before its counterpart in `known`. Evaluation numbers do not count: Intel gives out an
-    /// early set, with a higher one, beside the standard set, so that the higher one is not the successor. Which is
-    /// good enough is for policies to say.
+    /// Checks that no part was issued before its counterpart in `known`. TCB evaluation data numbers are not
+    /// compared: Intel publishes an early set with a higher number beside the standard set, so the higher
+    /// number is not the successor. Which number is sufficient is for policies to say.
     pub(crate) fn is_not_older_than(&self, known: &Self) -> Result<(), TdxFlaw> {
         for ((part, found), (_, known)) in self.issued.into_iter().zip(known.issued) {
             if found < known {
@@ -121,7 +122,7 @@ impl Described {
     }
 }
 
-/// Head of TCB info and QE identity.
+/// The dates in TCB info and QE identity.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Dated {
@@ -179,7 +180,7 @@ fn malformed(part: TdxPart, detail: &str) -> TdxFlaw {
     TdxFlaw::Malformed { part, detail: detail.to_owned() }
 }
 
-/// Addresses below the one of the service.
+/// URLs of the parts, below the URL of the service.
 pub(crate) fn url(base: &str, part: TdxPart, platform: &Platform, root_crl: &str) -> String {
     let fmspc = hex::encode(platform.fmspc);
     let ca = platform.ca.name();
@@ -191,7 +192,7 @@ pub(crate) fn url(base: &str, part: TdxPart, platform: &Platform, root_crl: &str
     }
 }
 
-/// The answers of a service, one after the other.
+/// Collects the responses for all parts.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     tcb_info: Option<Signed>,
@@ -208,12 +209,12 @@ struct Signed {
 }
 
 impl Answers {
-    /// Takes the answer for one part.
+    /// Adds the response for one part.
     pub(crate) fn take(&mut self, part: TdxPart, body: &[u8], headers: &HeaderMap) -> Result<(), TdxFlaw> {
         match part {
             TdxPart::TcbInfo => {
                 let answer: TcbAnswer<'_> = parse(part, body)?;
-                // Version 4 has the first name; caches of older versions the second.
+                // Version 4 uses the first header; caches of older versions the second.
                 let chain = chain(part, headers, &["TCB-Info-Issuer-Chain", "SGX-TCB-Info-Issuer-Chain"])?;
                 self.tcb_info = Some(signed(part, answer.tcb_info, &answer.signature, chain)?);
             }
@@ -230,7 +231,7 @@ impl Answers {
         Ok(())
     }
 
-    /// All of it; `None` while a part is missing.
+    /// The complete collateral; `None` while a part is missing.
     pub(crate) fn assemble(self) -> Option<TdxCollateral> {
         let (tcb, qe, (pck_crl, pck_crl_issuer_chain)) = (self.tcb_info?, self.qe_identity?, self.pck_crl?);
         Some(TdxCollateral {
@@ -267,7 +268,7 @@ fn parse<'a, T: Deserialize<'a>>(part: TdxPart, body: &'a [u8]) -> Result<T, Tdx
     serde_json::from_slice(body).map_err(|error| malformed(part, &error.to_string()))
 }
 
-/// The text as it was signed: not a byte of it may change.
+/// The text exactly as it was signed, byte for byte.
 fn signed(part: TdxPart, text: &RawValue, signature: &str, chain: String) -> Result<Signed, TdxFlaw> {
     let signature = hex::decode(signature).map_err(|_| malformed(part, "the signature is not hex"))?;
     Ok(Signed { text: text.get().to_owned(), signature, chain })
@@ -302,7 +303,7 @@ fn percent_decoded(text: &[u8]) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// A CRL in DER; caches give it in hex.
+/// A CRL in DER; caches return it in hex.
 fn der(body: &[u8]) -> Vec<u8> {
     hex::decode(body.trim_ascii()).unwrap_or_else(|_| body.to_vec())
 }

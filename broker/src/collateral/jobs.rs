@@ -1,6 +1,6 @@
-//! What is to be fetched: one entry an item, however many ask for it, and no more entries than fit.
+//! A bounded queue of fetches; requests for the same item are coalesced.
 //!
-//! Each source has its own order and its own pace: one that is down or slow holds nothing else up.
+//! Each source has its own queue and backoff: a source that is down or slow does not delay the others.
 
 mod budget;
 mod job;
@@ -17,54 +17,54 @@ pub(crate) use self::source::Source;
 use super::pace::Pace;
 use crate::admission::Network;
 
-/// How a fetch ended, as far as its next one depends on it.
+/// How a fetch ended, as far as it affects the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// It is there, and good for this long.
+    /// The item is stored; fetch again after this time.
     Good(Duration),
     /// The source does not have it.
     Missing,
-    /// What came is of no use.
+    /// The response is unusable.
     Refused(String),
-    /// The source did not answer, or says when to come back.
+    /// The source did not answer, or said when to retry.
     Down { error: String, retry_after: Option<Duration> },
 }
 
-/// What became of a question.
+/// The result of requesting an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// It is on its way already, or was not to be had a moment ago.
+    /// It is already queued, or was unavailable a moment ago.
     Known,
     /// It will be fetched.
     Queued,
-    /// There is no room, or too much was asked for in this minute.
+    /// The queue is full, or this minute's budget is used up.
     Full,
 }
 
-/// Who needs an item.
+/// Who requests an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
     /// A verified chain, or the broker itself.
     Verified,
-    /// Evidence of which nothing is verified, from this network: anybody can make it up. Served last, and from a small
-    /// share, of which one network gets a part (T56).
+    /// Unverified evidence from this network: anyone can forge it. Served last, and from a small budget of
+    /// which one network gets a part (T56).
     Anybody(Network),
 }
 
-/// When an item may be there.
+/// When an item may become available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prospect {
-    /// It is on its way; it may be there after this time.
+    /// It is being fetched, and may be available after this time.
     Soon(Duration),
-    /// Too much is asked for; it can be asked for again after this time.
+    /// The queue or the budget is full; the item can be requested again after this time.
     Full(Duration),
-    /// What the source gave is of no use, or it has no such thing; it is not asked again before this time.
+    /// The source has no such item, or returned an unusable one; it is not fetched again before this time.
     Gone(Duration),
     /// Nothing is fetched.
     Never,
 }
 
-/// What a source's thread is to do.
+/// What a source's thread does next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Fetch(Job),
@@ -72,7 +72,7 @@ pub(crate) enum Next {
     Wait(Duration),
 }
 
-/// An item that is being fetched, or was not to be had.
+/// An item that is being fetched, or could not be fetched.
 #[derive(Debug)]
 pub(crate) struct Trouble<'j> {
     pub(crate) job: &'j Job,
@@ -85,9 +85,9 @@ struct Entry {
     due: Instant,
     failures: u32,
     error: Option<String>,
-    /// Whether the source answered last time, and the answer was of no use.
+    /// Whether the source's last answer was unusable.
     is_refused: bool,
-    /// Whether it was there once: then it is kept current.
+    /// Whether it was available before: then it is kept current.
     had: bool,
     /// Whether a verified chain needs it.
     is_vouched: bool,
@@ -98,7 +98,7 @@ impl Entry {
         Self { state, due, failures: 0, error: None, is_refused: false, had, is_vouched }
     }
 
-    /// Whether it is tried for as long as the broker runs.
+    /// Whether it is retried for as long as the broker runs.
     const fn is_kept(&self, job: &Job) -> bool {
         job.is_permanent() || (self.had && job.is_refreshed())
     }
@@ -106,14 +106,14 @@ impl Entry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Waits for its first success, or for another try.
+    /// Waits for its first success, or for a retry.
     Wanted,
     Running,
-    /// There since.
+    /// Available since this time.
     Have(Instant),
-    /// Not to be had; forgotten when due.
+    /// Unavailable; dropped when due.
     Missing,
-    /// The source was down too often; forgotten when due, so that it is asked again once somebody still needs this.
+    /// The source was down too often; dropped when due, so that it is fetched again if it is still needed.
     Unanswered,
 }
 
@@ -122,9 +122,9 @@ struct Pacing {
     not_before: Instant,
     failures: u32,
     budget: Budget,
-    /// When the fetch began that is running.
+    /// When the running fetch began.
     began: Option<Instant>,
-    /// How long a fetch takes, of late.
+    /// Duration of recent fetches.
     usual: Duration,
 }
 
@@ -134,7 +134,7 @@ impl Pacing {
         Self { not_before: now, failures: 0, budget, began: None, usual: FIRST_GUESS }
     }
 
-    /// A fetch is over: the next ones are expected to take as long.
+    /// A fetch has ended; the next ones are expected to take as long.
     fn over(&mut self, now: Instant) {
         let Some(began) = self.began.take() else { return };
         self.usual = (self.usual * 3 + now.saturating_duration_since(began)) / 4;
@@ -157,7 +157,7 @@ impl Jobs {
         Self { pace, entries: BTreeMap::new(), sources, stopped: false }
     }
 
-    /// Keeps this one current, from now or from when what is there is due.
+    /// Keeps this item current, starting now or when the stored one is due.
     pub(crate) fn keep(&mut self, job: Job, due_in: Option<Duration>, now: Instant) {
         let (state, due) = match due_in {
             Some(wait) => (State::Have(now), now + wait),
@@ -174,7 +174,7 @@ impl Jobs {
                 entry.state = State::Wanted;
                 return Asked::Queued;
             }
-            // What is there and is still asked for is fetched again, if not too soon.
+            // An available item that is requested again is fetched again, but not too soon.
             let State::Have(since) = entry.state else { return Asked::Known };
             let again = since + if job.is_refreshed() { self.pace.again } else { self.pace.missing };
             if again.max(now) >= entry.due {
@@ -193,7 +193,7 @@ impl Jobs {
         Asked::Queued
     }
 
-    /// When an item that was asked for may be there.
+    /// When a requested item may become available.
     pub(crate) fn prospect(&self, job: &Job, now: Instant) -> Prospect {
         let pacing = self.sources.get(&job.source());
         let Some(entry) = self.entries.get(job) else {
@@ -204,13 +204,13 @@ impl Jobs {
             State::Wanted | State::Running if entry.is_refused && entry.failures >= FAILURES_SOON => {
                 Prospect::Gone(wait)
             }
-            // A source that is down says nothing about what it has.
+            // A source that is down says nothing about the items that it has.
             State::Wanted | State::Running | State::Unanswered => {
                 let rest =
                     pacing.map(|pacing| pacing.not_before.saturating_duration_since(now)).unwrap_or_default();
                 Prospect::Soon(wait.max(rest) + self.queue_before(job, now))
             }
-            // It came a moment ago.
+            // Fetched a moment ago.
             State::Have(since) if now.saturating_duration_since(since) < self.pace.again => {
                 Prospect::Soon(Duration::ZERO)
             }
@@ -218,7 +218,7 @@ impl Jobs {
         }
     }
 
-    /// How long what is before an item that is due takes: at worst it is the last of those that are in its order.
+    /// An estimate of the wait before a due item is fetched: at worst it is the last of its class.
     fn queue_before(&self, job: &Job, now: Instant) -> Duration {
         let source = job.source();
         let is_due = |entry: &&Entry| entry.state == State::Wanted && entry.due <= now;
@@ -235,7 +235,7 @@ impl Jobs {
         pacing.usual.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX))
     }
 
-    /// Everything is due, and no failure counts any more.
+    /// Makes everything due and resets failure counts.
     pub(crate) fn refresh(&mut self, now: Instant) {
         for pacing in self.sources.values_mut() {
             (pacing.not_before, pacing.failures) = (now, 0);
@@ -245,7 +245,7 @@ impl Jobs {
         }
     }
 
-    /// What is next for a source, and forgets what nobody needs any more.
+    /// The next action for a source; drops items that are no longer needed.
     pub(crate) fn next(&mut self, source: Source, now: Instant) -> Next {
         self.entries.retain(|job, entry| {
             let over = entry.due <= now && job.source() == source;
@@ -258,7 +258,7 @@ impl Jobs {
         });
         let waiting =
             |(job, entry): &(&Job, &mut Entry)| job.source() == source && entry.state != State::Running;
-        // Of what is due, first what verified chains need.
+        // Due items that verified chains need come first.
         let order = |entry: &Entry| {
             let is_later = entry.due > now;
             (is_later, !is_later && !entry.is_vouched, entry.due)
@@ -277,7 +277,7 @@ impl Jobs {
         Next::Fetch(job.clone())
     }
 
-    /// Notes how a fetch ended. `chance` spreads what follows.
+    /// Records the end of a fetch. `chance` spreads retries.
     pub(crate) fn ended(&mut self, job: &Job, ended: Ended, now: Instant, chance: u8) {
         let pace = self.pace;
         let (Some(entry), Some(pacing)) = (self.entries.get_mut(job), self.sources.get_mut(&job.source()))
@@ -286,7 +286,7 @@ impl Jobs {
         };
         pacing.over(now);
         let ended = match ended {
-            // What the broker always needs is tried again soon.
+            // What the broker always needs is retried soon.
             Ended::Missing if entry.is_kept(job) => Ended::Refused(NOT_THERE.to_owned()),
             other => other,
         };
@@ -337,20 +337,20 @@ impl Jobs {
         }
     }
 
-    /// How many wait or are being fetched.
+    /// Number of items waiting or being fetched.
     pub(crate) fn waiting(&self) -> usize {
         self.entries.values().filter(|entry| matches!(entry.state, State::Wanted | State::Running)).count()
     }
 
-    /// Those that wait, are being fetched or were not to be had.
+    /// Items that are waiting, being fetched or unavailable.
     pub(crate) fn troubles(&self) -> impl Iterator<Item = Trouble<'_>> {
         let open = self.entries.iter().filter(|(_, entry)| !matches!(entry.state, State::Have(_)));
         open.map(|(job, entry)| Trouble { job, error: entry.error.as_deref() })
     }
 }
 
-/// After so many failures an item that somebody wanted once is given up until it is asked for again. What an address that
-/// nobody vouches for gave once, and was of no use, it is not asked for again soon.
+/// After this many failures an item that was requested once is dropped until it is requested again. An
+/// unverified URL that returned something unusable is not asked again soon.
 const fn max_tries(source: Source, is_refused: bool) -> u32 {
     match source {
         Source::Issuers if is_refused => 1,
@@ -368,13 +368,13 @@ const fn max_items(job: &Job) -> usize {
 }
 
 const NOT_THERE: &str = "the source does not have it";
-/// For how long it is known here that something came which does not change. The store has it, and it takes no room here.
+/// How long an item that never changes is remembered here. It is in the store, and takes no room here.
 const REMEMBERED: Duration = Duration::from_secs(300);
 /// Entries of one source.
 const MAX_ITEMS: usize = 4096;
-/// With so few failures in a row an item is still expected within moments.
+/// With at most this many failures in a row, an item is still expected within moments.
 const FAILURES_SOON: u32 = 3;
-/// How long a fetch takes, before there was one.
+/// Assumed duration of a fetch before the first has ended.
 const FIRST_GUESS: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(600);
 

@@ -1,26 +1,26 @@
-//! What is known of each item beside its bytes: from where and when it came, and until when it is good.
+//! Metadata of each item: source, fetch time and validity.
 //!
-//! Worth nothing but saved requests: without these notes everything is fetched once more.
+//! It only saves requests: without it everything is fetched again.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{Digest32, UnixTime};
 
-/// One item.
+/// Metadata of one item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
     /// The address, or `import`.
     pub(crate) source: String,
-    /// When it came, or was last found to be current.
+    /// When it was fetched, or last found to be current.
     pub(crate) fetched_at: UnixTime,
-    /// Until when it is good, where it says so.
+    /// End of validity, if the item has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) valid_until: Option<UnixTime>,
 }
 
-/// Notes by SHA-256 of the item.
+/// Metadata by SHA-256 of the item.
 pub(crate) type Notes = BTreeMap<Digest32, Note>;
 
-/// How items that came from an operator are marked.
+/// The source of items imported by an operator.
 pub(crate) const IMPORTED: &str = "import";

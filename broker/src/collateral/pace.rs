@@ -1,38 +1,39 @@
-//! When to fetch: how soon after a failure, and how long before the end of what is there.
+//! When to fetch: backoff after failures, and refresh before expiry.
 
 use std::time::Duration;
 
 use vouchsafe_protocol::UnixTime;
 
-/// The times of a collateral service.
+/// The timing of a collateral service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// After the first failure.
     pub(crate) first: Duration,
-    /// After any number of them.
+    /// The longest backoff.
     pub(crate) most: Duration,
-    /// For how long what the source does not have is not asked for again.
+    /// How long an item that the source does not have is not requested again.
     pub(crate) missing: Duration,
-    /// For how long a CRL or an issuing CA that was refused is not asked for again, at most: guests take that for final.
+    /// The most time for which a refused CRL or issuing CA is not requested again, since guests treat the
+    /// refusal as final.
     pub(crate) refused: Duration,
-    /// How soon what is there may be fetched again because somebody asks.
+    /// The least time before a stored item is fetched again on request.
     pub(crate) again: Duration,
     /// A whole request.
     pub(crate) request: Duration,
-    /// Between two refreshes, at least and at most.
+    /// The least and the most time between two refreshes.
     pub(crate) refresh: [Duration; 2],
-    /// How many new items may be asked for in a minute, of each source.
+    /// New items that may be requested per minute, for each source.
     pub(crate) asks: u32,
-    /// How many issuing CAs at addresses that nothing vouches for.
+    /// Issuing CAs at unverified URLs, per minute.
     pub(crate) issuers: u32,
-    /// Of these, for evidence from one network: a fleet behind one address has VMs below some ten of them.
+    /// Of these, for evidence from one network: the VMs of a fleet behind one address have about ten issuers.
     pub(crate) issuers_of_network: u32,
-    /// A whole request to one of these.
+    /// Timeout of a whole request to an unverified URL.
     pub(crate) issuer_request: Duration,
 }
 
 impl Pace {
-    /// With these limits of refreshes.
+    /// The default timing, with these limits for refreshes.
     pub(crate) const fn new(refresh: [Duration; 2]) -> Self {
         Self {
             first: Duration::from_secs(5),
@@ -49,15 +50,15 @@ impl Pace {
         }
     }
 
-    /// How long to wait after so many failures in a row: twice as long each time, and half of it by chance, so
-    /// that brokers do not come back together. `chance` is of 0 to 255.
+    /// The wait after this many consecutive failures: it doubles each time, and half of it is random, so that
+    /// brokers do not retry at the same moment. `chance` is a random byte.
     pub(crate) fn backoff(&self, failures: u32, chance: u8) -> Duration {
         let doubled = self.first.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(self.most);
         doubled / 2 + (doubled / 2).saturating_mul(u32::from(chance)) / 255
     }
 
-    /// How long after `fetched` what ends at `until` is fetched again: at two thirds of its life or a day
-    /// before its end, whichever is first, within the limits.
+    /// When to refresh an item fetched at `fetched` that expires at `until`: after two thirds of its lifetime
+    /// or a day before expiry, whichever is first, within the limits.
     pub(crate) fn refresh(&self, fetched: UnixTime, until: Option<UnixTime>) -> Duration {
         let [least, most] = self.refresh;
         let Some(until) = until else { return most };

@@ -1,7 +1,7 @@
-//! The service: one thread a source, which fetches what is due and waits for more.
+//! The service: one thread per source, which fetches what is due and waits for more.
 //!
-//! A vendor that is slow, down or hostile holds up its own thread and nothing else. What is in force is one value
-//! that is swapped as a whole; readers never wait.
+//! A slow, failing or hostile vendor delays only its own thread. Collateral in use is one value that is
+//! swapped as a whole; readers never wait.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,18 +25,19 @@ use super::{CollateralFileError, CollateralStatus, ItemStatus, Loaded};
 use crate::metrics::CollateralMetrics;
 use crate::{clock, random};
 
-/// Collateral of one broker: what is in force, and the threads that keep it so. They end when it is dropped.
+/// Collateral of one broker: what is in use, and the threads that keep it current. They end when it is
+/// dropped.
 pub struct CollateralService {
     shared: Arc<Shared>,
 }
 
-/// What the threads share.
+/// The state that the threads share.
 pub(super) struct Shared {
     pub(super) config: CollateralConfig,
     pub(super) pace: Pace,
     pub(super) anchors: TrustAnchors,
     pub(super) client: Client,
-    /// For addresses that nothing vouches for.
+    /// For unverified URLs.
     pub(super) issuers: Client,
     folder: Mutex<CollateralFolder>,
     loaded: ArcSwap<Loaded>,
@@ -46,10 +47,10 @@ pub(super) struct Shared {
 }
 
 impl CollateralService {
-    /// Starts with what the folder holds.
+    /// Starts with the content of the folder.
     ///
     /// # Errors
-    /// When that cannot be used, or the system gives no threads.
+    /// When the folder cannot be used, or no thread can be started.
     pub(crate) fn start(
         config: CollateralConfig,
         folder: CollateralFolder,
@@ -90,29 +91,30 @@ impl CollateralService {
         Ok(Self { shared })
     }
 
-    /// What is in force.
+    /// The collateral in use.
     pub(crate) fn loaded(&self) -> arc_swap::Guard<Arc<Loaded>> {
         self.shared.loaded.load()
     }
 
-    /// Somebody needs this. Returns at once, whatever the vendor does, and says when it may be there.
+    /// Requests an item. Returns at once, whatever the vendor does, with the time when the item may become
+    /// available.
     pub(crate) fn want(&self, wanted: Wanted, asker: Asker) -> Prospect {
         self.shared.want(Job::Wanted(wanted), asker)
     }
 
-    /// Verified chains need these lists: when the last of them may be there; `None` where one is not fetched, or what came
-    /// was refused.
+    /// Requests CRLs for verified chains. Returns when the last of them may become available; `None` if one
+    /// is not fetched, or was refused.
     pub(crate) fn want_crls<'c>(&self, crls: impl IntoIterator<Item = &'c MissingCrl>) -> Option<Duration> {
         self.shared.want_crls(crls)
     }
 
-    /// Fetches everything that is kept current, and everything that waits, now.
+    /// Fetches everything that is kept current or queued, now.
     pub(crate) fn refresh(&self) {
         self.shared.jobs().refresh(Instant::now());
         self.shared.wake.notify_all();
     }
 
-    /// Takes new collateral of an operator, which is in force when this returns.
+    /// Imports collateral from an operator; it is in use when this returns.
     pub(crate) fn import(
         &self,
         file: &[u8],
@@ -123,7 +125,7 @@ impl CollateralService {
         self.changed()
     }
 
-    /// Takes an item out, which is in force when this returns.
+    /// Removes an item; it is out of use when this returns.
     pub(crate) fn remove(
         &self,
         digest: Digest32,
@@ -133,7 +135,7 @@ impl CollateralService {
         self.changed()
     }
 
-    /// Takes a bundle, which is in force when this returns.
+    /// Imports a bundle; its items are in use when this returns.
     pub(crate) fn import_bundle(
         &self,
         bundle: Bundle,
@@ -144,12 +146,12 @@ impl CollateralService {
         self.changed()
     }
 
-    /// Everything, signed by the broker.
+    /// Exports everything, signed by the broker.
     pub(crate) fn export(&self, now: UnixTime) -> Bundle {
         self.shared.folder().export(now)
     }
 
-    /// What there is, and what is wanted.
+    /// The stored items, and those to be fetched.
     pub(crate) fn status(&self) -> Result<CollateralStatus, CollateralFileError> {
         let mut status = self.shared.folder().status()?;
         status.fetch = self.shared.config.fetch;
@@ -178,7 +180,7 @@ impl CollateralService {
         Ok(status)
     }
 
-    /// The folder, as somebody has it who works on it for long.
+    /// Locks the folder for a long time.
     #[cfg(test)]
     pub(crate) fn hold(&self) -> MutexGuard<'_, CollateralFolder> {
         self.shared.folder()
@@ -212,7 +214,7 @@ impl Shared {
         self.loaded.load_full()
     }
 
-    /// Puts what the folder holds in force.
+    /// Puts the content of the folder into use.
     pub(super) fn reload(&self) -> Result<(), CollateralFileError> {
         let folder = self.folder();
         self.loaded.store(Arc::new(folder.parse()?));
@@ -244,7 +246,7 @@ impl Shared {
                 Prospect::Gone(_) | Prospect::Never => None,
             }
         });
-        // All are asked for, also where one is out of reach.
+        // All are requested, even if one is unavailable.
         let waits: Vec<Option<Duration>> = waits.collect();
         waits.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max()
     }
@@ -253,14 +255,14 @@ impl Shared {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is kept current from the start.
+    /// Queues the items that are kept current from the start.
     fn plan(&self) {
         let (now, start) = (clock::now(), Instant::now());
         let (folder, mut jobs) = (self.folder(), self.jobs());
         let left =
             |fetched: UnixTime, wait: Duration| wait.saturating_sub(Duration::from_secs(now.since(fetched)));
         let mut planned = self.config.planned();
-        // What certificates named before is kept current.
+        // CRLs named by certificates seen earlier are kept current.
         for certificate in folder.issuers() {
             let named = verify_issuer(&certificate, None, Purpose::GoogleAk, &self.anchors, now);
             for MissingCrl { addresses, issuer_key } in named.unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! What there is, what it is good for, and what could not be had.
+//! Status of collateral: what is stored, how long it is valid, and what could not be fetched.
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::chain::CrlSummary;
@@ -7,37 +7,37 @@ use vouchsafe_protocol::{Digest32, UnixTime};
 
 use super::lists::List;
 
-/// What there is.
+/// Status of all collateral.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollateralStatus {
     /// The lists.
     pub crls: Vec<CrlStatus>,
     /// SHA-256 of each issuing CA.
     pub certificates: Vec<Digest32>,
-    /// For how many AMD chips there is a certificate.
+    /// Number of AMD chips with a stored certificate.
     pub chips: usize,
-    /// Whether the broker fetches anything.
+    /// Whether the broker fetches collateral.
     pub fetch: bool,
-    /// How many items wait for their fetch.
+    /// Number of items waiting to be fetched.
     pub waiting: usize,
-    /// Every item that is there, and every one that is wanted.
+    /// All items that are stored or wanted.
     pub items: Vec<ItemStatus>,
 }
 
-/// One item.
+/// Status of one item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemStatus {
-    /// What it is.
+    /// Its kind.
     pub kind: CollateralKind,
-    /// What it is for: an issuer's list by its address, a chip and its TCB, a platform, a measurement, a root.
+    /// What it is for: an issuer's CRL by its URL, a chip and its TCB, a platform, a measurement, a root.
     pub subject: String,
     /// The address, or `import`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// When it came, or was last found to be current; absent while it is not there.
+    /// When it was fetched, or last found to be current; absent if it is not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetched_at: Option<UnixTime>,
-    /// Until when it is good, where it says so.
+    /// End of validity, if the item has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<UnixTime>,
     /// SHA-256 of it.
@@ -49,14 +49,14 @@ pub struct ItemStatus {
 }
 
 impl ItemStatus {
-    /// Whether its successor is due already.
+    /// Whether its successor is due.
     #[must_use]
     pub fn overdue(&self, now: UnixTime) -> bool {
         self.valid_until.is_some_and(|until| until < now)
     }
 }
 
-/// What there is of one list.
+/// Status of one CRL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CrlStatus {
     /// SHA-256 of it.
@@ -65,21 +65,21 @@ pub struct CrlStatus {
     pub issuer: String,
     /// When it was issued.
     pub this_update: UnixTime,
-    /// When the next one is due.
+    /// When its successor is due.
     pub next_update: Option<UnixTime>,
-    /// How many certificates it revokes.
+    /// Number of revoked certificates.
     pub revoked: usize,
 }
 
 impl CrlStatus {
-    /// Whether the next list is due already.
+    /// Whether its successor is due.
     #[must_use]
     pub fn overdue(&self, now: UnixTime) -> bool {
         self.next_update.is_some_and(|due| due < now)
     }
 }
 
-/// What a list says of itself.
+/// The status of a CRL.
 pub(super) fn crl(list: &List) -> CrlStatus {
     let CrlSummary { issuer, this_update, next_update, revoked, .. } = &list.summary;
     CrlStatus {

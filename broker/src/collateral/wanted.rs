@@ -1,4 +1,4 @@
-//! What is fetched because somebody needs it.
+//! Collateral that is fetched because a verification lacked it.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use vouchsafe_attestation::tdx::{Platform, TdxError};
 use vouchsafe_attestation::vtpm::VtpmError;
 use vouchsafe_protocol::{Digest48, Evidence};
 
-/// Collateral that a verification missed.
+/// Collateral that a verification lacked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wanted {
     /// Certificate of an AMD chip.
     Vek(Chip),
-    /// Intel's collateral for a kind of platform.
+    /// Intel's collateral for a platform.
     Tdx(Platform),
-    /// The keys of Google's tokens, anew: a token names one that is not among those known.
+    /// The keys of Google's tokens, because a token names an unknown one.
     TokenKeys,
     /// Google's launch endorsement.
     Launch(Measured),
@@ -28,12 +28,12 @@ pub enum Wanted {
     Issuer(Issuer),
 }
 
-/// An issuing CA, as a certificate that it may have issued names it. Nothing vouches for that name.
+/// An issuing CA, as named by a certificate that it may have issued. The name is unverified.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Issuer {
-    /// Where its certificate may be.
+    /// Where its certificate may be found.
     pub address: IssuerAddress,
-    /// Its key identifier; `None` for an address of the table, of which any CA below an anchor will do.
+    /// Its key identifier; `None` for an address of the table, for which any CA under an anchor will do.
     pub key_id: Option<Vec<u8>>,
 }
 
@@ -44,11 +44,11 @@ pub struct Chip {
     pub id: [u8; 64],
     /// `REPORTED_TCB`.
     pub tcb: [u8; 8],
-    /// Product line; reports before version 3 do not say.
+    /// Product line; absent in reports before version 3.
     pub product: Option<Product>,
 }
 
-/// A measurement of firmware at launch.
+/// A launch measurement of firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Measured {
     /// `MEASUREMENT` of a report.
@@ -67,7 +67,7 @@ impl Measured {
     }
 }
 
-/// What would have to be fetched for this refusal to be another verdict. Nothing of the evidence was verified yet.
+/// The collateral that could change this refusal. Nothing in the evidence has been verified yet.
 #[must_use]
 pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
     match error {
@@ -89,7 +89,8 @@ pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
     }
 }
 
-/// The endorsements of firmware that verified evidence came without. One of an extra anchor is none of Google's.
+/// The launch endorsements that verified evidence lacked. One under an extra anchor does not count as
+/// Google's.
 pub fn unendorsed(claims: &Claims) -> impl Iterator<Item = Wanted> {
     let is_wanted = |endorsement: &Option<LaunchEndorsement>| {
         endorsement.as_ref().is_none_or(|endorsement| endorsement.root == Root::Extra)

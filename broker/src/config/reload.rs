@@ -1,24 +1,24 @@
-//! What a running broker takes over from another configuration.
+//! Changes of the configuration that a running broker applies.
 
 use super::{BrokerConfig, Limits};
 
-/// What another configuration changes in a broker that runs.
+/// The result of comparing a new configuration with the one in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reloaded {
-    /// The configuration from now on.
+    /// The configuration to use from now on.
     pub config: BrokerConfig,
     /// Keys whose new value is in force.
     pub changed: Vec<&'static str>,
-    /// Keys whose new value needs a restart; until then the old one stays in force.
+    /// Keys whose new value needs a restart; until then the old value is in force.
     pub restart: Vec<&'static str>,
 }
 
 impl BrokerConfig {
-    /// Takes over from `new` what a running broker can change.
+    /// Applies the settings of `new` that a running broker can change.
     #[must_use]
     pub fn reloaded(&self, new: Self) -> Reloaded {
         let mut to = Reloaded { config: self.clone(), changed: Vec::new(), restart: Vec::new() };
-        // Every key is named here, so that a new one cannot be left out.
+        // Every key is named here, so that the compiler rejects a forgotten one.
         let Self { data, keyring, extra_trust_anchors, urls, challenge_ttl, stop_timeout, .. } = new;
         let Self { guests, operators, limits, collateral, log, .. } = new;
         to.keep("data", self.data == data);

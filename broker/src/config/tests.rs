@@ -117,7 +117,7 @@ fn values_that_cannot_be_meant_are_refused() {
     assert!(matches!(negative, Err(ConfigError::Parse { .. })));
 }
 
-/// Every key, set to something else than the default.
+/// Every key, with another value than the default.
 const OTHER: &str = "data = \"/other\"\nkeyring = \"/k\"\nextra_trust_anchors = [\"/a\"]\nurls = [\"https://b\"]\n\
     challenge_ttl = 30\nstop_timeout = 3\n\
     [guests]\nlisten = \"127.0.0.1:1\"\ncertificate = \"/c\"\nkey = \"/d\"\n\
@@ -156,7 +156,7 @@ fn what_a_reload_takes_over_and_what_needs_a_restart() {
         ]
     );
     assert_eq!(changed.len(), 2 + 4 + 14, "{changed:?}");
-    // Everything that changed is as in the new file, and everything else as it was.
+    // The changed keys are as in the new file, all others as before.
     let mut expected = new;
     (expected.data, expected.keyring, expected.log) = (old.data.clone(), old.keyring.clone(), old.log);
     (expected.extra_trust_anchors, expected.collateral) =

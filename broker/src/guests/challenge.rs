@@ -1,4 +1,4 @@
-//! `POST /v1/challenge`: a fresh nonce, unless there is too much to do.
+//! `POST /v1/challenge`: a fresh nonce, unless the broker is overloaded.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -19,5 +19,5 @@ pub(super) async fn post(broker: Data<Broker>) -> Result<HttpResponse, HttpProbl
     Ok(HttpResponse::Ok().json(ChallengeAnswer { challenge, identity: broker.identity() }))
 }
 
-/// Seconds after which a guest that was turned away asks again. Guests add a jitter of their own.
+/// Seconds after which a guest that was turned away retries. Guests add their own jitter.
 pub(super) const RETRY_AFTER: u32 = 2;

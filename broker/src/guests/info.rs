@@ -1,4 +1,4 @@
-//! `GET /v1/info`: who this broker is and what it trusts. Nothing in it is secret, nothing in it is signed.
+//! `GET /v1/info`: identity and trust anchors of this broker. Nothing in it is secret or signed.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -21,7 +21,7 @@ pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<H
     let started = Instant::now();
     let broker = broker.into_inner();
     let decision = random::decision_id().map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
-    // A stranger's body is not taken in: who holds a live challenge was let in with it.
+    // A body is read only under a live challenge, which is in its first bytes.
     let challenge = match body.opening(MAX_OPENING, challenge).await {
         Ok(challenge) => challenge,
         Err(error) => {
@@ -62,7 +62,7 @@ fn challenge(bytes: &[u8]) -> Opening<Challenge> {
     }
 }
 
-/// What is no request: operators can look up why, the guest is told no more than that.
+/// A malformed request: operators can look up why, the guest gets no detail.
 fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, reason: &str) -> HttpProblem {
     let code = ReasonCode::MalformedRequest;
     broker.metrics.refused(code);
@@ -81,5 +81,5 @@ fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, reason: &str) 
     HttpProblem::new(code).under(decision)
 }
 
-/// The parser's words may repeat what was sent.
+/// The parser's message may quote what was sent.
 const LONGEST_REASON: usize = 200;

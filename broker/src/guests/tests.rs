@@ -13,7 +13,7 @@ use vouchsafe_protocol::{PlaintextSecret, ReasonCode, RequestDigest};
 
 use crate::testing::{Act, Asked, Fixture, PATH, VALUE, by, name, path, policy};
 
-/// What came back.
+/// An answer.
 struct Answer {
     status: u16,
     kind: String,
@@ -113,7 +113,7 @@ async fn t50_absent_retired_and_denied_look_alike() {
     }
     assert_eq!(seen[0].4.code, ReasonCode::NotGranted);
     assert!(seen[0] == seen[1] && seen[1] == seen[2], "{seen:?}");
-    // The operators are told the difference.
+    // Operators can see the difference.
     let refusals = fixture.broker.refusals.newest(|_| true);
     let reasons: Vec<_> = refusals.iter().take(3).flat_map(|kept| &kept.reasons).collect();
     assert!(reasons.iter().any(|reason| reason.contains("no such secret")), "{reasons:?}");
@@ -156,7 +156,7 @@ async fn t44_a_full_queue_answers_with_retry_after_and_spends_nothing() {
     release.send(()).expect("held");
     assert_eq!(holding.await.expect("runs"), Ok(true));
     assert_eq!(queued.await.expect("runs"), Ok(()));
-    // The very same request again.
+    // The same request again.
     assert_eq!(ask(&fixture, &asked).await.status, 200);
 }
 

@@ -85,7 +85,7 @@ async fn t54_an_overdue_list_is_told_while_its_issuer_is_in_use() {
     service.import(&shared_google().root_crl(&over), None, then).expect("it was current then");
     assert_eq!(probed(&fixture).await, ready(), "nobody uses it: its issuer may have retired");
 
-    // Neither do strangers, whatever they show.
+    // Neither do requests of strangers, whatever their evidence.
     let refused = async |vm: &SimulatedVm| {
         let asked = fixture.ask(vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
         let id = DecisionId([5; 16]);
@@ -98,7 +98,7 @@ async fn t54_an_overdue_list_is_told_while_its_issuer_is_in_use() {
     refused(&SimulatedVm::booted(&instance, &EventLogBuilder::gce_ubuntu(Technology::SevSnp))).await;
     assert_eq!(probed(&fixture).await, ready());
 
-    // An owner's VM needs it.
+    // A VM of a policy's owner needs it.
     refused(&SimulatedVm::new()).await;
     assert_eq!(probed(&fixture).await, not_ready(&["crls-missing"]));
     let [google, _] = crls(now);

@@ -1,11 +1,11 @@
-//! How long the database takes.
+//! Duration of database transactions.
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use vouchsafe_keystore::TransactionEnd;
 
 use super::{DURATIONS, registered};
 
-/// How long transactions of the database take, by name.
+/// Duration of database transactions, by name.
 #[derive(Clone, Debug)]
 pub struct TransactionMetrics {
     seconds: HistogramVec,

@@ -1,4 +1,4 @@
-//! `/v1/operators`: one file a route.
+//! `/v1/operators`: one file per route.
 
 mod add;
 mod list;

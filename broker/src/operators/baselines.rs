@@ -1,4 +1,4 @@
-//! `/v1/baselines`: one file a route.
+//! `/v1/baselines`: one file per route.
 
 mod list;
 mod put;
@@ -13,7 +13,7 @@ use super::{Principal, resource};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 
-/// The policies that name a baseline, as far as the operator may read them.
+/// The policies that name a baseline and that the operator may read.
 async fn naming(
     broker: &Broker,
     principal: &Principal,

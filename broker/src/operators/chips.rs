@@ -1,4 +1,4 @@
-//! `/v1/chips`: which hardware VMs have shown.
+//! `/v1/chips`: the chips on which VMs were seen.
 
 mod list;
 

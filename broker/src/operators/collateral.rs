@@ -1,4 +1,4 @@
-//! `/v1/collateral`: one file a route.
+//! `/v1/collateral`: one file per route.
 
 mod export;
 mod import;

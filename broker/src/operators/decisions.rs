@@ -1,4 +1,4 @@
-//! `/v1/decisions`: one file a route, and who may read which record.
+//! `/v1/decisions`: one file per route, and who may read which record.
 
 mod evidence;
 mod list;
@@ -17,8 +17,8 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .service(resource("/v1/decisions/evidence").route(web::get().to(evidence::get)));
 }
 
-/// Whoever may read the records of every namespace that is concerned; what concerns none, administrators and auditors of
-/// everything.
+/// A record may be read by those who may read the records of every namespace that it concerns; one that
+/// concerns none, by administrators and auditors of everything.
 pub(super) fn may_read(principal: &Principal, record: &LogRecord) -> bool {
     let namespaces: Vec<&str> = match record {
         LogRecord::Grant(grant) => grant.secrets.iter().map(|secret| secret.path.namespace()).collect(),

@@ -1,4 +1,4 @@
-//! What operators are told when the keystore says no: whose fault it was, and what to do.
+//! Problems for operators from errors of the keystore: whose fault it is, and what to do.
 
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::registry::RegisterError;

@@ -1,4 +1,4 @@
-//! `/v1/guardrails`: one file a route.
+//! `/v1/guardrails`: one file per route.
 
 mod put;
 mod reset;

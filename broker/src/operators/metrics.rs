@@ -1,5 +1,5 @@
-//! `GET /metrics`: the Prometheus text format. Open to whoever reaches this listener; it names no object, and costs next
-//! to nothing: what takes longer to count is counted by the probe of readiness.
+//! `GET /metrics`: the Prometheus text format. Open to anyone who can reach this listener; it names no object
+//! and is cheap: expensive metrics are updated by the readiness probe.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

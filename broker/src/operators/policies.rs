@@ -1,4 +1,4 @@
-//! `/v1/policies`: one file a route.
+//! `/v1/policies`: one file per route.
 
 mod check;
 mod diff;

@@ -1,7 +1,8 @@
-//! Authority: who asks, proved by a token, and what they may do.
+//! Authentication by token, and authorization.
 //!
-//! A handler that does not take a [`Principal`] cannot act for one, and there is no other way to get one. It gives a
-//! [`Permit`] for one action in one namespace, which changes and scoped reads of the keystore ask for.
+//! A handler acts for an operator only through a [`Principal`], and there is no other way to get one. It
+//! gives a [`Permit`] for one action in one namespace, which every change and scoped read of the keystore
+//! requires.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,7 +21,7 @@ use crate::problem::HttpProblem;
 
 pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 
-/// An operator who showed a valid token with this request.
+/// An operator who presented a valid token with this request.
 #[derive(Debug)]
 pub(crate) struct Principal {
     identity: OperatorIdentity,
@@ -29,33 +30,33 @@ pub(crate) struct Principal {
 }
 
 impl Principal {
-    /// Who changes something by this permission, and when, for the record.
+    /// The actor and time of a change under this permit, for the record.
     pub(crate) fn by<'p>(&self, permit: &'p Permit) -> Actor<'p> {
         Actor::permitted(permit, self.at)
     }
 
-    /// Whether the operator may do this there, by the operators' policy.
+    /// Whether the operators' policy permits the operator this action in this namespace.
     pub(crate) fn may(&self, act: Act, namespace: &str) -> bool {
         self.permit(act, namespace).is_some()
     }
 
-    /// The permission, where its absence leaves something out of an answer and is no refusal.
+    /// The permit, for reads that omit what the operator may not see instead of failing.
     pub(crate) fn permit(&self, act: Act, namespace: &str) -> Option<Permit> {
         authorize_operator(&self.identity, act, namespace).ok()
     }
 
-    /// The namespaces in which the operator may do this; `None` where that is everywhere.
+    /// The namespaces in which the operator may do this; `None` for everywhere.
     pub(crate) fn namespaces(&self, act: Act) -> Option<Vec<String>> {
         let may = |namespace: &&String| self.may(act, namespace);
         (!self.may_everywhere(act)).then(|| self.identity.namespaces.iter().filter(may).cloned().collect())
     }
 
-    /// As [`Principal::may`], for what concerns the whole broker.
+    /// As [`Principal::may`], for an action on the whole broker.
     pub(crate) fn may_everywhere(&self, act: Act) -> bool {
         self.may(act, WHOLE_BROKER)
     }
 
-    /// The permission to do this there; without it the request ends here.
+    /// The permit for this action in this namespace, or a 403.
     pub(crate) fn authorize(&self, act: Act, namespace: &str) -> Result<Permit, HttpProblem> {
         authorize_operator(&self.identity, act, namespace).map_err(|error| {
             tracing::warn!(event = "operator.forbidden", operator = self.identity.name, action = %act);
@@ -63,7 +64,7 @@ impl Principal {
         })
     }
 
-    /// As [`Principal::authorize`], for what concerns the whole broker.
+    /// As [`Principal::authorize`], for an action on the whole broker.
     pub(crate) fn authorize_everywhere(&self, act: Act) -> Result<Permit, HttpProblem> {
         self.authorize(act, WHOLE_BROKER)
     }
@@ -92,7 +93,7 @@ fn identity(account: Operator) -> OperatorIdentity {
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {
-    // Two headers would leave it open which one counts.
+    // With two headers it would be ambiguous which one counts.
     let mut values = request.headers().get_all(header::AUTHORIZATION);
     let value = values.next().filter(|_| values.next().is_none())?;
     value.to_str().ok()?.strip_prefix("Bearer ")

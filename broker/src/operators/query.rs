@@ -1,4 +1,4 @@
-//! The query of a URL as a type; unknown parameters are refused.
+//! The query of a URL, parsed into a type; unknown parameters are rejected.
 
 use std::future::{Ready, ready};
 
@@ -9,7 +9,7 @@ use vouchsafe_protocol::ReasonCode;
 
 use crate::problem::HttpProblem;
 
-/// What the query says.
+/// The parsed query.
 #[derive(Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 

@@ -1,4 +1,4 @@
-//! `/v1/secrets`: one file a route.
+//! `/v1/secrets`: one file per route.
 
 mod change_version;
 mod generate;

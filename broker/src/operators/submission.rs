@@ -1,4 +1,4 @@
-//! An operator's request that has a body.
+//! An operator's request with a body.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,9 +10,9 @@ use super::Principal;
 use crate::body::{Body, BodyReader};
 use crate::problem::HttpProblem;
 
-/// Who sends it, and what. The token is checked first: of a stranger's body nothing is kept, and it is discarded before the
-/// answer, which the stranger would otherwise not see while still sending. One extractor, since actix-web runs those of a
-/// handler side by side and answers with the first error.
+/// The operator and the body. The token is checked first: without a valid one the body is discarded before
+/// the answer is sent, since a client that is still sending would not see the answer. This is one extractor
+/// because actix-web runs a handler's extractors concurrently and answers with the first error.
 pub(super) struct Submission {
     pub(super) principal: Principal,
     pub(super) body: Body,

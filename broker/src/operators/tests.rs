@@ -88,7 +88,7 @@ async fn t41_operator_api_without_token_is_refused() {
         let (status, _) = call(&fixture, Some(&fixture.token), method, uri, &json!({})).await;
         assert!(![401, 403, 404, 405].contains(&status) || uri.contains('?'), "{method} {uri}: {status}");
     }
-    // No route is left out above: the description of the interface has the same ones.
+    // The list above is complete: `openapi.yaml` has the same routes.
     let description = include_str!("../../openapi.yaml");
     let described: std::collections::BTreeSet<_> =
         description.lines().filter_map(|line| line.strip_prefix("  /v1/")?.strip_suffix(':')).collect();
@@ -332,7 +332,7 @@ async fn t50_a_refused_release_is_replayed_too() {
     assert_eq!((&changed["before"], &changed["after"]), (&json!(false), &json!(true)), "{answer}");
 }
 
-/// A decision that names another namespace as well is compared for those alone who may see all of it.
+/// A decision that also names another namespace is compared only for operators who may see all of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn t41_a_policy_diff_shows_no_decision_that_the_operator_may_not_read() {
     let fixture = Fixture::new().await;

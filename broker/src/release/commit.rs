@@ -1,4 +1,4 @@
-//! Waits until a grant is on record, and decides again when something changed meanwhile.
+//! Waits until a grant is recorded, and decides again if something changed meanwhile.
 
 use tokio::sync::oneshot;
 use vouchsafe_keystore::record::RecordError;
@@ -10,7 +10,7 @@ use crate::attested::{Request, Verified};
 use crate::broker::Broker;
 use crate::pool::PoolError;
 
-/// Verifies the request, and gives its answer once the grant for it is on record.
+/// Verifies the request, and returns its answer once the grant for it is recorded.
 pub(super) async fn commit(broker: &Broker, request: Request) -> Result<ReleaseAnswer, Failure> {
     let mut recorded = record(broker, move || prepare(request.verify()?)).await?;
     let mut decisions = 1;
@@ -31,14 +31,15 @@ pub(super) async fn commit(broker: &Broker, request: Request) -> Result<ReleaseA
     }
 }
 
-/// What became of a prepared answer.
+/// The result of recording a prepared answer.
 struct Recorded {
     verified: Verified,
     answer: ReleaseAnswer,
     result: Result<u64, RecordError>,
 }
 
-/// Prepares an answer on the pool and records its grant from there, so that this task is woken once, at the end.
+/// Prepares an answer on the pool and records its grant from there, so that this task is woken only once, at
+/// the end.
 async fn record(
     broker: &Broker,
     job: impl FnOnce() -> Result<Prepared, Failure> + Send + 'static,
@@ -46,11 +47,11 @@ async fn record(
     let (done, recorded) = oneshot::channel();
     let keystore = broker.keystore.clone();
     let job = move || {
-        // The connection is gone, and nothing is spent yet.
+        // The connection is gone, and nothing has been spent yet.
         if done.is_closed() {
             return;
         }
-        // Nobody waits any more when sending fails.
+        // If sending fails, the connection is gone.
         let _gone = match job() {
             Ok(Prepared { verified, grant, answer }) => {
                 return keystore.record_then(grant, move |result| {
@@ -64,5 +65,5 @@ async fn record(
     recorded.await.map_err(|_| PoolError::Failed)?
 }
 
-/// How often a release is decided while operators keep changing things.
+/// How often a release is decided when operators' changes interfere.
 const MAX_DECISIONS: usize = 4;

@@ -1,4 +1,4 @@
-//! The decision about a release, and whether its VM is that of a known owner.
+//! The decision about a release, and whether a policy names the VM's owner.
 
 use vouchsafe_keystore::release::{DecisionInput, DecisionInputError};
 use vouchsafe_policy::{Denial, ReleaseGrant};
@@ -6,13 +6,14 @@ use vouchsafe_protocol::Body;
 
 use crate::attested::Verified;
 
-/// A grant or a denial, and what it rests on.
+/// A grant or a denial, and its input.
 pub(super) struct Decision {
     pub(super) input: DecisionInput,
     pub(super) verdict: Result<ReleaseGrant, Denial>,
 }
 
-/// Decides in the current epoch; once more when it is a denial whose epoch is over, since no record will notice that.
+/// Decides in the current epoch. A denial is decided once more if the epoch has changed: unlike a grant, it
+/// is not checked against the epoch when it is recorded.
 pub(super) fn decide(verified: &Verified) -> Result<Decision, DecisionInputError> {
     let broker = &verified.session().broker;
     let decision = decide_once(verified)?;
@@ -34,7 +35,7 @@ fn decide_once(verified: &Verified) -> Result<Decision, DecisionInputError> {
 }
 
 impl Decision {
-    /// Whether a policy of what was asked for names the owner of this VM.
+    /// Whether a policy of the requested secrets names this VM's owner.
     pub(super) fn is_for_owner(&self, verified: &Verified) -> bool {
         verified.instance().is_some_and(|instance| self.input.names_project(instance.project_number))
     }

@@ -1,4 +1,4 @@
-//! Why a release was refused: one variant per step, each with what the guest is told.
+//! Why a release was refused: one variant per step, each with its code for the guest.
 
 use vouchsafe_keystore::record::RecordError;
 use vouchsafe_keystore::release::DecisionInputError;
@@ -10,7 +10,7 @@ use vouchsafe_protocol::{Nonce, ReasonCode};
 use crate::attested::{self, RequestError, VmContext};
 use crate::pool::PoolError;
 
-/// A release that was refused, with what was known of the VM by then.
+/// A refused release, with what was known about the VM by then.
 pub(super) type Failure = attested::Failure<ReleaseError>;
 
 /// Why a release was refused.
@@ -19,44 +19,44 @@ pub(crate) enum ReleaseError {
     /// The request was not verified.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The policies said no while CRLs that verified certificates name are on their way.
+    /// The policies denied the release while CRLs named by verified certificates are being fetched.
     #[error("{denial}")]
     AwaitsCrls {
-        /// What they said.
+        /// The denial.
         denial: Box<Denial>,
-        /// When the CRLs may be there.
+        /// When the CRLs may become available.
         seconds: u32,
     },
     /// No verifier is free, or one failed.
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// What a decision needs could not be read.
+    /// The input of the decision could not be read.
     #[error(transparent)]
     Input(#[from] DecisionInputError),
     /// The policies said no.
     #[error("{0}")]
     Denied(Box<Denial>),
-    /// A granted secret does not open.
+    /// A granted secret cannot be unsealed.
     #[error(transparent)]
     Unseal(#[from] UnsealError),
     /// Nothing can be wrapped to the guest's key.
     #[error(transparent)]
     Wrap(#[from] WrapError),
-    /// The grant is not on record.
+    /// The grant could not be recorded.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// Operators changed something again and again meanwhile.
-    #[error("something changed with each decision")]
+    /// Operators' changes interfered with every attempt.
+    #[error("something changed during each decision")]
     KeepsChanging,
 }
 
 impl ReleaseError {
-    /// What the guest is told. What is absent, retired or denied is told alike (T50).
+    /// The guest's code. Absent, retired and denied look the same (T50).
     pub(crate) fn code(&self) -> ReasonCode {
         match self {
             Self::Request(error) => error.code(),
             Self::Wrap(_) => ReasonCode::KeyInvalid,
-            // Independent of the paths, so that it tells nothing of them (T50).
+            // Independent of the paths, so that it reveals nothing about them (T50).
             Self::AwaitsCrls { .. } => ReasonCode::CollateralPending,
             Self::Pool(PoolError::Full) => ReasonCode::Overloaded,
             Self::Pool(PoolError::Failed) => ReasonCode::Internal,
@@ -67,7 +67,8 @@ impl ReleaseError {
         }
     }
 
-    /// Seconds after which the very same request may be sent again. Never when the grant may be on record.
+    /// Seconds after which the same request may be sent again. Never set when the grant may have been
+    /// recorded.
     pub(crate) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Request(error) => error.retry_after(),
@@ -77,7 +78,7 @@ impl ReleaseError {
         }
     }
 
-    /// The nonce of a request that was refused before it was bound to it.
+    /// The nonce of a request that was refused before it was bound.
     pub(crate) const fn nonce(&self) -> Option<Nonce> {
         match self {
             Self::Request(error) => error.nonce(),
@@ -85,7 +86,7 @@ impl ReleaseError {
         }
     }
 
-    /// What operators are told, one line or more per reason.
+    /// The reasons that operators see, one or more lines each.
     pub(crate) fn reasons(&self) -> Vec<String> {
         match self {
             Self::Request(error) => error.reasons(),

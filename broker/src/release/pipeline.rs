@@ -10,20 +10,20 @@ use super::decision::{Decision, decide};
 use super::error::{Failure, ReleaseError};
 use crate::attested::{Session, Verified, instance_name, retry_in};
 
-/// An answer that may leave once its grant is on record.
+/// An answer that may be sent once its grant is recorded.
 pub(super) struct Prepared {
     pub(super) verified: Verified,
     pub(super) grant: NewGrant,
     pub(super) answer: ReleaseAnswer,
 }
 
-/// Prepares the answer to a verified request, and the record that it waits for.
+/// Prepares the answer to a verified request, and the record that must precede it.
 pub(super) fn prepare(verified: Verified) -> Result<Prepared, Failure> {
     let session = verified.session();
     let broker = &session.broker;
     let failed = |error: ReleaseError| Failure::new(error, verified.context());
 
-    // 1. Decide. Only a grant leads on.
+    // 1. Decide. Only a grant continues.
     let decision = decide(&verified).map_err(|error| failed(error.into()))?;
     let is_for_owner = decision.is_for_owner(&verified);
     if decision.verdict.is_ok() || is_for_owner {
@@ -33,19 +33,19 @@ pub(super) fn prepare(verified: Verified) -> Result<Prepared, Failure> {
     let grant = verdict.map_err(|denial| denied(&verified, denial, is_for_owner))?;
 
     let answer = {
-        // 2. Unseal what the grant names, and nothing else.
+        // 2. Unseal exactly what the grant names.
         let secrets = broker.keystore.unseal(&grant, &input).map_err(|error| failed(error.into()))?;
 
         // 3. Wrap it to the key that the evidence commits to, and sign the answer.
         wrap(session, &grant, &secrets).map_err(|error| failed(error.into()))?
     };
 
-    // 4. Record: this spends the grant, and the nonce with it.
+    // 4. Record: this consumes the grant, and spends the nonce.
     let grant = record_of(&verified, grant, input.guardrails());
     Ok(Prepared { verified, grant, answer })
 }
 
-/// A denial. While CRLs that verified certificates name are being fetched, the next decision may be another one.
+/// A denial. While CRLs named by verified certificates are being fetched, the next decision may differ.
 fn denied(verified: &Verified, denial: Denial, is_for_owner: bool) -> Failure {
     let denial = Box::new(denial);
     let collateral = verified.session().broker.collateral_service();
@@ -78,7 +78,7 @@ fn wrap(
     Ok(ReleaseAnswer::sign(&session.broker.identity, &grant.transcript(), session.decision, enc, secrets))
 }
 
-/// The grant is spent here: what is left of it is its record.
+/// Consumes the grant: what remains of it is its record.
 fn record_of(verified: &Verified, grant: ReleaseGrant, guardrails: GuardrailsRef) -> NewGrant {
     let session = verified.session();
     let secrets = grant.secrets().iter().map(|granted| GrantedSecret {

@@ -1,7 +1,7 @@
-//! Refusals: recorded, counted, and told to the guest with nothing but a code.
+//! Refusals: recorded, counted, and answered with only a code.
 //!
-//! Denials of VMs of known owners go to the log, limited by instance; all others into bounded memory, since
-//! authentic evidence is not scarce. Under a live challenge a refusal is signed.
+//! Denials of VMs whose owner a policy names go to the log, rate-limited per instance; all others into
+//! bounded memory, since anyone can get authentic evidence. Under a live challenge a refusal is signed.
 
 use vouchsafe_keystore::record::{NewRefusal, RefusalRecord};
 use vouchsafe_protocol::challenge::ChallengeError;
@@ -15,17 +15,17 @@ use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
 
-/// A refusal that has been dealt with; what is left is to say so.
+/// A refusal that has been recorded and counted, ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Refused {
     code: ReasonCode,
     decision: DecisionId,
-    /// The nonce to sign for.
+    /// The nonce that the signature covers.
     nonce: Option<Nonce>,
     retry_after: Option<u32>,
 }
 
-/// Refuses a request whose challenge is not live, before anything else of it was read.
+/// Refuses a request whose challenge is not live, before the rest of it is read.
 pub(crate) fn refuse_challenge(
     broker: &Broker,
     decision: DecisionId,
@@ -42,7 +42,7 @@ pub(super) struct RequestContext {
     decision: DecisionId,
     at: UnixTime,
     paths: Vec<SecretPath>,
-    /// The nonce, once the request was bound to it.
+    /// The nonce, once the request is bound to it.
     pub(super) nonce: Option<Nonce>,
 }
 
@@ -52,7 +52,7 @@ impl RequestContext {
     }
 }
 
-/// Counts a refusal and records it as far as it is worth it.
+/// Counts a refusal and records it if it is worth a record.
 pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure) -> Refused {
     let Failure { error, vm } = failure;
     let (decision, code) = (request.decision, error.code());
@@ -61,12 +61,12 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
     tracing::info!(event = "release.refused", %decision, %code, instance = vm.instance());
     let nonce = request.nonce.or(error.nonce());
     keep(broker, request, &error, vm);
-    // Turning work away must stay cheap: a busy broker does not sign.
+    // Turning work away must stay cheap: an overloaded broker does not sign.
     let nonce = nonce.filter(|_| code != ReasonCode::Overloaded);
     Refused { code, decision, nonce, retry_after: error.retry_after() }
 }
 
-/// What only the broker's own log is told.
+/// Errors that only the broker's own log shows.
 fn log_failure(decision: DecisionId, error: &ReleaseError) {
     match error {
         ReleaseError::Input(_) | ReleaseError::Record(_) => {
@@ -79,7 +79,7 @@ fn log_failure(decision: DecisionId, error: &ReleaseError) {
     }
 }
 
-/// Keeps a refusal in the log where it is worth that, otherwise in bounded memory.
+/// Records a refusal in the log if it is worth that, otherwise in bounded memory.
 fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmContext) {
     let RequestContext { decision, at, paths, nonce } = request;
     let (code, mut reasons) = (error.code(), error.reasons());
@@ -107,25 +107,25 @@ fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmCo
 }
 
 impl Refused {
-    /// What the guest is told.
+    /// The guest's code.
     #[cfg(test)]
     pub(crate) const fn code(&self) -> ReasonCode {
         self.code
     }
 
-    /// When the guest is told to come back.
+    /// When the guest should retry.
     #[cfg(test)]
     pub(crate) const fn retry_after(&self) -> Option<u32> {
         self.retry_after
     }
 
-    /// Whether the guest can tell that it was this broker.
+    /// Whether the refusal carries a signature.
     #[cfg(test)]
     pub(crate) const fn is_signed(&self) -> bool {
         self.nonce.is_some()
     }
 
-    /// The problem for the guest who sent `request`, signed when its challenge was good.
+    /// The problem for the guest that sent `request`, signed if its challenge was valid.
     pub(crate) fn problem(self, broker: &Broker, request: &[u8]) -> HttpProblem {
         let Self { code, decision, nonce, retry_after } = self;
         let signed = nonce.map(|nonce| {

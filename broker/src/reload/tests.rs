@@ -28,7 +28,7 @@ async fn a_reload_is_all_or_nothing() {
     assert_eq!((config.challenge_ttl.as_secs(), config.limits.releases, config.limits.queue), (30, 7, 1024));
     let challenge = fixture.challenge();
     assert_eq!(challenge.expires_at.0 - challenge.issued_at.0, 30, "in force");
-    // A key that does not fit its certificate, with a configuration that is good.
+    // A key that does not match its certificate, with a valid configuration.
     let other = SelfSigned::generate(&["localhost".to_owned()]).expect("a certificate");
     let key = fs::read(fixture.folder.path().join("key.pem")).expect("read");
     fs::write(fixture.folder.path().join("key.pem"), other.key.as_bytes()).expect("written");

@@ -1,8 +1,9 @@
-//! One connection below HTTP: it lives a bounded time, and never more bytes of it lie around than a window.
+//! One connection below HTTP: bounds its lifetime, and its unread bytes to a window.
 //!
-//! The HTTP server reads what comes, up to 160 kB a connection. Here it gets a window of bytes: enough for the head of a
-//! request, and then as much again as requests took out, their heads and what was read of their bodies. So what a stranger
-//! can make the broker keep is the window, however requests are cut or follow each other, until a body has been admitted.
+//! The HTTP server would buffer up to 160 kB per connection. Here it gets a window: enough bytes for the head
+//! of a request, and then as many as requests have consumed, in heads and body bytes read. So until a body is
+//! admitted, a stranger can make the broker buffer no more than the window, however requests are split or
+//! pipelined.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -17,7 +18,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::admission::ConnectionPermit;
 
-/// A connection, as its requests see it. Requests of a connection are served on one thread.
+/// A connection, as its requests see it. All its requests are served on one thread.
 #[derive(Debug)]
 pub(crate) struct Connection {
     permit: ConnectionPermit,
@@ -26,11 +27,11 @@ pub(crate) struct Connection {
     requests: Cell<u32>,
     /// Bytes that may still be read.
     window: Cell<usize>,
-    /// Bytes of heads that were taken out and not given back.
+    /// Bytes of heads that were consumed but not credited to the window.
     withheld: Cell<usize>,
-    /// Who waits for a window.
+    /// The reader waiting for the window to grow.
     reader: RefCell<Option<Waker>>,
-    /// Whether the body of the current request was read to its end.
+    /// Whether the body of the current request has been read completely.
     body_read: Cell<bool>,
     /// Nothing more is read.
     over: Cell<bool>,
@@ -51,12 +52,12 @@ impl Connection {
         })
     }
 
-    /// Whose it is.
+    /// The client's network.
     pub(crate) fn network(&self) -> crate::admission::Network {
         self.permit.network()
     }
 
-    /// This head was read: there is room for as many other bytes.
+    /// A request's head was read: credits its bytes to the window.
     pub(crate) fn begin_request(&self, head: &RequestHead) {
         self.requests.set(self.requests.get().saturating_add(1));
         self.body_read.set(false);
@@ -65,18 +66,18 @@ impl Connection {
         self.open_window(length.least);
     }
 
-    /// So many bytes of a body were taken out.
+    /// Credits this many bytes of a body that were read.
     pub(crate) fn consumed(&self, bytes: usize) {
         self.open_window(bytes);
     }
 
-    /// The body of the current request was read to its end.
+    /// The body of the current request has been read completely.
     pub(crate) fn body_ended(&self) {
         self.body_read.set(true);
     }
 
-    /// Whether the connection ends with the answer to the current request: it has lived long enough, had its number of
-    /// requests, or there is a body that nobody reads; or the window became too small for another head.
+    /// Whether to close the connection after the answer to the current request: its lifetime or number of
+    /// requests is reached, there is an unread body, or the window is too small for another head.
     pub(crate) fn ends(&self, requests: u32, has_body: bool) -> bool {
         let spent = self.requests.get() >= requests
             || self.opened.elapsed() >= self.lifetime
@@ -99,10 +100,10 @@ impl Connection {
     }
 }
 
-/// How many bytes of the connection a head was. The HTTP server does not say: spaces and ends of lines may differ.
+/// Estimated length of a head. The HTTP server does not report it: spaces and line ends may differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct HeadLength {
-    /// Not less than this: only what is surely gone makes room.
+    /// Lower bound: only bytes that are certainly consumed are credited.
     least: usize,
     /// As clients write it.
     usual: usize,
@@ -116,12 +117,12 @@ impl HeadLength {
             (fields + 1, bytes + name.as_str().len() + value.len() + ":\n".len())
         });
         let least = line + bytes + "\n".len();
-        // Each line ends with a carriage return too, and a space follows each colon.
+        // Each line ends with CR LF, and a space follows each colon.
         Self { least, usual: least + 2 + 2 * fields }
     }
 }
 
-/// The bytes of a connection.
+/// The byte stream of a connection.
 #[derive(Debug)]
 pub(crate) struct Stream<S> {
     io: S,
@@ -139,7 +140,7 @@ impl<S> Stream<S> {
         &self.connection
     }
 
-    /// An error once the connection has lived too long, whatever it is doing.
+    /// Fails once the connection has outlived its lifetime, whatever it is doing.
     fn check_end(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         match self.end.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
@@ -197,11 +198,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 }
 
-/// Bytes that a connection may have read and not used. The head of a request has to fit.
+/// Bytes that may be read and not consumed. The head of a request must fit.
 pub(crate) const WINDOW: usize = 16 * 1024;
 /// A head of half a window always fits.
 const MOST_WITHHELD: usize = WINDOW / 2;
-/// What a request that began just before the end of the lifetime still gets.
+/// Extra time for a request that began just before the end of the lifetime.
 const LAST_REQUEST: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ fn connect(fixture: &Fixture, address: SocketAddr) -> Tls {
     StreamOwned::new(connection, socket)
 }
 
-/// Everything up to the end of the connection, which may end without a goodbye.
+/// Everything up to the end of the connection, even without a TLS close_notify.
 fn read(stream: &mut Tls) -> String {
     let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
     while let Ok(length @ 1..) = stream.read(&mut chunk) {
@@ -108,11 +108,11 @@ async fn t41_the_guests_listener_has_no_operators_routes() {
     stop.stop().await;
 }
 
-/// Sends this and gives everything that comes back.
+/// Sends this and returns everything received.
 async fn exchange(mut stream: Tls, request: Vec<u8>) -> (String, Duration) {
     let asked = tokio::task::spawn_blocking(move || {
         let started = Instant::now();
-        // Where the server closes early, the rest cannot be sent.
+        // If the server closes early, the rest cannot be sent.
         let _sent = stream.write_all(&request);
         (read(&mut stream), started.elapsed())
     });
@@ -124,7 +124,7 @@ fn get(route: &str, last: bool) -> String {
     format!("GET {route} HTTP/1.1\r\nhost: x\r\n{close}\r\n")
 }
 
-/// Of the database: its files, when each was written last, and what is in it.
+/// State of the database: its files with modification times, and its content.
 fn database(fixture: &Fixture) -> Vec<(std::path::PathBuf, std::time::SystemTime, Vec<u8>)> {
     let database = fixture.broker.config().database();
     ["", "-wal"]
@@ -180,7 +180,7 @@ async fn t54_requests_of_strangers_leave_the_database_untouched() {
         assert!(!answer.starts_with("HTTP/1.1 5") || request.contains("/readyz"), "{request:.80}: {answer}");
     }
     assert_eq!(database(&fixture), before);
-    // An operator's change shows that the comparison sees one.
+    // An operator's change shows that the comparison is sensitive.
     fixture
         .keystore()
         .retire_secret(
@@ -204,13 +204,13 @@ async fn t54_a_body_is_not_taken_in_without_a_live_challenge() {
         60,
     );
     let body = format!("{{\"challenge\":{},", serde_json::to_string(&foreign).expect("JSON"));
-    // The answer comes while the rest of the body is still out.
+    // The answer arrives before the rest of the body is sent.
     let head = "POST /v1/release HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n";
     let (answer, took) = exchange(connect(&fixture, guests), format!("{head}{body}").into_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("challenge-invalid"), "{answer}");
     assert!(took < fixture.broker.config().limits.body, "{took:?}");
     assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
-    // Neither is one that starts with something else, however long it is.
+    // Neither is a body that starts differently, however long it is.
     for body in ["{\"suite\":".to_owned(), " ".repeat(2000)] {
         let (answer, _) = exchange(connect(&fixture, guests), format!("{head}{body}").into_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("malformed-request"), "{answer}");
@@ -281,13 +281,13 @@ async fn t54_an_operators_body_is_read_under_a_valid_token_only() {
 async fn t54_a_connection_carries_so_many_requests() {
     let fixture = Fixture::with(|limits| limits.requests = 3).await;
     let (guests, _, stop) = start(&fixture).await;
-    // It ends by itself with the last of them.
+    // The connection is closed after the last of them.
     let (answers, took) =
         exchange(connect(&fixture, guests), get("/livez", false).repeat(3).into_bytes()).await;
     assert_eq!(answers.matches("HTTP/1.1 200").count(), 3, "{answers}");
     assert_eq!(answers.to_ascii_lowercase().matches("connection: close").count(), 1, "{answers}");
     assert!(took < fixture.broker.config().limits.idle, "{took:?}");
-    // What is sent after them is not even read.
+    // Requests after that are not even read.
     let many = get("/livez", false).repeat(2000).into_bytes();
     let (answers, _) = exchange(connect(&fixture, guests), many).await;
     let (served, window) =
@@ -320,7 +320,7 @@ async fn t54_one_address_cannot_hold_all_connections() {
     let fixture =
         Fixture::with(|limits| (limits.connections, limits.connections_per_address) = (20, 15)).await;
     let (guests, _, stop) = start(&fixture).await;
-    // Neither of them says anything: they are counted before TLS.
+    // Neither sends a byte: they are counted before TLS.
     let from = |last: u8| {
         let socket = socket_from([127, 0, 0, last].into());
         rustix::net::connect(&socket, &guests).map(|()| TcpStream::from(socket))
@@ -339,7 +339,7 @@ async fn t54_one_address_cannot_hold_all_connections() {
     );
     let (answer, _) = exchange(connect(&fixture, guests), get("/livez", true).into_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "an honest address gets in: {answer}");
-    // What shakes no hands is gone after `limits.handshake`.
+    // A connection without a handshake is closed after `limits.handshake`.
     held.truncate(0);
     stop.stop().await;
 }

@@ -55,7 +55,7 @@ impl Keystore {
         self.0.registry.put_baseline(actor, name, json).await
     }
 
-    /// The policies that would not be taken at `now`: baselines were revoked or have ended since they were put.
+    /// The policies that would be rejected at `now`: baselines were revoked or have ended since they were put.
     ///
     /// # Errors
     /// When the database fails.

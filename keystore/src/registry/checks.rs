@@ -39,7 +39,7 @@ impl Registry {
         Ok(blocking(move || checked.check(&known, now)).await?)
     }
 
-    /// The policies that would not be taken at `now`: baselines were revoked or have ended since they were put.
+    /// The policies that would be rejected at `now`: baselines were revoked or have ended since they were put.
     pub(crate) async fn policy_findings(&self, now: UnixTime) -> Result<Vec<PolicyFindings>, RegisterError> {
         let mut all = Vec::new();
         let (policies, baselines) = (self.compiled_policies().await?, self.current_baselines().await?);

@@ -1,4 +1,4 @@
-//! Every operation with the types that it takes and gives, shown by examples.
+//! Every operation with its request and answer types, and examples of each.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,14 +21,14 @@ use crate::api::secrets::{
     ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
 };
 
-/// An operation, and values of the types of its parts.
+/// An operation, and sample values of its parts.
 pub(super) struct Call {
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     pub(super) query: Vec<Value>,
     pub(super) request: Vec<Value>,
     pub(super) answer: Vec<Value>,
-    /// Its success has no body.
+    /// Whether success has no body.
     pub(super) is_silent: bool,
 }
 
@@ -89,7 +89,7 @@ fn records() -> Vec<Call> {
 }
 
 impl Call {
-    /// Whether it is one of the operators'.
+    /// Whether the operation is one for operators.
     pub(super) fn needs_token(&self) -> bool {
         let open = ["/v1/challenge", "/v1/release", "/v1/info", "/livez", "/readyz", "/metrics"];
         !open.contains(&self.path)
@@ -129,7 +129,7 @@ fn post(path: &'static str) -> Call {
     Call { method: "POST", ..get(path) }
 }
 
-/// The JSON of a value, which reads back as the same.
+/// The JSON of a value; asserts that it parses back to the same JSON.
 fn written<T: Serialize + DeserializeOwned>(value: &T) -> Value {
     let written = serde_json::to_value(value).expect("JSON");
     let read: T = serde_json::from_value(written.clone()).expect("what is written can be read");
@@ -137,8 +137,8 @@ fn written<T: Serialize + DeserializeOwned>(value: &T) -> Value {
     written
 }
 
-/// The samples of a request, and all that is left of them without one of their members and still taken. Unknown members
-/// are not.
+/// The samples of a request, and every variant that still parses with one member left out. Unknown members
+/// must be rejected.
 fn accepted<T: Sample + Serialize + DeserializeOwned>() -> Vec<Value> {
     let mut accepted: Vec<Value> = T::samples().iter().map(written::<T>).collect();
     for sample in accepted.clone() {

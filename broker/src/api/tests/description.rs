@@ -1,14 +1,14 @@
-//! `openapi.yaml`, as far as it uses JSON Schema: what is not understood here is an error, not ignored.
+//! The subset of JSON Schema that `openapi.yaml` uses: a keyword that is not implemented here is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 
-/// The document. Parameters of an operation stand beside them as one schema, `query`.
+/// The document. An operation's parameters are added to it as one schema, `query`.
 pub(super) struct Description(Value);
 
-/// What the examples have shown of each schema, by its pointer.
+/// What the examples have covered of each schema, by JSON pointer.
 #[derive(Clone, Default)]
 pub(super) struct Seen {
     objects: BTreeMap<String, Members>,
@@ -64,7 +64,7 @@ impl Description {
         self.0.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is not described"))
     }
 
-    /// Whether the value is as described; notes what it shows.
+    /// Checks that the value matches the schema, and notes what it covers.
     pub(super) fn check(&self, pointer: &str, value: &Value, seen: &mut Seen) -> Result<(), String> {
         let schema = self.at(pointer).as_object().expect("a schema");
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
@@ -167,13 +167,13 @@ impl Description {
 }
 
 impl Seen {
-    /// Whether the value is one of these; notes it.
+    /// Whether the value is one of these; notes which.
     fn case(&mut self, pointer: &str, all: &Value, value: &Value) -> bool {
         self.cases.entry(pointer.to_owned()).or_default().insert(value.to_string());
         all.as_array().expect("a list").contains(value)
     }
 
-    /// What is described, and no example has shown it as it is described.
+    /// Everything in the description that no example has covered.
     pub(super) fn left_over(&self, description: &Description) -> Vec<String> {
         let mut findings = Vec::new();
         for (pointer, members) in &self.objects {
@@ -227,7 +227,7 @@ impl Members {
     }
 
     fn note(&mut self, value: &Value) {
-        // Where an object may be null, null says nothing of its members.
+        // Where an object may be null, null covers none of its members.
         if value.is_object() {
             let names = names(value);
             self.in_all.retain(|name| names.contains(name));

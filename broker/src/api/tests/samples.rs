@@ -1,4 +1,5 @@
-//! Values of every type: together they have every member, and of each optional one some have it and some do not.
+//! Sample values of every type: together they have every member, and each optional member is present in some
+//! and absent in others.
 
 use std::collections::BTreeMap;
 
@@ -134,7 +135,7 @@ samples! {
     Bundle = [Self::sign(&IdentityKey::from_seed(&Zeroizing::new([5; 32])).expect("a key"), BundleFormat::Exported, AT, bundled())];
 }
 
-/// Of every code; with all members, and with the least.
+/// One for each code, with all members and with only the required ones.
 pub(super) fn problems() -> Vec<Value> {
     let full = ReasonCode::ALL.iter().map(|code| {
         let problem = Problem { decision: Some(ID), signature: Some(bytes()), ..Problem::new(*code) };
@@ -200,7 +201,7 @@ fn evidence() -> Evidence {
     }
 }
 
-/// Every kind, without what may be left out of it.
+/// Every kind of evidence, with only the required members.
 fn least_evidence() -> Evidence {
     let mut least = evidence();
     if let Some(vtpm) = &mut least.vtpm {
@@ -256,7 +257,7 @@ fn decisions() -> Vec<Decision> {
         .collect()
 }
 
-/// A grant of today with all members, one of them for an unnamed VM, and one of an old version.
+/// A current grant with all members, one for a VM without a named instance, and one of an old version.
 fn grants() -> [GrantRecord; 3] {
     let least = GrantRecord {
         at: AT,

@@ -68,7 +68,7 @@ impl Learn {
             bundles_of: None,
         };
         let judge = Judge::open(&files, now)?;
-        // Each piece by itself: who learns a baseline trusts the source of the file.
+        // Each piece by itself: learning a baseline implies trust in the source of the file.
         let claims = match evidence.and_then(|evidence| inspect(&evidence, &judge.inputs())) {
             Ok(inspected) => inspected.claims,
             Err(error) => {
@@ -88,7 +88,7 @@ impl Learn {
         write(&text, self.out.as_deref(), "Read it, then: vouchsafe baseline put NAMESPACE/NAME FILE")
     }
 
-    /// Not in the past: a broker takes no baseline that has ended.
+    /// Not in the past: a broker accepts no expired baseline.
     fn ends_at(&self) -> Result<UnixTime, Failure> {
         let now = clock::now();
         match self.ends_at {
@@ -101,7 +101,7 @@ impl Learn {
         }
     }
 
-    /// The evidence, and what it is called.
+    /// The evidence, and its name in the baseline's comments.
     fn read(
         &self,
         open: impl FnOnce() -> Result<Client, Failure>,
@@ -135,7 +135,7 @@ fn heading(source: &str, claims: &Claims, remarks: &str) -> String {
     )
 }
 
-/// What is known of the firmware that hardware measured.
+/// A summary of the firmware measured by hardware.
 fn firmware(claims: &Claims) -> String {
     let measured = claims.sev_snp.iter().map(|snp| (&snp.measurement, &snp.endorsement));
     let measured = measured.chain(claims.tdx.iter().map(|tdx| (&tdx.mr_td, &tdx.endorsement)));

@@ -103,7 +103,7 @@ impl Predict {
     }
 }
 
-/// A file and where it is from.
+/// A file and its path.
 struct Read<'a> {
     path: &'a Path,
     bytes: Vec<u8>,
@@ -123,7 +123,7 @@ fn required<'a>(path: Option<&'a Path>, name: &str) -> Result<&'a Path, Failure>
     path.ok_or_else(|| Failure::Usage(format!("give --{name}")))
 }
 
-/// What the new digests are.
+/// Names for the new digests, used in comments.
 fn names(values: &ReferenceValues) -> BTreeMap<LogDigest, String> {
     let name =
         |event: &ReferenceEvent| (event.digest.into(), format!("The update's {}.", label(&event.component)));

@@ -1,4 +1,4 @@
-//! What `init` has made so far. Unless it is kept, all of it is removed again, and nothing else is.
+//! Files and folders that `init` has created so far. Unless they are kept, exactly these are removed again.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::Failure;
 
-/// Files and folders, in the order in which they were made.
+/// Files and folders, in the order of creation.
 #[derive(Debug, Default)]
 pub(super) struct Created {
     made: Vec<Made>,
@@ -21,7 +21,7 @@ enum Made {
 }
 
 impl Created {
-    /// Makes a folder that is private, and those above it that are missing. One that exists stays as it is, whosever it is.
+    /// Creates a private folder and its missing parents. An existing folder is left as it is.
     pub(super) fn folder(&mut self, path: &Path) -> Result<(), Failure> {
         let above = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         let missing: Vec<_> = above.collect();
@@ -33,7 +33,7 @@ impl Created {
         Ok(())
     }
 
-    /// Writes a new file that only its owner reads.
+    /// Writes a new file that only its owner can read.
     pub(super) fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let write = |created: &mut Self| {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
@@ -44,12 +44,12 @@ impl Created {
         write(self).map_err(|error: io::Error| Failure::file(path, error))
     }
 
-    /// Takes note of a file that somebody else made, or is about to make.
+    /// Registers a file that another function created or is about to create.
     pub(super) fn file(&mut self, path: &Path) {
         self.made.push(Made::File(path.to_owned()));
     }
 
-    /// Everything stays.
+    /// Keeps everything.
     pub(super) fn keep(mut self) {
         self.keep = true;
     }
@@ -61,7 +61,8 @@ impl Drop for Created {
             return;
         }
         for made in self.made.iter().rev() {
-            // A file that was not made after all is no loss, and a folder that somebody else uses stays.
+            // A file that was not created after all does not matter, and a folder with other files in it
+            // stays.
             let _absent = match made {
                 Made::File(path) => fs::remove_file(path),
                 Made::Folder(path) => fs::remove_dir(path),
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_made_is_removed_and_what_was_there_stays() {
+    fn only_what_init_created_is_removed() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         fs::create_dir(at("old")).unwrap();
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_files_of_others_stays() {
+    fn a_folder_with_other_files_stays() {
         let root = tempfile::tempdir().unwrap();
         let mut created = Created::default();
         created.folder(&root.path().join("new")).unwrap();
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_stays() {
+    fn kept_files_stay() {
         let root = tempfile::tempdir().unwrap();
         let mut created = Created::default();
         created.write(&root.path().join("file"), b"").unwrap();

@@ -1,4 +1,4 @@
-//! A name or an address under which the broker is reached.
+//! A name or address of the broker.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -28,7 +28,7 @@ pub(super) enum HostError {
 }
 
 impl Host {
-    /// As it is written in a URL: IPv6 addresses in brackets.
+    /// As in a URL: IPv6 addresses in brackets.
     pub(super) fn authority(&self) -> String {
         match self {
             Self::Address(IpAddr::V6(address)) => format!("[{address}]"),

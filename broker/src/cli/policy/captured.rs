@@ -1,4 +1,5 @@
-//! Captured evidence, verified as far as a file can be: whoever judges a policy by it trusts where it comes from.
+//! Captured evidence, verified as far as a file allows. Evaluating a policy with it implies trust in the
+//! source of the file.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,7 +19,7 @@ use super::super::{Failure, encoded, output};
 use crate::clock;
 use crate::inspection::{inspect, read_evidence};
 
-/// What captured evidence is judged by.
+/// What captured evidence is verified against.
 #[derive(Debug, Args)]
 pub(super) struct Captured {
     /// Trust anchors for the evidence, beside the built-in ones.
@@ -45,7 +46,8 @@ impl Captured {
         self.at.map_or_else(clock::now, |When(at)| at)
     }
 
-    /// The claims of a file's evidence; each piece by itself, since nobody knows what they were made for.
+    /// The claims of a file's evidence. Each piece is verified by itself, since the request that it was made
+    /// for is unknown.
     pub(super) fn inspect(&self, file: &Path) -> Result<InspectedClaims, Failure> {
         let evidence = read_evidence(&encoded::read(file, MAX_REQUEST)?)
             .map_err(|error| Failure::file(file, format!("no evidence: {error}")))?;
@@ -62,7 +64,7 @@ impl Captured {
     }
 }
 
-/// What to give, where a file is all that is missing.
+/// Which option to add when a missing file caused the error.
 const fn advice(error: &VerifyError) -> &'static str {
     match error {
         VerifyError::CollateralMissing { .. } => {

@@ -1,7 +1,8 @@
-//! `vouchsafe policy check`: what registration would say of a policy. Needs no broker, unless it is asked to ask one.
+//! `vouchsafe policy check`: whether registration would accept a policy. Needs no broker, unless `--broker`
+//! is given.
 //!
-//! Exit code 0 when the policy would be taken, 1 when it would be refused, 2 for usage and files that cannot be read, 3 when
-//! the broker is not reached.
+//! Exit code 0 when the policy would be accepted, 1 when it would be rejected, 2 for usage and files that
+//! cannot be read, 3 when the broker cannot be reached.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,7 +63,7 @@ impl Check {
         }
     }
 
-    /// The policy, or everything that is wrong with it.
+    /// The compiled policy, or everything that is wrong with it.
     fn found(&self, text: &str) -> Result<Result<Taken, Vec<Found>>, Failure> {
         let baselines = BaselineFile::read_all(&self.baseline)?;
         let policy = match CompiledPolicy::compile(&self.name, text) {
@@ -93,18 +94,18 @@ impl Check {
     }
 }
 
-/// A policy that would be taken, and what is worth saying about it.
+/// A policy that would be accepted, with notes.
 type Taken = (CompiledPolicy, Vec<Note>);
 
 /// Something that is wrong with the policy.
 #[derive(Serialize)]
 struct Found {
-    /// What, with the line and what may have been meant.
+    /// The message, with the line and a suggestion.
     detail: String,
-    /// From 1; none of what is about the policy as a whole.
+    /// From 1; `None` for a finding about the whole policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
-    /// Characters, from 1.
+    /// In characters, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
 }

@@ -1,4 +1,4 @@
-//! `vouchsafe policy diff`: which recorded decisions another text of a policy would change.
+//! `vouchsafe policy diff`: which recorded decisions a new policy text would change.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub(in super::super) struct Diff {
     decisions: u32,
 }
 
-/// A policy, and maybe which version.
+/// A policy, optionally with a version.
 #[derive(Clone, Debug)]
 struct Versioned {
     name: ObjectName,

@@ -1,7 +1,8 @@
 //! `vouchsafe policy new`: a complete, commented policy, from captured evidence or from options.
 //!
-//! From evidence it writes two files: the policy, and beside it the baseline that lists the captured boot. What it says of them
-//! comes from the policy itself and from the check of registration; it acknowledges nothing by itself.
+//! From evidence it writes two files: the policy, and beside it the baseline that lists the captured boot.
+//! Its summary comes from the policy itself and from the registration check; it acknowledges no gap by
+//! itself.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -107,7 +108,7 @@ enum TechnologyName {
     SevSnp,
 }
 
-/// A policy and what goes with it.
+/// A policy and its accompanying baseline.
 struct Written {
     template: PolicyTemplate,
     /// The baseline of the captured boot: name, text and file.
@@ -165,7 +166,7 @@ impl New {
         let mut template = PolicyTemplate::from_claims_by(self.purpose, &claims, log)
             .map_err(|error| Failure::file(file, error))?;
         template.baselines.clone_from(&self.baseline);
-        // A token alone has no boot.
+        // A token alone says nothing about the boot.
         let baseline = if self.baseline.is_empty() && claims.vtpm.is_some() {
             let (name, out) = self.baseline_place()?;
             template.baselines = vec![name.clone()];
@@ -197,7 +198,7 @@ impl New {
         let ends_at = UnixTime(clock::now().0 + YEAR);
         let baseline = Baseline::capture_log(claims, log, 1, ends_at)
             .map_err(|error| Failure::file(file, format!("no baseline can be learned: {error}")))?;
-        // The baseline is what the policy promises: it has to hold for the VM that it was made from.
+        // The policy relies on the baseline, so the baseline must match the VM that it was made from.
         baseline.is_member(claims, self.captured.now()).map_err(|mismatch| {
             Failure::file(file, format!("its own baseline would refuse it: {mismatch}"))
         })?;
@@ -216,7 +217,7 @@ impl New {
         Ok(baseline.to_commented(&heading, &names))
     }
 
-    /// What the files hold, what they leave open, and what to do with them.
+    /// What the files contain, what they leave open, and what to do next.
     fn said(&self, written: &Written, text: &str) -> Result<String, Failure> {
         let Written { template, baseline } = written;
         let mut said = String::new();
@@ -249,11 +250,11 @@ impl New {
     }
 }
 
-/// What registration will find, once the baselines are put.
+/// What registration will reject, once the baselines are put.
 fn refused(name: Option<&ObjectName>, template: &PolicyTemplate, text: &str) -> Result<Vec<String>, Failure> {
     let shown =
         |error: &dyn std::fmt::Display| Failure::Usage(format!("the policy cannot be written: {error}"));
-    // Without a name, one of the namespace that its baselines are of.
+    // Without a name, one in the namespace of its baselines.
     let namespace = template.baselines.first().map_or("prod", ObjectName::namespace);
     let name = name.cloned().map_or_else(|| ObjectName::parse(&format!("{namespace}/new")), Ok);
     let name = name.map_err(|error| shown(&error))?;
@@ -298,7 +299,7 @@ impl From<TechnologyName> for Technology {
     }
 }
 
-/// A number, and not the id that names a project elsewhere.
+/// A project number, not a project id.
 fn project_number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| {
         "a project's number is digits; for a project id, `gcloud projects describe ID --format='value(projectNumber)'` prints it"
@@ -314,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_id_in_place_of_the_number_is_told_apart() {
+    fn a_project_id_in_place_of_the_number_is_detected() {
         assert_eq!(project_number("620438545889"), Ok(620_438_545_889));
         let said = project_number("my-project").unwrap_err();
         assert!(said.contains("gcloud projects describe"), "{said}");

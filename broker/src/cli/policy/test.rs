@@ -1,4 +1,5 @@
-//! `vouchsafe policy test`: what would happen, and why. Needs no broker, and releases nothing.
+//! `vouchsafe policy test`: evaluates a policy, and explains the result. Needs no broker, and releases
+//! nothing.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -51,13 +52,13 @@ enum SuiteName {
     X25519,
 }
 
-/// What came out, for all files.
+/// The results for all files.
 #[derive(Serialize)]
 struct Tested {
-    /// What registration would refuse.
+    /// What registration would reject.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     registration: Vec<String>,
-    /// What the policy takes that may not have been meant.
+    /// What the policy accepts that may not have been intended.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
     vms: Vec<TestedVm>,
@@ -66,7 +67,7 @@ struct Tested {
 #[derive(Serialize)]
 struct TestedVm {
     evidence: PathBuf,
-    /// Claims that the evidence holds something for and does not prove.
+    /// Claims for which the evidence has data that proves nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     withheld: Vec<Withheld>,
     #[serde(flatten)]
@@ -141,7 +142,7 @@ impl Tested {
     fn human(&self) -> String {
         let mut text = String::new();
         for found in &self.registration {
-            let _ = writeln!(text, "would not be taken: {found}");
+            let _ = writeln!(text, "would be rejected: {found}");
         }
         for note in &self.notes {
             let _ = writeln!(text, "note: {note}");
@@ -158,7 +159,7 @@ impl Tested {
             let (guardrails, own): (Vec<_>, Vec<_>) =
                 path.statements.iter().partition(|statement| statement.guardrail);
             own.into_iter().for_each(|statement| explain(&mut text, statement));
-            // Of the guardrails only those that stand in the way: they are many, and nobody's own.
+            // Of the guardrails, which are many, only those that deny.
             guardrails
                 .into_iter()
                 .filter(|statement| statement.holds)
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_tried_on_captured_evidence() {
+    fn a_policy_is_evaluated_on_captured_evidence() {
         let folder = folder(&policy(PROJECT), Kinds::VTPM);
         let found = tested(&folder, &[]).expect("rehearsed");
         assert!(found.registration.is_empty(), "{:?}", found.registration);
@@ -282,20 +283,20 @@ mod tests {
     }
 
     #[test]
-    fn t38_purposes_have_to_agree() {
+    fn t38_purposes_must_agree() {
         let folder = folder(&policy(PROJECT), Kinds::VTPM);
         let found = tested(&folder, &["--for", "disk"]).expect("rehearsed");
         assert!(!found.vms[0].path.release && found.human().contains("the secret is for disk"));
     }
 
     #[test]
-    fn t29_guardrails_count_and_what_registration_says_is_shown() {
+    fn t29_guardrails_apply_and_registration_findings_are_shown() {
         let open =
             "@id(\"all\") @for(\"app\") permit (principal is Vm, action == Action::\"release\", resource);";
         let folder = folder(open, Kinds::BOTH);
         let found = tested(&folder, &[]).expect("rehearsed");
         assert!(found.vms[0].path.release, "{}", found.human());
-        assert!(found.human().contains("would not be taken: all: it has no conditions"));
+        assert!(found.human().contains("would be rejected: all: it has no conditions"));
         let file = folder.path().join("guardrails.cedar");
         fs::write(&file, "@id(\"no\") forbid (principal is Vm, action == Action::\"release\", resource);")
             .expect("written");
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn t02_evidence_that_does_not_verify_is_no_evidence() {
+    fn t02_unverifiable_evidence_gives_no_claims() {
         let folder = folder(&policy(PROJECT), Kinds::VTPM);
         fs::write(folder.path().join("google.der"), FakeAmd::shared(Product::Milan).ark_der())
             .expect("written");

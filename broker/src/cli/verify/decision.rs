@@ -1,8 +1,9 @@
-//! `vouchsafe verify decision`: a recorded grant, verified again from what the record keeps.
+//! `vouchsafe verify decision`: verifies a recorded grant again, from its record and evidence.
 //!
-//! The transcript is made anew from the record: broker, nonce, suite, the guest's key, paths. The evidence must be the one
-//! that the record names, be bound to that transcript, and give the claims that were decided on. The record itself is as
-//! trustworthy as the broker that gave it, and which broker that is does not come from the record.
+//! The transcript is computed again from the record: broker, nonce, suite, guest key, paths. The evidence
+//! must be the one that the record names, be bound to that transcript, and give the claims that the decision
+//! was based on. The record itself is as trustworthy as the broker that returned it, and the identity of that
+//! broker is not taken from the record.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,13 +47,13 @@ pub(super) struct Decision {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct DecisionFile {
-    /// The record, as the log has it.
+    /// The record, as in the log.
     pub(in super::super) record: LogRecord,
     /// The evidence, as the guest sent it.
     pub(in super::super) evidence: Evidence,
 }
 
-/// What came out: the claims that were decided on.
+/// The result: the claims that the decision was based on.
 #[derive(Debug, PartialEq, Serialize)]
 struct Verified {
     decision: DecisionId,
@@ -62,10 +63,10 @@ struct Verified {
     claims: Claims,
 }
 
-/// Why a decision is not what its record says.
+/// Why a decision does not match its record.
 #[derive(Debug, thiserror::Error)]
 enum Mismatch {
-    #[error("only grants are verified again: this is the record of {what}")]
+    #[error("only grants can be verified again: this is the record of {what}")]
     NotAGrant { what: &'static str },
     #[error("the record is of a version that did not keep the guest's key")]
     NoBinding,
@@ -113,18 +114,18 @@ impl Decision {
     }
 
     fn again(&self, file: &DecisionFile) -> Result<Verified, Stop> {
-        // 1. The record is that of a grant by this broker and says what its transcript covers.
+        // 1. The record is a grant by this broker and has everything that the transcript covers.
         let grant = grant(&file.record)?;
         let bound = bound(grant, self.broker)?;
-        // 2. The evidence is the one that it names, piece by piece.
+        // 2. The evidence is the one that the record names, piece by piece.
         let pieces = evidence::pieces(&file.evidence);
         if pieces.iter().map(EvidencePiece::reference).ne(grant.evidence.iter().cloned()) {
             return Err(Mismatch::OtherEvidence.into());
         }
-        // 3. The evidence is bound to the transcript, and good at the time of the decision.
+        // 3. The evidence is bound to the transcript, and valid at the time of the decision.
         let judge = self.judge(grant)?;
         let verified = verify(&file.evidence, bound, &judge.inputs()).map_err(Mismatch::from)?;
-        // 4. It gives the claims that were decided on.
+        // 4. It gives the claims that the decision was based on.
         let (found, recorded) = (evidence::digest(verified.claims()), grant.claims);
         if found != recorded {
             return Err(Mismatch::OtherClaims { found, recorded }.into());
@@ -158,7 +159,7 @@ fn grant(record: &LogRecord) -> Result<&GrantRecord, Mismatch> {
     }
 }
 
-/// The request to `expected` that the grant answered: all of its paths were granted, or none.
+/// The granted request, addressed to `expected`: a grant covers all paths of its request.
 fn bound(grant: &GrantRecord, expected: BrokerIdentity) -> Result<BoundRequest, Mismatch> {
     let GrantBinding { broker, public_key, suite } = grant.binding.as_ref().ok_or(Mismatch::NoBinding)?;
     if *broker != expected {
@@ -170,7 +171,7 @@ fn bound(grant: &GrantRecord, expected: BrokerIdentity) -> Result<BoundRequest, 
     Ok(BoundRequest::release(&expected, grant.nonce, key, &paths))
 }
 
-/// Why it did not come to an end: the arguments, or what they show.
+/// Why the verification stopped: unusable arguments, or a mismatch.
 #[derive(Debug)]
 enum Stop {
     Failure(Failure),
@@ -207,7 +208,7 @@ mod tests {
     use crate::release::release;
     use crate::testing::{Fixture, PATH, crls};
 
-    /// A grant as `decisions evidence` writes it.
+    /// A grant as `decisions evidence` exports it.
     async fn granted(fixture: &Fixture, kinds: Kinds) -> DecisionFile {
         let asked = fixture.ask(&SimulatedVm::new(), kinds, fixture.challenge(), &[PATH]);
         let id = DecisionId(asked.request.challenge.nonce.0.first_chunk().copied().expect("32 bytes"));
@@ -225,12 +226,12 @@ mod tests {
         let pieces =
             fixture.keystore().evidence_of(record.id()).await.expect("sound rows").unwrap_or_default();
         let pieces = pieces.into_iter().map(|piece| (piece.kind, piece.bytes)).collect();
-        // Through the file: what is written is what is read.
+        // Written to a file and read back.
         let file = DecisionFile { record, evidence: assemble(pieces).unwrap_or_default() };
         serde_json::from_str(&serde_json::to_string(&file).expect("JSON")).expect("as it was written")
     }
 
-    /// The command with the anchors and, if so, the CRLs of the fixture.
+    /// The command with the anchors of the fixture and, with `lists`, its CRLs.
     fn command(fixture: &Fixture, lists: bool) -> Decision {
         let at = |name: &str| fixture.folder.path().join(name);
         let collateral = if lists { vec![at("google.crl"), at("amd.crl")] } else { Vec::new() };
@@ -285,7 +286,7 @@ mod tests {
         let mut command = command(&fixture, false);
         command.collateral = vec![path];
         command.again(&file).expect("as it was decided");
-        // Of another broker it is nobody's word.
+        // A grant of another broker proves nothing.
         let mut foreign = file;
         change(&mut foreign, |grant| {
             grant.binding.as_mut().expect("kept").broker = BrokerIdentity([1; 32]);
@@ -312,12 +313,12 @@ mod tests {
             refused.to_string(),
             format!("the record is of broker {}, not of {known}", forger.broker.identity())
         );
-        // It is looked at first: whatever else is wrong with the record.
+        // The broker is checked first, whatever else is wrong with the record.
         let mut worse = granted(&forger, Kinds::VTPM).await;
         change(&mut worse, |grant| grant.secrets.clear());
         worse.evidence = Evidence::default();
         assert!(matches!(mismatch(command.again(&worse)), Mismatch::OtherBroker { .. }));
-        // With the known broker written into the record, the bundle is not that broker's.
+        // If the known broker is written into the record, the bundle is still not signed by it.
         let mut named = forged;
         change(&mut named, |grant| grant.binding.as_mut().expect("kept").broker = known);
         let Err(Stop::Failure(failure)) = command.again(&named) else { panic!("refused") };
@@ -339,7 +340,7 @@ mod tests {
         for (what, broken) in changes {
             let mut file = granted(&fixture, Kinds::VTPM).await;
             change(&mut file, broken);
-            // The word of the record is taken, so that the transcript is what refuses it.
+            // The record's fields are accepted, so the changed transcript is what fails.
             let LogRecord::Grant(GrantRecord { binding: Some(binding), .. }) = &file.record else {
                 panic!("a grant")
             };

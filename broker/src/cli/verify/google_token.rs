@@ -39,7 +39,7 @@ impl GoogleToken {
         if let Some(path) = &self.jwks {
             judge.endorsements.token_keys.push(key_set(path, &judge)?);
         }
-        // Bytes that are no text are for the verifier to refuse.
+        // Bytes that are not text are left to the verifier to refuse.
         let file = output::read_input(&self.token, MAX_REQUEST)?;
         let token = String::from_utf8_lossy(&file);
         let token = token.strip_suffix('\n').unwrap_or(&token);
@@ -50,7 +50,7 @@ impl GoogleToken {
     }
 }
 
-/// A file says nothing of when it was fetched: it counts as fetched at the time to judge at.
+/// A file does not say when it was fetched: it counts as fetched at the verification time.
 fn key_set(path: &std::path::Path, judge: &Judge) -> Result<TokenKeys, Failure> {
     let file = output::read_input(path, MAX_JWKS)?;
     TokenKeys::extra(&file, judge.now).map_err(|error| Failure::file(path, error))

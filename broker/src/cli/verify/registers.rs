@@ -1,4 +1,4 @@
-//! PCRs and RTMRs in files, as people have them.
+//! PCRs and RTMRs in files, in the formats of common tools.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,8 +27,8 @@ fn read_object<D: for<'de> Deserialize<'de>>(text: &str, count: u8) -> Result<BT
     }
 }
 
-/// YAML of `tpm2_pcrread`: banks by name, and below each `index: 0xDIGEST`, the index padded. What is not in the SHA-256 bank
-/// is not read.
+/// YAML of `tpm2_pcrread`: banks by name, and below each `index: 0xDIGEST`, the index padded. Other banks
+/// than SHA-256 are ignored.
 fn read_pcrread(text: &str) -> Result<BTreeMap<u8, Digest32>, String> {
     let (mut pcrs, mut bank) = (None, "");
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -52,7 +52,7 @@ fn read_pcrread(text: &str) -> Result<BTreeMap<u8, Digest32>, String> {
     }
 }
 
-/// Each register once, its index in the one decimal spelling.
+/// Inserts a register, each only once, its index in canonical decimal.
 fn insert<D>(registers: &mut BTreeMap<u8, D>, key: &str, digest: D) -> Result<(), String> {
     let index = key.parse::<u8>().ok().filter(|index| index.to_string() == key);
     let index = index.ok_or_else(|| format!("{key:?} is not the index of a register"))?;

@@ -1,8 +1,8 @@
-//! How many new items of one source may be asked for in a minute, and by whom.
+//! How many new items of one source may be requested per minute, and by whom.
 //!
-//! An item counts once, however many ask for it: a fleet behind one address uses up no more of its share than it has
-//! issuers. A network's share is what such a fleet needs, a site gets two of them, and several sites are below the limit
-//! of all together.
+//! Requests for the same item count once, so a fleet behind one address uses one unit per issuer, however
+//! many VMs it has. One network's share suffices for such a fleet; the networks of a site have two shares
+//! between them, and the shares of several sites fit into the limit for all unverified requests.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -11,16 +11,17 @@ use super::{Asker, Source};
 use crate::admission::{Network, Site};
 use crate::collateral::pace::Pace;
 
-/// What is left of a minute's items.
+/// The limits of one source, and what was used of them in the current minute.
 #[derive(Debug)]
 pub(super) struct Budget {
     /// By all together.
     all: u32,
-    /// Of these, by evidence of which nothing is verified.
+    /// Of these, items requested by unverified evidence.
     anybody: u32,
-    /// Of these, by such evidence from one network: one that makes things up leaves something to the others.
+    /// Of these, items requested from one network, so that one that forges evidence leaves room for the
+    /// others.
     network: u32,
-    /// Of these, by such evidence from all networks of one site.
+    /// Of these, items requested from all networks of one site.
     site: u32,
     minute: Instant,
     asked: u32,
@@ -48,7 +49,7 @@ impl Budget {
         }
     }
 
-    /// Counts one item, if there is room for it.
+    /// Counts one item, if the budget allows it.
     pub(super) fn take(&mut self, asker: Asker, now: Instant) -> bool {
         if now.saturating_duration_since(self.minute) >= MINUTE {
             (self.minute, self.asked, self.by_anybody) = (now, 0, 0);
@@ -66,7 +67,7 @@ impl Budget {
                 return false;
             }
             self.by_anybody += 1;
-            // No more networks and sites than items.
+            // The maps are bounded: they have at most one entry for each item.
             self.by_network.insert(network, of_network + 1);
             if let Some(site) = network.site() {
                 self.by_site.insert(site, of_site + 1);
@@ -76,14 +77,14 @@ impl Budget {
         true
     }
 
-    /// When there is room again.
+    /// Time until the budget is free again.
     pub(super) fn free_in(&self, now: Instant) -> Duration {
         (self.minute + MINUTE).saturating_duration_since(now)
     }
 }
 
-/// What evidence of which nothing is verified may ask for: one in so many.
+/// Unverified evidence gets one part in this many of the budget.
 const ANYBODYS_SHARE: u32 = 4;
-/// So many times the share of a network is what all networks of one site get.
+/// All networks of one site together get this many times the share of one network.
 const SHARES_OF_SITE: u32 = 2;
 const MINUTE: Duration = Duration::from_secs(60);

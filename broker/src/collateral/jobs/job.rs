@@ -1,4 +1,4 @@
-//! One item to fetch: where it comes from, and how long it is worth to try for it.
+//! One item to fetch: its URL, and how long to keep trying.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::collateral::wanted::{Issuer, Wanted};
 /// One item to fetch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Job {
-    /// The list at an address; it is kept current for as long as the broker runs.
+    /// The CRL at a URL; kept current for as long as the broker runs.
     Crl {
-        /// Where a verified certificate, or the configuration, says that it is.
+        /// The URL, from a verified certificate or the configuration.
         url: String,
-        /// The key that has to sign it, where a certificate names the list.
+        /// The key that must have signed it, if a certificate names the CRL.
         issuer: Option<Arc<[u8]>>,
     },
-    /// What somebody needs.
+    /// An item that a verification lacked.
     Wanted(Wanted),
 }
 
@@ -52,32 +52,32 @@ impl Job {
         }
     }
 
-    /// Whether it is needed whoever asks.
+    /// Whether it is needed regardless of requests.
     pub(super) const fn is_permanent(&self) -> bool {
-        // An issuing CA at an address of the table is fetched before anybody shows a certificate of it.
+        // An issuing CA with a URL in the table is fetched before a certificate of it is seen.
         matches!(
             self,
             Self::Crl { .. } | Self::Wanted(Wanted::TokenKeys | Wanted::Issuer(Issuer { key_id: None, .. }))
         )
     }
 
-    /// Whether what is there has an end that comes soon.
+    /// Whether the item expires soon enough to need refreshing.
     pub(super) const fn is_refreshed(&self) -> bool {
         self.is_permanent() || matches!(self, Self::Wanted(Wanted::Tdx(_)))
     }
 
-    /// Whether a guest takes it for a final answer that this was refused. It mostly comes over plain HTTP, where who stands
-    /// in between can have anything refused.
+    /// Whether guests treat a refusal of this item as final. Such items mostly come over plain HTTP, where a
+    /// network attacker can cause a refusal.
     const fn is_decisive(&self) -> bool {
         matches!(self, Self::Crl { .. } | Self::Wanted(Wanted::Issuer(_)))
     }
 
-    /// For how long a refusal counts.
+    /// How long a refusal is remembered.
     pub(super) const fn refused(&self, pace: &Pace) -> Duration {
         if self.is_decisive() { pace.refused } else { pace.missing }
     }
 
-    /// The longest time between two tries.
+    /// The longest time between two attempts.
     pub(super) const fn most(&self, pace: &Pace) -> Duration {
         if self.is_decisive() { pace.refused } else { pace.most }
     }

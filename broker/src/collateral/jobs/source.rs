@@ -7,7 +7,7 @@ pub(crate) enum Source {
     Intel,
     /// CRLs at the addresses that verified certificates name.
     Crls,
-    /// Issuing CAs at addresses that nothing vouches for.
+    /// Issuing CAs at unverified URLs.
     Issuers,
     GoogleKeys,
     GoogleEndorsements,
@@ -17,7 +17,7 @@ impl Source {
     pub(crate) const ALL: [Self; 6] =
         [Self::Amd, Self::Intel, Self::Crls, Self::Issuers, Self::GoogleKeys, Self::GoogleEndorsements];
 
-    /// Whether all its items come from one host: then one that is down is left alone as a whole.
+    /// Whether all its items come from one host: if that is down, the whole source backs off.
     pub(super) const fn is_one_host(self) -> bool {
         !matches!(self, Self::Crls | Self::Issuers)
     }

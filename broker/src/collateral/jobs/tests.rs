@@ -57,7 +57,7 @@ fn t44_however_many_ask_one_fetch_is_made() {
     assert_eq!(jobs.waiting(), 1);
     jobs.ended(&chip(1), Ended::Good(seconds(1000)), now, 0);
     assert_eq!((jobs.waiting(), jobs.ask(chip(1), Asker::Verified, now)), (0, Asked::Known));
-    // What does not change is forgotten in the end, not fetched again.
+    // An item that never changes is dropped in the end, not fetched again.
     assert_eq!(jobs.next(Source::Amd, now + seconds(1001)), Next::Wait(IDLE));
     assert_eq!(jobs.ask(chip(1), Asker::Verified, now + seconds(1001)), Asked::Queued);
 }
@@ -69,7 +69,7 @@ fn t44_there_is_no_room_for_all_the_chips_that_somebody_makes_up() {
     let asked: Vec<_> = (0..200).map(|number| jobs.ask(chip(number), Asker::Verified, now)).collect();
     assert_eq!(asked.iter().filter(|asked| **asked == Asked::Queued).count(), 120);
     assert_eq!(asked[120], Asked::Full);
-    // Other sources have their own share, and there is a new one each minute, up to the limit.
+    // Other sources have their own budget, and each minute has a new one, up to the limit.
     assert_eq!(jobs.ask(launch(), Asker::Verified, now), Asked::Queued);
     let mut number = 200;
     for minute in 1..100 {
@@ -92,12 +92,12 @@ fn a_source_that_is_down_is_left_alone_for_longer_and_longer() {
     for wait in [5, 10, 20, 40] {
         let Next::Fetch(job) = jobs.next(Source::Amd, at) else { panic!("due") };
         jobs.ended(&job, down(None), at, 255);
-        // No other item of the source is tried meanwhile, and no other source is held up.
+        // Meanwhile no other item of the source is fetched, and no other source is delayed.
         assert_eq!(jobs.next(Source::Amd, at), Next::Wait(seconds(wait)));
         at += seconds(wait);
     }
     assert_eq!(jobs.next(Source::GoogleEndorsements, now), Next::Fetch(launch()));
-    // The source itself says when.
+    // The source says when to retry.
     let Next::Fetch(job) = jobs.next(Source::Amd, at) else { panic!("due") };
     jobs.ended(&job, down(Some(seconds(500))), at, 0);
     assert_eq!(jobs.next(Source::Amd, at), Next::Wait(seconds(500)));
@@ -118,7 +118,7 @@ fn what_a_source_does_not_have_is_not_asked_for_for_a_while() {
     assert_eq!(jobs.ask(launch(), Asker::Verified, now + seconds(3599)), Asked::Known);
     assert!(matches!(jobs.next(Source::GoogleEndorsements, now + seconds(3599)), Next::Wait(_)));
     assert_eq!(jobs.troubles().next().and_then(|trouble| trouble.error), Some("the source does not have it"));
-    // Nobody asks any more: forgotten.
+    // No longer requested: dropped.
     assert!(matches!(jobs.next(Source::GoogleEndorsements, now + seconds(3600)), Next::Wait(_)));
     assert_eq!(jobs.troubles().count(), 0);
     assert_eq!(jobs.ask(launch(), Asker::Verified, now + seconds(3600)), Asked::Queued);
@@ -136,7 +136,7 @@ fn t40_a_token_with_an_unknown_key_fetches_the_keys_at_most_once_a_minute() {
     assert_eq!(jobs.ask(keys.clone(), Asker::Verified, now + seconds(2)), Asked::Known);
     assert_eq!(jobs.next(Source::GoogleKeys, now + seconds(2)), Next::Wait(seconds(58)));
     assert_eq!(jobs.next(Source::GoogleKeys, now + seconds(60)), Next::Fetch(keys.clone()));
-    // However long they are not to be had, they are tried.
+    // They are retried however long they are unavailable.
     for minute in 1..40 {
         let ended = if minute % 2 == 0 { down(None) } else { Ended::Missing };
         jobs.ended(&keys, ended, now + seconds(3600 * minute), 0);
@@ -171,11 +171,11 @@ fn t56_vendors_are_asked_for_verified_chains_first_and_a_small_share_is_left_for
     let anybody = |number: u16| Asker::Anybody(network(number.into()));
     let made_up: Vec<_> = (0..1000).map(|number| jobs.ask(chip(number), anybody(number), now)).collect();
     assert_eq!(made_up.iter().filter(|asked| **asked == Asked::Queued).count(), 30);
-    // A flood of forged reports neither takes the share of verified chains nor comes before them.
+    // A flood of forged reports neither uses the budget of verified chains nor comes before them.
     let later = now + seconds(1);
     assert_eq!(jobs.ask(chip(5000), Asker::Verified, later), Asked::Queued);
     assert_eq!(jobs.next(Source::Amd, later), Next::Fetch(chip(5000)));
-    // What a verified chain asks for as well is not behind any more.
+    // An item that a verified chain also requests moves to the front.
     assert_eq!(jobs.ask(chip(29), Asker::Verified, later), Asked::Known);
     assert_eq!(jobs.next(Source::Amd, later), Next::Fetch(chip(29)));
     assert_eq!(jobs.next(Source::Amd, later), Next::Fetch(chip(0)));
@@ -214,7 +214,7 @@ fn one_host_that_is_down_holds_up_no_list_of_another() {
     assert_eq!(jobs.next(Source::Crls, now), Next::Fetch(other));
 }
 
-/// Fetches what is due next, at `at`, and ends it so; when the next try is due.
+/// Fetches the next due item at `at` and ends it like this; returns when the next attempt is due.
 fn fail(jobs: &mut Jobs, source: Source, ended: Ended, at: Instant) -> Option<Instant> {
     let Next::Fetch(job) = jobs.next(source, at) else { return None };
     jobs.ended(&job, ended, at, 255);
@@ -237,7 +237,7 @@ fn t44_a_source_that_is_down_never_makes_a_final_no() {
             assert!(matches!(jobs.prospect(&job, at), Prospect::Soon(_)), "{job} {attempt}");
             let due = fail(&mut jobs, source, ended, at).expect("a next try");
             assert_eq!(jobs.prospect(&job, at), Prospect::Soon(due - at), "{job} {attempt}");
-            // Whoever comes from anywhere but the vendor itself holds it up for minutes at most.
+            // A refusal of what does not come from the vendor itself delays it by minutes at most.
             let most = if matches!(source, Source::Issuers | Source::Crls) { 300 } else { 3600 };
             assert!(due - at <= seconds(most), "{job} {attempt}");
             at = due;
@@ -271,7 +271,7 @@ fn t57_what_was_refused_over_plain_http_is_asked_for_again_within_minutes() {
         assert_eq!(jobs.prospect(&ca(1), now), Prospect::Gone(seconds(300)));
         assert_eq!(jobs.next(Source::Issuers, now + seconds(300)), Next::Wait(IDLE));
         assert_eq!(jobs.ask(ca(1), asker, now + seconds(300)), Asked::Queued);
-        // A list is needed whoever asks.
+        // A CRL is needed regardless of requests.
         let (list, mut at) = (Job::crl("http://a.example/crl".to_owned(), None), now);
         jobs.ask(list.clone(), Asker::Verified, at);
         for _ in 0..20 {
@@ -312,7 +312,7 @@ fn t44_what_came_takes_no_room_for_long() {
         at += seconds(1);
     }
     assert!(jobs.entries.len() <= 301, "{}", jobs.entries.len());
-    // What is kept current stays.
+    // Items that are kept current stay.
     let keys = Job::Wanted(Wanted::TokenKeys);
     jobs.keep(keys.clone(), Some(month), at);
     jobs.next(Source::GoogleKeys, at + seconds(1000));

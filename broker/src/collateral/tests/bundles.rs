@@ -13,7 +13,7 @@ const MEASUREMENT: Digest48 = Digest48([7; 48]);
 /// A key set with one key.
 static JWKS: LazyLock<Vec<u8>> = LazyLock::new(|| FakeAttestationService::shared().jwks());
 
-/// A folder with one of each kind that needs no vendor.
+/// A folder with one item of each kind that needs no vendor.
 fn filled(path: &std::path::Path) -> CollateralFolder {
     let now = clock::now();
     let mut folder = open(path);
@@ -64,7 +64,7 @@ fn t40_keys_from_a_bundle_are_never_googles() {
     to.import_bundle(from.export(UnixTime(2000)), &identity(1).identity(), UnixTime(3000)).unwrap();
     let keys = to.parse().unwrap().endorsements.token_keys;
     let keys: Vec<_> = keys.iter().map(|keys| (keys.root(), keys.fetched_at())).collect();
-    // As old as they are, not as young as the import.
+    // With their original age, not that of the import.
     assert_eq!(keys, [(Root::Extra, UnixTime(1000))]);
 }
 

@@ -12,7 +12,7 @@ use super::vendor::{Asked, Reply, Vendor, eventually};
 use super::*;
 use crate::clock;
 
-/// A list that was issued and is due so many seconds before or after now.
+/// A CRL issued this many seconds ago, whose next update is due in so many seconds.
 fn list(google: &FakeGoogle, issued_ago: u64, due_in: i64) -> Vec<u8> {
     let now = clock::now();
     google.root_crl(&CrlSpec::current(
@@ -29,7 +29,7 @@ fn of<const N: usize>(lists: [&[u8]; N]) -> BTreeSet<Digest32> {
     lists.map(Digest32::of).into()
 }
 
-/// As if it came from one and the same address.
+/// Stores a CRL as if fetched from one fixed URL.
 fn put(folder: &mut CollateralFolder, list: &[u8]) -> Result<(), ContentError> {
     let source = "http://crl.example.com/root.crl".to_owned();
     let note = notes::Note { source, fetched_at: clock::now(), valid_until: None };
@@ -40,7 +40,7 @@ fn put(folder: &mut CollateralFolder, list: &[u8]) -> Result<(), ContentError> {
     })
 }
 
-/// An anchor that has the name of the shared one, and another key.
+/// An anchor with the name of the shared one, and another key.
 fn namesake(path: &std::path::Path) -> (FakeGoogle, CollateralFolder) {
     let other = FakeGoogle::new();
     let anchors = shared_anchors().with_extra(other.root_der()).unwrap();
@@ -53,7 +53,7 @@ fn t17_a_list_that_nobody_signed_displaces_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let (mut ours, now) = (open(folder.path()), clock::now());
     let ended = list(shared_google(), 200, -100);
-    // The same name, and a key that nobody trusts.
+    // The same name, with a key that is not trusted.
     let forged = list(&FakeGoogle::new(), 50, 100);
     ours.import(&ended, None, now).unwrap();
     ours.import(&forged, None, now).unwrap();
@@ -69,7 +69,8 @@ fn t17_a_list_succeeds_one_of_its_own_key_only() {
     let (other, mut ours) = namesake(folder.path());
     let good = list(shared_google(), 60, 1000);
     put(&mut ours, &good).unwrap();
-    // It is older than that of the namesake, which is no reason to refuse it; nor is being younger one to displace it.
+    // It is older than the CRL of the CA with the same name, which is no reason to refuse it; nor does a
+    // newer one displace it.
     let theirs = [3600, 60, 30].map(|age| list(&other, age, 1000));
     for theirs in &theirs {
         put(&mut ours, theirs).unwrap();
@@ -124,12 +125,12 @@ fn t44_more_lists_than_fit_are_refused_before_they_are_looked_at() {
     let folder = tempfile::tempdir().unwrap();
     let mut ours = open(folder.path());
     let good = list(shared_google(), 60, 1000);
-    // Not one of them is a list.
+    // None of them is a CRL.
     let pem = encode::pem(b"garbage").replace("CERTIFICATE", "X509 CRL").repeat(MAX_CRLS + 1);
     let error = ours.import(pem.as_bytes(), None, clock::now()).unwrap_err();
     let too_large = ContentError::Der(CollateralError::TooLarge);
     assert!(matches!(&error, CollateralFileError::Content(found) if *found == too_large), "{error}");
-    // The same one, however often, is one.
+    // Copies of one CRL count once.
     let pem = encode::pem(&good).replace("CERTIFICATE", "X509 CRL").repeat(MAX_CRLS);
     ours.import(pem.as_bytes(), None, clock::now()).unwrap();
     assert_eq!(digests(&ours), of([&good]));
@@ -146,19 +147,19 @@ fn a_list_that_did_not_change_is_fetched_again_when_it_is_due() {
     let running = service(folder.path(), &vendor.address);
     eventually("the list", || !fetched(&running).is_empty());
     drop(running);
-    // A restart takes what is there: no request before it is due.
+    // A restart uses what is stored: no request before it is due.
     let running = service(folder.path(), &vendor.address);
     assert_eq!(fetched(&running), [Digest32::of(&crl)]);
     running.refresh();
     eventually("another request", || vendor.asked("/google.crl").len() == 2);
-    // Were this no success, there would be a third one soon.
+    // If this were not a success, a third request would follow soon.
     thread::sleep(Duration::from_millis(500));
     assert_eq!(vendor.asked("/google.crl").len(), 2);
     assert_eq!(fetched(&running), [Digest32::of(&crl)]);
     assert_eq!(running.loaded().collateral.crl_summaries().count(), 1);
 }
 
-/// Who stands in between once, and gives an ETag and a date with an old list, must not have it kept for good.
+/// An attacker who once served an old CRL with an ETag and a date must not be able to have it kept for good.
 #[test]
 fn t17_an_answer_that_nothing_changed_keeps_no_old_list() {
     let (folder, old, new) = (tempfile::tempdir().unwrap(), google_crl(3600), google_crl(60));
@@ -181,7 +182,7 @@ fn t17_an_answer_that_nothing_changed_keeps_no_old_list() {
     let service = service(folder.path(), &vendor.address);
     eventually("the old list", || fetched(&service) == [Digest32::of(&old)]);
     is_between.store(false, Ordering::SeqCst);
-    // The fetch before may not have ended yet.
+    // The previous fetch may still be running.
     eventually("the new list", || {
         service.refresh();
         fetched(&service) == [Digest32::of(&new)]
@@ -190,7 +191,7 @@ fn t17_an_answer_that_nothing_changed_keeps_no_old_list() {
         !asked.headers.contains_key("if-none-match") && !asked.headers.contains_key("if-modified-since")
     };
     assert!(vendor.asked("").iter().all(is_plain));
-    // Where nobody asked whether anything changed, that nothing did is no answer.
+    // The request was unconditional, so a 304 is an error.
     eventually("an error", || {
         errors(&service, CollateralKind::Crl).iter().any(|error| error.contains("HTTP status 304"))
     });

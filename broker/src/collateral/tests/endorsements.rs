@@ -52,7 +52,7 @@ fn an_endorsement_that_is_not_there_is_remembered_and_one_that_does_not_verify_i
     eventually("a refusal", || {
         let errors = errors(&service, CollateralKind::LaunchEndorsement);
         let is_there = |part: &str| errors.iter().any(|error| error.contains(part));
-        is_there("no launch endorsement with measurement 08")
+        is_there("not a launch endorsement for measurement 08")
             && is_there("does not have it")
             && is_there("launch endorsement: ")
     });
@@ -106,7 +106,8 @@ async fn googles_endorsement_is_asked_for_although_an_extra_anchor_gave_one() {
     let service = fixture.broker.collateral_service();
     service.import(&endorsement, Some(measurement), clock::now()).expect("an endorsement");
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
-    // Its revocation is not offered, which the shipped guardrails take; Google's own is asked for all the same.
+    // Its hierarchy offers no revocation, which the shipped guardrails accept; Google's own endorsement is
+    // requested nevertheless.
     release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now())
         .await
         .expect("granted");

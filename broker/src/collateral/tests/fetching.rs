@@ -24,7 +24,7 @@ use crate::release::release;
 use crate::server::Servers;
 use crate::testing::{Fixture, PATH, client};
 
-/// Quick failures, and refreshes when a test says so.
+/// Quick failures, and refreshes when a test asks for them.
 pub(super) fn pace() -> Pace {
     let hour = Duration::from_secs(3600);
     Pace {
@@ -36,7 +36,7 @@ pub(super) fn pace() -> Pace {
     }
 }
 
-/// Everything from one vendor.
+/// All sources at one vendor.
 pub(super) fn addresses(address: &str) -> CollateralConfig {
     CollateralConfig {
         amd_kds: address.to_owned(),
@@ -146,11 +146,11 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
         (Reply::status(302), "HTTP status 302"),
         (Reply::body(b"<html>"), "malformed"),
         (Reply::body(&vec![0x30; 9 * 1024 * 1024]), "google.crl"),
-        (Reply::body(&foreign), "not signed by an issuer that is trusted"),
-        (Reply::body(&google_crl(3600)), "there is one issued at"),
-        (Reply::body(&lower), "there is one issued at"),
+        (Reply::body(&foreign), "not signed by a trusted issuer"),
+        (Reply::body(&google_crl(3600)), "before the stored one"),
+        (Reply::body(&lower), "before the stored one"),
         (Reply::body(&future), "not valid before"),
-        (Reply::body(&ended), "and the one that is there is current"),
+        (Reply::body(&ended), "and the stored one is current"),
     ] {
         *sent.lock().unwrap() = reply;
         let before = hits.load(Ordering::SeqCst);
@@ -158,7 +158,7 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
         eventually(reason, || {
             errors(&service, CollateralKind::Crl).iter().any(|error| error.contains(reason))
         });
-        // It is tried again, later and later, by itself.
+        // It is retried by itself, with growing intervals.
         eventually("another try", || hits.load(Ordering::SeqCst) >= before + 3);
         assert_eq!(digests(&service), [Digest32::of(&good)], "{reason}");
     }
@@ -185,7 +185,7 @@ fn t17_a_list_of_another_issuer_displaces_none() {
     let other = FakeAmd::shared(Product::Genoa)
         .crl(&CrlSpec::current(UnixTime(clock::now().0 - 10), clock::now().plus(1000)));
     *sent.lock().unwrap() = other.clone();
-    // The fetch before may not have ended yet.
+    // The previous fetch may still be running.
     let refreshed = || {
         service.refresh();
         digests(&service)
@@ -250,10 +250,10 @@ fn t40_keys_of_tokens_outlive_an_outage() {
     {
         let loaded = running.loaded();
         let keys = &loaded.endorsements.token_keys[0];
-        // From where it came it is nobody's but `extra`.
+        // From this URL its root is only `extra`.
         assert_eq!((keys.as_bytes(), keys.root(), keys.fetched_at()), (&JWKS[..], Root::Extra, fetched_at));
     }
-    // The age is what an alert looks at.
+    // Alerts use the age.
     let metrics = Metrics::new().unwrap();
     metrics.collateral.observe(&running.status().unwrap(), fetched_at.plus(5000));
     let text = String::from_utf8(metrics.text().unwrap()).unwrap();
@@ -275,11 +275,12 @@ fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
         keys.iter().map(|keys| (keys.root(), keys.fetched_at())).collect::<Vec<_>>()
     };
     assert_eq!(roots(&open(folder.path())), [(Root::Google, UnixTime(1000))]);
-    // What an operator imports never is.
+    // An operator's import never is.
     ours.import(&JWKS, None, UnixTime(2000)).unwrap();
     let both = [(Root::Google, UnixTime(1000)), (Root::Extra, UnixTime(2000))];
     assert_eq!(roots(&open(folder.path())), both);
-    // Nor what somebody writes into the folder: as it is, under the other name, or with another broker's identity.
+    // Nor is a key set written into the folder: as it is, under the other name, or signed by another broker's
+    // identity.
     let file = |name: &str| folder.path().join(format!("jwks.{name}.json"));
     fs::copy(file("extra"), file("google")).unwrap();
     assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
@@ -318,7 +319,7 @@ async fn a_guest_without_certificate_is_served_when_it_comes_again() {
         .await
         .expect("granted");
     assert_eq!(vendor.asked(&vek_path(&chip)).len(), 1);
-    // What it booted from has no endorsement, which was asked for as well.
+    // Its firmware has no endorsement; that was requested as well.
     let measurement = hex::encode(SnpReportBuilder::new(Product::Genoa).measurement);
     eventually("an endorsement", || vendor.asked(&format!("/sevsnp/{measurement}.binarypb")).len() == 1);
 }
@@ -336,7 +337,7 @@ async fn t44_a_release_never_waits_for_a_vendor() {
         assert_eq!(refused.expect_err("missing").code(), ReasonCode::CollateralPending);
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     }
-    // Who needs no vendor is served meanwhile.
+    // VMs that need no vendor are served meanwhile.
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
     release(&fixture.broker, DecisionId([2; 16]), asked.request, fixture.arrival(), clock::now())
         .await
@@ -370,7 +371,8 @@ static JWKS: LazyLock<Vec<u8>> = LazyLock::new(|| FakeAttestationService::shared
 async fn t56_a_vm_that_names_one_chip_after_the_other_counts_as_a_stranger() {
     let vendor = Vendor::start(|_| Reply::Hang);
     let fixture = fetching(&vendor.address).await;
-    // Its AK certificate is genuine. Four chips count as those of a verified chain, fifteen more as its network's.
+    // Its AK certificate is genuine. Four chips count for its verified chain, the next fifteen for its
+    // network.
     for number in 1..=25 {
         let mut vm = bare();
         vm.report.chip_id = [number; 64];

@@ -1,4 +1,5 @@
-//! A fake of Google's CA storage: many issuing CAs of one name, each with its CRL, and everything else that may be there.
+//! A fake of Google's CA storage: many issuing CAs with one name, each with its CRL, and other certificates
+//! that may be there.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -25,7 +26,7 @@ use crate::testing::{Fixture, PATH, client};
 static ISSUERS: LazyLock<Vec<FakeIssuer>> =
     LazyLock::new(|| (0..7).map(|number| FakeIssuer::new(shared_google(), number)).collect());
 
-/// Path at the mirror of what is at `url`.
+/// The mirror's path for `url`.
 fn at_mirror(url: &str) -> String {
     format!("/mirror/{}", url.strip_prefix("http://").expect("plain HTTP"))
 }
@@ -35,7 +36,7 @@ fn current_crl() -> Vec<u8> {
     shared_google().root_crl(&CrlSpec::current(UnixTime(now.0 - 60), now.plus(86_400)))
 }
 
-/// The storage with all of them.
+/// The storage with all CAs.
 fn storage() -> Vendor {
     let crl = current_crl();
     Vendor::start(move |asked| {
@@ -48,7 +49,7 @@ fn storage() -> Vendor {
     })
 }
 
-/// A VM below an issuing CA. It sends its own certificate and no other, as guests do by default.
+/// A VM under an issuing CA. It sends only its own certificate, as guests do by default.
 fn vm_below(issuer: &FakeIssuer, spec: &AkCertificateSpec) -> SimulatedVm {
     let mut vm = SimulatedVm::new();
     vm.ak_certificate = issuer.issue_ak(vm.ak.spki(), spec);
@@ -56,7 +57,7 @@ fn vm_below(issuer: &FakeIssuer, spec: &AkCertificateSpec) -> SimulatedVm {
     vm
 }
 
-/// A broker with the shipped guardrails that fetches; it has AMD's CRL and none of Google's.
+/// A broker that fetches, with the shipped guardrails; it has AMD's CRL and none of Google's.
 async fn broker(vendor: &Vendor) -> Fixture {
     let collateral = addresses(&vendor.address);
     let fixture = Fixture::configured(|config| config.collateral = collateral).await;
@@ -119,7 +120,7 @@ fn what_came_is_there_after_a_restart_and_its_crl_is_kept_current() {
     assert_eq!(vendor.asked(&at_mirror(&known.url)).len(), 1);
 }
 
-/// What a service says of an issuer that the storage answers for with `reply`; nothing of it is kept.
+/// The service's error for an issuer when the storage answers with `reply`; nothing is stored.
 fn refused(folder: &Path, reply: Reply, key_id: &[u8]) -> (String, usize, Prospect) {
     let url = ISSUERS[0].url.clone();
     let path = at_mirror(&url);
@@ -148,8 +149,8 @@ fn t57_what_is_no_ca_of_googles_with_the_key_in_question_is_refused() {
     let too_large = format!("more than {MAX_CERTIFICATE} bytes");
     for (reply, reason, requests) in [
         (Reply::body(&vec![0x30; MAX_CERTIFICATE + 1]), too_large.as_str(), 1),
-        (Reply::body(b"<html>"), "not the issuing CA in question: malformed certificate", 1),
-        // Somebody else's CA of that name, another CA of Google's, the root, a certificate that is no CA's.
+        (Reply::body(b"<html>"), "not the requested issuing CA: malformed certificate", 1),
+        // A stranger's CA with that name, another CA of Google's, the root, a leaf certificate.
         (Reply::body(stranger.der()), "certificate signature does not verify", 1),
         (Reply::body(ISSUERS[1].der()), "no path to a trusted root", 1),
         (Reply::body(shared_google().root_der()), "no path to a trusted root", 1),
@@ -188,7 +189,7 @@ fn t44_while_the_storage_is_down_nothing_is_refused_for_good() {
             assert!(service.want_crls([&list]).is_some());
             service.want(issuer(&known.url, known.key_id()), Asker::Verified)
         };
-        // More tries than it takes to give up.
+        // More attempts than the limit.
         eventually("an outage", || {
             let prospect = ask();
             assert!(matches!(prospect, Prospect::Soon(_)), "{prospect:?}");
@@ -239,7 +240,7 @@ async fn t57_a_flood_of_invented_addresses_causes_almost_no_traffic() {
     let vendor = storage();
     let fixture = broker(&vendor).await;
     let (service, known) = (fixture.broker.collateral_service(), &ISSUERS[0]);
-    // A CA that came before the flood.
+    // A CA that was fetched before the flood.
     service.want(issuer(&known.url, known.key_id()), Asker::Anybody(client()));
     eventually("the CA", || service.status().unwrap().certificates.contains(&Digest32::of(known.der())));
     eventually("its CRL", || !vendor.asked(&at_mirror(&known.crl_url)).is_empty());
@@ -251,19 +252,19 @@ async fn t57_a_flood_of_invented_addresses_causes_almost_no_traffic() {
     }
     let requests = || vendor.asked("-4001-8000-").len();
     eventually("the budget's requests", || requests() >= 12);
-    // Each of them once: what is not there is not asked for again.
+    // Each is requested once: what is missing is not requested again.
     for number in 0..2000 {
         let prospect = service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody(flooder));
         assert!(!matches!(prospect, Prospect::Never), "{prospect:?}");
     }
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(requests(), 12);
-    // Who is known is served meanwhile, and so is a VM of another network below a CA that nobody knows.
+    // VMs under known issuers are served meanwhile, and so is a VM from another network under an unknown CA.
     assert_eq!(code(&fixture, &vm_below(known, &AkCertificateSpec::default()), 1).await, (None, None));
     let new = vm_below(&ISSUERS[1], &AkCertificateSpec::default());
     assert_eq!(code(&fixture, &new, 2).await, (Some(ReasonCode::CollateralPending), Some(3)));
     eventually("its CA", || vendor.asked(&at_mirror(&ISSUERS[1].url)).len() == 1);
-    // From any number of networks there is an end to it as well; who comes after it is told when to come again.
+    // Requests from any number of networks together are limited as well; later ones are told when to retry.
     for number in 2000..4000 {
         let network = Network::from(IpAddr::from(Ipv4Addr::from_bits(number)));
         service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody(network));
@@ -290,20 +291,20 @@ fn t17_a_list_that_a_certificate_names_is_of_the_key_that_issued_it() {
         addresses: vec!["http://pki.example/list.crl".to_owned()],
         issuer_key,
     };
-    // Google's root signed it, and that is an anchor; the certificate in question is another key's.
+    // Signed by Google's root, an anchor, but the certificate in question has another issuer key.
     let other = FakeAmd::shared(Product::Genoa).ark().spki();
     assert!(service.want_crls([&named(other)]).is_some());
-    let reason = "not signed by an issuer that is trusted";
+    let reason = "not signed by a trusted issuer";
     eventually(reason, || errors(&service, CollateralKind::Crl).iter().any(|error| error.contains(reason)));
     assert_eq!(service.status().unwrap().crls.len(), 0);
     assert!(service.want_crls([&named(shared_google().root().spki())]).is_some());
     eventually("the list", || service.status().unwrap().crls.len() == 1);
-    // At an address that is none, nothing is asked for.
+    // Nothing is requested from an invalid URL.
     let internal = MissingCrl { addresses: vec!["http://10.0.0.1/list.crl".to_owned()], issuer_key: vec![] };
     assert_eq!(service.want_crls([&internal]), None);
 }
 
-/// Addresses of CRLs in a certificate: URIs (context tag 6) that name one.
+/// CRL URLs in a certificate: URIs (context tag 6) of its distribution points.
 fn distribution_points(der: &[u8]) -> Vec<String> {
     let uris = der.windows(2).enumerate().filter(|(_, pair)| pair[0] == 0x86).filter_map(|(at, pair)| {
         let text = std::str::from_utf8(der.get(at + 2..at + 2 + usize::from(pair[1]))?).ok()?;
@@ -355,7 +356,7 @@ fn t17_the_crls_of_every_captured_chain_are_fetched_by_default() {
         for url in &missing {
             assert!(addresses::is_crl_address(url), "{url}");
         }
-        // What stands in the certificates that travel, and what the table says of the others.
+        // URLs in the certificates that travel, and in the table for the others.
         for url in std::iter::once(&leaf).chain(&above).flat_map(|der| distribution_points(der)) {
             assert!(missing.contains(&url), "{url}");
         }

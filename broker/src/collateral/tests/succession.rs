@@ -1,4 +1,4 @@
-//! Which of Intel's collateral takes the place of which.
+//! Replacement rules for Intel's collateral.
 
 use vouchsafe_attestation::Root;
 use vouchsafe_attestation::tdx::{
@@ -12,7 +12,7 @@ use super::*;
 use crate::clock;
 
 #[test]
-fn t17_what_is_imported_is_signed_and_an_operator_may_go_back() {
+fn t17_an_import_must_be_signed_and_may_be_older() {
     let folder = tempfile::tempdir().unwrap();
     let mut ours = open(folder.path());
     let (young, old) = (collateral(60), collateral(3600));
@@ -33,7 +33,7 @@ fn t17_what_is_imported_is_signed_and_an_operator_may_go_back() {
     assert_eq!(digest(&ours), Some(old.digest()));
 }
 
-/// A bundle with this set, and a certificate.
+/// A bundle with this collateral, and a certificate.
 fn bundle_of(collateral: &TdxCollateral) -> Bundle {
     let now = clock::now();
     let json = serde_json::to_vec(collateral).unwrap();
@@ -46,12 +46,12 @@ fn bundle_of(collateral: &TdxCollateral) -> Bundle {
 }
 
 #[test]
-fn t17_a_bundle_brings_nothing_older_and_what_is_of_no_use_is_left_out() {
+fn t17_a_bundle_replaces_nothing_newer_and_unusable_items_are_skipped() {
     let now = clock::now();
     let young = collateral(60);
     let taken = |mut to: CollateralFolder, by: &TdxCollateral, at: UnixTime| {
         to.import_bundle(bundle_of(by), &identity(1).identity(), at).unwrap();
-        // The rest of the bundle is taken.
+        // The rest of the bundle is imported.
         assert_eq!(to.status().unwrap().certificates.len(), 1);
         there(&to)
     };
@@ -64,12 +64,12 @@ fn t17_a_bundle_brings_nothing_older_and_what_is_of_no_use_is_left_out() {
     assert_eq!(taken(with_young("older"), &collateral(3600), now), Some(young.digest()));
     let better = collateral(30);
     assert_eq!(taken(with_young("younger"), &better, now), Some(better.digest()));
-    // Another broker may trust others.
+    // Another broker may have other anchors.
     assert_eq!(
         taken(with_young("foreign"), &FakeIntel::new().collateral(&spec(30)), now),
         Some(young.digest())
     );
-    // When it has ended, so has its use.
+    // Expired collateral is skipped.
     assert_eq!(taken(open(&folder.path().join("late")), &young, now.plus(2 * DAY)), None);
     assert_eq!(taken(open(&folder.path().join("early")), &young, UnixTime(now.0 - DAY)), None);
     let mut kind = spec(30);
@@ -91,7 +91,7 @@ fn t17_a_bundle_with_a_badly_signed_item_changes_nothing() {
 }
 
 #[test]
-fn t17_what_an_anchor_of_the_past_signed_gives_way() {
+fn t17_collateral_of_a_removed_anchor_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let past = FakeIntel::new();
     let anchors = shared_anchors().with_extra(past.root_der()).unwrap();
@@ -104,7 +104,7 @@ fn t17_what_an_anchor_of_the_past_signed_gives_way() {
     assert_eq!(there(&after), Some(ours.digest()));
 }
 
-/// As if a cache had it.
+/// Stores collateral as if fetched from a cache.
 fn put(
     folder: &mut CollateralFolder,
     collateral: &TdxCollateral,
@@ -120,7 +120,7 @@ fn there(folder: &CollateralFolder) -> Option<Digest32> {
     folder.parse().unwrap().endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest())
 }
 
-/// With Intel's number of an early set.
+/// Collateral with the TCB evaluation data number of an early set.
 fn early(mut spec: CollateralSpec) -> TdxCollateral {
     for part in [&mut spec.tcb_info, &mut spec.qe_identity] {
         part["tcbEvaluationDataNumber"] = 18.into();
@@ -144,10 +144,10 @@ fn t17_an_early_set_gives_way_to_a_standard_one_that_is_issued_later() {
 }
 
 #[test]
-fn t17_what_has_ended_gives_way_to_what_is_current() {
+fn t17_expired_collateral_is_replaced_by_current() {
     let (folder, now) = (tempfile::tempdir().unwrap(), clock::now());
     let mut ours = open(folder.path());
-    // It ends in a day.
+    // It expires in a day.
     put(&mut ours, &early(spec(60)), now).unwrap();
     let mut lasting = CollateralSpec::current(UnixTime(now.0 - 3600), now.plus(10 * DAY));
     lasting.qe_identity["version"] = 2.into();
@@ -171,7 +171,7 @@ fn t17_times_are_compared_under_one_anchor_only() {
 }
 
 #[test]
-fn t17_an_extra_anchor_displaces_nothing_of_intels() {
+fn t17_collateral_of_an_extra_anchor_never_replaces_intels() {
     let (folder, march) = (tempfile::tempdir().unwrap(), UnixTime(1_774_915_200));
     let Some(json) = vouchsafe_captured::read("tdx/assembled/fmspc-90c06f000000-2026-03.json") else {
         return;
@@ -187,7 +187,7 @@ fn t17_an_extra_anchor_displaces_nothing_of_intels() {
     };
     put(&mut ours, &extra, march).unwrap();
     assert_eq!(there(&ours), Some(extra.digest()));
-    // Intel's takes its place, however old it is.
+    // Intel's own replaces it, however old.
     put(&mut ours, &intels, march).unwrap();
     assert_eq!(there(&ours), Some(intels.digest()));
     let refused = |result: Result<(), CollateralFileError>| {
@@ -201,10 +201,10 @@ fn t17_an_extra_anchor_displaces_nothing_of_intels() {
 }
 
 #[test]
-fn t44_what_would_be_too_large_to_read_again_is_not_kept() {
+fn t44_collateral_too_large_to_be_read_back_is_not_stored() {
     let (folder, now) = (tempfile::tempdir().unwrap(), clock::now());
     let mut ours = open(folder.path());
-    // No part is above the limit, all of them are.
+    // Each part is below the limit, their sum is not.
     let mut large = spec(60);
     large.tcb_info["padding"] = "\"".repeat(MAX_TDX_COLLATERAL / 4).into();
     let large = FakeIntel::shared().collateral(&large);

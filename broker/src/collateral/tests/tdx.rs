@@ -15,7 +15,7 @@ use crate::testing::client;
 pub(super) const PLATFORM: Platform = Platform { fmspc: FMSPC, ca: PckCa::Platform };
 pub(super) const DAY: u64 = 86_400;
 
-/// What goes into collateral that was issued so many seconds ago.
+/// A specification of collateral issued this many seconds ago.
 pub(super) fn spec(age: u64) -> CollateralSpec {
     let now = clock::now();
     CollateralSpec::current(UnixTime(now.0 - age), now.plus(DAY))
@@ -34,7 +34,7 @@ fn percent_encoded(text: &str) -> String {
         .collect()
 }
 
-/// Answers as Intel's service does, for what `collateral` is.
+/// Answers like Intel's service, with the parts of `collateral`.
 fn answer(asked: &Asked, collateral: &TdxCollateral) -> Reply {
     let chained = |header: &'static str, chain: &str, body: Vec<u8>| Reply::Give {
         status: 200,
@@ -58,7 +58,7 @@ fn answer(asked: &Asked, collateral: &TdxCollateral) -> Reply {
             let body = collateral.pck_crl.clone();
             chained("SGX-PCK-CRL-Issuer-Chain", &collateral.pck_crl_issuer_chain, body)
         }
-        // As a PCCS has it.
+        // In the form of a PCCS.
         "/root.der" => Reply::body(hex::encode(&collateral.root_ca_crl).as_bytes()),
         _ => Reply::status(404),
     }
@@ -77,7 +77,7 @@ fn fetched(collateral: TdxCollateral, platform: Platform) -> Option<TdxCollatera
     eventually("an answer", || found(&running).is_some() || trouble(&running).is_some());
     let found = found(&running)?;
     drop(running);
-    // It is there after a restart.
+    // It is still there after a restart.
     let again = service(folder.path(), "http://127.0.0.1:1");
     assert_eq!(again.loaded().endorsements.tdx.get(&platform).map(|tdx| tdx.digest()), Some(found.digest()));
     Some((*found).clone())
@@ -150,7 +150,7 @@ fn collateral_crl(name: &str) -> Vec<u8> {
     FakeCa::new(encode::name(&[("2.5.4.3", name)]), Scheme::Pkcs1Sha256).crl(&current)
 }
 
-/// What each refusal of a cache's answer is about, and the answer.
+/// Each unusable answer of a cache, with the part at fault.
 fn refused() -> Vec<(&'static str, TdxCollateral)> {
     let good = || collateral(60);
     let changed = |change: fn(&mut TdxCollateral)| {
@@ -216,7 +216,7 @@ fn t17_a_cache_puts_nothing_bad_in_the_place_of_good_collateral() {
         let before = vendor.asked("/root.der").len();
         service.refresh();
         eventually(reason, || error().is_some_and(|error| error.contains(reason)));
-        // It is tried again by itself, and what was there stays, also over a restart.
+        // It is retried by itself, and the stored collateral stays, also over a restart.
         eventually("another try", || vendor.asked("/root.der").len() >= before + 3);
         assert_eq!(digest(), Some(good.digest()), "{reason}");
     }

@@ -1,4 +1,4 @@
-//! A vendor on the loopback interface: answers what a test says, and remembers what it was asked.
+//! A vendor on the loopback interface: gives a test's answers, and records the requests.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -56,7 +56,7 @@ impl Vendor {
         Self { address, asked }
     }
 
-    /// What it was asked for at paths that contain `part`.
+    /// Requests for paths that contain `part`.
     pub(crate) fn asked(&self, part: &str) -> Vec<Asked> {
         let asked = self.asked.lock().expect("no panic");
         asked.iter().filter(|asked| asked.path.contains(part)).cloned().collect()
@@ -88,7 +88,7 @@ fn serve(mut stream: TcpStream, known: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Aske
     }
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 pub(crate) fn eventually(what: &str, so: impl Fn() -> bool) {
     let started = Instant::now();
     while !so() {

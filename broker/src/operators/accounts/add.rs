@@ -1,4 +1,4 @@
-//! `POST /v1/operators/add`: a new operator. The answer is the only time the token can be seen.
+//! `POST /v1/operators/add`: adds an operator. The token is returned once, in this answer.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

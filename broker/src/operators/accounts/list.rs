@@ -1,4 +1,4 @@
-//! `GET /v1/operators`: who there is. Never tokens.
+//! `GET /v1/operators`: lists the operators, without tokens.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

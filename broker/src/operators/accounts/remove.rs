@@ -1,4 +1,4 @@
-//! `POST /v1/operators/remove`: the token stops working at once.
+//! `POST /v1/operators/remove`: removes an operator; the token stops working at once.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -1,4 +1,4 @@
-//! `GET /v1/baselines`: the baselines that the operator may read, with their end and state.
+//! `GET /v1/baselines`: the baselines that the operator may read, with state and expiry.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

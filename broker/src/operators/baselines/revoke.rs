@@ -1,4 +1,4 @@
-//! `POST /v1/baselines/revoke`: nothing is a member of it any more, for good.
+//! `POST /v1/baselines/revoke`: permanently, no VM is a member of it.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

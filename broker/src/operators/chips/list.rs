@@ -1,4 +1,4 @@
-//! `GET /v1/chips`: chips first seen, the newest first. An operator sees those whose grant it may read.
+//! `GET /v1/chips`: chips, most recently first seen first. An operator sees those whose grant it may read.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -22,7 +22,8 @@ pub(super) async fn get(
     let (before, subject) = (list.before, subject(list)?);
     let mut filter = ChipFilter { subject, before, limit: Some(limit) };
     let mut chips = Vec::new();
-    // Reads on until there are as many as asked for that the operator may read, or no more.
+    // Reads pages until it has the requested number of entries that the operator may read, or there are no
+    // more.
     loop {
         let found = broker.keystore.chips(&filter).await?;
         let is_last = u32::try_from(found.len()).is_ok_and(|count| Some(count) < filter.limit);

@@ -1,7 +1,7 @@
-//! `POST /v1/collateral/import`: the body is a file or a bundle.
+//! `POST /v1/collateral/import`: the body is one file or a bundle.
 //!
-//! A bundle is taken from this broker itself, or from the one that the operator names in `signed_by`. With
-//! `measurement` the file is the launch endorsement for it; else its form says what it is.
+//! A bundle must be signed by this broker, or by the one that the operator names in `signed_by`. With
+//! `measurement` the file is a launch endorsement for it; otherwise its kind is detected from its form.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

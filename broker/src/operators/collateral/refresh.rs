@@ -1,4 +1,4 @@
-//! `POST /v1/collateral/refresh`: everything is due now. Answers at once; the fetches run on.
+//! `POST /v1/collateral/refresh`: makes every item due. Returns at once; items are fetched in the background.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -1,4 +1,5 @@
-//! `POST /v1/collateral/remove`: takes one item out. What the broker fetches by itself comes back with its next fetch.
+//! `POST /v1/collateral/remove`: removes one item. One that the broker fetches by itself returns with the
+//! next fetch.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

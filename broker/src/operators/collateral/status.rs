@@ -1,4 +1,4 @@
-//! `GET /v1/collateral`: which CRLs and issuing CAs are in force.
+//! `GET /v1/collateral`: the status of all collateral.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

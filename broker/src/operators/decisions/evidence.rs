@@ -1,5 +1,5 @@
-//! `GET /v1/decisions/evidence?id=…`: the evidence that a decision was made on, as the guest sent it. It is spent: its
-//! nonce opens nothing again.
+//! `GET /v1/decisions/evidence?id=…`: the evidence of a decision, as the guest sent it. It cannot be used
+//! again: its nonce is spent.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -18,7 +18,7 @@ pub(super) async fn get(
     principal: Principal,
     Query(ShowDecision { id }): Query<ShowDecision>,
 ) -> Result<HttpResponse, HttpProblem> {
-    // What the operator may not read looks like what is not there.
+    // A record that the operator may not read looks like a missing one.
     let logged = broker.keystore.decision(id).await?.filter(|logged| may_read(&principal, &logged.record));
     let named = logged.map(|logged| named(logged.record)).filter(|named| !named.is_empty());
     let Some(named) = named else {

@@ -1,4 +1,4 @@
-//! `GET /v1/decisions`: records of the log, the newest first; with `remembered=true` the refusals in memory.
+//! `GET /v1/decisions`: records of the log, newest first; with `remembered=true` the refusals in memory.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -26,7 +26,7 @@ pub(super) async fn get(
     answer(&page)
 }
 
-/// What the operator may read counts towards the limit, and nothing else.
+/// Only records that the operator may read count towards the limit.
 fn remembered(broker: &Broker, principal: &Principal, list: &ListDecisions, limit: u32) -> DecisionPage {
     let namespaces = principal.namespaces(Act::ReadRecords);
     let is_wanted =
@@ -41,7 +41,7 @@ fn remembered(broker: &Broker, principal: &Principal, list: &ListDecisions, limi
     }
 }
 
-/// As [`DecisionFilter`] filters the log.
+/// The same filter as [`DecisionFilter`] applies to the log.
 fn matches(list: &ListDecisions, refusal: &RefusalRecord) -> bool {
     list.outcome.is_none_or(|outcome| outcome == Outcome::Refused)
         && list.path.as_ref().is_none_or(|path| refusal.paths.contains(path))
@@ -50,14 +50,14 @@ fn matches(list: &ListDecisions, refusal: &RefusalRecord) -> bool {
         && list.until.is_none_or(|until| refusal.at < until)
 }
 
-/// Whether it names something in one of these namespaces: a quick look before that at authority.
+/// Whether it names something in one of these namespaces: a quick filter before the check of permissions.
 fn concerns(refusal: &RefusalRecord, namespaces: Option<&[String]>) -> bool {
     namespaces.is_none_or(|namespaces| {
         refusal.paths.iter().any(|path| namespaces.iter().any(|namespace| namespace == path.namespace()))
     })
 }
 
-/// Reads on until there are as many records as asked for that the operator may read, or no more.
+/// Reads pages until it has the requested number of records that the operator may read, or there are no more.
 async fn logged(
     broker: &Broker,
     principal: &Principal,

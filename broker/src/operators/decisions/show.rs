@@ -22,7 +22,7 @@ pub(super) async fn get(
         let record = LogRecord::Refusal(broker.refusals.get(id)?);
         Some(Decision { index: None, record })
     };
-    // What the operator may not read looks like what is not there.
+    // A record that the operator may not read looks like a missing one.
     match shown.or_else(remembered).filter(|shown| may_read(&principal, &shown.record)) {
         Some(shown) => answer(&shown),
         None => Err(HttpProblem::for_operator(

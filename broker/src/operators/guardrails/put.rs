@@ -1,4 +1,5 @@
-//! `POST /v1/guardrails/put`: replaces those in force. Shipped rules that the text drops are named in `drop`.
+//! `POST /v1/guardrails/put`: replaces the guardrails. Shipped rules that the text drops must be named in
+//! `drop`.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -1,4 +1,4 @@
-//! `POST /v1/guardrails/reset`: the shipped guardrails are in force again, at once.
+//! `POST /v1/guardrails/reset`: restores the shipped guardrails at once.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -1,4 +1,4 @@
-//! `POST /v1/policies/check`: whether a policy would be taken. Stores nothing.
+//! `POST /v1/policies/check`: whether a policy would be accepted. Stores nothing.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

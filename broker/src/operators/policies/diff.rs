@@ -1,9 +1,10 @@
-//! `POST /v1/policies/diff`: which of the last decisions another text of a policy would change. Stores nothing.
+//! `POST /v1/policies/diff`: which recent decisions a new policy text would change. Stores nothing.
 //!
-//! The work is bounded: once a budget is spent, the older decisions are counted and not looked at.
+//! The work is bounded: once the budget is spent, older decisions are counted but not evaluated.
 //!
-//! Both texts are held against the evidence of each decision, at its time and without guardrails: only the text differs.
-//! Collateral and baselines are those of today; the guest's suite is not on record, and the default one stands for it.
+//! Both texts are evaluated on the evidence of each decision, at its time and without guardrails, so that
+//! only the text differs. Collateral and baselines are the current ones; the guest's suite is not recorded,
+//! so the default one is used.
 
 use std::sync::Arc;
 
@@ -27,12 +28,12 @@ use crate::operators::{Principal, Submission, answer};
 use crate::pool::PoolError;
 use crate::problem::HttpProblem;
 
-/// Work that one question may still cost, in bytes of policies' text.
+/// Remaining work for one request, in bytes of policy text.
 struct Budget(usize);
 
 impl Budget {
-    /// Takes the verification of a decision's evidence, and the evaluation of so much text for each of its paths. Once it does not
-    /// suffice, nothing is left.
+    /// Takes the cost of verifying one decision's evidence and of evaluating `text` bytes for each of its
+    /// paths. Once the budget does not suffice, it is empty.
     fn take(&mut self, paths: usize, text: usize) -> bool {
         let work = text.saturating_mul(paths).saturating_add(VERIFICATION);
         let left = self.0.checked_sub(work);
@@ -41,7 +42,7 @@ impl Budget {
     }
 }
 
-/// A release that was decided, and the paths of it that rest on the policy.
+/// A decided release, and its paths that the policy guards.
 struct Decided {
     decision: DecisionId,
     at: UnixTime,
@@ -93,7 +94,7 @@ pub(super) async fn post(
     answer(&diff)
 }
 
-/// Releases among the last records that rest on this policy and that the operator may read.
+/// Recent releases that this policy guards and that the operator may read.
 async fn decided(
     broker: &Broker,
     principal: &Principal,
@@ -114,7 +115,8 @@ async fn decided(
                 let paths = of_policy.map(|secret| secret.path).collect();
                 (grant.decision, grant.at, grant.instance, paths)
             }
-            // A refusal does not say which policies were asked: those that guard its paths today.
+            // A refusal does not record which policies were evaluated: the current policies of its paths are
+            // used.
             LogRecord::Refusal(refusal) => {
                 let paths = refusal.paths.into_iter().filter(rests).collect();
                 (refusal.decision, refusal.at, refusal.instance, paths)
@@ -150,7 +152,7 @@ fn compare(
     (decided.paths.len(), changed.collect())
 }
 
-/// What the evidence said, judged at the time of the decision.
+/// The claims of the evidence, verified at the time of the decision.
 fn inspect_at(broker: &Broker, evidence: &Evidence, at: UnixTime) -> Option<InspectedClaims> {
     let loaded = broker.collateral();
     let config = broker.config();
@@ -169,7 +171,7 @@ fn unavailable(error: &PoolError) -> HttpProblem {
     HttpProblem::for_operator(ReasonCode::Unavailable, error.to_string())
 }
 
-/// The secret as it was: for what its policy is for. What it is today is no part of the question.
+/// The secret, assumed to have its policy's purpose. Its current state does not matter here.
 fn item(path: &SecretPath, side: &ReplayPolicy) -> DecideItem {
     let ReplayPolicy { policy, baselines } = side;
     let secret = policy.purpose().map_or(SecretState::Retired, |purpose| SecretState::Active {
@@ -181,11 +183,11 @@ fn item(path: &SecretPath, side: &ReplayPolicy) -> DecideItem {
     DecideItem { path: path.clone(), secret }
 }
 
-/// Records that are looked at.
+/// Limit of records to evaluate.
 const MAX_DECISIONS: u32 = 1000;
 /// Four thousand paths under two policies of 8 kB.
 const WORK: usize = 64 * 1024 * 1024;
-/// What the verification of one decision's evidence counts as: several signatures.
+/// The cost of verifying one decision's evidence: several signatures.
 const VERIFICATION: usize = 32 * 1024;
 
 #[cfg(test)]
@@ -203,13 +205,13 @@ mod tests {
 
     #[test]
     fn t30_a_comparison_has_a_budget() {
-        // What people ask for is compared as a whole.
+        // Usual requests are compared completely.
         assert_eq!(compared(MAX_DECISIONS, 1, 2 * 8 * 1024), 1000);
-        // The longest texts over as many paths as a request can have are not.
+        // The longest texts with the most paths per request are not.
         let most = compared(MAX_DECISIONS, MAX_PATHS, 2 * MAX_TEXT);
         assert!((1..100).contains(&most), "{most}");
         assert!(most * MAX_PATHS * 2 * MAX_TEXT <= WORK);
-        // Once it is spent, nothing that is smaller slips through.
+        // Once it is spent, smaller work is refused, too.
         let mut budget = Budget(WORK);
         assert!(!budget.take(usize::MAX, MAX_TEXT));
         assert!(!budget.take(1, 1));

@@ -1,4 +1,4 @@
-//! `GET /v1/policies/show?name=…`: a policy's text, its current version or the one asked for.
+//! `GET /v1/policies/show?name=…`: a policy's text, in its current or the requested version.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -1,4 +1,4 @@
-//! `GET /v1/secrets`: what there is in the namespaces that the operator may read. Never values.
+//! `GET /v1/secrets`: the secrets in the namespaces that the operator may read, without values.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -1,4 +1,4 @@
-//! `POST /v1/secrets/set-policy`: puts a secret under another policy.
+//! `POST /v1/secrets/set-policy`: moves a secret to another policy.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -1,4 +1,4 @@
-//! `GET /v1/secrets/show?path=…`: what is known of a secret. Never its value.
+//! `GET /v1/secrets/show?path=…`: metadata of a secret, never its value.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

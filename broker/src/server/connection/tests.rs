@@ -17,7 +17,7 @@ fn connection() -> Rc<Connection> {
     Connection::new(permit, Duration::from_secs(300))
 }
 
-/// The head of a release, and how it is sent.
+/// The head of a release, parsed and as sent.
 fn head(fields: usize) -> (RequestHead, String) {
     let mut head = RequestHead::default();
     head.method = Method::POST;
@@ -31,7 +31,7 @@ fn head(fields: usize) -> (RequestHead, String) {
     (head, text + "\r\n")
 }
 
-/// Everything that the HTTP server gets before it has to wait.
+/// Everything that the HTTP server can read before it has to wait.
 async fn available(stream: &mut Stream<&[u8]>) -> usize {
     let mut all = 0;
     poll_fn(|context: &mut Context<'_>| {
@@ -66,7 +66,7 @@ async fn t54_requests_that_follow_each_other_keep_no_more_than_a_window() {
         connection.begin_request(&head);
         read += available(&mut stream).await;
         assert!(read - used <= WINDOW, "round {round}, its head: {} bytes lie around", read - used);
-        // The opening, and then the rest: the window is as large as before.
+        // The opening, and then the rest: afterwards the window has its full size.
         for part in [1000, BODY - 1000] {
             used += part;
             connection.consumed(part);

@@ -1,4 +1,4 @@
-//! What a request holds, and what becomes of it when its client is turned away or goes away.
+//! What a request holds, and what is released when its client is turned away or disconnects.
 
 use std::sync::mpsc::{Sender, channel};
 
@@ -7,7 +7,7 @@ use vouchsafe_keystore::record::Outcome;
 
 use super::*;
 
-/// Keeps the only verifier busy until what is given back is dropped.
+/// Keeps the only verifier busy until the returned sender is dropped.
 fn occupy(broker: &Broker) -> Sender<()> {
     let (free, freed) = channel::<()>();
     let (started, running) = channel();
@@ -68,8 +68,8 @@ async fn t54_a_client_that_leaves_gives_nothing_back_before_its_work_is_gone() {
     stop.stop().await;
 }
 
-/// Sends the whole body as a network does, piece after piece, and gives what comes back; `None` where the connection was
-/// reset before all was sent.
+/// Sends the whole body in chunks, as over a network, and returns what is received; `None` if the connection
+/// was reset before all was sent.
 async fn sent_in_pieces(
     fixture: &Fixture,
     address: SocketAddr,
@@ -109,16 +109,16 @@ async fn t54_whoever_is_turned_away_while_sending_gets_an_answer() {
         (guests, head("/v1/release", "[", sent), sent, "400"),
         // Nobody sends this much.
         (guests, head("/v1/release", "{", 3 * mebibyte), sent, "413"),
-        // Nobody is known by that token.
+        // The token is unknown.
         (operators, head("/v1/policies/put", "{", sent), sent, "401"),
-        // Not even what is wrong with its query is said.
+        // Nor is an error in the query reported.
         (operators, head("/v1/collateral/import?unknown=1", "{", sent), sent, "401"),
     ] {
         let answer = sent_in_pieces(&fixture, address, head, length).await;
         let answer = answer.unwrap_or_else(|| panic!("no {status}: the connection was reset"));
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{status}: {answer}");
     }
-    // It was received in passing: nothing was taken for it.
+    // The body was discarded: no room was taken for it.
     assert_eq!(body_bytes(&fixture.broker), i64::try_from(mebibyte).expect("small"));
     drop(room);
     stop.stop().await;
@@ -136,7 +136,7 @@ async fn t54_no_more_than_a_request_is_received_in_passing() {
     stop.stop().await;
 }
 
-/// Works on the collateral, as an import of a large bundle does, until what is given back is dropped.
+/// Holds the collateral folder, as the import of a large bundle does, until the returned sender is dropped.
 fn work_on_collateral(broker: &Arc<Broker>) -> Sender<()> {
     let (end, ended) = channel::<()>();
     let (held, holds) = channel();
@@ -144,7 +144,7 @@ fn work_on_collateral(broker: &Arc<Broker>) -> Sender<()> {
     std::thread::spawn(move || {
         let _folder = broker.collateral_service().hold();
         held.send(()).expect("somebody waits");
-        // It comes to an end also where the test fails.
+        // Ends even if the test fails.
         let _dropped = ended.recv_timeout(Duration::from_secs(15));
     });
     holds.recv().expect("it runs");

@@ -1,20 +1,20 @@
-//! Many VMs behind one address, and strangers who make things up.
+//! Many VMs behind one address, and strangers with forged evidence.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::*;
 use crate::attested::retry_in;
 
-/// A VM that starts below an issuer that the broker does not know.
+/// A VM whose issuer the broker does not know yet.
 struct Starting {
     issuer: Job,
-    /// When it asks, for the first time or again.
+    /// When it sends its first or next request.
     asks: Duration,
     retries: u32,
     has_its_secret: bool,
 }
 
-/// Lets all of them come, and gives how often the unluckiest came back, and what was fetched.
+/// Runs all of them; returns the largest number of attempts of a VM, and what was fetched.
 fn run(mut fleet: Vec<Starting>, network: Network, fetch: Duration) -> (u32, Vec<Job>) {
     let start = Instant::now();
     let mut jobs = Jobs::new(pace(), start);
@@ -74,14 +74,14 @@ fn t57_a_stranger_has_few_addresses_fetched_in_a_minute() {
         asked.filter(|asked| *asked == Asked::Queued).count()
     };
     assert_eq!(flood(&mut jobs, 0..5000, |_| network(1)), 12);
-    // Whoever has all networks of an IPv6 site: it leaves room to others.
+    // An attacker with all networks of an IPv6 site leaves room for others.
     let of_site = |number: u32| {
         let segment = u16::try_from(number % 5000).expect("small");
         Network::from(IpAddr::from(Ipv6Addr::from([0x2001, 0xdb8, 7, segment, 0, 0, 0, 1])))
     };
     assert_eq!(flood(&mut jobs, 5000..10_000, of_site), 24);
     assert_eq!(flood(&mut jobs, 10_000..10_010, |_| network(2)), 10);
-    // A fleet that asks for what is on its way uses up nothing.
+    // Requests for items that are already queued use no budget.
     for _ in 0..1000 {
         assert_eq!(jobs.ask(ca(10_000), Asker::Anybody(network(2)), now), Asked::Known);
     }
