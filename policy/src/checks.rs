@@ -13,13 +13,14 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::pst::{ActionConstraint, Clause, Expr, Literal};
+use cedar_policy::pst::{ActionConstraint, Expr, Literal};
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
-use super::compiled::{CompiledPolicy, Rules, Statement, clause_expr};
-use super::expression;
+use super::compiled::CompiledPolicy;
+use super::expression::{self, clause_expr};
+use super::rules::{Rules, Statement};
 
-mod analysis;
+pub(super) mod analysis;
 mod atoms;
 mod branches;
 mod chain;
@@ -32,9 +33,8 @@ mod literals;
 mod shell;
 mod steps;
 
-pub(super) use analysis::Analysis;
 pub use chain::ChainPart;
-pub use findings::{Acceptance, CheckError, CheckFailures};
+pub use findings::{CheckError, CheckFailures};
 pub use gap::{Gap, Note};
 pub use known::KnownBaselines;
 pub(super) use literals::malformed;
@@ -165,11 +165,6 @@ fn check_purposes(rules: &Rules, found: &mut Vec<CheckError>) {
     for forbid in rules.forbids().filter(|forbid| forbid.purpose.is_some() || !forbid.accepts.is_empty()) {
         found.push(CheckError::AnnotatedForbid { id: forbid.id.clone() });
     }
-}
-
-fn is_unconditional(permit: &Statement) -> bool {
-    let trivial = |clause: &Clause| matches!(clause_expr(clause).as_ref(), Expr::Literal(_));
-    !branches::names_baseline(&permit.template) && permit.template.clauses().iter().all(trivial)
 }
 
 /// How much of what boots a gap leaves open; `None` for gaps about something else.

@@ -4,85 +4,18 @@
 //! guardrails, and not a single evaluation that failed. Cedar skips a statement whose evaluation errs, also a forbid;
 //! here any such error is a no (T29). All paths of a request, or none.
 
-use std::sync::Arc;
-
 use vouchsafe_attestation::claims::{Claims, VerifiedClaims};
-use vouchsafe_protocol::{
-    Body, BoundRequest, BrokerIdentity, ObjectName, ReleasePaths, SecretPath, Suite, UnixTime,
-};
+use vouchsafe_protocol::{Body, BoundRequest, ReleasePaths, Suite};
 
-use super::baseline::Baseline;
-use super::compiled::{CompiledPolicy, Guardrails};
+use super::compiled::Guardrails;
 use super::denial::{Denial, DenialReason, PathDenial};
 use super::grant::{GrantContext, GrantedRelease, ReleaseGrant};
-use super::purpose::Purpose;
-pub(super) use evaluator::{Circumstances, Evaluator, Served, VmEntity};
 
 mod evaluator;
+mod request;
 
-/// What is asked for, as the keystore has it in one epoch.
-#[derive(Debug)]
-pub struct DecideRequest<'a> {
-    /// This broker: the evidence must be bound to it and to exactly these paths.
-    pub broker: &'a BrokerIdentity,
-    /// The epoch that `items` were read in.
-    pub epoch: u64,
-    /// The time.
-    pub now: UnixTime,
-    /// How the request came.
-    pub protocol: Protocol,
-    /// One item a path, in the order of the request.
-    pub items: Vec<DecideItem>,
-}
-
-/// How a request came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Our own.
-    V1,
-    /// The KBS protocol.
-    Kbs,
-}
-
-/// One path of a request and what the keystore has there.
-#[derive(Clone, Debug)]
-pub struct DecideItem {
-    /// The path.
-    pub path: SecretPath,
-    /// What is there.
-    pub secret: SecretState,
-}
-
-/// What the keystore has at a path.
-#[derive(Clone, Debug)]
-pub enum SecretState {
-    /// Nothing, or something destroyed.
-    Absent,
-    /// A secret that is refused for now.
-    Retired,
-    /// A secret that is served.
-    Active {
-        /// The version to serve.
-        version: u64,
-        /// What it is for.
-        purpose: Purpose,
-        /// Its policy.
-        policy: Arc<CompiledPolicy>,
-        /// The baselines that the policy names, as far as they exist.
-        baselines: Vec<NamedBaseline>,
-    },
-}
-
-/// A baseline of the keystore.
-#[derive(Clone, Debug)]
-pub struct NamedBaseline {
-    /// Its name.
-    pub name: ObjectName,
-    /// Whether it was revoked.
-    pub revoked: bool,
-    /// What it allows.
-    pub baseline: Arc<Baseline>,
-}
+pub(super) use evaluator::{Circumstances, Evaluator, Served};
+pub use request::{DecideItem, DecideRequest, Protocol, SecretState};
 
 /// Decides a release.
 ///
@@ -136,13 +69,4 @@ pub(super) fn evaluate(
         }
     }
     if denied.is_empty() { Ok(granted) } else { Err(Denial { paths: denied }) }
-}
-
-impl Protocol {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::V1 => "v1",
-            Self::Kbs => "kbs",
-        }
-    }
 }

@@ -1,19 +1,53 @@
 //! One evaluation by Cedar, and what its verdict means.
 
-use cedar_policy::pst::Effect;
-use cedar_policy::{Authorizer, Decision, EvalResult, PolicyId, Request, Response, eval_expression};
+use std::cell::OnceCell;
 
-use super::compiled::{CompiledPolicy, Condition, Rules, Statement};
-use super::decide::VmEntity;
+use cedar_policy::pst::Effect;
+use cedar_policy::{
+    Authorizer, Decision, Entities, EvalResult, PolicyId, Request, Response, eval_expression,
+};
+use vouchsafe_attestation::claims::Claims;
+
+use super::absence;
+use super::compiled::CompiledPolicy;
 use super::denial::{BaselineVerdict, EvaluationFailure, FailedCondition, ReadValue, Refusal, Violation};
 use super::expression::ClaimPath;
+use super::reads::Projection;
+use super::rules::{Condition, Rules, Statement};
 use super::value::Record;
+use super::vm::{self, BootVisibility};
 
 /// One secret and everything that policies can read about the request for it.
 pub(super) struct Evaluation<'a> {
     pub(super) request: Request,
     pub(super) vm: &'a VmEntity<'a>,
     pub(super) context: Record,
+}
+
+/// The VM as an entity for Cedar, and its attributes for explanations.
+pub(super) struct VmEntity<'a> {
+    claims: &'a Claims,
+    pub(super) visibility: BootVisibility,
+    /// With the attributes that policies of the request read.
+    entities: Entities,
+    /// All attributes, once they are asked for.
+    attributes: OnceCell<Record>,
+}
+
+impl<'a> VmEntity<'a> {
+    pub(super) const fn new(claims: &'a Claims, visibility: BootVisibility, entities: Entities) -> Self {
+        Self { claims, visibility, entities, attributes: OnceCell::new() }
+    }
+
+    /// All attributes of the VM, for an explanation.
+    fn attributes(&self) -> &Record {
+        self.attributes.get_or_init(|| vm::attributes(self.claims, self.visibility, Projection::All))
+    }
+
+    /// Why a claim is absent, as far as that is known.
+    fn absence(&self, path: &ClaimPath) -> Option<String> {
+        absence::reason(self.claims, self.visibility, path)
+    }
 }
 
 /// What a set of rules said.
@@ -59,7 +93,7 @@ impl Verdict {
 
 impl Evaluation<'_> {
     pub(super) fn verdict(&self, rules: &Rules) -> Verdict {
-        Verdict::of(&Authorizer::new().is_authorized(&self.request, &rules.set, self.vm.entities()))
+        Verdict::of(&Authorizer::new().is_authorized(&self.request, &rules.set, &self.vm.entities))
     }
 
     /// Everything that stands in the way.
@@ -121,13 +155,13 @@ impl Evaluation<'_> {
 
     /// Whether a condition is what it must be; one whose evaluation fails is not.
     pub(super) fn is_met(&self, condition: &Condition) -> bool {
-        let result = eval_expression(&self.request, self.vm.entities(), &condition.expression);
+        let result = eval_expression(&self.request, &self.vm.entities, &condition.expression);
         matches!(result, Ok(EvalResult::Bool(value)) if value == condition.wanted)
     }
 
     /// Whether the scope of a statement, with its conditions left out, fits the request.
     pub(super) fn in_scope(&self, statement: &Statement) -> bool {
-        let answer = Authorizer::new().is_authorized(&self.request, &statement.scope, self.vm.entities());
+        let answer = Authorizer::new().is_authorized(&self.request, &statement.scope, &self.vm.entities);
         // Without conditions a statement that is in scope is the reason of the answer.
         answer.diagnostics().reason().next().is_some()
     }

@@ -2,10 +2,17 @@
 
 use std::sync::Arc;
 
-use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
+use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, Var};
 
 /// Depth that later steps may recurse to on an ordinary stack.
 pub(super) const MAX_DEPTH: usize = 192;
+
+/// The condition of a clause, whichever way it counts.
+pub(super) fn clause_expr(clause: &Clause) -> &Arc<Expr> {
+    match clause {
+        Clause::When(expr) | Clause::Unless(expr) => expr,
+    }
+}
 
 /// The sub-expressions one level down.
 pub(super) fn children(expr: &Expr) -> Vec<&Arc<Expr>> {

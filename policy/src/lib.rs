@@ -18,6 +18,7 @@
 //! | who may operate the broker | [`operators`] |
 
 mod absence;
+mod acceptance;
 mod arguments;
 mod baseline;
 mod checks;
@@ -33,6 +34,7 @@ pub mod operators;
 mod purpose;
 mod reads;
 mod rehearse;
+mod rules;
 mod schema;
 mod source;
 mod template;
@@ -41,13 +43,15 @@ mod tests;
 mod value;
 mod vm;
 
+pub use acceptance::Acceptance;
 pub use baseline::{
     Baseline, BaselineError, BaselineLog, BaselineMismatch, CaptureError, Component, ComposedInitrd,
-    ComposedInitrdError, EventName, FirmwareSet, LogDigest, LogDigestError, MAX_BASELINE, UpdateError,
+    ComposedInitrdError, EventName, FirmwareSet, LogDigest, LogDigestError, MAX_BASELINE, NamedBaseline,
+    UpdateError,
 };
-pub use checks::{Acceptance, ChainPart, CheckError, CheckFailures, Gap, KnownBaselines, Note};
-pub use compiled::{CompiledPolicy, Guardrails, PolicyError, SHIPPED_GUARDRAILS, SourceNote, SourcePosition};
-pub use decide::{DecideItem, DecideRequest, NamedBaseline, Protocol, SecretState, decide};
+pub use checks::{ChainPart, CheckError, CheckFailures, Gap, KnownBaselines, Note};
+pub use compiled::{CompiledPolicy, Guardrails, SHIPPED_GUARDRAILS};
+pub use decide::{DecideItem, DecideRequest, Protocol, SecretState, decide};
 pub use denial::{
     BaselineVerdict, Denial, DenialReason, EvaluationFailure, FailedCondition, PathDenial, ReadValue,
     Refusal, Violation,
@@ -58,6 +62,7 @@ pub use purpose::{Purpose, PurposeMismatch, UnknownPurpose};
 pub use rehearse::{
     Rehearsal, RehearseRequest, RehearsedCondition, RehearsedPath, RehearsedStatement, rehearse,
 };
+pub use rules::{PolicyError, SourceNote, SourcePosition};
 pub use schema::reference::{ClaimReference, claim_references, claims_markdown};
 pub use source::{MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_TEXT, PolicySource, SourceError};
 pub use template::{

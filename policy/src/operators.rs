@@ -13,7 +13,7 @@ use cedar_policy::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::compiled::{PolicyError, Rules};
+use super::rules::{PolicyError, Rules};
 use super::schema::Vocabulary;
 
 /// What an operator is trusted with. The same names in the database, in the API, on the command line and in Cedar.

@@ -8,10 +8,11 @@ use serde::Serialize;
 use vouchsafe_attestation::claims::InspectedClaims;
 use vouchsafe_protocol::{SecretPath, Suite, UnixTime};
 
-use super::compiled::{Condition, Guardrails, Rules, Statement};
+use super::compiled::Guardrails;
 use super::decide::{Circumstances, DecideItem, Evaluator, Protocol, Served};
 use super::denial::{DenialReason, ReadValue};
 use super::evaluation::{Evaluation, Verdict};
+use super::rules::{Condition, Rules, Statement};
 
 /// What would be asked for.
 #[derive(Debug)]

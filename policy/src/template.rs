@@ -10,8 +10,8 @@ use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_protocol::ObjectName;
 
+use super::acceptance::Acceptance;
 use super::baseline::BaselineLog;
-use super::checks::Acceptance;
 use super::purpose::Purpose;
 
 mod kinds;

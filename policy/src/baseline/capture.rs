@@ -8,9 +8,10 @@ use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::EventKind;
 use vouchsafe_protocol::UnixTime;
 
-use super::digest::LogDigest;
+use super::digest::{BaselineLog, LogDigest};
+use super::document::{Baseline, ComposedInitrd, FirmwareSet};
 use super::log::{Log, Seen};
-use super::{Baseline, BaselineError, BaselineLog, ComposedInitrd, FirmwareSet, initrd_arguments};
+use super::parse::{BaselineError, initrd_arguments};
 
 /// Why no baseline can be made of these claims.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -13,31 +13,13 @@
 //!
 //! Reference: systemd, `systemd-stub(7)`, `src/boot/stub.c` and `src/boot/boot.c`; `TPM2_PCR_MEASUREMENTS`.
 
-use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::event_log::EventKind;
 
+use super::component::Component;
+use super::digest::BaselineLog;
+use super::document::{Baseline, ComposedInitrd};
 use super::log::{Log, Seen};
-use super::membership::Component;
-use super::{Baseline, BaselineError, BaselineLog, BaselineMismatch};
-
-/// What vouches for the initrd that the kernel was given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ComposedInitrd {
-    /// Its digest, in `loaded_initrd`.
-    #[default]
-    Listed,
-    /// The listed image, its sections, and PCR 12 and 13: systemd-stub composed it of these.
-    BySections,
-}
-
-impl ComposedInitrd {
-    /// Taken by reference for serde.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    pub(super) fn is_listed(&self) -> bool {
-        *self == Self::Listed
-    }
-}
+use super::mismatch::BaselineMismatch;
 
 /// Why sections cannot vouch for the composed initrd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,22 +42,14 @@ pub enum ComposedInitrdError {
 }
 
 impl Baseline {
-    pub(super) fn check_composed_initrd(&self) -> Result<(), BaselineError> {
-        match self.composed_initrd {
-            ComposedInitrd::Listed if !self.is_initrd_measured() => Err(BaselineError::UnmeasuredInitrd),
-            ComposedInitrd::Listed => Ok(()),
-            ComposedInitrd::BySections => self.sections_vouch().map_err(BaselineError::ComposedInitrd),
-        }
-    }
-
     /// Whether something measures the initrd: GRUB, a unified kernel image, or the kernel's EFI stub. A stub that measures its
     /// options measures its initrd: then none was loaded where none is listed.
-    fn is_initrd_measured(&self) -> bool {
+    pub(super) fn is_initrd_measured(&self) -> bool {
         let by_loader = !self.kernel.is_empty() || self.sections.contains_key(".linux");
         by_loader || !self.load_options.is_empty() || !self.loaded_initrd.is_empty()
     }
 
-    fn sections_vouch(&self) -> Result<(), ComposedInitrdError> {
+    pub(super) fn sections_vouch(&self) -> Result<(), ComposedInitrdError> {
         if self.log != BaselineLog::Vtpm {
             return Err(ComposedInitrdError::OtherLog);
         }

@@ -1,4 +1,4 @@
-//! Digests of either log.
+//! The two logs that a baseline can be of, and digests of either.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vouchsafe_attestation::event_log::EventDigest;
 use vouchsafe_protocol::{Digest32, Digest48};
 
-use super::BaselineLog;
+/// The log that a baseline is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BaselineLog {
+    /// The vTPM's: PCRs, SHA-256.
+    #[default]
+    Vtpm,
+    /// The trust domain's own: registers 1 to 4, SHA-384.
+    Ccel,
+}
+
+impl BaselineLog {
+    /// Taken by reference for serde.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn is_vtpm(&self) -> bool {
+        *self == Self::Vtpm
+    }
+}
 
 /// A measured digest: SHA-256 in the log of a vTPM, SHA-384 in CCEL.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

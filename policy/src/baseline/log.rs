@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::{BootLog, EventKind, LoggedEvent};
 
-use super::digest::LogDigest;
-use super::{BaselineLog, BaselineMismatch, EventName};
+use super::digest::{BaselineLog, LogDigest};
+use super::mismatch::{BaselineMismatch, EventName};
 
 /// What baselines look at: registers by PCR, or by CCEL's number of a measurement register.
 #[derive(Clone, Debug)]

@@ -1,78 +1,16 @@
 //! Whether a boot is a member of a baseline.
 
-use std::fmt;
-
-use serde::Serialize;
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::{EventKind, Technology};
 use vouchsafe_protocol::UnixTime;
 
-use super::digest::LogDigest;
+use super::component::Component;
+use super::digest::{BaselineLog, LogDigest};
+use super::document::Baseline;
 use super::log::{Log, Seen};
+use super::mismatch::BaselineMismatch;
 use super::places::{Places, Texts};
-use super::{Baseline, BaselineLog, BaselineMismatch};
 use crate::vm::is_firmware_endorsed;
-
-/// A component of a boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Component {
-    /// EFI driver.
-    Driver,
-    /// First boot loader.
-    Shim,
-    /// Boot manager, such as systemd-boot.
-    BootManager,
-    /// Boot loader.
-    Grub,
-    /// Unified kernel image.
-    Uki,
-    /// Kernel as an EFI application.
-    KernelImage,
-    /// An image that was started or loaded before the one that runs.
-    OtherImage,
-    /// What GRUB reads before the kernel.
-    Configuration,
-    /// GRUB's environment block.
-    Grubenv,
-    /// The kernel's file.
-    Kernel,
-    /// A file that GRUB loads before the initrd's, such as microcode.
-    EarlyInitrd,
-    /// The initrd's file.
-    Initrd,
-    /// A kernel or initrd that GRUB loaded before those that run.
-    OtherFile,
-    /// Load options of the kernel's EFI stub.
-    LoadOptions,
-    /// Initrd that the kernel's EFI stub loaded.
-    LoadedInitrd,
-    /// Kernel command line.
-    CommandLine,
-}
-
-impl fmt::Display for Component {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Driver => "driver",
-            Self::Shim => "shim",
-            Self::BootManager => "boot manager",
-            Self::Grub => "grub",
-            Self::Uki => "uki",
-            Self::KernelImage => "kernel image",
-            Self::OtherImage => "other image",
-            Self::Configuration => "configuration",
-            Self::Grubenv => "grubenv",
-            Self::Kernel => "kernel",
-            Self::EarlyInitrd => "early initrd",
-            Self::Initrd => "initrd",
-            Self::OtherFile => "other file",
-            Self::LoadOptions => "load options",
-            Self::LoadedInitrd => "loaded initrd",
-            Self::CommandLine => "command line",
-        })
-    }
-}
 
 impl Baseline {
     /// Whether the VM is a member at `now`.
@@ -289,33 +227,6 @@ impl Baseline {
             Some(name) => Err(BaselineMismatch::MissingSection { name: name.clone() }),
             None => Ok(()),
         }
-    }
-
-    /// What is in PCR 2 and 4, in the order of a boot.
-    pub(super) fn images(&self) -> Vec<(Component, &[LogDigest])> {
-        vec![
-            (Component::Driver, &self.drivers),
-            (Component::OtherImage, &self.other_images),
-            (Component::Shim, &self.shim),
-            (Component::BootManager, &self.boot_manager),
-            (Component::Grub, &self.grub),
-            (Component::Uki, &self.uki),
-            (Component::KernelImage, &self.kernel_image),
-        ]
-    }
-
-    /// What is in PCR 9, in the order of a boot.
-    pub(super) fn files(&self) -> Vec<(Component, &[LogDigest])> {
-        vec![
-            (Component::Configuration, &self.configuration),
-            (Component::Grubenv, &self.grubenv),
-            (Component::OtherFile, &self.other_files),
-            (Component::Kernel, &self.kernel),
-            (Component::EarlyInitrd, &self.early_initrd),
-            (Component::Initrd, &self.initrd),
-            (Component::LoadOptions, &self.load_options),
-            (Component::LoadedInitrd, &self.loaded_initrd),
-        ]
     }
 }
 

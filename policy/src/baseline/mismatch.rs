@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use vouchsafe_protocol::UnixTime;
 
+use super::component::Component;
 use super::digest::LogDigest;
-use super::membership::Component;
 
 /// Why a VM is no member of a baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]

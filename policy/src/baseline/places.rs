@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use vouchsafe_attestation::event_log::EventKind;
 
+use super::component::Component;
 use super::digest::LogDigest;
+use super::document::Baseline;
 use super::log::{Log, Seen};
-use super::membership::Component;
-use super::{Baseline, BaselineMismatch};
+use super::mismatch::BaselineMismatch;
 
 /// Takes events one by one and keeps count and order of the components they are.
 pub(super) struct Places {
@@ -103,24 +104,6 @@ impl Places {
         match missing {
             Some(component) => Err(BaselineMismatch::Missing { component: *component }),
             None => Ok(()),
-        }
-    }
-}
-
-impl Component {
-    /// Whether it may occur any number of times.
-    const fn is_unlimited(self) -> bool {
-        matches!(
-            self,
-            Self::Driver | Self::OtherImage | Self::Configuration | Self::Grubenv | Self::OtherFile
-        )
-    }
-
-    /// Configuration and environment come in any order, but before the kernel; so do entries that failed.
-    const fn rank(self) -> Self {
-        match self {
-            Self::Grubenv | Self::OtherFile => Self::Configuration,
-            _ => self,
         }
     }
 }

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::BootLog;
 
-use super::{Baseline, LogDigest};
+use super::digest::LogDigest;
+use super::document::Baseline;
 
 impl Baseline {
     /// The document with what each member is above it, and with names beside digests.
@@ -61,12 +62,6 @@ impl Baseline {
 fn comment(out: &mut String, indent: &str, text: &str) {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     writeln!(out, "{indent}// {}", text.trim_end()).expect("a string takes everything");
-}
-
-/// The document without its comments. A text of JSON holds no line break, so that no line within one begins like this.
-pub(super) fn without_comments(text: &str) -> String {
-    let kept = text.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line });
-    kept.collect::<Vec<_>>().join("\n")
 }
 
 const MEMBERS: [(&str, &str); 33] = [
@@ -129,8 +124,8 @@ const MEMBERS: [(&str, &str); 33] = [
 mod tests {
     use vouchsafe_protocol::UnixTime;
 
-    use super::super::composed::ComposedInitrd;
-    use super::super::{BaselineLog, FirmwareSet};
+    use super::super::digest::BaselineLog;
+    use super::super::document::{ComposedInitrd, FirmwareSet};
     use super::*;
 
     /// With something in every member, so that each is written.

@@ -5,7 +5,10 @@
 
 use vouchsafe_attestation::reference_values::{ReferenceComponent, ReferenceValues};
 
-use super::{Baseline, BaselineError, Component, LogDigest};
+use super::component::Component;
+use super::digest::LogDigest;
+use super::document::Baseline;
+use super::parse::BaselineError;
 
 /// Why an update cannot be allowed beside what a baseline allows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cedar_policy::pst::{Clause, Expr};
+
 use super::atoms::Atoms;
 use super::branches::{self, Branch, Splitter};
 use super::facts::Facts;
@@ -10,7 +12,8 @@ use super::gap::{Gap, Note};
 use super::gaps::{self, Circumstances, INSTANCES};
 use super::known::KnownBaselines;
 use super::steps::{PER_STATEMENT, Steps, TooComplex};
-use crate::compiled::{Rules, Statement};
+use crate::expression::clause_expr;
+use crate::rules::{Rules, Statement};
 
 /// All alternatives of a policy's statements.
 #[derive(Debug)]
@@ -137,7 +140,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn gaps(&mut self, permit: &Statement, ways: &[Way]) -> Vec<Gap> {
         let mut reported: Vec<Gap> = Vec::new();
-        if super::is_unconditional(permit) && !permit.accepts.contains(&Gap::Unconditional.acceptance()) {
+        if is_unconditional(permit) && !permit.accepts.contains(&Gap::Unconditional.acceptance()) {
             reported.push(Gap::Unconditional);
         }
         let analysis = self.analysis;
@@ -193,6 +196,11 @@ impl Search<'_> {
         }
         None
     }
+}
+
+fn is_unconditional(permit: &Statement) -> bool {
+    let trivial = |clause: &Clause| matches!(clause_expr(clause).as_ref(), Expr::Literal(_));
+    !branches::names_baseline(&permit.template) && permit.template.clauses().iter().all(trivial)
 }
 
 /// Of gaps about what boots, the one with most open is reported.

@@ -1,73 +1,8 @@
-//! What registration finds, and what a permit can acknowledge.
+//! What registration finds.
 
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::gap::Gap;
-
-macro_rules! acceptances {
-    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
-        /// Something that a permit can acknowledge with `@accepts("code, code")`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Acceptance {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl Acceptance {
-            /// Every code there is.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// As written in `@accepts`.
-            #[must_use]
-            pub const fn code(self) -> &'static str {
-                match self {
-                    $(Self::$name => $code,)*
-                }
-            }
-        }
-    };
-}
-
-acceptances! {
-    /// A permit without conditions.
-    Unconditional = "unconditional";
-    /// A condition that an absent claim passes.
-    MissingClaim = "missing-claim";
-    /// No condition on the root of the evidence.
-    Root = "root";
-    /// No condition on the project number: anybody's VM.
-    Owner = "owner";
-    /// A disk without a condition on the instance id: any VM of the project.
-    Instance = "instance";
-    /// No condition on the technology.
-    Technology = "technology";
-    /// Guests that the host, or whoever starts them, may debug.
-    Debug = "debug";
-    /// No floor for the security versions of the hardware's firmware.
-    TcbFloor = "tcb-floor";
-    /// No condition on the launch measurement.
-    Firmware = "firmware";
-    /// Secure Boot, or PCR 7, alone: any kernel that a vendor has signed, with any initrd and command line. It acknowledges no
-    /// more than that: shim has to verify, `!secure_boot.shim_validation_disabled`.
-    Pcr7Alone = "pcr7-alone";
-    /// The boot chain is not determined: any kernel, initrd and command line. It covers the three others of this kind.
-    BootChain = "boot-chain";
-    /// Evidence of several kinds whose boot chain is not determined: they may be of two VMs with one attacker.
-    CompositeBootChain = "composite-boot-chain";
-    /// A token alone: nothing about what booted but that Secure Boot was on.
-    TokenAlone = "token-alone";
-    /// A disk without a condition on the phase.
-    Phase = "phase";
-    /// A disk whose initrd may drop to a shell.
-    FailureShell = "failure-shell";
-}
-
-impl Acceptance {
-    /// The acceptance of this code.
-    #[must_use]
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|acceptance| acceptance.code() == code)
-    }
-}
 
 /// Why a policy may not guard a secret. Those with a code in their text can be acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

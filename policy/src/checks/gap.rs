@@ -2,7 +2,7 @@
 
 use super::chain::{ChainPart, images_are_a_set};
 use super::facts::Facts;
-use super::findings::Acceptance;
+use crate::acceptance::Acceptance;
 
 /// What a permit leaves open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

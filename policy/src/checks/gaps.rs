@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use super::chain::open_parts;
 use super::facts::{Facts, KINDS};
-use super::findings::Acceptance;
 use super::gap::{Gap, TECHNOLOGIES};
 use super::known::KnownBaselines;
 use super::shell;
+use crate::acceptance::Acceptance;
 use crate::purpose::Purpose;
 
 /// What a way is looked at with.

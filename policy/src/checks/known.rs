@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
-use crate::baseline::Baseline;
-use crate::decide::NamedBaseline;
+use crate::baseline::{Baseline, NamedBaseline};
 
 /// The baselines that there are, as far as a policy's check looks at them: at contents, not at names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

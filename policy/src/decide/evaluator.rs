@@ -7,21 +7,19 @@ use cedar_policy::{Context, Entities, Entity, EntityUid, Request};
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_protocol::{ObjectName, SecretPath, Suite, UnixTime};
 
-use super::{DecideItem, NamedBaseline, Protocol, SecretState};
-use crate::absence;
-use crate::baseline::BaselineMismatch;
+use super::request::{DecideItem, Protocol, SecretState};
+use crate::baseline::{BaselineMismatch, NamedBaseline};
 use crate::compiled::{CompiledPolicy, Guardrails};
 use crate::denial::{BaselineVerdict, DenialReason};
-use crate::evaluation::Evaluation;
-use crate::expression::ClaimPath;
+use crate::evaluation::{Evaluation, VmEntity};
 use crate::grant::GrantedRelease;
 use crate::purpose::Purpose;
 use crate::reads::Projection;
 use crate::schema::{self, Kind};
-use crate::value::{Picked, Record, Value};
+use crate::value::{Picked, Value};
 use crate::vm::{self, BootVisibility};
 #[cfg(test)]
-use crate::{compiled::Rules, evaluation::Verdict};
+use crate::{evaluation::Verdict, rules::Rules};
 
 /// What holds for all paths of a request.
 pub(crate) struct Circumstances {
@@ -39,32 +37,6 @@ pub(crate) struct Evaluator<'a> {
     verdicts: BTreeMap<&'a ObjectName, Result<u32, BaselineMismatch>>,
     /// The VM as policies see it that do not know its firmware, and as policies see it that do.
     vms: [OnceCell<VmEntity<'a>>; 2],
-}
-
-/// The VM as an entity for Cedar, and its attributes for explanations.
-pub(crate) struct VmEntity<'a> {
-    claims: &'a Claims,
-    visibility: BootVisibility,
-    /// With the attributes that policies of the request read.
-    entities: Entities,
-    /// All attributes, once they are asked for.
-    attributes: OnceCell<Record>,
-}
-
-impl VmEntity<'_> {
-    pub(crate) const fn entities(&self) -> &Entities {
-        &self.entities
-    }
-
-    /// All attributes of the VM, for an explanation.
-    pub(crate) fn attributes(&self) -> &Record {
-        self.attributes.get_or_init(|| vm::attributes(self.claims, self.visibility, Projection::All))
-    }
-
-    /// Why a claim is absent, as far as that is known.
-    pub(crate) fn absence(&self, path: &ClaimPath) -> Option<String> {
-        absence::reason(self.claims, self.visibility, path)
-    }
 }
 
 impl<'a> Evaluator<'a> {
@@ -170,7 +142,7 @@ impl<'a> Evaluator<'a> {
         let entities = secrets.chain([entity]).collect::<Vec<_>>();
         let entities = Entities::from_entities(unique(entities), None)
             .expect("each entity is there once and only the VM has parents besides a namespace");
-        VmEntity { claims: self.claims, visibility, entities, attributes: OnceCell::new() }
+        VmEntity::new(self.claims, visibility, entities)
     }
 
     /// The attributes of the VM that any policy of the request or a guardrail reads.

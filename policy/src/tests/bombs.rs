@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::checks::{PER_CHECK, PER_STATEMENT, Steps, malformed};
-use crate::compiled::clause_expr;
 use crate::expression;
+use crate::expression::clause_expr;
 use crate::reads::ReadSet;
 use crate::source::on_large_stack;
 

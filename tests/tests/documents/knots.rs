@@ -12,7 +12,7 @@ use crate::tree::files;
 const BOUNDS: [(&str, usize); 7] = [
     ("protocol", 4),
     ("attestation", 18),
-    ("policy", 10),
+    ("policy", 4),
     ("keystore", 2),
     ("broker", 40),
     ("guest-client", 2),

@@ -5,12 +5,11 @@
 use std::fmt;
 
 use cedar_policy::ffi::DetailedError;
-use cedar_policy::pst::Expr;
+use cedar_policy::pst::{Expr, Template};
 
-use super::super::expression;
+use super::super::expression::{self, clause_expr};
 use super::super::schema::{Vocabulary, nearest};
 use super::super::source;
-use super::{Statement, clause_expr};
 
 /// Something that is wrong with a policy text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,9 +101,9 @@ pub(super) fn of_validator<'a>(
     source: &str,
     vocabulary: &Vocabulary,
     found: impl Iterator<Item = DetailedError>,
-    statements: impl Iterator<Item = &'a Statement>,
+    templates: impl Iterator<Item = &'a Template>,
 ) -> Vec<SourceNote> {
-    let untested = untested(source, vocabulary, statements);
+    let untested = untested(source, vocabulary, templates);
     let said = found.filter(|error| untested.is_empty() || !error.message.contains("policy is impossible"));
     let mut notes: Vec<SourceNote> = said.map(|error| of_error(source, vocabulary, error)).collect();
     notes.extend(untested);
@@ -151,9 +150,9 @@ fn without_policy(message: &str) -> &str {
 fn untested<'a>(
     source: &str,
     vocabulary: &Vocabulary,
-    statements: impl Iterator<Item = &'a Statement>,
+    templates: impl Iterator<Item = &'a Template>,
 ) -> Vec<SourceNote> {
-    let clauses = statements.flat_map(|statement| statement.template.clauses().iter());
+    let clauses = templates.flat_map(|template| template.clauses().iter());
     let tests = clauses.flat_map(|clause| expression::walk(clause_expr(clause)));
     let tests = tests.filter(|expr| matches!(expr, Expr::HasAttr { .. }));
     let paths = tests.filter_map(|expr| expression::tested_path(expr)?.pop());

@@ -1,0 +1,190 @@
+//! A baseline as a document: what may be listed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use vouchsafe_protocol::{Digest48, UnixTime};
+
+use super::component::Component;
+use super::digest::{BaselineLog, LogDigest};
+
+/// A baseline as it is written, stored and compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Security version: policies have floors for it.
+    pub version: u32,
+    /// From this time on nothing is a member.
+    pub ends_at: UnixTime,
+    /// Technology of the VMs: `sev-snp` and the like.
+    pub technology: String,
+    /// Which log its digests are of.
+    #[serde(default, skip_serializing_if = "BaselineLog::is_vtpm")]
+    pub log: BaselineLog,
+    /// Firmware.
+    #[serde(default)]
+    pub firmware: FirmwareSet,
+    /// Authenticode digests of shim.
+    #[serde(default)]
+    pub shim: Vec<LogDigest>,
+    /// Authenticode digests of a boot manager such as systemd-boot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boot_manager: Vec<LogDigest>,
+    /// Authenticode digests of GRUB.
+    #[serde(default)]
+    pub grub: Vec<LogDigest>,
+    /// Authenticode digests of the unified kernel image.
+    #[serde(default)]
+    pub uki: Vec<LogDigest>,
+    /// Authenticode digests of the kernel, where the firmware measures it as an application.
+    #[serde(default)]
+    pub kernel_image: Vec<LogDigest>,
+    /// Authenticode digests of images that may be started or loaded before the one that runs: those of boot options that
+    /// returned, kernels that GRUB loaded before, further loaders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_images: Vec<LogDigest>,
+    /// Authenticode digests of EFI drivers; they may occur or not.
+    #[serde(default)]
+    pub drivers: Vec<LogDigest>,
+    /// Digests of the kernel's file, as GRUB measures it.
+    #[serde(default)]
+    pub kernel: Vec<LogDigest>,
+    /// Digests of the initrd's file, as GRUB measures it; of several files that one command loads, the last.
+    #[serde(default)]
+    pub initrd: Vec<LogDigest>,
+    /// Digests of the files that the same command loads before it, such as microcode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub early_initrd: Vec<LogDigest>,
+    /// Digests of kernels and initrds that GRUB may load before those that run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_files: Vec<LogDigest>,
+    /// Digests of what GRUB reads before the kernel: configuration, modules, fonts.
+    #[serde(default)]
+    pub configuration: Vec<LogDigest>,
+    /// Digests of GRUB's environment block.
+    #[serde(default)]
+    pub grubenv: Vec<LogDigest>,
+    /// Commands of GRUB.
+    #[serde(default)]
+    pub grub_commands: Vec<String>,
+    /// Kernel command lines as GRUB measures them, the kernel's path first.
+    #[serde(default)]
+    pub command_lines: Vec<String>,
+    /// Kernel command lines of entries that GRUB may load before the one that runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_command_lines: Vec<String>,
+    /// PE sections of a unified kernel image by name; each occurs exactly once.
+    #[serde(default)]
+    pub sections: BTreeMap<String, Vec<LogDigest>>,
+    /// Digests of the load options that the kernel's EFI stub measures; at most once, and exactly once where neither GRUB nor
+    /// a unified kernel image has the kernel.
+    #[serde(default)]
+    pub load_options: Vec<LogDigest>,
+    /// Digests of the initrd that the kernel's EFI stub measures; as often as `load_options`.
+    #[serde(default)]
+    pub loaded_initrd: Vec<LogDigest>,
+    /// What vouches for the initrd that systemd-stub composes.
+    #[serde(default, skip_serializing_if = "ComposedInitrd::is_listed")]
+    pub composed_initrd: ComposedInitrd,
+    /// Command lines that systemd-boot or systemd-stub measures into PCR 12: those of Type 1 entries, of which at least one
+    /// occurs, or options and add-ons of a unified kernel image, of which each occurs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// Further events of PCR 12.
+    #[serde(default)]
+    pub pcr12: Vec<LogDigest>,
+    /// Events of PCR 13.
+    #[serde(default)]
+    pub pcr13: Vec<LogDigest>,
+    /// Events of PCR 2, 4, 8 and 9 that are neither images nor texts nor files, by PCR; they may occur or not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_events: BTreeMap<u8, Vec<LogDigest>>,
+    /// Words that user space extended after the log, by PCR: in a PCR that has a list here each of them is listed, in any other
+    /// they are those of systemd's grammar.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub userspace_words: BTreeMap<u8, Vec<String>>,
+    /// CCEL: all events of register 1, firmware configuration and ACPI tables among them. Not looked at while empty, since
+    /// some of them depend on the VM's size (T21).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub register1: Vec<LogDigest>,
+    /// CCEL: events of register 2 that are neither images nor words of the firmware.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub register2: Vec<LogDigest>,
+    /// CCEL: further events of register 3, such as lists of machine owner keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub register3: Vec<LogDigest>,
+}
+
+/// Firmware that a baseline allows. What is not listed is not looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirmwareSet {
+    /// Versions by the log.
+    pub versions: Vec<String>,
+    /// Launch measurements of SEV-SNP.
+    pub snp_measurements: Vec<Digest48>,
+    /// MRTDs of TDX.
+    pub tdx_measurements: Vec<Digest48>,
+}
+
+/// What vouches for the initrd that the kernel was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComposedInitrd {
+    /// Its digest, in `loaded_initrd`.
+    #[default]
+    Listed,
+    /// The listed image, its sections, and PCR 12 and 13: systemd-stub composed it of these.
+    BySections,
+}
+
+impl ComposedInitrd {
+    /// Taken by reference for serde.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn is_listed(&self) -> bool {
+        *self == Self::Listed
+    }
+}
+
+impl Baseline {
+    /// The document.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("digests, texts and numbers are JSON")
+    }
+
+    /// Whether it vouches for a trust domain's firmware at `now`.
+    pub(crate) fn knows_firmware(&self, mr_td: &Digest48, now: UnixTime) -> bool {
+        now < self.ends_at && self.firmware.tdx_measurements.contains(mr_td)
+    }
+
+    /// What is in PCR 2 and 4, in the order of a boot.
+    pub(super) fn images(&self) -> Vec<(Component, &[LogDigest])> {
+        vec![
+            (Component::Driver, &self.drivers),
+            (Component::OtherImage, &self.other_images),
+            (Component::Shim, &self.shim),
+            (Component::BootManager, &self.boot_manager),
+            (Component::Grub, &self.grub),
+            (Component::Uki, &self.uki),
+            (Component::KernelImage, &self.kernel_image),
+        ]
+    }
+
+    /// What is in PCR 9, in the order of a boot.
+    pub(super) fn files(&self) -> Vec<(Component, &[LogDigest])> {
+        vec![
+            (Component::Configuration, &self.configuration),
+            (Component::Grubenv, &self.grubenv),
+            (Component::OtherFile, &self.other_files),
+            (Component::Kernel, &self.kernel),
+            (Component::EarlyInitrd, &self.early_initrd),
+            (Component::Initrd, &self.initrd),
+            (Component::LoadOptions, &self.load_options),
+            (Component::LoadedInitrd, &self.loaded_initrd),
+        ]
+    }
+}
