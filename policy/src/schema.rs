@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
+use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 
 pub(super) mod reference;
 mod vocabulary;
@@ -91,13 +91,6 @@ pub(super) fn release() -> EntityUid {
 /// The schema of release policies and guardrails, and its words.
 pub(super) fn vocabulary() -> &'static Vocabulary {
     &VOCABULARY
-}
-
-/// Reads a schema that is part of this crate.
-fn parse(text: &str) -> Schema {
-    let (schema, mut warnings) = Schema::from_cedarschema_str(text).expect("a test reads the schema");
-    debug_assert!(warnings.next().is_none(), "a test reads the schema");
-    schema
 }
 
 /// Seconds since 1970 as Cedar writes a time.

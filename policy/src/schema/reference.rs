@@ -1,11 +1,7 @@
 //! The reference of all claims: what a policy can read, where it comes from, and when it is absent.
 //!
-//! Types are the schema's; the words about them are the tables of this module. `vouchsafe policy schema` and
+//! Types are the schema's; the words about them are those of `claims.txt`. `vouchsafe policy schema` and
 //! `docs/claims.md` are made of both, and a test holds them together.
-
-mod hardware;
-mod token;
-mod vtpm;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -61,12 +57,12 @@ pub fn claim_references(prefix: Option<&str>) -> Vec<ClaimReference> {
 pub fn claims_markdown() -> String {
     let mut text = String::from(HEAD);
     let all = claim_references(None);
-    for record in RECORDS {
+    for record in RECORDS.iter() {
         let places = places(record, &all);
         let _ =
             writeln!(text, "\n## {}\n\n{} ({})\n", heading(record, &places), record.about, places.join(", "));
         text.push_str("| claim | type | from | meaning | absent |\n|---|---|---|---|---|\n");
-        for claim in record.claims {
+        for claim in &record.claims {
             let path = places
                 .first()
                 .map_or_else(String::new, |place| format!("{}.{}", place.trim_matches('`'), claim.name));
@@ -79,34 +75,52 @@ pub fn claims_markdown() -> String {
     text
 }
 
-/// What the tables say of one claim.
+/// What `claims.txt` says of one claim.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ClaimText {
+struct ClaimText {
     name: &'static str,
     from: &'static str,
     about: &'static str,
     absent: Option<&'static str>,
 }
 
+/// What `claims.txt` says of a record type.
+#[derive(Debug)]
+struct RecordText {
+    name: &'static str,
+    about: &'static str,
+    claims: Vec<ClaimText>,
+}
+
 impl ClaimText {
-    const fn absent(self, when: &'static str) -> Self {
-        Self { absent: Some(when), ..self }
+    fn read(line: &'static str) -> Self {
+        let mut columns = line.splitn(4, " | ");
+        let [name, from, about] = [(); 3].map(|()| columns.next().unwrap_or_default());
+        Self { name, from, about, absent: columns.next() }
     }
 }
 
-/// What the tables say of a record type.
-#[derive(Debug)]
-pub(super) struct RecordText {
-    name: &'static str,
-    about: &'static str,
-    claims: &'static [ClaimText],
+impl RecordText {
+    fn read(section: &'static str) -> Self {
+        let mut lines = section.lines();
+        let [name, about] = [(); 2].map(|()| lines.next().unwrap_or_default());
+        let claims = lines.filter(|line| !line.is_empty()).flat_map(|line| match line.strip_prefix("..") {
+            Some(other) => section_of(other).map(Self::read).map(|other| other.claims).unwrap_or_default(),
+            None => vec![ClaimText::read(line)],
+        });
+        Self { name, about, claims: claims.collect() }
+    }
 }
 
-const fn claim(name: &'static str, from: &'static str, about: &'static str) -> ClaimText {
-    ClaimText { name, from, about, absent: None }
+fn sections() -> impl Iterator<Item = &'static str> {
+    include_str!("../claims.txt").split("\n## ").skip(1)
 }
 
-/// When the claim at a path is absent, by the tables.
+fn section_of(record: &str) -> Option<&'static str> {
+    sections().find(|section| section.lines().next() == Some(record))
+}
+
+/// When the claim at a path is absent, by `claims.txt`.
 pub(crate) fn absent_when(path: &str) -> Option<&'static str> {
     ABSENT.get(path).copied()
 }
@@ -118,7 +132,7 @@ static ABSENT: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
 
 fn expand(words: &Vocabulary, at: &str, record: &str, all: &mut Vec<ClaimReference>) {
     let Some(text) = RECORDS.iter().find(|text| text.name == record) else { return };
-    for claim in text.claims {
+    for claim in &text.claims {
         let path = format!("{at}.{}", claim.name);
         let Some(attribute) = attribute(words, record, claim.name) else { continue };
         let values = match &attribute.of {
@@ -146,7 +160,7 @@ fn expand(words: &Vocabulary, at: &str, record: &str, all: &mut Vec<ClaimReferen
     }
 }
 
-/// The attribute of a record of the tables; `Record.member` is a record without a name of its own.
+/// The attribute of a record of `claims.txt`; `Record.member` is a record without a name of its own.
 fn attribute<'v>(words: &'v Vocabulary, record: &str, name: &str) -> Option<&'v Attribute> {
     match record.split_once('.') {
         None => words.record(record)?.get(name),
@@ -191,29 +205,7 @@ fn heading(record: &RecordText, places: &[String]) -> String {
 }
 
 const ROOTS: [(&str, &str); 2] = [("principal", "Vm"), ("context", "ReleaseContext")];
-const RECORDS: &[RecordText] = &[
-    vtpm::VM,
-    vtpm::VTPM,
-    vtpm::INSTANCE,
-    vtpm::SECURE_BOOT,
-    vtpm::PCRS,
-    hardware::SNP,
-    hardware::SNP_POLICY,
-    hardware::TCB,
-    hardware::VERSION,
-    hardware::SNP_PLATFORM,
-    hardware::TDX,
-    hardware::TDX_TCB,
-    hardware::TEE_TCB,
-    hardware::TDX_ATTRIBUTES,
-    hardware::RTMRS,
-    vtpm::BOOT,
-    hardware::ENDORSEMENT,
-    token::GOOGLE_TOKEN,
-    token::TOKEN_TDX_TCB,
-    token::CONTAINER,
-    vtpm::CONTEXT,
-];
+static RECORDS: LazyLock<Vec<RecordText>> = LazyLock::new(|| sections().map(RecordText::read).collect());
 const HEAD: &str = "\
 # Claims
 
@@ -247,8 +239,8 @@ mod tests {
                 "{record}"
             );
         }
-        for record in RECORDS {
-            for claim in record.claims {
+        for record in RECORDS.iter() {
+            for claim in &record.claims {
                 let attribute = attribute(words, record.name, claim.name);
                 let attribute = attribute.unwrap_or_else(|| panic!("{}.{}", record.name, claim.name));
                 assert_eq!(claim.absent.is_none(), attribute.required, "{}.{}", record.name, claim.name);

@@ -79,7 +79,7 @@ impl Vocabulary {
             Some((name.clone(), members.filter_map(Value::as_str).map(str::to_owned).collect()))
         });
         Self {
-            schema: super::parse(text),
+            schema: parse(text),
             records: records.collect(),
             closed_sets: closed_sets.collect(),
             principal: common_principal(&actions),
@@ -137,6 +137,13 @@ impl Vocabulary {
     pub(crate) fn nearest_entity(&self, name: &str) -> Option<&str> {
         nearest(name, self.entities.iter().map(String::as_str))
     }
+}
+
+/// Reads a schema that is part of this crate.
+fn parse(text: &str) -> Schema {
+    let (schema, mut warnings) = Schema::from_cedarschema_str(text).expect("a test reads the schema");
+    debug_assert!(warnings.next().is_none(), "a test reads the schema");
+    schema
 }
 
 /// The word that a misspelt one may have been meant to be: a third of its letters may be wrong.
