@@ -2,11 +2,13 @@
 //!
 //!     cargo run -p vouchsafe-attestation --example verify_report -- REPORT VEK SECONDS [FILE…]
 //!
-//! REPORT is the report, 1184 bytes; VEK its VCEK or VLEK certificate in DER; SECONDS the time to verify at, since 1970; each FILE
-//! holds CRLs or issuing CAs, in PEM or DER. The library reads no file and no clock: all of it is an argument.
+//! REPORT is the report, 1184 bytes; VEK its VCEK or VLEK certificate in DER; SECONDS the verification time,
+//! since 1970; each FILE holds CRLs or issuing CAs, in PEM or DER. The library reads no file and no clock:
+//! everything is an argument.
 //!
-//! The claims are [`InspectedClaims`]: nobody knows what request the report was made for, so no secret can be released on them.
-//! A broker calls [`vouchsafe_attestation::verify()`] with the request that the evidence is bound to and gets `VerifiedClaims`.
+//! The claims are [`InspectedClaims`]: the request that the report was made for is unknown, so no secret can
+//! be released on them. A broker calls [`vouchsafe_attestation::verify()`] with the request that the evidence
+//! is bound to and gets `VerifiedClaims`.
 
 use std::error::Error;
 use std::fs;
@@ -42,7 +44,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<InspectedClaims, Box<dyn Error
     }
     let collateral = Collateral::new(&crls, &certificates)?;
 
-    // AMD's roots are built in. Nothing was verified before, and nothing of the vendors' is at hand but the files.
+    // AMD's roots are built in. The cache starts empty, and the files are the only collateral.
     let (anchors, endorsements, cache) =
         (TrustAnchors::builtin(), Endorsements::default(), VerifyCache::default());
     let inputs = VerifyInputs {

@@ -1,8 +1,8 @@
-//! Trust anchors: who may vouch for evidence.
+//! Trust anchors: the roots and issuing CAs that certificate chains may end at.
 //!
-//! One table of constants names the roots and the issuing CAs known today, each with the purpose it
-//! serves. Certificates from a file can be added, and whatever chains to them has the root `extra`
-//! and no other: nothing outside this table gives `amd`, `intel` or `google`.
+//! One table of constants names the roots and the issuing CAs known today, each with its purposes.
+//! Certificates from a file can be added, and whatever chains to them has the root `extra` and no other: only
+//! this table gives `amd`, `intel` or `google`.
 //!
 //! Some roots are pinned by the digest of their certificate, which then travels with the evidence.
 //!
@@ -28,7 +28,7 @@ pub use self::addresses::KNOWN_ISSUERS;
 pub use self::extra::AnchorError;
 pub(crate) use self::extra::TrustedCa;
 
-/// Who stands behind a claim.
+/// The root that a claim's signature chains to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Root {
@@ -60,9 +60,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Whether the vendor publishes which certificates of such chains are revoked.
+    /// Whether the vendor publishes CRLs for such chains.
     ///
-    /// A property of the hierarchy, stated here: what a certificate leaves out never changes it.
+    /// A property of the hierarchy, stated here: omissions in a certificate never change it.
     #[must_use]
     pub const fn has_revocation(self) -> bool {
         match self {
@@ -102,13 +102,13 @@ impl Product {
 pub struct Anchor {
     /// Name in the table.
     pub name: &'static str,
-    /// What chains to it is vouched for by this root.
+    /// The root of chains that end here.
     pub root: Root,
     /// Which chains may end here.
     pub purposes: &'static [Purpose],
     /// AMD product line that it serves.
     pub product: Option<Product>,
-    /// Who issued it; `None` for a root.
+    /// Its issuer; `None` for a root.
     pub issuer: Option<&'static Self>,
     /// Subject, an encoded Name.
     pub subject: &'static [u8],
@@ -132,12 +132,12 @@ pub struct Anchor {
     pub url: &'static str,
 }
 
-/// A root that is known by the digest of its certificate alone: the certificate travels with what it vouches for.
+/// A root of which only the digest of its certificate is known: the certificate itself comes with each chain.
 #[derive(Debug)]
 pub struct PinnedRoot {
     /// Name in the table.
     pub name: &'static str,
-    /// What chains to it is vouched for by this root.
+    /// The root of chains that end here.
     pub root: Root,
     /// Which chains may end here.
     pub purposes: &'static [Purpose],
@@ -147,10 +147,10 @@ pub struct PinnedRoot {
     pub url: &'static str,
 }
 
-/// Every root that the crate ships by its digest.
+/// Every root in the table that is pinned by digest.
 pub static BY_DIGEST: &[&PinnedRoot] = &[&google::GCE_CC_TCB_ROOT];
 
-/// Every anchor that the crate ships.
+/// Every anchor in the table.
 pub static BUILTIN: &[&Anchor] = &[
     &amd::MILAN_ARK,
     &amd::MILAN_ASK,
@@ -173,7 +173,7 @@ pub static BUILTIN: &[&Anchor] = &[
     &google::CONFIDENTIAL_SPACE_ROOT,
 ];
 
-/// The anchors of one verifier: the table, and what a file added.
+/// The anchors of one verifier: those of the table, and those added from files.
 #[derive(Clone, Debug)]
 pub struct TrustAnchors {
     authorities: Vec<TrustedCa>,
@@ -181,7 +181,7 @@ pub struct TrustAnchors {
 }
 
 impl TrustAnchors {
-    /// The anchors of the table and nothing else.
+    /// Only the anchors of the table.
     #[must_use]
     pub fn builtin() -> Self {
         Self::from_authorities(BUILTIN.iter().map(|anchor| TrustedCa::builtin(anchor)).collect())
@@ -192,7 +192,7 @@ impl TrustAnchors {
     /// Each must be a self-signed CA certificate. What chains to them has the root `extra`.
     ///
     /// # Errors
-    /// Says what is wrong with the file or with which of its certificates.
+    /// What is wrong with the file, or with which of its certificates.
     pub fn with_extra(&self, file: &[u8]) -> Result<Self, AnchorError> {
         let mut authorities = self.authorities.clone();
         for found in extra::read(file)? {
@@ -215,18 +215,18 @@ impl TrustAnchors {
         extras.map(|ca| ca.sha256).collect()
     }
 
-    /// Digest of the whole set: two sets with the same digest decide alike.
+    /// Digest of the whole set: sets with the same digest give the same result.
     #[must_use]
     pub const fn digest(&self) -> Digest32 {
         self.digest
     }
 
-    /// Anchors that a chain for `purpose` may end at.
+    /// Anchors at which a chain for `purpose` may end.
     pub(crate) fn serving(&self, purpose: Purpose) -> impl Iterator<Item = &TrustedCa> {
         self.authorities.iter().filter(move |ca| ca.serves(purpose))
     }
 
-    /// These anchors, and those of the certificates that are roots pinned by digest.
+    /// These anchors, plus the given certificates that match a root pinned by digest.
     pub(crate) fn recognising(&self, certificates: &[Vec<u8>]) -> Self {
         self.recognising_of(BY_DIGEST, certificates)
     }

@@ -1,7 +1,7 @@
-//! What is remembered between verifications, so that a known VM costs little more than its signatures.
+//! Caches of verification, so that a known VM costs little more than its signatures.
 //!
-//! Bounded. Nothing here changes a verdict: chains are remembered with all that their verdict rests on, and
-//! keys and logs are functions of bytes whose digest is the key.
+//! Bounded. A cached result is never different from a computed one: chains are cached with everything that
+//! their verification depends on, and keys and logs are functions of bytes whose digest is the key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl<T> Weighter<Digest32, KnownLog<T>> for ByLength {
     }
 }
 
-/// A log with its digest: cached, or read just now and not remembered yet.
+/// A log with its digest: from the cache, or just replayed and not cached yet.
 pub(crate) struct FoundLog<T = ReplayedLog> {
     digest: Digest32,
     known: KnownLog<T>,
@@ -82,8 +82,8 @@ impl<T: Clone> FoundLog<T> {
 }
 
 impl VerifyCache {
-    /// Room for about `chains` certificate chains of each kind and for logs of `log_bytes` bytes in sum, of
-    /// each kind.
+    /// Room for about `chains` certificate chains of each kind and for `log_bytes` bytes of logs of each
+    /// kind.
     #[must_use]
     pub fn new(chains: usize, log_bytes: u64) -> Self {
         let logs = usize::try_from(log_bytes / TYPICAL_LOG).unwrap_or(usize::MAX).max(1);
@@ -115,30 +115,30 @@ impl VerifyCache {
         &self.endorsements
     }
 
-    /// How many logs of vTPMs are remembered.
+    /// Number of cached vTPM logs.
     #[must_use]
     pub fn logs(&self) -> usize {
         self.logs.len()
     }
 
-    /// How many CCEL logs are remembered.
+    /// Number of cached CCEL logs.
     #[must_use]
     pub fn ccel_logs(&self) -> usize {
         self.ccel_logs.len()
     }
 
-    /// The log, replayed now or before.
+    /// The replayed log, from the cache or by replaying it.
     pub(crate) fn log(&self, bytes: &[u8]) -> Result<FoundLog, EventLogError> {
         FoundLog::find(&self.logs, bytes, ReplayedLog::from_bytes)
     }
 
-    /// Remembers a log, once it has been found to be that of a quote under a genuine key.
+    /// Caches a log. Called once the log is known to match a quote under a genuine key.
     pub(crate) fn keep(&self, found: FoundLog) -> ReplayedLog {
         found.keep_in(&self.logs)
     }
 
-    /// What a CCEL log, replayed now or before, says about the boot that led to these RTMRs. They have to be those of a
-    /// quote that has been verified: only then is the log worth remembering.
+    /// The boot claims of a CCEL log, cached or replayed, if it leads to these RTMRs. They must come from a
+    /// verified quote: only then is the log worth caching.
     ///
     /// # Errors
     /// As [`ReplayedCcel::from_bytes`] and [`ReplayedCcel::check_against`].
@@ -164,7 +164,7 @@ impl fmt::Debug for VerifyCache {
     }
 }
 
-/// Size of a log of GCE's: 45 kB.
+/// Size of a GCE log: 45 kB.
 const TYPICAL_LOG: u64 = 45 * 1024;
-/// Launch endorsements: one a build of the firmware, a few in a fleet.
+/// Launch endorsements: one per build of the firmware, so a few per fleet.
 const ENDORSEMENTS: usize = 64;

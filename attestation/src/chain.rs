@@ -1,16 +1,20 @@
-//! X.509 chains: from the certificate of an attestation key to a pinned anchor, at a given time.
+//! X.509 chains: verifies the path from a leaf certificate to a pinned anchor, at a given time.
 //!
-//! Path validation is webpki's; which anchors and algorithms may serve depends on the purpose. Validity is enforced for every certificate, anchors included. A revoked certificate is
-//! refused; how current the revocation data is, is a claim. Not judged here: key usage of the leaf and
-//! its extensions, which mean something else for each kind of evidence.
+//! webpki validates the path; the purpose selects the anchors and signature algorithms that are allowed.
+//! Validity is enforced for every certificate, anchors included. A revoked certificate is refused; whether
+//! the revocation data is current becomes a claim. Not checked here: the leaf's key usage and extensions,
+//! whose meaning depends on the kind of evidence.
 //!
 //! Left out, and why:
-//! - Certificate policies (RFC 5280 §6.1.3 (d)): no vendor's chain is to be told from another by one; the purpose of an anchor
-//!   does that.
+//! - Certificate policies (RFC 5280 §6.1.3 (d)): no vendor uses them to distinguish its chains; the purposes
+//!   of an anchor do that.
 //! - OCSP (RFC 6960): no vendor offers it, and the verifier does no I/O.
-//! - Delta and indirect CRLs (RFC 5280 §5.2.4, §5.2.5): no vendor issues any. One that is given is refused, not skipped.
-//! - `cRLSign` of the issuer (RFC 5280 §6.3.3 (f)): a CRL counts only under the very key that signed the certificate.
-//! - Key identifiers (RFC 5280 §4.2.1.1) choose among CAs of one name; what proves the issuer is the signature.
+//! - Delta and indirect CRLs (RFC 5280 §5.2.4, §5.2.5): no vendor issues any. Such a CRL is refused when it
+//!   is loaded, not skipped.
+//! - `cRLSign` of the issuer (RFC 5280 §6.3.3 (f)): a CRL counts only if the key that signed the certificate
+//!   also signed the CRL.
+//! - Key identifiers (RFC 5280 §4.2.1.1) are used only to choose between CAs with the same name; the
+//!   signature proves the issuer.
 
 pub(crate) mod algorithms;
 mod cache;
@@ -65,40 +69,40 @@ use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
 use crate::anchors::TrustedCa;
 
-/// How many certificates may come with a leaf.
+/// Upper limit of certificates that come with a leaf.
 pub const MAX_CERTIFICATES: usize = 8;
-/// How large a certificate may be.
+/// Upper limit of a certificate's size in bytes.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
 
 /// A chain is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
-    /// More certificates than a chain can need.
-    #[error("{found} certificates with the leaf, the limit is {limit}")]
+    /// More certificates than any real chain has.
+    #[error("{found} certificates came with the leaf: the limit is {limit}")]
     TooManyCertificates {
-        /// How many there are.
+        /// Number of certificates beside the leaf.
         found: usize,
-        /// How many there may be.
+        /// The limit.
         limit: usize,
     },
     /// A certificate is larger than any real one.
-    #[error("a certificate of {found} bytes, the limit is {limit}")]
+    #[error("a certificate has {found} bytes: the limit is {limit}")]
     CertificateTooLarge {
         /// Its size.
         found: usize,
-        /// How large it may be.
+        /// The limit.
         limit: usize,
     },
     /// A certificate cannot be read.
     #[error("malformed certificate")]
     Malformed,
-    /// No anchor for this purpose at the end of any path.
+    /// No path ends at an anchor for this purpose.
     #[error("no path to a trusted root")]
     UnknownIssuer,
     /// A signature of the path does not verify.
     #[error("certificate signature does not verify")]
     SignatureInvalid,
-    /// A certificate is signed in a way that this purpose does not allow.
+    /// A certificate is signed with an algorithm that this purpose does not allow.
     #[error("certificate signature algorithm not allowed here")]
     UnsupportedAlgorithm,
     /// A certificate or an anchor is not valid yet.
@@ -107,19 +111,19 @@ pub enum ChainError {
         /// Start of its validity.
         not_before: UnixTime,
     },
-    /// A certificate or an anchor is not valid any more.
+    /// A certificate or an anchor has expired.
     #[error("certificate expired at {not_after}")]
     Expired {
         /// Last second of its validity.
         not_after: UnixTime,
     },
     /// The leaf is a CA certificate.
-    #[error("the certificate is a CA's")]
+    #[error("the leaf is a CA certificate")]
     LeafIsCa,
-    /// An issuer is no CA that signs certificates, or may not have this many below it.
+    /// An issuer is not a CA that may sign certificates, or the path is longer than its constraint allows.
     #[error("issuer may not issue this certificate")]
     IssuerConstraint,
-    /// A critical extension that nobody here knows.
+    /// A critical extension that this verifier does not know.
     #[error("unknown critical extension")]
     UnknownCriticalExtension,
     /// An extended key usage that excludes attestation keys.
@@ -131,25 +135,25 @@ pub enum ChainError {
         /// Serial number, hex.
         serial: String,
     },
-    /// Any other flaw that webpki finds.
+    /// Any other error of webpki.
     #[error("certificate path refused: {0}")]
     Path(webpki::Error),
 }
 
-/// A chain to verify: the bytes are as received.
+/// A chain to verify. Its bytes are as received.
 #[derive(Clone, Copy, Debug)]
 pub struct ChainRequest<'a> {
-    /// The certificate in question, DER.
+    /// The leaf certificate, DER.
     pub leaf: &'a [u8],
     /// Certificates that came with it, DER, in any order.
     pub certificates: &'a [Vec<u8>],
-    /// What the leaf is to be good for.
+    /// What the leaf's key is used for.
     pub purpose: Purpose,
-    /// Who is trusted.
+    /// The trust anchors.
     pub anchors: &'a TrustAnchors,
     /// CRLs and issuing CAs.
     pub collateral: &'a Collateral,
-    /// The time to judge at.
+    /// The verification time.
     pub now: UnixTime,
 }
 
@@ -168,7 +172,8 @@ impl ChainRequest<'_> {
     }
 }
 
-/// Takes the one certificate that is no CA's out of a file's certificates, DER; the others remain.
+/// Removes the leaf from the certificates of a file (DER) and returns it; `None` unless exactly one is not a
+/// CA's.
 pub fn take_leaf(certificates: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
     let is_leaf =
         |encoded: &Vec<u8>| Certificate::parse(encoded).is_some_and(|certificate| !certificate.is_ca);
@@ -177,17 +182,18 @@ pub fn take_leaf(certificates: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
     is_only.then(|| certificates.remove(place))
 }
 
-/// Issuing CAs that came with a leaf, without those that are no certificates: they could have been left out.
+/// The readable ones among the certificates that came with a leaf. The sender could have omitted the others
+/// as well, so they are no reason to refuse.
 pub(crate) fn readable(certificates: &[Bytes]) -> Vec<Vec<u8>> {
     let sized = certificates.iter().filter(|encoded| encoded.len() <= MAX_CERTIFICATE);
     let readable = sized.filter(|encoded| Certificate::parse(encoded).is_some()).take(MAX_CERTIFICATES);
     readable.map(|encoded| encoded.0.clone()).collect()
 }
 
-/// Verifies a chain, without a cache.
+/// Verifies a chain, without using a cache.
 ///
 /// # Errors
-/// One variant for each reason to refuse.
+/// One variant for each reason.
 pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     request.check_bounds()?;
     let leaf = Certificate::parse(request.leaf).ok_or(ChainError::Malformed)?;
@@ -217,8 +223,8 @@ pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     let between = path.intermediate_certificates().map(|certificate| Certificate::parse(&certificate.der()));
     let between: Vec<Certificate> = between.collect::<Option<_>>().ok_or(ChainError::Malformed)?;
 
-    // 2. What webpki does not look at: key usage of issuers (RFC 5280 §6.1.4 (n)), and the anchor's own constraints: RFC 5280
-    //    §6.2 leaves to the verifier whether an anchor's certificate limits what is below it.
+    // 2. Checks that webpki leaves out: key usage of issuers (RFC 5280 §6.1.4 (n)), and the anchor's own
+    //    constraints. RFC 5280 §6.2 allows a verifier to apply the constraints in an anchor's certificate.
     let mut window = window(&leaf, &between, anchor, request.now)?;
 
     // 3. Revocation (RFC 5280 §6.1.3 (a)(3) and §6.3.3).
@@ -268,12 +274,12 @@ fn window(
     Ok(window)
 }
 
-/// Who issued an anchor, up to its root.
+/// The issuers of an anchor, up to its root.
 fn issuers(anchor: &TrustedCa) -> impl Iterator<Item = &'static Anchor> {
     std::iter::successors(anchor.issuer, |above| above.issuer)
 }
 
-/// The path from the leaf to the certificate below the root, each with the key that signed it.
+/// Every certificate from the leaf to the one below the root, each with the key that signed it.
 fn links(leaf: &Certificate, between: &[Certificate], anchor: &TrustedCa) -> Vec<Link> {
     let signers = between.iter().map(|issuer| &issuer.spki).chain([&anchor.spki]);
     let certificates = std::iter::once(leaf).chain(between);
@@ -290,7 +296,7 @@ fn links(leaf: &Certificate, between: &[Certificate], anchor: &TrustedCa) -> Vec
     links
 }
 
-/// When the chain is valid, and when its verdict may change.
+/// The validity of the chain, and the times at which the result of its verification may change.
 #[derive(Debug)]
 struct Window {
     now: UnixTime,
@@ -349,6 +355,6 @@ fn refusal(error: webpki::Error) -> ChainError {
     }
 }
 
-/// 2.23.133.8.1, tcg-kp-EKCertificate (RFC 5280 §4.2.1.12): what Google's CAs and its older AK certificates carry. Where a
-/// certificate has an extended key usage at all, it must be this one.
+/// 2.23.133.8.1, tcg-kp-EKCertificate (RFC 5280 §4.2.1.12): Google's CAs and its older AK certificates have
+/// it. A certificate with an extended key usage must have this one.
 const TCG_KP_EK_CERTIFICATE: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x01];

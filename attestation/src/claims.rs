@@ -1,7 +1,8 @@
-//! What verification found: types that only this crate can make.
+//! The results of verification.
 //!
-//! [`VerifiedClaims`] is bound to one transcript and one guest key and is the only thing a decision is
-//! made from. [`InspectedClaims`] looks the same to a reader and can never be decided upon.
+//! [`VerifiedClaims`] is bound to one transcript and one guest key, and is the only input of a decision; only
+//! this crate can make it. [`InspectedClaims`] has the same claims, without a request, and cannot be decided
+//! on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,9 +21,9 @@ use crate::tdx::claims::TdxClaims;
 use crate::technology::Technology;
 use crate::withheld::{BootClaims, Withheld};
 
-/// Claims of evidence that was verified and is bound to one request.
+/// Claims of verified evidence that is bound to one request.
 ///
-/// Only [`crate::verify()`] makes it; it can be neither cloned, nor made, nor read from bytes elsewhere.
+/// Only [`crate::verify()`] makes it; it can neither be cloned nor deserialised.
 ///
 /// ```compile_fail,E0599
 /// fn copy(claims: &vouchsafe_attestation::VerifiedClaims) -> vouchsafe_attestation::VerifiedClaims {
@@ -55,7 +56,7 @@ impl VerifiedClaims {
         Self { bound, verified_at, claims }
     }
 
-    /// What was found.
+    /// The claims.
     #[must_use]
     pub const fn claims(&self) -> &Claims {
         &self.claims
@@ -67,7 +68,7 @@ impl VerifiedClaims {
         &self.bound
     }
 
-    /// The key that the evidence commits to: secrets are wrapped to this one and no other.
+    /// The key that the evidence commits to: secrets are wrapped only to this one.
     #[must_use]
     pub const fn wrap_key(&self) -> &GuestPublicKey {
         self.bound.key()
@@ -80,10 +81,11 @@ impl VerifiedClaims {
     }
 }
 
-/// Claims of evidence that was verified without the request it was made for: to look at, never to decide on.
+/// Claims of evidence that was verified without the request it was made for: for display, never for a
+/// decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InspectedClaims {
-    /// What was found.
+    /// The claims.
     #[serde(flatten)]
     pub claims: Claims,
 }
@@ -91,35 +93,36 @@ pub struct InspectedClaims {
 /// What a VM has proved about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Claims {
-    /// The confidential-computing technology: from the hardware report where there is one, otherwise
-    /// Google's word in the vTPM's log or in a token. `None` when none says.
+    /// The confidential-computing technology: from the hardware report if there is one, otherwise asserted by
+    /// Google in the vTPM's log or in a token. `None` if unknown.
     pub technology: Option<Technology>,
-    /// What the vTPM proves.
+    /// Claims from the vTPM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vtpm: Option<VtpmClaims>,
-    /// What AMD's secure processor proves.
+    /// Claims from AMD's secure processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sev_snp: Option<SnpClaims>,
-    /// What Intel TDX proves.
+    /// Claims from Intel TDX.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tdx: Option<TdxClaims>,
-    /// What Google Cloud Attestation says.
+    /// Claims from Google Cloud Attestation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub google_token: Option<GoogleTokenClaims>,
-    /// Claims that an optional part of the evidence was there for and did not give.
+    /// Claims that are absent although an optional part of the evidence held data for them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Withheld>,
 }
 
 impl Claims {
-    /// The instance, from the AK certificate or from a token; where there are both, they name the same one.
+    /// The instance, from the AK certificate or from a token; if both are present, they name the same one.
     #[must_use]
     pub fn instance(&self) -> Option<&Instance> {
         let certified = self.vtpm.as_ref().and_then(|vtpm| vtpm.instance.as_ref());
         certified.or_else(|| self.google_token.as_ref()?.instance.as_ref())
     }
 
-    /// Every withheld claim by its whole name: `withheld`, and those of the boot logs below `vtpm` and `tdx.boot`.
+    /// Every withheld claim by its full name: `withheld`, and those of the boot logs below `vtpm` and
+    /// `tdx.boot`.
     #[must_use]
     pub fn all_withheld(&self) -> Vec<Withheld> {
         let vtpm = self.vtpm.iter().flat_map(|vtpm| &vtpm.boot.withheld);
@@ -130,7 +133,7 @@ impl Claims {
         self.withheld.iter().cloned().chain(vtpm).chain(ccel).collect()
     }
 
-    /// Who issues the CRLs that the revocation data of the evidence's chains rests on, encoded Names.
+    /// Issuers of the CRLs that the revocation status of all chains is based on, encoded Names.
     pub fn crl_issuers(&self) -> impl Iterator<Item = &[u8]> {
         let vtpm = self.vtpm.iter().flat_map(|vtpm| &vtpm.crl_issuers);
         let snp = self.sev_snp.iter().flat_map(|snp| &snp.crl_issuers);
@@ -141,8 +144,7 @@ impl Claims {
         vtpm.chain(snp).chain(token).chain(launch).map(Vec::as_slice)
     }
 
-    /// The CRLs that it would take for all of the evidence's chains to be `fresh`. Each is named by a verified
-    /// certificate.
+    /// The CRLs that are missing for all chains to be `fresh`. Each is named by a verified certificate.
     pub fn missing_crls(&self) -> impl Iterator<Item = &MissingCrl> {
         let vtpm = self.vtpm.iter().flat_map(|vtpm| &vtpm.missing_crls);
         let snp = self.sev_snp.iter().flat_map(|snp| &snp.missing_crls);
@@ -157,32 +159,32 @@ impl Claims {
 /// Claims from the vTPM: AK certificate, quote and firmware log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VtpmClaims {
-    /// Whose root the AK certificate chains to.
+    /// The root that the AK certificate chains to.
     pub root: Root,
     /// How current the revocation data of that chain was.
     pub revocation: Revocation,
-    /// The CRLs that it would take for `fresh`.
+    /// The CRLs that are missing for `fresh`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_crls: Vec<MissingCrl>,
-    /// Who issues the CRLs that this rests on, encoded Names.
+    /// Issuers of the CRLs that this is based on, encoded Names.
     #[serde(skip)]
     pub crl_issuers: Vec<Vec<u8>>,
     /// The attestation key.
     pub ak: AkClaims,
-    /// Whose VM this is. `None` where the certificate does not identify a production instance.
+    /// The instance. `None` if the certificate does not identify a production instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<Instance>,
     /// Counters of the TPM at the time of the quote.
     pub clock: ClockInfo,
-    /// The quoted PCRs of the SHA-256 bank, with what user space extended.
+    /// The quoted PCRs of the SHA-256 bank, including what user space extended.
     pub pcrs: BTreeMap<u8, Digest32>,
-    /// PCR 0 to 9 and 11 to 14 at the end of the firmware's log, without what user space extended afterwards: what policies
-    /// compare with.
+    /// PCR 0 to 9 and 11 to 14 at the end of the firmware's log, without what user space extended afterwards.
+    /// Policies compare with these.
     pub firmware_pcrs: BTreeMap<u8, Digest32>,
-    /// Where in its life the boot is.
+    /// The boot phase.
     pub phase: Phase,
-    /// What user space extended after the firmware's log, by register: for people, and for baselines that list words. Whoever is
-    /// root can extend more.
+    /// The words that user space extended after the firmware's log, by register: for display, and for
+    /// baselines that list words. Root can extend more.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub userspace: UserspaceWords,
     /// What the firmware log says, each part checked against the quoted PCRs.
@@ -210,22 +212,22 @@ pub struct Instance {
     /// Project number; a string in JSON.
     #[serde(serialize_with = "decimal")]
     pub project_number: u64,
-    /// Instance id: with the project number the stable name of the instance; a string in JSON.
+    /// Instance id; together with the project number it identifies the instance. A string in JSON.
     #[serde(serialize_with = "decimal")]
     pub instance_id: u64,
-    /// Instance name: may be given again to another instance.
+    /// Instance name: can be reused for another instance.
     pub instance_name: String,
 }
 
 impl Instance {
-    /// Project number and instance id: what names it for good.
+    /// Project number and instance id, which identify the instance permanently.
     #[must_use]
     pub const fn id(&self) -> (u64, u64) {
         (self.project_number, self.instance_id)
     }
 }
 
-/// Many readers of JSON round numbers above 2^53, and ids of instances are larger.
+/// Many JSON parsers round numbers above 2^53, and instance ids are larger.
 fn decimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }
@@ -233,7 +235,7 @@ fn decimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error
 /// `TPMS_CLOCK_INFO`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ClockInfo {
-    /// Milliseconds that the TPM has been powered.
+    /// Milliseconds for which the TPM has been powered.
     pub clock: u64,
     /// TPM resets.
     pub reset_count: u32,

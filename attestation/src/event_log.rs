@@ -1,27 +1,29 @@
-//! Firmware event logs, of a vTPM and of TDX (CCEL): strict parser, replay, and what a boot can be said to have been.
+//! Firmware event logs, of a vTPM and of TDX (CCEL): strict parser, replay, and what the log proves about the
+//! boot.
 //!
-//! Guarantees: only the SHA-256 bank is read, of CCEL only SHA-384; every size is bounded before anything is allocated; a
-//! [`BootLog`] exists only for a log that the strict state machine of [`ReplayedLog::from_bytes`] took
-//! as a whole, and every claim in it is recomputed from data that its measured digest covers. Whether
-//! the log belongs to a machine is the comparison of [`Replayed::check_against`] with quoted PCRs.
+//! Guarantees: only the SHA-256 bank is read, of CCEL only SHA-384; every size is bounded before anything is
+//! allocated; a [`BootLog`] exists only for a log that the strict state machine of
+//! [`ReplayedLog::from_bytes`] accepted as a whole, and every claim in it is recomputed from data that its
+//! measured digest covers. [`Replayed::check_against`] compares the replay with quoted PCRs: only then is the
+//! log known to be that machine's.
 //!
-//! What is special about CCEL stands in [`ReplayedCcel`].
+//! [`ReplayedCcel`] documents what differs for CCEL.
 //!
-//! What user space extends after the log stands in one place, the grammar of `userspace`.
+//! The grammar of what user space extends after the log is in `userspace`.
 //!
-//! Does not guarantee: a TPM measures digests, one sequence a PCR. Event types, texts that no digest
-//! covers (file names, for one) and the order of events of different PCRs are the word of whoever wrote
-//! the log. Whoever is root after boot can extend PCR 8 to 14 and append matching events; the latch in PCR 15 and
-//! baselines that allow a closed set of events are what rules that out, not this module.
+//! Does not guarantee: a TPM measures digests, one sequence per PCR. Event types, texts that no digest covers
+//! (such as file names) and the order of events of different PCRs are asserted by whoever wrote the log. Root
+//! can extend PCR 8 to 14 after boot and append matching events; this module cannot detect that. The latch in
+//! PCR 15, and baselines with a closed set of events, rule it out.
 //!
 //! PFP is the TCG PC Client Platform Firmware Profile, 1.06 (logs: PFP 1.06 §9 and §10); PTP the PC Client Platform TPM
 //! Profile, 1.05.
 //!
 //! Left out, and why:
-//! - EV_NO_ACTION (PFP 1.06 §10.4.5) extends nothing: of such events only the header and the startup locality are read.
+//! - EV_NO_ACTION (PFP 1.06 §10.4.5) extends nothing: only the header and the startup locality are read.
 //!   References to integrity manifests are hints that anybody can write.
-//! - Digests of other banks are skipped, not compared: no quote that is taken covers them.
-//! - PCR 10 is IMA's, whose log is not this one.
+//! - Digests of other banks are skipped, not compared: no accepted quote covers them.
+//! - PCR 10 belongs to IMA, which has a log of its own.
 //! - PCR 16 to 23: no part of the boot (UAPI.7), and 16 and 23 can be reset.
 
 mod actions;
@@ -82,32 +84,32 @@ pub use self::userspace_log::UserspaceLog;
 pub use self::userspace_log::UserspaceLogError;
 pub use crate::technology::Technology;
 
-/// Events of one log.
+/// Upper limit of events in a log.
 pub const MAX_EVENTS: usize = 4096;
-/// Data of one event; the largest seen on a real machine is a dbx of 23 kB.
+/// Upper limit of an event's data; the largest seen on a real machine is a dbx of 23 kB.
 pub const MAX_EVENT_DATA: usize = 64 * 1024;
-/// Algorithms that a log may declare.
+/// Upper limit of algorithms that a log may declare.
 pub const MAX_ALGORITHMS: usize = 8;
 
-/// A parsed log, borrowed from its bytes. Its form is sound; what it says has not been judged yet.
+/// A parsed log, borrowed from its bytes. Its form is valid; its content has not been checked yet.
 #[derive(Clone, Debug)]
 pub struct EventLog<'a> {
     startup_locality: u8,
     events: Vec<Event<'a>>,
 }
 
-/// One event: a digest that was extended into a PCR, and the log's word on what it was.
+/// One event: a digest that was extended into a PCR, and the log's description of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
     /// Position in the log; the header is number 0.
     pub number: usize,
     /// PCR that was extended; in CCEL, the measurement register.
     pub pcr: u8,
-    /// What the log says the event is. Not measured.
+    /// The event's type according to the log. Not measured.
     pub event_type: EventType,
-    /// What was extended, in the bank that the log is read in.
+    /// The extended digest, in the bank that the log is read in.
     pub digest: EventDigest,
-    /// What the log says about it. Measured only where the digest is that of the data.
+    /// The event's data. Measured only if the digest is that of the data.
     pub data: &'a [u8],
 }
 
@@ -126,13 +128,13 @@ impl<'a> EventLog<'a> {
         &self.events
     }
 
-    /// The value each PCR has after its events.
+    /// The value of each PCR after its events.
     #[must_use]
     pub fn replay(&self) -> Replayed {
         replay::replay(self)
     }
 
-    /// What the log says about the boot, if every rule of the state machine holds.
+    /// The boot claims, if every rule of the state machine holds.
     ///
     /// # Errors
     /// The first rule that the log breaks.
@@ -141,18 +143,18 @@ impl<'a> EventLog<'a> {
     }
 }
 
-/// A log that was parsed, replayed and judged: a function of its bytes alone, so it can be remembered by
+/// A log that was parsed, replayed and checked. It depends only on the log's bytes, so it can be cached by
 /// their digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplayedLog {
     /// PCR values of the log.
     pub replayed: Replayed,
-    /// What it says.
+    /// The boot claims.
     pub boot: Arc<BootLog>,
 }
 
 impl ReplayedLog {
-    /// Parses, replays and judges a log.
+    /// Parses, replays and checks a log.
     ///
     /// # Errors
     /// As [`EventLog::parse`] and [`EventLog::boot_log`].

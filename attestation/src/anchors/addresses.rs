@@ -1,15 +1,15 @@
 //! Where vendors publish the certificates of their issuing CAs.
 //!
-//! A certificate whose issuer is unknown names the address of its issuer, and nothing vouches for that name yet: anybody
-//! can write anything there (T57). So only addresses of the hosts and path shapes of this table are ever asked, and what
-//! comes from there counts only when it chains to an anchor and has the key that was looked for. Google's storage holds
-//! other people's CAs under the same shape, and anybody can make a bucket of such a name.
+//! A certificate with an unknown issuer names its issuer's URL, and that name is unverified: anybody can
+//! write anything there (T57). So only URLs with the hosts and path shapes of this table are ever fetched,
+//! and the response counts only if it chains to an anchor and has the expected key. Google's storage has
+//! other customers' CAs under the same shape, and anybody can create a bucket with such a name.
 
 use std::fmt;
 
 use super::Purpose;
 
-/// An address with the shape that a vendor gives the certificates of its issuing CAs. It may still be anybody's.
+/// A URL with the shape that a vendor uses for certificates of its issuing CAs. It may still be anybody's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IssuerAddress(String);
 
@@ -25,16 +25,15 @@ const PLACES: &[Place] = &[
     Place { purpose: Purpose::GoogleAk, fits: is_cloud_integrity },
 ];
 
-/// Issuing CAs of AKs whose addresses are known from public certificates and whose own certificates are not in the table
-/// of anchors.
+/// Issuing CAs of AKs whose URLs are known from public certificates and that are not in the table of anchors.
 pub const KNOWN_ISSUERS: &[&str] = &[
     "http://privateca-content-6a296e11-0000-2725-92a1-883d24f8f850.storage.googleapis.com/c5d5570c2c122e4f7db7/ca.crt",
     "http://privateca-content-6a0eb5bf-0000-2a4c-9470-f4030438c2d4.storage.googleapis.com/a5c5bf4db35f4a0beb70/ca.crt",
 ];
 
 impl IssuerAddress {
-    /// The address, if it has the shape of one of this purpose's. Nothing is decoded or normalised: an address that is
-    /// written in any other way is not one.
+    /// The URL, if it has a shape of this purpose. Nothing is decoded or normalised: any other spelling is
+    /// rejected.
     #[must_use]
     pub fn parse(purpose: Purpose, url: &str) -> Option<Self> {
         let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
@@ -112,7 +111,7 @@ mod tests {
         let host = "privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com";
         let path = "/810af313406ad3e2079b/ca.crt";
         for url in [
-            // Other schemes and spellings of one.
+            // Other schemes and other spellings of them.
             &format!("ftp://{host}{path}"),
             &format!("file://{path}"),
             &format!("HTTP://{host}{path}"),

@@ -1,4 +1,4 @@
-//! An anchor in the form that chains are verified with, and anchors from a file.
+//! Anchors in the form that path validation uses, and anchors from a file.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::TrustAnchor;
@@ -15,7 +15,7 @@ use crate::chain::algorithms;
 use crate::chain::certificate::Certificate;
 use crate::chain::der;
 
-/// A file of anchors is refused as a whole.
+/// Why a file of anchors is refused; it is refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnchorError {
     /// The file is neither PEM with certificates nor one DER certificate.
@@ -30,7 +30,7 @@ pub enum AnchorError {
         /// Position in the file, from 0.
         index: usize,
     },
-    /// A certificate is issued by somebody else.
+    /// The certificate is not self-issued.
     #[error("certificate {index}: not self-signed")]
     NotSelfIssued {
         /// Position in the file, from 0.
@@ -42,23 +42,23 @@ pub enum AnchorError {
         /// Position in the file, from 0.
         index: usize,
     },
-    /// A certificate is not one of a CA that may sign certificates.
+    /// The certificate is not that of a CA that may sign certificates.
     #[error("certificate {index}: not a CA certificate")]
     NotCa {
         /// Position in the file, from 0.
         index: usize,
     },
-    /// More anchors than a deployment can need.
+    /// More extra anchors than the limit.
     #[error("{found} extra anchors, the limit is {limit}")]
     TooMany {
-        /// How many there are.
+        /// Number of extra anchors.
         found: usize,
-        /// How many there may be.
+        /// The limit.
         limit: usize,
     },
 }
 
-/// How many anchors files may add.
+/// Upper limit of extra anchors.
 pub(super) const MAX_EXTRA: usize = 32;
 
 /// An anchor as the verifier uses it.
@@ -100,7 +100,7 @@ impl TrustedCa {
         }
     }
 
-    /// The certificate as an anchor, if the table has its digest.
+    /// The certificate as an anchor, if its digest is in the table.
     pub(super) fn pinned(table: &[&'static PinnedRoot], certificate: &[u8]) -> Option<Self> {
         let sha256 = Digest32::of(certificate);
         let known = table.iter().find(|known| Digest32(known.sha256) == sha256)?;
@@ -163,7 +163,7 @@ fn from_certificate(bytes: &[u8], index: usize) -> Result<TrustedCa, AnchorError
     })
 }
 
-/// The form that webpki takes: contents without the outer SEQUENCE.
+/// The form that webpki takes: the fields' content, without the outer SEQUENCE.
 fn pinned(subject: &[u8], spki: &[u8], constraints: Option<&[u8]>) -> TrustAnchor<'static> {
     let content = |encoded: &[u8]| der::content(encoded).unwrap_or_default().to_vec();
     TrustAnchor {

@@ -1,6 +1,6 @@
-//! Google's hierarchies for vTPM attestation keys and attestation tokens, transcribed from the published certificates,
-//! and the digest of its root for launch endorsements. The vTPM's endorsement keys chain to the same roots as its
-//! attestation keys: that a certificate is an AK's is for its reader to check.
+//! Google's hierarchies for vTPM attestation keys and attestation tokens, transcribed from the published
+//! certificates, and the digest of its root for launch endorsements. The vTPM's endorsement keys chain to the
+//! same roots as its attestation keys, so the AK verifier must check that a certificate is for an AK.
 
 use vouchsafe_protocol::UnixTime;
 
@@ -314,7 +314,7 @@ pub(super) static TPM_EK_INTERMEDIATE_3: Anchor = Anchor {
     url: "https://pki.goog/cloud_integrity/tpm_ek_intermediate_3.crt",
 };
 
-/// Confidential Space Root CA: its chains travel whole with the tokens that they sign.
+/// Confidential Space Root CA: its chains come complete with the tokens that they sign.
 pub(super) static CONFIDENTIAL_SPACE_ROOT: Anchor = Anchor {
     name: "Confidential Space Root CA",
     root: Root::Google,
@@ -352,10 +352,10 @@ pub(super) static CONFIDENTIAL_SPACE_ROOT: Anchor = Anchor {
     url: "https://confidentialcomputing.googleapis.com/.well-known/confidential_space_root.crt",
 };
 
-/// GCE-cc-tcb-root: its certificate travels in the CA bundle of each launch endorsement.
+/// GCE-cc-tcb-root: its certificate comes in the CA bundle of each launch endorsement.
 ///
-/// The digest is that of the published file according to three independent public code bases. A development root with
-/// the same name exists, and its key is public.
+/// Three independent public code bases have this digest of the published file. A development root with the
+/// same name exists, and its private key is public.
 pub(super) static GCE_CC_TCB_ROOT: PinnedRoot = PinnedRoot {
     name: "GCE-cc-tcb-root",
     root: Root::Google,

@@ -1,6 +1,6 @@
 //! The transcribed constants: hexadecimal text and RSA keys, decoded when the crate is compiled.
 
-/// Bytes of lower-case hexadecimal text; anything else stops the build.
+/// Decodes lower-case hexadecimal text; anything else is a compile error.
 #[expect(clippy::indexing_slicing, reason = "runs at compile time, over constants")]
 pub(super) const fn hex<const N: usize>(text: &str) -> [u8; N] {
     let text = text.as_bytes();

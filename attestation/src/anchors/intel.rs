@@ -1,5 +1,5 @@
-//! Intel's root for SGX and TDX, transcribed from the published certificate. It ends the chain in each quote, and
-//! has to be this one, byte for byte.
+//! Intel's root for SGX and TDX, transcribed from the published certificate. Each quote contains it at the
+//! end of its chain, where it must match byte for byte.
 
 use vouchsafe_protocol::UnixTime;
 

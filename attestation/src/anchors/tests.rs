@@ -1,4 +1,4 @@
-//! The table against the published certificates, and what a file can add.
+//! The table compared with the published certificates, and what a file can add.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ fn every_root_is_used_and_every_issuer_is_in_the_table() {
     let names: BTreeSet<&str> = BUILTIN.iter().map(|anchor| anchor.name).collect();
     assert_eq!(names.len(), BUILTIN.len(), "names are unique");
     let issuers: BTreeSet<&str> = BUILTIN.iter().filter_map(|anchor| Some(anchor.issuer?.name)).collect();
-    // The chains of quotes and tokens travel whole, so that no issuing CA of theirs is in the table.
+    // The chains of quotes and tokens come complete, so none of their issuing CAs is in the table.
     let whole = |anchor: &Anchor| matches!(anchor.purposes, [Purpose::ConfidentialSpace | Purpose::IntelPck]);
     let roots = BUILTIN.iter().filter(|anchor| anchor.issuer.is_none() && !whole(anchor));
     assert_eq!(roots.map(|root| root.name).collect::<BTreeSet<_>>(), issuers);
@@ -121,7 +121,7 @@ fn a_root_pinned_by_digest_is_an_anchor_once_its_certificate_is_there() {
     assert_eq!(found.serving(Purpose::GoogleAk).count(), builtin.serving(Purpose::GoogleAk).count());
     assert!(found.extra_fingerprints().is_empty());
     assert_ne!(found.digest(), builtin.digest());
-    // Same name, same key, other certificate: unknown.
+    // The same name and key, in another certificate: unknown.
     let unknown = builtin.recognising_of(&[pinned], &[other]);
     assert_eq!(unknown.digest(), builtin.digest());
     assert_eq!(builtin.recognising(&[certificate]).digest(), builtin.digest());
@@ -136,7 +136,7 @@ fn google_cc_tcb() -> PinnedRoot {
 fn t10_an_anchor_from_a_file_gives_the_root_extra_only() {
     let builtin = TrustAnchors::builtin();
     assert!(builtin.extra_fingerprints().is_empty());
-    // Even AMD's own root: given as a file it is an extra one, beside the one of the table.
+    // Even AMD's own root, given as a file, is an extra one, beside the one of the table.
     let Some(ark) = evidence::certificate("snp/roots/genoa_ark.der") else { return };
     let anchors = builtin.with_extra(&ark).unwrap();
     assert_eq!(anchors.extra_fingerprints(), [Digest32::of(&ark)]);
@@ -210,7 +210,7 @@ fn an_anchor_must_be_a_self_signed_ca() {
 
 #[test]
 fn weak_roots_are_refused() {
-    // In order but for an RSA key of 1024 bits, and for SHA-1 under ECDSA.
+    // Valid, except for an RSA key of 1024 bits, or for ECDSA with SHA-1.
     let short_key = ::hex::decode(
         "308201db30820144a00302010202140929d570395a928eebd0212d98bb6e9d947c7c91300d06092a864886f7\
          0d01010b0500300f310d300b06035504030c045765616b3020170d3236313132333133343530395a180f3231\

@@ -32,11 +32,12 @@ static INTEL: Algorithms = &[CACHED_P256];
 /// Google signs the chains of its tokens with RSASSA-PKCS1 and SHA-256, nothing else.
 const CONFIDENTIAL_SPACE: Algorithms = &[provider::RSA_PKCS1_2048_8192_SHA256];
 
-/// RSASSA-PSS with SHA-256, as the tool that makes launch endorsements signs, or what Google's other CAs use.
+/// RSASSA-PSS with SHA-256, used by the signing tool of launch endorsements, or the algorithms of Google's
+/// other CAs.
 const LAUNCH: Algorithms =
     &[provider::RSA_PSS_2048_8192_SHA256_LEGACY_KEY, provider::RSA_PKCS1_2048_8192_SHA256];
 
-/// Every algorithm of every purpose: for the self-signature of an anchor.
+/// The algorithms of all purposes, for the self-signature of an anchor.
 pub(crate) const ANY: Algorithms = &[
     provider::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
     &PssSha384ExplicitTrailer,
@@ -59,8 +60,8 @@ pub(crate) fn serving(purpose: Purpose) -> Algorithms {
     }
 }
 
-/// Whether the signature verifies under the key `spki` with one of the algorithms: those that both the certificate below
-/// (RFC 5280 §4.1.1.2) and the key (§4.1.2.7) name.
+/// Whether the signature verifies under the key `spki` with one of the algorithms. The algorithm must match
+/// the one named in the signed object (RFC 5280 §4.1.1.2) and the key's (§4.1.2.7).
 pub(crate) fn verify(algorithms: Algorithms, spki: &[u8], signed: &Signed<'_>) -> bool {
     let Some(key) = PublicKeyInfo::parse(spki) else {
         return false;
@@ -74,8 +75,8 @@ pub(crate) fn verify(algorithms: Algorithms, spki: &[u8], signed: &Signed<'_>) -
         .any(|algorithm| algorithm.verify_signature(key.key, signed.message, signed.signature).is_ok())
 }
 
-/// RSASSA-PSS with SHA-384 whose parameters write the default trailer field out, as ARK, ASK, ASVK
-/// and the older VCEKs do. Strict DER leaves a default out (RFC 4055 §3.1); the newer VCEKs and VLEKs do that.
+/// RSASSA-PSS with SHA-384 whose parameters encode the default trailer field explicitly, as in ARK, ASK, ASVK
+/// and older VCEKs. Strict DER omits a default (RFC 4055 §3.1), as newer VCEKs and VLEKs do.
 #[derive(Debug)]
 struct PssSha384ExplicitTrailer;
 

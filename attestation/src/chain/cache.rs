@@ -11,11 +11,11 @@ use super::ChainRequest;
 use super::VerifiedChain;
 use super::verify;
 
-/// Chains that verified, by everything their verdict rests on.
+/// Verified chains, keyed by everything that their verification depends on.
 ///
-/// Bounded; holds successes only. An entry is used only between the two times around its verification
-/// at which anything of its verdict could change (an end of validity, a CRL falling due), and never
-/// with other anchors or other collateral.
+/// Bounded; holds successes only. The result of a verification can only change at certain times (a
+/// certificate starts or ends to be valid, a CRL falls due): an entry is used only between the two such times
+/// around its verification, and only with the same anchors and the same collateral.
 pub struct ChainCache {
     chains: Cache<[u8; 32], VerifiedChain>,
 }
@@ -27,10 +27,10 @@ impl ChainCache {
         Self { chains: Cache::new(capacity) }
     }
 
-    /// Verifies a chain, or remembers that it did.
+    /// Verifies a chain, or returns a cached result.
     ///
     /// # Errors
-    /// As [`verify`]; refusals are not remembered.
+    /// As [`verify`]; refusals are not cached.
     pub fn verify(&self, request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
         request.check_bounds()?;
         let key = key(request);
@@ -42,7 +42,7 @@ impl ChainCache {
         Ok(chain)
     }
 
-    /// How many chains are remembered.
+    /// Number of cached chains.
     #[must_use]
     pub fn len(&self) -> usize {
         self.chains.len()

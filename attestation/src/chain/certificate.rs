@@ -1,7 +1,7 @@
-//! An X.509 certificate, taken apart once.
+//! A parsed X.509 certificate.
 //!
-//! Parsing says nothing about who signed it: a [`Certificate`] is trustworthy only when it comes out
-//! of a verified chain.
+//! Parsing says nothing about who signed it: a [`Certificate`] is trustworthy only as part of a verified
+//! chain.
 
 use der::Decode;
 use der::asn1::ObjectIdentifier;
@@ -30,19 +30,19 @@ pub struct Certificate {
     pub(crate) may_sign_certificates: bool,
     pub(crate) path_length: Option<u8>,
     pub(crate) crl_urls: Vec<String>,
-    /// Subject key identifier, where it has one that can be read.
+    /// Subject key identifier; `None` if absent or unreadable.
     pub(crate) key_id: Option<Vec<u8>>,
-    /// Key identifier of its issuer, likewise.
+    /// Authority key identifier; `None` if absent or unreadable.
     pub(crate) authority_key_id: Option<Vec<u8>>,
     key_usage: Option<KeyUsage>,
 }
 
-/// An extension as it stands in the certificate.
+/// An extension, not decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// What it is.
+    /// Its type.
     pub oid: ObjectIdentifier,
-    /// Whether who does not know it must refuse.
+    /// Whether a verifier that does not know it must refuse the certificate.
     pub critical: bool,
     /// Content of its OCTET STRING.
     pub value: Vec<u8>,
@@ -104,8 +104,8 @@ impl Certificate {
         found.map(|extension| extension.value.as_slice())
     }
 
-    /// Addresses of the issuer's certificate, as the certificate names them (RFC 5280 §4.2.2.1). Anybody can write
-    /// anything there.
+    /// URLs of the issuer's certificate, as the certificate names them (RFC 5280 §4.2.2.1). They are
+    /// unverified: anybody can write anything there.
     #[must_use]
     pub fn issuer_urls(&self) -> Vec<&str> {
         identifiers::issuer_urls(&self.extensions)
@@ -116,8 +116,8 @@ impl Certificate {
         raw::PublicKeyInfo::parse(&self.spki).map(|info| info.key)
     }
 
-    /// `None`: malformed, not version 3 (RFC 5280 §4.1.2.1), an extension occurs twice (RFC 5280 §4.2), or more than real ones
-    /// ever have.
+    /// `None` if malformed, not version 3 (RFC 5280 §4.1.2.1), an extension occurs twice (RFC 5280 §4.2), or
+    /// there are more extensions than real ones have.
     pub(crate) fn parse(encoded: &[u8]) -> Option<Self> {
         let Fields { serial, sequences: [issuer, validity, subject, spki], rest } = Fields::parse(encoded)?;
         let validity = Validity::from_der(validity).ok()?;
@@ -144,7 +144,7 @@ impl Certificate {
     }
 }
 
-/// The names and the key in a certificate: all that it takes to see whether it may matter.
+/// The names and the key of a certificate: enough to see whether it may be relevant.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'a> {
     /// The certificate.
@@ -164,12 +164,12 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The fields that every certificate has, as they stand.
+/// The mandatory fields, not decoded.
 struct Fields<'a> {
     serial: &'a [u8],
     /// Issuer, validity, subject, key.
     sequences: [&'a [u8]; 4],
-    /// What follows the key.
+    /// The fields after the key.
     rest: &'a [u8],
 }
 
@@ -200,7 +200,8 @@ fn take_sequences<'a>(rest: &mut &'a [u8]) -> Option<[&'a [u8]; 4]> {
     Some(out)
 }
 
-/// What follows the key: unique identifiers (RFC 5280 §4.1.2.8) are skipped, extensions (§4.1.2.9) read.
+/// The fields after the key: unique identifiers (RFC 5280 §4.1.2.8) are skipped, extensions (§4.1.2.9) are
+/// read.
 fn extensions(mut rest: &[u8]) -> Option<Vec<Extension>> {
     let mut found: Vec<Extension> = Vec::new();
     while !rest.is_empty() {
@@ -253,10 +254,10 @@ pub(crate) fn full_names(name: &DistributionPointName) -> Vec<String> {
     names.iter().filter_map(uri).collect()
 }
 
-/// How many extensions a certificate may have; real ones have up to fourteen.
+/// Upper limit of extensions; real certificates have up to fourteen.
 const MAX_EXTENSIONS: usize = 64;
-/// How much x509-cert may be given that may hold a Name: it sorts the sets in one by insertion, which on
-/// 14 KiB takes as long as thousands of signatures.
+/// Upper limit of bytes passed to x509-cert that may contain a Name: it sorts the sets in one by insertion,
+/// which for 14 KiB takes as long as thousands of signatures.
 pub(super) const MAX_DECODED: usize = 1024;
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");

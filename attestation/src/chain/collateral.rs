@@ -1,7 +1,7 @@
-//! Collateral: what a verifier needs beside the evidence, parsed when it is loaded.
+//! Collateral: CRLs and issuing CAs that a verifier needs beside the evidence, parsed when they are loaded.
 //!
-//! It is not trusted: certificates must chain to an anchor, and a CRL counts only where its signature
-//! verifies under the issuer of the certificate in question.
+//! It is not trusted: certificates must chain to an anchor, and a CRL counts only if the issuer of the
+//! certificate in question signed it.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::CertificateRevocationListDer;
@@ -14,14 +14,14 @@ use super::crl::Crl;
 use super::crl::CrlFlaw;
 use super::der;
 
-/// Collateral is refused as a whole.
+/// Why collateral is refused; it is refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CollateralError {
     /// A file holds neither certificates nor CRLs.
     #[error("neither a certificate nor a CRL in the file, in PEM or DER")]
     Unrecognised,
-    /// More items, or a larger one, than a deployment can need.
-    #[error("too many or too large certificates or CRLs")]
+    /// More items than the limit, or a larger one.
+    #[error("too many certificates or CRLs, or one is too large")]
     TooLarge,
     /// A certificate cannot be read.
     #[error("certificate {index}: malformed")]
@@ -35,19 +35,19 @@ pub enum CollateralError {
         /// Position, from 0.
         index: usize,
     },
-    /// A CRL is a delta, indirect, or has an unknown critical extension.
-    #[error("CRL {index}: of a kind that is not supported")]
+    /// A CRL is a delta or indirect CRL, or has an unknown critical extension.
+    #[error("CRL {index}: its kind is not supported")]
     UnsupportedCrl {
         /// Position, from 0.
         index: usize,
     },
 }
 
-/// How many CRLs collateral may hold.
+/// Upper limit of CRLs.
 pub const MAX_CRLS: usize = 128;
-/// How large a CRL may be.
+/// Upper limit of a CRL's size in bytes.
 pub const MAX_CRL_LENGTH: usize = 8 * 1024 * 1024;
-/// How many certificates collateral may hold.
+/// Upper limit of certificates.
 pub const MAX_COLLATERAL_CERTIFICATES: usize = 128;
 
 /// CRLs and issuing CAs. Never changes: new collateral is a new value with another digest.
@@ -58,14 +58,14 @@ pub struct Collateral {
     digest: Digest32,
 }
 
-/// What a CRL says of itself; its signature has not been checked.
+/// Metadata that a CRL contains; its signature has not been verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrlSummary {
     /// Issuer, an encoded Name.
     pub issuer: Vec<u8>,
     /// Time of issue.
     pub this_update: UnixTime,
-    /// When the next list is due.
+    /// `nextUpdate`.
     pub next_update: Option<UnixTime>,
     /// Its CRL number, big-endian, without leading zeros; empty where it has none.
     pub number: Vec<u8>,
@@ -74,14 +74,14 @@ pub struct CrlSummary {
 }
 
 impl CrlSummary {
-    /// Whether the list was issued before another one of the same issuer: by its time, then by its number.
+    /// Whether this CRL was issued before another one of the same issuer: by `thisUpdate`, then by number.
     #[must_use]
     pub fn is_older_than(&self, other: &Self) -> bool {
         let order = |this: &Self| (this.this_update, this.number.len());
         (order(self), &self.number) < (order(other), &other.number)
     }
 
-    /// Whether the next list is not yet due.
+    /// Whether `now` is between `thisUpdate` and `nextUpdate`.
     #[must_use]
     pub fn is_current(&self, now: UnixTime) -> bool {
         self.this_update <= now && self.next_update.is_some_and(|next| now < next)
@@ -116,20 +116,20 @@ impl Collateral {
         })
     }
 
-    /// No collateral: issuing CAs come from the table or the evidence, revocation is `absent`
-    /// wherever a CRL would be needed.
+    /// No collateral: issuing CAs come from the table or the evidence, and revocation is `absent` wherever a
+    /// CRL is needed.
     #[must_use]
     pub fn empty() -> Self {
         Self { crls: Vec::new(), certificates: Vec::new(), digest: digest(&[], &[]) }
     }
 
-    /// Digest of all of it; whatever was remembered under another one is verified again.
+    /// Digest of all of it; nothing cached under another digest is used.
     #[must_use]
     pub const fn digest(&self) -> Digest32 {
         self.digest
     }
 
-    /// What the CRLs say of themselves.
+    /// The metadata of the CRLs.
     pub fn crl_summaries(&self) -> impl Iterator<Item = CrlSummary> {
         self.crls.iter().map(|crl| CrlSummary {
             issuer: crl.issuer.clone(),
@@ -149,7 +149,7 @@ impl Collateral {
     }
 }
 
-/// Sorts what a file holds, PEM or one DER item, into CRLs and certificates.
+/// Sorts the content of a file, PEM or one DER item, into CRLs and certificates.
 ///
 /// # Errors
 /// When the file holds neither.

@@ -1,7 +1,7 @@
 //! Certificate revocation lists, parsed once; their signature is checked against each issuer in use.
 //!
-//! Complete lists of one issuer only: delta and indirect lists and unknown critical extensions are
-//! refused when collateral is read, never skipped.
+//! Only complete CRLs of one issuer: delta and indirect CRLs and unknown critical extensions are refused when
+//! collateral is loaded, never skipped.
 
 use std::sync::OnceLock;
 
@@ -20,7 +20,7 @@ use super::der as raw;
 use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
 
-/// A list as its issuer wrote it; nothing here says that the issuer did.
+/// A parsed CRL. Its signature has not been verified.
 #[derive(Clone, Debug)]
 pub(crate) struct Crl {
     encoded: Vec<u8>,
@@ -28,25 +28,26 @@ pub(crate) struct Crl {
     pub(crate) issuer: Vec<u8>,
     pub(crate) this_update: UnixTime,
     pub(crate) next_update: Option<UnixTime>,
-    /// CRL number without leading zeros; empty where the list has none that can be read.
+    /// CRL number without leading zeros; empty if absent or unreadable.
     pub(crate) number: Vec<u8>,
     /// Sorted.
     pub(crate) revoked: Vec<Vec<u8>>,
     scope: Scope,
-    /// The key, and what for, that the signature verified under: a list serves many chains.
+    /// The key under which the signature was verified, and for which purpose: one CRL is used for many
+    /// chains.
     signer: OnceLock<(Purpose, Vec<u8>)>,
 }
 
-/// Which certificates of the issuer the list covers.
+/// The certificates that a CRL covers.
 #[derive(Clone, Debug, Default)]
 struct Scope {
-    /// Those with one of these distribution points; `None`: all.
+    /// Only those with one of these distribution points; `None`: all.
     urls: Option<Vec<String>>,
     only_leaves: bool,
     only_authorities: bool,
 }
 
-/// Why a list is not usable.
+/// Why a CRL cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CrlFlaw {
     Malformed,
@@ -83,7 +84,7 @@ impl Crl {
         })
     }
 
-    /// Whether the key signed the list, in a way that chains for this purpose may use.
+    /// Whether the key signed the CRL, with an algorithm allowed for this purpose.
     pub(crate) fn is_signed_by(&self, spki: &[u8], purpose: Purpose) -> bool {
         if self.signer.get().is_some_and(|(known, key)| *known == purpose && key == spki) {
             return true;
@@ -96,7 +97,7 @@ impl Crl {
         verifies
     }
 
-    /// Whether the list covers a certificate with these distribution points (RFC 5280 §6.3.3 (b)(2)).
+    /// Whether the CRL covers a certificate with these distribution points (RFC 5280 §6.3.3 (b)(2)).
     pub(super) fn covers(&self, urls: &[String], is_ca: bool) -> bool {
         let in_urls = self.scope.urls.as_ref().is_none_or(|own| own.iter().any(|url| urls.contains(url)));
         in_urls && !(is_ca && self.scope.only_leaves) && (is_ca || !self.scope.only_authorities)
@@ -106,14 +107,15 @@ impl Crl {
         self.revoked.binary_search_by(|known| known.as_slice().cmp(magnitude(serial))).is_ok()
     }
 
-    /// Whether the next list is not yet due (RFC 5280 §5.1.2.5; without that time nobody can say).
+    /// Whether `now` is between `thisUpdate` and `nextUpdate` (RFC 5280 §5.1.2.5). A CRL without `nextUpdate`
+    /// is never current.
     pub(super) fn is_current(&self, now: UnixTime) -> bool {
         self.this_update <= now && self.next_update.is_some_and(|next| now < next)
     }
 }
 
-/// SHA-256 of the key of the anchor that signed this list, DER, as far as this can be said without a certificate of its
-/// issuer: anchors of one name may have different keys. The lists of CAs below an anchor are judged with each chain only.
+/// SHA-256 of the key of the anchor that signed this CRL (DER). Several anchors with one name may have
+/// different keys. CRLs of CAs below an anchor are only verified together with a chain.
 #[must_use]
 pub fn crl_signer(encoded: &[u8], anchors: &TrustAnchors) -> Option<Digest32> {
     let (list, signed) = Crl::parse(encoded).ok().zip(raw::Signed::parse(encoded))?;
@@ -125,13 +127,13 @@ pub fn crl_signer(encoded: &[u8], anchors: &TrustAnchors) -> Option<Digest32> {
     signer.map(|ca| Digest32::of(&ca.spki))
 }
 
-/// Whether the key, an encoded `SubjectPublicKeyInfo`, signed this list, DER.
+/// Whether the key, an encoded `SubjectPublicKeyInfo`, signed this CRL (DER).
 #[must_use]
 pub fn crl_is_signed_by(encoded: &[u8], spki: &[u8]) -> bool {
     raw::Signed::parse(encoded).is_some_and(|signed| algorithms::verify(algorithms::ANY, spki, &signed))
 }
 
-/// A serial number (RFC 5280 §4.1.2.2) without the zero byte that keeps a large one positive.
+/// A serial number (RFC 5280 §4.1.2.2) without its leading zero byte.
 fn magnitude(serial: &[u8]) -> &[u8] {
     match serial.split_first() {
         Some((0, rest)) => rest,
@@ -139,7 +141,7 @@ fn magnitude(serial: &[u8]) -> &[u8] {
     }
 }
 
-/// RFC 5280 §5.1.2: version (optional), algorithm, issuer, … The algorithm must be the outer one.
+/// RFC 5280 §5.1.2: version (optional), algorithm, issuer, … The algorithm must equal the outer one.
 fn issuer<'a>(signed: &raw::Signed<'a>) -> Option<&'a [u8]> {
     let mut rest = raw::content_of(raw::SEQUENCE, signed.message)?;
     let mut algorithm = raw::take(&mut rest)?;
@@ -158,7 +160,7 @@ fn number(extensions: &[Extension]) -> Vec<u8> {
     magnitude(number.unwrap_or_default()).to_vec()
 }
 
-/// RFC 5280 §5.2: an extension that is critical and unknown makes a list unusable.
+/// RFC 5280 §5.2: an unknown critical extension makes a CRL unusable.
 fn scope(extensions: &[Extension]) -> Result<Scope, CrlFlaw> {
     let mut scope = Scope::default();
     for extension in extensions {

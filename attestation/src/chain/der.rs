@@ -1,6 +1,6 @@
-//! The little DER that is read by hand, because the signed bytes must be the received bytes.
+//! Minimal DER parsing by hand, for fields whose exact bytes matter.
 //!
-//! Strict: definite, minimal lengths; nothing left over.
+//! Strict: definite, minimal lengths; no trailing bytes.
 
 /// Tag of SEQUENCE.
 pub(crate) const SEQUENCE: u8 = 0x30;
@@ -17,11 +17,11 @@ pub(crate) struct Element<'a> {
     pub(crate) encoded: &'a [u8],
 }
 
-/// Takes the first element off `input`.
+/// Removes the first element from `input`.
 pub(crate) fn take<'a>(input: &mut &'a [u8]) -> Option<Element<'a>> {
     let whole = *input;
     let (&tag, rest) = whole.split_first()?;
-    // Tag numbers above 30 occur in none of the formats read here.
+    // Tag numbers above 30 do not occur in these formats.
     if tag & 0x1f == 0x1f {
         return None;
     }
@@ -48,14 +48,14 @@ fn long_length(bytes: &[u8]) -> Option<usize> {
     (length >= 0x80).then_some(length)
 }
 
-/// Content of the one element that `encoded` is.
+/// Content of the only element in `encoded`.
 pub(crate) fn content(encoded: &[u8]) -> Option<&[u8]> {
     let mut rest = encoded;
     let element = take(&mut rest)?;
     rest.is_empty().then_some(element.content)
 }
 
-/// Content of the one element that `encoded` is, if it has this tag.
+/// Content of the only element in `encoded`, if it has this tag.
 pub(crate) fn content_of(tag: u8, encoded: &[u8]) -> Option<&[u8]> {
     if encoded.first() == Some(&tag) { content(encoded) } else { None }
 }

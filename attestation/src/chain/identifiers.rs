@@ -1,6 +1,6 @@
-//! The extensions that tell which key issued a certificate, and where the issuer's certificate is published.
+//! The extensions that identify the issuer's key and the URL of its certificate.
 //!
-//! They only help to find an issuer: what cannot be read counts as absent, and the signature decides.
+//! They only help to find an issuer: unreadable ones count as absent, and the signature decides.
 
 use der::asn1::ObjectIdentifier;
 
@@ -57,7 +57,7 @@ const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap(
 const AUTHORITY_INFORMATION_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
 /// 1.3.6.1.5.5.7.48.2
 const CA_ISSUERS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02];
-/// Addresses of one certificate that are read; Google's certificates have one.
+/// Upper limit of URLs read per certificate; Google's certificates have one.
 const MAX_URLS: usize = 3;
 /// Bytes of an address.
 const MAX_URL: usize = 512;

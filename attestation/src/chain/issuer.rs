@@ -1,4 +1,5 @@
-//! Issuing CAs that are not known: what a certificate says of its issuer, and whether a CA that was found may issue.
+//! Unknown issuing CAs: what a certificate says about its issuer, and whether a fetched CA may be that
+//! issuer.
 
 use std::fmt;
 
@@ -16,19 +17,19 @@ use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
 use crate::anchors::TrustedCa;
 
-/// What a certificate says of an issuer that nobody here knows. Nothing vouches for any of it.
+/// What a certificate says about an issuer that is not known here. None of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownIssuer {
     /// Key identifier of the issuer.
     pub key_id: Vec<u8>,
-    /// Where the certificate says that the issuer's is.
+    /// The URL of the issuer's certificate.
     pub url: Option<String>,
-    /// The same, where it has the shape of the vendor's addresses: only then is it asked.
+    /// The same URL, if it has a shape that the vendor uses: only then is it fetched.
     pub address: Option<IssuerAddress>,
 }
 
 impl UnknownIssuer {
-    /// Reads it out of a certificate; `None` when that does not name the key of its issuer.
+    /// Reads it from a certificate; `None` if that has no authority key identifier.
     pub(crate) fn of(leaf: &[u8], purpose: Purpose) -> Option<Self> {
         let leaf = Certificate::parse(leaf)?;
         let urls = leaf.issuer_urls();
@@ -53,8 +54,9 @@ impl fmt::Display for UnknownIssuer {
     }
 }
 
-/// Verifies that a certificate is that of an issuing CA with this key identifier, where one is given, below an anchor
-/// that serves the purpose. Its revocation is judged with each chain that it is part of; gives the CRLs that it names.
+/// Verifies that a certificate is an issuing CA under an anchor for this purpose, with this key identifier if
+/// one is given. Its own revocation is checked with each chain that it is part of. Returns the CRL URLs that
+/// it names.
 ///
 /// # Errors
 /// As for chains; [`ChainError::UnknownIssuer`] also for a CA with another key.
@@ -71,7 +73,7 @@ pub fn verify_issuer(
     }
     let certificate = Certificate::parse(encoded).ok_or(ChainError::Malformed)?;
     let signed = der::Signed::parse(encoded).ok_or(ChainError::Malformed)?;
-    // RFC 5280 §4.2.1.2: a CA's certificate has the identifier of its key.
+    // RFC 5280 §4.2.1.2: a CA's certificate contains the identifier of its key.
     if key_id.is_some() && certificate.key_id.as_deref() != key_id {
         return Err(ChainError::UnknownIssuer);
     }

@@ -1,10 +1,10 @@
 //! ECDSA P-256 with SHA-256 by aws-lc, and a cache of the signatures that verified.
 //!
-//! Whether a signature verifies is a function of key, message and signature. So what verified once is not
-//! computed again, whoever asks: path validation, or a library that takes an algorithm but no state and is reached
-//! through a variable of the thread. Nothing else is remembered: dates, revocation and
-//! TCB are judged anew each time, so that no verdict can change. Only what verified under keys of a trusted
-//! chain gets here, and the cache is bounded.
+//! Whether a signature verifies depends only on key, message and signature, so a verified one need not be
+//! computed again, whichever code asks: path validation, or a library that takes an algorithm without state
+//! and reaches the cache through a thread-local variable. Nothing else is cached: dates, revocation and TCB
+//! are evaluated each time, so no result can change. The cache is bounded, and only holds signatures verified
+//! under keys of a trusted chain.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -17,7 +17,7 @@ use rustls_pki_types::InvalidSignature;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 use webpki::aws_lc_rs::ECDSA_P256_SHA256;
 
-/// Digests of key, message and signature that verified.
+/// Digests of verified (key, message, signature) tuples.
 pub(crate) struct SignatureCache {
     verified: Cache<[u8; 32], ()>,
 }
@@ -32,12 +32,12 @@ impl SignatureCache {
     }
 }
 
-/// What a verification knows while it runs.
+/// The cache in scope of one verification.
 #[derive(Clone)]
 struct Scope {
     cache: Arc<SignatureCache>,
-    /// A signature that was verified in this verification and is not worth caching: that of the evidence itself, since
-    /// all evidence has another.
+    /// A signature verified during this verification that is not worth caching: the evidence's own, since it
+    /// differs for all evidence.
     own: Option<[u8; 32]>,
 }
 
@@ -57,7 +57,8 @@ pub(crate) fn with<R>(cache: &Arc<SignatureCache>, verification: impl FnOnce() -
     verification()
 }
 
-/// Verifies a signature, `Ecdsa-Sig-Value`, that evidence has for itself. One that `verification` meets again is known.
+/// Verifies the evidence's own signature, an `Ecdsa-Sig-Value`. If `verification` meets it again, it is not
+/// computed again.
 pub(crate) fn verify_own(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     if ECDSA_P256_SHA256.verify_signature(key, message, signature).is_err() {
         return false;
@@ -70,7 +71,7 @@ pub(crate) fn verify_own(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     true
 }
 
-/// The algorithm with the cache in scope. Without one it is the plain one.
+/// The algorithm, using the cache in scope, if any.
 pub(crate) static CACHED_P256: &dyn SignatureVerificationAlgorithm = &CachedP256;
 
 #[derive(Debug)]

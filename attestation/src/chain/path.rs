@@ -1,12 +1,14 @@
-//! Which certificates path building gets to see: one path, not all that came along.
+//! Selects the certificates that path building gets: one candidate path, instead of all certificates that
+//! came along.
 //!
-//! RFC 5280 §6.1 validates a path and leaves its choice open. webpki tries what it is given in every order, and that costs without bound in practice when
-//! certificates bear each other's names. So the issuers are picked here: each by its name, one for
-//! each name. Nothing is trusted for that; webpki verifies what was picked, and the anchors.
+//! RFC 5280 §6.1 validates a path, but does not say how to choose one. webpki tries the given certificates in
+//! every order, which takes practically unbounded time when certificates have each other's names. So issuers
+//! are selected here, by name, one for each name. This selection is not trusted: webpki verifies the selected
+//! path up to an anchor.
 //!
-//! Anybody can send certificates with an issuer's name, before anything limits how often. So what came
-//! along is bounded in what it costs: its keys are no dearer to verify with than real CAs' keys, and
-//! [`MAX_TRIED`] of a name are tried, after those that the operator gave.
+//! Anybody can send certificates with an issuer's name, before any rate limit applies. So the cost of
+//! received certificates is bounded: their keys must not be slower to verify with than real CAs' keys, and at
+//! most [`MAX_TRIED`] with the same name are tried, after those in the collateral.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::alg_id;
@@ -22,17 +24,17 @@ use super::der::PublicKeyInfo;
 use super::der::Signed;
 use crate::anchors::TrustedCa;
 
-/// The leaf and the issuers that were picked for it, in order.
+/// The leaf and the issuers selected for it, in order.
 pub(super) struct Line<'a> {
     /// The issuers, DER.
     pub(super) issuers: Vec<CertificateDer<'a>>,
-    /// Of each certificate, the leaf first: its issuer's name and the key identifier that it names for it.
+    /// For each certificate, starting with the leaf: its issuer's name and authority key identifier.
     issued_by: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 impl Line<'_> {
-    /// Whether the anchor may have issued a certificate of this line. Google has many CAs of one name, so that the
-    /// name alone says little: of two different key identifiers, the keys are different.
+    /// Whether the anchor may have issued a certificate of this path. Google has many CAs with the same name,
+    /// so the name alone is not enough: different key identifiers mean different keys.
     pub(super) fn may_end_at(&self, ca: &TrustedCa) -> bool {
         let of_name = |(name, _): &&(Vec<u8>, _)| der::content(name) == Some(ca.pinned.subject.as_ref());
         let mut named = self.issued_by.iter().filter(of_name).peekable();
@@ -40,12 +42,12 @@ impl Line<'_> {
     }
 }
 
-/// Whether two key identifiers may be those of one key: where either is unknown, they may.
+/// Whether two key identifiers may belong to one key: true if either is unknown.
 fn may_be_same(one: Option<&[u8]>, other: Option<&[u8]>) -> bool {
     one.zip(other).is_none_or(|(one, other)| one == other)
 }
 
-/// The line from the leaf upwards, as far as its issuers are there.
+/// The path from the leaf upwards, as far as issuers are available.
 ///
 /// # Errors
 /// [`ChainError::Malformed`] when a certificate that came with the leaf cannot be read.
@@ -55,7 +57,7 @@ pub(super) fn above<'a>(leaf: &Certificate, request: &ChainRequest<'a>) -> Resul
     let mut issued_by = vec![(leaf.issuer.clone(), leaf.authority_key_id.clone())];
     let (mut below, mut wanted, mut key_id) =
         (request.leaf, leaf.issuer.clone(), leaf.authority_key_id.clone());
-    // No name twice: what is picked is a line without branches.
+    // Each name only once, so the result is a path without branches.
     while path.iter().all(|picked| picked.subject != wanted) {
         let Some(next) = pool.issuer(&wanted, key_id.as_deref(), below, request) else { break };
         path.push(next);
@@ -67,16 +69,16 @@ pub(super) fn above<'a>(leaf: &Certificate, request: &ChainRequest<'a>) -> Resul
     Ok(Line { issuers, issued_by })
 }
 
-/// Where issuers are looked for.
+/// The certificates among which issuers are looked for.
 pub(super) struct Pool<'a> {
     /// From the collateral.
     known: Vec<Names<'a>>,
-    /// What came with the leaf, but for what is dear.
+    /// What came with the leaf, except for keys that are slow to verify with.
     given: Vec<Names<'a>>,
 }
 
 impl<'a> Pool<'a> {
-    /// All that there is for this request.
+    /// The candidates for this request.
     ///
     /// # Errors
     /// [`ChainError::Malformed`] when a certificate that came with the leaf cannot be read.
@@ -88,8 +90,8 @@ impl<'a> Pool<'a> {
         Ok(Self { known: known.filter_map(|encoded| Names::parse(encoded)).collect(), given })
     }
 
-    /// The certificate of that name and key identifier; where several have them, the first that fits, or else the
-    /// first, so that the flaw is found where it is judged.
+    /// The certificate with this name and key identifier. If there are several, the first whose key verifies
+    /// the signature; if none does, the first, so that validation reports the fault.
     fn issuer(
         &self,
         name: &[u8],
@@ -101,7 +103,7 @@ impl<'a> Pool<'a> {
         all.extend(named(&self.given, name));
         all.retain(|names| has_key_id(names, key_id));
         let first = *all.first()?;
-        // What comes with evidence is often in the collateral as well.
+        // Received certificates are often in the collateral as well.
         if all.iter().all(|other| other.encoded == first.encoded) {
             return Some(first);
         }
@@ -113,7 +115,7 @@ impl<'a> Pool<'a> {
         Some(fitting.map_or(first, |(names, _)| names))
     }
 
-    /// The certificates of that name whose keys are tried, in this order.
+    /// The certificates with this name whose keys are tried, in this order.
     pub(super) fn tried(
         &self,
         name: &[u8],
@@ -133,13 +135,13 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// Whether the certificate may be that of the key with this identifier.
+/// Whether the certificate may belong to the key with this identifier.
 fn has_key_id(names: &Names<'_>, key_id: Option<&[u8]>) -> bool {
     let own = || Certificate::parse(names.encoded).and_then(|certificate| certificate.key_id);
     key_id.is_none() || may_be_same(key_id, own().as_deref())
 }
 
-/// Those with this subject, each once.
+/// The certificates with this subject, without duplicates.
 fn named<'a>(all: &[Names<'a>], subject: &[u8]) -> Vec<Names<'a>> {
     let mut found: Vec<Names<'a>> = Vec::new();
     for names in all.iter().filter(|names| names.subject == subject) {
@@ -150,17 +152,18 @@ fn named<'a>(all: &[Names<'a>], subject: &[u8]) -> Vec<Names<'a>> {
     found
 }
 
-/// Whether verifying with the key costs no more than with that of a real CA. RSA is dear with a long
-/// modulus and with a long exponent.
+/// Whether verifying with the key costs no more than with a real CA's. RSA is slow with a long modulus or a
+/// long exponent.
 pub(super) fn is_affordable(spki: &[u8]) -> bool {
     let Some(key) = PublicKeyInfo::parse(spki) else {
         return false;
     };
-    // Other kinds have one size.
+    // Other kinds of keys have a fixed size.
     key.algorithm != alg_id::RSA_ENCRYPTION.as_ref() || has_usual_numbers(key.key).unwrap_or(false)
 }
 
-/// `RSAPublicKey { modulus, exponent }`: the first up to [`MAX_RSA_MODULUS`], the second 65537.
+/// `RSAPublicKey { modulus, exponent }`: a modulus of at most [`MAX_RSA_MODULUS`] bytes, and the exponent
+/// 65537.
 fn has_usual_numbers(key: &[u8]) -> Option<bool> {
     let mut rest = der::content_of(der::SEQUENCE, key)?;
     let modulus = der::take(&mut rest).filter(|number| number.tag == der::INTEGER)?.content;
@@ -173,7 +176,7 @@ fn is_valid(certificate: &Certificate, now: UnixTime) -> bool {
     certificate.not_before <= now && now <= certificate.not_after
 }
 
-/// How many certificates of one name that came with the leaf are tried.
+/// How many received certificates with the same name are tried.
 pub(super) const MAX_TRIED: usize = 2;
-/// Bytes of the longest modulus of a real CA: 4096 bits.
+/// The longest modulus of a real CA in bytes: 4096 bits.
 const MAX_RSA_MODULUS: usize = 512;

@@ -1,5 +1,5 @@
-//! Revocation as a claim: a revoked certificate is an error, stale or missing CRLs are reported as such. RFC 5280 §6.3.3 ends
-//! in an undetermined status there, which is for a policy to judge.
+//! Revocation: a revoked certificate is an error, stale or missing CRLs become a claim. In these cases RFC
+//! 5280 §6.3.3 ends with an undetermined status; here the policy decides.
 
 use serde::Serialize;
 use vouchsafe_protocol::UnixTime;
@@ -9,39 +9,40 @@ use super::certificate::Certificate;
 use super::collateral::Collateral;
 use crate::anchors::Purpose;
 
-/// How current the revocation data of a chain is, the worst of its certificates.
+/// How current the revocation data of a chain is; the least current certificate determines the value.
 ///
-/// Every certificate with a CRL distribution point counts; one without counts by its issuer. Where no
-/// certificate of the chain has one, the certificate below the root counts.
+/// Certificates with a CRL distribution point determine it; one without needs no CRL, but is refused if one
+/// revokes it. If no certificate of the chain has a distribution point, the certificate below the root
+/// determines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Revocation {
-    /// A current CRL of its issuer, for each.
+    /// Each has a current CRL of its issuer.
     Fresh,
     /// No certificate of the chain names a CRL, and the vendor publishes none for this hierarchy:
     /// [`Purpose::has_revocation`] decides, never the certificates alone.
     NotOffered,
-    /// At least one has only a CRL whose successor is overdue.
+    /// At least one has only a CRL whose next update is overdue.
     Stale,
     /// At least one has no CRL at all.
     Absent,
 }
 
-/// A CRL that a verified chain names and that is not there, or is overdue.
+/// A CRL that a verified chain names and that is missing or overdue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MissingCrl {
     /// The distribution points of the certificate, each an alternative.
     pub addresses: Vec<String>,
-    /// The key that has to sign the list, an encoded `SubjectPublicKeyInfo`.
+    /// The key that must have signed the CRL, an encoded `SubjectPublicKeyInfo`.
     #[serde(skip)]
     pub issuer_key: Vec<u8>,
 }
 
-/// What the CRLs say about a path.
+/// The revocation status of a path.
 pub(super) struct Judgement {
     pub(super) revocation: Revocation,
     pub(super) missing: Vec<MissingCrl>,
-    /// Who issues the CRLs that this rests on, encoded Names.
+    /// Issuers of the CRLs that were used, encoded Names.
     pub(super) issuers: Vec<Vec<u8>>,
 }
 
@@ -68,11 +69,11 @@ impl Link {
     }
 }
 
-/// Judges a path, ordered from the leaf to the certificate below the root. Adds the times at which
-/// the verdict may change.
+/// Evaluates a path, ordered from the leaf to the certificate below the root. Adds the times at which the
+/// result may change.
 ///
 /// # Errors
-/// A certificate is in a CRL of its issuer, whether that list is current or not.
+/// A certificate is in a CRL of its issuer, whether that CRL is current or not.
 pub(super) fn judge(
     path: &[Link],
     collateral: &Collateral,
@@ -114,8 +115,9 @@ fn status(
 ) -> Result<Revocation, ChainError> {
     let mut status = Revocation::Absent;
     for crl in collateral.crls().iter().filter(|crl| crl.issuer == link.issuer) {
-        // RFC 5280 §4.1.2.2: serial numbers are the issuer's: whichever of its lists names one, for whatever distribution
-        // point, has revoked it. That it is not named says something only in a list that covers it.
+        // RFC 5280 §4.1.2.2: serial numbers are unique per issuer, so a certificate is revoked if any CRL of
+        // its issuer lists it, for whatever distribution point. That it is not listed means something only in
+        // a CRL that covers it.
         let is_revoked = crl.revokes(&link.serial);
         let counts = is_revoked || crl.covers(&link.crl_urls, link.is_ca);
         if !counts || !crl.is_signed_by(&link.issuer_spki, purpose) {

@@ -16,7 +16,7 @@ use crate::test_util::ca::encode;
 use crate::test_util::ca::google::INTERMEDIATE_SERIAL;
 use crate::test_util::ca::google::ROOT_CRL_URI;
 
-/// 2025-11-01, inside every certificate of Google's in the evidence and of the fakes.
+/// 2025-11-01: all of Google's certificates in the evidence and the fakes' are valid.
 const NOW: UnixTime = UnixTime(1_761_955_200);
 const DAY: u64 = 86_400;
 
@@ -99,7 +99,7 @@ fn a_fake_chain_verifies_under_its_anchor_and_nothing_else() {
 
 #[test]
 fn t10_a_look_alike_root_gives_nothing() {
-    // The names of Google's own hierarchy, other keys.
+    // The names of Google's own hierarchy, with other keys.
     let setup = Setup::new();
     let Some(real) = google_ca("gcp_ek_ak_ca_intermediate_v3.crt") else { return };
     let name = Certificate::parse(&real).unwrap().subject().to_vec();
@@ -192,7 +192,7 @@ fn path_lengths_are_enforced_for_intermediates_and_anchors() {
     let outcome = setup.verify_with(&setup.leaf(), &anchors, &Collateral::empty());
     assert_eq!(outcome.unwrap_err(), ChainError::IssuerConstraint);
 
-    // An "intermediate" that is no CA.
+    // An "intermediate" that is not a CA.
     let mut spec = root.ca_spec(setup.google.intermediate(), 5);
     spec.extensions = vec![encode::basic_constraints(false, None)];
     setup.certificates = vec![root.issue(&spec)];

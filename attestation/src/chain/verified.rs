@@ -1,4 +1,4 @@
-//! What is known of a chain once it has been verified.
+//! The result of verifying a chain.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ use super::revocation::Revocation;
 use crate::anchors::Product;
 use crate::anchors::Root;
 
-/// A chain that verified. Cheap to clone.
+/// A verified chain. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct VerifiedChain(pub(super) Arc<Verified>);
 
@@ -46,19 +46,19 @@ impl VerifiedChain {
         &self.0.leaf
     }
 
-    /// SHA-256 of the certificate in question.
+    /// SHA-256 of the leaf certificate.
     #[must_use]
     pub fn leaf_digest(&self) -> Digest32 {
         self.0.leaf_digest
     }
 
-    /// Who vouches for it.
+    /// The root that it chains to.
     #[must_use]
     pub fn root(&self) -> Root {
         self.0.root
     }
 
-    /// SHA-256 of the anchor that the path ends at.
+    /// SHA-256 of the anchor at the end of the path.
     #[must_use]
     pub fn anchor(&self) -> Digest32 {
         self.0.anchor
@@ -76,41 +76,41 @@ impl VerifiedChain {
         self.0.revocation
     }
 
-    /// The CRLs that it would take for [`Revocation::Fresh`].
+    /// The CRLs that are missing for [`Revocation::Fresh`].
     #[must_use]
     pub fn missing_crls(&self) -> &[MissingCrl] {
         &self.0.missing_crls
     }
 
-    /// Who issues the CRLs that [`Self::revocation`] rests on, encoded Names.
+    /// Issuers of the CRLs that [`Self::revocation`] is based on, encoded Names.
     #[must_use]
     pub fn crl_issuers(&self) -> &[Vec<u8>] {
         &self.0.crl_issuers
     }
 
-    /// Since when all of the chain is valid.
+    /// Start of the common validity of the chain.
     #[must_use]
     pub fn not_before(&self) -> UnixTime {
         self.0.not_before
     }
 
-    /// Until when all of the chain is valid, inclusive.
+    /// Last second of the common validity of the chain.
     #[must_use]
     pub fn not_after(&self) -> UnixTime {
         self.0.not_after
     }
 
-    /// How many certificates are between the leaf and the anchor.
+    /// Number of certificates between the leaf and the anchor.
     pub(crate) fn intermediates(&self) -> usize {
         self.0.intermediates
     }
 
-    /// Whether verification at `now` would say the same, with the same anchors and collateral.
+    /// Whether verification at `now` would give the same result, with the same anchors and collateral.
     pub(crate) fn holds_at(&self, now: UnixTime) -> bool {
         self.0.holds_from <= now && now < self.0.holds_until
     }
 
-    /// The leaf's key for P-384 signatures of fixed length, parsed once; `None` if it is another kind.
+    /// The leaf's key for P-384 signatures of fixed length, parsed once; `None` for other kinds of keys.
     pub(crate) fn p384_key(&self) -> Option<&ParsedPublicKey> {
         let parse = || {
             let info = der::PublicKeyInfo::parse(&self.0.leaf.spki)?;
@@ -122,7 +122,7 @@ impl VerifiedChain {
         self.0.p384.get_or_init(parse).as_ref()
     }
 
-    /// The leaf's key for RSASSA-PKCS1 signatures with SHA-256, parsed once; `None` if it is another kind.
+    /// The leaf's key for RSASSA-PKCS1 signatures with SHA-256, parsed once; `None` for other kinds of keys.
     pub(crate) fn rs256_key(&self) -> Option<&ParsedPublicKey> {
         let parse = || {
             let info = der::PublicKeyInfo::parse(&self.0.leaf.spki)?;

@@ -1,11 +1,11 @@
 //! The texts of EV_EFI_ACTION events (PFP 1.06 §10.4.4), all covered by their digests.
 //!
-//! Boot options: `Calling (Returning Calling)*`. Nothing is hidden by an option that returned, since its images are
-//! events like all others.
+//! Boot options: `Calling (Returning Calling)*`. An option that returned cannot hide what it ran: its images
+//! are logged like all others.
 //!
-//! Leaving the firmware: `(Invocation Failure)* Invocation [Success]`. Firmware logs an invocation for each attempt (PFP
-//! 1.06 §8.2.4 i); edk2 before 2024 left out those that failed: `Failure* Invocation [Success]`. No other event
-//! comes between these.
+//! Leaving the firmware: `(Invocation Failure)* Invocation [Success]`. Firmware logs an invocation for each
+//! attempt (PFP 1.06 §8.2.4 i); edk2 before 2024 omitted those that failed: `Failure* Invocation [Success]`.
+//! No other event may come between these.
 
 use super::Event;
 use super::boot::EventKind;
@@ -13,7 +13,7 @@ use super::error::EventLogError;
 use super::event_type::EventType;
 use super::rules::require_covered;
 
-/// State over the actions of PCR 4, 5 and 7.
+/// State machine of the actions in PCR 4, 5 and 7.
 #[derive(Default)]
 pub(super) struct Actions {
     option: BootOption,
@@ -21,7 +21,7 @@ pub(super) struct Actions {
     failed_exits: usize,
     /// A boot option returned.
     pub(super) returned: bool,
-    /// The firmware does not protect itself from DMA.
+    /// The firmware's DMA protection is disabled.
     pub(super) dma_protection_disabled: bool,
 }
 
@@ -70,8 +70,8 @@ impl Actions {
         }
     }
 
-    /// The first option is started before the separators, which firmware measures because of it (PFP 1.06 §3.3.4.5); others
-    /// after them.
+    /// The first boot option is started before the separators: firmware measures them when it starts the
+    /// option (PFP 1.06 §3.3.4.5). Further options come after them.
     fn boot_option(&mut self, event: &Event<'_>, after_separator: bool) -> Result<EventKind, EventLogError> {
         self.option = match (self.option, event.data == CALLING) {
             (BootOption::None, true) if !after_separator => BootOption::Called,
@@ -99,7 +99,7 @@ impl Actions {
         Ok(EventKind::ExitBootServices)
     }
 
-    /// Whether a boot option was started that did not return.
+    /// Whether a boot option was started and has not returned.
     pub(super) fn booted(&self) -> bool {
         self.option == BootOption::Called
     }
@@ -109,23 +109,24 @@ impl Actions {
         self.option == BootOption::Returned
     }
 
-    /// Whether an attempt to leave the firmware was logged: only the texts about that may follow.
+    /// Whether a call of ExitBootServices was logged; after that only further ExitBootServices events may
+    /// follow.
     pub(super) fn leaving(&self) -> bool {
         self.exit != Exit::None
     }
 
-    /// Whether the firmware was left, as far as the log tells.
+    /// Whether ExitBootServices succeeded, as far as the log says.
     pub(super) fn left(&self) -> bool {
         matches!(self.exit, Exit::Invoked | Exit::Left)
     }
 
-    /// Whether the text is one of PCR 5: that the firmware is left, or could not be.
+    /// Whether the text is one of the ExitBootServices actions of PCR 5.
     pub(super) fn is_exit(text: &[u8]) -> bool {
         [EXIT, EXIT_FAILURE, EXIT_SUCCESS].contains(&text)
     }
 
-    /// A boot without this event tells nothing about what ran: it is looked for before anything else, in the register
-    /// that has it.
+    /// Requires an ExitBootServices event in `register`. Without it a log proves nothing about what ran, so
+    /// this is checked first.
     pub(super) fn require_exit(events: &[Event<'_>], register: u8) -> Result<(), EventLogError> {
         let exit = |event: &&Event<'_>| {
             event.pcr == register && event.event_type == EventType::EFI_ACTION && event.data == EXIT
@@ -137,8 +138,8 @@ impl Actions {
     }
 }
 
-/// ExitBootServices fails when the memory map has changed (UEFI 2.10 §7.4.6): Linux then calls it a second time, boot loaders
-/// until it succeeds.
+/// ExitBootServices fails when the memory map has changed (UEFI 2.10 §7.4.6). Linux then calls it once more,
+/// boot loaders repeat it until it succeeds.
 const MAX_FAILED_EXITS: usize = 8;
 
 const CALLING: &[u8] = b"Calling EFI Application from Boot Option";

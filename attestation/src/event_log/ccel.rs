@@ -1,4 +1,4 @@
-//! The event log of TDX (CCEL): strict parser, replay to RTMRs, and what a boot can be said to have been.
+//! The event log of TDX (CCEL): strict parser, replay to RTMRs, and what the log proves about the boot.
 
 mod error;
 mod machine;
@@ -19,33 +19,33 @@ use super::EventType;
 /// Registers that a TD can extend (DCAP API A.3.2).
 pub const RTMR_COUNT: usize = 4;
 
-/// A parsed CCEL log, borrowed from its bytes. Its form is sound; what it says has not been judged yet.
+/// A parsed CCEL log, borrowed from its bytes. Its form is valid; its content has not been checked yet.
 #[derive(Clone, Debug)]
 pub struct CcelLog<'a> {
     events: Vec<Event<'a>>,
 }
 
-/// A CCEL log that was parsed, replayed and judged: a function of its bytes alone, so it can be remembered by their
-/// digest.
+/// A CCEL log that was parsed, replayed and checked. It depends only on the log's bytes, so it can be cached
+/// by their digest.
 ///
-/// Registers of the log are 0 for MRTD, which has no events, and 1 to 4 for RTMR0 to RTMR3; they stand for PCR 1 and 7,
-/// PCR 2 to 6, PCR 8 to 15, and nothing (UEFI 2.10 §38.4.1).
+/// Register numbers in the log: 0 is MRTD, which has no events, and 1 to 4 are RTMR0 to RTMR3. RTMR0
+/// corresponds to PCR 1 and 7, RTMR1 to PCR 2 to 6, RTMR2 to PCR 8 to 15; RTMR3 to none (UEFI 2.10 §38.4.1).
 ///
-/// Does not guarantee: within a register only the sequence of digests is measured. In register 1 an authority can be
-/// given as a boot variable, in register 3 a text of GRUB's as a file, and a harmless text, extended later by whoever
-/// is root, in its place. The kernel command line, the commands and the authorities are therefore the boot's only
-/// together with a closed set of what else is in the register, which is what baselines hold; [`BootLog::grub_files`]
-/// has all of register 3 that is no text and no section.
+/// Does not guarantee: within a register only the sequence of digests is measured, not the labels. In
+/// register 1 a log can label an authority as a boot variable. In register 3 it can label a text of GRUB as a
+/// file, and show in its place a harmless text that root extended after boot. So the kernel command line, the
+/// commands and the authorities are proved only together with a closed set of everything else in the
+/// register, as in a baseline; [`BootLog::grub_files`] lists all of register 3 except texts and sections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplayedCcel {
-    /// Of RTMRs without events, nothing.
+    /// `None` for RTMRs without events.
     rtmrs: [Option<Digest48>; RTMR_COUNT],
-    /// What it says. Events are by the log's number of their register.
+    /// The boot claims. Events are keyed by the log's register numbers.
     pub boot: Arc<BootLog>,
 }
 
 impl<'a> CcelLog<'a> {
-    /// Reads a log as firmware leaves it: to its end, or with the area's padding of 0xFF.
+    /// Parses a log as firmware leaves it, with or without the area's padding of 0xFF.
     ///
     /// # Errors
     /// Anything that is not exactly a log of SHA-384 digests, within the limits of this module.
@@ -59,7 +59,7 @@ impl<'a> CcelLog<'a> {
         &self.events
     }
 
-    /// The value of each RTMR after its events; `None` where it has none.
+    /// The value of each RTMR after its events; `None` if it has no events.
     #[must_use]
     pub fn replay(&self) -> [Option<Digest48>; RTMR_COUNT] {
         let mut rtmrs = [None; RTMR_COUNT];
@@ -73,7 +73,7 @@ impl<'a> CcelLog<'a> {
         rtmrs
     }
 
-    /// What the log says about the boot, if every rule of the state machine holds.
+    /// The boot claims, if every rule of the state machine holds.
     ///
     /// # Errors
     /// The first rule that the log breaks.
@@ -83,7 +83,7 @@ impl<'a> CcelLog<'a> {
 }
 
 impl ReplayedCcel {
-    /// Parses, replays and judges a log.
+    /// Parses, replays and checks a log.
     ///
     /// # Errors
     /// As [`CcelLog::parse`] and [`CcelLog::boot_log`].
@@ -99,11 +99,11 @@ impl ReplayedCcel {
         self.rtmrs.map(|rtmr| rtmr.unwrap_or(ZERO))
     }
 
-    /// Holds the RTMRs of a quote against the replay: each equals it exactly, and has events if and only if it was
-    /// extended.
+    /// Compares the RTMRs of a quote with the replay: each must be equal, and must have events if and only if
+    /// it was extended.
     ///
     /// # Errors
-    /// The first RTMR that does not fit.
+    /// The first RTMR that does not match.
     pub fn check_against(&self, given: &[Digest48; RTMR_COUNT]) -> Result<(), CcelError> {
         for ((rtmr, given), replayed) in (0..).zip(given).zip(&self.rtmrs) {
             match replayed {
@@ -120,5 +120,6 @@ impl ReplayedCcel {
     }
 }
 
-/// What an RTMR starts with; TDG.MR.RTMR.EXTEND is SHA-384 over old value and digest (TDX module ABI).
+/// The initial value of an RTMR. TDG.MR.RTMR.EXTEND is SHA-384 over the old value and the digest (TDX module
+/// ABI).
 const ZERO: Digest48 = Digest48([0; 48]);

@@ -1,38 +1,38 @@
 //! The kernel command line, split as the kernel splits it, and why a log may give none.
 
-/// A command line: plain text that the kernel and everybody else take apart at the same places.
+/// A command line: plain text that every parser splits in the same places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine {
     text: String,
     event: usize,
 }
 
-/// What one component of a boot says about the command line.
+/// What one boot component says about the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// It measured nothing.
     Nothing,
     /// It measured something, but no command line.
     NoLine,
-    /// It measured this one.
+    /// It measured this command line.
     Line(CommandLine),
-    /// It measured one, and which it is or how it is read is open.
+    /// It measured a command line, but which one or how it is parsed is ambiguous.
     Ambiguous(Ambiguity),
 }
 
-/// Why a log gives no command line although it holds something for it. `event` is the position in the log.
+/// Why a log gives no command line although it has data for one. `event` is the position in the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Ambiguity {
     #[error("event {event}: the text in PCR 8 has no label of GRUB's")]
     UnlabelledText { event: usize },
     #[error("event {event}: the text in PCR 8 is not UTF-8 without NUL")]
     NotUtf8 { event: usize },
-    /// By its content it may be the command line of a kernel, whatever its label says.
+    /// Its content may be a kernel command line, whatever its label.
     #[error("event {event}: {text:?} begins with no known command of GRUB and may be a kernel command line")]
     Relabelled { event: usize, text: String },
     #[error("event {event}: no linux command explains the text that is labelled as kernel command line")]
     Unexplained { event: usize },
-    /// Of two kernels the last one that was loaded runs, but texts can be appended after boot.
+    /// The kernel loaded last runs, but texts can be appended after boot.
     #[error("event {event}: GRUB loaded a second kernel")]
     SecondKernel { event: usize },
     #[error("event {event}: the linux command is not followed by its command line")]
@@ -47,7 +47,7 @@ pub(super) enum Ambiguity {
     OtherLoader { event: usize },
     #[error("event {event}: the kernel command line is not UTF-8 text without control characters")]
     NotPlain { event: usize },
-    /// The kernel's `isspace()` is Latin-1.
+    /// In the kernel's `isspace()`, which is Latin-1, byte 0xa0 is a space.
     #[error("event {event}: the kernel command line has a byte 0xa0, which the kernel takes for a space")]
     LatinSpace { event: usize },
     #[error("event {event}: the kernel command line of {size} bytes is longer than the kernel keeps")]
@@ -103,12 +103,12 @@ impl Ambiguity {
 }
 
 impl CommandLine {
-    /// Takes a measured text: without control characters, not longer than the kernel keeps.
+    /// A measured text; it must have no control characters and must not exceed the kernel's limit.
     pub(super) fn new(text: &str, event: usize) -> Result<Self, Ambiguity> {
         if text.chars().any(char::is_control) {
             return Err(Ambiguity::NotPlain { event });
         }
-        // The kernel takes a byte a0 inside a UTF-8 sequence for a space.
+        // The kernel takes a byte 0xa0 inside a UTF-8 sequence for a space.
         if text.bytes().any(|byte| byte == 0xa0) {
             return Err(Ambiguity::LatinSpace { event });
         }
@@ -129,14 +129,14 @@ impl CommandLine {
         &self.text
     }
 
-    /// The arguments as the kernel's `next_arg` yields them: quotes keep spaces together, and those around
-    /// an argument or its value are taken off. The kernel stops at `--`; what follows is for init alone.
+    /// The arguments as the kernel's `next_arg` yields them: quotes keep spaces together, and are removed
+    /// around an argument or its value. The kernel stops at `--`; what follows is for init alone.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
         Self::split(&self.text)
     }
 
-    /// The same of a text that nobody measured.
+    /// The same for an unmeasured text.
     #[must_use]
     pub fn split(text: &str) -> Vec<String> {
         let mut arguments = Vec::new();
@@ -176,7 +176,7 @@ fn argument_end(text: &str) -> usize {
 
 fn unquote(argument: &str) -> String {
     let (argument, quoted) = argument.strip_prefix('"').map_or((argument, false), |rest| (rest, true));
-    // As in the kernel, an equals sign that comes first is part of the name.
+    // As in the kernel, a leading equals sign is part of the name.
     let equals = argument.char_indices().skip(1).find_map(|(position, c)| (c == '=').then_some(position));
     let (name, value) = equals
         .and_then(|position| argument.split_at_checked(position))

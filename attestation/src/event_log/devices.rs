@@ -1,7 +1,7 @@
-//! Events of disks and devices whose data says that they are nothing else.
+//! Events of disks and devices whose data proves that they are nothing else.
 //!
-//! An Authenticode digest is a plain SHA-256 over most of an image, so the image of an application as data could cover its digest
-//! as well; what is accepted here begins as no image does.
+//! An Authenticode digest is a plain SHA-256 over most of an image, so an image of an application, used as
+//! data, could match the digest as well. The data accepted here starts in a way that no image does.
 
 use super::Event;
 use super::boot::EventKind;
@@ -10,8 +10,9 @@ use super::machine::Judged;
 use super::rules::require_covered;
 use super::variable::Variable;
 
-/// A partition table, EV_EFI_GPT_EVENT (PFP 1.06 §10.4.1), with its header first (UEFI 2.10 §5.3.2). An Authenticode digest is a plain SHA-256 over most of the image, so the image
-/// of an application could cover the digest as well; no image begins like this.
+/// A partition table, EV_EFI_GPT_EVENT (PFP 1.06 §10.4.1), which starts with its header (UEFI 2.10 §5.3.2).
+/// An Authenticode digest is a plain SHA-256 over most of the image, so an image of an application could
+/// match the digest as well; but no image starts with this header.
 pub(super) fn partition_table(event: &Event<'_>) -> Result<Judged, EventLogError> {
     require_covered(event)?;
     if !event.data.starts_with(GPT_SIGNATURE) {
@@ -20,8 +21,8 @@ pub(super) fn partition_table(event: &Event<'_>) -> Result<Judged, EventLogError
     Ok(EventKind::PartitionTable.into())
 }
 
-/// What a device says of its firmware (PFP 1.06 §10.2.7): covered, and like a partition table nothing that an image
-/// begins with.
+/// The firmware that a device reports (PFP 1.06 §10.2.7). The digest must cover the data, and like a
+/// partition table it starts as no image does.
 pub(super) fn device_firmware(event: &Event<'_>) -> Result<Judged, EventLogError> {
     require_covered(event)?;
     if !event.data.starts_with(SPDM_SIGNATURE) {
@@ -30,8 +31,8 @@ pub(super) fn device_firmware(event: &Event<'_>) -> Result<Judged, EventLogError
     Ok(EventKind::Other.into())
 }
 
-/// The variable with the keys of devices, or the one that was used (PFP 1.06 §3.3.4.8): covered, so that no variable of
-/// Secure Boot and no authority of an image can take its place.
+/// The variable with device keys, or the key that was used (PFP 1.06 §3.3.4.8). The digest must cover the
+/// data, so no Secure Boot variable and no authority of an image can be passed off as it.
 pub(super) fn device_keys(event: &Event<'_>) -> Result<Judged, EventLogError> {
     require_covered(event)?;
     match Variable::parse(event.data) {
@@ -41,6 +42,6 @@ pub(super) fn device_keys(event: &Event<'_>) -> Result<Judged, EventLogError> {
 }
 
 const GPT_SIGNATURE: &[u8] = b"EFI PART";
-/// `DEVICE_SECURITY_EVENT_DATA` and its second version begin with it.
+/// `DEVICE_SECURITY_EVENT_DATA` and its second version start with it.
 const SPDM_SIGNATURE: &[u8] = b"SPDM Device Sec";
 const DEVICE_KEYS: &str = "devdb";

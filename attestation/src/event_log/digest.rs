@@ -6,7 +6,7 @@ use serde::Serialize;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
 
-/// What was extended: SHA-256 in the log of a vTPM, SHA-384 in CCEL. Digests of different banks are never equal.
+/// An extended digest: SHA-256 in a vTPM log, SHA-384 in CCEL. Digests of different banks are never equal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum EventDigest {
@@ -16,7 +16,7 @@ pub enum EventDigest {
     Sha384(Digest48),
 }
 
-/// The bank that a log is read in.
+/// The bank in which a log is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bank {
     Sha256,
@@ -33,7 +33,7 @@ impl EventDigest {
         }
     }
 
-    /// The digest, if it is one of a vTPM's log.
+    /// The digest, if it is from a vTPM log.
     #[must_use]
     pub const fn sha256(&self) -> Option<Digest32> {
         match self {
@@ -65,7 +65,7 @@ impl Bank {
         }
     }
 
-    /// A digest as the log has it; `None` if it is not as long as this bank's.
+    /// A digest from the log; `None` if its length is not that of this bank.
     pub(super) fn read(self, bytes: &[u8]) -> Option<EventDigest> {
         match self {
             Self::Sha256 => bytes.try_into().ok().map(|bytes| EventDigest::Sha256(Digest32(bytes))),

@@ -1,4 +1,4 @@
-//! Why a log, or the PCRs it is held against, is refused.
+//! Why a log is refused, by itself or because it does not match the PCRs.
 
 use vouchsafe_protocol::Digest32;
 
@@ -6,13 +6,13 @@ use super::event_type::EventType;
 use super::userspace::next_word;
 use crate::pcr_set::PcrSet;
 
-/// One refusal, one variant. `event` is the position in the log, counted from the header, which is 0; `pcr` and
+/// One variant per reason. `event` is the position in the log, counted from the header, which is 0; `pcr` and
 /// `event_type` are those of that event.
 #[expect(missing_docs, reason = "fields of one name mean the same in every variant")]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventLogError {
     // Form.
-    /// No byte, or no event after the header.
+    /// Empty, or no event after the header.
     #[error("the log is empty")]
     Empty,
     /// Above the limit.
@@ -21,10 +21,10 @@ pub enum EventLogError {
         /// Its size.
         size: usize,
     },
-    /// The first event is none.
+    /// The first event is not a header.
     #[error("not a TCG event log")]
     NotAnEventLog,
-    /// The log of a TD's registers (CCEL) in the place of a TPM's.
+    /// The log of a TD's registers (CCEL) instead of a TPM's.
     #[error(
         "this is a CCEL log, of the RTMRs of a TDX guest, not the log of a TPM: `vouchsafe verify ccel` reads it"
     )]
@@ -32,10 +32,10 @@ pub enum EventLogError {
     /// A log of SHA-1 digests only.
     #[error("legacy log without a spec-id header: SHA-1 only")]
     LegacyFormat,
-    /// The header does not have its form.
+    /// The header is malformed.
     #[error("malformed spec-id header")]
     MalformedSpecId,
-    /// Another version of the format.
+    /// The format version is unknown.
     #[error("spec-id version {major}.{minor} is not known")]
     SpecIdVersion {
         /// Major version.
@@ -46,10 +46,10 @@ pub enum EventLogError {
     /// More than the limit.
     #[error("spec-id header declares {count} algorithms")]
     AlgorithmCount { count: u32 },
-    /// An algorithm whose digest size is not known.
+    /// An algorithm with unknown digest size.
     #[error("algorithm 0x{algorithm:04x} is not known")]
     UnknownAlgorithm { algorithm: u16 },
-    /// The declared size is not that of the algorithm.
+    /// The declared size is not the algorithm's.
     #[error("algorithm 0x{algorithm:04x} is declared with digests of {size} bytes")]
     AlgorithmSize {
         algorithm: u16,
@@ -68,13 +68,13 @@ pub enum EventLogError {
     /// The log ends inside an event.
     #[error("event {event} is cut short")]
     Truncated { event: usize },
-    /// Bytes after the last event that are too few for one.
+    /// Fewer bytes after the last event than an event has.
     #[error("{count} bytes after the last event")]
     TrailingBytes { count: usize },
     /// There is no such PCR.
     #[error("event {event} names PCR {pcr}")]
     PcrIndex { event: usize, pcr: u32 },
-    /// No digest, or more than there are algorithms.
+    /// No digest, or more digests than algorithms.
     #[error("event {event} claims {count} digests")]
     DigestCount { event: usize, count: u32 },
     /// A digest of an algorithm that the header does not declare.
@@ -83,7 +83,7 @@ pub enum EventLogError {
     /// Two digests of one algorithm.
     #[error("event {event} has two digests of algorithm 0x{algorithm:04x}")]
     DuplicateDigest { event: usize, algorithm: u16 },
-    /// The SHA-256 bank was extended with something the log does not tell.
+    /// The SHA-256 bank was extended with a digest that the log omits.
     #[error("event {event} (PCR {pcr}) has no SHA-256 digest")]
     NoSha256Digest { event: usize, pcr: u8 },
     /// Above the limit.
@@ -96,24 +96,25 @@ pub enum EventLogError {
     /// An event that extends nothing has a digest.
     #[error("event {event} is EV_NO_ACTION with a digest")]
     NoActionDigest { event: usize },
-    /// Twice, too late, or of a locality that cannot start a TPM.
+    /// Repeated, too late, or with a locality that cannot start a TPM.
     #[error("event {event}: StartupLocality is malformed or out of place")]
     StartupLocality { event: usize },
 
     // Order and types.
-    /// The boot never left the firmware, as far as the log tells.
+    /// According to the log, ExitBootServices was never called.
     #[error("the log has no ExitBootServices event")]
     ExitBootServicesMissing,
-    /// The firmware was left twice: the attempt before did not fail.
+    /// ExitBootServices was called again although the previous call did not fail.
     #[error("event {event}: second ExitBootServices")]
     SecondExitBootServices { event: usize },
-    /// A result of ExitBootServices in a place where there is none.
+    /// A result of ExitBootServices without a call.
     #[error("event {event}: result of ExitBootServices without an attempt")]
     ExitBootServicesOrder { event: usize },
-    /// More failed attempts than any boot loader or kernel makes.
+    /// More failed calls than any boot loader or kernel makes.
     #[error("event {event}: too many failed attempts of ExitBootServices")]
     ExitBootServicesAttempts { event: usize },
-    /// The digest is that of a word that user space extends after the log, and no firmware or boot loader measures.
+    /// The digest is that of a word that user space extends after the log, and that no firmware or boot
+    /// loader measures.
     #[error(
         "event {event} (PCR {pcr}) is \"{word}\", which user space extends, not firmware or a boot loader"
     )]
@@ -123,16 +124,16 @@ pub enum EventLogError {
         /// Which.
         word: &'static str,
     },
-    /// Firmware and boot loaders are gone by then.
+    /// Firmware and boot loaders have ended by then.
     #[error("event {event} (PCR {pcr}, {event_type}) comes after ExitBootServices")]
     EventAfterExitBootServices { event: usize, pcr: u8, event_type: EventType },
-    /// The type has no place in this PCR.
-    #[error("event {event}: {event_type} has no place in PCR {pcr}")]
+    /// This event type is not allowed in this PCR.
+    #[error("event {event}: {event_type} is not allowed in PCR {pcr}")]
     UnexpectedEvent { event: usize, pcr: u8, event_type: EventType },
-    /// The type has no place in this PCR once its separator is there.
+    /// This event type is not allowed after the PCR's separator.
     #[error("event {event}: {event_type} after the separator of PCR {pcr}")]
     EventAfterSeparator { event: usize, pcr: u8, event_type: EventType },
-    /// The data of a separator is not one that firmware writes.
+    /// The data of a separator is not one of those that firmware writes.
     #[error("event {event}: malformed separator of PCR {pcr}")]
     MalformedSeparator { event: usize, pcr: u8 },
     /// The firmware reported an error instead of a separator.
@@ -141,10 +142,10 @@ pub enum EventLogError {
     /// Twice.
     #[error("event {event}: second separator of PCR {pcr}")]
     SecondSeparator { event: usize, pcr: u8 },
-    /// PCR 0 to 7 have one each.
+    /// PCR 0 to 7 must have one each.
     #[error("PCR {pcr} has no separator")]
     SeparatorMissing { pcr: u8 },
-    /// The digest is a separator's, the type is not.
+    /// The digest is a separator's, but the type is not.
     #[error("event {event}: a separator of PCR {pcr} is labelled {event_type}")]
     SeparatorRelabelled {
         event: usize,
@@ -152,18 +153,18 @@ pub enum EventLogError {
         /// The label.
         event_type: EventType,
     },
-    /// The digest is not that of the data, in an event where it has to be.
+    /// The digest is not that of the data, for an event type that requires it.
     #[error("event {event} (PCR {pcr}, {event_type}): the data does not hash to the digest")]
     DigestMismatch { event: usize, pcr: u8, event_type: EventType },
 
     // PCR 0.
-    /// Not 32 bytes of the form that Google's firmware writes.
+    /// Not the 32 bytes that Google's firmware writes.
     #[error("event {event}: malformed GCE NonHostInfo")]
     MalformedNonHostInfo { event: usize },
     /// Twice.
     #[error("event {event}: second GCE NonHostInfo")]
     SecondNonHostInfo { event: usize },
-    /// The digest is a GCE NonHostInfo's, the type is not.
+    /// The digest is a GCE NonHostInfo's, but the type is not.
     #[error("event {event}: GCE NonHostInfo is labelled {event_type}")]
     NonHostInfoRelabelled {
         event: usize,
@@ -181,7 +182,7 @@ pub enum EventLogError {
     SecondCrtmVersion { event: usize },
 
     // PCR 4 and 5.
-    /// A text that firmware does not write there.
+    /// A text that firmware does not measure there.
     #[error("event {event}: unknown action in PCR {pcr}")]
     UnknownAction { event: usize, pcr: u8 },
     /// No boot option was started, or the last one returned.
@@ -193,7 +194,7 @@ pub enum EventLogError {
     /// SMBIOS type 1 or 2 a second time.
     #[error("event {event}: second SMBIOS table of its type")]
     SecondSmbiosTable { event: usize },
-    /// Not what SPDM has in this event.
+    /// Not the form that SPDM specifies.
     #[error("event {event}: malformed event of a device (SPDM)")]
     MalformedDeviceEvent { event: usize },
 
@@ -221,13 +222,13 @@ pub enum EventLogError {
     /// Neither empty nor one byte, 0 or 1.
     #[error("event {event}: variable SecureBoot is neither 0 nor 1")]
     SecureBootValue { event: usize },
-    /// On, but there is nothing to verify with.
+    /// Secure Boot is on, but a key variable is empty.
     #[error("Secure Boot is on without content in {variable}")]
     SecureBootWithoutKeys {
         /// Which variable.
         variable: &'static str,
     },
-    /// On, but nothing says what let the boot loader pass.
+    /// Secure Boot is on, but no authority for the boot loader is logged.
     #[error("Secure Boot is on and no authority is logged")]
     SecureBootWithoutAuthority,
     /// The firmware can be debugged.
@@ -258,13 +259,13 @@ pub enum EventLogError {
     /// The log has events for a PCR whose value is not given.
     #[error("the log has events for PCR {pcr}, which is not given")]
     EventsForPcrNotGiven { pcr: u8 },
-    /// Extended, and the log does not say by what.
+    /// The PCR was extended, but the log has no event for it.
     #[error(
         "PCR {pcr} is not at its reset value, the log has no event for it, and known words of user space do not explain it (next would be: {})",
         next_word(*pcr)
     )]
     PcrWithoutEvents { pcr: u8 },
-    /// The log is not that of these PCRs.
+    /// The log does not lead to the quoted PCR.
     #[error(
         "PCR {pcr} is {given}, the log gives {replayed}, and known words of user space do not explain the difference (next would be: {})",
         next_word(*pcr)
@@ -276,16 +277,16 @@ pub enum EventLogError {
         next_word(11)
     )]
     BootPhase { given: Digest32 },
-    /// The userspace log leads to the value of the register, by a word that is not known or out of order.
+    /// The userspace log leads to the value of the register, but with a word that is unknown or out of order.
     #[error("PCR {pcr}: entry {entry} of the userspace log for this register is not what comes next: {next}")]
     UserspaceEntry {
         pcr: u8,
-        /// Among the entries of this register, counted from 1.
+        /// Position among the entries of this register, counted from 1.
         entry: usize,
-        /// The word that would be next.
+        /// The expected word.
         next: &'static str,
     },
-    /// Constants do not explain the register, and values of the machine may.
+    /// Known constants do not explain the register; values specific to the machine may.
     #[error(
         "PCR {pcr} is neither the firmware's log nor that and constants of user space; values of this machine or its image may explain it (next would be: {}), which only systemd's measurement log has, /run/log/systemd/tpm2-measure.log: the evidence has no entry of it for PCR {pcr}",
         next_word(*pcr)

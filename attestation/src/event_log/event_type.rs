@@ -44,11 +44,11 @@ event_types! {
     PLATFORM_CONFIG_FLAGS = 0x0a, "EV_PLATFORM_CONFIG_FLAGS";
     /// Devices.
     TABLE_OF_DEVICES = 0x0b, "EV_TABLE_OF_DEVICES";
-    /// A digest as the firmware's vendor defines it.
+    /// A digest defined by the firmware's vendor.
     COMPACT_HASH = 0x0c, "EV_COMPACT_HASH";
     /// What boot loaders and systemd-stub measure.
     IPL = 0x0d, "EV_IPL";
-    /// Something of the platform that is not the host; on GCE it carries the technology byte.
+    /// Platform data outside of the host; on GCE it carries the technology byte.
     NONHOST_INFO = 0x11, "EV_NONHOST_INFO";
     /// Firmware code, later form.
     POST_CODE2 = 0x13, "EV_POST_CODE2";
@@ -72,7 +72,7 @@ event_types! {
     EFI_HANDOFF_TABLES = 0x8000_0009, "EV_EFI_HANDOFF_TABLES";
     /// A firmware volume with a name.
     EFI_PLATFORM_FIRMWARE_BLOB2 = 0x8000_000a, "EV_EFI_PLATFORM_FIRMWARE_BLOB2";
-    /// Tables handed on, with a name.
+    /// Tables passed to the OS, with a name.
     EFI_HANDOFF_TABLES2 = 0x8000_000b, "EV_EFI_HANDOFF_TABLES2";
     /// A UEFI boot variable, whole structure measured.
     EFI_VARIABLE_BOOT2 = 0x8000_000c, "EV_EFI_VARIABLE_BOOT2";
@@ -80,7 +80,7 @@ event_types! {
     EFI_GPT_EVENT2 = 0x8000_000d, "EV_EFI_GPT_EVENT2";
     /// Measured by the hardware before the firmware started.
     EFI_HCRTM_EVENT = 0x8000_0010, "EV_EFI_HCRTM_EVENT";
-    /// Which key or digest let an image pass Secure Boot.
+    /// The key or digest that authorised an image under Secure Boot.
     EFI_VARIABLE_AUTHORITY = 0x8000_00e0, "EV_EFI_VARIABLE_AUTHORITY";
     /// Firmware of a device, as the device reports it (SPDM).
     EFI_SPDM_FIRMWARE_BLOB = 0x8000_00e1, "EV_EFI_SPDM_FIRMWARE_BLOB";

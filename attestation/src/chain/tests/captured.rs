@@ -1,4 +1,4 @@
-//! Google's real certificates and lists.
+//! Google's real certificates and CRLs.
 
 use super::*;
 
@@ -16,8 +16,8 @@ fn captured_google_certificates_chain_to_google() {
 }
 
 #[test]
-fn the_evidence_names_which_intermediate_issued_which_leaf() {
-    // With roots alone as anchors, so that the intermediate has to come along.
+fn each_leaf_verifies_only_with_its_own_intermediate() {
+    // Only roots as anchors, so the intermediate must come with the leaf.
     let cases = [
         ("uca_tpm_ecc_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_3.crt", true),
         ("uca_tpm_ecc_sign_cert.pem", "tpm_ek_root_1.cer", "tpm_ek_intermediate_2.crt", false),

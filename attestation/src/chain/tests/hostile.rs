@@ -1,4 +1,4 @@
-//! Chains, lists and files made to mislead or to cost: each is refused, or says what it is.
+//! Chains, CRLs and files made to mislead or to cost time: each is refused, or handled as what it is.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ fn private_oid(number: usize) -> String {
 }
 
 impl Setup {
-    /// The fake intermediate with other extensions, as what came along.
+    /// The fake intermediate with other extensions, sent with the leaf.
     fn replace_intermediate(&mut self, extensions: Vec<Vec<u8>>) {
         let root = self.google.root();
         let mut spec = root.ca_spec(self.google.intermediate(), 9);
@@ -33,7 +33,7 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> (Vec<u8>, usize) {
     (out, count)
 }
 
-/// A CA certificate from `subject` by `issuer` whose key nobody has.
+/// A CA certificate for `subject`, issued by `issuer`, with a random key.
 fn bogus_ca(forger: &FakeCa, subject: &[u8], key: u8) -> Vec<u8> {
     let mut spec: CertificateSpec = forger.ca_spec(forger, u64::from(key));
     spec.subject = subject.to_vec();
@@ -50,7 +50,7 @@ fn t30_certificates_that_may_all_issue_each_other_cost_little() {
     let second = FakeCa::new(lerna.clone(), Scheme::Pkcs1Sha256);
     let leaf = bogus_leaf(&first);
     let parsed = Certificate::parse(&leaf).unwrap();
-    // Eight of one name: tried in every order they are 29,000 paths, a minute of work. Four of each of
+    // Eight with the same name: trying every order would take 29,000 paths, a minute of work. Four of each of
     // two names that issue each other.
     let one_name: Vec<Vec<u8>> = (1..=8).map(|key| bogus_ca(&first, &hydra, key)).collect();
     let two_names = (1..=4).flat_map(|key| [bogus_ca(&second, &hydra, key), bogus_ca(&first, &lerna, key)]);
@@ -74,15 +74,15 @@ fn t30_certificates_that_may_all_issue_each_other_cost_little() {
     }
 }
 
-/// An RSA key of numbers alone, as dear to verify with as they say.
+/// An RSA key made of numbers alone, as slow to verify with as its sizes imply.
 fn rsa_key(modulus: usize, exponent: u64) -> Vec<u8> {
     let numbers = encode::sequence(&[encode::unsigned(&vec![0xff; modulus]), encode::integer(exponent)]);
     let kind = encode::sequence(&[encode::oid("1.2.840.113549.1.1.1"), encode::tlv(5, &[])]);
     encode::sequence(&[kind, encode::bits(&numbers)])
 }
 
-/// What path building makes of certificates that came along, all of the forger's name: how many keys it
-/// tries, and how many certificates webpki gets to see.
+/// The work that path building does for received certificates with the forger's name: the number of keys
+/// tried, and of certificates passed to webpki.
 fn tried_and_seen(forger: &FakeCa, certificates: &[Vec<u8>]) -> (usize, usize) {
     let leaf = bogus_leaf(forger);
     let (anchors, collateral) = (TrustAnchors::builtin(), Collateral::empty());
@@ -114,14 +114,14 @@ fn t44_keys_dearer_than_any_real_ca_has_are_never_tried() {
         let given = with_key(rsa_key(modulus, exponent));
         assert_eq!(tried_and_seen(&forger, &[given]), (seen, seen), "{modulus} bytes, exponent {exponent}");
     }
-    // Eight of them, as dear as they get, none like another.
+    // Eight different ones, with the slowest keys possible.
     let hydra: Vec<Vec<u8>> = (0..8).map(|head| with_key(rsa_key(1024 - head, 0x1_ffff_ffff))).collect();
     assert_eq!(tried_and_seen(&forger, &hydra), (0, 0));
     assert!(!path::is_affordable(&[]));
     assert!(!path::is_affordable(&rsa_key(512, 65_537)[..400]));
 }
 
-/// Eight CA certificates of one name and keys as any, none of them the CA's own.
+/// Eight CA certificates with the same name and ordinary keys, none of them the CA's own.
 fn namesakes(ca: &FakeCa) -> Vec<Vec<u8>> {
     let namesake = |key: u8| {
         let mut spec = ca.ca_spec(ca, u64::from(key));
@@ -211,7 +211,8 @@ fn t30_names_that_take_long_to_sort_are_not_decoded() {
 
 #[test]
 fn t17_a_list_for_another_distribution_point_still_revokes() {
-    // A serial number is the issuer's, whichever of its lists names it. The leaf names no list at all.
+    // Serial numbers are unique per issuer, so any of its CRLs revokes the certificate. The leaf names no
+    // CRL.
     let mut setup = Setup::new();
     let serial = setup.spec.serial.clone();
     let mut crl = setup.current_crl().revoking(&serial);
@@ -264,7 +265,7 @@ fn t17_an_older_list_beside_the_newer_one_hides_nothing() {
 
 #[test]
 fn t17_the_root_cannot_speak_for_its_intermediate() {
-    // The right name, the wrong key: a list of the intermediate's signed by the root.
+    // The right name, the wrong key: a CRL in the intermediate's name signed by the root.
     let mut setup = Setup::new();
     setup.spec.crl_dp = Some("http://pki.invalid/leaf.crl".to_owned());
     let key = setup.google.root_pkcs8();
@@ -277,7 +278,7 @@ fn t17_the_root_cannot_speak_for_its_intermediate() {
 
 #[test]
 fn t17_a_list_known_under_one_key_is_unknown_under_another() {
-    // Two hierarchies with the same names: the list of one, already in use, says nothing of the other.
+    // Two hierarchies with the same names: the CRL of one, already in use, has no effect on the other.
     let (first, second) = (Setup::new(), Setup::new());
     let crl = first.google.root_crl(&first.current_crl());
     let collateral = Collateral::new(&[crl], &[]).unwrap();
@@ -289,7 +290,7 @@ fn t17_a_list_known_under_one_key_is_unknown_under_another() {
         assert_eq!(revocation(&first), Revocation::Fresh);
         assert_eq!(revocation(&second), Revocation::Absent);
     }
-    // A copy of the collateral knows no more than it may.
+    // A clone, with the signer cached in it, gives the same result.
     let copy = collateral.clone();
     let anchors = TrustAnchors::builtin().with_extra(second.google.root_der()).unwrap();
     let chain = second.verify_with(&second.leaf(), &anchors, &copy).unwrap();
@@ -308,7 +309,7 @@ fn an_intermediate_without_the_usage_to_sign_certificates_is_refused() {
 
 #[test]
 fn t02_an_attestation_key_cannot_issue_another() {
-    // The intermediate's key, certified as an AK's or with nothing about what it is.
+    // The intermediate's key, certified as an AK or without a statement of its use.
     let mut setup = Setup::new();
     for extensions in
         [vec![encode::basic_constraints(false, None), encode::key_usage(0x80)], vec![encode::key_usage(0x04)]]
@@ -349,7 +350,7 @@ fn a_path_length_of_zero_holds_for_intermediates() {
 
 #[test]
 fn the_issuer_is_found_among_others_of_its_name() {
-    // As Google's two intermediates: one name, two keys, and one that has expired.
+    // Like Google's two intermediates: one name, two keys, and one that has expired.
     let mut setup = Setup::new();
     let (root, intermediate) = (setup.google.root(), setup.google.intermediate());
     let namesake = FakeCa::new(intermediate.name().to_vec(), Scheme::Pkcs1Sha256);
@@ -371,7 +372,7 @@ fn weak_and_foreign_algorithms_are_refused() {
     let leaf = setup.leaf();
     let identifier =
         |last: u8| [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, last, 0x05, 0x00];
-    // sha256WithRSAEncryption named MD5, SHA-1, SHA-224 or RSA itself, inside and outside.
+    // sha256WithRSAEncryption replaced by MD5, SHA-1, SHA-224 or RSA itself, inside and outside.
     for last in [4, 5, 14, 1] {
         let (weak, count) = replaced(&leaf, &identifier(11), &identifier(last));
         assert_eq!(count, 2);
@@ -397,7 +398,7 @@ fn t10_a_namesake_of_googles_or_amds_in_a_file_is_extra() {
         let own = namesake.self_signed(1);
         let anchors = TrustAnchors::builtin().with_extra(&own).unwrap();
         let leaf = bogus_leaf(&namesake);
-        // Also with the certificate of the one whose name it bears.
+        // Also together with the certificate whose name it has.
         for certificates in [vec![], vec![real.clone()], vec![real.clone(), own.clone()]] {
             let setup = Setup { certificates, purpose, ..Setup::new() };
             let chain = setup.verify_with(&leaf, &anchors, &Collateral::empty()).unwrap();
@@ -459,7 +460,7 @@ fn cache_knows_a_chain_by_all_of_its_certificates() {
     assert_eq!(verify(&setup, Purpose::AmdVcek).unwrap_err(), ChainError::UnsupportedAlgorithm);
     setup.certificates.clear();
     assert_eq!(verify(&setup, Purpose::GoogleAk).unwrap_err(), ChainError::UnknownIssuer);
-    // Bytes moved from one certificate to the next make another chain.
+    // Moving bytes from one certificate to the next gives another chain.
     let mut joined = leaf.clone();
     joined.extend_from_slice(setup.google.intermediate_der());
     let certificates: &[Vec<u8>] = &[];
@@ -473,7 +474,7 @@ fn cache_forgets_at_the_time_before_a_chain_began_too() {
     let setup = Setup::new();
     let (leaf, cache) = (setup.leaf(), ChainCache::new(16));
     let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
-    // A list that is current from tomorrow on, beside one that is current today.
+    // A CRL that is current from tomorrow on, beside one that is current today.
     let today = setup.google.root_crl(&CrlSpec::current(UnixTime(NOW.0 - DAY), NOW.plus(DAY)));
     let tomorrow = setup.google.root_crl(&CrlSpec::current(NOW.plus(2 * DAY), NOW.plus(3 * DAY)));
     let collateral = Collateral::new(&[today, tomorrow], &[]).unwrap();

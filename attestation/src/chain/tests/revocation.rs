@@ -1,4 +1,4 @@
-//! Lists: what they revoke, when they count, and which is the older one.
+//! CRLs: what they revoke, when they count, and which of two is older.
 
 use super::*;
 
@@ -39,17 +39,17 @@ fn t17_fresh_stale_and_absent_are_told_apart() {
     setup.crls = vec![setup.google.root_crl(&old)];
     assert_eq!(setup.verify().unwrap().revocation(), Revocation::Stale);
 
-    // A leaf without a distribution point counts by its issuer.
+    // A leaf without a distribution point needs no CRL: the intermediate's status decides.
     setup.crls.push(setup.google.root_crl(&setup.current_crl()));
     assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
 
-    // One with a distribution point needs a list of its own.
+    // A leaf with a distribution point needs a CRL that covers it.
     setup.spec.crl_dp = Some("http://pki.invalid/leaf.crl".to_owned());
     assert_eq!(setup.verify().unwrap().revocation(), Revocation::Absent);
     setup.crls.push(setup.google.intermediate_crl(&setup.current_crl()));
     assert_eq!(setup.verify().unwrap().revocation(), Revocation::Fresh);
 
-    // Whose lists that rests on: those that the certificates name.
+    // The issuers of the CRLs in use are those that the certificates name.
     let issuer = |crl: Vec<u8>| Collateral::new(&[crl], &[]).unwrap().crls()[0].issuer.clone();
     let of_leaf = issuer(setup.google.intermediate_crl(&setup.current_crl()));
     let of_intermediate = issuer(setup.google.root_crl(&setup.current_crl()));
@@ -57,7 +57,7 @@ fn t17_fresh_stale_and_absent_are_told_apart() {
     setup.spec.crl_dp = None;
     assert_eq!(setup.verify().unwrap().crl_issuers(), [of_intermediate]);
 
-    // No time for the next list: never current.
+    // Without `nextUpdate` a CRL is never current.
     let mut open = setup.current_crl();
     open.next_update = None;
     setup.crls = vec![setup.google.root_crl(&open)];
@@ -87,19 +87,19 @@ fn t17_a_crl_of_another_distribution_point_counts_for_nothing() {
 }
 
 #[test]
-fn t17_a_list_is_an_anchors_own_by_its_signature() {
+fn t17_the_signature_tells_which_anchor_issued_a_crl() {
     use crate::test_util::vm::shared_anchors;
     use crate::test_util::vm::shared_google;
     let anchors = shared_anchors();
     let spec = CrlSpec::current(UnixTime(1_000), UnixTime(2_000));
     let crl = shared_google().root_crl(&spec);
     assert_eq!(crl_signer(&crl, &anchors), Some(Digest32::of(&shared_google().root().spki())));
-    // Two anchors of one name: the key tells them apart.
+    // Two anchors with the same name, distinguished by their keys.
     let other = FakeGoogle::new();
     let both = anchors.with_extra(other.root_der()).unwrap();
     assert_eq!(crl_signer(&crl, &both), crl_signer(&crl, &anchors));
     assert_eq!(crl_signer(&other.root_crl(&spec), &both), Some(Digest32::of(&other.root().spki())));
-    // The same name and another key; a changed list; no list at all; an anchor that is not there.
+    // The same name and another key; a modified CRL; not a CRL; an anchor that is not in the set.
     assert_eq!(crl_signer(&other.root_crl(&spec), &anchors), None);
     let mut changed = crl.clone();
     *changed.last_mut().unwrap() ^= 1;

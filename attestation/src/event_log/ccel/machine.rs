@@ -1,8 +1,8 @@
-//! The strict state machine of a vTPM's log, register by register: each event is judged by the rules of the PCR that its
-//! register stands for (UEFI 2.10 §38.4.1).
+//! Applies the state machine of vTPM logs to each register: an event follows the rules of a PCR that its
+//! register corresponds to (UEFI 2.10 §38.4.1).
 //!
-//! A register has one sequence for several PCRs, and types are not measured. Where a TPM's log keeps a label to its PCR,
-//! here only the register's own types do, so there are fewer of them.
+//! A register has one sequence for several PCRs, and types are not measured. A PCR would restrict which
+//! labels are possible; a register restricts them less, so fewer types are allowed here.
 
 use super::error::CcelError;
 use crate::event_log::BootLog;
@@ -21,7 +21,7 @@ use crate::event_log::secure_boot::SECURE_BOOT_DIGESTS;
 use crate::event_log::stub;
 use crate::event_log::tagged::tagged;
 
-/// Judges the events of a log, in order.
+/// Checks the events of a log, in order.
 pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, CcelError> {
     Actions::require_exit(events, IMAGES)?;
     let mut registers = Registers::default();
@@ -33,7 +33,7 @@ pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, CcelError> {
 
 #[derive(Default)]
 struct Registers<'a> {
-    /// Of registers 1 and 2.
+    /// Separators seen, for registers 1 and 2.
     separated: [bool; 2],
     machine: Machine<'a>,
 }
@@ -45,7 +45,7 @@ impl<'a> Registers<'a> {
             0 => return Err(CcelError::EventForMrtd { event: number, event_type }),
             PLATFORM | IMAGES => self.firmware_event(event)?,
             LOADERS => self.loader_event(event)?,
-            // Firmware and boot loaders measure nothing into RTMR3, and nobody else writes this log.
+            // Firmware and boot loaders measure nothing into RTMR3, and only they write this log.
             _ => return Err(CcelError::UnexpectedEvent { event: number, register, event_type }),
         };
         self.machine.check_exited(&Event { pcr, ..*event })?;
@@ -53,7 +53,7 @@ impl<'a> Registers<'a> {
         Ok(())
     }
 
-    /// Registers 1 and 2, which stand for PCR 1 to 7. Gives the PCR whose rules counted.
+    /// Registers 1 and 2, which correspond to PCR 1 to 7. Returns the PCR whose rules applied.
     fn firmware_event(&mut self, event: &Event<'a>) -> Result<(u8, Judged), CcelError> {
         let Event { number, pcr: register, event_type, digest, .. } = *event;
         let separated = self.separated.get(usize::from(register) - 1).copied().unwrap_or(true);
@@ -77,7 +77,7 @@ impl<'a> Registers<'a> {
         Ok((pcr, self.machine.firmware_event(&Event { pcr, ..*event }, separated && pcr != 1)?))
     }
 
-    /// Exactly one for each of the two registers (UEFI 2.10 §38.4.1): that of PCR 7, and that of PCR 2 to 6.
+    /// Exactly one in each of the two registers (UEFI 2.10 §38.4.1): that of PCR 7, and that of PCR 2 to 6.
     fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<(u8, Judged), CcelError> {
         let Event { number, pcr: register, .. } = *event;
         let pcr = if register == PLATFORM { 7 } else { 4 };
@@ -91,8 +91,8 @@ impl<'a> Registers<'a> {
         Ok((pcr, EventKind::Separator.into()))
     }
 
-    /// Register 3, which stands for PCR 8 to 15. Whatever is neither a text of GRUB's nor of systemd-stub is a digest
-    /// with a name that nobody measured, as in PCR 9 and 14.
+    /// Register 3, which corresponds to PCR 8 to 15. Whatever is neither a text of GRUB nor of systemd-stub
+    /// is a digest with an unmeasured name, as in PCR 9 and 14.
     fn loader_event(&mut self, event: &Event<'_>) -> Result<(u8, Judged), CcelError> {
         let Event { number, pcr: register, event_type, data, .. } = *event;
         let awaits_content = self.machine.stub.awaits_content();
@@ -119,7 +119,7 @@ impl<'a> Registers<'a> {
         }
         let loaders = self.machine.events(LOADERS);
         let from_grub = matches!(self.machine.grub.command_line(), Source::Line(_));
-        // What may have added to a stub's command line has the form of a file here.
+        // Files that may have added to a stub's command line have the form of GRUB files here.
         let changes = |event: &LoggedEvent| match event.kind {
             EventKind::Other => true,
             EventKind::GrubFile => !from_grub,
@@ -132,19 +132,19 @@ impl<'a> Registers<'a> {
     }
 }
 
-/// The PCR whose rules an event of register 1 or 2 follows; `None` if its type has no place there.
+/// The PCR whose rules an event of register 1 or 2 follows; `None` if its type is not allowed there.
 fn pcr_of(event: &Event<'_>, separated: bool) -> Option<u8> {
     let event_type = event.event_type;
     match (event.pcr, event_type) {
-        // The one separator is that of PCR 7; PCR 1 has none here and goes on after it.
+        // The only separator is that of PCR 7; events of PCR 1 may follow it.
         (PLATFORM, _) if rules::allowed(7, event_type, separated) => Some(7),
-        // After the separator a variable would be a second word on Secure Boot.
+        // After the separator such a variable could contradict Secure Boot.
         (PLATFORM, T::EFI_VARIABLE_DRIVER_CONFIG) => None,
-        // The firmware's configuration volume, which is no part of MRTD.
+        // The firmware's configuration volume, which is not part of MRTD.
         (PLATFORM, T::EFI_PLATFORM_FIRMWARE_BLOB2) => (!separated).then_some(1),
         (PLATFORM, _) => rules::allowed(1, event_type, false).then_some(1),
-        // An image's digest under any other type would be an image that nobody sees; those of actions and partition
-        // tables cover what no image is.
+        // Under any other type an image's digest would go unnoticed; the digests of actions and partition
+        // tables cover data that is no image.
         (_, T::EFI_ACTION) if Actions::is_exit(event.data) => separated.then_some(5),
         (_, T::EFI_ACTION) => Some(4),
         (_, _) if rules::is_partition_table(event_type) => Some(5),
@@ -171,5 +171,5 @@ const PLATFORM: u8 = 1;
 const IMAGES: u8 = 2;
 /// RTMR2: PCR 8 to 15.
 const LOADERS: u8 = 3;
-/// What shim's names begin with.
+/// Prefix of shim's names.
 const MOK: &[u8] = b"Mok";

@@ -1,5 +1,5 @@
-//! Bytes to events: the form of PFP 1.06 §10.2 and §10.4.5, as UEFI 2.10 §38.4 has it for confidential
-//! computing. Registers stand where a TPM's log has PCRs.
+//! Parses bytes into events: the format of PFP 1.06 §10.2 and §10.4.5 as UEFI 2.10 §38.4 uses it for
+//! confidential computing, with registers instead of PCRs.
 
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
@@ -42,7 +42,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<CcelLog<'_>, CcelError> {
     Ok(CcelLog { events })
 }
 
-/// The header: exactly one that says SHA-384 and nothing else.
+/// The header must declare SHA-384 and nothing else.
 fn algorithms(reader: &mut Reader<'_>) -> Result<Vec<Algorithm>, CcelError> {
     let (register, data) = header(reader)?;
     if register != HEADER_REGISTER {
@@ -55,7 +55,7 @@ fn algorithms(reader: &mut Reader<'_>) -> Result<Vec<Algorithm>, CcelError> {
     }
 }
 
-/// Whether the log ends here: no byte is left, or index 0xFFFFFFFF and nothing but 0xFF after it.
+/// Whether the log ends here: no byte is left, or index 0xFFFFFFFF and only 0xFF after it.
 fn is_end(reader: &Reader<'_>, event: usize) -> Result<bool, CcelError> {
     let rest = reader.0;
     if rest.first_chunk() != Some(&END) {
@@ -84,10 +84,10 @@ fn next<'a>(
     Ok(event)
 }
 
-/// Where firmware puts the header, in every log that was seen.
+/// The register that the header has in every log seen so far.
 const HEADER_REGISTER: u32 = 1;
 /// RTMR3.
 const LAST_REGISTER: u32 = 4;
 const END: [u8; 4] = [0xff; 4];
-/// For the first allocation only: most of a padded log is padding.
+/// For the first allocation only: a padded log is mostly padding.
 const TYPICAL_EVENTS: usize = 256;

@@ -30,7 +30,7 @@ fn uki() -> EventLogBuilder {
     EventLogBuilder::ccel_uki()
 }
 
-/// Judges the log; a preset that a test changed in one place.
+/// Checks the log; a preset that a test changed in one place.
 fn judge(log: &EventLogBuilder) -> Result<BootLog, CcelError> {
     ReplayedCcel::from_bytes(&log.bytes()).map(|log| BootLog::clone(&log.boot))
 }
@@ -39,7 +39,7 @@ fn refusal(log: &EventLogBuilder) -> CcelError {
     judge(log).expect_err("the log is refused")
 }
 
-/// The refusal, by a rule of the log of a vTPM.
+/// The refusal by a rule shared with vTPM logs.
 fn shared_refusal(log: &EventLogBuilder) -> EventLogError {
     match refusal(log) {
         CcelError::Log(error) => error,

@@ -1,4 +1,5 @@
-//! Captured logs against their expected verdicts and the RTMRs of captured quotes. They live outside the tree.
+//! Captured logs compared with their expected results and with the RTMRs of captured quotes. They are outside
+//! the tree.
 
 use serde_json::Value;
 use vouchsafe_protocol::Digest48;

@@ -58,7 +58,7 @@ fn t30_trailing_bytes_are_refused() {
         let bytes = [ubuntu().bytes(), trailing].concat();
         assert_eq!(parse(&bytes), EventLogError::TrailingBytes { count }.into());
     }
-    // Padding of zeros is no padding.
+    // Padding of zeros is not accepted.
     let bytes = [ubuntu().bytes(), vec![0; 64]].concat();
     let event = ubuntu().events.len() + 1;
     assert_eq!(parse(&bytes), EventLogError::DigestCount { event, count: 0 }.into());
@@ -69,7 +69,7 @@ fn t25_log_without_a_spec_id_header_is_refused() {
     let log = ubuntu();
     let headless = &log.bytes()[32 + spec_id(&log.banks).len()..];
     assert_eq!(parse(headless), EventLogError::NotAnEventLog.into());
-    // An ordinary event of TPM 1.2's layout in its place.
+    // An event in TPM 1.2 layout instead.
     let event = [&1_u32.to_le_bytes()[..], &8_u32.to_le_bytes(), &[7; 20], &1_u32.to_le_bytes(), b"x"];
     let bytes = [&event.concat(), headless].concat();
     assert_eq!(parse(&bytes), EventLogError::LegacyFormat.into());
@@ -156,7 +156,7 @@ fn t30_too_many_events_are_refused() {
     let mut log = ubuntu();
     let event = BuiltEvent::covered(3, IPL, "x");
     log.events.resize(MAX_EVENTS, event.clone());
-    // Small enough to be read as a whole.
+    // Small enough to be read completely.
     for name in ["PK", "KEK", "db", "dbx"] {
         log.variable_mut(name).set("x");
     }
@@ -210,7 +210,7 @@ fn t30_every_truncation_and_changed_byte_is_survived() {
     }
 }
 
-/// A log that is small, so that every byte of it can be tried.
+/// A small log, so that every byte of it can be changed.
 fn small(mut log: EventLogBuilder) -> Vec<u8> {
     for name in ["PK", "KEK", "db", "dbx"] {
         let event = log.variable_mut(name);

@@ -107,7 +107,7 @@ fn t24_separator_of_register_2_in_register_1_is_refused() {
 
 #[test]
 fn t24_missing_separator_is_refused() {
-    // With events that only have a place after it gone as well.
+    // Without the events that are only allowed after it.
     let mut log = ubuntu().with_secure_boot(false);
     log.events.retain(|event| event.event_type != EventType::EFI_VARIABLE_AUTHORITY);
     log.events.remove(log.position(separator(1)));
@@ -237,7 +237,7 @@ fn t24_log_without_exit_boot_services_is_refused() {
     let mut log = ubuntu();
     log.events.retain(|event| event.data != b"Exit Boot Services Invocation");
     assert_eq!(shared_refusal(&log), EventLogError::ExitBootServicesMissing);
-    // In another register it is not the firmware's word.
+    // In another register it is not asserted by the firmware.
     let mut log = ubuntu();
     log.event_with("Exit Boot Services Invocation").pcr = 1;
     assert_eq!(shared_refusal(&log), EventLogError::ExitBootServicesMissing);
@@ -276,7 +276,7 @@ fn exit_that_failed_first_is_accepted() {
     let position = log.position(|event| event.data.starts_with(b"Exit Boot Services Returned"));
     log.events.insert(position, BuiltEvent::action(2, "Exit Boot Services Invocation"));
     assert!(judge(&log).is_ok());
-    // Nothing comes between the attempts.
+    // No other event may come between the attempts.
     log.events.insert(position + 2, presets::application(2, "evil", "/evil"));
     let (event, event_type) = (number(position + 2), EventType::EFI_BOOT_SERVICES_APPLICATION);
     let refused = EventLogError::EventAfterExitBootServices { event, pcr: 4, event_type };
@@ -309,7 +309,7 @@ fn t24_boot_attempts_have_their_order() {
     // The first option returned without having started an image.
     log.events.swap(event - 1, event);
     assert!(judge(&log).expect("accepted").kernel_command_line.is_some());
-    // It started one: what that one did says nothing about the kernel of the second option.
+    // It started one, and what that image measured says nothing about the kernel of the second option.
     log.events.insert(event - 1, presets::application(2, "first", "/first"));
     let boot = judge(&log).expect("accepted");
     assert_eq!(boot.efi_applications[0], Digest48::of(&presets::content("first")));
@@ -346,7 +346,7 @@ fn t23_forged_grub_text_is_refused() {
     assert_eq!(shared_refusal(&log), EventLogError::DigestMismatch { event, pcr: 8, event_type: IPL });
 }
 
-/// The reason for which the log gives no command line.
+/// The reason why the log gives no command line.
 fn withheld(log: &EventLogBuilder) -> String {
     let boot = judge(log).expect("accepted");
     assert_eq!(boot.kernel_command_line, None);
@@ -389,7 +389,7 @@ fn t22_sections_of_a_unified_image_are_names_and_contents() {
     let mut log = uki();
     before_exit(&mut log, name.clone());
     assert_eq!(shared_refusal(&log), EventLogError::StubSectionWithoutContent);
-    // Something of another type in place of the content.
+    // Another event type instead of the content.
     let mut log = uki();
     log.insert_before(|event| event.event_type == EventType::EVENT_TAG, name);
     assert_eq!(shared_refusal(&log), EventLogError::StubSectionWithoutContent);

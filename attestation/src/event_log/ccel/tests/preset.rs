@@ -1,4 +1,4 @@
-//! What the presets are judged to be.
+//! The expected results for the presets.
 
 use super::*;
 use crate::event_log::EventDigest;
@@ -19,7 +19,7 @@ fn uki_with_text() -> EventLogBuilder {
     EventLogBuilder::gce_uki(Technology::Tdx).with_stub_command_line_text().into_ccel()
 }
 
-/// The log that a vTPM has of the same boot.
+/// The vTPM log of the same boot.
 fn vtpm(log: &EventLogBuilder) -> BootLog {
     ReplayedLog::from_bytes(&log.bytes()).map(|log| BootLog::clone(&log.boot)).expect("accepted")
 }
@@ -40,7 +40,7 @@ fn ubuntu_boot_gives_the_claims_of_its_vtpm_log() {
     assert_eq!(boot.kernel_path.as_deref(), Some(UBUNTU_KERNEL));
     assert_eq!(boot.kernel_arguments, vtpm.kernel_arguments);
     assert_eq!(boot.grub_commands, vtpm.grub_commands);
-    // Files, and here the lists of keys as well: nothing tells them apart.
+    // Files, and here also the key lists: nothing distinguishes them.
     assert_eq!(boot.grub_files.len(), vtpm.grub_files.len() + 3);
     assert_eq!(boot.events.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
 }
@@ -96,7 +96,7 @@ fn digests_of_different_banks_are_never_equal() {
 #[test]
 fn t49_every_digest_without_a_text_is_among_the_files() {
     let mut log = ubuntu();
-    // A command line that is given as a file: its digest is the only trace.
+    // A command line labelled as a file: its digest is the only trace.
     let position = log.position(|event| event.data.starts_with(b"grub_cmd: insmod gzio"));
     log.events[position].data = b"/boot/harmless\0".to_vec();
     let hidden = Digest48::of(log.events[position].measured.as_ref().expect("measured"));

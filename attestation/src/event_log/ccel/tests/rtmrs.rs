@@ -1,4 +1,4 @@
-//! The replay against RTMRs, and what is remembered of it.
+//! The replay compared with RTMRs, and its cache.
 
 use super::*;
 use crate::cache::VerifyCache;
@@ -83,7 +83,7 @@ fn a_log_is_remembered_once_it_fits_the_rtmrs() {
     let second = cache.ccel(&bytes, &rtmrs).expect("fits");
     assert!(std::sync::Arc::ptr_eq(&first, &second));
     assert_eq!((cache.ccel_logs(), cache.logs()), (1, 0));
-    // Cached, too, only against the RTMRs.
+    // Also from the cache only if the RTMRs match.
     assert!(cache.ccel(&bytes, &uki().rtmrs()).is_err());
     assert_eq!(cache.ccel(&[], &rtmrs), Err(EventLogError::Empty.into()));
 }
