@@ -4,7 +4,7 @@ mod list;
 
 use actix_web::web::{self, ServiceConfig};
 
-use super::resource;
+use super::respond::resource;
 
 pub(super) fn configure(app: &mut ServiceConfig) {
     app.service(resource("/v1/chips").route(web::get().to(list::get)));

@@ -9,7 +9,7 @@ mod status;
 use actix_web::web::{self, ServiceConfig};
 use vouchsafe_protocol::bundle::MAX_BUNDLE;
 
-use super::resource;
+use super::respond::resource;
 use crate::body::{Audience, BodyLimits};
 
 pub(super) fn configure(app: &mut ServiceConfig) {

@@ -8,7 +8,7 @@ mod show;
 
 use actix_web::web::{self, ServiceConfig};
 
-use super::resource;
+use super::respond::resource;
 
 pub(super) fn configure(app: &mut ServiceConfig) {
     app.service(resource("/v1/policies").route(web::get().to(list::get)))

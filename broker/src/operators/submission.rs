@@ -6,7 +6,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::Principal;
+use super::principal::Principal;
 use crate::body::{Body, BodyReader};
 use crate::problem::HttpProblem;
 

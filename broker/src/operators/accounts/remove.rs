@@ -6,7 +6,8 @@ use actix_web::web::Data;
 use crate::api::operators::RemoveOperator;
 use crate::broker::Broker;
 use crate::operators::principal::Act;
-use crate::operators::{Submission, done};
+use crate::operators::respond::done;
+use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(

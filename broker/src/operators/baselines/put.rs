@@ -7,10 +7,11 @@ use crate::api::baselines::ChangedBaseline;
 use crate::api::documents::NewDocument;
 use crate::broker::Broker;
 use crate::operators::principal::Act;
-use crate::operators::{Submission, answer};
+use crate::operators::respond::answer;
+use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
-use super::naming;
+use super::naming::naming;
 
 pub(super) async fn post(
     broker: Data<Broker>,

@@ -6,8 +6,9 @@ use vouchsafe_keystore::registry::{DocumentError, DocumentKind};
 
 use crate::api::documents::{Document, ShowDocument};
 use crate::broker::Broker;
-use crate::operators::principal::Act;
-use crate::operators::{Principal, Query, answer};
+use crate::operators::principal::{Act, Principal};
+use crate::operators::query::Query;
+use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(

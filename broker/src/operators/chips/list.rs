@@ -8,8 +8,10 @@ use vouchsafe_protocol::ReasonCode;
 
 use crate::api::chips::{ChipPage, ListChips, SeenChip};
 use crate::broker::Broker;
-use crate::operators::decisions::may_read;
-use crate::operators::{Principal, Query, answer};
+use crate::operators::principal::Principal;
+use crate::operators::query::Query;
+use crate::operators::records::may_read;
+use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(

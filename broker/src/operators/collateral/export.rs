@@ -5,8 +5,8 @@ use actix_web::web::Data;
 
 use crate::broker::Broker;
 use crate::collateral::CollateralFileError;
-use crate::operators::principal::Act;
-use crate::operators::{Principal, answer, blocking};
+use crate::operators::principal::{Act, Principal};
+use crate::operators::respond::{answer, blocking};
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {

@@ -13,7 +13,9 @@ use crate::api::collateral::ImportCollateral;
 use crate::broker::Broker;
 use crate::collateral::{ContentError, is_bundle};
 use crate::operators::principal::Act;
-use crate::operators::{Query, Submission, answer, blocking};
+use crate::operators::query::Query;
+use crate::operators::respond::{answer, blocking};
+use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(

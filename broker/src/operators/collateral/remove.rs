@@ -7,7 +7,8 @@ use actix_web::web::Data;
 use crate::api::collateral::RemoveCollateral;
 use crate::broker::Broker;
 use crate::operators::principal::Act;
-use crate::operators::{Submission, answer, blocking};
+use crate::operators::respond::{answer, blocking};
+use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(

@@ -6,11 +6,13 @@ use actix_web::web::Data;
 use vouchsafe_keystore::record::{EvidenceRef, LogRecord};
 use vouchsafe_protocol::ReasonCode;
 
-use super::may_read;
 use crate::api::decisions::ShowDecision;
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
-use crate::operators::{Principal, Query, answer};
+use crate::operators::principal::Principal;
+use crate::operators::query::Query;
+use crate::operators::records::may_read;
+use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(

@@ -5,11 +5,12 @@ use actix_web::web::Data;
 use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::{LogRecord, Outcome, RefusalRecord};
 
-use super::may_read;
 use crate::api::decisions::{Decision, DecisionPage, ListDecisions};
 use crate::broker::Broker;
-use crate::operators::principal::Act;
-use crate::operators::{Principal, Query, answer};
+use crate::operators::principal::{Act, Principal};
+use crate::operators::query::Query;
+use crate::operators::records::may_read;
+use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(

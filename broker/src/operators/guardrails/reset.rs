@@ -5,8 +5,8 @@ use actix_web::web::Data;
 
 use crate::api::guardrails::GuardrailsReset;
 use crate::broker::Broker;
-use crate::operators::principal::Act;
-use crate::operators::{Principal, answer};
+use crate::operators::principal::{Act, Principal};
+use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {

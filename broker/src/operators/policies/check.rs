@@ -7,7 +7,8 @@ use crate::api::documents::NewDocument;
 use crate::api::policies::CheckedPolicy;
 use crate::broker::Broker;
 use crate::operators::principal::Act;
-use crate::operators::{Submission, answer};
+use crate::operators::respond::answer;
+use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(

@@ -22,9 +22,10 @@ use crate::api::policies::{ChangedDecision, PolicyDiff, PolicyDiffRequest};
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
 use crate::inspection::inspect;
-use crate::operators::decisions::may_read;
-use crate::operators::principal::Act;
-use crate::operators::{Principal, Submission, answer};
+use crate::operators::principal::{Act, Principal};
+use crate::operators::records::may_read;
+use crate::operators::respond::answer;
+use crate::operators::submission::Submission;
 use crate::pool::PoolError;
 use crate::problem::HttpProblem;
 

@@ -6,8 +6,8 @@ use vouchsafe_keystore::registry::{DocumentKind, DocumentSummary};
 
 use crate::api::policies::ListedPolicy;
 use crate::broker::Broker;
-use crate::operators::principal::Act;
-use crate::operators::{Principal, answer};
+use crate::operators::principal::{Act, Principal};
+use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {

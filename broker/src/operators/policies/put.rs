@@ -6,7 +6,8 @@ use actix_web::web::Data;
 use crate::api::documents::{NewDocument, StoredVersion};
 use crate::broker::Broker;
 use crate::operators::principal::Act;
-use crate::operators::{Submission, answer};
+use crate::operators::respond::answer;
+use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(

@@ -7,8 +7,9 @@ use vouchsafe_policy::operators::Permit;
 use crate::api::secrets::ChangeVersion;
 use crate::body::Body;
 use crate::broker::Broker;
-use crate::operators::principal::Act;
-use crate::operators::{Principal, Submission, done};
+use crate::operators::principal::{Act, Principal};
+use crate::operators::respond::done;
+use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
 pub(super) async fn retire(

@@ -7,7 +7,8 @@ use vouchsafe_keystore::registry::NewVersion;
 use crate::api::secrets::{GenerateSecret, SecretVersion};
 use crate::broker::Broker;
 use crate::operators::principal::Act;
-use crate::operators::{Submission, answer};
+use crate::operators::respond::answer;
+use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(

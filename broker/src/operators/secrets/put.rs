@@ -8,7 +8,8 @@ use vouchsafe_protocol::{PlaintextSecret, ReasonCode};
 use crate::api::secrets::{PutSecret, SecretVersion};
 use crate::broker::Broker;
 use crate::operators::principal::Act;
-use crate::operators::{Submission, answer};
+use crate::operators::respond::answer;
+use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(

@@ -1,0 +1,18 @@
+//! The policies that a change of a baseline concerns.
+
+use vouchsafe_protocol::ObjectName;
+
+use crate::broker::Broker;
+use crate::operators::principal::{Act, Principal};
+use crate::problem::HttpProblem;
+
+/// The policies that name a baseline and that the operator may read.
+pub(super) async fn naming(
+    broker: &Broker,
+    principal: &Principal,
+    baseline: &ObjectName,
+) -> Result<Vec<ObjectName>, HttpProblem> {
+    let mut policies = broker.keystore.policies_naming(baseline).await?;
+    policies.retain(|policy| principal.may(Act::ReadObjects, policy.namespace()));
+    Ok(policies)
+}
