@@ -7,6 +7,7 @@ mod client;
 mod collateral;
 mod completions;
 mod decisions;
+mod documents;
 mod encoded;
 mod explain;
 mod failure;
@@ -25,7 +26,7 @@ mod when;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use failure::Failure;
 
@@ -102,7 +103,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve(command) => command.run(),
         Command::Init(command) => command.run(json),
         Command::Verify(command) => command.run(),
-        Command::Completions(command) => command.run(),
+        Command::Completions(command) => command.run(Cli::command()),
         Command::Secret(command) => command.run(json),
         Command::Policy(command) => command.run(json),
         Command::Baseline(command) => command.run(json),

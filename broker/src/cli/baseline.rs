@@ -3,9 +3,6 @@
 mod learn;
 mod predict;
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -13,9 +10,10 @@ use vouchsafe_policy::MAX_BASELINE;
 use vouchsafe_protocol::ObjectName;
 
 use super::client::Connection;
+use super::documents::{Document, Named};
+use super::failure::Failure;
 use super::online::Online;
-use super::policy::{Document, Named};
-use super::{Failure, output};
+use super::output;
 use crate::api::baselines::{BaselineSummary, ChangedBaseline, RevokeBaseline};
 use crate::api::documents;
 use crate::clock;
@@ -99,12 +97,4 @@ fn list(baselines: Vec<BaselineSummary>) -> String {
     };
     let rows: Vec<_> = baselines.into_iter().map(row).collect();
     output::table(&["NAME", "VERSION", "STATE", "ENDS"], &rows)
-}
-
-/// Prints a document, or writes it to a new file.
-fn write(text: &str, out: Option<&Path>, then: &str) -> Result<ExitCode, Failure> {
-    let Some(out) = out else { return output::print_document(text) };
-    let file = OpenOptions::new().write(true).create_new(true).open(out);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::file(out, error))?;
-    output::print(&format!("Written to {}. {then}", out.display()))
 }

@@ -7,7 +7,8 @@ use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::ObjectName;
 
 use super::client::Connection;
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 use crate::api::chips::{ChipPage, ListChips, SeenChip};
 use crate::clock;
 

@@ -18,7 +18,8 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use vouchsafe_protocol::problem::Problem;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{Failure, output, trusted_file};
+use super::failure::Failure;
+use super::{output, trusted_file};
 use crate::tls;
 
 /// The broker to connect to, and the operator's credentials.

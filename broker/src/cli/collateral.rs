@@ -8,7 +8,8 @@ use vouchsafe_protocol::bundle::MAX_BUNDLE;
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48};
 
 use super::client::{Client, Connection};
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 use crate::api::collateral::{CollateralStatus, ImportCollateral, ItemStatus, RemoveCollateral};
 use crate::clock;
 

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, Failure, output};
+use super::failure::Failure;
+use super::output;
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
@@ -14,9 +15,10 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    /// Completions of the whole command line.
+    pub(super) fn run(self, mut cli: Command) -> Result<ExitCode, Failure> {
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "vouchsafe", &mut text);
+        clap_complete::generate(self.shell, &mut cli, "vouchsafe", &mut text);
         output::print_document(&String::from_utf8_lossy(&text))
     }
 }

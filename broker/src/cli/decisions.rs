@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use vouchsafe_protocol::{DecisionId, SecretPath, UnixTime};
 
 use super::client::{Client, Connection};
+use super::failure::Failure;
+use super::output;
 use super::verify::decision::DecisionFile;
 use super::when::When;
-use super::{Failure, output};
 use crate::api::decisions::{self as api, Decision, DecisionPage, ListDecisions, LogRecord, ShowDecision};
 use crate::clock;
 

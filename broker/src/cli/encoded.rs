@@ -9,7 +9,8 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 
 /// Reads binary evidence from a file, decoding hex or base64. A note on standard error says so.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {

@@ -9,7 +9,8 @@ use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::DecisionId;
 
 use super::client::Connection;
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 use crate::api::decisions::{Decision, LogRecord, ShowDecision};
 use crate::clock;
 

@@ -8,7 +8,8 @@ use serde_json::json;
 use vouchsafe_policy::MAX_TEXT;
 
 use super::client::Connection;
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 use crate::api::guardrails::{Guardrails, GuardrailsReset, GuardrailsVersion, PutGuardrails};
 
 #[derive(Debug, Args)]

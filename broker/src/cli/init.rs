@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use self::created::Created;
 use self::host::Host;
-use super::{Failure, client, output, serve, trusted_file};
+use super::failure::Failure;
+use super::{client, output, serve, trusted_file};
 use crate::config::Listener;
 use crate::{clock, random, tls};
 

@@ -11,7 +11,8 @@ use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKin
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{BrokerIdentity, Digest48, UnixTime};
 
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 use crate::collateral::{self, Described, is_bundle, is_key_set};
 
 /// Anchors, collateral and time of an offline verification, read from files.

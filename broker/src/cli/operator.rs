@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use vouchsafe_policy::operators::OperatorAction;
 
 use super::client::{Client, Connection};
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 use crate::api::operators::{AddedOperator, NewOperator, Operator, OperatorRole, RemoveOperator};
 use crate::clock;
 

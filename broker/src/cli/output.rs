@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vouchsafe_protocol::text::{printable_json, printable_lines};
 
-use super::Failure;
+use super::failure::Failure;
 
 /// Prints lines for people to standard output, escaping characters that could change what a terminal shows.
 pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
@@ -21,6 +21,14 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
 /// Writes a document, such as a policy's text: as it is into a file or a pipe, escaped on a terminal.
 pub(super) fn print_document(text: &str) -> Result<ExitCode, Failure> {
     if io::stdout().is_terminal() { print(text) } else { write_out(text) }
+}
+
+/// Prints a document, or writes it to a new file.
+pub(super) fn write_document(text: &str, out: Option<&Path>, then: &str) -> Result<ExitCode, Failure> {
+    let Some(out) = out else { return print_document(text) };
+    let file = OpenOptions::new().write(true).create_new(true).open(out);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::file(out, error))?;
+    print(&format!("Written to {}. {then}", out.display()))
 }
 
 fn write_out(text: &str) -> Result<ExitCode, Failure> {

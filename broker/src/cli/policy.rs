@@ -7,18 +7,18 @@ mod new;
 mod schema;
 mod test;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use vouchsafe_policy::{MAX_TEXT, Purpose};
-use vouchsafe_protocol::ObjectName;
+use vouchsafe_policy::MAX_TEXT;
 
 use super::client::Connection;
+use super::documents::{Document, Named};
+use super::failure::Failure;
 use super::online::Online;
-use super::{Failure, output};
-use crate::api::documents::{self, NewDocument, ShowDocument, StoredVersion};
-use crate::api::policies::{CheckedPolicy, ListedPolicy};
+use super::output;
+use crate::api::documents::{self, StoredVersion};
+use crate::api::policies::ListedPolicy;
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -48,25 +48,6 @@ enum Action {
     Show(Online<Named>),
 }
 
-/// A document and the file with its text.
-#[derive(Debug, Args)]
-pub(super) struct Document {
-    /// Its name, such as prod/db.
-    pub(super) name: ObjectName,
-    /// File with its text; - is standard input.
-    pub(super) file: PathBuf,
-}
-
-/// A document of the broker.
-#[derive(Debug, Args)]
-pub(super) struct Named {
-    /// Its name.
-    pub(super) name: ObjectName,
-    /// An older version instead of the current one.
-    #[arg(long)]
-    pub(super) version: Option<u64>,
-}
-
 impl Policy {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         match self.action {
@@ -88,32 +69,6 @@ impl Policy {
             }
         }
     }
-}
-
-impl Document {
-    /// The request for `put` or `check`.
-    pub(super) fn read(self, limit: usize) -> Result<NewDocument, Failure> {
-        Ok(NewDocument { text: output::read_text(&self.file, limit)?, name: self.name })
-    }
-}
-
-impl Named {
-    pub(super) fn query(self) -> ShowDocument {
-        ShowDocument { name: self.name, version: self.version }
-    }
-}
-
-fn checked(checked: CheckedPolicy) -> String {
-    let CheckedPolicy { name, digest, purpose, baselines, notes } = checked;
-    let purpose = purpose.map_or("none", Purpose::as_str);
-    let mut text = format!("{name} would be accepted.\n  purpose {purpose}\n  SHA-256 {digest}\n");
-    for baseline in baselines {
-        text.push_str(&format!("  names baseline {baseline}\n"));
-    }
-    for note in notes {
-        text.push_str(&format!("  note: {note}\n"));
-    }
-    text
 }
 
 fn stored(StoredVersion { name, version }: StoredVersion) -> String {

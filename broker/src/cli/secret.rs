@@ -11,7 +11,8 @@ use vouchsafe_protocol::{Bytes, ObjectName, SecretPath};
 use zeroize::Zeroize as _;
 
 use super::client::Connection;
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 use crate::api::secrets::{
     ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
     VersionSummary,

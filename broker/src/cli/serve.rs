@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::hardening::{self, Memory};
 use crate::server::Servers;
 use crate::{Broker, BrokerConfig, baselines, log, reload, tls};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// Reads a file with a token, which only its owner may read. Permissions are checked on the open file, not on
 /// its name.

@@ -4,30 +4,31 @@
 //! refused or malformed; exit 2 for usage and files that cannot be read. No decision can be made from the
 //! output.
 
+mod arguments;
 pub(super) mod decision;
 mod endorsement;
 mod google_token;
 mod registers;
+mod verdict;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use vouchsafe_attestation::chain::{read_file, take_leaf};
 use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::tdx::MAX_TDX_COLLATERAL;
 use vouchsafe_attestation::{
-    Expected, VerifyError, inspect_ccel, inspect_event_log, inspect_snp, inspect_tdx, inspect_vtpm,
-    read_vtpm_file,
+    Expected, inspect_ccel, inspect_event_log, inspect_snp, inspect_tdx, inspect_vtpm, read_vtpm_file,
 };
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
 
-use super::judge::{Files, Judge, tdx_collateral};
-use super::when::When;
-use super::{Failure, encoded, output};
-use crate::clock;
+use super::failure::Failure;
+use super::judge::tdx_collateral;
+use super::{encoded, output};
+use arguments::{By, Hex, HexBytes};
+use verdict::verdict;
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
@@ -133,47 +134,6 @@ enum Kind {
     },
 }
 
-/// What evidence is verified against, beside the built-in anchors.
-#[derive(Debug, Args)]
-struct By {
-    /// Issuing CAs and CRLs, PEM or DER.
-    #[arg(long, value_name = "FILE")]
-    cert: Vec<PathBuf>,
-    /// Trust anchors beside the built-in ones; they give the root `extra`.
-    #[arg(long, value_name = "FILE")]
-    anchor: Vec<PathBuf>,
-    /// The time to verify at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970;
-    /// default: now.
-    #[arg(long, value_name = "TIME")]
-    at: Option<When>,
-}
-
-/// Exactly N bytes in hex.
-#[derive(Clone, Debug)]
-struct Hex<const N: usize>([u8; N]);
-
-/// Bytes in hex.
-#[derive(Clone, Debug)]
-struct HexBytes(Vec<u8>);
-
-impl<const N: usize> std::str::FromStr for Hex<N> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut bytes = [0; N];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| format!("expected {} hex digits", 2 * N))?;
-        Ok(Self(bytes))
-    }
-}
-
-impl std::str::FromStr for HexBytes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        hex::decode(text).map(Self).map_err(|_| "expected hex digits".to_owned())
-    }
-}
-
 impl Verify {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.kind {
@@ -228,45 +188,6 @@ impl Verify {
             }
         }
     }
-}
-
-impl By {
-    fn open(&self) -> Result<Judge, Failure> {
-        self.open_with(&[])
-    }
-
-    fn open_with(&self, endorsements: &[PathBuf]) -> Result<Judge, Failure> {
-        let now = self.at.map_or_else(clock::now, |When(at)| at);
-        let (anchors, collateral) = (&self.anchor, &self.cert);
-        Judge::open(&Files { anchors, collateral, endorsements, ..Files::default() }, now)
-    }
-}
-
-/// Prints the claims, or why the evidence is refused. Withheld claims are also listed on standard error, for
-/// people.
-fn verdict(verdict: Result<impl Serialize, VerifyError>) -> Result<ExitCode, Failure> {
-    match verdict {
-        Ok(claims) => {
-            let claims = serde_json::to_value(&claims)
-                .map_err(|error| Failure::System { what: "JSON", source: error.into() })?;
-            withheld(&claims).for_each(|line| output::note(&line));
-            output::print_json(&claims)
-        }
-        Err(error) => {
-            output::print_json(&json!({ "refused": error.name(), "detail": error.to_string() }))?;
-            Ok(ExitCode::from(1))
-        }
-    }
-}
-
-/// One line for each claim that the evidence or its boot log withholds.
-fn withheld(claims: &Value) -> impl Iterator<Item = String> {
-    let lists = ["/withheld", "/boot/withheld", "/vtpm/boot/withheld", "/tdx/unconfirmed_boot/withheld"];
-    let all = lists.into_iter().filter_map(|list| claims.pointer(list)?.as_array()).flatten();
-    all.filter_map(|one| {
-        let text = |member: &str| one.get(member).and_then(Value::as_str);
-        Some(format!("{} is absent: {} ({})", text("claim")?, text("detail")?, text("reason")?))
-    })
 }
 
 /// The leaf certificate of a file, and its issuers in the file: AMD's service gives VCEK, ASK and ARK in

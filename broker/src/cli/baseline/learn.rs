@@ -11,10 +11,10 @@ use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{DecisionId, Evidence, UnixTime};
 
 use super::super::client::Client;
+use super::super::failure::Failure;
 use super::super::judge::{Files, Judge};
+use super::super::output;
 use super::super::when::When;
-use super::super::{Failure, output};
-use super::write;
 use crate::api::decisions::ShowDecision;
 use crate::clock;
 use crate::inspection::inspect;
@@ -85,7 +85,11 @@ impl Learn {
         if !remarks.is_empty() {
             output::note(remarks.trim_start());
         }
-        write(&text, self.out.as_deref(), "Read it, then: vouchsafe baseline put NAMESPACE/NAME FILE")
+        output::write_document(
+            &text,
+            self.out.as_deref(),
+            "Read it, then: vouchsafe baseline put NAMESPACE/NAME FILE",
+        )
     }
 
     /// Not in the past: a broker accepts no expired baseline.

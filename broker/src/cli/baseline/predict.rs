@@ -10,8 +10,8 @@ use vouchsafe_attestation::reference_values::{
 };
 use vouchsafe_policy::{Baseline, LogDigest, MAX_BASELINE};
 
-use super::super::{Failure, output};
-use super::write;
+use super::super::failure::Failure;
+use super::super::output;
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("boot").required(true).args(["uki", "kernel"]))]
@@ -99,7 +99,11 @@ impl Predict {
             heading.push_str(&unknown.text);
         }
         let text = updated.to_commented(&heading, &names(values));
-        write(&text, self.out.as_deref(), "Read it, then: vouchsafe baseline put NAMESPACE/NAME FILE")
+        output::write_document(
+            &text,
+            self.out.as_deref(),
+            "Read it, then: vouchsafe baseline put NAMESPACE/NAME FILE",
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::super::Failure;
+use super::super::failure::Failure;
 
 /// Files and folders, in the order of creation.
 #[derive(Debug, Default)]

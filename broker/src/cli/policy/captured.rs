@@ -13,9 +13,10 @@ use vouchsafe_policy::{Baseline, MAX_BASELINE, NamedBaseline};
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
+use super::super::failure::Failure;
 use super::super::judge::{Files, Judge};
 use super::super::when::When;
-use super::super::{Failure, encoded, output};
+use super::super::{encoded, output};
 use crate::clock;
 use crate::inspection::{inspect, read_evidence};
 

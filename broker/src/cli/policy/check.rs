@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use vouchsafe_policy::{CompiledPolicy, MAX_TEXT, Note, PolicyError, SourceNote};
+use vouchsafe_policy::{CompiledPolicy, MAX_TEXT, Note, PolicyError, Purpose, SourceNote};
 use vouchsafe_protocol::ObjectName;
 
 use super::super::client::Connection;
-use super::super::{Failure, output};
+use super::super::failure::Failure;
+use super::super::output;
 use super::captured::BaselineFile;
-use super::checked;
 use crate::api::documents::NewDocument;
 use crate::api::policies::CheckedPolicy;
 use crate::clock;
@@ -92,6 +92,19 @@ impl Check {
         }
         Ok(Err(all))
     }
+}
+
+fn checked(checked: CheckedPolicy) -> String {
+    let CheckedPolicy { name, digest, purpose, baselines, notes } = checked;
+    let purpose = purpose.map_or("none", Purpose::as_str);
+    let mut text = format!("{name} would be accepted.\n  purpose {purpose}\n  SHA-256 {digest}\n");
+    for baseline in baselines {
+        text.push_str(&format!("  names baseline {baseline}\n"));
+    }
+    for note in notes {
+        text.push_str(&format!("  note: {note}\n"));
+    }
+    text
 }
 
 /// A policy that would be accepted, with notes.

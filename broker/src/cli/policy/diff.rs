@@ -10,7 +10,8 @@ use vouchsafe_policy::MAX_TEXT;
 use vouchsafe_protocol::ObjectName;
 
 use super::super::client::Connection;
-use super::super::{Failure, output};
+use super::super::failure::Failure;
+use super::super::output;
 use crate::api::policies::{ChangedDecision, PolicyDiff, PolicyDiffRequest};
 use crate::clock;
 

@@ -18,7 +18,8 @@ use vouchsafe_policy::{
 };
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
-use super::super::{Failure, output};
+use super::super::failure::Failure;
+use super::super::output;
 use super::captured::Captured;
 use crate::clock;
 

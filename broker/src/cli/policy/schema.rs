@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use vouchsafe_policy::{ClaimReference, claim_references, claims_markdown};
 
-use super::super::{Failure, output};
+use super::super::failure::Failure;
+use super::super::output;
 
 #[derive(Debug, Args)]
 pub(in super::super) struct Schema {

@@ -15,7 +15,8 @@ use vouchsafe_policy::{
 };
 use vouchsafe_protocol::{ObjectName, SecretPath, Suite};
 
-use super::super::{Failure, output};
+use super::super::failure::Failure;
+use super::super::output;
 use super::captured::{BaselineFile, Captured};
 
 #[derive(Debug, Args)]

@@ -17,8 +17,9 @@ use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, ReleasePaths, UnixTime,
 };
 
+use super::super::failure::Failure;
 use super::super::judge::{Files, Judge};
-use super::super::{Failure, output};
+use super::super::output;
 use crate::attested::evidence;
 
 #[derive(Debug, Args)]

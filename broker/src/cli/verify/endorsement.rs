@@ -9,8 +9,10 @@ use vouchsafe_attestation::launch::LaunchMeasurement;
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
-use super::super::{Failure, encoded};
-use super::{By, Hex, verdict};
+use super::super::encoded;
+use super::super::failure::Failure;
+use super::arguments::{By, Hex};
+use super::verdict::verdict;
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("measured").required(true))]

@@ -8,8 +8,11 @@ use vouchsafe_attestation::google_token::{MAX_JWKS, TokenKeys};
 use vouchsafe_attestation::{Expected, inspect_google_token};
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
-use super::super::{Failure, output};
-use super::{By, Judge, verdict};
+use super::super::failure::Failure;
+use super::super::judge::Judge;
+use super::super::output;
+use super::arguments::By;
+use super::verdict::verdict;
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("binding").required(true))]
