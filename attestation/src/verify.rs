@@ -12,6 +12,7 @@ pub(crate) mod endorsements;
 mod error;
 mod hardware;
 mod inspect;
+mod inspect_evidence;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,9 @@ pub use self::inspect::inspect_snp;
 pub use self::inspect::inspect_tdx;
 pub use self::inspect::inspect_vtpm;
 pub use self::inspect::read_vtpm_file;
+pub use self::inspect_evidence::EvidenceFileError;
+pub use self::inspect_evidence::inspect_evidence;
+pub use self::inspect_evidence::read_evidence_file;
 use crate::claims::Claims;
 use crate::claims::Instance;
 use crate::claims::VerifiedClaims;

@@ -17,7 +17,6 @@ pub mod gate;
 pub mod guests;
 pub mod hardening;
 pub mod health;
-mod inspection;
 pub mod log;
 pub mod metrics;
 pub mod operators;

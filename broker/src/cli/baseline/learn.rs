@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use vouchsafe_attestation::{Claims, VerifyError, read_vtpm_file};
+use vouchsafe_attestation::{Claims, VerifyError, inspect_evidence, read_vtpm_file};
 use vouchsafe_policy::Baseline;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{DecisionId, Evidence, UnixTime};
@@ -17,7 +17,6 @@ use super::super::output;
 use super::super::when::When;
 use crate::api::decisions::ShowDecision;
 use crate::clock;
-use crate::inspection::inspect;
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["evidence", "decision"]))]
@@ -69,7 +68,7 @@ impl Learn {
         };
         let judge = Judge::open(&files, now)?;
         // Each piece by itself: learning a baseline implies trust in the source of the file.
-        let claims = match evidence.and_then(|evidence| inspect(&evidence, &judge.inputs())) {
+        let claims = match evidence.and_then(|evidence| inspect_evidence(&evidence, &judge.inputs())) {
             Ok(inspected) => inspected.claims,
             Err(error) => {
                 output::print_json(&json!({ "refused": error.name(), "detail": error.to_string() }))?;

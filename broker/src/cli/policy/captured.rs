@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use vouchsafe_attestation::chain::ChainError;
 use vouchsafe_attestation::vtpm::VtpmError;
-use vouchsafe_attestation::{InspectedClaims, VerifyError};
+use vouchsafe_attestation::{InspectedClaims, VerifyError, inspect_evidence, read_evidence_file};
 use vouchsafe_policy::{Baseline, MAX_BASELINE, NamedBaseline};
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use vouchsafe_protocol::{ObjectName, UnixTime};
@@ -18,7 +18,6 @@ use super::super::judge::{Files, Judge};
 use super::super::when::When;
 use super::super::{encoded, output};
 use crate::clock;
-use crate::inspection::{inspect, read_evidence};
 
 /// What captured evidence is verified against.
 #[derive(Debug, Args)]
@@ -50,7 +49,7 @@ impl Captured {
     /// The claims of a file's evidence. Each piece is verified by itself, since the request that it was made
     /// for is unknown.
     pub(super) fn inspect(&self, file: &Path) -> Result<InspectedClaims, Failure> {
-        let evidence = read_evidence(&encoded::read(file, MAX_REQUEST)?)
+        let evidence = read_evidence_file(&encoded::read(file, MAX_REQUEST)?)
             .map_err(|error| Failure::file(file, format!("no evidence: {error}")))?;
         let files = Files {
             anchors: &self.anchor,
@@ -60,7 +59,7 @@ impl Captured {
             bundles_of: None,
         };
         let judge = Judge::open(&files, self.now())?;
-        let claims = inspect(&evidence, &judge.inputs());
+        let claims = inspect_evidence(&evidence, &judge.inputs());
         claims.map_err(|error| Failure::file(file, format!("refused: {error}{}", advice(&error))))
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_attestation::{InspectedClaims, VerifyInputs};
+use vouchsafe_attestation::{InspectedClaims, VerifyInputs, inspect_evidence};
 use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::LogRecord;
 use vouchsafe_keystore::registry::{DocumentError, DocumentKind};
@@ -21,7 +21,6 @@ use vouchsafe_protocol::{DecisionId, Evidence, ObjectName, ReasonCode, SecretPat
 use crate::api::policies::{ChangedDecision, PolicyDiff, PolicyDiffRequest};
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
-use crate::inspection::inspect;
 use crate::operators::principal::{Act, Principal};
 use crate::operators::records::may_read;
 use crate::operators::respond::answer;
@@ -165,7 +164,7 @@ fn inspect_at(broker: &Broker, evidence: &Evidence, at: UnixTime) -> Option<Insp
         now: at,
         cache: &broker.cache,
     };
-    inspect(evidence, &inputs).ok()
+    inspect_evidence(evidence, &inputs).ok()
 }
 
 fn unavailable(error: &PoolError) -> HttpProblem {

@@ -1,18 +1,28 @@
-//! Verifies evidence from a file or a record, as far as that is possible without the request that it was made
-//! for.
+//! Whole evidence of a file or of a record, verified as far as possible without the request that it was made for.
 
-use vouchsafe_attestation::google_token::{self, GoogleTokenClaims};
-use vouchsafe_attestation::tdx::{self, TdxError};
-use vouchsafe_attestation::{
-    Claims, Expected, InspectedClaims, Technology, VerifyError, VerifyInputs, Withheld, inspect_sev_snp,
-    inspect_tdx, inspect_vtpm, read_vtpm_file,
-};
-use vouchsafe_protocol::{Evidence, TdxEvidence};
+use vouchsafe_protocol::Evidence;
+use vouchsafe_protocol::TdxEvidence;
 
-/// Why a file is not usable evidence.
+use super::VerifyError;
+use super::inspect::Expected;
+use super::inspect::inspect_sev_snp;
+use super::inspect::inspect_tdx;
+use super::inspect::inspect_vtpm;
+use super::inspect::read_vtpm_file;
+use crate::claims::Claims;
+use crate::claims::InspectedClaims;
+use crate::google_token;
+use crate::google_token::GoogleTokenClaims;
+use crate::inputs::VerifyInputs;
+use crate::tdx;
+use crate::tdx::TdxError;
+use crate::technology::Technology;
+use crate::withheld::Withheld;
+
+/// A file is not evidence.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EvidenceFileError {
-    /// Not JSON of our evidence.
+pub enum EvidenceFileError {
+    /// JSON of another form.
     #[error("not evidence in JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// Malformed evidence, or an unusable attestation of go-tpm-tools.
@@ -20,11 +30,11 @@ pub(crate) enum EvidenceFileError {
     Evidence(#[from] VerifyError),
 }
 
-/// Evidence of a file: ours in JSON, or an attestation of Google's go-tpm-tools.
+/// Reads the evidence of a file: ours in JSON, or an attestation of Google's go-tpm-tools.
 ///
 /// # Errors
 /// When it is neither.
-pub(crate) fn read_evidence(file: &[u8]) -> Result<Evidence, EvidenceFileError> {
+pub fn read_evidence_file(file: &[u8]) -> Result<Evidence, EvidenceFileError> {
     if file.trim_ascii_start().first() == Some(&b'{') {
         let evidence: Evidence = serde_json::from_slice(file)?;
         evidence.check_sizes().map_err(VerifyError::from)?;
@@ -33,14 +43,13 @@ pub(crate) fn read_evidence(file: &[u8]) -> Result<Evidence, EvidenceFileError> 
     Ok(Evidence { vtpm: Some(read_vtpm_file(file)?), ..Evidence::default() })
 }
 
-/// The claims of all pieces, each verified by itself: the request that would bind them together is unknown.
+/// Verifies each piece by itself: links between them would be known only with the request.
 ///
-/// A TDX quote is appraised with the collateral that the inputs have for its platform; without any, its
-/// claims have no TCB.
+/// A TDX quote is appraised by the collateral that the inputs have for its platform; without, its claims have no TCB.
 ///
 /// # Errors
-/// Those of each piece; also when there is none, or reports of two vendors.
-pub(crate) fn inspect(
+/// As those of each piece; when there is none, and when there are reports of two vendors.
+pub fn inspect_evidence(
     evidence: &Evidence,
     inputs: &VerifyInputs<'_>,
 ) -> Result<InspectedClaims, VerifyError> {
@@ -60,7 +69,7 @@ pub(crate) fn inspect(
         claims.vtpm = logged.vtpm;
         claims.withheld.extend(logged.withheld);
     }
-    // Hardware reports come before evidence by others.
+    // The hardware's own report takes precedence over what others state.
     if let Some(snp) = &evidence.sev_snp {
         let inspected = inspect_sev_snp(snp, inputs)?.claims;
         claims.sev_snp = inspected.sev_snp;
@@ -79,7 +88,7 @@ pub(crate) fn inspect(
     Ok(InspectedClaims { claims })
 }
 
-/// As in a release, a log that does not match the RTMRs gives no claims.
+/// As in a release, a log that does not replay to the RTMRs gives no claims.
 fn trust_domain(evidence: &TdxEvidence, inputs: &VerifyInputs<'_>) -> Result<Claims, VerifyError> {
     let platform = tdx::platform(&evidence.quote)?;
     let collateral = inputs.endorsements.tdx.get(&platform).map(AsRef::as_ref);
