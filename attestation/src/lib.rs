@@ -19,6 +19,7 @@
 //! | what all of them are given | [`VerifyInputs`] |
 //! | what was found | [`claims`] |
 //! | which claims are absent, and why | [`withheld`] |
+//! | collateral that is stored, and its replacement rules | [`collateral`] |
 //! | what files will measure | [`reference_values`] |
 //! | what is cached between verifications | [`cache`] |
 //!
@@ -28,6 +29,7 @@ pub mod anchors;
 pub mod cache;
 pub mod chain;
 pub mod claims;
+pub mod collateral;
 pub mod event_log;
 mod field;
 pub mod go_tpm_tools;

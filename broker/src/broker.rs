@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use vouchsafe_attestation::anchors::AnchorError;
+use vouchsafe_attestation::collateral::Loaded;
 use vouchsafe_attestation::{TrustAnchors, VerifyCache};
 use vouchsafe_keystore::keyring::file::KeyringFileError;
 use vouchsafe_keystore::registry::OpenError;
@@ -18,7 +19,7 @@ use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, UnixTime
 
 use crate::admission::{Admission, Shares};
 use crate::collateral::{
-    CollateralFileError, CollateralFolder, CollateralService, CollateralStatus, IssuersInUse, Loaded,
+    CollateralFileError, CollateralFolder, CollateralService, CollateralStatus, IssuersInUse,
 };
 use crate::config::{BrokerConfig, Limits};
 use crate::gate::{Gate, Rate};

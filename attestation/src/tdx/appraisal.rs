@@ -3,10 +3,7 @@
 //! The library refuses in prose. So what says "this collateral does not serve" (its form, its kind, its dates,
 //! whose it is) is checked here first, and what is left to say is about signatures and the TCB.
 
-use der::Decode;
-use serde::Deserialize;
 use vouchsafe_protocol::UnixTime;
-use x509_cert::time::Time;
 
 use super::CollateralPart;
 use super::TcbStatus;
@@ -14,12 +11,14 @@ use super::TdxCollateral;
 use super::TdxError;
 use super::TdxTcb;
 use super::collateral::Platform;
+use super::heads::CrlHead;
+use super::heads::SignedHead;
+use super::heads::date;
 use super::pck::PckChain;
 use super::quote::Quote;
 use super::refusal;
 use super::signatures::AwsLc;
 use crate::chain::Certificate;
-use crate::chain::der as raw;
 use crate::hex_bytes::Hex;
 use dcap_qvl::QuoteClaims;
 use dcap_qvl::QuoteCollateralV3;
@@ -56,18 +55,6 @@ pub(super) struct Window {
     expires: UnixTime,
 }
 
-/// What every part says of itself.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Dated<'a> {
-    id: &'a str,
-    version: u8,
-    issue_date: &'a str,
-    next_update: &'a str,
-    #[serde(default)]
-    fmspc: &'a str,
-}
-
 /// Whether every part is readable, for TDX, current, and that of this platform and its issuers: PCK CA and root.
 pub(super) fn check(
     platform: &Platform,
@@ -84,15 +71,15 @@ pub(super) fn check(
         (Part::TcbInfo, &collateral.tcb_info, "TDX", 3..=u8::MAX),
         (Part::QeIdentity, &collateral.qe_identity, "TD_QE", 2..=3),
     ] {
-        let dated: Dated<'_> = serde_json::from_str(text).map_err(|_| malformed(part))?;
-        if dated.id != id || !versions.contains(&dated.version) {
+        let head = SignedHead::parse(text).map_err(|_| malformed(part))?;
+        if head.id != id || !versions.contains(&head.version) {
             return Err(TdxError::CollateralKind { part });
         }
         if part == Part::TcbInfo {
-            hex::decode_to_slice(dated.fmspc, &mut fmspc).map_err(|_| malformed(part))?;
+            hex::decode_to_slice(head.fmspc, &mut fmspc).map_err(|_| malformed(part))?;
         }
-        let from = date(dated.issue_date).ok_or(malformed(part))?;
-        let until = date(dated.next_update).ok_or(malformed(part))?;
+        let from = date(head.issue_date).ok_or(malformed(part))?;
+        let until = date(head.next_update).ok_or(malformed(part))?;
         window.narrow(part, from, until, now)?;
     }
     for (part, crl, issuer) in
@@ -137,35 +124,6 @@ fn issuers(pck: &PckChain) -> Result<[Certificate; 2], TdxError> {
     parsed
         .and_then(|parsed| parsed.try_into().ok())
         .ok_or(TdxError::PckMalformed { field: super::PckField::Certificate })
-}
-
-/// The head of a CRL (RFC 5280 §5.1): version, algorithm, issuer, this update, next update.
-struct CrlHead<'a> {
-    issuer: &'a [u8],
-    this_update: UnixTime,
-    next_update: UnixTime,
-}
-
-impl<'a> CrlHead<'a> {
-    fn parse(encoded: &'a [u8]) -> Option<Self> {
-        let mut rest = raw::content_of(raw::SEQUENCE, raw::Signed::parse(encoded)?.message)?;
-        let version = raw::take(&mut rest)?;
-        if version.tag == raw::INTEGER {
-            raw::take(&mut rest)?;
-        }
-        let issuer = raw::take(&mut rest)?.encoded;
-        let mut time = || {
-            let time = Time::from_der(raw::take(&mut rest)?.encoded).ok()?;
-            Some(UnixTime(time.to_unix_duration().as_secs()))
-        };
-        Some(Self { issuer, this_update: time()?, next_update: time()? })
-    }
-}
-
-/// `2025-06-19T10:16:03Z` and no other form.
-fn date(text: &str) -> Option<UnixTime> {
-    let time: der::DateTime = text.parse().ok()?;
-    Some(UnixTime(time.unix_duration().as_secs()))
 }
 
 fn converted(collateral: &TdxCollateral) -> QuoteCollateralV3 {

@@ -104,10 +104,16 @@ impl TdxCollateral {
         serde_json::from_slice(json).map_err(|error| TdxCollateralError::Malformed(error.to_string()))
     }
 
-    /// Digest of all of it.
+    /// The JSON, as it is stored.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings are JSON")
+    }
+
+    /// SHA-256 of the JSON.
     #[must_use]
     pub fn digest(&self) -> Digest32 {
-        Digest32::of(&serde_json::to_vec(self).expect("strings are JSON"))
+        Digest32::of(&self.to_json())
     }
 }
 

@@ -115,7 +115,7 @@ fn value<const N: usize>(
 }
 
 /// Which CA an issuer's name is that of, by its common name (PCK profile §1.3.1).
-pub(super) fn issuer(name: &[u8]) -> Option<PckCa> {
+pub(crate) fn issuer(name: &[u8]) -> Option<PckCa> {
     let mut rest = raw::content_of(raw::SEQUENCE, name)?;
     let mut common_name = None;
     while !rest.is_empty() {

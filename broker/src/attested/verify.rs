@@ -1,6 +1,7 @@
 //! Verifies the evidence of a request. Missing collateral is fetched in the background; no request waits for
 //! it.
 
+use vouchsafe_attestation::collateral::{Missing, missing, unendorsed};
 use vouchsafe_attestation::{Instance, VerifiedClaims, VerifyInputs, verify_with};
 use vouchsafe_keystore::record::EvidencePiece;
 use vouchsafe_protocol::Digest32;
@@ -9,7 +10,7 @@ use super::context::{Failure, VerifiedVm, VmContext, instance_name};
 use super::error::{RequestError, retry_in};
 use super::evidence;
 use super::session::{Request, Session};
-use crate::collateral::{self, Asker, Prospect, Wanted};
+use crate::collateral::{Asker, Prospect};
 
 /// A request whose evidence has been verified. Only [`Request::verify`] makes one.
 ///
@@ -39,8 +40,8 @@ impl Request {
         if let Err(limited) = verified.session.count(instance.as_deref()) {
             return Err(Failure::new(limited, verified.context()));
         }
-        for wanted in collateral::unendorsed(verified.claims.claims()) {
-            verified.session.broker.collateral_service().want(wanted, Asker::Verified);
+        for endorsement in unendorsed(verified.claims.claims()) {
+            verified.session.broker.collateral_service().want(endorsement, Asker::Verified);
         }
         Ok(verified)
     }
@@ -67,10 +68,10 @@ impl Request {
     /// Queues a fetch of the collateral that this verification lacked. The guest is told when to retry (T44).
     fn fetch_missing(&self, error: RequestError, certified: Option<&str>) -> RequestError {
         let RequestError::Evidence(error) = error else { return error };
-        let Some(wanted) = collateral::wanted(&error, &self.evidence) else { return error.into() };
+        let Some(missing) = missing(&error, &self.evidence) else { return error.into() };
         let asker = self.session.asker(certified);
-        let is_issuer = matches!(wanted, Wanted::Issuer(_));
-        match self.session.broker.collateral_service().want(wanted, asker) {
+        let is_issuer = matches!(missing, Missing::Issuer(_));
+        match self.session.broker.collateral_service().want(missing, asker) {
             Prospect::Soon(wait) | Prospect::Full(wait) => {
                 RequestError::Pending { error, seconds: retry_in(wait) }
             }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
+use vouchsafe_attestation::collateral::{TdxDescription, is_bundle, is_key_set, split};
 use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_attestation::launch::{self, EndorsementStore};
 use vouchsafe_attestation::tdx::{Platform, TdxCollateral, TdxCollateralStore};
@@ -13,7 +14,6 @@ use vouchsafe_protocol::{BrokerIdentity, Digest48, UnixTime};
 
 use super::failure::Failure;
 use super::output;
-use crate::collateral::{self, Described, is_bundle, is_key_set};
 
 /// Anchors, collateral and time of an offline verification, read from files.
 pub(super) struct Judge {
@@ -52,7 +52,7 @@ impl Judge {
         for path in files.collateral {
             given.take(path, files.bundles_of, now)?;
         }
-        let (veks, issuers) = collateral::split(given.certificates);
+        let (veks, issuers) = split(given.certificates);
         let collateral =
             Collateral::new(&given.crls, &issuers).map_err(|error| Failure::Usage(error.to_string()))?;
         given.launch.extend(launch_items(files.endorsements)?);
@@ -143,7 +143,7 @@ impl Given {
 
     fn platform(&mut self, path: &Path, file: &[u8]) -> Result<(), Failure> {
         let collateral = tdx_collateral(path, file)?;
-        let described = Described::read(&collateral).map_err(|error| Failure::file(path, error))?;
+        let described = TdxDescription::read(&collateral).map_err(|error| Failure::file(path, error))?;
         self.platforms.push((described.platform, collateral));
         Ok(())
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use vouchsafe_attestation::anchors::{BUILTIN, IssuerAddress, KNOWN_ISSUERS, Product, Purpose, Root};
+use vouchsafe_attestation::collateral::{Chip, Issuer, Measured, Missing};
 use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_protocol::bundle::MAX_BUNDLE_TEXT;
 
 use super::jobs::Job;
-use super::wanted::{Chip, Issuer, Measured, Wanted};
 
 /// `[collateral]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -92,7 +92,7 @@ impl CollateralConfig {
         let configured = self.crls.iter().map(|url| Job::crl(url.clone(), None));
         let issuers = KNOWN_ISSUERS.iter().filter_map(|url| {
             let address = IssuerAddress::parse(Purpose::GoogleAk, url)?;
-            Some(Job::Wanted(Wanted::Issuer(Issuer { address, key_id: None })))
+            Some(Job::Item(Missing::Issuer(Issuer { address, key_id: None })))
         });
         let mut jobs: Vec<Job> = listed.chain(configured).chain(issuers).collect();
         jobs.sort();

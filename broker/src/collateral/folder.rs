@@ -1,9 +1,8 @@
-//! The collateral folder of a broker: one file per item, written completely before it replaces its
-//! predecessor.
+//! The collateral folder of a broker: one file per item, written completely before it replaces its predecessor.
 //!
-//! CRLs and certificates are named by digest, Intel's collateral by platform, endorsements by measurement.
-//! Nothing in these files is trusted, with one exception: a key set has no signature of its own, so the
-//! broker signs what it fetched with its own identity, and accepts no other.
+//! CRLs and certificates are named by digest, Intel's collateral by platform, endorsements by measurement. Nothing
+//! in these files is trusted, with one exception: a key set is believed as it stands, so the broker signs the sets
+//! that it stores with its own identity, and reads no other.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,18 +11,17 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vouchsafe_attestation::chain::read_file;
-use vouchsafe_attestation::{TrustAnchors, VekStore};
+use vouchsafe_attestation::collateral::{
+    CheckInputs, Item, ItemError, ItemMetadata, KeySet, Loaded, MetadataByDigest, StoredCollateral,
+    TdxDescription,
+};
+use vouchsafe_attestation::tdx::Platform;
+use vouchsafe_attestation::{Root, TrustAnchors, VekStore};
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, IdentityKey, UnixTime};
 
 use super::addresses::is_crl_address;
-use super::checks::Judge;
-use super::contents::{Contents, Item, KeySet, json, launch};
-use super::intel::Described;
-use super::lists::List;
-use super::notes::{Note, Notes};
-use super::{CollateralFileError, CollateralStatus, ContentError, ItemStatus, Loaded, TdxFlaw, status};
+use super::{CollateralFileError, CollateralStatus, ItemStatus, status};
 
 /// The collateral folder of a broker.
 #[derive(Debug)]
@@ -31,12 +29,11 @@ pub struct CollateralFolder {
     path: PathBuf,
     identity: Arc<IdentityKey>,
     anchors: TrustAnchors,
-    contents: Contents,
+    stored: StoredCollateral,
 }
 
 impl CollateralFolder {
-    /// Reads the folder; a missing one is empty. Items that are added later are verified against these
-    /// anchors.
+    /// Reads the folder; an absent one is empty. Later changes are checked against these anchors.
     ///
     /// # Errors
     /// [`CollateralFileError`] names the file.
@@ -45,7 +42,8 @@ impl CollateralFolder {
         identity: Arc<IdentityKey>,
         anchors: TrustAnchors,
     ) -> Result<Self, CollateralFileError> {
-        let mut folder = Self { path: path.to_owned(), identity, anchors, contents: Contents::default() };
+        let stored = StoredCollateral::default();
+        let mut folder = Self { path: path.to_owned(), identity, anchors, stored };
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(folder),
@@ -57,13 +55,12 @@ impl CollateralFolder {
             if is_ours(name) {
                 let bytes = fs::read(&file).map_err(|source| io_error(&file, source))?;
                 folder
-                    .take(name, &bytes)
+                    .restore(name, &bytes)
                     .map_err(|source| CollateralFileError::Damaged { path: file.clone(), source })?;
             }
         }
-        folder.contents.sort();
-        folder.contents.forget_absent();
-        Ok(folder)
+        let stored = folder.stored.restored();
+        Ok(Self { stored, ..folder })
     }
 
     /// All of it, parsed.
@@ -71,51 +68,53 @@ impl CollateralFolder {
     /// # Errors
     /// The first item that cannot be used.
     pub fn parse(&self) -> Result<Loaded, CollateralFileError> {
-        Ok(self.contents.parse()?)
+        Ok(self.stored.load()?)
     }
 
-    /// Imports a file: CRLs and certificates, PEM or DER; Intel's collateral and key sets, JSON; a launch
-    /// endorsement, if its measurement is given. All of its items are stored or none. A key set gives the
-    /// root `extra`.
+    /// Stores the items of an operator's file, as [`StoredCollateral::import`].
     ///
     /// # Errors
-    /// [`CollateralFileError`]; what was there before stays in force.
+    /// [`CollateralFileError`]; then nothing changes.
     pub fn import(
         &mut self,
         file: &[u8],
         measurement: Option<Digest48>,
         now: UnixTime,
     ) -> Result<(), CollateralFileError> {
-        self.change(now, |contents, judge| contents.import(file, measurement, judge))
+        self.replace(self.stored.import(file, measurement, self.inputs(now))?)
     }
 
-    /// Imports the items of a bundle signed by `signer`, except those of no use to this broker. One item that
-    /// is malformed or has a wrong signature makes it reject all.
+    /// Stores the items of a bundle that `signer` signed, as [`StoredCollateral::merge`].
     ///
     /// # Errors
-    /// [`CollateralFileError`]; what was there before stays in force.
+    /// [`CollateralFileError`]; then nothing changes.
     pub fn import_bundle(
         &mut self,
         bundle: Bundle,
         signer: &BrokerIdentity,
         now: UnixTime,
     ) -> Result<(), CollateralFileError> {
-        let items = bundle.verify(signer, BundleFormat::Exported).map_err(ContentError::from)?;
-        self.change(now, |contents, judge| contents.take(items, judge))
+        let items = bundle.verify(signer, BundleFormat::Exported).map_err(ItemError::from)?;
+        let (changed, left_out) = self.stored.merge(items, self.inputs(now))?;
+        for item in left_out {
+            let (kind, digest, error) = (item.kind.name(), item.digest, item.error);
+            tracing::warn!(event = "collateral.left_out", kind, %digest, %error);
+        }
+        self.replace(changed)
     }
 
     /// Removes the item with this digest.
     ///
     /// # Errors
-    /// [`CollateralFileError`], [`ContentError::Unknown`] among them.
+    /// [`CollateralFileError`], [`ItemError::Unknown`] among them.
     pub fn remove(&mut self, digest: Digest32, now: UnixTime) -> Result<(), CollateralFileError> {
-        self.change(now, |contents, _| contents.remove(digest))
+        self.replace(self.stored.remove(digest, self.inputs(now))?)
     }
 
-    /// Everything, signed.
+    /// All items in a signed bundle.
     #[must_use]
     pub fn export(&self, now: UnixTime) -> Bundle {
-        let items = self.contents.items().map(|(_, item)| item).collect();
+        let items = self.stored.items().map(|(_, item)| item).collect();
         Bundle::sign(&self.identity, BundleFormat::Exported, now, items)
     }
 
@@ -124,9 +123,8 @@ impl CollateralFolder {
     /// # Errors
     /// The first item that cannot be used.
     pub fn status(&self) -> Result<CollateralStatus, CollateralFileError> {
-        let contents = &self.contents;
-        let (veks, issuers) = contents.split();
-        let items = contents.items().map(|(valid_until, item)| ItemStatus {
+        let (veks, issuers) = self.stored.split();
+        let items = self.stored.items().map(|(valid_until, item)| ItemStatus {
             kind: item.kind,
             subject: if item.subject.is_empty() { item.digest.to_string() } else { item.subject },
             source: Some(item.source),
@@ -136,7 +134,7 @@ impl CollateralFolder {
             last_error: None,
         });
         Ok(CollateralStatus {
-            crls: contents.crls.iter().map(status::crl).collect(),
+            crls: self.stored.crls().iter().map(status::crl).collect(),
             certificates: issuers.iter().map(|certificate| Digest32::of(certificate)).collect(),
             chips: VekStore::new(&veks).chips(),
             fetch: false,
@@ -145,61 +143,53 @@ impl CollateralFolder {
         })
     }
 
-    /// Stores a fetched item. A CRL named by a certificate must be signed by `issuer`.
+    /// Stores an item that was fetched. A CRL that a certificate names has to be signed by `crl_issuer`.
     pub(crate) fn put(
         &mut self,
         item: Item,
-        note: Note,
-        issuer: Option<&[u8]>,
+        metadata: ItemMetadata,
+        crl_issuer: Option<&[u8]>,
     ) -> Result<(), CollateralFileError> {
-        let now = note.fetched_at;
-        self.change(now, |contents, judge| {
-            let judge = Judge { issuer, ..judge };
-            contents.check_fetched(&item, &note.source, judge)?;
-            contents.put(item, note, judge);
-            Ok(())
-        })
+        let inputs = CheckInputs { crl_issuer, ..self.inputs(metadata.fetched_at) };
+        self.replace(self.stored.put_fetched(item, metadata, inputs)?)
     }
 
-    /// The latest item from a URL, with its metadata.
-    pub(crate) fn from(&self, source: &str) -> Option<(Digest32, Note)> {
-        let all = self.contents.notes.iter().filter(|(_, note)| note.source == source);
-        let found = all.max_by_key(|(_, note)| note.fetched_at);
-        found.map(|(digest, note)| (*digest, note.clone()))
+    /// The last item that was fetched from an address.
+    pub(crate) fn from(&self, source: &str) -> Option<(Digest32, ItemMetadata)> {
+        let all = self.stored.metadata().iter().filter(|(_, metadata)| metadata.source == source);
+        let found = all.max_by_key(|(_, metadata)| metadata.fetched_at);
+        found.map(|(digest, metadata)| (*digest, metadata.clone()))
     }
 
-    /// The URLs of stored CRLs.
+    /// Addresses that CRLs were fetched from.
     pub(crate) fn crl_sources(&self) -> Vec<String> {
-        let notes = self.contents.crls.iter().filter_map(|list| self.contents.notes.get(&list.digest));
-        notes.map(|note| note.source.clone()).filter(|source| is_crl_address(source)).collect()
+        let stored = &self.stored;
+        let metadata = stored.crls().iter().filter_map(|crl| stored.metadata().get(&crl.digest()));
+        metadata.map(|metadata| metadata.source.clone()).filter(|source| is_crl_address(source)).collect()
     }
 
     /// All certificates other than those of chips.
     pub(crate) fn issuers(&self) -> Vec<Vec<u8>> {
-        self.contents.split().1
+        self.stored.split().1
     }
 
-    /// Platforms with stored collateral: fetch time and end of validity.
-    pub(crate) fn platforms(&self) -> Vec<(vouchsafe_attestation::tdx::Platform, UnixTime, UnixTime)> {
-        let all = self.contents.tdx.iter().filter_map(|(platform, collateral)| {
-            let until = Described::read(collateral).ok()?.until;
-            let fetched = self.contents.notes.get(&collateral.digest())?.fetched_at;
+    /// Platforms that have collateral, with the times when it was fetched and when it expires.
+    pub(crate) fn platforms(&self) -> Vec<(Platform, UnixTime, UnixTime)> {
+        let all = self.stored.tdx().iter().filter_map(|(platform, collateral)| {
+            let until = TdxDescription::read(collateral).ok()?.until;
+            let fetched = self.stored.metadata().get(&collateral.digest())?.fetched_at;
             Some((*platform, fetched, until))
         });
         all.collect()
     }
 
-    fn change(
-        &mut self,
-        now: UnixTime,
-        change: impl FnOnce(&mut Contents, Judge<'_>) -> Result<(), ContentError>,
-    ) -> Result<(), CollateralFileError> {
-        let mut contents = self.contents.clone();
-        let judge = Judge { anchors: &self.anchors, now, issuer: None };
-        change(&mut contents, judge)?;
-        contents.tidy(judge);
-        contents.parse()?;
-        let (old, new) = (self.files(&self.contents), self.files(&contents));
+    const fn inputs(&self, now: UnixTime) -> CheckInputs<'_> {
+        CheckInputs { anchors: &self.anchors, now, crl_issuer: None }
+    }
+
+    /// Writes the files of a changed value, then removes those that it has no more.
+    fn replace(&mut self, changed: StoredCollateral) -> Result<(), CollateralFileError> {
+        let (old, new) = (self.files(&self.stored), self.files(&changed));
         fs::create_dir_all(&self.path).map_err(|source| io_error(&self.path, source))?;
         for (name, bytes) in &new {
             if old.get(name) != Some(bytes) {
@@ -209,37 +199,37 @@ impl CollateralFolder {
         for name in old.keys().filter(|name| !new.contains_key(*name)) {
             let file = self.path.join(name);
             match fs::remove_file(&file) {
-                // Somebody else was first.
+                // It was removed already.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed.map_err(|source| io_error(&file, source))?,
             }
         }
-        self.contents = contents;
+        self.stored = changed;
         Ok(())
     }
 
     /// Every file by name.
-    fn files<'c>(&self, contents: &'c Contents) -> BTreeMap<String, Cow<'c, [u8]>> {
-        let crls = contents.crls.iter().map(|list| (list.digest, &*list.der));
-        let certificates = contents.certificates.iter().map(|der| (Digest32::of(der), der.as_slice()));
+    fn files<'c>(&self, stored: &'c StoredCollateral) -> BTreeMap<String, Cow<'c, [u8]>> {
+        let crls = stored.crls().iter().map(|crl| (crl.digest(), crl.der()));
+        let certificates = stored.certificates().iter().map(|der| (Digest32::of(der), der.as_slice()));
         let der = crls.chain(certificates);
         let mut files: BTreeMap<_, _> =
             der.map(|(digest, der)| (format!("{digest}.{DER}"), Cow::Borrowed(der))).collect();
-        for (platform, collateral) in &contents.tdx {
+        for (platform, collateral) in stored.tdx() {
             let name = format!("{}-{}.{TDX}", hex::encode(platform.fmspc), platform.ca.name());
-            files.insert(name, json(collateral).into());
+            files.insert(name, collateral.to_json().into());
         }
-        for (measurement, bytes) in &contents.launch {
+        for (measurement, bytes) in stored.launch() {
             files.insert(format!("{measurement}.{LAUNCH}"), bytes.into());
         }
-        for (name, set) in [(GOOGLE_KEYS, &contents.google_keys), (EXTRA_KEYS, &contents.extra_keys)] {
+        for (name, set) in [(GOOGLE_KEYS, stored.google_keys()), (EXTRA_KEYS, stored.extra_keys())] {
             if let Some(set) = set {
                 files.insert(name.to_owned(), self.signed(name, set).into());
             }
         }
-        if !contents.notes.is_empty() {
-            let notes = serde_json::to_vec(&contents.notes).expect("digests and texts are JSON");
-            files.insert(NOTES.to_owned(), notes.into());
+        if !stored.metadata().is_empty() {
+            let metadata = serde_json::to_vec(stored.metadata()).expect("digests and texts are JSON");
+            files.insert(METADATA.to_owned(), metadata.into());
         }
         files
     }
@@ -252,41 +242,28 @@ impl CollateralFolder {
         serde_json::to_vec(&bundle).expect("a bundle is JSON")
     }
 
-    fn take(&mut self, name: &str, bytes: &[u8]) -> Result<(), ContentError> {
-        let contents = &mut self.contents;
+    fn restore(&mut self, name: &str, bytes: &[u8]) -> Result<(), ItemError> {
+        let stored = &mut self.stored;
         match name {
-            NOTES => match serde_json::from_slice::<Notes>(bytes) {
-                Ok(notes) => contents.notes = notes,
+            METADATA => match serde_json::from_slice::<MetadataByDigest>(bytes) {
+                Ok(metadata) => stored.restore_metadata(metadata),
                 // Without metadata items are only fetched again.
                 Err(error) => tracing::warn!(event = "collateral.notes_lost", %error),
             },
             GOOGLE_KEYS | EXTRA_KEYS => {
-                let set = kept(name, bytes, &self.identity.identity());
+                let set = stored_keys(name, bytes, &self.identity.identity());
                 if set.is_none() {
                     tracing::warn!(event = "collateral.token_keys_refused", file = name);
                 }
-                let place =
-                    if name == GOOGLE_KEYS { &mut contents.google_keys } else { &mut contents.extra_keys };
-                *place = set;
+                stored.restore_token_keys(if name == GOOGLE_KEYS { Root::Google } else { Root::Extra }, set);
             }
-            _ if name.ends_with(DER) => {
-                let mut crls = Vec::new();
-                read_file(bytes, &mut crls, &mut contents.certificates)?;
-                for der in crls {
-                    contents.crls.push(List::read(der)?);
-                }
-            }
-            _ if name.ends_with(TDX) => {
-                let collateral =
-                    vouchsafe_attestation::tdx::TdxCollateral::parse(bytes).map_err(TdxFlaw::from)?;
-                contents.tdx.insert(Described::read(&collateral)?.platform, collateral);
-            }
+            _ if name.ends_with(DER) => stored.restore_der(bytes)?,
+            _ if name.ends_with(TDX) => stored.restore_tdx(bytes)?,
             _ => {
                 let measurement = name.strip_suffix(LAUNCH).and_then(|name| name.strip_suffix('.'));
                 let measurement: Digest48 =
-                    measurement.and_then(|text| text.parse().ok()).ok_or(ContentError::Measurement)?;
-                launch(measurement, bytes)?;
-                contents.launch.insert(measurement, bytes.to_vec());
+                    measurement.and_then(|text| text.parse().ok()).ok_or(ItemError::Measurement)?;
+                stored.restore_launch(measurement, bytes)?;
             }
         }
         Ok(())
@@ -304,8 +281,8 @@ impl CollateralFolder {
     }
 }
 
-/// A key set that this broker fetched and signed, if it belongs to the file that it is in.
-fn kept(name: &str, bytes: &[u8], identity: &BrokerIdentity) -> Option<KeySet> {
+/// A key set that this broker signed for a file of this name.
+fn stored_keys(name: &str, bytes: &[u8], identity: &BrokerIdentity) -> Option<KeySet> {
     let items = Bundle::parse(bytes).ok()?.verify(identity, BundleFormat::Kept).ok()?;
     let [item] = items.try_into().ok()?;
     let BundleItem { kind, subject, fetched_at, content, .. } = item;
@@ -313,7 +290,7 @@ fn kept(name: &str, bytes: &[u8], identity: &BrokerIdentity) -> Option<KeySet> {
 }
 
 fn is_ours(name: &str) -> bool {
-    [GOOGLE_KEYS, EXTRA_KEYS, NOTES].contains(&name)
+    [GOOGLE_KEYS, EXTRA_KEYS, METADATA].contains(&name)
         || [DER, TDX, LAUNCH].iter().any(|end| name.strip_suffix(end).is_some_and(|name| name.ends_with('.')))
 }
 
@@ -326,4 +303,4 @@ const TDX: &str = "tdx.json";
 const LAUNCH: &str = "binarypb";
 const GOOGLE_KEYS: &str = "jwks.google.json";
 const EXTRA_KEYS: &str = "jwks.extra.json";
-const NOTES: &str = "notes.json";
+const METADATA: &str = "notes.json";

@@ -363,7 +363,7 @@ const fn max_tries(source: Source, is_refused: bool) -> u32 {
 const fn max_items(job: &Job) -> usize {
     match job {
         Job::Crl { .. } => MAX_CRLS,
-        Job::Wanted(_) => MAX_ITEMS,
+        Job::Item(_) => MAX_ITEMS,
     }
 }
 

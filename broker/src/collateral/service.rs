@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use vouchsafe_attestation::TrustAnchors;
 use vouchsafe_attestation::anchors::Purpose;
 use vouchsafe_attestation::chain::{MissingCrl, verify_issuer};
+use vouchsafe_attestation::collateral::{Loaded, Missing};
 use vouchsafe_protocol::bundle::Bundle;
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, UnixTime};
 
@@ -20,8 +21,7 @@ use super::client::Client;
 use super::folder::CollateralFolder;
 use super::jobs::{Asked, Asker, Ended, Job, Jobs, Next, Prospect, Source};
 use super::pace::Pace;
-use super::wanted::Wanted;
-use super::{CollateralFileError, CollateralStatus, ItemStatus, Loaded};
+use super::{CollateralFileError, CollateralStatus, ItemStatus};
 use crate::metrics::CollateralMetrics;
 use crate::{clock, random};
 
@@ -98,8 +98,8 @@ impl CollateralService {
 
     /// Requests an item. Returns at once, whatever the vendor does, with the time when the item may become
     /// available.
-    pub(crate) fn want(&self, wanted: Wanted, asker: Asker) -> Prospect {
-        self.shared.want(Job::Wanted(wanted), asker)
+    pub(crate) fn want(&self, missing: Missing, asker: Asker) -> Prospect {
+        self.shared.want(Job::Item(missing), asker)
     }
 
     /// Requests CRLs for verified chains. Returns when the last of them may become available; `None` if one
@@ -282,10 +282,10 @@ impl Shared {
         }
         let note = folder.from(&self.config.jwks).map(|(_, note)| note);
         let due = note.map(|note| left(note.fetched_at, self.token_keys_refresh()));
-        jobs.keep(Job::Wanted(Wanted::TokenKeys), due, start);
+        jobs.keep(Job::Item(Missing::TokenKeys), due, start);
         for (platform, fetched, until) in folder.platforms() {
             let due = left(fetched, self.pace.refresh(fetched, Some(until)));
-            jobs.keep(Job::Wanted(Wanted::Tdx(platform)), Some(due), start);
+            jobs.keep(Job::Item(Missing::Tdx(platform)), Some(due), start);
         }
     }
 

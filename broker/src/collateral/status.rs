@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::chain::CrlSummary;
+use vouchsafe_attestation::collateral::StoredCrl;
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{Digest32, UnixTime};
-
-use super::lists::List;
 
 /// Status of all collateral.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,10 +79,10 @@ impl CrlStatus {
 }
 
 /// The status of a CRL.
-pub(super) fn crl(list: &List) -> CrlStatus {
-    let CrlSummary { issuer, this_update, next_update, revoked, .. } = &list.summary;
+pub(super) fn crl(crl: &StoredCrl) -> CrlStatus {
+    let CrlSummary { issuer, this_update, next_update, revoked, .. } = crl.summary();
     CrlStatus {
-        digest: list.digest,
+        digest: crl.digest(),
         issuer: hex::encode(issuer),
         this_update: *this_update,
         next_update: *next_update,

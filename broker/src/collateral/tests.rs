@@ -3,7 +3,6 @@ mod crls;
 mod endorsements;
 mod fetching;
 mod storage;
-mod succession;
 mod tdx;
 mod vendor;
 
@@ -11,7 +10,10 @@ use std::fs;
 use std::sync::Arc;
 
 use vouchsafe_attestation::TrustAnchors;
-use vouchsafe_attestation::chain::MissingCrl;
+use vouchsafe_attestation::chain::{CollateralError, MissingCrl};
+use vouchsafe_attestation::collateral::{
+    Chip, Issuer, Item, ItemMetadata, Measured, Missing, StoredCrl, TdxItemError,
+};
 use vouchsafe_attestation::test_util::ca::{CrlSpec, FakeGoogle};
 use vouchsafe_attestation::test_util::vm::{shared_anchors, shared_google};
 use vouchsafe_protocol::{Digest32, IdentityKey, UnixTime};
@@ -53,11 +55,11 @@ fn what_is_imported_is_there_after_a_restart() {
 fn garbage_leaves_everything_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut collateral = open(folder.path());
-    let unrecognised = ContentError::Der(CollateralError::Unrecognised);
+    let unrecognised = ItemError::Der(CollateralError::Unrecognised);
     let error = collateral.import(b"garbage", None, UnixTime(0)).unwrap_err();
-    assert!(matches!(error, CollateralFileError::Content(error) if error == unrecognised));
+    assert!(matches!(error, CollateralFileError::Item(error) if error == unrecognised));
     let error = collateral.import(b"{}", None, UnixTime(0)).unwrap_err();
-    assert!(matches!(error, CollateralFileError::Content(ContentError::Tdx(TdxFlaw::Form(_)))));
+    assert!(matches!(error, CollateralFileError::Item(ItemError::Tdx(TdxItemError::Form(_)))));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     fs::write(folder.path().join("x.der"), b"garbage").unwrap();
     let error = CollateralFolder::open(folder.path(), identity(1), shared_anchors()).unwrap_err();

@@ -1,11 +1,12 @@
 //! Problems for operators from errors of the keystore: whose fault it is, and what to do.
 
+use vouchsafe_attestation::collateral::ItemError;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::registry::RegisterError;
 use vouchsafe_keystore::registry::{DocumentError, OperatorError, SecretError};
 use vouchsafe_protocol::ReasonCode;
 
-use crate::collateral::{CollateralFileError, ContentError};
+use crate::collateral::CollateralFileError;
 use crate::problem::HttpProblem;
 
 impl From<StoreError> for HttpProblem {
@@ -73,8 +74,8 @@ impl From<OperatorError> for HttpProblem {
 impl From<CollateralFileError> for HttpProblem {
     fn from(error: CollateralFileError) -> Self {
         let code = match error {
-            CollateralFileError::Content(ContentError::Unknown { .. }) => ReasonCode::NotFound,
-            CollateralFileError::Content(_) => ReasonCode::InvalidObject,
+            CollateralFileError::Item(ItemError::Unknown { .. }) => ReasonCode::NotFound,
+            CollateralFileError::Item(_) => ReasonCode::InvalidObject,
             CollateralFileError::Io { .. }
             | CollateralFileError::Damaged { .. }
             | CollateralFileError::Threads(_) => ReasonCode::Unavailable,

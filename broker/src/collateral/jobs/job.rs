@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vouchsafe_attestation::collateral::{Issuer, Missing};
 use vouchsafe_protocol::bundle::CollateralKind;
 
 use super::Source;
 use crate::collateral::addresses::AMD_KDS;
 use crate::collateral::pace::Pace;
-use crate::collateral::wanted::{Issuer, Wanted};
 
 /// One item to fetch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,8 +21,8 @@ pub(crate) enum Job {
         /// The key that must have signed it, if a certificate names the CRL.
         issuer: Option<Arc<[u8]>>,
     },
-    /// An item that a verification lacked.
-    Wanted(Wanted),
+    /// An item that a verification lacked, or that is always needed.
+    Item(Missing),
 }
 
 impl Job {
@@ -34,21 +34,21 @@ impl Job {
         match self {
             Self::Crl { url, .. } if url.starts_with(AMD_KDS) => Source::Amd,
             Self::Crl { .. } => Source::Crls,
-            Self::Wanted(Wanted::Issuer(_)) => Source::Issuers,
-            Self::Wanted(Wanted::Vek(_)) => Source::Amd,
-            Self::Wanted(Wanted::Tdx(_)) => Source::Intel,
-            Self::Wanted(Wanted::TokenKeys) => Source::GoogleKeys,
-            Self::Wanted(Wanted::Launch(_)) => Source::GoogleEndorsements,
+            Self::Item(Missing::Issuer(_)) => Source::Issuers,
+            Self::Item(Missing::Vek(_)) => Source::Amd,
+            Self::Item(Missing::Tdx(_)) => Source::Intel,
+            Self::Item(Missing::TokenKeys) => Source::GoogleKeys,
+            Self::Item(Missing::Launch(_)) => Source::GoogleEndorsements,
         }
     }
 
     pub(crate) const fn kind(&self) -> CollateralKind {
         match self {
             Self::Crl { .. } => CollateralKind::Crl,
-            Self::Wanted(Wanted::Vek(_) | Wanted::Issuer(_)) => CollateralKind::Certificate,
-            Self::Wanted(Wanted::Tdx(_)) => CollateralKind::Tdx,
-            Self::Wanted(Wanted::TokenKeys) => CollateralKind::TokenKeys,
-            Self::Wanted(Wanted::Launch(_)) => CollateralKind::LaunchEndorsement,
+            Self::Item(Missing::Vek(_) | Missing::Issuer(_)) => CollateralKind::Certificate,
+            Self::Item(Missing::Tdx(_)) => CollateralKind::Tdx,
+            Self::Item(Missing::TokenKeys) => CollateralKind::TokenKeys,
+            Self::Item(Missing::Launch(_)) => CollateralKind::LaunchEndorsement,
         }
     }
 
@@ -57,19 +57,19 @@ impl Job {
         // An issuing CA with a URL in the table is fetched before a certificate of it is seen.
         matches!(
             self,
-            Self::Crl { .. } | Self::Wanted(Wanted::TokenKeys | Wanted::Issuer(Issuer { key_id: None, .. }))
+            Self::Crl { .. } | Self::Item(Missing::TokenKeys | Missing::Issuer(Issuer { key_id: None, .. }))
         )
     }
 
     /// Whether the item expires soon enough to need refreshing.
     pub(super) const fn is_refreshed(&self) -> bool {
-        self.is_permanent() || matches!(self, Self::Wanted(Wanted::Tdx(_)))
+        self.is_permanent() || matches!(self, Self::Item(Missing::Tdx(_)))
     }
 
     /// Whether guests treat a refusal of this item as final. Such items mostly come over plain HTTP, where a
     /// network attacker can cause a refusal.
     const fn is_decisive(&self) -> bool {
-        matches!(self, Self::Crl { .. } | Self::Wanted(Wanted::Issuer(_)))
+        matches!(self, Self::Crl { .. } | Self::Item(Missing::Issuer(_)))
     }
 
     /// How long a refusal is remembered.
@@ -87,7 +87,7 @@ impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Crl { url, .. } => f.write_str(url),
-            Self::Wanted(wanted) => wanted.fmt(f),
+            Self::Item(missing) => missing.fmt(f),
         }
     }
 }

@@ -1,8 +1,8 @@
 use vouchsafe_attestation::anchors::{IssuerAddress, Purpose};
 use vouchsafe_protocol::Digest48;
 
-use super::super::wanted::{Chip, Issuer, Measured, Wanted};
 use super::*;
+use vouchsafe_attestation::collateral::{Chip, Issuer, Measured, Missing};
 
 mod fleets;
 
@@ -13,11 +13,11 @@ fn pace() -> Pace {
 fn chip(number: u16) -> Job {
     let mut id = [1; 64];
     id[..2].copy_from_slice(&number.to_be_bytes());
-    Job::Wanted(Wanted::Vek(Chip { id, tcb: [0; 8], product: None }))
+    Job::Item(Missing::Vek(Chip { id, tcb: [0; 8], product: None }))
 }
 
 fn launch() -> Job {
-    Job::Wanted(Wanted::Launch(Measured::Tdx(Digest48([1; 48]))))
+    Job::Item(Missing::Launch(Measured::Tdx(Digest48([1; 48]))))
 }
 
 fn network(number: u32) -> Network {
@@ -29,7 +29,7 @@ fn ca(number: u32) -> Job {
         "http://privateca-content-{number:08x}-0000-4000-8000-000000000000.storage.googleapis.com/{number:020x}/ca.crt"
     );
     let address = IssuerAddress::parse(Purpose::GoogleAk, &url).expect("an address of the table");
-    Job::Wanted(Wanted::Issuer(Issuer { address, key_id: Some(vec![7; 20]) }))
+    Job::Item(Missing::Issuer(Issuer { address, key_id: Some(vec![7; 20]) }))
 }
 
 fn refused() -> Ended {
@@ -128,7 +128,7 @@ fn what_a_source_does_not_have_is_not_asked_for_for_a_while() {
 fn t40_a_token_with_an_unknown_key_fetches_the_keys_at_most_once_a_minute() {
     let now = Instant::now();
     let mut jobs = Jobs::new(pace(), now);
-    let keys = Job::Wanted(Wanted::TokenKeys);
+    let keys = Job::Item(Missing::TokenKeys);
     jobs.keep(keys.clone(), None, now);
     assert_eq!(jobs.next(Source::GoogleKeys, now), Next::Fetch(keys.clone()));
     jobs.ended(&keys, Ended::Good(seconds(3600)), now, 0);
@@ -313,7 +313,7 @@ fn t44_what_came_takes_no_room_for_long() {
     }
     assert!(jobs.entries.len() <= 301, "{}", jobs.entries.len());
     // Items that are kept current stay.
-    let keys = Job::Wanted(Wanted::TokenKeys);
+    let keys = Job::Item(Missing::TokenKeys);
     jobs.keep(keys.clone(), Some(month), at);
     jobs.next(Source::GoogleKeys, at + seconds(1000));
     assert!(jobs.entries.contains_key(&keys));

@@ -1,5 +1,4 @@
 use vouchsafe_attestation::anchors::Product;
-use vouchsafe_attestation::chain::ChainError;
 use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
 use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
@@ -43,10 +42,10 @@ fn an_endorsement_that_is_not_there_is_remembered_and_one_that_does_not_verify_i
     });
     let service = service_under(anchors(), folder.path(), &vendor.address, &Metrics::new().unwrap());
     for _ in 0..10 {
-        service.want(Wanted::Launch(Measured::SevSnp(THERE)), Asker::Anybody(client()));
-        service.want(Wanted::Launch(Measured::Tdx(OTHER)), Asker::Anybody(client()));
-        service.want(Wanted::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody(client()));
-        service.want(Wanted::Launch(Measured::SevSnp(FORGED)), Asker::Anybody(client()));
+        service.want(Missing::Launch(Measured::SevSnp(THERE)), Asker::Anybody(client()));
+        service.want(Missing::Launch(Measured::Tdx(OTHER)), Asker::Anybody(client()));
+        service.want(Missing::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody(client()));
+        service.want(Missing::Launch(Measured::SevSnp(FORGED)), Asker::Anybody(client()));
     }
     eventually("the endorsement", || service.loaded().endorsements.launch.get(&THERE).is_some());
     eventually("a refusal", || {
@@ -56,39 +55,10 @@ fn an_endorsement_that_is_not_there_is_remembered_and_one_that_does_not_verify_i
             && is_there("does not have it")
             && is_there("launch endorsement: ")
     });
-    service.want(Wanted::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody(client()));
+    service.want(Missing::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody(client()));
     assert_eq!(vendor.asked(&format!("/ovmf_x64_csm/sevsnp/{ABSENT}")).len(), 1);
     assert!(!vendor.asked(&format!("/ovmf_x64_csm/tdx/{OTHER}")).is_empty());
     assert_eq!(service.loaded().endorsements.launch.len(), 1);
-}
-
-#[test]
-fn an_extra_anchor_displaces_no_root_and_a_root_every_one() {
-    let vendors = [Root::Amd, Root::Intel, Root::Google];
-    for known in vendors {
-        assert_eq!(checks::check_rank(Root::Extra, known), Err(ContentError::ExtraAnchor { known }));
-        assert_eq!(checks::check_rank(known, Root::Extra), Ok(()));
-        assert_eq!(checks::check_rank(known, known), Ok(()));
-    }
-    assert_eq!(checks::check_rank(Root::Extra, Root::Extra), Ok(()));
-}
-
-#[test]
-fn an_endorsement_that_is_not_for_this_broker_sinks_no_bundle() {
-    let at = UnixTime(1);
-    let is_left_out = |error: LaunchError| checks::is_useless_here(&error.into());
-    for error in [
-        ChainError::UnknownIssuer,
-        ChainError::NotValidYet { not_before: at },
-        ChainError::Expired { not_after: at },
-    ] {
-        assert!(is_left_out(error.clone().into()), "{error}");
-    }
-    for error in [LaunchError::Malformed, LaunchError::SignatureInvalid, ChainError::SignatureInvalid.into()]
-    {
-        assert!(!is_left_out(error.clone()), "{error}");
-    }
-    assert!(checks::is_useless_here(&ContentError::ExtraAnchor { known: Root::Google }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,24 +84,4 @@ async fn googles_endorsement_is_asked_for_although_an_extra_anchor_gave_one() {
     eventually("a question", || vendor.asked(&format!("/sevsnp/{measurement}.binarypb")).len() == 1);
     let loaded = fixture.broker.collateral();
     assert_eq!(loaded.endorsements.launch.get(&measurement), Some(endorsement.as_slice()));
-}
-
-#[test]
-fn an_imported_endorsement_that_does_not_verify_displaces_none_that_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut ours = CollateralFolder::open(folder.path(), identity(1), anchors()).unwrap();
-    let (good, bad) = (FakeTcbSigner::shared().endorse_tdx(&THERE), forged(&THERE));
-    ours.import(&bad, Some(THERE), clock::now()).unwrap();
-    ours.import(&good, Some(THERE), clock::now()).unwrap();
-    let error = ours.import(&bad, Some(THERE), clock::now()).unwrap_err();
-    let is_refused = matches!(error, CollateralFileError::Content(ContentError::LaunchRefused(_)));
-    assert!(is_refused, "{error}");
-    let other = tempfile::tempdir().unwrap();
-    let mut theirs = open(other.path());
-    theirs.import(&bad, Some(THERE), clock::now()).unwrap();
-    let bundle = theirs.export(clock::now());
-    let error = ours.import_bundle(bundle, &identity(1).identity(), clock::now()).unwrap_err();
-    let is_refused = matches!(error, CollateralFileError::Content(ContentError::LaunchRefused(_)));
-    assert!(is_refused, "{error}");
-    assert_eq!(ours.parse().unwrap().endorsements.launch.get(&THERE), Some(good.as_slice()));
 }

@@ -110,12 +110,12 @@ fn t44_many_misses_make_one_request() {
     service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
     let started = Instant::now();
     for _ in 0..1000 {
-        service.want(Wanted::Vek(chip), Asker::Anybody(client()));
+        service.want(Missing::Vek(chip), Asker::Anybody(client()));
     }
     assert!(started.elapsed() < Duration::from_secs(1), "nobody waits");
     eventually("the certificate", || service.loaded().endorsements.veks.has(&chip.id, &chip.tcb));
     for _ in 0..1000 {
-        service.want(Wanted::Vek(chip), Asker::Anybody(client()));
+        service.want(Missing::Vek(chip), Asker::Anybody(client()));
     }
     assert_eq!(vendor.asked(&hex::encode(chip.id)).len(), 1);
 }
@@ -136,7 +136,7 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
     eventually("the list", || !digests(&service).is_empty());
     let now = clock::now();
     let foreign = FakeGoogle::new().root_crl(&CrlSpec::current(now, now.plus(1000)));
-    let issued = lists::List::read(good.clone()).unwrap().summary.this_update;
+    let issued = StoredCrl::parse(good.clone()).unwrap().summary().this_update;
     let lower = CrlSpec { number: 0, ..CrlSpec::current(issued, now.plus(1000)) };
     let lower = shared_google().root_crl(&lower);
     let future = shared_google().root_crl(&CrlSpec::current(now.plus(500), now.plus(1000)));
@@ -212,7 +212,7 @@ fn a_certificate_of_another_chip_or_issuer_is_not_taken() {
     });
     let service = service(folder.path(), &vendor.address);
     service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
-    service.want(Wanted::Vek(chip), Asker::Anybody(client()));
+    service.want(Missing::Vek(chip), Asker::Anybody(client()));
     let refused = |reason: &str| {
         eventually(reason, || {
             errors(&service, CollateralKind::Certificate).iter().any(|error| error.contains(reason))
@@ -242,7 +242,7 @@ fn t40_keys_of_tokens_outlive_an_outage() {
     eventually("keys", || running.loaded().endorsements.token_keys.len() == 1);
     let fetched_at = running.loaded().endorsements.token_keys[0].fetched_at();
     status.store(503, Ordering::SeqCst);
-    running.want(Wanted::TokenKeys, Asker::Anybody(client()));
+    running.want(Missing::TokenKeys, Asker::Anybody(client()));
     eventually("an outage", || vendor.asked("/jwks").len() >= 3);
     assert!(!errors(&running, CollateralKind::TokenKeys).is_empty());
     drop(running);
@@ -264,12 +264,12 @@ fn t40_keys_of_tokens_outlive_an_outage() {
 fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut ours = open(folder.path());
-    let note = notes::Note {
+    let metadata = ItemMetadata {
         source: TokenKeys::GOOGLE_JWKS.to_owned(),
         fetched_at: UnixTime(1000),
         valid_until: None,
     };
-    ours.put(contents::Item::TokenKeys(Root::Google, JWKS.to_vec()), note, None).unwrap();
+    ours.put(Item::TokenKeys(Root::Google, JWKS.to_vec()), metadata, None).unwrap();
     let roots = |folder: &CollateralFolder| {
         let keys = folder.parse().unwrap().endorsements.token_keys;
         keys.iter().map(|keys| (keys.root(), keys.fetched_at())).collect::<Vec<_>>()
@@ -388,6 +388,6 @@ async fn t56_a_vm_that_names_one_chip_after_the_other_counts_as_a_stranger() {
         assert_eq!(is_queued, number <= 19, "{number}");
     }
     let other = Chip { id: [99; 64], tcb: [0; 8], product: Some(Product::Genoa) };
-    let prospect = fixture.broker.collateral_service().want(Wanted::Vek(other), Asker::Verified);
+    let prospect = fixture.broker.collateral_service().want(Missing::Vek(other), Asker::Verified);
     assert!(matches!(prospect, Prospect::Soon(_)), "{prospect:?}");
 }

@@ -77,9 +77,9 @@ async fn code(fixture: &Fixture, vm: &SimulatedVm, decision: u8) -> (Option<Reas
     }
 }
 
-fn issuer(url: &str, key_id: &[u8]) -> Wanted {
+fn issuer(url: &str, key_id: &[u8]) -> Missing {
     let address = IssuerAddress::parse(Purpose::GoogleAk, url).expect("an address of the table");
-    Wanted::Issuer(Issuer { address, key_id: Some(key_id.to_vec()) })
+    Missing::Issuer(Issuer { address, key_id: Some(key_id.to_vec()) })
 }
 
 #[tokio::test(flavor = "multi_thread")]

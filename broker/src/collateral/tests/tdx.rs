@@ -1,7 +1,6 @@
 use std::sync::Mutex;
 
 use vouchsafe_attestation::tdx::{PckCa, Platform, TdxCollateral};
-use vouchsafe_attestation::test_util::ca::{FakeCa, Scheme, encode};
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FMSPC, FakeIntel, ROOT_SERIAL};
 use vouchsafe_protocol::bundle::CollateralKind;
 
@@ -12,16 +11,16 @@ use crate::clock;
 use crate::metrics::Metrics;
 use crate::testing::client;
 
-pub(super) const PLATFORM: Platform = Platform { fmspc: FMSPC, ca: PckCa::Platform };
-pub(super) const DAY: u64 = 86_400;
+const PLATFORM: Platform = Platform { fmspc: FMSPC, ca: PckCa::Platform };
+const DAY: u64 = 86_400;
 
-/// A specification of collateral issued this many seconds ago.
-pub(super) fn spec(age: u64) -> CollateralSpec {
+/// What goes into collateral that was issued so many seconds ago.
+fn spec(age: u64) -> CollateralSpec {
     let now = clock::now();
     CollateralSpec::current(UnixTime(now.0 - age), now.plus(DAY))
 }
 
-pub(super) fn collateral(age: u64) -> TdxCollateral {
+fn collateral(age: u64) -> TdxCollateral {
     FakeIntel::shared().collateral(&spec(age))
 }
 
@@ -68,7 +67,7 @@ fn fetched(collateral: TdxCollateral, platform: Platform) -> Option<TdxCollatera
     let folder = tempfile::tempdir().unwrap();
     let vendor = Vendor::start(move |asked| answer(asked, &collateral));
     let running = service(folder.path(), &vendor.address);
-    running.want(Wanted::Tdx(platform), Asker::Anybody(client()));
+    running.want(Missing::Tdx(platform), Asker::Anybody(client()));
     let trouble = |service: &CollateralService| {
         let items = service.status().unwrap().items;
         items.into_iter().find(|item| item.kind == CollateralKind::Tdx && item.last_error.is_some())
@@ -90,64 +89,8 @@ fn collateral_is_assembled_from_the_answers_of_intels_service() {
 }
 
 #[test]
-fn captured_collateral_survives_the_service_byte_for_byte() {
-    let Some(json) = vouchsafe_captured::read("tdx/assembled/fmspc-90c06f000000-2026-03.json") else {
-        return;
-    };
-    let captured = TdxCollateral::parse(&json).unwrap();
-    let described = Described::read(&captured).unwrap();
-    assert_eq!(described.platform.to_string(), "90c06f000000/platform");
-    let mut answers = intel::Answers::default();
-    for part in [TdxPart::TcbInfo, TdxPart::QeIdentity, TdxPart::PckCrl, TdxPart::RootCrl] {
-        let path = intel::url("", part, &PLATFORM, "/root.der");
-        let Reply::Give { headers, body, .. } =
-            answer(&Asked { path, headers: Default::default() }, &captured)
-        else {
-            panic!("an answer")
-        };
-        let mut map = ureq::http::HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(name, value.parse().unwrap());
-        }
-        answers.take(part, &body, &map).unwrap();
-    }
-    assert_eq!(answers.assemble(), Some(captured));
-}
-
-#[test]
 fn collateral_for_another_platform_is_refused() {
-    let good = || collateral(60);
-    assert_eq!(fetched(good(), Platform { fmspc: [1; 6], ..PLATFORM }), None, "not there");
-    let read = |change: fn(&mut TdxCollateral)| {
-        let mut changed = good();
-        change(&mut changed);
-        Described::read(&changed).map(|described| described.platform)
-    };
-    let processor = read(|it| it.pck_crl = collateral_crl("Intel SGX PCK Processor CA"));
-    assert_eq!(processor, Ok(Platform { ca: PckCa::Processor, ..PLATFORM }));
-    let malformed = |result: Result<Platform, TdxFlaw>, part| {
-        assert!(matches!(result, Err(TdxFlaw::Malformed { part: found, .. }) if found == part), "{result:?}");
-    };
-    malformed(read(|it| it.tcb_info = it.tcb_info.replace("TDX", "SGX")), TdxPart::TcbInfo);
-    malformed(read(|it| it.tcb_info = it.tcb_info.replace("00806F", "zz806F")), TdxPart::TcbInfo);
-    malformed(
-        read(|it| it.tcb_info = it.tcb_info.replace("issueDate\":\"20", "issueDate\":\"x0")),
-        TdxPart::TcbInfo,
-    );
-    malformed(read(|it| it.qe_identity = it.qe_identity.replace("TD_QE", "QE")), TdxPart::QeIdentity);
-    malformed(read(|it| it.pck_crl = it.root_ca_crl.clone()), TdxPart::PckCrl);
-    let no_crl = read(|it| it.root_ca_crl = vec![0x30, 0]);
-    assert!(matches!(no_crl, Err(TdxFlaw::Crl { part: TdxPart::RootCrl, .. })), "{no_crl:?}");
-    let mut answers = intel::Answers::default();
-    let no_chain = answers.take(TdxPart::PckCrl, &good().pck_crl, &ureq::http::HeaderMap::new());
-    let header = "SGX-PCK-CRL-Issuer-Chain";
-    assert_eq!(no_chain, Err(TdxFlaw::NoChain { part: TdxPart::PckCrl, header }));
-}
-
-fn collateral_crl(name: &str) -> Vec<u8> {
-    let now = clock::now();
-    let current = CrlSpec::current(UnixTime(now.0 - 60), now.plus(DAY));
-    FakeCa::new(encode::name(&[("2.5.4.3", name)]), Scheme::Pkcs1Sha256).crl(&current)
+    assert_eq!(fetched(collateral(60), Platform { fmspc: [1; 6], ..PLATFORM }), None);
 }
 
 /// Each unusable answer of a cache, with the part at fault.
@@ -204,7 +147,7 @@ fn t17_a_cache_puts_nothing_bad_in_the_place_of_good_collateral() {
     let vendor = Vendor::start(move |asked| answer(asked, &serving.lock().unwrap()));
     let metrics = Metrics::new().unwrap();
     let service = service_with(folder.path(), &vendor.address, &metrics);
-    service.want(Wanted::Tdx(PLATFORM), Asker::Anybody(client()));
+    service.want(Missing::Tdx(PLATFORM), Asker::Anybody(client()));
     let digest = || service.loaded().endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest());
     eventually("collateral", || digest().is_some());
     let error = || {

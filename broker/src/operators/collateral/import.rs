@@ -5,13 +5,13 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use vouchsafe_attestation::collateral::{ItemError, is_bundle};
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::bundle::Bundle;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
 use crate::api::collateral::ImportCollateral;
 use crate::broker::Broker;
-use crate::collateral::{ContentError, is_bundle};
 use crate::operators::principal::Act;
 use crate::operators::query::Query;
 use crate::operators::respond::{answer, blocking};
@@ -38,7 +38,7 @@ pub(super) async fn post(
             return service.import(file, how.measurement, at);
         }
         let signer = how.signed_by.unwrap_or_else(|| broker.identity());
-        let bundle = Bundle::parse(file).map_err(ContentError::from)?;
+        let bundle = Bundle::parse(file).map_err(ItemError::from)?;
         service.import_bundle(bundle, &signer, at)
     };
     let status = blocking(import).await?;

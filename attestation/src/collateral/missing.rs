@@ -1,26 +1,30 @@
-//! Collateral that is fetched because a verification lacked it.
+//! What a verification lacked, and would have to be fetched.
 
 use std::fmt;
 
-use vouchsafe_attestation::Root;
-use vouchsafe_attestation::VerifyError;
-use vouchsafe_attestation::anchors::{IssuerAddress, Product};
-use vouchsafe_attestation::claims::Claims;
-use vouchsafe_attestation::google_token::TokenError;
-use vouchsafe_attestation::launch::LaunchEndorsement;
-use vouchsafe_attestation::snp::ReportFields;
-use vouchsafe_attestation::tdx::{Platform, TdxError};
-use vouchsafe_attestation::vtpm::VtpmError;
-use vouchsafe_protocol::{Digest48, Evidence};
+use vouchsafe_protocol::Digest48;
+use vouchsafe_protocol::Evidence;
+
+use crate::anchors::IssuerAddress;
+use crate::anchors::Product;
+use crate::anchors::Root;
+use crate::claims::Claims;
+use crate::google_token::TokenError;
+use crate::launch::LaunchEndorsement;
+use crate::snp::ReportFields;
+use crate::tdx::Platform;
+use crate::tdx::TdxError;
+use crate::verify::VerifyError;
+use crate::vtpm::VtpmError;
 
 /// Collateral that a verification lacked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Wanted {
+pub enum Missing {
     /// Certificate of an AMD chip.
     Vek(Chip),
     /// Intel's collateral for a platform.
     Tdx(Platform),
-    /// The keys of Google's tokens, because a token names an unknown one.
+    /// The current keys of Google's tokens: a token names one that is unknown.
     TokenKeys,
     /// Google's launch endorsement.
     Launch(Measured),
@@ -28,23 +32,23 @@ pub enum Wanted {
     Issuer(Issuer),
 }
 
-/// An issuing CA, as named by a certificate that it may have issued. The name is unverified.
+/// An issuing CA, as named by a certificate that it may have issued. The name is not authenticated.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Issuer {
-    /// Where its certificate may be found.
+    /// Address of its certificate.
     pub address: IssuerAddress,
-    /// Its key identifier; `None` for an address of the table, for which any CA under an anchor will do.
+    /// Its key identifier; `None` for an address of the table, where any CA below an anchor is accepted.
     pub key_id: Option<Vec<u8>>,
 }
 
-/// A chip and its firmware, as a report names them.
+/// A chip and its firmware, as named by a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Chip {
     /// `CHIP_ID`.
     pub id: [u8; 64],
     /// `REPORTED_TCB`.
     pub tcb: [u8; 8],
-    /// Product line; absent in reports before version 3.
+    /// Product line; reports before version 3 name none.
     pub product: Option<Product>,
 }
 
@@ -67,9 +71,9 @@ impl Measured {
     }
 }
 
-/// The collateral that could change this refusal. Nothing in the evidence has been verified yet.
+/// What would have to be fetched for the verdict to change. Nothing of the evidence was verified.
 #[must_use]
-pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
+pub fn missing(error: &VerifyError, evidence: &Evidence) -> Option<Missing> {
     match error {
         VerifyError::CollateralMissing { chip_id, reported_tcb } => {
             let mut chip = Chip { id: [0; 64], tcb: [0; 8], product: None };
@@ -77,32 +81,31 @@ pub fn wanted(error: &VerifyError, evidence: &Evidence) -> Option<Wanted> {
             hex::decode_to_slice(reported_tcb, &mut chip.tcb).ok()?;
             let report = evidence.sev_snp.as_ref().and_then(|snp| ReportFields::of(&snp.report).ok());
             chip.product = report.and_then(ReportFields::product);
-            Some(Wanted::Vek(chip))
+            Some(Missing::Vek(chip))
         }
-        VerifyError::Tdx(TdxError::CollateralMissing { platform }) => Some(Wanted::Tdx(*platform)),
-        VerifyError::GoogleToken(TokenError::UnknownKey { .. }) => Some(Wanted::TokenKeys),
+        VerifyError::Tdx(TdxError::CollateralMissing { platform }) => Some(Missing::Tdx(*platform)),
+        VerifyError::GoogleToken(TokenError::UnknownKey { .. }) => Some(Missing::TokenKeys),
         VerifyError::Vtpm(VtpmError::UnknownIssuer(issuer)) => {
             let (address, key_id) = (issuer.address.clone()?, Some(issuer.key_id.clone()));
-            Some(Wanted::Issuer(Issuer { address, key_id }))
+            Some(Missing::Issuer(Issuer { address, key_id }))
         }
         _ => None,
     }
 }
 
-/// The launch endorsements that verified evidence lacked. One under an extra anchor does not count as
-/// Google's.
-pub fn unendorsed(claims: &Claims) -> impl Iterator<Item = Wanted> {
-    let is_wanted = |endorsement: &Option<LaunchEndorsement>| {
+/// The launch endorsements that verified evidence came without. One under an extra anchor is not Google's.
+pub fn unendorsed(claims: &Claims) -> impl Iterator<Item = Missing> {
+    let is_missing = |endorsement: &Option<LaunchEndorsement>| {
         endorsement.as_ref().is_none_or(|endorsement| endorsement.root == Root::Extra)
     };
-    let snp = claims.sev_snp.as_ref().filter(|snp| is_wanted(&snp.endorsement));
-    let tdx = claims.tdx.as_ref().filter(|tdx| is_wanted(&tdx.endorsement));
+    let snp = claims.sev_snp.as_ref().filter(|snp| is_missing(&snp.endorsement));
+    let tdx = claims.tdx.as_ref().filter(|tdx| is_missing(&tdx.endorsement));
     let measured =
         [snp.map(|snp| Measured::SevSnp(snp.measurement)), tdx.map(|tdx| Measured::Tdx(tdx.mr_td))];
-    measured.into_iter().flatten().map(Wanted::Launch)
+    measured.into_iter().flatten().map(Missing::Launch)
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vek(chip) => write!(f, "{}/{}", hex::encode(chip.id), hex::encode(chip.tcb)),
@@ -116,10 +119,11 @@ impl fmt::Display for Wanted {
 
 #[cfg(test)]
 mod tests {
-    use vouchsafe_attestation::test_util::snp::{FakeAmd, SnpReportBuilder};
     use vouchsafe_protocol::SevSnpEvidence;
 
     use super::*;
+    use crate::test_util::snp::FakeAmd;
+    use crate::test_util::snp::SnpReportBuilder;
 
     #[test]
     fn a_missing_certificate_is_that_of_the_chip_that_reported() {
@@ -139,13 +143,13 @@ mod tests {
                 }),
                 ..Evidence::default()
             };
-            let Some(Wanted::Vek(chip)) = wanted(&error, &evidence) else { panic!("a certificate") };
+            let Some(Missing::Vek(chip)) = missing(&error, &evidence) else { panic!("a certificate") };
             assert_eq!((chip.id, chip.product), (builder.chip_id, Some(made)));
             assert_eq!(chip.tcb, report[0x180..0x188]);
             evidence.sev_snp.as_mut().unwrap().report.0[0] = 2;
-            let Some(Wanted::Vek(chip)) = wanted(&error, &evidence) else { panic!("a certificate") };
+            let Some(Missing::Vek(chip)) = missing(&error, &evidence) else { panic!("a certificate") };
             assert_eq!(chip.product, None);
         }
-        assert_eq!(wanted(&VerifyError::NoVekCertificate, &Evidence::default()), None);
+        assert_eq!(missing(&VerifyError::NoVekCertificate, &Evidence::default()), None);
     }
 }

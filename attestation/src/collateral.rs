@@ -1,0 +1,54 @@
+//! The collateral that a broker keeps, as a value: which items it accepts, which item replaces which, and what a
+//! verification lacked.
+//!
+//! Stored items are not trusted, with one exception: a CRL counts only where its signature verifies under the issuer of
+//! the certificate in question, a CA must chain to an anchor, everything else is verified with the evidence. Key sets
+//! alone are believed as they stand, since nothing signs them.
+//!
+//! Every change is made on a copy and is a new value, or one exact error. An attacker between the broker and a vendor can
+//! withhold collateral; the replacement rules keep what is stored from being damaged (T17).
+//!
+//! What is left to the caller: fetching, when and from where; files and their names; whether a bundle's signer is
+//! believed.
+
+mod check;
+mod crl;
+mod error;
+mod export;
+mod fetched;
+mod intake;
+mod item;
+mod metadata;
+mod missing;
+mod pcs;
+mod read;
+mod replacement;
+mod stored;
+mod tdx;
+#[cfg(test)]
+mod tests;
+
+pub use self::check::CheckInputs;
+pub use self::crl::StoredCrl;
+pub use self::error::ItemError;
+pub use self::intake::LeftOut;
+pub use self::item::Item;
+pub use self::item::KeySet;
+pub use self::metadata::IMPORTED;
+pub use self::metadata::ItemMetadata;
+pub use self::metadata::MetadataByDigest;
+pub use self::missing::Chip;
+pub use self::missing::Issuer;
+pub use self::missing::Measured;
+pub use self::missing::Missing;
+pub use self::missing::missing;
+pub use self::missing::unendorsed;
+pub use self::pcs::PcsAnswers;
+pub use self::read::is_bundle;
+pub use self::read::is_key_set;
+pub use self::read::split;
+pub use self::stored::Loaded;
+pub use self::stored::StoredCollateral;
+pub use self::tdx::TdxDescription;
+pub use self::tdx::TdxItemError;
+pub use self::tdx::TdxPart;

@@ -1,0 +1,16 @@
+//! What items are checked against.
+
+use vouchsafe_protocol::UnixTime;
+
+use crate::anchors::TrustAnchors;
+
+/// Everything that the acceptance of an item depends on beside the stored collateral.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckInputs<'a> {
+    /// Trust anchors: the built-in ones, and those of the configuration.
+    pub anchors: &'a TrustAnchors,
+    /// The time of the check.
+    pub now: UnixTime,
+    /// The key that has to sign a CRL, an encoded `SubjectPublicKeyInfo`, if a verified certificate names the CRL.
+    pub crl_issuer: Option<&'a [u8]>,
+}

@@ -1,0 +1,35 @@
+//! What is known of each stored item beside its bytes: from where and when it came, and until when it is valid.
+//!
+//! It only saves requests: without it every item is fetched once more.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::Serialize;
+use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::UnixTime;
+
+/// Origin and dates of one item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemMetadata {
+    /// The address, or [`IMPORTED`].
+    pub source: String,
+    /// When it was fetched or imported, or last found to be current.
+    pub fetched_at: UnixTime,
+    /// Until when it is valid, if the item says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<UnixTime>,
+}
+
+impl ItemMetadata {
+    /// Of an item that an operator imported, whoever fetched it.
+    pub(super) fn imported(fetched_at: UnixTime) -> Self {
+        Self { source: IMPORTED.to_owned(), fetched_at, valid_until: None }
+    }
+}
+
+/// Metadata by SHA-256 of the item.
+pub type MetadataByDigest = BTreeMap<Digest32, ItemMetadata>;
+
+/// The source of items that an operator imported.
+pub const IMPORTED: &str = "import";

@@ -1,0 +1,56 @@
+//! The heads of collateral's parts: what each says of itself, which is read before anything is verified.
+
+use der::Decode;
+use serde::Deserialize;
+use vouchsafe_protocol::UnixTime;
+use x509_cert::time::Time;
+
+use crate::chain::der as raw;
+
+/// Head of TCB info and QE identity (PCS API, Get TDX TCB Info and Get TD QE Identity).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SignedHead<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) version: u8,
+    pub(crate) issue_date: &'a str,
+    pub(crate) next_update: &'a str,
+    /// TCB info only.
+    #[serde(default)]
+    pub(crate) fmspc: &'a str,
+}
+
+impl<'a> SignedHead<'a> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+/// `2025-06-19T10:16:03Z` and no other form.
+pub(crate) fn date(text: &str) -> Option<UnixTime> {
+    let time: der::DateTime = text.parse().ok()?;
+    Some(UnixTime(time.unix_duration().as_secs()))
+}
+
+/// The head of a CRL (RFC 5280 §5.1): version, algorithm, issuer, this update, next update.
+pub(super) struct CrlHead<'a> {
+    pub(super) issuer: &'a [u8],
+    pub(super) this_update: UnixTime,
+    pub(super) next_update: UnixTime,
+}
+
+impl<'a> CrlHead<'a> {
+    pub(super) fn parse(encoded: &'a [u8]) -> Option<Self> {
+        let mut rest = raw::content_of(raw::SEQUENCE, raw::Signed::parse(encoded)?.message)?;
+        let version = raw::take(&mut rest)?;
+        if version.tag == raw::INTEGER {
+            raw::take(&mut rest)?;
+        }
+        let issuer = raw::take(&mut rest)?.encoded;
+        let mut time = || {
+            let time = Time::from_der(raw::take(&mut rest)?.encoded).ok()?;
+            Some(UnixTime(time.to_unix_duration().as_secs()))
+        };
+        Some(Self { issuer, this_update: time()?, next_update: time()? })
+    }
+}
