@@ -5,124 +5,21 @@
 //! need. The networks of one IPv6 /48, the usual allocation to one site, get a few shares between them. Many
 //! networks together can still fill the listener; a log line and a metric then say so.
 
+pub(crate) mod network;
+pub(crate) mod shares;
+
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use crate::config::Limits;
 use crate::metrics::ListenerMetrics;
+use network::Site;
 
-/// The client network of a connection: what one client gets at no cost counts as one network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network(IpAddr);
-
-impl From<IpAddr> for Network {
-    fn from(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-            v4 @ IpAddr::V4(_) => v4,
-        })
-    }
-}
-
-impl Network {
-    /// The /48 that the network belongs to; `None` for IPv4.
-    pub(crate) const fn site(self) -> Option<Site> {
-        match self.0 {
-            IpAddr::V6(v6) => Some(Site(v6.to_bits() >> 80)),
-            IpAddr::V4(_) => None,
-        }
-    }
-}
-
-/// The /48 of IPv6 networks: its first 48 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Site(u128);
-
-/// The limits of a listener, and one network's share of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shares {
-    /// Connections at the same time.
-    pub connections: usize,
-    /// Of these, connections of one network.
-    pub connections_of_network: usize,
-    /// Connections that one network may open per minute, evenly spread, after an initial burst as large as
-    /// its share: each connection costs a TLS handshake.
-    pub opened_by_network: u32,
-    /// Bytes of request bodies held at the same time.
-    pub bodies: usize,
-    /// Of these, bytes held by one network.
-    pub bodies_of_network: usize,
-}
-
-impl Shares {
-    /// The limits of the guests' listener.
-    #[must_use]
-    pub const fn guests(limits: &Limits) -> Self {
-        Self {
-            connections: limits.connections,
-            connections_of_network: limits.connections_per_address,
-            opened_by_network: limits.connections_per_minute,
-            bodies: limits.bodies.saturating_mul(MIB),
-            bodies_of_network: limits.bodies_per_address.saturating_mul(MIB),
-        }
-    }
-
-    /// Connections that one network may open in a burst.
-    fn burst(&self) -> f64 {
-        f64::from(u32::try_from(self.connections_of_network).unwrap_or(u32::MAX))
-    }
-
-    /// Connections of all networks of one site.
-    const fn connections_of_site(&self) -> usize {
-        self.connections_of_network.saturating_mul(SHARES_OF_SITE)
-    }
-
-    /// Bytes of bodies of all networks of one site.
-    const fn bodies_of_site(&self) -> usize {
-        self.bodies_of_network.saturating_mul(SHARES_OF_SITE)
-    }
-
-    /// The limits of the operators' listener. There a body is read only under a valid token, and may be a
-    /// whole bundle.
-    #[must_use]
-    pub const fn operators(limits: &Limits) -> Self {
-        let guests = Self::guests(limits);
-        Self { bodies_of_network: guests.bodies, ..guests }
-    }
-}
-
-/// Why a connection or a body was turned away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TurnedAway {
-    /// The listener is at its limit.
-    #[error("the listener is full")]
-    Full,
-    /// The network or its site has used up its share.
-    #[error("the address has used up its share")]
-    Address,
-    /// The network opens connections faster than its share allows.
-    #[error("the address opens too many connections")]
-    Rate,
-}
-
-impl TurnedAway {
-    /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Full, Self::Address, Self::Rate];
-
-    /// The reason as a metric label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Address => "address",
-            Self::Rate => "rate",
-        }
-    }
-}
+pub use network::Network;
+pub use shares::{Shares, TurnedAway};
 
 /// Admission to one listener.
 #[derive(Debug)]
@@ -387,14 +284,11 @@ impl Drop for BodyPermit {
     }
 }
 
-const MIB: usize = 1024 * 1024;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Networks with an entry; each takes about 50 bytes.
 const MAX_NETWORKS: usize = 65_536;
 /// How often a full table of networks is swept.
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(1);
-/// The networks of one site together get this many times the share of one network.
-const SHARES_OF_SITE: usize = 4;
 /// The least time between two log lines about connections turned away.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 

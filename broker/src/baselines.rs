@@ -31,7 +31,7 @@ async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
     let now = clock::now();
     match broker.keystore.baselines(now).await {
         Ok(baselines) => {
-            broker.metrics.baselines.observe(&baselines, now);
+            broker.metrics.baselines.observe(&baselines, first_end(&baselines), now);
             if warn {
                 announce(&baselines);
             }
@@ -63,7 +63,7 @@ fn announce(baselines: &[BaselineSummary]) {
 }
 
 /// The earliest expiry among the baselines in force.
-pub(crate) fn first_end(baselines: &[BaselineSummary]) -> Option<UnixTime> {
+fn first_end(baselines: &[BaselineSummary]) -> Option<UnixTime> {
     let in_force = |state| matches!(state, BaselineState::InForce | BaselineState::EndsSoon);
     baselines.iter().filter(|baseline| in_force(baseline.state)).filter_map(|baseline| baseline.ends_at).min()
 }

@@ -23,7 +23,7 @@ use crate::collateral::{
 };
 use crate::config::{BrokerConfig, Limits};
 use crate::gate::{Gate, Rate};
-use crate::health::{self, Readiness};
+use crate::health::readiness::Readiness;
 use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::pool::Pool;
 use crate::random::RandomError;
@@ -154,9 +154,7 @@ impl Broker {
         let transactions = broker.metrics.transactions.clone();
         broker.keystore.watch_transactions(move |end| transactions.ended(end));
         broker.announce();
-        let broker = Arc::new(broker);
-        health::watch(&broker).await;
-        Ok(broker)
+        Ok(Arc::new(broker))
     }
 
     /// The identity that guests pin.

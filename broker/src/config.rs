@@ -12,9 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::collateral::CollateralConfig;
 
-mod reload;
-
-pub use reload::Reloaded;
+pub mod reload;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

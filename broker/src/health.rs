@@ -4,37 +4,28 @@
 //! result, and touches neither the database nor the disk. The broker becomes unready before the disk is full:
 //! a release needs its record on disk.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+pub(crate) mod readiness;
+
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::json;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::GrantFailures;
 use vouchsafe_keystore::release::DecisionInputError;
 
-use crate::api::readiness::{self, Reason};
+use crate::api::readiness::Reason;
 use crate::broker::Broker;
 use crate::clock;
 use crate::collateral::CrlStatus;
-
-/// The result of the last probe.
-#[derive(Debug, Default)]
-pub struct Readiness(Mutex<Option<Probed>>);
-
-#[derive(Clone, Debug)]
-struct Probed {
-    at: Instant,
-    reasons: Vec<Reason>,
-}
 
 pub(crate) async fn livez() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("live\n")
 }
 
 pub(crate) async fn readyz(broker: Data<Broker>) -> HttpResponse {
-    let shown = broker.readiness.shown(&broker);
+    let shown = broker.readiness.shown(broker.config().limits.probe, !broker.gate.open());
     let mut response = if shown.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(shown)
 }
@@ -55,39 +46,6 @@ pub(crate) async fn watch(broker: &Arc<Broker>) {
 
 fn pause(broker: &Weak<Broker>) -> Option<Duration> {
     broker.upgrade().map(|broker| broker.config().limits.probe)
-}
-
-impl Readiness {
-    fn shown(&self, broker: &Broker) -> readiness::Readiness {
-        let probed = self.probed();
-        let age = probed.as_ref().map(|probed| probed.at.elapsed());
-        let mut reasons = probed.map(|probed| probed.reasons).unwrap_or_default();
-        if age.is_none_or(|age| age > broker.config().limits.probe.saturating_mul(3).max(OVERDUE)) {
-            reasons.push(Reason::ProbeOverdue);
-        }
-        if !broker.gate.open() {
-            reasons.push(Reason::Overloaded);
-        }
-        let ready = !reasons.iter().any(|reason| reason.makes_unready());
-        readiness::Readiness { ready, reasons, age_seconds: age.map(|age| age.as_secs()) }
-    }
-
-    fn probed(&self) -> Option<Probed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, reasons: Vec<Reason>) {
-        let before = self.probed().map(|probed| probed.reasons);
-        if before.as_ref() != Some(&reasons) {
-            if reasons.is_empty() {
-                tracing::info!(event = "broker.ready");
-            } else {
-                tracing::warn!(event = "broker.not_ready", reasons = names(&reasons));
-            }
-        }
-        let probed = Probed { at: Instant::now(), reasons };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(probed);
-    }
 }
 
 /// Takes the database's writer for one commit; nothing else here does. Also updates the collateral metrics:
@@ -155,7 +113,7 @@ async fn observe_collateral(broker: &Arc<Broker>) -> Vec<CrlStatus> {
     let status = tokio::task::spawn_blocking(move || observed.collateral_status()).await;
     match status {
         Ok(Ok(status)) => {
-            broker.metrics.observe_collateral(&status, clock::now());
+            broker.metrics.collateral.observe(&status, clock::now());
             status.crls
         }
         Ok(Err(error)) => {
@@ -176,14 +134,5 @@ fn free_mib(broker: &Broker) -> Option<u64> {
 
 /// How long a failed grant is reported.
 const GRANT_FAILURES: Duration = Duration::from_secs(60);
-/// A probe waits for the database's own timeouts.
-const OVERDUE: Duration = Duration::from_secs(60);
-
-/// Reasons by their names in `/readyz`.
-fn names(reasons: &[Reason]) -> String {
-    let names = reasons.iter().filter_map(|reason| json!(reason).as_str().map(str::to_owned));
-    names.collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests;

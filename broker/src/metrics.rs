@@ -1,20 +1,24 @@
 //! Metrics. Labels are classes: reason codes and outcomes, never paths, names or instances.
 
-use prometheus::core::Collector;
-use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
-};
-use vouchsafe_keystore::chips::{ChipEvent, Subject};
-use vouchsafe_keystore::registry::{BaselineState, BaselineSummary};
-use vouchsafe_protocol::bundle::CollateralKind;
-use vouchsafe_protocol::{ReasonCode, UnixTime};
-
-use crate::admission::TurnedAway;
-use crate::collateral::{CollateralStatus, ItemStatus};
-
+mod baselines;
+mod chips;
+mod collateral;
+mod listeners;
+mod registry;
 mod transactions;
 
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+use vouchsafe_protocol::ReasonCode;
+
+use registry::{DURATIONS, registered};
+
+pub use baselines::BaselineMetrics;
+pub use chips::ChipMetrics;
+pub use collateral::CollateralMetrics;
+pub(crate) use listeners::LISTENERS;
+pub use listeners::ListenerMetrics;
 pub use transactions::TransactionMetrics;
 
 /// All metrics of one broker.
@@ -40,236 +44,17 @@ pub struct Metrics {
     pub verifications_waiting: IntGauge,
     /// Trust anchors from files.
     pub extra_trust_anchors: IntGauge,
-    /// Loaded CRLs.
-    pub crls: IntGauge,
-    /// Loaded CRLs whose next update is overdue.
-    pub crls_overdue: IntGauge,
     /// 1 while the broker is ready, according to the last probe.
     pub ready: IntGauge,
     /// Of the listeners.
     pub listeners: ListenerMetrics,
-    /// Of the collateral service.
+    /// Of collateral and its fetches.
     pub collateral: CollateralMetrics,
     /// Baselines by state.
     pub baselines: BaselineMetrics,
     /// Transactions of the database, by name.
     pub transactions: TransactionMetrics,
 }
-
-/// Bounds of the buckets of durations, in seconds.
-const DURATIONS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-
-/// Counters of chips by subject: `instance` or `policy`.
-#[derive(Clone, Debug)]
-pub struct ChipMetrics {
-    first: IntCounterVec,
-    moved: IntCounterVec,
-    not_kept: IntCounterVec,
-}
-
-impl ChipMetrics {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name, help| {
-            let counters = registered(registry, IntCounterVec::new(Opts::new(name, help), &["subject"])?)?;
-            for subject in CHIP_SUBJECTS {
-                counters.with_label_values(&[subject]);
-            }
-            prometheus::Result::Ok(counters)
-        };
-        Ok(Self {
-            first: counter("vouchsafe_chips_first_total", "Grants on the first chip of a subject")?,
-            moved: counter(
-                "vouchsafe_chips_moved_total",
-                "Alarms: grants on a chip that is new to a subject which has others",
-            )?,
-            not_kept: counter(
-                "vouchsafe_chips_not_kept_total",
-                "Alarms of subjects with too many chips; they may be raised again",
-            )?,
-        })
-    }
-
-    /// Counts a chip seen for the first time.
-    pub fn seen(&self, subject: &Subject, event: ChipEvent) {
-        let counters = match event {
-            ChipEvent::First => &self.first,
-            ChipEvent::Moved => &self.moved,
-            ChipEvent::NotKept => &self.not_kept,
-        };
-        let [instance, policy] = CHIP_SUBJECTS;
-        let subject = match subject {
-            Subject::Instance(_) => instance,
-            Subject::Policy(_) => policy,
-        };
-        counters.with_label_values(&[subject]).inc();
-    }
-}
-
-/// Baselines by state, and the earliest expiry.
-#[derive(Clone, Debug)]
-pub struct BaselineMetrics {
-    states: IntGaugeVec,
-    expiry: IntGaugeVec,
-}
-
-impl BaselineMetrics {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let states = Opts::new("vouchsafe_baselines", "Baselines, by state");
-        let expiry = Opts::new(
-            "vouchsafe_baseline_expiry_seconds",
-            "Until the first baseline in force ends; absent when none is in force",
-        );
-        let metrics = Self {
-            states: registered(registry, IntGaugeVec::new(states, &["state"])?)?,
-            expiry: registered(registry, IntGaugeVec::new(expiry, &[])?)?,
-        };
-        metrics.observe(&[], UnixTime(0));
-        Ok(metrics)
-    }
-
-    /// Sets the metrics from the current baselines.
-    pub fn observe(&self, baselines: &[BaselineSummary], now: UnixTime) {
-        for state in BaselineState::ALL {
-            let count = baselines.iter().filter(|baseline| baseline.state == state).count();
-            self.states.with_label_values(&[state.as_str()]).set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        self.expiry.reset();
-        if let Some(first) = crate::baselines::first_end(baselines) {
-            let left = i64::try_from(first.since(now)).unwrap_or(i64::MAX);
-            self.expiry.with_label_values::<&str>(&[]).set(left);
-        }
-    }
-}
-
-/// The subjects of chip counters.
-const CHIP_SUBJECTS: [&str; 2] = ["instance", "policy"];
-
-/// Counters of connections and bodies, by listener.
-#[derive(Clone, Debug)]
-pub struct ListenerMetrics {
-    connections: IntGaugeVec,
-    connections_turned_away: IntCounterVec,
-    body_bytes: IntGaugeVec,
-    bodies_turned_away: IntCounterVec,
-}
-
-impl ListenerMetrics {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let gauge =
-            |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["listener"])?);
-        let counter = |name, help| {
-            let counters =
-                registered(registry, IntCounterVec::new(Opts::new(name, help), &["listener", "reason"])?)?;
-            for (listener, reason) in
-                LISTENERS.into_iter().flat_map(|it| TurnedAway::ALL.map(|why| (it, why)))
-            {
-                counters.with_label_values(&[listener, reason.as_str()]);
-            }
-            prometheus::Result::Ok(counters)
-        };
-        Ok(Self {
-            connections: gauge("vouchsafe_connections", "Connections, TLS handshakes included")?,
-            connections_turned_away: counter(
-                "vouchsafe_connections_turned_away_total",
-                "Connections that were closed before TLS: the listener is full, or the address has used up its share",
-            )?,
-            body_bytes: gauge("vouchsafe_body_bytes", "Bytes that are set aside for bodies of requests")?,
-            bodies_turned_away: counter(
-                "vouchsafe_bodies_turned_away_total",
-                "Requests whose body was not taken in: no room, or the address has used up its share",
-            )?,
-        })
-    }
-
-    pub(crate) fn connections(&self, listener: &str, count: usize) {
-        self.connections.with_label_values(&[listener]).set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    pub(crate) fn connection_turned_away(&self, listener: &str, reason: TurnedAway) {
-        self.connections_turned_away.with_label_values(&[listener, reason.as_str()]).inc();
-    }
-
-    pub(crate) fn body_bytes(&self, listener: &str, bytes: usize) {
-        self.body_bytes.with_label_values(&[listener]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
-    }
-
-    pub(crate) fn body_turned_away(&self, listener: &str, reason: TurnedAway) {
-        self.bodies_turned_away.with_label_values(&[listener, reason.as_str()]).inc();
-    }
-}
-
-/// The listeners, as metrics and the log name them.
-pub(crate) const LISTENERS: [&str; 2] = ["guests", "operators"];
-
-/// Metrics of collateral, by kind.
-#[derive(Clone, Debug)]
-pub struct CollateralMetrics {
-    fetches: IntCounterVec,
-    waiting: IntGauge,
-    items: IntGaugeVec,
-    age: IntGaugeVec,
-    expiry: IntGaugeVec,
-}
-
-impl CollateralMetrics {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let fetches = Opts::new("vouchsafe_collateral_fetches_total", "Fetches, by kind and outcome");
-        let by_kind = |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["kind"])?);
-        let metrics = Self {
-            fetches: registered(registry, IntCounterVec::new(fetches, &["kind", "outcome"])?)?,
-            waiting: registered(
-                registry,
-                IntGauge::new("vouchsafe_collateral_waiting", "Items that wait for their fetch")?,
-            )?,
-            items: by_kind("vouchsafe_collateral_items", "Items that are there")?,
-            age: by_kind(
-                "vouchsafe_collateral_age_seconds",
-                "Since when the item that was fetched or confirmed longest ago is there",
-            )?,
-            expiry: by_kind(
-                "vouchsafe_collateral_expiry_seconds",
-                "Until the first item ends; negative when one has ended",
-            )?,
-        };
-        for kind in CollateralKind::ALL {
-            for outcome in FETCH_OUTCOMES {
-                metrics.fetches.with_label_values(&[kind.name(), outcome]);
-            }
-        }
-        Ok(metrics)
-    }
-
-    /// Counts a fetch.
-    pub fn fetched(&self, kind: CollateralKind, outcome: &str) {
-        self.fetches.with_label_values(&[kind.name(), outcome]).inc();
-    }
-
-    /// Sets the metrics from the current collateral.
-    pub fn observe(&self, status: &CollateralStatus, now: UnixTime) {
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        self.waiting.set(i64::try_from(status.waiting).unwrap_or(i64::MAX));
-        for gauge in [&self.items, &self.age, &self.expiry] {
-            gauge.reset();
-        }
-        for kind in CollateralKind::ALL {
-            let of_kind = |item: &&ItemStatus| item.kind == *kind && item.digest.is_some();
-            let items = || status.items.iter().filter(of_kind);
-            let label = &[kind.name()];
-            self.items.with_label_values(label).set(i64::try_from(items().count()).unwrap_or(i64::MAX));
-            // Without items there is no age, so that an alert on a maximum does not mistake a missing item
-            // for a fresh one.
-            if let Some(oldest) = items().filter_map(|item| item.fetched_at).min() {
-                self.age.with_label_values(label).set(number(now.since(oldest)));
-            }
-            if let Some(first) = items().filter_map(|item| item.valid_until).min() {
-                self.expiry.with_label_values(label).set(number(first.0).saturating_sub(number(now.0)));
-            }
-        }
-    }
-}
-
-/// Outcomes of a fetch.
-const FETCH_OUTCOMES: &[&str] = &["fetched", "unchanged", "missing", "refused", "failed", "not-queued"];
 
 impl Metrics {
     /// All at zero.
@@ -300,8 +85,6 @@ impl Metrics {
                 "Releases that wait for a verifier",
             )?,
             extra_trust_anchors: gauge("vouchsafe_extra_trust_anchors", "Trust anchors from files")?,
-            crls: gauge("vouchsafe_crls", "Certificate revocation lists loaded")?,
-            crls_overdue: gauge("vouchsafe_crls_overdue", "Certificate revocation lists out of date")?,
             ready: gauge("vouchsafe_ready", "1 while the broker is ready, by the last probe")?,
             listeners: ListenerMetrics::new(&registry)?,
             collateral: CollateralMetrics::new(&registry)?,
@@ -320,14 +103,6 @@ impl Metrics {
         self.refusals.with_label_values(&[code.as_str()]).inc();
     }
 
-    /// Sets the collateral metrics from its current status.
-    pub fn observe_collateral(&self, status: &CollateralStatus, now: UnixTime) {
-        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        self.crls.set(count(status.crls.len()));
-        self.crls_overdue.set(count(status.crls.iter().filter(|crl| crl.overdue(now)).count()));
-        self.collateral.observe(status, now);
-    }
-
     /// Everything in the Prometheus text format.
     ///
     /// # Errors
@@ -339,14 +114,15 @@ impl Metrics {
     }
 }
 
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
 #[cfg(test)]
 mod tests {
+    use vouchsafe_keystore::registry::BaselineState;
+    use vouchsafe_protocol::bundle::CollateralKind;
+
+    use super::chips::CHIP_SUBJECTS;
+    use super::collateral::FETCH_OUTCOMES;
     use super::*;
+    use crate::admission::TurnedAway;
 
     #[test]
     fn t46_labels_are_reason_codes() {

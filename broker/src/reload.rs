@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use crate::broker::Broker;
-use crate::config::{BrokerConfig, ConfigError, Reloaded};
+use crate::config::reload::Reloaded;
+use crate::config::{BrokerConfig, ConfigError};
 use crate::server::Certificates;
 use crate::tls::TlsError;
 

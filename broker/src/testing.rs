@@ -23,7 +23,7 @@ use crate::admission::Network;
 use crate::attested::Arrival;
 use crate::config::Limits;
 use crate::tls::SelfSigned;
-use crate::{Broker, BrokerConfig, clock};
+use crate::{Broker, BrokerConfig, clock, health};
 
 pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 
@@ -83,6 +83,7 @@ impl Fixture {
         change(&mut config);
         let token = fill(&config).await;
         let broker = Broker::open(config).await.expect("a broker");
+        health::watch(&broker).await;
         Self { broker, token, folder }
     }
 

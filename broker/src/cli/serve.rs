@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::Failure;
 use crate::hardening::{self, Memory};
 use crate::server::Servers;
-use crate::{Broker, BrokerConfig, baselines, log, reload, tls};
+use crate::{Broker, BrokerConfig, baselines, health, log, reload, tls};
 
 /// SIGTERM and SIGINT stop the broker after the running requests. SIGHUP reloads the configuration and the TLS
 /// certificates; the log says which changes took effect and which need a restart.
@@ -47,6 +47,7 @@ async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
     // Installed first: until then a SIGHUP would end the process.
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
     let broker = Broker::open(config).await?;
+    health::watch(&broker).await;
     baselines::watch(&broker);
     let servers = Servers::start(&broker)?;
     let stop = servers.stop();

@@ -15,7 +15,7 @@ use self::budget::Budget;
 pub(crate) use self::job::Job;
 pub(crate) use self::source::Source;
 use super::pace::Pace;
-use crate::admission::Network;
+use crate::admission::network::Network;
 
 /// How a fetch ended, as far as it affects the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,3 +1,4 @@
+use super::reload::Reloaded;
 use super::*;
 
 const SAMPLE: &str = include_str!("../../../config/broker.toml");

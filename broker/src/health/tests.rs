@@ -7,6 +7,7 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_policy::Guardrails;
 use vouchsafe_protocol::{DecisionId, UnixTime};
 
+use super::readiness::names;
 use super::*;
 use crate::testing::{Act, Fixture, PATH, by, crls};
 
@@ -51,8 +52,7 @@ async fn t54_readiness_is_what_the_last_probe_found() {
     broker.configure(config);
     let _busy = broker.gate.enter();
     assert_eq!(probed(&fixture).await, ready_but(&["overloaded"]), "it passes");
-    broker.readiness.0.lock().expect("sound").as_mut().expect("probed").at -=
-        Duration::from_secs(3 * 3600 + 1);
+    broker.readiness.age(Duration::from_secs(3 * 3600 + 1));
     assert_eq!(shown(&fixture).await, not_ready(&["probe-overdue", "overloaded"]));
 }
 

@@ -3,7 +3,7 @@
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use vouchsafe_keystore::TransactionEnd;
 
-use super::{DURATIONS, registered};
+use super::registry::{DURATIONS, registered};
 
 /// Duration of database transactions, by name.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::{Asker, Source};
-use crate::admission::{Network, Site};
+use crate::admission::network::{Network, Site};
 use crate::collateral::pace::Pace;
 
 /// The limits of one source, and what was used of them in the current minute.
