@@ -1,6 +1,6 @@
-//! Fields of structures whose length is fixed.
+//! Fixed-length fields of structures.
 
-/// The `N` bytes at `OFFSET`; that they are inside is checked when the crate is compiled.
+/// The `N` bytes at `OFFSET`; the compiler checks that they are inside the structure.
 #[expect(clippy::indexing_slicing, reason = "the bound is asserted at compile time")]
 pub(crate) const fn at<const OFFSET: usize, const N: usize, const LENGTH: usize>(
     raw: &[u8; LENGTH],

@@ -1,8 +1,8 @@
-//! Attestations as Google's go-tpm-tools writes them: the protobuf message `Attestation`.
+//! Attestations in the format of Google's go-tpm-tools: the protobuf message `Attestation`.
 //!
-//! Only what a quote needs is read. Its `ak_pub`, `instance_info` and hardware reports are left alone: nothing
-//! authenticates the first two, and nothing links the third to the quote. What comes out is evidence as
-//! received; its binding is Google's, not ours, so that it can be inspected and never be decided upon.
+//! Only what a quote needs is read. Its `ak_pub`, `instance_info` and hardware reports are ignored: nothing
+//! authenticates the first two, and nothing links the third to the quote. The result is evidence as received;
+//! its nonce binding is Google's, not ours, so it can be inspected but no decision can be based on it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::VtpmEvidence;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
-/// The file is not an attestation that can be used.
+/// Why the file is not a usable attestation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GoTpmToolsError {
     /// Larger than any genuine one.
@@ -20,26 +20,26 @@ pub enum GoTpmToolsError {
     TooLarge {
         /// Its size.
         found: usize,
-        /// What is read.
+        /// The limit.
         limit: usize,
     },
     /// Not the protobuf message.
     #[error("not an Attestation message")]
     Malformed,
-    /// The message in its text form, which is not read.
+    /// The message in text form, which is not supported.
     #[error(
         "an Attestation message in text form, and only the binary form is read: make it with \
          `gotpm attest --format binarypb`, or convert this one with \
          `protoc --encode=attest.Attestation attest.proto`"
     )]
     TextForm,
-    /// Without it the key is anybody's.
+    /// Without a certificate the key could be anyone's.
     #[error("no AK certificate in the attestation")]
     NoAkCertificate,
-    /// The only bank that is verified.
+    /// Other banks are not verified.
     #[error("no quote of the SHA-256 bank")]
     NoSha256Quote,
-    /// Which of them would count?
+    /// It would be ambiguous which one counts.
     #[error("more than one quote of the SHA-256 bank")]
     SecondSha256Quote,
     /// There is no such PCR.
@@ -53,12 +53,12 @@ pub enum GoTpmToolsError {
     PcrLength {
         /// The PCR.
         pcr: u8,
-        /// How many bytes it has.
+        /// Its length.
         found: usize,
     },
 }
 
-/// Reads an attestation and picks its SHA-256 quote.
+/// Parses an attestation and selects its SHA-256 quote.
 ///
 /// # Errors
 /// [`GoTpmToolsError`].
@@ -101,7 +101,8 @@ fn pcrs(given: BTreeMap<u32, Vec<u8>>) -> Result<BTreeMap<u8, Digest32>, GoTpmTo
     given.into_iter().map(one).collect()
 }
 
-/// Text whose first field is one of the message's. A binary message is no text: a quote has bytes that are none.
+/// Whether it is text whose first field is one of the message's. A binary message is never text: a quote
+/// contains other bytes.
 fn is_text_form(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     if text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace()) {
@@ -115,7 +116,7 @@ fn is_text_form(bytes: &[u8]) -> bool {
     name.is_some_and(|(name, rest)| TEXT_FIELDS.contains(&name) && rest.trim_start().starts_with([':', '{']))
 }
 
-// attest.proto and tpm.proto of go-tpm-tools: the fields that are read, by number.
+// attest.proto and tpm.proto of go-tpm-tools: the fields in use, by number.
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Attestation {

@@ -1,21 +1,25 @@
 //! Tokens of Google Cloud Attestation.
 //!
-//! A token is Google's signed word on a VM that Google itself verified. Both kinds are taken: OIDC, under a key of the
-//! issuer's key set, and PKI, under a certificate that chains to the pinned Confidential Space root. Everything else that
-//! a JWT could be is refused: other algorithms, headers that say where to find a key, parameters that nobody knows.
+//! A token is Google's signed statement about a VM that Google itself verified. Both kinds are accepted:
+//! OIDC, under a key of the issuer's key set, and PKI, under a certificate that chains to the pinned
+//! Confidential Space root. Everything else that a JWT could be is refused: other algorithms, headers that
+//! say where to find a key, unknown parameters.
 //!
-//! What a token does not say: kernel, command line, PCRs, boot phase; and of a plain VM nothing about debugging.
+//! A token does not state: kernel, command line, PCRs, boot phase; and for a plain VM nothing about
+//! debugging.
 //!
 //! The claims are those of Google's page `token-claims`, which the tokens name as their `eat_profile` (RFC 9711 §4.3.2).
 //!
 //! Left out, and why:
-//! - `jti` (RFC 7519 §4.1.7): Google's tokens have none. A token commits to one request by its nonce, and a replay gains
-//!   nothing without the request's private key.
-//! - How long `exp` is after `iat`: [`MAX_TOKEN_AGE`] is the shorter limit.
-//! - `sub` (RFC 7519 §4.1.2) against `submods.gce`: both are Google's, and only the latter has ids that are never used again.
-//! - `kid` beside `x5c` (RFC 7515 §4.1.4): the key is the certificate's, whatever it is called.
+//! - `jti` (RFC 7519 §4.1.7): Google's tokens have none. A token commits to one request by its nonce, and a
+//!   replay is useless without the request's private key.
+//! - The time between `iat` and `exp`: [`MAX_TOKEN_AGE`] is the shorter limit.
+//! - `sub` (RFC 7519 §4.1.2) against `submods.gce`: both are set by Google, and only the latter has ids that
+//!   are never reused.
+//! - `kid` beside `x5c` (RFC 7515 §4.1.4): the key is the certificate's, whatever its id.
 //! - The leaf's key usage: Google's leaf has none.
-//! - `hwmodel`, `secboot`, `dbgstat`, `attester_tcb` have no required value here: they are claims, for policies to judge.
+//! - `hwmodel`, `secboot`, `dbgstat`, `attester_tcb`: no value is required here; they are claims, for
+//!   policies to evaluate.
 
 pub(crate) mod claims;
 mod error;
@@ -60,14 +64,14 @@ use crate::chain::Revocation;
 use crate::chain::VerifiedChain;
 use crate::inputs::VerifyInputs;
 
-/// Who issues the tokens: RFC 7519 §4.1.1, compared byte for byte.
+/// The issuer of the tokens: RFC 7519 §4.1.1, compared byte for byte.
 pub const ISSUER: &str = "https://confidentialcomputing.googleapis.com";
 
-/// Seconds since a token was issued after which no release rests on it: a challenge does not live longer, and the token
-/// commits to one.
+/// Maximum age of a token in seconds, since a challenge does not live longer and the token commits to one.
 pub const MAX_TOKEN_AGE: u64 = MAX_CHALLENGE_LIFETIME;
 
-/// An authentic, current token for one of the audiences, of which nobody knows yet what request it was made for.
+/// An authentic, current token for one of the audiences. The request that it was made for has not been
+/// checked yet.
 #[derive(Debug)]
 #[must_use]
 pub struct UnboundToken {
@@ -76,7 +80,7 @@ pub struct UnboundToken {
 }
 
 impl UnboundToken {
-    /// The claims, if the token was made for exactly this request, and since it can have been made.
+    /// The claims, if the token was made for exactly this request and not before its challenge could exist.
     ///
     /// # Errors
     /// [`TokenError::NonceCount`], [`TokenError::NonceMismatch`], [`TokenError::TooOld`].
@@ -91,7 +95,7 @@ impl UnboundToken {
         Ok(self.claims)
     }
 
-    /// The claims for inspection, if the token has exactly this nonce, whenever it was issued.
+    /// The claims for inspection, if the token has exactly this nonce, whatever its age.
     ///
     /// # Errors
     /// [`TokenError::NonceCount`], [`TokenError::NonceMismatch`].
@@ -103,13 +107,13 @@ impl UnboundToken {
         }
     }
 
-    /// The claims for inspection, whatever the token was made for and however many nonces it has.
+    /// The claims for inspection, whatever the token's nonces.
     #[must_use]
     pub fn inspect(self) -> GoogleTokenClaims {
         self.claims
     }
 
-    /// The only nonce: RFC 9711 §4.1 allows several, but the others could be those of another request.
+    /// The only nonce: RFC 9711 §4.1 allows several, but the others could belong to other requests.
     fn one_nonce(&self) -> Result<&str, TokenError> {
         match self.claims.nonces.as_slice() {
             [nonce] => Ok(nonce),
@@ -121,7 +125,7 @@ impl UnboundToken {
 /// Verifies a token that was made for the request that `nonce` commits to (T07).
 ///
 /// # Errors
-/// One variant for each reason to refuse.
+/// One variant for each reason.
 pub fn verify_token(
     token: &str,
     nonce: &TokenNonce,
@@ -130,17 +134,17 @@ pub fn verify_token(
     verify_unbound(token, inputs)?.bind(nonce)
 }
 
-/// Verifies everything of a token but what request it was made for.
+/// Verifies everything about a token except the request that it was made for.
 ///
 /// # Errors
-/// One variant for each reason to refuse.
+/// One variant for each reason.
 pub fn verify_unbound(token: &str, inputs: &VerifyInputs<'_>) -> Result<UnboundToken, TokenError> {
-    // 1. The form: three parts (RFC 7515 §7.1), RS256 and nothing else (RFC 8725 §3.1), no header parameter that is unknown or
-    //    says where a key is (RFC 8725 §3.10; T39).
+    // 1. The form: three parts (RFC 7515 §7.1), RS256 only (RFC 8725 §3.1), no header parameter that is
+    //    unknown or says where a key is (RFC 8725 §3.10; T39).
     let jws = Jws::parse(token)?;
 
-    // 2. The key: of a chain to a trusted root (`x5c`, RFC 7515 §4.1.6), or of the issuer's key set (`kid`, §4.1.4); then the
-    //    signature, over the bytes as received (RFC 7515 §5.2).
+    // 2. The key: from a chain to a trusted root (`x5c`, RFC 7515 §4.1.6), or from the issuer's key set
+    //    (`kid`, §4.1.4); then the signature, over the bytes as received (RFC 7515 §5.2).
     let signer = match &jws.key {
         KeyHint::Certificates(chain) => verify_pki(&jws, chain, inputs)?,
         KeyHint::Id(kid) => verify_oidc(&jws, kid, inputs)?,
@@ -152,7 +156,7 @@ pub fn verify_unbound(token: &str, inputs: &VerifyInputs<'_>) -> Result<UnboundT
     Ok(UnboundToken { claims, now: inputs.now })
 }
 
-/// Who signed a token.
+/// The verified signer of a token.
 struct Signer {
     kind: TokenKind,
     root: Root,
@@ -163,8 +167,8 @@ struct Signer {
     crl_issuers: Vec<Vec<u8>>,
 }
 
-/// Google docs, PKI tokens: leaf, intermediate and root, the root byte-equal to the trusted one. RFC 7515 §4.1.6 has the leaf
-/// first, each certificate signed by the next.
+/// Google docs, PKI tokens: leaf, intermediate and root, where the root is byte-equal to the trusted one. In
+/// RFC 7515 §4.1.6 the leaf comes first, and each certificate is signed by the next.
 fn verify_pki(
     jws: &Jws<'_>,
     certificates: &[Vec<u8>],
@@ -252,8 +256,8 @@ fn read_claims(
     })
 }
 
-/// From Google, and for one of the audiences: one string, where RFC 7519 §4.1.3 allows a list, since a token for several is
-/// good for all of them (RFC 8725 §3.9).
+/// Checks the issuer, and that the audience is one of ours. It must be a single string: RFC 7519 §4.1.3
+/// allows a list, but a token for several audiences is valid for all of them (RFC 8725 §3.9).
 fn check_parties<'a>(claims: Claims<'a>, audiences: &[String]) -> Result<&'a str, TokenError> {
     let issuer = claims.text("iss")?;
     if issuer != ISSUER {
@@ -266,19 +270,20 @@ fn check_parties<'a>(claims: Claims<'a>, audiences: &[String]) -> Result<&'a str
     Ok(audience)
 }
 
-/// `iat`, `nbf` and `exp` (RFC 7519 §4.1.4 to §4.1.6). Clocks may be apart by [`CLOCK_SKEW`].
+/// `iat`, `nbf` and `exp` (RFC 7519 §4.1.4 to §4.1.6). Clocks may differ by [`CLOCK_SKEW`].
 fn check_times(claims: Claims<'_>, now: UnixTime) -> Result<(UnixTime, UnixTime), TokenError> {
     let (issued_at, not_before) = (claims.time("iat")?, claims.time("nbf")?);
     let expires_at = claims.time("exp")?;
     let soon = now.plus(CLOCK_SKEW);
-    // RFC 7519 §4.1.4: on or after `exp` a token is over.
+    // RFC 7519 §4.1.4: a token is invalid on or after `exp`.
     if expires_at.plus(CLOCK_SKEW) <= now {
         return Err(TokenError::Expired { expires_at });
     }
     if soon < not_before {
         return Err(TokenError::NotValidYet { not_before });
     }
-    // RFC 7519 §4.1.6 leaves this open; a token from the future would outlive the limit on its age.
+    // RFC 7519 §4.1.6 does not require this check; but a token from the future would outlive the limit on its
+    // age.
     if soon < issued_at {
         return Err(TokenError::IssuedInFuture { issued_at });
     }

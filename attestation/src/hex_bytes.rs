@@ -1,4 +1,4 @@
-//! Byte fields that are shown in hex.
+//! Byte fields shown in hex.
 
 use std::fmt;
 

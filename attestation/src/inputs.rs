@@ -1,4 +1,4 @@
-//! What evidence is appraised by, one value for every verifier.
+//! What evidence is verified against, as one value for all verifiers.
 
 use vouchsafe_protocol::UnixTime;
 
@@ -11,25 +11,25 @@ use crate::chain::Collateral;
 use crate::chain::VerifiedChain;
 use crate::verify::endorsements::Endorsements;
 
-/// Everything that a verdict depends on beside evidence and binding.
+/// Everything that the result depends on, beside evidence and binding.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyInputs<'a> {
     /// Trust anchors: the built-in ones, and those of the configuration.
     pub anchors: &'a TrustAnchors,
     /// CRLs and issuing CAs.
     pub collateral: &'a Collateral,
-    /// What vendors publish about their platforms, for evidence that comes without.
+    /// Signed vendor data about platforms, for evidence that comes without it.
     pub endorsements: &'a Endorsements,
-    /// URLs of this broker: one of them has to be the audience of a token.
+    /// URLs of this broker: the audience of a token must be one of them.
     pub audiences: &'a [String],
-    /// The time to judge at.
+    /// The verification time.
     pub now: UnixTime,
-    /// What was verified before. It changes no verdict.
+    /// Results of earlier verifications. It never changes a result.
     pub cache: &'a VerifyCache,
 }
 
 impl VerifyInputs<'_> {
-    /// The chain of a certificate that came with others, or the cached verdict.
+    /// Verifies the chain of a certificate that came with others, or returns the cached result.
     pub(crate) fn chain(
         &self,
         leaf: &[u8],

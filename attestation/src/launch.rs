@@ -1,19 +1,22 @@
-//! Google's launch endorsements: its signed word on which measurement is which build of its firmware.
+//! Google's launch endorsements: signed statements that a measurement is that of a certain build of its
+//! firmware.
 //!
-//! An endorsement is a message with the signer's certificate and its CA bundle in the signed bytes. It says nothing about
-//! a VM: that a VM has the measurement is for its hardware report to prove. The root is pinned by digest: a development
-//! root with the same name exists, and its key is public.
+//! An endorsement is a message whose signed bytes include the signer's certificate and its CA bundle. It says
+//! nothing about a VM: the hardware report proves that the VM has the measurement. The root is pinned by
+//! digest: a development root with the same name exists, and its key is public.
 //!
 //! Names of messages and fields are those of `endorsement.proto` in Google's gce-tcb-verifier.
 //!
 //! Left out, and why:
-//! - `VMSevSnp.policy`, `family_id`, `image_id`: what Google launches with today. The report has the VM's own, as claims.
-//! - `VMSevSnp.svsm_measurement`: the measurement of another launch, which GCE's vTPM outside of the VM has nothing to do with.
-//! - The number of vCPUs of the VM against the entry's: no evidence states it. The entry's number is a claim.
-//! - `VMGoldenMeasurement.digest` against the firmware's file: nobody has the file at hand. It is a claim.
-//! - `VMSevSnp.svn`, `VMTdx.svn` have no floor here: a policy may set one.
-//! - The signer's common name: it is no secret, and the development certificates have the same.
-//! - Extended key usage of the signer: webpki has checked it where there is one (RFC 5280 §4.2.1.12).
+//! - `VMSevSnp.policy`, `family_id`, `image_id`: the values with which Google launches today. The VM's own
+//!   are in the report, as claims.
+//! - `VMSevSnp.svsm_measurement`: the measurement of a launch with an SVSM. GCE's vTPM is outside of the VM.
+//! - The VM's number of vCPUs against the entry's: no evidence states it. The entry's number is a claim.
+//! - `VMGoldenMeasurement.digest` against the firmware's file: the verifier does not have the file. It is a
+//!   claim.
+//! - `VMSevSnp.svn`, `VMTdx.svn`: no minimum here; a policy may set one.
+//! - The signer's common name: it is public, and the development certificates have the same.
+//! - Extended key usage of the signer: webpki checks it if present (RFC 5280 §4.2.1.12).
 
 pub(crate) mod cache;
 pub(crate) mod claims;
@@ -53,12 +56,13 @@ use crate::chain::VerifiedChain;
 use crate::chain::der;
 use crate::inputs::VerifyInputs;
 
-/// The endorsement of a measurement: the one that came with the evidence, or else what the store has.
+/// The verified endorsement of a measurement: the one that came with the evidence, or else one from the
+/// store.
 ///
-/// `None` when there is none at all. An endorsement that does not count is as good as absent: a guest can leave it out.
+/// `None` if there is none. An invalid endorsement counts as absent, since a guest could have omitted it.
 ///
 /// # Errors
-/// Why the one that came with the evidence does not count, or the one of the store, where none of them counts.
+/// Why the endorsement from the evidence is invalid, or the one from the store, if none is valid.
 pub fn find(
     measurement: LaunchMeasurement,
     from_evidence: Option<&[u8]>,
@@ -75,10 +79,10 @@ pub fn find(
     withheld.map_or(Ok(None), Err)
 }
 
-/// The measurements that an endorsement names, of which nothing has been verified: what to keep it under.
+/// The measurements that an endorsement names, unverified: the keys to store it under.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be parsed.
 pub fn measurements(endorsement: &[u8]) -> Result<Vec<Digest48>, LaunchError> {
     let (found, limit) = (endorsement.len(), MAX_ENDORSEMENT);
     if found > limit {
@@ -96,7 +100,7 @@ pub fn measurements(endorsement: &[u8]) -> Result<Vec<Digest48>, LaunchError> {
 /// Verifies that Google endorses a measurement.
 ///
 /// # Errors
-/// One variant for each reason to refuse.
+/// One variant for each reason.
 pub fn verify(
     endorsement: &[u8],
     measurement: LaunchMeasurement,
@@ -117,19 +121,21 @@ pub fn verify(
     verified.endorse(measurement)
 }
 
-/// In the order of Google's own verifier: parse, provenance, chain, signature; the measurement comes after.
+/// In the order of Google's own verifier: parse, provenance, chain, signature; the measurement comes last.
 fn verify_new(
     endorsement: &[u8],
     digest: Digest32,
     inputs: &VerifyInputs<'_>,
 ) -> Result<Verified, LaunchError> {
-    // 1. The messages (`VMLaunchEndorsement`, `VMGoldenMeasurement`): unknown fields are passed over, as protobuf has it.
+    // 1. The messages (`VMLaunchEndorsement`, `VMGoldenMeasurement`): unknown fields are ignored, as usual
+    //    for protobuf.
     let message = VmLaunchEndorsement::decode(endorsement).map_err(|_| LaunchError::Malformed)?;
     let signed = message.serialized_uefi_golden.as_slice();
     let golden = VmGoldenMeasurement::decode(signed).map_err(|_| LaunchError::Malformed)?;
     let (timestamp, firmware_digest) = check_fields(&golden)?;
 
-    // 2. Provenance: `cl_spec` or `commit` (`endorsement.proto`), so that an endorsement leads to the build that it is for.
+    // 2. Provenance: `cl_spec` or `commit` (`endorsement.proto`), so that an endorsement can be traced to a
+    //    build.
     if timestamp > PROVENANCE_SINCE && golden.cl_spec == 0 && golden.commit.is_empty() {
         return Err(LaunchError::NoProvenance { timestamp });
     }
@@ -146,8 +152,8 @@ fn verify_new(
     Ok(Verified { digest, timestamp, firmware_digest, golden, chain })
 }
 
-/// The time and the firmware's digest; every measurement has its length: `MEASUREMENT` (AMD 56860 §7.3) and MRTD
-/// (DCAP API A.3.2) are SHA-384.
+/// The time and the firmware's digest, and the length of every measurement: `MEASUREMENT` (AMD 56860 §7.3)
+/// and MRTD (DCAP API A.3.2) are SHA-384.
 fn check_fields(golden: &VmGoldenMeasurement) -> Result<(UnixTime, Digest48), LaunchError> {
     let seconds = golden.timestamp.map(|time| u64::try_from(time.seconds));
     let Some(Ok(seconds)) = seconds else {
@@ -193,7 +199,7 @@ fn verify_signer(
         collateral: inputs.collateral,
         now: inputs.now,
     })?;
-    // RFC 5280 §4.2.1.3: a key usage, where there is one, has to name digital signatures.
+    // RFC 5280 §4.2.1.3: a key usage, if present, must include digital signatures.
     if chain.leaf().key_usage().is_some_and(|usage| !usage.digital_signature()) {
         return Err(LaunchError::SignerKeyUsage);
     }
@@ -210,5 +216,5 @@ fn rsa_4096(signer: &Certificate) -> Option<&[u8]> {
     (info.algorithm == alg_id::RSA_ENCRYPTION.as_ref() && is_4096).then_some(info.key)
 }
 
-/// 2024-08-02: endorsements made later name the build.
+/// 2024-08-02: endorsements made later must name the build.
 const PROVENANCE_SINCE: UnixTime = UnixTime(1_722_556_800);

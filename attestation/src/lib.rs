@@ -1,9 +1,9 @@
-//! Evidence in, verified claims or one exact refusal out.
+//! Verifies evidence against its expected binding; returns claims or one exact error.
 //!
 //! Pure: no I/O, no clock, no globals. Bytes, trust anchors, collateral and the time are arguments.
-//! [`verify()`] is the only way to [`VerifiedClaims`], and those are the only thing that a secret is released
-//! on. The `inspect_*` functions run the same checks on captured files and give [`InspectedClaims`], which
-//! nobody can decide upon.
+//! [`verify()`] is the only way to [`VerifiedClaims`], which alone allow the release of a secret. The
+//! `inspect_*` functions run the same checks on captured files and return [`InspectedClaims`], which no
+//! decision accepts.
 //!
 //! | what | module |
 //! |---|---|

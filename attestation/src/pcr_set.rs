@@ -1,4 +1,4 @@
-//! Sets of PCRs as people read them.
+//! Sets of PCRs in readable form.
 
 use std::fmt;
 

@@ -1,11 +1,11 @@
-//! Reference values: what a boot will measure, computed from the files it will consist of.
+//! Reference values: predicts what a boot will measure from the files that it will consist of.
 //!
-//! [`UnifiedBoot`] is a unified kernel image that the firmware starts, [`GrubBoot`] is shim, GRUB and a kernel. Both
-//! give [`ReferenceValues`]: the events that are certain, the final PCR values that follow from them, and in plain
-//! words what cannot be said. Nothing here is evidence, and nothing is decided on it: it is for a person who allows
-//! the digests of an update before the VM starts from it.
+//! [`UnifiedBoot`] is a unified kernel image that the firmware starts, [`GrubBoot`] is shim, GRUB and a
+//! kernel. Both give [`ReferenceValues`]: the events that are certain, the final PCR values that follow from
+//! them, and a description of what cannot be predicted. None of this is evidence, and nothing is decided on
+//! it: it helps an operator to allow the digests of an update before the VM boots it.
 //!
-//! Pure: files come as bytes, the digests are of the SHA-256 bank.
+//! Pure: files are passed as bytes; digests are of the SHA-256 bank.
 
 mod grub;
 mod image;
@@ -25,14 +25,14 @@ pub use self::script::ScriptError;
 pub use self::unified::UnifiedBoot;
 pub use self::unified::UnifiedError;
 
-/// What a boot will measure.
+/// The predicted measurements of a boot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReferenceValues {
     /// Events, in order within each PCR.
     pub events: Vec<ReferenceEvent>,
     /// Final values.
     pub values: Vec<ReferenceValue>,
-    /// What cannot be said, and why.
+    /// What cannot be predicted, and why.
     pub unknown: Vec<Unknown>,
 }
 
@@ -41,14 +41,14 @@ pub struct ReferenceValues {
 pub struct ReferenceEvent {
     /// The PCR.
     pub pcr: u8,
-    /// What it is.
+    /// The component.
     #[serde(flatten)]
     pub component: ReferenceComponent,
-    /// What will be extended.
+    /// The predicted digest.
     pub digest: Digest32,
 }
 
-/// What an event is.
+/// The component that an event measures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "component", rename_all = "kebab-case")]
 pub enum ReferenceComponent {
@@ -58,7 +58,7 @@ pub enum ReferenceComponent {
     Grub,
     /// Unified kernel image.
     Uki,
-    /// The kernel, where it is started as an EFI application.
+    /// The kernel, if it is started as an EFI application.
     KernelImage,
     /// A file that GRUB reads before the kernel.
     Configuration,
@@ -76,7 +76,7 @@ pub enum ReferenceComponent {
         /// Its text.
         text: String,
     },
-    /// A section of a unified kernel image; its name is the event before.
+    /// A section of a unified kernel image; the preceding event has its name.
     Section {
         /// Its name.
         name: String,
@@ -92,22 +92,22 @@ pub enum ReferenceComponent {
     LoadedInitrd,
 }
 
-/// Something that the files do not tell.
+/// Something that does not follow from the files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unknown {
-    /// What it is, and why.
+    /// A description, with the reason.
     pub text: String,
-    /// The event whose digest it is, where it is that of one event.
+    /// The event whose digest is unknown, if it is a single event.
     #[serde(flatten)]
     pub event: Option<UnknownEvent>,
 }
 
-/// An event that the boot will measure with a digest that does not follow from the files.
+/// An event whose digest does not follow from the files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnknownEvent {
     /// The PCR.
     pub pcr: u8,
-    /// What it is.
+    /// The component.
     #[serde(flatten)]
     pub component: ReferenceComponent,
 }
@@ -119,7 +119,7 @@ pub struct ReferenceValue {
     pub pcr: u8,
     /// Its value.
     pub value: Digest32,
-    /// On what it depends; empty where it is certain.
+    /// The condition for this value; empty if it is certain.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub when: &'static str,
 }
@@ -137,7 +137,7 @@ impl ReferenceValues {
         self.unknown.push(Unknown { text: text.into(), event: None });
     }
 
-    /// An event of which only PCR and kind are known.
+    /// Adds an event of which only PCR and kind are known.
     fn cannot_say_event(&mut self, pcr: u8, component: ReferenceComponent, text: &str) {
         let event = Some(UnknownEvent { pcr, component });
         self.unknown.push(Unknown { text: text.to_owned(), event });
@@ -153,20 +153,20 @@ impl ReferenceValues {
     }
 }
 
-/// A PCR that starts at its reset value and takes these digests.
+/// The value of a PCR after extending these digests from its reset value.
 fn extended(digests: impl IntoIterator<Item = Digest32>) -> Digest32 {
     digests
         .into_iter()
         .fold(Digest32([0; 32]), |value, digest| Digest32::of_parts(&[value.as_bytes(), digest.as_bytes()]))
 }
 
-/// What firmware measures into PCR 4 before the first application (PFP 1.06 §3.3.4.5): the attempt, then the
-/// separator.
+/// What firmware measures into PCR 4 before the first application (PFP 1.06 §3.3.4.5): the boot attempt, then
+/// the separator.
 fn before_applications() -> [Digest32; 2] {
     [Digest32::of(b"Calling EFI Application from Boot Option"), Digest32::of(&[0; 4])]
 }
 
-/// UTF-16 as UEFI writes it, without a NUL.
+/// UTF-16 as in UEFI, without a NUL.
 fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }

@@ -1,16 +1,21 @@
 //! What GRUB measures into PCR 8: its commands and the kernel's command line (GRUB manual, Measured Boot).
 //!
-//! The label before a text (`grub_cmd: `, `kernel_cmdline: `) is not measured, so whoever writes the log can swap labels. A
-//! digest that does not match its text is a contradiction and refused; everything else is accepted, since the digests are
-//! in the log and baselines appraise them. The command line is a claim only where the texts leave one reading:
+//! The label before a text (`grub_cmd: `, `kernel_cmdline: `) is not measured, so whoever writes the log can
+//! swap labels. A digest that does not match its text is a contradiction and refused; everything else is
+//! accepted, since the digests are in the log and baselines appraise them. The command line is a claim only
+//! if the texts have exactly one reading:
 //!
-//! - exactly one text is a `linux` command, and the next text is what GRUB makes of its arguments, with an absolute path;
-//! - every other text begins with the name of a known command, since a text that begins otherwise may be the command line
+//! - exactly one text is a `linux` command, and the next text is what GRUB makes of its arguments, with an
+//!   absolute path;
+//! - every other text starts with the name of a known command, since any other text may be the command line
 //!   of a kernel: GRUB's rescue mode measures no command before it;
-//! - none of them starts something else than a Linux kernel (`chainloader`) or runs a loader through a wrapper (`time linux`);
-//! - none of them writes to memory or devices, where the loaded line is (`write_dword`), or leaves for rescue mode.
+//! - none of them starts anything but a Linux kernel (`chainloader`) or runs a loader through a wrapper
+//!   (`time linux`);
+//! - none of them writes to memory or to devices, where the loaded line is (`write_dword`), or exits to
+//!   rescue mode.
 //!
-//! All this is as true as the GRUB that wrote it: its digest is among the EFI applications, those of its modules in PCR 9.
+//! All of this relies on the GRUB that wrote the texts: its digest is among the EFI applications, those of
+//! its modules are in PCR 9.
 
 use super::Event;
 use super::boot::EventKind;
@@ -32,16 +37,16 @@ struct Text {
     content: Result<String, Ambiguity>,
 }
 
-/// What a text does if GRUB ran it as a command.
+/// The effect of a text, if GRUB ran it as a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effect<'t> {
     /// It loads a Linux kernel with these arguments.
     LoadsLinux(&'t str),
-    /// It loads a Linux kernel through another command.
+    /// It runs a loader of Linux kernels through another command.
     RunsLoader,
-    /// It starts something that measures no command line of Linux.
+    /// It starts something whose command line GRUB does not measure as Linux's.
     StartsOther,
-    /// It changes what is in memory, or ends in a mode whose commands are not measured.
+    /// It changes memory, or enters a mode whose commands are not measured.
     Escapes,
     /// It is a command that loads nothing.
     Harmless,
@@ -50,7 +55,7 @@ enum Effect<'t> {
 }
 
 impl Grub {
-    /// Takes the next event of PCR 8; gives its kind by its label, and its text.
+    /// Processes the next event of PCR 8; returns its kind according to the label, and its text.
     pub(super) fn step(&mut self, event: &Event<'_>) -> Result<(EventKind, Option<String>), EventLogError> {
         let number = event.number;
         let (label, content) = match labelled(event.data) {
@@ -62,7 +67,7 @@ impl Grub {
         Ok((label, text))
     }
 
-    /// The command line, where the texts leave one reading.
+    /// The command line, if the texts have exactly one reading.
     pub(super) fn command_line(&self) -> Source {
         match self.read() {
             _ if self.texts.is_empty() => Source::Nothing,
@@ -96,7 +101,7 @@ impl Grub {
         }
     }
 
-    /// Whether a text that follows from no loader starts something else than Linux.
+    /// Whether a text that is not a loader's command line starts something other than Linux.
     fn starts_other(&self, number: usize, text: &Text, content: &str) -> Result<bool, Ambiguity> {
         let event = text.event;
         if text.label == EventKind::KernelCommandLine {
@@ -114,26 +119,26 @@ impl Grub {
         }
     }
 
-    /// All texts but the command line, if that is a claim: a closed set of commands has to hold the others whatever their
-    /// labels say.
+    /// All texts except the command line, if that is a claim: a closed set of commands must contain the
+    /// others, whatever their labels.
     ///
     /// # Errors
-    /// A text that cannot be shown.
+    /// A text that is not printable.
     pub(super) fn commands(&self, line: Option<&CommandLine>) -> Result<Vec<String>, Ambiguity> {
         let is_line = |text: &&Text| line.is_some_and(|line| line.event() == text.event);
         self.texts.iter().filter(|text| !is_line(text)).map(|text| text.content.clone()).collect()
     }
 }
 
-/// Whether a text is what GRUB passes to the kernel that the command before it loads.
+/// Whether the text is the command line that GRUB passes to the kernel loaded by the preceding command.
 fn loads(loader: &Text, line: &str) -> bool {
     let Ok(Effect::LoadsLinux(arguments)) = loader.content.as_deref().map(effect) else { return false };
-    // A relative path, of a file on a network device, could as well be the name of a command.
+    // A relative path of a file on a network device could also be the name of a command.
     line.starts_with(['/', '(']) && gives(arguments, line)
 }
 
-/// Whether GRUB makes this line of these arguments: it puts quotes around spaces and backslashes before quotes; versions
-/// differ in whether `\x2d` stays as it is, gets another backslash or is decoded.
+/// Whether GRUB turns these arguments into this line: it quotes spaces and escapes quotes with backslashes;
+/// versions differ in whether `\x2d` is kept, gets another backslash or is decoded.
 fn gives(arguments: &str, line: &str) -> bool {
     let line = without_quoting(line.as_bytes());
     line == without_quoting(arguments.as_bytes()) || line == without_quoting(&decoded(arguments.as_bytes()))
@@ -143,7 +148,7 @@ fn without_quoting(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| !b"\"'\\".contains(byte)).collect()
 }
 
-/// With the bytes that `\xHH` stand for.
+/// The text with each `\xHH` decoded.
 fn decoded(mut text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     while let Some((&byte, rest)) = text.split_first() {
@@ -191,12 +196,12 @@ pub(super) fn is_labelled(data: &[u8]) -> bool {
     labelled(data).is_some()
 }
 
-/// Label and text; the last two labels are those of older GRUBs, RHEL 8's among them.
+/// Label and text; the last two labels are those of older GRUBs, such as RHEL 8's.
 fn labelled(data: &[u8]) -> Option<(EventKind, &[u8])> {
     LABELS.iter().find_map(|(label, kind)| Some((*kind, data.strip_prefix(label.as_bytes())?)))
 }
 
-/// The text without its NUL. The digest is that of the text, in old versions with the NUL.
+/// The text without its NUL. The digest covers the text, in old versions including the NUL.
 fn covered_text<'a>(event: &Event<'a>, text: &'a [u8]) -> Result<&'a [u8], EventLogError> {
     let bare = text.strip_suffix(b"\0").unwrap_or(text);
     if !event.digest.covers(&[bare]) && !event.digest.covers(&[text]) {
@@ -221,7 +226,7 @@ const LABELS: [(&str, EventKind); 5] = [
     ("grub_kernel_cmdline ", EventKind::KernelCommandLine),
 ];
 const LINUX_LOADERS: [&str; 3] = ["linux", "linuxefi", "linux16"];
-/// Commands that run their arguments as a command, of which GRUB measures nothing by itself.
+/// Commands that run their arguments as a command, without GRUB measuring that command.
 const WRAPPERS: [&str; 2] = ["!", "time"];
 /// Commands that start an image, or load a kernel of their own; `legacy_kernel` runs `linux` without measuring it.
 const OTHER_LOADERS: [&str; 24] = [
@@ -250,8 +255,9 @@ const OTHER_LOADERS: [&str; 24] = [
     "xnu_ramdisk",
     "xnu_resume",
 ];
-/// Commands that write to memory, where kernel and command line wait for `boot`, or to devices that can; `acpi` loads code for the
-/// kernel to interpret. In rescue mode, which `normal_exit` leads to, a relative path may look like the name of a command.
+/// Commands that write to memory, where kernel and command line wait for `boot`, or to devices that can;
+/// `acpi` loads code that the kernel interprets. In rescue mode, which `normal_exit` enters, a relative path
+/// may look like the name of a command.
 const ESCAPES: [&str; 12] = [
     "acpi",
     "fakebios",
@@ -266,8 +272,8 @@ const ESCAPES: [&str; 12] = [
     "write_word",
     "wrmsr",
 ];
-/// Commands that load no kernel, those of GRUB's distributions among them, and the functions of the configurations that
-/// distributions generate.
+/// Commands that load no kernel, including those added by distributions, and the functions in the
+/// configurations that distributions generate.
 #[rustfmt::skip]
 const COMMANDS: &[&str] = &[
     ".", "[", "[[", "append_add_db_cert", "append_add_db_hash", "append_add_dbx_cert",

@@ -2,7 +2,7 @@
 
 use super::variable::utf16;
 
-/// The file that the event names, from the last part of its device path. Nobody measured it.
+/// The file that the event names, from the last node of its device path. Not measured.
 pub(super) fn image_path(data: &[u8]) -> Option<String> {
     // Address, length and link-time address, then the length of the device path.
     let (_, rest) = data.split_first_chunk::<24>()?;
@@ -23,5 +23,5 @@ pub(super) fn image_path(data: &[u8]) -> Option<String> {
 
 /// UEFI 2.10 §10.3.5.4: media device path, file path.
 const FILE_PATH: (u8, u8) = (4, 4);
-/// Bytes of a path that is shown.
+/// Upper limit of a path that is shown.
 const MAX_PATH: usize = 256;

@@ -1,20 +1,21 @@
-//! Images of boot options that returned: what they measured is no claim on the boot that followed.
+//! Images of boot options that returned: what they measured gives no claims about the boot that followed.
 
 use super::actions::Actions;
 
-/// Which images were started, and whether before a boot option returned.
+/// Number of images started, for deciding whether one may have run in a boot option that returned.
 #[derive(Default)]
 pub(super) struct Images {
     started: bool,
-    /// All but drivers of the machine's own devices.
+    /// All except drivers of the machine's own devices.
     count: usize,
-    /// In PCR 2, whose order against the boot options of PCR 4 is not measured.
+    /// Started in PCR 2. Its order relative to the boot options in PCR 4 is not measured.
     in_pcr_2: bool,
     returned: bool,
 }
 
 impl Images {
-    /// An application or a driver is started. In PCR 2 drivers of the machine's own devices come before the separator.
+    /// Counts an application or driver that is started. In PCR 2, drivers of the machine's own devices come
+    /// before the separator.
     pub(super) fn start(&mut self, pcr: u8, separated: bool) {
         self.started |= pcr != 2;
         self.in_pcr_2 |= pcr == 2 && separated;
@@ -26,7 +27,8 @@ impl Images {
         self.returned |= actions.has_returned() && self.started;
     }
 
-    /// Whether an image may have run in a boot option that returned. A single one is that of the option that did not.
+    /// Whether an image may have run in a boot option that returned. A single image belongs to the option
+    /// that did not return.
     pub(super) fn ran_earlier(&self, actions: &Actions) -> bool {
         self.returned || (actions.returned && self.in_pcr_2 && self.count > 1)
     }

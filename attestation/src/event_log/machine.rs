@@ -1,4 +1,4 @@
-//! The strict state machine: takes a log as a whole or not at all, and collects what it says.
+//! The strict state machine: accepts or refuses a log as a whole, and collects the boot claims.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ use super::variable::untrusted_text;
 use super::variable::version_text;
 use crate::technology::Technology;
 
-/// Judges the events of a log, in order.
+/// Checks the events of a log, in order.
 pub(super) fn boot_log(events: &[Event<'_>]) -> Result<BootLog, EventLogError> {
     Actions::require_exit(events, 5)?;
     let mut pcrs = Pcrs::default();
@@ -53,7 +53,7 @@ struct Pcrs<'a> {
     machine: Machine<'a>,
 }
 
-/// What events are, by the rules of the PCR that they belong to; and all that was found.
+/// Classifies events by the rules of their PCR, and collects the results.
 #[derive(Default)]
 pub(super) struct Machine<'a> {
     technology: Option<Technology>,
@@ -69,7 +69,7 @@ pub(super) struct Machine<'a> {
     events: BTreeMap<u8, Vec<LoggedEvent>>,
 }
 
-/// What one event turned out to be.
+/// The classification of one event.
 pub(super) struct Judged {
     kind: EventKind,
     name: Option<String>,
@@ -110,8 +110,9 @@ impl<'a> Pcrs<'a> {
         self.machine.firmware_event(event, separated)
     }
 
-    /// Exactly one for each PCR, of four zero bytes: it divides what the firmware measures of itself from what it measures of
-    /// what it starts (PFP 1.06 §10.4.1, EV_SEPARATOR). A second one would let the one side pass for the other.
+    /// Exactly one for each PCR, of four zero bytes: it separates what the firmware measures about itself
+    /// from what it measures about the software that it starts (PFP 1.06 §10.4.1, EV_SEPARATOR). With a
+    /// second one, events of one side could pass for the other's.
     fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<Judged, EventLogError> {
         let Event { number, pcr, .. } = *event;
         rules::require_separator(event)?;
@@ -151,7 +152,7 @@ impl<'a> Pcrs<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Takes an event of `register` for what it was judged to be.
+    /// Adds an event of `register` with its classification.
     pub(super) fn keep(&mut self, register: u8, event: &Event<'_>, judged: Judged) {
         let Judged { kind, name, untrusted_name } = judged;
         if kind == EventKind::EfiApplication {
@@ -176,7 +177,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// PCR 12 (UAPI.7, kernel configuration): a command line, or something from beside the image.
+    /// PCR 12 (UAPI.7, kernel configuration): a command line, or a file from outside the image.
     fn options(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
         Ok(match self.options.step(event) {
             Some(text) => Judged::named(EventKind::KernelCommandLine, text),
@@ -190,7 +191,8 @@ impl<'a> Machine<'a> {
         self.events.get(&register).map_or(&[], Vec::as_slice)
     }
 
-    /// Once the firmware is left, or an attempt was made, only its own texts about that may follow (PFP 1.06 §8.2.4).
+    /// After ExitBootServices succeeded or was attempted, only further ExitBootServices events may follow
+    /// (PFP 1.06 §8.2.4).
     pub(super) fn check_exited(&self, event: &Event<'_>) -> Result<(), EventLogError> {
         let Event { number, pcr, event_type, .. } = *event;
         if self.actions.leaving() && (pcr, event_type) != (5, EventType::EFI_ACTION) {
@@ -199,7 +201,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// What an event of PCR 0 to 7 is, other than a separator, where its type has a place there.
+    /// Classifies an event of PCR 0 to 7 other than a separator, if its type is allowed there.
     pub(super) fn firmware_event(
         &mut self,
         event: &Event<'a>,
@@ -262,8 +264,8 @@ impl<'a> Machine<'a> {
         Ok(EventKind::FirmwareVersion.into())
     }
 
-    /// The whole, once all events are in. `options_changed`: something that the log does not tell from options may have
-    /// changed the command line.
+    /// The boot claims, once all events have been added. `options_changed`: an event that cannot be
+    /// distinguished from options may have changed the command line.
     pub(super) fn finish(
         self,
         options_changed: bool,
@@ -309,7 +311,7 @@ impl<'a> Machine<'a> {
         self.images.ran_earlier(&self.actions)
     }
 
-    /// The claims that come from texts. GRUB's line has the kernel's path first.
+    /// The claims from texts. GRUB's line starts with the kernel's path.
     fn texts(&self, options_changed: bool) -> Texts {
         let mut texts = Texts::default();
         match self.command_line(options_changed) {
@@ -330,8 +332,8 @@ impl<'a> Machine<'a> {
         texts
     }
 
-    /// The kernel's command line, as the one boot loader that measured something for it has it, and as far as the kernel's
-    /// own measurement of its options agrees.
+    /// The kernel's command line according to the one boot loader that measured something for it, if the
+    /// kernel's own measurement of its options agrees.
     fn command_line(&self, options_changed: bool) -> Result<Option<CommandLine>, Ambiguity> {
         let sources = [self.grub.command_line(), self.stub.command_line(), self.options.command_line()];
         let [grub, ..] = &sources;
@@ -351,7 +353,7 @@ impl<'a> Machine<'a> {
         }
         let options =
             self.events.values().flatten().filter(|event| event.kind == EventKind::KernelLoadOptions);
-        // GRUB puts a name before its line, and versions differ in what they hand to the kernel's EFI stub.
+        // GRUB puts a name before its line, and its versions pass different texts to the kernel's EFI stub.
         if !from_grub && options.clone().any(|event| !is_options(event.digest, line.text())) {
             return Err(Ambiguity::OtherOptions);
         }
@@ -380,7 +382,8 @@ impl From<EventKind> for Judged {
     }
 }
 
-/// Where two boot loaders measured something, it is open which one started the kernel: texts can be appended after boot.
+/// If two boot loaders measured something, it is ambiguous which one started the kernel: texts can be
+/// appended after boot.
 fn several(sources: &[Source]) -> Result<Option<CommandLine>, Ambiguity> {
     if sources.iter().all(|source| matches!(source, Source::Nothing | Source::NoLine)) {
         return Ok(None);

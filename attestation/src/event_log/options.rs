@@ -1,9 +1,10 @@
-//! What systemd-boot and systemd-stub measure into PCR 12 (`TPM2_PCR_MEASUREMENTS`): command lines that are not part of an image, and files from
-//! beside it.
+//! What systemd-boot and systemd-stub measure into PCR 12 (`TPM2_PCR_MEASUREMENTS`): command lines that are
+//! not part of an image, and files from outside it.
 //!
-//! A text is measured as UTF-16, with the NUL at its end or, by systemd's documentation, without; the event carries it. It
-//! is the whole command line only where nothing else is in the register: one boot loader may measure the same text as the
-//! other did before it, but another text adds options, and what else is there has content that the log does not carry.
+//! A text is measured as UTF-16, with the terminating NUL or, according to systemd's documentation, without;
+//! the event contains it. It is the whole command line only if nothing else is in the register. Both boot
+//! loaders may measure the same text one after the other, but a different text adds options, and the content
+//! of other events is not in the log.
 
 use super::Event;
 use super::command_line::Ambiguity;
@@ -13,16 +14,16 @@ use super::digest::EventDigest;
 use super::event_type::EventType;
 use super::variable::utf16;
 
-/// State over the events of PCR 12.
+/// State machine of PCR 12.
 #[derive(Default)]
 pub(super) struct Options {
     line: Option<(usize, String)>,
-    /// An event that may add to the command line or to the initrd.
+    /// The first event that may add to the command line or the initrd.
     added: Option<usize>,
 }
 
 impl Options {
-    /// Takes the next event of PCR 12; gives the text where the digest covers it.
+    /// Processes the next event of PCR 12; returns the text if the digest covers it.
     pub(super) fn step(&mut self, event: &Event<'_>) -> Option<String> {
         let text = if event.event_type == EventType::IPL { covered_text(event) } else { None };
         match (&text, &self.line) {
@@ -33,7 +34,7 @@ impl Options {
         text
     }
 
-    /// The command line, where the register holds nothing else.
+    /// The command line, if the register holds nothing else.
     pub(super) fn command_line(&self) -> Source {
         match (&self.line, self.added) {
             (None, None) => Source::Nothing,
@@ -50,7 +51,7 @@ fn covered_text(event: &Event<'_>) -> Option<String> {
     utf16(bare).filter(|text| covered && !text.is_empty() && !text.contains('\0'))
 }
 
-/// Whether the load options that Linux measured are this text: UTF-16, with or without its NUL.
+/// Whether the load options that Linux measured are this text, as UTF-16 with or without its NUL.
 pub(super) fn is_options(digest: EventDigest, text: &str) -> bool {
     let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     digest.covers(&[&units]) || digest.covers(&[&units, &[0, 0]])

@@ -1,4 +1,5 @@
-//! Bytes to events (PFP 1.06 §10.2 and §10.4.5). Bounds first; nothing is interpreted beyond the form.
+//! Parses bytes into events (PFP 1.06 §10.2 and §10.4.5). Checks limits first; interprets nothing beyond the
+//! form.
 
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
@@ -165,7 +166,7 @@ fn digests(
     Ok(found)
 }
 
-/// The locality that started the TPM: the last byte of PCR 0 before its first event (PFP 1.06 §10.4.5.3).
+/// The locality that started the TPM: the last byte of PCR 0's initial value (PFP 1.06 §10.4.5.3).
 fn startup_locality(events: &[Event<'_>]) -> Result<u8, EventLogError> {
     let mut extended = false;
     let mut locality = None;
@@ -191,7 +192,7 @@ pub(super) struct Algorithm {
 }
 
 impl Algorithm {
-    /// Digest sizes by TCG algorithm registry; a log may not say otherwise.
+    /// Digest sizes from the TCG algorithm registry; a log must not declare others.
     fn known(id: u16) -> Option<Self> {
         let size = match id {
             0x0004 => SHA1_SIZE,
@@ -204,7 +205,7 @@ impl Algorithm {
     }
 }
 
-/// Little-endian reader that never goes past its end.
+/// Little-endian reader with bounds checks.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -233,7 +234,7 @@ pub(super) const SPEC_ID: &[u8] = b"Spec ID Event03\0";
 const STARTUP_LOCALITY: &[u8] = b"StartupLocality\0";
 const SHA1_SIZE: usize = 20;
 const LAST_PCR: u32 = 23;
-/// PCR, type, digest count, one algorithm number and the length: fewer bytes cannot be an event of any kind.
+/// PCR, type, digest count, one algorithm number and the length: no event has fewer bytes.
 pub(super) const SMALLEST_EVENT: usize = 18;
 /// For the first allocation only: real events take 200 to 500 bytes.
 pub(super) const TYPICAL_EVENT: usize = 160;

@@ -1,4 +1,4 @@
-//! The phase of a boot, read from PCR 15 (UAPI.7; T31, T59). Whatever that register holds, it refuses no boot.
+//! The phase of a boot, from PCR 15 (UAPI.7; T31, T59). No value of that register makes a log refused.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,15 +11,15 @@ use super::userspace::digest_of;
 use super::userspace::extend;
 use super::userspace_log::UserspaceLog;
 
-/// Where in its life the boot is, by PCR 15.
+/// The boot phase, from PCR 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// PCR 15 holds its reset value: nobody has extended it.
+    /// PCR 15 has its reset value: it was never extended.
     Initrd,
-    /// Our latch word was the first that was extended into PCR 15.
+    /// Our latch word was the first to be extended into PCR 15.
     Latched,
-    /// PCR 15 was extended, and not first by our latch: by systemd after switch-root, for one.
+    /// PCR 15 was extended, but not first with our latch; for example by systemd after switch-root.
     Booted,
 }
 
@@ -33,8 +33,8 @@ impl fmt::Display for Phase {
     }
 }
 
-/// The phase, and what the log can show of PCR 15. The log is taken for what it says only where its digests lead to
-/// the register's value, so that its first entry is what was extended first.
+/// The phase, and the entries of PCR 15 that the log proves. The log is used only if its digests lead to the
+/// register's value, which proves its first entry.
 pub(super) fn phase(value: &Digest32, log: Option<&UserspaceLog>) -> (Phase, Vec<Cow<'static, str>>) {
     if *value == RESET {
         return (Phase::Initrd, Vec::new());

@@ -1,4 +1,4 @@
-//! What the log gives as PCR values, and how quoted values are held against it.
+//! Replays a log to PCR values, and compares them with quoted ones.
 
 use std::collections::BTreeMap;
 
@@ -16,29 +16,30 @@ use super::userspace::UserspaceWords;
 use super::userspace::extend;
 use super::userspace_log::UserspaceLog;
 
-/// SHA-256 values of the PCRs that the log has events for.
+/// SHA-256 values of the PCRs for which the log has events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Replayed {
     values: BTreeMap<u8, Digest32>,
 }
 
-/// Which PCRs have to be given.
+/// Which PCRs must be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PcrRule {
-    /// PCR 0 to 9 and 11 to 15. Others are not looked at.
+    /// PCR 0 to 9 and 11 to 15. Others are ignored.
     Release,
-    /// Those of a quote among the PCRs of a release; others are not looked at. Nothing of a PCR that is not given may be a
-    /// claim.
+    /// The given ones among the PCRs of a release; others are ignored. A PCR that is not given may not
+    /// contribute claims.
     Quoted,
-    /// Every PCR with events. All that are given are looked at, except PCR 10, which is IMA's and has a log of its own.
+    /// Every PCR with events. All given PCRs are compared, except PCR 10, which belongs to IMA and has its
+    /// own log.
     Given,
 }
 
-/// What given PCRs say beyond the log.
+/// What the given PCRs prove beyond the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PcrState {
-    /// Where in its life the boot is; `None` when PCR 15 was not given.
+    /// The boot phase; `None` if PCR 15 was not given.
     pub phase: Option<Phase>,
     /// What user space extended after the firmware's log.
     pub userspace: UserspaceWords,
@@ -67,17 +68,18 @@ impl Replayed {
         &self.values
     }
 
-    /// The value of a PCR at the end of the firmware's log: its reset value where the log has no event for it.
+    /// The value of a PCR at the end of the firmware's log: its reset value if the log has no event for it.
     #[must_use]
     pub fn value(&self, pcr: u8) -> Digest32 {
         self.values.get(&pcr).copied().unwrap_or_else(|| reset_value(pcr))
     }
 
-    /// Holds given PCR values of the SHA-256 bank against the replay. Each is the log's value, followed by what user space is known to
-    /// extend; `log` has the values among it that are the machine's own. PCR 15 is read as the phase.
+    /// Compares given PCR values of the SHA-256 bank with the replay. Each must be the log's value, extended
+    /// only by known words of user space; `log` has those words that are specific to the machine. PCR 15 is
+    /// read as the phase.
     ///
     /// # Errors
-    /// The first PCR that does not fit.
+    /// The first PCR that does not match.
     pub fn check_against(
         &self,
         given: &BTreeMap<u8, Digest32>,

@@ -1,4 +1,4 @@
-//! Which types have a place in which PCR, and digests that are known beforehand.
+//! Which event types are allowed in which PCR, and digests that are known in advance.
 
 use std::sync::LazyLock;
 
@@ -11,21 +11,21 @@ use super::error::EventLogError;
 use super::event_type::EventType as T;
 use crate::technology::Technology;
 
-/// Whether `event_type` may extend `pcr`; PCR 0 to 7 have a list for each side of the separator
-/// (PFP 1.06 §3.3.4, narrowed to what Linux guests of OVMF-like firmware show).
+/// Whether `event_type` may extend `pcr`; PCR 0 to 7 have a list for each side of the separator (PFP 1.06
+/// §3.3.4, narrowed to what Linux guests with OVMF-like firmware measure).
 pub(super) const fn allowed(pcr: u8, event_type: T, after_separator: bool) -> bool {
     match pcr {
         0..=7 if after_separator => allowed_after(pcr, event_type),
         0..=7 => allowed_before(pcr, event_type),
         8 | 11 | 14 => matches!(event_type, T::IPL),
         9 | 12 | 13 => matches!(event_type, T::IPL | T::EVENT_TAG),
-        // 10 is IMA's (UAPI.7), which has a log of its own, and no release compares it; 15 is the latch; 16 and above belong to
-        // nobody's boot.
+        // 10 belongs to IMA (UAPI.7), has its own log and is not part of a release; 15 is the latch; 16 and
+        // above are not used during boot.
         _ => false,
     }
 }
 
-/// Before the separator of PCR 0 to 7: the firmware itself.
+/// Before the separator of PCR 0 to 7: measurements of the firmware itself.
 const fn allowed_before(pcr: u8, event_type: T) -> bool {
     match pcr {
         // PFP 1.06 §3.3.4.1.
@@ -63,7 +63,8 @@ const fn allowed_before(pcr: u8, event_type: T) -> bool {
             event_type,
             T::EFI_VARIABLE_DRIVER_CONFIG | T::PLATFORM_CONFIG_FLAGS | T::EFI_SPDM_FIRMWARE_CONFIG
         ),
-        // PFP 1.06 §3.3.4.5. Applications that firmware itself loads, such as a kernel given by the hypervisor.
+        // PFP 1.06 §3.3.4.5. Applications that the firmware itself loads, such as a kernel passed by the
+        // hypervisor.
         4 => is_application(event_type) || matches!(event_type, T::EFI_ACTION),
         5 => is_partition_table(event_type),
         6 => matches!(event_type, T::COMPACT_HASH),
@@ -73,10 +74,10 @@ const fn allowed_before(pcr: u8, event_type: T) -> bool {
     }
 }
 
-/// After the separator of PCR 0 to 7: what it starts. Nothing in 0, 3 and 6.
+/// After the separator of PCR 0 to 7: what the firmware starts. Nothing in 0, 3 and 6.
 const fn allowed_after(pcr: u8, event_type: T) -> bool {
     match pcr {
-        // Tagged: the SMBIOS tables that systemd-boot and systemd-stub measure.
+        // EV_EVENT_TAG: the SMBIOS tables that systemd-boot and systemd-stub measure.
         1 => matches!(
             event_type,
             T::EFI_VARIABLE_BOOT
@@ -85,7 +86,7 @@ const fn allowed_after(pcr: u8, event_type: T) -> bool {
                 | T::EFI_HANDOFF_TABLES2
                 | T::EVENT_TAG
         ),
-        // On GCE's TDX firmware partition table and UKI are measured here.
+        // GCE's TDX firmware measures the partition table and a UKI here.
         2 => {
             is_driver(event_type)
                 || is_application(event_type)
@@ -95,7 +96,7 @@ const fn allowed_after(pcr: u8, event_type: T) -> bool {
         4 => is_application(event_type) || matches!(event_type, T::EFI_ACTION),
         // Tagged: loader.conf of systemd-boot.
         5 => is_partition_table(event_type) || matches!(event_type, T::EFI_ACTION | T::EVENT_TAG),
-        // PFP 1.06 §3.3.4.8: who vouches for an image is measured when it is verified.
+        // PFP 1.06 §3.3.4.8: the authority for an image is measured when the image is verified.
         7 => is_device_key(event_type) || matches!(event_type, T::EFI_VARIABLE_AUTHORITY),
         _ => false,
     }
@@ -117,7 +118,8 @@ const fn is_device_key(event_type: T) -> bool {
     matches!(event_type, T::EFI_SPDM_DEVICE_POLICY | T::EFI_SPDM_DEVICE_AUTHORITY)
 }
 
-/// Refuses an event whose digest is not that of its data, as it is for the types that come here (PFP 1.06 §10.4.1).
+/// Refuses an event whose digest is not that of its data; only for types that are defined this way (PFP 1.06
+/// §10.4.1).
 pub(super) fn require_covered(event: &Event<'_>) -> Result<(), EventLogError> {
     if event.digest.covers(&[event.data]) {
         return Ok(());
@@ -126,7 +128,8 @@ pub(super) fn require_covered(event: &Event<'_>) -> Result<(), EventLogError> {
     Err(EventLogError::DigestMismatch { event: number, pcr, event_type })
 }
 
-/// The data of a separator: covered, and not an error's (EV_SEPARATOR, PFP 1.06 §10.4.1).
+/// Requires that the digest covers the data, and that the data is a separator and no error (EV_SEPARATOR, PFP
+/// 1.06 §10.4.1).
 pub(super) fn require_separator(event: &Event<'_>) -> Result<(), EventLogError> {
     let Event { number, pcr, data, .. } = *event;
     require_covered(event)?;
@@ -139,7 +142,8 @@ pub(super) fn require_separator(event: &Event<'_>) -> Result<(), EventLogError> 
     Ok(())
 }
 
-/// Google's own use of EV_NONHOST_INFO (PFP 1.06 §10.4.1): 32 bytes, the name, the technology, 15 reserved zeros.
+/// Google's use of EV_NONHOST_INFO (PFP 1.06 §10.4.1): 32 bytes, with the name, the technology and 15
+/// reserved zeros.
 pub(super) fn technology(data: &[u8], event: usize) -> Result<Technology, EventLogError> {
     let malformed = EventLogError::MalformedNonHostInfo { event };
     let Some((&value, reserved)) = data.strip_prefix(NON_HOST_INFO).and_then(<[u8]>::split_first) else {
@@ -151,7 +155,7 @@ pub(super) fn technology(data: &[u8], event: usize) -> Result<Technology, EventL
     Technology::from_byte(value).ok_or(EventLogError::UnknownTechnology { value })
 }
 
-/// Digests of separators, and of what firmware writes in their place after an error, in either bank.
+/// Digests of separators, and of what firmware measures instead after an error, in both banks.
 pub(super) static SEPARATOR_DIGESTS: LazyLock<[EventDigest; 4]> = LazyLock::new(|| {
     [
         Digest32::of(&SEPARATOR).into(),
@@ -169,5 +173,5 @@ pub(super) static NON_HOST_INFO_DIGESTS: LazyLock<[EventDigest; 5]> = LazyLock::
 const SEPARATOR: [u8; 4] = [0; 4];
 /// Data of an error event.
 const ERROR: [u8; 4] = [0xff; 4];
-/// What `GCE NonHostInfo` begins with.
+/// Prefix of `GCE NonHostInfo`.
 const NON_HOST_INFO: &[u8] = b"GCE NonHostInfo\0";

@@ -1,5 +1,5 @@
-//! PCR 7 (PFP 1.06 §3.3.4.8): Secure Boot variables before the separator, authorities after it. An order among the variables
-//! is not asked for: each is known by its name and vendor, and none may be there twice.
+//! PCR 7 (PFP 1.06 §3.3.4.8): Secure Boot variables before the separator, authorities after it. The variables
+//! may be in any order: each is identified by name and vendor, and may occur only once.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use super::error::EventLogError;
 use super::rules::require_covered;
 use super::variable::Variable;
 
-/// State over the events of PCR 7.
+/// State machine of PCR 7.
 #[derive(Default)]
 pub(super) struct SecureBootReader {
     /// Variables seen so far, by position in [`VARIABLES`].
@@ -23,7 +23,7 @@ pub(super) struct SecureBootReader {
 }
 
 impl SecureBootReader {
-    /// A variable before the separator, `UEFI_VARIABLE_DATA` (PFP 1.06 §10.2.6). Gives its name.
+    /// A variable before the separator, `UEFI_VARIABLE_DATA` (PFP 1.06 §10.2.6). Returns its name.
     pub(super) fn variable(&mut self, event: &Event<'_>) -> Result<&'static str, EventLogError> {
         let number = event.number;
         require_covered(event)?;
@@ -50,11 +50,11 @@ impl SecureBootReader {
         Ok(known.0)
     }
 
-    /// An authority after the separator: the entry that verified an image (PFP 1.06 §3.3.4.8; signature databases, UEFI 2.10
-    /// §32.4.1). Gives its name.
+    /// An authority after the separator: the entry that verified an image (PFP 1.06 §3.3.4.8; signature
+    /// databases, UEFI 2.10 §32.4.1). Returns its name.
     pub(super) fn authority(&mut self, event: &Event<'_>) -> Result<String, EventLogError> {
         let data_covered = event.digest.covers(&[event.data]);
-        // Some versions of shim log one byte more than they measure; that byte is never read here.
+        // Some versions of shim log one byte more than they measure; that byte is ignored.
         let covered = if data_covered {
             event.data
         } else {
@@ -75,7 +75,7 @@ impl SecureBootReader {
         Ok(variable.name)
     }
 
-    /// The state, once all events are in.
+    /// The claims, once all events have been processed.
     pub(super) fn finish(self) -> Result<SecureBoot, EventLogError> {
         let mut state = self.state;
         state.enabled = self.on.ok_or(EventLogError::SecureBootMissing)?;
@@ -118,7 +118,7 @@ const EFI_GLOBAL_VARIABLE: [u8; 16] =
 const EFI_IMAGE_SECURITY_DATABASE: [u8; 16] =
     [0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d, 0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65, 0x6f];
 
-/// What may be measured there (PFP 1.06 §3.3.4.8).
+/// The variables that may be measured (PFP 1.06 §3.3.4.8).
 const VARIABLES: [(&str, [u8; 16]); 9] = [
     (SECURE_BOOT, EFI_GLOBAL_VARIABLE),
     ("PK", EFI_GLOBAL_VARIABLE),
@@ -130,5 +130,5 @@ const VARIABLES: [(&str, [u8; 16]); 9] = [
     ("AuditMode", EFI_GLOBAL_VARIABLE),
     ("DeployedMode", EFI_GLOBAL_VARIABLE),
 ];
-/// Padding of the structure in shim's older code.
+/// Padding that shim's older code adds to the structure.
 const SHIM_PADDING: usize = 5;

@@ -1,9 +1,10 @@
 //! Whether shim was told not to verify what it starts: its variable `MokSBState` (`mokutil --disable-validation`).
 //!
-//! The firmware's Secure Boot stays on all the while, so that only shim's own measurements tell. Since release 13 shim measures
-//! the variable into PCR 7 as a `UEFI_VARIABLE_DATA`, name included, and its value into PCR 14. Releases 10 to 12 measure only
-//! the value, right after `MokList`; any byte but zero switches verification off. The value's digest alone does not tell:
-//! since 15.5 `MokListTrusted` is one byte in PCR 14 as well, 1 on most machines, always after `MokList` and `MokListX`.
+//! The firmware's Secure Boot stays enabled all the while, so only shim's own measurements show it. Since
+//! release 13 shim measures the variable into PCR 7 as a `UEFI_VARIABLE_DATA`, name included, and its value
+//! into PCR 14. Releases 10 to 12 measure only the value, right after `MokList`; any byte but zero disables
+//! verification. The value's digest alone is ambiguous: since 15.5 `MokListTrusted` is also one byte in PCR
+//! 14, 1 on most machines, always after `MokList` and `MokListX`.
 //!
 //! Does not guarantee: shims before release 10 measure nothing. Their digests are among the EFI applications.
 //! References: shim, `measure_mok` in shim.c (10 to 14), `mok_state_variables` in mok.c (15 and later).
@@ -19,8 +20,8 @@ use super::boot::Authority;
 use super::boot::LoggedEvent;
 use super::digest::EventDigest;
 
-/// Whether shim's verification was switched off, by the events of each register. True as soon as one event can only be that of
-/// a `MokSBState` that is not zero, whatever the log calls it.
+/// Whether shim's verification was disabled, from the events of each register. True as soon as one event can
+/// only be that of a nonzero `MokSBState`, whatever the log labels it.
 pub(super) fn validation_disabled(
     authorities: &[Authority],
     events: &BTreeMap<u8, Vec<LoggedEvent>>,
@@ -32,7 +33,7 @@ pub(super) fn validation_disabled(
     let is_set = |event: &LoggedEvent| VALUE_IS_SET.contains(&event.digest);
     let labelled = |event: &LoggedEvent| event.untrusted_name.as_deref() == Some(VARIABLE) && is_set(event);
     authorities.iter().any(named)
-        // CCEL's register 1 stands for PCR 7, its register 3 for PCR 14.
+        // CCEL's register 1 corresponds to PCR 7, its register 3 to PCR 14.
         || of(7).chain(of(1)).any(relabelled)
         || of(14).chain(of(3)).any(labelled)
         || of(14).take(FIRST_TRUSTED).any(is_set)

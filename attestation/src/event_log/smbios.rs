@@ -1,8 +1,9 @@
 //! The SMBIOS tables that systemd-boot and systemd-stub measure into PCR 1 after its separator, since version 261
 //! (`TPM2_PCR_MEASUREMENTS`).
 //!
-//! The digest is that of a table, the event names only its type: nothing here can be checked, and no decision rests on
-//! it. Type 1 has UUID and serial number, so that the value of PCR 1 is the machine's own.
+//! The digest is that of a table, but the event contains only its type: nothing here can be checked, and no
+//! decision depends on it. Type 1 has UUID and serial number, so the value of PCR 1 is specific to the
+//! machine.
 
 use super::Event;
 use super::boot::EventKind;
@@ -11,7 +12,7 @@ use super::machine::Judged;
 use super::tagged::tag_and_text;
 use super::variable::utf16_text;
 
-/// The tables seen so far.
+/// The tables measured so far.
 #[derive(Default)]
 pub(super) struct Smbios {
     system: bool,
@@ -19,8 +20,8 @@ pub(super) struct Smbios {
 }
 
 impl Smbios {
-    /// Takes the next tagged event of PCR 1 after its separator. `again`: a boot option returned, which may have measured the
-    /// tables before.
+    /// Processes the next tagged event of PCR 1 after its separator. `again`: a boot option returned, which
+    /// may have measured the tables before.
     pub(super) fn step(&mut self, event: &Event<'_>, again: bool) -> Result<Judged, EventLogError> {
         let Event { number, pcr, event_type, .. } = *event;
         let (tag, text) = tag_and_text(event)?;
@@ -28,7 +29,7 @@ impl Smbios {
         let seen = match name.as_deref() {
             Some(SYSTEM) => std::mem::replace(&mut self.system, true),
             Some(BASEBOARD) => std::mem::replace(&mut self.baseboard, true),
-            // A machine may have several.
+            // A machine may have several of these.
             Some(OEM_STRINGS) => false,
             _ => return Err(EventLogError::EventAfterSeparator { event: number, pcr, event_type }),
         };

@@ -1,7 +1,7 @@
 //! What systemd-stub measures into PCR 11 (UAPI.7; `TPM2_PCR_MEASUREMENTS`): for each PE section its name, then its content.
 //!
-//! The name is measured (as ASCII with a NUL), the content's event carries no content: usually the name again. Where
-//! an event carries data that hashes to the digest, it is the content; of `.cmdline` it gives the command line.
+//! The name is measured (as ASCII with a NUL). The content's event usually contains the name again instead of
+//! the content; data that hashes to the digest is the content, and for `.cmdline` it gives the command line.
 
 use std::collections::BTreeSet;
 
@@ -14,21 +14,21 @@ use super::command_line::Source;
 use super::error::EventLogError;
 use super::variable::utf16_text;
 
-/// State over the events of PCR 11.
+/// State machine of PCR 11.
 #[derive(Default)]
 pub(super) struct Stub {
     /// Sections in order.
     pub(super) sections: Vec<StubSection>,
-    /// The content of `.cmdline`, where the log carries it; `None` without such a section.
+    /// The content of `.cmdline`, if the log contains it; `None` without such a section.
     line: Option<Source>,
     name: Option<String>,
     names: BTreeSet<String>,
-    /// The first event with the name of a section that there was before.
+    /// The first event that repeats a section's name.
     repeated: Option<usize>,
 }
 
 impl Stub {
-    /// Takes the next event of PCR 11; gives its kind and the section's name.
+    /// Processes the next event of PCR 11; returns its kind and the section's name.
     pub(super) fn step(&mut self, event: &Event<'_>) -> Result<(EventKind, String), EventLogError> {
         let Some(name) = self.name.take() else {
             let name = section_name(event).ok_or(EventLogError::StubSectionName { event: event.number })?;
@@ -54,13 +54,13 @@ impl Stub {
         }
     }
 
-    /// Whether the event before was the name of a section, so that its content comes next.
+    /// Whether the previous event was a section's name, so that its content comes next.
     pub(super) const fn awaits_content(&self) -> bool {
         self.name.is_some()
     }
 
-    /// After the last event: no name may be without content, nor a second time there unless an earlier boot option may have
-    /// run a UKI as well.
+    /// After the last event: every name must have content, and none may be repeated unless an earlier boot
+    /// option may have run a UKI as well.
     pub(super) fn finish(&self, earlier_option: bool) -> Result<(), EventLogError> {
         match self.repeated {
             Some(event) if !earlier_option => Err(EventLogError::SecondStubSection { event }),
@@ -75,14 +75,14 @@ fn section_name(event: &Event<'_>) -> Option<String> {
     written_name(event.data).filter(|name| event.digest.covers(&[name.as_bytes(), b"\0"]))
 }
 
-/// The name that an event claims.
+/// The name in an event's data.
 fn written_name(data: &[u8]) -> Option<String> {
     utf16_text(data).filter(|name| {
         name.starts_with('.') && name.len() <= MAX_NAME && name.bytes().all(|byte| byte.is_ascii_graphic())
     })
 }
 
-/// Whether an event claims to be the name of a section.
+/// Whether an event's data looks like a section's name.
 pub(super) fn claims_name(data: &[u8]) -> bool {
     written_name(data).is_some()
 }
@@ -95,7 +95,7 @@ fn command_line(event: &Event<'_>) -> Source {
     let Ok(text) = std::str::from_utf8(event.data) else {
         return Source::Ambiguous(Ambiguity::NotPlain { event: number });
     };
-    // The stub, too, passes the section on without what is blank at its end.
+    // Like the stub, which strips trailing blanks from the section.
     let text = text.trim_end_matches(|c: char| c == '\0' || c.is_ascii_whitespace());
     CommandLine::new(text, number).into()
 }

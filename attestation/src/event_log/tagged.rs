@@ -1,11 +1,11 @@
-//! Tagged events: a tag, a length, as many bytes (PFP 1.06 §10.4.2.1).
+//! Tagged events: a tag, a length and data of that length (PFP 1.06 §10.4.2.1).
 
 use super::Event;
 use super::boot::EventKind;
 use super::error::EventLogError;
 use super::machine::Judged;
 
-/// The tags of Linux name what was hashed; no digest covers them.
+/// Linux's tags name what was hashed; no digest covers them.
 pub(super) fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
     let (tag, text) = tag_and_text(event)?;
     let kind = match (event.pcr, tag) {
@@ -16,7 +16,7 @@ pub(super) fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
     Ok(Judged::untrusted(kind, text))
 }
 
-/// The tag of a tagged event, and what is below it.
+/// The tag of a tagged event, and its content.
 pub(super) fn tag_and_text<'a>(event: &Event<'a>) -> Result<(u32, &'a [u8]), EventLogError> {
     let malformed = EventLogError::MalformedTaggedEvent { event: event.number };
     let Some((tag, rest)) = event.data.split_first_chunk::<4>() else { return Err(malformed) };

@@ -1,4 +1,4 @@
-//! What the tests of both logs share: captured evidence, and places in a log to change.
+//! Helpers for the tests of both logs: captured evidence, and positions in a log to change.
 
 pub(super) use vouchsafe_captured::folder as evidence;
 pub(super) use vouchsafe_captured::read_from as read;
@@ -8,12 +8,12 @@ use super::EventType;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::EventLogBuilder;
 
-/// The number of the event at a place of a builder: the log counts its header.
+/// The number of the event at a position of a builder: the log also counts its header.
 pub(super) fn number(position: usize) -> usize {
     position + 1
 }
 
-/// The same boot without the positions of its events, which another event before them shifts.
+/// The same boot claims without event numbers, which shift when another event is inserted.
 pub(super) fn without_numbers(mut boot: BootLog) -> BootLog {
     boot.events.values_mut().flatten().for_each(|event| event.number = 0);
     boot
@@ -23,14 +23,14 @@ pub(super) fn separator(pcr: u32) -> impl Fn(&BuiltEvent) -> bool {
     move |event| event.pcr == pcr && event.event_type == EventType::SEPARATOR
 }
 
-/// Puts an event right after the separator of its register.
+/// Inserts an event right after the separator of its register.
 pub(super) fn after_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
     let position = log.position(separator(event.pcr)) + 1;
     log.events.insert(position, event);
     number(position)
 }
 
-/// Puts an event right before the separator of its register.
+/// Inserts an event right before the separator of its register.
 pub(super) fn before_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
     let position = log.position(separator(event.pcr));
     log.events.insert(position, event);

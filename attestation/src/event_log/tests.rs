@@ -32,7 +32,7 @@ fn uki() -> EventLogBuilder {
     EventLogBuilder::gce_uki(Technology::Tdx)
 }
 
-/// Judges the log; a preset that a test changed in one place.
+/// Checks the log; a preset that a test changed in one place.
 fn judge(log: &EventLogBuilder) -> Result<BootLog, EventLogError> {
     ReplayedLog::from_bytes(&log.bytes()).map(|log| BootLog::clone(&log.boot))
 }
@@ -41,7 +41,7 @@ fn refusal(log: &EventLogBuilder) -> EventLogError {
     judge(log).expect_err("the log is refused")
 }
 
-/// The log is accepted and gives no command line: the reason that all three claims are withheld for.
+/// The log is accepted without a command line; returns the reason for which all three claims are withheld.
 fn withheld(log: &EventLogBuilder) -> String {
     let boot = judge(log).expect("accepted");
     let reason = withheld_reason(&boot);
@@ -49,7 +49,7 @@ fn withheld(log: &EventLogBuilder) -> String {
     reason.expect("no command line")
 }
 
-/// The reason for which a log gives no command line.
+/// The reason why a log gives no command line.
 fn withheld_reason(boot: &BootLog) -> Option<String> {
     let of = |claim: &str| boot.withheld.iter().find(|withheld| withheld.claim == claim);
     let Some(line) = of("command_line") else {

@@ -1,10 +1,10 @@
-//! The claims that come from texts of boot loaders, and those that are withheld.
+//! The claims from boot loaders' texts, and those that are withheld.
 
 use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
 use crate::withheld::Withheld;
 
-/// The claims that come from texts.
+/// The claims from texts.
 #[derive(Default)]
 pub(super) struct Texts {
     pub(super) line: Option<CommandLine>,
@@ -15,12 +15,12 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Leaves claims out, for this reason.
+    /// Withholds claims for this reason.
     pub(super) fn withhold(&mut self, claims: &[&'static str], ambiguity: &Ambiguity) {
         let withheld = claims.iter().map(|claim| Withheld::new(claim, ambiguity.reason(), ambiguity));
         self.withheld.extend(withheld);
     }
 }
 
-/// Claims that rest on the kernel's command line.
+/// Claims that depend on the kernel's command line.
 pub(super) const COMMAND_LINE_CLAIMS: [&str; 3] = ["command_line", "arguments", "words"];

@@ -1,12 +1,14 @@
-//! What user space extends once the firmware's log has ended: an ordered grammar for each register.
+//! What user space extends after the end of the firmware's log: an ordered grammar for each register.
 //!
-//! A register holds the firmware's log, then a beginning of one of the sequences that [`grammar`] has for it. Constants are
-//! computed; where a value is the machine's or the image's own, [`UserspaceLog`] has to give it, its content hashed again and of a
-//! known form. All of this comes after the log, and a register never goes back: whatever is extended, the register still
-//! commits to the whole log. What makes a known form necessary is the end of the log, which an attacker could cut off:
-//! no constant and no form is one that a boot loader measures (a file, a command, a section).
+//! A register holds the firmware's log, followed by a prefix of one of the sequences in its [`grammar`].
+//! Constants are computed; a value specific to the machine or image must be in the [`UserspaceLog`], in a
+//! known form, and is hashed again. Whatever is extended after the log, the register still commits to the
+//! whole log, since an extension cannot be undone. The forms must be known because an attacker could truncate
+//! the firmware's log and present its end as user space's: no constant and no form is anything that a boot
+//! loader measures (a file, a command, a section).
 //!
-//! PCR 15 (UAPI.7, system identity) is not compared: it is read as the [`Phase`](super::Phase) alone (T31, T59).
+//! PCR 15 (UAPI.7, system identity) is not compared: it only determines the [`Phase`](super::Phase) (T31,
+//! T59).
 //!
 //! Reference: systemd, `TPM2_PCR_MEASUREMENTS`; UAPI.7 Linux TPM PCR Registry.
 
@@ -22,8 +24,8 @@ use super::userspace_log::Record;
 use super::userspace_log::UserspaceLog;
 use crate::pcr_set::PcrSet;
 
-/// What user space extended, by register and in order. An entry whose content its digest does not cover is shown as
-/// `sha256:` and that digest.
+/// What user space extended, by register and in order. An entry whose content is not covered by its digest is
+/// shown as `sha256:` and that digest.
 pub type UserspaceWords = BTreeMap<u8, Vec<Cow<'static, str>>>;
 
 /// One part of a sequence.
@@ -31,13 +33,13 @@ pub type UserspaceWords = BTreeMap<u8, Vec<Cow<'static, str>>>;
 enum Step {
     /// A constant, once.
     Word(&'static str),
-    /// Any number of entries of this form in the measurement log.
+    /// Any number of entries in this form in the measurement log.
     Recorded(Form),
-    /// These constants in turn: a soft-reboot runs through them again.
+    /// These constants repeatedly: each soft-reboot extends them again.
     Cycle(&'static [&'static str]),
 }
 
-/// Form of a word that holds a value of the machine or of the image.
+/// The form of a word with a value specific to the machine or image.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     /// `nvpcr-init:NAME:0xINDEX:` and the TPM name of the NV index in hex.
@@ -46,7 +48,7 @@ enum Form {
     ImdsUserData,
 }
 
-/// The sequences of a register. What a register holds after the log is a beginning of one of them.
+/// The sequences of a register. After the log it holds a prefix of one of them.
 const fn grammar(pcr: u8) -> &'static [&'static [Step]] {
     use Form::{ImdsUserData, NvPcrInit};
     use Step::{Cycle, Recorded, Word};
@@ -63,15 +65,15 @@ const fn grammar(pcr: u8) -> &'static [&'static [Step]] {
             ],
             &[Recorded(NvPcrInit), Word(NVPCR_SEPARATOR), Recorded(NvPcrInit)],
         ],
-        // An initrd without systemd leaves out the first two.
+        // An initrd without systemd omits the first two.
         11 => &[&[Word("enter-initrd"), Word("leave-initrd"), Cycle(RUNNING)], &[Cycle(RUNNING)]],
         12 => &[&[Recorded(ImdsUserData), Word(OS_SEPARATOR), Recorded(ImdsUserData)]],
-        // 8 is GRUB's, 10 IMA's.
+        // 8 belongs to GRUB, 10 to IMA.
         _ => &[],
     }
 }
 
-/// What may follow the log in a register, in words.
+/// The words that may follow the log in a register, as text.
 pub(super) const fn next_word(pcr: u8) -> &'static str {
     match pcr {
         0..=7 | 13 | 14 => "os-separator",
@@ -82,7 +84,7 @@ pub(super) const fn next_word(pcr: u8) -> &'static str {
     }
 }
 
-/// The constant of user space that an event of the firmware's log is in the place of.
+/// The user-space constant whose digest an event of the firmware's log has.
 pub(super) fn word_of(pcr: u8, digest: &EventDigest) -> Option<&'static str> {
     static WORDS: LazyLock<Vec<(&str, Digest32)>> = LazyLock::new(|| {
         let words = [OS_SEPARATOR, NVPCR_SEPARATOR, "enter-initrd", "leave-initrd"];
@@ -97,17 +99,18 @@ pub(super) fn word_of(pcr: u8, digest: &EventDigest) -> Option<&'static str> {
     grammar(pcr).iter().copied().flatten().any(has).then_some(word)
 }
 
-/// What given registers hold beyond the log.
+/// What the given registers hold beyond the log.
 #[derive(Debug, Default)]
 pub(super) struct Explained {
     pub(super) words: UserspaceWords,
-    /// Registers that `os-separator` belongs into, with it and without it.
+    /// Registers that `os-separator` is extended into: those that have it and those that do not.
     separated: Vec<u8>,
     unseparated: Vec<u8>,
 }
 
 impl Explained {
-    /// Explains the value of a register that the log leaves at `replayed`; `logged`: the log has events for it.
+    /// Explains the value of a register whose value after the log is `replayed`; `logged`: the log has events
+    /// for it.
     pub(super) fn explain(
         &mut self,
         pcr: u8,
@@ -155,7 +158,7 @@ impl Explained {
         }
     }
 
-    /// `os-separator` is extended into all of its registers or into none.
+    /// `os-separator` must be in all of its registers or in none.
     pub(super) fn finish(self) -> Result<UserspaceWords, EventLogError> {
         if !self.separated.is_empty() && !self.unseparated.is_empty() {
             return Err(EventLogError::OsSeparatorIncomplete {
@@ -170,14 +173,14 @@ impl Explained {
 /// The search for a sequence that leads to the given value.
 struct Search<'a> {
     given: &'a Digest32,
-    /// Content and digest of the entries that have one of the register's forms.
+    /// Content and digest of the log's entries that have one of the register's forms.
     recorded: Vec<(&'a str, Digest32)>,
     /// The way so far.
     words: Vec<Cow<'static, str>>,
 }
 
 impl Search<'_> {
-    /// Whether `steps` lead on from `value`, with entries of the log from position `from`.
+    /// Whether `steps` lead from `value` to the given value, with the log's entries from position `from`.
     fn walk(&mut self, value: Digest32, steps: &[Step], from: usize) -> bool {
         if value == *self.given {
             return true;
@@ -226,7 +229,7 @@ impl Search<'_> {
     }
 }
 
-/// The entries that a register's grammar has a form for. Few, since each of them multiplies the ways that are tried.
+/// The entries in a form of the register's grammar. Limited, since each multiplies the paths to try.
 fn recorded<'a>(pcr: u8, records: &[&'a Record]) -> Vec<(&'a str, Digest32)> {
     let steps = grammar(pcr).iter().copied().flatten();
     let forms: Vec<Form> = steps
@@ -242,7 +245,7 @@ fn recorded<'a>(pcr: u8, records: &[&'a Record]) -> Vec<(&'a str, Digest32)> {
     fitting.take(MAX_RECORDED).collect()
 }
 
-/// Whether all entries of a register up to one of them lead to its value, whatever they say.
+/// Whether some prefix of a register's entries leads to its value, whatever their content.
 fn leads_to(records: &[&Record], replayed: Digest32, given: &Digest32) -> bool {
     let mut value = replayed;
     records.iter().any(|record| {
@@ -251,7 +254,7 @@ fn leads_to(records: &[&Record], replayed: Digest32, given: &Digest32) -> bool {
     })
 }
 
-/// How many entries of a register fit its grammar, and the word that would come next.
+/// How many entries of a register match its grammar, and the word expected next.
 fn accepted(pcr: u8, records: &[&Record]) -> (usize, &'static str) {
     let ways = grammar(pcr).iter().map(|steps| {
         let mut steps = steps.iter().copied().peekable();
@@ -332,7 +335,7 @@ pub(super) fn digest_of(word: &str) -> Digest32 {
     Digest32::of(word.as_bytes())
 }
 
-/// What a TPM does to a PCR (TPM 2.0 Part 3 §22.2).
+/// A TPM's extend operation (TPM 2.0 Part 3 §22.2).
 pub(super) fn extend(value: &Digest32, digest: &[u8]) -> Digest32 {
     Digest32::of_parts(&[value.as_bytes(), digest])
 }
@@ -345,9 +348,9 @@ const NVPCR_SEPARATOR: &str = "nvpcr-separator";
 const RUNNING: &[&str] = &["sysinit", "ready", "shutdown", "final"];
 /// Registers of `os-separator`.
 const SEPARATED: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 14];
-/// Entries of one register that may stand for values of the machine; systemd has five NvPCRs.
+/// Entries of one register that may hold values specific to the machine; systemd has five NvPCRs.
 const MAX_RECORDED: usize = 16;
-/// Soft-reboots that are followed.
+/// Upper limit of soft-reboots.
 const MAX_CYCLES: usize = 64;
-/// Base64 of the 256 bytes that systemd shows of the user data.
+/// Base64 of the 256 bytes of user data that systemd shows.
 const MAX_USER_DATA: usize = 344;

@@ -1,7 +1,7 @@
 //! systemd's own record of what it extended: `/run/log/systemd/tpm2-measure.log`.
 //!
-//! An optional part of the evidence that nobody signed. It proves nothing by itself: each content is hashed again, and an entry counts
-//! only where the digests lead to the quoted value of its register.
+//! An optional, unsigned part of the evidence. It proves nothing by itself: each content is hashed again, and
+//! an entry counts only if the digests lead to the quoted value of its register.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::withheld::Withheld;
 /// Entries of one log.
 pub const MAX_USERSPACE_ENTRIES: usize = 2048;
 
-/// A measurement log of user space: its form is sound.
+/// A measurement log of user space. Its form is valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserspaceLog {
     records: Vec<Record>,
@@ -26,11 +26,11 @@ pub struct UserspaceLog {
 pub(super) struct Record {
     pub(super) pcr: u8,
     pub(super) digest: Digest32,
-    /// Only where the digest is that of the text.
+    /// Only if the digest is that of the text.
     text: Option<String>,
 }
 
-/// The log is not used.
+/// Why the log is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserspaceLogError {
     /// Above the limit.
@@ -48,7 +48,7 @@ pub enum UserspaceLogError {
         /// Counted from 1.
         entry: usize,
     },
-    /// Not an entry as systemd writes it.
+    /// Not in the form in which systemd writes entries.
     #[error("entry {entry} of the userspace log is malformed")]
     Malformed {
         /// Counted from 1.
@@ -68,7 +68,7 @@ impl UserspaceLog {
     /// Reads a whole log.
     ///
     /// # Errors
-    /// Anything that is not exactly a log of systemd's, within the limits of this module.
+    /// Anything that is not exactly a log of systemd, within the limits of this module.
     pub fn parse(bytes: &[u8]) -> Result<Self, UserspaceLogError> {
         if bytes.len() > MAX_USERSPACE_LOG {
             return Err(UserspaceLogError::TooLarge { size: bytes.len() });
@@ -88,12 +88,12 @@ impl UserspaceLog {
         Ok(Self { records })
     }
 
-    /// The log of evidence, or why it is left out.
+    /// The log of evidence, or why it is ignored.
     pub(crate) fn open(bytes: &[u8]) -> Result<Self, Withheld> {
         Self::parse(bytes).map_err(|error| Withheld::new("vtpm.userspace", error.name(), error))
     }
 
-    /// What was extended into one PCR, in order.
+    /// The entries of one PCR, in order.
     pub(super) fn of(&self, pcr: u8) -> impl Iterator<Item = &Record> {
         self.records.iter().filter(move |record| record.pcr == pcr)
     }
@@ -114,7 +114,7 @@ impl UserspaceLogError {
 }
 
 impl Record {
-    /// `None`: an entry of an NV index, or none of the SHA-256 bank.
+    /// `None` for an entry of an NV index, or without a SHA-256 digest.
     fn read(text: &[u8], entry: usize) -> Result<Option<Self>, UserspaceLogError> {
         let malformed = UserspaceLogError::Malformed { entry };
         let read: Entry = serde_json::from_slice(text).map_err(|_| malformed.clone())?;
@@ -133,12 +133,12 @@ impl Record {
         Ok(Some(Self { pcr, digest, text }))
     }
 
-    /// The content, where the digest covers it.
+    /// The content, if the digest covers it.
     pub(super) fn text(&self) -> Option<&str> {
         self.text.as_deref()
     }
 
-    /// As it is shown: the content where it is covered, a line, and not long; otherwise the digest.
+    /// The form for display: the content if it is covered, a single line and short; otherwise the digest.
     pub(super) fn shown(&self) -> Cow<'static, str> {
         let plain = |text: &&str| text.len() <= MAX_SHOWN && !text.chars().any(char::is_control);
         match self.text().filter(plain) {
@@ -148,7 +148,7 @@ impl Record {
     }
 }
 
-/// An entry as systemd writes it; what else it has is not read.
+/// An entry as systemd writes it; other members are ignored.
 #[derive(Deserialize)]
 struct Entry {
     /// Absent for an NV index.

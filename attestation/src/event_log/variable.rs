@@ -8,7 +8,7 @@ pub(super) struct Variable<'a> {
     pub(super) name: String,
     /// Content.
     pub(super) value: &'a [u8],
-    /// Bytes after the content; old versions of shim count the structure's padding in.
+    /// Bytes after the content; old versions of shim count the structure's padding.
     pub(super) excess: usize,
 }
 
@@ -33,18 +33,18 @@ pub(super) fn utf16_text(data: &[u8]) -> Option<String> {
     utf16(data.strip_suffix(&[0, 0])?)
 }
 
-/// A UTF-16 text without a NUL at its end.
+/// A UTF-16 text without a terminating NUL.
 pub(super) fn utf16(data: &[u8]) -> Option<String> {
     let (units, []) = data.as_chunks::<2>() else { return None };
     char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))).collect::<Result<_, _>>().ok()
 }
 
-/// Version of the firmware, where it is a text.
+/// Version of the firmware, if it is a text.
 pub(super) fn version_text(data: &[u8]) -> Option<String> {
     utf16_text(data).filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
 }
 
-/// Something to show, at most a line of it.
+/// A text for display, at most one line.
 pub(super) fn untrusted_text(data: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(data).ok()?;
     (!text.is_empty() && text.len() <= MAX_UNTRUSTED_NAME && !text.chars().any(char::is_control))

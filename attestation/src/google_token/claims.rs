@@ -1,4 +1,4 @@
-//! What a token of Google Cloud Attestation says, once its signature has been verified.
+//! The claims of a Google Cloud Attestation token.
 
 use std::collections::BTreeMap;
 
@@ -14,43 +14,44 @@ use crate::technology::Technology;
 
 /// Claims of a verified token.
 ///
-/// Google verified the VM's vTPM quote or TDX quote and says so. The token has no kernel, no command line, no PCR
-/// and no boot phase, and for a plain VM nothing about its operating system but whether Secure Boot is on. Claims that are
-/// not here are not read; of a workload's environment none is kept, since it may hold secrets.
+/// Google has verified the VM's vTPM quote or TDX quote, and states these results. The token has no kernel,
+/// command line, PCR or boot phase; for a plain VM it says nothing about the operating system except whether
+/// Secure Boot is on. Unlisted claims are ignored; a workload's environment is not kept, since it may hold
+/// secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GoogleTokenClaims {
-    /// Who vouches for it: `google` for a key of the pinned Confidential Space root or one fetched from Google's own
-    /// address, `extra` for keys from a file.
+    /// The root of the signing key: `google` for the pinned Confidential Space root or a key set fetched from
+    /// Google's own URL, `extra` for keys from a file.
     pub root: Root,
     /// How it is signed.
     pub kind: TokenKind,
-    /// PKI: how current the revocation data of the chain was. OIDC: `fresh` while the key set is.
+    /// PKI: how current the revocation data of the chain was. OIDC: `fresh` while the key set is fresh.
     pub revocation: Revocation,
-    /// The CRLs that it would take for `fresh`.
+    /// The CRLs that are missing for `fresh`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_crls: Vec<MissingCrl>,
-    /// Who issues the CRLs that this rests on, encoded Names.
+    /// Issuers of the CRLs that this is based on, encoded Names.
     #[serde(skip)]
     pub crl_issuers: Vec<Vec<u8>>,
     /// SHA-256 of the anchor's certificate; OIDC has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor: Option<Digest32>,
-    /// `kid`, where the token is of kind OIDC.
+    /// `kid`, if the token is of kind OIDC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
     /// `aud`.
     pub audience: String,
-    /// `eat_nonce`: one of a token that a release rests on, otherwise as many as the token has.
+    /// `eat_nonce`: exactly one for a release; otherwise all that the token has.
     pub nonces: Vec<String>,
     /// `iat`.
     pub issued_at: UnixTime,
     /// `exp`.
     pub expires_at: UnixTime,
-    /// `sub`: the URL of the instance, by its name.
+    /// `sub`: the URL of the instance, with its name.
     pub subject: String,
     /// `hwmodel` as a technology; `none` for a Shielded VM.
     pub technology: Technology,
-    /// `eat_profile`: the address of Google's documentation of the claims.
+    /// `eat_profile`: the URL of Google's documentation of the claims.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// `swname`.
@@ -60,16 +61,16 @@ pub struct GoogleTokenClaims {
     pub software_version: Vec<String>,
     /// `secboot`.
     pub secure_boot: bool,
-    /// `dbgstat` is `disabled-since-boot`. Confidential Space only: of a plain VM it says nothing.
+    /// `dbgstat` is `disabled-since-boot`. Confidential Space only: absent for a plain VM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub debug_disabled: Option<bool>,
-    /// `attester_tcb`: who vouches for the hardware, `INTEL` on TDX.
+    /// `attester_tcb`: the source of the hardware TCB, `INTEL` on TDX.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attester_tcb: Vec<String>,
-    /// `tdx`: what Google says of the platform's TCB, not necessarily of now.
+    /// `tdx`: Google's statement about the platform's TCB, which may not be the current one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tdx_tcb: Option<TokenTdxTcb>,
-    /// `submods.gce`: whose VM this is.
+    /// `submods.gce`: the instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<Instance>,
     /// `google_service_accounts`.
@@ -86,11 +87,11 @@ pub struct GoogleTokenClaims {
     pub monitoring_enabled: BTreeMap<String, bool>,
 }
 
-/// What Google says the VM runs.
+/// The software of the VM according to Google.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SoftwareName {
-    /// A plain VM: its operating system is not judged.
+    /// A plain VM: its operating system is not verified.
     Gce,
     /// Google's image that runs one container.
     ConfidentialSpace,
@@ -113,7 +114,7 @@ impl SoftwareName {
 pub enum TokenKind {
     /// By a key of the issuer's key set.
     Oidc,
-    /// By a certificate that travels with it.
+    /// By a certificate in the token.
     Pki,
 }
 
@@ -128,7 +129,7 @@ impl TokenKind {
     }
 }
 
-/// What Google says of a TDX platform's TCB.
+/// Google's statement about a TDX platform's TCB.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TokenTdxTcb {
     /// `gcp_attester_tcb_status`, as Google spells it.

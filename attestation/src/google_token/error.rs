@@ -1,4 +1,4 @@
-//! Every reason to refuse a token.
+//! The reasons to refuse a token.
 
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
@@ -20,19 +20,19 @@ pub enum TokenPart {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// A part is larger than any real one.
-    #[error("the token's {part:?} has {found} characters, the limit is {limit}")]
+    #[error("the token's {part:?} has {found} characters: the limit is {limit}")]
     TooLarge {
         /// Which.
         part: TokenPart,
-        /// What it has.
+        /// Its length in characters.
         found: usize,
-        /// What is read.
+        /// The limit.
         limit: usize,
     },
     /// Not a JWS in compact form.
     #[error("a token has three parts, this one {found}")]
     PartCount {
-        /// How many, at most four are counted.
+        /// Number of parts, counted up to four.
         found: usize,
     },
     /// A part is not base64url without padding.
@@ -55,34 +55,34 @@ pub enum TokenError {
         /// Its name.
         name: String,
     },
-    /// A header parameter that says where the key is, changes the meaning, or is unknown.
+    /// A header parameter that says where the key is, changes how the token is signed, or is unknown.
     #[error("header parameter {name:?} is not allowed")]
     HeaderParameter {
         /// Its name.
         name: String,
     },
-    /// A header parameter is of the wrong kind or missing.
+    /// A header parameter is missing or of the wrong type.
     #[error("header parameter {name} is missing or malformed")]
     HeaderMalformed {
         /// Its name.
         name: &'static str,
     },
-    /// Signed in another way than Google's tokens.
-    #[error("algorithm {found:?}, and tokens are signed with RS256")]
+    /// The signature algorithm is not that of Google's tokens.
+    #[error("algorithm {found:?}: tokens must be signed with RS256")]
     Algorithm {
-        /// What the header says.
+        /// The header's value.
         found: String,
     },
     /// Another kind of object.
-    #[error("type {found:?}, and tokens are JWT")]
+    #[error("type {found:?}: tokens must be of type JWT")]
     ObjectType {
-        /// What the header says.
+        /// The header's value.
         found: String,
     },
-    /// Not the chain of a token.
-    #[error("{found} certificates, a token has leaf, intermediate and root")]
+    /// The number of certificates is not that of a token's chain.
+    #[error("{found} certificates: a token must have leaf, intermediate and root")]
     CertificateCount {
-        /// How many there are.
+        /// Number of certificates.
         found: usize,
     },
     /// A certificate is not standard base64.
@@ -91,7 +91,7 @@ pub enum TokenError {
         /// Position, from 0.
         index: usize,
     },
-    /// The root is none that is trusted.
+    /// The root is not trusted.
     #[error("the token's root {sha256} is not trusted")]
     UnknownRoot {
         /// SHA-256 of the certificate.
@@ -100,16 +100,16 @@ pub enum TokenError {
     /// The chain does not verify.
     #[error("certificate chain: {0}")]
     Chain(#[from] ChainError),
-    /// The chain verifies, but it is not leaf, intermediate and the token's own root.
-    #[error("the chain is not that of leaf, intermediate and root as they came")]
+    /// The chain verifies, but is not leaf, intermediate and the token's own root.
+    #[error("the verified chain is not the token's leaf, intermediate and root in this order")]
     ChainOrder,
     /// The leaf has no RSA key.
     #[error("the certificate's key is not RSA")]
     KeyNotRsa,
-    /// Neither certificates nor the name of a key.
+    /// The token has neither certificates nor a key id.
     #[error("neither certificates nor a key id")]
     NoKeyId,
-    /// No key set has the key. It may be a new one.
+    /// No key set has the key. It may be newer than the key sets.
     #[error("no key {kid:?} in any key set")]
     UnknownKey {
         /// Its id.
@@ -130,13 +130,13 @@ pub enum TokenError {
         /// Its name.
         claim: &'static str,
     },
-    /// A claim is of another kind than it should be.
+    /// A claim has the wrong type.
     #[error("claim {claim} is malformed")]
     ClaimMalformed {
         /// Its name.
         claim: &'static str,
     },
-    /// A claim has a value that nobody here knows.
+    /// A claim has an unknown value.
     #[error("claim {claim} is {found:?}, which is unknown")]
     ClaimUnknown {
         /// Its name.
@@ -147,13 +147,13 @@ pub enum TokenError {
     /// From another issuer.
     #[error("issued by {found:?}")]
     IssuerMismatch {
-        /// What it says.
+        /// The token's value.
         found: String,
     },
     /// For somebody else.
     #[error("made for {found:?}, not for this broker")]
     AudienceMismatch {
-        /// What it says.
+        /// The token's value.
         found: String,
     },
     /// Its time is over.
@@ -162,7 +162,7 @@ pub enum TokenError {
         /// `exp`.
         expires_at: UnixTime,
     },
-    /// Its time has not begun.
+    /// `nbf` is in the future.
     #[error("the token is not valid before {not_before}")]
     NotValidYet {
         /// `nbf`.
@@ -174,7 +174,7 @@ pub enum TokenError {
         /// `iat`.
         issued_at: UnixTime,
     },
-    /// Issued before any challenge that is still alive.
+    /// The token is older than any live challenge.
     #[error("the token was issued at {issued_at}: too long ago")]
     TooOld {
         /// `iat`.
@@ -187,12 +187,12 @@ pub enum TokenError {
         found: usize,
     },
     /// Made for another request.
-    #[error("the token's nonce is another one")]
+    #[error("the token has another nonce")]
     NonceMismatch,
 }
 
 impl TokenError {
-    /// Whether the token is malformed, rather than refused for what it says.
+    /// Whether the token is malformed, rather than refused for its content.
     pub(crate) const fn is_malformed(&self) -> bool {
         matches!(
             self,
@@ -209,21 +209,21 @@ impl TokenError {
         )
     }
 
-    /// Whether an authentic, current token has a claim of another form or value than this version knows.
+    /// Whether a claim of an authentic, current token has a form or value that this version does not know.
     pub(crate) const fn is_of_unknown_form(&self) -> bool {
         matches!(self, Self::ClaimMissing { .. } | Self::ClaimMalformed { .. } | Self::ClaimUnknown { .. })
     }
 
-    /// Whether the broker may have what is missing in a moment: a newer key set.
+    /// Whether a newer key set, which the broker can fetch, may change the result.
     pub(crate) const fn is_pending(&self) -> bool {
         matches!(self, Self::UnknownKey { .. } | Self::KeysStale { .. })
     }
 }
 
-/// The beginning of a text that anybody may have written, for errors.
+/// The beginning of an untrusted text, for errors.
 pub(super) fn shown(text: &str) -> String {
     text.chars().take(MAX_SHOWN).collect()
 }
 
-/// Characters of foreign text that an error repeats.
+/// Characters of an untrusted text that an error quotes.
 const MAX_SHOWN: usize = 128;

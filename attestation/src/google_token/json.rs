@@ -1,4 +1,4 @@
-//! JSON that a token or a key set is written in, read strictly: no member twice, at any depth.
+//! JSON of a token or a key set, parsed strictly: no duplicate members, at any depth.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,14 +20,14 @@ pub(super) enum Json {
     Object(Members),
     /// `null`.
     Null,
-    /// Numbers that are negative or no integers: nothing here may be one.
+    /// Numbers that are negative or not integers: never valid here.
     Other,
 }
 
 /// Members of an object.
 pub(super) type Members = BTreeMap<String, Json>;
 
-/// Why a text is not taken.
+/// Why a text is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
     /// Not one JSON object and nothing else.
@@ -36,7 +36,7 @@ pub(super) enum Flaw {
     Duplicate(String),
 }
 
-/// The members of the one object that `text` is. serde_json bounds the depth.
+/// The members of the only object in `text`. serde_json bounds the depth.
 pub(super) fn object(text: &[u8]) -> Result<Members, Flaw> {
     let duplicate = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_slice(text);
@@ -49,7 +49,7 @@ pub(super) fn object(text: &[u8]) -> Result<Members, Flaw> {
     }
 }
 
-/// Reads a value, and says which member ended the reading.
+/// Parses a value, and notes which member was a duplicate.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     duplicate: &'a RefCell<Option<String>>,

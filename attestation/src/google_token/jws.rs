@@ -1,4 +1,4 @@
-//! A JWS in compact form, taken apart: RFC 7515 §7.1, RS256 only, every header parameter known.
+//! Parser for JWS in compact form: RFC 7515 §7.1, RS256 only, every header parameter known.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use super::json::Flaw;
 use super::json::Json;
 use super::json::Members;
 
-/// A token whose header is in order. Its signature has not been checked.
+/// A token whose header is valid. Its signature has not been verified.
 #[derive(Debug)]
 pub(super) struct Jws<'a> {
     /// Header and payload as signed.
@@ -22,7 +22,7 @@ pub(super) struct Jws<'a> {
     payload: &'a str,
 }
 
-/// Where the token says its key is.
+/// How the token identifies its key.
 #[derive(Debug)]
 pub(super) enum KeyHint {
     /// `x5c`, decoded.
@@ -32,7 +32,7 @@ pub(super) enum KeyHint {
 }
 
 impl<'a> Jws<'a> {
-    /// Splits a token and reads its header.
+    /// Splits a token and parses its header.
     pub(super) fn parse(token: &'a str) -> Result<Self, TokenError> {
         let parts: Vec<&str> = token.splitn(4, '.').collect();
         let [header, payload, signature] = parts[..] else {
@@ -46,7 +46,7 @@ impl<'a> Jws<'a> {
         Ok(Self { signed, key, signature: decode(TokenPart::Signature, signature)?, payload })
     }
 
-    /// The claims: to be read once the signature has been verified.
+    /// The claims. Call this only after the signature has been verified.
     pub(super) fn claims(&self) -> Result<Members, TokenError> {
         members(TokenPart::Payload, self.payload)
     }
@@ -69,12 +69,12 @@ fn members(part: TokenPart, text: &str) -> Result<Members, TokenError> {
 }
 
 fn key_hint(header: &Members) -> Result<KeyHint, TokenError> {
-    // RFC 7515 §4.1 and §4.1.11: `jku`, `x5u` and `jwk` say where a key is, `crit`, `b64` and `zip` change what is
-    // signed. None of them, and nothing unknown, is in a genuine token.
+    // RFC 7515 §4.1 and §4.1.11: `jku`, `x5u` and `jwk` say where a key is, `crit`, `b64` and `zip` change
+    // what is signed. A genuine token has none of them, and no unknown ones.
     if let Some(name) = header.keys().find(|name| !KNOWN.contains(&name.as_str())) {
         return Err(TokenError::HeaderParameter { name: shown(name) });
     }
-    // RFC 7515 §4.1.1, §4.1.9: `none` and the HMACs are refused with all the others.
+    // RFC 7515 §4.1.1, §4.1.9: `none` and the HMACs are refused like all other algorithms.
     let algorithm = text(header, "alg")?.ok_or(TokenError::HeaderMalformed { name: "alg" })?;
     if algorithm != "RS256" {
         return Err(TokenError::Algorithm { found: shown(algorithm) });
@@ -119,11 +119,11 @@ fn certificates(chain: &[Json]) -> Result<Vec<Vec<u8>>, TokenError> {
 const KNOWN: [&str; 4] = ["alg", "typ", "kid", "x5c"];
 /// Leaf, intermediate, root.
 const CHAIN_LENGTH: usize = 3;
-/// Characters of a header; with its chain Google's has 8700.
+/// Upper limit of characters in a header; Google's, with the chain, has 8700.
 const MAX_HEADER: usize = 16 * 1024;
-/// Characters of the claims; Google's have 2200.
+/// Upper limit of characters in the claims; Google's have 2200.
 const MAX_PAYLOAD: usize = 16 * 1024;
-/// Characters of a signature by a key of 4096 bits: RS256 has as many bytes as its modulus (RFC 7518 §3.3).
+/// Characters of the signature of a 4096-bit key: RS256 has as many bytes as its modulus (RFC 7518 §3.3).
 const MAX_SIGNATURE: usize = 683;
-/// Characters of a key's id.
+/// Upper limit of characters in a key id.
 pub(super) const MAX_KEY_ID: usize = 256;

@@ -1,4 +1,4 @@
-//! The key sets that tokens of kind OIDC are verified with.
+//! The key sets that verify tokens of kind OIDC.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,17 +23,17 @@ use super::jws::MAX_KEY_ID;
 use crate::anchors::Root;
 use crate::chain::Revocation;
 
-/// How large a key set may be; Google's has a few kilobytes.
+/// Upper limit of bytes in a key set; Google's has a few kilobytes.
 pub const MAX_JWKS: usize = 256 * 1024;
-/// How many keys a set may have.
+/// Upper limit of keys in a set.
 pub const MAX_KEYS: usize = 64;
-/// Seconds after which a key set that was not renewed verifies nothing any more: the last good one bridges an outage of
-/// Google's, or of the way to it, but no key that was withdrawn lives on for longer (T40).
+/// Seconds after which a key set that was not renewed verifies nothing any more: long enough to bridge an
+/// outage of Google or of the connection to it, and a limit for how long a withdrawn key stays valid (T40).
 pub const MAX_KEYS_AGE: u64 = 7 * 86_400;
 /// Seconds for which a key set counts as current.
 pub const KEYS_FRESH: u64 = 86_400;
 
-/// A key set cannot be used.
+/// Why a key set cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenKeysError {
     /// Larger than any real one.
@@ -65,7 +65,7 @@ pub enum TokenKeysError {
         /// Its name.
         member: &'static str,
     },
-    /// A key is shorter or longer than 2048 to 4096 bits.
+    /// A key has fewer than 2048 or more than 4096 bits.
     #[error("key {index}: {bits} bits, 2048 to 4096 are used")]
     KeySize {
         /// Position of the key, from 0.
@@ -79,12 +79,12 @@ pub enum TokenKeysError {
         /// Their id.
         kid: String,
     },
-    /// Not one key for RS256 signatures.
+    /// No key for RS256 signatures.
     #[error("no key for RS256 signatures")]
     NoKeys,
 }
 
-/// One key set of the issuer, and since when it is known. Never changes: what is fetched later is a new value.
+/// One key set of the issuer, with its fetch time. Never changes: a later fetch gives a new value.
 #[derive(Clone, Debug)]
 pub struct TokenKeys {
     jwks: Vec<u8>,
@@ -94,8 +94,8 @@ pub struct TokenKeys {
 }
 
 impl TokenKeys {
-    /// A key set that was fetched, over TLS under the public web's roots, from the address that Google publishes
-    /// ([`Self::GOOGLE_JWKS`]): it gives the root `google`, and whoever calls this says that it was.
+    /// A key set with the root `google`. The caller asserts that it was fetched over TLS, under public web
+    /// roots, from the URL that Google publishes ([`Self::GOOGLE_JWKS`]).
     ///
     /// # Errors
     /// [`TokenKeysError`] when it is no key set.
@@ -119,7 +119,7 @@ impl TokenKeys {
         Ok(Self { jwks: jwks.to_vec(), keys, root, fetched_at })
     }
 
-    /// Who vouches for what these keys sign.
+    /// The root of what these keys sign.
     #[must_use]
     pub const fn root(&self) -> Root {
         self.root
@@ -136,7 +136,8 @@ impl TokenKeys {
         self.keys.keys().map(String::as_str)
     }
 
-    /// Whether it still verifies anything. A set from the future does not: it would never grow old.
+    /// Whether it still verifies tokens. A set with a fetch time in the future does not: it would never
+    /// become too old.
     #[must_use]
     pub const fn is_usable(&self, now: UnixTime) -> bool {
         self.age(now) <= MAX_KEYS_AGE
@@ -161,11 +162,11 @@ impl TokenKeys {
         &self.jwks
     }
 
-    /// Where Google publishes the keys of its attestation service.
+    /// The URL where Google publishes the keys of its attestation service.
     pub const GOOGLE_JWKS: &'static str = "https://www.googleapis.com/service_accounts/v1/metadata/jwk/signer@confidentialspace-sign.iam.gserviceaccount.com";
 }
 
-/// The key of that id (RFC 7517 §4.5), with its set: the first that is not too old.
+/// The key with that id (RFC 7517 §4.5), with its set: the first set that is not too old.
 pub(super) fn find<'a>(
     sets: &'a [TokenKeys],
     kid: &str,
@@ -182,7 +183,7 @@ pub(super) fn find<'a>(
     Err(verdict)
 }
 
-/// RFC 7517 §5: the keys for RS256 signatures; others are passed over.
+/// RFC 7517 §5: the keys for RS256 signatures; others are ignored.
 fn read(jwks: &[u8]) -> Result<BTreeMap<String, ParsedPublicKey>, TokenKeysError> {
     let set = json::object(jwks).map_err(|flaw| match flaw {
         Flaw::NotAnObject => TokenKeysError::NotAKeySet,
@@ -203,7 +204,8 @@ fn read(jwks: &[u8]) -> Result<BTreeMap<String, ParsedPublicKey>, TokenKeysError
             continue;
         }
         let (kid, key) = rsa_key(key, index)?;
-        // RFC 7517 §4.5: ids should be distinct. With two of one id a token would not say which key it means.
+        // RFC 7517 §4.5: ids should be distinct. With two keys of one id it is ambiguous which one a token
+        // means.
         if keys.insert(kid.to_owned(), key).is_some() {
             return Err(TokenKeysError::DuplicateKey { kid: shown(kid) });
         }
@@ -211,7 +213,7 @@ fn read(jwks: &[u8]) -> Result<BTreeMap<String, ParsedPublicKey>, TokenKeysError
     if keys.is_empty() { Err(TokenKeysError::NoKeys) } else { Ok(keys) }
 }
 
-/// RFC 7517 §4: an RSA key whose use is signatures, with RS256 where it names an algorithm.
+/// RFC 7517 §4: an RSA key for signatures; if it names an algorithm, RS256.
 fn serves(key: &Members) -> bool {
     let is = |name: &str, value: &str| matches!(key.get(name), Some(Json::Text(text)) if text == value);
     is("kty", "RSA") && is("use", "sig") && (is("alg", "RS256") || !key.contains_key("alg"))
@@ -239,7 +241,7 @@ fn rsa_key(key: &Members, index: usize) -> Result<(&str, ParsedPublicKey), Token
     if !(2048..=4096).contains(&bits) {
         return Err(TokenKeysError::KeySize { index, bits });
     }
-    // 65537, as all of Google's: a long exponent is dear to verify with, a short one is a risk.
+    // 65537, as in all of Google's keys: a long exponent is slow to verify with, a short one is a risk.
     if e != [1, 0, 1] {
         return Err(TokenKeysError::Member { index, member: "e" });
     }

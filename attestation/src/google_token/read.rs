@@ -1,5 +1,5 @@
-//! The claims of a token, each of the kind it must be (Google docs, token-claims). Unknown ones are passed over, as RFC 7519
-//! §4 has it: Google adds some.
+//! Reads a token's claims, each with its required type (Google docs, token-claims). Unknown ones are ignored
+//! (RFC 7519 §4), because Google adds some.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -16,12 +16,12 @@ use super::json::Members;
 use crate::claims::Instance;
 use crate::technology::Technology;
 
-/// Claims in an object of the token. They are named with their path; the last part is the member's name.
+/// The claims in an object of the token. They are named by their path, whose last part is the member's name.
 #[derive(Clone, Copy)]
 pub(super) struct Claims<'a>(pub(super) &'a Members);
 
 impl<'a> Claims<'a> {
-    /// The claim's value. `null` is as good as absent: Google's encoder writes a list without members so.
+    /// The claim's value. `null` counts as absent: Google's encoder writes an empty list this way.
     fn get(self, claim: &'static str) -> Option<&'a Json> {
         let found = self.0.get(claim.rsplit('.').next().unwrap_or(claim));
         found.filter(|value| **value != Json::Null)
@@ -58,7 +58,7 @@ impl<'a> Claims<'a> {
         self.read(claim, number)?.ok_or(TokenError::ClaimMissing { claim })
     }
 
-    /// A list of texts, empty where it is absent.
+    /// A list of texts; empty if absent.
     fn texts(self, claim: &'static str) -> Result<Vec<String>, TokenError> {
         Ok(self.read(claim, texts)?.unwrap_or_default())
     }
@@ -73,7 +73,7 @@ impl<'a> Claims<'a> {
         self.read(claim, |value| if let Json::Object(members) = value { Some(Self(members)) } else { None })
     }
 
-    /// A number in the one decimal spelling, as a text.
+    /// A number in canonical decimal, given as a text.
     fn decimal(self, claim: &'static str) -> Result<u64, TokenError> {
         let text = self.text(claim)?;
         let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
@@ -90,7 +90,8 @@ fn texts(value: &Json) -> Option<Vec<String>> {
     items.iter().map(|item| text(item).map(str::to_owned)).collect()
 }
 
-/// `hwmodel` (RFC 9711 §4.2.4): the names of Google docs, token-claims, and the one that its software development kits add for SEV-SNP.
+/// `hwmodel` (RFC 9711 §4.2.4): the names in Google docs, token-claims, and the one that its SDKs add for
+/// SEV-SNP.
 pub(super) fn technology(claims: Claims<'_>) -> Result<Technology, TokenError> {
     Ok(match claims.text("hwmodel")? {
         "GCP_SHIELDED_VM" => Technology::None,
@@ -111,7 +112,7 @@ pub(super) fn software_name(claims: Claims<'_>) -> Result<SoftwareName, TokenErr
     }
 }
 
-/// `dbgstat` (RFC 9711 §4.2.9), which speaks of the Confidential Space image: of a plain VM it says nothing.
+/// `dbgstat` (RFC 9711 §4.2.9), which is about the Confidential Space image: it is ignored for a plain VM.
 pub(super) fn debug_disabled(claims: Claims<'_>, software: SoftwareName) -> Result<Option<bool>, TokenError> {
     let found = claims.maybe_text("dbgstat")?;
     match found.filter(|_| software == SoftwareName::ConfidentialSpace) {
@@ -161,7 +162,8 @@ fn time(text: &str) -> Option<UnixTime> {
     Some(UnixTime(time.unix_duration().as_secs()))
 }
 
-/// `submods` (RFC 9711 §4.2.18): the instance, the workload of Confidential Space, and what is said of its image.
+/// `submods` (RFC 9711 §4.2.18): the instance, the workload of Confidential Space, and statements about its
+/// image.
 pub(super) struct Submodules<'a> {
     gce: Option<Claims<'a>>,
     container: Option<Claims<'a>>,

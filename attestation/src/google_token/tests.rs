@@ -1,4 +1,4 @@
-//! One negative test for each refusal, every other field in order; and the captured token.
+//! One negative test for each refusal, with all other fields valid; and the captured token.
 
 mod captured;
 mod header;
@@ -46,14 +46,14 @@ fn nonce() -> TokenNonce {
     nonce_of(5)
 }
 
-/// A token in order but for what `change` does.
+/// A valid token, changed by `change`.
 fn spec(kind: TokenKind, change: impl FnOnce(&mut TokenSpec)) -> TokenSpec {
     let mut spec = service().spec(kind, AUDIENCE, nonce().as_str(), NOW);
     change(&mut spec);
     spec
 }
 
-/// What a verifier of the fake service judges by.
+/// The inputs of a verifier that trusts the fake service.
 struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
@@ -118,7 +118,7 @@ fn a_token_of_either_kind_is_taken() {
         let is_pki = kind == TokenKind::Pki;
         assert_eq!(claims.anchor.is_some(), is_pki);
         assert_eq!(claims.key_id.as_deref(), (!is_pki).then_some(OIDC_KEY_ID));
-        // The fake intermediate names a CRL that is not there; the key set is new.
+        // The CRL that the fake intermediate names is missing; the key set is new.
         let revocation = if is_pki { Revocation::Absent } else { Revocation::Fresh };
         assert_eq!(claims.revocation, revocation);
     }
@@ -186,7 +186,7 @@ fn t07_no_release_rests_on_an_old_token() {
     assert!(Judge::at(NOW.plus(605)).verify(&token).is_ok());
     let refused = Judge::at(NOW.plus(606)).verify(&token).unwrap_err();
     assert_eq!(refused, TokenError::TooOld { issued_at: NOW });
-    // To be looked at it is good for as long as it says.
+    // For inspection it is valid for its whole lifetime.
     let unbound = verify_unbound(&token, &Judge::at(NOW.plus(606)).inputs()).unwrap();
     assert!(unbound.with_nonce(nonce().as_str().as_bytes()).is_ok());
 }
@@ -199,8 +199,8 @@ fn inspection_takes_the_nonce_it_is_given_and_no_other() {
     assert_eq!(unbound().inspect().nonces, [nonce().as_str()]);
 }
 
-/// Google documents two nonces, and a list without members as `null`. Such tokens can be looked at; no release, and no
-/// comparison with one nonce, rests on them.
+/// Google documents two nonces, and an empty list as `null`. Such tokens can be inspected, but not used for a
+/// release or compared with one nonce.
 #[test]
 fn t07_tokens_with_other_than_one_nonce_are_only_looked_at() {
     let one = nonce().as_str().to_owned();

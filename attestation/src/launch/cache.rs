@@ -1,4 +1,4 @@
-//! Cache of verified endorsements: a whole fleet sends the same one.
+//! Cache of verified endorsements: a fleet sends the same one many times.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::verified::Verified;
 use crate::anchors::TrustAnchors;
 use crate::chain::Collateral;
 
-/// Endorsements that verified, by everything their verdict rests on.
+/// Verified endorsements, keyed by everything that their verification depends on.
 ///
-/// Bounded; holds successes only. As with chains, an entry is used only between the two times around its verification at
-/// which anything of its verdict could change, and never with other anchors or other collateral.
+/// Bounded; holds successes only. As in the chain cache, an entry is used only between the two times around
+/// its verification at which its result could change, and only with the same anchors and the same collateral.
 pub struct EndorsementCache {
     known: Cache<Digest32, Arc<Verified>>,
 }
@@ -26,7 +26,7 @@ impl EndorsementCache {
         Self { known: Cache::new(capacity) }
     }
 
-    /// How many endorsements are remembered.
+    /// Number of cached endorsements.
     #[must_use]
     pub fn len(&self) -> usize {
         self.known.len()
@@ -38,7 +38,7 @@ impl EndorsementCache {
         self.known.is_empty()
     }
 
-    /// One that verified and whose verdict still holds.
+    /// A cached endorsement whose result still holds.
     pub(super) fn get(&self, key: &Digest32, now: UnixTime) -> Option<Arc<Verified>> {
         self.known.get(key).filter(|known| known.chain.holds_at(now))
     }

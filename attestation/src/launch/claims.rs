@@ -1,4 +1,4 @@
-//! What a verified launch endorsement says.
+//! The claims of a verified launch endorsement.
 
 use serde::Serialize;
 use vouchsafe_protocol::Digest32;
@@ -9,24 +9,24 @@ use crate::anchors::Root;
 use crate::chain::MissingCrl;
 use crate::chain::Revocation;
 
-/// A `VMLaunchEndorsement` whose signature holds and that contains the measurement in question.
+/// A `VMLaunchEndorsement` with a valid signature that contains the given measurement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LaunchEndorsement {
-    /// Who vouches for it.
+    /// The root that the signer chains to.
     pub root: Root,
     /// How current the revocation data of the signer's chain was.
     pub revocation: Revocation,
-    /// The CRLs that it would take for `fresh`.
+    /// The CRLs that are missing for `fresh`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_crls: Vec<MissingCrl>,
-    /// Who issues the CRLs that this rests on, encoded Names.
+    /// Issuers of the CRLs that this is based on, encoded Names.
     #[serde(skip)]
     pub crl_issuers: Vec<Vec<u8>>,
     /// SHA-256 of the endorsement.
     pub digest: Digest32,
     /// When it was made.
     pub timestamp: UnixTime,
-    /// Security version of the firmware for this technology: never goes down from build to build.
+    /// Security version of the firmware for this technology. It never decreases from build to build.
     pub svn: u32,
     /// SHA-384 of the firmware image.
     pub firmware_digest: Digest48,
@@ -35,10 +35,10 @@ pub struct LaunchEndorsement {
     /// SHA-1 commit of the build, hex; absent where the endorsement has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// For SEV-SNP the number of virtual processors that the measurement is for.
+    /// For SEV-SNP, the number of vCPUs that the measurement is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vcpus: Option<u32>,
-    /// For TDX the memory in GiB that the measurement is for; absent for the general one.
+    /// For TDX, the memory in GiB that the measurement is for; absent for the general one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ram_gib: Option<u32>,
 }

@@ -1,31 +1,31 @@
-//! Every reason to refuse a launch endorsement.
+//! The reasons to refuse a launch endorsement.
 
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::UnixTime;
 
 use crate::chain::ChainError;
 
-/// A launch endorsement is refused.
+/// Why a launch endorsement was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LaunchError {
     /// Larger than any real one.
-    #[error("{found} bytes, the limit is {limit}")]
+    #[error("an endorsement has {found} bytes: the limit is {limit}")]
     TooLarge {
         /// Its size.
         found: usize,
-        /// What is read.
+        /// The limit.
         limit: usize,
     },
     /// Not a `VMLaunchEndorsement` around a `VMGoldenMeasurement`.
     #[error("not a launch endorsement")]
     Malformed,
-    /// A field is missing or not of its length.
+    /// A field is missing or has the wrong length.
     #[error("field {name} is missing or malformed")]
     Field {
         /// Its name in Google's message.
         name: &'static str,
     },
-    /// Made since Google names the build, and names none.
+    /// The endorsement names no build, although Google names builds since before its date.
     #[error("made at {timestamp} without naming a build")]
     NoProvenance {
         /// When it was made.
@@ -37,7 +37,7 @@ pub enum LaunchError {
     /// The signer's chain does not verify.
     #[error("signer's chain: {0}")]
     Chain(#[from] ChainError),
-    /// The signer's certificate is not for signatures.
+    /// The signer's key usage does not include signatures.
     #[error("key usage of the signer excludes signatures")]
     SignerKeyUsage,
     /// The signer's key is not RSA with 4096 bits.
@@ -58,7 +58,7 @@ pub enum LaunchError {
 }
 
 impl LaunchError {
-    /// Whether it is malformed, rather than refused for what it says.
+    /// Whether it is malformed, rather than refused for its content.
     pub(crate) const fn is_malformed(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Google's messages (`endorsement.proto`), as far as they are read. Fields that they may gain are passed over.
+//! Google's messages (`endorsement.proto`), with the fields in use. Other fields are ignored.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub(crate) struct Timestamp {
 pub(crate) struct VmSevSnp {
     #[prost(uint32, tag = "1")]
     pub(crate) svn: u32,
-    /// By number of virtual processors.
+    /// By number of vCPUs.
     #[prost(btree_map = "uint32, bytes", tag = "2")]
     pub(crate) measurements: BTreeMap<u32, Vec<u8>>,
 }
@@ -67,7 +67,7 @@ pub(crate) struct VmTdx {
 /// `VMTdx.Measurement`.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct VmTdxMeasurement {
-    /// 0 is the general one.
+    /// 0 for the general one.
     #[prost(uint32, tag = "1")]
     pub(crate) ram_gib: u32,
     #[prost(bool, tag = "2")]

@@ -1,4 +1,5 @@
-//! One negative test for each refusal. Every endorsement here is signed by a test root: no real one is at hand.
+//! One negative test for each refusal. Every endorsement here is signed by a test root: there is no real one
+//! to test with.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +115,7 @@ fn a_measurement_that_is_not_in_it_is_refused() {
         let refused = Judge::new().verify(&signed(|_| ()), asked).unwrap_err();
         assert_eq!(refused, LaunchError::NotEndorsed { measurement });
     }
-    // What is endorsed for the one technology is not for the other.
+    // An endorsement for one technology does not apply to the other.
     let measurement = MEASUREMENT;
     let refused = Judge::new().verify(&signed(|_| ()), LaunchMeasurement::Tdx(measurement)).unwrap_err();
     assert_eq!(refused, LaunchError::NotEndorsed { measurement });
@@ -267,7 +268,7 @@ fn googles_development_root_is_refused_whatever_its_name_says() {
         signed(|spec| (spec.certificate, spec.bundle) = (Some(signer), Some(vec![root.clone()])));
     let judge = Judge { anchors: TrustAnchors::builtin(), ..Judge::new() };
     assert_eq!(judge.verify(&endorsement, SNP), Err(chain(ChainError::UnknownIssuer)));
-    // Its chain as such is sound: what stands against it is the digest of its root.
+    // Its chain itself is valid: only the digest of its root is wrong.
     let anchors = TrustAnchors::none().with_extra(&root).unwrap();
     let refused = Judge { anchors, ..Judge::new() }.verify(&endorsement, SNP).unwrap_err();
     assert_eq!(refused, LaunchError::SignerKey, "2048 bits");
@@ -325,7 +326,7 @@ fn a_known_endorsement_is_remembered_as_long_as_it_holds() {
     let late = Judge { now: NOW.plus(11), ..judge };
     let expired = chain(ChainError::Expired { not_after: NOW.plus(10) });
     assert_eq!(late.verify(&endorsement, SNP), Err(expired));
-    // Nor does it serve under other anchors.
+    // Nor is it valid under other anchors.
     let elsewhere = Judge { anchors: TrustAnchors::builtin(), now: NOW, ..late };
     assert_eq!(elsewhere.verify(&endorsement, SNP), Err(chain(ChainError::UnknownIssuer)));
 }
@@ -353,7 +354,7 @@ fn t52_an_endorsement_that_does_not_count_is_as_good_as_absent() {
     assert_eq!(find(Some(&good), &none).unwrap().unwrap().vcpus, Some(4));
     assert_eq!(find(Some(&bad), &store(&good)).unwrap().unwrap().vcpus, Some(4));
     assert_eq!(find(Some(&good), &store(&bad)).unwrap().unwrap().vcpus, Some(4));
-    // Where none counts, the first reason is told.
+    // If none is valid, the first reason is returned.
     assert_eq!(find(None, &store(&bad)), Err(LaunchError::SignatureInvalid));
     let other = signed(|spec| spec.sev_snp = Some((1, BTreeMap::new())));
     let measurement = MEASUREMENT;
@@ -362,7 +363,7 @@ fn t52_an_endorsement_that_does_not_count_is_as_good_as_absent() {
 
 #[test]
 fn t17_only_the_hierarchy_says_that_no_revocation_is_offered() {
-    // A signer below a CA that names a CRL: then the CRL is needed.
+    // A signer below a CA that names a CRL: then that CRL is needed.
     let mut spec = fake().signer_spec();
     spec.extensions.push(encode::distribution_point("http://pki.invalid/signer.crl"));
     let endorsement = signed(|spec_of| spec_of.certificate = Some(fake().root().issue(&spec)));

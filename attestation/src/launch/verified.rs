@@ -1,4 +1,4 @@
-//! An endorsement whose signature holds, and what it says of a measurement.
+//! A launch endorsement with a verified signature, and its statement about a measurement.
 
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
@@ -9,7 +9,7 @@ use super::error::LaunchError;
 use super::message::VmGoldenMeasurement;
 use crate::chain::VerifiedChain;
 
-/// A measurement that an endorsement is asked for.
+/// The measurement to look up in an endorsement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LaunchMeasurement {
     /// `MEASUREMENT` of an SEV-SNP report.
@@ -26,7 +26,7 @@ impl LaunchMeasurement {
     }
 }
 
-/// An endorsement whose signature holds.
+/// An endorsement with a verified signature.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) digest: Digest32,
@@ -70,7 +70,7 @@ impl Verified {
     fn endorse_tdx(&self, measurement: &Digest48) -> Result<Endorsed, LaunchError> {
         let tdx = self.golden.tdx.as_ref().ok_or(LaunchError::OtherTechnology)?;
         let entries = tdx.measurements.iter().filter(|entry| entry.mrtd == measurement.as_bytes());
-        // The general one, where it is among them, has 0.
+        // The general one, if present, has 0.
         let ram_gib = entries.map(|entry| entry.ram_gib).min();
         let ram_gib = ram_gib.ok_or(LaunchError::NotEndorsed { measurement: *measurement })?;
         Ok(Endorsed { svn: tdx.svn, vcpus: None, ram_gib: (ram_gib != 0).then_some(ram_gib) })

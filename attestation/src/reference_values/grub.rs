@@ -14,7 +14,7 @@ use super::utf16;
 /// The files of a boot through GRUB.
 #[derive(Debug)]
 pub struct GrubBoot<'a> {
-    /// First boot loader; `None` where the firmware starts GRUB itself.
+    /// First boot loader; `None` if the firmware starts GRUB directly.
     pub shim: Option<EfiImage<'a>>,
     /// GRUB.
     pub grub: EfiImage<'a>,
@@ -24,19 +24,20 @@ pub struct GrubBoot<'a> {
     pub kernel_file: &'a [u8],
     /// Files that `initrd` loads, in its order.
     pub initrds: Vec<&'a [u8]>,
-    /// The command line, the kernel's path as GRUB has it first; `None`: the configuration has it.
+    /// The command line, starting with the kernel's path in GRUB's form; `None` to take it from the
+    /// configuration.
     pub command_line: Option<&'a str>,
     /// The files of GRUB's configuration in the order in which it reads them.
     pub configuration: Vec<&'a str>,
-    /// Commands that GRUB's image runs before it reads the first of them, as the log of an earlier boot shows them.
+    /// Commands that GRUB's image runs before it reads the first of them, from the log of an earlier boot.
     pub first_commands: Option<Vec<&'a str>>,
 }
 
 impl GrubBoot<'_> {
-    /// What a boot from these files will measure.
+    /// Predicts what a boot of these files will measure.
     ///
     /// # Errors
-    /// When the command line or the initrds are not those of the configuration.
+    /// When the command line or the initrds do not match the configuration.
     pub fn reference_values(&self) -> Result<ReferenceValues, ScriptError> {
         let mut values = ReferenceValues::default();
         self.add_images(&mut values);
@@ -89,7 +90,7 @@ impl GrubBoot<'_> {
         values.add(4, Component::KernelImage, self.kernel.digest());
     }
 
-    /// Every command and file in its place.
+    /// Every command and file in order.
     fn add_script(&self, values: &mut ReferenceValues, steps: &[Step]) {
         for text in self.first_commands.iter().flatten() {
             add_command(values, text);
@@ -114,7 +115,7 @@ impl GrubBoot<'_> {
         }
     }
 
-    /// The files alone: GRUB measures them whatever else it does.
+    /// Only the files, which GRUB measures whatever else it does.
     fn add_without_script(&self, values: &mut ReferenceValues) {
         for file in &self.configuration {
             values.add(9, Component::Configuration, Digest32::of(file.as_bytes()));
@@ -127,7 +128,7 @@ impl GrubBoot<'_> {
 
     fn add_command_line(&self, values: &mut ReferenceValues, in_script: bool, line: String) {
         if !in_script {
-            // GRUB writes quotes and backslashes into the command line that its command does not have.
+            // GRUB adds quotes and backslashes to the command line that are not in its command.
             if line.contains(['"', '\'', '\\']) {
                 values.cannot_say(QUOTED_COMMAND_LINE);
             } else {
@@ -152,7 +153,8 @@ impl GrubBoot<'_> {
         }
     }
 
-    /// 12 of GRUB 2.12, which its image says in section .sbat: `grub,5,Free Software Foundation,grub,2.12,…`.
+    /// The minor version, 12 for GRUB 2.12, from the image's .sbat section: `grub,5,Free Software
+    /// Foundation,grub,2.12,…`.
     fn minor_version(&self) -> Option<u32> {
         let (_, content) = self.grub.sections().find(|(name, _)| *name == b".sbat")?;
         let text = std::str::from_utf8(content?).ok()?;
@@ -186,7 +188,7 @@ impl GrubBoot<'_> {
         let has_options = values.of_pcr(9).any(|event| event.component == Component::LoadOptions);
         if has_options && self.initrds.len() < 2 {
             values.value(9, FILES_AND_STUB, values.digests(9));
-            // GRUB opens the first file of its configuration once to look for it and once to read it.
+            // GRUB opens the first file of its configuration twice: to look for it and to read it.
             let first = values.of_pcr(9).next().filter(|event| event.component == Component::Configuration);
             if let Some(first) = first.map(|event| event.digest) {
                 values.value(9, FIRST_FILE_TWICE, [vec![first], values.digests(9)].concat());
@@ -203,7 +205,7 @@ fn add_line(values: &mut ReferenceValues, line: &str) {
     values.add(8, Component::CommandLine { text: line.to_owned() }, Digest32::of(line.as_bytes()));
 }
 
-/// From this one on GRUB hands the kernel's EFI stub its options with the NUL behind them.
+/// Since this version GRUB passes the options to the kernel's EFI stub with the terminating NUL.
 const OPTIONS_WITH_NUL: u32 = 14;
 const KERNEL_TWICE: &str = "shim and GRUB both measure the kernel (Debian 12 with Secure Boot)";
 const KERNEL_ONCE: &str = "the kernel is measured once";

@@ -1,7 +1,7 @@
-//! EFI images: PE32+ files, and their Authenticode digest, which is what firmware and shim measure.
+//! EFI images: PE32+ files with their Authenticode digest, as measured by firmware and shim.
 //!
-//! The digest leaves out the checksum, the entry of the certificate table and the table itself
-//! (Windows Authenticode Portable Executable Signature Format 1.0, "Calculating the PE Image Hash").
+//! The digest omits the checksum, the directory entry of the certificate table and the table itself (Windows
+//! Authenticode Portable Executable Signature Format 1.0, "Calculating the PE Image Hash").
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use object::pe::ImageSectionHeader;
 use object::read::pe::PeFile64;
 use vouchsafe_protocol::Digest32;
 
-/// Why a file is no image whose digest can be told.
+/// Why the digest of a file cannot be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// Larger than any image.
@@ -23,16 +23,16 @@ pub enum ImageError {
     /// No PE32+ file.
     #[error("not an EFI image (PE32+)")]
     NotPe,
-    /// The headers reach beyond the file, or end before the data directories.
-    #[error("its headers do not fit into the file")]
+    /// The headers extend beyond the file, or end before the data directories.
+    #[error("the headers extend beyond the file")]
     Headers,
-    /// A section reaches beyond the file, or into the headers.
-    #[error("section {number} does not fit into the file")]
+    /// A section extends beyond the file, or into the headers.
+    #[error("section {number} extends beyond the file")]
     SectionBounds {
         /// Its number, from 1.
         number: usize,
     },
-    /// Two sections share bytes, or there are bytes between them that no digest covers.
+    /// Two sections overlap, or there are bytes between them that no digest covers.
     #[error("section {number} does not begin where the one before it ends")]
     SectionGap {
         /// Its number, from 1.
@@ -71,8 +71,8 @@ impl<'a> EfiImage<'a> {
         self.digest
     }
 
-    /// Names and contents of the sections, in the order of their headers. A content is as long as it is in memory;
-    /// `None` where the file has less.
+    /// Names and contents of the sections, in the order of their headers. A content has the length that it
+    /// has in memory; `None` if the file has less.
     pub(super) fn sections(&self) -> impl Iterator<Item = (&[u8], Option<&'a [u8]>)> {
         self.file.section_table().iter().map(|header| (header.raw_name(), content(header, self.bytes)))
     }
@@ -89,7 +89,8 @@ fn content<'a>(header: &ImageSectionHeader, bytes: &'a [u8]) -> Option<&'a [u8]>
 fn digest(file: &PeFile64<'_>, bytes: &[u8]) -> Result<Digest32, ImageError> {
     let offsets = file.offsets().map_err(|_| ImageError::Headers)?;
     let header = |range: Range<usize>| bytes.get(range).ok_or(ImageError::Headers);
-    // Steps 3 to 7 of the specification: headers without checksum and entry of the certificate table.
+    // Steps 3 to 7 of the specification: headers without the checksum and the directory entry of the
+    // certificate table.
     let mut parts = vec![
         header(0..offsets.check_sum)?,
         header(offsets.after_check_sum..offsets.security_data_dir)?,
@@ -106,14 +107,14 @@ fn digest(file: &PeFile64<'_>, bytes: &[u8]) -> Result<Digest32, ImageError> {
             };
             return Err(error);
         }
-        // Firmware counts the bytes it has hashed: with a gap it would leave some out and take others twice.
+        // Firmware counts the bytes that it has hashed: with a gap it would omit some and hash others twice.
         if range.start > end {
             return Err(ImageError::SectionGap { number });
         }
         end = range.end;
         parts.push(bytes.get(range).ok_or(ImageError::SectionBounds { number })?);
     }
-    // Step 14: what follows, without the certificates.
+    // Step 14: the remaining bytes, without the certificates.
     let table = file.certificate_table_range().map_err(|_| ImageError::CertificateTable)?;
     let rest = match table.filter(|table| !table.is_empty()) {
         Some(table) if table.end == bytes.len() && table.start >= end => end..table.start,
@@ -124,7 +125,7 @@ fn digest(file: &PeFile64<'_>, bytes: &[u8]) -> Result<Digest32, ImageError> {
     Ok(Digest32::of_parts(&parts))
 }
 
-/// Number and place of each section with content, in the order of the file.
+/// Number and range of each section with content, in the order of the file.
 fn sections(file: &PeFile64<'_>) -> Result<Vec<(usize, Range<usize>)>, ImageError> {
     let mut sections = Vec::new();
     for number in 1..=file.num_sections() {
@@ -137,5 +138,5 @@ fn sections(file: &PeFile64<'_>) -> Result<Vec<(usize, Range<usize>)>, ImageErro
     Ok(sections)
 }
 
-/// Bytes of an image; unified kernel images carry whole initrds.
+/// Upper limit of bytes; unified kernel images contain whole initrds.
 pub(super) const MAX_IMAGE: usize = 1 << 30;

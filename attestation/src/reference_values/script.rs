@@ -1,14 +1,15 @@
-//! The part of GRUB's language that can be followed without a machine: commands one after the other, variables that
-//! the file itself sets, entries of a menu. Whatever asks the machine (`if`, `search`, `load_env` and so on) ends it.
+//! The part of GRUB's language that can be interpreted without the machine: commands in sequence, variables
+//! that the file itself sets, entries of a menu. A command that depends on the machine (`if`, `search`,
+//! `load_env` and so on) ends the interpretation.
 //!
-//! GRUB measures each command as its words with one space between them, after quotes are gone and variables put in;
-//! a block as it stands in the file.
+//! GRUB measures each command as its words separated by single spaces, after quotes are removed and variables
+//! expanded; a block as it is in the file.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Why it cannot be told what GRUB will run.
+/// Why the commands that GRUB will run cannot be predicted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
     /// What a command does, or whether it reads files, depends on the machine.
@@ -23,13 +24,13 @@ pub enum ScriptError {
         /// Its name.
         name: String,
     },
-    /// A quote or a block does not end.
+    /// A quote or a block is not closed.
     #[error("GRUB's configuration ends within a quote or a block")]
     Unfinished,
     /// Arguments that versions of GRUB write differently into the command line.
     #[error("GRUB's configuration has quotes, spaces or backslashes in an argument of the kernel")]
     Quoting,
-    /// One file names another that is not given, or more are given than are named.
+    /// The configuration reads more files than were given, or fewer.
     #[error("{given} files of GRUB's configuration are given, and {read} are read")]
     Files {
         /// Files given.
@@ -46,13 +47,13 @@ pub enum ScriptError {
         /// How many.
         count: usize,
     },
-    /// The command line is not the one that was given.
+    /// The command line differs from the one that was given.
     #[error("GRUB's configuration has the command line {found:?}")]
     OtherCommandLine {
-        /// What it has.
+        /// The configuration's command line.
         found: String,
     },
-    /// The initrd and the configuration do not fit together.
+    /// The given initrds do not match the configuration.
     #[error("GRUB's configuration loads {count} initrds, and the files given are others")]
     Initrds {
         /// How many it loads.
@@ -60,7 +61,7 @@ pub enum ScriptError {
     },
 }
 
-/// What GRUB does, in order.
+/// An action of GRUB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// It runs a command.
@@ -73,7 +74,7 @@ pub(super) enum Step {
     Initrd,
 }
 
-/// Follows the files of a configuration; the first one is being read.
+/// Interprets the files of a configuration, starting with the first.
 pub(super) fn run(files: &[&str]) -> Result<Vec<Step>, ScriptError> {
     let mut machine = Machine { files, ..Machine::default() };
     machine.read_file()?;
@@ -152,14 +153,14 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// The entry that `default` names by number, or the first.
+    /// The entry whose number is in `default`, or the first.
     fn start_entry(&mut self) -> Result<(), ScriptError> {
         let number = match self.variables.get("default") {
             Some(number) => number.parse().map_err(|_| ScriptError::NoEntry)?,
             None => 0_usize,
         };
         if self.entries.is_empty() && self.steps.iter().any(|step| matches!(step, Step::Kernel(_))) {
-            // Without a menu, `linux` and `boot` stand in the file itself.
+            // Without a menu, `linux` and `boot` are in the file itself.
             return Ok(());
         }
         let (title, block) = self.entries.get(number).cloned().ok_or(ScriptError::NoEntry)?;
@@ -174,7 +175,7 @@ struct Command {
     block: Option<String>,
 }
 
-/// Text that is being read.
+/// The text being parsed.
 struct Source<'a> {
     text: Peekable<Chars<'a>>,
 }
@@ -208,7 +209,7 @@ impl Source<'_> {
         Ok((!command.words.is_empty()).then_some(command))
     }
 
-    /// What stands between braces, as it stands there.
+    /// The text between braces, as it is.
     fn block(&mut self) -> Result<String, ScriptError> {
         let (mut depth, mut quote, mut text) = (1, None, String::new());
         for c in self.text.by_ref() {
@@ -238,7 +239,7 @@ impl Source<'_> {
                 ('\'' | '"', None) => quote = Some(c),
                 (_, Some(open)) if c == open => quote = None,
                 ('\\', None) => word.extend(self.text.next()),
-                // Within double quotes a backslash takes only these their meaning.
+                // Within double quotes a backslash only escapes these.
                 ('\\', Some('"')) => match self.text.next_if(|next| ['$', '"', '\\'].contains(next)) {
                     Some(next) => word.push(next),
                     None => word.push(c),
@@ -263,6 +264,6 @@ impl Source<'_> {
     }
 }
 
-/// Commands that read no file and decide nothing.
+/// Commands that read no file and have no effect on the boot.
 const PLAIN: [&str; 9] =
     ["boot", "clear", "echo", "export", "serial", "terminal_input", "terminal_output", "true", "unset"];

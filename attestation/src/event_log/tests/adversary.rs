@@ -1,5 +1,5 @@
-//! Logs of somebody who knows the rules. The TPM went through the events of `booted`; the log handed in replays to the
-//! very PCRs of it, so only the state machine can refuse it, or must not take its word.
+//! Logs by an attacker who knows the rules. The TPM has measured the events of `booted`; the forged log
+//! replays to the same PCRs, so only the state machine can refuse it, or must not believe it.
 
 use super::*;
 use crate::event_log::EventKind;
@@ -12,14 +12,14 @@ use crate::test_util::event_log::utf16;
 const IPL: EventType = EventType::IPL;
 const EVIL: &str = "/vmlinuz init=/bin/sh";
 
-/// Inserts an event before the firmware is left; gives its position.
+/// Inserts an event before ExitBootServices; returns its position.
 fn insert(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
     let position = log.position(|event| event.data == b"Exit Boot Services Invocation");
     log.events.insert(position, event);
     position
 }
 
-/// Judges `forged` as the log of a TPM that went through `booted`.
+/// Verifies `forged` as the log of a TPM that measured `booted`.
 fn release(booted: &EventLogBuilder, forged: &EventLogBuilder) -> Result<BootLog, EventLogError> {
     assert_eq!(booted.pcrs(), forged.pcrs(), "the forgery has to fit the quote");
     let log = ReplayedLog::from_bytes(&forged.bytes())?;
@@ -29,7 +29,8 @@ fn release(booted: &EventLogBuilder, forged: &EventLogBuilder) -> Result<BootLog
 
 #[test]
 fn t22_application_relabelled_as_partition_table_is_refused() {
-    // The digest of an application is a SHA-256 over its bytes: these bytes as data "cover" it.
+    // The digest of an application is a SHA-256 over its bytes: the same bytes as event data are "covered" by
+    // it.
     for (mut booted, pcr) in [(uki(), 2), (ubuntu(), 5)] {
         let image = b"MZ a loader that extends the approved digests".to_vec();
         let mut application = presets::application(pcr, "evil", "evil");
@@ -55,14 +56,15 @@ fn t22_application_relabelled_as_driver_is_still_listed() {
 
 #[test]
 fn t22_command_line_of_a_wrapped_loader_gives_none() {
-    // The second command line is measured; the log calls it a command.
+    // The second command line is measured; the log labels it as a command.
     for command in
         ["! linux", "time linux", "! time linux", "legacy_kernel --type=linux", "multiboot", "x linux"]
     {
         for (line, measured) in [
             (EVIL, EVIL),
             ("(hd0,gpt1)/vmlinuz init=/bin/sh", "(hd0,gpt1)/vmlinuz init=/bin/sh"),
-            // From a network device the path may have no slash; GRUB escapes and quotes in the command line only.
+            // From a network device the path may have no slash; GRUB escapes and quotes only in the command
+            // line.
             ("vmlinuz init=/bin/sh", "vmlinuz init=/bin/sh"),
             ("set init=/bin/sh", "set init=/bin/sh"),
             ("vmlinuz x='a b' init=/bin/sh", r#"vmlinuz "x=\'a b\'" init=/bin/sh"#),
@@ -83,7 +85,7 @@ fn t22_command_line_of_a_wrapped_loader_gives_none() {
 
 #[test]
 fn t22_text_that_begins_with_no_command_gives_no_command_line() {
-    // GRUB's rescue mode measures the command line alone. An empty text is that of a kernel whose path is too long for
+    // GRUB's rescue mode measures only the command line. The text is empty for a kernel whose path exceeds
     // GRUB's buffer.
     for text in [
         "",
@@ -123,7 +125,7 @@ fn commands_that_grub_runs_are_accepted() {
     assert!(boot.grub_commands.ends_with(&texts.map(str::to_owned)));
 }
 
-/// A boot through GRUB into `EVIL`, by every way in which GRUB starts a kernel, with what it measures.
+/// Boots of `EVIL` through GRUB, in every way in which GRUB starts a kernel, with what GRUB measures.
 fn hostile_boots() -> Vec<Vec<&'static str>> {
     vec![
         vec!["linux /vmlinuz init=/bin/sh", EVIL],
@@ -133,7 +135,7 @@ fn hostile_boots() -> Vec<Vec<&'static str>> {
         vec!["legacy_kernel /vmlinuz init=/bin/sh", EVIL],
         vec!["eval linux /vmlinuz init=/bin/sh", "linux /vmlinuz init=/bin/sh", EVIL],
         vec!["wrapper /vmlinuz init=/bin/sh", "linux /vmlinuz init=/bin/sh", EVIL],
-        // Rescue mode, and what follows a path that GRUB's buffer does not hold.
+        // Rescue mode, and a kernel whose path exceeds GRUB's buffer.
         vec![EVIL],
         vec!["vmlinuz init=/bin/sh"],
         vec!["linux /too/long", ""],
@@ -173,7 +175,7 @@ fn t22_no_labels_and_no_later_texts_make_a_command_line_wrong() {
         let boots = hostile_boots();
         let mut texts: Vec<&str> = vec!["search x", "set y=z"];
         texts.extend(&boots[random.below(boots.len())]);
-        // Whoever is root after boot extends PCR 8 further, and labels every text as he likes.
+        // Root extends PCR 8 further after boot, and labels every text at will.
         for _ in 0..random.below(3) {
             texts.push(random.pick(&noise));
         }
@@ -192,7 +194,7 @@ fn t22_no_labels_and_no_later_texts_make_a_command_line_wrong() {
         let booted = build(&mut || "grub_cmd: ");
         let mut forged = build(&mut || random.pick(&labels));
         if random.below(2) == 0 {
-            // The likeliest lie: only the approved text is a command line.
+            // The most likely forgery: only the approved text is labelled as a command line.
             forged = booted.clone();
             let last =
                 forged.events.iter().rposition(|event| event.data == b"grub_cmd: /approved panic=-1\0");
@@ -224,7 +226,8 @@ fn t22_command_line_of_grub_says_nothing_about_a_stub_that_ran_after_it() {
 
 #[test]
 fn t22_command_line_of_grub_says_nothing_once_it_chain_loads() {
-    // The approved text is that of a `linux` command that failed, run as a command; the kernel runs with other options.
+    // The approved text is that of a `linux` command that failed, run as a command; the kernel runs with
+    // other options.
     for command in ["chainloader", "! chainloader", "time chainloader", "chainloader --force"] {
         let mut booted = ubuntu();
         let position = booted.position(|event| event.data.starts_with(b"kernel_cmdline: "));
@@ -238,7 +241,7 @@ fn t22_command_line_of_grub_says_nothing_once_it_chain_loads() {
         assert!(boot.kernel_arguments.is_empty() && boot.kernel_words.is_empty());
     }
 
-    // The command itself passed off as the line of a `linux` command that failed.
+    // The command itself is labelled as the command line of a `linux` command that failed.
     let mut log = ubuntu();
     log.events.retain(|event| !event.data.starts_with(b"kernel_cmdline: "));
     insert(&mut log, BuiltEvent::grub("grub_cmd: ", "linux chainloader /vmlinuz panic=-1"));
@@ -252,7 +255,7 @@ fn t22_command_line_of_grub_says_nothing_once_it_chain_loads() {
 
 #[test]
 fn t22_event_of_pcr_10_is_refused() {
-    // PCR 10 is in no release quote: its events would be claims that nothing checks.
+    // PCR 10 is not part of a release's quote, so its events would be unchecked claims.
     let mut log = ubuntu();
     let position = insert(&mut log, BuiltEvent::covered(10, IPL, "claim"));
     let refused = EventLogError::UnexpectedEvent { event: number(position), pcr: 10, event_type: IPL };
@@ -320,8 +323,9 @@ fn t22_no_relabelled_event_of_a_firmware_pcr_changes_its_claims() {
     }
 }
 
-/// What Linux makes of a line, by its rules: quotes toggle, spaces outside them end an argument, an equals sign counts from
-/// the second byte on, one closing quote is dropped for an opening one before the argument or its value.
+/// How Linux splits a line: quotes toggle, spaces outside them end an argument, an equals sign counts from
+/// the second byte on, and for an opening quote before the argument or its value one closing quote is
+/// dropped.
 fn kernel_arguments(line: &str) -> Vec<String> {
     let mut rest = line.as_bytes();
     let mut arguments = Vec::new();

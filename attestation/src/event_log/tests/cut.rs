@@ -1,5 +1,5 @@
-//! A log that was cut short, its last events handed in as user space's: what firmware and boot loaders measured is no word of
-//! user space, in any register and in any chain.
+//! Truncated logs whose last events are presented as user space's: what firmware and boot loaders measured is
+//! not accepted as a word of user space, in any register or sequence.
 
 use super::*;
 use crate::event_log::PcrRule;
@@ -7,7 +7,8 @@ use crate::event_log::UserspaceLog;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::userspace::UserspaceBuilder;
 
-/// The log without the last `count` events of a register, and systemd's log with them; `None` where there are fewer.
+/// The log without the last `count` events of a register, and a systemd log with those; `None` if there are
+/// fewer.
 fn cut(boot: &EventLogBuilder, register: u32, count: usize) -> Option<(EventLogBuilder, UserspaceBuilder)> {
     let is_there = |event: &BuiltEvent| event.pcr == register && event.measured.is_some();
     let from = boot.events.iter().rev().filter(|event| is_there(event)).nth(count - 1)?;

@@ -1,4 +1,4 @@
-//! Captured logs against their expected verdicts. They live outside the tree.
+//! Captured logs compared with their expected results. They are outside the tree.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ fn pcrs(value: &Value) -> BTreeMap<u8, Digest32> {
         .collect()
 }
 
-/// Every PCR the release rule looks at: those of the map, the others at reset.
+/// Every PCR that the release rule checks: those of the map, the others at reset.
 fn release_pcrs(given: &BTreeMap<u8, Digest32>) -> BTreeMap<u8, Digest32> {
     (0..16).map(|pcr| (pcr, given.get(&pcr).copied().unwrap_or(Digest32([0; 32])))).collect()
 }
@@ -79,7 +79,8 @@ fn captured_logs_give_their_expected_claims() {
         assert_eq!(Value::from(authorities), entry["authority_events"]);
         let applications = serde_json::to_value(&boot.efi_applications).expect("digests");
         if name.starts_with("dstack") {
-            // The origin looks for applications in PCR 4 only; this firmware measures them into PCR 2.
+            // The source of the expectation looks for applications in PCR 4 only; this firmware measures them
+            // into PCR 2.
             assert_eq!(entry["efi_boot_services_apps"], serde_json::json!([]));
             assert_eq!(boot.efi_applications.len(), 2);
         } else {

@@ -1,4 +1,4 @@
-//! Logs of machines in the field, with their PCRs. They live outside the tree.
+//! Logs of machines in the field, with their PCRs. They are outside the tree.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The form of a log: header, limits, digests. One broken thing a test.
+//! The form of a log: header, limits, digests. Each test breaks one thing.
 
 use super::*;
 use crate::event_log::EventLog;

@@ -1,4 +1,4 @@
-//! Texts of GRUB: what is accepted, what leaves one reading, and what is withheld.
+//! GRUB's texts: which are accepted, which have one reading, and which are withheld.
 
 use super::*;
 use crate::event_log::EventKind;
@@ -16,7 +16,7 @@ fn command(text: &str) -> BuiltEvent {
     BuiltEvent::grub("grub_cmd: ", text)
 }
 
-/// Puts commands before the one that loads the kernel.
+/// Inserts commands before the one that loads the kernel.
 fn with_commands(texts: &[&str]) -> EventLogBuilder {
     let mut log = ubuntu();
     for text in texts {
@@ -33,7 +33,7 @@ fn unlabelled_text_in_pcr_8_gives_no_command_line() {
         let mut log = ubuntu();
         before_exit(&mut log, BuiltEvent::covered(8, IPL, data));
         assert_eq!(withheld(&log), "grub-text-unlabelled");
-        // A closed set of commands would not hold it.
+        // A closed set of commands would not contain it.
         let boot = judge(&log).expect("accepted");
         assert!(boot.grub_commands.is_empty());
         assert!(boot.withheld.iter().any(|withheld| withheld.claim == "grub_commands"));
@@ -95,7 +95,8 @@ fn t24_of_two_kernels_neither_gives_the_command_line() {
 
 #[test]
 fn t22_kernel_command_line_relabelled_as_a_command_gives_none() {
-    // GRUB loads the approved kernel, then another over it; the log calls the second command line a command.
+    // GRUB loads the approved kernel, then another over it; the log labels the second command line as a
+    // command.
     let mut log = ubuntu();
     load_again(&mut log, "/vmlinuz init=/bin/sh");
     log.event_with("kernel_cmdline: /vmlinuz init").data = b"grub_cmd: /vmlinuz init=/bin/sh\0".to_vec();
@@ -104,7 +105,8 @@ fn t22_kernel_command_line_relabelled_as_a_command_gives_none() {
 
 #[test]
 fn t22_command_relabelled_as_kernel_command_line_gives_none() {
-    // grub.cfg runs the text of an approved command line as a command; the log calls that the command line.
+    // grub.cfg runs the text of an approved command line as a command; the log labels that as the command
+    // line.
     let mut log = ubuntu();
     let position = log.position(|event| event.data.starts_with(b"kernel_cmdline: "));
     log.events[position].data.splice(..16, *b"grub_cmd: ");
@@ -254,9 +256,9 @@ fn t52_escapes_are_read_as_grub_writes_them() {
     }
     let reason = |boot| withheld_reason(&boot);
     assert_eq!(reason(line("a b", "a c")).as_deref(), Some("kernel-command-line-missing"));
-    // What GRUB's buffer did not hold was cut off.
+    // What exceeded GRUB's buffer was cut off.
     assert_eq!(reason(line("a b", "a")).as_deref(), Some("kernel-command-line-missing"));
-    // An escape that stands for no text.
+    // An escape that does not decode to text.
     let nul = [format!("{kernel} a=").as_bytes(), b"\0"].concat();
     let mut log = ubuntu();
     *log.event_with("grub_cmd: linux ") = command(&format!(r"linux {kernel} a=\x00b"));
@@ -275,7 +277,7 @@ fn t52_a_second_entry_that_grub_falls_back_to_gives_no_command_line() {
     let mut log = ubuntu();
     load_again(&mut log, "/vmlinuz.old ro");
     assert_eq!(withheld(&log), "second-kernel-command-line");
-    // The first kernel was not there.
+    // The first kernel was missing.
     let log = with_commands(&["linux /missing ro", "initrd /missing.img", "setparams Old"]);
     assert_eq!(withheld(&log), "kernel-command-line-missing");
 }
@@ -307,7 +309,7 @@ impl Random {
     }
 }
 
-/// What lists of commands are made of.
+/// The parts of random command lists.
 #[rustfmt::skip]
 const WORDS: &[&str] = &[
     "", " ", "[", "]", "[[", "!", "time", "set", "x=y", "insmod", "blscfg", "serial", "eval", "/vmlinuz",
@@ -327,7 +329,7 @@ fn t52_no_list_of_commands_is_refused() {
             let words: Vec<&str> = (0..random.below(5)).map(|_| random.pick(WORDS)).collect();
             texts.push(words.join(" "));
         }
-        // A text again, as the end of another.
+        // An earlier text again, as the end of another.
         if let Some(text) = texts.first().cloned() {
             texts.push(format!("insmod {text}"));
             texts.push(text);
@@ -358,18 +360,18 @@ fn t35_commands_that_can_change_the_loaded_kernel_give_no_command_line() {
         "fakebios",
         "time write_dword 0x8090000 0x6e696973",
     ] {
-        // Between the commands that load the kernel and its start, as on a console.
+        // Typed at a console, between loading the kernel and starting it.
         let mut log = ubuntu();
         before_exit(&mut log, command(text));
         assert_eq!(withheld(&log), "grub-command-unsafe", "{text}");
-        // The texts are measured, so a closed set of commands judges them.
+        // The texts are measured, so a closed set of commands detects them.
         assert!(judge(&log).expect("accepted").grub_commands.iter().any(|known| known == text));
     }
 }
 
 #[test]
 fn t22_line_of_rescue_mode_that_looks_like_a_command_is_none() {
-    // Rescue mode measures no command, and takes a file of this name from a network device.
+    // Rescue mode measures no command, and accepts a file with this name from a network device.
     let mut log = with_commands(&["normal_exit"]);
     before_exit(&mut log, command("echo init=/bin/sh"));
     assert_eq!(withheld(&log), "grub-command-unsafe");

@@ -1,10 +1,10 @@
-//! T30: whatever the bytes are, the parser answers and never panics.
+//! T30: for any bytes, the parser returns a result and never panics.
 
 use super::*;
 use crate::event_log::EventLog;
 use crate::test_util::event_log::Bank;
 
-/// A log that is small, so that every byte of it can be tried.
+/// A small log, so that every byte of it can be changed.
 fn small(log: EventLogBuilder) -> Vec<u8> {
     let mut log = EventLogBuilder { banks: vec![Bank::Sha256], ..log };
     for name in ["PK", "KEK", "db", "dbx"] {
@@ -21,7 +21,7 @@ fn t30_every_truncation_is_refused() {
         let whole = EventLog::parse(&log).expect("parses").events().len();
         for length in 0..log.len() {
             match EventLog::parse(&log[..length]) {
-                // Cut between two events it is a shorter log, which lacks ExitBootServices or its outcome.
+                // Cut between two events it is a shorter log, without ExitBootServices or its result.
                 Ok(cut) => assert!(cut.events().len() < whole),
                 Err(_) => continue,
             }

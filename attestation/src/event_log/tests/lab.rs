@@ -1,4 +1,4 @@
-//! Real boots of current distributions, in the initrd and after it. They live outside the tree.
+//! Real boots of current distributions, in the initrd and after it. They are outside the tree.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::event_log::UserspaceLog;
 use crate::event_log::testing::evidence;
 use crate::event_log::testing::read;
 
-/// PCRs and measurement log of one moment.
+/// The times at which PCRs and measurement log were captured.
 const MOMENTS: [&str; 3] = ["-initrd-early", "-initrd", ""];
 
 fn pcrs(folder: &Path, moment: &str) -> BTreeMap<u8, Digest32> {
@@ -30,7 +30,7 @@ fn userspace_log(folder: &Path, moment: &str) -> Option<UserspaceLog> {
     Some(UserspaceLog::parse(&log).expect("systemd's log is well-formed"))
 }
 
-/// What is told of a boot at one moment, by the words in its registers.
+/// The expected words in the registers at one of these times.
 fn expected_words(moment: &str, systemd: u32, nv_pcrs: usize) -> BTreeMap<u8, usize> {
     let mut words = BTreeMap::new();
     if systemd >= 257 {
@@ -47,7 +47,7 @@ fn expected_words(moment: &str, systemd: u32, nv_pcrs: usize) -> BTreeMap<u8, us
 fn boots_of_the_laboratory_are_accepted_at_every_moment() {
     let Some(evidence) = evidence() else { return };
     let boots: [(&str, bool, u32, usize); 6] = [
-        // Name, Secure Boot, systemd (0 where it measures nothing), NvPCRs.
+        // Name, Secure Boot, systemd (0 if it measures nothing), NvPCRs.
         ("bookworm-shim-grub-second-entry", true, 0, 0),
         ("trixie257-shim-grub-dracut", true, 0, 0),
         ("trixie257-uki", false, 257, 0),
@@ -78,7 +78,7 @@ fn boots_of_the_laboratory_are_accepted_at_every_moment() {
             let identity = words.remove(&15);
             assert_eq!(identity, after.then_some(if systemd > 257 { 2 } else { 1 }), "{name}{moment}");
             assert_eq!(words, expected_words(moment, systemd, nv_pcrs), "{name}{moment}");
-            // Without its log, constants explain all but the NvPCRs.
+            // Without the measurement log, constants explain everything except the NvPCRs.
             match (check(None, PcrRule::Release), nv_pcrs) {
                 (Ok(alone), 0) => {
                     let mut userspace = state.userspace.clone();
@@ -109,7 +109,7 @@ fn t59_claims_of_a_boot_are_the_same_at_every_moment() {
             continue;
         }
         let log = ReplayedLog::from_bytes(&read(&folder, "eventlog.bin")).expect("accepted");
-        // The firmware's values: those of the initrd without what user space extended.
+        // The firmware's values: those in the initrd, without what user space extended.
         let before: Vec<Digest32> = (0..=14).map(|pcr| log.replayed.value(pcr)).collect();
         let quoted = pcrs(&folder, "");
         let extended =

@@ -1,4 +1,4 @@
-//! Command lines in PCR 12: systemd-boot's Type 1 entries, and what beside them leaves no command line.
+//! Command lines in PCR 12: systemd-boot's Type 1 entries, and what makes the command line ambiguous.
 
 use super::*;
 use crate::event_log::EventKind;
@@ -14,7 +14,7 @@ fn type_1() -> EventLogBuilder {
     EventLogBuilder::type_1(Technology::SevSnp, &["systemd-boot", "kernel"])
 }
 
-/// The entry's options measured otherwise.
+/// The entry's options, measured differently.
 fn with_options(event: BuiltEvent) -> EventLogBuilder {
     let mut log = type_1();
     log.events.retain(|event| event.pcr != 12 && event.pcr != 9);
@@ -28,7 +28,7 @@ fn t52_options_of_a_type_1_entry_are_the_command_line() {
     let bare = utf16(ENTRY_OPTIONS)[..2 * ENTRY_OPTIONS.len()].to_vec();
     for log in [
         type_1(),
-        // systemd-boot and the stub of the kernel both measure it.
+        // systemd-boot and the kernel's stub both measure it.
         again,
         with_options(BuiltEvent::covered(12, IPL, utf16(ENTRY_OPTIONS))),
         // The digest of the text without its NUL, as systemd documents it.
@@ -50,7 +50,7 @@ fn t52_options_of_a_type_1_entry_are_the_command_line() {
 fn t23_text_in_pcr_12_that_its_digest_does_not_cover_is_no_claim() {
     let forged = BuiltEvent::measuring(12, IPL, utf16("init=/bin/sh"), utf16(ENTRY_OPTIONS));
     assert_eq!(withheld(&with_options(forged)), "kernel-options-added");
-    // Not the same text with another digest.
+    // Data that does not match its digest.
     let ascii = BuiltEvent::covered(12, IPL, ENTRY_OPTIONS);
     assert_eq!(withheld(&with_options(ascii)), "kernel-options-added");
 }
@@ -75,7 +75,7 @@ fn t22_anything_else_in_pcr_12_leaves_no_command_line() {
 
 #[test]
 fn t22_options_beside_another_boot_loader_are_no_claim() {
-    // The kernel was started by GRUB or is part of a UKI; whoever is root extends PCR 12 after boot.
+    // The kernel was started by GRUB or is part of a UKI; root extends PCR 12 after boot.
     let mut grub = type_1();
     grub.insert_before(
         |event| event.pcr == 12,
@@ -123,7 +123,7 @@ fn options_that_are_read_in_two_ways_are_withheld() {
 #[test]
 fn a_uki_whose_command_line_the_log_does_not_carry_says_so() {
     assert_eq!(withheld(&uki()), "kernel-command-line-digest-only");
-    // Without a section there is nothing that could be a claim.
+    // Without such a section there is no data for a claim.
     let mut log = uki();
     let position = log.position(|event| event.pcr == 11 && event.data == utf16(".cmdline"));
     log.events.drain(position..position + 2);

@@ -162,7 +162,7 @@ fn t24_second_separator_is_refused() {
 
 #[test]
 fn missing_separator_is_refused() {
-    // The events after the separators of PCR 4, 5 and 7 have no place before them; drop those that are alone.
+    // The events after the separators of PCR 4, 5 and 7 are not allowed before them, so they are dropped.
     for pcr in [0, 1, 2, 3, 6] {
         let mut log = ubuntu();
         let position = log.position(separator(pcr));
@@ -221,7 +221,7 @@ fn t23_data_that_its_digest_does_not_cover_is_refused() {
         let mut forged = log.clone();
         forged.events[position].data[0] ^= 1;
         let expected = match &*log.events[position].data {
-            // Without these words the log has no ExitBootServices at all.
+            // Without these texts the log has no ExitBootServices at all.
             EXIT => EventLogError::ExitBootServicesMissing,
             _ => mismatch(position, pcr, event_type),
         };
@@ -268,7 +268,7 @@ const INVOCATION: &str = "Exit Boot Services Invocation";
 const FAILURE: &str = "Exit Boot Services Returned with Failure";
 const SUCCESS: &str = "Exit Boot Services Returned with Success";
 
-/// The preset with these texts about leaving the firmware, and the number of the first one.
+/// The preset with these ExitBootServices texts, and the number of the first one.
 fn leaving(texts: &[&str]) -> (EventLogBuilder, usize) {
     let mut log = ubuntu();
     log.events.retain(|event| !event.data.starts_with(b"Exit Boot Services"));
@@ -284,7 +284,7 @@ fn exit_that_failed_first_is_accepted() {
         &[INVOCATION, SUCCESS],
         &[INVOCATION, FAILURE, INVOCATION, SUCCESS],
         &[INVOCATION, FAILURE, INVOCATION, FAILURE, INVOCATION],
-        // Firmware of before 2024 logs no invocation that fails.
+        // Firmware before 2024 logs no invocation that fails.
         &[FAILURE, INVOCATION, SUCCESS],
         &[FAILURE, FAILURE, INVOCATION],
     ] {
@@ -308,7 +308,7 @@ fn t24_exits_out_of_order_are_refused() {
         let (log, first) = leaving(texts);
         assert_eq!(refusal(&log), refused(first + at), "{texts:?}");
     }
-    // The last attempt failed: the firmware was not left.
+    // The last attempt failed: ExitBootServices did not succeed.
     assert_eq!(refusal(&leaving(&[INVOCATION, FAILURE]).0), EventLogError::ExitBootServicesMissing);
     let (log, first) = leaving(&[&[FAILURE; 9][..], &[INVOCATION]].concat());
     assert_eq!(refusal(&log), EventLogError::ExitBootServicesAttempts { event: first + 8 });
@@ -375,7 +375,7 @@ fn t24_applications_of_a_boot_option_that_returned_are_claims() {
         let boot = judge(&log).expect("accepted");
         assert_eq!(boot.efi_applications, honest.efi_applications);
         assert_eq!(boot.kernel_command_line, honest.kernel_command_line);
-        // Something did: it is listed, and it may have written the command line that GRUB is said to have passed.
+        // Something did: it is listed, and it may have measured the command line that is attributed to GRUB.
         after_separator(&mut log, presets::application(4, "first", "first"));
         let boot = judge(&log).expect("accepted");
         assert_eq!(boot.efi_applications[0], presets::content_digest("first"));
@@ -389,7 +389,8 @@ fn t24_applications_of_a_boot_option_that_returned_are_claims() {
 
 #[test]
 fn t24_sections_of_a_boot_option_that_returned_are_no_claims() {
-    // The approved UKI ran first and returned: what its stub measured says nothing about what the second option started.
+    // The approved UKI ran first and returned: what its stub measured says nothing about the software that
+    // the second option started.
     let mut log = uki();
     let position = log.position_of(2, EventType::EFI_BOOT_SERVICES_APPLICATION);
     log.insert_before_exit(BuiltEvent::action(4, RETURNING));
@@ -400,7 +401,7 @@ fn t24_sections_of_a_boot_option_that_returned_are_no_claims() {
     assert_eq!(boot.efi_applications.last(), Some(&presets::content_digest("evil").into()));
     let claims: Vec<&str> = boot.withheld.iter().map(|withheld| withheld.claim).collect();
     assert!(claims.contains(&"stub_sections"), "{claims:?}");
-    // A UKI in both options measures each section twice; without a boot option that returned that is refused.
+    // A UKI in both options measures each section twice; that is refused unless a boot option returned.
     for event in BuiltEvent::stub_section(".linux", b"second") {
         log.insert_before_exit(event);
     }
@@ -425,7 +426,7 @@ fn t24_image_of_pcr_2_may_be_that_of_an_option_that_returned() {
         before_exit(&mut log, BuiltEvent { event_type, ..presets::application(2, "first", "first") });
         assert_eq!(judge(&log).expect("accepted").kernel_command_line, None);
     }
-    // A single image is that of the option that did not return.
+    // A single image belongs to the option that did not return.
     let mut single = uki();
     single.events.retain(|event| {
         event.measured.as_deref() != Some(&presets::content("kernel"))
@@ -533,7 +534,7 @@ fn events_of_devices_are_accepted_as_what_they_are() {
 
 #[test]
 fn t22_images_and_authorities_relabelled_as_events_of_devices_are_refused() {
-    // The image of an application as data, which its digest covers as well.
+    // The image of an application as event data, which its digest also covers.
     let mut log = ubuntu();
     let event =
         before_separator(&mut log, BuiltEvent::covered(2, EventType::EFI_SPDM_FIRMWARE_BLOB, "MZ image"));
@@ -673,7 +674,8 @@ fn secure_boot_without_authority_is_refused() {
     assert_eq!(refusal(&log), EventLogError::SecureBootWithoutAuthority);
 }
 
-/// The `db` authority as old versions of shim log it: padding counted in, and one byte more than measured.
+/// The `db` authority as logged by old versions of shim: with padding counted, and one byte more than
+/// measured.
 fn shim_quirk(log: &mut EventLogBuilder, padding: usize) -> usize {
     let position = log.position_of(7, EventType::EFI_VARIABLE_AUTHORITY);
     let event = &mut log.events[position];

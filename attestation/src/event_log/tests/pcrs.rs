@@ -1,4 +1,4 @@
-//! A replay held against PCR values.
+//! Comparing a replay with PCR values.
 
 use std::collections::BTreeMap;
 

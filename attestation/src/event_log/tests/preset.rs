@@ -1,4 +1,4 @@
-//! What the presets are judged to be, and how command lines are taken apart.
+//! The expected results for the presets, and how command lines are split.
 
 use serde_json::Value;
 use vouchsafe_protocol::Digest32;

@@ -1,4 +1,4 @@
-//! shim's own switch, `MokSBState`, in logs as the releases of shim write them.
+//! shim's own switch, `MokSBState`, in logs of its releases.
 
 use crate::event_log::EventType as T;
 use crate::event_log::ReplayedCcel;
@@ -48,7 +48,8 @@ fn t27_shim_that_does_not_verify_is_a_claim() {
 
 #[test]
 fn t22_the_value_in_pcr_14_counts_where_only_mok_sb_state_can_be() {
-    // Releases 10 to 12: MokList, then MokSBState, and nothing in PCR 7. A forger gives it another name.
+    // Releases 10 to 12: MokList, then MokSBState, and nothing in PCR 7. An attacker labels it with another
+    // name.
     for name in ["MokSBState", "MokListX", "MokListTrusted"] {
         let mut log = ubuntu();
         log.events.retain(|event| event.pcr != 14);
@@ -56,7 +57,7 @@ fn t22_the_value_in_pcr_14_counts_where_only_mok_sb_state_can_be() {
         before_grub(&mut log, in_pcr14(name, &[1]));
         assert!(secure_boot(&log).shim_validation_disabled, "{name}");
     }
-    // The log's own word against itself counts at any place.
+    // A statement of the log against itself counts anywhere.
     let mut log = ubuntu();
     before_grub(&mut log, in_pcr14("MokSBState", &[1]));
     assert!(secure_boot(&log).shim_validation_disabled);

@@ -1,4 +1,4 @@
-//! What user space extends after the log: each step of the grammar, and everything that is none.
+//! What user space extends after the log: each step of the grammar, and everything outside of it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ const SEPARATED: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 14];
 const USER_DATA: &str =
     "imds-userdata:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08:I2Nsb3VkLWNvbmZpZw==";
 
-/// The PCRs after a boot and what user space extended.
+/// The PCRs after a boot, and after what user space extended.
 fn pcrs(boot: &EventLogBuilder, userspace: &UserspaceBuilder) -> BTreeMap<u8, Digest32> {
     let mut pcrs = boot.pcrs();
     for (pcr, digest) in userspace.extends() {
@@ -46,7 +46,7 @@ fn check(
     state
 }
 
-/// After a boot and these words, judged with the log that says so, and without.
+/// The state after a boot and these words, with the userspace log and without it.
 fn with_log(boot: &EventLogBuilder, userspace: &UserspaceBuilder) -> Result<PcrState, EventLogError> {
     check(boot, &pcrs(boot, userspace), Some(userspace))
 }
@@ -69,7 +69,7 @@ fn shown(state: &PcrState, pcr: u8) -> Vec<&str> {
 
 #[test]
 fn t59_each_beginning_of_the_phases_is_accepted_with_and_without_a_stub() {
-    // An initrd without systemd leaves out the first two; GRUB has no stub, and PCR 11 starts from zero.
+    // An initrd without systemd omits the first two; GRUB has no stub, so PCR 11 starts from zero.
     for boot in [ubuntu(), uki()] {
         for (start, end) in (0..=6).map(|end| (0, end)).chain((2..=6).map(|end| (2, end))) {
             let phases = words(11, &PHASES[start..end]);
@@ -85,7 +85,7 @@ fn t59_a_soft_reboot_goes_through_the_phases_again() {
     let again = [&PHASES[..], &PHASES[2..], &PHASES[2..4]].concat();
     let state = without_log(&uki(), &words(11, &again)).expect("accepted");
     assert_eq!(shown(&state, 11), again);
-    // A kexec goes through an initrd again: what ran since is in no log.
+    // A kexec runs an initrd again: no log has what ran since.
     let kexec = [&PHASES[..], &["enter-initrd"]].concat();
     let given = pcrs(&uki(), &words(11, &kexec))[&11];
     assert_eq!(without_log(&uki(), &words(11, &kexec)), Err(EventLogError::BootPhase { given }));
@@ -181,7 +181,7 @@ fn t24_an_extension_hidden_before_the_separator_is_refused() {
         let mut booted = uki();
         let userspace = os_separator();
         let honest = pcrs(&booted, &userspace);
-        // Something is measured after the log has ended, and then the word.
+        // Something is measured after the end of the log, and then the word.
         booted.events.push(BuiltEvent::covered(u32::from(pcr), IPL, "evil"));
         let given = pcrs(&booted, &userspace);
         let mut values = honest;
@@ -215,7 +215,7 @@ fn t22_a_word_of_user_space_in_the_firmware_log_is_refused() {
         let event = number(log.position(|event| event.measured.as_deref() == Some(word.as_bytes())));
         assert_eq!(refusal(&log), EventLogError::UserspaceWord { event, pcr, word }, "{word}");
     }
-    // Elsewhere it is a text like any other.
+    // Elsewhere it is an ordinary text.
     let mut log = ubuntu();
     log.insert_before_exit(BuiltEvent::grub("grub_cmd: ", "ready"));
     assert!(judge(&log).is_ok());
@@ -229,12 +229,12 @@ fn t59_nv_pcrs_are_explained_by_the_measurement_log_alone() {
     let expected: Vec<String> = named.iter().enumerate().map(|(at, name)| nv_pcr_init(name, at)).collect();
     assert_eq!(shown(&state, 9)[1..5], expected);
     assert_eq!((shown(&state, 9)[0], shown(&state, 9)[5]), ("os-separator", "nvpcr-separator"));
-    // Without the log, or with one that has nothing of PCR 9.
+    // Without the log, or with one without entries for PCR 9.
     let needed = EventLogError::UserspaceLogNeeded { pcr: 9 };
     assert!(needed.to_string().contains("tpm2-measure.log"));
     assert_eq!(without_log(&uki(), &initrd), Err(needed.clone()));
     assert_eq!(check(&uki(), &pcrs(&uki(), &initrd), Some(&UserspaceBuilder::new())), Err(needed));
-    // Without NvPCRs there are constants only.
+    // Without NvPCRs there are only constants.
     let state = without_log(&uki(), &UserspaceBuilder::initrd_262()).expect("accepted");
     assert_eq!(shown(&state, 9), ["os-separator", "nvpcr-separator"]);
 }
@@ -246,7 +246,7 @@ fn t59_nv_pcrs_of_systemd_259_come_without_os_separator() {
     let refused = without_log(&uki(), &initrd);
     assert!(matches!(refused, Err(EventLogError::PcrMismatch { pcr: 9, .. })), "{refused:?}");
     assert!(refused.unwrap_err().to_string().contains("nvpcr-init"));
-    // A quote before the separator, and an NvPCR that is made later.
+    // A quote before the separator, and an NvPCR that is initialised later.
     for initrd in [
         words(9, &[&nv_pcr_init("login", 3)]),
         words(9, &["nvpcr-separator", &nv_pcr_init("login", 3)]),
@@ -258,7 +258,7 @@ fn t59_nv_pcrs_of_systemd_259_come_without_os_separator() {
 
 #[test]
 fn t59_only_words_of_a_known_form_are_taken_from_the_measurement_log() {
-    // What a boot loader measured at the end could be dropped from the firmware's log and given here.
+    // The last measurement of a boot loader could be dropped from the firmware's log and presented here.
     let name = format!("000b{}", "ab".repeat(32));
     for word in [
         "an initrd".to_owned(),
@@ -295,7 +295,7 @@ fn t59_user_data_of_the_cloud_is_explained_by_the_measurement_log() {
     }
     let needed = EventLogError::UserspaceLogNeeded { pcr: 12 };
     assert_eq!(without_log(&ubuntu(), &os_separator().word(12, USER_DATA)), Err(needed));
-    // An option of the kernel in its place.
+    // A kernel option instead.
     for word in ["imds-userdata:init=/bin/sh:", "init=/bin/sh", &USER_DATA[..70], &format!("{USER_DATA} x")] {
         let refused = with_log(&ubuntu(), &os_separator().word(12, word)).expect_err("refused");
         assert!(
@@ -313,12 +313,12 @@ fn t59_a_forged_or_replayed_entry_explains_nothing() {
     // Of another boot.
     let other = UserspaceBuilder::initrd_262_with(&["hardware"]);
     assert!(matches!(refused(&other), EventLogError::PcrMismatch { pcr: 9, .. }));
-    // The right digest under another content: it is not used.
+    // The right digest with another content: the content is not used.
     let mut forged = initrd;
     let entry = forged.entries.iter_mut().find(|entry| entry.content.starts_with("nvpcr-init")).unwrap();
     entry.measured = Some(std::mem::replace(&mut entry.content, nv_pcr_init("hardware", 0)).into_bytes());
     assert!(matches!(refused(&forged), EventLogError::UserspaceEntry { pcr: 9, entry: 2, .. }));
-    // A forged firmware log, whose last file is given as an entry.
+    // A forged firmware log, whose last file is presented as an entry.
     let mut booted = ubuntu();
     booted.insert_before_exit(BuiltEvent::file("/evil", b"evil initrd"));
     let given = booted.pcrs();
@@ -345,7 +345,7 @@ fn t30_entries_without_number_cost_little() {
 
 #[test]
 fn a_measurement_log_says_nothing_where_constants_do() {
-    // Entries that are missing, or more of them than were extended when the PCRs were quoted.
+    // Missing entries, or more than were extended when the PCRs were quoted.
     let initrd = UserspaceBuilder::initrd_262();
     let values = pcrs(&uki(), &initrd);
     let honest = check(&uki(), &values, None);
@@ -363,7 +363,7 @@ fn a_measurement_log_says_nothing_where_constants_do() {
 #[test]
 fn t31_phase_is_initrd_while_pcr_15_is_not_extended() {
     let initrd = UserspaceBuilder::initrd_262();
-    // A log that claims a latch which nobody closed.
+    // A log that claims a latch that was never extended.
     let claims = initrd.clone().word(15, LATCH_WORD);
     for log in [None, Some(&initrd), Some(&claims)] {
         let state = check(&uki(), &pcrs(&uki(), &initrd), log).expect("accepted");
@@ -379,7 +379,7 @@ fn t59_phase_is_latched_only_where_the_latch_comes_first() {
         let state = state.expect("accepted");
         assert_eq!((state.phase, shown(&state, 15)), (Some(Phase::Latched), vec![LATCH_WORD]));
     }
-    // systemd goes on: the log shows that the latch came first, also before a key that it keeps for itself.
+    // systemd continues: the log shows that the latch came first, also before a key that it keeps secret.
     let later = latched.then(UserspaceBuilder::after_switch_root()).secret(15, "cryptsetup:data:x", b"k");
     let state = with_log(&uki(), &later).expect("accepted");
     assert_eq!(state.phase, Some(Phase::Latched));
@@ -399,16 +399,16 @@ fn t59_no_log_makes_a_latch_of_another_word() {
     let values = pcrs(&uki(), &booted);
     let machine_id = booted.entries[0].content.clone().into_bytes();
     for log in [
-        // The digest that leads to the register under our word.
+        // The digest that leads to the register, with our word.
         UserspaceBuilder::new().secret(15, LATCH_WORD, &machine_id),
-        // Our word first, and the digest that leads there after it.
+        // Our word first, followed by the digest that leads there.
         UserspaceBuilder::new().word(15, LATCH_WORD).then(booted.clone()),
         words(15, &[LATCH_WORD]),
     ] {
         let state = check(&uki(), &values, Some(&log)).expect("PCR 15 refuses nothing");
         assert_eq!(state.phase, Some(Phase::Booted));
     }
-    // A register that nothing explains is no latch, and refuses nothing.
+    // An unexplained register is not a latch, and makes nothing refused.
     let mut values = uki().pcrs();
     values.insert(15, Digest32([15; 32]));
     let state = check(&uki(), &values, Some(&booted)).expect("accepted");

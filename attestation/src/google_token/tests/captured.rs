@@ -65,7 +65,7 @@ fn t07_googles_own_token_is_refused_at_another_time_or_place() {
     let expires_at = ISSUED.plus(3600);
     assert_eq!(refused(expires_at.plus(5)), TokenError::Expired { expires_at }.into());
     assert_eq!(refused(UnixTime(ISSUED.0 - 6)), TokenError::NotValidYet { not_before: ISSUED }.into());
-    // The leaf lives until 2025-11-03.
+    // The leaf is valid until 2025-11-03.
     let not_after = UnixTime(1_762_145_666);
     let expired = TokenError::Chain(ChainError::Expired { not_after });
     assert_eq!(refused(UnixTime(1_771_500_000)), expired.into());
@@ -83,7 +83,7 @@ fn t39_googles_own_token_needs_its_pinned_root() {
     let by = |anchors| inspect_by(anchors, &token, CAPTURED_AUDIENCE, Expected::Waived, ISSUED);
     let sha256 = Digest32::of(&root);
     assert_eq!(by(&without), Err(TokenError::UnknownRoot { sha256 }.into()));
-    // Given as a file it is an extra one.
+    // From a file it is an extra one.
     assert_eq!(by(&without.with_extra(&root).unwrap()).unwrap().root, Root::Extra);
 }
 

@@ -1,4 +1,4 @@
-//! The form of a token, and what a header may say.
+//! The form of a token, and which headers are allowed.
 
 use super::*;
 use crate::test_util::google_token::sign;
@@ -28,7 +28,7 @@ fn t39_a_mac_under_the_public_key_is_refused() {
     let mac = hmac::sign(&key, signed.as_bytes());
     let forged = format!("{signed}.{}", to_base64url(mac.as_ref()));
     assert_eq!(verify(&forged), TokenError::Algorithm { found: "HS256".to_owned() });
-    // And with the header that is asked for, a MAC is no signature.
+    // A MAC with the required header is not a signature.
     let token = spec(TokenKind::Oidc, |_| ()).sign(service());
     let (signed, _) = token.rsplit_once('.').unwrap();
     let mac = hmac::sign(&key, signed.as_bytes());
@@ -122,7 +122,7 @@ fn parts_are_base64url_in_its_one_spelling() {
             let mut changed: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
             changed[index] += bad;
             let refused = verify(&changed.join("."));
-            // A payload is read after the signature over it.
+            // A payload is parsed after its signature has been verified.
             let expected = if part == TokenPart::Payload {
                 TokenError::SignatureInvalid
             } else {

@@ -89,7 +89,7 @@ fn t39_a_key_set_from_a_file_never_gives_google() {
 
 #[test]
 fn t39_the_id_of_a_key_does_not_make_another_key_good() {
-    // The leaf's key under the id of the set's key, and the other way round.
+    // The leaf's key under the id of the set's key, and vice versa.
     let mut confused = spec(TokenKind::Oidc, |_| ());
     confused.kind = TokenKind::Pki;
     assert_eq!(Judge::new().verify(&confused.sign(service())), Err(TokenError::SignatureInvalid));

@@ -46,12 +46,12 @@ fn t39_a_chain_of_a_foreign_root_is_refused() {
     let token = foreign.token(TokenKind::Pki, AUDIENCE, nonce().as_str(), NOW);
     let sha256 = Digest32::of(foreign.root_der());
     assert_eq!(Judge::new().verify(&token), Err(TokenError::UnknownRoot { sha256 }));
-    // With the trusted root put on top of it.
+    // With the trusted root appended.
     let mut mixed = foreign.spec(TokenKind::Pki, AUDIENCE, nonce().as_str(), NOW);
     mixed.set_header("x5c", x5c(&[foreign.leaf_der(), foreign.intermediate_der(), service().root_der()]));
     let refused = Judge::new().verify(&mixed.sign(&foreign)).unwrap_err();
     assert!(matches!(refused, TokenError::Chain(ChainError::SignatureInvalid | ChainError::UnknownIssuer)));
-    // And under the trusted chain, the foreign key does not verify.
+    // Under the trusted chain, the foreign key does not verify.
     let mut mixed = foreign.spec(TokenKind::Pki, AUDIENCE, nonce().as_str(), NOW);
     mixed.set_header("x5c", x5c(&[service().leaf_der(), service().intermediate_der(), service().root_der()]));
     assert_eq!(Judge::new().verify(&mixed.sign(&foreign)), Err(TokenError::SignatureInvalid));
@@ -59,7 +59,7 @@ fn t39_a_chain_of_a_foreign_root_is_refused() {
 
 #[test]
 fn t39_a_certificate_of_the_same_root_that_is_no_token_signer_is_refused() {
-    // The root's own certificate again, in place of the leaf.
+    // The root's own certificate again, instead of the leaf.
     let refused = with_chain(&[service().root_der(), service().intermediate_der(), service().root_der()]);
     assert_eq!(refused, Err(chain(ChainError::LeafIsCa)));
 }
@@ -114,7 +114,7 @@ fn t39_a_leaf_right_under_the_root_is_refused() {
 
 #[test]
 fn t39_the_chain_ends_at_the_root_that_came_along() {
-    // Two trusted roots, and the chain is that of the other one.
+    // Two trusted roots, with the chain of the other one.
     let other = FakeAttestationService::new();
     let anchors = Judge::new().anchors.with_extra(other.root_der()).unwrap();
     let chain = x5c(&[service().leaf_der(), service().intermediate_der(), other.root_der()]);
@@ -199,7 +199,7 @@ fn a_known_chain_is_not_verified_again() {
     let again = spec(TokenKind::Pki, |spec| spec.set("secboot", json!(false))).sign(service());
     assert!(!judge.verify(&again).unwrap().secure_boot);
     assert_eq!(judge.cache.chains().len(), 1);
-    // The cache does not outlive the leaf.
+    // A cached result does not outlive the leaf.
     let late = Judge { now: UnixTime(1_949_788_801), ..judge };
     let expired = chain(ChainError::Expired { not_after: UnixTime(1_949_788_800) });
     assert_eq!(late.verify(&token), Err(expired));

@@ -1,8 +1,8 @@
-//! What the claims may be.
+//! The allowed values of claims.
 
 use super::*;
 
-/// Each of these in place of a claim is of the wrong kind.
+/// Each of these values has the wrong type for the claim.
 fn malformed(claim: &'static str, path: &str, values: &[Value]) {
     for value in values {
         let result = with_claim(path, value.clone());
@@ -10,7 +10,7 @@ fn malformed(claim: &'static str, path: &str, values: &[Value]) {
     }
 }
 
-/// `submods` with one member of one module changed, or taken out with `Value::Null`.
+/// `submods` with one member of one module changed, or removed with `Value::Null`.
 fn with_module(module: &str, claim: &str, value: Value) -> Result<GoogleTokenClaims, TokenError> {
     let mut submods = confidential_space().claims["submods"].clone();
     let members = submods[module].as_object_mut().unwrap();
@@ -24,7 +24,7 @@ fn with_module(module: &str, claim: &str, value: Value) -> Result<GoogleTokenCla
     Judge::new().verify(&spec.sign(service()))
 }
 
-/// A token as Confidential Space has it.
+/// A token as issued in Confidential Space.
 fn confidential_space() -> TokenSpec {
     let mut spec = spec(TokenKind::Oidc, |_| ()).of_technology(Technology::Tdx);
     spec.set("swname", json!("CONFIDENTIAL_SPACE"));
@@ -93,7 +93,7 @@ fn the_debug_state_counts_for_confidential_space_only() {
     assert_eq!(with_claim("dbgstat", json!("disabled-since-boot")).unwrap().debug_disabled, None);
 }
 
-/// `null` stands for a list, an object or a text that is not there; what every token has stays required.
+/// `null` stands for an absent list, object or text; the claims that every token has are still required.
 #[test]
 fn a_claim_that_is_null_is_absent() {
     let with_null = |claim: &str| {

@@ -1,4 +1,4 @@
-//! Boots through GRUB: what is certain, what the configuration tells, and where it ends.
+//! Boots through GRUB: what is certain, what the configuration determines, and where interpretation ends.
 
 use crate::reference_values::{EfiImage, GrubBoot, ReferenceComponent, ReferenceValues, ScriptError};
 use crate::test_util::efi::ImageBuilder;
@@ -60,7 +60,7 @@ fn script(configuration: &str) -> ScriptError {
     }
 }
 
-/// Why the commands are unknown.
+/// The reason why the commands are unknown.
 fn unknown(configuration: &[&str]) -> String {
     let values = with(configuration, Some(LINE), &[b"initrd"], None).expect("the files are known");
     assert!(values.values.iter().all(|value| value.pcr == 4), "{:?}", values.values);
@@ -131,7 +131,7 @@ fn the_version_of_grub_decides_how_the_options_end() {
         assert_eq!(found.iter().map(|event| event.digest).collect::<Vec<_>>(), [options(&text)], "{version}");
         assert!(values.unknown.iter().all(|unknown| unknown.event.is_none()), "{version}");
     }
-    // Without its version the event is said to be unknown, and with it the values that it is part of.
+    // Without GRUB's version the event is reported as unknown, and so are the values that depend on it.
     for grub in [ImageBuilder::program(b"grub"), ImageBuilder::grub("0.97"), ImageBuilder::grub("2.x")] {
         let values = of(&grub);
         assert!(values.of_pcr(9).all(|event| event.component != LoadOptions));

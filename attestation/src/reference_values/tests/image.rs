@@ -1,4 +1,4 @@
-//! Authenticode digests, and one refusal for each way in which a file is no image.
+//! Authenticode digests, and one refusal for each way in which a file is not an image.
 
 use crate::reference_values::{EfiImage, ImageError};
 use crate::test_util::efi::{CHECKSUM, DIRECTORY, ImageBuilder};
@@ -22,7 +22,7 @@ fn with(mut bytes: Vec<u8>, at: usize, value: u32) -> Vec<u8> {
     bytes
 }
 
-/// Header of a section: its number from 0, its field.
+/// Offset of a field in a section header; sections are numbered from 0.
 const fn section(number: usize, field: usize) -> usize {
     0x40 + 4 + 20 + 240 + 40 * number + 8 + 4 * field
 }
@@ -37,7 +37,7 @@ fn the_digest_is_that_of_the_covered_parts() {
     let trailed = ImageBuilder { trailer: b"more".to_vec(), ..image() };
     assert_eq!(digest(&trailed.bytes()), trailed.digest());
     assert_ne!(trailed.digest(), plain.digest());
-    // The same file written and hashed by another program.
+    // The same file, hashed by another program.
     let known = "cb390d7fff121198d799c8f95eafc183dd685a2329335ef7e3a921e12760ddac";
     assert_eq!(plain.digest().to_string(), known);
 }
@@ -57,7 +57,7 @@ fn every_other_byte_counts() {
     for at in [1, CHECKSUM - 1, CHECKSUM + 4, DIRECTORY - 1, DIRECTORY + 8, 0x3ff, 0x400, covered - 1] {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
-        // A changed header may be none any more; what still is an image is another one.
+        // A changed header may be invalid; if it is valid, it is a different image.
         assert!(
             EfiImage::parse(&changed).is_ok_and(|image| image.digest() != original) || at < 0x400,
             "{at}"

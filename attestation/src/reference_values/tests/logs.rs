@@ -1,4 +1,5 @@
-//! Against captured logs whose inputs are known in part: texts are in the logs, files are not.
+//! Predictions compared with captured logs whose inputs are partly known: texts are in the logs, files are
+//! not.
 
 use vouchsafe_captured::read as log;
 use vouchsafe_protocol::Digest32;
@@ -23,7 +24,7 @@ fn values(configuration: &[&str], line: Option<&str>, first: Option<Vec<&str>>) 
     boot.reference_values().expect("followed")
 }
 
-/// The whole configuration of the laboratory's boot. Its digest is in the log, so this is the file.
+/// The complete configuration of the laboratory's boot: the log has the digest of this text.
 const LAB: &str = "set timeout=0\nserial --unit=0\nterminal_output serial console\nmenuentry lab {\n \
     linux /vmlinuz console=ttyS0 panic=-1 lab.broker=http://10.0.2.2:18091 \n initrd /initrd\n}\n";
 /// What the image of Debian's GRUB runs before it.
@@ -78,7 +79,7 @@ fn debian_13_measures_the_first_file_of_its_configuration_twice() {
     let files = log.events().iter().filter(|event| event.pcr == 9 && event.event_type == EventType::IPL);
     let files: Vec<Digest32> = files.filter_map(|event| event.digest.sha256()).collect();
     assert_eq!(files.first(), files.get(1), "the file is measured twice");
-    // The same shape from one file that loads kernel and initrd.
+    // The same events from a single file that loads kernel and initrd.
     let values = values(&[LAB], None, Some(Vec::new()));
     let mut digests: Vec<Digest32> = values.of_pcr(9).map(|event| event.digest).collect();
     digests.insert(0, digests[0]);
@@ -89,7 +90,8 @@ fn debian_13_measures_the_first_file_of_its_configuration_twice() {
     assert!(found.is_some_and(|found| found.when.contains("Debian 13")));
 }
 
-/// Shapes of the boots of Debian's stubs: their files are not at hand, but which events they have, and the options.
+/// Events of boots with Debian's stubs: the files are not available, but the sequence of events and the
+/// options are known.
 #[test]
 fn events_of_unified_images_are_those_of_real_boots() {
     for (name, version) in [("trixie257-uki", 257), ("sid262-uki", 262), ("sid262-uki-secboot-capable", 262)]
@@ -127,7 +129,8 @@ fn events_of_unified_images_are_those_of_real_boots() {
         let options = values.of_pcr(9).find(|event| event.component == ReferenceComponent::LoadOptions);
         let tagged = of(9, EventType::EVENT_TAG).next().expect("options");
         assert_eq!(options.map(|event| event.digest), tagged.digest.sha256(), "{name}: options");
-        // The composed initrd is said to be unknown, it is the event after the options, and no value is foretold.
+        // The composed initrd is reported as unknown: it is the event after the options, and no PCR value is
+        // predicted.
         assert!(values.values.iter().all(|value| value.pcr != 9), "{name}");
         let unknown = values.unknown.iter().filter_map(|unknown| unknown.event.as_ref());
         let unknown: Vec<_> = unknown.map(|event| (event.pcr, &event.component)).collect();

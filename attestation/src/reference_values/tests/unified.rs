@@ -11,7 +11,7 @@ fn kernel() -> ImageBuilder {
     ImageBuilder::program(b"kernel")
 }
 
-/// Sections in another order than they are measured in.
+/// Sections in an order other than the measured one.
 fn unified() -> ImageBuilder {
     unified_of(252)
 }
@@ -106,7 +106,7 @@ fn what_cannot_be_said_is_said() {
     assert!(composed.values.iter().all(|value| value.pcr != 9));
     assert_eq!(unknown_events(&composed), [(9, LoadedInitrd)]);
     assert!(says(&composed, "composes"), "{:?}", composed.unknown);
-    // The signature is of PCR 11 and not in it.
+    // The signature is about PCR 11 and not measured into it.
     assert!(sections(&composed).iter().all(|(name, _)| name != ".pcrsig"));
     let mut bare = unified();
     bare.sections.retain(|(name, _)| name != ".cmdline");
@@ -116,23 +116,23 @@ fn what_cannot_be_said_is_said() {
     assert!(bare.values.iter().all(|value| value.pcr != 9));
 }
 
-/// Whether one of the things that cannot be said has these words.
+/// Whether one of the unpredictable things is described with these words.
 fn says(values: &ReferenceValues, words: &str) -> bool {
     values.unknown.iter().any(|unknown| unknown.text.contains(words))
 }
 
-/// The events that are said to come with an unknown digest.
+/// The events reported with an unknown digest.
 fn unknown_events(values: &ReferenceValues) -> Vec<(u8, ReferenceComponent)> {
     let events = values.unknown.iter().filter_map(|unknown| unknown.event.clone());
     events.map(|event| (event.pcr, event.component)).collect()
 }
 
-/// Kinds of the events of a PCR.
+/// The components of a PCR's events.
 fn kinds(values: &ReferenceValues, pcr: u8) -> Vec<ReferenceComponent> {
     values.of_pcr(pcr).map(|event| event.component.clone()).collect()
 }
 
-/// The final values that are foretold for a PCR, with what they depend on.
+/// The predicted final values of a PCR, with their conditions.
 fn finals(values: &ReferenceValues, pcr: u8) -> Vec<(Digest32, &'static str)> {
     let of = values.values.iter().filter(|value| value.pcr == pcr);
     of.map(|value| (value.value, value.when)).collect()
@@ -153,7 +153,7 @@ fn the_stub_tells_which_version_measures_what() {
     assert_eq!((kinds(&sid, 4), kinds(&sid, 9)), (vec![Uki], vec![LoadOptions]));
     assert_eq!(finals(&sid, 4).len(), 1);
     assert!(finals(&sid, 9).is_empty() && says(&sid, "differs on each"));
-    // Between the two it is not known, and said so, with both values.
+    // For versions in between it is unknown, and both values are reported.
     for image in [unified_of(259), with_sections(ImageBuilder::stub(&KNOWN))] {
         let between = values(&image);
         assert_eq!(finals(&between, 4).len(), 2);
