@@ -18,7 +18,7 @@ pub(super) fn examine(machine: &Machine, config: &CollectConfig) -> Diagnosis {
     findings.extend(tpm);
     let (snp, tdx) = (tee::is_snp(machine), tee::is_tdx(machine));
     if !snp && !tdx {
-        findings.push(tee::no_hardware(machine));
+        findings.push(tee::no_hardware(machine, &config.vtpm.event_log));
     }
     if snp {
         let device = tee::snp_device(machine, &config.sev_snp.tsm);

@@ -7,8 +7,10 @@ use rustix::fs::Access;
 use super::finding::{Finding, Status};
 use super::kernel::Kernel;
 use super::machine::Machine;
+use super::system::on_compute_engine;
 use crate::config::TdxConfig;
 use crate::hardware::{sev_guest, tdx};
+use crate::vtpm::read_event_log;
 
 /// The kernel makes this platform device in every SNP guest, also when the driver is not there.
 pub(super) fn is_snp(machine: &Machine) -> bool {
@@ -25,17 +27,37 @@ pub(super) fn is_tdx(machine: &Machine) -> bool {
     flags.next().is_some_and(|line| line.split_whitespace().any(|flag| flag == "tdx_guest"))
 }
 
-pub(super) fn no_hardware(machine: &Machine) -> Finding {
-    let cpu = machine.text("/proc/cpuinfo").unwrap_or_default();
-    let sev = cpu.split_whitespace().any(|flag| flag == "sev_guest" || flag == "sev");
-    let what = if sev {
-        "not an SEV-SNP guest and not a TDX guest; the processor has SEV"
-    } else {
-        "not an SEV-SNP guest and not a TDX guest"
+/// What there is to say where there is neither a report nor a quote. `log` is the vTPM's.
+pub(super) fn no_hardware(machine: &Machine, log: &Path) -> Finding {
+    let id = "hardware";
+    let flag = has_sev(machine);
+    let sev = match logged_technology(machine, log) {
+        Some(technology) => matches!(technology, SEV | SEV_ES),
+        // An unreadable log: the flag of the processor has to do.
+        None => flag && on_compute_engine(machine),
     };
-    let fix = "There is no report of the processor here. Instances of --confidential-compute-type=SEV_SNP or TDX have \
-               one; those of SEV show their vTPM and a Google token.";
-    Finding::new("hardware", Status::Missing, what.to_owned(), fix)
+    if sev {
+        let what = "AMD SEV: this technology has no report of the processor".to_owned();
+        return Finding::ok(id, what)
+            .with("The vTPM, and a Google token if a policy asks for one, are its evidence.");
+    }
+    let also = if flag { "; the processor has SEV" } else { "" };
+    let what = format!("not an SEV-SNP guest and not a TDX guest{also}");
+    let fix = "There is no report of the processor here. Instances of --confidential-compute-type=SEV_SNP or TDX have one.";
+    Finding::new(id, Status::Missing, what, fix)
+}
+
+fn has_sev(machine: &Machine) -> bool {
+    let cpu = machine.text("/proc/cpuinfo").unwrap_or_default();
+    cpu.split_whitespace().any(|flag| flag == "sev_guest" || flag == "sev")
+}
+
+/// The technology in the event `GCE NonHostInfo` of Google's firmware: its name with a zero, then one byte. A hint, like
+/// everything here; the broker reads the log event by event and checks it against the quote.
+fn logged_technology(machine: &Machine, log: &Path) -> Option<u8> {
+    let log = read_event_log(&machine.at(log)).ok()?;
+    let start = log.windows(NON_HOST_INFO.len()).position(|part| part == NON_HOST_INFO)?;
+    log.get(start + NON_HOST_INFO.len()).copied()
 }
 
 pub(super) fn snp_device(machine: &Machine, tsm: &Path) -> Finding {
@@ -121,3 +143,7 @@ pub(super) fn tdx_event_log(machine: &Machine, config: &TdxConfig) -> Finding {
     let fix = "Quotes are had without it, but say nothing about what was booted; the firmware has to leave it (CCEL).";
     Finding::new("tdx-event-log", Status::Warning, format!("{} does not exist", log.display()), fix)
 }
+
+const NON_HOST_INFO: &[u8] = b"GCE NonHostInfo\0";
+const SEV: u8 = 1;
+const SEV_ES: u8 = 2;

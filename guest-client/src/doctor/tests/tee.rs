@@ -99,13 +99,59 @@ fn a_directory_without_driver_proves_nothing() {
     assert!(diagnosis.finding("sev-snp").unwrap().fix.unwrap().contains("modprobe sev-guest"));
 }
 
-#[test]
-fn sev_without_a_report_is_told_from_no_tee() {
+/// A Compute Engine instance without a device of the processor, whose firmware logged this technology.
+fn logged(technology: u8) -> TempDir {
     let root = healthy();
     remove(&root, "dev/sev-guest");
     remove(&root, "sys/bus");
-    write(&root, "proc/cpuinfo", "flags\t\t: fpu sev sev_es\n");
-    let diagnosis = examine(root.path());
-    let finding = diagnosis.finding("hardware").unwrap();
-    assert!(finding.what.ends_with("the processor has SEV") && finding.fix.unwrap().contains("Google token"));
+    write(&root, "proc/cpuinfo", "flags\t\t: fpu\n");
+    let event = [b"log GCE NonHostInfo\0".as_slice(), &[technology], &[0; 15]].concat();
+    fs::write(root.path().join(LOG), event).unwrap();
+    root
 }
+
+/// What is found of the hardware.
+fn hardware(root: &TempDir) -> (Status, String) {
+    let diagnosis = examine(root.path());
+    assert_eq!(diagnosis.provable, [Provable::Vtpm]);
+    let found = diagnosis.finding("hardware").unwrap();
+    assert!(found.fix.is_some());
+    (found.status, found.what.clone())
+}
+
+const SEV: &str = "AMD SEV: this technology has no report of the processor";
+
+#[test]
+fn an_sev_guest_lacks_nothing_since_sev_has_no_report() {
+    for technology in [1, 2] {
+        let root = logged(technology);
+        assert_eq!(hardware(&root), (Status::Ok, SEV.to_owned()));
+        assert_healthy(&examine(root.path()));
+    }
+    let flagged = logged(1);
+    write(&flagged, LOG, "a log without it");
+    write(&flagged, "proc/cpuinfo", "flags\t\t: fpu sev sev_es\n");
+    assert_eq!(hardware(&flagged), (Status::Ok, SEV.to_owned()));
+}
+
+#[test]
+fn a_processor_with_sev_alone_makes_no_sev_guest() {
+    let missing = |also: &str| (Status::Missing, format!("not an SEV-SNP guest and not a TDX guest{also}"));
+    let shielded = logged(0);
+    assert_eq!(hardware(&shielded), missing(""));
+    write(&shielded, "proc/cpuinfo", "flags\t\t: fpu sev sev_es\n");
+    assert_eq!(hardware(&shielded), missing("; the processor has SEV"));
+    write(&shielded, LOG, "a log without it");
+    write(&shielded, "sys/class/dmi/id/product_name", "Standard PC (Q35)\n");
+    assert_eq!(hardware(&shielded), missing("; the processor has SEV"));
+}
+
+#[test]
+fn the_technology_of_captured_sev_logs_is_found() {
+    let Some(log) = vouchsafe_captured::read("gce/vtpm/eventlogs/ubuntu-1804-amd-sev.bin") else { return };
+    let root = logged(0);
+    fs::write(root.path().join(LOG), log).unwrap();
+    assert_eq!(hardware(&root), (Status::Ok, SEV.to_owned()));
+}
+
+const LOG: &str = "sys/kernel/security/tpm0/binary_bios_measurements";
