@@ -36,7 +36,7 @@ pub(super) fn examine(machine: &Machine, config: &CollectConfig) -> Diagnosis {
         }
         findings.extend([device, log]);
     }
-    findings.push(google::built_in(machine, tdx));
+    findings.push(google::built_in(machine, config.evidence, tdx));
     findings.extend(system::systemd(machine));
     findings.push(system::locked_memory(machine));
     Diagnosis { provable, findings, token_claims: None }

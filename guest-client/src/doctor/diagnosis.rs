@@ -40,13 +40,14 @@ impl Diagnosis {
     }
 
     /// True when nothing is in the way of a release as far as this VM can tell: something can be proved, the configuration
-    /// can be read, and of the brokers that were asked one can be used.
+    /// can be read, this build can ask for a token if `evidence` lists one, and of the brokers that were asked one can be used.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let is = |id: &str, status| self.findings.iter().any(|one| one.id == id && one.status == status);
         let asked = self.finding("broker").is_some() || self.finding("ca").is_some();
         let usable = !asked || is("identity", Status::Ok);
-        !self.provable.is_empty() && !is("configuration", Status::Missing) && usable
+        let missing = |id| is(id, Status::Missing);
+        !self.provable.is_empty() && !missing("configuration") && !missing("google-token") && usable
     }
 }
 

@@ -8,17 +8,23 @@ use super::diagnosis::Diagnosis;
 use super::finding::{Finding, Status};
 use super::machine::Machine;
 use super::system::on_compute_engine;
-use crate::config::CollectConfig;
+use crate::config::{CollectConfig, EvidenceChoice};
 use crate::evidence::{CollectError, LocalEvidence};
 use crate::google_token::BUILT_IN;
 
 /// What can be said without asking anybody.
-pub(super) fn built_in(machine: &Machine, tdx: bool) -> Finding {
+pub(super) fn built_in(machine: &Machine, evidence: EvidenceChoice, tdx: bool) -> Finding {
     let id = "google-token";
     if !BUILT_IN {
+        let listed = matches!(evidence, EvidenceChoice::Listed { google_token: true, .. });
+        let (status, also) = if listed {
+            (Status::Missing, ", and `evidence` names \"google-token\"")
+        } else {
+            (Status::Warning, "")
+        };
         let fix = "Use a build with the feature `google` where a policy asks for a token.";
-        let what = "this build cannot ask Google Cloud Attestation for tokens";
-        return Finding::new(id, Status::Warning, what.to_owned(), fix);
+        let what = format!("this build cannot ask Google Cloud Attestation for tokens{also}");
+        return Finding::new(id, status, what, fix);
     }
     if !on_compute_engine(machine) {
         let what = "no metadata server and no Google Cloud Attestation outside Compute Engine";

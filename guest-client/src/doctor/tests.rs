@@ -142,6 +142,12 @@ fn a_build_without_tokens_says_so() {
     let diagnosis = examine(healthy().path());
     let finding = diagnosis.finding("google-token").unwrap();
     assert!(finding.status == Status::Warning && finding.fix.unwrap().contains("feature `google`"));
+    assert!(diagnosis.is_ready());
+    let evidence = crate::config::EvidenceChoice::Listed { vtpm: true, hardware: None, google_token: true };
+    let listed = CollectConfig { evidence, ..CollectConfig::default() };
+    let without = examine_with(healthy().path(), &listed, |_| Ok(AkAlgorithm::Ecc));
+    assert_eq!(without.finding("google-token").unwrap().status, Status::Missing);
+    assert!(!without.is_ready());
     let mut diagnosis = diagnosis;
     diagnosis.ask_google(&CollectConfig::default(), "https://a.test");
     assert_eq!(diagnosis.finding("google-service").unwrap().status, Status::Missing);
