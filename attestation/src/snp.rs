@@ -1,21 +1,24 @@
 //! SEV-SNP: an attestation report and the certificate of the key that signed it.
 //!
-//! Verification refuses what makes a report unauthentic or ambiguous. What an authentic report says
-//! (debug, privilege level, firmware, platform) becomes claims, for policies to judge. A report says
-//! nothing about whose VM it is, nor about anything above the firmware.
+//! Verification refuses a report that is unauthentic or ambiguous. What an authentic report states (debug,
+//! privilege level, firmware, platform) becomes claims, for policies to evaluate. A report identifies neither
+//! the VM's owner nor anything above the firmware.
 //!
 //! AMD 56860 is the SEV-SNP Firmware ABI specification, revision 1.58; AMD 57230 the VCEK certificate and KDS interface
 //! specification, revision 1.00.
 //!
 //! Left out, and why:
 //! - LAUNCH_TCB is not compared with other TCBs: migration can bring a guest from a host with newer firmware.
-//! - COMMITTED_TCB against REPORTED_TCB: the host may report an older TCB than it has committed to (SNP_CONFIG), so that a
-//!   whole fleet has one.
+//! - COMMITTED_TCB against REPORTED_TCB: the host may report an older TCB than the committed one
+//!   (SNP_CONFIG), so that a whole fleet reports the same.
 //! - The ABI version in POLICY against CURRENT_VERSION: the firmware compares them at launch (AMD 56860 §4.3).
-//! - The signature of the ID block: the firmware verified it at SNP_LAUNCH_FINISH; that is what ID_KEY_DIGEST says.
-//! - FAMILY_ID, IMAGE_ID, GUEST_SVN, HOST_DATA, REPORT_ID: the VM's owner and the host choose them, so they are claims.
+//! - The signature of the ID block: the firmware verified it at SNP_LAUNCH_FINISH; ID_KEY_DIGEST is the
+//!   result.
+//! - FAMILY_ID, IMAGE_ID, GUEST_SVN, HOST_DATA, REPORT_ID: chosen by the VM's owner and the host, so they are
+//!   claims.
 //! - CPUID_STEP against the stepping in `productName`: only some certificates name one, and a VLEK is for a whole line.
-//! - Unknown bits of PLATFORM_INFO: Turin's firmware sets one that AMD 56860 §7.3 reserves. They are a claim.
+//! - Unknown bits of PLATFORM_INFO: Turin's firmware sets one that AMD 56860 §7.3 reserves. They become a
+//!   claim.
 
 pub(crate) mod claims;
 mod error;
@@ -61,11 +64,11 @@ pub struct SnpEvidence<'a> {
     pub report: &'a [u8],
     /// Certificate of the key that signed it, VCEK or VLEK, DER.
     pub vek: &'a [u8],
-    /// Certificates of its issuers, DER, as far as they came along.
+    /// Issuer certificates that came along, DER.
     pub certificates: &'a [Vec<u8>],
 }
 
-/// An authentic report of which nobody knows yet what it was made for.
+/// An authentic report. What it was made for has not been checked yet.
 #[derive(Debug)]
 #[must_use]
 pub struct UnboundReport(SnpClaims);
@@ -93,7 +96,7 @@ impl UnboundReport {
 /// Verifies a report that was made with `expected` as its report data.
 ///
 /// # Errors
-/// One variant for each reason to refuse.
+/// One variant for each reason.
 pub fn verify_report(
     evidence: &SnpEvidence<'_>,
     expected: &[u8; 64],
@@ -102,15 +105,15 @@ pub fn verify_report(
     verify_unbound(evidence, inputs)?.bind(expected)
 }
 
-/// Verifies everything of a report but what it was made for.
+/// Verifies everything about a report except what it was made for.
 ///
 /// # Errors
-/// One variant for each reason to refuse.
+/// One variant for each reason.
 pub fn verify_unbound(
     evidence: &SnpEvidence<'_>,
     inputs: &VerifyInputs<'_>,
 ) -> Result<UnboundReport, SnpError> {
-    // 1. The report is well-formed, of a known version, signed, nothing unknown in it (AMD 56860 §7.3).
+    // 1. The report is well-formed, of a known version, signed, with no unknown fields (AMD 56860 §7.3).
     let report = Report::parse(evidence.report)?;
 
     // 2. The certificate chains to an anchor for the kind of key that the report names: SIGNING_KEY (AMD 56860 §7.3), a
@@ -127,8 +130,8 @@ pub fn verify_unbound(
         return Err(SnpError::SignerKindMismatch { report: report.signer, certificate: vek.kind });
     }
 
-    // 4. Chain, certificate and report agree on the product line (T08): it decides how a TCB_VERSION is read
-    //    (AMD 56860 §2.2).
+    // 4. Chain, certificate and report agree on the product line (T08): it determines how a TCB_VERSION is
+    //    read (AMD 56860 §2.2).
     let product = product(&report, &vek, chain.product())?;
 
     // 5. The signature, over bytes 0 to 29Fh as received (AMD 56860 §7.3).
@@ -136,9 +139,9 @@ pub fn verify_unbound(
     let verified = key.verify_sig(report.signed(), &report.signature);
     verified.map_err(|_| unsigned(&report, &vek, product))?;
 
-    // 6. The certificate endorses the reported TCB: each TCB has a key of its own, so more or less is another key
-    //    (AMD 57230 §3.1). The TCBs (AMD 56860 §7.3) do not contradict each other: nothing runs below what is
-    //    reported or committed (T12).
+    // 6. The certificate endorses the reported TCB: each TCB has its own key, so a lower or higher one has
+    //    another key (AMD 57230 §3.1). The TCBs (AMD 56860 §7.3) do not contradict each other: the current
+    //    TCB is not below the reported or the committed one (T12).
     let tcbs = Tcbs::read(&report, product)?;
     tcbs.check(&vek)?;
 
@@ -148,7 +151,7 @@ pub fn verify_unbound(
     Ok(UnboundReport(claims(&report, &vek, &chain, tcbs, ids)?))
 }
 
-/// Why the signature does not verify: each chip has another key for each TCB.
+/// A more precise error for an invalid signature: each chip has another key for each TCB.
 fn unsigned(report: &Report<'_>, vek: &Vek<'_>, product: Product) -> SnpError {
     let named = || {
         let tcb = Tcb::parse(report.reported_tcb, product)?;
@@ -167,12 +170,13 @@ fn unsigned(report: &Report<'_>, vek: &Vek<'_>, product: Product) -> SnpError {
 
 fn product(report: &Report<'_>, vek: &Vek<'_>, chain: Option<Product>) -> Result<Product, SnpError> {
     let certificate = vek.product;
-    // An extra anchor names no product: the certificate alone does.
+    // An extra anchor names no product; then only the certificate does.
     if let Some(chain) = chain.filter(|chain| *chain != certificate) {
         return Err(SnpError::VekProductMismatch { chain, certificate });
     }
     let Some(cpuid) = report.cpuid else {
-        // AMD 56860 §7.3: version 2 names no processor. Milan's and Genoa's TCB have the same layout, Turin's has not.
+        // AMD 56860 §7.3: version 2 names no processor. Milan's and Genoa's TCB have the same layout, Turin's
+        // differs.
         return match certificate {
             Product::Milan | Product::Genoa => Ok(certificate),
             product @ Product::Turin => Err(SnpError::ProductUnproven { product }),
@@ -224,7 +228,7 @@ impl Tcbs {
 
 /// The chip in hex.
 struct Ids {
-    /// By the report; `None` where the host masks it.
+    /// The id in the report; `None` if the host masks it.
     reported: Option<String>,
     /// By its VCEK.
     certified: Option<String>,
@@ -245,7 +249,7 @@ fn chip_id(
     if reported == [0; 64] {
         return Ok(None);
     }
-    // Turin's ids have 8 bytes, zeros follow; a VLEK certifies no chip.
+    // Turin's ids have 8 bytes, padded with zeros; a VLEK is not for a particular chip.
     let length = if product == Product::Turin { 8 } else { 64 };
     let (id, padding) = reported.split_at(length);
     let matches = certified.is_none_or(|certified| certified == id);
@@ -288,7 +292,7 @@ fn claims(
         image_id: Hex(report.image_id()),
         report_id: Hex(report.report_id()),
         report_id_ma: Hex(report_id_ma),
-        // AMD 56860 §7.3: all ones where the guest has no migration agent.
+        // AMD 56860 §7.3: all ones if the guest has no migration agent.
         has_migration_agent: report_id_ma != [0xff; 32],
         id_key_digest: Hex(report.id_key_digest()),
         author_key_enabled: report.author_key_enabled,
@@ -310,8 +314,8 @@ fn claims(
     })
 }
 
-/// The advisory in force for a product line, if any. It concerns the processor, so that it holds
-/// whatever anchor the chain ends at (T11).
+/// The advisory in force for a product line, if any. It concerns the processor, so it applies whatever anchor
+/// the chain ends at (T11).
 const fn advisory(product: Product) -> Option<RootWithheld> {
     match product {
         Product::Milan => Some(RootWithheld::MilanSeedExtraction),

@@ -1,23 +1,25 @@
-//! Intel TDX: quotes, and the collateral that they are judged by.
+//! Intel TDX: quotes, and the collateral for their appraisal.
 //!
-//! Verification refuses what makes a quote unauthentic or a trust domain open to its host: debugging, profiling,
-//! migration, a foreign TDX module, a revoked TCB. How good the TCB is otherwise becomes claims, for policies to
-//! judge. A quote says nothing about whose VM it is, and its RTMRs mean something only under known firmware.
+//! Verification refuses a quote that is unauthentic, and a trust domain that its host can access: debugging,
+//! profiling, migration, a foreign TDX module, a revoked TCB. The TCB status is otherwise a claim, for
+//! policies to evaluate. A quote does not identify the VM's owner, and its RTMRs are meaningful only under
+//! known firmware.
 //!
-//! The platform's chain, the quoting enclave and the quote's signature are verified here, also without
-//! collateral. Collateral and TCB are dcap-qvl's to judge, over aws-lc.
+//! The platform's chain, the quoting enclave and the quote's signature are verified here, even without
+//! collateral. dcap-qvl appraises collateral and TCB, using aws-lc.
 //!
 //! DCAP API is "Intel TDX DCAP Quoting Library API", appendix; TDX module ABI the specification 348551-008; PCS API Intel's
 //! Provisioning Certification Service, version 4.
 //!
 //! Left out, and why:
-//! - MRSEAM and SEAMATTRIBUTES (DCAP API A.3.2) have no list here: the TDX module's identity is a part of the TCB info, and
-//!   appraised with it.
-//! - MRSIGNER, ISVPRODID and ISVSVN of the quoting enclave: the QE identity has them, and appraisal compares them.
-//! - XFAM, PKS, key locker and PERFMON give a trust domain more, and its host nothing: claims.
-//! - MRCONFIGID, MROWNER, MROWNERCONFIG: whoever creates the trust domain chooses them, so they are claims.
-//! - The header's user data (DCAP API A.3.1), a number of the platform's: the PCK certificate has its own.
-//! - MRTD has no list here: Google's endorsement, a baseline or a policy says which firmware is good.
+//! - MRSEAM and SEAMATTRIBUTES (DCAP API A.3.2): no list here, because the TDX module's identity is part of
+//!   the TCB info and appraised with it.
+//! - MRSIGNER, ISVPRODID and ISVSVN of the quoting enclave: appraisal compares them with the QE identity.
+//! - XFAM, PKS, key locker and PERFMON: they give the trust domain more features and its host no access.
+//!   Claims.
+//! - MRCONFIGID, MROWNER, MROWNERCONFIG: chosen by the creator of the trust domain, so they are claims.
+//! - The header's user data (DCAP API A.3.1), a platform id: the PCK certificate has its own.
+//! - MRTD: no list here; Google's endorsement, a baseline or a policy says which firmware is accepted.
 
 mod appraisal;
 pub(crate) mod cache;
@@ -64,18 +66,18 @@ use crate::field::at;
 use crate::hex_bytes::Hex;
 use crate::inputs::VerifyInputs;
 
-/// What the TCB is judged by.
+/// How the TCB is appraised.
 #[derive(Clone, Copy, Debug)]
 pub enum Appraisal<'a> {
-    /// The inputs' collateral for the platform.
+    /// With the inputs' collateral for the platform.
     Store,
     /// This collateral.
     Given(&'a TdxCollateral),
-    /// Not judged: the caller only wants to look.
+    /// Not at all: for inspection only.
     Waived,
 }
 
-/// An authentic quote of which nobody knows yet what it was made for.
+/// An authentic quote. What it was made for has not been checked yet.
 #[derive(Debug)]
 #[must_use]
 pub struct UnboundQuote(TdxClaims);
@@ -100,18 +102,18 @@ impl UnboundQuote {
     }
 }
 
-/// The quote without what follows it: the bytes that other evidence is bound to.
+/// The quote without the bytes after it: other evidence is bound to these bytes.
 ///
 /// # Errors
-/// When it is no well-formed quote, or more than zeros follow.
+/// When it is not a well-formed quote, or is followed by anything but zeros.
 pub fn cut(quote: &[u8]) -> Result<&[u8], QuoteError> {
     Ok(Quote::parse(quote)?.encoded)
 }
 
-/// The platform that a quote says it comes from: what to fetch collateral for.
+/// The platform that a quote names, unverified: for fetching its collateral.
 ///
 /// # Errors
-/// When quote or PCK certificate cannot be read.
+/// When the quote or its PCK certificate cannot be parsed.
 pub fn platform(quote: &[u8]) -> Result<Platform, TdxError> {
     Ok(PckChain::parse(Quote::parse(quote)?.pck_chain)?.platform)
 }
@@ -125,16 +127,16 @@ pub(crate) fn verify_quote(
     verify_parsed(quote, Appraisal::Store, inputs)?.bind(expected)
 }
 
-/// Verifies everything of a quote but what it was made for.
+/// Verifies everything about a quote except what it was made for.
 ///
 /// # Errors
-/// One variant for each reason to refuse.
+/// One variant for each reason.
 pub fn verify_unbound(
     quote: &[u8],
     appraisal: Appraisal<'_>,
     inputs: &VerifyInputs<'_>,
 ) -> Result<UnboundQuote, TdxError> {
-    // 1. The quote is well-formed, of a known version (DCAP API A.3, A.4), nothing but zeros after it.
+    // 1. The quote is well-formed, of a known version (DCAP API A.3, A.4), followed only by zeros.
     verify_parsed(&Quote::parse(quote)?, appraisal, inputs)
 }
 
@@ -143,19 +145,19 @@ fn verify_parsed(
     appraisal: Appraisal<'_>,
     inputs: &VerifyInputs<'_>,
 ) -> Result<UnboundQuote, TdxError> {
-    // 2. The trust domain is closed to its host, under a TDX module of Intel's: TDATTRIBUTES (DCAP API A.3.4) and
-    //    MRSIGNERSEAM (A.3.2; T15).
+    // 2. The host cannot access the trust domain, and the TDX module is Intel's: TDATTRIBUTES (DCAP API
+    //    A.3.4) and MRSIGNERSEAM (A.3.2; T15).
     check_trust_domain(quote)?;
 
     let cache = inputs.cache.tdx();
     p256::with(cache.signature_cache(), || {
-        // 3. The platform's certificate chains to an anchor, the one that ends the quote's own chain: certification data
-        //    of type 5 (DCAP API A.3.9; T10).
+        // 3. The platform's certificate chains to an anchor that is also the last certificate of the quote's
+        //    own chain: certification data of type 5 (DCAP API A.3.9; T10).
         let pck = cache.chain(quote.pck_chain)?;
         let chain = verify_chain(&pck, inputs)?;
         cache.keep(quote.pck_chain, &pck);
 
-        // 4. The platform's key signed the quoting enclave's report, which vouches for the attestation key
+        // 4. The platform's key signed the quoting enclave's report, which certifies the attestation key
         //    (DCAP API A.3.11).
         check_quoting_enclave(quote, &pck)?;
 
@@ -164,8 +166,8 @@ fn verify_parsed(
             return Err(TdxError::QuoteSignature);
         }
 
-        // 6. Intel's collateral is authentic and current; platform, module and quoting enclave have a TCB level
-        //    that is not revoked (PCS API, Get TDX TCB Info and Get TD QE Identity; T17, T18).
+        // 6. Intel's collateral is authentic and current; platform, module and quoting enclave have a TCB
+        //    level that is not revoked (PCS API, Get TDX TCB Info and Get TD QE Identity; T17, T18).
         let platform = pck.platform;
         let collateral = match appraisal {
             Appraisal::Store => {
@@ -180,7 +182,8 @@ fn verify_parsed(
     })
 }
 
-/// Attributes: TDX module ABI table 3.23. A bit of the group TUD, 0 to 7, marks a trust domain that its host can look into.
+/// Attributes: TDX module ABI table 3.23. A bit of the group TUD, 0 to 7, marks a trust domain that its host
+/// can access.
 fn check_trust_domain(quote: &Quote<'_>) -> Result<(), TdxError> {
     let attributes = quote.body.attributes();
     let bits = attributes.bits();
@@ -216,7 +219,8 @@ fn verify_chain(pck: &PckChain, inputs: &VerifyInputs<'_>) -> Result<VerifiedCha
         return Err(TdxError::UnknownRoot { root });
     }
     let chain = inputs.chain(&pck.leaf, &pck.issuers, Purpose::IntelPck)?;
-    // RFC 5280 §6.1.1 (d) makes an anchor of name and key; here the certificate in the quote is the anchor's as well.
+    // RFC 5280 §6.1.1 (d) defines an anchor by name and key; here the quote's certificate must be the
+    // anchor's certificate.
     if chain.anchor() == root { Ok(chain) } else { Err(TdxError::UnknownRoot { root }) }
 }
 
@@ -229,7 +233,8 @@ fn check_quoting_enclave(quote: &Quote<'_>, pck: &PckChain) -> Result<(), TdxErr
     if flags & 2 != 0 {
         return Err(TdxError::QeDebug);
     }
-    // DCAP API A.3.11: SHA-256(attestation key || authentication data) || 32 zeros; dcap-qvl takes 32 bytes of the latter.
+    // DCAP API A.3.11: SHA-256(attestation key || authentication data) || 32 zeros; dcap-qvl requires
+    // authentication data of 32 bytes.
     let mut bound = digest::Context::new(&digest::SHA256);
     bound.update(quote.attestation_key);
     bound.update(quote.qe_authentication);
@@ -243,7 +248,7 @@ fn claims(quote: &Quote<'_>, pck: &PckChain, chain: &VerifiedChain, tcb: Option<
     let body = &quote.body;
     TdxClaims {
         root: chain.root(),
-        // Appraisal demands a current CRL for every certificate.
+        // Appraisal requires a current CRL for every certificate.
         revocation: if tcb.is_some() { Revocation::Fresh } else { chain.revocation() },
         tcb,
         quote_version: quote.version,
@@ -272,5 +277,5 @@ fn claims(quote: &Quote<'_>, pck: &PckChain, chain: &VerifiedChain, tcb: Option<
 const PROFILING: u64 = 0b111 << 4;
 /// SERVTD_EXT (TDX module ABI table 3.23).
 const SERVICE_TD_EXTENSION: u64 = 1 << 17;
-/// What verifiers have to refuse: bits 1 to 3, 7 to 15, 23 to 26, 32 to 61.
+/// Bits that verifiers must refuse: 1 to 3, 7 to 15, 23 to 26, 32 to 61.
 const RESERVED: u64 = 0b111 << 1 | 0x1ff << 7 | 0xf << 23 | ((1 << 30) - 1) << 32;

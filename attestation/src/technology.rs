@@ -1,10 +1,11 @@
-//! The confidential-computing technology of a VM, which logs, reports and tokens name.
+//! The confidential-computing technology of a VM, according to logs, reports and tokens.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Confidential-computing technology. In `GCE NonHostInfo`, by its byte, it is asserted by Google, of any VM on its hosts.
+/// Confidential-computing technology. The byte in `GCE NonHostInfo` is asserted by Google, for any VM on its
+/// hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Technology {
@@ -21,7 +22,7 @@ pub enum Technology {
 }
 
 impl Technology {
-    /// The technology of a `GCE NonHostInfo` byte. The order of the numbers says nothing about strength.
+    /// The technology of a `GCE NonHostInfo` byte. A higher number does not mean stronger.
     #[must_use]
     pub const fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {

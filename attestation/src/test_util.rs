@@ -1,7 +1,7 @@
 //! Builders of evidence signed by throw-away roots.
 //!
-//! They only add: no check of the verifier knows of them, and the roots they sign with have to be
-//! given as extra anchors, which only ever give the root `extra`.
+//! They only add: the verifier has no special case for them. Their roots must be configured as extra anchors,
+//! which only ever give the root `extra`.
 
 pub mod ca;
 pub mod efi;

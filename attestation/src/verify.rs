@@ -1,12 +1,13 @@
-//! The verifier: evidence, and what it has to be bound to, in; claims or one refusal out.
+//! Verifies evidence against its expected binding; returns claims or one exact error.
 //!
-//! The verifier of the background-check model (RFC 9334 §5.2). Cheap checks come before expensive ones, so that a flood
-//! costs the sender more than the broker. All pieces have to be good: there is no partial result.
+//! The verifier of the background-check model (RFC 9334 §5.2). Cheap checks come before expensive ones, so
+//! that a flood costs the sender more than the broker. All pieces must verify: there is no partial result.
 //!
 //! Left out, and why:
-//! - The time in evidence, the TPM's clock for one: the nonce shows that evidence is fresh (RFC 9334 §10.2).
-//! - Reset and restart counters against earlier evidence: nothing is kept of a VM between requests; they are claims.
-//! - Reference values (RFC 9334 §8.3): what was measured is a claim, which policies appraise.
+//! - Times in evidence, such as the TPM's clock: the nonce proves freshness (RFC 9334 §10.2).
+//! - Reset and restart counters against earlier evidence: no state of a VM is kept between requests; they are
+//!   claims.
+//! - Reference values (RFC 9334 §8.3): measurements are claims, which policies appraise.
 
 pub(crate) mod endorsements;
 mod error;
@@ -54,10 +55,10 @@ use crate::vtpm::Selection;
 use crate::vtpm::VtpmError;
 use crate::withheld::Withheld;
 
-/// Verifies evidence that was made for `bound` and nothing else.
+/// Verifies evidence that must be bound to `bound`.
 ///
 /// # Errors
-/// One variant for each reason to refuse.
+/// One variant for each reason.
 pub fn verify(
     evidence: &Evidence,
     bound: BoundRequest,
@@ -66,21 +67,23 @@ pub fn verify(
     verify_with(evidence, bound, inputs, |_| Ok(()))
 }
 
-/// As [`verify`], and asks `gate` in between whether to go on, once.
+/// As [`verify`], but calls `gate` once in between, which decides whether to continue.
 ///
-/// `gate` gets the instance as soon as the AK certificate has been verified, before any signature of the
-/// VM's own; `None` where the evidence names no instance. A certificate is no secret: whoever has seen it can
-/// show it. So a gate may turn strangers away, but what it counts against an instance may be somebody else's doing.
+/// `gate` gets the instance as soon as the AK certificate has been verified, before any signature of the VM
+/// itself; `None` if the evidence names no instance. A certificate is public: anyone who has seen it can send
+/// it. So a gate may turn requests away, but must not count them against the instance, since they may be
+/// someone else's.
 ///
 /// # Errors
-/// Those of [`verify`], and whatever `gate` says.
+/// Those of [`verify`] and of `gate`.
 pub fn verify_with<E: From<VerifyError>>(
     evidence: &Evidence,
     bound: BoundRequest,
     inputs: &VerifyInputs<'_>,
     gate: impl FnOnce(Option<&Instance>) -> Result<(), E>,
 ) -> Result<VerifiedClaims, E> {
-    // 1. Sizes, before anything is parsed; at least one piece, one hardware report at most: a VM has one processor vendor.
+    // 1. Sizes, before anything is parsed; at least one piece, and at most one hardware report, since a VM
+    //    has one processor vendor.
     evidence.check_sizes().map_err(VerifyError::from)?;
     let unverified = UnverifiedEvidence::of(evidence)?;
 
@@ -91,8 +94,8 @@ pub fn verify_with<E: From<VerifyError>>(
         check_quote_binding(quote, &bound, unverified.hardware.as_ref())?;
     }
 
-    // 3. The attestation key is certified, or the token is Google's and for this request (RFC 9711 §4.1); its owner is
-    // authorised (T02, T07, T44).
+    // 3. The attestation key is certified, or the token is Google's and for this request (RFC 9711 §4.1); its
+    //    instance is admitted by `gate` (T02, T07, T44).
     let key = quote.as_ref().map(|quote| quote.certified_key(inputs)).transpose();
     let key = key.map_err(VerifyError::from)?;
     let mut withheld = Vec::new();
@@ -101,13 +104,13 @@ pub fn verify_with<E: From<VerifyError>>(
     gate(key.as_ref().map_or(of_token, CertifiedKey::instance))?;
 
     // 4. The hardware report is for this request and commits to the attestation key (T01, T05): REPORT_DATA
-    // (AMD 56860 §7.3) or REPORTDATA (DCAP API A.3.2). Neither vendor's report names a TPM by itself.
+    //    (AMD 56860 §7.3) or REPORTDATA (DCAP API A.3.2). Neither vendor's report identifies a TPM by itself.
     let ak = key.as_ref().map(|key| key.spki().to_vec());
     if let Some(hardware) = &unverified.hardware {
         hardware.check_binding(&bound, ak.as_deref())?;
     }
 
-    // 5. to 9. The pieces themselves, and that they are of one VM (composite device, RFC 9334 §3.3).
+    // 5. to 9. The pieces themselves, and that they are from one VM (composite device, RFC 9334 §3.3).
     let mut claims = Claims { google_token, withheld, ..Claims::default() };
     verify_evidence(
         quote.zip(key),
@@ -133,14 +136,16 @@ impl<'e> UnverifiedEvidence<'e> {
         let (vtpm, token) = (evidence.vtpm.as_ref(), evidence.google_token.as_ref());
         match (vtpm, &hardware, token) {
             (None, None, None) => Err(VerifyError::NoEvidence),
-            // Nothing in a token names the hardware report, and nothing in the report names the instance.
+            // Nothing in a token identifies the hardware report, and nothing in the report identifies the
+            // instance.
             (None, Some(_), Some(_)) => Err(VerifyError::Unlinked { kind: EvidenceKind::GoogleToken }),
             _ => Ok(Self { vtpm, hardware, token }),
         }
     }
 
-    /// The token's claims. Beside a vTPM a token whose claims this version does not understand is as good as absent: an
-    /// attacker could leave it out, and Google may give a claim another form for a whole fleet at once (T52).
+    /// The token's claims. Beside a vTPM, a token with claims that this version does not understand counts as
+    /// absent: an attacker could have omitted it, and Google may change the form of a claim for a whole fleet
+    /// at once (T52).
     fn google_token(
         &self,
         bound: &BoundRequest,
@@ -167,7 +172,7 @@ fn verify_evidence(
     inputs: &VerifyInputs<'_>,
     claims: &mut Claims,
 ) -> Result<(), VerifyError> {
-    // 5. The quote is signed and covers exactly the PCRs that count (TPM 2.0 Part 3 §18.4; T03).
+    // 5. The quote is signed and covers exactly the required PCRs (TPM 2.0 Part 3 §18.4; T03).
     let quote = quote.map(|(quote, key)| quote.verify(key, Selection::Exact)).transpose()?;
 
     // 6. The hardware report, with the log of its own registers (UEFI 2.10 §38.4) and Google's endorsement of the firmware.
@@ -175,17 +180,19 @@ fn verify_evidence(
         hardware.verify(bound, ak, inputs, claims)?;
     }
 
-    // 7. The firmware log is that of the quoted PCRs (PFP 1.06 §10; T22 to T26).
+    // 7. The firmware log matches the quoted PCRs (PFP 1.06 §10; T22 to T26).
     claims.vtpm = quote.map(|quote| quote.claims(inputs, &mut claims.withheld)).transpose()?;
 
-    // 8. All that name a technology name the same one (T01): the hardware, the log's `GCE NonHostInfo`, the token's `hwmodel`.
+    // 8. All pieces that name a technology name the same one (T01): the hardware, the log's `GCE
+    //    NonHostInfo`, the token's `hwmodel`.
     claims.technology = agreed_technology(hardware.map(Hardware::technology), claims)?;
 
-    // 9. All that name an instance name the same one (T01): by project number and instance id, since names are used again.
+    // 9. All pieces that name an instance name the same one (T01): by project number and instance id, since
+    //    names are reused.
     check_instance(claims)
 }
 
-/// The hardware's own, or Google's word; where there are several, they agree.
+/// The hardware's own technology, or the one that Google asserts; all of them must agree.
 fn agreed_technology(
     hardware: Option<Technology>,
     claims: &Claims,
@@ -210,7 +217,7 @@ fn check_instance(claims: &Claims) -> Result<(), VerifyError> {
     let (Some(vtpm), Some(token)) = (&claims.vtpm, &claims.google_token) else { return Ok(()) };
     let certified = vtpm.instance.as_ref().map(Instance::id);
     let stated = token.instance.as_ref().map(Instance::id);
-    // Without both names there is no link at all.
+    // Without both names nothing links the two.
     if certified.is_none() || certified != stated {
         return Err(VerifyError::InstanceMismatch { certified, stated });
     }

@@ -1,21 +1,22 @@
-//! The vTPM of a GCE instance: AK certificate, quote, PCRs and firmware log as one.
+//! The vTPM of a GCE instance: AK certificate, quote, PCRs and firmware log together.
 //!
 //! Guarantees: the quote is signed by a key that a trusted CA certified as an attestation key, made from
-//! GCE's template in the endorsement hierarchy; the PCR values are those it covers; the log is theirs. What
-//! the quote was made for is the caller's to compare, before anything else. Does not guarantee anything
-//! against Google's host, which runs the vTPM.
+//! GCE's template in the endorsement hierarchy; the PCR values are the quoted ones; the log matches them. The
+//! caller must compare the quote's `extraData` first. Guarantees nothing against Google's host, which runs
+//! the vTPM.
 //!
 //! TPM 2.0 Parts 1 to 3 are those of the TCG's Library Specification, revision 1.59.
 //!
 //! Left out, and why:
-//! - The endorsement key and TPM2_ActivateCredential (TPM 2.0 Part 3 §12.5): they serve to certify an attestation key, and
-//!   Google has certified this one.
-//! - `firmwareVersion` (TPM 2.0 Part 2 §10.12.12): a number of the vendor's without a public meaning on GCE.
-//! - Clock, resetCount and restartCount (TPM 2.0 Part 2 §10.11.1) are claims and decide nothing here: for freshness there
-//!   is the nonce.
-//! - `instance_info` of go-tpm-tools' `attest.proto`: nobody signed it. The instance is read from the certificate alone.
-//! - Extended key usage of the AK: the current hierarchy's certificates have none, and webpki has checked it where there is
-//!   one (RFC 5280 §4.2.1.12).
+//! - The endorsement key and TPM2_ActivateCredential (TPM 2.0 Part 3 §12.5): they are used to certify an
+//!   attestation key, and Google has already certified this one.
+//! - `firmwareVersion` (TPM 2.0 Part 2 §10.12.12): a vendor's number without a public meaning on GCE.
+//! - Clock, resetCount and restartCount (TPM 2.0 Part 2 §10.11.1): claims, not checked here; the nonce proves
+//!   freshness.
+//! - `instance_info` of go-tpm-tools' `attest.proto`: unsigned. The instance is read only from the
+//!   certificate.
+//! - Extended key usage of the AK: the current hierarchy's certificates have none, and webpki checks it if
+//!   present (RFC 5280 §4.2.1.12).
 
 pub(crate) mod ak;
 mod attest;
@@ -65,7 +66,7 @@ use crate::event_log::UserspaceLog;
 use crate::inputs::VerifyInputs;
 use crate::withheld::Withheld;
 
-/// Evidence whose quote has been parsed: nothing in it has been verified.
+/// Evidence with a parsed quote. Nothing in it has been verified.
 pub(crate) struct ReadQuote<'a> {
     evidence: &'a VtpmEvidence,
     attest: Attest<'a>,
@@ -78,7 +79,7 @@ pub(crate) struct CertifiedKey {
     key: Arc<AttestationKey>,
 }
 
-/// A quote under a certified key over exactly the PCR values that were given.
+/// A verified quote under a certified key, over exactly the given PCR values.
 pub(crate) struct SignedQuote<'a> {
     quote: ReadQuote<'a>,
     key: CertifiedKey,
@@ -93,12 +94,12 @@ impl<'a> ReadQuote<'a> {
         Ok(Self { evidence, attest, signature })
     }
 
-    /// What the guest had the quote made for: `extraData`, the caller's `qualifyingData` (TPM 2.0 Part 3 §18.4).
+    /// What the quote was made for: `extraData`, the caller's `qualifyingData` (TPM 2.0 Part 3 §18.4).
     pub(crate) const fn extra_data(&self) -> &'a [u8] {
         self.attest.extra_data
     }
 
-    /// The key's certificate: its chain, and that it is an attestation key's (T02).
+    /// Verifies the key's certificate: its chain, and that it is an attestation key's (T02).
     pub(crate) fn certified_key(&self, inputs: &VerifyInputs<'_>) -> Result<CertifiedKey, VtpmError> {
         let chain = self.chain(inputs)?;
         if let Some(key) = inputs.cache.keys.get(&chain.leaf_digest()) {
@@ -109,8 +110,8 @@ impl<'a> ReadQuote<'a> {
         Ok(CertifiedKey { chain, key })
     }
 
-    /// The chain of the AK certificate. Issuing CAs that came along and are of no use count as absent, and an issuer
-    /// that is missing is named.
+    /// Verifies the chain of the AK certificate. Unusable issuing CAs that came along count as absent, and a
+    /// missing issuer is reported.
     fn chain(&self, inputs: &VerifyInputs<'_>) -> Result<VerifiedChain, VtpmError> {
         let certificates = readable(&self.evidence.ca_certificates);
         let verify = |certificates: &[Vec<u8>]| {
@@ -131,18 +132,19 @@ impl<'a> ReadQuote<'a> {
         }
     }
 
-    /// The signature, and what it covers.
+    /// Verifies the signature and what it covers.
     pub(crate) fn verify(
         self,
         key: CertifiedKey,
         selection: Selection,
     ) -> Result<SignedQuote<'a>, VtpmError> {
-        // 1. Exactly the PCRs that count, and their values (TPM 2.0 Part 2 §10.12.4; T03, T26). Cheap, so it comes first.
+        // 1. Exactly the required PCRs, and their values (TPM 2.0 Part 2 §10.12.4; T03, T26). Cheap, so it
+        //    comes first.
         let hash = self.signature.hash();
         pcrs::check(&self.attest, &self.evidence.pcrs, hash, selection)?;
-        // 2. The key is the one that GCE's template makes in the endorsement hierarchy: qualifiedSigner is the key's
-        //    Qualified Name (TPM 2.0 Part 2 §10.12.12). The certificate alone does not say that the key is restricted, and
-        //    a key that is not would sign a made-up quote.
+        // 2. The key was made from GCE's template in the endorsement hierarchy: qualifiedSigner is the key's
+        //    Qualified Name (TPM 2.0 Part 2 §10.12.12). The certificate alone does not say that the key is
+        //    restricted, and an unrestricted key would sign a forged quote.
         if !key.key.is_qualified_signer(self.attest.qualified_signer, hash) {
             return Err(VtpmError::QualifiedSignerMismatch);
         }
@@ -153,7 +155,7 @@ impl<'a> ReadQuote<'a> {
 }
 
 impl CertifiedKey {
-    /// Whose VM it is; `None` where the certificate does not identify a production instance.
+    /// The instance; `None` if the certificate does not identify a production instance.
     pub(crate) fn instance(&self) -> Option<&Instance> {
         self.key.instance.as_ref()
     }
@@ -165,8 +167,8 @@ impl CertifiedKey {
 }
 
 impl SignedQuote<'_> {
-    /// Holds the firmware log, and the userspace log where there is one, against the quoted PCRs. An unusable userspace
-    /// log is as good as absent.
+    /// Compares the firmware log, and the userspace log if there is one, with the quoted PCRs. An unusable
+    /// userspace log counts as absent.
     pub(crate) fn claims(
         self,
         inputs: &VerifyInputs<'_>,
@@ -212,5 +214,5 @@ impl SignedQuote<'_> {
     }
 }
 
-/// PCRs that hold a part of the firmware's log. PCR 15 has none.
+/// PCRs with a part of the firmware's log. PCR 15 has none.
 const FIRMWARE_PCRS: [u8; 14] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14];

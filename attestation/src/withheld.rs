@@ -1,13 +1,13 @@
-//! Claims that are absent although the evidence held something for them, with the reason.
+//! Claims that are absent although the evidence held data for them, with the reason.
 //!
-//! An attacker can leave an optional part of the evidence out, so refusing an imperfect one gains nothing: the claims that
-//! would have come from it are absent instead, and the reason is kept for `verify`, `explain` and `policy test`.
+//! An attacker can omit an optional part of the evidence, so refusing a flawed one gains nothing: its claims
+//! are absent instead, and the reason is kept for `verify`, `explain` and `policy test`.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// A claim that is absent, and why.
+/// An absent claim and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Withheld {
     /// The claim as policies name it below `principal`: `sev_snp.endorsement`, `vtpm.command_line`. In a
@@ -27,7 +27,7 @@ impl Withheld {
     }
 }
 
-/// Where policies find the claims of a boot log.
+/// The place of a boot log's claims in policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BootClaims {
     /// The vTPM's log.

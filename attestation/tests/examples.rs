@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! Runs the examples and checks their output.
 
 #[path = "../examples/verify_report.rs"]
 #[expect(dead_code, reason = "`main` is for the command line")]
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use vouchsafe_attestation::{Revocation, Root};
 
-/// 2026-04-01, within the validity of the certificate.
+/// 2026-04-01: the certificate is valid.
 const NOW: &str = "1775001600";
 
 fn arguments(report: &Path, folder: &Path) -> Vec<String> {

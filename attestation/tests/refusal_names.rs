@@ -1,4 +1,4 @@
-//! What the verifier calls its refusals is in `attestation/vectors/refusal-names.txt`, which records rely on.
+//! The verifier's refusal names are in `attestation/vectors/refusal-names.txt`; records depend on them.
 
 use vouchsafe_attestation::VerifyError;
 use vouchsafe_attestation::chain::ChainError;

@@ -30,7 +30,7 @@ pub enum TokenError {
         limit: usize,
     },
     /// Not a JWS in compact form.
-    #[error("a token has three parts, this one {found}")]
+    #[error("a token must have three parts, not {found}")]
     PartCount {
         /// Number of parts, counted up to four.
         found: usize,

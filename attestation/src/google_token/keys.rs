@@ -46,7 +46,7 @@ pub enum TokenKeysError {
     #[error("not a JSON Web Key Set")]
     NotAKeySet,
     /// A member occurs twice.
-    #[error("{name:?} is there twice")]
+    #[error("{name:?} occurs twice")]
     DuplicateMember {
         /// Its name.
         name: String,

@@ -9,35 +9,35 @@ use super::image::EfiImage;
 use super::image::ImageError;
 use super::utf16;
 
-/// Why nothing can be said about a unified kernel image.
+/// Why measurements of a unified kernel image cannot be predicted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnifiedError {
-    /// The file is no image.
+    /// The file is not an EFI image.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The kernel in it is no image.
+    /// The kernel in it is not an EFI image.
     #[error("section .linux: {0}")]
     Kernel(ImageError),
-    /// There is no kernel in it.
+    /// It contains no kernel.
     #[error("there is no section .linux: not a unified kernel image")]
     NotUnified,
-    /// A section that the stub reads is there twice.
-    #[error("section {name} is there twice")]
+    /// A section that the stub reads occurs twice.
+    #[error("section {name} occurs twice")]
     SecondSection {
         /// Its name.
         name: &'static str,
     },
-    /// In memory a section is longer than the file has it.
-    #[error("section {name} is not wholly in the file")]
+    /// A section is longer in memory than in the file.
+    #[error("section {name} is longer in memory than in the file")]
     SectionNotInFile {
         /// Its name.
         name: &'static str,
     },
-    /// The stub is older than systemd 252, or another one: it measures no sections.
+    /// The stub is older than systemd 252, or not systemd's: it measures no sections.
     #[error("its stub is not that of systemd 252 or later")]
     OtherStub,
-    /// Which of the alternatives counts is decided at boot.
-    #[error("section {name} makes the boot depend on the machine or on what is chosen")]
+    /// The boot selects one of several alternatives.
+    #[error("section {name} makes the boot depend on the machine or on a selection")]
     Alternatives {
         /// Its name.
         name: &'static str,
@@ -50,7 +50,7 @@ pub struct UnifiedBoot<'a> {
     image: EfiImage<'a>,
     kernel: Digest32,
     sections: Vec<(&'static str, &'a [u8])>,
-    /// Version of systemd that the stub is of, where it says so.
+    /// Version of the systemd stub, if it contains one.
     stub: Option<u32>,
 }
 
@@ -72,7 +72,7 @@ impl<'a> UnifiedBoot<'a> {
             }
             sections.push((name, content.ok_or(UnifiedError::SectionNotInFile { name })?));
         }
-        // The stub passes over sections without content.
+        // The stub ignores sections without content.
         sections.retain(|(_, content)| !content.is_empty());
         let has = |name: &str| sections.iter().any(|(other, _)| *other == name);
         if !has(LINUX) {
@@ -81,8 +81,8 @@ impl<'a> UnifiedBoot<'a> {
         if let Some(name) = ALTERNATIVES.into_iter().find(|name| has(name)) {
             return Err(UnifiedError::Alternatives { name });
         }
-        // Versions of the stub differ in the sections that they know. Each carries the names of those it does, and
-        // measures in the order of SECTIONS, which was only ever added to.
+        // Versions of the stub differ in the sections that they know. Each contains the names of those it
+        // knows, and measures in the order of SECTIONS, to which later versions only add.
         let knows = |name: &str| stub.iter().any(|content| contains(content, name));
         if !knows(LINUX) || !knows(PCR_SIGNATURE) {
             return Err(UnifiedError::OtherStub);
@@ -96,7 +96,7 @@ impl<'a> UnifiedBoot<'a> {
         Ok(Self { image, kernel, sections, stub })
     }
 
-    /// What a boot from it will measure, where the boot entry gives it no options of its own.
+    /// Predicts the measurements of a boot whose boot entry adds no options.
     #[must_use]
     pub fn reference_values(&self) -> ReferenceValues {
         let mut values = ReferenceValues::default();
@@ -105,7 +105,8 @@ impl<'a> UnifiedBoot<'a> {
         if measures_kernel {
             values.add(4, Component::KernelImage, self.kernel);
         }
-        // systemd-stub(7): name with its NUL, then content; never the signatures of PCR 11 themselves.
+        // systemd-stub(7): name with its NUL, then content; the signatures for PCR 11 itself are never
+        // measured.
         for (name, content) in self.sections.iter().filter(|(name, _)| *name != PCR_SIGNATURE) {
             let name = (*name).to_owned();
             let digest = Digest32::of_parts(&[name.as_bytes(), b"\0"]);
@@ -138,7 +139,7 @@ impl<'a> UnifiedBoot<'a> {
         }
     }
 
-    /// What the kernel's EFI stub is handed: options and initrd. Whether both are known.
+    /// What the kernel's EFI stub gets: options and initrd. Returns whether both are known.
     fn add_kernel_events(&self, values: &mut ReferenceValues) -> bool {
         let options = self.content(".cmdline").map(load_options);
         match options {
@@ -156,7 +157,7 @@ impl<'a> UnifiedBoot<'a> {
         matches!(options, Some(Some(_))) && composed.is_none()
     }
 
-    /// Why the initrd that the kernel measures is not the section: the stub may add files to it.
+    /// Why the initrd that the kernel measures differs from the section: the stub may add files to it.
     fn composed_initrd(&self) -> Option<&'static str> {
         let adds = |names: &[&str]| names.iter().any(|name| self.has(name));
         match self.stub {
@@ -177,8 +178,8 @@ impl<'a> UnifiedBoot<'a> {
     }
 }
 
-/// The command line as systemd-stub hands it on: UTF-16 with a NUL, control characters as spaces, none at the end.
-/// `None` where versions differ in what they make of it.
+/// The command line as systemd-stub passes it: UTF-16 with a NUL, control characters replaced by spaces,
+/// trailing ones stripped. `None` if versions differ for this text.
 fn load_options(section: &[u8]) -> Option<Vec<u8>> {
     let text = section.split(|byte| *byte == 0).next().unwrap_or_default();
     let text = std::str::from_utf8(text).ok()?;
@@ -192,7 +193,7 @@ fn load_options(section: &[u8]) -> Option<Vec<u8>> {
     Some(options)
 }
 
-/// The version in `systemd-stub 257.7-1`, which the stub has in a section of its own.
+/// The version in a text such as `systemd-stub 257.7-1`, which the stub has in a section of its own.
 fn stub_version(content: &[u8]) -> Option<u32> {
     let at = content.windows(STUB_MAGIC.len()).position(|window| window == STUB_MAGIC)?;
     let rest = content.get(at + STUB_MAGIC.len()..)?;
@@ -200,25 +201,26 @@ fn stub_version(content: &[u8]) -> Option<u32> {
     std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()
 }
 
-/// Whether the stub's own data has this name as a text.
+/// Whether the stub's own data contains this name as text.
 fn contains(content: &[u8], name: &str) -> bool {
     let text = [name.as_bytes(), b"\0"].concat();
     content.windows(text.len()).any(|window| window == text)
 }
 
 const STUB_MAGIC: &[u8] = b"#### LoaderInfo: systemd-stub ";
-/// Up to this version the firmware loads and measures the kernel.
+/// The last version with which the firmware loads and measures the kernel.
 const KERNEL_MEASURED: u32 = 257;
-/// From this version on the stub loads it by itself.
+/// Since this version the stub loads the kernel itself.
 const KERNEL_NOT_MEASURED: u32 = 262;
-/// From this version on the initrd gets the os-release.
+/// Since this version the initrd contains the os-release.
 const RELEASE_IN_INITRD: u32 = 257;
-/// From this version on the initrd gets a secret of the machine.
+/// Since this version the initrd contains a secret of the machine.
 const SECRET_IN_INITRD: u32 = 261;
 const LINUX: &str = ".linux";
 const PCR_SIGNATURE: &str = ".pcrsig";
 
-/// What the stub reads, in the order in which it measures (UAPI.5, "UKI TPM PCR Measurements").
+/// The sections that the stub reads, in the order in which it measures them (UAPI.5, "UKI TPM PCR
+/// Measurements").
 const SECTIONS: [&str; 15] = [
     LINUX,
     ".osrel",
@@ -236,7 +238,7 @@ const SECTIONS: [&str; 15] = [
     ".hwids",
     ".efifw",
 ];
-/// Sections of which the boot picks.
+/// Sections among which the boot selects.
 const ALTERNATIVES: [&str; 4] = [".profile", ".dtbauto", ".hwids", ".efifw"];
 
 const APPLICATIONS: &str = "the firmware starts the image itself and measures it into PCR 4";

@@ -1,4 +1,4 @@
-//! What an SNP report says, once its signature and endorsement have been verified.
+//! The claims of a verified SNP report.
 
 use serde::Serialize;
 use serde::Serializer;
@@ -16,10 +16,10 @@ use crate::launch::claims::LaunchEndorsement;
 
 /// Claims of a verified SNP report.
 ///
-/// Debug, migration, privilege level and firmware are claims, not conditions: policies judge them.
+/// Debug, migration, privilege level and firmware are claims, not conditions: policies evaluate them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SnpClaims {
-    /// Who vouches for the report; absent while a shipped advisory withholds it.
+    /// The root of the endorsement chain; absent while a built-in advisory withholds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<Root>,
     /// Why no root is claimed.
@@ -27,10 +27,10 @@ pub struct SnpClaims {
     pub root_withheld: Option<RootWithheld>,
     /// How current the revocation data of the endorsement chain is.
     pub revocation: Revocation,
-    /// The CRLs that it would take for `fresh`.
+    /// The CRLs that are missing for `fresh`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_crls: Vec<MissingCrl>,
-    /// Who issues the CRLs that this rests on, encoded Names.
+    /// Issuers of the CRLs that this is based on, encoded Names.
     #[serde(skip)]
     pub crl_issuers: Vec<Vec<u8>>,
     /// Product line of the processor.
@@ -44,15 +44,15 @@ pub struct SnpClaims {
     pub csp_id: Option<String>,
     /// SHA-256 of the certificate of the key that signed the report.
     pub vek_digest: Digest32,
-    /// Until when the endorsement chain is valid.
+    /// End of validity of the endorsement chain.
     pub endorsement_not_after: UnixTime,
     /// Guest policy.
     pub policy: GuestPolicy,
-    /// Privilege level that asked for the report.
+    /// Privilege level that requested the report.
     pub vmpl: u32,
     /// Launch measurement.
     pub measurement: Digest48,
-    /// Google's signed word that `measurement` is its firmware.
+    /// Google's verified endorsement that `measurement` is its firmware.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endorsement: Option<LaunchEndorsement>,
     /// The guest's own 64 bytes.
@@ -63,7 +63,7 @@ pub struct SnpClaims {
     pub family_id: Hex<16>,
     /// Image id of the ID block.
     pub image_id: Hex<16>,
-    /// Id of this guest for its life.
+    /// Id of this guest instance, constant for its lifetime.
     pub report_id: Hex<32>,
     /// Report id of the migration agent, all ones if there is none.
     pub report_id_ma: Hex<32>,
@@ -77,32 +77,33 @@ pub struct SnpClaims {
     pub author_key_digest: Hex<48>,
     /// Security version of the guest in its ID block.
     pub guest_svn: u32,
-    /// Firmware that runs now.
+    /// Current firmware.
     pub current_tcb: Tcb,
-    /// Firmware that the report is endorsed for.
+    /// Firmware that the report is signed for.
     pub reported_tcb: Tcb,
-    /// Firmware below which the host cannot go back.
+    /// Firmware below which the host cannot roll back.
     pub committed_tcb: Tcb,
     /// Firmware at the guest's launch.
     pub launch_tcb: Tcb,
-    /// Version of the firmware that runs now.
+    /// Version of the current firmware.
     pub current_version: FirmwareVersion,
     /// Version of the committed firmware.
     pub committed_version: FirmwareVersion,
-    /// Whether the running firmware is not committed: the host may go back.
+    /// Whether the current firmware is not committed, so that the host can roll back.
     pub provisional: bool,
     /// State of the platform.
     pub platform: PlatformInfo,
     /// Mitigations verified at launch; report version 5.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "mask")]
     pub launch_mitigations: Option<u64>,
-    /// Mitigations verified now; report version 5.
+    /// Current mitigations; report version 5.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "mask")]
     pub current_mitigations: Option<u64>,
-    /// Chip, 64 bytes (Turin: 8) in hex; absent where the host masks it.
+    /// Chip id, 64 bytes (Turin: 8) in hex; absent if the host masks it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chip_id: Option<String>,
-    /// Chip by its VCEK's `hwID`, in hex, also where the report masks it; absent for a VLEK, which certifies none.
+    /// Chip id from its VCEK's `hwID`, in hex, also if the report masks it; absent for a VLEK, which is not
+    /// for a particular chip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hardware_id: Option<String>,
     /// Family, model and stepping; report version 3 and later.
@@ -110,7 +111,7 @@ pub struct SnpClaims {
     pub cpuid: Option<Cpuid>,
 }
 
-/// As policies see it: sixteen hexadecimal digits. JSON numbers are not exact up there.
+/// Sixteen hex digits, as policies see it: JSON numbers of this size are not exact.
 fn mask<S: Serializer>(mask: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     match mask {
         Some(mask) => serializer.collect_str(&format_args!("{mask:016x}")),
@@ -118,12 +119,12 @@ fn mask<S: Serializer>(mask: &Option<u64>, serializer: S) -> Result<S::Ok, S::Er
     }
 }
 
-/// Why authentic claims come without a root.
+/// Why authentic claims have no root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RootWithheld {
-    /// The root seed of Milan processors can be extracted in software (arXiv 2605.12990): any Milan
-    /// report can be forged, whatever its chain ends at.
+    /// The root seed of Milan processors can be extracted in software (arXiv 2605.12990): any Milan report
+    /// can be forged, whatever root its chain has.
     MilanSeedExtraction,
 }
 
@@ -131,7 +132,7 @@ pub enum RootWithheld {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignerKind {
-    /// Of one chip.
+    /// The key of one chip.
     Vcek,
     /// Loaded by a cloud provider.
     Vlek,
@@ -140,15 +141,15 @@ pub enum SignerKind {
 /// Guest policy, fixed at launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct GuestPolicy {
-    /// Least minor version of the firmware's interface.
+    /// Minimum minor version of the firmware's interface.
     pub abi_minor: u8,
-    /// Least major version of the firmware's interface.
+    /// Minimum major version of the firmware's interface.
     pub abi_major: u8,
     /// SMT is allowed.
     pub smt: bool,
     /// A migration agent is allowed.
     pub migration_agent: bool,
-    /// The host may debug the guest: it has no secrets from it.
+    /// The host may debug the guest, and so read its secrets.
     pub debug: bool,
     /// The guest may run on one socket only.
     pub single_socket: bool,
@@ -160,7 +161,7 @@ pub struct GuestPolicy {
     pub rapl_dis: bool,
     /// Ciphertext hiding is required.
     pub ciphertext_hiding: bool,
-    /// Moving and swapping of guest pages by the host is off.
+    /// Moving and swapping of guest pages by the host is disabled.
     pub page_swap_disable: bool,
 }
 
@@ -177,13 +178,13 @@ pub struct PlatformInfo {
     pub rapl_dis: bool,
     /// Ciphertext hiding is on.
     pub ciphertext_hiding: bool,
-    /// Memory was checked for aliases since the last reset. Absent where a version 2 report does not
-    /// say so: its clear bit may be older firmware.
+    /// Memory was checked for aliases since the last reset. Absent if a version 2 report has a zero bit:
+    /// older firmware does not set it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias_check_complete: Option<bool>,
     /// Trusted I/O is on.
     pub tio: bool,
-    /// The bits that have no meaning known here.
+    /// The bits with no meaning known here.
     pub unknown_bits: u64,
 }
 
@@ -210,7 +211,7 @@ pub struct Cpuid {
 }
 
 impl Cpuid {
-    /// Product line of this processor, `None` if it is none that is supported.
+    /// Product line of this processor; `None` if it is not supported.
     #[must_use]
     pub const fn product(self) -> Option<Product> {
         match (self.family, self.model) {

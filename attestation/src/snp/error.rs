@@ -1,4 +1,4 @@
-//! Every reason to refuse SNP evidence.
+//! The reasons to refuse SNP evidence.
 
 use super::claims::SignerKind;
 use super::tcb::ChipTcb;
@@ -10,8 +10,8 @@ use crate::chain::ChainError;
 /// SNP evidence is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnpError {
-    /// Not the length of a report.
-    #[error("a report has 1184 bytes, this one {found}")]
+    /// The length is not that of a report.
+    #[error("a report has 1184 bytes, not {found}")]
     ReportLength {
         /// Its length.
         found: usize,
@@ -22,7 +22,7 @@ pub enum SnpError {
         /// The version.
         version: u32,
     },
-    /// Not ECDSA P-384 with SHA-384.
+    /// The signature algorithm is not ECDSA P-384 with SHA-384.
     #[error("signature algorithm {algorithm} is not supported")]
     UnsupportedSignatureAlgorithm {
         /// Its number.
@@ -49,13 +49,13 @@ pub enum SnpError {
     /// The firmware did not sign the report.
     #[error("the report is not signed")]
     Unsigned,
-    /// No privilege level of a guest: the host asked for the report.
-    #[error("privilege level {vmpl} is no guest's")]
+    /// Not a privilege level of a guest: the host requested the report.
+    #[error("privilege level {vmpl} is not a guest's")]
     VmplOutOfRange {
         /// The level.
         vmpl: u32,
     },
-    /// There is a digest of an author key, and the report says there is none.
+    /// The report has a digest of an author key, but states that there is none.
     #[error("author key digest without an author key")]
     AuthorKeyContradiction,
     /// The endorsement chain is refused.
@@ -68,7 +68,7 @@ pub enum SnpError {
         field: VekField,
     },
     /// The report names another kind of signing key than the certificate.
-    #[error("the report is signed by a {report:?}, the certificate is a {certificate:?}'s")]
+    #[error("the report is signed by a {report:?}, but the certificate is for a {certificate:?}")]
     SignerKindMismatch {
         /// The report's.
         report: SignerKind,
@@ -83,7 +83,7 @@ pub enum SnpError {
         /// The certificate's.
         certificate: Product,
     },
-    /// A processor of no supported product line.
+    /// The processor does not belong to a supported product line.
     #[error("unknown processor, family {family:#x} model {model:#x}")]
     UnknownProcessor {
         /// CPUID family.
@@ -91,7 +91,7 @@ pub enum SnpError {
         /// CPUID model.
         model: u8,
     },
-    /// The report comes from another product line than the certificate.
+    /// The report is from another product line than the certificate.
     #[error("report of {report:?}, certificate of {certificate:?}")]
     ProductMismatch {
         /// The certificate's.
@@ -99,20 +99,20 @@ pub enum SnpError {
         /// The report's.
         report: Product,
     },
-    /// A version 2 report does not name its processor, and this product's TCB has another layout.
+    /// A version 2 report does not name its processor, and this product's TCB layout differs.
     #[error("a version 2 report cannot be of {product:?}")]
     ProductUnproven {
         /// The certificate's.
         product: Product,
     },
-    /// The certified key is no P-384 key.
-    #[error("the endorsement key is no P-384 key")]
+    /// The certified key is not a P-384 key.
+    #[error("the endorsement key is not a P-384 key")]
     KeyNotP384,
     /// The signature does not verify.
     #[error("the report's signature does not verify")]
     SignatureInvalid,
-    /// The signature does not verify, and the certificate is not that of the chip and TCB that the report names.
-    #[error("the certificate is for {certificate}, the report is of {report}")]
+    /// The signature does not verify, and the certificate is for another chip or TCB than the report names.
+    #[error("the certificate is for {certificate}, the report is from {report}")]
     OtherVek {
         /// What the certificate endorses.
         certificate: ChipTcb,
@@ -129,7 +129,7 @@ pub enum SnpError {
         /// The report's version.
         report: u8,
     },
-    /// A reserved byte of a TCB is not zero, or it has another product's layout.
+    /// A reserved byte of a TCB is not zero, or the TCB has another product's layout.
     #[error("reserved bytes of a TCB are not zero")]
     TcbReserved,
     /// The reported TCB is above the current one: no firmware reports that.
@@ -144,17 +144,17 @@ pub enum SnpError {
         /// The component.
         component: TcbComponent,
     },
-    /// The certificate is another chip's.
-    #[error("the certificate is another chip's")]
+    /// The certificate is for another chip.
+    #[error("the certificate is for another chip")]
     HardwareIdMismatch,
-    /// The report was made for something else.
+    /// The report was made for another request.
     #[error("report data is not what was expected")]
     ReportDataMismatch,
 }
 
 impl SnpError {
-    /// Whether it is the certificate that cannot be used with this report, rather than the report that is refused: another
-    /// certificate may do.
+    /// Whether the certificate is at fault rather than the report: the report may verify with another
+    /// certificate.
     pub(crate) const fn is_of_certificate(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,5 @@
-//! Fields of a report that are read before it is parsed as a whole: by the binding, and by the search for a certificate.
+//! Fields of a report that are read before it is parsed as a whole: for the binding, and to look up a
+//! certificate.
 
 use super::SnpError;
 use super::claims::Cpuid;
@@ -8,7 +9,7 @@ use crate::field;
 /// Length of a report.
 pub const REPORT_LENGTH: usize = 0x4a0;
 
-/// The fields of a report as received, of which nothing but the length is known (AMD 56860 §7.3).
+/// The fields of a report as received. Only its length has been checked (AMD 56860 §7.3).
 #[derive(Clone, Copy, Debug)]
 pub struct ReportFields<'a>(pub(super) &'a [u8; REPORT_LENGTH]);
 
@@ -61,13 +62,13 @@ impl<'a> ReportFields<'a> {
         self.at::<0x1a0, 64>()
     }
 
-    /// Whether it says that a VCEK signed it: `MASK_CHIP_KEY`, bit 1, is set when nothing signed; `SIGNING_KEY`, bits 2 to 4,
-    /// is 0 for a VCEK.
+    /// Whether the report names a VCEK as its signer: `MASK_CHIP_KEY`, bit 1, is set if the report is not
+    /// signed; `SIGNING_KEY`, bits 2 to 4, is 0 for a VCEK.
     pub(crate) const fn names_vcek(self) -> bool {
         self.key_info() & 0x1e == 0
     }
 
-    /// Product line of the processor that it names; reports before version 3 name none.
+    /// Product line of the processor that the report names; reports before version 3 name none.
     #[must_use]
     pub fn product(self) -> Option<Product> {
         self.cpuid().and_then(Cpuid::product)

@@ -1,7 +1,7 @@
-//! `ATTESTATION_REPORT`, read strictly: AMD 56860 §7.3, versions 2 to 5.
+//! Strict parser of `ATTESTATION_REPORT`: AMD 56860 §7.3, versions 2 to 5.
 //!
-//! Nothing in a [`Report`] has been verified. Reserved bytes, and reserved bits of policy and
-//! key information, must be zero: one that is not has a meaning that nobody here knows.
+//! Nothing in a [`Report`] has been verified. Reserved bytes, and reserved bits of policy and key
+//! information, must be zero: others have a meaning that this version does not know.
 
 use sev::firmware::guest::GuestPolicy as PolicyBits;
 use sev::firmware::guest::KeyInfo;
@@ -19,7 +19,7 @@ use super::fields::ReportFields;
 /// Length of the signed part: SIGNATURE covers bytes 0 to 29Fh.
 const SIGNED_LENGTH: usize = 0x2a0;
 
-/// A report as received: well-formed, nothing else.
+/// A report as received. It is well-formed; nothing has been verified.
 #[derive(Clone, Debug)]
 pub(super) struct Report<'a> {
     raw: &'a [u8; REPORT_LENGTH],
@@ -51,7 +51,7 @@ impl<'a> Report<'a> {
         }
         reserved_are_zero(raw, version)?;
         let vmpl = u32_at::<0x030>(raw);
-        // FFFFFFFFh: the host asked for the report, not the guest.
+        // FFFFFFFFh: the host requested the report, not the guest.
         if vmpl > 3 {
             return Err(SnpError::VmplOutOfRange { vmpl });
         }
@@ -145,9 +145,9 @@ impl<'a> Report<'a> {
     }
 }
 
-/// AMD 56860 §7.3, table "ATTESTATION_REPORT Structure": what no field of this version covers.
+/// AMD 56860 §7.3, table "ATTESTATION_REPORT Structure": bytes outside of this version's fields.
 fn reserved_are_zero(raw: &[u8; REPORT_LENGTH], version: u32) -> Result<(), SnpError> {
-    // CPUID came with version 3, mitigation vectors with version 5.
+    // CPUID was added in version 3, mitigation vectors in version 5.
     let after_reported_tcb = if version >= 3 { 0x18b..0x1a0 } else { 0x188..0x1a0 };
     let before_signature = if version >= 5 { 0x208..0x2a0 } else { 0x1f8..0x2a0 };
     let ranges = [
@@ -194,8 +194,8 @@ fn policy(bits: u64) -> Result<GuestPolicy, SnpError> {
     })
 }
 
-/// AMD 56860 §7.3, table "PLATFORM_INFO Field". Genuine Turin firmware sets bit 6, which the table reserves: bits
-/// without a known meaning are shown, not refused.
+/// AMD 56860 §7.3, table "PLATFORM_INFO Field". Genuine Turin firmware sets bit 6, which the table reserves:
+/// unknown bits become a claim instead of a refusal.
 fn platform(bits: u64, version: u32) -> PlatformInfo {
     const KNOWN: u64 = 0b1011_1111;
     let platform = PlatformBits::from(bits);

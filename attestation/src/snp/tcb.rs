@@ -1,4 +1,4 @@
-//! TCB versions: which firmware, component by component. Never one number.
+//! TCB versions of the firmware, compared component by component, never as one number.
 
 use std::fmt;
 
@@ -38,10 +38,10 @@ pub enum TcbComponent {
     Microcode,
 }
 
-/// A chip and a TCB: each pair has a key of its own.
+/// A chip and a TCB: each pair has its own key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChipTcb {
-    /// Id of the chip, hex; `None` where the host masks it or a VLEK stands for many chips.
+    /// Chip id, hex; `None` if the host masks it, or for a VLEK, which many chips use.
     pub chip: Option<String>,
     /// The TCB.
     pub tcb: Tcb,
@@ -61,7 +61,7 @@ impl fmt::Display for ChipTcb {
 impl Tcb {
     /// `TCB_VERSION`; `None` if a reserved byte is not zero.
     ///
-    /// AMD 56860 §2.2: the layout differs from Turin on.
+    /// AMD 56860 §2.2: the layout differs since Turin.
     pub(super) const fn parse(bytes: [u8; 8], product: Product) -> Option<Self> {
         match (product, bytes) {
             (Product::Milan | Product::Genoa, [boot_loader, tee, 0, 0, 0, 0, snp, microcode]) => {
@@ -74,7 +74,8 @@ impl Tcb {
         }
     }
 
-    /// `TCB_VERSION` as reports have it (AMD 56860 §2.2): with an FMC as from Turin on, otherwise as before.
+    /// `TCB_VERSION` as in reports (AMD 56860 §2.2): with an FMC in the layout since Turin, otherwise in the
+    /// older one.
     pub(super) const fn to_bytes(self) -> [u8; 8] {
         let Self { fmc, boot_loader, tee, snp, microcode } = self;
         match fmc {
@@ -83,7 +84,7 @@ impl Tcb {
         }
     }
 
-    /// The components, an absent one as 0.
+    /// The components; an absent one counts as 0.
     pub(super) fn components(self) -> [(TcbComponent, u8); 5] {
         [
             (TcbComponent::Fmc, self.fmc.unwrap_or(0)),

@@ -1,4 +1,4 @@
-//! Captured reports against their verdicts, and fake ones with one thing broken each.
+//! Captured reports with their expected results, and fake ones with one thing broken each.
 
 mod captured;
 mod hostile;
@@ -27,9 +27,9 @@ use crate::test_util::snp::SnpReportBuilder;
 use crate::test_util::snp::VekSpec;
 use crate::verify::Endorsements;
 
-/// 2026-02-19: fits every VCEK of the evidence and of the fakes.
+/// 2026-02-19: every VCEK of the evidence and of the fakes is valid.
 const NOW: UnixTime = UnixTime(1_771_500_000);
-/// 2025-02-19: fits the captured VLEK.
+/// 2025-02-19: the captured VLEK is valid.
 const VLEK_NOW: UnixTime = UnixTime(1_740_000_000);
 const DAY: u64 = 86_400;
 
@@ -75,7 +75,7 @@ fn verify_signed(
     verify_unbound(&SnpEvidence { report, vek, certificates }, &inputs).map(UnboundReport::inspect)
 }
 
-/// Signs under the fake AMD of the builder's product and verifies.
+/// Signs under the fake AMD of the builder's product, and verifies.
 fn verify_fake(builder: &SnpReportBuilder) -> Result<SnpClaims, SnpError> {
     let amd = FakeAmd::shared(builder.product);
     verify_signed(&builder.sign(amd), amd, &Collateral::empty())
@@ -85,14 +85,14 @@ fn genoa() -> SnpReportBuilder {
     SnpReportBuilder::new(Product::Genoa)
 }
 
-/// A report of Genoa with one change is refused for this reason.
+/// Asserts that a Genoa report with one change is refused for this reason.
 fn refused(change: impl FnOnce(&mut SnpReportBuilder)) -> SnpError {
     let mut builder = genoa();
     change(&mut builder);
     verify_fake(&builder).unwrap_err()
 }
 
-/// A report of Genoa whose certificate has one change is refused for this reason.
+/// Asserts that a Genoa report whose certificate has one change is refused for this reason.
 fn refused_vek(change: impl FnOnce(&mut VekSpec)) -> SnpError {
     refused(|builder| {
         let mut spec = builder.fitting_vek();
@@ -146,7 +146,7 @@ fn t14_mitigations_at_launch_and_now_are_claims_of_their_own() {
     (builder.launch_mitigations, builder.current_mitigations) = (0x1, 0x3);
     let claims = verify_fake(&builder).unwrap();
     assert_eq!((claims.launch_mitigations, claims.current_mitigations), (Some(0x1), Some(0x3)));
-    // Before version 5 there are none, and an absent claim passes no condition.
+    // Before version 5 they are absent, and an absent claim satisfies no condition.
     builder.version = 4;
     let claims = verify_fake(&builder).unwrap();
     assert_eq!((claims.launch_mitigations, claims.current_mitigations), (None, None));

@@ -1,4 +1,4 @@
-//! What a VCEK or VLEK certificate says of chip and firmware: AMD 57230 §3.1, tables of X.509 extensions.
+//! Chip and firmware according to a VCEK or VLEK certificate: AMD 57230 §3.1, tables of X.509 extensions.
 
 use der::asn1::ObjectIdentifier;
 
@@ -58,7 +58,7 @@ impl<'a> Vek<'a> {
         Ok(Self { certificate, kind, product })
     }
 
-    /// `hwID`: the bytes as they are, without DER around them. In a VCEK only.
+    /// `hwID`: the raw bytes, without DER around them. In a VCEK only.
     pub(super) fn hardware_id(&self) -> Result<Option<&'a [u8]>, SnpError> {
         let id = self.certificate.extension(HARDWARE_ID);
         let length = if self.product == Product::Turin { 8 } else { 64 };
@@ -79,7 +79,7 @@ impl<'a> Vek<'a> {
         }
     }
 
-    /// Security patch level of a component; the FMC's is 0 where the product has none.
+    /// Security patch level of a component; the FMC's is 0 if the product has none.
     pub(super) fn level(&self, component: TcbComponent) -> Result<u8, SnpError> {
         let malformed = SnpError::VekMalformed { field: VekField::Tcb(component) };
         let oid = match component {
@@ -96,7 +96,7 @@ impl<'a> Vek<'a> {
         }
     }
 
-    /// The chip and TCB whose key it certifies, as far as they can be read.
+    /// The chip and TCB whose key it certifies, if they can be read.
     pub(super) fn chip_tcb(&self) -> Option<ChipTcb> {
         let level = |component| self.level(component).ok();
         let tcb = Tcb {
@@ -109,7 +109,7 @@ impl<'a> Vek<'a> {
         Some(ChipTcb { chip: self.hardware_id().ok()?.map(hex::encode), tcb })
     }
 
-    /// Levels 4 to 7 stand for bytes of the TCB that are reserved (AMD 56860 §2.2), hence zero in the report.
+    /// Levels 4 to 7 correspond to reserved bytes of the TCB (AMD 56860 §2.2), which are zero in the report.
     pub(super) fn reserved_levels_are_zero(&self) -> Result<(), SnpError> {
         let levels = RESERVED.iter().filter_map(|oid| self.certificate.extension(*oid));
         if levels.map(level).all(|level| level == Some(0)) {

@@ -1,7 +1,7 @@
-//! Endorsement certificates of AMD chips, by chip: for reports whose host gives none (kernels before 6.7).
+//! Endorsement certificates of AMD chips, by chip: for reports that come without one (kernels before 6.7).
 //!
-//! Nothing in it is trusted: a certificate counts when it verifies, like one that came with the report. What the key
-//! distribution service gives for a chip and a TCB (AMD 57230 §4) is kept under these two.
+//! Nothing in it is trusted: a certificate must verify, like one that came with the report. The key
+//! distribution service's certificate for a chip and a TCB (AMD 57230 §4) is stored under these two.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ use super::vek::TEE;
 use crate::chain::Certificate;
 use crate::chain::MAX_CERTIFICATE;
 
-/// How many certificates of one chip are kept: the last ones.
+/// Upper limit of certificates per chip; the most recent ones are kept.
 pub const MAX_VEKS_OF_CHIP: usize = 8;
 
-/// VCEKs by the chip that they are for. Never changes: what is fetched later makes a new store.
+/// VCEKs by chip. Never changes: a later fetch makes a new store.
 #[derive(Clone, Debug, Default)]
 pub struct VekStore {
     by_chip: BTreeMap<Vec<u8>, Vec<StoredVek>>,
@@ -34,7 +34,7 @@ struct StoredVek {
 }
 
 impl VekStore {
-    /// Sorts certificates, DER, by chip. What is no VCEK is left out.
+    /// Sorts certificates (DER) by chip, ignoring those that are not VCEKs.
     #[must_use]
     pub fn new(certificates: &[Vec<u8>]) -> Self {
         let mut by_chip: BTreeMap<Vec<u8>, Vec<StoredVek>> = BTreeMap::new();
@@ -54,35 +54,36 @@ impl VekStore {
         Self { by_chip }
     }
 
-    /// How many chips have a certificate here.
+    /// Number of chips with a certificate.
     #[must_use]
     pub fn chips(&self) -> usize {
         self.by_chip.len()
     }
 
-    /// Whether there is a certificate for the chip and the `REPORTED_TCB` that a report names in its bytes.
+    /// Whether there is a certificate for a report's chip id and `REPORTED_TCB`, given as raw bytes.
     #[must_use]
     pub fn has(&self, chip: &[u8], tcb: &[u8]) -> bool {
         self.fitting(chip, tcb).next().is_some()
     }
 
-    /// Certificates for the chip and the `REPORTED_TCB` that a report names in its bytes, the last one first; none
-    /// for a masked chip. A chip has another key for each TCB, so no other certificate can fit.
+    /// Certificates for a report's chip id and `REPORTED_TCB`, given as raw bytes, the most recent first;
+    /// none for a masked chip. A chip has another key for each TCB, so no other certificate can match.
     pub(crate) fn fitting(&self, chip: &[u8], tcb: &[u8]) -> impl Iterator<Item = &[u8]> {
         let of_chip = chip_id(chip).and_then(|id| self.by_chip.get(id)).map_or(&[][..], Vec::as_slice);
         of_chip.iter().rev().filter(move |vek| vek.tcb == tcb).map(|vek| vek.der.as_slice())
     }
 }
 
-/// The id as certificates have it, of the 64 bytes in a report; `None` for a masked chip.
+/// The id in the form of certificates, from the 64 bytes in a report; `None` for a masked chip.
 pub(crate) fn chip_id(chip: &[u8]) -> Option<&[u8]> {
-    // AMD 56860 §7.3: CHIP_ID is 64 bytes, zero where MASK_CHIP_ID is set. Turin's ids have 8 bytes, zeros follow.
+    // AMD 56860 §7.3: CHIP_ID is 64 bytes, zero if MASK_CHIP_ID is set. Turin's ids have 8 bytes, padded with
+    // zeros.
     let short = chip.split_at_checked(8).filter(|(_, rest)| rest.iter().all(|byte| *byte == 0));
     let id = short.map_or(chip, |(id, _)| id);
     id.iter().any(|byte| *byte != 0).then_some(id)
 }
 
-/// Chip and TCB of a VCEK, both as in reports.
+/// Chip and TCB of a VCEK, both in the form of reports.
 fn endorsed(certificate: &Certificate) -> Option<(Vec<u8>, [u8; 8])> {
     let id = certificate.extension(HARDWARE_ID)?;
     let fmc = match id.len() {

@@ -1,7 +1,8 @@
-//! Intel's judgement of a platform: collateral is read and dated here, then verified and applied by dcap-qvl.
+//! Intel's appraisal of a platform: this module parses collateral and checks its dates, dcap-qvl verifies and
+//! applies it.
 //!
-//! The library refuses in prose. So what says "this collateral does not serve" (its form, its kind, its dates,
-//! whose it is) is checked here first, and what is left to say is about signatures and the TCB.
+//! The library's errors are prose. So everything that makes collateral unusable (form, kind, dates, platform)
+//! is checked here first, and the remaining errors concern signatures and the TCB.
 
 use vouchsafe_protocol::UnixTime;
 
@@ -25,37 +26,38 @@ use dcap_qvl::QuoteCollateralV3;
 use dcap_qvl::QuotePolicy;
 use dcap_qvl::verify::QuoteVerifier;
 
-/// Judges the platform of a quote whose signatures have been verified.
+/// Appraises the platform of a quote whose signatures have been verified.
 pub(super) fn appraise(
     quote: &Quote<'_>,
     pck: &PckChain,
     collateral: &TdxCollateral,
     now: UnixTime,
 ) -> Result<TdxTcb, TdxError> {
-    // 1. The collateral is readable, for TDX, current, and that of this platform and its issuers (PCS API, Get TDX TCB Info:
-    //    id, version, issueDate, nextUpdate, fmspc).
+    // 1. The collateral is readable, for TDX, current, and for this platform and its issuers (PCS API, Get
+    //    TDX TCB Info: id, version, issueDate, nextUpdate, fmspc).
     let [ca, root] = issuers(pck)?;
     let window = check(&pck.platform, [&ca, &root], collateral, now)?;
 
-    // 2. It is signed under the root of the quote; nothing is revoked (RFC 5280 §6.1.3 (a)(3)); the TCB has a level: the first
-    //    one that no SVN of the platform is below (PCS API, Get TDX TCB Info).
+    // 2. It is signed under the quote's root; nothing is revoked (RFC 5280 §6.1.3 (a)(3)); the TCB matches a
+    //    level, the first one whose SVNs are all at most the platform's (PCS API, Get TDX TCB Info).
     let verifier = QuoteVerifier::<AwsLc>::new_with_config(pck.root().to_vec());
     let policy = QuotePolicy::claims_only(now.0);
     let judged = verifier.verify_with_policy(quote.encoded, converted(collateral), now.0, &policy);
     let judged = judged.map_err(|error| refusal::of(&format!("{error:#}"), collateral, now))?;
 
-    // 3. The worst of all counts: platform, TDX module and quoting enclave.
+    // 3. The worst of platform, TDX module and quoting enclave determines the status.
     tcb(&judged, window)
 }
 
-/// The first part of the collateral to be issued, and the first to end.
+/// Earliest issue time and earliest expiry of the collateral's parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     issued: UnixTime,
     expires: UnixTime,
 }
 
-/// Whether every part is readable, for TDX, current, and that of this platform and its issuers: PCK CA and root.
+/// Checks that every part is readable, for TDX, current, and for this platform and its issuers: PCK CA and
+/// root.
 pub(super) fn check(
     platform: &Platform,
     [ca, root]: [&Certificate; 2],
@@ -66,7 +68,8 @@ pub(super) fn check(
     let malformed = |part| TdxError::CollateralMalformed { part };
     let mut window = Window { issued: UnixTime(u64::MAX), expires: UnixTime(u64::MAX) };
     let mut fmspc = [0; 6];
-    // PCS API, Get TDX TCB Info and Get TD QE Identity: TDX has TCB info from version 3 on and a QE identity of its own. dcap-qvl takes no others.
+    // PCS API, Get TDX TCB Info and Get TD QE Identity: TDX has TCB info since version 3 and its own QE
+    // identity. dcap-qvl accepts no others.
     for (part, text, id, versions) in [
         (Part::TcbInfo, &collateral.tcb_info, "TDX", 3..=u8::MAX),
         (Part::QeIdentity, &collateral.qe_identity, "TD_QE", 2..=3),
@@ -89,7 +92,8 @@ pub(super) fn check(
         if crl.issuer != issuer.subject() {
             return Err(TdxError::CrlMissing { part });
         }
-        // RFC 5280 §5.1.2.5: the successor comes no later than this; a list is current before.
+        // RFC 5280 §5.1.2.5: the next CRL is issued at this time at the latest; this CRL is current before
+        // it.
         let until = UnixTime(crl.next_update.0.saturating_sub(1));
         window.narrow(part, crl.this_update, until, now)?;
     }
@@ -138,7 +142,7 @@ fn converted(collateral: &TdxCollateral) -> QuoteCollateralV3 {
         qe_identity_issuer_chain: collateral.qe_identity_issuer_chain,
         qe_identity: collateral.qe_identity,
         qe_identity_signature: collateral.qe_identity_signature,
-        // The chain in the quote is the one that counts.
+        // The chain in the quote is used.
         pck_certificate_chain: None,
     }
 }
@@ -149,7 +153,7 @@ fn tcb(judged: &QuoteClaims, window: Window) -> Result<TdxTcb, TdxError> {
     let dates = levels().map(|level| date(&level.tcb_date)).collect::<Option<Vec<_>>>();
     let date = dates.and_then(|dates| dates.into_iter().min());
     let malformed = TdxError::CollateralMalformed { part: CollateralPart::TcbInfo };
-    // At launch and now, platform and TDX module.
+    // At launch and now, for platform and TDX module.
     let platform_status = levels().map(|level| status(level.tcb_status)).max();
     let platform_status = platform_status.unwrap_or(TcbStatus::Revoked);
     let qe_status = status(judged.qe.tcb_level.tcb_status);
@@ -176,7 +180,7 @@ fn status(status: dcap_qvl::TcbStatus) -> TcbStatus {
         S::SWHardeningNeeded => TcbStatus::SwHardeningNeeded,
         S::ConfigurationNeeded => TcbStatus::ConfigurationNeeded,
         S::ConfigurationAndSWHardeningNeeded => TcbStatus::ConfigurationAndSwHardeningNeeded,
-        // The TDX module was updated under a trust domain that an old one had launched.
+        // The TDX module was updated after an old one had launched the trust domain.
         S::OutOfDate | S::TDRelaunchAdvised => TcbStatus::OutOfDate,
         S::OutOfDateConfigurationNeeded | S::TDRelaunchAdvisedConfigurationNeeded => {
             TcbStatus::OutOfDateConfigurationNeeded

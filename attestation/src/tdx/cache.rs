@@ -1,4 +1,4 @@
-//! What is remembered of TDX platforms and collateral.
+//! Cache of TDX platforms and collateral.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use super::error::TdxError;
 use super::pck::PckChain;
 use crate::chain::p256::SignatureCache;
 
-/// Platform chains that were read, by their digest, and signatures that verified. Bounded, shared between
-/// threads; each entry is a function of the bytes that it is remembered under.
+/// Parsed platform chains, by their digest, and verified signatures. Bounded, shared between threads; each
+/// entry depends only on the bytes in its key.
 pub struct TdxCache {
     chains: Cache<Digest32, Arc<PckChain>>,
     signatures: Arc<SignatureCache>,
@@ -21,12 +21,13 @@ impl TdxCache {
     /// Room for about `platforms` platforms.
     #[must_use]
     pub fn new(platforms: usize) -> Self {
-        // A platform has three signatures of its own (certificate, CRL or CA, quoting enclave), collateral few.
+        // Each platform has three signatures of its own (certificate, CRL or CA, quoting enclave), collateral
+        // few.
         let signatures = platforms.saturating_mul(3).saturating_add(64);
         Self { chains: Cache::new(platforms), signatures: Arc::new(SignatureCache::new(signatures)) }
     }
 
-    /// How many signatures are remembered.
+    /// Number of cached signatures.
     #[must_use]
     pub fn signatures(&self) -> usize {
         self.signatures.len()
@@ -36,7 +37,7 @@ impl TdxCache {
         &self.signatures
     }
 
-    /// The chain, read now or before.
+    /// The parsed chain, from the cache if possible.
     pub(super) fn chain(&self, pem: &[u8]) -> Result<Arc<PckChain>, TdxError> {
         let digest = Digest32::of(pem);
         if let Some(known) = self.chains.get(&digest) {
@@ -45,7 +46,7 @@ impl TdxCache {
         PckChain::parse(pem).map(Arc::new)
     }
 
-    /// Remembers a chain that verified.
+    /// Caches a verified chain.
     pub(super) fn keep(&self, pem: &[u8], chain: &Arc<PckChain>) {
         let digest = Digest32::of(pem);
         if self.chains.get(&digest).is_none() {

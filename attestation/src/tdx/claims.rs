@@ -1,4 +1,4 @@
-//! What a TDX quote says, once its signature, its chain and its TCB have been verified.
+//! The claims of a verified TDX quote.
 
 use std::sync::Arc;
 
@@ -15,14 +15,15 @@ use crate::launch::claims::LaunchEndorsement;
 
 /// Claims of a verified TDX quote.
 ///
-/// TCB status and the attributes that verification lets pass are claims, not conditions: policies judge them.
+/// TCB status and the attributes that verification accepts are claims, not conditions: policies evaluate
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TdxClaims {
-    /// Who vouches for the quote.
+    /// The root that the quote's chain ends at.
     pub root: Root,
-    /// How current the revocation data was. Without collateral (inspection only) it is absent.
+    /// How current the revocation data was. Without collateral (inspection only): `absent`.
     pub revocation: Revocation,
-    /// What Intel says of the platform, its TDX module and its quoting enclave; absent without collateral.
+    /// Intel's appraisal of the platform, its TDX module and its quoting enclave; absent without collateral.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcb: Option<TdxTcb>,
     /// Version of the quote's format, 4 or 5.
@@ -35,7 +36,7 @@ pub struct TdxClaims {
     pub platform_id: Digest32,
     /// `TEE_TCB_SVN`: security versions of the TDX module and microcode at launch.
     pub tee_tcb_svn: Hex<16>,
-    /// `TEE_TCB_SVN_2` of TDX 1.5: the same now.
+    /// `TEE_TCB_SVN_2` of TDX 1.5: the same, current.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tee_tcb_svn2: Option<Hex<16>>,
     /// Measurement of the TDX module.
@@ -48,11 +49,11 @@ pub struct TdxClaims {
     pub xfam: Hex<8>,
     /// Measurement of the initial content: the firmware.
     pub mr_td: Digest48,
-    /// Configuration of the host's choice.
+    /// Configuration chosen by the host.
     pub mr_config_id: Digest48,
-    /// Owner of the host's choice.
+    /// Owner chosen by the host.
     pub mr_owner: Digest48,
-    /// Configuration of that owner's choice.
+    /// Configuration chosen by that owner.
     pub mr_owner_config: Digest48,
     /// Run-time measurement registers 0 to 3.
     pub rtmrs: [Digest48; 4],
@@ -61,20 +62,20 @@ pub struct TdxClaims {
     pub mr_service_td: Option<Digest48>,
     /// The guest's own 64 bytes.
     pub report_data: Hex<64>,
-    /// Google's signed word that `mr_td` is its firmware.
+    /// Google's verified endorsement that `mr_td` is its firmware.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endorsement: Option<LaunchEndorsement>,
-    /// What the CCEL event log says, checked against the RTMRs. Worth something only under known firmware: an
-    /// endorsed `mr_td`, or one in a baseline that the policy names. Absent without a log.
+    /// The boot claims of the CCEL event log, checked against the RTMRs. Meaningful only under known
+    /// firmware: an endorsed `mr_td`, or one in a baseline that the policy names. Absent without a log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unconfirmed_boot: Option<Arc<BootLog>>,
 }
 
-/// What Intel's collateral says of a platform.
+/// Intel's appraisal of a platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TdxTcb {
-    /// The worst of platform, module and quoting enclave, at launch and now. What Intel calls
-    /// `TDRelaunchAdvised` was launched out of date, and counts as that.
+    /// The worst of platform, module and quoting enclave, at launch and now. `TDRelaunchAdvised` means that
+    /// the launch was out of date, and counts as that.
     pub status: TcbStatus,
     /// Platform and TDX module.
     pub platform_status: TcbStatus,
@@ -86,20 +87,20 @@ pub struct TdxTcb {
     pub evaluation_data_number: u32,
     /// Date of the platform's TCB level.
     pub tcb_date: UnixTime,
-    /// When the collateral was issued: the oldest of its parts.
+    /// Issue time of the oldest part of the collateral.
     pub collateral_issued: UnixTime,
-    /// When the first part of it ends.
+    /// Earliest expiry of its parts.
     pub collateral_expires: UnixTime,
 }
 
 /// Attributes of a trust domain (Intel TDX module base specification, `ATTRIBUTES`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TdAttributes {
-    /// All bits as they stand in the quote.
+    /// All bits, as in the quote.
     pub raw: Hex<8>,
     /// The host may debug the trust domain. Verification refuses it.
     pub debug: bool,
-    /// No #VE on access to pages that are not there. Verification demands it.
+    /// Access to absent pages causes no #VE. Verification requires this.
     pub sept_ve_disable: bool,
     /// The trust domain can be migrated. Verification refuses it.
     pub migratable: bool,
@@ -131,21 +132,21 @@ impl TdAttributes {
     }
 }
 
-/// Intel's judgement of a TCB level, from good to bad.
+/// Intel's TCB status, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TcbStatus {
     /// Nothing is missing.
     UpToDate,
-    /// Software has to work around something.
+    /// A mitigation in software is needed.
     SwHardeningNeeded,
-    /// The platform's configuration has to change.
+    /// A change of the platform's configuration is needed.
     ConfigurationNeeded,
     /// Both of the above.
     ConfigurationAndSwHardeningNeeded,
     /// Firmware or microcode is old.
     OutOfDate,
-    /// And the configuration has to change.
+    /// Out of date, and the configuration needs a change.
     OutOfDateConfigurationNeeded,
     /// Not to be trusted. Verification refuses it.
     Revoked,

@@ -1,6 +1,6 @@
-//! Intel's collateral: TCB info, QE identity and CRLs, by the kind of platform that they are for.
+//! Intel's collateral: TCB info, QE identity and CRLs, by platform.
 //!
-//! Not trusted: each part is signed by Intel and is verified with the quote.
+//! Not trusted: each part is signed by Intel, and verified with the quote.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,10 @@ use vouchsafe_protocol::Digest32;
 
 use crate::hex_bytes::Hex;
 
-/// How large one platform's collateral may be, in bytes of JSON. Real ones have 15 to 22 kB.
+/// Upper limit of one platform's collateral, in bytes of JSON. Real ones have 15 to 22 kB.
 pub const MAX_TDX_COLLATERAL: usize = 1024 * 1024;
 
-/// Which CA certified a platform.
+/// The CA that certified a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PckCa {
     /// Intel SGX PCK Platform CA.
@@ -35,7 +35,7 @@ impl PckCa {
     }
 }
 
-/// Which collateral a quote needs.
+/// The key of the collateral that a quote needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Platform {
     /// FMSPC of its PCK certificate.
@@ -59,13 +59,13 @@ pub enum TdxCollateralError {
         /// Its size.
         found: usize,
     },
-    /// Not the JSON of a `QuoteCollateralV3`.
+    /// Not a `QuoteCollateralV3` in JSON.
     #[error("not TDX collateral: {0}")]
     Malformed(String),
 }
 
-/// Collateral for one kind of platform, as captured; the members of Intel's `sgx_ql_qve_collateral_t` in JSON,
-/// CRLs and signatures in hex.
+/// Collateral for one platform, as captured; the members of Intel's `sgx_ql_qve_collateral_t` in JSON, CRLs
+/// and signatures in hex.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TdxCollateral {
     /// Issuer chain of the PCK CRL, PEM.
@@ -78,14 +78,14 @@ pub struct TdxCollateral {
     pub pck_crl: Vec<u8>,
     /// Issuer chain of the TCB info, PEM.
     pub tcb_info_issuer_chain: String,
-    /// The TCB info, the text that was signed.
+    /// The TCB info, exactly as it was signed.
     pub tcb_info: String,
     /// Its signature, in hex.
     #[serde(with = "hex::serde")]
     pub tcb_info_signature: Vec<u8>,
     /// Issuer chain of the QE identity, PEM.
     pub qe_identity_issuer_chain: String,
-    /// The QE identity, the text that was signed.
+    /// The QE identity, exactly as it was signed.
     pub qe_identity: String,
     /// Its signature, in hex.
     #[serde(with = "hex::serde")]
@@ -96,7 +96,7 @@ impl TdxCollateral {
     /// Reads the JSON.
     ///
     /// # Errors
-    /// When it is too large or not such JSON.
+    /// When it is too large, or not JSON of this form.
     pub fn parse(json: &[u8]) -> Result<Self, TdxCollateralError> {
         if json.len() > MAX_TDX_COLLATERAL {
             return Err(TdxCollateralError::TooLarge { found: json.len() });
@@ -117,7 +117,7 @@ impl TdxCollateral {
     }
 }
 
-/// Collateral by platform. Never changes: what is fetched later makes a new store.
+/// Collateral by platform. Never changes: a later fetch makes a new store.
 #[derive(Clone, Debug, Default)]
 pub struct TdxCollateralStore {
     by_platform: BTreeMap<Platform, Arc<TdxCollateral>>,
@@ -131,7 +131,7 @@ impl TdxCollateralStore {
         Self { by_platform: items.collect() }
     }
 
-    /// What is there for a platform.
+    /// The collateral for a platform, unverified.
     #[must_use]
     pub fn get(&self, platform: &Platform) -> Option<&Arc<TdxCollateral>> {
         self.by_platform.get(platform)

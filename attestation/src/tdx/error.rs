@@ -1,4 +1,4 @@
-//! Every reason to refuse TDX evidence.
+//! The reasons to refuse TDX evidence.
 
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
@@ -15,22 +15,22 @@ use crate::hex_bytes::Hex;
 pub enum CollateralPart {
     /// TCB levels of the platform and its TDX modules.
     TcbInfo,
-    /// What the quoting enclave has to be.
+    /// The required properties of the quoting enclave.
     QeIdentity,
     /// The root's CRL.
     RootCrl,
     /// The PCK CA's CRL.
     PckCrl,
-    /// Certificate of whoever signed the TCB info.
+    /// Certificate of the signer of the TCB info.
     TcbInfoSigner,
-    /// Certificate of whoever signed the QE identity.
+    /// Certificate of the signer of the QE identity.
     QeIdentitySigner,
 }
 
 /// TDX evidence is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TdxError {
-    /// The bytes are no quote.
+    /// The bytes are not a quote.
     #[error(transparent)]
     Quote(#[from] QuoteError),
 
@@ -40,29 +40,29 @@ pub enum TdxError {
     /// The host can profile the trust domain.
     #[error("the trust domain can be profiled")]
     Profiling,
-    /// The host can make accesses to absent pages raise #VE, which it then steers.
+    /// The host can cause a #VE on access to absent pages, and so control execution.
     #[error("SEPT_VE_DISABLE is not set")]
     SeptVeNotDisabled,
-    /// The trust domain can be moved by a migration TD, whose measurement nobody here knows.
+    /// A migration TD, whose measurement is unknown here, can move the trust domain.
     #[error("the trust domain can be migrated")]
     Migratable,
     /// A service trust domain is bound to it.
     #[error("a service trust domain is bound to it")]
     ServiceTd,
-    /// Attributes that have no meaning yet.
+    /// Reserved attributes are set.
     #[error("reserved attributes in {attributes}")]
     AttributesReserved {
         /// All attributes.
         attributes: Hex<8>,
     },
-    /// The TDX module is signed by somebody else than Intel.
+    /// The TDX module is not signed by Intel.
     #[error("the TDX module is not Intel's")]
     ForeignModule,
 
-    /// Not the three certificates that Intel's chains have.
+    /// The chain does not have the three certificates of Intel's chains.
     #[error("{found} certificates in the platform's chain, expected 3")]
     PckChainLength {
-        /// How many there are; counting ends at 4.
+        /// Number of certificates, counted up to 4.
         found: usize,
     },
     /// A field of the PCK certificate is missing, malformed or out of place.
@@ -72,7 +72,7 @@ pub enum TdxError {
         field: PckField,
     },
     /// The chain does not end at an anchor.
-    #[error("the platform's chain ends at {root}, which is no anchor")]
+    #[error("the platform's chain ends at {root}, which is not an anchor")]
     UnknownRoot {
         /// SHA-256 of its last certificate.
         root: Digest32,
@@ -84,10 +84,10 @@ pub enum TdxError {
     /// The report of the quoting enclave is not signed by the platform's key.
     #[error("the signature of the quoting enclave's report does not verify")]
     QeReportSignature,
-    /// The quoting enclave is debuggable: its keys are anybody's.
+    /// The quoting enclave is debuggable, so its keys are not secret.
     #[error("the quoting enclave is debuggable")]
     QeDebug,
-    /// The quoting enclave vouches for another attestation key.
+    /// The quoting enclave certifies another attestation key.
     #[error("the quoting enclave's report is not for this attestation key")]
     QeBinding,
     /// The attestation key did not sign the quote.
@@ -97,7 +97,7 @@ pub enum TdxError {
     /// There is no collateral for the platform.
     #[error("no collateral for platform {platform}")]
     CollateralMissing {
-        /// Which one.
+        /// The platform.
         platform: Platform,
     },
     /// A part of the collateral cannot be read.
@@ -106,13 +106,13 @@ pub enum TdxError {
         /// Which part.
         part: CollateralPart,
     },
-    /// A part of the collateral is of another kind than TDX quotes need.
+    /// A part of the collateral is not of the kind for TDX quotes.
     #[error("collateral: {part:?} is not for TDX")]
     CollateralKind {
         /// Which part.
         part: CollateralPart,
     },
-    /// A part of the collateral comes from the future.
+    /// A part of the collateral was issued in the future.
     #[error("collateral: {part:?} not valid before {from}")]
     CollateralNotYetValid {
         /// Which part.
@@ -128,7 +128,7 @@ pub enum TdxError {
         /// When it did.
         until: UnixTime,
     },
-    /// The TCB info is that of another kind of platform.
+    /// The TCB info is for another platform.
     #[error("TCB info for {collateral}, the platform is {platform}")]
     FmspcMismatch {
         /// The quote's.
@@ -136,34 +136,34 @@ pub enum TdxError {
         /// The collateral's.
         collateral: Hex<6>,
     },
-    /// There is no CRL of the issuer.
+    /// A CRL is not the issuer's.
     #[error("collateral: {part:?} is not the issuer's")]
     CrlMissing {
-        /// Which part should have been.
+        /// The CRL that is missing.
         part: CollateralPart,
     },
-    /// A part of the collateral is not signed by whom it should be.
+    /// The signature of a part of the collateral does not verify.
     #[error("collateral: signature of {part:?} does not verify")]
     CollateralSignature {
         /// Which part.
         part: CollateralPart,
     },
-    /// The issuer chain of a part is more, or in another form, than the PEM of its certificates.
+    /// The issuer chain of a part is not exactly the PEM of its certificates.
     #[error("collateral: issuer chain of {part:?} is not plain PEM")]
     CollateralChain {
         /// Which part.
         part: CollateralPart,
     },
     /// The issuer chain of a part does not end at an anchor.
-    #[error("collateral: issuer chain of {part:?} ends at {root}, which is no anchor")]
+    #[error("collateral: issuer chain of {part:?} ends at {root}, which is not an anchor")]
     CollateralRoot {
         /// Which part.
         part: CollateralPart,
         /// SHA-256 of its last certificate.
         root: Digest32,
     },
-    /// Whoever signed a part of the collateral has no certificate of the root for that.
-    #[error("collateral is not signed by whom the root certified for that")]
+    /// The signer of a part of the collateral has no certificate for that from the root.
+    #[error("the collateral's signer has no certificate for that from the root")]
     SignerUntrusted,
     /// A certificate of the platform or of the collateral's signers is revoked.
     #[error("a certificate is revoked")]
@@ -184,24 +184,24 @@ pub enum TdxError {
     /// The quoting enclave's version is below every level that Intel lists.
     #[error("no TCB level matches the quoting enclave")]
     QeLevelUnknown,
-    /// A level has a status that has no meaning there.
+    /// The status of a TCB level is not one that it can have.
     #[error("a TCB level has a status that it cannot have")]
     StatusUnknown,
     /// Platform, module or quoting enclave is revoked.
     #[error("the TCB is revoked")]
     TcbRevoked,
-    /// dcap-qvl refuses for a reason that is none of the above.
+    /// dcap-qvl refuses for any other reason.
     #[error("refused by dcap-qvl: {reason}")]
     Other {
         /// In its words.
         reason: String,
     },
 
-    /// The event log is refused, or is not that of the quote's RTMRs.
+    /// The event log is refused, or does not match the quote's RTMRs.
     #[error(transparent)]
     EventLog(#[from] CcelError),
 
-    /// The quote was made for something else.
+    /// The quote was made for another request.
     #[error("report data is not what was expected")]
     ReportDataMismatch,
 }

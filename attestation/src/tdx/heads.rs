@@ -26,7 +26,7 @@ impl<'a> SignedHead<'a> {
     }
 }
 
-/// `2025-06-19T10:16:03Z` and no other form.
+/// Parses exactly the form `2025-06-19T10:16:03Z`.
 pub(crate) fn date(text: &str) -> Option<UnixTime> {
     let time: der::DateTime = text.parse().ok()?;
     Some(UnixTime(time.unix_duration().as_secs()))

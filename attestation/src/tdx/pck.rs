@@ -1,4 +1,4 @@
-//! The platform's certificates, as they travel in a quote: PCK certificate, PCK CA, root. PCK profile is the Intel SGX PCK
+//! The platform's certificates in a quote: PCK certificate, PCK CA, root. PCK profile is the Intel SGX PCK
 //! Certificate and Certificate Revocation List Profile Specification, 1.5.
 
 use der::asn1::ObjectIdentifier;
@@ -19,9 +19,9 @@ use crate::chain::der as raw;
 pub enum PckField {
     /// The certificate itself.
     Certificate,
-    /// Its issuer, which is neither the Platform CA nor the Processor CA.
+    /// Its issuer is neither the Platform CA nor the Processor CA.
     Issuer,
-    /// Its key, which is no P-256 key.
+    /// Its key is not a P-256 key.
     Key,
     /// The SGX extensions.
     SgxExtensions,
@@ -31,7 +31,7 @@ pub enum PckField {
     Ppid,
 }
 
-/// A chain that was read. Nothing in it is verified yet; it is a function of the chain's bytes.
+/// A parsed chain. Nothing in it has been verified yet; it depends only on the chain's bytes.
 #[derive(Debug)]
 pub(super) struct PckChain {
     /// PCK certificate, DER.
@@ -89,7 +89,8 @@ fn certificates(pem: &[u8]) -> Result<[Vec<u8>; 3], TdxError> {
     found.try_into().map_err(|found: Vec<_>| TdxError::PckChainLength { found: found.len() })
 }
 
-/// The one value of that name among the SGX extensions (PCK profile §1.3.5): `SEQUENCE OF SEQUENCE { OID, OCTET STRING }`.
+/// The only value with this OID among the SGX extensions (PCK profile §1.3.5): `SEQUENCE OF SEQUENCE { OID,
+/// OCTET STRING }`.
 fn value<const N: usize>(
     extensions: &[u8],
     wanted: ObjectIdentifier,
@@ -114,7 +115,7 @@ fn value<const N: usize>(
     read().ok_or(malformed(field))
 }
 
-/// Which CA an issuer's name is that of, by its common name (PCK profile §1.3.1).
+/// The CA with this issuer name, by its common name (PCK profile §1.3.1).
 pub(crate) fn issuer(name: &[u8]) -> Option<PckCa> {
     let mut rest = raw::content_of(raw::SEQUENCE, name)?;
     let mut common_name = None;

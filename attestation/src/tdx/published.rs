@@ -1,7 +1,7 @@
-//! Collateral as Intel published it, verified without a quote: before it takes the place of what is there.
+//! Verifies collateral without a quote, before it replaces the stored one.
 //!
-//! What is refused here would be refused with every quote. The other way round it does not hold: whether the TCB
-//! of a platform has a level is for a quote to say.
+//! What is refused here would be refused with every quote. The reverse is not true: whether a platform's TCB
+//! matches a level depends on the quote.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,19 +30,20 @@ use crate::chain::algorithms;
 use crate::chain::crl::Crl;
 use crate::chain::der as raw;
 
-/// Who signed collateral, directly or through those it certified.
+/// The anchor that the signers of collateral chain to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CollateralAnchor {
-    /// Who vouches for it.
+    /// Its root.
     pub root: Root,
     /// SHA-256 of the anchor's certificate.
     pub certificate: Digest32,
 }
 
-/// Verifies that Intel, or an extra anchor, signed all of this for this platform, and that it is current; says who.
+/// Verifies that all parts are signed under one anchor, Intel's or an extra one, for this platform, and are
+/// current. Returns the anchor.
 ///
 /// # Errors
-/// One variant for each reason to refuse.
+/// One variant for each reason.
 pub fn verify_collateral(
     collateral: &TdxCollateral,
     platform: &Platform,
@@ -62,7 +63,7 @@ pub fn verify_collateral(
     let read = |certificate: &[u8]| Certificate::parse(certificate).ok_or(malformed(Part::PckCrl));
     let (parsed_ca, parsed_root) = (read(&ca)?, read(&root)?);
 
-    // 2. All of it is readable, for TDX, current, and that of this platform and these issuers.
+    // 2. All of it is readable, for TDX, current, and for this platform and these issuers.
     appraisal::check(platform, [&parsed_ca, &parsed_root], collateral, now)?;
 
     // 3. The root signed its CRL (RFC 5280 §6.3.3 (g)), and is not in it.
@@ -81,8 +82,8 @@ pub fn verify_collateral(
         return Err(TdxError::CollateralSignature { part: Part::PckCrl });
     }
 
-    // 5. The root issued the certificates of those who signed TCB info and QE identity (PCS API: `signature`, over the
-    //    member as text), over the texts as received.
+    // 5. The root issued the certificates of the signers of TCB info and QE identity (PCS API: `signature`,
+    //    over the member as text), whose signatures are over the texts as received.
     let signer = |part, leaf: &[u8]| {
         let signer = verify_signer(part, leaf, &anchor.certificate, anchors, now)?;
         unrevoked(&signer).map(|()| signer)
@@ -120,9 +121,9 @@ fn issuers(
     Ok((chain, CollateralAnchor { root, certificate }))
 }
 
-/// Whether the text is these certificates in the strict form of RFC 7468 §3, but for ends of lines and what is white
-/// at its end. Who judges quotes by it reads PEM in another way than this crate (it takes sections of any label, and
-/// headers): only text that leaves no choice means the same to both.
+/// Whether the text is exactly these certificates in the strict form of RFC 7468 §3, apart from line ends and
+/// trailing whitespace. dcap-qvl, which uses it for quotes, parses PEM differently from this crate (it
+/// accepts sections with any label, and headers): only unambiguous text means the same to both.
 fn is_plain(pem: &str, certificates: &[Vec<u8>]) -> bool {
     let mut lines = pem.trim_ascii_end().split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
     let mut expect = |line: &[u8]| lines.next().is_some_and(|found| found.as_bytes() == line);
@@ -137,7 +138,8 @@ fn crl(part: CollateralPart, encoded: &[u8]) -> Result<Crl, TdxError> {
     Crl::parse(encoded).map_err(|_| TdxError::CollateralMalformed { part })
 }
 
-/// The CA of the platform's certificates: what chains of this crate check of an issuer (RFC 5280 §6.1.4).
+/// The CA of the platform's certificates: the checks that this crate's chains make for an issuer (RFC 5280
+/// §6.1.4).
 fn check_ca(
     encoded: &[u8],
     ca: &Certificate,
@@ -165,7 +167,7 @@ fn check_ca(
     Ok(())
 }
 
-/// A certificate that the root issued itself. Revocation is the caller's to judge.
+/// A certificate issued by the root itself. The caller checks revocation.
 fn verify_signer(
     part: CollateralPart,
     leaf: &[u8],
@@ -197,5 +199,5 @@ fn check_text(
 }
 
 const CHAIN_LENGTH: usize = 2;
-/// Digits of base64 in a line of PEM.
+/// Base64 characters per line of PEM.
 const LINE: usize = 64;

@@ -1,7 +1,7 @@
-//! The quote's bytes, taken apart without copying (DCAP API A.3 and `sgx_quote_4.h`; A.4 and `sgx_quote_5.h`).
+//! Parser of quotes, without copying (DCAP API A.3 and `sgx_quote_4.h`; A.4 and `sgx_quote_5.h`).
 //!
-//! Strict: every length fills what is around it, and only zeros may follow, since the kernel and the host hand
-//! quotes over in larger buffers. Parsing says nothing about who signed.
+//! Strict: every field fills its container exactly, and only zeros may follow the quote, since the kernel and
+//! the host return quotes in larger buffers. Parsing says nothing about who signed.
 
 use vouchsafe_protocol::Digest48;
 
@@ -9,17 +9,17 @@ use super::claims::TdAttributes;
 use crate::field::at;
 use crate::hex_bytes::Hex;
 
-/// Bytes are no TDX quote.
+/// Why bytes are not a TDX quote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuoteError {
-    /// It ends before a field does.
+    /// They end inside a field.
     #[error("the quote ends inside its {field:?}")]
     Truncated {
         /// The field.
         field: QuotePart,
     },
-    /// A TDREPORT: its MAC is for the machine that made it and nobody else.
-    #[error("a TDREPORT and not a quote")]
+    /// A TDREPORT: only the machine that made it can verify its MAC.
+    #[error("a TDREPORT, not a quote")]
     TdReport,
     /// A quote of an SGX enclave.
     #[error("a quote of an SGX enclave")]
@@ -30,7 +30,7 @@ pub enum QuoteError {
         /// The version.
         version: u16,
     },
-    /// Signed with something else than ECDSA P-256.
+    /// The key type is not ECDSA P-256.
     #[error("attestation key type {kind} is not supported")]
     UnsupportedKeyType {
         /// Its number.
@@ -42,7 +42,7 @@ pub enum QuoteError {
         /// Its number.
         kind: u32,
     },
-    /// A quoting enclave of another vendor than Intel.
+    /// The quoting enclave's vendor is not Intel.
     #[error("a quoting enclave of an unknown vendor")]
     UnknownVendor,
     /// A version 5 body whose fields are unknown.
@@ -59,7 +59,7 @@ pub enum QuoteError {
         /// The size that the quote states.
         found: u32,
     },
-    /// Certification data of another type.
+    /// Unexpected type of certification data.
     #[error("certification data of type {found}, expected {expected}")]
     CertificationType {
         /// Expected type.
@@ -67,10 +67,10 @@ pub enum QuoteError {
         /// The quote's.
         found: u16,
     },
-    /// A field ends before what is around it does.
+    /// A field is shorter than its container.
     #[error("bytes are left over inside the {field:?}")]
     LeftOver {
-        /// What is around.
+        /// The container.
         field: QuotePart,
     },
     /// Bytes other than zero after the quote.
@@ -92,7 +92,7 @@ pub enum QuotePart {
     Body,
     /// Everything after the body.
     SignatureData,
-    /// The quoting enclave's report and what follows it.
+    /// The quoting enclave's report and the data after it.
     QeCertification,
     /// The authentication data of the quoting enclave.
     QeAuthentication,
@@ -100,14 +100,14 @@ pub enum QuotePart {
     PckChain,
 }
 
-/// A well-formed quote; nothing in it has been verified.
+/// A well-formed quote. Nothing in it has been verified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quote<'a> {
     /// The quote without its padding.
     pub(crate) encoded: &'a [u8],
     pub(crate) version: u16,
     pub(crate) body: Body<'a>,
-    /// What the attestation key signed: header and body.
+    /// The signed bytes: header and body.
     pub(crate) signed: &'a [u8],
     /// R then S.
     pub(crate) signature: &'a [u8; 64],
@@ -244,7 +244,7 @@ fn header(rest: &mut &[u8]) -> Result<u16, QuoteError> {
     let version = u16::from_le_bytes(at::<0, 2, HEADER_LENGTH>(header));
     let tee = u32::from_le_bytes(at::<4, 4, HEADER_LENGTH>(header));
     match (version, tee) {
-        // Version 3 has no other kind.
+        // Version 3 is used only for SGX.
         (3, _) | (4 | 5, TEE_SGX) => return Err(QuoteError::SgxQuote),
         (4 | 5, TEE_TDX) => {}
         (4 | 5, kind) => return Err(QuoteError::UnknownTee { kind }),
@@ -282,7 +282,7 @@ fn certification<'a>(rest: &mut &'a [u8], expected: u16, field: QuotePart) -> Re
     sized(rest, field)
 }
 
-/// As many bytes as the length before them says.
+/// A field with its length in front.
 fn sized<'a>(rest: &mut &'a [u8], field: QuotePart) -> Result<&'a [u8], QuoteError> {
     let length = u32::from_le_bytes(*take(rest, field)?);
     slice(rest, usize::try_from(length).unwrap_or(usize::MAX), field)

@@ -1,4 +1,5 @@
-//! What dcap-qvl's refusals mean. Its version is pinned, and tests hold each text against a quote that it refuses.
+//! Maps dcap-qvl's error texts to refusals. Its version is pinned, and tests compare each text with that of a
+//! quote that it refuses.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -9,7 +10,7 @@ use super::TdxCollateral;
 use super::TdxError;
 use crate::chain::Certificate;
 
-/// The refusal that a text of dcap-qvl stands for. Causes come after what they caused, each after a colon.
+/// The refusal for an error text of dcap-qvl. A text has the causes after their effects, separated by colons.
 pub(super) fn of(text: &str, collateral: &TdxCollateral, now: UnixTime) -> TdxError {
     let known = TEXTS.iter().find(|(needles, _)| needles.iter().all(|needle| text.contains(needle)));
     match known.map(|(_, meaning)| meaning) {
@@ -23,7 +24,7 @@ fn other(text: &str) -> TdxError {
     TdxError::Other { reason: text.to_owned() }
 }
 
-/// Which signer's certificate is not valid now: the platform's own chain has been verified before.
+/// The signer whose certificate is not valid now: the platform's own chain has already been verified.
 fn signer_dates(collateral: &TdxCollateral, now: UnixTime) -> Option<TdxError> {
     let signers = [
         (CollateralPart::TcbInfoSigner, &collateral.tcb_info_issuer_chain),
@@ -45,7 +46,7 @@ fn signer_dates(collateral: &TdxCollateral, now: UnixTime) -> Option<TdxError> {
 
 enum Meaning {
     Is(TdxError),
-    /// A certificate is not valid now; the text does not say whose.
+    /// A certificate is not valid now; the text does not say which.
     SignerDates,
 }
 
@@ -57,7 +58,7 @@ const fn malformed(part: CollateralPart) -> Meaning {
     Meaning::Is(TdxError::CollateralMalformed { part })
 }
 
-/// Texts that occur in a refusal, all of them, and what it is. The first that fits counts.
+/// Texts that must all occur in an error, and its meaning. The first match counts.
 static TEXTS: [(&[&str], Meaning); 31] = {
     use CollateralPart as Part;
     use Meaning::Is;

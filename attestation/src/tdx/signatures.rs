@@ -11,13 +11,13 @@ use rustls_pki_types::SignatureVerificationAlgorithm;
 use crate::chain::p256;
 use crate::chain::p256::CACHED_P256;
 
-/// Verifies a signature, R then S, under a key, X then Y. It is that of the quote itself.
+/// Verifies a signature, R then S, under a key, X then Y. For the quote's own signature, which is not cached.
 pub(super) fn verify_own(key: &[u8; 64], message: &[u8], signature: &[u8; 64]) -> bool {
     let (key, Some(signature)) = (uncompressed(key), encode(signature)) else { return false };
     p256::verify_own(&key, message, &signature)
 }
 
-/// Verifies a signature, R then S, under a key in the form of certificates, or remembers that it did.
+/// Verifies a signature, R then S, under a key in the form of certificates, or finds it in the cache.
 pub(super) fn verify(key: &[u8], message: &[u8], signature: &[u8; 64]) -> bool {
     encode(signature).is_some_and(|signature| CACHED_P256.verify_signature(key, message, &signature).is_ok())
 }

@@ -1,4 +1,4 @@
-//! Captured quotes against their verdicts, and fake ones with one thing broken each.
+//! Captured quotes with their expected results, and fake ones with one thing broken each.
 
 mod captured;
 mod collateral;
@@ -26,7 +26,7 @@ use crate::test_util::tdx::TEE_TCB_SVN_OLD;
 use crate::test_util::tdx::TdxQuoteBuilder;
 use crate::verify::Endorsements;
 
-/// 2026-02-19: inside the validity of everything that the builders make.
+/// 2026-02-19: everything that the builders make is valid.
 const NOW: UnixTime = UnixTime(1_771_500_000);
 const DAY: u64 = 86_400;
 
@@ -38,7 +38,7 @@ fn anchors() -> TrustAnchors {
     TrustAnchors::builtin().with_extra(FakeIntel::shared().root_der()).unwrap()
 }
 
-/// Verifies twice: what is remembered changes no verdict.
+/// Verifies twice: the cache must not change the result.
 fn judge(
     quote: &[u8],
     appraisal: Appraisal<'_>,
@@ -61,7 +61,7 @@ fn judge(
     first
 }
 
-/// A quote in order but for one change, by collateral in order.
+/// Verifies a valid quote with one change, with valid collateral.
 fn changed(change: impl FnOnce(&mut TdxQuoteBuilder)) -> Result<TdxClaims, TdxError> {
     let mut builder = TdxQuoteBuilder::version_5();
     change(&mut builder);
@@ -73,7 +73,7 @@ fn refused(change: impl FnOnce(&mut TdxQuoteBuilder)) -> TdxError {
     changed(change).unwrap_err()
 }
 
-/// A quote in order, by collateral in order but for one change before it is signed.
+/// Verifies a valid quote with collateral in which one thing was changed before signing.
 fn judged_by(change: impl FnOnce(&mut CollateralSpec)) -> Result<TdxClaims, TdxError> {
     let mut spec = spec();
     change(&mut spec);

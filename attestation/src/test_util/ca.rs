@@ -1,8 +1,7 @@
 //! Throw-away certificate authorities for tests.
 //!
-//! They sign whatever they are told, so that a test can break one field at a time. Nothing here is
-//! trusted by itself: a test hands a root over as an extra anchor, which only ever gives the root
-//! `extra`.
+//! They sign anything, so that a test can break one field at a time. Nothing here is trusted by itself: a
+//! test configures a root as an extra anchor, which only ever gives the root `extra`.
 
 pub mod encode;
 pub mod google;
@@ -17,16 +16,16 @@ pub use self::google::InstanceInfo;
 use self::key::FakeKey;
 pub use self::storage::FakeIssuer;
 
-/// How a fake CA signs, and how it writes that down.
+/// The signature scheme of a fake CA, and its encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// sha256WithRSAEncryption, as Google's CAs.
     Pkcs1Sha256,
-    /// RSASSA-PSS with SHA-256 and the default trailer field left out, as Google's launch endorsements.
+    /// RSASSA-PSS with SHA-256 and the default trailer field omitted, as in Google's launch endorsements.
     PssSha256,
-    /// RSASSA-PSS with SHA-384 and the trailer field written out, as AMD's certificates until about 2023.
+    /// RSASSA-PSS with SHA-384 and an explicit trailer field, as in AMD's certificates until about 2023.
     PssSha384,
-    /// RSASSA-PSS with SHA-384 and the default trailer field left out, as AMD's newer certificates.
+    /// RSASSA-PSS with SHA-384 and the default trailer field omitted, as in AMD's newer certificates.
     PssSha384ShortForm,
     /// ecdsa-with-SHA256 under P-256, as Intel's CAs.
     EcdsaSha256,
@@ -58,7 +57,7 @@ impl Scheme {
     }
 }
 
-/// What a fake CA writes into a certificate.
+/// The content of a fake certificate.
 #[derive(Clone, Debug)]
 pub struct CertificateSpec {
     /// Serial number, big-endian.
@@ -73,16 +72,16 @@ pub struct CertificateSpec {
     pub spki: Vec<u8>,
     /// Encoded extensions.
     pub extensions: Vec<Vec<u8>>,
-    /// Signature scheme, also the one that the certificate states.
+    /// Signature scheme, also stated in the certificate.
     pub scheme: Scheme,
 }
 
-/// What a fake CA writes into a CRL.
+/// The content of a fake CRL.
 #[derive(Clone, Debug)]
 pub struct CrlSpec {
     /// Time of issue.
     pub this_update: UnixTime,
-    /// Time of the next CRL, `None` leaves it out.
+    /// `nextUpdate`; `None` omits it.
     pub next_update: Option<UnixTime>,
     /// Serial numbers of revoked certificates, big-endian.
     pub revoked: Vec<Vec<u8>>,
@@ -128,16 +127,16 @@ impl FakeCa {
         Self { key: FakeKey::generate(scheme), name, scheme }
     }
 
-    /// A CA with a new RSA-4096 key. It takes a moment.
+    /// A CA with a new RSA-4096 key. This is slow.
     #[must_use]
     pub fn new_4096(name: Vec<u8>, scheme: Scheme) -> Self {
         Self { key: FakeKey::rsa_4096(), name, scheme }
     }
 
-    /// A CA with a key kept from before.
+    /// A CA with a saved key.
     ///
     /// # Panics
-    /// When `pkcs8` is no key for the scheme.
+    /// When `pkcs8` is not a key for the scheme.
     #[must_use]
     pub fn from_pkcs8(name: Vec<u8>, scheme: Scheme, pkcs8: &[u8]) -> Self {
         Self { key: FakeKey::from_pkcs8(scheme, pkcs8), name, scheme }
@@ -176,7 +175,7 @@ impl FakeCa {
         &self.name
     }
 
-    /// Scheme that the CA signs with unless a specification says otherwise.
+    /// The scheme that the CA uses unless a specification says otherwise.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme

@@ -1,18 +1,18 @@
-//! EFI images of a few sections, and the digest of them that firmware would measure, told from the parts they are
-//! written from and not by reading them back.
+//! Small EFI images with the digest that firmware would measure, computed from the parts that the image is
+//! made of and not by parsing it.
 
 use vouchsafe_protocol::Digest32;
 
-/// An image in the making: PE32+, sections one after the other.
+/// A PE32+ image to build, with consecutive sections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageBuilder {
     /// Names and contents.
     pub sections: Vec<(String, Vec<u8>)>,
-    /// What follows the sections and is covered by the digest.
+    /// Bytes after the sections that the digest covers.
     pub trailer: Vec<u8>,
-    /// Content of the certificate table, which is not.
+    /// Content of the certificate table, which the digest does not cover.
     pub certificates: Vec<u8>,
-    /// The checksum, which is not either.
+    /// The checksum, which the digest does not cover.
     pub checksum: u32,
 }
 
@@ -23,21 +23,21 @@ impl ImageBuilder {
         Self::default().section(".text", code)
     }
 
-    /// Something like systemd's stub: it knows the names of these sections.
+    /// An image like systemd's stub, which contains the names of these sections.
     #[must_use]
     pub fn stub(known: &[&str]) -> Self {
         let names: String = known.iter().map(|name| format!("{name}\0")).collect();
         Self::program(b"systemd-stub").section(".rodata", names.as_bytes())
     }
 
-    /// The same with a version, as systemd's stub says it.
+    /// The same with a version, like systemd's stub.
     #[must_use]
     pub fn stub_of(version: u32, known: &[&str]) -> Self {
         let magic = format!("#### LoaderInfo: systemd-stub {version}.1-1 ####");
         Self::stub(known).section(".sdmagic", magic.as_bytes())
     }
 
-    /// Something like GRUB of this version, as its section .sbat says it.
+    /// An image like GRUB of this version, according to its section .sbat.
     #[must_use]
     pub fn grub(version: &str) -> Self {
         let sbat =
@@ -76,13 +76,13 @@ impl ImageBuilder {
         Digest32::of(&self.covered())
     }
 
-    /// What that is the digest of.
+    /// The bytes that the digest covers.
     #[must_use]
     pub fn covered(&self) -> Vec<u8> {
         self.covered_parts().concat()
     }
 
-    /// Headers without checksum and entry of the certificate table, contents, trailer.
+    /// Headers without the checksum and the directory entry of the certificate table, contents, trailer.
     fn covered_parts(&self) -> Vec<Vec<u8>> {
         let mut headers = self.headers();
         headers.drain(DIRECTORY..DIRECTORY + 8);
@@ -134,11 +134,11 @@ fn padded(content: &[u8]) -> Vec<u8> {
 /// Bytes of all headers.
 const HEADERS: u32 = 0x400;
 const OPTIONAL_HEADER: u16 = 240;
-/// Where the optional header begins: after DOS header, signature and COFF header.
+/// Offset of the optional header: after DOS header, signature and COFF header.
 const OPTIONAL: usize = 0x40 + 4 + 20;
 /// Place of the checksum.
 pub const CHECKSUM: usize = OPTIONAL + 64;
-/// Place of the entry of the certificate table, the fifth of the data directories.
+/// Offset of the certificate table's entry, the fifth of the data directories.
 pub const DIRECTORY: usize = OPTIONAL + 112 + 4 * 8;
-/// Bytes that the digest leaves out of the headers.
+/// Bytes of the headers that the digest omits.
 const SKIPPED: u32 = 12;

@@ -1,7 +1,9 @@
-//! A firmware event log, byte for byte as Linux exports it, that a test can change one event at a time.
+//! A builder of firmware event logs, byte for byte as Linux exports them, in which a test can change one
+//! event at a time.
 //!
-//! The presets have the events of real boots on GCE, in their order. Contents that only matter as a digest are made up.
-//! The builder gives the log, the PCR values it leads to, and what to extend so that a software TPM gets there.
+//! The presets have the events of real boots on GCE, in their order. Contents that only matter by their
+//! digest are made up. The builder gives the log, the resulting PCR values, and what to extend to bring a
+//! software TPM to that state.
 
 pub mod ccel;
 pub mod chains;
@@ -57,14 +59,14 @@ impl Bank {
     }
 }
 
-/// One event: what was hashed and extended, and what the log says about it.
+/// One event: the measured data, and what the log says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuiltEvent {
     /// PCR index as written.
     pub pcr: u32,
     /// Type as written.
     pub event_type: EventType,
-    /// What the digests are of. `None`: all digests zero, nothing extended.
+    /// The data that the digests are computed from. `None`: all digests zero, nothing extended.
     pub measured: Option<Vec<u8>>,
     /// Event data as written.
     pub data: Vec<u8>,
@@ -80,7 +82,7 @@ impl BuiltEvent {
         Self::measuring(pcr, event_type, data.clone(), data)
     }
 
-    /// An event whose digest is that of something else than its data.
+    /// An event whose digest is not that of its data.
     #[must_use]
     pub fn measuring(
         pcr: u32,
@@ -115,7 +117,7 @@ impl BuiltEvent {
         Self::covered(pcr, event_type, variable_data(vendor, name, value))
     }
 
-    /// A text of GRUB's in PCR 8; the label is not measured.
+    /// A text of GRUB in PCR 8; the label is not measured.
     #[must_use]
     pub fn grub(label: &str, text: &str) -> Self {
         Self::measuring(8, EventType::IPL, text, format!("{label}{text}\0"))
@@ -147,13 +149,13 @@ impl BuiltEvent {
         Self::measuring(9, EventType::EVENT_TAG, measured, data)
     }
 
-    /// Changes data and what is measured together.
+    /// Changes the data and the measured data together.
     pub fn set(&mut self, data: impl Into<Vec<u8>>) {
         self.data = data.into();
         self.measured = Some(self.data.clone());
     }
 
-    /// Digest in `bank`; zero where nothing is extended.
+    /// Digest in `bank`; zero if nothing is extended.
     #[must_use]
     pub fn digest(&self, bank: Bank) -> Vec<u8> {
         self.measured.as_ref().map_or_else(|| vec![0; bank.size()], |measured| bank.digest(measured))
@@ -173,18 +175,18 @@ impl BuiltEvent {
     }
 }
 
-/// A log in the making.
+/// A log to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventLogBuilder {
     /// Banks that the header declares and events have digests for.
     pub banks: Vec<Bank>,
-    /// Locality that PCR 0 starts with, for the PCR values; the StartupLocality event is a test's to add.
+    /// Initial locality in PCR 0, for the PCR values; a test must add the StartupLocality event itself.
     pub startup_locality: u8,
     /// Index in the header event: PCR 0, or register 1 in CCEL.
     pub header_index: u32,
     /// Bytes of 0xFF after the log, as in the area of a CCEL log.
     pub padding: usize,
-    /// Data of the header event, in place of the one made from `banks`.
+    /// Data of the header event, instead of the one made from `banks`.
     pub spec_id: Option<Vec<u8>>,
     /// The events.
     pub events: Vec<BuiltEvent>,
@@ -242,7 +244,7 @@ impl EventLogBuilder {
         self.events.insert(self.position(matches), event);
     }
 
-    /// Puts `event` before ExitBootServices, where boot loaders are still there.
+    /// Inserts `event` before ExitBootServices, while boot loaders still run.
     pub fn insert_before_exit(&mut self, event: BuiltEvent) {
         self.insert_before(|event| event.data == b"Exit Boot Services Invocation", event);
     }
@@ -263,14 +265,14 @@ impl EventLogBuilder {
         out
     }
 
-    /// What to extend, in order, to bring the SHA-256 bank of a TPM to the state of the log.
+    /// The extends, in order, that bring a TPM's SHA-256 bank to the state of the log.
     #[must_use]
     pub fn extends(&self) -> Vec<(u8, Digest32)> {
         let digest = |measured: &Vec<u8>| Digest32::of(measured);
         self.measured().map(|(pcr, measured)| (pcr, digest(measured))).collect()
     }
 
-    /// What to extend in any bank.
+    /// The extends for any bank.
     #[must_use]
     pub fn extends_of(&self, bank: Bank) -> Vec<(u8, Vec<u8>)> {
         self.measured().map(|(pcr, measured)| (pcr, bank.digest(measured))).collect()
@@ -295,7 +297,7 @@ impl EventLogBuilder {
     }
 }
 
-/// What a TPM does to a PCR of the SHA-256 bank.
+/// A TPM's extend operation in the SHA-256 bank.
 #[must_use]
 pub fn extend(value: &Digest32, digest: &Digest32) -> Digest32 {
     Digest32::of_parts(&[value.as_bytes(), digest.as_bytes()])

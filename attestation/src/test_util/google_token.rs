@@ -1,7 +1,7 @@
 //! A fake Google Cloud Attestation: tokens of both kinds, signed by throw-away keys.
 //!
-//! Shapes are Google's, so that the verifier's own path is exercised. Its root has to be given as an extra anchor and
-//! its key set as an extra one, so that what it signs only ever has the root `extra`.
+//! The formats are Google's, so that the verifier's own code path is tested. Its root and its key set must be
+//! configured as extra ones, so what it signs only ever has the root `extra`.
 
 use std::sync::OnceLock;
 
@@ -35,7 +35,7 @@ pub struct FakeAttestationService {
 }
 
 impl FakeAttestationService {
-    /// A service with new keys. They take a moment: [`Self::shared`] makes one a process.
+    /// A service with new keys. This is slow: [`Self::shared`] makes one per process.
     #[must_use]
     pub fn new() -> Self {
         let [root, intermediate, leaf, oidc] = ["Root CA", "Intermediate CA", "Leaf Certificate", "OIDC"]
@@ -81,13 +81,13 @@ impl FakeAttestationService {
         &self.leaf_der
     }
 
-    /// The root itself, to issue what the helpers here do not.
+    /// The root CA, to issue other certificates.
     #[must_use]
     pub const fn root(&self) -> &FakeCa {
         &self.root
     }
 
-    /// The intermediate itself, to issue what the helpers here do not.
+    /// The intermediate CA, to issue other certificates.
     #[must_use]
     pub const fn intermediate(&self) -> &FakeCa {
         &self.intermediate
@@ -111,7 +111,7 @@ impl FakeAttestationService {
         self.root.crl(spec)
     }
 
-    /// The intermediate as Google's: a CA with an extended key usage and a CRL distribution point.
+    /// The intermediate, like Google's: a CA with an extended key usage and a CRL distribution point.
     #[must_use]
     pub fn intermediate_spec(&self) -> CertificateSpec {
         let mut spec = self.root.ca_spec(&self.intermediate, 2);
@@ -121,7 +121,8 @@ impl FakeAttestationService {
         spec
     }
 
-    /// The leaf as Google's: no CA, no key usage. From 2025-10-15 to 2031-10-15, where Google's live for 60 days.
+    /// The leaf, like Google's: not a CA, no key usage. Valid from 2025-10-15 to 2031-10-15; Google's are
+    /// valid for 60 days.
     #[must_use]
     pub fn leaf_spec(&self) -> CertificateSpec {
         let mut spec = self.intermediate.ca_spec(&self.leaf, 3);
@@ -136,13 +137,13 @@ impl FakeAttestationService {
         json!({ "keys": [jwk(&self.oidc, OIDC_KEY_ID)] }).to_string().into_bytes()
     }
 
-    /// A token of this kind, in order.
+    /// A valid token of this kind.
     #[must_use]
     pub fn token(&self, kind: TokenKind, audience: &str, nonce: &str, now: UnixTime) -> String {
         self.spec(kind, audience, nonce, now).sign(self)
     }
 
-    /// What such a token says, to be broken before it is signed.
+    /// The content of such a token, to be changed before it is signed.
     #[must_use]
     pub fn spec(&self, kind: TokenKind, audience: &str, nonce: &str, now: UnixTime) -> TokenSpec {
         let chain = [&self.leaf_der, &self.intermediate_der, &self.root_der].map(|der| STANDARD.encode(der));
@@ -160,7 +161,7 @@ impl Default for FakeAttestationService {
     }
 }
 
-/// What goes into a token; every member can be changed, also into nonsense.
+/// The content of a token; every member can be set, also to nonsense.
 #[derive(Clone, Debug)]
 pub struct TokenSpec {
     /// Which key signs it.
@@ -172,7 +173,7 @@ pub struct TokenSpec {
 }
 
 impl TokenSpec {
-    /// Claims of an instance in place of the default one.
+    /// Sets the claims for this instance.
     #[must_use]
     pub fn of_instance(mut self, instance: &AkCertificateSpec) -> Self {
         self.set("submods", submods(instance));
@@ -182,7 +183,7 @@ impl TokenSpec {
         self
     }
 
-    /// `hwmodel` of a technology, with what Google says of a TDX platform.
+    /// Sets `hwmodel` to a technology, with Google's statement about a TDX platform.
     #[must_use]
     pub fn of_technology(mut self, technology: Technology) -> Self {
         let model = match technology {
@@ -201,12 +202,12 @@ impl TokenSpec {
         self
     }
 
-    /// Sets a claim, or takes it out with `Value::Null`.
+    /// Sets a claim, or removes it with `Value::Null`.
     pub fn set(&mut self, claim: &str, value: Value) {
         change(&mut self.claims, claim, value);
     }
 
-    /// Sets a header parameter, or takes it out with `Value::Null`.
+    /// Sets a header parameter, or removes it with `Value::Null`.
     pub fn set_header(&mut self, name: &str, value: Value) {
         change(&mut self.header, name, value);
     }
@@ -231,7 +232,7 @@ fn change(object: &mut Value, name: &str, value: Value) {
     }
 }
 
-/// A JWS in compact form over any two texts.
+/// A JWS in compact form with any header and claims.
 #[must_use]
 pub fn sign(header: &str, claims: &str, key: &FakeCa) -> String {
     let signed = format!("{}.{}", to_base64url(header.as_bytes()), to_base64url(claims.as_bytes()));
@@ -239,14 +240,14 @@ pub fn sign(header: &str, claims: &str, key: &FakeCa) -> String {
     format!("{signed}.{}", to_base64url(&signature))
 }
 
-/// A key as it stands in a key set.
+/// A key in the form of a key set.
 #[must_use]
 pub fn jwk(key: &FakeCa, kid: &str) -> Value {
     let n = to_base64url(&key.modulus());
     json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": "AQAB" })
 }
 
-/// As Google documents a plain SEV VM.
+/// The claims of a plain SEV VM, as Google documents them.
 fn plain_vm_claims(audience: &str, nonce: &str, now: UnixTime) -> Value {
     json!({
         "aud": audience,

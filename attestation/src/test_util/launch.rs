@@ -1,7 +1,7 @@
-//! A fake of Google's signer of launch endorsements, and endorsements signed by it.
+//! A fake of Google's launch endorsement signer, and endorsements signed by it.
 //!
-//! No real endorsement is part of the tests. These have Google's shape and the names of its development keys; their root
-//! has to be given as an extra anchor, so that what it signs only ever has the root `extra`.
+//! No real endorsement is part of the tests. These have Google's format and the names of its development
+//! keys; their root must be configured as an extra anchor, so what it signs only ever has the root `extra`.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -32,7 +32,7 @@ pub struct FakeTcbSigner {
 }
 
 impl FakeTcbSigner {
-    /// New keys; a signer has RSA-4096, which takes a second. [`Self::shared`] makes one a process.
+    /// New keys; a signer has RSA-4096, which takes a second. [`Self::shared`] makes one per process.
     #[must_use]
     pub fn new() -> Self {
         let root = FakeCa::new(name("GCE-cc-tcb-root_dev"), Scheme::PssSha256);
@@ -53,7 +53,7 @@ impl FakeTcbSigner {
         &self.root_der
     }
 
-    /// The root itself, to issue what the helpers here do not.
+    /// The root CA, to issue other certificates.
     #[must_use]
     pub const fn root(&self) -> &FakeCa {
         &self.root
@@ -71,7 +71,7 @@ impl FakeTcbSigner {
         self.root.crl(spec)
     }
 
-    /// The signer's certificate as Google's tool makes it: for signatures, no CA.
+    /// The signer's certificate as Google's tool makes it: for signatures, not a CA.
     #[must_use]
     pub fn signer_spec(&self) -> CertificateSpec {
         let mut spec = self.root.ca_spec(&self.signer, 2);
@@ -79,7 +79,7 @@ impl FakeTcbSigner {
         spec
     }
 
-    /// An endorsement of a measurement of SEV-SNP for two virtual processors, among others.
+    /// An endorsement of an SEV-SNP measurement for two vCPUs, among others.
     #[must_use]
     pub fn endorse_snp(&self, measurement: &Digest48) -> Vec<u8> {
         EndorsementSpec::default().with_snp(2, measurement).sign(self)
@@ -101,10 +101,10 @@ impl Default for FakeTcbSigner {
 /// Measurements, each with the GiB of memory that it is for.
 pub type TdxMeasurements = Vec<(u32, Vec<u8>)>;
 
-/// What goes into an endorsement; the default is in order and endorses nothing but made-up measurements.
+/// The content of an endorsement; the default is valid and endorses only made-up measurements.
 #[derive(Clone, Debug)]
 pub struct EndorsementSpec {
-    /// Seconds since 1970, `None` leaves the time out.
+    /// Seconds since 1970; `None` omits the time.
     pub timestamp: Option<i64>,
     /// `cl_spec`.
     pub cl_spec: u64,
@@ -112,19 +112,19 @@ pub struct EndorsementSpec {
     pub commit: Vec<u8>,
     /// Digest of the firmware.
     pub digest: Vec<u8>,
-    /// The signer's certificate, DER, in place of the one in order.
+    /// The signer's certificate, DER, instead of the valid one.
     pub certificate: Option<Vec<u8>>,
-    /// Certificates of the CA bundle, DER, in place of the root.
+    /// Certificates of the CA bundle, DER, instead of the root.
     pub bundle: Option<Vec<Vec<u8>>>,
-    /// The CA bundle as text, in place of those certificates.
+    /// The CA bundle as text, instead of those certificates.
     pub bundle_text: Option<Vec<u8>>,
-    /// Security version and measurements by number of virtual processors; `None` leaves SEV-SNP out.
+    /// Security version and measurements by number of vCPUs; `None` omits SEV-SNP.
     pub sev_snp: Option<(u32, BTreeMap<u32, Vec<u8>>)>,
-    /// Security version and measurements by GiB of memory; `None` leaves TDX out.
+    /// Security version and measurements by GiB of memory; `None` omits TDX.
     pub tdx: Option<(u32, TdxMeasurements)>,
     /// How it is signed.
     pub scheme: Scheme,
-    /// Bytes after the fields of the signed message: fields that nobody knows.
+    /// Bytes after the fields of the signed message, for unknown fields.
     pub unknown_fields: Vec<u8>,
 }
 
@@ -148,7 +148,7 @@ impl Default for EndorsementSpec {
 }
 
 impl EndorsementSpec {
-    /// The same with one more measurement of SEV-SNP.
+    /// Adds a measurement of SEV-SNP.
     #[must_use]
     pub fn with_snp(mut self, vcpus: u32, measurement: &Digest48) -> Self {
         let (_, measurements) = self.sev_snp.get_or_insert_default();
@@ -156,7 +156,7 @@ impl EndorsementSpec {
         self
     }
 
-    /// The same with one more measurement of TDX.
+    /// Adds a measurement of TDX.
     #[must_use]
     pub fn with_tdx(mut self, ram_gib: u32, mrtd: &Digest48) -> Self {
         let (_, measurements) = self.tdx.get_or_insert_default();

@@ -1,7 +1,7 @@
 //! A fake AMD: product hierarchies, endorsement certificates, and reports signed under them.
 //!
-//! Names and layouts are AMD's, so that the verifier's own path is exercised; the keys are
-//! throw-away, so that only a verifier with the fake ARK as an extra anchor believes them.
+//! Names and layouts are AMD's, so that the verifier's own code path is tested; the keys are throw-away, so
+//! only a verifier with the fake ARK as an extra anchor accepts them.
 
 mod report;
 
@@ -42,25 +42,25 @@ pub struct FakeAmd {
     chip: EcdsaKeyPair,
 }
 
-/// The private keys and CA certificates of a [`FakeAmd`], to keep it for another process.
+/// The private keys and CA certificates of a [`FakeAmd`], to save it for another process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SavedAmd {
     keys: [Vec<u8>; 4],
     certificates: [Vec<u8>; 3],
 }
 
-/// What goes into a fake VCEK or VLEK; [`VekSpec::vcek`] and [`VekSpec::vlek`] make one in order.
+/// The content of a fake VCEK or VLEK; [`VekSpec::vcek`] and [`VekSpec::vlek`] make a valid one.
 #[derive(Clone, Debug)]
 pub struct VekSpec {
     /// Common name of the subject.
     pub subject: String,
-    /// Whether the ASVK issues it, else the ASK.
+    /// Whether the ASVK issues it; otherwise the ASK.
     pub from_asvk: bool,
-    /// `productName`, `None` leaves it out.
+    /// `productName`; `None` omits it.
     pub product_name: Option<String>,
     /// TCB that the certificate endorses.
     pub tcb: Tcb,
-    /// OIDs of extensions to leave out.
+    /// OIDs of extensions to omit.
     pub omitted: Vec<String>,
     /// Value of the reserved security patch levels.
     pub reserved_level: u64,
@@ -68,7 +68,7 @@ pub struct VekSpec {
     pub hardware_id: Option<Vec<u8>>,
     /// `cspID`.
     pub csp_id: Option<String>,
-    /// Encoded `SubjectPublicKeyInfo` in place of the chip's.
+    /// Encoded `SubjectPublicKeyInfo` instead of the chip's.
     pub spki: Option<Vec<u8>>,
     /// Signature scheme.
     pub scheme: Scheme,
@@ -138,7 +138,7 @@ impl VekSpec {
 }
 
 impl FakeAmd {
-    /// A hierarchy with new keys. They take a moment: [`FakeAmd::shared`] makes one a process.
+    /// A hierarchy with new keys. This is slow: [`FakeAmd::shared`] makes one per process.
     #[must_use]
     pub fn new(product: Product) -> Self {
         let [ark, ask, asvk] = names(product).map(|name| FakeCa::new(name, Scheme::PssSha384));
@@ -177,7 +177,7 @@ impl FakeAmd {
         slot.get_or_init(|| Self::new(product))
     }
 
-    /// Keys and certificates, to keep.
+    /// Keys and certificates, to be saved.
     #[must_use]
     pub fn save(&self) -> SavedAmd {
         let chip = self.chip.to_pkcs8v1().expect("a P-384 key encodes");
@@ -187,7 +187,7 @@ impl FakeAmd {
         }
     }
 
-    /// The hierarchy that was kept.
+    /// A saved hierarchy.
     ///
     /// # Panics
     /// When a key cannot be read.
@@ -232,13 +232,13 @@ impl FakeAmd {
         &self.asvk_der
     }
 
-    /// The ARK itself, to issue what the helpers here do not.
+    /// The ARK's CA, to issue other certificates.
     #[must_use]
     pub const fn ark(&self) -> &FakeCa {
         &self.ark
     }
 
-    /// The ASK itself, to issue what the helpers here do not.
+    /// The ASK's CA, to issue other certificates.
     #[must_use]
     pub const fn ask(&self) -> &FakeCa {
         &self.ask
@@ -283,7 +283,7 @@ impl FakeAmd {
         signature.as_ref().to_vec()
     }
 
-    /// The issuer's certificate and the root, as they travel with a report.
+    /// The issuer's certificate and the root, as they are sent with a report.
     fn issuers(&self, kind: SignerKind) -> Vec<Vec<u8>> {
         let issuer = match kind {
             SignerKind::Vcek => &self.ask_der,

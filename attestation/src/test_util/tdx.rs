@@ -1,7 +1,7 @@
 //! A fake Intel: its CAs, the key of one platform and of its quoting enclave, collateral, and quotes.
 //!
-//! Names and layouts are Intel's, so that the verifier's own path is exercised; the keys are throw-away, so that
-//! only a verifier with the fake root as an extra anchor believes them.
+//! Names and layouts are Intel's, so that the verifier's own code path is tested; the keys are throw-away, so
+//! only a verifier with the fake root as an extra anchor accepts them.
 
 mod collateral;
 mod quote;
@@ -43,14 +43,14 @@ pub struct FakeIntel {
     attestation: EcdsaKeyPair,
 }
 
-/// The private keys and certificates of a [`FakeIntel`], to keep it for another process.
+/// The private keys and certificates of a [`FakeIntel`], to save it for another process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SavedIntel {
     keys: [Vec<u8>; 5],
     certificates: [Vec<u8>; 3],
 }
 
-/// What goes into a fake PCK certificate; its default is in order.
+/// The content of a fake PCK certificate; the default is valid.
 #[derive(Clone, Debug)]
 pub struct PckSpec {
     /// Family, model, stepping, platform type, custom SKU.
@@ -63,11 +63,11 @@ pub struct PckSpec {
     pub cpu_svn: [u8; 16],
     /// Security version of the provisioning certification enclave.
     pub pce_svn: u8,
-    /// OIDs of SGX extensions to leave out.
+    /// OIDs of SGX extensions to omit.
     pub omitted: Vec<String>,
-    /// Common name of the issuer, where it is to differ from the CA's.
+    /// Common name of the issuer, if it differs from the CA's.
     pub issuer: Option<String>,
-    /// Encoded `SubjectPublicKeyInfo` in place of the platform's.
+    /// Encoded `SubjectPublicKeyInfo` instead of the platform's.
     pub spki: Option<Vec<u8>>,
     /// Serial number, big-endian.
     pub serial: Vec<u8>,
@@ -170,7 +170,7 @@ impl FakeIntel {
         Self::load(&saved)
     }
 
-    /// Keys and certificates, to keep.
+    /// Keys and certificates, to be saved.
     #[must_use]
     pub fn save(&self) -> SavedIntel {
         let key = |key: &EcdsaKeyPair| key.to_pkcs8v1().expect("a P-256 key encodes").as_ref().to_vec();
@@ -182,7 +182,7 @@ impl FakeIntel {
         }
     }
 
-    /// The hierarchy that was kept.
+    /// A saved hierarchy.
     ///
     /// # Panics
     /// When a key cannot be read.
@@ -213,19 +213,19 @@ impl FakeIntel {
         &self.root_der
     }
 
-    /// The root itself, to issue what the helpers here do not.
+    /// The root CA, to issue other certificates.
     #[must_use]
     pub const fn root(&self) -> &FakeCa {
         &self.root
     }
 
-    /// The PCK Platform CA itself.
+    /// The PCK Platform CA.
     #[must_use]
     pub const fn platform_ca(&self) -> &FakeCa {
         &self.platform_ca
     }
 
-    /// The key that signs TCB info and QE identity, as a CA of its name.
+    /// The key that signs TCB info and QE identity, as a CA with its name.
     #[must_use]
     pub const fn tcb_signer(&self) -> &FakeCa {
         &self.tcb_signer
@@ -262,7 +262,7 @@ impl FakeIntel {
         }
     }
 
-    /// PCK certificate, PCK CA and root, as they travel in a quote.
+    /// PCK certificate, PCK CA and root, as they are in a quote.
     #[must_use]
     pub fn chain(&self, spec: &PckSpec) -> Vec<Vec<u8>> {
         vec![self.pck(spec), self.platform_ca_der.clone(), self.root_der.clone()]
@@ -302,7 +302,7 @@ fn spki(key: &EcdsaKeyPair) -> Vec<u8> {
     public.as_ref().to_vec()
 }
 
-/// Extensions of a CA below which this many may follow.
+/// Extensions of a CA with this path length.
 fn authority(path_length: u64) -> Vec<Vec<u8>> {
     vec![encode::basic_constraints(true, Some(path_length)), encode::key_usage(0x06), distribution_point()]
 }

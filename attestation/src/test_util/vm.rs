@@ -1,7 +1,7 @@
-//! A whole VM of Google's kind: certified attestation key, booted firmware log, SNP chip.
+//! A simulated Google VM: certified attestation key, booted firmware log, SNP chip.
 //!
-//! It makes evidence the way a guest does; a quote costs one signature and a report another one. Everything
-//! about it is a field, so that a test can break one thing.
+//! It makes evidence as a guest does; a quote or a report costs one signature. Everything about it is a
+//! field, so that a test can break one thing.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -35,7 +35,7 @@ use crate::google_token::TokenKind;
 use crate::tdx::cut;
 use crate::technology::Technology;
 
-/// Which evidence to make. Pieces of one call are linked to each other.
+/// The evidence to make. Pieces of one call are linked to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kinds {
     /// A quote of the vTPM.
@@ -74,47 +74,47 @@ pub struct SimulatedVm {
     pub ak: &'static FakeAk,
     /// The key's certificate.
     pub ak_certificate: Vec<u8>,
-    /// Issuing CAs that travel with it.
+    /// Issuing CAs that are sent with it.
     pub ak_issuers: Vec<Vec<u8>>,
     /// PCRs of a release by index.
     pub pcrs: BTreeMap<u8, Digest32>,
     /// The firmware log.
     pub event_log: Vec<u8>,
-    /// systemd's measurement log; `None` where it measured nothing.
+    /// systemd's measurement log; `None` if it measured nothing.
     pub userspace_log: Option<Vec<u8>>,
-    /// Whose chip it runs on.
+    /// The chip that it runs on.
     pub amd: &'static FakeAmd,
-    /// The report, all but its data.
+    /// The report, except for its report data.
     pub report: SnpReportBuilder,
-    /// VCEK; `None` when the host gives none.
+    /// VCEK; `None` if the host provides none.
     pub vek_certificate: Option<Vec<u8>>,
-    /// Issuing CAs that travel with it.
+    /// Issuing CAs that are sent with it.
     pub vek_issuers: Vec<Vec<u8>>,
-    /// The trust domain, where it is a TDX VM: its hardware report is a quote then.
+    /// The trust domain, for a TDX VM: its hardware report is then a quote.
     pub tdx: Option<SimulatedTd>,
-    /// What Google Cloud Attestation says of it.
+    /// The token that Google Cloud Attestation issues to it.
     pub token: SimulatedToken,
 }
 
 /// The TDX side of a simulated VM.
 #[derive(Clone, Debug)]
 pub struct SimulatedTd {
-    /// Whose platform it runs on.
+    /// The platform that it runs on.
     pub intel: &'static FakeIntel,
-    /// The quote, all but its report data.
+    /// The quote, except for its report data.
     pub quote: TdxQuoteBuilder,
     /// The CCEL log of the quote's RTMRs.
     pub event_log: Vec<u8>,
 }
 
-/// The token of a simulated VM, all but its nonce.
+/// The token of a simulated VM, except for its nonce.
 #[derive(Clone, Debug)]
 pub struct SimulatedToken {
-    /// Whom it is for.
+    /// Its audience.
     pub audience: String,
     /// When it is issued.
     pub now: UnixTime,
-    /// Whose instance it names.
+    /// The instance that it names.
     pub instance: AkCertificateSpec,
     /// Which technology it names.
     pub technology: Technology,
@@ -188,7 +188,7 @@ impl SimulatedVm {
         vm
     }
 
-    /// Boots again, with this log; user space has not extended anything yet.
+    /// Boots again with this log; user space has extended nothing yet.
     pub fn boot(&mut self, log: &EventLogBuilder) {
         self.event_log = log.bytes();
         self.userspace_log = None;
@@ -196,7 +196,7 @@ impl SimulatedVm {
         self.pcrs.remove(&10);
     }
 
-    /// User space extends these, after what it extended before; its log shows all of it.
+    /// Extends these from user space, after what it extended before; its log has all of it.
     pub fn measure(&mut self, userspace: &UserspaceBuilder) {
         for (pcr, digest) in userspace.extends() {
             self.extend(pcr, &digest);
@@ -204,7 +204,7 @@ impl SimulatedVm {
         self.userspace_log.get_or_insert_default().extend(userspace.log());
     }
 
-    /// Another chip for the VM: report and certificate.
+    /// Moves the VM to another chip: report and certificate.
     pub fn set_report(&mut self, report: SnpReportBuilder) {
         let signed = report.sign(self.amd);
         self.report = report;
@@ -212,7 +212,7 @@ impl SimulatedVm {
         self.vek_issuers = signed.certificates;
     }
 
-    /// Closes the boot latch, as the last act of the initrd.
+    /// Extends the latch word, as the last act of the initrd.
     pub fn latch(&mut self) {
         self.extend(15, &Digest32::of(LATCH_WORD.as_bytes()));
     }
@@ -308,7 +308,7 @@ pub fn shared_google() -> &'static FakeGoogle {
     SHARED.get_or_init(FakeGoogle::new)
 }
 
-/// The built-in anchors, and as extra ones the roots of all vendors that simulated VMs come from.
+/// The built-in anchors, and as extra ones the fake roots of all vendors of simulated VMs.
 ///
 /// # Panics
 /// Never: the fake roots are CA certificates.

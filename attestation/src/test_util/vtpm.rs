@@ -1,4 +1,4 @@
-//! A fake attestation key, and quotes under it of which every field can be set.
+//! A fake attestation key, and quotes under it in which every field can be set.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -23,7 +23,7 @@ use crate::vtpm::PublicKey;
 use crate::vtpm::RELEASE_PCRS;
 use crate::vtpm::qualified_name;
 
-/// An attestation key made from nothing but random numbers.
+/// An attestation key, newly generated.
 #[derive(Debug)]
 pub struct FakeAk {
     key: Key,
@@ -39,7 +39,7 @@ enum Key {
 }
 
 impl FakeAk {
-    /// A new RSA-2048 key, as GCE's most common one. Takes a moment; see [`Self::shared_rsa`].
+    /// A new RSA-2048 key, the most common kind on GCE. This is slow; see [`Self::shared_rsa`].
     #[must_use]
     pub fn rsa() -> Self {
         Self::rsa_with(KeySize::Rsa2048, Hash::Sha256)
@@ -138,14 +138,14 @@ pub fn tpm_signature(scheme: u16, hash: u16, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// `TPMS_ATTEST` in the making; starts as a quote in order.
+/// `TPMS_ATTEST` to build; starts as a valid quote.
 #[derive(Clone, Debug)]
 pub struct QuoteSpec {
     /// `TPM_GENERATED_VALUE`.
     pub magic: u32,
     /// Type of the statement.
     pub kind: u16,
-    /// `None`: the name of the key that signs.
+    /// `None`: the name of the signing key.
     pub qualified_signer: Option<Vec<u8>>,
     /// The nonce.
     pub extra_data: Vec<u8>,
@@ -163,12 +163,12 @@ pub struct QuoteSpec {
     pub selections: Vec<(u16, Vec<u8>)>,
     /// `None`: the digest over the given PCRs.
     pub pcr_digest: Option<Vec<u8>>,
-    /// What follows.
+    /// Bytes after the quote.
     pub trailing: Vec<u8>,
 }
 
 impl QuoteSpec {
-    /// A quote in order with this nonce.
+    /// A valid quote with this nonce.
     #[must_use]
     pub fn new(extra_data: &[u8]) -> Self {
         Self {

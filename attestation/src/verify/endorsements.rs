@@ -1,12 +1,12 @@
-//! What vendors publish about their platforms, beside CRLs.
+//! Endorsements by vendors for their platforms, beside CRLs.
 
 use crate::google_token::keys::TokenKeys;
 use crate::launch::store::EndorsementStore;
 use crate::snp::veks::VekStore;
 use crate::tdx::collateral::TdxCollateralStore;
 
-/// Endorsements (RFC 9334 §8.2) that evidence may come without, and the keys of Google's tokens. Nothing but the
-/// keys is trusted: each counts when it verifies.
+/// Endorsements (RFC 9334 §8.2) that evidence may lack, and the keys of Google's tokens. Only the keys are
+/// trusted: everything else must verify.
 #[derive(Clone, Debug, Default)]
 pub struct Endorsements {
     /// Certificates of AMD chips.
@@ -15,6 +15,6 @@ pub struct Endorsements {
     pub tdx: TdxCollateralStore,
     /// Google's launch endorsements by measurement.
     pub launch: EndorsementStore,
-    /// Keys of tokens; the first set that has the token's key verifies it.
+    /// Keys of tokens; a token is verified with the first set that has its key.
     pub token_keys: Vec<TokenKeys>,
 }

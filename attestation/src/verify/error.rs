@@ -1,4 +1,4 @@
-//! Every reason to refuse evidence, each with its code for the guest and its name for operators.
+//! The reasons to refuse evidence, each with its code for the guest and its name for operators.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -50,7 +50,7 @@ pub enum VerifyError {
     /// Not a single piece.
     #[error("no evidence")]
     NoEvidence,
-    /// A part is larger than anything genuine.
+    /// A part is larger than any genuine one.
     #[error(transparent)]
     TooLarge(#[from] EvidenceSizeError),
     /// A file is neither our JSON nor an attestation of go-tpm-tools.
@@ -62,8 +62,8 @@ pub enum VerifyError {
     /// Reports of two vendors.
     #[error("an SEV-SNP report and a TDX quote: no VM has both")]
     TwoHardwareReports,
-    /// A piece is bound to the request but not to the other piece, or nothing could bind it: a token and a hardware
-    /// report have no link without a vTPM.
+    /// A piece is bound to the request but not to the other piece, or cannot be bound to it: a token and a
+    /// hardware report have no link without a vTPM.
     #[error("the {} piece is not linked to the other one", kind.name())]
     Unlinked {
         /// Which.
@@ -77,11 +77,12 @@ pub enum VerifyError {
         /// `REPORTED_TCB`, 8 bytes as reported, hex.
         reported_tcb: String,
     },
-    /// The report came without its certificate, and nobody can fetch it: the host masks the chip, or no VCEK signed.
-    #[error("no endorsement certificate with the report, and its chip is unknown or its key no VCEK")]
+    /// The report came without its certificate, and it cannot be fetched: the host masks the chip, or the
+    /// signer is not a VCEK.
+    #[error("no endorsement certificate with the report, and its chip is unknown or its key is not a VCEK")]
     NoVekCertificate,
-    /// The firmware log names another technology than the hardware that reports.
-    #[error("a report of {hardware}, and a log that names {logged:?}")]
+    /// The firmware log names another technology than the hardware report.
+    #[error("a report of {hardware}, but a log that names {logged:?}")]
     TechnologyMismatch {
         /// The report's.
         hardware: Technology,
@@ -93,7 +94,7 @@ pub enum VerifyError {
     TokenTechnologyMismatch {
         /// The token's.
         token: Technology,
-        /// The log's or the hardware's.
+        /// The technology of the log or the hardware.
         other: Option<Technology>,
     },
     /// The AK certificate and the token do not name the same instance. Project number and instance id of each.
@@ -122,7 +123,7 @@ pub enum VerifyError {
 }
 
 impl Withheld {
-    /// Withholds `claim` since the part of the evidence that it comes from would be refused.
+    /// Withholds `claim` because its part of the evidence would be refused with this error.
     #[must_use]
     pub fn because(claim: &'static str, error: &VerifyError) -> Self {
         Self { claim, reason: error.name(), detail: error.to_string() }
@@ -130,7 +131,7 @@ impl Withheld {
 }
 
 impl VerifyError {
-    /// What the guest is told.
+    /// The guest's code.
     #[must_use]
     pub fn code(&self) -> ReasonCode {
         match self {
@@ -235,7 +236,7 @@ const fn is_malformed_chain(error: &ChainError) -> bool {
     )
 }
 
-/// The log's form, not what it says.
+/// Whether the error concerns the log's form, not its content.
 const fn is_malformed_log(error: &EventLogError) -> bool {
     use EventLogError as E;
     matches!(
@@ -263,10 +264,10 @@ fn named(prefix: &str, error: &dyn fmt::Debug) -> String {
     format!("{prefix}-{}", variant(error))
 }
 
-/// Name of the error's variant in kebab-case. The names of variants are stable: records hold them.
+/// Name of the error's variant in kebab-case. The names of variants are stable, since records contain them.
 fn variant(error: &dyn fmt::Debug) -> String {
     let mut name = VariantName(String::new());
-    // Ends with an error where the name ends: what follows is not even formatted.
+    // Writing stops with an error at the end of the name, so the rest is not formatted.
     let _ = write!(name, "{error:?}");
     name.0
 }

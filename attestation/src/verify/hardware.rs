@@ -1,6 +1,6 @@
-//! The hardware report of evidence, of either vendor: what it commits to, and its verification.
+//! The hardware report of evidence, of either vendor: its binding and its verification.
 //!
-//! Parsed only as far as its binding needs; the rest comes after the cheap checks.
+//! It is parsed here only as far as its binding needs; the rest follows after the cheap checks.
 
 use std::sync::Arc;
 
@@ -32,14 +32,14 @@ use crate::tdx::TdxError;
 use crate::technology::Technology;
 use crate::withheld::Withheld;
 
-/// The report of one vendor.
+/// The hardware report, by vendor.
 pub(super) enum Hardware<'e> {
     SevSnp { evidence: &'e SevSnpEvidence, report: ReportFields<'e> },
     Tdx { event_log: Option<&'e [u8]>, quote: Quote<'e> },
 }
 
 impl<'e> Hardware<'e> {
-    /// The hardware report, if there is one; two are refused.
+    /// The hardware report, if any; two are refused.
     pub(super) fn of(evidence: &'e Evidence) -> Result<Option<Self>, VerifyError> {
         match (&evidence.sev_snp, &evidence.tdx) {
             (Some(_), Some(_)) => Err(VerifyError::TwoHardwareReports),
@@ -56,7 +56,7 @@ impl<'e> Hardware<'e> {
         }
     }
 
-    /// What a vTPM quote commits to; a TDX quote without its padding.
+    /// The bytes that a vTPM quote commits to; a TDX quote without its padding.
     pub(super) const fn committed(&self) -> &'e [u8] {
         match self {
             Self::SevSnp { report, .. } => report.as_bytes(),
@@ -78,7 +78,8 @@ impl<'e> Hardware<'e> {
         }
     }
 
-    /// Looks at the report's data before its signature; the verification of the report does so again afterwards.
+    /// Checks the report data before the signature; the verification of the report checks it again
+    /// afterwards.
     pub(super) fn check_binding(&self, bound: &BoundRequest, ak: Option<&[u8]>) -> Result<(), VerifyError> {
         let found = match self {
             Self::SevSnp { report, .. } => report.report_data(),
@@ -97,7 +98,7 @@ impl<'e> Hardware<'e> {
         })
     }
 
-    /// Verifies the report and puts its claims in their place.
+    /// Verifies the report and adds its claims.
     pub(super) fn verify(
         &self,
         bound: &BoundRequest,
@@ -114,7 +115,8 @@ impl<'e> Hardware<'e> {
             Self::Tdx { event_log, quote } => {
                 let verified = tdx::verify_quote(quote, &expected.0, inputs)?;
                 let mut verified = endorsed_tdx(verified, inputs, &mut claims.withheld);
-                // Without a log the quote would be taken: a log that does not fit says no less than none.
+                // Without a log the quote would be accepted, so a log that does not match only withholds its
+                // claims.
                 match logged_boot(&verified, *event_log, inputs) {
                     Ok(boot) => verified.unconfirmed_boot = boot,
                     Err(error) => claims.withheld.push(Withheld::because("tdx.boot", &error)),
@@ -126,7 +128,7 @@ impl<'e> Hardware<'e> {
     }
 }
 
-/// The report, and the endorsement of what it measures.
+/// The report's claims, with the endorsement of its measurement.
 pub(super) fn snp_claims(
     snp: &SevSnpEvidence,
     verify: impl Fn(&SnpEvidence<'_>) -> Result<SnpClaims, SnpError>,
@@ -140,7 +142,7 @@ pub(super) fn snp_claims(
     Ok(claims)
 }
 
-/// The endorsement of a measurement; where none counts, why not.
+/// The endorsement of a measurement; if none is valid, why not.
 pub(super) fn endorsement(
     claim: &'static str,
     measurement: LaunchMeasurement,
@@ -155,10 +157,10 @@ pub(super) fn endorsement(
     })
 }
 
-/// The report under the certificate that came with it, or else under one of the store.
+/// Verifies the report under the certificate that came with it, or else under one from the store.
 ///
-/// The host's certificate may be of another TCB or chip, or no certificate: then it is as good as absent. Where it is that
-/// of this chip and TCB and verifies, its verdict stands: what is wrong then is the report.
+/// The host's certificate may be for another TCB or chip, or not be a certificate: then it counts as absent.
+/// If it is for this chip and TCB and verifies, the result stands: then the report is at fault.
 fn verify_snp(
     snp: &SevSnpEvidence,
     verify: impl Fn(&SnpEvidence<'_>) -> Result<SnpClaims, SnpError>,
@@ -170,7 +172,7 @@ fn verify_snp(
     let mut unusable = None;
     if let Some(vek) = &snp.vek_certificate {
         match verify(vek) {
-            // Genuine and of this chip: no other certificate of its key would do (T17).
+            // It is genuine and for this chip: no other certificate for its key would be better (T17).
             Err(error @ SnpError::Chain(ChainError::Revoked { .. })) if is_of_report(vek, snp) => {
                 return Err(error.into());
             }
@@ -184,13 +186,13 @@ fn verify_snp(
             withheld.push(Withheld::because(VEK_CERTIFICATE, &error.into()));
             Ok(claims)
         }
-        // No vendor can be asked for another one.
+        // None can be fetched either.
         (Err(VerifyError::NoVekCertificate), Some(error)) => Err(error.into()),
         (stored, _) => stored,
     }
 }
 
-/// The report under a certificate of the store. One for another TCB of the chip has another key.
+/// Verifies the report under a certificate from the store. One for another TCB of the chip has another key.
 fn stored_vek(
     snp: &SevSnpEvidence,
     inputs: &VerifyInputs<'_>,
@@ -212,13 +214,13 @@ fn stored_vek(
     verdict
 }
 
-/// Whether a certificate names the chip and the TCB that the report names.
+/// Whether a certificate is for the chip and the TCB that the report names.
 fn is_of_report(vek: &[u8], snp: &SevSnpEvidence) -> bool {
     let store = VekStore::new(&[vek.to_vec()]);
     ReportFields::of(&snp.report).is_ok_and(|report| store.has(&report.chip_id(), &report.reported_tcb()))
 }
 
-/// What Google adds to a quote whose signature holds: the endorsement of its firmware.
+/// Adds the endorsement of the firmware to a verified quote.
 pub(super) fn endorsed_tdx(
     mut claims: TdxClaims,
     inputs: &VerifyInputs<'_>,
@@ -229,7 +231,7 @@ pub(super) fn endorsed_tdx(
     claims
 }
 
-/// What the log adds to a quote whose signature holds: the boot that led to its RTMRs.
+/// Adds the boot claims that lead to the RTMRs to a verified quote.
 pub(super) fn logged_boot(
     claims: &TdxClaims,
     event_log: Option<&[u8]>,
@@ -242,5 +244,5 @@ pub(super) fn logged_boot(
 /// Names in [`Claims::withheld`].
 pub(super) const SNP_ENDORSEMENT: &str = "sev_snp.endorsement";
 const TDX_ENDORSEMENT: &str = "tdx.endorsement";
-/// No claim of its own: the certificate that the host gave.
+/// The host's certificate; a part of the evidence without claims of its own.
 const VEK_CERTIFICATE: &str = "sev_snp.vek_certificate";

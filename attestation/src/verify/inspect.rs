@@ -1,4 +1,4 @@
-//! Inspection of captured files: the same checks, other bindings, and claims that nobody can decide upon.
+//! Inspection of captured files: the same checks with other bindings, and claims that no decision accepts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,12 +48,12 @@ use crate::vtpm::Selection;
 use crate::vtpm::VtpmError;
 use crate::withheld::Withheld;
 
-/// What an inspected piece should have been made for.
+/// The expected binding of an inspected piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected<'a> {
     /// Exactly these bytes.
     Exactly(&'a [u8]),
-    /// Whatever: the caller only wants to look.
+    /// Any binding: for display only.
     Waived,
 }
 
@@ -66,19 +66,20 @@ impl Expected<'_> {
     }
 }
 
-/// What a log says, with the PCRs it was held against.
+/// The claims of a log, and the PCRs that it was compared with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InspectedLog {
-    /// What the PCRs say beyond the log.
+    /// What the PCRs prove beyond the log.
     pub pcrs: PcrState,
-    /// What it says.
+    /// The boot claims.
     pub boot: Arc<BootLog>,
-    /// What is absent, and why.
+    /// The claims that are absent, with the reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Withheld>,
 }
 
-/// Verifies a vTPM quote over at least PCR 0 to 7. Claims that a PCR outside of the quote would cover are withheld.
+/// Verifies a vTPM quote over at least PCR 0 to 7. Claims that depend on a PCR outside of the quote are
+/// withheld.
 ///
 /// # Errors
 /// As [`super::verify`].
@@ -98,8 +99,8 @@ pub fn inspect_vtpm(
     Ok(InspectedClaims { claims: Claims { technology, vtpm: Some(vtpm), withheld, ..Claims::default() } })
 }
 
-/// Verifies the SNP report of evidence, whatever it was made for: under the certificate that came with it or one of the store, as
-/// for a release.
+/// Verifies the SNP report of evidence, whatever it was made for: under the certificate that came with it or
+/// one from the store, as for a release.
 ///
 /// # Errors
 /// As [`super::verify`].
@@ -114,7 +115,8 @@ pub fn inspect_sev_snp(
     Ok(InspectedClaims { claims: Claims { technology, sev_snp, withheld, ..Claims::default() } })
 }
 
-/// Verifies an SNP report under the given endorsement certificate, with the store's launch endorsement if it has one.
+/// Verifies an SNP report under the given endorsement certificate, with a launch endorsement from the store
+/// if there is one.
 ///
 /// # Errors
 /// As [`super::verify`].
@@ -135,8 +137,8 @@ pub fn inspect_snp(
     })
 }
 
-/// Verifies a TDX quote by the given collateral, with its CCEL log if that is given; without collateral its TCB is not
-/// judged. A log that does not fit is refused here, where a release leaves its claims out.
+/// Verifies a TDX quote with the given collateral, and with its CCEL log if given; without collateral its TCB
+/// is not appraised. A log that does not match is refused here, whereas a release withholds its claims.
 ///
 /// # Errors
 /// As [`super::verify`].
@@ -159,7 +161,7 @@ pub fn inspect_tdx(
     Ok(InspectedClaims { claims: Claims { technology, tdx: Some(claims), withheld, ..Claims::default() } })
 }
 
-/// Verifies a token of Google Cloud Attestation that was made for `audience`, whenever it was issued.
+/// Verifies a token of Google Cloud Attestation that was made for `audience`, whatever its age.
 ///
 /// # Errors
 /// As [`super::verify`].
@@ -179,7 +181,7 @@ pub fn inspect_google_token(
     Ok(InspectedClaims { claims: Claims { technology, google_token: Some(token), ..Claims::default() } })
 }
 
-/// Verifies that a launch endorsement is for a measurement. It says nothing of any VM.
+/// Verifies that a launch endorsement is for a measurement. It says nothing about a VM.
 ///
 /// # Errors
 /// As [`super::verify`].
@@ -191,11 +193,11 @@ pub fn inspect_launch_endorsement(
     Ok(launch::verify(endorsement, measurement, inputs)?)
 }
 
-/// Holds a firmware log, with systemd's measurement log where it is given, against given PCRs of the SHA-256 bank. They are
-/// taken as they are.
+/// Compares a firmware log, and systemd's measurement log if given, with given PCRs of the SHA-256 bank. The
+/// PCR values are not verified.
 ///
 /// # Errors
-/// What is wrong with the firmware log, or the first PCR that does not fit.
+/// What is wrong with the firmware log, or the first PCR that does not match.
 pub fn inspect_event_log(
     log: &[u8],
     pcrs: &BTreeMap<u8, Digest32>,
@@ -212,10 +214,10 @@ pub fn inspect_event_log(
     Ok(InspectedLog { pcrs, boot: log.boot, withheld })
 }
 
-/// Holds a CCEL log against given RTMRs. They are taken as they are.
+/// Compares a CCEL log with given RTMRs. The RTMR values are not verified.
 ///
 /// # Errors
-/// What is wrong with the log, or the first RTMR that does not fit.
+/// What is wrong with the log, or the first RTMR that does not match.
 pub fn inspect_ccel(log: &[u8], rtmrs: &[Digest48; RTMR_COUNT]) -> Result<Arc<BootLog>, VerifyError> {
     let log = ReplayedCcel::from_bytes(log).map_err(TdxError::from)?;
     log.check_against(rtmrs).map_err(TdxError::from)?;

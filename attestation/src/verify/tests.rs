@@ -1,4 +1,4 @@
-//! The verifier as a whole: evidence in order is accepted, and each way to break it has its own refusal.
+//! Tests of the whole verifier: valid evidence is accepted, and each way to break it has its own refusal.
 
 mod binding;
 mod captured;
@@ -43,10 +43,10 @@ use crate::test_util::vm::shared_google;
 use crate::test_util::vtpm::FakeAk;
 use crate::test_util::vtpm::QuoteSpec;
 
-/// 2025-11-01, inside every certificate of Google's in the evidence and of the fakes.
+/// 2025-11-01: all of Google's certificates in the evidence and the fakes' are valid.
 const NOW: UnixTime = UnixTime(1_761_955_200);
 
-/// What evidence is judged by; tests change one part.
+/// The inputs of verification; tests change one part.
 struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
@@ -78,7 +78,7 @@ impl Judge {
     }
 }
 
-/// What simulated VMs need: collateral of the TDX platform, and the keys of tokens.
+/// Endorsements for simulated VMs: collateral of the TDX platform, and the keys of tokens.
 fn simulated_endorsements() -> Endorsements {
     let current = CollateralSpec::current(UnixTime(NOW.0 - 60), NOW.plus(86_400));
     let keys = TokenKeys::extra(&FakeAttestationService::shared().jwks(), NOW).unwrap();
@@ -89,7 +89,7 @@ fn simulated_endorsements() -> Endorsements {
     }
 }
 
-/// A release whose challenge had this nonce.
+/// The request of a release with this nonce.
 fn bound(nonce: u8) -> BoundRequest {
     let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
     let paths = ReleasePaths::new(vec![SecretPath::parse("prod/db/disk").unwrap()]).unwrap();
@@ -104,7 +104,7 @@ fn vtpm_evidence(vtpm: VtpmEvidence) -> Evidence {
     Evidence { vtpm: Some(vtpm), ..Evidence::default() }
 }
 
-/// A VM of somebody else, with a key, a chip and an instance of its own.
+/// Another owner's VM, with its own key, chip and instance.
 fn other_vm() -> SimulatedVm {
     static KEY: OnceLock<FakeAk> = OnceLock::new();
     let spec = AkCertificateSpec { instance_id: 2, serial: vec![2], ..AkCertificateSpec::default() };

@@ -1,6 +1,6 @@
 //! The attestation key as its certificate describes it.
 //!
-//! A function of the certificate alone; that the certificate chains to a trusted root is the caller's to check.
+//! It depends on the certificate alone; the caller must check that the certificate chains to a trusted root.
 
 use std::fmt;
 
@@ -25,18 +25,18 @@ use crate::claims::Instance;
 /// A certified attestation key.
 pub(crate) struct AttestationKey {
     public: PublicKey,
-    /// The key ready to verify with, for SHA-256 and SHA-384 signatures, where it makes such.
+    /// The parsed key, for SHA-256 and SHA-384 signatures if it can make them.
     sha256: Option<ParsedPublicKey>,
     sha384: Option<ParsedPublicKey>,
     pub(super) instance: Option<Instance>,
 }
 
-/// The numbers of the key.
+/// The key's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PublicKey {
     /// Exponent 65537.
     Rsa { modulus: Vec<u8> },
-    /// Coordinates of the curve's length.
+    /// Coordinates, padded to the curve's length.
     Ec { curve: Curve, x: Vec<u8>, y: Vec<u8> },
 }
 
@@ -65,11 +65,12 @@ impl Curve {
 
 impl AttestationKey {
     pub(super) fn of(certificate: &Certificate) -> Result<Self, VtpmError> {
-        // 1. A signing key and nothing else (RFC 5280 §4.2.1.3): endorsement keys chain to the same roots.
+        // 1. A key that only signs (RFC 5280 §4.2.1.3): endorsement keys chain to the same roots.
         check_key_usage(certificate)?;
-        // 2. A key of a kind that GCE has: RSASSA, or ECDSA over P-256 or P-384 (TPM 2.0 Part 2 §12.2.3).
+        // 2. A kind of key that GCE uses: RSASSA, or ECDSA over P-256 or P-384 (TPM 2.0 Part 2 §12.2.3).
         let public = PublicKey::parse(certificate.spki()).ok_or(VtpmError::UnsupportedKey)?;
-        // 3. Whose VM: Google's own extension. The subject (RFC 5280 §4.1.2.6) is not read: in the older hierarchy it is empty.
+        // 3. The instance: Google's own extension. The subject (RFC 5280 §4.1.2.6) is not used: in the older
+        //    hierarchy it is empty.
         let info = certificate.extension(INSTANCE_INFO);
         let instance = info.map(parse_instance_info).transpose()?.flatten();
         let bits = certificate.public_key().ok_or(VtpmError::UnsupportedKey)?;
@@ -153,7 +154,7 @@ impl PublicKey {
         let mut rest = raw::content_of(raw::SEQUENCE, key)?;
         let modulus = raw::take(&mut rest).filter(|modulus| modulus.tag == raw::INTEGER)?;
         let exponent = raw::take(&mut rest)?;
-        // 65537: what exponent 0 in GCE's template stands for (TPM 2.0 Part 2 §12.2.3.5).
+        // 65537: the meaning of exponent 0 in GCE's template (TPM 2.0 Part 2 §12.2.3.5).
         if exponent.encoded != [raw::INTEGER, 3, 1, 0, 1] || !rest.is_empty() {
             return None;
         }
@@ -163,7 +164,7 @@ impl PublicKey {
     }
 }
 
-/// RFC 5280 §4.2.1.3: the extension should be critical, and in Google's certificates it is.
+/// RFC 5280 §4.2.1.3: the extension should be critical; in Google's certificates it is.
 fn check_key_usage(certificate: &Certificate) -> Result<(), VtpmError> {
     let usage = certificate.key_usage().ok_or(VtpmError::KeyUsageMissing)?;
     let critical = |extension: &crate::chain::Extension| extension.oid == KEY_USAGE && extension.critical;
@@ -181,7 +182,7 @@ fn check_key_usage(certificate: &Certificate) -> Result<(), VtpmError> {
     if more { Err(VtpmError::MoreThanASigningKey) } else { Ok(()) }
 }
 
-/// R then S, each filled up to the length of the curve: a TPM leaves out leading zeros (TPM 2.0 Part 2 §11.2.5.1).
+/// R then S, each padded to the length of the curve: a TPM omits leading zeros (TPM 2.0 Part 2 §11.2.5.1).
 fn fixed(r: &[u8], s: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut out = vec![0; 2 * length];
     let (first, second) = out.split_at_mut_checked(length)?;

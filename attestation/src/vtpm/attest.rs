@@ -1,19 +1,19 @@
-//! `TPMS_ATTEST` of a quote, read strictly: TPM 2.0 Part 2 §10.12.12, `TPMS_QUOTE_INFO` in §10.12.4.
+//! Strict parser of `TPMS_ATTEST` of a quote: TPM 2.0 Part 2 §10.12.12, `TPMS_QUOTE_INFO` in §10.12.4.
 //!
 //! Nothing in an [`Attest`] has been verified.
 
 use super::reader::Reader;
 use crate::claims::ClockInfo;
 
-/// Selections of one quote: one a bank, and there are no more banks than this.
+/// Upper limit of selections: there is one per bank, and no TPM has more banks.
 pub const MAX_SELECTIONS: u32 = 16;
 
-/// A quote as received: well-formed, nothing else.
+/// A quote as received. It is well-formed; nothing has been verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attest<'a> {
-    /// Qualified name of the key that is said to have signed.
+    /// Qualified name of the key that claims to have signed.
     pub qualified_signer: &'a [u8],
-    /// What the caller of the TPM had put in.
+    /// The data that the TPM's caller passed.
     pub extra_data: &'a [u8],
     /// Counters.
     pub clock: ClockInfo,
@@ -48,22 +48,22 @@ pub enum AttestError {
         /// How much.
         count: usize,
     },
-    /// Not made by a TPM: a TPM signs nothing of another origin with this magic.
+    /// Not made by a TPM: a TPM signs no external data that starts with this magic.
     #[error("magic {found:#010x} is not TPM_GENERATED_VALUE")]
     Magic {
-        /// What is there.
+        /// The value found.
         found: u32,
     },
-    /// Another statement than a quote.
+    /// An attestation other than a quote.
     #[error("attestation type {found:#06x} is not a quote")]
     Type {
-        /// What is there.
+        /// The value found.
         found: u16,
     },
     /// `safe` is neither 0 nor 1.
     #[error("clock flag {found} is neither yes nor no")]
     ClockSafe {
-        /// What is there.
+        /// The value found.
         found: u8,
     },
     /// More banks than a TPM has.
@@ -84,7 +84,7 @@ impl<'a> Attest<'a> {
     /// Reads a quote.
     ///
     /// # Errors
-    /// Anything that is not exactly one.
+    /// Anything that is not exactly a quote.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, AttestError> {
         use AttestError::Truncated;
         let mut reader = Reader(bytes);
@@ -145,7 +145,7 @@ fn selection(reader: &mut Reader<'_>) -> Result<PcrSelection, AttestError> {
     Ok(PcrSelection { algorithm, size, pcrs })
 }
 
-/// TPM 2.0 Part 2 §6.2. A restricted key signs no external data that begins with it.
+/// TPM 2.0 Part 2 §6.2. A restricted key signs no external data that starts with it.
 const TPM_GENERATED_VALUE: u32 = 0xff54_4347;
 /// TPM 2.0 Part 2 §6.9.
 const TPM_ST_ATTEST_QUOTE: u16 = 0x8018;

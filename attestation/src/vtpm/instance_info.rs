@@ -1,7 +1,7 @@
-//! Google's instance-info extension of an AK certificate: whose VM it is.
+//! Google's instance-info extension of an AK certificate, which identifies the VM.
 //!
-//! Strict DER: no other order, no other type, no longer form. A certificate that is not of a production
-//! instance identifies nobody. Who signed it is not judged here.
+//! Strict DER: exact order, types and shortest lengths. A certificate that is not for a production instance
+//! identifies none. The signature is not checked here.
 
 use crate::chain::der::Element;
 use crate::chain::der::SEQUENCE;
@@ -9,14 +9,14 @@ use crate::chain::der::content_of;
 use crate::chain::der::take;
 use crate::claims::Instance;
 
-/// The extension cannot be read.
+/// Why the extension cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InstanceInfoError {
     /// Not the structure that Google writes, in DER.
     #[error("malformed")]
     Malformed,
-    /// A text that is empty, too long or has control characters.
-    #[error("a text that is no name")]
+    /// A text is empty, too long or has control characters.
+    #[error("a text is empty, too long or has control characters")]
     Text,
     /// A number below zero.
     #[error("a negative number")]
@@ -26,7 +26,7 @@ pub enum InstanceInfoError {
     TooLarge,
 }
 
-/// Reads the value of the extension; `None` when it is not that of a production instance.
+/// Parses the value of the extension; `None` if it is not for a production instance.
 ///
 /// # Errors
 /// [`InstanceInfoError`].
@@ -57,7 +57,7 @@ fn is_production(mut rest: &[u8]) -> Result<bool, InstanceInfoError> {
     let (mut is_production, mut next) = (false, EXPLICIT_0);
     while !rest.is_empty() {
         let field = element(&mut rest)?;
-        // In ascending order, so at most once each.
+        // In ascending order, so each at most once.
         if field.tag < next || field.tag > EXPLICIT_5 {
             return Err(InstanceInfoError::Malformed);
         }

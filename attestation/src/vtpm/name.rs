@@ -1,9 +1,9 @@
 //! The qualified name of a GCE attestation key, rebuilt from its public key.
 //!
-//! The certificate holds the public key only. The rest of `TPMT_PUBLIC` (TPM 2.0 Part 2 §12.2.4) is the same for every GCE attestation
-//! key, so the name follows; and the name with the hierarchy in front is what a quote calls its signer. That it
-//! fits proves that the key is a restricted signing key in the endorsement hierarchy: one that signs nothing
-//! the TPM did not make itself.
+//! The certificate holds only the public key. The rest of `TPMT_PUBLIC` (TPM 2.0 Part 2 §12.2.4) is the same
+//! for every GCE attestation key, so the name can be computed; with the hierarchy it gives the signer's name
+//! in a quote. If that matches, the key is a restricted signing key in the endorsement hierarchy: one that
+//! signs only data made by the TPM itself.
 
 use vouchsafe_protocol::Digest32;
 
@@ -18,8 +18,8 @@ pub(crate) fn qualified_name(key: &PublicKey, hash: Hash) -> [u8; 34] {
     qualified(&public_area(key, hash, false))
 }
 
-/// Whether a quote may call the key this. Coordinates of an elliptic curve come with leading zeros or,
-/// from older TPMs, without.
+/// Whether a quote may use this name for the key. Elliptic-curve coordinates come with leading zeros or, from
+/// older TPMs, without.
 pub(super) fn is_qualified_name(found: &[u8], key: &PublicKey, hash: Hash) -> bool {
     found == qualified_name(key, hash)
         || matches!(key, PublicKey::Ec { x, y, .. } if x.first() == Some(&0) || y.first() == Some(&0))

@@ -1,4 +1,4 @@
-//! Quotes over fewer PCRs than a release needs, for inspection: claims only of what the quote covers.
+//! Quotes over fewer PCRs than a release needs, for inspection: only claims that the quote covers.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use crate::claims::VtpmClaims;
 use crate::pcr_set::PcrSet;
 use crate::withheld::Withheld;
 
-/// The PCRs that an inspected quote covers at least, bit i for PCR i: the firmware's own, 0 to 7. Without one of them
-/// nothing says that the firmware's log is this boot's, and whole.
+/// The PCRs that an inspected quote must at least cover, bit i for PCR i: the firmware's own, 0 to 7. Without
+/// one of them nothing proves that the firmware's log is complete and from this boot.
 pub(super) const FIRMWARE_REGISTERS: u32 = 0x00ff;
 
-/// Takes out of the claims what PCRs would have to cover that were not quoted, and gives the reasons.
+/// Removes claims that depend on PCRs that were not quoted, and gives the reasons.
 pub(super) fn withhold_uncovered(claims: &mut VtpmClaims) -> Vec<Withheld> {
     let quoted: Vec<u8> = claims.pcrs.keys().copied().collect();
     let mut withheld = Vec::new();
@@ -40,13 +40,13 @@ pub(super) fn withhold_uncovered(claims: &mut VtpmClaims) -> Vec<Withheld> {
     if lacks("vtpm.stub_sections", &[11]) {
         boot.stub_sections.clear();
     }
-    // A phase is always stated, and without the register it is the one that no disk is opened in.
+    // A phase is always stated; without the register it is the one in which no disk key is released.
     lacks("vtpm.phase", &[15]);
     boot.events.retain(|pcr, _| quoted.contains(pcr));
     claims.firmware_pcrs.retain(|pcr, _| quoted.contains(pcr));
     withheld
 }
 
-/// GRUB measures the text into PCR 8, systemd's stub into 11, systemd-boot and whatever comes from beside a UKI into 12; that none of the
-/// others has a text is a part of the claim.
+/// GRUB measures the text into PCR 8, systemd's stub into 11, systemd-boot and files from outside a UKI into
+/// 12; that none of the others has a text is part of the claim.
 const COMMAND_LINE: &[u8] = &[8, 11, 12];

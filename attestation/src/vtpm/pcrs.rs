@@ -1,4 +1,4 @@
-//! Which PCRs a quote has to cover, and that given values are the quoted ones (T03, T26).
+//! Which PCRs a quote must cover, and that the given values are the quoted ones (T03, T26).
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use super::error::VtpmError;
 use super::partial::FIRMWARE_REGISTERS;
 use super::signature::Hash;
 
-/// The PCRs of a release, bit i for PCR i: 0 to 9 and 11 to 15. PCR 10 is IMA's and changes all the time (UAPI.7); 16 and 23
-/// can be reset from user space.
+/// The PCRs of a release, bit i for PCR i: 0 to 9 and 11 to 15. PCR 10 belongs to IMA and changes all the
+/// time (UAPI.7); 16 and 23 can be reset from user space.
 pub const RELEASE_PCRS: u32 = 0xfbff;
 
-/// How strictly the selection is judged.
+/// The required selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
     /// Exactly [`RELEASE_PCRS`].
@@ -49,7 +49,7 @@ pub(super) fn check(
     if !fits {
         return Err(VtpmError::SelectedPcrs { found: quoted, expected });
     }
-    // An index that is no bit of the mask stands out as the highest one, which three bytes never have.
+    // An index outside of the mask is mapped to the highest bit, which three bytes never contain.
     let bit = |pcr: &u8| 1_u32.checked_shl(u32::from(*pcr)).unwrap_or(1 << 31);
     let found = given.keys().fold(0, |found, pcr| found | bit(pcr));
     if found != quoted {

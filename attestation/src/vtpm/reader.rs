@@ -1,4 +1,4 @@
-//! Takes big-endian TPM structures off a slice; every read is bounded by what is there.
+//! Reads big-endian TPM structures from a slice, with bounds checks.
 
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 

@@ -1,7 +1,7 @@
-//! `TPMT_SIGNATURE`, read strictly: TPM 2.0 Part 2 §11.3.4.
+//! Strict parser of `TPMT_SIGNATURE`: TPM 2.0 Part 2 §11.3.4.
 //!
-//! RSASSA and ECDSA with SHA-256 or SHA-384; everything else is refused by name, RSAPSS too: GCE's templates do not have it. Nothing in a
-//! [`TpmSignature`] has been verified.
+//! RSASSA and ECDSA with SHA-256 or SHA-384; everything else is refused, including RSAPSS, which GCE's
+//! templates do not use. Nothing in a [`TpmSignature`] has been verified.
 
 use super::reader::Reader;
 
@@ -46,7 +46,7 @@ pub enum TpmSignature<'a> {
     },
 }
 
-/// Not a signature of a kind that is taken.
+/// Why a signature is malformed or not supported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TpmSignatureError {
     /// It ends in the middle.
@@ -76,7 +76,7 @@ impl<'a> TpmSignature<'a> {
     /// Reads a signature.
     ///
     /// # Errors
-    /// Anything that is not exactly one of a supported kind.
+    /// Anything that is not exactly one signature of a supported kind.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, TpmSignatureError> {
         use TpmSignatureError::Truncated;
         let mut reader = Reader(bytes);

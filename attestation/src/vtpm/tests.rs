@@ -142,7 +142,7 @@ fn t30_signatures_have_exactly_their_length() {
     }
 }
 
-/// Zone, project number, project id, instance id, instance name, and what follows.
+/// Zone, project number, project id, instance id, instance name, and the bytes after them.
 fn info(numbers: [Vec<u8>; 2], texts: [&str; 3], rest: &[Vec<u8>]) -> Vec<u8> {
     let [project_number, instance_id] = numbers;
     let [zone, project, name] = texts.map(encode::utf8);
@@ -264,7 +264,7 @@ fn a_real_boot_in_a_software_tpm_verifies_below_the_certificate() {
     let raw = evidence::read("lab-boot/secure-boot/tq.msg.sig").unwrap();
     let log = evidence::read("lab-boot/secure-boot/eventlog.bin").unwrap();
     let pcrs = evidence::read("lab-boot/secure-boot/pcrs.txt").unwrap();
-    // Version 1: the certificate itself is refused, its key is used here all the same.
+    // Version 1: the certificate itself is refused, but its key can be used here.
     assert_eq!(Certificate::parse(&certificate), None);
     let start = certificate.windows(4).position(|part| part == [0x30, 0x82, 0x01, 0x22]).unwrap();
     let public = PublicKey::parse(&certificate[start..start + 0x126]).unwrap();
@@ -288,7 +288,7 @@ fn a_real_boot_in_a_software_tpm_verifies_below_the_certificate() {
     pcrs.insert(7, Digest32([7; 32]));
     let error = pcrs::check(&attest, &pcrs, Hash::Sha256, Selection::Inspected).unwrap_err();
     assert_eq!(error, VtpmError::PcrDigestMismatch);
-    // 0 to 23 are quoted: fine to look at, not for a release.
+    // 0 to 23 are quoted: accepted for inspection, not for a release.
     let error = pcrs::check(&attest, &pcrs, Hash::Sha256, Selection::Exact).unwrap_err();
     assert_eq!(error, VtpmError::SelectedPcrs { found: 0xff_ffff, expected: RELEASE_PCRS });
 }

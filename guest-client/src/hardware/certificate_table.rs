@@ -120,7 +120,7 @@ pub enum CertificateTableError {
         index: usize,
     },
     /// Two entries with one GUID.
-    #[error("{guid} is there twice")]
+    #[error("{guid} occurs twice")]
     Duplicate {
         /// The GUID.
         guid: Guid,

@@ -34,7 +34,7 @@ pub enum PolicyError {
         id: String,
     },
     /// Two policies of one name.
-    #[error("@id({id:?}) is there twice")]
+    #[error("@id({id:?}) occurs twice")]
     DuplicateId {
         /// The id.
         id: String,

@@ -1,4 +1,4 @@
-//! Reports of real chips against their verdicts.
+//! Reports of real chips with their expected results.
 
 use super::*;
 
@@ -114,7 +114,7 @@ fn captured_reports_under_another_certificate_are_refused() {
         for vek in names.into_iter().filter(|vek| *vek != report) {
             let Some((report, vek)) = captured(report, &format!("{vek}.vcek.der")) else { return };
             let error = verify_builtin(&report, &vek, NOW).unwrap_err();
-            // Of another product, or of another chip and TCB: both are named.
+            // For a certificate of another product, or of another chip and TCB, both are named.
             let expected = match &error {
                 SnpError::OtherVek { certificate, report } => {
                     let names = |it: &ChipTcb| error.to_string().contains(&it.to_string());
@@ -130,7 +130,7 @@ fn captured_reports_under_another_certificate_are_refused() {
 
 #[test]
 fn t16_a_captured_vlek_does_not_serve_as_a_vcek() {
-    // AMD's anchors are bound to one purpose: the VLEK's issuer is none for a VCEK.
+    // AMD's anchors are bound to one purpose: the VLEK's issuer is not an anchor for a VCEK.
     let Some((report, _)) = captured("milan_v2_virtee", "milan_v2_virtee.vcek.der") else { return };
     let Some(vlek) = evidence::read("snp/reports/milan_v3_vlek_trustee.vlek.der") else { return };
     let error = verify_builtin(&report, &vlek, VLEK_NOW).unwrap_err();

@@ -1,4 +1,4 @@
-//! Reports and endorsements made to pass for something else.
+//! Forged reports and endorsements.
 
 use super::*;
 use crate::chain::Certificate;
@@ -46,7 +46,7 @@ fn numbers_of_a_signature_outside_the_group_are_refused() {
 
 #[test]
 fn a_reports_bytes_are_not_its_identity() {
-    // ECDSA: with (r, s) also (r, n - s) verifies. Nothing may count reports by their digest.
+    // ECDSA: if (r, s) verifies, so does (r, n - s). So reports must not be counted by their digest.
     let amd = FakeAmd::shared(Product::Genoa);
     let mut signed = genoa().sign(amd);
     let original = verify_signed(&signed, amd, &Collateral::empty()).unwrap();
@@ -76,7 +76,7 @@ fn t11_no_way_of_signing_gives_milan_a_root() {
 
 #[test]
 fn t11_a_milan_chip_does_not_pass_for_another_product() {
-    // What a thief of the seed can do: any report under an authentic Milan certificate.
+    // What an attacker with the seed can do: forge any report under an authentic Milan certificate.
     let error = |change: fn(&mut SnpReportBuilder)| {
         let mut builder = SnpReportBuilder::new(Product::Milan);
         change(&mut builder);
@@ -88,7 +88,7 @@ fn t11_a_milan_chip_does_not_pass_for_another_product() {
     assert_eq!(error(|b| (b.cpuid.family, b.cpuid.model) = (0x1a, 0x02)), mismatch(Product::Turin));
     let unknown = SnpError::UnknownProcessor { family: 0x19, model: 0x30 };
     assert_eq!(error(|b| (b.cpuid.family, b.cpuid.model) = (0x19, 0x30)), unknown);
-    // Certificates that name two lines, or one that only begins like it.
+    // Certificates that name two lines, or one that only starts like a line.
     for name in ["Genoa", "Milan-Genoa-", "GenoaMilan", "Genoa-Milan", "milan", "Milan ", ""] {
         let mut builder = SnpReportBuilder::new(Product::Milan);
         builder.vek = Some(VekSpec { product_name: Some(name.to_owned()), ..builder.fitting_vek() });
@@ -128,7 +128,7 @@ fn t10_amds_own_root_in_a_file_takes_nothing_away_and_gives_nothing() {
 
 #[test]
 fn t16_the_vlek_authority_along_with_a_vlek_makes_no_vcek() {
-    // The ASVK chains to the ARK, which serves both purposes: the certificate's own kind decides.
+    // The ASVK chains to the ARK, which is an anchor for both purposes: the certificate's own kind decides.
     let Some((report, _)) = captured("milan_v2_virtee", "milan_v2_virtee.vcek.der") else { return };
     let Some(vek) = evidence::read("snp/reports/milan_v3_vlek_trustee.vlek.der") else { return };
     let Some(asvk) = evidence::read("snp/roots/milan_asvk.der") else { return };
@@ -149,7 +149,7 @@ fn t16_the_vlek_authority_along_with_a_vlek_makes_no_vcek() {
 
 #[test]
 fn t16_an_authoritys_certificate_endorses_no_report() {
-    // A report signed by nobody of note, with the ASK itself as its "VCEK".
+    // A report with an arbitrary signature, and the ASK itself as its "VCEK".
     let amd = FakeAmd::shared(Product::Genoa);
     let mut signed = genoa().sign(amd);
     signed.vek = amd.ask_der().to_vec();
@@ -235,7 +235,7 @@ fn t13_each_platform_bit_is_one_claim() {
 
 #[test]
 fn t12_turins_layout_does_not_pass_for_genoas() {
-    // Byte 3 is reserved on Genoa and SNP on Turin; byte 6 the other way round.
+    // Byte 3 is reserved on Genoa and is SNP on Turin; byte 6 is the reverse.
     let genoa_bytes = crate::test_util::snp::tcb_bytes(Product::Genoa, tcb(10, 1, 27, 200));
     let mut turin = SnpReportBuilder::new(Product::Turin);
     turin.edits = vec![(0x180, genoa_bytes)];
@@ -251,7 +251,7 @@ fn t12_turins_layout_does_not_pass_for_genoas() {
 #[test]
 fn other_parameters_of_pss_are_refused() {
     let amd = FakeAmd::shared(Product::Genoa);
-    // Salt of 32 in place of 48; SHA-256 and SHA-512 in place of SHA-384.
+    // Salt of 32 instead of 48; SHA-256 and SHA-512 instead of SHA-384.
     let sha = |last| vec![0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, last];
     let changes = [
         (vec![0xa2, 0x03, 0x02, 0x01, 0x30], vec![0xa2, 0x03, 0x02, 0x01, 0x20]),

@@ -1,4 +1,4 @@
-//! Whose report it is: product, chip and kind of key.
+//! Product, chip and kind of key of a report.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn t08_a_certificate_must_name_the_product_of_its_issuer() {
     assert_eq!(refused_vek(|v| v.product_name = Some("Turin".to_owned())), SnpError::VekMalformed { field });
     let certificate = Product::Milan;
     let chain = Some(Product::Genoa);
-    // No key of AMD signs such a certificate; the rule is tested on the parts.
+    // AMD would not sign such a certificate; the rule is tested on its parts.
     let amd = FakeAmd::shared(Product::Milan);
     let signed = SnpReportBuilder::new(Product::Milan).sign(amd);
     let leaf = crate::chain::Certificate::parse(&signed.vek).unwrap();
@@ -39,7 +39,7 @@ fn t16_the_reports_key_and_the_certificate_must_be_of_one_kind() {
     let mismatch = |report, certificate| SnpError::SignerKindMismatch { report, certificate };
     let (vcek, vlek) = (SignerKind::Vcek, SignerKind::Vlek);
     let outcome = refused(|b| b.vek = Some(VekSpec::vlek(b.product, b.reported_tcb)));
-    // The ASVK does not travel with a report that names a VCEK.
+    // The ASVK is not sent with a report that names a VCEK.
     assert_eq!(outcome, SnpError::Chain(ChainError::UnknownIssuer));
 
     let amd = FakeAmd::shared(Product::Genoa);
@@ -90,10 +90,10 @@ fn t16_a_masked_chip_id_is_unknown_and_never_a_match() {
         builder.chip_id = [0; 64];
         let claims = verify_fake(&builder).unwrap();
         assert_eq!(claims.chip_id, None, "version {version}");
-        // T20: the certificate still says whose key it is.
+        // T20: the certificate still names the chip.
         assert_eq!(claims.hardware_id, Some(hex::encode(genoa().chip_id)), "version {version}");
     }
-    // Not even where the certificate endorses a chip of zeros.
+    // Not even if the certificate endorses a chip id of zeros.
     let mut builder = genoa();
     builder.chip_id = [0; 64];
     assert_eq!(verify_fake(&builder).unwrap().chip_id, None);

@@ -39,7 +39,7 @@ fn t12_tcbs_that_contradict_each_other_are_refused() {
     assert_eq!(refused(|b| b.reported_tcb.snp = 28), reported(TcbComponent::Snp));
     assert_eq!(refused(|b| b.reported_tcb.microcode = 201), reported(TcbComponent::Microcode));
     assert_eq!(refused(|b| b.committed_tcb.tee = 2), committed(TcbComponent::Tee));
-    // Above in one component is above, whatever the others are.
+    // Above in one component is above, whatever the other components.
     let mixed = |b: &mut SnpReportBuilder| b.committed_tcb = tcb(11, 0, 0, 0);
     assert_eq!(refused(mixed), committed(TcbComponent::BootLoader));
 }

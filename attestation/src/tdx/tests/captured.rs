@@ -1,4 +1,4 @@
-//! Quotes of real platforms, with Intel's collateral of their time.
+//! Quotes of real platforms, with Intel's collateral of that time.
 
 use vouchsafe_protocol::Digest48;
 
@@ -10,7 +10,7 @@ fn quote(path: &str) -> Option<Vec<u8>> {
     evidence::read(path)
 }
 
-/// Captured collateral: JSON, or the YAML of a block text for each member.
+/// Captured collateral: JSON, or YAML with a block text for each member.
 fn collateral(path: &str) -> Option<TdxCollateral> {
     let file = evidence::read(path)?;
     if !path.ends_with(".yaml") {
@@ -42,7 +42,7 @@ fn verify(quote: &[u8], appraisal: Appraisal<'_>, now: u64) -> Result<TdxClaims,
         cache: &cache,
     };
     let first = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
-    // What is remembered changes no verdict.
+    // The cache must not change the result.
     let second = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
     assert_eq!(first, second);
     first
@@ -114,7 +114,7 @@ fn a_version_5_quote_has_the_claims_of_tdx_1_5() {
     assert_eq!(claims.tee_tcb_svn2.unwrap().0, quote[54 + 584..][..16]);
     assert_eq!(claims.mr_service_td, Some(Digest48([0; 48])));
     assert_eq!(claims.report_data.0, quote[54 + 520..][..64]);
-    // Without collateral nothing is known of TCB and revocation.
+    // Without collateral TCB and revocation are unknown.
     assert_eq!((claims.tcb, claims.revocation, claims.root), (None, Revocation::Absent, Root::Intel));
 }
 
@@ -123,7 +123,7 @@ fn captured_quotes_are_refused_with_the_reason_of_their_table() {
     let live = UnixTime(1_774_897_711);
     for (path, by, now, expected) in [
         ("tdx/dcap-qvl/tdx_quote_outdated", OUTDATED_COLLATERAL, 1_772_323_200, TdxError::TcbLevelUnknown),
-        // Its TCB has no level either; what needs no collateral is found first.
+        // Its TCB matches no level either; errors that need no collateral are found first.
         ("tdx/trustee/tdx_quote_5.dat", MARCH_90, 1_774_915_200, TdxError::ServiceTd),
         ("tdx/dstack/tdx_quote", PHALA_COLLATERAL, 1_751_328_000, TdxError::TcbLevelUnknown),
         ("tdx/trustee/az-td-quote.bin", GCE_COLLATERAL, 1_769_509_141, TdxError::SeptVeNotDisabled),

@@ -1,4 +1,4 @@
-//! One change to the fake Intel's collateral for each check of it, and every TCB status.
+//! One change to the fake Intel's collateral for each check, and every TCB status.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ fn refusal(change: impl FnOnce(&mut CollateralSpec)) -> TdxError {
     judged_by(change).unwrap_err()
 }
 
-/// A quote in order, by collateral in order but for one change after it was signed.
+/// Verifies a valid quote with collateral in which one thing was changed after signing.
 fn tampered(change: impl FnOnce(&mut TdxCollateral)) -> TdxError {
     let intel = FakeIntel::shared();
     let mut by = intel.collateral(&spec());
@@ -32,7 +32,7 @@ fn t17_collateral_counts_between_its_dates_only() {
     assert_eq!(refusal(|spec| spec.qe_identity["nextUpdate"] = json!(text(before))), expired(QE_IDENTITY));
     assert_eq!(refusal(|spec| spec.tcb_info["issueDate"] = json!(text(after))), early(TCB_INFO));
     assert_eq!(refusal(|spec| spec.qe_identity["issueDate"] = json!(text(after))), early(QE_IDENTITY));
-    // A list has ended when the next one is due.
+    // A CRL has expired when the next one is due.
     let (root, pck) = (CollateralPart::RootCrl, CollateralPart::PckCrl);
     assert_eq!(refusal(|spec| spec.root_crl.next_update = Some(NOW)), expired(root));
     assert_eq!(refusal(|spec| spec.pck_crl.next_update = Some(NOW)), expired(pck));
@@ -41,7 +41,7 @@ fn t17_collateral_counts_between_its_dates_only() {
     let signer = CollateralPart::TcbInfoSigner;
     assert_eq!(refusal(|spec| spec.signer_validity = Some((UnixTime(0), before))), expired(signer));
     assert_eq!(refusal(|spec| spec.signer_validity = Some((after, after))), early(signer));
-    // At the edges it counts.
+    // At the boundaries it is valid.
     assert!(judged_by(|spec| spec.tcb_info["nextUpdate"] = json!(text(NOW))).is_ok());
     assert!(judged_by(|spec| spec.pck_crl.next_update = Some(after)).is_ok());
 }
@@ -82,7 +82,7 @@ fn t17_collateral_is_signed_by_whom_it_should_be() {
     let error = tampered(|by| by.tcb_info_issuer_chain = other.tcb_info_issuer_chain.clone());
     assert_eq!(error, TdxError::SignerUntrusted);
     assert_eq!(tampered(|by| *by = other.clone()), signature(CollateralPart::RootCrl));
-    // A PCK CA and a PCK certificate sign no collateral.
+    // PCK CA and PCK certificate must not sign collateral.
     let intel = FakeIntel::shared();
     let [pck, ca, _] = intel.chain(&PckSpec::default()).try_into().unwrap();
     assert_eq!(refusal(|spec| spec.signer_certificate = Some(ca)), TdxError::SignerUntrusted);
@@ -164,14 +164,14 @@ fn t18_the_worst_of_platform_module_and_quoting_enclave_counts() {
     let tcb = changed(|builder| builder.qe_isv_svn -= 1).unwrap().tcb.unwrap();
     assert_eq!((tcb.status, tcb.platform_status), (TcbStatus::OutOfDate, TcbStatus::UpToDate));
     assert_eq!((tcb.qe_status, tcb.advisory_ids), (TcbStatus::OutOfDate, vec!["INTEL-SA-00615".to_owned()]));
-    // Its configuration, which Intel's own library passes over.
+    // Its configuration, which Intel's own library ignores.
     let claims =
         judged_by(|spec| spec.qe_identity["tcbLevels"][0]["tcbStatus"] = json!("ConfigurationNeeded"));
     assert_eq!(claims.unwrap().tcb.unwrap().status, TcbStatus::ConfigurationNeeded);
-    // The platform, and with it its advisories.
+    // The platform, with its advisories.
     let tcb = changed(|builder| builder.pck.cpu_svn[0] -= 1).unwrap().tcb.unwrap();
     assert_eq!((tcb.status, tcb.advisory_ids), (TcbStatus::OutOfDate, vec!["INTEL-SA-00837".to_owned()]));
-    // The platform wants another configuration, the quoting enclave is old.
+    // The platform needs another configuration, and the quoting enclave is old.
     let claims = judged_by(|spec| {
         spec.tcb_info["tcbLevels"][0]["tcbStatus"] = json!("ConfigurationNeeded");
         spec.qe_identity["tcbLevels"][0]["tcbStatus"] = json!("OutOfDate");
@@ -222,10 +222,10 @@ fn t19_the_security_versions_at_launch_and_now_are_claims() {
     let claims = changed(|builder| builder.tee_tcb_svn = TEE_TCB_SVN_OLD).unwrap();
     assert_eq!(claims.tee_tcb_svn.0, TEE_TCB_SVN_OLD);
     assert_eq!(claims.tee_tcb_svn2.unwrap().0[0], 6);
-    // Updated under the trust domain: it was launched by the old module, and that counts.
+    // Updated after the launch: the trust domain was launched by the old module, which counts.
     let tcb = claims.tcb.unwrap();
     assert_eq!((tcb.status, tcb.platform_status), (TcbStatus::OutOfDate, TcbStatus::OutOfDate));
-    // A module that is older now than it was then.
+    // The module is older now than at launch.
     let tcb = changed(|builder| builder.tee_tcb_svn2 = TEE_TCB_SVN_OLD).unwrap().tcb.unwrap();
     assert_eq!((tcb.status, tcb.advisory_ids), (TcbStatus::OutOfDate, vec!["INTEL-SA-01036".to_owned()]));
 }

@@ -18,7 +18,7 @@ fn fake_quotes_of_both_versions_are_accepted_with_their_claims() {
     assert_eq!((tcb.status, tcb.evaluation_data_number), (TcbStatus::UpToDate, 17));
     assert_eq!(tcb.collateral_issued, UnixTime(NOW.0 - DAY));
     assert_eq!(tcb.tcb_date, UnixTime(1_731_456_000));
-    // A version 5 quote may have the older body.
+    // A version 5 quote may contain the older body.
     let older = changed(|builder| builder.body_type = 2).unwrap();
     assert_eq!((older.quote_version, older.tee_tcb_svn2), (5, None));
 }
@@ -35,7 +35,7 @@ fn a_quote_counts_for_its_report_data_only() {
     assert!(verify_quote(&parsed, &[7; 64], &inputs).is_ok());
     let other = verify_quote(&parsed, &[8; 64], &inputs).unwrap_err();
     assert_eq!(other, TdxError::ReportDataMismatch);
-    // T17: that collateral is missing is said as that.
+    // T17: missing collateral has its own error.
     let none = VerifyInputs { endorsements: &Endorsements::default(), ..inputs };
     let missing = verify_quote(&parsed, &[7; 64], &none).unwrap_err();
     assert_eq!(missing, TdxError::CollateralMissing { platform: intel.platform() });
@@ -141,7 +141,7 @@ fn a_pck_certificate_says_which_platform_it_is_for() {
 #[test]
 fn every_signature_of_a_quote_counts() {
     let other = FakeIntel::shared().another_platform();
-    // The certificate of one platform over the quoting enclave of another.
+    // The certificate of one platform with the quoting enclave of another.
     let chain = Some(FakeIntel::shared().chain(&PckSpec::default()));
     let foreign = TdxQuoteBuilder { chain, ..TdxQuoteBuilder::new() }.sign(&other);
     let verdict = judge(&foreign, Appraisal::Waived, &anchors(), NOW);
@@ -156,7 +156,7 @@ fn every_signature_of_a_quote_counts() {
         let error = refused(|builder| builder.edits_after_signing = vec![(offset, vec![0x77])]);
         assert_eq!(error, TdxError::QuoteSignature, "{offset}");
     }
-    // Another attestation key than the quoting enclave's.
+    // Not the attestation key in the quoting enclave's report.
     let error =
         refused(|builder| builder.edits_after_signing = vec![(48 + 6 + 648 + 4 + 64, vec![0x77; 64])]);
     assert_eq!(error, TdxError::QeBinding);
@@ -207,7 +207,8 @@ fn only_what_verified_is_remembered() {
     let builder = TdxQuoteBuilder { chain: Some(intel.chain(&PckSpec::default())), ..TdxQuoteBuilder::new() };
     assert!(verify(&builder.sign(intel)));
     let known = cache.tdx().signatures();
-    // The quoting enclave's report was signed anew. The quote's own signature is not worth remembering.
+    // Signed again: only the quoting enclave's signature is new to the cache, since the quote's own is not
+    // cached.
     assert!(verify(&builder.sign(intel)));
     let known = known + 1;
     assert_eq!(cache.tdx().signatures(), known);
@@ -215,7 +216,7 @@ fn only_what_verified_is_remembered() {
     quote[48 + 520] ^= 1;
     assert!(!verify(&quote));
     assert_eq!(cache.tdx().signatures(), known + 1);
-    // Its dates are judged again each time.
+    // Its dates are checked again each time.
     let later = VerifyInputs { now: NOW.plus(31 * DAY), ..inputs };
     let expired =
         verify_unbound(&TdxQuoteBuilder::new().sign(intel), Appraisal::Given(&by), &later).unwrap_err();

@@ -1,4 +1,4 @@
-//! Bytes that nobody meant to be read.
+//! Hostile bytes.
 
 use super::*;
 

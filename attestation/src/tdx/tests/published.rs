@@ -1,4 +1,4 @@
-//! Collateral without a quote: one thing broken each.
+//! Collateral without a quote, with one thing broken each.
 
 use serde_json::json;
 use vouchsafe_protocol::Digest32;
@@ -12,14 +12,14 @@ fn judge_alone(collateral: &TdxCollateral) -> Result<(), TdxError> {
     verify_collateral(collateral, &PLATFORM, &anchors(), NOW).map(|_| ())
 }
 
-/// Collateral in order but for one change before it was signed.
+/// Verifies collateral in which one thing was changed before signing.
 fn specified(change: impl FnOnce(&mut CollateralSpec)) -> Result<(), TdxError> {
     let mut spec = spec();
     change(&mut spec);
     judge_alone(&FakeIntel::shared().collateral(&spec))
 }
 
-/// Collateral in order but for one change after it was signed.
+/// Verifies collateral in which one thing was changed after signing.
 fn tampered(change: impl FnOnce(&mut TdxCollateral)) -> Result<(), TdxError> {
     let mut collateral = FakeIntel::shared().collateral(&spec());
     change(&mut collateral);
@@ -71,7 +71,7 @@ fn t17_issuer_chains_end_at_an_anchor() {
     let builtin = verify_collateral(&collateral, &PLATFORM, &TrustAnchors::builtin(), NOW);
     let root = Digest32::of(intel.root_der());
     assert_eq!(builtin, Err(TdxError::CollateralRoot { part: Part::PckCrl, root }));
-    // Two anchors, and a part under each.
+    // Two anchors, with a part under each.
     let both = anchors().with_extra(other.root_der()).unwrap();
     let mut mixed = collateral;
     mixed.tcb_info_issuer_chain = theirs.tcb_info_issuer_chain;
@@ -84,11 +84,11 @@ fn t17_issuers_are_what_the_root_issued_for_that() {
     let intel = FakeIntel::shared();
     let root = encode::pem(intel.root_der());
     let other = FakeIntel::new().chain(&PckSpec::default());
-    // Another root's CA and signer, with the anchor behind them.
+    // Another root's CA and signer, followed by the anchor.
     let chain = encode::pem(&other[1]) + &root;
     assert_eq!(tampered(|by| by.pck_crl_issuer_chain = chain.clone()), untrusted);
     assert_eq!(tampered(|by| by.tcb_info_issuer_chain = chain), untrusted);
-    // A PCK CA signs no texts; a signer of texts is no CA.
+    // A PCK CA must not sign texts; a signer of texts must not be a CA.
     let [pck, ca, _] = intel.chain(&PckSpec::default()).try_into().unwrap();
     assert_eq!(specified(|spec| spec.signer_certificate = Some(ca)), untrusted);
     assert_eq!(specified(|spec| spec.signer_certificate = Some(pck)), untrusted);
@@ -100,7 +100,7 @@ fn t17_issuers_are_what_the_root_issued_for_that() {
     assert_eq!(tampered(|by| by.pck_crl_issuer_chain = root.clone()), untrusted);
 }
 
-/// dcap-qvl reads chains with another parser, which stumbles over each of these or finds other certificates.
+/// dcap-qvl parses chains with another parser, which fails on each of these or finds other certificates.
 #[test]
 fn t17_issuer_chains_are_plain_pem_and_nothing_else() {
     use CollateralPart as Part;
@@ -116,14 +116,14 @@ fn t17_issuer_chains_are_plain_pem_and_nothing_else() {
         format!("{good}{junk}"),
         // A section that is left open.
         format!("{good}-----BEGIN JUNK-----\n"),
-        // A blank line among the digits: to some, what precedes it is a header.
+        // A blank line in the base64: some parsers take what precedes it for a header.
         good.replacen('\n', "\n\n", 2),
         format!("{begin}Proc-Type: 4,ENCRYPTED\n\n{}", &good[begin.len()..]),
         // Markers in the middle of a line.
         format!("x {junk}{good}"),
         format!("x{good}"),
         good.replacen(end, "-----END CERTIFICATE----- -----BEGIN CERTIFICATE-----\n", 1),
-        // Certificates, and words around them.
+        // Certificates with text around them.
         format!("\n{good}"),
         format!("{one}\n{two}"),
         format!("{good}and more\n"),
@@ -153,12 +153,12 @@ fn t17_a_chain_that_is_taken_serves_quotes() {
         let with_quote = judge(&quote, Appraisal::Given(&by), &anchors(), NOW).map(|_| ());
         (judge_alone(&by).is_ok(), with_quote.is_ok())
     };
-    // Ends of lines are as they come, and what is white at the end.
+    // Line ends and trailing whitespace may vary.
     assert_eq!(judged(str::to_owned), (true, true));
     assert_eq!(judged(|chain| format!("{chain}\n \r\n\t")), (true, true));
     assert_eq!(judged(|chain| chain.trim_ascii_end().to_owned()), (true, true));
     assert_eq!(judged(|chain| chain.replace('\n', "\r\n")), (true, true));
-    // What would be kept, and serve nobody.
+    // It would be stored, but be usable by no quote.
     assert_eq!(
         judged(|chain| format!("-----BEGIN JUNK-----\nAAAA\n-----END JUNK-----\n{chain}")),
         (false, false)

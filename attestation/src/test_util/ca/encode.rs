@@ -1,4 +1,5 @@
-//! A small DER writer for fake certificates and CRLs: it writes what it is told, also nonsense.
+//! A small DER writer for fake certificates and CRLs. It checks nothing, so that it can write nonsense as
+//! well.
 
 use std::time::Duration;
 
@@ -150,7 +151,7 @@ pub fn authority_key_id(id: &[u8]) -> Vec<u8> {
     extension("2.5.29.35", false, &sequence(&[tlv(0x80, id)]))
 }
 
-/// Authority information access extension that names the address of the issuer's certificate.
+/// Authority information access extension with the URL of the issuer's certificate.
 #[must_use]
 pub fn issuer_address(uri: &str) -> Vec<u8> {
     let description = sequence(&[oid("1.3.6.1.5.5.7.48.2"), tlv(0x86, uri.as_bytes())]);

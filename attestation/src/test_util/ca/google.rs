@@ -1,4 +1,4 @@
-//! A fake of Google's EK/AK hierarchy: root, intermediate, and AK certificates for keys it is given.
+//! A fake of Google's EK/AK hierarchy: root, intermediate, and AK certificates for given keys.
 
 use vouchsafe_protocol::UnixTime;
 
@@ -10,8 +10,7 @@ use super::encode;
 
 /// Root and intermediate, modelled on `EK/AK CA Root` and `EK/AK CA Intermediate`.
 ///
-/// The certificates follow from the two keys alone, so that a CA loaded in another process is the
-/// same CA.
+/// The certificates are derived from the two keys, so a CA loaded in another process is the same CA.
 #[derive(Debug)]
 pub struct FakeGoogle {
     root: FakeCa,
@@ -30,10 +29,10 @@ impl FakeGoogle {
         )
     }
 
-    /// A hierarchy whose keys were kept with [`Self::root_pkcs8`] and [`Self::intermediate_pkcs8`].
+    /// A hierarchy with keys saved from [`Self::root_pkcs8`] and [`Self::intermediate_pkcs8`].
     ///
     /// # Panics
-    /// When either is no RSA key.
+    /// When one is not an RSA key.
     #[must_use]
     pub fn load(root_pkcs8: &[u8], intermediate_pkcs8: &[u8]) -> Self {
         let name = ca_name("Fake EK/AK CA Root");
@@ -58,7 +57,7 @@ impl FakeGoogle {
         &self.root_der
     }
 
-    /// Intermediate certificate, DER: travels with the evidence.
+    /// Intermediate certificate, DER; sent with the evidence.
     #[must_use]
     pub fn intermediate_der(&self) -> &[u8] {
         &self.intermediate_der
@@ -76,13 +75,13 @@ impl FakeGoogle {
         self.intermediate.to_pkcs8()
     }
 
-    /// The root itself, to issue what the helpers here do not.
+    /// The root CA, to issue other certificates.
     #[must_use]
     pub const fn root(&self) -> &FakeCa {
         &self.root
     }
 
-    /// The intermediate itself, to issue what the helpers here do not.
+    /// The intermediate CA, to issue other certificates.
     #[must_use]
     pub const fn intermediate(&self) -> &FakeCa {
         &self.intermediate
@@ -125,11 +124,11 @@ pub enum InstanceInfo {
     FromFields,
     /// Left out.
     Omitted,
-    /// These bytes as the value of the extension.
+    /// These bytes as the extension's value.
     Raw(Vec<u8>),
 }
 
-/// What goes into a fake AK certificate; the default is a certificate in order.
+/// The content of a fake AK certificate; the default is valid.
 #[derive(Clone, Debug)]
 pub struct AkCertificateSpec {
     /// Zone of the instance.
@@ -142,12 +141,12 @@ pub struct AkCertificateSpec {
     pub instance_id: u64,
     /// Instance name.
     pub instance_name: String,
-    /// `isProduction` of the extension, `None` leaves it out.
+    /// `isProduction` of the extension; `None` omits it.
     pub is_production: Option<bool>,
     /// The instance-info extension as a whole.
     pub instance_info: InstanceInfo,
-    /// First byte of the key usage bits: 0x80 digitalSignature, 0x20 keyEncipherment,
-    /// 0x08 keyAgreement. `None` leaves the extension out.
+    /// First byte of the key usage bits: 0x80 digitalSignature, 0x20 keyEncipherment, 0x08 keyAgreement.
+    /// `None` omits the extension.
     pub key_usage: Option<u8>,
     /// Dotted OID of an extended key usage.
     pub extended_key_usage: Option<String>,
@@ -159,9 +158,9 @@ pub struct AkCertificateSpec {
     pub crl_dp: Option<String>,
     /// Key identifier of the issuer.
     pub issuer_key_id: Option<Vec<u8>>,
-    /// Address of the issuer's certificate.
+    /// URL of the issuer's certificate.
     pub issuer_url: Option<String>,
-    /// An extension that nobody knows, marked critical.
+    /// Add an unknown extension, marked critical.
     pub unknown_critical_extension: bool,
     /// Serial number, big-endian.
     pub serial: Vec<u8>,
@@ -245,7 +244,7 @@ impl AkCertificateSpec {
         extensions
     }
 
-    /// Value of the instance-info extension as its fields say.
+    /// Value of the instance-info extension, made from the fields.
     #[must_use]
     pub fn encode_instance_info(&self) -> Vec<u8> {
         let mut security = vec![encode::tlv(0xa0, &encode::integer(0))];
@@ -273,7 +272,7 @@ fn eku(kind: &str) -> Vec<u8> {
     encode::extension("2.5.29.37", false, &encode::sequence(&[encode::oid(kind)]))
 }
 
-/// Critical alternative name with TCG attributes, as Google's older hierarchy writes it.
+/// Critical alternative name with TCG attributes, as in Google's older hierarchy.
 fn directory_name_san() -> Vec<u8> {
     let name = encode::name(&[
         ("2.23.133.2.1", "id:474F4F47"),

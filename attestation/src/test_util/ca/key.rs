@@ -37,7 +37,7 @@ impl FakeKey {
         Self::Rsa(RsaKeyPair::generate(KeySize::Rsa4096).expect("aws-lc makes RSA keys"))
     }
 
-    /// Modulus, big-endian; `None` for a key that has none.
+    /// Modulus, big-endian; `None` for a key without one.
     pub(super) fn modulus(&self) -> Option<Vec<u8>> {
         let Self::Rsa(key) = self else { return None };
         // RFC 8017 §A.1.1: the modulus comes first.
@@ -79,7 +79,7 @@ impl FakeKey {
     }
 
     /// # Panics
-    /// When the scheme is for the other kind of key.
+    /// When the scheme does not match the kind of key.
     pub(super) fn sign(&self, scheme: Scheme, message: &[u8]) -> Vec<u8> {
         let padding: &'static dyn RsaEncoding = match scheme {
             Scheme::Pkcs1Sha256 | Scheme::EcdsaSha256 => &RSA_PKCS1_SHA256,

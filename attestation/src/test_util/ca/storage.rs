@@ -1,5 +1,5 @@
-//! Issuing CAs as Google has them: many of one name below one root, told apart by their keys, each published at an address
-//! of its own in Google's storage.
+//! Issuing CAs like Google's: many with one name below one root, distinguished by their keys, each published
+//! at its own URL in Google's storage.
 
 use vouchsafe_protocol::Digest32;
 
@@ -15,14 +15,15 @@ pub struct FakeIssuer {
     ca: FakeCa,
     der: Vec<u8>,
     key_id: Vec<u8>,
-    /// Where its certificate says that it is published.
+    /// The URL of its certificate.
     pub url: String,
     /// The CRL distribution point in its certificate.
     pub crl_url: String,
 }
 
 impl FakeIssuer {
-    /// A CA with a new key, below the root of `google` and with the name of its intermediate. `number` gives it an address.
+    /// A CA with a new key, below the root of `google` and with the name of its intermediate. `number`
+    /// determines its URL.
     #[must_use]
     pub fn new(google: &FakeGoogle, number: u32) -> Self {
         let ca = FakeCa::new(google.intermediate().name().to_vec(), Scheme::Pkcs1Sha256);
@@ -49,13 +50,13 @@ impl FakeIssuer {
         &self.key_id
     }
 
-    /// The CA itself, to issue what the helpers here do not.
+    /// The CA itself, to issue other certificates.
     #[must_use]
     pub const fn ca(&self) -> &FakeCa {
         &self.ca
     }
 
-    /// An AK certificate that names its issuer as Google's do: by key identifier and address.
+    /// An AK certificate that names its issuer like Google's: by key identifier and URL.
     #[must_use]
     pub fn issue_ak(&self, spki_der: &[u8], spec: &AkCertificateSpec) -> Vec<u8> {
         let mut spec = spec.clone();

@@ -1,4 +1,4 @@
-//! CCEL logs of the boots in [`presets`](super::presets), as GCE's TDX firmware writes them.
+//! CCEL logs of the boots in [`presets`](super::presets), in the form of GCE's TDX firmware.
 
 use vouchsafe_protocol::Digest48;
 
@@ -9,7 +9,7 @@ use super::presets::content;
 use crate::event_log::EventType as T;
 use crate::technology::Technology;
 
-/// Size of the area that GCE's firmware gives the log.
+/// Size of the log area in GCE's firmware.
 pub const CCEL_AREA: usize = 262_144;
 
 impl EventLogBuilder {
@@ -25,8 +25,9 @@ impl EventLogBuilder {
         Self::gce_uki(Technology::Tdx).into_ccel()
     }
 
-    /// The log that CCEL has of a boot: registers for PCRs, SHA-384 alone, no PCR 0; one separator each in registers 1
-    /// and 2; the hand-off block and the configuration volume first. Changes by PCR come before this.
+    /// The CCEL log of a boot: registers instead of PCRs, SHA-384 only, no PCR 0; one separator each in
+    /// registers 1 and 2; the hand-off block and the configuration volume first. Make changes by PCR before
+    /// this.
     #[must_use]
     pub fn into_ccel(self) -> Self {
         let mut log = Self { header_index: 1, ..Self::new(vec![Bank::Sha384]) };

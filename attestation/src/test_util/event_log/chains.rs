@@ -1,4 +1,4 @@
-//! Boot chains beside those of the presets, as distributions have them: what each component measures, in its order.
+//! Boot chains of distributions, beside those of the presets: what each component measures, in order.
 
 use super::BuiltEvent;
 use super::EventLogBuilder;
@@ -93,7 +93,8 @@ impl EventLogBuilder {
         log.with_options(&[ENTRY_OPTIONS]).with_kernel_events(ENTRY_OPTIONS)
     }
 
-    /// In a chain with a UKI: systemd-stub hands the kernel an initrd made of `.initrd` and of what it adds.
+    /// In a chain with a UKI: systemd-stub passes the kernel an initrd composed of `.initrd` and further
+    /// files.
     #[must_use]
     pub fn with_composed_initrd(mut self, name: &str) -> Self {
         let position = self.position(|event| event.pcr == 9 && event.measured == Some(content("initrd")));
@@ -124,7 +125,7 @@ impl EventLogBuilder {
         self
     }
 
-    /// The Ubuntu preset without an initrd, as its images on GCE boot.
+    /// The Ubuntu preset without an initrd, as Ubuntu's GCE images boot.
     #[must_use]
     pub fn without_initrd(mut self) -> Self {
         self.events.retain(|event| {
@@ -186,7 +187,8 @@ impl EventLogBuilder {
         log
     }
 
-    /// RHEL 8: older labels, digests with the NUL, and only kernel and initrd among the files, under fixed names.
+    /// RHEL 8: older labels, digests including the NUL, and only kernel and initrd among the files, under
+    /// fixed names.
     #[must_use]
     pub fn rhel_8(technology: Technology) -> Self {
         let mut log = Self::gce_ubuntu(technology).into_bls();

@@ -1,4 +1,4 @@
-//! Boots of GCE as they look in real logs: Ubuntu 24.04 with shim and GRUB, and a UKI on TDX firmware.
+//! Boots on GCE with the events of real logs: Ubuntu 24.04 with shim and GRUB, and a UKI on TDX firmware.
 
 use vouchsafe_protocol::Digest32;
 
@@ -75,7 +75,8 @@ impl EventLogBuilder {
         log.leave_firmware().with_secure_boot(false)
     }
 
-    /// Secure Boot on or off. Off, as on a real machine, means that no authority of the firmware or shim is logged.
+    /// Secure Boot on or off. Off means, as on a real machine, that no authority of firmware or shim is
+    /// logged.
     #[must_use]
     pub fn with_secure_boot(mut self, on: bool) -> Self {
         self.variable_mut("SecureBoot").set(variable_data(
@@ -91,7 +92,7 @@ impl EventLogBuilder {
         self
     }
 
-    /// Other kernel arguments in the Ubuntu preset: command, command line and load options alike.
+    /// Other kernel arguments in the Ubuntu preset: in command, command line and load options.
     #[must_use]
     pub fn with_kernel_arguments(mut self, arguments: &str) -> Self {
         let line = format!("{UBUNTU_KERNEL} {arguments}");
@@ -115,7 +116,7 @@ impl EventLogBuilder {
         self
     }
 
-    /// Everything up to the separators.
+    /// Everything before the separators.
     fn gce_firmware(technology: Technology) -> Self {
         let mut log = Self::new(vec![Bank::Sha1, Bank::Sha256, Bank::Sha384]);
         log.extend([

@@ -1,4 +1,4 @@
-//! What GRUB does on an Ubuntu image of GCE, as texts.
+//! GRUB's texts on an Ubuntu image of GCE.
 
 /// Commands before its modules and grub.cfg are read.
 pub(super) const GRUB_SETUP: [&str; 2] =

@@ -1,4 +1,4 @@
-//! What systemd extends after the firmware's log, and the log that it keeps of it.
+//! What systemd extends after the firmware's log, and its log of that.
 
 use vouchsafe_protocol::Digest32;
 
@@ -9,9 +9,9 @@ use super::Bank;
 pub struct BuiltEntry {
     /// PCR that was extended; `None` for an NV index.
     pub pcr: Option<u8>,
-    /// What the log says was extended.
+    /// The content according to the log.
     pub content: String,
-    /// What was extended, where it is not the content.
+    /// The measured data, if it is not the content.
     pub measured: Option<Vec<u8>>,
 }
 
@@ -51,7 +51,7 @@ impl UserspaceBuilder {
         initialised.word(9, "nvpcr-separator")
     }
 
-    /// What systemd extends after switch-root, with an initrd of its own.
+    /// What systemd extends after switch-root, following its own initrd.
     #[must_use]
     pub fn after_switch_root() -> Self {
         Self::new()
@@ -61,14 +61,14 @@ impl UserspaceBuilder {
             .word(11, "ready")
     }
 
-    /// One more entry whose content is what was measured.
+    /// Adds an entry whose content is what was measured.
     #[must_use]
     pub fn word(mut self, pcr: u8, word: &str) -> Self {
         self.entries.push(BuiltEntry { pcr: Some(pcr), content: word.to_owned(), measured: None });
         self
     }
 
-    /// One more entry whose content is not what was measured, as that of a volume key.
+    /// Adds an entry whose content is not what was measured, like that of a volume key.
     #[must_use]
     pub fn secret(mut self, pcr: u8, content: &str, measured: &[u8]) -> Self {
         let measured = Some(measured.to_vec());
@@ -76,7 +76,7 @@ impl UserspaceBuilder {
         self
     }
 
-    /// One more entry of an NV index, which extends no PCR.
+    /// Adds an entry of an NV index, which extends no PCR.
     #[must_use]
     pub fn nv_index(mut self, content: &str) -> Self {
         self.entries.push(BuiltEntry { pcr: None, content: content.to_owned(), measured: None });
@@ -97,7 +97,7 @@ impl UserspaceBuilder {
         self.entries.iter().filter_map(digest).collect()
     }
 
-    /// The log, as systemd writes it.
+    /// The log in systemd's format.
     #[must_use]
     pub fn log(&self) -> Vec<u8> {
         self.entries.iter().flat_map(BuiltEntry::line).collect()

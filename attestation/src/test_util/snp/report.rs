@@ -1,4 +1,4 @@
-//! Builder of `ATTESTATION_REPORT`: starts from one in order, every field can be set.
+//! Builder of `ATTESTATION_REPORT`: starts with a valid one; every field can be set.
 
 use super::FakeAmd;
 use super::VekSpec;
@@ -50,7 +50,7 @@ pub struct SnpReportBuilder {
     pub report_id_ma: [u8; 32],
     /// `REPORTED_TCB`.
     pub reported_tcb: Tcb,
-    /// `CPUID_FAM_ID`, `CPUID_MOD_ID`, `CPUID_STEP`; written from version 3 on.
+    /// `CPUID_FAM_ID`, `CPUID_MOD_ID`, `CPUID_STEP`; written since version 3.
     pub cpuid: Cpuid,
     /// `CHIP_ID`.
     pub chip_id: [u8; 64],
@@ -66,11 +66,11 @@ pub struct SnpReportBuilder {
     pub launch_mitigations: u64,
     /// `CURRENT_MIT_VECTOR`; written in version 5.
     pub current_mitigations: u64,
-    /// Bytes to put at offsets before signing.
+    /// Bytes to write at offsets before signing.
     pub edits: Vec<(usize, Vec<u8>)>,
-    /// Bytes to put at offsets after signing.
+    /// Bytes to write at offsets after signing.
     pub edits_after_signing: Vec<(usize, Vec<u8>)>,
-    /// The certificate, `None`: one in order for the signing key of `key_info`.
+    /// The certificate; `None`: a valid one for the signing key in `key_info`.
     pub vek: Option<VekSpec>,
 }
 
@@ -86,7 +86,7 @@ pub struct SignedReport {
 }
 
 impl SnpReportBuilder {
-    /// A report in order: newest version, nothing debuggable, firmware committed.
+    /// A valid report: newest version, nothing debuggable, firmware committed.
     #[must_use]
     pub fn new(product: Product) -> Self {
         let is_turin = product == Product::Turin;
@@ -141,7 +141,7 @@ impl SnpReportBuilder {
         self
     }
 
-    /// The specification of the certificate that fits the report.
+    /// The specification of the certificate that matches the report.
     #[must_use]
     pub fn fitting_vek(&self) -> VekSpec {
         match self.signer() {

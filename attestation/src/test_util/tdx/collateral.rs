@@ -21,7 +21,7 @@ use crate::test_util::ca::FakeCa;
 use crate::test_util::ca::Scheme;
 use crate::test_util::ca::encode;
 
-/// What goes into collateral; [`CollateralSpec::current`] makes one in order.
+/// The content of collateral; [`CollateralSpec::current`] makes a valid one.
 #[derive(Clone, Debug)]
 pub struct CollateralSpec {
     /// TCB info.
@@ -34,7 +34,7 @@ pub struct CollateralSpec {
     pub pck_crl: CrlSpec,
     /// Validity of the signer's certificate; `None`: that of every fake CA.
     pub signer_validity: Option<(UnixTime, UnixTime)>,
-    /// Whose certificate signs in place of the TCB signer's: DER.
+    /// A certificate (DER) to sign with, instead of the TCB signer's.
     pub signer_certificate: Option<Vec<u8>>,
 }
 
@@ -82,7 +82,7 @@ impl CollateralSpec {
     }
 }
 
-/// As Intel writes dates: `2025-06-19T10:16:03Z`.
+/// A date in Intel's form: `2025-06-19T10:16:03Z`.
 #[must_use]
 pub(super) fn date(at: UnixTime) -> String {
     DateTime::from_unix_duration(Duration::from_secs(at.0)).expect("before 9999").to_string()

@@ -1,4 +1,4 @@
-//! Builder of quotes: starts from one in order, every field can be set.
+//! Builder of quotes: starts with a valid one; every field can be set.
 
 use aws_lc_rs::digest;
 
@@ -21,7 +21,7 @@ pub struct TdxQuoteBuilder {
     pub vendor: [u8; 16],
     /// Type of a version 5 body: 2 is TDX 1.0, 3 is TDX 1.5.
     pub body_type: u16,
-    /// Size of a version 5 body, where it is to be wrong.
+    /// Size of a version 5 body, if it is to be wrong.
     pub body_size: Option<u32>,
     /// `TEE_TCB_SVN`.
     pub tee_tcb_svn: [u8; 16],
@@ -59,7 +59,7 @@ pub struct TdxQuoteBuilder {
     pub qe_isv_prod_id: u16,
     /// The quoting enclave's security version.
     pub qe_isv_svn: u16,
-    /// The quoting enclave's report data; `None`: what it has to be.
+    /// The quoting enclave's report data; `None`: the required value.
     pub qe_report_data: Option<[u8; 64]>,
     /// Authentication data of the quoting enclave.
     pub qe_authentication: Vec<u8>,
@@ -67,18 +67,18 @@ pub struct TdxQuoteBuilder {
     pub certification_types: [u16; 2],
     /// The platform's certificate.
     pub pck: PckSpec,
-    /// Certificates in place of PCK certificate, PCK CA and root.
+    /// Certificates instead of PCK certificate, PCK CA and root.
     pub chain: Option<Vec<Vec<u8>>>,
-    /// Bytes to put at offsets before signing.
+    /// Bytes to write at offsets before signing.
     pub edits: Vec<(usize, Vec<u8>)>,
-    /// Bytes to put at offsets after signing.
+    /// Bytes to write at offsets after signing.
     pub edits_after_signing: Vec<(usize, Vec<u8>)>,
-    /// What follows the quote.
+    /// Bytes after the quote.
     pub padding: Vec<u8>,
 }
 
 impl TdxQuoteBuilder {
-    /// A quote as of a GCE VM.
+    /// A quote like a GCE VM's.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -125,7 +125,7 @@ impl TdxQuoteBuilder {
         Self { version: 5, ..Self::new() }
     }
 
-    /// The quote, with what follows it.
+    /// The quote, with the bytes after it.
     #[must_use]
     pub fn sign(&self, intel: &FakeIntel) -> Vec<u8> {
         let mut quote = self.signed_part();
@@ -234,7 +234,7 @@ fn put(bytes: &mut [u8], edits: &[(usize, Vec<u8>)]) {
 
 /// `TEE_TCB_SVN` of the default quote: TDX module 1.
 pub(super) const TEE_TCB_SVN: [u8; 16] = [6, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-/// The same with an older TDX module, which the default collateral calls out of date.
+/// The same with an older TDX module, which is out of date in the default collateral.
 pub const TEE_TCB_SVN_OLD: [u8; 16] = [4, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// Signer of the fake quoting enclave.
 pub(super) const QE_MR_SIGNER: [u8; 32] = [0xd1; 32];

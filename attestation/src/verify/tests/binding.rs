@@ -104,7 +104,7 @@ fn t01_another_technology_in_the_log_than_the_hardware_is_refused() {
         let error = refusal(&vm.evidence(Kinds::BOTH, &bound(1)));
         let (hardware, logged) = (Technology::SevSnp, Some(logged));
         assert_eq!(error, VerifyError::TechnologyMismatch { hardware, logged });
-        // Alone the log is taken at its word.
+        // Alone, the log is believed.
         let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.technology, logged);
     }
@@ -138,7 +138,7 @@ fn t05_cache_entries_of_a_vm_do_not_replace_its_proof() {
     assert_eq!((judge.cache.chains().len(), judge.cache.logs()), (2, 1));
     let error = judge.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(2)).unwrap_err();
     assert_eq!(error, NONCE_MISMATCH);
-    // The remembered log is held against the PCRs of each quote.
+    // The cached log is compared with the PCRs of each quote.
     let mut changed = vm;
     changed.extend(8, &Digest32([8; 32]));
     let error = judge.verify(&changed.evidence(Kinds::VTPM, &bound(3)), &bound(3)).unwrap_err();

@@ -1,4 +1,4 @@
-//! Captured evidence through the inspecting functions, against its expected verdicts.
+//! Captured evidence in the inspection functions, with the expected results.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ fn t05_attestation_of_a_real_vm_is_refused_with_another_nonce() {
 #[test]
 fn t03_attestation_over_all_pcrs_is_no_evidence_for_a_release() {
     let Some(file) = read(COS_85) else { return };
-    // The nonce of a release is refused already; the selection would be as well.
+    // The nonce check of a release refuses it first; the PCR selection would be refused as well.
     let vtpm = read_vtpm_file(&file).unwrap();
     let key = ReadQuote::parse(&vtpm).unwrap().certified_key(&judge().inputs()).unwrap();
     let error = ReadQuote::parse(&vtpm).unwrap().verify(key, Selection::Exact).err().unwrap();
@@ -87,7 +87,7 @@ fn t02_certificates_of_endorsement_keys_are_refused_under_the_real_anchors() {
     }
 }
 
-/// Name, log, and the PCRs to hold it against.
+/// Name, log, and the PCRs to compare it with.
 type NegativeLog = (String, Vec<u8>, BTreeMap<u8, Digest32>);
 
 fn negative_logs() -> Option<Vec<NegativeLog>> {

@@ -1,4 +1,4 @@
-//! T01: quote, hardware report and token, of one VM and of two, in every combination.
+//! T01: quote, hardware report and token, from one VM and from two, in every combination.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn vm(technology: Technology, instance_id: u64) -> SimulatedVm {
     vm
 }
 
-/// Every set of pieces that a VM can make; without SNP and TDX there is no report.
+/// Every set of pieces that a VM can make; there is no report without SNP or TDX.
 fn sets(technology: Technology) -> impl Iterator<Item = Kinds> {
     let has_report = technology != Technology::Sev;
     let sets = [(true, false), (false, true), (true, true), (false, false)];
@@ -60,7 +60,7 @@ fn every_set_of_one_vm_is_accepted_where_something_links_it() {
     }
 }
 
-/// Each piece of `of` in turn: which VM it is of, if it is there.
+/// The VM that a piece is taken from; `None` if it is omitted.
 type Pick = Option<usize>;
 
 fn pick(vms: &[Evidence; 2], vtpm: Pick, report: Pick, token: Pick) -> Evidence {
@@ -90,7 +90,7 @@ fn t01_only_pieces_of_one_vm_are_accepted_together() {
             for (quoting, reporting, stating) in picks() {
                 let evidence = pick(&whole, quoting, reporting, stating);
                 let verdict = judge.verify(&evidence, &bound(1));
-                // Made as parts of a composite, quote and report are worth nothing without each other.
+                // Quote and report were made as parts of a composite: neither is valid without the other.
                 let complete = quoting.is_some() == reporting.is_some();
                 let same = [reporting, stating].iter().all(|other| other.is_none() || *other == quoting);
                 let alone = quoting.is_none() && reporting.is_none() && stating.is_some();
@@ -99,7 +99,7 @@ fn t01_only_pieces_of_one_vm_are_accepted_together() {
                 assert_eq!(verdict.is_ok(), expected, "{what}");
                 accepted += usize::from(verdict.is_ok());
             }
-            // Two tokens alone, quote and report of each VM with its token and without.
+            // Two tokens alone, and quote and report of each VM with and without its token.
             assert_eq!(accepted, 6);
         }
     }
@@ -303,7 +303,7 @@ fn t23_a_ccel_log_that_is_inspected_has_to_fit() {
     assert_eq!(error.name(), "ccel-rtmr-mismatch");
     let error = inspect(b"no log").unwrap_err();
     assert_eq!(error.code(), vouchsafe_protocol::ReasonCode::EvidenceMalformed, "{error}");
-    // The log by itself, against registers that are given.
+    // The log by itself, compared with given registers.
     let rtmrs = EventLogBuilder::ccel_uki().rtmrs();
     assert!(inspect_ccel(&log, &rtmrs).unwrap().kernel_command_line.is_none());
     let error = inspect_ccel(&log, &EventLogBuilder::ccel_ubuntu().rtmrs()).unwrap_err();

@@ -1,4 +1,4 @@
-//! Launch endorsements beside a report, and what refusals of tokens and endorsements are called.
+//! Launch endorsements beside a report, and the names of refusals of tokens and endorsements.
 
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::ReasonCode;
@@ -56,7 +56,7 @@ fn an_endorsement_of_the_store_serves_a_report_without() {
     assert_eq!(judge.cache.endorsements().len(), 1);
 }
 
-/// Why the endorsement that came with a report is absent.
+/// Why the endorsement that came with a report is withheld.
 fn withheld(judge: &Judge, evidence: Evidence, endorsement: Vec<u8>) -> String {
     let claims = judge.verify(&with(evidence, endorsement), &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().endorsement, None);
@@ -78,7 +78,7 @@ fn t52_an_endorsement_that_is_of_no_use_is_absent_with_its_reason() {
     let expired = signer.root().issue(&expired);
     let expired = EndorsementSpec { certificate: Some(expired), ..EndorsementSpec::default() }.sign(signer);
     for (reason, endorsement) in [
-        // Another number of virtual processors than those that are endorsed has another measurement.
+        // The measurement for a number of vCPUs that is not endorsed.
         ("launch-not-endorsed", EndorsementSpec::default().sign(signer)),
         ("launch-signer-chain-expired", expired),
         ("launch-too-large", vec![0; MAX_ENDORSEMENT + 1]),
@@ -89,11 +89,11 @@ fn t52_an_endorsement_that_is_of_no_use_is_absent_with_its_reason() {
     ] {
         assert_eq!(withheld(&judge(), evidence.clone(), endorsement), reason);
     }
-    // Whoever does not trust its signer has none.
+    // For a verifier that does not trust its signer it is absent.
     let endorsement = signer.endorse_snp(&measurement);
     let reason = withheld(&Judge::new(), evidence.clone(), endorsement.clone());
     assert_eq!(reason, "launch-signer-chain-unknown-issuer");
-    // The store's serves all the same.
+    // The store's endorsement is used nevertheless.
     let launch = EndorsementStore::new([(measurement, endorsement)]);
     let judge = Judge { endorsements: Endorsements { launch, ..Endorsements::default() }, ..judge() };
     let claims = judge.verify(&with(evidence, b"nonsense".to_vec()), &bound(1)).unwrap();
@@ -104,7 +104,7 @@ fn t52_an_endorsement_that_is_of_no_use_is_absent_with_its_reason() {
 #[test]
 fn an_endorsement_of_a_new_shape_is_read_as_far_as_it_is_known() {
     let (evidence, measurement) = report();
-    // Field 15, length-delimited, and field 16, a number: technologies that nobody knows yet.
+    // Field 15, length-delimited, and field 16, a number: technologies that are unknown today.
     let unknown_fields = vec![0x7a, 3, 1, 2, 3, 0x80, 0x01, 7];
     let spec = EndorsementSpec { unknown_fields, ..EndorsementSpec::default() }.with_snp(2, &measurement);
     let endorsement = spec.sign(FakeTcbSigner::shared());

@@ -1,4 +1,4 @@
-//! The refusals that `docs/guests.md` explains: each is the verifier's, under the name that the page has.
+//! The refusals that `docs/guests.md` explains: the verifier returns each under the name used on that page.
 
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::ReasonCode;
@@ -18,7 +18,7 @@ use crate::vtpm::VtpmError;
 
 const PAGE: &str = include_str!("../../../../docs/guests.md");
 
-/// The refusal, whose name is on the page.
+/// The refusal, whose name must be on the page.
 fn explained(evidence: &Evidence) -> VerifyError {
     let error = refusal(evidence);
     assert!(PAGE.contains(&format!("`{}`", error.name())), "{} is not in docs/guests.md", error.name());
@@ -64,7 +64,7 @@ fn t15_permissions_that_nobody_knows_are_refused() {
     assert_eq!(report(|report| report.key_info = bits), VerifyError::Snp(SnpError::KeyInfoReserved { bits }));
     let error = SnpError::ReservedNotZero { offset: 0x04c };
     assert_eq!(report(|report| report.edits.push((0x04c, vec![1]))), VerifyError::Snp(error));
-    // Bits of PLATFORM_INFO describe the platform: shown, not refused.
+    // Unknown bits of PLATFORM_INFO are shown, not refused.
     let mut vm = SimulatedVm::new();
     vm.set_report(SnpReportBuilder { platform_info: vm.report.platform_info | 1 << 40, ..vm.report.clone() });
     let claims = Judge::new().verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap();
@@ -112,7 +112,8 @@ fn t07_tokens_that_are_not_for_one_request_or_of_an_unknown_kind_are_refused() {
     assert_eq!(token("swname", "NEW_SPACE".into()), unknown("swname", "NEW_SPACE"));
 }
 
-/// Beside a vTPM such a token is as good as absent (T52). One that contradicts the request or the VM still refuses.
+/// Beside a vTPM such a token counts as absent (T52). One that contradicts the request or the VM is still
+/// refused.
 #[test]
 fn t52_a_token_of_an_unknown_form_does_not_spoil_a_vtpm() {
     let service = FakeAttestationService::shared();
@@ -146,7 +147,7 @@ fn t52_a_token_of_an_unknown_form_does_not_spoil_a_vtpm() {
     assert!(matches!(late, Err(VerifyError::GoogleToken(TokenError::Expired { .. }))), "{late:?}");
 }
 
-/// The one of them that another quote mends: the guest is told so.
+/// The only one of these refusals that a new quote can fix: the guest is told so.
 #[test]
 fn t59_a_quote_in_the_middle_of_os_separator_is_told_to_be_made_again() {
     let mut vm = SimulatedVm::new();

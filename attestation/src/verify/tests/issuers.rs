@@ -1,4 +1,5 @@
-//! Many issuing CAs of one name: the issuer of an AK certificate is found by its key, or named as unknown.
+//! Many issuing CAs with one name: the issuer of an AK certificate is found by its key, or reported as
+//! unknown.
 
 use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::ReasonCode;
@@ -36,7 +37,7 @@ fn an_issuer_is_chosen_by_its_key_among_many_of_one_name() {
     for issuer in &*ISSUERS {
         judge.verify(&vm_of(issuer, &AkCertificateSpec::default()), &bound(1)).unwrap();
     }
-    // Given with the evidence, behind as many others as fit, it is found as well.
+    // Sent with the evidence, after as many others as are allowed, it is found as well.
     let judge = Judge::new();
     let mut evidence = vm_of(&ISSUERS[6], &AkCertificateSpec::default());
     let given = ISSUERS.iter().map(|issuer| Bytes(issuer.der().to_vec())).collect();
@@ -61,7 +62,7 @@ fn an_unknown_issuer_is_named_with_its_key_its_address_and_the_remedy() {
     assert_eq!(found.key_id, issuer.key_id());
     assert_eq!(found.address.unwrap().as_str(), issuer.url);
 
-    // An address that is not the vendor's is told, and never a reason to wait.
+    // A URL that is not the vendor's is reported, but is never a reason to wait.
     for url in ["http://169.254.169.254/computeMetadata/v1/", "http://evil.example/ca.crt"] {
         let spec = AkCertificateSpec { issuer_url: Some(url.to_owned()), ..AkCertificateSpec::default() };
         let error = judge.verify(&vm_of(issuer, &spec), &bound(1)).unwrap_err();
@@ -69,7 +70,7 @@ fn an_unknown_issuer_is_named_with_its_key_its_address_and_the_remedy() {
         let found = unknown(error);
         assert_eq!((found.url.as_deref(), found.address), (Some(url), None));
     }
-    // Text that a terminal would act on is not taken from a certificate at all.
+    // Text with terminal control characters is not taken from a certificate at all.
     let hostile = Some("http://x/\u{1b}[2J".to_owned());
     let spec = AkCertificateSpec { issuer_url: hostile, ..AkCertificateSpec::default() };
     let found = unknown(judge.verify(&vm_of(issuer, &spec), &bound(1)).unwrap_err());
@@ -78,7 +79,7 @@ fn an_unknown_issuer_is_named_with_its_key_its_address_and_the_remedy() {
 
 #[test]
 fn t02_a_signature_is_invalid_only_where_the_right_key_is_known() {
-    // A forger who names the key of a known CA.
+    // A forger who uses the key identifier of a known CA.
     let forger = FakeCa::new(shared_google().intermediate().name().to_vec(), Scheme::Pkcs1Sha256);
     let known = &ISSUERS[0];
     let mut spec = forger.ca_spec(&forger, 9);
@@ -98,7 +99,7 @@ fn t02_a_signature_is_invalid_only_where_the_right_key_is_known() {
     evidence.vtpm.as_mut().unwrap().ca_certificates = vec![Bytes(forger.issue(&look_alike))];
     let error = knowing(&[known]).verify(&evidence, &bound(1)).unwrap_err();
     assert!(error.name().starts_with("ak-chain-"), "{error}");
-    // The genuine VM is not disturbed by what a stranger sends along.
+    // Certificates that a stranger sends do not affect the genuine VM.
     let mut genuine = vm_of(known, &AkCertificateSpec::default());
     genuine.vtpm.as_mut().unwrap().ca_certificates = vec![Bytes(forger.issue(&look_alike)); 8];
     knowing(&[known]).verify(&genuine, &bound(1)).unwrap();
@@ -112,7 +113,7 @@ fn t57_only_a_ca_below_an_anchor_with_the_key_in_question_is_an_issuer() {
     };
     assert_eq!(check(issuer.der(), Some(issuer.key_id())), Ok(1));
     assert_eq!(check(issuer.der(), None), Ok(1));
-    // Another CA of the same root, another root's CA of the same name, no CA, no certificate.
+    // Another CA of the same root, another root's CA with the same name, not a CA, not a certificate.
     assert_eq!(check(issuer.der(), Some(ISSUERS[1].key_id())), Err(ChainError::UnknownIssuer));
     let stranger = FakeIssuer::new(&FakeGoogle::new(), 0);
     assert_eq!(check(stranger.der(), Some(stranger.key_id())), Err(ChainError::SignatureInvalid));
@@ -121,11 +122,11 @@ fn t57_only_a_ca_below_an_anchor_with_the_key_in_question_is_an_issuer() {
     assert_eq!(check(b"<html>", None), Err(ChainError::Malformed));
     let (found, limit) = (crate::chain::MAX_CERTIFICATE + 1, crate::chain::MAX_CERTIFICATE);
     assert_eq!(check(&vec![0x30; found], None), Err(ChainError::CertificateTooLarge { found, limit }));
-    // Below an issuing CA that is no anchor.
+    // Below an issuing CA that is not an anchor.
     let mut below = issuer.ca().ca_spec(stranger.ca(), 3);
     below.extensions.push(encode::subject_key_id(&[7; 20]));
     assert_eq!(check(&issuer.ca().issue(&below), Some(&[7; 20])), Err(ChainError::UnknownIssuer));
-    // Not any more, not yet.
+    // Expired, and not yet valid.
     let mut spec = shared_google().root().ca_spec(stranger.ca(), 4);
     spec.not_after = UnixTime(NOW.0 - 1);
     let expired = shared_google().root().issue(&spec);
@@ -138,7 +139,7 @@ fn t57_only_a_ca_below_an_anchor_with_the_key_in_question_is_an_issuer() {
 
 #[test]
 fn t17_a_certificate_that_leaves_its_distribution_point_out_is_absent_and_not_more() {
-    // A CA of Google's that names no CRL: revocation is offered for this hierarchy all the same.
+    // A CA of Google that names no CRL: this hierarchy offers revocation nevertheless.
     let issuer = FakeIssuer::new(shared_google(), 99);
     let mut spec = shared_google().root().ca_spec(issuer.ca(), 0x2099);
     spec.extensions.push(encode::subject_key_id(issuer.key_id()));
@@ -147,7 +148,7 @@ fn t17_a_certificate_that_leaves_its_distribution_point_out_is_absent_and_not_mo
     let claims = judge.verify(&vm_of(&issuer, &AkCertificateSpec::default()), &bound(1)).unwrap();
     let vtpm = claims.vtpm.unwrap();
     assert_eq!((vtpm.revocation, vtpm.missing_crls), (crate::Revocation::Absent, Vec::new()));
-    // One that names it says which list is missing, and whose.
+    // For a CA that names a CRL, the missing CRL and its issuer are reported.
     let claims =
         knowing(&[&ISSUERS[0]]).verify(&vm_of(&ISSUERS[0], &AkCertificateSpec::default()), &bound(1));
     let [missing] = &claims.unwrap().vtpm.unwrap().missing_crls[..] else { panic!("one list") };

@@ -1,4 +1,5 @@
-//! T52: an optional part of the evidence that is damaged changes no verdict. Whoever sends it could leave it out.
+//! T52: a damaged optional part of the evidence does not change the result, since the sender could have
+//! omitted it.
 
 use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::limits::{MAX_CERTIFICATE, MAX_ENDORSEMENT};
@@ -10,7 +11,7 @@ use crate::test_util::ca::FakeIssuer;
 use crate::test_util::launch::{EndorsementSpec, FakeTcbSigner};
 use crate::test_util::snp::{FakeAmd, VekSpec};
 
-/// Signs the AK of the VM; it comes with the evidence or is in the store.
+/// Signs the VM's AK; its certificate comes with the evidence or is in the store.
 static ISSUER: LazyLock<FakeIssuer> = LazyLock::new(|| FakeIssuer::new(shared_google(), 1));
 
 /// An optional part of SNP evidence with a vTPM.
@@ -54,7 +55,7 @@ struct Scene {
     vek: Vec<u8>,
 }
 
-/// A VM, and a broker whose store has all that the VM might leave out: `stocked`, or nothing.
+/// A VM, and a broker whose store has everything that the VM might omit (`stocked`), or nothing.
 fn scene(stocked: bool) -> Scene {
     let (mut vm, issuer) = (SimulatedVm::new(), &*ISSUER);
     vm.ak_certificate = issuer.issue_ak(vm.ak.spki(), &AkCertificateSpec::default());
@@ -74,13 +75,13 @@ fn scene(stocked: bool) -> Scene {
     Scene { judge, evidence, endorsement, vek }
 }
 
-/// What a decision sees: claims without the reasons for what is absent, or the refusal.
+/// The result for a decision: claims without the reasons for absent ones, or the refusal.
 fn verdict(judge: &Judge, evidence: &Evidence) -> Result<Claims, String> {
     let claims = judge.verify(evidence, &bound(1)).map_err(|error| error.name())?;
     Ok(Claims { withheld: Vec::new(), ..claims })
 }
 
-/// A small generator of numbers, the same ones in every run (xorshift).
+/// A small deterministic random number generator (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -92,7 +93,7 @@ impl Numbers {
     }
 }
 
-/// A genuine part with something wrong.
+/// A genuine part with a random change.
 fn damaged(genuine: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut bytes = genuine.to_vec();
     match numbers.below(4) {
@@ -104,7 +105,7 @@ fn damaged(genuine: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     bytes
 }
 
-/// Genuine parts of other VMs, and what is no part at all.
+/// Genuine parts of other VMs, and data that is not such a part at all.
 fn foreign(part: Part) -> Vec<Vec<u8>> {
     let (amd, vm) = (FakeAmd::shared(Product::Genoa), SimulatedVm::new());
     let tcb = vm.report.reported_tcb;
@@ -153,7 +154,7 @@ fn t52_a_damaged_optional_part_gives_the_verdict_of_evidence_without_it() {
             let cases = (0..400).map(|_| damaged(&genuine, &mut numbers));
             for bytes in cases.chain(foreign(part)) {
                 let found = verdict(&judge, &part.put(&evidence, Some(bytes.clone())));
-                // Some bits of a protobuf mean nothing: then it is the genuine part.
+                // Some bits of a protobuf have no meaning: then it is still the genuine part.
                 let same = found == without || (found == whole && whole.is_ok());
                 let start = hex::encode(&bytes[..bytes.len().min(64)]);
                 assert!(same, "{part:?}, stocked {stocked}: {start} became {found:?}");
@@ -180,7 +181,7 @@ fn t52_the_stores_certificate_serves_where_the_hosts_is_of_no_use() {
         assert_eq!((withheld.claim, withheld.reason.as_str()), ("sev_snp.vek_certificate", reason));
         assert_eq!(claims.sev_snp.unwrap().vek_digest, vouchsafe_protocol::Digest32::of(&vek));
     }
-    // Without the store the right one is fetched.
+    // Without the store the right one must be fetched.
     let Scene { judge, .. } = scene(false);
     let missing = judge.verify(&Part::Vek.put(&evidence, Some(b"garbage".to_vec())), &bound(1)).unwrap_err();
     assert!(matches!(missing, VerifyError::CollateralMissing { .. }), "{missing}");

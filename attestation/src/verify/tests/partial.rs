@@ -1,4 +1,4 @@
-//! Quotes over fewer PCRs than a release needs: looked at as far as they cover, never released on.
+//! Quotes over fewer PCRs than a release needs: inspected as far as they cover, never used for a release.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ fn claims_are_those_of_the_quoted_pcrs() {
     assert!(claims.vtpm.unwrap().boot.kernel_command_line.is_some());
 }
 
-/// What is quoted is compared as strictly, and without the firmware's own registers there is nothing to say.
+/// The quoted PCRs are compared as strictly, and without the firmware's own PCRs there are no claims.
 #[test]
 fn t03_a_partial_quote_proves_no_more_than_it_covers() {
     let mut vm = quoting(&FIRMWARE);

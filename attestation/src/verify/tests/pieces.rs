@@ -1,4 +1,4 @@
-//! T02, T03, T26, T30: whose key signed, and over what.
+//! T02, T03, T26, T30: the signing key, and what it signs.
 
 use std::collections::BTreeMap;
 
@@ -32,21 +32,21 @@ fn nonce() -> [u8; 32] {
     bound(1).transcript().quote_nonce(None).0
 }
 
-/// Refusal of a VM that a test changed.
+/// The refusal of a VM that a test changed.
 fn vm_refusal(change: impl FnOnce(&mut SimulatedVm)) -> VtpmError {
     let mut vm = SimulatedVm::new();
     change(&mut vm);
     vtpm_refusal(&vm.evidence(Kinds::VTPM, &bound(1)))
 }
 
-/// Refusal of a quote that a test changed; it is signed as changed.
+/// The refusal of a quote that a test changed before signing.
 fn quote_refusal(change: impl FnOnce(&mut QuoteSpec)) -> VtpmError {
     let mut spec = QuoteSpec::new(&nonce());
     change(&mut spec);
     vtpm_refusal(&vtpm_evidence(SimulatedVm::new().vtpm_with(&spec)))
 }
 
-/// Refusal of evidence that a test changed after it was made.
+/// The refusal of evidence that a test changed after signing.
 fn evidence_refusal(change: impl FnOnce(&mut VtpmEvidence)) -> VtpmError {
     let mut evidence = SimulatedVm::new().evidence(Kinds::VTPM, &bound(1));
     change(evidence.vtpm.as_mut().unwrap());
@@ -121,7 +121,8 @@ fn t31_the_latch_is_the_phase() {
     assert_eq!(claims.vtpm.unwrap().phase, Phase::Latched);
 }
 
-/// A machine with systemd 262 at three moments: a disk is asked for, the latch is closed, systemd has booted.
+/// A machine with systemd 262 at three times: when it requests a disk key, after the latch, and after systemd
+/// has booted.
 fn unified_at(moment: usize) -> SimulatedVm {
     let mut vm =
         SimulatedVm::booted(&AkCertificateSpec::default(), &EventLogBuilder::gce_uki(Technology::Tdx));
@@ -164,25 +165,25 @@ fn t52_an_unusable_userspace_log_is_as_good_as_none() {
             evidence.vtpm.as_mut().unwrap().userspace_log = log.map(Into::into);
             Judge::new().verify(&evidence, &bound(1))
         };
-        // A boot of constants is taken all the same.
+        // A boot that only extends constants is accepted nevertheless.
         let mut vm = SimulatedVm::new();
         vm.measure(&UserspaceBuilder::initrd_262());
         let mut claims = with(&vm, Some(&log)).unwrap();
         let withheld = std::mem::take(&mut claims.withheld);
         assert_eq!((withheld[0].claim, withheld[0].reason.as_str()), ("vtpm.userspace", reason));
         assert_eq!(claims, with(&vm, None).unwrap());
-        // One that only the log explains is refused as without it.
+        // A boot that only the log explains is refused as without it.
         let refused = with(&unified_at(0), Some(&log)).unwrap_err();
         assert_eq!(refused, with(&unified_at(0), None).unwrap_err());
         assert_eq!(refused.name(), "event-log-userspace-log-needed");
     }
 }
 
-// T02: whose key.
+// T02: the signing key.
 
 #[test]
 fn t02_quote_under_foreign_ak_is_refused() {
-    // A key of the attacker's own under a CA of his own, of the same name as a trusted one.
+    // An attacker's key under an attacker's CA with the name of a trusted one.
     let google = FakeGoogle::new();
     let error = vm_refusal(|vm| {
         vm.ak_certificate = google.issue_ak(vm.ak.spki(), &AkCertificateSpec::default());
@@ -235,7 +236,7 @@ fn t02_key_without_usage_is_refused() {
     assert_eq!(certificate_refusal(|spec| spec.key_usage = None), VtpmError::KeyUsageMissing);
 }
 
-/// A certificate of the fake intermediate's with these extensions and this key.
+/// A certificate by the fake intermediate with these extensions and this key.
 fn issue(spki: Vec<u8>, extensions: Vec<Vec<u8>>) -> Vec<u8> {
     shared_google().intermediate().issue(&CertificateSpec {
         serial: vec![5],
@@ -312,7 +313,7 @@ fn signature_that_was_changed_is_refused() {
 #[test]
 fn signature_of_another_scheme_than_the_keys_is_refused() {
     let ecdsa = Bytes(tpm_signature(0x18, 0x0b, &[&[1; 32], &[2; 32]]));
-    // The name is built from the key, whatever the signature says: the scheme is compared afterwards.
+    // The name is built from the key, whatever the signature's scheme: that is compared afterwards.
     assert_eq!(evidence_refusal(|vtpm| vtpm.signature = ecdsa), VtpmError::SchemeMismatch);
 }
 
@@ -328,7 +329,7 @@ fn t30_quote_with_trailing_bytes_is_refused() {
     assert_eq!(error, VtpmError::Attest(AttestError::TrailingBytes { count: 1 }));
 }
 
-// T03, T26: over what.
+// T03, T26: what is signed.
 
 #[test]
 fn t03_quote_over_no_pcrs_is_refused() {
@@ -436,7 +437,7 @@ type Part = fn(&mut Evidence) -> &mut Vec<u8>;
 fn t30_mutated_evidence_does_not_panic() {
     let judge = Judge::new();
     let good = SimulatedVm::new().evidence(Kinds::BOTH, &bound(1));
-    // Of a log, what no digest covers may change: names of files, for one.
+    // Parts of a log that no digest covers, such as file names, may change.
     let parts: [(bool, Part); 5] = [
         (true, |e| &mut e.vtpm.as_mut().unwrap().quote.0),
         (true, |e| &mut e.vtpm.as_mut().unwrap().signature.0),

@@ -60,7 +60,7 @@ fn report_without_certificate_waits_for_collateral() {
     };
     assert_eq!(judge.verify(&evidence, &bound(1)).unwrap_err(), missing);
 
-    // Another chip's does not help, nor that of another TCB, for which the chip has another key.
+    // A certificate of another chip does not help, nor one for another TCB, which has another key.
     let tcb = vm.report.reported_tcb;
     let other_key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
     let spki = other_key.public_key().as_der().unwrap().as_ref().to_vec();
@@ -76,7 +76,7 @@ fn report_without_certificate_waits_for_collateral() {
     let claims = judge.verify(&evidence, &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().chip_id, Some("c1".repeat(64)));
 
-    // A flawed certificate in the store does not stand in the way of the good one, and alone it is refused for its flaw.
+    // An invalid certificate in the store does not hide the valid one; alone, it is refused for its fault.
     let flawed = VekSpec::vcek(vm.amd.product(), tcb, &vm.report.chip_id);
     let flawed = vm.amd.vek(&VekSpec { spki: Some(spki), ..flawed });
     for order in [[fitting.clone(), flawed.clone()], [flawed.clone(), fitting]] {
@@ -116,7 +116,7 @@ fn t16_masked_chip_has_no_certificate_in_the_store() {
 
 #[test]
 fn t16_report_of_no_vcek_without_certificate_is_refused_not_pending() {
-    // A VLEK's, one that nothing signed, one whose signature is masked.
+    // Signed by a VLEK, not signed, and with a masked signature.
     for key_info in [1 << 2, 7 << 2, 1 << 1] {
         let mut vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
         let fitting = vm.amd.vcek(vm.report.reported_tcb, &vm.report.chip_id);
@@ -156,13 +156,13 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
     }
     let (judge, vm) = (Judge::new(), SimulatedVm::new());
     let mut evidence = vm.evidence(Kinds::VTPM, &bound(1));
-    // Neither signature nor log are looked at before the gate.
+    // Neither signature nor log are checked before the gate.
     evidence.vtpm.as_mut().unwrap().signature.0[20] ^= 1;
     evidence.vtpm.as_mut().unwrap().event_log.0.clear();
     let stranger = |instance: Option<&Instance>| Err(Refused::Stranger(instance.unwrap().project_number));
     let refused = verify_with(&evidence, bound(1), &judge.inputs(), stranger).unwrap_err();
     assert_eq!(refused, Refused::Stranger(AkCertificateSpec::default().project_number));
-    // A certificate of nobody's does not get there.
+    // An untrusted certificate does not reach the gate.
     evidence.vtpm.as_mut().unwrap().ca_certificates.clear();
     let refused = verify_with(&evidence, bound(1), &Judge::new().inputs(), stranger).unwrap_err();
     let chain = VtpmError::Chain(ChainError::UnknownIssuer);
@@ -217,7 +217,7 @@ fn refusals_have_codes_and_stable_names() {
     }
 }
 
-/// Certificates of chips and nothing else.
+/// Endorsements that contain only certificates of chips.
 fn veks(certificates: &[Vec<u8>]) -> Endorsements {
     Endorsements { veks: VekStore::new(certificates), ..Endorsements::default() }
 }

@@ -35,7 +35,7 @@ fn read_pcrread(text: &str) -> Result<BTreeMap<u8, Digest32>, String> {
         if let Some(name) = line.strip_suffix(':') {
             bank = name;
             if bank == SHA256 && pcrs.replace(BTreeMap::new()).is_some() {
-                return Err(format!("bank {SHA256} is there twice"));
+                return Err(format!("bank {SHA256} occurs twice"));
             }
         } else if let (SHA256, Some(pcrs)) = (bank, &mut pcrs) {
             let (index, value) =
@@ -57,7 +57,7 @@ fn insert<D>(registers: &mut BTreeMap<u8, D>, key: &str, digest: D) -> Result<()
     let index = key.parse::<u8>().ok().filter(|index| index.to_string() == key);
     let index = index.ok_or_else(|| format!("{key:?} is not the index of a register"))?;
     match registers.insert(index, digest) {
-        Some(_) => Err(format!("register {index} is there twice")),
+        Some(_) => Err(format!("register {index} occurs twice")),
         None => Ok(()),
     }
 }

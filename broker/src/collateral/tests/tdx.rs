@@ -111,7 +111,7 @@ fn refused() -> Vec<(&'static str, TdxCollateral)> {
         ("signature of QeIdentity", changed(|it| it.qe_identity_signature[3] ^= 1)),
         ("signature of RootCrl", changed(|it| *it.root_ca_crl.last_mut().unwrap() ^= 1)),
         ("signature of PckCrl", changed(|it| *it.pck_crl.last_mut().unwrap() ^= 1)),
-        ("which is no anchor", FakeIntel::new().collateral(&spec(60))),
+        ("which is not an anchor", FakeIntel::new().collateral(&spec(60))),
         (
             "by whom the root certified",
             changed(|it| it.tcb_info_issuer_chain = it.pck_crl_issuer_chain.clone()),
