@@ -16,7 +16,7 @@ mod tests;
 use std::sync::Arc;
 
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest};
-use vouchsafe_protocol::{DecisionId, UnixTime};
+use vouchsafe_protocol::{DecisionId, RequestDigest, UnixTime};
 
 use crate::attested::{Arrival, Request, VmContext};
 use crate::broker::Broker;
@@ -33,11 +33,12 @@ pub(crate) async fn release(
     broker: &Arc<Broker>,
     decision: DecisionId,
     request: ReleaseRequest,
+    digest: RequestDigest,
     arrival: Arrival,
     now: UnixTime,
 ) -> Result<ReleaseAnswer, Refused> {
     let mut context = RequestContext::of(decision, &request, now);
-    let request = match Request::open(broker, decision, request, arrival, now) {
+    let request = match Request::open(broker, decision, request, digest, arrival, now) {
         Ok(request) => request,
         Err(error) => return Err(refuse(broker, context, Failure::new(error, VmContext::Unknown))),
     };

@@ -14,14 +14,16 @@ use vouchsafe_keystore::registry::{Actor, NewVersion};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_policy::operators::{OperatorIdentity, OperatorRole, WHOLE_BROKER, authorize_operator};
 use vouchsafe_policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
-use vouchsafe_protocol::messages::ReleaseRequest;
+use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::{
-    BoundRequest, Challenge, GuestKey, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,
+    BoundRequest, Challenge, DecisionId, GuestKey, ObjectName, PlaintextSecret, ReleasePaths, RequestDigest,
+    SecretPath, Suite, UnixTime,
 };
 
 use crate::admission::Network;
 use crate::attested::Arrival;
 use crate::config::Limits;
+use crate::release::{Refused, release};
 use crate::tls::SelfSigned;
 use crate::{Broker, BrokerConfig, clock, health};
 
@@ -47,6 +49,17 @@ pub(crate) struct Asked {
     pub(crate) request: ReleaseRequest,
     pub(crate) key: GuestKey,
     pub(crate) bound: BoundRequest,
+}
+
+impl Asked {
+    /// Of the request as it is sent.
+    pub(crate) fn digest(&self) -> RequestDigest {
+        digest(&self.request)
+    }
+}
+
+fn digest(request: &ReleaseRequest) -> RequestDigest {
+    RequestDigest::of(&serde_json::to_vec(request).expect("JSON"))
 }
 
 /// The network of the tests' guests.
@@ -95,6 +108,26 @@ impl Fixture {
     pub(crate) fn arrival_from(&self, network: Network) -> Arrival {
         let room = self.broker.admission.guests.body(network, 0).expect("room");
         Arrival::enter(&self.broker, network, Arc::new(room))
+    }
+
+    /// What a request from [`client`] comes to.
+    pub(crate) async fn release(
+        &self,
+        id: DecisionId,
+        request: ReleaseRequest,
+    ) -> Result<ReleaseAnswer, Refused> {
+        self.release_to(client(), id, request).await
+    }
+
+    /// The same for a guest in this network.
+    pub(crate) async fn release_to(
+        &self,
+        network: Network,
+        id: DecisionId,
+        request: ReleaseRequest,
+    ) -> Result<ReleaseAnswer, Refused> {
+        let (digest, arrival) = (digest(&request), self.arrival_from(network));
+        release(&self.broker, id, request, digest, arrival, clock::now()).await
     }
 
     pub(crate) fn keystore(&self) -> &Keystore {

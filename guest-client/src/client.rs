@@ -170,10 +170,11 @@ impl<S: EvidenceSource> Client<S> {
         };
         let body = encode(&request)?;
         let response = self.release(url, &body, expires, budget)?;
+        let request = RequestDigest::of(&body);
         if response.status == 200 {
-            return open(&response, &key, &bound);
+            return open(&response, &key, &bound, &request);
         }
-        Err(refused(&response, &bound, &RequestDigest::of(&body)))
+        Err(refused(&response, &bound, &request))
     }
 
     fn challenge(&mut self, url: &BrokerUrl, budget: &mut Budget) -> Result<ChallengeAnswer, Stop> {
@@ -283,11 +284,16 @@ fn encode(request: &ReleaseRequest) -> Result<Vec<u8>, FetchError> {
 
 /// Checks and opens an answer. One without our identity's signature is nobody's answer; a signed one that
 /// does not open is the broker's mistake, which asking again does not mend.
-fn open(response: &Response, key: &GuestKey, bound: &BoundRequest) -> Result<Release, Stop> {
+fn open(
+    response: &Response,
+    key: &GuestKey,
+    bound: &BoundRequest,
+    request: &RequestDigest,
+) -> Result<Release, Stop> {
     let malformed = |_| again(AttemptError::Malformed { status: response.status });
     let answer: ReleaseAnswer = serde_json::from_slice(&response.body).map_err(malformed)?;
     let decision = answer.decision;
-    match answer.open_with(key, bound) {
+    match answer.open_with(key, bound, request) {
         Ok(secrets) => Ok(Release { decision, secrets }),
         Err(AnswerError::Signature) => Err(again(AttemptError::NotSigned)),
         Err(source) => Err(Stop::Final(FetchError::Answer { decision, source })),

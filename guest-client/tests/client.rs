@@ -18,7 +18,8 @@ use vouchsafe_protocol::answer::AnswerError;
 use vouchsafe_protocol::messages::ReleaseAnswer;
 use vouchsafe_protocol::wrap::WrapError;
 use vouchsafe_protocol::{
-    BoundRequest, DecisionId, GuestKey, Nonce, ReasonCode, ReleasePaths, SecretPath, Suite,
+    BoundRequest, DecisionId, Evidence, GuestKey, Nonce, ReasonCode, ReleasePaths, RequestDigest, SecretPath,
+    Suite,
 };
 
 const OURS: u8 = 1;
@@ -99,7 +100,7 @@ fn grant_with(change: fn(&mut ReleaseAnswer)) -> Act {
         change(&mut answer);
         let transcript = asked.bound.transcript();
         let ReleaseAnswer { decision, enc, secrets, .. } = answer;
-        Some(ok(&ReleaseAnswer::sign(asked.identity, &transcript, decision, enc, secrets)))
+        Some(ok(&ReleaseAnswer::sign(asked.identity, &transcript, &asked.digest, decision, enc, secrets)))
     })
 }
 
@@ -181,8 +182,26 @@ fn t05_answer_to_an_earlier_request_is_refused() {
                 key.clone(),
                 &asked.request.paths,
             );
-            let (enc, secrets) = asked.sealed_for(&key, &earlier.transcript());
-            Some(ok(&ReleaseAnswer::sign(asked.identity, &earlier.transcript(), DECISION, enc, secrets)))
+            let transcript = earlier.transcript();
+            let (enc, secrets) = asked.sealed_for(&key, &transcript);
+            Some(ok(&ReleaseAnswer::sign(asked.identity, &transcript, &asked.digest, DECISION, enc, secrets)))
+        })
+    });
+    assert!(matches!(one.gave_up(), AttemptError::NotSigned));
+}
+
+#[test]
+fn t06_answer_to_other_evidence_is_refused() {
+    // The right broker, nonce, key and paths; but the request that it granted had somebody else's evidence in it.
+    let one = Try::always(|| {
+        act(|asked| {
+            let mut theirs = asked.request.clone();
+            theirs.evidence = Evidence::default();
+            assert_ne!(theirs, asked.request);
+            let digest = RequestDigest::of(&serde_json::to_vec(&theirs).expect("JSON"));
+            let (enc, secrets) = asked.sealed();
+            let transcript = asked.bound.transcript();
+            Some(ok(&ReleaseAnswer::sign(asked.identity, &transcript, &digest, DECISION, enc, secrets)))
         })
     });
     assert!(matches!(one.gave_up(), AttemptError::NotSigned));
@@ -252,7 +271,7 @@ fn t09_secret_for_another_guest_key_is_refused() {
         let other = GuestKey::generate(asked.request.suite);
         let transcript = asked.bound.transcript();
         let (enc, secrets) = asked.sealed_for(other.public(), &transcript);
-        Some(ok(&ReleaseAnswer::sign(asked.identity, &transcript, DECISION, enc, secrets)))
+        Some(ok(&ReleaseAnswer::sign(asked.identity, &transcript, &asked.digest, DECISION, enc, secrets)))
     })]);
     assert_eq!(answer_error(one.fetch()), AnswerError::Wrap(WrapError::DoesNotOpen { index: 0 }));
 }
@@ -273,7 +292,7 @@ fn t09_the_guest_never_falls_back_to_another_suite() {
         let classical = GuestKey::generate(Suite::X25519);
         let transcript = asked.bound.transcript();
         let (enc, secrets) = asked.sealed_for(classical.public(), &transcript);
-        Some(ok(&ReleaseAnswer::sign(asked.identity, &transcript, DECISION, enc, secrets)))
+        Some(ok(&ReleaseAnswer::sign(asked.identity, &transcript, &asked.digest, DECISION, enc, secrets)))
     })]);
     assert_eq!(answer_error(one.fetch()), AnswerError::Wrap(WrapError::MalformedEnc));
 }
@@ -366,7 +385,7 @@ fn t06_refusal_that_is_not_ours_is_a_lost_answer() {
             problem(&vouchsafe_protocol::problem::Problem::signed(
                 asked.identity,
                 &asked.bound.nonce(),
-                &vouchsafe_protocol::RequestDigest::of(b"another request"),
+                &RequestDigest::of(b"another request"),
                 ReasonCode::NotGranted,
                 DECISION,
             ))

@@ -15,7 +15,7 @@ use vouchsafe_protocol::messages::{ReleaseAnswer, WrappedSecret};
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, DecisionId, Digest32, GuestKey, GuestPublicKey, IdentityKey, Nonce,
-    PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,
+    PlaintextSecret, ReleasePaths, RequestDigest, SecretPath, Suite, UnixTime,
 };
 use zeroize::Zeroizing;
 
@@ -51,10 +51,12 @@ pub(crate) fn run() -> Result<String, Box<dyn Error>> {
 
     // Broker: the challenge is its own and alive; the same transcript, from its own identity and the request.
     let nonce = challenges.check(&challenge, now.plus(1))?;
-    let answer = answer(&identity, nonce, key.public(), &paths)?;
+    // What it signs is an answer to this request and no other: SHA-256 of the body as it was sent.
+    let request = RequestDigest::of(b"the body of the guest's request");
+    let answer = answer(&identity, nonce, key.public(), &paths, &request)?;
 
-    // Guest: the signature of the pinned identity over its own transcript, then the ciphertexts.
-    let opened = answer.open_with(&key, &bound)?;
+    // Guest: the signature of the pinned identity over its own transcript and request, then the ciphertexts.
+    let opened = answer.open_with(&key, &bound, &request)?;
     for secret in &opened {
         writeln!(said, "{} version {}: {} bytes", secret.path, secret.version, secret.secret.expose().len())?;
     }
@@ -67,6 +69,7 @@ fn answer(
     nonce: Nonce,
     key: &GuestPublicKey,
     paths: &ReleasePaths,
+    request: &RequestDigest,
 ) -> Result<ReleaseAnswer, Box<dyn Error>> {
     let broker: BrokerIdentity = identity.identity();
     let bound = BoundRequest::release(&broker, nonce, key.clone(), paths);
@@ -82,7 +85,8 @@ fn answer(
         ciphertext,
     });
     let decision = DecisionId(random()?);
-    Ok(ReleaseAnswer::sign(identity, &bound.transcript(), decision, wrapped.enc, secrets.collect()))
+    let transcript = bound.transcript();
+    Ok(ReleaseAnswer::sign(identity, &transcript, request, decision, wrapped.enc, secrets.collect()))
 }
 
 fn random<const N: usize>() -> Result<[u8; N], Box<dyn Error>> {

@@ -69,7 +69,7 @@ impl<'de> Deserialize<'de> for DecisionId {
 /// Why the guest does not take an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
-    /// Not signed by an identity that the guest pins, over this guest's own transcript.
+    /// Not signed by an identity that the guest pins, over this guest's own transcript and the request as it sent it.
     #[error("the answer is not signed by a pinned broker identity for this request")]
     Signature,
     /// Signed, but for other paths than were asked for, or in another order.
@@ -80,7 +80,7 @@ pub enum AnswerError {
     Wrap(#[from] WrapError),
 }
 
-/// SHA-256 of a request's body as it was sent: what a refusal is a refusal of.
+/// SHA-256 of a request's body as it was sent: what an answer or a refusal is one to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestDigest(pub Digest32);
 
@@ -104,27 +104,36 @@ pub struct OpenedSecret {
 }
 
 impl ReleaseAnswer {
-    /// Signs an answer.
+    /// Signs an answer to `request`.
+    ///
+    /// The transcript commits to the guest's key and to what it asks for; the request's digest adds the evidence. Whoever sends
+    /// evidence of its own with the key of another guest gets an answer that this guest does not take.
     #[must_use]
     pub fn sign(
         key: &IdentityKey,
         transcript: &Transcript,
+        request: &RequestDigest,
         decision: DecisionId,
         enc: Bytes,
         secrets: Vec<WrappedSecret>,
     ) -> Self {
-        let signature = Bytes(key.sign(&answer_preimage(transcript, decision, &enc, &secrets)));
+        let signature = Bytes(key.sign(&answer_preimage(transcript, request, decision, &enc, &secrets)));
         Self { decision, enc, secrets, signature }
     }
 
-    /// Checks the answer and opens the secrets in it: the signature of the broker in the guest's own
+    /// Checks the answer to `request` and opens the secrets in it: the signature of the broker in the guest's own
     /// transcript, then the paths, then each ciphertext.
     ///
     /// # Errors
     /// [`AnswerError`]; nothing of a refused answer is used.
-    pub fn open_with(&self, key: &GuestKey, bound: &BoundRequest) -> Result<Vec<OpenedSecret>, AnswerError> {
+    pub fn open_with(
+        &self,
+        key: &GuestKey,
+        bound: &BoundRequest,
+        request: &RequestDigest,
+    ) -> Result<Vec<OpenedSecret>, AnswerError> {
         let transcript = bound.transcript();
-        let preimage = answer_preimage(&transcript, self.decision, &self.enc, &self.secrets);
+        let preimage = answer_preimage(&transcript, request, self.decision, &self.enc, &self.secrets);
         if !bound.broker().signed(&preimage, &self.signature) {
             return Err(AnswerError::Signature);
         }
@@ -181,16 +190,18 @@ impl Problem {
     }
 }
 
-// Answer = label || transcript || decision id || SHA-256(enc) || n || for each secret: path || version
-//          || policy digest || SHA-256(ciphertext), each length-prefixed; numbers as 8 bytes big-endian.
+// Answer = label || transcript || SHA-256(request as sent) || decision id || SHA-256(enc) || n || for each secret: path
+//          || version || policy digest || SHA-256(ciphertext), each length-prefixed; numbers as 8 bytes big-endian.
 fn answer_preimage(
     transcript: &Transcript,
+    request: &RequestDigest,
     decision: DecisionId,
     enc: &[u8],
     secrets: &[WrappedSecret],
 ) -> Vec<u8> {
     let preimage = Preimage::new(ANSWER_LABEL)
         .field(transcript.as_bytes())
+        .field(request.0.as_bytes())
         .field(&decision.0)
         .field(Digest32::of(enc).as_bytes())
         .number(secrets.len() as u64);
@@ -224,7 +235,7 @@ fn refusal_preimage(
         .into_bytes()
 }
 
-const ANSWER_LABEL: &[u8] = b"vouchsafe/v1 answer";
+const ANSWER_LABEL: &[u8] = b"vouchsafe/v2 answer";
 const REFUSAL_LABEL: &[u8] = b"vouchsafe/v1 refusal";
 
 #[cfg(test)]

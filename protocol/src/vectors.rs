@@ -47,8 +47,8 @@ struct Vector {
     /// The secrets in the clear, in the order of the paths.
     secrets: Vec<String>,
     answer: ReleaseAnswer,
-    /// Body of the request that `refusal` is for.
-    refused_request: String,
+    /// Body of the request that `answer` and `refusal` are for.
+    request: String,
     refusal: Problem,
 }
 
@@ -81,13 +81,14 @@ fn known_answers_hold() {
         assert_eq!(with_report.0, vector.quote_extra_data_with_report.0);
         assert_eq!(transcript.token_nonce().as_str(), vector.token_nonce);
 
-        let opened = vector.answer.open_with(&key, &bound).unwrap();
+        let request = RequestDigest::of(vector.request.as_bytes());
+        let opened = vector.answer.open_with(&key, &bound, &request).unwrap();
         let opened: Vec<_> = opened.iter().map(|secret| secret.secret.expose()).collect();
         assert_eq!(opened, vector.secrets.iter().map(String::as_bytes).collect::<Vec<_>>());
         // Ed25519 is deterministic (RFC 8032), so signing again gives the same bytes.
         let ReleaseAnswer { decision, enc, secrets, signature } = vector.answer;
-        assert_eq!(ReleaseAnswer::sign(&identity, &transcript, decision, enc, secrets).signature, signature);
-        let request = RequestDigest::of(vector.refused_request.as_bytes());
+        let again = ReleaseAnswer::sign(&identity, &transcript, &request, decision, enc, secrets);
+        assert_eq!(again.signature, signature);
         assert!(vector.refusal.is_signed_by(&vector.identity, &nonce, &request));
         assert_eq!(
             Problem::signed(&identity, &nonce, &request, vector.refusal.code, decision),
@@ -162,9 +163,9 @@ fn make(suite: Suite) -> Vector {
         ak_public: Bytes(ak_public),
         hardware_report: Bytes(report),
         secrets: secrets.into(),
-        answer: ReleaseAnswer::sign(&identity, &transcript, decision, wrapped.enc, wrapped_secrets),
+        answer: ReleaseAnswer::sign(&identity, &transcript, &request, decision, wrapped.enc, wrapped_secrets),
         refusal: Problem::signed(&identity, &nonce, &request, ReasonCode::NotGranted, decision),
-        refused_request: REQUEST.to_owned(),
+        request: REQUEST.to_owned(),
         paths,
     }
 }

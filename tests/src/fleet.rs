@@ -23,8 +23,8 @@ use vouchsafe_protocol::answer::OpenedSecret;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    BoundRequest, BrokerIdentity, Challenge, Digest48, GuestKey, ReasonCode, ReleasePaths, SecretPath, Suite,
-    UnixTime,
+    BoundRequest, BrokerIdentity, Challenge, Digest48, GuestKey, ReasonCode, ReleasePaths, RequestDigest,
+    SecretPath, Suite, UnixTime,
 };
 
 use crate::broker::Broker;
@@ -233,7 +233,7 @@ impl Guest {
     /// When it is not the broker's answer to this request.
     pub fn open(&self, asked: &Asked, answer: &[u8]) -> anyhow::Result<Opened> {
         let answer: ReleaseAnswer = serde_json::from_slice(answer)?;
-        let secrets = answer.open_with(&self.key, &asked.bound)?;
+        let secrets = answer.open_with(&self.key, &asked.bound, &RequestDigest::of(&asked.body))?;
         Ok(Opened { decision: answer.decision.to_string(), secrets })
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use vouchsafe_protocol::messages::ReleaseRequest;
 use vouchsafe_protocol::{
-    Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, Suite, UnixTime,
+    Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, RequestDigest, Suite,
+    UnixTime,
 };
 
 use super::arrival::Arrival;
@@ -31,6 +32,8 @@ impl From<ReleaseRequest> for Received {
 pub(crate) struct Session {
     pub(crate) broker: Arc<Broker>,
     pub(crate) decision: DecisionId,
+    /// What the answer is an answer to.
+    pub(crate) request: RequestDigest,
     /// When the request was received.
     pub(crate) now: UnixTime,
     /// Last second in which the broker accepts the challenge.
@@ -52,6 +55,7 @@ impl Request {
         broker: &Arc<Broker>,
         decision: DecisionId,
         received: impl Into<Received>,
+        request: RequestDigest,
         arrival: Arrival,
         now: UnixTime,
     ) -> Result<Self, RequestError> {
@@ -61,7 +65,7 @@ impl Request {
             GuestPublicKey::new(suite, &public_key).map_err(|error| RequestError::Key { nonce, error })?;
         let bound = BoundRequest::new(&broker.identity(), nonce, key, body);
         let expires_at = challenge.expires_at;
-        let session = Session { broker: Arc::clone(broker), decision, now, expires_at, arrival };
+        let session = Session { broker: Arc::clone(broker), decision, request, now, expires_at, arrival };
         Ok(Self { bound, evidence, session })
     }
 

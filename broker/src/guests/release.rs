@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use vouchsafe_keystore::record::RefusalRecord;
 use vouchsafe_protocol::limits::MAX_OPENING;
 use vouchsafe_protocol::messages::{self, ReleaseRequest};
-use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, UnixTime};
+use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, RequestDigest, UnixTime};
 
 use crate::attested::Arrival;
 use crate::body::{BodyReader, NoOpening, Opening};
@@ -45,8 +45,9 @@ pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<H
     let request: ReleaseRequest =
         body.parse().map_err(|error| malformed(&broker, decision, now, &error.to_string()))?;
     let count = request.paths.as_slice().len();
-    let answer = release(&broker, decision, request, arrival, now).await;
-    let answer = answer.map_err(|refused| refused.problem(&broker, body.as_slice()))?;
+    let digest = RequestDigest::of(body.as_slice());
+    let answer = release(&broker, decision, request, digest, arrival, now).await;
+    let answer = answer.map_err(|refused| refused.problem(&broker, &digest))?;
     let elapsed = started.elapsed();
     broker.metrics.grants.inc();
     broker.metrics.release_seconds.observe(elapsed.as_secs_f64());

@@ -58,7 +58,7 @@ async fn a_guest_gets_its_secret_in_two_requests() {
     let answer = ask(&fixture, &asked).await;
     assert_eq!(answer.status, 200);
     let answer: ReleaseAnswer = serde_json::from_slice(&answer.body).expect("an answer");
-    let opened = answer.open_with(&asked.key, &asked.bound).expect("opens");
+    let opened = answer.open_with(&asked.key, &asked.bound, &asked.digest()).expect("opens");
     assert_eq!(opened[0].secret.expose(), VALUE);
 }
 

@@ -89,9 +89,7 @@ async fn t54_an_overdue_list_is_told_while_its_issuer_is_in_use() {
     let refused = async |vm: &SimulatedVm| {
         let asked = fixture.ask(vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
         let id = DecisionId([5; 16]);
-        let released =
-            crate::release::release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now())
-                .await;
+        let released = fixture.release(id, asked.request).await;
         released.map(|_| ()).expect_err("its revocation data is stale");
     };
     let instance = AkCertificateSpec { project_number: 1, ..AkCertificateSpec::default() };

@@ -10,9 +10,8 @@ use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::DecisionId;
 use vouchsafe_protocol::problem::Problem;
 
-use crate::release::release;
 use crate::testing::{Act, Fixture, PATH, POLICY, PROJECT, by, policy};
-use crate::{clock, tls};
+use crate::tls;
 
 /// Every route that needs an operator.
 const ROUTES: &[(&str, &str)] = &[
@@ -162,9 +161,7 @@ async fn t46_metrics_carry_no_paths() {
     let fixture = Fixture::new().await;
     for paths in [&[PATH][..], &["prod/db/unknown"]] {
         let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), paths);
-        let _either =
-            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now())
-                .await;
+        let _either = fixture.release(DecisionId([1; 16]), asked.request).await;
     }
     let (status, metrics) = call(&fixture, None, "GET", "/metrics", &Value::Null).await;
     let metrics = String::from_utf8(metrics).expect("text");
@@ -181,7 +178,7 @@ async fn a_refusal_is_explained_to_whoever_may_read_it() {
     let fixture = Fixture::new().await;
     let id = DecisionId([7; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &["prod/db/unknown"]);
-    assert!(release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.is_err());
+    assert!(fixture.release(id, asked.request).await.is_err());
     let uri = format!("/v1/decisions/show?id={id}");
     let (status, answer) = json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await;
     assert_eq!(status, 200);
@@ -204,7 +201,7 @@ async fn t41_evidence_of_a_decision_goes_to_whoever_may_read_the_decision() {
     let id = DecisionId([8; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
     let sent = serde_json::to_value(&asked.request.evidence).expect("JSON");
-    assert!(release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.is_ok());
+    assert!(fixture.release(id, asked.request).await.is_ok());
     let uri = format!("/v1/decisions/evidence?id={id}");
     assert_eq!(json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await, (200, sent));
     let add = |name, namespace: &str| {
@@ -228,7 +225,7 @@ async fn t41_chips_go_to_whoever_may_read_the_decision_that_saw_them() {
     let fixture = Fixture::new().await;
     let id = DecisionId([8; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
-    assert!(release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.is_ok());
+    assert!(fixture.release(id, asked.request).await.is_ok());
     let (status, answer) = json_of(&fixture, &fixture.token, "GET", "/v1/chips", &Value::Null).await;
     let chip = &answer["chips"][0];
     assert_eq!((status, &chip["index"], &chip["decision"]), (200, &json!(0), &json!(id)), "{answer}");
@@ -268,7 +265,7 @@ async fn t48_a_policy_diff_names_the_decisions_that_would_change() {
     let fixture = Fixture::new().await;
     let id = DecisionId([8; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    assert!(release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await.is_ok());
+    assert!(fixture.release(id, asked.request).await.is_ok());
     let pieces = fixture.keystore().evidence_of(id).await.expect("sound rows").expect("kept");
     assert!(pieces.iter().any(|piece| piece.kind == "event-log"));
     assert_eq!(fixture.keystore().evidence_of(DecisionId([9; 16])).await.expect("sound rows"), None);
@@ -314,9 +311,7 @@ async fn t50_a_refused_release_is_replayed_too() {
         .await
         .expect("a good policy");
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    let refused = release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now())
-        .await
-        .expect_err("refused");
+    let refused = fixture.release(id, asked.request).await.expect_err("refused");
     assert_eq!(refused.code(), vouchsafe_protocol::ReasonCode::NotGranted);
     let body = json!({ "name": POLICY, "text": policy(PROJECT), "decisions": 10 });
     // Refusals are recorded when no grant waits: soon, not at once.
@@ -338,7 +333,7 @@ async fn t41_a_policy_diff_shows_no_decision_that_the_operator_may_not_read() {
     let fixture = Fixture::new().await;
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &["dev/other", PATH]);
     let id = DecisionId([8; 16]);
-    let answer = release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now()).await;
+    let answer = fixture.release(id, asked.request).await;
     assert_eq!(answer.expect_err("dev/other is absent").code(), vouchsafe_protocol::ReasonCode::NotGranted);
     let editor = fixture
         .keystore()

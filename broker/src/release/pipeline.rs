@@ -75,7 +75,8 @@ fn wrap(
             ciphertext,
         });
     let (enc, secrets) = (wrapped.enc, secrets.collect());
-    Ok(ReleaseAnswer::sign(&session.broker.identity, &grant.transcript(), session.decision, enc, secrets))
+    let (identity, request) = (&session.broker.identity, &session.request);
+    Ok(ReleaseAnswer::sign(identity, &grant.transcript(), request, session.decision, enc, secrets))
 }
 
 /// Consumes the grant: what remains of it is its record.

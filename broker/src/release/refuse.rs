@@ -34,7 +34,7 @@ pub(crate) fn refuse_challenge(
 ) -> HttpProblem {
     let request = RequestContext { decision, at, paths: Vec::new(), nonce: None };
     let failure = Failure::new(RequestError::from(error), VmContext::Unknown);
-    refuse(broker, request, failure).problem(broker, &[])
+    refuse(broker, request, failure).unsigned()
 }
 
 /// The request that a refusal is about.
@@ -126,13 +126,20 @@ impl Refused {
     }
 
     /// The problem for the guest that sent `request`, signed if its challenge was valid.
-    pub(crate) fn problem(self, broker: &Broker, request: &[u8]) -> HttpProblem {
-        let Self { code, decision, nonce, retry_after } = self;
-        let signed = nonce.map(|nonce| {
-            Problem::signed(&broker.identity, &nonce, &RequestDigest::of(request), code, decision)
-        });
-        let problem = signed.map_or_else(|| HttpProblem::new(code), HttpProblem::from).under(decision);
-        match retry_after {
+    pub(crate) fn problem(&self, broker: &Broker, request: &RequestDigest) -> HttpProblem {
+        let Some(nonce) = self.nonce else { return self.unsigned() };
+        let signed = Problem::signed(&broker.identity, &nonce, request, self.code, self.decision);
+        self.complete(signed.into())
+    }
+
+    /// The problem for whoever sent a request without a live challenge of this broker.
+    fn unsigned(&self) -> HttpProblem {
+        self.complete(HttpProblem::new(self.code))
+    }
+
+    fn complete(&self, problem: HttpProblem) -> HttpProblem {
+        let problem = problem.under(self.decision);
+        match self.retry_after {
             Some(seconds) => problem.retry_after(seconds),
             None => problem,
         }

@@ -17,7 +17,7 @@ use crate::testing::{Act, Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name
 const ID: DecisionId = DecisionId([9; 16]);
 
 async fn release_of(fixture: &Fixture, asked: &Asked) -> Result<ReleaseAnswer, Refused> {
-    release(&fixture.broker, ID, asked.request.clone(), fixture.arrival(), clock::now()).await
+    fixture.release(ID, asked.request.clone()).await
 }
 
 fn refusal(result: Result<ReleaseAnswer, Refused>) -> ReasonCode {
@@ -42,7 +42,7 @@ async fn a_vm_gets_its_secret_and_the_grant_is_on_record() {
     for kinds in [Kinds::VTPM, Kinds::BOTH] {
         let asked = fixture.ask(&vm, kinds, fixture.challenge(), &[PATH]);
         let answer = release_of(&fixture, &asked).await.expect("granted");
-        let opened = answer.open_with(&asked.key, &asked.bound).expect("opens");
+        let opened = answer.open_with(&asked.key, &asked.bound, &asked.digest()).expect("opens");
         assert_eq!(opened[0].secret.expose(), VALUE);
         assert_eq!((answer.decision, opened[0].version), (ID, 1));
     }
@@ -62,7 +62,8 @@ async fn t06_the_answer_is_signed_for_this_request_by_this_broker() {
     let vm = SimulatedVm::new();
     let asked = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
     let answer = release_of(&fixture, &asked).await.expect("granted");
-    let open = |answer: &ReleaseAnswer, bound| answer.open_with(&asked.key, bound).map(|_| ());
+    let digest = asked.digest();
+    let open = |answer: &ReleaseAnswer, bound| answer.open_with(&asked.key, bound, &digest).map(|_| ());
     let Asked { request, key, .. } = &asked;
     let nonce = request.challenge.nonce;
     let foreign =
@@ -70,6 +71,8 @@ async fn t06_the_answer_is_signed_for_this_request_by_this_broker() {
     assert_eq!(open(&answer, &foreign), Err(AnswerError::Signature));
     let other = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
     assert_eq!(open(&answer, &other.bound), Err(AnswerError::Signature));
+    let to_other = answer.open_with(&asked.key, &asked.bound, &other.digest()).map(|_| ());
+    assert_eq!(to_other, Err(AnswerError::Signature));
     let mut changed = answer.clone();
     changed.secrets[0].ciphertext.0[0] ^= 1;
     assert_eq!(open(&changed, &asked.bound), Err(AnswerError::Signature));
@@ -207,8 +210,15 @@ async fn run(
 async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let fixture = Fixture::new().await;
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    let request = Request::open(&fixture.broker, ID, asked.request.clone(), fixture.arrival(), clock::now())
-        .expect("a good challenge");
+    let request = Request::open(
+        &fixture.broker,
+        ID,
+        asked.request.clone(),
+        asked.digest(),
+        fixture.arrival(),
+        clock::now(),
+    )
+    .expect("a good challenge");
     let first = run(&fixture.broker, move || prepare(request.verify()?)).await.expect("granted");
     fixture
         .keystore()

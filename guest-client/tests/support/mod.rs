@@ -35,10 +35,9 @@ pub(crate) struct Asked<'a> {
     pub(crate) identity: &'a IdentityKey,
     /// The request.
     pub(crate) request: ReleaseRequest,
-    /// What the broker makes of it.
     /// Digest of the request as sent.
     pub(crate) digest: RequestDigest,
-    /// What it binds.
+    /// What the broker makes of it.
     pub(crate) bound: BoundRequest,
 }
 
@@ -159,7 +158,7 @@ impl Asked<'_> {
     /// The same, signed by somebody else.
     pub(crate) fn signed_by(&self, key: &IdentityKey) -> ReleaseAnswer {
         let (enc, secrets) = self.sealed();
-        ReleaseAnswer::sign(key, &self.bound.transcript(), DECISION, enc, secrets)
+        ReleaseAnswer::sign(key, &self.bound.transcript(), &self.digest, DECISION, enc, secrets)
     }
 
     /// A refusal as the broker signs it.

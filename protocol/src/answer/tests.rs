@@ -15,6 +15,7 @@ fn path(text: &str) -> SecretPath {
 struct Release {
     key: GuestKey,
     bound: BoundRequest,
+    request: RequestDigest,
 }
 
 impl Release {
@@ -23,7 +24,7 @@ impl Release {
         let paths = ReleasePaths::new(paths.iter().map(|p| path(p)).collect()).unwrap();
         let bound =
             BoundRequest::release(&broker(1).identity(), Nonce([8; 32]), key.public().clone(), &paths);
-        Self { key, bound }
+        Self { key, bound, request: RequestDigest::of(b"a request, as sent") }
     }
 
     fn answer(&self, signer: &IdentityKey, paths: &[&str]) -> ReleaseAnswer {
@@ -41,11 +42,12 @@ impl Release {
                 ciphertext,
             })
             .collect();
-        ReleaseAnswer::sign(signer, &self.bound.transcript(), DecisionId([1; 16]), wrapped.enc, secrets)
+        let transcript = self.bound.transcript();
+        ReleaseAnswer::sign(signer, &transcript, &self.request, DecisionId([1; 16]), wrapped.enc, secrets)
     }
 
     fn open(&self, answer: &ReleaseAnswer) -> Result<Vec<OpenedSecret>, AnswerError> {
-        answer.open_with(&self.key, &self.bound)
+        answer.open_with(&self.key, &self.bound, &self.request)
     }
 }
 
@@ -91,6 +93,17 @@ fn t09_the_signature_covers_every_part_of_the_answer() {
     }
     let other = Release::of(Suite::X25519, &["n/a"]);
     assert_eq!(release.open(&other.answer(&broker(1), &["n/a"])).unwrap_err(), AnswerError::Signature);
+}
+
+#[test]
+fn t06_an_answer_to_other_evidence_is_refused() {
+    // Somebody else's VM may read the same path, and sent its own evidence for this guest's transcript and key.
+    let release = Release::of(Suite::XWing, &["n/a"]);
+    let theirs = Release { request: RequestDigest::of(b"the same with other evidence"), ..release };
+    let answer = theirs.answer(&broker(1), &["n/a"]);
+    let ours = RequestDigest::of(b"a request, as sent");
+    assert_eq!(answer.open_with(&theirs.key, &theirs.bound, &ours).unwrap_err(), AnswerError::Signature);
+    assert_eq!(theirs.open(&answer).unwrap()[0].path, path("n/a"));
 }
 
 #[test]

@@ -17,13 +17,16 @@ use vouchsafe_protocol::messages::{ReleaseAnswer, WrappedSecret};
 use vouchsafe_protocol::wrap::{SecretLabel, WrappedSecrets};
 use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, Bytes, DecisionId, Digest32, Evidence, GuestKey, GuestPublicKey,
-    IdentityKey, Nonce, ObjectName, PlaintextSecret, ReleasePaths, SecretPath, Suite, UnixTime,
+    IdentityKey, Nonce, ObjectName, PlaintextSecret, ReleasePaths, RequestDigest, SecretPath, Suite,
+    UnixTime,
 };
 
 /// 2025-11-01: when everything here happens.
 pub(super) const NOW: UnixTime = UnixTime(1_761_955_200);
 /// The secret that is asked for.
 pub(super) const PATH: &str = "prod/db-01/disk";
+/// Body of the request, as far as the answer is concerned.
+const REQUEST: &[u8] = b"a request, as sent";
 /// Its policy.
 pub(super) const POLICY: &str = "prod/db";
 
@@ -174,8 +177,8 @@ impl Case {
             ciphertext,
         };
         let secrets = wrapped.ciphertexts.into_iter().map(secret).collect();
-        let transcript = self.bound.transcript();
-        ReleaseAnswer::sign(&self.identity, &transcript, DecisionId([6; 16]), wrapped.enc, secrets)
+        let (transcript, request) = (self.bound.transcript(), RequestDigest::of(REQUEST));
+        ReleaseAnswer::sign(&self.identity, &transcript, &request, DecisionId([6; 16]), wrapped.enc, secrets)
     }
 
     fn label(&self) -> SecretLabel<'_> {

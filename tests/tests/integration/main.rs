@@ -9,6 +9,8 @@ mod demo;
 #[cfg(test)]
 mod documented;
 #[cfg(test)]
+mod impostors;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod matrix;

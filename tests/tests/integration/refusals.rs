@@ -1,7 +1,6 @@
 //! Who gets nothing, and what is said about it to whom.
 
 use std::fs;
-use std::time::Duration;
 
 use vouchsafe_attestation::test_util::ca::google::INTERMEDIATE_SERIAL;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec, FakeGoogle};
@@ -10,38 +9,30 @@ use vouchsafe_attestation::test_util::event_log::presets::UBUNTU_KERNEL;
 use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_attestation::test_util::vtpm::{FakeAk, QuoteSpec, bitmap};
-use vouchsafe_guest_client::client::{AttemptError, SystemPace};
-use vouchsafe_guest_client::config::{ClientConfig, HttpsConfig, Limits};
-use vouchsafe_guest_client::evidence::CollectError;
-use vouchsafe_guest_client::transport::{Https, Response, Transport, TransportError};
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
-use vouchsafe_guest_client::{Client, CollectRequest, EvidenceSource, FetchError};
-use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, WrappedSecret};
-use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
-    BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestKey, GuestPublicKey, IdentityKey,
-    PlaintextSecret, ReasonCode, Suite, UnixTime,
+    BoundRequest, DecisionId, Digest32, Evidence, GuestKey, ReasonCode, Suite, UnixTime,
 };
 use vouchsafe_tests::broker::guest;
 use vouchsafe_tests::pem;
 
 use crate::world::{World, boot, google, now, paths_of, simulated, text};
 
-const PATH: &str = "prod/db/token";
-const VALUE: &[u8] = b"sesame";
+pub(crate) const PATH: &str = "prod/db/token";
+pub(crate) const VALUE: &[u8] = b"sesame";
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::start();
     world.put(PATH, "prod/app", VALUE);
     world
 }
 
 /// The vTPM piece alone, with any quote.
-fn vtpm(vm: &SimulatedVm, spec: &QuoteSpec) -> Evidence {
+pub(crate) fn vtpm(vm: &SimulatedVm, spec: &QuoteSpec) -> Evidence {
     Evidence { vtpm: Some(vm.vtpm_with(spec)), ..Evidence::default() }
 }
 
-fn quote(bound: &BoundRequest) -> QuoteSpec {
+pub(crate) fn quote(bound: &BoundRequest) -> QuoteSpec {
     QuoteSpec::new(&bound.transcript().quote_nonce(None).0)
 }
 
@@ -318,89 +309,6 @@ fn t17_revoked_and_missing_revocation_data_are_refused() {
     fs::remove_dir_all(bare.broker.data().join("collateral")).unwrap();
     bare.broker.run().unwrap();
     bare.assert_denied(&simulated(), PATH, "vtpm-revocation-fresh");
-}
-
-#[test]
-fn t06_a_broker_with_another_identity_is_not_believed() {
-    let world = world();
-    let impostor = World::start();
-    impostor.put(PATH, "prod/app", b"a key of the attacker's");
-    let (vm, _) = world.vm("vm", AkAlgorithm::Ecc);
-    // TLS is the impostor's own and fine; the identity is that of the true broker.
-    let file =
-        vm.configure(&impostor.broker.guests_url(), world.broker.identity(), &impostor.broker.ca()).unwrap();
-    let config = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("{config}\n[limits]\nattempts = 1\n")).unwrap();
-    let output = guest(&file, ["fetch", PATH]).unwrap();
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(15), 0), "{output:?}");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("not pinned") && said.contains(impostor.broker.identity()), "{said}");
-}
-
-/// Ends the TLS connection between guest and broker, and answers with a secret of its own.
-struct Diverted {
-    to: Https,
-    broker: BrokerIdentity,
-    own: IdentityKey,
-}
-
-impl Transport for Diverted {
-    fn post(&mut self, url: &str, body: &[u8], timeout: Duration) -> Result<Response, TransportError> {
-        let mut response = self.to.post(url, body, timeout)?;
-        if url.ends_with("/v1/release") {
-            assert_eq!(response.status, 200, "the broker itself grants");
-            let request: ReleaseRequest = serde_json::from_slice(body).unwrap();
-            response.body = serde_json::to_vec(&self.forge(&request)).unwrap();
-        }
-        Ok(response)
-    }
-}
-
-impl Diverted {
-    fn forge(&self, request: &ReleaseRequest) -> ReleaseAnswer {
-        let key = GuestPublicKey::new(request.suite, &request.public_key).unwrap();
-        let bound = BoundRequest::release(&self.broker, request.challenge.nonce, key.clone(), &request.paths);
-        let path = request.paths.as_slice()[0].clone();
-        let secret = PlaintextSecret::new(b"a key of the attacker's".to_vec()).unwrap();
-        let label = SecretLabel { path: &path, version: 1 };
-        let mut wrapped = key.wrap(&bound.transcript(), &[(label, &secret)]).unwrap();
-        let ciphertext = wrapped.ciphertexts.remove(0);
-        let secrets = vec![WrappedSecret { path, version: 1, policy_digest: Digest32::of(b""), ciphertext }];
-        ReleaseAnswer::sign(&self.own, &bound.transcript(), DecisionId([7; 16]), wrapped.enc, secrets)
-    }
-}
-
-struct Simulated(SimulatedVm);
-
-impl EvidenceSource for Simulated {
-    fn collect(&mut self, request: &CollectRequest<'_>) -> Result<Evidence, CollectError> {
-        Ok(vtpm(&self.0, &QuoteSpec::new(&request.transcript.quote_nonce(None).0)))
-    }
-}
-
-#[test]
-fn t06_secret_sealed_by_another_party_is_refused() {
-    let world = world();
-    let broker: BrokerIdentity = world.broker.identity().parse().unwrap();
-    let limits = Limits { attempts: 1, ..Limits::default() };
-    let config = ClientConfig {
-        brokers: vec![world.broker.guests_url().parse().unwrap()],
-        identities: vec![broker],
-        suite: Suite::XWing,
-        limits,
-    };
-    let https = HttpsConfig { ca: world.broker.ca(), connect: Duration::from_secs(5) };
-    let to = || Https::new(&https).unwrap();
-    let own = IdentityKey::from_seed(&[9; 32].into()).unwrap();
-    let fetch = |transport: Box<dyn Transport>| {
-        let pace = Box::new(SystemPace::start());
-        Client::with_parts(config.clone(), transport, Simulated(simulated()), pace).fetch(&paths_of(&[PATH]))
-    };
-    assert_eq!(fetch(Box::new(to())).unwrap().secrets[0].secret.expose(), VALUE);
-    match fetch(Box::new(Diverted { to: to(), broker, own })) {
-        Err(FetchError::GaveUp { last, .. }) => assert!(matches!(*last, AttemptError::NotSigned), "{last}"),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]

@@ -272,7 +272,7 @@ impl Reply {
 
     /// The secrets, as the guest opens them.
     pub(crate) fn open(&self, asked: &Asked) -> Vec<OpenedSecret> {
-        self.answer().open_with(&asked.key, &asked.bound).unwrap()
+        self.answer().open_with(&asked.key, &asked.bound, &RequestDigest::of(&asked.body)).unwrap()
     }
 
     /// A refusal for this very reason.

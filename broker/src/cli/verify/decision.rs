@@ -206,17 +206,13 @@ mod tests {
     use super::*;
     use crate::attested::evidence::assemble;
     use crate::clock;
-    use crate::release::release;
     use crate::testing::{Fixture, PATH, crls};
 
     /// A grant as `decisions evidence` exports it.
     async fn granted(fixture: &Fixture, kinds: Kinds) -> DecisionFile {
         let asked = fixture.ask(&SimulatedVm::new(), kinds, fixture.challenge(), &[PATH]);
         let id = DecisionId(asked.request.challenge.nonce.0.first_chunk().copied().expect("32 bytes"));
-        release(&fixture.broker, id, asked.request, fixture.arrival(), clock::now())
-            .await
-            .map(|_| ())
-            .expect("granted");
+        fixture.release(id, asked.request).await.map(|_| ()).expect("granted");
         recorded(fixture, Outcome::Granted).await
     }
 

@@ -10,7 +10,6 @@ use super::vendor::{Reply, Vendor, eventually};
 use super::*;
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::release::release;
 use crate::testing::{Fixture, PATH, client};
 
 const THERE: Digest48 = Digest48([7; 48]);
@@ -78,9 +77,7 @@ async fn googles_endorsement_is_asked_for_although_an_extra_anchor_gave_one() {
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
     // Its hierarchy offers no revocation, which the shipped guardrails accept; Google's own endorsement is
     // requested nevertheless.
-    release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now())
-        .await
-        .expect("granted");
+    fixture.release(DecisionId([1; 16]), asked.request).await.expect("granted");
     eventually("a question", || vendor.asked(&format!("/sevsnp/{measurement}.binarypb")).len() == 1);
     let loaded = fixture.broker.collateral();
     assert_eq!(loaded.endorsements.launch.get(&measurement), Some(endorsement.as_slice()));

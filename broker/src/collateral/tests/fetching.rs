@@ -20,7 +20,6 @@ use crate::clock;
 use crate::collateral::client::Client;
 use crate::collateral::pace::Pace;
 use crate::metrics::Metrics;
-use crate::release::release;
 use crate::server::Servers;
 use crate::testing::{Fixture, PATH, client};
 
@@ -310,14 +309,12 @@ async fn a_guest_without_certificate_is_served_when_it_comes_again() {
         Vendor::start(move |asked| if asked.path == path { Reply::body(&der) } else { Reply::status(404) });
     let fixture = fetching(&vendor.address).await;
     let ask = || fixture.ask(&bare(), Kinds::BOTH, fixture.challenge(), &[PATH]).request;
-    let first = release(&fixture.broker, DecisionId([1; 16]), ask(), fixture.arrival(), clock::now()).await;
+    let first = fixture.release(DecisionId([1; 16]), ask()).await;
     let problem = first.expect_err("missing");
     assert_eq!(problem.code(), ReasonCode::CollateralPending);
     assert_eq!(problem.retry_after(), Some(3));
     eventually("the certificate", || fixture.broker.collateral().endorsements.veks.has(&chip.id, &chip.tcb));
-    release(&fixture.broker, DecisionId([2; 16]), ask(), fixture.arrival(), clock::now())
-        .await
-        .expect("granted");
+    fixture.release(DecisionId([2; 16]), ask()).await.expect("granted");
     assert_eq!(vendor.asked(&vek_path(&chip)).len(), 1);
     // Its firmware has no endorsement; that was requested as well.
     let measurement = hex::encode(SnpReportBuilder::new(Product::Genoa).measurement);
@@ -331,17 +328,13 @@ async fn t44_a_release_never_waits_for_a_vendor() {
     for kinds in [Kinds::BOTH, Kinds::REPORT] {
         let asked = fixture.ask(&bare(), kinds, fixture.challenge(), &[PATH]);
         let started = Instant::now();
-        let refused =
-            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now())
-                .await;
+        let refused = fixture.release(DecisionId([1; 16]), asked.request).await;
         assert_eq!(refused.expect_err("missing").code(), ReasonCode::CollateralPending);
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     }
     // VMs that need no vendor are served meanwhile.
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
-    release(&fixture.broker, DecisionId([2; 16]), asked.request, fixture.arrival(), clock::now())
-        .await
-        .expect("granted");
+    fixture.release(DecisionId([2; 16]), asked.request).await.expect("granted");
     eventually("a request", || !vendor.asked("/crl").is_empty());
 }
 
@@ -377,9 +370,7 @@ async fn t56_a_vm_that_names_one_chip_after_the_other_counts_as_a_stranger() {
         let mut vm = bare();
         vm.report.chip_id = [number; 64];
         let asked = fixture.ask(&vm, Kinds::BOTH, fixture.challenge(), &[PATH]);
-        let refused =
-            release(&fixture.broker, DecisionId([1; 16]), asked.request, fixture.arrival(), clock::now())
-                .await;
+        let refused = fixture.release(DecisionId([1; 16]), asked.request).await;
         let problem = refused.expect_err("missing");
         assert_eq!(problem.code(), ReasonCode::CollateralPending, "{number}");
         let (chip, status) =

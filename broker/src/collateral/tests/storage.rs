@@ -20,7 +20,6 @@ use super::vendor::{Reply, Vendor, eventually};
 use super::*;
 use crate::admission::Network;
 use crate::clock;
-use crate::release::release;
 use crate::testing::{Fixture, PATH, client};
 
 static ISSUERS: LazyLock<Vec<FakeIssuer>> =
@@ -70,8 +69,7 @@ async fn code(fixture: &Fixture, vm: &SimulatedVm, decision: u8) -> (Option<Reas
     let asked = fixture.ask(vm, Kinds::BOTH, fixture.challenge(), &[PATH]);
     // Each VM is in a network of its own.
     let network = Network::from(IpAddr::from([10, 0, 0, decision]));
-    let arrival = fixture.arrival_from(network);
-    match release(&fixture.broker, DecisionId([decision; 16]), asked.request, arrival, clock::now()).await {
+    match fixture.release_to(network, DecisionId([decision; 16]), asked.request).await {
         Ok(_) => (None, None),
         Err(refused) => (Some(refused.code()), refused.retry_after()),
     }
