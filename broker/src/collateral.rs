@@ -7,54 +7,24 @@
 
 mod addresses;
 mod client;
+mod error;
 mod fetch;
 mod folder;
 mod in_use;
-mod intel;
 mod jobs;
 mod pace;
 mod service;
-mod status;
+mod shared;
+pub(crate) mod status;
+mod worker;
 
-use std::io;
-use std::path::PathBuf;
-
-use vouchsafe_attestation::collateral::ItemError;
-
-pub use addresses::CollateralConfig;
 pub use client::FetchError;
+pub use error::CollateralFileError;
 pub use folder::CollateralFolder;
 pub(crate) use in_use::IssuersInUse;
 pub(crate) use jobs::{Asker, Prospect};
 pub use service::CollateralService;
 pub use status::{CollateralStatus, CrlStatus, ItemStatus};
-
-/// Why collateral was not loaded or imported.
-#[derive(Debug, thiserror::Error)]
-pub enum CollateralFileError {
-    /// A file or folder cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// An item is not accepted.
-    #[error(transparent)]
-    Item(#[from] ItemError),
-    /// The content of a file in the folder does not match its name.
-    #[error("{}: {source}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: ItemError,
-    },
-    /// The system could not start a thread.
-    #[error("cannot start collateral threads: {0}")]
-    Threads(io::Error),
-}
 
 #[cfg(test)]
 mod tests;

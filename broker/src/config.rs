@@ -8,11 +8,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use crate::collateral::CollateralConfig;
-
+pub(crate) mod collateral;
 pub mod reload;
+mod seconds;
+
+pub use collateral::CollateralConfig;
+use seconds::seconds;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -309,10 +312,6 @@ const fn challenge_ttl() -> Duration {
 
 const fn stop_timeout() -> Duration {
     Duration::from_secs(20)
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 /// The largest body that an operator sends.

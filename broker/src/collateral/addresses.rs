@@ -1,90 +1,18 @@
-//! `[collateral]`: whether anything is fetched, from where, and how often.
+//! Where collateral is: at the vendors, or at the mirrors and caches that the configuration names.
 
-use std::time::Duration;
-
-use serde::{Deserialize, Deserializer};
 use vouchsafe_attestation::anchors::{BUILTIN, IssuerAddress, KNOWN_ISSUERS, Product, Purpose, Root};
-use vouchsafe_attestation::collateral::{Chip, Issuer, Measured, Missing};
-use vouchsafe_attestation::google_token::TokenKeys;
+use vouchsafe_attestation::collateral::{Chip, Issuer, Measured, Missing, TdxPart};
+use vouchsafe_attestation::tdx::Platform;
 use vouchsafe_protocol::bundle::MAX_BUNDLE_TEXT;
 
 use super::jobs::Job;
-
-/// `[collateral]`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CollateralConfig {
-    /// Whether the broker fetches collateral at all.
-    pub fetch: bool,
-    /// AMD's Key Distribution Service, or a mirror.
-    pub amd_kds: String,
-    /// Intel's Provisioning Certification Service, or a cache of it (PCCS).
-    pub intel_pcs: String,
-    /// CRL of Intel's root CA.
-    pub intel_root_crl: String,
-    /// CRLs to keep current, beside those named by verified certificates.
-    pub crls: Vec<String>,
-    /// A mirror for the CRLs and issuing CAs that certificates name: `MIRROR/HOST/PATH` instead of
-    /// `http://HOST/PATH`.
-    pub mirror: Option<String>,
-    /// The key set of Google's attestation service. Any other URL gives the root `extra`.
-    pub jwks: String,
-    /// Google's launch endorsements.
-    pub endorsements: String,
-    /// The least time between two fetches of a stored item.
-    #[serde(deserialize_with = "seconds")]
-    pub refresh_min: Duration,
-    /// The longest.
-    #[serde(deserialize_with = "seconds")]
-    pub refresh_max: Duration,
-}
-
-impl Default for CollateralConfig {
-    fn default() -> Self {
-        Self {
-            fetch: true,
-            amd_kds: AMD_KDS.to_owned(),
-            intel_pcs: "https://api.trustedservices.intel.com".to_owned(),
-            intel_root_crl: intel_root_crl(),
-            crls: Vec::new(),
-            mirror: None,
-            jwks: TokenKeys::GOOGLE_JWKS.to_owned(),
-            endorsements: "https://storage.googleapis.com/gce_tcb_integrity".to_owned(),
-            refresh_min: Duration::from_secs(300),
-            refresh_max: Duration::from_secs(86_400),
-        }
-    }
-}
+use crate::config::CollateralConfig;
+use crate::config::collateral::AMD_KDS;
 
 impl CollateralConfig {
-    /// The first invalid setting: its key, and what it must be.
-    pub(crate) fn flaw(&self) -> Option<(&'static str, &'static str)> {
-        let address = "an address with http:// or https:// and no slash at its end";
-        let checks = [
-            ("collateral.amd_kds", is_address(&self.amd_kds), address),
-            ("collateral.intel_pcs", is_address(&self.intel_pcs), address),
-            ("collateral.intel_root_crl", is_address(&self.intel_root_crl), address),
-            ("collateral.crls", self.crls.len() <= 64, "at most 64 addresses"),
-            ("collateral.crls", self.crls.iter().all(|url| is_address(url)), address),
-            ("collateral.mirror", self.mirror.as_ref().is_none_or(|url| is_address(url)), address),
-            // A key set is not signed: whoever controls this URL can issue tokens.
-            ("collateral.jwks", is_private(&self.jwks), "an address with https://, or of this machine"),
-            ("collateral.endorsements", is_address(&self.endorsements), address),
-            ("collateral.refresh_min", !self.refresh_min.is_zero(), "at least 1 second"),
-            ("collateral.refresh_max", self.refresh_max >= self.refresh_min, "at least refresh_min"),
-        ];
-        checks.into_iter().find(|(_, holds, _)| !holds).map(|(key, _, expected)| (key, expected))
-    }
-
-    /// The root of fetched keys: Google's only for the URL that Google publishes, over TLS with the system's
-    /// roots.
-    pub(crate) fn jwks_root(&self) -> Root {
-        if self.jwks == TokenKeys::GOOGLE_JWKS { Root::Google } else { Root::Extra }
-    }
-
     /// Items kept current from the start: the CRLs in the table of anchors and in the configuration, and the
     /// issuing CAs whose URLs are known. Verified certificates name further CRLs.
-    pub(crate) fn planned(&self) -> Vec<Job> {
+    pub(super) fn planned(&self) -> Vec<Job> {
         let listed = BUILTIN.iter().filter(|anchor| anchor.root != Root::Intel).filter_map(|anchor| {
             let key = anchor.issuer.map_or(anchor.spki, |issuer| issuer.spki);
             Some(Job::crl((*anchor.crl_url?).to_owned(), Some(key.into())))
@@ -101,7 +29,7 @@ impl CollateralConfig {
     }
 
     /// The URL to fetch for a URL that a certificate names: at the mirror, if one is configured.
-    pub(crate) fn place(&self, url: &str) -> String {
+    pub(super) fn place(&self, url: &str) -> String {
         if let Some(path) = url.strip_prefix(AMD_KDS).filter(|path| path.starts_with('/')) {
             return format!("{}{path}", self.amd_kds);
         }
@@ -113,7 +41,7 @@ impl CollateralConfig {
 
     /// Candidate URLs of a chip's certificate: AMD's "VCEK certificate and KDS interface specification",
     /// revision 1.00, §4.1.
-    pub(crate) fn veks(&self, chip: &Chip) -> Vec<String> {
+    pub(super) fn veks(&self, chip: &Chip) -> Vec<String> {
         let (short, rest) = chip.id.split_at(8);
         let is_short = rest.iter().all(|byte| *byte == 0);
         let products = match chip.product {
@@ -138,8 +66,21 @@ impl CollateralConfig {
         products.into_iter().map(url).collect()
     }
 
+    /// The URL of a part of Intel's collateral: Provisioning Certification Service, version 4, or a cache of it (PCCS).
+    pub(super) fn intel(&self, part: TdxPart, platform: &Platform) -> String {
+        let base = &self.intel_pcs;
+        let fmspc = hex::encode(platform.fmspc);
+        let ca = platform.ca.name();
+        match part {
+            TdxPart::TcbInfo => format!("{base}/tdx/certification/v4/tcb?fmspc={fmspc}"),
+            TdxPart::QeIdentity => format!("{base}/tdx/certification/v4/qe/identity"),
+            TdxPart::PckCrl => format!("{base}/sgx/certification/v4/pckcrl?ca={ca}&encoding=der"),
+            TdxPart::RootCrl => self.intel_root_crl.clone(),
+        }
+    }
+
     /// The URL of a launch endorsement (gce-tcb-verifier, object names in Google's bucket).
-    pub(crate) fn endorsement(&self, measured: &Measured) -> String {
+    pub(super) fn endorsement(&self, measured: &Measured) -> String {
         let technology = match measured {
             Measured::SevSnp(_) => "sevsnp",
             Measured::Tdx(_) => "tdx",
@@ -148,15 +89,9 @@ impl CollateralConfig {
     }
 }
 
-/// The URL in the table of anchors.
-fn intel_root_crl() -> String {
-    let root = BUILTIN.iter().find(|anchor| anchor.root == Root::Intel);
-    root.and_then(|anchor| anchor.crl_url).unwrap_or_default().to_owned()
-}
-
 /// Whether the broker fetches a CRL from this URL, which a verified certificate names: `http` or `https`, a
 /// DNS name, no user, no port, nothing after the path but a query. CRLs at other URLs have to be imported.
-pub(crate) fn is_crl_address(url: &str) -> bool {
+pub(super) fn is_crl_address(url: &str) -> bool {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let Some((host, path)) = rest.and_then(|rest| rest.split_at_checked(rest.find('/')?)) else {
         return false;
@@ -175,30 +110,6 @@ pub(crate) fn is_crl_address(url: &str) -> bool {
         && url.len() <= MAX_BUNDLE_TEXT / 2
         && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'@' | b'\\'))
 }
-
-fn is_address(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.ends_with('/'))
-        && url.len() <= MAX_BUNDLE_TEXT / 2
-        && url.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn is_private(url: &str) -> bool {
-    let host = |url: &str| {
-        let uri: ureq::http::Uri = url.parse().ok()?;
-        uri.host().map(str::to_owned)
-    };
-    let is_here =
-        || host(url).is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host.as_str()));
-    is_address(url) && (url.starts_with("https://") || is_here())
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
-}
-
-/// As in the table of anchors.
-pub(super) const AMD_KDS: &str = "https://kdsintf.amd.com";
 
 #[cfg(test)]
 mod tests {
@@ -277,23 +188,6 @@ mod tests {
             "",
         ] {
             assert!(!is_crl_address(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_key_set_is_googles_at_googles_address_only() {
-        let config = CollateralConfig::default();
-        assert_eq!((config.flaw(), config.jwks_root()), (None, Root::Google));
-        let at = |jwks: &str| CollateralConfig { jwks: jwks.to_owned(), ..CollateralConfig::default() };
-        for (jwks, flaw) in [
-            ("https://mirror.example.com/jwks", None),
-            ("http://127.0.0.1:8080/jwks", None),
-            ("http://mirror.example.com/jwks", Some("collateral.jwks")),
-            ("http://127.0.0.1.example.com/jwks", Some("collateral.jwks")),
-        ] {
-            let config = at(jwks);
-            assert_eq!(config.jwks_root(), Root::Extra);
-            assert_eq!(config.flaw().map(|(key, _)| key), flaw, "{jwks}");
         }
     }
 }

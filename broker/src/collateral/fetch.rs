@@ -12,11 +12,10 @@ use vouchsafe_attestation::tdx::{MAX_TDX_COLLATERAL, Platform};
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::limits::{MAX_CERTIFICATE, MAX_ENDORSEMENT};
 
-use super::CollateralFileError;
 use super::client::{Answer, FetchError};
-use super::intel;
+use super::error::CollateralFileError;
 use super::jobs::{Ended, Job};
-use super::service::Shared;
+use super::shared::Shared;
 use crate::clock;
 
 /// How a fetch ended.
@@ -125,7 +124,7 @@ impl Shared {
         let mut answers = PcsAnswers::default();
         let mut last = String::new();
         for part in [TdxPart::TcbInfo, TdxPart::QeIdentity, TdxPart::PckCrl, TdxPart::RootCrl] {
-            last = intel::url(&self.config.intel_pcs, part, platform, &self.config.intel_root_crl);
+            last = self.config.intel(part, platform);
             let Answer::Body { bytes, headers } = self.client.get(&last, MAX_TDX_COLLATERAL)? else {
                 return Ok(Fetched::Missing);
             };
@@ -135,7 +134,7 @@ impl Shared {
         let fetched = Item::fetched_tdx(answers, platform).map_err(refused_at(&last))?;
         let Some((collateral, until)) = fetched else { return Ok(Fetched::Missing) };
         let now = clock::now();
-        let source = intel::url(&self.config.intel_pcs, TdxPart::TcbInfo, platform, "");
+        let source = self.config.intel(TdxPart::TcbInfo, platform);
         self.keep(collateral, metadata(&source, now, Some(until)))?;
         Ok(Fetched::New(self.pace.refresh(now, Some(until))))
     }

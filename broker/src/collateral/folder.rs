@@ -21,7 +21,8 @@ use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKin
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, IdentityKey, UnixTime};
 
 use super::addresses::is_crl_address;
-use super::{CollateralFileError, CollateralStatus, ItemStatus, status};
+use super::error::CollateralFileError;
+use super::status::{self, CollateralStatus, ItemStatus};
 
 /// The collateral folder of a broker.
 #[derive(Debug)]

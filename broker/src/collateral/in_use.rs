@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_protocol::UnixTime;
 
-use super::CrlStatus;
+use super::status::CrlStatus;
 
 /// Issuers whose CRLs releases relied on, by encoded name, with the time of the last release. Empty after a
 /// restart.

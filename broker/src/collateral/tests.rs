@@ -12,13 +12,14 @@ use std::sync::Arc;
 use vouchsafe_attestation::TrustAnchors;
 use vouchsafe_attestation::chain::{CollateralError, MissingCrl};
 use vouchsafe_attestation::collateral::{
-    Chip, Issuer, Item, ItemMetadata, Measured, Missing, StoredCrl, TdxItemError,
+    Chip, Issuer, Item, ItemError, ItemMetadata, Measured, Missing, StoredCrl, TdxItemError,
 };
 use vouchsafe_attestation::test_util::ca::{CrlSpec, FakeGoogle};
 use vouchsafe_attestation::test_util::vm::{shared_anchors, shared_google};
 use vouchsafe_protocol::{Digest32, IdentityKey, UnixTime};
 
 use super::*;
+use crate::config::CollateralConfig;
 
 fn identity(seed: u8) -> Arc<IdentityKey> {
     Arc::new(IdentityKey::from_seed(&zeroize::Zeroizing::new([seed; 32])).unwrap())

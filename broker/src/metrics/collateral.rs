@@ -5,7 +5,7 @@ use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::bundle::CollateralKind;
 
 use super::registry::registered;
-use crate::collateral::{CollateralStatus, ItemStatus};
+use crate::collateral::status::{CollateralStatus, ItemStatus};
 
 /// Metrics of collateral, by kind.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ const BOUNDS: [(&str, usize); 7] = [
     ("attestation", 18),
     ("policy", 4),
     ("keystore", 2),
-    ("broker", 12),
+    ("broker", 1),
     ("guest-client", 2),
     ("tests", 1),
 ];

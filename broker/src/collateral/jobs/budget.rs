@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::{Asker, Source};
+use super::request::Asker;
+use super::source::Source;
 use crate::admission::network::{Network, Site};
 use crate::collateral::pace::Pace;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use vouchsafe_attestation::collateral::{Issuer, Missing};
 use vouchsafe_protocol::bundle::CollateralKind;
 
-use super::Source;
-use crate::collateral::addresses::AMD_KDS;
+use super::source::Source;
 use crate::collateral::pace::Pace;
+use crate::config::collateral::AMD_KDS;
 
 /// One item to fetch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,6 +2,7 @@ use vouchsafe_attestation::anchors::{IssuerAddress, Purpose};
 use vouchsafe_protocol::Digest48;
 
 use super::*;
+use crate::admission::network::Network;
 use vouchsafe_attestation::collateral::{Chip, Issuer, Measured, Missing};
 
 mod fleets;
