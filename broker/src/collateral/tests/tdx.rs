@@ -113,7 +113,7 @@ fn refused() -> Vec<(&'static str, TdxCollateral)> {
         ("signature of PckCrl", changed(|it| *it.pck_crl.last_mut().unwrap() ^= 1)),
         ("which is not an anchor", FakeIntel::new().collateral(&spec(60))),
         (
-            "by whom the root certified",
+            "no certificate for that from the root",
             changed(|it| it.tcb_info_issuer_chain = it.pck_crl_issuer_chain.clone()),
         ),
         ("is revoked", signed(|spec| spec.root_crl.revoked.push(ROOT_SERIAL.to_be_bytes().to_vec()))),
