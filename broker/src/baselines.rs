@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use vouchsafe_keystore::registry::{BaselineState, BaselineSummary};
+use vouchsafe_keystore::registry::{BaselineState, BaselineValidity};
 use vouchsafe_protocol::UnixTime;
 
 use crate::broker::Broker;
@@ -29,7 +29,7 @@ pub(crate) fn watch(broker: &Arc<Broker>) {
 async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
     let Some(broker) = broker.upgrade() else { return false };
     let now = clock::now();
-    match broker.keystore.baselines(now).await {
+    match broker.keystore.baseline_states(now).await {
         Ok(baselines) => {
             broker.metrics.baselines.observe(&baselines, first_end(&baselines), now);
             if warn {
@@ -42,8 +42,8 @@ async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
     true
 }
 
-fn announce(baselines: &[BaselineSummary]) {
-    let count = |state| baselines.iter().filter(|baseline| baseline.state == state).count();
+fn announce(baselines: &[BaselineValidity]) {
+    let count = |state| baselines.iter().filter(|(found, _)| *found == state).count();
     let (ending, ended) = (count(BaselineState::EndsSoon), count(BaselineState::Ended));
     if let Some(first) = first_end(baselines).filter(|_| ending > 0) {
         tracing::warn!(
@@ -63,9 +63,9 @@ fn announce(baselines: &[BaselineSummary]) {
 }
 
 /// The earliest expiry among the baselines in force.
-fn first_end(baselines: &[BaselineSummary]) -> Option<UnixTime> {
+fn first_end(baselines: &[BaselineValidity]) -> Option<UnixTime> {
     let in_force = |state| matches!(state, BaselineState::InForce | BaselineState::EndsSoon);
-    baselines.iter().filter(|baseline| in_force(baseline.state)).filter_map(|baseline| baseline.ends_at).min()
+    baselines.iter().filter(|(state, _)| in_force(*state)).filter_map(|(_, ends_at)| *ends_at).min()
 }
 
 const ROUND: Duration = Duration::from_secs(600);

@@ -15,7 +15,6 @@ mod metrics;
 mod policies;
 mod principal;
 mod query;
-mod records;
 mod respond;
 mod secrets;
 mod submission;

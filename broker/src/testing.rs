@@ -10,9 +10,12 @@ use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
+use vouchsafe_keystore::record::{DecisionFilter, LogRecord};
 use vouchsafe_keystore::registry::{Actor, NewVersion};
 use vouchsafe_keystore::{Keyring, Keystore};
-use vouchsafe_policy::operators::{OperatorIdentity, OperatorRole, WHOLE_BROKER, authorize_operator};
+use vouchsafe_policy::operators::{
+    OperatorIdentity, OperatorRole, Permits, WHOLE_BROKER, authorize_operator, operator_permits,
+};
 use vouchsafe_policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::{
@@ -160,10 +163,23 @@ pub(crate) fn by(act: Act) -> Actor<'static> {
         Act::ManageSecrets | Act::ManagePolicies | Act::ManageBaselines => "prod",
         _ => WHOLE_BROKER,
     };
-    let (name, namespaces) = ("test".to_owned(), Vec::new());
-    let operator = OperatorIdentity { name, role: OperatorRole::Administrator, namespaces };
-    let permit = authorize_operator(&operator, act, namespace).expect("administrators may");
+    let permit = authorize_operator(&administrator(), act, namespace).expect("administrators may");
     Actor::permitted(Box::leak(Box::new(permit)), clock::now())
+}
+
+/// An administrator's permissions to read records.
+pub(crate) fn reads_records() -> Permits {
+    operator_permits(&administrator(), Act::ReadRecords)
+}
+
+fn administrator() -> OperatorIdentity {
+    OperatorIdentity { name: "test".to_owned(), role: OperatorRole::Administrator, namespaces: Vec::new() }
+}
+
+/// The records of the log that an administrator reads.
+pub(crate) async fn records(keystore: &Keystore, filter: DecisionFilter) -> Vec<LogRecord> {
+    let page = keystore.permitted_lists(&reads_records()).decisions(filter).await.expect("sound rows");
+    page.records.into_iter().map(|logged| logged.record).collect()
 }
 
 pub(crate) fn path(text: &str) -> SecretPath {

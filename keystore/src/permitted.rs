@@ -1,18 +1,27 @@
-//! What operators read of secrets, documents and accounts, each with the permission for it.
+//! What operators read, each time with the permission for it: one object by a [`Permit`], lists by [`Permits`], since their
+//! items are of many namespaces.
+//!
+//! A list has what the permissions cover and says nothing of the rest. An object that the permission does not cover, and a list
+//! for another action than that of the permissions, are mistakes of the caller: [`StoreError::NotPermitted`].
 
 use std::sync::Arc;
 
-use vouchsafe_policy::operators::{OperatorAction, Permit, WHOLE_BROKER};
+use vouchsafe_policy::operators::{OperatorAction, Permit, Permits, WHOLE_BROKER};
 use vouchsafe_policy::{CompiledPolicy, Note};
 use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
 use crate::db::StoreError;
 use crate::keystore::Keystore;
 use crate::registry::accounts::Operator;
-use crate::registry::baselines::BaselineSummary;
-use crate::registry::documents::types::{Document, DocumentError, DocumentKind, DocumentSummary};
+use crate::registry::documents::types::{Document, DocumentError, DocumentKind};
 use crate::registry::error::RegisterError;
 use crate::registry::secrets::types::SecretSummary;
+use crate::replay::ReplayPolicy;
+
+mod lists;
+mod records;
+
+pub use records::{ChipPage, DecisionPage};
 
 /// The keystore, as far as one permission goes.
 #[derive(Clone, Copy, Debug)]
@@ -21,52 +30,33 @@ pub struct Permitted<'k> {
     permit: &'k Permit,
 }
 
+/// The keystore, as far as the permissions of one operator for one action go.
+#[derive(Clone, Copy, Debug)]
+pub struct PermittedLists<'k> {
+    keystore: &'k Keystore,
+    permits: &'k Permits,
+}
+
 impl Keystore {
-    /// Reads by this permission. One that does not cover them is refused with [`StoreError::NotPermitted`].
+    /// Reads single objects by this permission.
     #[must_use]
     pub const fn permitted<'k>(&'k self, permit: &'k Permit) -> Permitted<'k> {
         Permitted { keystore: self, permit }
     }
 
-    /// The secrets in namespaces for which `permit` gives a permission to read objects.
-    ///
-    /// # Errors
-    /// When the database fails or a row was tampered with.
-    pub async fn permitted_secrets(
-        &self,
-        permit: impl Fn(&str) -> Option<Permit> + Send + Sync,
-    ) -> Result<Vec<SecretSummary>, StoreError> {
-        let mut all = self.secrets(None).await?;
-        all.retain(|secret| readable(&permit, secret.path.namespace()));
-        Ok(all)
+    /// Reads lists and records by these permissions.
+    #[must_use]
+    pub const fn permitted_lists<'k>(&'k self, permits: &'k Permits) -> PermittedLists<'k> {
+        PermittedLists { keystore: self, permits }
     }
+}
 
-    /// As [`Self::permitted_secrets`], for the current versions of documents.
-    ///
-    /// # Errors
-    /// When the database fails or a row was tampered with.
-    pub async fn permitted_documents(
-        &self,
-        kind: DocumentKind,
-        permit: impl Fn(&str) -> Option<Permit> + Send + Sync,
-    ) -> Result<Vec<DocumentSummary>, StoreError> {
-        let mut all = self.documents(kind).await?;
-        all.retain(|document| readable(&permit, document.name.namespace()));
-        Ok(all)
-    }
-
-    /// As [`Self::permitted_secrets`], for baselines with their state at `now`.
-    ///
-    /// # Errors
-    /// When the database fails or a row was tampered with.
-    pub async fn permitted_baselines(
-        &self,
-        now: UnixTime,
-        permit: impl Fn(&str) -> Option<Permit> + Send + Sync,
-    ) -> Result<Vec<BaselineSummary>, StoreError> {
-        let mut all = self.baselines(now).await?;
-        all.retain(|baseline| readable(&permit, baseline.name.namespace()));
-        Ok(all)
+impl PermittedLists<'_> {
+    fn needs(self, action: OperatorAction) -> Result<(), StoreError> {
+        if self.permits.action() == action {
+            return Ok(());
+        }
+        Err(StoreError::NotPermitted { action: action.to_string(), target: WHOLE_BROKER.to_owned() })
     }
 }
 
@@ -108,6 +98,16 @@ impl Permitted<'_> {
         self.keystore.check_policy(name, text, now).await
     }
 
+    /// Compiles a policy that need not be stored, and reads the baselines that it names.
+    ///
+    /// # Errors
+    /// When it does not compile, or names a baseline that is neither of its namespace nor of `shared`; when the database
+    /// fails.
+    pub async fn replay_policy(self, name: &ObjectName, text: &str) -> Result<ReplayPolicy, RegisterError> {
+        self.needs(OperatorAction::ReadObjects, name.namespace()).map_err(DocumentError::from)?;
+        self.keystore.replay_policy(name, text).await
+    }
+
     /// The guardrails in force, and whether they are the shipped ones.
     ///
     /// # Errors
@@ -132,8 +132,4 @@ impl Permitted<'_> {
         }
         Err(StoreError::NotPermitted { action: action.to_string(), target: namespace.to_owned() })
     }
-}
-
-fn readable(permit: &impl Fn(&str) -> Option<Permit>, namespace: &str) -> bool {
-    permit(namespace).is_some_and(|permit| permit.covers(OperatorAction::ReadObjects, namespace))
 }

@@ -28,7 +28,7 @@ pub(crate) mod secrets;
 pub(crate) mod stored_input;
 
 pub use accounts::{Operator, OperatorError, OperatorToken};
-pub use baselines::{BASELINE_NOTICE, BaselineState, BaselineSummary};
+pub use baselines::{BASELINE_NOTICE, BaselineState, BaselineSummary, BaselineValidity};
 pub use change::Actor;
 pub use chips::{ChipFilter, SeenChip};
 pub use documents::types::{Document, DocumentError, DocumentKind, DocumentSummary};

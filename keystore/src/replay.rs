@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use vouchsafe_policy::{Baseline, CompiledPolicy, NamedBaseline};
-use vouchsafe_protocol::{DecisionId, ObjectName};
+use vouchsafe_protocol::ObjectName;
 
 use crate::db::StoreError;
 use crate::log::Log;
@@ -33,21 +33,13 @@ pub struct ReplayPolicy {
     pub baselines: Vec<NamedBaseline>,
 }
 
-/// The evidence that a decision was made on, in the order of its record. `None` when there is no such decision, it has
-/// no evidence, or a piece is gone.
-pub(crate) async fn evidence_of(
-    log: &Log,
-    decision: DecisionId,
-) -> Result<Option<Vec<KeptPiece>>, StoreError> {
-    let named = match log.decision(decision).await?.map(|logged| logged.record) {
-        Some(LogRecord::Grant(grant)) => grant.evidence,
-        Some(LogRecord::Refusal(refusal)) => refusal.evidence,
-        Some(LogRecord::Operator(_)) | None => Vec::new(),
-    };
+/// The evidence that a decision was made on, in the order of its record. `None` when it has no evidence, or a piece is gone.
+pub(crate) async fn evidence_of(log: &Log, record: &LogRecord) -> Result<Option<Vec<KeptPiece>>, StoreError> {
+    let named = record.evidence();
     let mut pieces = Vec::with_capacity(named.len());
     for EvidenceRef { digest, kind } in named {
-        let Some(bytes) = log.evidence(digest).await? else { return Ok(None) };
-        pieces.push(KeptPiece { kind, bytes });
+        let Some(bytes) = log.evidence(*digest).await? else { return Ok(None) };
+        pieces.push(KeptPiece { kind: kind.clone(), bytes });
     }
     Ok((!pieces.is_empty()).then_some(pieces))
 }

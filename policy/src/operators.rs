@@ -2,10 +2,10 @@
 //!
 //! It has a schema and a policy set of its own and is never evaluated together with release policies.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
@@ -226,6 +226,42 @@ impl Permit {
     }
 }
 
+/// Every permission that one operator has for one action: for lists, whose items are of many namespaces. Only
+/// [`operator_permits`] makes one, and it says no more than [`authorize_operator`] does, namespace by namespace.
+#[derive(Debug)]
+pub struct Permits {
+    operator: OperatorIdentity,
+    action: OperatorAction,
+    /// Namespaces that were asked for before: an evaluation takes longer than reading a record.
+    asked: Mutex<BTreeMap<String, bool>>,
+}
+
+impl Permits {
+    /// What they are for.
+    #[must_use]
+    pub const fn action(&self) -> OperatorAction {
+        self.action
+    }
+
+    /// Whether there is a permission to do exactly this there.
+    #[must_use]
+    pub fn cover(&self, action: OperatorAction, namespace: &str) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let allows = || OperatorPolicy::shipped().allows(&self.operator, self.action, namespace);
+        self.action == action && *asked.entry(namespace.to_owned()).or_insert_with(allows)
+    }
+
+    /// The namespaces of the operator that they cover; `None` where they cover the whole broker.
+    #[must_use]
+    pub fn namespaces(&self) -> Option<Vec<String>> {
+        if self.cover(self.action, WHOLE_BROKER) {
+            return None;
+        }
+        let covered = |namespace: &&String| self.cover(self.action, namespace);
+        Some(self.operator.namespaces.iter().filter(covered).cloned().collect())
+    }
+}
+
 /// The operators' policy.
 #[derive(Debug)]
 pub struct OperatorPolicy(Rules);
@@ -298,6 +334,12 @@ pub fn authorize_operator(
     namespace: &str,
 ) -> Result<Permit, NotAuthorized> {
     OperatorPolicy::shipped().authorize(operator, action, namespace)
+}
+
+/// Every permission of the operator for this action, by the shipped operators' policy.
+#[must_use]
+pub fn operator_permits(operator: &OperatorIdentity, action: OperatorAction) -> Permits {
+    Permits { operator: operator.clone(), action, asked: Mutex::default() }
 }
 
 fn uid(type_name: &str, id: &str) -> EntityUid {

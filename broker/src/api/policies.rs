@@ -61,7 +61,7 @@ pub struct PolicyDiffRequest {
     pub version: Option<u64>,
     /// The new text.
     pub text: String,
-    /// How many of the latest records to evaluate, 1 to 1000.
+    /// How many of the latest records that the operator may read to evaluate, 1 to 1000.
     pub decisions: u32,
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use vouchsafe_attestation::Claims;
 use vouchsafe_keystore::record::EvidencePiece;
+use vouchsafe_keystore::replay::KeptPiece;
 use vouchsafe_protocol::limits::{MAX_CERTIFICATE, MAX_ENDORSEMENT};
 use vouchsafe_protocol::{
     Bytes, Digest32, Evidence, GoogleTokenEvidence, SevSnpEvidence, TdxEvidence, VtpmEvidence,
@@ -48,11 +49,11 @@ fn usable<'e>(certificates: impl IntoIterator<Item = &'e Bytes>) -> impl Iterato
 }
 
 /// Reassembles evidence from its pieces. `None` when a kind is unknown or a piece is missing.
-pub(crate) fn assemble(pieces: Vec<(String, Vec<u8>)>) -> Option<Evidence> {
+pub(crate) fn assemble(pieces: Vec<KeptPiece>) -> Option<Evidence> {
     let mut kept: BTreeMap<&str, Vec<Bytes>> = BTreeMap::new();
-    for (kind, bytes) in &pieces {
-        let kind = KINDS.into_iter().find(|known| known == kind)?;
-        kept.entry(kind).or_default().push(Bytes(bytes.clone()));
+    for KeptPiece { kind, bytes } in pieces {
+        let kind = KINDS.into_iter().find(|known| *known == kind)?;
+        kept.entry(kind).or_default().push(Bytes(bytes));
     }
     let mut all = |kind| kept.remove(kind).unwrap_or_default();
     let mut evidence = Evidence::default();
@@ -114,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    fn kept(kinds: Kinds) -> (Evidence, Vec<(String, Vec<u8>)>) {
+    fn kept(kinds: Kinds) -> (Evidence, Vec<KeptPiece>) {
         let key = GuestKey::generate(Suite::XWing);
         let paths = ReleasePaths::sort(vec!["prod/a/x".parse().unwrap()]).unwrap();
         let bound =
@@ -124,8 +125,12 @@ mod tests {
         (evidence, pieces)
     }
 
-    fn named(evidence: &Evidence) -> Vec<(String, Vec<u8>)> {
-        pieces(evidence).into_iter().map(|piece| (piece.kind.to_owned(), piece.bytes.to_vec())).collect()
+    fn named(evidence: &Evidence) -> Vec<KeptPiece> {
+        pieces(evidence).into_iter().map(|piece| piece_of(piece.kind, &piece.bytes)).collect()
+    }
+
+    fn piece_of(kind: &str, bytes: &[u8]) -> KeptPiece {
+        KeptPiece { kind: kind.to_owned(), bytes: bytes.to_vec() }
     }
 
     #[test]
@@ -145,15 +150,15 @@ mod tests {
         evidence.google_token = Some(GoogleTokenEvidence { token: "a.b.c".to_owned() });
         let pieces = named(&evidence);
         for kind in KINDS {
-            assert!(pieces.iter().any(|(known, _)| known == kind), "{kind}");
+            assert!(pieces.iter().any(|piece| piece.kind == kind), "{kind}");
         }
         assert_eq!(assemble(pieces.clone()), Some(evidence));
 
         // A log without its quote is no evidence, and a token is text.
         let mut fewer = pieces;
-        fewer.retain(|(kind, _)| kind != "tdx-quote");
+        fewer.retain(|piece| piece.kind != "tdx-quote");
         assert_eq!(assemble(fewer), None);
-        assert_eq!(assemble(vec![("google-token".to_owned(), vec![0xff])]), None);
+        assert_eq!(assemble(vec![piece_of("google-token", &[0xff])]), None);
     }
 
     #[test]
@@ -161,10 +166,10 @@ mod tests {
         let (_, pieces) = kept(Kinds::BOTH);
         for missing in ["ak-certificate", "quote", "quote-signature", "event-log", "pcrs", "snp-report"] {
             let mut fewer = pieces.clone();
-            fewer.retain(|(kind, _)| kind != missing);
+            fewer.retain(|piece| piece.kind != missing);
             assert_eq!(assemble(fewer), None, "{missing}");
         }
-        let strange = [pieces, vec![("other".to_owned(), vec![1])]].concat();
+        let strange = [pieces, vec![piece_of("other", &[1])]].concat();
         assert_eq!(assemble(strange), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Metrics of baselines.
 
 use prometheus::{IntGaugeVec, Opts, Registry};
-use vouchsafe_keystore::registry::{BaselineState, BaselineSummary};
+use vouchsafe_keystore::registry::{BaselineState, BaselineValidity};
 use vouchsafe_protocol::UnixTime;
 
 use super::registry::registered;
@@ -29,9 +29,9 @@ impl BaselineMetrics {
     }
 
     /// Sets the metrics from the current baselines, of which the first one in force ends at `first_end`.
-    pub fn observe(&self, baselines: &[BaselineSummary], first_end: Option<UnixTime>, now: UnixTime) {
+    pub fn observe(&self, baselines: &[BaselineValidity], first_end: Option<UnixTime>, now: UnixTime) {
         for state in BaselineState::ALL {
-            let count = baselines.iter().filter(|baseline| baseline.state == state).count();
+            let count = baselines.iter().filter(|(found, _)| *found == state).count();
             self.states.with_label_values(&[state.as_str()]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         self.expiry.reset();

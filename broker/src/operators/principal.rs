@@ -1,8 +1,8 @@
 //! Authentication by token, and authorization.
 //!
 //! A handler acts for an operator only through a [`Principal`], and there is no other way to get one. It
-//! gives a [`Permit`] for one action in one namespace, which every change and scoped read of the keystore
-//! requires.
+//! gives a [`Permit`] for one action in one namespace, or [`Permits`] for lists: every change and read of
+//! the keystore requires one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,9 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use vouchsafe_keystore::registry::{Actor, Operator};
-use vouchsafe_policy::operators::{OperatorIdentity, Permit, WHOLE_BROKER, authorize_operator};
+use vouchsafe_policy::operators::{
+    OperatorIdentity, Permit, Permits, WHOLE_BROKER, authorize_operator, operator_permits,
+};
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
 use crate::broker::Broker;
@@ -35,25 +37,9 @@ impl Principal {
         Actor::permitted(permit, self.at)
     }
 
-    /// Whether the operators' policy permits the operator this action in this namespace.
-    pub(crate) fn may(&self, act: Act, namespace: &str) -> bool {
-        self.permit(act, namespace).is_some()
-    }
-
-    /// The permit, for reads that omit what the operator may not see instead of failing.
-    pub(crate) fn permit(&self, act: Act, namespace: &str) -> Option<Permit> {
-        authorize_operator(&self.identity, act, namespace).ok()
-    }
-
-    /// The namespaces in which the operator may do this; `None` for everywhere.
-    pub(crate) fn namespaces(&self, act: Act) -> Option<Vec<String>> {
-        let may = |namespace: &&String| self.may(act, namespace);
-        (!self.may_everywhere(act)).then(|| self.identity.namespaces.iter().filter(may).cloned().collect())
-    }
-
-    /// As [`Principal::may`], for an action on the whole broker.
-    pub(crate) fn may_everywhere(&self, act: Act) -> bool {
-        self.may(act, WHOLE_BROKER)
+    /// The permits for this action, for answers that omit what the operator may not see instead of failing.
+    pub(crate) fn permits(&self, act: Act) -> Permits {
+        operator_permits(&self.identity, act)
     }
 
     /// The permit for this action in this namespace, or a 403.

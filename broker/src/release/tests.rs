@@ -2,8 +2,7 @@ use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
-use vouchsafe_keystore::record::DecisionFilter;
-use vouchsafe_keystore::record::{LogRecord, Outcome, RecordError};
+use vouchsafe_keystore::record::{DecisionFilter, LogRecord, Outcome, RecordError};
 use vouchsafe_policy::SHIPPED_GUARDRAILS;
 use vouchsafe_protocol::answer::AnswerError;
 use vouchsafe_protocol::{BoundRequest, BrokerIdentity, ReasonCode};
@@ -12,7 +11,9 @@ use super::error::ReleaseError;
 use super::pipeline::{Prepared, prepare};
 use super::*;
 use crate::clock;
-use crate::testing::{Act, Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, policy};
+use crate::testing::{
+    Act, Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, policy, reads_records, records,
+};
 
 const ID: DecisionId = DecisionId([9; 16]);
 
@@ -26,8 +27,7 @@ fn refusal(result: Result<ReleaseAnswer, Refused>) -> ReasonCode {
 
 async fn logged(fixture: &Fixture, outcome: Outcome) -> Vec<LogRecord> {
     let filter = DecisionFilter { outcome: Some(outcome), ..DecisionFilter::default() };
-    let found = fixture.keystore().decisions(&filter).await.expect("sound rows");
-    found.into_iter().map(|logged| logged.record).collect()
+    records(fixture.keystore(), filter).await
 }
 
 fn stranger() -> SimulatedVm {
@@ -51,9 +51,10 @@ async fn a_vm_gets_its_secret_and_the_grant_is_on_record() {
     let LogRecord::Grant(grant) = &granted[1] else { panic!("a grant") };
     assert_eq!(grant.instance.as_deref(), Some("620438545889/3560342035431930290"));
     assert_eq!(grant.secrets[0].path, path(PATH));
-    let log = grant.evidence.iter().find(|piece| piece.kind == "event-log").expect("kept");
-    let kept = fixture.keystore().evidence(log.digest).await.expect("sound rows").expect("there");
-    assert_eq!(kept, vm.event_log);
+    let reads = reads_records();
+    let kept = fixture.keystore().permitted_lists(&reads).evidence_of(ID).await.expect("sound rows");
+    let kept = kept.expect("whole").into_iter().find(|piece| piece.kind == "event-log").expect("kept");
+    assert_eq!(kept.bytes, vm.event_log);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,9 +143,9 @@ async fn t44_refusals_of_known_owners_are_logged_and_those_of_strangers_are_not(
         .await
         .expect("opens");
     let filter = DecisionFilter { outcome: Some(Outcome::Refused), ..DecisionFilter::default() };
-    let found = again.decisions(&filter).await.expect("sound rows");
+    let found = records(&again, filter).await;
     assert_eq!(found.len(), 1);
-    let LogRecord::Refusal(refusal) = &found[0].record else { panic!("a refusal") };
+    let LogRecord::Refusal(refusal) = &found[0] else { panic!("a refusal") };
     assert!(refusal.reasons.concat().contains("principal.technology"), "{:?}", refusal.reasons);
 }
 

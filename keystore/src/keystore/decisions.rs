@@ -1,12 +1,12 @@
 //! The record of decisions: written, listed, and what the grants showed of chips.
 
 use tokio::sync::oneshot;
-use vouchsafe_protocol::{DecisionId, Digest32};
+use vouchsafe_protocol::DecisionId;
 
 use crate::chips::{ChipEvent, Subject};
 use crate::db::StoreError;
 use crate::keystore::Keystore;
-use crate::log::record::EvidencePiece;
+use crate::log::record::{EvidencePiece, LogRecord};
 use crate::log::{DecisionFilter, LoggedRecord};
 use crate::record::health::GrantFailures;
 use crate::record::pending::{Answer, Pending};
@@ -69,44 +69,40 @@ impl Keystore {
         self.0.recorder.refusal(refusal)
     }
 
-    /// Records of the log, the newest first.
+    /// Records of the log, the newest first; with `namespaces` those that name something in one of them.
     ///
     /// # Errors
     /// When the database fails or a leaf was changed.
-    pub async fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<LoggedRecord>, StoreError> {
-        self.log().decisions(filter).await
+    pub(crate) async fn decisions(
+        &self,
+        filter: &DecisionFilter,
+        namespaces: Option<&[String]>,
+    ) -> Result<Vec<LoggedRecord>, StoreError> {
+        self.log().decisions(filter, namespaces).await
     }
 
     /// The record with this id.
     ///
     /// # Errors
     /// When the database fails or the leaf was changed.
-    pub async fn decision(&self, id: DecisionId) -> Result<Option<LoggedRecord>, StoreError> {
+    pub(crate) async fn decision(&self, id: DecisionId) -> Result<Option<LoggedRecord>, StoreError> {
         self.log().decision(id).await
     }
 
-    /// A piece of evidence by its digest.
-    ///
-    /// # Errors
-    /// When the database fails or the piece was changed.
-    pub async fn evidence(&self, digest: Digest32) -> Result<Option<Vec<u8>>, StoreError> {
-        self.log().evidence(digest).await
-    }
-
-    /// The evidence that a decision was made on, in the order of its record. `None` when there is no such decision, it has
-    /// no evidence, or a piece is gone.
+    /// The evidence that a decision was made on, in the order of its record. `None` when it has no evidence, or a piece is
+    /// gone.
     ///
     /// # Errors
     /// When the database fails, or a row was changed.
-    pub async fn evidence_of(&self, decision: DecisionId) -> Result<Option<Vec<KeptPiece>>, StoreError> {
-        evidence_of(self.log(), decision).await
+    pub(crate) async fn evidence_of(&self, record: &LogRecord) -> Result<Option<Vec<KeptPiece>>, StoreError> {
+        evidence_of(self.log(), record).await
     }
 
     /// Chips by subject, the newest first.
     ///
     /// # Errors
     /// When the database fails, or a row or the record of its grant was changed.
-    pub async fn chips(&self, filter: &ChipFilter) -> Result<Vec<SeenChip>, StoreError> {
+    pub(crate) async fn chips(&self, filter: &ChipFilter) -> Result<Vec<SeenChip>, StoreError> {
         self.0.registry.chips(filter).await
     }
 

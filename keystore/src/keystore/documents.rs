@@ -8,7 +8,7 @@ use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use crate::db::StoreError;
 use crate::keystore::Keystore;
-use crate::registry::baselines::BaselineSummary;
+use crate::registry::baselines::{BaselineSummary, BaselineValidity};
 use crate::registry::change::Actor;
 use crate::registry::documents::types::{Document, DocumentError, DocumentKind, DocumentSummary};
 use crate::registry::error::{PolicyFindings, RegisterError};
@@ -59,7 +59,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn policy_findings(&self, now: UnixTime) -> Result<Vec<PolicyFindings>, RegisterError> {
+    pub(crate) async fn policy_findings(&self, now: UnixTime) -> Result<Vec<PolicyFindings>, RegisterError> {
         self.0.registry.policy_findings(now).await
     }
 
@@ -67,7 +67,10 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn policies_naming(&self, baseline: &ObjectName) -> Result<Vec<ObjectName>, RegisterError> {
+    pub(crate) async fn policies_naming(
+        &self,
+        baseline: &ObjectName,
+    ) -> Result<Vec<ObjectName>, RegisterError> {
         self.0.registry.policies_naming(baseline).await
     }
 
@@ -136,8 +139,17 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
-    pub async fn baselines(&self, now: UnixTime) -> Result<Vec<BaselineSummary>, StoreError> {
+    pub(crate) async fn baselines(&self, now: UnixTime) -> Result<Vec<BaselineSummary>, StoreError> {
         self.0.registry.baselines(now).await
+    }
+
+    /// The states of all baselines at `now`, with their ends and without their names: for metrics and warnings.
+    ///
+    /// # Errors
+    /// When the database fails or a row was tampered with.
+    pub async fn baseline_states(&self, now: UnixTime) -> Result<Vec<BaselineValidity>, StoreError> {
+        let all = self.baselines(now).await?.into_iter();
+        Ok(all.map(|baseline| (baseline.state, baseline.ends_at)).collect())
     }
 
     /// Compiles a policy that need not be stored, and reads the baselines that it names.
@@ -145,7 +157,11 @@ impl Keystore {
     /// # Errors
     /// When it does not compile, or names a baseline that is neither of its namespace nor of `shared`; when the database
     /// fails.
-    pub async fn replay_policy(&self, name: &ObjectName, text: &str) -> Result<ReplayPolicy, RegisterError> {
+    pub(crate) async fn replay_policy(
+        &self,
+        name: &ObjectName,
+        text: &str,
+    ) -> Result<ReplayPolicy, RegisterError> {
         replay_policy(&self.0.registry, name, text).await
     }
 }

@@ -29,17 +29,34 @@ pub struct DecisionFilter {
     pub before: Option<u64>,
     /// At most so many, 1 to 1000; 100 when `None`.
     pub limit: Option<u32>,
-    /// Names something in one of these namespaces. It may name things in others too.
-    pub namespaces: Option<Vec<String>>,
+}
+
+impl DecisionFilter {
+    /// The largest page.
+    pub(crate) const MAX_PAGE: u32 = 1000;
+
+    /// How many records it asks for.
+    pub(crate) fn limit(&self) -> usize {
+        usize::try_from(self.clamped()).unwrap_or(usize::MAX)
+    }
+
+    fn clamped(&self) -> u32 {
+        self.limit.unwrap_or(DEFAULT_PAGE).clamp(1, Self::MAX_PAGE)
+    }
 }
 
 impl Log {
-    /// Records of the log, the newest first.
+    /// Records of the log, the newest first; with `namespaces` those that name something in one of them. They may name things
+    /// in others too.
     ///
     /// # Errors
     /// When the database fails or a leaf was changed.
-    pub(crate) async fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<LoggedRecord>, StoreError> {
-        let mut query = filter_query(filter)?;
+    pub(crate) async fn decisions(
+        &self,
+        filter: &DecisionFilter,
+        namespaces: Option<&[String]>,
+    ) -> Result<Vec<LoggedRecord>, StoreError> {
+        let mut query = filter_query(filter, namespaces)?;
         let rows = query.build().fetch_all(&self.pools.readers).await?;
         rows.iter().map(|row| read_leaf(&self.keyring, row)).collect()
     }
@@ -74,7 +91,10 @@ impl Log {
     }
 }
 
-fn filter_query(filter: &DecisionFilter) -> Result<QueryBuilder<Db>, StoreError> {
+fn filter_query(
+    filter: &DecisionFilter,
+    namespaces: Option<&[String]>,
+) -> Result<QueryBuilder<Db>, StoreError> {
     let mut query = QueryBuilder::<Db>::new("SELECT * FROM log_leaves WHERE 1 = 1");
     if let Some(outcome) = filter.outcome {
         query.push(" AND kind = ").push_bind(outcome.kind());
@@ -83,7 +103,7 @@ fn filter_query(filter: &DecisionFilter) -> Result<QueryBuilder<Db>, StoreError>
         let pattern = format!("%\"{}\"%", escaped(path.as_str()));
         query.push(" AND record LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
     }
-    if let Some(namespaces) = &filter.namespaces {
+    if let Some(namespaces) = namespaces {
         query.push(" AND (1 = 0");
         for namespace in namespaces {
             let pattern = format!("%\"{}/%", escaped(namespace));
@@ -103,8 +123,7 @@ fn filter_query(filter: &DecisionFilter) -> Result<QueryBuilder<Db>, StoreError>
     if let Some(before) = filter.before {
         query.push(" AND idx < ").push_bind(stored(before)?);
     }
-    let limit = filter.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
-    query.push(" ORDER BY idx DESC LIMIT ").push_bind(i64::from(limit));
+    query.push(" ORDER BY idx DESC LIMIT ").push_bind(i64::from(filter.clamped()));
     Ok(query)
 }
 
@@ -125,4 +144,3 @@ pub(crate) async fn numbered(
 }
 
 const DEFAULT_PAGE: u32 = 100;
-const MAX_PAGE: u32 = 1000;

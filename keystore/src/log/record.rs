@@ -258,6 +258,16 @@ impl LogRecord {
         }
     }
 
+    /// The pieces of evidence that it was decided on.
+    #[must_use]
+    pub fn evidence(&self) -> &[EvidenceRef] {
+        match self {
+            Self::Grant(record) => &record.evidence,
+            Self::Refusal(record) => &record.evidence,
+            Self::Operator(_) => &[],
+        }
+    }
+
     pub(crate) const fn kind(&self) -> &'static str {
         self.outcome().kind()
     }

@@ -26,6 +26,9 @@ pub struct BaselineSummary {
     pub ends_at: Option<UnixTime>,
 }
 
+/// The state of a baseline, and when it ends where that can be read.
+pub type BaselineValidity = (BaselineState, Option<UnixTime>);
+
 /// Whether VMs can be members of a baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -56,6 +56,20 @@ pub struct ChipFilter {
     pub limit: Option<u32>,
 }
 
+impl ChipFilter {
+    /// The largest page.
+    pub(crate) const MAX_PAGE: u32 = 1000;
+
+    /// How many chips it asks for.
+    pub(crate) fn limit(&self) -> usize {
+        usize::try_from(self.clamped()).unwrap_or(usize::MAX)
+    }
+
+    fn clamped(&self) -> u32 {
+        self.limit.unwrap_or(DEFAULT_PAGE).clamp(1, Self::MAX_PAGE)
+    }
+}
+
 impl Registry {
     /// Chips by subject, the newest first.
     pub(crate) async fn chips(&self, filter: &ChipFilter) -> Result<Vec<SeenChip>, StoreError> {
@@ -85,8 +99,7 @@ fn filter_query(filter: &ChipFilter) -> Result<QueryBuilder<Db>, StoreError> {
     if let Some(before) = filter.before {
         query.push(" AND idx < ").push_bind(stored(before)?);
     }
-    let limit = filter.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
-    query.push(" ORDER BY idx DESC LIMIT ").push_bind(i64::from(limit));
+    query.push(" ORDER BY idx DESC LIMIT ").push_bind(i64::from(filter.clamped()));
     Ok(query)
 }
 
@@ -290,7 +303,6 @@ const CHIPS: &str = "chips";
 const HEAD: &str = "chips_head";
 const HEAD_LABEL: &[u8] = b"vouchsafe/v1 chips head";
 const DEFAULT_PAGE: u32 = 100;
-const MAX_PAGE: u32 = 1000;
 /// SQLite takes 32766 values a statement.
 const SUBJECTS_AT_ONCE: usize = 8_192;
 const ROWS_AT_ONCE: usize = 2_048;

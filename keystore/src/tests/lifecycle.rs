@@ -354,7 +354,7 @@ async fn every_change_is_on_record_and_raises_the_epoch() {
     let before = fixture.keystore.epoch().await.unwrap();
     fixture.put("prod/db", b"value").await;
     assert_eq!(fixture.keystore.epoch().await.unwrap(), before + 1);
-    let logged = fixture.keystore.decisions(&DecisionFilter::default()).await.unwrap();
+    let logged = fixture.keystore.decisions(&DecisionFilter::default(), None).await.unwrap();
     let crate::record::LogRecord::Operator(record) = &logged[0].record else { panic!("no operator record") };
     assert_eq!((record.action.as_str(), record.target.as_str()), ("secret.put", "prod/db"));
     assert_eq!((record.operator.as_str(), record.epoch), ("alice", before + 1));

@@ -1,13 +1,16 @@
 //! T41: a change needs the permission for it.
 
 use vouchsafe_policy::operators::{
-    OperatorAction, OperatorIdentity, OperatorRole, Permit, WHOLE_BROKER, authorize_operator,
+    OperatorAction, OperatorIdentity, OperatorRole, Permit, Permits, WHOLE_BROKER, authorize_operator,
+    operator_permits,
 };
 
 use super::{Fixture, NOW, name, path};
 use crate::db::StoreError;
+use crate::log::DecisionFilter;
 use crate::registry::accounts::OperatorError;
 use crate::registry::change::Actor;
+use crate::registry::chips::ChipFilter;
 use crate::registry::documents::types::DocumentKind;
 use crate::registry::secrets::types::SecretError;
 
@@ -97,4 +100,50 @@ async fn t41_without_a_permission_only_the_first_operator_is_added() {
     let again = fixture.keystore.add_first_administrator("eve", NOW).await.unwrap_err();
     assert!(matches!(again, OperatorError::NotFirst), "{again}");
     assert_eq!(fixture.keystore.operators().await.unwrap().len(), 1);
+}
+
+fn permits(role: OperatorRole, namespaces: &[&str], action: OperatorAction) -> Permits {
+    let namespaces = namespaces.iter().map(|name| (*name).to_owned()).collect();
+    operator_permits(&OperatorIdentity { name: "kim".to_owned(), role, namespaces }, action)
+}
+
+#[tokio::test]
+async fn t41_lists_have_what_the_permissions_cover() {
+    let fixture = Fixture::new().await;
+    fixture.put("prod/db", b"value").await;
+    for policy in ["dev/p", "shared/p"] {
+        fixture.policy(policy, "1").await;
+    }
+    let read = async |namespaces: &[&str]| {
+        let (objects, records) = (
+            permits(OperatorRole::Auditor, namespaces, OperatorAction::ReadObjects),
+            permits(OperatorRole::Auditor, namespaces, OperatorAction::ReadRecords),
+        );
+        let (lists, records) =
+            (fixture.keystore.permitted_lists(&objects), fixture.keystore.permitted_lists(&records));
+        let all = DecisionFilter::default();
+        (
+            lists.secrets().await.unwrap().len(),
+            lists.documents(DocumentKind::Policy).await.unwrap().len(),
+            lists.policy_findings(NOW).await.unwrap().len(),
+            records.decisions(all).await.unwrap().records.len(),
+        )
+    };
+    assert_eq!(read(&["prod"]).await, (1, 1, 1, 2));
+    assert_eq!(read(&["dev", "shared"]).await, (0, 2, 2, 2));
+    assert_eq!(read(&["other"]).await, (0, 0, 0, 0));
+    assert_eq!(read(&[WHOLE_BROKER]).await, (1, 3, 3, 4));
+}
+
+#[tokio::test]
+async fn t41_permissions_for_one_action_list_nothing_of_another() {
+    let fixture = Fixture::new().await;
+    let of = |action| permits(OperatorRole::Administrator, &[], action);
+    let (objects, records) = (of(OperatorAction::ReadObjects), of(OperatorAction::ReadRecords));
+    let refused = fixture.keystore.permitted_lists(&records).secrets().await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotPermitted { .. }), "{refused}");
+    let lists = fixture.keystore.permitted_lists(&objects);
+    let refused = lists.decisions(DecisionFilter::default()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotPermitted { .. }), "{refused}");
+    assert!(matches!(lists.chips(ChipFilter::default()).await, Err(StoreError::NotPermitted { .. })));
 }

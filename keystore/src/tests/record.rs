@@ -96,7 +96,7 @@ async fn t05_a_nonce_is_spent_once_inside_a_batch() {
     assert_eq!(results.iter().filter(|result| **result == Err(RecordError::NonceSpent)).count(), 180);
     let filter = DecisionFilter { outcome: Some(Outcome::Granted), ..DecisionFilter::default() };
     let logged: BTreeSet<u64> =
-        fixture.keystore.decisions(&filter).await.unwrap().iter().map(|logged| logged.index).collect();
+        fixture.keystore.decisions(&filter, None).await.unwrap().iter().map(|logged| logged.index).collect();
     assert_eq!(logged, recorded);
     // Batches with a nonce twice had claimed room for more leaves than they had.
     fixture.keystore.close().await;
@@ -139,7 +139,7 @@ async fn operators_and_grants_take_turns() {
     let after = fixture.again().await.expect("the log is whole");
     let filter =
         DecisionFilter { outcome: Some(Outcome::Granted), limit: Some(1000), ..DecisionFilter::default() };
-    assert_eq!(after.decisions(&filter).await.unwrap().len(), recorded);
+    assert_eq!(after.decisions(&filter, None).await.unwrap().len(), recorded);
 }
 
 #[tokio::test]
@@ -252,12 +252,12 @@ async fn evidence_is_kept_by_digest_and_once() {
     let logged = fixture.keystore.decision(DecisionId([1; 16])).await.unwrap().unwrap();
     let LogRecord::Grant(record) = logged.record else { panic!("no grant") };
     assert_eq!(record.evidence.len(), 2);
-    let log = fixture.keystore.evidence(record.evidence[0].digest).await.unwrap().unwrap();
+    let log = fixture.keystore.registry().log().evidence(record.evidence[0].digest).await.unwrap().unwrap();
     assert_eq!(log, b"shared log");
     assert_eq!(fixture.sql("UPDATE evidence SET bytes = x'00'").await, 4, "one log, three quotes");
-    let edited = fixture.keystore.evidence(record.evidence[0].digest).await.unwrap_err();
+    let edited = fixture.keystore.registry().log().evidence(record.evidence[0].digest).await.unwrap_err();
     assert!(matches!(edited, crate::StoreError::RowTampered { table: "evidence", .. }));
-    assert_eq!(fixture.keystore.evidence(Digest32([0; 32])).await.unwrap(), None);
+    assert_eq!(fixture.keystore.registry().log().evidence(Digest32([0; 32])).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -273,7 +273,7 @@ async fn t44_refusals_are_limited_for_each_instance_and_strangers_cost_nothing()
     fixture.keystore.close().await;
     let reopened = fixture.again().await.unwrap();
     let filter = DecisionFilter { outcome: Some(Outcome::Refused), ..DecisionFilter::default() };
-    assert_eq!(reopened.decisions(&filter).await.unwrap().len(), taken + 2);
+    assert_eq!(reopened.decisions(&filter, None).await.unwrap().len(), taken + 2);
 }
 
 #[tokio::test]
@@ -285,7 +285,10 @@ async fn decisions_are_found_by_what_they_concern() {
         keystore.record(grant(epoch, nonce, nonce)).await.unwrap();
     }
     let all = DecisionFilter::default();
-    let count = async |filter: DecisionFilter| keystore.decisions(&filter).await.unwrap().len();
+    let of = async |filter: DecisionFilter, namespaces: Option<&[String]>| {
+        keystore.decisions(&filter, namespaces).await.unwrap().len()
+    };
+    let count = async |filter: DecisionFilter| of(filter, None).await;
     assert_eq!(count(DecisionFilter { path: Some(path("prod/db_1/disk")), ..all.clone() }).await, 5);
     assert_eq!(count(DecisionFilter { path: Some(path("prod/dbx1/disk")), ..all.clone() }).await, 0);
     assert_eq!(count(DecisionFilter { path: Some(path("prod/db_1")), ..all.clone() }).await, 0);
@@ -293,14 +296,14 @@ async fn decisions_are_found_by_what_they_concern() {
     assert_eq!(count(DecisionFilter { instance: Some("1/3".to_owned()), ..all.clone() }).await, 0);
     assert_eq!(count(DecisionFilter { outcome: Some(Outcome::Operator), ..all.clone() }).await, 1);
     for (namespaces, found) in [("prod", 6), ("pro", 0), ("db_1", 0), ("", 0), ("dev prod", 6), ("pr_d", 0)] {
-        let namespaces = namespaces.split_whitespace().map(str::to_owned).collect();
-        assert_eq!(count(DecisionFilter { namespaces: Some(namespaces), ..all.clone() }).await, found);
+        let namespaces: Vec<_> = namespaces.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(of(all.clone(), Some(&namespaces)).await, found);
     }
     assert_eq!(count(DecisionFilter { since: Some(NOW.plus(1)), ..all.clone() }).await, 0);
     assert_eq!(count(DecisionFilter { until: Some(NOW), ..all.clone() }).await, 0);
-    let first = keystore.decisions(&DecisionFilter { limit: Some(2), ..all.clone() }).await.unwrap();
+    let first = keystore.decisions(&DecisionFilter { limit: Some(2), ..all.clone() }, None).await.unwrap();
     let next = DecisionFilter { limit: Some(2), before: Some(first[1].index), ..all };
-    let second = keystore.decisions(&next).await.unwrap();
+    let second = keystore.decisions(&next, None).await.unwrap();
     assert_eq!([first[0].index, first[1].index, second[0].index, second[1].index], [5, 4, 3, 2]);
 }
 
@@ -384,7 +387,7 @@ async fn the_log_names_the_rights_of_operators() {
     let newest = DecisionFilter { limit: Some(2), ..DecisionFilter::default() };
     let bob = Authority { namespaces: vec!["prod".to_owned()], role: OperatorRole::Editor };
     for (logged, action) in
-        keystore.decisions(&newest).await.unwrap().iter().zip(["operator.remove", "operator.add"])
+        keystore.decisions(&newest, None).await.unwrap().iter().zip(["operator.remove", "operator.add"])
     {
         let LogRecord::Operator(change) = &logged.record else { panic!("{logged:?}") };
         assert_eq!(change.action, action);

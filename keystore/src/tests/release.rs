@@ -216,7 +216,7 @@ async fn guardrails_can_be_reset_and_put_again() {
     assert!(keystore.guardrails().await.expect("sound rows").1);
     keystore.put_guardrails(BY, ours, &all).await.expect("named");
     assert_eq!(in_force().await.version, Some(2));
-    let logged = keystore.decisions(&DecisionFilter::default()).await.expect("sound rows");
+    let logged = keystore.decisions(&DecisionFilter::default(), None).await.expect("sound rows");
     let actions: Vec<_> = logged
         .iter()
         .filter_map(|logged| match &logged.record {

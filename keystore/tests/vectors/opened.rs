@@ -10,11 +10,10 @@ use vouchsafe_attestation::{Collateral, VerifiedClaims};
 use vouchsafe_attestation::{VerifyCache, VerifyInputs};
 use vouchsafe_keystore::Keystore;
 use vouchsafe_keystore::chips::Subject;
-use vouchsafe_keystore::record::DecisionFilter;
-use vouchsafe_keystore::record::LogRecord;
+use vouchsafe_keystore::record::{DecisionFilter, LogRecord, LoggedRecord};
 use vouchsafe_keystore::registry::{ChipFilter, DocumentKind, VersionState};
 use vouchsafe_policy::operators::{
-    OperatorAction, OperatorIdentity, Permit, WHOLE_BROKER, authorize_operator,
+    OperatorAction, OperatorIdentity, Permit, Permits, WHOLE_BROKER, authorize_operator, operator_permits,
 };
 use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, GuestKey, Nonce, ReleasePaths, SecretPath, Suite, UnixTime,
@@ -48,6 +47,19 @@ pub(crate) fn permit(action: OperatorAction, namespace: &str) -> Permit {
     let role = "administrator".parse().expect("a role");
     let alice = OperatorIdentity { name: "alice".to_owned(), role, namespaces: Vec::new() };
     authorize_operator(&alice, action, namespace).expect("an administrator may")
+}
+
+pub(crate) fn permits(action: OperatorAction) -> Permits {
+    let role = "administrator".parse().expect("a role");
+    let alice = OperatorIdentity { name: "alice".to_owned(), role, namespaces: Vec::new() };
+    operator_permits(&alice, action)
+}
+
+/// The log, the newest record first.
+pub(crate) async fn log(keystore: &Keystore) -> Vec<LoggedRecord> {
+    let records = permits(OperatorAction::ReadRecords);
+    let page = keystore.permitted_lists(&records).decisions(DecisionFilter::default()).await;
+    page.expect("the log").records
 }
 
 fn claims(broker: &BrokerIdentity, paths: &ReleasePaths) -> VerifiedClaims {
@@ -93,9 +105,9 @@ async fn secrets_identity_and_token_of_an_earlier_version_are_the_known_ones() {
 async fn every_row_of_an_earlier_version_is_read() {
     let stored = Stored::of_vectors().await;
     let keystore = stored.open().await;
-    let readable = |namespace: &str| Some(permit(OperatorAction::ReadObjects, namespace));
+    let objects = permits(OperatorAction::ReadObjects);
     for kind in [DocumentKind::Policy, DocumentKind::Baseline, DocumentKind::Guardrails] {
-        let documents = keystore.permitted_documents(kind, readable).await.expect("sound rows");
+        let documents = keystore.permitted_lists(&objects).documents(kind).await.expect("sound rows");
         assert!(!documents.is_empty(), "{kind}");
         for document in documents {
             assert_eq!(document.revoked, kind == DocumentKind::Baseline, "{}", document.name);
@@ -107,7 +119,7 @@ async fn every_row_of_an_earlier_version_is_read() {
             }
         }
     }
-    let secrets = keystore.permitted_secrets(readable).await.expect("sound rows");
+    let secrets = keystore.permitted_lists(&objects).secrets().await.expect("sound rows");
     let states: Vec<_> =
         secrets.iter().flat_map(|secret| secret.versions.iter().map(|version| version.state)).collect();
     for state in [VersionState::Active, VersionState::Retired, VersionState::Destroyed] {
@@ -121,16 +133,15 @@ async fn every_row_of_an_earlier_version_is_read() {
 async fn chips_and_evidence_of_an_earlier_version_are_read() {
     let stored = Stored::of_vectors().await;
     let keystore = stored.open().await;
-    let chips = keystore.chips(&ChipFilter::default()).await.expect("sound rows");
+    let records = permits(OperatorAction::ReadRecords);
+    let records = keystore.permitted_lists(&records);
+    let chips = records.chips(ChipFilter::default()).await.expect("sound rows").chips;
     let seen: Vec<_> = chips.iter().map(|chip| (chip.seen.chip.as_str(), &chip.seen.subject)).collect();
     assert_eq!(seen, [("sev-snp:aa", &Subject::Instance(INSTANCE.to_owned()))]);
     let mut pieces = 0;
-    for leaf in keystore.decisions(&DecisionFilter::default()).await.expect("the log") {
+    for leaf in log(&keystore).await {
         let LogRecord::Grant(grant) = leaf.record else { continue };
-        for reference in grant.evidence {
-            assert!(keystore.evidence(reference.digest).await.expect("sound rows").is_some());
-            pieces += 1;
-        }
+        pieces += records.evidence_of(grant.decision).await.expect("sound rows").expect("whole").len();
     }
     assert_eq!(pieces, 1);
 }

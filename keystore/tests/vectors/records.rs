@@ -2,9 +2,9 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::LogRecord;
 
+use super::opened::log;
 use super::stored::{self, LOG_RECORDS, Stored};
 
 /// A record, and its hash as a leaf.
@@ -45,7 +45,7 @@ fn known_records_are_read_and_written_byte_for_byte() {
 async fn the_log_of_the_database_has_the_known_records() {
     let stored = Stored::of_vectors().await;
     let keystore = stored.open().await;
-    let logged = keystore.decisions(&DecisionFilter::default()).await.expect("the log");
+    let logged = log(&keystore).await;
     let found = logged
         .iter()
         .rev()

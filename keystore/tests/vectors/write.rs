@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use vouchsafe_keystore::Keystore;
-use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::{
     EvidencePiece, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant, NewRefusal,
     RefusalRecord,
@@ -19,7 +18,7 @@ use vouchsafe_protocol::{
 };
 
 use super::layouts::LAYOUTS;
-use super::opened::{INSTANCE, Known, NOW, PER_INSTANCE, TOKEN, path, permit, released};
+use super::opened::{INSTANCE, Known, NOW, PER_INSTANCE, TOKEN, log, path, permit, released};
 use super::records::{EARLIER, Record};
 use super::stored::{self, DATABASE, KEYRING, KNOWN, LOG_RECORDS, ROW_MACS, Stored, vector};
 
@@ -36,7 +35,7 @@ async fn write_known_answers() {
     let token = fill(&keystore).await;
     let identity = keystore.identity().await.expect("an identity").identity();
     let known = Known { identity, token, secrets: released(&keystore).await };
-    let logged = keystore.decisions(&DecisionFilter::default()).await.expect("the log");
+    let logged = log(&keystore).await;
     let records = logged.iter().rev().map(|leaf| leaf.record.canonical());
     let earlier = EARLIER.iter().map(|text| (*text).to_owned());
     let records: Vec<_> = records.chain(earlier).map(Record::new).collect();
@@ -100,7 +99,7 @@ async fn fill(keystore: &Keystore) -> String {
 
     keystore.record(grant(keystore).await).await.expect("recorded");
     assert!(keystore.record_refusal(refusal()));
-    while keystore.decision(DecisionId([9; 16])).await.expect("the log").is_none() {
+    while !log(keystore).await.iter().any(|leaf| leaf.record.id() == DecisionId([9; 16])) {
         tokio::task::yield_now().await;
     }
     token

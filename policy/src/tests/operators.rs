@@ -42,6 +42,12 @@ fn t41_the_table_of_authority_and_the_policy_agree() {
                     let allowed = authorize_operator(&kim, action, namespace).is_ok();
                     let expected = covers(role.scope(action), namespaces, namespace);
                     assert_eq!(allowed, expected, "{role} of {namespaces:?}: {action} in {namespace}");
+                    let permits = operator_permits(&kim, action);
+                    // Asked twice: the second answer is remembered.
+                    let covered = [(); 2].map(|()| permits.cover(action, namespace));
+                    assert_eq!(covered, [expected; 2], "{role} of {namespaces:?}: {action} in {namespace}");
+                    let others = OperatorAction::ALL.into_iter().filter(|other| *other != action);
+                    assert!(!others.into_iter().any(|other| permits.cover(other, namespace)));
                     compared += 1;
                 }
             }
@@ -128,4 +134,18 @@ fn operators_policies_cannot_speak_of_releases() {
     assert!(matches!(OperatorPolicy::compile(&text), Err(PolicyError::Invalid { .. })));
     let text = include_str!("../../../config/policies/operators.cedar");
     assert!(CompiledPolicy::compile(&name("prod/p"), text).is_err());
+}
+
+#[test]
+fn t41_permissions_for_lists_name_the_namespaces_they_are_for() {
+    use OperatorAction as A;
+    let of = |role, namespaces: &[&str], action| {
+        operator_permits(&operator(role, namespaces), action).namespaces()
+    };
+    assert_eq!(of(OperatorRole::Administrator, &[], A::ReadRecords), None);
+    assert_eq!(of(OperatorRole::Auditor, &[WHOLE_BROKER], A::ReadRecords), None);
+    assert_eq!(of(OperatorRole::Editor, &["prod"], A::ReadRecords), Some(vec!["prod".to_owned()]));
+    let some = of(OperatorRole::Editor, &["prod", "shared"], A::ManagePolicies);
+    assert_eq!(some, Some(vec!["prod".to_owned()]));
+    assert_eq!(of(OperatorRole::Auditor, &["prod"], A::ManageSecrets), Some(vec![]));
 }

@@ -199,14 +199,13 @@ mod tests {
     use std::fs;
 
     use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
-    use vouchsafe_keystore::record::DecisionFilter;
-    use vouchsafe_keystore::record::Outcome;
+    use vouchsafe_keystore::record::{DecisionFilter, Outcome};
     use vouchsafe_protocol::Bytes;
 
     use super::*;
     use crate::attested::evidence::assemble;
     use crate::clock;
-    use crate::testing::{Fixture, PATH, crls};
+    use crate::testing::{Fixture, PATH, crls, reads_records, records};
 
     /// A grant as `decisions evidence` exports it.
     async fn granted(fixture: &Fixture, kinds: Kinds) -> DecisionFile {
@@ -218,13 +217,12 @@ mod tests {
 
     async fn recorded(fixture: &Fixture, outcome: Outcome) -> DecisionFile {
         let newest = DecisionFilter { outcome: Some(outcome), limit: Some(1), ..DecisionFilter::default() };
-        let mut found = fixture.keystore().decisions(&newest).await.expect("sound rows");
-        let record = found.pop().expect("on record").record;
-        let pieces =
-            fixture.keystore().evidence_of(record.id()).await.expect("sound rows").unwrap_or_default();
-        let pieces = pieces.into_iter().map(|piece| (piece.kind, piece.bytes)).collect();
-        // Written to a file and read back.
-        let file = DecisionFile { record, evidence: assemble(pieces).unwrap_or_default() };
+        let record = records(fixture.keystore(), newest).await.pop().expect("on record");
+        let reads = reads_records();
+        let kept = fixture.keystore().permitted_lists(&reads).evidence_of(record.id()).await;
+        let evidence = kept.expect("sound rows").and_then(assemble).unwrap_or_default();
+        // Through the file: what is written is what is read.
+        let file = DecisionFile { record, evidence };
         serde_json::from_str(&serde_json::to_string(&file).expect("JSON")).expect("as it was written")
     }
 

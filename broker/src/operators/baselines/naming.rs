@@ -12,7 +12,6 @@ pub(super) async fn naming(
     principal: &Principal,
     baseline: &ObjectName,
 ) -> Result<Vec<ObjectName>, HttpProblem> {
-    let mut policies = broker.keystore.policies_naming(baseline).await?;
-    policies.retain(|policy| principal.may(Act::ReadObjects, policy.namespace()));
-    Ok(policies)
+    let readable = principal.permits(Act::ReadObjects);
+    Ok(broker.keystore.permitted_lists(&readable).policies_naming(baseline).await?)
 }

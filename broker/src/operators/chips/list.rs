@@ -8,9 +8,8 @@ use vouchsafe_protocol::ReasonCode;
 
 use crate::api::chips::{ChipPage, ListChips, SeenChip};
 use crate::broker::Broker;
-use crate::operators::principal::Principal;
+use crate::operators::principal::{Act, Principal};
 use crate::operators::query::Query;
-use crate::operators::records::may_read;
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
@@ -20,29 +19,11 @@ pub(super) async fn get(
     Query(list): Query<ListChips>,
 ) -> Result<HttpResponse, HttpProblem> {
     let limit = list.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (before, subject) = (list.before, subject(list)?);
-    let mut filter = ChipFilter { subject, before, limit: Some(limit) };
-    let mut chips = Vec::new();
-    // Reads pages until it has the requested number of entries that the operator may read, or there are no
-    // more.
-    loop {
-        let found = broker.keystore.chips(&filter).await?;
-        let is_last = u32::try_from(found.len()).is_ok_and(|count| Some(count) < filter.limit);
-        for chip in found {
-            filter.before = Some(chip.index);
-            if may_read(&principal, &chip.grant.record) {
-                chips.push(SeenChip::from(chip));
-            }
-            if chips.len() == wanted {
-                return answer(&ChipPage { chips, next: filter.before.filter(|index| *index > 0) });
-            }
-        }
-        if is_last || filter.before == Some(0) {
-            return answer(&ChipPage { chips, next: None });
-        }
-        filter.limit = Some(MAX_PAGE);
-    }
+    let filter = ChipFilter { before: list.before, limit: Some(limit), subject: subject(list)? };
+    let readable = principal.permits(Act::ReadRecords);
+    let page = broker.keystore.permitted_lists(&readable).chips(filter).await?;
+    let chips = page.chips.into_iter().map(SeenChip::from).collect();
+    answer(&ChipPage { chips, next: page.next })
 }
 
 fn subject(list: ListChips) -> Result<Option<Subject>, HttpProblem> {

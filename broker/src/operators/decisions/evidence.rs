@@ -3,15 +3,13 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_keystore::record::{EvidenceRef, LogRecord};
 use vouchsafe_protocol::ReasonCode;
 
 use crate::api::decisions::ShowDecision;
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
-use crate::operators::principal::Principal;
+use crate::operators::principal::{Act, Principal};
 use crate::operators::query::Query;
-use crate::operators::records::may_read;
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
@@ -20,34 +18,21 @@ pub(super) async fn get(
     principal: Principal,
     Query(ShowDecision { id }): Query<ShowDecision>,
 ) -> Result<HttpResponse, HttpProblem> {
+    let readable = principal.permits(Act::ReadRecords);
+    let records = broker.keystore.permitted_lists(&readable);
     // A record that the operator may not read looks like a missing one.
-    let logged = broker.keystore.decision(id).await?.filter(|logged| may_read(&principal, &logged.record));
-    let named = logged.map(|logged| named(logged.record)).filter(|named| !named.is_empty());
-    let Some(named) = named else {
+    let logged = records.decision(id).await?;
+    if logged.is_none_or(|logged| logged.record.evidence().is_empty()) {
         return Err(HttpProblem::for_operator(
             ReasonCode::NotFound,
             format!("there is no decision {id} in the log that you may read and that has evidence"),
         ));
-    };
-    let mut pieces = Vec::with_capacity(named.len());
-    for EvidenceRef { digest, kind } in named {
-        if let Some(bytes) = broker.keystore.evidence(digest).await? {
-            pieces.push((kind, bytes));
-        }
     }
-    match assemble(pieces) {
+    match records.evidence_of(id).await?.and_then(assemble) {
         Some(evidence) => answer(&evidence),
         None => Err(HttpProblem::for_operator(
             ReasonCode::NotFound,
             format!("the evidence of decision {id} is no longer whole"),
         )),
-    }
-}
-
-fn named(record: LogRecord) -> Vec<EvidenceRef> {
-    match record {
-        LogRecord::Grant(grant) => grant.evidence,
-        LogRecord::Refusal(refusal) => refusal.evidence,
-        LogRecord::Operator(_) => Vec::new(),
     }
 }

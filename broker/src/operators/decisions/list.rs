@@ -2,14 +2,13 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use vouchsafe_keystore::record::DecisionFilter;
-use vouchsafe_keystore::record::{LogRecord, Outcome, RefusalRecord};
+use vouchsafe_keystore::record::{DecisionFilter, LogRecord, LoggedRecord, Outcome, RefusalRecord};
+use vouchsafe_policy::operators::Permits;
 
 use crate::api::decisions::{Decision, DecisionPage, ListDecisions};
 use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
 use crate::operators::query::Query;
-use crate::operators::records::may_read;
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
@@ -19,23 +18,24 @@ pub(super) async fn get(
     Query(list): Query<ListDecisions>,
 ) -> Result<HttpResponse, HttpProblem> {
     let limit = list.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
+    let readable = principal.permits(Act::ReadRecords);
     let page = if list.remembered {
-        remembered(&broker, &principal, &list, limit)
+        remembered(&broker, &readable, &list, limit)
     } else {
-        logged(&broker, &principal, list, limit).await?
+        logged(&broker, &readable, list, limit).await?
     };
     answer(&page)
 }
 
 /// Only records that the operator may read count towards the limit.
-fn remembered(broker: &Broker, principal: &Principal, list: &ListDecisions, limit: u32) -> DecisionPage {
-    let namespaces = principal.namespaces(Act::ReadRecords);
+fn remembered(broker: &Broker, readable: &Permits, list: &ListDecisions, limit: u32) -> DecisionPage {
+    let namespaces = readable.namespaces();
     let is_wanted =
         |refusal: &RefusalRecord| matches(list, refusal) && concerns(refusal, namespaces.as_deref());
     let wanted = broker.refusals.newest(is_wanted).into_iter();
     let records = wanted.map(|refusal| LogRecord::Refusal((*refusal).clone()));
-    let readable = records.filter(|record| may_read(principal, record));
-    let decisions = readable.map(|record| Decision { index: None, record });
+    let decisions =
+        records.filter(|record| record.is_readable(readable)).map(|record| Decision { index: None, record });
     DecisionPage {
         records: decisions.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect(),
         next: None,
@@ -58,42 +58,24 @@ fn concerns(refusal: &RefusalRecord, namespaces: Option<&[String]>) -> bool {
     })
 }
 
-/// Reads pages until it has the requested number of records that the operator may read, or there are no more.
 async fn logged(
     broker: &Broker,
-    principal: &Principal,
+    readable: &Permits,
     list: ListDecisions,
     limit: u32,
 ) -> Result<DecisionPage, HttpProblem> {
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let namespaces = principal.namespaces(Act::ReadRecords);
-    let mut filter = DecisionFilter {
+    let filter = DecisionFilter {
         outcome: list.outcome,
         path: list.path,
         instance: list.instance,
         since: list.since,
         until: list.until,
         before: list.before,
-        limit: Some(if namespaces.is_some() { MAX_PAGE } else { limit }),
-        namespaces,
+        limit: Some(limit),
     };
-    let mut records = Vec::new();
-    loop {
-        let found = broker.keystore.decisions(&filter).await?;
-        let is_last = u32::try_from(found.len()).is_ok_and(|count| Some(count) < filter.limit);
-        for logged in found {
-            filter.before = Some(logged.index);
-            if may_read(principal, &logged.record) {
-                records.push(Decision { index: Some(logged.index), record: logged.record });
-            }
-            if records.len() == wanted {
-                return Ok(DecisionPage { records, next: filter.before.filter(|index| *index > 0) });
-            }
-        }
-        if is_last || filter.before == Some(0) {
-            return Ok(DecisionPage { records, next: None });
-        }
-    }
+    let page = broker.keystore.permitted_lists(readable).decisions(filter).await?;
+    let decision = |logged: LoggedRecord| Decision { index: Some(logged.index), record: logged.record };
+    Ok(DecisionPage { records: page.records.into_iter().map(decision).collect(), next: page.next })
 }
 
 const DEFAULT_PAGE: u32 = 50;

@@ -7,9 +7,8 @@ use vouchsafe_protocol::ReasonCode;
 
 use crate::api::decisions::{Decision, ShowDecision};
 use crate::broker::Broker;
-use crate::operators::principal::Principal;
+use crate::operators::principal::{Act, Principal};
 use crate::operators::query::Query;
-use crate::operators::records::may_read;
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
@@ -18,14 +17,15 @@ pub(super) async fn get(
     principal: Principal,
     Query(ShowDecision { id }): Query<ShowDecision>,
 ) -> Result<HttpResponse, HttpProblem> {
-    let logged = broker.keystore.decision(id).await?;
+    let readable = principal.permits(Act::ReadRecords);
+    let logged = broker.keystore.permitted_lists(&readable).decision(id).await?;
     let shown = logged.map(|logged| Decision { index: Some(logged.index), record: logged.record });
     let remembered = || {
         let record = LogRecord::Refusal(broker.refusals.get(id)?);
-        Some(Decision { index: None, record })
+        record.is_readable(&readable).then_some(Decision { index: None, record })
     };
     // A record that the operator may not read looks like a missing one.
-    match shown.or_else(remembered).filter(|shown| may_read(&principal, &shown.record)) {
+    match shown.or_else(remembered) {
         Some(shown) => answer(&shown),
         None => Err(HttpProblem::for_operator(
             ReasonCode::NotFound,

@@ -11,8 +11,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_attestation::{InspectedClaims, VerifyInputs, inspect_evidence};
-use vouchsafe_keystore::record::DecisionFilter;
-use vouchsafe_keystore::record::LogRecord;
+use vouchsafe_keystore::record::{DecisionFilter, LogRecord, LoggedRecord};
 use vouchsafe_keystore::registry::{DocumentError, DocumentKind};
 use vouchsafe_keystore::replay::ReplayPolicy;
 use vouchsafe_policy::{DecideItem, Guardrails, Protocol, RehearseRequest, SecretState, rehearse};
@@ -22,7 +21,6 @@ use crate::api::policies::{ChangedDecision, PolicyDiff, PolicyDiffRequest};
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
-use crate::operators::records::may_read;
 use crate::operators::respond::answer;
 use crate::operators::submission::Submission;
 use crate::pool::PoolError;
@@ -57,23 +55,27 @@ pub(super) async fn post(
     let PolicyDiffRequest { name, version, text, decisions } = body.json()?;
     let objects = principal.authorize(Act::ReadObjects, name.namespace())?;
     principal.authorize(Act::ReadRecords, name.namespace())?;
-    let old = broker.keystore.permitted(&objects).document(DocumentKind::Policy, &name, version).await?;
+    let objects = broker.keystore.permitted(&objects);
+    let old = objects.document(DocumentKind::Policy, &name, version).await?;
     let unknown = || DocumentError::Unknown { kind: DocumentKind::Policy, name: name.clone() };
     let old = old.ok_or_else(unknown)?.text;
     let old_length = old.len();
-    let old = broker.keystore.replay_policy(&name, &old).await?;
-    let new = broker.keystore.replay_policy(&name, &text).await?;
+    let old = objects.replay_policy(&name, &old).await?;
+    let new = objects.replay_policy(&name, &text).await?;
     let (evaluated, mut budget) = (old_length + text.len(), Budget(WORK));
     let sides = Arc::new([old, new]);
     let mut diff = PolicyDiff::default();
-    for decided in decided(&broker, &principal, &name, decisions.min(MAX_DECISIONS)).await? {
+    let readable = principal.permits(Act::ReadRecords);
+    let records = broker.keystore.permitted_lists(&readable);
+    let filter = DecisionFilter { limit: Some(decisions.min(MAX_DECISIONS)), ..DecisionFilter::default() };
+    let page = records.decisions(filter).await?;
+    for decided in decided(&broker, &principal, &name, page.records).await? {
         if !budget.take(decided.paths.len(), evaluated) {
             diff.not_compared += 1;
             continue;
         }
-        let evidence = broker.keystore.evidence_of(decided.decision).await?;
-        let pieces = evidence.into_iter().flatten().map(|piece| (piece.kind, piece.bytes)).collect();
-        let Some(evidence) = assemble(pieces) else {
+        let evidence = records.evidence_of(decided.decision).await?;
+        let Some(evidence) = evidence.and_then(assemble) else {
             diff.without_evidence += 1;
             continue;
         };
@@ -94,21 +96,18 @@ pub(super) async fn post(
     answer(&diff)
 }
 
-/// Recent releases that this policy guards and that the operator may read.
+/// The releases among these records that this policy guards.
 async fn decided(
     broker: &Broker,
     principal: &Principal,
     policy: &ObjectName,
-    count: u32,
+    records: Vec<LoggedRecord>,
 ) -> Result<Vec<Decided>, HttpProblem> {
-    let readable = |namespace: &str| principal.permit(Act::ReadObjects, namespace);
-    let guarded = broker.keystore.permitted_secrets(readable).await?;
+    let objects = principal.permits(Act::ReadObjects);
+    let guarded = broker.keystore.permitted_lists(&objects).secrets().await?;
     let rests =
         |path: &SecretPath| guarded.iter().any(|secret| secret.path == *path && secret.policy == *policy);
-    let filter = DecisionFilter { limit: Some(count), ..DecisionFilter::default() };
-    let records = broker.keystore.decisions(&filter).await?;
-    let readable = records.into_iter().filter(|logged| may_read(principal, &logged.record));
-    let decided = readable.filter_map(|logged| {
+    let decided = records.into_iter().filter_map(|logged| {
         let (decision, at, instance, paths): (_, _, _, Vec<_>) = match logged.record {
             LogRecord::Grant(grant) => {
                 let of_policy = grant.secrets.into_iter().filter(|secret| secret.policy == *policy);

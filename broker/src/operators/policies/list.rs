@@ -11,9 +11,10 @@ use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    let readable = |namespace: &str| principal.permit(Act::ReadObjects, namespace);
-    let policies = broker.keystore.permitted_documents(DocumentKind::Policy, readable).await?;
-    let found = broker.keystore.policy_findings(principal.at).await?;
+    let readable = principal.permits(Act::ReadObjects);
+    let lists = broker.keystore.permitted_lists(&readable);
+    let policies = lists.documents(DocumentKind::Policy).await?;
+    let found = lists.policy_findings(principal.at).await?;
     let listed = policies.into_iter().map(|DocumentSummary { name, version, revoked }| {
         let findings = found.iter().filter(|found| found.policy == name);
         let findings =

@@ -9,6 +9,6 @@ use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    let readable = |namespace: &str| principal.permit(Act::ReadObjects, namespace);
-    answer(&broker.keystore.permitted_secrets(readable).await?)
+    let readable = principal.permits(Act::ReadObjects);
+    answer(&broker.keystore.permitted_lists(&readable).secrets().await?)
 }

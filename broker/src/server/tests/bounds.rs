@@ -63,7 +63,7 @@ async fn t54_a_client_that_leaves_gives_nothing_back_before_its_work_is_gone() {
     until(|| body_bytes(broker) == 0).await;
     assert_eq!(broker.metrics.grants.get(), 0);
     let granted = DecisionFilter { outcome: Some(Outcome::Granted), ..DecisionFilter::default() };
-    let granted = fixture.keystore().decisions(&granted).await.expect("sound rows");
+    let granted = crate::testing::records(fixture.keystore(), granted).await;
     assert!(granted.is_empty(), "nobody waited for it, so that its challenge is not spent");
     stop.stop().await;
 }
