@@ -14,8 +14,8 @@ use std::error::Error;
 use std::fs;
 use std::io::Write as _;
 
-use vouchsafe_attestation::chain::read_file;
 use vouchsafe_attestation::snp::SnpEvidence;
+use vouchsafe_attestation::x509::read_file;
 use vouchsafe_attestation::{
     Collateral, Endorsements, Expected, InspectedClaims, TrustAnchors, VerifyCache, VerifyInputs, inspect_snp,
 };

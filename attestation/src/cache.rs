@@ -11,7 +11,6 @@ use quick_cache::sync::Cache;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
 
-use crate::chain::ChainCache;
 use crate::event_log::BootLog;
 use crate::event_log::CcelError;
 use crate::event_log::EventLogError;
@@ -21,6 +20,7 @@ use crate::event_log::ReplayedLog;
 use crate::launch::cache::EndorsementCache;
 use crate::tdx::cache::TdxCache;
 use crate::vtpm::ak::AttestationKey;
+use crate::x509::ChainCache;
 
 /// Chains, attestation keys, TDX platforms, replayed logs and launch endorsements of earlier verifications. Shared
 /// between threads.

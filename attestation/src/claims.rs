@@ -12,7 +12,6 @@ use serde::Serializer;
 use vouchsafe_protocol::{BoundRequest, Digest32, GuestPublicKey, UnixTime};
 
 use crate::anchors::Root;
-use crate::chain::{MissingCrl, Revocation};
 pub use crate::event_log::Phase;
 use crate::event_log::{BootLog, UserspaceWords};
 use crate::google_token::claims::GoogleTokenClaims;
@@ -20,6 +19,7 @@ use crate::snp::claims::SnpClaims;
 use crate::tdx::claims::TdxClaims;
 use crate::technology::Technology;
 use crate::withheld::{BootClaims, Withheld};
+use crate::x509::{MissingCrl, Revocation};
 
 /// Claims of verified evidence that is bound to one request.
 ///

@@ -59,10 +59,10 @@ use self::read::Claims;
 use self::read::Submodules;
 use crate::anchors::Purpose;
 use crate::anchors::Root;
-use crate::chain::MissingCrl;
-use crate::chain::Revocation;
-use crate::chain::VerifiedChain;
 use crate::inputs::VerifyInputs;
+use crate::x509::MissingCrl;
+use crate::x509::Revocation;
+use crate::x509::VerifiedChain;
 
 /// The issuer of the tokens: RFC 7519 §4.1.1, compared byte for byte.
 pub const ISSUER: &str = "https://confidentialcomputing.googleapis.com";

@@ -5,11 +5,11 @@ use vouchsafe_protocol::UnixTime;
 use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
 use crate::cache::VerifyCache;
-use crate::chain::ChainError;
-use crate::chain::ChainRequest;
-use crate::chain::Collateral;
-use crate::chain::VerifiedChain;
 use crate::verify::endorsements::Endorsements;
+use crate::x509::ChainError;
+use crate::x509::ChainRequest;
+use crate::x509::Collateral;
+use crate::x509::VerifiedChain;
 
 /// Everything that the result depends on, beside evidence and binding.
 #[derive(Clone, Copy, Debug)]

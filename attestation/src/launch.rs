@@ -49,12 +49,12 @@ pub use self::store::EndorsementStore;
 pub use self::verified::LaunchMeasurement;
 use self::verified::Verified;
 use crate::anchors::Purpose;
-use crate::chain;
-use crate::chain::Certificate;
-use crate::chain::ChainRequest;
-use crate::chain::VerifiedChain;
-use crate::chain::der;
 use crate::inputs::VerifyInputs;
+use crate::x509;
+use crate::x509::Certificate;
+use crate::x509::ChainRequest;
+use crate::x509::VerifiedChain;
+use crate::x509::der;
 
 /// The verified endorsement of a measurement: the one that came with the evidence, or else one from the
 /// store.
@@ -184,14 +184,14 @@ fn verify_signer(
 ) -> Result<VerifiedChain, LaunchError> {
     let bundle: Result<Vec<Vec<u8>>, LaunchError> = CertificateDer::pem_slice_iter(&golden.ca_bundle)
         .map(|certificate| certificate.map(|der| der.to_vec()).map_err(|_| LaunchError::Bundle))
-        .take(chain::MAX_CERTIFICATES + 1)
+        .take(x509::MAX_CERTIFICATES + 1)
         .collect();
     let bundle = bundle?;
     if bundle.is_empty() {
         return Err(LaunchError::Bundle);
     }
     let anchors = inputs.anchors.recognising(&bundle);
-    let chain = chain::verify(&ChainRequest {
+    let chain = x509::verify_chain(&ChainRequest {
         leaf: &golden.cert,
         certificates: &bundle,
         purpose: Purpose::LaunchSigner,

@@ -8,7 +8,7 @@
 //! | what | module |
 //! |---|---|
 //! | who is trusted | [`anchors`] |
-//! | certificate chains, CRLs, revocation | [`chain`] |
+//! | certificates, chains, CRLs, revocation | [`x509`] |
 //! | AK certificate, quote, PCRs | [`vtpm`] |
 //! | firmware log: parse, replay, rules | [`event_log`] |
 //! | SEV-SNP reports | [`snp`] |
@@ -27,10 +27,11 @@
 
 pub mod anchors;
 pub mod cache;
-pub mod chain;
 pub mod claims;
 pub mod collateral;
 pub mod event_log;
+#[cfg(test)]
+mod evidence;
 mod field;
 pub mod go_tpm_tools;
 pub mod google_token;
@@ -47,12 +48,11 @@ pub mod test_util;
 pub mod verify;
 pub mod vtpm;
 pub mod withheld;
+pub mod x509;
 
 pub use anchors::Root;
 pub use anchors::TrustAnchors;
 pub use cache::VerifyCache;
-pub use chain::Collateral;
-pub use chain::Revocation;
 pub use claims::Claims;
 pub use claims::InspectedClaims;
 pub use claims::Instance;
@@ -82,3 +82,5 @@ pub use verify::read_vtpm_file;
 pub use verify::verify;
 pub use verify::verify_with;
 pub use withheld::Withheld;
+pub use x509::Collateral;
+pub use x509::Revocation;

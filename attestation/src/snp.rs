@@ -53,9 +53,9 @@ pub use self::veks::MAX_VEKS_OF_CHIP;
 pub use self::veks::VekStore;
 use crate::anchors::Product;
 use crate::anchors::Purpose;
-use crate::chain::VerifiedChain;
 pub use crate::hex_bytes::Hex;
 use crate::inputs::VerifyInputs;
+use crate::x509::VerifiedChain;
 
 /// SNP evidence as received: nothing in it has been checked.
 #[derive(Clone, Copy, Debug)]

@@ -59,12 +59,12 @@ pub(crate) use self::quote::Quote;
 pub use self::quote::QuoteError;
 pub use self::quote::QuotePart;
 use crate::anchors::Purpose;
-use crate::chain::Revocation;
-use crate::chain::VerifiedChain;
-use crate::chain::p256;
 use crate::field::at;
 use crate::hex_bytes::Hex;
 use crate::inputs::VerifyInputs;
+use crate::x509::Revocation;
+use crate::x509::VerifiedChain;
+use crate::x509::p256;
 
 /// How the TCB is appraised.
 #[derive(Clone, Copy, Debug)]

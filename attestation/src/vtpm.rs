@@ -53,10 +53,6 @@ pub use self::signature::Hash;
 pub use self::signature::TpmSignature;
 pub use self::signature::TpmSignatureError;
 use crate::anchors::Purpose;
-use crate::chain::ChainError;
-use crate::chain::UnknownIssuer;
-use crate::chain::VerifiedChain;
-use crate::chain::readable;
 use crate::claims::AkClaims;
 use crate::claims::Instance;
 use crate::claims::VtpmClaims;
@@ -65,6 +61,10 @@ use crate::event_log::Phase;
 use crate::event_log::UserspaceLog;
 use crate::inputs::VerifyInputs;
 use crate::withheld::Withheld;
+use crate::x509::ChainError;
+use crate::x509::UnknownIssuer;
+use crate::x509::VerifiedChain;
+use crate::x509::readable;
 
 /// Evidence with a parsed quote. Nothing in it has been verified.
 pub(crate) struct ReadQuote<'a> {

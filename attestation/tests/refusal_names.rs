@@ -1,7 +1,6 @@
 //! The verifier's refusal names are in `attestation/vectors/refusal-names.txt`; records depend on them.
 
 use vouchsafe_attestation::VerifyError;
-use vouchsafe_attestation::chain::ChainError;
 use vouchsafe_attestation::event_log::{CcelError, EventLogError};
 use vouchsafe_attestation::go_tpm_tools::GoTpmToolsError;
 use vouchsafe_attestation::google_token::TokenError;
@@ -10,6 +9,7 @@ use vouchsafe_attestation::snp::SnpError;
 use vouchsafe_attestation::tdx::{QuoteError, TdxError};
 use vouchsafe_attestation::verify::EvidenceKind;
 use vouchsafe_attestation::vtpm::{AttestError, InstanceInfoError, TpmSignatureError, VtpmError};
+use vouchsafe_attestation::x509::ChainError;
 
 const KNOWN: &str = include_str!("../vectors/refusal-names.txt");
 

@@ -25,10 +25,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use vouchsafe_attestation::anchors::Root;
-use vouchsafe_attestation::chain::{Collateral, Revocation};
 use vouchsafe_attestation::claims::{Claims, VerifiedClaims};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors};
 use vouchsafe_attestation::verify::{Endorsements, verify};
+use vouchsafe_attestation::x509::{Collateral, Revocation};
 use vouchsafe_attestation::{VerifyCache, VerifyInputs};
 use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, Digest48, GuestPublicKey, Nonce, ObjectName, ReleasePaths, SecretPath,

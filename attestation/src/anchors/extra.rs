@@ -11,9 +11,9 @@ use super::PinnedRoot;
 use super::Product;
 use super::Purpose;
 use super::Root;
-use crate::chain::algorithms;
-use crate::chain::certificate::Certificate;
-use crate::chain::der;
+use crate::x509::algorithms;
+use crate::x509::certificate::Certificate;
+use crate::x509::der;
 
 /// Why a file of anchors is refused; it is refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::chain::Certificate;
-use crate::chain::evidence;
+use crate::evidence;
 use crate::test_util::ca::FakeCa;
 use crate::test_util::ca::FakeGoogle;
 use crate::test_util::ca::Scheme;
 use crate::test_util::ca::encode;
+use crate::x509::Certificate;
 
 /// Where the evidence has the certificate of an anchor.
 fn path(anchor: &Anchor) -> &'static str {
@@ -62,10 +62,10 @@ fn every_anchor_equals_its_published_certificate() {
 fn every_issuing_ca_is_signed_by_the_root_it_names() {
     for anchor in BUILTIN {
         let Some(bytes) = evidence::certificate(path(anchor)) else { return };
-        let signed = crate::chain::der::Signed::parse(&bytes).unwrap();
+        let signed = crate::x509::der::Signed::parse(&bytes).unwrap();
         let issuer = anchor.issuer.map_or(anchor.spki, |issuer| issuer.spki);
         assert!(
-            crate::chain::algorithms::verify(crate::chain::algorithms::ANY, issuer, &signed),
+            crate::x509::algorithms::verify(crate::x509::algorithms::ANY, issuer, &signed),
             "{}",
             anchor.name
         );

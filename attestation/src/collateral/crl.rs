@@ -7,11 +7,11 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::TrustAnchors;
-use crate::chain::Collateral;
-use crate::chain::CollateralError;
-use crate::chain::CrlSummary;
-use crate::chain::crl_is_signed_by;
-use crate::chain::crl_signer;
+use crate::x509::Collateral;
+use crate::x509::CollateralError;
+use crate::x509::CrlSummary;
+use crate::x509::crl_is_signed_by;
+use crate::x509::crl_signer;
 
 /// A CRL, DER, and what it says of itself; nothing here says that its issuer signed it.
 #[derive(Clone, Debug)]

@@ -7,11 +7,11 @@ use vouchsafe_protocol::bundle::BundleError;
 
 use super::tdx::TdxItemError;
 use crate::anchors::Root;
-use crate::chain::ChainError;
-use crate::chain::CollateralError;
 use crate::google_token::TokenKeysError;
 use crate::launch::LaunchError;
 use crate::tdx::TdxError;
+use crate::x509::ChainError;
+use crate::x509::CollateralError;
 
 /// An item is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,15 +17,15 @@ use super::tdx::TdxItemError;
 use crate::anchors::Purpose;
 use crate::anchors::Root;
 use crate::anchors::TrustAnchors;
-use crate::chain;
-use crate::chain::ChainRequest;
-use crate::chain::Collateral;
-use crate::chain::MissingCrl;
-use crate::chain::read_file;
-use crate::chain::verify_issuer;
 use crate::google_token::TokenKeys;
 use crate::snp::VekStore;
 use crate::tdx::Platform;
+use crate::x509;
+use crate::x509::ChainRequest;
+use crate::x509::Collateral;
+use crate::x509::MissingCrl;
+use crate::x509::read_file;
+use crate::x509::verify_issuer;
 
 impl Item {
     /// A CRL. Who signed it, and whether it is current, is checked when it is stored.
@@ -71,7 +71,7 @@ impl Item {
         }
         let (certificates, purpose) = (&[][..], Purpose::AmdVcek);
         let request = ChainRequest { leaf: &bytes, certificates, purpose, anchors, collateral, now };
-        let until = chain::verify(&request).map_err(ItemError::VekChain)?.not_after();
+        let until = x509::verify_chain(&request).map_err(ItemError::VekChain)?.not_after();
         Ok((Self::Certificate(bytes), until))
     }
 

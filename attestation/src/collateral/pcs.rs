@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::tdx::TdxItemError;
 use super::tdx::TdxPart;
-use crate::chain::read_file;
 use crate::tdx::TdxCollateral;
+use crate::x509::read_file;
 
 /// The answers of a service, one after the other.
 #[derive(Debug, Default)]

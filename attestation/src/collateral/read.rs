@@ -11,13 +11,13 @@ use super::item::Item;
 use super::tdx::TdxDescription;
 use super::tdx::TdxItemError;
 use crate::anchors::Root;
-use crate::chain::CollateralError;
-use crate::chain::MAX_CRLS;
-use crate::chain::read_file;
 use crate::google_token::MAX_JWKS;
 use crate::google_token::TokenKeys;
 use crate::snp::VekStore;
 use crate::tdx::TdxCollateral;
+use crate::x509::CollateralError;
+use crate::x509::MAX_CRLS;
+use crate::x509::read_file;
 
 /// Parses a file: with a measurement the launch endorsement for it; else JSON, or CRLs and certificates in PEM or DER.
 pub(super) fn read(file: &[u8], measurement: Option<Digest48>) -> Result<Vec<Item>, ItemError> {

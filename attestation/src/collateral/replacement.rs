@@ -21,10 +21,6 @@ use super::tdx::TdxDescription;
 use super::tdx::TdxItemError;
 use crate::anchors::Root;
 use crate::cache::VerifyCache;
-use crate::chain::ChainError;
-use crate::chain::Collateral;
-use crate::chain::CollateralError;
-use crate::chain::MAX_CRLS;
 use crate::inputs::VerifyInputs;
 use crate::launch::LaunchError;
 use crate::launch::LaunchMeasurement;
@@ -37,6 +33,10 @@ use crate::tdx::TdxCollateralError;
 use crate::tdx::TdxError;
 use crate::tdx::verify_collateral;
 use crate::verify::Endorsements;
+use crate::x509::ChainError;
+use crate::x509::Collateral;
+use crate::x509::CollateralError;
+use crate::x509::MAX_CRLS;
 
 /// What may be put.
 impl StoredCollateral {

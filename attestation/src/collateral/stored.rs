@@ -15,8 +15,6 @@ use super::read;
 use super::tdx::TdxDescription;
 use super::tdx::TdxItemError;
 use crate::anchors::Root;
-use crate::chain::Collateral;
-use crate::chain::read_file;
 use crate::google_token::TokenKeys;
 use crate::launch::EndorsementStore;
 use crate::snp::VekStore;
@@ -24,6 +22,8 @@ use crate::tdx::Platform;
 use crate::tdx::TdxCollateral;
 use crate::tdx::TdxCollateralStore;
 use crate::verify::Endorsements;
+use crate::x509::Collateral;
+use crate::x509::read_file;
 
 /// All collateral of a broker.
 #[derive(Clone, Debug, Default)]

@@ -2,14 +2,14 @@
 
 use vouchsafe_protocol::UnixTime;
 
-use crate::chain::Collateral;
-use crate::chain::CollateralError;
 use crate::tdx::Platform;
 use crate::tdx::TdxCollateral;
 use crate::tdx::TdxCollateralError;
 use crate::tdx::heads::SignedHead;
 use crate::tdx::heads::date;
 use crate::tdx::pck;
+use crate::x509::Collateral;
+use crate::x509::CollateralError;
 
 /// A part of the collateral that is fetched by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,6 @@ use vouchsafe_protocol::bundle::BundleItem;
 use super::*;
 use crate::anchors::Root;
 use crate::anchors::TrustAnchors;
-use crate::chain::CollateralError;
 use crate::tdx::PckCa;
 use crate::tdx::Platform;
 use crate::tdx::TdxCollateral;
@@ -27,6 +26,7 @@ use crate::test_util::tdx::FMSPC;
 use crate::test_util::tdx::FakeIntel;
 use crate::test_util::vm::shared_anchors;
 use crate::test_util::vm::shared_google;
+use crate::x509::CollateralError;
 
 /// 2026-02-19: inside the validity of everything that the builders make.
 const NOW: UnixTime = UnixTime(1_771_500_000);

@@ -7,10 +7,10 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::Root;
-use crate::chain::MissingCrl;
-use crate::chain::Revocation;
 use crate::claims::Instance;
 use crate::technology::Technology;
+use crate::x509::MissingCrl;
+use crate::x509::Revocation;
 
 /// Claims of a verified token.
 ///

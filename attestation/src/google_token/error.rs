@@ -3,7 +3,7 @@
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
-use crate::chain::ChainError;
+use crate::x509::ChainError;
 
 /// A part of a token that is JSON, or the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

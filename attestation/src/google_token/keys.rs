@@ -21,7 +21,7 @@ use super::json::Json;
 use super::json::Members;
 use super::jws::MAX_KEY_ID;
 use crate::anchors::Root;
-use crate::chain::Revocation;
+use crate::x509::Revocation;
 
 /// Upper limit of bytes in a key set; Google's has a few kilobytes.
 pub const MAX_JWKS: usize = 256 * 1024;

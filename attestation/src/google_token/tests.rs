@@ -20,11 +20,11 @@ use super::*;
 use crate::Technology;
 use crate::anchors::TrustAnchors;
 use crate::cache::VerifyCache;
-use crate::chain::Collateral;
 use crate::test_util::google_token::FakeAttestationService;
 use crate::test_util::google_token::OIDC_KEY_ID;
 use crate::test_util::google_token::TokenSpec;
 use crate::verify::Endorsements;
+use crate::x509::Collateral;
 
 const NOW: UnixTime = UnixTime(1_771_500_000);
 const AUDIENCE: &str = "https://vouchsafe.example:8443";

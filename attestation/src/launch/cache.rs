@@ -9,7 +9,7 @@ use vouchsafe_protocol::UnixTime;
 
 use super::verified::Verified;
 use crate::anchors::TrustAnchors;
-use crate::chain::Collateral;
+use crate::x509::Collateral;
 
 /// Verified endorsements, keyed by everything that their verification depends on.
 ///

@@ -6,8 +6,8 @@ use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::Root;
-use crate::chain::MissingCrl;
-use crate::chain::Revocation;
+use crate::x509::MissingCrl;
+use crate::x509::Revocation;
 
 /// A `VMLaunchEndorsement` with a valid signature that contains the given measurement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,7 +3,7 @@
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::UnixTime;
 
-use crate::chain::ChainError;
+use crate::x509::ChainError;
 
 /// Why a launch endorsement was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

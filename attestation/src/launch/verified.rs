@@ -7,7 +7,7 @@ use vouchsafe_protocol::UnixTime;
 use super::claims::LaunchEndorsement;
 use super::error::LaunchError;
 use super::message::VmGoldenMeasurement;
-use crate::chain::VerifiedChain;
+use crate::x509::VerifiedChain;
 
 /// The measurement to look up in an endorsement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use vouchsafe_protocol::UnixTime;
 use super::tcb::Tcb;
 use crate::anchors::Product;
 use crate::anchors::Root;
-use crate::chain::MissingCrl;
-use crate::chain::Revocation;
 use crate::hex_bytes::Hex;
 use crate::launch::claims::LaunchEndorsement;
+use crate::x509::MissingCrl;
+use crate::x509::Revocation;
 
 /// Claims of a verified SNP report.
 ///

@@ -5,7 +5,7 @@ use super::tcb::ChipTcb;
 use super::tcb::TcbComponent;
 use super::vek::VekField;
 use crate::anchors::Product;
-use crate::chain::ChainError;
+use crate::x509::ChainError;
 
 /// SNP evidence is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

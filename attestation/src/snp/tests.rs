@@ -15,10 +15,7 @@ use super::*;
 use crate::anchors::Root;
 use crate::anchors::TrustAnchors;
 use crate::cache::VerifyCache;
-use crate::chain::ChainError;
-use crate::chain::Collateral;
-use crate::chain::Revocation;
-use crate::chain::evidence;
+use crate::evidence;
 use crate::test_util::ca::CrlSpec;
 use crate::test_util::snp::ASK_SERIAL;
 use crate::test_util::snp::FakeAmd;
@@ -26,6 +23,9 @@ use crate::test_util::snp::SignedReport;
 use crate::test_util::snp::SnpReportBuilder;
 use crate::test_util::snp::VekSpec;
 use crate::verify::Endorsements;
+use crate::x509::ChainError;
+use crate::x509::Collateral;
+use crate::x509::Revocation;
 
 /// 2026-02-19: every VCEK of the evidence and of the fakes is valid.
 const NOW: UnixTime = UnixTime(1_771_500_000);

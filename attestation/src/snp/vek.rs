@@ -8,8 +8,8 @@ use super::tcb::ChipTcb;
 use super::tcb::Tcb;
 use super::tcb::TcbComponent;
 use crate::anchors::Product;
-use crate::chain::Certificate;
-use crate::chain::der as raw;
+use crate::x509::Certificate;
+use crate::x509::der as raw;
 
 /// A field of the certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -15,8 +15,8 @@ use super::vek::HARDWARE_ID;
 use super::vek::MICROCODE;
 use super::vek::SNP;
 use super::vek::TEE;
-use crate::chain::Certificate;
-use crate::chain::MAX_CERTIFICATE;
+use crate::x509::Certificate;
+use crate::x509::MAX_CERTIFICATE;
 
 /// Upper limit of certificates per chip; the most recent ones are kept.
 pub const MAX_VEKS_OF_CHIP: usize = 8;

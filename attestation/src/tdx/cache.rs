@@ -8,7 +8,7 @@ use vouchsafe_protocol::Digest32;
 
 use super::error::TdxError;
 use super::pck::PckChain;
-use crate::chain::p256::SignatureCache;
+use crate::x509::p256::SignatureCache;
 
 /// Parsed platform chains, by their digest, and verified signatures. Bounded, shared between threads; each
 /// entry depends only on the bytes in its key.

@@ -8,10 +8,10 @@ use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::Root;
-use crate::chain::Revocation;
 use crate::event_log::BootLog;
 use crate::hex_bytes::Hex;
 use crate::launch::claims::LaunchEndorsement;
+use crate::x509::Revocation;
 
 /// Claims of a verified TDX quote.
 ///

@@ -6,9 +6,9 @@ use vouchsafe_protocol::UnixTime;
 use super::collateral::Platform;
 use super::pck::PckField;
 use super::quote::QuoteError;
-use crate::chain::ChainError;
 use crate::event_log::CcelError;
 use crate::hex_bytes::Hex;
+use crate::x509::ChainError;
 
 /// A part of Intel's collateral.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

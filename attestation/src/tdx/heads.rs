@@ -5,7 +5,7 @@ use serde::Deserialize;
 use vouchsafe_protocol::UnixTime;
 use x509_cert::time::Time;
 
-use crate::chain::der as raw;
+use crate::x509::der as raw;
 
 /// Head of TCB info and QE identity (PCS API, Get TDX TCB Info and Get TD QE Identity).
 #[derive(Debug, Deserialize)]

@@ -10,9 +10,9 @@ use vouchsafe_protocol::Digest32;
 use super::collateral::PckCa;
 use super::collateral::Platform;
 use super::error::TdxError;
-use crate::chain::Certificate;
-use crate::chain::MAX_CERTIFICATE;
-use crate::chain::der as raw;
+use crate::x509::Certificate;
+use crate::x509::MAX_CERTIFICATE;
+use crate::x509::der as raw;
 
 /// A field of a PCK certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,15 +20,15 @@ use super::signatures;
 use crate::anchors::Purpose;
 use crate::anchors::Root;
 use crate::anchors::TrustAnchors;
-use crate::chain;
-use crate::chain::Certificate;
-use crate::chain::ChainError;
-use crate::chain::ChainRequest;
-use crate::chain::Collateral;
-use crate::chain::MAX_CERTIFICATE;
-use crate::chain::algorithms;
-use crate::chain::crl::Crl;
-use crate::chain::der as raw;
+use crate::x509;
+use crate::x509::Certificate;
+use crate::x509::ChainError;
+use crate::x509::ChainRequest;
+use crate::x509::Collateral;
+use crate::x509::MAX_CERTIFICATE;
+use crate::x509::algorithms;
+use crate::x509::crl::Crl;
+use crate::x509::der as raw;
 
 /// The anchor that the signers of collateral chain to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ fn verify_signer(
 ) -> Result<Certificate, TdxError> {
     let (certificates, purpose) = (&[][..], Purpose::IntelPck);
     let collateral = &Collateral::empty();
-    let chain = chain::verify(&ChainRequest { leaf, certificates, purpose, anchors, collateral, now });
+    let chain = x509::verify_chain(&ChainRequest { leaf, certificates, purpose, anchors, collateral, now });
     let chain = chain.map_err(|error| match error {
         ChainError::NotValidYet { not_before: from } => TdxError::CollateralNotYetValid { part, from },
         ChainError::Expired { not_after: until } => TdxError::CollateralExpired { part, until },

@@ -8,7 +8,7 @@ use vouchsafe_protocol::UnixTime;
 use super::CollateralPart;
 use super::TdxCollateral;
 use super::TdxError;
-use crate::chain::Certificate;
+use crate::x509::Certificate;
 
 /// The refusal for an error text of dcap-qvl. A text has the causes after their effects, separated by colons.
 pub(super) fn of(text: &str, collateral: &TdxCollateral, now: UnixTime) -> TdxError {

@@ -8,8 +8,8 @@ use dcap_qvl::signature::DerSigEncoder;
 use dcap_qvl::x509::X509CertBackend;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-use crate::chain::p256;
-use crate::chain::p256::CACHED_P256;
+use crate::x509::p256;
+use crate::x509::p256::CACHED_P256;
 
 /// Verifies a signature, R then S, under a key, X then Y. For the quote's own signature, which is not cached.
 pub(super) fn verify_own(key: &[u8; 64], message: &[u8], signature: &[u8; 64]) -> bool {

@@ -12,9 +12,7 @@ use super::*;
 use crate::anchors::Root;
 use crate::anchors::TrustAnchors;
 use crate::cache::VerifyCache;
-use crate::chain::ChainError;
-use crate::chain::Collateral;
-use crate::chain::evidence;
+use crate::evidence;
 use crate::test_util::ca::CrlSpec;
 use crate::test_util::tdx::CollateralSpec;
 use crate::test_util::tdx::FakeIntel;
@@ -25,6 +23,8 @@ use crate::test_util::tdx::SIGNER_SERIAL;
 use crate::test_util::tdx::TEE_TCB_SVN_OLD;
 use crate::test_util::tdx::TdxQuoteBuilder;
 use crate::verify::Endorsements;
+use crate::x509::ChainError;
+use crate::x509::Collateral;
 
 /// 2026-02-19: everything that the builders make is valid.
 const NOW: UnixTime = UnixTime(1_771_500_000);

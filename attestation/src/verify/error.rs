@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::evidence::EvidenceSizeError;
 
-use crate::chain::ChainError;
 use crate::event_log::CcelError;
 use crate::event_log::EventLogError;
 use crate::go_tpm_tools::GoTpmToolsError;
@@ -17,6 +16,7 @@ use crate::tdx::TdxError;
 use crate::technology::Technology;
 use crate::vtpm::VtpmError;
 use crate::withheld::Withheld;
+use crate::x509::ChainError;
 
 /// A kind of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,6 @@ use vouchsafe_protocol::SevSnpEvidence;
 
 use super::EvidenceKind;
 use super::VerifyError;
-use crate::chain;
-use crate::chain::ChainError;
 use crate::claims::Claims;
 use crate::event_log::BootLog;
 use crate::inputs::VerifyInputs;
@@ -31,6 +29,8 @@ use crate::tdx::TdxClaims;
 use crate::tdx::TdxError;
 use crate::technology::Technology;
 use crate::withheld::Withheld;
+use crate::x509;
+use crate::x509::ChainError;
 
 /// The hardware report, by vendor.
 pub(super) enum Hardware<'e> {
@@ -167,7 +167,7 @@ fn verify_snp(
     inputs: &VerifyInputs<'_>,
     withheld: &mut Vec<Withheld>,
 ) -> Result<SnpClaims, VerifyError> {
-    let certificates = chain::readable(&snp.ca_certificates);
+    let certificates = x509::readable(&snp.ca_certificates);
     let verify = |vek: &[u8]| verify(&SnpEvidence { report: &snp.report, vek, certificates: &certificates });
     let mut unusable = None;
     if let Some(vek) = &snp.vek_certificate {

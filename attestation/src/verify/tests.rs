@@ -26,7 +26,6 @@ use vouchsafe_protocol::UnixTime;
 use super::*;
 use crate::anchors::TrustAnchors;
 use crate::cache::VerifyCache;
-use crate::chain::Collateral;
 use crate::google_token::TokenKeys;
 use crate::snp::SnpError;
 use crate::snp::SnpEvidence;
@@ -42,6 +41,7 @@ use crate::test_util::vm::shared_anchors;
 use crate::test_util::vm::shared_google;
 use crate::test_util::vtpm::FakeAk;
 use crate::test_util::vtpm::QuoteSpec;
+use crate::x509::Collateral;
 
 /// 2025-11-01: all of Google's certificates in the evidence and the fakes' are valid.
 const NOW: UnixTime = UnixTime(1_761_955_200);

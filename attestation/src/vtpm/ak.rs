@@ -18,9 +18,9 @@ use super::instance_info::parse_instance_info;
 use super::name::is_qualified_name;
 use super::signature::Hash;
 use super::signature::TpmSignature;
-use crate::chain::Certificate;
-use crate::chain::der as raw;
 use crate::claims::Instance;
+use crate::x509::Certificate;
+use crate::x509::der as raw;
 
 /// A certified attestation key.
 pub(crate) struct AttestationKey {
@@ -167,7 +167,7 @@ impl PublicKey {
 /// RFC 5280 §4.2.1.3: the extension should be critical; in Google's certificates it is.
 fn check_key_usage(certificate: &Certificate) -> Result<(), VtpmError> {
     let usage = certificate.key_usage().ok_or(VtpmError::KeyUsageMissing)?;
-    let critical = |extension: &crate::chain::Extension| extension.oid == KEY_USAGE && extension.critical;
+    let critical = |extension: &crate::x509::Extension| extension.oid == KEY_USAGE && extension.critical;
     if !certificate.extensions.iter().any(critical) {
         return Err(VtpmError::KeyUsageNotCritical);
     }

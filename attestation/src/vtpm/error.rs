@@ -3,10 +3,10 @@
 use super::attest::AttestError;
 use super::instance_info::InstanceInfoError;
 use super::signature::TpmSignatureError;
-use crate::chain::ChainError;
-use crate::chain::UnknownIssuer;
 use crate::event_log::EventLogError;
 use crate::pcr_set::PcrSet;
+use crate::x509::ChainError;
+use crate::x509::UnknownIssuer;
 
 /// vTPM evidence is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,11 +3,11 @@
 //! Strict DER: exact order, types and shortest lengths. A certificate that is not for a production instance
 //! identifies none. The signature is not checked here.
 
-use crate::chain::der::Element;
-use crate::chain::der::SEQUENCE;
-use crate::chain::der::content_of;
-use crate::chain::der::take;
 use crate::claims::Instance;
+use crate::x509::der::Element;
+use crate::x509::der::SEQUENCE;
+use crate::x509::der::content_of;
+use crate::x509::der::take;
 
 /// Why the extension cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +96,7 @@ fn text(rest: &mut &[u8]) -> Result<String, InstanceInfoError> {
 }
 
 fn number(found: Element<'_>) -> Result<u64, InstanceInfoError> {
-    if found.tag != crate::chain::der::INTEGER {
+    if found.tag != crate::x509::der::INTEGER {
         return Err(InstanceInfoError::Malformed);
     }
     let digits = match found.content {

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use super::ak::Curve;
 use super::ak::PublicKey;
 use super::*;
-use crate::chain::Certificate;
-use crate::chain::evidence;
 use crate::event_log::PcrRule;
 use crate::event_log::ReplayedLog;
+use crate::evidence;
 use crate::test_util::ca::AkCertificateSpec;
 use crate::test_util::ca::encode;
 use crate::test_util::vtpm::FakeAk;
 use crate::test_util::vtpm::QuoteSpec;
 use crate::test_util::vtpm::tpm_signature;
+use crate::x509::Certificate;
 
 fn no_pcrs() -> BTreeMap<u8, Digest32> {
     BTreeMap::new()

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use vouchsafe_attestation::chain::{MAX_CRL_LENGTH, read_file};
 use vouchsafe_attestation::collateral::{TdxDescription, is_bundle, is_key_set, split};
 use vouchsafe_attestation::google_token::TokenKeys;
 use vouchsafe_attestation::launch::{self, EndorsementStore};
 use vouchsafe_attestation::tdx::{Platform, TdxCollateral, TdxCollateralStore};
+use vouchsafe_attestation::x509::{MAX_CRL_LENGTH, read_file};
 use vouchsafe_attestation::{Collateral, Endorsements, TrustAnchors, VekStore, VerifyCache, VerifyInputs};
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind, MAX_BUNDLE};
 use vouchsafe_protocol::limits::MAX_REQUEST;
@@ -168,10 +168,10 @@ pub(super) fn tdx_collateral(path: &Path, file: &[u8]) -> Result<TdxCollateral, 
 #[cfg(test)]
 mod tests {
     use vouchsafe_attestation::anchors::Product;
-    use vouchsafe_attestation::chain::MAX_COLLATERAL_CERTIFICATES;
     use vouchsafe_attestation::snp::Tcb;
     use vouchsafe_attestation::test_util::snp::FakeAmd;
     use vouchsafe_attestation::verify::MAX_VEKS_OF_CHIP;
+    use vouchsafe_attestation::x509::MAX_COLLATERAL_CERTIFICATES;
     use vouchsafe_protocol::IdentityKey;
     use zeroize::Zeroizing;
 

@@ -16,9 +16,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use vouchsafe_attestation::chain::{read_file, take_leaf};
 use vouchsafe_attestation::snp::SnpEvidence;
 use vouchsafe_attestation::tdx::MAX_TDX_COLLATERAL;
+use vouchsafe_attestation::x509::{read_file, take_leaf};
 use vouchsafe_attestation::{
     Expected, inspect_ccel, inspect_event_log, inspect_snp, inspect_tdx, inspect_vtpm, read_vtpm_file,
 };

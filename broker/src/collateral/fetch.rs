@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use ureq::http::HeaderValue;
-use vouchsafe_attestation::chain::MAX_CRL_LENGTH;
 use vouchsafe_attestation::collateral::{
     Chip, Issuer, Item, ItemError, ItemMetadata, Measured, Missing, PcsAnswers, TdxPart,
 };
 use vouchsafe_attestation::google_token::MAX_JWKS;
 use vouchsafe_attestation::tdx::{MAX_TDX_COLLATERAL, Platform};
+use vouchsafe_attestation::x509::MAX_CRL_LENGTH;
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::limits::{MAX_CERTIFICATE, MAX_ENDORSEMENT};
 

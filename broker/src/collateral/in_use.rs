@@ -55,7 +55,7 @@ const fn is_in_use(seen: UnixTime, now: UnixTime) -> bool {
 /// Seconds.
 const IN_USE: u64 = 86_400;
 /// Upper limit of issuers: there are no more of them than CRLs.
-const MOST: usize = vouchsafe_attestation::chain::MAX_CRLS;
+const MOST: usize = vouchsafe_attestation::x509::MAX_CRLS;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use vouchsafe_attestation::chain::MAX_CRLS;
+use vouchsafe_attestation::x509::MAX_CRLS;
 
 use self::budget::Budget;
 pub(crate) use self::job::Job;

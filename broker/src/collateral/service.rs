@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use vouchsafe_attestation::TrustAnchors;
-use vouchsafe_attestation::chain::MissingCrl;
 use vouchsafe_attestation::collateral::{Loaded, Missing};
+use vouchsafe_attestation::x509::MissingCrl;
 use vouchsafe_protocol::bundle::Bundle;
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, UnixTime};
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use vouchsafe_attestation::TrustAnchors;
-use vouchsafe_attestation::chain::MissingCrl;
 use vouchsafe_attestation::collateral::Loaded;
+use vouchsafe_attestation::x509::MissingCrl;
 
 use super::addresses::is_crl_address;
 use super::client::Client;

@@ -1,8 +1,8 @@
 //! Status of collateral: what is stored, how long it is valid, and what could not be fetched.
 
 use serde::{Deserialize, Serialize};
-use vouchsafe_attestation::chain::CrlSummary;
 use vouchsafe_attestation::collateral::StoredCrl;
+use vouchsafe_attestation::x509::CrlSummary;
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{Digest32, UnixTime};
 

@@ -10,12 +10,12 @@ use std::fs;
 use std::sync::Arc;
 
 use vouchsafe_attestation::TrustAnchors;
-use vouchsafe_attestation::chain::{CollateralError, MissingCrl};
 use vouchsafe_attestation::collateral::{
     Chip, Issuer, Item, ItemError, ItemMetadata, Measured, Missing, StoredCrl, TdxItemError,
 };
 use vouchsafe_attestation::test_util::ca::{CrlSpec, FakeGoogle};
 use vouchsafe_attestation::test_util::vm::{shared_anchors, shared_google};
+use vouchsafe_attestation::x509::{CollateralError, MissingCrl};
 use vouchsafe_protocol::{Digest32, IdentityKey, UnixTime};
 
 use super::*;

@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use vouchsafe_attestation::anchors::Purpose;
-use vouchsafe_attestation::chain::{MissingCrl, verify_issuer};
 use vouchsafe_attestation::collateral::Missing;
+use vouchsafe_attestation::x509::{MissingCrl, verify_issuer};
 use vouchsafe_protocol::UnixTime;
 
 use super::addresses::is_crl_address;

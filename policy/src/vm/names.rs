@@ -1,12 +1,12 @@
 //! Closed vocabularies as values.
 
 use vouchsafe_attestation::anchors::{Product, Root};
-use vouchsafe_attestation::chain::Revocation;
 use vouchsafe_attestation::claims::Phase;
 use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::google_token::{SoftwareName, TokenKind};
 use vouchsafe_attestation::snp::SignerKind;
 use vouchsafe_attestation::tdx::TcbStatus;
+use vouchsafe_attestation::x509::Revocation;
 
 use crate::schema::Kind;
 use crate::value::Value;

@@ -1,8 +1,8 @@
 //! Which CRL replaces which.
 
 use super::*;
-use crate::chain::MAX_CRLS;
 use crate::test_util::ca::encode;
+use crate::x509::MAX_CRLS;
 
 /// A CRL that was issued and is due so many seconds before or after now.
 fn list(google: &FakeGoogle, issued_ago: u64, due_in: i64) -> Vec<u8> {

@@ -1,11 +1,11 @@
 //! Which launch endorsement replaces which, and ranks of roots.
 
 use super::*;
-use crate::chain::ChainError;
 use crate::collateral::replacement::check_rank;
 use crate::collateral::replacement::is_useless_here;
 use crate::launch::LaunchError;
 use crate::test_util::launch::FakeTcbSigner;
+use crate::x509::ChainError;
 
 const MEASUREMENT: Digest48 = Digest48([7; 48]);
 

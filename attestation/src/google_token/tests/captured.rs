@@ -3,9 +3,9 @@
 use super::*;
 use crate::Expected;
 use crate::VerifyError;
-use crate::chain::ChainError;
-use crate::chain::evidence;
+use crate::evidence;
 use crate::verify::inspect_google_token;
+use crate::x509::ChainError;
 
 const ISSUED: UnixTime = UnixTime(1_757_060_250);
 const CAPTURED_AUDIENCE: &str = "z08381475938604996746";

@@ -4,13 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
-use crate::chain::ChainError;
 use crate::test_util::ca::CertificateSpec;
 use crate::test_util::ca::CrlSpec;
 use crate::test_util::ca::FakeCa;
 use crate::test_util::ca::Scheme;
 use crate::test_util::ca::encode;
 use crate::test_util::google_token::ROOT_CRL_URI;
+use crate::x509::ChainError;
 
 fn x5c(chain: &[&[u8]]) -> Value {
     json!(chain.iter().map(|der| STANDARD.encode(der)).collect::<Vec<_>>())

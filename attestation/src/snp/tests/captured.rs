@@ -86,7 +86,7 @@ fn badly_signed_vceks_are_refused() {
 #[test]
 fn a_turin_certificate_alone_chains_to_amd() {
     let Some(leaf) = evidence::read("snp/reports/turin_virtee_certonly.vcek.der") else { return };
-    let request = crate::chain::ChainRequest {
+    let request = crate::x509::ChainRequest {
         leaf: &leaf,
         certificates: &[],
         purpose: Purpose::AmdVcek,
@@ -94,7 +94,7 @@ fn a_turin_certificate_alone_chains_to_amd() {
         collateral: &Collateral::empty(),
         now: NOW,
     };
-    let chain = crate::chain::verify(&request).unwrap();
+    let chain = crate::x509::verify_chain(&request).unwrap();
     assert_eq!((chain.root(), chain.product()), (Root::Amd, Some(Product::Turin)));
 }
 

@@ -1,7 +1,7 @@
 //! Forged reports and endorsements.
 
 use super::*;
-use crate::chain::Certificate;
+use crate::x509::Certificate;
 
 /// Order of the P-384 group, big-endian.
 fn group_order() -> Vec<u8> {

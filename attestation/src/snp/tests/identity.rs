@@ -28,7 +28,7 @@ fn t08_a_certificate_must_name_the_product_of_its_issuer() {
     // AMD would not sign such a certificate; the rule is tested on its parts.
     let amd = FakeAmd::shared(Product::Milan);
     let signed = SnpReportBuilder::new(Product::Milan).sign(amd);
-    let leaf = crate::chain::Certificate::parse(&signed.vek).unwrap();
+    let leaf = crate::x509::Certificate::parse(&signed.vek).unwrap();
     let outcome = product(&Report::parse(&signed.report).unwrap(), &Vek::parse(&leaf).unwrap(), chain);
     let mismatch = SnpError::VekProductMismatch { chain: Product::Genoa, certificate };
     assert_eq!(outcome.unwrap_err(), mismatch);

@@ -16,7 +16,7 @@ use aws_lc_rs::signature::RsaKeyPair;
 
 use super::Scheme;
 use super::encode;
-use crate::chain::der;
+use crate::x509::der;
 
 #[derive(Debug)]
 pub(super) enum FakeKey {

@@ -8,11 +8,11 @@ use vouchsafe_protocol::Digest32;
 
 use super::*;
 use crate::anchors::Root;
-use crate::chain::Revocation;
-use crate::chain::evidence::read;
 use crate::claims::Phase;
 use crate::event_log::EventLogError;
+use crate::evidence::read;
 use crate::go_tpm_tools::GoTpmToolsError;
+use crate::x509::Revocation;
 
 const COS_85: &str = "gce/vtpm/attestations/gce-cos-85-nonce9009.pb";
 const NONCE: Expected<'static> = Expected::Exactly(&[0x90, 0x09]);
@@ -81,7 +81,7 @@ fn t02_certificates_of_endorsement_keys_are_refused_under_the_real_anchors() {
     for name in ["uca_tpm_ecc_enc_cert", "pca_tpm_rsa_enc_cert", "pca_tpm_ecc_enc_cert"] {
         let mut evidence = read_vtpm_file(&file).unwrap();
         let path = format!("gce/vtpm/certs-leaf/{name}.pem");
-        evidence.ak_certificate = Bytes(crate::chain::evidence::certificate(&path).unwrap());
+        evidence.ak_certificate = Bytes(crate::evidence::certificate(&path).unwrap());
         let error = inspect_vtpm(&evidence, NONCE, &judge().inputs()).unwrap_err();
         assert_eq!(error, VerifyError::Vtpm(VtpmError::NotASigningKey), "{name}");
     }

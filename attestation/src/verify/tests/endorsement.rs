@@ -7,7 +7,6 @@ use vouchsafe_protocol::limits::MAX_ENDORSEMENT;
 use super::*;
 use crate::Revocation;
 use crate::Root;
-use crate::chain::ChainError;
 use crate::google_token::TokenError;
 use crate::google_token::TokenPart;
 use crate::launch::EndorsementStore;
@@ -15,6 +14,7 @@ use crate::launch::LaunchError;
 use crate::test_util::ca::Scheme;
 use crate::test_util::launch::EndorsementSpec;
 use crate::test_util::launch::FakeTcbSigner;
+use crate::x509::ChainError;
 
 /// A report of a VM, and its measurement.
 fn report() -> (Evidence, Digest48) {

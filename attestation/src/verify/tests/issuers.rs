@@ -6,8 +6,9 @@ use vouchsafe_protocol::ReasonCode;
 
 use super::*;
 use crate::anchors::Purpose;
-use crate::chain::{ChainError, UnknownIssuer, evidence::read, verify_issuer};
+use crate::evidence::read;
 use crate::test_util::ca::{FakeCa, FakeGoogle, FakeIssuer, Scheme, encode};
+use crate::x509::{ChainError, UnknownIssuer, verify_issuer};
 
 static ISSUERS: LazyLock<Vec<FakeIssuer>> =
     LazyLock::new(|| (0..7).map(|number| FakeIssuer::new(shared_google(), number)).collect());
@@ -120,7 +121,7 @@ fn t57_only_a_ca_below_an_anchor_with_the_key_in_question_is_an_issuer() {
     let leaf = shared_google().issue_ak(SimulatedVm::new().ak.spki(), &AkCertificateSpec::default());
     assert_eq!(check(&leaf, None), Err(ChainError::IssuerConstraint));
     assert_eq!(check(b"<html>", None), Err(ChainError::Malformed));
-    let (found, limit) = (crate::chain::MAX_CERTIFICATE + 1, crate::chain::MAX_CERTIFICATE);
+    let (found, limit) = (crate::x509::MAX_CERTIFICATE + 1, crate::x509::MAX_CERTIFICATE);
     assert_eq!(check(&vec![0x30; found], None), Err(ChainError::CertificateTooLarge { found, limit }));
     // Below an issuing CA that is not an anchor.
     let mut below = issuer.ca().ca_spec(stranger.ca(), 3);

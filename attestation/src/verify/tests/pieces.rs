@@ -10,7 +10,6 @@ use vouchsafe_protocol::limits::MAX_USERSPACE_LOG;
 
 use super::*;
 use crate::anchors::Root;
-use crate::chain::ChainError;
 use crate::claims::Phase;
 use crate::event_log::EventLogError;
 use crate::test_util::ca::CertificateSpec;
@@ -27,6 +26,7 @@ use crate::vtpm::Hash;
 use crate::vtpm::InstanceInfoError;
 use crate::vtpm::RELEASE_PCRS;
 use crate::vtpm::TpmSignatureError;
+use crate::x509::ChainError;
 
 fn nonce() -> [u8; 32] {
     bound(1).transcript().quote_nonce(None).0

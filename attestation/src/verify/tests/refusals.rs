@@ -11,7 +11,6 @@ use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
 use super::*;
 use crate::anchors::Product;
-use crate::chain::ChainError;
 use crate::event_log::EventLogError;
 use crate::go_tpm_tools::GoTpmToolsError;
 use crate::snp::Tcb;
@@ -20,6 +19,7 @@ use crate::test_util::snp::SnpReportBuilder;
 use crate::test_util::snp::VekSpec;
 use crate::test_util::snp::tcb_bytes;
 use crate::vtpm::AttestError;
+use crate::x509::ChainError;
 
 #[test]
 fn no_evidence_is_refused() {

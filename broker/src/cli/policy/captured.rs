@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-use vouchsafe_attestation::chain::ChainError;
 use vouchsafe_attestation::vtpm::VtpmError;
+use vouchsafe_attestation::x509::ChainError;
 use vouchsafe_attestation::{InspectedClaims, VerifyError, inspect_evidence, read_evidence_file};
 use vouchsafe_policy::{Baseline, MAX_BASELINE, NamedBaseline};
 use vouchsafe_protocol::limits::MAX_REQUEST;

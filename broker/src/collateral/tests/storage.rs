@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vouchsafe_attestation::anchors::IssuerAddress;
 use vouchsafe_attestation::anchors::{BUILTIN, Product, Purpose};
-use vouchsafe_attestation::chain::{self, ChainRequest, Collateral, MAX_CERTIFICATE};
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, FakeIssuer};
 use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
+use vouchsafe_attestation::x509::{self, ChainRequest, Collateral, MAX_CERTIFICATE};
 use vouchsafe_protocol::bundle::CollateralKind;
 use vouchsafe_protocol::{DecisionId, ReasonCode};
 
@@ -314,7 +314,7 @@ fn distribution_points(der: &[u8]) -> Vec<String> {
 fn evidence(path: &str) -> Option<Vec<u8>> {
     let bytes = vouchsafe_captured::read(path)?;
     let (mut crls, mut certificates) = (Vec::new(), Vec::new());
-    chain::read_file(&bytes, &mut crls, &mut certificates).unwrap();
+    x509::read_file(&bytes, &mut crls, &mut certificates).unwrap();
     certificates.into_iter().next()
 }
 
@@ -340,7 +340,7 @@ fn t17_the_crls_of_every_captured_chain_are_fetched_by_default() {
     }
     assert_eq!(chains.len(), 6);
     for (leaf, above, purpose, now) in chains {
-        let verified = chain::verify(&ChainRequest {
+        let verified = x509::verify_chain(&ChainRequest {
             leaf: &leaf,
             certificates: above.as_slice(),
             purpose,

@@ -16,17 +16,8 @@
 //! - Key identifiers (RFC 5280 §4.2.1.1) are used only to choose between CAs with the same name; the
 //!   signature proves the issuer.
 
-pub(crate) mod algorithms;
 mod cache;
-pub(crate) mod certificate;
-mod collateral;
-pub(crate) mod crl;
-pub(crate) mod der;
-#[cfg(test)]
-pub(crate) mod evidence;
-mod identifiers;
 mod issuer;
-pub(crate) mod p256;
 mod path;
 mod revocation;
 #[cfg(test)]
@@ -46,17 +37,6 @@ use webpki::EndEntityCert;
 use webpki::KeyUsage;
 
 pub use self::cache::ChainCache;
-pub use self::certificate::Certificate;
-pub use self::certificate::Extension;
-pub use self::collateral::Collateral;
-pub use self::collateral::CollateralError;
-pub use self::collateral::CrlSummary;
-pub use self::collateral::MAX_COLLATERAL_CERTIFICATES;
-pub use self::collateral::MAX_CRL_LENGTH;
-pub use self::collateral::MAX_CRLS;
-pub use self::collateral::read_file;
-pub use self::crl::crl_is_signed_by;
-pub use self::crl::crl_signer;
 pub use self::issuer::UnknownIssuer;
 pub use self::issuer::verify_issuer;
 use self::revocation::Link;
@@ -64,6 +44,10 @@ pub use self::revocation::MissingCrl;
 pub use self::revocation::Revocation;
 use self::verified::Verified;
 pub use self::verified::VerifiedChain;
+use super::algorithms;
+use super::certificate::Certificate;
+use super::certificate::MAX_CERTIFICATE;
+use super::collateral::Collateral;
 use crate::anchors::Anchor;
 use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
@@ -71,8 +55,6 @@ use crate::anchors::TrustedCa;
 
 /// Upper limit of certificates that come with a leaf.
 pub const MAX_CERTIFICATES: usize = 8;
-/// Upper limit of a certificate's size in bytes.
-pub const MAX_CERTIFICATE: usize = 16 * 1024;
 
 /// A chain is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -194,7 +176,7 @@ pub(crate) fn readable(certificates: &[Bytes]) -> Vec<Vec<u8>> {
 ///
 /// # Errors
 /// One variant for each reason.
-pub fn verify(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
+pub fn verify_chain(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     request.check_bounds()?;
     let leaf = Certificate::parse(request.leaf).ok_or(ChainError::Malformed)?;
     let encoded = CertificateDer::from(request.leaf);

@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use super::ChainError;
 use super::ChainRequest;
 use super::VerifiedChain;
-use super::verify;
+use super::verify_chain;
 
 /// Verified chains, keyed by everything that their verification depends on.
 ///
@@ -30,14 +30,14 @@ impl ChainCache {
     /// Verifies a chain, or returns a cached result.
     ///
     /// # Errors
-    /// As [`verify`]; refusals are not cached.
+    /// As [`verify_chain`]; refusals are not cached.
     pub fn verify(&self, request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
         request.check_bounds()?;
         let key = key(request);
         if let Some(known) = self.chains.get(&key).filter(|chain| chain.holds_at(request.now)) {
             return Ok(known);
         }
-        let chain = verify(request)?;
+        let chain = verify_chain(request)?;
         self.chains.insert(key, chain.clone());
         Ok(chain)
     }

@@ -16,6 +16,9 @@ use x509_cert::time::Validity;
 use super::der as raw;
 use super::identifiers;
 
+/// Upper limit of a certificate's size in bytes.
+pub const MAX_CERTIFICATE: usize = 16 * 1024;
+
 /// The parts of a certificate that verifiers read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {

@@ -16,13 +16,13 @@ use vouchsafe_protocol::UnixTime;
 
 use super::ChainError;
 use super::ChainRequest;
-use super::algorithms;
-use super::certificate::Certificate;
-use super::certificate::Names;
-use super::der;
-use super::der::PublicKeyInfo;
-use super::der::Signed;
 use crate::anchors::TrustedCa;
+use crate::x509::algorithms;
+use crate::x509::certificate::Certificate;
+use crate::x509::certificate::Names;
+use crate::x509::der;
+use crate::x509::der::PublicKeyInfo;
+use crate::x509::der::Signed;
 
 /// The leaf and the issuers selected for it, in order.
 pub(super) struct Line<'a> {

@@ -5,9 +5,9 @@ use serde::Serialize;
 use vouchsafe_protocol::UnixTime;
 
 use super::ChainError;
-use super::certificate::Certificate;
-use super::collateral::Collateral;
 use crate::anchors::Purpose;
+use crate::x509::certificate::Certificate;
+use crate::x509::collateral::Collateral;
 
 /// How current the revocation data of a chain is; the least current certificate determines the value.
 ///

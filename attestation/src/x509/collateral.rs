@@ -10,6 +10,7 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
 use super::certificate::Certificate;
+use super::certificate::MAX_CERTIFICATE;
 use super::crl::Crl;
 use super::crl::CrlFlaw;
 use super::der;
@@ -96,7 +97,7 @@ impl Collateral {
     pub fn new(crls: &[Vec<u8>], certificates: &[Vec<u8>]) -> Result<Self, CollateralError> {
         let too_many = crls.len() > MAX_CRLS || certificates.len() > MAX_COLLATERAL_CERTIFICATES;
         let too_large = crls.iter().any(|crl| crl.len() > MAX_CRL_LENGTH)
-            || certificates.iter().any(|certificate| certificate.len() > super::MAX_CERTIFICATE);
+            || certificates.iter().any(|certificate| certificate.len() > MAX_CERTIFICATE);
         if too_many || too_large {
             return Err(CollateralError::TooLarge);
         }

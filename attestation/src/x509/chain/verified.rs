@@ -9,12 +9,12 @@ use aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
-use super::certificate::Certificate;
-use super::der;
 use super::revocation::MissingCrl;
 use super::revocation::Revocation;
 use crate::anchors::Product;
 use crate::anchors::Root;
+use crate::x509::certificate::Certificate;
+use crate::x509::der;
 
 /// A verified chain. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod revocation;
 
 use super::*;
 use crate::anchors::Root;
+use crate::evidence;
 use crate::test_util::ca::AkCertificateSpec;
 use crate::test_util::ca::CrlSpec;
 use crate::test_util::ca::FakeCa;
@@ -15,6 +16,10 @@ use crate::test_util::ca::Scheme;
 use crate::test_util::ca::encode;
 use crate::test_util::ca::google::INTERMEDIATE_SERIAL;
 use crate::test_util::ca::google::ROOT_CRL_URI;
+use crate::x509::CollateralError;
+use crate::x509::MAX_CRLS;
+use crate::x509::crl_signer;
+use crate::x509::read_file;
 
 /// 2025-11-01: all of Google's certificates in the evidence and the fakes' are valid.
 const NOW: UnixTime = UnixTime(1_761_955_200);
@@ -59,7 +64,7 @@ impl Setup {
         collateral: &Collateral,
     ) -> Result<VerifiedChain, ChainError> {
         let (certificates, purpose, now) = (self.certificates.as_slice(), self.purpose, self.now);
-        verify(&ChainRequest { leaf, certificates, purpose, anchors, collateral, now })
+        verify_chain(&ChainRequest { leaf, certificates, purpose, anchors, collateral, now })
     }
 
     fn current_crl(&self) -> CrlSpec {
@@ -76,7 +81,7 @@ fn google_ca(name: &str) -> Option<Vec<u8>> {
 }
 
 fn verify_builtin(leaf: &[u8], certificates: &[Vec<u8>], now: UnixTime) -> Result<VerifiedChain, ChainError> {
-    verify(&ChainRequest {
+    verify_chain(&ChainRequest {
         leaf,
         certificates,
         purpose: Purpose::GoogleAk,

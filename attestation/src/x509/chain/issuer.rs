@@ -8,14 +8,14 @@ use vouchsafe_protocol::UnixTime;
 use super::ChainError;
 use super::MissingCrl;
 use super::Window;
-use super::algorithms;
-use super::certificate::Certificate;
-use super::der;
 use super::path;
 use crate::anchors::IssuerAddress;
 use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
 use crate::anchors::TrustedCa;
+use crate::x509::algorithms;
+use crate::x509::certificate::Certificate;
+use crate::x509::der;
 
 /// What a certificate says about an issuer that is not known here. None of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]

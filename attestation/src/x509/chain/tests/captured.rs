@@ -34,7 +34,7 @@ fn each_leaf_verifies_only_with_its_own_intermediate() {
         else {
             return;
         };
-        let outcome = verify(&ChainRequest {
+        let outcome = verify_chain(&ChainRequest {
             leaf: &leaf_der,
             certificates: &[ca],
             purpose: Purpose::GoogleAk,
@@ -65,7 +65,7 @@ fn the_captured_crl_counts_while_it_is_current() {
             collateral: &collateral,
             now: UnixTime(now),
         };
-        verify(&request).unwrap().revocation()
+        verify_chain(&request).unwrap().revocation()
     };
     // 2024-05-07T00:51:04Z to 2024-05-14T00:51:04Z.
     assert_eq!(revocation(1_715_043_064), Revocation::Fresh);

@@ -1,0 +1,36 @@
+//! X.509: certificates, CRLs, and chains to a pinned anchor. Knows no kind of evidence: a purpose selects anchors and
+//! algorithms, and what a leaf's extensions mean is for the verifier that asked.
+
+pub(crate) mod algorithms;
+pub(crate) mod certificate;
+pub(crate) mod chain;
+mod collateral;
+pub(crate) mod crl;
+pub(crate) mod der;
+mod identifiers;
+pub(crate) mod p256;
+
+pub use self::certificate::Certificate;
+pub use self::certificate::Extension;
+pub use self::certificate::MAX_CERTIFICATE;
+pub use self::chain::ChainCache;
+pub use self::chain::ChainError;
+pub use self::chain::ChainRequest;
+pub use self::chain::MAX_CERTIFICATES;
+pub use self::chain::MissingCrl;
+pub use self::chain::Revocation;
+pub use self::chain::UnknownIssuer;
+pub use self::chain::VerifiedChain;
+pub(crate) use self::chain::readable;
+pub use self::chain::take_leaf;
+pub use self::chain::verify_chain;
+pub use self::chain::verify_issuer;
+pub use self::collateral::Collateral;
+pub use self::collateral::CollateralError;
+pub use self::collateral::CrlSummary;
+pub use self::collateral::MAX_COLLATERAL_CERTIFICATES;
+pub use self::collateral::MAX_CRL_LENGTH;
+pub use self::collateral::MAX_CRLS;
+pub use self::collateral::read_file;
+pub use self::crl::crl_is_signed_by;
+pub use self::crl::crl_signer;
