@@ -60,7 +60,7 @@ impl LocalEvidence {
     /// that is part of this evidence.
     ///
     /// # Errors
-    /// [`TokenError`] where this build cannot ask for one, or where Google is to be shown a quote and there is no
+    /// [`CollectError`] where this build cannot ask for one, or where Google is to be shown a quote and there is no
     /// TDX device.
     pub fn with_token(mut self, config: &CollectConfig) -> Result<Self, CollectError> {
         let own = self.hardware.as_ref().map(|device| device.kind());
