@@ -15,9 +15,10 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
+use vouchsafe_system::pem;
 use zeroize::Zeroizing;
 
 use crate::config::Listener;
@@ -72,19 +73,15 @@ pub fn server(listener: &Listener) -> Result<ServerConfig, TlsError> {
 /// # Errors
 /// [`TlsError::File`].
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = fs::read(path)
-        .map_err(|error| TlsError::File { path: path.to_owned(), source: pem::Error::Io(error) })?;
-    certificates_in(path, &pem)
+    pem::read_certificates(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
 /// All certificates in the content of a PEM file, at least one.
 ///
 /// # Errors
 /// [`TlsError::File`].
-pub(crate) fn certificates_in(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let file = |source| TlsError::File { path: path.to_owned(), source };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(file)?;
-    if chain.is_empty() { Err(file(pem::Error::NoItemsFound)) } else { Ok(chain) }
+pub(crate) fn certificates_in(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    pem::certificates(text).map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
 /// Whether the certificate in a PEM file is valid for this host, a DNS name or an address.

@@ -22,7 +22,6 @@ pub mod evidence;
 pub mod google_token;
 pub mod hardware;
 pub mod memory;
-mod pem;
 pub mod platform;
 pub mod transport;
 pub mod vtpm;

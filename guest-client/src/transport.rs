@@ -5,19 +5,15 @@
 //! variable changes where a request goes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::Error as PemError;
 use ureq::Agent;
-use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-use vouchsafe_protocol::Bytes;
+use ureq::http::header::CONTENT_TYPE;
 use vouchsafe_protocol::limits::MAX_ANSWER;
+use vouchsafe_system::{http, pem};
 
 use crate::config::HttpsConfig;
-use crate::pem;
 
 /// A broker's answer to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +104,7 @@ pub enum CaError {
         /// The file.
         path: PathBuf,
         /// What was wrong.
-        source: PemError,
+        source: pem::Error,
     },
     /// PEM, but no certificate in it.
     #[error("{}: no certificate in it (PEM, `BEGIN CERTIFICATE`)", path.display())]
@@ -140,19 +136,7 @@ impl Https {
     /// [`CaError`] when the file holds no certificate, or one that cannot be a CA's.
     pub fn new(config: &HttpsConfig) -> Result<Self, CaError> {
         let roots = read_roots(&config.ca)?;
-        let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(RootCerts::new_with_certs(&roots))
-            .build();
-        let agent = Agent::config_builder()
-            .https_only(true)
-            .tls_config(tls)
-            .proxy(None)
-            .max_redirects(0)
-            .http_status_as_error(false)
+        let agent = http::pinned(&roots)
             .timeout_connect(Some(config.connect))
             .user_agent(concat!("vouchsafe-guest/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -166,7 +150,7 @@ impl Transport for Https {
         let request = self.agent.post(url).config().timeout_global(Some(timeout)).build();
         let mut response = request.header(CONTENT_TYPE, "application/json").send(body).map_err(failed)?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| seconds(value.as_bytes()));
+        let retry_after = http::retry_after(response.headers());
         let limit = u64::try_from(MAX_ANSWER).unwrap_or(u64::MAX);
         let body = response.body_mut().with_config().limit(limit).read_to_vec().map_err(failed)?;
         Ok(Response { status, retry_after, body })
@@ -174,36 +158,21 @@ impl Transport for Https {
 }
 
 /// The certificates in `ca`, each of them usable: TLS would leave the others out without a word.
-fn read_roots(ca: &Path) -> Result<Vec<Bytes>, CaError> {
-    let roots = pem::certificates(ca).map_err(|source| match source {
-        PemError::NoItemsFound => CaError::Empty { path: ca.to_owned() },
+fn read_roots(ca: &Path) -> Result<Vec<CertificateDer<'static>>, CaError> {
+    let roots = pem::read_certificates(ca).map_err(|source| match source {
+        pem::Error::NoItemsFound => CaError::Empty { path: ca.to_owned() },
         source => CaError::Read { path: ca.to_owned(), source },
     })?;
     for (index, root) in roots.iter().enumerate() {
         let malformed = |source| CaError::Malformed { path: ca.to_owned(), number: index + 1, source };
-        webpki::anchor_from_trusted_cert(&CertificateDer::from(&root[..])).map_err(malformed)?;
+        webpki::anchor_from_trusted_cert(root).map_err(malformed)?;
     }
     Ok(roots)
-}
-
-/// `Retry-After` as seconds (RFC 9110 §10.2.3); the form with a date is not used by brokers and ignored.
-fn seconds(value: &[u8]) -> Option<Duration> {
-    let seconds: u32 = std::str::from_utf8(value).ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_is_a_number_of_seconds() {
-        assert_eq!(seconds(b"7"), Some(Duration::from_secs(7)));
-        for text in [b"".as_slice(), b"-1", b"1.5", b"99999999999", b"Mon, 23 Nov 2026 12:00:00 GMT", b"\xff"]
-        {
-            assert_eq!(seconds(text), None);
-        }
-    }
 
     #[test]
     fn a_ca_file_without_certificate_is_named() {

@@ -135,14 +135,15 @@ fn t45_no_ban_is_written_as_an_exact_version() {
 }
 
 /// The crates of the workspace that each crate may build on: `protocol <- attestation <- policy <- keystore <- broker` and
-/// `protocol <- guest-client`.
-const LAYERS: [(&str, &[&str]); 6] = [
+/// `protocol <- guest-client`, both programs over `system`.
+const LAYERS: [(&str, &[&str]); 7] = [
     ("protocol", &[]),
     ("attestation", &["protocol"]),
     ("policy", &["protocol", "attestation"]),
     ("keystore", &["protocol", "attestation", "policy"]),
-    ("broker", &["protocol", "attestation", "policy", "keystore"]),
-    ("guest-client", &["protocol"]),
+    ("broker", &["protocol", "attestation", "policy", "keystore", "system"]),
+    ("guest-client", &["protocol", "system"]),
+    ("system", &[]),
 ];
 
 /// Crates that verify or decide, and so do no I/O.

@@ -4,7 +4,6 @@
 //! planted operator file names its own server, and cannot refer to a token from another source (T55).
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,8 +13,8 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Uri;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use vouchsafe_protocol::problem::Problem;
+use vouchsafe_system::http;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::failure::Failure;
@@ -130,19 +129,7 @@ impl Client {
         }
         let roots = tls::certificates_in(&ca, &trusted_file::read_unwritable(&ca)?)
             .map_err(|error| Failure::Usage(error.to_string()))?;
-        let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(RootCerts::new_with_certs(&roots))
-            .build();
-        let config = Agent::config_builder()
-            .https_only(true)
-            .tls_config(tls)
-            .proxy(None)
-            .max_redirects(0)
-            .http_status_as_error(false)
+        let config = http::pinned(&roots)
             .timeout_global(Some(TIMEOUT))
             .user_agent(concat!("vouchsafe/", env!("CARGO_PKG_VERSION")))
             .build();

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
-use crate::hardening::{self, Memory};
+use crate::hardening::{self, Locked};
 use crate::server::Servers;
 use crate::{Broker, BrokerConfig, baselines, health, log, reload, tls};
 
@@ -83,7 +83,7 @@ async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
 fn harden(config: &BrokerConfig) -> Result<(), Failure> {
     let memory = hardening::protect()
         .map_err(|error| Failure::System { what: "cannot turn core dumps off", source: error.into() })?;
-    if memory == Memory::NotLocked {
+    if memory == Locked::NotAllowed {
         tracing::warn!(
             event = "broker.memory_not_locked",
             "raise `ulimit -l` (LimitMEMLOCK=infinity) or turn swap off: secrets may be swapped out"

@@ -5,13 +5,12 @@
 //! ETag, a modification date and a 304 are not signed: a network attacker who set one once could pass off an
 //! old CRL as current for good.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::http::header::RETRY_AFTER;
-use ureq::http::{HeaderMap, Response};
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::http::HeaderMap;
+use ureq::tls::RootCerts;
+use vouchsafe_system::http;
 
 /// A vendor's answer.
 #[derive(Debug)]
@@ -60,17 +59,7 @@ pub(crate) struct Client(Agent);
 
 impl Client {
     pub(crate) fn new(timeout: Duration) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(None)
-            .max_redirects(0)
-            .http_status_as_error(false)
+        let config = http::with_roots(RootCerts::PlatformVerifier)
             .timeout_global(Some(timeout))
             .user_agent(concat!("vouchsafe/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -94,15 +83,9 @@ impl Client {
             }
             400 | 403 | 404 | 410 => Ok(Answer::Missing),
             status => {
-                let retry_after = retry_after(&response);
+                let retry_after = http::retry_after(response.headers());
                 Err(FetchError::Status { url: url.to_owned(), status, retry_after })
             }
         }
     }
-}
-
-/// `Retry-After` in seconds (RFC 9110 §10.2.3); the form with a date is ignored.
-fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
-    let seconds: u32 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds.into()))
 }

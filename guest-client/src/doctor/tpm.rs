@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
+use vouchsafe_system::pem;
 
 use super::finding::{Finding, Status};
 use super::machine::Machine;
 use crate::config::VtpmConfig;
-use crate::pem;
 use crate::vtpm::{AkAlgorithm, Step, TpmAddress, Vtpm, VtpmError};
 
 /// Evidence of the vTPM can be had when none of these is missing.
@@ -59,7 +59,7 @@ fn attestation_key(machine: &Machine, config: &VtpmConfig) -> Finding {
 fn certified(id: &'static str, algorithm: AkAlgorithm, issuers: &[PathBuf]) -> Finding {
     let mut count = 0;
     for path in issuers {
-        match pem::certificates(path) {
+        match pem::read_certificates(path) {
             Ok(certificates) => count += certificates.len(),
             Err(error) => {
                 let what = format!("{}: {error}", path.display());

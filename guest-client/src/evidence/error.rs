@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use rustls::pki_types::pem;
 use vouchsafe_protocol::evidence::EvidenceSizeError;
+use vouchsafe_system::pem;
 
 use crate::google_token::TokenError;
 use crate::hardware::{HardwareError, HardwareKind};

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use vouchsafe_protocol::{Bytes, VtpmEvidence};
+use vouchsafe_system::pem;
 
 use super::error::CollectError;
 use crate::config::VtpmConfig;
-use crate::pem;
 use crate::vtpm::{AttestationKey, TpmAddress, Vtpm, read_event_log, read_userspace_log};
 
 /// The vTPM with its AK made: what is needed before the hardware report, and for the quote after it.
@@ -41,7 +41,8 @@ impl<'c> OpenVtpm<'c> {
 
 pub(super) fn issuers(config: &VtpmConfig) -> Result<Vec<Bytes>, CollectError> {
     let read = |path: &PathBuf| {
-        pem::certificates(path).map_err(|source| CollectError::Issuers { path: path.clone(), source })
+        pem::read_certificates(path).map_err(|source| CollectError::Issuers { path: path.clone(), source })
     };
-    Ok(config.issuers.iter().map(read).collect::<Result<Vec<_>, _>>()?.concat())
+    let files = config.issuers.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(files.iter().flatten().map(|certificate| certificate.as_ref().into()).collect())
 }

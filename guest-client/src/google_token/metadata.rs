@@ -2,6 +2,7 @@
 //! hints for whom to ask, and no evidence.
 
 use ureq::Agent;
+use vouchsafe_system::http;
 
 use super::deadline::Deadline;
 use super::error::{Call, TokenError, quoted};
@@ -40,9 +41,8 @@ fn get(server: &MetadataServer, path: &'static str, deadline: &Deadline) -> Resu
     let call = Call::Metadata(path);
     let timeout = deadline.rest(call)?;
     let failed = |error: ureq::Error| deadline.failed(call, &error);
-    let config = Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
     // Never by way of a proxy of the environment: the server is on the host.
-    let agent = Agent::new_with_config(config.proxy(None).max_redirects(0).build());
+    let agent = Agent::new_with_config(http::direct().timeout_global(Some(timeout)).build());
     let url = format!("{server}/computeMetadata/v1/{path}");
     let mut response = agent.get(url).header(FLAVOR, "Google").call().map_err(failed)?;
     let body = response.body_mut().with_config().limit(1024).read_to_string().map_err(failed)?;

@@ -2,11 +2,11 @@
 
 use std::fs::read_to_string;
 
-use vouchsafe_guest_client::memory::{Locked, protect};
+use vouchsafe_system::memory::{Locked, protect};
 
 #[test]
 fn t34_core_dumps_are_off_and_memory_is_locked() {
-    let locked = protect().expect("core dumps can always be turned off");
+    let locked = protect(256 << 20).expect("core dumps can always be turned off");
     let limits = read_to_string("/proc/self/limits").expect("/proc is mounted");
     let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).expect("a limit");
     assert_eq!(core.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"]);

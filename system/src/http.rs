@@ -1,0 +1,80 @@
+//! HTTP requests that go where they are told and no further.
+//!
+//! No variable of the environment leads a request to a proxy, no answer leads it elsewhere, and every status is an answer.
+//! TLS is rustls over aws-lc, 1.3 with X25519MLKEM768 first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use ureq::Agent;
+use ureq::config::ConfigBuilder;
+use ureq::http::HeaderMap;
+use ureq::http::header::RETRY_AFTER;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::typestate::AgentScope;
+
+/// An agent's configuration, without TLS.
+#[must_use]
+pub fn direct() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder().proxy(None).max_redirects(0).http_status_as_error(false)
+}
+
+/// An agent's configuration for `https://` alone, to servers whose certificates chain to `roots` and to no others.
+#[must_use]
+pub fn pinned(roots: &[CertificateDer<'_>]) -> ConfigBuilder<AgentScope> {
+    let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
+    with_roots(RootCerts::new_with_certs(&roots)).https_only(true)
+}
+
+/// An agent's configuration with TLS to servers whose certificates chain to `roots`.
+#[must_use]
+pub fn with_roots(roots: RootCerts) -> ConfigBuilder<AgentScope> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(provider)
+        .root_certs(roots)
+        .build();
+    direct().tls_config(tls)
+}
+
+/// `Retry-After` in seconds (RFC 9110 §10.2.3); the form with a date is ignored.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u32 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ureq::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds() {
+        let of = |value: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_bytes(value).unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(of(b"7"), Some(Duration::from_secs(7)));
+        for text in [b"".as_slice(), b"-1", b"1.5", b"99999999999", b"Mon, 23 Nov 2026 12:00:00 GMT", b"\xff"]
+        {
+            assert_eq!(of(text), None);
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn nothing_leads_a_request_elsewhere() {
+        for builder in [direct(), pinned(&[]), with_roots(RootCerts::new_with_certs(&[]))] {
+            let config = builder.build();
+            assert!(
+                config.proxy().is_none() && config.max_redirects() == 0 && !config.http_status_as_error()
+            );
+        }
+        assert!(pinned(&[]).build().https_only());
+    }
+}
