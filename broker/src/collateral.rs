@@ -12,6 +12,7 @@ mod fetch;
 mod folder;
 mod in_use;
 mod jobs;
+mod managed;
 mod pace;
 mod service;
 mod shared;
@@ -23,6 +24,8 @@ pub use error::CollateralFileError;
 pub use folder::CollateralFolder;
 pub(crate) use in_use::IssuersInUse;
 pub(crate) use jobs::{Asker, Prospect};
+#[cfg(test)]
+pub(crate) use managed::ManagedCollateral;
 pub use service::CollateralService;
 pub use status::{CollateralStatus, CrlStatus, ItemStatus};
 

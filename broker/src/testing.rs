@@ -25,6 +25,7 @@ use vouchsafe_protocol::{
 
 use crate::admission::Network;
 use crate::attested::Arrival;
+use crate::collateral::{CollateralService, ManagedCollateral};
 use crate::config::Limits;
 use crate::release::{Refused, release};
 use crate::tls::SelfSigned;
@@ -83,7 +84,7 @@ impl Fixture {
         let fixture = Self::opened(change).await;
         let now = clock::now();
         for crl in crls(now) {
-            fixture.broker.collateral_service().import(&crl, None, now).expect("a CRL");
+            managed(fixture.broker.collateral_service()).import(&crl, None, now).expect("a CRL");
         }
         fixture
     }
@@ -167,12 +168,18 @@ pub(crate) fn by(act: Act) -> Actor<'static> {
     Actor::permitted(Box::leak(Box::new(permit)), clock::now())
 }
 
+/// Collateral as an administrator manages it.
+pub(crate) fn managed(service: &CollateralService) -> ManagedCollateral<'_> {
+    let permit = authorize_operator(&administrator(), Act::ManageCollateral, WHOLE_BROKER);
+    service.managed(Box::leak(Box::new(permit.expect("administrators may")))).expect("its permit")
+}
+
 /// An administrator's permissions to read records.
 pub(crate) fn reads_records() -> Permits {
     operator_permits(&administrator(), Act::ReadRecords)
 }
 
-fn administrator() -> OperatorIdentity {
+pub(crate) fn administrator() -> OperatorIdentity {
     OperatorIdentity { name: "test".to_owned(), role: OperatorRole::Administrator, namespaces: Vec::new() }
 }
 

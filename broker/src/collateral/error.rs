@@ -27,6 +27,9 @@ pub enum CollateralFileError {
         /// What is wrong.
         source: ItemError,
     },
+    /// The permit is for another action, which is a bug in the caller.
+    #[error("the permission does not cover the management of collateral")]
+    NotPermitted,
     /// The system could not start a thread.
     #[error("cannot start collateral threads: {0}")]
     Threads(io::Error),

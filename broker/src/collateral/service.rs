@@ -7,13 +7,11 @@ use std::sync::Arc;
 #[cfg(test)]
 use std::sync::MutexGuard;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vouchsafe_attestation::TrustAnchors;
 use vouchsafe_attestation::collateral::{Loaded, Missing};
 use vouchsafe_attestation::x509::MissingCrl;
-use vouchsafe_protocol::bundle::Bundle;
-use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, UnixTime};
 
 use super::error::CollateralFileError;
 use super::folder::CollateralFolder;
@@ -81,49 +79,6 @@ impl CollateralService {
         self.shared.want_crls(crls)
     }
 
-    /// Fetches everything that is kept current or queued, now.
-    pub(crate) fn refresh(&self) {
-        self.shared.jobs().refresh(Instant::now());
-        self.shared.wake.notify_all();
-    }
-
-    /// Imports collateral from an operator; it is in use when this returns.
-    pub(crate) fn import(
-        &self,
-        file: &[u8],
-        measurement: Option<Digest48>,
-        now: UnixTime,
-    ) -> Result<CollateralStatus, CollateralFileError> {
-        self.shared.folder().import(file, measurement, now)?;
-        self.changed()
-    }
-
-    /// Removes an item; it is out of use when this returns.
-    pub(crate) fn remove(
-        &self,
-        digest: Digest32,
-        now: UnixTime,
-    ) -> Result<CollateralStatus, CollateralFileError> {
-        self.shared.folder().remove(digest, now)?;
-        self.changed()
-    }
-
-    /// Imports a bundle; its items are in use when this returns.
-    pub(crate) fn import_bundle(
-        &self,
-        bundle: Bundle,
-        signer: &BrokerIdentity,
-        now: UnixTime,
-    ) -> Result<CollateralStatus, CollateralFileError> {
-        self.shared.folder().import_bundle(bundle, signer, now)?;
-        self.changed()
-    }
-
-    /// Exports everything, signed by the broker.
-    pub(crate) fn export(&self, now: UnixTime) -> Bundle {
-        self.shared.folder().export(now)
-    }
-
     /// The stored items, and those to be fetched.
     pub(crate) fn status(&self) -> Result<CollateralStatus, CollateralFileError> {
         let mut status = self.shared.folder().status()?;
@@ -159,9 +114,8 @@ impl CollateralService {
         self.shared.folder()
     }
 
-    fn changed(&self) -> Result<CollateralStatus, CollateralFileError> {
-        self.shared.reload()?;
-        self.status()
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 }
 

@@ -9,7 +9,7 @@ use vouchsafe_protocol::{DecisionId, UnixTime};
 
 use super::readiness::names;
 use super::*;
-use crate::testing::{Act, Fixture, PATH, by, crls};
+use crate::testing::{Act, Fixture, PATH, by, crls, managed};
 
 /// Status and body of `/readyz`.
 async fn shown(fixture: &Fixture) -> (u16, Value) {
@@ -78,11 +78,11 @@ async fn t54_an_overdue_list_is_told_while_its_issuer_is_in_use() {
     let fixture = Fixture::without_crls().await;
     let (now, service) = (clock::now(), fixture.broker.collateral_service());
     let [_, amd] = crls(now);
-    service.import(&amd, None, now).expect("a CRL");
+    managed(service).import(&amd, None, now).expect("a CRL");
     assert_eq!(probed(&fixture).await, ready());
     let then = UnixTime(now.0 - 3600 * 24);
     let over = CrlSpec::current(then, then.plus(3600));
-    service.import(&shared_google().root_crl(&over), None, then).expect("it was current then");
+    managed(service).import(&shared_google().root_crl(&over), None, then).expect("it was current then");
     assert_eq!(probed(&fixture).await, ready(), "nobody uses it: its issuer may have retired");
 
     // Neither do requests of strangers, whatever their evidence.
@@ -100,7 +100,7 @@ async fn t54_an_overdue_list_is_told_while_its_issuer_is_in_use() {
     refused(&SimulatedVm::new()).await;
     assert_eq!(probed(&fixture).await, not_ready(&["crls-missing"]));
     let [google, _] = crls(now);
-    service.import(&google, None, now).expect("a CRL");
+    managed(service).import(&google, None, now).expect("a CRL");
     assert_eq!(probed(&fixture).await, ready());
 }
 

@@ -74,6 +74,7 @@ impl From<OperatorError> for HttpProblem {
 impl From<CollateralFileError> for HttpProblem {
     fn from(error: CollateralFileError) -> Self {
         let code = match error {
+            CollateralFileError::NotPermitted => ReasonCode::Forbidden,
             CollateralFileError::Item(ItemError::Unknown { .. }) => ReasonCode::NotFound,
             CollateralFileError::Item(_) => ReasonCode::InvalidObject,
             CollateralFileError::Io { .. }

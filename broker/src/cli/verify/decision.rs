@@ -205,7 +205,7 @@ mod tests {
     use super::*;
     use crate::attested::evidence::assemble;
     use crate::clock;
-    use crate::testing::{Fixture, PATH, crls, reads_records, records};
+    use crate::testing::{Fixture, PATH, crls, managed, reads_records, records};
 
     /// A grant as `decisions evidence` exports it.
     async fn granted(fixture: &Fixture, kinds: Kinds) -> DecisionFile {
@@ -275,7 +275,7 @@ mod tests {
     async fn a_bundle_of_the_broker_is_the_collateral_of_its_decisions() {
         let fixture = Fixture::new().await;
         let file = granted(&fixture, Kinds::BOTH).await;
-        let bundle = fixture.broker.collateral_service().export(clock::now());
+        let bundle = managed(fixture.broker.collateral_service()).export(clock::now());
         let path = fixture.folder.path().join("bundle.json");
         fs::write(&path, serde_json::to_vec(&bundle).expect("JSON")).expect("written");
         let mut command = command(&fixture, false);
@@ -295,7 +295,7 @@ mod tests {
         let (fixture, forger) = (Fixture::new().await, Fixture::new().await);
         let known = fixture.broker.identity();
         let forged = granted(&forger, Kinds::BOTH).await;
-        let bundle = forger.broker.collateral_service().export(clock::now());
+        let bundle = managed(forger.broker.collateral_service()).export(clock::now());
         let path = forger.folder.path().join("bundle.json");
         fs::write(&path, serde_json::to_vec(&bundle).expect("JSON")).expect("written");
         let mut command = command(&forger, false);

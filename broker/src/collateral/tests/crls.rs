@@ -9,6 +9,7 @@ use super::fetching::{digests as fetched, errors, google_crl, service};
 use super::vendor::{Asked, Reply, Vendor, eventually};
 use super::*;
 use crate::clock;
+use crate::testing::managed;
 
 /// A CRL issued this many seconds ago, whose next update is due in so many seconds.
 fn list(google: &FakeGoogle, issued_ago: u64, due_in: i64) -> Vec<u8> {
@@ -61,7 +62,7 @@ fn a_list_that_did_not_change_is_fetched_again_when_it_is_due() {
     // A restart uses what is stored: no request before it is due.
     let running = service(folder.path(), &vendor.address);
     assert_eq!(fetched(&running), [Digest32::of(&crl)]);
-    running.refresh();
+    managed(&running).refresh();
     eventually("another request", || vendor.asked("/google.crl").len() == 2);
     // If this were not a success, a third request would follow soon.
     thread::sleep(Duration::from_millis(500));
@@ -95,7 +96,7 @@ fn t17_an_answer_that_nothing_changed_keeps_no_old_list() {
     is_between.store(false, Ordering::SeqCst);
     // The previous fetch may still be running.
     eventually("the new list", || {
-        service.refresh();
+        managed(&service).refresh();
         fetched(&service) == [Digest32::of(&new)]
     });
     let is_plain = |asked: &Asked| {

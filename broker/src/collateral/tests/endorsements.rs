@@ -10,7 +10,7 @@ use super::vendor::{Reply, Vendor, eventually};
 use super::*;
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::testing::{Fixture, PATH, client};
+use crate::testing::{Fixture, PATH, client, managed};
 
 const THERE: Digest48 = Digest48([7; 48]);
 const OTHER: Digest48 = Digest48([8; 48]);
@@ -73,7 +73,7 @@ async fn googles_endorsement_is_asked_for_although_an_extra_anchor_gave_one() {
     let measurement = Digest48(SnpReportBuilder::new(Product::Genoa).measurement);
     let endorsement = FakeTcbSigner::shared().endorse_snp(&measurement);
     let service = fixture.broker.collateral_service();
-    service.import(&endorsement, Some(measurement), clock::now()).expect("an endorsement");
+    managed(service).import(&endorsement, Some(measurement), clock::now()).expect("an endorsement");
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
     // Its hierarchy offers no revocation, which the shipped guardrails accept; Google's own endorsement is
     // requested nevertheless.

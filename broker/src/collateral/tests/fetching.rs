@@ -21,7 +21,7 @@ use crate::collateral::client::Client;
 use crate::collateral::pace::Pace;
 use crate::metrics::Metrics;
 use crate::server::Servers;
-use crate::testing::{Fixture, PATH, client};
+use crate::testing::{Fixture, PATH, client, managed};
 
 /// Quick failures, and refreshes when a test asks for them.
 pub(super) fn pace() -> Pace {
@@ -106,7 +106,7 @@ fn t44_many_misses_make_one_request() {
         Reply::body(&der)
     });
     let service = service(folder.path(), &vendor.address);
-    service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
+    managed(&service).import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
     let started = Instant::now();
     for _ in 0..1000 {
         service.want(Missing::Vek(chip), Asker::Anybody(client()));
@@ -153,7 +153,7 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
     ] {
         *sent.lock().unwrap() = reply;
         let before = hits.load(Ordering::SeqCst);
-        service.refresh();
+        managed(&service).refresh();
         eventually(reason, || {
             errors(&service, CollateralKind::Crl).iter().any(|error| error.contains(reason))
         });
@@ -186,7 +186,7 @@ fn t17_a_list_of_another_issuer_displaces_none() {
     *sent.lock().unwrap() = other.clone();
     // The previous fetch may still be running.
     let refreshed = || {
-        service.refresh();
+        managed(&service).refresh();
         digests(&service)
     };
     eventually("both", || refreshed().len() == 2);
@@ -210,7 +210,7 @@ fn a_certificate_of_another_chip_or_issuer_is_not_taken() {
         false => Reply::status(404),
     });
     let service = service(folder.path(), &vendor.address);
-    service.import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
+    managed(&service).import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
     service.want(Missing::Vek(chip), Asker::Anybody(client()));
     let refused = |reason: &str| {
         eventually(reason, || {
@@ -223,7 +223,7 @@ fn a_certificate_of_another_chip_or_issuer_is_not_taken() {
     refused("not the certificate of this chip");
     assert_eq!(service.status().unwrap().chips, 0);
     *sent.lock().unwrap() = der;
-    service.refresh();
+    managed(&service).refresh();
     eventually("the certificate", || service.status().unwrap().chips == 1);
 }
 
@@ -293,7 +293,7 @@ async fn fetching(address: &str) -> Fixture {
     let collateral = addresses(address);
     let fixture = Fixture::configured(|config| config.collateral = collateral).await;
     let ask = FakeAmd::shared(Product::Genoa).ask_der();
-    fixture.broker.collateral_service().import(ask, None, clock::now()).expect("a CA");
+    managed(fixture.broker.collateral_service()).import(ask, None, clock::now()).expect("a CA");
     fixture
 }
 

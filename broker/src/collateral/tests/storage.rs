@@ -20,7 +20,7 @@ use super::vendor::{Reply, Vendor, eventually};
 use super::*;
 use crate::admission::Network;
 use crate::clock;
-use crate::testing::{Fixture, PATH, client};
+use crate::testing::{Fixture, PATH, client, managed};
 
 static ISSUERS: LazyLock<Vec<FakeIssuer>> =
     LazyLock::new(|| (0..7).map(|number| FakeIssuer::new(shared_google(), number)).collect());
@@ -61,7 +61,7 @@ async fn broker(vendor: &Vendor) -> Fixture {
     let collateral = addresses(&vendor.address);
     let fixture = Fixture::configured(|config| config.collateral = collateral).await;
     let ask = FakeAmd::shared(Product::Genoa).ask_der();
-    fixture.broker.collateral_service().import(ask, None, clock::now()).expect("a CA");
+    managed(fixture.broker.collateral_service()).import(ask, None, clock::now()).expect("a CA");
     fixture
 }
 
@@ -113,7 +113,7 @@ fn what_came_is_there_after_a_restart_and_its_crl_is_kept_current() {
     let service = service(folder.path(), &vendor.address);
     assert_eq!(service.status().unwrap().certificates, [Digest32::of(known.der())]);
     let before = vendor.asked(&at_mirror(&known.crl_url)).len();
-    service.refresh();
+    managed(&service).refresh();
     eventually("a refresh", || vendor.asked(&at_mirror(&known.crl_url)).len() > before);
     assert_eq!(vendor.asked(&at_mirror(&known.url)).len(), 1);
 }

@@ -9,7 +9,7 @@ use super::vendor::{Asked, Reply, Vendor, eventually};
 use super::*;
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::testing::client;
+use crate::testing::{client, managed};
 
 const PLATFORM: Platform = Platform { fmspc: FMSPC, ca: PckCa::Platform };
 const DAY: u64 = 86_400;
@@ -157,7 +157,7 @@ fn t17_a_cache_puts_nothing_bad_in_the_place_of_good_collateral() {
     for (reason, bad) in refused() {
         *served.lock().unwrap() = bad;
         let before = vendor.asked("/root.der").len();
-        service.refresh();
+        managed(&service).refresh();
         eventually(reason, || error().is_some_and(|error| error.contains(reason)));
         // It is retried by itself, and the stored collateral stays, also over a restart.
         eventually("another try", || vendor.asked("/root.der").len() >= before + 3);

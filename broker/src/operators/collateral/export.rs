@@ -12,8 +12,7 @@ use crate::problem::HttpProblem;
 pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
     let permit = principal.authorize_everywhere(Act::ManageCollateral)?;
     let at = principal.at;
-    let export = move || Ok::<_, CollateralFileError>(broker.collateral_service().export(at));
-    let bundle = blocking(export).await?;
-    tracing::info!(event = "collateral.exported", operator = permit.operator().name);
-    answer(&bundle)
+    let export =
+        move || Ok::<_, CollateralFileError>(broker.collateral_service().managed(&permit)?.export(at));
+    answer(&blocking(export).await?)
 }

@@ -33,19 +33,13 @@ pub(super) async fn post(
         ));
     }
     let import = move || {
-        let (service, file) = (broker.collateral_service(), body.as_slice());
+        let (collateral, file) = (broker.collateral_service().managed(&permit)?, body.as_slice());
         if !is_bundle {
-            return service.import(file, how.measurement, at);
+            return collateral.import(file, how.measurement, at);
         }
         let signer = how.signed_by.unwrap_or_else(|| broker.identity());
         let bundle = Bundle::parse(file).map_err(ItemError::from)?;
-        service.import_bundle(bundle, &signer, at)
+        collateral.import_bundle(bundle, &signer, at)
     };
-    let status = blocking(import).await?;
-    tracing::info!(
-        event = "collateral.imported",
-        operator = permit.operator().name,
-        items = status.items.len()
-    );
-    answer(&status)
+    answer(&blocking(import).await?)
 }

@@ -10,7 +10,10 @@ use crate::problem::HttpProblem;
 
 pub(super) async fn post(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
     let permit = principal.authorize_everywhere(Act::ManageCollateral)?;
-    broker.collateral_service().refresh();
-    tracing::info!(event = "collateral.refresh", operator = permit.operator().name);
-    answer(&blocking(move || broker.collateral_status()).await?)
+    let refresh = move || {
+        let collateral = broker.collateral_service().managed(&permit)?;
+        collateral.refresh();
+        collateral.status()
+    };
+    answer(&blocking(refresh).await?)
 }

@@ -18,7 +18,6 @@ pub(super) async fn post(
     let RemoveCollateral { digest } = body.json()?;
     let permit = principal.authorize_everywhere(Act::ManageCollateral)?;
     let at = principal.at;
-    let status = blocking(move || broker.collateral_service().remove(digest, at)).await?;
-    tracing::info!(event = "collateral.removed", operator = permit.operator().name, %digest);
-    answer(&status)
+    let remove = move || broker.collateral_service().managed(&permit)?.remove(digest, at);
+    answer(&blocking(remove).await?)
 }

@@ -9,6 +9,6 @@ use crate::operators::respond::{answer, blocking};
 use crate::problem::HttpProblem;
 
 pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    principal.authorize_everywhere(Act::ManageCollateral)?;
-    answer(&blocking(move || broker.collateral_status()).await?)
+    let permit = principal.authorize_everywhere(Act::ManageCollateral)?;
+    answer(&blocking(move || broker.collateral_service().managed(&permit)?.status()).await?)
 }
