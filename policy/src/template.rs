@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use vouchsafe_attestation::anchors::Root;
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_protocol::ObjectName;
@@ -14,13 +13,18 @@ use super::acceptance::Acceptance;
 use super::baseline::BaselineLog;
 use super::purpose::Purpose;
 
+mod conditions;
+mod error;
 mod kinds;
+mod root;
 mod shell;
 mod text;
 
+use conditions::{Conditions, literal};
+pub use error::TemplateError;
 pub use kinds::{SnpTemplate, TdxTemplate, TokenTemplate};
+pub use root::TemplateRoot;
 pub use shell::FailureShell;
-use text::{Conditions, literal};
 
 /// What a new policy asks for.
 #[derive(Clone, Debug)]
@@ -75,62 +79,6 @@ impl OwnerEvidence {
             Self::Token => "google_token",
         }
     }
-}
-
-/// A root that a policy can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TemplateRoot {
-    /// AMD.
-    Amd,
-    /// Intel.
-    Intel,
-    /// Google.
-    Google,
-    /// An anchor from a file: tests and demonstrations.
-    Extra,
-}
-
-impl TemplateRoot {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Amd => "amd",
-            Self::Intel => "intel",
-            Self::Google => "google",
-            Self::Extra => "extra",
-        }
-    }
-
-    const fn of(root: Root, own: Self) -> Self {
-        match root {
-            Root::Extra => Self::Extra,
-            _ => own,
-        }
-    }
-}
-
-/// The evidence lacks something that the policy would need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// No instance, so no owner.
-    #[error("the evidence does not say whose VM it is: capture a vTPM quote or a token with it")]
-    NoInstance,
-    /// No technology.
-    #[error("the evidence does not say which technology protects the VM")]
-    NoTechnology,
-    /// A disk without a vTPM.
-    #[error("a policy for a disk needs a vTPM: nothing else says in which phase of the boot it is asked")]
-    NoPhase,
-    /// The host's owner reads what runs in it.
-    #[error(
-        "the token does not say that the image of Confidential Space is no debug image: deploy a production image"
-    )]
-    DebugImage,
-    /// A policy with this condition would refuse the very VM.
-    #[error(
-        "the VM's kernel command line does not rule out a failure shell in the initrd, which would hand out the disk's key: \
-         add panic=-1 (initramfs-tools), or rd.shell=0 rd.emergency=reboot (dracut), restart and capture again"
-    )]
-    FailureShell,
 }
 
 impl PolicyTemplate {
@@ -204,9 +152,8 @@ impl PolicyTemplate {
         Ok(template)
     }
 
-    /// The text.
-    #[must_use]
-    pub fn generate(&self) -> String {
+    /// All conditions, in the order of the text.
+    fn conditions(&self) -> Conditions {
         let mut conditions = Conditions::default();
         self.owner(&mut conditions);
         if let Some(snp) = &self.snp {
@@ -223,7 +170,7 @@ impl PolicyTemplate {
         if self.purpose == Purpose::Disk {
             self.disk(&mut conditions);
         }
-        text::write(self, &conditions)
+        conditions
     }
 
     fn owner(&self, conditions: &mut Conditions) {
@@ -278,17 +225,5 @@ impl PolicyTemplate {
             "principal.vtpm.phase == Phase::\"initrd\"",
         );
         self.shell.conditions(self.log, conditions);
-    }
-
-    /// What the policy asks for, one condition a line.
-    #[must_use]
-    pub fn promises(&self) -> Vec<String> {
-        text::promises(self)
-    }
-
-    /// What the policy leaves open, for the operator to judge.
-    #[must_use]
-    pub fn open(&self) -> Vec<String> {
-        text::open(self)
     }
 }

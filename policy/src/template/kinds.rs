@@ -6,7 +6,9 @@ use vouchsafe_attestation::snp::{SnpClaims, Tcb};
 use vouchsafe_attestation::tdx::{TcbStatus, TdxClaims};
 use vouchsafe_protocol::Digest48;
 
-use super::{Conditions, TemplateError, TemplateRoot, literal};
+use super::conditions::{Conditions, literal};
+use super::error::TemplateError;
+use super::root::TemplateRoot;
 
 /// What a new policy asks of the SNP report.
 #[derive(Clone, Debug)]

@@ -2,9 +2,10 @@
 
 use vouchsafe_attestation::claims::Claims;
 
-use super::super::arguments::{DRACUT, effective, reboots};
-use super::text::{Conditions, literal};
-use super::{BaselineLog, TemplateError};
+use super::conditions::{Conditions, literal};
+use super::error::TemplateError;
+use crate::arguments::{DRACUT, effective, reboots};
+use crate::baseline::BaselineLog;
 
 /// What the kernel's command line must have.
 #[derive(Clone, Debug, PartialEq, Eq)]

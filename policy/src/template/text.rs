@@ -5,35 +5,33 @@ use std::fmt::Write as _;
 use vouchsafe_attestation::google_token::SoftwareName;
 use vouchsafe_attestation::tdx::TcbStatus;
 
-use super::super::purpose::Purpose;
-use super::{BaselineLog, FailureShell, OwnerEvidence, PolicyTemplate, TemplateRoot};
+use super::root::TemplateRoot;
+use super::shell::FailureShell;
+use super::{OwnerEvidence, PolicyTemplate};
+use crate::baseline::BaselineLog;
+use crate::purpose::Purpose;
 
-/// Lines of the `when` clause.
-#[derive(Default)]
-pub(super) struct Conditions {
-    lines: Vec<String>,
-}
-
-impl Conditions {
-    pub(super) fn add(&mut self, comment: &str, condition: impl Into<String>) {
-        self.end();
-        self.lines.push(format!("  // {comment}"));
-        self.lines.push(format!("  {}", condition.into()));
+impl PolicyTemplate {
+    /// The text.
+    #[must_use]
+    pub fn generate(&self) -> String {
+        write(self)
     }
 
-    pub(super) fn more(&mut self, condition: String) {
-        self.end();
-        self.lines.push(format!("  {condition}"));
+    /// What the policy asks for, one condition a line.
+    #[must_use]
+    pub fn promises(&self) -> Vec<String> {
+        promises(self)
     }
 
-    fn end(&mut self) {
-        if let Some(last) = self.lines.last_mut() {
-            last.push_str(" &&");
-        }
+    /// What the policy leaves open, for the operator to judge.
+    #[must_use]
+    pub fn open(&self) -> Vec<String> {
+        open(self)
     }
 }
 
-pub(super) fn write(template: &PolicyTemplate, conditions: &Conditions) -> String {
+fn write(template: &PolicyTemplate) -> String {
     let mut text = String::from(
         "// A release policy: every condition below must hold. What the VM did not prove is absent, and an absent\n\
          // claim fails its condition. Add `forbid` statements for exceptions; they always win.\n//\n// It asks for\n",
@@ -53,13 +51,13 @@ pub(super) fn write(template: &PolicyTemplate, conditions: &Conditions) -> Strin
         let _ = writeln!(text, "@accepts(\"{}\")", codes.join(", "));
     }
     text.push_str("permit (principal is Vm, action == Action::\"release\", resource is Secret)\nwhen {\n");
-    text.push_str(&conditions.lines.join("\n"));
+    text.push_str(&template.conditions().lines.join("\n"));
     text.push_str("\n};\n");
     text
 }
 
 /// One sentence for each condition.
-pub(super) fn promises(template: &PolicyTemplate) -> Vec<String> {
+fn promises(template: &PolicyTemplate) -> Vec<String> {
     let mut all = whose(template);
     all.extend(boot(template));
     if template.purpose == Purpose::Disk {
@@ -141,7 +139,7 @@ fn evidence(template: &PolicyTemplate) -> Vec<String> {
 }
 
 /// What nothing above is about.
-pub(super) fn open(template: &PolicyTemplate) -> Vec<String> {
+fn open(template: &PolicyTemplate) -> Vec<String> {
     let mut all: Vec<&str> = Vec::new();
     if template.instance_ids.is_empty() {
         all.push("which VM of the project it is");
@@ -184,17 +182,4 @@ const fn log(template: &PolicyTemplate) -> &'static str {
         BaselineLog::Vtpm => "the vTPM's log",
         BaselineLog::Ccel => "the log of the RTMRs",
     }
-}
-
-/// A string literal of Cedar's.
-pub(super) fn literal(text: &str) -> String {
-    let escaped: String = text
-        .chars()
-        .map(|c| match c {
-            '"' | '\\' => format!("\\{c}"),
-            c if c.is_control() => c.escape_unicode().to_string(),
-            c => c.to_string(),
-        })
-        .collect();
-    format!("\"{escaped}\"")
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use vouchsafe_attestation::snp::{FirmwareVersion, PlatformInfo, SnpClaims, Tcb};
 
-use super::{endorsement, names};
+use super::common::endorsement;
+use super::names;
 use crate::value::Picked;
 
 pub(super) fn snp<'r>(record: Picked<'r>, claims: &SnpClaims) -> Picked<'r> {

@@ -5,7 +5,9 @@ use vouchsafe_attestation::snp::Hex;
 use vouchsafe_attestation::tdx::{TdAttributes, TdxClaims, TdxTcb};
 use vouchsafe_protocol::Digest48;
 
-use super::{BootVisibility, boot, endorsement, names};
+use super::boot::{BootVisibility, boot};
+use super::common::{endorsement, texts};
+use super::names;
 use crate::value::Picked;
 
 /// The claims, and those of the CCEL log only as far as `visibility` says.
@@ -58,7 +60,7 @@ fn tcb<'r>(record: Picked<'r>, tcb: &TdxTcb) -> Picked<'r> {
         .with("status", names::tcb_status(tcb.status))
         .with("platform_status", names::tcb_status(tcb.platform_status))
         .with("qe_status", names::tcb_status(tcb.qe_status))
-        .with_set("advisory_ids", super::texts(&tcb.advisory_ids))
+        .with_set("advisory_ids", texts(&tcb.advisory_ids))
         .with("evaluation_data_number", tcb.evaluation_data_number)
         .with("tcb_date", tcb.tcb_date)
         .with("collateral_issued", tcb.collateral_issued)

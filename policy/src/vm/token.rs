@@ -2,7 +2,8 @@
 
 use vouchsafe_attestation::google_token::{Container, GoogleTokenClaims, TokenTdxTcb};
 
-use super::{instance, names, texts};
+use super::common::{instance, texts};
+use super::names;
 use crate::value::{Picked, Value};
 
 pub(super) fn google_token<'r>(record: Picked<'r>, claims: &GoogleTokenClaims) -> Picked<'r> {

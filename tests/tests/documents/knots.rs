@@ -12,7 +12,7 @@ use crate::tree::files;
 const BOUNDS: [(&str, usize); 8] = [
     ("protocol", 4),
     ("attestation", 18),
-    ("policy", 4),
+    ("policy", 1),
     ("keystore", 2),
     ("broker", 1),
     ("guest-client", 2),
