@@ -1,8 +1,8 @@
-//! The guest's configuration: whom to ask, whom to believe, which evidence to collect.
+//! The guest's configuration: brokers, pinned identities, evidence.
 //!
-//! It belongs into the measured part of the boot chain: the pinned identities in it are what the guest's
-//! trust in an answer rests on. Unknown keys are errors; nothing is read from the environment. The file is parsed and
-//! checked once, into one value for each part of the program: [`ClientConfig`], [`HttpsConfig`] and [`CollectConfig`].
+//! It belongs in the measured part of the boot chain: the guest accepts only answers that the identities pinned in it have
+//! signed. Unknown keys are errors; nothing is read from the environment. The file is parsed and checked once, into one
+//! value for each part of the program: [`ClientConfig`], [`HttpsConfig`] and [`CollectConfig`].
 
 mod broker_url;
 mod client;
@@ -28,15 +28,15 @@ pub use limits::Limits;
 pub use place::Place;
 pub use vtpm::VtpmConfig;
 
-/// Where the configuration is when no other place is named.
+/// The default path of the configuration.
 pub const DEFAULT_PATH: &str = "/etc/vouchsafe/guest.toml";
 
 /// A guest's configuration.
 #[derive(Clone, Debug)]
 pub struct GuestConfig {
-    /// Whom to ask and whom to believe.
+    /// Brokers, pinned identities, limits.
     pub client: ClientConfig,
-    /// How brokers are reached.
+    /// The connection to a broker.
     pub https: HttpsConfig,
     /// Which evidence to collect, and from where.
     pub collect: CollectConfig,

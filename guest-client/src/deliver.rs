@@ -1,15 +1,15 @@
 //! How secrets leave this program, and what protects them on the way.
 //!
-//! | way | protected by | gone |
+//! | way | protection | lifetime |
 //! |---|---|---|
-//! | [`descriptor`]: stdout, or an open descriptor | written without a buffer in between; a terminal has to be allowed | with its reader |
-//! | [`private_file`] | owner and permissions from the start, a folder that nobody else can change, no foreign links; whole or not at all | when it is removed |
-//! | [`memory_file`]: an inherited descriptor | exists in memory only, sealed, readable by its owner | with the last process that holds it |
-//! | [`tmpfs`] | a mount that only the command and its children see, never swapped out where the kernel can do that | with the last process that sees it |
-//! | [`environment`] | nothing: variables leak easily | with the command |
+//! | [`descriptor`]: stdout or an open descriptor | written without a buffer in between; to a terminal only with `--force` | until it is read |
+//! | [`private_file`] | owner and permissions from the start, atomic, in a folder that no other user can change | until it is removed |
+//! | [`memory_file`]: an inherited descriptor | in memory only, sealed, readable by its owner | until no process holds it |
+//! | [`tmpfs`] | a mount that only the command and its children see, not swapped out where the kernel supports that | until no process sees it |
+//! | [`environment`] | none: variables leak easily | until the command ends |
 //!
-//! [`command`] becomes the command that is handed the last three, as another [`user`] if asked. Text made of secrets is erased when
-//! it is dropped ([`json`]). Before a secret is requested, everything that its delivery needs is opened, checked and made, and the memory
+//! [`command`] runs a command with the last three, as another [`user`] if requested. JSON with secrets is erased when it is dropped
+//! ([`json`]). Before a secret is requested, everything that its delivery needs is opened, checked and made, and the memory
 //! of this process is protected ([`memory`](vouchsafe_guest_client::memory)). Not guaranteed: that the kernel never swaps out the memory
 //! of the command.
 

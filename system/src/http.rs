@@ -1,7 +1,6 @@
-//! HTTP requests that go where they are told and no further.
+//! HTTP agents that ignore the environment's proxies and follow no redirects. Every status is an answer, not an error.
 //!
-//! No variable of the environment leads a request to a proxy, no answer leads it elsewhere, and every status is an answer.
-//! TLS is rustls over aws-lc, 1.3 with X25519MLKEM768 first.
+//! TLS is rustls over aws-lc, TLS 1.3 with X25519MLKEM768 preferred; 1.2 is accepted.
 
 use std::sync::Arc;
 use std::time::Duration;

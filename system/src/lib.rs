@@ -1,10 +1,10 @@
-//! What broker and guest ask of the machine they run on, once for both.
+//! What broker and guest share for dealing with the operating system and the network.
 //!
 //! | what | module |
 //! |---|---|
 //! | keep secrets out of swap and core dumps | [`memory`] |
 //! | read certificates from PEM files | [`pem`] |
-//! | HTTP requests that nothing in the environment leads elsewhere | [`http`] |
+//! | HTTP agents without proxies and redirects | [`http`] |
 //!
 //! Nothing here verifies evidence or decides anything.
 

@@ -1,4 +1,4 @@
-//! Keeps what the process holds out of swap, core dumps and the hands of other processes.
+//! Keeps the memory of the process out of swap and core dumps, and away from debuggers.
 
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
@@ -7,7 +7,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 pub use rustix::process::Resource;
 
-/// What came of [`protect`].
+/// The outcome of [`protect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locked {
     /// All memory of the process is locked, also what it allocates later.

@@ -1,4 +1,4 @@
-//! Lines for people, on standard error.
+//! Messages on standard error.
 
 use std::io::{self, Write as _};
 

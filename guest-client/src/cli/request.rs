@@ -1,4 +1,4 @@
-//! The request for secrets, as every command makes it.
+//! Requests secrets for `fetch` and `exec`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use vouchsafe_protocol::ReleasePaths;
 use super::console;
 use super::failure::Failure;
 
-/// Fetches, with the process's memory protected before there is anything to protect.
+/// Protects this process's memory, then fetches.
 pub(super) fn ask(config: &Path, paths: &ReleasePaths) -> Result<Release, Failure> {
     if memory::protect().map_err(Failure::Protect)? == Locked::NotAllowed {
         console::note("memory cannot be locked: secrets could be swapped out (see `vouchsafe-guest doctor`)");

@@ -1,4 +1,4 @@
-//! Whom to ask, whom to believe, and how brokers are reached.
+//! Brokers, pinned identities, and the connection to a broker.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::broker_url::BrokerUrl;
 use super::error::ConfigError;
 use super::limits::Limits;
 
-/// Whom to ask, whom to believe, and how long.
+/// Which brokers to ask and which identities to trust.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// Brokers, in the order in which they are asked.
@@ -22,16 +22,16 @@ pub struct ClientConfig {
     pub limits: Limits,
 }
 
-/// How brokers are reached.
+/// The connection to a broker.
 #[derive(Clone, Debug)]
 pub struct HttpsConfig {
     /// PEM file with the CAs that the brokers' TLS certificates chain to.
     pub ca: PathBuf,
-    /// How long one connection may take to be made.
+    /// Time limit for establishing a connection.
     pub connect: Duration,
 }
 
-/// There is somebody to ask, and somebody to believe whom not everybody can be.
+/// Requires a broker and an identity, and rejects identities that anyone can sign for.
 pub(super) fn check(brokers: &[BrokerUrl], identities: &[BrokerIdentity]) -> Result<(), ConfigError> {
     if brokers.is_empty() {
         return Err(ConfigError::NoBroker);

@@ -1,4 +1,4 @@
-//! `evidence`, and everything else that collecting takes.
+//! `evidence`: which kinds to collect, and the settings of each.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::hardware::HardwareKind;
 /// Which evidence to collect, and from where.
 #[derive(Clone, Debug, Default)]
 pub struct CollectConfig {
-    /// Which evidence to show.
+    /// The kinds of evidence to send.
     pub evidence: EvidenceChoice,
     /// The vTPM.
     pub vtpm: VtpmConfig,
@@ -26,13 +26,13 @@ pub struct CollectConfig {
     pub google_token: GoogleTokenConfig,
 }
 
-/// Which evidence to show.
+/// The kinds of evidence to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EvidenceChoice {
-    /// Whatever this VM has by itself; never a token, which Google has to be asked for.
+    /// Everything that this VM has itself; never a token, which has to be requested from Google.
     #[default]
     Auto,
-    /// Exactly these; one that is not there is an error.
+    /// Exactly these; a missing one is an error.
     Listed {
         /// Quote and firmware log of the vTPM.
         vtpm: bool,

@@ -1,4 +1,4 @@
-//! The file as it is written: keys, tables and their defaults.
+//! Keys, tables and defaults of the file.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use super::limits::LimitsTable;
 use super::place::Place;
 use super::vtpm::VtpmConfig;
 
-/// `guest.toml`. Each value has its own form; what they have to be together is not checked yet.
+/// `guest.toml`, each value parsed by itself. Conditions on several values are not checked yet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {

@@ -50,7 +50,7 @@ impl Default for GoogleTokenConfig {
 }
 
 impl GoogleTokenConfig {
-    /// Itself, if there is time to ask for anything.
+    /// Rejects a timeout of zero.
     pub(super) fn checked(self) -> Result<Self, ConfigError> {
         if self.timeout.is_zero() {
             return Err(ConfigError::ZeroLimit { name: "google_token.timeout" });

@@ -1,4 +1,4 @@
-//! Brokers: whether they are within reach, are whom the configuration pins, and what they say of this machine's clock.
+//! Whether each broker is reachable, uses a pinned identity, and agrees with this machine's clock.
 
 use vouchsafe_protocol::UnixTime;
 

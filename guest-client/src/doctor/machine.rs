@@ -1,4 +1,4 @@
-//! The machine that is looked at: its files, and what its processor and its TPM say.
+//! The machine under examination: its files, its processor and its TPM.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What the system around the evidence is like.
+//! Platform, systemd and lockable memory.
 
 use super::finding::{Finding, Status};
 use super::machine::Machine;

@@ -1,4 +1,4 @@
-//! The processor's technology, and what gives its reports.
+//! The confidential-computing technology, and the devices that give its reports.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub(super) fn is_tdx(machine: &Machine) -> bool {
     flags.next().is_some_and(|line| line.split_whitespace().any(|flag| flag == "tdx_guest"))
 }
 
-/// What there is to say where there is neither a report nor a quote. `log` is the vTPM's.
+/// The finding for a VM that has neither report nor quote. `log` is the vTPM's event log.
 pub(super) fn no_hardware(machine: &Machine, log: &Path) -> Finding {
     let id = "hardware";
     let flag = has_sev(machine);
@@ -37,9 +37,9 @@ pub(super) fn no_hardware(machine: &Machine, log: &Path) -> Finding {
         None => flag && on_compute_engine(machine),
     };
     if sev {
-        let what = "AMD SEV: this technology has no report of the processor".to_owned();
+        let what = "AMD SEV: this technology has no attestation report".to_owned();
         return Finding::ok(id, what)
-            .with("The vTPM, and a Google token if a policy asks for one, are its evidence.");
+            .with("Its evidence is the vTPM's quote, and a Google token if the policy requires one.");
     }
     let also = if flag { "; the processor has SEV" } else { "" };
     let what = format!("not an SEV-SNP guest and not a TDX guest{also}");

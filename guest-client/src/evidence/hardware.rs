@@ -1,4 +1,4 @@
-//! The device of the processor, and what becomes of its report.
+//! Hardware reports, and their conversion to evidence.
 
 use vouchsafe_protocol::evidence::TdxEvidence;
 use vouchsafe_protocol::{Bytes, SevSnpEvidence};

@@ -1,4 +1,4 @@
-//! What is asked of Google, what it is shown, and what it issues.
+//! The request to Google, the statement that it verifies, and the token that it issues.
 
 use std::fmt;
 

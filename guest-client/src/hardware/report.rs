@@ -1,4 +1,4 @@
-//! What devices give.
+//! Reports and quotes, and the devices that make them.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The form of an SNP report.
+//! Length and report data of an SNP report.
 
 use super::error::HardwareError;
 

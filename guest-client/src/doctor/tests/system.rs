@@ -1,4 +1,4 @@
-//! The system around the evidence.
+//! Platform, systemd and lockable memory.
 
 use super::*;
 

@@ -119,7 +119,7 @@ fn hardware(root: &TempDir) -> (Status, String) {
     (found.status, found.what.clone())
 }
 
-const SEV: &str = "AMD SEV: this technology has no report of the processor";
+const SEV: &str = "AMD SEV: this technology has no attestation report";
 
 #[test]
 fn an_sev_guest_lacks_nothing_since_sev_has_no_report() {
