@@ -1,16 +1,22 @@
 //! The database: connections, transactions, statements, columns. It knows neither what the tables mean nor who may change them.
 
+mod checkpoint;
 pub(crate) mod columns;
 mod connect;
 mod error;
 pub(crate) mod grants;
+mod readers;
 mod sqlite;
 mod tx;
 mod watch;
 mod writer;
 
-pub(crate) use connect::{checkpoint, connect, create_file};
+pub(crate) use checkpoint::checkpoint;
+pub(crate) use connect::{connect, create_file};
 pub use error::StoreError;
+pub(crate) use readers::Reader;
+#[cfg(test)]
+pub(crate) use readers::Readers;
 pub(crate) use sqlite::{Connection, Db, Row, WriterConnection, run};
 pub(crate) use tx::Tx;
 pub use watch::TransactionEnd;

@@ -22,6 +22,7 @@ use crate::{Keyring, Keystore};
 mod baselines;
 mod lifecycle;
 mod permits;
+mod readers;
 mod record;
 mod release;
 mod replay;

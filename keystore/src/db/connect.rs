@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Row as _, SqlSafeStr as _, error::BoxDynError};
+use sqlx::{Connection as _, SqlSafeStr as _, error::BoxDynError};
 
+use super::checkpoint::CHECKPOINT_WAIT;
+use super::readers::{Reader, Readers};
 use super::sqlite::BUSY_TIMEOUT;
 use super::writer::{Pools, Writer};
 
@@ -45,19 +47,14 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
     };
     let writer = pool(1).connect_with(options.clone()).await?;
     migrator().await?.run(&writer).await?;
-    let readers = pool(READERS).connect_with(options).await?;
-    Ok(Pools { writer: Writer::new(writer), readers, watch: Arc::default() })
-}
-
-/// Moves everything from the write-ahead log to the database's file and empties the log.
-pub(crate) async fn checkpoint(writer: &Writer) -> Result<(), sqlx::Error> {
-    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer.acquire().await?).await?;
-    let busy: i64 = row.try_get(0)?;
-    if busy != 0 {
-        // Whoever reads the file for longer than the timeout keeps the old pages in the log until then.
-        tracing::warn!(event = "keystore.checkpoint_busy");
-    }
-    Ok(())
+    let share = async |reader| pool(Readers::share(reader)).connect_with(options.clone()).await;
+    let readers = Readers::new(
+        share(Reader::Release).await?,
+        share(Reader::Operator).await?,
+        share(Reader::Records).await?,
+    );
+    let checkpoints = pool(1).connect_lazy_with(options.busy_timeout(CHECKPOINT_WAIT));
+    Ok(Pools { writer: Writer::new(writer, checkpoints), readers, watch: Arc::default() })
 }
 
 async fn migrator() -> Result<Migrator, sqlx::Error> {
@@ -86,6 +83,5 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "retirement", include_str!("../../migrations/0002_retirement.sql")),
 ];
 
-const READERS: u32 = 4;
 const STATEMENTS: usize = 256;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sqlx::Connection as _;
 
 use super::error::StoreError;
+use super::readers::Reader;
 use super::sqlite::{BUSY_TIMEOUT, Connection, Db, WRITE, is_busy};
 use super::watch::{TransactionEnd, TxWatch};
 use super::writer::Pools;
@@ -51,9 +52,9 @@ impl Drop for Timed {
 
 impl Pools {
     /// One consistent view of the database.
-    pub(crate) async fn read(&self, name: &'static str) -> Result<Tx<'static>, StoreError> {
+    pub(crate) async fn read(&self, reader: Reader, name: &'static str) -> Result<Tx<'static>, StoreError> {
         let timed = self.timed(name);
-        Ok(Tx { inner: self.readers.begin().await?, _timed: timed })
+        Ok(Tx { inner: self.readers.of(reader).begin().await?, _timed: timed })
     }
 
     /// A transaction that writes, as soon as nobody else has one.

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
+use super::readers::Readers;
 use super::sqlite::{Db, Pool, WRITE, WriterConnection};
 use super::watch::TxWatch;
 
-/// One connection that writes, some that read.
+/// One connection that writes, several that read.
 #[derive(Clone, Debug)]
 pub(crate) struct Pools {
     pub(crate) writer: Writer,
-    pub(crate) readers: Pool,
+    pub(crate) readers: Readers,
     pub(crate) watch: Arc<TxWatch>,
 }
 
@@ -21,6 +22,8 @@ pub(crate) struct Pools {
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     pool: Pool,
+    /// One connection that waits for readers only shortly.
+    checkpoints: Pool,
     tickets: Arc<Tickets>,
 }
 
@@ -34,8 +37,8 @@ struct Tickets {
 struct WriterTicket<'w>(&'w Tickets);
 
 impl Writer {
-    pub(super) fn new(pool: Pool) -> Self {
-        Self { pool, tickets: Arc::default() }
+    pub(super) fn new(pool: Pool, checkpoints: Pool) -> Self {
+        Self { pool, checkpoints, tickets: Arc::default() }
     }
 
     /// A transaction, as soon as nobody else has one.
@@ -65,7 +68,16 @@ impl Writer {
         self.tickets.issued.notified().await;
     }
 
+    /// The connection for checkpoints. The caller holds the writer, so that nobody in this process writes meanwhile.
+    pub(super) async fn checkpoints(
+        &self,
+        _writer: &WriterConnection,
+    ) -> Result<WriterConnection, sqlx::Error> {
+        self.checkpoints.acquire().await
+    }
+
     pub(crate) async fn close(&self) {
+        self.checkpoints.close().await;
         self.pool.close().await;
     }
 

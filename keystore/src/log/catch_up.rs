@@ -5,13 +5,13 @@ use super::leaf::{LEAVES, LoggedRecord, read_leaf};
 use super::pins::Pins;
 use super::record::LogRecord;
 use crate::db::columns::{self, stored};
-use crate::db::{Connection, Pools, StoreError};
+use crate::db::{Connection, Pools, Reader, StoreError};
 use crate::keyring::Keyring;
 
 /// Reads from the log which change of each row is the last, and checks that no leaf is missing.
 pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, StoreError> {
     let pins = Pins::default();
-    let mut tx = pools.read("load-pins").await?;
+    let mut tx = pools.read(Reader::Release, "load-pins").await?;
     let head = read_head(&mut tx, keyring, Head::default()).await?;
     let count = sqlx::query(
         // SQLite also keeps fractions and NULL in a column of numbers: they stand for no leaf.

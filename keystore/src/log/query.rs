@@ -9,7 +9,7 @@ use super::leaf::{LoggedRecord, read_leaf};
 use super::record::Outcome;
 use super::view::Log;
 use crate::db::columns::{self, stored, time};
-use crate::db::{Connection, Db, StoreError};
+use crate::db::{Connection, Db, Reader, StoreError};
 use crate::keyring::Keyring;
 
 /// Which records to list. Everything that is `None` is not looked at.
@@ -57,7 +57,7 @@ impl Log {
         namespaces: Option<&[String]>,
     ) -> Result<Vec<LoggedRecord>, StoreError> {
         let mut query = filter_query(filter, namespaces)?;
-        let rows = query.build().fetch_all(&self.pools.readers).await?;
+        let rows = query.build().fetch_all(self.pools.readers.of(Reader::Records)).await?;
         rows.iter().map(|row| read_leaf(&self.keyring, row)).collect()
     }
 
@@ -68,7 +68,7 @@ impl Log {
     pub(crate) async fn decision(&self, id: DecisionId) -> Result<Option<LoggedRecord>, StoreError> {
         let row = sqlx::query("SELECT * FROM log_leaves WHERE id = $1 ORDER BY idx LIMIT 1")
             .bind(id.to_string())
-            .fetch_optional(&self.pools.readers)
+            .fetch_optional(self.pools.readers.of(Reader::Records))
             .await?;
         row.map(|row| read_leaf(&self.keyring, &row)).transpose()
     }
@@ -80,7 +80,7 @@ impl Log {
     pub(crate) async fn evidence(&self, digest: Digest32) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sqlx::query("SELECT bytes FROM evidence WHERE digest = $1")
             .bind(digest.0.to_vec())
-            .fetch_optional(&self.pools.readers)
+            .fetch_optional(self.pools.readers.of(Reader::Records))
             .await?;
         let Some(row) = row else { return Ok(None) };
         let bytes: Vec<u8> = row.try_get("bytes")?;

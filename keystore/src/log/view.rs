@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::catch_up::{catch_up, load_pins};
 use super::head::{Head, lock_head, read_head};
 use super::pins::Pins;
-use crate::db::{Pools, StoreError, Tx};
+use crate::db::{Pools, Reader, StoreError, Tx};
 use crate::keyring::Keyring;
 
 /// The database with what its rows are checked against.
@@ -38,11 +38,11 @@ impl Log {
         })
     }
 
-    pub(crate) async fn view(&self) -> Result<View, StoreError> {
+    pub(crate) async fn view(&self, reader: Reader) -> Result<View, StoreError> {
         #[cfg(test)]
         self.views.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let seen = self.pins.seen();
-        let mut tx = self.pools.read("view").await?;
+        let mut tx = self.pools.read(reader, "view").await?;
         let head = read_head(&mut tx, &self.keyring, seen).await?;
         catch_up(&mut tx, &self.keyring, &self.pins, head).await?;
         Ok(View { tx, epoch: head.epoch })

@@ -180,7 +180,7 @@ impl Registry {
 
     /// All operators, by name.
     pub(crate) async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
-        let mut view = self.view().await?;
+        let mut view = self.operator_view().await?;
         let check = self.check(view.epoch);
         Ok(all_operators(&mut view.tx, check).await?.into_iter().map(|row| row.operator).collect())
     }
@@ -189,7 +189,7 @@ impl Registry {
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Option<Operator>, StoreError> {
         let id = token.strip_prefix(TOKEN_PREFIX).and_then(|rest| rest.split_once('.')).map(|(id, _)| id);
         let Some(id) = id.filter(|id| id.len() == 16) else { return Ok(None) };
-        let mut view = self.view().await?;
+        let mut view = self.operator_view().await?;
         let row = sqlx::query("SELECT * FROM operators WHERE token_id = $1")
             .bind(id)
             .fetch_optional(&mut *view.tx)

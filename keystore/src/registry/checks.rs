@@ -23,7 +23,7 @@ impl Registry {
     ) -> Result<(Arc<CompiledPolicy>, Vec<Note>), RegisterError> {
         let policy = compile(name, text).await?;
         let notes = self.check_compiled(&policy, now).await?;
-        let mut view = self.view().await?;
+        let mut view = self.operator_view().await?;
         purpose::require_guarded::<RegisterError>(&mut view.tx, self.check(view.epoch), &policy).await?;
         Ok((policy, notes))
     }

@@ -16,7 +16,7 @@ use super::handle::Registry;
 use super::rows;
 use crate::chips::{FirstSeen, Subject};
 use crate::db::columns::{self, stored, time};
-use crate::db::{Connection, Db, Pools, Row, StoreError, run};
+use crate::db::{Connection, Db, Pools, Reader, Row, StoreError, run};
 use crate::keyring::Keyring;
 use crate::log::record::LogRecord;
 use crate::log::{LoggedRecord, numbered};
@@ -73,7 +73,7 @@ impl ChipFilter {
 impl Registry {
     /// Chips by subject, the newest first.
     pub(crate) async fn chips(&self, filter: &ChipFilter) -> Result<Vec<SeenChip>, StoreError> {
-        let mut tx = self.log.pools.read("chips").await?;
+        let mut tx = self.log.pools.read(Reader::Records, "chips").await?;
         let rows = filter_query(filter)?.build().fetch_all(&mut *tx).await?;
         let rows: Vec<_> = rows.iter().map(|row| read(self.keyring(), row)).collect::<Result<_, _>>()?;
         let mut grants = HashMap::new();
@@ -116,7 +116,7 @@ pub(super) async fn initialise(connection: &mut Connection, keyring: &Keyring) -
 
 /// Checks that no row is missing.
 pub(super) async fn check_count(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> {
-    let mut tx = pools.read("count-chips").await?;
+    let mut tx = pools.read(Reader::Release, "count-chips").await?;
     let size = head(&mut tx, keyring).await?;
     let count = sqlx::query(
         // As for the log: fractions and NULL stand for no row.

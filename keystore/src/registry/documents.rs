@@ -23,7 +23,7 @@ impl Registry {
         name: &ObjectName,
         version: Option<u64>,
     ) -> Result<Option<Document>, StoreError> {
-        let mut view = self.view().await?;
+        let mut view = self.operator_view().await?;
         let check = self.check(view.epoch);
         let Some(head) = read_head(&mut view.tx, check, kind, name).await? else { return Ok(None) };
         match version {
@@ -37,13 +37,13 @@ impl Registry {
 
     /// All documents of a kind, by name.
     pub(crate) async fn documents(&self, kind: DocumentKind) -> Result<Vec<DocumentSummary>, StoreError> {
-        let mut view = self.view().await?;
+        let mut view = self.operator_view().await?;
         read_heads(&mut view.tx, self.check(view.epoch), kind).await
     }
 
     /// All documents of a kind by name, each in its current version. However many there are, this is one view and two queries.
     pub(super) async fn current_documents(&self, kind: DocumentKind) -> Result<Vec<Document>, StoreError> {
-        let mut view = self.view().await?;
+        let mut view = self.operator_view().await?;
         read_current_versions(&mut view.tx, self.check(view.epoch), kind).await
     }
 }

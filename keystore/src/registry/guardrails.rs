@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use vouchsafe_policy::Guardrails;
 
 use super::change::Actor;
+use super::documents::table::read_current;
 use super::documents::types::{Document, DocumentError, DocumentKind};
 use super::documents::{mark_revoked, put_version};
 use super::error::RegisterError;
@@ -55,7 +56,10 @@ impl Registry {
 
     /// The guardrails that were put and not reset.
     pub(crate) async fn stored_guardrails(&self) -> Result<Option<Document>, StoreError> {
-        let stored = self.document(DocumentKind::Guardrails, &guardrails_name(), None).await?;
+        let mut view = self.view().await?;
+        let check = self.check(view.epoch);
+        let kind = DocumentKind::Guardrails;
+        let stored = read_current(&mut view.tx, check, kind, &guardrails_name()).await?;
         Ok(stored.filter(|document| !document.revoked))
     }
 

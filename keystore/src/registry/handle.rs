@@ -5,7 +5,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::compiled::Compiled;
 use super::rows::RowCheck;
 use super::stored_input::Cache;
-use crate::db::StoreError;
+use crate::db::{Reader, StoreError};
 use crate::keyring::Keyring;
 use crate::log::{Log, View};
 
@@ -43,12 +43,25 @@ impl Registry {
         Ok(epoch)
     }
 
+    /// The same, for a change of an operator.
+    pub(super) async fn operator_epoch(&self) -> Result<u64, StoreError> {
+        let epoch = self.operator_view().await?.epoch;
+        self.forget_before(epoch);
+        Ok(epoch)
+    }
+
     pub(crate) fn forget_before(&self, epoch: u64) {
         self.cache.forget(epoch);
     }
 
+    /// A view for releases and readiness.
     pub(super) async fn view(&self) -> Result<View, StoreError> {
-        self.log.view().await
+        self.log.view(Reader::Release).await
+    }
+
+    /// A view for operators, which takes no connection from releases.
+    pub(super) async fn operator_view(&self) -> Result<View, StoreError> {
+        self.log.view(Reader::Operator).await
     }
 
     pub(super) fn check(&self, epoch: u64) -> RowCheck<'_> {

@@ -8,7 +8,7 @@ use vouchsafe_protocol::IdentityKey;
 use super::chips;
 use super::handle::Registry;
 use crate::db::columns::{self, tampered};
-use crate::db::{Pools, StoreError, connect, create_file};
+use crate::db::{Pools, Reader, StoreError, connect, create_file};
 use crate::keyring::{GenerationId, Keyring};
 use crate::log::{Head, Log, head_preimage};
 use crate::preimage::Preimage;
@@ -93,7 +93,7 @@ impl Registry {
     /// The broker's identity key.
     pub(crate) async fn identity(&self) -> Result<IdentityKey, StoreError> {
         let row = sqlx::query("SELECT generation, sealed FROM identities WHERE id = 1")
-            .fetch_optional(&self.log.pools.readers)
+            .fetch_optional(self.log.pools.readers.of(Reader::Release))
             .await?
             .ok_or_else(|| tampered(IDENTITIES, "1"))?;
         let sealed: Vec<u8> = row.try_get("sealed")?;
@@ -128,7 +128,7 @@ async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> 
 
 async fn check_keyring(path: &Path, pools: &Pools, keyring: &Keyring) -> Result<(), OpenError> {
     let row = sqlx::query("SELECT generation, mac FROM meta WHERE name = 'keyring'")
-        .fetch_optional(&pools.readers)
+        .fetch_optional(pools.readers.of(Reader::Release))
         .await
         .map_err(StoreError::from)?
         .ok_or_else(|| OpenError::Unfinished { path: path.to_owned() })?;

@@ -67,7 +67,7 @@ impl Registry {
         check: impl AsyncFn() -> Result<(), RegisterError>,
     ) -> Result<Change<'k>, RegisterError> {
         for _ in 0..ATTEMPTS {
-            let epoch = self.epoch().await?;
+            let epoch = self.operator_epoch().await?;
             check().await?;
             match self.change_as_of(authorized, epoch).await {
                 Err(DocumentError::Overtaken) => {}

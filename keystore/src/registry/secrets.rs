@@ -199,7 +199,7 @@ impl Registry {
 
     /// What is known of a secret.
     pub(crate) async fn secret(&self, path: &SecretPath) -> Result<Option<SecretSummary>, StoreError> {
-        let mut view = self.view().await?;
+        let mut view = self.operator_view().await?;
         let check = self.check(view.epoch);
         let Some(secret) = read_secret(&mut view.tx, check, path).await? else { return Ok(None) };
         let versions = read_versions(&mut view.tx, check, &secret).await?;
@@ -208,7 +208,7 @@ impl Registry {
 
     /// All secrets, or those of a namespace, by path.
     pub(crate) async fn secrets(&self, namespace: Option<&str>) -> Result<Vec<SecretSummary>, StoreError> {
-        let mut view = self.view().await?;
+        let mut view = self.operator_view().await?;
         let check = self.check(view.epoch);
         let rows = sqlx::query("SELECT * FROM secrets ORDER BY path").fetch_all(&mut *view.tx).await?;
         let mut summaries = Vec::new();

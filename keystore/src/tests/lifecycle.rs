@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::db::Reader;
 use crate::log::DecisionFilter;
 
 #[tokio::test]
@@ -256,7 +257,7 @@ async fn migrations_run_once() {
         fixture.again().await.unwrap().close().await;
     }
     let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations")
-        .fetch_one(&fixture.keystore.pools().readers)
+        .fetch_one(fixture.keystore.pools().readers.of(Reader::Release))
         .await
         .unwrap();
     assert_eq!(count, 2);

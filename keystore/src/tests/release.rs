@@ -24,13 +24,13 @@ use crate::registry::error::RegisterError;
 use crate::registry::secrets::types::{NewVersion, SecretError};
 use crate::release::UnsealError;
 
-const BROKER: BrokerIdentity = BrokerIdentity([1; 32]);
+pub(super) const BROKER: BrokerIdentity = BrokerIdentity([1; 32]);
 
-fn paths(all: &[&str]) -> ReleasePaths {
+pub(super) fn paths(all: &[&str]) -> ReleasePaths {
     ReleasePaths::new(all.iter().map(|text| path(text)).collect()).expect("sorted")
 }
 
-fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
+pub(super) fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
     let key = GuestKey::generate(Suite::X25519);
     let bound = BoundRequest::release(&BROKER, Nonce([7; 32]), key.public().clone(), &paths(all));
     let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
@@ -57,7 +57,7 @@ fn template(purpose: Purpose, project_number: u64) -> String {
 const PROJECT: u64 = 620_438_545_889;
 
 /// A keystore where `prod/db/token` rests on a real policy.
-async fn fixture() -> Fixture {
+pub(super) async fn fixture() -> Fixture {
     let fixture = Fixture::new().await;
     let text = template(Purpose::App, PROJECT);
     fixture.keystore.put_policy(BY, &name("prod/app"), &text).await.expect("a good policy");
@@ -67,7 +67,7 @@ async fn fixture() -> Fixture {
     fixture
 }
 
-const PATH: &str = "prod/db/token";
+pub(super) const PATH: &str = "prod/db/token";
 
 #[tokio::test]
 async fn a_grant_opens_what_it_names() {

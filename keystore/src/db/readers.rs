@@ -1,0 +1,51 @@
+//! Connections that read, in shares that do not wait for one another: however much operators read, a release finds a
+//! connection.
+
+use super::sqlite::Pool;
+
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Releases, readiness and the start.
+    Release,
+    /// Operators: their tokens, objects, and the checks of what they put. Short queries.
+    Operator,
+    /// Operators: the log. Such a query may go through all of it.
+    Records,
+}
+
+/// A pool for each kind of reader.
+#[derive(Clone, Debug)]
+pub(crate) struct Readers {
+    release: Pool,
+    operator: Pool,
+    records: Pool,
+}
+
+impl Readers {
+    /// The largest number of connections of each kind.
+    pub(crate) const fn share(reader: Reader) -> u32 {
+        match reader {
+            Reader::Release => 4,
+            Reader::Operator | Reader::Records => 2,
+        }
+    }
+
+    pub(super) const fn new(release: Pool, operator: Pool, records: Pool) -> Self {
+        Self { release, operator, records }
+    }
+
+    pub(crate) const fn of(&self, reader: Reader) -> &Pool {
+        match reader {
+            Reader::Release => &self.release,
+            Reader::Operator => &self.operator,
+            Reader::Records => &self.records,
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        for pool in [&self.release, &self.operator, &self.records] {
+            pool.close().await;
+        }
+    }
+}
