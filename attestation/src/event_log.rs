@@ -9,7 +9,7 @@
 //!
 //! [`ReplayedCcel`] documents what differs for CCEL.
 //!
-//! The grammar of what user space extends after the log is in `userspace`.
+//! The grammar of what user space extends after the log is in `userspace_grammar`.
 //!
 //! Does not guarantee: a TPM measures digests, one sequence per PCR. Event types, texts that no digest covers
 //! (such as file names) and the order of events of different PCRs are asserted by whoever wrote the log. Root
@@ -29,14 +29,17 @@
 mod actions;
 mod boot;
 mod ccel;
+mod classified;
 mod command_line;
 mod devices;
 mod digest;
 mod error;
+mod event;
 mod event_type;
 mod grub;
 mod image_path;
 mod images;
+mod limits;
 mod machine;
 mod options;
 mod parse;
@@ -50,6 +53,7 @@ mod stub;
 mod tagged;
 mod texts;
 mod userspace;
+mod userspace_grammar;
 mod userspace_log;
 mod variable;
 
@@ -73,7 +77,12 @@ pub use self::ccel::ReplayedCcel;
 pub use self::command_line::CommandLine;
 pub use self::digest::EventDigest;
 pub use self::error::EventLogError;
+pub use self::event::Event;
+pub use self::event::EventLog;
 pub use self::event_type::EventType;
+pub use self::limits::MAX_ALGORITHMS;
+pub use self::limits::MAX_EVENT_DATA;
+pub use self::limits::MAX_EVENTS;
 pub use self::phase::Phase;
 pub use self::replay::PcrRule;
 pub use self::replay::PcrState;
@@ -84,35 +93,6 @@ pub use self::userspace_log::UserspaceLog;
 pub use self::userspace_log::UserspaceLogError;
 pub use crate::technology::Technology;
 
-/// Upper limit of events in a log.
-pub const MAX_EVENTS: usize = 4096;
-/// Upper limit of an event's data; the largest seen on a real machine is a dbx of 23 kB.
-pub const MAX_EVENT_DATA: usize = 64 * 1024;
-/// Upper limit of algorithms that a log may declare.
-pub const MAX_ALGORITHMS: usize = 8;
-
-/// A parsed log, borrowed from its bytes. Its form is valid; its content has not been checked yet.
-#[derive(Clone, Debug)]
-pub struct EventLog<'a> {
-    startup_locality: u8,
-    events: Vec<Event<'a>>,
-}
-
-/// One event: a digest that was extended into a PCR, and the log's description of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Event<'a> {
-    /// Position in the log; the header is number 0.
-    pub number: usize,
-    /// PCR that was extended; in CCEL, the measurement register.
-    pub pcr: u8,
-    /// The event's type according to the log. Not measured.
-    pub event_type: EventType,
-    /// The extended digest, in the bank that the log is read in.
-    pub digest: EventDigest,
-    /// The event's data. Measured only if the digest is that of the data.
-    pub data: &'a [u8],
-}
-
 impl<'a> EventLog<'a> {
     /// Reads a crypto-agile log as Linux exports it.
     ///
@@ -120,12 +100,6 @@ impl<'a> EventLog<'a> {
     /// Anything that is not exactly such a log with a SHA-256 bank, within the limits of this module.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, EventLogError> {
         parse::parse(bytes)
-    }
-
-    /// The events after the header, in the order of the log.
-    #[must_use]
-    pub fn events(&self) -> &[Event<'a>] {
-        &self.events
     }
 
     /// The value of each PCR after its events.

@@ -7,9 +7,9 @@
 //! attempt (PFP 1.06 §8.2.4 i); edk2 before 2024 omitted those that failed: `Failure* Invocation [Success]`.
 //! No other event may come between these.
 
-use super::Event;
 use super::boot::EventKind;
 use super::error::EventLogError;
+use super::event::Event;
 use super::event_type::EventType;
 use super::rules::require_covered;
 

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use vouchsafe_protocol::Digest48;
 
 pub use self::error::CcelError;
-use super::BootLog;
-use super::Event;
-use super::EventType;
+use super::boot::BootLog;
+use super::event::Event;
+use super::event_type::EventType;
 
 /// Registers that a TD can extend (DCAP API A.3.2).
 pub const RTMR_COUNT: usize = 4;
@@ -50,7 +50,7 @@ impl<'a> CcelLog<'a> {
     /// # Errors
     /// Anything that is not exactly a log of SHA-384 digests, within the limits of this module.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, CcelError> {
-        parse::parse(bytes)
+        Ok(Self { events: parse::parse(bytes)? })
     }
 
     /// The events after the header, in the order of the log.

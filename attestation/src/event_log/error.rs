@@ -3,7 +3,7 @@
 use vouchsafe_protocol::Digest32;
 
 use super::event_type::EventType;
-use super::userspace::next_word;
+use super::userspace_grammar::next_word;
 use crate::pcr_set::PcrSet;
 
 /// One variant per reason. `event` is the position in the log, counted from the header, which is 0; `pcr` and

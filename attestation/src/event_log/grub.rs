@@ -17,12 +17,12 @@
 //! All of this relies on the GRUB that wrote the texts: its digest is among the EFI applications, those of
 //! its modules are in PCR 9.
 
-use super::Event;
 use super::boot::EventKind;
 use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
 use super::command_line::Source;
 use super::error::EventLogError;
+use super::event::Event;
 
 /// The texts of PCR 8.
 #[derive(Default)]

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Event;
 use super::actions::Actions;
 use super::boot::BootLog;
 use super::boot::EventKind;
 use super::boot::LoggedEvent;
 use super::boot::SecureBoot;
+use super::classified::Classified;
 use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
 use super::command_line::Source;
@@ -16,9 +16,9 @@ use super::devices::device_keys;
 use super::devices::partition_table;
 use super::digest::EventDigest;
 use super::error::EventLogError;
+use super::event::Event;
 use super::event_type::EventType;
 use super::grub::Grub;
-use super::image_path::image_path;
 use super::images::Images;
 use super::options::Options;
 use super::options::is_options;
@@ -31,8 +31,7 @@ use super::stub::Stub;
 use super::tagged::tagged;
 use super::texts;
 use super::texts::Texts;
-use super::userspace;
-use super::variable::untrusted_text;
+use super::userspace_grammar::word_of;
 use super::variable::version_text;
 use crate::technology::Technology;
 
@@ -69,30 +68,23 @@ pub(super) struct Machine<'a> {
     events: BTreeMap<u8, Vec<LoggedEvent>>,
 }
 
-/// The classification of one event.
-pub(super) struct Judged {
-    kind: EventKind,
-    name: Option<String>,
-    untrusted_name: Option<String>,
-}
-
 impl<'a> Pcrs<'a> {
     fn step(&mut self, event: &Event<'a>) -> Result<(), EventLogError> {
-        let judged = match self.separated.get(usize::from(event.pcr)).copied() {
+        let classified = match self.separated.get(usize::from(event.pcr)).copied() {
             Some(separated) => self.firmware_event(event, separated)?,
             None => self.loader_event(event)?,
         };
-        if let Some(word) = userspace::word_of(event.pcr, &event.digest) {
+        if let Some(word) = word_of(event.pcr, &event.digest) {
             let Event { number, pcr, .. } = *event;
             return Err(EventLogError::UserspaceWord { event: number, pcr, word });
         }
         self.machine.check_exited(event)?;
-        self.machine.keep(event.pcr, event, judged);
+        self.machine.keep(event.pcr, event, classified);
         Ok(())
     }
 
     /// PCR 0 to 7 (PFP 1.06 §3.3.4).
-    fn firmware_event(&mut self, event: &Event<'a>, separated: bool) -> Result<Judged, EventLogError> {
+    fn firmware_event(&mut self, event: &Event<'a>, separated: bool) -> Result<Classified, EventLogError> {
         let Event { number, pcr, event_type, .. } = *event;
         if event_type == EventType::SEPARATOR {
             return self.separator(event, separated);
@@ -113,7 +105,7 @@ impl<'a> Pcrs<'a> {
     /// Exactly one for each PCR, of four zero bytes: it separates what the firmware measures about itself
     /// from what it measures about the software that it starts (PFP 1.06 §10.4.1, EV_SEPARATOR). With a
     /// second one, events of one side could pass for the other's.
-    fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<Judged, EventLogError> {
+    fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<Classified, EventLogError> {
         let Event { number, pcr, .. } = *event;
         rules::require_separator(event)?;
         if separated {
@@ -126,19 +118,19 @@ impl<'a> Pcrs<'a> {
     }
 
     /// PCR 8 and above: boot loaders (UAPI.7).
-    fn loader_event(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
+    fn loader_event(&mut self, event: &Event<'_>) -> Result<Classified, EventLogError> {
         let Event { number, pcr, event_type, data, .. } = *event;
         if !rules::allowed(pcr, event_type, false) {
             return Err(EventLogError::UnexpectedEvent { event: number, pcr, event_type });
         }
         match (pcr, event_type) {
             (8, _) => self.machine.grub_text(event),
-            (9, EventType::IPL) => Ok(Judged::untrusted(EventKind::GrubFile, data)),
-            (11, _) => self.machine.stub.step(event).map(|(kind, name)| Judged::named(kind, name)),
-            (14, _) => Ok(Judged::untrusted(EventKind::MachineOwnerKeys, data)),
+            (9, EventType::IPL) => Ok(Classified::untrusted(EventKind::GrubFile, data)),
+            (11, _) => self.machine.stub.step(event).map(|(kind, name)| Classified::named(kind, name)),
+            (14, _) => Ok(Classified::untrusted(EventKind::MachineOwnerKeys, data)),
             (12, _) => self.machine.options(event),
             (9 | 13, EventType::EVENT_TAG) => tagged(event),
-            _ => Ok(Judged::untrusted(EventKind::Other, data)),
+            _ => Ok(Classified::untrusted(EventKind::Other, data)),
         }
     }
 
@@ -153,8 +145,8 @@ impl<'a> Pcrs<'a> {
 
 impl<'a> Machine<'a> {
     /// Adds an event of `register` with its classification.
-    pub(super) fn keep(&mut self, register: u8, event: &Event<'_>, judged: Judged) {
-        let Judged { kind, name, untrusted_name } = judged;
+    pub(super) fn keep(&mut self, register: u8, event: &Event<'_>, classified: Classified) {
+        let Classified { kind, name, untrusted_name } = classified;
         if kind == EventKind::EfiApplication {
             self.efi_applications.push(event.digest);
         }
@@ -170,19 +162,19 @@ impl<'a> Machine<'a> {
     }
 
     /// A text of GRUB's.
-    pub(super) fn grub_text(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
+    pub(super) fn grub_text(&mut self, event: &Event<'_>) -> Result<Classified, EventLogError> {
         Ok(match self.grub.step(event)? {
-            (kind, Some(text)) => Judged::named(kind, text),
-            (kind, None) => Judged::untrusted(kind, event.data),
+            (kind, Some(text)) => Classified::named(kind, text),
+            (kind, None) => Classified::untrusted(kind, event.data),
         })
     }
 
     /// PCR 12 (UAPI.7, kernel configuration): a command line, or a file from outside the image.
-    fn options(&mut self, event: &Event<'_>) -> Result<Judged, EventLogError> {
+    fn options(&mut self, event: &Event<'_>) -> Result<Classified, EventLogError> {
         Ok(match self.options.step(event) {
-            Some(text) => Judged::named(EventKind::KernelCommandLine, text),
+            Some(text) => Classified::named(EventKind::KernelCommandLine, text),
             None if event.event_type == EventType::EVENT_TAG => tagged(event)?,
-            None => Judged::untrusted(EventKind::Other, event.data),
+            None => Classified::untrusted(EventKind::Other, event.data),
         })
     }
 
@@ -206,7 +198,7 @@ impl<'a> Machine<'a> {
         &mut self,
         event: &Event<'a>,
         separated: bool,
-    ) -> Result<Judged, EventLogError> {
+    ) -> Result<Classified, EventLogError> {
         let Event { pcr, event_type, .. } = *event;
         if pcr == 0 {
             return self.platform_event(event);
@@ -223,26 +215,26 @@ impl<'a> Machine<'a> {
             }
             (7, EventType::EFI_VARIABLE_DRIVER_CONFIG) => {
                 let name = self.secure_boot.variable(event)?;
-                Ok(Judged::named(EventKind::SecureBootVariable, name.to_owned()))
+                Ok(Classified::named(EventKind::SecureBootVariable, name.to_owned()))
             }
-            (7, _) => Ok(Judged::named(EventKind::Authority, self.secure_boot.authority(event)?)),
+            (7, _) => Ok(Classified::named(EventKind::Authority, self.secure_boot.authority(event)?)),
             (2 | 5, EventType::EFI_GPT_EVENT | EventType::EFI_GPT_EVENT2) => partition_table(event),
             (2, EventType::EFI_SPDM_FIRMWARE_BLOB) => device_firmware(event),
             (_, EventType::EVENT_TAG) => tagged(event),
             (2 | 4, _) if rules::is_application(event_type) => {
                 self.images.start(pcr, separated);
-                Ok(Judged::image(EventKind::EfiApplication, event.data))
+                Ok(Classified::image(EventKind::EfiApplication, event.data))
             }
             (2, _) if rules::is_driver(event_type) => {
                 self.images.start(pcr, separated);
-                Ok(Judged::image(EventKind::EfiDriver, event.data))
+                Ok(Classified::image(EventKind::EfiDriver, event.data))
             }
             _ => Ok(EventKind::Other.into()),
         }
     }
 
     /// PCR 0 (PFP 1.06 §3.3.4.1): version of the firmware, EV_S_CRTM_VERSION, and technology.
-    fn platform_event(&mut self, event: &Event<'a>) -> Result<Judged, EventLogError> {
+    fn platform_event(&mut self, event: &Event<'a>) -> Result<Classified, EventLogError> {
         let Event { number, event_type, data, .. } = *event;
         if event_type == EventType::NONHOST_INFO {
             require_covered(event)?;
@@ -358,27 +350,6 @@ impl<'a> Machine<'a> {
             return Err(Ambiguity::OtherOptions);
         }
         Ok(Some(line.clone()))
-    }
-}
-
-impl Judged {
-    pub(super) const fn named(kind: EventKind, name: String) -> Self {
-        Self { kind, name: Some(name), untrusted_name: None }
-    }
-
-    fn image(kind: EventKind, data: &[u8]) -> Self {
-        Self { kind, name: None, untrusted_name: image_path(data) }
-    }
-
-    pub(super) fn untrusted(kind: EventKind, data: &[u8]) -> Self {
-        let text = data.strip_suffix(b"\0").unwrap_or(data);
-        Self { kind, name: None, untrusted_name: untrusted_text(text) }
-    }
-}
-
-impl From<EventKind> for Judged {
-    fn from(kind: EventKind) -> Self {
-        Self { kind, name: None, untrusted_name: None }
     }
 }
 

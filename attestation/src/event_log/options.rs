@@ -6,11 +6,11 @@
 //! loaders may measure the same text one after the other, but a different text adds options, and the content
 //! of other events is not in the log.
 
-use super::Event;
 use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
 use super::command_line::Source;
 use super::digest::EventDigest;
+use super::event::Event;
 use super::event_type::EventType;
 use super::variable::utf16;
 

@@ -3,15 +3,15 @@
 
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
-use super::Event;
-use super::EventLog;
-use super::MAX_ALGORITHMS;
-use super::MAX_EVENT_DATA;
-use super::MAX_EVENTS;
 use super::digest::Bank;
 use super::digest::EventDigest;
 use super::error::EventLogError;
+use super::event::Event;
+use super::event::EventLog;
 use super::event_type::EventType;
+use super::limits::MAX_ALGORITHMS;
+use super::limits::MAX_EVENT_DATA;
+use super::limits::MAX_EVENTS;
 
 /// Reads a whole log.
 pub(super) fn parse(bytes: &[u8]) -> Result<EventLog<'_>, EventLogError> {

@@ -7,8 +7,8 @@ use serde::Serialize;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::LATCH_WORD;
 
-use super::userspace::digest_of;
-use super::userspace::extend;
+use super::userspace_grammar::digest_of;
+use super::userspace_grammar::extend;
 use super::userspace_log::UserspaceLog;
 
 /// The boot phase, from PCR 15.

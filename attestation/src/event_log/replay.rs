@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use vouchsafe_protocol::Digest32;
 
-use super::EventLog;
 use super::error::EventLogError;
+use super::event::EventLog;
 use super::event_type::EventType;
 use super::phase;
 use super::phase::PHASE_PCR;
 use super::phase::Phase;
 use super::userspace::Explained;
 use super::userspace::UserspaceWords;
-use super::userspace::extend;
+use super::userspace_grammar::extend;
 use super::userspace_log::UserspaceLog;
 
 /// SHA-256 values of the PCRs for which the log has events.

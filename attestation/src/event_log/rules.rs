@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
 
-use super::Event;
 use super::digest::EventDigest;
 use super::error::EventLogError;
+use super::event::Event;
 use super::event_type::EventType as T;
 use crate::technology::Technology;
 

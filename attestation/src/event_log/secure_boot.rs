@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 
 use vouchsafe_protocol::Digest48;
 
-use super::Event;
 use super::boot::Authority;
 use super::boot::SecureBoot;
 use super::digest::EventDigest;
 use super::error::EventLogError;
+use super::event::Event;
 use super::rules::require_covered;
 use super::variable::Variable;
 

@@ -5,10 +5,10 @@
 //! decision depends on it. Type 1 has UUID and serial number, so the value of PCR 1 is specific to the
 //! machine.
 
-use super::Event;
 use super::boot::EventKind;
+use super::classified::Classified;
 use super::error::EventLogError;
-use super::machine::Judged;
+use super::event::Event;
 use super::tagged::tag_and_text;
 use super::variable::utf16_text;
 
@@ -22,7 +22,7 @@ pub(super) struct Smbios {
 impl Smbios {
     /// Processes the next tagged event of PCR 1 after its separator. `again`: a boot option returned, which
     /// may have measured the tables before.
-    pub(super) fn step(&mut self, event: &Event<'_>, again: bool) -> Result<Judged, EventLogError> {
+    pub(super) fn step(&mut self, event: &Event<'_>, again: bool) -> Result<Classified, EventLogError> {
         let Event { number, pcr, event_type, .. } = *event;
         let (tag, text) = tag_and_text(event)?;
         let name = utf16_text(text).filter(|_| TAGS.contains(&tag));
@@ -36,7 +36,7 @@ impl Smbios {
         if seen && !again {
             return Err(EventLogError::SecondSmbiosTable { event: number });
         }
-        Ok(Judged::untrusted(EventKind::Other, name.unwrap_or_default().as_bytes()))
+        Ok(Classified::untrusted(EventKind::Other, name.unwrap_or_default().as_bytes()))
     }
 }
 

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use super::Event;
 use super::boot::EventKind;
 use super::boot::StubSection;
 use super::command_line::Ambiguity;
 use super::command_line::CommandLine;
 use super::command_line::Source;
 use super::error::EventLogError;
+use super::event::Event;
 use super::variable::utf16_text;
 
 /// State machine of PCR 11.

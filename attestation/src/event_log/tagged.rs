@@ -1,19 +1,19 @@
 //! Tagged events: a tag, a length and data of that length (PFP 1.06 §10.4.2.1).
 
-use super::Event;
 use super::boot::EventKind;
+use super::classified::Classified;
 use super::error::EventLogError;
-use super::machine::Judged;
+use super::event::Event;
 
 /// Linux's tags name what was hashed; no digest covers them.
-pub(super) fn tagged(event: &Event<'_>) -> Result<Judged, EventLogError> {
+pub(super) fn tagged(event: &Event<'_>) -> Result<Classified, EventLogError> {
     let (tag, text) = tag_and_text(event)?;
     let kind = match (event.pcr, tag) {
         (9, LINUX_LOAD_OPTIONS) => EventKind::KernelLoadOptions,
         (9, LINUX_INITRD) => EventKind::KernelInitrd,
         _ => EventKind::Other,
     };
-    Ok(Judged::untrusted(kind, text))
+    Ok(Classified::untrusted(kind, text))
 }
 
 /// The tag of a tagged event, and its content.

@@ -2,8 +2,8 @@
 
 use vouchsafe_protocol::Digest48;
 
-use crate::event_log::EventLogError;
-use crate::event_log::EventType;
+use crate::event_log::error::EventLogError;
+use crate::event_log::event_type::EventType;
 
 /// One variant per reason. `event` is the position in the log, counted from the header, which is 0;
 /// `register` is the log's number of a measurement register: 0 is MRTD, 1 to 4 are RTMR0 to RTMR3.

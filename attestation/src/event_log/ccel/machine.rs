@@ -5,16 +5,16 @@
 //! labels are possible; a register restricts them less, so fewer types are allowed here.
 
 use super::error::CcelError;
-use crate::event_log::BootLog;
-use crate::event_log::Event;
-use crate::event_log::EventKind;
-use crate::event_log::EventLogError;
-use crate::event_log::EventType as T;
 use crate::event_log::actions::Actions;
+use crate::event_log::boot::BootLog;
+use crate::event_log::boot::EventKind;
 use crate::event_log::boot::LoggedEvent;
+use crate::event_log::classified::Classified;
 use crate::event_log::command_line::Source;
+use crate::event_log::error::EventLogError;
+use crate::event_log::event::Event;
+use crate::event_log::event_type::EventType as T;
 use crate::event_log::grub;
-use crate::event_log::machine::Judged;
 use crate::event_log::machine::Machine;
 use crate::event_log::rules;
 use crate::event_log::secure_boot::SECURE_BOOT_DIGESTS;
@@ -41,7 +41,7 @@ struct Registers<'a> {
 impl<'a> Registers<'a> {
     fn step(&mut self, event: &Event<'a>) -> Result<(), CcelError> {
         let Event { number, pcr: register, event_type, .. } = *event;
-        let (pcr, judged) = match register {
+        let (pcr, classified) = match register {
             0 => return Err(CcelError::EventForMrtd { event: number, event_type }),
             PLATFORM | IMAGES => self.firmware_event(event)?,
             LOADERS => self.loader_event(event)?,
@@ -49,12 +49,12 @@ impl<'a> Registers<'a> {
             _ => return Err(CcelError::UnexpectedEvent { event: number, register, event_type }),
         };
         self.machine.check_exited(&Event { pcr, ..*event })?;
-        self.machine.keep(register, event, judged);
+        self.machine.keep(register, event, classified);
         Ok(())
     }
 
     /// Registers 1 and 2, which correspond to PCR 1 to 7. Returns the PCR whose rules applied.
-    fn firmware_event(&mut self, event: &Event<'a>) -> Result<(u8, Judged), CcelError> {
+    fn firmware_event(&mut self, event: &Event<'a>) -> Result<(u8, Classified), CcelError> {
         let Event { number, pcr: register, event_type, digest, .. } = *event;
         let separated = self.separated.get(usize::from(register) - 1).copied().unwrap_or(true);
         if event_type == T::SEPARATOR {
@@ -78,7 +78,7 @@ impl<'a> Registers<'a> {
     }
 
     /// Exactly one in each of the two registers (UEFI 2.10 §38.4.1): that of PCR 7, and that of PCR 2 to 6.
-    fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<(u8, Judged), CcelError> {
+    fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<(u8, Classified), CcelError> {
         let Event { number, pcr: register, .. } = *event;
         let pcr = if register == PLATFORM { 7 } else { 4 };
         rules::require_separator(&Event { pcr, ..*event })?;
@@ -93,19 +93,21 @@ impl<'a> Registers<'a> {
 
     /// Register 3, which corresponds to PCR 8 to 15. Whatever is neither a text of GRUB nor of systemd-stub
     /// is a digest with an unmeasured name, as in PCR 9 and 14.
-    fn loader_event(&mut self, event: &Event<'_>) -> Result<(u8, Judged), CcelError> {
+    fn loader_event(&mut self, event: &Event<'_>) -> Result<(u8, Classified), CcelError> {
         let Event { number, pcr: register, event_type, data, .. } = *event;
         let awaits_content = self.machine.stub.awaits_content();
         match event_type {
             T::IPL if awaits_content || stub::claims_name(data) => {
                 let (kind, name) = self.machine.stub.step(&Event { pcr: 11, ..*event })?;
-                Ok((11, Judged::named(kind, name)))
+                Ok((11, Classified::named(kind, name)))
             }
             T::IPL if grub::is_labelled(data) => {
                 Ok((8, self.machine.grub_text(&Event { pcr: 8, ..*event })?))
             }
-            T::IPL if data.starts_with(MOK) => Ok((14, Judged::untrusted(EventKind::MachineOwnerKeys, data))),
-            T::IPL => Ok((9, Judged::untrusted(EventKind::GrubFile, data))),
+            T::IPL if data.starts_with(MOK) => {
+                Ok((14, Classified::untrusted(EventKind::MachineOwnerKeys, data)))
+            }
+            T::IPL => Ok((9, Classified::untrusted(EventKind::GrubFile, data))),
             T::EVENT_TAG if awaits_content => Err(EventLogError::StubSectionWithoutContent.into()),
             T::EVENT_TAG => Ok((9, tagged(&Event { pcr: 9, ..*event })?)),
             _ => Err(CcelError::UnexpectedEvent { event: number, register, event_type }),

@@ -3,13 +3,12 @@
 
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
-use super::CcelLog;
 use super::error::CcelError;
-use crate::event_log::Event;
-use crate::event_log::EventLogError;
-use crate::event_log::EventType;
-use crate::event_log::MAX_EVENTS;
 use crate::event_log::digest::Bank;
+use crate::event_log::error::EventLogError;
+use crate::event_log::event::Event;
+use crate::event_log::event_type::EventType;
+use crate::event_log::limits::MAX_EVENTS;
 use crate::event_log::parse::Algorithm;
 use crate::event_log::parse::Reader;
 use crate::event_log::parse::SMALLEST_EVENT;
@@ -20,7 +19,7 @@ use crate::event_log::parse::header;
 use crate::event_log::parse::spec_id;
 
 /// Reads a whole log.
-pub(super) fn parse(bytes: &[u8]) -> Result<CcelLog<'_>, CcelError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Event<'_>>, CcelError> {
     if bytes.is_empty() {
         return Err(EventLogError::Empty.into());
     }
@@ -39,7 +38,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<CcelLog<'_>, CcelError> {
     if events.is_empty() {
         return Err(EventLogError::Empty.into());
     }
-    Ok(CcelLog { events })
+    Ok(events)
 }
 
 /// The header must declare SHA-384 and nothing else.
