@@ -12,140 +12,28 @@
 
 mod addresses;
 mod amd;
+mod anchor;
 mod extra;
 mod google;
 mod hex;
 mod intel;
+mod product;
+mod purpose;
+mod root;
 #[cfg(test)]
 mod tests;
 
-use serde::Serialize;
 use vouchsafe_protocol::Digest32;
-use vouchsafe_protocol::UnixTime;
 
 pub use self::addresses::IssuerAddress;
 pub use self::addresses::KNOWN_ISSUERS;
+pub use self::anchor::Anchor;
+pub use self::anchor::PinnedRoot;
 pub use self::extra::AnchorError;
 pub(crate) use self::extra::TrustedCa;
-
-/// The root that a claim's signature chains to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Root {
-    /// AMD's key hierarchy.
-    Amd,
-    /// Intel's key hierarchy.
-    Intel,
-    /// Google's key hierarchies.
-    Google,
-    /// An anchor from a file.
-    Extra,
-}
-
-/// What a certificate chain is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Purpose {
-    /// Versioned chip endorsement key, which signs SNP reports.
-    AmdVcek,
-    /// Versioned loaded endorsement key of a cloud provider, which signs SNP reports.
-    AmdVlek,
-    /// Attestation key of a Google vTPM.
-    GoogleAk,
-    /// Provisioning certification key of a platform, which signs reports of Intel's quoting enclave.
-    IntelPck,
-    /// Key that signs tokens of Google Cloud Attestation.
-    ConfidentialSpace,
-    /// Key that signs Google's launch endorsements.
-    LaunchSigner,
-}
-
-impl Purpose {
-    /// Whether the vendor publishes CRLs for such chains.
-    ///
-    /// A property of the hierarchy, stated here: omissions in a certificate never change it.
-    #[must_use]
-    pub const fn has_revocation(self) -> bool {
-        match self {
-            Self::AmdVcek | Self::AmdVlek | Self::GoogleAk | Self::IntelPck | Self::ConfidentialSpace => true,
-            // Neither the root nor the signers of launch endorsements name a CRL, and Google publishes none.
-            Self::LaunchSigner => false,
-        }
-    }
-}
-
-/// AMD product line: one key hierarchy each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Product {
-    /// EPYC 7003.
-    Milan,
-    /// EPYC 9004, 8004 and relatives (Genoa, Bergamo, Siena).
-    Genoa,
-    /// EPYC 9005.
-    Turin,
-}
-
-impl Product {
-    /// AMD's name of the line, as in its certificates.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Milan => "Milan",
-            Self::Genoa => "Genoa",
-            Self::Turin => "Turin",
-        }
-    }
-}
-
-/// A root or issuing CA of the table, transcribed from its certificate.
-#[derive(Debug)]
-pub struct Anchor {
-    /// Name in the table.
-    pub name: &'static str,
-    /// The root of chains that end here.
-    pub root: Root,
-    /// Which chains may end here.
-    pub purposes: &'static [Purpose],
-    /// AMD product line that it serves.
-    pub product: Option<Product>,
-    /// Its issuer; `None` for a root.
-    pub issuer: Option<&'static Self>,
-    /// Subject, an encoded Name.
-    pub subject: &'static [u8],
-    /// Public key, an encoded `SubjectPublicKeyInfo`.
-    pub spki: &'static [u8],
-    /// Its subject key identifier.
-    pub key_id: [u8; 20],
-    /// Start of validity.
-    pub not_before: UnixTime,
-    /// End of validity.
-    pub not_after: UnixTime,
-    /// Serial number, the content of its INTEGER.
-    pub serial: &'static [u8],
-    /// How many CAs may follow below it.
-    pub path_length: Option<u8>,
-    /// Its CRL distribution point.
-    pub crl_url: Option<&'static str>,
-    /// SHA-256 of the certificate.
-    pub sha256: [u8; 32],
-    /// Where the certificate is published.
-    pub url: &'static str,
-}
-
-/// A root of which only the digest of its certificate is known: the certificate itself comes with each chain.
-#[derive(Debug)]
-pub struct PinnedRoot {
-    /// Name in the table.
-    pub name: &'static str,
-    /// The root of chains that end here.
-    pub root: Root,
-    /// Which chains may end here.
-    pub purposes: &'static [Purpose],
-    /// SHA-256 of the certificate.
-    pub sha256: [u8; 32],
-    /// Where the certificate is published.
-    pub url: &'static str,
-}
+pub use self::product::Product;
+pub use self::purpose::Purpose;
+pub use self::root::Root;
 
 /// Every root in the table that is pinned by digest.
 pub static BY_DIGEST: &[&PinnedRoot] = &[&google::GCE_CC_TCB_ROOT];

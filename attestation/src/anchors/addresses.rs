@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::Purpose;
+use super::purpose::Purpose;
 
 /// A URL with the shape that a vendor uses for certificates of its issuing CAs. It may still be anybody's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,75 +107,6 @@ mod tests {
     }
 
     #[test]
-    fn t57_no_other_host_and_no_other_spelling_is_an_address() {
-        let host = "privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com";
-        let path = "/810af313406ad3e2079b/ca.crt";
-        for url in [
-            // Other schemes and other spellings of them.
-            &format!("ftp://{host}{path}"),
-            &format!("file://{path}"),
-            &format!("HTTP://{host}{path}"),
-            &format!("//{host}{path}"),
-            &format!("gopher://{host}{path}"),
-            // Inside services.
-            "http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token",
-            "http://metadata.google.internal/810af313406ad3e2079b/ca.crt",
-            "http://127.0.0.1/810af313406ad3e2079b/ca.crt",
-            "http://2130706433/810af313406ad3e2079b/ca.crt",
-            "http://[::1]/810af313406ad3e2079b/ca.crt",
-            "http://[fe80::1]/cloud_integrity/x.crt",
-            "http://[::ffff:169.254.169.254]/810af313406ad3e2079b/ca.crt",
-            "http://10.0.0.1/cloud_integrity/tpm_ek_root_1.crt",
-            "http://localhost/cloud_integrity/tpm_ek_root_1.crt",
-            // A genuine name somewhere else in the authority.
-            &format!("http://{host}@169.254.169.254{path}"),
-            &format!("http://user:pass@{host}{path}"),
-            &format!("http://@{host}{path}"),
-            &format!("http://169.254.169.254\\@{host}{path}"),
-            &format!("http://{host}.evil.example{path}"),
-            &format!("http://evil.example/{host}{path}"),
-            &format!("http://evil.example#{host}{path}"),
-            &format!("http://evil.example?{host}{path}"),
-            &format!("http://x.{host}{path}"),
-            &format!("http://{host}.{path}"),
-            // Ports.
-            &format!("http://{host}:80{path}"),
-            &format!("http://{host}:22{path}"),
-            // Case, percent-encoding, other alphabets.
-            &REAL.to_ascii_uppercase().replace("HTTP", "http"),
-            &REAL.replace("storage.googleapis.com", "Storage.googleapis.com"),
-            &REAL.replace("65d1688e", "65D1688E"),
-            &REAL.replace("65d1688e", "%365d1688e"),
-            &REAL.replace("/ca.crt", "%2fca.crt"),
-            &REAL.replace("/ca.crt", "/ca%2ecrt"),
-            &REAL.replace("storage.", "storage\u{ff0e}"),
-            // Other paths.
-            &format!("http://{host}/810af313406ad3e2079b/../ca.crt"),
-            &format!("http://{host}//810af313406ad3e2079b/ca.crt"),
-            &format!("http://{host}/810af313406ad3e2079/ca.crt"),
-            &format!("http://{host}/810af313406ad3e2079bb/ca.crt"),
-            &format!("http://{host}/810af313406ad3e2079b/crl.crl"),
-            &format!("http://{host}{path}?x=1"),
-            &format!("http://{host}{path}#x"),
-            &format!("http://{host}{path}/"),
-            &format!("http://{host}{path} "),
-            &format!("http://{host}{path}\r\nHost: evil.example"),
-            &format!("http://{host}"),
-            "http://privateca-content-65d1688e.storage.googleapis.com/810af313406ad3e2079b/ca.crt",
-            "http://privateca-content-.storage.googleapis.com/810af313406ad3e2079b/ca.crt",
-            "http://storage.googleapis.com/810af313406ad3e2079b/ca.crt",
-            "http://pki.goog/cloud_integrity/../x.crt",
-            "http://pki.goog/cloud_integrity/.crt",
-            "http://pki.goog/cloud_integrity/a/b.crt",
-            "http://pki.goog/gsr1/gsr1.crt",
-            "http://pki.goog.evil.example/cloud_integrity/x.crt",
-            "",
-        ] {
-            assert!(!is_taken(url), "{url}");
-        }
-    }
-
-    #[test]
     fn t57_other_hierarchies_have_no_address_of_unknown_issuers() {
         assert!(is_taken(REAL));
         for purpose in [
@@ -188,4 +119,79 @@ mod tests {
             assert_eq!(IssuerAddress::parse(purpose, REAL), None, "{purpose:?}");
         }
     }
+
+    #[test]
+    fn t57_no_other_host_and_no_other_spelling_is_an_address() {
+        for template in OTHERS {
+            let url = template.replace("HOST", HOST).replace("PATH", PATH);
+            assert!(!is_taken(&url), "{url}");
+        }
+        assert!(is_taken(&format!("http://{HOST}{PATH}")));
+    }
+
+    const HOST: &str = "privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com";
+    const PATH: &str = "/810af313406ad3e2079b/ca.crt";
+
+    /// URLs with one difference each; HOST and PATH stand for those of a genuine address.
+    const OTHERS: &[&str] = &[
+        // Other schemes and other spellings of them.
+        "ftp://HOSTPATH",
+        "file://PATH",
+        "HTTP://HOSTPATH",
+        "//HOSTPATH",
+        "gopher://HOSTPATH",
+        // Inside services.
+        "http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token",
+        "http://metadata.google.internal/810af313406ad3e2079b/ca.crt",
+        "http://127.0.0.1/810af313406ad3e2079b/ca.crt",
+        "http://2130706433/810af313406ad3e2079b/ca.crt",
+        "http://[::1]/810af313406ad3e2079b/ca.crt",
+        "http://[fe80::1]/cloud_integrity/x.crt",
+        "http://[::ffff:169.254.169.254]/810af313406ad3e2079b/ca.crt",
+        "http://10.0.0.1/cloud_integrity/tpm_ek_root_1.crt",
+        "http://localhost/cloud_integrity/tpm_ek_root_1.crt",
+        // A genuine name somewhere else in the authority.
+        "http://HOST@169.254.169.254PATH",
+        "http://user:pass@HOSTPATH",
+        "http://@HOSTPATH",
+        "http://169.254.169.254\\@HOSTPATH",
+        "http://HOST.evil.examplePATH",
+        "http://evil.example/HOSTPATH",
+        "http://evil.example#HOSTPATH",
+        "http://evil.example?HOSTPATH",
+        "http://x.HOSTPATH",
+        "http://HOST.PATH",
+        // Ports.
+        "http://HOST:80PATH",
+        "http://HOST:22PATH",
+        // Case, percent-encoding, other alphabets.
+        "http://PRIVATECA-CONTENT-65D1688E-0000-2203-850E-30FD381456F8.STORAGE.GOOGLEAPIS.COM/810AF313406AD3E2079B/CA.CRT",
+        "http://privateca-content-65d1688e-0000-2203-850e-30fd381456f8.Storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+        "http://privateca-content-65D1688E-0000-2203-850e-30fd381456f8.storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+        "http://privateca-content-%365d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+        "http://privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com/810af313406ad3e2079b%2fca.crt",
+        "http://privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com/810af313406ad3e2079b/ca%2ecrt",
+        "http://privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage\u{ff0e}googleapis.com/810af313406ad3e2079b/ca.crt",
+        // Other paths.
+        "http://HOST/810af313406ad3e2079b/../ca.crt",
+        "http://HOST//810af313406ad3e2079b/ca.crt",
+        "http://HOST/810af313406ad3e2079/ca.crt",
+        "http://HOST/810af313406ad3e2079bb/ca.crt",
+        "http://HOST/810af313406ad3e2079b/crl.crl",
+        "http://HOSTPATH?x=1",
+        "http://HOSTPATH#x",
+        "http://HOSTPATH/",
+        "http://HOSTPATH ",
+        "http://HOSTPATH\r\nHost: evil.example",
+        "http://HOST",
+        "http://privateca-content-65d1688e.storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+        "http://privateca-content-.storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+        "http://storage.googleapis.com/810af313406ad3e2079b/ca.crt",
+        "http://pki.goog/cloud_integrity/../x.crt",
+        "http://pki.goog/cloud_integrity/.crt",
+        "http://pki.goog/cloud_integrity/a/b.crt",
+        "http://pki.goog/gsr1/gsr1.crt",
+        "http://pki.goog.evil.example/cloud_integrity/x.crt",
+        "",
+    ];
 }

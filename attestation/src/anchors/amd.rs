@@ -3,12 +3,12 @@
 
 use vouchsafe_protocol::UnixTime;
 
-use super::Anchor;
-use super::Product;
-use super::Purpose;
-use super::Root;
+use super::anchor::Anchor;
 use super::hex::hex;
 use super::hex::rsa_4096;
+use super::product::Product;
+use super::purpose::Purpose;
+use super::root::Root;
 
 /// ARK-Milan.
 pub(super) static MILAN_ARK: Anchor = Anchor {

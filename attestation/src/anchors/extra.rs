@@ -6,11 +6,11 @@ use rustls_pki_types::pem::PemObject;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
-use super::Anchor;
-use super::PinnedRoot;
-use super::Product;
-use super::Purpose;
-use super::Root;
+use super::anchor::Anchor;
+use super::anchor::PinnedRoot;
+use super::product::Product;
+use super::purpose::Purpose;
+use super::root::Root;
 use crate::x509::algorithms;
 use crate::x509::certificate::Certificate;
 use crate::x509::der;
@@ -82,6 +82,11 @@ pub(crate) struct TrustedCa {
 }
 
 impl TrustedCa {
+    /// Its issuers, up to the root.
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = &'static Anchor> {
+        std::iter::successors(self.issuer, |above| above.issuer)
+    }
+
     pub(super) fn builtin(anchor: &'static Anchor) -> Self {
         Self {
             root: anchor.root,

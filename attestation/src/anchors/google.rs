@@ -4,13 +4,13 @@
 
 use vouchsafe_protocol::UnixTime;
 
-use super::Anchor;
-use super::PinnedRoot;
-use super::Purpose;
-use super::Root;
+use super::anchor::Anchor;
+use super::anchor::PinnedRoot;
 use super::hex::hex;
 use super::hex::rsa_2048;
 use super::hex::rsa_4096;
+use super::purpose::Purpose;
+use super::root::Root;
 
 /// EK/AK CA Root.
 pub(super) static EK_AK_CA_ROOT: Anchor = Anchor {

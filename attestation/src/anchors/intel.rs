@@ -3,10 +3,10 @@
 
 use vouchsafe_protocol::UnixTime;
 
-use super::Anchor;
-use super::Purpose;
-use super::Root;
+use super::anchor::Anchor;
 use super::hex::hex;
+use super::purpose::Purpose;
+use super::root::Root;
 
 /// Intel SGX Root CA. Its CRL names PCK CAs and TCB signers; it is part of Intel's collateral.
 pub(super) static SGX_ROOT_CA: Anchor = Anchor {

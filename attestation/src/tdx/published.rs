@@ -10,11 +10,11 @@ use rustls_pki_types::pem::PemObject;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
-use super::CollateralPart;
-use super::TdxCollateral;
-use super::TdxError;
 use super::appraisal;
 use super::collateral::Platform;
+use super::collateral::TdxCollateral;
+use super::error::CollateralPart;
+use super::error::TdxError;
 use super::pck;
 use super::signatures;
 use crate::anchors::Purpose;
@@ -148,7 +148,7 @@ fn check_ca(
     now: UnixTime,
 ) -> Result<(), TdxError> {
     let part = CollateralPart::PckCrl;
-    let algorithms = algorithms::serving(Purpose::IntelPck);
+    let algorithms = Purpose::IntelPck.algorithms();
     let is_issued = ca.issuer == root.subject
         && raw::Signed::parse(encoded)
             .is_some_and(|signed| algorithms::verify(algorithms, &root.spki, &signed));

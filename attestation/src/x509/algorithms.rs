@@ -1,4 +1,4 @@
-//! The signature algorithms that a chain may use, by purpose.
+//! Verification of the signature in a certificate or a CRL.
 
 use aws_lc_rs::signature::RSA_PSS_2048_8192_SHA384;
 use aws_lc_rs::signature::UnparsedPublicKey;
@@ -10,32 +10,9 @@ use webpki::aws_lc_rs as provider;
 
 use super::der::PublicKeyInfo;
 use super::der::Signed;
-use super::p256::CACHED_P256;
-use crate::anchors::Purpose;
 
-type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
-
-/// AMD signs with RSASSA-PSS and SHA-384 (AMD 57230 §3.1), nothing else.
-const AMD: Algorithms = &[provider::RSA_PSS_2048_8192_SHA384_LEGACY_KEY, &PssSha384ExplicitTrailer];
-
-/// What Google's CAs use, and what a private CA for a vTPM may use.
-const GOOGLE: Algorithms = &[
-    provider::RSA_PKCS1_2048_8192_SHA256,
-    provider::RSA_PKCS1_2048_8192_SHA384,
-    provider::RSA_PKCS1_2048_8192_SHA512,
-    provider::ECDSA_P256_SHA256,
-    provider::ECDSA_P384_SHA384,
-];
-
-/// Intel signs with ECDSA P-256 and SHA-256 (PCK profile), nothing else.
-static INTEL: Algorithms = &[CACHED_P256];
-/// Google signs the chains of its tokens with RSASSA-PKCS1 and SHA-256, nothing else.
-const CONFIDENTIAL_SPACE: Algorithms = &[provider::RSA_PKCS1_2048_8192_SHA256];
-
-/// RSASSA-PSS with SHA-256, used by the signing tool of launch endorsements, or the algorithms of Google's
-/// other CAs.
-const LAUNCH: Algorithms =
-    &[provider::RSA_PSS_2048_8192_SHA256_LEGACY_KEY, provider::RSA_PKCS1_2048_8192_SHA256];
+/// Algorithms of which any may verify a signature.
+pub(crate) type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
 
 /// The algorithms of all purposes, for the self-signature of an anchor.
 pub(crate) const ANY: Algorithms = &[
@@ -48,17 +25,6 @@ pub(crate) const ANY: Algorithms = &[
     provider::ECDSA_P256_SHA256,
     provider::ECDSA_P384_SHA384,
 ];
-
-/// The algorithms that chains for `purpose` may use.
-pub(crate) fn serving(purpose: Purpose) -> Algorithms {
-    match purpose {
-        Purpose::AmdVcek | Purpose::AmdVlek => AMD,
-        Purpose::GoogleAk => GOOGLE,
-        Purpose::IntelPck => INTEL,
-        Purpose::ConfidentialSpace => CONFIDENTIAL_SPACE,
-        Purpose::LaunchSigner => LAUNCH,
-    }
-}
 
 /// Whether the signature verifies under the key `spki` with one of the algorithms. The algorithm must match
 /// the one named in the signed object (RFC 5280 §4.1.1.2) and the key's (§4.1.2.7).
@@ -78,7 +44,7 @@ pub(crate) fn verify(algorithms: Algorithms, spki: &[u8], signed: &Signed<'_>) -
 /// RSASSA-PSS with SHA-384 whose parameters encode the default trailer field explicitly, as in ARK, ASK, ASVK
 /// and older VCEKs. Strict DER omits a default (RFC 4055 §3.1), as newer VCEKs and VLEKs do.
 #[derive(Debug)]
-struct PssSha384ExplicitTrailer;
+pub(crate) struct PssSha384ExplicitTrailer;
 
 impl SignatureVerificationAlgorithm for PssSha384ExplicitTrailer {
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {

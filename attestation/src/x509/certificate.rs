@@ -14,6 +14,8 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::time::Validity;
 
 use super::der as raw;
+use super::extension::Extension;
+use super::extension::MAX_DECODED;
 use super::identifiers;
 
 /// Upper limit of a certificate's size in bytes.
@@ -38,17 +40,6 @@ pub struct Certificate {
     /// Authority key identifier; `None` if absent or unreadable.
     pub(crate) authority_key_id: Option<Vec<u8>>,
     key_usage: Option<KeyUsage>,
-}
-
-/// An extension, not decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extension {
-    /// Its type.
-    pub oid: ObjectIdentifier,
-    /// Whether a verifier that does not know it must refuse the certificate.
-    pub critical: bool,
-    /// Content of its OCTET STRING.
-    pub value: Vec<u8>,
 }
 
 impl Certificate {
@@ -145,6 +136,16 @@ impl Certificate {
             key_usage,
         })
     }
+}
+
+/// Removes the leaf from the certificates of a file (DER) and returns it; `None` unless exactly one is not a
+/// CA's.
+pub fn take_leaf(certificates: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
+    let is_leaf =
+        |encoded: &Vec<u8>| Certificate::parse(encoded).is_some_and(|certificate| !certificate.is_ca);
+    let place = certificates.iter().position(is_leaf)?;
+    let is_only = certificates.iter().filter(|encoded| is_leaf(encoded)).count() == 1;
+    is_only.then(|| certificates.remove(place))
 }
 
 /// The names and the key of a certificate: enough to see whether it may be relevant.
@@ -259,9 +260,6 @@ pub(crate) fn full_names(name: &DistributionPointName) -> Vec<String> {
 
 /// Upper limit of extensions; real certificates have up to fourteen.
 const MAX_EXTENSIONS: usize = 64;
-/// Upper limit of bytes passed to x509-cert that may contain a Name: it sorts the sets in one by insertion,
-/// which for 14 KiB takes as long as thousands of signatures.
-pub(super) const MAX_DECODED: usize = 1024;
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const CRL_DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.31");

@@ -16,13 +16,16 @@
 //! - Key identifiers (RFC 5280 §4.2.1.1) are used only to choose between CAs with the same name; the
 //!   signature proves the issuer.
 
-mod cache;
-mod issuer;
+pub(super) mod cache;
+pub(super) mod error;
+pub(super) mod issuer;
 mod path;
-mod revocation;
+pub(super) mod request;
+pub(super) mod revocation;
 #[cfg(test)]
 mod tests;
-mod verified;
+pub(super) mod verified;
+mod window;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -30,147 +33,20 @@ use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::TrustAnchor;
-use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 use webpki::EndEntityCert;
 use webpki::KeyUsage;
 
-pub use self::cache::ChainCache;
-pub use self::issuer::UnknownIssuer;
-pub use self::issuer::verify_issuer;
+use self::error::ChainError;
+use self::error::refusal;
+use self::request::ChainRequest;
 use self::revocation::Link;
-pub use self::revocation::MissingCrl;
-pub use self::revocation::Revocation;
 use self::verified::Verified;
-pub use self::verified::VerifiedChain;
-use super::algorithms;
+use self::verified::VerifiedChain;
+use self::window::Window;
 use super::certificate::Certificate;
-use super::certificate::MAX_CERTIFICATE;
-use super::collateral::Collateral;
-use crate::anchors::Anchor;
-use crate::anchors::Purpose;
-use crate::anchors::TrustAnchors;
 use crate::anchors::TrustedCa;
-
-/// Upper limit of certificates that come with a leaf.
-pub const MAX_CERTIFICATES: usize = 8;
-
-/// A chain is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChainError {
-    /// More certificates than any real chain has.
-    #[error("{found} certificates came with the leaf: the limit is {limit}")]
-    TooManyCertificates {
-        /// Number of certificates beside the leaf.
-        found: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// A certificate is larger than any real one.
-    #[error("a certificate has {found} bytes: the limit is {limit}")]
-    CertificateTooLarge {
-        /// Its size.
-        found: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// A certificate cannot be read.
-    #[error("malformed certificate")]
-    Malformed,
-    /// No path ends at an anchor for this purpose.
-    #[error("no path to a trusted root")]
-    UnknownIssuer,
-    /// A signature of the path does not verify.
-    #[error("certificate signature does not verify")]
-    SignatureInvalid,
-    /// A certificate is signed with an algorithm that this purpose does not allow.
-    #[error("certificate signature algorithm not allowed here")]
-    UnsupportedAlgorithm,
-    /// A certificate or an anchor is not valid yet.
-    #[error("certificate not valid before {not_before}")]
-    NotValidYet {
-        /// Start of its validity.
-        not_before: UnixTime,
-    },
-    /// A certificate or an anchor has expired.
-    #[error("certificate expired at {not_after}")]
-    Expired {
-        /// Last second of its validity.
-        not_after: UnixTime,
-    },
-    /// The leaf is a CA certificate.
-    #[error("the leaf is a CA certificate")]
-    LeafIsCa,
-    /// An issuer is not a CA that may sign certificates, or the path is longer than its constraint allows.
-    #[error("issuer may not issue this certificate")]
-    IssuerConstraint,
-    /// A critical extension that this verifier does not know.
-    #[error("unknown critical extension")]
-    UnknownCriticalExtension,
-    /// An extended key usage that excludes attestation keys.
-    #[error("extended key usage excludes this purpose")]
-    ExtendedKeyUsage,
-    /// A certificate of the path is revoked.
-    #[error("certificate {serial} is revoked")]
-    Revoked {
-        /// Serial number, hex.
-        serial: String,
-    },
-    /// Any other error of webpki.
-    #[error("certificate path refused: {0}")]
-    Path(webpki::Error),
-}
-
-/// A chain to verify. Its bytes are as received.
-#[derive(Clone, Copy, Debug)]
-pub struct ChainRequest<'a> {
-    /// The leaf certificate, DER.
-    pub leaf: &'a [u8],
-    /// Certificates that came with it, DER, in any order.
-    pub certificates: &'a [Vec<u8>],
-    /// What the leaf's key is used for.
-    pub purpose: Purpose,
-    /// The trust anchors.
-    pub anchors: &'a TrustAnchors,
-    /// CRLs and issuing CAs.
-    pub collateral: &'a Collateral,
-    /// The verification time.
-    pub now: UnixTime,
-}
-
-impl ChainRequest<'_> {
-    fn check_bounds(&self) -> Result<(), ChainError> {
-        let (found, limit) = (self.certificates.len(), MAX_CERTIFICATES);
-        if found > limit {
-            return Err(ChainError::TooManyCertificates { found, limit });
-        }
-        let sizes = self.certificates.iter().map(Vec::len);
-        let (found, limit) = (sizes.fold(self.leaf.len(), usize::max), MAX_CERTIFICATE);
-        if found > limit {
-            return Err(ChainError::CertificateTooLarge { found, limit });
-        }
-        Ok(())
-    }
-}
-
-/// Removes the leaf from the certificates of a file (DER) and returns it; `None` unless exactly one is not a
-/// CA's.
-pub fn take_leaf(certificates: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
-    let is_leaf =
-        |encoded: &Vec<u8>| Certificate::parse(encoded).is_some_and(|certificate| !certificate.is_ca);
-    let place = certificates.iter().position(is_leaf)?;
-    let is_only = certificates.iter().filter(|encoded| is_leaf(encoded)).count() == 1;
-    is_only.then(|| certificates.remove(place))
-}
-
-/// The readable ones among the certificates that came with a leaf. The sender could have omitted the others
-/// as well, so they are no reason to refuse.
-pub(crate) fn readable(certificates: &[Bytes]) -> Vec<Vec<u8>> {
-    let sized = certificates.iter().filter(|encoded| encoded.len() <= MAX_CERTIFICATE);
-    let readable = sized.filter(|encoded| Certificate::parse(encoded).is_some()).take(MAX_CERTIFICATES);
-    readable.map(|encoded| encoded.0.clone()).collect()
-}
 
 /// Verifies a chain, without using a cache.
 ///
@@ -191,7 +67,7 @@ pub fn verify_chain(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainEr
     let pinned: Vec<TrustAnchor<'_>> = trusted.iter().map(|ca| ca.pinned.clone()).collect();
     let path = end_entity
         .verify_for_usage(
-            algorithms::serving(request.purpose),
+            request.purpose.algorithms(),
             &pinned,
             &line.issuers,
             rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(request.now.0)),
@@ -250,15 +126,10 @@ fn window(
         window.narrow(certificate.not_before, certificate.not_after)?;
     }
     window.narrow(anchor.not_before, anchor.not_after)?;
-    for above in issuers(anchor) {
+    for above in anchor.issuers() {
         window.narrow(above.not_before, above.not_after)?;
     }
     Ok(window)
-}
-
-/// The issuers of an anchor, up to its root.
-fn issuers(anchor: &TrustedCa) -> impl Iterator<Item = &'static Anchor> {
-    std::iter::successors(anchor.issuer, |above| above.issuer)
 }
 
 /// Every certificate from the leaf to the one below the root, each with the key that signed it.
@@ -276,65 +147,6 @@ fn links(leaf: &Certificate, between: &[Certificate], anchor: &TrustedCa) -> Vec
         });
     }
     links
-}
-
-/// The validity of the chain, and the times at which the result of its verification may change.
-#[derive(Debug)]
-struct Window {
-    now: UnixTime,
-    not_before: UnixTime,
-    not_after: UnixTime,
-    turning_points: Vec<UnixTime>,
-}
-
-impl Window {
-    const fn new(now: UnixTime) -> Self {
-        Self { now, not_before: UnixTime(0), not_after: UnixTime(u64::MAX), turning_points: Vec::new() }
-    }
-
-    fn narrow(&mut self, not_before: UnixTime, not_after: UnixTime) -> Result<(), ChainError> {
-        if self.now < not_before {
-            return Err(ChainError::NotValidYet { not_before });
-        }
-        if not_after < self.now {
-            return Err(ChainError::Expired { not_after });
-        }
-        self.not_before = self.not_before.max(not_before);
-        self.not_after = self.not_after.min(not_after);
-        self.turning_points.extend([not_before, not_after.plus(1)]);
-        Ok(())
-    }
-
-    fn last_turn(&self) -> UnixTime {
-        let past = self.turning_points.iter().filter(|turn| **turn <= self.now);
-        past.max().copied().unwrap_or(UnixTime(0))
-    }
-
-    fn next_turn(&self) -> UnixTime {
-        let coming = self.turning_points.iter().filter(|turn| **turn > self.now);
-        coming.min().copied().unwrap_or(UnixTime(u64::MAX))
-    }
-}
-
-fn refusal(error: webpki::Error) -> ChainError {
-    use webpki::Error as E;
-    match error {
-        E::BadDer | E::BadDerTime | E::TrailingData(_) | E::UnsupportedCertVersion => ChainError::Malformed,
-        E::UnknownIssuer => ChainError::UnknownIssuer,
-        E::InvalidSignatureForPublicKey => ChainError::SignatureInvalid,
-        E::UnsupportedSignatureAlgorithmContext(_)
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
-        | E::SignatureAlgorithmMismatch => ChainError::UnsupportedAlgorithm,
-        E::CertNotValidYet { not_before, .. } => {
-            ChainError::NotValidYet { not_before: UnixTime(not_before.as_secs()) }
-        }
-        E::CertExpired { not_after, .. } => ChainError::Expired { not_after: UnixTime(not_after.as_secs()) },
-        E::CaUsedAsEndEntity => ChainError::LeafIsCa,
-        E::EndEntityUsedAsCa | E::PathLenConstraintViolated => ChainError::IssuerConstraint,
-        E::UnsupportedCriticalExtension => ChainError::UnknownCriticalExtension,
-        E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => ChainError::ExtendedKeyUsage,
-        other => ChainError::Path(other),
-    }
 }
 
 /// 2.23.133.8.1, tcg-kp-EKCertificate (RFC 5280 §4.2.1.12): Google's CAs and its older AK certificates have

@@ -14,9 +14,9 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
 
 use super::algorithms;
-use super::certificate::MAX_DECODED;
 use super::certificate::full_names;
 use super::der as raw;
+use super::extension::MAX_DECODED;
 use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
 
@@ -90,7 +90,7 @@ impl Crl {
             return true;
         }
         let verifies = raw::Signed::parse(&self.encoded)
-            .is_some_and(|signed| algorithms::verify(algorithms::serving(purpose), spki, &signed));
+            .is_some_and(|signed| algorithms::verify(purpose.algorithms(), spki, &signed));
         if verifies {
             let _ = self.signer.set((purpose, spki.to_vec()));
         }

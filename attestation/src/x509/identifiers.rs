@@ -4,9 +4,9 @@
 
 use der::asn1::ObjectIdentifier;
 
-use super::certificate::Extension;
-use super::certificate::MAX_DECODED;
 use super::der as raw;
+use super::extension::Extension;
+use super::extension::MAX_DECODED;
 
 /// RFC 5280 §4.2.1.2: an OCTET STRING.
 pub(super) fn subject_key_id(extensions: &[Extension]) -> Option<Vec<u8>> {

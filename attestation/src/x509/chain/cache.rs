@@ -6,9 +6,9 @@ use aws_lc_rs::digest::Context;
 use aws_lc_rs::digest::SHA256;
 use quick_cache::sync::Cache;
 
-use super::ChainError;
-use super::ChainRequest;
-use super::VerifiedChain;
+use super::error::ChainError;
+use super::request::ChainRequest;
+use super::verified::VerifiedChain;
 use super::verify_chain;
 
 /// Verified chains, keyed by everything that their verification depends on.

@@ -5,16 +5,17 @@ use std::fmt;
 
 use vouchsafe_protocol::UnixTime;
 
-use super::ChainError;
-use super::MissingCrl;
-use super::Window;
+use super::error::ChainError;
 use super::path;
+use super::revocation::MissingCrl;
+use super::window::Window;
 use crate::anchors::IssuerAddress;
 use crate::anchors::Purpose;
 use crate::anchors::TrustAnchors;
 use crate::anchors::TrustedCa;
 use crate::x509::algorithms;
 use crate::x509::certificate::Certificate;
+use crate::x509::certificate::MAX_CERTIFICATE;
 use crate::x509::der;
 
 /// What a certificate says about an issuer that is not known here. None of it is verified.
@@ -67,7 +68,7 @@ pub fn verify_issuer(
     anchors: &TrustAnchors,
     now: UnixTime,
 ) -> Result<Vec<MissingCrl>, ChainError> {
-    let (found, limit) = (encoded.len(), super::MAX_CERTIFICATE);
+    let (found, limit) = (encoded.len(), MAX_CERTIFICATE);
     if found > limit {
         return Err(ChainError::CertificateTooLarge { found, limit });
     }
@@ -85,7 +86,7 @@ pub fn verify_issuer(
     if named.is_empty() {
         return Err(ChainError::UnknownIssuer);
     }
-    let signed_it = |ca: &&&TrustedCa| algorithms::verify(algorithms::serving(purpose), &ca.spki, &signed);
+    let signed_it = |ca: &&&TrustedCa| algorithms::verify(purpose.algorithms(), &ca.spki, &signed);
     let anchor = named.iter().find(signed_it).ok_or(ChainError::SignatureInvalid)?;
     if anchor.path_length == Some(0) {
         return Err(ChainError::IssuerConstraint);
@@ -93,7 +94,7 @@ pub fn verify_issuer(
     let mut window = Window::new(now);
     window.narrow(certificate.not_before, certificate.not_after)?;
     window.narrow(anchor.not_before, anchor.not_after)?;
-    super::issuers(anchor).try_for_each(|above| window.narrow(above.not_before, above.not_after))?;
+    anchor.issuers().try_for_each(|above| window.narrow(above.not_before, above.not_after))?;
     let crl = MissingCrl { addresses: certificate.crl_urls, issuer_key: anchor.spki.clone() };
     Ok(Some(crl).filter(|crl| !crl.addresses.is_empty()).into_iter().collect())
 }

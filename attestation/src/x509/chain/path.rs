@@ -14,8 +14,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::alg_id;
 use vouchsafe_protocol::UnixTime;
 
-use super::ChainError;
-use super::ChainRequest;
+use super::error::ChainError;
+use super::request::ChainRequest;
 use crate::anchors::TrustedCa;
 use crate::x509::algorithms;
 use crate::x509::certificate::Certificate;
@@ -108,7 +108,7 @@ impl<'a> Pool<'a> {
             return Some(first);
         }
         let signed = Signed::parse(below)?;
-        let algorithms = algorithms::serving(request.purpose);
+        let algorithms = request.purpose.algorithms();
         let mut tried = self.tried(name, key_id, request.now).into_iter();
         let fitting =
             tried.find(|(_, certificate)| algorithms::verify(algorithms, &certificate.spki, &signed));

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use vouchsafe_protocol::UnixTime;
 
-use super::ChainError;
+use super::error::ChainError;
 use crate::anchors::Purpose;
 use crate::x509::certificate::Certificate;
 use crate::x509::collateral::Collateral;

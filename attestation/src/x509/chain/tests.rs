@@ -6,7 +6,9 @@ mod hostile;
 mod revocation;
 
 use super::*;
+use crate::anchors::Purpose;
 use crate::anchors::Root;
+use crate::anchors::TrustAnchors;
 use crate::evidence;
 use crate::test_util::ca::AkCertificateSpec;
 use crate::test_util::ca::CrlSpec;
@@ -16,8 +18,13 @@ use crate::test_util::ca::Scheme;
 use crate::test_util::ca::encode;
 use crate::test_util::ca::google::INTERMEDIATE_SERIAL;
 use crate::test_util::ca::google::ROOT_CRL_URI;
+use crate::x509::ChainCache;
+use crate::x509::Collateral;
 use crate::x509::CollateralError;
+use crate::x509::MAX_CERTIFICATE;
+use crate::x509::MAX_CERTIFICATES;
 use crate::x509::MAX_CRLS;
+use crate::x509::Revocation;
 use crate::x509::crl_signer;
 use crate::x509::read_file;
 
