@@ -37,6 +37,7 @@ pub mod go_tpm_tools;
 pub mod google_token;
 mod hex_bytes;
 mod inputs;
+mod instance;
 pub mod launch;
 mod pcr_set;
 pub mod reference_values;

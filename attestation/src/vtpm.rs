@@ -25,6 +25,7 @@ mod instance_info;
 mod name;
 mod partial;
 mod pcrs;
+mod public_key;
 mod reader;
 mod signature;
 #[cfg(test)]
@@ -36,8 +37,6 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::VtpmEvidence;
 
 pub(crate) use self::ak::AttestationKey;
-#[cfg(feature = "test-util")]
-pub(crate) use self::ak::PublicKey;
 pub use self::attest::Attest;
 pub use self::attest::AttestError;
 pub use self::attest::MAX_SELECTIONS;
@@ -49,6 +48,8 @@ pub use self::instance_info::parse_instance_info;
 pub(crate) use self::name::qualified_name;
 pub use self::pcrs::RELEASE_PCRS;
 pub(crate) use self::pcrs::Selection;
+#[cfg(feature = "test-util")]
+pub(crate) use self::public_key::PublicKey;
 pub use self::signature::Hash;
 pub use self::signature::TpmSignature;
 pub use self::signature::TpmSignatureError;

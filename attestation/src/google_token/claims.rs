@@ -7,7 +7,7 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::Root;
-use crate::claims::Instance;
+use crate::instance::Instance;
 use crate::technology::Technology;
 use crate::x509::MissingCrl;
 use crate::x509::Revocation;

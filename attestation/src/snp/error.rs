@@ -3,9 +3,27 @@
 use super::claims::SignerKind;
 use super::tcb::ChipTcb;
 use super::tcb::TcbComponent;
-use super::vek::VekField;
 use crate::anchors::Product;
 use crate::x509::ChainError;
+
+/// A field of a VCEK or VLEK certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VekField {
+    /// Common name of the subject.
+    Subject,
+    /// Common name of the issuer.
+    Issuer,
+    /// `productName`.
+    Product,
+    /// `hwID`.
+    HardwareId,
+    /// `cspID`.
+    CspId,
+    /// A security patch level.
+    Tcb(TcbComponent),
+    /// A security patch level that is reserved.
+    ReservedLevel,
+}
 
 /// SNP evidence is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

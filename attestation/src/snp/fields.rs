@@ -1,8 +1,8 @@
 //! Fields of a report that are read before it is parsed as a whole: for the binding, and to look up a
 //! certificate.
 
-use super::SnpError;
 use super::claims::Cpuid;
+use super::error::SnpError;
 use crate::anchors::Product;
 use crate::field;
 

@@ -7,12 +7,12 @@ use sev::firmware::guest::GuestPolicy as PolicyBits;
 use sev::firmware::guest::KeyInfo;
 use sev::firmware::guest::PlatformInfo as PlatformBits;
 
-use super::SnpError;
 use super::claims::Cpuid;
 use super::claims::FirmwareVersion;
 use super::claims::GuestPolicy;
 use super::claims::PlatformInfo;
 use super::claims::SignerKind;
+use super::error::SnpError;
 use super::fields::REPORT_LENGTH;
 use super::fields::ReportFields;
 

@@ -2,33 +2,15 @@
 
 use der::asn1::ObjectIdentifier;
 
-use super::SnpError;
 use super::claims::SignerKind;
+use super::error::SnpError;
+use super::error::VekField;
 use super::tcb::ChipTcb;
 use super::tcb::Tcb;
 use super::tcb::TcbComponent;
 use crate::anchors::Product;
 use crate::x509::Certificate;
 use crate::x509::der as raw;
-
-/// A field of the certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum VekField {
-    /// Common name of the subject.
-    Subject,
-    /// Common name of the issuer.
-    Issuer,
-    /// `productName`.
-    Product,
-    /// `hwID`.
-    HardwareId,
-    /// `cspID`.
-    CspId,
-    /// A security patch level.
-    Tcb(TcbComponent),
-    /// A security patch level that is reserved.
-    ReservedLevel,
-}
 
 /// The endorsement of a verified certificate.
 #[derive(Clone, Copy, Debug)]

@@ -6,12 +6,13 @@
 
 use vouchsafe_protocol::UnixTime;
 
-use super::CollateralPart;
-use super::TcbStatus;
-use super::TdxCollateral;
-use super::TdxError;
-use super::TdxTcb;
+use super::claims::TcbStatus;
+use super::claims::TdxTcb;
 use super::collateral::Platform;
+use super::collateral::TdxCollateral;
+use super::error::CollateralPart;
+use super::error::PckField;
+use super::error::TdxError;
 use super::heads::CrlHead;
 use super::heads::SignedHead;
 use super::heads::date;
@@ -127,7 +128,7 @@ fn issuers(pck: &PckChain) -> Result<[Certificate; 2], TdxError> {
     let parsed = pck.issuers.iter().map(|issuer| Certificate::parse(issuer)).collect::<Option<Vec<_>>>();
     parsed
         .and_then(|parsed| parsed.try_into().ok())
-        .ok_or(TdxError::PckMalformed { field: super::PckField::Certificate })
+        .ok_or(TdxError::PckMalformed { field: PckField::Certificate })
 }
 
 fn converted(collateral: &TdxCollateral) -> QuoteCollateralV3 {

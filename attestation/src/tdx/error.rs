@@ -4,7 +4,6 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
 use super::collateral::Platform;
-use super::pck::PckField;
 use super::quote::QuoteError;
 use crate::event_log::CcelError;
 use crate::hex_bytes::Hex;
@@ -25,6 +24,23 @@ pub enum CollateralPart {
     TcbInfoSigner,
     /// Certificate of the signer of the QE identity.
     QeIdentitySigner,
+}
+
+/// A field of a PCK certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PckField {
+    /// The certificate itself.
+    Certificate,
+    /// Its issuer is neither the Platform CA nor the Processor CA.
+    Issuer,
+    /// Its key is not a P-256 key.
+    Key,
+    /// The SGX extensions.
+    SgxExtensions,
+    /// Family, model, stepping, platform type, custom SKU.
+    Fmspc,
+    /// Platform provisioning id.
+    Ppid,
 }
 
 /// TDX evidence is refused.

@@ -9,27 +9,11 @@ use vouchsafe_protocol::Digest32;
 
 use super::collateral::PckCa;
 use super::collateral::Platform;
+use super::error::PckField;
 use super::error::TdxError;
 use crate::x509::Certificate;
 use crate::x509::MAX_CERTIFICATE;
 use crate::x509::der as raw;
-
-/// A field of a PCK certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PckField {
-    /// The certificate itself.
-    Certificate,
-    /// Its issuer is neither the Platform CA nor the Processor CA.
-    Issuer,
-    /// Its key is not a P-256 key.
-    Key,
-    /// The SGX extensions.
-    SgxExtensions,
-    /// Family, model, stepping, platform type, custom SKU.
-    Fmspc,
-    /// Platform provisioning id.
-    Ppid,
-}
 
 /// A parsed chain. Nothing in it has been verified yet; it depends only on the chain's bytes.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use vouchsafe_protocol::UnixTime;
 
-use super::CollateralPart;
-use super::TdxCollateral;
-use super::TdxError;
+use super::collateral::TdxCollateral;
+use super::error::CollateralPart;
+use super::error::TdxError;
 use crate::x509::Certificate;
 
 /// The refusal for an error text of dcap-qvl. A text has the causes after their effects, separated by colons.

@@ -8,8 +8,8 @@ use vouchsafe_protocol::BoundRequest;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::SevSnpEvidence;
 
-use super::EvidenceKind;
-use super::VerifyError;
+use super::error::EvidenceKind;
+use super::error::VerifyError;
 use crate::claims::Claims;
 use crate::event_log::BootLog;
 use crate::inputs::VerifyInputs;

@@ -13,7 +13,7 @@ use vouchsafe_protocol::VtpmEvidence;
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
-use super::VerifyError;
+use super::error::VerifyError;
 use super::hardware::SNP_ENDORSEMENT;
 use super::hardware::endorsed_tdx;
 use super::hardware::endorsement;

@@ -3,7 +3,7 @@
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::TdxEvidence;
 
-use super::VerifyError;
+use super::error::VerifyError;
 use super::inspect::Expected;
 use super::inspect::inspect_sev_snp;
 use super::inspect::inspect_tdx;

@@ -16,6 +16,8 @@ use rustls_pki_types::alg_id;
 use super::error::VtpmError;
 use super::instance_info::parse_instance_info;
 use super::name::is_qualified_name;
+use super::public_key::Curve;
+use super::public_key::PublicKey;
 use super::signature::Hash;
 use super::signature::TpmSignature;
 use crate::claims::Instance;
@@ -29,38 +31,6 @@ pub(crate) struct AttestationKey {
     sha256: Option<ParsedPublicKey>,
     sha384: Option<ParsedPublicKey>,
     pub(super) instance: Option<Instance>,
-}
-
-/// The key's parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PublicKey {
-    /// Exponent 65537.
-    Rsa { modulus: Vec<u8> },
-    /// Coordinates, padded to the curve's length.
-    Ec { curve: Curve, x: Vec<u8>, y: Vec<u8> },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Curve {
-    P256,
-    P384,
-}
-
-impl Curve {
-    /// `TPM_ECC_CURVE` (TPM 2.0 Part 2 §6.4).
-    pub(super) const fn id(self) -> u16 {
-        match self {
-            Self::P256 => 0x0003,
-            Self::P384 => 0x0004,
-        }
-    }
-
-    const fn length(self) -> usize {
-        match self {
-            Self::P256 => 32,
-            Self::P384 => 48,
-        }
-    }
 }
 
 impl AttestationKey {

@@ -7,7 +7,7 @@
 
 use vouchsafe_protocol::Digest32;
 
-use super::ak::PublicKey;
+use super::public_key::PublicKey;
 use super::signature::Hash;
 use super::signature::TPM_ALG_ECDSA;
 use super::signature::TPM_ALG_RSASSA;

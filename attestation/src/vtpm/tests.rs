@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::ak::Curve;
-use super::ak::PublicKey;
+use super::public_key::Curve;
+use super::public_key::PublicKey;
 use super::*;
 use crate::event_log::PcrRule;
 use crate::event_log::ReplayedLog;
