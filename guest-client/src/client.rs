@@ -91,13 +91,7 @@ impl<S: EvidenceSource> Client<S> {
     pub fn fetch(&mut self, paths: &ReleasePaths) -> Result<Release, FetchError> {
         let mut budget = Budget::new(self.config.limits, self.pace.elapsed());
         // When each broker wants to be asked again: one that asks for patience does not keep the others waiting.
-        let mut brokers: Vec<_> = self
-            .config
-            .brokers
-            .iter()
-            .cloned()
-            .map(|url| Queued { url, not_before: Duration::ZERO, unusable: false })
-            .collect();
+        let mut brokers: Vec<_> = self.config.brokers.iter().map(Queued::new).collect();
         let mut unsettled = 0;
         for round in 0.. {
             let mut last = None;
@@ -226,6 +220,12 @@ struct Queued {
     not_before: Duration,
     /// It has a fault that lasts.
     unusable: bool,
+}
+
+impl Queued {
+    fn new(url: &BrokerUrl) -> Self {
+        Self { url: url.clone(), not_before: Duration::ZERO, unusable: false }
+    }
 }
 
 /// Quotes that brokers find unsettled before that is final. The service that extends the PCRs takes less than a second; one that
