@@ -94,6 +94,7 @@ fn reason(error: &StoreError) -> Reason {
         | StoreError::UnknownGeneration { .. } => Reason::LogHeadInvalid,
         StoreError::Database(_)
         | StoreError::NotPermitted { .. }
+        | StoreError::AccountGone { .. }
         | StoreError::NumberTooLarge
         | StoreError::Seal(_)
         | StoreError::Random(_) => Reason::StorageFailed,

@@ -179,8 +179,10 @@ pub(crate) fn reads_records() -> Permits {
     operator_permits(&administrator(), Act::ReadRecords)
 }
 
+/// The one that every fixture has: it comes with the first change of the keystore.
 pub(crate) fn administrator() -> OperatorIdentity {
-    OperatorIdentity { name: "test".to_owned(), role: OperatorRole::Administrator, namespaces: Vec::new() }
+    let (name, role) = ("admin".to_owned(), OperatorRole::Administrator);
+    OperatorIdentity { name, role, namespaces: Vec::new(), epoch: 1 }
 }
 
 /// The records of the log that an administrator reads.

@@ -119,6 +119,8 @@ pub struct OperatorIdentity {
     pub role: OperatorRole,
     /// The namespaces that it was given; [`WHOLE_BROKER`] among them stands for all. Without meaning for administrators.
     pub namespaces: Vec<String>,
+    /// The change of the keystore that made the account: another account of this name has another.
+    pub epoch: u64,
 }
 
 /// What an operator wants to do.

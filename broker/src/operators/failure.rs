@@ -9,8 +9,17 @@ use vouchsafe_protocol::ReasonCode;
 use crate::collateral::CollateralFileError;
 use crate::problem::HttpProblem;
 
+/// The refusal of a token that is not, or not any more, that of an operator.
+pub(super) fn invalid_token() -> HttpProblem {
+    HttpProblem::for_operator(ReasonCode::Unauthorized, "invalid or revoked operator token")
+}
+
 impl From<StoreError> for HttpProblem {
     fn from(error: StoreError) -> Self {
+        if let StoreError::AccountGone { operator } = &error {
+            tracing::warn!(event = "operator.revoked", operator);
+            return invalid_token();
+        }
         tracing::error!(event = "keystore.failed", %error);
         let code = match error {
             StoreError::NotPermitted { .. } => ReasonCode::Forbidden,

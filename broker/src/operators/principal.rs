@@ -11,12 +11,13 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use vouchsafe_keystore::registry::{Actor, Operator};
+use vouchsafe_keystore::registry::Actor;
 use vouchsafe_policy::operators::{
     OperatorIdentity, Permit, Permits, WHOLE_BROKER, authorize_operator, operator_permits,
 };
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
+use super::failure::invalid_token;
 use crate::broker::Broker;
 use crate::clock;
 use crate::problem::HttpProblem;
@@ -65,17 +66,14 @@ impl FromRequest for Principal {
         let token = bearer(request).map(str::to_owned);
         Box::pin(async move {
             let broker = broker.ok_or_else(|| HttpProblem::new(ReasonCode::Internal))?;
-            let token = token.ok_or_else(|| unauthorized("there is no bearer token with this request"))?;
-            let account = broker.keystore.authenticate(&token).await?;
-            let account = account.ok_or_else(|| unauthorized("invalid or revoked operator token"))?;
-            Ok(Self { identity: identity(account), at: clock::now() })
+            let token = token.ok_or_else(|| {
+                let detail = "there is no bearer token with this request";
+                HttpProblem::for_operator(ReasonCode::Unauthorized, detail)
+            })?;
+            let identity = broker.keystore.authenticate(&token).await?.ok_or_else(invalid_token)?;
+            Ok(Self { identity, at: clock::now() })
         })
     }
-}
-
-fn identity(account: Operator) -> OperatorIdentity {
-    let Operator { name, role, namespaces, created_at: _ } = account;
-    OperatorIdentity { name, role, namespaces }
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {
@@ -83,8 +81,4 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
     let mut values = request.headers().get_all(header::AUTHORIZATION);
     let value = values.next().filter(|_| values.next().is_none())?;
     value.to_str().ok()?.strip_prefix("Bearer ")
-}
-
-fn unauthorized(detail: &str) -> HttpProblem {
-    HttpProblem::for_operator(ReasonCode::Unauthorized, detail)
 }

@@ -11,7 +11,8 @@ use crate::body::{Body, BodyReader};
 use crate::problem::HttpProblem;
 
 /// The operator and the body. The token is checked first: without a valid one the body is discarded before
-/// the answer is sent, since a client that is still sending would not see the answer. This is one extractor
+/// the answer is sent, since a client that is still sending would not see the answer. The keystore looks at the account again
+/// in the transaction of a change, since a body can be long in coming. This is one extractor
 /// because actix-web runs a handler's extractors concurrently and answers with the first error.
 pub(super) struct Submission {
     pub(super) principal: Principal,

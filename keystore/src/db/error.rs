@@ -48,6 +48,12 @@ pub enum StoreError {
         /// Of what.
         target: String,
     },
+    /// The operator was removed, or removed and added anew, since the permission was given.
+    #[error("the account of operator {operator:?} is not the one that was authenticated")]
+    AccountGone {
+        /// The operator's name.
+        operator: String,
+    },
     /// A number that is not in the range of what is stored.
     #[error("a number is too large to be stored")]
     NumberTooLarge,

@@ -1,6 +1,6 @@
 //! Operators and their tokens.
 
-use vouchsafe_policy::operators::OperatorRole;
+use vouchsafe_policy::operators::{OperatorIdentity, OperatorRole};
 use vouchsafe_protocol::UnixTime;
 
 use crate::db::StoreError;
@@ -56,7 +56,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails or the row was tampered with.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Operator>, StoreError> {
+    pub async fn authenticate(&self, token: &str) -> Result<Option<OperatorIdentity>, StoreError> {
         self.0.registry.authenticate(token).await
     }
 }

@@ -2,43 +2,23 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
 use subtle::ConstantTimeEq as _;
-use vouchsafe_policy::operators::{OperatorRole, WHOLE_BROKER};
+use vouchsafe_policy::operators::{OperatorIdentity, OperatorRole, WHOLE_BROKER};
 use vouchsafe_protocol::encoding::to_base64url;
 use vouchsafe_protocol::{Digest32, UnixTime};
 use zeroize::Zeroizing;
 
 use super::change::{Actor, Change};
 use super::handle::Registry;
-use super::rows::{self, RowCheck, RowTag};
-use crate::db::columns::{self, time};
-use crate::db::{Connection, Row, StoreError};
-use crate::log::record::Authority;
-use crate::preimage::Preimage;
+use super::rows::RowTag;
+use crate::db::StoreError;
+use crate::db::columns::time;
 use crate::primitives::{RandomError, random};
 
-/// An operator, authenticated when [`crate::Keystore::authenticate`] gave it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operator {
-    /// The name.
-    pub name: String,
-    /// What the operator may do.
-    pub role: OperatorRole,
-    /// Where: names, or `*` for an auditor of everything. Empty for administrators.
-    pub namespaces: Vec<String>,
-    /// Since when.
-    pub created_at: UnixTime,
-}
+pub(super) mod table;
 
-impl Operator {
-    /// The operator's rights, as the log names them.
-    #[must_use]
-    pub fn authority(&self) -> Authority {
-        Authority { namespaces: self.namespaces.clone(), role: self.role }
-    }
-}
+pub use table::Operator;
+use table::{OPERATORS, OperatorRow, all_operators, operator_of};
 
 /// A new operator's token: the only time it can be seen.
 pub struct OperatorToken(Zeroizing<String>);
@@ -186,7 +166,7 @@ impl Registry {
     }
 
     /// The operator to whom this token belongs.
-    pub(crate) async fn authenticate(&self, token: &str) -> Result<Option<Operator>, StoreError> {
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Option<OperatorIdentity>, StoreError> {
         let id = token.strip_prefix(TOKEN_PREFIX).and_then(|rest| rest.split_once('.')).map(|(id, _)| id);
         let Some(id) = id.filter(|id| id.len() == 16) else { return Ok(None) };
         let mut view = self.operator_view().await?;
@@ -197,7 +177,7 @@ impl Registry {
         let Some(row) = row else { return Ok(None) };
         let row = operator_of(self.check(view.epoch), &row)?;
         let hash = Digest32::of(token.as_bytes());
-        Ok(bool::from(hash.0.ct_eq(&row.token_hash.0)).then_some(row.operator))
+        Ok(bool::from(hash.0.ct_eq(&row.token_hash.0)).then(|| row.identity()))
     }
 }
 
@@ -207,8 +187,9 @@ async fn add(mut change: Change<'_>, operator: Operator) -> Result<OperatorToken
     let key = Zeroizing::new(to_base64url(key.as_slice()));
     let mut token = Zeroizing::new(String::with_capacity(128));
     token.extend([TOKEN_PREFIX, &id, ".", &key]);
-    let row = OperatorRow { operator, token_id: id, token_hash: Digest32::of(token.as_bytes()) };
-    let tag = RowTag::new(change.check().keyring, row.fields(), change.epoch)?;
+    let token_hash = Digest32::of(token.as_bytes());
+    let row = OperatorRow { operator, token_id: id, token_hash, epoch: change.epoch };
+    let tag = RowTag::new(change.check().keyring, row.fields(), row.epoch)?;
     let Operator { name, role, namespaces, created_at } = &row.operator;
     sqlx::query(
         "INSERT INTO operators (name, role, namespaces, token_id, token_hash, created_at, row_version, \
@@ -229,54 +210,6 @@ async fn add(mut change: Change<'_>, operator: Operator) -> Result<OperatorToken
     change.concerns(row.operator.authority());
     change.commit().await?;
     Ok(OperatorToken(token))
-}
-
-struct OperatorRow {
-    operator: Operator,
-    token_id: String,
-    token_hash: Digest32,
-}
-
-impl OperatorRow {
-    fn fields(&self) -> Preimage {
-        rows::fields(OPERATORS)
-            .text(&self.operator.name)
-            .text(self.operator.role.as_str())
-            .text(&self.operator.namespaces.join(" "))
-            .text(&self.token_id)
-            .field(self.token_hash.as_bytes())
-            .number(self.operator.created_at.0)
-    }
-}
-
-async fn all_operators(
-    connection: &mut Connection,
-    check: RowCheck<'_>,
-) -> Result<Vec<OperatorRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM operators ORDER BY name").fetch_all(connection).await?;
-    let all = rows.iter().map(|row| operator_of(check, row)).collect::<Result<Vec<_>, _>>()?;
-    check.complete(OPERATORS, "", &all.iter().map(|row| row.operator.name.clone()).collect())?;
-    Ok(all)
-}
-
-fn operator_of(check: RowCheck<'_>, row: &Row) -> Result<OperatorRow, StoreError> {
-    let key: String = row.try_get("name")?;
-    let tampered = || columns::tampered(OPERATORS, &key);
-    let namespaces = columns::text(row, "namespaces", OPERATORS, &key)?;
-    let found = OperatorRow {
-        operator: Operator {
-            name: key.clone(),
-            role: columns::text(row, "role", OPERATORS, &key)?.parse().map_err(|_| tampered())?,
-            namespaces: namespaces.split_whitespace().map(str::to_owned).collect(),
-            created_at: UnixTime(columns::number(row, "created_at", OPERATORS, &key)?),
-        },
-        token_id: columns::text(row, "token_id", OPERATORS, &key)?,
-        token_hash: Digest32(
-            columns::bytes(row, "token_hash", OPERATORS, &key)?.try_into().map_err(|_| tampered())?,
-        ),
-    };
-    check.row(OPERATORS, &key, row, found.fields())?;
-    Ok(found)
 }
 
 /// Each role with the namespaces that mean something for it: none is ignored, and none is needed and missing.
@@ -304,7 +237,6 @@ fn check_name(text: &str) -> Result<(), OperatorError> {
     }
 }
 
-const OPERATORS: &str = "operators";
 /// Whom the log names for the first administrator.
 const INIT: &str = "init";
 const TOKEN_PREFIX: &str = "vouchsafe-operator.";

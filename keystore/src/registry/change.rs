@@ -1,12 +1,14 @@
 //! A change by an operator: the rows, the epoch and the record of it, in one transaction.
 //!
 //! The permission is checked before the transaction begins, so that a caller without it learns nothing and takes no lock.
-//! Nothing in the database can change the answer meanwhile: a permission is a value that names an action and a namespace.
-//! What it was checked for is what goes on record, since both are in [`Authorized`], which a change is begun with.
+//! In the transaction, before anything else, the account of whoever has it is read again: an operator who was removed while
+//! the request was on its way, or was added anew with other rights, changes nothing.
+//! What the permission was checked for is what goes on record, since both are in [`Authorized`], which a change is begun with.
 
 use vouchsafe_policy::operators::{OperatorAction, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{DecisionId, UnixTime};
 
+use super::accounts::table::require_account;
 use super::handle::Registry;
 use super::rows::RowCheck;
 use crate::db::columns;
@@ -107,12 +109,19 @@ pub(crate) struct Change<'k> {
 }
 
 impl Registry {
+    /// Begins the change.
+    ///
+    /// # Errors
+    /// [`StoreError::AccountGone`] when the permission is that of an account that is not there any more.
     pub(crate) async fn change<'k>(
         &'k self,
         authorized: &'k Authorized<'k>,
     ) -> Result<Change<'k>, StoreError> {
         let turn = self.turn().await;
         let (mut tx, head) = self.log.lock().await?;
+        if let Some(permit) = authorized.actor.permit {
+            require_account(&mut tx, self.check(head.epoch), permit.operator()).await?;
+        }
         let row = sqlx::query("UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value")
             .fetch_optional(&mut *tx)
             .await?

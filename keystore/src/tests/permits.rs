@@ -5,7 +5,7 @@ use vouchsafe_policy::operators::{
     operator_permits,
 };
 
-use super::{Fixture, NOW, name, path};
+use super::{BY, Fixture, NOW, name, path};
 use crate::db::StoreError;
 use crate::log::DecisionFilter;
 use crate::registry::accounts::OperatorError;
@@ -14,9 +14,10 @@ use crate::registry::chips::ChipFilter;
 use crate::registry::documents::types::DocumentKind;
 use crate::registry::secrets::types::SecretError;
 
+/// For an administrator who came with the second change, right after those of [`Fixture::new`].
 fn permit(action: OperatorAction, namespace: &str) -> Permit {
-    let operator =
-        OperatorIdentity { name: "boss".to_owned(), role: OperatorRole::Administrator, namespaces: vec![] };
+    let (name, role) = ("boss".to_owned(), OperatorRole::Administrator);
+    let operator = OperatorIdentity { name, role, namespaces: vec![], epoch: 2 };
     authorize_operator(&operator, action, namespace).expect("administrators may")
 }
 
@@ -50,6 +51,7 @@ fn t41_every_kind_of_change_needs_its_own_permission() {
 async fn t41_a_change_without_its_permission_leaves_nothing_behind() {
     let fixture = Fixture::new().await;
     let keystore = &fixture.keystore;
+    keystore.add_operator(BY, "boss", OperatorRole::Administrator, &[]).await.unwrap();
     let epoch = keystore.epoch().await.unwrap();
     let new = "prod/q".parse().unwrap();
     for permit in [
@@ -93,6 +95,80 @@ async fn t41_the_permission_is_checked_before_anything_else() {
     }
 }
 
+/// Operator `kim`, authenticated.
+async fn kim(fixture: &Fixture, role: OperatorRole, namespaces: &[&str]) -> OperatorIdentity {
+    let namespaces: Vec<_> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+    let token = fixture.keystore.add_operator(BY, "kim", role, &namespaces).await.expect("added");
+    fixture.keystore.authenticate(token.expose()).await.expect("sound rows").expect("an operator")
+}
+
+/// Every kind of change by this operator, as permitted before: why each is refused.
+async fn refused_changes(fixture: &Fixture, operator: &OperatorIdentity) -> Vec<String> {
+    use OperatorAction as A;
+    let of = |action, namespace| authorize_operator(operator, action, namespace).expect("permitted");
+    let (secrets, policies) = (of(A::ManageSecrets, "prod"), of(A::ManagePolicies, "prod"));
+    let (baselines, guardrails) = (of(A::ManageBaselines, "prod"), of(A::ManageGuardrails, WHOLE_BROKER));
+    let operators = of(A::ManageOperators, WHOLE_BROKER);
+    let by = |permit| Actor::permitted(permit, NOW);
+    let (keystore, name, kind) = (&fixture.keystore, name("prod/p"), DocumentKind::Policy);
+    let administrator = OperatorRole::Administrator;
+    vec![
+        keystore.add_operator(by(&operators), "eve", administrator, &[]).await.unwrap_err().to_string(),
+        keystore.remove_operator(by(&operators), "root").await.unwrap_err().to_string(),
+        keystore.destroy_secret(by(&secrets), &path("prod/db"), None).await.unwrap_err().to_string(),
+        keystore.put_document(by(&policies), kind, &name, "text").await.unwrap_err().to_string(),
+        keystore.revoke_baseline(by(&baselines), &name).await.unwrap_err().to_string(),
+        keystore.reset_guardrails(by(&guardrails)).await.unwrap_err().to_string(),
+    ]
+}
+
+#[tokio::test]
+async fn t41_the_permission_of_an_account_that_is_gone_changes_nothing() {
+    let fixture = Fixture::new().await;
+    let keystore = &fixture.keystore;
+    fixture.put("prod/db", b"value").await;
+    keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();
+    let before = kim(&fixture, OperatorRole::Administrator, &[]).await;
+    // Removed; added anew within the same second, with other rights, and with the same.
+    for anew in [None, Some((OperatorRole::Editor, &["prod"][..])), Some((OperatorRole::Administrator, &[]))]
+    {
+        keystore.remove_operator(BY, "kim").await.unwrap();
+        if let Some((role, namespaces)) = anew {
+            let now = kim(&fixture, role, namespaces).await;
+            let permit = authorize_operator(&now, OperatorAction::ManagePolicies, "prod").unwrap();
+            let by = Actor::permitted(&permit, NOW);
+            keystore.put_document(by, DocumentKind::Policy, &name("prod/q"), "text").await.unwrap();
+        }
+        let (epoch, operators) = (keystore.epoch().await.unwrap(), keystore.operators().await.unwrap());
+        for refused in refused_changes(&fixture, &before).await {
+            assert_eq!(refused, "the account of operator \"kim\" is not the one that was authenticated");
+        }
+        assert_eq!(keystore.epoch().await.unwrap(), epoch);
+        assert_eq!(keystore.operators().await.unwrap(), operators);
+        assert_eq!(fixture.served("prod/db").await.unwrap(), b"value");
+        if anew.is_none() {
+            kim(&fixture, OperatorRole::Auditor, &["prod"]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn t42_a_change_trusts_no_account_that_was_tampered_with() {
+    let fixture = Fixture::new().await;
+    let kim = kim(&fixture, OperatorRole::Editor, &["prod"]).await;
+    let permit = authorize_operator(&kim, OperatorAction::ManageSecrets, "prod").unwrap();
+    for tampering in
+        ["UPDATE operators SET namespaces = 'prod dev'", "DELETE FROM operators WHERE name = 'kim'"]
+    {
+        fixture.sql(tampering).await;
+        let by = Actor::permitted(&permit, NOW);
+        let refused = fixture.keystore.retire_secret(by, &path("prod/db"), None).await.unwrap_err();
+        let tampered =
+            matches!(&refused, SecretError::Store(StoreError::RowTampered { table: "operators", .. }));
+        assert!(tampered, "{refused}");
+    }
+}
+
 #[tokio::test]
 async fn t41_without_a_permission_only_the_first_operator_is_added() {
     let fixture = Fixture::new().await;
@@ -104,7 +180,7 @@ async fn t41_without_a_permission_only_the_first_operator_is_added() {
 
 fn permits(role: OperatorRole, namespaces: &[&str], action: OperatorAction) -> Permits {
     let namespaces = namespaces.iter().map(|name| (*name).to_owned()).collect();
-    operator_permits(&OperatorIdentity { name: "kim".to_owned(), role, namespaces }, action)
+    operator_permits(&OperatorIdentity { name: "kim".to_owned(), role, namespaces, epoch: 1 }, action)
 }
 
 #[tokio::test]

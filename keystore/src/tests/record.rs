@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use vouchsafe_policy::chip::Chip;
-use vouchsafe_policy::operators::{
-    OperatorAction, OperatorIdentity, OperatorRole, WHOLE_BROKER, authorize_operator,
-};
+use vouchsafe_policy::operators::{OperatorAction, OperatorRole, WHOLE_BROKER, authorize_operator};
 use vouchsafe_protocol::{BrokerIdentity, Bytes, DecisionId, Digest32, Nonce, ObjectName, ReasonCode, Suite};
 
 use super::{BY, Fixture, NOW, path};
@@ -379,7 +377,8 @@ async fn the_log_names_the_rights_of_operators() {
     let fixture = Fixture::new().await;
     let keystore = &fixture.keystore;
     let boss = Authority { namespaces: Vec::new(), role: OperatorRole::Administrator };
-    let identity = OperatorIdentity { name: "alice".to_owned(), role: boss.role, namespaces: Vec::new() };
+    let alice = keystore.add_first_administrator("alice", NOW).await.unwrap();
+    let identity = keystore.authenticate(alice.expose()).await.unwrap().unwrap();
     let permit = authorize_operator(&identity, OperatorAction::ManageOperators, WHOLE_BROKER).unwrap();
     let by = crate::registry::change::Actor::permitted(&permit, NOW);
     keystore.add_operator(by, "bob", OperatorRole::Editor, &["prod".to_owned()]).await.unwrap();

@@ -45,13 +45,13 @@ pub(crate) fn path(text: &str) -> SecretPath {
 /// What administrator `alice` is permitted.
 pub(crate) fn permit(action: OperatorAction, namespace: &str) -> Permit {
     let role = "administrator".parse().expect("a role");
-    let alice = OperatorIdentity { name: "alice".to_owned(), role, namespaces: Vec::new() };
+    let alice = OperatorIdentity { name: "alice".to_owned(), role, namespaces: Vec::new(), epoch: 1 };
     authorize_operator(&alice, action, namespace).expect("an administrator may")
 }
 
 pub(crate) fn permits(action: OperatorAction) -> Permits {
     let role = "administrator".parse().expect("a role");
-    let alice = OperatorIdentity { name: "alice".to_owned(), role, namespaces: Vec::new() };
+    let alice = OperatorIdentity { name: "alice".to_owned(), role, namespaces: Vec::new(), epoch: 1 };
     operator_permits(&alice, action)
 }
 

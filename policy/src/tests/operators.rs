@@ -5,7 +5,7 @@ use super::*;
 
 fn operator(role: OperatorRole, namespaces: &[&str]) -> OperatorIdentity {
     let namespaces = namespaces.iter().map(|name| (*name).to_owned()).collect();
-    OperatorIdentity { name: "kim".to_owned(), role, namespaces }
+    OperatorIdentity { name: "kim".to_owned(), role, namespaces, epoch: 1 }
 }
 
 fn allowed(operator: &OperatorIdentity, namespace: &str) -> Vec<OperatorAction> {

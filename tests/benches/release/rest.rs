@@ -21,6 +21,7 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     let file = folder.path().join("vouchsafe.db");
     let keyring = Keyring::generate(NOW).expect("randomness");
     let keystore = runtime.block_on(Keystore::create(&file, keyring)).expect("a new keystore");
+    runtime.block_on(keystore.add_first_administrator("bench", NOW)).expect("an operator");
     let policy = ObjectName::parse(POLICY).expect("a name");
     let (policies, secrets) = (permit(OperatorAction::ManagePolicies), permit(OperatorAction::ManageSecrets));
     let by = Actor::permitted(&policies, NOW);
@@ -50,9 +51,9 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     runtime.block_on(keystore.close());
 }
 
-/// An administrator's, in the namespace of the policy and the secret.
+/// The administrator's, who came with the first change: in the namespace of the policy and the secret.
 fn permit(action: OperatorAction) -> Permit {
     let (name, namespaces) = ("bench".to_owned(), Vec::new());
-    let operator = OperatorIdentity { name, role: OperatorRole::Administrator, namespaces };
+    let operator = OperatorIdentity { name, role: OperatorRole::Administrator, namespaces, epoch: 1 };
     authorize_operator(&operator, action, "prod").expect("administrators may")
 }
