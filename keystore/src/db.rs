@@ -11,7 +11,9 @@ mod tx;
 mod watch;
 mod writer;
 
-pub(crate) use checkpoint::checkpoint;
+#[cfg(test)]
+pub(crate) use checkpoint::empty_at_last;
+pub(crate) use checkpoint::{Emptying, empties_shortly};
 pub(crate) use connect::{connect, create_file};
 pub use error::StoreError;
 pub(crate) use readers::Reader;

@@ -1,30 +1,99 @@
 //! Emptying the write-ahead log, which keeps pages as they were: also those of a secret that was destroyed.
+//!
+//! That cannot be while anybody reads an older state. SQLite would wait for such a reader with the lock of all writers, and
+//! grants with it: so most attempts wait shortly, and writers have their turn in between. Only one attempt in all waits long:
+//! reads that overlap can keep all short ones from success, and end while nobody writes.
 
 use std::time::Duration;
 
 use sqlx::Row as _;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
+use super::sqlite::Connection;
 use super::writer::Writer;
 
-/// Moves everything from the write-ahead log to the database's file and empties the log.
-///
-/// That cannot be while anybody reads an older state. SQLite would wait for such a reader with the lock of all writers, and
-/// grants with it: so each attempt waits shortly, and writers have their turn in between.
-pub(crate) async fn checkpoint(writer: &Writer) -> Result<(), sqlx::Error> {
-    for _ in 0..ATTEMPTS {
-        let held = writer.acquire().await?;
-        let mut connection = writer.checkpoints(&held).await?;
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await?;
-        // https://www.sqlite.org/pragma.html#pragma_wal_checkpoint: the first column is 1 if the checkpoint was blocked.
-        if row.try_get::<i64, _>(0)? == 0 {
-            return Ok(());
-        }
-        drop(held);
-        tokio::time::sleep(PAUSE).await;
+/// The log on its way to be emptied, by a task that goes on when nobody waits for it.
+pub(crate) struct Emptying(JoinHandle<()>);
+
+impl Emptying {
+    /// Starts the task. It needs the writer, so that a caller who has a transaction that writes is done with it first.
+    pub(crate) fn begin(writer: &Writer) -> Self {
+        let writer = writer.clone();
+        Self(tokio::spawn(async move {
+            // One task at a time, or each would keep writers waiting.
+            let _turn = writer.emptying().await;
+            if !empties_shortly(&writer).await && !empties(&writer, Wait::Long).await {
+                empty_at_last(&writer).await;
+            }
+        }))
     }
-    // Whoever reads the file for longer than that keeps the old pages in the log until then.
-    tracing::warn!(event = "keystore.checkpoint_busy");
-    Ok(())
+
+    /// Waits until the log is empty; no longer than the attempts take after which a warning is logged.
+    pub(crate) async fn wait(self) {
+        let _empty_or_late = timeout(ANSWER_WAIT, self.0).await;
+    }
+}
+
+/// Moves everything from the write-ahead log to the database's file and empties the log; says whether it did within ten seconds.
+pub(crate) async fn empties_shortly(writer: &Writer) -> bool {
+    for _ in 0..ATTEMPTS {
+        if empties(writer, Wait::Short).await {
+            return true;
+        }
+        sleep(PAUSE).await;
+    }
+    false
+}
+
+/// The same, however long somebody reads an older state.
+pub(crate) async fn empty_at_last(writer: &Writer) {
+    loop {
+        // Until then the log has what was destroyed.
+        tracing::warn!(event = "keystore.checkpoint_busy");
+        for _ in 0..ATTEMPTS_TO_WARNING {
+            sleep(LONG_PAUSE).await;
+            if empties(writer, Wait::Short).await {
+                return;
+            }
+        }
+    }
+}
+
+/// How long an attempt waits for readers, with the writer.
+#[derive(Clone, Copy)]
+enum Wait {
+    /// [`CHECKPOINT_WAIT`].
+    Short,
+    /// As long as for any lock.
+    Long,
+}
+
+/// One attempt. There is nothing left to do either when the database has been closed.
+async fn empties(writer: &Writer, wait: Wait) -> bool {
+    match attempt(writer, wait).await {
+        Ok(emptied) => emptied,
+        Err(sqlx::Error::PoolClosed) => true,
+        Err(error) => {
+            tracing::warn!(event = "keystore.checkpoint_failed", %error);
+            false
+        }
+    }
+}
+
+async fn attempt(writer: &Writer, wait: Wait) -> Result<bool, sqlx::Error> {
+    let mut held = writer.acquire().await?;
+    match wait {
+        Wait::Short => truncate(&mut *writer.checkpoints(&held).await?).await,
+        Wait::Long => truncate(&mut held).await,
+    }
+}
+
+/// Says whether it could be.
+async fn truncate(connection: &mut Connection) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await?;
+    // https://www.sqlite.org/pragma.html#pragma_wal_checkpoint: the first column is 1 if the checkpoint was blocked.
+    Ok(row.try_get::<i64, _>(0)? == 0)
 }
 
 /// So long one attempt waits for readers.
@@ -32,3 +101,8 @@ pub(super) const CHECKPOINT_WAIT: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_millis(180);
 /// Ten seconds in all.
 const ATTEMPTS: u32 = 50;
+const LONG_PAUSE: Duration = Duration::from_secs(2);
+/// A warning every minute.
+const ATTEMPTS_TO_WARNING: u32 = 30;
+/// The short attempts, the long one, and some time for other writers.
+const ANSWER_WAIT: Duration = Duration::from_secs(25);

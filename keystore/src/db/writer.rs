@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use super::readers::Readers;
 use super::sqlite::{Db, Pool, WRITE, WriterConnection};
@@ -25,6 +25,8 @@ pub(crate) struct Writer {
     /// One connection that waits for readers only shortly.
     checkpoints: Pool,
     tickets: Arc<Tickets>,
+    /// The turn to empty the write-ahead log.
+    emptying: Arc<Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +40,7 @@ struct WriterTicket<'w>(&'w Tickets);
 
 impl Writer {
     pub(super) fn new(pool: Pool, checkpoints: Pool) -> Self {
-        Self { pool, checkpoints, tickets: Arc::default() }
+        Self { pool, checkpoints, tickets: Arc::default(), emptying: Arc::default() }
     }
 
     /// A transaction, as soon as nobody else has one.
@@ -74,6 +76,11 @@ impl Writer {
         _writer: &WriterConnection,
     ) -> Result<WriterConnection, sqlx::Error> {
         self.checkpoints.acquire().await
+    }
+
+    /// The turn of one task that empties the write-ahead log.
+    pub(super) async fn emptying(&self) -> MutexGuard<'_, ()> {
+        self.emptying.lock().await
     }
 
     pub(crate) async fn close(&self) {

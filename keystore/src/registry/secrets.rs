@@ -12,7 +12,7 @@ use super::change::{Actor, Change};
 use super::handle::Registry;
 use super::purpose;
 use crate::db::columns::tampered;
-use crate::db::{StoreError, checkpoint};
+use crate::db::{Emptying, StoreError};
 use crate::primitives::random;
 use crate::sealing::{SealContext, SealedSecret};
 
@@ -154,10 +154,7 @@ impl Registry {
         path: &SecretPath,
         version: Option<u64>,
     ) -> Result<(), SecretError> {
-        self.move_versions(actor, path, version, VersionState::Destroyed).await?;
-        // The write-ahead log still has the pages as they were.
-        checkpoint(&self.log.pools.writer).await?;
-        Ok(())
+        self.move_versions(actor, path, version, VersionState::Destroyed).await
     }
 
     async fn move_versions(
@@ -193,7 +190,19 @@ impl Registry {
             }
             write_version(&mut change, path, &moved).await?;
         }
+        match state {
+            VersionState::Destroyed => self.commit_destruction(change).await?,
+            VersionState::Active | VersionState::Retired => change.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Commits, and empties the write-ahead log, which still has the pages as they were: also when the caller goes away
+    /// before the end.
+    async fn commit_destruction(&self, change: Change<'_>) -> Result<(), StoreError> {
+        let emptying = Emptying::begin(&self.log.pools.writer);
         change.commit().await?;
+        emptying.wait().await;
         Ok(())
     }
 

@@ -7,9 +7,10 @@ use vouchsafe_attestation::test_util::vm::SimulatedVm;
 
 use super::record::grant;
 use super::release::{BROKER, PATH, claims, fixture, paths};
-use super::{BY, NOW, path};
-use crate::db::{Reader, Readers, Tx};
+use super::{BY, Fixture, NOW, path};
+use crate::db::{Reader, Readers, Tx, empty_at_last};
 use crate::log::DecisionFilter;
+use crate::registry::secrets::types::VersionState;
 
 /// A release as the broker does it: decide, unseal, record.
 async fn release(keystore: &crate::Keystore, number: u8) {
@@ -69,10 +70,63 @@ async fn a_release_does_not_wait_for_a_checkpoint_that_waits_for_a_reader() {
     let (destroyed, released) = tokio::join!(destroyed, released);
     assert!(released < Duration::from_secs(5), "{released:?}");
     assert!(destroyed >= released, "it waited for the reader: {destroyed:?}, {released:?}");
+    assert_eq!(log_bytes(&fixture), 0, "the value is not in it any more");
+}
+
+/// How long the write-ahead log is.
+fn log_bytes(fixture: &Fixture) -> u64 {
     let log = fixture.folder.path().join("vouchsafe.db-wal");
-    assert_eq!(
-        std::fs::metadata(log).expect("the write-ahead log").len(),
-        0,
-        "the value is not in it any more"
-    );
+    std::fs::metadata(log).expect("the write-ahead log").len()
+}
+
+/// Waits until somebody has emptied the log.
+async fn until_emptied(fixture: &Fixture) {
+    let emptied = async {
+        while log_bytes(fixture) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), emptied).await.expect("the log is emptied");
+}
+
+#[tokio::test]
+async fn the_log_is_emptied_when_nobody_waits_for_it() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    fixture.put("prod/old", b"to be destroyed").await;
+    let mut reads = keystore.pools().read(Reader::Records, "test").await.expect("a connection");
+    sqlx::query("SELECT COUNT(*) FROM log_leaves").fetch_one(&mut *reads).await.expect("a snapshot");
+    let (old, soon) = (path("prod/old"), Duration::from_millis(500));
+    // The caller goes away.
+    assert!(timeout(soon, keystore.destroy_secret(BY, &old, None)).await.is_err());
+    let versions = keystore.secret(&old).await.expect("sound rows").expect("known").versions;
+    assert!(versions.iter().all(|version| version.state == VersionState::Destroyed), "{versions:?}");
+    assert!(log_bytes(&fixture) > 0, "there is still a reader");
+    drop(reads);
+    until_emptied(&fixture).await;
+}
+
+#[tokio::test]
+async fn the_log_is_emptied_after_a_reader_who_outlasts_all_attempts() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let mut reads = keystore.pools().read(Reader::Records, "test").await.expect("a connection");
+    sqlx::query("SELECT COUNT(*) FROM log_leaves").fetch_one(&mut *reads).await.expect("a snapshot");
+    fixture.put("prod/old", b"a new page").await;
+    let writer = keystore.pools().writer.clone();
+    let task = tokio::spawn(async move { empty_at_last(&writer).await });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(log_bytes(&fixture) > 0 && !task.is_finished(), "there is still a reader");
+    // Nobody else waits for that reader meanwhile.
+    timeout(Duration::from_secs(5), release(keystore, 1)).await.expect("released");
+    drop(reads);
+    until_emptied(&fixture).await;
+    task.await.expect("ended");
+}
+
+#[tokio::test]
+async fn a_closed_database_has_no_log_to_be_emptied() {
+    let fixture = fixture().await;
+    fixture.keystore.close().await;
+    timeout(Duration::from_secs(10), empty_at_last(&fixture.keystore.pools().writer)).await.expect("ends");
 }
