@@ -1,6 +1,6 @@
-//! Work that takes long, off the async workers.
+//! Runs slow work off the async workers.
 
-/// Runs it on a thread that may block.
+/// Runs work that may block, on a thread for such work.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

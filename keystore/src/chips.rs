@@ -1,31 +1,33 @@
-//! Which hardware a VM has shown: chips first seen, by subject (T20).
+//! The chips on which a VM was seen, recorded when first seen by each subject (T20).
 //!
-//! Whoever takes the key out of one machine with an interposer can forge its reports anywhere, and forged reports
-//! come from that machine's chip. So the first grant on each chip of a subject goes on record, and every one
-//! but the subject's first raises an alarm: event `chip.moved` at WARN, after the grant is committed, once for each
-//! subject and chip, whichever broker sees it and however often it restarts. A broker that is killed right after the
-//! commit has no event left to write; the grant's own record and the list of chips have it in any case.
+//! An attacker who extracts the key of one machine with an interposer can forge its reports anywhere, and
+//! forged reports name that machine's chip. So the first grant on each chip of a subject is recorded, and
+//! each except the subject's first raises an alarm: event `chip.moved` at WARN, after the grant is committed,
+//! once per subject and chip, whichever broker sees it and however often it restarts. A broker that is killed
+//! right after the commit does not log the event; the grant's record and the list of chips have it in any
+//! case.
 //!
-//! **What an alarm means.** An instance keeps its id when Google stops it and starts it elsewhere, or repairs its
-//! host: a new chip then is nobody's attack. Operators compare an alarm with the instance's stops and starts (Cloud
-//! Audit Logs): they do not explain a chip that changes while the instance runs. The first chip is taken as it comes,
-//! and one that comes back is not told of again; which chip any grant was on stands in its evidence. Nothing is
-//! refused here. A policy that fears forged reports demands Google's word on the place as well, by AK certificate or
-//! token, and then it takes both to deceive it.
+//! **What an alarm means.** An instance keeps its id when Google stops it and starts it elsewhere, or repairs
+//! its host: then a new chip is not an attack. Operators compare an alarm with the instance's stops and
+//! starts (Cloud Audit Logs), which do not explain a chip that changes while the instance runs. The first
+//! chip raises no alarm, nor does returning to an earlier one; which chip a grant was on can be seen in its
+//! evidence. Nothing is refused here. A policy for which forged reports are a concern also requires an AK
+//! certificate or token, in which Google asserts the instance; then an attacker must forge both.
 //!
-//! **Subjects.** The instance where AK certificate or token name one. Hardware evidence alone names nobody; what
-//! an operator knows then is the policy that the secret rests on, and what it is for. Paths would raise one alarm for
-//! each of the secrets under it, and a namespace is too wide to tell which VMs are meant. The chips under such a
-//! policy are the machines of all VMs that it admits: it grows with them.
+//! **Subjects.** The instance, if an AK certificate or token names one. Hardware evidence alone names none;
+//! then the subject is the policy that guards the secret, whose purpose an operator knows. Paths would raise
+//! one alarm for each secret under the policy, and a namespace is too wide to tell which VMs are meant. The
+//! chips of a policy are the machines of all VMs that it admits, so their number grows with these.
 //!
-//! **Chips.** SEV-SNP: the chip that the VCEK is certified for, also where the report masks its id, which is for its forger
-//! to choose. A VLEK certifies no chip, so that whoever has one can name any or none: what it signs is another chip than what
-//! the chip's own VCEK signs, and all masked ones are one. TDX: the platform id, from the PPID of the PCK
-//! certificate. A grant on neither is not looked at.
+//! **Chips.** SEV-SNP: the chip that the VCEK is certified for, even if the report masks its id, since the
+//! forger can choose to mask it. A VLEK is not for a particular chip, so a forger with one can name any or
+//! none: reports signed by a VLEK count as other chips than those signed by the chip's own VCEK, and all
+//! masked ones count as one. TDX: the platform id, from the PPID of the PCK certificate. Grants without a
+//! hardware report are ignored.
 //!
-//! Only what was granted counts, so that nobody without a policy's yes writes here, and the number of subjects is
-//! bounded by that of grants on record. A subject has at most [`MAX_CHIPS`] rows; chips after them raise the alarm
-//! `chip.not_kept`, which a broker repeats when it has forgotten that it did.
+//! Only grants count, so nobody without a policy's permission can cause rows here, and the number of subjects
+//! is bounded by that of recorded grants. A subject has at most [`MAX_CHIPS`] rows; further chips raise the
+//! alarm `chip.not_kept`, which a broker repeats after it has dropped its note of having done so.
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,12 +37,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::ObjectName;
 
-/// Whose chips they are: `instance 123456789012/4567890123456789012` or `policy prod/db`.
+/// The subject that chips belong to: `instance 123456789012/4567890123456789012` or `policy prod/db`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// An instance, written `project number/instance id`.
     Instance(String),
-    /// All VMs that got something by this policy and did not prove which instance they are.
+    /// All VMs that were granted something by this policy without proving which instance they are.
     Policy(ObjectName),
 }
 
@@ -53,7 +55,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The text names no subject.
+/// The text is not a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a subject is `instance project number/instance id` or `policy namespace/name`")]
 pub struct UnknownSubject;
@@ -82,31 +84,31 @@ impl<'de> Deserialize<'de> for Subject {
     }
 }
 
-/// A chip that a grant was the first to see, as it stands in the grant's record.
+/// A chip first seen with a grant, as in the grant's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FirstSeen {
     /// The chip.
     pub chip: Chip,
-    /// The chip that the subject had come to before; absent when this is its first.
+    /// The latest chip of the subject before this one; absent for its first chip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<Chip>,
-    /// Whose.
+    /// The subject.
     pub subject: Subject,
 }
 
-/// What has happened, for counters.
+/// An event for counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChipEvent {
     /// The first chip of a subject.
     First,
-    /// Another one.
+    /// Another chip.
     Moved,
-    /// Another one, of a subject that has [`MAX_CHIPS`] already.
+    /// Another chip, of a subject that already has [`MAX_CHIPS`].
     NotKept,
 }
 
-/// Is told of every [`ChipEvent`].
+/// Called for every [`ChipEvent`].
 type Callback = Box<dyn Fn(&Subject, ChipEvent) + Send + Sync>;
 
 /// Whoever counts.
@@ -114,9 +116,9 @@ type Callback = Box<dyn Fn(&Subject, ChipEvent) + Send + Sync>;
 pub(crate) struct ChipWatch(OnceLock<Callback>);
 
 impl ChipWatch {
-    /// The first callback counts, others are dropped.
+    /// Sets the callback. Later calls have no effect.
     pub(crate) fn set(&self, callback: impl Fn(&Subject, ChipEvent) + Send + Sync + 'static) {
-        // There is one already when this fails.
+        // An error means that one is already set.
         let _set = self.0.set(Box::new(callback));
     }
 
@@ -127,8 +129,8 @@ impl ChipWatch {
     }
 }
 
-/// Rows of one subject. Far more than an instance comes by in its life; a policy with more machines has them named by
-/// AK certificate or token.
+/// Rows of one subject. Far more than an instance has in its life; a policy for more machines should require
+/// an AK certificate or token, which name instances.
 pub const MAX_CHIPS: usize = 256;
 const INSTANCE: &str = "instance ";
 const POLICY: &str = "policy ";

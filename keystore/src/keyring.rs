@@ -1,8 +1,8 @@
-//! The root keyring: generations of 32 random bytes from which every key of the broker is derived.
+//! The root keyring: generations of 32 random bytes from which all keys of the broker are derived.
 //!
-//! The primary generation makes new seals and MACs, every generation opens and checks. The keyring
-//! protects against whoever reads or edits the database; it does not protect against whoever reads
-//! the keyring's own file, which [`mod@file`] therefore keeps private.
+//! The primary generation makes new seals and MACs; every generation opens and verifies. The keyring protects
+//! against reading and editing the database; it does not protect against reading the keyring's own file,
+//! which [`mod@file`] therefore keeps private.
 
 use std::fmt;
 
@@ -16,14 +16,14 @@ use crate::primitives::{RandomError, derive, random};
 
 pub mod file;
 
-/// Which root key, counted from 1.
+/// Number of a root key, from 1.
 pub type GenerationId = u32;
 
 /// What a generation is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GenerationState {
-    /// Handed out to every broker before it is used: opens only.
+    /// Distributed to every broker before it is used: opens only.
     Pending,
     /// Seals and opens. There is exactly one.
     Primary,
@@ -31,7 +31,7 @@ pub enum GenerationState {
     Retired,
 }
 
-/// Why a list of generations is no keyring.
+/// Why a list of generations is not a valid keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
     /// There must be exactly one primary generation.
@@ -49,7 +49,7 @@ pub enum KeyringError {
     /// There is no pending generation to promote.
     #[error("the keyring has no pending generation: add one first and hand it to every broker")]
     NothingPending,
-    /// There is one already.
+    /// There already is a pending generation.
     #[error("generation {id} is pending already: promote it first")]
     AlreadyPending {
         /// Its number.
@@ -80,7 +80,7 @@ impl Keyring {
     /// A new keyring with one primary generation.
     ///
     /// # Errors
-    /// When there is no randomness.
+    /// When the system provides no randomness.
     pub fn generate(now: UnixTime) -> Result<Self, RandomError> {
         Ok(Self(vec![Generation::new(1, GenerationState::Primary, now, RootKey(random()?))]))
     }
@@ -98,7 +98,7 @@ impl Keyring {
         Ok(Self(generations))
     }
 
-    /// Adds a pending generation. It has to reach every broker before [`Keyring::promote`].
+    /// Adds a pending generation. It must be distributed to every broker before [`Keyring::promote`].
     ///
     /// # Errors
     /// [`KeyringError::AlreadyPending`], or no randomness.
@@ -199,7 +199,7 @@ impl Generation {
     }
 }
 
-/// 32 random bytes. Nothing is ever encrypted or authenticated with them directly.
+/// 32 random bytes. Only used for key derivation, never directly for encryption or authentication.
 pub(crate) struct RootKey(pub(crate) Zeroizing<[u8; 32]>);
 
 impl RootKey {

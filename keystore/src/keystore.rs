@@ -1,4 +1,4 @@
-//! The keystore as the broker sees it: one handle on all that lies below, and nothing below knows of it.
+//! The keystore's facade: one handle on all layers below, none of which uses it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Keystore {
 }
 
 impl Keystore {
-    /// Makes a new keystore with a new identity. `path` is the database's file.
+    /// Creates a keystore with a new identity. `path` is the database's file.
     ///
     /// # Errors
     /// [`OpenError::Exists`] when there is one; otherwise what failed.
@@ -46,7 +46,7 @@ impl Keystore {
         Self::over(path, Registry::create(path, keyring).await?)
     }
 
-    /// Opens the keystore that [`Keystore::create`] made. A tokio runtime must be running.
+    /// Opens a keystore created by [`Keystore::create`]. A tokio runtime must be running.
     ///
     /// # Errors
     /// [`OpenError`] says what to do about it.
@@ -75,11 +75,11 @@ impl Keystore {
         self.0.registry.identity().await
     }
 
-    /// Whether grants can be recorded: the database answers and its disk takes a write. It takes the writer and commits,
-    /// so that it is for one caller in the background and never for a request.
+    /// Checks that grants can be recorded: the database answers and its disk can be written. It takes the
+    /// writer and commits, so call it from one background task and never for a request.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn probe(&self) -> Result<(), StoreError> {
         if self.0.recorder.ended() {
             return Err(sqlx::Error::WorkerCrashed.into());
@@ -93,7 +93,7 @@ impl Keystore {
     /// epoch is to be decided again, or a broker could refuse for good what another one has allowed.
     ///
     /// # Errors
-    /// What the database says; [`StoreError::RowTampered`] when it went back.
+    /// Those of the database; [`StoreError::RowTampered`] if the epoch decreased.
     pub async fn epoch(&self) -> Result<u64, StoreError> {
         self.0.registry.epoch().await
     }
@@ -109,7 +109,7 @@ impl Keystore {
         pools.writer.close().await;
     }
 
-    /// Has every transaction tell how long it took when it ends. The first call counts, others do nothing.
+    /// Reports the duration of every transaction when it ends. Only the first call has an effect.
     pub fn watch_transactions(&self, callback: impl Fn(TransactionEnd) + Send + Sync + 'static) {
         self.log().pools.watch.set(callback);
     }

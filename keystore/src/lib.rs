@@ -1,4 +1,4 @@
-//! Secrets at rest, what is registered to guard them, and the record of decisions.
+//! Secrets at rest, registered objects that guard them, and the decision log.
 //!
 //! Layers, each of which uses only those below it:
 //!
@@ -12,7 +12,8 @@
 //! | `db` | the database: connections, statements, columns |
 //! | `sealing`, [`keyring`] | seal and unseal |
 //!
-//! [`chips`] says which hardware counts as the same. Nothing here reads a clock: times are arguments.
+//! [`chips`] defines when two reports come from the same chip. Nothing here reads a clock: times are
+//! arguments.
 
 mod blocking;
 pub mod chips;

@@ -1,10 +1,10 @@
 //! The log: appending leaves, reading them back, and the row versions they pin.
 //!
-//! Leaves are numbered without gaps and each carries a MAC; the head's MAC says how many there are and
-//! what the epoch is. So an edited or reordered leaf is noticed when it is read, a removed one when the
-//! keystore is opened, and a head or epoch put back while a broker runs by that broker. Filters trust
-//! columns that only reading authenticates: an edited one can hide its leaf from a filtered list.
-//! The Merkle tree over the leaf hashes and its signed checkpoints rest on the same rows.
+//! Leaves are numbered without gaps and each has a MAC; the head's MAC covers the number of leaves and the
+//! epoch. So an edited or reordered leaf is detected when it is read, a removed one when the keystore is
+//! opened, and a head or epoch that is rolled back while a broker runs by that broker. Filters use columns
+//! that are only authenticated when a row is read: an edited one can hide its leaf from a filtered list. The
+//! Merkle tree over the leaf hashes and its signed checkpoints use the same rows.
 
 mod catch_up;
 mod head;

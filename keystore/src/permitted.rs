@@ -23,7 +23,7 @@ mod records;
 
 pub use records::{ChipPage, DecisionPage};
 
-/// The keystore, as far as one permission goes.
+/// The keystore, limited to one permit.
 #[derive(Clone, Copy, Debug)]
 pub struct Permitted<'k> {
     keystore: &'k Keystore,
@@ -61,7 +61,7 @@ impl PermittedLists<'_> {
 }
 
 impl Permitted<'_> {
-    /// What is known of a secret. Never its value.
+    /// Metadata of a secret, never its value.
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
@@ -70,7 +70,7 @@ impl Permitted<'_> {
         self.keystore.secret(path).await
     }
 
-    /// A version of a document; the current one unless given.
+    /// A document, in its current or the given version.
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.

@@ -1,4 +1,5 @@
-//! The cryptography of this crate as plain functions. No keys or labels live here.
+//! The cryptographic primitives of this crate as plain functions. Keys and labels are defined by their
+//! callers.
 
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{Aes256Gcm, KeyInit as _};
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 #[error("the system's random generator failed")]
 pub struct RandomError;
 
-/// An AEAD ciphertext does not open.
+/// An AEAD ciphertext does not authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unauthentic;
 
@@ -46,7 +47,7 @@ pub(crate) fn aead_seal(key: &[u8; 32], aad: &[u8], plaintext: &[u8]) -> Result<
     Ok(sealed)
 }
 
-/// The plaintext of what [`aead_seal`] made, decrypted in place in one buffer that is erased.
+/// Decrypts the result of [`aead_seal`], in place in one buffer that is erased.
 pub(crate) fn aead_open(
     key: &[u8; 32],
     aad: &[u8],

@@ -1,8 +1,8 @@
-//! The record of decisions: how a grant gets into the log.
+//! Recording decisions: how a grant gets into the log.
 //!
-//! A grant counts as recorded when [`crate::Keystore::record`] says so, and then it is on disk with its
-//! nonce spent. Any other outcome means that the secret must not leave. Refusals are recorded as
-//! long as grants do not wait and their instance has not used up its share.
+//! A grant counts as recorded when [`crate::Keystore::record`] returns success: then it is on disk with its
+//! nonce spent. After any other result the secret must not be sent. Refusals are recorded while no grants
+//! wait and their instance has not used up its share.
 
 mod batch;
 mod chips;

@@ -1,12 +1,12 @@
-//! What is registered: secrets, documents (policies, baselines, guardrails), operators, chips.
+//! Registered objects: secrets, documents (policies, baselines, guardrails), operators, chips.
 //!
-//! Every row that decides something carries a MAC under the root key and a row version, the epoch of
-//! its last change, which the log pins. A row that was edited, put back to an older state or removed
-//! is an error that names it; it is never skipped. What this cannot notice by itself is the whole
-//! database put back to an older state: checkpoints of the log kept elsewhere are there for that.
+//! Every row that affects decisions has a MAC under the root key and a row version, the epoch of its last
+//! change, which the log pins. An edited, rolled back or removed row is an error that names it; it is never
+//! skipped. A rollback of the whole database cannot be detected here; checkpoints of the log kept elsewhere
+//! detect it.
 //!
-//! Every rule about what may be registered is asked here, in the transaction of the change; [`registration`] says which one
-//! cannot be, and what stands in its place.
+//! Every rule about what may be registered is checked here, in the transaction of the change;
+//! [`registration`] names the exception, and how it is handled.
 
 pub(crate) mod accounts;
 pub(crate) mod baselines;

@@ -1,4 +1,4 @@
-//! The way from paths to opened secrets: `input` reads what a decision needs in one epoch and makes the grant or the
+//! From paths to opened secrets: `input` reads what a decision needs at one epoch and makes the grant or the
 //! denial, `unseal` opens what a grant names.
 
 pub(crate) mod input;

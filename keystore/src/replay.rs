@@ -1,4 +1,4 @@
-//! Decisions of the past, for another look: what they were made on, and policies to hold against it.
+//! Past decisions: their evidence, and policies to evaluate on it.
 //!
 //! Nothing here leads to a grant.
 
@@ -15,21 +15,21 @@ use crate::registry::compiled::compile;
 use crate::registry::documents::types::DocumentKind;
 use crate::registry::error::RegisterError;
 
-/// A piece of evidence, as the record names it, with its bytes.
+/// A stored piece of evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptPiece {
-    /// What it is, such as `event-log`.
+    /// Its kind, such as `event-log`.
     pub kind: String,
-    /// The bytes, of the digest that the record has.
+    /// The bytes, whose digest is in the record.
     pub bytes: Vec<u8>,
 }
 
-/// A policy that is held against the past, with the baselines of today.
+/// A policy to evaluate on past decisions, with the current baselines.
 #[derive(Clone, Debug)]
 pub struct ReplayPolicy {
     /// The policy.
     pub policy: Arc<CompiledPolicy>,
-    /// The baselines that it names, as far as they exist.
+    /// The existing ones among the baselines that it names.
     pub baselines: Vec<NamedBaseline>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn evidence_of(log: &Log, record: &LogRecord) -> Result<Option<
     Ok((!pieces.is_empty()).then_some(pieces))
 }
 
-/// Compiles a policy that need not be stored, and reads the baselines that it names.
+/// Compiles a policy, which need not be stored, and reads the baselines that it names.
 pub(crate) async fn replay_policy(
     registry: &Registry,
     name: &ObjectName,

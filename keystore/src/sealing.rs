@@ -1,8 +1,8 @@
 //! Secrets at rest: one random data key for each version, wrapped under the root key.
 //!
-//! A sealed version opens only under the path, version and policy name it was sealed with, so an
-//! edited row of the database fails to open. What it does not notice by itself is an old row put
-//! back as a whole; the row versions that the log pins are there for that.
+//! A sealed version can be opened only with the path, version and policy name that it was sealed with, so an
+//! edited row cannot be opened. Rolling back a whole row is not detected here, but by the row versions that
+//! the log pins.
 
 use vouchsafe_protocol::{IdentityKey, ObjectName, PlaintextSecret, SecretPath};
 use zeroize::Zeroizing;
@@ -27,33 +27,33 @@ pub(crate) struct SealedSecret {
     pub(crate) wrapped_key: Vec<u8>,
 }
 
-/// Why a secret version was not sealed or does not open.
+/// Why a secret version could not be sealed or opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The root key of that generation is not in the keyring.
     #[error("sealed under generation {id}, which is not in the keyring")]
     UnknownGeneration {
-        /// Which one.
+        /// The generation.
         id: GenerationId,
     },
-    /// The wrapped data key does not open: the row or its policy was changed.
-    #[error("the data key of {path} version {version} does not open: the database was changed")]
+    /// The wrapped data key cannot be opened: the row or its policy was changed.
+    #[error("the data key of {path} version {version} cannot be opened: the database was changed")]
     DataKey {
         /// The secret.
         path: SecretPath,
         /// Its version.
         version: u64,
     },
-    /// The data does not open: the row was changed.
-    #[error("the data of {path} version {version} does not open: the database was changed")]
+    /// The data cannot be opened: the row was changed.
+    #[error("the data of {path} version {version} cannot be opened: the database was changed")]
     Data {
         /// The secret.
         path: SecretPath,
         /// Its version.
         version: u64,
     },
-    /// The sealed identity key does not open.
-    #[error("the broker's identity key does not open: the database was changed")]
+    /// The sealed identity key cannot be opened.
+    #[error("the broker's identity key cannot be opened: the database was changed")]
     Identity,
     /// No randomness.
     #[error(transparent)]
@@ -61,7 +61,7 @@ pub enum SealError {
 }
 
 impl SealedSecret {
-    /// Seals under the primary generation, with a data key that is used this once.
+    /// Seals under the primary generation, with a new data key.
     pub(crate) fn seal(
         keyring: &Keyring,
         context: SealContext<'_>,
@@ -73,7 +73,7 @@ impl SealedSecret {
         Ok(Self { generation, data, wrapped_key })
     }
 
-    /// The secret, when nothing that it is bound to was changed.
+    /// Opens the secret, if nothing that it is bound to was changed.
     pub(crate) fn unseal(
         &self,
         keyring: &Keyring,
@@ -86,7 +86,7 @@ impl SealedSecret {
         PlaintextSecret::new(std::mem::take(&mut *data)).map_err(|_| damaged())
     }
 
-    /// The same data under another policy: the data key is wrapped anew.
+    /// The same data under another policy: wraps the data key again.
     pub(crate) fn rebind(
         &self,
         keyring: &Keyring,
@@ -146,7 +146,7 @@ fn known(keyring: &Keyring, id: GenerationId) -> Result<&Generation, SealError> 
     keyring.get(id).ok_or(SealError::UnknownGeneration { id })
 }
 
-/// The value of a per-instance secret: 32 bytes that only this instance is given.
+/// The value of a per-instance secret: 32 bytes for this instance only.
 ///
 /// `HKDF[no salt, label || project number || instance id](seed, 32)`, fields length-prefixed.
 pub(crate) fn instance_secret(

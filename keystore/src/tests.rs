@@ -1,4 +1,4 @@
-//! Tests of the whole keystore, and what they share: a keystore on a fresh file, and raw access to its rows.
+//! Tests of the whole keystore, and their helpers: a keystore on a fresh file, and raw access to its rows.
 
 use std::fs;
 use std::path::PathBuf;
@@ -57,12 +57,12 @@ impl Fixture {
         Keyring::load(&self.folder.path().join("root.json")).expect("the keyring file")
     }
 
-    /// Another handle on the same file, as another broker has.
+    /// Another handle on the same file, like another broker's.
     pub(crate) async fn again(&self) -> Result<Keystore, OpenError> {
         Keystore::open(&self.path(), self.keyring()).await
     }
 
-    /// A policy for applications that says yes to everybody; `note` sets its text apart from others.
+    /// A policy for applications that permits everything; `note` makes its text distinct.
     pub(crate) async fn policy(&self, name_text: &str, note: &str) {
         let text = format!(
             "// {note}\n@id(\"all\") @for(\"app\") permit (principal is Vm, action == Action::\"release\", resource);"
@@ -98,7 +98,7 @@ impl Fixture {
         }
     }
 
-    /// Keeps everybody else from writing.
+    /// Blocks all other writers.
     pub(crate) async fn hold(&self) -> Tx<'static> {
         self.keystore.pools().write("test").await.expect("the connection")
     }
@@ -113,7 +113,7 @@ impl Fixture {
 }
 
 impl Keystore {
-    /// Puts a document without any check of its text.
+    /// Puts a document without checking its text.
     pub(crate) async fn put_document(
         &self,
         actor: Actor<'_>,

@@ -1,4 +1,5 @@
-//! Reading columns: anything but what we write there is an edited row, and an error that names it.
+//! Reading columns: any value that this version does not write means an edited row, and an error that names
+//! it.
 
 use sqlx::Row as _;
 use vouchsafe_protocol::UnixTime;
@@ -11,7 +12,7 @@ pub(crate) fn tampered(table: &'static str, key: &str) -> StoreError {
     StoreError::RowTampered { table, key: key.to_owned() }
 }
 
-/// A column that holds a number of ours; anything else was not written by us.
+/// A column with an unsigned number; other values mean that the row was edited.
 pub(crate) fn number(row: &Row, column: &str, table: &'static str, key: &str) -> Result<u64, StoreError> {
     row.try_get::<i64, _>(column)
         .ok()

@@ -16,7 +16,7 @@ use super::readers::{Reader, Readers};
 use super::sqlite::BUSY_TIMEOUT;
 use super::writer::{Pools, Writer};
 
-/// Makes the database's file, which must not be there, for its owner only.
+/// Creates the database's file, which must not exist, readable only by its owner.
 pub(crate) fn create_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()
 }
@@ -30,16 +30,16 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
-        // The texts of a batch differ by its number of rows.
+        // The texts of a batch depend on its number of rows.
         .statement_cache_capacity(STATEMENTS)
-        // Freed pages are overwritten: what was destroyed does not stay in the file.
+        // Freed pages are overwritten: destroyed data does not remain in the file.
         .pragma("secure_delete", "ON");
     let pool = |size| {
         SqlitePoolOptions::new()
             .max_connections(size)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // SQLite ends a transaction by itself when the disk is full, and sqlx then takes the next one
-            // for a part of it, whose commit writes nothing: such a connection is not used again.
+            // When the disk is full, SQLite ends a transaction by itself. sqlx would take the next one for a
+            // nested one, whose commit writes nothing; so such a connection is not used again.
             .before_acquire(|connection, _| {
                 let sound = !connection.is_in_transaction();
                 Box::pin(std::future::ready(Ok(sound)))
@@ -77,7 +77,7 @@ impl MigrationSource<'static> for Tables {
     }
 }
 
-/// Number, name and text of each migration, in their order. One that has run anywhere is never changed.
+/// Number, name and text of each migration, in order. One that has been released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tables", include_str!("../../migrations/0001_tables.sql")),
     (2, "retirement", include_str!("../../migrations/0002_retirement.sql")),

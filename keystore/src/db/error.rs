@@ -1,10 +1,10 @@
-//! Why the database did not answer as it should.
+//! Errors of the database, and rows that fail their checks.
 
 use crate::keyring::GenerationId;
 use crate::primitives::RandomError;
 use crate::sealing::SealError;
 
-/// Why the database did not answer as it should.
+/// Why the database could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database failed.
@@ -18,7 +18,7 @@ pub enum StoreError {
         /// Which row.
         key: String,
     },
-    /// A row was put back to an older state.
+    /// A row was replaced by an older version.
     #[error("row {key} of table {table} was rolled back from change {pinned} to {found}")]
     RowRolledBack {
         /// The table.
@@ -27,7 +27,7 @@ pub enum StoreError {
         key: String,
         /// The change it shows.
         found: u64,
-        /// The change that the log has.
+        /// The change that the log has for it.
         pinned: u64,
     },
     /// A row is authenticated under a root key that is not in the keyring.
@@ -40,12 +40,12 @@ pub enum StoreError {
         /// Which generation.
         id: GenerationId,
     },
-    /// The permission that was shown is for something else, which is a mistake of the caller.
+    /// The permit is for another action or namespace, a mistake of the caller.
     #[error("the permission does not cover {action} of {target}")]
     NotPermitted {
         /// The change or the read.
         action: String,
-        /// Of what.
+        /// Its target.
         target: String,
     },
     /// The operator was removed, or removed and added anew, since the permission was given.
@@ -54,10 +54,10 @@ pub enum StoreError {
         /// The operator's name.
         operator: String,
     },
-    /// A number that is not in the range of what is stored.
+    /// A number exceeds the range of the stored type.
     #[error("a number is too large to be stored")]
     NumberTooLarge,
-    /// A sealed value does not open.
+    /// A sealed value cannot be opened.
     #[error(transparent)]
     Seal(#[from] SealError),
     /// No randomness.

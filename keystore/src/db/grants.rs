@@ -1,8 +1,8 @@
-//! The rows of a batch of grants, and the batch as one script, for the case that nothing stands in the way of any of its grants.
+//! The rows of a batch of grants, and the batch as one script, for a batch without exceptions.
 //!
-//! A statement of the script that finds another writer's leaf, an epoch that moved or a nonce that is spent fails, and
-//! the transaction ends without a trace. So it does when fewer rows were written than there should be: the commit comes after
-//! that was checked.
+//! A statement of the script fails if it finds another writer's leaf, a changed epoch or a spent nonce, and
+//! the transaction ends without effect. The same happens if it wrote fewer rows than expected, which is
+//! checked before the commit.
 
 use sqlx::QueryBuilder;
 
@@ -44,24 +44,24 @@ pub(crate) struct EvidenceRow {
 
 /// All rows of a batch, each grant with one nonce and one leaf.
 pub(crate) struct GrantBatch {
-    /// What the head must be.
+    /// The expected head.
     pub(crate) seen: HeadRow,
-    /// What it will be.
+    /// The head after the batch.
     pub(crate) next: HeadRow,
     pub(crate) nonces: Vec<NonceRow>,
     pub(crate) leaves: Vec<LeafRow>,
     pub(crate) evidence: Vec<EvidenceRow>,
 }
 
-/// What became of a batch that was tried as one script.
+/// The result of trying a batch as one script.
 pub(crate) enum BatchOutcome {
     /// All of it is committed.
     Committed,
     /// Nothing was written.
     Nothing,
-    /// Nothing was written, and the connection is not to be used again.
+    /// Nothing was written, and the connection must not be used again.
     Unsound,
-    /// Whether anything was written is not known.
+    /// Whether anything was written is unknown.
     Failed(StoreError),
 }
 
@@ -100,9 +100,9 @@ impl GrantBatch {
     }
 }
 
-/// Moves the head on: a statement that fails when somebody else has written since `seen` was the head.
+/// Advances the head: the statement fails if another writer has written since the head was `seen`.
 fn claim_or_fail(statement: &mut QueryBuilder<Db>, seen: HeadRow, next: HeadRow) {
-    // No number of leaves is NULL.
+    // NULL is never a valid number of leaves.
     statement
         .push("UPDATE log_head SET size = CASE WHEN size = ")
         .push_bind(seen.size)
@@ -143,7 +143,7 @@ pub(crate) fn insert_leaves(insert: &mut QueryBuilder<Db>, first: i64, leaves: V
     });
 }
 
-/// Keeps pieces of evidence that are not kept yet.
+/// Stores pieces of evidence that are not stored yet.
 pub(crate) async fn keep_evidence(
     connection: &mut Connection,
     evidence: Vec<EvidenceRow>,
@@ -174,7 +174,7 @@ async fn undone(connection: &mut Connection, error: &sqlx::Error) -> BatchOutcom
     }
 }
 
-/// A trigger that somebody put there may leave rows out without an error.
+/// A trigger in the database could omit rows without an error.
 fn check(changed: &[u64], grants: usize) -> Result<(), StoreError> {
     let grants = grants as u64;
     match changed {
@@ -183,5 +183,5 @@ fn check(changed: &[u64], grants: usize) -> Result<(), StoreError> {
     }
 }
 
-/// SQLite takes 32766 values a statement; a batch of 256 grants may bring more pieces than half of it.
+/// SQLite accepts 32766 values per statement; a batch of 256 grants may have more pieces than half of that.
 const MAX_PIECES: usize = 8_192;

@@ -1,4 +1,5 @@
-//! SQLite: its types, and statements as they cost least on it. Nothing above [`crate::db`] names a type of sqlx that is for one database.
+//! SQLite: its types, and the cheapest way to run statements on it. Nothing above [`crate::db`] names a type
+//! of sqlx for a particular database.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -12,10 +13,10 @@ pub(crate) type Connection = sqlx::SqliteConnection;
 pub(crate) type Row = sqlx::sqlite::SqliteRow;
 pub(crate) type WriterConnection = sqlx::pool::PoolConnection<Db>;
 
-/// Runs one statement: its rows, and how many it changed.
+/// Runs one statement; returns its rows, and how many it changed.
 ///
-/// Returns with the result. The stream of it ends a moment later, and whoever waits for that is woken once more, which
-/// costs more than most statements do.
+/// Returns with the first result. The stream ends a moment later, and waiting for that would wake the task
+/// once more, which costs more than most statements do.
 pub(crate) async fn run<'q>(
     connection: &mut Connection,
     statement: impl Execute<'q, Db> + 'q,
@@ -30,7 +31,8 @@ pub(crate) async fn run<'q>(
     Ok((rows, 0))
 }
 
-/// Statements that are sent together: a hand-over to the database's thread and back costs more than most statements do.
+/// Statements that are sent together: switching to the database's thread and back costs more than most
+/// statements do.
 pub(crate) struct Script {
     text: QueryBuilder<Db>,
     statements: usize,
@@ -41,7 +43,7 @@ impl Script {
         Self { text: QueryBuilder::new(""), statements: 0 }
     }
 
-    /// The text of the next statement goes to the end of this.
+    /// Starts a new statement; append its text to the returned builder.
     pub(crate) fn statement(&mut self) -> &mut QueryBuilder<Db> {
         if self.statements > 0 {
             self.text.push("; ");
@@ -50,7 +52,7 @@ impl Script {
         &mut self.text
     }
 
-    /// Runs one statement after the other, and none after one that fails: how many rows each changed.
+    /// Runs the statements in order, stopping at the first that fails; returns how many rows each changed.
     pub(crate) async fn run(mut self, connection: &mut Connection) -> Result<Vec<u64>, sqlx::Error> {
         let mut results = connection.fetch_many(self.text.build());
         let mut changed = Vec::with_capacity(self.statements);
@@ -66,21 +68,21 @@ impl Script {
     }
 }
 
-/// Whether the database holds something else than was expected. Any other error says nothing about that.
+/// Whether the database holds other rows than expected. Other errors say nothing about that.
 pub(super) fn is_constraint(error: &sqlx::Error) -> bool {
     let kind = error.as_database_error().map(DatabaseError::kind);
     matches!(kind, Some(ErrorKind::UniqueViolation | ErrorKind::NotNullViolation))
 }
 
-/// Whether somebody else had the database, with whatever extended code.
+/// Whether another connection held the database, whatever the extended code.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
-/// Begins a transaction that writes: with the lock at once, so that nothing in it can find that it must not write.
+/// Begins a writing transaction and takes the lock at once, so that no later statement can fail to get it.
 pub(super) const WRITE: &str = "BEGIN IMMEDIATE";
-/// So long SQLite itself waits for a lock.
+/// How long SQLite itself waits for a lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// <https://www.sqlite.org/rescode.html>: the low byte of an extended code is its primary one.
 const SQLITE_BUSY: u32 = 5;

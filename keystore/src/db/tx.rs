@@ -1,9 +1,9 @@
-//! Transactions: each has a name under which its time and its retries are told to a watch, and none is begun or committed otherwise,
-//! but for a batch of grants, which is one script ([`super::grants`]).
+//! Transactions: each has a name, under which its duration and retries are reported to a watch. None is begun
+//! or committed otherwise, except for a batch of grants, which is one script ([`super::grants`]).
 //!
-//! Where a transaction takes the writer itself, its beginning is tried again while the database is busy: nothing has been read or
-//! written by then. On a writer that the caller holds already, and for statements after the beginning, it is not: the caller
-//! starts over, since what they rest on may have changed.
+//! If a transaction acquires the writer itself, its begin is retried while the database is busy: nothing has
+//! been read or written by then. On a writer that the caller already holds, and for later statements, it is
+//! not retried: the caller must start over, since the data that it relied on may have changed.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::sqlite::{BUSY_TIMEOUT, Connection, Db, WRITE, is_busy};
 use super::watch::{TransactionEnd, TxWatch};
 use super::writer::Pools;
 
-/// A transaction that ends without a trace unless it is committed.
+/// A transaction that is rolled back unless it is committed.
 pub(crate) struct Tx<'c> {
     inner: sqlx::Transaction<'c, Db>,
     _timed: Timed,
 }
 
-/// Tells the watch when it is dropped.
+/// Reports to the watch when it is dropped.
 pub(crate) struct Timed {
     watch: Arc<TxWatch>,
     name: &'static str,
@@ -32,8 +32,9 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
-    /// Whether to begin again after this error, which counts as a retry. Yes where the database was busy and SQLite did not wait
-    /// for its whole timeout, since waiting could have been in vain; after the timeout the caller has waited long enough.
+    /// Whether to begin again after this error, which counts as a retry. True if the database was busy and
+    /// SQLite gave up before its own timeout (it does so when waiting could not have helped); after the
+    /// timeout the caller has waited long enough.
     fn is_tried_again(&mut self, error: &sqlx::Error) -> bool {
         let again = is_busy(error) && self.begun.elapsed() < BUSY_TIMEOUT && self.retries < RETRIES;
         self.retries += u32::from(again);
@@ -57,7 +58,7 @@ impl Pools {
         Ok(Tx { inner: self.readers.of(reader).begin().await?, _timed: timed })
     }
 
-    /// A transaction that writes, as soon as nobody else has one.
+    /// A writing transaction, once no other is running.
     pub(crate) async fn write(&self, name: &'static str) -> Result<Tx<'static>, StoreError> {
         let mut timed = self.timed(name);
         loop {
@@ -68,7 +69,7 @@ impl Pools {
         }
     }
 
-    /// The same on the writer's connection, which the caller holds.
+    /// The same on the writer's connection, which the caller already holds.
     pub(crate) async fn write_on<'c>(
         &self,
         connection: &'c mut Connection,
@@ -78,10 +79,10 @@ impl Pools {
         Ok(Tx { inner: connection.begin_with(WRITE).await?, _timed: timed })
     }
 
-    /// Whether the disk takes a write: commits one.
+    /// Checks that the disk can be written, with a commit.
     pub(crate) async fn probe(&self) -> Result<(), StoreError> {
         let mut tx = self.write("probe").await?;
-        // Neither a transaction that is rolled back nor a value set to itself reaches the disk.
+        // Neither a rolled back transaction nor setting a value to itself writes to the disk.
         sqlx::query(
             "INSERT INTO meta (name, generation, mac) VALUES ('probe', 0, $1) \
              ON CONFLICT (name) DO UPDATE SET generation = 1 - meta.generation",
@@ -99,7 +100,7 @@ impl Pools {
 }
 
 impl Tx<'_> {
-    /// Commits: what was written is on disk when this returns.
+    /// Commits: everything is on disk when this returns.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         Ok(self.inner.commit().await?)
     }
@@ -132,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// An error of the database with this code.
+    /// A database error with this code.
     #[derive(Debug)]
     struct Coded(&'static str);
 
@@ -174,7 +175,7 @@ mod tests {
         Timed { watch: Arc::clone(watch), name: "test", retries: 0, begun: Instant::now() }
     }
 
-    /// How often a begin that fails with this code, and goes on to fail, is tried again.
+    /// How often a begin that always fails with this code is retried.
     fn tried_again(code: &'static str) -> u32 {
         let mut timed = timed(&Arc::default());
         let error = sqlx::Error::Database(Box::new(Coded(code)));

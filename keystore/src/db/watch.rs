@@ -1,20 +1,20 @@
-//! Who is told how long transactions take.
+//! Reports the durations of transactions.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// What a transaction took, from its begin to its end.
+/// Duration of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransactionEnd {
     /// Its name, such as `change`.
     pub name: &'static str,
-    /// How often its begin was tried again.
+    /// Number of retries of its begin.
     pub retries: u32,
-    /// From begin to end, with the wait for a connection.
+    /// From begin to end, including the wait for a connection.
     pub took: Duration,
 }
 
-/// Is told of every [`TransactionEnd`].
+/// Called with every [`TransactionEnd`].
 type Callback = Box<dyn Fn(TransactionEnd) + Send + Sync>;
 
 /// Whoever measures.
@@ -22,9 +22,9 @@ type Callback = Box<dyn Fn(TransactionEnd) + Send + Sync>;
 pub(crate) struct TxWatch(pub(super) OnceLock<Callback>);
 
 impl TxWatch {
-    /// The first callback counts, others are dropped.
+    /// Sets the callback. Later calls have no effect.
     pub(crate) fn set(&self, callback: impl Fn(TransactionEnd) + Send + Sync + 'static) {
-        // There is one already when this fails.
+        // An error means that one is already set.
         let _set = self.0.set(Box::new(callback));
     }
 }

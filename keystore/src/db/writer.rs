@@ -1,4 +1,4 @@
-//! The one connection that writes, and who has it.
+//! The only writing connection, and its current holder.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +17,8 @@ pub(crate) struct Pools {
     pub(crate) watch: Arc<TxWatch>,
 }
 
-/// The connection that writes. The recorder holds it from batch to batch, since a pool talks to a connection before and
-/// after each use, and gives it up as soon as somebody else wants it.
+/// The writing connection. The recorder keeps it from batch to batch, because a pool uses the connection
+/// before and after each acquisition; it gives it up as soon as another caller wants it.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     pool: Pool,
@@ -43,29 +43,29 @@ impl Writer {
         Self { pool, checkpoints, tickets: Arc::default(), emptying: Arc::default() }
     }
 
-    /// A transaction, as soon as nobody else has one.
+    /// A transaction, once the connection is free.
     pub(super) async fn begin(&self) -> Result<sqlx::Transaction<'static, Db>, sqlx::Error> {
         let _ticket = self.ticket();
         self.pool.begin_with(WRITE).await
     }
 
-    /// The connection, as soon as nobody else has it.
+    /// The connection, once it is free.
     pub(crate) async fn acquire(&self) -> Result<WriterConnection, sqlx::Error> {
         let _ticket = self.ticket();
         self.pool.acquire().await
     }
 
-    /// The connection for a long time: to be given up when it is wanted.
+    /// The connection for a long time; the holder must give it up when it is wanted.
     pub(crate) async fn hold(&self) -> Result<WriterConnection, sqlx::Error> {
         self.pool.acquire().await
     }
 
-    /// Whether somebody else waits for the connection.
+    /// Whether another caller waits for the connection.
     pub(crate) fn is_wanted(&self) -> bool {
         self.tickets.count.load(Ordering::SeqCst) > 0
     }
 
-    /// Waits until somebody else may be waiting for the connection.
+    /// Waits until another caller may be waiting for the connection.
     pub(crate) async fn wanted(&self) {
         self.tickets.issued.notified().await;
     }

@@ -1,7 +1,7 @@
 //! The keyring's file: JSON, readable by its owner only, replaced atomically.
 //!
-//! A file that others can read, that belongs to somebody else, or that is a symbolic link is refused.
-//! The folder it lies in is the operator's affair.
+//! A file that others can read, that belongs to another user, or that is a symbolic link is refused. The
+//! permissions of its folder are not checked.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{Generation, GenerationId, GenerationState, Keyring, KeyringError, RootKey};
 use crate::primitives::{RandomError, random};
 
-/// Why a keyring's file was not read or written.
+/// Why a keyring's file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringFileError {
     /// The system said no.
@@ -28,10 +28,10 @@ pub enum KeyringFileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// There is one already.
+    /// The file already exists.
     #[error("keyring {} exists already and is not overwritten", path.display())]
     Exists {
         /// The file.
@@ -51,7 +51,7 @@ pub enum KeyringFileError {
         /// Its mode.
         mode: u32,
     },
-    /// It belongs to somebody else.
+    /// It belongs to another user.
     #[error("keyring {} belongs to user {uid}: run the broker as that user or chown the file", path.display())]
     Owner {
         /// The file.
@@ -67,7 +67,7 @@ pub enum KeyringFileError {
         /// Its size.
         size: u64,
     },
-    /// Not the JSON that is expected. The position is all that is said: the text is secret.
+    /// Not JSON of the expected form. Only the position is reported, since the text is secret.
     #[error("keyring {} is malformed at line {line}, column {column}", path.display())]
     Malformed {
         /// The file.
@@ -99,7 +99,7 @@ impl Keyring {
             .map_err(io)?;
         check_private(path, &file)?;
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
-        // Not more than was looked at: text that grows would be copied and the copy not erased.
+        // Not more than the checked size: a growing buffer would be copied, and the copy not erased.
         (&mut file).take(MAX_FILE as u64).read_to_end(&mut text).map_err(io)?;
         let document: Document = serde_json::from_slice(&text).map_err(|error| {
             KeyringFileError::Malformed { path: path.to_owned(), line: error.line(), column: error.column() }
@@ -108,13 +108,13 @@ impl Keyring {
         Ok(Self::from_generations(generations)?)
     }
 
-    /// Writes a new file; never over an old one.
+    /// Writes a new file; never overwrites one.
     ///
     /// # Errors
     /// [`KeyringFileError::Exists`] and what the system says.
     pub fn create(&self, path: &Path) -> Result<(), KeyringFileError> {
         let temporary = self.write_beside(path)?;
-        // A hard link, unlike a rename, refuses a name that is taken.
+        // A hard link, unlike a rename, fails if the name exists.
         let linked = fs::hard_link(&temporary, path);
         fs::remove_file(&temporary).map_err(|source| io_error(&temporary, source))?;
         linked.map_err(|source| match source.kind() {
@@ -124,10 +124,10 @@ impl Keyring {
         sync_folder(path)
     }
 
-    /// Replaces the file, at once and durably.
+    /// Replaces the file, atomically and durably.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the operating system.
     pub fn replace(&self, path: &Path) -> Result<(), KeyringFileError> {
         let temporary = self.write_beside(path)?;
         let renamed = fs::rename(&temporary, path);
@@ -161,7 +161,7 @@ impl Keyring {
     }
 }
 
-/// Removes a file with key material that is of no use.
+/// Removes a temporary file with key material.
 fn discard(temporary: &Path) {
     if let Err(error) = fs::remove_file(temporary) {
         tracing::warn!(event = "keyring.leftover", path = %temporary.display(), %error);
@@ -195,7 +195,7 @@ fn sync_folder(path: &Path) -> Result<(), KeyringFileError> {
 
 fn io_error(path: &Path, source: io::Error) -> KeyringFileError {
     let path = path.to_owned();
-    // open(2) with O_NOFOLLOW says ELOOP for a symbolic link.
+    // open(2) with O_NOFOLLOW returns ELOOP for a symbolic link.
     if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return KeyringFileError::NotAFile { path };
     }
@@ -209,7 +209,7 @@ struct Document {
     generations: Vec<Entry>,
 }
 
-/// The only version of the format there is.
+/// The only version of the format.
 struct Version;
 
 impl Serialize for Version {

@@ -9,7 +9,7 @@ use crate::registry::accounts::{Operator, OperatorError, OperatorToken};
 use crate::registry::change::Actor;
 
 impl Keystore {
-    /// Adds an operator and gives the token, which is not kept.
+    /// Adds an operator and returns the token, which is not stored.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -52,7 +52,7 @@ impl Keystore {
         self.0.registry.operators().await
     }
 
-    /// The operator to whom this token belongs.
+    /// The operator with this token.
     ///
     /// # Errors
     /// When the database fails or the row was tampered with.

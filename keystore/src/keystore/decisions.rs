@@ -1,4 +1,4 @@
-//! The record of decisions: written, listed, and what the grants showed of chips.
+//! The decision log: recording and listing decisions, and the chips seen with grants.
 
 use tokio::sync::oneshot;
 use vouchsafe_protocol::DecisionId;
@@ -16,23 +16,23 @@ use crate::registry::chips::{ChipFilter, SeenChip};
 use crate::replay::{KeptPiece, evidence_of};
 
 impl Keystore {
-    /// Records a grant and spends its nonce; gives its number in the log. Only after this may the
-    /// secrets leave.
+    /// Records a grant and spends its nonce; returns its index in the log. Secrets may only be sent after
+    /// this.
     ///
     /// # Errors
     /// [`RecordError`]: the secrets must not leave.
     pub async fn record(&self, grant: NewGrant) -> Result<u64, RecordError> {
         let (answer, answered) = oneshot::channel();
         let pending = self.pending(grant, move |result| {
-            // Nobody waits any more when this fails; the grant stays on record.
+            // If this fails, the caller is gone; the grant stays recorded.
             let _gone = answer.send(result);
         });
         self.0.recorder.grant(pending).await;
         answered.await.unwrap_or(Err(RecordError::Unknown))
     }
 
-    /// As [`Self::record`], for a thread that is no runtime's: `then` is told the result, exactly once, by the thread
-    /// that writes the grants, which waits for it. Blocks while too many grants wait.
+    /// As [`Self::record`], for a thread outside of any runtime: the thread that writes grants calls `then`
+    /// with the result, exactly once, and waits for it. Blocks while too many grants are queued.
     pub fn record_then(&self, grant: NewGrant, then: impl FnOnce(Result<u64, RecordError>) + Send + 'static) {
         self.0.recorder.blocking_grant(self.pending(grant, then));
     }
@@ -55,14 +55,14 @@ impl Keystore {
         Pending { grant, sightings, answer }
     }
 
-    /// Grants that could not be recorded since the last one that was, for readiness.
+    /// Number of grants that could not be recorded since the last success, for readiness.
     #[must_use]
     pub fn grant_failures(&self) -> Option<GrantFailures> {
         self.0.grants.failures()
     }
 
-    /// Queues a refusal for the log; false when it was left out, because its instance has used up its
-    /// share of this hour or because too many wait.
+    /// Queues a refusal for the log; false if it was dropped, because its instance has used up this hour's
+    /// share or too many are queued.
     #[must_use]
     pub fn record_refusal(&self, mut refusal: NewRefusal) -> bool {
         refusal.record.evidence = refusal.evidence.iter().map(EvidencePiece::reference).collect();
@@ -98,7 +98,7 @@ impl Keystore {
         evidence_of(self.log(), record).await
     }
 
-    /// Chips by subject, the newest first.
+    /// Chips by subject, newest first.
     ///
     /// # Errors
     /// When the database fails, or a row or the record of its grant was changed.
@@ -106,7 +106,7 @@ impl Keystore {
         self.0.registry.chips(filter).await
     }
 
-    /// Has the thread that writes the grants tell of chips that are new. The first call counts, others do nothing.
+    /// Has the thread that writes grants report new chips. Only the first call has an effect.
     pub fn watch_chips(&self, told: impl Fn(&Subject, ChipEvent) + Send + Sync + 'static) {
         self.0.chips.set(told)
     }

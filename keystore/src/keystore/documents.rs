@@ -44,8 +44,8 @@ impl Keystore {
     /// Puts a new version of a baseline, in force at once. Returns the version.
     ///
     /// # Errors
-    /// What is wrong with the document; with the policies that it would open, if there are any: one that counts on the baseline
-    /// to list firmware, and this version lists none.
+    /// What is wrong with the document; or the policies that this version would leave open, such as one that
+    /// relies on the baseline to list firmware when this version lists none.
     pub async fn put_baseline(
         &self,
         actor: Actor<'_>,
@@ -63,7 +63,7 @@ impl Keystore {
         self.0.registry.policy_findings(now).await
     }
 
-    /// The policies that name a baseline, in the order of their names: what a change of it is felt by.
+    /// The policies that name a baseline, by name: those that a change of it affects.
     ///
     /// # Errors
     /// When the database fails.
@@ -74,17 +74,17 @@ impl Keystore {
         self.0.registry.policies_naming(baseline).await
     }
 
-    /// Revokes a baseline for good: policies that rest on it alone refuse from now on.
+    /// Revokes a baseline permanently: policies that rely on it alone deny from now on.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such baseline.
     pub async fn revoke_baseline(&self, actor: Actor<'_>, name: &ObjectName) -> Result<(), DocumentError> {
         self.0.registry.revoke_baseline(actor, name).await
     }
 
-    /// Puts the broker's guardrails, in force at once, in the place of those it has. Returns the version.
+    /// Replaces the broker's guardrails, effective at once. Returns the version.
     ///
-    /// Shipped rules that the text lacks or has with other conditions must all be named in `drop`, and nothing else.
+    /// Shipped rules that the text omits or changes must all be named in `drop`, and no others.
     ///
     /// # Errors
     /// What is wrong with them.
@@ -97,8 +97,8 @@ impl Keystore {
         self.0.registry.put_guardrails(actor, text, drop).await
     }
 
-    /// Brings the shipped guardrails back, in force at once, with this version and those to come. False when they are in
-    /// force already.
+    /// Restores the shipped guardrails, effective at once; later versions of the broker may change them.
+    /// False if they are already in force.
     ///
     /// # Errors
     /// When the database fails.
@@ -114,7 +114,7 @@ impl Keystore {
         self.0.registry.guardrails().await
     }
 
-    /// A document: its current version, or the one asked for.
+    /// A document, in its current or the given version.
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
@@ -152,10 +152,10 @@ impl Keystore {
         Ok(all.map(|baseline| (baseline.state, baseline.ends_at)).collect())
     }
 
-    /// Compiles a policy that need not be stored, and reads the baselines that it names.
+    /// Compiles a policy, which need not be stored, and reads the baselines that it names.
     ///
     /// # Errors
-    /// When it does not compile, or names a baseline that is neither of its namespace nor of `shared`; when the database
+    /// When it does not compile, or names a baseline outside of its namespace and `shared`; when the database
     /// fails.
     pub(crate) async fn replay_policy(
         &self,

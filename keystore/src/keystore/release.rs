@@ -10,7 +10,7 @@ use crate::release::input::{self, DecisionInput, DecisionInputError};
 use crate::release::unseal::{self, UnsealError};
 
 impl Keystore {
-    /// Reads what is needed to decide about these paths. Usually without a query.
+    /// Reads the input of a decision about these paths. Usually without a query.
     ///
     /// # Errors
     /// When the database fails, a row was tampered with, or a stored text no longer compiles.
@@ -21,7 +21,7 @@ impl Keystore {
     /// Opens the secrets of a grant, in its order.
     ///
     /// # Errors
-    /// When the grant is not one of `input`, or a value does not open.
+    /// When the grant was not made from `input`, or a value cannot be opened.
     pub fn unseal(
         &self,
         grant: &ReleaseGrant,
@@ -41,7 +41,7 @@ impl Keystore {
 
 #[cfg(test)]
 impl Keystore {
-    /// What a decision about these paths rests on, before anything is compiled.
+    /// The material of a decision about these paths, before anything is compiled.
     pub(crate) async fn stored_input(
         &self,
         paths: &[vouchsafe_protocol::SecretPath],

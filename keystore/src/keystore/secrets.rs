@@ -21,7 +21,7 @@ impl Keystore {
         self.0.registry.put_secret(actor, new, secret).await
     }
 
-    /// Puts `length` random bytes that nobody has seen.
+    /// Puts `length` random bytes that no operator ever sees.
     ///
     /// # Errors
     /// [`SecretError`].
@@ -34,7 +34,7 @@ impl Keystore {
         self.0.registry.generate_secret(actor, new, length).await
     }
 
-    /// Puts a random seed from which each instance's value, 32 bytes, is derived.
+    /// Puts a random seed from which the 32-byte value of each instance is derived.
     ///
     /// # Errors
     /// [`SecretError`].
@@ -46,7 +46,7 @@ impl Keystore {
         self.0.registry.generate_per_instance(actor, new).await
     }
 
-    /// Puts a secret under another policy. Every version's data key is wrapped anew.
+    /// Moves a secret to another policy, wrapping the data key of every version again.
     ///
     /// # Errors
     /// [`SecretError`].
@@ -59,7 +59,7 @@ impl Keystore {
         self.0.registry.set_secret_policy(actor, path, policy).await
     }
 
-    /// Retires a version by itself, or all that are active together.
+    /// Retires one version, or all active versions together.
     ///
     /// # Errors
     /// [`SecretError`].
@@ -72,8 +72,8 @@ impl Keystore {
         self.0.registry.retire_secret(actor, path, version).await
     }
 
-    /// Brings a retired version back; or those that the last retirement of the whole secret retired, and no version that
-    /// was retired by itself, before or since.
+    /// Restores a retired version; or all versions that the last retirement of the whole secret retired, but
+    /// none that was retired by itself, before or since.
     ///
     /// # Errors
     /// [`SecretError`], [`SecretError::NothingToRestore`] among them.
@@ -86,7 +86,7 @@ impl Keystore {
         self.0.registry.restore_secret(actor, path, version).await
     }
 
-    /// Deletes the ciphertext and wrapped key of a version, or of all. Copies in backups open until
+    /// Deletes the ciphertext and wrapped key of a version, or of all. Copies in backups can be opened until
     /// the generation of their root key is removed from the keyring.
     ///
     /// When this returns the change is committed and the version is never served again. As a rule the ciphertext is then
@@ -105,7 +105,7 @@ impl Keystore {
         self.0.registry.destroy_secret(actor, path, version).await
     }
 
-    /// What is known of a secret.
+    /// Metadata of a secret.
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.

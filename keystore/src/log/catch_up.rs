@@ -1,4 +1,4 @@
-//! Taking over the changes that the log has, with the check that no leaf is missing.
+//! Catches up with changes in the log, and checks that no leaf is missing.
 
 use super::head::{EPOCH, Head, read_head};
 use super::leaf::{LEAVES, LoggedRecord, read_leaf};
@@ -8,13 +8,13 @@ use crate::db::columns::{self, stored};
 use crate::db::{Connection, Pools, Reader, StoreError};
 use crate::keyring::Keyring;
 
-/// Reads from the log which change of each row is the last, and checks that no leaf is missing.
+/// Reads the last change of each row from the log, and checks that no leaf is missing.
 pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, StoreError> {
     let pins = Pins::default();
     let mut tx = pools.read(Reader::Release, "load-pins").await?;
     let head = read_head(&mut tx, keyring, Head::default()).await?;
     let count = sqlx::query(
-        // SQLite also keeps fractions and NULL in a column of numbers: they stand for no leaf.
+        // SQLite also stores fractions and NULL in a column of numbers: they count as no leaf.
         "SELECT COUNT(CASE WHEN idx >= 0 AND idx = CAST(idx AS BIGINT) THEN 1 END) AS count, \
          COALESCE(MAX(idx) + 1, 0) AS next FROM log_leaves",
     )
@@ -29,8 +29,8 @@ pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, 
     Ok(pins)
 }
 
-/// Takes over the changes up to `head`, also those of other processes, so that no row can be put back
-/// behind any of them.
+/// Adds the changes up to `head`, including other processes', so that no row can be rolled back behind any of
+/// them.
 pub(super) async fn catch_up(
     connection: &mut Connection,
     keyring: &Keyring,
@@ -51,7 +51,7 @@ pub(super) async fn catch_up(
         for row in &leaves {
             let LoggedRecord { index, record, .. } = read_leaf(keyring, row)?;
             let LogRecord::Operator(change) = record else { return Err(columns::tampered(LEAVES, "?")) };
-            // Every change raised the epoch by one and left one leaf.
+            // Every change raised the epoch by one and added one leaf.
             if change.epoch != taken.epoch.saturating_add(1) || change.epoch > head.epoch {
                 return Err(columns::tampered(EPOCH, "1"));
             }

@@ -1,4 +1,4 @@
-//! The head of the log: how many leaves there are, what the epoch is, and the lock that changes and grants share.
+//! The head of the log: the number of leaves, the epoch, and the lock that changes and grants share.
 
 use crate::db::columns::{self, stored};
 use crate::db::grants::HeadRow;
@@ -6,7 +6,7 @@ use crate::db::{Connection, Row, StoreError, run};
 use crate::keyring::Keyring;
 use crate::preimage::Preimage;
 
-/// Where the log stands: the number of its leaves, and the epoch, which is the number of the changes.
+/// The state of the log: the number of its leaves, and the epoch, which is the number of changes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) size: u64,
@@ -14,24 +14,24 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// The head after so many leaves more.
+    /// The head after `leaves` more leaves.
     pub(crate) const fn plus(self, leaves: usize) -> Self {
         Self { size: self.size.saturating_add(leaves as u64), ..self }
     }
 }
 
-/// Takes the lock of the log and gives its head.
+/// Takes the log's lock and returns its head.
 pub(crate) async fn lock_head(
     connection: &mut Connection,
     keyring: &Keyring,
     seen: Head,
 ) -> Result<Head, StoreError> {
-    // An update that changes nothing: the same text takes the lock on every database.
+    // An UPDATE without effect takes the lock, with the same statement on every database.
     sqlx::query("UPDATE log_head SET size = size + 0 WHERE id = 1").execute(&mut *connection).await?;
     read_head(connection, keyring, seen).await
 }
 
-/// The head as a row, as this process writes it.
+/// The row of a head, with its MAC under the primary generation.
 pub(crate) fn head_row(keyring: &Keyring, head: Head) -> Result<HeadRow, StoreError> {
     let primary = keyring.primary();
     Ok(HeadRow {
@@ -42,7 +42,8 @@ pub(crate) fn head_row(keyring: &Keyring, head: Head) -> Result<HeadRow, StoreEr
     })
 }
 
-/// The head of the log, which is not older than `seen`. That must come from before the view was taken.
+/// Reads the head of the log, which must not be older than `seen`. The caller must have read `seen` before
+/// this view was taken.
 pub(super) async fn read_head(
     connection: &mut Connection,
     keyring: &Keyring,

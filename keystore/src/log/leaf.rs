@@ -11,7 +11,7 @@ use crate::db::{Connection, Row, StoreError, run};
 use crate::keyring::Keyring;
 use crate::preimage::Preimage;
 
-/// A leaf that is ready to be stored.
+/// A leaf ready to be stored.
 pub(crate) struct Leaf(LeafRow);
 
 impl Leaf {
@@ -37,18 +37,18 @@ impl Leaf {
     }
 }
 
-/// A record of the log, authenticated.
+/// An authenticated record of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedRecord {
-    /// Its number in the log, from 0.
+    /// Its index in the log, from 0.
     pub index: u64,
     /// Its hash as a leaf.
     pub hash: Digest32,
-    /// What it says.
+    /// The record.
     pub record: LogRecord,
 }
 
-/// Appends leaves to the log, whose lock this transaction has; gives the new head.
+/// Appends leaves to the log, whose lock this transaction holds; returns the new head.
 pub(crate) async fn append(
     connection: &mut Connection,
     keyring: &Keyring,
@@ -63,7 +63,7 @@ pub(crate) async fn append(
     let mut insert = QueryBuilder::new("");
     insert_leaves(&mut insert, first, leaves.into_iter().map(Leaf::into_row).collect());
     let (_, written) = run(connection, insert.build()).await?;
-    // A trigger that somebody put there may leave rows out without an error.
+    // A trigger in the database could omit rows without an error.
     if written != count {
         return Err(columns::tampered(LEAVES, "new"));
     }

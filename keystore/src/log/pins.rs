@@ -1,4 +1,4 @@
-//! The last change of every row, as the log has it: a row that shows an older one was put back.
+//! The last change of every row according to the log: a row with an older one was rolled back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,14 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::head::Head;
 use super::record::OperatorRecord;
 
-/// The last change of a row, as the log has it.
+/// The last change of a row according to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pin {
     pub(crate) epoch: u64,
     pub(crate) removed: bool,
 }
 
-/// The last change of every row, and how far this process has seen the log.
+/// The last change of every row, and how far this process has read the log.
 #[derive(Default)]
 pub(crate) struct Pins(Mutex<PinTable>);
 
@@ -25,7 +25,7 @@ struct PinTable {
 }
 
 impl Pins {
-    /// Takes over a change that is leaf `index` of the log. Changes come in their order.
+    /// Adds the change in leaf `index` of the log. Changes must be added in order.
     pub(crate) fn apply(&self, index: u64, change: &OperatorRecord) {
         let mut pins = self.lock();
         if change.epoch <= pins.changes.epoch {
@@ -38,7 +38,7 @@ impl Pins {
         }
     }
 
-    /// The newest change that this process has taken over, and the leaves that it has read for it.
+    /// The newest change added so far, and the number of leaves read for it.
     pub(crate) fn changes(&self) -> Head {
         self.lock().changes
     }
@@ -48,7 +48,7 @@ impl Pins {
         self.lock().seen
     }
 
-    /// Remembers a head that is committed.
+    /// Notes a committed head.
     pub(crate) fn saw(&self, head: Head) {
         let mut pins = self.lock();
         pins.seen.size = pins.seen.size.max(head.size);
@@ -75,7 +75,7 @@ impl Pins {
     }
 
     fn lock(&self) -> MutexGuard<'_, PinTable> {
-        // Nothing between lock and unlock can leave the table half-written.
+        // The table cannot be half-written: nothing panics while the lock is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

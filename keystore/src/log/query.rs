@@ -1,6 +1,7 @@
-//! Records of the log, and evidence, for those who read it.
+//! Queries for records of the log and for evidence.
 //!
-//! Filters trust columns that only reading authenticates: an edited one can hide its leaf from a filtered list.
+//! Filters use columns that are only authenticated when a row is read: an edited one can hide its leaf from a
+//! filtered list.
 
 use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::{DecisionId, Digest32, SecretPath, UnixTime};
@@ -12,7 +13,7 @@ use crate::db::columns::{self, stored, time};
 use crate::db::{Connection, Db, Reader, StoreError};
 use crate::keyring::Keyring;
 
-/// Which records to list. Everything that is `None` is not looked at.
+/// Which records to list. A member that is `None` does not filter.
 #[derive(Clone, Debug, Default)]
 pub struct DecisionFilter {
     /// Granted, refused, or done by an operator.
@@ -25,9 +26,9 @@ pub struct DecisionFilter {
     pub since: Option<UnixTime>,
     /// Earlier than this.
     pub until: Option<UnixTime>,
-    /// Comes before this number in the log: the next page after one that ended there.
+    /// Only records before this index: the page after one that ended there.
     pub before: Option<u64>,
-    /// At most so many, 1 to 1000; 100 when `None`.
+    /// At most this many, 1 to 1000; default: 100.
     pub limit: Option<u32>,
 }
 
@@ -127,12 +128,12 @@ fn filter_query(
     Ok(query)
 }
 
-/// A path or a namespace as LIKE takes it: of a-z, 0-9, `.`, `_`, `-`, `/` only `_` means something there.
+/// A path or namespace escaped for LIKE: of a-z, 0-9, `.`, `_`, `-`, `/` only `_` has a special meaning.
 fn escaped(name: &str) -> String {
     name.replace('_', "\\_")
 }
 
-/// The record of the log with this number.
+/// The record of the log with this index.
 pub(crate) async fn numbered(
     connection: &mut Connection,
     keyring: &Keyring,

@@ -1,4 +1,4 @@
-//! What leaves of the log say. Their JSON is canonical and is kept for years.
+//! The content of leaves. Their JSON is canonical and kept for years.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use vouchsafe_protocol::{
 
 use crate::chips::FirstSeen;
 
-/// What a leaf of the log says. Its JSON is canonical: members sorted, no spaces.
+/// The content of a leaf. Its JSON is canonical: members sorted, no spaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogRecord {
@@ -22,44 +22,45 @@ pub enum LogRecord {
     Refusal(RefusalRecord),
 }
 
-/// A grant, as it stands in the log.
+/// A grant in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantRecord {
     /// When.
     pub at: UnixTime,
-    /// What the evidence is bound to, beside nonce and paths. Absent in records of versions that did not keep it.
+    /// What the evidence is bound to, beside nonce and paths. Absent in records of versions that did not
+    /// store it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<GrantBinding>,
-    /// Chips that it was the first to see. Filled when it is recorded.
+    /// Chips first seen with this grant. Filled in when it is recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chips: Vec<FirstSeen>,
     /// SHA-256 of the claims as JSON.
     pub claims: Digest32,
     /// Names the decision.
     pub decision: DecisionId,
-    /// The epoch it was decided in.
+    /// The epoch in which it was decided.
     pub epoch: u64,
     /// The pieces of evidence.
     pub evidence: Vec<EvidenceRef>,
-    /// The guardrails in force. Absent in records of versions that did not note them.
+    /// The guardrails in force. Absent in records of versions that did not store them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guardrails: Option<GuardrailsRef>,
-    /// `project number/instance id`, where the evidence names an instance.
+    /// `project number/instance id`, if the evidence names an instance.
     pub instance: Option<String>,
-    /// The nonce that it spent.
+    /// The nonce that was spent.
     pub nonce: Nonce,
     /// What was granted.
     pub secrets: Vec<GrantedSecret>,
 }
 
-/// What the transcript of a grant covers that stands nowhere else in its record.
+/// Fields of a grant's transcript that are not elsewhere in its record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantBinding {
-    /// The broker that the guest asked.
+    /// The broker that the guest addressed.
     pub broker: BrokerIdentity,
-    /// The guest's ephemeral public key, of the length that the suite has.
+    /// The guest's ephemeral public key, whose length depends on the suite.
     pub public_key: Bytes,
     /// The HPKE suite.
     pub suite: Suite,
@@ -71,7 +72,7 @@ pub struct GrantBinding {
 pub struct GuardrailsRef {
     /// SHA-256 of the text.
     pub digest: Digest32,
-    /// Its version in the keystore; `None` for the guardrails that the broker shipped with.
+    /// Its version in the keystore; `None` for the shipped guardrails.
     pub version: Option<u64>,
 }
 
@@ -81,23 +82,23 @@ pub struct GuardrailsRef {
 pub struct GrantedSecret {
     /// Its path.
     pub path: SecretPath,
-    /// The policy that said yes.
+    /// The policy that permitted it.
     pub policy: ObjectName,
     /// SHA-256 of its text.
     pub policy_digest: Digest32,
-    /// The version that was handed out.
+    /// The version that was released.
     pub version: u64,
 }
 
-/// A refusal, as it stands in the log.
+/// A refusal in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefusalRecord {
     /// When.
     pub at: UnixTime,
-    /// SHA-256 of the claims as JSON, when the evidence was verified.
+    /// SHA-256 of the claims as JSON, if the evidence was verified.
     pub claims: Option<Digest32>,
-    /// What the guest was told.
+    /// The code that the guest got.
     pub code: ReasonCode,
     /// Names the decision.
     pub decision: DecisionId,
@@ -105,81 +106,81 @@ pub struct RefusalRecord {
     pub evidence: Vec<EvidenceRef>,
     /// `project number/instance id`.
     pub instance: Option<String>,
-    /// What it asked for.
+    /// The requested paths.
     pub paths: Vec<SecretPath>,
-    /// What the operators are told, one line a reason.
+    /// The reasons for operators, one line each.
     pub reasons: Vec<String>,
 }
 
-/// Names a piece of evidence.
+/// A reference to a piece of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceRef {
     /// SHA-256 of its bytes.
     pub digest: Digest32,
-    /// What it is, such as `event-log`.
+    /// Its kind, such as `event-log`.
     pub kind: String,
 }
 
-/// A piece of evidence to keep.
+/// A piece of evidence to store.
 #[derive(Clone, Debug)]
 pub struct EvidencePiece {
-    /// What it is.
+    /// Its kind.
     pub kind: &'static str,
-    /// SHA-256 of the bytes. A wrong one is noticed when the piece is read.
+    /// SHA-256 of the bytes. A wrong one is detected when the piece is read.
     pub digest: Digest32,
     /// The bytes.
     pub bytes: Arc<[u8]>,
 }
 
 impl EvidencePiece {
-    /// A piece whose digest is not known yet.
+    /// A piece whose digest has not been computed yet.
     #[must_use]
     pub fn new(kind: &'static str, bytes: Arc<[u8]>) -> Self {
         Self { kind, digest: Digest32::of(&bytes), bytes }
     }
 
-    /// How a record names it.
+    /// Its reference in a record.
     #[must_use]
     pub fn reference(&self) -> EvidenceRef {
         EvidenceRef { digest: self.digest, kind: self.kind.to_owned() }
     }
 }
 
-/// A role and the namespaces it is limited to, as the log names them.
+/// A role and the namespaces that it is limited to, as in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authority {
-    /// The namespaces; without meaning for administrators.
+    /// The namespaces; meaningless for administrators.
     pub namespaces: Vec<String>,
     /// The role.
     pub role: OperatorRole,
 }
 
-/// What an operator did, as it stands in the log.
+/// An operator's change in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorRecord {
-    /// What the operator that was added or removed may do. Only with `operator.add` and `operator.remove`.
+    /// The rights of the operator that was added or removed. Only with `operator.add` and `operator.remove`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Authority>,
-    /// What was done, such as `secret.put`.
+    /// The action, such as `secret.put`.
     pub action: String,
     /// When.
     pub at: UnixTime,
-    /// What the operator was allowed to do at that time. Absent in records of versions that did not note it, and in
-    /// that of `init`.
+    /// The operator's rights at that time. Absent in records of versions that did not store them, and in that
+    /// of `init`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<Authority>,
-    /// The epoch that this change made.
+    /// The epoch that this change started.
     pub epoch: u64,
-    /// Names the action in the log.
+    /// Id of the change in the log.
     pub id: DecisionId,
-    /// Who.
+    /// The operator's name.
     pub operator: String,
     /// The rows that were changed.
     pub rows: Vec<ChangedRow>,
-    /// What it was done to: a path or a name.
+    /// The object of the change: a path or a name.
     pub target: String,
 }
 
@@ -195,7 +196,7 @@ pub struct ChangedRow {
     pub table: String,
 }
 
-/// What was decided about a request, or done by an operator.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {

@@ -1,4 +1,4 @@
-//! One consistent view of the database, as of an epoch that the log vouches for.
+//! One consistent view of the database, at an epoch authenticated by the log.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use super::pins::Pins;
 use crate::db::{Pools, Reader, StoreError, Tx};
 use crate::keyring::Keyring;
 
-/// The database with what its rows are checked against.
+/// The database, with everything that its rows are checked against.
 #[derive(Clone)]
 pub(crate) struct Log {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) pools: Pools,
     pub(crate) pins: Arc<Pins>,
-    /// Views that were taken of the database.
+    /// Number of views taken so far.
     #[cfg(test)]
     pub(crate) views: Arc<std::sync::atomic::AtomicUsize>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct View {
 }
 
 impl Log {
-    /// Reads the log, and checks that none of it is missing.
+    /// Reads the log, and checks that it is complete.
     pub(crate) async fn open(pools: Pools, keyring: Keyring) -> Result<Self, StoreError> {
         let pins = Arc::new(load_pins(&pools, &keyring).await?);
         Ok(Self {
@@ -48,7 +48,7 @@ impl Log {
         Ok(View { tx, epoch: head.epoch })
     }
 
-    /// A transaction that writes, with the lock of the log, and the head as it found it.
+    /// A writing transaction that holds the log's lock, and the current head.
     pub(crate) async fn lock(&self) -> Result<(Tx<'static>, Head), StoreError> {
         let mut tx = self.pools.write("change").await?;
         // The head first: it is the lock that changes and grants share.

@@ -44,7 +44,8 @@ impl PermittedLists<'_> {
         Ok(all)
     }
 
-    /// The policies that would not be taken at `now`: baselines were revoked or have ended since they were put.
+    /// The policies that would be rejected at `now`, because baselines have been revoked or have expired
+    /// since they were put.
     ///
     /// # Errors
     /// When the database fails.

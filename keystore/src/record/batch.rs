@@ -1,8 +1,9 @@
-//! One transaction for many grants. Either all that it answers as recorded are on disk, or none.
+//! One transaction for many grants. Either all grants that it reports as recorded are on disk, or none.
 //!
-//! The fast path is one script, for batches in which nothing is out of the ordinary; the slow path goes step by step.
-//! Order: the log's lock, with the head as it will be; the epoch; nonces, sorted, where only what RETURNING gives back is spent by
-//! us; evidence that is new; leaves; chips that are new; commit. A grant of another epoch spends nothing and decides again.
+//! The fast path is one script, for batches without exceptions; the slow path goes step by step. Order: the
+//! log's lock, with the new head; the epoch; nonces, sorted, where only those that RETURNING yields were
+//! spent by this call; new evidence; leaves; new chips; commit. A grant of another epoch spends nothing and
+//! must be decided again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,14 +25,14 @@ use fast_path::FastPath;
 
 mod fast_path;
 
-/// Writes batches, and remembers which evidence the database has.
+/// Writes batches, and remembers which evidence is already in the database.
 pub(super) struct Batches {
     log: Log,
-    /// The writer's connection, while nobody else wants it and nothing went wrong on it.
+    /// The writer's connection, kept while no other caller wants it and after no error on it.
     connection: Option<WriterConnection>,
     kept: HashSet<Digest32>,
     chips: Chips,
-    /// Nonces that this process has spent lately: removing their rows does not revive them here.
+    /// Nonces that this process has spent recently: removing their rows does not make them valid again here.
     spent: BTreeMap<Nonce, UnixTime>,
     pruned_at: UnixTime,
 }
@@ -48,7 +49,7 @@ impl Batches {
         }
     }
 
-    /// Waits until somebody else may be waiting for the writer's connection.
+    /// Waits until another caller may be waiting for the writer's connection.
     pub(super) async fn wanted(&self) {
         self.log.pools.writer.wanted().await;
     }
@@ -58,7 +59,7 @@ impl Batches {
         self.connection = None;
     }
 
-    /// Gives the connection up for good.
+    /// Gives up the connection for good.
     pub(super) async fn end(mut self) {
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await
@@ -67,7 +68,7 @@ impl Batches {
         }
     }
 
-    /// The connection of the batch before, unless somebody waits for it.
+    /// The previous batch's connection, unless another caller waits for it.
     async fn connection(&mut self) -> Result<WriterConnection, StoreError> {
         if self.log.pools.writer.is_wanted() {
             self.let_go();
@@ -78,8 +79,9 @@ impl Batches {
         }
     }
 
-    /// Keeps a connection whose transaction is committed, unless somebody waits for it: whoever comes to wait later says
-    /// so. Any other is closed, which ends its transaction whatever state it is in.
+    /// Keeps a connection whose transaction is committed, unless another caller waits for it (one that starts
+    /// to wait later is noticed by `wanted`). Any other connection is closed, which ends its transaction
+    /// whatever its state.
     fn give_back(&mut self, mut connection: WriterConnection, committed: bool) {
         if !committed {
             connection.close_on_drop();
@@ -92,7 +94,7 @@ impl Batches {
         if batch.is_empty() {
             return;
         }
-        // Two brokers with the same nonces must not wait for each other.
+        // Two brokers with the same nonces must not deadlock.
         batch.sort_by_key(|pending| pending.grant.record.nonce);
         let results = match self.write_grants(&batch).await {
             Ok(results) => results,
@@ -207,7 +209,7 @@ impl Batches {
         Ok(())
     }
 
-    /// Pieces that this process has not written yet, each once, sorted.
+    /// Pieces that this process has not written yet, without duplicates, sorted.
     fn new_pieces<'a>(&mut self, pieces: Vec<&'a EvidencePiece>) -> Vec<&'a EvidencePiece> {
         if self.kept.len() > MAX_KEPT {
             self.kept.clear();
@@ -222,7 +224,7 @@ impl Batches {
         new
     }
 
-    /// Remembers the nonces of what was recorded, for as long as somebody takes their challenges.
+    /// Remembers the spent nonces for as long as their challenges are accepted.
     fn remember(&mut self, batch: &[Pending], results: &[Result<u64, RecordError>], pruned_at: UnixTime) {
         if pruned_at != self.pruned_at {
             self.pruned_at = pruned_at;
@@ -237,13 +239,13 @@ impl Batches {
         );
     }
 
-    /// The time of the batch, when it is time to prune.
+    /// The time of the batch, if pruning is due.
     fn is_prune_due(&self, batch: &[Pending]) -> Option<UnixTime> {
         let now = batch.iter().map(|pending| pending.grant.record.at).max()?;
         (now.since(self.pruned_at) >= PRUNE_EVERY).then_some(now)
     }
 
-    /// Forgets nonces whose challenges nobody takes any more.
+    /// Removes nonces whose challenges are no longer accepted.
     async fn prune(&self, connection: &mut Connection, batch: &[Pending]) -> Result<UnixTime, StoreError> {
         let Some(now) = self.is_prune_due(batch) else { return Ok(self.pruned_at) };
         let before = time(UnixTime(now.0.saturating_sub(PRUNE_MARGIN)))?;
@@ -260,7 +262,7 @@ impl Batches {
     }
 }
 
-/// Spends the nonces that are not spent; gives those that this call spent.
+/// Spends the unspent nonces; returns those that this call spent.
 async fn spend(connection: &mut Connection, batch: &[&Pending]) -> Result<HashSet<Nonce>, StoreError> {
     if batch.is_empty() {
         return Ok(HashSet::new());
@@ -295,7 +297,7 @@ const MAX_KEPT: usize = 65_536;
 const PRUNE_EVERY: u64 = 60;
 /// More than a batch can add.
 const PRUNE_AT_ONCE: u64 = 1024;
-/// Clocks of brokers may differ; a challenge is refused as expired long before its nonce is forgotten.
+/// Clocks of brokers may differ: a challenge expires long before its nonce is removed.
 const PRUNE_MARGIN: u64 = 300;
 const _: () = assert!(PRUNE_MARGIN >= 2 * CLOCK_SKEW, "protocol::challenge::CLOCK_SKEW says why");
 const MAX_SPENT: usize = 262_144;

@@ -1,7 +1,7 @@
 //! Chips first seen, in the transaction of the grants that saw them (T20).
 //!
-//! What this process has seen before costs a lookup in memory. What it has not is looked up in the database, under
-//! the log's lock, so that no two brokers take the same chip for new.
+//! Chips that this process has seen before cost a lookup in memory. Others are looked up in the database,
+//! under the log's lock, so that no two brokers both record a chip as new.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -16,26 +16,26 @@ use crate::db::{Connection, StoreError};
 use crate::keyring::Keyring;
 use crate::registry::chips::{self, NewChip};
 
-/// Remembers what is on record.
+/// Cache of the recorded chips.
 pub(super) struct Chips {
     known: HashSet<Sighting>,
-    /// Rows that this process knows of.
+    /// Number of rows known to this process.
     seen: u64,
     watch: Arc<ChipWatch>,
 }
 
-/// What a batch has to do with chips. Empty where everything is known.
+/// A batch's effect on chips. Empty if all of its chips are known.
 #[derive(Default)]
 pub(super) struct Round {
-    /// Rows that there are.
+    /// Number of rows.
     size: u64,
-    /// The chips of every subject that shows one which is not known; `None` where they cannot be read.
+    /// The chips of every subject with an unknown chip; `None` if they cannot be read.
     chips: HashMap<Subject, Option<Vec<Chip>>>,
     new: Vec<NewChip>,
     events: Vec<Event>,
 }
 
-/// An event to tell of once the batch is committed.
+/// An event to report once the batch is committed.
 struct Event {
     event: ChipEvent,
     seen: FirstSeen,
@@ -47,12 +47,12 @@ impl Chips {
         Self { known: HashSet::new(), seen: 0, watch }
     }
 
-    /// Whether there is nothing new in these grants.
+    /// Whether all chips of these grants are known.
     pub(super) fn know(&self, batch: &[Pending]) -> bool {
         batch.iter().flat_map(|pending| &pending.sightings).all(|shown| self.known.contains(shown))
     }
 
-    /// Reads what is needed to judge these grants: nothing where all of their chips are known.
+    /// Reads what is needed to decide whether chips are new: nothing if all of them are known.
     pub(super) async fn look_up(
         &self,
         connection: &mut Connection,
@@ -74,13 +74,13 @@ impl Chips {
         Ok(Round { size, chips, ..Round::default() })
     }
 
-    /// Whether the chips that this grant shows are known or can be judged.
+    /// Whether it can be decided if the chips of this grant are new.
     pub(super) fn can_judge(round: &Round, pending: &Pending) -> bool {
         let unreadable = |shown: &Sighting| matches!(round.chips.get(&shown.subject), Some(None));
         !pending.sightings.iter().any(unreadable)
     }
 
-    /// The chips that this grant, leaf `index` of the log, is the first to see.
+    /// The chips first seen with this grant, leaf `index` of the log.
     pub(super) fn first_seen(&self, round: &mut Round, pending: &Pending, index: u64) -> Vec<FirstSeen> {
         let mut first = Vec::new();
         for shown in &pending.sightings {
@@ -125,7 +125,7 @@ impl Chips {
         chips::append(connection, keyring, round.size, &round.new).await
     }
 
-    /// Remembers what is committed, and says what was new.
+    /// Adds committed chips to the cache, and reports the new ones.
     pub(super) fn committed(&mut self, round: Round) {
         if round.chips.is_empty() {
             return;

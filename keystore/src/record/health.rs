@@ -1,11 +1,11 @@
-//! How the last grants ended.
+//! Health of recent grants.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::types::RecordError;
 
-/// Grants that could not be recorded since the last one that was.
+/// Number of grants that could not be recorded since the last success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrantFailures {
     /// How many.
@@ -14,7 +14,7 @@ pub struct GrantFailures {
     pub last: Instant,
 }
 
-/// How the last grants ended.
+/// Health of recent grants.
 #[derive(Debug, Default)]
 pub(crate) struct GrantHealth(Mutex<Option<GrantFailures>>);
 
@@ -27,7 +27,7 @@ impl GrantHealth {
                 let count = failures.map_or(0, |failures| failures.count).saturating_add(1);
                 Some(GrantFailures { count, last: Instant::now() })
             }
-            // These say something about the request; the database answered.
+            // These concern the request; the database works.
             Err(RecordError::NonceSpent | RecordError::EpochMoved { .. }) => return,
         };
     }

@@ -3,7 +3,7 @@
 use super::sighting::Sighting;
 use super::types::{NewGrant, RecordError};
 
-/// A grant and who waits for it.
+/// A grant, with the callback for its result.
 pub(crate) struct Pending {
     pub(crate) grant: NewGrant,
     pub(crate) sightings: Vec<Sighting>,
@@ -12,7 +12,8 @@ pub(crate) struct Pending {
 
 type Callback = Box<dyn FnOnce(Result<u64, RecordError>) + Send>;
 
-/// Tells whoever waits what became of a grant: once, and that it is not known when nothing else was said.
+/// Calls back with the result of a grant exactly once; if it is dropped without a result, with
+/// [`RecordError::Unknown`].
 pub(crate) struct Answer(Option<Callback>);
 
 impl Answer {
@@ -29,7 +30,7 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        // The writer ended while the grant was in its hands.
+        // The writer ended while it held the grant.
         if let Some(callback) = self.0.take() {
             callback(Err(RecordError::Unknown));
         }

@@ -1,7 +1,7 @@
-//! The one task that writes grants and refusals: whatever has queued up becomes one transaction.
+//! The task that writes grants and refusals: everything queued becomes one transaction.
 //!
-//! It has a thread to itself: each statement is a hand-over to the database's thread and back, which costs least
-//! where nobody else is woken for it.
+//! It has its own thread: each statement switches to the database's thread and back, which is cheapest if no
+//! other task is woken for it.
 
 use std::collections::HashMap;
 use std::io;
@@ -69,7 +69,7 @@ impl Recorder {
         true
     }
 
-    /// Whether the task has ended: nothing is recorded any more.
+    /// Whether the task has ended, so that nothing is recorded any more.
     pub(crate) fn ended(&self) -> bool {
         self.grants.is_closed()
     }
@@ -78,7 +78,7 @@ impl Recorder {
     pub(crate) async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
         if self.grants.send(Job::Stop(done)).await.is_ok() {
-            // An error means that the task has ended already.
+            // An error means that the task has already ended.
             let _ended = stopped.await;
         }
     }
@@ -93,15 +93,15 @@ async fn write(
     let mut refused = Vec::with_capacity(REFUSAL_BATCH);
     let mut last = 0;
     loop {
-        // Biased: a grant never waits behind more than the one batch that is being written.
+        // Biased: a grant waits at most for the one batch that is being written.
         tokio::select! {
             biased;
             count = grants.recv_many(&mut jobs, BATCH) => if count == 0 { break },
             count = refusals.recv_many(&mut refused, REFUSAL_BATCH) => if count == 0 { break },
             () = batches.wanted() => batches.let_go(),
         }
-        // Where grants come together, the next ones are on their way: a batch costs much the same for one as for ten. A grant
-        // that comes alone waits for nobody.
+        // After a batch of several grants more are likely to follow, and a batch of ten costs little more
+        // than one grant, so wait for them. A single grant does not wait.
         if last > 1 && (1..FULL_ENOUGH).contains(&jobs.len()) {
             thread::sleep(GATHER);
             while let Some(job) = (jobs.len() < BATCH).then(|| grants.try_recv().ok()).flatten() {
@@ -120,14 +120,14 @@ async fn write(
         batches.grants(pending).await;
         batches.refusals(&mut refused).await;
         if let Some(done) = stop {
-            // Whoever is told that this has stopped finds it ended.
+            // By the time that the caller is told, the queue is closed.
             grants.close();
             refusals.close();
             while refusals.recv_many(&mut refused, REFUSAL_BATCH).await > 0 {
                 batches.refusals(&mut refused).await;
             }
             batches.end().await;
-            // Whoever waits for an answer has gone already when this fails.
+            // If this fails, the caller is gone.
             let _waiting = done.send(());
             return;
         }
@@ -135,7 +135,7 @@ async fn write(
     batches.end().await;
 }
 
-/// How many refusals of each instance were recorded this hour.
+/// Number of refusals recorded per instance in this hour.
 #[derive(Default)]
 struct Shares {
     hour: u64,
@@ -159,9 +159,9 @@ impl Shares {
 
 /// Largest number of grants in one transaction.
 const BATCH: usize = 256;
-/// Not worth waiting for more.
+/// A batch of this size does not wait for more grants.
 const FULL_ENOUGH: usize = 32;
-/// Less than what a commit takes to reach a disk.
+/// Shorter than a commit to disk.
 const GATHER: Duration = Duration::from_millis(1);
 const REFUSAL_BATCH: usize = 32;
 const GRANT_QUEUE: usize = 1024;

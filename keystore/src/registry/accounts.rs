@@ -1,4 +1,4 @@
-//! Operators and their tokens. A token is shown once; its SHA-256 is kept and compared in constant time.
+//! Operators and their tokens. A token is shown once; its SHA-256 is stored and compared in constant time.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub(super) mod table;
 pub use table::Operator;
 use table::{OPERATORS, OperatorRow, all_operators, operator_of};
 
-/// A new operator's token: the only time it can be seen.
+/// A new operator's token, which is shown only once.
 pub struct OperatorToken(Zeroizing<String>);
 
 impl OperatorToken {
@@ -37,16 +37,16 @@ impl fmt::Debug for OperatorToken {
     }
 }
 
-/// Why operators were not changed.
+/// Why an operator could not be added or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
-    /// Not a name or a namespace.
-    #[error("{text:?} is no name: use 1 to 64 of a-z, 0-9, `.`, `_`, `-`")]
+    /// The text is not a valid name or namespace.
+    #[error("{text:?} is not a valid name: use 1 to 64 of a-z, 0-9, `.`, `_`, `-`")]
     Name {
-        /// What was given.
+        /// The given text.
         text: String,
     },
-    /// An editor or an auditor without a namespace could do nothing.
+    /// An editor or an auditor without a namespace would have no permissions.
     #[error("an {role} needs at least one namespace (`--namespace`){}", if *role == OperatorRole::Auditor { ", or `*` for all of them" } else { "" })]
     NoNamespace {
         /// The role.
@@ -55,11 +55,13 @@ pub enum OperatorError {
     /// An administrator acts everywhere.
     #[error("an administrator acts in every namespace: leave the namespaces out, or choose another role")]
     AdministratorNamespace,
-    /// `*` is for auditors, and stands by itself.
-    #[error("`*` stands for all namespaces, is for auditors only and is given without other namespaces")]
+    /// `*` is only for auditors, and excludes other namespaces.
+    #[error(
+        "`*` stands for all namespaces: it is for auditors only, and cannot be combined with other namespaces"
+    )]
     EveryNamespace,
-    /// There is one of this name.
-    #[error("there is an operator {name} already")]
+    /// An operator with this name exists.
+    #[error("operator {name} already exists")]
     Exists {
         /// The name.
         name: String,
@@ -67,7 +69,7 @@ pub enum OperatorError {
     /// The first administrator is added by nobody; every further operator by an administrator.
     #[error("there are operators already: an administrator adds further ones (`vouchsafe operator add`)")]
     NotFirst,
-    /// There is none of this name.
+    /// No operator has this name.
     #[error("there is no operator {name}")]
     Unknown {
         /// The name.
@@ -94,7 +96,7 @@ impl From<sqlx::Error> for OperatorError {
 }
 
 impl Registry {
-    /// Adds an operator and gives the token, which is not kept.
+    /// Adds an operator and returns the token, which is not stored.
     pub(crate) async fn add_operator(
         &self,
         actor: Actor<'_>,
@@ -165,7 +167,7 @@ impl Registry {
         Ok(all_operators(&mut view.tx, check).await?.into_iter().map(|row| row.operator).collect())
     }
 
-    /// The operator to whom this token belongs.
+    /// The operator with this token.
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Option<OperatorIdentity>, StoreError> {
         let id = token.strip_prefix(TOKEN_PREFIX).and_then(|rest| rest.split_once('.')).map(|(id, _)| id);
         let Some(id) = id.filter(|id| id.len() == 16) else { return Ok(None) };
@@ -212,7 +214,8 @@ async fn add(mut change: Change<'_>, operator: Operator) -> Result<OperatorToken
     Ok(OperatorToken(token))
 }
 
-/// Each role with the namespaces that mean something for it: none is ignored, and none is needed and missing.
+/// Checks that the namespaces match the role: none that would be ignored, and at least one where they are
+/// required.
 fn check_namespaces(role: OperatorRole, namespaces: &[String]) -> Result<(), OperatorError> {
     match (role, namespaces) {
         (OperatorRole::Administrator, []) => Ok(()),

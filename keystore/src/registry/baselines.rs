@@ -1,4 +1,4 @@
-//! Stored baselines and how long they are in force.
+//! Stored baselines and their state.
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_policy::Baseline;
@@ -10,7 +10,7 @@ use super::documents::types::{Document, DocumentError, DocumentKind};
 use super::handle::Registry;
 use crate::db::StoreError;
 
-/// Seconds before its end from which on a baseline is announced as ending: 30 days.
+/// Seconds before expiry from which a baseline is reported as expiring: 30 days.
 pub const BASELINE_NOTICE: u64 = 30 * 86_400;
 
 /// One baseline of a list.
@@ -22,7 +22,7 @@ pub struct BaselineSummary {
     pub version: u64,
     /// Whether it is in force.
     pub state: BaselineState,
-    /// From this time on nothing is a member. `None` when this version cannot read the document.
+    /// Time of expiry. `None` if this version cannot read the document.
     pub ends_at: Option<UnixTime>,
 }
 
@@ -33,15 +33,15 @@ pub type BaselineValidity = (BaselineState, Option<UnixTime>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BaselineState {
-    /// It is in force, for more than [`BASELINE_NOTICE`].
+    /// In force, for more than [`BASELINE_NOTICE`].
     InForce,
-    /// It is in force and ends within [`BASELINE_NOTICE`].
+    /// In force, but expires within [`BASELINE_NOTICE`].
     EndsSoon,
-    /// It has ended: nothing is a member.
+    /// Expired: no VM is a member.
     Ended,
-    /// It was revoked: nothing is a member, for good.
+    /// Revoked permanently: no VM is a member.
     Revoked,
-    /// This version cannot read it: secrets that rest on it are refused.
+    /// This version cannot read it: secrets whose policies rely on it are refused.
     Unreadable,
 }
 
@@ -49,7 +49,7 @@ impl BaselineState {
     /// All states.
     pub const ALL: [Self; 5] = [Self::InForce, Self::EndsSoon, Self::Ended, Self::Revoked, Self::Unreadable];
 
-    /// As written in lists and metrics.
+    /// The name in lists and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl std::fmt::Display for BaselineState {
 }
 
 impl Registry {
-    /// Revokes a baseline for good: policies that rest on it alone refuse from now on.
+    /// Revokes a baseline permanently: policies that rely on it alone deny from now on.
     pub(crate) async fn revoke_baseline(
         &self,
         actor: Actor<'_>,

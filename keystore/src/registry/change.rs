@@ -1,4 +1,4 @@
-//! A change by an operator: the rows, the epoch and the record of it, in one transaction.
+//! A change by an operator: rows, epoch and record, in one transaction.
 //!
 //! The permission is checked before the transaction begins, so that a caller without it learns nothing and takes no lock.
 //! In the transaction, before anything else, the account of whoever has it is read again: an operator who was removed while
@@ -17,7 +17,7 @@ use crate::log::record::{Authority, ChangedRow, LogRecord, OperatorRecord};
 use crate::log::{EPOCH, Head, Leaf, append};
 use crate::primitives::random;
 
-/// Who makes a change, by which permission, and when. It goes on record.
+/// The author of a change, the permit and the time, for the record.
 ///
 /// Outside this crate only a permission makes one:
 /// ```compile_fail,E0624
@@ -32,7 +32,7 @@ pub struct Actor<'a> {
 }
 
 impl<'a> Actor<'a> {
-    /// The operator who has this permission. A change that it does not cover is refused.
+    /// The operator who holds this permit. A change that it does not cover is refused.
     #[must_use]
     pub fn permitted(permit: &'a Permit, at: UnixTime) -> Self {
         Self { operator: &permit.operator().name, permit: Some(permit), at }
@@ -48,7 +48,7 @@ impl<'a> Actor<'a> {
         self.operator
     }
 
-    /// The operator's rights, as the log names them.
+    /// The operator's rights, as in the log.
     fn authority(self) -> Option<Authority> {
         let operator = self.permit?.operator();
         Some(Authority { namespaces: operator.namespaces.clone(), role: operator.role })
@@ -82,7 +82,7 @@ pub(crate) struct Authorized<'a> {
     target: String,
 }
 
-/// What a change needs the permission for, by its name in the log, and in which namespace.
+/// The action and namespace that a change needs a permit for, from its name in the log.
 fn needed<'t>(action: &str, target: &'t str) -> Option<(OperatorAction, &'t str)> {
     let namespace = || target.split_once('/').map(|(namespace, _)| namespace);
     match action.split_once('.')?.0 {
@@ -101,7 +101,7 @@ pub(crate) struct Change<'k> {
     tx: Tx<'static>,
     authorized: &'k Authorized<'k>,
     pub(crate) epoch: u64,
-    /// The log as it is, with the epoch as it will be.
+    /// The current head of the log, with the new epoch.
     head: Head,
     rows: Vec<ChangedRow>,
     account: Option<Authority>,
@@ -141,7 +141,7 @@ impl<'k> Change<'k> {
         &mut self.tx
     }
 
-    /// Believes what is committed. Rows that this change itself has written are not yet.
+    /// Checks for rows as committed. Rows written by this change itself do not pass yet.
     pub(crate) fn check(&self) -> RowCheck<'k> {
         self.registry.check(self.epoch)
     }

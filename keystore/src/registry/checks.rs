@@ -1,4 +1,4 @@
-//! What checks find in policies, with the baselines that there are. Nothing is written here.
+//! Checks of policies together with the stored baselines. Nothing is written here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Registry {
         Ok((policy, notes))
     }
 
-    /// Checks a policy against the baselines that there are.
+    /// Checks a policy together with the stored baselines.
     pub(super) async fn check_compiled(
         &self,
         policy: &Arc<CompiledPolicy>,
@@ -53,7 +53,7 @@ impl Registry {
         Ok(all)
     }
 
-    /// The policies that name a baseline, in the order of their names: what a change of it is felt by.
+    /// The policies that name a baseline, by name: those that a change of it affects.
     pub(crate) async fn policies_naming(
         &self,
         baseline: &ObjectName,
@@ -63,7 +63,7 @@ impl Registry {
         Ok(naming.map(|policy| policy.name().clone()).collect())
     }
 
-    /// The policies that have findings with this version of a baseline which they have not today.
+    /// The policies that would have new findings with this version of a baseline.
     pub(super) async fn opened_by(
         &self,
         name: &ObjectName,
@@ -90,7 +90,7 @@ impl Registry {
         Ok(opened)
     }
 
-    /// Every policy that is stored. One that this version does not compile releases nothing, and is left out.
+    /// Every stored policy. One that this version cannot compile releases nothing, and is skipped.
     async fn compiled_policies(&self) -> Result<Vec<Arc<CompiledPolicy>>, RegisterError> {
         let mut all = Vec::new();
         for document in self.current_documents(DocumentKind::Policy).await? {
@@ -99,14 +99,14 @@ impl Registry {
         Ok(all)
     }
 
-    /// Every baseline that is stored.
+    /// Every stored baseline.
     async fn current_baselines(&self) -> Result<BTreeMap<ObjectName, Document>, RegisterError> {
         let all = self.current_documents(DocumentKind::Baseline).await?;
         Ok(all.into_iter().map(|document| (document.name.clone(), document)).collect())
     }
 }
 
-/// What a policy's check looks at, of the baselines of these names that there are.
+/// The facts about the stored baselines with these names that a policy's check uses.
 fn known_baselines(
     names: &BTreeSet<ObjectName>,
     baselines: &BTreeMap<ObjectName, Document>,

@@ -1,9 +1,9 @@
-//! The tables of chips: reading what subjects have, adding rows, listing.
+//! The tables of chips: reading, adding and listing rows.
 //!
-//! Every row carries a MAC, and the head's MAC says how many rows there are: an edited row is noticed when it is
-//! read, a removed one when the keystore is opened. In a list each row must also be what the grant's leaf says.
-//! What cannot be noticed by themselves are head and newest rows that are put back together while no broker runs; the
-//! records of the grants keep what they say of chips.
+//! Every row has a MAC, and the head's MAC covers the number of rows: an edited row is detected when it is
+//! read, a removed one when the keystore is opened. In a list each row must also match the grant's leaf. If
+//! the head and the newest rows are rolled back together while no broker runs, that cannot be detected from
+//! these tables; the records of the grants still have the chips.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -22,7 +22,7 @@ use crate::log::record::LogRecord;
 use crate::log::{LoggedRecord, numbered};
 use crate::preimage::Preimage;
 
-/// A row that is ready to be stored.
+/// A row ready to be stored.
 #[derive(Debug)]
 pub(crate) struct NewChip {
     pub(crate) subject: Subject,
@@ -32,27 +32,27 @@ pub(crate) struct NewChip {
     pub(crate) leaf: u64,
 }
 
-/// A chip of a subject, authenticated.
+/// An authenticated chip of a subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenChip {
-    /// Its number, from 0, in the order in which chips were first seen.
+    /// Its index, from 0, in the order in which chips were first seen.
     pub index: u64,
-    /// The chip, its subject, and the chip that came before.
+    /// The chip, its subject, and the previous chip.
     pub seen: FirstSeen,
     /// When.
     pub first_seen_at: UnixTime,
-    /// The grant that first saw it.
+    /// The first grant on it.
     pub grant: LoggedRecord,
 }
 
-/// Which chips to list. Everything that is `None` is not looked at.
+/// Which chips to list. A member that is `None` does not filter.
 #[derive(Clone, Debug, Default)]
 pub struct ChipFilter {
     /// Of this subject.
     pub subject: Option<Subject>,
-    /// Comes before this number: the next page after one that ended there.
+    /// Only chips before this index: the page after one that ended there.
     pub before: Option<u64>,
-    /// At most so many, 1 to 1000; 100 when `None`.
+    /// At most this many, 1 to 1000; default: 100.
     pub limit: Option<u32>,
 }
 
@@ -71,7 +71,7 @@ impl ChipFilter {
 }
 
 impl Registry {
-    /// Chips by subject, the newest first.
+    /// Chips by subject, newest first.
     pub(crate) async fn chips(&self, filter: &ChipFilter) -> Result<Vec<SeenChip>, StoreError> {
         let mut tx = self.log.pools.read(Reader::Records, "chips").await?;
         let rows = filter_query(filter)?.build().fetch_all(&mut *tx).await?;
@@ -103,7 +103,7 @@ fn filter_query(filter: &ChipFilter) -> Result<QueryBuilder<Db>, StoreError> {
     Ok(query)
 }
 
-/// The first head: no rows.
+/// Creates the first head: no rows.
 pub(super) async fn initialise(connection: &mut Connection, keyring: &Keyring) -> Result<(), StoreError> {
     let primary = keyring.primary();
     sqlx::query("INSERT INTO chips_head (id, size, generation, mac) VALUES (1, 0, $1, $2)")
@@ -119,7 +119,7 @@ pub(super) async fn check_count(pools: &Pools, keyring: &Keyring) -> Result<(), 
     let mut tx = pools.read(Reader::Release, "count-chips").await?;
     let size = head(&mut tx, keyring).await?;
     let count = sqlx::query(
-        // As for the log: fractions and NULL stand for no row.
+        // As for the log: fractions and NULL count as no row.
         "SELECT COUNT(CASE WHEN idx >= 0 AND idx = CAST(idx AS BIGINT) THEN 1 END) AS count, \
          COALESCE(MAX(idx) + 1, 0) AS next FROM chips",
     )
@@ -140,8 +140,8 @@ pub(crate) async fn head(connection: &mut Connection, keyring: &Keyring) -> Resu
     Ok(size)
 }
 
-/// The chips of these subjects, each list in the order in which they were first seen; `None` for a subject with a row
-/// that cannot be read, so that it stands in nobody else's way.
+/// The chips of these subjects, in the order in which they were first seen; `None` for a subject with an
+/// unreadable row, so that it does not affect others.
 pub(crate) async fn of_subjects(
     connection: &mut Connection,
     keyring: &Keyring,
@@ -175,7 +175,7 @@ pub(crate) async fn of_subjects(
     Ok(found)
 }
 
-/// Adds rows after the `size` that there are.
+/// Adds rows after the existing `size` rows.
 pub(crate) async fn append(
     connection: &mut Connection,
     keyring: &Keyring,
@@ -207,7 +207,7 @@ pub(crate) async fn append(
                 .push_bind(mac);
         });
         let (_, written) = run(connection, insert.build()).await?;
-        // A trigger that somebody put there may leave rows out without an error.
+        // A trigger in the database could omit rows without an error.
         if written != count {
             return Err(columns::tampered(CHIPS, "new"));
         }
@@ -225,7 +225,7 @@ async fn write_head(connection: &mut Connection, keyring: &Keyring, size: u64) -
     if moved == 1 { Ok(()) } else { Err(columns::tampered(HEAD, "1")) }
 }
 
-/// A row whose MAC was checked.
+/// A row whose MAC has been verified.
 struct ChipRow {
     index: u64,
     subject: Subject,
@@ -240,7 +240,7 @@ impl ChipRow {
         columns::tampered(CHIPS, &self.index.to_string())
     }
 
-    /// The grant of that leaf must say the same.
+    /// The leaf's grant must match the row.
     fn with(self, grant: LoggedRecord) -> Result<SeenChip, StoreError> {
         let LogRecord::Grant(record) = &grant.record else { return Err(self.tampered()) };
         let same = |seen: &&FirstSeen| seen.subject == self.subject && seen.chip == self.chip;
@@ -303,6 +303,6 @@ const CHIPS: &str = "chips";
 const HEAD: &str = "chips_head";
 const HEAD_LABEL: &[u8] = b"vouchsafe/v1 chips head";
 const DEFAULT_PAGE: u32 = 100;
-/// SQLite takes 32766 values a statement.
+/// SQLite accepts 32766 values per statement.
 const SUBJECTS_AT_ONCE: usize = 8_192;
 const ROWS_AT_ONCE: usize = 2_048;

@@ -1,4 +1,4 @@
-//! Policies, guardrails and baselines by the digest of their text, ready to decide with.
+//! Cache of compiled policies, guardrails and baselines, by the digest of their text.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use vouchsafe_protocol::{Digest32, ObjectName};
 use super::documents::types::Document;
 use crate::blocking::blocking;
 
-/// May be lost: what is not here is compiled again.
+/// May be dropped at any time: a missing entry is compiled again.
 pub(crate) struct Compiled {
     policies: Cache<(ObjectName, Digest32), Arc<CompiledPolicy>>,
     guardrails: Cache<Digest32, Arc<Guardrails>>,
@@ -40,7 +40,7 @@ impl Compiled {
         self.baselines.get_or_insert_with(&document.digest, parse)
     }
 
-    /// Those of this document, or the shipped ones.
+    /// The compiled form of this document, or of the shipped guardrails.
     pub(crate) async fn guardrails(&self, stored: Option<&Document>) -> Result<Arc<Guardrails>, PolicyError> {
         let Some(document) = stored else {
             return Ok(Arc::clone(&self.shipped));
@@ -59,5 +59,5 @@ pub(crate) async fn compile(name: &ObjectName, text: &str) -> Result<Arc<Compile
     blocking(move || CompiledPolicy::compile(&name, &text)).await.map(Arc::new)
 }
 
-/// Compiled policies that are kept; one takes some 100 kB.
+/// Upper limit of cached policies; one takes about 100 kB.
 const KEPT: usize = 1024;

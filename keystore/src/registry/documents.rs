@@ -1,7 +1,8 @@
-//! Policies, baselines and guardrails as stored: text with a digest, immutable versions, a current one.
+//! Policies, baselines and guardrails in stored form: text with a digest, immutable versions, one of them
+//! current.
 //!
-//! What the text means, and whether it may be stored at all, is for the file of its kind: [`super::registration`],
-//! [`super::baselines`], [`super::guardrails`].
+//! The meaning of the text, and whether it may be stored at all, are checked in the file of its kind:
+//! [`super::registration`], [`super::baselines`], [`super::guardrails`].
 
 use vouchsafe_protocol::ObjectName;
 
@@ -16,7 +17,7 @@ use table::{read_current_versions, read_head, read_heads, read_version, write_he
 use types::{Document, DocumentError, DocumentKind, DocumentSummary, MAX_DOCUMENT};
 
 impl Registry {
-    /// A document: its current version, or the one asked for.
+    /// A document, in its current or the given version.
     pub(crate) async fn document(
         &self,
         kind: DocumentKind,
@@ -41,14 +42,16 @@ impl Registry {
         read_heads(&mut view.tx, self.check(view.epoch), kind).await
     }
 
-    /// All documents of a kind by name, each in its current version. However many there are, this is one view and two queries.
+    /// All documents of a kind by name, each in its current version, in one view and with two queries,
+    /// however many there are.
     pub(super) async fn current_documents(&self, kind: DocumentKind) -> Result<Vec<Document>, StoreError> {
         let mut view = self.operator_view().await?;
         read_current_versions(&mut view.tx, self.check(view.epoch), kind).await
     }
 }
 
-/// Puts a new version of a document, for the change of its kind that has checked the text; gives the version.
+/// Puts a new version of a document, for the change of its kind, which has checked the text; returns the
+/// version.
 pub(super) async fn put_version(
     change: &mut Change<'_>,
     kind: DocumentKind,
@@ -60,7 +63,7 @@ pub(super) async fn put_version(
     }
     let check = change.check();
     let before = read_head(change.connection(), check, kind, name).await?;
-    // Guardrails that were reset may be put again: to reset them is no verdict on a text.
+    // Guardrails that were reset may be put again: a reset does not condemn a text.
     if kind != DocumentKind::Guardrails && before.as_ref().is_some_and(|head| head.revoked) {
         return Err(DocumentError::Revoked { kind, name: name.clone() });
     }
@@ -70,7 +73,7 @@ pub(super) async fn put_version(
     Ok(version)
 }
 
-/// Marks a document as revoked; gives its head as it was, `None` when there is none of this name.
+/// Marks a document as revoked; returns its previous head, or `None` if there is no such document.
 pub(super) async fn mark_revoked(
     change: &mut Change<'_>,
     kind: DocumentKind,
@@ -84,7 +87,7 @@ pub(super) async fn mark_revoked(
 
 #[cfg(test)]
 impl Registry {
-    /// Puts a document without any check of its text.
+    /// Puts a document without checking its text.
     pub(crate) async fn put_document(
         &self,
         actor: super::change::Actor<'_>,

@@ -6,22 +6,22 @@ use vouchsafe_protocol::{ObjectName, UnixTime};
 use super::documents::types::DocumentError;
 use crate::db::StoreError;
 
-/// A document was refused, or could not be stored.
+/// Why a document was rejected, or could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     /// The policy does not parse or validate.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The policy parses, and would guard badly.
+    /// The policy parses, but its check has findings.
     #[error(transparent)]
     Check(#[from] CheckFailures),
-    /// The policy is for another purpose than a secret that rests on it.
+    /// The policy's purpose differs from that of a secret under it.
     #[error(transparent)]
     Purpose(#[from] PurposeMismatch),
     /// The baseline is not valid.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
-    /// Policies count on the baseline for what this version of it does not list.
+    /// Policies rely on the baseline for measurements that this version does not list.
     #[error(
         "with this version of baseline {name}, policies that name it would leave something open: {}",
         policies.iter().map(|opened| format!("{}: {}", opened.policy, opened.findings)).collect::<Vec<_>>().join("; ")
@@ -29,24 +29,24 @@ pub enum RegisterError {
     OpensPolicies {
         /// The baseline.
         name: ObjectName,
-        /// The policies, each with what it would leave open.
+        /// The policies, each with its findings.
         policies: Vec<PolicyFindings>,
     },
-    /// The baseline has ended: nothing would ever be a member of it.
-    #[error("baseline {name} has ended (ends_at {ends_at}): set a later ends_at, or learn it again")]
+    /// The baseline has expired: no VM would ever be a member.
+    #[error("baseline {name} has expired (ends_at {ends_at}): set a later ends_at, or learn it again")]
     EndedBaseline {
         /// Its name.
         name: ObjectName,
         /// When it ended.
         ends_at: UnixTime,
     },
-    /// The guardrails lack shipped rules, or have them with other conditions, and the operator did not say so.
+    /// The guardrails omit or change shipped rules, and the operator did not name these.
     #[error("{}", drops(rules))]
     DropsShippedRules {
-        /// The rules by id, and how the text departs from each.
+        /// The rules by id, and how the text differs from each.
         rules: Vec<(String, Dropped)>,
     },
-    /// A rule that is said to be dropped, and is not.
+    /// A rule is named as dropped, but is not.
     #[error("rule {id:?} is not dropped: it is in the text as shipped, or no shipped rule has this id")]
     NotDropped {
         /// Its id.
@@ -68,11 +68,11 @@ fn drops(rules: &[(String, Dropped)]) -> String {
     format!("these guardrails drop shipped rules: {}; confirm each one with --drop ID", list.join(", "))
 }
 
-/// A policy, and what its check finds.
+/// A policy with its findings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFindings {
     /// The policy.
     pub policy: ObjectName,
-    /// What was found; never empty.
+    /// The findings; never empty.
     pub findings: CheckFailures,
 }

@@ -1,4 +1,4 @@
-//! The broker's guardrails: one document, and the shipped ones where there is none.
+//! The broker's guardrails: one document, or the shipped ones if there is none.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use crate::blocking::blocking;
 use crate::db::StoreError;
 
 impl Registry {
-    /// Puts the broker's guardrails. Shipped rules that the text lacks or has with other conditions must all be named in
-    /// `drop`, and nothing else: that rests on the text alone, so that it is asked before the transaction.
+    /// Puts the broker's guardrails. Shipped rules that the text omits or changes must all be named in
+    /// `drop`, and no others. This depends only on the text, so it is checked before the transaction.
     pub(crate) async fn put_guardrails(
         &self,
         actor: Actor<'_>,
@@ -41,7 +41,7 @@ impl Registry {
         Ok(version)
     }
 
-    /// Brings the shipped guardrails back. False when they are in force already.
+    /// Restores the shipped guardrails. False if they are already in force.
     pub(crate) async fn reset_guardrails(&self, actor: Actor<'_>) -> Result<bool, DocumentError> {
         let name = guardrails_name();
         let authorized = actor.authorize("guardrails.reset", name.as_str())?;

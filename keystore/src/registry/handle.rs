@@ -1,4 +1,4 @@
-//! The registry: one handle on the tables, and what is kept in memory of them.
+//! The registry: one handle on the tables and their caches.
 
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -9,12 +9,12 @@ use crate::db::{Reader, StoreError};
 use crate::keyring::Keyring;
 use crate::log::{Log, View};
 
-/// What is registered: secrets, the documents that guard them, operators, chips.
+/// Registered objects: secrets, the documents that guard them, operators, chips.
 pub(crate) struct Registry {
     pub(super) log: Log,
     pub(super) cache: Cache,
     pub(super) compiled: Compiled,
-    /// Changes of this process wait for each other here and not for the database's lock.
+    /// Changes of this process wait for each other here instead of for the database's lock.
     changing: Mutex<()>,
 }
 
@@ -31,7 +31,7 @@ impl Registry {
         &self.log.keyring
     }
 
-    /// Policies, guardrails and baselines that were compiled before.
+    /// Cache of compiled policies, guardrails and baselines.
     pub(crate) const fn compiled(&self) -> &Compiled {
         &self.compiled
     }
@@ -68,7 +68,7 @@ impl Registry {
         RowCheck { keyring: &self.log.keyring, pins: &self.log.pins, epoch }
     }
 
-    /// The turn of one change.
+    /// Waits for this process's previous change.
     pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().await
     }

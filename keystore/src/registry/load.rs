@@ -19,7 +19,7 @@ use crate::db::columns::tampered;
 use crate::db::{Connection, StoreError};
 
 impl Registry {
-    /// What is needed to decide about these paths. Usually without a query.
+    /// The material for a decision about these paths. Usually from the cache, without a query.
     pub(crate) async fn stored_input(&self, paths: &[SecretPath]) -> Result<StoredInput, StoreError> {
         if let Some(stored) = self.cache.lookup(paths) {
             return Ok(stored);
@@ -29,7 +29,7 @@ impl Registry {
         let guardrails = guardrails_name();
         let mut loaded = Loaded::default();
         let policy = read_current(&mut view.tx, check, DocumentKind::Guardrails, &guardrails).await?;
-        // After a reset the shipped ones are in force.
+        // Guardrails that were reset are marked as revoked: then the shipped ones are in force.
         loaded.guardrails = policy.filter(|document| !document.revoked).map(Arc::new);
         for path in paths {
             for namespace in [path.namespace(), SHARED] {
@@ -63,7 +63,7 @@ async fn load_item(
         return Ok(StoredState::Retired);
     };
     let policy = read_current(connection, check, DocumentKind::Policy, &secret.policy).await?;
-    // A secret without a policy cannot exist: whoever removed it did not go through us.
+    // Every secret has a policy: a missing one means that the database was edited.
     let policy = policy.ok_or_else(|| tampered("documents", secret.policy.as_str()))?;
     let sealed = read_sealed(connection, path, served.version).await?;
     Ok(StoredState::Active(Arc::new(ActiveSecret {

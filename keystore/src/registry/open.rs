@@ -1,4 +1,5 @@
-//! A keystore's database: made once with a broker's identity, and opened with the keyring that it was made with.
+//! The database of a keystore: created once with a broker's identity, and opened with the keyring that it was
+//! created with.
 
 use std::path::{Path, PathBuf};
 
@@ -14,16 +15,16 @@ use crate::log::{Head, Log, head_preimage};
 use crate::preimage::Preimage;
 use crate::sealing;
 
-/// Why a keystore was not created or opened.
+/// Why a keystore could not be created or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is one already.
-    #[error("{} exists already: point the broker at it, or choose an empty folder", path.display())]
+    /// It already exists.
+    #[error("{} already exists: point the broker at it, or choose an empty folder", path.display())]
     Exists {
         /// The database.
         path: PathBuf,
     },
-    /// There is none.
+    /// It does not exist.
     #[error("there is no keystore at {}: create one with `vouchsafe init`", path.display())]
     Missing {
         /// The database.
@@ -34,7 +35,7 @@ pub enum OpenError {
     Io {
         /// The database.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// Creating it was interrupted.
@@ -49,21 +50,21 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// The keyring lacks the generation that this keystore was made with.
+    /// The keyring lacks the generation with which this keystore was created.
     #[error("the keystore at {} needs generation {id} of the keyring, which is not in the file given", path.display())]
     MissingGeneration {
         /// The database.
         path: PathBuf,
-        /// Which one.
+        /// The generation.
         id: GenerationId,
     },
-    /// What is in it is not sound.
+    /// Its content fails a check.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Registry {
-    /// Makes the tables and a new identity.
+    /// Creates the tables and a new identity.
     pub(crate) async fn create(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
         create_file(path).map_err(|source| match source.kind() {
             std::io::ErrorKind::AlreadyExists => OpenError::Exists { path: path.to_owned() },
@@ -74,7 +75,7 @@ impl Registry {
         Self::with_pools(path, pools, keyring).await
     }
 
-    /// Opens what [`Self::create`] made.
+    /// Opens a keystore made by [`Self::create`].
     pub(crate) async fn open(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.to_owned() });
@@ -143,7 +144,7 @@ async fn check_keyring(path: &Path, pools: &Pools, keyring: &Keyring) -> Result<
     }
 }
 
-/// What the row `keyring` of `meta` authenticates: only that the keyring fits.
+/// The MAC input of the row `keyring` in `meta`, which only proves that the keyring matches.
 fn check_preimage() -> Preimage {
     Preimage::new(CHECK_LABEL)
 }

@@ -1,7 +1,7 @@
-//! A secret and the policy that it rests on are for the same purpose.
+//! The rule that a secret and its policy have the same purpose.
 //!
-//! Asked here alone, in the transaction of every change that could part the two: a secret that is put, generated or moved
-//! to another policy, and a policy that is put.
+//! Checked only here, in the transaction of every change that could violate it: a secret that is put,
+//! generated or moved to another policy, and a policy that is put.
 
 use vouchsafe_policy::{CompiledPolicy, Purpose, PurposeMismatch};
 use vouchsafe_protocol::{ObjectName, SecretPath};
@@ -16,7 +16,7 @@ use super::secrets::table::guarded_by;
 use super::secrets::types::SecretError;
 use crate::db::{Connection, StoreError};
 
-/// That a secret for this purpose may rest on this policy, as both are in this transaction.
+/// Requires that this policy, as seen by this transaction, has the purpose of a secret.
 pub(super) async fn require_policy(
     change: &mut Change<'_>,
     compiled: &Compiled,
@@ -37,7 +37,7 @@ pub(super) async fn require_policy(
     Ok(purpose.check_policy(path, policy, compiled.purpose())?)
 }
 
-/// That a policy is for the purpose of every secret that rests on it in this view.
+/// Requires that a policy has the purpose of every secret under it in this view.
 pub(super) async fn require_guarded<E: From<StoreError> + From<PurposeMismatch>>(
     connection: &mut Connection,
     check: RowCheck<'_>,

@@ -1,8 +1,10 @@
-//! Policies and baselines are checked against one another when they are put, and that holds when they are in force.
+//! Registration of policies and baselines, which are checked against one another when they are put; the
+//! result still holds when they take effect.
 //!
-//! Such a check compiles and rehearses policies, which takes longer than a transaction may hold the writer: grants would
-//! wait for it. So it is made before, off the async workers and as of one epoch; the change goes through only while nothing
-//! else has changed, and is checked anew otherwise. Every other rule is asked in the transaction itself.
+//! Such a check compiles and evaluates policies, which takes longer than a transaction may hold the writer,
+//! since grants would wait for it. So it is made before the transaction, off the async workers and at one
+//! epoch; the change is committed only if nothing else has changed since, and is otherwise checked again.
+//! Every other rule is checked in the transaction itself.
 
 use vouchsafe_policy::Baseline;
 use vouchsafe_protocol::ObjectName;
@@ -16,7 +18,7 @@ use super::handle::Registry;
 use super::purpose;
 
 impl Registry {
-    /// Puts a new version of a policy, in force at once. Returns the version.
+    /// Puts a new version of a policy, effective at once. Returns the version.
     pub(crate) async fn put_policy(
         &self,
         actor: Actor<'_>,
@@ -34,7 +36,7 @@ impl Registry {
         Ok(version)
     }
 
-    /// Puts a new version of a baseline, in force at once. Returns the version.
+    /// Puts a new version of a baseline, effective at once. Returns the version.
     pub(crate) async fn put_baseline(
         &self,
         actor: Actor<'_>,
@@ -60,7 +62,7 @@ impl Registry {
         Ok(version)
     }
 
-    /// A change of what `check` has found good, with nothing changed since.
+    /// A change that `check` has accepted, with nothing changed since.
     async fn checked_change<'k>(
         &'k self,
         authorized: &'k Authorized<'k>,
@@ -77,7 +79,7 @@ impl Registry {
         Err(DocumentError::Overtaken.into())
     }
 
-    /// A change, if nothing was changed since `epoch`.
+    /// A change, if nothing has changed since `epoch`.
     pub(crate) async fn change_as_of<'k>(
         &'k self,
         authorized: &'k Authorized<'k>,
@@ -88,5 +90,5 @@ impl Registry {
     }
 }
 
-/// Changes that may come between a check and its transaction.
+/// How often a check is repeated because of other changes.
 const ATTEMPTS: usize = 5;

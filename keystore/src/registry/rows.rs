@@ -1,4 +1,4 @@
-//! What every guarded row has: a MAC over all of its fields, and a row version that the log pins.
+//! The common part of guarded rows: a MAC over all fields, and a row version that the log pins.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::keyring::Keyring;
 use crate::log::Pins;
 use crate::preimage::Preimage;
 
-/// The MAC of a row, and the generation it was made with.
+/// The MAC of a row, and its generation.
 pub(crate) struct RowTag {
     pub(crate) row_version: i64,
     pub(crate) generation: i64,
@@ -18,7 +18,7 @@ pub(crate) struct RowTag {
 }
 
 impl RowTag {
-    /// Authenticates a row as of change `epoch`.
+    /// Authenticates a row of change `epoch`.
     pub(crate) fn new(keyring: &Keyring, fields: Preimage, epoch: u64) -> Result<Self, StoreError> {
         let primary = keyring.primary();
         Ok(Self {
@@ -35,7 +35,7 @@ pub(crate) fn fields(table: &'static str) -> Preimage {
     Preimage::new(ROW_LABEL).text(table)
 }
 
-/// What is needed to believe a row that was read in a view of the database as of `epoch`.
+/// What is needed to verify rows read from a view of the database at `epoch`.
 #[derive(Clone, Copy)]
 pub(crate) struct RowCheck<'a> {
     pub(crate) keyring: &'a Keyring,
@@ -44,7 +44,7 @@ pub(crate) struct RowCheck<'a> {
 }
 
 impl RowCheck<'_> {
-    /// Checks a row's MAC and that its last change is the one that the log has; gives its row version.
+    /// Verifies a row's MAC, and that its last change is the one in the log; returns its row version.
     pub(crate) fn row(
         &self,
         table: &'static str,
@@ -64,18 +64,18 @@ impl RowCheck<'_> {
             return Err(tampered(table, key));
         }
         match self.pins.get(table, key) {
-            // A change after this view was taken is no rollback.
+            // A change after this view was taken is not a rollback.
             Some(pin) if pin.epoch > self.epoch => Ok(found),
             Some(pin) if pin.epoch > found || (pin.epoch == found && pin.removed) => {
                 Err(StoreError::RowRolledBack { table, key: key.to_owned(), found, pinned: pin.epoch })
             }
             Some(pin) if pin.epoch == found => Ok(found),
-            // Authentic, but of a change that was never committed, or of a history that was given up.
+            // Authentic, but from a change that was never committed, or from an abandoned history.
             Some(_) | None => Err(tampered(table, key)),
         }
     }
 
-    /// Checks that a row that is not there was never there, or was removed by an operator.
+    /// Checks that a missing row never existed, or was removed by an operator.
     pub(crate) fn absent(&self, table: &'static str, key: &str) -> Result<(), StoreError> {
         match self.pins.get(table, key) {
             Some(pin) if !pin.removed && pin.epoch <= self.epoch => Err(tampered(table, key)),
@@ -83,7 +83,7 @@ impl RowCheck<'_> {
         }
     }
 
-    /// Checks that a list of all rows whose key starts with `prefix` lacks none.
+    /// Checks that a list of all rows whose key starts with `prefix` is complete.
     pub(crate) fn complete(
         &self,
         table: &'static str,

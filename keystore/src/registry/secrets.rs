@@ -1,7 +1,7 @@
-//! Secrets: a path, a purpose, a policy by name, and immutable versions with a state each.
+//! Secrets: a path, a purpose, a policy by name, and immutable versions, each with a state.
 //!
-//! The newest active version is served. A destroyed version keeps its row and loses its ciphertext
-//! and wrapped key. Values go in and never come out here: only unsealing under a grant gives them.
+//! The newest active version is released. A destroyed version keeps its row but loses its ciphertext and
+//! wrapped key. Values are written here but never returned: only unsealing under a grant returns them.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ impl Registry {
         self.put_version(actor, new, false, secret, "secret.put").await
     }
 
-    /// Puts `length` random bytes that nobody has seen.
+    /// Puts `length` random bytes that no operator ever sees.
     pub(crate) async fn generate_secret(
         &self,
         actor: Actor<'_>,
@@ -52,7 +52,7 @@ impl Registry {
         self.put_version(actor, new, false, &secret, "secret.generate").await
     }
 
-    /// Puts a random seed from which each instance's value, 32 bytes, is derived.
+    /// Puts a random seed from which the 32-byte value of each instance is derived.
     pub(crate) async fn generate_per_instance(
         &self,
         actor: Actor<'_>,
@@ -99,7 +99,7 @@ impl Registry {
         Ok(version)
     }
 
-    /// Puts a secret under another policy. Every version's data key is wrapped anew.
+    /// Moves a secret to another policy, wrapping the data key of every version again.
     pub(crate) async fn set_secret_policy(
         &self,
         actor: Actor<'_>,
@@ -125,7 +125,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Retires a version by itself, or all that are active together.
+    /// Retires one version, or all active versions together.
     pub(crate) async fn retire_secret(
         &self,
         actor: Actor<'_>,
@@ -135,8 +135,8 @@ impl Registry {
         self.move_versions(actor, path, version, VersionState::Retired).await
     }
 
-    /// Brings a retired version back; or those that the last retirement of the whole secret retired, and no version that
-    /// was retired by itself, before or since.
+    /// Restores a retired version; or all versions that the last retirement of the whole secret retired, but
+    /// none that was retired by itself, before or since.
     pub(crate) async fn restore_secret(
         &self,
         actor: Actor<'_>,
@@ -146,7 +146,7 @@ impl Registry {
         self.move_versions(actor, path, version, VersionState::Active).await
     }
 
-    /// Deletes the ciphertext and wrapped key of a version, or of all. Copies in backups open until
+    /// Deletes the ciphertext and wrapped key of a version, or of all. Copies in backups can be opened until
     /// the generation of their root key is removed from the keyring.
     pub(crate) async fn destroy_secret(
         &self,
@@ -206,7 +206,7 @@ impl Registry {
         Ok(())
     }
 
-    /// What is known of a secret.
+    /// Metadata of a secret.
     pub(crate) async fn secret(&self, path: &SecretPath) -> Result<Option<SecretSummary>, StoreError> {
         let mut view = self.operator_view().await?;
         let check = self.check(view.epoch);
@@ -237,7 +237,7 @@ impl Registry {
     }
 }
 
-/// The versions that a change of state changes, as they will be.
+/// The versions that a change of state affects, in their new state.
 fn moves(
     path: &SecretPath,
     versions: &[VersionSummary],
@@ -249,7 +249,7 @@ fn moves(
     let last = versions.iter().filter_map(|version| version.retirement).max();
     let concerned = |version: &&VersionSummary| match (only, state) {
         _ if version.state == Destroyed => false,
-        // Whoever names a retired version wants it to stay so when the secret comes back.
+        // An operator who names a retired version wants it to stay retired when the secret is restored.
         (Some(only), Retired) => {
             only == version.version && (version.state == Active || version.retirement.is_some())
         }

@@ -1,4 +1,4 @@
-//! What a decision is made from, as of one epoch.
+//! The material of a decision, at one epoch.
 //!
 //! It may come from a cache and may be out of date: the epoch it carries is compared in the
 //! transaction that records the grant, and nothing else is relied on.
@@ -21,35 +21,35 @@ pub(crate) type StoredDocument = Arc<Document>;
 pub(crate) struct StoredInput {
     /// The epoch of the view.
     pub(crate) epoch: u64,
-    /// One item for each path, in the order asked for.
+    /// One item for each path, in the order of the request.
     pub(crate) items: Vec<StoredItem>,
-    /// The broker's guardrails, when there are any.
+    /// The stored guardrails, if any.
     pub(crate) guardrails: Option<StoredDocument>,
     /// Baselines of the secrets' namespaces and of `shared`, revoked ones included.
     pub(crate) baselines: BTreeMap<ObjectName, StoredDocument>,
 }
 
-/// What there is at a path. Only the operators are told the difference.
+/// The item at a path. Only operators can see which state it has.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredItem {
     /// The path.
     pub(crate) path: SecretPath,
-    /// What is there.
+    /// Its state.
     pub(crate) state: StoredState,
 }
 
-/// What there is at a path.
+/// The state of a path.
 #[derive(Clone, Debug)]
 pub(crate) enum StoredState {
     /// Nothing.
     Absent,
     /// A secret without an active version.
     Retired,
-    /// A secret that is served, with the policy that guards it.
+    /// A secret with an active version, with the policy that guards it.
     Active(Arc<ActiveSecret>),
 }
 
-/// A secret that is served.
+/// A secret with an active version.
 #[derive(Debug)]
 pub(crate) struct ActiveSecret {
     /// Its path.
@@ -98,7 +98,7 @@ impl Loaded {
 pub(crate) struct Cache(Mutex<(u64, Loaded)>);
 
 impl Cache {
-    /// Drops what is older than `epoch`.
+    /// Drops material older than `epoch`.
     pub(super) fn forget(&self, epoch: u64) {
         let mut cache = self.lock();
         if epoch > cache.0 {
@@ -117,8 +117,8 @@ impl Cache {
         cache.1.baselines.get(namespace).filter(|_| cache.0 == epoch).cloned()
     }
 
-    /// Keeps what is there. Paths and namespaces without a secret are whatever guests come up with: they
-    /// take no room from those with one.
+    /// Adds loaded material. Guests can request arbitrary paths and namespaces without a secret, so these
+    /// never displace others.
     pub(super) fn keep(&self, epoch: u64, mut loaded: Loaded) {
         loaded.items.retain(|_, state| !matches!(state, StoredState::Absent));
         let Loaded { items, baselines, .. } = &mut loaded;
@@ -136,7 +136,7 @@ impl Cache {
     }
 
     fn lock(&self) -> MutexGuard<'_, (u64, Loaded)> {
-        // What a panic could leave half-written is only a cache of authenticated rows of one epoch.
+        // A panic could at most leave an incomplete cache of authenticated rows of one epoch.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,7 +150,7 @@ impl Cache {
     }
 }
 
-/// Paths whose sealed values are kept in memory, at most 64 KiB each.
+/// Paths whose sealed values are cached, at most 64 KiB each.
 const MAX_CACHED: usize = 4096;
 
 #[cfg(test)]

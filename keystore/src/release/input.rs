@@ -1,4 +1,4 @@
-//! What a decision is made on, as of one epoch, and the decision.
+//! The input of a decision, at one epoch, and the decision.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub enum DecisionInputError {
     },
 }
 
-/// Everything that a decision about some paths needs, as of one epoch.
+/// Everything that a decision about some paths needs, at one epoch.
 #[derive(Debug)]
 pub struct DecisionInput {
     pub(super) epoch: u64,
@@ -52,10 +52,10 @@ pub struct DecisionInput {
 }
 
 impl DecisionInput {
-    /// Decides: the only way on is the grant.
+    /// Decides. Only a grant allows the release.
     ///
     /// # Errors
-    /// The refused paths, each with everything that stands in the way.
+    /// The refused paths, each with all reasons.
     pub fn decide(
         &self,
         claims: &VerifiedClaims,
@@ -67,19 +67,19 @@ impl DecisionInput {
         decide(claims, &request, &self.guardrails)
     }
 
-    /// The epoch that this is of.
+    /// The epoch of this input.
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The guardrails that it is decided under, for the record.
+    /// The guardrails of the decision, for the record.
     #[must_use]
     pub fn guardrails(&self) -> GuardrailsRef {
         GuardrailsRef { digest: self.guardrails.digest(), version: self.guardrails_version }
     }
 
-    /// Whether an active policy of these paths names this project as the owner: refusals of its VMs are
+    /// Whether an active policy of these paths names this project as the owner: then refusals of its VMs are
     /// worth a durable record.
     #[must_use]
     pub fn names_project(&self, project_number: u64) -> bool {
@@ -90,7 +90,7 @@ impl DecisionInput {
     }
 }
 
-/// Reads what is needed to decide about these paths. Usually without a query.
+/// Reads the input of a decision about these paths. Usually without a query.
 pub(crate) async fn decision_input(
     registry: &Registry,
     paths: &ReleasePaths,

@@ -17,8 +17,8 @@ pub enum UnsealError {
         /// The path.
         path: SecretPath,
     },
-    /// A value for each instance, and the claims name no instance.
-    #[error("{path} has a value for each instance, and the evidence names no instance")]
+    /// The secret has a value per instance, but the claims name no instance.
+    #[error("{path} has a value for each instance, but the evidence names no instance")]
     NoInstance {
         /// The path.
         path: SecretPath,
@@ -51,7 +51,7 @@ pub(crate) fn unseal(
     grant.secrets().iter().map(open).collect()
 }
 
-/// The value of a secret that is served. `instance`: project number and instance id. Called by [`unseal`] alone,
+/// The value of an active secret. `instance`: project number and instance id. Only called by [`unseal`],
 /// which takes a grant.
 pub(crate) fn unseal_active(
     keyring: &Keyring,

@@ -1,4 +1,4 @@
-//! How long baselines are in force.
+//! States and expiry of baselines.
 
 use vouchsafe_protocol::UnixTime;
 
@@ -7,7 +7,7 @@ use crate::registry::RegisterError;
 use crate::registry::documents::types::DocumentKind;
 use crate::registry::{BASELINE_NOTICE, BaselineState};
 
-/// A baseline of a unified kernel image that ends then.
+/// A baseline of a unified kernel image that expires then.
 fn baseline(ends_at: UnixTime) -> String {
     format!(
         "{{\"version\":1,\"ends_at\":{ends_at},\"technology\":\"sev-snp\",\"uki\":[\"{0}\"],\

@@ -25,7 +25,7 @@ async fn what_was_put_is_there_without_a_close() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"acknowledged").await;
     let copy = tempfile::tempdir().unwrap();
-    // What is on disk at this moment is what a machine that loses power keeps.
+    // The files at this moment are what a machine that loses power would keep.
     for file in ["vouchsafe.db", "vouchsafe.db-wal", "root.json"] {
         fs::copy(fixture.folder.path().join(file), copy.path().join(file)).unwrap();
     }
@@ -103,7 +103,7 @@ async fn a_retired_version_is_not_served() {
     assert!(matches!(unknown, SecretError::Unknown { .. }));
 }
 
-/// The states of a secret's versions, the oldest first: `a`ctive, `r`etired, `d`estroyed.
+/// The states of a secret's versions, oldest first: `a`ctive, `r`etired, `d`estroyed.
 async fn states(fixture: &Fixture, text: &str) -> String {
     let summary = fixture.keystore.secret(&path(text)).await.unwrap().unwrap();
     let letter = |version: &VersionSummary| match version.state {
@@ -124,7 +124,7 @@ async fn a_version_that_was_retired_by_itself_does_not_come_back_with_the_secret
     keystore.retire_secret(BY, &here, Some(2)).await.unwrap();
     keystore.retire_secret(BY, &here, None).await.unwrap();
     assert_eq!(states(&fixture, "prod/db").await, "rrr");
-    // Named while the secret is retired: it stays retired, too.
+    // Retired by number while the secret is retired: it stays retired, too.
     keystore.retire_secret(BY, &here, Some(3)).await.unwrap();
     keystore.restore_secret(BY, &here, None).await.unwrap();
     assert_eq!(states(&fixture, "prod/db").await, "arr");
@@ -370,7 +370,7 @@ async fn stored_input_of_another_process_is_seen_after_the_epoch_moved() {
     let here = [path("prod/db")];
     let stale = other.stored_input(&here).await.unwrap();
     fixture.keystore.retire_secret(BY, &here[0], None).await.unwrap();
-    // Warm and out of date: the record transaction is what notices, and tells the cache.
+    // Cached and out of date: the record transaction notices this, and informs the cache.
     assert_eq!(other.stored_input(&here).await.unwrap().epoch, stale.epoch);
     other.registry().forget_before(stale.epoch + 1);
     let fresh = other.stored_input(&here).await.unwrap();

@@ -1,4 +1,4 @@
-//! T41: a change needs the permission for it.
+//! T41: a change needs a permit for it.
 
 use vouchsafe_policy::operators::{
     OperatorAction, OperatorIdentity, OperatorRole, Permit, Permits, WHOLE_BROKER, authorize_operator,

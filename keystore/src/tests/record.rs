@@ -96,7 +96,7 @@ async fn t05_a_nonce_is_spent_once_inside_a_batch() {
     let logged: BTreeSet<u64> =
         fixture.keystore.decisions(&filter, None).await.unwrap().iter().map(|logged| logged.index).collect();
     assert_eq!(logged, recorded);
-    // Batches with a nonce twice had claimed room for more leaves than they had.
+    // Batches with a duplicate nonce had reserved more leaves than they wrote.
     fixture.keystore.close().await;
     fixture.again().await.expect("the head counts the leaves that are there");
 }
@@ -106,7 +106,7 @@ async fn t05_a_nonce_that_another_broker_spent_leaves_no_gap_in_the_log() {
     let fixture = Fixture::new().await;
     let epoch = fixture.keystore.epoch().await.unwrap();
     let first = fixture.keystore.record(grant(epoch, 1, 1)).await.unwrap();
-    // This broker has the newest head and does not know that the nonce is spent.
+    // This broker has the newest head, but does not know that the nonce is spent.
     fixture.sql(SPENT_ELSEWHERE).await;
     assert_eq!(fixture.keystore.record(grant(epoch, 2, 2)).await, Err(RecordError::NonceSpent));
     assert_eq!(fixture.keystore.record(grant(epoch, 3, 3)).await, Ok(first + 1));
@@ -200,7 +200,7 @@ async fn t51_a_change_overtakes_a_decision_in_flight() {
         matches!(again.items[0].state, crate::registry::stored_input::StoredState::Retired),
         "the cache was told"
     );
-    // The nonce was not spent by the decision that came too late.
+    // The outdated decision did not spend the nonce.
     assert!(other.record(grant(again.epoch, 1, 2)).await.is_ok());
 }
 

@@ -1,4 +1,4 @@
-//! From registration to an opened secret, with a simulated VM whose claims come out of the verifier.
+//! From registration to an opened secret, with a simulated VM whose claims come from the verifier.
 
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ fn template(purpose: Purpose, project_number: u64) -> String {
 
 const PROJECT: u64 = 620_438_545_889;
 
-/// A keystore where `prod/db/token` rests on a real policy.
+/// A keystore with `prod/db/token` under a real policy.
 pub(super) async fn fixture() -> Fixture {
     let fixture = Fixture::new().await;
     let text = template(Purpose::App, PROJECT);
@@ -132,7 +132,7 @@ async fn t38_policy_and_secret_are_for_the_same_purpose() {
     let disk = template(Purpose::Disk, PROJECT);
     let refused = keystore.put_policy(BY, &name("prod/app"), &disk).await;
     assert!(matches!(refused, Err(RegisterError::Purpose { .. })), "{refused:?}");
-    // The other way round, and for a secret that is moved: `put`, `generate` and `set_secret_policy` ask the same.
+    // The reverse, and for a secret that is moved: `put`, `generate` and `set_secret_policy` all check it.
     keystore.put_policy(BY, &name("prod/disk"), &disk).await.expect("a good policy");
     let mismatch = |result: &Result<(), SecretError>| {
         matches!(
@@ -228,7 +228,7 @@ async fn guardrails_can_be_reset_and_put_again() {
     assert_eq!(actions, ["guardrails.put", "guardrails.reset", "guardrails.put"]);
 }
 
-/// A policy on vTPM and report that counts on its baseline for the firmware.
+/// A policy on vTPM and report that relies on its baseline for the firmware.
 const BY_BASELINE: &str = r#"
 @id("release") @for("app")
 permit (principal is Vm, action == Action::"release", resource is Secret)
@@ -254,7 +254,7 @@ async fn t53_a_baseline_that_would_open_a_policy_is_not_put() {
     let put =
         async |baseline: &Baseline| keystore.put_baseline(BY, &name("prod/web"), &baseline.to_json()).await;
 
-    // Without the list the policy is not taken; with it, it is.
+    // Without the list the policy is rejected; with it, it is accepted.
     put(&open).await.expect("nobody counts on it yet");
     let refused = keystore.put_policy(BY, &name("prod/both"), BY_BASELINE).await.map(|_| ());
     let Err(RegisterError::Check(found)) = refused else { panic!("{refused:?}") };
@@ -262,7 +262,7 @@ async fn t53_a_baseline_that_would_open_a_policy_is_not_put() {
     put(&baseline).await.expect("a good baseline");
     keystore.put_policy(BY, &name("prod/both"), BY_BASELINE).await.expect("a good policy");
 
-    // A later version may not take the list away, and one that keeps it may come.
+    // A later version must not remove the list; one that keeps it is accepted.
     let refused = put(&open).await;
     let Err(RegisterError::OpensPolicies { policies, .. }) = &refused else { panic!("{refused:?}") };
     assert_eq!(policies.iter().map(|opened| &opened.policy).collect::<Vec<_>>(), [&name("prod/both")]);
@@ -275,9 +275,9 @@ async fn t53_a_baseline_that_would_open_a_policy_is_not_put() {
     };
     assert_eq!(found(NOW).await, "");
 
-    // When it ends, and when it is revoked, the policy is named.
+    // When it has expired, and when it is revoked, the policy is reported.
     let ended = found(baseline.ends_at).await;
-    assert!(ended.contains("ended at"), "{ended}");
+    assert!(ended.contains("expired at"), "{ended}");
     keystore.revoke_baseline(BY, &name("prod/web")).await.expect("revoked");
     let revoked = found(NOW).await;
     assert!(revoked.contains("is revoked"), "{revoked}");

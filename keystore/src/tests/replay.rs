@@ -6,7 +6,7 @@ use vouchsafe_protocol::UnixTime;
 use super::{BY, Fixture, NOW, name};
 use crate::registry::RegisterError;
 
-/// A policy that asks for membership and for no measurement beside it.
+/// A policy that requires membership and no further measurements.
 fn policy(baseline: &str) -> String {
     format!(
         "@id(\"all\") @for(\"app\") permit (principal is Vm, action == Action::\"release\", resource) when {{ \
@@ -37,13 +37,13 @@ async fn t38_a_replay_reads_no_baseline_of_another_namespace() {
         let read = replay(of, baseline).await.unwrap().baselines;
         assert_eq!(read.iter().map(|named| named.name.clone()).collect::<Vec<_>>(), [name(baseline)]);
     }
-    // The answer does not say whether there is one.
+    // The answer does not reveal whether the baseline exists.
     for (of, baseline) in [("prod/p", "dev/web"), ("prod/p", "dev/none"), ("shared/p", "dev/web")] {
         let RegisterError::Check(found) = replay(of, baseline).await.unwrap_err() else { panic!("{of}") };
         let foreign = CheckError::ForeignBaseline { id: "all".to_owned(), name: name(baseline) };
         assert_eq!(found.as_slice(), [foreign], "{of} {baseline}");
     }
-    // One that it may use and that does not exist is what it always was: nothing is a member.
+    // A permitted baseline that does not exist behaves as always: no VM is a member.
     assert!(replay("prod/p", "prod/none").await.unwrap().baselines.is_empty());
 }
 
@@ -58,7 +58,7 @@ async fn t38_a_check_tells_nothing_of_a_baseline_of_another_namespace() {
     let before = findings("dev/web").await;
     put(&fixture, "dev/web").await;
     assert_eq!(findings("dev/web").await, before);
-    // What there is to be told: of an own one it matters that it lists no firmware.
+    // For the policy's own baseline it is reported that it lists no firmware.
     put(&fixture, "prod/web").await;
     let known = findings("prod/web").await;
     assert!(known.iter().any(|found| found.to_string().contains("snp.measurement")), "{known:?}");

@@ -1,9 +1,9 @@
-//! T42: whoever edits the database is noticed, row by row and field by field.
+//! T42: every edit of the database is detected, row by row and field by field.
 
 use super::*;
 use crate::registry::rows::{self, RowTag};
 
-/// The table and key that reading `prod/db` complains of after `statement`.
+/// The table and key in the error of reading `prod/db` after `statement`.
 async fn after(statement: &'static str) -> (&'static str, String) {
     let fixture = Fixture::new().await;
     fixture.policy("prod/weak", "permit everything").await;
@@ -189,7 +189,7 @@ async fn t42_an_edited_sealed_value_does_not_open() {
     }
 }
 
-/// A second broker that has been running since before the change, and the row `old` from then.
+/// A second broker, running since before the change, and the old row in table `old`.
 async fn with_another_broker(copied: &'static str) -> (Fixture, Keystore) {
     let fixture = Fixture::new().await;
     fixture.keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();
@@ -243,7 +243,7 @@ async fn t51_a_change_follows_on_those_of_another_broker() {
 async fn t42_a_row_that_was_never_committed_is_noticed() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"value").await;
-    // What a change that fails leaves in the write-ahead log: authentic, and of an epoch to come.
+    // What a failed change leaves in the write-ahead log: authentic, and with a future epoch.
     fixture.sql("CREATE TABLE old (state TEXT, row_version BIGINT, mac BLOB)").await;
     fixture
         .sql("CREATE TRIGGER t BEFORE UPDATE ON log_head WHEN new.size <> old.size BEGIN SELECT RAISE(FAIL, 'x'); END")

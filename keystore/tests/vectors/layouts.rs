@@ -1,7 +1,8 @@
-//! MACs of rows, computed here from the documented layouts and nothing of the keystore's code.
+//! MACs of rows, computed here from the documented layouts without the keystore's code.
 //!
-//! The row key is `HKDF-SHA-256[no salt, "vouchsafe/v1 root row mac"](root key)`. The input of a MAC is a list of fields, each with its
-//! length in front as 4 bytes big-endian; the label is the first field, numbers are 8 bytes big-endian, flags one byte.
+//! The row key is `HKDF-SHA-256[no salt, "vouchsafe/v1 root row mac"](root key)`. The input of a MAC is a
+//! list of fields, each length-prefixed with 4 bytes big-endian; the label is the first field, numbers are 8
+//! bytes big-endian, flags one byte.
 
 use aws_lc_rs::hmac;
 use hkdf::Hkdf;
@@ -12,12 +13,12 @@ use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::stored::{self, KEYRING, ROW_MACS, Stored};
 
-/// How a column goes into the MAC.
+/// How a column is encoded in the MAC's input.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Column {
     Text(&'static str),
     Number(&'static str),
-    /// A number that is no field where it is 0.
+    /// A number whose field is omitted if it is 0.
     Optional(&'static str),
     Flag(&'static str),
     Bytes(&'static str),
@@ -26,10 +27,10 @@ use Column::{Bytes, Flag, Number, Optional, Text};
 
 pub(crate) struct Layout {
     pub(crate) table: &'static str,
-    /// The rows that have it.
+    /// Query for the rows with this layout.
     query: &'static str,
     label: &'static str,
-    /// Whether the table's name is the field after the label.
+    /// Whether the field after the label is the table's name.
     is_named: bool,
     columns: &'static [Column],
 }
@@ -158,7 +159,7 @@ pub(crate) struct RowMac {
 }
 
 impl Layout {
-    /// Every row of the database that has this layout.
+    /// Every row of the database with this layout.
     pub(crate) async fn rows(&self, connection: &mut SqliteConnection) -> Vec<RowMac> {
         let rows = sqlx::query(AssertSqlSafe(self.query)).fetch_all(connection).await.expect("rows");
         let mac = |row: &SqliteRow| RowMac {

@@ -1,4 +1,4 @@
-//! The database of the vectors, opened by this version: what is in it is read, and secrets are released from it.
+//! This version opens the database of the vectors, reads its content and releases secrets from it.
 
 use std::collections::BTreeMap;
 
@@ -26,15 +26,15 @@ pub(crate) const TOKEN: &str = "prod/db/token";
 pub(crate) const PER_INSTANCE: &str = "prod/db/per-instance";
 pub(crate) const INSTANCE: &str = "123456789012/4567890123456789012";
 
-/// What comes out of the database.
+/// The expected content of the database.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Known {
-    /// The broker's, whose seed is sealed in `identities`.
+    /// The broker's identity, whose seed is sealed in `identities`.
     pub(crate) identity: BrokerIdentity,
     /// The token of operator `bob`.
     pub(crate) token: String,
-    /// Secrets in hex, as a simulated VM is given them.
+    /// Secrets in hex, as released to a simulated VM.
     pub(crate) secrets: BTreeMap<String, String>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn path(text: &str) -> SecretPath {
     SecretPath::parse(text).expect("a path")
 }
 
-/// What administrator `alice` is permitted.
+/// The permits of administrator `alice`.
 pub(crate) fn permit(action: OperatorAction, namespace: &str) -> Permit {
     let role = "administrator".parse().expect("a role");
     let alice = OperatorIdentity { name: "alice".to_owned(), role, namespaces: Vec::new(), epoch: 1 };
@@ -79,7 +79,7 @@ fn claims(broker: &BrokerIdentity, paths: &ReleasePaths) -> VerifiedClaims {
     verify(&SimulatedVm::new().evidence(Kinds::VTPM, &bound), bound, &inputs).expect("good evidence")
 }
 
-/// Releases both secrets, as the broker does.
+/// Releases both secrets, like the broker.
 pub(crate) async fn released(keystore: &Keystore) -> BTreeMap<String, String> {
     let identity = keystore.identity().await.expect("an identity").identity();
     let paths = ReleasePaths::sort([TOKEN, PER_INSTANCE].map(path).to_vec()).expect("two paths");

@@ -23,7 +23,7 @@ impl Record {
     }
 }
 
-/// Records as earlier versions wrote them, without members that came later.
+/// Records as written by earlier versions, without later members.
 pub(crate) const EARLIER: &[&str] = &[
     r#"{"grant":{"at":1,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"02020202020202020202020202020202","epoch":1,"evidence":[],"instance":null,"nonce":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE","secrets":[]}}"#,
     r#"{"operator":{"action":"secret.put","at":1,"epoch":1,"id":"02020202020202020202020202020202","operator":"alice","rows":[],"target":"prod/db"}}"#,

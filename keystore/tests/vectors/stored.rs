@@ -1,4 +1,4 @@
-//! The files of `keystore/vectors/`, and a database with the rows of one.
+//! The files of `keystore/vectors/`, and a database filled from them.
 
 use std::fs;
 use std::io::Write as _;
@@ -42,7 +42,7 @@ impl Stored {
     /// The database of the vectors.
     pub(crate) async fn of_vectors() -> Self {
         let stored = Self::with_keyring(&read(KEYRING));
-        // Its tables are those of this version: what is stored has to survive every migration.
+        // Its tables are those of this version: stored rows must survive every migration.
         stored.create().await.close().await;
         let mut connection = stored.connect().await;
         for table in tables(&mut connection).await.iter().rev() {
@@ -75,7 +75,7 @@ impl Stored {
     }
 }
 
-/// Tables of the keystore, in the order in which they were made.
+/// Tables of the keystore, in the order of their creation.
 pub(crate) async fn tables(connection: &mut SqliteConnection) -> Vec<String> {
     let names =
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%sqlx%' ORDER BY rowid";

@@ -1,4 +1,4 @@
-//! Writes the vectors: a database with a row of every kind, and what comes out of it.
+//! Writes the vectors: a database with a row of every kind, and its expected content.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -58,7 +58,7 @@ fn write(name: &str, value: &impl serde::Serialize) {
     fs::write(vector(name), text).expect("written");
 }
 
-/// A row of every kind; gives an operator's token.
+/// Writes a row of every kind; returns an operator's token.
 async fn fill(keystore: &Keystore) -> String {
     keystore.add_first_administrator("alice", NOW).await.expect("added");
     let operators = permit(A::ManageOperators, WHOLE_BROKER);
@@ -186,7 +186,7 @@ async fn texts(connection: &mut SqliteConnection, query: String) -> Vec<String> 
     rows.iter().map(|row| row.get("name")).collect()
 }
 
-/// For every VM of one project, as the simulated one is.
+/// For every VM of one project, like the simulated one.
 const POLICY: &str = r#"@id("release")
 @for("app")
 @accepts("boot-chain")

@@ -11,19 +11,19 @@ use crate::log::record::LogRecord;
 use crate::log::{Head, Leaf, head_row};
 use crate::record::types::RecordError;
 
-/// What became of a batch on the fast path.
+/// The result of a batch on the fast path.
 pub(super) enum FastPath {
     /// All of it is recorded.
     Done(Vec<Result<u64, RecordError>>),
     /// Nothing was written: take the slow path.
     SlowPath,
-    /// The same, on another connection: this one is not sound.
+    /// The same, on another connection: this one must not be used again.
     SlowPathAnew,
-    /// Whether anything was written is not known.
+    /// Whether anything was written is unknown.
     Failed(StoreError),
 }
 
-/// A batch and what is true once it is committed.
+/// A batch, and the state after its commit.
 struct Plan {
     batch: GrantBatch,
     next: Head,
@@ -56,7 +56,8 @@ impl Batches {
         FastPath::Done(results)
     }
 
-    /// Whether every grant is of this epoch, with a nonce of its own that is not known to be spent and chips that are known.
+    /// Whether every grant is of this epoch, with a distinct nonce not known to be spent and only known
+    /// chips.
     fn is_plain(&self, batch: &[Pending], seen: Head) -> bool {
         let mut nonces = HashSet::with_capacity(batch.len());
         let mut records = batch.iter().map(|pending| &pending.grant.record);

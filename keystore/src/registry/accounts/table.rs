@@ -18,7 +18,7 @@ pub struct Operator {
     pub name: String,
     /// What the operator may do.
     pub role: OperatorRole,
-    /// Where: names, or `*` for an auditor of everything. Empty for administrators.
+    /// The namespaces, or `*` for an auditor of everything. Empty for administrators.
     pub namespaces: Vec<String>,
     /// Since when.
     pub created_at: UnixTime,

@@ -1,4 +1,4 @@
-//! The rows of documents: read with their MACs checked, written with new ones.
+//! The rows of documents: reads them checking their MACs, writes them with new ones.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is told of documents, and why a change of one is refused.
+//! Summaries of documents, and why a change of one is refused.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ pub enum DocumentKind {
     Policy,
     /// A baseline.
     Baseline,
-    /// The broker's guardrails; there is one document of this kind.
+    /// The broker's guardrails; this kind has only one document.
     Guardrails,
 }
 
 impl DocumentKind {
-    /// As written in the database and in the log.
+    /// The name in the database and in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl fmt::Display for DocumentKind {
     }
 }
 
-/// One version of a document, authenticated.
+/// One authenticated version of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// Its kind.
@@ -48,15 +48,15 @@ pub struct Document {
     pub text: String,
     /// SHA-256 of the text.
     pub digest: Digest32,
-    /// Whether the document was revoked; guardrails: whether they were reset.
+    /// Whether the document was revoked; for guardrails: reset.
     pub revoked: bool,
     /// When this version was put.
     pub created_at: UnixTime,
-    /// Who put it.
+    /// The operator who put it.
     pub created_by: String,
 }
 
-/// What a list says of a document.
+/// A document in a list.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct DocumentSummary {
     /// Its name.
@@ -70,7 +70,7 @@ pub struct DocumentSummary {
 /// Why a document was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// There is none of this name.
+    /// There is no such document.
     #[error("there is no {kind} {name}")]
     Unknown {
         /// Its kind.
@@ -78,7 +78,7 @@ pub enum DocumentError {
         /// Its name.
         name: ObjectName,
     },
-    /// It was revoked, and what is revoked stays so.
+    /// The document is revoked, permanently.
     #[error("{kind} {name} is revoked: put the new one under another name")]
     Revoked {
         /// Its kind.
@@ -86,14 +86,14 @@ pub enum DocumentError {
         /// Its name.
         name: ObjectName,
     },
-    /// Larger than what is stored.
+    /// The text exceeds the size limit.
     #[error("the text has {length} bytes, at most {MAX_DOCUMENT} are stored")]
     TooLarge {
         /// Its length.
         length: usize,
     },
-    /// Something else was changed since the document was checked.
-    #[error("other changes came in between, again and again: try once more")]
+    /// Other changes were made since the document was checked.
+    #[error("other changes interfered repeatedly: try again")]
     Overtaken,
     /// The database.
     #[error(transparent)]
@@ -106,5 +106,5 @@ impl From<sqlx::Error> for DocumentError {
     }
 }
 
-/// Baselines list digests of every file of a release; policies are bounded far below by their parser.
+/// Baselines list digests of every file of a release; for policies their parser has a much lower limit.
 pub(in crate::registry) const MAX_DOCUMENT: usize = 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The rows of secrets and their versions: read with their MACs checked, written with new ones.
+//! The rows of secrets and their versions: reads them checking their MACs, writes them with new ones.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::registry::change::Change;
 use crate::registry::rows::{self, RowCheck, RowTag};
 use vouchsafe_policy::Purpose;
 
-/// A row of table `secrets`, authenticated.
+/// An authenticated row of table `secrets`.
 pub(in crate::registry) struct SecretRow {
     pub(in crate::registry) path: SecretPath,
     pub(in crate::registry) purpose: Purpose,
@@ -88,7 +88,7 @@ pub(super) fn secret_of(check: RowCheck<'_>, path: &SecretPath, row: &Row) -> Re
     Ok(secret)
 }
 
-/// All versions of a secret; there is one for each number, or somebody removed one.
+/// All versions of a secret. There must be one for each number; otherwise one was removed.
 pub(in crate::registry) async fn read_versions(
     connection: &mut Connection,
     check: RowCheck<'_>,
@@ -121,7 +121,7 @@ pub(in crate::registry) async fn read_versions(
     Ok(versions)
 }
 
-/// The secrets that rest on this policy, in this view: their paths and what they are for.
+/// The secrets under this policy in this view: their paths and purposes.
 pub(in crate::registry) async fn guarded_by(
     connection: &mut Connection,
     check: RowCheck<'_>,
@@ -138,7 +138,7 @@ pub(in crate::registry) async fn guarded_by(
             guarded.push((path, secret.purpose));
         }
     }
-    // A row that was removed could hide a secret from this check.
+    // A removed row could hide a secret from this check.
     check.complete(SECRETS, "", &found)?;
     Ok(guarded)
 }
@@ -192,8 +192,8 @@ pub(super) async fn write_version(
     Ok(())
 }
 
-/// Path, version, state, time; and the retirement, where there is one: rows that are older than that column have no
-/// such field, and a list of one field more or less is another list.
+/// Path, version, state, time, and the retirement if there is one: rows written before that column existed
+/// have no such field, and a list with one field more or less has another MAC.
 fn version_fields(path: &SecretPath, version: &VersionSummary) -> Preimage {
     let fields = rows::fields(VERSIONS)
         .text(path.as_str())

@@ -1,4 +1,4 @@
-//! What is told of secrets, and why a change of one is refused.
+//! Summaries of secrets, and why a change of one is refused.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use crate::primitives::RandomError;
 use crate::sealing::SealError;
 use vouchsafe_policy::{PolicyError, Purpose, PurposeMismatch};
 
-/// Where in its life a version is.
+/// The state of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VersionState {
-    /// Served, when it is the newest that is active.
+    /// Released, if it is the newest active version.
     Active,
     /// Refused; can come back.
     Retired,
@@ -42,24 +42,24 @@ impl fmt::Display for VersionState {
     }
 }
 
-/// What is told of a secret. Never its value.
+/// Metadata of a secret, never its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretSummary {
     /// Its path.
     pub path: SecretPath,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: Purpose,
-    /// Whether each instance gets a value of its own.
+    /// Whether each instance gets its own value.
     pub per_instance: bool,
     /// The policy that guards it.
     pub policy: ObjectName,
     /// When it was first put.
     pub created_at: UnixTime,
-    /// Its versions, the oldest first.
+    /// Its versions, oldest first.
     pub versions: Vec<VersionSummary>,
 }
 
-/// What is told of a version.
+/// Metadata of a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionSummary {
     /// Its number, from 1.
@@ -68,14 +68,14 @@ pub struct VersionSummary {
     pub state: VersionState,
     /// When it was put.
     pub created_at: UnixTime,
-    /// The change (its epoch) that retired it together with the whole secret. `None` while it is not retired, or when it
-    /// was retired by itself: then only its number brings it back.
+    /// The change (its epoch) that retired it together with the whole secret. `None` while it is not retired,
+    /// or if it was retired by itself: then it can only be restored by number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retirement: Option<u64>,
 }
 
 impl SecretSummary {
-    /// The version that is served.
+    /// The version that is released.
     #[must_use]
     pub fn served(&self) -> Option<&VersionSummary> {
         self.versions.iter().rev().find(|version| version.state == VersionState::Active)
@@ -85,7 +85,7 @@ impl SecretSummary {
 /// Why a secret was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// There is none at this path.
+    /// There is no secret at this path.
     #[error("there is no secret at {path}")]
     Unknown {
         /// The path.
@@ -105,7 +105,7 @@ pub enum SecretError {
         /// The path.
         path: SecretPath,
     },
-    /// That version is destroyed.
+    /// The version is destroyed.
     #[error("version {version} of {path} is destroyed")]
     Destroyed {
         /// The path.
@@ -113,13 +113,13 @@ pub enum SecretError {
         /// The version.
         version: u64,
     },
-    /// A secret without a policy cannot exist.
+    /// A secret must have a policy.
     #[error("there is no policy {policy}: put the policy first")]
     NoSuchPolicy {
         /// The policy.
         policy: ObjectName,
     },
-    /// A secret uses policies of its own namespace or of `shared`.
+    /// A secret may only use policies of its own namespace or of `shared`.
     #[error("policy {policy} is neither of the namespace of {path} nor shared")]
     ForeignPolicy {
         /// The path.
@@ -130,7 +130,7 @@ pub enum SecretError {
     /// The policy is for another purpose.
     #[error(transparent)]
     Purpose(#[from] PurposeMismatch),
-    /// The stored policy does not compile with this version of the broker, so that its purpose is not known.
+    /// The stored policy does not compile with this version of the broker, so its purpose is unknown.
     #[error("policy {policy} does not compile with this version: {error}")]
     Policy {
         /// The policy.
@@ -138,17 +138,17 @@ pub enum SecretError {
         /// Why.
         error: Box<PolicyError>,
     },
-    /// A new version is for what the secret is for.
+    /// A new version must have the purpose of the secret.
     #[error("{path} is for {purpose}{}", if *per_instance { ", a value for each instance" } else { "" })]
     OtherKind {
         /// The path.
         path: SecretPath,
-        /// What it is for.
+        /// The secret's purpose.
         purpose: Purpose,
-        /// Whether each instance gets its own.
+        /// Whether each instance gets its own value.
         per_instance: bool,
     },
-    /// A new version has the secret's policy; changing the policy is an action of its own.
+    /// A new version keeps the secret's policy; moving the secret is a separate action.
     #[error("{path} is guarded by {policy}: change its policy first")]
     OtherPolicy {
         /// The path.
@@ -156,10 +156,10 @@ pub enum SecretError {
         /// The policy that guards it.
         policy: ObjectName,
     },
-    /// Not a length that is generated.
+    /// The length is out of range.
     #[error("a generated secret has 16 to {MAX_GENERATED} bytes, not {length}")]
     GeneratedLength {
-        /// What was asked for.
+        /// The requested length.
         length: usize,
     },
     /// Sealing failed.
@@ -179,12 +179,12 @@ impl From<sqlx::Error> for SecretError {
     }
 }
 
-/// What a new version is put under.
+/// The attributes of a new version.
 #[derive(Clone, Copy, Debug)]
 pub struct NewVersion<'a> {
     /// Where.
     pub path: &'a SecretPath,
-    /// What for.
+    /// Its purpose.
     pub purpose: Purpose,
     /// The policy that guards it.
     pub policy: &'a ObjectName,

@@ -26,7 +26,7 @@ fn on(epoch: u64, nonce: u8, id: &str) -> NewGrant {
     NewGrant { chip: Some(chip(id)), ..grant(epoch, nonce, nonce) }
 }
 
-/// The same without a statement of place.
+/// The same without evidence that names the instance.
 fn alone(epoch: u64, nonce: u8, id: &str, policies: &[&str]) -> NewGrant {
     let mut grant = on(epoch, nonce, id);
     grant.record.instance = None;
@@ -49,7 +49,7 @@ fn taken(events: &Events) -> Vec<(Subject, ChipEvent)> {
     std::mem::take(&mut *events.lock().unwrap())
 }
 
-/// Chips with those before them, the newest first.
+/// Chips with the previous chip, newest first.
 async fn listed(keystore: &Keystore) -> Vec<(u64, Subject, String, Option<String>)> {
     let seen = keystore.chips(&ChipFilter::default()).await.unwrap();
     let shown = |SeenChip { index, seen: FirstSeen { chip, earlier, subject }, .. }| {
@@ -80,7 +80,7 @@ async fn t20_a_second_chip_of_an_instance_raises_the_alarm_once() {
     for (nonce, id) in [(4, "bb"), (5, "aa"), (6, "bb")] {
         keystore.record(on(epoch, nonce, id)).await.unwrap();
     }
-    // No hardware, nothing to see.
+    // Without hardware evidence no chip is seen.
     keystore.record(grant(epoch, 7, 7)).await.unwrap();
     assert_eq!(taken(&events), []);
     assert_eq!(listed(keystore).await, [moved(1, "bb", "aa"), first(0, instance(), "aa")]);
@@ -88,7 +88,7 @@ async fn t20_a_second_chip_of_an_instance_raises_the_alarm_once() {
     let seen = keystore.chips(&ChipFilter::default()).await.unwrap().remove(0);
     assert_eq!((seen.first_seen_at, seen.grant.index), (NOW, leaf));
     assert_eq!(seen.grant.record.id(), DecisionId([3; 16]));
-    // The grant's own record says so as well, and that of the next one says nothing.
+    // The grant's own record has the chip as well, and the next grant's has none.
     let chips = async |id| match keystore.decision(DecisionId([id; 16])).await.unwrap().unwrap().record {
         LogRecord::Grant(record) => record.chips,
         other => panic!("{other:?}"),
@@ -128,7 +128,7 @@ async fn t20_hardware_alone_counts_for_each_policy_of_the_grant() {
     assert_eq!(taken(&events), both);
     keystore.record(alone(epoch, 2, "bb", &["prod/p"])).await.unwrap();
     assert_eq!(taken(&events), [(policy("prod/p"), ChipEvent::Moved)]);
-    // The same chip with a statement of place is the first of its instance.
+    // The same chip with evidence that names the instance is the first chip of that instance.
     keystore.record(on(epoch, 3, "bb")).await.unwrap();
     assert_eq!(taken(&events), [(instance(), ChipEvent::First)]);
     let of = async |subject| {
@@ -162,7 +162,7 @@ async fn t20_one_batch_with_two_chips_raises_one_alarm() {
     let fixture = Fixture::new().await;
     let (keystore, epoch) = (&fixture.keystore, fixture.keystore.epoch().await.unwrap());
     let events = watch(keystore);
-    // While somebody holds the writer, grants queue up for one batch.
+    // While the writer is blocked, grants queue up for one batch.
     let held = fixture.hold().await;
     let (answers, answered) = std::sync::mpsc::channel();
     let recording: Vec<_> = [(1, "aa"), (2, "bb"), (3, "aa"), (4, "bb"), (4, "cc")]
@@ -177,7 +177,7 @@ async fn t20_one_batch_with_two_chips_raises_one_alarm() {
     recording.into_iter().for_each(|thread| thread.join().unwrap());
     drop(held);
     let answered = tokio::task::spawn_blocking(move || answered.iter().take(5).filter(|ok| *ok).count());
-    // Two of them share a nonce: whichever was second left nothing.
+    // Two of them share a nonce: the second one left nothing.
     assert_eq!(answered.await.unwrap(), 4);
     let events = taken(&events);
     let rows = listed(keystore).await;
@@ -201,7 +201,7 @@ async fn t20_a_grant_that_is_not_recorded_leaves_no_chip() {
     assert!(keystore.record_refusal(refusal(4, Some("1/2"))));
     assert_eq!(listed(keystore).await, []);
     assert_eq!(taken(&events), []);
-    // And what failed is no longer in memory: it counts when it succeeds.
+    // And a failed grant is not in the cache: its chip counts when it succeeds.
     keystore.record(on(epoch, 3, "cc")).await.unwrap();
     assert_eq!(taken(&events), [(instance(), ChipEvent::First)]);
 }
@@ -231,7 +231,7 @@ async fn t20_an_edited_chip_is_noticed() {
         ("UPDATE chips_head SET size = size - 1", true),
         ("UPDATE chips_head SET mac = x'00'", true),
         ("DELETE FROM chips_head", true),
-        // The grant looks for its own subject only; the list reads everything.
+        // Recording a grant reads only its own subject; the list reads everything.
         ("UPDATE chips SET subject = 'instance 1/3'", false),
     ] {
         let fixture = Fixture::new().await;
@@ -257,7 +257,7 @@ async fn t20_an_edited_chip_stands_in_nobody_elses_way() {
     fixture.sql("UPDATE chips SET mac = x'00'").await;
     let mut elsewhere = on(epoch, 3, "cc");
     elsewhere.record.instance = Some("1/9".to_owned());
-    // Both may be in one batch or in two: neither order lets the one fail the other.
+    // They may be in one batch or in two: either way the one does not make the other fail.
     let (edited, whole) = tokio::join!(other.record(on(epoch, 2, "bb")), other.record(elsewhere));
     assert_eq!(edited, Err(RecordError::Unknown));
     assert!(whole.is_ok(), "{whole:?}");
@@ -317,13 +317,13 @@ async fn t20_t44_a_subject_has_a_bounded_number_of_chips() {
         grant.record.nonce.0[31] = 0xff - byte;
         grant
     };
-    // One more is granted and raises an alarm, once; it is not kept.
+    // One more is granted and raises one alarm; it is not stored.
     for byte in [1, 2] {
         keystore.record(wide(byte, "more")).await.unwrap();
     }
     assert_eq!(taken(&events), [(instance(), ChipEvent::NotKept)]);
     assert_eq!(fixture.sql("UPDATE chips SET idx = idx").await, MAX_CHIPS as u64);
-    // Those that are kept are known after a restart, the other one is not.
+    // Stored chips are known after a restart, the other one is not.
     let other = fixture.again().await.unwrap();
     let events = watch(&other);
     other.record(wide(3, "7")).await.unwrap();

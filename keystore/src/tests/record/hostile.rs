@@ -1,4 +1,4 @@
-//! A database that somebody edits, a disk that fills up.
+//! Somebody edits the database, or the disk fills up.
 
 use super::*;
 
@@ -28,7 +28,7 @@ async fn t42_grants_cannot_be_cut_off_the_log_while_the_broker_runs() {
 async fn t47_a_leaf_that_is_silently_left_out_is_not_recorded() {
     let fixture = Fixture::new().await;
     let epoch = fixture.keystore.epoch().await.unwrap();
-    // The first batch prunes and goes in steps, those after it as one script.
+    // The first batch prunes and takes the slow path, the next ones the fast path.
     for nonce in [1, 2, 3] {
         for ignore in [
             "CREATE TRIGGER t BEFORE INSERT ON log_leaves BEGIN SELECT RAISE(IGNORE); END",
@@ -56,7 +56,7 @@ async fn t47_after_a_full_disk_what_is_recorded_is_on_disk() {
     }
 }
 
-/// The first batch goes in steps, the second as one script.
+/// The first batch takes the slow path, the second the fast path.
 async fn after_a_full_disk(grants_before: u8) {
     let fixture = Fixture::new().await;
     let epoch = fixture.keystore.epoch().await.unwrap();
