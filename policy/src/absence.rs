@@ -8,8 +8,8 @@ use super::expression::ClaimPath;
 use super::schema::reference::absent_when;
 use super::vm::BootVisibility;
 
-/// The reason why a VM of these claims has nothing at `path`: what verification withheld, or what the kind of evidence
-/// lacks. `None` where nobody knows.
+/// Why a VM with these claims has nothing at `path`: what verification withheld, or what this kind of
+/// evidence lacks. `None` if unknown.
 pub(super) fn reason(claims: &Claims, visibility: BootVisibility, path: &ClaimPath) -> Option<String> {
     if path.context {
         return absent_when(&path.to_string()).map(str::to_owned);
@@ -40,12 +40,13 @@ pub(super) fn reason(claims: &Claims, visibility: BootVisibility, path: &ClaimPa
         ("snp", Some("root")) if claims.sev_snp.as_ref().is_some_and(|snp| snp.product == Product::Milan) => {
             Some("reports of EPYC Milan can be forged".to_owned())
         }
-        // The first part of the path that can be absent says when it is.
+        // The first part of the path that can be absent determines the reason.
         _ => ancestors(path).find_map(|path| absent_when(&path)).map(str::to_owned),
     }
 }
 
-/// What was withheld of the claim, or of the record that it is in. Whatever is made of the command line is absent with it.
+/// The reason why the claim, or the record that it is in, was withheld. Claims made from the command line are
+/// withheld with it.
 fn withheld(claims: &Claims, dotted: &str) -> Option<Withheld> {
     let all = claims.all_withheld();
     let of = |claim: &str, dotted: &str| {
@@ -58,7 +59,7 @@ fn withheld(claims: &Claims, dotted: &str) -> Option<Withheld> {
     find(dotted).or_else(|| find(&format!("{}.command_line", line?)))
 }
 
-/// The path and the paths of what it is in, the outermost first, without the evidence itself.
+/// The path and its enclosing records, outermost first, without the evidence itself.
 fn ancestors(path: &ClaimPath) -> impl Iterator<Item = String> {
     let names = &path.names;
     (2..=names.len()).map(|length| {

@@ -9,7 +9,7 @@ macro_rules! acceptances {
         }
 
         impl Acceptance {
-            /// Every code there is.
+            /// Every code.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// As written in `@accepts`.
@@ -30,7 +30,7 @@ acceptances! {
     MissingClaim = "missing-claim";
     /// No condition on the root of the evidence.
     Root = "root";
-    /// No condition on the project number: anybody's VM.
+    /// No condition on the project number: a VM of any owner.
     Owner = "owner";
     /// A disk without a condition on the instance id: any VM of the project.
     Instance = "instance";
@@ -38,18 +38,20 @@ acceptances! {
     Technology = "technology";
     /// Guests that the host, or whoever starts them, may debug.
     Debug = "debug";
-    /// No floor for the security versions of the hardware's firmware.
+    /// No minimum for the security versions of the hardware's firmware.
     TcbFloor = "tcb-floor";
     /// No condition on the launch measurement.
     Firmware = "firmware";
-    /// Secure Boot, or PCR 7, alone: any kernel that a vendor has signed, with any initrd and command line. It acknowledges no
-    /// more than that: shim has to verify, `!secure_boot.shim_validation_disabled`.
+    /// Only Secure Boot, or PCR 7: any kernel signed by a vendor, with any initrd and command line. It does
+    /// not acknowledge that shim verifies nothing: `!secure_boot.shim_validation_disabled` is still required.
     Pcr7Alone = "pcr7-alone";
-    /// The boot chain is not determined: any kernel, initrd and command line. It covers the three others of this kind.
+    /// The boot chain is not determined: any kernel, initrd and command line. This covers the three other
+    /// codes about the boot chain.
     BootChain = "boot-chain";
-    /// Evidence of several kinds whose boot chain is not determined: they may be of two VMs with one attacker.
+    /// Evidence of several kinds whose boot chain is not determined: they may be from two VMs of one
+    /// attacker.
     CompositeBootChain = "composite-boot-chain";
-    /// A token alone: nothing about what booted but that Secure Boot was on.
+    /// Only a token: nothing about what booted except that Secure Boot was on.
     TokenAlone = "token-alone";
     /// A disk without a condition on the phase.
     Phase = "phase";

@@ -1,12 +1,13 @@
-//! Kernel arguments of which the last one counts.
+//! Kernel arguments that may occur repeatedly, of which the last one counts.
 //!
-//! The kernel, initramfs-tools and dracut each take the last `panic=`, `rd.shell` and `rd.emergency`. A set has no order, so that
-//! only the effective one becomes a member of the claim `arguments`. The kernel keeps together what is in quotes, scripts split
-//! at every space: where the two see different ones, nothing is effective and the claim has none.
+//! The kernel, initramfs-tools and dracut each use the last `panic=`, `rd.shell` and `rd.emergency`. A set
+//! has no order, so only the effective one becomes a member of the claim `arguments`. The kernel keeps quoted
+//! text together, scripts split at every space: if the two see different values, none is effective and the
+//! claim has none.
 
 use vouchsafe_attestation::event_log::CommandLine;
 
-/// The arguments of a measured command line, for the claim.
+/// The arguments of a measured command line, as in the claim.
 pub(super) fn effective(arguments: &[String], line: Option<&str>) -> Vec<String> {
     let words: Vec<&str> = line.map(|line| line.split(' ').collect()).unwrap_or_default();
     let last = |name: &str| {
@@ -22,20 +23,20 @@ pub(super) fn effective(arguments: &[String], line: Option<&str>) -> Vec<String>
     arguments.iter().filter(kept).cloned().collect()
 }
 
-/// The arguments that a command line has, as a policy writes it.
+/// The arguments of a command line, as written in a policy.
 pub(super) fn effective_of_line(line: &str) -> Vec<String> {
     effective(&CommandLine::split(line), Some(line))
 }
 
-/// Whether an initrd of initramfs-tools that fails reboots: `panic=-1`, or `panic=` with a number of seconds. To the kernel 0 means
-/// to wait for ever; anything else than digits means a shell to initramfs-tools.
+/// Whether an initrd of initramfs-tools reboots when it fails: `panic=-1`, or `panic=` with a number of
+/// seconds. For the kernel 0 means to wait for ever; for initramfs-tools anything but digits means a shell.
 pub(super) fn reboots(argument: &str) -> bool {
     let Some(seconds) = argument.strip_prefix("panic=") else { return false };
     let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
     seconds == "-1" || (digits && seconds.bytes().any(|digit| digit != b'0'))
 }
 
-/// What rules a shell out for dracut, together.
+/// The arguments that together rule out a shell in dracut.
 pub(super) const DRACUT: [&str; 2] = ["rd.shell=0", "rd.emergency=reboot"];
 
 /// `name` or `name=…`.
@@ -58,7 +59,7 @@ mod tests {
             ("/k panic=-1 panic", &["/k", "panic"]),
             ("/k rd.shell=0 rd.shell rd.emergency=reboot", &["/k", "rd.shell", "rd.emergency=reboot"]),
             ("/k panic_print=1 panic=5", &["/k", "panic_print=1", "panic=5"]),
-            // Scripts see a later panic= within the quotes, and quotes that the kernel takes off.
+            // Scripts see a later panic= within the quotes, and quotes that the kernel removes.
             ("/k panic=-1 a=\"b panic=0\"", &["/k", "a=b panic=0"]),
             ("/k panic=\"-1\"", &["/k"]),
         ] {

@@ -1,17 +1,20 @@
-//! Baselines: closed sets of what a boot may consist of.
+//! Baselines: closed sets of what may be part of a boot.
 //!
-//! A VM is a member when every measured event of PCR 4, 8, 9 and 11, every EFI application and driver of
-//! PCR 2, and whatever is in PCR 12 and 13 is listed, each required component occurs exactly once, and in
-//! its place. Events are recognised by PCR and digest alone: types and file names are the word of whoever
+//! A VM is a member if every measured event of PCR 4, 8, 9 and 11, every EFI application and driver of PCR 2,
+//! and everything in PCR 12 and 13 is listed, and each required component occurs exactly once and in the
+//! right order. Events are identified only by PCR and digest: types and file names are asserted by whoever
 //! wrote the log (T22, T49).
 //!
-//! What was started or loaded before that (a boot option that returned, an entry of GRUB whose kernel did not start) has lists
-//! of its own, `other_…`. That it failed is not measured: whoever lists a kernel there allows it to run.
+//! What was started or loaded earlier (by a boot option that returned, or a GRUB entry whose kernel did not
+//! start) has its own lists, `other_…`. That it failed is not measured, so listing a kernel there allows it
+//! to run.
 //!
-//! A baseline is of the vTPM's log or of CCEL. There, register 2 stands for PCR 2 to 6 and register 3 for PCR 8 to 15, every
-//! event of both is listed, and the firmware that measured them is known: endorsed by Google or listed here.
+//! A baseline is for the vTPM's log or for CCEL. In CCEL, register 2 corresponds to PCR 2 to 6 and register 3
+//! to PCR 8 to 15, every event of both must be listed, and the firmware that measured them must be known:
+//! endorsed by Google or listed here.
 //!
-//! Does not say what the listed files do. PCR 0, 1, 3, 5, 7 and 14 are not looked at: policies have claims for those.
+//! It says nothing about what the listed files do. PCR 0, 1, 3, 5, 7 and 14 are not compared: policies have
+//! claims for those.
 
 mod capture;
 mod component;

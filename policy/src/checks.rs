@@ -1,15 +1,16 @@
-//! What a release policy must say before it may guard a secret.
+//! The conditions that a release policy must have before it may guard a secret.
 //!
-//! Cedar's validator catches misspelt names and types. It does not catch a policy that is well-typed and
-//! opens: no owner, a guard that lets a missing claim pass, a digest in capitals. These checks look at every way in which
-//! the policy can allow a release and refuse it unless each of them has the condition. They are conservative: a
-//! condition in a form that is not understood does not count. Most can be acknowledged in the permit itself with
-//! `@accepts("code")`.
+//! Cedar's validator catches misspelt names and types. It does not catch a policy that is well-typed but too
+//! permissive: no owner, a guard that a missing claim passes, a digest in capitals. These checks examine
+//! every way in which the policy can allow a release, and reject it unless each of them has the required
+//! conditions. They are conservative: a condition in an unknown form does not count. Most findings can be
+//! acknowledged in the permit itself with `@accepts("code")`.
 //!
-//! Guaranteed: another `forbid` never adds a finding but one about its own form; `a || b` is taken exactly when `a` and `b`
-//! each are. The work is bounded ([`steps`]) and done once, when the policy is compiled, but for what depends on baselines.
+//! Guaranteed: adding a `forbid` never adds a finding, except about its own form; `a || b` is accepted
+//! exactly if `a` and `b` each are. The work is bounded ([`steps`]) and done once, when the policy is
+//! compiled, except for what depends on baselines.
 //!
-//! They do not weigh what a condition asks for: a floor of 0 is a floor.
+//! They do not evaluate how strict a condition is: a minimum of 0 counts as a minimum.
 
 use std::collections::BTreeSet;
 
@@ -43,10 +44,10 @@ pub(super) use steps::PER_STATEMENT;
 pub(super) use steps::{PER_CHECK, Steps};
 
 impl CompiledPolicy {
-    /// Whether this policy may guard secrets at `now`, given the baselines that exist; what is worth saying if it may.
+    /// Whether this policy may guard secrets at `now`, given the existing baselines; returns notes if it may.
     ///
     /// # Errors
-    /// Everything that was found.
+    /// All findings.
     pub fn check(&self, baselines: &KnownBaselines, now: UnixTime) -> Result<Vec<Note>, CheckFailures> {
         let rules = self.rules();
         let mut found = Vec::new();
@@ -62,17 +63,17 @@ impl CompiledPolicy {
         if found.is_empty() { Ok(notes) } else { Err(CheckFailures::new(found)) }
     }
 
-    /// The baselines that it names and may use: those of its namespace and of `shared`. Only these are read for it.
+    /// The baselines that it names and may use: those of its namespace and of `shared`. Only these are read.
     #[must_use]
     pub fn usable_baselines(&self) -> BTreeSet<ObjectName> {
         let usable = |name: &&ObjectName| !is_foreign(name, self.name().namespace());
         self.baselines().iter().filter(usable).cloned().collect()
     }
 
-    /// That it names no baseline that it may not use, whether or not there is one of that name.
+    /// Checks that it names no baseline that it may not use, whether or not that exists.
     ///
     /// # Errors
-    /// Every baseline of another namespace than the policy's own and `shared`.
+    /// Every named baseline outside of the policy's namespace and `shared`.
     pub fn check_reach(&self) -> Result<(), CheckFailures> {
         let namespace = self.name().namespace();
         let foreign = self.rules().statements.values().flat_map(|statement| {
@@ -84,7 +85,7 @@ impl CompiledPolicy {
     }
 }
 
-/// What holds of every statement by itself.
+/// Checks each statement by itself.
 fn check_statement(statement: &Statement, namespace: &str, found: &mut Vec<CheckError>) {
     let id = || statement.id.clone();
     let release = |uid: &cedar_policy::pst::EntityUID| uid.to_string() == "Action::\"release\"";
@@ -97,19 +98,20 @@ fn check_statement(statement: &Statement, namespace: &str, found: &mut Vec<Check
         }
     }
     for name in resources(statement) {
-        // A policy of `shared` is for secrets of any namespace.
+        // A policy in `shared` is for secrets of any namespace.
         if namespace != SHARED && name.split('/').next() != Some(namespace) {
             found.push(CheckError::ForeignResource { id: id(), name });
         }
     }
 }
 
-/// Whether a baseline is out of reach of the policies of a namespace.
+/// Whether a baseline may not be used by policies of a namespace.
 fn is_foreign(baseline: &ObjectName, namespace: &str) -> bool {
     baseline.namespace() != namespace && baseline.namespace() != SHARED
 }
 
-/// The baselines that a statement names exist and may be used; those of a permit can still have members.
+/// Checks that the baselines in a statement exist and may be used, and that those in a permit can still have
+/// members.
 fn check_baselines(
     statement: &Statement,
     namespace: &str,
@@ -167,7 +169,7 @@ fn check_purposes(rules: &Rules, found: &mut Vec<CheckError>) {
     }
 }
 
-/// How much of what boots a gap leaves open; `None` for gaps about something else.
+/// Rank of a gap by how much of the boot it leaves open; `None` for other gaps.
 #[cfg(test)]
 pub(super) const fn boot_rank(gap: &Gap) -> Option<u8> {
     gap.boot_rank()

@@ -1,4 +1,4 @@
-//! Which hardware a VM has shown.
+//! Identifiers of hardware that VMs run on.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::snp::SignerKind;
 
-/// A chip by its hardware id: `sev-snp:<hwID>` or `tdx:<platform id>`; `sev-snp-vlek:<chip id>` or `sev-snp-vlek:masked`
-/// where a VLEK signed the report.
+/// A chip by its hardware id: `sev-snp:<hwID>` or `tdx:<platform id>`; `sev-snp-vlek:<chip id>` or
+/// `sev-snp-vlek:masked` if a VLEK signed the report.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Chip(String);
 
 impl Chip {
-    /// The chip of verified hardware evidence. No VM has evidence of two.
+    /// The chip of verified hardware evidence. A VM has at most one.
     #[must_use]
     pub fn of(claims: &Claims) -> Option<Self> {
         if let Some(snp) = &claims.sev_snp {
@@ -26,7 +26,7 @@ impl Chip {
         claims.tdx.as_ref().map(|tdx| Self(format!("tdx:{}", tdx.platform_id)))
     }
 
-    /// As it came out of the database.
+    /// A chip as read from the database.
     #[must_use]
     pub const fn stored(text: String) -> Self {
         Self(text)

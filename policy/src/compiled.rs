@@ -1,7 +1,7 @@
 //! Policies and guardrails that decisions are made with.
 //!
-//! A [`CompiledPolicy`] is well-formed and well-typed. Whether it may guard a secret is the further
-//! question that [`CompiledPolicy::check`] answers, once, when it is put.
+//! A [`CompiledPolicy`] is well-formed and well-typed. Whether it may guard a secret is a separate question,
+//! which [`CompiledPolicy::check`] answers when it is put.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ pub struct CompiledPolicy {
 }
 
 impl CompiledPolicy {
-    /// Parses, validates, takes apart and analyses. Costs milliseconds, of a hostile text up to a second: done when a policy is
-    /// put or loaded, on a thread that may block.
+    /// Parses, validates, splits and analyses. Takes milliseconds, for a hostile text up to a second, so run
+    /// it when a policy is put or loaded, on a thread that may block.
     ///
     /// # Errors
     /// One variant for each reason.
@@ -33,7 +33,7 @@ impl CompiledPolicy {
         Ok(Self { name: name.clone(), rules, analysis })
     }
 
-    /// The name it is stored under.
+    /// The name that it is stored under.
     #[must_use]
     pub const fn name(&self) -> &ObjectName {
         &self.name
@@ -51,7 +51,7 @@ impl CompiledPolicy {
         &self.rules.baselines
     }
 
-    /// What the permits say they are for; `None` when they do not agree.
+    /// The purpose of the permits; `None` if they differ or have none.
     #[must_use]
     pub fn purpose(&self) -> Option<Purpose> {
         let mut purposes = self.rules.permits().map(|statement| statement.purpose);
@@ -59,7 +59,8 @@ impl CompiledPolicy {
         purposes.all(|purpose| purpose == Some(first)).then_some(first)
     }
 
-    /// Project numbers that a permit compares the owner with: whose refusals are worth a durable record.
+    /// Project numbers that a permit compares the owner with: refusals of these owners' VMs are worth a
+    /// durable record.
     #[must_use]
     pub const fn project_numbers(&self) -> &BTreeSet<u64> {
         self.analysis.project_numbers()
@@ -74,17 +75,17 @@ impl CompiledPolicy {
     }
 }
 
-/// The administrator's own conditions on every release: they forbid and never permit.
+/// The administrator's conditions on every release: they forbid and never permit.
 #[derive(Debug)]
 pub struct Guardrails {
     rules: Rules,
 }
 
 impl Guardrails {
-    /// Parses, validates and takes apart.
+    /// Parses, validates and splits into conditions.
     ///
     /// # Errors
-    /// One variant for each reason, among them a permit.
+    /// One variant for each reason, such as a permit.
     pub fn compile(text: &str) -> Result<Self, PolicyError> {
         let rules = Rules::compile(text, schema::vocabulary())?;
         for (id, statement) in &rules.statements {
@@ -113,7 +114,8 @@ impl Guardrails {
         self.rules.digest
     }
 
-    /// Whether they look at revocation: without current CRLs, evidence whose vendor publishes some is then refused.
+    /// Whether they read revocation: then evidence without current CRLs is refused, if its vendor publishes
+    /// some.
     #[must_use]
     pub fn read_revocation(&self) -> bool {
         self.rules.reads.attribute("revocation")

@@ -1,8 +1,8 @@
-//! From verified claims and policies to a grant, or to the reasons why not.
+//! From verified claims and policies to a grant, or to the reasons for a denial.
 //!
 //! Deny by default: a release needs a permit of the secret's own policy, no forbid of it or of the
-//! guardrails, and not a single evaluation that failed. Cedar skips a statement whose evaluation errs, also a forbid;
-//! here any such error is a no (T29). All paths of a request, or none.
+//! guardrails, and no evaluation error. Cedar skips a statement whose evaluation fails, even a forbid; here
+//! any such error is a denial (T29). A request is granted for all of its paths or none.
 
 use vouchsafe_attestation::claims::{Claims, VerifiedClaims};
 use vouchsafe_protocol::{Body, BoundRequest, ReleasePaths, Suite};
@@ -20,7 +20,7 @@ pub use request::{DecideItem, DecideRequest, Protocol, SecretState};
 /// Decides a release.
 ///
 /// # Errors
-/// The refused paths, each with everything that stands in the way.
+/// The refused paths, each with all reasons.
 pub fn decide(
     claims: &VerifiedClaims,
     request: &DecideRequest<'_>,
@@ -45,14 +45,14 @@ pub fn decide(
     Ok(ReleaseGrant::new(context, secrets))
 }
 
-/// The evidence commits to this broker, this action and these paths: computed again, not believed.
+/// Whether the evidence commits to this broker, this action and these paths; computed again here.
 fn is_bound(bound: &BoundRequest, request: &DecideRequest<'_>) -> bool {
     let paths = request.items.iter().map(|item| item.path.clone()).collect();
     let Ok(paths) = ReleasePaths::new(paths) else { return false };
     *bound == BoundRequest::new(request.broker, bound.nonce(), bound.key().clone(), Body::Release(paths))
 }
 
-/// Decides every path; gives what was granted, or what was denied.
+/// Evaluates every path; returns the grant or the denial.
 pub(super) fn evaluate(
     claims: &Claims,
     suite: Suite,

@@ -1,4 +1,4 @@
-//! Why nothing is released: for operators, in full. A guest is told `not-granted` and nothing else.
+//! Why nothing is released, in full, for operators. A guest only gets `not-granted`.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use vouchsafe_protocol::{Digest32, ObjectName, SecretPath};
 use super::baseline::BaselineMismatch;
 use super::purpose::Purpose;
 
-/// A no. One refused path refuses all of a request.
+/// A denial. One refused path denies the whole request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Denial {
     /// The paths that were refused, in the order of the request.
@@ -33,20 +33,20 @@ pub enum DenialReason {
     Absent,
     /// The secret was retired.
     Retired,
-    /// The evidence is bound to another request: other paths, another action, another broker.
+    /// The evidence is bound to another request: other paths, another action or another broker.
     NotBound,
-    /// The policy is for secrets of another purpose.
+    /// The policy's purpose differs from the secret's.
     PurposeMismatch {
         /// Of the secret.
         secret: Purpose,
-        /// Of the policy; absent when its permits do not agree.
+        /// The policy's purpose; absent if its permits differ.
         policy: Option<Purpose>,
     },
-    /// A policy or a guardrail said no.
+    /// A policy or a guardrail denied the path.
     Refused(Box<Refusal>),
 }
 
-/// What the policy and the guardrails said.
+/// The results of the policy and the guardrails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     /// The policy of the secret.
@@ -55,17 +55,17 @@ pub struct Refusal {
     pub policy_digest: Digest32,
     /// Forbids that hold, of the policy and of the guardrails.
     pub forbidden_by: Vec<Violation>,
-    /// When no permit holds: what each one misses. Empty also when the policy has none.
+    /// If no permit holds: what each permit lacks. Also empty if the policy has none.
     pub not_permitted_by: Vec<Violation>,
     /// Whether a permit holds.
     pub permitted: bool,
-    /// Evaluations that failed: each of them denies by itself.
+    /// Evaluations that failed, each of which denies.
     pub errors: Vec<EvaluationFailure>,
-    /// Baselines of the policy that the VM is no member of.
+    /// Baselines of the policy of which the VM is not a member.
     pub baselines: Vec<BaselineVerdict>,
 }
 
-/// A statement that stands in the way.
+/// A statement that prevents the release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// Whether it is a guardrail.
@@ -75,17 +75,17 @@ pub struct Violation {
     /// Its `@reason`.
     #[serde(rename = "because", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The first condition that is not as it should be; absent when the scope of the statement is what did not fit.
+    /// The first condition without its wanted value; absent if the scope of the statement does not match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<FailedCondition>,
 }
 
-/// A condition and what it read.
+/// A condition and the claims that it read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedCondition {
     /// Its text.
     pub text: String,
-    /// What it must be.
+    /// The value that it must have.
     pub wanted: bool,
     /// The claims it reads.
     pub values: Vec<ReadValue>,
@@ -96,7 +96,7 @@ pub struct FailedCondition {
 pub struct ReadValue {
     /// `principal.vtpm.phase` and the like.
     pub path: String,
-    /// What the VM has there; `absent` when it has nothing, followed by `: ` and the reason where that is known.
+    /// The VM's value; `absent` if it has none, followed by `: ` and the reason if known.
     pub value: String,
 }
 
@@ -111,12 +111,12 @@ pub struct EvaluationFailure {
     pub detail: String,
 }
 
-/// A baseline that does not have the VM as a member.
+/// A baseline of which the VM is not a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BaselineVerdict {
     /// The baseline.
     pub name: ObjectName,
-    /// Why not; absent when the baseline is gone.
+    /// The reason; absent if the baseline no longer exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<BaselineMismatch>,
 }

@@ -1,7 +1,7 @@
-//! Which shipped rules a text of guardrails lacks, or has with other conditions.
+//! Which shipped rules a text of guardrails omits or changes.
 //!
-//! A rule is recognised by its `@id`. Only what it forbids is compared: reasons, comments and order are the
-//! administrator's. Whether other conditions are weaker or stricter is not judged.
+//! A rule is identified by its `@id`. Only its conditions are compared: reasons, comments and order are up to
+//! the administrator. Whether changed conditions are weaker or stricter is not evaluated.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use cedar_policy::pst::Template;
 
 use super::compiled::Guardrails;
 
-/// How guardrails depart from a shipped rule.
+/// How guardrails differ from a shipped rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
     /// There is no rule with its id.
@@ -29,7 +29,7 @@ impl fmt::Display for Dropped {
 }
 
 impl Guardrails {
-    /// The shipped rules that these guardrails do not have as shipped, by id.
+    /// The shipped rules that these guardrails omit or change, by id.
     #[must_use]
     pub fn dropped(&self) -> BTreeMap<String, Dropped> {
         let shipped = Self::shipped();

@@ -1,4 +1,4 @@
-//! One evaluation by Cedar, and what its verdict means.
+//! One evaluation by Cedar, and the meaning of its result.
 
 use std::cell::OnceCell;
 
@@ -28,9 +28,9 @@ pub(super) struct Evaluation<'a> {
 pub(super) struct VmEntity<'a> {
     claims: &'a Claims,
     pub(super) visibility: BootVisibility,
-    /// With the attributes that policies of the request read.
+    /// With only the attributes that policies of the request read.
     entities: Entities,
-    /// All attributes, once they are asked for.
+    /// All attributes, made on first use.
     attributes: OnceCell<Record>,
 }
 
@@ -44,13 +44,13 @@ impl<'a> VmEntity<'a> {
         self.attributes.get_or_init(|| vm::attributes(self.claims, self.visibility, Projection::All))
     }
 
-    /// Why a claim is absent, as far as that is known.
+    /// Why a claim is absent, if known.
     fn absence(&self, path: &ClaimPath) -> Option<String> {
         absence::reason(self.claims, self.visibility, path)
     }
 }
 
-/// What a set of rules said.
+/// The result of a set of rules.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     decision: Decision,
@@ -67,7 +67,7 @@ impl Verdict {
                 (name(error.policy_id()), error.inner().to_string())
             }
         });
-        // Cedar keeps them in no order.
+        // Cedar returns them in no particular order.
         let (mut reasons, mut errors): (Vec<_>, Vec<_>) =
             (diagnostics.reason().map(name).collect(), errors.collect());
         reasons.sort();
@@ -75,7 +75,7 @@ impl Verdict {
         Self { decision: response.decision(), reasons, errors }
     }
 
-    /// A permit holds, no forbid does, and every evaluation worked.
+    /// A permit holds, no forbid does, and every evaluation succeeded.
     pub(super) fn allows(&self) -> bool {
         self.decision == Decision::Allow && self.errors.is_empty()
     }
@@ -85,7 +85,7 @@ impl Verdict {
         self.reasons.iter().any(|reason| reason == id)
     }
 
-    /// For guardrails, which have no permit: none of them holds, and every evaluation worked.
+    /// For guardrails, which have no permits: no forbid holds, and every evaluation succeeded.
     pub(super) fn passes(&self) -> bool {
         self.reasons.is_empty() && self.errors.is_empty()
     }
@@ -96,7 +96,7 @@ impl Evaluation<'_> {
         Verdict::of(&Authorizer::new().is_authorized(&self.request, &rules.set, &self.vm.entities))
     }
 
-    /// Everything that stands in the way.
+    /// All reasons for a denial.
     pub(super) fn refusal(
         &self,
         policy: &CompiledPolicy,
@@ -148,21 +148,21 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The first condition that is not what it must be.
+    /// The first condition without its wanted value.
     fn first_failure<'s>(&self, statement: &'s Statement) -> Option<&'s Condition> {
         statement.conditions.iter().find(|condition| !self.is_met(condition))
     }
 
-    /// Whether a condition is what it must be; one whose evaluation fails is not.
+    /// Whether a condition has its wanted value; false if its evaluation fails.
     pub(super) fn is_met(&self, condition: &Condition) -> bool {
         let result = eval_expression(&self.request, &self.vm.entities, &condition.expression);
         matches!(result, Ok(EvalResult::Bool(value)) if value == condition.wanted)
     }
 
-    /// Whether the scope of a statement, with its conditions left out, fits the request.
+    /// Whether the scope of a statement, ignoring its conditions, matches the request.
     pub(super) fn in_scope(&self, statement: &Statement) -> bool {
         let answer = Authorizer::new().is_authorized(&self.request, &statement.scope, &self.vm.entities);
-        // Without conditions a statement that is in scope is the reason of the answer.
+        // Without conditions, a statement in scope is a reason of the answer.
         answer.diagnostics().reason().next().is_some()
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, Var};
 
-/// Depth that later steps may recurse to on an ordinary stack.
+/// Maximum depth of recursion for later steps on an ordinary stack.
 pub(super) const MAX_DEPTH: usize = 192;
 
 /// The condition of a clause, whichever way it counts.
@@ -85,7 +85,7 @@ pub(super) fn path(expr: &Expr) -> Option<ClaimPath> {
     }
 }
 
-/// The path that a `has` test is about.
+/// The path of a `has` test.
 pub(super) fn tested_path(expr: &Expr) -> Option<Vec<ClaimPath>> {
     let Expr::HasAttr { expr, attrs } = expr else { return None };
     let mut path = path_or_root(expr)?;
@@ -105,14 +105,14 @@ fn path_or_root(expr: &Expr) -> Option<ClaimPath> {
     }
 }
 
-/// The claims that an expression reads or tests, without those that are the beginning of another.
+/// The claims that an expression reads or tests, except those that are a prefix of another.
 pub(super) fn paths(expr: &Expr) -> Vec<ClaimPath> {
     let mut all: Vec<ClaimPath> = walk(expr)
         .flat_map(|expr| path(expr).into_iter().chain(tested_path(expr).and_then(|mut paths| paths.pop())))
         .collect();
     all.sort();
     all.dedup();
-    // In this order whatever continues a path comes right after it.
+    // In this order a path is directly followed by its continuations.
     let continued = |path: &ClaimPath, next: &ClaimPath| {
         next.context == path.context && next.names.starts_with(&path.names)
     };

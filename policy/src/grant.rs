@@ -1,4 +1,4 @@
-//! The broker's yes: made by [`super::decide()`] and by nothing else, spent by what comes after.
+//! The release permission: only [`super::decide()`] makes it, and recording it consumes it.
 
 use vouchsafe_attestation::claims::Instance;
 use vouchsafe_protocol::{
@@ -38,7 +38,7 @@ pub struct GrantedRelease {
     pub(super) policy_digest: Digest32,
 }
 
-/// What a grant is made of besides its secrets.
+/// The fields of a grant beside its secrets.
 pub(super) struct GrantContext {
     pub(super) bound: BoundRequest,
     pub(super) verified_at: UnixTime,
@@ -73,7 +73,7 @@ impl ReleaseGrant {
         self.bound.key()
     }
 
-    /// Everything that was bound.
+    /// The request that the evidence is bound to.
     #[must_use]
     pub const fn bound(&self) -> &BoundRequest {
         &self.bound
@@ -91,7 +91,7 @@ impl ReleaseGrant {
         self.bound.nonce()
     }
 
-    /// The epoch that the decision read; the grant is void when it has moved (T51).
+    /// The epoch of the decision; the grant is void if it has changed (T51).
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
@@ -115,13 +115,13 @@ impl ReleaseGrant {
         self.guardrails
     }
 
-    /// The instance, where the evidence names one.
+    /// The instance, if the evidence names one.
     #[must_use]
     pub const fn instance(&self) -> Option<&Instance> {
         self.instance.as_ref()
     }
 
-    /// The chip, where the evidence is of hardware.
+    /// The chip, for hardware evidence.
     #[must_use]
     pub const fn chip(&self) -> Option<&Chip> {
         self.chip.as_ref()
@@ -135,19 +135,19 @@ impl GrantedRelease {
         &self.path
     }
 
-    /// The version to hand out.
+    /// The version to release.
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
     }
 
-    /// What it is for.
+    /// Its purpose.
     #[must_use]
     pub const fn purpose(&self) -> Purpose {
         self.purpose
     }
 
-    /// The policy that said yes.
+    /// The policy that permitted it.
     #[must_use]
     pub const fn policy(&self) -> &ObjectName {
         &self.policy

@@ -1,8 +1,8 @@
 //! Policies: what a VM must have proved before a secret leaves.
 //!
-//! [`decide()`] is the only way to a [`ReleaseGrant`]. It is deny by default: a release needs a permit of the
-//! secret's own policy, and no forbid of it or of the guardrails; a claim that is absent fails its condition, and an
-//! evaluation that fails denies. Everything here is pure: no I/O, no clock.
+//! [`decide()`] is the only way to a [`ReleaseGrant`]. It denies by default: a release needs a permit of the
+//! secret's own policy, and no forbid of it or of the guardrails; an absent claim fails its condition, and a
+//! failed evaluation denies. Everything here is pure: no I/O, no clock.
 //!
 //! | what | where |
 //! |---|---|

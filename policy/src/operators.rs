@@ -1,6 +1,6 @@
-//! The operators' plane: who may do what to which namespace. Deny by default.
+//! Authorization of operators: role, action, namespace. Deny by default.
 //!
-//! It has a schema and a policy set of its own and is never evaluated together with release policies.
+//! It has its own schema and policy set, which are never evaluated together with release policies.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::rules::{PolicyError, Rules};
 use super::schema::Vocabulary;
 
-/// What an operator is trusted with. The same names in the database, in the API, on the command line and in Cedar.
+/// An operator's role. It has the same names in the database, in the API, on the command line and in Cedar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OperatorRole {
@@ -32,7 +32,7 @@ impl OperatorRole {
     /// Every role there is.
     pub const ALL: [Self; 3] = [Self::Administrator, Self::Editor, Self::Auditor];
 
-    /// As written in the database, in requests and in policies.
+    /// The name in the database, in requests and in policies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,8 +42,8 @@ impl OperatorRole {
         }
     }
 
-    /// The table of authority: where this role may do that. The operators' policy says the same in Cedar, and a test
-    /// compares the two for every role, action and namespace.
+    /// The permission table: where this role may do this action. The operators' policy says the same in
+    /// Cedar, and a test compares the two for every role, action and namespace.
     #[must_use]
     pub const fn scope(self, action: OperatorAction) -> Scope {
         use OperatorAction as A;
@@ -67,14 +67,14 @@ impl OperatorRole {
     }
 }
 
-/// Where a role may do something.
+/// Where a role may do an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// In every namespace, and what concerns the whole broker.
+    /// In every namespace, and for the whole broker.
     Everywhere,
-    /// In the namespaces that the operator was given; for an auditor of `*` that is everywhere.
+    /// In the operator's namespaces; for an auditor of `*` everywhere.
     Assigned,
-    /// The same without `shared`, which only administrators write.
+    /// The same without `shared`, where only administrators write.
     AssignedNotShared,
     /// Not at all.
     Nowhere,
@@ -97,7 +97,7 @@ impl fmt::Display for OperatorRole {
     }
 }
 
-/// The text is not the name of a role.
+/// The text is not a role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a role is administrator, editor or auditor")]
 pub struct UnknownRole;
@@ -117,13 +117,13 @@ pub struct OperatorIdentity {
     pub name: String,
     /// Its role.
     pub role: OperatorRole,
-    /// The namespaces that it was given; [`WHOLE_BROKER`] among them stands for all. Without meaning for administrators.
+    /// The operator's namespaces; [`WHOLE_BROKER`] stands for all. Meaningless for administrators.
     pub namespaces: Vec<String>,
     /// The change of the keystore that made the account: another account of this name has another.
     pub epoch: u64,
 }
 
-/// What an operator wants to do.
+/// An action of operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OperatorAction {
     /// Read decisions and the log.
@@ -132,7 +132,7 @@ pub enum OperatorAction {
     ReadObjects,
     /// Put, generate, retire, restore and destroy secrets.
     ManageSecrets,
-    /// Read the guardrails, which every policy stands under.
+    /// Read the guardrails, which apply to every policy.
     ReadGuardrails,
     /// Put policies.
     ManagePolicies,
@@ -160,7 +160,7 @@ impl OperatorAction {
         Self::ManageCollateral,
     ];
 
-    /// As written in the operators' policy.
+    /// The name in the operators' policy.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -197,10 +197,11 @@ pub struct NotAuthorized {
     pub namespace: String,
 }
 
-/// The permission for one operator to do one thing in one namespace. Only [`OperatorPolicy::authorize`] makes one; who the
-/// operator is was for authentication to establish. Changes and scoped reads of the keystore ask for it.
+/// Permission for one operator to do one action in one namespace. Only [`OperatorPolicy::authorize`] makes
+/// one, for an operator that authentication has identified. Changes and scoped reads of the keystore require
+/// it.
 ///
-/// It cannot be made in another way:
+/// There is no other way to make one:
 /// ```compile_fail,E0451
 /// use vouchsafe_policy::operators::{OperatorAction, OperatorIdentity, Permit};
 /// fn forged(operator: OperatorIdentity) -> Permit {
@@ -215,13 +216,14 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Who has it.
+    /// Its holder.
     #[must_use]
     pub const fn operator(&self) -> &OperatorIdentity {
         &self.operator
     }
 
-    /// Whether it is for exactly this. A permission for one namespace, or for the whole broker, is none for another.
+    /// Whether it is for exactly this action and namespace. A permit for one namespace, or for the whole
+    /// broker, does not cover another.
     #[must_use]
     pub fn covers(&self, action: OperatorAction, namespace: &str) -> bool {
         self.action == action && self.namespace == namespace
@@ -269,8 +271,8 @@ impl Permits {
 pub struct OperatorPolicy(Rules);
 
 impl OperatorPolicy {
-    /// Parses and validates against the operators' schema. Only this crate has a text to compile: one that permits everything
-    /// would give permits for everything.
+    /// Parses and validates against the operators' schema. Private to this crate: a policy that permits
+    /// everything would give permits for everything.
     pub(crate) fn compile(text: &str) -> Result<Self, PolicyError> {
         Rules::compile(text, &VOCABULARY).map(Self)
     }
@@ -281,8 +283,8 @@ impl OperatorPolicy {
         &SHIPPED
     }
 
-    /// The permission to do this in `namespace`, if the operator has it. What concerns the whole broker is asked for in
-    /// [`WHOLE_BROKER`].
+    /// The permit for this action in `namespace`, if the operator has the permission. For actions on the
+    /// whole broker, pass [`WHOLE_BROKER`].
     ///
     /// # Errors
     /// [`NotAuthorized`], also when an evaluation fails.
@@ -326,7 +328,7 @@ impl OperatorPolicy {
     }
 }
 
-/// [`OperatorPolicy::authorize`] by the shipped operators' policy.
+/// [`OperatorPolicy::authorize`] with the shipped operators' policy.
 ///
 /// # Errors
 /// [`NotAuthorized`].
@@ -349,8 +351,8 @@ fn uid(type_name: &str, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(type_name, EntityId::new(id))
 }
 
-/// The namespace in which the broker's own affairs are asked for, and which stands for all namespaces where an auditor
-/// is given some. No secret can be in it: it is not a path segment.
+/// The pseudo-namespace for actions on the whole broker; in an auditor's list it stands for all namespaces.
+/// It contains no secrets, since it is not a valid path segment.
 pub const WHOLE_BROKER: &str = "*";
 
 static VOCABULARY: LazyLock<Vocabulary> =

@@ -1,4 +1,4 @@
-//! What a secret, and the policy that guards it, is for.
+//! Purposes of secrets and of the policies that guard them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,18 +6,18 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::{ObjectName, SecretPath};
 
-/// What a secret is for; its policy must be for the same.
+/// The purpose of a secret; its policy must have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
-    /// Opens a disk in the initrd.
+    /// A disk key, used in the initrd.
     Disk,
     /// Anything else.
     App,
 }
 
 impl Purpose {
-    /// As written in policies, in the database and on the command line.
+    /// The name in policies, in the database and on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,22 +33,22 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// A secret and the policy that is to guard it are for different purposes.
+/// The purposes of a secret and of its intended policy differ.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path} is a secret for {secret}, and policy {policy} is for {}", found.map_or("neither", Purpose::as_str))]
+#[error("{path} is a secret for {secret}, but policy {policy} is for {}", found.map_or("neither", Purpose::as_str))]
 pub struct PurposeMismatch {
     /// The secret.
     pub path: SecretPath,
-    /// What the secret is for.
+    /// The secret's purpose.
     pub secret: Purpose,
     /// The policy.
     pub policy: ObjectName,
-    /// What the policy is for, by its `@for`.
+    /// The policy's purpose, from its `@for`.
     pub found: Option<Purpose>,
 }
 
 impl Purpose {
-    /// Whether a policy whose `@for` is `found` may guard a secret for this purpose.
+    /// Whether a policy with the purpose `found` may guard a secret with this purpose.
     ///
     /// # Errors
     /// [`PurposeMismatch`] unless both are the same.
@@ -65,7 +65,7 @@ impl Purpose {
     }
 }
 
-/// The text is not the name of a purpose.
+/// The text is not a purpose.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a purpose is disk or app")]
 pub struct UnknownPurpose;

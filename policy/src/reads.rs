@@ -1,7 +1,7 @@
-//! What policies read of a VM and of the context: a decision builds that much for Cedar and no more.
+//! What policies read of a VM and of the context: a decision passes only that to Cedar.
 //!
-//! Leaving out what somebody does read would make a claim look absent. So whatever is not plainly one of the forms
-//! below counts as reading everything.
+//! If a claim that is read were left out, it would look absent. So any form other than those below counts as
+//! reading everything.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use super::expression::{self, ClaimPath};
 use super::schema::Kind;
 
-/// What a set of policies reads.
+/// The claims that a set of policies reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReadSet {
     /// Attributes of the VM.
@@ -20,23 +20,23 @@ pub(super) struct ReadSet {
     pub(super) context: ReadNode,
 }
 
-/// An attribute or a record of attributes, as far as it is read.
+/// An attribute, or a record of attributes, that is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReadNode {
-    /// The value itself is read, with everything in it; otherwise only whether it is there.
+    /// Whether the value itself is read, with everything in it; otherwise only its presence is tested.
     whole: bool,
     members: BTreeMap<String, Self>,
 }
 
 impl ReadSet {
-    /// Adds what an expression reads; no recursion but along attribute names, which are few.
+    /// Adds the reads of an expression. Recursion only follows attribute names, which are few.
     pub(super) fn add(&mut self, expr: &Arc<Expr>) {
         let mut stack = vec![expr];
         while let Some(expr) = stack.pop() {
             if let Some(path) = expression::path(expr) {
                 self.at(&path).whole = true;
             } else if let Some(path) = expression::tested_path(expr).and_then(|mut tested| tested.pop()) {
-                // A test for `a.b` is one for `a` as well: both are on the way.
+                // A test for `a.b` also tests `a`.
                 self.at(&path);
             } else {
                 self.descend(expr, &mut stack);
@@ -46,7 +46,7 @@ impl ReadSet {
 
     fn descend<'e>(&mut self, expr: &'e Expr, stack: &mut Vec<&'e Arc<Expr>>) {
         match expr {
-            // These look at the name of the entity and at its parents.
+            // These depend on the entity's name and parents.
             Expr::Is { expr, in_expr, .. } => {
                 stack.extend(std::iter::once(expr).chain(in_expr).filter(|side| !is_principal(side)));
             }
@@ -55,7 +55,7 @@ impl ReadSet {
             }
             Expr::Literal(Literal::Bool(_) | Literal::Long(_) | Literal::String(_))
             | Expr::Var(Var::Action | Var::Resource) => {}
-            // A VM by its name has the same attributes.
+            // An entity literal of the VM has the same attributes.
             Expr::Literal(Literal::EntityUID(uid)) if uid.ty.to_string() != Kind::Vm.name() => {}
             Expr::UnaryOp { .. }
             | Expr::BinaryOp { .. }
@@ -69,7 +69,7 @@ impl ReadSet {
         }
     }
 
-    /// Whether an attribute of this name is read anywhere.
+    /// Whether any policy reads an attribute with this name.
     pub(super) fn attribute(&self, name: &str) -> bool {
         [&self.principal, &self.context].into_iter().any(|root| root.whole || root.has_member(name))
     }
@@ -95,23 +95,23 @@ fn is_principal(expr: &Expr) -> bool {
     matches!(expr, Expr::Var(Var::Principal))
 }
 
-/// What several sets of policies want of one record.
+/// The part of one record that several sets of policies read.
 #[derive(Clone, Debug)]
 pub(super) enum Projection<'r> {
     /// All of it.
     All,
-    /// The members that any of these has.
+    /// The members that any of them reads.
     Members(Vec<&'r ReadNode>),
 }
 
 impl<'r> Projection<'r> {
-    /// What any of these wants.
+    /// Combines the reads of several sets.
     pub(super) fn any(nodes: impl IntoIterator<Item = &'r ReadNode>) -> Self {
         let nodes: Vec<_> = nodes.into_iter().collect();
         if nodes.iter().any(|node| node.whole) { Self::All } else { Self::Members(nodes) }
     }
 
-    /// What is wanted of a member; `None` when not even whether it is there.
+    /// The part of a member that is read; `None` if not even its presence is tested.
     pub(super) fn member(&self, name: &str) -> Option<Self> {
         let Self::Members(nodes) = self else { return Some(Self::All) };
         let mut members = nodes.iter().filter_map(|node| node.members.get(name)).peekable();
@@ -119,7 +119,7 @@ impl<'r> Projection<'r> {
         Some(Self::any(members))
     }
 
-    /// Whether a member is wanted at all.
+    /// Whether a member is read at all.
     pub(super) fn has(&self, name: &str) -> bool {
         match self {
             Self::All => true,

@@ -1,7 +1,7 @@
-//! What policies would say about a VM whose evidence was only inspected: an explanation, condition by condition.
+//! Evaluates policies on a VM whose evidence was only inspected: an explanation, condition by condition.
 //!
-//! Nothing here leads to a [`super::ReleaseGrant`]: inspected claims are bound to no request, and [`super::decide()`] does not
-//! take them.
+//! Nothing here leads to a [`super::ReleaseGrant`]: inspected claims are not bound to a request, and
+//! [`super::decide()`] does not accept them.
 
 use cedar_policy::pst::Effect;
 use serde::Serialize;
@@ -14,41 +14,41 @@ use super::denial::{DenialReason, ReadValue};
 use super::evaluation::{Evaluation, Verdict};
 use super::rules::{Condition, Rules, Statement};
 
-/// What would be asked for.
+/// The hypothetical request.
 #[derive(Debug)]
 pub struct RehearseRequest {
     /// The suite of the guest's key.
     pub suite: Suite,
     /// The time.
     pub now: UnixTime,
-    /// How the request would come.
+    /// The protocol of the request.
     pub protocol: Protocol,
-    /// The paths, and what is there.
+    /// The paths, with their state.
     pub items: Vec<DecideItem>,
 }
 
-/// What would be decided.
+/// The hypothetical decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rehearsal {
     /// The paths in the order of the request.
     pub paths: Vec<RehearsedPath>,
 }
 
-/// What would be decided on one path.
+/// The hypothetical decision on one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RehearsedPath {
     /// The path.
     pub path: SecretPath,
     /// Whether the secret would be released.
     pub release: bool,
-    /// What would stand in the way.
+    /// The reasons for a denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub denial: Option<DenialReason>,
     /// Every statement of the policy, then every guardrail.
     pub statements: Vec<RehearsedStatement>,
 }
 
-/// What one statement says.
+/// The result of one statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RehearsedStatement {
     /// Whether it is a guardrail.
@@ -60,28 +60,28 @@ pub struct RehearsedStatement {
     /// Its `@reason`.
     #[serde(rename = "because", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Whether its scope fits the request.
+    /// Whether its scope matches the request.
     pub in_scope: bool,
-    /// Whether it permits, or forbids. An evaluation that fails does neither and denies by itself.
+    /// Whether the permit or forbid holds. A failed evaluation counts as neither, and denies by itself.
     pub holds: bool,
-    /// Its conditions. A permit needs all of them met; a forbid is out of the way when one is.
+    /// Its conditions. A permit needs all of them met; a forbid does not apply as soon as one is.
     pub conditions: Vec<RehearsedCondition>,
 }
 
-/// What one condition says.
+/// The result of one condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RehearsedCondition {
     /// Its text.
     pub text: String,
-    /// What it must be.
+    /// The value that it must have.
     pub wanted: bool,
     /// Whether it is.
     pub met: bool,
-    /// The claims it reads, and what the VM has there.
+    /// The claims that it reads, with the VM's values.
     pub values: Vec<ReadValue>,
 }
 
-/// Goes through a decision that nobody can act upon.
+/// Evaluates a decision without any effect.
 #[must_use]
 pub fn rehearse(claims: &InspectedClaims, request: &RehearseRequest, guardrails: &Guardrails) -> Rehearsal {
     let RehearseRequest { suite, now, protocol, items } = request;
@@ -126,7 +126,7 @@ fn rehearsed(
         values: condition.paths.iter().map(|path| evaluation.read(path)).collect(),
     };
     let conditions: Vec<_> = statement.conditions.iter().map(condition).collect();
-    // Of a denial Cedar names the forbids that hold and no permit.
+    // For a denial Cedar names the forbids that hold, but no permit.
     let all_met = in_scope && conditions.iter().all(|condition| condition.met);
     RehearsedStatement {
         guardrail,

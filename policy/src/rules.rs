@@ -22,14 +22,14 @@ mod notes;
 pub use error::PolicyError;
 pub use notes::{SourceNote, SourcePosition};
 
-/// A validated policy set with its explanations.
+/// A validated policy set, with its conditions for explanations.
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) digest: Digest32,
     pub(super) set: PolicySet,
     pub(super) statements: BTreeMap<String, Statement>,
     pub(super) baselines: BTreeSet<ObjectName>,
-    /// What its statements read.
+    /// The claims that its statements read.
     pub(super) reads: ReadSet,
 }
 
@@ -59,16 +59,16 @@ pub(super) struct Statement {
     pub(super) template: Template,
     /// The statement without its conditions.
     pub(super) scope: PolicySet,
-    /// What must hold for this statement not to stand in the way.
+    /// Conditions that must have their wanted value for this statement not to prevent the release.
     pub(super) conditions: Vec<Condition>,
 }
 
-/// A part of a policy that is true or false by itself.
+/// A part of a policy with a value of its own.
 #[derive(Debug)]
 pub(super) struct Condition {
     pub(super) text: String,
     pub(super) expression: Expression,
-    /// What it must evaluate to.
+    /// The value that it must have.
     pub(super) wanted: bool,
     pub(super) paths: Vec<ClaimPath>,
 }
@@ -109,7 +109,7 @@ fn named(policy: &Policy, number: usize) -> Result<Policy, PolicyError> {
     Ok(policy.new_id(PolicyId::new(id)))
 }
 
-/// Strict; an impossible condition is only a warning to Cedar and an error here.
+/// Strict; an impossible condition is only a warning in Cedar, but an error here.
 fn validate(
     set: &PolicySet,
     source: &str,
@@ -194,8 +194,8 @@ fn scope(template: &Template) -> Result<PolicySet, PolicyError> {
 
 /// The parts of a statement, in the order in which a reader looks for what failed.
 ///
-/// A permit needs its `when`s true and its `unless`es false. A forbid is out of the way when one `unless` is true
-/// or one `when` is false; the parts of its `unless` come first, since that is where it says what it wants.
+/// A permit needs its `when`s true and its `unless`es false. A forbid does not apply as soon as one `unless`
+/// is true or one `when` is false; the parts of its `unless` come first, since they state what is required.
 fn conditions(template: &Template) -> Result<Vec<Condition>, PolicyError> {
     let permits = template.effect == Effect::Permit;
     let mut all = Vec::new();

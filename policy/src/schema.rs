@@ -88,14 +88,14 @@ pub(super) fn release() -> EntityUid {
     RELEASE.clone()
 }
 
-/// The schema of release policies and guardrails, and its words.
+/// The schema of release policies and guardrails, with its names.
 pub(super) fn vocabulary() -> &'static Vocabulary {
     &VOCABULARY
 }
 
-/// Seconds since 1970 as Cedar writes a time.
+/// Seconds since 1970 in Cedar's format for times.
 pub(super) fn datetime(seconds: i64) -> String {
-    // Days to civil date, proleptic Gregorian: era of 400 years, years that start in March.
+    // Days to civil date, proleptic Gregorian: eras of 400 years, years that start in March.
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));

@@ -1,21 +1,21 @@
-//! Policy text, bounded before the parser sees it.
+//! Limits on policy text before it is parsed.
 //!
-//! Cedar's parser recurses: a few hundred brackets overflow the stack of an ordinary thread and take the
-//! process down, which no error handling catches. So size, nesting and the length of operator chains are
-//! counted first, and the parser runs on a thread with a large stack.
+//! Cedar's parser is recursive: a few hundred brackets overflow the stack of an ordinary thread and abort the
+//! process, which no error handling can catch. So size, nesting and the length of operator chains are checked
+//! first, and the parser runs on a thread with a large stack.
 
 use std::thread;
 
-/// Bytes of a policy text.
+/// Upper limit of bytes of a policy text.
 pub const MAX_TEXT: usize = 64 * 1024;
-/// Nesting of brackets, of conditions and of unary operators.
+/// Upper limit for nesting of brackets, of conditions and of unary operators.
 pub const MAX_NESTING: usize = 64;
-/// Operators in one policy.
+/// Upper limit of operators in one policy.
 pub const MAX_OPERATORS: usize = 4096;
-/// Policies in one text.
+/// Upper limit of policies in one text.
 pub const MAX_POLICIES: usize = 256;
 
-/// Why a text does not reach the parser.
+/// Why a text is not passed to the parser.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// Too long.
@@ -27,19 +27,19 @@ pub enum SourceError {
     /// Too deep.
     #[error("line {line}: nesting is deeper than {MAX_NESTING}")]
     TooDeep {
-        /// Where the limit is passed, from 1.
+        /// The line that exceeds the limit, from 1.
         line: usize,
     },
     /// Too many operators in a policy.
     #[error("line {line}: a policy has more than {MAX_OPERATORS} operators")]
     TooManyOperators {
-        /// Where the limit is passed, from 1.
+        /// The line that exceeds the limit, from 1.
         line: usize,
     },
     /// Too many policies.
     #[error("line {line}: there are more than {MAX_POLICIES} policies")]
     TooManyPolicies {
-        /// Where the limit is passed, from 1.
+        /// The line that exceeds the limit, from 1.
         line: usize,
     },
     /// The thread for the parser could not be started.
@@ -47,7 +47,7 @@ pub enum SourceError {
     NoThread,
 }
 
-/// A text that is safe to give to the parser.
+/// A text that is safe to parse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicySource(String);
 
@@ -55,7 +55,7 @@ impl PolicySource {
     /// Counts; parses nothing.
     ///
     /// # Errors
-    /// The first limit that is passed.
+    /// The first limit that is exceeded.
     pub fn new(text: &str) -> Result<Self, SourceError> {
         if text.len() > MAX_TEXT {
             return Err(SourceError::TooLong { length: text.len() });
@@ -72,7 +72,7 @@ impl PolicySource {
     }
 }
 
-/// The tokens of a text, comments and blanks included, each with its offset in bytes.
+/// The tokens of a text, including comments and blanks, each with its offset in bytes.
 pub(super) fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -84,7 +84,7 @@ pub(super) fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Runs `work` where deep recursion is safe.
+/// Runs `work` on a thread with a stack large enough for deep recursion.
 pub(super) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, SourceError> {
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("policy-parser".to_owned()).stack_size(STACK);
@@ -114,7 +114,7 @@ impl Counter {
         match token {
             "(" | "[" | "{" => self.depth += 1,
             ")" | "]" | "}" => self.depth = self.depth.saturating_sub(1),
-            // A policy ends; brackets that were never closed are the parser's to refuse.
+            // The end of a policy; unclosed brackets are left to the parser to reject.
             ";" => {
                 *self = Self {
                     line: self.line,
@@ -153,7 +153,7 @@ fn token_length(text: &str, first: char) -> usize {
     }
 }
 
-/// Length of a string literal; one without end takes the rest.
+/// Length of a string literal; an unterminated one extends to the end.
 fn string_length(text: &str) -> usize {
     let mut escaped = true; // the opening quote
     for (index, c) in text.char_indices() {

@@ -1,7 +1,7 @@
-//! Text of a new policy, complete and commented, so that nobody starts from an empty file.
+//! Text of a new policy, complete and commented, so that nobody has to start with an empty file.
 //!
-//! It says at its top what it asks for and what it leaves open, from the same fields that its conditions are made of. It
-//! waives nothing by itself: what registration wants beyond it, an operator acknowledges.
+//! Its heading says what it requires and what it leaves open, from the same fields as its conditions. It
+//! acknowledges nothing by itself: that is up to the operator.
 
 use std::collections::BTreeSet;
 
@@ -26,18 +26,18 @@ pub use kinds::{SnpTemplate, TdxTemplate, TokenTemplate};
 pub use root::TemplateRoot;
 pub use shell::FailureShell;
 
-/// What a new policy asks for.
+/// The requirements of a new policy.
 #[derive(Clone, Debug)]
 pub struct PolicyTemplate {
-    /// What the secrets are for.
+    /// Purpose of the secrets.
     pub purpose: Purpose,
-    /// Which evidence names the owner.
+    /// The evidence that names the owner.
     pub owner: OwnerEvidence,
     /// Root of that evidence: `google`, or `extra` for tests.
     pub vtpm_root: TemplateRoot,
-    /// Whose VM.
+    /// The owner's project.
     pub project_number: u64,
-    /// Which VMs; none means any of the project.
+    /// The VMs; empty for any VM of the project.
     pub instance_ids: Vec<u64>,
     /// The technology.
     pub technology: Technology,
@@ -47,28 +47,28 @@ pub struct PolicyTemplate {
     pub shim_validation: bool,
     /// The kernel's whole command line.
     pub command_line: Option<String>,
-    /// Baselines, any of which will do.
+    /// Alternative baselines.
     pub baselines: Vec<ObjectName>,
-    /// The log that the baselines are of, and that arguments of the kernel are read from.
+    /// The log that the baselines are for, and from which kernel arguments are read.
     pub log: BaselineLog,
     /// How a disk's policy rules out a failure shell in the initrd.
     pub shell: FailureShell,
-    /// What the operator acknowledges.
+    /// The codes that the operator acknowledges.
     pub accepts: BTreeSet<Acceptance>,
-    /// The SNP report; without it the technology is Google's word alone.
+    /// The SNP report; without it the technology is only asserted by Google.
     pub snp: Option<SnpTemplate>,
     /// The TDX quote, likewise.
     pub tdx: Option<TdxTemplate>,
-    /// A token of Google Cloud Attestation, beside a vTPM or by itself.
+    /// A token of Google Cloud Attestation, with a vTPM or alone.
     pub token: Option<TokenTemplate>,
 }
 
-/// Which evidence names the owner.
+/// The evidence that names the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnerEvidence {
     /// The certificate of the vTPM's AK.
     Vtpm,
-    /// A token, where there is no vTPM.
+    /// A token, if there is no vTPM.
     Token,
 }
 
@@ -82,7 +82,7 @@ impl OwnerEvidence {
 }
 
 impl PolicyTemplate {
-    /// A policy for VMs of one project that says nothing about what boots but Secure Boot.
+    /// A policy for VMs of one project whose only condition on the boot is Secure Boot.
     #[must_use]
     pub const fn new(purpose: Purpose, project_number: u64, technology: Technology) -> Self {
         Self {
@@ -105,15 +105,16 @@ impl PolicyTemplate {
         }
     }
 
-    /// A policy for the VM that made this evidence. What it boots is for the baseline to say that the caller names.
+    /// A policy for the VM that made this evidence. What it boots is determined by the baseline that the
+    /// caller names.
     ///
     /// # Errors
-    /// When the evidence lacks something that the policy would need.
+    /// When the evidence is not sufficient.
     pub fn from_claims(purpose: Purpose, claims: &Claims) -> Result<Self, TemplateError> {
         Self::from_claims_by(purpose, claims, BaselineLog::Vtpm)
     }
 
-    /// The same, with what boots by this log.
+    /// The same, with the boot according to this log.
     ///
     /// # Errors
     /// As [`Self::from_claims`].
@@ -165,7 +166,8 @@ impl PolicyTemplate {
         if let Some(token) = &self.token {
             token.conditions(&mut conditions);
         }
-        // After the evidence itself: that a report is missing explains more than that a baseline misses its firmware.
+        // After the evidence itself: a missing report explains more than a mismatch of the baseline's
+        // firmware.
         self.boot(&mut conditions);
         if self.purpose == Purpose::Disk {
             self.disk(&mut conditions);

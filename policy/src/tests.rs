@@ -1,4 +1,5 @@
-//! What policies decide, refuse to be, and explain. The VMs are simulated; their claims come out of the verifier.
+//! What policies decide, which are rejected, and how denials are explained. The VMs are simulated; their
+//! claims come from the verifier.
 
 mod baselines;
 mod bombs;
@@ -50,7 +51,7 @@ fn name(text: &str) -> ObjectName {
     ObjectName::parse(text).unwrap()
 }
 
-/// Baselines of these names that list the firmware of SNP and TDX, as registration knows them.
+/// Baselines with these names that list the firmware of SNP and TDX, as registration knows them.
 fn known(all: &[&str]) -> KnownBaselines {
     let baseline = firmware_baseline(&["snp", "tdx"]);
     let mut known = KnownBaselines::default();
@@ -58,7 +59,7 @@ fn known(all: &[&str]) -> KnownBaselines {
     known
 }
 
-/// A baseline of today that lists launch measurements of these kinds, and no others.
+/// A current baseline that lists only launch measurements of these kinds.
 fn firmware_baseline(kinds: &[&str]) -> Baseline {
     let mut baseline = Baseline::capture(&claims(), 1, UnixTime(NOW.0 + 1000)).unwrap();
     let listed =
@@ -68,7 +69,7 @@ fn firmware_baseline(kinds: &[&str]) -> Baseline {
     baseline
 }
 
-/// Conditions that determine a GRUB boot by the vTPM's log, and are none of these claims'.
+/// Conditions that determine a GRUB boot by the vTPM's log, but do not match these claims.
 fn closed_chain() -> String {
     let digest = "0".repeat(64);
     format!(
@@ -78,7 +79,7 @@ fn closed_chain() -> String {
     )
 }
 
-/// Claims out of the verifier, bound to a release of these paths.
+/// Claims from the verifier, bound to a release of these paths.
 fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
     let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
     let paths = ReleasePaths::new(paths.iter().map(|text| path(text)).collect()).unwrap();
@@ -96,7 +97,7 @@ fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
     verify(&vm.evidence(kinds, &bound), bound, &inputs).unwrap()
 }
 
-/// A VM with vTPM and SNP as it would be with real roots and current CRLs.
+/// A VM with vTPM and SNP, with claims as under real roots and current CRLs.
 pub(super) fn claims() -> Claims {
     static CLAIMS: OnceLock<Claims> = OnceLock::new();
     CLAIMS.get_or_init(|| production(&SimulatedVm::new())).clone()
@@ -107,7 +108,7 @@ fn production(vm: &SimulatedVm) -> Claims {
     proved(vm, Kinds::BOTH)
 }
 
-/// What the VM proves with this evidence, under the production roots.
+/// The VM's claims with this evidence, under the production roots.
 fn proved(vm: &SimulatedVm, kinds: Kinds) -> Claims {
     let mut claims = verified(vm, kinds, &["prod/db/disk"]).claims().clone();
     if let Some(vtpm) = &mut claims.vtpm {
@@ -123,7 +124,7 @@ fn policy(text: &str) -> Arc<CompiledPolicy> {
     Arc::new(CompiledPolicy::compile(&name("prod/p"), text).unwrap())
 }
 
-/// A policy with this `when` clause; not one that may be registered.
+/// A policy with this `when` clause, not suitable for registration.
 fn permitting(condition: &str) -> String {
     format!(
         "@id(\"permit\") @for(\"app\")
@@ -164,7 +165,7 @@ fn refusal(reason: Result<(), DenialReason>) -> Refusal {
     }
 }
 
-/// The ids of what forbade a release.
+/// The ids of the statements that forbade a release.
 fn forbidden_by(reason: Result<(), DenialReason>) -> Vec<String> {
     refusal(reason).forbidden_by.into_iter().map(|violation| violation.id).collect()
 }

@@ -1,4 +1,4 @@
-//! Claims as a tree of values: what Cedar is given, and what an explanation quotes.
+//! Claims as a tree of values, used for Cedar and in explanations.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,7 @@ pub(super) enum Value {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Record(BTreeMap<&'static str, Value>);
 
-/// A record in the making: it takes only the members that somebody wants, and makes no others.
+/// A record to build: it only makes the members that are read.
 #[derive(Debug)]
 pub(super) struct Picked<'r> {
     projection: Projection<'r>,
@@ -40,7 +40,7 @@ impl<'r> Picked<'r> {
         Self { projection, record: Record(BTreeMap::new()) }
     }
 
-    /// What was picked.
+    /// The finished record.
     pub(super) fn done(self) -> Record {
         self.record
     }
@@ -58,12 +58,12 @@ impl<'r> Picked<'r> {
         self
     }
 
-    /// Adds a text, as the value displays itself.
+    /// Adds a text, from the value's `Display`.
     pub(super) fn with_text(self, name: &'static str, value: &impl fmt::Display) -> Self {
         self.with_some_text(name, Some(value))
     }
 
-    /// Adds a text, if there is one.
+    /// Adds a text, if present.
     pub(super) fn with_some_text<V: fmt::Display>(self, name: &'static str, value: Option<V>) -> Self {
         self.with_some(name, value.map(|value| Text(value)))
     }
@@ -76,7 +76,7 @@ impl<'r> Picked<'r> {
         self
     }
 
-    /// Adds a record about something, if it is there.
+    /// Adds a record made from a value, if that is present.
     pub(super) fn with_some_record<T>(
         self,
         name: &'static str,
@@ -89,7 +89,7 @@ impl<'r> Picked<'r> {
         }
     }
 
-    /// Adds a set, unless it would be empty.
+    /// Adds a set, unless it is empty.
     pub(super) fn with_set(self, name: &'static str, values: impl IntoIterator<Item = Value>) -> Self {
         if !self.projection.has(name) {
             return self;
@@ -100,7 +100,7 @@ impl<'r> Picked<'r> {
     }
 }
 
-/// Becomes a text when it is wanted.
+/// Becomes a text when it is read.
 struct Text<T>(T);
 
 impl<T: fmt::Display> From<Text<T>> for Value {
@@ -126,7 +126,7 @@ impl Record {
         self.picked(&Projection::All)
     }
 
-    /// The attributes that are wanted.
+    /// The attributes that are read.
     pub(super) fn picked(
         &self,
         projection: &Projection<'_>,
@@ -190,14 +190,14 @@ fn list<'a>(
     f.write_str(close)
 }
 
-/// Times beyond the last one that Cedar reads become that one.
+/// Times after the last one that Cedar supports become that one.
 impl From<UnixTime> for Value {
     fn from(time: UnixTime) -> Self {
         Self::Time(i64::try_from(time.0).unwrap_or(i64::MAX).min(LAST_SECOND))
     }
 }
 
-/// 9999-12-31T23:59:59Z: times beyond have no form that Cedar reads.
+/// 9999-12-31T23:59:59Z: Cedar has no form for later times.
 const LAST_SECOND: i64 = 253_402_300_799;
 
 macro_rules! from {

@@ -1,7 +1,7 @@
 //! Verified claims as the attributes of a `Vm`.
 //!
-//! The one place where claims become what policies read. A claim that is absent, or a set without
-//! members, becomes no attribute.
+//! The only place where claims become attributes for policies. An absent claim, or an empty set, becomes no
+//! attribute.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ mod vtpm;
 pub(super) use boot::BootVisibility;
 pub(super) use tdx::is_firmware_endorsed;
 
-/// The attributes of a VM, those that are wanted.
+/// The attributes of a VM that are read.
 pub(super) fn attributes(claims: &Claims, visibility: BootVisibility, projection: Projection<'_>) -> Record {
     Picked::new(projection)
         .with_set("roots", roots(claims).into_iter().map(names::root))
@@ -35,7 +35,7 @@ pub(super) fn attributes(claims: &Claims, visibility: BootVisibility, projection
         .done()
 }
 
-/// Who vouches for any piece, launch endorsements included.
+/// The roots of all pieces and launch endorsements.
 fn roots(claims: &Claims) -> BTreeSet<Root> {
     let of = |endorsement: &Option<LaunchEndorsement>| endorsement.as_ref().map(|it| it.root);
     let (snp, tdx) = (claims.sev_snp.as_ref(), claims.tdx.as_ref());

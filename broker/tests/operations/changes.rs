@@ -118,7 +118,7 @@ fn baselines_show_their_end_and_are_not_put_after_it() {
     assert!(broker.ok(&["baseline", "list"]).contains("no baselines"));
     broker.file("ended.json", baseline("1700000000"));
     let refused = broker.refused(&["baseline", "put", "prod/old", "ended.json"], 1);
-    assert!(refused.contains("has ended"), "{refused}");
+    assert!(refused.contains("has expired"), "{refused}");
     broker.file("new.json", baseline("4000000000"));
     broker.ok(&["baseline", "put", "prod/new", "new.json"]);
     let listed = broker.ok(&["baseline", "list"]);

@@ -1,6 +1,6 @@
-//! A baseline that allows exactly one captured boot: to be read by a person before it is put.
+//! A baseline that allows exactly one captured boot, for review before it is put.
 //!
-//! Which file is the kernel and which the initrd is told by names that nobody measured, so the result is a proposal.
+//! Kernel and initrd are told apart by unmeasured names, so the result is a proposal.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::document::{Baseline, ComposedInitrd, FirmwareSet};
 use super::log::{Log, Seen};
 use super::parse::{BaselineError, initrd_arguments};
 
-/// Why no baseline can be made of these claims.
+/// Why no baseline can be made from these claims.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaptureError {
     /// No such log.
@@ -34,7 +34,7 @@ pub enum CaptureError {
          the kernel's EFI stub are there"
     )]
     NoCommandLine,
-    /// The boot has something that no baseline can say.
+    /// The boot has something that no baseline can express.
     #[error(transparent)]
     Baseline(BaselineError),
 }
@@ -50,7 +50,7 @@ impl From<BaselineError> for CaptureError {
 }
 
 impl Baseline {
-    /// The baseline of exactly this boot: by the vTPM's log, or by CCEL where there is no vTPM.
+    /// The baseline of exactly this boot: from the vTPM's log, or from CCEL if there is no vTPM.
     ///
     /// # Errors
     /// When the boot lacks something that every baseline needs.
@@ -59,7 +59,7 @@ impl Baseline {
         Self::capture_log(claims, log, version, ends_at)
     }
 
-    /// The baseline of exactly this boot, by this log.
+    /// The baseline of exactly this boot, from this log.
     ///
     /// # Errors
     /// When the boot lacks something that every baseline needs.
@@ -85,7 +85,7 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// All but what is not in the log.
+    /// Everything except what is not in the log.
     pub(super) fn of_log(boot: &Log, version: u32, ends_at: UnixTime) -> Self {
         let images = Images::of(boot);
         let loads = Loads::of(boot);
@@ -143,7 +143,7 @@ fn sections(boot: &Log) -> BTreeMap<String, Digests> {
     sections
 }
 
-/// EFI applications by their place in the boot.
+/// EFI applications by their role in the boot.
 #[derive(Default)]
 struct Images {
     shim: Digests,
@@ -155,8 +155,8 @@ struct Images {
 }
 
 impl Images {
-    /// The image before the first text or section is the one that measures it; a kernel's comes after. Among those before,
-    /// shim is known by its lists of keys.
+    /// The last image before the first text or section is the one that measures it; a kernel's comes
+    /// afterwards. Among earlier images, shim is recognised by its key lists.
     fn of(boot: &Log) -> Self {
         let registers: &[u8] = if boot.log == BaselineLog::Ccel { &[2] } else { &[2, 4] };
         let events = boot.in_log_order(registers);
@@ -193,7 +193,7 @@ impl Images {
         images
     }
 
-    /// What comes before GRUB, a UKI or a kernel.
+    /// The loaders before GRUB, a UKI or a kernel.
     fn add_loaders(&mut self, loaders: Vec<&Seen>, has_shim: bool) {
         for event in loaders {
             let place = if has_shim && self.shim.is_empty() {
@@ -207,7 +207,7 @@ impl Images {
         }
     }
 
-    /// The last kernel is the one that runs; those before it were loaded and failed.
+    /// The last kernel is the one that runs; earlier ones were loaded and failed.
     fn add_kernels(&mut self, kernels: &[&Seen]) {
         let Some(last) = kernels.last() else { return };
         self.kernel_image = vec![last.digest];
@@ -216,7 +216,7 @@ impl Images {
     }
 }
 
-/// What GRUB read and ran, by the entries that it loaded.
+/// What GRUB read and ran, by entry loaded.
 #[derive(Default)]
 struct Loads {
     kernel: Digests,
@@ -267,7 +267,7 @@ impl Loads {
         self.commands.push(text.to_owned());
     }
 
-    /// Which file it is, by a name that nobody measured.
+    /// Classifies a file by its unmeasured name.
     fn add_file(&mut self, loads: &mut [Load], event: &Seen) {
         let name = event.untrusted_name.as_deref().unwrap_or_default();
         let place = match loads.last_mut() {
@@ -281,7 +281,7 @@ impl Loads {
         place.push(event.digest);
     }
 
-    /// The last kernel that was loaded runs; the others failed.
+    /// The kernel loaded last runs; the others failed.
     fn settle(&mut self, loads: Vec<Load>, mut lines: Vec<String>) {
         let mut loads: Vec<Load> = loads.into_iter().filter(|load| !load.kernel.is_empty()).collect();
         if let Some(mut load) = loads.pop() {
@@ -298,13 +298,13 @@ impl Loads {
     }
 }
 
-/// The kernel that a command of GRUB's loads.
+/// The kernel in a GRUB command that loads one.
 fn kernel_argument(command: &str) -> Option<&str> {
     let mut words = command.split(' ');
     matches!(words.next(), Some("linux" | "linuxefi" | "linux16")).then_some(words.next())?
 }
 
-/// Whether no list of components holds an event that has to be listed.
+/// Whether an event that must be listed is in no list of components.
 fn is_other(boot: &Log, register: u8, event: &Seen) -> bool {
     if matches!(register, 2 | 4) {
         let kinds = [EventKind::EfiApplication, EventKind::EfiDriver, EventKind::PartitionTable];
@@ -333,7 +333,7 @@ fn texts(boot: &Log, register: u8) -> impl Iterator<Item = &String> {
     lines.filter_map(|event| event.text.as_ref())
 }
 
-/// In PCR 9, or in the register that stands for it.
+/// Events in PCR 9, or in the register that corresponds to it.
 fn files(boot: &Log, wanted: impl Fn(&Seen) -> bool) -> Digests {
     measured(boot, if boot.log == BaselineLog::Ccel { 3 } else { 9 }, wanted)
 }
@@ -353,6 +353,6 @@ fn unique<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     kept
 }
 
-/// What RHEL 8 calls the two files that it measures.
+/// RHEL 8's names for the two files that it measures.
 const RHEL_8_KERNEL: &str = "grub_linuxefi Kernel";
 const RHEL_8_INITRD: &str = "grub_linuxefi Initrd";

@@ -28,7 +28,7 @@ pub enum Component {
     Grubenv,
     /// The kernel's file.
     Kernel,
-    /// A file that GRUB loads before the initrd's, such as microcode.
+    /// A file that GRUB loads before the initrd, such as microcode.
     EarlyInitrd,
     /// The initrd's file.
     Initrd,
@@ -74,7 +74,8 @@ impl Component {
         )
     }
 
-    /// Configuration and environment come in any order, but before the kernel; so do entries that failed.
+    /// Configuration and environment may come in any order, but before the kernel; so may entries that
+    /// failed.
     pub(super) const fn rank(self) -> Self {
         match self {
             Self::Grubenv | Self::OtherFile => Self::Configuration,

@@ -1,15 +1,17 @@
 //! The initrd that systemd-stub composes, which differs from machine to machine since systemd 261.
 //!
-//! The stub hands the kernel one initrd, made of the section `.initrd` and of what it adds; the kernel measures the whole into
-//! PCR 9. Whatever the stub adds is measured by itself or is part of the image: `.ucode`, `.pcrpkey`, `.osrel` and `.profile` in
-//! PCR 11, `.pcrsig` with the image in PCR 4, credentials, configuration extensions and add-ons in PCR 12, system extensions in
-//! PCR 13. Two things are not: `/.extra/boot-secret`, 32 bytes of the machine's own (since 261), and an initrd that the program
-//! which started the image has registered with the firmware.
+//! The stub passes the kernel one initrd, composed of the section `.initrd` and of further files; the kernel
+//! measures the whole into PCR 9. Each of these files is measured by itself or part of the image: `.ucode`,
+//! `.pcrpkey`, `.osrel` and `.profile` in PCR 11, `.pcrsig` with the image in PCR 4, credentials,
+//! configuration extensions and add-ons in PCR 12, system extensions in PCR 13. Two are not:
+//! `/.extra/boot-secret`, 32 bytes specific to the machine (since 261), and an initrd that the program which
+//! started the image registered with the firmware.
 //!
-//! So the digest in PCR 9 may be left out only where nothing can have registered one: shim does not, and neither does Google's
-//! firmware, which a policy's firmware condition names. An EFI driver could. A boot manager does, for an entry whose text nobody measures (systemd-boot shows the path in PCR 12, and only while it passes it as an option
-//! as well), and GRUB can load code. As any digest is taken, its place has to tell whose it is: the last of PCR 9, where only
-//! the kernel measures.
+//! So the digest in PCR 9 may be omitted only if nothing can have registered an initrd. shim does not, and
+//! neither does Google's firmware, which a policy's firmware condition requires. An EFI driver could. A boot
+//! manager does, for an entry whose text is not measured (systemd-boot measures the path into PCR 12, but
+//! only if it also passes it as an option), and GRUB can load code. Since any digest is accepted, its
+//! position must show its origin: the last event in PCR 9, where only the kernel measures.
 //!
 //! Reference: systemd, `systemd-stub(7)`, `src/boot/stub.c` and `src/boot/boot.c`; `TPM2_PCR_MEASUREMENTS`.
 
@@ -21,19 +23,19 @@ use super::document::{Baseline, ComposedInitrd};
 use super::log::{Log, Seen};
 use super::mismatch::BaselineMismatch;
 
-/// Why sections cannot vouch for the composed initrd.
+/// Why sections cannot determine the composed initrd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ComposedInitrdError {
     /// CCEL has sections, options and files in one register.
     #[error("the log is not the vTPM's")]
     OtherLog,
-    /// Nothing is known of the initrd.
+    /// The initrd is not known.
     #[error("no section .initrd is listed")]
     NoSection,
-    /// The digest is pinned after all.
+    /// The digest is listed as well.
     #[error("loaded_initrd lists digests as well")]
     AlsoListed,
-    /// Something that can hand over an initrd of its own.
+    /// A component that can pass an initrd of its own.
     #[error(
         "{0} is listed: what starts the image can pass an initrd that only PCR 9 shows. Start it from the firmware or from shim, or \
          list digests in loaded_initrd"
@@ -42,8 +44,8 @@ pub enum ComposedInitrdError {
 }
 
 impl Baseline {
-    /// Whether something measures the initrd: GRUB, a unified kernel image, or the kernel's EFI stub. A stub that measures its
-    /// options measures its initrd: then none was loaded where none is listed.
+    /// Whether the initrd is measured: by GRUB, as part of a unified kernel image, or by the kernel's EFI
+    /// stub. A stub that measures its options also measures its initrd, so if it lists none, none was loaded.
     pub(super) fn is_initrd_measured(&self) -> bool {
         let by_loader = !self.kernel.is_empty() || self.sections.contains_key(".linux");
         by_loader || !self.load_options.is_empty() || !self.loaded_initrd.is_empty()
@@ -65,7 +67,7 @@ impl Baseline {
             ("drivers", &self.drivers),
             ("other_images", &self.other_images),
         ];
-        // Events of PCR 2 and 4 that are listed by digest alone may be images.
+        // Events of PCR 2 and 4 that are listed only by digest may be images.
         let unnamed =
             [2, 4].iter().any(|pcr| self.other_events.get(pcr).is_some_and(|list| !list.is_empty()));
         let listed = loaders.iter().find(|(_, digests)| !digests.is_empty()).map(|(list, _)| *list);
@@ -75,8 +77,8 @@ impl Baseline {
         }
     }
 
-    /// The events of PCR 9 whose digests are compared. Where sections vouch for it, the composed initrd is the last event and not
-    /// among them.
+    /// The events of PCR 9 whose digests are compared. The composed initrd, if determined by sections, is the
+    /// last event and not compared.
     pub(super) fn compared_files<'a>(&self, log: &'a Log) -> Result<&'a [Seen], BaselineMismatch> {
         let events = log.events(9);
         if self.composed_initrd == ComposedInitrd::Listed {
@@ -88,8 +90,8 @@ impl Baseline {
         }
     }
 
-    /// Leaves the digest of the composed initrd out where the captured boot allows it: the kernel was given another initrd than the
-    /// section has. Gives what was done.
+    /// Omits the digest of the composed initrd if the captured boot allows it: when the kernel got another
+    /// initrd than the section. Returns what was done.
     pub(super) fn settle_composed_initrd(&mut self, boot: &Log) {
         let section = self.sections.get(".initrd");
         let is_composed = section.is_some_and(|section| {
@@ -106,7 +108,7 @@ impl Baseline {
         }
     }
 
-    /// How the initrd that systemd-stub composed is compared; `None` where there is none.
+    /// A description of how the composed initrd is compared; `None` if there is none.
     pub(super) fn said_of_composed_initrd(&self) -> Option<String> {
         if self.composed_initrd == ComposedInitrd::BySections {
             return Some(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vouchsafe_attestation::event_log::EventDigest;
 use vouchsafe_protocol::{Digest32, Digest48};
 
-/// The log that a baseline is of.
+/// The log that a baseline is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BaselineLog {
@@ -27,7 +27,7 @@ impl BaselineLog {
     }
 }
 
-/// A measured digest: SHA-256 in the log of a vTPM, SHA-384 in CCEL.
+/// A measured digest: SHA-256 in a vTPM log, SHA-384 in CCEL.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogDigest {
     /// Of a vTPM's log.
@@ -42,7 +42,7 @@ pub enum LogDigest {
 pub struct LogDigestError;
 
 impl LogDigest {
-    /// The digest of the concatenation of `parts`, as this log has it.
+    /// The digest of the concatenation of `parts`, in the bank of this log.
     pub(super) fn of_parts(log: BaselineLog, parts: &[&[u8]]) -> Self {
         match log {
             BaselineLog::Vtpm => Self::Sha256(Digest32::of_parts(parts)),
@@ -50,7 +50,7 @@ impl LogDigest {
         }
     }
 
-    /// The log that can have it.
+    /// The kind of log with such digests.
     pub(super) const fn log(&self) -> BaselineLog {
         match self {
             Self::Sha256(_) => BaselineLog::Vtpm,

@@ -8,20 +8,20 @@ use vouchsafe_protocol::{Digest48, UnixTime};
 use super::component::Component;
 use super::digest::{BaselineLog, LogDigest};
 
-/// A baseline as it is written, stored and compared with.
+/// A baseline in the form in which it is written, stored and compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
-    /// What it is, for people.
+    /// Description, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Security version: policies have floors for it.
+    /// Security version: policies can require a minimum.
     pub version: u32,
-    /// From this time on nothing is a member.
+    /// Expiry: from this time on no VM is a member.
     pub ends_at: UnixTime,
-    /// Technology of the VMs: `sev-snp` and the like.
+    /// Technology of the VMs, such as `sev-snp`.
     pub technology: String,
-    /// Which log its digests are of.
+    /// The log that its digests are from.
     #[serde(default, skip_serializing_if = "BaselineLog::is_vtpm")]
     pub log: BaselineLog,
     /// Firmware.
@@ -39,20 +39,20 @@ pub struct Baseline {
     /// Authenticode digests of the unified kernel image.
     #[serde(default)]
     pub uki: Vec<LogDigest>,
-    /// Authenticode digests of the kernel, where the firmware measures it as an application.
+    /// Authenticode digests of the kernel, if the firmware measures it as an application.
     #[serde(default)]
     pub kernel_image: Vec<LogDigest>,
-    /// Authenticode digests of images that may be started or loaded before the one that runs: those of boot options that
-    /// returned, kernels that GRUB loaded before, further loaders.
+    /// Authenticode digests of images that may be started or loaded before the one that runs: those of boot
+    /// options that returned, kernels that GRUB loaded earlier, further loaders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_images: Vec<LogDigest>,
-    /// Authenticode digests of EFI drivers; they may occur or not.
+    /// Authenticode digests of EFI drivers, which are optional.
     #[serde(default)]
     pub drivers: Vec<LogDigest>,
     /// Digests of the kernel's file, as GRUB measures it.
     #[serde(default)]
     pub kernel: Vec<LogDigest>,
-    /// Digests of the initrd's file, as GRUB measures it; of several files that one command loads, the last.
+    /// Digests of the initrd's file, as GRUB measures it; if one command loads several files, of the last.
     #[serde(default)]
     pub initrd: Vec<LogDigest>,
     /// Digests of the files that the same command loads before it, such as microcode.
@@ -70,7 +70,7 @@ pub struct Baseline {
     /// Commands of GRUB.
     #[serde(default)]
     pub grub_commands: Vec<String>,
-    /// Kernel command lines as GRUB measures them, the kernel's path first.
+    /// Kernel command lines as GRUB measures them, starting with the kernel's path.
     #[serde(default)]
     pub command_lines: Vec<String>,
     /// Kernel command lines of entries that GRUB may load before the one that runs.
@@ -79,18 +79,19 @@ pub struct Baseline {
     /// PE sections of a unified kernel image by name; each occurs exactly once.
     #[serde(default)]
     pub sections: BTreeMap<String, Vec<LogDigest>>,
-    /// Digests of the load options that the kernel's EFI stub measures; at most once, and exactly once where neither GRUB nor
-    /// a unified kernel image has the kernel.
+    /// Digests of the load options that the kernel's EFI stub measures; at most once, and exactly once if the
+    /// kernel is started neither by GRUB nor as a unified kernel image.
     #[serde(default)]
     pub load_options: Vec<LogDigest>,
-    /// Digests of the initrd that the kernel's EFI stub measures; as often as `load_options`.
+    /// Digests of the initrd that the kernel's EFI stub measures; required as often as `load_options`.
     #[serde(default)]
     pub loaded_initrd: Vec<LogDigest>,
-    /// What vouches for the initrd that systemd-stub composes.
+    /// How the initrd that systemd-stub composes is determined.
     #[serde(default, skip_serializing_if = "ComposedInitrd::is_listed")]
     pub composed_initrd: ComposedInitrd,
-    /// Command lines that systemd-boot or systemd-stub measures into PCR 12: those of Type 1 entries, of which at least one
-    /// occurs, or options and add-ons of a unified kernel image, of which each occurs.
+    /// Command lines that systemd-boot or systemd-stub measures into PCR 12: those of Type 1 entries, of
+    /// which at least one must occur, or options and add-ons of a unified kernel image, all of which must
+    /// occur.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
     /// Further events of PCR 12.
@@ -99,18 +100,18 @@ pub struct Baseline {
     /// Events of PCR 13.
     #[serde(default)]
     pub pcr13: Vec<LogDigest>,
-    /// Events of PCR 2, 4, 8 and 9 that are neither images nor texts nor files, by PCR; they may occur or not.
+    /// Events of PCR 2, 4, 8 and 9 that are neither images nor texts nor files, by PCR; they are optional.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other_events: BTreeMap<u8, Vec<LogDigest>>,
-    /// Words that user space extended after the log, by PCR: in a PCR that has a list here each of them is listed, in any other
-    /// they are those of systemd's grammar.
+    /// Words that user space extended after the log, by PCR: in a PCR with a list here each word must be
+    /// listed; in any other, systemd's grammar applies.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub userspace_words: BTreeMap<u8, Vec<String>>,
-    /// CCEL: all events of register 1, firmware configuration and ACPI tables among them. Not looked at while empty, since
-    /// some of them depend on the VM's size (T21).
+    /// CCEL: all events of register 1, including firmware configuration and ACPI tables. Not compared while
+    /// empty, since some of them depend on the VM's size (T21).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub register1: Vec<LogDigest>,
-    /// CCEL: events of register 2 that are neither images nor words of the firmware.
+    /// CCEL: events of register 2 that are neither images nor actions of the firmware.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub register2: Vec<LogDigest>,
     /// CCEL: further events of register 3, such as lists of machine owner keys.
@@ -118,7 +119,7 @@ pub struct Baseline {
     pub register3: Vec<LogDigest>,
 }
 
-/// Firmware that a baseline allows. What is not listed is not looked at.
+/// The firmware that a baseline allows. An empty list is not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FirmwareSet {
@@ -130,14 +131,14 @@ pub struct FirmwareSet {
     pub tdx_measurements: Vec<Digest48>,
 }
 
-/// What vouches for the initrd that the kernel was given.
+/// What determines the initrd that the kernel was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ComposedInitrd {
     /// Its digest, in `loaded_initrd`.
     #[default]
     Listed,
-    /// The listed image, its sections, and PCR 12 and 13: systemd-stub composed it of these.
+    /// The listed image, its sections, and PCR 12 and 13: systemd-stub composed it from these.
     BySections,
 }
 
@@ -156,12 +157,12 @@ impl Baseline {
         serde_json::to_string_pretty(self).expect("digests, texts and numbers are JSON")
     }
 
-    /// Whether it vouches for a trust domain's firmware at `now`.
+    /// Whether it determines a trust domain's firmware at `now`.
     pub(crate) fn knows_firmware(&self, mr_td: &Digest48, now: UnixTime) -> bool {
         now < self.ends_at && self.firmware.tdx_measurements.contains(mr_td)
     }
 
-    /// What is in PCR 2 and 4, in the order of a boot.
+    /// The components in PCR 2 and 4, in boot order.
     pub(super) fn images(&self) -> Vec<(Component, &[LogDigest])> {
         vec![
             (Component::Driver, &self.drivers),
@@ -174,7 +175,7 @@ impl Baseline {
         ]
     }
 
-    /// What is in PCR 9, in the order of a boot.
+    /// The components in PCR 9, in boot order.
     pub(super) fn files(&self) -> Vec<(Component, &[LogDigest])> {
         vec![
             (Component::Configuration, &self.configuration),

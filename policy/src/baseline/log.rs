@@ -1,4 +1,4 @@
-//! A boot log as baselines read it, of either kind.
+//! A boot log of either kind, in the form that baselines use.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use vouchsafe_attestation::event_log::{BootLog, EventKind, LoggedEvent};
 use super::digest::{BaselineLog, LogDigest};
 use super::mismatch::{BaselineMismatch, EventName};
 
-/// What baselines look at: registers by PCR, or by CCEL's number of a measurement register.
+/// The events that baselines compare: registers by PCR, or by CCEL's number of a measurement register.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
     pub(super) log: BaselineLog,
@@ -24,14 +24,14 @@ pub(super) struct Seen {
     pub(super) number: usize,
     pub(super) kind: EventKind,
     pub(super) digest: LogDigest,
-    /// A text or a name that the digest covers.
+    /// A text or name covered by the digest.
     pub(super) text: Option<String>,
     /// A name that no digest covers.
     pub(super) untrusted_name: Option<String>,
 }
 
 impl Log {
-    /// The log of this kind among the claims; `None` where there is none.
+    /// The log of this kind in the claims; `None` if there is none.
     pub(super) fn of(claims: &Claims, log: BaselineLog) -> Option<Self> {
         let boot = match log {
             BaselineLog::Vtpm => Some(&claims.vtpm.as_ref()?.boot),
@@ -55,14 +55,15 @@ impl Log {
         self.registers.get(&register).map_or(&[], Vec::as_slice)
     }
 
-    /// The events of several registers in the order of the log, which is measured within each of them only.
+    /// The events of several registers in the order of the log; only the order within each of them is
+    /// measured.
     pub(super) fn in_log_order(&self, registers: &[u8]) -> Vec<&Seen> {
         let mut events: Vec<&Seen> = registers.iter().flat_map(|register| self.events(*register)).collect();
         events.sort_by_key(|event| event.number);
         events
     }
 
-    /// How a mismatch names an event that no list has.
+    /// The mismatch for an event that is not listed.
     pub(super) fn unlisted(&self, register: u8, event: &Seen) -> BaselineMismatch {
         let (digest, what) = (event.digest, event.what());
         match self.log {
@@ -71,7 +72,7 @@ impl Log {
         }
     }
 
-    /// Every event of the register is on the list.
+    /// Checks that every event of the register is in the list.
     pub(super) fn check_listed(&self, register: u8, allowed: &[LogDigest]) -> Result<(), BaselineMismatch> {
         match self.events(register).iter().find(|event| !allowed.contains(&event.digest)) {
             Some(event) => Err(self.unlisted(register, event)),
@@ -79,24 +80,24 @@ impl Log {
         }
     }
 
-    /// Whether the event is a word of the firmware's: its digest tells.
+    /// Whether the event is one of the firmware's actions, according to its digest.
     pub(super) fn is_firmware_action(&self, event: &Seen) -> bool {
         ACTIONS.iter().any(|text| LogDigest::of_parts(self.log, &[text]) == event.digest)
     }
 
-    /// Whether a boot option was started before and gave up.
+    /// Whether the event says that a boot option returned.
     pub(super) fn is_return(&self, event: &Seen) -> bool {
         LogDigest::of_parts(self.log, &[RETURNING]) == event.digest
     }
 
-    /// Digests of texts as GRUB measures them; old versions include the NUL.
+    /// Digests of texts in GRUB's form; old versions include the NUL.
     pub(super) fn text_digests(&self, texts: &[String]) -> Vec<LogDigest> {
         let digest =
             |end: &'static [u8]| move |text: &String| LogDigest::of_parts(self.log, &[text.as_bytes(), end]);
         texts.iter().map(digest(b"")).chain(texts.iter().map(digest(b"\0"))).collect()
     }
 
-    /// Digests of texts as systemd-boot measures them: UTF-16, with or without a NUL.
+    /// Digests of texts in systemd-boot's form: UTF-16, with or without a NUL.
     pub(super) fn option_digests(&self, texts: &[String]) -> Vec<LogDigest> {
         let units = |text: &String| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         let digest =
@@ -109,7 +110,7 @@ impl Log {
         self.registers.entry(register).or_default()
     }
 
-    /// The log that CCEL would have of the same boot: PCR 2 to 6 are register 2, PCR 8 to 15 are register 3.
+    /// The CCEL log of the same boot: PCR 2 to 6 become register 2, PCR 8 to 15 become register 3.
     #[cfg(test)]
     pub(super) fn as_ccel(&self, sha384: impl Fn(&LogDigest) -> LogDigest) -> Self {
         let mut registers: BTreeMap<u8, Vec<Seen>> = BTreeMap::new();
@@ -135,7 +136,7 @@ impl Seen {
         Some(Self { number: event.number, kind: event.kind, digest, text, untrusted_name })
     }
 
-    /// What people know it by: the measured text, or the log's word for it.
+    /// A name for people: the measured text, or the log's description.
     pub(super) fn what(&self) -> EventName {
         match (&self.text, &self.untrusted_name) {
             (Some(text), _) => EventName::Measured { text: shortened(text) },
@@ -145,7 +146,7 @@ impl Seen {
     }
 }
 
-/// A line of a message.
+/// Shortens a text to a line of a message.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -153,7 +154,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Characters of a text in a message; menu entries have thousands.
+/// Upper limit of characters of a text in a message; menu entries have thousands.
 const MAX_SHOWN: usize = 300;
 
 const RETURNING: &[u8] = b"Returning from EFI Application from Boot Option";

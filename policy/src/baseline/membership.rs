@@ -16,7 +16,7 @@ impl Baseline {
     /// Whether the VM is a member at `now`.
     ///
     /// # Errors
-    /// The first thing that is not as the baseline says.
+    /// The first mismatch with the baseline.
     pub fn is_member(&self, claims: &Claims, now: UnixTime) -> Result<(), BaselineMismatch> {
         if now >= self.ends_at {
             return Err(BaselineMismatch::Ended { ends_at: self.ends_at });
@@ -31,7 +31,7 @@ impl Baseline {
         self.check_userspace(claims)
     }
 
-    /// What user space extended, in the PCRs that have a list of its words.
+    /// Checks the words that user space extended, in the PCRs with a list of words.
     fn check_userspace(&self, claims: &Claims) -> Result<(), BaselineMismatch> {
         let Some(vtpm) = &claims.vtpm else { return Ok(()) };
         for (pcr, listed) in &self.userspace_words {
@@ -43,7 +43,7 @@ impl Baseline {
         Ok(())
     }
 
-    /// Every event of the registers that count is listed, and nothing is missing.
+    /// Checks that every event of the relevant registers is listed, and nothing is missing.
     pub(super) fn check_log_events(&self, log: &Log) -> Result<(), BaselineMismatch> {
         match self.log {
             BaselineLog::Vtpm => {
@@ -66,7 +66,7 @@ impl Baseline {
         }
     }
 
-    /// Version by the log, launch measurement, MRTD: whichever the baseline lists.
+    /// Checks the firmware against the lists of the baseline: version in the log, launch measurement, MRTD.
     fn check_firmware(&self, claims: &Claims, log: &Log) -> Result<(), BaselineMismatch> {
         let allowed = &self.firmware;
         check_firmware("version", &allowed.versions, log.firmware_version.as_ref())?;
@@ -75,7 +75,8 @@ impl Baseline {
         let tdx = claims.tdx.as_ref();
         check_firmware("MRTD", &allowed.tdx_measurements, tdx.map(|tdx| &tdx.mr_td))?;
         match tdx {
-            // The firmware makes every measurement of this log: without a list it has to be Google's.
+            // The firmware makes all measurements of this log, so without a list it must be endorsed by
+            // Google.
             Some(tdx)
                 if self.log == BaselineLog::Ccel
                     && allowed.tdx_measurements.is_empty()
@@ -87,13 +88,14 @@ impl Baseline {
         }
     }
 
-    /// EFI applications and drivers. The order between PCRs is not measured, that within a register is. Firmware that measures
-    /// applications into PCR 2 does so with those that it starts itself: what they start then comes after them.
+    /// Checks EFI applications and drivers. The order between PCRs is not measured, only that within a
+    /// register. Firmware that measures applications into PCR 2 does this for those that it starts itself;
+    /// what these start then comes after them.
     fn check_images(&self, log: &Log, registers: &[u8]) -> Result<(), BaselineMismatch> {
         let mut places = Places::new(&self.images());
         for register in registers {
             let events = log.events(*register);
-            // Boot options that were tried before: what they started has returned.
+            // What earlier boot options started has returned.
             let booted = events.iter().rposition(|event| log.is_return(event)).map_or(0, |at| at + 1);
             places.go_on(events.get(booted..).unwrap_or_default());
             for (at, event) in events.iter().enumerate() {
@@ -127,7 +129,7 @@ impl Baseline {
             || register == 3 && self.register3.contains(&event.digest)
     }
 
-    /// GRUB's commands and the command line: PCR 8.
+    /// Checks GRUB's commands and the command line: PCR 8.
     fn check_texts(&self, log: &Log) -> Result<(), BaselineMismatch> {
         let mut texts = Texts::new(self, log, 8);
         for event in log.events(8) {
@@ -138,7 +140,7 @@ impl Baseline {
         texts.finish()
     }
 
-    /// Files that GRUB read and what the kernel's EFI stub measured: PCR 9.
+    /// Checks files that GRUB read and what the kernel's EFI stub measured: PCR 9.
     fn check_files(&self, log: &Log) -> Result<(), BaselineMismatch> {
         let events = self.compared_files(log)?;
         let mut places = Places::new(&self.files());
@@ -151,7 +153,8 @@ impl Baseline {
         places.finish(self.required_files())
     }
 
-    /// Where firmware or a boot manager starts the kernel, only what the kernel itself measures tells its options and initrd.
+    /// If the kernel is started by firmware or a boot manager, only the kernel's own measurements determine
+    /// its options and initrd.
     fn required_files(&self) -> &'static [Component] {
         if self.kernel.is_empty() && self.sections.is_empty() {
             &[Component::LoadOptions, Component::LoadedInitrd]
@@ -160,7 +163,7 @@ impl Baseline {
         }
     }
 
-    /// What PCR 8 to 15 have, in one sequence: texts, files, sections and what else is listed.
+    /// Checks PCR 8 to 15 in one sequence: texts, files, sections and other listed events.
     fn check_register3(&self, log: &Log) -> Result<(), BaselineMismatch> {
         let (mut texts, mut places) = (Texts::new(self, log, 3), Places::new(&self.files()));
         let is_passed = |event: &Seen| self.is_section(log, event) || self.is_other_event(3, event);
@@ -175,8 +178,8 @@ impl Baseline {
         places.finish(self.required_files())
     }
 
-    /// A listed section's name or content. That each content is its own name's is the business of
-    /// [`Self::check_sections`].
+    /// Whether the event is a listed section's name or content. [`Self::check_sections`] checks that each
+    /// content follows its own name.
     fn is_section(&self, log: &Log, event: &Seen) -> bool {
         match event.kind {
             EventKind::StubSectionName => self
@@ -188,12 +191,12 @@ impl Baseline {
         }
     }
 
-    /// Options and files from beside the image: PCR 12.
+    /// Checks options and files from outside the image: PCR 12.
     fn check_options(&self, log: &Log) -> Result<(), BaselineMismatch> {
         let options = log.option_digests(&self.options);
         log.check_listed(12, &[&self.pcr12[..], &options].concat())?;
-        // Options that are left out change the command line as well: those of a boot entry are alternatives, each add-on of a
-        // unified kernel image is part of the line.
+        // Omitted options change the command line as well: those of boot entries are alternatives, but each
+        // add-on of a unified kernel image is part of the line.
         let occurs = |text: &String| {
             let digests = log.option_digests(std::slice::from_ref(text));
             log.events(12).iter().any(|event| digests.contains(&event.digest))
@@ -207,7 +210,8 @@ impl Baseline {
         if complete { Ok(()) } else { Err(BaselineMismatch::Missing { component: Component::CommandLine }) }
     }
 
-    /// Sections of a unified kernel image: PCR 11. Names are measured, and each occurs once in a log.
+    /// Checks the sections of a unified kernel image: PCR 11. Names are measured, and each occurs once in a
+    /// log.
     fn check_sections(&self, log: &Log) -> Result<(), BaselineMismatch> {
         for (name, digest) in &log.sections {
             if !self.sections.get(name).is_some_and(|digests| digests.contains(digest)) {

@@ -1,4 +1,4 @@
-//! Why a VM is no member of a baseline.
+//! Why a VM is not a member of a baseline.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use vouchsafe_protocol::UnixTime;
 use super::component::Component;
 use super::digest::LogDigest;
 
-/// Why a VM is no member of a baseline.
+/// Why a VM is not a member of a baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "mismatch", rename_all = "kebab-case")]
 pub enum BaselineMismatch {
     /// The baseline was revoked.
     #[error("it is revoked")]
     Revoked,
-    /// Its end date has passed.
+    /// The baseline has expired.
     #[error("it ended at {ends_at}")]
     Ended {
         /// When.
@@ -27,7 +27,7 @@ pub enum BaselineMismatch {
     /// Another technology.
     #[error("the technology is {}", found.unwrap_or("not known"))]
     Technology {
-        /// That of the VM.
+        /// The VM's technology.
         found: Option<&'static str>,
     },
     /// Firmware that is not listed or, for a CCEL log without a list, not endorsed.
@@ -35,7 +35,7 @@ pub enum BaselineMismatch {
     Firmware {
         /// `version`, `launch measurement` or `MRTD`.
         kind: &'static str,
-        /// That of the VM.
+        /// The VM's value.
         found: Option<String>,
     },
     /// An event that is not listed.
@@ -43,9 +43,9 @@ pub enum BaselineMismatch {
     Unlisted {
         /// The PCR.
         pcr: u8,
-        /// What was measured.
+        /// The measured digest.
         digest: LogDigest,
-        /// What people know it by.
+        /// The event's name for people.
         #[serde(flatten)]
         what: EventName,
     },
@@ -54,45 +54,45 @@ pub enum BaselineMismatch {
     UnlistedRegister {
         /// The measurement register.
         register: u8,
-        /// What was measured.
+        /// The measured digest.
         digest: LogDigest,
-        /// What people know it by.
+        /// The event's name for people.
         #[serde(flatten)]
         what: EventName,
     },
-    /// A required component that did not occur.
+    /// A required component did not occur.
     #[error("{component} is missing")]
     Missing {
-        /// Which one.
+        /// The component.
         component: Component,
     },
-    /// A component that occurred again.
+    /// A component occurred again.
     #[error("{component} occurs more than once: {digest}{what}")]
     Repeated {
-        /// Which one.
+        /// The component.
         component: Component,
-        /// The event that is one too many.
+        /// The repeated event.
         digest: LogDigest,
-        /// What people know it by.
+        /// The event's name for people.
         #[serde(flatten)]
         what: EventName,
     },
-    /// A component at the wrong place.
+    /// A component is out of order.
     #[error("{component} is out of order: {digest}{what} comes after {previous} {previous_digest}")]
     Order {
-        /// Which one.
+        /// The component.
         component: Component,
-        /// The event at the wrong place.
+        /// The event that is out of order.
         digest: LogDigest,
-        /// What people know it by.
+        /// The event's name for people.
         #[serde(flatten)]
         what: EventName,
-        /// The component before it, which may be the one at the wrong place.
+        /// The component before it, which may be the one that is out of order.
         previous: Component,
         /// The event before it.
         previous_digest: Box<LogDigest>,
     },
-    /// A section that is not listed, or with other content.
+    /// A section is not listed, or has other content.
     #[error("section {name} is not listed with this content: {digest}")]
     Section {
         /// Its name.
@@ -100,15 +100,15 @@ pub enum BaselineMismatch {
         /// Digest of its content.
         digest: LogDigest,
     },
-    /// A word that user space extended and that the PCR's list does not have.
-    #[error("user space extended {word:?} into PCR {pcr}, which is not among the words listed for it")]
+    /// User space extended a word that is not in the PCR's list.
+    #[error("user space extended {word:?} into PCR {pcr}, which is not listed for it")]
     UserspaceWord {
         /// The PCR.
         pcr: u8,
-        /// What was extended.
+        /// The word.
         word: String,
     },
-    /// A listed section that did not occur.
+    /// A listed section did not occur.
     #[error("section {name} is missing")]
     MissingSection {
         /// Its name.
@@ -116,16 +116,16 @@ pub enum BaselineMismatch {
     },
 }
 
-/// What people know an event by, beside its digest.
+/// The name of an event for people, beside its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum EventName {
-    /// The text that the digest is of, at most 300 characters of it.
+    /// The measured text, shortened to 300 characters.
     Measured {
         /// The text.
         text: String,
     },
-    /// A file name or description of the log, which no digest covers.
+    /// The log's file name or description, which no digest covers.
     Named {
         /// The name.
         name: String,
@@ -136,7 +136,7 @@ pub enum EventName {
 
 #[cfg(test)]
 impl BaselineMismatch {
-    /// Without the names of events, for tests that are not about them.
+    /// Removes the names of events, for tests that are not about them.
     pub(crate) fn unnamed(mut self) -> Self {
         if let Self::Unlisted { what, .. }
         | Self::UnlistedRegister { what, .. }

@@ -6,13 +6,13 @@ use vouchsafe_protocol::ObjectName;
 
 use super::document::Baseline;
 
-/// A baseline of the keystore.
+/// A stored baseline.
 #[derive(Clone, Debug)]
 pub struct NamedBaseline {
     /// Its name.
     pub name: ObjectName,
     /// Whether it was revoked.
     pub revoked: bool,
-    /// What it allows.
+    /// Its content.
     pub baseline: Arc<Baseline>,
 }

@@ -6,10 +6,10 @@ use super::composed::ComposedInitrdError;
 use super::digest::{BaselineLog, LogDigest};
 use super::document::{Baseline, ComposedInitrd};
 
-/// Bytes of a baseline document.
+/// Upper limit of a baseline document in bytes.
 pub const MAX_BASELINE: usize = 256 * 1024;
 
-/// Why a document is no baseline.
+/// Why a document is not a valid baseline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaselineError {
     /// Too long.
@@ -18,7 +18,7 @@ pub enum BaselineError {
         /// Its length.
         length: usize,
     },
-    /// Not JSON of this form; unknown members count.
+    /// Not JSON of this form, or it has unknown members.
     #[error("not a baseline: {detail}")]
     Syntax {
         /// The parser's words.
@@ -30,63 +30,65 @@ pub enum BaselineError {
         /// Its name.
         name: String,
     },
-    /// Neither a kernel's file nor a unified kernel image with a kernel.
+    /// It lists neither a kernel's file nor a unified kernel image with a kernel.
     #[error("no kernel is listed")]
     NoKernel,
     /// No command line.
     #[error("no kernel command line is listed")]
     NoCommandLine,
-    /// The kernel is started without GRUB or a unified kernel image, and its EFI stub measured neither options nor initrd.
+    /// The kernel is started without GRUB or a unified kernel image, and its EFI stub measured neither
+    /// options nor initrd.
     #[error(
         "nothing measures the initrd: neither GRUB nor a unified kernel image, nor the kernel (Linux before 6.1 may not)"
     )]
     UnmeasuredInitrd,
-    /// Its commands load an initrd and none is listed.
-    #[error("an initrd is loaded, and none is listed")]
+    /// Its commands load an initrd, but none is listed.
+    #[error("an initrd is loaded, but none is listed")]
     NoInitrd,
-    /// GRUB's kernel without GRUB's own image, or a section without its image.
+    /// GRUB's kernel is listed without GRUB's image, or sections without their image.
     #[error("what loads the kernel is not listed: grub or uki")]
     NoLoader,
-    /// A section that is listed without a digest.
+    /// A section is listed without a digest.
     #[error("section {name:?} has no digest")]
     EmptySection {
         /// Its name.
         name: String,
     },
-    /// The same digest stands for two things in one PCR, so that one could take the other's place.
+    /// The same digest is listed for two components in one PCR, so one could replace the other.
     #[error("digest {digest} is listed for two components of one PCR")]
     AmbiguousDigest {
         /// The digest.
         digest: LogDigest,
     },
-    /// A digest that the baseline's log cannot have.
+    /// A digest is not of the kind in the baseline's log.
     #[error("digest {digest} is not of the kind that the baseline's log has")]
     ForeignDigest {
         /// The digest.
         digest: LogDigest,
     },
-    /// A list of the other log.
+    /// A list belongs to the other kind of log.
     #[error("{list} is not a list of the baseline's log")]
     ForeignList {
         /// The list.
         list: &'static str,
     },
-    /// A list for a PCR in which there never are words to compare.
+    /// A list for a PCR without known words.
     #[error("userspace_words has a list for PCR {pcr}: words are known of PCR 0 to 7, 9 and 11 to 14")]
     NoWords {
         /// The PCR.
         pcr: u8,
     },
-    /// Sections cannot vouch for the composed initrd of such a boot.
+    /// Sections cannot determine the composed initrd of such a boot.
     #[error("composed_initrd is \"by-sections\", and {0}")]
     ComposedInitrd(ComposedInitrdError),
-    /// A CCEL log of something else than TDX.
+    /// A CCEL log with a technology other than TDX.
     #[error("only TDX has a CCEL log")]
     NoCcel,
 }
 
 impl Baseline {
-    /// Reads a document and checks that it is closed. It is JSON in which a line that begins with `//` is a comment.
+    /// Parses a document and checks that it is closed. It is JSON in which a line that starts with `//` is a
+    /// comment.
     ///
     /// # Errors
     /// One variant for each reason.
@@ -124,8 +126,8 @@ impl Baseline {
         }
     }
 
-    /// Kernel, command line and initrd are determined: by GRUB's files and texts, by the sections of a unified kernel image,
-    /// or by the kernel's own image and what it measures of its options and initrd.
+    /// Checks that kernel, command line and initrd are determined: by GRUB's files and texts, by the sections
+    /// of a unified kernel image, or by the kernel's own image and its measurements of options and initrd.
     fn check_kernel(&self) -> Result<(), BaselineError> {
         let has_section = |name: &str| self.sections.contains_key(name);
         let has_image = !self.kernel_image.is_empty() && self.grub.is_empty();
@@ -154,7 +156,7 @@ impl Baseline {
         Ok(())
     }
 
-    /// Lists and digests are of one log.
+    /// Checks that lists and digests are all for the same log.
     fn check_log(&self) -> Result<(), BaselineError> {
         let ccel = self.log == BaselineLog::Ccel;
         if ccel && self.technology != "tdx" {
@@ -205,13 +207,14 @@ impl Baseline {
     }
 }
 
-/// The document without its comments. A text of JSON holds no line break, so that no line within one begins like this.
+/// The document without its comments. A JSON string contains no line break, so no line within one starts like
+/// a comment.
 fn without_comments(text: &str) -> String {
     let kept = text.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line });
     kept.collect::<Vec<_>>().join("\n")
 }
 
-/// What a command of GRUB's loads as initrd.
+/// The arguments of a GRUB command that loads an initrd.
 pub(super) fn initrd_arguments(command: &str) -> Option<impl Iterator<Item = &str>> {
     let mut words = command.split(' ');
     matches!(words.next(), Some("initrd" | "initrdefi" | "initrd16")).then_some(words)

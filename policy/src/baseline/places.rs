@@ -10,12 +10,12 @@ use super::document::Baseline;
 use super::log::{Log, Seen};
 use super::mismatch::BaselineMismatch;
 
-/// Takes events one by one and keeps count and order of the components they are.
+/// Checks count and order of components, event by event.
 pub(super) struct Places {
     components: BTreeMap<LogDigest, Vec<Component>>,
     listed: Vec<Component>,
     counts: BTreeMap<Component, usize>,
-    /// Events of each digest that are still to come in this register.
+    /// Number of remaining events of each digest in this register.
     coming: BTreeMap<LogDigest, usize>,
     last: Option<(Component, LogDigest)>,
 }
@@ -38,8 +38,9 @@ impl Places {
         }
     }
 
-    /// A register begins, with these events; its components come after those of the register before. Otherwise a kernel that the
-    /// firmware starts by itself, measured into another register than its loaders, could have them extended afterwards.
+    /// Starts a register with these events; its components come after those of the previous register.
+    /// Otherwise, if the firmware starts a kernel directly and measures it into another register than its
+    /// loaders, their measurements could be extended afterwards.
     pub(super) fn go_on(&mut self, events: &[Seen]) {
         self.coming.clear();
         for event in events {
@@ -47,8 +48,8 @@ impl Places {
         }
     }
 
-    /// What an event is. A digest that stands for the initrd twice is GRUB's first, the kernel's then; what failed before it
-    /// ran comes before what ran.
+    /// The component of an event. If a digest is listed both for GRUB's initrd and the kernel's, GRUB's comes
+    /// first; components that failed come before those that run.
     fn component(&mut self, digest: &LogDigest) -> Option<Component> {
         let candidates = self.components.get(digest)?;
         let is_free = |component: &&Component| !self.counts.contains_key(component);
@@ -70,7 +71,8 @@ impl Places {
         let component = self.component(&digest).ok_or_else(|| log.unlisted(register, event))?;
         let again = self.counts.entry(component).or_insert(0);
         *again += 1;
-        // Shim and GRUB both measure a kernel that both have a hand in: one image, twice in a row. Early initrds differ.
+        // If both shim and GRUB take part in starting a kernel, both measure it: one image, twice in a row.
+        // Early initrds are distinct.
         let repeats = component.is_unlimited()
             || component == Component::EarlyInitrd && self.last != Some((component, digest))
             || component == Component::KernelImage && self.last == Some((component, digest));
@@ -82,7 +84,7 @@ impl Places {
         }
         let (previous, previous_digest) = self.last.unwrap_or((component, digest));
         let out_of_order = match component {
-            // Between two loaders or after GRUB, but not after what runs.
+            // Between two loaders or after GRUB, but not after the component that runs.
             Component::OtherImage => matches!(previous, Component::Uki | Component::KernelImage),
             _ => previous.rank() > component.rank(),
         };
@@ -108,12 +110,12 @@ impl Places {
     }
 }
 
-/// Takes what GRUB ran, and counts the command lines.
+/// Checks the texts that GRUB ran, and counts the command lines.
 pub(super) struct Texts {
     commands: Vec<LogDigest>,
     others: Vec<LogDigest>,
     lines: Vec<LogDigest>,
-    /// Command lines that are still to come.
+    /// The remaining command lines.
     coming: Vec<LogDigest>,
     count: usize,
 }
@@ -140,7 +142,7 @@ impl Texts {
             self.coming.remove(at);
         }
         let is_line = self.lines.contains(digest);
-        // That of an entry that failed comes before the one that counts, also where both are the same.
+        // The command line of an entry that failed comes before the one that runs, also if both are equal.
         let is_other = self.others.contains(digest) && (!is_line || self.coming.contains(digest));
         if !is_line && !is_other {
             return Ok(false);

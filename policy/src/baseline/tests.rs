@@ -1,4 +1,4 @@
-//! Baselines of CCEL logs: the boot of a vTPM's log as a trust domain's registers would have it.
+//! Tests of baselines for CCEL logs: a vTPM boot as it would appear in a trust domain's registers.
 
 use vouchsafe_attestation::event_log::{EventKind, ReplayedLog, Technology};
 use vouchsafe_attestation::test_util::event_log::presets::{application, content};
@@ -29,7 +29,7 @@ fn ccel(builder: &EventLogBuilder) -> Log {
     let sha384 = |digest: &LogDigest| {
         let LogDigest::Sha256(known) = digest else { panic!("a digest of the vTPM's log") };
         let found = pairs.iter().find(|(sha256, _)| sha256 == known.as_bytes());
-        // Of a section the log has the name apart from the content.
+        // The log has a section's name apart from its content.
         let (_, sha384) = found.unwrap_or_else(|| panic!("{digest} was not measured"));
         Digest48(sha384.as_slice().try_into().unwrap()).into()
     };
@@ -216,7 +216,7 @@ fn t38_lists_and_digests_are_of_one_log() {
     assert!(matches!(Baseline::parse(&text), Err(BaselineError::Syntax { .. })));
 }
 
-/// Its register has credentials and add-ons as well, which a free digest could stand for.
+/// Its register also contains credentials and add-ons, which could use an unconstrained digest.
 #[test]
 fn t49_sections_do_not_vouch_for_an_initrd_in_ccel() {
     let baseline = captured(&uki().with_composed_initrd("composed"));

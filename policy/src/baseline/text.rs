@@ -1,4 +1,4 @@
-//! A baseline as a person reads it: JSON in which a line that begins with `//` is a comment.
+//! The readable form of a baseline: JSON in which a line that starts with `//` is a comment.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use super::digest::LogDigest;
 use super::document::Baseline;
 
 impl Baseline {
-    /// The document with what each member is above it, and with names beside digests.
+    /// The document with an explanation above each member, and with names beside digests.
     #[must_use]
     pub fn to_commented(&self, heading: &str, names: &BTreeMap<LogDigest, String>) -> String {
         let mut text = String::new();
@@ -32,11 +32,11 @@ impl Baseline {
         text
     }
 
-    /// What the person who reads a learned baseline should know of how it compares, each remark on lines of its own.
+    /// Remarks on how a learned baseline compares, for the person who reviews it, each on lines of its own.
     #[must_use]
     pub fn remarks(&self, claims: &Claims) -> String {
         let words = claims.vtpm.iter().flat_map(|vtpm| &vtpm.userspace);
-        // Of other registers all words are constants.
+        // In other registers all words are constants.
         let words = words.filter(|(_, words)| words.iter().any(|word| word.contains(':')));
         let words: BTreeMap<String, _> = words.map(|(pcr, words)| (pcr.to_string(), words)).collect();
         let listed = (!words.is_empty()).then(|| {
@@ -50,7 +50,7 @@ impl Baseline {
         all.fold(String::new(), |text, remark| text + "\n" + &remark)
     }
 
-    /// What the log of a boot calls its images and files. Nobody measured that.
+    /// The log's names of images and files. They are not measured.
     #[must_use]
     pub fn untrusted_names(boot: &BootLog) -> BTreeMap<LogDigest, String> {
         let events = [2, 4, 9, 12, 13].iter().filter_map(|register| boot.events.get(register)).flatten();
@@ -58,7 +58,7 @@ impl Baseline {
     }
 }
 
-/// One comment, whatever is in the text.
+/// Writes one comment, whatever the text contains.
 fn comment(out: &mut String, indent: &str, text: &str) {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     writeln!(out, "{indent}// {}", text.trim_end()).expect("a string takes everything");
@@ -128,7 +128,7 @@ mod tests {
     use super::super::document::{ComposedInitrd, FirmwareSet};
     use super::*;
 
-    /// With something in every member, so that each is written.
+    /// A baseline in which every member is set, so that each is written.
     fn full() -> Baseline {
         let list = || vec![LogDigest::Sha256(vouchsafe_protocol::Digest32([1; 32]))];
         let texts = || vec!["text".to_owned()];

@@ -1,7 +1,8 @@
-//! An update: the digests of its files beside those of today, so that the boot before and the boot after are members.
+//! Updates: adds the digests of new files to the current ones, so that both the old and the new boot are
+//! members.
 //!
-//! Mixtures of both are members too, such as the old kernel with the new initrd: whoever wants none of them puts a
-//! baseline of the new boot alone once every VM has been restarted.
+//! Mixtures of both are members too, such as the old kernel with the new initrd. To exclude them, put a
+//! baseline of only the new boot once every VM has been restarted.
 
 use vouchsafe_attestation::reference_values::{ReferenceComponent, ReferenceValues};
 
@@ -10,33 +11,33 @@ use super::digest::LogDigest;
 use super::document::Baseline;
 use super::parse::BaselineError;
 
-/// Why an update cannot be allowed beside what a baseline allows.
+/// Why an update cannot be added to a baseline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpdateError {
-    /// A component that one of the boots must have and the other lacks.
+    /// One of the boots requires a component that the other lacks.
     #[error(
         "{component} is {}: one baseline cannot allow both boots, learn one of the new boot instead",
         if *.in_baseline { "in the baseline and not in the update" } else { "in the update and not in the baseline" }
     )]
     OtherBoot {
-        /// Which one.
+        /// The component.
         component: Component,
         /// Whether the baseline has it.
         in_baseline: bool,
     },
-    /// A section that one of the images has and the other lacks.
+    /// One of the images has a section that the other lacks.
     #[error("section {name} is in one of the images only: learn a baseline of the new boot instead")]
     OtherSections {
         /// Its name.
         name: String,
     },
-    /// The result would be no baseline.
+    /// The result would not be a valid baseline.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
 }
 
 impl Baseline {
-    /// Allows the boot that these values are of, beside what is allowed already.
+    /// Allows the boot with these reference values, in addition to what is already allowed.
     ///
     /// # Errors
     /// When no baseline can allow both.
@@ -50,7 +51,7 @@ impl Baseline {
         Ok(updated)
     }
 
-    /// What is required has to be in both boots.
+    /// Checks that required components are in both boots.
     fn check_kind(&self, values: &ReferenceValues) -> Result<(), UpdateError> {
         let has = |wanted: &ReferenceComponent| values.events.iter().any(|event| event.component == *wanted);
         for (component, listed, wanted) in [
@@ -61,7 +62,7 @@ impl Baseline {
             (Component::Initrd, &self.initrd, ReferenceComponent::Initrd),
         ] {
             let in_baseline = !listed.is_empty();
-            // EventName starts a unified kernel image stays as it is.
+            // Starting a unified kernel image works as before.
             let stays = matches!(component, Component::Shim | Component::Grub)
                 && has(&ReferenceComponent::Uki)
                 && !has(&wanted);
@@ -84,8 +85,8 @@ impl Baseline {
     }
 
     fn allow(&mut self, component: &ReferenceComponent, digest: LogDigest) {
-        // Whether the kernel is measured as an application, and whether its EFI stub measures what it is given, is up
-        // to the boot loader: as today.
+        // Whether the kernel is measured as an application, and whether its EFI stub measures its input,
+        // depends on the boot loader: as before.
         let as_today = |list: &mut Vec<LogDigest>| {
             if !list.is_empty() {
                 insert(list, digest);
@@ -104,7 +105,7 @@ impl Baseline {
             ReferenceComponent::Section { name } => {
                 insert(self.sections.entry(name.clone()).or_default(), digest);
             }
-            // Names of sections are those of the map.
+            // The section names are the keys of the map.
             ReferenceComponent::SectionName { .. } => {}
             ReferenceComponent::LoadOptions => as_today(&mut self.load_options),
             ReferenceComponent::LoadedInitrd => as_today(&mut self.loaded_initrd),

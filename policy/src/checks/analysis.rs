@@ -1,4 +1,5 @@
-//! The analysis of one policy, made when it is compiled: every way in which its permits hold and its forbids do not.
+//! The analysis of a policy, made when it is compiled: every way in which its permits hold and its forbids do
+//! not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,11 +22,11 @@ pub(crate) struct Analysis {
     atoms: Atoms,
     /// The ways in which each permit holds, by its id.
     permits: BTreeMap<String, Result<Vec<Way>, TooComplex>>,
-    /// The ways in which each forbid does not hold, those with the fewest first. One that is too complex, or about some VMs or
-    /// secrets only, is left out: the release it may forbid counts as possible.
+    /// The ways in which each forbid does not hold, those with the fewest first. A forbid that is too
+    /// complex, or only about some VMs or secrets, is omitted: releases that it may forbid count as possible.
     forbids: Vec<Vec<Branch>>,
     project_numbers: BTreeSet<u64>,
-    /// The most steps that a statement took.
+    /// The most steps that any statement took.
     #[cfg(test)]
     pub(crate) most_steps: usize,
 }
@@ -34,12 +35,12 @@ pub(crate) struct Analysis {
 #[derive(Debug)]
 struct Way {
     branch: Branch,
-    /// Claims that the permit's own conditions need.
+    /// Claims required by the permit's own conditions.
     asked: BTreeSet<String>,
 }
 
 impl Analysis {
-    /// Takes the statements apart; bounded by [`PER_STATEMENT`] for each.
+    /// Analyses the statements; bounded by [`PER_STATEMENT`] for each.
     pub(crate) fn new<'s>(statements: impl Iterator<Item = &'s Statement>) -> Self {
         let mut analysis = Self {
             atoms: Atoms::default(),
@@ -94,8 +95,8 @@ impl Analysis {
         numbers.collect()
     }
 
-    /// Adds what each permit leaves open; gives what is worth saying beside it. Where `steps` run out, what was found open so far
-    /// counts as open.
+    /// Adds what each permit leaves open; returns notes. When `steps` run out, the gaps found so far count as
+    /// open.
     pub(crate) fn check(
         &self,
         rules: &Rules,
@@ -130,7 +131,7 @@ impl Way {
     }
 }
 
-/// The search for a way that all forbids let through with something open.
+/// The search for a way that passes all forbids and leaves something open.
 struct Search<'a> {
     analysis: &'a Analysis,
     circumstances: Circumstances<'a>,
@@ -171,8 +172,9 @@ impl Search<'_> {
         }
     }
 
-    /// What is left of something open on the first way past all forbids on which anything is. A search that would take too long
-    /// ends with what is left so far: without the forbids that were not looked at, it is.
+    /// What is still open on the first way past all forbids that leaves anything open. A search that would
+    /// take too long returns what is open so far, which is correct for the policy without the remaining
+    /// forbids.
     fn left<T>(
         &mut self,
         way: &Way,
@@ -203,7 +205,7 @@ fn is_unconditional(permit: &Statement) -> bool {
     !branches::names_baseline(&permit.template) && permit.template.clauses().iter().all(trivial)
 }
 
-/// Of gaps about what boots, the one with most open is reported.
+/// Among gaps about the boot, only the one that leaves most open is reported.
 fn report(reported: &mut Vec<Gap>, gap: Gap) {
     match reported.iter_mut().find(|other| other.is_about(&gap)) {
         Some(other) if gap.boot_rank() > other.boot_rank() => *other = gap,

@@ -1,7 +1,7 @@
-//! What a single condition says about the VM's claims, once it is known to be true or false.
+//! What a single condition implies for the VM's claims, if it is true or false.
 //!
-//! A condition that is written in a form not listed here says nothing: the analysis never guesses. Reading a claim says
-//! that it is there, since a permit whose evaluation fails does not hold and any failed evaluation denies.
+//! A condition in a form not listed here implies nothing: the analysis never guesses. Reading a claim implies
+//! that it is present, since a permit whose evaluation fails does not hold and any failed evaluation denies.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use vouchsafe_protocol::ObjectName;
 
 use crate::expression::{self, ClaimPath};
 
-/// One thing that is known about one claim.
+/// A known fact about one claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fact {
     /// The claim, dotted: `vtpm.phase`. Empty for the VM itself.
@@ -21,11 +21,12 @@ pub(super) struct Fact {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Says {
-    /// It is there.
+    /// It is present.
     There,
-    /// It is not there.
+    /// It is absent.
     Missing,
-    /// Whether it is there does not matter to this condition. The claim is written out: `principal.snp.chip_id`.
+    /// The condition does not depend on its presence. The claim by its full path, such as
+    /// `principal.snp.chip_id`.
     Either,
     /// It is one of these.
     OneOf(Vec<String>),
@@ -33,20 +34,20 @@ pub(super) enum Says {
     NoneOf(Vec<String>),
     /// The flag has this value.
     Flag(bool),
-    /// The number has a lower bound, or is one number.
+    /// The number has a minimum, or is a fixed number.
     AtLeast,
     /// The set has these members, and maybe others.
     Has(Vec<String>),
-    /// The set has no members but these.
+    /// The set has only these members.
     Only(Vec<String>),
     /// The VM is a member of one of these baselines.
     InBaseline(Vec<ObjectName>),
 }
 
-/// Conditions without `&&`, `||`, `!` and `if`, each kept once.
+/// Conditions without `&&`, `||`, `!` and `if`, without duplicates.
 #[derive(Debug, Default)]
 pub(super) struct Atoms {
-    /// Those of one text; there is hardly ever more than one.
+    /// Atoms by their text; there is hardly ever more than one.
     numbers: HashMap<String, Vec<(Arc<Expr>, u32)>>,
     known: Vec<Atom>,
 }
@@ -57,11 +58,11 @@ struct Atom {
     when_true: Meaning,
 }
 
-/// What an atom says in one of its two cases.
+/// What an atom implies in one of its two cases.
 #[derive(Debug, Default)]
 pub(super) struct Meaning {
     pub(super) facts: Vec<Fact>,
-    /// Claims that are there, and those that are not, for telling contradictions.
+    /// Claims that are present, and those that are absent, for detecting contradictions.
     pub(super) there: Vec<String>,
     pub(super) missing: Vec<String>,
 }
@@ -109,7 +110,7 @@ fn facts(expr: &Arc<Expr>, holds: bool) -> Vec<Fact> {
     facts
 }
 
-/// What is there and what is not.
+/// Facts about which claims are present.
 fn presence(expr: &Expr, holds: bool) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
     let mut add = |claim: String, says: Says| {
@@ -126,7 +127,7 @@ fn presence(expr: &Expr, holds: bool) -> Vec<Fact> {
         path.map_or_else(|| test.to_string(), |path| path.to_string())
     };
     if !matches!(expr, Expr::HasAttr { .. }) {
-        // A test inside of a comparison or a call may come out either way.
+        // A test inside a comparison or call may have either result.
         let tests = expression::walk(expr).filter(|expr| matches!(expr, Expr::HasAttr { .. }));
         tests.for_each(|test| add(named(test), Says::Either));
         return facts;
@@ -145,7 +146,7 @@ fn presence(expr: &Expr, holds: bool) -> Vec<Fact> {
     facts
 }
 
-/// The claims that are read however the expression comes out.
+/// The claims that are read whatever the result of the expression.
 fn always_read(expr: &Expr) -> Vec<ClaimPath> {
     let mut found = Vec::new();
     let mut stack = vec![expr];
@@ -168,7 +169,7 @@ fn prefixes(path: &ClaimPath) -> Vec<String> {
     (1..=path.names.len()).filter_map(|end| path.names.get(..end)).map(|names| names.join(".")).collect()
 }
 
-/// What a comparison says of the value.
+/// Facts about the value from a comparison.
 fn content(expr: &Arc<Expr>, holds: bool) -> Vec<Fact> {
     if let Some(claim) = claim(expr) {
         return vec![Fact { claim, says: Says::Flag(holds) }];
@@ -230,7 +231,7 @@ fn listed(claim: String, op: BinaryOp, list: &Expr, holds: bool) -> Vec<Fact> {
     literals(list).map(says).map(|says| Fact { claim, says }).into_iter().collect()
 }
 
-/// The operator with its sides exchanged, where there is one.
+/// The operator with its sides exchanged, if there is one.
 const fn mirrored(op: BinaryOp) -> Option<BinaryOp> {
     Some(match op {
         BinaryOp::Eq => BinaryOp::Eq,
@@ -265,7 +266,7 @@ fn is_number(expr: &Expr) -> bool {
     }
 }
 
-/// A literal, or a list of nothing but literals, as texts; entities by their id.
+/// A literal, or a list of only literals, as texts; entities by their id.
 fn literals(expr: &Expr) -> Option<Vec<String>> {
     match expr {
         Expr::Literal(Value::String(text)) => Some(vec![text.to_string()]),

@@ -1,8 +1,9 @@
-//! The ways in which a statement can come out, each as the list of conditions that then hold.
+//! The ways in which a statement can have a result, each as a list of conditions that then hold.
 //!
-//! `a && b` needs both, `a || b` and `if` give alternatives; a forbid must be false. Every evaluation with the given result
-//! is one of the alternatives, with each of its conditions evaluated and as stated. What is true in every alternative is
-//! true of every release. Alternatives that contradict themselves are dropped.
+//! `a && b` needs both; `a || b` and `if` give alternatives; a forbid must be false. Every evaluation with
+//! the given result matches one of the alternatives, and has evaluated each of its conditions with the stated
+//! value. So a fact that holds in every alternative holds for every release. Contradictory alternatives are
+//! dropped.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::atoms::{Atoms, Literal};
 use super::steps::{Steps, TooComplex};
 use crate::expression;
 
-/// More alternatives than this are not analysed.
+/// Upper limit of alternatives; more are not analysed.
 pub(super) const MAX_BRANCHES: usize = 512;
 
 /// Conditions that hold together, in the order of their atoms.
@@ -33,8 +34,8 @@ pub(super) struct Splitter<'a> {
 }
 
 impl Splitter<'_> {
-    /// The ways in which a permit holds; none when it never does, or when one side of a condition that is an `||` as a whole
-    /// never does. A baseline in its scope is a condition like any other.
+    /// The ways in which a permit holds; none if it never does, or if one side of a condition that is a
+    /// top-level `||` never does. A baseline in its scope counts as a condition.
     pub(super) fn permitted(&mut self, template: &Template) -> Branches {
         let scope = match scope(&template.principal) {
             Some(scope) => self.one(&scope, true)?,
@@ -90,7 +91,7 @@ impl Splitter<'_> {
             Expr::BinaryOp { op: op @ (BinaryOp::And | BinaryOp::Or), .. } => {
                 let parts = expression::operands(expr, *op);
                 self.steps.take(parts.len())?;
-                // All parts of an `&&` are true; of an `||`, false.
+                // For a true `&&`, all parts are true; for a false `||`, all are false.
                 if (*op == BinaryOp::And) == holds {
                     self.all(&parts, holds)
                 } else {
@@ -120,8 +121,8 @@ impl Splitter<'_> {
         Ok(together)
     }
 
-    /// One of the parts comes out so. That those before it did not is left out: it makes an alternative wider, and so the
-    /// finding of `a || b` is that of `a` and that of `b`.
+    /// One of the parts has this value. That the earlier ones do not is left out; this makes an alternative
+    /// wider, and so the finding of `a || b` is that of `a` plus that of `b`.
     fn any(&mut self, parts: &[Arc<Expr>], holds: bool) -> Branches {
         let mut alternatives = Vec::new();
         for part in parts {
@@ -144,7 +145,7 @@ impl Splitter<'_> {
 }
 
 impl Branch {
-    /// Both as one; `None` when they contradict each other.
+    /// Both combined; `None` if they contradict each other.
     pub(super) fn join(
         &self,
         other: &Self,
@@ -162,7 +163,7 @@ impl Branch {
         Ok(Some(Self { literals }))
     }
 
-    /// Something is there by one and missing by the other.
+    /// One implies that a claim is present, the other that it is absent.
     fn contradicts(&self, other: &Self, atoms: &Atoms) -> bool {
         let missing = self.literals.iter().flat_map(|literal| &atoms.meaning(*literal).missing);
         let mut missing = missing.peekable();
@@ -174,7 +175,7 @@ impl Branch {
     }
 }
 
-/// `principal in …` of a statement's scope.
+/// `principal in …` in a statement's scope.
 fn scope(principal: &PrincipalConstraint) -> Option<Arc<Expr>> {
     let (PrincipalConstraint::In(EntityOrSlot::Entity(uid))
     | PrincipalConstraint::IsIn(_, EntityOrSlot::Entity(uid))) = principal
@@ -190,7 +191,7 @@ pub(super) fn names_baseline(template: &Template) -> bool {
     scope(&template.principal).is_some()
 }
 
-/// Whether a forbid is about every release: one about some VMs or secrets only says nothing about the others.
+/// Whether a forbid is about every release: one about only some VMs or secrets says nothing about the others.
 pub(super) fn is_general(template: &Template) -> bool {
     matches!(template.principal, PrincipalConstraint::Any | PrincipalConstraint::Is(_))
         && matches!(template.resource, ResourceConstraint::Any | ResourceConstraint::Is(_))

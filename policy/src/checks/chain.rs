@@ -1,9 +1,10 @@
-//! The boot chain: what has to be determined before a condition says what booted.
+//! The boot chain: what must be determined before conditions prove what booted.
 //!
-//! A TPM measures digests, and whoever is root afterwards can extend most registers again. So a register or a set determines
-//! something only when it is compared as a whole: a PCR with its value, a set with a list that has nothing beside it
-//! (`[…].containsAll(claim)`, `claim == […]`). That a digest is *among* those measured (`claim.contains(…)`) proves nothing
-//! about what else was loaded (T49), and every part that is left open is where another kernel or initrd comes in (T53):
+//! A TPM measures digests, and root can later extend most registers further. So a register or a set
+//! determines something only if it is compared as a whole: a PCR with its value, a set with a complete list
+//! (`[…].containsAll(claim)`, `claim == […]`). That a digest is *among* the measured ones
+//! (`claim.contains(…)`) proves nothing about what else was loaded (T49), and through every undetermined part
+//! another kernel or initrd can be loaded (T53):
 //!
 //! | part | left open, an attacker boots | closed by, vTPM | by, CCEL |
 //! |---|---|---|---|
@@ -11,26 +12,27 @@
 //! | files | the approved loader with his kernel and initrd | `grub_files`, or PCR 9 | `grub_files`, or RTMR 2 |
 //! | command line | the approved files with `init=/bin/sh` | `command_line`, `grub_commands` or PCR 8 | the same with `grub_files`, or RTMR 2 |
 //!
-//! A unified kernel image has its files and its command line inside, so that the images determine them once it is known that
-//! one of them was started, and nothing else:
+//! A unified kernel image contains its files and its command line, so the images determine them once it is
+//! known that one of them was started, and nothing else:
 //!
-//! - its sections are closed, or PCR 11: the boot that the policy means is that of such an image. By itself this proves
-//!   nothing, since any kernel can extend PCR 11;
-//! - GRUB did not run (PCR 8 at its reset value): it starts a kernel that PCR 4 does not have;
-//! - the list has one image, or their order is determined (PCR 2 and 4), or the files are (PCR 9). Some stubs have the kernel
-//!   inside measured as an image of its own: a list with both also holds a boot of that kernel alone, with any initrd;
-//! - nothing stands beside it: options and credentials (PCR 12; the claims `command_line` and `arguments` are there only where
-//!   nothing does), system extensions (PCR 13 at its reset value).
+//! - its sections are closed, or PCR 11: the boot that the policy means is one of such an image. By itself
+//!   this proves nothing, since any kernel can extend PCR 11;
+//! - GRUB did not run (PCR 8 at its reset value): it would start a kernel that is not in PCR 4;
+//! - the list has one image, or their order is determined (PCR 2 and 4), or the files are (PCR 9). With some
+//!   stubs the kernel inside is measured as an image of its own: a list with both also accepts a boot of that
+//!   kernel alone, with any initrd;
+//! - nothing is loaded from outside of it: options and credentials (PCR 12; the claims `command_line` and
+//!   `arguments` are only present if there are none), system extensions (PCR 13 at its reset value).
 //!
-//! A baseline determines all of it, whichever kind of boot it lists.
+//! A baseline determines all of it, whatever kind of boot it lists.
 //!
-//! A set says nothing about order. Where the kernel is among the images, the firmware may start it without its loader; that
-//! closes nothing only as long as the kernel's EFI stub measures the initrd that it is given, which Linux before 6.1 may not do.
-//! A policy that closes images as a set is taken, and [`images_are_a_set`] is said beside it.
+//! A set has no order. If the kernel is among the images, the firmware may start it without its loader. The
+//! set is then sufficient only if the kernel's EFI stub measures its initrd, which Linux before 6.1 may not
+//! do. A policy that closes images as a set is accepted, with the note [`images_are_a_set`].
 
 use super::facts::Facts;
 
-/// A part of the chain that is not determined.
+/// A part of the boot chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChainPart {
     /// EFI applications and drivers: shim, GRUB, a unified kernel image.
@@ -41,16 +43,16 @@ pub enum ChainPart {
     CommandLine,
     /// GRUB, which may have started another kernel than the unified kernel image.
     Grub,
-    /// Which image of a list was started after which.
+    /// The order of a list's images.
     Order,
-    /// Options and credentials from beside a unified kernel image.
+    /// Options and credentials from outside of a unified kernel image.
     Options,
-    /// System extensions from beside a unified kernel image.
+    /// System extensions from outside of a unified kernel image.
     Extensions,
 }
 
 impl ChainPart {
-    /// What an attacker puts there, and what closes it.
+    /// What an attacker can do with it, and what closes it.
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::Images => {
@@ -78,8 +80,8 @@ impl ChainPart {
     }
 }
 
-/// What no log that counts determines; empty when one of them, or a baseline, determines all of it. Parts of two logs are never
-/// put together: each may be of another boot.
+/// The parts that are not determined; empty if one log that counts, or a baseline, determines all of them.
+/// Parts from two logs are never combined: each may be of another boot.
 pub(super) fn open_parts(facts: &Facts<'_>) -> Vec<ChainPart> {
     if facts.baselines().next().is_some() {
         return Vec::new();
@@ -111,8 +113,8 @@ fn open_in_vtpm(facts: &Facts<'_>) -> Vec<ChainPart> {
     boot.open()
 }
 
-/// Register 3 is one sequence of texts, files and sections, of which the log tells which is which: only together with a closed
-/// list of the files are its texts and sections those of the boot.
+/// Register 3 is one sequence of texts, files and sections with unmeasured labels: its texts and sections are
+/// proved only together with a closed list of the files.
 fn open_in_ccel(facts: &Facts<'_>) -> Vec<ChainPart> {
     let rtmr = |index: u8| facts.is_one_of(&format!("tdx.rtmrs.rtmr{index}"));
     let closed = |claim: &str| facts.closed(&format!("tdx.boot.{claim}"));
@@ -122,7 +124,7 @@ fn open_in_ccel(facts: &Facts<'_>) -> Vec<ChainPart> {
         images: closed("efi_applications") || rtmr(1),
         files: files || rtmr(2),
         command_line: (files && text) || rtmr(2),
-        // What GRUB, another initrd or an extension would add to the register is among the files.
+        // Anything that GRUB, another initrd or an extension adds to the register is among the files.
         unified: files && closed("stub_sections"),
         no_grub: true,
         order: true,
@@ -132,7 +134,7 @@ fn open_in_ccel(facts: &Facts<'_>) -> Vec<ChainPart> {
     boot.open()
 }
 
-/// The images are closed as a set of several, and nothing determines which of them was started by which.
+/// The images are closed as a set of several, and their order is not determined.
 pub(super) fn images_are_a_set(facts: &Facts<'_>) -> bool {
     let ordered = facts.baselines().next().is_some()
         || ["vtpm.pcrs.pcr2", "vtpm.pcrs.pcr4"].iter().all(|pcr| facts.is_one_of(pcr))
@@ -146,7 +148,8 @@ fn has_command_line(facts: &Facts<'_>, boot: &str) -> bool {
     ["command_line", "arguments"].iter().any(|claim| facts.there(&format!("{boot}.{claim}")))
 }
 
-/// Texts of the CCEL log say what booted only where nothing of register 3 is left over (T49): see [`open_in_ccel`].
+/// The texts of the CCEL log prove what booted only if everything in register 3 is listed (T49): see
+/// [`open_in_ccel`].
 pub(super) fn closes_rtmr2(facts: &Facts<'_>) -> bool {
     facts.baselines().next().is_some()
         || facts.is_one_of("tdx.rtmrs.rtmr2")
@@ -157,7 +160,7 @@ struct Determined {
     images: bool,
     files: bool,
     command_line: bool,
-    /// The boot is meant to be that of a unified kernel image.
+    /// The policy means the boot of a unified kernel image.
     unified: bool,
     no_grub: bool,
     order: bool,

@@ -1,4 +1,4 @@
-//! What one alternative says about a claim.
+//! What one alternative implies for a claim.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,11 @@ use vouchsafe_protocol::ObjectName;
 use super::atoms::{Atoms, Says};
 use super::branches::Branch;
 
-/// What one alternative says. More conditions only ever add to it: every question below stays answered with yes.
+/// The facts of one alternative. More conditions only ever add facts: a question below that was answered with
+/// yes remains so.
 pub(super) struct Facts<'a> {
     by_claim: BTreeMap<&'a str, Vec<&'a Says>>,
-    /// Evidence that the permit itself asks for.
+    /// Evidence that the permit itself requires.
     own: &'a BTreeSet<String>,
 }
 
@@ -25,7 +26,7 @@ impl<'a> Facts<'a> {
         Self { by_claim, own }
     }
 
-    /// The claims of a permit's own conditions: what it asks for.
+    /// The claims in a permit's own conditions: what it requires.
     pub(super) fn asked(branch: &Branch, atoms: &Atoms) -> BTreeSet<String> {
         let there = branch.literals.iter().flat_map(|literal| &atoms.meaning(*literal).there);
         there.cloned().collect()
@@ -35,23 +36,23 @@ impl<'a> Facts<'a> {
         self.by_claim.get(claim).into_iter().flatten().copied()
     }
 
-    /// Whether the permit itself asks for this evidence, or for what is in it.
+    /// Whether the permit itself requires this evidence, or something in it.
     pub(super) fn asks_for(&self, claim: &str) -> bool {
         self.own.contains(claim)
     }
 
-    /// Whether the permit itself asks for none of the four kinds of evidence.
+    /// Whether the permit itself requires none of the four kinds of evidence.
     pub(super) fn asks_for_nothing(&self) -> bool {
         !KINDS.iter().any(|kind| self.asks_for(kind))
     }
 
-    /// Whether the claim is there, be it by a forbid.
+    /// Whether the claim is present, even if only a forbid implies that.
     pub(super) fn there(&self, claim: &str) -> bool {
         self.says(claim).any(|says| *says == Says::There)
     }
 
-    /// Whether what this evidence says counts: the permit asks for it, so that its root is looked at by itself, or its root is
-    /// restricted.
+    /// Whether facts about this evidence count: the permit requires it, so its root is checked separately, or
+    /// its root is restricted.
     pub(super) fn counts(&self, kind: &str) -> bool {
         self.asks_for(kind) || self.is_one_of(&format!("{kind}.root"))
     }
@@ -61,7 +62,7 @@ impl<'a> Facts<'a> {
         self.each(claim, |_| true)
     }
 
-    /// The claim is one of a list of which each member is as asked.
+    /// The claim is one of a list whose members all satisfy `fits`.
     pub(super) fn each(&self, claim: &str, fits: impl Fn(&str) -> bool) -> bool {
         self.says(claim).any(|says| match says {
             Says::OneOf(list) => !list.is_empty() && list.iter().all(|text| fits(text)),
@@ -69,12 +70,12 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// The claim is one of a list, and no list leaves this member out.
+    /// The claim is one of a list, and no list excludes this member.
     pub(super) fn may_be(&self, claim: &str, member: &str) -> bool {
         self.is_one_of(claim) && !self.is_not(claim, member)
     }
 
-    /// The claim is known to be something else.
+    /// The claim is known to have another value.
     pub(super) fn is_not(&self, claim: &str, member: &str) -> bool {
         self.says(claim).any(|says| match says {
             Says::OneOf(list) => !list.iter().any(|text| text == member),
@@ -96,12 +97,12 @@ impl<'a> Facts<'a> {
         self.says(claim).any(|says| *says == Says::Flag(value))
     }
 
-    /// The number has a lower bound, or is one number.
+    /// The number has a minimum, or is a fixed number.
     pub(super) fn floor(&self, claim: &str) -> bool {
         self.says(claim).any(|says| *says == Says::AtLeast)
     }
 
-    /// Members that the set is known to have.
+    /// Known members of the set.
     pub(super) fn members(&self, claim: &str) -> impl Iterator<Item = &'a str> {
         self.says(claim)
             .filter_map(|says| if let Says::Has(list) = says { Some(list) } else { None })
@@ -109,17 +110,17 @@ impl<'a> Facts<'a> {
             .map(String::as_str)
     }
 
-    /// The set has no members but those of a list.
+    /// The set has only members from a list.
     pub(super) fn closed(&self, claim: &str) -> bool {
         self.says(claim).any(|says| matches!(says, Says::Only(_)))
     }
 
-    /// The set has no member but one.
+    /// The set has at most one member.
     pub(super) fn closed_to_one(&self, claim: &str) -> bool {
         self.says(claim).any(|says| matches!(says, Says::Only(list) if list.len() == 1))
     }
 
-    /// The lists of baselines of each of which the VM is in one.
+    /// Lists of baselines: for each list, the VM is a member of at least one of its baselines.
     pub(super) fn baselines(&self) -> impl Iterator<Item = &'a [ObjectName]> {
         self.says("").filter_map(|says| match says {
             Says::InBaseline(names) => Some(names.as_slice()),
@@ -127,7 +128,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// A claim that this alternative does not need.
+    /// The claims that may be absent in this alternative.
     pub(super) fn optional(&self) -> impl Iterator<Item = &'a str> {
         let either = |says: &[&Says]| says.iter().any(|says| **says == Says::Either);
         self.by_claim.iter().filter(move |(_, says)| either(says)).map(|(claim, _)| *claim)

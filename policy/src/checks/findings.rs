@@ -16,14 +16,14 @@ pub enum CheckError {
         /// The statement.
         id: String,
     },
-    /// A permit that does not say what it is for.
+    /// A permit without a purpose.
     #[error("{id}: @for(\"disk\") or @for(\"app\") is missing")]
     MissingPurpose {
         /// The permit.
         id: String,
     },
-    /// Permits that are for different purposes.
-    #[error("{id}: all permits of a policy are for one purpose")]
+    /// Permits with different purposes.
+    #[error("{id}: all permits of a policy must have the same purpose")]
     MixedPurposes {
         /// The permit that differs from the first.
         id: String,
@@ -39,7 +39,7 @@ pub enum CheckError {
     MalformedLiteral {
         /// The statement.
         id: String,
-        /// The claim it is compared with.
+        /// The claim that it is compared with.
         claim: String,
         /// The text.
         text: String,
@@ -60,27 +60,25 @@ pub enum CheckError {
         /// Its name.
         name: ObjectName,
     },
-    /// A secret or a namespace that this policy cannot be for.
-    #[error("{id}: {name:?} is of another namespace")]
+    /// A secret or a namespace outside of this policy's namespace.
+    #[error("{id}: {name:?} is in another namespace")]
     ForeignResource {
         /// The statement.
         id: String,
         /// Its name.
         name: String,
     },
-    /// A baseline that was revoked.
-    #[error(
-        "{id}: baseline {name} is revoked, and no VM is a member of it any more: take it out of the policy"
-    )]
+    /// The baseline was revoked.
+    #[error("{id}: baseline {name} is revoked, so no VM is a member of it: remove it from the policy")]
     RevokedBaseline {
         /// The permit.
         id: String,
         /// Its name.
         name: ObjectName,
     },
-    /// A baseline that has ended.
+    /// The baseline has expired.
     #[error(
-        "{id}: baseline {name} ended at {ends_at}, and no VM is a member of it any more: put a new version of it, or take it out of the policy"
+        "{id}: baseline {name} expired at {ends_at}, so no VM is a member of it: put a new version of it, or remove it from the policy"
     )]
     EndedBaseline {
         /// The permit.
@@ -90,7 +88,7 @@ pub enum CheckError {
         /// When it ended.
         ends_at: UnixTime,
     },
-    /// More work than the check does.
+    /// The check would take too many steps.
     #[error(
         "{id}: the policy is too complex to check: split it into several permits or policies, each with fewer `||` and `if`"
     )]
@@ -106,17 +104,17 @@ pub enum CheckError {
         /// The permit.
         id: String,
     },
-    /// Something that must be said or acknowledged.
+    /// A gap that must be closed or acknowledged.
     #[error("{id}: {} (or acknowledge it: @accepts(\"{}\"))", gap, gap.acceptance().code())]
     Gap {
         /// The permit.
         id: String,
-        /// What is open.
+        /// The gap.
         gap: Gap,
     },
 }
 
-/// Everything that was found; never empty.
+/// All findings; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct CheckFailures(Vec<CheckError>);
@@ -126,7 +124,7 @@ impl CheckFailures {
         Self(found)
     }
 
-    /// Those that are not among `others`; `None` if there are none.
+    /// The findings that are not among `others`; `None` if there are none.
     #[must_use]
     pub fn without(self, others: &[CheckError]) -> Option<Self> {
         let left: Vec<CheckError> = self.0.into_iter().filter(|found| !others.contains(found)).collect();

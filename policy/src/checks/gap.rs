@@ -1,10 +1,10 @@
-//! What a permit leaves open, in words: what is open, what an attacker does with it, what closes it.
+//! What a permit leaves open, in words: the gap, the attack, and what closes it.
 
 use super::chain::{ChainPart, images_are_a_set};
 use super::facts::Facts;
 use crate::acceptance::Acceptance;
 
-/// What a permit leaves open.
+/// A gap that a permit leaves open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Gap {
     /// No conditions.
@@ -12,7 +12,7 @@ pub enum Gap {
         "it has no conditions: any VM of anybody gets the secret; say whose VM, which technology and what boots"
     )]
     Unconditional,
-    /// A condition that an absent claim passes.
+    /// An absent claim passes a condition.
     #[error(
         "a VM without {claim} passes, and evidence can be left out on purpose: test for it with `has` and compare it"
     )]
@@ -49,7 +49,7 @@ pub enum Gap {
         "no condition that principal.snp.policy.debug is false: the host reads the memory of a guest with debug; require !principal.snp.policy.debug"
     )]
     Debug,
-    /// An image of Confidential Space that can be debugged.
+    /// A token may be of a Confidential Space image that can be debugged.
     #[error(
         "a token may be of Confidential Space's debug image, whose operator logs in and reads the workload's memory; require principal.google_token.debug_disabled, or exclude it: principal.google_token.software_name == SoftwareName::\"GCE\""
     )]
@@ -59,7 +59,7 @@ pub enum Gap {
         "no lower bound for principal.snp.reported_tcb.{component}: a host with old firmware, whose holes are known, passes; require principal.snp.reported_tcb.{component} >= …"
     )]
     TcbFloor {
-        /// The component without a floor.
+        /// The component without a minimum.
         component: &'static str,
     },
     /// Any judgement of Intel's.
@@ -67,7 +67,7 @@ pub enum Gap {
         "no condition on principal.tdx.tcb.status: a platform that Intel calls out of date passes; require [TcbStatus::\"up-to-date\", …].contains(principal.tdx.tcb.status)"
     )]
     TcbStatus,
-    /// An old judgement of Intel's.
+    /// The TCB status may be from an old list of Intel.
     #[error(
         "no lower bound for principal.tdx.tcb.evaluation_data_number: an old list calls a platform with known holes up to date; require principal.tdx.tcb.evaluation_data_number >= …"
     )]
@@ -80,7 +80,7 @@ pub enum Gap {
         /// The measurement that is not restricted.
         claim: &'static str,
     },
-    /// Secure Boot, and shim may not verify.
+    /// Only Secure Boot is required, and shim may not verify.
     #[error(
         "Secure Boot is all that says what boots, and shim may have been told not to verify (mokutil --disable-validation): any kernel passes; require !principal.vtpm.secure_boot.shim_validation_disabled, a value of PCR 7, or a baseline"
     )]
@@ -100,7 +100,7 @@ pub enum Gap {
         /// The parts of the boot chain that are not determined.
         open: Vec<ChainPart>,
     },
-    /// Several kinds of evidence without a boot chain.
+    /// Several kinds of evidence without a determined boot chain.
     #[error(
         "what boots is not determined, and who is root in two VMs shows one's hardware and the other's name; open: {}; require a baseline, or close all of them",
         texts(open)
@@ -109,7 +109,7 @@ pub enum Gap {
         /// The parts of the boot chain that are not determined.
         open: Vec<ChainPart>,
     },
-    /// A token and nothing else.
+    /// Only a token.
     #[error(
         "a token alone says nothing about the kernel: whoever can write the VM's disk boots his own; ask for a vTPM with a baseline as well"
     )]
@@ -119,7 +119,7 @@ pub enum Gap {
         "the disk's key can be asked for after boot, by anything that runs as root: require principal.vtpm.phase == Phase::\"initrd\", which nothing but a vTPM has"
     )]
     Phase,
-    /// A shell in the initrd.
+    /// The initrd may open a shell.
     #[error(
         "an initrd that fails may open a shell that asks for the key, once the host detaches the disk: require principal.vtpm.arguments.contains(\"panic=-1\") for initramfs-tools, .containsAll([\"rd.shell=0\", \"rd.emergency=reboot\"]) for dracut, or the same of principal.tdx.boot.arguments"
     )]
@@ -127,7 +127,7 @@ pub enum Gap {
 }
 
 impl Gap {
-    /// The narrowest acknowledgement of it.
+    /// The narrowest code that acknowledges it.
     #[must_use]
     pub const fn acceptance(&self) -> Acceptance {
         match self {
@@ -149,7 +149,7 @@ impl Gap {
         }
     }
 
-    /// How much is open, for gaps that are about the same thing: what boots. One permit has at most one of them.
+    /// How much is open, for gaps about the same subject: the boot. One permit has at most one of them.
     pub(super) const fn boot_rank(&self) -> Option<u8> {
         Some(match self {
             Self::BootChain { .. } => 4,
@@ -161,7 +161,7 @@ impl Gap {
         })
     }
 
-    /// Whether both are about the same thing, so that what closes one closes the other.
+    /// Whether both are about the same subject, so that closing one closes the other.
     pub(super) fn is_about(&self, other: &Self) -> bool {
         self == other || (self.boot_rank().is_some() && other.boot_rank().is_some())
     }
@@ -179,10 +179,10 @@ fn texts(open: &[ChainPart]) -> String {
     open.iter().map(|part| part.text()).collect::<Vec<_>>().join(", ")
 }
 
-/// Something that is taken and still worth saying: who reads the answer may not have meant it.
+/// A note on a policy that is accepted, in case it is not what the author intended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Note {
-    /// A VM without memory encryption.
+    /// A VM without memory encryption passes.
     #[error("technology \"none\" passes: its memory is not encrypted, and the host reads what it is given")]
     NoTechnology,
     /// Images in any order.
@@ -192,7 +192,7 @@ pub enum Note {
          require a baseline"
     )]
     ImagesInAnyOrder,
-    /// Evidence under an anchor from a file.
+    /// Evidence under an anchor from a file passes.
     #[error(
         "root \"extra\" passes: {claim} may be an anchor from a file, made for tests; whoever has its key makes such evidence"
     )]
@@ -224,7 +224,7 @@ impl Note {
     }
 }
 
-/// Where evidence says which technology protects the VM.
+/// Claims that name the technology.
 pub(super) const TECHNOLOGIES: [&str; 3] = ["technology", "vtpm.technology", "google_token.technology"];
 const ROOTS: [&str; 6] = [
     "principal.vtpm.root",

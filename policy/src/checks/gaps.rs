@@ -1,7 +1,8 @@
 //! What one way of allowing a release leaves open.
 //!
-//! What is asked of evidence goes by the kinds that the permit itself asks for, or that can be shown where it asks for none;
-//! conditions may stand in the permit or in a forbid. Each rule here is monotone: another condition never opens anything.
+//! Requirements depend on the kinds of evidence that the permit itself requires, or on every kind if it
+//! requires none; conditions may be in the permit or in a forbid. Each rule is monotone: another condition
+//! never opens a gap.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use super::shell;
 use crate::acceptance::Acceptance;
 use crate::purpose::Purpose;
 
-/// What a way is looked at with.
+/// Facts outside of the way itself.
 pub(super) struct Circumstances<'a> {
     pub(super) purpose: Option<Purpose>,
     pub(super) accepts: &'a BTreeSet<Acceptance>,
@@ -48,12 +49,13 @@ pub(super) fn of(facts: &Facts<'_>, circumstances: &Circumstances<'_>) -> Vec<Ga
         .collect()
 }
 
-/// Of a claim at the top: always. Of one of a kind of evidence: if that counts.
+/// Whether facts about a claim count: for a top-level claim always; for one of a kind of evidence, if that
+/// kind counts.
 fn counts(facts: &Facts<'_>, claim: &str) -> bool {
     claim.split_once('.').is_none_or(|(kind, _)| facts.counts(kind))
 }
 
-/// The permit asks for this evidence; or for none at all, so that this kind alone may be what is shown.
+/// Whether the permit requires this evidence, or none at all, so that this kind alone may be presented.
 fn may_rest_on(facts: &Facts<'_>, kind: &str, technology: &str) -> bool {
     let alone = facts.asks_for_nothing()
         && !facts.there("vtpm")
@@ -62,13 +64,15 @@ fn may_rest_on(facts: &Facts<'_>, kind: &str, technology: &str) -> bool {
     facts.asks_for(kind) || alone
 }
 
-/// Each kind of evidence that the permit asks for is restricted to roots, and each launch endorsement.
+/// Roots must be restricted for each kind of evidence that the permit requires, and for each launch
+/// endorsement.
 fn roots(facts: &Facts<'_>) -> Vec<Gap> {
     let names = |root: &str| facts.members("roots").any(|member| member == root);
-    // `roots` has the root of every kind, so that a bound on all of them bounds each. That it has Google's says
-    // nothing about one kind: there are three that Google can vouch for. AMD's and Intel's come from one kind each.
+    // `roots` contains the root of every kind, so a bound on all of them bounds each. That it contains
+    // Google's says nothing about one kind, since three kinds can have Google's root. AMD's and Intel's are
+    // each the root of one kind.
     let bound = facts.closed("roots");
-    // A report whose root is withheld (T11) has none among the roots.
+    // A report whose root is withheld (T11) contributes none to the roots.
     let snp = facts.is_one_of("snp.root") || names("amd");
     let restricted = |claim: &str| bound || facts.is_one_of(claim);
     let asked = |claim: &str| facts.asks_for(claim);
@@ -84,7 +88,7 @@ fn roots(facts: &Facts<'_>) -> Vec<Gap> {
     open.map(|(_, _, claim)| Gap::Root { claim }).collect()
 }
 
-/// A member of the instance, by the AK certificate or by a token: where there are both, they name the same one.
+/// A member of the instance, from the AK certificate or a token: if both are present, they name the same one.
 fn names_instance(facts: &Facts<'_>, member: &str) -> bool {
     INSTANCES
         .iter()
@@ -105,14 +109,14 @@ fn snp(facts: &Facts<'_>, baselines: &KnownBaselines) -> Vec<Gap> {
     gaps
 }
 
-/// Debugging is refused when the quote is verified.
+/// Verification of the quote already refuses debugging.
 fn tdx(facts: &Facts<'_>, baselines: &KnownBaselines) -> Vec<Gap> {
     let mut gaps = Vec::new();
-    // T18: by name, since the names have no order that holds for everybody.
+    // T18: by name, because there is no order of the names that suits everybody.
     if !facts.is_one_of("tdx.tcb.status") {
         gaps.push(Gap::TcbStatus);
     }
-    // Without this floor the status may be that of an old list.
+    // Without this minimum the status may be from an old list.
     if !facts.floor("tdx.tcb.evaluation_data_number") {
         gaps.push(Gap::EvaluationFloor);
     }
@@ -122,7 +126,8 @@ fn tdx(facts: &Facts<'_>, baselines: &KnownBaselines) -> Vec<Gap> {
     gaps
 }
 
-/// One of these measurements, Google's word with a floor, or membership that implies a measurement.
+/// One of these measurements, Google's endorsement with a minimum version, or membership that implies a
+/// measurement.
 fn knows_firmware(facts: &Facts<'_>, kind: &str, measurement: &str, baselines: &KnownBaselines) -> bool {
     let endorsement = format!("{kind}.endorsement");
     facts.is_one_of(&format!("{kind}.{measurement}"))
@@ -130,15 +135,16 @@ fn knows_firmware(facts: &Facts<'_>, kind: &str, measurement: &str, baselines: &
         || facts.baselines().any(|names| names.iter().all(|name| baselines.lists_firmware(name, kind)))
 }
 
-/// Of an image of Confidential Space a token says whether it can be debugged; any token may be of one.
+/// For an image of Confidential Space a token says whether it can be debugged; any token may be for one.
 fn token(facts: &Facts<'_>) -> Option<Gap> {
     let safe = facts.flag("google_token.debug_disabled", true)
         || facts.is_not("google_token.software_name", "CONFIDENTIAL_SPACE");
     (facts.asks_for("google_token") && !safe).then_some(Gap::TokenDebug)
 }
 
-/// What booted is determined (T01, T27, T53), or what is acknowledged covers what is not. An acknowledgement of more covers
-/// less: who takes any boot takes one of which Secure Boot, a token or a report is known.
+/// The boot must be determined (T01, T27, T53), or an acknowledgement must cover what is not. An
+/// acknowledgement of more also covers less: accepting any boot includes a boot of which only Secure Boot, a
+/// token or a report is known.
 fn boot(facts: &Facts<'_>, accepts: &BTreeSet<Acceptance>) -> Option<Gap> {
     let open = open_parts(facts);
     let accepted = |acceptance: Acceptance| accepts.contains(&acceptance);
@@ -156,7 +162,7 @@ fn boot(facts: &Facts<'_>, accepts: &BTreeSet<Acceptance>) -> Option<Gap> {
     }
     match kinds.as_slice() {
         ["google_token"] => Some(Gap::TokenAlone),
-        // SNP alone says nothing above the firmware; that it names no owner is a gap of its own.
+        // SNP alone says nothing above the firmware; that it names no owner is a separate gap.
         ["snp"] => None,
         _ if secure_boot && accepted(Acceptance::Pcr7Alone) => Some(Gap::ShimValidation),
         _ if composite => Some(Gap::CompositeBootChain { open }),
@@ -170,7 +176,7 @@ fn disk(facts: &Facts<'_>) -> Vec<Gap> {
     if !names_instance(facts, "instance_id") {
         gaps.push(Gap::Instance);
     }
-    // Neither a quote nor a token says in which phase it was made.
+    // Neither a quote nor a token shows the phase in which it was made.
     if !facts.counts("vtpm") || !facts.each("vtpm.phase", |phase| phase == "initrd") {
         gaps.push(Gap::Phase);
     }
@@ -180,19 +186,19 @@ fn disk(facts: &Facts<'_>) -> Vec<Gap> {
     gaps
 }
 
-/// The firmware let only signed images start.
+/// The firmware started only signed images.
 fn demands_secure_boot(facts: &Facts<'_>) -> bool {
     let enabled = |state: &&str| counts(facts, state) && facts.flag(&format!("{state}.enabled"), true);
     SECURE_BOOT.iter().any(enabled) || facts.flag("google_token.secure_boot", true) || pins_authorities(facts)
 }
 
-/// And shim went on to verify: by its claim, or since what shim measured of it is pinned.
+/// And shim verified what it started: according to its claim, or because its measurements are pinned.
 fn shim_verifies(facts: &Facts<'_>) -> bool {
     let verifies = |state: &&str| facts.flag(&format!("{state}.shim_validation_disabled"), false);
     SECURE_BOOT.iter().any(|state| counts(facts, state) && verifies(state)) || pins_authorities(facts)
 }
 
-/// PCR 7 as a whole, or everything that let an image pass. RTMR 0 has what PCR 1 and 7 have.
+/// PCR 7 as a whole, or a closed list of authorities. RTMR 0 has the events of PCR 1 and 7.
 fn pins_authorities(facts: &Facts<'_>) -> bool {
     let authorities = |state: &&str| counts(facts, state) && facts.closed(&format!("{state}.authorities"));
     SECURE_BOOT.iter().any(authorities)
@@ -200,7 +206,7 @@ fn pins_authorities(facts: &Facts<'_>) -> bool {
         || (facts.counts("tdx") && facts.is_one_of("tdx.rtmrs.rtmr0"))
 }
 
-/// Where evidence names the instance.
+/// Claims that name the instance.
 pub(super) const INSTANCES: [&str; 2] = ["vtpm.instance", "google_token.instance"];
 const SECURE_BOOT: [&str; 2] = ["vtpm.secure_boot", "tdx.boot.secure_boot"];
 const SNP_COMPONENTS: [&str; 4] = ["boot_loader", "tee", "snp", "microcode"];

@@ -1,4 +1,4 @@
-//! What registration knows of the baselines that policies name.
+//! What registration knows about the baselines that policies name.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use crate::baseline::{Baseline, NamedBaseline};
 
-/// The baselines that there are, as far as a policy's check looks at them: at contents, not at names.
+/// The existing baselines, with the facts that a policy's check uses: contents, not names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownBaselines(BTreeMap<ObjectName, KnownBaseline>);
 
@@ -19,7 +19,7 @@ struct KnownBaseline {
 }
 
 impl KnownBaselines {
-    /// Adds a baseline, in the place of one of the same name.
+    /// Adds a baseline, replacing one with the same name.
     pub fn insert(&mut self, name: ObjectName, baseline: &Baseline, revoked: bool) {
         let firmware = &baseline.firmware;
         self.0.insert(
@@ -33,7 +33,7 @@ impl KnownBaselines {
         );
     }
 
-    /// Adds a baseline whose content is not at hand: it counts as one of today that lists all firmware.
+    /// Adds a baseline with unknown content: it counts as current and as listing all firmware.
     pub fn assume(&mut self, name: ObjectName) {
         let ends_at = UnixTime(u64::MAX);
         self.0.insert(name, KnownBaseline { revoked: false, ends_at, lists_snp: true, lists_tdx: true });
@@ -47,12 +47,13 @@ impl KnownBaselines {
         self.0.get(name).is_some_and(|known| known.revoked)
     }
 
-    /// When it ended, if it has.
+    /// Time of expiry, if it has expired.
     pub(super) fn ended(&self, name: &ObjectName, now: UnixTime) -> Option<UnixTime> {
         self.0.get(name).map(|known| known.ends_at).filter(|ends_at| now >= *ends_at)
     }
 
-    /// Whether membership says which launch measurement the VM has. Of a baseline that there is not, a finding of its own says so.
+    /// Whether membership determines the VM's launch measurement. A missing baseline has a finding of its
+    /// own.
     pub(super) fn lists_firmware(&self, name: &ObjectName, kind: &str) -> bool {
         self.0.get(name).is_none_or(|known| if kind == "snp" { known.lists_snp } else { known.lists_tdx })
     }

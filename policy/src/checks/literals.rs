@@ -4,14 +4,14 @@ use cedar_policy::pst::{BinaryOp, Expr};
 
 use super::super::expression::{self, ClaimPath};
 
-/// What a claim's text looks like.
+/// The form of a claim's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// So many lower-case hex digits.
+    /// This many lower-case hex digits.
     Hex(usize),
     /// A 64-bit number in decimal.
     Number,
-    /// A section's name, `=`, so many lower-case hex digits.
+    /// A section's name, `=`, and this many lower-case hex digits.
     Section(usize),
     /// `sha256:` and 64 lower-case hex digits.
     Image,
@@ -39,7 +39,7 @@ fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The first text that is compared with a claim of a fixed form and does not have it.
+/// The first text that does not have the form of the claim that it is compared with.
 pub(crate) fn malformed(expr: &Expr) -> Option<(ClaimPath, String)> {
     expression::walk(expr).find_map(|expr| match expr {
         Expr::BinaryOp { op, left, right } if compares(*op) => {
@@ -52,7 +52,7 @@ pub(crate) fn malformed(expr: &Expr) -> Option<(ClaimPath, String)> {
                 Some((claim, text.to_owned()))
             })
         }
-        // A pattern is not a whole digest or id.
+        // A pattern never matches a whole digest or id.
         Expr::Like { expr, .. } => {
             let claim = expression::path(expr).filter(|claim| form(claim).is_some())?;
             Some((claim, "like".to_owned()))
@@ -90,7 +90,7 @@ fn form(claim: &ClaimPath) -> Option<Form> {
     }
 }
 
-/// What a log of SHA-256 (64 digits) or SHA-384 digests (96) says.
+/// The form of a boot claim, with SHA-256 (64 digits) or SHA-384 digests (96).
 fn boot(claim: &[&str], digits: usize) -> Option<Form> {
     match claim {
         ["efi_applications" | "efi_drivers" | "grub_files"]

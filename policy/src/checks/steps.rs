@@ -1,12 +1,12 @@
-//! A budget for the analysis of a policy, counted in steps of work and not in time.
+//! A budget for the analysis of a policy, counted in steps and not in time.
 
-/// Steps that are left. One step looks at one condition once.
+/// Remaining steps. One step evaluates one condition once.
 #[derive(Debug)]
 pub(crate) struct Steps {
     left: usize,
 }
 
-/// The policy takes more work than the budget has.
+/// The policy needs more steps than the budget has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooComplex;
 

@@ -1,4 +1,4 @@
-//! Evaluates the paths of one request: what policies see of the VM, its baselines and the context.
+//! Evaluates the paths of one request: makes the VM, its baselines and the context visible to policies.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
@@ -21,7 +21,7 @@ use crate::vm::{self, BootVisibility};
 #[cfg(test)]
 use crate::{evaluation::Verdict, rules::Rules};
 
-/// What holds for all paths of a request.
+/// Values that are the same for all paths of a request.
 pub(crate) struct Circumstances {
     pub(crate) suite: Suite,
     pub(crate) now: UnixTime,
@@ -35,7 +35,7 @@ pub(crate) struct Evaluator<'a> {
     items: &'a [DecideItem],
     guardrails: &'a Guardrails,
     verdicts: BTreeMap<&'a ObjectName, Result<u32, BaselineMismatch>>,
-    /// The VM as policies see it that do not know its firmware, and as policies see it that do.
+    /// The VM as seen by policies that do not determine its firmware, and as seen by policies that do.
     vms: [OnceCell<VmEntity<'a>>; 2],
 }
 
@@ -105,8 +105,8 @@ impl<'a> Evaluator<'a> {
         Evaluation { request, vm: self.vm(self.visibility(policy, baselines)), context }
     }
 
-    /// The boot claims of a CCEL log are shown to a policy that knows the firmware: one that is endorsed, or that
-    /// one of its own baselines lists. Whoever chose the firmware chose what it measures.
+    /// The boot claims of a CCEL log are only visible to a policy that determines the firmware (endorsed, or
+    /// listed in one of its own baselines): whoever chose the firmware chose what it measures.
     fn visibility(&self, policy: &CompiledPolicy, baselines: &[NamedBaseline]) -> BootVisibility {
         let Some(tdx) = &self.claims.tdx else { return BootVisibility::RegistersOnly };
         let now = self.circumstances.now;
@@ -155,7 +155,7 @@ impl<'a> Evaluator<'a> {
         Projection::any(rules.map(|rules| &rules.reads.principal))
     }
 
-    /// The lowest version of the policy's baselines that have the VM as a member (T28).
+    /// The lowest version among the policy's baselines that have the VM as a member (T28).
     fn lowest_version(&self, policy: &CompiledPolicy) -> Option<u32> {
         let verdicts = policy.baselines().iter().filter_map(|name| self.verdicts.get(name));
         verdicts.filter_map(|verdict| verdict.as_ref().ok()).min().copied()
@@ -175,7 +175,8 @@ impl<'a> Evaluator<'a> {
 
 #[cfg(test)]
 impl Evaluator<'_> {
-    /// In every decision of the tests: all claims and the whole context lead to the same answers.
+    /// Runs in every decision of the tests: with all claims and the whole context the result must be the
+    /// same.
     fn assert_nothing_was_left_out(&self, evaluation: &Evaluation<'_>, asked: [(&Verdict, &Rules); 2]) {
         let context = Context::from_pairs(evaluation.context.expressions()).unwrap();
         let [principal, action, resource] =
@@ -192,7 +193,7 @@ impl Evaluator<'_> {
     }
 }
 
-/// A secret that is served under a policy for its purpose.
+/// An active secret under a policy with its purpose.
 pub(crate) struct Served<'a> {
     pub(crate) version: u64,
     pub(crate) purpose: Purpose,
@@ -216,7 +217,7 @@ impl<'a> Served<'a> {
     }
 }
 
-/// Memberships in the baselines that the policies of this request name, and in no other.
+/// Memberships in exactly the baselines that the policies of this request name.
 fn verdicts<'a>(
     claims: &Claims,
     items: &'a [DecideItem],
@@ -237,7 +238,7 @@ fn verdicts<'a>(
     verdicts
 }
 
-/// A path that is asked for twice is one entity.
+/// A path that is requested twice is one entity.
 fn unique(entities: Vec<Entity>) -> Vec<Entity> {
     let mut seen = HashSet::new();
     entities.into_iter().filter(|entity| seen.insert(entity.uid())).collect()

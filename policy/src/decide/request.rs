@@ -8,22 +8,22 @@ use crate::baseline::NamedBaseline;
 use crate::compiled::CompiledPolicy;
 use crate::purpose::Purpose;
 
-/// What is asked for, as the keystore has it in one epoch.
+/// The request, with the state of the keystore at one epoch.
 #[derive(Debug)]
 pub struct DecideRequest<'a> {
-    /// This broker: the evidence must be bound to it and to exactly these paths.
+    /// This broker's identity: the evidence must be bound to it and to exactly these paths.
     pub broker: &'a BrokerIdentity,
-    /// The epoch that `items` were read in.
+    /// The epoch in which `items` were read.
     pub epoch: u64,
     /// The time.
     pub now: UnixTime,
-    /// How the request came.
+    /// The protocol of the request.
     pub protocol: Protocol,
-    /// One item a path, in the order of the request.
+    /// One item per path, in the order of the request.
     pub items: Vec<DecideItem>,
 }
 
-/// How a request came.
+/// The protocol of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Our own.
@@ -32,31 +32,31 @@ pub enum Protocol {
     Kbs,
 }
 
-/// One path of a request and what the keystore has there.
+/// One path of a request, and the keystore's state for it.
 #[derive(Clone, Debug)]
 pub struct DecideItem {
     /// The path.
     pub path: SecretPath,
-    /// What is there.
+    /// The state of the secret.
     pub secret: SecretState,
 }
 
-/// What the keystore has at a path.
+/// The keystore's state for a path.
 #[derive(Clone, Debug)]
 pub enum SecretState {
     /// Nothing, or something destroyed.
     Absent,
-    /// A secret that is refused for now.
+    /// A retired secret, which is refused.
     Retired,
-    /// A secret that is served.
+    /// A secret with an active version.
     Active {
-        /// The version to serve.
+        /// The version to release.
         version: u64,
-        /// What it is for.
+        /// Its purpose.
         purpose: Purpose,
         /// Its policy.
         policy: Arc<CompiledPolicy>,
-        /// The baselines that the policy names, as far as they exist.
+        /// The existing ones among the baselines that the policy names.
         baselines: Vec<NamedBaseline>,
     },
 }

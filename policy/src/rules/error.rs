@@ -1,4 +1,4 @@
-//! Why a text is no policy.
+//! Why a text is not a valid policy.
 
 use std::fmt;
 
@@ -6,40 +6,40 @@ use super::super::expression;
 use super::super::source::SourceError;
 use super::notes::SourceNote;
 
-/// Why a text is no policy.
+/// Why a text is not a valid policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// It does not reach the parser.
+    /// The text exceeds a limit of the parser.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// It is not Cedar.
     #[error("not a Cedar policy: {}", joined(details))]
     Syntax {
-        /// The parser's words, each with its place.
+        /// The parser's messages, each with its position.
         details: Vec<SourceNote>,
     },
     /// It has a template.
     #[error("templates are not supported")]
     Template,
-    /// A policy without a name.
+    /// A policy without an id.
     #[error("policy number {number} has no @id: write one above it, such as @id(\"release\")")]
     MissingId {
-        /// Which one, from 1.
+        /// Its number, from 1.
         number: usize,
     },
-    /// An id that is empty or not of letters, digits, dots and dashes.
+    /// The id is empty or has other characters than letters, digits, dots and dashes.
     #[error("@id({id:?}) must have 1 to 64 characters of a-z, A-Z, 0-9, `.`, `_`, `-`")]
     MalformedId {
         /// The id.
         id: String,
     },
-    /// Two policies of one name.
+    /// Two policies have the same id.
     #[error("@id({id:?}) occurs twice")]
     DuplicateId {
         /// The id.
         id: String,
     },
-    /// An annotation that means nothing here.
+    /// An annotation that is not known here.
     #[error("policy {id:?}: unknown annotation @{annotation}")]
     UnknownAnnotation {
         /// The policy.
@@ -52,7 +52,7 @@ pub enum PolicyError {
     UnknownPurpose {
         /// The policy.
         id: String,
-        /// What it says.
+        /// The annotation's value.
         value: String,
     },
     /// `@accepts` with a code that does not exist.
@@ -63,16 +63,16 @@ pub enum PolicyError {
         /// The code.
         code: String,
     },
-    /// Expressions too deep to be evaluated on an ordinary stack.
+    /// An expression is too deep to be evaluated on an ordinary stack.
     #[error("policy {id:?}: an expression is nested deeper than {}", expression::MAX_DEPTH)]
     TooDeep {
         /// The policy.
         id: String,
     },
-    /// It does not fit the schema; warnings count.
-    #[error("does not fit the schema: {}", joined(details))]
+    /// It does not match the schema; warnings count as errors.
+    #[error("does not match the schema: {}", joined(details))]
     Invalid {
-        /// The validator's words, each with its place.
+        /// The validator's messages, each with its position.
         details: Vec<SourceNote>,
     },
     /// A baseline whose name is not `namespace/name`.
@@ -98,13 +98,13 @@ pub enum PolicyError {
 }
 
 impl PolicyError {
-    /// Not Cedar, and nobody says where.
+    /// Not valid Cedar, without a position.
     pub(super) fn general(error: &dyn fmt::Display) -> Self {
         Self::Syntax { details: vec![SourceNote::general(error)] }
     }
 }
 
-/// One note a line, the first one on the line of what it is about.
+/// One note per line, the first one on the line of its subject.
 fn joined(notes: &[SourceNote]) -> String {
     notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,6 @@
-//! What is wrong with a text, where, and what may have been meant.
+//! Errors in a policy text, with positions and suggestions.
 //!
-//! Cedar's words with its positions; suggestions are looked for among the words of our schema.
+//! Cedar's messages with its positions; suggestions come from the words of our schema.
 
 use std::fmt;
 
@@ -11,18 +11,18 @@ use super::super::expression::{self, clause_expr};
 use super::super::schema::{Vocabulary, nearest};
 use super::super::source;
 
-/// Something that is wrong with a policy text.
+/// An error in a policy text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceNote {
-    /// Where; absent when it is about the text as a whole.
+    /// The position; absent if it concerns the whole text.
     pub at: Option<SourcePosition>,
-    /// What is wrong.
+    /// The message.
     pub message: String,
     /// What may have been meant, or what to do.
     pub suggestion: Option<String>,
 }
 
-/// A place in a policy text.
+/// A position in a policy text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourcePosition {
     /// From 1.
@@ -31,12 +31,12 @@ pub struct SourcePosition {
     pub column: usize,
     /// The line, shortened to 120 characters around the column; without control characters.
     pub text: String,
-    /// Characters of `text` before the place.
+    /// Characters of `text` before the position.
     pub offset: usize,
 }
 
 impl SourceNote {
-    /// About the text as a whole.
+    /// A note on the whole text.
     pub(super) fn general(error: impl fmt::Display) -> Self {
         Self { at: None, message: error.to_string(), suggestion: None }
     }
@@ -47,7 +47,7 @@ impl SourceNote {
 }
 
 impl SourcePosition {
-    /// The place of a byte of the text.
+    /// The position of a byte of the text.
     fn of(source: &str, at: usize) -> Self {
         let before = source.get(..at).unwrap_or(source);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -86,7 +86,7 @@ impl fmt::Display for SourceNote {
     }
 }
 
-/// What the parser says.
+/// The parser's messages.
 pub(super) fn of_parser(source: &str, errors: &cedar_policy::ParseErrors) -> Vec<SourceNote> {
     let notes = errors.iter().map(|error| {
         let error = DetailedError::from(error);
@@ -96,7 +96,8 @@ pub(super) fn of_parser(source: &str, errors: &cedar_policy::ParseErrors) -> Vec
     notes.collect()
 }
 
-/// What the validator says. That a policy can never hold is not said where a claim that does not exist is the reason.
+/// The validator's messages. A warning that a policy can never hold is omitted if the reason is a claim that
+/// does not exist.
 pub(super) fn of_validator<'a>(
     source: &str,
     vocabulary: &Vocabulary,
@@ -131,7 +132,7 @@ fn of_error(source: &str, vocabulary: &Vocabulary, error: DetailedError) -> Sour
         let suggestion = format!("test for it first: {root} has {} && …", path.dotted());
         return SourceNote::new(source, at, message, Some(suggestion));
     }
-    // `principal.vtpm.phaze`: the place of the name that is not there.
+    // `principal.vtpm.phaze`: the position of the unknown name.
     let unknown = span.and_then(path_of).and_then(|path| vocabulary.unknown(&path));
     if let Some(unknown) = unknown {
         let inside = span.and_then(|span| span.rfind(&unknown.name)).unwrap_or_default();
@@ -140,13 +141,13 @@ fn of_error(source: &str, vocabulary: &Vocabulary, error: DetailedError) -> Sour
     SourceNote::new(source, at, message, error.help)
 }
 
-/// Cedar begins with the policy's id, which the place says better.
+/// Cedar's message starts with the policy's id, which the position shows better.
 fn without_policy(message: &str) -> &str {
     let rest = message.strip_prefix("for policy `").and_then(|rest| rest.split_once('`'));
     rest.map_or(message, |(_, rest)| rest.trim_start_matches([',', ':', ' ']))
 }
 
-/// Claims that `has` asks for and that no VM can have.
+/// Claims in `has` tests that no VM can have.
 fn untested<'a>(
     source: &str,
     vocabulary: &Vocabulary,
@@ -164,7 +165,7 @@ fn untested<'a>(
     notes.collect()
 }
 
-/// Where a `has` test names the attribute.
+/// The position of the attribute in a `has` test.
 fn after_has(source: &str, name: &str) -> Option<usize> {
     let code = source::tokens(source)
         .filter(|(_, token)| !token.trim().is_empty() && !token.starts_with("//"))
@@ -185,7 +186,7 @@ fn meant(meant: Option<String>) -> Option<String> {
     meant.map(|meant| format!("did you mean `{meant}`?"))
 }
 
-/// A literal `Kind::"value"` that a message quotes, if the kind is a closed set without that value.
+/// A literal `Kind::"value"` quoted in a message, if the kind is a closed set without that value.
 fn closed_set<'v>(vocabulary: &'v Vocabulary, message: &str) -> Option<(String, String, &'v [String])> {
     let (before, after) = message.split_once("::\"")?;
     let kind = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next()?;

@@ -19,14 +19,14 @@ pub struct ClaimReference {
     /// Its type: `Bool`, `Long`, `String`, `datetime`, a closed set, a record or a set of one of these.
     #[serde(rename = "type")]
     pub of: String,
-    /// The members of its type, where that is a closed set.
+    /// The members of its type, if that is a closed set.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
     /// The evidence that it comes from.
     pub from: &'static str,
-    /// What it is.
+    /// A description.
     pub about: &'static str,
-    /// When it is absent although what it is in is there; none of a claim that is always there.
+    /// When it is absent although its record is present; `None` for a claim that is always present.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absent: Option<&'static str>,
 }
@@ -184,7 +184,7 @@ fn type_cell(claim: &ClaimReference) -> String {
     }
 }
 
-/// Where records of this type are.
+/// The paths of records of this type.
 fn places(record: &RecordText, all: &[ClaimReference]) -> Vec<String> {
     let roots = ROOTS.iter().filter(|(_, name)| *name == record.name).map(|(root, _)| format!("`{root}`"));
     let inside = all.iter().filter(|claim| claim.of == record.name || is_unnamed(record, claim));
@@ -196,7 +196,7 @@ fn is_unnamed(record: &RecordText, claim: &ClaimReference) -> bool {
     claim.of == "record" && member.is_some_and(|member| claim.path.ends_with(&format!(".{member}")))
 }
 
-/// A type that is in one place is known by it.
+/// A type that occurs at one path is named by it.
 fn heading(record: &RecordText, places: &[String]) -> String {
     match places {
         [place] => place.clone(),

@@ -1,6 +1,6 @@
-//! The words of a schema: record types with their attributes, and the members of closed sets.
+//! The names in a schema: record types with their attributes, and the members of closed sets.
 //!
-//! For the reference of claims, and to find the word that a misspelt one was meant to be.
+//! Used for the reference of claims, and for suggestions when a name is misspelt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::super::expression::ClaimPath;
 
-/// A schema and its words.
+/// A schema and its names.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
     /// What policies are validated against.
@@ -17,7 +17,7 @@ pub(crate) struct Vocabulary {
     records: BTreeMap<String, Attributes>,
     closed_sets: BTreeMap<String, Vec<String>>,
     entities: BTreeSet<String>,
-    /// Type of `principal`, where all actions have the same one.
+    /// Type of `principal`, if it is the same for all actions.
     principal: Option<String>,
     /// Type of `context`, likewise.
     context: Option<AttributeType>,
@@ -31,11 +31,11 @@ pub(crate) type Attributes = BTreeMap<String, Attribute>;
 pub(crate) struct Attribute {
     /// Its type.
     pub(crate) of: AttributeType,
-    /// Whether it is always there.
+    /// Whether it is always present.
     pub(crate) required: bool,
 }
 
-/// A type as the schema writes it.
+/// A type in the schema.
 #[derive(Debug)]
 pub(crate) enum AttributeType {
     /// A primitive type, an entity type or a record type.
@@ -51,12 +51,12 @@ pub(crate) enum AttributeType {
 pub(crate) struct UnknownAttribute {
     /// As it is written.
     pub(crate) name: String,
-    /// What it may have been meant to be.
+    /// A suggestion.
     pub(crate) meant: Option<String>,
 }
 
 impl Vocabulary {
-    /// Reads a schema that is part of this crate.
+    /// Parses a schema that is part of this crate.
     ///
     /// # Panics
     /// Never: tests read each of them.
@@ -133,20 +133,20 @@ impl Vocabulary {
         None
     }
 
-    /// The entity type that a misspelt one may have been meant to be.
+    /// A suggestion for a misspelt entity type.
     pub(crate) fn nearest_entity(&self, name: &str) -> Option<&str> {
         nearest(name, self.entities.iter().map(String::as_str))
     }
 }
 
-/// Reads a schema that is part of this crate.
+/// Parses a schema that is part of this crate.
 fn parse(text: &str) -> Schema {
     let (schema, mut warnings) = Schema::from_cedarschema_str(text).expect("a test reads the schema");
     debug_assert!(warnings.next().is_none(), "a test reads the schema");
     schema
 }
 
-/// The word that a misspelt one may have been meant to be: a third of its letters may be wrong.
+/// A suggestion for a misspelt name: up to a third of its letters may differ.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let limit = (word.chars().count() / 3).max(1);
@@ -162,7 +162,8 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         .map(|(_, word)| word)
 }
 
-/// Edits between two words: a character more, less, another one, or two exchanged (optimal string alignment).
+/// Edit distance of two words: insertion, deletion, substitution and transposition (optimal string
+/// alignment).
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let (mut before, mut above): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=other.len()).collect());
@@ -184,7 +185,7 @@ fn distance(one: &str, other: &str) -> usize {
     above.last().copied().unwrap_or_default()
 }
 
-/// The one principal type of all actions.
+/// The principal type, if all actions have the same.
 fn common_principal(actions: &Map<String, Value>) -> Option<String> {
     let types = actions.values().filter_map(|action| action.pointer("/appliesTo/principalTypes")?.as_array());
     let names: BTreeSet<&str> = types.flatten().filter_map(Value::as_str).collect();
@@ -213,7 +214,7 @@ fn attribute_type(json: &Value) -> AttributeType {
     }
 }
 
-/// Cedar may say that a name is its own.
+/// Cedar may mark a name as its own.
 fn plain(name: &str) -> String {
     name.strip_prefix("__cedar::").unwrap_or(name).to_owned()
 }

@@ -1,9 +1,9 @@
 //! Why there is no policy for a captured VM.
 
-/// The evidence lacks something that the policy would need.
+/// Why the evidence is not sufficient for a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// No instance, so no owner.
+    /// It names no instance, and so no owner.
     #[error("the evidence does not say whose VM it is: capture a vTPM quote or a token with it")]
     NoInstance,
     /// No technology.
@@ -12,12 +12,12 @@ pub enum TemplateError {
     /// A disk without a vTPM.
     #[error("a policy for a disk needs a vTPM: nothing else says in which phase of the boot it is asked")]
     NoPhase,
-    /// The host's owner reads what runs in it.
+    /// The operator of a debug image can read the workload's memory.
     #[error(
-        "the token does not say that the image of Confidential Space is no debug image: deploy a production image"
+        "the token does not say that the Confidential Space image is not a debug image: deploy a production image"
     )]
     DebugImage,
-    /// A policy with this condition would refuse the very VM.
+    /// A policy with this condition would refuse the VM itself.
     #[error(
         "the VM's kernel command line does not rule out a failure shell in the initrd, which would hand out the disk's key: \
          add panic=-1 (initramfs-tools), or rd.shell=0 rd.emergency=reboot (dracut), restart and capture again"

@@ -1,4 +1,4 @@
-//! What a new policy asks of reports, quotes and tokens.
+//! Requirements of a new policy for reports, quotes and tokens.
 
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::google_token::{GoogleTokenClaims, SoftwareName};
@@ -10,7 +10,7 @@ use super::conditions::{Conditions, literal};
 use super::error::TemplateError;
 use super::root::TemplateRoot;
 
-/// What a new policy asks of the SNP report.
+/// Requirements for the SNP report.
 #[derive(Clone, Debug)]
 pub struct SnpTemplate {
     /// Root of the report.
@@ -23,34 +23,34 @@ pub struct SnpTemplate {
     pub floor: Tcb,
 }
 
-/// What a new policy asks of the TDX quote.
+/// Requirements for the TDX quote.
 #[derive(Clone, Debug)]
 pub struct TdxTemplate {
     /// Root of the quote.
     pub root: TemplateRoot,
     /// Measurement of the firmware.
     pub mr_td: Digest48,
-    /// Intel's judgement, and the number of the list that it is of; absent where nobody judged.
+    /// Intel's TCB status, with the evaluation data number of its list; absent without an appraisal.
     pub tcb: Option<(TcbStatus, u32)>,
-    /// Least version of the TDX module, major and minor.
+    /// Minimum version of the TDX module, major and minor.
     pub module: (u8, u8),
 }
 
-/// What a new policy asks of a token beside other evidence.
+/// Requirements for a token beside other evidence.
 #[derive(Clone, Debug)]
 pub struct TokenTemplate {
     /// Root of the token.
     pub root: TemplateRoot,
-    /// A plain VM, or an image of Confidential Space that is not a debug image.
+    /// A plain VM, or a Confidential Space image that is not a debug image.
     pub software: SoftwareName,
     /// Digest of the container of Confidential Space.
     pub image_digest: Option<String>,
-    /// Service accounts, each of which the VM must run under.
+    /// Service accounts that the VM must have, all of them.
     pub service_accounts: Vec<String>,
 }
 
 impl SnpTemplate {
-    /// None while the report's root is withheld.
+    /// `None` while the report's root is withheld.
     pub(super) fn of(claims: &SnpClaims) -> Option<Self> {
         Some(Self {
             root: TemplateRoot::of(claims.root?, TemplateRoot::Amd),

@@ -2,7 +2,7 @@
 
 use vouchsafe_attestation::anchors::Root;
 
-/// A root that a policy can ask for.
+/// A root that a policy can require.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TemplateRoot {
     /// AMD.

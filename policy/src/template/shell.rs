@@ -1,4 +1,4 @@
-//! How a disk's policy rules out that the initrd opens a shell when it fails (T35).
+//! How a disk's policy ensures that a failing initrd opens no shell (T35).
 
 use vouchsafe_attestation::claims::Claims;
 
@@ -10,16 +10,16 @@ use crate::baseline::BaselineLog;
 /// What the kernel's command line must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailureShell {
-    /// The argument of initramfs-tools or those of dracut.
+    /// The arguments of initramfs-tools or of dracut.
     AnyArgument,
     /// These arguments.
     Arguments(Vec<String>),
-    /// Nothing: the evidence does not show the arguments, which are only in what the baseline pins.
+    /// Nothing: the evidence does not show the arguments, which are pinned by the baseline.
     Unread,
 }
 
 impl FailureShell {
-    /// The arguments that count in the captured boot, if its log shows any.
+    /// The effective arguments of the captured boot, if its log shows any.
     pub(super) fn of(claims: &Claims, log: BaselineLog) -> Result<Self, TemplateError> {
         let boot = match log {
             BaselineLog::Vtpm => claims.vtpm.as_ref().map(|vtpm| &vtpm.boot),

@@ -1,4 +1,4 @@
-//! The text of a new policy, and the sentences about it.
+//! The text of a new policy, and sentences that describe it.
 
 use std::fmt::Write as _;
 
@@ -18,13 +18,13 @@ impl PolicyTemplate {
         write(self)
     }
 
-    /// What the policy asks for, one condition a line.
+    /// What the policy requires, one condition per line.
     #[must_use]
     pub fn promises(&self) -> Vec<String> {
         promises(self)
     }
 
-    /// What the policy leaves open, for the operator to judge.
+    /// What the policy leaves open, for the operator to evaluate.
     #[must_use]
     pub fn open(&self) -> Vec<String> {
         open(self)
@@ -129,7 +129,7 @@ fn evidence(template: &PolicyTemplate) -> Vec<String> {
     if let Some(token) = &template.token {
         let software = match token.software {
             SoftwareName::Gce => "a plain VM",
-            SoftwareName::ConfidentialSpace => "an image of Confidential Space that is no debug image",
+            SoftwareName::ConfidentialSpace => "a Confidential Space image that is not a debug image",
         };
         let container = if token.image_digest.is_some() { ", this container" } else { "" };
         let accounts = if token.service_accounts.is_empty() { "" } else { ", these service accounts" };
@@ -138,7 +138,7 @@ fn evidence(template: &PolicyTemplate) -> Vec<String> {
     all
 }
 
-/// What nothing above is about.
+/// What the conditions above do not cover.
 fn open(template: &PolicyTemplate) -> Vec<String> {
     let mut all: Vec<&str> = Vec::new();
     if template.instance_ids.is_empty() {

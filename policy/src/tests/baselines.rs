@@ -28,7 +28,7 @@ fn captured(log: &EventLogBuilder) -> Baseline {
     Baseline::capture(&booted(log), 3, END).unwrap()
 }
 
-/// What the baseline of `original` says about a boot that was changed.
+/// The mismatch between the baseline of `original` and a boot that was changed.
 fn mismatch(original: &EventLogBuilder, change: impl FnOnce(&mut EventLogBuilder)) -> BaselineMismatch {
     let baseline = captured(original);
     assert_eq!(baseline.is_member(&booted(original), NOW), Ok(()));
@@ -88,7 +88,7 @@ fn t49_another_kernel_beside_the_approved_one_is_refused() {
     let evil = BuiltEvent::file("/evil", b"evil kernel");
     let kernel = mismatch(&ubuntu(), |log| log.insert_before(is_file(UBUNTU_KERNEL), evil.clone()));
     assert_eq!(kernel, unlisted(9, b"evil kernel"));
-    // Under the name of the approved one, after it.
+    // With the name of the approved one, after it.
     let named = BuiltEvent::file("/initrd.img-6.8.0-1010-gcp", b"evil initrd");
     let initrd = mismatch(&ubuntu(), |log| log.insert_before_exit(named));
     assert_eq!(initrd, unlisted(9, b"evil initrd"));
@@ -157,10 +157,10 @@ fn t53_kernel_that_measures_neither_options_nor_initrd_needs_a_loader_that_does(
     assert!(Baseline::capture(&booted(&log), 3, END).is_ok());
     let is_initrd =
         |event: &BuiltEvent| event.pcr == 9 && event.measured.as_ref() == Some(&content("initrd"));
-    // Without an initrd its options tell that there was none.
+    // Without an initrd, the kernel's options show that there was none.
     log.events.retain(|event| !is_initrd(event));
     let without = Baseline::capture(&booted(&log), 3, END).unwrap();
-    // An older kernel would have taken any.
+    // An older kernel would have accepted any.
     log.events.retain(|event| event.pcr != 9);
     let found = Baseline::capture(&booted(&log), 3, END);
     assert_eq!(found, Err(CaptureError::Baseline(BaselineError::UnmeasuredInitrd)));
@@ -189,7 +189,7 @@ fn t49_commands_and_command_lines_are_listed() {
     let baseline = captured(&ubuntu());
     let claims = booted(&ubuntu().with_kernel_arguments("ro init=/bin/sh"));
     assert!(matches!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Unlisted { pcr: 8, .. })));
-    // The list has lines, the boot has none.
+    // The list has lines, but the boot has none.
     let mut claims = booted(&ubuntu());
     let boot = Arc::make_mut(&mut claims.vtpm.as_mut().unwrap().boot);
     boot.events.get_mut(&8).unwrap().retain(|event| event.kind != EventKind::KernelCommandLine);
@@ -297,7 +297,7 @@ fn t28_policies_have_a_floor_for_the_security_version() {
     assert!(!floor("Baseline::\"prod/new\"", 6));
     assert!(floor("Baseline::\"prod/old\"", 3));
     assert!(!floor("Baseline::\"prod/old\"", 4));
-    // The lowest of those that have the VM as a member.
+    // The lowest among those that have the VM as a member.
     assert!(!floor("Baseline::\"prod/new\", Baseline::\"prod/old\"", 4));
     assert!(floor("Baseline::\"prod/new\", Baseline::\"prod/old\"", 3));
 }
@@ -341,7 +341,7 @@ fn t38_documents_are_read_strictly() {
     assert_eq!(Baseline::parse(&long), Err(BaselineError::TooLong { length: MAX_BASELINE + 1 }));
 }
 
-/// The boot of a captured log, on the simulated VM's other claims.
+/// The boot of a captured log, with the simulated VM's other claims.
 fn captured_log(file: &str) -> Option<Claims> {
     let bytes = vouchsafe_captured::read(file)?;
     let mut claims = claims();

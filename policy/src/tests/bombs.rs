@@ -1,4 +1,4 @@
-//! Policy texts that are made to hurt.
+//! Hostile policy texts.
 
 use super::*;
 use crate::checks::{PER_CHECK, PER_STATEMENT, Steps, malformed};
@@ -48,7 +48,7 @@ fn t30_chains_of_operators_are_limited() {
         let text = permitting(&link.repeat(6000));
         assert!(matches!(source_error(&text), SourceError::TooManyOperators { line: 2 }), "{link}");
     }
-    // Below that limit the tree may still be too deep to be walked on an ordinary stack.
+    // Below that limit the tree may still be too deep for recursion on an ordinary stack.
     for link in ["principal has vtpm && ", "principal has vtpm || "] {
         let error = condition(&format!("{}principal has vtpm", link.repeat(1000))).unwrap_err();
         assert_eq!(error, PolicyError::TooDeep { id: "permit".to_owned() });
@@ -70,7 +70,7 @@ fn t30_brackets_in_texts_and_comments_do_not_count() {
         permitting(&format!("principal has technology && \"{brackets}\\\"(\" != \"x\""))
     );
     assert!(PolicySource::new(&text).is_ok());
-    // A string without end swallows the rest; the parser refuses it.
+    // An unterminated string swallows the rest; the parser rejects it.
     assert!(matches!(condition(&format!("\"{brackets}")), Err(PolicyError::Syntax { .. })));
 }
 
@@ -82,7 +82,7 @@ fn t30_what_is_not_cedar_is_refused() {
     }
 }
 
-/// A permit with this condition and these forbids: what its check finds, and the steps of compiling and of checking.
+/// A permit with this condition and these forbids: the findings, and the steps of compiling and checking.
 fn work(condition: &str, forbids: &str) -> (Vec<CheckError>, usize, usize) {
     let text = format!("{}{forbids}", permitting(condition));
     let compiled = CompiledPolicy::compile(&name("prod/p"), &text).unwrap();
@@ -104,18 +104,18 @@ fn t30_the_analysis_of_a_permit_is_bounded() {
     assert_eq!(found, complex);
     assert!(compiled <= PER_STATEMENT, "{compiled}");
     assert!(found[0].to_string().contains("too complex to check: split it"), "{}", found[0]);
-    // As many that only add up are no trouble.
+    // The same number of alternatives that only add up is fine.
     let (found, compiled, checked) = work(&format!("principal has snp && ({})", all(120, " || ")), "");
     assert!(!found.contains(&complex[0]), "{found:?}");
     assert!(compiled < PER_STATEMENT / 10 && checked < PER_CHECK, "{compiled} {checked}");
-    // Conditions within conditions, each looked at as true and as false.
+    // Nested conditions, each evaluated as true and as false.
     let nested = (0..12).fold("principal.snp.vmpl == 0".to_owned(), |inner, number| {
         format!("(if {inner} then principal.snp.vmpl == {number} else principal.snp.guest_svn == {number})")
     });
     let (found, compiled, _) = work(&format!("principal has snp && {nested}"), "");
     assert_eq!(found, complex);
     assert!(compiled <= PER_STATEMENT, "{compiled}");
-    // One long comparison is looked at once.
+    // One long comparison is evaluated once.
     let sum = "principal.snp.vmpl + ".repeat(150);
     let (_, compiled, _) = work(&format!("principal has snp && {sum} 1 == 0"), "");
     assert!(compiled < PER_STATEMENT / 10, "{compiled}");
@@ -136,7 +136,7 @@ fn t30_the_search_past_many_forbids_is_bounded_and_none_of_them_adds_a_finding()
     let (found, compiled, checked) = work("principal has snp", &forbids);
     assert!(compiled <= PER_STATEMENT && checked <= PER_CHECK, "{compiled} {checked}");
     assert_eq!(found, open);
-    // A forbid that is too complex to look at counts as none, and is in force all the same.
+    // A forbid that is too complex to analyse does not count in the check, but is in force nevertheless.
     let complex: Vec<String> = (0..60).map(choice).collect();
     let complex = format!(
         "@id(\"no\") forbid (principal is Vm, action == Action::\"release\", resource)
@@ -149,7 +149,8 @@ fn t30_the_search_past_many_forbids_is_bounded_and_none_of_them_adds_a_finding()
     assert!(ask(&claims(), &text, &no_guardrails()).is_err());
 }
 
-/// What `policy diff` and `policy test` do with a text: it is evaluated once for each path, whatever it says.
+/// The work of `policy diff` and `policy test` for a text: it is evaluated once for each path, whatever it
+/// says.
 #[test]
 fn t30_a_rehearsal_of_the_longest_text_ends() {
     let mut text = String::new();
@@ -206,7 +207,7 @@ fn assert_linear(text: &str) {
     let paths = expression::VISITED.replace(0);
     let parts = expression::operands(&expr, cedar_policy::pst::BinaryOp::And);
     let quoted: usize = parts.iter().map(|part| expression::walk(part).count()).sum();
-    // A comparison within a comparison is looked at from both; the depth of a tree is bounded before.
+    // A comparison within a comparison is visited from both; the depth of a tree is bounded before that.
     assert!(literals <= 4 * size * expression::MAX_DEPTH, "{literals} for {size}");
     assert!(paths <= size + 1 && quoted <= size, "{paths} and {quoted} for {size}");
     let mut reads = ReadSet::default();

@@ -1,8 +1,8 @@
-//! What registration refuses: a policy in order, broken in one place at a time.
+//! What registration rejects: a valid policy, broken in one place at a time.
 
 use super::*;
 
-/// A disk policy that says everything, on a composite.
+/// A complete disk policy, for a composite.
 const DISK: &str = r#"
 @id("release")
 @for("disk")
@@ -37,7 +37,7 @@ fn disk() -> String {
     DISK.replace("MEASUREMENT", &"ab".repeat(48))
 }
 
-/// The policy with one condition replaced; `true` takes it out.
+/// The policy with one condition replaced; `true` removes it.
 fn with(old: &str, new: &str) -> String {
     let text = disk();
     assert!(text.contains(old), "{old:?} is not in the policy");
@@ -237,7 +237,8 @@ fn t29_a_guard_that_lets_a_missing_claim_pass_is_refused() {
             with("!principal.snp.policy.debug", &format!("!principal.snp.policy.debug && {condition}"));
         assert_eq!(gaps(&text), missing("principal.snp.chip_id"), "{condition}");
     }
-    // A forbid may look at what is there only: whatever it lets through, the permit asks for (adding it opens nothing).
+    // A forbid may read only claims that are present: the permit requires them for everything that the forbid
+    // lets through (adding it opens nothing).
     let forbid = |text: &str, condition: &str| {
         format!(
             "{text}@id(\"no\") forbid (principal is Vm, action == Action::\"release\", resource) {condition};"
@@ -252,7 +253,7 @@ fn t29_a_guard_that_lets_a_missing_claim_pass_is_refused() {
         assert_eq!(gaps(&forbid(&disk(), &condition)), []);
         assert_eq!(gaps(&forbid(&closed_vtpm(), &condition)), []);
     }
-    // It closes what it asks of every VM, and nothing where a VM without the claim gets by.
+    // A forbid closes a gap only if it applies to every VM, not if a VM without the claim passes.
     let owner = "principal.vtpm.instance.project_number == \"1234567890\" &&";
     let open = disk().replace(owner, "");
     let named = "principal has vtpm.instance && principal.vtpm.instance.project_number";
@@ -343,12 +344,12 @@ fn roots_are_restricted() {
     let both = "principal has roots && principal.roots == [Root::\"google\", Root::\"amd\"]";
     assert_eq!(gaps(&with(vtpm, both).replace(&format!("{snp} &&"), "")), []);
     let both = "principal has roots && principal.roots.containsAll([Root::\"google\", Root::\"amd\"])";
-    // Google's root may be that of the launch endorsement.
+    // Google's root may come from the launch endorsement.
     assert_eq!(
         gaps(&with(vtpm, both).replace(&format!("{snp} &&"), "")),
         [Gap::Root { claim: "principal.vtpm.root" }]
     );
-    // A withheld root is not among the roots: a bound on them does not demand it.
+    // A withheld root is not in `roots`: a bound on them does not require it.
     let bound = "principal has roots && [Root::\"google\", Root::\"amd\"].containsAll(principal.roots)";
     assert_eq!(
         gaps(&with(vtpm, bound).replace(&format!("{snp} &&"), "")),
@@ -402,11 +403,11 @@ fn t27_pcr_7_alone_is_refused() {
     assert_eq!(gaps(&text.replace(enabled, &pcr7)), alone());
     let accepted = |text: &str| gaps(&text.replace("@for", "@accepts(\"pcr7-alone\") @for"));
     assert_eq!(accepted(&text), []);
-    // What is acknowledged is that vendors sign any kernel, not that shim verifies nothing.
+    // The acknowledgement covers kernels signed by vendors, not a shim that verifies nothing.
     assert_eq!(accepted(&text.replace(&format!("{verifies} &&"), "")), [Gap::ShimValidation]);
     let inverted = text.replace(verifies, "principal.vtpm.secure_boot.shim_validation_disabled");
     assert_eq!(accepted(&inverted), [Gap::ShimValidation]);
-    // The value of PCR 7 has shim's switch in it, and so has a closed list of authorities.
+    // The value of PCR 7 includes shim's switch, and so does a closed list of authorities.
     assert_eq!(accepted(&text.replace(enabled, &pcr7).replace(&format!("{verifies} &&"), "")), []);
     let authorities = format!(
         "principal.vtpm.secure_boot has authorities && [\"{}\"].containsAll(principal.vtpm.secure_boot.authorities)",
@@ -416,7 +417,7 @@ fn t27_pcr_7_alone_is_refused() {
     assert_eq!(gaps(&text.replace(&format!("{enabled} &&"), "")), [Gap::BootChain { open: everything() }]);
 }
 
-/// The policy on a vTPM alone, with this in the place of a baseline.
+/// The policy on a vTPM alone, with this instead of a baseline.
 fn with_chain(chain: &str) -> Vec<Gap> {
     let text = closed_vtpm().replace("principal.vtpm.secure_boot.enabled &&", "");
     gaps(&text.replace("principal in Baseline::\"prod/web\"", &format!("principal.vtpm has pcrs && {chain}")))
@@ -444,7 +445,7 @@ fn t53_every_part_of_the_chain_has_to_be_determined() {
     let (no_grub, no_extensions) = (unextended(8), unextended(13));
     let two_images = images.replace("[\"", &format!("[\"{}\", \"", "1".repeat(64)));
     for (chain, open) in [
-        // One part each: another kernel with an attacker's initrd gets by.
+        // A single part: another kernel with an attacker's initrd passes.
         (vec![&line], vec![Images, Files]),
         (vec![&pcr8], vec![Images, Files]),
         (vec![&pcr9], vec![Images, CommandLine]),
@@ -462,10 +463,11 @@ fn t53_every_part_of_the_chain_has_to_be_determined() {
         (vec![&images, &pcr9, &pcr8], vec![]),
         (vec![&pcr4, &pcr(2), &pcr9, &pcr8], vec![]),
         (vec![&images, &files, &commands.to_owned()], vec![]),
-        // PCR 8 at its reset value is no command line, and no sign of a unified kernel image.
+        // PCR 8 at its reset value is not a command line, and does not indicate a unified kernel image.
         (vec![&images, &files, &no_grub, &pcr(12)], vec![CommandLine]),
         (vec![&images, &no_grub, &no_extensions], vec![Files, CommandLine]),
-        // Any kernel extends PCR 11 with any section, also one that GRUB started: the image is what makes it the stub's.
+        // Any kernel can extend PCR 11 with any section, even one started by GRUB: only the image shows that
+        // it was the stub.
         (vec![&sections], vec![Images, Grub, Extensions]),
         (vec![&pcr(11)], vec![Images, Grub, Extensions]),
         (vec![&unextended(11), &images, &no_grub, &no_extensions], vec![Files, CommandLine]),
@@ -473,7 +475,7 @@ fn t53_every_part_of_the_chain_has_to_be_determined() {
         (vec![&images, &sections, &no_grub], vec![Extensions]),
         (vec![&images, &sections, &no_extensions], vec![Grub]),
         (vec![&files, &sections], vec![Images, CommandLine]),
-        // Of two images one may be the kernel that is inside the other.
+        // One of two images may be the kernel inside the other.
         (vec![&two_images, &sections, &no_grub, &no_extensions], vec![Order]),
         (vec![&two_images, &pcr(4), &sections, &no_grub, &no_extensions], vec![Order]),
         // All of a boot of a unified kernel image.
@@ -486,7 +488,8 @@ fn t53_every_part_of_the_chain_has_to_be_determined() {
         let expected = if open.is_empty() { vec![] } else { vec![Gap::BootChain { open }] };
         assert_eq!(found, expected, "{chain:?}");
     }
-    // Beside a unified kernel image there may be options: that the command line is known shows that there are none.
+    // There may be options from outside a unified kernel image: a known command line proves that there are
+    // none.
     let text = closed_vtpm()
         .replace("principal.vtpm.secure_boot.enabled &&", "")
         .replace("principal.vtpm has command_line &&\n  principal.vtpm.command_line like \"*\" &&", "")
@@ -522,7 +525,7 @@ fn t49_that_a_digest_is_among_those_measured_says_nothing() {
     ] {
         assert_eq!(with_chain(&among), open, "{among}");
     }
-    // Equality of sets leaves nothing over.
+    // Equality of sets leaves no other members.
     let equal =
         |claim: &str| format!("principal.vtpm has {claim} && principal.vtpm.{claim} == [\"{digest}\"]");
     let all = format!("{} && {} && {}", equal("efi_applications"), equal("grub_files"), pcr(8));
@@ -552,7 +555,7 @@ fn t53_baselines_count_by_what_they_list() {
     let firmware = Gap::Firmware { claim: "principal.snp.measurement" };
     assert_eq!(check(&text, &open), []);
     assert_eq!(check(&two, &listed), []);
-    // One of two will do for a VM: each has to list the firmware. Where both are asked for, one is enough.
+    // If one of two is sufficient, each must list the firmware. If both are required, one is enough.
     assert_eq!(check(&two, &open), [CheckError::Gap { id: ID(), gap: firmware }]);
     assert_eq!(check(&both, &open), []);
 }
@@ -601,7 +604,7 @@ fn t35_disks_rule_out_a_failure_shell() {
         "principal.vtpm.arguments.contains(\"panic=-2\")",
         "principal.vtpm.arguments.contains(\"panic=+5\")",
         "principal.vtpm.arguments.contains(\"panic=1s\")",
-        // What a line may mean to somebody proves no argument.
+        // `words`, which has every possible reading of a line, proves no argument.
         "principal.vtpm has words && principal.vtpm.words.contains(\"panic=-1\")",
         // The last one counts.
         "principal.vtpm.command_line == \"/vmlinuz panic=-1 panic=0\"",

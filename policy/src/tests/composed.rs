@@ -1,4 +1,5 @@
-//! Initrds that systemd-stub composes, and the words that user space extends: what fleets differ in, and what they must not.
+//! Initrds composed by systemd-stub, and words that user space extends: what may differ within a fleet, and
+//! what must not.
 
 use vouchsafe_attestation::event_log::{EventType, ReplayedLog, Technology};
 use vouchsafe_attestation::test_util::event_log::presets::{application, content, content_digest};
@@ -40,7 +41,7 @@ fn machines_that_differ_in_the_composed_initrd_share_a_baseline() {
         let other = with_boot(&log.clone().with_composed_initrd("of another machine"));
         assert_eq!(baseline.is_member(&other, NOW), Ok(()), "{images:?}");
         assert!(baseline.remarks(&other).contains("its digest is left"), "{}", baseline.remarks(&other));
-        // Where the kernel got the section as it is, nothing differs and everything is pinned.
+        // If the kernel got the unchanged section, everything is pinned.
         let plain = learned(&log);
         assert_eq!(plain.loaded_initrd, [content_digest("initrd").into()]);
         assert_eq!(plain.remarks(&with_boot(&log)), "");
@@ -48,7 +49,7 @@ fn machines_that_differ_in_the_composed_initrd_share_a_baseline() {
     }
 }
 
-/// systemd-boot passes on the initrd of an entry that nobody measures; GRUB runs modules.
+/// systemd-boot passes the initrd of an entry that is not measured; GRUB runs modules.
 #[test]
 fn t49_behind_a_loader_the_composed_initrd_is_pinned() {
     for (name, list) in [
@@ -69,7 +70,7 @@ fn t49_behind_a_loader_the_composed_initrd_is_pinned() {
     }
 }
 
-/// A driver runs before the image, and what is listed by digest alone in PCR 2 or 4 may be one.
+/// A driver runs before the image, and an event listed only by digest in PCR 2 or 4 may be one.
 #[test]
 fn t49_beside_drivers_the_composed_initrd_is_pinned() {
     let log = EventLogBuilder::unified(Technology::SevSnp, &["uki"]).with_composed_initrd("composed");
@@ -123,7 +124,8 @@ fn t49_what_is_put_beside_the_image_is_still_refused() {
     assert_eq!(loader, unlisted(4, &content("systemd-boot")));
 }
 
-/// Any digest is taken, so its place tells whose it is: only the kernel measures at the end of PCR 9.
+/// Any digest is accepted, so its position must show its origin: only the kernel measures at the end of PCR
+/// 9.
 #[test]
 fn t49_the_composed_initrd_is_one_event_and_the_last_of_pcr_9() {
     let log = EventLogBuilder::unified(Technology::SevSnp, &["uki"]).with_composed_initrd("composed");
@@ -196,13 +198,13 @@ fn words_of_user_space_are_compared_where_they_are_listed() {
     let refused = listed.is_member(&with_nv_pcrs(&["other"]), NOW).unwrap_err();
     assert!(refused.to_string().contains(&word), "{refused}");
     assert_eq!(refused, BaselineMismatch::UserspaceWord { pcr: 9, word });
-    // Before user space extended anything nothing is wrong; an empty list takes nothing.
+    // Before user space extended anything it is a member; an empty list allows nothing.
     assert_eq!(listed.is_member(&super::claims(), NOW), Ok(()));
     let none = Baseline { userspace_words: [(9, Vec::new())].into(), ..any.clone() };
     assert_eq!(none.is_member(&super::claims(), NOW), Ok(()));
     let word = "os-separator".to_owned();
     assert_eq!(none.is_member(&claims, NOW), Err(BaselineMismatch::UserspaceWord { pcr: 9, word }));
-    // The remark is what one would write.
+    // The remark contains the list to write.
     let remarks = any.remarks(&claims);
     let (_, text) = remarks.split_once("\"userspace_words\": ").expect("a remark");
     let proposed: std::collections::BTreeMap<u8, Vec<String>> = serde_json::from_str(text).unwrap();

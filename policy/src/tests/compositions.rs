@@ -1,4 +1,5 @@
-//! What registration refuses of policies on quotes, tokens and combinations: a sample in order, broken in one place.
+//! What registration rejects in policies on quotes, tokens and combinations: a valid sample, broken in one
+//! place.
 
 use super::*;
 
@@ -43,16 +44,18 @@ fn t01_one_attacker_who_is_root_in_both_vms_is_refused_at_registration() {
         let open = gaps(&without(sample, MEMBER));
         assert_eq!(open, [composite(&EVERYTHING)], "{sample}");
     }
-    // Texts of a CCEL log say nothing without a closed set, neither of the chain nor of the shell (T49).
+    // Texts of a CCEL log prove nothing without a closed set, neither about the chain nor about the shell
+    // (T49).
     let open = [composite(&EVERYTHING), Gap::FailureShell];
     assert_eq!(gaps(sample!("tdx-both")), []);
     assert_eq!(gaps(&without(sample!("tdx-both"), MEMBER)), open);
     let line = "principal.tdx has boot.command_line && principal.tdx.boot.command_line == \"k panic=-1\"";
     assert_eq!(gaps(&with(sample!("tdx-both"), MEMBER, line)), open);
-    // A single claim above the chain does not replace it.
+    // A single claim from above the chain does not replace it.
     let shell = "principal.tdx has boot.arguments && principal.tdx.boot.arguments.contains(\"quiet\")";
     assert_eq!(gaps(&with(sample!("tdx-both"), MEMBER, shell)), open);
-    // A part of the chain leaves the rest open, in either log (T53). Parts of both logs are no whole: each may be of another boot.
+    // A part of the chain leaves the rest open, in either log (T53). Parts of both logs do not combine: each
+    // may be of another boot.
     let digest = "0".repeat(96);
     let rtmr = |index: u8| format!("principal.tdx.rtmrs.rtmr{index} == \"{digest}\"");
     let closed = |claim: &str| {
@@ -75,7 +78,8 @@ fn t01_one_attacker_who_is_root_in_both_vms_is_refused_at_registration() {
         (format!("{} && {}", rtmr(1), rtmr(2)), vec![]),
         (format!("{} && {} && {line}", closed("efi_applications"), closed("grub_files")), vec![]),
         (format!("{} && {} && {line}", rtmr(1), closed("grub_files")), vec![]),
-        // That the vTPM's log is closed says nothing about a shell by the other one, which has the condition here.
+        // That the vTPM's log is closed says nothing about a shell according to the other log, which the
+        // condition is about.
         (closed_chain(), vec![]),
     ] {
         assert_eq!(gaps(&with(sample!("tdx-both"), MEMBER, &chain)), open, "{chain}");

@@ -29,7 +29,7 @@ pub(super) fn flips(claims: &Claims, log: BaselineLog) -> Vec<Flip> {
                 let event = &mut boot.events.get_mut(register).unwrap()[index];
                 event.digest = digest;
                 let place = events[..index].iter().filter(|before| before.kind == event.kind).count();
-                // The digest of a section's name covers the name; the log lists sections once more.
+                // The digest of a section's name covers the name; the log lists sections again.
                 match event.kind {
                     EventKind::StubSectionName => {
                         event.name = Some(".other".to_owned());
@@ -54,7 +54,7 @@ pub(super) fn flips(claims: &Claims, log: BaselineLog) -> Vec<Flip> {
     all
 }
 
-/// The firmware, as the log and as the hardware give it.
+/// The firmware, according to the log and to the hardware.
 fn firmware(claims: &Claims, log: BaselineLog) -> Vec<Flip> {
     let mut all = Vec::new();
     if boot(claims, log).firmware_version.is_some() {

@@ -1,5 +1,5 @@
-//! Must hold for every generated policy: it is taken as it stands, releases to the boot that it was made from, and refuses
-//! each boot that differs in one digest, with a reason that names it.
+//! Every generated policy must be accepted as it is, release to the boot that it was made from, and deny each
+//! boot that differs in one digest, with a reason that names it.
 
 use std::fs;
 use std::path::Path;
@@ -13,12 +13,12 @@ use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use super::flips::flips;
 use super::*;
 
-/// A VM that booted with this log, as the verifier describes it.
+/// The claims of a VM that booted with this log.
 fn booted(log: &EventLogBuilder, kinds: Kinds) -> Claims {
     proved(&SimulatedVm::booted(&AkCertificateSpec::default(), log), kinds)
 }
 
-/// A boot under one kind of evidence, with the log that its baseline is made of.
+/// A boot with one kind of evidence, and the log of its baseline.
 type Booted = (String, Claims, BaselineLog);
 
 fn sev() -> Vec<Booted> {
@@ -45,7 +45,7 @@ fn tdx() -> Vec<Booted> {
     all
 }
 
-/// By the trust domain's own log.
+/// With the trust domain's own log.
 fn tdx_ccel() -> Vec<Booted> {
     let vtpm = kinds::vtpm(Technology::Tdx);
     let claims = Claims { tdx: Some(kinds::tdx(&vtpm)), ..vtpm };
@@ -55,7 +55,7 @@ fn tdx_ccel() -> Vec<Booted> {
 
 /// The same boot in a CCEL log. The firmware that wrote it is listed in the baseline, not endorsed.
 fn with_ccel(mut claims: Claims, mut log: EventLogBuilder) -> Claims {
-    // systemd-boot measures loader.conf into a TPM only.
+    // systemd-boot measures loader.conf only into a TPM.
     log.events.retain(|event| event.pcr != 5 || event.event_type != EventType::EVENT_TAG);
     let tdx = claims.tdx.as_mut().unwrap();
     tdx.unconfirmed_boot = Some(ReplayedCcel::from_bytes(&log.into_ccel().bytes()).unwrap().boot);
@@ -78,7 +78,8 @@ fn release(claims: &Claims, compiled: &Arc<CompiledPolicy>, baseline: &Baseline)
     outcome(evaluate(claims, Suite::XWing, &request, &no_guardrails()))
 }
 
-/// The generated policy and its baseline guard exactly this boot. Gives what registration wants acknowledged.
+/// Asserts that the generated policy and its baseline guard exactly this boot. Returns what registration
+/// wants acknowledged.
 fn assert_guards(what: &str, purpose: Purpose, claims: &Claims, log: BaselineLog) -> Vec<String> {
     let mut template = PolicyTemplate::from_claims_by(purpose, claims, log).unwrap();
     template.baselines = vec![name("prod/web")];
@@ -105,8 +106,8 @@ fn assert_guards(what: &str, purpose: Purpose, claims: &Claims, log: BaselineLog
     found.iter().flat_map(|found| found.as_slice()).map(ToString::to_string).collect()
 }
 
-/// Every simulated chain. Registration wants nothing acknowledged, but that a disk's operator looks at a command line that the log
-/// does not show.
+/// Every simulated chain. Nothing needs to be acknowledged, except that a disk's operator must review a
+/// command line that the log does not show.
 fn assert_all_guarded(evidence: Vec<Booted>) {
     for (what, claims, log) in evidence {
         let boot = match log {
@@ -114,7 +115,8 @@ fn assert_all_guarded(evidence: Vec<Booted>) {
             BaselineLog::Ccel => claims.tdx.as_ref().unwrap().unconfirmed_boot.as_ref().unwrap(),
         };
         let unread = boot.kernel_arguments.is_empty();
-        // Of two command lines nobody knows which one counted; CCEL does not tell options from other events.
+        // With two command lines it is unknown which one was used; CCEL does not distinguish options from
+        // other events.
         let explained = what.contains("UKI")
             || what.contains("second entry")
             || log == BaselineLog::Ccel && what.contains("Type 1");
@@ -148,7 +150,7 @@ fn t53_a_generated_policy_guards_what_the_rtmrs_measured() {
     assert_all_guarded(tdx_ccel());
 }
 
-/// Real logs in the place of the simulated one. A log that no baseline can be learned from makes no policy.
+/// Real logs instead of the simulated one. A log from which no baseline can be learned gives no policy.
 #[test]
 fn t53_a_policy_from_a_real_boot_guards_exactly_it() {
     let Some(shared) = vouchsafe_captured::folder() else { return };
@@ -181,7 +183,7 @@ fn t53_a_policy_from_a_real_boot_guards_exactly_it() {
     }
 }
 
-/// Real boots that have to make a policy.
+/// Real boots that must give a policy.
 const MUST_BE_GUARDED: [&str; 3] = [
     "gce/vtpm/eventlogs/ubuntu-2404-amd-sevsnp.bin",
     "gce/vtpm/eventlogs/ubuntu-2104-no-secure-boot.bin",

@@ -1,4 +1,4 @@
-//! The shipped guardrails, one condition broken at a time.
+//! The shipped guardrails, with one condition broken at a time.
 
 use vouchsafe_attestation::snp::SnpClaims;
 
@@ -16,8 +16,8 @@ fn broken_snp(change: impl FnOnce(&mut SnpClaims)) -> Vec<String> {
     broken(|claims| change(claims.sev_snp.as_mut().unwrap()))
 }
 
-/// Hosts run firmware during a roll-out before they commit it. They can go back to the committed one, so that nothing may be
-/// reported that is above it.
+/// During a roll-out, hosts run firmware before they commit it. They can roll back to the committed version,
+/// so nothing above that may be reported.
 #[test]
 fn t12_provisional_firmware_is_taken_and_a_tcb_above_the_committed_one_is_not() {
     let mut claims = claims();
@@ -85,7 +85,7 @@ fn t16_vlek_and_unknown_chips_are_claims() {
 
 #[test]
 fn t17_only_current_revocation_data_will_do() {
-    // Of these hierarchies none is without revocation: a claim that said so would be refused as well.
+    // These hierarchies all offer revocation: a claim that denies it must be refused as well.
     for state in [Revocation::Stale, Revocation::Absent, Revocation::NotOffered] {
         assert_eq!(broken_snp(|snp| snp.revocation = state), ["snp-revocation-fresh"]);
         let vtpm = broken(|claims| claims.vtpm.as_mut().unwrap().revocation = state);

@@ -1,5 +1,5 @@
-//! VMs with every kind of evidence, as the verifier describes them. TDX quote, token and endorsements are put
-//! together from their parts here, under the production roots.
+//! VMs with every kind of evidence, with claims as from the verifier. TDX quote, token and endorsements are
+//! assembled here, under the production roots.
 
 use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::google_token::{
@@ -81,7 +81,7 @@ pub(super) fn endorsement() -> LaunchEndorsement {
     }
 }
 
-/// Google's word on this VM.
+/// The token of this VM.
 pub(super) fn token(vm: &Claims) -> GoogleTokenClaims {
     GoogleTokenClaims {
         root: Root::Google,
@@ -112,7 +112,7 @@ pub(super) fn token(vm: &Claims) -> GoogleTokenClaims {
     }
 }
 
-/// A token with everything that it can have.
+/// A token with every optional claim.
 pub(super) fn full_token(vm: &Claims) -> GoogleTokenClaims {
     GoogleTokenClaims {
         kind: TokenKind::Pki,

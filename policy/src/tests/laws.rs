@@ -1,9 +1,9 @@
-//! What holds of the check whatever a policy says, tried on policies made at random from a fixed seed.
+//! Laws that hold for the check of every policy, tested on random policies with a fixed seed.
 
 use super::*;
 use crate::checks::boot_rank;
 
-/// A small generator of numbers; the same ones in every run.
+/// A small deterministic random number generator.
 struct Random(u64);
 
 impl Random {
@@ -18,7 +18,7 @@ impl Random {
     }
 }
 
-/// Conditions each of which is well-typed wherever it stands.
+/// Conditions that are well-typed anywhere.
 const ATOMS: [&str; 26] = [
     "principal has vtpm.root && principal.vtpm.root == Root::\"google\"",
     "principal has vtpm.instance && principal.vtpm.instance.project_number == \"1\"",
@@ -48,7 +48,7 @@ const ATOMS: [&str; 26] = [
     "principal has tdx.tcb && principal.tdx.tcb.status == TcbStatus::\"up-to-date\"",
 ];
 
-/// Complete policies: on a vTPM, on a composite, on a token.
+/// Complete policies: for a vTPM, a composite and a token.
 const COMPLETE: [&[&str]; 3] = [
     &[
         "principal has vtpm.instance && principal.vtpm.root == Root::\"google\"",
@@ -95,7 +95,7 @@ fn tree(random: &mut Random, depth: usize) -> String {
     }
 }
 
-/// A complete policy's conditions, less some, and maybe something at random.
+/// The conditions of a complete policy, with some removed and maybe a random one added.
 fn conditions(random: &mut Random) -> String {
     let mut all: Vec<String> = random.pick(&COMPLETE).iter().map(|text| format!("({text})")).collect();
     for _ in 0..random.below(3) {
@@ -107,7 +107,7 @@ fn conditions(random: &mut Random) -> String {
     all.join(" && ")
 }
 
-/// `None` where Cedar itself finds the condition impossible.
+/// `None` if Cedar itself finds the condition impossible.
 fn findings(accepts: &str, condition: &str, forbids: &str) -> Option<Vec<CheckError>> {
     let text = format!(
         "@id(\"release\") @for(\"app\") {accepts} permit (principal is Vm, action == Action::\"release\", resource)
@@ -123,7 +123,7 @@ fn findings(accepts: &str, condition: &str, forbids: &str) -> Option<Vec<CheckEr
     Some(found.map_or_else(|found| found.as_slice().to_vec(), |_| Vec::new()))
 }
 
-/// Everything that is open now was open before, and of what boots not less of it.
+/// Everything that is open now was open before, and for the boot no less of it.
 fn is_narrower(after: &[CheckError], before: &[CheckError]) -> bool {
     after.iter().all(|new| match new {
         CheckError::Gap { gap, .. } if boot_rank(gap).is_some() => before
@@ -179,5 +179,5 @@ fn t53_an_alternative_is_taken_exactly_when_both_sides_are() {
     assert!(taken > 3 && refused > 3, "{taken} taken, {refused} refused");
 }
 
-/// Policies that each law is tried on.
+/// Number of policies per law.
 const CASES: usize = 60;

@@ -1,5 +1,5 @@
-//! What is learned from a boot contains it, and nothing that differs in one digest or text: over every captured log and
-//! every simulated chain.
+//! A learned baseline contains its boot, and no boot that differs in one digest or text: for every captured
+//! log and every simulated chain.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::*;
 
 const END: UnixTime = UnixTime(NOW.0 + 1000);
 
-/// The claims of a VM whose log, of this kind, says this.
+/// The claims of a VM with this log of this kind.
 fn with_boot(boot: Arc<BootLog>, log: BaselineLog) -> Claims {
     let mut claims = if log == BaselineLog::Ccel { kinds::tdx_both() } else { claims() };
     match log {
@@ -27,7 +27,7 @@ fn with_boot(boot: Arc<BootLog>, log: BaselineLog) -> Claims {
     claims
 }
 
-/// Every captured log that is accepted, with what it is.
+/// Every captured log that is accepted, with its name.
 fn captured_logs() -> Vec<(String, BaselineLog, Arc<BootLog>)> {
     let Some(folder) = vouchsafe_captured::folder() else { return Vec::new() };
     let mut files = Vec::new();
@@ -59,7 +59,7 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
     files.sort();
 }
 
-/// The paths of every digest and text in a document, with what is there.
+/// The paths and values of all digests and texts in a document.
 fn leaves(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
     match value {
         Value::String(text) => found.push((path.to_owned(), text.clone())),
@@ -92,7 +92,8 @@ fn changed(document: &Value, path: &str, text: &str) -> Baseline {
     serde_json::from_value(document).expect("a baseline")
 }
 
-/// It contains the boot; with one digest or text changed it does not, and the reason names what was there.
+/// Asserts that it contains the boot, and that with one digest or text changed it does not, with a reason
+/// that names the event.
 fn check(name: &str, baseline: &Baseline, claims: &Claims) -> usize {
     assert_eq!(Baseline::parse(&baseline.to_json()).as_ref(), Ok(baseline), "{name}");
     assert_eq!(baseline.is_member(claims, NOW), Ok(()), "{name}");
@@ -114,7 +115,8 @@ fn check(name: &str, baseline: &Baseline, claims: &Claims) -> usize {
 
 #[test]
 fn t49_what_is_learned_from_a_captured_boot_contains_it_and_nothing_beside() {
-    // Firmware that measures no image at all; a kernel whose command line nobody measured. What is missing is said.
+    // Firmware that measures no image at all; a kernel whose command line was not measured. The error says
+    // what is missing.
     let refused = [
         ("field/sdboot-fedora37-empty-secureboot.log.bin", CaptureError::NoKernel, "which kernel ran"),
         ("field/ccel-gcp.bin", CaptureError::NoCommandLine, "the kernel's command line"),
@@ -159,7 +161,7 @@ fn t49_what_is_learned_from_a_simulated_boot_contains_it_and_nothing_beside() {
         check(name, &baseline.unwrap_or_else(|error| panic!("{name}: {error}")), &claims);
     }
     for (name, mut log) in EventLogBuilder::all_chains(Technology::Tdx) {
-        // systemd-boot measures loader.conf into a TPM only.
+        // systemd-boot measures loader.conf only into a TPM.
         log.events.retain(|event| event.pcr != 5 || event.event_type != EventType::EVENT_TAG);
         let log = log.into_ccel();
         let boot =
@@ -226,7 +228,7 @@ fn chains_are_learned_with_their_components() {
     assert!(without.initrd.is_empty() && without.loaded_initrd.is_empty());
 }
 
-/// Changes one event of a boot: what was measured, and its text with it.
+/// Changes one event of a boot: the measured data, and its text with it.
 fn with_other_content(log: &EventLogBuilder, at: usize) -> Option<(EventLogBuilder, String)> {
     let mut log = log.clone();
     let event = log.events.get_mut(at)?;
@@ -257,7 +259,7 @@ fn t49_one_other_event_is_named_in_the_refusal() {
                 continue;
             }
             let Some((other, named)) = with_other_content(&log, at) else { continue };
-            // The name of a section is not one any more.
+            // The changed section name is not valid any more.
             let Ok(boot) = boot(&other) else { continue };
             let other = with_boot(boot, BaselineLog::Vtpm);
             let is_initrd = log.events[at].measured.as_deref() == Some(&content("composed"));
@@ -295,7 +297,7 @@ fn missing(component: Component) -> BaselineMismatch {
     BaselineMismatch::Missing { component }
 }
 
-/// The first component at the wrong place, and the one before it.
+/// The first component out of order, and the one before it.
 fn order((component, name): (Component, &str), (previous, before): (Component, &str)) -> BaselineMismatch {
     let digest = content_digest(name).into();
     let previous_digest = Box::new(content_digest(before).into());
@@ -310,7 +312,7 @@ fn t49_a_kernel_that_failed_is_allowed_only_before_the_one_that_runs() {
     // The entry may work again, except for the commands of the one that failed.
     assert_eq!(baseline.is_member(&vtpm(&plain), NOW), Ok(()));
     assert!(learned(&plain).is_member(&vtpm(&failed), NOW).is_err());
-    // After the kernel that runs, another one would replace it.
+    // Loaded after the kernel that runs, another one would replace it.
     let mut after = plain.clone();
     after.insert_before_exit(BuiltEvent::file("/vmlinuz-broken", &content("broken kernel")));
     assert_eq!(
@@ -323,7 +325,7 @@ fn t49_a_kernel_that_failed_is_allowed_only_before_the_one_that_runs() {
     let component = Component::CommandLine;
     let repeated = BaselineMismatch::Repeated { component, digest, what: EventName::Unnamed {} };
     assert_eq!(mismatch(&baseline, &after), repeated);
-    // The one that runs has to be there.
+    // The one that runs must occur.
     let mut only = failed;
     only.events.retain(|event| event.pcr != 9 || event.measured != Some(content("kernel")));
     assert_eq!(mismatch(&baseline, &only), missing(Component::Kernel));
@@ -333,9 +335,10 @@ fn t49_a_kernel_that_failed_is_allowed_only_before_the_one_that_runs() {
 fn t49_an_image_of_a_boot_option_that_returned_is_listed_by_itself() {
     let plain = EventLogBuilder::unified(Technology::SevSnp, &["shim", "uki"]);
     let baseline = learned(&plain);
-    // Nothing ran of a boot option that failed.
+    // Nothing of a boot option that failed ran.
     assert_eq!(baseline.is_member(&vtpm(&plain.clone().with_failed_option()), NOW), Ok(()));
-    // An approved image that ran and returned is not the one that runs: here systemd-boot gave way to another boot option.
+    // An approved image that ran and returned is not the one that runs: here systemd-boot returned, and
+    // another boot option was started.
     let entry = EventLogBuilder::type_1(Technology::SevSnp, &["systemd-boot", "kernel"]);
     let mut returned = entry.clone();
     let kernel = |event: &BuiltEvent| event.pcr == 4 && event.measured == Some(content("kernel"));
@@ -346,7 +349,7 @@ fn t49_an_image_of_a_boot_option_that_returned_is_listed_by_itself() {
     assert_eq!(found, BaselineMismatch::Unlisted { pcr: 4, digest, what: EventName::Unnamed {} });
     assert_eq!(learned(&returned).other_images, [digest]);
     assert_eq!(learned(&returned).is_member(&vtpm(&returned), NOW), Ok(()));
-    // A further image after the one that runs.
+    // Another image after the one that runs.
     let mut listed = baseline;
     listed.other_images = vec![content_digest("other").into()];
     let mut before = plain.clone();
@@ -443,7 +446,7 @@ fn a_refusal_shows_the_measured_text_or_the_name_in_the_log() {
     assert_eq!(file, format!("PCR 9 has an event that is not listed: {digest} {named}"));
     let image = reason(application(4, "evil", r"\EFI\evil.efi"));
     assert!(image.ends_with(r#" (named "\\EFI\\evil.efi" in the log, which is not measured)"#), "{image}");
-    // A menu entry is cut.
+    // A long menu entry is shortened.
     let long = reason(BuiltEvent::grub("grub_cmd: ", &format!("menuentry {}", "x".repeat(5000))));
     assert!(long.len() < 600 && long.contains("xxx…"), "{long}");
 }

@@ -1,8 +1,8 @@
-//! What is wrong with a policy text is said with its place, its line, and what may have been meant.
+//! Errors in a policy text are reported with position, line and suggestion.
 
 use super::*;
 
-/// The notes about a text.
+/// The notes on a text.
 fn notes(text: &str) -> Vec<SourceNote> {
     match CompiledPolicy::compile(&name("prod/p"), text) {
         Err(PolicyError::Syntax { details } | PolicyError::Invalid { details }) => details,
@@ -92,7 +92,7 @@ fn text_that_is_not_cedar_has_a_place() {
     }
 }
 
-/// A place near the end of a long line is shown with what is around it, and control characters are not shown.
+/// A position near the end of a long line is shown with the text around it, and without control characters.
 #[test]
 fn t55_long_lines_are_shortened_and_control_characters_left_out() {
     let long = format!(

@@ -1,4 +1,4 @@
-//! Who may operate the broker.
+//! Permissions of operators.
 
 use super::super::operators::*;
 use super::*;
@@ -13,7 +13,7 @@ fn allowed(operator: &OperatorIdentity, namespace: &str) -> Vec<OperatorAction> 
     OperatorAction::ALL.into_iter().filter(may).collect()
 }
 
-/// The table, spelled out for an operator with these namespaces.
+/// The permission table, spelled out for an operator with these namespaces.
 fn covers(scope: Scope, namespaces: &[&str], namespace: &str) -> bool {
     let assigned = namespaces.contains(&namespace) || namespaces.contains(&WHOLE_BROKER);
     match scope {
@@ -30,7 +30,7 @@ fn t41_the_table_of_authority_and_the_policy_agree() {
     for role in OperatorRole::ALL {
         let everywhere: &[&[&str]] = match role {
             OperatorRole::Auditor => &[&[WHOLE_BROKER], &[WHOLE_BROKER, "prod"]],
-            // `add_operator` gives neither of the others all namespaces.
+            // `add_operator` does not allow all namespaces for the other roles.
             OperatorRole::Administrator | OperatorRole::Editor => &[],
         };
         for namespaces in

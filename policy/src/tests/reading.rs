@@ -1,10 +1,10 @@
-//! What policies read, and that a decision leaves nothing of it out. Beyond these, every decision of the tests is made
-//! a second time with all claims.
+//! What policies read, and that a decision omits none of it. In addition, every decision of the tests is made
+//! again with all claims.
 
 use super::super::reads::Projection;
 use super::*;
 
-/// The attributes of the full VM that a condition makes a decision build, as Cedar would write them.
+/// The attributes of the full VM that a condition makes a decision build, in Cedar's notation.
 fn picked(condition: &str) -> String {
     let policy = policy(&permitting(condition));
     let projection = Projection::any([&policy.rules().reads.principal]);
@@ -32,7 +32,7 @@ fn a_decision_builds_what_is_read_and_no_more() {
 fn a_record_that_is_read_as_a_whole_is_built_as_a_whole() {
     let whole = picked("principal has snp && principal.snp == principal.snp");
     assert!(whole.contains("chip_id") && whole.contains("abi_major"), "{whole}");
-    // A test of the same record and a read of one member take nothing away from it.
+    // A test of the same record and a read of one member do not narrow it.
     let whole =
         picked("principal has snp && principal.snp.vmpl == 0 && [principal.snp].contains(principal.snp)");
     assert!(whole.contains("chip_id") && whole.contains("abi_major"), "{whole}");

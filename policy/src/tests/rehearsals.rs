@@ -1,4 +1,4 @@
-//! Rehearsals: what would be decided about inspected claims, and why.
+//! Rehearsals: hypothetical decisions on inspected claims, with reasons.
 
 use vouchsafe_attestation::claims::InspectedClaims;
 

@@ -1,4 +1,4 @@
-//! The sample policies: each is accepted as it stands, releases to the VM it is for, and refuses when any one of its
+//! The sample policies: each is accepted as it is, releases to its VM, and denies when any one of its
 //! conditions does not hold.
 
 use vouchsafe_attestation::anchors::Product;
@@ -19,7 +19,7 @@ macro_rules! sample {
 
 type Change = (&'static str, fn(&mut Claims));
 
-/// The sample, with what has to be replaced replaced by this VM's.
+/// The sample, with its placeholders replaced by this VM's values.
 fn fitted(text: &str, claims: &Claims) -> Arc<CompiledPolicy> {
     let instance = claims.instance().cloned();
     let mut text = text.to_owned();
@@ -59,9 +59,9 @@ fn release(
     outcome(evaluate(claims, Suite::XWing, &request, &Guardrails::shipped()))
 }
 
-/// Accepts these claims, refuses them after each change.
+/// Asserts that the sample accepts these claims, and denies them after each change.
 fn assert_sample(text: &str, claims: &Claims, changes: &[&[Change]]) {
-    // A sample stands as it is in the repository.
+    // A sample is valid as it is in the repository.
     policy(text).check(&known(&["prod/web"]), NOW).unwrap_or_else(|found| panic!("{found}\n{text}"));
     let compiled = fitted(text, claims);
     let baseline =
@@ -80,7 +80,7 @@ fn assert_sample(text: &str, claims: &Claims, changes: &[&[Change]]) {
     }
 }
 
-/// Another digest of firmware, shim, GRUB, kernel, initrd or of any text: refused, and the reason names it.
+/// Another digest of firmware, shim, GRUB, kernel, initrd or any text is denied, with a reason that names it.
 fn assert_boot(compiled: &Arc<CompiledPolicy>, baseline: &Baseline, claims: &Claims) {
     let flips = flips::flips(claims, BaselineLog::Vtpm);
     assert!(flips.len() > 20);
@@ -197,8 +197,8 @@ const TOKEN_OWNER: &[Change] = &[
     ("token secure boot", |claims| token_of(claims).secure_boot = false),
 ];
 
-/// The simulated trust domain's log is in PCRs, and a baseline of CCEL wants registers: these samples are tried with
-/// a baseline of the vTPM's log.
+/// The simulated trust domain's log is by PCR, but a CCEL baseline needs registers: these samples are tested
+/// with a baseline of the vTPM's log.
 fn assert_tdx_sample(text: &str, claims: &Claims, changes: &[&[Change]]) {
     let compiled = fitted(text, claims);
     let whole = tdx_both();
@@ -267,8 +267,8 @@ fn tokens_beside_other_evidence() {
     assert_sample(sample!("vtpm-hardware-token"), &with_token(snp_endorsed()), &everything);
 }
 
-/// A report or quote that somebody forged says whatever he likes of the hardware, and all of it passes. What he lacks
-/// is Google's word on the place.
+/// A forged report or quote can state anything about the hardware, and all of it passes. What the forger
+/// lacks is Google's statement of the instance.
 #[test]
 fn t20_a_policy_that_demands_googles_word_refuses_hardware_evidence_alone() {
     for (text, claims) in [
@@ -285,7 +285,7 @@ fn t20_a_policy_that_demands_googles_word_refuses_hardware_evidence_alone() {
         let condition = refused.not_permitted_by[0].condition.clone().unwrap();
         assert!(condition.text.contains("vtpm"), "{condition:?}");
     }
-    // A word on another place is none, and a word that is not Google's is none.
+    // A statement of another instance does not count, nor does one that is not Google's.
     let compiled = fitted(sample!("snp-both"), &snp_endorsed());
     let baseline = Baseline::capture(&snp_endorsed(), 1, UnixTime(NOW.0 + 1000)).unwrap();
     let elsewhere: &[Change] = &[

@@ -1,4 +1,4 @@
-//! Generated policies: accepted as they stand, for the VM they were made from, and for no other.
+//! Generated policies: accepted as they are, for exactly the VM that they were made from.
 
 use vouchsafe_attestation::claims::Phase;
 use vouchsafe_attestation::event_log::Technology;
@@ -22,7 +22,7 @@ fn release(claims: &Claims, compiled: &Arc<CompiledPolicy>, baseline: &Baseline)
     outcome(evaluate(claims, Suite::XWing, &request, &no_guardrails()))
 }
 
-/// Codes of what registration wants acknowledged.
+/// Codes that registration wants acknowledged.
 fn gaps(compiled: &CompiledPolicy) -> Vec<&'static str> {
     let found = compiled.check(&known(&["prod/web"]), NOW).err();
     let codes = found.iter().flat_map(|found| found.as_slice()).map(|error| match error {
@@ -38,7 +38,7 @@ struct Generated {
     baseline: Baseline,
 }
 
-/// Compiled, good for these claims, and without anything that an operator would have to acknowledge but `open`.
+/// Compiles it, and asserts that it accepts these claims and needs only `open` to be acknowledged.
 fn generated(template: &PolicyTemplate, claims: &Claims, open: &[&str]) -> Generated {
     let text = template.generate();
     assert!(!text.contains("@accepts"), "no tool waives\n{text}");
@@ -155,7 +155,7 @@ fn a_captured_quote_and_token_make_a_policy_for_exactly_that_vm() {
     generated(&template, &unjudged, &[]);
 }
 
-/// A platform of which Intel says that it is out of date.
+/// A platform that is out of date according to Intel.
 fn claims_of_old_platform() -> Option<vouchsafe_attestation::tdx::TdxClaims> {
     let mut tdx = kinds::tdx_both().tdx.unwrap();
     tdx.tcb.as_mut().unwrap().status = TcbStatus::OutOfDate;
@@ -227,7 +227,7 @@ fn options_make_a_policy_that_says_what_it_leaves_open() {
     }
 }
 
-/// A waiver is in the text only where the operator asked for it.
+/// A waiver is in the text only if the operator asked for it.
 #[test]
 fn what_an_operator_acknowledges_is_written() {
     let template = PolicyTemplate::new(Purpose::App, 7, Technology::SevSnp);
@@ -265,7 +265,7 @@ fn command_lines_are_quoted() {
     assert!(!refusal(release(&claims, &compiled, &baseline)).permitted);
 }
 
-/// T35: the arguments that the captured boot has are what the policy asks for; a boot that has none makes no policy.
+/// T35: the policy requires the arguments of the captured boot; a boot without any gives no policy.
 #[test]
 fn t35_a_disks_policy_asks_for_the_arguments_that_the_boot_has() {
     let booted = |arguments: &str| {
@@ -289,7 +289,7 @@ fn t35_a_disks_policy_asks_for_the_arguments_that_the_boot_has() {
         "panic=x",
         "rd.shell=0",
         "xpanic=-1",
-        // A shell to initramfs-tools, and to scripts.
+        // A shell for initramfs-tools, and for scripts.
         "panic=-2",
         "panic=+5",
         "panic=-1 a=\"b panic=0\"",

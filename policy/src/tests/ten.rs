@@ -1,4 +1,5 @@
-//! Ten policies as people write them first: each taken or refused as it should be, in words that a stranger understands.
+//! Ten policies as people first write them: each accepted or rejected as it should be, with comprehensible
+//! messages.
 
 use super::*;
 
@@ -10,7 +11,7 @@ fn policy_of(annotations: &str, head: &str, conditions: &[&str]) -> String {
     )
 }
 
-/// What registration says, a line for each finding; nothing when it takes the policy.
+/// The findings of registration, one per line; empty if it accepts the policy.
 fn said(text: &str, baselines: &KnownBaselines) -> Vec<String> {
     let compiled =
         CompiledPolicy::compile(&name("prod/p"), text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -49,7 +50,7 @@ const CHAIN_OPEN: &str = "release: what boots is not determined; open: the image
 #[test]
 fn one_the_disk_of_an_snp_vm() {
     assert_taken(&policy_of(DISK, VM, &[OWNER, INSTANCE, SNP, MEMBER, INITRD]));
-    // By its command line alone: another kernel with an attacker's initrd has the same one (T53).
+    // Only its command line: another kernel with an attacker's initrd has the same (T53).
     let line = "principal.vtpm has command_line && principal.vtpm.command_line == \"/vmlinuz root=/dev/mapper/root panic=-1\"";
     assert_said(&policy_of(DISK, VM, &[OWNER, INSTANCE, SNP, line, INITRD]), &[CHAIN_OPEN]);
 }
@@ -157,14 +158,14 @@ fn eight_a_baseline_in_the_head() {
 fn nine_until_a_day() {
     let until = "context.now < datetime(\"2026-12-31\")";
     assert_taken(&policy_of(APP, VM, &[OWNER, SNP, MEMBER, until]));
-    // Until the baseline ends, whatever the policy says.
+    // Until the baseline expires, whatever the policy says.
     let mut ended = KnownBaselines::default();
     ended.insert(name("prod/web"), &Baseline { ends_at: NOW, ..firmware_baseline(&["snp"]) }, false);
     assert_eq!(
         said(&policy_of(APP, VM, &[OWNER, SNP, MEMBER, until]), &ended),
         [format!(
-            "release: baseline prod/web ended at {NOW}, and no VM is a member of it any more: put a new version of it, or take it \
-             out of the policy"
+            "release: baseline prod/web expired at {NOW}, so no VM is a member of it: put a new version of it, or remove it \
+             from the policy"
         )]
     );
 }
@@ -204,7 +205,7 @@ fn t38_what_may_not_have_been_meant_is_named_and_taken() {
     assert_eq!(notes, [Note::NoTechnology, Note::ExtraRoot { claim: "principal.vtpm.root" }]);
     let plain = policy(&policy_of(APP, VM, &[OWNER, SNP, MEMBER])).check(&known(&["prod/web"]), NOW);
     assert_eq!(plain, Ok(Vec::new()));
-    // A forbid takes it back.
+    // A forbid prevents it.
     let forbid = "@id(\"no\") forbid (principal is Vm, action == Action::\"release\", resource)
         unless { principal has technology && principal.technology == Technology::\"sev\" };";
     let text = format!("{}{forbid}", policy_of(APP, VM, &test));

@@ -1,4 +1,4 @@
-//! Updates: the boot before and the boot after are members, a third is not; documents with comments.
+//! Updates: the old and the new boot are members, a third is not; documents with comments.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn kernel(of: &str) -> ImageBuilder {
     ImageBuilder::program(format!("kernel of {of}").as_bytes())
 }
 
-/// A unified kernel image of an operating system of this name.
+/// A unified kernel image of an operating system with this name.
 fn unified(of: &str) -> ImageBuilder {
     ImageBuilder::stub_of(252, &[".linux", ".osrel", ".cmdline", ".initrd", ".pcrsig"])
         .section(".osrel", format!("VERSION_ID={of}\n").as_bytes())
@@ -45,7 +45,7 @@ fn application(image: &ImageBuilder) -> BuiltEvent {
     BuiltEvent::measuring(4, EventType::EFI_BOOT_SERVICES_APPLICATION, image.covered(), [0; 32])
 }
 
-/// The log of a boot from `unified(of)`, told without reading the image.
+/// The log of a boot from `unified(of)`, made without parsing the image.
 fn unified_boot(of: &str) -> EventLogBuilder {
     let mut log = EventLogBuilder::gce_uki(Technology::SevSnp);
     log.events.retain(|event| {
@@ -79,7 +79,7 @@ fn t49_t28_an_update_of_a_unified_image_allows_two_boots_and_no_third() {
     }
     let third = both.is_member(&booted(&unified_boot("14")), NOW).unwrap_err().unnamed();
     assert_eq!(third, unlisted(4, unified("14").digest().into()));
-    // The version and the end are for a person to raise.
+    // Version and expiry are left for a person to raise.
     assert_eq!((both.version, both.ends_at), (today.version, today.ends_at));
     // Once more changes nothing.
     assert_eq!(both.allow_update(&unified_values("13")).as_ref(), Ok(&both));
@@ -87,13 +87,13 @@ fn t49_t28_an_update_of_a_unified_image_allows_two_boots_and_no_third() {
 
 const ARGUMENTS: &str = "root=/dev/sda1 ro";
 
-/// GRUB of this name. Its version decides how the kernel's options are measured.
+/// A GRUB with this name. Its version determines how the kernel's options are measured.
 fn grub(of: &str) -> ImageBuilder {
     let sbat = b"sbat,1,SBAT Version,sbat,1,url\ngrub,5,Free Software Foundation,grub,2.12,url\n";
     ImageBuilder::program(format!("grub of {of}").as_bytes()).section(".sbat", sbat)
 }
 
-/// Ubuntu's boot with files of this name.
+/// Ubuntu's boot with files with this name.
 fn ubuntu_boot(of: &str, arguments: &str) -> EventLogBuilder {
     let mut log = EventLogBuilder::gce_ubuntu(Technology::SevSnp).with_kernel_arguments(arguments);
     for event in &mut log.events {
@@ -187,7 +187,7 @@ fn boots_of_another_kind_are_not_merged() {
 fn t49_a_digest_that_stands_for_two_components_is_not_merged() {
     let baseline = captured(&ubuntu_boot("22.04", ARGUMENTS));
     let mut values = ubuntu_values("24.04", ARGUMENTS);
-    // The new kernel's file is what GRUB reads as configuration today.
+    // The new kernel's file has the digest of the current GRUB configuration.
     let digest = baseline.configuration[0];
     for event in &mut values.events {
         if event.component == ReferenceComponent::Kernel {
@@ -225,7 +225,7 @@ fn comments_say_what_members_are_and_change_nothing() {
     assert!(text.starts_with("// One\n// boot\n{\n"), "{text}");
     assert!(text.contains(&format!("    // {UBUNTU_KERNEL}\n    \"{}\"", baseline.kernel[0])), "{text}");
     assert_eq!(Baseline::parse(&text), Ok(baseline.clone()));
-    // A name from the log breaks out of no comment.
+    // A name from the log cannot escape from a comment.
     let evil = BTreeMap::from([(baseline.kernel[0], "x\n\"version\": 9,".to_owned())]);
     assert_eq!(Baseline::parse(&baseline.to_commented("", &evil)), Ok(baseline));
 }
@@ -240,7 +240,7 @@ fn t38_a_comment_is_a_whole_line() {
     ] {
         assert!(matches!(Baseline::parse(&text), Err(BaselineError::Syntax { .. })), "{text}");
     }
-    // In a text it stays what it is.
+    // Within a string it is kept.
     let named = json.replacen("\"version\"", "\"description\": \"// x\",\n\"version\"", 1);
     assert_eq!(Baseline::parse(&named).map(|baseline| baseline.description), Ok("// x".to_owned()));
 }

@@ -11,13 +11,13 @@ use crate::value::{Picked, Value};
 /// How much of a CCEL log policies see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BootVisibility {
-    /// Not at all: nobody knows what the firmware measured.
+    /// Only the registers: the firmware that measured the events is unknown.
     RegistersOnly,
-    /// As they are: the firmware is known.
+    /// Everything: the firmware is known.
     ConfirmedBoot,
 }
 
-/// What a log says, of a vTPM or of CCEL.
+/// The boot claims of a log, of a vTPM or CCEL.
 pub(super) fn boot<'r>(record: Picked<'r>, log: &BootLog) -> Picked<'r> {
     record
         .with_some("firmware_version", log.firmware_version.as_deref())

@@ -10,7 +10,7 @@ use super::common::{endorsement, texts};
 use super::names;
 use crate::value::Picked;
 
-/// The claims, and those of the CCEL log only as far as `visibility` says.
+/// The claims; those of the CCEL log only as `visibility` allows.
 pub(super) fn tdx<'r>(record: Picked<'r>, claims: &TdxClaims, visibility: BootVisibility) -> Picked<'r> {
     let log = claims.unconfirmed_boot.as_ref().filter(|_| visibility == BootVisibility::ConfirmedBoot);
     record
@@ -39,8 +39,8 @@ pub(super) fn tdx<'r>(record: Picked<'r>, claims: &TdxClaims, visibility: BootVi
         .with_some_record("boot", log.map(AsRef::as_ref), boot)
 }
 
-/// Whether the firmware is Google's by its own word. What an anchor from a file endorses counts only for quotes that
-/// rest on such an anchor as well (T10).
+/// Whether Google endorses the firmware. An endorsement under an anchor from a file counts only for quotes
+/// that also chain to such an anchor (T10).
 pub(crate) fn is_firmware_endorsed(claims: &TdxClaims) -> bool {
     let endorsement = claims.endorsement.as_ref();
     endorsement.is_some_and(|by| by.root == Root::Google || claims.root == Root::Extra)

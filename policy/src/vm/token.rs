@@ -25,7 +25,7 @@ pub(super) fn google_token<'r>(record: Picked<'r>, claims: &GoogleTokenClaims) -
         .with_set("service_accounts", texts(&claims.service_accounts))
         .with_some_record("container", claims.container.as_ref(), container)
         .with_set("support_attributes", texts(&claims.support_attributes))
-        // `memory=false`: so that a policy can ask for what is off by a claim that is there.
+        // `memory=false`: so that a policy can require that it is off with a claim that is present.
         .with_set(
             "monitoring",
             claims.monitoring_enabled.iter().map(|(what, enabled)| Value::Text(format!("{what}={enabled}"))),

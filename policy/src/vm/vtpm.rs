@@ -29,7 +29,7 @@ fn pcrs(claims: &VtpmClaims) -> Option<Vec<(&'static str, &Digest32)>> {
     PCRS.iter().map(|(index, name)| Some((*name, claims.firmware_pcrs.get(index)?))).collect()
 }
 
-/// The PCRs of a release quote but 15, which is read as the phase only (T26).
+/// The PCRs of a release quote except 15, which only determines the phase (T26).
 const PCRS: [(u8, &str); 14] = [
     (0, "pcr0"),
     (1, "pcr1"),

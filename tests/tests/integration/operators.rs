@@ -137,7 +137,7 @@ fn t28_an_image_whose_time_is_over_is_refused() {
     let world = World::start();
     let ended = world.write("ended.json", &baseline(now() - 1));
     let said = world.refused(&["baseline", "put", "prod/image", text(&ended)], b"");
-    assert!(said.contains("has ended"), "{said}");
+    assert!(said.contains("has expired"), "{said}");
     // Long enough for what comes before the end.
     let ends_at = now() + 10;
     let file = world.write("baseline.json", &baseline(ends_at));
