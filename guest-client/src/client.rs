@@ -1,8 +1,9 @@
-//! Asks a broker for secrets, as long as it makes sense, and opens what a pinned identity signed.
+//! Requests secrets from brokers, retries while that makes sense, and opens answers signed by a pinned
+//! identity.
 //!
-//! What is believed: an answer whose signature under a pinned identity covers this request's own
-//! transcript, with exactly the paths asked for; and a refusal signed for this very request. Anything
-//! else, whoever sent it, is worth as much as a lost packet: another try.
+//! Only two kinds of answers are trusted: one whose signature under a pinned identity covers this request's
+//! own transcript, with exactly the requested paths; and a refusal signed for this request. Anything else,
+//! whoever sent it, counts like a lost packet: the client retries.
 
 mod error;
 mod pace;
@@ -27,7 +28,7 @@ use pace::Budget;
 /// Secrets that a broker released to this VM.
 #[derive(Debug)]
 pub struct Release {
-    /// Under which the broker recorded it.
+    /// The id of the broker's decision.
     pub decision: DecisionId,
     /// In the order of the (sorted) paths.
     pub secrets: Vec<OpenedSecret>,
@@ -37,7 +38,7 @@ impl Release {
     /// The secret at `path`.
     ///
     /// # Panics
-    /// When `path` was not asked for: an accepted answer has every path of its request.
+    /// When `path` was not requested: an accepted answer has every path of its request.
     #[must_use]
     pub fn secret(&self, path: &SecretPath) -> &PlaintextSecret {
         let opened = self.secrets.iter().find(|secret| secret.path == *path);
@@ -45,7 +46,7 @@ impl Release {
     }
 }
 
-/// A guest that asks for secrets.
+/// A guest that requests secrets.
 pub struct Client<S> {
     config: ClientConfig,
     transport: Box<dyn Transport>,
@@ -57,7 +58,7 @@ pub struct Client<S> {
 type OnRetry = Box<dyn FnMut(&AttemptError, Duration)>;
 
 impl<S: EvidenceSource> Client<S> {
-    /// A client as configured, over HTTPS.
+    /// A client with this configuration, over HTTPS.
     ///
     /// # Errors
     /// [`CaError`] when the CAs cannot be read.
@@ -66,7 +67,7 @@ impl<S: EvidenceSource> Client<S> {
         Ok(Self::with_parts(config.client.clone(), transport, source, Box::new(SystemPace::start())))
     }
 
-    /// A client of given parts.
+    /// A client made of the given parts.
     pub fn with_parts(
         config: ClientConfig,
         transport: Box<dyn Transport>,
@@ -76,21 +77,21 @@ impl<S: EvidenceSource> Client<S> {
         Self { config, transport, source, pace, on_retry: Box::new(|_, _| ()) }
     }
 
-    /// Calls `observe` before each further request, with what failed and how long the pause is.
+    /// Calls `observe` before each retry, with the error and the pause.
     #[must_use]
     pub fn on_retry(mut self, observe: impl FnMut(&AttemptError, Duration) + 'static) -> Self {
         self.on_retry = Box::new(observe);
         self
     }
 
-    /// Asks for all of `paths` at once: all or nothing.
+    /// Requests all of `paths` at once: all or nothing.
     ///
     /// # Errors
     /// [`FetchError`]: a refusal that a pinned identity signed is final, and so is a fault that lasts when every broker has
     /// one; what might pass is tried again within the limits.
     pub fn fetch(&mut self, paths: &ReleasePaths) -> Result<Release, FetchError> {
         let mut budget = Budget::new(self.config.limits, self.pace.elapsed());
-        // When each broker wants to be asked again: one that asks for patience does not keep the others waiting.
+        // When each broker may be tried again: one that asks to wait does not delay the others.
         let mut brokers: Vec<_> = self.config.brokers.iter().map(Queued::new).collect();
         let mut unsettled = 0;
         for round in 0.. {
@@ -126,7 +127,7 @@ impl<S: EvidenceSource> Client<S> {
         Err(FetchError::NoBroker)
     }
 
-    /// Waits, or gives up when the limits do not allow another request after that.
+    /// Waits, or gives up if the limits allow no further request after that.
     fn pause(&mut self, error: AttemptError, wait: Duration, budget: &Budget) -> Result<(), FetchError> {
         if !budget.allows(self.pace.elapsed() + wait) {
             return Err(FetchError::GaveUp { attempts: budget.used(), last: Box::new(error) });
@@ -136,8 +137,7 @@ impl<S: EvidenceSource> Client<S> {
         Ok(())
     }
 
-    /// One challenge, one collection of evidence, one request (or the same one again while the broker
-    /// asks for that).
+    /// One challenge, one collection of evidence, one request (repeated while the broker asks for that).
     fn attempt(
         &mut self,
         url: &BrokerUrl,
@@ -148,7 +148,7 @@ impl<S: EvidenceSource> Client<S> {
         if !self.config.identities.contains(&identity) {
             return Err(again(AttemptError::UnpinnedIdentity { identity }));
         }
-        // The guest's clock may be wrong: what counts is how long the challenge lives from now on.
+        // The guest's clock may be wrong: only the challenge's remaining lifetime counts.
         let lifetime = challenge.expires_at.since(challenge.issued_at).min(MAX_CHALLENGE_LIFETIME);
         let expires = self.pace.elapsed() + Duration::from_secs(lifetime);
         let key = GuestKey::generate(self.config.suite);
@@ -179,8 +179,8 @@ impl<S: EvidenceSource> Client<S> {
             .map_err(|error| Stop::Again(Again { error, retry_after: response.retry_after }))
     }
 
-    /// Sends the request, and the very same again while the broker asks for that and the challenge lives.
-    /// Where there are other brokers, this one gets no more than its share of the limits, and no long pause.
+    /// Sends the request, and repeats it while the broker asks for that and the challenge is live. If there
+    /// are other brokers, this one gets only its share of the limits, and no long pause.
     fn release(
         &mut self,
         url: &BrokerUrl,
@@ -213,12 +213,12 @@ impl<S: EvidenceSource> Client<S> {
     }
 }
 
-/// A broker that is still asked.
+/// A broker that is still tried.
 struct Queued {
     url: BrokerUrl,
-    /// When it wants to be asked again.
+    /// When it may be tried again.
     not_before: Duration,
-    /// It has a fault that lasts.
+    /// It has a permanent fault.
     unusable: bool,
 }
 
@@ -228,21 +228,21 @@ impl Queued {
     }
 }
 
-/// Quotes that brokers find unsettled before that is final. The service that extends the PCRs takes less than a second; one that
-/// died half way leaves them so for good.
+/// How many quotes may be refused as unsettled before that is final. The service that extends the PCRs takes
+/// less than a second; if it died half way, they stay unsettled.
 const MAX_UNSETTLED: u32 = 5;
-/// Where challenges are issued, by `POST` without a body.
+/// The route that issues challenges, by `POST` without a body.
 pub(crate) const CHALLENGE_ROUTE: &str = "/v1/challenge";
 /// HMAC-SHA-256.
 const CHALLENGE_MAC: usize = 32;
 
-/// How an attempt ended when it did not end well.
+/// How an attempt failed.
 enum Stop {
     Final(FetchError),
     Again(Again),
 }
 
-/// What failed, and when the broker wants to be asked again.
+/// The error, and when the broker may be tried again.
 struct Again {
     error: AttemptError,
     retry_after: Option<Duration>,
@@ -254,7 +254,8 @@ impl From<FetchError> for Stop {
     }
 }
 
-/// Counts refusals of a quote that was made while the PCRs were extended: a few of them pass, then that is final.
+/// Counts refusals of a quote made while PCRs were being extended: the first few are retried, then it is
+/// final.
 fn settle(error: &AttemptError, unsettled: &mut u32) -> Result<(), FetchError> {
     if let AttemptError::Busy { code: code @ ReasonCode::EvidenceUnsettled, decision } = error {
         *unsettled += 1;
@@ -269,7 +270,7 @@ fn again(error: AttemptError) -> Stop {
     Stop::Again(Again { error, retry_after: None })
 }
 
-/// What the VM itself lacks, asking again does not mend; somebody else's failure may pass.
+/// Something that the VM itself lacks does not appear by retrying; a fault elsewhere may pass.
 fn no_evidence(error: CollectError) -> Stop {
     if error.may_pass() { again(AttemptError::Evidence(error)) } else { FetchError::Collect(error).into() }
 }
@@ -282,8 +283,8 @@ fn encode(request: &ReleaseRequest) -> Result<Vec<u8>, FetchError> {
     Ok(body)
 }
 
-/// Checks and opens an answer. One without our identity's signature is nobody's answer; a signed one that
-/// does not open is the broker's mistake, which asking again does not mend.
+/// Checks and opens an answer. One without a pinned identity's signature is ignored; a signed one that cannot
+/// be opened is the broker's mistake, which retrying does not fix.
 fn open(
     response: &Response,
     key: &GuestKey,
@@ -300,7 +301,7 @@ fn open(
     }
 }
 
-/// What a status other than 200 means.
+/// The meaning of a status other than 200.
 fn refused(response: &Response, bound: &BoundRequest, request: &RequestDigest) -> Stop {
     let retry_after = response.retry_after;
     let problem = serde_json::from_slice::<Problem>(&response.body).ok();
@@ -314,7 +315,7 @@ fn refused(response: &Response, bound: &BoundRequest, request: &RequestDigest) -
     Stop::Final(FetchError::Refused { code, decision })
 }
 
-/// The challenge in the answer of `url`. Redirects are not followed.
+/// The challenge in the response from `url`. Redirects are not followed.
 pub(crate) fn read_challenge(url: String, response: &Response) -> Result<ChallengeAnswer, AttemptError> {
     match response.status {
         200 => {}
@@ -322,7 +323,7 @@ pub(crate) fn read_challenge(url: String, response: &Response) -> Result<Challen
         _ => return Err(unsigned(response)),
     }
     let answer: Option<ChallengeAnswer> = serde_json::from_slice(&response.body).ok();
-    // It is sent back: a proxy that terminates TLS must not make our request too large.
+    // It is sent back: a proxy that terminates TLS must not be able to make our request too large.
     let answer = answer.filter(|answer| answer.challenge.mac.len() == CHALLENGE_MAC);
     answer.ok_or(AttemptError::Malformed { status: 200 })
 }
@@ -333,7 +334,7 @@ fn unsigned(response: &Response) -> AttemptError {
     AttemptError::Unsigned { status: response.status, code }
 }
 
-/// Refusals that another request, with another challenge, may not meet.
+/// Refusals that may not recur with another challenge.
 const fn may_pass(code: ReasonCode) -> bool {
     matches!(
         code,

@@ -1,8 +1,8 @@
-//! What this VM can prove, what is missing for it, and how to get that.
+//! What this VM can prove, what is missing, and how to get it.
 //!
-//! Files are looked at below one root, so that a test can show it any machine. Of the devices only the TPM is used: its
-//! attestation key is made and its certificate read, as for a quote. Brokers are asked for a challenge each, Google only
-//! when told to. Nothing is changed.
+//! Files are read below a root directory, so that a test can simulate any machine. Of the devices only the
+//! TPM is used: its attestation key is created and its certificate read, as for a quote. Each broker is asked
+//! for a challenge, Google only on request. Nothing is changed.
 
 mod broker;
 mod checks;
@@ -26,8 +26,8 @@ use crate::config::CollectConfig;
 use crate::platform;
 use crate::vtpm::VtpmError;
 
-/// Looks at the machine whose files are below `root`, normally `/`, where `config` says that things are. Processor and TPM
-/// are asked only about the machine that this is.
+/// Examines the machine whose files are below `root`, normally `/`, with the paths in `config`. Processor and
+/// TPM are only used if that is this machine.
 #[must_use]
 pub fn examine(root: &Path, config: &CollectConfig) -> Diagnosis {
     let here = root == Path::new("/");

@@ -23,16 +23,16 @@ use crate::hardware::{HardwareKind, HardwareReport, HardwareReporter};
 use crate::platform;
 use crate::vtpm::TpmAddress;
 
-/// What evidence is wanted for.
+/// The purpose of the evidence.
 #[derive(Clone, Copy, Debug)]
 pub struct CollectRequest<'a> {
-    /// What every piece is bound to.
+    /// The transcript that every piece is bound to.
     pub transcript: &'a Transcript,
-    /// Origin of the broker that is asked, `https://HOST[:PORT]`: the audience of a token.
+    /// Origin of the broker, `https://HOST[:PORT]`: the audience of a token.
     pub audience: &'a str,
 }
 
-/// Something that can show evidence for a transcript: this VM, or in tests a simulated one.
+/// A source of evidence for a transcript: this VM, or a simulated one in tests.
 pub trait EvidenceSource {
     /// Collects evidence that is bound to the transcript of `request`.
     ///
@@ -56,8 +56,8 @@ impl LocalEvidence {
         Self { vtpm, hardware, token: None, on_remark: Box::new(|_| ()) }
     }
 
-    /// With a token too, for which Google is shown what `config` says: quotes of its vTPM, or of the TDX device
-    /// that is part of this evidence.
+    /// Adds a token, for which Google gets what `config` says: quotes of its vTPM, or of the TDX device that
+    /// is part of this evidence.
     ///
     /// # Errors
     /// [`CollectError`] where this build cannot ask for one, or where Google is to be shown a quote and there is no
@@ -68,14 +68,14 @@ impl LocalEvidence {
         Ok(self)
     }
 
-    /// Calls `observe` with what Google remarks about a token that it issued all the same.
+    /// Calls `observe` with Google's remarks about a token that it issued nevertheless.
     #[must_use]
     pub fn on_remark(mut self, observe: impl FnMut(&str) + 'static) -> Self {
         self.on_remark = Box::new(observe);
         self
     }
 
-    /// Evidence as configured; `auto` takes what is there.
+    /// Evidence as configured; with `auto`, everything that is available.
     ///
     /// # Errors
     /// [`CollectError`] when a kind that was asked for is not there, or when nothing is.
@@ -102,7 +102,7 @@ impl LocalEvidence {
         Ok(Self::new(vtpm, hardware))
     }
 
-    /// Collects evidence that is bound to `nonce` and to no release: to look at, or to write a policy from.
+    /// Collects evidence that is bound to `nonce` and to no release: for display, or to write a policy from.
     ///
     /// # Errors
     /// As for a release.
@@ -132,7 +132,7 @@ impl LocalEvidence {
         };
         let nonce = quote_nonce(report.as_ref().map(HardwareReport::as_bytes));
         let vtpm = tpm.as_mut().map(|tpm| tpm.quote(&nonce)).transpose()?;
-        // A TPM has one user at a time: closed before it is opened to show Google something.
+        // A TPM has one user at a time: close it before it is opened for the evidence for Google.
         drop(tpm);
         let google_token = self.token(token)?;
         let mut evidence = Evidence { vtpm, google_token, ..Evidence::default() };

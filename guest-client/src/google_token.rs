@@ -1,10 +1,11 @@
-//! Tokens of Google Cloud Attestation: Google looks at this VM and says in a signed token what it is and whose.
+//! Tokens of Google Cloud Attestation: Google verifies this VM and states in a signed token what it is and
+//! whose.
 //!
-//! Google hands out a nonce and wants it in quotes of its own; those are made, sent and forgotten. What binds the
-//! token to a request is the nonce that we ask Google to put into it. Guaranteed here: the token is one that was
-//! issued for this challenge, audience and nonce, as far as Google says so; nothing in it is looked at, the broker
-//! verifies it. A token is worth something to whoever has it only together with the guest's key, but it is never
-//! printed either.
+//! Google issues a nonce and wants it in quotes made for it; they are sent and dropped. The token is bound to
+//! a request by the nonce that we ask Google to put into it. Guaranteed here: the token is one that was
+//! issued for this challenge, audience and nonce, according to Google; its content is not checked, since the
+//! broker verifies it. A token is useful only together with the guest's key, but is never printed
+//! nevertheless.
 
 #[cfg(feature = "google")]
 mod api;
@@ -22,7 +23,7 @@ pub use statement::{Issued, Statement, TokenRequest};
 
 use crate::config::GoogleTokenConfig;
 
-/// Whether this build can ask for tokens.
+/// Whether this build can request tokens.
 pub const BUILT_IN: bool = cfg!(feature = "google");
 
 /// Google Cloud Attestation, as configured.
@@ -32,7 +33,7 @@ pub struct GoogleAttestation {
 }
 
 impl GoogleAttestation {
-    /// The service, as `config` says. Nothing is asked of it.
+    /// The service with this configuration. No request is sent.
     ///
     /// # Errors
     /// [`TokenError::LeftOut`] in a build without it.
@@ -40,7 +41,7 @@ impl GoogleAttestation {
         if BUILT_IN { Ok(Self { config }) } else { Err(TokenError::LeftOut) }
     }
 
-    /// Asks for a challenge, has `show` make a statement over its nonce, and has Google issue the token.
+    /// Requests a challenge, has `show` make a statement over its nonce, and has Google issue the token.
     ///
     /// # Errors
     /// [`TokenError`] names the call that failed and what Google said; what `show` says passes through.
@@ -53,7 +54,7 @@ impl GoogleAttestation {
         return api::token(&self.config, request, show);
         #[cfg(not(feature = "google"))]
         {
-            // Cannot be: there is no value of this type.
+            // Unreachable: there is no value of this type.
             let _ = (&self.config, request, show);
             Err(TokenError::LeftOut.into())
         }

@@ -1,7 +1,7 @@
-//! Reports of the processor about this VM, from whatever the kernel offers.
+//! Reports of the processor about this VM, from the kernel's interfaces.
 //!
-//! What is guaranteed: a report has the exact length of its kind and carries the report data that was
-//! asked for. What is not: that it is genuine; only the broker verifies.
+//! Guaranteed: a report has the exact length of its kind and carries the requested report data. Not
+//! guaranteed: that it is genuine; only the broker verifies that.
 
 pub mod ccel;
 pub mod certificate_table;
@@ -42,7 +42,7 @@ pub fn open_snp(tsm: PathBuf) -> Result<Box<dyn HardwareReporter>, HardwareError
     Err(HardwareError::NoDevice { tsm, device })
 }
 
-/// The TDX quotes of this VM, through configfs-tsm at `tsm`, with the event log at `ccel`.
+/// The TDX quotes of this VM, from configfs-tsm at `tsm`, with the event log at `ccel`.
 ///
 /// # Errors
 /// [`HardwareError::NoQuotes`] where configfs-tsm is missing, [`TsmError::NoProvider`] or

@@ -1,7 +1,7 @@
-//! Runs inside the VM: collects evidence, asks for secrets, opens them.
+//! Runs inside the VM: collects evidence, requests secrets, opens them.
 //!
-//! Nothing here decides whether evidence is good: the broker does. What the library decides is whose
-//! answer it takes: only one that a pinned identity signed, for its own request, is opened.
+//! Nothing here decides whether evidence is valid: the broker does. The library decides which answers to
+//! trust: it opens only one that a pinned identity signed, for its own request.
 //!
 //! | step | module |
 //! |---|---|

@@ -1,9 +1,10 @@
-//! `vouchsafe-guest`: fetches secrets for this VM and hands them on.
+//! `vouchsafe-guest`: fetches secrets for this VM and delivers them.
 //!
-//! Exit codes: 0 done; 1 the doctor found nothing that this VM can prove, or no broker that can be used; 2 usage or configuration;
-//! 10 refused by the broker; 11 no broker gave a valid signed answer; 12 no evidence; 13 the broker
-//! signed an answer that does not fit; 14 output failed, or the command's user or files could not be set up; 15 no broker
-//! can be used as configured; `exec` passes on the command's own exit code, 126 and 127 as a shell does.
+//! Exit codes: 0 done; 1 `doctor` found nothing that this VM can prove, or no usable broker; 2 usage or
+//! configuration; 10 refused by the broker; 11 no broker gave a valid signed answer; 12 no evidence; 13 the
+//! broker signed an answer that does not match; 14 output failed, or the command's user or files could not be
+//! set up; 15 no broker is usable as configured; `exec` passes on the command's own exit code, 126 and 127 as
+//! a shell does.
 
 mod cli;
 mod deliver;
@@ -15,7 +16,7 @@ fn main() -> ExitCode {
     cli::main()
 }
 
-/// The TPM library writes what it thinks to stderr unless told otherwise; errors reach us anyway.
+/// By default the TPM library logs to stderr; errors are returned to us anyway.
 #[expect(unsafe_code, reason = "there is no other way to set a variable that the C library reads")]
 fn quiet_tpm_library() {
     if std::env::var_os("TSS2_LOG").is_none() {

@@ -6,10 +6,10 @@ pub use vouchsafe_system::memory::Locked;
 /// Lockable memory, in bytes, that this program needs.
 pub(crate) const ENOUGH: u64 = 256 * 1024 * 1024;
 
-/// Turns core dumps off and locks all memory of this process, as far as it may.
+/// Disables core dumps and locks all memory of this process if permitted.
 ///
 /// # Errors
-/// What the kernel said when it refused to turn core dumps off.
+/// The kernel's error when core dumps cannot be disabled.
 pub fn protect() -> Result<Locked, Errno> {
     vouchsafe_system::memory::protect(ENOUGH)
 }

@@ -1,9 +1,10 @@
-//! What the processor says about itself, by CPUID. The one place that knows crate `tdx-guest`.
+//! Properties of the processor according to CPUID. The only place that uses crate `tdx-guest`.
 //!
-//! A hint for choosing evidence and for `doctor`, and no proof: the host answers CPUID in other VMs. Nothing else
-//! of the crate is of use outside a kernel: its calls trap, and its structures do not have the hardware's layout.
+//! A hint for choosing evidence and for `doctor`, not a proof: in other VMs the host answers CPUID. The rest
+//! of the crate is useless outside of a kernel: its calls trap, and its structures do not have the hardware's
+//! layout.
 
-/// True in a trust domain of Intel TDX.
+/// Whether this is a trust domain of Intel TDX.
 #[must_use]
 pub fn is_tdx_guest() -> bool {
     imp::is_tdx_guest()
@@ -44,7 +45,7 @@ mod imp {
 mod tests {
     use super::*;
 
-    /// The kernel asks CPUID too, and shows what it found.
+    /// The kernel also uses CPUID, and shows the result.
     #[test]
     fn the_processor_and_the_kernel_agree() {
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap();

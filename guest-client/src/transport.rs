@@ -1,8 +1,8 @@
 //! Requests to a broker: HTTPS to the CAs of the configuration, TLS 1.3 with X25519MLKEM768 first.
 //!
-//! TLS keeps curious eyes out; nothing else rests on it: a proxy in front of the broker that has only
-//! TLS 1.2, or no post-quantum key exchange, is taken as well. No proxy, no redirect and no environment
-//! variable changes where a request goes.
+//! TLS only gives privacy; nothing else depends on it, so a proxy in front of the broker that has only TLS
+//! 1.2, or no post-quantum key exchange, is accepted. Proxies, redirects and environment variables do not
+//! change where a request goes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::config::HttpsConfig;
 pub struct Response {
     /// HTTP status.
     pub status: u16,
-    /// When the broker wants to be asked again.
+    /// When the broker may be tried again.
     pub retry_after: Option<Duration>,
     /// The body, at most [`MAX_ANSWER`] bytes.
     pub body: Vec<u8>,
@@ -28,24 +28,24 @@ pub struct Response {
 
 /// Carries one request to a broker.
 pub trait Transport {
-    /// Posts JSON and returns whatever status comes back.
+    /// Posts JSON and returns the response, whatever its status.
     ///
     /// # Errors
     /// [`TransportError`] when no answer came; whether the request arrived is unknown then.
     fn post(&mut self, url: &str, body: &[u8], timeout: Duration) -> Result<Response, TransportError>;
 }
 
-/// Why a request had no answer.
+/// Why a request had no response.
 #[derive(Debug, thiserror::Error)]
 #[error("{url}: {source}")]
 pub struct TransportError {
     /// Where it went.
     pub url: String,
-    /// What happened.
+    /// The error.
     pub source: Box<ureq::Error>,
 }
 
-/// Why no TLS connection to this address can be had, however often it is tried.
+/// Why a TLS connection to this URL fails permanently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsFault {
     /// The certificate does not chain to a CA of the configuration.
@@ -54,13 +54,13 @@ pub enum TlsFault {
     WrongHost,
     /// The certificate is not one of a TLS server, or is broken.
     Certificate,
-    /// What answers does not speak TLS.
+    /// The server does not speak TLS.
     NotTls,
 }
 
 impl TransportError {
-    /// Why trying again is useless. `None` also for a certificate that has expired or is not valid yet: it may be renewed,
-    /// and early in a boot the guest's clock may be wrong.
+    /// Why retrying is useless. `None` also for a certificate that has expired or is not valid yet: it may be
+    /// renewed, and early in a boot the guest's clock may be wrong.
     #[must_use]
     pub fn fault(&self) -> Option<TlsFault> {
         match self.tls()? {
@@ -70,7 +70,7 @@ impl TransportError {
         }
     }
 
-    /// True when the certificate's time is over or has not come, by the guest's clock.
+    /// Whether the certificate has expired or is not valid yet, by the guest's clock.
     #[must_use]
     pub fn is_validity_period(&self) -> bool {
         matches!(self.tls(), Some(rustls::Error::InvalidCertificate(error)) if certificate_fault(error).is_none())
@@ -95,7 +95,7 @@ fn certificate_fault(error: &rustls::CertificateError) -> Option<TlsFault> {
     }
 }
 
-/// Why the CAs of the configuration are of no use.
+/// Why the configured CAs cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
     /// The file could not be read, or is not PEM.
@@ -103,23 +103,23 @@ pub enum CaError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What was wrong.
+        /// The fault.
         source: pem::Error,
     },
-    /// PEM, but no certificate in it.
+    /// PEM, but without a certificate.
     #[error("{}: no certificate in it (PEM, `BEGIN CERTIFICATE`)", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// One of its certificates is none.
+    /// One of its certificates is malformed.
     #[error("{}: certificate {number} is malformed: {source}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Which one, from 1.
+        /// Its number, from 1.
         number: usize,
-        /// What was wrong.
+        /// The fault.
         source: webpki::Error,
     },
 }
@@ -157,7 +157,7 @@ impl Transport for Https {
     }
 }
 
-/// The certificates in `ca`, each of them usable: TLS would leave the others out without a word.
+/// The certificates in `ca`, each of them checked: TLS would silently ignore unusable ones.
 fn read_roots(ca: &Path) -> Result<Vec<CertificateDer<'static>>, CaError> {
     let roots = pem::read_certificates(ca).map_err(|source| match source {
         pem::Error::NoItemsFound => CaError::Empty { path: ca.to_owned() },

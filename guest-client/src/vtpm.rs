@@ -1,9 +1,9 @@
 //! The vTPM of a GCE instance: its attestation key, its quote, its PCRs, its firmware log.
 //!
-//! GCE keeps the AK's certificate and template in NV; the key itself is made anew from the template each
-//! time and is the same each time. Guaranteed here: the key is the one in the certificate, the quote
-//! carries the nonce asked for, and the PCR values are the ones it covers. Not checked: signatures and
-//! certificates; that is the broker's part.
+//! GCE keeps the AK's certificate and template in NV; the key itself is created from the template each time,
+//! and is always the same. Guaranteed here: the key is the one in the certificate, the quote carries the
+//! requested nonce, and the PCR values are the quoted ones. Not checked: signatures and certificates, which
+//! the broker verifies.
 
 mod address;
 mod algorithm;

@@ -1,4 +1,4 @@
-//! The program itself: a software TPM, a broker behind TLS, and what comes out of the pipes.
+//! The program itself, with a software TPM and a broker behind TLS, tested by its output.
 
 #[path = "binary/exec.rs"]
 mod exec;
@@ -67,7 +67,7 @@ impl World {
         world
     }
 
-    /// Has the configuration ask for a token too, of the service at this address.
+    /// Configures a token, from the service at this address.
     fn ask_for_token(&self, address: &str, more: &str) {
         let config = read_to_string(self.file("guest.toml")).expect("it is there");
         let config = config.replace("[\"vtpm\"]", "[\"vtpm\", \"google-token\"]");
@@ -105,7 +105,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Succeeded without a word, and wrote this.
+/// Asserts success without messages; returns what was written.
 fn wrote(output: &Output) -> &[u8] {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(stderr(output), "");
@@ -151,7 +151,7 @@ fn a_secret_goes_to_a_descriptor() {
         .unwrap();
     assert_eq!(wrote(&output), b"");
     assert_eq!(read(world.file("out")).unwrap(), secret_of("prod/key"));
-    // A descriptor that is not open is found before anything is asked for.
+    // A descriptor that is not open is detected before anything is requested.
     let asked = world.broker.lock().log.len();
     let error = failed_with(&world.guest(&["fetch", "--fd", "77", "prod/key"]), 14);
     assert!(error.contains("descriptor 77"), "{error}");
@@ -214,7 +214,7 @@ fn a_busy_broker_is_asked_again_and_that_is_told() {
     let output = world.guest(&["fetch", "prod/key"]);
     assert_eq!(output.stdout, secret_of("prod/key"));
     assert!(
-        stderr(&output).contains("status 503 (overloaded), not signed; asking again in 0.1 s"),
+        stderr(&output).contains("status 503 (overloaded), unsigned; asking again in 0.1 s"),
         "{output:?}"
     );
 }
@@ -260,7 +260,7 @@ fn t34_exec_puts_no_secret_on_a_command_line() {
 #[test]
 fn t34_the_command_inherits_nothing_but_its_files() {
     let world = World::new(vec![]);
-    // What the test itself was started with is closed first.
+    // Descriptors inherited by the test itself are closed first.
     let script = "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; done; \
                   exec \"$0\" --config \"$1\" exec --file KEY=prod/key -- ls -l /proc/self/fd";
     let output = Command::new("bash")
@@ -326,7 +326,7 @@ fn a_build_without_tokens_says_so() {
     let world = World::new(vec![]);
     world.ask_for_token("127.0.0.1:1", "");
     let error = failed_with(&world.guest(&["fetch", "prod/key"]), 12);
-    assert!(error.contains("this build cannot ask for tokens (feature `google`)"), "{error}");
+    assert!(error.contains("this build cannot request tokens (feature `google`)"), "{error}");
     assert_eq!(world.broker.lock().log.len(), 0);
 }
 

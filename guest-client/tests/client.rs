@@ -77,7 +77,7 @@ impl Try {
         }
     }
 
-    /// What is wrong for good.
+    /// The permanent fault.
     #[expect(clippy::panic, reason = "shows what came instead")]
     fn unusable(&self) -> AttemptError {
         match self.fetch() {
@@ -99,7 +99,7 @@ fn paths() -> ReleasePaths {
     ReleasePaths::sort(vec![path("prod/b"), path("prod/a")]).expect("paths")
 }
 
-/// Grants, after `change` and before the broker's own signature.
+/// A granted answer, changed by `change` before the broker signs it.
 fn grant_with(change: fn(&mut ReleaseAnswer)) -> Act {
     act(move |asked| {
         let mut answer = asked.granted();

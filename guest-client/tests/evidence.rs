@@ -1,4 +1,4 @@
-//! How the pieces of evidence are bound, to the request and to each other.
+//! How the pieces of evidence are bound to the request and to each other.
 
 #[path = "support/machine.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -23,7 +23,7 @@ use vouchsafe_protocol::{
     Transcript,
 };
 
-/// A processor that reports what it is asked to, unsigned; the host sends these certificates with it.
+/// A processor that reports anything, unsigned; the host sends these certificates with it.
 struct Processor {
     signing_key: u8,
     table: Vec<(Guid, &'static [u8])>,
@@ -64,7 +64,7 @@ impl HardwareReporter for Processor {
     }
 }
 
-/// A trust domain that quotes what it is asked to, unsigned.
+/// A trust domain that quotes anything, unsigned.
 struct TrustDomain;
 
 impl HardwareReporter for TrustDomain {
@@ -163,7 +163,7 @@ fn captured_evidence_is_bound_to_no_release() {
     assert_eq!(binding, CaptureBinding::new(&nonce));
     assert_eq!(extra_data(&evidence), binding.quote_nonce);
     assert_eq!(report(&evidence)[0x50..0x90], binding.report_data);
-    // Whoever chooses the nonce cannot choose what the quote carries.
+    // Choosing the nonce does not determine what the quote carries.
     assert_ne!(binding.quote_nonce, nonce);
     assert_eq!(binding.report_data[32..], [0; 32]);
 }
@@ -223,7 +223,7 @@ fn the_measurement_log_of_systemd_comes_along_where_it_can_be_read() {
     assert_eq!(sent(), None);
     std::fs::write(machine.userspace_log(), b"\x1e{}\n\x1e{").unwrap();
     assert_eq!(sent().unwrap(), b"\x1e{}\n", "whole entries");
-    // Whatever is there in its place: the evidence goes without it.
+    // If something else is there, the evidence goes without it.
     std::fs::remove_file(machine.userspace_log()).unwrap();
     std::fs::create_dir(machine.userspace_log()).unwrap();
     assert_eq!(sent(), None);

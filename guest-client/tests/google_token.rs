@@ -1,4 +1,4 @@
-//! Tokens of Google Cloud Attestation: what Google is sent, and what comes of each answer.
+//! Tokens of Google Cloud Attestation: what Google receives, and the result of each response.
 #![cfg(feature = "google")]
 
 #[path = "support/google.rs"]
@@ -54,7 +54,7 @@ fn collect(source: &mut LocalEvidence, transcript: &Transcript) -> Result<Eviden
     source.collect(&CollectRequest { transcript, audience: AUDIENCE })
 }
 
-/// Shows Google the TPM of `machine`, whatever processor the test runs on.
+/// Presents the TPM of `machine` to Google, whatever processor the test runs on.
 fn config(machine: &Machine, google: &Google) -> CollectConfig {
     let google_token = GoogleTokenConfig { show: Shown::Vtpm, ..google.config() };
     CollectConfig { vtpm: machine.config(), google_token, ..CollectConfig::default() }
@@ -68,7 +68,7 @@ fn bytes(value: &Value) -> Vec<u8> {
     STANDARD.decode(value.as_str().expect("base64")).expect("base64")
 }
 
-/// ECDSA as the TPM has it, checked without the TPM library.
+/// ECDSA in the TPM's format, verified without the TPM library.
 fn verifies(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let mut rest = signature.strip_prefix(&[0, 0x18, 0, 0x0b]).expect("ECDSA with SHA-256");
     let mut fixed = Vec::new();
@@ -103,7 +103,7 @@ fn t07_google_is_sent_quotes_over_its_nonce_and_asked_for_ours() {
     for call in [&create, &google.only(VERIFY)] {
         assert_eq!(call.query, "%24alt=json%3Benum-encoding%3Dint");
         assert_eq!(call.headers["authorization"], format!("Bearer {ACCESS}"));
-        // The library leaves the port out.
+        // The library omits the port.
         assert_eq!(call.headers["host"], "127.0.0.1");
     }
     let body = google.only(VERIFY).json();
@@ -131,7 +131,7 @@ fn t07_google_is_sent_quotes_over_its_nonce_and_asked_for_ours() {
         assert_eq!(info.pcr_digest().value(), digest(&SHA256, &values).as_ref());
         assert_eq!(quote["pcrValues"].as_object().unwrap().len(), 24);
     }
-    // What the broker gets is over our own nonce.
+    // The broker's quote is over our own nonce.
     let own = Attest::unmarshall(&evidence.vtpm.unwrap().quote).unwrap();
     assert!(transcript.quote_nonce(None).matches(own.extra_data().value()));
 }
@@ -142,7 +142,7 @@ fn the_metadata_server_is_asked_as_it_wants_to_be() {
     let google = Google::start();
     let mut source = LocalEvidence::new(None, None).with_token(&config(&machine, &google)).unwrap();
     let evidence = collect(&mut source, &transcript()).unwrap();
-    // The list may name the token alone: Google is shown the vTPM, the broker is not.
+    // The list may contain only the token: then the vTPM is presented to Google, but not to the broker.
     assert!(evidence.vtpm.is_none() && token_of(&evidence) == TOKEN);
     let asked: Vec<_> =
         google.received().into_iter().filter(|one| one.path.starts_with("/computeMetadata/v1/")).collect();
@@ -187,7 +187,7 @@ fn what_is_configured_is_what_google_is_asked() {
     assert_eq!(places.count(), 0);
 }
 
-/// Quotes what it is asked to, and remembers it.
+/// Quotes anything, and records it.
 struct TrustDomain(Arc<Mutex<Vec<[u8; 64]>>>);
 
 impl HardwareReporter for TrustDomain {
@@ -227,7 +227,7 @@ fn in_a_trust_domain_google_is_shown_the_quote() {
     assert_eq!(body["instance"], "projects/1234/zones/europe-west4-a/instances/5678");
     assert!(!bytes(&body["tpmAttestation"]["akCert"]).is_empty());
     assert_eq!(body["tpmAttestation"].get("quotes"), None);
-    // The broker's quote is another one.
+    // The broker gets another quote.
     assert_eq!(evidence.tdx.unwrap().quote.0, [b"quote over ".as_slice(), &asked[0]].concat());
     assert_ne!(asked[0], asked[1]);
 
@@ -265,7 +265,7 @@ fn all(google: &Google, route: &str) -> usize {
     google.received().iter().filter(|one| one.path.ends_with(route)).count()
 }
 
-/// A trust domain whose quote Google answers with this.
+/// A trust domain whose quote Google answers like this.
 fn trust_domain(machine: &Machine, status: u16, body: String) -> (Google, CollectConfig) {
     let google = Google::start().with(VERIFY, Answer::Where("tdCcel", status, body));
     let table = machine.directory.path().join("table");
@@ -294,14 +294,14 @@ fn a_trust_domain_whose_quote_google_does_not_take_shows_its_vtpm_and_says_so_on
         let source = LocalEvidence::new(None, Some(device)).with_token(&config).unwrap();
         let mut source = source.on_remark(move |remark| teller.lock().unwrap().push(remark.to_owned()));
         let evidence = collect(&mut source, &transcript()).unwrap();
-        // The broker is still shown the quote.
+        // The broker still gets the quote.
         assert!(token_of(&evidence) == TOKEN && evidence.tdx.is_some());
         assert_eq!((all(&google, CREATE), all(&google, VERIFY)), (2, 2));
         let last = google.received().into_iter().rfind(|one| one.path.ends_with(VERIFY)).unwrap().json();
         assert!(
             last.get("tdCcel").is_none() && !last["tpmAttestation"]["quotes"].as_array().unwrap().is_empty()
         );
-        // From then on the vTPM is shown at once.
+        // From then on the vTPM is presented at once.
         collect(&mut source, &transcript()).unwrap();
         assert_eq!((all(&google, CREATE), all(&google, VERIFY)), (3, 3));
         let told = told.lock().unwrap().clone();
@@ -329,7 +329,7 @@ fn a_quote_that_was_asked_for_by_name_has_no_substitute() {
     };
     let error = collect_with(400, Shown::Tdx);
     assert!(matches!(error, CollectError::Token(TokenError::Refused { status: 400, .. })), "{error}");
-    // What has nothing to do with the quote is no reason either.
+    // An error that does not concern the quote is no reason either.
     let error = collect_with(403, Shown::Auto);
     assert!(matches!(error, CollectError::Token(TokenError::Refused { status: 403, .. })), "{error}");
 }

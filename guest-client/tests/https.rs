@@ -104,7 +104,7 @@ fn a_lost_answer_and_a_silent_broker_are_errors() {
     assert!(started.elapsed() < TIMEOUT / 2);
 }
 
-/// Hands `bytes` out one at a time, slower than anybody should wait for.
+/// Sends `bytes` one at a time, slower than anybody should wait for.
 fn drip(mut stream: impl Write, bytes: &[u8]) {
     for byte in bytes {
         thread::sleep(Duration::from_millis(50));
@@ -125,7 +125,7 @@ fn t36_a_dripped_handshake_and_a_dripped_answer_end_with_the_request() {
     let url = format!("https://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
-        // A handshake record of 16383 bytes that never gets there.
+        // A handshake record of 16383 bytes that never completes.
         drip(stream, &[[0x16, 3, 3, 0x3f, 0xff].as_slice(), &[2; 400]].concat());
     });
     within(&url, client(&answering(200, vec![])));
@@ -138,7 +138,7 @@ fn t36_a_dripped_handshake_and_a_dripped_answer_end_with_the_request() {
     within(&endless.url, client(&endless));
 }
 
-/// Each fault by what a server really does.
+/// Each fault as a real server causes it.
 #[test]
 fn faults_that_last_are_told_from_those_that_pass() {
     let fault = |url: &str, ca: &Server| client(ca).post(url, b"", TIMEOUT).unwrap_err();
@@ -154,7 +154,7 @@ fn faults_that_last_are_told_from_those_that_pass() {
         thread::sleep(Duration::from_millis(200));
     });
     assert_eq!(fault(&url, &server).fault(), Some(TlsFault::NotTls));
-    // Nobody listens: it may come up.
+    // Nobody listens: a server may come up.
     let refused = fault("https://127.0.0.1:1", &server);
     assert_eq!(refused.fault(), None, "{refused}");
     let expired = Server::start_expired();

@@ -1,4 +1,4 @@
-//! The vTPM part against a real (software) TPM that is provisioned as GCE does it.
+//! The vTPM part with a real (software) TPM that is provisioned like GCE's.
 
 #[path = "support/machine.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -35,7 +35,7 @@ fn quote(algorithm: AkAlgorithm) -> (Quote, Vec<u8>) {
     (vtpm.quote(&key, &NONCE).expect("a quote"), spki)
 }
 
-/// PCRs, digest and nonce are what a boot with these two extends gives.
+/// PCRs, digest and nonce are those of a boot with these two extends.
 fn assert_statement(quote: &Quote) {
     let extended = |value: u8| Digest32::of(&[[0; 32], [value; 32]].concat());
     let mut expected: BTreeMap<u8, Digest32> = PCRS.into_iter().map(|pcr| (pcr, Digest32([0; 32]))).collect();
@@ -132,7 +132,7 @@ fn every_bank_of_sha2_is_quoted_whole_over_a_nonce_of_any_length() {
             assert_eq!(attest.extra_data().value(), nonce);
         }
     }
-    // TPM2B_DATA holds no more than the largest digest and its algorithm.
+    // TPM2B_DATA is limited to the largest digest and its algorithm.
     assert!(matches!(vtpm.quote_banks(&key, &[7; 80]), Err(VtpmError::Tpm { .. })));
 }
 
@@ -152,7 +152,7 @@ fn a_tpm_without_google_keys_is_named() {
     assert!(matches!(error, VtpmError::NoAttestationKey { wanted: AkChoice::Auto }), "{error}");
 }
 
-/// The attestation key of a TPM whose indices `readers` may read, with an owner's password or without.
+/// The attestation key of a TPM whose indices `readers` may read, with or without an owner password.
 fn key_for(readers: Readers, password: bool) -> Result<AkAlgorithm, VtpmError> {
     let machine = Machine::new();
     machine.swtpm.provision_for(readers, AkAlgorithm::Ecc, certificate_for).expect("NV can be written");
@@ -172,7 +172,7 @@ fn nv_is_read_with_whatever_authorisation_the_index_allows() {
         readers(true, true, true),
     ] {
         assert_eq!(key_for(allowed, false).expect("the AK is made"), AkAlgorithm::Ecc, "{allowed:?}");
-        // With a password the owner's way is closed and the index's own is not.
+        // With a password the owner's authorisation fails, but not the index's own.
         let outcome = key_for(allowed, true);
         if allowed.own {
             assert_eq!(outcome.expect("the AK is made"), AkAlgorithm::Ecc, "{allowed:?}");
@@ -197,7 +197,7 @@ fn a_template_without_certificate_is_told_from_no_key() {
     }
     let error = machine.vtpm().attestation_key(AkChoice::Ecc).expect_err("there is no key");
     assert!(matches!(error, VtpmError::NoAttestationKey { wanted: AkChoice::Ecc }), "{error}");
-    // One that is certified is used, whatever the other one lacks.
+    // A certified one is used, whatever the other one lacks.
     machine.swtpm.provision(AkAlgorithm::Ecc, certificate_for).expect("NV can be written");
     assert_eq!(machine.vtpm().attestation_key(AkChoice::Auto).expect("AK").algorithm(), AkAlgorithm::Ecc);
 }

@@ -4,9 +4,9 @@ use std::io::{self, Write as _};
 
 use vouchsafe_protocol::text::printable;
 
-/// A line for the console.
+/// Prints a line to the console.
 pub(super) fn note(line: &str) {
-    // A console that is gone must not keep a secret from its place.
+    // A closed console must not prevent the delivery of a secret.
     let _ = writeln!(io::stderr(), "vouchsafe-guest: {}", printable(line));
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Doctor {
 }
 
 pub(super) fn run(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
-    // What is wrong with the configuration is no reason not to look at the machine.
+    // A faulty configuration does not prevent checks of the machine.
     let absent = path == Path::new(DEFAULT_PATH) && !path.exists();
     let config = if absent { Ok(None) } else { GuestConfig::read(path).map(Some) };
     let read = config.as_ref().ok().and_then(Option::as_ref);
@@ -51,12 +51,12 @@ pub(super) fn run(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(!diagnosis.is_ready())))
 }
 
-/// This machine's clock, to be compared with a broker's. No decision rests on it.
+/// This machine's clock, for comparison with a broker's. No decision depends on it.
 fn now() -> UnixTime {
     #[expect(clippy::disallowed_methods, reason = "the doctor looks at this very clock")]
     let now = std::time::SystemTime::now();
     UnixTime(now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
-/// A token that is only looked at is for nobody.
+/// Audience of a token that is only displayed.
 const NO_AUDIENCE: &str = "https://doctor.invalid";

@@ -45,9 +45,9 @@ pub(super) fn run(config: &Path, command: Capture) -> Result<ExitCode, Failure> 
         aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
         random
     });
-    // Without a configuration there is no broker, and no token is asked for.
+    // Without a configuration there is no broker, and no token is requested.
     let audience = command.audience.or(broker).map(|url| url.origin().to_owned()).unwrap_or_default();
-    // An operator reads what comes of a capture; the folder may be a user's own.
+    // An operator uses the capture; the folder may belong to another user.
     let open = |file: &PathBuf| Destination::open(file, Permissions::OWNER, None, Folder::Any);
     let destination = command.output.as_ref().map(open).transpose()?;
     let mut source = LocalEvidence::open(&collect)?.on_remark(console::remark);
@@ -64,7 +64,7 @@ pub(super) fn run(config: &Path, command: Capture) -> Result<ExitCode, Failure> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// What `vouchsafe verify` has to be told about captured evidence.
+/// The options that `vouchsafe verify` needs for captured evidence.
 fn binding_lines(evidence: &Evidence, binding: &CaptureBinding, audience: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if evidence.vtpm.is_some() {
@@ -84,7 +84,7 @@ fn binding_lines(evidence: &Evidence, binding: &CaptureBinding, audience: &str) 
     lines
 }
 
-/// What the configuration says about evidence, and the first broker. Without a file at the default place: the
+/// The configuration for evidence, and the first broker. If there is no file at the default path, the
 /// defaults, so that evidence can be captured before there is a broker.
 fn collect_config(path: &Path) -> Result<(CollectConfig, Option<BrokerUrl>), Failure> {
     if path == Path::new(DEFAULT_PATH) && !path.exists() {

@@ -71,7 +71,7 @@ impl Failure {
         }
     }
 
-    /// What to do next, where that is not plain.
+    /// What to do next, if that is not obvious.
     pub(crate) fn advice(&self) -> Option<String> {
         match self {
             Self::Fetch(FetchError::Refused { decision, .. }) => {

@@ -89,7 +89,7 @@ fn fetch_to_files(config: &Path, command: &Fetch, paths: &ReleasePaths) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// Two secrets under one name would be one.
+/// Two secrets with one name would overwrite each other.
 fn check_distinct(destinations: &[Destination]) -> Result<(), Failure> {
     for (index, one) in destinations.iter().enumerate() {
         if destinations.iter().skip(index + 1).any(|other| one.is_same(other)) {

@@ -1,4 +1,4 @@
-//! Why a fetch ended without secrets.
+//! Why a fetch failed.
 
 use vouchsafe_protocol::answer::AnswerError;
 use vouchsafe_protocol::limits::MAX_REQUEST;
@@ -7,30 +7,30 @@ use vouchsafe_protocol::{BrokerIdentity, DecisionId, ReasonCode};
 use crate::evidence::CollectError;
 use crate::transport::{TlsFault, TransportError};
 
-/// Why a fetch ended without secrets.
+/// Why a fetch failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The broker refused, and signed that.
+    /// The broker sent a signed refusal.
     #[error("refused ({code}), decision {decision}")]
     Refused {
         /// The stable reason.
         code: ReasonCode,
-        /// What an operator hands to `vouchsafe explain`.
+        /// The id for `vouchsafe explain`.
         decision: DecisionId,
     },
-    /// This VM could not show evidence.
+    /// This VM could not collect evidence.
     #[error("no evidence: {0}")]
     Collect(#[source] CollectError),
-    /// The broker signed an answer that does not fit the request.
+    /// The broker signed an answer that does not match the request.
     #[error("answer {decision}: {source}")]
     Answer {
         /// The answer's decision.
         decision: DecisionId,
-        /// What does not fit.
+        /// The mismatch.
         source: AnswerError,
     },
-    /// The evidence makes the request larger than what brokers read.
-    #[error("the request has {length} bytes, brokers read {MAX_REQUEST}")]
+    /// With this evidence the request exceeds the brokers' limit.
+    #[error("the request has {length} bytes: brokers read at most {MAX_REQUEST}")]
     RequestTooLarge {
         /// Its length.
         length: usize,
@@ -38,32 +38,32 @@ pub enum FetchError {
     /// The settings name no broker.
     #[error("no broker to ask")]
     NoBroker,
-    /// No broker can be used as configured; asking again would not change that.
+    /// No broker can be used with this configuration; retrying would not change that.
     #[error("{fault}")]
     Unusable {
-        /// What is wrong with the last one.
+        /// The fault of the last one.
         fault: Box<AttemptError>,
     },
     /// No broker gave a valid signed answer within the limits.
     #[error("gave up after {attempts} attempts: {last}")]
     GaveUp {
-        /// Requests for a challenge, and requests that were sent again.
+        /// Number of requests for a challenge and of repeated requests.
         attempts: u32,
-        /// Why the last one failed.
+        /// The error of the last one.
         last: Box<AttemptError>,
     },
 }
 
-/// Why one attempt failed.
+/// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
-    /// Evidence that somebody else has a part in could not be had this time.
+    /// Evidence that depends on another service could not be collected this time.
     #[error("no evidence: {0}")]
     Evidence(#[source] CollectError),
-    /// No answer came.
+    /// No response was received.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The answer is not what brokers send.
+    /// The response does not have the form of a broker's.
     #[error("the answer (status {status}) is malformed")]
     Malformed {
         /// HTTP status.
@@ -72,10 +72,10 @@ pub enum AttemptError {
     /// The broker uses an identity that is not pinned.
     #[error("the broker signs as {identity}, which is not pinned")]
     UnpinnedIdentity {
-        /// Which one.
+        /// The identity.
         identity: BrokerIdentity,
     },
-    /// Something answers at the broker's address that is not a broker.
+    /// The server at the broker's address is not a broker.
     #[error("{url}: status {status}, this is not a vouchsafe broker")]
     NotABroker {
         /// Where the request went.
@@ -83,29 +83,30 @@ pub enum AttemptError {
         /// HTTP status.
         status: u16,
     },
-    /// An answer that no pinned identity signed for this request.
+    /// No pinned identity signed the answer for this request.
     #[error("the answer is not signed by the pinned identity for this request")]
     NotSigned,
-    /// A problem that nobody signed.
-    #[error("status {status}{}, not signed", code.map(|code| format!(" ({code})")).unwrap_or_default())]
+    /// An unsigned problem.
+    #[error("status {status}{}, unsigned", code.map(|code| format!(" ({code})")).unwrap_or_default())]
     Unsigned {
         /// HTTP status.
         status: u16,
         /// The reason it gives.
         code: Option<ReasonCode>,
     },
-    /// The broker cannot answer now, and signed that.
-    #[error("not now ({code}), decision {decision}")]
+    /// The broker sent a signed refusal that is temporary.
+    #[error("temporarily refused ({code}), decision {decision}")]
     Busy {
         /// The stable reason.
         code: ReasonCode,
-        /// What an operator hands to `vouchsafe explain`.
+        /// The id for `vouchsafe explain`.
         decision: DecisionId,
     },
 }
 
 impl AttemptError {
-    /// True for a fault of the configuration or of the broker's installation, which lasts: this broker is not asked again.
+    /// True for a permanent fault of the configuration or of the broker's installation: this broker is not
+    /// tried again.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
@@ -115,7 +116,7 @@ impl AttemptError {
         }
     }
 
-    /// What to do about it, where trying again is not the answer.
+    /// What to do about it, if retrying does not help.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         match self {

@@ -1,12 +1,11 @@
-//! How long to wait and when to stop. Pauses have jitter: a fleet that boots together does not ask
-//! together.
+//! Backoff and limits. Pauses have jitter, so that VMs of a fleet that boot together do not retry together.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::Limits;
 
-/// Time and chance, so that tests can bring their own.
+/// Time and randomness, so that tests can replace them.
 pub trait Pace {
     /// Time since some fixed moment.
     fn elapsed(&self) -> Duration;
@@ -46,17 +45,17 @@ impl Pace for SystemPace {
     }
 }
 
-/// What one broker may take of the limits for one challenge.
+/// One broker's share of the limits for one challenge.
 pub(super) struct Share {
     /// Requests under it.
     pub(super) requests: u32,
-    /// No further request is sent later than this.
+    /// No further request is sent after this time.
     pub(super) until: Duration,
-    /// The longest pause that it is waited for.
+    /// The longest pause that this broker may ask for.
     pub(super) pause: Duration,
 }
 
-/// What is left of the limits.
+/// What remains of the limits.
 pub(super) struct Budget {
     limits: Limits,
     started: Duration,
@@ -77,12 +76,12 @@ impl Budget {
         self.used
     }
 
-    /// True when another request may be made at `then`.
+    /// Whether another request may be sent at `then`.
     pub(super) fn allows(&self, then: Duration) -> bool {
         self.used < self.limits.attempts && then < self.started + self.limits.deadline
     }
 
-    /// What one of so many brokers may take from `now` on: a broker that only ever says "later" must not use
+    /// The share of one of this many brokers from `now` on: a broker that only ever says "later" must not use
     /// up what the others need.
     pub(super) fn share(&self, brokers: usize, now: Duration) -> Share {
         let Limits { attempts, deadline, .. } = self.limits;
@@ -91,28 +90,28 @@ impl Budget {
         Share { requests: attempts / brokers, until: now + deadline / brokers, pause }
     }
 
-    /// How long a request that starts now may take.
+    /// The timeout of a request that starts now.
     pub(super) fn request_timeout(&self, now: Duration) -> Duration {
         let left = (self.started + self.limits.deadline).saturating_sub(now);
         self.limits.request.min(left).max(SHORTEST)
     }
 }
 
-/// A pause after every broker has failed: half a second doubled each round, at most 15 s; of that a
-/// random part, at least half.
+/// A pause after every broker has failed: half a second, doubled each round, at most 15 s; half of it is
+/// random.
 pub(super) fn backoff(round: u32, random: f64) -> Duration {
     let full = FIRST.saturating_mul(2_u32.saturating_pow(round.min(16))).min(LONGEST);
     full.mul_f64(0.5 + random / 2.0)
 }
 
-/// The pause that a broker asked for and up to a quarter more, never less than a moment.
+/// The pause that a broker asked for plus up to a quarter, with a lower limit.
 pub(super) fn stretched(asked: Duration, random: f64) -> Duration {
     asked.max(SHORTEST).mul_f64(1.0 + random / 4.0)
 }
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(15);
-/// How long the other brokers are kept waiting for one that asks for it.
+/// How long other brokers wait for one that asks for a pause.
 const PATIENCE: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(100);
 

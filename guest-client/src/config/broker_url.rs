@@ -6,17 +6,17 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// `https://HOST[:PORT]`, optionally with a path in front of the broker's own.
+/// `https://HOST[:PORT]`, optionally followed by a path prefix.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BrokerUrl(String);
 
-/// The text is no broker's address.
+/// The text is not a broker's URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a broker's address is https://HOST[:PORT], without user, query or fragment")]
+#[error("a broker's URL is https://HOST[:PORT], without user, query or fragment")]
 pub struct BrokerUrlError;
 
 impl BrokerUrl {
-    /// The address of a route, such as `/v1/release`.
+    /// The URL of a route, such as `/v1/release`.
     #[must_use]
     pub fn route(&self, route: &str) -> String {
         format!("{}{route}", self.0)

@@ -12,13 +12,13 @@ use super::limits::Limits;
 /// Which brokers to ask and which identities to trust.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// Brokers, in the order in which they are asked.
+    /// Brokers, in the order in which they are tried.
     pub brokers: Vec<BrokerUrl>,
-    /// Identities whose answers are taken; more than one during a rotation.
+    /// Identities whose answers are accepted; more than one during a rotation.
     pub identities: Vec<BrokerIdentity>,
-    /// How secrets are wrapped. There is no fallback.
+    /// HPKE suite for wrapped secrets. There is no fallback.
     pub suite: Suite,
-    /// How long and how often.
+    /// Limits on time and attempts.
     pub limits: Limits,
 }
 

@@ -7,7 +7,7 @@ use vouchsafe_protocol::BrokerIdentity;
 
 use super::place::Place;
 
-/// Why a configuration was refused.
+/// Why a configuration was rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read.
@@ -18,12 +18,12 @@ pub enum ConfigError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// Something in a file is wrong.
+    /// A file has an invalid setting.
     #[error("{}, {source}", path.display())]
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         source: Box<Self>,
     },
     /// Not TOML, an unknown key, or a value of the wrong kind.
@@ -31,23 +31,23 @@ pub enum ConfigError {
     Parse {
         /// Where.
         place: Place,
-        /// What is wrong there.
+        /// The parser's message.
         message: String,
     },
     /// No broker is named.
     #[error("`brokers` names none")]
     NoBroker,
     /// No identity is pinned.
-    #[error("`identities` pins none: `vouchsafe init` prints the broker's")]
+    #[error("`identities` is empty: `vouchsafe init` prints the broker's identity")]
     NoIdentity,
     /// Anyone can sign for this identity: it is all zeros, or another point of small order.
-    #[error("anybody can sign as {identity}: pin what `vouchsafe init` printed")]
+    #[error("anyone can sign as {identity}: pin the identity that `vouchsafe init` printed")]
     WeakIdentity {
         /// Which one.
         identity: BrokerIdentity,
     },
-    /// Some evidence is asked for twice over: a VM has one processor.
-    #[error("`evidence` names both \"sev-snp\" and \"tdx\"; no VM has both")]
+    /// Both kinds of hardware evidence are configured, but a VM has only one processor vendor.
+    #[error("`evidence` has both \"sev-snp\" and \"tdx\": no VM has both")]
     TwoProcessors,
     /// A limit of zero.
     #[error("`{name}` is zero")]

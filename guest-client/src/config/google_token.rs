@@ -1,4 +1,4 @@
-//! `[google_token]`: how tokens of Google Cloud Attestation are asked for.
+//! `[google_token]`: how to request tokens of Google Cloud Attestation.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,21 +15,22 @@ use super::limits::seconds;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GoogleTokenConfig {
-    /// Who can verify the token, and how.
+    /// The kind of token, which determines how it is verified.
     pub r#type: TokenType,
-    /// What Google is shown.
+    /// The evidence to present to Google.
     pub show: Shown,
-    /// Put the VM's service account into the token: its id token is sent along.
+    /// Include the VM's service account in the token: its id token is sent along.
     pub service_account: bool,
-    /// The project that asks; the VM's own unless named.
+    /// The requesting project; default: the VM's own.
     pub project: Option<String>,
-    /// The region that is asked; the VM's own unless named.
+    /// The region of the service; default: the VM's own.
     pub location: Option<String>,
     /// Where Google's API is.
     pub endpoint: ApiEndpoint,
-    /// Where the metadata server is. For credentials, Google's library prefers `GCE_METADATA_HOST` of the environment.
+    /// The metadata server. For credentials, Google's library prefers `GCE_METADATA_HOST` from the
+    /// environment.
     pub metadata: MetadataServer,
-    /// Everything that Google is asked for one token.
+    /// Timeout of all requests for one token together.
     #[serde(deserialize_with = "seconds")]
     pub timeout: Duration,
 }
@@ -59,21 +60,22 @@ impl GoogleTokenConfig {
     }
 }
 
-/// Who can verify a token.
+/// The kind of token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenType {
-    /// Whoever has Google's current keys, which change and have to be fetched.
+    /// Verified with Google's current keys, which change and must be fetched.
     Oidc,
-    /// Whoever has the root of Confidential Space; the certificates are in the token.
+    /// Verified with the root of Confidential Space; the certificates are in the token.
     Pki,
 }
 
-/// What Google is shown for a token.
+/// The evidence to present to Google for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shown {
-    /// The TDX quote in a trust domain, else the vTPM; the vTPM too where there is no quote or Google does not take it.
+    /// In a trust domain the TDX quote, otherwise the vTPM; the vTPM also if there is no quote or Google
+    /// rejects it.
     Auto,
     /// Quotes of the vTPM and the firmware log.
     Vtpm,
@@ -81,15 +83,16 @@ pub enum Shown {
     Tdx,
 }
 
-/// Where Google's API is: `https://HOST[:PORT]`, or plain HTTP on this machine. It is sent the VM's access token.
+/// Endpoint of Google's API: `https://HOST[:PORT]`, or plain HTTP on this machine. It receives the VM's
+/// access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiEndpoint(String);
 
-/// Where the metadata server is: `http://HOST[:PORT]`.
+/// The metadata server: `http://HOST[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataServer(String);
 
-/// The text is no address of that kind.
+/// The text is not an endpoint of that kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Not the API's.
@@ -101,7 +104,7 @@ pub enum EndpointError {
 }
 
 impl ApiEndpoint {
-    /// Without a slash at the end.
+    /// Without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -109,7 +112,7 @@ impl ApiEndpoint {
 }
 
 impl MetadataServer {
-    /// Without a slash at the end.
+    /// Without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -142,7 +145,7 @@ impl FromStr for MetadataServer {
     }
 }
 
-/// Scheme and host of an address that has nothing but these and a port.
+/// Scheme and host of a URL that has only these and a port.
 fn address(text: &str) -> Option<(String, String)> {
     let uri: ureq::http::Uri = text.parse().ok()?;
     let bare = !text.contains(['?', '#', '@']) && matches!(uri.path(), "" | "/");

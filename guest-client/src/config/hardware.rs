@@ -10,7 +10,7 @@ use crate::hardware::{Ccel, ccel, tsm};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SevSnpConfig {
-    /// Where configfs-tsm is; `/dev/sev-guest` is used where this directory does not exist.
+    /// Path of configfs-tsm; if this directory does not exist, `/dev/sev-guest` is used.
     pub tsm: PathBuf,
 }
 
@@ -20,9 +20,9 @@ pub struct SevSnpConfig {
 pub struct TdxConfig {
     /// Where configfs-tsm is.
     pub tsm: PathBuf,
-    /// The event log that the firmware left.
+    /// The event log written by the firmware.
     pub event_log: PathBuf,
-    /// The ACPI table that says where that log is; only Google is shown it.
+    /// The ACPI table that describes that log; only sent to Google.
     pub event_log_table: PathBuf,
 }
 

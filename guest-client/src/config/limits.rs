@@ -9,11 +9,11 @@ use super::error::ConfigError;
 /// How long and how often brokers are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Attempts before giving up: each challenge, and each request sent again under the same one.
+    /// Attempts before giving up: each challenge, and each repeated request under the same one, counts.
     pub attempts: u32,
     /// Everything together.
     pub deadline: Duration,
-    /// One request, connection included.
+    /// Timeout of one request, including the connection.
     pub request: Duration,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct LimitsTable {
     attempts: u32,
     #[serde(deserialize_with = "seconds")]
     deadline: Duration,
-    /// One connection.
+    /// Timeout of one connection.
     #[serde(deserialize_with = "seconds")]
     connect: Duration,
     #[serde(deserialize_with = "seconds")]

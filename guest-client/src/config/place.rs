@@ -1,18 +1,18 @@
-//! Where in a configuration file something is wrong.
+//! The position of a fault in a configuration file.
 
 use std::fmt;
 
 /// A line and a key of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Counted from 1; `None` where the fault is of the file as a whole, such as a missing key.
+    /// From 1; `None` for a fault of the whole file, such as a missing key.
     pub line: Option<usize>,
     /// The key with its tables, such as `limits.deadline`.
     pub key: Option<String>,
 }
 
 impl Place {
-    /// Where `error` is in `text`.
+    /// The position of `error` in `text`.
     pub(super) fn of(error: &toml::de::Error, text: &str) -> Self {
         let whole = error.message().starts_with("missing field");
         match error.span().filter(|_| !whole) {
@@ -25,7 +25,7 @@ impl Place {
         let before = text.get(..offset).unwrap_or(text);
         let rest = text.get(before.len()..).unwrap_or_default();
         let end = rest.find('\n').map_or(text.len(), |length| before.len() + length);
-        // A value may begin lines above: the last key before the place is its key.
+        // A value may extend over several lines: the last key before the position is its key.
         let above = text.get(..end).unwrap_or(text).lines().rev();
         let mut name: Option<&str> = None;
         let mut table = None;
@@ -45,7 +45,7 @@ impl Place {
     }
 }
 
-/// Bare keys and dots between them, as TOML has them.
+/// Characters of bare and dotted keys in TOML.
 fn is_bare(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_. ".contains(c)
 }

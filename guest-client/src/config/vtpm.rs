@@ -10,15 +10,15 @@ use crate::vtpm::{AkChoice, DEFAULT_EVENT_LOG, DEFAULT_USERSPACE_LOG, TpmAddress
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VtpmConfig {
-    /// The TPM; `/dev/tpmrm0` or `/dev/tpm0` unless named.
+    /// The TPM; default: `/dev/tpmrm0` or else `/dev/tpm0`.
     pub device: Option<TpmAddress>,
     /// Which attestation key.
     pub key: AkChoice,
     /// The firmware's event log.
     pub event_log: PathBuf,
-    /// systemd's measurement log; sent along where it can be read.
+    /// systemd's measurement log; sent along if it can be read.
     pub userspace_log: PathBuf,
-    /// PEM files with CAs to send along. Brokers know Google's own.
+    /// PEM files with CAs to send along. Brokers already know Google's.
     pub issuers: Vec<PathBuf>,
 }
 

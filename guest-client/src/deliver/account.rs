@@ -1,6 +1,6 @@
 //! Users and groups of this machine, from `/etc/passwd` and `/etc/group`, or as numbers.
 //!
-//! Accounts of a directory service are not looked up: in an initrd there is none. Their numeric ids can be given.
+//! Accounts of a directory service are not looked up, since an initrd has none. Pass their numeric ids.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -22,15 +22,15 @@ pub(crate) struct AccountNameError;
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
-    /// Numeric user id, and the group that was named or the user's own.
+    /// Numeric user id, with the named group or else the user's own.
     pub(crate) owner: Owner,
     /// Every group that lists the user as a member, and `owner.group`.
     pub(crate) groups: Vec<u32>,
-    /// What `/etc/passwd` says besides; `None` for a number that is not in it.
+    /// The user's entry in `/etc/passwd`; `None` for a number that is not in it.
     pub(crate) entry: Option<Entry>,
 }
 
-/// The parts of a line of `/etc/passwd` that a session starts with.
+/// The fields of `/etc/passwd` that a session needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// The user's name.
@@ -41,7 +41,7 @@ pub(crate) struct Entry {
     pub(crate) shell: PathBuf,
 }
 
-/// Why there is no such account.
+/// Why an account could not be resolved.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountError {
     /// A database could not be read.
@@ -52,19 +52,19 @@ pub(crate) enum AccountError {
         /// What the kernel said.
         source: std::io::Error,
     },
-    /// Neither a user's name nor a number.
+    /// Neither the name of a user nor a number.
     #[error("no user {name:?} in /etc/passwd; give the numeric id of a user of a directory service")]
     NoUser {
         /// As given.
         name: String,
     },
-    /// Neither a group's name nor a number.
+    /// Neither the name of a group nor a number.
     #[error("no group {name:?} in /etc/group")]
     NoGroup {
         /// As given.
         name: String,
     },
-    /// A number without an entry, so that its group is unknown.
+    /// A number without an entry, so its group is unknown.
     #[error("user {user} is not in /etc/passwd: name its group too, {user}:GROUP")]
     GroupNeeded {
         /// The user.
@@ -97,7 +97,7 @@ impl AccountName {
         self.resolve_in(&read(Path::new("/etc/passwd"))?, &read(Path::new("/etc/group"))?)
     }
 
-    /// The same in the texts of the two files. Names come before numbers.
+    /// The same with the texts of the two files. Names take precedence over numbers.
     fn resolve_in(&self, passwd: &str, group: &str) -> Result<Account, AccountError> {
         let no_user = || AccountError::NoUser { name: self.user.clone() };
         let line =
@@ -149,7 +149,7 @@ fn memberships<'t>(text: &'t str, user: &str) -> impl Iterator<Item = u32> + use
     })
 }
 
-/// A numeric id. The largest number means "unchanged" to the kernel.
+/// A numeric id. The kernel takes the largest number as "unchanged".
 fn id(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
     text.parse().ok().filter(|number| digits && *number != u32::MAX)
@@ -182,7 +182,7 @@ mod tests {
         let other = resolve("app:tls").unwrap();
         assert_eq!((other.owner.group, other.groups), (55, vec![55]));
         assert_eq!(resolve("990:7").unwrap().owner.group, 7);
-        // A name made of digits is a name first, as chown(1) has it.
+        // A name made of digits is tried as a name first, as in chown(1).
         assert_eq!(resolve("4242").unwrap().owner, Owner { user: 77, group: 78 });
         let stranger = resolve("1234:app").unwrap();
         assert_eq!((stranger.owner, stranger.entry), (Owner { user: 1234, group: 980 }, None));

@@ -28,7 +28,7 @@ pub(crate) struct Assignment {
     path: SecretPath,
 }
 
-/// The text is no assignment.
+/// The text is not an assignment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AssignmentError {
     #[error("expected NAME=PATH")]
@@ -55,7 +55,7 @@ impl FromStr for Assignment {
 /// Why the command was not started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
-    #[error("nothing to hand on: give --file, --tmpfs or --env")]
+    #[error("nothing to pass to the command: give --file, --tmpfs or --env")]
     NothingToHandOn,
     #[error("the variable {0} is set twice")]
     VariableTwice(String),
@@ -87,14 +87,15 @@ pub(crate) struct Plan {
     user: Option<Account>,
 }
 
-/// A plan and everything it needs but the secrets: nothing is asked for that has no place to go.
+/// A checked plan with everything except the secrets, so that nothing is fetched that cannot be delivered.
 pub(crate) struct Prepared<'p> {
     plan: &'p Plan,
     tmpfs: Option<PrivateTmpfs>,
 }
 
 impl Plan {
-    /// `files` in memory, files in a private `tmpfs`, and `variables`; the command runs as `user`, the caller unless given.
+    /// `files` in memory, files in a private `tmpfs`, and `variables`; the command runs as `user`, by default
+    /// the caller.
     pub(crate) fn new(
         files: &[Assignment],
         tmpfs: &[Assignment],
@@ -120,7 +121,7 @@ impl Plan {
         &self.paths
     }
 
-    /// Checks that the user can be taken on, and makes the private tmpfs.
+    /// Checks that the process can change to the user, and makes the private tmpfs.
     pub(crate) fn prepare(&self) -> Result<Prepared<'_>, CommandError> {
         if let Some(account) = &self.user {
             user::check_allowed(account)?;
@@ -133,14 +134,14 @@ impl Plan {
 }
 
 impl Prepared<'_> {
-    /// Becomes the command. Returns only when that failed.
+    /// Becomes the command. Returns only if that failed.
     pub(crate) fn run(&self, release: &Release, command: &[OsString]) -> CommandError {
         let Some((program, arguments)) = command.split_first() else { return CommandError::NothingToHandOn };
         let mut process = Command::new(program);
         process.args(arguments);
-        // Set by this program for the TPM library; the command has no use for it.
+        // Set by this program for the TPM library; the command does not need it.
         process.env_remove("TSS2_LOG");
-        // Held until the command has taken over: what it inherits must not be closed before.
+        // Held until the command has started: descriptors that it inherits must stay open.
         let files = match self.assign(release, &mut process) {
             Ok(files) => files,
             Err(error) => return error,

@@ -7,7 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-/// stdout, or a descriptor that the caller has open.
+/// stdout, or a descriptor that the caller opened.
 pub(crate) struct Sink(File);
 
 /// Why there is nothing to write to, or it was not written.
@@ -20,7 +20,7 @@ pub(crate) enum SinkError {
 }
 
 impl Sink {
-    /// Opens the sink before anything is fetched: a secret without a place to go is not asked for.
+    /// Opens the sink before anything is fetched, so that no secret is requested that cannot be written.
     pub(crate) fn open(fd: Option<u32>) -> Result<Self, SinkError> {
         let file = match fd {
             None => io::stdout().as_fd().try_clone_to_owned().map(File::from).map_err(SinkError::Output)?,
@@ -33,7 +33,7 @@ impl Sink {
         self.0.is_terminal()
     }
 
-    /// The permission bits, where this is a file and they let others or the group read.
+    /// The permission bits, if this is a file that others or the group can read.
     pub(crate) fn readable_by_others(&self) -> Option<u32> {
         let metadata = self.0.metadata().ok().filter(std::fs::Metadata::is_file)?;
         Some(metadata.permissions().mode() & 0o7777).filter(|mode| mode & 0o044 != 0)
@@ -44,8 +44,8 @@ impl Sink {
     }
 }
 
-/// A descriptor of this process, opened once more for writing. A named pipe whose reader has gone is an
-/// error and not waited for: a boot must not hang on it.
+/// Reopens a descriptor of this process for writing. A named pipe without a reader is an error, instead of
+/// waiting for one: a boot must not hang on it.
 fn reopen(fd: u32) -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = File::options().append(true).custom_flags(flags).open(format!("/proc/self/fd/{fd}"))?;
@@ -70,7 +70,7 @@ mod tests {
             let mut read = Vec::new();
             File::from(reader).read_to_end(&mut read).map(|_| read)
         });
-        // More than a pipe holds.
+        // More than the buffer of a pipe.
         sink.write(&[7; 1 << 20]).unwrap();
         drop(sink);
         assert_eq!(slow.join().unwrap().unwrap().len(), 1 << 20);

@@ -53,7 +53,7 @@ mod tests {
         );
         let text = json(&one);
         assert_eq!(*text, expected);
-        // Within the first allocation: nothing was copied to a larger one and left behind.
+        // Within the first allocation, so nothing was copied to a larger one and left behind.
         assert!(text.capacity() < 128 + 512 + 5);
     }
 }

@@ -10,7 +10,8 @@ use vouchsafe_protocol::PlaintextSecret;
 
 use super::private_file::Owner;
 
-/// A sealed file in memory that holds the secret, readable by its owner (the caller unless given), inherited by the command.
+/// A sealed file in memory that holds the secret, inherited by the command, and readable by its owner (by
+/// default the caller).
 pub(super) fn memory_file(secret: &PlaintextSecret, owner: Option<Owner>) -> Result<OwnedFd, Errno> {
     let file = memfd_create("vouchsafe", MemfdFlags::ALLOW_SEALING)?;
     fchmod(&file, Mode::RUSR)?;

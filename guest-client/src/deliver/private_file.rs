@@ -1,9 +1,9 @@
-//! Writes files that only their owner may read: complete or not at all.
+//! Writes files that only their owner may read, completely or not at all.
 //!
-//! Guaranteed: a file appears under its name with all of its content, synced to disk, or the name keeps what it had; its
-//! permissions are those asked for whatever the umask, and never wider on the way; no symbolic link that another user
-//! could have made is followed; in a [`Folder::Trusted`] nobody else can exchange the file. Not guaranteed: anything on file systems
-//! that have no owners and permissions, such as FAT.
+//! Guaranteed: a file appears under its name with all of its content, synced to disk, or the previous file
+//! stays; it has the requested permissions whatever the umask, and never wider ones in between; no symbolic
+//! link that another user could have made is followed; in a [`Folder::Trusted`] nobody else can replace the
+//! file. Not guaranteed: anything on file systems without owners and permissions, such as FAT.
 
 mod directory;
 mod error;
@@ -33,7 +33,7 @@ pub(crate) struct Permissions(u32);
 #[error("expected octal permissions that give others nothing, such as 0400, 0600 or 0640")]
 pub(crate) struct PermissionsError;
 
-/// To whom a file belongs.
+/// The owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     /// Numeric user id.
@@ -42,7 +42,7 @@ pub(crate) struct Owner {
     pub(crate) group: u32,
 }
 
-/// A name at which a private file can be written.
+/// A path for a private file.
 #[derive(Debug)]
 pub(crate) struct Destination {
     path: PathBuf,
@@ -74,8 +74,9 @@ impl FromStr for Permissions {
 }
 
 impl Destination {
-    /// Checks everything that can be known before there is something to write: the folder, what has the name now, and that
-    /// a file with these permissions and this owner can be made. `owner` is the owner of the new file, the caller unless given.
+    /// Checks everything that can be checked before writing: the folder, an existing file with the name, and
+    /// that a file with these permissions and this owner can be made. `owner` is the owner of the new file,
+    /// by default the caller.
     ///
     /// # Errors
     /// [`FileError`].
@@ -96,20 +97,20 @@ impl Destination {
         Ok(destination)
     }
 
-    /// The path as it was given.
+    /// The path as given.
     #[must_use]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// True when both are one name in one directory, however they are written.
+    /// Whether both are the same name in the same directory, however they are written.
     #[must_use]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let place = |one: &Self| fstat(&one.directory).ok().map(|status| (status.st_dev, status.st_ino));
         self.name == other.name && place(self) == place(other)
     }
 
-    /// Writes `bytes` to a file that has no name yet, or a temporary one where the file system knows no files without.
+    /// Writes `bytes` to a file without a name, or with a temporary one if the file system requires names.
     ///
     /// # Errors
     /// [`FileError::Io`]; nothing is left behind then.
@@ -134,7 +135,7 @@ impl Destination {
     fn create(&self) -> Result<Staged<'_>, FileError> {
         let failed = |errno: Errno| self.failed(errno.into());
         let staged = match self.create_unnamed() {
-            // File systems without O_TMPFILE, and kernels before it.
+            // File systems without O_TMPFILE, and older kernels.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => self.create_named(),
             outcome => outcome,
         }
@@ -150,7 +151,7 @@ impl Destination {
         Ok(staged)
     }
 
-    /// Gone with its descriptor, also when the program is killed.
+    /// Disappears with its descriptor, even if the program is killed.
     fn create_unnamed(&self) -> Result<Staged<'_>, Errno> {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = openat(&self.directory, ".", flags, Permissions::OWNER.mode())?;
@@ -164,7 +165,8 @@ impl Destination {
         Ok(Staged { destination: self, file, temporary: Some(temporary) })
     }
 
-    /// What has the name now may be replaced: nothing, or a regular file, in a trusted folder that of a trusted user.
+    /// Checks that an existing file may be replaced: a regular file, in a trusted folder one of a trusted
+    /// user.
     fn check_present(&self) -> Result<(), FileError> {
         let path = || self.path.clone();
         let status = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -187,7 +189,7 @@ impl Destination {
     }
 }
 
-/// A file that has not got its name yet. Dropped, it is gone.
+/// A file that does not have its name yet. If dropped, it is removed.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Staged<'d> {
@@ -197,7 +199,7 @@ pub(crate) struct Staged<'d> {
 }
 
 impl Staged<'_> {
-    /// Gives the file its name, in place of what had it.
+    /// Gives the file its name, replacing an existing one.
     ///
     /// # Errors
     /// [`FileError`].
@@ -211,7 +213,7 @@ impl Staged<'_> {
         let temporary = match &self.temporary {
             Some(temporary) => temporary.clone(),
             None => {
-                // A link cannot take the place of a file; its renaming can.
+                // A link cannot replace a file; renaming can.
                 let temporary = temporary_name();
                 let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
                 linkat(CWD, file.as_str(), directory, temporary.as_str(), AtFlags::SYMLINK_FOLLOW)?;
@@ -224,7 +226,7 @@ impl Staged<'_> {
     }
 }
 
-/// A name that nobody can have made before.
+/// An unpredictable name, which nobody can have made before.
 fn temporary_name() -> String {
     let mut random = [0; 16];
     aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
@@ -234,7 +236,7 @@ fn temporary_name() -> String {
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            // There is nobody left to tell.
+            // There is nobody left to report to.
             let _ = unlinkat(self.destination.directory.as_fd(), temporary, AtFlags::empty());
         }
     }

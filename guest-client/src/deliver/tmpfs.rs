@@ -1,8 +1,8 @@
-//! A tmpfs that only the command and its children see.
+//! A tmpfs that is visible only to the command and its children.
 //!
-//! It is mounted in a mount namespace of their own, at `/run/vouchsafe/RANDOM`: other processes have no such directory,
-//! and the kernel unmounts it with the last process of the namespace, however that one ends. Mounts that the system makes
-//! later appear in the namespace as well; those that the command makes stay in it.
+//! It is mounted at `/run/vouchsafe/RANDOM` in a separate mount namespace: other processes do not see the
+//! directory, and the kernel unmounts it with the last process of the namespace, however that one ends. Later
+//! mounts by the system also appear in the namespace; mounts by the command stay in it.
 
 use std::ffi::CString;
 use std::io::Write as _;
@@ -19,14 +19,14 @@ use vouchsafe_protocol::limits::{MAX_PATHS, MAX_SECRET};
 
 use super::private_file::{FileError, Owner, open_directory};
 
-/// The mounted directory, and where it is.
+/// The mounted directory and its path.
 pub(crate) struct PrivateTmpfs {
     directory: OwnedFd,
     path: PathBuf,
     owner: Owner,
 }
 
-/// Why there is no private tmpfs.
+/// Why no private tmpfs could be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TmpfsError {
     #[error("a private tmpfs needs root (CAP_SYS_ADMIN); --file needs no privilege")]
@@ -40,7 +40,8 @@ pub(crate) enum TmpfsError {
 }
 
 impl PrivateTmpfs {
-    /// Moves this process to a mount namespace of its own and mounts the tmpfs there, for `owner`, the caller unless given.
+    /// Moves this process to a new mount namespace and mounts the tmpfs there, for `owner`, by default the
+    /// caller.
     pub(super) fn mount(owner: Option<Owner>) -> Result<Self, TmpfsError> {
         let caller = Owner { user: geteuid().as_raw(), group: getegid().as_raw() };
         let owner = owner.unwrap_or(caller);
@@ -53,7 +54,7 @@ impl PrivateTmpfs {
         let place = directory(&base, &name)?;
         let options = format!("mode=0700,uid={},gid={},size={SIZE},nr_inodes=64", owner.user, owner.group);
         mount_tmpfs(&place, &options)?;
-        // The old descriptor is of the directory below the mount.
+        // The old descriptor refers to the directory underneath the mount.
         let directory = directory(&base, &name)?;
         Ok(Self { directory, path: Path::new(BASE).join(name), owner })
     }
@@ -72,10 +73,11 @@ impl PrivateTmpfs {
     }
 }
 
-/// From here on mounts of this process are its own. The system's later ones still arrive.
+/// Moves this process to a new mount namespace. Its mounts do not propagate to the system; later mounts by
+/// the system still propagate to it.
 #[expect(unsafe_code, reason = "rustix has no safe call for it")]
 fn leave_namespace() -> Result<(), TmpfsError> {
-    // SAFETY: only an unshared table of descriptors is dangerous; this unshares mounts.
+    // SAFETY: unsharing the table of descriptors would be unsafe; this only unshares mounts.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(|errno| match errno {
         Errno::PERM => TmpfsError::NotAllowed,
         source => TmpfsError::Kernel { step: "leaving the mount namespace", source },
@@ -84,8 +86,8 @@ fn leave_namespace() -> Result<(), TmpfsError> {
     mount_change("/", flags).map_err(kernel("keeping mounts private"))
 }
 
-/// The directory of all of them: a small tmpfs of this namespace, so that nothing is left in `/run`. A command that runs
-/// below another one uses what is there.
+/// The parent directory of all private tmpfs: a small tmpfs in this namespace, so that nothing is left in
+/// `/run`. A nested `exec` uses the existing one.
 fn base() -> Result<OwnedFd, TmpfsError> {
     match mkdirat(CWD, BASE, Mode::from_raw_mode(0o755)) {
         Ok(()) | Err(Errno::EXIST) => {}
@@ -106,7 +108,7 @@ fn directory(base: &OwnedFd, name: &str) -> Result<OwnedFd, TmpfsError> {
     openat(base, name, flags, Mode::empty()).map_err(kernel("opening its directory"))
 }
 
-/// Mounts a tmpfs on an open directory; one that is never swapped out where the kernel has that (Linux 6.4).
+/// Mounts a tmpfs on an open directory, if possible with `noswap` (Linux 6.4).
 fn mount_tmpfs(place: impl AsFd, options: &str) -> Result<(), TmpfsError> {
     let target = format!("/proc/self/fd/{}", place.as_fd().as_raw_fd());
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
@@ -129,5 +131,5 @@ fn kernel(step: &'static str) -> impl Fn(Errno) -> TmpfsError {
 }
 
 const BASE: &str = "/run/vouchsafe";
-/// Every secret that fits into a release, each in pages of its own, and as much again.
+/// Twice the size of the largest release, since each secret is rounded up to whole pages.
 const SIZE: usize = 2 * MAX_PATHS * MAX_SECRET;

@@ -1,4 +1,5 @@
-//! Runs the command as another user: groups first, then the group, then the user, and then a look at what is left.
+//! Runs the command as another user: sets the groups, then the group, then the user, and finally checks the
+//! result.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +13,7 @@ use rustix::thread::{
 
 use super::account::Account;
 
-/// Why the command cannot run as that user. It is not started then.
+/// Why the command cannot run as that user. It is not started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UserError {
     #[error("only root can run a command as another user (--user)")]
@@ -23,21 +24,21 @@ pub(crate) enum UserError {
     Kept(&'static str),
 }
 
-/// Found out before anything is asked for.
+/// Checked before anything is fetched.
 pub(super) fn check_allowed(account: &Account) -> Result<(), UserError> {
     let same = geteuid().as_raw() == account.owner.user && getegid().as_raw() == account.owner.group;
     if geteuid().is_root() || same { Ok(()) } else { Err(UserError::NotRoot) }
 }
 
-/// What a session of that user starts with, as systemd sets it for `User=`.
+/// The variables of that user's session, as systemd sets them for `User=`.
 pub(super) fn set_variables(account: &Account, process: &mut Command) {
     let Some(entry) = &account.entry else { return };
     let shell = if entry.shell.as_os_str().is_empty() { Path::new("/bin/sh") } else { &entry.shell };
     process.env("USER", &entry.name).env("LOGNAME", &entry.name).env("HOME", &entry.home).env("SHELL", shell);
 }
 
-/// Gives up this process's identity for good. The calls change the calling thread alone, which is the one that becomes
-/// the command.
+/// Gives up this process's identity permanently. The calls affect only the calling thread, which is the one
+/// that becomes the command.
 pub(super) fn become_user(account: &Account) -> Result<(), UserError> {
     let failed = |what| move |source| UserError::Change { what, source };
     let (uid, gid) = (Uid::from_raw(account.owner.user), Gid::from_raw(account.owner.group));
@@ -62,7 +63,7 @@ pub(super) fn become_user(account: &Account) -> Result<(), UserError> {
     if uid.is_root() {
         return Ok(());
     }
-    // A saved user id of root, or secure bits that keep capabilities, would make all of this worth nothing.
+    // A saved user id of root, or secure bits that keep capabilities, would defeat all of this.
     let sets = capabilities(None).map_err(failed("capabilities"))?;
     if sets.effective != CapabilitySet::empty() || sets.permitted != CapabilitySet::empty() {
         return Err(UserError::Kept("the set of capabilities"));

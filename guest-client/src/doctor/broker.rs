@@ -9,7 +9,8 @@ use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
 use crate::transport::{Https, Transport};
 
 impl Diagnosis {
-    /// Adds the CAs, and what each broker of `config` answers to a request for a challenge. `now` is this machine's time.
+    /// Adds the result for the CAs, and for each broker of `config`, which is asked for a challenge. `now` is
+    /// this machine's time.
     pub fn ask_brokers(&mut self, config: &GuestConfig, now: impl Fn() -> UnixTime) {
         match Https::new(&config.https) {
             Ok(mut https) => {
@@ -60,14 +61,14 @@ fn ask(
 
 fn unusable(url: &BrokerUrl, error: &AttemptError) -> Finding {
     let what = match error {
-        // It names the address itself.
+        // The error already contains the URL.
         AttemptError::Transport(_) | AttemptError::NotABroker { .. } => error.to_string(),
         other => format!("{url}: {other}"),
     };
     Finding::new("broker", Status::Missing, what, error.advice().unwrap_or(UNREACHABLE))
 }
 
-/// The broker's time is in its challenge, by way of TLS: good for a warning.
+/// The broker's time comes from its challenge, authenticated only by TLS: sufficient for a warning.
 fn clock(own: UnixTime, brokers: UnixTime) -> Finding {
     let fix = "Set the clock (chrony, systemd-timesyncd): TLS certificates and tokens are judged by it.";
     let (ahead, behind) = (own.since(brokers), brokers.since(own));
@@ -84,7 +85,7 @@ fn clock(own: UnixTime, brokers: UnixTime) -> Finding {
     }
 }
 
-/// Seconds; tokens and challenges live for a minute or more.
+/// Seconds; tokens and challenges live for at least a minute.
 const TOLERANCE: u64 = 30;
 
 const UNREACHABLE: &str = "Check network, firewall and name resolution, and that the broker is running.";

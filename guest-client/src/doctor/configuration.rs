@@ -8,7 +8,7 @@ use super::finding::{Finding, Status};
 use crate::config::{ConfigError, DEFAULT_PATH};
 
 impl Diagnosis {
-    /// Adds who can change the configuration at `path`, which has been read.
+    /// Adds who can change the configuration at `path`, which has already been read.
     pub fn check_configuration(&mut self, path: &Path) {
         let Ok(metadata) = std::fs::metadata(path) else { return };
         let (user, mode) = (metadata.uid(), metadata.mode() & 0o7777);
@@ -22,7 +22,7 @@ impl Diagnosis {
         });
     }
 
-    /// Adds what is wrong with the configuration; `None` where there is no file at the default place.
+    /// Adds the fault of a configuration; `None` if there is no file at the default path.
     pub fn add_configuration(&mut self, error: Option<&ConfigError>) {
         let finding = match error {
             None => Finding {

@@ -20,14 +20,14 @@ pub enum Provable {
     Tdx,
 }
 
-/// Every finding, and what follows from them.
+/// All findings, and what the VM can prove.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
-    /// Evidence that this VM can collect as it is.
+    /// Evidence that this VM can collect.
     pub provable: Vec<Provable>,
     /// One entry for each check that applies to this VM.
     pub findings: Vec<Finding>,
-    /// What a token of Google's says, where one was asked for. Nothing of it is verified here.
+    /// The claims of a requested Google token. They are not verified here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_claims: Option<Value>,
 }
@@ -51,7 +51,7 @@ impl Diagnosis {
     }
 }
 
-/// For people: one line a check, its remedy below it.
+/// For people: one line per check, with its remedy below.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.provable.iter().map(ToString::to_string).collect();
@@ -84,7 +84,7 @@ impl fmt::Display for Provable {
     }
 }
 
-/// One line for each claim, its value as JSON.
+/// One line per claim, its value as JSON.
 fn write_claims(f: &mut fmt::Formatter<'_>, claims: &Value) -> fmt::Result {
     writeln!(f, "\nClaims of the token (not verified here):")?;
     for (name, value) in claims.as_object().into_iter().flatten() {

@@ -2,28 +2,28 @@
 
 use serde::Serialize;
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// As it should be.
     Ok,
-    /// Works, but something deserves attention.
+    /// Works, but needs attention.
     Warning,
-    /// Not there; whatever rests on it cannot be proved.
+    /// Missing: what depends on it cannot be proved.
     Missing,
 }
 
-/// The outcome of one check.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Stable name of the check.
     pub id: &'static str,
-    /// How it came out.
+    /// The result.
     pub status: Status,
-    /// What was found.
+    /// A description.
     pub what: String,
-    /// What to do about it, or what else to know.
+    /// What to do about it, or further information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<&'static str>,
 }

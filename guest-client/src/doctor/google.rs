@@ -1,4 +1,4 @@
-//! Google Cloud Attestation, all the way to a token.
+//! A complete test of Google Cloud Attestation, up to a token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use crate::config::{CollectConfig, EvidenceChoice};
 use crate::evidence::{CollectError, LocalEvidence};
 use crate::google_token::BUILT_IN;
 
-/// What can be said without asking anybody.
+/// What can be checked without a request.
 pub(super) fn built_in(machine: &Machine, evidence: EvidenceChoice, tdx: bool) -> Finding {
     let id = "google-token";
     if !BUILT_IN {
@@ -41,14 +41,14 @@ pub(super) fn built_in(machine: &Machine, evidence: EvidenceChoice, tdx: bool) -
 }
 
 impl Diagnosis {
-    /// Has Google issue a token for `audience` over a random nonce, and adds how that went and what the token says. It is
-    /// good for no release, and is not shown.
+    /// Has Google issue a token for `audience` over a random nonce, and adds the result and the token's
+    /// claims. The token is not valid for a release, and is not shown.
     pub fn ask_google(&mut self, config: &CollectConfig, audience: &str) {
         let mut nonce = [0; 32];
         aws_lc_rs::rand::fill(&mut nonce).expect("the operating system has randomness");
         let issued = LocalEvidence::new(None, None).with_token(config).and_then(|source| {
             let (sender, remarks) = std::sync::mpsc::channel();
-            // The receiver is there until the end of this closure.
+            // The receiver lives until the end of this closure.
             let mut source = source.on_remark(move |text| drop(sender.send(text.to_owned())));
             let evidence = source.capture(&nonce, audience)?.0;
             let token = evidence.google_token.map(|token| token.token).unwrap_or_default();

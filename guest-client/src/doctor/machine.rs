@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use crate::config::VtpmConfig;
 use crate::vtpm::{AkAlgorithm, VtpmError};
 
-/// Makes the AK and reads its certificate.
+/// Creates the AK and reads its certificate.
 pub(super) type KeyReader = fn(&VtpmConfig) -> Result<AkAlgorithm, VtpmError>;
 
-/// The files of a machine, and what its processor and its TPM say.
+/// The files of a machine, and the answers of its processor and TPM.
 pub(super) struct Machine {
     pub(super) root: PathBuf,
     pub(super) tdx: bool,
@@ -16,7 +16,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// `path` of that machine, as a path of this one.
+    /// The path on this machine of that machine's `path`.
     pub(super) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
@@ -26,7 +26,7 @@ impl Machine {
         self.at(path).exists()
     }
 
-    /// A small text file, without the whitespace around it.
+    /// A small text file, trimmed.
     pub(super) fn text(&self, path: &str) -> Option<String> {
         Some(std::fs::read_to_string(self.at(path)).ok()?.trim().to_owned())
     }
@@ -35,7 +35,7 @@ impl Machine {
         rustix::fs::access(self.at(path), access).is_ok()
     }
 
-    /// True when a file system of this kind is mounted at `path`.
+    /// Whether a file system of this kind is mounted at `path`.
     pub(super) fn mounted(&self, path: &str, kind: &str) -> bool {
         let mounts = self.text("/proc/mounts").unwrap_or_default();
         mounts.lines().any(|line| {

@@ -25,7 +25,7 @@ pub(super) fn platform(machine: &Machine) -> Finding {
     Finding::new("platform", Status::Warning, what, fix)
 }
 
-/// systemd before 254 takes credentials from SMBIOS, which is to say from the host, in a confidential VM too.
+/// systemd before 254 takes credentials from SMBIOS, which the host controls, even in a confidential VM.
 pub(super) fn systemd(machine: &Machine) -> Option<Finding> {
     if !machine.has("/run/systemd/system") {
         return None;

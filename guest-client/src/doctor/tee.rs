@@ -12,12 +12,12 @@ use crate::config::TdxConfig;
 use crate::hardware::{sev_guest, tdx};
 use crate::vtpm::read_event_log;
 
-/// The kernel makes this platform device in every SNP guest, also when the driver is not there.
+/// The kernel makes this platform device in every SNP guest, even without the driver.
 pub(super) fn is_snp(machine: &Machine) -> bool {
     machine.has("/sys/bus/platform/devices/sev-guest") || machine.has("/dev/sev-guest")
 }
 
-/// By CPUID, or by what the kernel found there.
+/// According to CPUID, or to what the kernel found there.
 pub(super) fn is_tdx(machine: &Machine) -> bool {
     if machine.tdx {
         return true;
@@ -61,7 +61,7 @@ fn logged_technology(machine: &Machine, log: &Path) -> Option<u8> {
 }
 
 pub(super) fn snp_device(machine: &Machine, tsm: &Path) -> Finding {
-    // The driver makes the device; the directory is there without it as well.
+    // The driver makes the device; the directory also exists without it.
     let driver = machine.has(sev_guest::DEVICE);
     if driver && machine.has(tsm) {
         return access_to(machine, "sev-snp", tsm, Access::WRITE_OK | Access::EXEC_OK);
@@ -89,12 +89,13 @@ fn access_to(machine: &Machine, id: &'static str, path: &Path, access: Access) -
     Finding::new(id, Status::Missing, format!("{shown} may not be used"), "Run as root.")
 }
 
-/// What the kernel's SNP driver lacks.
+/// What is missing in the kernel's SNP driver.
 pub(super) fn snp_kernel(kernel: &Kernel) -> Option<Finding> {
     let version = kernel.version?;
     let warn = |what: &str, fix| Some(Finding::new("sev-snp-kernel", Status::Warning, what.to_owned(), fix));
     if version <= (6, 1) {
-        // Public reports: on 6.1 without a later fix a throttled request wipes the key to the firmware.
+        // Known from public reports: on 6.1 without a later fix a throttled request erases the key to the
+        // firmware.
         let what = "a request that the host throttles can disable reports until reboot";
         return warn(what, "Use Linux 6.7 or later; on 6.1 ask for one report at a time.");
     }
@@ -105,7 +106,7 @@ pub(super) fn snp_kernel(kernel: &Kernel) -> Option<Finding> {
     None
 }
 
-/// Where quotes come from. Which driver answers shows only when it is asked; the device stands for it.
+/// The source of quotes. Which driver answers is only visible with a request; the device stands for it.
 pub(super) fn tdx_device(machine: &Machine, kernel: &Kernel, tsm: &Path) -> Finding {
     let missing = |what: &str, fix| Finding::new("tdx", Status::Missing, what.to_owned(), fix);
     if kernel.version.is_some_and(|version| version < (6, 7)) {

@@ -16,12 +16,12 @@ fn examine(root: &Path) -> Diagnosis {
     examine_with(root, &CollectConfig::default(), |_| Ok(AkAlgorithm::Ecc))
 }
 
-/// The machine below `root`, whose TPM says this of its key.
+/// The machine below `root`, whose TPM returns this key.
 fn examine_with(root: &Path, config: &CollectConfig, read_key: KeyReader) -> Diagnosis {
     checks::examine(&Machine { root: root.to_owned(), tdx: false, read_key }, config)
 }
 
-/// A Compute Engine instance with SNP where everything is as it should be.
+/// A healthy Compute Engine instance with SNP.
 fn healthy() -> TempDir {
     let root = TempDir::new().unwrap();
     for (path, text) in [
@@ -70,7 +70,7 @@ fn status(root: &TempDir, id: &str) -> Option<Status> {
     examine(root.path()).finding(id).map(|finding| finding.status)
 }
 
-/// Nothing is wrong, but that the small build cannot ask for tokens.
+/// No faults, except that the small build cannot request tokens.
 fn assert_healthy(diagnosis: &Diagnosis) {
     let accepted = |finding: &&Finding| finding.id == "google-token" && cfg!(not(feature = "google"));
     let bad = diagnosis.findings.iter().filter(|finding| finding.status != Status::Ok && !accepted(finding));

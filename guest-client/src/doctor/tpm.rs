@@ -10,7 +10,7 @@ use super::machine::Machine;
 use crate::config::VtpmConfig;
 use crate::vtpm::{AkAlgorithm, Step, TpmAddress, Vtpm, VtpmError};
 
-/// Evidence of the vTPM can be had when none of these is missing.
+/// The vTPM can give evidence if none of these is missing.
 pub(super) fn examine(machine: &Machine, config: &VtpmConfig) -> Vec<Finding> {
     let device = tpm_device(machine, config.device.as_ref());
     let usable = device.status != Status::Missing;
@@ -21,7 +21,7 @@ pub(super) fn examine(machine: &Machine, config: &VtpmConfig) -> Vec<Finding> {
     findings
 }
 
-/// Makes the AK of this machine and reads its certificate, as for a quote.
+/// Creates the AK of this machine and reads its certificate, as for a quote.
 pub(super) fn read_key(config: &VtpmConfig) -> Result<AkAlgorithm, VtpmError> {
     let address = config.device.clone().map_or_else(TpmAddress::find, Ok)?;
     Ok(Vtpm::open(&address)?.attestation_key(config.key)?.algorithm())
@@ -55,7 +55,7 @@ fn attestation_key(machine: &Machine, config: &VtpmConfig) -> Finding {
     Finding::new(id, Status::Missing, error.to_string(), fix)
 }
 
-/// The key is there: what is sent of its certificate's chain.
+/// The key exists: which certificates of its chain are sent.
 fn certified(id: &'static str, algorithm: AkAlgorithm, issuers: &[PathBuf]) -> Finding {
     let mut count = 0;
     for path in issuers {

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use vouchsafe_protocol::Digest32;
 
-/// What captured evidence is bound to instead of a release: derived from a nonce, so that evidence for a
-/// release cannot be had this way.
+/// The binding of captured evidence, which is not for a release: derived from a nonce, so that evidence for a
+/// release cannot be made this way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaptureBinding {
     /// `extraData` of the quote.

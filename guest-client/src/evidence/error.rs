@@ -9,16 +9,16 @@ use crate::google_token::TokenError;
 use crate::hardware::{HardwareError, HardwareKind};
 use crate::vtpm::VtpmError;
 
-/// Why there is no evidence.
+/// Why no evidence was collected.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
-    /// Neither a TPM nor a device of the processor.
-    #[error("this VM has nothing to show: no TPM, and no SNP or TDX device")]
+    /// The VM has neither a TPM nor a device of the processor.
+    #[error("this VM has no source of evidence: no TPM, and no SNP or TDX device")]
     NothingToShow,
     /// The vTPM failed.
     #[error("vTPM: {0}")]
     Vtpm(#[from] VtpmError),
-    /// The device of the processor failed.
+    /// The processor's device failed.
     #[error("{kind}: {source}")]
     Hardware {
         /// Of which kind.
@@ -26,7 +26,7 @@ pub enum CollectError {
         /// How it failed.
         source: HardwareError,
     },
-    /// There is no token.
+    /// No token was issued.
     #[error("Google Cloud Attestation: {0}")]
     Token(#[from] TokenError),
     /// A file with issuing CAs could not be read.
@@ -34,16 +34,16 @@ pub enum CollectError {
     Issuers {
         /// The file.
         path: PathBuf,
-        /// What was wrong with it.
+        /// The fault.
         source: pem::Error,
     },
-    /// A piece is larger than what the broker reads.
+    /// A piece exceeds the broker's limit.
     #[error(transparent)]
     TooLarge(#[from] EvidenceSizeError),
 }
 
 impl CollectError {
-    /// True when the same request may do better later.
+    /// Whether the same request may succeed later.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Token(error) if error.may_pass())

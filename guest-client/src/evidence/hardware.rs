@@ -29,7 +29,7 @@ pub(super) fn report(
     device.report(data).map_err(|source| CollectError::Hardware { kind, source })
 }
 
-/// `None` where there is no device; every other failure stays one.
+/// `None` if there is no device; every other error is returned.
 pub(super) fn if_present(
     opened: Result<Box<dyn HardwareReporter>, CollectError>,
 ) -> Result<Option<Box<dyn HardwareReporter>>, CollectError> {
@@ -60,7 +60,7 @@ pub(super) fn sev_snp(report: SnpReport) -> SevSnpEvidence {
     }
 }
 
-/// Which certificate belongs to a report. SEV-SNP ABI 1.55, table 23: KEY_INFO at 48h, bits 4:2.
+/// The kind of certificate that matches a report. SEV-SNP ABI 1.55, table 23: KEY_INFO at 48h, bits 4:2.
 fn signing_key(report: &[u8]) -> Guid {
     match report.get(0x48).map(|byte| (byte >> 2) & 7) {
         Some(1) => Guid::VLEK,
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::hardware::tsm::TsmStep;
 
-    /// A TDX guest, and any kernel that has configfs-tsm built in, shows the directory too.
+    /// A TDX guest, and any kernel with built-in configfs-tsm, also has the directory.
     #[test]
     fn auto_leaves_out_what_is_not_there_and_only_that() {
         let failed = |kind, source| if_present(Err(CollectError::Hardware { kind, source }));

@@ -1,4 +1,4 @@
-//! What Google is shown for a token: statements over its own nonce, made for it and forgotten.
+//! The evidence for Google's token: statements over Google's nonce, made for it and then dropped.
 
 use super::error::CollectError;
 use super::hardware::{open, report};
@@ -9,23 +9,24 @@ use crate::hardware::{HardwareError, HardwareKind, HardwareReport, HardwareRepor
 use crate::platform;
 use crate::vtpm::{TpmAddress, read_event_log};
 
-/// Who is asked for a token, and what that one is shown.
+/// The token service, and the evidence presented to it.
 pub(super) struct TokenSource {
     google: GoogleAttestation,
     shown: Device,
-    /// Shown instead where Google does not take a TDX quote, as of images without GRUB (Ubuntu, Container-Optimized OS).
+    /// Presented instead if Google rejects a TDX quote, as for images without GRUB (Ubuntu,
+    /// Container-Optimized OS).
     fallback: Option<VtpmConfig>,
-    /// Said with the next token.
+    /// Reported with the next token.
     remark: Option<String>,
 }
 
 enum Device {
     Vtpm(VtpmConfig),
     Tdx {
-        /// `None` where the device is part of the evidence and so opened already.
+        /// `None` if the device is part of the evidence and so already open.
         device: Option<Box<dyn HardwareReporter>>,
         config: TdxConfig,
-        /// Its key is sent along where there is one: it says whose VM this is.
+        /// Its key is sent along if there is one: it names the instance.
         vtpm: Option<VtpmConfig>,
     },
 }
@@ -58,7 +59,7 @@ impl TokenSource {
         }
     }
 
-    /// Has a token issued; `own` is the device of the evidence.
+    /// Requests a token; `own` is the device of the evidence.
     pub(super) fn issue(
         &mut self,
         request: &TokenRequest<'_>,
@@ -116,7 +117,7 @@ fn tdx_statement(
     vtpm: Option<&VtpmConfig>,
     nonce: &[u8],
 ) -> Result<Statement, CollectError> {
-    // As Google's own clients fill it: the nonce, then zeros.
+    // Filled like Google's own clients do: the nonce, then zeros.
     let mut data = [0; 64];
     data.get_mut(..nonce.len()).ok_or(TokenError::ChallengeNonce)?.copy_from_slice(nonce);
     let HardwareReport::Tdx(quote) = report(device, &data)? else {

@@ -9,7 +9,7 @@ use super::error::CollectError;
 use crate::config::VtpmConfig;
 use crate::vtpm::{AttestationKey, TpmAddress, Vtpm, read_event_log, read_userspace_log};
 
-/// The vTPM with its AK made: what is needed before the hardware report, and for the quote after it.
+/// The vTPM with its AK: needed before the hardware report, and for the quote after it.
 pub(super) struct OpenVtpm<'c> {
     config: &'c VtpmConfig,
     pub(super) tpm: Vtpm,
@@ -33,7 +33,7 @@ impl<'c> OpenVtpm<'c> {
             signature: quote.signature.into(),
             pcrs: quote.pcrs,
             event_log: read_event_log(&self.config.event_log)?.into(),
-            // After the quote: what was extended before it is in the log.
+            // Read after the quote, so that the log has everything that was extended before it.
             userspace_log: read_userspace_log(&self.config.userspace_log).map(Into::into),
         })
     }

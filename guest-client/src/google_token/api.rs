@@ -1,4 +1,4 @@
-//! The calls, over Google's client library. Its runtime lives for one token.
+//! The API calls, made with Google's client library. Its runtime exists only for one token.
 
 use std::future::Future;
 
@@ -43,7 +43,7 @@ pub(super) fn token<E: From<TokenError>>(
     Ok(issued(session.verify(message)?)?)
 }
 
-/// One runtime, one client, and the time that is left.
+/// One runtime, one client, and the remaining time.
 struct Session<'c> {
     config: &'c GoogleTokenConfig,
     deadline: Deadline,
@@ -58,8 +58,8 @@ impl<'c> Session<'c> {
         Ok(Self { config, deadline, runtime: Some(runtime), client: None })
     }
 
-    /// The client, made with the first call. Credentials are the metadata server's and no others: what the
-    /// environment offers is somebody else's.
+    /// The client, made with the first call. Credentials only come from the metadata server: those in the
+    /// environment may belong to another program.
     fn client(&mut self) -> Result<ConfidentialComputing, TokenError> {
         if let Some(client) = &self.client {
             return Ok(client.clone());
@@ -107,7 +107,7 @@ impl<'c> Session<'c> {
         })
     }
 
-    /// A request with what Google is shown.
+    /// A request with the evidence for Google.
     fn with_statement(&self, statement: Statement) -> Result<VerifyAttestationRequest, TokenError> {
         let message = VerifyAttestationRequest::new();
         Ok(match statement {
@@ -148,7 +148,7 @@ impl<'c> Session<'c> {
         self.run(call, async { asked.send().await.map_err(|error| refusal(call, &error)) })
     }
 
-    /// Runs `future` within the time that is left.
+    /// Runs `future` within the remaining time.
     fn run<T>(
         &self,
         call: Call,
@@ -162,7 +162,7 @@ impl<'c> Session<'c> {
     }
 }
 
-/// A name that is still being resolved does not hold the boot up.
+/// A pending name resolution must not delay the boot.
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -187,7 +187,7 @@ fn quote(BankQuote { algorithm, attest, signature, pcrs }: BankQuote) -> Quote {
         .set_raw_signature(signature)
 }
 
-/// True for `projects/P/locations/L/challenges/C`: it becomes part of a path, and an audience.
+/// Whether this is `projects/P/locations/L/challenges/C`: it becomes part of a path, and an audience.
 fn is_challenge(name: &str) -> bool {
     let plain = |part: &str| part.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.:".contains(&c));
     let named = |part: &str| !part.is_empty() && !part.starts_with('.') && plain(part);
@@ -196,7 +196,7 @@ fn is_challenge(name: &str) -> bool {
         if named(project) && named(location) && named(id))
 }
 
-/// The token in the answer, if it looks like one.
+/// The token in the response, if it looks like one.
 fn issued(response: VerifyAttestationResponse) -> Result<Issued, TokenError> {
     let remarks = response.partial_errors.iter().map(|error| quoted(&error.message)).collect();
     let token = response.oidc_claims_token;
@@ -213,7 +213,7 @@ fn issued(response: VerifyAttestationResponse) -> Result<Issued, TokenError> {
     Ok(Issued { token, remarks })
 }
 
-/// What the library's error comes to. An answer that cannot be read may hold a token: its text is left out.
+/// Maps the library's error. A response that cannot be parsed may contain a token, so its text is omitted.
 fn refusal(call: Call, error: &google_cloud_confidentialcomputing_v1::Error) -> TokenError {
     if error.is_authentication() {
         return TokenError::Credentials { call, message: quoted(&chain(error)) };
@@ -238,7 +238,7 @@ fn refusal(call: Call, error: &google_cloud_confidentialcomputing_v1::Error) -> 
     TokenError::Refused { call, status, message }
 }
 
-/// An error and what caused it.
+/// An error with its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -253,6 +253,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-/// How long Google's nonce may be. In a TDX quote for Google zeros follow it up to 64 bytes; the report data of a release is a
-/// digest of 64 bytes. With 16 zeros at least, nobody who answers in Google's place finds a nonce that turns the one into the other.
+/// Upper limit of Google's nonce. In a TDX quote for Google it is padded with zeros to 64 bytes; the report
+/// data of a release is a digest of 64 bytes. With at least 16 zeros, an attacker who impersonates Google
+/// cannot find a nonce that turns one into the other.
 const MAX_NONCE: usize = 48;

@@ -1,10 +1,10 @@
-//! The time that one token may take, shared by all calls for it.
+//! The time limit for one token, shared by all calls for it.
 
 use std::time::{Duration, Instant};
 
 use super::error::{Call, TokenError};
 
-/// When everything has to be done.
+/// The time at which everything must be done.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     started: Instant,
@@ -17,13 +17,13 @@ impl Deadline {
         Self { started: Instant::now(), limit }
     }
 
-    /// What is left for `call`.
+    /// The remaining time for `call`.
     pub(super) fn rest(&self, call: Call) -> Result<Duration, TokenError> {
         let rest = self.limit.saturating_sub(self.started.elapsed());
         if rest.is_zero() { Err(self.late(call)) } else { Ok(rest) }
     }
 
-    /// `call` had no answer in time.
+    /// The error when `call` had no response in time.
     pub(super) const fn late(&self, call: Call) -> TokenError {
         TokenError::TimedOut { call, limit: self.limit }
     }

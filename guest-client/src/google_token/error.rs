@@ -1,4 +1,4 @@
-//! Why there is no token.
+//! Why no token was issued.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::time::Duration;
 #[cfg(feature = "google")]
 use vouchsafe_protocol::text::printable;
 
-/// What was asked when it failed.
+/// The call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// A value of the metadata server, such as `instance/zone`.
@@ -37,14 +37,14 @@ impl fmt::Display for Call {
     }
 }
 
-/// Why there is no token. No text in it comes from a token.
+/// Why no token was issued. No text in it comes from a token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The feature `google` was off when this program was built.
-    #[error("this build cannot ask for tokens (feature `google`); leave \"google-token\" out of `evidence`")]
+    /// The feature `google` was disabled in this build.
+    #[error("this build cannot request tokens (feature `google`): remove \"google-token\" from `evidence`")]
     LeftOut,
-    /// Google is to be shown a quote and there is nothing that makes one.
-    #[error("there is no device whose quote Google could be shown")]
+    /// The configuration presents a quote to Google, but no device makes one.
+    #[error("there is no device for a quote to present to Google")]
     NothingToShow,
     /// The runtime could not be started.
     #[error("no runtime: {0}")]
@@ -52,58 +52,58 @@ pub enum TokenError {
     /// Google, or the metadata server, refused.
     #[error("{call}: status {status}: {message}{}", hint(*call, *status))]
     Refused {
-        /// What was asked.
+        /// The call.
         call: Call,
         /// HTTP status.
         status: u16,
-        /// What was said.
+        /// The server's message.
         message: String,
     },
-    /// The metadata server gave no access token.
+    /// The metadata server returned no access token.
     #[error("{call}: no access token: {message} (has the VM a service account?)")]
     Credentials {
-        /// What was asked.
+        /// The call.
         call: Call,
-        /// What was said.
+        /// The library's message.
         message: String,
     },
     /// No answer.
     #[error("{call}: {message}{}", hint(*call, 0))]
     Unreachable {
-        /// What was asked.
+        /// The call.
         call: Call,
-        /// What the library said.
+        /// The library's message.
         message: String,
     },
     /// No answer in time.
     #[error("{call}: no answer within the {} s of `google_token.timeout`", limit.as_secs())]
     TimedOut {
-        /// What was asked.
+        /// The call.
         call: Call,
-        /// What everything together may take.
+        /// The time limit for all calls together.
         limit: Duration,
     },
-    /// The answer is not what is documented.
+    /// The response does not have the documented form.
     #[error("{call}: the answer is malformed: {what}")]
     Malformed {
-        /// What was asked.
+        /// The call.
         call: Call,
-        /// What is wrong with it.
+        /// The fault.
         what: String,
     },
     /// The challenge's nonce is not base64, or too long for a quote.
     #[error("CreateChallenge: the nonce is not base64 of 1 to 48 bytes")]
     ChallengeNonce,
     /// Google issued no token.
-    #[error("VerifyAttestation: no token: {}", if remarks.is_empty() { "Google does not say why".to_owned() } else { remarks.join("; ") })]
+    #[error("VerifyAttestation: no token: {}", if remarks.is_empty() { "Google gives no reason".to_owned() } else { remarks.join("; ") })]
     NotIssued {
-        /// What it says.
+        /// Google's remarks.
         remarks: Vec<String>,
     },
 }
 
 impl TokenError {
-    /// True for what has to do with the network or the load at Google.
+    /// Whether the network or load at Google is the cause.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         match self {
@@ -115,7 +115,7 @@ impl TokenError {
 }
 
 impl TokenError {
-    /// True when Google looked at what it was shown and does not take it.
+    /// Whether Google has examined the evidence and rejects it.
     #[must_use]
     pub const fn is_about_evidence(&self) -> bool {
         match self {
@@ -142,7 +142,7 @@ const fn hint(call: Call, status: u16) -> &'static str {
     }
 }
 
-/// At most a line of what somebody else said, without control characters.
+/// At most a line of another party's text, without control characters.
 #[cfg(feature = "google")]
 pub(super) fn quoted(text: &str) -> String {
     printable(text).chars().take(400).collect::<String>().trim().to_owned()

@@ -1,5 +1,5 @@
-//! The CAs that issued an AK certificate, from where the certificates say they are. No trust rests on them: Google
-//! verifies the chain, and would rather be sent it.
+//! Fetches the CAs that issued an AK certificate, from the URLs in the certificates. Nothing here trusts
+//! them: Google verifies the chain, and prefers to be sent it.
 
 use ureq::Agent;
 use vouchsafe_protocol::Bytes;
@@ -8,7 +8,7 @@ use vouchsafe_protocol::limits::MAX_CERTIFICATE;
 use super::deadline::Deadline;
 use super::error::{Call, TokenError};
 
-/// The issuers of `certificate`, nearest first. Empty where it does not say where they are.
+/// The issuers of `certificate`, nearest first. Empty if it names no URL.
 pub(super) fn fetch(certificate: &[u8], deadline: &Deadline) -> Result<Vec<Bytes>, TokenError> {
     let mut chain: Vec<Bytes> = Vec::new();
     while chain.len() < MAX_CHAIN {
@@ -24,7 +24,7 @@ fn get(url: &str, deadline: &Deadline) -> Result<Bytes, TokenError> {
     let failed = |error: ureq::Error| deadline.failed(call, &error);
     let timeout = deadline.rest(call)?;
     let config = Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
-    // The address comes from a certificate that nobody has verified here: it leads to one place and no further.
+    // The URL comes from an unverified certificate: redirects are not followed.
     let config = config.max_redirects(0);
     let mut response = Agent::new_with_config(config.build()).get(url).call().map_err(failed)?;
     let status = response.status().as_u16();
@@ -33,26 +33,26 @@ fn get(url: &str, deadline: &Deadline) -> Result<Bytes, TokenError> {
     }
     let limit = u64::try_from(MAX_CERTIFICATE).unwrap_or(u64::MAX);
     let der = response.body_mut().with_config().limit(limit).read_to_vec().map_err(failed)?;
-    // RFC 5280 §4.2.2.1: DER, which begins with a SEQUENCE.
+    // RFC 5280 §4.2.2.1: DER, which starts with a SEQUENCE.
     if der.first() != Some(&0x30) {
         return Err(TokenError::Malformed { call, what: format!("{url} is not a certificate in DER") });
     }
     Ok(der.into())
 }
 
-/// Where the issuer is: the URI of the access method caIssuers, RFC 5280 §4.2.2.1. Found by its OID, which does not
-/// occur by chance. Over plain HTTP in any case: the certificate is signed, and there are no web roots here.
+/// The issuer's URL: the URI of the access method caIssuers, RFC 5280 §4.2.2.1. Found by its OID, which does
+/// not occur by chance. Always over plain HTTP: the certificate is signed, and there are no web roots here.
 fn issuer_url(certificate: &[u8]) -> Option<String> {
     let at = certificate.windows(CA_ISSUERS.len()).position(|part| part == CA_ISSUERS)? + CA_ISSUERS.len();
     let [tag, length, rest @ ..] = certificate.get(at..)? else { return None };
-    // GeneralName, uniformResourceIdentifier [6]; short lengths only, as real ones are.
+    // GeneralName, uniformResourceIdentifier [6]; only short lengths, as in real ones.
     let uri = rest.get(..usize::from(*length)).filter(|_| *tag == 0x86 && *length < 0x80)?;
     let uri = std::str::from_utf8(uri).ok()?;
     let rest = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://"))?;
     Some(format!("http://{rest}"))
 }
 
-/// As Google's own tools do.
+/// As in Google's own tools.
 const MAX_CHAIN: usize = 3;
 /// 1.3.6.1.5.5.7.48.2
 const CA_ISSUERS: &[u8] = &[0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02];

@@ -1,5 +1,5 @@
-//! The instance's metadata server: which project, zone and instance this is. The host answers it: these are
-//! hints for whom to ask, and no evidence.
+//! The instance's metadata server: project, zone and instance. The host answers it, so these are hints for
+//! requests, not evidence.
 
 use ureq::Agent;
 use vouchsafe_system::http;
@@ -8,7 +8,7 @@ use super::deadline::Deadline;
 use super::error::{Call, TokenError, quoted};
 use crate::config::{GoogleTokenConfig, MetadataServer};
 
-/// Who asks, and where: `projects/PROJECT/locations/REGION`.
+/// The project and region of requests: `projects/PROJECT/locations/REGION`.
 pub(super) fn parent(config: &GoogleTokenConfig, deadline: &Deadline) -> Result<String, TokenError> {
     let project = match &config.project {
         Some(project) => project.clone(),
@@ -28,7 +28,7 @@ pub(super) fn instance(config: &GoogleTokenConfig, deadline: &Deadline) -> Resul
     Ok(format!("{zone}/instances/{}", get(&config.metadata, INSTANCE, deadline)?))
 }
 
-/// The region in `projects/NUMBER/zones/ZONE`: the zone without its last part.
+/// The region of `projects/NUMBER/zones/ZONE`: the zone without its last part.
 fn region(zone: &str) -> Result<&str, TokenError> {
     let name = zone.strip_prefix("projects/").and_then(|rest| rest.split_once("/zones/"));
     let region = name.and_then(|(_, zone)| zone.rsplit_once('-')).map(|(region, _)| region);
@@ -41,7 +41,7 @@ fn get(server: &MetadataServer, path: &'static str, deadline: &Deadline) -> Resu
     let call = Call::Metadata(path);
     let timeout = deadline.rest(call)?;
     let failed = |error: ureq::Error| deadline.failed(call, &error);
-    // Never by way of a proxy of the environment: the server is on the host.
+    // Never through a proxy from the environment: the server is on the host.
     let agent = Agent::new_with_config(http::direct().timeout_global(Some(timeout)).build());
     let url = format!("{server}/computeMetadata/v1/{path}");
     let mut response = agent.get(url).header(FLAVOR, "Google").call().map_err(failed)?;

@@ -6,27 +6,27 @@ use vouchsafe_protocol::Bytes;
 
 use crate::vtpm::BankQuote;
 
-/// What a token is to say besides what Google finds out.
+/// The requested content of a token, beside what Google finds.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenRequest<'a> {
-    /// For whom it is.
+    /// Its audience.
     pub audience: &'a str,
-    /// The one `eat_nonce`.
+    /// The only `eat_nonce`.
     pub nonce: &'a str,
 }
 
-/// What Google is shown, made over its own nonce.
+/// The evidence for Google, made over Google's nonce.
 #[derive(Clone, Debug)]
 pub enum Statement {
     /// The vTPM's.
     Vtpm {
-        /// One quote a bank, over all its PCRs.
+        /// One quote per bank, over all its PCRs.
         quotes: Vec<BankQuote>,
         /// The firmware's event log.
         event_log: Vec<u8>,
         /// The AK's certificate, DER.
         ak_certificate: Vec<u8>,
-        /// Its issuing CAs, DER; empty to have them fetched from where the certificate says they are.
+        /// Its issuing CAs, DER; empty to have them fetched from the URL in the certificate.
         issuers: Vec<Bytes>,
     },
     /// The trust domain's.
@@ -37,19 +37,19 @@ pub enum Statement {
         event_log: Vec<u8>,
         /// The ACPI table CCEL.
         table: Vec<u8>,
-        /// The certificate of the vTPM's AK, DER, where there is a vTPM.
+        /// The certificate of the vTPM's AK, DER, if there is a vTPM.
         ak_certificate: Option<Vec<u8>>,
         /// Its issuing CAs, as above.
         issuers: Vec<Bytes>,
     },
 }
 
-/// A token, and what Google remarks about it.
+/// A token, with Google's remarks.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Issued {
     /// The token, a JWS in compact form.
     pub token: String,
-    /// Parts that Google left out, and why.
+    /// Parts that Google omitted, with reasons.
     pub remarks: Vec<String>,
 }
 

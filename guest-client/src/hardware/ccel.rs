@@ -1,8 +1,8 @@
-//! The event log of a trust domain, as the firmware left it in an ACPI table (CCEL).
+//! The event log of a trust domain, in the area that an ACPI table (CCEL) describes.
 //!
-//! The kernel shows the whole area that the firmware set aside, 256 KiB on Compute Engine, with 0xFF behind the
-//! last event. What is guaranteed: events are passed on untouched. What is not: that they are well-formed; a log
-//! that cannot be followed to its end is passed on as it is, and the broker says what is wrong with it.
+//! The kernel shows the whole area that the firmware reserved, 256 KiB on Compute Engine, with 0xFF after the
+//! last event. Guaranteed: events are passed on unchanged. Not guaranteed: that they are well-formed; a log
+//! whose end cannot be found is passed on as it is, and the broker reports the fault.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
-/// Where the kernel shows the log. Only root may read it.
+/// Path of the log in the kernel. Only root may read it.
 pub const DEFAULT_LOG: &str = "/sys/firmware/acpi/tables/data/CCEL";
 
-/// Where the kernel shows the table that says where the log is. Only Google's service asks for it.
+/// Path of the table that describes the log. Only sent to Google's service.
 pub const DEFAULT_TABLE: &str = "/sys/firmware/acpi/tables/CCEL";
 
 /// The log's files.
@@ -39,10 +39,10 @@ pub enum CcelError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// It is larger than what the broker takes.
+    /// It exceeds the broker's limit.
     #[error("{}: more than {limit} bytes", path.display())]
     TooLarge {
         /// The file.
@@ -53,7 +53,7 @@ pub enum CcelError {
 }
 
 impl Ccel {
-    /// The log up to its end marker; `None` where there is no such file.
+    /// The log up to its end marker; `None` if there is no such file.
     ///
     /// # Errors
     /// [`CcelError`].
@@ -89,8 +89,8 @@ fn read(path: &Path, limit: usize) -> Result<Vec<u8>, CcelError> {
     Ok(bytes)
 }
 
-/// Where the end marker is: the place of the first event with the index 0xFFFFFFFF. `None` where the events
-/// cannot be followed.
+/// Position of the end marker, the first event with the index 0xFFFFFFFF. `None` if the events cannot be
+/// followed.
 fn end_of_events(area: &[u8]) -> Option<usize> {
     let sizes = digest_sizes(area)?;
     // TCG PC Client Firmware Profile 1.06 §10.2.1: the first event has one SHA-1 digest.
@@ -104,7 +104,7 @@ fn end_of_events(area: &[u8]) -> Option<usize> {
     (at == area.len()).then_some(at)
 }
 
-/// Where the event after the one at `at` begins. §10.2.2: index, type, count of digests, digests, size, data.
+/// Position of the event after the one at `at`. §10.2.2: index, type, count of digests, digests, size, data.
 fn after_event(area: &[u8], mut at: usize, sizes: &[(u16, usize)]) -> Option<usize> {
     let digests = u32_at(area, at + 8)?;
     at += 12;
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn padding_is_cut_from_the_end_marker_on() {
-        // The last event ends in bytes that look like padding.
+        // The last event ends with bytes that look like padding.
         let log = log(&[b"one", &[0xff; 40]]);
         let mut area = log.clone();
         area.resize(256 * 1024, 0xff);

@@ -1,14 +1,14 @@
 //! The certificate table that comes with an SNP report: bytes of the host, parsed with bounds.
 //!
-//! Layout (GHCB specification, extended guest request): entries of 24 bytes (GUID 16, offset u32 LE,
-//! length u32 LE), ended by an entry of zeros; offsets count from the start of the table. GUIDs are in
-//! the order of their text. The certificates themselves are not looked at.
+//! Layout (GHCB specification, extended guest request): entries of 24 bytes (GUID 16, offset u32 LE, length
+//! u32 LE), terminated by an entry of zeros; offsets count from the start of the table. GUIDs are in the byte
+//! order of their text. The certificates themselves are not parsed.
 
 use std::fmt;
 
-/// A table larger than this is refused before it is parsed.
+/// Upper limit of a table, checked before it is parsed.
 pub const MAX_TABLE: usize = 128 * 1024;
-/// More entries than this are refused; the specification names six.
+/// Upper limit of entries; the specification names six.
 pub const MAX_ENTRIES: usize = 32;
 
 const ENTRY: usize = 24;
@@ -20,7 +20,7 @@ pub struct Guid(pub [u8; 16]);
 impl Guid {
     /// The chip's own certificate.
     pub const VCEK: Self = Self::new(0x63da758d_e664_4564_adc5_f4b93be8accd);
-    /// The certificate of a cloud's loaded key.
+    /// The certificate of a cloud's VLEK.
     pub const VLEK: Self = Self::new(0xa8074bc2_a25a_483e_aae6_39c045a0b8a1);
     /// The issuer of the VCEK, or of the VLEK (then also called ASVK).
     pub const ASK: Self = Self::new(0x4ab7b379_bbac_4fe4_a02f_05aef327c782);
@@ -51,7 +51,7 @@ impl fmt::Debug for Guid {
     }
 }
 
-/// What the host sent with a report, by GUID. Nothing in it is verified.
+/// The certificates that the host sent with a report, by GUID. Nothing in it is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateTable {
     entries: Vec<(Guid, Vec<u8>)>,
@@ -85,7 +85,7 @@ impl CertificateTable {
         }
     }
 
-    /// The bytes under `guid`, `None` also where the host left them empty.
+    /// The bytes under `guid`; `None` also if the host left them empty.
     #[must_use]
     pub fn get(&self, guid: Guid) -> Option<&[u8]> {
         let (_, bytes) = self.entries.iter().find(|(other, _)| *other == guid)?;
@@ -113,30 +113,30 @@ pub enum CertificateTableError {
     /// More than [`MAX_ENTRIES`].
     #[error("it has more than {MAX_ENTRIES} entries")]
     TooManyEntries,
-    /// An entry without GUID that has an offset or a length.
-    #[error("entry {index} has a place but no GUID")]
+    /// An entry without GUID has an offset or a length.
+    #[error("entry {index} has an offset or a length but no GUID")]
     NoGuid {
-        /// Which one, from 0.
+        /// The entry, from 0.
         index: usize,
     },
-    /// Two entries with one GUID.
+    /// Two entries have the same GUID.
     #[error("{guid} occurs twice")]
     Duplicate {
         /// The GUID.
         guid: Guid,
     },
-    /// An entry that points into the entries themselves.
+    /// An entry points into the entries themselves.
     #[error("{guid} starts at {offset}, inside the {header} bytes of entries")]
     InHeader {
         /// The entry.
         guid: Guid,
         /// Where it starts.
         offset: usize,
-        /// How long the entries are, the last one included.
+        /// Length of all entries, including the terminator.
         header: usize,
     },
-    /// An entry that reaches beyond the table.
-    #[error("{guid} at {offset} with {length} bytes reaches beyond the table")]
+    /// An entry extends beyond the table.
+    #[error("{guid} at {offset} with {length} bytes extends beyond the table")]
     OutOfBounds {
         /// The entry.
         guid: Guid,
@@ -145,7 +145,7 @@ pub enum CertificateTableError {
         /// Its length.
         length: usize,
     },
-    /// Something other than zeros behind the last certificate.
+    /// Nonzero bytes outside of all entries.
     #[error("byte {offset} belongs to no entry")]
     Trailing {
         /// The first such byte.

@@ -11,26 +11,26 @@ use super::snp::SNP_REPORT_LENGTH;
 use super::tdx::quote::QuoteError;
 use super::tsm::error::TsmError;
 
-/// Why there is no hardware report.
+/// Why no hardware report was obtained.
 #[derive(Debug, thiserror::Error)]
 pub enum HardwareError {
-    /// Neither configfs-tsm nor `/dev/sev-guest` is there.
+    /// Neither configfs-tsm nor `/dev/sev-guest` exists.
     #[error("no SNP device: neither {} nor {} exists", tsm.display(), device.display())]
     NoDevice {
-        /// The directory of configfs-tsm that was looked for.
+        /// The expected directory of configfs-tsm.
         tsm: PathBuf,
-        /// The device that was looked for.
+        /// The expected device.
         device: PathBuf,
     },
-    /// configfs-tsm is not there, and nothing else gives a quote.
+    /// configfs-tsm does not exist, and nothing else gives quotes.
     #[error(
         "no TDX quotes: {} does not exist; they need Linux 6.7, the module tdx_guest and configfs mounted{}",
         tsm.display(), if *old_device { " (/dev/tdx_guest, which is there, gives no quote)" } else { "" }
     )]
     NoQuotes {
-        /// The directory of configfs-tsm that was looked for.
+        /// The expected directory of configfs-tsm.
         tsm: PathBuf,
-        /// The device of older kernels is there.
+        /// The device of older kernels exists.
         old_device: bool,
     },
     /// configfs-tsm failed.
@@ -42,13 +42,13 @@ pub enum HardwareError {
     /// The report is shorter or longer than its kind.
     #[error("an SNP report has {SNP_REPORT_LENGTH} bytes, the device gave {length}")]
     ReportLength {
-        /// What came, without zero padding.
+        /// The length received, without zero padding.
         length: usize,
     },
-    /// The report carries other report data than was asked for.
-    #[error("the report carries other report data than was asked for")]
+    /// The report carries other report data than requested.
+    #[error("the report carries other report data than requested")]
     ReportData,
-    /// The quote is not one that this program knows to cut.
+    /// The quote's length cannot be determined.
     #[error(transparent)]
     Quote(#[from] QuoteError),
     /// The event log of the trust domain could not be read.
@@ -57,7 +57,7 @@ pub enum HardwareError {
     /// The certificate table is malformed.
     #[error("certificate table of the host: {0}")]
     Certificates(#[from] CertificateTableError),
-    /// A path could not be looked at.
+    /// A path could not be examined.
     #[error("{}: {source}", path.display())]
     Look {
         /// The path.

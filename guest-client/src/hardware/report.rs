@@ -5,7 +5,7 @@ use std::fmt;
 use super::certificate_table::CertificateTable;
 use super::error::HardwareError;
 
-/// What the processor says about this VM. Nothing in it is verified.
+/// A report of the processor about this VM. Nothing in it is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HardwareReport {
     /// From AMD's secure processor.
@@ -19,16 +19,16 @@ pub enum HardwareReport {
 pub struct SnpReport {
     /// The report, cut to its own length.
     pub report: Vec<u8>,
-    /// What the host says are the certificates for it; empty where the kernel hands none out.
+    /// The certificates for it, according to the host; empty if the kernel returns none.
     pub certificates: CertificateTable,
 }
 
-/// A TDX quote and the log that its RTMRs were extended with.
+/// A TDX quote, and the log of its RTMRs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TdxQuote {
     /// The quote, cut to its own length.
     pub quote: Vec<u8>,
-    /// The CCEL event log up to its end marker; `None` where the firmware left none.
+    /// The CCEL event log up to its end marker; `None` if the firmware wrote none.
     pub event_log: Option<Vec<u8>>,
 }
 
@@ -43,7 +43,7 @@ impl HardwareReport {
     }
 }
 
-/// What a processor calls its confidential VMs.
+/// The kind of confidential VM, by processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HardwareKind {
     /// AMD SEV-SNP.
@@ -61,12 +61,12 @@ impl fmt::Display for HardwareKind {
     }
 }
 
-/// Something that can report on this VM: a device, or in tests a simulator.
+/// A source of reports on this VM: a device, or a simulator in tests.
 pub trait HardwareReporter: Send {
-    /// Which kind of report it gives.
+    /// The kind of its reports.
     fn kind(&self) -> HardwareKind;
 
-    /// Asks for one report that carries `report_data`.
+    /// Requests a report that carries `report_data`.
     ///
     /// # Errors
     /// [`HardwareError`] says which device failed and how.

@@ -1,8 +1,8 @@
 //! `/dev/sev-guest`, for kernels before configfs-tsm (Linux 6.7).
 //!
-//! Only the plain report is asked for: the extended call of crate `sev` walks the host's certificate
-//! table without bounds. So no certificates come with it, and the broker finds the VCEK itself.
-//! One request, never repeated: on Linux 6.1 a throttled request deletes the key to the firmware.
+//! Only the plain report is requested: the extended call of crate `sev` walks the host's certificate table
+//! without bounds. So no certificates come with it, and the broker finds the VCEK itself. One request, never
+//! repeated: on Linux 6.1 a throttled request deletes the key to the firmware.
 
 use sev::firmware::guest::Firmware;
 

@@ -5,10 +5,10 @@ use super::error::HardwareError;
 /// Length of an SNP attestation report. SEV-SNP ABI 1.55, table 23.
 pub const SNP_REPORT_LENGTH: usize = vouchsafe_protocol::limits::SNP_REPORT;
 
-/// Where an SNP report carries the guest's 64 bytes. SEV-SNP ABI 1.55, table 23: offset 50h.
+/// Range of the guest's 64 bytes in an SNP report. SEV-SNP ABI 1.55, table 23: offset 50h.
 const SNP_REPORT_DATA: std::ops::Range<usize> = 0x50..0x90;
 
-/// Cuts what a device gave to one SNP report: 1184 bytes, zeros behind it, the data asked for in it.
+/// Cuts a device's output to one SNP report: 1184 bytes, followed by zeros, with the requested data.
 pub(super) fn snp_report(mut bytes: Vec<u8>, report_data: &[u8; 64]) -> Result<Vec<u8>, HardwareError> {
     let tail = bytes.get(SNP_REPORT_LENGTH..).unwrap_or_default();
     let padding_only = tail.iter().all(|byte| *byte == 0);

@@ -1,8 +1,8 @@
 //! TDX quotes through configfs-tsm.
 //!
-//! There is no other way: `/dev/tdx_guest` of older kernels gives a report that only this machine can check,
-//! and no quote. A quote comes in a buffer that is longer than it; it is cut to its own length, because that
-//! is what a vTPM quote commits to.
+//! There is no alternative: `/dev/tdx_guest` of older kernels returns a report that only this machine can
+//! verify, and no quote. A quote is returned in a longer buffer; it is cut to its own length, because a vTPM
+//! quote commits to exactly these bytes.
 
 pub(super) mod quote;
 
@@ -26,7 +26,7 @@ pub struct TsmTdx<F = OsFs> {
 }
 
 impl<F: TsmFs> TsmTdx<F> {
-    /// Takes the provider `tdx_guest` of `tsm`, no other, after a look at who answers.
+    /// Uses only the provider `tdx_guest` of `tsm`, after checking which provider answers.
     ///
     /// # Errors
     /// [`TsmError::NoProvider`] and [`TsmError::Provider`] when this is no trust domain, or what the kernel said.

@@ -1,8 +1,8 @@
-//! configfs-tsm, the kernel's one interface to confidential hardware (Linux 6.7 and later).
+//! configfs-tsm, the kernel's common interface to confidential hardware (Linux 6.7 and later).
 //!
-//! One report is one directory: make it, write 64 bytes, read the report, remove it. The kernel counts
-//! writes in `generation`; a count other than our own writes means that somebody else used the
-//! directory, and the report is thrown away. The directory is removed in every case.
+//! One report is one directory: make it, write 64 bytes, read the report, remove it. The kernel counts writes
+//! in `generation`; if the count is not that of our own writes, another process used the directory, and the
+//! report is discarded. The directory is removed in every case.
 
 mod directory;
 pub(super) mod error;
@@ -23,7 +23,7 @@ use super::error::HardwareError;
 use super::report::{HardwareKind, HardwareReport, HardwareReporter, SnpReport};
 use super::snp::snp_report;
 
-/// Where the kernel shows configfs-tsm.
+/// Path of configfs-tsm in the kernel.
 pub const DEFAULT_ROOT: &str = "/sys/kernel/config/tsm/report";
 
 const SNP_PROVIDER: &str = "sev_guest";
@@ -42,12 +42,12 @@ pub struct Tsm<F = OsFs> {
     pause: fn(Duration),
 }
 
-/// What the kernel gave for one request, as it came.
+/// The kernel's output for one request, unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TsmReport {
     /// `outblob`: the report or quote, padding included.
     pub out: Vec<u8>,
-    /// `auxblob`: on SNP the host's certificate table; empty where there is none.
+    /// `auxblob`: on SNP the host's certificate table; empty if there is none.
     pub aux: Vec<u8>,
 }
 
@@ -60,19 +60,19 @@ impl Tsm {
 }
 
 impl<F: TsmFs> Tsm<F> {
-    /// configfs-tsm as `fs` shows it; `pause` is called between attempts.
+    /// configfs-tsm through `fs`; `pause` is called between attempts.
     pub fn with_fs(root: PathBuf, fs: F, pause: fn(Duration)) -> Self {
         Self { root, fs, privilege: None, pause }
     }
 
-    /// Asks for a report at this privilege level (SNP: VMPL 0 to 3) and not at the kernel's own choice.
+    /// Requests a report at this privilege level (SNP: VMPL 0 to 3) instead of the kernel's default.
     #[must_use]
     pub fn at_privilege(mut self, level: u8) -> Self {
         self.privilege = Some(level);
         self
     }
 
-    /// The driver that answers here, such as `sev_guest` or `tdx_guest`. Nothing is asked of it.
+    /// The driver that answers here, such as `sev_guest` or `tdx_guest`. No report is requested.
     ///
     /// # Errors
     /// [`TsmError::NoProvider`] when there is none, or what the kernel said.
@@ -83,14 +83,14 @@ impl<F: TsmFs> Tsm<F> {
         Ok(found)
     }
 
-    /// Makes sure that `expected` answers here. Nothing is asked of it.
+    /// Checks that the provider is `expected`. No report is requested.
     pub(super) fn expect_provider(&self, expected: &'static str) -> Result<(), TsmError> {
         let found = self.provider()?;
         if found == expected { Ok(()) } else { Err(TsmError::Provider { expected, found }) }
     }
 
-    /// One report from the provider `expected` that carries `data`. A busy device is asked again, three
-    /// times in all, two seconds apart.
+    /// One report from the provider `expected` that carries `data`. A busy device is tried three times in
+    /// all, two seconds apart.
     ///
     /// # Errors
     /// [`TsmError`] names the file and what the kernel said.
@@ -122,7 +122,8 @@ impl<F: TsmFs> Tsm<F> {
         }
         directory.write("inblob", data)?;
         generation = generation.wrapping_add(1);
-        // configfs hands a binary attribute on when it is closed, where errors get lost: the count tells.
+        // configfs passes a binary attribute on when it is closed, where errors are lost: the count shows
+        // them.
         directory.expect_generation(generation)?;
         let out = directory.read("outblob", MAX_OUT)?;
         let aux = directory.optional("auxblob", certificate_table::MAX_TABLE)?.unwrap_or_default();
@@ -139,13 +140,13 @@ pub struct TsmSnp<F = OsFs> {
 }
 
 impl<F: TsmFs> TsmSnp<F> {
-    /// Takes the provider `sev_guest` of `tsm`, no other; which one is there shows with the first report.
+    /// Uses only the provider `sev_guest` of `tsm`; which one answers is checked with the first report.
     pub fn new(tsm: Tsm<F>) -> Self {
         Self { tsm, asked: false }
     }
 
-    /// The same, after a look at who answers. The directory is there in other VMs too: on TDX with another
-    /// driver behind it, elsewhere with none.
+    /// The same, but checks which provider answers. The directory also exists in other VMs: on TDX with
+    /// another driver, elsewhere without one.
     ///
     /// # Errors
     /// [`TsmError::NoProvider`] and [`TsmError::Provider`] when this is no SNP guest, or what the kernel said.

@@ -1,4 +1,4 @@
-//! Where a TPM is: a device of the kernel, or a software TPM in tests and demonstrations.
+//! The address of a TPM: a device of the kernel, or a software TPM in tests and demonstrations.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,13 +21,13 @@ pub enum TpmAddress {
     },
 }
 
-/// The text is no address of a TPM.
+/// The text is not a TPM address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a device such as /dev/tpmrm0, or swtpm:host=127.0.0.1,port=2321")]
 pub struct AddressError;
 
 impl TpmAddress {
-    /// The kernel's TPM: `/dev/tpmrm0` (with resource manager) where it exists, else `/dev/tpm0`.
+    /// The kernel's TPM: `/dev/tpmrm0` (with resource manager) if it exists, otherwise `/dev/tpm0`.
     ///
     /// # Errors
     /// [`VtpmError::NoDevice`].
@@ -40,7 +40,7 @@ impl TpmAddress {
             .ok_or(VtpmError::NoDevice)
     }
 
-    /// Name of the TPM library's part for it.
+    /// Name of the TPM library's module for it.
     #[must_use]
     pub const fn tcti(&self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl FromStr for TpmAddress {
     }
 }
 
-/// In the spelling that the TPM library takes.
+/// In the TPM library's notation.
 impl fmt::Display for TpmAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

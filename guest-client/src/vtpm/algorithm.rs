@@ -17,7 +17,7 @@ pub enum AkAlgorithm {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AkChoice {
-    /// ECC where there is one (it is made in a tenth of the time), else RSA.
+    /// ECC if there is one (it is created in a tenth of the time), otherwise RSA.
     #[default]
     Auto,
     /// RSA only.

@@ -25,7 +25,7 @@ impl Vtpm {
     /// [`VtpmError::Device`], [`VtpmError::NoTcti`] or [`VtpmError::Open`].
     pub fn open(address: &TpmAddress) -> Result<Self, VtpmError> {
         if let TpmAddress::Device(path) = address {
-            // The TPM library has one and the same code for whatever goes wrong here.
+            // The TPM library has the same error code for all of these faults.
             access(path, Access::READ_OK | Access::WRITE_OK)
                 .map_err(|errno| VtpmError::Device { path: path.clone(), source: errno.into() })?;
         }
@@ -36,7 +36,7 @@ impl Vtpm {
         Ok(Self { context, address: address.clone() })
     }
 
-    /// Runs a command that authorises with the empty password, as GCE leaves every hierarchy.
+    /// Runs a command authorised with the empty password, which GCE leaves on every hierarchy.
     pub(super) fn authorised<T>(
         &mut self,
         step: Step,
@@ -66,7 +66,7 @@ impl Vtpm {
     }
 }
 
-/// The TPM library loads the part that talks to this kind of TPM when it is first used; this finds out whether it can.
+/// The TPM library loads the module for this kind of TPM on first use; this checks whether it can.
 ///
 /// # Errors
 /// [`VtpmError::NoTcti`].

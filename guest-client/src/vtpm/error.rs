@@ -8,14 +8,14 @@ use super::address::TpmAddress;
 use super::algorithm::{AkAlgorithm, AkChoice};
 use super::spki::SpkiError;
 
-/// What the TPM was asked when it failed.
+/// The operation of the TPM that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Listing NV indices.
     ListIndices,
     /// Reading the NV index.
     ReadIndex(u32),
-    /// Making the AK from its template.
+    /// Creating the AK from its template.
     CreateKey(AkAlgorithm),
     /// Quoting.
     Quote,
@@ -61,7 +61,7 @@ pub enum VtpmError {
     /// The TPM has no room for another key.
     #[error("{step}: the TPM is out of memory for objects{}", room_hint(address))]
     NoRoom {
-        /// What was asked.
+        /// The operation.
         step: Step,
         /// Of which TPM.
         address: TpmAddress,
@@ -71,7 +71,7 @@ pub enum VtpmError {
     Open {
         /// Where.
         address: TpmAddress,
-        /// What the library said.
+        /// The library's error.
         source: tss_esapi::Error,
     },
     /// A command failed.
@@ -79,27 +79,26 @@ pub enum VtpmError {
     Tpm {
         /// Which one.
         step: Step,
-        /// What the TPM said.
+        /// The TPM's error.
         source: tss_esapi::Error,
     },
-    /// NV holds no AK of the kind asked for.
+    /// NV has no AK of the requested kind.
     #[error(
         "this TPM has no Google attestation key ({wanted}); is this a Confidential VM of Compute Engine?"
     )]
     NoAttestationKey {
-        /// What was looked for.
+        /// The requested kind.
         wanted: AkChoice,
     },
-    /// NV holds the template of an AK, but no certificate: nobody says whose key it is.
+    /// NV has the template of an AK, but no certificate, so its key is not certified.
     #[error(
-        "this TPM has Google's template for an attestation key ({algorithm}) and no certificate for it, as a plain \
-         Shielded VM; only Confidential VMs have one"
+        "this TPM has Google's template for an attestation key ({algorithm}) but no certificate for it, as in a plain Shielded VM; only Confidential VMs have one"
     )]
     NotCertified {
         /// Of which key.
         algorithm: AkAlgorithm,
     },
-    /// An NV index is larger than what belongs there.
+    /// An NV index is larger than its content can be.
     #[error("NV index {index:#010x} has {size} bytes, at most {limit} are read")]
     IndexTooLarge {
         /// The index.
@@ -109,7 +108,7 @@ pub enum VtpmError {
         /// The limit.
         limit: usize,
     },
-    /// The template in NV is not a key template, or would not be used byte for byte.
+    /// The template in NV is not a key template, or would not be passed to the TPM byte for byte.
     #[error("the {algorithm} template in NV is malformed")]
     Template {
         /// Of which key.
@@ -121,31 +120,31 @@ pub enum VtpmError {
         /// Of which key.
         algorithm: AkAlgorithm,
     },
-    /// The key is of a kind that has no SubjectPublicKeyInfo here.
+    /// The key cannot be encoded as SubjectPublicKeyInfo.
     #[error(transparent)]
     Spki(#[from] SpkiError),
-    /// The key made from the template is not the one that Google certified.
+    /// The key created from the template is not the certified one.
     #[error("the {algorithm} key made from the template in NV is not the key in the certificate")]
     KeyMismatch {
         /// Which key.
         algorithm: AkAlgorithm,
     },
-    /// The TPM signed something other than the quote asked for.
-    #[error("the TPM answered with another {part} than asked for")]
+    /// The TPM signed something other than the requested quote.
+    #[error("the TPM returned another {part} than requested")]
     UnexpectedQuote {
-        /// What differs.
+        /// The difference.
         part: QuotePart,
     },
-    /// The TPM gives no SHA-256 value for a PCR.
+    /// The TPM returns no SHA-256 value for a PCR.
     #[error("the TPM has no SHA-256 value for PCR {index}")]
     NoPcr {
         /// The PCR.
         index: u8,
     },
-    /// PCRs changed between quote and reading, each time.
+    /// PCRs changed between quoting and reading, in every attempt.
     #[error("PCRs changed during each of {attempts} quotes")]
     PcrsMoved {
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
     },
     /// The firmware log could not be read.
@@ -156,7 +155,7 @@ pub enum VtpmError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The firmware log is larger than what the broker takes.
+    /// The firmware log exceeds the broker's limit.
     #[error("{}: more than {limit} bytes", path.display())]
     EventLogTooLarge {
         /// The file.
@@ -166,7 +165,7 @@ pub enum VtpmError {
     },
 }
 
-/// Where the library is packaged.
+/// The package of the library.
 fn tcti_package(tcti: &str) -> String {
     format!(
         "install the package libtss2-tcti-{tcti}0 or libtss2-tcti-{tcti}0t64 (Debian, Ubuntu), or tpm2-tss (RHEL, Fedora)"

@@ -1,4 +1,4 @@
-//! The firmware's event log, as the kernel keeps it, and systemd's log of what user space extended after it.
+//! The firmware's event log in the kernel, and systemd's log of what user space extended after it.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,26 +8,26 @@ use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_USERSPACE_LOG};
 
 use super::error::VtpmError;
 
-/// Where the kernel shows the log. Only root may read it, and securityfs must be mounted.
+/// Path of the log in the kernel. Only root may read it, and securityfs must be mounted.
 pub const DEFAULT_EVENT_LOG: &str = "/sys/kernel/security/tpm0/binary_bios_measurements";
 
-/// Where systemd keeps its measurement log.
+/// Path of systemd's measurement log.
 pub const DEFAULT_USERSPACE_LOG: &str = "/run/log/systemd/tpm2-measure.log";
 
-/// Reads systemd's measurement log: its whole entries up to the broker's limit. `None` where there is none or it
-/// cannot be read; the broker needs it only where a register holds values of this machine.
+/// Reads systemd's measurement log: its complete entries up to the broker's limit. `None` if there is none or
+/// it cannot be read; the broker needs it only if a register holds values specific to the machine.
 #[must_use]
 pub fn read_userspace_log(path: &Path) -> Option<Vec<u8>> {
     let mut log = Vec::new();
     let bound = u64::try_from(MAX_USERSPACE_LOG).unwrap_or(u64::MAX);
     File::open(path).ok()?.take(bound).read_to_end(&mut log).ok()?;
-    // An entry ends with a line feed; the last one may be cut off, or be written just now.
+    // An entry ends with a line feed; the last one may be cut off, or not be completely written yet.
     let whole = log.iter().rposition(|byte| *byte == b'\n')? + 1;
     log.truncate(whole);
     Some(log)
 }
 
-/// Reads a whole log, at most as much as the broker takes. (securityfs says size 0, so it is read to its end.)
+/// Reads a whole log, up to the broker's limit. (securityfs reports size 0, so it is read to its end.)
 ///
 /// # Errors
 /// [`VtpmError::EventLog`] or [`VtpmError::EventLogTooLarge`].

@@ -1,4 +1,4 @@
-//! The attestation key of a GCE instance: made from the template in NV, certified by Google.
+//! The attestation key of a GCE instance: created from the template in NV, certified by Google.
 
 use rustls::pki_types::CertificateDer;
 use tss_esapi::handles::KeyHandle;
@@ -12,7 +12,7 @@ use super::connection::Vtpm;
 use super::error::{Step, VtpmError};
 use super::spki::subject_public_key_info;
 
-/// An AK that is loaded in the TPM, and its certificate. The certificate is not verified.
+/// An AK loaded in the TPM, with its certificate, which is not verified here.
 #[derive(Clone, Debug)]
 pub struct AttestationKey {
     pub(super) handle: KeyHandle,
@@ -42,7 +42,7 @@ impl AttestationKey {
 }
 
 impl Vtpm {
-    /// Makes the AK that Google certified for this instance.
+    /// Creates the AK that Google certified for this instance.
     ///
     /// # Errors
     /// [`VtpmError::NoAttestationKey`] when NV has none, [`VtpmError::NotCertified`] when it has a template only,
@@ -78,15 +78,15 @@ impl Vtpm {
     }
 }
 
-/// The template, if what the TPM will be given is byte for byte what NV holds. Padding behind it is not
-/// part of it.
+/// The template, if what the TPM will receive is byte for byte what NV holds. Padding after it is not part of
+/// it.
 fn parse_template(area: &[u8]) -> Option<Public> {
     let template = Public::unmarshall(area).ok()?;
     let bytes = template.marshall().ok()?;
     area.starts_with(&bytes).then_some(template)
 }
 
-/// The DER value at the start of the NV area; the area may be larger than the certificate in it.
+/// The DER value at the start of the NV area; the area may be larger than its certificate.
 fn certificate_in(area: &[u8]) -> Option<&[u8]> {
     let (header, length) = match *area {
         [0x30, 0x82, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
@@ -124,7 +124,7 @@ mod tests {
         assert!(parse_template(&[0, 1, 0, 0x0b]).is_none());
     }
 
-    /// Certificates of real instances, among them older ones with a critical subject name.
+    /// Certificates of real instances, including older ones with a critical subject name.
     #[test]
     fn the_key_of_real_google_certificates_is_found() {
         let Some(folder) = vouchsafe_captured::folder() else { return };

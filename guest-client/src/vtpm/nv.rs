@@ -1,4 +1,4 @@
-//! NV indices, read in pieces that every TPM takes, with the authorisation that the index allows.
+//! Reads NV indices in chunks that every TPM accepts, with the authorisation that the index allows.
 
 use tss_esapi::attributes::NvIndexAttributes;
 use tss_esapi::constants::CapabilityType;
@@ -9,14 +9,14 @@ use tss_esapi::structures::CapabilityData;
 use super::connection::Vtpm;
 use super::error::{Step, VtpmError};
 
-/// Bytes a read; the TPM's own limit is never below it (PTP, `TPM_PT_NV_BUFFER_MAX`).
+/// Bytes per read; the TPM's own limit is never lower (PTP, `TPM_PT_NV_BUFFER_MAX`).
 const CHUNK: usize = 512;
 
-/// The most that is read of one index: no certificate or template comes near it.
+/// Upper limit for one index: certificates and templates are much smaller.
 pub(super) const MAX_INDEX: usize = 8192;
 
 impl Vtpm {
-    /// True when the NV index is defined. Asking for it directly would make the TPM library log an error.
+    /// Whether the NV index is defined. Reading it directly would make the TPM library log an error.
     pub(super) fn has_index(&mut self, index: u32) -> Result<bool, VtpmError> {
         let (data, _) = self
             .plain(Step::ListIndices, |context| context.get_capability(CapabilityType::Handles, index, 1))?;
@@ -24,7 +24,7 @@ impl Vtpm {
         Ok(handles.into_inner().into_iter().any(|handle| u32::from(handle) == index))
     }
 
-    /// Everything in the NV index.
+    /// The whole content of the NV index.
     pub(super) fn read_index(&mut self, index: u32) -> Result<Vec<u8>, VtpmError> {
         let step = Step::ReadIndex(index);
         let (handle, public) = self.plain(step, |context| {
@@ -40,7 +40,7 @@ impl Vtpm {
         let (first, second) = authorisations(handle, public.attributes());
         let read = self.read_whole(step, handle, size, first);
         match (read, second) {
-            // An owner password, or an authorisation of the index, that is not the empty one.
+            // An owner password, or an authorisation of the index, that is not empty.
             (Err(VtpmError::Tpm { .. }), Some(second)) => self.read_whole(step, handle, size, second),
             (outcome, _) => outcome,
         }
@@ -67,16 +67,16 @@ impl Vtpm {
     }
 }
 
-/// Who may read an index, in the order in which they are tried. TPM 2.0 part 2, 13.4: AUTHREAD is the index's own
-/// authorisation, OWNERREAD the owner's. A wrong guess at the index's own counts towards the TPM's lockout unless NO_DA is
-/// set, one at the owner's never does.
+/// The authorisations that may read an index, in the order in which they are tried. TPM 2.0 part 2, 13.4:
+/// AUTHREAD is the index's own authorisation, OWNERREAD the owner's. A wrong value for the index's own counts
+/// towards the TPM's lockout unless NO_DA is set; one for the owner's never does.
 fn authorisations(handle: NvIndexHandle, attributes: NvIndexAttributes) -> (NvAuth, Option<NvAuth>) {
     let own = NvAuth::NvIndex(handle);
     match (attributes.auth_read(), attributes.owner_read()) {
         (true, true) if attributes.no_da() => (own, Some(NvAuth::Owner)),
         (true, true) => (NvAuth::Owner, Some(own)),
         (true, false) => (own, None),
-        // Neither: the TPM says what it wants.
+        // Neither: the TPM's error says what it requires.
         (false, _) => (NvAuth::Owner, None),
     }
 }

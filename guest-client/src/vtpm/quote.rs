@@ -1,4 +1,4 @@
-//! A quote over the PCRs that the broker asks for, and the values that it covers.
+//! A quote over the PCRs that the broker requires, with their values.
 
 use std::collections::BTreeMap;
 
@@ -16,24 +16,24 @@ use super::connection::Vtpm;
 use super::error::{QuotePart, Step, VtpmError};
 use super::key::AttestationKey;
 
-/// The PCRs of a release: 0 to 9 and 11 to 15. PCR 10 is IMA's and changes while it is read.
+/// The PCRs of a release: 0 to 9 and 11 to 15. PCR 10 belongs to IMA and changes while it is read.
 pub const PCRS: [u8; 15] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15];
 
-/// Quotes until the PCRs stand still.
+/// Number of attempts while PCRs change.
 const ATTEMPTS: u32 = 3;
 
-/// A signed statement of the TPM and the PCR values that it covers.
+/// A signed statement of the TPM, and the PCR values that it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
     /// `TPMS_ATTEST`.
     pub attest: Vec<u8>,
     /// `TPMT_SIGNATURE`.
     pub signature: Vec<u8>,
-    /// Values of the SHA-256 bank whose digest is in the quote.
+    /// Values of the SHA-256 bank, whose digest is in the quote.
     pub pcrs: BTreeMap<u8, Digest32>,
 }
 
-/// The same over every PCR of one bank, for a verifier that is not ours.
+/// The same over every PCR of one bank, for Google's verifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BankQuote {
     /// `TPM_ALG_ID` of the bank's hash.
@@ -42,13 +42,13 @@ pub struct BankQuote {
     pub attest: Vec<u8>,
     /// `TPMT_SIGNATURE`.
     pub signature: Vec<u8>,
-    /// Values of the bank whose digest is in the quote.
+    /// Values of the bank, whose digest is in the quote.
     pub pcrs: BTreeMap<u8, Vec<u8>>,
 }
 
 impl Vtpm {
-    /// Quotes [`PCRS`] of the SHA-256 bank with `nonce` and reads their values; starts over, three times
-    /// in all, when they changed in between.
+    /// Quotes [`PCRS`] of the SHA-256 bank with `nonce` and reads their values; starts over, three times in
+    /// all, if they changed in between.
     ///
     /// # Errors
     /// [`VtpmError::UnexpectedQuote`] when the TPM signed something else, [`VtpmError::PcrsMoved`], or
@@ -65,10 +65,10 @@ impl Vtpm {
         Ok(Quote { attest: quoted.attest, signature: quoted.signature, pcrs })
     }
 
-    /// Quotes all PCRs of each bank of SHA-2 that this TPM has, with `nonce`: one quote a bank.
+    /// Quotes all PCRs of each SHA-2 bank of this TPM, with `nonce`: one quote per bank.
     ///
     /// # Errors
-    /// As for [`Self::quote`]; also when `nonce` is longer than the TPM takes, or there is no such bank.
+    /// As for [`Self::quote`]; also when `nonce` exceeds the TPM's limit, or there is no such bank.
     pub fn quote_banks(&mut self, key: &AttestationKey, nonce: &[u8]) -> Result<Vec<BankQuote>, VtpmError> {
         let banks = self.banks()?;
         let all: Vec<u8> = (0..PCR_COUNT).collect();
@@ -116,12 +116,12 @@ impl Vtpm {
         let handle = key.handle;
         self.authorised(Step::Quote, |context| {
             let nonce = Data::try_from(asked.nonce.to_vec())?;
-            // The scheme is the key's own: a restricted key signs with no other.
+            // The scheme is the key's own: a restricted key accepts no other.
             context.quote(handle, nonce, SignatureScheme::Null, selection(asked.bank, asked.pcrs)?)
         })
     }
 
-    /// Reads the PCRs; a TPM hands out at most eight at a time, some fewer.
+    /// Reads the PCRs; a TPM returns at most eight at a time, some fewer.
     fn read_pcrs(&mut self, asked: &Asked<'_>) -> Result<BTreeMap<u8, Vec<u8>>, VtpmError> {
         let mut values = BTreeMap::new();
         loop {
@@ -141,7 +141,7 @@ impl Vtpm {
     }
 }
 
-/// What a quote is asked over.
+/// The request of a quote.
 struct Asked<'a> {
     bank: HashingAlgorithm,
     pcrs: &'a [u8],
@@ -163,7 +163,7 @@ fn selected(list: &PcrSelectionList, bank: HashingAlgorithm) -> Vec<u8> {
     pcrs
 }
 
-/// The statement is a quote, over our nonce and our PCRs.
+/// Checks that the statement is a quote over our nonce and our PCRs.
 fn check_statement<'a>(attest: &'a Attest, asked: &Asked<'_>) -> Result<&'a QuoteInfo, VtpmError> {
     let unexpected = |part| Err(VtpmError::UnexpectedQuote { part });
     let AttestInfo::Quote { info } = attest.attested() else {
@@ -178,8 +178,8 @@ fn check_statement<'a>(attest: &'a Attest, asked: &Asked<'_>) -> Result<&'a Quot
     Ok(info)
 }
 
-/// True when the digest in the quote is the digest of `pcrs`: the concatenation of their values,
-/// hashed with the hash of the signing scheme. TPM 2.0 part 3, 18.4.
+/// Whether the digest in the quote is that of `pcrs`: of the concatenation of their values, with the hash of
+/// the signing scheme. TPM 2.0 part 3, 18.4.
 fn covers(info: &QuoteInfo, pcrs: &BTreeMap<u8, Vec<u8>>) -> Result<bool, VtpmError> {
     let values: Vec<u8> = pcrs.values().flatten().copied().collect();
     let quoted = info.pcr_digest().value();

@@ -1,4 +1,5 @@
-//! Commands that run as another user, and files that they and their children read. Most of it needs root.
+//! Commands that run as another user, and files that they and their children read. Most of these tests need
+//! root.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::process::Stdio;
 
 use super::*;
 
-/// Runs `script` in a shell that is given the secret `prod/key` in the file `$KEY`.
+/// Runs `script` in a shell that gets the secret `prod/key` in the file `$KEY`.
 fn exec(world: &World, options: &[&str], script: &str) -> Output {
     world.guest(&[&["exec"], options, &["--", "sh", "-c", script]].concat())
 }
@@ -22,7 +23,7 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(wrote(output)).into_owned()
 }
 
-/// No mount of the program's is visible outside, and it left nothing in `/run/vouchsafe`.
+/// Asserts that no mount of the program is visible outside, and that nothing is left in `/run/vouchsafe`.
 fn assert_nothing_outside() {
     let mounts = read_to_string("/proc/self/mountinfo").expect("/proc");
     assert!(!mounts.contains("/run/vouchsafe"), "{mounts}");
@@ -191,7 +192,7 @@ fn t34_capabilities_that_survive_a_change_of_user_are_refused() {
         return;
     }
     let world = World::new(vec![]);
-    // Secure bits under which the kernel keeps root's capabilities.
+    // Secure bits with which the kernel keeps root's capabilities.
     let output = Command::new("setpriv")
         .args(["--securebits", "+no_setuid_fixup"])
         .arg(env!("CARGO_BIN_EXE_vouchsafe-guest"))

@@ -1,4 +1,4 @@
-//! Faults that last end the program at once, and `doctor` names them beforehand.
+//! Permanent faults end the program at once, and `doctor` reports them beforehand.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -16,13 +16,13 @@ impl World {
         write(self.file("guest.toml"), config.replace(old, new)).expect("a file");
     }
 
-    /// Adds all the time and attempts there can be: what ends now has not used them.
+    /// Adds very high limits: what ends now has not used them up.
     fn with_patience(self) -> Self {
         self.change("attempts = 2", "attempts = 99\ndeadline = 99");
         self
     }
 
-    /// What `fetch` says that ends at once, with its advice.
+    /// The message of a `fetch` that ends at once, with its advice.
     fn ends_at_once(&self) -> String {
         let started = Instant::now();
         let error = failed_with(&self.guest(&["fetch", "prod/key"]), 15);
@@ -150,7 +150,7 @@ fn doctor_finds_everything_in_its_place() {
         (of("ca").unwrap().0, of("broker").unwrap().0, of("configuration").unwrap().0),
         ("ok", "ok", "ok")
     );
-    // The broker of these tests lives in 1970.
+    // The clock of these tests' broker is in 1970.
     assert!(
         of("clock")
             .is_some_and(|(status, what)| status == "warning" && what.ends_with("s ahead of the broker's"))
@@ -170,15 +170,15 @@ fn doctor_tells_a_template_from_a_certified_key() {
     let output = world.guest(&["doctor"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        text.starts_with("This VM can prove nothing") && text.contains("as a plain Shielded VM"),
+        text.starts_with("This VM can prove nothing") && text.contains("as in a plain Shielded VM"),
         "{text}"
     );
     assert_eq!(output.status.code(), Some(1));
     let error = failed_with(&world.guest(&["fetch", "prod/key"]), 12);
-    assert!(error.contains("as a plain Shielded VM"), "{error}");
+    assert!(error.contains("as in a plain Shielded VM"), "{error}");
 }
 
-/// The library is hidden in a mount namespace of its own.
+/// The library is hidden in a separate mount namespace.
 #[test]
 fn a_missing_part_of_the_tpm_library_is_named_with_its_package() {
     if !is_root() {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::*;
 
-/// `vouchsafe-guest` in a shell after `before`; its words are `$0 --config $1`, the folder of the test is `$2`.
+/// `vouchsafe-guest` in a shell after `before`; its arguments start with `$0 --config $1`, the folder of the
+/// test is `$2`.
 fn shell(world: &World, before: &str, arguments: &str) -> Output {
     let script = format!("{before} exec \"$0\" --config \"$1\" {arguments}");
     Command::new("sh")
@@ -143,7 +144,7 @@ fn a_program_that_is_killed_while_it_waits_leaves_nothing() {
     assert_eq!(count(&folder), 0);
 }
 
-/// A tmpfs of one page that is full: the file can be made, its content cannot be written.
+/// A full tmpfs of one page: the file can be made, but its content cannot be written.
 #[test]
 fn a_full_disk_leaves_the_old_file_and_nothing_else() {
     if !is_root() {
@@ -194,7 +195,7 @@ fn t34_evidence_follows_no_link_and_is_its_owners_only() {
     assert_eq!(count(&folder), 2);
 }
 
-/// Core dumps are off by then, which also changes who may use `/proc` of the process.
+/// Core dumps are already disabled by then, which also changes who may use the process's `/proc`.
 #[test]
 fn t34_a_user_without_privileges_writes_its_own_files() {
     if !is_root() {

@@ -31,7 +31,7 @@ fn evidence_is_bound_to_the_pinned_identity_and_the_request() {
 
 #[test]
 fn t06_secret_sealed_by_another_party_is_refused() {
-    // A valid seal to the guest's key under its transcript, by somebody who ended the TLS connection.
+    // Validly wrapped to the guest's key under its transcript, by a proxy that terminates TLS.
     let one = Try::always(|| act(|asked| Some(ok(&asked.signed_by(&identity(STRANGER))))));
     assert!(matches!(one.gave_up(), AttemptError::NotSigned));
 }
@@ -62,7 +62,7 @@ fn t06_answer_without_signature_is_refused() {
 
 #[test]
 fn t05_answer_to_an_earlier_request_is_refused() {
-    // Signed by the right broker and opened by nobody else, but for another nonce.
+    // Signed by the right broker and only readable for us, but for another nonce.
     let one = Try::always(|| {
         act(|asked| {
             let key = asked.bound.key().clone();
@@ -125,7 +125,7 @@ fn t06_each_pinned_identity_signs_for_itself_only() {
     let both = vec![identity(OURS).identity(), identity(STRANGER).identity()];
     one.config.identities = both.clone();
     assert!(one.fetch().is_ok());
-    // Announced as ours, signed as the other pinned one: not what the transcript says.
+    // Announced as the first identity, signed by the other pinned one: not what the transcript says.
     let mut one = Try::always(|| act(|asked| Some(ok(&asked.signed_by(&identity(STRANGER))))));
     one.config.identities = both;
     assert!(matches!(one.gave_up(), AttemptError::NotSigned));
@@ -168,11 +168,11 @@ fn t09_secret_for_another_guest_key_is_refused() {
 
 #[test]
 fn t09_the_guest_never_falls_back_to_another_suite() {
-    // A broker that cannot take the suite, and says so.
+    // A broker that does not support the suite, and says so.
     let one = Try::with(vec![act(|asked| Some(problem(&asked.refusal(ReasonCode::KeyInvalid))))]);
     assert!(matches!(one.fetch(), Err(FetchError::Refused { code: ReasonCode::KeyInvalid, .. })));
     assert_eq!(one.broker.lock().requests().len(), 1);
-    // Somebody who would like the guest to believe that.
+    // An attacker who wants the guest to believe that.
     let one = Try::always(|| act(|_| Some(unsigned(ReasonCode::KeyInvalid))));
     one.gave_up();
     let suites: Vec<_> = one.broker.lock().requests().iter().map(|request| request.suite).collect();

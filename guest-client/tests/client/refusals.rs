@@ -19,7 +19,7 @@ fn a_signed_refusal_is_final_and_says_its_decision() {
     }
 }
 
-/// The initrd asks while systemd is extending `os-separator`.
+/// The initrd sends a request while systemd is extending `os-separator`.
 #[test]
 fn t59_a_quote_of_pcrs_that_were_being_extended_is_made_again() {
     let unsettled = || act(|asked| Some(problem(&asked.refusal(ReasonCode::EvidenceUnsettled))));
@@ -31,7 +31,7 @@ fn t59_a_quote_of_pcrs_that_were_being_extended_is_made_again() {
     for refusals in 0..5 {
         let one = patient((0..refusals).map(|_| unsettled()).collect());
         assert!(one.fetch().is_ok(), "{refusals}");
-        // Each with a quote for a challenge of its own, soon after the one before.
+        // Each with a quote for a new challenge, soon after the previous one.
         let nonces = one.nonces();
         assert_eq!(nonces.len(), refusals + 1);
         assert!(nonces.iter().all(|nonce| nonces.iter().filter(|other| *other == nonce).count() == 1));
@@ -43,7 +43,7 @@ fn t59_a_quote_of_pcrs_that_were_being_extended_is_made_again() {
     let code = ReasonCode::EvidenceUnsettled;
     assert!(matches!(refused, FetchError::Refused { code: found, decision: DECISION } if found == code));
     assert_eq!(error.nonces().len(), 5);
-    // Nobody else can make the guest ask more often than it would.
+    // Nobody else can make the guest retry more often than usual.
     let forged = Try::always(|| act(|_| Some(unsigned(ReasonCode::EvidenceUnsettled))));
     forged.gave_up();
 }
@@ -78,7 +78,7 @@ fn t06_refusal_that_is_not_ours_is_a_lost_answer() {
             ))
         }),
         forged(|asked| {
-            // Ours, for this very challenge, but of another request that somebody else sent.
+            // From our broker, for this challenge, but for another request that an attacker sent.
             problem(&vouchsafe_protocol::problem::Problem::signed(
                 asked.identity,
                 &asked.bound.nonce(),

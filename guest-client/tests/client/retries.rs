@@ -47,7 +47,7 @@ fn a_new_challenge_follows_a_lost_answer() {
 #[test]
 fn t05_a_new_challenge_follows_a_spent_nonce() {
     assert_started_over(&Try::with(vec![act(|asked| Some(problem(&asked.refusal(ReasonCode::NonceSpent))))]));
-    // Also when it says when to come back: the nonce stays spent.
+    // Also if it says when to retry: the nonce stays spent.
     let spent = act(|asked| Some(later(problem(&asked.refusal(ReasonCode::NonceSpent)), 2)));
     assert_started_over(&Try::with(vec![spent]));
 }
@@ -65,7 +65,8 @@ fn a_busy_challenge_is_asked_for_again() {
     let busy = later(unsigned(ReasonCode::Overloaded), 4);
     one.broker.lock().challenge_script.extend([Some(busy), None]);
     assert!(one.fetch().is_ok());
-    // What the broker asked for, and half a second doubled once for the silence; each with jitter.
+    // The pause that the broker asked for, and half a second, doubled once, for the silence; each with
+    // jitter.
     assert_eq!(one.pauses.taken(), [Duration::from_millis(4500), Duration::from_millis(750)]);
     assert_eq!(one.nonces().len(), 1);
 }
@@ -83,7 +84,7 @@ fn the_next_broker_is_asked_without_a_pause() {
     assert_eq!(urls[2], "https://second.test/base/v1/release");
 }
 
-/// A second broker that answers, behind one that does what `first` says each time.
+/// A second broker that answers, after one that always does what `first` says.
 fn behind(first: impl Fn() -> Act, attempts: u32) -> Try {
     let mut one = Try::with((0..99).map(|_| first()).collect());
     one.config.brokers.push(SECOND.parse().expect("a URL"));
@@ -109,7 +110,7 @@ fn t36_one_brokers_long_pause_does_not_hold_up_the_round() {
     let one = behind(|| act(|_| Some(later(unsigned(ReasonCode::Overloaded), 3600))), 10);
     one.broker.lock().challenge_script.extend([Some(later(unsigned(ReasonCode::Overloaded), 3600)), None]);
     assert!(one.fetch().is_ok());
-    // The first is not asked again before its time, the second one soon.
+    // The first is not tried before its time, the second one soon.
     assert_eq!(one.pauses.taken(), [Duration::from_millis(375)]);
     let urls: Vec<_> = one.broker.lock().log.iter().map(|(url, _)| url.clone()).collect();
     let [first, rest @ ..] = urls.as_slice() else { unreachable!("it was asked") };
@@ -137,7 +138,7 @@ fn attempts_are_bounded() {
     one.broker.lock().challenge_script.extend((0..9).map(|_| None));
     assert!(matches!(one.gave_up(), AttemptError::Transport(_)));
     assert_eq!(one.broker.lock().log.len(), 3);
-    // Requests that are sent again count as well.
+    // Repeated requests count as well.
     let one = Try::always(|| act(|_| Some(later(unsigned(ReasonCode::Overloaded), 1))));
     let code = Some(ReasonCode::Overloaded);
     assert!(matches!(one.gave_up(), AttemptError::Unsigned { status: 503, code: found } if found == code));
@@ -173,7 +174,7 @@ fn no_broker_is_an_error() {
     assert!(matches!(one.fetch(), Err(FetchError::NoBroker)));
 }
 
-/// Google's part in the evidence may fail for a while; what this VM lacks stays lacking.
+/// Google's part of the evidence may fail for a while; what this VM lacks does not appear.
 #[test]
 fn evidence_that_somebody_else_has_a_part_in_is_asked_for_again() {
     let late = || TokenError::TimedOut { call: Call::CreateChallenge, limit: Duration::from_secs(1) };
@@ -181,7 +182,7 @@ fn evidence_that_somebody_else_has_a_part_in_is_asked_for_again() {
     one.source.passing.lock().unwrap().push(late().into());
     assert!(one.fetch().is_ok());
     assert_eq!(one.pauses.taken().len(), 1);
-    // Each time with a challenge of its own.
+    // Each time with a new challenge.
     assert_eq!(one.broker.lock().log.len(), 3);
 
     let one = Try::new();
@@ -201,7 +202,7 @@ fn evidence_that_somebody_else_has_a_part_in_is_asked_for_again() {
     assert!(one.pauses.taken().is_empty());
 }
 
-/// A token for one broker is of no use at another.
+/// A token for one broker is not valid at another.
 #[test]
 fn t07_each_broker_gets_evidence_for_its_own_origin() {
     let mut one = Try::with(vec![act(|_| Some(unsigned(ReasonCode::Internal)))]);
@@ -211,7 +212,7 @@ fn t07_each_broker_gets_evidence_for_its_own_origin() {
     assert_eq!(*one.source.audiences.lock().unwrap(), ["https://a.test:8443", "https://b.test"]);
 }
 
-/// What a wrong URL gives: another server, the operators' listener, a redirect.
+/// Responses at a wrong URL: another server, the operators' listener, a redirect.
 #[test]
 fn a_fault_that_lasts_ends_the_fetch_at_once() {
     for status in [404, 405, 410, 301, 308] {
@@ -227,7 +228,7 @@ fn a_fault_that_lasts_ends_the_fetch_at_once() {
         );
         assert_eq!((one.broker.lock().log.len(), one.pauses.taken()), (1, vec![]));
     }
-    // What a proxy or a busy broker says passes.
+    // Responses of a proxy or a busy broker may pass.
     for status in [400, 401, 403, 408, 429, 500, 502, 503, 504] {
         let one = Try::new();
         let response = Response { status, retry_after: None, body: vec![] };

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Asks with a statement that is made of nothing.
+/// Requests a token with an empty statement.
 #[expect(clippy::panic, reason = "shows what came instead")]
 fn ask(google: &Google, change: fn(&mut GoogleTokenConfig)) -> Result<String, TokenError> {
     let mut config = google.config();
@@ -113,7 +113,7 @@ fn silence_ends_with_the_time_limit_and_names_the_call() {
     }
     let error = ask(&Google::start().with(ZONE, Answer::Silence), second).unwrap_err();
     assert!(matches!(&error, TokenError::TimedOut { call: Call::Metadata("instance/zone"), .. }), "{error}");
-    // A connection that is refused is tried again for as long: the network may be on its way up.
+    // A refused connection is retried for as long: the network may be coming up.
     let nobody = |config: &mut GoogleTokenConfig| {
         config.endpoint = "http://127.0.0.1:1".parse().expect("an endpoint");
         config.timeout = Duration::from_secs(1);

@@ -1,7 +1,7 @@
-//! Google's API and a metadata server on one loopback port, in plain HTTP.
+//! Google's API and a metadata server on one loopback port, over plain HTTP.
 //!
-//! The metadata server answers as a real one, with three things that its clients insist on: the header
-//! `Metadata-Flavor`, a universe domain, and an id token that has an end.
+//! The metadata server answers like a real one, with three things that its clients require: the header
+//! `Metadata-Flavor`, a universe domain, and an id token with an expiry.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -16,7 +16,7 @@ use vouchsafe_guest_client::config::GoogleTokenConfig;
 
 /// The access token of the VM's service account.
 pub(crate) const ACCESS: &str = "an-access-token";
-/// What Google issues. Its claims: `{"hwmodel":"GCP_AMD_SEV","secboot":true}`.
+/// The token that Google issues. Its claims: `{"hwmodel":"GCP_AMD_SEV","secboot":true}`.
 pub(crate) const TOKEN: &str = "header.eyJod21vZGVsIjoiR0NQX0FNRF9TRVYiLCJzZWNib290Ijp0cnVlfQ.signature";
 /// Google's nonce.
 pub(crate) const NONCE: [u8; 32] = [0x6e; 32];
@@ -32,20 +32,20 @@ pub(crate) const ID_TOKEN: &str = "/default/identity";
 pub(crate) const CREATE: &str = "/challenges";
 pub(crate) const VERIFY: &str = ":verifyAttestation";
 
-/// What is answered on a route.
+/// The response on a route.
 #[derive(Clone)]
 pub(crate) enum Answer {
     /// Status, and a body.
     With(u16, String),
     /// The same, without the header of a metadata server.
     Plain(u16, String),
-    /// Nothing, for as long as anybody waits.
+    /// No response at all.
     Silence,
-    /// Status and body for requests that hold this text; others are answered as without it.
+    /// Status and body for requests that contain this text; others get the usual response.
     Where(&'static str, u16, String),
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) method: String,
@@ -76,7 +76,7 @@ struct State {
 }
 
 impl Google {
-    /// Starts it, answering as a healthy one.
+    /// Starts it with the responses of a healthy one.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -91,13 +91,13 @@ impl Google {
         Self { address, state }
     }
 
-    /// The same with another answer on this route.
+    /// The same with another response on this route.
     pub(crate) fn with(self, route: &'static str, answer: Answer) -> Self {
         self.state().answers.insert(0, (route, answer));
         self
     }
 
-    /// What a guest's configuration says of it.
+    /// The guest's configuration for it.
     pub(crate) fn config(&self) -> GoogleTokenConfig {
         let url = format!("http://{}", self.address);
         GoogleTokenConfig {
@@ -113,12 +113,12 @@ impl Google {
         self.state().received.clone()
     }
 
-    /// Forgets what was received.
+    /// Drops the received requests.
     pub(crate) fn forget(&self) {
         self.state().received.clear();
     }
 
-    /// The one request on this route.
+    /// The only request on this route.
     pub(crate) fn only(&self, route: &str) -> Received {
         let mut found: Vec<_> = self.received().into_iter().filter(|one| one.path.ends_with(route)).collect();
         assert_eq!(found.len(), 1, "requests on {route}");
@@ -145,7 +145,7 @@ fn healthy() -> Vec<(&'static str, Answer)> {
     ]
 }
 
-/// An id token that ends in a long time.
+/// An id token that expires late.
 pub(crate) fn id_token() -> String {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let claims = json!({"aud": CHALLENGE, "email": "vm@a-project.iam", "iat": 1, "exp": 4_000_000_000_u64});

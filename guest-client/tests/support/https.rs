@@ -10,7 +10,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{NamedGroup, ServerConfig, ServerConnection, StreamOwned};
 use vouchsafe_guest_client::transport::Response;
 
-/// What a server answers: to a route and a body.
+/// A server's response to a route and a body.
 pub(crate) type Answer = Box<dyn FnMut(&str, &[u8]) -> Option<Response> + Send>;
 
 /// A server on 127.0.0.1 that runs until the test ends.
@@ -32,7 +32,7 @@ impl Server {
         Self { url, ca, groups }
     }
 
-    /// Starts a server whose certificate was good for a day in 2001.
+    /// Starts a server whose certificate was valid for a day in 2001.
     #[allow(dead_code, reason = "only some tests need it")]
     pub(crate) fn start_expired() -> Self {
         let (not_before, not_after) = (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(2001, 1, 2));
@@ -43,7 +43,7 @@ impl Server {
         Self { url, ca, groups: Arc::default() }
     }
 
-    /// Starts a server that does not wait for a request and writes what `write` writes.
+    /// Starts a server that does not wait for a request and sends the output of `write`.
     #[allow(dead_code, reason = "only some tests need it")]
     pub(crate) fn start_raw(write: fn(&mut dyn io::Write)) -> Self {
         let (url, ca) = listen(tls(), move |mut stream| {
@@ -73,7 +73,7 @@ fn listen(
                     let connection = ServerConnection::new(config).map_err(io::Error::other)?;
                     Ok(StreamOwned::new(connection, stream))
                 };
-                // A client that does not like the certificate hangs up: no concern of the server's.
+                // A client that rejects the certificate hangs up, which is fine.
                 drop(open().and_then(|stream| serve(stream)));
             });
         }

@@ -1,4 +1,4 @@
-//! A machine whose software TPM is provisioned as GCE does it.
+//! A machine whose software TPM is provisioned like GCE's.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// A TPM without keys of Google's.
+    /// A TPM without Google's keys.
     pub(crate) fn new() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let state = directory.path().join("tpm");
@@ -29,7 +29,7 @@ impl Machine {
         Self { swtpm: Swtpm::start(&state).expect("swtpm starts"), directory }
     }
 
-    /// A TPM with one AK, and that as `SubjectPublicKeyInfo`.
+    /// A TPM with one AK, and its `SubjectPublicKeyInfo`.
     pub(crate) fn provisioned(algorithm: AkAlgorithm) -> (Self, Vec<u8>) {
         let machine = Self::new();
         let spki = machine.swtpm.provision(algorithm, certificate_for).expect("NV can be written");
@@ -41,12 +41,12 @@ impl Machine {
         Vtpm::open(&self.swtpm.address()).expect("the TPM is up")
     }
 
-    /// Where the firmware log is.
+    /// Path of the firmware log.
     pub(crate) fn log(&self) -> PathBuf {
         self.directory.path().join("log")
     }
 
-    /// Where systemd's measurement log is; there is none unless a test writes it.
+    /// Path of systemd's measurement log; it does not exist unless a test writes it.
     pub(crate) fn userspace_log(&self) -> PathBuf {
         self.directory.path().join("tpm2-measure.log")
     }
@@ -64,7 +64,7 @@ impl Machine {
     }
 }
 
-/// A certificate of this key. Its signature is real, by a key that nobody keeps.
+/// A certificate for this key. Its signature is real, by a key that is not kept.
 pub(crate) fn certificate_for(spki: &[u8]) -> Vec<u8> {
     let algorithm = [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
     let name = [0x30, 0];

@@ -1,4 +1,4 @@
-//! A broker that answers as told, and the rest of what a client needs to be tried without a network.
+//! A broker with scripted answers, and helpers for testing a client without a network.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,13 +20,13 @@ use vouchsafe_protocol::{
 };
 use zeroize::Zeroizing;
 
-/// Decision of every answer and refusal.
+/// Decision id of every answer and refusal.
 pub(crate) const DECISION: DecisionId = DecisionId([0xdd; 16]);
 
-/// How long challenges live, in seconds.
+/// Lifetime of challenges, in seconds.
 pub(crate) const LIFETIME: u64 = 60;
 
-/// What is answered to one release request.
+/// The answer to one release request.
 pub(crate) type Act = Box<dyn FnOnce(&Asked<'_>) -> Option<Response> + Send>;
 
 /// A release request as the broker sees it.
@@ -45,24 +45,25 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct FakeBroker {
     identity: IdentityKey,
     challenges: ChallengeKey,
-    /// Named in challenges; normally its own.
+    /// The identity in challenges; normally its own.
     pub(crate) announced: BrokerIdentity,
-    /// Answers to release requests, in order; then every request is granted.
+    /// Answers to release requests, in order; after them every request is granted.
     pub(crate) script: VecDeque<Act>,
-    /// Answers to requests for a challenge, in order; `None` is no answer; then challenges are issued.
+    /// Answers to requests for a challenge, in order; `None` is no response; after them challenges are
+    /// issued.
     pub(crate) challenge_script: VecDeque<Option<Response>>,
-    /// A URL that the script is not for: requests there are granted.
+    /// A URL that the script does not apply to: requests there are granted.
     pub(crate) exempt: Option<String>,
     /// Every request: URL and body.
     pub(crate) log: Vec<(String, Vec<u8>)>,
 }
 
-/// One identity for each number.
+/// The identity for a number.
 pub(crate) fn identity(seed: u8) -> IdentityKey {
     IdentityKey::from_seed(&Zeroizing::new([seed; 32])).expect("any seed makes a key")
 }
 
-/// What the broker keeps at a path.
+/// The secret at a path.
 pub(crate) fn secret_of(path: &str) -> Vec<u8> {
     format!("secret of {path}").into_bytes()
 }
@@ -122,12 +123,12 @@ impl FakeBroker {
 }
 
 impl Asked<'_> {
-    /// Everything asked for, sealed to the guest, not signed yet.
+    /// All requested secrets, wrapped to the guest's key, not signed yet.
     pub(crate) fn sealed(&self) -> (vouchsafe_protocol::Bytes, Vec<WrappedSecret>) {
         self.sealed_for(self.bound.key(), &self.bound.transcript())
     }
 
-    /// The same to another key or under another transcript.
+    /// The same, wrapped to another key or under another transcript.
     pub(crate) fn sealed_for(
         &self,
         key: &GuestPublicKey,
@@ -150,18 +151,18 @@ impl Asked<'_> {
         (wrapped.enc, secrets.collect())
     }
 
-    /// What a broker answers that grants the request.
+    /// The broker's answer if it grants the request.
     pub(crate) fn granted(&self) -> ReleaseAnswer {
         self.signed_by(self.identity)
     }
 
-    /// The same, signed by somebody else.
+    /// The same, signed by another identity.
     pub(crate) fn signed_by(&self, key: &IdentityKey) -> ReleaseAnswer {
         let (enc, secrets) = self.sealed();
         ReleaseAnswer::sign(key, &self.bound.transcript(), &self.digest, DECISION, enc, secrets)
     }
 
-    /// A refusal as the broker signs it.
+    /// A refusal with the broker's signature.
     pub(crate) fn refusal(&self, code: ReasonCode) -> Problem {
         Problem::signed(self.identity, &self.bound.nonce(), &self.digest, code, DECISION)
     }
@@ -183,22 +184,22 @@ pub(crate) fn later(response: Response, seconds: u64) -> Response {
     Response { retry_after: Some(Duration::from_secs(seconds)), ..response }
 }
 
-/// A problem that nobody signs.
+/// An unsigned problem.
 pub(crate) fn unsigned(code: ReasonCode) -> Response {
     problem(&Problem::new(code))
 }
 
-/// One act of a script.
+/// One step of a script.
 pub(crate) fn act(act: impl FnOnce(&Asked<'_>) -> Option<Response> + Send + 'static) -> Act {
     Box::new(act)
 }
 
-/// The answer that is lost on its way.
+/// An answer that is lost.
 pub(crate) fn lost() -> Act {
     act(|_| None)
 }
 
-/// A broker that several parts of a test hold.
+/// A broker shared by several parts of a test.
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<Mutex<FakeBroker>>);
 
@@ -223,12 +224,12 @@ impl Transport for Shared {
     }
 }
 
-/// Time that only passes in pauses.
+/// A clock that only advances in pauses.
 #[derive(Clone, Default)]
 pub(crate) struct Pauses(Arc<Mutex<Vec<Duration>>>);
 
 impl Pauses {
-    /// Every pause so far, the empty ones left out.
+    /// Every pause so far, except empty ones.
     pub(crate) fn taken(&self) -> Vec<Duration> {
         self.0.lock().expect("no test panics here").iter().copied().filter(|pause| !pause.is_zero()).collect()
     }
@@ -248,7 +249,7 @@ impl Pace for Pauses {
     }
 }
 
-/// Evidence that is nothing but the transcript it is bound to.
+/// Evidence that contains only the transcript it is bound to.
 #[derive(Clone, Default)]
 pub(crate) struct Echo {
     /// Transcripts that evidence was collected for.

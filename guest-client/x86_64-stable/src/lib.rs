@@ -1,7 +1,7 @@
-//! Stands in for crate `x86_64` of the registry, whose default features need a nightly compiler.
+//! Replaces the registry's crate `x86_64`, whose default features need a nightly compiler.
 //!
-//! `tdx-guest` names one module of it, in the function that halts the processor. That needs the privileges
-//! of a kernel and is never called here, but has to compile. The root `Cargo.toml` puts this crate in place.
+//! `tdx-guest` uses one module of it, in the function that halts the processor. That needs the privileges of
+//! a kernel and is never called here, but must compile. The root `Cargo.toml` selects this crate.
 
 #![no_std]
 
@@ -9,12 +9,12 @@
 pub mod registers {
     /// The flags register.
     pub mod rflags {
-        /// Flags of the processor, as far as they have a name here.
+        /// Flags of the processor, as far as they are named here.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct RFlags(u64);
 
         impl RFlags {
-            /// Interrupts are on. Intel SDM volume 1, §3.4.3.3: bit 9.
+            /// Interrupts are enabled. Intel SDM volume 1, §3.4.3.3: bit 9.
             pub const INTERRUPT_FLAG: Self = Self(1 << 9);
 
             /// Whether all of `other` is set.

@@ -1,4 +1,4 @@
-//! Opens a directory that nobody else can exchange or redirect.
+//! Opens a directory that nobody else can replace or redirect.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -11,17 +11,18 @@ use rustix::process::geteuid;
 
 use super::{FileError, Owner};
 
-/// Who may change the folder that a file is written to.
+/// Who may change the folder of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Folder {
-    /// Root, the caller and the owner of the file: nobody else can put another file in its place.
+    /// Only root, the caller and the owner of the file: nobody else can replace the file.
     Trusted,
     /// Anybody. Only for a file that nothing relies on when it is read again.
     Any,
 }
 
-/// Opens `path` component by component. Each directory on the way belongs to root, the caller or `owner`, and others may
-/// write to it only under the sticky bit of root or the caller, as in `/tmp`; links on the way are root's or the caller's.
+/// Opens `path` component by component. Each directory on the way must belong to root, the caller or `owner`,
+/// and may be writable for others only if it is root's or the caller's and sticky, as `/tmp`; links on the
+/// way must be root's or the caller's.
 ///
 /// # Errors
 /// [`FileError::SharedDirectory`], [`FileError::ForeignLink`], or what the kernel said.
@@ -29,7 +30,7 @@ pub(crate) fn open_directory(path: &Path, owner: Option<Owner>) -> Result<OwnedF
     open_folder(path, owner, Folder::Trusted)
 }
 
-/// The same, where [`Folder::Any`] takes directories of others. Their links are not followed either.
+/// The same, but [`Folder::Any`] accepts directories of others. Their links are not followed either.
 pub(super) fn open_folder(path: &Path, owner: Option<Owner>, folder: Folder) -> Result<OwnedFd, FileError> {
     let absolute =
         std::path::absolute(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
@@ -51,12 +52,12 @@ pub(super) fn open_folder(path: &Path, owner: Option<Owner>, folder: Folder) -> 
             }
         }
     }
-    // Opened once more: what was walked through cannot be synced.
+    // Opened again: the descriptor of the walk cannot be synced.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     openat(&walk.current, ".", flags, Mode::empty()).map_err(|errno| io(&walk.shown, errno))
 }
 
-/// True for users that could read or replace the file anyway: root, the caller, and its owner.
+/// Whether a user could read or replace the file anyway: root, the caller, and its owner.
 pub(super) fn trusts(user: u32, owner: Option<Owner>) -> bool {
     trusts_fully(user) || owner.is_some_and(|owner| owner.user == user)
 }
@@ -65,7 +66,7 @@ fn trusts_fully(user: u32) -> bool {
     user == 0 || user == geteuid().as_raw()
 }
 
-/// A place in the tree of directories, and how it got there.
+/// A position in the directory tree, and the path to it.
 struct Walk {
     owner: Option<Owner>,
     folder: Folder,
@@ -85,7 +86,7 @@ impl Walk {
         Ok(walk)
     }
 
-    /// Goes to the directory `part`, or gives the target of the link that it is.
+    /// Enters the directory `part`, or returns the target if it is a link.
     fn enter(&mut self, part: &OsString) -> Result<Option<PathBuf>, FileError> {
         let shown = self.shown.join(part);
         let failed = |errno| io(&shown, errno);
@@ -94,7 +95,7 @@ impl Walk {
         let status = fstat(&next).map_err(failed)?;
         match FileType::from_raw_mode(status.st_mode) {
             FileType::Symlink => {
-                // Who can change the folder can put any link there, and rename one of root's into it.
+                // A user who can change the folder can put any link there, and rename one of root's into it.
                 if !trusts_fully(self.status.st_uid) || self.is_shared() {
                     return Err(FileError::ForeignLink { path: shown, user: self.status.st_uid });
                 }
@@ -122,7 +123,7 @@ impl Walk {
         Err(FileError::SharedDirectory { path: self.shown.clone(), user, mode: mode & 0o7777 })
     }
 
-    /// True when users besides its owner can exchange what is in it.
+    /// Whether users other than its owner can replace its entries.
     fn is_shared(&self) -> bool {
         let Stat { st_uid: user, st_mode: mode, .. } = self.status;
         let sticky = mode & 0o1000 != 0 && trusts_fully(user);
@@ -130,7 +131,7 @@ impl Walk {
     }
 }
 
-/// The names in `path`, last one first.
+/// The components of `path`, last one first.
 fn parts(path: &Path) -> Vec<OsString> {
     let names = path.components().filter_map(|component| match component {
         Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
@@ -145,5 +146,5 @@ fn io(path: &Path, errno: Errno) -> FileError {
     FileError::Io { path: path.to_owned(), source: errno.into() }
 }
 
-/// As the kernel has it, `path_resolution(7)`.
+/// The kernel's limit, `path_resolution(7)`.
 const MAX_LINKS: u32 = 40;

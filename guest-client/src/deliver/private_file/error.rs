@@ -1,9 +1,9 @@
-//! Why a private file is not written.
+//! Why a private file could not be written.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a private file is not written.
+/// Why a private file could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
     /// The path ends in `/`, `.` or `..`.
@@ -33,19 +33,19 @@ pub(crate) enum FileError {
         /// The user that controls it.
         user: u32,
     },
-    /// The name is a symbolic link already.
+    /// The name exists as a symbolic link.
     #[error("{} is a symbolic link; name the file itself", path.display())]
     Link {
         /// The link.
         path: PathBuf,
     },
-    /// The name is a directory, a pipe, a socket or a device already.
+    /// The name exists as a directory, pipe, socket or device.
     #[error("{} is not a regular file", path.display())]
     NotRegular {
-        /// What is there.
+        /// The existing file.
         path: PathBuf,
     },
-    /// The name is a file of somebody else already.
+    /// The name exists as a file of another user.
     #[error("{} belongs to user {user}; remove it, or name that user as the owner", path.display())]
     ForeignOwner {
         /// The file.
@@ -53,7 +53,7 @@ pub(crate) enum FileError {
         /// Its owner.
         user: u32,
     },
-    /// Files can be given away by root only.
+    /// Only root can give files to another user.
     #[error("{}: only root may make files for another user or group", path.display())]
     NotAllowed {
         /// The file.

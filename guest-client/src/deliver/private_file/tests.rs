@@ -15,7 +15,7 @@ fn open(path: &Path) -> Result<Destination, FileError> {
     Destination::open(path, Permissions::OWNER, None, Folder::Trusted)
 }
 
-/// A folder of a stranger, and one of ours.
+/// Another user's folder, and one of ours.
 fn theirs_and_real(folder: &TempDir) -> (PathBuf, PathBuf) {
     let (theirs, real) = (folder.path().join("theirs"), folder.path().join("real"));
     fs::create_dir(&theirs).unwrap();
@@ -57,7 +57,7 @@ fn a_file_is_replaced_as_a_whole_and_an_open_one_is_not_changed() {
     let destination = open(&path).unwrap();
     assert_eq!(names(&folder), Vec::<String>::new());
     destination.write(b"one").unwrap();
-    // A hard link that somebody made of the old file gets nothing of the new one.
+    // A hard link to the old file does not get the content of the new one.
     fs::hard_link(&path, folder.path().join("link")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     destination.write(b"two").unwrap();
@@ -77,7 +77,7 @@ fn a_staged_file_that_is_dropped_leaves_nothing() {
     let destination = open(&path).unwrap();
     let untouched =
         || assert_eq!((names(&folder), read(&path).unwrap()), (vec!["token".to_owned()], b"old".to_vec()));
-    // Not even a temporary name, so that nothing is left when the program is killed.
+    // Not even a temporary name, so nothing is left if the program is killed.
     let staged = destination.stage(b"new").unwrap();
     untouched();
     drop(staged);
@@ -88,7 +88,7 @@ fn a_staged_file_that_is_dropped_leaves_nothing() {
     untouched();
 }
 
-/// As on file systems that know no files without a name.
+/// As on file systems that require names.
 #[test]
 fn a_temporary_name_serves_where_a_file_needs_one() {
     let folder = folder();
@@ -145,7 +145,7 @@ fn a_file_of_somebody_else_is_not_replaced() {
     let error = open(&path).unwrap_err();
     assert!(matches!(error, FileError::ForeignOwner { user: STRANGER, .. }), "{error}");
     assert_eq!((read(&path).unwrap(), names(&folder)), (b"planted".to_vec(), vec!["token".to_owned()]));
-    // Its own new owner's it may be: the second time.
+    // It may belong to its new owner: the second time.
     let owner = Some(Owner { user: STRANGER, group: STRANGER + 1 });
     Destination::open(&path, "0400".parse().unwrap(), owner, Folder::Trusted)
         .unwrap()
@@ -172,7 +172,7 @@ fn a_folder_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
         );
         mode(path, 0o755);
     }
-    // Under the sticky bit others can make files there, but not exchange ours.
+    // In a sticky folder others can make files, but not replace ours.
     mode(&outer, 0o1777);
     open(&inner.join("token")).unwrap().write(b"secret").unwrap();
 }
@@ -186,7 +186,8 @@ fn t34_a_folder_or_link_of_a_stranger_is_refused() {
     let (theirs, real) = theirs_and_real(&folder);
     let error = open(&theirs.join("token")).unwrap_err();
     assert!(matches!(error, FileError::SharedDirectory { user: STRANGER, .. }), "{error}");
-    // The owner of the file may own the folder, but links there lead nowhere: they could name any folder of root's.
+    // The owner of the file may own the folder, but links there are not followed: they could name any folder
+    // of root's.
     let owner = Some(Owner { user: STRANGER, group: STRANGER });
     let for_them = |path: &Path| Destination::open(path, Permissions::OWNER, owner, Folder::Trusted);
     for_them(&theirs.join("token")).unwrap().write(b"secret").unwrap();
@@ -216,7 +217,7 @@ fn links_of_root_and_relative_paths_lead_where_they_say() {
     assert!(matches!(&error, FileError::Io { source, .. } if source.raw_os_error() == Some(40)), "{error}");
 }
 
-/// Root writes a capture into somebody's home: safely, though its owner can put another one there.
+/// Root writes a capture into a user's home: safely, though its owner can replace it.
 #[test]
 fn a_folder_of_a_stranger_serves_for_what_nobody_relies_on() {
     if !is_root() {
@@ -232,7 +233,8 @@ fn a_folder_of_a_stranger_serves_for_what_nobody_relies_on() {
     anywhere(&file).unwrap().write(b"evidence").unwrap();
     let metadata = fs::metadata(&file).unwrap();
     assert_eq!((metadata.uid(), metadata.mode() & 0o7777), (rustix::process::geteuid().as_raw(), 0o600));
-    // Links lead nowhere: not as the file, not on the way, and not one of root's in a folder that others can change.
+    // Links are not followed: not as the file, not on the way, and not one of root's in a folder that others
+    // can change.
     symlink(real.join("victim"), theirs.join("link.json")).unwrap();
     assert!(matches!(anywhere(&theirs.join("link.json")), Err(FileError::Link { .. })));
     symlink(&real, theirs.join("link")).unwrap();

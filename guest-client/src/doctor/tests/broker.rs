@@ -10,7 +10,7 @@ use super::*;
 use crate::config::GuestConfig;
 use crate::transport::{Response, Transport, TransportError};
 
-/// A broker at `https://broker.test` that answers this, for a configuration that pins `identity`.
+/// A broker at `https://broker.test` with this response, for a configuration that pins `identity`.
 fn ask_broker(answer: Result<Response, TransportError>) -> Diagnosis {
     struct Once(Option<Result<Response, TransportError>>);
     impl Transport for Once {

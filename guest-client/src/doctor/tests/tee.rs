@@ -47,7 +47,7 @@ fn a_healthy_trust_domain_proves_both() {
     assert_healthy(&diagnosis);
     assert_eq!(diagnosis.finding("sev-snp"), None);
     assert!(diagnosis.to_string().starts_with("This VM can prove: vtpm, tdx\n"));
-    // CPUID says it where an old kernel does not.
+    // CPUID shows it where an old kernel does not.
     write(&root, "proc/cpuinfo", "flags\t\t: fpu\n");
     assert_eq!(status(&root, "tdx"), None);
     let read_key: KeyReader = |_| Ok(AkAlgorithm::Rsa);

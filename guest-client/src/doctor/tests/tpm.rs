@@ -23,14 +23,14 @@ fn unmounted_securityfs_is_told_from_a_missing_log() {
     assert_eq!(examine(root.path()).finding("event-log").unwrap().what, "securityfs is not mounted");
 }
 
-/// A device and a log alone prove nothing: the certificate of the key has to be there, and is read.
+/// A device and a log alone prove nothing: the key's certificate must exist, and is read.
 #[test]
 fn a_vtpm_proves_something_once_its_certificate_was_read() {
     let root = healthy();
     let diagnosis = examine(root.path());
     let key = diagnosis.finding("attestation-key").unwrap();
     assert_eq!((key.status, key.what.as_str()), (Status::Ok, ALONE));
-    // Of another machine than this one nothing is read.
+    // The TPM of this machine is not read for another machine.
     assert_eq!(super::super::examine(root.path(), &CollectConfig::default()).provable, [Provable::SevSnp]);
     remove(&root, "dev/tpmrm0");
     assert_eq!(status(&root, "attestation-key"), None);

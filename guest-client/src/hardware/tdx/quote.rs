@@ -2,50 +2,50 @@
 
 use std::ops::Range;
 
-/// ATTRIBUTES of the trust domain that `quote` is of. A.3.2: offset 120 of the body.
+/// ATTRIBUTES of the trust domain in `quote`. A.3.2: offset 120 of the body.
 #[must_use]
 pub fn attributes(quote: &[u8]) -> Option<u64> {
     number(quote, body(quote).ok()?.start + 120).map(u64::from_le_bytes)
 }
 
-/// Why what a device gave is not a TDX quote.
+/// Why a device's output is not a TDX quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuoteError {
     /// A version without a known layout.
-    #[error("a TDX quote of version {version}, known are 4 and 5")]
+    #[error("a TDX quote of version {version}: known are 4 and 5")]
     Version {
         /// The version.
         version: u16,
     },
-    /// The quote of something else than a trust domain.
+    /// The quote is not of a trust domain.
     #[error("the quote is of TEE type {tee_type:#x}, not of TDX (0x81)")]
     TeeType {
         /// The type.
         tee_type: u32,
     },
     /// A body without a known layout.
-    #[error("the quote has a body of type {body_type} and {size} bytes, known are 2 (584) and 3 (648)")]
+    #[error("the quote has a body of type {body_type} and {size} bytes: known are 2 (584) and 3 (648)")]
     Body {
         /// The type.
         body_type: u16,
-        /// The size that it says it has.
+        /// The size that the quote states.
         size: u32,
     },
-    /// It ends before its own end.
-    #[error("the quote ends after {length} bytes, before its own end")]
+    /// The output is shorter than the quote's length.
+    #[error("the quote is cut short after {length} bytes")]
     Truncated {
-        /// What came.
+        /// The length received.
         length: usize,
     },
-    /// Something other than zeros follows.
-    #[error("something other than zeros follows the {length} bytes of the quote")]
+    /// The quote is followed by nonzero bytes.
+    #[error("the {length} bytes of the quote are followed by bytes other than zero")]
     Trailing {
         /// Its own length.
         length: usize,
     },
 }
 
-/// Cuts what a device gave to the quote in it: header, body, signature data; only zeros may follow.
+/// Cuts a device's output to the quote in it: header, body, signature data; only zeros may follow.
 pub(super) fn cut(mut bytes: Vec<u8>) -> Result<Vec<u8>, QuoteError> {
     let body = body(&bytes)?;
     let truncated = QuoteError::Truncated { length: bytes.len() };
@@ -61,7 +61,7 @@ pub(super) fn cut(mut bytes: Vec<u8>) -> Result<Vec<u8>, QuoteError> {
     Ok(bytes)
 }
 
-/// Where the body is: behind the header, in version 5 behind a type and a size too.
+/// Range of the body: after the header, in version 5 also after a type and a size.
 fn body(quote: &[u8]) -> Result<Range<usize>, QuoteError> {
     let truncated = QuoteError::Truncated { length: quote.len() };
     // A.3.1: version u16 at 0, TEE type u32 at 4.
@@ -87,7 +87,8 @@ fn body(quote: &[u8]) -> Result<Range<usize>, QuoteError> {
     Ok(start..start + size)
 }
 
-/// The report data of a quote. A.3.2: offset 520 of the body, also in TD 1.5, which only adds at the end.
+/// The report data of a quote. A.3.2: offset 520 of the body, also in TD 1.5, whose new fields are at the
+/// end.
 pub(super) fn quoted_data(quote: &[u8]) -> Option<&[u8]> {
     let start = body(quote).ok()?.start + 520;
     quote.get(start..start + 64)

@@ -124,7 +124,7 @@ fn what_is_no_quote_is_named() {
     assert_eq!(with(|quote| quote[702..706].fill(0xff)), QuoteError::Truncated { length });
 }
 
-/// Quotes of real trust domains on Compute Engine: 8000 bytes of which 4935 count.
+/// Quotes of real trust domains on Compute Engine: 8000 bytes, of which the first 4935 are the quote.
 #[test]
 fn real_quotes_are_cut_to_what_counts() {
     let Some(folder) = vouchsafe_captured::folder() else { return };

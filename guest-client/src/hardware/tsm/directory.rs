@@ -16,7 +16,7 @@ pub(super) struct Directory<'f, F: TsmFs> {
 }
 
 impl<'f, F: TsmFs> Directory<'f, F> {
-    /// Makes a directory with a name that nobody else picks.
+    /// Makes a directory with a unique name.
     pub(super) fn make(fs: &'f F, root: &Path) -> Result<Self, TsmError> {
         let mut random = [0; 8];
         aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
@@ -24,7 +24,7 @@ impl<'f, F: TsmFs> Directory<'f, F> {
         let path = root.join(name);
         fs.make_dir(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => TsmError::NoRoot { root: root.to_owned() },
-            // No provider registered: ENXIO, on some kernels ENOTTY.
+            // No provider is registered: ENXIO, on some kernels ENOTTY.
             _ if matches!(source.raw_os_error(), Some(ENXIO | ENOTTY)) => {
                 TsmError::NoProvider { root: root.to_owned() }
             }
@@ -33,7 +33,7 @@ impl<'f, F: TsmFs> Directory<'f, F> {
         Ok(Self { fs, path, removed: false })
     }
 
-    /// Reads a whole file of at most `limit` bytes, whatever pieces it comes in.
+    /// Reads a whole file of at most `limit` bytes, however it is split.
     pub(super) fn read(&self, file: &str, limit: usize) -> Result<Vec<u8>, TsmError> {
         let path = self.path.join(file);
         let failed = |source| TsmError::Io { step: TsmStep::Read, path: path.clone(), source };
@@ -47,7 +47,7 @@ impl<'f, F: TsmFs> Directory<'f, F> {
         Ok(bytes)
     }
 
-    /// Like [`Self::read`], `None` where the file does not exist.
+    /// Like [`Self::read`]; `None` if the file does not exist.
     pub(super) fn optional(&self, file: &str, limit: usize) -> Result<Option<Vec<u8>>, TsmError> {
         match self.read(file, limit) {
             Err(TsmError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -82,7 +82,7 @@ impl<'f, F: TsmFs> Directory<'f, F> {
         }
     }
 
-    /// Removes the directory and says whether that worked; dropping it removes it silently.
+    /// Removes the directory and returns errors; dropping it ignores them.
     pub(super) fn remove(mut self) -> Result<(), TsmError> {
         self.removed = true;
         let outcome = self.fs.remove_dir(&self.path);
@@ -104,7 +104,8 @@ impl<'f, F: TsmFs> Directory<'f, F> {
 impl<F: TsmFs> Drop for Directory<'_, F> {
     fn drop(&mut self) {
         if !self.removed {
-            // An earlier error is already on its way; a directory left behind only costs its memory.
+            // An earlier error is already being returned; a directory that is left behind only costs its
+            // memory.
             let _ = self.fs.remove_dir(&self.path);
         }
     }

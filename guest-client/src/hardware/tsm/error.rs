@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-/// What was done when configfs-tsm failed.
+/// The operation that failed in configfs-tsm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TsmStep {
     /// Making the directory.
@@ -16,16 +16,16 @@ pub enum TsmStep {
     Remove,
 }
 
-/// Why configfs-tsm gave no report.
+/// Why configfs-tsm returned no report.
 #[derive(Debug, thiserror::Error)]
 pub enum TsmError {
-    /// The directory is not there.
+    /// The directory does not exist.
     #[error("{} does not exist (configfs not mounted, or a kernel before 6.7)", root.display())]
     NoRoot {
         /// The directory.
         root: PathBuf,
     },
-    /// The directory is there, but no hardware driver stands behind it.
+    /// The directory exists, but no hardware driver is registered.
     #[error("{}: no driver provides reports (is sev-guest or tdx_guest loaded?)", root.display())]
     NoProvider {
         /// The directory.
@@ -34,15 +34,15 @@ pub enum TsmError {
     /// The hardware is of another kind.
     #[error("expected reports of {expected}, this VM has {found:?}")]
     Provider {
-        /// What was asked for.
+        /// The expected provider.
         expected: &'static str,
-        /// What the kernel offers.
+        /// The kernel's provider.
         found: String,
     },
     /// A file failed.
     #[error("{step:?} {}: {source}{}", path.display(), hint(source))]
     Io {
-        /// What was done.
+        /// The operation.
         step: TsmStep,
         /// The file or directory.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum TsmError {
         /// Bytes given.
         length: usize,
     },
-    /// A file holds more than it can.
+    /// A file exceeds its limit.
     #[error("{}: more than {limit} bytes", path.display())]
     TooLong {
         /// The file.
@@ -67,13 +67,13 @@ pub enum TsmError {
         /// The limit.
         limit: usize,
     },
-    /// A file that holds a number or a word holds something else.
+    /// A file with a number or a word has other content.
     #[error("{}: not what the kernel documents", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
     },
-    /// The privilege level asked for is below what the kernel may ask for.
+    /// The requested privilege level is below the kernel's minimum.
     #[error("privilege level {asked} is below this kernel's floor {floor}")]
     PrivilegeBelowFloor {
         /// The level asked for.
@@ -81,7 +81,7 @@ pub enum TsmError {
         /// The lowest possible.
         floor: u64,
     },
-    /// The count of writes is not ours.
+    /// The count of writes is not that of our own writes.
     #[error(
         "another process used the report directory, or the kernel refused the input: generation {found}, expected {expected}"
     )]

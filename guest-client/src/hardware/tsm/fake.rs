@@ -1,4 +1,4 @@
-//! A kernel with configfs-tsm, in memory: what tests plug in where a VM has the real one.
+//! A simulated kernel with configfs-tsm, for tests.
 //!
 //! It follows `drivers/virt/coco/tsm.c`: no provider is ENXIO, reading before the input is EINVAL, every
 //! write counts, blobs come in short reads. [`Faults`] breaks one thing at a time.
@@ -15,7 +15,7 @@ use super::fs::TsmFs;
 /// Answers a request: report data and privilege level in, `outblob` and `auxblob` out.
 pub type Respond = Box<dyn FnMut(&[u8; 64], u8) -> io::Result<(Vec<u8>, Vec<u8>)> + Send>;
 
-/// What goes wrong. The default is a kernel that works.
+/// Faults to simulate. The default is a working kernel.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     /// Zeros behind `outblob`.
@@ -69,7 +69,7 @@ impl FakeTsm {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Directories that are there now, and that were ever made.
+    /// Directories that exist now, and the number ever made.
     #[must_use]
     pub fn directories(&self) -> (usize, usize) {
         let state = self.state();

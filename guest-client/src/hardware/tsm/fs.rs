@@ -1,33 +1,33 @@
-//! The few file operations that configfs-tsm is made of, so that a test can stand in for the kernel.
+//! The few file operations that configfs-tsm needs, so that a test can replace the kernel.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-/// What is done to files below configfs-tsm.
+/// Operations on files below configfs-tsm.
 pub trait TsmFs: Send {
     /// `mkdir`.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's.
     fn make_dir(&self, directory: &Path) -> io::Result<()>;
 
     /// `rmdir`.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's.
     fn remove_dir(&self, directory: &Path) -> io::Result<()>;
 
     /// Opens a file for reading from its start.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's.
     fn open(&self, file: &Path) -> io::Result<Box<dyn Read + '_>>;
 
-    /// Opens a file, writes `bytes` with a single call, closes it, and returns how many were taken.
+    /// Opens a file, writes `bytes` with a single call, closes it, and returns how many bytes were written.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's.
     fn write_once(&self, file: &Path, bytes: &[u8]) -> io::Result<usize>;
 }
 

@@ -33,7 +33,7 @@ fn tsm(kernel: &FakeTsm) -> Tsm<FakeTsm> {
     Tsm::with_fs(PathBuf::from(ROOT), kernel.clone(), |_| {})
 }
 
-/// Collects, checks that no directory is left, and returns what came.
+/// Collects, checks that no directory is left, and returns the report.
 fn collect(kernel: &FakeTsm) -> Result<TsmReport, TsmError> {
     let outcome = tsm(kernel).collect("sev_guest", &DATA);
     assert_eq!(kernel.directories().0, 0, "a directory was left behind");
