@@ -2,8 +2,8 @@
 //!
 //!     cargo run -p vouchsafe-protocol --example wrap_secret
 //!
-//! It prints what evidence has to be bound to. In a real release the broker verifies evidence, decides and records before it wraps;
-//! crates `attestation`, `policy` and `keystore` do that.
+//! It prints what evidence must be bound to. In a real release the broker verifies evidence, decides and
+//! records before it wraps; crates `attestation`, `policy` and `keystore` do that.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(std::io::stdout().write_all(run()?.as_bytes())?)
 }
 
-/// Releases a secret to a guest in the same process; gives what there is to say about it.
+/// Releases a secret to a guest in the same process; returns a description of the steps.
 ///
 /// # Errors
 /// When a step fails.
@@ -33,23 +33,24 @@ pub(crate) fn run() -> Result<String, Box<dyn Error>> {
     let challenges = ChallengeKey::new(&random()?);
     let pinned = identity.identity();
 
-    // Broker: a challenge, which it does not keep. A program takes the time from its clock.
+    // Broker: a challenge, which it does not store. A real program takes the time from its clock.
     let now = UnixTime(1_800_000_000);
     let challenge = challenges.issue(Nonce(random()?), now, 60);
 
-    // Guest: a key for this request only, and the transcript over everything that the request is about.
+    // Guest: a key for this request only, and the transcript over everything that the request consists of.
     let key = GuestKey::generate(Suite::XWing);
     let paths = ReleasePaths::sort(vec![SecretPath::parse("prod/db-01/token")?])?;
     let bound = BoundRequest::release(&pinned, challenge.nonce, key.public().clone(), &paths);
 
-    // Guest: collects evidence that is bound to the transcript, by one of these or several.
+    // Guest: collects evidence that is bound to the transcript, in one or several of these ways.
     let transcript = bound.transcript();
     let mut said = String::new();
     writeln!(said, "report data: {}", hex::encode(transcript.report_data(None).0))?;
     writeln!(said, "quote nonce: {}", hex::encode(transcript.quote_nonce(None).0))?;
     writeln!(said, "token nonce: {}", transcript.token_nonce().as_str())?;
 
-    // Broker: the challenge is its own and alive; the same transcript, from its own identity and the request.
+    // Broker: the challenge is its own and live; it computes the same transcript from its own identity and
+    // the request.
     let nonce = challenges.check(&challenge, now.plus(1))?;
     // What it signs is an answer to this request and no other: SHA-256 of the body as it was sent.
     let request = RequestDigest::of(b"the body of the guest's request");

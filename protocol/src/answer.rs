@@ -1,7 +1,7 @@
 //! Answers and refusals, signed by the broker's identity.
 //!
-//! Without this signature anybody who ends the TLS connection could hand the guest a secret of his
-//! own: HPKE base mode does not authenticate the sender.
+//! Without this signature a proxy that terminates TLS could send the guest a secret of its own: HPKE base
+//! mode does not authenticate the sender.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,11 +21,11 @@ use crate::request::{Body, BoundRequest, Transcript};
 use crate::secret::PlaintextSecret;
 use crate::wrap::{GuestKey, SecretLabel, WrapError};
 
-/// Names a decision: 128 random bits, written as 32 hex digits.
+/// Identifies a decision: 128 random bits, written as 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DecisionId(pub [u8; 16]);
 
-/// The text is no decision id.
+/// The text is not a decision id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a decision id is 32 lower-case hex digits")]
 pub struct DecisionIdError;
@@ -66,16 +66,16 @@ impl<'de> Deserialize<'de> for DecisionId {
     }
 }
 
-/// Why the guest does not take an answer.
+/// Why the guest rejects an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
     /// Not signed by an identity that the guest pins, over this guest's own transcript and the request as it sent it.
     #[error("the answer is not signed by a pinned broker identity for this request")]
     Signature,
-    /// Signed, but for other paths than were asked for, or in another order.
-    #[error("the answer is for other paths than were asked for")]
+    /// Signed, but for other paths than requested, or in another order.
+    #[error("the answer is for other paths than requested")]
     OtherPaths,
-    /// Signed, but a secret in it does not open.
+    /// Signed, but a secret in it cannot be opened.
     #[error(transparent)]
     Wrap(#[from] WrapError),
 }
@@ -163,8 +163,8 @@ impl WrappedSecret {
 impl Problem {
     /// A refusal of `request` under a valid challenge, signed.
     ///
-    /// The signature covers the request's bytes: a refusal of one request is worth nothing as the answer
-    /// to another one, even under the same challenge.
+    /// The signature covers the request's bytes, so a refusal of one request is not valid for another one,
+    /// even under the same challenge.
     #[must_use]
     pub fn signed(
         key: &IdentityKey,
@@ -180,7 +180,7 @@ impl Problem {
         problem
     }
 
-    /// True when this refusal was signed by `broker` for this very request under the challenge with this nonce.
+    /// Whether `broker` signed this refusal for this request under the challenge with this nonce.
     #[must_use]
     pub fn is_signed_by(&self, broker: &BrokerIdentity, nonce: &Nonce, request: &RequestDigest) -> bool {
         let (Some(decision), Some(signature)) = (self.decision, &self.signature) else {

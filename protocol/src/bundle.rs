@@ -1,7 +1,7 @@
-//! Collateral in one file, signed by the broker that it comes from.
+//! Collateral in one file, signed by the exporting broker.
 //!
-//! For brokers that cannot reach any vendor, and for what a broker keeps for itself. The signature says who
-//! put the items together and nothing about them: each is verified by itself wherever it is used.
+//! For brokers that cannot reach any vendor, and for a broker's own storage. The signature proves who put the
+//! items together, not that they are valid: each is verified where it is used.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,11 @@ use crate::hashing::Preimage;
 use crate::identity::{BrokerIdentity, IdentityKey};
 use crate::time::UnixTime;
 
-/// How large a bundle may be, in bytes of JSON.
+/// Upper limit of a bundle, in bytes of JSON.
 pub const MAX_BUNDLE: usize = 32 * 1024 * 1024;
-/// How many items a bundle may have.
+/// Upper limit of items in a bundle.
 pub const MAX_BUNDLE_ITEMS: usize = 16_384;
-/// How long subject and source of an item may be.
+/// Upper limit of an item's subject and source.
 pub const MAX_BUNDLE_TEXT: usize = 512;
 
 /// A kind of collateral.
@@ -26,7 +26,7 @@ pub enum CollateralKind {
     Crl,
     /// Certificate of an AMD chip or of an issuing CA, DER.
     Certificate,
-    /// Intel's collateral for one kind of platform, JSON.
+    /// Intel's collateral for one platform, JSON.
     Tdx,
     /// A JSON Web Key Set.
     #[serde(rename = "jwks")]
@@ -40,7 +40,7 @@ impl CollateralKind {
     pub const ALL: &'static [Self] =
         &[Self::Crl, Self::Certificate, Self::Tdx, Self::TokenKeys, Self::LaunchEndorsement];
 
-    /// As in JSON, metrics and logs.
+    /// The name in JSON, metrics and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -53,13 +53,13 @@ impl CollateralKind {
     }
 }
 
-/// What a bundle was signed for. One that is good for the one is worth nothing for the other.
+/// The purpose that a bundle was signed for. A bundle for one purpose is not valid for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BundleFormat {
-    /// To be taken to another broker.
+    /// For another broker.
     #[serde(rename = "vouchsafe/v1 collateral bundle")]
     Exported,
-    /// What a broker fetched and keeps for itself.
+    /// Fetched by a broker for its own storage.
     #[serde(rename = "vouchsafe/v1 fetched collateral")]
     Kept,
 }
@@ -77,12 +77,12 @@ impl BundleFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BundleItem {
-    /// What it is.
+    /// Its kind.
     pub kind: CollateralKind,
-    /// What it is for, where the content does not say so: a measurement, a root.
+    /// What it is for, if the content does not say: a measurement, a root.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
-    /// Where it was fetched, or `import`.
+    /// The URL that it was fetched from, or `import`.
     pub source: String,
     /// When.
     pub fetched_at: UnixTime,
@@ -92,7 +92,7 @@ pub struct BundleItem {
     pub content: Bytes,
 }
 
-/// A bundle as received: its form is right, and nothing else has been checked.
+/// A bundle as received. Only its form has been checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
@@ -107,7 +107,7 @@ pub struct Bundle {
 /// A bundle is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
-    /// Larger than what is read.
+    /// It exceeds the size limit.
     #[error("{found} bytes, the limit is {MAX_BUNDLE}")]
     TooLarge {
         /// Its size.
@@ -116,27 +116,27 @@ pub enum BundleError {
     /// Not the JSON of a bundle.
     #[error("not a collateral bundle: {0}")]
     Malformed(String),
-    /// Subject or source of an item is longer than any real one.
+    /// Subject or source of an item exceeds its limit.
     #[error("item {index}: its subject or source is too long")]
     TextTooLong {
         /// Position, from 0.
         index: usize,
     },
-    /// The content of an item is not the one that its digest stands for.
+    /// The digest of an item is not that of its content.
     #[error("item {index}: the content has another digest")]
     Digest {
         /// Position, from 0.
         index: usize,
     },
     /// Signed for something else.
-    #[error("the bundle was not made for this")]
+    #[error("the bundle was made for another purpose")]
     Format,
     /// Another broker signed it.
     #[error("signed by {signer}, not by {expected}")]
     Signer {
-        /// Who says that it did.
+        /// The signer named in the bundle.
         signer: BrokerIdentity,
-        /// Who was expected to.
+        /// The required signer.
         expected: BrokerIdentity,
     },
     /// The signature does not verify.
@@ -156,7 +156,7 @@ impl Bundle {
     /// Reads the JSON.
     ///
     /// # Errors
-    /// When it is too large, no bundle, or an item is not the one that its digest stands for.
+    /// When it is too large, not a bundle, or the digest of an item is not that of its content.
     pub fn parse(json: &[u8]) -> Result<Self, BundleError> {
         if json.len() > MAX_BUNDLE {
             return Err(BundleError::TooLarge { found: json.len() });
@@ -174,10 +174,10 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// The items, once the signature of `expected` holds.
+    /// The items, after verifying the signature of `expected`.
     ///
     /// # Errors
-    /// When somebody else signed it, or for something else.
+    /// When it has another signer or purpose.
     pub fn verify(
         self,
         expected: &BrokerIdentity,
@@ -195,14 +195,14 @@ impl Bundle {
         Ok(self.items)
     }
 
-    /// Who says that it signed this.
+    /// The signer named in the bundle, unverified.
     #[must_use]
     pub const fn signer(&self) -> BrokerIdentity {
         self.signer
     }
 
     /// label || signer || made_at || number of items || for each item: kind || subject || source ||
-    /// fetched_at || SHA-256(content), every field with its length in front, numbers as 8 bytes.
+    /// fetched_at || SHA-256(content), every field length-prefixed, numbers as 8 bytes.
     fn signed(&self) -> Vec<u8> {
         let count = u64::try_from(self.items.len()).unwrap_or(u64::MAX);
         let head = Preimage::new(self.format.label()).field(&self.signer.0).number(self.made_at.0);
@@ -299,7 +299,7 @@ mod tests {
             let read = Bundle::parse(&json(&changed)).unwrap();
             assert_eq!(read.verify(&key(1).identity(), BundleFormat::Exported), Err(BundleError::Signature));
         }
-        // A bundle that claims the other use, or another signer, was not signed as such.
+        // The signature does not verify for another purpose or signer.
         let kept = Bundle { format: BundleFormat::Kept, ..bundle() };
         assert_eq!(kept.verify(&key(1).identity(), BundleFormat::Kept), Err(BundleError::Signature));
         let foreign = Bundle { signer: key(2).identity(), ..bundle() };

@@ -1,8 +1,8 @@
-//! The challenge: a fresh nonce that the broker recognises later without having kept it.
+//! The challenge: a fresh nonce that the broker can recognise without having stored it.
 //!
-//! A challenge says nothing to the guest but its nonce and how long it lives. Its MAC is for brokers
-//! only: any replica that holds the root key accepts what another one issued. That a nonce is spent
-//! once is the record's business, not this module's.
+//! For the guest a challenge is only a nonce with a lifetime. Its MAC is for brokers: any replica with the
+//! root key accepts what another one issued. The decision log, not this module, ensures that a nonce is spent
+//! only once.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::hashing::Preimage;
 use crate::limits::MAX_CHALLENGE_LIFETIME;
 use crate::time::UnixTime;
 
-/// 32 random bytes that stand for one release.
+/// 32 random bytes that identify one release.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nonce(pub [u8; 32]);
 
@@ -42,7 +42,7 @@ impl<'de> Deserialize<'de> for Nonce {
     }
 }
 
-/// What the broker issues and the guest sends back unchanged.
+/// Issued by the broker, and sent back unchanged by the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Challenge {
@@ -50,7 +50,7 @@ pub struct Challenge {
     pub nonce: Nonce,
     /// When it was issued, by the broker's clock.
     pub issued_at: UnixTime,
-    /// Last second in which the broker takes it.
+    /// Last second in which the broker accepts it.
     pub expires_at: UnixTime,
     /// HMAC-SHA-256 over the other fields under the broker's challenge key.
     pub mac: Bytes,
@@ -68,10 +68,10 @@ pub enum ChallengeError {
         /// When.
         expires_at: UnixTime,
     },
-    /// It claims to be from the future: the clocks of the brokers disagree.
-    #[error("the challenge was issued at {issued_at}, which is still to come")]
+    /// Issued in the future: the clocks of the brokers disagree.
+    #[error("the challenge was issued at {issued_at}, which is in the future")]
     NotYetValid {
-        /// When it says it was issued.
+        /// The issue time in the challenge.
         issued_at: UnixTime,
     },
 }
@@ -86,8 +86,8 @@ impl ChallengeKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// Makes a challenge of `nonce`, which must be fresh random bytes, that lives `ttl` seconds, but never
-    /// longer than [`MAX_CHALLENGE_LIFETIME`].
+    /// Makes a challenge with `nonce`, which must be fresh random bytes. It is valid for `ttl` seconds, but
+    /// never longer than [`MAX_CHALLENGE_LIFETIME`].
     #[must_use]
     pub fn issue(&self, nonce: Nonce, now: UnixTime, ttl: u64) -> Challenge {
         let (issued_at, expires_at) = (now, now.plus(ttl.min(MAX_CHALLENGE_LIFETIME)));
@@ -95,7 +95,7 @@ impl ChallengeKey {
         Challenge { nonce, issued_at, expires_at, mac: mac.as_ref().into() }
     }
 
-    /// The nonce of a challenge that a holder of this key issued and that is still alive.
+    /// The nonce of a challenge that was issued under this key and is still live.
     ///
     /// # Errors
     /// [`ChallengeError`], the MAC first: nothing else of a foreign challenge is looked at.
@@ -127,8 +127,8 @@ fn preimage(nonce: &Nonce, issued_at: UnixTime, expires_at: UnixTime) -> Vec<u8>
 
 const CHALLENGE_LABEL: &[u8] = b"vouchsafe/v1 challenge";
 
-/// How far the clocks of two replicas may be apart, in seconds. A spent nonce has to be remembered for twice
-/// this time after its challenge has expired; a clock that is set back further than that opens it to replay.
+/// Tolerated difference between the clocks of two replicas, in seconds. A spent nonce must be remembered for
+/// twice this time after its challenge has expired; setting a clock back further would allow a replay.
 pub const CLOCK_SKEW: u64 = 5;
 
 #[cfg(test)]

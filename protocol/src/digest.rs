@@ -1,4 +1,4 @@
-//! Digests as types that print as lower-case hex.
+//! Digest types that print as lower-case hex.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,11 +7,11 @@ use aws_lc_rs::digest as hash;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The text was not the expected number of lower-case hex digits.
+/// The text does not have the expected number of lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected} lower-case hex digits")]
 pub struct DigestParseError {
-    /// How many digits a digest of this kind has.
+    /// Hex digits of this kind of digest.
     pub expected: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Bytes in JSON: base64url without padding, exactly one spelling for each value.
+//! Bytes in JSON: base64url without padding, in canonical form only.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Bytes that travel as base64url without padding. `Debug` prints the length only.
+/// Bytes encoded as base64url without padding. `Debug` prints only the length.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// Bytes of a fixed length in JSON, in the same spelling.
+/// Bytes of a fixed length in JSON, in the same encoding.
 pub(crate) fn deserialize_array<'de, D: Deserializer<'de>, const N: usize>(
     deserializer: D,
 ) -> Result<[u8; N], D::Error> {
@@ -71,7 +71,7 @@ pub(crate) fn deserialize_array<'de, D: Deserializer<'de>, const N: usize>(
     bytes.0.try_into().map_err(|_| D::Error::custom(format_args!("expected {N} bytes")))
 }
 
-/// A list of at most `N` items: the item after that ends the parse, before it is stored.
+/// A list of at most `N` items: a further item makes parsing fail before it is stored.
 pub(crate) fn deserialize_at_most<'de, D, T, const N: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -105,7 +105,7 @@ pub fn to_base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The bytes that `text` spells, `None` for anything but canonical base64url without padding.
+/// Decodes canonical base64url without padding; `None` for anything else.
 #[must_use]
 pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()

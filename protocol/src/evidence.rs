@@ -1,4 +1,4 @@
-//! Evidence as it travels. Nothing in it has been checked.
+//! The wire format of evidence. Nothing in it has been checked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,16 +30,16 @@ pub struct Evidence {
     pub google_token: Option<GoogleTokenEvidence>,
 }
 
-/// What a GCE vTPM says: nothing in it has been checked.
+/// Evidence from a GCE vTPM, as received: nothing in it has been checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VtpmEvidence {
     /// The AK's certificate, DER, as read from NV.
     pub ak_certificate: Bytes,
-    /// Issuing CAs, DER, where the guest has them. The broker knows Google's.
+    /// Issuing CAs, DER, if the guest has them. The broker already has Google's.
     #[serde(default, deserialize_with = "certificates", skip_serializing_if = "Vec::is_empty")]
     pub ca_certificates: Vec<Bytes>,
-    /// `TPMS_ATTEST` as signed, without a size in front.
+    /// `TPMS_ATTEST` as signed, without a length prefix.
     pub quote: Bytes,
     /// `TPMT_SIGNATURE`, marshalled.
     pub signature: Bytes,
@@ -47,13 +47,13 @@ pub struct VtpmEvidence {
     pub pcrs: BTreeMap<u8, Digest32>,
     /// The firmware's event log (`binary_bios_measurements`).
     pub event_log: Bytes,
-    /// systemd's own log of what it extended (`/run/log/systemd/tpm2-measure.log`), where there is one. Optional: one that is
-    /// unusable or too large counts as absent.
+    /// systemd's own log of what it extended (`/run/log/systemd/tpm2-measure.log`), if there is one.
+    /// Optional: one that is unusable or too large counts as absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userspace_log: Option<Bytes>,
 }
 
-/// What AMD's secure processor says: nothing in it has been checked.
+/// Evidence from AMD's secure processor, as received: nothing in it has been checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SevSnpEvidence {
@@ -70,27 +70,27 @@ pub struct SevSnpEvidence {
     pub launch_endorsement: Option<Bytes>,
 }
 
-/// What Intel TDX says of a trust domain: nothing in it has been checked.
+/// Evidence from Intel TDX, as received: nothing in it has been checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TdxEvidence {
-    /// The quote, version 4 or 5. Zeros may follow it, as devices pad it; what other pieces commit to is the quote
+    /// The quote, version 4 or 5. Zeros may follow it, as devices pad it; other pieces commit to the quote
     /// cut to its own length.
     pub quote: Bytes,
-    /// The CCEL event log that the RTMRs were extended with (`/sys/firmware/acpi/tables/data/CCEL`); 0xFF may follow it.
+    /// The CCEL event log of the RTMRs (`/sys/firmware/acpi/tables/data/CCEL`); 0xFF may follow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_log: Option<Bytes>,
 }
 
-/// A token of Google Cloud Attestation: nothing in it has been checked.
+/// A token of Google Cloud Attestation, as received: nothing in it has been checked.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoogleTokenEvidence {
-    /// The token, a JWS in compact form (RFC 7515 §7.1). Worth nothing to whoever does not hold the guest's key.
+    /// The token, a JWS in compact form (RFC 7515 §7.1). Useless without the guest's private key.
     pub token: String,
 }
 
-/// Without the token: it is a bearer's, and stays out of logs.
+/// Omits the token: it is a bearer token, and stays out of logs.
 impl fmt::Debug for GoogleTokenEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GoogleTokenEvidence").field("length", &self.token.len()).finish_non_exhaustive()
@@ -101,27 +101,27 @@ fn certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Bytes>
     deserialize_at_most::<_, _, MAX_CA_CERTIFICATES>(deserializer)
 }
 
-/// A piece of evidence is larger than anything genuine.
+/// Why evidence exceeds a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvidenceSizeError {
     /// More bytes, or more items, than allowed.
-    #[error("{part} has {length}, at most {limit} are read")]
+    #[error("{part} has {length}: the limit is {limit}")]
     TooLarge {
-        /// Which part, as named in the JSON.
+        /// The part, as named in the JSON.
         part: &'static str,
-        /// What it has.
+        /// Its size or number.
         length: usize,
-        /// What is read.
+        /// The limit.
         limit: usize,
     },
 }
 
 impl Evidence {
-    /// Holds every part that is needed against its limit, before anything is parsed. Issuing CAs, the chip's certificate and
-    /// the launch endorsement can be left out: the verifier leaves out those that are too large.
+    /// Compares every required part with its limit, before anything is parsed. Issuing CAs, the chip's
+    /// certificate and the launch endorsement are optional: the verifier ignores those that are too large.
     ///
     /// # Errors
-    /// Names the first part that is too large.
+    /// The first part that is too large.
     pub fn check_sizes(&self) -> Result<(), EvidenceSizeError> {
         if let Some(vtpm) = &self.vtpm {
             vtpm.check_sizes()?;

@@ -1,9 +1,9 @@
-//! Inputs of hashes and signatures: every field with its length in front, every use with its label.
+//! Inputs of hashes and signatures: every field is length-prefixed, every use has its label.
 
 /// Collects the input of a hash, a MAC, a signature or an AEAD's associated data.
 ///
-/// Layout: for each field its length as 4 bytes big-endian, then its bytes. The label is the first
-/// field. So no two different lists of fields give the same bytes.
+/// Layout: for each field its length as 4 bytes big-endian, then its bytes. The label is the first field. So
+/// different lists of fields never give the same bytes.
 pub(crate) struct Preimage(Vec<u8>);
 
 impl Preimage {

@@ -22,14 +22,14 @@ pub struct BrokerIdentity(pub [u8; 32]);
 pub struct IdentityParseError;
 
 impl BrokerIdentity {
-    /// Whether anyone can sign for this identity: it is all zeros, or another point of small order. No signature by it is
-    /// accepted.
+    /// Whether anyone can sign for this identity: it is all zeros, or another point of small order. No
+    /// signature by it is accepted.
     #[must_use]
     pub fn is_weak(&self) -> bool {
         small_order::is_small_order(self.0)
     }
 
-    /// True when `signature` over `message` was made by this identity (RFC 8032).
+    /// Whether `signature` over `message` was made by this identity (RFC 8032).
     pub(crate) fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
         !self.is_weak() && UnparsedPublicKey::new(&ED25519, &self.0).verify(message, signature).is_ok()
     }
@@ -80,10 +80,10 @@ pub struct IdentityKey(Ed25519KeyPair);
 pub struct IdentityKeyError;
 
 impl IdentityKey {
-    /// The key that this seed stands for (RFC 8032 §5.1.5).
+    /// The key of this seed (RFC 8032 §5.1.5).
     ///
     /// # Errors
-    /// When the library refuses the seed.
+    /// When the library rejects the seed.
     pub fn from_seed(seed: &Zeroizing<[u8; 32]>) -> Result<Self, IdentityKeyError> {
         Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map(Self).map_err(|_| IdentityKeyError)
     }

@@ -1,7 +1,8 @@
-//! The boot-phase latch: what the guest's initrd extends into PCR 15 as its last act, and what the broker looks for there (T31, T59).
+//! The boot-phase latch: the word that the guest's initrd extends into PCR 15 as its last act, and that the
+//! broker recognises there (T31, T59).
 
-/// The word whose SHA-256 is extended into PCR 15. It closes the latch only as the first extension of that register:
-/// systemd extends it after switch-root by itself.
+/// The word whose SHA-256 is extended into PCR 15. It is a latch only as the first extension of that
+/// register: systemd itself extends it after switch-root.
 pub const LATCH_WORD: &str = "vouchsafe/v1 latch";
 
 #[cfg(test)]

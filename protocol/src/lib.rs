@@ -1,8 +1,8 @@
-//! What guest and broker agree on, byte for byte.
+//! The protocol between guest and broker, byte for byte.
 //!
-//! No I/O and no clock: the only thing from outside is the system's randomness for fresh keys. The layouts of hash, signature and AEAD
-//! inputs stand above the code that makes them, and `protocol/vectors/` holds known answers for each
-//! of them, so that another implementation can be checked against this one.
+//! No I/O and no clock; the only external input is the system's randomness for fresh keys. The layouts of
+//! hash, signature and AEAD inputs are comments above the code that makes them, and `protocol/vectors/` has
+//! known answers for each of them, for checking other implementations.
 //!
 //! | step | module |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Requests and answers of the guest's interface.
+//! Requests and answers of the guests' API.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,13 +18,12 @@ use crate::suite::Suite;
 pub struct ChallengeAnswer {
     /// Sent back unchanged with the request.
     pub challenge: Challenge,
-    /// Which of its identities the broker will sign with. The guest only uses it to choose among those
-    /// that it pins.
+    /// The identity that the broker will sign with. The guest only uses it to choose among its pinned ones.
     pub identity: BrokerIdentity,
 }
 
 /// `POST /v1/release`. `challenge` is the first member of the object and ends within
-/// [`MAX_OPENING`](crate::limits::MAX_OPENING) bytes: a broker authenticates it before it takes in the rest.
+/// [`MAX_OPENING`](crate::limits::MAX_OPENING) bytes: a broker authenticates it before it reads the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
@@ -34,26 +33,26 @@ pub struct ReleaseRequest {
     pub suite: Suite,
     /// The guest's ephemeral public key.
     pub public_key: Bytes,
-    /// What is asked for.
+    /// The requested paths.
     pub paths: ReleasePaths,
-    /// What the guest shows for it.
+    /// The guest's evidence.
     pub evidence: Evidence,
 }
 
-/// What the first bytes of a release request say.
+/// Result of parsing the first bytes of a release request.
 #[derive(Debug)]
 pub enum Opening {
     /// The challenge, whole.
     Challenge(Challenge),
-    /// Good so far, and too short to tell.
+    /// Valid so far, but more bytes are needed.
     Incomplete,
-    /// Not the beginning of a release request.
+    /// No release request starts like this.
     Malformed(String),
 }
 
 impl ReleaseRequest {
-    /// Reads the challenge from the first bytes of a request. Reading all of the request gives the same one: a member
-    /// that comes twice is refused there.
+    /// Parses the challenge from the first bytes of a request. Parsing the whole request gives the same one:
+    /// duplicate members are rejected there.
     #[must_use]
     pub fn opening(bytes: &[u8]) -> Opening {
         let mut rest = bytes;
@@ -78,7 +77,7 @@ impl ReleaseRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseAnswer {
-    /// Under which the grant is on record.
+    /// The id of the recorded grant.
     pub decision: DecisionId,
     /// The encapsulated key.
     pub enc: Bytes,
@@ -96,7 +95,7 @@ pub struct WrappedSecret {
     pub path: SecretPath,
     /// Which version this is.
     pub version: u64,
-    /// SHA-256 of the policy that allowed it.
+    /// SHA-256 of the policy that permitted it.
     pub policy_digest: Digest32,
     /// HPKE ciphertext.
     pub ciphertext: Bytes,

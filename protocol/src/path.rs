@@ -1,4 +1,4 @@
-//! Names of secrets, policies and baselines: one canonical spelling, nothing to normalise.
+//! Names of secrets, policies and baselines, in one canonical form: there is nothing to normalise.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Why a name was refused.
+/// Why a name is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Empty, or longer than 256 bytes.
-    #[error("a name has 1 to 256 characters, this one has {length}")]
+    #[error("a name has 1 to 256 characters, not {length}")]
     Length {
         /// Its length in bytes.
         length: usize,
@@ -18,18 +18,18 @@ pub enum PathError {
     /// Too few or too many segments.
     #[error("expected {expected} segments separated by `/`, found {found}")]
     Segments {
-        /// How many are allowed, in words.
+        /// The allowed number, in words.
         expected: &'static str,
-        /// How many there are.
+        /// Number of segments.
         found: usize,
     },
-    /// A segment that is empty, too long or starts or ends with a dot or a dash.
+    /// A segment is empty, too long or starts or ends with a dot or a dash.
     #[error("segment {index} must have 1 to 64 characters and start and end with a letter or digit")]
     Segment {
-        /// Which one, from 1.
+        /// The segment, from 1.
         index: usize,
     },
-    /// A character outside `a-z`, `0-9`, `.`, `_`, `-`.
+    /// A character is not in `a-z`, `0-9`, `.`, `_`, `-`.
     #[error("character {character:?} is not allowed: use a-z, 0-9, `.`, `_`, `-`")]
     Character {
         /// The first such character.
@@ -71,7 +71,7 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
-            /// Takes exactly the canonical spelling.
+            /// Accepts exactly the canonical form.
             ///
             /// # Errors
             /// [`PathError`] names what was wrong.

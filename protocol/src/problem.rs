@@ -1,4 +1,4 @@
-//! Errors on the wire: RFC 9457 problems with one vocabulary of reason codes.
+//! Errors on the wire: RFC 9457 problems with a fixed set of reason codes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,14 +10,14 @@ use crate::encoding::Bytes;
 
 macro_rules! reason_codes {
     ($($(#[$doc:meta])* $name:ident = ($text:literal, $status:literal, $title:literal),)*) => {
-        /// Why a request was not served. Stable: programs may match on it.
+        /// Why a request failed. Stable: programs may match on it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ReasonCode {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
         }
 
         impl ReasonCode {
-            /// Every code there is.
+            /// Every code.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// The code as written in JSON, metrics and logs.
@@ -26,7 +26,7 @@ macro_rules! reason_codes {
                 match self { $(Self::$name => $text),* }
             }
 
-            /// The HTTP status that goes with it.
+            /// The HTTP status for this code.
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$name => $status),* }
@@ -42,7 +42,7 @@ macro_rules! reason_codes {
 }
 
 reason_codes! {
-    /// Not the JSON that was expected.
+    /// Not JSON of the expected form.
     MalformedRequest = ("malformed-request", 400, "The request is malformed"),
     /// No such route.
     NoSuchRoute = ("no-such-route", 404, "There is nothing at this address"),
@@ -50,45 +50,45 @@ reason_codes! {
     MethodNotAllowed = ("method-not-allowed", 405, "This method is not allowed here"),
     /// The body did not arrive in time.
     RequestTimeout = ("request-timeout", 408, "The request took too long to arrive"),
-    /// The body is larger than what is read.
+    /// The body exceeds the size limit.
     RequestTooLarge = ("request-too-large", 413, "The request is too large"),
     /// This broker did not issue the challenge.
     ChallengeInvalid = ("challenge-invalid", 400, "The challenge was not issued by this broker"),
-    /// The challenge's time is over.
+    /// The challenge has expired.
     ChallengeExpired = ("challenge-expired", 400, "The challenge has expired"),
-    /// The challenge has been used for a release.
+    /// The challenge was already used for a release.
     NonceSpent = ("nonce-spent", 409, "The challenge has been used already"),
-    /// The guest's key is no key of its suite.
+    /// The guest's key is not a valid key of its suite.
     KeyInvalid = ("key-invalid", 400, "The guest's public key is not valid"),
-    /// The evidence cannot be read.
+    /// The evidence cannot be parsed.
     EvidenceMalformed = ("evidence-malformed", 400, "The evidence is malformed"),
-    /// The evidence was read, and a check refused it.
+    /// The evidence was parsed, but a check refused it.
     EvidenceRefused = ("evidence-refused", 403, "The evidence was refused"),
-    /// The VM was extending its PCRs while it quoted them: it may quote again.
+    /// PCRs were being extended during the quote: the VM may quote again.
     EvidenceUnsettled = ("evidence-unsettled", 403, "The VM was extending its PCRs, quote again"),
-    /// Pieces of evidence that nothing links.
+    /// Pieces of evidence that are not linked.
     UnlinkedEvidence = ("unlinked-evidence", 403, "The pieces of evidence are not linked"),
-    /// Certificates that the verification needs are being fetched.
+    /// Collateral for the verification is being fetched.
     CollateralPending = ("collateral-pending", 503, "Collateral is being fetched, try again"),
-    /// No secret for this VM at this path, for whatever reason.
+    /// No secret for this VM at this path, whatever the reason.
     NotGranted = ("not-granted", 403, "Not granted"),
-    /// More work than the broker takes on.
+    /// The broker has reached a limit on concurrent work.
     Overloaded = ("overloaded", 503, "The broker is busy, try again"),
-    /// This sender asks too often.
+    /// This client sends too many requests.
     RateLimited = ("rate-limited", 429, "Too many requests"),
-    /// The broker cannot answer now: storage, or it is stopping.
+    /// The broker cannot answer now: its storage failed, or it is stopping.
     Unavailable = ("unavailable", 503, "The broker cannot answer now"),
     /// A bug of the broker.
     Internal = ("internal", 500, "The broker failed"),
     /// An operator's request without a valid credential.
     Unauthorized = ("unauthorized", 401, "A valid operator credential is needed"),
-    /// An operator who may not do this.
+    /// The operator does not have this permission.
     Forbidden = ("forbidden", 403, "This operator may not do this"),
-    /// An operator's request for something that is not there.
+    /// The object of an operator's request does not exist.
     NotFound = ("not-found", 404, "There is no such object"),
-    /// An operator's request against the state of things.
+    /// An operator's request conflicts with the object's state.
     Conflict = ("conflict", 409, "The object is in another state"),
-    /// A policy, baseline or other object that was refused at registration.
+    /// A policy, baseline or other object was rejected at registration.
     InvalidObject = ("invalid-object", 422, "The object was refused"),
 }
 
@@ -98,7 +98,7 @@ impl fmt::Display for ReasonCode {
     }
 }
 
-/// The text is no reason code.
+/// The text is not a reason code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown reason code")]
 pub struct UnknownReasonCode;
@@ -113,8 +113,8 @@ impl FromStr for ReasonCode {
 
 /// An RFC 9457 problem, `application/problem+json`.
 ///
-/// `signature` is present when the challenge was valid; a problem without one is no more than a
-/// transport error to the guest. `detail` is for operators' requests only.
+/// `signature` is present if the challenge was valid; without one the guest treats a problem like a transport
+/// error. `detail` is only for operators' requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// `urn:vouchsafe:problem:` and the code.
@@ -126,13 +126,13 @@ pub struct Problem {
     pub status: u16,
     /// The stable reason.
     pub code: ReasonCode,
-    /// Under which the broker recorded what happened.
+    /// The id under which the broker recorded the refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,
-    /// The broker's signature of nonce, code and decision.
+    /// The broker's signature over nonce, code and decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Bytes>,
-    /// What exactly was wrong, for operators.
+    /// Details of the fault, for operators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -141,7 +141,7 @@ impl Problem {
     /// The media type.
     pub const MEDIA_TYPE: &'static str = "application/problem+json";
 
-    /// A problem with nothing but its code.
+    /// A problem with only its code.
     #[must_use]
     pub fn new(code: ReasonCode) -> Self {
         Self {
@@ -155,7 +155,7 @@ impl Problem {
         }
     }
 
-    /// The same with what exactly was wrong.
+    /// Adds details of the fault.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());

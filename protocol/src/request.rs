@@ -1,4 +1,5 @@
-//! A request, bound: its body, the transcript that covers it, and how each kind of evidence commits to that transcript.
+//! A bound request: its body, the transcript that covers it, and how each kind of evidence commits to that
+//! transcript.
 
 mod action;
 mod binding;

@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 use crate::limits::MAX_SECRET;
 
-/// The size of a secret is outside what the broker keeps.
+/// A secret's size is out of range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a secret has 1 to {MAX_SECRET} bytes, this one has {length}")]
+#[error("a secret has 1 to {MAX_SECRET} bytes, not {length}")]
 pub struct SecretSizeError {
     /// Its length.
     pub length: usize,
@@ -28,7 +28,7 @@ pub struct SecretSizeError {
 pub struct PlaintextSecret(Zeroizing<Vec<u8>>);
 
 impl PlaintextSecret {
-    /// Takes the bytes over; the vector's memory is erased when the secret is dropped.
+    /// Takes ownership of the bytes; the vector's memory is erased when the secret is dropped.
     ///
     /// # Errors
     /// When the length is 0 or above [`MAX_SECRET`].
@@ -40,7 +40,7 @@ impl PlaintextSecret {
         Ok(Self(bytes))
     }
 
-    /// The bytes. Spelled so that every use of them is easy to find.
+    /// The bytes. The name makes every use easy to find.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0

@@ -1,4 +1,4 @@
-//! HPKE suites (RFC 9180). The guest chooses one in its configuration; nothing falls back.
+//! HPKE suites (RFC 9180). The guest's configuration selects one; there is no negotiation and no fallback.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,13 +17,13 @@ pub enum Suite {
     X25519,
 }
 
-/// The name is not that of a suite.
+/// The text is not the name of a suite.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown suite: expected {} or {}", Suite::XWing, Suite::X25519)]
 pub struct UnknownSuite;
 
 impl Suite {
-    /// Every suite there is.
+    /// Every suite.
     pub const ALL: [Self; 2] = [Self::XWing, Self::X25519];
 
     /// The name on the wire and in configuration files.

@@ -1,22 +1,22 @@
-//! Text of others on a terminal.
+//! Makes untrusted text safe to print on a terminal.
 
-/// `text` with everything replaced that could change what a terminal shows: control characters of ASCII and C1, and the
-/// invisible ones that change the direction of writing.
+/// Escapes everything in `text` that could change what a terminal shows: control characters of ASCII and C1,
+/// and the invisible ones that change the direction of writing.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_harmless(c) { c } else { ' ' }).collect()
 }
 
-/// The same for a text of several lines: line ends and tabs stay, everything else is shown as `\u{…}`.
+/// The same for a text of several lines: line ends and tabs are kept, everything else is shown as `\u{…}`.
 #[must_use]
 pub fn printable_lines(text: &str) -> String {
     escaped(text, |c| format!("\\u{{{:x}}}", u32::from(c)))
 }
 
-/// JSON that says the same, without any such character: in JSON they occur in texts only, where an escape stands for them.
+/// Equivalent JSON without such characters: in JSON they occur only in strings, where they can be escaped.
 #[must_use]
 pub fn printable_json(json: &str) -> String {
-    // All of them are in the basic plane.
+    // All of them are in the Basic Multilingual Plane.
     escaped(json, |c| format!("\\u{:04x}", u32::from(c)))
 }
 

@@ -1,4 +1,4 @@
-//! Checks `protocol/vectors/`: known answers that another implementation can be held against.
+//! Checks `protocol/vectors/`: known answers for other implementations.
 //!
 //! `cargo test -p vouchsafe-protocol -- --ignored` writes them again, which is only right together with a
 //! new version in the labels.

@@ -1,7 +1,7 @@
 //! Secrets in transit: HPKE base mode (RFC 9180) to the guest's attested ephemeral key.
 //!
-//! One encapsulation an answer; message i belongs to path i. `info` is the transcript, the AAD names
-//! path and version. Base mode does not say who sealed: that is what the signature of [`crate::answer`] is for.
+//! One encapsulation per answer; message i belongs to path i. `info` is the transcript, the AAD names path
+//! and version. Base mode does not authenticate the sender: the signature of [`crate::answer`] does.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::secret::PlaintextSecret;
 use crate::suite::Suite;
 use crate::xwing::AwsXWing;
 
-/// The guest's ephemeral public key, with the suite that it is for.
+/// The guest's ephemeral public key, with its suite.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct GuestPublicKey {
     suite: Suite,
@@ -29,31 +29,31 @@ pub struct GuestPublicKey {
 /// Why secrets could not be wrapped or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrapError {
-    /// The public key does not have the length of its suite's.
-    #[error("a public key of {suite} has {expected} bytes, this one has {length}")]
+    /// The public key does not have its suite's length.
+    #[error("a public key of {suite} has {expected} bytes, not {length}")]
     KeyLength {
         /// The suite.
         suite: Suite,
-        /// What a key of it has.
+        /// The suite's length.
         expected: usize,
-        /// What this one has.
+        /// The length found.
         length: usize,
     },
-    /// The public key is no valid key of its suite.
+    /// The public key is not a valid key of its suite.
     #[error("the guest's public key is not valid")]
     InvalidKey,
-    /// `enc` does not have the length of its suite's.
+    /// `enc` does not have its suite's length.
     #[error("the encapsulated key is malformed")]
     MalformedEnc,
-    /// A ciphertext does not open under this key, transcript, path and version.
-    #[error("secret {index} does not open")]
+    /// A ciphertext cannot be opened with this key, transcript, path and version.
+    #[error("secret {index} cannot be opened")]
     DoesNotOpen {
         /// Its position, from 0.
         index: usize,
     },
 }
 
-/// Path and version of a secret: what its ciphertext is bound to.
+/// Path and version of a secret, to which its ciphertext is bound.
 #[derive(Clone, Copy, Debug)]
 pub struct SecretLabel<'a> {
     /// Where it lives.
@@ -62,7 +62,7 @@ pub struct SecretLabel<'a> {
     pub version: u64,
 }
 
-/// Secrets on their way to one guest.
+/// Wrapped secrets for one guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrappedSecrets {
     /// The encapsulated key.
@@ -72,7 +72,8 @@ pub struct WrappedSecrets {
 }
 
 impl GuestPublicKey {
-    /// Takes bytes of the suite's length; whether they are a valid key shows when something is wrapped to it.
+    /// Accepts bytes of the suite's length; whether they are a valid key is checked when something is wrapped
+    /// to it.
     ///
     /// # Errors
     /// [`WrapError::KeyLength`].

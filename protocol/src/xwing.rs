@@ -1,8 +1,8 @@
-//! X-Wing for the sealing side, with the arithmetic of aws-lc.
+//! X-Wing encapsulation with the arithmetic of aws-lc.
 //!
-//! Four times cheaper than the pure-Rust KEM in crate `hpke`, and byte-compatible with it: KEM id,
-//! key schedule and everything above stay crate `hpke`'s. Decapsulation and key generation are
-//! delegated to it. A low-order X25519 point is refused when sealing.
+//! Four times cheaper than the pure-Rust KEM in crate `hpke`, and byte-compatible with it: KEM id, key
+//! schedule and everything above are still `hpke`'s. Decapsulation and key generation are delegated to it. A
+//! low-order X25519 point is refused when encapsulating.
 
 use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
 use aws_lc_rs::digest::{Context, SHA3_256};
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 type U1120 = Sum<U1024, U96>;
 type U1216 = Sum<U1024, U192>;
 
-/// X-Wing whose encapsulation runs in aws-lc. It draws its randomness there, too.
+/// X-Wing whose encapsulation runs in aws-lc, which also provides its randomness.
 pub(crate) struct AwsXWing;
 
 /// ML-KEM-768 encapsulation key and X25519 point, as sent.

@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! Runs the examples and checks their output.
 
 #[path = "../examples/wrap_secret.rs"]
 #[expect(dead_code, reason = "`main` is for the command line")]

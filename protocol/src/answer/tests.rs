@@ -64,7 +64,7 @@ fn a_signed_answer_opens() {
 #[test]
 fn t06_secret_sealed_by_another_party_is_refused() {
     let release = Release::of(Suite::XWing, &["n/a"]);
-    // A valid HPKE seal to the guest's key, for its transcript, by somebody who is not the broker.
+    // A valid HPKE ciphertext for the guest's key and transcript, not made by the broker.
     let foreign = release.answer(&broker(2), &["n/a"]);
     assert_eq!(release.open(&foreign).unwrap_err(), AnswerError::Signature);
     let mut unsigned = release.answer(&broker(1), &["n/a"]);
@@ -122,7 +122,7 @@ fn t06_a_refusal_counts_for_one_request_only() {
     assert!(problem.is_signed_by(&broker(1).identity(), &nonce, &request));
     assert!(!problem.is_signed_by(&broker(2).identity(), &nonce, &request));
     assert!(!problem.is_signed_by(&broker(1).identity(), &Nonce([3; 32]), &request));
-    // Collected for another request under the same challenge, and put in front of this one.
+    // Obtained for another request under the same challenge, and presented for this one.
     assert!(!problem.is_signed_by(&broker(1).identity(), &nonce, &RequestDigest::of(b"another")));
     let changed = Problem { code: ReasonCode::Overloaded, ..problem.clone() };
     assert!(!changed.is_signed_by(&broker(1).identity(), &nonce, &request));

@@ -1,6 +1,6 @@
 //! Points of small order on edwards25519: public keys that anyone can sign for.
 
-/// Whether this encoding is that of a point whose order divides 8. The verification of Ed25519 (RFC 8032 §5.1.7) accepts
+/// Whether this encodes a point whose order divides 8. Verification of Ed25519 (RFC 8032 §5.1.7) accepts
 /// signatures under such a key that were made without any private key.
 pub(super) fn is_small_order(key: [u8; 32]) -> bool {
     let [y @ .., last] = key;
@@ -21,7 +21,8 @@ const fn number(first: u8) -> [u8; 32] {
     bytes
 }
 
-/// The y of every point whose order divides 8, in each encoding that fits 255 bits: orders 4, 1, 2 and 8.
+/// The y coordinate of every point whose order divides 8, in each encoding that fits into 255 bits: orders 4,
+/// 1, 2 and 8.
 const SMALL_ORDER: [[u8; 32]; 7] = [
     number(0),
     prime_plus(0),
@@ -39,8 +40,8 @@ mod tests {
     use super::*;
     use crate::identity::BrokerIdentity;
 
-    /// Signatures under such a key need no private key: R is the neutral point, S is zero, and one message in
-    /// eight or fewer fits.
+    /// Signatures under such a key need no private key: R is the neutral point, S is zero, and at least one
+    /// message in eight verifies.
     #[test]
     fn t06_nothing_is_signed_by_an_identity_that_anyone_can_sign_for() {
         let mut forged = [0; 64];

@@ -1,6 +1,6 @@
-//! What a request asks for.
+//! The actions of requests.
 
-/// What a request asks for. It follows from the [`Body`](super::Body), so that the two cannot disagree.
+/// The action of a request. It follows from the [`Body`](super::Body), so the two cannot disagree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Release secrets.
@@ -10,7 +10,8 @@ pub enum Action {
 impl Action {
     /// Its name in the transcript.
     ///
-    /// Names are never given another meaning. Reserved: `register-volume`, `advance-volume` and `propose-baseline`.
+    /// Names are never reused with another meaning. Reserved: `register-volume`, `advance-volume` and
+    /// `propose-baseline`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
-//! How each kind of evidence is bound to the transcript, and the kinds to each other.
+//! How each kind of evidence is bound to the transcript, and how the kinds are bound to each other.
 //!
-//! The hardware report commits to the AK, and the vTPM quote commits to the hardware report, so that evidence of two
-//! honest VMs cannot be mixed. An attacker who is root in both can still link them: only a condition on the measured
-//! boot chain rules that out.
+//! The hardware report commits to the AK, and the vTPM quote commits to the hardware report, so evidence from
+//! two honest VMs cannot be mixed. An attacker with root in both can still link them: only a condition on the
+//! measured boot chain rules that out.
 
 use std::fmt;
 
@@ -23,15 +23,14 @@ pub struct ReportData(pub [u8; 64]);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QuoteNonce(pub [u8; 32]);
 
-/// The one `eat_nonce` of a Google Cloud Attestation token: 43 characters.
+/// The only `eat_nonce` of a Google Cloud Attestation token: 43 characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenNonce(String);
 
 impl Transcript {
-    /// What a hardware report has to contain; in a composite it commits to the AK of the vTPM.
+    /// The required report data of a hardware report; in a composite it commits to the AK of the vTPM.
     ///
-    /// `ak_public` is the DER `SubjectPublicKeyInfo` of the AK certificate, `None` where the evidence
-    /// has no vTPM.
+    /// `ak_public` is the DER `SubjectPublicKeyInfo` of the AK certificate; `None` without a vTPM.
     // Report data = SHA-512(label || transcript || SHA-256(AK public) or 32 zeros), each length-prefixed.
     #[must_use]
     pub fn report_data(&self, ak_public: Option<&[u8]>) -> ReportData {
@@ -42,7 +41,7 @@ impl Transcript {
         ReportData(out)
     }
 
-    /// What a vTPM quote has to contain; in a composite it commits to the hardware report.
+    /// The required `extraData` of a vTPM quote; in a composite it commits to the hardware report.
     ///
     /// `hardware_report` is the 1184 bytes of an SNP report, or a TDX quote cut to its own length.
     // extraData = SHA-256(label || transcript || SHA-256(hardware report) or 32 zeros), each length-prefixed.
@@ -53,7 +52,7 @@ impl Transcript {
         QuoteNonce(Digest32::of(preimage.as_bytes()).0)
     }
 
-    /// What a token has to contain. Google takes 10 to 74 bytes.
+    /// The required nonce of a token. Google accepts 10 to 74 bytes.
     // eat_nonce = base64url(SHA-256(label || transcript)), each length-prefixed; RFC 4648 §5, no padding.
     #[must_use]
     pub fn token_nonce(&self) -> TokenNonce {
@@ -79,7 +78,7 @@ impl QuoteNonce {
 }
 
 impl TokenNonce {
-    /// As it stands in the token.
+    /// As in the token.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

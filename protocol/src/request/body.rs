@@ -1,4 +1,4 @@
-//! What a request is about, in a canonical form that both sides hash alike.
+//! The body of a request, in a canonical form that both sides hash.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -11,7 +11,7 @@ use crate::path::SecretPath;
 
 /// The body of a request: one variant per action.
 ///
-/// Closed on purpose. A new action is a new variant, and the compiler then names every place that has to handle it.
+/// Exhaustive on purpose: for a new variant the compiler lists every place that must handle it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// Release the secrets at these paths.
@@ -19,7 +19,7 @@ pub enum Body {
 }
 
 impl Body {
-    /// The action that this is the body of.
+    /// The action of this body.
     #[must_use]
     pub const fn action(&self) -> Action {
         match self {
@@ -46,16 +46,16 @@ impl Body {
 #[serde(transparent)]
 pub struct ReleasePaths(Vec<SecretPath>);
 
-/// The list of paths is not in its canonical form.
+/// Why a list of paths is not in canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReleasePathsError {
     /// None, or too many.
-    #[error("a release is for 1 to {MAX_PATHS} paths, this one has {count}")]
+    #[error("a release is for 1 to {MAX_PATHS} paths, not {count}")]
     Count {
         /// How many.
         count: usize,
     },
-    /// Out of order, or twice the same.
+    /// Out of order, or duplicate.
     #[error("paths must be sorted and without duplicates: {path} is out of place")]
     Order {
         /// The first that is out of place.
@@ -64,7 +64,7 @@ pub enum ReleasePathsError {
 }
 
 impl ReleasePaths {
-    /// Takes a list that is sorted and free of duplicates already.
+    /// Accepts a list that is already sorted and free of duplicates.
     ///
     /// # Errors
     /// [`ReleasePathsError`].
@@ -80,7 +80,7 @@ impl ReleasePaths {
         Ok(Self(paths))
     }
 
-    /// Brings any list into the canonical form.
+    /// Sorts any list and removes duplicates.
     ///
     /// # Errors
     /// When there are none or too many.

@@ -1,8 +1,8 @@
-//! The transcript: one hash over everything that a request is about.
+//! The transcript: one hash over everything that a request consists of.
 //!
-//! Every piece of evidence is bound to it, secrets are wrapped under it and the answer is signed over
-//! it. The guest takes the broker's identity and the suite from its own configuration, never from a
-//! message, so a party in the middle cannot choose either.
+//! Every piece of evidence is bound to it, secrets are wrapped under it and the answer is signed over it. The
+//! guest takes the broker's identity and the suite from its own configuration, never from a message, so a
+//! network attacker can choose neither.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::hashing::Preimage;
 use crate::identity::BrokerIdentity;
 use crate::wrap::GuestPublicKey;
 
-/// The hash that everything is bound to.
+/// The hash that evidence, wrapped secrets and answer are bound to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Transcript(pub(crate) Digest32);
 
@@ -50,9 +50,9 @@ impl fmt::Debug for Transcript {
     }
 }
 
-/// A request as both sides know it: the broker it is for, the challenge's nonce, the guest's key and the body.
+/// A request as known to both sides: the broker, the challenge's nonce, the guest's key and the body.
 ///
-/// Made in one step, and its transcript with it, so that no part can be exchanged for another one afterwards.
+/// Made in one step together with its transcript, so that no part can be replaced afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundRequest {
     broker: BrokerIdentity,
@@ -76,7 +76,7 @@ impl BoundRequest {
         Self::new(broker, nonce, key, Body::Release(paths.clone()))
     }
 
-    /// The broker that this is for: the only one whose answer counts.
+    /// The addressed broker: only its answer is accepted.
     #[must_use]
     pub const fn broker(&self) -> &BrokerIdentity {
         &self.broker
@@ -94,7 +94,7 @@ impl BoundRequest {
         &self.key
     }
 
-    /// What is asked for.
+    /// The body of the request.
     #[must_use]
     pub const fn body(&self) -> &Body {
         &self.body
