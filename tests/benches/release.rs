@@ -1,9 +1,9 @@
-//! What a release costs, beside the bare cryptography that it rests on.
+//! The cost of a release, beside the bare cryptography that it is based on.
 //!
-//! `cargo bench -p vouchsafe-tests` measures for a minute and a half and ends with a table of ratios, computed
-//! from what the same run measured. Verification is pure, so one piece of evidence is verified again and
-//! again: "known" means that its chain and its log are remembered, "first" that nothing is. No network and no
-//! record is in here: the load generator measures the broker as a process.
+//! `cargo bench -p vouchsafe-tests` measures for a minute and a half and ends with a table of ratios,
+//! computed from measurements of the same run. Verification is pure, so one piece of evidence is verified
+//! again and again: "known" means that its chain and its log are cached, "first" that nothing is. Network and
+//! recording are not included: the load generator measures the broker as a process.
 
 use criterion::{BatchSize, Criterion};
 use vouchsafe_attestation::test_util::vm::Kinds;
@@ -49,7 +49,7 @@ fn main() -> std::io::Result<()> {
     output.print()
 }
 
-/// Verify, decide, wrap and sign, right beside the floor.
+/// Verify, decide, wrap and sign, next to the floor.
 fn releases(c: &mut Criterion, judge: &Judge, floor: &Floor, snp: &Case, vtpm: &Case) {
     let known = judge.cache();
     c.bench_function("floor_snp", |b| b.iter(|| floor.snp()));

@@ -18,7 +18,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use crate::pem;
 
-/// The program of that name, beside the program that runs now.
+/// The program with this name, beside the running one.
 ///
 /// # Errors
 /// When it has not been built.
@@ -39,7 +39,8 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// `vouchsafe init` in `folder`, with these roots (DER) as extra trust anchors, and started.
+    /// Runs `vouchsafe init` in `folder` with these roots (DER) as extra trust anchors, and starts the
+    /// broker.
     ///
     /// # Errors
     /// When a step fails; the message says which.
@@ -50,7 +51,7 @@ impl Broker {
         let config = broker.config();
         let written = fs::read_to_string(&config)?;
         let anchors = format!("extra_trust_anchors = [{:?}]\n", folder.join("anchors.pem"));
-        // Vendors know nothing of fake roots, and tests reach nobody.
+        // Vendors do not know the fake roots, and tests use no network.
         let offline =
             if configuration.contains("[collateral]") { "" } else { "[collateral]\nfetch = false\n" };
         fs::write(&config, format!("{anchors}{written}\n{configuration}\n{offline}"))?;
@@ -88,7 +89,7 @@ impl Broker {
         Ok(Self { folder: folder.to_owned(), guests, operators, identity, token, process: None })
     }
 
-    /// `vouchsafe serve`, until it is ready.
+    /// Runs `vouchsafe serve`, and waits until it is ready.
     ///
     /// # Errors
     /// When it does not become ready within ten seconds; its log is in `broker.log`.
@@ -124,7 +125,7 @@ impl Broker {
     /// `kill -9`.
     ///
     /// # Errors
-    /// When the system says no.
+    /// The system's.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut process) = self.process.take() {
             process.kill()?;
@@ -162,22 +163,22 @@ impl Broker {
     /// When it cannot be started.
     pub fn operator(&self, arguments: &[&str], input: &[u8]) -> anyhow::Result<Output> {
         let mut command = Command::new(program("vouchsafe")?);
-        // Where the operator file is found without being named: not every command takes the option.
+        // The default path of the operator file: not every command takes the option.
         command.args(arguments).env("HOME", &self.folder);
         run_with_input(command, input)
     }
 
-    /// The same, and its standard output when it succeeds.
+    /// The same; returns its standard output if it succeeds.
     ///
     /// # Errors
-    /// When it fails; the message has what it said.
+    /// When it fails; the message has its output.
     pub fn operate(&self, arguments: &[&str], input: &[u8]) -> anyhow::Result<String> {
         let output =
             self.operator(arguments, input).with_context(|| format!("vouchsafe {}", arguments.join(" ")))?;
         Ok(String::from_utf8(success(output).with_context(|| format!("vouchsafe {}", arguments.join(" ")))?)?)
     }
 
-    /// An HTTPS client that believes this broker's CA.
+    /// An HTTPS client that trusts this broker's CA.
     ///
     /// # Errors
     /// When the CA's file cannot be read.
@@ -248,7 +249,7 @@ impl Broker {
         &self.folder
     }
 
-    /// What it has written to its log so far.
+    /// Its log so far.
     #[must_use]
     pub fn read_log(&self) -> String {
         fs::read_to_string(self.log()).unwrap_or_default()
@@ -261,12 +262,12 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // It may be gone already; there is nobody to tell.
+        // It may have ended already.
         let _ = self.kill();
     }
 }
 
-/// Runs a command with this on its standard input.
+/// Runs a command with this standard input.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -282,7 +283,7 @@ pub fn run_with_input(mut command: Command, input: &[u8]) -> anyhow::Result<Outp
 /// Standard output of a command that succeeded.
 ///
 /// # Errors
-/// What it said when it did not.
+/// The command's output when it failed.
 pub fn success(output: Output) -> anyhow::Result<Vec<u8>> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {said}{}", output.status, String::from_utf8_lossy(&output.stdout));
@@ -314,6 +315,6 @@ fn free_port() -> anyhow::Result<u16> {
     bail!("no free port")
 }
 
-/// Below the range that the kernel gives to outgoing connections, which would take a port before the broker does.
+/// Below the kernel's range for outgoing connections, which could otherwise occupy a port first.
 const FIRST_PORT: u16 = 12_000;
 const PORTS: u32 = 20_000;

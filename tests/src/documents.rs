@@ -1,9 +1,9 @@
-//! Commands in Markdown: what the documentation tells people to type.
+//! Commands in the documentation's Markdown.
 //!
-//! A block that is indented by four spaces, or fenced as `sh`, is commands when one of its lines begins with a program that
-//! the documentation uses. Other blocks are texts.
+//! A block that is indented by four spaces, or fenced as `sh`, contains commands if one of its lines starts
+//! with a program that the documentation uses. Other blocks are texts.
 
-/// One command as the documentation has it.
+/// A command in the documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentedCommand {
     /// The document's name.
@@ -16,7 +16,7 @@ pub struct DocumentedCommand {
     pub exit_code: i32,
 }
 
-/// A block that begins with no program that is known.
+/// A block that starts with no known program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextBlock {
     /// Its first line, from 1.
@@ -101,7 +101,7 @@ fn first_word(line: &str) -> &str {
     line.split_whitespace().next().unwrap_or_default()
 }
 
-/// Programs that documentation begins a command with.
+/// Programs with which commands in the documentation start.
 const PROGRAMS: &[&str] = &[
     "./justw",
     "apt",

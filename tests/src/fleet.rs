@@ -1,7 +1,7 @@
 //! Guests without a machine: their evidence is made and signed in this process, everything else is real.
 //!
-//! TLS, challenge, transcript, keys and answers are those of the protocol. The roots are throw-away ones that the
-//! broker is given as extra trust anchors, with current CRLs.
+//! TLS, challenge, transcript, keys and answers are those of the protocol. The roots are throw-away ones,
+//! configured as extra trust anchors of the broker, with current CRLs.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use vouchsafe_protocol::{
 use crate::broker::Broker;
 use crate::pem;
 
-/// What guests prove themselves with.
+/// The guests' kind of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -53,7 +53,8 @@ impl Kind {
         }
     }
 
-    /// A policy that a broker takes and the fleet fulfils. With SNP alone it names no owner: nothing can.
+    /// A policy that a broker accepts and the fleet satisfies. With SNP alone it names no owner, which such
+    /// evidence cannot prove.
     #[must_use]
     pub fn policy(self) -> String {
         let report = SnpReportBuilder::new(Product::Genoa);
@@ -99,10 +100,10 @@ pub fn roots() -> [&'static [u8]; 2] {
     [shared_google().root_der(), FakeAmd::shared(Product::Genoa).ark_der()]
 }
 
-/// Has the broker take current CRLs of those roots, and this policy.
+/// Imports current CRLs of those roots into the broker, and puts this policy.
 ///
 /// # Errors
-/// What the broker says.
+/// The broker's.
 pub fn prepare(broker: &Broker, policy: &str, text: &str) -> anyhow::Result<()> {
     let now = now();
     let spec = CrlSpec::current(UnixTime(now.0.saturating_sub(DAY)), now.plus(7 * DAY));
@@ -115,7 +116,7 @@ pub fn prepare(broker: &Broker, policy: &str, text: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// VMs, each with a chip, an attestation key and an instance id of its own.
+/// VMs, each with its own chip, attestation key and instance id.
 #[must_use]
 pub fn boot(count: u8) -> Vec<Arc<SimulatedVm>> {
     let amd = FakeAmd::shared(Product::Genoa);
@@ -127,7 +128,7 @@ pub fn boot(count: u8) -> Vec<Arc<SimulatedVm>> {
             serial: vec![0x4a, index],
             ..default
         };
-        // Kept for the life of the process, as the shared one is.
+        // Kept for the life of the process, like the shared one.
         let ak: &'static FakeAk = Box::leak(Box::new(FakeAk::rsa()));
         let mut vm = SimulatedVm::built(shared_google(), amd, ak, &instance, &log);
         vm.set_report(SnpReportBuilder { chip_id: [index; 64], ..SnpReportBuilder::new(Product::Genoa) });
@@ -146,13 +147,13 @@ pub struct Guest {
     key: GuestKey,
 }
 
-/// A request and what its answer is opened with.
+/// A request, and what is needed to open its answer.
 pub struct Asked {
     body: Vec<u8>,
     bound: BoundRequest,
 }
 
-/// What the broker answered.
+/// The broker's answer.
 #[derive(Debug)]
 pub enum Answer {
     /// The answer's bytes.
@@ -163,14 +164,15 @@ pub enum Answer {
 
 /// A release that was opened: the decision and the secrets.
 pub struct Opened {
-    /// Under which the grant must be on record.
+    /// The decision id of the recorded grant.
     pub decision: String,
     /// In the order of the paths.
     pub secrets: Vec<OpenedSecret>,
 }
 
 impl Guest {
-    /// A guest in `vm`. Its key is made once: a broker cannot tell, and the generator has more of the processor to give.
+    /// A guest in `vm`. It makes its key only once: a broker cannot tell the difference, and the generator
+    /// uses less processor time.
     ///
     /// # Errors
     /// When the broker's CA or identity cannot be read.
@@ -188,7 +190,7 @@ impl Guest {
     /// `POST /v1/challenge`.
     ///
     /// # Errors
-    /// When the connection breaks or the answer is none; a problem is an error that holds its code.
+    /// When the connection breaks or the answer is malformed; a problem is an error with its code.
     pub fn challenge(&self) -> anyhow::Result<Challenge> {
         let mut response = self.agent.post(format!("{}/v1/challenge", self.url)).send_empty()?;
         let body = response.body_mut().read_to_vec()?;
@@ -201,10 +203,10 @@ impl Guest {
         Ok(answer.challenge)
     }
 
-    /// Evidence for a challenge, and the request.
+    /// Collects evidence for a challenge, and makes the request.
     ///
     /// # Errors
-    /// Never: all of it is JSON.
+    /// Never: all of it can be serialised.
     pub fn ask(&self, challenge: Challenge, paths: ReleasePaths) -> anyhow::Result<Asked> {
         let bound = BoundRequest::release(&self.broker, challenge.nonce, self.key.public().clone(), &paths);
         let evidence = self.vm.evidence(self.kind.evidence(), &bound);
@@ -216,7 +218,7 @@ impl Guest {
     /// `POST /v1/release`.
     ///
     /// # Errors
-    /// When the connection breaks or the answer is no answer.
+    /// When the connection breaks or the answer is malformed.
     pub fn send(&self, asked: &Asked) -> anyhow::Result<Answer> {
         let request = self.agent.post(format!("{}/v1/release", self.url)).content_type("application/json");
         let mut response = request.send(&asked.body[..])?;
@@ -237,10 +239,10 @@ impl Guest {
         Ok(Opened { decision: answer.decision.to_string(), secrets })
     }
 
-    /// All of it: challenge, request, answer.
+    /// Challenge, request and answer together.
     ///
     /// # Errors
-    /// As each step; a refusal is [`Turned`].
+    /// Those of each step; a refusal is [`Turned`].
     pub fn fetch(&self, paths: &ReleasePaths) -> anyhow::Result<(Asked, Opened)> {
         let asked = self.ask(self.challenge()?, paths.clone())?;
         match self.send(&asked)? {
@@ -265,10 +267,10 @@ impl std::fmt::Display for Turned {
 
 impl std::error::Error for Turned {}
 
-/// Puts a secret over the operators' interface and gives its version.
+/// Puts a secret through the operators' API and returns its version.
 ///
 /// # Errors
-/// When the connection breaks or the broker refuses it: then whether it is there is not known.
+/// When the connection breaks or the broker refuses it: then it is unknown whether the version exists.
 pub fn put(broker: &Operators, path: &SecretPath, policy: &str, value: &[u8]) -> anyhow::Result<u64> {
     #[derive(Deserialize)]
     struct Stored {
@@ -280,7 +282,7 @@ pub fn put(broker: &Operators, path: &SecretPath, policy: &str, value: &[u8]) ->
     Ok(stored.version)
 }
 
-/// A connection of an operator, which is kept alive.
+/// An operator's connection, which is kept alive.
 pub struct Operators {
     agent: Agent,
     url: String,
@@ -325,7 +327,7 @@ fn answer<T: for<'de> Deserialize<'de>>(mut response: ureq::http::Response<ureq:
     let body = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
     let status = response.status();
     ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
-    // Changes that have nothing to say answer with no content.
+    // Changes without a result are answered with 204.
     Ok(serde_json::from_slice(if body.is_empty() { b"null" } else { &body })?)
 }
 
@@ -337,10 +339,11 @@ fn now() -> UnixTime {
 
 const DAY: u64 = 86_400;
 
-/// For the broker's configuration: a few simulated guests ask more often than any VM does, and all from one address.
+/// For the broker's configuration: a few simulated guests send more requests than real VMs, all from one
+/// address.
 pub const LIMITS: &str = "[limits]\nreleases_per_instance = 1000000000\nreleases_without_instance = 1000000000\n\
                           connections_per_address = 8192\nconnections_per_minute = 1000000000\nrequests = 1000000000\nbodies_per_address = 256\n";
 
-/// The same where the guests are few and the shares of an address are what is looked at.
+/// The same for few guests, when the shares of an address are under test.
 pub const SHARES: &str =
     "[limits]\nreleases_per_instance = 1000000000\nreleases_without_instance = 1000000000\n";

@@ -1,8 +1,8 @@
-//! The cryptography that a release cannot avoid, by itself: what everything else is measured against.
+//! The cryptography that a release cannot avoid, by itself: the reference for other measurements.
 //!
-//! For SNP one P-384 verification, for a vTPM one RSA-2048 verification, then for both one X-Wing
-//! encapsulation with the seal of a 32-byte secret, and one Ed25519 signature. A chip seen for the first
-//! time adds an RSA-4096 PSS verification, a firmware log seen for the first time its SHA-256.
+//! For SNP one P-384 verification, for a vTPM one RSA-2048 verification; then for both one X-Wing
+//! encapsulation with the encryption of a 32-byte secret, and one Ed25519 signature. A chip seen for the
+//! first time adds an RSA-4096 PSS verification, a firmware log seen for the first time its SHA-256.
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
@@ -28,7 +28,7 @@ impl Signed {
     /// One verification.
     ///
     /// # Panics
-    /// Never: the signature is good.
+    /// Never: the signature is valid.
     pub fn verify(&self) {
         self.key.verify_sig(&self.message, &self.signature).expect("a good signature");
     }
@@ -75,17 +75,17 @@ impl Floor {
         }
     }
 
-    /// Encapsulates and seals one secret.
+    /// Encapsulates and encrypts one secret.
     ///
     /// # Panics
-    /// Never: the key is good.
+    /// Never: the key is valid.
     pub fn wrap(&self) {
         let label = SecretLabel { path: &self.path, version: 1 };
         let wrapped = self.guest.public().wrap(&self.bound.transcript(), &[(label, &self.secret)]);
         std::hint::black_box(wrapped.expect("a good key"));
     }
 
-    /// Signs as much as an answer with one secret is.
+    /// Signs a message as long as an answer with one secret.
     pub fn sign(&self) {
         std::hint::black_box(self.identity.sign(&[5; 256]));
     }

@@ -1,7 +1,7 @@
-//! A software TPM (swtpm) that is provisioned as Google provisions the vTPM of an instance.
+//! A software TPM (swtpm) that is provisioned like the vTPM of a Google instance.
 //!
-//! The process dies with its owner, also when that one is killed. Owner is the thread that started it:
-//! do not start one from a thread that ends earlier than its use.
+//! The process dies with its owner, even if that is killed. The owner is the thread that started it: do not
+//! start one from a thread that ends before its last use.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -28,17 +28,18 @@ use tss_esapi::traits::Marshall as _;
 use tss_esapi::{Context, Result as TssResult};
 use vouchsafe_guest_client::vtpm::{AkAlgorithm, TpmAddress, subject_public_key_info};
 
-/// Zeros behind certificate and template, as an NV area that is larger than what is in it has them.
+/// Zeros after certificate and template, as in an NV area larger than its content.
 const PADDING: usize = 32;
 
-/// Who may read an NV index: TPMA_NV of TPM 2.0 part 2, 13.4. With neither bit, a policy that nothing satisfies.
+/// Who may read an NV index: TPMA_NV of TPM 2.0 part 2, 13.4. With neither bit, only a policy that cannot be
+/// satisfied.
 #[derive(Clone, Copy, Debug)]
 pub struct Readers {
     /// OWNERREAD: the owner of the TPM.
     pub owner: bool,
-    /// AUTHREAD: whoever has the index's own authorisation, which is empty here.
+    /// AUTHREAD: with the index's own authorisation, which is empty here.
     pub own: bool,
-    /// NO_DA: wrong guesses at it are not counted.
+    /// NO_DA: wrong authorisations do not count towards the lockout.
     pub no_da: bool,
 }
 
@@ -47,7 +48,7 @@ impl Readers {
     pub const OWNER: Self = Self { owner: true, own: false, no_da: false };
 }
 
-/// A running swtpm. Its state lives in the directory it was started with.
+/// A running swtpm. Its state is in the directory that it was started with.
 pub struct Swtpm {
     process: Child,
     state: PathBuf,
@@ -61,7 +62,7 @@ impl Swtpm {
     /// When swtpm is not installed, or does not come up within ten seconds.
     pub fn start(directory: &Path) -> io::Result<Self> {
         let state = directory.canonicalize()?;
-        // The ports are free when they are picked and could be taken a moment later.
+        // The ports are free when they are picked, but could be taken a moment later.
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for _ in 0..5 {
             let port = free_ports()?;
@@ -75,7 +76,7 @@ impl Swtpm {
         Err(last)
     }
 
-    /// Power cycle: PCRs are back at their reset values, NV and seeds stay.
+    /// Power cycle: PCRs have their reset values, NV and seeds are kept.
     ///
     /// # Errors
     /// As for [`Self::start`].
@@ -85,7 +86,7 @@ impl Swtpm {
         wait_until_up(&mut self.process, self.port + 1)
     }
 
-    /// Where clients find it. It serves one connection at a time; others wait.
+    /// Its address for clients. It serves one connection at a time; others wait.
     #[must_use]
     pub fn address(&self) -> TpmAddress {
         TpmAddress::Swtpm { host: Ipv4Addr::LOCALHOST.into(), port: self.port }
@@ -97,7 +98,7 @@ impl Swtpm {
         self.process.id()
     }
 
-    /// DER `SubjectPublicKeyInfo` of the AK that this TPM makes from [`ak_template`].
+    /// DER `SubjectPublicKeyInfo` of the AK that this TPM creates from [`ak_template`].
     ///
     /// # Errors
     /// What the TPM says.
@@ -222,8 +223,7 @@ impl Drop for Swtpm {
     }
 }
 
-/// The template of an AK as GCE's have it: restricted signing key, attributes 0x00050072, RSASSA or ECDSA
-/// with SHA-256.
+/// The template of GCE's AKs: restricted signing key, attributes 0x00050072, RSASSA or ECDSA with SHA-256.
 ///
 /// # Errors
 /// None in practice: the library checks what it builds.
@@ -264,7 +264,7 @@ pub fn ak_template(algorithm: AkAlgorithm) -> TssResult<Public> {
     .build()
 }
 
-/// A port that is free together with the next one, where swtpm's clients look for the control channel.
+/// A port that is free together with the next one, which swtpm's clients use as the control channel.
 fn free_ports() -> io::Result<u16> {
     for _ in 0..100 {
         let commands = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -307,7 +307,7 @@ fn wait_until_up(process: &mut Child, control: u16) -> io::Result<()> {
 }
 
 fn stop(process: &mut Child) {
-    // It may be gone already; nothing is lost then.
+    // It may have ended already, which does not matter.
     let _ = process.kill();
     let _ = process.wait();
 }

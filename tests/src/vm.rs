@@ -1,7 +1,7 @@
-//! A VM of Google's kind on this machine: a software TPM with the NV content of a GCE vTPM, and a boot in it.
+//! A simulated Google VM on this machine: a software TPM with the NV content of a GCE vTPM, and a boot in it.
 //!
 //! The digests of a generated firmware log are extended into its PCRs, as firmware, shim, GRUB and kernel
-//! would. Its AK certificate is from a throw-away CA that the broker is given as an extra trust anchor.
+//! would do. Its AK certificate is from a throw-away CA, configured as an extra trust anchor of the broker.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -17,7 +17,7 @@ use vouchsafe_protocol::{Digest32, LATCH_WORD};
 use crate::pem;
 use crate::swtpm::Swtpm;
 
-/// A running VM: TPM, firmware log, and where they are.
+/// A running VM: TPM, firmware log, and their paths.
 pub struct Vm {
     tpm: Swtpm,
     folder: PathBuf,
@@ -55,7 +55,7 @@ impl Vm {
         self.measure(boot)
     }
 
-    /// Closes the boot latch as the last act of an initrd does: extends PCR 15.
+    /// Extends the latch word into PCR 15, as an initrd does as its last act.
     ///
     /// # Errors
     /// What the TPM says.
@@ -63,7 +63,7 @@ impl Vm {
         Ok(self.tpm.extend(15, &Digest32::of(LATCH_WORD.as_bytes()).0)?)
     }
 
-    /// systemd extends these, and writes them to its measurement log.
+    /// Extends these as systemd would, and writes them to its measurement log.
     ///
     /// # Errors
     /// What the TPM says; when the log cannot be written.
@@ -95,7 +95,7 @@ impl Vm {
         Ok(path)
     }
 
-    /// The part of a guest's configuration that says where this VM's TPM and firmware log are.
+    /// The part of a guest's configuration with the paths of this VM's TPM and firmware log.
     #[must_use]
     pub fn hardware(&self) -> String {
         format!(
@@ -113,13 +113,13 @@ impl Vm {
         &self.tpm
     }
 
-    /// Where the firmware log is.
+    /// Path of the firmware log.
     #[must_use]
     pub fn event_log(&self) -> PathBuf {
         self.folder.join("binary_bios_measurements")
     }
 
-    /// Where systemd's measurement log is, once user space has measured something.
+    /// Path of systemd's measurement log, once user space has measured something.
     #[must_use]
     pub fn userspace_log(&self) -> PathBuf {
         self.folder.join("tpm2-measure.log")

@@ -1,11 +1,12 @@
-//! T45: the floors of `deny.toml` are there, say what cargo-deny reads as a range, and hold for `Cargo.lock`; and the layers of the crates.
+//! T45: the minimum versions in `deny.toml` exist, are ranges for cargo-deny, and hold for `Cargo.lock`; and
+//! the layers of the crates.
 //!
-//! cargo-deny itself checks the tree that is built (`./justw deny`). This test looks at the whole lock file, needs no tool, and fails
-//! where a floor is taken out or misspelt. It does not ask an advisory database.
+//! cargo-deny itself checks the dependencies that are built (`./justw deny`). This test checks the whole lock
+//! file, needs no tool, and fails if a minimum is removed or misspelt. It does not use an advisory database.
 
 use std::path::Path;
 
-/// Floors that must be in `deny.toml`: what stands between a guest's bytes and a secret.
+/// Minimum versions that `deny.toml` must have, for the crates between a guest's bytes and a secret.
 const REQUIRED_FLOORS: [(&str, [u64; 3]); 5] = [
     ("rustls", [0, 23, 45]),
     ("rustls-webpki", [0, 103, 13]),
@@ -14,17 +15,17 @@ const REQUIRED_FLOORS: [(&str, [u64; 3]); 5] = [
     ("tracing-subscriber", [0, 3, 20]),
 ];
 
-/// Crates of which no version may come in.
+/// Crates that must not be used in any version.
 const REQUIRED_BANS: [&str; 4] = ["rsa", "ring", "openssl", "native-tls"];
 
-/// The lowest version of a crate that may be used.
+/// The minimum version of a crate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Floor {
     name: String,
     version: [u64; 3],
 }
 
-/// A package of the lock file that lies below a floor.
+/// A package in the lock file below the minimum.
 #[derive(Debug, PartialEq, Eq)]
 struct BelowFloor {
     name: String,
@@ -37,7 +38,7 @@ fn read(name: &str) -> toml::Table {
     text.parse().expect("the file is TOML")
 }
 
-/// The three numbers of a version; a pre-release counts as below its release, build metadata does not count.
+/// The three numbers of a version; a pre-release counts as below its release, build metadata is ignored.
 fn parse_version(text: &str) -> Option<([u64; 3], bool)> {
     let release = text.split('+').next()?;
     let (numbers, pre_release) = match release.split_once('-') {
@@ -63,7 +64,8 @@ fn banned_specs(deny: &toml::Table) -> Vec<String> {
         .collect()
 }
 
-/// The floors among the bans. `name@…` is an exact version to cargo-deny, also with a `<` behind it, so only `name:<1.2.3` is one.
+/// The minimum versions among the bans. For cargo-deny `name@…` is an exact version, even with a `<`, so only
+/// `name:<1.2.3` is a range.
 fn floors(deny: &toml::Table) -> Vec<Floor> {
     banned_specs(deny)
         .iter()
@@ -149,7 +151,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
 /// Crates that verify or decide, and so do no I/O.
 const PURE: [&str; 3] = ["protocol", "attestation", "policy"];
 
-/// What brings I/O along: a runtime, a database, HTTP.
+/// Crates for I/O: runtimes, databases, HTTP.
 const IO: [&str; 7] = ["tokio", "mio", "sqlx", "actix-web", "actix-http", "hyper", "ureq"];
 
 #[test]

@@ -1,4 +1,4 @@
-//! Bare operations of aws-lc-rs that the floor does not have by themselves.
+//! Single operations of aws-lc-rs that the floor does not measure separately.
 
 use std::hint::black_box;
 
@@ -41,7 +41,7 @@ impl Encapsulation {
     }
 }
 
-/// AES-256-GCM over the data key and the secret: what unsealing opens.
+/// AES-256-GCM over the data key and the secret: the two decryptions of unsealing.
 pub(super) struct TwoOpens {
     sealed: [Vec<u8>; 2],
     key: LessSafeKey,

@@ -21,7 +21,7 @@ use vouchsafe_protocol::{
     UnixTime,
 };
 
-/// 2025-11-01: when everything here happens.
+/// 2025-11-01: the time of everything here.
 pub(super) const NOW: UnixTime = UnixTime(1_761_955_200);
 /// The secret that is asked for.
 pub(super) const PATH: &str = "prod/db-01/disk";
@@ -30,7 +30,7 @@ const REQUEST: &[u8] = b"a request, as sent";
 /// Its policy.
 pub(super) const POLICY: &str = "prod/db";
 
-/// The broker's side: what evidence is judged by, and the identity that signs.
+/// The broker's side: the inputs of verification, and the signing identity.
 pub(super) struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,
@@ -159,7 +159,7 @@ impl Case {
         self.answer(wrapped, Digest32([4; 32]))
     }
 
-    /// All of a release but its record.
+    /// A complete release except for its record.
     pub(super) fn release(&self, judge: &Judge, cache: &VerifyCache) -> ReleaseAnswer {
         let claims = self.verify(judge, cache);
         let grant = self.decide(judge, &claims, judge.guardrails());

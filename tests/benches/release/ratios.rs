@@ -1,4 +1,4 @@
-//! The table at the end: what this run measured, as ratios.
+//! The table at the end: ratios of this run's measurements.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-/// Where criterion writes, and since when what it writes is of this run.
+/// Criterion's output folder, and the start of this run.
 pub(super) struct Output {
     folder: PathBuf,
     since: SystemTime,
@@ -16,7 +16,7 @@ pub(super) struct Output {
 /// One measurement in nanoseconds.
 struct Measured {
     median: f64,
-    /// The fastest sample: what other load on the machine disturbs least.
+    /// The fastest sample, which is least disturbed by other load on the machine.
     fastest: f64,
 }
 
@@ -52,7 +52,7 @@ impl Output {
         &self.folder
     }
 
-    /// Prints the ratios whose both sides were measured.
+    /// Prints the ratios whose two sides were both measured.
     pub(super) fn print(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{:<62} {:>9} {:>9} {:>9}", "ratios", "median", "fastest", "at most")?;
@@ -82,7 +82,7 @@ impl Output {
     }
 }
 
-/// What, what it rests on, and how many times as much it may cost.
+/// The step, its floor, and the maximum ratio.
 const RATIOS: [(&str, &str, Option<f64>); 16] = [
     ("release_snp_known", "floor_snp", Some(1.8)),
     ("release_vtpm_known", "floor_vtpm", Some(3.0)),

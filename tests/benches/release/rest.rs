@@ -13,8 +13,8 @@ use vouchsafe_protocol::{ObjectName, PlaintextSecret, ReleasePaths, SecretPath};
 use crate::bare::TwoOpens;
 use crate::case::{Case, Judge, NOW, PATH, POLICY};
 
-/// Sealing is measured as an operator sees it, with the commit to disk that dominates it; opening is what is
-/// done for each release.
+/// Sealing is measured as an operator sees it, including the commit to disk, which dominates; opening is the
+/// work for each release.
 pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     let runtime = Runtime::new().expect("a runtime");
     let folder = tempfile::tempdir().expect("a temporary folder");

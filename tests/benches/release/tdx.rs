@@ -1,4 +1,4 @@
-//! A TDX quote, beside the three P-256 verifications and the hashing that it rests on.
+//! A TDX quote, beside its three P-256 verifications and hashing.
 //!
 //! "Known" is another quote of a known platform, "platform_first" a platform seen for the first time; Intel's
 //! collateral is known in both.
@@ -19,7 +19,7 @@ use vouchsafe_protocol::{Digest32, UnixTime};
 
 use crate::case::NOW;
 
-/// What quotes are judged by.
+/// The inputs of verification.
 struct Judge {
     anchors: TrustAnchors,
     collateral: Collateral,

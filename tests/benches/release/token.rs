@@ -1,4 +1,4 @@
-//! A token of Google Cloud Attestation whose chain is known, beside the one verification that it cannot avoid.
+//! A token of Google Cloud Attestation with a known chain, beside its one unavoidable verification.
 
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use criterion::{BatchSize, Criterion};
@@ -15,7 +15,7 @@ use super::case::{NOW, PATH};
 
 const AUDIENCE: &str = "https://broker.example:8443";
 
-/// A token of one kind, and what it is judged by.
+/// A token of one kind, and the inputs of its verification.
 struct Token {
     text: String,
     nonce: TokenNonce,
@@ -51,7 +51,7 @@ impl Token {
     }
 }
 
-/// The verification of the signature, over bytes that are there, by a key that is parsed.
+/// The verification of the signature, over prepared bytes, under a parsed key.
 struct Bare {
     key: ParsedPublicKey,
     signed: Vec<u8>,

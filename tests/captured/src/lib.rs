@@ -1,8 +1,8 @@
 //! Captured evidence for the tests of all crates: read from `../shared/evidence`, beside the checkout, and never copied into the tree.
 //!
-//! Where that folder is missing, the tests that need it are skipped, and each test program prints one line that says so. With
-//! `VOUCHSAFE_EVIDENCE=required` in the environment a missing folder is a failure. The variable `CI` alone changes nothing: the evidence
-//! does not come with a clone.
+//! If that folder is missing, the tests that need it are skipped, and each test program prints one line that
+//! says so. With `VOUCHSAFE_EVIDENCE=required` in the environment a missing folder is a failure. The variable
+//! `CI` alone changes nothing: the evidence does not come with a clone.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,10 +10,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-/// The folder of captured evidence, or `None` where it is missing and the test is to be skipped.
+/// The folder of captured evidence; `None` if it is missing and the test should be skipped.
 ///
 /// # Panics
-/// Where it is missing and `VOUCHSAFE_EVIDENCE` is `required`.
+/// If it is missing and `VOUCHSAFE_EVIDENCE` is `required`.
 #[must_use]
 pub fn folder() -> Option<PathBuf> {
     static SAID: Once = Once::new();
@@ -22,7 +22,8 @@ pub fn folder() -> Option<PathBuf> {
     let folder = folder_at(&path, required);
     if folder.is_none() {
         SAID.call_once(|| {
-            // Not by a macro: the test harness would keep it back. A line that cannot be printed changes nothing.
+            // Not with a macro: the test harness would capture it. A line that cannot be printed does not
+            // matter.
             let _ = writeln!(
                 std::io::stderr(),
                 "skipped: tests on captured evidence, which is not at {}",
@@ -33,10 +34,10 @@ pub fn folder() -> Option<PathBuf> {
     folder
 }
 
-/// A captured file, or `None` where there is no captured evidence.
+/// A captured file; `None` if there is no captured evidence.
 ///
 /// # Panics
-/// As [`folder`], and where the folder lacks the file.
+/// Like [`folder`], and if the folder lacks the file.
 #[must_use]
 pub fn read(name: &str) -> Option<Vec<u8>> {
     folder().map(|folder| read_from(&folder, name))
@@ -45,7 +46,7 @@ pub fn read(name: &str) -> Option<Vec<u8>> {
 /// A file of the folder.
 ///
 /// # Panics
-/// Where it cannot be read.
+/// If it cannot be read.
 #[must_use]
 pub fn read_from(folder: &Path, name: &str) -> Vec<u8> {
     let bytes = fs::read(folder.join(name));

@@ -1,15 +1,16 @@
-//! Real boots against what `vouchsafe baseline predict` says of them beforehand.
+//! Compares real boots with the predictions of `vouchsafe baseline predict`.
 //!
-//! For each release of Debian, two kinds of machines under QEMU with OVMF and a software TPM: a unified kernel image with
-//! Secure Boot off, and shim, GRUB and Debian's kernel with it on. From the same files the operator's tool foretells events
-//! and PCRs; the guest reads what was measured. Then the boot is held against baselines: its own, one that only knows
-//! yesterday's boot, and that one with the update allowed. Where the initrd that the kernel loads cannot be foretold, the
-//! machine boots again, and another one boots the same image: baselines that let sections vouch for the initrd hold for both.
+//! For each release of Debian, two kinds of machines run under QEMU with OVMF and a software TPM: a unified
+//! kernel image with Secure Boot off, and shim, GRUB and Debian's kernel with it on. From the same files the
+//! operator's tool predicts events and PCRs; the guest reads what was measured. Then the boot is compared
+//! with baselines: its own, one that only knows the previous boot, and that one with the update allowed. If
+//! the initrd that the kernel loads cannot be predicted, the machine boots again, and another machine boots
+//! the same image: baselines that determine the initrd by sections accept both.
 //!
-//! In sid's unified kernel image systemd's own program extends PCRs from the initrd, as its units do; its log goes to the
-//! verifier beside the firmware's.
+//! In sid's unified kernel image systemd's own program extends PCRs from the initrd, as its units do; the
+//! verifier gets its log beside the firmware's.
 //!
-//! The firmware is not Google's: it names no technology, so that the membership tests set one.
+//! The firmware is not Google's: it names no technology, so the membership tests set one.
 
 #[path = "boot/compare.rs"]
 mod compare;
@@ -37,13 +38,13 @@ use foretold::Foretold;
 use machine::{Firmware, Machine};
 use suite::{Initrd, Suite};
 
-/// Boots machines and compares what they measure with what was foretold.
+/// Boots machines and compares what they measure with the predictions.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Folder of the packages; what is missing there is fetched.
+    /// Folder of the packages; missing ones are fetched.
     #[arg(long)]
     packages: PathBuf,
-    /// Releases of Debian, with commas between; all of them without this.
+    /// Releases of Debian, separated by commas; default: all of them.
     #[arg(long, value_delimiter = ',')]
     suite: Vec<Suite>,
     /// Seconds that a boot may take.
@@ -77,18 +78,18 @@ fn main() -> anyhow::Result<ExitCode> {
         say("All boots measured exactly what was foretold.")?;
         return Ok(ExitCode::SUCCESS);
     }
-    // What was measured stays, to be looked at.
+    // The files stay, for analysis.
     say(&format!("A boot measured something else; all files are in {}.", folder.keep().display()))?;
     Ok(ExitCode::from(1))
 }
 
-/// What became of a boot.
+/// The result of a boot.
 struct Outcome {
     what: String,
     differences: usize,
 }
 
-/// Packages of the machine and of what boots, where they are not there yet.
+/// Fetches missing packages of the machine and of what it boots.
 fn fetch(packages: &Path, suite: Suite) -> anyhow::Result<()> {
     let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup");
     let status = Command::new(setup).arg("boot").arg(packages).arg(suite.name()).status()?;
@@ -112,7 +113,7 @@ fn boot_unified(lab: &Lab, suite: Suite, kernel: &Path, initrd: &Path) -> anyhow
     for pcr in [4, 9, 11] {
         comparison.pcr(pcr)?;
     }
-    // "PCR 12 and 13: nothing", as there are no add-ons, credentials and options beside the image.
+    // "PCR 12 and 13: nothing", since there are no add-ons, credentials and options outside the image.
     for pcr in [12, 13] {
         comparison.nothing(pcr)?;
     }

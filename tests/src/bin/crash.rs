@@ -1,9 +1,9 @@
 //! The crash test: `kill -9` in the middle of puts and releases, again and again on one data directory.
 //!
-//! After each restart it checks that every acknowledged put is there and is served with exactly its value, that every
-//! secret which a guest received has its grant on record and its nonce spent, and that nothing is half-written: a put
-//! that was not acknowledged is there as a whole, with its record in the log, or not at all. It kills the process, not the
-//! machine: what the disk itself loses is not tested.
+//! After each restart it checks that every acknowledged put exists and is released with exactly its value,
+//! that every secret which a guest received has its grant recorded and its nonce spent, and that nothing is
+//! half-written: an unacknowledged put exists completely, with its record in the log, or not at all. It kills
+//! the process, not the machine: losses of the disk itself are not tested.
 
 #[path = "crash/check.rs"]
 mod check;
@@ -30,16 +30,16 @@ use check::Checker;
 use ledger::Ledger;
 use work::{Dice, Work};
 
-/// Kills a broker at random points and looks at what is left.
+/// Kills a broker at random points and checks what is left.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Rounds: work, kill, restart, check.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Puts and releases of a round; the kill comes somewhere among them.
+    /// Puts and releases per round; the kill comes at some point among them.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(100..))]
     operations: u64,
-    /// Makes the same choices again. What the system interleaves stays random.
+    /// Repeats the same choices. How the system interleaves them stays random.
     #[arg(long)]
     seed: Option<u64>,
 }

@@ -1,8 +1,8 @@
-//! The whole thing to look at: a broker, a VM with a software TPM, a release, a refusal, and why.
+//! A complete demonstration: a broker, a VM with a software TPM, a release, a refusal, and its explanation.
 //!
-//! Everything is real but the hardware: the broker is a process of its own with TLS and a database, the
-//! TPM is swtpm provisioned as Google provisions a VM's, the guest is the program that runs in a VM. The
-//! certificate authority of the TPM's key is made up, so the broker knows it as an extra trust anchor only.
+//! Everything is real except the hardware: the broker is a separate process with TLS and a database, the TPM
+//! is a swtpm provisioned like a Google VM's, the guest is the program that runs in a VM. The certificate
+//! authority of the TPM's key is fake, so the broker only knows it as an extra trust anchor.
 
 #![expect(clippy::print_stdout, reason = "a demo is there to be read")]
 
@@ -107,7 +107,7 @@ fn run(stay: bool) -> anyhow::Result<()> {
     broker.stop()
 }
 
-/// Runs the demo in a process of its own, which broker and TPM live and die with, and shows what it prints.
+/// Runs the demo in a separate process, on which broker and TPM depend, and shows its output.
 fn keep() -> anyhow::Result<()> {
     let mut demo = Command::new("setsid")
         .arg(std::env::current_exe()?)
@@ -125,7 +125,7 @@ fn keep() -> anyhow::Result<()> {
     bail!("{}", demo.wait()?)
 }
 
-/// Says how to go on, and then keeps everything running until it is stopped.
+/// Says how to continue, and then keeps everything running until it is stopped.
 fn playground(folder: &Path, broker: &Broker, guest: &Path) -> anyhow::Result<()> {
     let (vouchsafe, client) = (program("vouchsafe")?, program("vouchsafe-guest")?);
     for (name, script) in [
@@ -162,7 +162,7 @@ fn import_crl(broker: &Broker, folder: &Path, google: &FakeGoogle) -> anyhow::Re
     Ok(())
 }
 
-/// The baseline of what the VM has booted, a policy that asks for it, and the secret.
+/// The baseline of the VM's boot, a policy that requires it, and the secret.
 fn register(
     broker: &Broker,
     folder: &Path,
@@ -218,13 +218,13 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The 32 hex digits in what the guest wrote to its console.
+/// The 32 hex digits in the guest's console output.
 fn decision_of(refusal: &str) -> Option<String> {
     let words = refusal.split(|c: char| !c.is_ascii_hexdigit());
     words.filter(|word| word.len() == 32).map(str::to_owned).next()
 }
 
-/// The last line of a demo that goes on running.
+/// The last line of a demo that keeps running.
 const STAYS: &str = "\u{4}";
 const PATH: &str = "prod/db-01/token";
 const SECRET: &str = "correct horse battery staple";

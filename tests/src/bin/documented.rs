@@ -1,9 +1,9 @@
-//! Runs the commands of README.md and docs/*.md, in order, as they stand there.
+//! Runs the commands of README.md and docs/*.md, in order, exactly as written.
 //!
-//! It changes mounts and network for itself, so it is started as
-//! `unshare --mount --net --propagation private documented`: nothing but loopback is there, `broker.example.com` is
-//! loopback, and /etc, /run and /var/lib are its own. One machine is both the broker's and the VM; a software TPM
-//! with a boot of a simulated VM stands in for the VM's own, and its CA is an extra trust anchor of the broker.
+//! It changes mounts and network for itself, so it is started as `unshare --mount --net --propagation private
+//! documented`: only loopback exists, `broker.example.com` is loopback, and /etc, /run and /var/lib are
+//! private copies. One machine is both the broker's and the VM; a software TPM with a simulated boot replaces
+//! the VM's own, and its CA is an extra trust anchor of the broker.
 
 #![expect(clippy::print_stdout, reason = "what ran is printed, for whoever reads a failure")]
 
@@ -28,7 +28,7 @@ use vouchsafe_tests::documents::{self, DocumentedCommand};
 use vouchsafe_tests::vm::Vm;
 use vouchsafe_tests::{clock, pem};
 
-/// Commands that are not run here, and why. An entry stands for every command that begins with it.
+/// Commands that are not run here, with the reason. An entry applies to every command that starts with it.
 const NOT_RUN: &[(&str, &str)] = &[
     ("./justw demo", "has a test of its own, and would build inside a test"),
     ("./justw test", "is what runs this"),
@@ -81,7 +81,7 @@ fn commands(root: &Path) -> anyhow::Result<Vec<DocumentedCommand>> {
     for file in files {
         let name = file.strip_prefix(root)?.display().to_string();
         let (commands, texts) = documents::read(&name, &fs::read_to_string(&file)?);
-        // In the README every indented block is something to type.
+        // In the README every indented block is a command to type.
         if let Some(text) = texts.first().filter(|_| name == "README.md") {
             bail!("README.md:{}: {}: not a program that tests/src/documents.rs knows", text.line, text.text);
         }
@@ -90,13 +90,13 @@ fn commands(root: &Path) -> anyhow::Result<Vec<DocumentedCommand>> {
     Ok(all)
 }
 
-/// The machine that everything is typed on.
+/// The machine on which everything is typed.
 struct Machine {
     folder: TempDir,
     google: FakeGoogle,
     vm: Vm,
     broker: Option<Child>,
-    /// Decision ids: of the last refusal that the guest printed.
+    /// Decision id of the last refusal that the guest printed.
     refused: Option<String>,
 }
 
@@ -147,7 +147,7 @@ impl Machine {
         self.arrived()
     }
 
-    /// What a reader fills in: decision ids, and the broker's identity.
+    /// Placeholders that a reader fills in: decision ids, and the broker's identity.
     fn filled_in(&self, text: &str) -> anyhow::Result<String> {
         let mut words = Vec::new();
         for word in text.split(' ') {
@@ -178,7 +178,8 @@ impl Machine {
         command
     }
 
-    /// In the background, with the VM's CA as an extra trust anchor, and its list imported: nothing can be fetched here.
+    /// In the background, with the VM's CA as an extra trust anchor and its CRL imported: nothing can be
+    /// fetched here.
     fn serve(&mut self, text: &str) -> anyhow::Result<()> {
         let config = Path::new("/var/lib/vouchsafe/broker.toml");
         let written = fs::read_to_string(config)?;
@@ -203,7 +204,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Once the guest's configuration is there, it is told where the TPM of this VM is.
+    /// Once the guest's configuration exists, adds the address of this VM's TPM to it.
     fn arrived(&self) -> anyhow::Result<()> {
         let config = Path::new("/etc/vouchsafe/guest.toml");
         let Ok(text) = fs::read_to_string(config) else { return Ok(()) };
@@ -217,7 +218,7 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         if let Some(mut broker) = self.broker.take() {
-            // It may be gone already.
+            // It may have ended already.
             let _ended = broker.kill();
             let _waited = broker.wait();
         }
@@ -232,7 +233,8 @@ fn identity() -> anyhow::Result<String> {
     Ok(line.split('"').nth(1).context("no identity is pinned")?.to_owned())
 }
 
-/// A copy of /etc with the broker's name in it, and empty /run and /var/lib. The namespaces are this process's own.
+/// A copy of /etc with the broker's name in it, and empty /run and /var/lib, in namespaces of this process
+/// only.
 fn isolate(etc: &Path) -> anyhow::Result<()> {
     let here = fs::read_link("/proc/self/ns/mnt")?;
     let parents = fs::read_link(format!("/proc/{}/ns/mnt", std::os::unix::process::parent_id()))?;
@@ -264,7 +266,8 @@ fn command(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
     success(output).with_context(|| format!("{program} {}", arguments.join(" "))).map(|_| ())
 }
 
-/// Programs of the documentation: ours, where those that look at evidence know the VM's CA, and what stands in for others.
+/// Programs in the documentation: ours (those that verify evidence know the VM's CA), and replacements for
+/// others.
 fn programs(bin: &Path, anchors: &Path) -> anyhow::Result<()> {
     let vouchsafe = format!(
         "#!/bin/sh\ncase \"$1 $2\" in\n'policy new' | 'policy test' | 'baseline learn' | verify\\ *)\n  \
@@ -272,7 +275,7 @@ fn programs(bin: &Path, anchors: &Path) -> anyhow::Result<()> {
         program("vouchsafe")?,
         anchors,
     );
-    // The two machines of the documentation are one: what is copied from the other one is here.
+    // The two machines of the documentation are one, so files to be copied are already here.
     let scp = "#!/bin/sh\nset -eu\n[ \"$1\" = -r ]\nexec cp -r \"${2#*:}\" \"$3\"\n";
     // The application of the documentation: it reads its token and checks it.
     let server = format!("#!/bin/sh\n[ \"$(cat \"$TOKEN\")\" = {SECRET:?} ]\n");
@@ -285,7 +288,7 @@ fn programs(bin: &Path, anchors: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The 32 hex digits in what the guest wrote to its console.
+/// The 32 hex digits in the guest's console output.
 fn decision_of(said: &str) -> Option<String> {
     let words = said.split(|c: char| !c.is_ascii_hexdigit());
     words.filter(|word| word.len() == 32).map(str::to_owned).next()

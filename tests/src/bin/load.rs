@@ -1,10 +1,11 @@
-//! The load generator: challenge → release over TLS, from threads with a connection each, against a real broker.
+//! The load generator: challenge → release over TLS, from threads with one connection each, against a real
+//! broker.
 //!
-//! What it guarantees: every answer counted as a release had status 200, one in fifty was checked and opened, and the
-//! broker's processor time is that of its process over exactly the window in which the releases are counted. The floor
-//! is timed in the same run and by the same clock, the processor time of a thread: during the window, on the processors
-//! that the broker is busy on too, and before and after it, when the broker is idle. It does not keep other programs off
-//! the machine: the spread of the floor says how quiet it was.
+//! Guarantees: every answer counted as a release had status 200, one in fifty was checked and opened, and the
+//! broker's processor time is that of its process over exactly the window in which the releases are counted.
+//! The floor is timed in the same run and with the same clock, the processor time of a thread: during the
+//! window, on the processors that the broker is also using, and before and after it, when the broker is idle.
+//! It does not keep other programs off the machine: the spread of the floor shows how quiet it was.
 
 #[path = "load/drive.rs"]
 mod drive;
@@ -30,27 +31,27 @@ use floor::Stopwatch;
 use process::Process;
 use report::Report;
 
-/// Drives a broker with simulated guests and says what a release costs it.
+/// Drives a broker with simulated guests and measures the cost of a release.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// What the guests prove themselves with.
+    /// The guests' kind of evidence.
     #[arg(long, value_enum, default_value = "snp")]
     kind: Kind,
-    /// Guests that ask at the same time.
+    /// Number of concurrent guests.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
-    /// Seconds that are measured, after one second of warming up.
+    /// Seconds to measure, after one second of warming up.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// Simulated instances, each with a chip and an attestation key of its own.
+    /// Simulated instances, each with its own chip and attestation key.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=100))]
     instances: u8,
-    /// A release policy to use in place of the one of the kind.
+    /// A release policy to use instead of the kind's own.
     #[arg(long, value_name = "FILE")]
     policy: Option<std::path::PathBuf>,
-    /// Measure one honest guest at a time, beside an idle broker and beside strangers of other addresses: connections that
-    /// ask for /readyz without a pause, that hold bodies, and that one address holds and never uses. `--seconds` are those of
-    /// each part.
+    /// Measure one honest guest at a time, beside an idle broker and beside strangers with other addresses:
+    /// connections that request /readyz without a pause, that hold bodies, and that one address holds unused.
+    /// `--seconds` applies to each part.
     #[arg(long)]
     strangers: bool,
     /// Connections of the strangers.

@@ -1,10 +1,10 @@
-//! The protocol as a symbolic model: runs Verifpal over `docs/model/*.vp` as they are, where every query has to hold,
-//! and once without each binding, where at least one has to break. The table of what breaks is part of
-//! `docs/model/README.md`.
+//! The protocol as a symbolic model: runs Verifpal over `docs/model/*.vp`, once unchanged, where every query
+//! must hold, and once without each binding, where at least one must break. The table of what breaks is part
+//! of `docs/model/README.md`.
 //!
-//! A binding that breaks nothing by itself has to name the one that covers it, and both together have to break
-//! something. Each layout that `protocol/src` states in a comment has to be cited by a model, so that a field cannot
-//! be added there and forgotten here.
+//! A binding whose removal alone breaks nothing must name the binding that covers it, and removing both must
+//! break something. Each layout stated in a comment in `protocol/src` must be cited by a model, so that a new
+//! field cannot be forgotten here.
 
 #[path = "model/layouts.rs"]
 mod layouts;
@@ -29,7 +29,7 @@ use source::Model;
 use table::{Outcome, Row, Section};
 use verifpal::Verifpal;
 
-/// Checks the models of the protocol, and that the table in their README is what came out.
+/// Checks the models of the protocol, and that the table in their README matches the results.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The program.
@@ -38,10 +38,11 @@ struct Arguments {
     /// Writes the table instead of comparing it.
     #[arg(long)]
     write: bool,
-    /// Only the models as they are, with so many concurrent sessions of every principal; the table stays as it is.
+    /// Checks only the complete models, with this many concurrent sessions of every principal; the table is
+    /// not compared.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     sessions: Option<u8>,
-    /// Only these models, by name; the table is printed, and neither compared nor written.
+    /// Checks only these models, by name; the table is printed, and neither compared nor written.
     models: Vec<String>,
 }
 
@@ -160,5 +161,5 @@ fn say(text: &str) -> anyhow::Result<()> {
 /// Concurrent sessions of every principal: with one alone nothing can be replayed.
 const SESSIONS: u8 = 2;
 
-/// Collateral bundles pass between brokers and are no part of a release.
+/// Collateral bundles pass between brokers and are not part of a release.
 const OUTSIDE: [&str; 1] = ["label || signer || made_at"];

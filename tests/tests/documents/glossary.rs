@@ -1,10 +1,10 @@
-//! Every type that docs/glossary.md names exists.
+//! Every type named in docs/glossary.md exists.
 
 use std::collections::BTreeSet;
 
 use super::tree;
 
-/// Names in backticks that are written as Rust writes types; of a path, its last part.
+/// Names in backticks that look like Rust types; of a path, the last part.
 fn types(markdown: &str) -> BTreeSet<&str> {
     let quoted = markdown.split('`').skip(1).step_by(2);
     quoted.filter_map(|text| text.rsplit("::").next()).filter(|name| is_type(name)).collect()

@@ -1,14 +1,14 @@
-//! Files of a crate that import one another in a circle can only be read and changed together: a knot. Its size is bounded for each
-//! crate.
+//! Files of a crate that import one another in a cycle can only be read and changed together: a knot. Its
+//! size is bounded for each crate.
 //!
-//! What counts is what a path names: `use` of `crate::`, `super::`, `self::` and of child modules, and such paths in the code. Tests
-//! are left out, since they look at a crate from above.
+//! Counted are paths: `use` of `crate::`, `super::`, `self::` and of child modules, and such paths in the
+//! code. Tests are excluded, since they may use anything in a crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree::files;
 
-/// The largest knot that each crate may have, in files. Bounds are only lowered.
+/// The largest knot allowed in each crate, in files. Bounds are only lowered.
 const BOUNDS: [(&str, usize); 8] = [
     ("protocol", 4),
     ("attestation", 4),
@@ -115,7 +115,7 @@ fn owner(known: &BTreeSet<Vec<String>>, mut path: Vec<String>) -> Vec<String> {
     path
 }
 
-/// All paths of this crate that a module's text names.
+/// All paths in this crate that a module's text names.
 fn paths(module: &[String], text: &str) -> Vec<Vec<String>> {
     let text = code(text);
     let mut found = Vec::new();
@@ -123,7 +123,7 @@ fn paths(module: &[String], text: &str) -> Vec<Vec<String>> {
         let before = text.get(..position).unwrap_or_default();
         let word = before.rsplit(|c: char| !is_name(c)).next().unwrap_or_default();
         let start = before.strip_suffix(word).unwrap_or_default();
-        // `pub(in crate::folder)` says who may use, and uses nothing.
+        // `pub(in crate::folder)` only limits visibility, and uses nothing.
         if start.ends_with("::") || start.ends_with("(in ") || word.is_empty() {
             continue;
         }
@@ -131,7 +131,7 @@ fn paths(module: &[String], text: &str) -> Vec<Vec<String>> {
             "crate" => Vec::new(),
             "self" => module.to_vec(),
             "super" => parent(module),
-            // A path that starts with a child module; any other name is that of no file below this one.
+            // A path that starts with a child module; any other name is not a file below this one.
             child => [module, &[child.to_owned()]].concat(),
         };
         walk(base, text.get(position + 2..).unwrap_or_default(), &mut found);
@@ -139,7 +139,7 @@ fn paths(module: &[String], text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Takes in the tree of paths at the beginning of `rest`; gives what comes after it.
+/// Collects the tree of paths at the start of `rest`; returns the rest.
 fn walk<'a>(base: Vec<String>, rest: &'a str, found: &mut Vec<Vec<String>>) -> &'a str {
     let rest = rest.trim_start();
     if let Some(mut rest) = rest.strip_prefix('{') {
@@ -185,7 +185,7 @@ fn code(text: &str) -> String {
     lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The files of the largest knot; one file when there is none.
+/// The files of the largest knot; a single file if there is none.
 fn largest_knot(imports: &Imports) -> Vec<String> {
     let reached: BTreeMap<_, _> = imports.keys().map(|module| (module, reach(imports, module))).collect();
     let mutual = |one: &Vec<String>, other: &Vec<String>| {

@@ -1,4 +1,4 @@
-//! Every relative link of a Markdown file leads to a file of the tree.
+//! Every relative link in a Markdown file leads to a file of the tree.
 
 use std::path::Path;
 

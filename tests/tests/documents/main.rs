@@ -1,4 +1,5 @@
-//! What the documents say about the tree is true: links, threats, names of types and of refusals, recipes, the sample unit.
+//! The documents' statements about the tree are true: links, threats, names of types and of refusals,
+//! recipes, the sample unit.
 
 #[cfg(test)]
 mod glossary;

@@ -1,11 +1,11 @@
-//! The front door stays small, and README names all of it.
+//! The list of public recipes stays short, and README names all of them.
 
 use crate::tree::read;
 
-/// More recipes than this are a list to search, not one to read.
+/// Upper limit of recipes, so that the list can be read at a glance.
 const MOST: usize = 12;
 
-/// The recipes that `./justw` lists: no assignment, and not marked private.
+/// The recipes that `./justw` lists: not assignments, and not marked private.
 fn recipes(justfile: &str) -> Vec<&str> {
     let lines: Vec<&str> = justfile.lines().collect();
     let is_recipe = |line: &str| {

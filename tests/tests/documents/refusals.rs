@@ -1,13 +1,14 @@
 //! `attestation/vectors/refusal-names.txt` has the name of every refusal of evidence.
 //!
-//! Records keep these names for years. They follow from the names of error variants, so that one that is renamed, or a new one, shows
-//! here. `attestation/tests/refusal_names.rs` holds what the verifier says against the same file.
+//! Records contain these names for years. They are derived from the names of error variants, so a renamed or
+//! new variant is detected here. `attestation/tests/refusal_names.rs` compares the verifier's names with the
+//! same file.
 
 use std::collections::BTreeSet;
 
 use super::tree;
 
-/// An enum of errors, what its names begin with, and variants that only pass on an error of their own name.
+/// An error enum, the prefix of its names, and variants that only pass on another error's name.
 struct Names {
     of: &'static str,
     prefixes: &'static [&'static str],
@@ -52,11 +53,11 @@ const ALL: &[Names] = &[
     names("UserspaceLogError", &["userspace-log-"], &[]),
 ];
 
-/// Names that follow from no variant.
+/// Names that are not derived from a variant.
 const OTHERS: &[&str] =
     &["evidence-too-large", "unlinked-vtpm", "unlinked-sev-snp", "unlinked-tdx", "unlinked-google-token"];
 
-/// Variants of an enum as rustfmt writes it: each at the beginning of a line, behind four spaces.
+/// Variants of an enum in rustfmt's format: each at the start of a line, after four spaces.
 fn variants<'s>(source: &'s str, of: &str) -> Option<Vec<&'s str>> {
     let (_, body) = source.split_once(&format!("\npub enum {of} {{\n"))?;
     let (body, _) = body.split_once("\n}\n")?;

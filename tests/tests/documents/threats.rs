@@ -1,4 +1,5 @@
-//! docs/threats.md against the tree: every id that is cited has a row, and the code and tests that a row names exist.
+//! Compares docs/threats.md with the tree: every cited id has a row, and the code and tests named in a row
+//! exist.
 
 use std::collections::BTreeSet;
 
@@ -38,12 +39,12 @@ fn threats(page: &str) -> Vec<Threat> {
     rows
 }
 
-/// What stands between backticks.
+/// Texts between backticks.
 fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Ids cited in a text: `T` and two digits that are no part of a longer word or of a time such as T00:00.
+/// Ids cited in a text: `T` and two digits that are not part of a longer word or of a time such as T00:00.
 fn cited(text: &str) -> BTreeSet<&str> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let mut found = BTreeSet::new();
@@ -63,7 +64,7 @@ fn cited(text: &str) -> BTreeSet<&str> {
     found
 }
 
-/// Names of functions that begin like a test of a threat, such as `t01_`.
+/// Names of functions with the prefix of a threat, such as `t01_`.
 fn threat_tests(source: &str) -> impl Iterator<Item = &str> {
     let names = source.split("fn ").skip(1).filter_map(|rest| {
         rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().filter(|name| name.len() > 4)

@@ -1,4 +1,4 @@
-//! The files of the tree that documents speak about.
+//! The files of the tree that documents refer to.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The sample systemd unit starts what README.md sets up, within what the broker asks of the system.
+//! The sample systemd unit starts what README.md sets up, with the limits that the broker requires.
 
 use super::tree;
 

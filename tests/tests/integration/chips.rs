@@ -1,4 +1,4 @@
-//! T20: which chips an instance has shown, what is said when it shows another one, and who sees it.
+//! T20: the chips on which an instance was seen, the alarm for a new one, and who sees it.
 
 use serde_json::{Value, json};
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
@@ -11,7 +11,7 @@ use crate::world::World;
 
 const PATH: &str = "prod/db/token";
 
-/// A broker whose policy wants vTPM and report of this VM's boot.
+/// A broker whose policy requires vTPM and report of this VM's boot.
 fn world(vm: &SimulatedVm) -> World {
     let world = World::bare("");
     let captured = world.request(vm, Kinds::BOTH, &[PATH]).request.evidence;
@@ -40,7 +40,7 @@ fn name(chip: u8) -> String {
     format!("sev-snp:{}", format!("{chip:02x}").repeat(64))
 }
 
-/// A release by vTPM and report; its decision.
+/// A release with vTPM and report; returns its decision.
 fn granted(world: &World, vm: &SimulatedVm) -> String {
     granted_by(world, vm, Kinds::BOTH)
 }
@@ -65,7 +65,7 @@ fn counted(world: &World, metric: &str) -> u64 {
     line.unwrap_or_else(|| panic!("{metric}: {text}")).parse().unwrap()
 }
 
-/// First chips and moves, once the broker has counted what it answered.
+/// First chips and moves, once the broker has counted the answered requests.
 fn assert_counted(world: &World, expected: [u64; 2]) {
     let now = || [counted(world, FIRST), counted(world, MOVED)];
     for _ in 0..50 {
@@ -119,7 +119,7 @@ fn t20_an_instance_on_another_chip_raises_an_alarm_that_operators_see() {
     assert!(explained.contains(&format!("new chip  {}", name(0xb2))), "{explained}");
     assert!(explained.contains(&format!("before it came {}", name(0xa1))), "{explained}");
 
-    // What is on record is known after a restart, and what is not is an alarm then as well.
+    // Recorded chips are known after a restart; others raise an alarm.
     world.broker.stop().unwrap();
     world.broker.run().unwrap();
     granted(&world, &other);
@@ -136,7 +136,7 @@ fn t20_a_report_alone_counts_for_the_policy_that_takes_it() {
     world.put_policy_text("prod/snp", &alone("@accepts(\"owner\")"));
     world.put(PATH, "prod/snp", b"sesame");
     let vm = SimulatedVm::new();
-    // A report that masks its chip is of the chip that its certificate names: whoever forges it cannot hide it.
+    // A report that masks its chip belongs to the chip in its certificate: a forger cannot hide it.
     for vm in [on_chip(&vm, 0xa1), masked(&vm, 0xa1), masked(&vm, 0xb2), on_chip(&vm, 0xb2)] {
         granted_by(&world, &vm, Kinds::REPORT);
     }
@@ -159,7 +159,7 @@ fn t20_what_is_refused_is_not_seen() {
     open.set_report(debug);
     let asked = world.request(&open, Kinds::BOTH, &[PATH]);
     world.assert_refused(&asked, ReasonCode::NotGranted, "the host may debug this guest");
-    // A forged report, without Google's word on the place.
+    // A forged report, without evidence in which Google names the instance.
     let asked = world.request(&on_chip(&vm, 0xe5), Kinds::REPORT, &[PATH]);
     world.assert_refused(&asked, ReasonCode::NotGranted, "vtpm.instance");
     assert_eq!(world.json(&["chips", "list"])["chips"], json!([]));

@@ -1,4 +1,4 @@
-//! The demo: what it shows, and what it leaves to play with.
+//! The demo: its output, and what it leaves running.
 
 use std::process::{Command, Output};
 
@@ -26,7 +26,7 @@ fn the_demo_leaves_a_broker_and_a_vm_that_can_be_stopped() {
     let (output, said) = run(Command::new(program("demo").expect("built with these tests")).arg("--keep"));
     assert!(output.status.success(), "{said}");
     let folder = said.lines().find_map(|line| line.trim().strip_prefix("cd ")).expect("where it is");
-    // As it is printed: the commands, in that folder.
+    // As printed: the commands, in that folder.
     let typed = |line: &str| {
         let (output, said) = run(Command::new("sh").args(["-c", line]).current_dir(folder));
         (output.status.code(), said)

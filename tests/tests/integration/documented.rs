@@ -1,4 +1,4 @@
-//! The commands of README.md and docs/*.md work as they stand there.
+//! The commands of README.md and docs/*.md work as written.
 
 use std::process::Command;
 

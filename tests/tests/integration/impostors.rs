@@ -29,7 +29,7 @@ fn t06_a_broker_with_another_identity_is_not_believed() {
     let impostor = World::start();
     impostor.put(PATH, "prod/app", b"a key of the attacker's");
     let (vm, _) = world.vm("vm", AkAlgorithm::Ecc);
-    // TLS is the impostor's own and fine; the identity is that of the true broker.
+    // TLS is the impostor's own and valid; the identity is the true broker's.
     let file =
         vm.configure(&impostor.broker.guests_url(), world.broker.identity(), &impostor.broker.ca()).unwrap();
     let config = fs::read_to_string(&file).unwrap();
@@ -40,7 +40,7 @@ fn t06_a_broker_with_another_identity_is_not_believed() {
     assert!(said.contains("not pinned") && said.contains(impostor.broker.identity()), "{said}");
 }
 
-/// Ends the TLS connection between guest and broker, and answers with a secret of its own.
+/// A proxy that terminates TLS between guest and broker, and answers with a secret of its own.
 struct Diverted {
     to: Https,
     broker: BrokerIdentity,

@@ -12,7 +12,7 @@ use crate::world::{World, simulated};
 const PATH: &str = "prod/db/token";
 const VALUE: &[u8] = b"sesame";
 
-/// Everything that must be there after a restart, for a world where `PATH` was served under `decision`.
+/// Everything that must persist over a restart, for a world where `PATH` was released under `decision`.
 fn assert_unchanged(world: &World, identity: &str, decision: &str) {
     let (_, info) = world.get(&format!("{}/v1/info", world.broker.guests_url()), None);
     assert!(info.contains(identity), "t43: {info}");
@@ -38,7 +38,7 @@ fn t43_a_graceful_stop_and_a_start_change_nothing() {
     world.broker.run().unwrap();
 
     assert_unchanged(&world, &identity, &decision);
-    // T05: what was spent stays spent, and a live challenge stays good.
+    // T05: a spent nonce stays spent, and a live challenge stays valid.
     world.send(&served).signed_problem(&served, ReasonCode::NonceSpent);
     assert_eq!(world.send(&pending).open(&pending)[0].secret.expose(), VALUE);
 }

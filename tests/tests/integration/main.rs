@@ -1,6 +1,6 @@
 //! End to end: a real broker process, real TLS, real TPMs in software, the real programs.
 //!
-//! Each test has a broker, a folder and ports of its own. What a story needs over and over is in [`world`].
+//! Each test has its own broker, folder and ports. Common helpers are in [`world`].
 
 #[cfg(test)]
 mod chips;

@@ -1,6 +1,8 @@
-//! Every row of Google's offer, end to end: {SEV, SEV-SNP, TDX} by {vTPM, hardware report, token, and what links them}.
+//! Every combination that Google offers, end to end: {SEV, SEV-SNP, TDX} by {vTPM, hardware report, token,
+//! and their combinations}.
 //!
-//! README.md has these tests as a table. The VMs are simulated and sign with throw-away roots; the broker is a real process.
+//! README.md lists these tests in a table. The VMs are simulated and sign with throw-away roots; the broker
+//! is a real process.
 
 use std::fs;
 use std::path::PathBuf;
@@ -25,8 +27,8 @@ use crate::world::{Asked, PROJECT, Reply, World, command_line, now, text};
 
 const PATH: &str = "prod/db/token";
 
-/// A broker as shipped, with a baseline `prod/ccel` of the boot of its trust domains: shipped guardrails, and collateral that it
-/// fetches from a fake of the vendors. What is imported are Intel's sets, which a broker fetches as well.
+/// A broker with default settings, and a baseline `prod/ccel` of its trust domains' boot: shipped guardrails,
+/// and collateral fetched from fake vendors. Only Intel's collateral is imported.
 fn shipped() -> World {
     static VENDORS: LazyLock<Vendors> = LazyLock::new(Vendors::start);
     let world = World::fetching(&VENDORS.configuration());
@@ -36,7 +38,7 @@ fn shipped() -> World {
     world
 }
 
-/// A broker without egress that knows everything the cells need, with the same baseline.
+/// A broker without egress that has everything the cells need, with the same baseline.
 pub(crate) fn world() -> World {
     let world = World::bare("");
     for file in &write_collateral(&world) {
@@ -46,7 +48,7 @@ pub(crate) fn world() -> World {
     world
 }
 
-/// Current lists, keys and sets in files, also for the offline tool.
+/// Current CRLs, key sets and collateral in files, also for the offline tool.
 fn write_collateral(world: &World) -> [PathBuf; 3] {
     let (from, until) = (UnixTime(now() - 60), UnixTime(now() + 86_400));
     let service = FakeAttestationService::shared();
@@ -83,7 +85,7 @@ impl World {
         line
     }
 
-    /// Learns a baseline and puts it: what was learned.
+    /// Learns a baseline and puts it; returns it.
     pub(crate) fn learn(&self, name: &str, source: &[&str]) -> String {
         let line = self.learning(source);
         let learned = self.run(&line.iter().map(String::as_str).collect::<Vec<_>>());
@@ -100,7 +102,7 @@ pub(crate) fn vm(world: &World, technology: Technology) -> SimulatedVm {
     vm
 }
 
-/// A policy that asks for each of these pieces, and for nothing of the others.
+/// A policy with conditions on exactly these pieces.
 pub(crate) fn policy(technology: Technology, kinds: Kinds) -> String {
     let mut accepts = Vec::new();
     let mut conditions =
@@ -182,7 +184,7 @@ fn report_condition(technology: Technology) -> String {
     )
 }
 
-/// The VM gets its secret with all these pieces, and with each of them left out it does not.
+/// Asserts that the VM gets its secret with all these pieces, and does not when any one of them is left out.
 fn released(technology: Technology, kinds: Kinds) {
     let world = shipped();
     let vm = vm(&world, technology);
@@ -201,7 +203,7 @@ fn released(technology: Technology, kinds: Kinds) {
     }
 }
 
-/// What a guest gets that waits as it is told while collateral is on its way, twice at most.
+/// The result for a guest that retries as told while collateral is being fetched, at most twice.
 fn within_two_retries(world: &World, vm: &SimulatedVm, kinds: Kinds) -> (Asked, Reply) {
     for _ in 0..2 {
         let asked = request(world, vm, kinds);
@@ -217,7 +219,7 @@ fn within_two_retries(world: &World, vm: &SimulatedVm, kinds: Kinds) -> (Asked, 
     (asked, reply)
 }
 
-/// A request for the cell's secret; an SNP report comes with the launch endorsement that the host's table has.
+/// A request for the cell's secret; an SNP report comes with the launch endorsement from the host's table.
 fn request(world: &World, vm: &SimulatedVm, kinds: Kinds) -> Asked {
     world.request_with(&[PATH], |bound| {
         let mut evidence = vm.evidence(kinds, bound);
@@ -314,8 +316,8 @@ fn t01_tdx_quote_and_token_are_unlinked() {
 
 #[test]
 fn t01_who_is_root_in_both_needs_a_boot_chain_condition() {
-    // One attacker can link the quote of one VM to the report of another one: verification accepts it. What rules it out is
-    // a condition on what booted, and registration refuses a composite without one.
+    // An attacker can link the quote of one VM to the report of another one: verification accepts it. A
+    // condition on what booted rules it out, and registration rejects a policy for composites without one.
     let world = world();
     for technology in [Technology::SevSnp, Technology::Tdx] {
         for kinds in [Kinds::BOTH, Kinds::BOTH.with_token(TokenKind::Pki)] {

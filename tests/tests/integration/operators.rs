@@ -1,4 +1,4 @@
-//! What operators do is in force at once, and only they can do it.
+//! Operators' changes take effect at once, and only operators can make them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ fn t38_policies_that_leave_something_open_are_refused() {
         let said = put(&policy);
         assert!(said.contains(because), "{because}: {said}");
     }
-    // Nothing came of it, and a secret without a policy cannot exist.
+    // It had no effect: a secret without a policy cannot exist.
     let said = world.refused(&["secret", "put", PATH, "--policy", "prod/x", "--from", "-"], b"sesame");
     assert!(said.contains("prod/x"), "{said}");
     world.assert_denied(&simulated(), PATH, "there is no such secret");
@@ -100,7 +100,7 @@ fn baseline(ends_at: u64) -> String {
     Baseline::capture(&claims, 3, UnixTime(ends_at)).unwrap().to_json()
 }
 
-/// A challenge of no broker: the evidence made for it is only looked at.
+/// A challenge that no broker issued: the evidence for it is only inspected.
 fn challenge() -> vouchsafe_protocol::messages::ChallengeAnswer {
     use vouchsafe_protocol::challenge::{ChallengeKey, Nonce};
     let challenge = ChallengeKey::new(&[1; 32]).issue(Nonce([2; 32]), UnixTime(now()), 60);
@@ -117,12 +117,12 @@ fn t28_t49_a_boot_is_in_its_baseline_until_that_is_revoked() {
     world.policy("prod/closed", &["--for", "app", "--baseline", "prod/image"]);
     world.put(PATH, "prod/closed", b"sesame");
     assert_eq!(world.value(&simulated(), PATH), b"sesame");
-    // T49: one more file than what is listed.
+    // T49: one more file than is listed.
     let mut more = boot();
     more.insert_before_exit(vouchsafe_attestation::test_util::event_log::BuiltEvent::file("/evil", b"evil"));
     let more = SimulatedVm::booted(&AkCertificateSpec::default(), &more);
     world.assert_denied(&more, PATH, "prod/image");
-    // T28: the approved image of yesterday.
+    // T28: the approved image of an older version.
     let put = world.run(&["baseline", "put", "prod/image", text(&file)]);
     assert!(put.contains("version 2") && put.contains("Policies that name it: prod/closed."), "{put}");
     let revoked = world.run(&["baseline", "revoke", "prod/image"]);
@@ -138,7 +138,7 @@ fn t28_an_image_whose_time_is_over_is_refused() {
     let ended = world.write("ended.json", &baseline(now() - 1));
     let said = world.refused(&["baseline", "put", "prod/image", text(&ended)], b"");
     assert!(said.contains("has expired"), "{said}");
-    // Long enough for what comes before the end.
+    // Long enough for the steps before expiry.
     let ends_at = now() + 10;
     let file = world.write("baseline.json", &baseline(ends_at));
     world.run(&["baseline", "put", "prod/image", text(&file)]);
@@ -294,7 +294,7 @@ fn t10_the_programs_contain_no_test_roots() {
     for name in ["vouchsafe", "vouchsafe-guest"] {
         assert!(!contains(&program(name).unwrap()), "{name} has what only tests may have");
     }
-    // The marker is what it says: this test has it, since it uses the fake CA.
+    // This binary contains the marker, since it uses the fake CA; so the search would find it.
     assert!(!google().root_der().is_empty());
     assert!(contains(&std::env::current_exe().unwrap()));
 }

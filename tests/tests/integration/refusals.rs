@@ -1,4 +1,4 @@
-//! Who gets nothing, and what is said about it to whom.
+//! Requests that are refused, and what guests and operators are told.
 
 use std::fs;
 
@@ -43,7 +43,8 @@ fn t48_a_vm_of_another_owner_is_refused() {
     let stranger = AkCertificateSpec { project_number: 1, ..AkCertificateSpec::default() };
     let stranger = SimulatedVm::booted(&stranger, &boot());
     world.assert_denied(&stranger, PATH, "principal.vtpm.instance.project_number");
-    // Authentic evidence is not scarce: what strangers ask for is remembered, and costs no durable write.
+    // Anyone can get authentic evidence: requests of strangers are kept in memory, and cause no durable
+    // write.
     let listed = world.json(&["decisions", "list", "--outcome", "refused"]);
     assert_eq!(listed["records"].as_array().unwrap().len(), 0, "{listed}");
     let remembered = world.json(&["decisions", "list", "--remembered"]);
@@ -91,13 +92,13 @@ fn t31_a_disk_secret_is_refused_once_the_latch_is_closed() {
     vm.latch();
     world.assert_denied(&vm, "prod/vm/disk", "Phase::\"latched\"");
     assert_eq!(world.value(&vm, PATH), VALUE, "secrets of applications are for later");
-    // systemd extends PCR 15 after switch-root by itself, which closes no latch and ends the initrd.
+    // systemd itself extends PCR 15 after switch-root, which is not a latch but ends the phase `initrd`.
     let mut booted = simulated();
     booted.measure(&UserspaceBuilder::initrd_262());
     assert_eq!(world.value(&booted, "prod/vm/disk").len(), 32);
     booted.measure(&UserspaceBuilder::after_switch_root());
     world.assert_denied(&booted, "prod/vm/disk", "Phase::\"booted\"");
-    // A policy that leaves the phase out does not help: the guardrail stands above it.
+    // A policy without a condition on the phase does not help: the guardrail applies to it.
     let refused = world.refused(
         &["secret", "put", "prod/vm/disk2", "--policy", "prod/app", "--for", "disk", "--from", "-"],
         VALUE,
@@ -146,7 +147,7 @@ fn t05_a_recorded_request_is_served_once() {
     let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     assert_eq!(world.send(&asked).open(&asked)[0].secret.expose(), VALUE);
     world.assert_refused(&asked, ReasonCode::NonceSpent, "spent");
-    // Nor does its challenge serve for fresh evidence for a key of one's own.
+    // Nor is its challenge valid with fresh evidence for another key.
     let again = world.challenge();
     let answer = vouchsafe_protocol::messages::ChallengeAnswer {
         challenge: asked.request.challenge,
@@ -192,7 +193,7 @@ fn t02_quote_under_foreign_ak_is_refused() {
     let world = world();
     let genuine = simulated();
     let attacker = FakeAk::p256();
-    // The certificate of the genuine key, the quote by another one that claims its name.
+    // The genuine key's certificate, with a quote by another key that claims its name.
     let asked = world.request_with(&[PATH], |bound| {
         let mut evidence = genuine.evidence(Kinds::VTPM, bound);
         let spec = QuoteSpec { qualified_signer: Some(genuine.ak.qualified_name().to_vec()), ..quote(bound) };
@@ -202,7 +203,7 @@ fn t02_quote_under_foreign_ak_is_refused() {
         evidence
     });
     world.assert_refused(&asked, ReasonCode::EvidenceRefused, "vtpm-scheme-mismatch");
-    // A certificate that a CA of the same names gave.
+    // A certificate by a CA with the same name.
     let foreign = FakeGoogle::new();
     let mut vm = simulated();
     vm.ak_certificate = foreign.issue_ak(vm.ak.spki(), &AkCertificateSpec::default());
@@ -230,7 +231,7 @@ fn t03_a_quote_over_other_pcrs_is_refused() {
     world.assert_refused(&asked, ReasonCode::EvidenceRefused, "vtpm-selection-count");
 }
 
-/// Root in a VM whose boot is not the approved one extends PCRs and writes the log as it likes.
+/// Root in a VM with another boot extends PCRs and writes the log at will.
 #[test]
 fn t22_t24_events_that_root_appends_are_refused() {
     let world = world();
@@ -253,7 +254,7 @@ fn t22_t24_events_that_root_appends_are_refused() {
     log.events.push(BuiltEvent::grub("kernel_cmdline: ", &line));
     fs::write(vm.event_log(), log.bytes()).unwrap();
     refused("event-log-");
-    // The true line relabelled to something harmless.
+    // The true line, relabelled as something harmless.
     let last = log.events.len() - 1;
     let relabelled = log.position(|event| event.data.starts_with(b"kernel_cmdline: "));
     assert!(relabelled < last && log.events[relabelled].data.starts_with(b"kernel_cmdline: /vmlinuz"));
@@ -271,7 +272,7 @@ fn t59_what_systemd_extends_is_explained_by_its_log() {
     assert_eq!(fetch().stdout, VALUE);
     vm.measure_userspace(&UserspaceBuilder::initrd_262_with(&["login", "hardware"])).unwrap();
     assert_eq!(fetch().stdout, VALUE);
-    // Without the log the registers stay unexplained, and an unreadable one is as good as none.
+    // Without the log the registers are unexplained, and an unreadable log counts as absent.
     let log = fs::read(vm.userspace_log()).unwrap();
     for log in [None, Some(&b"no log\n"[..])] {
         match log {
@@ -302,7 +303,7 @@ fn t17_revoked_and_missing_revocation_data_are_refused() {
     let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     world.assert_refused(&asked, ReasonCode::EvidenceRefused, "ak-chain-revoked");
 
-    // No list at all: a genuine VM, and the shipped guardrail says no.
+    // No CRL at all: a genuine VM, denied by the shipped guardrail.
     let mut bare = World::start();
     bare.put(PATH, "prod/app", VALUE);
     bare.broker.stop().unwrap();

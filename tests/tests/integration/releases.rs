@@ -102,7 +102,7 @@ fn a_policy_is_written_from_captured_evidence() {
 
     let key = stdout(guest(&config, ["fetch", "prod/vm/disk"]).unwrap());
     assert_eq!(key.len(), 32);
-    // After the initrd nobody gets it, not even root.
+    // After the initrd it is released to nobody, not even root.
     vm.latch().unwrap();
     let output = guest(&config, ["fetch", "prod/vm/disk"]).unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(10), 0));

@@ -1,4 +1,4 @@
-//! What the record of a trust domain and of tokens is good for: it teaches baselines, and tries other policies.
+//! Uses of a recorded trust domain or token: learning baselines, and testing other policies.
 
 use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::google_token::TokenKind;
@@ -12,7 +12,7 @@ use crate::world::{PROJECT, World, text};
 
 const PATH: &str = "prod/db/token";
 
-/// Releases the secret under the policy of these kinds; the decision.
+/// Releases the secret under the policy for these kinds; returns the decision.
 fn released(world: &World, kinds: Kinds) -> String {
     world.put_policy_text("prod/cell", &policy(Technology::Tdx, kinds));
     world.put(PATH, "prod/cell", b"sesame");
@@ -28,7 +28,7 @@ fn compared(world: &World, other: &str) -> serde_json::Value {
     world.json(&["policy", "diff", "prod/cell", text(&file), "--decisions", "10"])
 }
 
-/// One release was decided again, and it would be refused for this reason.
+/// Asserts that one release was evaluated again, and would be denied for this reason.
 fn assert_would_refuse(world: &World, other: &str, because: &str) {
     let found = compared(world, other);
     assert_eq!((&found["replayed"], &found["without_evidence"]), (&1.into(), &0.into()), "{found}");
@@ -85,11 +85,11 @@ fn t50_a_recorded_token_is_replayed_and_teaches_no_boot() {
         let arguments = ["baseline", "learn", "--decision", &decision];
         let audience = world.broker.guests_url();
         let given = [&arguments[..], &["--audience", &audience]].concat();
-        // Nobody vouches for it without its anchor or its keys.
+        // Without its anchor or its keys it does not verify.
         let output = world.broker.operator(&given, b"").unwrap();
         assert_eq!(output.status.code(), Some(1), "{kind:?}: {output:?}");
         assert!(String::from_utf8(output.stdout).unwrap().contains("\"refused\""), "{kind:?}");
-        // With them it verifies, and says nothing of a boot.
+        // With them it verifies, but has no boot claims.
         let line = world.learning(&["--decision", &decision]);
         let line: Vec<_> = line.iter().map(String::as_str).collect();
         let output = world.broker.operator(&line, b"").unwrap();

@@ -1,4 +1,4 @@
-//! Where secrets and their names must not turn up.
+//! Places where secrets and their names must not appear.
 
 use std::fs;
 use std::path::Path;
@@ -50,7 +50,7 @@ fn t34_a_secret_is_nowhere_but_in_the_hands_of_the_guest() {
 
 fn base64(bytes: &[u8]) -> Vec<u8> {
     use base64::Engine as _;
-    // The last group depends on padding: without it.
+    // Without the last group, which depends on padding.
     let text = base64::engine::general_purpose::STANDARD_NO_PAD.encode(bytes);
     text.as_bytes()[..text.len() - 4].to_vec()
 }
@@ -70,7 +70,7 @@ fn t34_the_process_shows_nothing_and_dumps_no_core() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     let values: Vec<_> = core.split_whitespace().skip(4).take(2).collect();
     assert_eq!(values, ["0", "0"], "{core}");
-    // What a process that is not dumpable owns in /proc is root's.
+    // Files in /proc of a non-dumpable process belong to root.
     let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(format!("{process}/limits")).unwrap());
     assert_eq!(owner, 0, "the broker can be dumped or debugged");
 }

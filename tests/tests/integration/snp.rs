@@ -1,4 +1,4 @@
-//! Releases on a report of AMD's processor, alone and together with a vTPM.
+//! Releases with a report of AMD's processor, alone and together with a vTPM.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use vouchsafe_protocol::ReasonCode;
 
 use crate::world::{World, amd, paths_of};
 
-/// The processor of a VM behind the kernel's own interface, signing with the fake chip.
+/// A VM's processor behind the kernel's own interface, signing with the fake chip.
 fn device(report: SnpReportBuilder) -> Box<dyn HardwareReporter> {
     let root = PathBuf::from("/sys/kernel/config/tsm/report");
     let signed = report.sign(amd());
@@ -31,7 +31,8 @@ fn device(report: SnpReportBuilder) -> Box<dyn HardwareReporter> {
     Box::new(TsmSnp::new(Tsm::with_fs(root, kernel, |_| {})))
 }
 
-/// The table that a host hands to its guest. GHCB 2.04, section 4.1.8.1: GUID, offset, length, then the bytes.
+/// The host's certificate table for a guest. GHCB 2.04, section 4.1.8.1: GUID, offset, length, then the
+/// bytes.
 fn certificate_table(certificates: &[(Guid, Vec<u8>)]) -> Vec<u8> {
     let (mut entries, mut bytes) = (Vec::new(), Vec::new());
     let header = (certificates.len() + 1) * 24;
@@ -58,7 +59,7 @@ fn fetch(config: &GuestConfig, source: LocalEvidence) -> Result<Vec<u8>, FetchEr
     Ok(release.secrets[0].secret.expose().to_vec())
 }
 
-/// A configuration for the library: whom to ask and whom to believe.
+/// The library's configuration for this world's broker.
 fn config(world: &World) -> GuestConfig {
     let (url, identity, ca) = (world.broker.guests_url(), world.broker.identity(), world.broker.ca());
     let text = format!("brokers = [{url:?}]\nidentities = [{identity:?}]\nca = {ca:?}\n");
@@ -72,7 +73,7 @@ fn assert_not_granted(world: &World, outcome: Result<Vec<u8>, FetchError>, becau
     assert!(explained.contains(because), "{explained}");
 }
 
-/// For a report alone nothing says whose VM it is, which the operator has to acknowledge.
+/// A report alone names no owner, which the operator must acknowledge.
 pub(crate) fn alone(accepts: &str) -> String {
     format!(
         r#"@id("release") @for("app") {accepts}
@@ -138,7 +139,7 @@ fn a_composite_gets_its_secret_and_each_piece_alone_does_not() {
     assert_not_granted(&world, fetch(&config, LocalEvidence::new(vtpm(), None)), "snp");
     let report = LocalEvidence::new(None, Some(device(genoa())));
     assert_not_granted(&world, fetch(&config, report), "vtpm.instance");
-    // Captured evidence is bound to no release.
+    // Captured evidence is not bound to a release.
     let stale: vouchsafe_protocol::Evidence =
         serde_json::from_str(&fs::read_to_string(captured).unwrap()).unwrap();
     let asked = world.request_with(&["prod/db/token"], |_| stale);

@@ -1,6 +1,8 @@
-//! Fakes of the vendors' services on the loopback interface: what a broker fetches in production, signed by throw-away roots.
+//! Fakes of the vendors' services on the loopback interface: the collateral that a broker fetches in
+//! production, signed by throw-away roots.
 //!
-//! A broker is led there by settings of production: mirrors of AMD's and Google's services. No check is left out for it.
+//! A broker uses them through production settings: mirrors of AMD's and Google's services. No check is
+//! disabled for it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +20,7 @@ use vouchsafe_protocol::{Digest48, UnixTime};
 
 use crate::world::{amd, google, now};
 
-/// An issuing CA of AKs that no broker knows before a VM shows a certificate of it.
+/// An issuing CA of AKs that is unknown until a VM sends a certificate of it.
 pub(crate) static NEW_ISSUER: LazyLock<FakeIssuer> = LazyLock::new(|| FakeIssuer::new(google(), 7));
 
 /// All of them at one address.
@@ -50,7 +52,7 @@ impl Vendors {
     }
 }
 
-/// What there is, by path.
+/// The items, by path.
 fn items() -> Vec<(String, Vec<u8>)> {
     let current = CrlSpec::current(UnixTime(now() - 60), UnixTime(now() + 86_400));
     let service = FakeAttestationService::shared();

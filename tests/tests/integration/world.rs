@@ -27,7 +27,7 @@ use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::pem;
 use vouchsafe_tests::vm::Vm;
 
-/// Whose VMs the tests' policies are for: the default of [`AkCertificateSpec`].
+/// The owner in the tests' policies: the default of [`AkCertificateSpec`].
 pub(crate) const PROJECT: &str = "620438545889";
 
 /// A broker with a policy `prod/app` for VMs of [`PROJECT`] as [`boot`] leaves them.
@@ -82,7 +82,7 @@ impl World {
         self.broker.operate(arguments, b"").unwrap()
     }
 
-    /// Runs the operator's tool; it must be refused. What it said.
+    /// Runs the operator's tool, which must be refused; returns its message.
     pub(crate) fn refused(&self, arguments: &[&str], input: &[u8]) -> String {
         let output = self.broker.operator(arguments, input).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
@@ -94,7 +94,8 @@ impl World {
         serde_json::from_str(&self.run(&[arguments, &["--json"]].concat())).unwrap()
     }
 
-    /// Generates a policy for SEV VMs of [`PROJECT`] and puts it. What its options leave open is acknowledged.
+    /// Generates a policy for SEV VMs of [`PROJECT`] and puts it. The gaps that its options leave are
+    /// acknowledged.
     pub(crate) fn policy(&self, name: &str, options: &[&str]) {
         let file = self.folder().join(format!("{}.cedar", name.replace('/', "-")));
         let _absent = fs::remove_file(&file);
@@ -104,7 +105,7 @@ impl World {
         self.run(&["policy", "put", name, text(&file)]);
     }
 
-    /// Generates policy and baseline from captured evidence and puts both; the text of the policy.
+    /// Generates policy and baseline from captured evidence and puts both; returns the policy's text.
     pub(crate) fn policy_of(&self, name: &str, purpose: &str, evidence: &Path) -> String {
         let [policy, baseline] =
             ["cedar", "baseline.json"].map(|end| self.folder().join(format!("captured.{end}")));
@@ -125,7 +126,7 @@ impl World {
         self.broker.operate(&["secret", "put", path, "--policy", policy, "--from", "-"], value).unwrap();
     }
 
-    /// What operators read of a refusal. Refusals are written behind, so it may take a moment.
+    /// The explanation of a refusal. Refusals are written asynchronously, so it may take a moment.
     pub(crate) fn explain(&self, decision: &DecisionId) -> String {
         let id = decision.to_string();
         for _ in 0..100 {
@@ -138,7 +139,8 @@ impl World {
         panic!("decision {id} is nowhere: {}", self.broker.read_log())
     }
 
-    /// The request is refused for this reason, the guest is told so by this broker, and operators read why.
+    /// Asserts that the request is refused for this reason, that the guest gets the code signed by this
+    /// broker, and that operators see the reason.
     pub(crate) fn assert_refused(&self, asked: &Asked, code: ReasonCode, because: &str) {
         let problem = self.send(asked).signed_problem(asked, code);
         let explained = self.explain(&problem.decision.unwrap());
@@ -151,7 +153,7 @@ impl World {
         self.send(&asked).open(&asked)[0].secret.expose().to_vec()
     }
 
-    /// A VM that asks for the path is told `not-granted`, and operators read why.
+    /// Asserts that a VM that requests the path gets `not-granted`, and that operators see the reason.
     pub(crate) fn assert_denied(&self, vm: &SimulatedVm, path: &str, because: &str) {
         self.assert_refused(&self.request(vm, Kinds::VTPM, &[path]), ReasonCode::NotGranted, because);
     }
@@ -176,7 +178,7 @@ impl World {
         (vm, config)
     }
 
-    /// A request in order for the evidence of a simulated VM.
+    /// A valid request with the evidence of a simulated VM.
     pub(crate) fn request(&self, vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> Asked {
         self.request_with(paths, |bound| vm.evidence(kinds, bound))
     }
@@ -240,7 +242,7 @@ impl Asked {
         Self { key, bound, request, body }
     }
 
-    /// The same with something changed after the evidence was made.
+    /// The same, changed by `change` after the evidence was made.
     pub(crate) fn tampered(mut self, change: impl FnOnce(&mut ReleaseRequest)) -> Self {
         change(&mut self.request);
         self.body = serde_json::to_vec(&self.request).unwrap();
@@ -258,7 +260,7 @@ fn request_of(
     ReleaseRequest { challenge, suite: Suite::XWing, public_key, paths, evidence }
 }
 
-/// What came back.
+/// The broker's response.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
@@ -270,12 +272,12 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The secrets, as the guest opens them.
+    /// The secrets, opened as a guest does.
     pub(crate) fn open(&self, asked: &Asked) -> Vec<OpenedSecret> {
         self.answer().open_with(&asked.key, &asked.bound, &RequestDigest::of(&asked.body)).unwrap()
     }
 
-    /// A refusal for this very reason.
+    /// A refusal with this code.
     pub(crate) fn problem(&self, code: ReasonCode) -> Problem {
         let problem: Problem = serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: status {}", self.status));
@@ -328,7 +330,7 @@ pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Whether `bytes` stand anywhere in `text`.
+/// Whether `text` contains `bytes`.
 pub(crate) fn holds(text: &[u8], bytes: &[u8]) -> bool {
     text.windows(bytes.len()).any(|window| window == bytes)
 }

@@ -1,4 +1,4 @@
-//! What was foretold beside what was measured, and the boot beside baselines.
+//! Compares predictions with measurements, and the boot with baselines.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,14 +17,14 @@ use crate::foretold::{Expected, Foretold, is_kind, predict_into};
 use crate::machine::Report;
 use crate::{Outcome, say};
 
-/// A boot and what was foretold of it.
+/// A boot and its predictions.
 pub(crate) struct Comparison<'a> {
     foretold: &'a Foretold,
     boot: Boot<'a>,
     differences: usize,
 }
 
-/// What a boot measured, once its log was held against its PCRs.
+/// The measurements of a boot, after comparing its log with its PCRs.
 struct Boot<'a> {
     report: &'a Report,
     log: Arc<BootLog>,
@@ -33,7 +33,7 @@ struct Boot<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Holds the log against the PCRs first.
+    /// Compares the log with the PCRs first.
     pub(crate) fn new(foretold: &'a Foretold, report: &'a Report) -> anyhow::Result<Self> {
         for unknown in foretold.unknown() {
             say(&format!("  said beforehand: cannot say {unknown}"))?;
@@ -42,7 +42,7 @@ impl<'a> Comparison<'a> {
         Ok(Self { foretold, boot, differences: 0 })
     }
 
-    /// Every event of a PCR in order, and its final value.
+    /// Compares every event of a PCR in order, and its final value.
     pub(crate) fn pcr(&mut self, pcr: u8) -> anyhow::Result<()> {
         let (measured, expected) = self.events(pcr);
         for position in 0..measured.len().max(expected.len()) {
@@ -62,7 +62,7 @@ impl<'a> Comparison<'a> {
         self.final_value(pcr, expected.iter().any(|expected| expected.digest.is_none()))
     }
 
-    /// No event, and the value that the PCR has from the start.
+    /// Requires that a PCR has no event and its initial value.
     pub(crate) fn nothing(&mut self, pcr: u8) -> anyhow::Result<()> {
         let untouched = self.boot.events(pcr).is_empty() && self.boot.value(pcr)? == Digest32([0; 32]);
         let mark = if untouched { "nothing, as said" } else { "DIFFERS: something was measured" };
@@ -71,7 +71,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// What user space extended, by PCR: systemd's words, or nothing.
+    /// Compares what user space extended, by PCR: systemd's words, or nothing.
     pub(crate) fn userspace(&mut self, by_systemd: bool) -> anyhow::Result<()> {
         let mut expected = BTreeMap::new();
         if by_systemd {
@@ -97,8 +97,9 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// The boot is a member of its own baseline, not of yesterday's, and of that one with the update allowed. Where the initrd's
-    /// event cannot be foretold, sections vouch for it; a baseline that lists its digest lacks nothing but this one.
+    /// The boot is a member of its own baseline, not of the previous boot's, and of that one with the update
+    /// allowed. If the initrd's event cannot be predicted, sections determine the initrd; a baseline that
+    /// lists digests lacks only this event.
     pub(crate) fn baselines(&mut self, lab: &Lab, name: &str, files: &[OsString]) -> anyhow::Result<()> {
         let own = self.boot.learned()?;
         self.verdict("learned from this boot", self.boot.membership(&own), true)?;
@@ -119,8 +120,9 @@ impl<'a> Comparison<'a> {
         self.verdict("the same, with the event of this boot", self.boot.membership(&updated), true)
     }
 
-    /// A later boot from the same image is a member of the baseline that was learned from this one. One that lists the initrd's
-    /// event holds where the stub composes the same again, and lacks this event otherwise.
+    /// A later boot of the same image is a member of the baseline learned from this one. A baseline that
+    /// lists the initrd's event accepts it if the stub composes the same initrd again, and otherwise lacks
+    /// this event.
     pub(crate) fn later_boot(
         &mut self,
         which: &str,
@@ -140,7 +142,7 @@ impl<'a> Comparison<'a> {
         if same_initrd { self.verdict(listing, verdict, true) } else { self.lacks(listing, verdict, event) }
     }
 
-    /// A baseline that has everything of a boot but one event of PCR 9.
+    /// A baseline that lacks exactly one event of a boot, in PCR 9.
     fn lacks(
         &mut self,
         which: &str,
@@ -164,8 +166,8 @@ impl<'a> Comparison<'a> {
         Ok(Outcome { what, differences: self.differences })
     }
 
-    /// What was measured beside what was foretold. GRUB decides three things that do not follow from the files; which of
-    /// them it did shows in the final value, which is foretold for each.
+    /// Measured beside predicted events. GRUB decides three things that do not follow from the files; the
+    /// final value, which is predicted for each, shows which of them it did.
     fn events(&self, pcr: u8) -> (Vec<(Digest32, EventKind)>, Vec<Expected>) {
         let mut measured = self.boot.events(pcr);
         let mut expected = self.foretold.events(pcr);
@@ -174,13 +176,14 @@ impl<'a> Comparison<'a> {
             if pcr == 4 {
                 measured.dedup_by_key(|(digest, _)| *digest);
             }
-            // ... GRUB may measure its configuration's first file when it looks for it and when it reads it, ...
+            // ... GRUB may measure the first file of its configuration when it looks for it and when it reads
+            // it, ...
             if let (9, [(first, _), (second, _), ..]) = (pcr, measured.as_slice())
                 && first == second
             {
                 measured.remove(0);
             }
-            // ... and may pass by the kernel's EFI stub.
+            // ... and may bypass the kernel's EFI stub.
             let by_stub = [EventKind::KernelLoadOptions, EventKind::KernelInitrd];
             if !measured.iter().any(|(_, kind)| by_stub.contains(kind)) {
                 let is_stub = |component: &str| by_stub.iter().any(|kind| is_kind(component, *kind));
@@ -205,7 +208,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// The measured event of the initrd that the kernel loads, where it is said that nobody can know it.
+    /// The measured event of the kernel's initrd, if the prediction says that it is unknown.
     fn unknown_event(&self, boot: &Boot<'_>) -> Option<LogDigest> {
         let expected = self.foretold.events(9).into_iter().find(|expected| expected.digest.is_none())?;
         let mut events = boot.events(9).into_iter();
@@ -247,7 +250,7 @@ impl<'a> Boot<'a> {
         Ok(Self { report, log: log.boot, userspace: log.pcrs.userspace })
     }
 
-    /// Events of a PCR without those that every boot has.
+    /// Events of a PCR except those that every boot has.
     fn events(&self, pcr: u8) -> Vec<(Digest32, EventKind)> {
         let events = self.log.events.get(&pcr).into_iter().flatten();
         let own = |kind| !matches!(kind, EventKind::Separator | EventKind::BootAttempt);
@@ -257,7 +260,7 @@ impl<'a> Boot<'a> {
             .collect()
     }
 
-    /// What the firmware's log gives: the PCR, before user space extended it.
+    /// The value of the PCR according to the firmware's log, before user space extended it.
     fn value(&self, pcr: u8) -> anyhow::Result<Digest32> {
         let measured = self.report.pcrs.get(&pcr).copied().context("a PCR is missing")?;
         if !self.userspace.contains_key(&pcr) {
@@ -278,7 +281,7 @@ impl<'a> Boot<'a> {
         baseline.is_member(&self.claims(), UnixTime(0))
     }
 
-    /// Claims as they would be if this were a VM of Google's whose firmware names a technology.
+    /// The claims that a Google VM would have whose firmware names a technology.
     fn claims(&self) -> Claims {
         let vtpm = VtpmClaims {
             root: Root::Extra,

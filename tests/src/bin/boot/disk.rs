@@ -1,4 +1,4 @@
-//! What the machine boots from: an initrd that only reports, a disk with it, a unified kernel image.
+//! The machine's boot media: an initrd that only reports, a disk with it, a unified kernel image.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// The unpacked packages and the folder that everything is made in.
+/// The unpacked packages, and the work folder.
 pub(crate) struct Lab {
     /// Root of the packages that the machine is made of.
     pub(crate) machine: PathBuf,
-    /// Root of the packages of what boots.
+    /// Root of the packages to boot.
     pub(crate) root: PathBuf,
     /// Where files are made.
     pub(crate) work: PathBuf,
-    /// How long a boot may take.
+    /// Time limit of a boot.
     pub(crate) limit: Duration,
 }
 
 impl Lab {
-    /// A program of the machine's packages, with their libraries.
+    /// A program of the machine's packages, with its libraries.
     pub(crate) fn tool(&self, name: &str) -> anyhow::Result<Command> {
         let folders = ["usr/bin", "usr/sbin", "bin", "sbin"].map(|folder| self.machine.join(folder));
         let mut command = Command::new(first(folders.map(|folder| folder.join(name)))?);
@@ -30,12 +30,12 @@ impl Lab {
         Ok(command)
     }
 
-    /// A file of what boots.
+    /// A file of the packages to boot.
     pub(crate) fn file(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
-    /// The packages of what boots, with their versions.
+    /// The packages to boot, with their versions.
     pub(crate) fn versions(&self) -> anyhow::Result<String> {
         let text = fs::read_to_string(self.file("packages"))?;
         Ok(text.lines().collect::<Vec<_>>().join(", "))
@@ -65,7 +65,7 @@ impl Lab {
         self.write("initrd", &self.archive()?.finished())
     }
 
-    /// One in which systemd's own program extends PCRs before, as its units do.
+    /// The same, but systemd's own program first extends PCRs, as its units do.
     pub(crate) fn measuring_initrd(&self) -> anyhow::Result<PathBuf> {
         let mut archive = self.archive()?;
         for folder in ["run", "lib64", "usr", "usr/lib", "usr/lib/systemd", LIBRARIES, SHARED] {
@@ -110,7 +110,7 @@ impl Lab {
         Ok(())
     }
 
-    /// A unified kernel image: systemd's stub with these sections added behind its own.
+    /// A unified kernel image: systemd's stub with these sections appended.
     pub(crate) fn unified(&self, sections: &[(&str, &Path)]) -> anyhow::Result<PathBuf> {
         let image = self.work.join("unified.efi");
         let stub = self.file("usr/lib/systemd/boot/efi/linuxx64.efi.stub");
@@ -126,7 +126,7 @@ impl Lab {
     }
 }
 
-/// The address behind the last section of a PE32+ image, as its optional header has it.
+/// The address after the last section of a PE32+ image, according to its optional header.
 fn end_in_memory(image: &[u8]) -> Option<u64> {
     let word = |at: usize| Some(u32::from_le_bytes(image.get(at..at + 4)?.try_into().ok()?));
     let optional_header = usize::try_from(word(0x3c)?).ok()? + 24;
@@ -135,7 +135,7 @@ fn end_in_memory(image: &[u8]) -> Option<u64> {
     Some((base + size).next_multiple_of(PAGE))
 }
 
-/// The first of these files that is there.
+/// The first of these files that exists.
 fn first(paths: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<PathBuf> {
     let mut tried = String::new();
     for path in paths {
@@ -151,7 +151,7 @@ fn first(paths: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<PathBuf> {
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 /// Where systemd's own is.
 const SHARED: &str = "usr/lib/x86_64-linux-gnu/systemd";
-/// What systemd's program loads to speak to the TPM.
+/// The libraries that systemd's program loads to use the TPM.
 const LOADED: [&str; 10] = [
     "libc.so.6",
     "libm.so.6",
@@ -164,7 +164,7 @@ const LOADED: [&str; 10] = [
     "libtss2-sys.so.1",
     "libtss2-tcti-device.so.0",
 ];
-/// What sections are aligned to in memory.
+/// Alignment of sections in memory.
 const PAGE: u64 = 0x1000;
 
 /// Runs a program to its end.
@@ -212,7 +212,7 @@ impl Archive {
     }
 }
 
-/// Prints what `Report::parse` reads.
+/// Prints the input of `Report::parse`.
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys

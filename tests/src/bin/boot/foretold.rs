@@ -1,4 +1,4 @@
-//! What the operator's tool says of a boot before it happens.
+//! The predictions of the operator's tool for a boot.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,7 +11,7 @@ use vouchsafe_tests::broker::program;
 
 use crate::disk::run;
 
-/// Events, final values, and what cannot be said.
+/// Predicted events and final values, and what cannot be predicted.
 #[derive(Deserialize)]
 pub(crate) struct Foretold {
     events: Vec<Event>,
@@ -34,7 +34,7 @@ pub(crate) struct FinalValue {
     pcr: u8,
     /// Its value.
     pub(crate) value: Digest32,
-    /// On what it depends.
+    /// The condition for this value.
     #[serde(default)]
     pub(crate) when: String,
 }
@@ -46,18 +46,18 @@ struct Unknown {
     component: Option<String>,
 }
 
-/// An event that is to come.
+/// A predicted event.
 pub(crate) struct Expected {
-    /// Its digest; `None` where it cannot be known beforehand.
+    /// Its digest; `None` if it cannot be predicted.
     pub(crate) digest: Option<Digest32>,
-    /// What it is, as the tool calls it.
+    /// Its component, in the tool's words.
     pub(crate) component: String,
     /// The same with its text or name.
     pub(crate) what: String,
 }
 
 impl Foretold {
-    /// What is said of a boot from these files.
+    /// The predictions for a boot from these files.
     pub(crate) fn of(files: &[OsString]) -> anyhow::Result<Self> {
         let mut command = Command::new(program("vouchsafe")?);
         let output = run(command.args(["--json", "baseline", "predict"]).args(files))?;
@@ -69,7 +69,7 @@ impl Foretold {
         self.events.iter().any(|event| event.component == "grub")
     }
 
-    /// Events of a PCR in order. Those with an unknown digest are the last ones.
+    /// Events of a PCR in order, those with an unknown digest last.
     pub(crate) fn events(&self, pcr: u8) -> Vec<Expected> {
         let known = self.events.iter().filter(|event| event.pcr == pcr).map(|event| {
             let detail = event.text.as_ref().or(event.name.as_ref());
@@ -90,13 +90,14 @@ impl Foretold {
         self.values.iter().filter(move |value| value.pcr == pcr)
     }
 
-    /// What cannot be said, in the tool's words.
+    /// What cannot be predicted, in the tool's words.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
         self.unknown.iter().map(|unknown| unknown.text.as_str())
     }
 }
 
-/// Whether an event of the log is of this kind. Only the events of the kernel's EFI stub can be told by their kind.
+/// Whether an event of the log is of this kind. Only the kernel EFI stub's events are identified by their
+/// kind.
 pub(crate) fn is_kind(component: &str, kind: EventKind) -> bool {
     match component {
         "load-options" => kind == EventKind::KernelLoadOptions,

@@ -1,4 +1,4 @@
-//! A machine under QEMU (TCG: no KVM is needed) with OVMF and a software TPM, and what its initrd reports.
+//! A machine under QEMU (TCG, so KVM is not needed) with OVMF and a software TPM, and its initrd's report.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,30 +23,30 @@ pub(crate) enum Firmware {
     Plain,
 }
 
-/// What was measured, as the guest read it.
+/// The measurements, as read by the guest.
 pub(crate) struct Report {
     /// The event log.
     pub(crate) log: Vec<u8>,
-    /// systemd's log of what it extended; `None` where it extended nothing.
+    /// systemd's log of what it extended; `None` if it extended nothing.
     pub(crate) userspace: Option<Vec<u8>>,
-    /// PCR 0 to 9 and 11 to 15, SHA-256. PCR 10 is IMA's.
+    /// PCR 0 to 9 and 11 to 15, SHA-256. PCR 10 belongs to IMA.
     pub(crate) pcrs: BTreeMap<u8, Digest32>,
-    /// How long the boot took.
+    /// Duration of the boot.
     pub(crate) took: Duration,
 }
 
-/// A process that ends with this one.
+/// A process that is killed when this one ends.
 struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may be gone already; nothing is lost then.
+        // It may have ended already, which does not matter.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A machine: firmware with its variables, TPM and disk. It keeps them from one boot to the next.
+/// A machine: firmware with its variables, TPM and disk, which are kept between boots.
 pub(crate) struct Machine<'a> {
     lab: &'a Lab,
     folder: PathBuf,
@@ -90,7 +90,7 @@ impl<'a> Machine<'a> {
 
     fn start_tpm(&self) -> anyhow::Result<Process> {
         let channel = self.channel();
-        // That of the boot before.
+        // Left from the previous boot.
         if channel.exists() {
             fs::remove_file(&channel)?;
         }

@@ -1,4 +1,4 @@
-//! Releases of Debian, and where their boots differ.
+//! Releases of Debian, and the differences between their boots.
 
 use clap::ValueEnum;
 
@@ -11,18 +11,18 @@ pub(crate) enum Suite {
     /// Trixie: systemd 257, GRUB 2.12, Linux 6.12.
     #[value(name = "13")]
     Debian13,
-    /// Whatever Debian is working on.
+    /// Debian's development version.
     Sid,
 }
 
-/// What the kernel of a unified kernel image loads as its initrd.
+/// The initrd that the kernel of a unified kernel image loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Initrd {
     /// The section .initrd.
     AsInImage,
-    /// Something that the stub composes, the same wherever the image boots.
+    /// Composed by the stub, the same wherever the image boots.
     OfImage,
-    /// Something that the stub composes with a secret of the machine.
+    /// Composed by the stub with a secret of the machine.
     OfMachine,
 }
 
@@ -30,7 +30,7 @@ impl Suite {
     /// All of them, oldest first.
     pub(crate) const ALL: [Self; 3] = [Self::Debian12, Self::Debian13, Self::Sid];
 
-    /// Its version, or its name where it has none.
+    /// Its version, or its name if it has none.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Debian12 => "12",
@@ -48,13 +48,14 @@ impl Suite {
         }
     }
 
-    /// Whether its systemd extends words in the initrd of a unified kernel image that are measured here: os-separator and
-    /// nvpcr-separator since 261.
+    /// Whether its systemd extends the words os-separator and nvpcr-separator in the initrd of a unified
+    /// kernel image (since 261).
     pub(crate) const fn measures_in_initrd(self) -> bool {
         matches!(self, Self::Sid)
     }
 
-    /// What its signed GRUB runs before it reads its configuration from the disk's only partition.
+    /// The commands that its signed GRUB runs before it reads its configuration from the disk's only
+    /// partition.
     pub(crate) const fn grub_start(self) -> &'static str {
         match self {
             Self::Debian12 => DEBIAN_12_GRUB,

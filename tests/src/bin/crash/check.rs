@@ -1,4 +1,4 @@
-//! What must hold after a restart. A finding is a sentence that says what does not.
+//! Conditions that must hold after a restart. A finding is a sentence that describes a violation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use vouchsafe_tests::fleet::{Answer, Asked, Guest, Kind, Operators};
 use super::ledger::{Ledger, Received, Version};
 use super::log::Log;
 
-/// Asks a broker that has come back.
+/// Queries a broker after a restart.
 pub(crate) struct Checker {
     vm: Arc<SimulatedVm>,
     log: Log,
@@ -28,7 +28,7 @@ impl Checker {
         Ok(Self { vm, log })
     }
 
-    /// Everything that is wrong after this round.
+    /// All findings after this round.
     pub(crate) fn check(&mut self, broker: &Broker, ledger: &mut Ledger) -> anyhow::Result<Vec<String>> {
         let operators = Operators::new(broker)?;
         let guest = Guest::new(broker, Arc::clone(&self.vm), Kind::Snp)?;
@@ -53,7 +53,7 @@ impl Checker {
         Ok(findings)
     }
 
-    /// What a guest received is on record and was a version's value.
+    /// Everything that a guest received is recorded and was the value of a version.
     fn check_received(
         &self,
         answer: &Received,
@@ -79,7 +79,7 @@ impl Checker {
         }
     }
 
-    /// Versions without gaps, none that nobody put, and each with its record.
+    /// Versions have no gaps, each was put by a test and has its record.
     fn check_whole(&self, listed: &BTreeSet<Version>, ledger: &mut Ledger, findings: &mut Vec<String>) {
         let mut by_path: BTreeMap<&SecretPath, Vec<u64>> = BTreeMap::new();
         for (path, version) in listed {
@@ -104,7 +104,7 @@ impl Checker {
         }
     }
 
-    /// Reads the older versions too: retires the newest again and again.
+    /// Also reads the older versions, by repeatedly retiring the newest.
     pub(crate) fn read_every_version(&self, broker: &Broker, ledger: &Ledger) -> anyhow::Result<Vec<String>> {
         let operators = Operators::new(broker)?;
         let guest = Guest::new(broker, Arc::clone(&self.vm), Kind::Snp)?;
@@ -133,7 +133,7 @@ impl Checker {
     }
 }
 
-/// A request that was answered is not answered a second time, also not by the broker that comes after.
+/// An answered request is not answered a second time, not even by the restarted broker.
 fn replayed(guest: &Guest, answered: &[Asked]) -> anyhow::Result<Vec<String>> {
     let mut findings = Vec::new();
     for asked in answered {
@@ -159,7 +159,7 @@ fn versions(operators: &Operators) -> anyhow::Result<BTreeSet<Version>> {
     Ok(secrets.into_iter().flat_map(active).collect())
 }
 
-/// The served version of each path and its value, as a guest gets it.
+/// The released version of each path and its value, as a guest gets it.
 fn serve(guest: &Guest, paths: &BTreeSet<SecretPath>) -> anyhow::Result<Vec<(Version, Vec<u8>)>> {
     let paths: Vec<SecretPath> = paths.iter().cloned().collect();
     let mut served = Vec::with_capacity(paths.len());

@@ -1,4 +1,4 @@
-//! What the broker has acknowledged, and what it was asked for and did not answer.
+//! What the broker has acknowledged, and requests without an answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +8,14 @@ use vouchsafe_tests::fleet::{Asked, Opened};
 /// A version of a secret.
 pub(crate) type Version = (SecretPath, u64);
 
-/// The test's own memory of a data directory.
+/// The test's own record of a data directory.
 #[derive(Default)]
 pub(crate) struct Ledger {
     /// Acknowledged puts and their values.
     acknowledged: BTreeMap<Version, Vec<u8>>,
-    /// Values that were sent to a path in this round and not acknowledged.
+    /// Values sent to a path in this round and not acknowledged.
     open: BTreeMap<SecretPath, Vec<Vec<u8>>>,
-    /// Versions that are there without an acknowledgement: their value is one of these.
+    /// Versions that exist without an acknowledgement: their value is one of these.
     unacknowledged: BTreeMap<Version, Vec<Vec<u8>>>,
     /// What guests received in this round.
     received: Vec<Received>,
@@ -24,7 +24,7 @@ pub(crate) struct Ledger {
     releases: u64,
 }
 
-/// What one answer gave a guest.
+/// The content of an answer to a guest.
 pub(crate) struct Received {
     /// The decision.
     pub(crate) decision: String,
@@ -33,12 +33,12 @@ pub(crate) struct Received {
 }
 
 impl Ledger {
-    /// A put is about to be sent.
+    /// Notes that a put is about to be sent.
     pub(crate) fn sent(&mut self, path: &SecretPath, value: &[u8]) {
         self.open.entry(path.clone()).or_default().push(value.to_vec());
     }
 
-    /// The broker said that it is there.
+    /// Notes that the broker has acknowledged it.
     pub(crate) fn acknowledge(&mut self, path: &SecretPath, version: u64, value: Vec<u8>) {
         if let Some(open) = self.open.get_mut(path) {
             open.retain(|other| *other != value);
@@ -86,18 +86,18 @@ impl Ledger {
         self.open.get(path).map_or(0, Vec::len)
     }
 
-    /// A version is there that was not acknowledged.
+    /// Notes a version that exists without an acknowledgement.
     pub(crate) fn found(&mut self, version: Version) {
         let values = self.open.get(&version.0).cloned().unwrap_or_default();
         self.unacknowledged.insert(version, values);
     }
 
-    /// Ends a round: what was not found by now must never appear.
+    /// Ends a round: what has not been found by now must never appear.
     pub(crate) fn settle(&mut self) {
         self.open.clear();
     }
 
-    /// What guests received since this was asked for the last time, and requests that were answered.
+    /// What guests received, and answered requests, since the last call.
     pub(crate) fn take_received(&mut self) -> (Vec<Received>, Vec<Asked>) {
         (std::mem::take(&mut self.received), std::mem::take(&mut self.answered))
     }

@@ -9,7 +9,7 @@ use vouchsafe_tests::fleet::Operators;
 
 use super::ledger::Version;
 
-/// What the log says of a crash test's doings so far.
+/// The log's content about a crash test so far.
 #[derive(Default)]
 pub(crate) struct Log {
     /// Records read.
@@ -21,7 +21,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Reads on, and checks that no record is left out.
+    /// Reads further records, and checks that none is missing.
     pub(crate) fn read_on(&mut self, operators: &Operators) -> anyhow::Result<()> {
         let mut before = None;
         let mut records: Vec<(u64, Value)> = Vec::new();

@@ -1,4 +1,4 @@
-//! Puts and releases from many threads, until the broker is gone.
+//! Puts and releases from many threads, until the broker is killed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use vouchsafe_tests::fleet::{self, Guest, Kind, Operators, Turned};
 use super::POLICY;
 use super::ledger::Ledger;
 
-/// Random choices that a seed repeats (SplitMix64).
+/// Reproducible random choices (SplitMix64).
 #[derive(Clone, Copy)]
 pub(crate) struct Dice(u64);
 
@@ -47,7 +47,7 @@ pub(crate) struct Work {
 
 struct Shared {
     ledger: Mutex<Ledger>,
-    /// Paths that have a version, to release and to put again.
+    /// Paths with a version, to release and to put again.
     known: Mutex<Vec<SecretPath>>,
     round: u32,
     operations: u64,
@@ -96,7 +96,7 @@ impl Work {
         Ok(Self { threads: workers.into_iter().map(start).collect(), shared })
     }
 
-    /// Until so many operations are done, or a thread has failed.
+    /// Waits until this many operations are done, or a thread has failed.
     pub(crate) fn wait_for(&self, operations: u64) {
         while self.shared.done.load(Ordering::Relaxed) < operations
             && !self.threads.iter().any(JoinHandle::is_finished)
@@ -105,7 +105,7 @@ impl Work {
         }
     }
 
-    /// From now on an error is no finding.
+    /// From now on an error is not a finding.
     pub(crate) fn expect_the_end(&self) {
         self.shared.ending.store(true, Ordering::SeqCst);
     }
@@ -130,14 +130,14 @@ impl Worker {
             let result = if self.dice.below(2) == 0 { self.put(number) } else { self.release() };
             match result {
                 Ok(()) => self.shared.done.fetch_add(1, Ordering::Relaxed),
-                // The broker is being killed: nobody can say what became of this one.
+                // The broker is being killed: the result of this operation is unknown.
                 Err(_) if self.ending() => return Ok(()),
                 Err(error) => return Err(error.context("the broker failed before it was killed")),
             };
         }
     }
 
-    /// Four of five times a new secret, else a new version of one.
+    /// In four of five cases a new secret, otherwise a new version of one.
     fn put(&mut self, number: u64) -> anyhow::Result<()> {
         let round = self.shared.round;
         let old = if self.dice.below(5) == 0 { self.known() } else { None };
@@ -171,7 +171,7 @@ impl Worker {
                     self.ledger().receive(asked, opened);
                     return Ok(());
                 }
-                // Each put moves the epoch on, and after a few decisions the guest is asked to come again.
+                // Each put changes the epoch, and after a few decisions the guest is asked to retry.
                 Err(error) if is_busy(&error) && !self.ending() => std::thread::yield_now(),
                 Err(error) => return Err(error),
             }

@@ -13,18 +13,18 @@ use vouchsafe_tests::fleet::{self, Answer, Guest, Turned};
 
 use super::Arguments;
 
-/// What is being done.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Warming up.
     Warm,
-    /// What is answered now counts.
+    /// Answers count from now on.
     Measured,
     /// The threads end.
     Over,
 }
 
-/// Guests that ask until they are told to end.
+/// Guests that send requests until they are told to stop.
 pub(crate) struct Load {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<anyhow::Result<Totals>>>,
@@ -35,13 +35,13 @@ struct Shared {
     released: AtomicU64,
 }
 
-/// What the threads saw in the measured window.
+/// Counts of the threads in the measured window.
 pub(crate) struct Totals {
     /// Microseconds of each challenge.
     pub(crate) challenges: Histogram<u64>,
     /// Microseconds of each release.
     pub(crate) releases: Histogram<u64>,
-    /// Requests that the broker turned away as too many.
+    /// Requests that the broker turned away because of a limit.
     pub(crate) shed: u64,
     /// Answers whose signature was checked and that were opened.
     pub(crate) opened: u64,
@@ -68,7 +68,7 @@ impl Load {
         Ok(Self { shared, threads })
     }
 
-    /// Goes on to another phase; gives the releases until now.
+    /// Starts another phase; returns the number of releases so far.
     pub(crate) fn enter(&self, phase: Phase) -> u64 {
         self.shared.phase.store(phase as u8, Ordering::SeqCst);
         self.shared.released.load(Ordering::SeqCst)
@@ -151,5 +151,5 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// One answer in so many is opened: it costs the generator half a millisecond.
+/// One answer in this many is opened: it costs the generator half a millisecond.
 const OPENED: u64 = 50;

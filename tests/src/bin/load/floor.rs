@@ -1,7 +1,7 @@
-//! The floor's times: what the cryptography alone costs a thread, on this machine and in this run.
+//! Timing of the floor: the cost of the cryptography alone, on this machine and in this run.
 //!
-//! Processor time and not the time that passes, as for the broker: what other threads take is left out of both. What
-//! sharing a processor costs by itself (caches, clock rate, a sibling on the same core) is in both.
+//! Processor time, not elapsed time, as for the broker: the time of other threads is excluded from both. The
+//! cost of sharing a processor (caches, clock rate, a sibling on the same core) is included in both.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ impl Stopwatch {
         FloorTimes::of(times)
     }
 
-    /// For as long as the broker is measured: a few at a time, so that they take little of the machine.
+    /// While the broker is measured: a few at a time, so that they use little of the machine.
     pub(crate) fn during(&self, window: Duration) -> FloorTimes {
         let (started, mut times) = (Instant::now(), Vec::new());
         while let Some(left) = window.checked_sub(started.elapsed()) {
@@ -55,13 +55,13 @@ impl Stopwatch {
     }
 }
 
-/// What this thread has used of a processor.
+/// The processor time of this thread.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// As many as a busy broker does before its thread is given something else to do.
+/// As many as a busy broker's thread does before it gets other work.
 const IN_A_ROW: usize = 4;
 const PAUSE: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! What a process has used so far, by `/proc`.
+//! Resource usage of a process, from `/proc`.
 
 use std::fs;
 use std::time::Duration;
@@ -13,10 +13,10 @@ impl Process {
         Self(id)
     }
 
-    /// Processor time of all its threads, in the kernel and out of it.
+    /// Processor time of all its threads, in user and kernel mode.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0))?;
-        // The second field is the name in parentheses, which may hold anything.
+        // The second field is the name in parentheses, which may contain anything.
         let (_, fields) = stat.rsplit_once(')').context("a name in /proc/PID/stat")?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
         // utime and stime, fields 14 and 15 of proc_pid_stat(5); the first here is field 3.

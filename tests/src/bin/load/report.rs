@@ -9,8 +9,8 @@ use vouchsafe_tests::fleet::Kind;
 use super::Arguments;
 use super::drive::Totals;
 
-/// Processor time of the floor. The minimum is the least it can cost here; the median is what it costs while the
-/// machine is as busy as it was.
+/// Processor time of the floor. The minimum is its least cost on this machine; the median is its cost under
+/// the current load.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct FloorTimes {
     /// The shortest.
@@ -56,13 +56,13 @@ pub(crate) struct Report {
     cpu_per_release: Duration,
     broker_processors_used: f64,
     broker_rss_kib: u64,
-    /// Before the load, under it, and after it.
+    /// Before the load, during it, and after it.
     floor: [FloorTimes; 3],
-    /// Processor time of a release over the median floor under the load.
+    /// Processor time per release, divided by the median floor under load.
     ratio: f64,
-    /// The same over the median floor without the load.
+    /// The same, divided by the median floor without load.
     ratio_to_idle: f64,
-    /// The same over the shortest floor of all.
+    /// The same, divided by the shortest floor.
     ratio_to_min: f64,
 }
 

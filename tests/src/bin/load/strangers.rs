@@ -1,8 +1,8 @@
 //! An honest guest's latency beside strangers, and beside an idle broker in the same run.
 //!
-//! The broker has its default shares. The guest asks from 127.0.0.1, all strangers of a part from one other address, which
-//! is the hardest case for the share of an address and the easiest for the number of addresses. Each release of the guest
-//! is checked and opened.
+//! The broker has its default shares. The guest uses 127.0.0.1, all strangers of a part one other address,
+//! which is the hardest case for the share of an address and the easiest for the number of addresses. Each
+//! release of the guest is checked and opened.
 
 #[path = "strangers/connection.rs"]
 mod connection;
@@ -26,14 +26,14 @@ use super::{Arguments, POLICY};
 use connection::{Connection, Target};
 use report::{Part, Report};
 
-/// What strangers do.
+/// The behaviour of strangers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Strangers {
     /// There are none.
     Nobody,
     /// `GET /readyz`, one after the other.
     Readiness,
-    /// A release request with a live challenge, of whose body most never comes.
+    /// A release request with a live challenge, most of whose body is never sent.
     Bodies,
     /// A connection that is opened and never used.
     Connections,
@@ -42,7 +42,7 @@ pub(crate) enum Strangers {
 impl Strangers {
     const ALL: [Self; 5] = [Self::Nobody, Self::Readiness, Self::Bodies, Self::Connections, Self::Nobody];
 
-    /// Where they come from: another address each time, so that no part pays for the one before.
+    /// Their address: another one for each part, so that the parts do not affect each other.
     const fn address(self) -> Ipv4Addr {
         Ipv4Addr::new(127, 0, 0, 2 + self as u8)
     }
@@ -85,7 +85,7 @@ fn part(
     Ok(Part::new(strangers, &times, crowd.end(), resident))
 }
 
-/// What strangers got.
+/// Results of the strangers.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     /// Connections open now.
@@ -94,11 +94,11 @@ pub(crate) struct Counts {
     pub(crate) most_open: AtomicU64,
     /// Requests that were answered.
     pub(crate) answered: AtomicU64,
-    /// Connections that the broker closed before TLS, or did not take.
+    /// Connections that the broker closed before TLS, or did not accept.
     pub(crate) turned_away: AtomicU64,
 }
 
-/// Strangers, each on a thread of its own, until they are told to end.
+/// Strangers, one thread each, until they are told to stop.
 struct Crowd {
     counts: Arc<Counts>,
     over: Arc<AtomicBool>,
@@ -124,14 +124,14 @@ impl Crowd {
     fn end(self) -> Arc<Counts> {
         self.over.store(true, Ordering::SeqCst);
         for thread in self.threads {
-            // A stranger that panicked has stopped bothering anybody.
+            // A stranger that panicked has no further effect.
             let _panicked = thread.join();
         }
         self.counts
     }
 }
 
-/// One stranger: connects again and again, whatever becomes of it.
+/// One stranger: connects again and again, whatever the result.
 fn act(target: &Target, strangers: Strangers, counts: &Counts, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
         let Ok(mut connection) = Connection::open(target) else {
@@ -141,7 +141,7 @@ fn act(target: &Target, strangers: Strangers, counts: &Counts, over: &AtomicBool
         };
         let open = counts.open.fetch_add(1, Ordering::Relaxed) + 1;
         counts.most_open.fetch_max(open, Ordering::Relaxed);
-        // It ends when the broker has had enough.
+        // It ends when the broker closes it.
         let _ended = match strangers {
             Strangers::Readiness => connection.ask_for_readiness(counts, over),
             Strangers::Bodies => connection.hold_a_body(counts, over),
@@ -152,7 +152,7 @@ fn act(target: &Target, strangers: Strangers, counts: &Counts, over: &AtomicBool
 }
 
 const STACK: usize = 256 * 1024;
-/// Until strangers have what they can get.
+/// Time until strangers have all that they can get.
 const SETTLE: Duration = Duration::from_secs(3);
-/// Between two tries of a stranger that was turned away.
+/// Time between two attempts of a stranger that was turned away.
 const AGAIN: Duration = Duration::from_millis(200);

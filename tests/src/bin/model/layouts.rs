@@ -1,4 +1,4 @@
-//! The layouts of hash, signature and AEAD inputs that comments state, and whether the models cite all of them.
+//! The layouts of hash, signature and AEAD inputs in comments, and whether the models cite all of them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-/// Sentences of comments that state a layout: fields joined by `||`, with a label in front.
+/// Layouts stated in comments: fields joined by `||`, starting with a label.
 pub(crate) fn stated(text: &str) -> BTreeSet<String> {
     let mut blocks = vec![String::new()];
     for line in text.lines() {

@@ -1,6 +1,6 @@
-//! A model with its markers, and what is left of it when bindings are taken out.
+//! A model with its markers, and the model without some of its bindings.
 //!
-//! Markers are comments, so that the file as it stands is the whole protocol:
+//! Markers are comments, so the unchanged file is the whole protocol:
 //!
 //! | marker | without the binding |
 //! |---|---|
@@ -12,19 +12,19 @@
 
 use anyhow::{Context as _, bail, ensure};
 
-/// A model and the bindings that can be taken out of it.
+/// A model and the bindings that can be removed.
 pub(crate) struct Model {
     pub(crate) name: String,
     lines: Vec<String>,
     /// In the order of their first marker.
     pub(crate) bindings: Vec<String>,
     pub(crate) covered: Vec<Covered>,
-    /// What the protocol has beyond the model, and how it prevents what breaks with two sessions.
+    /// What the protocol has in addition to the model, and how that prevents what breaks with two sessions.
     pub(crate) beyond: Option<(String, String)>,
     pub(crate) queries: Vec<String>,
 }
 
-/// A binding whose removal breaks nothing as long as others are there.
+/// A binding whose removal breaks nothing as long as others remain.
 pub(crate) struct Covered {
     pub(crate) binding: String,
     pub(crate) by: Vec<String>,
@@ -84,7 +84,7 @@ impl Model {
     /// The model without these bindings.
     pub(crate) fn without(&self, removed: &[&str]) -> anyhow::Result<String> {
         let mut kept: Vec<String> = Vec::new();
-        // Where the line is that a `without` below it is about, if it is still there.
+        // The line that a `without` below refers to, unless it was removed.
         for line in &self.lines {
             match Marker::of(line)? {
                 Some(Marker::Check(name)) if removed.contains(&name) => kept.push(String::new()),
@@ -106,7 +106,7 @@ impl Model {
 }
 
 enum Marker<'l> {
-    /// For each argument of the line's call the binding that it is.
+    /// For each argument of the line's call, its binding.
     Binds(Vec<Option<String>>),
     Check(&'l str),
     Without(&'l str, &'l str),
@@ -142,7 +142,8 @@ impl<'l> Marker<'l> {
     }
 }
 
-/// What stands before the outermost call's arguments, and the arguments; a `?` after the call is left to the caller.
+/// The text before the outermost call's arguments, and the arguments; a `?` after the call is left to the
+/// caller.
 fn arguments(code: &str) -> anyhow::Result<(&str, Vec<&str>)> {
     let code = code.trim_end().trim_end_matches('?');
     let Some((head, inner)) = code.split_once('(') else { bail!("no call") };

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-/// What breaks, and with how many sessions of every principal that was looked for.
+/// The broken queries, and the number of sessions of every principal that were searched.
 pub(crate) struct Outcome {
     pub(crate) broken: Vec<String>,
     pub(crate) sessions: u8,
@@ -15,7 +15,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Row {
     pub(crate) binding: String,
     pub(crate) alone: Outcome,
-    /// What covers it, why, and what breaks without both.
+    /// The covering bindings, the reason, and what breaks without both.
     pub(crate) covered: Vec<(Vec<String>, String, Outcome)>,
 }
 
@@ -23,15 +23,16 @@ pub(crate) struct Row {
 pub(crate) struct Section {
     pub(crate) model: String,
     pub(crate) queries: Vec<String>,
-    /// What does not hold with every binding in place.
+    /// Queries that fail with every binding in place.
     pub(crate) base: Vec<String>,
-    /// What the protocol has beyond the model, how it helps, and what breaks with two sessions of the model.
+    /// What the protocol has in addition to the model, how it helps, and what breaks with two sessions of the
+    /// model.
     pub(crate) beyond: Option<(String, String, Outcome)>,
     pub(crate) rows: Vec<Row>,
 }
 
 impl Section {
-    /// What is wrong with the model, or with the protocol.
+    /// Faults of the model, or of the protocol.
     pub(crate) fn findings(&self) -> Vec<String> {
         let model = &self.model;
         let mut findings: Vec<String> =
@@ -93,7 +94,7 @@ pub(crate) fn render(sections: &[Section]) -> String {
     out
 }
 
-/// The broken queries, or those that are not where they are fewer.
+/// The broken queries, or the unbroken ones if these are fewer.
 fn breaks(outcome: &Outcome, queries: &[String]) -> String {
     let names = |broken: bool| {
         let chosen = queries.iter().filter(|query| outcome.broken.contains(query) == broken);
@@ -109,7 +110,7 @@ fn breaks(outcome: &Outcome, queries: &[String]) -> String {
     if outcome.sessions > 1 { format!("{text} (two sessions)") } else { text }
 }
 
-/// A query as the table names it.
+/// The table's name of a query.
 fn short(query: &str) -> String {
     match query.split_once("? ") {
         Some(("confidentiality", value)) => format!("secrecy of `{value}`"),
@@ -119,7 +120,7 @@ fn short(query: &str) -> String {
     }
 }
 
-/// Writes the table into the README, or says that another one is there.
+/// Writes the table into the README, or reports a difference.
 pub(crate) fn settle(readme: &Path, sections: &[Section], write: bool) -> anyhow::Result<Option<String>> {
     let text = fs::read_to_string(readme).with_context(|| readme.display().to_string())?;
     let (head, rest) = text.split_once(BEGIN).context("README.md: no marker where the table begins")?;

@@ -1,4 +1,4 @@
-//! Runs the program on a model.
+//! Runs Verifpal on a model.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,8 +19,8 @@ impl Verifpal {
         Self { program, scratch }
     }
 
-    /// What breaks without these bindings. An attack in one session is one in several, so that only a variant that
-    /// holds in one session is looked at with `most`.
+    /// What breaks without these bindings. An attack in one session is also one in several, so only variants
+    /// that hold with one session are searched with `most`.
     pub(crate) fn outcome(&self, model: &Model, removed: &[&str], most: u8) -> anyhow::Result<Outcome> {
         let broken = self.broken(model, removed, 1)?;
         if !broken.is_empty() || most == 1 {

@@ -1,4 +1,4 @@
-//! A stranger's connection: TLS from an address of its choice, and raw HTTP.
+//! A stranger's connection: TLS from a given address, and raw HTTP.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use vouchsafe_tests::broker::Broker;
 
 use super::Counts;
 
-/// A broker, as strangers of one address see it.
+/// A broker, as seen by strangers with one address.
 pub(crate) struct Target {
     broker: SocketAddr,
     from: Ipv4Addr,
@@ -71,7 +71,7 @@ impl Connection {
         Ok(())
     }
 
-    /// A release request with a live challenge, which stops where the evidence should come.
+    /// A release request with a live challenge, which stops before the evidence.
     pub(crate) fn hold_a_body(&mut self, counts: &Counts, over: &AtomicBool) -> io::Result<()> {
         self.0.write_all(b"POST /v1/challenge HTTP/1.1\r\nhost: broker\r\ncontent-length: 0\r\n\r\n")?;
         let answer: ChallengeAnswer = serde_json::from_slice(&self.answer(over)?)?;
@@ -106,7 +106,7 @@ impl Connection {
         }
     }
 
-    /// Waits for more bytes, until there are some or it is over.
+    /// Waits for more bytes, or the end of the run.
     fn more(&mut self, bytes: &mut Vec<u8>, over: &AtomicBool) -> io::Result<()> {
         let mut part = [0; 1024];
         while !over.load(Ordering::Relaxed) {
@@ -128,7 +128,7 @@ fn is_tick(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// How often a stranger that waits looks whether it is over.
+/// How often a waiting stranger checks whether the run is over.
 const TICK: Duration = Duration::from_millis(500);
-/// Of which only the first bytes come.
+/// Only the first bytes of it are sent.
 const HELD_BODY: usize = 1024 * 1024;
