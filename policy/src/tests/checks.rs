@@ -433,79 +433,111 @@ fn only(claim: &str) -> String {
     format!("principal.vtpm has {claim} && [\"{item}\"].containsAll(principal.vtpm.{claim})")
 }
 
+/// Conditions that determine parts of a boot chain.
+struct Conditions {
+    images: String,
+    files: String,
+    sections: String,
+    line: String,
+    no_grub: String,
+    no_extensions: String,
+    two_images: String,
+}
+
+fn conditions() -> Conditions {
+    let images = only("efi_applications");
+    Conditions {
+        two_images: images.replace("[\"", &format!("[\"{}\", \"", "1".repeat(64))),
+        images,
+        files: only("grub_files"),
+        sections: only("stub_sections"),
+        line: "principal.vtpm.command_line == \"k panic=-1\"".to_owned(),
+        no_grub: unextended(8),
+        no_extensions: unextended(13),
+    }
+}
+
+fn unextended(index: u8) -> String {
+    format!("principal.vtpm.pcrs.pcr{index} == \"{}\"", "0".repeat(64))
+}
+
+/// A policy with this chain leaves exactly these parts of it open.
+fn assert_open<const N: usize>(chain: [&str; N], open: &[ChainPart]) {
+    let expected = if open.is_empty() { vec![] } else { vec![Gap::BootChain { open: open.to_vec() }] };
+    assert_eq!(with_chain(&chain.join(" && ")), expected, "{chain:?}");
+}
+
 #[test]
-fn t53_every_part_of_the_chain_has_to_be_determined() {
-    use ChainPart::{CommandLine, Extensions, Files, Grub, Images, Options, Order};
-    let line = "principal.vtpm.command_line == \"k panic=-1\"".to_owned();
+fn t53_every_part_of_a_grub_boot_has_to_be_determined() {
+    use ChainPart::{CommandLine, Files, Images};
+    let Conditions { images, files, line, no_grub, no_extensions, .. } = &conditions();
     let commands =
         "principal.vtpm has grub_commands && [\"linux /k\"].containsAll(principal.vtpm.grub_commands)";
-    let (pcr4, pcr8, pcr9) = (pcr(4), pcr(8), pcr(9));
-    let (images, files, sections) = (only("efi_applications"), only("grub_files"), only("stub_sections"));
-    let unextended = |index: u8| format!("principal.vtpm.pcrs.pcr{index} == \"{}\"", "0".repeat(64));
-    let (no_grub, no_extensions) = (unextended(8), unextended(13));
-    let two_images = images.replace("[\"", &format!("[\"{}\", \"", "1".repeat(64)));
-    for (chain, open) in [
-        // A single part: another kernel with an attacker's initrd passes.
-        (vec![&line], vec![Images, Files]),
-        (vec![&pcr8], vec![Images, Files]),
-        (vec![&pcr9], vec![Images, CommandLine]),
-        (vec![&files], vec![Images, CommandLine]),
-        (vec![&images], vec![Files, CommandLine]),
-        (vec![&pcr4], EVERYTHING.to_vec()),
-        // Two of them.
-        (vec![&images, &files], vec![CommandLine]),
-        (vec![&images, &line], vec![Files]),
-        (vec![&files, &line], vec![Images]),
-        // Drivers and, on TDX firmware, unified kernel images are in PCR 2.
-        (vec![&pcr4, &pcr8, &pcr9], vec![Images]),
-        // All of a GRUB boot.
-        (vec![&images, &files, &line], vec![]),
-        (vec![&images, &pcr9, &pcr8], vec![]),
-        (vec![&pcr4, &pcr(2), &pcr9, &pcr8], vec![]),
-        (vec![&images, &files, &commands.to_owned()], vec![]),
-        // PCR 8 at its reset value is not a command line, and does not indicate a unified kernel image.
-        (vec![&images, &files, &no_grub, &pcr(12)], vec![CommandLine]),
-        (vec![&images, &no_grub, &no_extensions], vec![Files, CommandLine]),
-        // Any kernel can extend PCR 11 with any section, even one started by GRUB: only the image shows that
-        // it was the stub.
-        (vec![&sections], vec![Images, Grub, Extensions]),
-        (vec![&pcr(11)], vec![Images, Grub, Extensions]),
-        (vec![&unextended(11), &images, &no_grub, &no_extensions], vec![Files, CommandLine]),
-        (vec![&images, &sections], vec![Grub, Extensions]),
-        (vec![&images, &sections, &no_grub], vec![Extensions]),
-        (vec![&images, &sections, &no_extensions], vec![Grub]),
-        (vec![&files, &sections], vec![Images, CommandLine]),
-        // One of two images may be the kernel inside the other.
-        (vec![&two_images, &sections, &no_grub, &no_extensions], vec![Order]),
-        (vec![&two_images, &pcr(4), &sections, &no_grub, &no_extensions], vec![Order]),
-        // All of a boot of a unified kernel image.
-        (vec![&images, &sections, &no_grub, &no_extensions], vec![]),
-        (vec![&images, &pcr(11), &no_grub, &no_extensions], vec![]),
-        (vec![&two_images, &files, &sections, &no_grub, &no_extensions], vec![]),
-        (vec![&pcr(2), &pcr(4), &sections, &no_grub, &no_extensions], vec![]),
-    ] {
-        let found = with_chain(&chain.iter().map(|part| part.as_str()).collect::<Vec<_>>().join(" && "));
-        let expected = if open.is_empty() { vec![] } else { vec![Gap::BootChain { open }] };
-        assert_eq!(found, expected, "{chain:?}");
-    }
-    // There may be options from outside a unified kernel image: a known command line proves that there are
-    // none.
+    let [pcr2, pcr4, pcr8, pcr9, pcr12] = &[2, 4, 8, 9, 12].map(pcr);
+    // A single part: another kernel with an attacker's initrd passes.
+    assert_open([line], &[Images, Files]);
+    assert_open([pcr8], &[Images, Files]);
+    assert_open([pcr9], &[Images, CommandLine]);
+    assert_open([files], &[Images, CommandLine]);
+    assert_open([images], &[Files, CommandLine]);
+    assert_open([pcr4], &EVERYTHING);
+    // Two of them.
+    assert_open([images, files], &[CommandLine]);
+    assert_open([images, line], &[Files]);
+    assert_open([files, line], &[Images]);
+    // Drivers and, on TDX firmware, unified kernel images are in PCR 2.
+    assert_open([pcr4, pcr8, pcr9], &[Images]);
+    // All of it.
+    assert_open([images, files, line], &[]);
+    assert_open([images, pcr9, pcr8], &[]);
+    assert_open([pcr4, pcr2, pcr9, pcr8], &[]);
+    assert_open([images, files, commands], &[]);
+    // PCR 8 at its reset value is not a command line, and does not indicate a unified kernel image.
+    assert_open([images, files, no_grub, pcr12], &[CommandLine]);
+    assert_open([images, no_grub, no_extensions], &[Files, CommandLine]);
+}
+
+#[test]
+fn t53_every_part_of_a_unified_kernel_image_has_to_be_determined() {
+    use ChainPart::{CommandLine, Extensions, Files, Grub, Images, Order};
+    let Conditions { images, files, sections, no_grub, no_extensions, two_images, .. } = &conditions();
+    let [pcr2, pcr4, pcr11] = &[2, 4, 11].map(pcr);
+    // Any kernel can extend PCR 11 with any section, even one started by GRUB: only the image shows that
+    // it was the stub.
+    assert_open([sections], &[Images, Grub, Extensions]);
+    assert_open([pcr11], &[Images, Grub, Extensions]);
+    assert_open([&unextended(11), images, no_grub, no_extensions], &[Files, CommandLine]);
+    assert_open([images, sections], &[Grub, Extensions]);
+    assert_open([images, sections, no_grub], &[Extensions]);
+    assert_open([images, sections, no_extensions], &[Grub]);
+    assert_open([files, sections], &[Images, CommandLine]);
+    // One of two images may be the kernel inside the other.
+    assert_open([two_images, sections, no_grub, no_extensions], &[Order]);
+    assert_open([two_images, pcr4, sections, no_grub, no_extensions], &[Order]);
+    // All of it.
+    assert_open([images, sections, no_grub, no_extensions], &[]);
+    assert_open([images, pcr11, no_grub, no_extensions], &[]);
+    assert_open([two_images, files, sections, no_grub, no_extensions], &[]);
+    assert_open([pcr2, pcr4, sections, no_grub, no_extensions], &[]);
+}
+
+#[test]
+fn t53_options_from_outside_a_unified_kernel_image_have_to_be_ruled_out() {
+    // A known command line proves that there are none.
+    let Conditions { images, sections, no_grub, no_extensions, .. } = conditions();
     let text = closed_vtpm()
         .replace("principal.vtpm.secure_boot.enabled &&", "")
         .replace("principal.vtpm has command_line &&\n  principal.vtpm.command_line like \"*\" &&", "")
         .replace("principal.vtpm has arguments &&", "")
         .replace("principal.vtpm.arguments.contains(\"panic=-1\")", "true")
         .replace("@for", "@accepts(\"failure-shell\") @for");
-    let chain =
-        |chain: String| {
-            gaps(&text.replace(
-                "principal in Baseline::\"prod/web\"",
-                &format!("principal.vtpm has pcrs && {chain}"),
-            ))
-        };
+    let chain = |chain: &str| {
+        let conditions = format!("principal.vtpm has pcrs && {chain}");
+        gaps(&text.replace("principal in Baseline::\"prod/web\"", &conditions))
+    };
     let unified = format!("{images} && {sections} && {no_grub} && {no_extensions}");
-    assert_eq!(chain(unified.clone()), [Gap::BootChain { open: vec![Options] }]);
-    assert_eq!(chain(format!("{unified} && {}", pcr(12))), []);
+    assert_eq!(chain(&unified), [Gap::BootChain { open: vec![ChainPart::Options] }]);
+    assert_eq!(chain(&format!("{unified} && {}", pcr(12))), []);
 }
 
 const EVERYTHING: [ChainPart; 3] = [ChainPart::Images, ChainPart::Files, ChainPart::CommandLine];
