@@ -13,6 +13,7 @@ use super::handle::Registry;
 use super::names::guardrails_name;
 use crate::blocking::blocking;
 use crate::db::StoreError;
+use crate::log::View;
 
 impl Registry {
     /// Puts the broker's guardrails. Shipped rules that the text omits or changes must all be named in
@@ -54,18 +55,21 @@ impl Registry {
         Ok(true)
     }
 
-    /// The guardrails that were put and not reset.
+    /// The guardrails that were put and not reset, for releases and readiness.
     pub(crate) async fn stored_guardrails(&self) -> Result<Option<Document>, StoreError> {
-        let mut view = self.view().await?;
+        self.guardrails_in(self.view().await?).await
+    }
+
+    async fn guardrails_in(&self, mut view: View) -> Result<Option<Document>, StoreError> {
         let check = self.check(view.epoch);
         let kind = DocumentKind::Guardrails;
         let stored = read_current(&mut view.tx, check, kind, &guardrails_name()).await?;
         Ok(stored.filter(|document| !document.revoked))
     }
 
-    /// The text of the guardrails in force, and whether they are the shipped ones.
+    /// The text of the guardrails in force, and whether they are the shipped ones, for operators.
     pub(crate) async fn guardrails(&self) -> Result<(String, bool), StoreError> {
-        Ok(self.stored_guardrails().await?.map_or_else(
+        Ok(self.guardrails_in(self.operator_view().await?).await?.map_or_else(
             || (vouchsafe_policy::SHIPPED_GUARDRAILS.to_owned(), true),
             |document| (document.text, false),
         ))

@@ -7,9 +7,11 @@ use vouchsafe_attestation::test_util::vm::SimulatedVm;
 
 use super::record::grant;
 use super::release::{BROKER, PATH, claims, fixture, paths};
-use super::{BY, Fixture, NOW, path};
+use super::{BY, Fixture, NOW, name, path};
 use crate::db::{Reader, Readers, Tx, empty_at_last};
 use crate::log::DecisionFilter;
+use crate::registry::chips::ChipFilter;
+use crate::registry::documents::types::DocumentKind;
 use crate::registry::secrets::types::VersionState;
 
 /// A release as the broker does it: decide, unseal, record.
@@ -43,6 +45,33 @@ async fn a_release_needs_no_connection_of_operators() {
     keystore.compiled_guardrails().await.expect("the shipped ones");
     drop(held);
     assert_eq!(keystore.decisions(&DecisionFilter::default(), None).await.expect("the log").len(), 4);
+}
+
+#[tokio::test]
+async fn operators_need_no_connection_of_releases() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let mut held = Vec::new();
+    for _ in 0..Readers::share(Reader::Release) {
+        held.push(keystore.pools().read(Reader::Release, "test").await.expect("a connection"));
+    }
+    assert!(timeout(Duration::from_millis(100), keystore.epoch()).await.is_err());
+    let kind = DocumentKind::Policy;
+    let all = DecisionFilter::default();
+    let reads = async {
+        keystore.authenticate("vouchsafe-operator.0011223344556677.x").await.expect("an answer");
+        keystore.guardrails().await.expect("the shipped ones");
+        keystore.secret(&path(PATH)).await.expect("sound rows");
+        keystore.secrets(None).await.expect("sound rows");
+        keystore.documents(kind).await.expect("sound rows");
+        keystore.document(kind, &name("prod/p"), None).await.expect("sound rows");
+        keystore.baselines(NOW).await.expect("sound rows");
+        keystore.policy_findings(NOW).await.expect("findings");
+        keystore.operators().await.expect("sound rows");
+        keystore.decisions(&all, None).await.expect("the log");
+        keystore.chips(&ChipFilter::default()).await.expect("sound rows");
+    };
+    timeout(Duration::from_secs(10), reads).await.expect("releases are not waited for");
 }
 
 #[tokio::test]
