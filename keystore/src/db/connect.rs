@@ -50,6 +50,7 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
     let share = async |reader| pool(Readers::share(reader)).connect_with(options.clone()).await;
     let readers = Readers::new(
         share(Reader::Release).await?,
+        share(Reader::Token).await?,
         share(Reader::Operator).await?,
         share(Reader::Records).await?,
     );

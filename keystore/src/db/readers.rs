@@ -8,7 +8,10 @@ use super::sqlite::Pool;
 pub(crate) enum Reader {
     /// Releases, readiness and the start.
     Release,
-    /// Operators: their tokens, objects, and the checks of what they put. Short queries.
+    /// Tokens of operators: one row each. However much an operator lists, another one can come and remove him.
+    Token,
+    /// Operators: objects, lists of them, and the checks of what they put. A list goes through all objects of the
+    /// namespaces it is for.
     Operator,
     /// Operators: the log. Such a query may go through all of it.
     Records,
@@ -18,6 +21,7 @@ pub(crate) enum Reader {
 #[derive(Clone, Debug)]
 pub(crate) struct Readers {
     release: Pool,
+    token: Pool,
     operator: Pool,
     records: Pool,
 }
@@ -27,24 +31,26 @@ impl Readers {
     pub(crate) const fn share(reader: Reader) -> u32 {
         match reader {
             Reader::Release => 4,
+            Reader::Token => 1,
             Reader::Operator | Reader::Records => 2,
         }
     }
 
-    pub(super) const fn new(release: Pool, operator: Pool, records: Pool) -> Self {
-        Self { release, operator, records }
+    pub(super) const fn new(release: Pool, token: Pool, operator: Pool, records: Pool) -> Self {
+        Self { release, token, operator, records }
     }
 
     pub(crate) const fn of(&self, reader: Reader) -> &Pool {
         match reader {
             Reader::Release => &self.release,
+            Reader::Token => &self.token,
             Reader::Operator => &self.operator,
             Reader::Records => &self.records,
         }
     }
 
     pub(crate) async fn close(&self) {
-        for pool in [&self.release, &self.operator, &self.records] {
+        for pool in [&self.release, &self.token, &self.operator, &self.records] {
             pool.close().await;
         }
     }

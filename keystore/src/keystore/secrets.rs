@@ -113,11 +113,14 @@ impl Keystore {
         self.0.registry.secret(path).await
     }
 
-    /// All secrets, or those of a namespace, by path.
+    /// All secrets, or those of these namespaces, by path.
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
-    pub(crate) async fn secrets(&self, namespace: Option<&str>) -> Result<Vec<SecretSummary>, StoreError> {
-        self.0.registry.secrets(namespace).await
+    pub(crate) async fn secrets(
+        &self,
+        namespaces: Option<&[String]>,
+    ) -> Result<Vec<SecretSummary>, StoreError> {
+        self.0.registry.secrets(namespaces).await
     }
 }

@@ -17,7 +17,7 @@ impl PermittedLists<'_> {
     /// When the database fails or a row was tampered with.
     pub async fn secrets(self) -> Result<Vec<SecretSummary>, StoreError> {
         self.needs(OperatorAction::ReadObjects)?;
-        let mut all = self.keystore.secrets(None).await?;
+        let mut all = self.keystore.secrets(self.permits.namespaces().as_deref()).await?;
         all.retain(|secret| self.covers(secret.path.namespace()));
         Ok(all)
     }

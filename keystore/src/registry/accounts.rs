@@ -171,7 +171,7 @@ impl Registry {
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Option<OperatorIdentity>, StoreError> {
         let id = token.strip_prefix(TOKEN_PREFIX).and_then(|rest| rest.split_once('.')).map(|(id, _)| id);
         let Some(id) = id.filter(|id| id.len() == 16) else { return Ok(None) };
-        let mut view = self.operator_view().await?;
+        let mut view = self.token_view().await?;
         let row = sqlx::query("SELECT * FROM operators WHERE token_id = $1")
             .bind(id)
             .fetch_optional(&mut *view.tx)

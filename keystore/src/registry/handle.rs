@@ -64,6 +64,11 @@ impl Registry {
         self.log.view(Reader::Operator).await
     }
 
+    /// A view for the token of an operator, which waits for no list.
+    pub(super) async fn token_view(&self) -> Result<View, StoreError> {
+        self.log.view(Reader::Token).await
+    }
+
     pub(super) fn check(&self, epoch: u64) -> RowCheck<'_> {
         RowCheck { keyring: &self.log.keyring, pins: &self.log.pins, epoch }
     }

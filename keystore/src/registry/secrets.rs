@@ -5,13 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::Row as _;
 use vouchsafe_protocol::{ObjectName, PlaintextSecret, SecretPath};
 
 use super::change::{Actor, Change};
 use super::handle::Registry;
 use super::purpose;
-use crate::db::columns::tampered;
 use crate::db::{Emptying, StoreError};
 use crate::primitives::random;
 use crate::sealing::{SealContext, SealedSecret};
@@ -21,7 +19,7 @@ pub(super) mod table;
 pub(crate) mod types;
 
 use sealed::{delete_sealed, read_sealed, write_sealed};
-use table::{SECRETS, SecretRow, read_secret, read_versions, secret_of, write_secret, write_version};
+use table::{SecretRow, read_secret, read_secrets, read_versions, write_secret, write_version};
 use types::{MAX_GENERATED, NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
 
 impl Registry {
@@ -215,24 +213,24 @@ impl Registry {
         Ok(Some(secret.summary(versions)))
     }
 
-    /// All secrets, or those of a namespace, by path.
-    pub(crate) async fn secrets(&self, namespace: Option<&str>) -> Result<Vec<SecretSummary>, StoreError> {
+    /// All secrets, or those of these namespaces, by path.
+    pub(crate) async fn secrets(
+        &self,
+        namespaces: Option<&[String]>,
+    ) -> Result<Vec<SecretSummary>, StoreError> {
         let mut view = self.operator_view().await?;
         let check = self.check(view.epoch);
-        let rows = sqlx::query("SELECT * FROM secrets ORDER BY path").fetch_all(&mut *view.tx).await?;
+        let prefixes: BTreeSet<_> = match namespaces {
+            None => BTreeSet::from([String::new()]),
+            Some(names) => names.iter().map(|name| format!("{name}/")).collect(),
+        };
         let mut summaries = Vec::new();
-        let mut found = BTreeSet::new();
-        for row in &rows {
-            let path: String = row.try_get("path")?;
-            let path = SecretPath::parse(&path).map_err(|_| tampered(SECRETS, &path))?;
-            if namespace.is_none_or(|namespace| namespace == path.namespace()) {
-                let secret = secret_of(check, &path, row)?;
+        for prefix in prefixes {
+            for secret in read_secrets(&mut view.tx, check, &prefix).await? {
                 let versions = read_versions(&mut view.tx, check, &secret).await?;
                 summaries.push(secret.summary(versions));
             }
-            found.insert(path.to_string());
         }
-        check.complete(SECRETS, "", &found)?;
         Ok(summaries)
     }
 }

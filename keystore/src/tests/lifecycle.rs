@@ -16,8 +16,8 @@ async fn what_was_put_is_there_after_a_restart() {
     assert_eq!(reopened.keystore.identity().await.unwrap().identity(), identity, "T43");
     let summary = reopened.keystore.secret(&path("prod/db")).await.unwrap().unwrap();
     assert_eq!(summary.served().unwrap().version, 2);
-    assert_eq!(reopened.keystore.secrets(Some("prod")).await.unwrap(), [summary]);
-    assert_eq!(reopened.keystore.secrets(Some("test")).await.unwrap(), []);
+    assert_eq!(reopened.keystore.secrets(Some(&["prod".to_owned()])).await.unwrap(), [summary]);
+    assert_eq!(reopened.keystore.secrets(Some(&["test".to_owned()])).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use vouchsafe_attestation::test_util::vm::SimulatedVm;
+use vouchsafe_policy::Purpose;
+use vouchsafe_policy::operators::{OperatorAction, OperatorRole, WHOLE_BROKER, authorize_operator};
 
 use super::record::grant;
 use super::release::{BROKER, PATH, claims, fixture, paths};
-use super::{BY, Fixture, NOW, name, path};
+use super::{BY, Fixture, NOW, name, path, secret};
+use crate::db::StoreError;
 use crate::db::{Reader, Readers, Tx, empty_at_last};
 use crate::log::DecisionFilter;
+use crate::registry::change::Actor;
 use crate::registry::chips::ChipFilter;
 use crate::registry::documents::types::DocumentKind;
-use crate::registry::secrets::types::VersionState;
+use crate::registry::secrets::types::{NewVersion, VersionState};
 
 /// A release as the broker does it: decide, unseal, record.
 async fn release(keystore: &crate::Keystore, number: u8) {
@@ -27,7 +31,7 @@ async fn a_release_needs_no_connection_of_operators() {
     let fixture = fixture().await;
     let keystore = &fixture.keystore;
     let mut held: Vec<Tx<'static>> = Vec::new();
-    for reader in [Reader::Operator, Reader::Records] {
+    for reader in [Reader::Token, Reader::Operator, Reader::Records] {
         for _ in 0..Readers::share(reader) {
             held.push(keystore.pools().read(reader, "test").await.expect("a connection"));
         }
@@ -45,6 +49,58 @@ async fn a_release_needs_no_connection_of_operators() {
     keystore.compiled_guardrails().await.expect("the shipped ones");
     drop(held);
     assert_eq!(keystore.decisions(&DecisionFilter::default(), None).await.expect("the log").len(), 4);
+}
+
+#[tokio::test]
+async fn an_operator_who_lists_keeps_no_other_one_from_changing() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let token = keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.expect("added");
+    keystore.add_operator(BY, "kim", OperatorRole::Editor, &["prod".to_owned()]).await.expect("added");
+    let mut held = Vec::new();
+    for reader in [Reader::Operator, Reader::Records] {
+        for _ in 0..Readers::share(reader) {
+            held.push(keystore.pools().read(reader, "test").await.expect("a connection"));
+        }
+    }
+    let removed = async {
+        let root = keystore.authenticate(token.expose()).await.expect("sound rows").expect("an operator");
+        let permit =
+            authorize_operator(&root, OperatorAction::ManageOperators, WHOLE_BROKER).expect("permitted");
+        keystore.remove_operator(Actor::permitted(&permit, NOW), "kim").await.expect("removed");
+    };
+    timeout(Duration::from_secs(10), removed).await.expect("no list is waited for");
+}
+
+#[tokio::test]
+async fn lists_of_namespaces_are_the_list_of_all_without_the_others() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    fixture.policy("prod-x/p", "1").await;
+    let policy = name("prod-x/p");
+    for text in ["prod-x/a", "prod-x/b/c"] {
+        let (path, value) = (path(text), secret(b"value"));
+        let new = NewVersion { path: &path, purpose: Purpose::App, policy: &policy };
+        keystore.put_secret(BY, new, &value).await.expect("a secret");
+    }
+    fixture.put("prod/z", b"value").await;
+    let of = async |namespaces: &[&str]| {
+        let namespaces: Vec<_> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+        keystore.secrets(Some(&namespaces)).await.expect("sound rows")
+    };
+    let all = keystore.secrets(None).await.expect("sound rows");
+    assert_eq!(of(&["prod", "prod-x", "prod"]).await, all);
+    let prod: Vec<_> = all.iter().filter(|secret| secret.path.namespace() == "prod").cloned().collect();
+    assert!(!prod.is_empty() && prod.len() + 2 == all.len(), "{all:?}");
+    assert_eq!(of(&["prod"]).await, prod);
+    assert_eq!(of(&[]).await, []);
+    assert_eq!(of(&["pro", "prod-"]).await, []);
+    // A row that is missing is noticed where it is listed.
+    fixture.sql("PRAGMA foreign_keys = OFF").await;
+    fixture.sql("DELETE FROM secrets WHERE path = 'prod-x/a'").await;
+    let missing = keystore.secrets(Some(&["prod-x".to_owned()])).await.unwrap_err();
+    assert!(matches!(missing, StoreError::RowTampered { table: "secrets", .. }), "{missing}");
+    assert_eq!(of(&["prod"]).await, prod);
 }
 
 #[tokio::test]

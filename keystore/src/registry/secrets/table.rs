@@ -73,7 +73,36 @@ pub(in crate::registry) async fn read_secret(
     secret_of(check, path, &row).map(Some)
 }
 
-pub(super) fn secret_of(check: RowCheck<'_>, path: &SecretPath, row: &Row) -> Result<SecretRow, StoreError> {
+/// The secrets whose path begins with `prefix`, by path: a namespace and `/`, or nothing for all secrets.
+pub(super) async fn read_secrets(
+    connection: &mut Connection,
+    check: RowCheck<'_>,
+    prefix: &str,
+) -> Result<Vec<SecretRow>, StoreError> {
+    let rows = match prefix.strip_suffix('/') {
+        None => sqlx::query("SELECT * FROM secrets ORDER BY path").fetch_all(connection).await?,
+        // `0` is the character after `/`.
+        Some(namespace) => {
+            sqlx::query("SELECT * FROM secrets WHERE path >= $1 AND path < $2 ORDER BY path")
+                .bind(prefix)
+                .bind(format!("{namespace}0"))
+                .fetch_all(connection)
+                .await?
+        }
+    };
+    let (mut secrets, mut found) = (Vec::with_capacity(rows.len()), BTreeSet::new());
+    for row in &rows {
+        let path: String = row.try_get("path")?;
+        let path = SecretPath::parse(&path).map_err(|_| columns::tampered(SECRETS, &path))?;
+        found.insert(path.to_string());
+        secrets.push(secret_of(check, &path, row)?);
+    }
+    // A row that was removed could hide a secret.
+    check.complete(SECRETS, prefix, &found)?;
+    Ok(secrets)
+}
+
+fn secret_of(check: RowCheck<'_>, path: &SecretPath, row: &Row) -> Result<SecretRow, StoreError> {
     let key = path.as_str();
     let tampered = || columns::tampered(SECRETS, key);
     let secret = SecretRow {
@@ -127,20 +156,9 @@ pub(in crate::registry) async fn guarded_by(
     check: RowCheck<'_>,
     policy: &ObjectName,
 ) -> Result<Vec<(SecretPath, Purpose)>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM secrets ORDER BY path").fetch_all(connection).await?;
-    let (mut guarded, mut found) = (Vec::new(), BTreeSet::new());
-    for row in &rows {
-        let path: String = row.try_get("path")?;
-        let path = SecretPath::parse(&path).map_err(|_| columns::tampered(SECRETS, &path))?;
-        let secret = secret_of(check, &path, row)?;
-        found.insert(path.to_string());
-        if secret.policy == *policy {
-            guarded.push((path, secret.purpose));
-        }
-    }
-    // A removed row could hide a secret from this check.
-    check.complete(SECRETS, "", &found)?;
-    Ok(guarded)
+    let all = read_secrets(connection, check, "").await?.into_iter();
+    let guarded = all.filter(|secret| secret.policy == *policy);
+    Ok(guarded.map(|secret| (secret.path, secret.purpose)).collect())
 }
 
 pub(super) async fn write_secret(change: &mut Change<'_>, secret: &SecretRow) -> Result<(), StoreError> {
@@ -210,5 +228,5 @@ fn version_key(path: &SecretPath, version: u64) -> String {
     format!("{path} version {version}")
 }
 
-pub(super) const SECRETS: &str = "secrets";
+const SECRETS: &str = "secrets";
 const VERSIONS: &str = "secret_versions";
