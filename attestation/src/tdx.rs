@@ -28,7 +28,9 @@ pub(crate) mod collateral;
 mod error;
 pub(crate) mod heads;
 pub(crate) mod pck;
+mod pem;
 mod published;
+mod qe_report;
 mod quote;
 mod refusal;
 mod signatures;
@@ -59,7 +61,6 @@ pub(crate) use self::quote::Quote;
 pub use self::quote::QuoteError;
 pub use self::quote::QuotePart;
 use crate::anchors::Purpose;
-use crate::field::at;
 use crate::hex_bytes::Hex;
 use crate::inputs::VerifyInputs;
 use crate::x509::Revocation;
@@ -225,12 +226,10 @@ fn verify_chain(pck: &PckChain, inputs: &VerifyInputs<'_>) -> Result<VerifiedCha
 }
 
 fn check_quoting_enclave(quote: &Quote<'_>, pck: &PckChain) -> Result<(), TdxError> {
-    if !signatures::verify(&pck.key, quote.qe_report, quote.qe_report_signature) {
+    if !signatures::verify(&pck.key, quote.qe_report.as_bytes(), quote.qe_report_signature) {
         return Err(TdxError::QeReportSignature);
     }
-    // DCAP API A.3.10: attributes are at 48, DEBUG is bit 1; report data is at 320.
-    let [flags] = at::<48, 1, { quote::QE_REPORT_LENGTH }>(quote.qe_report);
-    if flags & 2 != 0 {
+    if quote.qe_report.is_debug() {
         return Err(TdxError::QeDebug);
     }
     // DCAP API A.3.11: SHA-256(attestation key || authentication data) || 32 zeros; dcap-qvl requires
@@ -238,7 +237,7 @@ fn check_quoting_enclave(quote: &Quote<'_>, pck: &PckChain) -> Result<(), TdxErr
     let mut bound = digest::Context::new(&digest::SHA256);
     bound.update(quote.attestation_key);
     bound.update(quote.qe_authentication);
-    let reported = at::<320, 64, { quote::QE_REPORT_LENGTH }>(quote.qe_report);
+    let reported = quote.qe_report.report_data();
     let (key, zeros) = reported.split_at(32);
     let is_bound = key == bound.finish().as_ref() && zeros.iter().all(|byte| *byte == 0);
     if is_bound && quote.qe_authentication.len() == 32 { Ok(()) } else { Err(TdxError::QeBinding) }

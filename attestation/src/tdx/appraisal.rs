@@ -1,8 +1,8 @@
 //! Intel's appraisal of a platform: this module parses collateral and checks its dates, dcap-qvl verifies and
 //! applies it.
 //!
-//! The library's errors are prose. So everything that makes collateral unusable (form, kind, dates, platform)
-//! is checked here first, and the remaining errors concern signatures and the TCB.
+//! Everything that makes collateral unusable (form, kind, dates, platform) is checked here first; what the library
+//! refuses then concerns signatures and the TCB, and `refusal` names it.
 
 use vouchsafe_protocol::UnixTime;
 
@@ -18,7 +18,7 @@ use super::heads::SignedHead;
 use super::heads::date;
 use super::pck::PckChain;
 use super::quote::Quote;
-use super::refusal;
+use super::refusal::Refused;
 use super::signatures::AwsLc;
 use crate::hex_bytes::Hex;
 use crate::x509::Certificate;
@@ -41,13 +41,24 @@ pub(super) fn appraise(
 
     // 2. It is signed under the quote's root; nothing is revoked (RFC 5280 §6.1.3 (a)(3)); the TCB matches a
     //    level, the first one whose SVNs are all at most the platform's (PCS API, Get TDX TCB Info).
-    let verifier = QuoteVerifier::<AwsLc>::new_with_config(pck.root().to_vec());
-    let policy = QuotePolicy::claims_only(now.0);
-    let judged = verifier.verify_with_policy(quote.encoded, converted(collateral), now.0, &policy);
-    let judged = judged.map_err(|error| refusal::of(&format!("{error:#}"), collateral, now))?;
+    let refused = Refused { quote, pck, root: &root, collateral, now };
+    let judged = ask(quote, pck, collateral, now).map_err(|text| refused.reason(text))?;
 
     // 3. The worst of platform, TDX module and quoting enclave determines the status.
     tcb(&judged, window)
+}
+
+/// dcap-qvl's verdict, or its error as text.
+pub(super) fn ask(
+    quote: &Quote<'_>,
+    pck: &PckChain,
+    collateral: &TdxCollateral,
+    now: UnixTime,
+) -> Result<QuoteClaims, String> {
+    let verifier = QuoteVerifier::<AwsLc>::new_with_config(pck.root().to_vec());
+    let policy = QuotePolicy::claims_only(now.0);
+    let verdict = verifier.verify_with_policy(quote.encoded, converted(collateral), now.0, &policy);
+    verdict.map_err(|error| format!("{error:#}"))
 }
 
 /// Earliest issue time and earliest expiry of the collateral's parts.
@@ -124,7 +135,7 @@ impl Window {
     }
 }
 
-fn issuers(pck: &PckChain) -> Result<[Certificate; 2], TdxError> {
+pub(super) fn issuers(pck: &PckChain) -> Result<[Certificate; 2], TdxError> {
     let parsed = pck.issuers.iter().map(|issuer| Certificate::parse(issuer)).collect::<Option<Vec<_>>>();
     parsed
         .and_then(|parsed| parsed.try_into().ok())

@@ -3,8 +3,6 @@
 //! What is refused here would be refused with every quote. The reverse is not true: whether a platform's TCB
 //! matches a level depends on the quote.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use vouchsafe_protocol::Digest32;
@@ -16,6 +14,7 @@ use super::collateral::TdxCollateral;
 use super::error::CollateralPart;
 use super::error::TdxError;
 use super::pck;
+use super::pem::is_plain;
 use super::signatures;
 use crate::anchors::Purpose;
 use crate::anchors::Root;
@@ -121,19 +120,6 @@ fn issuers(
     Ok((chain, CollateralAnchor { root, certificate }))
 }
 
-/// Whether the text is exactly these certificates in the strict form of RFC 7468 §3, apart from line ends and
-/// trailing whitespace. dcap-qvl, which uses it for quotes, parses PEM differently from this crate (it
-/// accepts sections with any label, and headers): only unambiguous text means the same to both.
-fn is_plain(pem: &str, certificates: &[Vec<u8>]) -> bool {
-    let mut lines = pem.trim_ascii_end().split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    let mut expect = |line: &[u8]| lines.next().is_some_and(|found| found.as_bytes() == line);
-    certificates.iter().all(|certificate| {
-        expect(b"-----BEGIN CERTIFICATE-----")
-            && STANDARD.encode(certificate).as_bytes().chunks(LINE).all(&mut expect)
-            && expect(b"-----END CERTIFICATE-----")
-    }) && lines.next().is_none()
-}
-
 fn crl(part: CollateralPart, encoded: &[u8]) -> Result<Crl, TdxError> {
     Crl::parse(encoded).map_err(|_| TdxError::CollateralMalformed { part })
 }
@@ -199,5 +185,3 @@ fn check_text(
 }
 
 const CHAIN_LENGTH: usize = 2;
-/// Base64 characters per line of PEM.
-const LINE: usize = 64;

@@ -6,6 +6,7 @@
 use vouchsafe_protocol::Digest48;
 
 use super::claims::TdAttributes;
+use super::qe_report::QeReport;
 use crate::field::at;
 use crate::hex_bytes::Hex;
 
@@ -113,7 +114,7 @@ pub(crate) struct Quote<'a> {
     pub(crate) signature: &'a [u8; 64],
     /// X then Y.
     pub(crate) attestation_key: &'a [u8; 64],
-    pub(crate) qe_report: &'a [u8; QE_REPORT_LENGTH],
+    pub(crate) qe_report: QeReport<'a>,
     pub(crate) qe_report_signature: &'a [u8; 64],
     pub(crate) qe_authentication: &'a [u8],
     /// Three certificates in PEM.
@@ -145,7 +146,7 @@ impl<'a> Quote<'a> {
         let mut qe = certification(&mut data, QE_REPORT_CERTIFICATION, QuotePart::QeCertification)?;
         filled(data, QuotePart::SignatureData)?;
 
-        let qe_report = take(&mut qe, QuotePart::QeCertification)?;
+        let qe_report = QeReport(take(&mut qe, QuotePart::QeCertification)?);
         let qe_report_signature = take(&mut qe, QuotePart::QeCertification)?;
         let length = u16::from_le_bytes(*take(&mut qe, QuotePart::QeAuthentication)?);
         let qe_authentication = slice(&mut qe, usize::from(length), QuotePart::QeAuthentication)?;
@@ -190,6 +191,10 @@ impl<'a> Body<'a> {
 
     pub(crate) const fn mr_signer_seam(&self) -> Digest48 {
         Digest48(at::<64, 48, BODY_1_0>(self.base))
+    }
+
+    pub(crate) const fn seam_attributes(&self) -> [u8; 8] {
+        at::<112, 8, BODY_1_0>(self.base)
     }
 
     pub(crate) const fn attributes(&self) -> TdAttributes {
@@ -311,8 +316,6 @@ const HEADER_LENGTH: usize = 48;
 const BODY_1_0: usize = 584;
 /// `sgx_report2_body_v1_5_t`.
 const BODY_1_5: usize = 648;
-/// The report of an SGX enclave, here the quoting one.
-pub(super) const QE_REPORT_LENGTH: usize = 384;
 const TEE_SGX: u32 = 0;
 const TEE_TDX: u32 = 0x81;
 /// `SGX_QL_ALG_ECDSA_P256`.

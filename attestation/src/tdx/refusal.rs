@@ -1,102 +1,85 @@
-//! Maps dcap-qvl's error texts to refusals. Its version is pinned, and tests compare each text with that of a
-//! quote that it refuses.
+//! Names the reason why dcap-qvl refuses.
+//!
+//! The library's errors are prose, so its text is never read. Its verdict stands; to name it, the checks are repeated in
+//! its order, with its own types and with webpki, until one fails. This runs only after a refusal and cannot turn it into
+//! anything else: a wrong name is the worst outcome, and [`TdxError::Other`] with the text is the name where no check fails.
+//!
+//! The steps are those of `verify_impl` in dcap-qvl 0.7.1. Left out: what [`super::verify_unbound`] and
+//! [`super::appraisal`] have checked before, namely the quote's form, its own signatures, the quoting enclave's binding, the
+//! attributes of the trust domain, and form, kind, dates and platform of the collateral.
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
+mod chains;
+mod levels;
+mod reason;
+
+use dcap_qvl::QeIdentity;
+use dcap_qvl::TcbInfo;
+use serde::de::DeserializeOwned;
 use vouchsafe_protocol::UnixTime;
 
+use self::chains::Chains;
+use self::reason::Reason;
 use super::collateral::TdxCollateral;
 use super::error::CollateralPart;
 use super::error::TdxError;
+use super::pck::PckChain;
+use super::quote::Quote;
 use crate::x509::Certificate;
+use crate::x509::crl::Crl;
 
-/// The refusal for an error text of dcap-qvl. A text has the causes after their effects, separated by colons.
-pub(super) fn of(text: &str, collateral: &TdxCollateral, now: UnixTime) -> TdxError {
-    let known = TEXTS.iter().find(|(needles, _)| needles.iter().all(|needle| text.contains(needle)));
-    match known.map(|(_, meaning)| meaning) {
-        Some(Meaning::Is(error)) => error.clone(),
-        Some(Meaning::SignerDates) => signer_dates(collateral, now).unwrap_or_else(|| other(text)),
-        None => other(text),
+/// A quote that dcap-qvl refuses, with everything that its verdict rests on.
+#[derive(Clone, Copy)]
+pub(super) struct Refused<'a> {
+    pub(super) quote: &'a Quote<'a>,
+    pub(super) pck: &'a PckChain,
+    pub(super) root: &'a Certificate,
+    pub(super) collateral: &'a TdxCollateral,
+    pub(super) now: UnixTime,
+}
+
+impl Refused<'_> {
+    /// The reason; the library's `text` where no check that has a name fails.
+    pub(super) fn reason(&self, text: String) -> TdxError {
+        self.check().err().flatten().unwrap_or(TdxError::Other { reason: text })
+    }
+
+    fn check(&self) -> Result<(), Reason> {
+        use CollateralPart as Part;
+        let Self { quote, pck, root, collateral, now } = *self;
+        // 1. The root's CRL is signed by the root and does not list it; the PCK CA's is readable.
+        let chains = Chains::read(collateral, root, pck, now)?;
+
+        // 2. TCB info and QE identity are signed by a certificate that the root issued.
+        let info: TcbInfo = parse(Part::TcbInfo, &collateral.tcb_info)?;
+        let signature = &collateral.tcb_info_signature;
+        chains.check_signed(Part::TcbInfo, &collateral.tcb_info, signature)?;
+        let identity: QeIdentity = parse(Part::QeIdentity, &collateral.qe_identity)?;
+        let signature = &collateral.qe_identity_signature;
+        chains.check_signed(Part::QeIdentity, &collateral.qe_identity, signature)?;
+
+        // 3. Nothing in the platform's chain is revoked.
+        chains.check_platform(pck)?;
+
+        // 4. Quoting enclave, platform and TDX module are the listed ones and have a level that is not revoked.
+        let enclave = levels::quoting_enclave(quote.qe_report, &identity)?;
+        let platform = levels::platform(quote, pck, &info)?;
+        levels::check_revoked(platform.into_iter().chain([enclave]))?;
+
+        // 5. The numbers of the CRLs can be given as claims.
+        check_number(Part::RootCrl, &collateral.root_ca_crl)?;
+        check_number(Part::PckCrl, &collateral.pck_crl)?;
+
+        // 6. The issuer chains mean the same to dcap-qvl, which reads PEM in another way.
+        Ok(chains.check_plain()?)
     }
 }
 
-fn other(text: &str) -> TdxError {
-    TdxError::Other { reason: text.to_owned() }
+fn parse<T: DeserializeOwned>(part: CollateralPart, text: &str) -> Result<T, TdxError> {
+    serde_json::from_str(text).map_err(|_| TdxError::CollateralMalformed { part })
 }
 
-/// The signer whose certificate is not valid now: the platform's own chain has already been verified.
-fn signer_dates(collateral: &TdxCollateral, now: UnixTime) -> Option<TdxError> {
-    let signers = [
-        (CollateralPart::TcbInfoSigner, &collateral.tcb_info_issuer_chain),
-        (CollateralPart::QeIdentitySigner, &collateral.qe_identity_issuer_chain),
-    ];
-    for (part, pem) in signers {
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = Certificate::parse(&certificate.ok()?)?;
-            if now < certificate.not_before() {
-                return Some(TdxError::CollateralNotYetValid { part, from: certificate.not_before() });
-            }
-            if certificate.not_after() < now {
-                return Some(TdxError::CollateralExpired { part, until: certificate.not_after() });
-            }
-        }
-    }
-    None
+/// dcap-qvl gives the number as 32 bits (RFC 5280 §5.2.3 allows 20 bytes).
+fn check_number(part: CollateralPart, encoded: &[u8]) -> Result<(), TdxError> {
+    let number = Crl::parse(encoded).map(|crl| crl.number.len());
+    if number.is_ok_and(|length| length <= 4) { Ok(()) } else { Err(TdxError::CollateralMalformed { part }) }
 }
-
-enum Meaning {
-    Is(TdxError),
-    /// A certificate is not valid now; the text does not say which.
-    SignerDates,
-}
-
-const fn signature(part: CollateralPart) -> Meaning {
-    Meaning::Is(TdxError::CollateralSignature { part })
-}
-
-const fn malformed(part: CollateralPart) -> Meaning {
-    Meaning::Is(TdxError::CollateralMalformed { part })
-}
-
-/// Texts that must all occur in an error, and its meaning. The first match counts.
-static TEXTS: [(&[&str], Meaning); 31] = {
-    use CollateralPart as Part;
-    use Meaning::Is;
-    use TdxError as E;
-    [
-        // CRLs and chains: webpki's names.
-        (&["root CA CRL", "Signature"], signature(Part::RootCrl)),
-        (&["root CA CRL"], malformed(Part::RootCrl)),
-        (&["Failed to parse PCK CRL"], malformed(Part::PckCrl)),
-        (&["CertRevoked"], Is(E::Revoked)),
-        (&["UnknownRevocationStatus"], Is(E::CrlMissing { part: Part::PckCrl })),
-        (&["InvalidCrlSignatureForPublicKey"], signature(Part::PckCrl)),
-        (&["UnsupportedCrlSignatureAlgorithm"], signature(Part::PckCrl)),
-        (&["CertExpired"], Meaning::SignerDates),
-        (&["CertNotValidYet"], Meaning::SignerDates),
-        (&["Failed to verify certificate chain"], Is(E::SignerUntrusted)),
-        (&["Too many intermediate certificates"], Is(E::SignerUntrusted)),
-        (&["must be issued directly by the root CA"], Is(E::SignerUntrusted)),
-        (&["Certificate chain is too short"], Is(E::SignerUntrusted)),
-        (&["Failed to parse certs"], Is(E::SignerUntrusted)),
-        (&["leaf certificate"], Is(E::SignerUntrusted)),
-        (&["Failed to create RevocationOptionsBuilder"], malformed(Part::PckCrl)),
-        // Signed texts.
-        (&["Signature is invalid for tcb_info"], signature(Part::TcbInfo)),
-        (&["Signature is invalid for qe_identity"], signature(Part::QeIdentity)),
-        (&["Failed to decode TcbInfo"], malformed(Part::TcbInfo)),
-        (&["Failed to decode QeIdentity"], malformed(Part::QeIdentity)),
-        (&["Unsupported QE Identity"], Is(E::CollateralKind { part: Part::QeIdentity })),
-        // TCB.
-        (&["No matching TCB level"], Is(E::TcbLevelUnknown)),
-        (&["TDX module TCB level check", "Unrecognized"], Is(E::StatusUnknown)),
-        (&["TDX module TCB level check"], Is(E::ModuleLevelUnknown)),
-        (&["TDX module identity check", "mismatch"], Is(E::ModuleMismatch)),
-        (&["TDX module identity check", "outside mask"], Is(E::ModuleMismatch)),
-        (&["QE ISVSVN"], Is(E::QeLevelUnknown)),
-        (&["No TCB levels found in QE Identity"], Is(E::QeLevelUnknown)),
-        (&["QE ", "mismatch"], Is(E::QeMismatch)),
-        (&["Unrecognized TCB status"], Is(E::StatusUnknown)),
-        (&["TCB status is invalid: Revoked"], Is(E::TcbRevoked)),
-    ]
-};

@@ -4,6 +4,7 @@ mod captured;
 mod collateral;
 mod fake;
 mod hostile;
+mod needles;
 mod published;
 
 use vouchsafe_protocol::UnixTime;
@@ -58,6 +59,10 @@ fn judge(
     let first = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
     let second = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
     assert_eq!(first, second);
+    let waived = verify_unbound(quote, Appraisal::Waived, &inputs);
+    if let (Appraisal::Given(collateral), Ok(_)) = (appraisal, waived) {
+        needles::compare(quote, collateral, now);
+    }
     first
 }
 

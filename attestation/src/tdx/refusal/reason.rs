@@ -1,0 +1,9 @@
+//! What a failed check is called.
+
+use crate::tdx::error::TdxError;
+
+/// The name of a check that fails, if it has one.
+pub(super) type Reason = Option<TdxError>;
+
+/// A check without a name of its own.
+pub(super) const UNNAMED: Reason = None;
