@@ -97,19 +97,19 @@ impl VerifyCache {
         }
     }
 
-    /// The remembered chains.
+    /// The cache of chains.
     #[must_use]
     pub const fn chains(&self) -> &ChainCache {
         &self.chains
     }
 
-    /// The remembered TDX platforms.
+    /// The cache of TDX platforms.
     #[must_use]
     pub const fn tdx(&self) -> &TdxCache {
         &self.tdx
     }
 
-    /// The remembered launch endorsements.
+    /// The cache of launch endorsements.
     #[must_use]
     pub const fn endorsements(&self) -> &EndorsementCache {
         &self.endorsements

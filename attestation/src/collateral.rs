@@ -1,15 +1,14 @@
-//! The collateral that a broker keeps, as a value: which items it accepts, which item replaces which, and what a
-//! verification lacked.
+//! Stored collateral as a value: which items are accepted, which item replaces which, and what a verification
+//! lacked.
 //!
 //! Stored items are not trusted, with one exception: a CRL counts only where its signature verifies under the issuer of
 //! the certificate in question, a CA must chain to an anchor, everything else is verified with the evidence. Key sets
 //! alone are believed as they stand, since nothing signs them.
 //!
-//! Every change is made on a copy and is a new value, or one exact error. An attacker between the broker and a vendor can
-//! withhold collateral; the replacement rules keep what is stored from being damaged (T17).
+//! Every change is made on a copy, and gives a new value or one exact error. A network attacker can withhold
+//! collateral, but the replacement rules protect what is stored (T17).
 //!
-//! What is left to the caller: fetching, when and from where; files and their names; whether a bundle's signer is
-//! believed.
+//! Left to the caller: fetching; files and their names; whether to trust a bundle's signer.
 
 mod check;
 mod crl;

@@ -42,7 +42,7 @@ pub enum GoTpmToolsError {
     /// It would be ambiguous which one counts.
     #[error("more than one quote of the SHA-256 bank")]
     SecondSha256Quote,
-    /// There is no such PCR.
+    /// The PCR does not exist.
     #[error("PCR {pcr} does not exist")]
     PcrIndex {
         /// Its index.

@@ -1,5 +1,5 @@
-//! X.509: certificates, CRLs, and chains to a pinned anchor. Knows no kind of evidence: a purpose selects anchors and
-//! algorithms, and what a leaf's extensions mean is for the verifier that asked.
+//! X.509: certificates, CRLs, and chains to a pinned anchor. Independent of the kind of evidence: a purpose
+//! selects anchors and algorithms, and the calling verifier interprets the leaf's extensions.
 
 pub(crate) mod algorithms;
 pub(crate) mod certificate;

@@ -90,7 +90,7 @@ pub enum StartError {
     AnchorFile {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A file with trust anchors is refused.
@@ -98,7 +98,7 @@ pub enum StartError {
     Anchors {
         /// The file.
         path: PathBuf,
-        /// What was wrong.
+        /// The fault.
         source: AnchorError,
     },
     /// The system gives no threads.

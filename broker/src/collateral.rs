@@ -1,9 +1,9 @@
 //! Collateral: fetched off the hot path, stored on disk, and given to the verifier as one value.
 //!
-//! CRLs, issuing CAs, certificates of AMD chips, Intel's collateral for TDX, Google's launch endorsements and the keys of
-//! its tokens. What is accepted, and what replaces what, is decided by [`vouchsafe_attestation::collateral`]; here are
-//! addresses, requests, retries, files and threads. A release uses what is loaded and never waits: what it lacked is fetched
-//! for the next one.
+//! CRLs, issuing CAs, certificates of AMD chips, Intel's collateral for TDX, Google's launch endorsements and
+//! token keys. [`vouchsafe_attestation::collateral`] decides what is accepted and what it replaces; this
+//! module has URLs, requests, retries, files and threads. A release uses what is loaded and never waits: what
+//! it lacked is fetched for later requests.
 
 mod addresses;
 mod client;

@@ -177,7 +177,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Which key.
         key: &'static str,
-        /// What it must be.
+        /// The valid values.
         expected: &'static str,
     },
 }
@@ -186,7 +186,7 @@ impl BrokerConfig {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`ConfigError`] names the file, the place and what was expected.
+    /// [`ConfigError`] names the file, the position and the valid values.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;

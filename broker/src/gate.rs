@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn t44_who_names_no_instance_shares_one_share() {
+    fn t44_vms_without_an_instance_have_one_share_in_common() {
         let rate = Rate::new(9, 2);
         let now = UnixTime(600);
         assert_eq!([rate.take(None, now), rate.take(None, now)], [Ok(()), Ok(())]);

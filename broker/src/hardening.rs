@@ -12,12 +12,13 @@ pub fn protect() -> Result<Locked, Errno> {
     memory::protect(ENOUGH_MEMORY)
 }
 
-/// Raises the number of files the process may open to what it is allowed, and gives it; `None` is no limit.
+/// Raises the limit of open files to the hard limit, and returns it; `None` for no limit.
 #[must_use]
 pub fn raise_open_files() -> Option<u64> {
     memory::raise_limit(Resource::Nofile)
 }
 
-// The allocator gives no locked memory back: what a burst of requests once needed stays resident, within the broker's limits.
+// The allocator never returns locked memory: what a burst of requests needed stays resident, within the
+// broker's limits.
 /// Lockable memory, in bytes, that the broker needs.
 const ENOUGH_MEMORY: u64 = 4 * 1024 * 1024 * 1024;

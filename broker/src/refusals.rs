@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn t44_what_is_cheap_to_make_pushes_out_nothing_else() {
+    fn t44_cheap_refusals_displace_no_expensive_ones() {
         let refusals = Refusals::new(3);
         refusals.keep(refusal(1), Standing::Verified);
         refusals.keep(refusal(2), Standing::Unverified);

@@ -52,9 +52,9 @@ pub enum ServeError {
 
 /// Both servers, listening.
 pub struct Servers {
-    /// Where guests are served.
+    /// Address of the guests' listener.
     pub guests: SocketAddr,
-    /// Where operators are served.
+    /// Address of the operators' listener.
     pub operators: SocketAddr,
     certificates: Certificates,
     running: [Server; 2],
@@ -87,7 +87,7 @@ impl Certificates {
     }
 }
 
-/// What a server needs for each connection.
+/// The configuration for accepting connections.
 #[derive(Clone)]
 struct Accepting {
     broker: Arc<Broker>,

@@ -114,7 +114,7 @@ impl Fixture {
         Arrival::enter(&self.broker, network, Arc::new(room))
     }
 
-    /// What a request from [`client`] comes to.
+    /// The result of a request from [`client`].
     pub(crate) async fn release(
         &self,
         id: DecisionId,

@@ -1,4 +1,4 @@
-//! `vouchsafe baseline learn` and `predict` through the binary: no broker is asked.
+//! `vouchsafe baseline learn` and `predict` through the binary: no broker is needed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -107,7 +107,7 @@ fn a_baseline_that_has_ended_is_not_written() {
 }
 
 #[test]
-fn a_learned_baseline_is_complete_and_says_what_is_what() {
+fn a_learned_baseline_is_complete_and_names_its_components() {
     let folder = Folder::with_evidence();
     let text = folder.ok(&[&LEARN[..], &["--version", "7", "--ends-at", "2000000000"]].concat());
     let baseline = Baseline::parse(&text).expect("a baseline");
@@ -140,7 +140,7 @@ fn a_baseline_is_learned_from_a_trust_domain() {
     let baseline = Baseline::parse(&text).expect("a baseline");
     assert_eq!(baseline.technology, "tdx");
     assert_eq!(baseline.firmware.tdx_measurements, [Digest48([0x3d; 48])]);
-    // What is known of the firmware is said.
+    // The output says what is known about the firmware.
     assert!(text.contains("has no endorsement here that counts"), "{text}");
     let signer = FakeTcbSigner::shared();
     folder.file("tcb.der", signer.root_der());
@@ -167,7 +167,7 @@ fn evidence_without_a_trusted_root_teaches_nothing() {
 }
 
 #[test]
-fn t49_t28_an_update_is_foretold_and_merged_into_what_was_learned() {
+fn t49_t28_an_update_is_predicted_and_merged_into_a_learned_baseline() {
     let folder = Folder::with_evidence();
     folder.ok(&[&LEARN[..], &["--out", "today.json"]].concat());
     let kernel = ImageBuilder::program(b"new kernel");
@@ -224,7 +224,8 @@ fn a_unified_image_is_foretold_as_json() {
         .filter_map(|value| value["pcr"].as_u64())
         .collect();
     assert_eq!(pcrs, [4, 9, 11]);
-    // With signatures the stub composes the initrd: the event is named, and no value is foretold for its PCR.
+    // With signatures the stub composes the initrd: the event is listed, but no value of its PCR is
+    // predicted.
     folder.file("signed.efi", &image.section(".pcrsig", b"{}").bytes());
     let said = folder.ok(&["--json", "predict", "--uki", "signed.efi"]);
     let values: Value = serde_json::from_str(&said).expect("JSON");
@@ -235,7 +236,7 @@ fn a_unified_image_is_foretold_as_json() {
 }
 
 #[test]
-fn files_that_are_none_are_refused_by_name() {
+fn missing_files_are_refused_by_name() {
     let folder = Folder::new();
     folder.file("x.efi", b"no image");
     let refused = folder.refused(&["predict", "--uki", "x.efi"], 2);

@@ -186,7 +186,7 @@ fn t55_a_file_in_the_working_folder_is_not_an_operator_file() {
     );
     write_private(&broker.path("vouchsafe-operator.toml"), &theirs);
     write_private(&broker.path("operator.toml"), &theirs);
-    // The file of the home is taken, and without it none.
+    // The operator file in the home directory is used; without it there is none.
     broker.ok(&["operator", "add", "ann", "--role", "auditor", "--namespace", "prod"], b"");
     fs::remove_file(broker.path(".config/vouchsafe/operator.toml")).expect("removed");
     let said = broker.refused(&["secret", "list"], 2);
@@ -331,7 +331,8 @@ fn sighup_takes_new_certificates_and_says_what_it_did() {
     );
     broker.ok(&["secret", "list"], b"");
     fs::write(broker.path("data/tls/key.pem"), old_key).expect("written");
-    // Certificate, key and a setting: clients with the old CA are no longer served, those with the new one are.
+    // Certificate, key and a setting are reloaded: clients with the old CA fail, those with the new one
+    // succeed.
     for name in ["key.pem", "certificate.pem"] {
         fs::copy(tls(name).0, tls(name).1).expect("copied");
     }

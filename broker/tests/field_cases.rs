@@ -1,10 +1,11 @@
-//! Captured evidence with the verdict that it has to get, through the binary.
+//! Captured evidence with its required result, through the binary.
 //!
-//! Every `expect.json` below `../shared/evidence` is run; `VOUCHSAFE_FIELD_CASES` names another folder. A case has `name`,
-//! `args` (arguments of `vouchsafe`; those that name a file of the folder are taken from there, `@shared:` is
-//! `../shared/evidence`), `must` (the verdict) and `sha256` of its files. Members of `must`: `rc`, `refused`,
-//! `refused_not_starting_with`, `secure_boot`, `technology`, `product`, `root`, `tcb`, `advisories`, `phase`, `withheld`; `note` is
-//! for people. A member that is not known here fails the case.
+//! Every `expect.json` below `../shared/evidence` is run; `VOUCHSAFE_FIELD_CASES` names another folder. A
+//! case has `name`, `args` (arguments of `vouchsafe`; those that name a file of the folder are taken from
+//! there, `@shared:` is `../shared/evidence`), `must` (the required result) and `sha256` of its files.
+//! Members of `must`: `rc`, `refused`, `refused_not_starting_with`, `secure_boot`, `technology`, `product`,
+//! `root`, `tcb`, `advisories`, `phase`, `withheld`; `note` is for people. A case with an unknown member
+//! fails.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ fn captured_evidence_gets_its_verdict() {
     assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Runs a case; gives what is not as it must be.
+/// Runs a case; returns the differences.
 fn run(case: &Value, folder: &Path, shared: &Path) -> Result<(), String> {
     for (file, digest) in case["sha256"].as_object().into_iter().flatten() {
         let path = file.strip_prefix("@shared:").map_or_else(|| folder.join(file), |file| shared.join(file));

@@ -1,4 +1,5 @@
-//! `vouchsafe policy test` through the binary, over TDX quotes and tokens of simulated services: no broker is asked.
+//! `vouchsafe policy test` through the binary, over TDX quotes and tokens of simulated services: no broker is
+//! needed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -92,7 +93,7 @@ fn a_policy_is_tried_on_a_tdx_quote() {
     let other = quote(&TdxQuoteBuilder { mr_td: [0x4e; 48], ..TdxQuoteBuilder::new() });
     let (released, text) = Folder::new(&tdx_policy("3d"), &other).tried(&TDX);
     assert!(!released && text.contains(&"4e".repeat(48)), "{text}");
-    // Without collateral nobody knows the TCB.
+    // Without collateral the TCB is unknown.
     let (released, text) = folder.tried(&TDX[..2]);
     assert!(!released, "{text}");
 }
@@ -124,7 +125,7 @@ fn an_endorsement_counts_for_the_mrtd_and_the_measurement_that_it_names() {
         let given = [&TDX[..], &VENDORS, &["--endorsement", "other", "--endorsement"]].concat();
         let (released, text) = folder.tried(&[&given[..], &["endorsement"]].concat());
         assert!(released, "{kind}: {text}");
-        // One for another measurement, and one that nobody signed whom anybody trusts.
+        // One for another measurement, and one by an untrusted signer.
         let (released, text) = folder.tried(&given[..given.len() - 1]);
         assert!(!released, "{kind}: {text}");
         let untrusted = [&given[..TDX.len() + 6], &["--endorsement", "endorsement"]].concat();
@@ -217,14 +218,14 @@ fn a_policy_is_tried_on_a_token() {
         let (released, text) = Folder::new(&token_policy("1"), &token(kind)).tried(&given);
         assert!(!released && text.contains("620438545889"), "{kind:?}: {text}");
     }
-    // Guardrails count: without a CRL nobody knows whether the chain is revoked.
+    // Guardrails apply: without a CRL it is unknown whether the chain is revoked.
     let folder = Folder::new(&token_policy("620438545889"), &token(TokenKind::Pki));
     let (released, text) = folder.tried(&[&TRUST[..2], &FOR_US].concat());
     assert!(!released && text.contains("token-revocation-fresh"), "{text}");
 }
 
 #[test]
-fn t07_a_token_for_somebody_else_or_of_unknown_keys_is_no_evidence() {
+fn t07_a_token_for_another_audience_or_under_unknown_keys_is_refused() {
     for kind in [TokenKind::Pki, TokenKind::Oidc] {
         let folder = Folder::new(&token_policy("620438545889"), &token(kind));
         let other = [&TRUST[..], &["--audience", "https://other"]].concat();

@@ -84,8 +84,8 @@ fn evidence(vm: &SimulatedVm, kinds: Kinds) -> Evidence {
     )
 }
 
-/// What the terminal says is what the files hold: policy and baseline are taken as they stand, release to this VM, and
-/// to none that booted anything else.
+/// The output describes the files: policy and baseline are accepted as they are, release to this VM, and to
+/// none that booted anything else.
 #[test]
 fn t53_a_captured_vm_gets_a_policy_and_a_baseline() {
     let folder = Folder::new(&SimulatedVm::new(), Kinds::BOTH);
@@ -164,7 +164,7 @@ fn t35_a_disk_whose_boot_may_open_a_shell_makes_no_policy() {
     assert!(!folder.path("db.cedar").exists() && !folder.path("db.baseline.json").exists());
 }
 
-/// T53: what is left open is said and is not waived, unless the operator types the waiver.
+/// T53: what is left open is reported and not waived, unless the operator types the waiver.
 #[test]
 fn t53_only_the_operator_waives() {
     let folder = Folder::new(&SimulatedVm::new(), Kinds::VTPM);

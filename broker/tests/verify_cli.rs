@@ -108,7 +108,7 @@ fn the_leaf_is_taken_out_of_a_file_with_its_issuers() {
         ]);
         assert_eq!(claims["sev_snp"]["root"], "amd");
     }
-    // Two leaves are none.
+    // Two leaves are ambiguous.
     let milan = fs::read(reports.join("milan_v2_azure.vcek.der")).expect("read");
     let genoa = fs::read(reports.join("genoa_v5_attestationrs.vcek.der")).expect("read");
     fs::write(&file, encode::pem(&genoa) + &encode::pem(&milan)).expect("written");
@@ -196,7 +196,7 @@ fn captured_event_logs_give_their_verdicts() {
 }
 
 #[test]
-fn t59_boots_of_systemd_are_told_at_every_moment() {
+fn t59_boots_with_systemd_are_explained_at_every_moment() {
     let Some(evidence) = evidence() else { return };
     let folder = evidence.join("lab/sid262-uki-signed-pcrs-nvpcr");
     let log = folder.join("eventlog.bin");
@@ -210,7 +210,7 @@ fn t59_boots_of_systemd_are_told_at_every_moment() {
         assert_eq!(claims["pcrs"]["userspace"]["0"], serde_json::json!(["os-separator"]));
         assert_eq!(claims["pcrs"]["userspace"]["9"].as_array().map(Vec::len), Some(6));
         assert_eq!(claims["boot"]["secure_boot"]["enabled"], false);
-        // An unusable log is as good as none, and said so where it is not needed.
+        // An unusable log counts as absent, which is reported although it is not needed.
         assert_eq!(
             refused(&[&given[..], &["--userspace-log", text(&log)]].concat()),
             "event-log-userspace-log-needed"
@@ -254,7 +254,7 @@ fn a_ccel_log_is_held_against_rtmrs_without_a_quote() {
     let claims = accepted(&["ccel", "--log", text(&log), "--rtmrs", text(&file)]);
     assert_eq!(claims["boot"]["secure_boot"]["enabled"], false);
     assert!(claims["boot"]["kernel_command_line"].is_string());
-    // Each kind of log says what the other one is.
+    // For each kind of log the error says which kind the other one is.
     assert_eq!(
         refused(&[
             "event-log",
@@ -317,7 +317,7 @@ fn usage_and_unreadable_files_are_exit_2() {
     unusable(&["event-log", "--log", path, "--pcrs", path]);
     fs::write(file.path(), "{}").expect("written");
     unusable(&["event-log", "--log", "/nowhere", "--pcrs", path]);
-    // An empty object is well-formed: what is refused then is the log.
+    // An empty object is well-formed, so the log is refused.
     assert_eq!(vouchsafe(&["event-log", "--log", path, "--pcrs", path]).status.code(), Some(1));
 }
 
@@ -341,7 +341,7 @@ fn binary_evidence_that_was_saved_as_text_is_read() {
             ["sev-snp", "--report", text(&file), "--vek", text(&vek), "--inspect", "--at", "1771500000"];
         assert_eq!(accepted(&given)["sev_snp"]["product"], "genoa");
     }
-    // What a text stands for is judged as strictly.
+    // A decoded text is checked as strictly.
     fs::write(&file, hex::encode(&quote[..quote.len() / 2])).expect("written");
     assert_eq!(refused(&["tdx", "--quote", text(&file), "--inspect"]), "tdx-quote-truncated");
 }

@@ -8,9 +8,10 @@
 //! | [`tmpfs`] | a mount that only the command and its children see, not swapped out where the kernel supports that | until no process sees it |
 //! | [`environment`] | none: variables leak easily | until the command ends |
 //!
-//! [`command`] runs a command with the last three, as another [`user`] if requested. JSON with secrets is erased when it is dropped
-//! ([`json`]). Before a secret is requested, everything that its delivery needs is opened, checked and made, and the memory
-//! of this process is protected ([`memory`](vouchsafe_guest_client::memory)). Not guaranteed: that the kernel never swaps out the memory
+//! [`command`] runs a command with the last three, as another [`user`] if requested. JSON with secrets is
+//! erased when it is dropped ([`json`]). Before a secret is requested, everything that its delivery needs is
+//! opened, checked and made, and the memory of this process is protected
+//! ([`memory`](vouchsafe_guest_client::memory)). Not guaranteed: that the kernel never swaps out the memory
 //! of the command.
 
 pub(crate) mod account;

@@ -60,8 +60,8 @@ impl LocalEvidence {
     /// is part of this evidence.
     ///
     /// # Errors
-    /// [`CollectError`] where this build cannot ask for one, or where Google is to be shown a quote and there is no
-    /// TDX device.
+    /// [`CollectError`] if this build cannot request one, or if Google is to get a quote and there is no TDX
+    /// device.
     pub fn with_token(mut self, config: &CollectConfig) -> Result<Self, CollectError> {
         let own = self.hardware.as_ref().map(|device| device.kind());
         self.token = Some(TokenSource::open(config, own)?);

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tdx_without_configfs_says_what_it_takes() {
+    fn the_error_without_configfs_says_what_tdx_needs() {
         let error = open_tdx(PathBuf::from("/nowhere/tsm"), Ccel::default()).err().unwrap();
         assert!(matches!(&error, HardwareError::NoQuotes { tsm, .. } if tsm == Path::new("/nowhere/tsm")));
         assert!(error.to_string().contains("Linux 6.7"), "{error}");

@@ -209,7 +209,7 @@ fn a_refusal_is_one_line_with_decision_and_reason() {
 }
 
 #[test]
-fn a_busy_broker_is_asked_again_and_that_is_told() {
+fn a_busy_broker_is_retried_with_a_message() {
     let world = World::new(vec![act(|_| Some(later(unsigned(ReasonCode::Overloaded), 0)))]);
     let output = world.guest(&["fetch", "prod/key"]);
     assert_eq!(output.stdout, secret_of("prod/key"));
@@ -276,7 +276,7 @@ fn t34_the_command_inherits_nothing_but_its_files() {
 }
 
 #[test]
-fn exec_says_what_it_cannot_run_or_hand_on() {
+fn exec_reports_what_it_cannot_run_or_deliver() {
     let world = World::new(vec![]);
     failed_with(&world.guest(&["exec", "--env", "A=n/a", "--", "/nowhere/program"]), 127);
     failed_with(&world.guest(&["exec", "--env", "A=n/a", "--", "/dev/null"]), 126);

@@ -197,7 +197,7 @@ fn with_vtpm(hardware: HardwareKind) -> EvidenceChoice {
 }
 
 #[test]
-fn auto_takes_what_is_there_and_a_list_insists() {
+fn auto_uses_available_evidence_and_a_list_requires_it() {
     let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
     let mut auto = LocalEvidence::open(&config(EvidenceChoice::Auto, machine.config())).unwrap();
     let evidence = collect(&mut auto, &transcript()).unwrap();

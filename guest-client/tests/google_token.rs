@@ -154,7 +154,7 @@ fn the_metadata_server_is_asked_as_it_wants_to_be() {
 }
 
 #[test]
-fn what_is_configured_is_what_google_is_asked() {
+fn google_gets_the_configured_request() {
     let (machine, _) = Machine::provisioned(AkAlgorithm::Ecc);
     let ca = rcgen::generate_simple_self_signed(vec!["issuer".to_owned()]).unwrap().cert;
     let file = machine.directory.path().join("issuers.pem");

@@ -140,7 +140,7 @@ fn t36_a_dripped_handshake_and_a_dripped_answer_end_with_the_request() {
 
 /// Each fault as a real server causes it.
 #[test]
-fn faults_that_last_are_told_from_those_that_pass() {
+fn permanent_faults_are_distinguished_from_temporary_ones() {
     let fault = |url: &str, ca: &Server| client(ca).post(url, b"", TIMEOUT).unwrap_err();
     let server = answering(200, vec![]);
     let elsewhere = server.url.replace("127.0.0.1", "localhost");

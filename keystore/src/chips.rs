@@ -111,7 +111,7 @@ pub enum ChipEvent {
 /// Called for every [`ChipEvent`].
 type Callback = Box<dyn Fn(&Subject, ChipEvent) + Send + Sync>;
 
-/// Whoever counts.
+/// The callback for new chips.
 #[derive(Default)]
 pub(crate) struct ChipWatch(OnceLock<Callback>);
 

@@ -19,7 +19,7 @@ pub mod file;
 /// Number of a root key, from 1.
 pub type GenerationId = u32;
 
-/// What a generation is used for.
+/// The use of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GenerationState {

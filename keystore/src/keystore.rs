@@ -87,10 +87,10 @@ impl Keystore {
         self.log().pools.probe().await
     }
 
-    /// The epoch as committed now. What was read in an older one is forgotten.
+    /// The committed epoch. Drops what was cached from older epochs.
     ///
-    /// Recording a grant compares the epoch by itself. A refusal that rests on what was read in another
-    /// epoch is to be decided again, or a broker could refuse for good what another one has allowed.
+    /// Recording a grant compares the epoch by itself. A refusal based on an older epoch must be decided
+    /// again, or a broker could keep refusing what a change through another broker has allowed.
     ///
     /// # Errors
     /// Those of the database; [`StoreError::RowTampered`] if the epoch decreased.

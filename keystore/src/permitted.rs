@@ -1,8 +1,8 @@
 //! What operators read, each time with the permission for it: one object by a [`Permit`], lists by [`Permits`], since their
 //! items are of many namespaces.
 //!
-//! A list has what the permissions cover and says nothing of the rest. An object that the permission does not cover, and a list
-//! for another action than that of the permissions, are mistakes of the caller: [`StoreError::NotPermitted`].
+//! A list contains what the permits cover, and nothing else. An object outside of the permit, or a list for
+//! another action, is a mistake of the caller: [`StoreError::NotPermitted`].
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct Permitted<'k> {
     permit: &'k Permit,
 }
 
-/// The keystore, as far as the permissions of one operator for one action go.
+/// The keystore, limited to one operator's permits for one action.
 #[derive(Clone, Copy, Debug)]
 pub struct PermittedLists<'k> {
     keystore: &'k Keystore,

@@ -141,7 +141,7 @@ impl Keystore {
         self.registry().kept()
     }
 
-    /// How many views were taken of the database.
+    /// Number of views taken of the database.
     pub(crate) fn views(&self) -> usize {
         self.registry().log().views.load(std::sync::atomic::Ordering::Relaxed)
     }

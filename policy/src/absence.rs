@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_withheld_says_why() {
+    fn withheld_claims_have_reasons() {
         let mut claims = claims();
         claims.withheld = vec![
             Withheld::new("sev_snp.endorsement", "launch-expired", "it ended"),

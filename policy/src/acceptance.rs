@@ -1,4 +1,4 @@
-//! What a permit can acknowledge.
+//! The findings that a permit can acknowledge.
 
 macro_rules! acceptances {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {

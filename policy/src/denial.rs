@@ -29,7 +29,7 @@ pub struct PathDenial {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum DenialReason {
-    /// There is no such secret.
+    /// The secret does not exist.
     Absent,
     /// The secret was retired.
     Retired,
@@ -107,7 +107,7 @@ pub struct EvaluationFailure {
     pub guardrail: bool,
     /// Its `@id`.
     pub id: String,
-    /// Cedar's words.
+    /// Cedar's message.
     pub detail: String,
 }
 

@@ -13,7 +13,7 @@ use super::compiled::Guardrails;
 /// How guardrails differ from a shipped rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// There is no rule with its id.
+    /// No rule has its id.
     Missing,
     /// The rule with its id forbids something else.
     Changed,

@@ -230,8 +230,8 @@ impl Permit {
     }
 }
 
-/// Every permission that one operator has for one action: for lists, whose items are of many namespaces. Only
-/// [`operator_permits`] makes one, and it says no more than [`authorize_operator`] does, namespace by namespace.
+/// All permissions that one operator has for one action: for lists, whose items are in many namespaces. Only
+/// [`operator_permits`] makes one; for each namespace it gives the same result as [`authorize_operator`].
 #[derive(Debug)]
 pub struct Permits {
     operator: OperatorIdentity,

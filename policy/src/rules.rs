@@ -1,4 +1,5 @@
-//! The text of a policy: bounded, parsed, validated against the schema and taken apart for explanations.
+//! The text of a policy: limited, parsed, validated against the schema and split into conditions for
+//! explanations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<String, Box<dyn Error>> {
     // Broker: the challenge is its own and live; it computes the same transcript from its own identity and
     // the request.
     let nonce = challenges.check(&challenge, now.plus(1))?;
-    // What it signs is an answer to this request and no other: SHA-256 of the body as it was sent.
+    // It signs an answer to exactly this request: SHA-256 of the body as sent.
     let request = RequestDigest::of(b"the body of the guest's request");
     let answer = answer(&identity, nonce, key.public(), &paths, &request)?;
 

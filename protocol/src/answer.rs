@@ -106,8 +106,9 @@ pub struct OpenedSecret {
 impl ReleaseAnswer {
     /// Signs an answer to `request`.
     ///
-    /// The transcript commits to the guest's key and to what it asks for; the request's digest adds the evidence. Whoever sends
-    /// evidence of its own with the key of another guest gets an answer that this guest does not take.
+    /// The transcript commits to the guest's key and to the requested paths; the request's digest adds the
+    /// evidence. An attacker who sends other evidence with this guest's key gets an answer that this guest
+    /// rejects.
     #[must_use]
     pub fn sign(
         key: &IdentityKey,

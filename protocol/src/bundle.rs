@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_is_read_back_by_whoever_expects_its_signer() {
+    fn a_bundle_verifies_for_its_expected_signer() {
         let read = Bundle::parse(&json(&bundle())).unwrap();
         assert_eq!(read, bundle());
         let items = read.clone().verify(&key(1).identity(), BundleFormat::Exported).unwrap();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bundle_is_refused() {
+    fn a_malformed_bundle_is_refused() {
         let text = String::from_utf8(json(&bundle())).unwrap();
         let extra = text.replacen('{', "{\"x\":1,", 1);
         for text in ["", "{}", "[]", extra.as_str()] {

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn t54_what_opens_with_anything_else_is_no_request() {
+    fn t54_a_body_that_starts_differently_is_malformed() {
         for text in [
             "[",
             "{}",

@@ -74,7 +74,7 @@ macro_rules! name {
             /// Accepts exactly the canonical form.
             ///
             /// # Errors
-            /// [`PathError`] names what was wrong.
+            /// [`PathError`] names the fault.
             pub fn parse(text: &str) -> Result<Self, PathError> {
                 check(text, $segments, $expected)?;
                 Ok(Self(text.to_owned()))

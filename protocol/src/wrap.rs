@@ -100,7 +100,7 @@ impl GuestPublicKey {
     /// Wraps `secrets` to this key.
     ///
     /// # Errors
-    /// [`WrapError::InvalidKey`] when the key's bytes are no key.
+    /// [`WrapError::InvalidKey`] when the key's bytes are not a valid key.
     pub fn wrap(
         &self,
         transcript: &Transcript,

@@ -10,7 +10,7 @@ pub use rustix::process::Resource;
 /// The outcome of [`protect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locked {
-    /// All memory of the process is locked, also what it allocates later.
+    /// All memory of the process is locked, including later allocations.
     Yes,
     /// The process may not lock enough memory (`ulimit -l`, or CAP_IPC_LOCK).
     NotAllowed,
@@ -38,16 +38,16 @@ pub fn protect(enough: u64) -> Result<Locked, Errno> {
 /// No core dump of this process, and no debugger but root's.
 ///
 /// # Errors
-/// What the kernel said.
+/// The kernel's error.
 pub fn no_core_dumps() -> Result<(), Errno> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
 }
 
-/// Raises the soft limit to the hard one, and gives it; `None` is no limit.
+/// Raises the soft limit to the hard one, and returns it; `None` for no limit.
 pub fn raise_limit(resource: Resource) -> Option<u64> {
     let Rlimit { maximum, .. } = getrlimit(resource);
-    // A refusal leaves the old soft limit, which is what is read back.
+    // If that fails, the old soft limit is read back.
     let _refused = setrlimit(resource, Rlimit { current: maximum, maximum });
     getrlimit(resource).current
 }

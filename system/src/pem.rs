@@ -10,7 +10,7 @@ pub use rustls::pki_types::pem::Error;
 /// The certificates in a PEM file, at least one. They are not parsed.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::NoItemsFound`], or what is wrong with the text.
+/// [`Error::Io`], [`Error::NoItemsFound`], or a fault of the text.
 pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     certificates(&std::fs::read(path).map_err(Error::Io)?)
 }
@@ -18,7 +18,7 @@ pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Er
 /// The certificates in PEM, at least one. They are not parsed.
 ///
 /// # Errors
-/// [`Error::NoItemsFound`], or what is wrong with the text.
+/// [`Error::NoItemsFound`], or a fault of the text.
 pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>()?;
     if found.is_empty() { Err(Error::NoItemsFound) } else { Ok(found) }

@@ -101,7 +101,7 @@ impl Swtpm {
     /// DER `SubjectPublicKeyInfo` of the AK that this TPM creates from [`ak_template`].
     ///
     /// # Errors
-    /// What the TPM says.
+    /// The TPM's errors.
     pub fn ak_public_spki(&self, algorithm: AkAlgorithm) -> TssResult<Vec<u8>> {
         self.authorised(|context| {
             let template = ak_template(algorithm)?;
@@ -114,7 +114,7 @@ impl Swtpm {
     /// DER `SubjectPublicKeyInfo` and returns a DER certificate. Returns the key.
     ///
     /// # Errors
-    /// What the TPM says, for example when the indices exist already.
+    /// The TPM's errors, for example when the indices exist already.
     pub fn provision(
         &self,
         algorithm: AkAlgorithm,
@@ -126,7 +126,7 @@ impl Swtpm {
     /// The same with indices that `readers` may read.
     ///
     /// # Errors
-    /// What the TPM says.
+    /// The TPM's errors.
     pub fn provision_for(
         &self,
         readers: Readers,
@@ -144,7 +144,7 @@ impl Swtpm {
     /// Gives the owner hierarchy a password, as an administrator of the VM may.
     ///
     /// # Errors
-    /// What the TPM says.
+    /// The TPM's errors.
     pub fn set_owner_password(&self, password: &[u8]) -> TssResult<()> {
         self.authorised(|context| {
             context.hierarchy_change_auth(AuthHandle::Owner, Auth::try_from(password.to_vec())?)
@@ -154,7 +154,7 @@ impl Swtpm {
     /// Makes an NV index that the owner reads and writes, holding `bytes` and some padding.
     ///
     /// # Errors
-    /// What the TPM says.
+    /// The TPM's errors.
     pub fn define_index(&self, index: u32, bytes: &[u8]) -> TssResult<()> {
         self.define_index_for(Readers::OWNER, index, bytes)
     }
@@ -162,7 +162,7 @@ impl Swtpm {
     /// The same for other readers.
     ///
     /// # Errors
-    /// What the TPM says.
+    /// The TPM's errors.
     pub fn define_index_for(&self, readers: Readers, index: u32, bytes: &[u8]) -> TssResult<()> {
         let area = [bytes, &[0; PADDING]].concat();
         self.authorised(|context| {
@@ -191,7 +191,7 @@ impl Swtpm {
     /// Extends a PCR of the SHA-256 bank.
     ///
     /// # Errors
-    /// What the TPM says.
+    /// The TPM's errors.
     pub fn extend(&self, pcr: u8, sha256: &[u8; 32]) -> TssResult<()> {
         self.extend_all([(pcr, *sha256)])
     }
@@ -199,7 +199,7 @@ impl Swtpm {
     /// Extends PCRs of the SHA-256 bank in this order, over one connection: a simulated boot.
     ///
     /// # Errors
-    /// What the TPM says.
+    /// The TPM's errors.
     pub fn extend_all(&self, events: impl IntoIterator<Item = (u8, [u8; 32])>) -> TssResult<()> {
         self.authorised(|context| {
             for (pcr, sha256) in events {

@@ -58,7 +58,7 @@ impl Vm {
     /// Extends the latch word into PCR 15, as an initrd does as its last act.
     ///
     /// # Errors
-    /// What the TPM says.
+    /// The TPM's errors.
     pub fn latch(&self) -> anyhow::Result<()> {
         Ok(self.tpm.extend(15, &Digest32::of(LATCH_WORD.as_bytes()).0)?)
     }
@@ -66,7 +66,7 @@ impl Vm {
     /// Extends these as systemd would, and writes them to its measurement log.
     ///
     /// # Errors
-    /// What the TPM says; when the log cannot be written.
+    /// The TPM's errors; when the log cannot be written.
     pub fn measure_userspace(&self, userspace: &UserspaceBuilder) -> anyhow::Result<()> {
         self.tpm.extend_all(userspace.extends().into_iter().map(|(pcr, digest)| (pcr, digest.0)))?;
         let mut log = fs::OpenOptions::new().create(true).append(true).open(self.userspace_log())?;
@@ -76,7 +76,7 @@ impl Vm {
     /// Extends any PCR, as root in the VM can.
     ///
     /// # Errors
-    /// What the TPM says.
+    /// The TPM's errors.
     pub fn extend(&self, pcr: u8, digest: &[u8; 32]) -> anyhow::Result<()> {
         Ok(self.tpm.extend(pcr, digest)?)
     }

@@ -177,7 +177,7 @@ fn verification_and_decision_depend_on_nothing_that_does_io() {
     }
 }
 
-/// What the guest's small build leaves out: Google's SDK, and what only that needs.
+/// Whether the guest's small build omits it: Google's SDK, and its dependencies.
 fn is_of_google(name: &str) -> bool {
     name.starts_with("google-cloud-")
         || ["tokio", "mio", "hyper", "reqwest", "tonic", "prost"].contains(&name)

@@ -1,9 +1,9 @@
 //! Where vendors publish the certificates of their issuing CAs.
 //!
-//! A certificate with an unknown issuer names its issuer's URL, and that name is unverified: anybody can
-//! write anything there (T57). So only URLs with the hosts and path shapes of this table are ever fetched,
-//! and the response counts only if it chains to an anchor and has the expected key. Google's storage has
-//! other customers' CAs under the same shape, and anybody can create a bucket with such a name.
+//! A certificate with an unknown issuer names its issuer's URL, and that URL is unverified: anybody can write
+//! anything there (T57). So only URLs with the hosts and path shapes of this table are ever fetched, and the
+//! response counts only if it chains to an anchor and has the expected key. Google's storage has other
+//! customers' CAs under the same shape, and anybody can create a bucket with such a name.
 
 use std::fmt;
 
@@ -132,7 +132,7 @@ mod tests {
     const HOST: &str = "privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com";
     const PATH: &str = "/810af313406ad3e2079b/ca.crt";
 
-    /// URLs with one difference each; HOST and PATH stand for those of a genuine address.
+    /// URLs that each differ in one point; HOST and PATH are replaced by those of a genuine URL.
     const OTHERS: &[&str] = &[
         // Other schemes and other spellings of them.
         "ftp://HOSTPATH",

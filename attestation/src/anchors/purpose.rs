@@ -6,7 +6,7 @@ use crate::x509::algorithms::Algorithms;
 use crate::x509::algorithms::PssSha384ExplicitTrailer;
 use crate::x509::p256::CACHED_P256;
 
-/// What a certificate chain is for.
+/// The purpose of a certificate chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     /// Versioned chip endorsement key, which signs SNP reports.

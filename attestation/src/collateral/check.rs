@@ -11,6 +11,7 @@ pub struct CheckInputs<'a> {
     pub anchors: &'a TrustAnchors,
     /// The time of the check.
     pub now: UnixTime,
-    /// The key that has to sign a CRL, an encoded `SubjectPublicKeyInfo`, if a verified certificate names the CRL.
+    /// The key that must have signed a CRL, an encoded `SubjectPublicKeyInfo`, if a verified certificate
+    /// names the CRL.
     pub crl_issuer: Option<&'a [u8]>,
 }

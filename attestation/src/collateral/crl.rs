@@ -13,7 +13,7 @@ use crate::x509::CrlSummary;
 use crate::x509::crl_is_signed_by;
 use crate::x509::crl_signer;
 
-/// A CRL, DER, and what it says of itself; nothing here says that its issuer signed it.
+/// A CRL, DER, with its metadata. Its signature has not been verified.
 #[derive(Clone, Debug)]
 pub struct StoredCrl {
     der: Arc<[u8]>,
@@ -48,7 +48,7 @@ impl StoredCrl {
         self.digest
     }
 
-    /// What it says of itself.
+    /// Its metadata.
     #[must_use]
     pub const fn summary(&self) -> &CrlSummary {
         &self.summary

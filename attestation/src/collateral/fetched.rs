@@ -1,4 +1,4 @@
-//! Fetched items, each checked by itself as far as that is possible without what is stored.
+//! Fetched items, each validated in isolation.
 //!
 //! The address that an item was fetched from proves nothing: what counts is in the item.
 
@@ -28,7 +28,7 @@ use crate::x509::read_file;
 use crate::x509::verify_issuer;
 
 impl Item {
-    /// A CRL. Who signed it, and whether it is current, is checked when it is stored.
+    /// A CRL. Its signer and its validity are checked when it is stored.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -1,4 +1,4 @@
-//! What is known of each stored item beside its bytes: from where and when it came, and until when it is valid.
+//! Metadata of each stored item: source, fetch time and validity.
 //!
 //! It only saves requests: without it every item is fetched once more.
 
@@ -22,7 +22,7 @@ pub struct ItemMetadata {
 }
 
 impl ItemMetadata {
-    /// Of an item that an operator imported, whoever fetched it.
+    /// For an imported item, whoever fetched it.
     pub(super) fn imported(fetched_at: UnixTime) -> Self {
         Self { source: IMPORTED.to_owned(), fetched_at, valid_until: None }
     }

@@ -1,4 +1,4 @@
-//! What a verification lacked, and would have to be fetched.
+//! The collateral that a verification lacked.
 
 use std::fmt;
 
@@ -71,7 +71,7 @@ impl Measured {
     }
 }
 
-/// What would have to be fetched for the verdict to change. Nothing of the evidence was verified.
+/// The collateral that could change this refusal. Nothing in the evidence has been verified.
 #[must_use]
 pub fn missing(error: &VerifyError, evidence: &Evidence) -> Option<Missing> {
     match error {

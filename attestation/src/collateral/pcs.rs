@@ -28,7 +28,7 @@ struct Signed {
 }
 
 impl PcsAnswers {
-    /// Adds the answer for one part; `header` gives the value of a header of it.
+    /// Adds the response for one part; `header` returns the value of one of its headers.
     ///
     /// # Errors
     /// When it cannot be read.

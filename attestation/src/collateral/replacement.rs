@@ -45,7 +45,8 @@ impl StoredCollateral {
         match item {
             Item::Tdx(platform, collateral) => self.check_tdx(platform, collateral, inputs).map(|_| ()),
             Item::Launch(measurement, bytes) => self.check_launch(*measurement, bytes, inputs),
-            // CRLs of one file are stored beside the others until all have been read, and no more than fit.
+            // During an import, new CRLs are kept beside the stored ones until all have been read, up to
+            // twice the limit.
             Item::Crl(_) if self.crls.len() >= 2 * MAX_CRLS => Err(CollateralError::TooLarge.into()),
             Item::Crl(_) | Item::Certificate(_) | Item::TokenKeys(..) => Ok(()),
         }
@@ -93,7 +94,7 @@ impl StoredCollateral {
         for known in predecessors.filter(|known| known.signer_or(inputs.anchors, inputs.crl_issuer).is_some())
         {
             let known = known.summary();
-            // What a younger CRL revokes stays revoked.
+            // A certificate revoked by a newer CRL stays revoked.
             if found.is_older_than(known) {
                 return Err(ItemError::CrlOlder { found: found.this_update, known: known.this_update });
             }
@@ -155,9 +156,9 @@ impl StoredCollateral {
     }
 }
 
-/// What is replaced.
+/// Replacement of stored items.
 impl StoredCollateral {
-    /// Adds an item that was checked, in place of its predecessors.
+    /// Adds a checked item, replacing its predecessors.
     pub(super) fn put(&mut self, item: Item, metadata: ItemMetadata, inputs: CheckInputs<'_>) {
         let digest = item.digest();
         match item {
@@ -181,8 +182,8 @@ impl StoredCollateral {
         self.metadata.insert(digest, metadata);
     }
 
-    /// The CRLs that a new one replaces: from the same address, of the same issuer by name and key, or with a key that is
-    /// no anchor's any more.
+    /// The CRLs that a new one replaces: from the same URL, by the same issuer (name and key), or signed by a
+    /// key that is no longer an anchor's.
     fn predecessors<'c>(
         &'c self,
         new: &'c StoredCrl,

@@ -46,7 +46,7 @@ pub struct Loaded {
     pub endorsements: Endorsements,
 }
 
-/// What is stored.
+/// The stored items.
 impl StoredCollateral {
     /// CRLs, by digest.
     #[must_use]
@@ -140,7 +140,7 @@ impl StoredCollateral {
     }
 }
 
-/// What was stored before comes back: it was checked when it was accepted, and is only parsed here.
+/// Restores stored items: they were checked when they were accepted, and are only parsed here.
 impl StoredCollateral {
     /// Restores a CRL or a certificate, DER.
     ///
@@ -175,7 +175,7 @@ impl StoredCollateral {
         Ok(())
     }
 
-    /// Restores the key set of an origin: Google's if `root` is Google, else that of any other.
+    /// Restores a key set: Google's if `root` is Google, otherwise the one from another source.
     pub fn restore_token_keys(&mut self, root: Root, set: Option<KeySet>) {
         *self.key_set_mut(root) = set;
     }
@@ -193,7 +193,7 @@ impl StoredCollateral {
         self
     }
 
-    /// Only what the broker fetched from Google's own address is Google's.
+    /// Only a key set fetched from Google's own URL has Google's root.
     pub(super) const fn key_set_mut(&mut self, root: Root) -> &mut Option<KeySet> {
         match root {
             Root::Google => &mut self.google_keys,

@@ -11,7 +11,7 @@ use crate::tdx::pck;
 use crate::x509::Collateral;
 use crate::x509::CollateralError;
 
-/// A part of the collateral that is fetched by itself.
+/// A part of the collateral that is fetched separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TdxPart {
     /// TCB info.
@@ -30,12 +30,12 @@ pub enum TdxItemError {
     /// Not the JSON of collateral.
     #[error(transparent)]
     Form(#[from] TdxCollateralError),
-    /// A part is not what it should be.
+    /// A part is malformed.
     #[error("{part:?}: {detail}")]
     Malformed {
         /// The part.
         part: TdxPart,
-        /// What is wrong.
+        /// The fault.
         detail: String,
     },
     /// A CRL cannot be used.
@@ -43,7 +43,7 @@ pub enum TdxItemError {
     Crl {
         /// The part.
         part: TdxPart,
-        /// What is wrong.
+        /// The fault.
         source: CollateralError,
     },
     /// The answer has no issuer chain in its headers.

@@ -1,4 +1,4 @@
-//! What is accepted, and what replaces what.
+//! Which items are accepted, and which they replace.
 
 mod bundles;
 mod crls;
@@ -94,7 +94,7 @@ impl Store {
     }
 }
 
-/// What goes into collateral that was issued so many seconds ago.
+/// The specification of collateral issued this many seconds ago.
 fn spec(age: u64) -> CollateralSpec {
     CollateralSpec::current(UnixTime(NOW.0 - age), NOW.plus(DAY))
 }

@@ -1,4 +1,4 @@
-//! What the state machine keeps of an event.
+//! The state machine's record of an event.
 
 use super::boot::EventKind;
 use super::image_path::image_path;

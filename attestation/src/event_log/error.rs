@@ -71,7 +71,7 @@ pub enum EventLogError {
     /// Fewer bytes after the last event than an event has.
     #[error("{count} bytes after the last event")]
     TrailingBytes { count: usize },
-    /// There is no such PCR.
+    /// The PCR does not exist.
     #[error("event {event} names PCR {pcr}")]
     PcrIndex { event: usize, pcr: u32 },
     /// No digest, or more digests than algorithms.
@@ -250,7 +250,7 @@ pub enum EventLogError {
     StubSectionWithoutContent,
 
     // Against PCRs.
-    /// There is no such PCR.
+    /// The PCR does not exist.
     #[error("PCR {pcr} does not exist")]
     GivenPcrIndex { pcr: u8 },
     /// The rule needs it.

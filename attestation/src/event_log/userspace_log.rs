@@ -54,7 +54,7 @@ pub enum UserspaceLogError {
         /// Counted from 1.
         entry: usize,
     },
-    /// There is no such PCR.
+    /// The PCR does not exist.
     #[error("entry {entry} of the userspace log names PCR {pcr}")]
     PcrIndex {
         /// Counted from 1.

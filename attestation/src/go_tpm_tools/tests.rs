@@ -34,7 +34,7 @@ fn the_sha256_quote_is_picked() {
 }
 
 #[test]
-fn what_is_no_message_is_refused() {
+fn a_malformed_message_is_refused() {
     assert_eq!(read(&[0x0b]), Err(GoTpmToolsError::Malformed));
     assert_eq!(read(&[]), Err(GoTpmToolsError::NoAkCertificate));
 }

@@ -150,7 +150,7 @@ pub enum TokenError {
         /// The token's value.
         found: String,
     },
-    /// For somebody else.
+    /// It has another audience.
     #[error("made for {found:?}, not for this broker")]
     AudienceMismatch {
         /// The token's value.

@@ -98,7 +98,7 @@ impl TokenKeys {
     /// roots, from the URL that Google publishes ([`Self::GOOGLE_JWKS`]).
     ///
     /// # Errors
-    /// [`TokenKeysError`] when it is no key set.
+    /// [`TokenKeysError`] when it is not a key set.
     pub fn from_google(jwks: &[u8], fetched_at: UnixTime) -> Result<Self, TokenKeysError> {
         Self::new(jwks, Root::Google, fetched_at)
     }
@@ -106,7 +106,7 @@ impl TokenKeys {
     /// A key set from anywhere else; it gives the root `extra`.
     ///
     /// # Errors
-    /// [`TokenKeysError`] when it is no key set.
+    /// [`TokenKeysError`] when it is not a key set.
     pub fn extra(jwks: &[u8], fetched_at: UnixTime) -> Result<Self, TokenKeysError> {
         Self::new(jwks, Root::Extra, fetched_at)
     }

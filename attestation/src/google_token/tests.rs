@@ -136,7 +136,7 @@ fn t07_a_token_for_another_request_is_refused() {
 }
 
 #[test]
-fn t07_a_token_for_somebody_else_is_refused() {
+fn t07_a_token_for_another_audience_is_refused() {
     for kind in KINDS {
         let found = "https://sts.googleapis.com".to_owned();
         let refused = refusal(kind, |spec| spec.set("aud", json!(found)));

@@ -32,7 +32,7 @@ impl EndorsementCache {
         self.known.len()
     }
 
-    /// Whether none is remembered.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()

@@ -129,7 +129,7 @@ fn an_endorsement_without_the_technology_is_refused() {
 }
 
 #[test]
-fn t30_what_is_no_endorsement_is_refused() {
+fn t30_bytes_that_are_not_an_endorsement_are_refused() {
     let verify = |bytes: &[u8]| Judge::new().verify(bytes, SNP).unwrap_err();
     assert_eq!(verify(b"no protobuf"), LaunchError::Malformed);
     assert_eq!(verify(&envelope(b"no protobuf".to_vec(), vec![0; 512])), LaunchError::Malformed);
@@ -247,7 +247,7 @@ fn every_certificate_is_valid_now() {
 }
 
 #[test]
-fn a_root_that_nobody_trusts_is_refused() {
+fn an_untrusted_root_is_refused() {
     let judge = Judge { anchors: TrustAnchors::builtin(), ..Judge::new() };
     let refused = judge.verify(&signed(|_| ()), SNP).unwrap_err();
     assert_eq!(refused, chain(ChainError::UnknownIssuer));
@@ -311,7 +311,7 @@ fn revocation_is_a_claim_and_a_revoked_signer_a_refusal() {
 }
 
 #[test]
-fn a_known_endorsement_is_remembered_as_long_as_it_holds() {
+fn a_verified_endorsement_is_cached_as_long_as_it_holds() {
     let certificate = CertificateSpec { not_after: NOW.plus(10), ..fake().signer_spec() };
     let endorsement = signed(|spec| spec.certificate = Some(fake().root().issue(&certificate)));
     let judge = Judge::new();
@@ -332,7 +332,7 @@ fn a_known_endorsement_is_remembered_as_long_as_it_holds() {
 }
 
 #[test]
-fn a_refused_endorsement_is_not_remembered() {
+fn a_refused_endorsement_is_not_cached() {
     let judge = Judge::new();
     let refused = judge.verify(&signed(|spec| spec.scheme = Scheme::Pkcs1Sha256), SNP);
     assert_eq!(refused, Err(LaunchError::SignatureInvalid));
@@ -340,7 +340,7 @@ fn a_refused_endorsement_is_not_remembered() {
 }
 
 #[test]
-fn t52_an_endorsement_that_does_not_count_is_as_good_as_absent() {
+fn t52_an_invalid_endorsement_counts_as_absent() {
     let (good, bad) = (signed(|_| ()), signed(|spec| spec.scheme = Scheme::Pkcs1Sha256));
     let judge = Judge::new();
     let store = |bytes: &[u8]| EndorsementStore::new([(MEASUREMENT, bytes.to_vec())]);

@@ -132,9 +132,9 @@ pub enum SnpError {
     /// The signature does not verify, and the certificate is for another chip or TCB than the report names.
     #[error("the certificate is for {certificate}, the report is from {report}")]
     OtherVek {
-        /// What the certificate endorses.
+        /// The chip and TCB that the certificate is for.
         certificate: ChipTcb,
-        /// What the report names.
+        /// The chip and TCB that the report names.
         report: ChipTcb,
     },
     /// A TCB component differs between certificate and reported TCB.

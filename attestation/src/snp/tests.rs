@@ -173,7 +173,7 @@ fn the_report_is_bound_to_its_data() {
 }
 
 #[test]
-fn t10_a_fake_amd_is_nobody_without_its_anchor() {
+fn t10_a_fake_amd_is_refused_without_its_anchor() {
     let signed = genoa().sign(FakeAmd::shared(Product::Genoa));
     let (anchors, collateral, cache) =
         (TrustAnchors::builtin(), Collateral::empty(), VerifyCache::new(4, 1024));

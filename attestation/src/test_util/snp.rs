@@ -259,7 +259,7 @@ impl FakeAmd {
         })
     }
 
-    /// A VCEK in order.
+    /// A valid VCEK.
     #[must_use]
     pub fn vcek(&self, tcb: Tcb, chip_id: &[u8; 64]) -> Vec<u8> {
         self.vek(&VekSpec::vcek(self.product, tcb, chip_id))

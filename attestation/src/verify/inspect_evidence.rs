@@ -43,12 +43,12 @@ pub fn read_evidence_file(file: &[u8]) -> Result<Evidence, EvidenceFileError> {
     Ok(Evidence { vtpm: Some(read_vtpm_file(file)?), ..Evidence::default() })
 }
 
-/// Verifies each piece by itself: links between them would be known only with the request.
+/// Verifies each piece by itself: links between them could only be checked with the request.
 ///
 /// A TDX quote is appraised by the collateral that the inputs have for its platform; without, its claims have no TCB.
 ///
 /// # Errors
-/// As those of each piece; when there is none, and when there are reports of two vendors.
+/// Those of each piece; also when there is none, or reports of two vendors.
 pub fn inspect_evidence(
     evidence: &Evidence,
     inputs: &VerifyInputs<'_>,

@@ -32,7 +32,7 @@ pub struct PcrSelection {
     pub algorithm: u16,
     /// `sizeofSelect`.
     pub size: u8,
-    /// Bit i stands for PCR i.
+    /// Bit i is PCR i.
     pub pcrs: u32,
 }
 

@@ -231,7 +231,7 @@ fn extensions(mut rest: &[u8]) -> Option<Vec<Extension>> {
     Some(found)
 }
 
-/// The decoded extension, `Some(None)` when there is none.
+/// The decoded extension; `Some(None)` if it is absent.
 #[expect(clippy::option_option, reason = "malformed and absent are different")]
 fn decode<'a, T: Decode<'a>>(extensions: &'a [Extension], oid: ObjectIdentifier) -> Option<Option<T>> {
     match extensions.iter().find(|extension| extension.oid == oid) {

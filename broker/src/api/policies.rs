@@ -31,7 +31,7 @@ pub struct CheckedPolicy {
     pub purpose: Option<Purpose>,
     /// The baselines that it names.
     pub baselines: Vec<ObjectName>,
-    /// What the policy allows that may not have been intended.
+    /// What the policy accepts that may not have been intended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

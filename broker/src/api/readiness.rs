@@ -26,7 +26,7 @@ pub enum Reason {
     LogHeadInvalid,
     /// The last grants could not be recorded.
     GrantsFailed,
-    /// The guardrails in force require current CRLs, and there is none, or that of an issuer in use is
+    /// The guardrails in force require current CRLs, but none is stored, or that of an issuer in use is
     /// overdue.
     CrlsMissing,
     /// The broker has reached its limit of concurrent releases. This passes, and an anonymous client can

@@ -154,7 +154,7 @@ mod tests {
         }
         assert_eq!(assemble(pieces.clone()), Some(evidence));
 
-        // A log without its quote is no evidence, and a token is text.
+        // A log without its quote is not evidence, and a token is text.
         let mut fewer = pieces;
         fewer.retain(|piece| piece.kind != "tdx-quote");
         assert_eq!(assemble(fewer), None);

@@ -32,7 +32,7 @@ impl From<ReleaseRequest> for Received {
 pub(crate) struct Session {
     pub(crate) broker: Arc<Broker>,
     pub(crate) decision: DecisionId,
-    /// What the answer is an answer to.
+    /// Digest of the request, which the answer is bound to.
     pub(crate) request: RequestDigest,
     /// When the request was received.
     pub(crate) now: UnixTime,

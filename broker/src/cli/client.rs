@@ -64,7 +64,7 @@ pub(super) struct Client {
 }
 
 impl Connection {
-    /// Reads the operator file, or what the command line names in its place.
+    /// Reads the operator file, or the credentials that the command line names instead.
     pub(super) fn open(&self) -> Result<Client, Failure> {
         Client::new(self.credential()?)
     }

@@ -25,10 +25,10 @@ pub(super) struct CollateralCommand {
 enum Action {
     /// Import collateral. It takes effect at once.
     ///
-    /// CRLs and certificates, PEM or DER; Intel's collateral for TDX, JSON (QuoteCollateralV3); launch endorsements
-    /// (MEASUREMENT.binarypb); JSON Web Key Sets; bundles of `export`. Each item is verified wherever it is used, with one
-    /// exception: nothing vouches for a key set, so that one from a file or a bundle gives the root `extra` and never
-    /// `google`.
+    /// CRLs and certificates, PEM or DER; Intel's collateral for TDX, JSON (QuoteCollateralV3); launch
+    /// endorsements (MEASUREMENT.binarypb); JSON Web Key Sets; bundles of `export`. Each item is verified
+    /// wherever it is used, with one exception: a key set is not signed, so one from a file or a bundle gives
+    /// the root `extra` and never `google`.
     Import {
         /// Files.
         #[arg(required = true)]

@@ -45,7 +45,7 @@ pub enum Failure {
     File {
         /// The file.
         path: PathBuf,
-        /// What was wrong.
+        /// The fault.
         detail: String,
     },
     /// There is no operator file.
@@ -72,9 +72,9 @@ pub enum Failure {
     /// A call to the operating system failed.
     #[error("{what}: {source}")]
     System {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_the_table_are_kept_and_asked_at_mirrors() {
+    fn crls_in_the_table_are_kept_current_and_fetched_from_mirrors() {
         let config = CollateralConfig { amd_kds: "http://amd".to_owned(), ..Default::default() };
         let urls: Vec<_> = config.planned().iter().map(ToString::to_string).collect();
         for product in ["Milan", "Genoa", "Turin"] {

@@ -24,7 +24,7 @@ pub enum CollateralFileError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         source: ItemError,
     },
     /// The permit is for another action, which is a bug in the caller.

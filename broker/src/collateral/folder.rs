@@ -144,7 +144,7 @@ impl CollateralFolder {
         })
     }
 
-    /// Stores an item that was fetched. A CRL that a certificate names has to be signed by `crl_issuer`.
+    /// Stores a fetched item. A CRL named by a certificate must be signed by `crl_issuer`.
     pub(crate) fn put(
         &mut self,
         item: Item,

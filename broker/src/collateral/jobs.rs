@@ -133,7 +133,7 @@ impl Jobs {
         self.entries.entry(job).or_insert(Entry::new(state, due, due_in.is_some(), true));
     }
 
-    /// Somebody needs it now.
+    /// Requests an item.
     pub(crate) fn ask(&mut self, job: Job, asker: Asker, now: Instant) -> Asked {
         if let Some(entry) = self.entries.get_mut(&job) {
             entry.is_vouched |= asker == Asker::Verified;
@@ -335,7 +335,7 @@ const fn max_items(job: &Job) -> usize {
 }
 
 const NOT_THERE: &str = "the source does not have it";
-/// How long an item that never changes is remembered here. It is in the store, and takes no room here.
+/// How long an item that never changes has an entry here. The item itself is in the store.
 const REMEMBERED: Duration = Duration::from_secs(300);
 /// Entries of one source.
 const MAX_ITEMS: usize = 4096;

@@ -30,7 +30,7 @@ fn open(path: &std::path::Path) -> CollateralFolder {
 }
 
 #[test]
-fn what_is_imported_is_there_after_a_restart() {
+fn imported_items_are_there_after_a_restart() {
     let (folder, google) = (tempfile::tempdir().unwrap(), FakeGoogle::new());
     let path = folder.path().join("collateral");
     let now = UnixTime(1_800_000_000);

@@ -129,7 +129,7 @@ const OTHER: &str = "data = \"/other\"\nkeyring = \"/k\"\nextra_trust_anchors = 
     remembered_refusals = 9\nfree_disk = 9\n[collateral]\nfetch = false\n[log]\nlevel = \"warn\"\n";
 
 #[test]
-fn what_a_reload_takes_over_and_what_needs_a_restart() {
+fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
     let (old, new) = (parse(SAMPLE).unwrap(), parse(OTHER).unwrap());
     let Reloaded { config, mut changed, mut restart } = old.reloaded(new.clone());
     for key in &changed {

@@ -82,5 +82,5 @@ fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, reason: &str) 
     HttpProblem::new(code).under(decision)
 }
 
-/// The parser's message may quote what was sent.
+/// The parser's message may quote the body.
 const LONGEST_REASON: usize = 200;

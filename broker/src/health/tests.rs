@@ -39,7 +39,7 @@ fn ready_but(reasons: &[&str]) -> (u16, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t54_readiness_is_what_the_last_probe_found() {
+async fn t54_readiness_is_the_result_of_the_last_probe() {
     let fixture = Fixture::with(|limits| limits.probe = Duration::from_secs(3600)).await;
     assert_eq!(probed(&fixture).await, ready());
     let (mut config, broker) = ((*fixture.broker.config()).clone(), &fixture.broker);
@@ -74,7 +74,7 @@ async fn t54_without_a_current_crl_that_the_guardrails_need_it_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t54_an_overdue_list_is_told_while_its_issuer_is_in_use() {
+async fn t54_an_overdue_crl_is_reported_while_its_issuer_is_in_use() {
     let fixture = Fixture::without_crls().await;
     let (now, service) = (clock::now(), fixture.broker.collateral_service());
     let [_, amd] = crls(now);
@@ -105,14 +105,14 @@ async fn t54_an_overdue_list_is_told_while_its_issuer_is_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t54_storage_that_does_not_answer_is_told() {
+async fn t54_storage_that_does_not_answer_is_reported() {
     let fixture = Fixture::new().await;
     fixture.keystore().close().await;
     assert_eq!(probed(&fixture).await, not_ready(&["storage-failed"]));
 }
 
 #[test]
-fn t54_grants_that_could_not_be_recorded_are_told_for_a_while() {
+fn t54_unrecorded_grants_are_reported_for_a_while() {
     let now = Instant::now();
     let failed =
         |ago: u64| now.checked_sub(Duration::from_secs(ago)).map(|last| GrantFailures { count: 3, last });

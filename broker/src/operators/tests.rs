@@ -174,7 +174,7 @@ async fn t46_metrics_carry_no_paths() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_explained_to_whoever_may_read_it() {
+async fn a_refusal_is_explained_to_operators_who_may_read_it() {
     let fixture = Fixture::new().await;
     let id = DecisionId([7; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &["prod/db/unknown"]);
@@ -196,7 +196,7 @@ async fn a_refusal_is_explained_to_whoever_may_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t41_evidence_of_a_decision_goes_to_whoever_may_read_the_decision() {
+async fn t41_evidence_is_returned_to_operators_who_may_read_the_decision() {
     let fixture = Fixture::new().await;
     let id = DecisionId([8; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
@@ -221,7 +221,7 @@ async fn t41_evidence_of_a_decision_goes_to_whoever_may_read_the_decision() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t41_chips_go_to_whoever_may_read_the_decision_that_saw_them() {
+async fn t41_chips_are_listed_for_operators_who_may_read_their_decision() {
     let fixture = Fixture::new().await;
     let id = DecisionId([8; 16]);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);

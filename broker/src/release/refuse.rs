@@ -132,7 +132,7 @@ impl Refused {
         self.complete(signed.into())
     }
 
-    /// The problem for whoever sent a request without a live challenge of this broker.
+    /// The problem for a request without a live challenge of this broker.
     fn unsigned(&self) -> HttpProblem {
         self.complete(HttpProblem::new(self.code))
     }

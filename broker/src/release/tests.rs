@@ -187,7 +187,7 @@ async fn t44_evidence_that_names_no_instance_has_one_share_in_common() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t51_what_another_broker_allowed_is_not_denied() {
+async fn t51_a_change_through_another_broker_takes_effect_in_denials() {
     let fixture = Fixture::new().await;
     let config = fixture.broker.config();
     let keyring = vouchsafe_keystore::Keyring::load(&config.keyring()).expect("a keyring");

@@ -1,4 +1,4 @@
-//! Changes by operators, and what the log says of them, through the binary.
+//! Changes by operators, and their records in the log, through the binary.
 
 use std::fs;
 use std::path::PathBuf;
@@ -178,7 +178,7 @@ fn decisions_are_listed_by_time_in_every_form() {
 }
 
 #[test]
-fn the_log_names_who_did_it_with_which_rights() {
+fn the_log_names_the_operator_and_the_rights() {
     let broker = Operated::start();
     broker.ok(&["operator", "add", "ann", "--role", "editor", "--namespace", "prod", "--namespace", "dev"]);
     let id = last(&broker.ok(&["decisions", "list"]), "operator.add");

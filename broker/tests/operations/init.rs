@@ -1,4 +1,5 @@
-//! `vouchsafe init`: what it makes works with the commands that it prints, and what fails leaves nothing behind.
+//! `vouchsafe init`: what it creates works with the commands that it prints, and a failure leaves nothing
+//! behind.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -89,7 +90,7 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_init_writes_is_for_its_owner_alone() {
+fn files_of_init_are_private_to_their_owner() {
     let folder = TempDir::new().expect("a folder");
     made(folder.path(), &["--host", "broker.example.com"]);
     let files: Vec<_> = below(folder.path()).into_iter().filter(|path| path.is_file()).collect();
@@ -101,7 +102,7 @@ fn what_init_writes_is_for_its_owner_alone() {
 }
 
 #[test]
-fn what_is_no_host_is_a_usage_error() {
+fn an_invalid_host_is_a_usage_error() {
     let folder = TempDir::new().expect("a folder");
     for host in
         ["https://broker.example.com", "broker.example.com:8443", "*.example.com", "::", "256.1.1.1", ""]
@@ -114,7 +115,7 @@ fn what_is_no_host_is_a_usage_error() {
 
 #[test]
 fn a_failure_leaves_nothing_and_deletes_nothing() {
-    // The name of the first operator is looked at last of all, when everything but the token is there.
+    // The name of the first operator is checked last, when everything except the token exists.
     let folder = TempDir::new().expect("a folder");
     let output = init(&folder.path().join("new/deeper"), &["--administrator", "Not A Name"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
@@ -199,7 +200,7 @@ fn a_given_certificate_serves_every_host_and_operators_get_one_of_their_own() {
 }
 
 #[test]
-fn json_names_what_was_made() {
+fn json_lists_the_created_files() {
     let folder = TempDir::new().expect("a folder");
     let printed = made(folder.path(), &["--json"]);
     let made: Value = serde_json::from_str(&printed).expect("JSON");

@@ -1,4 +1,4 @@
-//! A broker in a folder, started from what `vouchsafe init` made.
+//! A broker in a folder created by `vouchsafe init`.
 
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A broker process, started from what `vouchsafe init` made.
+//! A broker process in a folder created by `vouchsafe init`.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -16,7 +16,8 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The process, what it logged when it listened, and the lines after that. Tests reach nobody: it fetches no collateral.
+/// The process, its first log line when it listens, and the lines after that. Tests use no network, so it
+/// fetches no collateral.
 pub(crate) fn serve(data: &Path) -> (Child, Value, Receiver<String>) {
     let config = data.join("broker.toml");
     let written = fs::read_to_string(&config).expect("read");
@@ -31,7 +32,7 @@ pub(crate) fn serve(data: &Path) -> (Child, Value, Receiver<String>) {
         let event: Value = serde_json::from_str(&line).ok()?;
         (event.get("event")? == "broker.listening").then_some(event)
     });
-    // What else is logged must not fill the pipe, whoever reads it.
+    // Further log lines must not fill the pipe, whether or not they are read.
     let (lines, logged) = channel();
     std::thread::spawn(move || log.map_while(Result::ok).for_each(|line| drop(lines.send(line))));
     (process, listening.expect(&seen), logged)

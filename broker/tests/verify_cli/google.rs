@@ -45,7 +45,7 @@ fn a_captured_token_gives_its_verdicts() {
 }
 
 #[test]
-fn tokens_of_both_kinds_are_judged_by_given_keys_and_anchors() {
+fn tokens_of_both_kinds_are_verified_under_given_keys_and_anchors() {
     let service = FakeAttestationService::shared();
     let folder = tempfile::tempdir().expect("a folder");
     let root = file(folder.path(), "root.der", service.root_der());
@@ -72,7 +72,7 @@ fn tokens_of_both_kinds_are_judged_by_given_keys_and_anchors() {
 }
 
 #[test]
-fn endorsements_are_judged_by_a_given_anchor() {
+fn endorsements_are_verified_under_a_given_anchor() {
     let signer = FakeTcbSigner::shared();
     let folder = tempfile::tempdir().expect("a folder");
     let root = file(folder.path(), "root.der", signer.root_der());

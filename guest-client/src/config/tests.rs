@@ -7,7 +7,7 @@ use crate::hardware::{Ccel, HardwareKind};
 use crate::vtpm::{AkChoice, TpmAddress};
 
 const SAMPLE: &str = include_str!("../../guest.sample.toml");
-/// Nobody has a key for a sentence.
+/// A placeholder that is not a valid key.
 const PLACEHOLDER: &str = "ed25519:PUT-HERE-THE-IDENTITY-THAT-vouchsafe-PRINTc";
 
 fn with(change: impl Fn(&str) -> String) -> Result<GuestConfig, ConfigError> {
@@ -15,7 +15,7 @@ fn with(change: impl Fn(&str) -> String) -> Result<GuestConfig, ConfigError> {
 }
 
 #[test]
-fn the_sample_is_what_the_defaults_are() {
+fn the_sample_shows_the_defaults() {
     let GuestConfig { client, collect, .. } = GuestConfig::parse(SAMPLE).unwrap();
     assert_eq!(client.brokers[0].route("/v1/release"), "https://vouchsafe.example.com:8443/v1/release");
     assert_eq!((client.suite, collect.evidence), (Suite::XWing, EvidenceChoice::Auto));
@@ -119,7 +119,7 @@ fn t06_a_configuration_without_identity_or_broker_is_refused() {
 }
 
 #[test]
-fn t06_an_identity_that_anybody_can_sign_for_is_refused() {
+fn t06_a_weak_identity_is_refused() {
     let identity = BrokerIdentity([0; 32]);
     let error = with(|text| text.replace(PLACEHOLDER, &identity.to_string())).unwrap_err();
     assert!(matches!(error, ConfigError::WeakIdentity { identity: found } if found == identity));

@@ -49,7 +49,7 @@ pub(crate) enum AccountError {
     Read {
         /// Which one.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// Neither the name of a user nor a number.

@@ -1,6 +1,7 @@
 //! A command that takes this process's place, so that signals, the exit status and the process id are the command's own.
 //!
-//! What it inherits is made here: descriptors of sealed files, variables with the names of files or with secrets.
+//! This module makes what it inherits: descriptors of sealed files, variables with the names of files or with
+//! secrets.
 
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd as _, OwnedFd};

@@ -33,7 +33,7 @@ pub(super) fn no_hardware(machine: &Machine, log: &Path) -> Finding {
     let flag = has_sev(machine);
     let sev = match logged_technology(machine, log) {
         Some(technology) => matches!(technology, SEV | SEV_ES),
-        // An unreadable log: the flag of the processor has to do.
+        // The log is unreadable: the processor's flag has to suffice.
         None => flag && on_compute_engine(machine),
     };
     if sev {

@@ -97,7 +97,7 @@ fn an_empty_machine_proves_nothing() {
 }
 
 #[test]
-fn a_machine_without_tee_and_with_a_software_tpm_is_told_so() {
+fn doctor_reports_a_machine_without_tee_and_with_a_software_tpm() {
     let root = TempDir::new().unwrap();
     write(&root, "proc/sys/kernel/osrelease", "6.8.0\n");
     write(&root, "sys/class/dmi/id/product_name", "Standard PC (Q35)\n");

@@ -1,4 +1,4 @@
-//! Why there is no evidence.
+//! Why no evidence was collected.
 
 use std::path::PathBuf;
 

@@ -77,7 +77,7 @@ mod tests {
 
     /// A TDX guest, and any kernel with built-in configfs-tsm, also has the directory.
     #[test]
-    fn auto_leaves_out_what_is_not_there_and_only_that() {
+    fn auto_omits_only_missing_devices() {
         let failed = |kind, source| if_present(Err(CollectError::Hardware { kind, source }));
         let outcome = |error| failed(HardwareKind::SevSnp, HardwareError::Tsm(error));
         let root = PathBuf::from("/config");

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_say_is_one_short_line() {
+    fn quoted_messages_are_one_short_line() {
         assert_eq!(quoted("a\nb\u{1b}[31m "), "a b [31m");
         assert_eq!(quoted(&"x".repeat(5000)).len(), 400);
     }

@@ -1,4 +1,4 @@
-//! Why there is no hardware report.
+//! Why no hardware report was obtained.
 
 use std::io;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub enum HardwareError {
     Look {
         /// The path.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }

@@ -29,7 +29,7 @@ impl<F: TsmFs> TsmTdx<F> {
     /// Uses only the provider `tdx_guest` of `tsm`, after checking which provider answers.
     ///
     /// # Errors
-    /// [`TsmError::NoProvider`] and [`TsmError::Provider`] when this is no trust domain, or what the kernel said.
+    /// [`TsmError::NoProvider`] and [`TsmError::Provider`] when this is not a trust domain, or the kernel's error.
     pub fn open(tsm: Tsm<F>, ccel: Ccel) -> Result<Self, TsmError> {
         tsm.expect_provider(PROVIDER)?;
         Ok(Self { tsm, ccel })

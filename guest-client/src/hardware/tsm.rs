@@ -75,7 +75,7 @@ impl<F: TsmFs> Tsm<F> {
     /// The driver that answers here, such as `sev_guest` or `tdx_guest`. No report is requested.
     ///
     /// # Errors
-    /// [`TsmError::NoProvider`] when there is none, or what the kernel said.
+    /// [`TsmError::NoProvider`] when there is none, or the kernel's error.
     pub fn provider(&self) -> Result<String, TsmError> {
         let directory = Directory::make(&self.fs, &self.root)?;
         let found = directory.text("provider")?;
@@ -93,7 +93,7 @@ impl<F: TsmFs> Tsm<F> {
     /// all, two seconds apart.
     ///
     /// # Errors
-    /// [`TsmError`] names the file and what the kernel said.
+    /// [`TsmError`] names the file and the kernel's error.
     pub fn collect(&self, expected: &'static str, data: &[u8; 64]) -> Result<TsmReport, TsmError> {
         let mut attempt = 1;
         loop {
@@ -149,7 +149,7 @@ impl<F: TsmFs> TsmSnp<F> {
     /// another driver, elsewhere without one.
     ///
     /// # Errors
-    /// [`TsmError::NoProvider`] and [`TsmError::Provider`] when this is no SNP guest, or what the kernel said.
+    /// [`TsmError::NoProvider`] and [`TsmError::Provider`] when this is not an SNP guest, or the kernel's error.
     pub fn open(tsm: Tsm<F>) -> Result<Self, TsmError> {
         tsm.expect_provider(SNP_PROVIDER)?;
         Ok(Self::new(tsm))

@@ -49,7 +49,7 @@ pub enum VtpmError {
     Device {
         /// The device.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The library for this kind of TPM is not installed.
@@ -152,7 +152,7 @@ pub enum VtpmError {
     EventLog {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The firmware log exceeds the broker's limit.

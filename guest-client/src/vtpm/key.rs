@@ -46,7 +46,7 @@ impl Vtpm {
     ///
     /// # Errors
     /// [`VtpmError::NoAttestationKey`] when NV has none, [`VtpmError::NotCertified`] when it has a template only,
-    /// [`VtpmError::KeyMismatch`] when the certificate belongs to another key, or what the TPM said.
+    /// [`VtpmError::KeyMismatch`] when the certificate belongs to another key, or the TPM's error.
     pub fn attestation_key(&mut self, choice: AkChoice) -> Result<AttestationKey, VtpmError> {
         let mut absent = VtpmError::NoAttestationKey { wanted: choice };
         for algorithm in choice.candidates().iter().copied() {

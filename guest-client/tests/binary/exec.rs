@@ -165,7 +165,7 @@ fn a_command_below_a_command_has_both_files() {
 }
 
 #[test]
-fn what_only_root_may_do_is_found_out_before_anything_is_asked_for() {
+fn missing_privileges_are_detected_before_any_request() {
     if !is_root() {
         return;
     }

@@ -80,7 +80,7 @@ fn several_secrets_come_in_a_file_each_or_in_one_of_json() {
 }
 
 #[test]
-fn t34_a_place_that_somebody_else_controls_is_refused_before_anything_is_asked_for() {
+fn t34_a_folder_of_another_user_is_refused_before_any_request() {
     if !is_root() {
         return;
     }
@@ -107,7 +107,7 @@ fn t34_a_place_that_somebody_else_controls_is_refused_before_anything_is_asked_f
 }
 
 #[test]
-fn a_refusal_leaves_what_was_there() {
+fn a_refused_file_leaves_the_old_one() {
     let refused = || act(|asked| Some(problem(&asked.refusal(ReasonCode::NotGranted))));
     let world = World::new(vec![refused(), refused()]);
     let folder = folder(&world);
@@ -167,7 +167,7 @@ fn a_full_disk_leaves_the_old_file_and_nothing_else() {
 }
 
 #[test]
-fn stdout_that_others_may_read_is_told() {
+fn stdout_that_others_may_read_causes_a_warning() {
     let world = World::new(vec![]);
     let output = shell(&world, "umask 022; ", "fetch prod/key > \"$2/token\"");
     assert!(output.status.success());

@@ -82,7 +82,7 @@ fn t05_answer_to_an_earlier_request_is_refused() {
 
 #[test]
 fn t06_answer_to_other_evidence_is_refused() {
-    // The right broker, nonce, key and paths; but the request that it granted had somebody else's evidence in it.
+    // The right broker, nonce, key and paths; but the granted request had an attacker's evidence in it.
     let one = Try::always(|| {
         act(|asked| {
             let mut theirs = asked.request.clone();

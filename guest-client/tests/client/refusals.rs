@@ -1,4 +1,4 @@
-//! Refusals, and answers that nobody signed.
+//! Refusals, and unsigned answers.
 
 use super::*;
 

@@ -176,7 +176,7 @@ fn no_broker_is_an_error() {
 
 /// Google's part of the evidence may fail for a while; what this VM lacks does not appear.
 #[test]
-fn evidence_that_somebody_else_has_a_part_in_is_asked_for_again() {
+fn evidence_that_depends_on_another_service_is_retried() {
     let late = || TokenError::TimedOut { call: Call::CreateChallenge, limit: Duration::from_secs(1) };
     let one = Try::new();
     one.source.passing.lock().unwrap().push(late().into());

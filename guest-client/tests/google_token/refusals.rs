@@ -1,4 +1,4 @@
-//! What is said when there is no token.
+//! The messages when no token was issued.
 
 use super::*;
 
@@ -81,7 +81,7 @@ fn a_malformed_answer_is_named_and_not_shown() {
 }
 
 #[test]
-fn partial_errors_are_told_with_and_without_a_token() {
+fn partial_errors_are_reported_with_and_without_a_token() {
     let remark = json!({"code": 3, "message": "id token\nis not for this challenge"});
     let body = json!({"partialErrors": [remark]}).to_string();
     let error = fails(VERIFY, Answer::With(200, body));
@@ -123,7 +123,7 @@ fn silence_ends_with_the_time_limit_and_names_the_call() {
 }
 
 #[test]
-fn what_the_metadata_server_lacks_is_named() {
+fn missing_metadata_is_named() {
     let error = fails(PROJECT, Answer::With(404, "no project".to_owned()));
     let TokenError::Refused { call: Call::Metadata("project/project-id"), status: 404, .. } = error else {
         panic!("{error}");

@@ -37,7 +37,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) request: ReleaseRequest,
     /// Digest of the request as sent.
     pub(crate) digest: RequestDigest,
-    /// What the broker makes of it.
+    /// The request with its bindings.
     pub(crate) bound: BoundRequest,
 }
 

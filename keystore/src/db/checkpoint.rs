@@ -1,8 +1,9 @@
 //! Emptying the write-ahead log, which keeps pages as they were: also those of a secret that was destroyed.
 //!
-//! That cannot be while anybody reads an older state. SQLite would wait for such a reader with the lock of all writers, and
-//! grants with it: so most attempts wait shortly, and writers have their turn in between. Only one attempt in all waits long:
-//! reads that overlap can keep all short ones from success, and end while nobody writes.
+//! It cannot be emptied while a reader uses an older state. SQLite would wait for such a reader with the lock
+//! of all writers, and grants would wait with it: so most attempts wait only briefly, and writers have their
+//! turn in between. One attempt waits for long: overlapping reads can make all short ones fail, but they end
+//! while nobody writes.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::sqlite::Connection;
 use super::writer::Writer;
 
-/// The log on its way to be emptied, by a task that goes on when nobody waits for it.
+/// The emptying of the log, in a task that continues when its caller is gone.
 pub(crate) struct Emptying(JoinHandle<()>);
 
 impl Emptying {
@@ -46,10 +47,10 @@ pub(crate) async fn empties_shortly(writer: &Writer) -> bool {
     false
 }
 
-/// The same, however long somebody reads an older state.
+/// The same, however long a reader uses an older state.
 pub(crate) async fn empty_at_last(writer: &Writer) {
     loop {
-        // Until then the log has what was destroyed.
+        // Until then the log contains the destroyed data.
         tracing::warn!(event = "keystore.checkpoint_busy");
         for _ in 0..ATTEMPTS_TO_WARNING {
             sleep(LONG_PAUSE).await;

@@ -1,9 +1,9 @@
-//! Connections that read, in shares that do not wait for one another: however much operators read, a release finds a
-//! connection.
+//! Connections that read, in shares that do not wait for one another: however much operators read, a
+//! connection is free for a release.
 
 use super::sqlite::Pool;
 
-/// Who reads.
+/// The purpose of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reader {
     /// Releases, readiness and the start.

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_watch_is_told_once_of_each_end() {
+    fn the_watch_is_called_once_per_transaction() {
         let (watch, ends) = (Arc::<TxWatch>::default(), Arc::<Mutex<Vec<_>>>::default());
         let told = Arc::clone(&ends);
         watch.set(move |end| told.lock().unwrap().push(end.name));

@@ -17,7 +17,7 @@ pub struct TransactionEnd {
 /// Called with every [`TransactionEnd`].
 type Callback = Box<dyn Fn(TransactionEnd) + Send + Sync>;
 
-/// Whoever measures.
+/// The callback for measurements.
 #[derive(Default)]
 pub(crate) struct TxWatch(pub(super) OnceLock<Callback>);
 

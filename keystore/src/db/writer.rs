@@ -70,7 +70,8 @@ impl Writer {
         self.tickets.issued.notified().await;
     }
 
-    /// The connection for checkpoints. The caller holds the writer, so that nobody in this process writes meanwhile.
+    /// The connection for checkpoints. The caller holds the writer, so nothing else in this process writes
+    /// meanwhile.
     pub(super) async fn checkpoints(
         &self,
         _writer: &WriterConnection,

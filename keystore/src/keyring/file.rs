@@ -111,7 +111,7 @@ impl Keyring {
     /// Writes a new file; never overwrites one.
     ///
     /// # Errors
-    /// [`KeyringFileError::Exists`] and what the system says.
+    /// [`KeyringFileError::Exists`] and the system's errors.
     pub fn create(&self, path: &Path) -> Result<(), KeyringFileError> {
         let temporary = self.write_beside(path)?;
         // A hard link, unlike a rename, fails if the name exists.

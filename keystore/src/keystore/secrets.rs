@@ -89,10 +89,10 @@ impl Keystore {
     /// Deletes the ciphertext and wrapped key of a version, or of all. Copies in backups can be opened until
     /// the generation of their root key is removed from the keyring.
     ///
-    /// When this returns the change is committed and the version is never served again. As a rule the ciphertext is then
-    /// neither in the database's file nor in its write-ahead log. While another process or a long query reads an older state,
-    /// it stays in the log: a warning (`keystore.checkpoint_busy`) is logged every minute, and the log is emptied as soon as
-    /// the read has ended.
+    /// When this returns, the change is committed and the version is never released again. As a rule the
+    /// ciphertext is then neither in the database's file nor in its write-ahead log. While another process or
+    /// a long query reads an older state, it stays in the log: a warning (`keystore.checkpoint_busy`) is
+    /// logged every minute, and the log is emptied as soon as the read has ended.
     ///
     /// # Errors
     /// [`SecretError`].

@@ -56,7 +56,7 @@ impl PermittedLists<'_> {
         Ok(all)
     }
 
-    /// The policies that name a baseline, in the order of their names: what a change of it is felt by.
+    /// The policies that name a baseline, by name: those that a change of it affects.
     ///
     /// # Errors
     /// When the database fails.

@@ -15,7 +15,7 @@ use crate::replay::KeptPiece;
 pub struct DecisionPage {
     /// The records.
     pub records: Vec<LoggedRecord>,
-    /// What the next page comes before; `None` when this is the last.
+    /// `before` of the next page; `None` if this is the last.
     pub next: Option<u64>,
 }
 
@@ -24,7 +24,7 @@ pub struct DecisionPage {
 pub struct ChipPage {
     /// The chips.
     pub chips: Vec<SeenChip>,
-    /// What the next page comes before; `None` when this is the last.
+    /// `before` of the next page; `None` if this is the last.
     pub next: Option<u64>,
 }
 
@@ -45,7 +45,7 @@ impl LogRecord {
 }
 
 impl PermittedLists<'_> {
-    /// Records of the log: as many as the filter asks for, unless there are no more.
+    /// Records of the log: as many as the filter asks for, if there are enough.
     ///
     /// # Errors
     /// When the database fails or a leaf was changed.
@@ -86,8 +86,8 @@ impl PermittedLists<'_> {
         Ok(logged.filter(|logged| logged.record.is_readable(self.permits)))
     }
 
-    /// The evidence that a decision was made on, in the order of its record. `None` when there is no such decision that may
-    /// be read, it has no evidence, or a piece is gone.
+    /// The evidence of a decision, in the order of its record. `None` if there is no such decision that may
+    /// be read, it has no evidence, or a piece is missing.
     ///
     /// # Errors
     /// When the database fails, or a row was changed.
@@ -98,7 +98,7 @@ impl PermittedLists<'_> {
         }
     }
 
-    /// Chips whose grant may be read: as many as the filter asks for, unless there are no more.
+    /// Chips whose grant may be read: as many as the filter asks for, if there are enough.
     ///
     /// # Errors
     /// When the database fails, or a row or the record of its grant was changed.

@@ -66,8 +66,9 @@ pub enum OperatorError {
         /// The name.
         name: String,
     },
-    /// The first administrator is added by nobody; every further operator by an administrator.
-    #[error("there are operators already: an administrator adds further ones (`vouchsafe operator add`)")]
+    /// There already are operators: the first administrator needs no permit, every further operator is added
+    /// by an administrator.
+    #[error("there already are operators: an administrator adds further ones (`vouchsafe operator add`)")]
     NotFirst,
     /// No operator has this name.
     #[error("there is no operator {name}")]
@@ -120,8 +121,8 @@ impl Registry {
         add(change, operator).await
     }
 
-    /// Adds the administrator who adds all others. That there is no operator yet takes the permission's place, and it is
-    /// checked in the transaction.
+    /// Adds the first administrator. Instead of a permit this requires that there is no operator yet, which
+    /// is checked in the transaction.
     pub(crate) async fn add_first_administrator(
         &self,
         name: &str,

@@ -1,9 +1,9 @@
 //! A change by an operator: rows, epoch and record, in one transaction.
 //!
-//! The permission is checked before the transaction begins, so that a caller without it learns nothing and takes no lock.
-//! In the transaction, before anything else, the account of whoever has it is read again: an operator who was removed while
-//! the request was on its way, or was added anew with other rights, changes nothing.
-//! What the permission was checked for is what goes on record, since both are in [`Authorized`], which a change is begun with.
+//! The permit is checked before the transaction begins, so that a caller without one learns nothing and takes
+//! no lock. First in the transaction, the account of the permit's holder is read again: an operator who was
+//! removed meanwhile, or added again with other rights, changes nothing. What the permit was checked for is
+//! also what is recorded, since both are in [`Authorized`], with which a change begins.
 
 use vouchsafe_policy::operators::{OperatorAction, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{DecisionId, UnixTime};
@@ -38,8 +38,9 @@ impl<'a> Actor<'a> {
         Self { operator: &permit.operator().name, permit: Some(permit), at }
     }
 
-    /// A program on the broker's own host, such as `vouchsafe init`, without an account or a permission. Only this crate makes
-    /// one, for changes whose own rule takes the permission's place: [`Registry::add_first_administrator`].
+    /// A program on the broker's own host, such as `vouchsafe init`, without an account or a permit. Only
+    /// this crate makes one, for changes whose own rule replaces the permit:
+    /// [`Registry::add_first_administrator`].
     pub(crate) const fn offline(program: &'a str, at: UnixTime) -> Self {
         Self { operator: program, permit: None, at }
     }
@@ -73,7 +74,8 @@ impl<'a> Actor<'a> {
     }
 }
 
-/// A change that its actor may make. Only [`Actor::authorize`] makes one, and there is no [`Change`] without it.
+/// A change for which its actor has a permit. Only [`Actor::authorize`] makes one, and every [`Change`] needs
+/// one.
 #[derive(Debug)]
 pub(crate) struct Authorized<'a> {
     actor: Actor<'a>,

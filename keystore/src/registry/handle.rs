@@ -36,7 +36,7 @@ impl Registry {
         &self.compiled
     }
 
-    /// The epoch as committed now. What was read in an older one is forgotten.
+    /// The committed epoch. Drops what was cached from older epochs.
     pub(crate) async fn epoch(&self) -> Result<u64, StoreError> {
         let epoch = self.view().await?.epoch;
         self.forget_before(epoch);

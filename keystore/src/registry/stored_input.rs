@@ -54,9 +54,9 @@ pub(crate) enum StoredState {
 pub(crate) struct ActiveSecret {
     /// Its path.
     pub(crate) path: SecretPath,
-    /// The version that is served.
+    /// The version to release.
     pub(crate) version: u64,
-    /// What it is for.
+    /// Its purpose.
     pub(crate) purpose: Purpose,
     /// Whether each instance gets a value of its own.
     pub(crate) per_instance: bool,

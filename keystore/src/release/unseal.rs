@@ -12,7 +12,7 @@ use crate::sealing::{SealContext, SealError, instance_secret};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnsealError {
     /// The grant is for a secret that the input of the decision does not serve.
-    #[error("{path} is not served by the input of the decision")]
+    #[error("{path} is not active in the input of the decision")]
     NotServed {
         /// The path.
         path: SecretPath,

@@ -19,7 +19,7 @@ fn secret() -> PlaintextSecret {
 }
 
 #[test]
-fn what_is_sealed_opens() {
+fn a_sealed_secret_can_be_opened() {
     let (mut keyring, path, policy) = (keyring(), path("prod/db"), name("prod/p"));
     let context = SealContext { path: &path, version: 1, policy: &policy };
     let sealed = SealedSecret::seal(&keyring, context, &secret()).unwrap();
@@ -68,7 +68,7 @@ fn t42_the_data_of_another_version_does_not_open() {
 }
 
 #[test]
-fn t42_the_generation_is_part_of_what_is_authenticated() {
+fn t42_the_generation_is_authenticated() {
     let (mut keyring, here, policy) = (keyring(), path("prod/db"), name("prod/p"));
     keyring.add_pending(UnixTime(2)).unwrap();
     let context = SealContext { path: &here, version: 1, policy: &policy };

@@ -5,7 +5,7 @@ use crate::db::Reader;
 use crate::log::DecisionFilter;
 
 #[tokio::test]
-async fn what_was_put_is_there_after_a_restart() {
+async fn a_put_secret_is_there_after_a_restart() {
     let fixture = Fixture::new().await;
     assert_eq!(fixture.put("prod/db", b"first value").await, 1);
     assert_eq!(fixture.put("prod/db", b"second value").await, 2);
@@ -21,7 +21,7 @@ async fn what_was_put_is_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_was_put_is_there_without_a_close() {
+async fn a_put_secret_is_there_without_a_close() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"acknowledged").await;
     let copy = tempfile::tempdir().unwrap();

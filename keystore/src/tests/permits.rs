@@ -74,7 +74,7 @@ async fn t41_a_change_without_its_permission_leaves_nothing_behind() {
     assert_eq!(keystore.epoch().await.unwrap(), epoch + 1);
 }
 
-/// Neither the text is looked at nor the writer asked for: this ends while somebody else holds it.
+/// Neither is the text checked nor the writer acquired: this ends while another task holds it.
 #[tokio::test]
 async fn t41_the_permission_is_checked_before_anything_else() {
     let fixture = Fixture::new().await;
@@ -184,7 +184,7 @@ fn permits(role: OperatorRole, namespaces: &[&str], action: OperatorAction) -> P
 }
 
 #[tokio::test]
-async fn t41_lists_have_what_the_permissions_cover() {
+async fn t41_lists_contain_exactly_what_the_permits_cover() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"value").await;
     for policy in ["dev/p", "shared/p"] {

@@ -41,7 +41,7 @@ async fn a_release_needs_no_connection_of_operators() {
     assert!(timeout(soon, keystore.decisions(&DecisionFilter::default(), None)).await.is_err());
     assert!(timeout(soon, keystore.secrets(None)).await.is_err());
     assert!(timeout(soon, keystore.authenticate("vouchsafe-operator.0011223344556677.x")).await.is_err());
-    // A release reads all that it needs from the database, and readiness what it says.
+    // A release reads everything from the database, and readiness reports it.
     assert_eq!(keystore.kept(), (0, 0));
     timeout(Duration::from_secs(10), release(keystore, 1)).await.expect("operators are not waited for");
     assert_eq!(keystore.kept().0, 1);
@@ -164,7 +164,7 @@ fn log_bytes(fixture: &Fixture) -> u64 {
     std::fs::metadata(log).expect("the write-ahead log").len()
 }
 
-/// Waits until somebody has emptied the log.
+/// Waits until the log has been emptied.
 async fn until_emptied(fixture: &Fixture) {
     let emptied = async {
         while log_bytes(fixture) > 0 {
@@ -202,7 +202,7 @@ async fn the_log_is_emptied_after_a_reader_who_outlasts_all_attempts() {
     let task = tokio::spawn(async move { empty_at_last(&writer).await });
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(log_bytes(&fixture) > 0 && !task.is_finished(), "there is still a reader");
-    // Nobody else waits for that reader meanwhile.
+    // Nothing else waits for that reader meanwhile.
     timeout(Duration::from_secs(5), release(keystore, 1)).await.expect("released");
     drop(reads);
     until_emptied(&fixture).await;

@@ -141,7 +141,7 @@ async fn operators_and_grants_take_turns() {
 }
 
 #[tokio::test]
-async fn a_thread_is_told_what_became_of_its_grant() {
+async fn a_thread_gets_the_result_of_its_grant() {
     let fixture = Fixture::new().await;
     let epoch = fixture.keystore.epoch().await.unwrap();
     let ask = async |nonce, decision| {
@@ -161,7 +161,7 @@ async fn a_thread_is_told_what_became_of_its_grant() {
 }
 
 #[test]
-fn t47_a_grant_that_nobody_answers_for_may_be_on_record() {
+fn t47_a_grant_without_a_result_may_be_recorded() {
     let (told, results) = std::sync::mpsc::channel();
     drop(Answer::new(move |result| told.send(result).unwrap()));
     assert_eq!(results.into_iter().collect::<Vec<_>>(), [Err(RecordError::Unknown)]);
@@ -275,7 +275,7 @@ async fn t44_refusals_are_limited_for_each_instance_and_strangers_cost_nothing()
 }
 
 #[tokio::test]
-async fn decisions_are_found_by_what_they_concern() {
+async fn decisions_are_found_by_secret_and_instance() {
     let fixture = Fixture::new().await;
     let keystore = &fixture.keystore;
     let epoch = keystore.epoch().await.unwrap();
@@ -395,7 +395,7 @@ async fn the_log_names_the_rights_of_operators() {
 }
 
 #[tokio::test]
-async fn spent_nonces_are_forgotten_after_their_challenge() {
+async fn spent_nonces_are_removed_after_their_challenge_expires() {
     let fixture = Fixture::new().await;
     let epoch = fixture.keystore.epoch().await.unwrap();
     fixture.keystore.record(grant(epoch, 1, 1)).await.unwrap();

@@ -108,7 +108,7 @@ async fn t50_absent_and_retired_paths_are_denied_in_the_same_way() {
 }
 
 #[tokio::test]
-async fn t38_what_guards_badly_is_not_registered() {
+async fn t38_a_policy_with_findings_is_not_registered() {
     let fixture = fixture().await;
     let keystore = &fixture.keystore;
     let before = keystore.epoch().await.expect("an epoch");

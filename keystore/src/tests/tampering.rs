@@ -114,7 +114,7 @@ async fn t42_a_row_put_back_to_an_older_state_is_noticed() {
 }
 
 #[tokio::test]
-async fn t42_an_operator_who_was_removed_cannot_be_put_back() {
+async fn t42_a_removed_operator_cannot_be_rolled_back() {
     let fixture = Fixture::new().await;
     let token = fixture.keystore.add_operator(BY, "bob", OperatorRole::Administrator, &[]).await.unwrap();
     fixture.keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();

@@ -20,7 +20,7 @@ pub enum BaselineLog {
 }
 
 impl BaselineLog {
-    /// Taken by reference for serde.
+    /// serde passes it by reference.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub(super) fn is_vtpm(&self) -> bool {
         *self == Self::Vtpm

@@ -143,7 +143,7 @@ pub enum ComposedInitrd {
 }
 
 impl ComposedInitrd {
-    /// Taken by reference for serde.
+    /// serde passes it by reference.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub(super) fn is_listed(&self) -> bool {
         *self == Self::Listed

@@ -21,7 +21,7 @@ pub enum BaselineError {
     /// Not JSON of this form, or it has unknown members.
     #[error("not a baseline: {detail}")]
     Syntax {
-        /// The parser's words.
+        /// The parser's message.
         detail: String,
     },
     /// A technology that does not exist.

@@ -191,7 +191,7 @@ fn parse_error(change: impl FnOnce(&mut Baseline)) -> BaselineError {
 }
 
 #[test]
-fn t38_lists_and_digests_are_of_one_log() {
+fn t38_lists_and_digests_belong_to_one_log() {
     let sha256 = LogDigest::from(vouchsafe_protocol::Digest32([1; 32]));
     let sha384 = LogDigest::from(Digest48([1; 48]));
     let foreign = BaselineError::ForeignDigest { digest: sha256 };
@@ -218,7 +218,7 @@ fn t38_lists_and_digests_are_of_one_log() {
 
 /// Its register also contains credentials and add-ons, which could use an unconstrained digest.
 #[test]
-fn t49_sections_do_not_vouch_for_an_initrd_in_ccel() {
+fn t49_sections_do_not_determine_an_initrd_in_ccel() {
     let baseline = captured(&uki().with_composed_initrd("composed"));
     assert_eq!(baseline.composed_initrd, ComposedInitrd::Listed);
     assert_eq!(baseline.loaded_initrd, [Digest48::of(&content("composed")).into()]);

@@ -30,7 +30,7 @@ pub(super) enum Says {
     Either,
     /// It is one of these.
     OneOf(Vec<String>),
-    /// It is none of these.
+    /// The value is none of these.
     NoneOf(Vec<String>),
     /// The flag has this value.
     Flag(bool),

@@ -9,7 +9,7 @@ use crate::acceptance::Acceptance;
 pub enum Gap {
     /// No conditions.
     #[error(
-        "it has no conditions: any VM of anybody gets the secret; say whose VM, which technology and what boots"
+        "it has no conditions: any VM of any owner gets the secret; say whose VM, which technology and what boots"
     )]
     Unconditional,
     /// An absent claim passes a condition.
@@ -62,7 +62,7 @@ pub enum Gap {
         /// The component without a minimum.
         component: &'static str,
     },
-    /// Any judgement of Intel's.
+    /// Any TCB status of Intel.
     #[error(
         "no condition on principal.tdx.tcb.status: a platform that Intel calls out of date passes; require [TcbStatus::\"up-to-date\", …].contains(principal.tdx.tcb.status)"
     )]

@@ -1,4 +1,4 @@
-//! What a decision is about.
+//! The input of a decision.
 
 use std::sync::Arc;
 

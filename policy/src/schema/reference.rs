@@ -1,7 +1,7 @@
 //! The reference of all claims: what a policy can read, where it comes from, and when it is absent.
 //!
-//! Types are the schema's; the words about them are those of `claims.txt`. `vouchsafe policy schema` and
-//! `docs/claims.md` are made of both, and a test holds them together.
+//! Types are from the schema, descriptions from `claims.txt`. `vouchsafe policy schema` and `docs/claims.md`
+//! are made from both, and a test compares the two.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Why there is no policy for a captured VM.
+//! Why no policy can be made for a captured VM.
 
 /// Why the evidence is not sufficient for a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -222,7 +222,7 @@ fn t49_sections_of_a_unified_image_are_listed_and_complete() {
 }
 
 #[test]
-fn t49_pcr_12_and_13_hold_what_is_listed() {
+fn t49_pcr_12_and_13_may_hold_only_listed_events() {
     use vouchsafe_attestation::event_log::EventType;
     for pcr in [12, 13] {
         let addon = BuiltEvent::measuring(pcr, EventType::IPL, b"addon".to_vec(), b"x\0".to_vec());

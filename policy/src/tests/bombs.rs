@@ -75,7 +75,7 @@ fn t30_brackets_in_texts_and_comments_do_not_count() {
 }
 
 #[test]
-fn t30_what_is_not_cedar_is_refused() {
+fn t30_text_that_is_not_cedar_is_refused() {
     for text in ["permit", "\u{0}", "permit(principal, action, resource)", "{}", "@id(\"x\")"] {
         let error = CompiledPolicy::compile(&name("prod/p"), text).unwrap_err();
         assert!(matches!(error, PolicyError::Syntax { .. }), "{text:?}: {error:?}");

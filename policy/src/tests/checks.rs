@@ -565,7 +565,7 @@ fn t49_that_a_digest_is_among_those_measured_says_nothing() {
 }
 
 #[test]
-fn t53_baselines_count_by_what_they_list() {
+fn t53_baselines_count_by_their_lists() {
     let measurement = format!("principal.snp.measurement == \"{}\" &&", "ab".repeat(48));
     let text = with(&measurement, "");
     let two = text.replace(

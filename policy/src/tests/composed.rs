@@ -89,7 +89,7 @@ fn t49_beside_drivers_the_composed_initrd_is_pinned() {
 }
 
 #[test]
-fn t49_what_is_put_beside_the_image_is_still_refused() {
+fn t49_files_outside_of_the_image_are_still_refused() {
     let log = EventLogBuilder::unified(Technology::SevSnp, &["shim", "uki"]).with_composed_initrd("composed");
     let baseline = learned(&log);
     let found = |change: &dyn Fn(&mut EventLogBuilder)| {
@@ -145,7 +145,7 @@ fn t49_the_composed_initrd_is_one_event_and_the_last_of_pcr_9() {
 }
 
 #[test]
-fn t38_sections_vouch_only_where_nothing_else_can_pass_an_initrd() {
+fn t38_sections_suffice_only_if_nothing_else_can_pass_an_initrd() {
     let log = EventLogBuilder::unified(Technology::SevSnp, &["shim", "uki"]).with_composed_initrd("composed");
     let parsed = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut document = serde_json::to_value(learned(&log)).unwrap();

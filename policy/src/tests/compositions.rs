@@ -38,7 +38,7 @@ const EVERYTHING: [ChainPart; 3] = [ChainPart::Images, ChainPart::Files, ChainPa
 const MEMBER: &str = "principal in Baseline::\"prod/web\"";
 
 #[test]
-fn t01_one_attacker_who_is_root_in_both_vms_is_refused_at_registration() {
+fn t01_policies_that_an_attacker_with_root_in_two_vms_satisfies_are_rejected() {
     for sample in [sample!("snp-both"), sample!("vtpm-token"), sample!("vtpm-hardware-token")] {
         assert_eq!(gaps(sample), []);
         let open = gaps(&without(sample, MEMBER));
@@ -191,7 +191,8 @@ fn confidential_space_is_asked_for_without_debug() {
     let space = "principal.google_token.software_name == SoftwareName::\"CONFIDENTIAL_SPACE\"";
     let text = with(sample!("sev-token"), plain, space);
     assert_eq!(gaps(&text), [Gap::TokenDebug]);
-    // What a token can be counts, not what the policy mentions (T53): an image's digest alone takes a debug image.
+    // What a token may be counts, not what the policy mentions (T53): an image's digest alone also accepts a
+    // debug image.
     for open in [
         "true",
         "principal.google_token has container && principal.google_token.container.image_digest == \"DIGEST\"",

@@ -1,4 +1,4 @@
-//! Yes and no, and what a no says.
+//! Grants and denials, and the reasons in a denial.
 
 use vouchsafe_attestation::event_log::Technology;
 use vouchsafe_attestation::snp::{Hex, SignerKind};
@@ -8,7 +8,7 @@ use super::*;
 use crate::chip::Chip;
 
 #[test]
-fn a_grant_holds_what_was_decided_and_for_whom() {
+fn a_grant_holds_the_decision_and_its_request() {
     let vm = SimulatedVm::new();
     let claims = verified(&vm, Kinds::BOTH, &["prod/db/app", "prod/db/two"]);
     let compiled = policy(&permitting("principal has vtpm"));
@@ -247,7 +247,8 @@ fn times_are_written_as_cedar_reads_them() {
     }
 }
 
-/// Decision, rehearsal and so what is recorded and shown: the reason why a claim is withheld stands where its value would.
+/// In decisions, rehearsals and so in records and output: the reason why a claim is withheld is shown instead
+/// of its value.
 #[test]
 fn t52_a_refusal_says_why_a_claim_is_withheld() {
     use vouchsafe_attestation::Withheld;

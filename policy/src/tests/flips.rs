@@ -8,13 +8,13 @@ use super::super::BaselineLog;
 
 /// A boot with one thing changed.
 pub(super) struct Flip {
-    /// What was changed, for the test's own messages.
+    /// What was changed, for the test's messages.
     pub(super) what: String,
-    /// What the changed event is; none for firmware.
+    /// The kind of the changed event; `None` for firmware.
     pub(super) kind: Option<EventKind>,
     /// The changed claims.
     pub(super) claims: Claims,
-    /// One of these has to be in the reason of a refusal.
+    /// One of these must be in the reason of a denial.
     pub(super) named: Vec<String>,
 }
 

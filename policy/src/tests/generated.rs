@@ -146,7 +146,7 @@ fn t53_a_generated_policy_guards_exactly_the_boot_of_a_trust_domain() {
 }
 
 #[test]
-fn t53_a_generated_policy_guards_what_the_rtmrs_measured() {
+fn t53_a_generated_policy_guards_the_boot_in_the_rtmrs() {
     assert_all_guarded(tdx_ccel());
 }
 

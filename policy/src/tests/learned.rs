@@ -114,7 +114,7 @@ fn check(name: &str, baseline: &Baseline, claims: &Claims) -> usize {
 }
 
 #[test]
-fn t49_what_is_learned_from_a_captured_boot_contains_it_and_nothing_beside() {
+fn t49_a_baseline_learned_from_a_captured_boot_contains_only_that() {
     // Firmware that measures no image at all; a kernel whose command line was not measured. The error says
     // what is missing.
     let refused = [
@@ -152,7 +152,7 @@ fn t49_what_is_learned_from_a_captured_boot_contains_it_and_nothing_beside() {
 }
 
 #[test]
-fn t49_what_is_learned_from_a_simulated_boot_contains_it_and_nothing_beside() {
+fn t49_a_baseline_learned_from_a_simulated_boot_contains_only_that() {
     for (name, log) in EventLogBuilder::all_chains(Technology::SevSnp) {
         let boot =
             ReplayedLog::from_bytes(&log.bytes()).unwrap_or_else(|error| panic!("{name}: {error}")).boot;

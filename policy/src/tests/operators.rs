@@ -43,7 +43,7 @@ fn t41_the_table_of_authority_and_the_policy_agree() {
                     let expected = covers(role.scope(action), namespaces, namespace);
                     assert_eq!(allowed, expected, "{role} of {namespaces:?}: {action} in {namespace}");
                     let permits = operator_permits(&kim, action);
-                    // Asked twice: the second answer is remembered.
+                    // Asked twice: the second answer comes from the cache.
                     let covered = [(); 2].map(|()| permits.cover(action, namespace));
                     assert_eq!(covered, [expected; 2], "{role} of {namespaces:?}: {action} in {namespace}");
                     let others = OperatorAction::ALL.into_iter().filter(|other| *other != action);

@@ -14,7 +14,7 @@ fn picked(condition: &str) -> String {
 }
 
 #[test]
-fn a_decision_builds_what_is_read_and_no_more() {
+fn a_decision_builds_only_claims_that_are_read() {
     for (condition, built) in [
         ("principal has snp", "{snp: {}}"),
         ("principal has snp.policy", "{snp: {policy: {}}}"),

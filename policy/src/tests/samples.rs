@@ -270,7 +270,7 @@ fn tokens_beside_other_evidence() {
 /// A forged report or quote can state anything about the hardware, and all of it passes. What the forger
 /// lacks is Google's statement of the instance.
 #[test]
-fn t20_a_policy_that_demands_googles_word_refuses_hardware_evidence_alone() {
+fn t20_a_policy_that_requires_google_evidence_denies_hardware_evidence_alone() {
     for (text, claims) in [
         (sample!("snp-both"), snp_endorsed()),
         (sample!("tdx-both"), tdx_both()),

@@ -229,7 +229,7 @@ fn options_make_a_policy_that_says_what_it_leaves_open() {
 
 /// A waiver is in the text only if the operator asked for it.
 #[test]
-fn what_an_operator_acknowledges_is_written() {
+fn acknowledgements_are_written_into_the_policy() {
     let template = PolicyTemplate::new(Purpose::App, 7, Technology::SevSnp);
     assert!(!template.generate().contains("@accepts"));
     let accepts = BTreeSet::from([Acceptance::Pcr7Alone, Acceptance::Owner]);

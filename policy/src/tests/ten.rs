@@ -194,7 +194,7 @@ fn ten_one_of_two_baselines() {
 }
 
 #[test]
-fn t38_what_may_not_have_been_meant_is_named_and_taken() {
+fn t38_a_policy_with_notes_is_accepted() {
     let test = [
         "principal has vtpm.instance && principal.vtpm.root == Root::\"extra\" && \
          principal.vtpm.instance.project_number == \"1\"",

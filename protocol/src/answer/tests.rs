@@ -97,7 +97,8 @@ fn t09_the_signature_covers_every_part_of_the_answer() {
 
 #[test]
 fn t06_an_answer_to_other_evidence_is_refused() {
-    // Somebody else's VM may read the same path, and sent its own evidence for this guest's transcript and key.
+    // An attacker's VM may be allowed the same path, and sent its own evidence with this guest's transcript
+    // and key.
     let release = Release::of(Suite::XWing, &["n/a"]);
     let theirs = Release { request: RequestDigest::of(b"the same with other evidence"), ..release };
     let answer = theirs.answer(&broker(1), &["n/a"]);

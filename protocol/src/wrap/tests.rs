@@ -12,7 +12,7 @@ fn secret(bytes: &[u8]) -> PlaintextSecret {
 }
 
 #[test]
-fn what_is_wrapped_opens_in_both_suites() {
+fn a_wrapped_secret_can_be_opened_in_both_suites() {
     let (a, b) = (path("n/a"), path("n/b"));
     let labels = [SecretLabel { path: &a, version: 1 }, SecretLabel { path: &b, version: 7 }];
     for suite in Suite::ALL {

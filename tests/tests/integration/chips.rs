@@ -151,7 +151,7 @@ fn t20_a_report_alone_counts_for_the_policy_that_takes_it() {
 }
 
 #[test]
-fn t20_what_is_refused_is_not_seen() {
+fn t20_a_refused_request_records_no_chip() {
     let vm = SimulatedVm::new();
     let world = world(&vm);
     let debug = SnpReportBuilder { policy: 0x3_0000 | 1 << 19, chip_id: [0xd4; 64], ..vm.report.clone() };

@@ -1,4 +1,4 @@
-//! Who answers in the broker's place, or has the broker answer somebody else.
+//! Attackers that impersonate the broker, or have the broker answer for another guest.
 
 use std::fs;
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl Transport for OtherEvidence {
     }
 }
 
-/// What a guest that pins the world's broker makes of this connection to it.
+/// The result for a guest that pins the world's broker and uses this connection to it.
 fn fetch(world: &World, path: &str, transport: Box<dyn Transport>) -> Result<Release, FetchError> {
     let config = ClientConfig {
         brokers: vec![world.broker.guests_url().parse().unwrap()],

@@ -315,7 +315,7 @@ fn t01_tdx_quote_and_token_are_unlinked() {
 }
 
 #[test]
-fn t01_who_is_root_in_both_needs_a_boot_chain_condition() {
+fn t01_a_composite_needs_a_condition_on_the_boot_chain() {
     // An attacker can link the quote of one VM to the report of another one: verification accepts it. A
     // condition on what booted rules it out, and registration rejects a policy for composites without one.
     let world = world();

@@ -271,7 +271,7 @@ fn t10_an_anchor_from_a_file_never_gives_the_root_google() {
 }
 
 #[test]
-fn t10_without_a_file_nobody_trusts_a_test_root() {
+fn t10_without_a_file_no_test_root_is_trusted() {
     let mut world = World::start();
     world.put(PATH, "prod/app", b"sesame");
     assert_eq!(world.value(&simulated(), PATH), b"sesame");

@@ -265,7 +265,7 @@ fn t22_t24_events_that_root_appends_are_refused() {
 }
 
 #[test]
-fn t59_what_systemd_extends_is_explained_by_its_log() {
+fn t59_extends_of_systemd_are_explained_by_its_log() {
     let world = world();
     let (vm, config) = world.vm_with("vm", AkAlgorithm::Ecc, &AkCertificateSpec::default(), &boot());
     let fetch = || guest(&config, ["fetch", PATH]).unwrap();

@@ -4,7 +4,7 @@ use super::*;
 use crate::test_util::ca::encode;
 use crate::x509::MAX_CRLS;
 
-/// A CRL that was issued and is due so many seconds before or after now.
+/// A CRL that was issued and whose next update is due these many seconds before or after now.
 fn list(google: &FakeGoogle, issued_ago: u64, due_in: i64) -> Vec<u8> {
     let due = UnixTime(NOW.0.saturating_add_signed(due_in));
     google.root_crl(&CrlSpec::current(UnixTime(NOW.0 - issued_ago), due))
@@ -26,10 +26,10 @@ fn namesake() -> (FakeGoogle, Store) {
 }
 
 #[test]
-fn t17_a_list_that_nobody_signed_displaces_no_other() {
+fn t17_an_unsigned_crl_replaces_no_other() {
     let mut ours = Store::new();
     let ended = list(shared_google(), 200, -100);
-    // The same name, and a key that nobody trusts.
+    // The same name, with a key that is not trusted.
     let forged = list(&FakeGoogle::new(), 50, 100);
     ours.import(&ended, NOW).unwrap();
     ours.import(&forged, NOW).unwrap();
@@ -80,7 +80,8 @@ fn t17_a_list_succeeds_one_of_its_own_key_only() {
     let (other, mut ours) = namesake();
     let good = list(shared_google(), 60, 1000);
     put(&mut ours, &good).unwrap();
-    // It is older than that of the namesake, which is no reason to refuse it; nor is being younger one to displace it.
+    // It is older than the CRL of the CA with the same name, which is no reason to refuse it; nor does a
+    // newer one displace it.
     let theirs = [3600, 60, 30].map(|age| list(&other, age, 1000));
     for theirs in &theirs {
         put(&mut ours, theirs).unwrap();
@@ -106,10 +107,10 @@ fn t17_a_list_that_is_overdue_is_dropped_for_one_of_its_own_key_only() {
 }
 
 #[test]
-fn t17_a_list_whose_key_is_no_anchor_any_more_gives_way() {
+fn t17_a_crl_under_a_removed_anchor_is_replaced() {
     let (past, mut before) = namesake();
     put(&mut before, &list(&past, 10, 1000)).unwrap();
-    // Who signed a list is computed anew after a restart.
+    // The signer of a CRL is computed again after a restart.
     let mut ours = Store::new();
     for crl in before.stored.crls() {
         ours.stored.restore_der(crl.der()).unwrap();
@@ -121,7 +122,7 @@ fn t17_a_list_whose_key_is_no_anchor_any_more_gives_way() {
 }
 
 #[test]
-fn t44_more_lists_than_fit_are_refused_before_they_are_looked_at() {
+fn t44_too_many_crls_are_refused_before_they_are_parsed() {
     let mut ours = Store::new();
     let good = list(shared_google(), 60, 1000);
     // Not one of them is a list.

@@ -37,7 +37,7 @@ fn t17_a_bundle_replaces_nothing_newer_and_unusable_items_are_skipped() {
     let young = collateral(60);
     let taken = |mut to: Store, by: &TdxCollateral, at: UnixTime| {
         let left_out = to.merge(bundle_of(by), at).unwrap();
-        // The rest of the bundle is taken.
+        // The rest of the bundle is imported.
         assert_eq!(to.stored.certificates().len(), 1);
         assert_eq!(left_out, usize::from(to.tdx() != Some(by.digest())));
         to.tdx()
@@ -52,7 +52,7 @@ fn t17_a_bundle_replaces_nothing_newer_and_unusable_items_are_skipped() {
     assert_eq!(taken(with_young(), &better, NOW), Some(better.digest()));
     // Another broker may trust others.
     assert_eq!(taken(with_young(), &FakeIntel::new().collateral(&spec(30)), NOW), Some(young.digest()));
-    // When it has expired it is of no use.
+    // Expired collateral is skipped.
     assert_eq!(taken(Store::new(), &young, NOW.plus(2 * DAY)), None);
     assert_eq!(taken(Store::new(), &young, UnixTime(NOW.0 - DAY)), None);
     let mut kind = spec(30);
@@ -99,7 +99,7 @@ fn early(mut spec: CollateralSpec) -> TdxCollateral {
 }
 
 #[test]
-fn t17_an_early_set_gives_way_to_a_standard_one_that_is_issued_later() {
+fn t17_an_early_set_is_replaced_by_a_later_standard_one() {
     let mut ours = Store::new();
     let planted = early(spec(600));
     put(&mut ours, &planted, NOW).unwrap();

@@ -21,7 +21,7 @@ pub enum CcelError {
     /// The header declares something other than SHA-384 alone.
     #[error("CCEL: the header does not declare SHA-384 alone")]
     Algorithms,
-    /// There is no such register.
+    /// The register does not exist.
     #[error("CCEL: event {event} names register {register}")]
     RegisterIndex { event: usize, register: u32 },
     /// A second header: it would be ambiguous which one counts.

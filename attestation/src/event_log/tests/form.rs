@@ -115,7 +115,7 @@ fn t30_trailing_bytes_are_refused() {
 }
 
 #[test]
-fn what_is_no_log_is_refused() {
+fn a_malformed_log_is_refused() {
     assert_eq!(parse(b"{\"Static\":{\"TPMVersion\":2,\"EKPem\":null}}"), EventLogError::NotAnEventLog);
     assert_eq!(parse(&[0; 31]), EventLogError::NotAnEventLog);
 }

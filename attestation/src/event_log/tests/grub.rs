@@ -121,7 +121,7 @@ fn t22_command_relabelled_as_kernel_command_line_gives_none() {
 }
 
 #[test]
-fn t22_kernel_command_line_that_the_command_does_not_give_is_none() {
+fn t22_a_command_line_that_does_not_follow_from_the_command_is_withheld() {
     let mut log = ubuntu();
     let position = log.position(|event| event.data.starts_with(b"kernel_cmdline: "));
     log.events[position] = BuiltEvent::grub("kernel_cmdline: ", &format!("{} ro", presets::UBUNTU_KERNEL));
@@ -164,7 +164,7 @@ fn t35_command_line_longer_than_the_kernel_keeps_is_withheld() {
 }
 
 #[test]
-fn t35_what_follows_dashes_is_no_argument_of_the_kernel() {
+fn t35_words_after_two_dashes_are_not_kernel_arguments() {
     for (arguments, taken) in [
         ("ro -- panic=-1", &["ro"][..]),
         ("ro --", &["ro"]),
@@ -370,7 +370,7 @@ fn t35_commands_that_can_change_the_loaded_kernel_give_no_command_line() {
 }
 
 #[test]
-fn t22_line_of_rescue_mode_that_looks_like_a_command_is_none() {
+fn t22_a_rescue_mode_line_that_looks_like_a_command_is_withheld() {
     // Rescue mode measures no command, and accepts a file with this name from a network device.
     let mut log = with_commands(&["normal_exit"]);
     before_exit(&mut log, command("echo init=/bin/sh"));

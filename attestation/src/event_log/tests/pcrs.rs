@@ -87,7 +87,7 @@ fn release_needs_every_pcr_but_10() {
 }
 
 #[test]
-fn t59_whoever_extends_pcr_15_ends_the_initrd_and_closes_no_latch() {
+fn t59_extending_pcr_15_ends_the_phase_initrd_without_a_latch() {
     for rule in [PcrRule::Release, PcrRule::Given] {
         let booted = check(&ubuntu(), rule, |pcrs| {
             pcrs.insert(15, OTHER);

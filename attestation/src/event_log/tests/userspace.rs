@@ -110,7 +110,7 @@ fn t59_phases_out_of_order_are_refused() {
 }
 
 #[test]
-fn t59_a_word_that_the_log_admits_and_nobody_knows_is_refused() {
+fn t59_an_unknown_word_in_the_log_is_refused() {
     for (phases, entry, next) in [
         (&["enter-initrd", "custom"][..], 2, "leave-initrd"),
         (&["enter-initrd", "leave-initrd", "sysinit", "custom"], 4, "ready"),
@@ -394,7 +394,7 @@ fn t59_phase_is_latched_only_where_the_latch_comes_first() {
 }
 
 #[test]
-fn t59_no_log_makes_a_latch_of_another_word() {
+fn t59_no_log_turns_another_word_into_a_latch() {
     let booted = UserspaceBuilder::new().word(15, "machine-id:0ab438a6a41546a7bd361c8c337a479c");
     let values = pcrs(&uki(), &booted);
     let machine_id = booted.entries[0].content.clone().into_bytes();

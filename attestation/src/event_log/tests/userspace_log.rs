@@ -32,7 +32,7 @@ fn logs_of_systemd_are_read() {
 }
 
 #[test]
-fn what_is_not_read_does_not_matter() {
+fn unread_members_do_not_matter() {
     let entry = "\u{1e}{\"pcr\":11,\"digests\":[],\"later\":[{}],\"content\":{\"string\":1}}\n";
     assert_eq!(parse(entry).map(|log| log.of(11).count()), Ok(0), "no bank of SHA-256");
 }

@@ -112,7 +112,7 @@ fn keys_for_other_things_are_passed_over() {
 }
 
 #[test]
-fn what_is_no_key_set_is_refused() {
+fn a_malformed_key_set_is_refused() {
     for text in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":["a"]}"#, "not JSON"] {
         assert_eq!(TokenKeys::extra(text.as_bytes(), NOW).unwrap_err(), TokenKeysError::NotAKeySet, "{text}");
     }

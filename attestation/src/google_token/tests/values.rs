@@ -118,7 +118,7 @@ fn a_claim_that_is_null_is_absent() {
 }
 
 #[test]
-fn names_that_nobody_knows_are_refused() {
+fn unknown_names_are_refused() {
     let unknown = |claim, found: &str| Err(TokenError::ClaimUnknown { claim, found: found.to_owned() });
     assert_eq!(with_claim("swname", json!("GKE")), unknown("swname", "GKE"));
     assert_eq!(with_claim("oemid", json!(11130)), unknown("oemid", "11130"));

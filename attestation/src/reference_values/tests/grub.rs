@@ -142,7 +142,7 @@ fn the_version_of_grub_decides_how_the_options_end() {
 }
 
 #[test]
-fn what_depends_on_the_machine_is_not_followed() {
+fn commands_that_depend_on_the_machine_end_the_interpretation() {
     for (configuration, name) in [
         ("if [ -e /x ]; then\nset a=1\nfi\n", "if"),
         ("search --file --set=root /x\n", "search"),

@@ -66,7 +66,7 @@ fn every_other_byte_counts() {
 }
 
 #[test]
-fn what_is_no_image_is_refused_by_name() {
+fn a_file_that_is_not_an_image_is_refused_by_name() {
     assert_eq!(refusal(b""), ImageError::NotPe);
     assert_eq!(refusal(b"MZ"), ImageError::NotPe);
     assert_eq!(refusal(&image().bytes()[..0x80]), ImageError::NotPe);

@@ -99,7 +99,7 @@ fn a_section_that_the_stub_does_not_know_is_not_measured() {
 }
 
 #[test]
-fn what_cannot_be_said_is_said() {
+fn unpredictable_measurements_are_reported() {
     use ReferenceComponent::{LoadOptions, LoadedInitrd};
     let composed = values(&unified().section(".pcrsig", b"{}"));
     assert_eq!(digest_of(&composed, &LoadedInitrd), None);
@@ -177,7 +177,7 @@ fn values_of_pcr_4_follow_from_the_events() {
 }
 
 #[test]
-fn what_is_no_unified_image_is_refused_by_name() {
+fn an_image_that_is_not_unified_is_refused_by_name() {
     assert_eq!(refusal(&kernel()), UnifiedError::NotUnified);
     assert_eq!(refusal(&unified().section(".osrel", b"x")), UnifiedError::SecondSection { name: ".osrel" });
     assert_eq!(

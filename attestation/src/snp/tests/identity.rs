@@ -100,7 +100,7 @@ fn t16_a_masked_chip_id_is_unknown_and_never_a_match() {
 }
 
 #[test]
-fn t16_a_report_that_nobody_signed_is_refused() {
+fn t16_an_unsigned_report_is_refused() {
     assert_eq!(refused(|b| b.key_info = 7 << 2), SnpError::Unsigned);
     assert_eq!(refused(|b| b.key_info = 1 << 1), SnpError::Unsigned);
     assert_eq!(refused(|b| b.edits_after_signing = vec![(0x2a0, vec![0; 48])]), SnpError::Unsigned);

@@ -47,7 +47,7 @@ fn t17_collateral_counts_between_its_dates_only() {
 }
 
 #[test]
-fn t17_the_signer_of_the_qe_identity_may_be_another_and_is_judged_too() {
+fn t17_the_qe_identity_may_have_another_signer_which_is_verified_too() {
     let intel = FakeIntel::shared();
     let mut late = spec();
     let before = UnixTime(NOW.0 - 1);
@@ -68,7 +68,7 @@ fn t17_revoked_certificates_are_refused() {
 }
 
 #[test]
-fn t17_collateral_is_signed_by_whom_it_should_be() {
+fn t17_collateral_must_have_the_right_signers() {
     let flip = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
     let signature = |part| TdxError::CollateralSignature { part };
     assert_eq!(tampered(|by| flip(&mut by.tcb_info_signature)), signature(TCB_INFO));

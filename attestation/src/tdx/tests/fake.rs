@@ -62,7 +62,7 @@ fn t15_a_trust_domain_that_is_open_to_its_host_is_refused() {
 }
 
 #[test]
-fn what_is_harmless_is_a_claim() {
+fn harmless_platform_bits_become_claims() {
     let claims = changed(|builder| builder.attributes |= 1 << 30 | 1 << 31 | 1 << 63).unwrap();
     let TdAttributes { pks, key_locker, perfmon, debug, sept_ve_disable, migratable, .. } = claims.attributes;
     assert!(pks && key_locker && perfmon && sept_ve_disable && !debug && !migratable);
@@ -189,7 +189,7 @@ fn a_revoked_platform_is_refused_also_without_intels_collateral() {
 }
 
 #[test]
-fn only_what_verified_is_remembered() {
+fn only_verified_signatures_are_cached() {
     let intel = FakeIntel::shared();
     let (cache, by) = (VerifyCache::new(4, 1024), intel.collateral(&spec()));
     let (anchors, collateral) = (&anchors(), &Collateral::empty());

@@ -50,7 +50,7 @@ fn t30_only_zeros_may_follow_a_quote() {
 }
 
 #[test]
-fn t30_lengths_fill_what_is_around_them() {
+fn t30_lengths_must_fill_their_container() {
     let quote = TdxQuoteBuilder { padding: Vec::new(), ..TdxQuoteBuilder::new() }.sign(FakeIntel::shared());
     // Version 4: header 48, body 584, length 4, signature 64, key 64, type 2, length 4, report 384, signature 64.
     let (outer, middle, authentication, inner) = (632, 766, 1218, 1254);

@@ -40,7 +40,7 @@ fn t17_collateral_in_order_is_believed_without_a_quote() {
 }
 
 #[test]
-fn t17_every_part_is_signed_by_whom_it_should_be() {
+fn t17_every_part_must_have_the_right_signer() {
     use CollateralPart as Part;
     let flip = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
     assert_eq!(tampered(|by| flip(&mut by.tcb_info_signature)), signature(Part::TcbInfo));
@@ -79,7 +79,7 @@ fn t17_issuer_chains_end_at_an_anchor() {
 }
 
 #[test]
-fn t17_issuers_are_what_the_root_issued_for_that() {
+fn t17_signers_must_be_issued_by_the_root_for_that_purpose() {
     let untrusted = Err(TdxError::SignerUntrusted);
     let intel = FakeIntel::shared();
     let root = encode::pem(intel.root_der());
@@ -167,7 +167,7 @@ fn t17_a_chain_that_is_taken_serves_quotes() {
 }
 
 #[test]
-fn t17_versions_are_those_that_quotes_are_judged_by() {
+fn t17_only_versions_for_tdx_quotes_are_accepted() {
     let kind = |part| Err(TdxError::CollateralKind { part });
     let qe = |version: u8| specified(|spec| spec.qe_identity["version"] = json!(version));
     let found = [1, 2, 3, 4].map(qe);

@@ -74,7 +74,7 @@ fn t01_a_report_that_takes_the_key_of_another_vm_is_refused() {
 }
 
 #[test]
-fn t01_who_is_root_in_both_vms_can_link_them() {
+fn t01_root_in_both_vms_can_link_them() {
     // Known and documented: only a condition on the measured boot chain rules this out.
     let (a, b) = (SimulatedVm::new(), other_vm());
     let linked = report(&b, Some(a.ak));

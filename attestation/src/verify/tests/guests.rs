@@ -42,7 +42,7 @@ fn quote(change: impl FnOnce(&mut TdxQuoteBuilder)) -> VerifyError {
 }
 
 #[test]
-fn reports_and_quotes_whose_layout_nobody_knows_are_refused() {
+fn reports_and_quotes_of_unknown_layout_are_refused() {
     for version in [1, 6] {
         let error = SnpError::UnsupportedVersion { version };
         assert_eq!(report(|report| report.version = version), VerifyError::Snp(error));
@@ -57,7 +57,7 @@ fn reports_and_quotes_whose_layout_nobody_knows_are_refused() {
 }
 
 #[test]
-fn t15_permissions_that_nobody_knows_are_refused() {
+fn t15_unknown_td_permissions_are_refused() {
     let bits = SnpReportBuilder::new(crate::anchors::Product::Genoa).policy | 1 << 30;
     assert_eq!(report(|report| report.policy = bits), VerifyError::Snp(SnpError::PolicyReserved { bits }));
     let bits = 1 << 5;
@@ -149,7 +149,7 @@ fn t52_a_token_of_an_unknown_form_does_not_spoil_a_vtpm() {
 
 /// The only one of these refusals that a new quote can fix: the guest is told so.
 #[test]
-fn t59_a_quote_in_the_middle_of_os_separator_is_told_to_be_made_again() {
+fn t59_a_quote_during_os_separator_may_be_repeated() {
     let mut vm = SimulatedVm::new();
     let mut some = UserspaceBuilder::initrd_262();
     some.entries.truncate(5);

@@ -153,7 +153,7 @@ fn t59_claims_are_the_firmwares_whatever_user_space_extended() {
 }
 
 #[test]
-fn t52_an_unusable_userspace_log_is_as_good_as_none() {
+fn t52_an_unusable_userspace_log_counts_as_absent() {
     let bad: [(Vec<u8>, &str); 3] = [
         (b"no log".to_vec(), "userspace-log-not-a-sequence"),
         (b"\x1e{}\n".to_vec(), "userspace-log-malformed"),
@@ -284,7 +284,7 @@ fn certificates_of_the_older_form_are_accepted() {
 }
 
 #[test]
-fn t48_certificate_without_production_instance_names_nobody() {
+fn t48_a_certificate_without_a_production_instance_names_none() {
     let specs = [
         AkCertificateSpec { is_production: Some(false), ..AkCertificateSpec::default() },
         AkCertificateSpec { is_production: None, ..AkCertificateSpec::default() },
@@ -422,7 +422,7 @@ fn empty_log_is_refused() {
 }
 
 #[test]
-fn a_log_that_was_refused_is_not_remembered() {
+fn a_refused_log_is_not_cached() {
     let (judge, mut vm) = (Judge::new(), SimulatedVm::new());
     let mut log = EventLogBuilder::gce_ubuntu(Technology::SevSnp);
     log.insert_before_exit(BuiltEvent::covered(12, crate::event_log::EventType::IPL, "more"));

@@ -167,7 +167,7 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
     let refused = verify_with(&evidence, bound(1), &Judge::new().inputs(), stranger).unwrap_err();
     let chain = VtpmError::Chain(ChainError::UnknownIssuer);
     assert_eq!(refused, Refused::Evidence(VerifyError::Vtpm(chain)));
-    // Hardware alone names nobody.
+    // Hardware evidence alone names no instance.
     let mut asked = None;
     let evidence = vm.evidence(Kinds::REPORT, &bound(1));
     let gate = |instance: Option<&Instance>| {

@@ -48,7 +48,7 @@ impl ChainCache {
         self.chains.len()
     }
 
-    /// Whether none is remembered.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.chains.is_empty()

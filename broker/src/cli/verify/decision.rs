@@ -221,7 +221,7 @@ mod tests {
         let reads = reads_records();
         let kept = fixture.keystore().permitted_lists(&reads).evidence_of(record.id()).await;
         let evidence = kept.expect("sound rows").and_then(assemble).unwrap_or_default();
-        // Through the file: what is written is what is read.
+        // Written to a file and read back.
         let file = DecisionFile { record, evidence };
         serde_json::from_str(&serde_json::to_string(&file).expect("JSON")).expect("as it was written")
     }
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_is_not_the_record_of_its_evidence_is_refused() {
+    async fn a_record_that_does_not_match_its_evidence_is_refused() {
         let fixture = Fixture::new().await;
         let command = command(&fixture, true);
         let mut file = granted(&fixture, Kinds::VTPM).await;

@@ -1,4 +1,4 @@
-//! Prints what was verified.
+//! Prints the result of a verification.
 
 use std::process::ExitCode;
 

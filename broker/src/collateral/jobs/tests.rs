@@ -64,7 +64,7 @@ fn t44_however_many_ask_one_fetch_is_made() {
 }
 
 #[test]
-fn t44_there_is_no_room_for_all_the_chips_that_somebody_makes_up() {
+fn t44_fetches_for_forged_chips_are_bounded() {
     let now = Instant::now();
     let mut jobs = Jobs::new(pace(), now);
     let asked: Vec<_> = (0..200).map(|number| jobs.ask(chip(number), Asker::Verified, now)).collect();
@@ -110,7 +110,7 @@ fn a_source_that_is_down_is_left_alone_for_longer_and_longer() {
 }
 
 #[test]
-fn what_a_source_does_not_have_is_not_asked_for_for_a_while() {
+fn a_missing_item_is_not_requested_again_for_a_while() {
     let now = Instant::now();
     let mut jobs = Jobs::new(pace(), now);
     jobs.ask(launch(), Asker::Verified, now);
@@ -262,7 +262,7 @@ fn a_fault_after_a_refusal_is_no_refusal() {
 }
 
 #[test]
-fn t57_what_was_refused_over_plain_http_is_asked_for_again_within_minutes() {
+fn t57_an_item_refused_over_plain_http_is_fetched_again_within_minutes() {
     for ended in [refused(), Ended::Missing] {
         let now = Instant::now();
         let mut jobs = Jobs::new(pace(), now);
@@ -300,7 +300,7 @@ fn t56_one_network_that_makes_up_issuers_leaves_room_for_others() {
 }
 
 #[test]
-fn t44_what_came_takes_no_room_for_long() {
+fn t44_fetched_items_soon_free_their_entries() {
     let mut at = Instant::now();
     let mut jobs = Jobs::new(pace(), at);
     let month = seconds(30 * 86_400);

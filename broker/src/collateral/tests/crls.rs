@@ -11,7 +11,7 @@ use super::*;
 use crate::clock;
 use crate::testing::managed;
 
-/// A CRL issued this many seconds ago, whose next update is due in so many seconds.
+/// A CRL that was issued and whose next update is due these many seconds before or after now.
 fn list(google: &FakeGoogle, issued_ago: u64, due_in: i64) -> Vec<u8> {
     let now = clock::now();
     google.root_crl(&CrlSpec::current(
@@ -37,7 +37,7 @@ fn put(folder: &mut CollateralFolder, list: &[u8]) {
 }
 
 #[test]
-fn a_file_that_somebody_removed_is_replaced() {
+fn a_removed_file_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let mut ours = open(folder.path());
     let (old, new) = (list(shared_google(), 60, 1000), list(shared_google(), 30, 1000));

@@ -26,7 +26,7 @@ fn forged(measurement: &Digest48) -> Vec<u8> {
 }
 
 #[test]
-fn an_endorsement_that_is_not_there_is_remembered_and_one_that_does_not_verify_is_refused() {
+fn a_missing_endorsement_is_noted_and_an_invalid_one_refused() {
     let folder = tempfile::tempdir().unwrap();
     let forged = forged(&FORGED);
     let vendor = Vendor::start(move |asked| {

@@ -81,7 +81,7 @@ fn issuer(url: &str, key_id: &[u8]) -> Missing {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_vm_below_a_ca_that_nobody_knew_gets_its_secret_when_it_comes_again() {
+async fn a_vm_under_an_unknown_ca_gets_its_secret_on_retry() {
     let vendor = storage();
     let fixture = broker(&vendor).await;
     for (number, issuer) in ISSUERS.iter().enumerate() {
@@ -101,7 +101,7 @@ async fn a_vm_below_a_ca_that_nobody_knew_gets_its_secret_when_it_comes_again() 
 }
 
 #[test]
-fn what_came_is_there_after_a_restart_and_its_crl_is_kept_current() {
+fn a_fetched_ca_is_there_after_a_restart_and_its_crl_is_kept_current() {
     let (folder, vendor) = (tempfile::tempdir().unwrap(), storage());
     let known = &ISSUERS[0];
     {
@@ -141,7 +141,7 @@ fn refused(folder: &Path, reply: Reply, key_id: &[u8]) -> (String, usize, Prospe
 }
 
 #[test]
-fn t57_what_is_no_ca_of_googles_with_the_key_in_question_is_refused() {
+fn t57_only_a_ca_of_google_with_the_expected_key_is_accepted() {
     let wanted = &ISSUERS[0];
     let stranger = FakeIssuer::new(&FakeGoogle::new(), 0);
     let too_large = format!("more than {MAX_CERTIFICATE} bytes");

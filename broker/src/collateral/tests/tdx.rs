@@ -14,7 +14,7 @@ use crate::testing::{client, managed};
 const PLATFORM: Platform = Platform { fmspc: FMSPC, ca: PckCa::Platform };
 const DAY: u64 = 86_400;
 
-/// What goes into collateral that was issued so many seconds ago.
+/// The specification of collateral issued this many seconds ago.
 fn spec(age: u64) -> CollateralSpec {
     let now = clock::now();
     CollateralSpec::current(UnixTime(now.0 - age), now.plus(DAY))

@@ -90,7 +90,7 @@ async fn sent_in_pieces(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t54_whoever_is_turned_away_while_sending_gets_an_answer() {
+async fn t54_a_client_turned_away_while_sending_gets_an_answer() {
     let fixture = Fixture::with(|limits| limits.bodies_per_address = 1).await;
     let (guests, operators, stop) = start(&fixture).await;
     let challenge = serde_json::to_string(&fixture.challenge()).expect("JSON");
@@ -105,9 +105,9 @@ async fn t54_whoever_is_turned_away_while_sending_gets_an_answer() {
     for (address, head, length, status) in [
         // There is no room for it.
         (guests, head("/v1/release", &opening, sent), sent, "503"),
-        // It is no request.
+        // It is not a request.
         (guests, head("/v1/release", "[", sent), sent, "400"),
-        // Nobody sends this much.
+        // No guest sends this much.
         (guests, head("/v1/release", "{", 3 * mebibyte), sent, "413"),
         // The token is unknown.
         (operators, head("/v1/policies/put", "{", sent), sent, "401"),

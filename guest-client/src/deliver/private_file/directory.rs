@@ -25,7 +25,7 @@ pub(crate) enum Folder {
 /// way must be root's or the caller's.
 ///
 /// # Errors
-/// [`FileError::SharedDirectory`], [`FileError::ForeignLink`], or what the kernel said.
+/// [`FileError::SharedDirectory`], [`FileError::ForeignLink`], or the kernel's error.
 pub(crate) fn open_directory(path: &Path, owner: Option<Owner>) -> Result<OwnedFd, FileError> {
     open_folder(path, owner, Folder::Trusted)
 }

@@ -64,7 +64,7 @@ pub(crate) enum FileError {
     Io {
         /// The file, or a directory on the way to it.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }

@@ -134,7 +134,7 @@ fn only_regular_files_are_replaced() {
 }
 
 #[test]
-fn a_file_of_somebody_else_is_not_replaced() {
+fn a_file_of_another_user_is_not_replaced() {
     if !is_root() {
         return;
     }
@@ -219,7 +219,7 @@ fn links_of_root_and_relative_paths_lead_where_they_say() {
 
 /// Root writes a capture into a user's home: safely, though its owner can replace it.
 #[test]
-fn a_folder_of_a_stranger_serves_for_what_nobody_relies_on() {
+fn a_folder_of_another_user_is_accepted_for_captures() {
     if !is_root() {
         return;
     }

@@ -34,7 +34,7 @@ fn challenge(identity: BrokerIdentity, issued_at: u64) -> Response {
 }
 
 #[test]
-fn t37_a_broker_is_asked_who_it_is_and_what_time_it_is() {
+fn t37_doctor_checks_a_brokers_identity_and_clock() {
     let text = include_str!("../../../guest.sample.toml");
     let pinned = GuestConfig::parse(text).unwrap().client.identities[0];
     let of = |diagnosis: &Diagnosis, id| diagnosis.finding(id).map(|one| (one.status, one.what.clone()));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_snp_guest_without_driver_is_told_how_to_get_it() {
+fn doctor_says_how_to_get_a_missing_snp_driver() {
     let root = healthy();
     remove(&root, "sys/kernel/config");
     assert_eq!(examine(root.path()).finding("sev-snp").unwrap().what, "/dev/sev-guest");
@@ -29,7 +29,7 @@ fn kernels_with_a_poor_snp_driver_are_named() {
 }
 
 #[test]
-fn a_tdx_guest_is_told_about_its_module() {
+fn doctor_reports_the_module_of_a_tdx_guest() {
     let root = healthy();
     assert_eq!(status(&root, "tdx"), None);
     let root = healthy_tdx();
@@ -110,7 +110,7 @@ fn logged(technology: u8) -> TempDir {
     root
 }
 
-/// What is found of the hardware.
+/// The finding about the hardware.
 fn hardware(root: &TempDir) -> (Status, String) {
     let diagnosis = examine(root.path());
     assert_eq!(diagnosis.provable, [Provable::Vtpm]);

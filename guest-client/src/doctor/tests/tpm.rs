@@ -37,7 +37,7 @@ fn a_vtpm_proves_something_once_its_certificate_was_read() {
 }
 
 #[test]
-fn what_is_sent_of_the_chain_is_said_or_why_it_cannot_be() {
+fn doctor_reports_which_certificates_are_sent() {
     let root = healthy();
     let file = root.path().join("ca.pem");
     let found = |pem: &str| {

@@ -71,7 +71,7 @@ fn each_quote_comes_with_the_log_of_its_time() {
 }
 
 #[test]
-fn who_answers_is_known_before_anything_is_asked() {
+fn the_provider_is_checked_before_any_request() {
     assert!(open(&kernel("tdx_guest", Faults::default(), |_| ())).is_ok());
     let error = open(&kernel("sev_guest", Faults::default(), |_| ())).err().unwrap();
     assert!(matches!(error, TsmError::Provider { expected: "tdx_guest", found } if found == "sev_guest"));
@@ -105,7 +105,7 @@ fn both_versions_and_bodies_are_cut() {
 }
 
 #[test]
-fn what_is_no_quote_is_named() {
+fn a_malformed_quote_is_named() {
     let whole = quote(5, TD_1_5, &DATA);
     let with = |change: fn(&mut Vec<u8>)| {
         let mut quote = whole.clone();

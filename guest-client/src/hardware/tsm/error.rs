@@ -46,7 +46,7 @@ pub enum TsmError {
         step: TsmStep,
         /// The file or directory.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The kernel took fewer bytes than were written.
@@ -54,7 +54,7 @@ pub enum TsmError {
     ShortWrite {
         /// The file.
         path: PathBuf,
-        /// Bytes taken.
+        /// Number of bytes written.
         written: usize,
         /// Bytes given.
         length: usize,

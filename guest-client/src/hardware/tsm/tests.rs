@@ -120,7 +120,7 @@ fn other_hardware_is_refused() {
 }
 
 #[test]
-fn a_denied_directory_says_who_may() {
+fn a_denied_directory_says_which_user_may_read_it() {
     let code = rustix::io::Errno::ACCESS.raw_os_error();
     let error = collect(&kernel(Faults { make_dir: Some(code), ..Faults::default() })).unwrap_err();
     assert!(matches!(error, TsmError::Io { step: TsmStep::Make, .. }));
@@ -199,7 +199,7 @@ fn blobs_and_numbers_are_bounded() {
 }
 
 #[test]
-fn who_answers_is_known_before_anything_is_asked() {
+fn the_provider_is_checked_before_any_request() {
     let open = |provider| {
         let kernel = kernel_with(provider, Faults::default());
         let opened = TsmSnp::open(tsm(&kernel));

@@ -70,7 +70,7 @@ pub struct DocumentSummary {
 /// Why a document was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// There is no such document.
+    /// The document does not exist.
     #[error("there is no {kind} {name}")]
     Unknown {
         /// Its kind.

@@ -249,7 +249,7 @@ async fn t20_an_edited_chip_is_noticed() {
 }
 
 #[tokio::test]
-async fn t20_an_edited_chip_stands_in_nobody_elses_way() {
+async fn t20_an_edited_chip_affects_no_other_subject() {
     let fixture = Fixture::new().await;
     let epoch = fixture.keystore.epoch().await.unwrap();
     fixture.keystore.record(on(epoch, 1, "aa")).await.unwrap();

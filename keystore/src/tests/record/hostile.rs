@@ -50,7 +50,7 @@ async fn t47_a_leaf_that_is_silently_left_out_is_not_recorded() {
 }
 
 #[tokio::test]
-async fn t47_after_a_full_disk_what_is_recorded_is_on_disk() {
+async fn t47_grants_recorded_after_a_full_disk_are_on_disk() {
     for grants_before in [0, 1] {
         after_a_full_disk(grants_before).await;
     }
@@ -92,7 +92,7 @@ async fn t42_a_nonce_whose_row_was_removed_stays_spent() {
 }
 
 #[tokio::test]
-async fn many_spent_nonces_are_forgotten_a_few_at_a_time() {
+async fn many_expired_nonces_are_removed_a_few_at_a_time() {
     let fixture = Fixture::new().await;
     let epoch = fixture.keystore.epoch().await.unwrap();
     let count = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \

@@ -317,7 +317,7 @@ fn t24_boot_attempts_have_their_order() {
 }
 
 #[test]
-fn t22_image_that_is_given_as_something_else_is_refused() {
+fn t22_an_image_with_another_label_is_refused() {
     for event_type in [EventType::EFI_GPT_EVENT, EventType::EFI_ACTION] {
         let mut log = ubuntu();
         let position = log.position_of(2, EventType::EFI_BOOT_SERVICES_APPLICATION);

@@ -107,7 +107,7 @@ fn t49_every_digest_without_a_text_is_among_the_files() {
 }
 
 #[test]
-fn what_may_have_changed_the_command_line_leaves_none() {
+fn an_event_that_may_have_changed_the_command_line_withholds_it() {
     let mut addon = uki_with_text();
     before_exit(&mut addon, BuiltEvent::measuring(3, IPL, "more options", "addon\0"));
     let mut tagged = ubuntu();

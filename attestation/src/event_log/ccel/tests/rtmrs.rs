@@ -73,7 +73,7 @@ fn t26_events_for_an_rtmr_that_was_never_extended_are_refused() {
 }
 
 #[test]
-fn a_log_is_remembered_once_it_fits_the_rtmrs() {
+fn a_log_is_cached_once_it_matches_the_rtmrs() {
     let cache = VerifyCache::default();
     let (bytes, rtmrs) = (ubuntu().bytes(), ubuntu().rtmrs());
     let refusal = cache.ccel(&bytes, &uki().rtmrs());
@@ -89,7 +89,7 @@ fn a_log_is_remembered_once_it_fits_the_rtmrs() {
 }
 
 #[test]
-fn t30_remembered_logs_are_bounded() {
+fn t30_cached_logs_are_bounded() {
     let cache = VerifyCache::new(4, 200_000);
     for name in 0..30 {
         let mut log = ubuntu();

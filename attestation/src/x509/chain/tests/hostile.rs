@@ -140,7 +140,7 @@ fn t44_few_keys_of_one_name_are_tried() {
 }
 
 #[test]
-fn t44_what_the_operator_gave_is_tried_before_what_came_along() {
+fn t44_stored_issuers_are_tried_before_received_ones() {
     let mut setup = Setup::new();
     setup.certificates = namesakes(setup.google.intermediate());
     assert_eq!(setup.verify().unwrap_err(), ChainError::UnknownIssuer);

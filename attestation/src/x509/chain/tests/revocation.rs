@@ -109,7 +109,7 @@ fn t17_the_signature_tells_which_anchor_issued_a_crl() {
 }
 
 #[test]
-fn t17_lists_are_ordered_by_their_time_and_then_their_number() {
+fn t17_crls_are_ordered_by_time_and_then_number() {
     let google = FakeGoogle::new();
     let summary = |this_update, number| {
         let spec = CrlSpec { number, ..CrlSpec::current(this_update, NOW.plus(DAY)) };
