@@ -76,7 +76,7 @@ boot-predict *ARGS: setup
 model *ARGS: (announce "model" "about 15 minutes on two cores, most of it building the tool; three to eight once built") setup
     cargo run --quiet -p vouchsafe-tests --bin model -- --verifpal "$(scripts/tool verifpal)" {{ ARGS }}
 
-# Fuzzes one target, or each in turn, for so many seconds: `fuzz event_log 600`. Needs rustup's nightly toolchain.
+# Fuzzes one target, or each in turn, for this many seconds: `fuzz event_log 600`. Needs rustup's nightly toolchain.
 fuzz TARGET="all" SECONDS="60": setup
     scripts/fuzz "{{ TARGET }}" "{{ SECONDS }}"
 
