@@ -45,6 +45,14 @@ async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
 fn announce(baselines: &[BaselineValidity]) {
     let count = |state| baselines.iter().filter(|(found, _)| *found == state).count();
     let (ending, ended) = (count(BaselineState::EndsSoon), count(BaselineState::Ended));
+    let unreadable = count(BaselineState::Unreadable);
+    if unreadable > 0 {
+        tracing::warn!(
+            event = "baseline.unreadable",
+            baselines = unreadable,
+            "policies that name them release nothing: put new versions, or revoke them (`vouchsafe policy list`)"
+        );
+    }
     if let Some(first) = first_end(baselines).filter(|_| ending > 0) {
         tracing::warn!(
             event = "baseline.ends_soon",

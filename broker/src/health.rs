@@ -13,7 +13,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::GrantFailures;
-use vouchsafe_keystore::release::DecisionInputError;
+use vouchsafe_keystore::release::GuardrailsError;
 
 use crate::api::readiness::Reason;
 use crate::broker::Broker;
@@ -65,13 +65,16 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
             reasons.push(Reason::CrlsMissing);
         }
         Ok(_) => {}
-        Err(DecisionInputError::Store(error)) => {
+        Err(GuardrailsError::Store(error)) => {
             let reason = reason(&error);
             if !reasons.contains(&reason) {
                 reasons.push(reason);
             }
         }
-        Err(error) => tracing::error!(event = "broker.guardrails", %error),
+        Err(GuardrailsError::Unreadable(error)) => {
+            tracing::error!(event = "broker.guardrails", %error);
+            reasons.push(Reason::GuardrailsUnreadable);
+        }
     }
     broker.metrics.ready.set(i64::from(reasons.is_empty()));
     broker.readiness.set(reasons);

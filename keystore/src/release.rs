@@ -4,5 +4,5 @@
 pub(crate) mod input;
 pub(crate) mod unseal;
 
-pub use input::{DecisionInput, DecisionInputError};
+pub use input::{DecisionInput, GuardrailsError};
 pub use unseal::UnsealError;

@@ -55,7 +55,7 @@ pub(crate) async fn replay_policy(
     let mut baselines = Vec::new();
     for name in policy.baselines() {
         let Some(document) = registry.document(DocumentKind::Baseline, name, None).await? else { continue };
-        let baseline = Arc::new(Baseline::parse(&document.text)?);
+        let baseline = Baseline::parse(&document.text).map(Arc::new);
         baselines.push(NamedBaseline { name: name.clone(), revoked: document.revoked, baseline });
     }
     Ok(ReplayPolicy { policy, baselines })

@@ -27,6 +27,7 @@ mod record;
 mod release;
 mod replay;
 mod tampering;
+mod unreadable;
 
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
 pub(crate) const BY: Actor<'static> = Actor::offline("alice", NOW);

@@ -110,8 +110,8 @@ fn is_foreign(baseline: &ObjectName, namespace: &str) -> bool {
     baseline.namespace() != namespace && baseline.namespace() != SHARED
 }
 
-/// Checks that the baselines in a statement exist and may be used, and that those in a permit can still have
-/// members.
+/// Checks that the baselines in a statement exist, may be used and can be read, and that those in a permit can
+/// still have members.
 fn check_baselines(
     statement: &Statement,
     namespace: &str,
@@ -126,6 +126,9 @@ fn check_baselines(
             found.push(CheckError::ForeignBaseline { id: id(), name });
         } else if !baselines.contains(&name) {
             found.push(CheckError::UnknownBaseline { id: id(), name });
+        } else if let Some(error) = baselines.unreadable(&name) {
+            let error = Box::new(error.clone());
+            found.push(CheckError::UnreadableBaseline { id: id(), name, error });
         } else if permits && baselines.is_revoked(&name) {
             found.push(CheckError::RevokedBaseline { id: id(), name });
         } else if permits && let Some(ends_at) = baselines.ended(&name, now) {

@@ -42,8 +42,21 @@ pub enum DenialReason {
         /// The policy's purpose; absent if its permits differ.
         policy: Option<Purpose>,
     },
+    /// The policy, a baseline that it names, or the guardrails cannot be read.
+    Unreadable(UnreadableDocument),
     /// A policy or a guardrail denied the path.
     Refused(Box<Refusal>),
+}
+
+/// A stored document that this version cannot read: an earlier one accepted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnreadableDocument {
+    /// `policy`, `baseline` or `guardrails`.
+    pub document: &'static str,
+    /// Its name.
+    pub name: ObjectName,
+    /// Why it cannot be read.
+    pub detail: String,
 }
 
 /// The results of the policy and the guardrails.
@@ -142,8 +155,16 @@ impl fmt::Display for DenialReason {
             Self::PurposeMismatch { secret, policy: None } => {
                 write!(f, "the secret is for {secret}, its policy does not say what it is for")
             }
+            Self::Unreadable(unreadable) => unreadable.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for UnreadableDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { document, name, detail } = self;
+        write!(f, "{document} {name} cannot be read by this version of the broker: {detail}")
     }
 }
 

@@ -54,7 +54,7 @@ pub use compiled::{CompiledPolicy, Guardrails, SHIPPED_GUARDRAILS};
 pub use decide::{DecideItem, DecideRequest, Protocol, SecretState, decide};
 pub use denial::{
     BaselineVerdict, Denial, DenialReason, EvaluationFailure, FailedCondition, PathDenial, ReadValue,
-    Refusal, Violation,
+    Refusal, UnreadableDocument, Violation,
 };
 pub use dropped::Dropped;
 pub use grant::{GrantedRelease, ReleaseGrant};

@@ -20,6 +20,7 @@ mod rehearsals;
 mod samples;
 mod templates;
 mod ten;
+mod unreadable;
 mod updates;
 
 use std::collections::BTreeSet;

@@ -29,6 +29,9 @@ pub enum Reason {
     /// The guardrails in force require current CRLs, but none is stored, or that of an issuer in use is
     /// overdue.
     CrlsMissing,
+    /// An earlier version stored guardrails that this one cannot read, so every release is denied. Put new ones,
+    /// or restore the shipped ones, with `vouchsafe guardrails`.
+    GuardrailsUnreadable,
     /// The broker has reached its limit of concurrent releases. This passes, and an anonymous client can
     /// cause it, so it is reported without making the broker unready.
     Overloaded,
@@ -38,12 +41,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::DiskAlmostFull,
         Self::StorageFailed,
         Self::LogHeadInvalid,
         Self::GrantsFailed,
         Self::CrlsMissing,
+        Self::GuardrailsUnreadable,
         Self::Overloaded,
         Self::ProbeOverdue,
     ];

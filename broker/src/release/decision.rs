@@ -1,6 +1,7 @@
 //! The decision about a release, and whether a policy names the VM's owner.
 
-use vouchsafe_keystore::release::{DecisionInput, DecisionInputError};
+use vouchsafe_keystore::StoreError;
+use vouchsafe_keystore::release::DecisionInput;
 use vouchsafe_policy::{Denial, ReleaseGrant};
 use vouchsafe_protocol::Body;
 
@@ -14,7 +15,7 @@ pub(super) struct Decision {
 
 /// Decides in the current epoch. A denial is decided once more if the epoch has changed: unlike a grant, it
 /// is not checked against the epoch when it is recorded.
-pub(super) fn decide(verified: &Verified) -> Result<Decision, DecisionInputError> {
+pub(super) fn decide(verified: &Verified) -> Result<Decision, StoreError> {
     let broker = &verified.session().broker;
     let decision = decide_once(verified)?;
     if decision.verdict.is_ok() || broker.runtime.block_on(broker.keystore.epoch())? == decision.input.epoch()
@@ -25,7 +26,7 @@ pub(super) fn decide(verified: &Verified) -> Result<Decision, DecisionInputError
     decide_once(verified)
 }
 
-fn decide_once(verified: &Verified) -> Result<Decision, DecisionInputError> {
+fn decide_once(verified: &Verified) -> Result<Decision, StoreError> {
     let session = verified.session();
     let broker = &session.broker;
     let Body::Release(paths) = verified.claims().bound().body();

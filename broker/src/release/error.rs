@@ -1,7 +1,7 @@
 //! Why a release was refused: one variant per step, each with its code for the guest.
 
+use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::RecordError;
-use vouchsafe_keystore::release::DecisionInputError;
 use vouchsafe_keystore::release::UnsealError;
 use vouchsafe_policy::Denial;
 use vouchsafe_protocol::wrap::WrapError;
@@ -32,7 +32,7 @@ pub(crate) enum ReleaseError {
     Pool(#[from] PoolError),
     /// The input of the decision could not be read.
     #[error(transparent)]
-    Input(#[from] DecisionInputError),
+    Input(#[from] StoreError),
     /// The policies said no.
     #[error("{0}")]
     Denied(Box<Denial>),

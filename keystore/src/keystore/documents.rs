@@ -55,7 +55,8 @@ impl Keystore {
         self.0.registry.put_baseline(actor, name, json).await
     }
 
-    /// The policies that would be rejected at `now`: baselines were revoked or have ended since they were put.
+    /// The policies that would be rejected at `now`, because since they were put baselines have been revoked or
+    /// have expired, or because this version is stricter than the one that accepted them.
     ///
     /// # Errors
     /// When the database fails.

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use vouchsafe_policy::{Guardrails, ReleaseGrant};
 use vouchsafe_protocol::{PlaintextSecret, ReleasePaths};
 
+use crate::db::StoreError;
 use crate::keystore::Keystore;
-use crate::release::input::{self, DecisionInput, DecisionInputError};
+use crate::release::input::{self, DecisionInput, GuardrailsError};
 use crate::release::unseal::{self, UnsealError};
 
 impl Keystore {
     /// Reads the input of a decision about these paths. Usually without a query.
     ///
     /// # Errors
-    /// When the database fails, a row was tampered with, or a stored text no longer compiles.
-    pub async fn decision_input(&self, paths: &ReleasePaths) -> Result<DecisionInput, DecisionInputError> {
+    /// When the database fails or a row was tampered with.
+    pub async fn decision_input(&self, paths: &ReleasePaths) -> Result<DecisionInput, StoreError> {
         input::decision_input(&self.0.registry, paths).await
     }
 
@@ -34,7 +35,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails, a row was tampered with, or the stored text no longer compiles.
-    pub async fn compiled_guardrails(&self) -> Result<Arc<Guardrails>, DecisionInputError> {
+    pub async fn compiled_guardrails(&self) -> Result<Arc<Guardrails>, GuardrailsError> {
         input::guardrails_in_force(&self.0.registry).await
     }
 }
@@ -45,7 +46,7 @@ impl Keystore {
     pub(crate) async fn stored_input(
         &self,
         paths: &[vouchsafe_protocol::SecretPath],
-    ) -> Result<crate::registry::stored_input::StoredInput, crate::db::StoreError> {
+    ) -> Result<crate::registry::stored_input::StoredInput, StoreError> {
         self.0.registry.stored_input(paths).await
     }
 }

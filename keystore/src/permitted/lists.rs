@@ -44,8 +44,8 @@ impl PermittedLists<'_> {
         Ok(all)
     }
 
-    /// The policies that would be rejected at `now`, because baselines have been revoked or have expired
-    /// since they were put.
+    /// The policies that would be rejected at `now`, because since they were put baselines have been revoked or
+    /// have expired, or because this version is stricter than the one that accepted them.
     ///
     /// # Errors
     /// When the database fails.

@@ -34,21 +34,26 @@ impl Registry {
         policy: &Arc<CompiledPolicy>,
         now: UnixTime,
     ) -> Result<Vec<Note>, RegisterError> {
-        let known = known_baselines(&policy.usable_baselines(), &self.current_baselines().await?)?;
+        let known = known_baselines(&policy.usable_baselines(), &self.current_baselines().await?);
         let checked = Arc::clone(policy);
         Ok(blocking(move || checked.check(&known, now)).await?)
     }
 
-    /// The policies that would be rejected at `now`: baselines were revoked or have ended since they were put.
+    /// The policies that would be rejected at `now`, because since they were put baselines have been revoked or
+    /// have expired, or because this version is stricter than the one that accepted them.
     pub(crate) async fn policy_findings(&self, now: UnixTime) -> Result<Vec<PolicyFindings>, RegisterError> {
         let mut all = Vec::new();
-        let (policies, baselines) = (self.compiled_policies().await?, self.current_baselines().await?);
-        for policy in policies {
-            let known = known_baselines(policy.baselines(), &baselines)?;
-            let name = policy.name().clone();
-            if let Err(findings) = blocking(move || policy.check(&known, now)).await {
-                all.push(PolicyFindings { policy: name, findings });
-            }
+        let policies = self.current_documents(DocumentKind::Policy).await?;
+        let baselines = self.current_baselines().await?;
+        for document in policies {
+            let found = match self.compiled.policy(&document).await {
+                Ok(policy) => {
+                    let known = known_baselines(policy.baselines(), &baselines);
+                    blocking(move || policy.check(&known, now)).await.err()
+                }
+                Err(error) => Some(CheckFailures::of_uncompiled(error)),
+            };
+            all.extend(found.map(|findings| PolicyFindings { policy: document.name, findings }));
         }
         Ok(all)
     }
@@ -76,7 +81,7 @@ impl Registry {
             if !policy.baselines().contains(name) {
                 continue;
             }
-            let before = known_baselines(policy.baselines(), &baselines)?;
+            let before = known_baselines(policy.baselines(), &baselines);
             let mut after = before.clone();
             after.insert(name.clone(), baseline, false);
             let findings = blocking({
@@ -110,12 +115,15 @@ impl Registry {
 fn known_baselines(
     names: &BTreeSet<ObjectName>,
     baselines: &BTreeMap<ObjectName, Document>,
-) -> Result<KnownBaselines, RegisterError> {
+) -> KnownBaselines {
     let mut known = KnownBaselines::default();
     for document in names.iter().filter_map(|name| baselines.get(name)) {
-        known.insert(document.name.clone(), &Baseline::parse(&document.text)?, document.revoked);
+        match Baseline::parse(&document.text) {
+            Ok(baseline) => known.insert(document.name.clone(), &baseline, document.revoked),
+            Err(error) => known.insert_unreadable(document.name.clone(), error, document.revoked),
+        }
     }
-    Ok(known)
+    known
 }
 
 fn new_findings(

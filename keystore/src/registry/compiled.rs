@@ -40,10 +40,15 @@ impl Compiled {
         self.baselines.get_or_insert_with(&document.digest, parse)
     }
 
+    /// The guardrails of this version.
+    pub(crate) fn shipped_guardrails(&self) -> Arc<Guardrails> {
+        Arc::clone(&self.shipped)
+    }
+
     /// The compiled form of this document, or of the shipped guardrails.
     pub(crate) async fn guardrails(&self, stored: Option<&Document>) -> Result<Arc<Guardrails>, PolicyError> {
         let Some(document) = stored else {
-            return Ok(Arc::clone(&self.shipped));
+            return Ok(self.shipped_guardrails());
         };
         let compile = async {
             let text = document.text.clone();

@@ -5,40 +5,26 @@ use std::sync::Arc;
 
 use vouchsafe_attestation::VerifiedClaims;
 use vouchsafe_policy::{
-    BaselineError, DecideItem, DecideRequest, Denial, Guardrails, NamedBaseline, PolicyError, Protocol,
-    ReleaseGrant, SecretState, decide,
+    DecideItem, DecideRequest, Denial, Guardrails, NamedBaseline, PolicyError, Protocol, ReleaseGrant,
+    SecretState, UnreadableDocument, decide,
 };
 use vouchsafe_protocol::{BrokerIdentity, ObjectName, ReleasePaths, SecretPath, UnixTime};
 
 use crate::db::StoreError;
 use crate::log::record::GuardrailsRef;
 use crate::registry::Registry;
-use crate::registry::documents::types::Document;
 use crate::registry::names::guardrails_name;
 use crate::registry::stored_input::{ActiveSecret, StoredInput, StoredState};
 
-/// Why the input of a decision could not be read.
+/// Why the guardrails in force are not known.
 #[derive(Debug, thiserror::Error)]
-pub enum DecisionInputError {
+pub enum GuardrailsError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A stored policy or the guardrails do not compile with this version of the broker.
-    #[error("{name} does not compile with this version: {error}")]
-    Policy {
-        /// Its name.
-        name: ObjectName,
-        /// Why.
-        error: PolicyError,
-    },
-    /// A stored baseline cannot be read by this version.
-    #[error("baseline {name} cannot be read by this version: {error}")]
-    Baseline {
-        /// Its name.
-        name: ObjectName,
-        /// Why.
-        error: BaselineError,
-    },
+    /// They do not compile with this version of the broker.
+    #[error("{}", unreadable(GUARDRAILS, &guardrails_name(), .0))]
+    Unreadable(PolicyError),
 }
 
 /// Everything that a decision about some paths needs, at one epoch.
@@ -85,18 +71,27 @@ impl DecisionInput {
     pub fn names_project(&self, project_number: u64) -> bool {
         self.items.iter().any(|item| match &item.secret {
             SecretState::Active { policy, .. } => policy.project_numbers().contains(&project_number),
-            SecretState::Absent | SecretState::Retired => false,
+            SecretState::Unreadable { policy: Some(policy), .. } => {
+                policy.project_numbers().contains(&project_number)
+            }
+            SecretState::Absent | SecretState::Retired | SecretState::Unreadable { policy: None, .. } => {
+                false
+            }
         })
     }
 }
 
 /// Reads the input of a decision about these paths. Usually without a query.
+///
+/// A document that an earlier version stored and this version cannot read denies the paths that depend on it, with
+/// the reason.
 pub(crate) async fn decision_input(
     registry: &Registry,
     paths: &ReleasePaths,
-) -> Result<DecisionInput, DecisionInputError> {
+) -> Result<DecisionInput, StoreError> {
     let stored = registry.stored_input(paths.as_slice()).await?;
-    let guardrails = guardrails(registry, stored.guardrails.as_deref()).await?;
+    let compiled = registry.compiled().guardrails(stored.guardrails.as_deref()).await;
+    let unread = compiled.as_ref().err().map(|error| unreadable(GUARDRAILS, &guardrails_name(), error));
     let (mut items, mut active) = (Vec::with_capacity(stored.items.len()), BTreeMap::new());
     for item in &stored.items {
         let secret = match &item.state {
@@ -104,45 +99,56 @@ pub(crate) async fn decision_input(
             StoredState::Retired => SecretState::Retired,
             StoredState::Active(secret) => {
                 active.insert(item.path.clone(), Arc::clone(secret));
-                active_state(registry, secret, &stored).await?
+                active_state(registry, secret, &stored, unread.as_ref()).await
             }
         };
         items.push(DecideItem { path: item.path.clone(), secret });
     }
-    let guardrails_version = stored.guardrails.as_ref().map(|document| document.version);
-    Ok(DecisionInput { epoch: stored.epoch, items, active, guardrails, guardrails_version })
-}
-
-/// The guardrails in force, compiled.
-pub(crate) async fn guardrails_in_force(registry: &Registry) -> Result<Arc<Guardrails>, DecisionInputError> {
-    guardrails(registry, registry.stored_guardrails().await?.as_ref()).await
-}
-
-async fn guardrails(
-    registry: &Registry,
-    stored: Option<&Document>,
-) -> Result<Arc<Guardrails>, DecisionInputError> {
-    let compiled = registry.compiled().guardrails(stored).await;
-    compiled.map_err(|error| {
-        let name = stored.map_or_else(guardrails_name, |document| document.name.clone());
-        DecisionInputError::Policy { name, error }
+    Ok(DecisionInput {
+        epoch: stored.epoch,
+        items,
+        active,
+        // Where those in force cannot be read, no item is Active: nothing is decided under these.
+        guardrails: compiled.unwrap_or_else(|_| registry.compiled().shipped_guardrails()),
+        guardrails_version: stored.guardrails.as_ref().map(|document| document.version),
     })
 }
 
+/// The guardrails in force, compiled.
+pub(crate) async fn guardrails_in_force(registry: &Registry) -> Result<Arc<Guardrails>, GuardrailsError> {
+    let stored = registry.stored_guardrails().await?;
+    registry.compiled().guardrails(stored.as_ref()).await.map_err(GuardrailsError::Unreadable)
+}
+
+/// The state of a secret that is served; `guardrails` are those in force if they cannot be read.
 async fn active_state(
     registry: &Registry,
     secret: &ActiveSecret,
     stored: &StoredInput,
-) -> Result<SecretState, DecisionInputError> {
-    let failed = |error| DecisionInputError::Policy { name: secret.policy.name.clone(), error };
-    let policy = registry.compiled().policy(&secret.policy).await.map_err(failed)?;
+    guardrails: Option<&UnreadableDocument>,
+) -> SecretState {
+    let policy = match registry.compiled().policy(&secret.policy).await {
+        Ok(policy) => policy,
+        Err(error) => {
+            let document = unreadable("policy", &secret.policy.name, &error);
+            return SecretState::Unreadable { document, policy: None };
+        }
+    };
+    if let Some(document) = guardrails.cloned() {
+        return SecretState::Unreadable { document, policy: Some(policy) };
+    }
     let named = policy.baselines().iter().filter_map(|name| stored.baselines.get(name));
-    let baselines = named.map(|document| baseline(registry, document)).collect::<Result<_, _>>()?;
-    Ok(SecretState::Active { version: secret.version, purpose: secret.purpose, policy, baselines })
+    let baselines = named.map(|document| NamedBaseline {
+        name: document.name.clone(),
+        revoked: document.revoked,
+        baseline: registry.compiled().baseline(document),
+    });
+    let baselines = baselines.collect();
+    SecretState::Active { version: secret.version, purpose: secret.purpose, policy, baselines }
 }
 
-fn baseline(registry: &Registry, document: &Document) -> Result<NamedBaseline, DecisionInputError> {
-    let failed = |error| DecisionInputError::Baseline { name: document.name.clone(), error };
-    let baseline = registry.compiled().baseline(document).map_err(failed)?;
-    Ok(NamedBaseline { name: document.name.clone(), revoked: document.revoked, baseline })
+fn unreadable(document: &'static str, name: &ObjectName, error: &PolicyError) -> UnreadableDocument {
+    UnreadableDocument { document, name: name.clone(), detail: error.to_string() }
 }
+
+const GUARDRAILS: &str = "guardrails";

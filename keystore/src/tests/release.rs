@@ -54,7 +54,7 @@ fn template(purpose: Purpose, project_number: u64) -> String {
     template.generate()
 }
 
-const PROJECT: u64 = 620_438_545_889;
+pub(super) const PROJECT: u64 = 620_438_545_889;
 
 /// A keystore with `prod/db/token` under a real policy.
 pub(super) async fn fixture() -> Fixture {

@@ -3,10 +3,18 @@
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::gap::Gap;
+use crate::baseline::BaselineError;
+use crate::rules::PolicyError;
 
 /// Why a policy may not guard a secret. Those with a code in their text can be acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
+    /// The stored policy does not compile with this version.
+    #[error("the policy does not compile with this version, and nothing is released under it: {error}")]
+    DoesNotCompile {
+        /// Why.
+        error: Box<PolicyError>,
+    },
     /// Nothing is ever permitted.
     #[error("the policy has no permit")]
     NoPermit,
@@ -51,6 +59,18 @@ pub enum CheckError {
         id: String,
         /// Its name.
         name: ObjectName,
+    },
+    /// A stored baseline that this version cannot read.
+    #[error(
+        "{id}: baseline {name} cannot be read by this version, and nothing is released under this policy: {error}. Put a new version of it, or revoke it"
+    )]
+    UnreadableBaseline {
+        /// The statement.
+        id: String,
+        /// Its name.
+        name: ObjectName,
+        /// Why.
+        error: Box<BaselineError>,
     },
     /// A baseline of another namespace.
     #[error("{id}: baseline {name} is neither of this namespace nor of `shared`")]
@@ -120,6 +140,12 @@ pub enum CheckError {
 pub struct CheckFailures(Vec<CheckError>);
 
 impl CheckFailures {
+    /// Of a stored policy that this version does not compile.
+    #[must_use]
+    pub fn of_uncompiled(error: PolicyError) -> Self {
+        Self(vec![CheckError::DoesNotCompile { error: Box::new(error) }])
+    }
+
     pub(super) const fn new(found: Vec<CheckError>) -> Self {
         Self(found)
     }

@@ -10,7 +10,7 @@ use vouchsafe_protocol::{ObjectName, SecretPath, Suite, UnixTime};
 use super::request::{DecideItem, Protocol, SecretState};
 use crate::baseline::{BaselineMismatch, NamedBaseline};
 use crate::compiled::{CompiledPolicy, Guardrails};
-use crate::denial::{BaselineVerdict, DenialReason};
+use crate::denial::{BaselineVerdict, DenialReason, UnreadableDocument};
 use crate::evaluation::{Evaluation, VmEntity};
 use crate::grant::GrantedRelease;
 use crate::purpose::Purpose;
@@ -112,8 +112,7 @@ impl<'a> Evaluator<'a> {
         let now = self.circumstances.now;
         let lists = |named: &NamedBaseline| {
             policy.baselines().contains(&named.name)
-                && !named.revoked
-                && named.baseline.knows_firmware(&tdx.mr_td, now)
+                && named.in_force().is_some_and(|baseline| baseline.knows_firmware(&tdx.mr_td, now))
         };
         if vm::is_firmware_endorsed(tdx) || baselines.iter().any(lists) {
             BootVisibility::ConfirmedBoot
@@ -149,7 +148,7 @@ impl<'a> Evaluator<'a> {
     fn projection(&self) -> Projection<'a> {
         let policies = self.items.iter().filter_map(|item| match &item.secret {
             SecretState::Active { policy, .. } => Some(policy.rules()),
-            SecretState::Absent | SecretState::Retired => None,
+            SecretState::Absent | SecretState::Retired | SecretState::Unreadable { .. } => None,
         });
         let rules = policies.chain([self.guardrails.rules()]);
         Projection::any(rules.map(|rules| &rules.reads.principal))
@@ -206,12 +205,23 @@ impl<'a> Served<'a> {
         let (version, purpose, policy, baselines) = match &item.secret {
             SecretState::Absent => return Err(DenialReason::Absent),
             SecretState::Retired => return Err(DenialReason::Retired),
+            SecretState::Unreadable { document, .. } => {
+                return Err(DenialReason::Unreadable(document.clone()));
+            }
             SecretState::Active { version, purpose, policy, baselines } => {
                 (*version, *purpose, policy, baselines)
             }
         };
         if policy.purpose() != Some(purpose) {
             return Err(DenialReason::PurposeMismatch { secret: purpose, policy: policy.purpose() });
+        }
+        // Not just "no member": a forbid may name a baseline, and would not apply then.
+        let named = baselines.iter().filter(|named| policy.baselines().contains(&named.name));
+        if let Some((name, error)) = named.filter_map(|named| Some((&named.name, named.unreadable()?))).next()
+        {
+            let (name, detail) = (name.clone(), error.to_string());
+            let document = UnreadableDocument { document: "baseline", name, detail };
+            return Err(DenialReason::Unreadable(document));
         }
         Ok(Self { version, purpose, policy, baselines })
     }
@@ -227,11 +237,12 @@ fn verdicts<'a>(
     for item in items {
         let SecretState::Active { policy, baselines, .. } = &item.secret else { continue };
         for named in baselines.iter().filter(|named| policy.baselines().contains(&named.name)) {
+            if named.unreadable().is_some() {
+                continue;
+            }
             verdicts.entry(&named.name).or_insert_with(|| {
-                if named.revoked {
-                    return Err(BaselineMismatch::Revoked);
-                }
-                named.baseline.is_member(claims, now).map(|()| named.baseline.version)
+                let baseline = named.in_force().ok_or(BaselineMismatch::Revoked)?;
+                baseline.is_member(claims, now).map(|()| baseline.version)
             });
         }
     }

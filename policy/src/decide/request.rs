@@ -6,6 +6,7 @@ use vouchsafe_protocol::{BrokerIdentity, SecretPath, UnixTime};
 
 use crate::baseline::NamedBaseline;
 use crate::compiled::CompiledPolicy;
+use crate::denial::UnreadableDocument;
 use crate::purpose::Purpose;
 
 /// The request, with the state of the keystore at one epoch.
@@ -58,6 +59,13 @@ pub enum SecretState {
         policy: Arc<CompiledPolicy>,
         /// The existing ones among the baselines that the policy names.
         baselines: Vec<NamedBaseline>,
+    },
+    /// A secret that would be served, and a stored document that it rests on cannot be read.
+    Unreadable {
+        /// The document.
+        document: UnreadableDocument,
+        /// Its policy, if that is not the document.
+        policy: Option<Arc<CompiledPolicy>>,
     },
 }
 

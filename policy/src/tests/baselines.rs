@@ -260,7 +260,7 @@ fn with_baseline(condition: &str, revoked: bool, now: UnixTime) -> Result<(), De
     let named = |text: &str, version| NamedBaseline {
         name: name(text),
         revoked,
-        baseline: Arc::new(Baseline { version, ..captured(&ubuntu()) }),
+        baseline: Ok(Arc::new(Baseline { version, ..captured(&ubuntu()) })),
     };
     let secret = SecretState::Active {
         version: 1,

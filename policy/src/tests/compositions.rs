@@ -292,7 +292,7 @@ fn sees_boot(claims: &Claims, baseline: Option<(Baseline, bool)>) -> bool {
     let baselines = baseline.map(|(baseline, revoked)| NamedBaseline {
         name: name("prod/web"),
         revoked,
-        baseline: Arc::new(baseline),
+        baseline: Ok(Arc::new(baseline)),
     });
     let secret = SecretState::Active {
         version: 1,

@@ -64,7 +64,7 @@ fn with_ccel(mut claims: Claims, mut log: EventLogBuilder) -> Claims {
 }
 
 pub(super) fn named(name: &ObjectName, baseline: &Baseline) -> NamedBaseline {
-    NamedBaseline { name: name.clone(), revoked: false, baseline: Arc::new(baseline.clone()) }
+    NamedBaseline { name: name.clone(), revoked: false, baseline: Ok(Arc::new(baseline.clone())) }
 }
 
 fn release(claims: &Claims, compiled: &Arc<CompiledPolicy>, baseline: &Baseline) -> Result<(), DenialReason> {

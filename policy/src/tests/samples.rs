@@ -46,7 +46,7 @@ fn release(
     let baselines = baseline.map(|baseline| NamedBaseline {
         name: name("prod/web"),
         revoked: false,
-        baseline: Arc::new(baseline.clone()),
+        baseline: Ok(Arc::new(baseline.clone())),
     });
     let purpose = compiled.purpose().unwrap();
     let secret = SecretState::Active {

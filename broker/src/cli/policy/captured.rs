@@ -98,7 +98,7 @@ impl BaselineFile {
         let read = |Self { name, file }: &Self| {
             let text = output::read_text(file, MAX_BASELINE)?;
             let baseline = Baseline::parse(&text).map_err(|error| Failure::file(file, error))?;
-            Ok(NamedBaseline { name: name.clone(), revoked: false, baseline: Arc::new(baseline) })
+            Ok(NamedBaseline { name: name.clone(), revoked: false, baseline: Ok(Arc::new(baseline)) })
         };
         files.iter().map(read).collect()
     }
