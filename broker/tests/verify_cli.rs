@@ -86,7 +86,7 @@ fn captured_snp_reports_give_their_verdicts() {
 }
 
 #[test]
-fn the_leaf_is_taken_out_of_a_file_with_its_issuers() {
+fn the_leaf_is_read_from_a_file_with_its_issuers() {
     let Some(evidence) = evidence() else { return };
     let reports = evidence.join("snp/reports");
     let issuers = fs::read_to_string(evidence.join("gce/snp/ask_ark_genoa.pem")).expect("read");

@@ -223,7 +223,7 @@ impl RowMacKey {
     }
 
     /// Compares in constant time.
-    pub(crate) fn signed(&self, preimage: &Preimage, mac: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, preimage: &Preimage, mac: &[u8]) -> bool {
         hmac::verify(&self.0, preimage.as_bytes(), mac).is_ok()
     }
 }

@@ -89,7 +89,7 @@ mod tests {
 
     const REAL: &str = "http://privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com/810af313406ad3e2079b/ca.crt";
 
-    fn is_taken(url: &str) -> bool {
+    fn is_accepted(url: &str) -> bool {
         IssuerAddress::parse(Purpose::GoogleAk, url).is_some()
     }
 
@@ -98,17 +98,17 @@ mod tests {
         for anchor in super::super::BUILTIN {
             // One certificate was published elsewhere.
             let is_here = anchor.purposes == [Purpose::GoogleAk] && !anchor.url.contains("github.com");
-            assert_eq!(is_taken(anchor.url), is_here, "{}", anchor.name);
+            assert_eq!(is_accepted(anchor.url), is_here, "{}", anchor.name);
         }
         for known in KNOWN_ISSUERS {
-            assert!(is_taken(known), "{known}");
+            assert!(is_accepted(known), "{known}");
         }
-        assert!(is_taken(&REAL.replace("http:", "https:")));
+        assert!(is_accepted(&REAL.replace("http:", "https:")));
     }
 
     #[test]
     fn t57_other_hierarchies_have_no_address_of_unknown_issuers() {
-        assert!(is_taken(REAL));
+        assert!(is_accepted(REAL));
         for purpose in [
             Purpose::AmdVcek,
             Purpose::AmdVlek,
@@ -124,9 +124,9 @@ mod tests {
     fn t57_no_other_host_and_no_other_spelling_is_an_address() {
         for template in OTHERS {
             let url = template.replace("HOST", HOST).replace("PATH", PATH);
-            assert!(!is_taken(&url), "{url}");
+            assert!(!is_accepted(&url), "{url}");
         }
-        assert!(is_taken(&format!("http://{HOST}{PATH}")));
+        assert!(is_accepted(&format!("http://{HOST}{PATH}")));
     }
 
     const HOST: &str = "privateca-content-65d1688e-0000-2203-850e-30fd381456f8.storage.googleapis.com";

@@ -54,7 +54,7 @@ fn spec(kind: TokenKind, change: impl FnOnce(&mut TokenSpec)) -> TokenSpec {
 }
 
 /// The inputs of a verifier that trusts the fake service.
-struct Judge {
+struct Verifier {
     anchors: TrustAnchors,
     collateral: Collateral,
     endorsements: Endorsements,
@@ -63,7 +63,7 @@ struct Judge {
     now: UnixTime,
 }
 
-impl Judge {
+impl Verifier {
     fn new() -> Self {
         Self {
             anchors: TrustAnchors::builtin().with_extra(service().root_der()).unwrap(),
@@ -94,17 +94,17 @@ fn keyed(token_keys: Vec<TokenKeys>) -> Endorsements {
 }
 
 fn refusal(kind: TokenKind, change: impl FnOnce(&mut TokenSpec)) -> TokenError {
-    Judge::new().verify(&spec(kind, change).sign(service())).unwrap_err()
+    Verifier::new().verify(&spec(kind, change).sign(service())).unwrap_err()
 }
 
 fn with_claim(claim: &str, value: Value) -> Result<GoogleTokenClaims, TokenError> {
-    Judge::new().verify(&spec(TokenKind::Oidc, |spec| spec.set(claim, value)).sign(service()))
+    Verifier::new().verify(&spec(TokenKind::Oidc, |spec| spec.set(claim, value)).sign(service()))
 }
 
 #[test]
-fn a_token_of_either_kind_is_taken() {
+fn a_token_of_either_kind_is_accepted() {
     for kind in KINDS {
-        let claims = Judge::new().verify(&spec(kind, |_| ()).sign(service())).unwrap();
+        let claims = Verifier::new().verify(&spec(kind, |_| ()).sign(service())).unwrap();
         assert_eq!((claims.kind, claims.root), (kind, Root::Extra));
         assert_eq!((claims.issued_at, claims.expires_at), (NOW, NOW.plus(3600)));
         assert_eq!((claims.audience.as_str(), claims.nonces[0].as_str()), (AUDIENCE, nonce().as_str()));
@@ -142,7 +142,7 @@ fn t07_a_token_for_another_audience_is_refused() {
         let refused = refusal(kind, |spec| spec.set("aud", json!(found)));
         assert_eq!(refused, TokenError::AudienceMismatch { found });
     }
-    let nobody = Judge { audiences: Vec::new(), ..Judge::new() };
+    let nobody = Verifier { audiences: Vec::new(), ..Verifier::new() };
     let refused = nobody.verify(&spec(TokenKind::Oidc, |_| ()).sign(service())).unwrap_err();
     assert_eq!(refused, TokenError::AudienceMismatch { found: AUDIENCE.to_owned() });
 }
@@ -170,7 +170,7 @@ fn t07_a_token_has_exactly_one_nonce() {
 #[test]
 fn t07_a_token_lives_exactly_its_time() {
     let token = spec(TokenKind::Pki, |_| ()).sign(service());
-    let inspect = |now| verify_unbound(&token, &Judge::at(now).inputs()).map(UnboundToken::inspect);
+    let inspect = |now| verify_unbound(&token, &Verifier::at(now).inputs()).map(UnboundToken::inspect);
     let expires_at = NOW.plus(3600);
     assert!(inspect(NOW.plus(3604)).is_ok());
     assert_eq!(inspect(NOW.plus(3605)), Err(TokenError::Expired { expires_at }));
@@ -183,18 +183,18 @@ fn t07_a_token_lives_exactly_its_time() {
 #[test]
 fn t07_no_release_rests_on_an_old_token() {
     let token = spec(TokenKind::Oidc, |_| ()).sign(service());
-    assert!(Judge::at(NOW.plus(605)).verify(&token).is_ok());
-    let refused = Judge::at(NOW.plus(606)).verify(&token).unwrap_err();
+    assert!(Verifier::at(NOW.plus(605)).verify(&token).is_ok());
+    let refused = Verifier::at(NOW.plus(606)).verify(&token).unwrap_err();
     assert_eq!(refused, TokenError::TooOld { issued_at: NOW });
     // For inspection it is valid for its whole lifetime.
-    let unbound = verify_unbound(&token, &Judge::at(NOW.plus(606)).inputs()).unwrap();
+    let unbound = verify_unbound(&token, &Verifier::at(NOW.plus(606)).inputs()).unwrap();
     assert!(unbound.with_nonce(nonce().as_str().as_bytes()).is_ok());
 }
 
 #[test]
 fn inspection_takes_the_nonce_it_is_given_and_no_other() {
     let token = spec(TokenKind::Pki, |_| ()).sign(service());
-    let unbound = || verify_unbound(&token, &Judge::new().inputs()).unwrap();
+    let unbound = || verify_unbound(&token, &Verifier::new().inputs()).unwrap();
     assert_eq!(unbound().with_nonce(b"another").unwrap_err(), TokenError::NonceMismatch);
     assert_eq!(unbound().inspect().nonces, [nonce().as_str()]);
 }
@@ -208,8 +208,8 @@ fn t07_tokens_with_other_than_one_nonce_are_only_looked_at() {
         let mut spec = spec(TokenKind::Pki, |_| ());
         spec.claims["eat_nonce"] = nonces.clone();
         let token = spec.sign(service());
-        let judge = Judge::new();
-        let unbound = || verify_unbound(&token, &judge.inputs()).unwrap();
+        let verifier = Verifier::new();
+        let unbound = || verify_unbound(&token, &verifier.inputs()).unwrap();
         let found = nonces.as_array().map_or(0, Vec::len);
         assert_eq!(unbound().bind(&nonce()), Err(TokenError::NonceCount { found }), "{nonces}");
         let refused = unbound().with_nonce(one.as_bytes());
@@ -228,7 +228,7 @@ fn a_changed_byte_breaks_the_signature() {
             let first = if text.starts_with('A') { "B" } else { "A" };
             format!("{first}{}", &text[1..])
         };
-        let verify = |token: &str| Judge::new().verify(token).unwrap_err();
+        let verify = |token: &str| Verifier::new().verify(token).unwrap_err();
         assert_eq!(verify(&format!("{signed}.{}", flip(signature))), TokenError::SignatureInvalid);
         let changed = verify(&format!("{header}.{}.{signature}", flip(payload)));
         assert_eq!(changed, TokenError::SignatureInvalid, "claims are read after the signature");

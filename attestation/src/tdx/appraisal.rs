@@ -42,10 +42,10 @@ pub(super) fn appraise(
     // 2. It is signed under the quote's root; nothing is revoked (RFC 5280 §6.1.3 (a)(3)); the TCB matches a
     //    level, the first one whose SVNs are all at most the platform's (PCS API, Get TDX TCB Info).
     let refused = Refused { quote, pck, root: &root, collateral, now };
-    let judged = ask(quote, pck, collateral, now).map_err(|text| refused.reason(text))?;
+    let claims = ask(quote, pck, collateral, now).map_err(|text| refused.reason(text))?;
 
     // 3. The worst of platform, TDX module and quoting enclave determines the status.
-    tcb(&judged, window)
+    tcb(&claims, window)
 }
 
 /// dcap-qvl's verdict, or its error as text.
@@ -159,26 +159,26 @@ fn converted(collateral: &TdxCollateral) -> QuoteCollateralV3 {
     }
 }
 
-fn tcb(judged: &QuoteClaims, window: Window) -> Result<TdxTcb, TdxError> {
-    let launch = &judged.platform.tcb_level;
-    let levels = || std::iter::once(launch).chain(&judged.platform.current_tcb_level);
+fn tcb(claims: &QuoteClaims, window: Window) -> Result<TdxTcb, TdxError> {
+    let launch = &claims.platform.tcb_level;
+    let levels = || std::iter::once(launch).chain(&claims.platform.current_tcb_level);
     let dates = levels().map(|level| date(&level.tcb_date)).collect::<Option<Vec<_>>>();
     let date = dates.and_then(|dates| dates.into_iter().min());
     let malformed = TdxError::CollateralMalformed { part: CollateralPart::TcbInfo };
     // At launch and now, for platform and TDX module.
     let platform_status = levels().map(|level| status(level.tcb_status)).max();
     let platform_status = platform_status.unwrap_or(TcbStatus::Revoked);
-    let qe_status = status(judged.qe.tcb_level.tcb_status);
-    let current = judged.platform.current_tcb_level.iter().flat_map(|level| &level.advisory_ids);
-    let mut advisory_ids: Vec<String> = judged.tcb.advisory_ids.iter().chain(current).cloned().collect();
+    let qe_status = status(claims.qe.tcb_level.tcb_status);
+    let current = claims.platform.current_tcb_level.iter().flat_map(|level| &level.advisory_ids);
+    let mut advisory_ids: Vec<String> = claims.tcb.advisory_ids.iter().chain(current).cloned().collect();
     advisory_ids.sort_unstable();
     advisory_ids.dedup();
     Ok(TdxTcb {
-        status: status(judged.tcb.status).max(platform_status).max(qe_status),
+        status: status(claims.tcb.status).max(platform_status).max(qe_status),
         platform_status,
         qe_status,
         advisory_ids,
-        evaluation_data_number: judged.tcb.eval_data_number,
+        evaluation_data_number: claims.tcb.eval_data_number,
         tcb_date: date.ok_or(malformed)?,
         collateral_issued: window.issued,
         collateral_expires: window.expires,

@@ -40,7 +40,7 @@ fn anchors() -> TrustAnchors {
 }
 
 /// Verifies twice: the cache must not change the result.
-fn judge(
+fn verify_twice(
     quote: &[u8],
     appraisal: Appraisal<'_>,
     anchors: &TrustAnchors,
@@ -71,7 +71,7 @@ fn changed(change: impl FnOnce(&mut TdxQuoteBuilder)) -> Result<TdxClaims, TdxEr
     let mut builder = TdxQuoteBuilder::version_5();
     change(&mut builder);
     let intel = FakeIntel::shared();
-    judge(&builder.sign(intel), Appraisal::Given(&intel.collateral(&spec())), &anchors(), NOW)
+    verify_twice(&builder.sign(intel), Appraisal::Given(&intel.collateral(&spec())), &anchors(), NOW)
 }
 
 fn refused(change: impl FnOnce(&mut TdxQuoteBuilder)) -> TdxError {
@@ -79,10 +79,10 @@ fn refused(change: impl FnOnce(&mut TdxQuoteBuilder)) -> TdxError {
 }
 
 /// Verifies a valid quote with collateral in which one thing was changed before signing.
-fn judged_by(change: impl FnOnce(&mut CollateralSpec)) -> Result<TdxClaims, TdxError> {
+fn verified_with(change: impl FnOnce(&mut CollateralSpec)) -> Result<TdxClaims, TdxError> {
     let mut spec = spec();
     change(&mut spec);
     let intel = FakeIntel::shared();
     let quote = TdxQuoteBuilder::version_5().sign(intel);
-    judge(&quote, Appraisal::Given(&intel.collateral(&spec)), &anchors(), NOW)
+    verify_twice(&quote, Appraisal::Given(&intel.collateral(&spec)), &anchors(), NOW)
 }

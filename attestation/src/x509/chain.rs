@@ -61,15 +61,15 @@ pub fn verify_chain(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainEr
     // 1. A path to an anchor that serves this purpose, every certificate valid now: signatures, names and validity
     //    (RFC 5280 §6.1.3 (a)), CAs, path lengths and critical extensions (§6.1.4 k to o), and extended key usage
     //    (RFC 5280 §4.2.1.12).
-    let line = path::above(&leaf, request)?;
+    let candidates = path::above(&leaf, request)?;
     let serving = request.anchors.serving(request.purpose);
-    let trusted: Vec<&TrustedCa> = serving.filter(|ca| line.may_end_at(ca)).collect();
+    let trusted: Vec<&TrustedCa> = serving.filter(|ca| candidates.may_end_at(ca)).collect();
     let pinned: Vec<TrustAnchor<'_>> = trusted.iter().map(|ca| ca.pinned.clone()).collect();
     let path = end_entity
         .verify_for_usage(
             request.purpose.algorithms(),
             &pinned,
-            &line.issuers,
+            &candidates.issuers,
             rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(request.now.0)),
             KeyUsage::required_if_present(TCG_KP_EK_CERTIFICATE),
             None,
@@ -88,7 +88,7 @@ pub fn verify_chain(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainEr
     // 3. Revocation (RFC 5280 §6.1.3 (a)(3) and §6.3.3).
     let links = links(&leaf, &between, anchor);
     let (collateral, purpose) = (request.collateral, request.purpose);
-    let found = revocation::judge(&links, collateral, purpose, request.now, &mut window.turning_points)?;
+    let found = revocation::evaluate(&links, collateral, purpose, request.now, &mut window.transitions)?;
 
     Ok(VerifiedChain(Arc::new(Verified {
         leaf,
@@ -101,8 +101,8 @@ pub fn verify_chain(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainEr
         crl_issuers: found.issuers,
         not_before: window.not_before,
         not_after: window.not_after,
-        holds_from: window.last_turn(),
-        holds_until: window.next_turn(),
+        holds_from: window.last_transition(),
+        holds_until: window.next_transition(),
         intermediates: between.len(),
         p384: OnceLock::new(),
         rs256: OnceLock::new(),

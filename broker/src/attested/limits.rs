@@ -21,7 +21,7 @@ impl Session {
     pub(super) fn asker(&self, certified: Option<&str>) -> Asker {
         match certified {
             Some(name) if self.broker.wants.take(Some(name), self.now).is_ok() => Asker::Verified,
-            _ => Asker::Anybody(self.arrival.network()),
+            _ => Asker::Unverified(self.arrival.network()),
         }
     }
 }

@@ -225,7 +225,7 @@ async fn t41_a_body_held_back_until_its_operator_is_removed_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t54_a_body_is_not_taken_in_without_a_live_challenge() {
+async fn t54_a_body_is_not_read_without_a_live_challenge() {
     let fixture = Fixture::new().await;
     let (guests, _, stop) = start(&fixture).await;
     let foreign = vouchsafe_protocol::challenge::ChallengeKey::new(&[9; 32]).issue(

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn only_https_addresses_are_taken() {
+    fn only_https_addresses_are_accepted() {
         for text in ["https://a", "https://a:1/", "https://[::1]:8443/base/"] {
             let url: BrokerUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), text.trim_end_matches('/'));

@@ -121,7 +121,7 @@ fn t36_one_brokers_long_pause_does_not_hold_up_the_round() {
 }
 
 #[test]
-fn t30_a_challenge_that_would_make_the_request_too_large_is_not_taken() {
+fn t30_a_challenge_that_would_make_the_request_too_large_is_rejected() {
     let one = Try::new();
     let mut broker = one.broker.lock();
     let mut giant = broker.challenge_answer();

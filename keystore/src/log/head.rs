@@ -72,7 +72,7 @@ fn check_head(keyring: &Keyring, row: &Row) -> Result<Head, StoreError> {
         key: "1".to_owned(),
         id,
     })?;
-    if generation.row().signed(&head_preimage(head), &columns::bytes(row, "mac", HEAD, "1")?) {
+    if generation.row().verifies(&head_preimage(head), &columns::bytes(row, "mac", HEAD, "1")?) {
         Ok(head)
     } else {
         Err(columns::tampered(HEAD, "1"))
@@ -89,8 +89,8 @@ pub(super) async fn write_head(
         .bind(row.size)
         .bind(row.generation)
         .bind(row.mac);
-    let (_, moved) = run(connection, update).await?;
-    if moved == 1 { Ok(()) } else { Err(columns::tampered(HEAD, "1")) }
+    let (_, updated) = run(connection, update).await?;
+    if updated == 1 { Ok(()) } else { Err(columns::tampered(HEAD, "1")) }
 }
 
 /// label || number of leaves || epoch, each length-prefixed.

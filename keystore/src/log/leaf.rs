@@ -84,7 +84,7 @@ pub(super) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, St
     })?;
     let mac = columns::bytes(row, "mac", LEAVES, &key)?;
     let stored_hash = columns::bytes(row, "hash", LEAVES, &key)?;
-    if stored_hash != hash.0 || !generation.row().signed(&leaf_preimage(index, &hash), &mac) {
+    if stored_hash != hash.0 || !generation.row().verifies(&leaf_preimage(index, &hash), &mac) {
         return Err(columns::tampered(LEAVES, &key));
     }
     let record: LogRecord = serde_json::from_str(&text).map_err(|_| columns::tampered(LEAVES, &key))?;

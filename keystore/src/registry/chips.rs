@@ -280,7 +280,7 @@ fn check(
     let generation =
         keyring.get(id).ok_or_else(|| StoreError::UnknownGeneration { table, key: key.to_owned(), id })?;
     let mac: Vec<u8> = row.try_get("mac").map_err(|_| columns::tampered(table, key))?;
-    if generation.row().signed(preimage, &mac) { Ok(()) } else { Err(columns::tampered(table, key)) }
+    if generation.row().verifies(preimage, &mac) { Ok(()) } else { Err(columns::tampered(table, key)) }
 }
 
 /// label || number of rows, each length-prefixed.

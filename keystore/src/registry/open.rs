@@ -137,7 +137,7 @@ async fn check_keyring(path: &Path, pools: &Pools, keyring: &Keyring) -> Result<
     let id = columns::generation(&row, "meta", "keyring")?;
     let generation =
         keyring.get(id).ok_or_else(|| OpenError::MissingGeneration { path: path.to_owned(), id })?;
-    if generation.row().signed(&check_preimage(), &mac) {
+    if generation.row().verifies(&check_preimage(), &mac) {
         Ok(())
     } else {
         Err(OpenError::WrongKeyring { path: path.to_owned() })

@@ -60,7 +60,7 @@ impl RowCheck<'_> {
             key: key.to_owned(),
             id,
         })?;
-        if !generation.row().signed(&fields.number(found), &mac) || found > self.epoch {
+        if !generation.row().verifies(&fields.number(found), &mac) || found > self.epoch {
             return Err(tampered(table, key));
         }
         match self.pins.get(table, key) {

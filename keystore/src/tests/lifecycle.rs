@@ -163,7 +163,7 @@ async fn t42_how_a_version_was_retired_cannot_be_edited() {
 }
 
 #[tokio::test]
-async fn t42_a_retirement_of_the_whole_secret_cannot_be_taken_out() {
+async fn t42_a_retirement_of_the_whole_secret_cannot_be_removed() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"one").await;
     fixture.keystore.retire_secret(BY, &path("prod/db"), None).await.unwrap();

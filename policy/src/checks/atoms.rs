@@ -22,7 +22,7 @@ pub(super) struct Fact {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Says {
     /// It is present.
-    There,
+    Present,
     /// It is absent.
     Missing,
     /// The condition does not depend on its presence. The claim by its full path, such as
@@ -100,7 +100,7 @@ impl Meaning {
             let found = facts.iter().filter(|fact| fact.says == wanted).map(|fact| fact.claim.clone());
             found.collect::<Vec<_>>()
         };
-        Self { there: of(Says::There), missing: of(Says::Missing), facts }
+        Self { there: of(Says::Present), missing: of(Says::Missing), facts }
     }
 }
 
@@ -120,7 +120,7 @@ fn presence(expr: &Expr, holds: bool) -> Vec<Fact> {
         }
     };
     for read in always_read(expr) {
-        prefixes(&read).into_iter().for_each(|claim| add(claim, Says::There));
+        prefixes(&read).into_iter().for_each(|claim| add(claim, Says::Present));
     }
     let named = |test: &Expr| {
         let path = expression::tested_path(test).and_then(|mut paths| paths.pop());
@@ -135,7 +135,7 @@ fn presence(expr: &Expr, holds: bool) -> Vec<Fact> {
     let tested = expression::tested_path(expr).unwrap_or_default();
     let tested: Vec<String> = tested.iter().filter(|path| !path.context).map(ClaimPath::dotted).collect();
     match (holds, tested.as_slice()) {
-        (true, claims) => claims.iter().for_each(|claim| add(claim.clone(), Says::There)),
+        (true, claims) => claims.iter().for_each(|claim| add(claim.clone(), Says::Present)),
         (false, claims) => {
             if let [claim] = claims {
                 add(claim.clone(), Says::Missing);

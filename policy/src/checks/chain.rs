@@ -145,7 +145,7 @@ pub(super) fn images_are_a_set(facts: &Facts<'_>) -> bool {
 }
 
 fn has_command_line(facts: &Facts<'_>, boot: &str) -> bool {
-    ["command_line", "arguments"].iter().any(|claim| facts.there(&format!("{boot}.{claim}")))
+    ["command_line", "arguments"].iter().any(|claim| facts.is_present(&format!("{boot}.{claim}")))
 }
 
 /// The texts of the CCEL log prove what booted only if everything in register 3 is listed (T49): see

@@ -47,8 +47,8 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether the claim is present, even if only a forbid implies that.
-    pub(super) fn there(&self, claim: &str) -> bool {
-        self.says(claim).any(|says| *says == Says::There)
+    pub(super) fn is_present(&self, claim: &str) -> bool {
+        self.says(claim).any(|says| *says == Says::Present)
     }
 
     /// Whether facts about this evidence count: the permit requires it, so its root is checked separately, or

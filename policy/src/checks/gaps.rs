@@ -58,8 +58,8 @@ fn counts(facts: &Facts<'_>, claim: &str) -> bool {
 /// Whether the permit requires this evidence, or none at all, so that this kind alone may be presented.
 fn may_rest_on(facts: &Facts<'_>, kind: &str, technology: &str) -> bool {
     let alone = facts.asks_for_nothing()
-        && !facts.there("vtpm")
-        && !facts.there("google_token")
+        && !facts.is_present("vtpm")
+        && !facts.is_present("google_token")
         && !TECHNOLOGIES.iter().any(|claim| facts.is_not(claim, technology));
     facts.asks_for(kind) || alone
 }

@@ -19,7 +19,7 @@ fn broken_snp(change: impl FnOnce(&mut SnpClaims)) -> Vec<String> {
 /// During a roll-out, hosts run firmware before they commit it. They can roll back to the committed version,
 /// so nothing above that may be reported.
 #[test]
-fn t12_provisional_firmware_is_taken_and_a_tcb_above_the_committed_one_is_not() {
+fn t12_provisional_firmware_is_accepted_and_a_tcb_above_the_committed_one_is_not() {
     let mut claims = claims();
     let snp = claims.sev_snp.as_mut().unwrap();
     snp.provisional = true;
@@ -127,7 +127,7 @@ fn t17_current_collateral_is_demanded_of_quotes_tokens_and_endorsements() {
 }
 
 #[test]
-fn t52_endorsements_of_a_hierarchy_without_crls_are_taken() {
+fn t52_endorsements_of_a_hierarchy_without_crls_are_accepted() {
     let text = permitting("principal has vtpm");
     for state in [Revocation::NotOffered, Revocation::Fresh] {
         let (mut snp, mut tdx) = (kinds::snp_endorsed(), kinds::tdx_both());

@@ -158,7 +158,7 @@ fn t53_another_forbid_never_adds_a_finding() {
 }
 
 #[test]
-fn t53_an_alternative_is_taken_exactly_when_both_sides_are() {
+fn t53_an_alternative_is_accepted_exactly_when_both_sides_are() {
     let mut random = Random(38);
     let (mut tried, mut taken, mut refused) = (0, 0, 0);
     while tried < CASES {

@@ -19,7 +19,7 @@ fn said(text: &str, baselines: &KnownBaselines) -> Vec<String> {
     found.map_or_else(|found| found.as_slice().iter().map(ToString::to_string).collect(), |_| Vec::new())
 }
 
-fn assert_taken(text: &str) {
+fn assert_accepted(text: &str) {
     assert_eq!(said(text, &known(&["prod/web", "prod/next"])), [""; 0], "{text}");
 }
 
@@ -49,7 +49,7 @@ const CHAIN_OPEN: &str = "release: what boots is not determined; open: the image
 
 #[test]
 fn one_the_disk_of_an_snp_vm() {
-    assert_taken(&policy_of(DISK, VM, &[OWNER, INSTANCE, SNP, MEMBER, INITRD]));
+    assert_accepted(&policy_of(DISK, VM, &[OWNER, INSTANCE, SNP, MEMBER, INITRD]));
     // Only its command line: another kernel with an attacker's initrd has the same (T53).
     let line = "principal.vtpm has command_line && principal.vtpm.command_line == \"/vmlinuz root=/dev/mapper/root panic=-1\"";
     assert_said(&policy_of(DISK, VM, &[OWNER, INSTANCE, SNP, line, INITRD]), &[CHAIN_OPEN]);
@@ -60,7 +60,7 @@ fn two_an_app_in_a_trust_domain() {
     let quote = "principal has tdx.tcb && principal.tdx.root == Root::\"intel\" && \
          principal.tdx.tcb.status == TcbStatus::\"up-to-date\" && principal.tdx.tcb.evaluation_data_number >= 17";
     let technology = "principal has technology && principal.technology == Technology::\"tdx\"";
-    assert_taken(&policy_of(APP, VM, &[OWNER, technology, quote, MEMBER]));
+    assert_accepted(&policy_of(APP, VM, &[OWNER, technology, quote, MEMBER]));
     let bare = "principal has tdx.tcb && principal.tdx.root == Root::\"intel\"";
     assert_said(
         &policy_of(APP, VM, &[OWNER, technology, bare, MEMBER]),
@@ -76,7 +76,7 @@ fn two_an_app_in_a_trust_domain() {
 #[test]
 fn three_a_token_and_nothing_else() {
     let conditions = [TOKEN, PLAIN, "principal.google_token.secure_boot", SEV];
-    assert_taken(&policy_of("@for(\"app\") @accepts(\"token-alone\")", VM, &conditions));
+    assert_accepted(&policy_of("@for(\"app\") @accepts(\"token-alone\")", VM, &conditions));
     assert_said(
         &policy_of(APP, VM, &conditions),
         &[
@@ -88,7 +88,7 @@ fn three_a_token_and_nothing_else() {
 
 #[test]
 fn four_a_fleet_by_project() {
-    assert_taken(&policy_of(APP, VM, &[OWNER, SNP, MEMBER]));
+    assert_accepted(&policy_of(APP, VM, &[OWNER, SNP, MEMBER]));
     let anybody = "principal has vtpm.instance && principal.vtpm.root == Root::\"google\" && \
          principal.vtpm.instance.project_id like \"acme-*\"";
     assert_said(
@@ -102,7 +102,7 @@ fn four_a_fleet_by_project() {
 fn five_a_service_account() {
     let account = "principal.google_token has service_accounts && \
          principal.google_token.service_accounts.contains(\"db@prod.iam.gserviceaccount.com\")";
-    assert_taken(&policy_of(APP, VM, &[OWNER, SNP, MEMBER, TOKEN, PLAIN, account]));
+    assert_accepted(&policy_of(APP, VM, &[OWNER, SNP, MEMBER, TOKEN, PLAIN, account]));
     assert_said(
         &policy_of(APP, VM, &[OWNER, SNP, MEMBER, TOKEN, account]),
         &[
@@ -121,7 +121,7 @@ fn six_an_image_of_confidential_space() {
         "ab".repeat(32)
     );
     let production = "principal.google_token has debug_disabled && principal.google_token.debug_disabled";
-    assert_taken(&policy_of(annotations, VM, &[TOKEN, SEV, &image, production]));
+    assert_accepted(&policy_of(annotations, VM, &[TOKEN, SEV, &image, production]));
     let found = said(&policy_of(annotations, VM, &[TOKEN, SEV, &image]), &known(&[]));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("Confidential Space's debug image"), "{found:?}");
@@ -130,7 +130,7 @@ fn six_an_image_of_confidential_space() {
 #[test]
 fn seven_instances_by_their_ids() {
     let ids = "[\"1\", \"2\", \"3\"].contains(principal.vtpm.instance.instance_id)";
-    assert_taken(&policy_of(DISK, VM, &[OWNER, ids, SNP, MEMBER, INITRD]));
+    assert_accepted(&policy_of(DISK, VM, &[OWNER, ids, SNP, MEMBER, INITRD]));
     assert_said(
         &policy_of(
             DISK,
@@ -147,7 +147,7 @@ fn seven_instances_by_their_ids() {
 #[test]
 fn eight_a_baseline_in_the_head() {
     for head in ["principal in Baseline::\"prod/web\"", "principal is Vm in Baseline::\"prod/web\""] {
-        assert_taken(&policy_of(APP, head, &[OWNER, SNP]));
+        assert_accepted(&policy_of(APP, head, &[OWNER, SNP]));
     }
     let found =
         said(&policy_of(APP, "principal in Baseline::\"prod/wbe\"", &[OWNER, SNP]), &known(&["prod/web"]));
@@ -157,7 +157,7 @@ fn eight_a_baseline_in_the_head() {
 #[test]
 fn nine_until_a_day() {
     let until = "context.now < datetime(\"2026-12-31\")";
-    assert_taken(&policy_of(APP, VM, &[OWNER, SNP, MEMBER, until]));
+    assert_accepted(&policy_of(APP, VM, &[OWNER, SNP, MEMBER, until]));
     // Until the baseline expires, whatever the policy says.
     let mut ended = KnownBaselines::default();
     ended.insert(name("prod/web"), &Baseline { ends_at: NOW, ..firmware_baseline(&["snp"]) }, false);
@@ -179,7 +179,7 @@ fn ten_one_of_two_baselines() {
          principal.snp.reported_tcb.snp >= 1 && principal.snp.reported_tcb.microcode >= 1";
     for member in [either, or] {
         let text = policy_of(APP, VM, &[OWNER, SNP, member, report]);
-        assert_taken(&text);
+        assert_accepted(&text);
         let mut one_without = known(&["prod/web"]);
         one_without.insert(name("prod/next"), &firmware_baseline(&[]), false);
         assert_eq!(
@@ -214,7 +214,7 @@ fn t38_a_policy_with_notes_is_accepted() {
 }
 
 #[test]
-fn t53_images_in_any_order_are_named_and_taken() {
+fn t53_images_in_any_order_are_named_and_accepted() {
     let digest = "ab".repeat(32);
     let closed = |claim: &str, list: &str| {
         format!("principal.vtpm has {claim} && [{list}].containsAll(principal.vtpm.{claim})")
@@ -245,6 +245,6 @@ fn a_technology_may_be_the_one_that_the_evidence_names() {
         "principal has google_token && principal.google_token.technology == Technology::\"sev-snp\"",
     ] {
         let token = if technology.contains("google") { vec![TOKEN, PLAIN] } else { vec![] };
-        assert_taken(&policy_of(APP, VM, &[vec![OWNER, MEMBER, technology], token].concat()));
+        assert_accepted(&policy_of(APP, VM, &[vec![OWNER, MEMBER, technology], token].concat()));
     }
 }

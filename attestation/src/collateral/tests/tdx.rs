@@ -146,19 +146,19 @@ fn t17_collateral_of_an_extra_anchor_never_replaces_intels() {
     spec.tcb_info["fmspc"] = "90C06F000000".into();
     let extra = FakeIntel::shared().collateral(&spec);
     let mut ours = Store::new();
-    let there = |store: &Store| {
+    let stored_digest = |store: &Store| {
         let platform = TdxDescription::read(&intels).unwrap().platform;
         store.loaded().endorsements.tdx.get(&platform).map(|tdx| tdx.digest())
     };
     put(&mut ours, &extra, march).unwrap();
-    assert_eq!(there(&ours), Some(extra.digest()));
+    assert_eq!(stored_digest(&ours), Some(extra.digest()));
     // Intel's takes its place, however old it is.
     put(&mut ours, &intels, march).unwrap();
-    assert_eq!(there(&ours), Some(intels.digest()));
+    assert_eq!(stored_digest(&ours), Some(intels.digest()));
     let refused = Err(ItemError::ExtraAnchor { known: Root::Intel });
     assert_eq!(put(&mut ours, &extra, march), refused);
     assert_eq!(ours.import(&extra.to_json(), march), refused);
-    assert_eq!(there(&ours), Some(intels.digest()));
+    assert_eq!(stored_digest(&ours), Some(intels.digest()));
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn uki_boot_gives_its_claims() {
 }
 
 #[test]
-fn command_line_of_a_uki_is_taken_when_the_log_carries_it() {
+fn command_line_of_a_uki_is_read_when_the_log_contains_it() {
     let boot = judge(&uki().with_stub_command_line_text()).expect("accepted");
     assert_eq!(boot.kernel_command_line.as_deref(), Some(UKI_COMMAND_LINE));
     assert_eq!(boot.kernel_path, None);

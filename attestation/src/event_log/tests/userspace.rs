@@ -257,7 +257,7 @@ fn t59_nv_pcrs_of_systemd_259_come_without_os_separator() {
 }
 
 #[test]
-fn t59_only_words_of_a_known_form_are_taken_from_the_measurement_log() {
+fn t59_only_words_of_a_known_form_are_read_from_the_measurement_log() {
     // The last measurement of a boot loader could be dropped from the firmware's log and presented here.
     let name = format!("000b{}", "ab".repeat(32));
     for word in [

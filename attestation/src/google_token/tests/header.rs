@@ -4,7 +4,7 @@ use super::*;
 use crate::test_util::google_token::sign;
 
 fn verify(token: &str) -> TokenError {
-    Judge::new().verify(token).unwrap_err()
+    Verifier::new().verify(token).unwrap_err()
 }
 
 #[test]

@@ -33,21 +33,21 @@ fn t40_an_unknown_key_may_be_a_new_one() {
     let refused = refusal(TokenKind::Oidc, |spec| spec.set_header("kid", json!(kid)));
     assert_eq!(refused, TokenError::UnknownKey { kid });
     assert!(refused.is_pending() && !refused.is_malformed());
-    let none = Judge { endorsements: keyed(Vec::new()), ..Judge::new() };
+    let none = Verifier { endorsements: keyed(Vec::new()), ..Verifier::new() };
     let refused = none.verify(&spec(TokenKind::Oidc, |_| ()).sign(service())).unwrap_err();
     assert_eq!(refused, TokenError::UnknownKey { kid: OIDC_KEY_ID.to_owned() });
 }
 
 #[test]
 fn t40_the_last_good_key_set_serves_for_a_week_and_no_longer() {
-    let judge = |age: u64| {
+    let verifier = |age: u64| {
         let fetched_at = UnixTime(NOW.0 - age);
-        Judge {
+        Verifier {
             endorsements: keyed(vec![TokenKeys::extra(&service().jwks(), fetched_at).unwrap()]),
-            ..Judge::new()
+            ..Verifier::new()
         }
     };
-    let verify = |age| judge(age).verify(&spec(TokenKind::Oidc, |_| ()).sign(service()));
+    let verify = |age| verifier(age).verify(&spec(TokenKind::Oidc, |_| ()).sign(service()));
     assert_eq!(verify(86_400).unwrap().revocation, Revocation::Fresh);
     assert_eq!(verify(86_401).unwrap().revocation, Revocation::Stale);
     assert_eq!(verify(7 * 86_400).unwrap().revocation, Revocation::Stale);
@@ -61,8 +61,8 @@ fn t40_the_last_good_key_set_serves_for_a_week_and_no_longer() {
 fn t40_a_set_from_the_future_verifies_nothing() {
     let verify = |ahead: u64| {
         let keys = TokenKeys::extra(&service().jwks(), NOW.plus(ahead)).unwrap();
-        let judge = Judge { endorsements: keyed(vec![keys]), ..Judge::new() };
-        judge.verify(&spec(TokenKind::Oidc, |_| ()).sign(service()))
+        let verifier = Verifier { endorsements: keyed(vec![keys]), ..Verifier::new() };
+        verifier.verify(&spec(TokenKind::Oidc, |_| ()).sign(service()))
     };
     assert_eq!(verify(CLOCK_SKEW).unwrap().revocation, Revocation::Fresh);
     let fetched_at = NOW.plus(CLOCK_SKEW + 1);
@@ -73,15 +73,15 @@ fn t40_a_set_from_the_future_verifies_nothing() {
 fn t40_a_newer_set_takes_over() {
     let old = TokenKeys::extra(&service().jwks(), UnixTime(0)).unwrap();
     let new = TokenKeys::extra(&service().jwks(), NOW).unwrap();
-    let judge = Judge { endorsements: keyed(vec![old, new]), ..Judge::new() };
-    assert!(judge.verify(&spec(TokenKind::Oidc, |_| ()).sign(service())).is_ok());
+    let verifier = Verifier { endorsements: keyed(vec![old, new]), ..Verifier::new() };
+    assert!(verifier.verify(&spec(TokenKind::Oidc, |_| ()).sign(service())).is_ok());
 }
 
 #[test]
 fn t39_a_key_set_from_a_file_never_gives_google() {
     let verify = |keys| {
-        let judge = Judge { endorsements: keyed(vec![keys]), ..Judge::new() };
-        judge.verify(&spec(TokenKind::Oidc, |_| ()).sign(service())).unwrap().root
+        let verifier = Verifier { endorsements: keyed(vec![keys]), ..Verifier::new() };
+        verifier.verify(&spec(TokenKind::Oidc, |_| ()).sign(service())).unwrap().root
     };
     assert_eq!(verify(TokenKeys::extra(&service().jwks(), NOW).unwrap()), Root::Extra);
     assert_eq!(verify(TokenKeys::from_google(&service().jwks(), NOW).unwrap()), Root::Google);
@@ -92,10 +92,10 @@ fn t39_the_id_of_a_key_does_not_make_another_key_good() {
     // The leaf's key under the id of the set's key, and vice versa.
     let mut confused = spec(TokenKind::Oidc, |_| ());
     confused.kind = TokenKind::Pki;
-    assert_eq!(Judge::new().verify(&confused.sign(service())), Err(TokenError::SignatureInvalid));
+    assert_eq!(Verifier::new().verify(&confused.sign(service())), Err(TokenError::SignatureInvalid));
     let mut confused = spec(TokenKind::Pki, |spec| spec.set_header("kid", json!(OIDC_KEY_ID)));
     confused.kind = TokenKind::Oidc;
-    assert_eq!(Judge::new().verify(&confused.sign(service())), Err(TokenError::SignatureInvalid));
+    assert_eq!(Verifier::new().verify(&confused.sign(service())), Err(TokenError::SignatureInvalid));
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn x5c(chain: &[&[u8]]) -> Value {
 }
 
 fn with_chain(chain: &[&[u8]]) -> Result<GoogleTokenClaims, TokenError> {
-    Judge::new().verify(&spec(TokenKind::Pki, |spec| spec.set_header("x5c", x5c(chain))).sign(service()))
+    Verifier::new().verify(&spec(TokenKind::Pki, |spec| spec.set_header("x5c", x5c(chain))).sign(service()))
 }
 
 /// The service's chain with another leaf.
@@ -45,16 +45,16 @@ fn t39_a_chain_of_a_foreign_root_is_refused() {
     let foreign = FakeAttestationService::new();
     let token = foreign.token(TokenKind::Pki, AUDIENCE, nonce().as_str(), NOW);
     let sha256 = Digest32::of(foreign.root_der());
-    assert_eq!(Judge::new().verify(&token), Err(TokenError::UnknownRoot { sha256 }));
+    assert_eq!(Verifier::new().verify(&token), Err(TokenError::UnknownRoot { sha256 }));
     // With the trusted root appended.
     let mut mixed = foreign.spec(TokenKind::Pki, AUDIENCE, nonce().as_str(), NOW);
     mixed.set_header("x5c", x5c(&[foreign.leaf_der(), foreign.intermediate_der(), service().root_der()]));
-    let refused = Judge::new().verify(&mixed.sign(&foreign)).unwrap_err();
+    let refused = Verifier::new().verify(&mixed.sign(&foreign)).unwrap_err();
     assert!(matches!(refused, TokenError::Chain(ChainError::SignatureInvalid | ChainError::UnknownIssuer)));
     // Under the trusted chain, the foreign key does not verify.
     let mut mixed = foreign.spec(TokenKind::Pki, AUDIENCE, nonce().as_str(), NOW);
     mixed.set_header("x5c", x5c(&[service().leaf_der(), service().intermediate_der(), service().root_der()]));
-    assert_eq!(Judge::new().verify(&mixed.sign(&foreign)), Err(TokenError::SignatureInvalid));
+    assert_eq!(Verifier::new().verify(&mixed.sign(&foreign)), Err(TokenError::SignatureInvalid));
 }
 
 #[test]
@@ -66,9 +66,9 @@ fn t39_a_certificate_of_the_same_root_that_is_no_token_signer_is_refused() {
 
 #[test]
 fn t10_an_anchor_for_other_purposes_of_google_is_none_for_tokens() {
-    let judge = Judge { anchors: TrustAnchors::builtin(), ..Judge::new() };
+    let verifier = Verifier { anchors: TrustAnchors::builtin(), ..Verifier::new() };
     let sha256 = Digest32::of(service().root_der());
-    let refused = judge.verify(&spec(TokenKind::Pki, |_| ()).sign(service())).unwrap_err();
+    let refused = verifier.verify(&spec(TokenKind::Pki, |_| ()).sign(service())).unwrap_err();
     assert_eq!(refused, TokenError::UnknownRoot { sha256 });
 }
 
@@ -116,10 +116,10 @@ fn t39_a_leaf_right_under_the_root_is_refused() {
 fn t39_the_chain_ends_at_the_root_that_came_along() {
     // Two trusted roots, with the chain of the other one.
     let other = FakeAttestationService::new();
-    let anchors = Judge::new().anchors.with_extra(other.root_der()).unwrap();
+    let anchors = Verifier::new().anchors.with_extra(other.root_der()).unwrap();
     let chain = x5c(&[service().leaf_der(), service().intermediate_der(), other.root_der()]);
     let token = spec(TokenKind::Pki, |spec| spec.set_header("x5c", chain)).sign(service());
-    assert_eq!(Judge { anchors, ..Judge::new() }.verify(&token), Err(TokenError::ChainOrder));
+    assert_eq!(Verifier { anchors, ..Verifier::new() }.verify(&token), Err(TokenError::ChainOrder));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn every_certificate_is_valid_now() {
     let anchors = TrustAnchors::builtin().with_extra(&root).unwrap();
     let header = x5c(&[service().leaf_der(), service().intermediate_der(), &root]);
     let token = spec(TokenKind::Pki, |spec| spec.set_header("x5c", header)).sign(service());
-    assert_eq!(Judge { anchors, ..Judge::new() }.verify(&token), Err(expired));
+    assert_eq!(Verifier { anchors, ..Verifier::new() }.verify(&token), Err(expired));
 }
 
 #[test]
@@ -176,31 +176,31 @@ fn a_chain_in_another_scheme_is_refused() {
 #[test]
 fn revocation_is_a_claim_and_a_revoked_certificate_a_refusal() {
     let token = spec(TokenKind::Pki, |_| ()).sign(service());
-    let judge = |crl: &CrlSpec| Judge {
+    let verifier = |crl: &CrlSpec| Verifier {
         collateral: Collateral::new(&[service().root_crl(crl)], &[]).unwrap(),
-        ..Judge::new()
+        ..Verifier::new()
     };
     let current = CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60));
-    assert_eq!(judge(&current).verify(&token).unwrap().revocation, Revocation::Fresh);
+    assert_eq!(verifier(&current).verify(&token).unwrap().revocation, Revocation::Fresh);
     let overdue = CrlSpec::current(UnixTime(NOW.0 - 60), NOW);
-    assert_eq!(judge(&overdue).verify(&token).unwrap().revocation, Revocation::Stale);
+    assert_eq!(verifier(&overdue).verify(&token).unwrap().revocation, Revocation::Stale);
     let revoking = current.revoking(&[2]);
-    let refused = judge(&revoking).verify(&token).unwrap_err();
+    let refused = verifier(&revoking).verify(&token).unwrap_err();
     assert_eq!(refused, chain(ChainError::Revoked { serial: "02".to_owned() }));
     assert!(ROOT_CRL_URI.starts_with("http://"));
 }
 
 #[test]
 fn a_known_chain_is_not_verified_again() {
-    let judge = Judge::new();
+    let verifier = Verifier::new();
     let token = spec(TokenKind::Pki, |_| ()).sign(service());
-    judge.verify(&token).unwrap();
-    assert_eq!(judge.cache.chains().len(), 1);
+    verifier.verify(&token).unwrap();
+    assert_eq!(verifier.cache.chains().len(), 1);
     let again = spec(TokenKind::Pki, |spec| spec.set("secboot", json!(false))).sign(service());
-    assert!(!judge.verify(&again).unwrap().secure_boot);
-    assert_eq!(judge.cache.chains().len(), 1);
+    assert!(!verifier.verify(&again).unwrap().secure_boot);
+    assert_eq!(verifier.cache.chains().len(), 1);
     // A cached result does not outlive the leaf.
-    let late = Judge { now: UnixTime(1_949_788_801), ..judge };
+    let late = Verifier { now: UnixTime(1_949_788_801), ..verifier };
     let expired = chain(ChainError::Expired { not_after: UnixTime(1_949_788_800) });
     assert_eq!(late.verify(&token), Err(expired));
 }

@@ -21,7 +21,7 @@ fn with_module(module: &str, claim: &str, value: Value) -> Result<GoogleTokenCla
     }
     let mut spec = confidential_space();
     spec.set("submods", submods);
-    Judge::new().verify(&spec.sign(service()))
+    Verifier::new().verify(&spec.sign(service()))
 }
 
 /// A token as issued in Confidential Space.
@@ -51,7 +51,7 @@ fn every_technology_has_its_name() {
         [Technology::None, Technology::Sev, Technology::SevEs, Technology::SevSnp, Technology::Tdx]
     {
         let token = spec(TokenKind::Oidc, |_| ()).of_technology(technology).sign(service());
-        assert_eq!(Judge::new().verify(&token).unwrap().technology, technology);
+        assert_eq!(Verifier::new().verify(&token).unwrap().technology, technology);
     }
     let unknown = |found: &str| TokenError::ClaimUnknown { claim: "hwmodel", found: found.to_owned() };
     for found in ["INTEL_TDX", "GCP_AMD_SEV_SNP ", "gcp_amd_sev", ""] {
@@ -61,7 +61,7 @@ fn every_technology_has_its_name() {
 
 #[test]
 fn confidential_space_has_more_claims() {
-    let claims = Judge::new().verify(&confidential_space().sign(service())).unwrap();
+    let claims = Verifier::new().verify(&confidential_space().sign(service())).unwrap();
     assert_eq!(claims.software_name, SoftwareName::ConfidentialSpace);
     assert_eq!(claims.software_version, ["250800"]);
     assert_eq!(claims.debug_disabled, Some(true));
@@ -84,7 +84,7 @@ fn the_debug_state_counts_for_confidential_space_only() {
     let verify = |value: Value| {
         let mut spec = confidential_space();
         spec.set("dbgstat", value);
-        Judge::new().verify(&spec.sign(service())).map(|claims| claims.debug_disabled)
+        Verifier::new().verify(&spec.sign(service())).map(|claims| claims.debug_disabled)
     };
     assert_eq!(verify(json!("enabled")), Ok(Some(false)));
     assert_eq!(verify(Value::Null), Ok(None));
@@ -99,7 +99,7 @@ fn a_claim_that_is_null_is_absent() {
     let with_null = |claim: &str| {
         let mut spec = confidential_space();
         spec.claims[claim] = Value::Null;
-        Judge::new().verify(&spec.sign(service()))
+        Verifier::new().verify(&spec.sign(service()))
     };
     assert_eq!(with_null("google_service_accounts").unwrap().service_accounts, Vec::<String>::new());
     assert_eq!(with_null("attester_tcb").unwrap().attester_tcb, Vec::<String>::new());
@@ -110,7 +110,7 @@ fn a_claim_that_is_null_is_absent() {
     let mut spec = confidential_space();
     spec.claims["submods"]["container"]["args"] = Value::Null;
     spec.claims["submods"]["confidential_space"]["support_attributes"] = Value::Null;
-    let claims = Judge::new().verify(&spec.sign(service())).unwrap();
+    let claims = Verifier::new().verify(&spec.sign(service())).unwrap();
     assert!(claims.support_attributes.is_empty() && claims.container.unwrap().arguments.is_empty());
     for claim in ["aud", "hwmodel", "secboot", "exp"] {
         assert_eq!(with_null(claim), Err(TokenError::ClaimMissing { claim }));

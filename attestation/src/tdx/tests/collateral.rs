@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 fn refusal(change: impl FnOnce(&mut CollateralSpec)) -> TdxError {
-    judged_by(change).unwrap_err()
+    verified_with(change).unwrap_err()
 }
 
 /// Verifies a valid quote with collateral in which one thing was changed after signing.
@@ -14,7 +14,7 @@ fn tampered(change: impl FnOnce(&mut TdxCollateral)) -> TdxError {
     let mut by = intel.collateral(&spec());
     change(&mut by);
     let quote = TdxQuoteBuilder::version_5().sign(intel);
-    judge(&quote, Appraisal::Given(&by), &anchors(), NOW).unwrap_err()
+    verify_twice(&quote, Appraisal::Given(&by), &anchors(), NOW).unwrap_err()
 }
 
 const TCB_INFO: CollateralPart = CollateralPart::TcbInfo;
@@ -42,8 +42,8 @@ fn t17_collateral_counts_between_its_dates_only() {
     assert_eq!(refusal(|spec| spec.signer_validity = Some((UnixTime(0), before))), expired(signer));
     assert_eq!(refusal(|spec| spec.signer_validity = Some((after, after))), early(signer));
     // At the boundaries it is valid.
-    assert!(judged_by(|spec| spec.tcb_info["nextUpdate"] = json!(text(NOW))).is_ok());
-    assert!(judged_by(|spec| spec.pck_crl.next_update = Some(after)).is_ok());
+    assert!(verified_with(|spec| spec.tcb_info["nextUpdate"] = json!(text(NOW))).is_ok());
+    assert!(verified_with(|spec| spec.pck_crl.next_update = Some(after)).is_ok());
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn t18_every_status_of_the_platform_is_a_claim_but_revoked() {
         ("OutOfDate", TcbStatus::OutOfDate),
         ("OutOfDateConfigurationNeeded", TcbStatus::OutOfDateConfigurationNeeded),
     ] {
-        let claims = judged_by(|spec| spec.tcb_info["tcbLevels"][0]["tcbStatus"] = json!(text)).unwrap();
+        let claims = verified_with(|spec| spec.tcb_info["tcbLevels"][0]["tcbStatus"] = json!(text)).unwrap();
         let tcb = claims.tcb.unwrap();
         assert_eq!((tcb.status, tcb.platform_status, tcb.qe_status), (status, status, TcbStatus::UpToDate));
     }
@@ -166,19 +166,19 @@ fn t18_the_worst_of_platform_module_and_quoting_enclave_counts() {
     assert_eq!((tcb.qe_status, tcb.advisory_ids), (TcbStatus::OutOfDate, vec!["INTEL-SA-00615".to_owned()]));
     // Its configuration, which Intel's own library ignores.
     let claims =
-        judged_by(|spec| spec.qe_identity["tcbLevels"][0]["tcbStatus"] = json!("ConfigurationNeeded"));
+        verified_with(|spec| spec.qe_identity["tcbLevels"][0]["tcbStatus"] = json!("ConfigurationNeeded"));
     assert_eq!(claims.unwrap().tcb.unwrap().status, TcbStatus::ConfigurationNeeded);
     // The platform, with its advisories.
     let tcb = changed(|builder| builder.pck.cpu_svn[0] -= 1).unwrap().tcb.unwrap();
     assert_eq!((tcb.status, tcb.advisory_ids), (TcbStatus::OutOfDate, vec!["INTEL-SA-00837".to_owned()]));
     // The platform needs another configuration, and the quoting enclave is old.
-    let claims = judged_by(|spec| {
+    let claims = verified_with(|spec| {
         spec.tcb_info["tcbLevels"][0]["tcbStatus"] = json!("ConfigurationNeeded");
         spec.qe_identity["tcbLevels"][0]["tcbStatus"] = json!("OutOfDate");
     });
     assert_eq!(claims.unwrap().tcb.unwrap().status, TcbStatus::OutOfDateConfigurationNeeded);
     // The lower evaluation data number.
-    let claims = judged_by(|spec| spec.qe_identity["tcbEvaluationDataNumber"] = json!(12));
+    let claims = verified_with(|spec| spec.qe_identity["tcbEvaluationDataNumber"] = json!(12));
     assert_eq!(claims.unwrap().tcb.unwrap().evaluation_data_number, 12);
 }
 

@@ -75,8 +75,11 @@ fn t10_a_chain_to_a_root_that_is_no_anchor_is_refused() {
     let root = vouchsafe_protocol::Digest32::of(intel.root_der());
     let by = intel.collateral(&spec());
     let unknown = TdxError::UnknownRoot { root };
-    assert_eq!(judge(&quote, Appraisal::Given(&by), &TrustAnchors::builtin(), NOW).unwrap_err(), unknown);
-    assert_eq!(judge(&quote, Appraisal::Waived, &TrustAnchors::builtin(), NOW).unwrap_err(), unknown);
+    assert_eq!(
+        verify_twice(&quote, Appraisal::Given(&by), &TrustAnchors::builtin(), NOW).unwrap_err(),
+        unknown
+    );
+    assert_eq!(verify_twice(&quote, Appraisal::Waived, &TrustAnchors::builtin(), NOW).unwrap_err(), unknown);
     // The same name and key in another certificate is another root.
     let mut other = intel.root().ca_spec(intel.root(), 99);
     other.extensions.truncate(1);
@@ -144,7 +147,7 @@ fn every_signature_of_a_quote_counts() {
     // The certificate of one platform with the quoting enclave of another.
     let chain = Some(FakeIntel::shared().chain(&PckSpec::default()));
     let foreign = TdxQuoteBuilder { chain, ..TdxQuoteBuilder::new() }.sign(&other);
-    let verdict = judge(&foreign, Appraisal::Waived, &anchors(), NOW);
+    let verdict = verify_twice(&foreign, Appraisal::Waived, &anchors(), NOW);
     assert_eq!(verdict.unwrap_err(), TdxError::QeReportSignature);
 
     assert_eq!(refused(|builder| builder.qe_attributes |= 2), TdxError::QeDebug);

@@ -101,7 +101,7 @@ fn t30_hostile_collateral_is_bounded() {
     let mut by = intel.collateral(&spec());
     by.tcb_info = nested;
     let quote = TdxQuoteBuilder::new().sign(intel);
-    let verdict = judge(&quote, Appraisal::Given(&by), &anchors(), NOW);
+    let verdict = verify_twice(&quote, Appraisal::Given(&by), &anchors(), NOW);
     assert_eq!(verdict, Err(TdxError::CollateralMalformed { part: CollateralPart::TcbInfo }));
 }
 

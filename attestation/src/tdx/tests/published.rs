@@ -8,7 +8,7 @@ use crate::test_util::ca::encode;
 
 const PLATFORM: Platform = Platform { fmspc: crate::test_util::tdx::FMSPC, ca: PckCa::Platform };
 
-fn judge_alone(collateral: &TdxCollateral) -> Result<(), TdxError> {
+fn verify_alone(collateral: &TdxCollateral) -> Result<(), TdxError> {
     verify_collateral(collateral, &PLATFORM, &anchors(), NOW).map(|_| ())
 }
 
@@ -16,14 +16,14 @@ fn judge_alone(collateral: &TdxCollateral) -> Result<(), TdxError> {
 fn specified(change: impl FnOnce(&mut CollateralSpec)) -> Result<(), TdxError> {
     let mut spec = spec();
     change(&mut spec);
-    judge_alone(&FakeIntel::shared().collateral(&spec))
+    verify_alone(&FakeIntel::shared().collateral(&spec))
 }
 
 /// Verifies collateral in which one thing was changed after signing.
 fn tampered(change: impl FnOnce(&mut TdxCollateral)) -> Result<(), TdxError> {
     let mut collateral = FakeIntel::shared().collateral(&spec());
     change(&mut collateral);
-    judge_alone(&collateral)
+    verify_alone(&collateral)
 }
 
 const fn signature(part: CollateralPart) -> Result<(), TdxError> {
@@ -60,7 +60,7 @@ fn t17_issuer_chains_end_at_an_anchor() {
     let theirs = other.collateral(&spec());
     let root = Digest32::of(other.root_der());
     let unknown = |part| Err(TdxError::CollateralRoot { part, root });
-    assert_eq!(judge_alone(&theirs), unknown(Part::PckCrl));
+    assert_eq!(verify_alone(&theirs), unknown(Part::PckCrl));
     assert_eq!(
         tampered(|by| by.tcb_info_issuer_chain = theirs.tcb_info_issuer_chain.clone()),
         unknown(Part::TcbInfo)
@@ -141,29 +141,29 @@ fn t17_issuer_chains_are_plain_pem_and_nothing_else() {
 }
 
 #[test]
-fn t17_a_chain_that_is_taken_serves_quotes() {
+fn t17_an_accepted_chain_serves_quotes() {
     let quote = TdxQuoteBuilder::version_5().sign(FakeIntel::shared());
-    let judged = |change: fn(&str) -> String| {
+    let both_verify = |change: fn(&str) -> String| {
         let mut by = FakeIntel::shared().collateral(&spec());
         for chain in
             [&mut by.pck_crl_issuer_chain, &mut by.tcb_info_issuer_chain, &mut by.qe_identity_issuer_chain]
         {
             *chain = change(chain);
         }
-        let with_quote = judge(&quote, Appraisal::Given(&by), &anchors(), NOW).map(|_| ());
-        (judge_alone(&by).is_ok(), with_quote.is_ok())
+        let with_quote = verify_twice(&quote, Appraisal::Given(&by), &anchors(), NOW).map(|_| ());
+        (verify_alone(&by).is_ok(), with_quote.is_ok())
     };
     // Line ends and trailing whitespace may vary.
-    assert_eq!(judged(str::to_owned), (true, true));
-    assert_eq!(judged(|chain| format!("{chain}\n \r\n\t")), (true, true));
-    assert_eq!(judged(|chain| chain.trim_ascii_end().to_owned()), (true, true));
-    assert_eq!(judged(|chain| chain.replace('\n', "\r\n")), (true, true));
+    assert_eq!(both_verify(str::to_owned), (true, true));
+    assert_eq!(both_verify(|chain| format!("{chain}\n \r\n\t")), (true, true));
+    assert_eq!(both_verify(|chain| chain.trim_ascii_end().to_owned()), (true, true));
+    assert_eq!(both_verify(|chain| chain.replace('\n', "\r\n")), (true, true));
     // It would be stored, but be usable by no quote.
     assert_eq!(
-        judged(|chain| format!("-----BEGIN JUNK-----\nAAAA\n-----END JUNK-----\n{chain}")),
+        both_verify(|chain| format!("-----BEGIN JUNK-----\nAAAA\n-----END JUNK-----\n{chain}")),
         (false, false)
     );
-    assert_eq!(judged(|chain| chain.replacen('\n', "\n\n", 2)), (false, false));
+    assert_eq!(both_verify(|chain| chain.replacen('\n', "\n\n", 2)), (false, false));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn t17_collateral_is_current_and_of_the_platform_without_a_quote() {
     let before = UnixTime(NOW.0 - 1);
     let expired = |part, until| Err(TdxError::CollateralExpired { part, until });
     let old = FakeIntel::shared().collateral(&CollateralSpec::current(UnixTime(NOW.0 - DAY), before));
-    assert_eq!(judge_alone(&old), expired(Part::TcbInfo, before));
+    assert_eq!(verify_alone(&old), expired(Part::TcbInfo, before));
     let early = specified(|spec| spec.pck_crl.this_update = NOW.plus(1));
     assert_eq!(early, Err(TdxError::CollateralNotYetValid { part: Part::PckCrl, from: NOW.plus(1) }));
     let late = specified(|spec| spec.signer_validity = Some((UnixTime(0), before)));

@@ -25,14 +25,14 @@ use crate::x509::der::PublicKeyInfo;
 use crate::x509::der::Signed;
 
 /// The leaf and the issuers selected for it, in order.
-pub(super) struct Line<'a> {
+pub(super) struct Candidates<'a> {
     /// The issuers, DER.
     pub(super) issuers: Vec<CertificateDer<'a>>,
     /// For each certificate, starting with the leaf: its issuer's name and authority key identifier.
     issued_by: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
-impl Line<'_> {
+impl Candidates<'_> {
     /// Whether the anchor may have issued a certificate of this path. Google has many CAs with the same name,
     /// so the name alone is not enough: different key identifiers mean different keys.
     pub(super) fn may_end_at(&self, ca: &TrustedCa) -> bool {
@@ -51,7 +51,10 @@ fn may_be_same(one: Option<&[u8]>, other: Option<&[u8]>) -> bool {
 ///
 /// # Errors
 /// [`ChainError::Malformed`] when a certificate that came with the leaf cannot be read.
-pub(super) fn above<'a>(leaf: &Certificate, request: &ChainRequest<'a>) -> Result<Line<'a>, ChainError> {
+pub(super) fn above<'a>(
+    leaf: &Certificate,
+    request: &ChainRequest<'a>,
+) -> Result<Candidates<'a>, ChainError> {
     let pool = Pool::of(request)?;
     let mut path: Vec<Names<'a>> = Vec::new();
     let mut issued_by = vec![(leaf.issuer.clone(), leaf.authority_key_id.clone())];
@@ -66,7 +69,7 @@ pub(super) fn above<'a>(leaf: &Certificate, request: &ChainRequest<'a>) -> Resul
         issued_by.push((wanted.clone(), key_id.clone()));
     }
     let issuers = path.into_iter().map(|picked| CertificateDer::from(picked.encoded)).collect();
-    Ok(Line { issuers, issued_by })
+    Ok(Candidates { issuers, issued_by })
 }
 
 /// The certificates among which issuers are looked for.

@@ -39,7 +39,7 @@ pub struct MissingCrl {
 }
 
 /// The revocation status of a path.
-pub(super) struct Judgement {
+pub(super) struct PathStatus {
     pub(super) revocation: Revocation,
     pub(super) missing: Vec<MissingCrl>,
     /// Issuers of the CRLs that were used, encoded Names.
@@ -74,17 +74,17 @@ impl Link {
 ///
 /// # Errors
 /// A certificate is in a CRL of its issuer, whether that CRL is current or not.
-pub(super) fn judge(
+pub(super) fn evaluate(
     path: &[Link],
     collateral: &Collateral,
     purpose: Purpose,
     now: UnixTime,
-    turning_points: &mut Vec<UnixTime>,
-) -> Result<Judgement, ChainError> {
+    transitions: &mut Vec<UnixTime>,
+) -> Result<PathStatus, ChainError> {
     let (mut worst, mut missing, mut issuers) = (None, Vec::new(), Vec::new());
     let mut topmost = Revocation::Absent;
     for link in path {
-        topmost = status(link, collateral, purpose, now, turning_points)?;
+        topmost = status(link, collateral, purpose, now, transitions)?;
         if link.crl_urls.is_empty() {
             continue;
         }
@@ -103,7 +103,7 @@ pub(super) fn judge(
         None if topmost == Revocation::Absent && !purpose.has_revocation() => Revocation::NotOffered,
         None => topmost,
     };
-    Ok(Judgement { revocation, missing, issuers })
+    Ok(PathStatus { revocation, missing, issuers })
 }
 
 fn status(
@@ -111,7 +111,7 @@ fn status(
     collateral: &Collateral,
     purpose: Purpose,
     now: UnixTime,
-    turning_points: &mut Vec<UnixTime>,
+    transitions: &mut Vec<UnixTime>,
 ) -> Result<Revocation, ChainError> {
     let mut status = Revocation::Absent;
     for crl in collateral.crls().iter().filter(|crl| crl.issuer == link.issuer) {
@@ -126,8 +126,8 @@ fn status(
         if is_revoked {
             return Err(ChainError::Revoked { serial: hex::encode(&link.serial) });
         }
-        turning_points.push(crl.this_update);
-        turning_points.extend(crl.next_update);
+        transitions.push(crl.this_update);
+        transitions.extend(crl.next_update);
         let this = if crl.is_current(now) { Revocation::Fresh } else { Revocation::Stale };
         status = status.min(this);
     }

@@ -10,12 +10,12 @@ pub(super) struct Window {
     now: UnixTime,
     pub(super) not_before: UnixTime,
     pub(super) not_after: UnixTime,
-    pub(super) turning_points: Vec<UnixTime>,
+    pub(super) transitions: Vec<UnixTime>,
 }
 
 impl Window {
     pub(super) const fn new(now: UnixTime) -> Self {
-        Self { now, not_before: UnixTime(0), not_after: UnixTime(u64::MAX), turning_points: Vec::new() }
+        Self { now, not_before: UnixTime(0), not_after: UnixTime(u64::MAX), transitions: Vec::new() }
     }
 
     pub(super) fn narrow(&mut self, not_before: UnixTime, not_after: UnixTime) -> Result<(), ChainError> {
@@ -27,17 +27,17 @@ impl Window {
         }
         self.not_before = self.not_before.max(not_before);
         self.not_after = self.not_after.min(not_after);
-        self.turning_points.extend([not_before, not_after.plus(1)]);
+        self.transitions.extend([not_before, not_after.plus(1)]);
         Ok(())
     }
 
-    pub(super) fn last_turn(&self) -> UnixTime {
-        let past = self.turning_points.iter().filter(|turn| **turn <= self.now);
+    pub(super) fn last_transition(&self) -> UnixTime {
+        let past = self.transitions.iter().filter(|time| **time <= self.now);
         past.max().copied().unwrap_or(UnixTime(0))
     }
 
-    pub(super) fn next_turn(&self) -> UnixTime {
-        let coming = self.turning_points.iter().filter(|turn| **turn > self.now);
+    pub(super) fn next_transition(&self) -> UnixTime {
+        let coming = self.transitions.iter().filter(|time| **time > self.now);
         coming.min().copied().unwrap_or(UnixTime(u64::MAX))
     }
 }

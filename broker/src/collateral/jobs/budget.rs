@@ -18,7 +18,7 @@ pub(super) struct Budget {
     /// By all together.
     all: u32,
     /// Of these, items requested by unverified evidence.
-    anybody: u32,
+    unverified: u32,
     /// Of these, items requested from one network, so that one that forges evidence leaves room for the
     /// others.
     network: u32,
@@ -26,25 +26,25 @@ pub(super) struct Budget {
     site: u32,
     minute: Instant,
     asked: u32,
-    by_anybody: u32,
+    by_unverified: u32,
     by_network: HashMap<Network, u32>,
     by_site: HashMap<Site, u32>,
 }
 
 impl Budget {
     pub(super) fn new(pace: &Pace, source: Source, now: Instant) -> Self {
-        let (anybody, network) = match source {
+        let (unverified, network) = match source {
             Source::Issuers => (pace.issuers, pace.issuers_of_network),
-            _ => (pace.asks / ANYBODYS_SHARE, pace.asks / ANYBODYS_SHARE / 2),
+            _ => (pace.asks / UNVERIFIED_DIVISOR, pace.asks / UNVERIFIED_DIVISOR / 2),
         };
         Self {
             all: pace.asks,
-            anybody,
+            unverified,
             network,
             site: network.saturating_mul(SHARES_OF_SITE),
             minute: now,
             asked: 0,
-            by_anybody: 0,
+            by_unverified: 0,
             by_network: HashMap::new(),
             by_site: HashMap::new(),
         }
@@ -53,21 +53,21 @@ impl Budget {
     /// Counts one item, if the budget allows it.
     pub(super) fn take(&mut self, asker: Asker, now: Instant) -> bool {
         if now.saturating_duration_since(self.minute) >= MINUTE {
-            (self.minute, self.asked, self.by_anybody) = (now, 0, 0);
+            (self.minute, self.asked, self.by_unverified) = (now, 0, 0);
             self.by_network.clear();
             self.by_site.clear();
         }
         if self.asked >= self.all {
             return false;
         }
-        if let Asker::Anybody(network) = asker {
+        if let Asker::Unverified(network) = asker {
             let of_network = self.by_network.get(&network).copied().unwrap_or_default();
             let of_site =
                 network.site().and_then(|site| self.by_site.get(&site)).copied().unwrap_or_default();
-            if self.by_anybody >= self.anybody || of_network >= self.network || of_site >= self.site {
+            if self.by_unverified >= self.unverified || of_network >= self.network || of_site >= self.site {
                 return false;
             }
-            self.by_anybody += 1;
+            self.by_unverified += 1;
             // The maps are bounded: they have at most one entry for each item.
             self.by_network.insert(network, of_network + 1);
             if let Some(site) = network.site() {
@@ -85,7 +85,7 @@ impl Budget {
 }
 
 /// Unverified evidence gets one part in this many of the budget.
-const ANYBODYS_SHARE: u32 = 4;
+const UNVERIFIED_DIVISOR: u32 = 4;
 /// All networks of one site together get this many times the share of one network.
 const SHARES_OF_SITE: u32 = 2;
 const MINUTE: Duration = Duration::from_secs(60);

@@ -22,7 +22,7 @@ pub(crate) enum Asker {
     Verified,
     /// Unverified evidence from this network: anyone can forge it. Served last, and from a small budget of
     /// which one network gets a part (T56).
-    Anybody(Network),
+    Unverified(Network),
 }
 
 /// When an item may become available.

@@ -166,11 +166,11 @@ fn t56_vendors_are_asked_for_verified_chains_first_and_a_small_share_is_left_for
     let now = Instant::now();
     let mut jobs = Jobs::new(pace(), now);
     let of_one: Vec<_> =
-        (2000..3000).map(|number| jobs.ask(chip(number), Asker::Anybody(network(2000)), now)).collect();
+        (2000..3000).map(|number| jobs.ask(chip(number), Asker::Unverified(network(2000)), now)).collect();
     assert_eq!(of_one.iter().filter(|asked| **asked == Asked::Queued).count(), 15);
     let mut jobs = Jobs::new(pace(), now);
-    let anybody = |number: u16| Asker::Anybody(network(number.into()));
-    let made_up: Vec<_> = (0..1000).map(|number| jobs.ask(chip(number), anybody(number), now)).collect();
+    let unverified = |number: u16| Asker::Unverified(network(number.into()));
+    let made_up: Vec<_> = (0..1000).map(|number| jobs.ask(chip(number), unverified(number), now)).collect();
     assert_eq!(made_up.iter().filter(|asked| **asked == Asked::Queued).count(), 30);
     // A flood of forged reports neither uses the budget of verified chains nor comes before them.
     let later = now + seconds(1);
@@ -180,10 +180,10 @@ fn t56_vendors_are_asked_for_verified_chains_first_and_a_small_share_is_left_for
     assert_eq!(jobs.ask(chip(29), Asker::Verified, later), Asked::Known);
     assert_eq!(jobs.next(Source::Amd, later), Next::Fetch(chip(29)));
     assert_eq!(jobs.next(Source::Amd, later), Next::Fetch(chip(0)));
-    assert_eq!(jobs.ask(chip(6000), anybody(6000), later), Asked::Full);
+    assert_eq!(jobs.ask(chip(6000), unverified(6000), later), Asked::Full);
     let minute = now + seconds(60);
     assert_eq!(jobs.prospect(&chip(6000), later), Prospect::Full(seconds(59)));
-    assert_eq!(jobs.ask(chip(6000), anybody(6000), minute), Asked::Queued);
+    assert_eq!(jobs.ask(chip(6000), unverified(6000), minute), Asked::Queued);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn t57_an_item_refused_over_plain_http_is_fetched_again_within_minutes() {
     for ended in [refused(), Ended::Missing] {
         let now = Instant::now();
         let mut jobs = Jobs::new(pace(), now);
-        let asker = Asker::Anybody(network(1));
+        let asker = Asker::Unverified(network(1));
         jobs.ask(ca(1), asker, now);
         fail(&mut jobs, Source::Issuers, ended.clone(), now).expect("an end");
         assert_eq!(jobs.prospect(&ca(1), now), Prospect::Gone(seconds(300)));
@@ -289,7 +289,7 @@ fn t56_one_network_that_makes_up_issuers_leaves_room_for_others() {
     let now = Instant::now();
     let mut jobs = Jobs::new(pace(), now);
     let mut queued = |range: std::ops::Range<u32>, network_of: fn(u32) -> u32, at: Instant| {
-        let ask = |number: u32| jobs.ask(ca(number), Asker::Anybody(network(network_of(number))), at);
+        let ask = |number: u32| jobs.ask(ca(number), Asker::Unverified(network(network_of(number))), at);
         range.map(ask).filter(|asked| *asked == Asked::Queued).count()
     };
     assert_eq!(queued(0..1000, |_| 1, now), 12);

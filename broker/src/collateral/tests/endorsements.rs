@@ -41,10 +41,10 @@ fn a_missing_endorsement_is_noted_and_an_invalid_one_refused() {
     });
     let service = service_under(anchors(), folder.path(), &vendor.address, &Metrics::new().unwrap());
     for _ in 0..10 {
-        service.want(Missing::Launch(Measured::SevSnp(THERE)), Asker::Anybody(client()));
-        service.want(Missing::Launch(Measured::Tdx(OTHER)), Asker::Anybody(client()));
-        service.want(Missing::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody(client()));
-        service.want(Missing::Launch(Measured::SevSnp(FORGED)), Asker::Anybody(client()));
+        service.want(Missing::Launch(Measured::SevSnp(THERE)), Asker::Unverified(client()));
+        service.want(Missing::Launch(Measured::Tdx(OTHER)), Asker::Unverified(client()));
+        service.want(Missing::Launch(Measured::SevSnp(ABSENT)), Asker::Unverified(client()));
+        service.want(Missing::Launch(Measured::SevSnp(FORGED)), Asker::Unverified(client()));
     }
     eventually("the endorsement", || service.loaded().endorsements.launch.get(&THERE).is_some());
     eventually("a refusal", || {
@@ -54,7 +54,7 @@ fn a_missing_endorsement_is_noted_and_an_invalid_one_refused() {
             && is_there("does not have it")
             && is_there("launch endorsement: ")
     });
-    service.want(Missing::Launch(Measured::SevSnp(ABSENT)), Asker::Anybody(client()));
+    service.want(Missing::Launch(Measured::SevSnp(ABSENT)), Asker::Unverified(client()));
     assert_eq!(vendor.asked(&format!("/ovmf_x64_csm/sevsnp/{ABSENT}")).len(), 1);
     assert!(!vendor.asked(&format!("/ovmf_x64_csm/tdx/{OTHER}")).is_empty());
     assert_eq!(service.loaded().endorsements.launch.len(), 1);

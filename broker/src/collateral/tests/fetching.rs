@@ -109,12 +109,12 @@ fn t44_many_misses_make_one_request() {
     managed(&service).import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
     let started = Instant::now();
     for _ in 0..1000 {
-        service.want(Missing::Vek(chip), Asker::Anybody(client()));
+        service.want(Missing::Vek(chip), Asker::Unverified(client()));
     }
     assert!(started.elapsed() < Duration::from_secs(1), "nobody waits");
     eventually("the certificate", || service.loaded().endorsements.veks.has(&chip.id, &chip.tcb));
     for _ in 0..1000 {
-        service.want(Missing::Vek(chip), Asker::Anybody(client()));
+        service.want(Missing::Vek(chip), Asker::Unverified(client()));
     }
     assert_eq!(vendor.asked(&hex::encode(chip.id)).len(), 1);
 }
@@ -199,7 +199,7 @@ fn t17_a_list_of_another_issuer_displaces_none() {
 }
 
 #[test]
-fn a_certificate_of_another_chip_or_issuer_is_not_taken() {
+fn a_certificate_of_another_chip_or_issuer_is_rejected() {
     let (folder, (chip, der)) = (tempfile::tempdir().unwrap(), vek());
     let sent = Arc::new(Mutex::new(
         FakeAmd::new(Product::Genoa).vcek(SnpReportBuilder::new(Product::Genoa).reported_tcb, &chip.id),
@@ -211,7 +211,7 @@ fn a_certificate_of_another_chip_or_issuer_is_not_taken() {
     });
     let service = service(folder.path(), &vendor.address);
     managed(&service).import(FakeAmd::shared(Product::Genoa).ask_der(), None, clock::now()).unwrap();
-    service.want(Missing::Vek(chip), Asker::Anybody(client()));
+    service.want(Missing::Vek(chip), Asker::Unverified(client()));
     let refused = |reason: &str| {
         eventually(reason, || {
             errors(&service, CollateralKind::Certificate).iter().any(|error| error.contains(reason))
@@ -241,7 +241,7 @@ fn t40_keys_of_tokens_outlive_an_outage() {
     eventually("keys", || running.loaded().endorsements.token_keys.len() == 1);
     let fetched_at = running.loaded().endorsements.token_keys[0].fetched_at();
     status.store(503, Ordering::SeqCst);
-    running.want(Missing::TokenKeys, Asker::Anybody(client()));
+    running.want(Missing::TokenKeys, Asker::Unverified(client()));
     eventually("an outage", || vendor.asked("/jwks").len() >= 3);
     assert!(!errors(&running, CollateralKind::TokenKeys).is_empty());
     drop(running);

@@ -106,7 +106,7 @@ fn a_fetched_ca_is_there_after_a_restart_and_its_crl_is_kept_current() {
     let known = &ISSUERS[0];
     {
         let service = service(folder.path(), &vendor.address);
-        service.want(issuer(&known.url, known.key_id()), Asker::Anybody(client()));
+        service.want(issuer(&known.url, known.key_id()), Asker::Unverified(client()));
         eventually("the CA", || service.status().unwrap().certificates.len() == 1);
         eventually("its CRL", || !service.status().unwrap().crls.is_empty());
     }
@@ -126,17 +126,18 @@ fn refused(folder: &Path, reply: Reply, key_id: &[u8]) -> (String, usize, Prospe
     let vendor =
         Vendor::start(move |asked| if asked.path == sent { reply.clone() } else { Reply::status(404) });
     let service = service(folder, &vendor.address);
-    service.want(issuer(&url, key_id), Asker::Anybody(client()));
+    service.want(issuer(&url, key_id), Asker::Unverified(client()));
     let place = url.strip_prefix("http://").expect("plain HTTP");
     let of_it =
         || errors(&service, CollateralKind::Certificate).into_iter().find(|error| error.contains(place));
     let is_given_up = || {
-        let gone = matches!(service.want(issuer(&url, key_id), Asker::Anybody(client())), Prospect::Gone(_));
+        let gone =
+            matches!(service.want(issuer(&url, key_id), Asker::Unverified(client())), Prospect::Gone(_));
         gone && of_it().is_some()
     };
     eventually("the end", is_given_up);
     assert!(service.status().unwrap().certificates.is_empty());
-    let prospect = service.want(issuer(&url, key_id), Asker::Anybody(client()));
+    let prospect = service.want(issuer(&url, key_id), Asker::Unverified(client()));
     (of_it().unwrap(), vendor.asked(&path).len(), prospect)
 }
 
@@ -239,20 +240,20 @@ async fn t57_a_flood_of_invented_addresses_causes_almost_no_traffic() {
     let fixture = broker(&vendor).await;
     let (service, known) = (fixture.broker.collateral_service(), &ISSUERS[0]);
     // A CA that was fetched before the flood.
-    service.want(issuer(&known.url, known.key_id()), Asker::Anybody(client()));
+    service.want(issuer(&known.url, known.key_id()), Asker::Unverified(client()));
     eventually("the CA", || service.status().unwrap().certificates.contains(&Digest32::of(known.der())));
     eventually("its CRL", || !vendor.asked(&at_mirror(&known.crl_url)).is_empty());
     let invented =
         |number: u32| known.url.replace("00000000-0000-4000", &format!("{:08x}-0000-4001", number + 0x1000));
     let flooder = Network::from(IpAddr::from([192, 0, 2, 1]));
     for number in 0..2000 {
-        service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody(flooder));
+        service.want(issuer(&invented(number), &[7; 20]), Asker::Unverified(flooder));
     }
     let requests = || vendor.asked("-4001-8000-").len();
     eventually("the budget's requests", || requests() >= 12);
     // Each is requested once: what is missing is not requested again.
     for number in 0..2000 {
-        let prospect = service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody(flooder));
+        let prospect = service.want(issuer(&invented(number), &[7; 20]), Asker::Unverified(flooder));
         assert!(!matches!(prospect, Prospect::Never), "{prospect:?}");
     }
     std::thread::sleep(std::time::Duration::from_millis(300));
@@ -265,7 +266,7 @@ async fn t57_a_flood_of_invented_addresses_causes_almost_no_traffic() {
     // Requests from any number of networks together are limited as well; later ones are told when to retry.
     for number in 2000..4000 {
         let network = Network::from(IpAddr::from(Ipv4Addr::from_bits(number)));
-        service.want(issuer(&invented(number), &[7; 20]), Asker::Anybody(network));
+        service.want(issuer(&invented(number), &[7; 20]), Asker::Unverified(network));
     }
     eventually("the budget's requests", || requests() >= 58);
     std::thread::sleep(std::time::Duration::from_millis(300));

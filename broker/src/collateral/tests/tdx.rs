@@ -67,7 +67,7 @@ fn fetched(collateral: TdxCollateral, platform: Platform) -> Option<TdxCollatera
     let folder = tempfile::tempdir().unwrap();
     let vendor = Vendor::start(move |asked| answer(asked, &collateral));
     let running = service(folder.path(), &vendor.address);
-    running.want(Missing::Tdx(platform), Asker::Anybody(client()));
+    running.want(Missing::Tdx(platform), Asker::Unverified(client()));
     let trouble = |service: &CollateralService| {
         let items = service.status().unwrap().items;
         items.into_iter().find(|item| item.kind == CollateralKind::Tdx && item.last_error.is_some())
@@ -147,7 +147,7 @@ fn t17_a_cache_puts_nothing_bad_in_the_place_of_good_collateral() {
     let vendor = Vendor::start(move |asked| answer(asked, &serving.lock().unwrap()));
     let metrics = Metrics::new().unwrap();
     let service = service_with(folder.path(), &vendor.address, &metrics);
-    service.want(Missing::Tdx(PLATFORM), Asker::Anybody(client()));
+    service.want(Missing::Tdx(PLATFORM), Asker::Unverified(client()));
     let digest = || service.loaded().endorsements.tdx.get(&PLATFORM).map(|tdx| tdx.digest());
     eventually("collateral", || digest().is_some());
     let error = || {

@@ -132,7 +132,7 @@ fn t22_event_relabelled_as_one_that_extends_nothing_is_refused() {
 }
 
 #[test]
-fn events_that_extend_nothing_are_taken_in_every_register() {
+fn events_that_extend_nothing_are_accepted_in_every_register() {
     let mut log = ubuntu();
     for register in 0..5 {
         log.events.insert(2, BuiltEvent::no_action(register, b"SP800-155 Event3".to_vec()));

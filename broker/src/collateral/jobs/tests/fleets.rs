@@ -32,7 +32,7 @@ fn run(mut fleet: Vec<Starting>, network: Network, fetch: Duration) -> (u32, Vec
                 vm.has_its_secret = true;
                 continue;
             }
-            jobs.ask(vm.issuer.clone(), Asker::Anybody(network), now);
+            jobs.ask(vm.issuer.clone(), Asker::Unverified(network), now);
             let (Prospect::Soon(wait) | Prospect::Full(wait)) = jobs.prospect(&vm.issuer, now) else {
                 panic!("it is there to be fetched");
             };
@@ -70,7 +70,7 @@ fn t57_a_stranger_has_few_addresses_fetched_in_a_minute() {
     let now = Instant::now();
     let mut jobs = Jobs::new(pace(), now);
     let flood = |jobs: &mut Jobs, numbers: std::ops::Range<u32>, network_of: fn(u32) -> Network| {
-        let asked = numbers.map(|number| jobs.ask(ca(number), Asker::Anybody(network_of(number)), now));
+        let asked = numbers.map(|number| jobs.ask(ca(number), Asker::Unverified(network_of(number)), now));
         asked.filter(|asked| *asked == Asked::Queued).count()
     };
     assert_eq!(flood(&mut jobs, 0..5000, |_| network(1)), 12);
@@ -83,7 +83,7 @@ fn t57_a_stranger_has_few_addresses_fetched_in_a_minute() {
     assert_eq!(flood(&mut jobs, 10_000..10_010, |_| network(2)), 10);
     // Requests for items that are already queued use no budget.
     for _ in 0..1000 {
-        assert_eq!(jobs.ask(ca(10_000), Asker::Anybody(network(2)), now), Asked::Known);
+        assert_eq!(jobs.ask(ca(10_000), Asker::Unverified(network(2)), now), Asked::Known);
     }
     assert_eq!(flood(&mut jobs, 20_000..20_010, |_| network(2)), 2);
 }
