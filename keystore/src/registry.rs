@@ -6,7 +6,7 @@
 //! detect it.
 //!
 //! Every rule about what may be registered is checked here, in the transaction of the change;
-//! [`registration`] names the exception, and how it is handled.
+//! `registration` names the exception, and how it is handled.
 
 pub(crate) mod accounts;
 pub(crate) mod baselines;

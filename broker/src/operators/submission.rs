@@ -11,9 +11,10 @@ use crate::body::{Body, BodyReader};
 use crate::problem::HttpProblem;
 
 /// The operator and the body. The token is checked first: without a valid one the body is discarded before
-/// the answer is sent, since a client that is still sending would not see the answer. The keystore looks at the account again
-/// in the transaction of a change, since a body can be long in coming. This is one extractor
-/// because actix-web runs a handler's extractors concurrently and answers with the first error.
+/// the answer is sent, since a client that is still sending would not see the answer. It is checked again after
+/// the body, which can be long in coming: an operator who was removed meanwhile reads and imports nothing, and
+/// the keystore looks at the account once more in the transaction of a change. This is one extractor because
+/// actix-web runs a handler's extractors concurrently and answers with the first error.
 pub(super) struct Submission {
     pub(super) principal: Principal,
     pub(super) body: Body,
@@ -25,11 +26,15 @@ impl FromRequest for Submission {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let principal = Principal::from_request(request, payload);
+        let again = Principal::from_request(request, payload);
         let reader = BodyReader::from_request(request, payload);
         Box::pin(async move {
             let reader = reader.await?;
             match principal.await {
-                Ok(principal) => Ok(Self { principal, body: reader.whole().await? }),
+                Ok(_) => {
+                    let body = reader.whole().await?;
+                    Ok(Self { principal: again.await?, body })
+                }
                 Err(problem) => {
                     reader.discard().await;
                     Err(problem)

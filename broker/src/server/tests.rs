@@ -8,9 +8,12 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, NamedGroup, RootCertStore, StreamOwned};
 
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
+use vouchsafe_keystore::StoreError;
 use vouchsafe_policy::operators::OperatorRole;
+use vouchsafe_protocol::ReasonCode;
 
 use super::*;
+use crate::problem::HttpProblem;
 use crate::testing::{Fixture, PATH};
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
@@ -200,27 +203,35 @@ async fn t41_a_body_held_back_until_its_operator_is_removed_changes_nothing() {
     let fixture = Fixture::new().await;
     let (_, operators, stop) = start(&fixture).await;
     let by = crate::testing::by(crate::testing::Act::ManageOperators);
-    let role = OperatorRole::Administrator;
-    let kim = fixture.keystore().add_operator(by, "kim", role, &[]).await.expect("added");
-    let body = r#"{"name":"eve","role":"administrator"}"#;
-    let (token, length) = (kim.expose(), body.len());
-    let head = format!(
-        "POST /v1/operators/add HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
-         authorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n"
-    );
-    let mut stream = connect(&fixture, operators);
-    tokio::task::block_in_place(|| stream.write_all(head.as_bytes()).expect("sent"));
-    // Until the token has been checked.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    fixture.keystore().remove_operator(by, "kim").await.expect("removed");
-    let before = database(&fixture);
-    let answer = tokio::task::block_in_place(|| {
-        stream.write_all(body.as_bytes()).expect("sent");
-        read(&mut stream)
-    });
-    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
-    assert!(answer.contains("invalid or revoked operator token"), "{answer}");
-    assert_eq!(database(&fixture), before);
+    for (route, body) in [
+        ("operators/add", r#"{"name":"eve","role":"administrator"}"#),
+        ("collateral/remove", r#"{"item":"nothing"}"#),
+        ("policies/check", r#"{"name":"prod/app","text":""}"#),
+    ] {
+        let role = OperatorRole::Administrator;
+        let kim = fixture.keystore().add_operator(by, "kim", role, &[]).await.expect("added");
+        let (token, length) = (kim.expose(), body.len());
+        let head = format!(
+            "POST /v1/{route} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             authorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let mut stream = connect(&fixture, operators);
+        tokio::task::block_in_place(|| stream.write_all(head.as_bytes()).expect("sent"));
+        // Until the token has been checked.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        fixture.keystore().remove_operator(by, "kim").await.expect("removed");
+        let before = database(&fixture);
+        let answer = tokio::task::block_in_place(|| {
+            stream.write_all(body.as_bytes()).expect("sent");
+            read(&mut stream)
+        });
+        assert!(answer.starts_with("HTTP/1.1 401"), "{route}: {answer}");
+        assert!(answer.contains("invalid or revoked operator token"), "{route}: {answer}");
+        assert_eq!(database(&fixture), before, "{route}");
+    }
+    // The same answer when the keystore finds it, in the transaction.
+    let gone = HttpProblem::from(StoreError::AccountGone { operator: "kim".to_owned() });
+    assert_eq!(gone.code(), ReasonCode::Unauthorized);
     stop.stop().await;
 }
 
