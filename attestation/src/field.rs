@@ -2,7 +2,7 @@
 
 /// The `N` bytes at `OFFSET`; the compiler checks that they are inside the structure.
 #[expect(clippy::indexing_slicing, reason = "the bound is asserted at compile time")]
-pub(crate) const fn at<const OFFSET: usize, const N: usize, const LENGTH: usize>(
+pub(crate) const fn bytes_at<const OFFSET: usize, const N: usize, const LENGTH: usize>(
     raw: &[u8; LENGTH],
 ) -> [u8; N] {
     const { assert!(OFFSET + N <= LENGTH, "inside the structure") }

@@ -4,7 +4,7 @@
 use super::claims::Cpuid;
 use super::error::SnpError;
 use crate::anchors::Product;
-use crate::field;
+use crate::field::bytes_at;
 
 /// Length of a report.
 pub const REPORT_LENGTH: usize = 0x4a0;
@@ -75,6 +75,6 @@ impl<'a> ReportFields<'a> {
     }
 
     pub(super) const fn at<const OFFSET: usize, const N: usize>(self) -> [u8; N] {
-        field::at::<OFFSET, N, REPORT_LENGTH>(self.0)
+        bytes_at::<OFFSET, N, REPORT_LENGTH>(self.0)
     }
 }

@@ -1,6 +1,6 @@
 //! The quoting enclave's report (DCAP API A.3.10).
 
-use crate::field;
+use crate::field::bytes_at;
 
 /// Length of the report of an SGX enclave.
 pub(super) const QE_REPORT_LENGTH: usize = 384;
@@ -52,6 +52,6 @@ impl<'a> QeReport<'a> {
     }
 
     const fn at<const OFFSET: usize, const N: usize>(self) -> [u8; N] {
-        field::at::<OFFSET, N, QE_REPORT_LENGTH>(self.0)
+        bytes_at::<OFFSET, N, QE_REPORT_LENGTH>(self.0)
     }
 }

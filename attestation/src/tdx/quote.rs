@@ -7,7 +7,7 @@ use vouchsafe_protocol::Digest48;
 
 use super::claims::TdAttributes;
 use super::qe_report::QeReport;
-use crate::field::at;
+use crate::field::bytes_at;
 use crate::hex_bytes::Hex;
 
 /// Why bytes are not a TDX quote.
@@ -182,72 +182,72 @@ impl<'a> Body<'a> {
     }
 
     pub(crate) const fn tee_tcb_svn(&self) -> [u8; 16] {
-        at::<0, 16, BODY_1_0>(self.base)
+        bytes_at::<0, 16, BODY_1_0>(self.base)
     }
 
     pub(crate) const fn mr_seam(&self) -> Digest48 {
-        Digest48(at::<16, 48, BODY_1_0>(self.base))
+        Digest48(bytes_at::<16, 48, BODY_1_0>(self.base))
     }
 
     pub(crate) const fn mr_signer_seam(&self) -> Digest48 {
-        Digest48(at::<64, 48, BODY_1_0>(self.base))
+        Digest48(bytes_at::<64, 48, BODY_1_0>(self.base))
     }
 
     pub(crate) const fn seam_attributes(&self) -> [u8; 8] {
-        at::<112, 8, BODY_1_0>(self.base)
+        bytes_at::<112, 8, BODY_1_0>(self.base)
     }
 
     pub(crate) const fn attributes(&self) -> TdAttributes {
-        TdAttributes::read(at::<120, 8, BODY_1_0>(self.base))
+        TdAttributes::read(bytes_at::<120, 8, BODY_1_0>(self.base))
     }
 
     pub(crate) const fn xfam(&self) -> Hex<8> {
-        Hex(at::<128, 8, BODY_1_0>(self.base))
+        Hex(bytes_at::<128, 8, BODY_1_0>(self.base))
     }
 
     pub(crate) const fn mr_td(&self) -> Digest48 {
-        Digest48(at::<136, 48, BODY_1_0>(self.base))
+        Digest48(bytes_at::<136, 48, BODY_1_0>(self.base))
     }
 
     pub(crate) const fn mr_config_id(&self) -> Digest48 {
-        Digest48(at::<184, 48, BODY_1_0>(self.base))
+        Digest48(bytes_at::<184, 48, BODY_1_0>(self.base))
     }
 
     pub(crate) const fn mr_owner(&self) -> Digest48 {
-        Digest48(at::<232, 48, BODY_1_0>(self.base))
+        Digest48(bytes_at::<232, 48, BODY_1_0>(self.base))
     }
 
     pub(crate) const fn mr_owner_config(&self) -> Digest48 {
-        Digest48(at::<280, 48, BODY_1_0>(self.base))
+        Digest48(bytes_at::<280, 48, BODY_1_0>(self.base))
     }
 
     pub(crate) const fn rtmrs(&self) -> [Digest48; 4] {
         [
-            Digest48(at::<328, 48, BODY_1_0>(self.base)),
-            Digest48(at::<376, 48, BODY_1_0>(self.base)),
-            Digest48(at::<424, 48, BODY_1_0>(self.base)),
-            Digest48(at::<472, 48, BODY_1_0>(self.base)),
+            Digest48(bytes_at::<328, 48, BODY_1_0>(self.base)),
+            Digest48(bytes_at::<376, 48, BODY_1_0>(self.base)),
+            Digest48(bytes_at::<424, 48, BODY_1_0>(self.base)),
+            Digest48(bytes_at::<472, 48, BODY_1_0>(self.base)),
         ]
     }
 
     pub(crate) const fn report_data(&self) -> [u8; 64] {
-        at::<520, 64, BODY_1_0>(self.base)
+        bytes_at::<520, 64, BODY_1_0>(self.base)
     }
 
     pub(crate) fn tee_tcb_svn2(&self) -> Option<Hex<16>> {
-        self.extension.map(|extension| Hex(at::<0, 16, 64>(extension)))
+        self.extension.map(|extension| Hex(bytes_at::<0, 16, 64>(extension)))
     }
 
     pub(crate) fn mr_service_td(&self) -> Option<Digest48> {
-        self.extension.map(|extension| Digest48(at::<16, 48, 64>(extension)))
+        self.extension.map(|extension| Digest48(bytes_at::<16, 48, 64>(extension)))
     }
 }
 
 /// Version of the quote; the rest of the header is checked (DCAP API A.3.1).
 fn header(rest: &mut &[u8]) -> Result<u16, QuoteError> {
     let header: &[u8; HEADER_LENGTH] = take(rest, QuotePart::Header)?;
-    let version = u16::from_le_bytes(at::<0, 2, HEADER_LENGTH>(header));
-    let tee = u32::from_le_bytes(at::<4, 4, HEADER_LENGTH>(header));
+    let version = u16::from_le_bytes(bytes_at::<0, 2, HEADER_LENGTH>(header));
+    let tee = u32::from_le_bytes(bytes_at::<4, 4, HEADER_LENGTH>(header));
     match (version, tee) {
         // Version 3 is used only for SGX.
         (3, _) | (4 | 5, TEE_SGX) => return Err(QuoteError::SgxQuote),
@@ -255,11 +255,11 @@ fn header(rest: &mut &[u8]) -> Result<u16, QuoteError> {
         (4 | 5, kind) => return Err(QuoteError::UnknownTee { kind }),
         (version, _) => return Err(QuoteError::UnsupportedVersion { version }),
     }
-    let kind = u16::from_le_bytes(at::<2, 2, HEADER_LENGTH>(header));
+    let kind = u16::from_le_bytes(bytes_at::<2, 2, HEADER_LENGTH>(header));
     if kind != ECDSA_P256 {
         return Err(QuoteError::UnsupportedKeyType { kind });
     }
-    if at::<12, 16, HEADER_LENGTH>(header) != INTEL {
+    if bytes_at::<12, 16, HEADER_LENGTH>(header) != INTEL {
         return Err(QuoteError::UnknownVendor);
     }
     Ok(version)

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 pub use google::{google_token, launch_endorsement};
 use serde::{Deserialize, Serialize};
 use vouchsafe_attestation::anchors::Product;
+use vouchsafe_attestation::collateral::{CheckInputs, PcsAnswers, StoredCollateral, TdxDescription, TdxPart};
 use vouchsafe_attestation::event_log::{
     CcelLog, EventLog, PcrRule, Phase, ReplayedCcel, ReplayedLog, Technology, UserspaceLog,
 };
@@ -136,8 +137,13 @@ pub fn evidence_json(data: &[u8]) {
     }
 }
 
-/// A bundle of collateral.
+/// A bundle of collateral, or a file that an operator imports.
 pub fn collateral_bundle(data: &[u8]) {
+    let (stored, anchors) = (StoredCollateral::default(), TrustAnchors::builtin());
+    let inputs = CheckInputs { anchors: &anchors, now: NOW, crl_issuer: None };
+    if let Ok(stored) = stored.import(data, None, inputs) {
+        assert!(stored.load().is_ok());
+    }
     let Ok(bundle) = Bundle::parse(data) else { return };
     let again = serde_json::to_vec(&bundle).expect("serialises");
     assert_eq!(Bundle::parse(&again).expect("reads its own output"), bundle);
@@ -147,8 +153,11 @@ pub fn collateral_bundle(data: &[u8]) {
     let signer = bundle.signer();
     if let Ok(items) = bundle.verify(&signer, BundleFormat::Exported) {
         assert!(items.len() <= MAX_BUNDLE_ITEMS);
-        for item in items {
+        for item in &items {
             assert_eq!(item.digest, Digest32::of(&item.content));
+        }
+        if let Ok((stored, _)) = stored.merge(items, inputs) {
+            assert!(stored.load().is_ok());
         }
     }
 }
@@ -182,11 +191,15 @@ pub fn tdx_quote(data: &[u8]) {
     assert!(Platform::shared().verify(data, Appraisal::Waived).is_err());
 }
 
-/// Intel's collateral, over a quote in order.
+/// Intel's collateral: answers of its service, and the verifier over a quote in order.
 pub fn tdx_collateral(data: &[u8]) {
+    for part in [TdxPart::TcbInfo, TdxPart::QeIdentity, TdxPart::PckCrl, TdxPart::RootCrl] {
+        let _ = PcsAnswers::default().add(part, data, |_| Some(data));
+    }
     let Ok(collateral) = TdxCollateral::parse(data) else {
         return;
     };
+    let _ = TdxDescription::read(&collateral);
     let platform = Platform::shared();
     // The CAs are made anew in each process, so no input is signed by them.
     assert!(platform.verify(&platform.quote, Appraisal::Given(&collateral)).is_err());
