@@ -109,3 +109,17 @@ fn t16_an_unsigned_report_is_refused() {
         assert_eq!(refused(|b| b.key_info = bits), SnpError::KeyInfoReserved { bits });
     }
 }
+
+#[test]
+fn t16_a_signature_by_another_key_names_the_chip_or_tcb_that_differs() {
+    // Each chip has another key for each TCB: one that differs is reason enough.
+    let edited = |offset, bytes: Vec<u8>| refused(|b| b.edits_after_signing = vec![(offset, bytes)]);
+    let SnpError::OtherVek { certificate, report } = edited(0x1a0, vec![0xc2; 64]) else { panic!("chip") };
+    assert_eq!((certificate.tcb, report.tcb), (genoa().reported_tcb, genoa().reported_tcb));
+    assert_eq!((certificate.chip, report.chip), (Some("c1".repeat(64)), Some("c2".repeat(64))));
+    let SnpError::OtherVek { certificate, report } = edited(0x180, vec![9]) else { panic!("TCB") };
+    assert_eq!((certificate.tcb.boot_loader, report.tcb.boot_loader), (10, 9));
+    assert_eq!(certificate.chip, report.chip);
+    // Neither differs.
+    assert_eq!(edited(0x090, vec![0; 48]), SnpError::SignatureInvalid);
+}
