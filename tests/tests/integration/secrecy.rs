@@ -115,7 +115,7 @@ fn t44_one_instance_that_asks_too_often_waits_and_others_do_not() {
         assert_eq!(world.value(&simulated(), PATH), VALUE);
     }
     let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
-    world.assert_refused(&asked, vouchsafe_protocol::ReasonCode::RateLimited, "often");
+    world.assert_refused(&asked, vouchsafe_protocol::ReasonCode::RateLimited, "too many requests");
     let spec = vouchsafe_attestation::test_util::ca::AkCertificateSpec {
         instance_id: 7,
         ..vouchsafe_attestation::test_util::ca::AkCertificateSpec::default()
