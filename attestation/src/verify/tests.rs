@@ -47,14 +47,14 @@ use crate::x509::Collateral;
 const NOW: UnixTime = UnixTime(1_761_955_200);
 
 /// The inputs of verification; tests change one part.
-struct Judge {
+struct Verifier {
     anchors: TrustAnchors,
     collateral: Collateral,
     endorsements: Endorsements,
     cache: VerifyCache,
 }
 
-impl Judge {
+impl Verifier {
     fn new() -> Self {
         Self {
             anchors: shared_anchors(),
@@ -97,7 +97,7 @@ fn bound(nonce: u8) -> BoundRequest {
 }
 
 fn refusal(evidence: &Evidence) -> VerifyError {
-    Judge::new().verify(evidence, &bound(1)).unwrap_err()
+    Verifier::new().verify(evidence, &bound(1)).unwrap_err()
 }
 
 fn vtpm_evidence(vtpm: VtpmEvidence) -> Evidence {

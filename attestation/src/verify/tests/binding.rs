@@ -26,9 +26,9 @@ fn both(vtpm: VtpmEvidence, snp: SevSnpEvidence) -> Evidence {
 #[test]
 fn each_kind_and_both_are_accepted() {
     let vm = SimulatedVm::new();
-    let judge = Judge::new();
+    let verifier = Verifier::new();
     for kinds in [Kinds::VTPM, Kinds::REPORT, Kinds::BOTH] {
-        let claims = judge.verify(&vm.evidence(kinds, &bound(1)), &bound(1)).unwrap();
+        let claims = verifier.verify(&vm.evidence(kinds, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.technology, Some(Technology::SevSnp));
         assert_eq!(claims.vtpm.is_some(), kinds != Kinds::REPORT);
         assert_eq!(claims.sev_snp.is_some(), kinds != Kinds::VTPM);
@@ -79,7 +79,7 @@ fn t01_root_in_both_vms_can_link_them() {
     let (a, b) = (SimulatedVm::new(), other_vm());
     let linked = report(&b, Some(a.ak));
     let evidence = both(quote(&a, Some(&linked)), linked);
-    Judge::new().verify(&evidence, &bound(1)).unwrap();
+    Verifier::new().verify(&evidence, &bound(1)).unwrap();
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn t01_another_technology_in_the_log_than_the_hardware_is_refused() {
         let (hardware, logged) = (Technology::SevSnp, Some(logged));
         assert_eq!(error, VerifyError::TechnologyMismatch { hardware, logged });
         // Alone, the log is believed.
-        let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
+        let claims = Verifier::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.technology, logged);
     }
 }
@@ -117,7 +117,7 @@ fn t04_evidence_for_another_key_is_refused() {
     let other = BoundRequest::release(&BrokerIdentity([1; 32]), Nonce([1; 32]), key, &paths);
     for (kinds, expected) in [(Kinds::VTPM, NONCE_MISMATCH), (Kinds::REPORT, REPORT_DATA_MISMATCH)] {
         let evidence = SimulatedVm::new().evidence(kinds, &bound(1));
-        assert_eq!(Judge::new().verify(&evidence, &other).unwrap_err(), expected);
+        assert_eq!(Verifier::new().verify(&evidence, &other).unwrap_err(), expected);
     }
 }
 
@@ -133,15 +133,15 @@ fn t05_evidence_for_another_nonce_is_refused() {
 
 #[test]
 fn t05_cache_entries_of_a_vm_do_not_replace_its_proof() {
-    let (vm, judge) = (SimulatedVm::new(), Judge::new());
-    judge.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap();
-    assert_eq!((judge.cache.chains().len(), judge.cache.logs()), (2, 1));
-    let error = judge.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(2)).unwrap_err();
+    let (vm, verifier) = (SimulatedVm::new(), Verifier::new());
+    verifier.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap();
+    assert_eq!((verifier.cache.chains().len(), verifier.cache.logs()), (2, 1));
+    let error = verifier.verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(2)).unwrap_err();
     assert_eq!(error, NONCE_MISMATCH);
     // The cached log is compared with the PCRs of each quote.
     let mut changed = vm;
     changed.extend(8, &Digest32([8; 32]));
-    let error = judge.verify(&changed.evidence(Kinds::VTPM, &bound(3)), &bound(3)).unwrap_err();
+    let error = verifier.verify(&changed.evidence(Kinds::VTPM, &bound(3)), &bound(3)).unwrap_err();
     assert!(
         matches!(error, VerifyError::Vtpm(VtpmError::EventLog(E::PcrMismatch { pcr: 8, .. }))),
         "{error}"

@@ -17,17 +17,17 @@ use crate::x509::Revocation;
 const COS_85: &str = "gce/vtpm/attestations/gce-cos-85-nonce9009.pb";
 const NONCE: Expected<'static> = Expected::Exactly(&[0x90, 0x09]);
 
-fn judge() -> Judge {
-    Judge { anchors: TrustAnchors::builtin(), ..Judge::new() }
+fn verifier() -> Verifier {
+    Verifier { anchors: TrustAnchors::builtin(), ..Verifier::new() }
 }
 
 #[test]
 fn attestation_of_a_real_vm_is_accepted_with_its_nonce() {
     let Some(file) = read(COS_85) else { return };
     let evidence = read_vtpm_file(&file).unwrap();
-    let judge = judge();
+    let verifier = verifier();
     for nonce in [NONCE, Expected::Waived] {
-        let claims = inspect_vtpm(&evidence, nonce, &judge.inputs()).unwrap().claims;
+        let claims = inspect_vtpm(&evidence, nonce, &verifier.inputs()).unwrap().claims;
         assert_eq!(claims.technology, Some(Technology::Sev));
         let vtpm = claims.vtpm.unwrap();
         assert_eq!(
@@ -46,7 +46,7 @@ fn t05_attestation_of_a_real_vm_is_refused_with_another_nonce() {
     let Some(file) = read(COS_85) else { return };
     let evidence = read_vtpm_file(&file).unwrap();
     for nonce in [&[0x90, 0x08][..], &[0x90], &[], &[0x90, 0x09, 0]] {
-        let error = inspect_vtpm(&evidence, Expected::Exactly(nonce), &judge().inputs()).unwrap_err();
+        let error = inspect_vtpm(&evidence, Expected::Exactly(nonce), &verifier().inputs()).unwrap_err();
         assert_eq!(error, VerifyError::Vtpm(VtpmError::NonceMismatch));
     }
 }
@@ -56,7 +56,7 @@ fn t03_attestation_over_all_pcrs_is_no_evidence_for_a_release() {
     let Some(file) = read(COS_85) else { return };
     // The nonce check of a release refuses it first; the PCR selection would be refused as well.
     let vtpm = read_vtpm_file(&file).unwrap();
-    let key = ReadQuote::parse(&vtpm).unwrap().certified_key(&judge().inputs()).unwrap();
+    let key = ReadQuote::parse(&vtpm).unwrap().certified_key(&verifier().inputs()).unwrap();
     let error = ReadQuote::parse(&vtpm).unwrap().verify(key, Selection::Exact).err().unwrap();
     let (found, expected) = (0xff_ffff, crate::vtpm::RELEASE_PCRS);
     assert_eq!(error, VtpmError::SelectedPcrs { found, expected });
@@ -67,8 +67,8 @@ fn t03_attestation_over_all_pcrs_is_no_evidence_for_a_release() {
 fn t02_attestation_of_a_real_vm_is_refused_without_googles_anchors() {
     let Some(file) = read(COS_85) else { return };
     let evidence = read_vtpm_file(&file).unwrap();
-    let judge = Judge { anchors: TrustAnchors::none(), ..Judge::new() };
-    let error = inspect_vtpm(&evidence, NONCE, &judge.inputs()).unwrap_err();
+    let verifier = Verifier { anchors: TrustAnchors::none(), ..Verifier::new() };
+    let error = inspect_vtpm(&evidence, NONCE, &verifier.inputs()).unwrap_err();
     assert_eq!(error.name(), "ak-chain-unknown-issuer");
     let VerifyError::Vtpm(VtpmError::UnknownIssuer(issuer)) = error else { panic!("{error}") };
     assert_eq!(hex::encode(&issuer.key_id), "13cd71ba58b20a51a3280e65b9969ebb1d0d1193");
@@ -82,7 +82,7 @@ fn t02_certificates_of_endorsement_keys_are_refused_under_the_real_anchors() {
         let mut evidence = read_vtpm_file(&file).unwrap();
         let path = format!("gce/vtpm/certs-leaf/{name}.pem");
         evidence.ak_certificate = Bytes(crate::evidence::certificate(&path).unwrap());
-        let error = inspect_vtpm(&evidence, NONCE, &judge().inputs()).unwrap_err();
+        let error = inspect_vtpm(&evidence, NONCE, &verifier().inputs()).unwrap_err();
         assert_eq!(error, VerifyError::Vtpm(VtpmError::NotASigningKey), "{name}");
     }
 }
@@ -118,14 +118,14 @@ fn negative_logs_are_refused_with_their_pcrs() {
 #[test]
 fn negative_logs_are_refused_under_a_real_quote() {
     let (Some(file), Some(logs)) = (read(COS_85), negative_logs()) else { return };
-    let judge = judge();
+    let verifier = verifier();
     for (name, log, _) in logs {
         let mut evidence = read_vtpm_file(&file).unwrap();
         evidence.event_log = Bytes(log);
-        let error = inspect_vtpm(&evidence, NONCE, &judge.inputs()).unwrap_err();
+        let error = inspect_vtpm(&evidence, NONCE, &verifier.inputs()).unwrap_err();
         assert!(matches!(error, VerifyError::Vtpm(VtpmError::EventLog(_))), "{name}: {error}");
     }
-    assert_eq!(judge.cache.logs(), 0);
+    assert_eq!(verifier.cache.logs(), 0);
 }
 
 #[test]
@@ -141,13 +141,13 @@ fn log_and_pcrs_are_inspected_alone() {
 
 #[test]
 fn our_own_json_is_inspected() {
-    let (judge, vm) = (Judge::new(), SimulatedVm::new());
+    let (verifier, vm) = (Verifier::new(), SimulatedVm::new());
     let evidence = vm.evidence(Kinds::VTPM, &bound(1));
     let file = serde_json::to_vec(&evidence).unwrap();
     let vtpm = read_vtpm_file(&file).unwrap();
     assert_eq!(Some(&vtpm), evidence.vtpm.as_ref());
     let nonce = bound(1).transcript().quote_nonce(None).0;
-    let claims = inspect_vtpm(&vtpm, Expected::Exactly(&nonce), &judge.inputs()).unwrap();
+    let claims = inspect_vtpm(&vtpm, Expected::Exactly(&nonce), &verifier.inputs()).unwrap();
     let json = serde_json::to_value(&claims).unwrap();
     assert_eq!(json["technology"], "sev-snp");
     assert_eq!(json["vtpm"]["root"], "extra");
@@ -164,15 +164,15 @@ fn files_that_are_no_evidence_are_refused() {
 
 #[test]
 fn report_is_inspected_with_and_without_its_data() {
-    let (judge, vm) = (Judge::new(), SimulatedVm::new());
+    let (verifier, vm) = (Verifier::new(), SimulatedVm::new());
     let snp = vm.snp_with(&[7; 64]);
     let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
     let vek = snp.vek_certificate.as_ref().unwrap();
     let evidence = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
     for expected in [Expected::Waived, Expected::Exactly(&[7; 64])] {
-        let claims = inspect_snp(&evidence, expected, &judge.inputs()).unwrap().claims;
+        let claims = inspect_snp(&evidence, expected, &verifier.inputs()).unwrap().claims;
         assert_eq!((claims.technology, claims.sev_snp.is_some()), (Some(Technology::SevSnp), true));
     }
-    let error = inspect_snp(&evidence, Expected::Exactly(&[8; 64]), &judge.inputs()).unwrap_err();
+    let error = inspect_snp(&evidence, Expected::Exactly(&[8; 64]), &verifier.inputs()).unwrap_err();
     assert_eq!(error, VerifyError::Snp(SnpError::ReportDataMismatch));
 }

@@ -38,11 +38,11 @@ fn sets(technology: Technology) -> impl Iterator<Item = Kinds> {
 
 #[test]
 fn every_set_of_one_vm_is_accepted_where_something_links_it() {
-    let judge = Judge::new();
+    let verifier = Verifier::new();
     for technology in TECHNOLOGIES {
         let vm = vm(technology, 1);
         for kinds in sets(technology) {
-            let verdict = judge.verify(&vm.evidence(kinds, &bound(1)), &bound(1));
+            let verdict = verifier.verify(&vm.evidence(kinds, &bound(1)), &bound(1));
             if !kinds.vtpm && kinds.report && kinds.token.is_some() {
                 let unlinked = VerifyError::Unlinked { kind: EvidenceKind::GoogleToken };
                 assert_eq!(verdict, Err(unlinked), "{technology} {kinds:?}");
@@ -81,7 +81,7 @@ fn picks() -> impl Iterator<Item = (Pick, Pick, Pick)> {
 
 #[test]
 fn t01_only_pieces_of_one_vm_are_accepted_together() {
-    let judge = Judge::new();
+    let verifier = Verifier::new();
     for technology in [Technology::SevSnp, Technology::Tdx] {
         for token in [TokenKind::Oidc, TokenKind::Pki] {
             let whole =
@@ -89,7 +89,7 @@ fn t01_only_pieces_of_one_vm_are_accepted_together() {
             let mut accepted = 0;
             for (quoting, reporting, stating) in picks() {
                 let evidence = pick(&whole, quoting, reporting, stating);
-                let verdict = judge.verify(&evidence, &bound(1));
+                let verdict = verifier.verify(&evidence, &bound(1));
                 // Quote and report were made as parts of a composite: neither is valid without the other.
                 let complete = quoting.is_some() == reporting.is_some();
                 let same = [reporting, stating].iter().all(|other| other.is_none() || *other == quoting);
@@ -107,7 +107,7 @@ fn t01_only_pieces_of_one_vm_are_accepted_together() {
 
 #[test]
 fn t01_pieces_that_were_made_alone_do_not_combine() {
-    let judge = Judge::new();
+    let verifier = Verifier::new();
     for technology in [Technology::SevSnp, Technology::Tdx] {
         let vms = [vm(technology, 1), vm(technology, 2)];
         let alone = vms.each_ref().map(|vm| {
@@ -117,7 +117,7 @@ fn t01_pieces_that_were_made_alone_do_not_combine() {
             evidence
         });
         for (quoting, reporting, stating) in picks() {
-            let verdict = judge.verify(&pick(&alone, quoting, reporting, stating), &bound(1));
+            let verdict = verifier.verify(&pick(&alone, quoting, reporting, stating), &bound(1));
             let pieces = [quoting, reporting, stating].into_iter().flatten().count();
             let linked = reporting.is_none() && quoting == stating;
             assert_eq!(
@@ -188,9 +188,9 @@ fn t07_a_token_for_another_broker_is_refused() {
 
 #[test]
 fn t17_a_quote_without_collateral_waits_for_it() {
-    let judge = Judge { endorsements: Endorsements::default(), ..Judge::new() };
+    let verifier = Verifier { endorsements: Endorsements::default(), ..Verifier::new() };
     let error =
-        judge.verify(&vm(Technology::Tdx, 1).evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap_err();
+        verifier.verify(&vm(Technology::Tdx, 1).evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap_err();
     let platform = FakeIntel::shared().platform();
     assert_eq!(error, VerifyError::Tdx(TdxError::CollateralMissing { platform }));
     assert_eq!(error.code(), vouchsafe_protocol::ReasonCode::CollateralPending);
@@ -201,23 +201,24 @@ fn a_stored_endorsement_of_the_firmware_is_a_claim() {
     let signer = crate::test_util::launch::FakeTcbSigner::shared();
     let vm = vm(Technology::Tdx, 1);
     let mr_td = vouchsafe_protocol::Digest48(vm.tdx.as_ref().unwrap().quote.mr_td);
-    let mut judge = Judge::new();
+    let mut verifier = Verifier::new();
     let evidence = vm.evidence(Kinds::REPORT, &bound(1));
-    let without = judge.verify(&evidence, &bound(1)).unwrap();
+    let without = verifier.verify(&evidence, &bound(1)).unwrap();
     assert_eq!(without.tdx.unwrap().endorsement, None);
-    judge.endorsements.launch = crate::launch::EndorsementStore::new([(mr_td, signer.endorse_tdx(&mr_td))]);
-    judge.anchors = shared_anchors().with_extra(signer.root_der()).unwrap();
-    let with = judge.verify(&evidence, &bound(1)).unwrap().tdx.unwrap().endorsement.unwrap();
+    verifier.endorsements.launch =
+        crate::launch::EndorsementStore::new([(mr_td, signer.endorse_tdx(&mr_td))]);
+    verifier.anchors = shared_anchors().with_extra(signer.root_der()).unwrap();
+    let with = verifier.verify(&evidence, &bound(1)).unwrap().tdx.unwrap().endorsement.unwrap();
     assert_eq!(with.root, crate::Root::Extra);
 }
 
 #[test]
 fn t48_the_gate_sees_the_instance_of_a_token() {
     let vm = vm(Technology::Sev, 7);
-    let judge = Judge::new();
+    let verifier = Verifier::new();
     let evidence = vm.evidence(Kinds::token(TokenKind::Pki), &bound(1));
     let mut seen = None;
-    let verdict: Result<_, VerifyError> = verify_with(&evidence, bound(1), &judge.inputs(), |instance| {
+    let verdict: Result<_, VerifyError> = verify_with(&evidence, bound(1), &verifier.inputs(), |instance| {
         seen = instance.map(Instance::id);
         Ok(())
     });
@@ -229,19 +230,19 @@ fn t48_the_gate_sees_the_instance_of_a_token() {
 #[test]
 fn t22_the_ccel_log_of_a_quote_gives_its_boot() {
     let vm = vm(Technology::Tdx, 1);
-    let tdx = Judge::new().verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap().tdx.unwrap();
+    let tdx = Verifier::new().verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap().tdx.unwrap();
     let boot = tdx.unconfirmed_boot.expect("a log came with the quote");
     assert!(boot.secure_boot.enabled && boot.kernel_command_line.is_some());
     let mut without = vm.evidence(Kinds::BOTH, &bound(1));
     without.tdx.as_mut().unwrap().event_log = None;
-    let claims = Judge::new().verify(&without, &bound(1)).unwrap();
+    let claims = Verifier::new().verify(&without, &bound(1)).unwrap();
     assert_eq!(claims.tdx.unwrap().unconfirmed_boot, None);
 }
 
 #[test]
 fn t52_withheld_claims_of_the_boot_logs_have_their_whole_names() {
     let vm = vm(Technology::Tdx, 1);
-    let mut claims = Judge::new().verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap();
+    let mut claims = Verifier::new().verify(&vm.evidence(Kinds::BOTH, &bound(1)), &bound(1)).unwrap();
     let withhold = |boot: &mut Arc<BootLog>| {
         Arc::make_mut(boot).withheld = ["command_line", "arguments", "words", "grub_commands"]
             .map(|claim| Withheld::new(claim, "reason", "detail"))
@@ -278,11 +279,11 @@ fn t52_a_ccel_log_that_does_not_fit_withholds_the_boot_and_nothing_else() {
     for kinds in [Kinds::REPORT, Kinds::BOTH] {
         let mut without = honest.evidence(kinds, &bound(1));
         without.tdx.as_mut().unwrap().event_log = None;
-        let without = Judge::new().verify(&without, &bound(1)).unwrap();
+        let without = Verifier::new().verify(&without, &bound(1)).unwrap();
         for (log, reason) in &cases {
             let mut evidence = honest.evidence(kinds, &bound(1));
             evidence.tdx.as_mut().unwrap().event_log = Some(log.clone().into());
-            let mut claims = Judge::new().verify(&evidence, &bound(1)).unwrap();
+            let mut claims = Verifier::new().verify(&evidence, &bound(1)).unwrap();
             let withheld = std::mem::take(&mut claims.withheld);
             assert_eq!((withheld.len(), withheld[0].claim), (1, "tdx.boot"));
             assert_eq!(withheld[0].reason, *reason);
@@ -295,9 +296,9 @@ fn t52_a_ccel_log_that_does_not_fit_withholds_the_boot_and_nothing_else() {
 fn t23_a_ccel_log_that_is_inspected_has_to_fit() {
     let vm = vm(Technology::Tdx, 1);
     let quote = vm.tdx.as_ref().unwrap().evidence(&[0; 64]).quote;
-    let judge = Judge::new();
+    let verifier = Verifier::new();
     let log = EventLogBuilder::ccel_uki().bytes();
-    let inspect = |log: &[u8]| inspect_tdx(&quote, None, Some(log), Expected::Waived, &judge.inputs());
+    let inspect = |log: &[u8]| inspect_tdx(&quote, None, Some(log), Expected::Waived, &verifier.inputs());
     let error = inspect(&log).unwrap_err();
     assert!(matches!(error, VerifyError::Tdx(TdxError::EventLog(_))), "{error}");
     assert_eq!(error.name(), "ccel-rtmr-mismatch");

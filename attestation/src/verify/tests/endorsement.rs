@@ -19,7 +19,7 @@ use crate::x509::ChainError;
 /// A report of a VM, and its measurement.
 fn report() -> (Evidence, Digest48) {
     let evidence = SimulatedVm::new().evidence(Kinds::REPORT, &bound(1));
-    let claims = Judge::new().verify(&evidence, &bound(1)).unwrap();
+    let claims = Verifier::new().verify(&evidence, &bound(1)).unwrap();
     (evidence, claims.sev_snp.unwrap().measurement)
 }
 
@@ -28,17 +28,17 @@ fn with(mut evidence: Evidence, endorsement: Vec<u8>) -> Evidence {
     evidence
 }
 
-fn judge() -> Judge {
+fn verifier() -> Verifier {
     let anchors = shared_anchors().with_extra(FakeTcbSigner::shared().root_der()).unwrap();
-    Judge { anchors, ..Judge::new() }
+    Verifier { anchors, ..Verifier::new() }
 }
 
 #[test]
 fn an_endorsement_that_comes_with_a_report_is_a_claim() {
     let (evidence, measurement) = report();
-    assert_eq!(judge().verify(&evidence, &bound(1)).unwrap().sev_snp.unwrap().endorsement, None);
+    assert_eq!(verifier().verify(&evidence, &bound(1)).unwrap().sev_snp.unwrap().endorsement, None);
     let endorsement = FakeTcbSigner::shared().endorse_snp(&measurement);
-    let claims = judge().verify(&with(evidence, endorsement), &bound(1)).unwrap();
+    let claims = verifier().verify(&with(evidence, endorsement), &bound(1)).unwrap();
     let endorsement = claims.sev_snp.unwrap().endorsement.unwrap();
     assert_eq!((endorsement.root, endorsement.svn, endorsement.vcpus), (Root::Extra, 7, Some(2)));
     // Google publishes no CRL for its signers.
@@ -50,15 +50,16 @@ fn an_endorsement_of_the_store_serves_a_report_without() {
     let (evidence, measurement) = report();
     let endorsement = FakeTcbSigner::shared().endorse_snp(&measurement);
     let launch = EndorsementStore::new([(measurement, endorsement)]);
-    let judge = Judge { endorsements: Endorsements { launch, ..Endorsements::default() }, ..judge() };
-    let claims = judge.verify(&evidence, &bound(1)).unwrap();
+    let verifier =
+        Verifier { endorsements: Endorsements { launch, ..Endorsements::default() }, ..verifier() };
+    let claims = verifier.verify(&evidence, &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().endorsement.unwrap().vcpus, Some(2));
-    assert_eq!(judge.cache.endorsements().len(), 1);
+    assert_eq!(verifier.cache.endorsements().len(), 1);
 }
 
 /// Why the endorsement that came with a report is withheld.
-fn withheld(judge: &Judge, evidence: Evidence, endorsement: Vec<u8>) -> String {
-    let claims = judge.verify(&with(evidence, endorsement), &bound(1)).unwrap();
+fn withheld(verifier: &Verifier, evidence: Evidence, endorsement: Vec<u8>) -> String {
+    let claims = verifier.verify(&with(evidence, endorsement), &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().endorsement, None);
     let [withheld] = &claims.withheld[..] else { panic!("{:?}", claims.withheld) };
     assert_eq!(withheld.claim, "sev_snp.endorsement");
@@ -87,16 +88,17 @@ fn t52_an_endorsement_that_is_of_no_use_is_absent_with_its_reason() {
         ("launch-field", of(|spec| spec.digest = vec![0; 32])),
         ("launch-signature-invalid", of(|spec| spec.scheme = Scheme::Pkcs1Sha256)),
     ] {
-        assert_eq!(withheld(&judge(), evidence.clone(), endorsement), reason);
+        assert_eq!(withheld(&verifier(), evidence.clone(), endorsement), reason);
     }
     // For a verifier that does not trust its signer it is absent.
     let endorsement = signer.endorse_snp(&measurement);
-    let reason = withheld(&Judge::new(), evidence.clone(), endorsement.clone());
+    let reason = withheld(&Verifier::new(), evidence.clone(), endorsement.clone());
     assert_eq!(reason, "launch-signer-chain-unknown-issuer");
     // The store's endorsement is used nevertheless.
     let launch = EndorsementStore::new([(measurement, endorsement)]);
-    let judge = Judge { endorsements: Endorsements { launch, ..Endorsements::default() }, ..judge() };
-    let claims = judge.verify(&with(evidence, b"nonsense".to_vec()), &bound(1)).unwrap();
+    let verifier =
+        Verifier { endorsements: Endorsements { launch, ..Endorsements::default() }, ..verifier() };
+    let claims = verifier.verify(&with(evidence, b"nonsense".to_vec()), &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().endorsement.unwrap().vcpus, Some(2));
     assert_eq!(claims.withheld, []);
 }
@@ -108,7 +110,7 @@ fn an_endorsement_of_a_new_shape_is_read_as_far_as_it_is_known() {
     let unknown_fields = vec![0x7a, 3, 1, 2, 3, 0x80, 0x01, 7];
     let spec = EndorsementSpec { unknown_fields, ..EndorsementSpec::default() }.with_snp(2, &measurement);
     let endorsement = spec.sign(FakeTcbSigner::shared());
-    let claims = judge().verify(&with(evidence, endorsement), &bound(1)).unwrap();
+    let claims = verifier().verify(&with(evidence, endorsement), &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().endorsement.unwrap().vcpus, Some(2));
 }
 

@@ -67,7 +67,7 @@ fn t15_unknown_td_permissions_are_refused() {
     // Unknown bits of PLATFORM_INFO are shown, not refused.
     let mut vm = SimulatedVm::new();
     vm.set_report(SnpReportBuilder { platform_info: vm.report.platform_info | 1 << 40, ..vm.report.clone() });
-    let claims = Judge::new().verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap();
+    let claims = Verifier::new().verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().platform.unknown_bits, 1 << 40);
     // An attribute of the trust domain that is reserved today.
     assert!(matches!(
@@ -126,7 +126,7 @@ fn t52_a_token_of_an_unknown_form_does_not_spoil_a_vtpm() {
         spec.set(claim, value);
         Evidence { google_token: Some(GoogleTokenEvidence { token: spec.sign(service) }), ..evidence.clone() }
     };
-    let verify = |evidence: &Evidence| Judge::new().verify(evidence, &bound(1));
+    let verify = |evidence: &Evidence| Verifier::new().verify(evidence, &bound(1));
     let alone = verify(&Evidence { google_token: None, ..evidence.clone() }).unwrap();
     for (claim, value, reason) in [
         ("hwmodel", "GCP_NEW".into(), "google-token-claim-unknown"),

@@ -21,9 +21,9 @@ fn vm_of(issuer: &FakeIssuer, spec: &AkCertificateSpec) -> Evidence {
     vm.evidence(Kinds::VTPM, &bound(1))
 }
 
-fn knowing(certificates: &[&FakeIssuer]) -> Judge {
+fn knowing(certificates: &[&FakeIssuer]) -> Verifier {
     let certificates: Vec<_> = certificates.iter().map(|issuer| issuer.der().to_vec()).collect();
-    Judge { collateral: Collateral::new(&[], &certificates).unwrap(), ..Judge::new() }
+    Verifier { collateral: Collateral::new(&[], &certificates).unwrap(), ..Verifier::new() }
 }
 
 fn unknown(error: VerifyError) -> UnknownIssuer {
@@ -34,23 +34,23 @@ fn unknown(error: VerifyError) -> UnknownIssuer {
 #[test]
 fn an_issuer_is_chosen_by_its_key_among_many_of_one_name() {
     let all: Vec<&FakeIssuer> = ISSUERS.iter().collect();
-    let judge = knowing(&all);
+    let verifier = knowing(&all);
     for issuer in &*ISSUERS {
-        judge.verify(&vm_of(issuer, &AkCertificateSpec::default()), &bound(1)).unwrap();
+        verifier.verify(&vm_of(issuer, &AkCertificateSpec::default()), &bound(1)).unwrap();
     }
     // Sent with the evidence, after as many others as are allowed, it is found as well.
-    let judge = Judge::new();
+    let verifier = Verifier::new();
     let mut evidence = vm_of(&ISSUERS[6], &AkCertificateSpec::default());
     let given = ISSUERS.iter().map(|issuer| Bytes(issuer.der().to_vec())).collect();
     evidence.vtpm.as_mut().unwrap().ca_certificates = given;
-    judge.verify(&evidence, &bound(1)).unwrap();
+    verifier.verify(&evidence, &bound(1)).unwrap();
 }
 
 #[test]
 fn an_unknown_issuer_is_named_with_its_key_its_address_and_the_remedy() {
     let others: Vec<&FakeIssuer> = ISSUERS[..6].iter().collect();
-    let (judge, issuer) = (knowing(&others), &ISSUERS[6]);
-    let error = judge.verify(&vm_of(issuer, &AkCertificateSpec::default()), &bound(1)).unwrap_err();
+    let (verifier, issuer) = (knowing(&others), &ISSUERS[6]);
+    let error = verifier.verify(&vm_of(issuer, &AkCertificateSpec::default()), &bound(1)).unwrap_err();
     assert_eq!(
         (error.name().as_str(), error.code()),
         ("ak-chain-unknown-issuer", ReasonCode::CollateralPending)
@@ -66,7 +66,7 @@ fn an_unknown_issuer_is_named_with_its_key_its_address_and_the_remedy() {
     // A URL that is not the vendor's is reported, but is never a reason to wait.
     for url in ["http://169.254.169.254/computeMetadata/v1/", "http://evil.example/ca.crt"] {
         let spec = AkCertificateSpec { issuer_url: Some(url.to_owned()), ..AkCertificateSpec::default() };
-        let error = judge.verify(&vm_of(issuer, &spec), &bound(1)).unwrap_err();
+        let error = verifier.verify(&vm_of(issuer, &spec), &bound(1)).unwrap_err();
         assert_eq!(error.code(), ReasonCode::EvidenceRefused);
         let found = unknown(error);
         assert_eq!((found.url.as_deref(), found.address), (Some(url), None));
@@ -74,7 +74,7 @@ fn an_unknown_issuer_is_named_with_its_key_its_address_and_the_remedy() {
     // Text with terminal control characters is not taken from a certificate at all.
     let hostile = Some("http://x/\u{1b}[2J".to_owned());
     let spec = AkCertificateSpec { issuer_url: hostile, ..AkCertificateSpec::default() };
-    let found = unknown(judge.verify(&vm_of(issuer, &spec), &bound(1)).unwrap_err());
+    let found = unknown(verifier.verify(&vm_of(issuer, &spec), &bound(1)).unwrap_err());
     assert_eq!((found.url, found.address), (None, None));
 }
 
@@ -145,8 +145,8 @@ fn t17_a_certificate_that_leaves_its_distribution_point_out_is_absent_and_not_mo
     let mut spec = shared_google().root().ca_spec(issuer.ca(), 0x2099);
     spec.extensions.push(encode::subject_key_id(issuer.key_id()));
     let certificates = [shared_google().root().issue(&spec)];
-    let judge = Judge { collateral: Collateral::new(&[], &certificates).unwrap(), ..Judge::new() };
-    let claims = judge.verify(&vm_of(&issuer, &AkCertificateSpec::default()), &bound(1)).unwrap();
+    let verifier = Verifier { collateral: Collateral::new(&[], &certificates).unwrap(), ..Verifier::new() };
+    let claims = verifier.verify(&vm_of(&issuer, &AkCertificateSpec::default()), &bound(1)).unwrap();
     let vtpm = claims.vtpm.unwrap();
     assert_eq!((vtpm.revocation, vtpm.missing_crls), (crate::Revocation::Absent, Vec::new()));
     // For a CA that names a CRL, the missing CRL and its issuer are reported.
@@ -167,8 +167,8 @@ fn captured_aks_of_2025_and_2026_chain_to_google_without_their_cas() {
         let Some(file) = read(&format!("field/{name}.json")) else { return };
         let mut evidence = read_vtpm_file(&file).unwrap();
         evidence.ca_certificates = Vec::new();
-        let judge = Judge::new();
-        let inputs = VerifyInputs { now: UnixTime(now), ..judge.inputs() };
+        let verifier = Verifier::new();
+        let inputs = VerifyInputs { now: UnixTime(now), ..verifier.inputs() };
         let key = ReadQuote::parse(&evidence).unwrap().certified_key(&inputs);
         assert!(key.is_ok(), "{name}: {:?}", key.err());
     }

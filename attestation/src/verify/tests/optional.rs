@@ -49,7 +49,7 @@ impl Part {
 }
 
 struct Scene {
-    judge: Judge,
+    verifier: Verifier,
     evidence: Evidence,
     endorsement: Vec<u8>,
     vek: Vec<u8>,
@@ -65,19 +65,19 @@ fn scene(stocked: bool) -> Scene {
     let measurement = vouchsafe_protocol::Digest48(vm.report.measurement);
     let endorsement = FakeTcbSigner::shared().endorse_snp(&measurement);
     let vek = vm.vek_certificate.clone().unwrap();
-    let mut judge = Judge { anchors, ..Judge::new() };
+    let mut verifier = Verifier { anchors, ..Verifier::new() };
     if stocked {
         let issuers = [issuer.der().to_vec(), vm.amd.ask_der().to_vec()];
-        judge.collateral = Collateral::new(&[], &issuers).unwrap();
-        judge.endorsements.veks = VekStore::new(std::slice::from_ref(&vek));
-        judge.endorsements.launch = EndorsementStore::new([(measurement, endorsement.clone())]);
+        verifier.collateral = Collateral::new(&[], &issuers).unwrap();
+        verifier.endorsements.veks = VekStore::new(std::slice::from_ref(&vek));
+        verifier.endorsements.launch = EndorsementStore::new([(measurement, endorsement.clone())]);
     }
-    Scene { judge, evidence, endorsement, vek }
+    Scene { verifier, evidence, endorsement, vek }
 }
 
 /// The result for a decision: claims without the reasons for absent ones, or the refusal.
-fn verdict(judge: &Judge, evidence: &Evidence) -> Result<Claims, String> {
-    let claims = judge.verify(evidence, &bound(1)).map_err(|error| error.name())?;
+fn verdict(verifier: &Verifier, evidence: &Evidence) -> Result<Claims, String> {
+    let claims = verifier.verify(evidence, &bound(1)).map_err(|error| error.name())?;
     Ok(Claims { withheld: Vec::new(), ..claims })
 }
 
@@ -141,32 +141,32 @@ fn foreign(part: Part) -> Vec<Vec<u8>> {
 fn t52_a_damaged_optional_part_gives_the_verdict_of_evidence_without_it() {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     for stocked in [true, false] {
-        let Scene { judge, evidence, endorsement, vek } = scene(stocked);
+        let Scene { verifier, evidence, endorsement, vek } = scene(stocked);
         for part in PARTS {
-            let without = verdict(&judge, &part.put(&evidence, None));
+            let without = verdict(&verifier, &part.put(&evidence, None));
             let genuine = match part {
                 Part::Endorsement => endorsement.clone(),
                 Part::Vek => vek.clone(),
                 Part::VekIssuer => FakeAmd::shared(Product::Genoa).ask_der().to_vec(),
                 Part::AkIssuer => ISSUER.der().to_vec(),
             };
-            let whole = verdict(&judge, &part.put(&evidence, Some(genuine.clone())));
+            let whole = verdict(&verifier, &part.put(&evidence, Some(genuine.clone())));
             let cases = (0..400).map(|_| damaged(&genuine, &mut numbers));
             for bytes in cases.chain(foreign(part)) {
-                let found = verdict(&judge, &part.put(&evidence, Some(bytes.clone())));
+                let found = verdict(&verifier, &part.put(&evidence, Some(bytes.clone())));
                 // Some bits of a protobuf have no meaning: then it is still the genuine part.
                 let same = found == without || (found == whole && whole.is_ok());
                 let start = hex::encode(&bytes[..bytes.len().min(64)]);
                 assert!(same, "{part:?}, stocked {stocked}: {start} became {found:?}");
             }
         }
-        assert!(verdict(&judge, &evidence).is_ok());
+        assert!(verdict(&verifier, &evidence).is_ok());
     }
 }
 
 #[test]
 fn t52_the_stores_certificate_serves_where_the_hosts_is_of_no_use() {
-    let Scene { judge, evidence, vek, .. } = scene(true);
+    let Scene { verifier, evidence, vek, .. } = scene(true);
     let snp = evidence.sev_snp.as_ref().unwrap();
     let older = crate::snp::Tcb { microcode: 1, ..SimulatedVm::new().report.reported_tcb };
     let older = FakeAmd::shared(Product::Genoa).vcek(older, &SimulatedVm::new().report.chip_id);
@@ -176,16 +176,17 @@ fn t52_the_stores_certificate_serves_where_the_hosts_is_of_no_use() {
         (vec![0; MAX_CERTIFICATE + 1], "vek-chain-certificate-too-large"),
         (FakeAmd::shared(Product::Milan).vcek(older_tcb(), &[0xc1; 64]), "vek-chain-unknown-issuer"),
     ] {
-        let claims = judge.verify(&Part::Vek.put(&evidence, Some(bytes)), &bound(1)).unwrap();
+        let claims = verifier.verify(&Part::Vek.put(&evidence, Some(bytes)), &bound(1)).unwrap();
         let [withheld] = &claims.withheld[..] else { panic!("{:?}", claims.withheld) };
         assert_eq!((withheld.claim, withheld.reason.as_str()), ("sev_snp.vek_certificate", reason));
         assert_eq!(claims.sev_snp.unwrap().vek_digest, vouchsafe_protocol::Digest32::of(&vek));
     }
     // Without the store the right one must be fetched.
-    let Scene { judge, .. } = scene(false);
-    let missing = judge.verify(&Part::Vek.put(&evidence, Some(b"garbage".to_vec())), &bound(1)).unwrap_err();
+    let Scene { verifier, .. } = scene(false);
+    let missing =
+        verifier.verify(&Part::Vek.put(&evidence, Some(b"garbage".to_vec())), &bound(1)).unwrap_err();
     assert!(matches!(missing, VerifyError::CollateralMissing { .. }), "{missing}");
-    assert_eq!(missing, judge.verify(&Part::Vek.put(&evidence, None), &bound(1)).unwrap_err());
+    assert_eq!(missing, verifier.verify(&Part::Vek.put(&evidence, None), &bound(1)).unwrap_err());
     assert_eq!(snp.report.len(), 1184);
 }
 
@@ -195,15 +196,15 @@ fn older_tcb() -> crate::snp::Tcb {
 
 #[test]
 fn t17_the_hosts_certificate_of_this_chip_under_a_revoked_ca_is_refused() {
-    let Scene { mut judge, evidence, .. } = scene(true);
+    let Scene { mut verifier, evidence, .. } = scene(true);
     let amd = FakeAmd::shared(Product::Genoa);
     let current = crate::test_util::ca::CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60));
     let revoking = current.revoking(&crate::test_util::snp::ASK_SERIAL.to_be_bytes());
     let issuers = [ISSUER.der().to_vec()];
-    judge.collateral = Collateral::new(&[amd.crl(&revoking)], &issuers).unwrap();
-    let refused = judge.verify(&evidence, &bound(1)).unwrap_err();
+    verifier.collateral = Collateral::new(&[amd.crl(&revoking)], &issuers).unwrap();
+    let refused = verifier.verify(&evidence, &bound(1)).unwrap_err();
     assert_eq!(refused.name(), "vek-chain-revoked");
     // So it is where the store has it.
-    let refused = judge.verify(&Part::Vek.put(&evidence, None), &bound(1)).unwrap_err();
+    let refused = verifier.verify(&Part::Vek.put(&evidence, None), &bound(1)).unwrap_err();
     assert_eq!(refused.name(), "vek-chain-revoked");
 }

@@ -17,8 +17,8 @@ fn quoting(pcrs: &[u8]) -> SimulatedVm {
 }
 
 fn inspected(vm: &SimulatedVm) -> Result<InspectedClaims, VerifyError> {
-    let judge = Judge::new();
-    inspect_vtpm(&vm.vtpm_with(&QuoteSpec::over(&vm.pcrs, &[7; 32])), Expected::Waived, &judge.inputs())
+    let verifier = Verifier::new();
+    inspect_vtpm(&vm.vtpm_with(&QuoteSpec::over(&vm.pcrs, &[7; 32])), Expected::Waived, &verifier.inputs())
 }
 
 const FIRMWARE: [u8; 8] = [0, 1, 2, 3, 4, 5, 6, 7];

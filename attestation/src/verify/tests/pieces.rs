@@ -69,7 +69,7 @@ fn vtpm_refusal(evidence: &Evidence) -> VtpmError {
 #[test]
 fn a_quote_gives_its_claims() {
     let vm = SimulatedVm::new();
-    let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
+    let claims = Verifier::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
     let vtpm = claims.vtpm.unwrap();
     assert_eq!(vtpm.root, Root::Extra);
     assert_eq!(vtpm.ak.algorithm, "rsa-2048");
@@ -90,7 +90,7 @@ fn ids_are_exact_to_every_reader_of_the_claims() {
         ..AkCertificateSpec::default()
     };
     let vm = SimulatedVm::booted(&spec, &EventLogBuilder::gce_ubuntu(Technology::SevSnp));
-    let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
+    let claims = Verifier::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
     let json = serde_json::to_value(&claims).unwrap();
     assert_eq!(json["vtpm"]["instance"]["instance_id"], "18446744073709551615");
     assert_eq!(json["vtpm"]["instance"]["project_number"], "9007199254740993");
@@ -108,7 +108,7 @@ fn keys_of_every_supported_kind_are_accepted() {
         let (amd, spec) = (SimulatedVm::new().amd, AkCertificateSpec::default());
         let log = EventLogBuilder::gce_ubuntu(Technology::Sev);
         let vm = SimulatedVm::built(shared_google(), amd, Box::leak(Box::new(key)), &spec, &log);
-        let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
+        let claims = Verifier::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.vtpm.unwrap().ak.algorithm, algorithm);
     }
 }
@@ -117,7 +117,7 @@ fn keys_of_every_supported_kind_are_accepted() {
 fn t31_the_latch_is_the_phase() {
     let mut vm = SimulatedVm::new();
     vm.latch();
-    let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
+    let claims = Verifier::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
     assert_eq!(claims.vtpm.unwrap().phase, Phase::Latched);
 }
 
@@ -143,7 +143,7 @@ fn t59_claims_are_the_firmwares_whatever_user_space_extended() {
     firmware.retain(|pcr, _| !matches!(pcr, 10 | 15));
     for (moment, phase) in [Phase::Initrd, Phase::Latched, Phase::Latched].into_iter().enumerate() {
         let vm = unified_at(moment);
-        let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
+        let claims = Verifier::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.withheld, []);
         let vtpm = claims.vtpm.unwrap();
         assert_eq!((vtpm.phase, &vtpm.firmware_pcrs, &vtpm.pcrs), (phase, &firmware, &vm.pcrs));
@@ -163,7 +163,7 @@ fn t52_an_unusable_userspace_log_counts_as_absent() {
         let with = |vm: &SimulatedVm, log: Option<&[u8]>| {
             let mut evidence = vm.evidence(Kinds::VTPM, &bound(1));
             evidence.vtpm.as_mut().unwrap().userspace_log = log.map(Into::into);
-            Judge::new().verify(&evidence, &bound(1))
+            Verifier::new().verify(&evidence, &bound(1))
         };
         // A boot that only extends constants is accepted nevertheless.
         let mut vm = SimulatedVm::new();
@@ -190,9 +190,9 @@ fn t02_quote_under_foreign_ak_is_refused() {
         vm.ak_issuers = vec![google.intermediate_der().to_vec(), google.root_der().to_vec()];
     });
     assert_eq!(error, VtpmError::Chain(ChainError::SignatureInvalid));
-    let judge = Judge { anchors: TrustAnchors::builtin(), ..Judge::new() };
+    let verifier = Verifier { anchors: TrustAnchors::builtin(), ..Verifier::new() };
     let evidence = SimulatedVm::new().evidence(Kinds::VTPM, &bound(1));
-    let error = judge.verify(&evidence, &bound(1)).unwrap_err();
+    let error = verifier.verify(&evidence, &bound(1)).unwrap_err();
     assert_eq!(error, VerifyError::Vtpm(VtpmError::Chain(ChainError::UnknownIssuer)));
 }
 
@@ -279,7 +279,7 @@ fn certificates_of_the_older_form_are_accepted() {
     };
     let mut vm = SimulatedVm::new();
     vm.ak_certificate = shared_google().issue_ak(vm.ak.spki(), &spec);
-    let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
+    let claims = Verifier::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
     assert!(claims.instance().is_some());
 }
 
@@ -293,7 +293,7 @@ fn t48_a_certificate_without_a_production_instance_names_none() {
     for spec in specs {
         let mut vm = SimulatedVm::new();
         vm.ak_certificate = shared_google().issue_ak(vm.ak.spki(), &spec);
-        let claims = Judge::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
+        let claims = Verifier::new().verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap();
         assert_eq!(claims.instance(), None);
     }
 }
@@ -423,19 +423,19 @@ fn empty_log_is_refused() {
 
 #[test]
 fn a_refused_log_is_not_cached() {
-    let (judge, mut vm) = (Judge::new(), SimulatedVm::new());
+    let (verifier, mut vm) = (Verifier::new(), SimulatedVm::new());
     let mut log = EventLogBuilder::gce_ubuntu(Technology::SevSnp);
     log.insert_before_exit(BuiltEvent::covered(12, crate::event_log::EventType::IPL, "more"));
     vm.event_log = log.bytes();
-    judge.verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap_err();
-    assert_eq!(judge.cache.logs(), 0);
+    verifier.verify(&vm.evidence(Kinds::VTPM, &bound(1)), &bound(1)).unwrap_err();
+    assert_eq!(verifier.cache.logs(), 0);
 }
 
 type Part = fn(&mut Evidence) -> &mut Vec<u8>;
 
 #[test]
 fn t30_mutated_evidence_does_not_panic() {
-    let judge = Judge::new();
+    let verifier = Verifier::new();
     let good = SimulatedVm::new().evidence(Kinds::BOTH, &bound(1));
     // Parts of a log that no digest covers, such as file names, may change.
     let parts: [(bool, Part); 5] = [
@@ -450,12 +450,12 @@ fn t30_mutated_evidence_does_not_panic() {
         let length = part(&mut evidence).len();
         for position in (0..length).step_by(length / 60 + 1) {
             part(&mut evidence)[position] ^= 0x41;
-            let changed = judge.verify(&evidence, &bound(1));
+            let changed = verifier.verify(&evidence, &bound(1));
             assert!(!covered || changed.is_err(), "byte {position} of {length}");
             part(&mut evidence)[position] ^= 0x41;
         }
         let whole = std::mem::take(part(&mut evidence));
-        judge.verify(&evidence, &bound(1)).unwrap_err();
+        verifier.verify(&evidence, &bound(1)).unwrap_err();
         *part(&mut evidence) = whole;
     }
     assert_eq!(evidence, good);

@@ -53,12 +53,12 @@ fn report_that_was_changed_is_refused() {
 fn report_without_certificate_waits_for_collateral() {
     let vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
     let evidence = vm.evidence(Kinds::REPORT, &bound(1));
-    let mut judge = Judge::new();
+    let mut verifier = Verifier::new();
     let missing = VerifyError::CollateralMissing {
         chip_id: "c1".repeat(64),
         reported_tcb: "0a01000000001bc8".to_owned(),
     };
-    assert_eq!(judge.verify(&evidence, &bound(1)).unwrap_err(), missing);
+    assert_eq!(verifier.verify(&evidence, &bound(1)).unwrap_err(), missing);
 
     // A certificate of another chip does not help, nor one for another TCB, which has another key.
     let tcb = vm.report.reported_tcb;
@@ -66,25 +66,25 @@ fn report_without_certificate_waits_for_collateral() {
     let spki = other_key.public_key().as_der().unwrap().as_ref().to_vec();
     let older = VekSpec::vcek(vm.amd.product(), Tcb { microcode: 1, ..tcb }, &vm.report.chip_id);
     let older = vm.amd.vek(&VekSpec { spki: Some(spki.clone()), ..older });
-    judge.endorsements.veks = VekStore::new(&[vm.amd.vcek(tcb, &[0xc3; 64]), older.clone()]);
-    assert_eq!(judge.verify(&evidence, &bound(1)).unwrap_err(), missing);
+    verifier.endorsements.veks = VekStore::new(&[vm.amd.vcek(tcb, &[0xc3; 64]), older.clone()]);
+    assert_eq!(verifier.verify(&evidence, &bound(1)).unwrap_err(), missing);
 
     let fitting = vm.amd.vcek(tcb, &vm.report.chip_id);
-    judge.endorsements.veks =
+    verifier.endorsements.veks =
         VekStore::new(&[older.clone(), fitting.clone(), older, vm.amd.ask_der().to_vec(), vec![1, 2, 3]]);
-    assert_eq!(judge.endorsements.veks.chips(), 1);
-    let claims = judge.verify(&evidence, &bound(1)).unwrap();
+    assert_eq!(verifier.endorsements.veks.chips(), 1);
+    let claims = verifier.verify(&evidence, &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().chip_id, Some("c1".repeat(64)));
 
     // An invalid certificate in the store does not hide the valid one; alone, it is refused for its fault.
     let flawed = VekSpec::vcek(vm.amd.product(), tcb, &vm.report.chip_id);
     let flawed = vm.amd.vek(&VekSpec { spki: Some(spki), ..flawed });
     for order in [[fitting.clone(), flawed.clone()], [flawed.clone(), fitting]] {
-        judge.endorsements.veks = VekStore::new(&order);
-        judge.verify(&evidence, &bound(1)).unwrap();
+        verifier.endorsements.veks = VekStore::new(&order);
+        verifier.verify(&evidence, &bound(1)).unwrap();
     }
-    judge.endorsements.veks = VekStore::new(&[flawed]);
-    let error = judge.verify(&evidence, &bound(1)).unwrap_err();
+    verifier.endorsements.veks = VekStore::new(&[flawed]);
+    let error = verifier.verify(&evidence, &bound(1)).unwrap_err();
     assert_eq!(error, VerifyError::Snp(SnpError::SignatureInvalid));
 }
 
@@ -95,12 +95,12 @@ fn certificate_of_a_turin_chip_is_found_by_its_short_id() {
     vm.amd = amd;
     vm.set_report(SnpReportBuilder::new(Product::Turin));
     vm.vek_certificate = None;
-    let judge = Judge {
+    let verifier = Verifier {
         anchors: shared_anchors().with_extra(amd.ark_der()).unwrap(),
         endorsements: veks(&[amd.vcek(vm.report.reported_tcb, &vm.report.chip_id)]),
-        ..Judge::new()
+        ..Verifier::new()
     };
-    let claims = judge.verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap();
+    let claims = verifier.verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap();
     assert_eq!(claims.sev_snp.unwrap().product, Product::Turin);
 }
 
@@ -109,8 +109,8 @@ fn t16_masked_chip_has_no_certificate_in_the_store() {
     let mut vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
     let vek = VekSpec::vcek(vm.amd.product(), vm.report.reported_tcb, &[0; 64]);
     vm.report.chip_id = [0; 64];
-    let judge = Judge { endorsements: veks(&[vm.amd.vek(&vek)]), ..Judge::new() };
-    let error = judge.verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap_err();
+    let verifier = Verifier { endorsements: veks(&[vm.amd.vek(&vek)]), ..Verifier::new() };
+    let error = verifier.verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap_err();
     assert_eq!(error, VerifyError::NoVekCertificate);
 }
 
@@ -121,8 +121,8 @@ fn t16_report_of_no_vcek_without_certificate_is_refused_not_pending() {
         let mut vm = SimulatedVm { vek_certificate: None, ..SimulatedVm::new() };
         let fitting = vm.amd.vcek(vm.report.reported_tcb, &vm.report.chip_id);
         vm.report.key_info = key_info;
-        let judge = Judge { endorsements: veks(&[fitting]), ..Judge::new() };
-        let error = judge.verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap_err();
+        let verifier = Verifier { endorsements: veks(&[fitting]), ..Verifier::new() };
+        let error = verifier.verify(&vm.evidence(Kinds::REPORT, &bound(1)), &bound(1)).unwrap_err();
         assert_eq!(error, VerifyError::NoVekCertificate, "{key_info:#x}");
     }
 }
@@ -154,17 +154,17 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
             Self::Evidence(error)
         }
     }
-    let (judge, vm) = (Judge::new(), SimulatedVm::new());
+    let (verifier, vm) = (Verifier::new(), SimulatedVm::new());
     let mut evidence = vm.evidence(Kinds::VTPM, &bound(1));
     // Neither signature nor log are checked before the gate.
     evidence.vtpm.as_mut().unwrap().signature.0[20] ^= 1;
     evidence.vtpm.as_mut().unwrap().event_log.0.clear();
     let stranger = |instance: Option<&Instance>| Err(Refused::Stranger(instance.unwrap().project_number));
-    let refused = verify_with(&evidence, bound(1), &judge.inputs(), stranger).unwrap_err();
+    let refused = verify_with(&evidence, bound(1), &verifier.inputs(), stranger).unwrap_err();
     assert_eq!(refused, Refused::Stranger(AkCertificateSpec::default().project_number));
     // An untrusted certificate does not reach the gate.
     evidence.vtpm.as_mut().unwrap().ca_certificates.clear();
-    let refused = verify_with(&evidence, bound(1), &Judge::new().inputs(), stranger).unwrap_err();
+    let refused = verify_with(&evidence, bound(1), &Verifier::new().inputs(), stranger).unwrap_err();
     let chain = VtpmError::Chain(ChainError::UnknownIssuer);
     assert_eq!(refused, Refused::Evidence(VerifyError::Vtpm(chain)));
     // Hardware evidence alone names no instance.
@@ -174,7 +174,7 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
         asked = Some(instance.is_none());
         Ok::<(), Refused>(())
     };
-    verify_with(&evidence, bound(1), &judge.inputs(), gate).unwrap();
+    verify_with(&evidence, bound(1), &verifier.inputs(), gate).unwrap();
     assert_eq!(asked, Some(true));
 }
 
