@@ -55,31 +55,11 @@ use crate::anchors::TrustedCa;
 pub fn verify_chain(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
     request.check_bounds()?;
     let leaf = Certificate::parse(request.leaf).ok_or(ChainError::Malformed)?;
-    let encoded = CertificateDer::from(request.leaf);
-    let end_entity = EndEntityCert::try_from(&encoded).map_err(refusal)?;
 
     // 1. A path to an anchor that serves this purpose, every certificate valid now: signatures, names and validity
     //    (RFC 5280 §6.1.3 (a)), CAs, path lengths and critical extensions (§6.1.4 k to o), and extended key usage
     //    (RFC 5280 §4.2.1.12).
-    let candidates = path::above(&leaf, request)?;
-    let serving = request.anchors.serving(request.purpose);
-    let trusted: Vec<&TrustedCa> = serving.filter(|ca| candidates.may_end_at(ca)).collect();
-    let pinned: Vec<TrustAnchor<'_>> = trusted.iter().map(|ca| ca.pinned.clone()).collect();
-    let path = end_entity
-        .verify_for_usage(
-            request.purpose.algorithms(),
-            &pinned,
-            &candidates.issuers,
-            rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(request.now.0)),
-            KeyUsage::required_if_present(TCG_KP_EK_CERTIFICATE),
-            None,
-            None,
-        )
-        .map_err(refusal)?;
-    let anchor = trusted.iter().find(|ca| ca.pinned == *path.anchor());
-    let anchor = anchor.ok_or(ChainError::UnknownIssuer)?;
-    let between = path.intermediate_certificates().map(|certificate| Certificate::parse(&certificate.der()));
-    let between: Vec<Certificate> = between.collect::<Option<_>>().ok_or(ChainError::Malformed)?;
+    let (anchor, between) = find_path(&leaf, request)?;
 
     // 2. Checks that webpki leaves out: key usage of issuers (RFC 5280 §6.1.4 (n)), and the anchor's own
     //    constraints. RFC 5280 §6.2 allows a verifier to apply the constraints in an anchor's certificate.
@@ -107,6 +87,35 @@ pub fn verify_chain(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainEr
         p384: OnceLock::new(),
         rs256: OnceLock::new(),
     })))
+}
+
+/// The anchor that the leaf chains to, and the certificates between them: webpki verifies the path.
+fn find_path<'a>(
+    leaf: &Certificate,
+    request: &ChainRequest<'a>,
+) -> Result<(&'a TrustedCa, Vec<Certificate>), ChainError> {
+    let encoded = CertificateDer::from(request.leaf);
+    let end_entity = EndEntityCert::try_from(&encoded).map_err(refusal)?;
+    let candidates = path::above(leaf, request)?;
+    let serving = request.anchors.serving(request.purpose);
+    let trusted: Vec<&TrustedCa> = serving.filter(|ca| candidates.may_end_at(ca)).collect();
+    let pinned: Vec<TrustAnchor<'_>> = trusted.iter().map(|ca| ca.pinned.clone()).collect();
+    let path = end_entity
+        .verify_for_usage(
+            request.purpose.algorithms(),
+            &pinned,
+            &candidates.issuers,
+            rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(request.now.0)),
+            KeyUsage::required_if_present(TCG_KP_EK_CERTIFICATE),
+            None,
+            None,
+        )
+        .map_err(refusal)?;
+    let anchor = trusted.iter().copied().find(|ca| ca.pinned == *path.anchor());
+    let anchor = anchor.ok_or(ChainError::UnknownIssuer)?;
+    let between = path.intermediate_certificates().map(|certificate| Certificate::parse(&certificate.der()));
+    let between: Vec<Certificate> = between.collect::<Option<_>>().ok_or(ChainError::Malformed)?;
+    Ok((anchor, between))
 }
 
 /// Key usage of the issuers (RFC 5280 §6.1.4 n), path length of the anchor, and validity of everything

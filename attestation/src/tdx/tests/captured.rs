@@ -254,45 +254,49 @@ fn inspection_binds_the_report_data_when_asked_to() {
     assert_eq!(inspect(Expected::Exactly(&[])).unwrap_err(), error);
 }
 
+/// Every captured quote.
+const QUOTES: [&str; 20] = [
+    PHALA,
+    COS,
+    GCE,
+    SPR,
+    "tdx/dcap-qvl/tdx_quote_outdated",
+    "tdx/dstack/tdx_quote",
+    "tdx/attestation-rs/tdx_quote_live.dat",
+    "tdx/go-tdx-guest/cos-113-tdx-quote.dat",
+    "tdx/go-tdx-guest/quote_v5_sample.dat",
+    "tdx/go-tdx-guest/tdx_prod_quote_SPR_E4.dat",
+    "tdx/trustee/az-td-quote.bin",
+    "tdx/trustee/tdx_quote_5.dat",
+    "tdx/trustee/tdx_quote_6.dat",
+    "gce/tdx/quotes/quote-v5-bodytype3.dat",
+    "gce/tdx/quotes/gce-cos113-reportdata-zero64.dat",
+    "field/tdx-gce-automata.quote.bin",
+    "field/tdx-gce-flashbots.quote.bin",
+    "field/tdx-gce-teepot.quote.bin",
+    "field/tdx-gce-teepot-old.quote.bin",
+    "field/tdx-service-td.quote.bin",
+];
+
+/// Every captured collateral.
+const COLLATERALS: [&str; 9] = [
+    PHALA_COLLATERAL,
+    OUTDATED_COLLATERAL,
+    GCE_COLLATERAL,
+    MARCH_90,
+    MARCH_50,
+    JUNE_50,
+    "field/tdx-gce-automata.collateral.json",
+    "field/tdx-gce-teepot.collateral.json",
+    "field/tdx-gce-teepot-old.collateral.json",
+];
+
 #[test]
 fn every_captured_quote_by_every_collateral_is_refused_with_the_name_of_its_text() {
-    let quotes = [
-        PHALA,
-        COS,
-        GCE,
-        SPR,
-        "tdx/dcap-qvl/tdx_quote_outdated",
-        "tdx/dstack/tdx_quote",
-        "tdx/attestation-rs/tdx_quote_live.dat",
-        "tdx/go-tdx-guest/cos-113-tdx-quote.dat",
-        "tdx/go-tdx-guest/quote_v5_sample.dat",
-        "tdx/go-tdx-guest/tdx_prod_quote_SPR_E4.dat",
-        "tdx/trustee/az-td-quote.bin",
-        "tdx/trustee/tdx_quote_5.dat",
-        "tdx/trustee/tdx_quote_6.dat",
-        "gce/tdx/quotes/quote-v5-bodytype3.dat",
-        "gce/tdx/quotes/gce-cos113-reportdata-zero64.dat",
-        "field/tdx-gce-automata.quote.bin",
-        "field/tdx-gce-flashbots.quote.bin",
-        "field/tdx-gce-teepot.quote.bin",
-        "field/tdx-gce-teepot-old.quote.bin",
-        "field/tdx-service-td.quote.bin",
-    ];
-    let collaterals = [
-        PHALA_COLLATERAL,
-        OUTDATED_COLLATERAL,
-        GCE_COLLATERAL,
-        MARCH_90,
-        MARCH_50,
-        JUNE_50,
-        "field/tdx-gce-automata.collateral.json",
-        "field/tdx-gce-teepot.collateral.json",
-        "field/tdx-gce-teepot-old.collateral.json",
-    ];
     let mut texts = std::collections::BTreeSet::new();
-    for path in quotes {
+    for path in QUOTES {
         let Some(quote) = quote(path) else { return };
-        for by in collaterals {
+        for by in COLLATERALS {
             let Some(by) = collateral(by) else { return };
             let Ok(described) = crate::collateral::TdxDescription::read(&by) else { continue };
             // A second before the first part ends: all of it is valid then, if it ever was.
