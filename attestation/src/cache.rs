@@ -137,8 +137,8 @@ impl VerifyCache {
         found.keep_in(&self.logs)
     }
 
-    /// The boot claims of a CCEL log, cached or replayed, if it leads to these RTMRs. They must come from a
-    /// verified quote: only then is the log worth caching.
+    /// The boot claims of a CCEL log, cached or replayed, if its replay matches these RTMRs. They must come
+    /// from a verified quote: only then is the log worth caching.
     ///
     /// # Errors
     /// As [`ReplayedCcel::from_bytes`] and [`ReplayedCcel::check_against`].

@@ -1,9 +1,9 @@
 //! Stored collateral as a value: which items are accepted, which item replaces which, and what a verification
 //! lacked.
 //!
-//! Stored items are not trusted, with one exception: a CRL counts only where its signature verifies under the issuer of
-//! the certificate in question, a CA must chain to an anchor, everything else is verified with the evidence. Key sets
-//! alone are believed as they stand, since nothing signs them.
+//! Stored items are not trusted: a CRL is used only if the issuer of the certificate to check signed it, a CA
+//! must chain to an anchor, and everything else is verified together with the evidence. The only exception
+//! are key sets: nothing signs them, so they are trusted as stored.
 //!
 //! Every change is made on a copy, and gives a new value or one exact error. A network attacker can withhold
 //! collateral, but the replacement rules protect what is stored (T17).

@@ -1,23 +1,23 @@
 //! Firmware event logs, of a vTPM and of TDX (CCEL): strict parser, replay, and what the log proves about the
 //! boot.
 //!
-//! Guarantees: only the SHA-256 bank is read, of CCEL only SHA-384; every size is bounded before anything is
-//! allocated; a [`BootLog`] exists only for a log that the strict state machine of
+//! Guarantees: only one bank is read, SHA-256 of a vTPM's log and SHA-384 of CCEL. Every size is bounded
+//! before anything is allocated. A [`BootLog`] exists only for a log that the strict state machine of
 //! [`ReplayedLog::from_bytes`] accepted as a whole, and every claim in it is recomputed from data that its
-//! measured digest covers. [`Replayed::check_against`] compares the replay with quoted PCRs: only then is the
-//! log known to be that machine's.
+//! measured digest covers. [`Replayed::check_against`] compares the replay with quoted PCRs: until then the
+//! log may be from any machine.
 //!
 //! [`ReplayedCcel`] documents what differs for CCEL.
 //!
 //! The grammar of what user space extends after the log is in `userspace_grammar`.
 //!
-//! Does not guarantee: a TPM measures digests, one sequence per PCR. Event types, texts that no digest covers
-//! (such as file names) and the order of events of different PCRs are asserted by whoever wrote the log. Root
-//! can extend PCR 8 to 14 after boot and append matching events; this module cannot detect that. The latch in
-//! PCR 15, and baselines with a closed set of events, rule it out.
+//! Does not guarantee what no digest covers: event types, texts such as file names, and the order of events
+//! of different PCRs are asserted by whoever wrote the log. Root can extend PCR 8 to 14 after boot and append
+//! matching events, and this module cannot detect that. The latch in PCR 15, or a baseline with a closed set
+//! of events, prevents it.
 //!
-//! PFP is the TCG PC Client Platform Firmware Profile, 1.06 (logs: PFP 1.06 §9 and §10); PTP the PC Client Platform TPM
-//! Profile, 1.05.
+//! PFP 1.06 is the TCG PC Client Platform Firmware Profile (for logs see PFP 1.06 §9 and §10). PTP 1.05 is the TCG PC
+//! Client Platform TPM Profile.
 //!
 //! Left out, and why:
 //! - EV_NO_ACTION (PFP 1.06 §10.4.5) extends nothing: only the header and the startup locality are read.

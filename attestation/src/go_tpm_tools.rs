@@ -1,8 +1,8 @@
 //! Attestations in the format of Google's go-tpm-tools: the protobuf message `Attestation`.
 //!
-//! Only what a quote needs is read. Its `ak_pub`, `instance_info` and hardware reports are ignored: nothing
-//! authenticates the first two, and nothing links the third to the quote. The result is evidence as received;
-//! its nonce binding is Google's, not ours, so it can be inspected but no decision can be based on it.
+//! Only what a quote needs is read. Its `ak_pub`, `instance_info` and hardware reports are ignored: the first
+//! two are not authenticated, and the third is not bound to the quote. The result is evidence as received.
+//! Its nonce was chosen by Google, so the evidence can be inspected, but no decision can be based on it.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub enum GoTpmToolsError {
     /// Other banks are not verified.
     #[error("no quote of the SHA-256 bank")]
     NoSha256Quote,
-    /// It would be ambiguous which one counts.
+    /// It would be ambiguous which one applies.
     #[error("more than one quote of the SHA-256 bank")]
     SecondSha256Quote,
     /// The PCR does not exist.
@@ -48,7 +48,7 @@ pub enum GoTpmToolsError {
         /// Its index.
         pcr: u32,
     },
-    /// Not 32 bytes.
+    /// It does not have 32 bytes.
     #[error("PCR {pcr} has {found} bytes")]
     PcrLength {
         /// The PCR.
@@ -101,8 +101,8 @@ fn pcrs(given: BTreeMap<u32, Vec<u8>>) -> Result<BTreeMap<u8, Digest32>, GoTpmTo
     given.into_iter().map(one).collect()
 }
 
-/// Whether it is text whose first field is one of the message's. A binary message is never text: a quote
-/// contains other bytes.
+/// Whether it is text whose first field is one of the message's fields. A binary message is never text, since
+/// a quote contains bytes that text cannot contain.
 fn is_text_form(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     if text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace()) {

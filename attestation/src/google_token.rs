@@ -16,7 +16,7 @@
 //! - The time between `iat` and `exp`: [`MAX_TOKEN_AGE`] is the shorter limit.
 //! - `sub` (RFC 7519 §4.1.2) against `submods.gce`: both are set by Google, and only the latter has ids that
 //!   are never reused.
-//! - `kid` beside `x5c` (RFC 7515 §4.1.4): the key is the certificate's, whatever its id.
+//! - `kid` in addition to `x5c` (RFC 7515 §4.1.4): the certificate's key is used, whatever the id.
 //! - The leaf's key usage: Google's leaf has none.
 //! - `hwmodel`, `secboot`, `dbgstat`, `attester_tcb`: no value is required here; they are claims, for
 //!   policies to evaluate.

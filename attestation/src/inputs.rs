@@ -11,7 +11,7 @@ use crate::x509::ChainRequest;
 use crate::x509::Collateral;
 use crate::x509::VerifiedChain;
 
-/// Everything that the result depends on, beside evidence and binding.
+/// Everything in addition to evidence and binding that the result depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyInputs<'a> {
     /// Trust anchors: the built-in ones, and those of the configuration.

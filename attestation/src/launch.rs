@@ -3,7 +3,7 @@
 //!
 //! An endorsement is a message whose signed bytes include the signer's certificate and its CA bundle. It says
 //! nothing about a VM: the hardware report proves that the VM has the measurement. The root is pinned by
-//! digest: a development root with the same name exists, and its key is public.
+//! digest, because there is a development root with the same name, whose private key is public.
 //!
 //! Names of messages and fields are those of `endorsement.proto` in Google's gce-tcb-verifier.
 //!
@@ -59,7 +59,7 @@ use crate::x509::der;
 /// The verified endorsement of a measurement: the one that came with the evidence, or else one from the
 /// store.
 ///
-/// `None` if there is none. An invalid endorsement counts as absent, since a guest could have omitted it.
+/// `None` if there is none. An invalid endorsement is ignored, since a guest could have omitted it.
 ///
 /// # Errors
 /// Why the endorsement from the evidence is invalid, or the one from the store, if none is valid.

@@ -1,9 +1,9 @@
 //! Reference values: predicts what a boot will measure from the files that it will consist of.
 //!
 //! [`UnifiedBoot`] is a unified kernel image that the firmware starts, [`GrubBoot`] is shim, GRUB and a
-//! kernel. Both give [`ReferenceValues`]: the events that are certain, the final PCR values that follow from
-//! them, and a description of what cannot be predicted. None of this is evidence, and nothing is decided on
-//! it: it helps an operator to allow the digests of an update before the VM boots it.
+//! kernel. Both return [`ReferenceValues`]: the events that are certain, the final PCR values that follow
+//! from them, and a description of what cannot be predicted. None of this is evidence, and no decision is
+//! based on it: it helps an operator to allow the digests of an update before the VM boots it.
 //!
 //! Pure: files are passed as bytes; digests are of the SHA-256 bank.
 
@@ -66,7 +66,7 @@ pub enum ReferenceComponent {
     Kernel,
     /// The initrd's file.
     Initrd,
-    /// A command of GRUB's.
+    /// A GRUB command.
     GrubCommand {
         /// Its text.
         text: String,
@@ -137,7 +137,7 @@ impl ReferenceValues {
         self.unknown.push(Unknown { text: text.into(), event: None });
     }
 
-    /// Adds an event of which only PCR and kind are known.
+    /// Adds an event whose digest is unknown.
     fn cannot_say_event(&mut self, pcr: u8, component: ReferenceComponent, text: &str) {
         let event = Some(UnknownEvent { pcr, component });
         self.unknown.push(Unknown { text: text.to_owned(), event });

@@ -60,7 +60,7 @@ use crate::x509::VerifiedChain;
 /// SNP evidence as received: nothing in it has been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct SnpEvidence<'a> {
-    /// `ATTESTATION_REPORT`.
+    /// The bytes of `ATTESTATION_REPORT`.
     pub report: &'a [u8],
     /// Certificate of the key that signed it, VCEK or VLEK, DER.
     pub vek: &'a [u8],
@@ -74,7 +74,7 @@ pub struct SnpEvidence<'a> {
 pub struct UnboundReport(SnpClaims);
 
 impl UnboundReport {
-    /// The claims, if the guest asked for the report with exactly this data.
+    /// The claims, if the guest requested the report with exactly this data.
     ///
     /// # Errors
     /// [`SnpError::ReportDataMismatch`] otherwise.
@@ -230,7 +230,7 @@ impl Tcbs {
 struct Ids {
     /// The id in the report; `None` if the host masks it.
     reported: Option<String>,
-    /// By its VCEK.
+    /// The report was signed with the VCEK.
     certified: Option<String>,
 }
 

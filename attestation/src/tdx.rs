@@ -15,11 +15,12 @@
 //! - MRSEAM and SEAMATTRIBUTES (DCAP API A.3.2): no list here, because the TDX module's identity is part of
 //!   the TCB info and appraised with it.
 //! - MRSIGNER, ISVPRODID and ISVSVN of the quoting enclave: appraisal compares them with the QE identity.
-//! - XFAM, PKS, key locker and PERFMON: they give the trust domain more features and its host no access.
-//!   Claims.
+//! - XFAM, PKS, key locker and PERFMON: they give the trust domain more features and its host no access. They
+//!   are claims.
 //! - MRCONFIGID, MROWNER, MROWNERCONFIG: chosen by the creator of the trust domain, so they are claims.
 //! - The header's user data (DCAP API A.3.1), a platform id: the PCK certificate has its own.
-//! - MRTD: no list here; Google's endorsement, a baseline or a policy says which firmware is accepted.
+//! - MRTD: this verifier has no list of accepted firmware; an endorsement by Google, a baseline or a policy
+//!   decides.
 
 mod appraisal;
 pub(crate) mod cache;
@@ -72,7 +73,7 @@ use crate::x509::p256;
 pub enum Appraisal<'a> {
     /// With the inputs' collateral for the platform.
     Store,
-    /// This collateral.
+    /// Appraised with this collateral.
     Given(&'a TdxCollateral),
     /// Not at all: for inspection only.
     Waived,
@@ -84,7 +85,7 @@ pub enum Appraisal<'a> {
 pub struct UnboundQuote(TdxClaims);
 
 impl UnboundQuote {
-    /// The claims, if the guest asked for the quote with exactly this data.
+    /// The claims, if the guest requested the quote with exactly this data.
     ///
     /// # Errors
     /// [`TdxError::ReportDataMismatch`] otherwise.

@@ -1,7 +1,7 @@
 //! Builders of evidence signed by throw-away roots.
 //!
-//! They only add: the verifier has no special case for them. Their roots must be configured as extra anchors,
-//! which only ever give the root `extra`.
+//! They add no special case to the verifier. Their roots must be configured as extra anchors, which only ever
+//! give the root `extra`.
 
 pub mod ca;
 pub mod efi;

@@ -71,8 +71,8 @@ pub fn verify(
 ///
 /// `gate` gets the instance as soon as the AK certificate has been verified, before any signature of the VM
 /// itself; `None` if the evidence names no instance. A certificate is public: anyone who has seen it can send
-/// it. So a gate may turn requests away, but must not count them against the instance, since they may be
-/// someone else's.
+/// it. So a gate may turn requests away, but must not count them against the instance, since another VM may
+/// have sent them.
 ///
 /// # Errors
 /// Those of [`verify`] and of `gate`.
@@ -110,7 +110,7 @@ pub fn verify_with<E: From<VerifyError>>(
         hardware.check_binding(&bound, ak.as_deref())?;
     }
 
-    // 5. to 9. The pieces themselves, and that they are from one VM (composite device, RFC 9334 §3.3).
+    // 5. to 9. The pieces, and that they are from one VM (composite device, RFC 9334 §3.3).
     let mut claims = Claims { google_token, withheld, ..Claims::default() };
     verify_evidence(
         quote.zip(key),
@@ -143,9 +143,9 @@ impl<'e> UnverifiedEvidence<'e> {
         }
     }
 
-    /// The token's claims. Beside a vTPM, a token with claims that this version does not understand counts as
-    /// absent: an attacker could have omitted it, and Google may change the form of a claim for a whole fleet
-    /// at once (T52).
+    /// The token's claims. In addition to a vTPM, a token with claims that this version does not support is
+    /// ignored: an attacker could have omitted it, and Google may change the form of a claim for a whole
+    /// fleet at once (T52).
     fn google_token(
         &self,
         bound: &BoundRequest,

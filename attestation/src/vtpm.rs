@@ -111,7 +111,7 @@ impl<'a> ReadQuote<'a> {
         Ok(CertifiedKey { chain, key })
     }
 
-    /// Verifies the chain of the AK certificate. Unusable issuing CAs that came along count as absent, and a
+    /// Verifies the chain of the AK certificate. Unusable issuing CAs that came with it are ignored, and a
     /// missing issuer is reported.
     fn chain(&self, inputs: &VerifyInputs<'_>) -> Result<VerifiedChain, VtpmError> {
         let certificates = readable(&self.evidence.ca_certificates);
@@ -169,7 +169,7 @@ impl CertifiedKey {
 
 impl SignedQuote<'_> {
     /// Compares the firmware log, and the userspace log if there is one, with the quoted PCRs. An unusable
-    /// userspace log counts as absent.
+    /// userspace log is ignored.
     pub(crate) fn claims(
         self,
         inputs: &VerifyInputs<'_>,
@@ -215,5 +215,5 @@ impl SignedQuote<'_> {
     }
 }
 
-/// PCRs with a part of the firmware's log. PCR 15 has none.
+/// PCRs that the firmware's log extends. It does not extend PCR 15.
 const FIRMWARE_PCRS: [u8; 14] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14];

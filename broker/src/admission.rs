@@ -35,13 +35,13 @@ struct Table {
     connections: usize,
     bodies: usize,
     networks: HashMap<Network, Usage>,
-    /// Only sites that hold something, so there are no more entries than connections.
+    /// Only sites with connections or bodies, so there are no more entries than connections.
     sites: HashMap<Site, Held>,
     looked_at: Option<Instant>,
     notice: Notice,
 }
 
-/// What the networks of a site hold together.
+/// Connections and bytes of all networks of a site.
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     connections: usize,
@@ -65,7 +65,7 @@ struct Notice {
     since: u64,
 }
 
-/// One admitted connection. It counts until this is dropped.
+/// One admitted connection. It is counted until this is dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     admission: Arc<Admission>,
@@ -158,7 +158,7 @@ impl Admission {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        // A panic could at most leave a count half-updated.
+        // A panic could at most leave a count that is off by one.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -204,8 +204,8 @@ impl Table {
         }
     }
 
-    /// Drops networks that hold nothing and opened nothing recently, unless that was done less than `pause`
-    /// ago.
+    /// Drops networks without connections and bodies that opened nothing recently, unless that was done less
+    /// than `pause` ago.
     fn forget_idle(&mut self, pause: Duration, now: Instant, shares: &Shares) {
         if self.looked_at.is_some_and(|at| now.saturating_duration_since(at) < pause) {
             return;
@@ -261,7 +261,7 @@ impl Notice {
 }
 
 impl ConnectionPermit {
-    /// The network that holds the connection.
+    /// The network of the connection.
     #[must_use]
     pub const fn network(&self) -> Network {
         self.network

@@ -25,7 +25,7 @@ pub(crate) fn watch(broker: &Arc<Broker>) {
     });
 }
 
-/// One check; false when the broker is gone.
+/// One check; false when the broker no longer exists.
 async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
     let Some(broker) = broker.upgrade() else { return false };
     let now = clock::now();

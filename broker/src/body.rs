@@ -133,7 +133,7 @@ pub enum NoOpening {
     Problem(HttpProblem),
 }
 
-/// A body of which nothing has been kept yet.
+/// A body of which no byte has been kept yet.
 pub struct BodyReader {
     payload: Pin<Box<BodyStream<Payload>>>,
     /// The bytes that were read for an opening.
@@ -285,7 +285,7 @@ impl BodyReader {
         }
     }
 
-    /// It may have been part of a secret. Shared bytes are no longer in use by their other owners.
+    /// It may have been part of a secret. Bytes shared with others are no longer in use by them.
     fn forget(&self, chunk: &mut Bytes) {
         if self.limits.audience == Audience::Operators
             && let Ok(mut bytes) = std::mem::take(chunk).try_into_mut()
@@ -313,7 +313,7 @@ impl FromRequest for BodyReader {
     }
 }
 
-/// The announced length; `None` for a chunked body, and for none.
+/// The announced length; `None` for a chunked body, and if there is no body.
 fn length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
     let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
     value.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
@@ -327,5 +327,5 @@ const DISCARD_BYTES: usize = MAX_REQUEST;
 const DISCARD_PAUSE: Duration = Duration::from_millis(250);
 /// Seconds after which a retry may find room.
 const RETRY_AFTER: u32 = 1;
-/// Clients without an address count as one network.
+/// Clients without an address are one network.
 const UNKNOWN: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);

@@ -1,7 +1,7 @@
 //! The state that all requests share: keystore, identity, verifier, queues and counters.
 //!
-//! Opened once, from a complete configuration. Everything here may be lost except what the keystore and the
-//! collateral folder hold on disk.
+//! Opened once, from a complete configuration. All state here may be lost, except what is on disk in the
+//! keystore and the collateral folder.
 
 use std::fs;
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ impl Listeners {
 /// Why the broker does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No randomness.
+    /// No random bytes are available.
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The root keyring.
@@ -101,7 +101,7 @@ pub enum StartError {
         /// The fault.
         source: AnchorError,
     },
-    /// The system gives no threads.
+    /// The system does not provide threads.
     #[error("cannot start verifier threads: {0}")]
     Threads(std::io::Error),
     /// Two metrics have the same name: a bug.
@@ -247,6 +247,6 @@ fn trust_anchors(config: &BrokerConfig) -> Result<TrustAnchors, StartError> {
     Ok(anchors)
 }
 
-/// Items of collateral per minute that requests under one instance's certificate may lack before they count
-/// as those of an unverified client: a VM needs one or two.
+/// Items of missing collateral per minute that are counted for an instance. Requests with its certificate
+/// that lack more are treated as those of an unverified client; a VM lacks one or two.
 const WANTS_OF_INSTANCE: u32 = 4;

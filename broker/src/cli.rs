@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    // Tokens and values of secrets pass through this process. Where the kernel refuses, `serve` says so.
+    // Tokens and values of secrets pass through this process. If the kernel refuses, `serve` logs it.
     let _refused = crate::hardening::no_core_dumps();
     let json = cli.json;
     match run(cli) {

@@ -25,7 +25,7 @@ pub struct BrokerConfig {
     pub data: PathBuf,
     /// The root keyring; default: `keyring.json` in `data`.
     pub keyring: Option<PathBuf>,
-    /// Files with trust anchors beside the built-in ones. They give the root `extra` and no other.
+    /// Files with trust anchors in addition to the built-in ones. They give the root `extra` and no other.
     #[serde(default)]
     pub extra_trust_anchors: Vec<PathBuf>,
     /// URLs of the guests' listener, as guests use them: the audience of a Google token must be one of them.
@@ -140,14 +140,14 @@ pub enum LogFormat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Bugs and losses.
+    /// Bugs and lost data.
     Error,
     /// Something that an operator should look at.
     Warn,
     /// Each decision.
     #[default]
     Info,
-    /// More.
+    /// More detail.
     Debug,
 }
 
@@ -175,7 +175,7 @@ pub enum ConfigError {
     Value {
         /// The file.
         path: PathBuf,
-        /// Which key.
+        /// Name of the key.
         key: &'static str,
         /// The valid values.
         expected: &'static str,

@@ -66,9 +66,9 @@ pub struct Limited {
     pub seconds: u32,
 }
 
-/// Requests of each instance in this minute. Only proved instances are counted, so that nobody can use up
-/// another instance's share. VMs whose evidence names no instance have one share in common, which one of them
-/// can use up.
+/// Requests of each instance in this minute. Only proved instances are counted, so that no client can use up
+/// the share of another instance. All VMs whose evidence names no instance have one common share, which one
+/// of them can use up.
 #[derive(Debug)]
 pub struct Rate {
     each: AtomicU32,
@@ -130,7 +130,7 @@ impl Rate {
     }
 
     fn counts(&self, now: UnixTime) -> MutexGuard<'_, Counts> {
-        // A panic could at most leave a count half-updated.
+        // A panic could at most leave a count that is off by one.
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.0 / 60;
         if counts.minute != minute {
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(rate.peek(None, now), Err(Limited { seconds: 60 }));
         assert_eq!(rate.take(None, now), Err(Limited { seconds: 60 }));
         assert_eq!(rate.peek(Some("a"), now), Ok(()));
-        // Also when there are so many instances that entries are dropped.
+        // Also when entries are dropped because there are too many instances.
         for instance in 0..=MAX_INSTANCES {
             assert_eq!(rate.take(Some(&instance.to_string()), now), Ok(()));
         }

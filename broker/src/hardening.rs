@@ -1,4 +1,4 @@
-//! Keeps what the process holds out of swap and core dumps, and gives it enough open files.
+//! Keeps this process's memory out of swap and core dumps, and raises its limit of open files.
 
 use rustix::io::Errno;
 use vouchsafe_system::memory::{self, Resource};
@@ -7,7 +7,7 @@ pub use vouchsafe_system::memory::{Locked, no_core_dumps};
 /// Turns core dumps off, or the process does not start, then locks all memory as far as the process may.
 ///
 /// # Errors
-/// What the kernel said when it refused to turn core dumps off.
+/// The system's error when core dumps cannot be turned off.
 pub fn protect() -> Result<Locked, Errno> {
     memory::protect(ENOUGH_MEMORY)
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Memory of a release is allocated on one thread and freed on another, for which the C library's allocator
-/// takes locks.
+/// Memory of a release is allocated on one thread and freed on another; the C library's allocator takes locks
+/// for that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -46,7 +46,7 @@ pub struct Metrics {
     pub extra_trust_anchors: IntGauge,
     /// 1 while the broker is ready, according to the last probe.
     pub ready: IntGauge,
-    /// Of the listeners.
+    /// Metrics of the listeners.
     pub listeners: ListenerMetrics,
     /// Of collateral and its fetches.
     pub collateral: CollateralMetrics,

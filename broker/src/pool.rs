@@ -77,7 +77,7 @@ impl Pool {
     /// [`PoolError::Full`] at once when too much waits already.
     pub fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PoolError> {
         let mut state = self.0.lock();
-        // Idle threads are about to take one job each.
+        // Idle threads will take one job each.
         if state.jobs.len() >= self.0.limit.saturating_add(state.idle) {
             return Err(PoolError::Full);
         }

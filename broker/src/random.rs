@@ -1,6 +1,6 @@
 //! Randomness for challenge nonces and decision ids.
 //!
-//! The library takes tens of milliseconds to seed itself; [`warm`] does that at start.
+//! The library takes tens of milliseconds to seed its generator; [`warm`] does that at start.
 
 use aws_lc_rs::rand;
 use vouchsafe_protocol::{DecisionId, Nonce};

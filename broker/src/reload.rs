@@ -1,6 +1,6 @@
 //! SIGHUP: reloads certificates, and the settings that a running broker can change.
 //!
-//! All or nothing: if a file cannot be used, everything stays as it was, and the log says which one and why.
+//! If one file cannot be used, nothing is changed, and the log says which file and why.
 
 use std::path::Path;
 

@@ -43,7 +43,7 @@ pub enum ServeError {
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Which.
+        /// The listener.
         address: SocketAddr,
         /// The error of the operating system.
         source: std::io::Error,
@@ -139,7 +139,7 @@ impl Servers {
     /// Serves until stopped.
     ///
     /// # Errors
-    /// When a server stops by itself.
+    /// When a server stops unexpectedly.
     pub async fn run(self) -> std::io::Result<()> {
         let [guests, operators] = self.running;
         tokio::try_join!(guests, operators).map(|_| ())
@@ -263,7 +263,7 @@ impl Bounds {
     }
 }
 
-/// The connection has ended; there is nobody to report to.
+/// The connection has ended, so the error cannot be reported.
 #[derive(Clone, Copy, Debug)]
 struct Ended;
 

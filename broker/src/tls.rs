@@ -1,6 +1,6 @@
 //! TLS of both listeners: 1.3 only, X25519MLKEM768 first.
 //!
-//! TLS only gives privacy. No secret depends on it: secrets are wrapped to the guest's attested key and the
+//! TLS only adds privacy. No secret depends on it: secrets are wrapped to the guest's attested key and the
 //! answer is signed by the broker's identity.
 
 use std::fs;
@@ -87,7 +87,7 @@ pub(crate) fn certificates_in(path: &Path, text: &[u8]) -> Result<Vec<Certificat
 /// Whether the certificate in a PEM file is valid for this host, a DNS name or an address.
 ///
 /// # Errors
-/// [`TlsError::File`] when it holds no certificate.
+/// [`TlsError::File`] when it contains no certificate.
 pub fn is_for(certificate: &Path, host: &str) -> Result<bool, TlsError> {
     let chain = certificates(certificate)?;
     let Some(leaf) = chain.first() else { return Ok(false) };

@@ -72,7 +72,8 @@ fn stub() -> ImageBuilder {
     ImageBuilder::stub_of(252, &[".linux", ".osrel", ".cmdline", ".initrd", ".pcrsig"])
 }
 
-/// Fleets of one image: what differs on each machine is not in the baseline, and the file and the terminal say so.
+/// Fleets of one image: what differs on each machine is not in the baseline, and both the file and the output
+/// say so.
 #[test]
 fn a_learned_baseline_says_how_the_composed_initrd_is_compared() {
     let key = GuestKey::generate(Suite::XWing);
@@ -151,7 +152,7 @@ fn a_baseline_is_learned_from_a_trust_domain() {
     assert_eq!(Baseline::parse(&text).expect("a baseline").firmware, baseline.firmware);
     let refused = folder.refused(&[&given[..], &["1771500000", "--endorsement", "tcb.der"]].concat(), 2);
     assert!(refused.contains("tcb.der"), "{refused}");
-    // After Intel's collateral has ended, the quote is refused like in a release.
+    // After Intel's collateral has expired, the quote is refused as in a release.
     let refused = folder.refused(&[&given[..], &["1771600001"]].concat(), 1);
     assert!(refused.contains("tdx-collateral-expired"), "{refused}");
 }

@@ -1,4 +1,4 @@
-//! The operator's tool against a broker of its own: from `init` to SIGTERM, through the binary.
+//! The operator's tool against a running broker: from `init` to SIGTERM, through the binary.
 
 mod support;
 
@@ -80,7 +80,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // It has ended already where a test says so.
+        // The process has already ended where a test expects it.
         let _ended = self.process.kill();
         let _waited = self.process.wait();
     }
@@ -102,7 +102,7 @@ fn an_operator_works_with_a_broker_from_init_to_stop() {
         assert_eq!(mode(&broker.path(file)), 0o600, "{file}");
     }
     let new = ["policy", "new", "--for", "app", "--project", "7", "--technology", "sev-snp", "--out"];
-    // Without a waiver it is written, and said to be refused.
+    // Without a waiver the policy is written, and the output says that it would be refused.
     let said = broker.ok(&[&new[..], &["open.cedar"]].concat(), b"");
     assert!(said.contains("Registration will refuse it") && said.contains("pcr7-alone"), "{said}");
     let refused = broker.run(&["policy", "check", "prod/db", "open.cedar"], b"");
@@ -186,7 +186,7 @@ fn t55_a_file_in_the_working_folder_is_not_an_operator_file() {
     );
     write_private(&broker.path("vouchsafe-operator.toml"), &theirs);
     write_private(&broker.path("operator.toml"), &theirs);
-    // The operator file in the home directory is used; without it there is none.
+    // The operator file in the home directory is used; if it is removed, there is none.
     broker.ok(&["operator", "add", "ann", "--role", "auditor", "--namespace", "prod"], b"");
     fs::remove_file(broker.path(".config/vouchsafe/operator.toml")).expect("removed");
     let said = broker.refused(&["secret", "list"], 2);
@@ -369,7 +369,7 @@ fn collateral_goes_from_one_broker_to_another_in_a_signed_bundle() {
     let bundle = bundle.to_str().expect("text");
     from.ok(&["collateral", "export", "--out", bundle], b"");
     from.refused(&["collateral", "export", "--out", bundle], 2);
-    // Its own it takes back, others' only when the operator says whose.
+    // It accepts its own bundle, and that of another broker only when the operator names the signer.
     from.ok(&["collateral", "import", bundle], b"");
     assert!(to.refused(&["collateral", "import", bundle], 1).contains("signed by ed25519:"));
     let text = fs::read_to_string(bundle).expect("read");

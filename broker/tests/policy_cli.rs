@@ -55,7 +55,7 @@ impl Folder {
         command.args(more).current_dir(self.0.path()).output().expect("runs")
     }
 
-    /// Whether the secret would be released, and all that was said.
+    /// Whether the secret would be released, and the whole output.
     fn tried(&self, more: &[&str]) -> (bool, String) {
         let output = self.run(more);
         let text = String::from_utf8([output.stdout.clone(), output.stderr].concat()).expect("text");
@@ -89,7 +89,7 @@ fn a_policy_is_tried_on_a_tdx_quote() {
     let folder = Folder::new(&tdx_policy("3d"), &quote(&TdxQuoteBuilder::new()));
     let (released, text) = folder.tried(&TDX);
     assert!(released, "{text}");
-    // Another firmware than the policy's.
+    // Other firmware than the policy's.
     let other = quote(&TdxQuoteBuilder { mr_td: [0x4e; 48], ..TdxQuoteBuilder::new() });
     let (released, text) = Folder::new(&tdx_policy("3d"), &other).tried(&TDX);
     assert!(!released && text.contains(&"4e".repeat(48)), "{text}");

@@ -45,7 +45,7 @@ impl Folder {
         command.args(arguments).current_dir(self.0.path()).output().expect("runs")
     }
 
-    /// Standard output of a command with this exit code; nothing is said on standard error but by `new`.
+    /// Standard output of a command with this exit code; only `new` writes to standard error.
     fn said(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -84,8 +84,8 @@ fn evidence(vm: &SimulatedVm, kinds: Kinds) -> Evidence {
     )
 }
 
-/// The output describes the files: policy and baseline are accepted as they are, release to this VM, and to
-/// none that booted anything else.
+/// The output describes the files: policy and baseline are accepted unchanged, release to this VM, and to no
+/// VM that booted anything else.
 #[test]
 fn t53_a_captured_vm_gets_a_policy_and_a_baseline() {
     let folder = Folder::new(&SimulatedVm::new(), Kinds::BOTH);
@@ -224,7 +224,7 @@ fn the_reference_of_claims_is_printed() {
     assert_eq!(folder.said(0, &["policy", "schema", "--markdown"]), fs::read_to_string(page).expect("read"));
 }
 
-/// Both take what `verify vtpm` takes.
+/// Both accept what `verify vtpm` accepts.
 #[test]
 fn attestations_of_go_tpm_tools_are_evidence() {
     let Some(captured) = vouchsafe_captured::folder() else { return };

@@ -210,7 +210,7 @@ fn t59_boots_with_systemd_are_explained_at_every_moment() {
         assert_eq!(claims["pcrs"]["userspace"]["0"], serde_json::json!(["os-separator"]));
         assert_eq!(claims["pcrs"]["userspace"]["9"].as_array().map(Vec::len), Some(6));
         assert_eq!(claims["boot"]["secure_boot"]["enabled"], false);
-        // An unusable log counts as absent, which is reported although it is not needed.
+        // An unusable log is ignored, and reported although it is not needed.
         assert_eq!(
             refused(&[&given[..], &["--userspace-log", text(&log)]].concat()),
             "event-log-userspace-log-needed"
@@ -229,7 +229,7 @@ fn registers_are_read_as_tpm2_pcrread_prints_them() {
     for (boot, secure_boot) in [("secure-boot", true), ("direct", false)] {
         let folder = evidence.join("lab-boot").join(boot);
         let (log, pcrs) = (folder.join("eventlog.bin"), folder.join("pcrs.txt"));
-        // PCR 10 is IMA's.
+        // PCR 10 belongs to IMA.
         let claims = accepted(&["event-log", "--log", text(&log), "--pcrs", text(&pcrs)]);
         assert_eq!(claims["boot"]["secure_boot"]["enabled"], secure_boot, "{boot}");
         assert_eq!(claims["pcrs"]["phase"], "initrd");
@@ -282,7 +282,7 @@ fn t22_forged_event_logs_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut seen = 0;
     for (name, log) in expected["negative"].as_object().expect("an object") {
-        // N21 is a log of TDX's, which has registers and no PCRs.
+        // N21 is a CCEL log, which has registers and no PCRs.
         if name.starts_with("N21-") {
             continue;
         }

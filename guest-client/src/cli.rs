@@ -1,4 +1,4 @@
-//! The command line. Each command has a file of its own.
+//! The command line. Each command has its own file.
 
 mod completions;
 mod console;

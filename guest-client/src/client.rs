@@ -3,7 +3,7 @@
 //!
 //! Only two kinds of answers are trusted: one whose signature under a pinned identity covers this request's
 //! own transcript, with exactly the requested paths; and a refusal signed for this request. Anything else,
-//! whoever sent it, counts like a lost packet: the client retries.
+//! from whatever sender, is treated like a lost packet: the client retries.
 
 mod error;
 mod pace;
@@ -148,7 +148,7 @@ impl<S: EvidenceSource> Client<S> {
         if !self.config.identities.contains(&identity) {
             return Err(again(AttemptError::UnpinnedIdentity { identity }));
         }
-        // The guest's clock may be wrong: only the challenge's remaining lifetime counts.
+        // The guest's clock may be wrong, so only the challenge's remaining lifetime is used.
         let lifetime = challenge.expires_at.since(challenge.issued_at).min(MAX_CHALLENGE_LIFETIME);
         let expires = self.pace.elapsed() + Duration::from_secs(lifetime);
         let key = GuestKey::generate(self.config.suite);
@@ -228,8 +228,8 @@ impl Queued {
     }
 }
 
-/// How many quotes may be refused as unsettled before that is final. The service that extends the PCRs takes
-/// less than a second; if it died half way, they stay unsettled.
+/// Number of quotes that may be refused as unsettled before the refusal is final. The service that extends
+/// the PCRs takes less than a second; if it failed half way, they stay unsettled.
 const MAX_UNSETTLED: u32 = 5;
 /// The route that issues challenges, by `POST` without a body.
 pub(crate) const CHALLENGE_ROUTE: &str = "/v1/challenge";

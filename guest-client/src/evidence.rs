@@ -56,8 +56,8 @@ impl LocalEvidence {
         Self { vtpm, hardware, token: None, on_remark: Box::new(|_| ()) }
     }
 
-    /// Adds a token, for which Google gets what `config` says: quotes of its vTPM, or of the TDX device that
-    /// is part of this evidence.
+    /// Adds a token, for which Google gets what `config` selects: quotes of its vTPM, or of the TDX device
+    /// that is part of this evidence.
     ///
     /// # Errors
     /// [`CollectError`] if this build cannot request one, or if Google is to get a quote and there is no TDX
@@ -78,7 +78,7 @@ impl LocalEvidence {
     /// Evidence as configured; with `auto`, everything that is available.
     ///
     /// # Errors
-    /// [`CollectError`] when a kind that was asked for is not there, or when nothing is.
+    /// [`CollectError`] when a requested kind is not available, or when no kind is.
     pub fn open(config: &CollectConfig) -> Result<Self, CollectError> {
         match config.evidence {
             EvidenceChoice::Auto => Self::open_present(config),

@@ -44,7 +44,7 @@ impl GoogleAttestation {
     /// Requests a challenge, has `show` make a statement over its nonce, and has Google issue the token.
     ///
     /// # Errors
-    /// [`TokenError`] names the call that failed and what Google said; what `show` says passes through.
+    /// [`TokenError`] names the call that failed and Google's error; errors of `show` are returned unchanged.
     pub fn token<E: From<TokenError>>(
         &self,
         request: &TokenRequest<'_>,

@@ -39,7 +39,7 @@ pub trait Transport {
 #[derive(Debug, thiserror::Error)]
 #[error("{url}: {source}")]
 pub struct TransportError {
-    /// Where it went.
+    /// The URL.
     pub url: String,
     /// The error.
     pub source: Box<ureq::Error>,
@@ -124,7 +124,7 @@ pub enum CaError {
     },
 }
 
-/// HTTPS.
+/// The URL is not HTTPS.
 pub struct Https {
     agent: Agent,
 }
@@ -133,7 +133,7 @@ impl Https {
     /// Trusts the CAs in the configured PEM file, and no others.
     ///
     /// # Errors
-    /// [`CaError`] when the file holds no certificate, or one that cannot be a CA's.
+    /// [`CaError`] when the file contains no certificate, or one that cannot be that of a CA.
     pub fn new(config: &HttpsConfig) -> Result<Self, CaError> {
         let roots = read_roots(&config.ca)?;
         let agent = http::pinned(&roots)

@@ -1,4 +1,4 @@
-//! Which answers the client takes, and when it asks again.
+//! Which answers the client accepts, and when it asks again.
 
 #[path = "client/answers.rs"]
 mod answers;

@@ -163,7 +163,7 @@ fn captured_evidence_is_bound_to_no_release() {
     assert_eq!(binding, CaptureBinding::new(&nonce));
     assert_eq!(extra_data(&evidence), binding.quote_nonce);
     assert_eq!(report(&evidence)[0x50..0x90], binding.report_data);
-    // Choosing the nonce does not determine what the quote carries.
+    // Choosing the nonce does not determine the quote's extra data.
     assert_ne!(binding.quote_nonce, nonce);
     assert_eq!(binding.report_data[32..], [0; 32]);
 }
@@ -223,7 +223,7 @@ fn the_measurement_log_of_systemd_comes_along_where_it_can_be_read() {
     assert_eq!(sent(), None);
     std::fs::write(machine.userspace_log(), b"\x1e{}\n\x1e{").unwrap();
     assert_eq!(sent().unwrap(), b"\x1e{}\n", "whole entries");
-    // If something else is there, the evidence goes without it.
+    // If something else is there, the evidence is collected without it.
     std::fs::remove_file(machine.userspace_log()).unwrap();
     std::fs::create_dir(machine.userspace_log()).unwrap();
     assert_eq!(sent(), None);

@@ -329,7 +329,7 @@ fn a_quote_that_was_asked_for_by_name_has_no_substitute() {
     };
     let error = collect_with(400, Shown::Tdx);
     assert!(matches!(error, CollectError::Token(TokenError::Refused { status: 400, .. })), "{error}");
-    // An error that does not concern the quote is no reason either.
+    // An error unrelated to the quote is no reason either.
     let error = collect_with(403, Shown::Auto);
     assert!(matches!(error, CollectError::Token(TokenError::Refused { status: 403, .. })), "{error}");
 }

@@ -104,7 +104,7 @@ fn a_lost_answer_and_a_silent_broker_are_errors() {
     assert!(started.elapsed() < TIMEOUT / 2);
 }
 
-/// Sends `bytes` one at a time, slower than anybody should wait for.
+/// Sends `bytes` one at a time, more slowly than a client should wait for.
 fn drip(mut stream: impl Write, bytes: &[u8]) {
     for byte in bytes {
         thread::sleep(Duration::from_millis(50));

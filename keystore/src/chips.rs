@@ -14,20 +14,21 @@
 //! evidence. Nothing is refused here. A policy for which forged reports are a concern also requires an AK
 //! certificate or token, in which Google asserts the instance; then an attacker must forge both.
 //!
-//! **Subjects.** The instance, if an AK certificate or token names one. Hardware evidence alone names none;
-//! then the subject is the policy that guards the secret, whose purpose an operator knows. Paths would raise
-//! one alarm for each secret under the policy, and a namespace is too wide to tell which VMs are meant. The
-//! chips of a policy are the machines of all VMs that it admits, so their number grows with these.
+//! **Subjects.** The instance, if an AK certificate or token names one. If hardware evidence alone is
+//! presented, the subject is the policy that guards the secret, whose purpose an operator knows. Paths would
+//! raise one alarm for each secret under the policy, and a namespace is too wide to tell which VMs are meant.
+//! The chips of a policy are the machines of all VMs that it admits, so their number grows with the number of
+//! these VMs.
 //!
 //! **Chips.** SEV-SNP: the chip that the VCEK is certified for, even if the report masks its id, since the
 //! forger can choose to mask it. A VLEK is not for a particular chip, so a forger with one can name any or
-//! none: reports signed by a VLEK count as other chips than those signed by the chip's own VCEK, and all
-//! masked ones count as one. TDX: the platform id, from the PPID of the PCK certificate. Grants without a
+//! none. So reports signed by a VLEK are treated as other chips than those signed by the chip's own VCEK, and
+//! all masked ones as one chip. TDX: the platform id, from the PPID of the PCK certificate. Grants without a
 //! hardware report are ignored.
 //!
-//! Only grants count, so nobody without a policy's permission can cause rows here, and the number of subjects
-//! is bounded by that of recorded grants. A subject has at most [`MAX_CHIPS`] rows; further chips raise the
-//! alarm `chip.not_kept`, which a broker repeats after it has dropped its note of having done so.
+//! Only grants are recorded, so nobody without a policy's permission can add rows here, and the number of
+//! subjects is bounded by that of recorded grants. A subject has at most [`MAX_CHIPS`] rows; further chips
+//! raise the alarm `chip.not_kept`, which a broker may repeat after it has dropped its own note of it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -129,8 +130,8 @@ impl ChipWatch {
     }
 }
 
-/// Rows of one subject. Far more than an instance has in its life; a policy for more machines should require
-/// an AK certificate or token, which name instances.
+/// Rows of one subject. Far more than an instance needs; a policy for more machines should require an AK
+/// certificate or token, which name instances.
 pub const MAX_CHIPS: usize = 256;
 const INSTANCE: &str = "instance ";
 const POLICY: &str = "policy ";

@@ -1,4 +1,5 @@
-//! The database: connections, transactions, statements, columns. It knows neither what the tables mean nor who may change them.
+//! The database: connections, transactions, statements, columns. This layer knows neither the meaning of the
+//! tables nor who may change them.
 
 mod checkpoint;
 pub(crate) mod columns;

@@ -27,7 +27,7 @@ pub enum GenerationState {
     Pending,
     /// Seals and opens. There is exactly one.
     Primary,
-    /// Opens only.
+    /// Can only open.
     Retired,
 }
 
@@ -55,10 +55,10 @@ pub enum KeyringError {
         /// Its number.
         id: GenerationId,
     },
-    /// No numbers left.
+    /// No generation number is left.
     #[error("the keyring has run out of generation numbers")]
     Exhausted,
-    /// No randomness.
+    /// No random bytes are available.
     #[error(transparent)]
     Random(#[from] RandomError),
 }

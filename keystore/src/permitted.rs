@@ -2,7 +2,7 @@
 //! items are of many namespaces.
 //!
 //! A list contains what the permits cover, and nothing else. An object outside of the permit, or a list for
-//! another action, is a mistake of the caller: [`StoreError::NotPermitted`].
+//! another action, is the caller's mistake: [`StoreError::NotPermitted`].
 
 use std::sync::Arc;
 

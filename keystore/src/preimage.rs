@@ -1,7 +1,7 @@
 //! Inputs of MACs, AEADs and key derivations: every field is length-prefixed, every use has its label.
 //!
 //! Layout: for each field its length as 4 bytes big-endian, then its bytes; numbers as 8 bytes big-endian.
-//! The label is the first field. So different lists of fields never give the same bytes.
+//! The label is the first field. So different lists of fields never result in the same bytes.
 
 /// Collects fields.
 pub(crate) struct Preimage(Vec<u8>);

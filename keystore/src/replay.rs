@@ -33,7 +33,8 @@ pub struct ReplayPolicy {
     pub baselines: Vec<NamedBaseline>,
 }
 
-/// The evidence that a decision was made on, in the order of its record. `None` when it has no evidence, or a piece is gone.
+/// The evidence of a decision, in the order of its record. `None` when it has no evidence, or a piece is
+/// missing.
 pub(crate) async fn evidence_of(log: &Log, record: &LogRecord) -> Result<Option<Vec<KeptPiece>>, StoreError> {
     let named = record.evidence();
     let mut pieces = Vec::with_capacity(named.len());

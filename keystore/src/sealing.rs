@@ -55,7 +55,7 @@ pub enum SealError {
     /// The sealed identity key cannot be opened.
     #[error("the broker's identity key cannot be opened: the database was changed")]
     Identity,
-    /// No randomness.
+    /// No random bytes are available.
     #[error(transparent)]
     Random(#[from] RandomError),
 }

@@ -58,7 +58,7 @@ impl Fixture {
         Keyring::load(&self.folder.path().join("root.json")).expect("the keyring file")
     }
 
-    /// Another handle on the same file, like another broker's.
+    /// Another handle on the same file, as another broker would have.
     pub(crate) async fn again(&self) -> Result<Keystore, OpenError> {
         Keystore::open(&self.path(), self.keyring()).await
     }

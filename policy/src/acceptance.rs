@@ -36,7 +36,7 @@ acceptances! {
     Instance = "instance";
     /// No condition on the technology.
     Technology = "technology";
-    /// Guests that the host, or whoever starts them, may debug.
+    /// Guests that the host, or the party that starts them, may debug.
     Debug = "debug";
     /// No minimum for the security versions of the hardware's firmware.
     TcbFloor = "tcb-floor";
@@ -48,7 +48,7 @@ acceptances! {
     /// The boot chain is not determined: any kernel, initrd and command line. This covers the three other
     /// codes about the boot chain.
     BootChain = "boot-chain";
-    /// Evidence of several kinds whose boot chain is not determined: they may be from two VMs of one
+    /// Evidence of several kinds whose boot chain is not determined: the pieces may be from two VMs of one
     /// attacker.
     CompositeBootChain = "composite-boot-chain";
     /// Only a token: nothing about what booted except that Secure Boot was on.

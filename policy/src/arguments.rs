@@ -1,4 +1,4 @@
-//! Kernel arguments that may occur repeatedly, of which the last one counts.
+//! Kernel arguments that may occur repeatedly, of which the last one takes effect.
 //!
 //! The kernel, initramfs-tools and dracut each use the last `panic=`, `rd.shell` and `rd.emergency`. A set
 //! has no order, so only the effective one becomes a member of the claim `arguments`. The kernel keeps quoted

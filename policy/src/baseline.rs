@@ -13,7 +13,7 @@
 //! to PCR 8 to 15, every event of both must be listed, and the firmware that measured them must be known:
 //! endorsed by Google or listed here.
 //!
-//! It says nothing about what the listed files do. PCR 0, 1, 3, 5, 7 and 14 are not compared: policies have
+//! It does not restrict what the listed files do. PCR 0, 1, 3, 5, 7 and 14 are not compared: policies have
 //! claims for those.
 
 mod capture;

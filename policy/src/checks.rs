@@ -85,7 +85,7 @@ impl CompiledPolicy {
     }
 }
 
-/// Checks each statement by itself.
+/// Checks each statement alone.
 fn check_statement(statement: &Statement, namespace: &str, found: &mut Vec<CheckError>) {
     let id = || statement.id.clone();
     let release = |uid: &cedar_policy::pst::EntityUID| uid.to_string() == "Action::\"release\"";

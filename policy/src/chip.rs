@@ -32,7 +32,7 @@ impl Chip {
         Self(text)
     }
 
-    /// As written above.
+    /// The name in policies.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -20,7 +20,7 @@ pub struct Denial {
 pub struct PathDenial {
     /// The path.
     pub path: SecretPath,
-    /// Why.
+    /// The reason.
     #[serde(flatten)]
     pub reason: DenialReason,
 }
@@ -37,7 +37,7 @@ pub enum DenialReason {
     NotBound,
     /// The policy's purpose differs from the secret's.
     PurposeMismatch {
-        /// Of the secret.
+        /// The secret's purpose.
         secret: Purpose,
         /// The policy's purpose; absent if its permits differ.
         policy: Option<Purpose>,

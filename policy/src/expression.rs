@@ -7,7 +7,7 @@ use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, Var};
 /// Maximum depth of recursion for later steps on an ordinary stack.
 pub(super) const MAX_DEPTH: usize = 192;
 
-/// The condition of a clause, whichever way it counts.
+/// The condition of a clause, `when` or `unless`.
 pub(super) fn clause_expr(clause: &Clause) -> &Arc<Expr> {
     match clause {
         Clause::When(expr) | Clause::Unless(expr) => expr,
@@ -147,6 +147,6 @@ pub(super) fn texts(expr: &Expr) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 thread_local! {
-    /// Expressions that [`walk`] went through on this thread, for tests that count work.
+    /// Number of expressions that [`walk`] visited on this thread, for tests that count work.
     pub(super) static VISITED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }

@@ -38,7 +38,7 @@ pub struct GrantedRelease {
     pub(super) policy_digest: Digest32,
 }
 
-/// The fields of a grant beside its secrets.
+/// The fields of a grant except its secrets.
 pub(super) struct GrantContext {
     pub(super) bound: BoundRequest,
     pub(super) verified_at: UnixTime,

@@ -20,7 +20,7 @@ use super::schema::Vocabulary;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OperatorRole {
-    /// Everything, everywhere.
+    /// Every action, everywhere.
     Administrator,
     /// Secrets, policies and baselines of its namespaces.
     Editor,
@@ -76,7 +76,7 @@ pub enum Scope {
     Assigned,
     /// The same without `shared`, where only administrators write.
     AssignedNotShared,
-    /// Not at all.
+    /// Not permitted anywhere.
     Nowhere,
 }
 
@@ -236,7 +236,7 @@ impl Permit {
 pub struct Permits {
     operator: OperatorIdentity,
     action: OperatorAction,
-    /// Namespaces that were asked for before: an evaluation takes longer than reading a record.
+    /// Namespaces already evaluated: an evaluation takes longer than reading a record.
     asked: Mutex<BTreeMap<String, bool>>,
 }
 

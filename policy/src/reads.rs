@@ -1,7 +1,7 @@
 //! What policies read of a VM and of the context: a decision passes only that to Cedar.
 //!
-//! If a claim that is read were left out, it would look absent. So any form other than those below counts as
-//! reading everything.
+//! If a claim that is read were omitted, it would look absent. So any form other than those below is treated
+//! as reading everything.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

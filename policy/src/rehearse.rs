@@ -62,7 +62,8 @@ pub struct RehearsedStatement {
     pub reason: Option<String>,
     /// Whether its scope matches the request.
     pub in_scope: bool,
-    /// Whether the permit or forbid holds. A failed evaluation counts as neither, and denies by itself.
+    /// Whether the permit or forbid holds. If its evaluation failed, it is neither, and the failure alone
+    /// denies.
     pub holds: bool,
     /// Its conditions. A permit needs all of them met; a forbid does not apply as soon as one is.
     pub conditions: Vec<RehearsedCondition>,
@@ -75,7 +76,7 @@ pub struct RehearsedCondition {
     pub text: String,
     /// The value that it must have.
     pub wanted: bool,
-    /// Whether it is.
+    /// Whether the condition holds.
     pub met: bool,
     /// The claims that it reads, with the VM's values.
     pub values: Vec<ReadValue>,

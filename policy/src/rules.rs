@@ -64,7 +64,7 @@ pub(super) struct Statement {
     pub(super) conditions: Vec<Condition>,
 }
 
-/// A part of a policy with a value of its own.
+/// A part of a policy with a separate value.
 #[derive(Debug)]
 pub(super) struct Condition {
     pub(super) text: String,

@@ -1,7 +1,7 @@
 //! Text of a new policy, complete and commented, so that nobody has to start with an empty file.
 //!
-//! Its heading says what it requires and what it leaves open, from the same fields as its conditions. It
-//! acknowledges nothing by itself: that is up to the operator.
+//! Its heading lists what it requires and what it leaves open, from the same fields as its conditions. It
+//! never acknowledges a gap: that is up to the operator.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ pub struct PolicyTemplate {
     pub technology: Technology,
     /// Whether UEFI Secure Boot must be on.
     pub secure_boot: bool,
-    /// Whether shim must verify what it starts, beside Secure Boot.
+    /// Whether shim must verify what it starts, in addition to Secure Boot.
     pub shim_validation: bool,
     /// The kernel's whole command line.
     pub command_line: Option<String>,

@@ -1,7 +1,7 @@
 //! Answers and refusals, signed by the broker's identity.
 //!
-//! Without this signature a proxy that terminates TLS could send the guest a secret of its own: HPKE base
-//! mode does not authenticate the sender.
+//! Without this signature a proxy that terminates TLS could send the guest a secret chosen by the proxy: HPKE
+//! base mode does not authenticate the sender.
 
 use std::fmt;
 use std::str::FromStr;

@@ -79,7 +79,7 @@ impl BundleFormat {
 pub struct BundleItem {
     /// Its kind.
     pub kind: CollateralKind,
-    /// What it is for, if the content does not say: a measurement, a root.
+    /// What it is for, if the content does not state it: a measurement, a root.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
     /// The URL that it was fetched from, or `import`.
@@ -104,7 +104,7 @@ pub struct Bundle {
     signature: Bytes,
 }
 
-/// A bundle is refused.
+/// Why a bundle is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     /// It exceeds the size limit.

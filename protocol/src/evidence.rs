@@ -47,8 +47,8 @@ pub struct VtpmEvidence {
     pub pcrs: BTreeMap<u8, Digest32>,
     /// The firmware's event log (`binary_bios_measurements`).
     pub event_log: Bytes,
-    /// systemd's own log of what it extended (`/run/log/systemd/tpm2-measure.log`), if there is one.
-    /// Optional: one that is unusable or too large counts as absent.
+    /// systemd's own log of what it extended (`/run/log/systemd/tpm2-measure.log`), if there is one. It is
+    /// optional: one that is unusable or too large is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userspace_log: Option<Bytes>,
 }
@@ -74,8 +74,8 @@ pub struct SevSnpEvidence {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TdxEvidence {
-    /// The quote, version 4 or 5. Zeros may follow it, as devices pad it; other pieces commit to the quote
-    /// cut to its own length.
+    /// The quote, version 4 or 5. Zeros may follow it, as devices pad it; the vTPM quote commits to the bytes
+    /// without that padding.
     pub quote: Bytes,
     /// The CCEL event log of the RTMRs (`/sys/firmware/acpi/tables/data/CCEL`); 0xFF may follow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,7 +90,7 @@ pub struct GoogleTokenEvidence {
     pub token: String,
 }
 
-/// Omits the token: it is a bearer token, and stays out of logs.
+/// Omits the token, which must stay out of logs like any bearer token.
 impl fmt::Debug for GoogleTokenEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GoogleTokenEvidence").field("length", &self.token.len()).finish_non_exhaustive()
@@ -105,7 +105,7 @@ fn certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Bytes>
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvidenceSizeError {
     /// More bytes, or more items, than allowed.
-    #[error("{part} has {length}: the limit is {limit}")]
+    #[error("{part} is too large: {length}, the limit is {limit}")]
     TooLarge {
         /// The part, as named in the JSON.
         part: &'static str,

@@ -36,7 +36,7 @@ const fn is_harmless(c: char) -> bool {
     !is_control(c) && !is_bidi_control(c)
 }
 
-/// Control characters of ASCII and C1, and the separators that some terminals take for line ends.
+/// Control characters of ASCII and C1, and the separators that some terminals treat as line ends.
 const fn is_control(c: char) -> bool {
     matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}')
 }

@@ -1,7 +1,7 @@
 //! Checks `protocol/vectors/`: known answers for other implementations.
 //!
-//! `cargo test -p vouchsafe-protocol -- --ignored` writes them again, which is only right together with a
-//! new version in the labels.
+//! `cargo test -p vouchsafe-protocol -- --ignored` writes them again. Do that only together with a new
+//! version in the labels.
 
 use std::fs;
 use std::path::PathBuf;

@@ -22,7 +22,7 @@ pub enum Locked {
 /// lock `enough` bytes: below that a later allocation could fail for want of lockable memory.
 ///
 /// # Errors
-/// What the kernel said when it refused to turn core dumps off.
+/// The system's error when core dumps cannot be turned off.
 pub fn protect(enough: u64) -> Result<Locked, Errno> {
     no_core_dumps()?;
     let limit = raise_limit(Resource::Memlock);
@@ -35,7 +35,7 @@ pub fn protect(enough: u64) -> Result<Locked, Errno> {
     }
 }
 
-/// No core dump of this process, and no debugger but root's.
+/// Prevents core dumps of this process, and debugging by users other than root.
 ///
 /// # Errors
 /// The kernel's error.

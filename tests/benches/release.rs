@@ -1,4 +1,4 @@
-//! The cost of a release, beside the bare cryptography that it is based on.
+//! The cost of a release, compared with the cryptography that it is based on.
 //!
 //! `cargo bench -p vouchsafe-tests` measures for a minute and a half and ends with a table of ratios,
 //! computed from measurements of the same run. Verification is pure, so one piece of evidence is verified

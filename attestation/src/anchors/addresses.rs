@@ -9,7 +9,8 @@ use std::fmt;
 
 use super::purpose::Purpose;
 
-/// A URL with the shape that a vendor uses for certificates of its issuing CAs. It may still be anybody's.
+/// A URL with the shape that a vendor uses for certificates of its issuing CAs. That does not prove that it
+/// is the vendor's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IssuerAddress(String);
 

@@ -15,7 +15,7 @@ pub struct Anchor {
     pub root: Root,
     /// Which chains may end here.
     pub purposes: &'static [Purpose],
-    /// AMD product line that it serves.
+    /// AMD product line that it is for.
     pub product: Option<Product>,
     /// Its issuer; `None` for a root.
     pub issuer: Option<&'static Self>,

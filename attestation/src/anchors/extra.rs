@@ -65,7 +65,7 @@ pub(super) const MAX_EXTRA: usize = 32;
 #[derive(Clone, Debug)]
 pub(crate) struct TrustedCa {
     pub(crate) root: Root,
-    /// `None`: any.
+    /// `None`: any depth.
     purposes: Option<&'static [Purpose]>,
     pub(crate) product: Option<Product>,
     pub(crate) issuer: Option<&'static Anchor>,
@@ -168,7 +168,7 @@ fn from_certificate(bytes: &[u8], index: usize) -> Result<TrustedCa, AnchorError
     })
 }
 
-/// The form that webpki takes: the fields' content, without the outer SEQUENCE.
+/// The form that webpki takes: the content of the fields, without the outer SEQUENCE.
 fn pinned(subject: &[u8], spki: &[u8], constraints: Option<&[u8]>) -> TrustAnchor<'static> {
     let content = |encoded: &[u8]| der::content(encoded).unwrap_or_default().to_vec();
     TrustAnchor {

@@ -136,7 +136,8 @@ fn google_cc_tcb() -> PinnedRoot {
 fn t10_an_anchor_from_a_file_gives_the_root_extra_only() {
     let builtin = TrustAnchors::builtin();
     assert!(builtin.extra_fingerprints().is_empty());
-    // Even AMD's own root, given as a file, is an extra one, beside the one of the table.
+    // Even AMD's own root, when it is given as a file, becomes an extra anchor, in addition to the one of the
+    // table.
     let Some(ark) = evidence::certificate("snp/roots/genoa_ark.der") else { return };
     let anchors = builtin.with_extra(&ark).unwrap();
     assert_eq!(anchors.extra_fingerprints(), [Digest32::of(&ark)]);

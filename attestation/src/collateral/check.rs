@@ -4,7 +4,7 @@ use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::TrustAnchors;
 
-/// Everything that the acceptance of an item depends on beside the stored collateral.
+/// Everything in addition to the stored collateral that decides whether an item is accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckInputs<'a> {
     /// Trust anchors: the built-in ones, and those of the configuration.

@@ -31,7 +31,7 @@ pub enum ItemError {
     /// Intel's collateral does not verify.
     #[error("{0}")]
     TdxRefused(Box<TdxError>),
-    /// Neither the issuer in question nor an anchor signed the CRL.
+    /// Neither the issuer that the CRL is for nor an anchor signed it.
     #[error("not signed by a trusted issuer")]
     CrlNotSigned,
     /// The CRL's `thisUpdate` is in the future.
@@ -66,7 +66,7 @@ pub enum ItemError {
     /// The chain of a chip's certificate is refused.
     #[error(transparent)]
     VekChain(ChainError),
-    /// The certificate is not the issuing CA in question.
+    /// The certificate is not the requested issuing CA.
     #[error("not the requested issuing CA: {0}")]
     Issuer(ChainError),
     /// The launch endorsement does not verify.
@@ -84,7 +84,7 @@ pub enum ItemError {
     /// The endorsement does not contain the measurement, or is too large.
     #[error("not a launch endorsement for measurement {measurement}")]
     Endorsement {
-        /// The measurement in question.
+        /// The requested measurement.
         measurement: Digest48,
     },
 }

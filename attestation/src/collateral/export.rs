@@ -10,7 +10,7 @@ use super::stored::StoredCollateral;
 use super::tdx::TdxDescription;
 
 impl StoredCollateral {
-    /// Every item, with the time until which it is valid, if it or its metadata says so.
+    /// Every item, with the end of its validity, if the item or its metadata states one.
     pub fn items(&self) -> impl Iterator<Item = (Option<UnixTime>, BundleItem)> {
         let item = |kind, subject: String, content: Vec<u8>, until: Option<UnixTime>| {
             let digest = Digest32::of(&content);

@@ -1,6 +1,6 @@
 //! Fetched items, each validated in isolation.
 //!
-//! The address that an item was fetched from proves nothing: what counts is in the item.
+//! The address that an item was fetched from proves nothing: only the item's content decides.
 
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::UnixTime;
@@ -38,11 +38,12 @@ impl Item {
         Ok((Self::Crl(crl), until))
     }
 
-    /// The certificate of an issuing CA, DER or PEM, with the CRLs that it names. The address is not authenticated: the
-    /// certificate counts if it is that of a CA below an anchor and has the key identifier in question.
+    /// The certificate of an issuing CA, DER or PEM, with the CRLs that it names. The address is not
+    /// authenticated: the certificate is accepted if it belongs to a CA below an anchor and has the requested
+    /// key identifier.
     ///
     /// # Errors
-    /// When it is not that of the CA in question.
+    /// When it is not the requested CA.
     pub fn fetched_issuer(
         bytes: Vec<u8>,
         issuer: &Issuer,

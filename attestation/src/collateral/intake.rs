@@ -1,4 +1,4 @@
-//! Changes of stored collateral: each is a new value that holds as a whole, or one exact error.
+//! Changes of stored collateral: each returns a complete new value, or one exact error.
 
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
@@ -21,7 +21,7 @@ pub struct LeftOut {
     pub kind: CollateralKind,
     /// SHA-256 of it.
     pub digest: Digest32,
-    /// Why.
+    /// The reason.
     pub error: ItemError,
 }
 

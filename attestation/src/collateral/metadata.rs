@@ -16,13 +16,13 @@ pub struct ItemMetadata {
     pub source: String,
     /// When it was fetched or imported, or last found to be current.
     pub fetched_at: UnixTime,
-    /// Until when it is valid, if the item says so.
+    /// End of validity, if the item states one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<UnixTime>,
 }
 
 impl ItemMetadata {
-    /// For an imported item, whoever fetched it.
+    /// For an imported item, the broker that fetched it.
     pub(super) fn imported(fetched_at: UnixTime) -> Self {
         Self { source: IMPORTED.to_owned(), fetched_at, valid_until: None }
     }

@@ -138,7 +138,7 @@ fn percent_decoded(text: &[u8]) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// A CRL in DER; caches serve it in hex.
+/// A CRL in DER; caches return it in hex.
 fn der(body: &[u8]) -> Vec<u8> {
     hex::decode(body.trim_ascii()).unwrap_or_else(|_| body.to_vec())
 }

@@ -1,8 +1,8 @@
 //! Replacement rules for stored collateral.
 //!
-//! A vendor's cache, or an attacker between it and the broker, can serve anything. So no item in use is replaced by one
-//! that does not verify, is not current, was issued before it, or is under an extra anchor where the stored one is under
-//! the vendor's own root: then the stored one stays (T17).
+//! A vendor's cache, or an attacker between it and the broker, can return anything. So an item in use is not
+//! replaced by one that does not verify, is not current or was issued earlier. An item under an extra anchor
+//! never replaces one under the vendor's own root (T17).
 
 use std::collections::BTreeSet;
 
@@ -45,8 +45,8 @@ impl StoredCollateral {
         match item {
             Item::Tdx(platform, collateral) => self.check_tdx(platform, collateral, inputs).map(|_| ()),
             Item::Launch(measurement, bytes) => self.check_launch(*measurement, bytes, inputs),
-            // During an import, new CRLs are kept beside the stored ones until all have been read, up to
-            // twice the limit.
+            // During an import, new CRLs are kept in addition to the stored ones until all have been read, up
+            // to twice the limit.
             Item::Crl(_) if self.crls.len() >= 2 * MAX_CRLS => Err(CollateralError::TooLarge.into()),
             Item::Crl(_) | Item::Certificate(_) | Item::TokenKeys(..) => Ok(()),
         }
@@ -201,7 +201,8 @@ impl StoredCollateral {
         })
     }
 
-    /// Sorts, drops duplicates, overdue CRLs that have a successor, and the oldest items above the limits.
+    /// Sorts, drops duplicates and overdue CRLs that have a newer version, and drops the oldest items above
+    /// the limits.
     pub(super) fn tidy(&mut self, inputs: CheckInputs<'_>) {
         self.sort();
         self.drop_outdated(inputs);
@@ -222,8 +223,9 @@ impl StoredCollateral {
         self.forget_absent();
     }
 
-    /// Drops CRLs that are overdue and have a newer one of the same issuer. Two CRLs of one name may belong to two keys,
-    /// so that only one of the same key displaces what an anchor signed.
+    /// Drops CRLs that are overdue and have a newer one of the same issuer. Two CRLs with the same issuer
+    /// name may be signed by different keys, so a CRL signed by an anchor is only replaced by one signed with
+    /// the same key.
     fn drop_outdated(&mut self, inputs: CheckInputs<'_>) {
         let displaces = |new: &StoredCrl, old: &StoredCrl| {
             old.is_older_than(new) && {
@@ -258,9 +260,9 @@ fn endorses(measurement: Digest48, bytes: &[u8], inputs: CheckInputs<'_>) -> Res
     of(LaunchMeasurement::Snp(measurement)).or_else(|_| of(LaunchMeasurement::Tdx(measurement)))
 }
 
-/// Whether an item of a bundle is of no use to this broker, whomever it serves elsewhere: it has expired or is not yet
-/// valid, is of a kind that this version does not appraise by, is under no anchor of this broker, or the stored one is
-/// better.
+/// Whether an item of a bundle is unusable for this broker, although another broker may use it: it has
+/// expired or is not yet valid, is of a version that this verifier does not appraise, is under no anchor of
+/// this broker, or is worse than the stored one.
 pub(super) fn is_useless_here(error: &ItemError) -> bool {
     match error {
         ItemError::Tdx(TdxItemError::Older { .. }) | ItemError::ExtraAnchor { .. } => true,

@@ -1,4 +1,4 @@
-//! What Intel's collateral says of itself: its platform, and the dates that decide which set is older.
+//! What Intel's collateral states about itself: its platform, and the dates that decide which set is older.
 
 use vouchsafe_protocol::UnixTime;
 
@@ -54,7 +54,7 @@ pub enum TdxItemError {
         /// Where it should be.
         header: &'static str,
     },
-    /// For another kind of platform than was asked for.
+    /// It is for another platform than the requested one.
     #[error("for platform {found}")]
     OtherPlatform {
         /// The platform that it is for.
@@ -78,7 +78,7 @@ impl TdxItemError {
     }
 }
 
-/// What collateral says of itself; nothing of it is verified.
+/// What collateral states about itself, unverified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TdxDescription {
     /// The platform that it is for.
@@ -90,7 +90,7 @@ pub struct TdxDescription {
 }
 
 impl TdxDescription {
-    /// Reads what collateral says of itself.
+    /// Reads what collateral states about itself.
     ///
     /// # Errors
     /// When a part cannot be read.
@@ -117,9 +117,9 @@ impl TdxDescription {
         })
     }
 
-    /// No part was issued before its counterpart in `known`. Evaluation numbers do not count: Intel publishes an early
-    /// set, with a higher one, beside the standard set, so that the higher one is not the successor. Which number is
-    /// high enough is for policies to say.
+    /// No part was issued before its counterpart in `known`. TCB evaluation data numbers are ignored: Intel
+    /// publishes an early set with a higher number at the same time as the standard set, so a higher number
+    /// does not mean a later set. Policies set the minimum number.
     pub(super) fn is_not_older_than(&self, known: &Self) -> Result<(), TdxItemError> {
         for ((part, found), (_, known)) in self.issued.into_iter().zip(known.issued) {
             if found < known {

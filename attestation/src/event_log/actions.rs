@@ -115,7 +115,7 @@ impl Actions {
         self.exit != Exit::None
     }
 
-    /// Whether ExitBootServices succeeded, as far as the log says.
+    /// Whether ExitBootServices succeeded, according to the log.
     pub(super) fn left(&self) -> bool {
         matches!(self.exit, Exit::Invoked | Exit::Left)
     }

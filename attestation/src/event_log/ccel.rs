@@ -31,9 +31,9 @@ pub struct CcelLog<'a> {
 /// Register numbers in the log: 0 is MRTD, which has no events, and 1 to 4 are RTMR0 to RTMR3. RTMR0
 /// corresponds to PCR 1 and 7, RTMR1 to PCR 2 to 6, RTMR2 to PCR 8 to 15; RTMR3 to none (UEFI 2.10 §38.4.1).
 ///
-/// Does not guarantee: within a register only the sequence of digests is measured, not the labels. In
+/// Does not guarantee that labels are true: within a register only the sequence of digests is measured. In
 /// register 1 a log can label an authority as a boot variable. In register 3 it can label a text of GRUB as a
-/// file, and show in its place a harmless text that root extended after boot. So the kernel command line, the
+/// file, and present a harmless text instead, which root extended after boot. So the kernel command line, the
 /// commands and the authorities are proved only together with a closed set of everything else in the
 /// register, as in a baseline; [`BootLog::grub_files`] lists all of register 3 except texts and sections.
 #[derive(Clone, Debug, PartialEq, Eq)]

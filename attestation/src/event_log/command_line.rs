@@ -10,7 +10,7 @@ pub struct CommandLine {
 /// What one boot component says about the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// It measured nothing.
+    /// It has not measured anything.
     Nothing,
     /// It measured something, but no command line.
     NoLine,
@@ -108,7 +108,7 @@ impl CommandLine {
         if text.chars().any(char::is_control) {
             return Err(Ambiguity::NotPlain { event });
         }
-        // The kernel takes a byte 0xa0 inside a UTF-8 sequence for a space.
+        // The kernel treats a byte 0xa0 inside a UTF-8 sequence as a space.
         if text.bytes().any(|byte| byte == 0xa0) {
             return Err(Ambiguity::LatinSpace { event });
         }

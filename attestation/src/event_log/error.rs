@@ -15,7 +15,7 @@ pub enum EventLogError {
     /// Empty, or no event after the header.
     #[error("the log is empty")]
     Empty,
-    /// Above the limit.
+    /// A number is above its limit.
     #[error("log of {size} bytes is above the limit")]
     TooLarge {
         /// Its size.
@@ -24,7 +24,7 @@ pub enum EventLogError {
     /// The first event is not a header.
     #[error("not a TCG event log")]
     NotAnEventLog,
-    /// The log of a TD's registers (CCEL) instead of a TPM's.
+    /// A log of a TD's registers (CCEL), not a TPM's.
     #[error(
         "this is a CCEL log, of the RTMRs of a TDX guest, not the log of a TPM: `vouchsafe verify ccel` reads it"
     )]
@@ -49,14 +49,14 @@ pub enum EventLogError {
     /// An algorithm with unknown digest size.
     #[error("algorithm 0x{algorithm:04x} is not known")]
     UnknownAlgorithm { algorithm: u16 },
-    /// The declared size is not the algorithm's.
+    /// The declared size differs from the algorithm's.
     #[error("algorithm 0x{algorithm:04x} is declared with digests of {size} bytes")]
     AlgorithmSize {
         algorithm: u16,
         /// Declared size.
         size: u16,
     },
-    /// Declared twice.
+    /// An algorithm is declared twice.
     #[error("algorithm 0x{algorithm:04x} is declared twice")]
     DuplicateAlgorithm { algorithm: u16 },
     /// The log has no SHA-256 digests.
@@ -86,7 +86,7 @@ pub enum EventLogError {
     /// The SHA-256 bank was extended with a digest that the log omits.
     #[error("event {event} (PCR {pcr}) has no SHA-256 digest")]
     NoSha256Digest { event: usize, pcr: u8 },
-    /// Above the limit.
+    /// The data of an event is above its limit.
     #[error("event {event} claims {size} bytes of data")]
     EventDataSize {
         event: usize,
@@ -121,10 +121,10 @@ pub enum EventLogError {
     UserspaceWord {
         event: usize,
         pcr: u8,
-        /// Which.
+        /// Which type.
         word: &'static str,
     },
-    /// Firmware and boot loaders have ended by then.
+    /// It comes after ExitBootServices, when firmware and boot loaders have ended.
     #[error("event {event} (PCR {pcr}, {event_type}) comes after ExitBootServices")]
     EventAfterExitBootServices { event: usize, pcr: u8, event_type: EventType },
     /// This event type is not allowed in this PCR.
@@ -139,13 +139,13 @@ pub enum EventLogError {
     /// The firmware reported an error instead of a separator.
     #[error("event {event}: the firmware reported an error in PCR {pcr}")]
     FirmwareError { event: usize, pcr: u8 },
-    /// Twice.
+    /// A PCR has a second separator.
     #[error("event {event}: second separator of PCR {pcr}")]
     SecondSeparator { event: usize, pcr: u8 },
-    /// PCR 0 to 7 must have one each.
+    /// PCR 0 to 7 must have a separator each.
     #[error("PCR {pcr} has no separator")]
     SeparatorMissing { pcr: u8 },
-    /// The digest is a separator's, but the type is not.
+    /// The digest is that of a separator, but the type is another one.
     #[error("event {event}: a separator of PCR {pcr} is labelled {event_type}")]
     SeparatorRelabelled {
         event: usize,
@@ -161,10 +161,10 @@ pub enum EventLogError {
     /// Not the 32 bytes that Google's firmware writes.
     #[error("event {event}: malformed GCE NonHostInfo")]
     MalformedNonHostInfo { event: usize },
-    /// Twice.
+    /// A second one.
     #[error("event {event}: second GCE NonHostInfo")]
     SecondNonHostInfo { event: usize },
-    /// The digest is a GCE NonHostInfo's, but the type is not.
+    /// The digest is that of a GCE NonHostInfo, but the type is another one.
     #[error("event {event}: GCE NonHostInfo is labelled {event_type}")]
     NonHostInfoRelabelled {
         event: usize,
@@ -177,7 +177,7 @@ pub enum EventLogError {
         /// The byte.
         value: u8,
     },
-    /// Twice.
+    /// A second one.
     #[error("event {event}: second firmware version")]
     SecondCrtmVersion { event: usize },
 
@@ -198,25 +198,25 @@ pub enum EventLogError {
     #[error("event {event}: malformed event of a device (SPDM)")]
     MalformedDeviceEvent { event: usize },
 
-    /// No partition table.
+    /// The data is not a partition table.
     #[error("event {event}: malformed partition table")]
     MalformedPartitionTable { event: usize },
 
     // PCR 7.
-    /// Not a `UEFI_VARIABLE_DATA`.
+    /// The data is not a `UEFI_VARIABLE_DATA`.
     #[error("event {event}: malformed UEFI variable")]
     MalformedVariable { event: usize },
     /// Not a variable that configures Secure Boot.
     #[error("event {event}: not a Secure Boot variable")]
     UnknownSecureBootVariable { event: usize },
-    /// Twice.
+    /// A second one.
     #[error("event {event}: second variable {variable}")]
     SecondSecureBootVariable {
         event: usize,
         /// Its name.
         variable: &'static str,
     },
-    /// Not logged.
+    /// The log has no such event.
     #[error("the log has no variable SecureBoot")]
     SecureBootMissing,
     /// Neither empty nor one byte, 0 or 1.
@@ -242,7 +242,7 @@ pub enum EventLogError {
     /// Not the name of a PE section.
     #[error("event {event}: not a section name of systemd-stub's")]
     StubSectionName { event: usize },
-    /// Measured twice.
+    /// It was measured twice.
     #[error("event {event}: second section of this name")]
     SecondStubSection { event: usize },
     /// The last name in PCR 11 has no content after it.
@@ -265,7 +265,7 @@ pub enum EventLogError {
         next_word(*pcr)
     )]
     PcrWithoutEvents { pcr: u8 },
-    /// The log does not lead to the quoted PCR.
+    /// The replay of the log does not give the quoted PCR.
     #[error(
         "PCR {pcr} is {given}, the log gives {replayed}, and known words of user space do not explain the difference (next would be: {})",
         next_word(*pcr)
@@ -277,7 +277,8 @@ pub enum EventLogError {
         next_word(11)
     )]
     BootPhase { given: Digest32 },
-    /// The userspace log leads to the value of the register, but with a word that is unknown or out of order.
+    /// Replaying the userspace log gives the value of the register, but with a word that is unknown or out of
+    /// order.
     #[error("PCR {pcr}: entry {entry} of the userspace log for this register is not what comes next: {next}")]
     UserspaceEntry {
         pcr: u8,

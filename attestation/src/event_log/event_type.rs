@@ -68,7 +68,7 @@ event_types! {
     EFI_ACTION = 0x8000_0007, "EV_EFI_ACTION";
     /// A firmware volume.
     EFI_PLATFORM_FIRMWARE_BLOB = 0x8000_0008, "EV_EFI_PLATFORM_FIRMWARE_BLOB";
-    /// Tables handed on.
+    /// Tables that firmware hands to the operating system.
     EFI_HANDOFF_TABLES = 0x8000_0009, "EV_EFI_HANDOFF_TABLES";
     /// A firmware volume with a name.
     EFI_PLATFORM_FIRMWARE_BLOB2 = 0x8000_000a, "EV_EFI_PLATFORM_FIRMWARE_BLOB2";

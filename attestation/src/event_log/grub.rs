@@ -1,9 +1,9 @@
 //! What GRUB measures into PCR 8: its commands and the kernel's command line (GRUB manual, Measured Boot).
 //!
 //! The label before a text (`grub_cmd: `, `kernel_cmdline: `) is not measured, so whoever writes the log can
-//! swap labels. A digest that does not match its text is a contradiction and refused; everything else is
-//! accepted, since the digests are in the log and baselines appraise them. The command line is a claim only
-//! if the texts have exactly one reading:
+//! swap labels. A text that does not match its digest is refused. Everything else is accepted, since the
+//! digests are in the log and baselines appraise them. The command line is a claim only if the texts can be
+//! read in exactly one way:
 //!
 //! - exactly one text is a `linux` command, and the next text is what GRUB makes of its arguments, with an
 //!   absolute path;
@@ -11,8 +11,8 @@
 //!   of a kernel: GRUB's rescue mode measures no command before it;
 //! - none of them starts anything but a Linux kernel (`chainloader`) or runs a loader through a wrapper
 //!   (`time linux`);
-//! - none of them writes to memory or to devices, where the loaded line is (`write_dword`), or exits to
-//!   rescue mode.
+//! - none of them writes to memory or devices, which could change the loaded command line (`write_dword`), or
+//!   exits to rescue mode.
 //!
 //! All of this relies on the GRUB that wrote the texts: its digest is among the EFI applications, those of
 //! its modules are in PCR 9.
@@ -44,7 +44,7 @@ enum Effect<'t> {
     LoadsLinux(&'t str),
     /// It runs a loader of Linux kernels through another command.
     RunsLoader,
-    /// It starts something whose command line GRUB does not measure as Linux's.
+    /// It starts something whose command line GRUB does not measure as a Linux command line.
     StartsOther,
     /// It changes memory, or enters a mode whose commands are not measured.
     Escapes,
@@ -119,8 +119,8 @@ impl Grub {
         }
     }
 
-    /// All texts except the command line, if that is a claim: a closed set of commands must contain the
-    /// others, whatever their labels.
+    /// All texts except the command line, if that is a claim: a closed set of commands must contain these
+    /// texts, whatever their labels.
     ///
     /// # Errors
     /// A text that is not printable.
@@ -228,7 +228,8 @@ const LABELS: [(&str, EventKind); 5] = [
 const LINUX_LOADERS: [&str; 3] = ["linux", "linuxefi", "linux16"];
 /// Commands that run their arguments as a command, without GRUB measuring that command.
 const WRAPPERS: [&str; 2] = ["!", "time"];
-/// Commands that start an image, or load a kernel of their own; `legacy_kernel` runs `linux` without measuring it.
+/// Commands that start an image or load a kernel themselves; `legacy_kernel` runs `linux` without measuring
+/// it.
 const OTHER_LOADERS: [&str; 24] = [
     "appleloader",
     "chainloader",

@@ -1,4 +1,5 @@
-//! Images of boot options that returned: what they measured gives no claims about the boot that followed.
+//! Images of boot options that returned: what these images measured gives no claims about the boot that
+//! followed.
 
 use super::actions::Actions;
 

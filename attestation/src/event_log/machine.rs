@@ -104,7 +104,7 @@ impl<'a> Pcrs<'a> {
 
     /// Exactly one for each PCR, of four zero bytes: it separates what the firmware measures about itself
     /// from what it measures about the software that it starts (PFP 1.06 §10.4.1, EV_SEPARATOR). With a
-    /// second one, events of one side could pass for the other's.
+    /// second separator, events of one side could be presented as events of the other.
     fn separator(&mut self, event: &Event<'_>, separated: bool) -> Result<Classified, EventLogError> {
         let Event { number, pcr, .. } = *event;
         rules::require_separator(event)?;
@@ -161,7 +161,7 @@ impl<'a> Machine<'a> {
         });
     }
 
-    /// A text of GRUB's.
+    /// A text of GRUB.
     pub(super) fn grub_text(&mut self, event: &Event<'_>) -> Result<Classified, EventLogError> {
         Ok(match self.grub.step(event)? {
             (kind, Some(text)) => Classified::named(kind, text),

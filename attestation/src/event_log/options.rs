@@ -34,7 +34,7 @@ impl Options {
         text
     }
 
-    /// The command line, if the register holds nothing else.
+    /// The command line, if the register has no other events.
     pub(super) fn command_line(&self) -> Source {
         match (&self.line, self.added) {
             (None, None) => Source::Nothing,

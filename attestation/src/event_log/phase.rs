@@ -33,7 +33,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// The phase, and the entries of PCR 15 that the log proves. The log is used only if its digests lead to the
+/// The phase, and the entries of PCR 15 that the log proves. The log is used only if its replay gives the
 /// register's value, which proves its first entry.
 pub(super) fn phase(value: &Digest32, log: Option<&UserspaceLog>) -> (Phase, Vec<Cow<'static, str>>) {
     if *value == RESET {

@@ -1,4 +1,5 @@
-//! Whether shim was told not to verify what it starts: its variable `MokSBState` (`mokutil --disable-validation`).
+//! Whether shim was configured not to verify what it starts: its variable `MokSBState` (`mokutil
+//! --disable-validation`).
 //!
 //! The firmware's Secure Boot stays enabled all the while, so only shim's own measurements show it. Since
 //! release 13 shim measures the variable into PCR 7 as a `UEFI_VARIABLE_DATA`, name included, and its value
@@ -6,8 +7,9 @@
 //! verification. The value's digest alone is ambiguous: since 15.5 `MokListTrusted` is also one byte in PCR
 //! 14, 1 on most machines, always after `MokList` and `MokListX`.
 //!
-//! Does not guarantee: shims before release 10 measure nothing. Their digests are among the EFI applications.
-//! References: shim, `measure_mok` in shim.c (10 to 14), `mok_state_variables` in mok.c (15 and later).
+//! Does not guarantee anything for shims before release 10: they do not measure this variable. Their digests
+//! are among the EFI applications. References: shim, `measure_mok` in shim.c (10 to 14),
+//! `mok_state_variables` in mok.c (15 and later).
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -8,7 +8,7 @@ use super::EventType;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::EventLogBuilder;
 
-/// The number of the event at a position of a builder: the log also counts its header.
+/// The number of the event at a position of a builder; in the log the header is event 0.
 pub(super) fn number(position: usize) -> usize {
     position + 1
 }

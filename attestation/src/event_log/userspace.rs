@@ -1,9 +1,9 @@
 //! What user space extends after the end of the firmware's log: an ordered grammar for each register.
 //!
-//! A register holds the firmware's log, followed by a prefix of one of the sequences in its [`grammar`].
-//! Constants are computed; a value specific to the machine or image must be in the [`UserspaceLog`], in a
-//! known form, and is hashed again. Whatever is extended after the log, the register still commits to the
-//! whole log, since an extension cannot be undone.
+//! A register's value results from the firmware's log, followed by a prefix of one of the sequences in its
+//! [`grammar`]. Constants are computed; a value specific to the machine or image must be in the
+//! [`UserspaceLog`], in a known form, and is hashed again. Whatever is extended after the log, the register
+//! still commits to the whole log, since an extension cannot be undone.
 //!
 //! PCR 15 (UAPI.7, system identity) is not compared: it only determines the [`Phase`](super::Phase) (T31,
 //! T59).
@@ -30,7 +30,7 @@ use crate::pcr_set::PcrSet;
 /// shown as `sha256:` and that digest.
 pub type UserspaceWords = BTreeMap<u8, Vec<Cow<'static, str>>>;
 
-/// What the given registers hold beyond the log.
+/// What the given registers were extended with after the log.
 #[derive(Debug, Default)]
 pub(super) struct Explained {
     pub(super) words: UserspaceWords,
@@ -101,7 +101,7 @@ impl Explained {
     }
 }
 
-/// The search for a sequence that leads to the given value.
+/// The search for a sequence that results in the given value.
 struct Search<'a> {
     given: &'a Digest32,
     /// Content and digest of the log's entries that have one of the register's forms.
@@ -111,7 +111,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Whether `steps` lead from `value` to the given value, with the log's entries from position `from`.
+    /// Whether `steps`, applied to `value`, give the value searched for, with the log's entries from position
+    /// `from`.
     fn walk(&mut self, value: Digest32, steps: &[Step], from: usize) -> bool {
         if value == *self.given {
             return true;
@@ -176,7 +177,7 @@ fn recorded<'a>(pcr: u8, records: &[&'a Record]) -> Vec<(&'a str, Digest32)> {
     fitting.take(MAX_RECORDED).collect()
 }
 
-/// Whether some prefix of a register's entries leads to its value, whatever their content.
+/// Whether some prefix of a register's entries results in its value, whatever their content.
 fn leads_to(records: &[&Record], replayed: Digest32, given: &Digest32) -> bool {
     let mut value = replayed;
     records.iter().any(|record| {

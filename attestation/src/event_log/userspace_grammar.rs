@@ -30,7 +30,7 @@ pub(super) enum Form {
     ImdsUserData,
 }
 
-/// The sequences of a register. After the log it holds a prefix of one of them.
+/// The sequences of a register. After the log, the register was extended with a prefix of one of them.
 pub(super) const fn grammar(pcr: u8) -> &'static [&'static [Step]] {
     use Form::{ImdsUserData, NvPcrInit};
     use Step::{Cycle, Recorded, Word};

@@ -1,7 +1,7 @@
 //! systemd's own record of what it extended: `/run/log/systemd/tpm2-measure.log`.
 //!
-//! An optional, unsigned part of the evidence. It proves nothing by itself: each content is hashed again, and
-//! an entry counts only if the digests lead to the quoted value of its register.
+//! An optional, unsigned part of the evidence. It proves nothing alone: each content is hashed again, and an
+//! entry is used only if the digests result in the quoted value of its register.
 
 use std::borrow::Cow;
 
@@ -33,7 +33,7 @@ pub(super) struct Record {
 /// Why the log is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserspaceLogError {
-    /// Above the limit.
+    /// A number is above its limit.
     #[error("userspace log of {size} bytes is above the limit of {MAX_USERSPACE_LOG}")]
     TooLarge {
         /// Its size.

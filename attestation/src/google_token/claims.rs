@@ -14,9 +14,9 @@ use crate::x509::Revocation;
 
 /// Claims of a verified token.
 ///
-/// Google has verified the VM's vTPM quote or TDX quote, and states these results. The token has no kernel,
+/// Google has verified the VM's vTPM quote or TDX quote, and states these results. A token has no kernel,
 /// command line, PCR or boot phase; for a plain VM it says nothing about the operating system except whether
-/// Secure Boot is on. Unlisted claims are ignored; a workload's environment is not kept, since it may hold
+/// Secure Boot is on. Unlisted claims are ignored; a workload's environment is not kept, since it may contain
 /// secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GoogleTokenClaims {
@@ -33,7 +33,7 @@ pub struct GoogleTokenClaims {
     /// Issuers of the CRLs that this is based on, encoded Names.
     #[serde(skip)]
     pub crl_issuers: Vec<Vec<u8>>,
-    /// SHA-256 of the anchor's certificate; OIDC has none.
+    /// SHA-256 of the anchor's certificate; absent for OIDC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor: Option<Digest32>,
     /// `kid`, if the token is of kind OIDC.

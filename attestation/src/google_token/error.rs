@@ -16,7 +16,7 @@ pub enum TokenPart {
     Signature,
 }
 
-/// A token is refused.
+/// Why a token is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// A part is larger than any real one.
@@ -50,7 +50,7 @@ pub enum TokenError {
     /// A member occurs twice.
     #[error("the token's {part:?} has {name:?} twice")]
     DuplicateMember {
-        /// In which part.
+        /// The part.
         part: TokenPart,
         /// Its name.
         name: String,
@@ -144,7 +144,7 @@ pub enum TokenError {
         /// Its value, shortened.
         found: String,
     },
-    /// From another issuer.
+    /// The token has another issuer.
     #[error("issued by {found:?}")]
     IssuerMismatch {
         /// The token's value.
@@ -168,7 +168,7 @@ pub enum TokenError {
         /// `nbf`.
         not_before: UnixTime,
     },
-    /// From the future.
+    /// The token was issued in the future.
     #[error("the token was issued at {issued_at}, which is still to come")]
     IssuedInFuture {
         /// `iat`.
@@ -209,7 +209,7 @@ impl TokenError {
         )
     }
 
-    /// Whether a claim of an authentic, current token has a form or value that this version does not know.
+    /// Whether a claim of an authentic, current token has a form or value that this version does not support.
     pub(crate) const fn is_of_unknown_form(&self) -> bool {
         matches!(self, Self::ClaimMissing { .. } | Self::ClaimMalformed { .. } | Self::ClaimUnknown { .. })
     }

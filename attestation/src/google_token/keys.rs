@@ -54,7 +54,7 @@ pub enum TokenKeysError {
     /// More keys than any real set has.
     #[error("{found} keys, the limit is {MAX_KEYS}")]
     TooManyKeys {
-        /// How many.
+        /// Number of keys.
         found: usize,
     },
     /// A member of a key is missing or malformed.
@@ -84,7 +84,7 @@ pub enum TokenKeysError {
     NoKeys,
 }
 
-/// One key set of the issuer, with its fetch time. Never changes: a later fetch gives a new value.
+/// One key set of the issuer, with its fetch time. It never changes: a later fetch returns a new value.
 #[derive(Clone, Debug)]
 pub struct TokenKeys {
     jwks: Vec<u8>,
@@ -103,7 +103,7 @@ impl TokenKeys {
         Self::new(jwks, Root::Google, fetched_at)
     }
 
-    /// A key set from anywhere else; it gives the root `extra`.
+    /// A key set from any other source; its tokens have the root `extra`.
     ///
     /// # Errors
     /// [`TokenKeysError`] when it is not a key set.
@@ -156,7 +156,7 @@ impl TokenKeys {
         now.0.saturating_sub(self.fetched_at.0)
     }
 
-    /// As fetched.
+    /// The bytes as fetched.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.jwks
@@ -204,8 +204,7 @@ fn read(jwks: &[u8]) -> Result<BTreeMap<String, ParsedPublicKey>, TokenKeysError
             continue;
         }
         let (kid, key) = rsa_key(key, index)?;
-        // RFC 7517 §4.5: ids should be distinct. With two keys of one id it is ambiguous which one a token
-        // means.
+        // RFC 7517 §4.5: ids should be distinct. If two keys have the same id, a token's key is ambiguous.
         if keys.insert(kid.to_owned(), key).is_some() {
             return Err(TokenKeysError::DuplicateKey { kid: shown(kid) });
         }

@@ -21,7 +21,7 @@ use crate::technology::Technology;
 pub(super) struct Claims<'a>(pub(super) &'a Members);
 
 impl<'a> Claims<'a> {
-    /// The claim's value. `null` counts as absent: Google's encoder writes an empty list this way.
+    /// The claim's value. `null` means absent: Google's encoder writes an empty list this way.
     fn get(self, claim: &'static str) -> Option<&'a Json> {
         let found = self.0.get(claim.rsplit('.').next().unwrap_or(claim));
         found.filter(|value| **value != Json::Null)

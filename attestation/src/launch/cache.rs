@@ -13,8 +13,9 @@ use crate::x509::Collateral;
 
 /// Verified endorsements, keyed by everything that their verification depends on.
 ///
-/// Bounded; holds successes only. As in the chain cache, an entry is used only between the two times around
-/// its verification at which its result could change, and only with the same anchors and the same collateral.
+/// Bounded; holds successes only. The result of a verification can only change at certain times, as in the
+/// chain cache. An entry is used only between the two such times around its verification, and only with the
+/// same anchors and the same collateral.
 pub struct EndorsementCache {
     known: Cache<Digest32, Arc<Verified>>,
 }
@@ -38,7 +39,7 @@ impl EndorsementCache {
         self.known.is_empty()
     }
 
-    /// A cached endorsement whose result still holds.
+    /// A cached endorsement whose result is still valid.
     pub(super) fn get(&self, key: &Digest32, now: UnixTime) -> Option<Arc<Verified>> {
         self.known.get(key).filter(|known| known.chain.holds_at(now))
     }

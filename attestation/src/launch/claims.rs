@@ -32,7 +32,7 @@ pub struct LaunchEndorsement {
     pub firmware_digest: Digest48,
     /// Google's internal number of the build.
     pub cl_spec: u64,
-    /// SHA-1 commit of the build, hex; absent where the endorsement has none.
+    /// SHA-1 commit of the build, hex; absent if the endorsement has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// For SEV-SNP, the number of vCPUs that the measurement is for.

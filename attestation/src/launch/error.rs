@@ -52,7 +52,7 @@ pub enum LaunchError {
     /// It endorses other measurements.
     #[error("measurement {measurement} is not endorsed")]
     NotEndorsed {
-        /// The measurement in question.
+        /// The requested measurement.
         measurement: Digest48,
     },
 }

@@ -20,7 +20,7 @@ pub enum ImageError {
         /// Its size.
         found: usize,
     },
-    /// No PE32+ file.
+    /// The file is not PE32+.
     #[error("not an EFI image (PE32+)")]
     NotPe,
     /// The headers extend beyond the file, or end before the data directories.
@@ -107,7 +107,8 @@ fn digest(file: &PeFile64<'_>, bytes: &[u8]) -> Result<Digest32, ImageError> {
             };
             return Err(error);
         }
-        // Firmware counts the bytes that it has hashed: with a gap it would omit some and hash others twice.
+        // Firmware counts the bytes that it has hashed: if there were a gap, it would omit some bytes and
+        // hash others twice.
         if range.start > end {
             return Err(ImageError::SectionGap { number });
         }

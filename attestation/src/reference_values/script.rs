@@ -33,9 +33,9 @@ pub enum ScriptError {
     /// The configuration reads more files than were given, or fewer.
     #[error("{given} files of GRUB's configuration are given, and {read} are read")]
     Files {
-        /// Files given.
+        /// Number of given files.
         given: usize,
-        /// Files read.
+        /// Number of files that are read.
         read: usize,
     },
     /// No entry is started.
@@ -44,7 +44,7 @@ pub enum ScriptError {
     /// The entry loads no kernel, or two.
     #[error("the entry that GRUB starts loads {count} kernels")]
     Kernels {
-        /// How many.
+        /// Number of them.
         count: usize,
     },
     /// The command line differs from the one that was given.

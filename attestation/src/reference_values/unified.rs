@@ -81,8 +81,8 @@ impl<'a> UnifiedBoot<'a> {
         if let Some(name) = ALTERNATIVES.into_iter().find(|name| has(name)) {
             return Err(UnifiedError::Alternatives { name });
         }
-        // Versions of the stub differ in the sections that they know. Each contains the names of those it
-        // knows, and measures in the order of SECTIONS, to which later versions only add.
+        // Versions of the stub differ in the sections that they support. Each contains the names of its
+        // sections, and measures them in the order of SECTIONS; later versions only add sections.
         let knows = |name: &str| stub.iter().any(|content| contains(content, name));
         if !knows(LINUX) || !knows(PCR_SIGNATURE) {
             return Err(UnifiedError::OtherStub);

@@ -25,7 +25,7 @@ pub enum VekField {
     ReservedLevel,
 }
 
-/// SNP evidence is refused.
+/// Why SNP evidence is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnpError {
     /// The length is not that of a report.
@@ -73,7 +73,7 @@ pub enum SnpError {
         /// The level.
         vmpl: u32,
     },
-    /// The report has a digest of an author key, but states that there is none.
+    /// The report contains a digest of an author key, but states that it has none.
     #[error("author key digest without an author key")]
     AuthorKeyContradiction,
     /// The endorsement chain is refused.
@@ -117,7 +117,7 @@ pub enum SnpError {
         /// The report's.
         report: Product,
     },
-    /// A version 2 report does not name its processor, and this product's TCB layout differs.
+    /// A version 2 report does not name its processor, and the TCB layout of this product is different.
     #[error("a version 2 report cannot be of {product:?}")]
     ProductUnproven {
         /// The certificate's.

@@ -1,7 +1,7 @@
 //! Strict parser of `ATTESTATION_REPORT`: AMD 56860 §7.3, versions 2 to 5.
 //!
 //! Nothing in a [`Report`] has been verified. Reserved bytes, and reserved bits of policy and key
-//! information, must be zero: others have a meaning that this version does not know.
+//! information, must be zero: other values have a meaning that this version does not support.
 
 use sev::firmware::guest::GuestPolicy as PolicyBits;
 use sev::firmware::guest::KeyInfo;
@@ -145,7 +145,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// AMD 56860 §7.3, table "ATTESTATION_REPORT Structure": bytes outside of this version's fields.
+/// AMD 56860 §7.3, table "ATTESTATION_REPORT Structure": bytes outside of the fields of this version.
 fn reserved_are_zero(raw: &[u8; REPORT_LENGTH], version: u32) -> Result<(), SnpError> {
     // CPUID was added in version 3, mitigation vectors in version 5.
     let after_reported_tcb = if version >= 3 { 0x18b..0x1a0 } else { 0x188..0x1a0 };

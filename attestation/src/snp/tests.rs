@@ -1,4 +1,4 @@
-//! Captured reports with their expected results, and fake ones with one thing broken each.
+//! Captured reports with their expected results, and fake ones with one fault each.
 
 mod captured;
 mod hostile;

@@ -1,6 +1,6 @@
 //! Endorsement certificates of AMD chips, by chip: for reports that come without one (kernels before 6.7).
 //!
-//! Nothing in it is trusted: a certificate must verify, like one that came with the report. The key
+//! No certificate in it is trusted: each must verify, like one that came with the report. The key
 //! distribution service's certificate for a chip and a TCB (AMD 57230 §4) is stored under these two.
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Intel's appraisal of a platform: this module parses collateral and checks its dates, dcap-qvl verifies and
 //! applies it.
 //!
-//! Everything that makes collateral unusable (form, kind, dates, platform) is checked here first; what the library
-//! refuses then concerns signatures and the TCB, and `refusal` names it.
+//! Everything that makes collateral unusable (form, kind, dates, platform) is checked here first. So what the
+//! library refuses concerns signatures and the TCB, and `refusal` finds the reason.
 
 use vouchsafe_protocol::UnixTime;
 

@@ -21,8 +21,8 @@ impl TdxCache {
     /// Room for about `platforms` platforms.
     #[must_use]
     pub fn new(platforms: usize) -> Self {
-        // Each platform has three signatures of its own (certificate, CRL or CA, quoting enclave), collateral
-        // few.
+        // Each platform needs three cached signatures (certificate, CRL or CA, quoting enclave), collateral
+        // only a few.
         let signatures = platforms.saturating_mul(3).saturating_add(64);
         Self { chains: Cache::new(platforms), signatures: Arc::new(SignatureCache::new(signatures)) }
     }

@@ -75,7 +75,7 @@ pub struct TdxClaims {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TdxTcb {
     /// The worst of platform, module and quoting enclave, at launch and now. `TDRelaunchAdvised` means that
-    /// the launch was out of date, and counts as that.
+    /// the TCB at launch was out of date, and is treated as that.
     pub status: TcbStatus,
     /// Platform and TDX module.
     pub platform_status: TcbStatus,
@@ -136,7 +136,7 @@ impl TdAttributes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TcbStatus {
-    /// Nothing is missing.
+    /// No part is missing.
     UpToDate,
     /// A mitigation in software is needed.
     SwHardeningNeeded,

@@ -12,7 +12,7 @@ use vouchsafe_protocol::Digest32;
 
 use crate::hex_bytes::Hex;
 
-/// Upper limit of one platform's collateral, in bytes of JSON. Real ones have 15 to 22 kB.
+/// Upper limit of one platform's collateral, in bytes of JSON. Genuine collateral has 15 to 22 kB.
 pub const MAX_TDX_COLLATERAL: usize = 1024 * 1024;
 
 /// The CA that certified a platform.

@@ -43,7 +43,7 @@ pub enum PckField {
     Ppid,
 }
 
-/// TDX evidence is refused.
+/// Why TDX evidence is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TdxError {
     /// The bytes are not a quote.
@@ -141,7 +141,7 @@ pub enum TdxError {
     CollateralExpired {
         /// Which part.
         part: CollateralPart,
-        /// When it did.
+        /// Expiry time.
         until: UnixTime,
     },
     /// The TCB info is for another platform.
@@ -152,7 +152,7 @@ pub enum TdxError {
         /// The collateral's.
         collateral: Hex<6>,
     },
-    /// A CRL is not the issuer's.
+    /// A CRL was not issued by the issuer.
     #[error("collateral: {part:?} is not the issuer's")]
     CrlMissing {
         /// The CRL that is missing.
@@ -209,7 +209,7 @@ pub enum TdxError {
     /// dcap-qvl refuses for any other reason.
     #[error("refused by dcap-qvl: {reason}")]
     Other {
-        /// In its words.
+        /// Its error text.
         reason: String,
     },
 

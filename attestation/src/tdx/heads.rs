@@ -1,4 +1,4 @@
-//! The heads of collateral's parts: what each says of itself, which is read before anything is verified.
+//! The heads of collateral's parts: what each part states about itself, read before anything is verified.
 
 use der::Decode;
 use serde::Deserialize;

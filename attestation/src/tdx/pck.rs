@@ -60,7 +60,7 @@ impl PckChain {
     }
 }
 
-/// Exactly three: Intel's chains have no other length.
+/// Exactly three: all of Intel's chains have this length.
 fn certificates(pem: &[u8]) -> Result<[Vec<u8>; 3], TdxError> {
     let mut found = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem).take(CHAIN_LENGTH + 1) {

@@ -1,7 +1,7 @@
 //! Parser of quotes, without copying (DCAP API A.3 and `sgx_quote_4.h`; A.4 and `sgx_quote_5.h`).
 //!
 //! Strict: every field fills its container exactly, and only zeros may follow the quote, since the kernel and
-//! the host return quotes in larger buffers. Parsing says nothing about who signed.
+//! the host return quotes in larger buffers. Parsing does not verify who signed.
 
 use vouchsafe_protocol::Digest48;
 

@@ -1,8 +1,9 @@
 //! Names the reason why dcap-qvl refuses.
 //!
-//! The library's errors are prose, so its text is never read. Its verdict stands; to name it, the checks are repeated in
-//! its order, with its own types and with webpki, until one fails. This runs only after a refusal and cannot turn it into
-//! anything else: a wrong name is the worst outcome, and [`TdxError::Other`] with the text is the name where no check fails.
+//! The library's errors are prose, so their text is never read. Its verdict is final. To find the reason, the
+//! checks are repeated in the library's order, with its own types and with webpki, until one fails. This runs
+//! only after a refusal and cannot turn it into an acceptance: at worst it reports a wrong reason. If no
+//! check fails, the reason is [`TdxError::Other`] with the library's text.
 //!
 //! The steps are those of `verify_impl` in dcap-qvl 0.7.1. Left out: what [`super::verify_unbound`] and
 //! [`super::appraisal`] have checked before, namely the quote's form, its own signatures, the quoting enclave's binding, the
@@ -27,7 +28,7 @@ use super::quote::Quote;
 use crate::x509::Certificate;
 use crate::x509::crl::Crl;
 
-/// A quote that dcap-qvl refuses, with everything that its verdict rests on.
+/// A quote that dcap-qvl refuses, with everything that its verdict depends on.
 #[derive(Clone, Copy)]
 pub(super) struct Refused<'a> {
     pub(super) quote: &'a Quote<'a>,
@@ -78,7 +79,7 @@ fn parse<T: DeserializeOwned>(part: CollateralPart, text: &str) -> Result<T, Tdx
     serde_json::from_str(text).map_err(|_| TdxError::CollateralMalformed { part })
 }
 
-/// dcap-qvl gives the number as 32 bits (RFC 5280 §5.2.3 allows 20 bytes).
+/// dcap-qvl returns the number as 32 bits (RFC 5280 §5.2.3 allows 20 bytes).
 fn check_number(part: CollateralPart, encoded: &[u8]) -> Result<(), TdxError> {
     let number = Crl::parse(encoded).map(|crl| crl.number.len());
     if number.is_ok_and(|length| length <= 4) { Ok(()) } else { Err(TdxError::CollateralMalformed { part }) }

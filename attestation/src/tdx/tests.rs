@@ -1,4 +1,4 @@
-//! Captured quotes with their expected results, and fake ones with one thing broken each.
+//! Captured quotes with their expected results, and fake ones with one fault each.
 
 mod captured;
 mod collateral;

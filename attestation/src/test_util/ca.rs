@@ -1,6 +1,6 @@
 //! Throw-away certificate authorities for tests.
 //!
-//! They sign anything, so that a test can break one field at a time. Nothing here is trusted by itself: a
+//! They sign anything, so that a test can break one field at a time. Nothing here is trusted by default: a
 //! test configures a root as an extra anchor, which only ever gives the root `extra`.
 
 pub mod encode;
@@ -87,7 +87,7 @@ pub struct CrlSpec {
     pub revoked: Vec<Vec<u8>>,
     /// CRL number.
     pub number: u64,
-    /// Encoded extensions beside the CRL number.
+    /// Encoded extensions in addition to the CRL number.
     pub extensions: Vec<Vec<u8>>,
 }
 

@@ -1,9 +1,9 @@
 //! A builder of firmware event logs, byte for byte as Linux exports them, in which a test can change one
 //! event at a time.
 //!
-//! The presets have the events of real boots on GCE, in their order. Contents that only matter by their
-//! digest are made up. The builder gives the log, the resulting PCR values, and what to extend to bring a
-//! software TPM to that state.
+//! The presets have the events of real boots on GCE, in their order. Contents of which only the digest
+//! matters are made up. The builder returns the log, the resulting PCR values, and what a software TPM has to
+//! be extended with to have those values.
 
 pub mod ccel;
 pub mod chains;
@@ -202,7 +202,7 @@ impl EventLogBuilder {
     /// Position of the first event that `matches`.
     ///
     /// # Panics
-    /// If there is none: a test that changes nothing tests nothing.
+    /// If there is none: a test that changes nothing would test nothing.
     #[must_use]
     pub fn position(&self, matches: impl Fn(&BuiltEvent) -> bool) -> usize {
         self.events.iter().position(matches).expect("the preset has such an event")

@@ -159,7 +159,7 @@ impl FakeIntel {
         SHARED.get_or_init(Self::new)
     }
 
-    /// Another platform under the same CAs, with keys of its own.
+    /// Another platform under the same CAs, with its own keys.
     #[must_use]
     pub fn another_platform(&self) -> Self {
         let new = Self::new().save();

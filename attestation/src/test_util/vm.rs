@@ -1,7 +1,7 @@
 //! A simulated Google VM: certified attestation key, booted firmware log, SNP chip.
 //!
-//! It makes evidence as a guest does; a quote or a report costs one signature. Everything about it is a
-//! field, so that a test can break one thing.
+//! It makes evidence as a guest does; a quote or a report costs one signature. Every input is a field, so
+//! that a test can break one at a time.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -35,7 +35,7 @@ use crate::google_token::TokenKind;
 use crate::tdx::cut;
 use crate::technology::Technology;
 
-/// The evidence to make. Pieces of one call are linked to each other.
+/// The evidence to make. Pieces made by one call are linked to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kinds {
     /// A quote of the vTPM.

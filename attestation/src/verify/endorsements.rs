@@ -1,4 +1,4 @@
-//! Endorsements by vendors for their platforms, beside CRLs.
+//! Endorsements by vendors for their platforms, apart from CRLs.
 
 use crate::google_token::keys::TokenKeys;
 use crate::launch::store::EndorsementStore;

@@ -44,10 +44,10 @@ impl EvidenceKind {
     }
 }
 
-/// Evidence is refused.
+/// Why evidence is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// Not a single piece.
+    /// There is no piece of evidence.
     #[error("no evidence")]
     NoEvidence,
     /// A part is larger than any genuine one.

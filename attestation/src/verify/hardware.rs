@@ -1,6 +1,6 @@
 //! The hardware report of evidence, of either vendor: its binding and its verification.
 //!
-//! It is parsed here only as far as its binding needs; the rest follows after the cheap checks.
+//! It is parsed here only as far as its binding requires; the rest follows after the cheap checks.
 
 use std::sync::Arc;
 
@@ -157,10 +157,10 @@ pub(super) fn endorsement(
     })
 }
 
-/// Verifies the report under the certificate that came with it, or else under one from the store.
+/// Verifies the report with the certificate that came with it, or else with one from the store.
 ///
-/// The host's certificate may be for another TCB or chip, or not be a certificate: then it counts as absent.
-/// If it is for this chip and TCB and verifies, the result stands: then the report is at fault.
+/// The host's certificate may be for another TCB or chip, or may not be a certificate: then it is ignored. If
+/// it is for this chip and TCB and verifies, the result is final: the report is at fault.
 fn verify_snp(
     snp: &SevSnpEvidence,
     verify: impl Fn(&SnpEvidence<'_>) -> Result<SnpClaims, SnpError>,
@@ -172,7 +172,8 @@ fn verify_snp(
     let mut unusable = None;
     if let Some(vek) = &snp.vek_certificate {
         match verify(vek) {
-            // It is genuine and for this chip: no other certificate for its key would be better (T17).
+            // It is genuine and for this chip: no other certificate for its key could give another result
+            // (T17).
             Err(error @ SnpError::Chain(ChainError::Revoked { .. })) if is_of_report(vek, snp) => {
                 return Err(error.into());
             }
@@ -231,7 +232,7 @@ pub(super) fn endorsed_tdx(
     claims
 }
 
-/// Adds the boot claims that lead to the RTMRs to a verified quote.
+/// Adds the boot claims whose replay matches the RTMRs to a verified quote.
 pub(super) fn logged_boot(
     claims: &TdxClaims,
     event_log: Option<&[u8]>,
@@ -244,5 +245,5 @@ pub(super) fn logged_boot(
 /// Names in [`Claims::withheld`].
 pub(super) const SNP_ENDORSEMENT: &str = "sev_snp.endorsement";
 const TDX_ENDORSEMENT: &str = "tdx.endorsement";
-/// The host's certificate; a part of the evidence without claims of its own.
+/// The host's certificate, a part of the evidence that has no claims.
 const VEK_CERTIFICATE: &str = "sev_snp.vek_certificate";

@@ -43,7 +43,7 @@ pub fn read_evidence_file(file: &[u8]) -> Result<Evidence, EvidenceFileError> {
     Ok(Evidence { vtpm: Some(read_vtpm_file(file)?), ..Evidence::default() })
 }
 
-/// Verifies each piece by itself: links between them could only be checked with the request.
+/// Verifies each piece alone: links between them could only be checked with the request.
 ///
 /// A TDX quote is appraised by the collateral that the inputs have for its platform; without, its claims have no TCB.
 ///
@@ -69,7 +69,7 @@ pub fn inspect_evidence(
         claims.vtpm = logged.vtpm;
         claims.withheld.extend(logged.withheld);
     }
-    // The hardware's own report takes precedence over what others state.
+    // The hardware's own report takes precedence over the statements of the other pieces.
     if let Some(snp) = &evidence.sev_snp {
         let inspected = inspect_sev_snp(snp, inputs)?.claims;
         claims.sev_snp = inspected.sev_snp;

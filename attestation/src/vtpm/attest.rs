@@ -36,16 +36,16 @@ pub struct PcrSelection {
     pub pcrs: u32,
 }
 
-/// Not a quote.
+/// Why a structure is not a quote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AttestError {
-    /// It ends in the middle.
+    /// The data ends too early.
     #[error("the quote is cut short")]
     Truncated,
-    /// Something follows it.
+    /// There is data after the end.
     #[error("{count} bytes after the quote")]
     TrailingBytes {
-        /// How much.
+        /// Number of bytes.
         count: usize,
     },
     /// Not made by a TPM: a TPM signs no external data that starts with this magic.
@@ -69,10 +69,10 @@ pub enum AttestError {
     /// More banks than a TPM has.
     #[error("{count} PCR selections")]
     SelectionCount {
-        /// How many.
+        /// Number of them.
         count: u32,
     },
-    /// A bitmap that is empty or longer than any TPM's.
+    /// A bitmap that is empty, or longer than that of any TPM.
     #[error("a PCR bitmap of {size} bytes")]
     SelectionSize {
         /// Its size.

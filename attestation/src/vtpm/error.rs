@@ -23,7 +23,7 @@ pub enum VtpmError {
     /// The chain of the AK certificate is refused.
     #[error("AK certificate: {0}")]
     Chain(#[from] ChainError),
-    /// The issuing CA of the AK certificate is unknown: Google has many with one name.
+    /// The issuing CA of the AK certificate is unknown: Google has many CAs with the same name.
     #[error("AK certificate: {0}")]
     UnknownIssuer(Box<UnknownIssuer>),
     /// The certificate has no key usage.
@@ -75,7 +75,7 @@ pub enum VtpmError {
     GivenPcrs {
         /// Given, bit i for PCR i.
         found: u32,
-        /// Quoted, likewise.
+        /// Quoted, in the same format.
         quoted: u32,
     },
     /// The values are not the quoted ones.

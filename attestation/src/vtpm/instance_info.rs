@@ -1,7 +1,7 @@
 //! Google's instance-info extension of an AK certificate, which identifies the VM.
 //!
 //! Strict DER: exact order, types and shortest lengths. A certificate that is not for a production instance
-//! identifies none. The signature is not checked here.
+//! names no instance. The signature is not checked here.
 
 use crate::claims::Instance;
 use crate::x509::der::Element;

@@ -1,9 +1,9 @@
 //! The qualified name of a GCE attestation key, rebuilt from its public key.
 //!
-//! The certificate holds only the public key. The rest of `TPMT_PUBLIC` (TPM 2.0 Part 2 §12.2.4) is the same
-//! for every GCE attestation key, so the name can be computed; with the hierarchy it gives the signer's name
-//! in a quote. If that matches, the key is a restricted signing key in the endorsement hierarchy: one that
-//! signs only data made by the TPM itself.
+//! The certificate contains only the public key. The rest of `TPMT_PUBLIC` (TPM 2.0 Part 2 §12.2.4) is the
+//! same for every GCE attestation key, so the name can be computed; together with the hierarchy it gives the
+//! signer's name in a quote. If that matches, the key is a restricted signing key in the endorsement
+//! hierarchy: one that signs only data made by the TPM itself.
 
 use vouchsafe_protocol::Digest32;
 

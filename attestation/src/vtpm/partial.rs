@@ -48,5 +48,5 @@ pub(super) fn withhold_uncovered(claims: &mut VtpmClaims) -> Vec<Withheld> {
 }
 
 /// GRUB measures the text into PCR 8, systemd's stub into 11, systemd-boot and files from outside a UKI into
-/// 12; that none of the others has a text is part of the claim.
+/// 12. The claim also states that the other PCRs have no text.
 const COMMAND_LINE: &[u8] = &[8, 11, 12];

@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// `TPM2B_*` (TPM 2.0 Part 2 §10.4): a 16-bit size, then that many bytes.
+    /// `TPM2B_*` (TPM 2.0 Part 2 §10.4): a 16-bit size, followed by that number of bytes.
     pub(super) fn sized(&mut self) -> Option<&'a [u8]> {
         let size = self.u16()?;
         self.take(usize::from(size))

@@ -49,13 +49,13 @@ pub enum TpmSignature<'a> {
 /// Why a signature is malformed or not supported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TpmSignatureError {
-    /// It ends in the middle.
+    /// The data ends too early.
     #[error("the signature is cut short")]
     Truncated,
-    /// Something follows it.
+    /// There is data after the end.
     #[error("{count} bytes after the signature")]
     TrailingBytes {
-        /// How much.
+        /// Number of bytes.
         count: usize,
     },
     /// Neither RSASSA nor ECDSA.

@@ -11,7 +11,7 @@ use webpki::aws_lc_rs as provider;
 use super::der::PublicKeyInfo;
 use super::der::Signed;
 
-/// Algorithms of which any may verify a signature.
+/// Algorithms with any of which a signature may verify.
 pub(crate) type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
 
 /// The algorithms of all purposes, for the self-signature of an anchor.

@@ -1,7 +1,6 @@
 //! A parsed X.509 certificate.
 //!
-//! Parsing says nothing about who signed it: a [`Certificate`] is trustworthy only as part of a verified
-//! chain.
+//! Parsing does not verify who signed: a [`Certificate`] is trustworthy only as part of a verified chain.
 
 use der::Decode;
 use der::asn1::ObjectIdentifier;
@@ -189,7 +188,7 @@ impl<'a> Fields<'a> {
         let serial = raw::take(&mut rest).filter(|serial| serial.tag == raw::INTEGER)?;
         let algorithm = raw::take(&mut rest)?;
         let sequences = take_sequences(&mut rest)?;
-        // RFC 5280 §4.1.1.2: the algorithm in the signed part is the one beside the signature.
+        // RFC 5280 §4.1.1.2: the algorithm in the signed part equals the one next to the signature.
         let same = algorithm.content == signed.algorithm;
         same.then_some(Self { serial: serial.content, sequences, rest })
     }

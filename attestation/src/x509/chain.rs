@@ -11,10 +11,10 @@
 //! - OCSP (RFC 6960): no vendor offers it, and the verifier does no I/O.
 //! - Delta and indirect CRLs (RFC 5280 §5.2.4, §5.2.5): no vendor issues any. Such a CRL is refused when it
 //!   is loaded, not skipped.
-//! - `cRLSign` of the issuer (RFC 5280 §6.3.3 (f)): a CRL counts only if the key that signed the certificate
-//!   also signed the CRL.
-//! - Key identifiers (RFC 5280 §4.2.1.1) are used only to choose between CAs with the same name; the
-//!   signature proves the issuer.
+//! - `cRLSign` of the issuer (RFC 5280 §6.3.3 (f)): instead, a CRL is used only if it is signed with the key
+//!   that signed the certificate, so no other key can revoke it.
+//! - Key identifiers (RFC 5280 §4.2.1.1) are not validated: they only help to choose between CAs with the
+//!   same name, and the signature proves the issuer.
 
 pub(super) mod cache;
 pub(super) mod error;
@@ -56,9 +56,9 @@ pub fn verify_chain(request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainEr
     request.check_bounds()?;
     let leaf = Certificate::parse(request.leaf).ok_or(ChainError::Malformed)?;
 
-    // 1. A path to an anchor that serves this purpose, every certificate valid now: signatures, names and validity
-    //    (RFC 5280 §6.1.3 (a)), CAs, path lengths and critical extensions (§6.1.4 k to o), and extended key usage
-    //    (RFC 5280 §4.2.1.12).
+    // 1. There is a path to an anchor for this purpose on which every certificate is valid now. That covers
+    //    signatures, names and validity (RFC 5280 §6.1.3 (a)), CAs, path lengths and critical extensions
+    //    (§6.1.4 k to o), and extended key usage (RFC 5280 §4.2.1.12).
     let (anchor, between) = find_path(&leaf, request)?;
 
     // 2. Checks that webpki leaves out: key usage of issuers (RFC 5280 §6.1.4 (n)), and the anchor's own

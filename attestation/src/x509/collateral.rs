@@ -1,7 +1,8 @@
-//! Collateral: CRLs and issuing CAs that a verifier needs beside the evidence, parsed when they are loaded.
+//! Collateral: CRLs and issuing CAs that a verifier needs in addition to the evidence, parsed when they are
+//! loaded.
 //!
-//! It is not trusted: certificates must chain to an anchor, and a CRL counts only if the issuer of the
-//! certificate in question signed it.
+//! It is not trusted: certificates must chain to an anchor, and a CRL is used only if it is signed by the
+//! issuer of the certificate that it is checked for.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::CertificateRevocationListDer;
@@ -18,7 +19,7 @@ use super::der;
 /// Why collateral is refused; it is refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CollateralError {
-    /// A file holds neither certificates nor CRLs.
+    /// A file contains neither certificates nor CRLs.
     #[error("neither a certificate nor a CRL in the file, in PEM or DER")]
     Unrecognised,
     /// More items than the limit, or a larger one.
@@ -153,7 +154,7 @@ impl Collateral {
 /// Sorts the content of a file, PEM or one DER item, into CRLs and certificates.
 ///
 /// # Errors
-/// When the file holds neither.
+/// When the file contains neither.
 pub fn read_file(
     file: &[u8],
     crls: &mut Vec<Vec<u8>>,

@@ -1,6 +1,6 @@
 //! The extensions that identify the issuer's key and the URL of its certificate.
 //!
-//! They only help to find an issuer: unreadable ones count as absent, and the signature decides.
+//! They only help to find an issuer: unreadable ones are treated as absent, and the signature decides.
 
 use der::asn1::ObjectIdentifier;
 

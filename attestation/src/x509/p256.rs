@@ -1,10 +1,10 @@
 //! ECDSA P-256 with SHA-256 by aws-lc, and a cache of the signatures that verified.
 //!
 //! Whether a signature verifies depends only on key, message and signature, so a verified one need not be
-//! computed again, whichever code asks: path validation, or a library that takes an algorithm without state
-//! and reaches the cache through a thread-local variable. Nothing else is cached: dates, revocation and TCB
-//! are evaluated each time, so no result can change. The cache is bounded, and only holds signatures verified
-//! under keys of a trusted chain.
+//! verified again, whichever code requests it: path validation, or a library that takes an algorithm without
+//! state and uses the cache through a thread-local variable. Nothing else is cached: dates, revocation and
+//! TCB are evaluated each time, so no result can change. The cache is bounded, and only contains signatures
+//! verified under keys of a trusted chain.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -32,7 +32,7 @@ impl SignatureCache {
     }
 }
 
-/// The cache in scope of one verification.
+/// The cache in use during one verification.
 #[derive(Clone)]
 struct Scope {
     cache: Arc<SignatureCache>,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The client network of a connection: what one client gets at no cost counts as one network.
+/// The client network of a connection: all addresses that one client gets at no cost are one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 

@@ -85,5 +85,5 @@ impl TurnedAway {
 }
 
 const MIB: usize = 1024 * 1024;
-/// The networks of one site together get this many times the share of one network.
+/// The networks of one site together get this multiple of the share of one network.
 const SHARES_OF_SITE: usize = 4;

@@ -9,14 +9,14 @@ pub use vouchsafe_keystore::registry::{BaselineState, BaselineSummary};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeBaseline {
-    /// Which baseline.
+    /// The baseline.
     pub name: ObjectName,
 }
 
 /// Answer of `put` and `revoke`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChangedBaseline {
-    /// Which baseline.
+    /// The baseline.
     pub name: ObjectName,
     /// The version in force from now on; `None` when it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ pub use vouchsafe_keystore::record::{LogRecord, Outcome};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShowDecision {
-    /// Which decision.
+    /// The decision.
     pub id: DecisionId,
 }
 
@@ -17,7 +17,7 @@ pub struct ShowDecision {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListDecisions {
-    /// Only this outcome.
+    /// Only decisions with this outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// Only those that concern this secret.

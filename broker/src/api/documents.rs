@@ -17,7 +17,7 @@ pub struct NewDocument {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShowDocument {
-    /// Which document.
+    /// The document.
     pub name: ObjectName,
     /// The current version unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub struct ShowDocument {
 /// Answer of `put` of a policy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredVersion {
-    /// Which document.
+    /// The document.
     pub name: ObjectName,
     /// The version in force from now on.
     pub version: u64,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Guardrails {
     /// Whether they are the ones that this version of the broker ships.
     pub shipped: bool,
-    /// Cedar.
+    /// The text, Cedar.
     pub text: String,
 }
 
@@ -17,7 +17,7 @@ pub struct Guardrails {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutGuardrails {
-    /// Cedar.
+    /// The text, Cedar.
     pub text: String,
     /// Ids of the shipped rules that the text omits or changes: all of them, and no others.
     #[serde(default)]

@@ -10,7 +10,7 @@ pub use vouchsafe_keystore::registry::{SecretSummary, VersionState, VersionSumma
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShowSecret {
-    /// Which secret.
+    /// The secret.
     pub path: SecretPath,
 }
 
@@ -65,7 +65,7 @@ pub struct SecretVersion {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetPolicy {
-    /// Which secret.
+    /// The secret.
     pub path: SecretPath,
     /// Its new policy, which must have the same purpose.
     pub policy: ObjectName,
@@ -75,7 +75,7 @@ pub struct SetPolicy {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeVersion {
-    /// Which secret.
+    /// The secret.
     pub path: SecretPath,
     /// One version; `None` for all of them. With `restore`, `None` means those that the last retirement of
     /// the whole secret retired.

@@ -18,7 +18,7 @@ impl<E> Failure<E> {
 
 /// What is known about a VM.
 pub(crate) enum VmContext {
-    /// Nothing.
+    /// Nothing was provided.
     Unknown,
     /// The AK certificate is verified and names this instance; that the request comes from it is not proved.
     Certified(String),

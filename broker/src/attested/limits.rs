@@ -16,8 +16,9 @@ impl Session {
         self.broker.rate.take(instance, self.now)
     }
 
-    /// Whose share of fetches this request uses. What it lacks is unverified even if its AK certificate is
-    /// verified, so a VM that names one chip after another counts as an unverified client (T56).
+    /// The client to whose share the fetches of this request are counted. The missing items are named by
+    /// unverified evidence, even if its AK certificate is verified. So a VM that names one chip after another
+    /// is treated as an unverified client (T56).
     pub(super) fn asker(&self, certified: Option<&str>) -> Asker {
         match certified {
             Some(name) if self.broker.wants.take(Some(name), self.now).is_ok() => Asker::Verified,

@@ -26,11 +26,11 @@ pub(super) struct Baseline {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Write a commented baseline of one captured boot. Read it before you put it.
+    /// Write a commented baseline of one captured boot. Read it before you register it.
     Learn(Box<Online<learn::Learn>>),
     /// Predict what a boot will measure, from the files of an update. Needs no broker.
     Predict(predict::Predict),
-    /// Put a baseline (JSON), or a new version of it. It takes effect at once.
+    /// Register a baseline (JSON), or a new version of it. It takes effect at once.
     Put(Online<Document>),
     /// List the baselines that you may read, with their state and expiry.
     List(Connection),

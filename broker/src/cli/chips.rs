@@ -24,9 +24,9 @@ pub(super) struct Chips {
 enum Action {
     /// List the chips on which VMs first got a secret, newest first.
     ///
-    /// A chip that came after another one raised an alarm. An instance that Google stopped and started elsewhere
-    /// moves legitimately: compare the time with the instance's restarts. Where the evidence names no instance, the
-    /// chips are those of all VMs under the secret's policy.
+    /// A chip other than the first one raised an alarm. An instance that Google stopped and started elsewhere
+    /// moves legitimately: compare the time with the instance's restarts. Where the evidence names no
+    /// instance, the chips are those of all VMs under the secret's policy.
     List {
         /// Only entries of this VM: project number/instance id.
         #[arg(long, value_name = "PROJECT/ID", conflicts_with = "policy")]

@@ -24,8 +24,8 @@ use crate::tls;
 /// The broker to connect to, and the operator's credentials.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
-    /// Operator file (TOML: server, ca, token); default: ~/.config/vouchsafe/operator.toml. It must belong to you or
-    /// root, and be readable by nobody else.
+    /// Operator file (TOML: server, ca, token); default: ~/.config/vouchsafe/operator.toml. It must belong to
+    /// you or root, and no other user may be able to read it.
     #[arg(long, value_name = "FILE", global = true)]
     operator: Option<PathBuf>,
     /// URL of the operators' listener, such as https://127.0.0.1:8444. With --ca and --token-file it replaces the

@@ -33,7 +33,7 @@ enum Action {
         /// Files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Accept bundles signed by this broker, instead of by the one that is asked.
+        /// Accept bundles signed by this broker; default: the broker that the command talks to.
         #[arg(long, value_name = "IDENTITY")]
         signed_by: Option<BrokerIdentity>,
         /// The files are launch endorsements for this measurement, 96 hex digits. Not needed for a file named
@@ -47,7 +47,7 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Remove items. An item that the broker fetches by itself returns with its next fetch.
+    /// Remove items. An item that the broker fetches automatically returns with its next fetch.
     Remove {
         /// SHA-256 of each item in hex, or the part that `status` shows.
         #[arg(required = true, value_name = "DIGEST")]

@@ -24,8 +24,8 @@ use crate::{clock, random, tls};
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// Directory for all of the broker's data. It is created, or must be empty, belong to you or root, and be
-    /// writable by nobody else.
+    /// Directory for all of the broker's data. It is created, or must be empty, belong to you or root, and
+    /// not be writable by other users.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Address of the listener for VMs; IPv6 as `[::]:8443`.
@@ -63,7 +63,7 @@ struct Made {
     ca: PathBuf,
     guest_folder: PathBuf,
     operator_file: PathBuf,
-    /// Only if a token file was requested beside the operator file.
+    /// Only if a token file was requested in addition to the operator file.
     token_file: Option<PathBuf>,
 }
 
@@ -207,7 +207,7 @@ impl Init {
         })
     }
 
-    /// Writes the token to a file of its own, for programs that cannot read an operator file.
+    /// Writes the token to a separate file, for programs that cannot read an operator file.
     fn token_file(&self, token: &OperatorToken, created: &mut Created) -> Result<Option<PathBuf>, Failure> {
         let Some(path) = &self.token_file else { return Ok(None) };
         created.write(path, token.expose().as_bytes())?;

@@ -33,15 +33,15 @@ pub(super) struct Files<'a> {
     pub(super) endorsements: &'a [PathBuf],
     pub(super) audiences: &'a [String],
     /// The only broker whose bundles of exported collateral are accepted, including the key sets that it
-    /// fetched from Google. Without one, bundles of any broker are accepted: each item is verified where it
-    /// is used, and key sets give the root `extra`.
+    /// fetched from Google. If it is omitted, bundles of any broker are accepted: each item is verified where
+    /// it is used, and key sets give the root `extra`.
     pub(super) bundles_of: Option<&'a BrokerIdentity>,
 }
 
 impl Judge {
     /// Reads extra anchors, and collateral of every kind: CRLs and issuing CAs in PEM or DER; Intel's
-    /// collateral and key sets in JSON, the latter counted as fetched at `now`. Launch endorsements are
-    /// looked up as in a broker's store: one that does not verify counts as absent.
+    /// collateral and key sets in JSON. The fetch time of the key sets is `now`. Launch endorsements are used
+    /// as in a broker's store: one that does not verify is ignored.
     pub(super) fn open(files: &Files<'_>, now: UnixTime) -> Result<Self, Failure> {
         let mut anchors = TrustAnchors::builtin();
         for path in files.anchors {
@@ -116,8 +116,8 @@ impl Given {
         }
     }
 
-    /// Adds an item of a bundle. If the bundle's signer is trusted, a key set that it fetched from Google
-    /// counts as Google's here, too.
+    /// Adds an item of a bundle. If the bundle's signer is trusted, a key set that it fetched from Google is
+    /// treated as Google's.
     fn add(&mut self, path: &Path, item: BundleItem, believed: bool) -> Result<(), Failure> {
         let BundleItem { kind, subject, fetched_at, content, .. } = item;
         let failed = |error: &dyn std::fmt::Display| Failure::file(path, error);

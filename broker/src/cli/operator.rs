@@ -33,7 +33,7 @@ enum Action {
         #[arg(long, value_parser = roles())]
         role: OperatorRole,
         /// Namespace of an editor or auditor; repeat it for several, or '*' for an auditor of everything.
-        /// Administrators act everywhere and take none.
+        /// Administrators may act everywhere and have no namespaces.
         #[arg(long, value_name = "NAME")]
         namespace: Vec<String>,
         /// Write an operator file for the new operator (server, CA and token) to this new file (0600), instead of printing
@@ -92,7 +92,7 @@ impl OperatorCommand {
     }
 }
 
-/// The answer holds the only copy of the token: if the file cannot be written, the token is printed.
+/// The answer has the only copy of the token: if the file cannot be written, the token is printed.
 fn write(client: &Client, json: bool, added: Value, file: &Path) -> Result<ExitCode, Failure> {
     let AddedOperator { name, token: secret } = output::read_answer(added.clone())?;
     let written = client.operator_file(&secret).and_then(|text| output::write_private(file, text.as_bytes()));

@@ -42,7 +42,7 @@ fn write_out(text: &str) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Writes a line for people to standard error, beside what a program reads from standard output.
+/// Writes a line for people to standard error, apart from the output for programs.
 pub(super) fn note(text: &str) {
     // There is nowhere left to report to when standard error is closed.
     let _closed = writeln!(io::stderr().lock(), "{}", printable_lines(text));

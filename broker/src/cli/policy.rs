@@ -35,7 +35,7 @@ enum Action {
     Test(test::Test),
     /// List the recorded decisions that a new policy text would change.
     Diff(Online<diff::Diff>),
-    /// Put a policy, or a new version of it. It takes effect at once.
+    /// Register a policy, or a new version of it. It takes effect at once.
     Put(Online<Document>),
     /// Check whether a policy would be accepted. Needs no broker, unless --broker is given. Exit codes: 0 accepted; 1
     /// rejected; 2 usage, or a file that cannot be read.

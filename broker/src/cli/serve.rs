@@ -36,7 +36,7 @@ impl Serve {
     }
 }
 
-/// A runtime for the keystore's tasks, beside the servers' own threads.
+/// A runtime for the keystore's tasks, separate from the servers' threads.
 pub(super) fn runtime() -> Result<Runtime, Failure> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.map_err(|source| Failure::System { what: "cannot start", source })

@@ -1,5 +1,5 @@
-//! Files that decide where a token is sent, and folders that receive keys: they must belong to the user or
-//! root, and nobody else may change them.
+//! Files that determine where a token is sent, and folders that receive keys: they must belong to the user or
+//! root, and other users must not be able to change them.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -55,7 +55,7 @@ fn open(path: &Path, forbidden: u32) -> Result<File, Failure> {
 /// More than any token or operator file has.
 const LARGEST: usize = 64 * 1024;
 
-/// Bytes of a file of CAs; all public CAs together take a quarter of it.
+/// Upper limit of the size of a file of CAs; all public CAs together take a quarter of it.
 const LARGEST_CA: u64 = 1024 * 1024;
 
 #[cfg(test)]

@@ -190,8 +190,9 @@ impl Verify {
     }
 }
 
-/// The leaf certificate of a file, and its issuers in the file: AMD's service gives VCEK, ASK and ARK in
-/// separate files, other tools in one. A file without certificates is left to the verifier to refuse.
+/// The leaf certificate of a file, and its issuers in the file: AMD's service returns VCEK, ASK and ARK in
+/// separate files, other tools in one. A file without certificates is passed to the verifier, which refuses
+/// it.
 fn certificate(path: &std::path::Path) -> Result<(Vec<u8>, Vec<Vec<u8>>), Failure> {
     let file = output::read_input(path, MAX_REQUEST)?;
     let (mut crls, mut certificates) = (Vec::new(), Vec::new());

@@ -46,7 +46,7 @@ impl CollateralConfig {
         let is_short = rest.iter().all(|byte| *byte == 0);
         let products = match chip.product {
             Some(product) => vec![product],
-            // Turin's ids have 8 bytes, padded with zeros; the report does not say more.
+            // Turin's ids have 8 bytes, padded with zeros. The report does not state the length.
             None if is_short => vec![Product::Turin],
             None => vec![Product::Milan, Product::Genoa],
         };

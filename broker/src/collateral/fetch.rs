@@ -18,7 +18,7 @@ use super::jobs::{Ended, Job};
 use super::shared::Shared;
 use crate::clock;
 
-/// How a fetch ended.
+/// The outcome of a fetch.
 #[derive(Debug)]
 pub(super) enum Fetched {
     /// A new item was stored; it is fetched again after this time.
@@ -64,7 +64,7 @@ impl From<Result<Fetched, Unusable>> for Ended {
                 };
                 Self::Down { error: error.to_string(), retry_after }
             }
-            // A local fault, which says nothing about the response.
+            // A local fault, unrelated to the response.
             Err(Unusable::File(error)) => Self::Down { error: error.to_string(), retry_after: None },
             Err(other) => Self::Refused(other.to_string()),
         }

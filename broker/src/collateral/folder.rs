@@ -1,8 +1,8 @@
 //! The collateral folder of a broker: one file per item, written completely before it replaces its predecessor.
 //!
-//! CRLs and certificates are named by digest, Intel's collateral by platform, endorsements by measurement. Nothing
-//! in these files is trusted, with one exception: a key set is believed as it stands, so the broker signs the sets
-//! that it stores with its own identity, and reads no other.
+//! CRLs and certificates are named by digest, Intel's collateral by platform, endorsements by measurement.
+//! Nothing in these files is trusted, with one exception: key sets are trusted as stored, so the broker signs
+//! those that it stores with its identity, and reads no others.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

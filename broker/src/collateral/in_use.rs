@@ -1,10 +1,10 @@
 //! Which CRLs readiness depends on.
 //!
 //! If the guardrails in force read revocation, at least one current CRL must be stored, and each stored CRL
-//! of an issuer in use must be current. An issuer is in use for a day after a release that relied on its
-//! CRLs: one that was granted, or that was refused to a VM whose owner a policy names. So neither the last
-//! CRL of a retired issuer nor evidence of strangers makes the broker unready, and nobody has to remove such
-//! a CRL. A CRL that has not been fetched yet does not count: a guest that needs it is told to wait.
+//! of an issuer in use must be current. An issuer is in use for a day after a decision that relied on its
+//! CRLs: a grant, or a refusal of a VM whose owner a policy names. So neither the last CRL of a retired
+//! issuer nor evidence of strangers makes the broker unready, and nobody has to remove such a CRL. A CRL that
+//! has not been fetched yet does not make the broker unready: a guest that needs it is told to wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -54,7 +54,7 @@ const fn is_in_use(seen: UnixTime, now: UnixTime) -> bool {
 
 /// Seconds.
 const IN_USE: u64 = 86_400;
-/// Upper limit of issuers: there are no more of them than CRLs.
+/// Upper limit of issuers, the same as that of CRLs.
 const MOST: usize = vouchsafe_attestation::x509::MAX_CRLS;
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) use self::request::{Asked, Asker, Prospect};
 pub(crate) use self::source::Source;
 use super::pace::Pace;
 
-/// How a fetch ended, as far as it affects the next one.
+/// The outcome of a fetch, as far as it affects the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The item is stored; fetch again after this time.
@@ -101,7 +101,7 @@ impl Pacing {
         Self { not_before: now, failures: 0, budget, began: None, usual: FIRST_GUESS }
     }
 
-    /// A fetch has ended; the next ones are expected to take as long.
+    /// A fetch has ended; the next ones are expected to take the same time.
     fn over(&mut self, now: Instant) {
         let Some(began) = self.began.take() else { return };
         self.usual = (self.usual * 3 + now.saturating_duration_since(began)) / 4;
@@ -171,7 +171,7 @@ impl Jobs {
             State::Wanted | State::Running if entry.is_refused && entry.failures >= FAILURES_SOON => {
                 Prospect::Gone(wait)
             }
-            // A source that is down says nothing about the items that it has.
+            // An unavailable source does not mean that its items do not exist.
             State::Wanted | State::Running | State::Unanswered => {
                 let rest =
                     pacing.map(|pacing| pacing.not_before.saturating_duration_since(now)).unwrap_or_default();
@@ -197,7 +197,7 @@ impl Jobs {
             entry.state == State::Running || (is_due(entry) && (entry.is_vouched || !own.is_vouched))
         };
         let of_source = self.entries.iter().filter(|(job, _)| job.source() == source).map(|(_, entry)| entry);
-        // It counts itself.
+        // It includes the item itself.
         let before = of_source.filter(is_before).count().saturating_sub(1);
         pacing.usual.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX))
     }
@@ -316,8 +316,8 @@ impl Jobs {
     }
 }
 
-/// After this many failures an item that was requested once is dropped until it is requested again. An
-/// unverified URL that returned something unusable is not asked again soon.
+/// After this number of failures an item that was requested once is dropped until it is requested again. An
+/// unverified URL that returned something unusable is not fetched again soon.
 const fn max_tries(source: Source, is_refused: bool) -> u32 {
     match source {
         Source::Issuers if is_refused => 1,
@@ -339,7 +339,7 @@ const NOT_THERE: &str = "the source does not have it";
 const REMEMBERED: Duration = Duration::from_secs(300);
 /// Entries of one source.
 const MAX_ITEMS: usize = 4096;
-/// With at most this many failures in a row, an item is still expected within moments.
+/// With at most this number of consecutive failures, an item is still expected within moments.
 const FAILURES_SOON: u32 = 3;
 /// Assumed duration of a fetch before the first has ended.
 const FIRST_GUESS: Duration = Duration::from_secs(1);

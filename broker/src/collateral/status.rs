@@ -9,7 +9,7 @@ use vouchsafe_protocol::{Digest32, UnixTime};
 /// Status of all collateral.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollateralStatus {
-    /// The lists.
+    /// The CRLs.
     pub crls: Vec<CrlStatus>,
     /// SHA-256 of each issuing CA.
     pub certificates: Vec<Digest32>,
@@ -28,7 +28,7 @@ pub struct CollateralStatus {
 pub struct ItemStatus {
     /// Its kind.
     pub kind: CollateralKind,
-    /// What it is for: an issuer's CRL by its URL, a chip and its TCB, a platform, a measurement, a root.
+    /// What it is for: the URL of a CRL, a chip and its TCB, a platform, a measurement, or a root.
     pub subject: String,
     /// The address, or `import`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct ItemStatus {
 }
 
 impl ItemStatus {
-    /// Whether its successor is due.
+    /// Whether its validity has ended.
     #[must_use]
     pub fn overdue(&self, now: UnixTime) -> bool {
         self.valid_until.is_some_and(|until| until < now)
@@ -64,14 +64,14 @@ pub struct CrlStatus {
     pub issuer: String,
     /// When it was issued.
     pub this_update: UnixTime,
-    /// When its successor is due.
+    /// When the next CRL is due.
     pub next_update: Option<UnixTime>,
     /// Number of revoked certificates.
     pub revoked: usize,
 }
 
 impl CrlStatus {
-    /// Whether its successor is due.
+    /// Whether the next CRL is overdue.
     #[must_use]
     pub fn overdue(&self, now: UnixTime) -> bool {
         self.next_update.is_some_and(|due| due < now)

@@ -22,7 +22,7 @@ pub struct CollateralConfig {
     pub intel_pcs: String,
     /// CRL of Intel's root CA.
     pub intel_root_crl: String,
-    /// CRLs to keep current, beside those named by verified certificates.
+    /// CRLs to keep current, in addition to those named by verified certificates.
     pub crls: Vec<String>,
     /// A mirror for the CRLs and issuing CAs that certificates name: `MIRROR/HOST/PATH` instead of
     /// `http://HOST/PATH`.

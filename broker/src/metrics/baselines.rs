@@ -28,7 +28,7 @@ impl BaselineMetrics {
         Ok(metrics)
     }
 
-    /// Sets the metrics from the current baselines, of which the first one in force ends at `first_end`.
+    /// Sets the metrics from the current baselines, of which the first one in force expires at `first_end`.
     pub fn observe(&self, baselines: &[BaselineValidity], first_end: Option<UnixTime>, now: UnixTime) {
         for state in BaselineState::ALL {
             let count = baselines.iter().filter(|(found, _)| *found == state).count();

@@ -29,7 +29,7 @@ impl TransactionMetrics {
         })
     }
 
-    /// Counts a transaction that has ended.
+    /// Counts a finished transaction.
     pub fn ended(&self, end: TransactionEnd) {
         self.seconds.with_label_values(&[end.name]).observe(end.took.as_secs_f64());
         self.retries.with_label_values(&[end.name]).inc_by(end.retries.into());

@@ -1,8 +1,8 @@
 //! Authentication by token, and authorization.
 //!
-//! A handler acts for an operator only through a [`Principal`], and there is no other way to get one. It
-//! gives a [`Permit`] for one action in one namespace, or [`Permits`] for lists: every change and read of
-//! the keystore requires one.
+//! A handler acts for an operator only through a [`Principal`], which cannot be obtained in any other way. It
+//! gives a [`Permit`] for one action in one namespace, or [`Permits`] for lists: every change and read of the
+//! keystore requires one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -77,7 +77,7 @@ impl FromRequest for Principal {
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {
-    // With two headers it would be ambiguous which one counts.
+    // With two headers it would be ambiguous which one applies.
     let mut values = request.headers().get_all(header::AUTHORIZATION);
     let value = values.next().filter(|_| values.next().is_none())?;
     value.to_str().ok()?.strip_prefix("Bearer ")

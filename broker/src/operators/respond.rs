@@ -19,7 +19,7 @@ pub(super) fn answer(body: &impl Serialize) -> Result<HttpResponse, HttpProblem>
     Ok(HttpResponse::Ok().json(body))
 }
 
-/// Runs blocking work on a thread pool, so that the listener's own threads can serve other requests.
+/// Runs blocking work on a thread pool, so that the listener's threads can handle other requests.
 pub(super) async fn blocking<T: Send + 'static, E: Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, HttpProblem>

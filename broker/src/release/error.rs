@@ -33,7 +33,7 @@ pub(crate) enum ReleaseError {
     /// The input of the decision could not be read.
     #[error(transparent)]
     Input(#[from] StoreError),
-    /// The policies said no.
+    /// The policies deny the release.
     #[error("{0}")]
     Denied(Box<Denial>),
     /// A granted secret cannot be unsealed.

@@ -25,7 +25,7 @@ pub(crate) struct Refused {
     retry_after: Option<u32>,
 }
 
-/// Refuses a request whose challenge is not live, before the rest of it is read.
+/// Refuses a request whose challenge is not live, before its remaining bytes are read.
 pub(crate) fn refuse_challenge(
     broker: &Broker,
     decision: DecisionId,

@@ -160,7 +160,7 @@ async fn t44_an_instance_that_asks_too_often_waits() {
         codes.push(release_of(&fixture, &asked).await.map(|_| ()).map_err(|refused| refused.code()));
     }
     assert!(codes.contains(&Ok(())) && codes.contains(&Err(ReasonCode::RateLimited)), "{codes:?}");
-    // A certificate alone uses nobody's share: this request was refused before it was counted.
+    // A certificate alone uses up no share: this request was refused before it was counted.
     let other = stranger();
     for _ in 0..3 {
         let mut asked = fixture.ask(&other, Kinds::VTPM, fixture.challenge(), &[PATH]);

@@ -1,9 +1,9 @@
 //! One connection below HTTP: bounds its lifetime, and its unread bytes to a window.
 //!
 //! The HTTP server would buffer up to 160 kB per connection. Here it gets a window: enough bytes for the head
-//! of a request, and then as many as requests have consumed, in heads and body bytes read. So until a body is
-//! admitted, a stranger can make the broker buffer no more than the window, however requests are split or
-//! pipelined.
+//! of a request, and then the number of bytes that requests have consumed, in heads and body bytes read. So
+//! until a body is admitted, an unverified client can make the broker buffer no more than the window, however
+//! requests are split or pipelined.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -66,7 +66,7 @@ impl Connection {
         self.open_window(length.least);
     }
 
-    /// Credits this many bytes of a body that were read.
+    /// Adds this number of body bytes, which were read, to the window.
     pub(crate) fn consumed(&self, bytes: usize) {
         self.open_window(bytes);
     }

@@ -131,7 +131,7 @@ fn a_failure_leaves_nothing_and_deletes_nothing() {
     left.sort();
     assert_eq!(left, [folder.path().join("data"), folder.path().join("token")]);
 
-    // A folder that holds something is not touched.
+    // A folder with content is not changed.
     fs::write(folder.path().join("data/keyring.json"), "theirs").expect("written");
     let output = init(folder.path(), &[]);
     assert!(text(&output.stderr).contains("not empty"), "{}", text(&output.stderr));
@@ -155,7 +155,7 @@ fn an_empty_folder_of_others_or_for_others_is_refused() {
         refused(expected);
     }
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("set");
-    // Only root can give a folder away, and take it back.
+    // Only root can change the owner of a folder, and change it back.
     if std::os::unix::fs::chown(&data, Some(65_534), None).is_ok() {
         refused("belongs to user id 65534: it must be yours or root's");
         std::os::unix::fs::chown(&data, Some(0), None).expect("taken back");

@@ -19,7 +19,7 @@ pub(crate) fn made(folder: &Path, arguments: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// A port of this address that nobody listens on.
+/// A port of this address without a listener.
 pub(crate) fn free_port(address: &str) -> u16 {
     let address: IpAddr = address.parse().expect("an address");
     TcpListener::bind((address, 0)).expect("a socket").local_addr().expect("an address").port()

@@ -15,7 +15,7 @@ use super::*;
 const NOW: UnixTime = UnixTime(1_771_500_000);
 const AT: &str = "1771500000";
 
-/// Writes a file and gives its path.
+/// Writes a file and returns its path.
 fn file(folder: &Path, name: &str, bytes: &[u8]) -> String {
     let path = folder.join(name);
     fs::write(&path, bytes).expect("written");

@@ -77,7 +77,7 @@ fn the_captured_quote_of_cos_113_is_authentic_and_out_of_date() {
     let advisories = ["01010", "01036", "01076", "01079", "01099", "01103", "01111"];
     let advisories = advisories.map(|number| format!("INTEL-SA-{number}"));
     assert_eq!(claims["tdx"]["tcb"]["advisory_ids"], serde_json::json!(advisories));
-    // The collateral is of one month.
+    // The collateral is valid for one month.
     assert_eq!(refused(&[&given[..], &["1774915200"]].concat()), "tdx-collateral-expired");
 }
 

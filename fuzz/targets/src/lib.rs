@@ -1,7 +1,7 @@
 //! What the fuzzers run, one function a target.
 //!
-//! Each takes any bytes and must return: no panic, no endless loop, no memory without bound. Where a
-//! parse succeeds, what can be said about the result is asserted as well.
+//! Each takes any bytes and must return: no panic, no endless loop, no unbounded memory. If parsing succeeds,
+//! properties of the result are asserted.
 
 mod google;
 
@@ -39,12 +39,12 @@ use vouchsafe_protocol::{
     Suite, UnixTime,
 };
 
-/// The host's certificate table beside an SNP report.
+/// The host's certificate table that comes with an SNP report.
 pub fn certificate_table(data: &[u8]) {
     if let Ok(table) = CertificateTable::parse(data) {
         for (guid, certificate) in table.iter() {
             assert!(certificate.len() <= data.len());
-            // Each name is there once; an entry without content counts as none.
+            // Each name is there once; an entry without content is ignored.
             assert_eq!(table.get(guid).is_none(), certificate.is_empty());
         }
     }
@@ -58,14 +58,15 @@ pub fn event_log(data: &[u8]) {
     };
     assert!(log.events().iter().all(|event| event.data.len() <= data.len()));
     if let Ok(replayed) = ReplayedLog::from_bytes(data) {
-        // Whatever the log says, it belongs to the registers that it replays to, or is refused for a rule.
+        // Whatever the log contains, it matches the registers that it replays to, or is refused because of a
+        // rule.
         let values = replayed.replayed.values();
         let _ = replayed.replayed.check_against(values, PcrRule::Given, None);
         let _ = replayed.replayed.check_against(values, PcrRule::Release, None);
     }
 }
 
-/// systemd's measurement log, held against registers that a boot of constants leads to.
+/// systemd's measurement log, compared with registers that result from a boot of constants.
 pub fn userspace_log(data: &[u8]) {
     static BOOT: OnceLock<(ReplayedLog, BTreeMap<u8, Digest32>)> = OnceLock::new();
     let (log, pcrs) = BOOT.get_or_init(|| {
@@ -76,9 +77,10 @@ pub fn userspace_log(data: &[u8]) {
     });
     let Ok(userspace) = UserspaceLog::parse(data) else { return };
     let state = log.replayed.check_against(pcrs, PcrRule::Release, Some(&userspace));
-    // Whatever it says, what is explained without it stays so, and PCR 15 was not extended.
+    // Whatever the log contains, registers that are explained without it stay explained, and PCR 15 was not
+    // extended.
     assert_eq!(state, log.replayed.check_against(pcrs, PcrRule::Release, None));
-    // Where nothing explains a register, no log does that does not lead to it.
+    // An unexplained value of a register is refused with any log that does not replay to it.
     for pcr in [9, 12, 15] {
         let mut other = pcrs.clone();
         other.insert(pcr, Digest32([0x42; 32]));
@@ -98,7 +100,7 @@ pub fn ccel(data: &[u8]) {
     };
     assert!(log.events().iter().all(|event| event.data.len() <= data.len()));
     if let Ok(replayed) = ReplayedCcel::from_bytes(data) {
-        // It belongs to the registers that it replays to, and to no others.
+        // It matches the registers that it replays to, and no others.
         let mut rtmrs = replayed.rtmrs();
         assert!(replayed.check_against(&rtmrs).is_ok());
         rtmrs[3].0[0] ^= 1;
@@ -109,7 +111,7 @@ pub fn ccel(data: &[u8]) {
 /// A challenge as a guest sends it back, and what a broker sends to a guest.
 pub fn challenge(data: &[u8]) {
     if let Ok(challenge) = serde_json::from_slice::<Challenge>(data) {
-        // Nobody who does not hold the key can make one.
+        // Nobody without the key can make one.
         let foreign = ChallengeKey::new(&[0x42; 32]);
         assert!(foreign.check(&challenge, UnixTime(1_800_000_000)).is_err());
         let again = serde_json::to_vec(&challenge).expect("serialises");
@@ -147,7 +149,7 @@ pub fn collateral_bundle(data: &[u8]) {
     let Ok(bundle) = Bundle::parse(data) else { return };
     let again = serde_json::to_vec(&bundle).expect("serialises");
     assert_eq!(Bundle::parse(&again).expect("reads its own output"), bundle);
-    // Whoever holds no key of a broker makes no bundle of it.
+    // Nobody without a broker's key can make a bundle of that broker.
     let foreign = BrokerIdentity([0x42; 32]);
     assert!(bundle.clone().verify(&foreign, BundleFormat::Exported).is_err());
     let signer = bundle.signer();
@@ -238,7 +240,7 @@ pub struct Verification {
     pub anchors: Vec<Bytes>,
     /// CRLs, DER.
     pub crls: Vec<Bytes>,
-    /// The time to judge at.
+    /// The verification time.
     pub now: UnixTime,
     /// The broker that the request is for.
     pub broker: BrokerIdentity,
@@ -248,7 +250,7 @@ pub struct Verification {
     pub suite: Suite,
     /// The guest's key.
     pub public_key: Bytes,
-    /// What is asked for.
+    /// The requested item.
     pub paths: ReleasePaths,
     /// What is shown for it.
     pub evidence: Evidence,

@@ -31,7 +31,7 @@ fn write(target: &str, name: &str, bytes: &[u8]) {
 
 fn small_vm() -> SimulatedVm {
     let mut log = EventLogBuilder::gce_ubuntu(Technology::SevSnp);
-    // Large variables make a fuzzer slow and say nothing new.
+    // Large variables make a fuzzer slow and cover no new code.
     for name in ["PK", "KEK", "db", "dbx"] {
         let value = log.variable_mut(name);
         let short = value.data.len().min(120);

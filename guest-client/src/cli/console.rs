@@ -10,7 +10,7 @@ pub(super) fn note(line: &str) {
     let _ = writeln!(io::stderr(), "vouchsafe-guest: {}", printable(line));
 }
 
-/// What Google says about a token that it issued all the same.
+/// Google's remarks on a token that it issued nevertheless.
 pub(super) fn remark(text: &str) {
     note(&format!("Google Cloud Attestation: {text}"));
 }

@@ -15,7 +15,7 @@ use crate::deliver::private_file::{Destination, Folder, Permissions};
 
 #[derive(clap::Args)]
 pub(super) struct Fetch {
-    /// Paths such as prod/db-01/disk. Either all are released or none.
+    /// Paths such as prod/db-01/disk. Either all are released or none is.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<SecretPath>,
     /// Write JSON with the secrets in base64; otherwise several paths need one --output each.
@@ -24,7 +24,7 @@ pub(super) struct Fetch {
     /// Write to this file, atomically and readable by its owner only. Repeat it for each PATH, in the same order.
     #[arg(long, short, value_name = "FILE")]
     output: Vec<PathBuf>,
-    /// Permissions of the files, octal; never any for others.
+    /// Permissions of the files, octal; other users never get any.
     #[arg(long, value_name = "MODE", default_value = "0600", requires = "output")]
     mode: Permissions,
     /// Owner of the files, USER or USER:GROUP by name or number; default group: the user's own. Needs root.

@@ -63,7 +63,7 @@ pub enum AttemptError {
     /// No response was received.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The response does not have the form of a broker's.
+    /// The response is not in the format of a broker.
     #[error("the answer (status {status}) is malformed")]
     Malformed {
         /// HTTP status.
@@ -91,7 +91,7 @@ pub enum AttemptError {
     Unsigned {
         /// HTTP status.
         status: u16,
-        /// The reason it gives.
+        /// The reason that it states.
         code: Option<ReasonCode>,
     },
     /// The broker sent a signed refusal that is temporary.

@@ -47,7 +47,7 @@ impl Pace for SystemPace {
 
 /// One broker's share of the limits for one challenge.
 pub(super) struct Share {
-    /// Requests under it.
+    /// Requests with it.
     pub(super) requests: u32,
     /// No further request is sent after this time.
     pub(super) until: Duration,
@@ -81,8 +81,8 @@ impl Budget {
         self.used < self.limits.attempts && then < self.started + self.limits.deadline
     }
 
-    /// The share of one of this many brokers from `now` on: a broker that only ever says "later" must not use
-    /// up what the others need.
+    /// The share of time for one of this number of brokers, from `now` on: a broker that only ever answers
+    /// "later" must not use up the time for the others.
     pub(super) fn share(&self, brokers: usize, now: Duration) -> Share {
         let Limits { attempts, deadline, .. } = self.limits;
         let brokers = u32::try_from(brokers).unwrap_or(u32::MAX).max(1);

@@ -16,7 +16,7 @@ pub struct ClientConfig {
     pub brokers: Vec<BrokerUrl>,
     /// Identities whose answers are accepted; more than one during a rotation.
     pub identities: Vec<BrokerIdentity>,
-    /// HPKE suite for wrapped secrets. There is no fallback.
+    /// HPKE suite for wrapped secrets. The client never falls back to another.
     pub suite: Suite,
     /// Limits on time and attempts.
     pub limits: Limits,

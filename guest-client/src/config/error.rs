@@ -43,7 +43,7 @@ pub enum ConfigError {
     /// Anyone can sign for this identity: it is all zeros, or another point of small order.
     #[error("anyone can sign as {identity}: pin the identity that `vouchsafe init` printed")]
     WeakIdentity {
-        /// Which one.
+        /// The key.
         identity: BrokerIdentity,
     },
     /// Both kinds of hardware evidence are configured, but a VM has only one processor vendor.
@@ -52,7 +52,7 @@ pub enum ConfigError {
     /// A limit of zero.
     #[error("`{name}` is zero")]
     ZeroLimit {
-        /// Which one.
+        /// The key.
         name: &'static str,
     },
 }

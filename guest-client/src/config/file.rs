@@ -14,7 +14,7 @@ use super::limits::LimitsTable;
 use super::place::Place;
 use super::vtpm::VtpmConfig;
 
-/// `guest.toml`, each value parsed by itself. Conditions on several values are not checked yet.
+/// `guest.toml`, each value parsed alone. Conditions on several values are not checked yet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {

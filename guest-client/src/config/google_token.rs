@@ -74,7 +74,7 @@ pub enum TokenType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shown {
-    /// In a trust domain the TDX quote, otherwise the vTPM; the vTPM also if there is no quote or Google
+    /// In a trust domain the TDX quote, otherwise the vTPM; also the vTPM if there is no quote or Google
     /// rejects it.
     Auto,
     /// Quotes of the vTPM and the firmware log.
@@ -95,10 +95,10 @@ pub struct MetadataServer(String);
 /// The text is not an endpoint of that kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Not the API's.
+    /// The URL is not that of the API.
     #[error("the endpoint of Google's API is https://HOST[:PORT], or http:// to a loopback address")]
     Api,
-    /// Not the metadata server's.
+    /// The URL is not that of the metadata server.
     #[error("a metadata server is http://HOST[:PORT]")]
     Metadata,
 }

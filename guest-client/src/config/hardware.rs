@@ -18,7 +18,7 @@ pub struct SevSnpConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TdxConfig {
-    /// Where configfs-tsm is.
+    /// The path of configfs-tsm.
     pub tsm: PathBuf,
     /// The event log written by the firmware.
     pub event_log: PathBuf,

@@ -6,12 +6,12 @@ use serde::{Deserialize, Deserializer};
 
 use super::error::ConfigError;
 
-/// How long and how often brokers are asked.
+/// How long and how often requests to brokers are retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Attempts before giving up: each challenge, and each repeated request under the same one, counts.
     pub attempts: u32,
-    /// Everything together.
+    /// Timeout of the whole operation.
     pub deadline: Duration,
     /// Timeout of one request, including the connection.
     pub request: Duration,

@@ -1,4 +1,4 @@
-//! Whole files.
+//! Complete configuration files.
 
 use vouchsafe_protocol::{BrokerIdentity, Suite};
 

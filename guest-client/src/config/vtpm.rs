@@ -12,7 +12,7 @@ use crate::vtpm::{AkChoice, DEFAULT_EVENT_LOG, DEFAULT_USERSPACE_LOG, TpmAddress
 pub struct VtpmConfig {
     /// The TPM; default: `/dev/tpmrm0` or else `/dev/tpm0`.
     pub device: Option<TpmAddress>,
-    /// Which attestation key.
+    /// The attestation key.
     pub key: AkChoice,
     /// The firmware's event log.
     pub event_log: PathBuf,

@@ -35,7 +35,7 @@ pub(crate) struct Account {
 pub(crate) struct Entry {
     /// The user's name.
     pub(crate) name: String,
-    /// Home directory.
+    /// The home directory.
     pub(crate) home: PathBuf,
     /// Login shell; empty for the system's default.
     pub(crate) shell: PathBuf,
@@ -47,7 +47,7 @@ pub(crate) enum AccountError {
     /// A database could not be read.
     #[error("{}: {source}", path.display())]
     Read {
-        /// Which one.
+        /// The name or number.
         path: PathBuf,
         /// The kernel's error.
         source: std::io::Error,
@@ -149,7 +149,7 @@ fn memberships<'t>(text: &'t str, user: &str) -> impl Iterator<Item = u32> + use
     })
 }
 
-/// A numeric id. The kernel takes the largest number as "unchanged".
+/// A numeric id. The kernel interprets the largest number as "unchanged".
 fn id(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
     text.parse().ok().filter(|number| digits && *number != u32::MAX)

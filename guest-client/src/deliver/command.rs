@@ -1,4 +1,5 @@
-//! A command that takes this process's place, so that signals, the exit status and the process id are the command's own.
+//! A command that replaces this process, so that signals, the exit status and the process id are the
+//! command's own.
 //!
 //! This module makes what it inherits: descriptors of sealed files, variables with the names of files or with
 //! secrets.
@@ -81,7 +82,7 @@ enum Way {
     Variable,
 }
 
-/// Which secret goes where.
+/// The secrets and where each is delivered.
 pub(crate) struct Plan {
     paths: ReleasePaths,
     assignments: Vec<(Way, Assignment)>,

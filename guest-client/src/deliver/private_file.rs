@@ -1,8 +1,8 @@
 //! Writes files that only their owner may read, completely or not at all.
 //!
 //! Guaranteed: a file appears under its name with all of its content, synced to disk, or the previous file
-//! stays; it has the requested permissions whatever the umask, and never wider ones in between; no symbolic
-//! link that another user could have made is followed; in a [`Folder::Trusted`] nobody else can replace the
+//! stays. It has the requested permissions whatever the umask, and never wider ones in between. No symbolic
+//! link that another user could have made is followed. In a [`Folder::Trusted`] no other user can replace the
 //! file. Not guaranteed: anything on file systems without owners and permissions, such as FAT.
 
 mod directory;
@@ -24,7 +24,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-/// Permission bits of a file: reading and writing by owner and group, nothing for others.
+/// Permission bits of a file: reading and writing by owner and group, none for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Permissions(u32);
 
@@ -226,7 +226,7 @@ impl Staged<'_> {
     }
 }
 
-/// An unpredictable name, which nobody can have made before.
+/// An unpredictable name, which no other user can have made before.
 fn temporary_name() -> String {
     let mut random = [0; 16];
     aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
@@ -236,7 +236,7 @@ fn temporary_name() -> String {
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            // There is nobody left to report to.
+            // The error cannot be reported any more.
             let _ = unlinkat(self.destination.directory.as_fd(), temporary, AtFlags::empty());
         }
     }

@@ -20,7 +20,7 @@ pub enum Provable {
     Tdx,
 }
 
-/// All findings, and what the VM can prove.
+/// All findings, and what evidence the VM can give.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
     /// Evidence that this VM can collect.
@@ -39,8 +39,9 @@ impl Diagnosis {
         self.findings.iter().find(|finding| finding.id == id)
     }
 
-    /// True when nothing is in the way of a release as far as this VM can tell: something can be proved, the configuration
-    /// can be read, this build can ask for a token if `evidence` lists one, and of the brokers that were asked one can be used.
+    /// True when nothing prevents a release as far as this VM can tell: there is some evidence, the
+    /// configuration can be read, this build can request a token if `evidence` lists one, and one of the
+    /// brokers that were asked can be used.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let is = |id: &str, status| self.findings.iter().any(|one| one.id == id && one.status == status);

@@ -39,7 +39,7 @@ impl Finding {
         Self { id, status, what, fix: Some(fix) }
     }
 
-    /// With something else to know.
+    /// Adds advice.
     pub(super) fn with(self, fix: &'static str) -> Self {
         Self { fix: Some(fix), ..self }
     }

@@ -1,4 +1,4 @@
-//! The confidential-computing technology, and the devices that give its reports.
+//! The confidential-computing technology, and the devices that provide its reports.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(super) fn is_snp(machine: &Machine) -> bool {
     machine.has("/sys/bus/platform/devices/sev-guest") || machine.has("/dev/sev-guest")
 }
 
-/// According to CPUID, or to what the kernel found there.
+/// According to CPUID, or to the kernel's detection.
 pub(super) fn is_tdx(machine: &Machine) -> bool {
     if machine.tdx {
         return true;
@@ -106,7 +106,7 @@ pub(super) fn snp_kernel(kernel: &Kernel) -> Option<Finding> {
     None
 }
 
-/// The source of quotes. Which driver answers is only visible with a request; the device stands for it.
+/// The source of quotes. Which driver answers is only visible with a request, so only the device is checked.
 pub(super) fn tdx_device(machine: &Machine, kernel: &Kernel, tsm: &Path) -> Finding {
     let missing = |what: &str, fix| Finding::new("tdx", Status::Missing, what.to_owned(), fix);
     if kernel.version.is_some_and(|version| version < (6, 7)) {

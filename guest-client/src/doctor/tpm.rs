@@ -10,7 +10,7 @@ use super::machine::Machine;
 use crate::config::VtpmConfig;
 use crate::vtpm::{AkAlgorithm, Step, TpmAddress, Vtpm, VtpmError};
 
-/// The vTPM can give evidence if none of these is missing.
+/// The vTPM can provide evidence if none of these is missing.
 pub(super) fn examine(machine: &Machine, config: &VtpmConfig) -> Vec<Finding> {
     let device = tpm_device(machine, config.device.as_ref());
     let usable = device.status != Status::Missing;

@@ -21,9 +21,9 @@ pub enum CollectError {
     /// The processor's device failed.
     #[error("{kind}: {source}")]
     Hardware {
-        /// Of which kind.
+        /// The kind.
         kind: HardwareKind,
-        /// How it failed.
+        /// The error.
         source: HardwareError,
     },
     /// No token was issued.

@@ -32,7 +32,7 @@ enum Device {
 }
 
 impl TokenSource {
-    /// As configured, beside a device of kind `own` that is part of the evidence.
+    /// As configured, in addition to a device of kind `own` that is part of the evidence.
     pub(super) fn open(config: &CollectConfig, own: Option<HardwareKind>) -> Result<Self, CollectError> {
         let google = GoogleAttestation::new(config.google_token.clone())?;
         let opened = own == Some(HardwareKind::Tdx);

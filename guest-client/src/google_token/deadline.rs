@@ -12,7 +12,7 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// From now on.
+    /// Seconds from now.
     pub(super) fn start(limit: Duration) -> Self {
         Self { started: Instant::now(), limit }
     }
@@ -28,7 +28,7 @@ impl Deadline {
         TokenError::TimedOut { call, limit: self.limit }
     }
 
-    /// How `call` failed.
+    /// The error of `call`.
     pub(super) fn failed(&self, call: Call, error: &ureq::Error) -> TokenError {
         match error {
             ureq::Error::Timeout(_) => self.late(call),

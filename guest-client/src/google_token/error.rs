@@ -18,7 +18,7 @@ pub enum Call {
     CreateChallenge,
     /// The metadata server's id token of the service account.
     IdToken,
-    /// A certificate that issued the AK's.
+    /// A certificate of the issuer of the AK certificate.
     Issuer,
     /// `VerifyAttestation`.
     VerifyAttestation,
@@ -67,7 +67,7 @@ pub enum TokenError {
         /// The library's message.
         message: String,
     },
-    /// No answer.
+    /// There was no answer.
     #[error("{call}: {message}{}", hint(*call, 0))]
     Unreachable {
         /// The call.

@@ -6,7 +6,7 @@ use vouchsafe_protocol::Bytes;
 
 use crate::vtpm::BankQuote;
 
-/// The requested content of a token, beside what Google finds.
+/// The requested content of a token, in addition to Google's findings.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenRequest<'a> {
     /// Its audience.
@@ -53,7 +53,7 @@ pub struct Issued {
     pub remarks: Vec<String>,
 }
 
-/// Without the token.
+/// Everything except the token.
 impl fmt::Debug for Issued {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issued").field("remarks", &self.remarks).finish_non_exhaustive()

@@ -144,7 +144,7 @@ const MAX_ALGORITHMS: usize = 8;
 mod tests {
     use super::*;
 
-    /// A log of SHA-384 digests: the first event, and one for each piece of data.
+    /// A log of SHA-384 digests: a header, and one event for each item of data.
     fn log(events: &[&[u8]]) -> Vec<u8> {
         let spec =
             [b"Spec ID Event03\0".as_slice(), &[0; 8], &1_u32.to_le_bytes(), &[0x0c, 0, 48, 0, 0]].concat();

@@ -130,7 +130,7 @@ pub enum CertificateTableError {
     InHeader {
         /// The entry.
         guid: Guid,
-        /// Where it starts.
+        /// Its offset.
         offset: usize,
         /// Length of all entries, including the terminator.
         header: usize,
@@ -140,7 +140,7 @@ pub enum CertificateTableError {
     OutOfBounds {
         /// The entry.
         guid: Guid,
-        /// Where it starts.
+        /// Its offset.
         offset: usize,
         /// Its length.
         length: usize,

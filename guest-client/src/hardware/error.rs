@@ -22,7 +22,7 @@ pub enum HardwareError {
         /// The expected device.
         device: PathBuf,
     },
-    /// configfs-tsm does not exist, and nothing else gives quotes.
+    /// configfs-tsm does not exist, and no other device gives quotes.
     #[error(
         "no TDX quotes: {} does not exist; they need Linux 6.7, the module tdx_guest and configfs mounted{}",
         tsm.display(), if *old_device { " (/dev/tdx_guest, which is there, gives no quote)" } else { "" }

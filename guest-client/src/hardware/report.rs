@@ -17,23 +17,23 @@ pub enum HardwareReport {
 /// An SNP report and the certificates that the host sent with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnpReport {
-    /// The report, cut to its own length.
+    /// The report, truncated to its actual length.
     pub report: Vec<u8>,
-    /// The certificates for it, according to the host; empty if the kernel returns none.
+    /// The certificates for it that the host provided; empty if the kernel returns none.
     pub certificates: CertificateTable,
 }
 
 /// A TDX quote, and the log of its RTMRs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TdxQuote {
-    /// The quote, cut to its own length.
+    /// The quote, truncated to its actual length.
     pub quote: Vec<u8>,
     /// The CCEL event log up to its end marker; `None` if the firmware wrote none.
     pub event_log: Option<Vec<u8>>,
 }
 
 impl HardwareReport {
-    /// The signed bytes, cut to their own length: what a vTPM quote commits to.
+    /// The signed bytes, truncated to their actual length: what a vTPM quote commits to.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {

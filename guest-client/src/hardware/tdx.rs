@@ -1,8 +1,8 @@
 //! TDX quotes through configfs-tsm.
 //!
 //! There is no alternative: `/dev/tdx_guest` of older kernels returns a report that only this machine can
-//! verify, and no quote. A quote is returned in a longer buffer; it is cut to its own length, because a vTPM
-//! quote commits to exactly these bytes.
+//! verify, and no quote. A quote is returned in a longer buffer; it is truncated to its actual length,
+//! because a vTPM quote commits to exactly these bytes.
 
 pub(super) mod quote;
 

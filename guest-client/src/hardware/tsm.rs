@@ -1,8 +1,8 @@
 //! configfs-tsm, the kernel's common interface to confidential hardware (Linux 6.7 and later).
 //!
-//! One report is one directory: make it, write 64 bytes, read the report, remove it. The kernel counts writes
-//! in `generation`; if the count is not that of our own writes, another process used the directory, and the
-//! report is discarded. The directory is removed in every case.
+//! Each report uses its own directory: make it, write 64 bytes, read the report, remove it. The kernel counts
+//! writes in `generation`; if that differs from the number of our own writes, another process used the
+//! directory, and the report is discarded. The directory is removed in every case.
 
 mod directory;
 pub(super) mod error;

@@ -63,13 +63,13 @@ pub enum VtpmError {
     NoRoom {
         /// The operation.
         step: Step,
-        /// Of which TPM.
+        /// The TPM.
         address: TpmAddress,
     },
     /// The TPM could not be reached.
     #[error("no TPM answers at {address}: not there, or held by another process ({source})")]
     Open {
-        /// Where.
+        /// The path.
         address: TpmAddress,
         /// The library's error.
         source: tss_esapi::Error,
@@ -77,7 +77,7 @@ pub enum VtpmError {
     /// A command failed.
     #[error("{step}: {source}")]
     Tpm {
-        /// Which one.
+        /// The index.
         step: Step,
         /// The TPM's error.
         source: tss_esapi::Error,
@@ -95,7 +95,7 @@ pub enum VtpmError {
         "this TPM has Google's template for an attestation key ({algorithm}) but no certificate for it, as in a plain Shielded VM; only Confidential VMs have one"
     )]
     NotCertified {
-        /// Of which key.
+        /// The key.
         algorithm: AkAlgorithm,
     },
     /// An NV index is larger than its content can be.
@@ -111,13 +111,13 @@ pub enum VtpmError {
     /// The template in NV is not a key template, or would not be passed to the TPM byte for byte.
     #[error("the {algorithm} template in NV is malformed")]
     Template {
-        /// Of which key.
+        /// The key.
         algorithm: AkAlgorithm,
     },
     /// The certificate in NV is not a certificate.
     #[error("the {algorithm} certificate in NV is malformed")]
     Certificate {
-        /// Of which key.
+        /// The key.
         algorithm: AkAlgorithm,
     },
     /// The key cannot be encoded as SubjectPublicKeyInfo.
@@ -126,7 +126,7 @@ pub enum VtpmError {
     /// The key created from the template is not the certified one.
     #[error("the {algorithm} key made from the template in NV is not the key in the certificate")]
     KeyMismatch {
-        /// Which key.
+        /// The key.
         algorithm: AkAlgorithm,
     },
     /// The TPM signed something other than the requested quote.

@@ -15,7 +15,8 @@ pub const DEFAULT_EVENT_LOG: &str = "/sys/kernel/security/tpm0/binary_bios_measu
 pub const DEFAULT_USERSPACE_LOG: &str = "/run/log/systemd/tpm2-measure.log";
 
 /// Reads systemd's measurement log: its complete entries up to the broker's limit. `None` if there is none or
-/// it cannot be read; the broker needs it only if a register holds values specific to the machine.
+/// it cannot be read; the broker needs it only if a register was extended with values specific to the
+/// machine.
 #[must_use]
 pub fn read_userspace_log(path: &Path) -> Option<Vec<u8>> {
     let mut log = Vec::new();

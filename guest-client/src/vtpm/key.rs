@@ -78,8 +78,7 @@ impl Vtpm {
     }
 }
 
-/// The template, if what the TPM will receive is byte for byte what NV holds. Padding after it is not part of
-/// it.
+/// The template, if the TPM will receive exactly the bytes in NV. Padding after it is not part of it.
 fn parse_template(area: &[u8]) -> Option<Public> {
     let template = Public::unmarshall(area).ok()?;
     let bytes = template.marshall().ok()?;

@@ -51,8 +51,8 @@ impl Vtpm {
     /// all, if they changed in between.
     ///
     /// # Errors
-    /// [`VtpmError::UnexpectedQuote`] when the TPM signed something else, [`VtpmError::PcrsMoved`], or
-    /// what the TPM said.
+    /// [`VtpmError::UnexpectedQuote`] when the TPM signed something else, [`VtpmError::PcrsMoved`], or the
+    /// TPM's error.
     pub fn quote(&mut self, key: &AttestationKey, nonce: &[u8; 32]) -> Result<Quote, VtpmError> {
         let asked = Asked { bank: HashingAlgorithm::Sha256, pcrs: &PCRS, nonce };
         let quoted = self.quote_still(key, &asked)?;

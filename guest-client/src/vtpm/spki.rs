@@ -12,7 +12,7 @@ pub enum SpkiError {
     /// A curve other than P-256 and P-384.
     #[error("the key's curve is neither P-256 nor P-384")]
     Curve,
-    /// A coordinate is longer than the curve's.
+    /// A coordinate is longer than the curve allows.
     #[error("a coordinate of the key is longer than its curve's")]
     Coordinate,
 }

@@ -22,7 +22,7 @@ impl World {
         self
     }
 
-    /// The message of a `fetch` that ends at once, with its advice.
+    /// The message of a `fetch` that fails at once, with its advice.
     fn ends_at_once(&self) -> String {
         let started = Instant::now();
         let error = failed_with(&self.guest(&["fetch", "prod/key"]), 15);

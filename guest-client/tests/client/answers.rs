@@ -125,7 +125,7 @@ fn t06_each_pinned_identity_signs_for_itself_only() {
     let both = vec![identity(OURS).identity(), identity(STRANGER).identity()];
     one.config.identities = both.clone();
     assert!(one.fetch().is_ok());
-    // Announced as the first identity, signed by the other pinned one: not what the transcript says.
+    // Announced as the first identity, signed by the other pinned one, which contradicts the transcript.
     let mut one = Try::always(|| act(|asked| Some(ok(&asked.signed_by(&identity(STRANGER))))));
     one.config.identities = both;
     assert!(matches!(one.gave_up(), AttemptError::NotSigned));
@@ -168,7 +168,7 @@ fn t09_secret_for_another_guest_key_is_refused() {
 
 #[test]
 fn t09_the_guest_never_falls_back_to_another_suite() {
-    // A broker that does not support the suite, and says so.
+    // A broker that does not support the suite, and answers so.
     let one = Try::with(vec![act(|asked| Some(problem(&asked.refusal(ReasonCode::KeyInvalid))))]);
     assert!(matches!(one.fetch(), Err(FetchError::Refused { code: ReasonCode::KeyInvalid, .. })));
     assert_eq!(one.broker.lock().requests().len(), 1);
@@ -177,7 +177,7 @@ fn t09_the_guest_never_falls_back_to_another_suite() {
     one.gave_up();
     let suites: Vec<_> = one.broker.lock().requests().iter().map(|request| request.suite).collect();
     assert_eq!(suites, [Suite::XWing; 3]);
-    // An answer in another suite than the request's.
+    // An answer with another suite than the request.
     let one = Try::with(vec![act(|asked| {
         let classical = GuestKey::generate(Suite::X25519);
         let transcript = asked.bound.transcript();

@@ -47,7 +47,7 @@ fn a_new_challenge_follows_a_lost_answer() {
 #[test]
 fn t05_a_new_challenge_follows_a_spent_nonce() {
     assert_started_over(&Try::with(vec![act(|asked| Some(problem(&asked.refusal(ReasonCode::NonceSpent))))]));
-    // Also if it says when to retry: the nonce stays spent.
+    // Also if it says when to retry: the nonce has been spent.
     let spent = act(|asked| Some(later(problem(&asked.refusal(ReasonCode::NonceSpent)), 2)));
     assert_started_over(&Try::with(vec![spent]));
 }
@@ -138,7 +138,7 @@ fn attempts_are_bounded() {
     one.broker.lock().challenge_script.extend((0..9).map(|_| None));
     assert!(matches!(one.gave_up(), AttemptError::Transport(_)));
     assert_eq!(one.broker.lock().log.len(), 3);
-    // Repeated requests count as well.
+    // Repeated requests are counted too.
     let one = Try::always(|| act(|_| Some(later(unsigned(ReasonCode::Overloaded), 1))));
     let code = Some(ReasonCode::Overloaded);
     assert!(matches!(one.gave_up(), AttemptError::Unsigned { status: 503, code: found } if found == code));

@@ -1,6 +1,6 @@
 //! Google's API and a metadata server on one loopback port, over plain HTTP.
 //!
-//! The metadata server answers like a real one, with three things that its clients require: the header
+//! The metadata server answers like a real one, including three things that its clients require: the header
 //! `Metadata-Flavor`, a universe domain, and an id token with an expiry.
 
 use std::collections::BTreeMap;

@@ -204,7 +204,7 @@ pub(crate) fn lost() -> Act {
 pub(crate) struct Shared(Arc<Mutex<FakeBroker>>);
 
 impl Shared {
-    /// Shares it.
+    /// Shares the value between threads.
     pub(crate) fn new(broker: FakeBroker) -> Self {
         Self(Arc::new(Mutex::new(broker)))
     }

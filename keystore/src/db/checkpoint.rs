@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::sqlite::Connection;
 use super::writer::Writer;
 
-/// The emptying of the log, in a task that continues when its caller is gone.
+/// The emptying of the log, in a task that continues when its caller is cancelled.
 pub(crate) struct Emptying(JoinHandle<()>);
 
 impl Emptying {
@@ -36,7 +36,8 @@ impl Emptying {
     }
 }
 
-/// Moves everything from the write-ahead log to the database's file and empties the log; says whether it did within ten seconds.
+/// Moves everything from the write-ahead log to the database's file and empties the log; returns whether it
+/// did within ten seconds.
 pub(crate) async fn empties_shortly(writer: &Writer) -> bool {
     for _ in 0..ATTEMPTS {
         if empties(writer, Wait::Short).await {

@@ -38,7 +38,7 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
         SqlitePoolOptions::new()
             .max_connections(size)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // When the disk is full, SQLite ends a transaction by itself. sqlx would take the next one for a
+            // When the disk is full, SQLite ends a transaction by itself. sqlx would treat the next one as a
             // nested one, whose commit writes nothing; so such a connection is not used again.
             .before_acquire(|connection, _| {
                 let sound = !connection.is_in_transaction();

@@ -15,7 +15,7 @@ pub enum StoreError {
     RowTampered {
         /// The table.
         table: &'static str,
-        /// Which row.
+        /// The row.
         key: String,
     },
     /// A row was replaced by an older version.
@@ -23,7 +23,7 @@ pub enum StoreError {
     RowRolledBack {
         /// The table.
         table: &'static str,
-        /// Which row.
+        /// The row.
         key: String,
         /// The change it shows.
         found: u64,
@@ -35,9 +35,9 @@ pub enum StoreError {
     UnknownGeneration {
         /// The table.
         table: &'static str,
-        /// Which row.
+        /// The row.
         key: String,
-        /// Which generation.
+        /// The generation.
         id: GenerationId,
     },
     /// The permit is for another action or namespace, a mistake of the caller.
@@ -60,7 +60,7 @@ pub enum StoreError {
     /// A sealed value cannot be opened.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// No randomness.
+    /// No random bytes are available.
     #[error(transparent)]
     Random(#[from] RandomError),
 }

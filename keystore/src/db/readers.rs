@@ -10,8 +10,8 @@ pub(crate) enum Reader {
     Release,
     /// Tokens of operators: one row each. However much an operator lists, another one can come and remove him.
     Token,
-    /// Operators: objects, lists of them, and the checks of what they put. A list goes through all objects of the
-    /// namespaces it is for.
+    /// Operators: objects, lists of them, and the checks of what they register. A list reads all objects of
+    /// its namespaces.
     Operator,
     /// Operators: the log. Such a query may go through all of it.
     Records,

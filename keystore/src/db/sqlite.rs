@@ -68,7 +68,7 @@ impl Script {
     }
 }
 
-/// Whether the database holds other rows than expected. Other errors say nothing about that.
+/// Whether the database has other rows than expected. Other errors say nothing about the rows.
 pub(super) fn is_constraint(error: &sqlx::Error) -> bool {
     let kind = error.as_database_error().map(DatabaseError::kind);
     matches!(kind, Some(ErrorKind::UniqueViolation | ErrorKind::NotNullViolation))

@@ -58,7 +58,7 @@ impl Pools {
         Ok(Tx { inner: self.readers.of(reader).begin().await?, _timed: timed })
     }
 
-    /// A writing transaction, once no other is running.
+    /// A writing transaction, started as soon as no other is running.
     pub(crate) async fn write(&self, name: &'static str) -> Result<Tx<'static>, StoreError> {
         let mut timed = self.timed(name);
         loop {

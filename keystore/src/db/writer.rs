@@ -17,8 +17,8 @@ pub(crate) struct Pools {
     pub(crate) watch: Arc<TxWatch>,
 }
 
-/// The writing connection. The recorder keeps it from batch to batch, because a pool uses the connection
-/// before and after each acquisition; it gives it up as soon as another caller wants it.
+/// The writing connection. The recorder keeps it from batch to batch, because a pool checks the connection
+/// before and after each acquisition; the recorder returns it as soon as another caller needs it.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     pool: Pool,
@@ -55,7 +55,7 @@ impl Writer {
         self.pool.acquire().await
     }
 
-    /// The connection for a long time; the holder must give it up when it is wanted.
+    /// The connection for a long time; the holder must return it when another caller needs it.
     pub(crate) async fn hold(&self) -> Result<WriterConnection, sqlx::Error> {
         self.pool.acquire().await
     }
@@ -79,7 +79,7 @@ impl Writer {
         self.checkpoints.acquire().await
     }
 
-    /// The turn of one task that empties the write-ahead log.
+    /// Lets one task at a time empty the write-ahead log.
     pub(super) async fn emptying(&self) -> MutexGuard<'_, ()> {
         self.emptying.lock().await
     }

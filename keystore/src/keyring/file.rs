@@ -19,7 +19,7 @@ use crate::primitives::{RandomError, random};
 /// Why a keyring's file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringFileError {
-    /// The system said no.
+    /// The system's error.
     #[error(
         "keyring {}: {source}{}",
         path.display(),
@@ -72,9 +72,9 @@ pub enum KeyringFileError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Where.
+        /// The path.
         line: usize,
-        /// Where.
+        /// The path.
         column: usize,
     },
     /// Well-formed, but no keyring.

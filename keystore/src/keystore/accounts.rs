@@ -23,8 +23,8 @@ impl Keystore {
         self.0.registry.add_operator(actor, name, role, namespaces).await
     }
 
-    /// Adds the administrator who adds all others: for the program that makes the keystore. It goes on record in the name
-    /// `init`.
+    /// Adds the administrator who adds all others: for the program that creates the keystore. The record
+    /// names `init` as its author.
     ///
     /// # Errors
     /// [`OperatorError::NotFirst`] once there is an operator.

@@ -24,7 +24,7 @@ impl Keystore {
     pub async fn record(&self, grant: NewGrant) -> Result<u64, RecordError> {
         let (answer, answered) = oneshot::channel();
         let pending = self.pending(grant, move |result| {
-            // If this fails, the caller is gone; the grant stays recorded.
+            // If this fails, the caller has been cancelled; the grant stays recorded.
             let _gone = answer.send(result);
         });
         self.0.recorder.grant(pending).await;
@@ -61,8 +61,8 @@ impl Keystore {
         self.0.grants.failures()
     }
 
-    /// Queues a refusal for the log; false if it was dropped, because its instance has used up this hour's
-    /// share or too many are queued.
+    /// Queues a refusal for the log; false if it was dropped, because its instance has used up its share of
+    /// this hour or too many are queued.
     #[must_use]
     pub fn record_refusal(&self, mut refusal: NewRefusal) -> bool {
         refusal.record.evidence = refusal.evidence.iter().map(EvidencePiece::reference).collect();
@@ -89,8 +89,8 @@ impl Keystore {
         self.log().decision(id).await
     }
 
-    /// The evidence that a decision was made on, in the order of its record. `None` when it has no evidence, or a piece is
-    /// gone.
+    /// The evidence of a decision, in the order of its record. `None` when it has no evidence, or a piece is
+    /// missing.
     ///
     /// # Errors
     /// When the database fails, or a row was changed.

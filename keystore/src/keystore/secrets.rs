@@ -73,7 +73,7 @@ impl Keystore {
     }
 
     /// Restores a retired version; or all versions that the last retirement of the whole secret retired, but
-    /// none that was retired by itself, before or since.
+    /// not those that were retired individually, before or since.
     ///
     /// # Errors
     /// [`SecretError`], [`SecretError::NothingToRestore`] among them.

@@ -14,7 +14,7 @@ pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, 
     let mut tx = pools.read(Reader::Release, "load-pins").await?;
     let head = read_head(&mut tx, keyring, Head::default()).await?;
     let count = sqlx::query(
-        // SQLite also stores fractions and NULL in a column of numbers: they count as no leaf.
+        // SQLite also stores fractions and NULL in a column of numbers: such a row is not a leaf.
         "SELECT COUNT(CASE WHEN idx >= 0 AND idx = CAST(idx AS BIGINT) THEN 1 END) AS count, \
          COALESCE(MAX(idx) + 1, 0) AS next FROM log_leaves",
     )

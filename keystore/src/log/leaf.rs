@@ -48,7 +48,7 @@ pub struct LoggedRecord {
     pub record: LogRecord,
 }
 
-/// Appends leaves to the log, whose lock this transaction holds; returns the new head.
+/// Appends leaves to the log, whose lock this transaction has; returns the new head.
 pub(crate) async fn append(
     connection: &mut Connection,
     keyring: &Keyring,

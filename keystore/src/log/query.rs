@@ -18,13 +18,13 @@ use crate::keyring::Keyring;
 pub struct DecisionFilter {
     /// Granted, refused, or done by an operator.
     pub outcome: Option<Outcome>,
-    /// Concerns this path.
+    /// Only records about this path.
     pub path: Option<SecretPath>,
     /// Concerns this instance, written `project number/instance id`.
     pub instance: Option<String>,
-    /// Not earlier.
+    /// Only records from this time on.
     pub since: Option<UnixTime>,
-    /// Earlier than this.
+    /// Only records before this time.
     pub until: Option<UnixTime>,
     /// Only records before this index: the page after one that ended there.
     pub before: Option<u64>,
@@ -47,8 +47,8 @@ impl DecisionFilter {
 }
 
 impl Log {
-    /// Records of the log, the newest first; with `namespaces` those that name something in one of them. They may name things
-    /// in others too.
+    /// Records of the log, the newest first; with `namespaces` those that concern one of them. They may
+    /// concern others too.
     ///
     /// # Errors
     /// When the database fails or a leaf was changed.

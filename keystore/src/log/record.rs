@@ -28,8 +28,8 @@ pub enum LogRecord {
 pub struct GrantRecord {
     /// When.
     pub at: UnixTime,
-    /// What the evidence is bound to, beside nonce and paths. Absent in records of versions that did not
-    /// store it.
+    /// What the evidence is bound to, in addition to nonce and paths. Absent in records of versions that did
+    /// not store it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<GrantBinding>,
     /// Chips first seen with this grant. Filled in when it is recorded.
@@ -37,7 +37,7 @@ pub struct GrantRecord {
     pub chips: Vec<FirstSeen>,
     /// SHA-256 of the claims as JSON.
     pub claims: Digest32,
-    /// Names the decision.
+    /// Id of the decision.
     pub decision: DecisionId,
     /// The epoch in which it was decided.
     pub epoch: u64,
@@ -100,7 +100,7 @@ pub struct RefusalRecord {
     pub claims: Option<Digest32>,
     /// The code that the guest got.
     pub code: ReasonCode,
-    /// Names the decision.
+    /// Id of the decision.
     pub decision: DecisionId,
     /// The pieces of evidence.
     pub evidence: Vec<EvidenceRef>,
@@ -259,7 +259,7 @@ impl LogRecord {
         }
     }
 
-    /// The pieces of evidence that it was decided on.
+    /// The pieces of evidence of the decision.
     #[must_use]
     pub fn evidence(&self) -> &[EvidenceRef] {
         match self {

@@ -48,7 +48,7 @@ impl Log {
         Ok(View { tx, epoch: head.epoch })
     }
 
-    /// A writing transaction that holds the log's lock, and the current head.
+    /// A writing transaction that has the log's lock, and the current head.
     pub(crate) async fn lock(&self) -> Result<(Tx<'static>, Head), StoreError> {
         let mut tx = self.pools.write("change").await?;
         // The head first: it is the lock that changes and grants share.

@@ -45,7 +45,7 @@ impl LogRecord {
 }
 
 impl PermittedLists<'_> {
-    /// Records of the log: as many as the filter asks for, if there are enough.
+    /// Records of the log: the number that the filter requests, if there are enough.
     ///
     /// # Errors
     /// When the database fails or a leaf was changed.
@@ -98,7 +98,7 @@ impl PermittedLists<'_> {
         }
     }
 
-    /// Chips whose grant may be read: as many as the filter asks for, if there are enough.
+    /// Chips whose grant may be read: the number that the filter requests, if there are enough.
     ///
     /// # Errors
     /// When the database fails, or a row or the record of its grant was changed.

@@ -8,7 +8,7 @@ use super::types::RecordError;
 /// Number of grants that could not be recorded since the last success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrantFailures {
-    /// How many.
+    /// Number of them.
     pub count: u64,
     /// When the last one failed.
     pub last: Instant,

@@ -30,7 +30,7 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        // The writer ended while it held the grant.
+        // The writer ended without an answer, so whether the grant is recorded is unknown.
         if let Some(callback) = self.0.take() {
             callback(Err(RecordError::Unknown));
         }

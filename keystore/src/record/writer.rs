@@ -120,14 +120,14 @@ async fn write(
         batches.grants(pending).await;
         batches.refusals(&mut refused).await;
         if let Some(done) = stop {
-            // By the time that the caller is told, the queue is closed.
+            // When the caller gets the error, the queue is already closed.
             grants.close();
             refusals.close();
             while refusals.recv_many(&mut refused, REFUSAL_BATCH).await > 0 {
                 batches.refusals(&mut refused).await;
             }
             batches.end().await;
-            // If this fails, the caller is gone.
+            // If this fails, the caller has been cancelled.
             let _waiting = done.send(());
             return;
         }

@@ -82,7 +82,7 @@ pub enum OperatorError {
         /// The name.
         name: String,
     },
-    /// No randomness.
+    /// No random bytes are available.
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The database.

@@ -1,9 +1,9 @@
 //! A change by an operator: rows, epoch and record, in one transaction.
 //!
 //! The permit is checked before the transaction begins, so that a caller without one learns nothing and takes
-//! no lock. First in the transaction, the account of the permit's holder is read again: an operator who was
-//! removed meanwhile, or added again with other rights, changes nothing. What the permit was checked for is
-//! also what is recorded, since both are in [`Authorized`], with which a change begins.
+//! no lock. At the start of the transaction, the account of the permit's holder is read again: an operator
+//! who was removed meanwhile, or added again with other rights, changes nothing. What the permit was checked
+//! for is also what is recorded, since both are in [`Authorized`], which every change begins with.
 
 use vouchsafe_policy::operators::{OperatorAction, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{DecisionId, UnixTime};
@@ -143,7 +143,7 @@ impl<'k> Change<'k> {
         &mut self.tx
     }
 
-    /// Checks for rows as committed. Rows written by this change itself do not pass yet.
+    /// Checks of committed rows. Rows written by this change itself do not pass yet.
     pub(crate) fn check(&self) -> RowCheck<'k> {
         self.registry.check(self.epoch)
     }

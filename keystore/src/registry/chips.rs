@@ -119,7 +119,7 @@ pub(super) async fn check_count(pools: &Pools, keyring: &Keyring) -> Result<(), 
     let mut tx = pools.read(Reader::Release, "count-chips").await?;
     let size = head(&mut tx, keyring).await?;
     let count = sqlx::query(
-        // As for the log: fractions and NULL count as no row.
+        // As for the log: a row with a fraction or NULL is ignored.
         "SELECT COUNT(CASE WHEN idx >= 0 AND idx = CAST(idx AS BIGINT) THEN 1 END) AS count, \
          COALESCE(MAX(idx) + 1, 0) AS next FROM chips",
     )

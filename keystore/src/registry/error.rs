@@ -37,7 +37,7 @@ pub enum RegisterError {
     EndedBaseline {
         /// Its name.
         name: ObjectName,
-        /// When it ended.
+        /// When it expired.
         ends_at: UnixTime,
     },
     /// The guardrails omit or change shipped rules, and the operator did not name these.

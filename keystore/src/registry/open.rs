@@ -30,7 +30,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// The system said no.
+    /// The system's error.
     #[error("keystore {}: {source}", path.display())]
     Io {
         /// The database.

@@ -64,7 +64,7 @@ impl RowCheck<'_> {
             return Err(tampered(table, key));
         }
         match self.pins.get(table, key) {
-            // A change after this view was taken is not a rollback.
+            // A change after this view was taken does not count as a rollback.
             Some(pin) if pin.epoch > self.epoch => Ok(found),
             Some(pin) if pin.epoch > found || (pin.epoch == found && pin.removed) => {
                 Err(StoreError::RowRolledBack { table, key: key.to_owned(), found, pinned: pin.epoch })

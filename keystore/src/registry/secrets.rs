@@ -74,7 +74,7 @@ impl Registry {
         let mut change = self.change(&authorized).await?;
         let check = change.check();
         let row = match read_secret(change.connection(), check, new.path).await? {
-            Some(row) => row.another_version(new, per_instance)?,
+            Some(row) => row.with_new_version(new, per_instance)?,
             None => SecretRow {
                 path: new.path.clone(),
                 purpose: new.purpose,
@@ -195,8 +195,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Commits, and empties the write-ahead log, which still has the pages as they were: also when the caller goes away
-    /// before the end.
+    /// Commits, and empties the write-ahead log, which still contains the old pages; continues when the
+    /// caller is cancelled.
     async fn commit_destruction(&self, change: Change<'_>) -> Result<(), StoreError> {
         let emptying = Emptying::begin(&self.log.pools.writer);
         change.commit().await?;

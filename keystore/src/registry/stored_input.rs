@@ -41,7 +41,7 @@ pub(crate) struct StoredItem {
 /// The state of a path.
 #[derive(Clone, Debug)]
 pub(crate) enum StoredState {
-    /// Nothing.
+    /// Nothing is loaded.
     Absent,
     /// A secret without an active version.
     Retired,
@@ -58,7 +58,7 @@ pub(crate) struct ActiveSecret {
     pub(crate) version: u64,
     /// Its purpose.
     pub(crate) purpose: Purpose,
-    /// Whether each instance gets a value of its own.
+    /// Whether each instance gets its own value.
     pub(crate) per_instance: bool,
     /// The policy that guards it, in its current version.
     pub(crate) policy: StoredDocument,

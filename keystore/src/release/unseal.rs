@@ -11,7 +11,7 @@ use crate::sealing::{SealContext, SealError, instance_secret};
 /// Why a granted secret was not unsealed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnsealError {
-    /// The grant is for a secret that the input of the decision does not serve.
+    /// The grant is for a secret that is not active in the input of the decision.
     #[error("{path} is not active in the input of the decision")]
     NotServed {
         /// The path.

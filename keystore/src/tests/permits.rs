@@ -14,7 +14,7 @@ use crate::registry::chips::ChipFilter;
 use crate::registry::documents::types::DocumentKind;
 use crate::registry::secrets::types::SecretError;
 
-/// For an administrator who came with the second change, right after those of [`Fixture::new`].
+/// For an administrator whom the second change added, after those of [`Fixture::new`].
 fn permit(action: OperatorAction, namespace: &str) -> Permit {
     let (name, role) = ("boss".to_owned(), OperatorRole::Administrator);
     let operator = OperatorIdentity { name, role, namespaces: vec![], epoch: 2 };
@@ -66,7 +66,7 @@ async fn t41_a_change_without_its_permission_leaves_nothing_behind() {
     }
     let policies = permit(OperatorAction::ManagePolicies, "prod");
     let by = Actor::permitted(&policies, NOW);
-    // Whether there is such a secret is not said.
+    // The error does not say whether there is such a secret.
     let refused = keystore.retire_secret(by, &new, None).await.unwrap_err();
     assert!(matches!(refused, SecretError::Store(StoreError::NotPermitted { .. })), "{refused}");
     assert_eq!(keystore.epoch().await.unwrap(), epoch);
@@ -74,7 +74,7 @@ async fn t41_a_change_without_its_permission_leaves_nothing_behind() {
     assert_eq!(keystore.epoch().await.unwrap(), epoch + 1);
 }
 
-/// Neither is the text checked nor the writer acquired: this ends while another task holds it.
+/// Neither is the text checked nor the writer acquired: the call returns while another task has the writer.
 #[tokio::test]
 async fn t41_the_permission_is_checked_before_anything_else() {
     let fixture = Fixture::new().await;

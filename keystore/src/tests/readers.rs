@@ -182,7 +182,7 @@ async fn the_log_is_emptied_when_nobody_waits_for_it() {
     let mut reads = keystore.pools().read(Reader::Records, "test").await.expect("a connection");
     sqlx::query("SELECT COUNT(*) FROM log_leaves").fetch_one(&mut *reads).await.expect("a snapshot");
     let (old, soon) = (path("prod/old"), Duration::from_millis(500));
-    // The caller goes away.
+    // The caller is cancelled.
     assert!(timeout(soon, keystore.destroy_secret(BY, &old, None)).await.is_err());
     let versions = keystore.secret(&old).await.expect("sound rows").expect("known").versions;
     assert!(versions.iter().all(|version| version.state == VersionState::Destroyed), "{versions:?}");

@@ -1,5 +1,5 @@
-//! Documents that an earlier version took and this one does not: every decision that rests on one is a denial that names it, and
-//! operators find it.
+//! Documents that an earlier version accepted and this one does not: every decision that depends on one is a
+//! denial that names it, and operators can find it.
 
 use vouchsafe_attestation::test_util::vm::SimulatedVm;
 use vouchsafe_policy::{Baseline, BaselineError, Purpose};
@@ -37,7 +37,7 @@ async fn put(fixture: &Fixture, at: &str, policy: &str, text: &str) {
     keystore.put_document(BY, DocumentKind::Policy, &policy, text).await.expect("stored");
 }
 
-/// What the decision about a path says: nothing if it is granted.
+/// The result of the decision about a path: empty if it is granted.
 async fn denial(fixture: &Fixture, at: &str) -> String {
     let input = fixture.keystore.decision_input(&paths(&[at])).await.expect("what is stored is read");
     match input.decide(&claims(&SimulatedVm::new(), &[at]), &BROKER, NOW) {
@@ -76,7 +76,7 @@ async fn a_baseline_that_is_no_longer_taken_denies_by_name_until_it_is_replaced(
         [BaselineState::EndsSoon, BaselineState::Unreadable]
     );
 
-    // Policies that name it are not taken, and its text is there to be mended.
+    // Policies that name it are rejected, and its text can be read to correct it.
     let refused = keystore.put_policy(BY, &name("prod/other"), BY_BASELINE).await.unwrap_err().to_string();
     assert!(refused.contains("baseline prod/old cannot be read"), "{refused}");
     let stored = keystore.document(DocumentKind::Baseline, &old, None).await.expect("read");

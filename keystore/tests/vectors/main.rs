@@ -5,8 +5,8 @@
 //! - `row-macs.json`: for each kind of row the input of its MAC, and the MAC under the row key of that keyring.
 //! - `log-records.json`: records of the decision log and their hashes as leaves, byte for byte.
 //!
-//! `cargo test -p vouchsafe-keystore --test vectors -- --ignored` writes them again, which is only right
-//! together with a new version in the labels or a migration.
+//! `cargo test -p vouchsafe-keystore --test vectors -- --ignored` writes them again. Do that only together
+//! with a new version in the labels or a migration.
 
 #[cfg(test)]
 mod layouts;

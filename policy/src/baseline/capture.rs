@@ -16,10 +16,10 @@ use super::parse::{BaselineError, initrd_arguments};
 /// Why no baseline can be made from these claims.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaptureError {
-    /// No such log.
+    /// The evidence has no such log.
     #[error("there is no boot log")]
     NoBootLog,
-    /// No technology.
+    /// The technology is unknown.
     #[error("the evidence does not say which technology protects the VM")]
     NoTechnology,
     /// Any kernel could have run with the same measurements.

@@ -1,7 +1,7 @@
 //! The initrd that systemd-stub composes, which differs from machine to machine since systemd 261.
 //!
 //! The stub passes the kernel one initrd, composed of the section `.initrd` and of further files; the kernel
-//! measures the whole into PCR 9. Each of these files is measured by itself or part of the image: `.ucode`,
+//! measures the whole into PCR 9. Each of these files is measured separately or part of the image: `.ucode`,
 //! `.pcrpkey`, `.osrel` and `.profile` in PCR 11, `.pcrsig` with the image in PCR 4, credentials,
 //! configuration extensions and add-ons in PCR 12, system extensions in PCR 13. Two are not:
 //! `/.extra/boot-secret`, 32 bytes specific to the machine (since 261), and an initrd that the program which
@@ -35,7 +35,7 @@ pub enum ComposedInitrdError {
     /// The digest is listed as well.
     #[error("loaded_initrd lists digests as well")]
     AlsoListed,
-    /// A component that can pass an initrd of its own.
+    /// A component that can pass its own initrd.
     #[error(
         "{0} is listed: what starts the image can pass an initrd that only PCR 9 shows. Start it from the firmware or from shim, or \
          list digests in loaded_initrd"

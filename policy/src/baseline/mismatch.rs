@@ -18,13 +18,13 @@ pub enum BaselineMismatch {
     /// The baseline has expired.
     #[error("it ended at {ends_at}")]
     Ended {
-        /// When.
+        /// When it expired.
         ends_at: UnixTime,
     },
     /// The VM has no such log.
     #[error("there is no boot log")]
     NoBootLog,
-    /// Another technology.
+    /// The technology is another one.
     #[error("the technology is {}", found.unwrap_or("not known"))]
     Technology {
         /// The VM's technology.
@@ -116,7 +116,7 @@ pub enum BaselineMismatch {
     },
 }
 
-/// The name of an event for people, beside its digest.
+/// The name of an event for people, in addition to its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum EventName {
@@ -130,7 +130,7 @@ pub enum EventName {
         /// The name.
         name: String,
     },
-    /// The log gives no name.
+    /// The log has no name for it.
     Unnamed {},
 }
 

@@ -12,7 +12,7 @@ pub const MAX_BASELINE: usize = 256 * 1024;
 /// Why a document is not a valid baseline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaselineError {
-    /// Too long.
+    /// The text is too long.
     #[error("the document has {length} bytes, at most {MAX_BASELINE} are read")]
     TooLong {
         /// Its length.
@@ -33,7 +33,7 @@ pub enum BaselineError {
     /// It lists neither a kernel's file nor a unified kernel image with a kernel.
     #[error("no kernel is listed")]
     NoKernel,
-    /// No command line.
+    /// It lists no command line.
     #[error("no kernel command line is listed")]
     NoCommandLine,
     /// The kernel is started without GRUB or a unified kernel image, and its EFI stub measured neither

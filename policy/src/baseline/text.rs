@@ -32,7 +32,7 @@ impl Baseline {
         text
     }
 
-    /// Remarks on how a learned baseline compares, for the person who reviews it, each on lines of its own.
+    /// Remarks on how a learned baseline compares, for the person who reviews it, each on separate lines.
     #[must_use]
     pub fn remarks(&self, claims: &Claims) -> String {
         let words = claims.vtpm.iter().flat_map(|vtpm| &vtpm.userspace);

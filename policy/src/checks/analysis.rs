@@ -95,8 +95,7 @@ impl Analysis {
         numbers.collect()
     }
 
-    /// Adds what each permit leaves open; returns notes. When `steps` run out, the gaps found so far count as
-    /// open.
+    /// Adds the gaps of each permit; returns notes. When `steps` run out, the gaps found so far are reported.
     pub(crate) fn check(
         &self,
         rules: &Rules,
@@ -172,9 +171,8 @@ impl Search<'_> {
         }
     }
 
-    /// What is still open on the first way past all forbids that leaves anything open. A search that would
-    /// take too long returns what is open so far, which is correct for the policy without the remaining
-    /// forbids.
+    /// The gaps on the first way past all forbids that has any. A search that would take too long returns the
+    /// gaps found so far, which are correct for the policy without the remaining forbids.
     fn left<T>(
         &mut self,
         way: &Way,

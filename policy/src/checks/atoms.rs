@@ -21,9 +21,9 @@ pub(super) struct Fact {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Says {
-    /// It is present.
+    /// The claim is present.
     Present,
-    /// It is absent.
+    /// The claim is absent.
     Missing,
     /// The condition does not depend on its presence. The claim by its full path, such as
     /// `principal.snp.chip_id`.

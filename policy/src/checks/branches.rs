@@ -35,7 +35,7 @@ pub(super) struct Splitter<'a> {
 
 impl Splitter<'_> {
     /// The ways in which a permit holds; none if it never does, or if one side of a condition that is a
-    /// top-level `||` never does. A baseline in its scope counts as a condition.
+    /// top-level `||` never does. A baseline in its scope is one of its conditions.
     pub(super) fn permitted(&mut self, template: &Template) -> Branches {
         let scope = match scope(&template.principal) {
             Some(scope) => self.one(&scope, true)?,
@@ -191,7 +191,7 @@ pub(super) fn names_baseline(template: &Template) -> bool {
     scope(&template.principal).is_some()
 }
 
-/// Whether a forbid is about every release: one about only some VMs or secrets says nothing about the others.
+/// Whether a forbid is about every release: one about only some VMs or secrets does not restrict the others.
 pub(super) fn is_general(template: &Template) -> bool {
     matches!(template.principal, PrincipalConstraint::Any | PrincipalConstraint::Is(_))
         && matches!(template.resource, ResourceConstraint::Any | ResourceConstraint::Is(_))

@@ -56,32 +56,32 @@ impl ChainPart {
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::Images => {
-                "the images (another loader boots anything and extends the rest by itself: close [\"…\"].containsAll(principal.vtpm.efi_applications), or PCR 2 and PCR 4)"
+                "the images (another loader can boot anything and extend the other PCRs itself: require [\"…\"].containsAll(principal.vtpm.efi_applications), or compare PCR 2 and PCR 4)"
             }
             Self::Files => {
-                "the files (the same GRUB loads an attacker's kernel or initrd: close [\"…\"].containsAll(principal.vtpm.grub_files), or PCR 9)"
+                "the files (the same GRUB can load an attacker's kernel or initrd: require [\"…\"].containsAll(principal.vtpm.grub_files), or compare PCR 9)"
             }
             Self::CommandLine => {
-                "the command line (init=/bin/sh: compare principal.vtpm.command_line, or PCR 8)"
+                "the command line (init=/bin/sh: compare principal.vtpm.command_line or PCR 8)"
             }
             Self::Grub => {
-                "that GRUB did not run (it starts an attacker's kernel, which extends PCR 11 by itself: compare principal.vtpm.pcrs.pcr8 with 64 zeros)"
+                "that GRUB did not run (it could start an attacker's kernel, which can extend PCR 11 itself: compare principal.vtpm.pcrs.pcr8 with 64 zeros)"
             }
             Self::Order => {
-                "the order of the images (a listed kernel, started without its unified image, takes an attacker's initrd: list one image only, or compare PCR 2 and PCR 4)"
+                "the order of the images (a listed kernel, started without its unified image, accepts an attacker's initrd: list one image only, or compare PCR 2 and PCR 4)"
             }
             Self::Extensions => {
-                "system extensions beside the unified kernel image (they bring an attacker's programs into its initrd: compare principal.vtpm.pcrs.pcr13 with 64 zeros)"
+                "system extensions from outside the unified kernel image (they add an attacker's programs to its initrd: compare principal.vtpm.pcrs.pcr13 with 64 zeros)"
             }
             Self::Options => {
-                "what stands beside the unified kernel image (options and credentials: compare principal.vtpm.command_line, or PCR 12)"
+                "what is loaded from outside the unified kernel image (options and credentials: compare principal.vtpm.command_line or PCR 12)"
             }
         }
     }
 }
 
-/// The parts that are not determined; empty if one log that counts, or a baseline, determines all of them.
-/// Parts from two logs are never combined: each may be of another boot.
+/// The parts that are not determined; empty if one usable log, or a baseline, determines all of them. Parts
+/// from two logs are never combined: each may be of another boot.
 pub(super) fn open_parts(facts: &Facts<'_>) -> Vec<ChainPart> {
     if facts.baselines().next().is_some() {
         return Vec::new();

@@ -7,8 +7,8 @@ use vouchsafe_protocol::ObjectName;
 use super::atoms::{Atoms, Says};
 use super::branches::Branch;
 
-/// The facts of one alternative. More conditions only ever add facts: a question below that was answered with
-/// yes remains so.
+/// The facts of one alternative. More conditions only ever add facts: if one of the questions below is
+/// answered with yes, it stays yes.
 pub(super) struct Facts<'a> {
     by_claim: BTreeMap<&'a str, Vec<&'a Says>>,
     /// Evidence that the permit itself requires.
@@ -51,8 +51,8 @@ impl<'a> Facts<'a> {
         self.says(claim).any(|says| *says == Says::Present)
     }
 
-    /// Whether facts about this evidence count: the permit requires it, so its root is checked separately, or
-    /// its root is restricted.
+    /// Whether facts about this evidence may be used: the permit requires it, so its root is checked
+    /// separately, or its root is restricted.
     pub(super) fn counts(&self, kind: &str) -> bool {
         self.asks_for(kind) || self.is_one_of(&format!("{kind}.root"))
     }

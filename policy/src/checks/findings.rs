@@ -12,7 +12,7 @@ pub enum CheckError {
     /// The stored policy does not compile with this version.
     #[error("the policy does not compile with this version, and nothing is released under it: {error}")]
     DoesNotCompile {
-        /// Why.
+        /// The reason.
         error: Box<PolicyError>,
     },
     /// Nothing is ever permitted.
@@ -69,7 +69,7 @@ pub enum CheckError {
         id: String,
         /// Its name.
         name: ObjectName,
-        /// Why.
+        /// The reason.
         error: Box<BaselineError>,
     },
     /// A baseline of another namespace.
@@ -105,7 +105,7 @@ pub enum CheckError {
         id: String,
         /// Its name.
         name: ObjectName,
-        /// When it ended.
+        /// When it expired.
         ends_at: UnixTime,
     },
     /// The check would take too many steps.

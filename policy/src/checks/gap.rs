@@ -7,7 +7,7 @@ use crate::acceptance::Acceptance;
 /// A gap that a permit leaves open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Gap {
-    /// No conditions.
+    /// There are no conditions.
     #[error(
         "it has no conditions: any VM of any owner gets the secret; say whose VM, which technology and what boots"
     )]
@@ -22,7 +22,7 @@ pub enum Gap {
     },
     /// No condition on a root.
     #[error(
-        "no condition on {claim}: evidence under an anchor from a file passes, whoever has its key; require {claim} == Root::\"{}\"",
+        "no condition on {claim}: whoever has the key of an anchor from a file can forge evidence that passes; require {claim} == Root::\"{}\"",
         vendor(claim)
     )]
     Root {
@@ -31,32 +31,32 @@ pub enum Gap {
     },
     /// No condition on the owner.
     #[error(
-        "VMs of any owner pass: anybody boots the same image in a project of his own; compare principal.vtpm.instance.project_number, or principal.google_token's, with yours"
+        "VMs of any owner pass: anyone can boot the same image in another project; compare principal.vtpm.instance.project_number, or principal.google_token's, with yours"
     )]
     Owner,
     /// No condition on the instance.
     #[error(
-        "any VM of the project opens the disk, one made by a project editor for himself too; compare principal.vtpm.instance.instance_id, or principal.google_token's"
+        "any VM of the project opens the disk, including one that a project editor creates; compare principal.vtpm.instance.instance_id, or principal.google_token's"
     )]
     Instance,
     /// No condition on the technology.
     #[error(
-        "no condition on principal.technology: a VM whose memory the host reads passes; require principal.technology == Technology::\"sev-snp\" or a list of those you want"
+        "no condition on principal.technology: a VM whose memory the host can read passes; require principal.technology == Technology::\"sev-snp\" or a list of those you accept"
     )]
     Technology,
     /// Debug is allowed.
     #[error(
-        "no condition that principal.snp.policy.debug is false: the host reads the memory of a guest with debug; require !principal.snp.policy.debug"
+        "no condition that principal.snp.policy.debug is false: the host can read the memory of a guest with debug; require !principal.snp.policy.debug"
     )]
     Debug,
     /// A token may be of a Confidential Space image that can be debugged.
     #[error(
-        "a token may be of Confidential Space's debug image, whose operator logs in and reads the workload's memory; require principal.google_token.debug_disabled, or exclude it: principal.google_token.software_name == SoftwareName::\"GCE\""
+        "the token may be for Confidential Space's debug image, whose operator can log in and read the workload's memory; require principal.google_token.debug_disabled, or exclude Confidential Space: principal.google_token.software_name == SoftwareName::\"GCE\""
     )]
     TokenDebug,
-    /// No floor.
+    /// There is no minimum TCB.
     #[error(
-        "no lower bound for principal.snp.reported_tcb.{component}: a host with old firmware, whose holes are known, passes; require principal.snp.reported_tcb.{component} >= …"
+        "no minimum for principal.snp.reported_tcb.{component}: a host with old firmware and known vulnerabilities passes; require principal.snp.reported_tcb.{component} >= …"
     )]
     TcbFloor {
         /// The component without a minimum.
@@ -64,17 +64,17 @@ pub enum Gap {
     },
     /// Any TCB status of Intel.
     #[error(
-        "no condition on principal.tdx.tcb.status: a platform that Intel calls out of date passes; require [TcbStatus::\"up-to-date\", …].contains(principal.tdx.tcb.status)"
+        "no condition on principal.tdx.tcb.status: a platform that Intel reports as out of date passes; require [TcbStatus::\"up-to-date\", …].contains(principal.tdx.tcb.status)"
     )]
     TcbStatus,
     /// The TCB status may be from an old list of Intel.
     #[error(
-        "no lower bound for principal.tdx.tcb.evaluation_data_number: an old list calls a platform with known holes up to date; require principal.tdx.tcb.evaluation_data_number >= …"
+        "no minimum for principal.tdx.tcb.evaluation_data_number: an old list reports a platform with known vulnerabilities as up to date; require principal.tdx.tcb.evaluation_data_number >= …"
     )]
     EvaluationFloor,
-    /// Any firmware.
+    /// Any firmware is accepted.
     #[error(
-        "any firmware passes, an attacker's own too, and it makes up what it measures: compare {claim}, or require its endorsement's svn >= …, or a baseline of which every one that is named lists it"
+        "any firmware passes, including an attacker's, which can log whatever it likes: compare {claim}, or require its endorsement's svn >= …, or a baseline, where each one that is named must list the firmware"
     )]
     Firmware {
         /// The measurement that is not restricted.
@@ -82,46 +82,49 @@ pub enum Gap {
     },
     /// Only Secure Boot is required, and shim may not verify.
     #[error(
-        "Secure Boot is all that says what boots, and shim may have been told not to verify (mokutil --disable-validation): any kernel passes; require !principal.vtpm.secure_boot.shim_validation_disabled, a value of PCR 7, or a baseline"
+        "Secure Boot is the only condition on what boots, and shim may be configured not to verify (mokutil --disable-validation): any kernel passes; require !principal.vtpm.secure_boot.shim_validation_disabled, a value of PCR 7, or a baseline"
     )]
     ShimValidation,
-    /// Secure Boot alone.
+    /// Secure Boot is the only condition on the boot.
     #[error(
-        "Secure Boot (PCR 7) is all that says what boots: any kernel that a vendor has signed passes, with an attacker's initrd; open: {}; require a baseline, or close all of them",
+        "Secure Boot (PCR 7) is the only condition on what boots: any kernel that a vendor has signed passes, with an attacker's initrd; open: {}; require a baseline, or determine all of them",
         texts(open)
     )]
     Pcr7Alone {
         /// The parts of the boot chain that are not determined.
         open: Vec<ChainPart>,
     },
-    /// Any boot.
-    #[error("what boots is not determined; open: {}; require a baseline, or close all of them", texts(open))]
+    /// Any boot is accepted.
+    #[error(
+        "what boots is not determined; open: {}; require a baseline, or determine all of them",
+        texts(open)
+    )]
     BootChain {
         /// The parts of the boot chain that are not determined.
         open: Vec<ChainPart>,
     },
     /// Several kinds of evidence without a determined boot chain.
     #[error(
-        "what boots is not determined, and who is root in two VMs shows one's hardware and the other's name; open: {}; require a baseline, or close all of them",
+        "what boots is not determined, so an attacker who is root in two VMs can present the hardware of one and the name of the other; open: {}; require a baseline, or determine all of them",
         texts(open)
     )]
     CompositeBootChain {
         /// The parts of the boot chain that are not determined.
         open: Vec<ChainPart>,
     },
-    /// Only a token.
+    /// Only a token is required.
     #[error(
-        "a token alone says nothing about the kernel: whoever can write the VM's disk boots his own; ask for a vTPM with a baseline as well"
+        "a token alone says nothing about the kernel: whoever can write the VM's disk can boot another one; also require a vTPM with a baseline"
     )]
     TokenAlone,
     /// No condition on the phase.
     #[error(
-        "the disk's key can be asked for after boot, by anything that runs as root: require principal.vtpm.phase == Phase::\"initrd\", which nothing but a vTPM has"
+        "after boot, anything that runs as root can request the disk's key: require principal.vtpm.phase == Phase::\"initrd\", which only a vTPM proves"
     )]
     Phase,
     /// The initrd may open a shell.
     #[error(
-        "an initrd that fails may open a shell that asks for the key, once the host detaches the disk: require principal.vtpm.arguments.contains(\"panic=-1\") for initramfs-tools, .containsAll([\"rd.shell=0\", \"rd.emergency=reboot\"]) for dracut, or the same of principal.tdx.boot.arguments"
+        "if the host detaches the disk, the initrd may fail and open a shell, in which the key can be requested: require principal.vtpm.arguments.contains(\"panic=-1\") for initramfs-tools, .containsAll([\"rd.shell=0\", \"rd.emergency=reboot\"]) for dracut, or the same for principal.tdx.boot.arguments"
     )]
     FailureShell,
 }
@@ -183,18 +186,18 @@ fn texts(open: &[ChainPart]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Note {
     /// A VM without memory encryption passes.
-    #[error("technology \"none\" passes: its memory is not encrypted, and the host reads what it is given")]
+    #[error("technology \"none\" passes: the VM's memory is not encrypted, so the host can read the secret")]
     NoTechnology,
     /// Images in any order.
     #[error(
-        "the images are closed as a set, in any order: a kernel among them that the firmware starts without its loader takes an \
-         attacker's initrd, which Linux before 6.1 may not measure; compare principal.vtpm.pcrs.pcr2 and pcr4 as well, or \
+        "the images are listed as a set, in any order: a kernel among them that the firmware starts without its loader accepts \
+         an attacker's initrd, which Linux before 6.1 may not measure; compare principal.vtpm.pcrs.pcr2 and pcr4 as well, or \
          require a baseline"
     )]
     ImagesInAnyOrder,
     /// Evidence under an anchor from a file passes.
     #[error(
-        "root \"extra\" passes: {claim} may be an anchor from a file, made for tests; whoever has its key makes such evidence"
+        "root \"extra\" passes: {claim} may be an anchor from a file, such as one made for tests; whoever has its key can forge such evidence"
     )]
     ExtraRoot {
         /// The root.

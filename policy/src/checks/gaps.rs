@@ -49,8 +49,8 @@ pub(super) fn of(facts: &Facts<'_>, circumstances: &Circumstances<'_>) -> Vec<Ga
         .collect()
 }
 
-/// Whether facts about a claim count: for a top-level claim always; for one of a kind of evidence, if that
-/// kind counts.
+/// Whether facts about a claim may be used: for a top-level claim always; for one of a kind of evidence, if
+/// facts about that kind may be used.
 fn counts(facts: &Facts<'_>, claim: &str) -> bool {
     claim.split_once('.').is_none_or(|(kind, _)| facts.counts(kind))
 }
@@ -69,10 +69,10 @@ fn may_rest_on(facts: &Facts<'_>, kind: &str, technology: &str) -> bool {
 fn roots(facts: &Facts<'_>) -> Vec<Gap> {
     let names = |root: &str| facts.members("roots").any(|member| member == root);
     // `roots` contains the root of every kind, so a bound on all of them bounds each. That it contains
-    // Google's says nothing about one kind, since three kinds can have Google's root. AMD's and Intel's are
-    // each the root of one kind.
+    // Google's says nothing about one kind, since three kinds can have Google's root. AMD's and Intel's can
+    // each be the root of only one kind.
     let bound = facts.closed("roots");
-    // A report whose root is withheld (T11) contributes none to the roots.
+    // A report whose root is withheld (T11) adds none to `roots`.
     let snp = facts.is_one_of("snp.root") || names("amd");
     let restricted = |claim: &str| bound || facts.is_one_of(claim);
     let asked = |claim: &str| facts.asks_for(claim);
@@ -112,7 +112,7 @@ fn snp(facts: &Facts<'_>, baselines: &KnownBaselines) -> Vec<Gap> {
 /// Verification of the quote already refuses debugging.
 fn tdx(facts: &Facts<'_>, baselines: &KnownBaselines) -> Vec<Gap> {
     let mut gaps = Vec::new();
-    // T18: by name, because there is no order of the names that suits everybody.
+    // T18: by name, because no order of the names suits everyone.
     if !facts.is_one_of("tdx.tcb.status") {
         gaps.push(Gap::TcbStatus);
     }
@@ -162,7 +162,7 @@ fn boot(facts: &Facts<'_>, accepts: &BTreeSet<Acceptance>) -> Option<Gap> {
     }
     match kinds.as_slice() {
         ["google_token"] => Some(Gap::TokenAlone),
-        // SNP alone says nothing above the firmware; that it names no owner is a separate gap.
+        // SNP alone says nothing above the firmware. That it names no owner is a separate gap.
         ["snp"] => None,
         _ if secure_boot && accepted(Acceptance::Pcr7Alone) => Some(Gap::ShimValidation),
         _ if composite => Some(Gap::CompositeBootChain { open }),

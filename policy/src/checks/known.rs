@@ -40,7 +40,7 @@ impl KnownBaselines {
         self.0.insert(name, KnownBaseline { revoked, content: Err(error) });
     }
 
-    /// Adds a baseline with unknown content: it counts as current and as listing all firmware.
+    /// Adds a baseline with unknown content: it is treated as current, and as listing all firmware.
     pub fn assume(&mut self, name: ObjectName) {
         let ends_at = UnixTime(u64::MAX);
         let content = KnownContent { ends_at, lists_snp: true, lists_tdx: true };
@@ -65,8 +65,8 @@ impl KnownBaselines {
         self.content(name).map(|known| known.ends_at).filter(|ends_at| now >= *ends_at)
     }
 
-    /// Whether membership determines the VM's launch measurement. A missing or unreadable baseline has a finding
-    /// of its own.
+    /// Whether membership determines the VM's launch measurement. A missing or unreadable baseline is a
+    /// separate finding.
     pub(super) fn lists_firmware(&self, name: &ObjectName, kind: &str) -> bool {
         self.content(name).is_none_or(|known| if kind == "snp" { known.lists_snp } else { known.lists_tdx })
     }

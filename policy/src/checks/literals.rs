@@ -11,7 +11,7 @@ pub(super) enum Form {
     Hex(usize),
     /// A 64-bit number in decimal.
     Number,
-    /// A section's name, `=`, and this many lower-case hex digits.
+    /// A section's name, `=`, and this number of lower-case hex digits.
     Section(usize),
     /// `sha256:` and 64 lower-case hex digits.
     Image,

@@ -1,7 +1,8 @@
 //! Whether a disk's initrd can drop to a shell (T35).
 //!
 //! initramfs-tools reboots if `panic=` has a number, dracut with `rd.shell=0` and `rd.emergency=reboot`. Of
-//! each the last one counts, for the kernel and for scripts; a VM's claim `arguments` contains only that one.
+//! each the last one takes effect, for the kernel and for scripts; a VM's claim `arguments` contains only
+//! that one.
 
 use super::chain::closes_rtmr2;
 use super::facts::Facts;

@@ -60,7 +60,7 @@ pub enum SecretState {
         /// The existing ones among the baselines that the policy names.
         baselines: Vec<NamedBaseline>,
     },
-    /// A secret that would be served, and a stored document that it rests on cannot be read.
+    /// A secret that would be active, but depends on a stored document that cannot be read.
     Unreadable {
         /// The document.
         document: UnreadableDocument,

@@ -75,7 +75,7 @@ pub fn claims_markdown() -> String {
     text
 }
 
-/// What `claims.txt` says of one claim.
+/// The text of `claims.txt` about one claim.
 #[derive(Clone, Copy, Debug)]
 struct ClaimText {
     name: &'static str,
@@ -84,7 +84,7 @@ struct ClaimText {
     absent: Option<&'static str>,
 }
 
-/// What `claims.txt` says of a record type.
+/// The text of `claims.txt` about a record type.
 #[derive(Debug)]
 struct RecordText {
     name: &'static str,
@@ -160,7 +160,7 @@ fn expand(words: &Vocabulary, at: &str, record: &str, all: &mut Vec<ClaimReferen
     }
 }
 
-/// The attribute of a record of `claims.txt`; `Record.member` is a record without a name of its own.
+/// The attribute of a record of `claims.txt`; `Record.member` is a record without a name.
 fn attribute<'v>(words: &'v Vocabulary, record: &str, name: &str) -> Option<&'v Attribute> {
     match record.split_once('.') {
         None => words.record(record)?.get(name),

@@ -25,7 +25,7 @@ impl Conditions {
     }
 }
 
-/// A string literal of Cedar's.
+/// A string literal of Cedar.
 pub(super) fn literal(text: &str) -> String {
     let escaped: String = text
         .chars()

@@ -6,7 +6,7 @@ pub enum TemplateError {
     /// It names no instance, and so no owner.
     #[error("the evidence does not say whose VM it is: capture a vTPM quote or a token with it")]
     NoInstance,
-    /// No technology.
+    /// No technology is selected.
     #[error("the evidence does not say which technology protects the VM")]
     NoTechnology,
     /// A disk without a vTPM.

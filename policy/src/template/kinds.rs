@@ -19,7 +19,7 @@ pub struct SnpTemplate {
     pub product: &'static str,
     /// Launch measurement.
     pub measurement: Digest48,
-    /// Least firmware.
+    /// Minimum firmware.
     pub floor: Tcb,
 }
 
@@ -36,7 +36,7 @@ pub struct TdxTemplate {
     pub module: (u8, u8),
 }
 
-/// Requirements for a token beside other evidence.
+/// Requirements for a token in addition to other evidence.
 #[derive(Clone, Debug)]
 pub struct TokenTemplate {
     /// Root of the token.

@@ -189,7 +189,7 @@ fn t49_commands_and_command_lines_are_listed() {
     let baseline = captured(&ubuntu());
     let claims = booted(&ubuntu().with_kernel_arguments("ro init=/bin/sh"));
     assert!(matches!(baseline.is_member(&claims, NOW), Err(BaselineMismatch::Unlisted { pcr: 8, .. })));
-    // The list has lines, but the boot has none.
+    // The list has command lines, but the boot has none.
     let mut claims = booted(&ubuntu());
     let boot = Arc::make_mut(&mut claims.vtpm.as_mut().unwrap().boot);
     boot.events.get_mut(&8).unwrap().retain(|event| event.kind != EventKind::KernelCommandLine);

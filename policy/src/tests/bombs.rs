@@ -70,7 +70,7 @@ fn t30_brackets_in_texts_and_comments_do_not_count() {
         permitting(&format!("principal has technology && \"{brackets}\\\"(\" != \"x\""))
     );
     assert!(PolicySource::new(&text).is_ok());
-    // An unterminated string swallows the rest; the parser rejects it.
+    // An unterminated string extends to the end; the parser rejects it.
     assert!(matches!(condition(&format!("\"{brackets}")), Err(PolicyError::Syntax { .. })));
 }
 
@@ -136,7 +136,7 @@ fn t30_the_search_past_many_forbids_is_bounded_and_none_of_them_adds_a_finding()
     let (found, compiled, checked) = work("principal has snp", &forbids);
     assert!(compiled <= PER_STATEMENT && checked <= PER_CHECK, "{compiled} {checked}");
     assert_eq!(found, open);
-    // A forbid that is too complex to analyse does not count in the check, but is in force nevertheless.
+    // The check ignores a forbid that is too complex to analyse, but it is in force nevertheless.
     let complex: Vec<String> = (0..60).map(choice).collect();
     let complex = format!(
         "@id(\"no\") forbid (principal is Vm, action == Action::\"release\", resource)
@@ -149,8 +149,8 @@ fn t30_the_search_past_many_forbids_is_bounded_and_none_of_them_adds_a_finding()
     assert!(ask(&claims(), &text, &no_guardrails()).is_err());
 }
 
-/// The work of `policy diff` and `policy test` for a text: it is evaluated once for each path, whatever it
-/// says.
+/// The work of `policy diff` and `policy test` for a text: it is evaluated once for each path, whatever its
+/// content.
 #[test]
 fn t30_a_rehearsal_of_the_longest_text_ends() {
     let mut text = String::new();

@@ -309,7 +309,7 @@ fn t48_a_forbid_can_name_the_owner() {
         )
     };
     assert_eq!(gaps(&forbid("resource")), []);
-    // A forbid for one secret says nothing about the others.
+    // A forbid for one secret does not restrict the others.
     assert_eq!(gaps(&forbid("resource == Secret::\"prod/a/x\"")), [Gap::Owner]);
 }
 
@@ -638,7 +638,7 @@ fn t35_disks_rule_out_a_failure_shell() {
         "principal.vtpm.arguments.contains(\"panic=1s\")",
         // `words`, which has every possible reading of a line, proves no argument.
         "principal.vtpm has words && principal.vtpm.words.contains(\"panic=-1\")",
-        // The last one counts.
+        // The last one takes effect.
         "principal.vtpm.command_line == \"/vmlinuz panic=-1 panic=0\"",
         "principal.vtpm.command_line == \"/vmlinuz panic=-1 a=\\\"b panic=0\\\"\"",
         "principal.vtpm.command_line == \"/vmlinuz rd.shell=0 rd.emergency=reboot rd.shell\"",

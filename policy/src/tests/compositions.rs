@@ -78,8 +78,8 @@ fn t01_policies_that_an_attacker_with_root_in_two_vms_satisfies_are_rejected() {
         (format!("{} && {}", rtmr(1), rtmr(2)), vec![]),
         (format!("{} && {} && {line}", closed("efi_applications"), closed("grub_files")), vec![]),
         (format!("{} && {} && {line}", rtmr(1), closed("grub_files")), vec![]),
-        // That the vTPM's log is closed says nothing about a shell according to the other log, which the
-        // condition is about.
+        // A closed log of the vTPM does not exclude a shell that the other log shows, which the condition is
+        // about.
         (closed_chain(), vec![]),
     ] {
         assert_eq!(gaps(&with(sample!("tdx-both"), MEMBER, &chain)), open, "{chain}");
@@ -191,7 +191,7 @@ fn confidential_space_is_asked_for_without_debug() {
     let space = "principal.google_token.software_name == SoftwareName::\"CONFIDENTIAL_SPACE\"";
     let text = with(sample!("sev-token"), plain, space);
     assert_eq!(gaps(&text), [Gap::TokenDebug]);
-    // What a token may be counts, not what the policy mentions (T53): an image's digest alone also accepts a
+    // What a token may be decides, not what the policy mentions (T53): an image's digest alone also accepts a
     // debug image.
     for open in [
         "true",
@@ -308,7 +308,7 @@ fn sees_boot(claims: &Claims, baseline: Option<(Baseline, bool)>) -> bool {
 fn boot_claims_of_a_trust_domain_show_under_known_firmware_only() {
     let mut claims = kinds::tdx_both();
     assert!(sees_boot(&claims, None), "endorsed");
-    // An anchor from a file endorses nothing for a quote that rests on Intel (T10).
+    // An anchor from a file endorses nothing for a quote that chains to Intel (T10).
     claims.tdx.as_mut().unwrap().endorsement.as_mut().unwrap().root = Root::Extra;
     assert!(!sees_boot(&claims, None), "endorsed by an extra anchor");
     claims.tdx.as_mut().unwrap().endorsement = None;

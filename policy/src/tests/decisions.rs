@@ -115,7 +115,7 @@ fn t29_a_missing_claim_fails_its_condition_and_is_said_to_be_absent() {
 
 #[test]
 fn t29_a_forbid_whose_evaluation_errs_denies() {
-    // The sum overflows. Cedar skips the forbid and says Allow.
+    // The sum overflows. Cedar skips the forbid and returns Allow.
     let overflow = "principal has snp && principal.snp.vmpl + 9223372036854775807 > 0";
     let text = format!(
         "{}@id(\"errs\") forbid (principal is Vm, action == Action::\"release\", resource) when {{ {overflow} }};",

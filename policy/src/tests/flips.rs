@@ -1,4 +1,4 @@
-//! One digest of a boot changed at a time: a policy that says what may boot refuses each, and names it.
+//! One digest of a boot changed at a time: a policy that determines the boot refuses each, and names it.
 
 use vouchsafe_attestation::claims::Claims;
 use vouchsafe_attestation::event_log::{BootLog, EventDigest, EventKind};

@@ -1,4 +1,4 @@
-//! Laws that hold for the check of every policy, tested on random policies with a fixed seed.
+//! Properties that the check of every policy has, tested on random policies with a fixed seed.
 
 use super::*;
 use crate::checks::boot_rank;

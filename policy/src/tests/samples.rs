@@ -267,8 +267,8 @@ fn tokens_beside_other_evidence() {
     assert_sample(sample!("vtpm-hardware-token"), &with_token(snp_endorsed()), &everything);
 }
 
-/// A forged report or quote can state anything about the hardware, and all of it passes. What the forger
-/// lacks is Google's statement of the instance.
+/// A forged report or quote can state anything about the hardware, and all of it passes. The forger cannot
+/// forge Google's statement of the instance.
 #[test]
 fn t20_a_policy_that_requires_google_evidence_denies_hardware_evidence_alone() {
     for (text, claims) in [
@@ -285,7 +285,7 @@ fn t20_a_policy_that_requires_google_evidence_denies_hardware_evidence_alone() {
         let condition = refused.not_permitted_by[0].condition.clone().unwrap();
         assert!(condition.text.contains("vtpm"), "{condition:?}");
     }
-    // A statement of another instance does not count, nor does one that is not Google's.
+    // A statement of another instance does not help the forger, nor does one that is not signed by Google.
     let compiled = fitted(sample!("snp-both"), &snp_endorsed());
     let baseline = Baseline::capture(&snp_endorsed(), 1, UnixTime(NOW.0 + 1000)).unwrap();
     let elsewhere: &[Change] = &[

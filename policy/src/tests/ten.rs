@@ -42,10 +42,10 @@ const TOKEN: &str = "principal has google_token.instance && principal.google_tok
 const PLAIN: &str = "principal.google_token.software_name == SoftwareName::\"GCE\"";
 const SEV: &str = "principal has technology && principal.technology == Technology::\"sev\"";
 
-const CHAIN_OPEN: &str = "release: what boots is not determined; open: the images (another loader boots anything and extends the rest \
-     by itself: close [\"…\"].containsAll(principal.vtpm.efi_applications), or PCR 2 and PCR 4), the files (the same GRUB loads an \
-     attacker's kernel or initrd: close [\"…\"].containsAll(principal.vtpm.grub_files), or PCR 9); require a baseline, or close all \
-     of them (or acknowledge it: @accepts(\"boot-chain\"))";
+const CHAIN_OPEN: &str = "release: what boots is not determined; open: the images (another loader can boot anything and extend the \
+     other PCRs itself: require [\"…\"].containsAll(principal.vtpm.efi_applications), or compare PCR 2 and PCR 4), the files (the same GRUB \
+     can load an attacker's kernel or initrd: require [\"…\"].containsAll(principal.vtpm.grub_files), or compare PCR 9); require \
+     a baseline, or determine all of them (or acknowledge it: @accepts(\"boot-chain\"))";
 
 #[test]
 fn one_the_disk_of_an_snp_vm() {
@@ -65,10 +65,10 @@ fn two_an_app_in_a_trust_domain() {
     assert_said(
         &policy_of(APP, VM, &[OWNER, technology, bare, MEMBER]),
         &[
-            "release: no condition on principal.tdx.tcb.status: a platform that Intel calls out of date passes; require \
+            "release: no condition on principal.tdx.tcb.status: a platform that Intel reports as out of date passes; require \
              [TcbStatus::\"up-to-date\", …].contains(principal.tdx.tcb.status) (or acknowledge it: @accepts(\"tcb-floor\"))",
-            "release: no lower bound for principal.tdx.tcb.evaluation_data_number: an old list calls a platform with known holes \
-             up to date; require principal.tdx.tcb.evaluation_data_number >= … (or acknowledge it: @accepts(\"tcb-floor\"))",
+            "release: no minimum for principal.tdx.tcb.evaluation_data_number: an old list reports a platform with known \
+             vulnerabilities as up to date; require principal.tdx.tcb.evaluation_data_number >= … (or acknowledge it: @accepts(\"tcb-floor\"))",
         ],
     );
 }
@@ -80,8 +80,8 @@ fn three_a_token_and_nothing_else() {
     assert_said(
         &policy_of(APP, VM, &conditions),
         &[
-            "release: a token alone says nothing about the kernel: whoever can write the VM's disk boots his own; ask for a vTPM \
-           with a baseline as well (or acknowledge it: @accepts(\"token-alone\"))",
+            "release: a token alone says nothing about the kernel: whoever can write the VM's disk can boot another one; also \
+           require a vTPM with a baseline (or acknowledge it: @accepts(\"token-alone\"))",
         ],
     );
 }
@@ -93,7 +93,7 @@ fn four_a_fleet_by_project() {
          principal.vtpm.instance.project_id like \"acme-*\"";
     assert_said(
         &policy_of(APP, VM, &[anybody, SNP, MEMBER]),
-        &["release: VMs of any owner pass: anybody boots the same image in a project of his own; compare \
+        &["release: VMs of any owner pass: anyone can boot the same image in another project; compare \
            principal.vtpm.instance.project_number, or principal.google_token's, with yours (or acknowledge it: @accepts(\"owner\"))"],
     );
 }
@@ -106,8 +106,8 @@ fn five_a_service_account() {
     assert_said(
         &policy_of(APP, VM, &[OWNER, SNP, MEMBER, TOKEN, account]),
         &[
-            "release: a token may be of Confidential Space's debug image, whose operator logs in and reads the workload's memory; \
-           require principal.google_token.debug_disabled, or exclude it: principal.google_token.software_name == \
+            "release: the token may be for Confidential Space's debug image, whose operator can log in and read the workload's \
+           memory; require principal.google_token.debug_disabled, or exclude Confidential Space: principal.google_token.software_name == \
            SoftwareName::\"GCE\" (or acknowledge it: @accepts(\"debug\"))",
         ],
     );
@@ -138,7 +138,7 @@ fn seven_instances_by_their_ids() {
             &[OWNER, "principal.vtpm.instance.instance_name == \"db-1\"", SNP, MEMBER, INITRD],
         ),
         &[
-            "release: any VM of the project opens the disk, one made by a project editor for himself too; compare \
+            "release: any VM of the project opens the disk, including one that a project editor creates; compare \
            principal.vtpm.instance.instance_id, or principal.google_token's (or acknowledge it: @accepts(\"instance\"))",
         ],
     );
@@ -158,7 +158,7 @@ fn eight_a_baseline_in_the_head() {
 fn nine_until_a_day() {
     let until = "context.now < datetime(\"2026-12-31\")";
     assert_accepted(&policy_of(APP, VM, &[OWNER, SNP, MEMBER, until]));
-    // Until the baseline expires, whatever the policy says.
+    // An expired baseline is a finding, whatever date the policy sets.
     let mut ended = KnownBaselines::default();
     ended.insert(name("prod/web"), &Baseline { ends_at: NOW, ..firmware_baseline(&["snp"]) }, false);
     assert_eq!(
@@ -185,9 +185,9 @@ fn ten_one_of_two_baselines() {
         assert_eq!(
             said(&text, &one_without),
             [
-                "release: any firmware passes, an attacker's own too, and it makes up what it measures: compare \
-              principal.snp.measurement, or require its endorsement's svn >= …, or a baseline of which every one that is named \
-              lists it (or acknowledge it: @accepts(\"firmware\"))"
+                "release: any firmware passes, including an attacker's, which can log whatever it likes: compare \
+              principal.snp.measurement, or require its endorsement's svn >= …, or a baseline, where each one that is \
+              named must list the firmware (or acknowledge it: @accepts(\"firmware\"))"
             ]
         );
     }

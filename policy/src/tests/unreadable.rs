@@ -21,7 +21,7 @@ fn t29_a_baseline_that_cannot_be_read_denies_whatever_the_policy_says_of_it() {
         permitting(&format!("principal in {named}")),
         permitting(&format!("true || principal in {named}")),
         permitting(&format!("!(principal in {named})")),
-        // A forbid does not apply to what is no member.
+        // A forbid does not apply to non-members.
         format!("{always}\n@id(\"bad\") forbid ({scope}) when {{ principal in {named} }};"),
     ] {
         let denied = decided(&text, vec![unreadable("prod/old", false)]).expect_err("denied");

@@ -39,7 +39,7 @@ pub(super) fn tdx<'r>(record: Picked<'r>, claims: &TdxClaims, visibility: BootVi
         .with_some_record("boot", log.map(AsRef::as_ref), boot)
 }
 
-/// Whether Google endorses the firmware. An endorsement under an anchor from a file counts only for quotes
+/// Whether Google endorses the firmware. An endorsement under an anchor from a file is used only for quotes
 /// that also chain to such an anchor (T10).
 pub(crate) fn is_firmware_endorsed(claims: &TdxClaims) -> bool {
     let endorsement = claims.endorsement.as_ref();

@@ -43,7 +43,7 @@ impl Transcript {
 
     /// The required `extraData` of a vTPM quote; in a composite it commits to the hardware report.
     ///
-    /// `hardware_report` is the 1184 bytes of an SNP report, or a TDX quote cut to its own length.
+    /// `hardware_report` is the 1184 bytes of an SNP report, or a TDX quote without padding.
     // extraData = SHA-256(label || transcript || SHA-256(hardware report) or 32 zeros), each length-prefixed.
     #[must_use]
     pub fn quote_nonce(&self, hardware_report: Option<&[u8]>) -> QuoteNonce {

@@ -27,7 +27,7 @@ impl Body {
         }
     }
 
-    /// The digest that the transcript covers. Each action has a label of its own.
+    /// The digest that the transcript covers. Each action has its own label.
     pub(super) fn digest(&self) -> Digest32 {
         let preimage = match self {
             // SHA-256(label || path 1 || … || path n), each length-prefixed.
@@ -52,7 +52,7 @@ pub enum ReleasePathsError {
     /// None, or too many.
     #[error("a release is for 1 to {MAX_PATHS} paths, not {count}")]
     Count {
-        /// How many.
+        /// Number of paths.
         count: usize,
     },
     /// Out of order, or duplicate.

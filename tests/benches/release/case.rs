@@ -23,7 +23,7 @@ use vouchsafe_protocol::{
 
 /// 2025-11-01: the time of everything here.
 pub(super) const NOW: UnixTime = UnixTime(1_761_955_200);
-/// The secret that is asked for.
+/// The requested secret.
 pub(super) const PATH: &str = "prod/db-01/disk";
 /// Body of the request, as far as the answer is concerned.
 const REQUEST: &[u8] = b"a request, as sent";

@@ -37,7 +37,7 @@ struct Sample {
 }
 
 impl Output {
-    /// A folder beside the one that this program was built into.
+    /// A folder next to the one that this program was built into.
     pub(super) fn new() -> io::Result<Self> {
         let program = std::env::current_exe()?;
         let target = program.ancestors().nth(3).unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! A TDX quote, beside its three P-256 verifications and hashing.
+//! A TDX quote, compared with its three P-256 verifications and hashing.
 //!
 //! "Known" is another quote of a known platform, "platform_first" a platform seen for the first time; Intel's
 //! collateral is known in both.

@@ -1,4 +1,4 @@
-//! A token of Google Cloud Attestation with a known chain, beside its one unavoidable verification.
+//! A token of Google Cloud Attestation with a known chain, compared with its one unavoidable verification.
 
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use criterion::{BatchSize, Criterion};

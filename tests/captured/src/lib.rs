@@ -1,4 +1,5 @@
-//! Captured evidence for the tests of all crates: read from `../shared/evidence`, beside the checkout, and never copied into the tree.
+//! Captured evidence for the tests of all crates: read from `../shared/evidence`, next to the checkout, and
+//! never copied into the repository.
 //!
 //! If that folder is missing, the tests that need it are skipped, and each test program prints one line that
 //! says so. With `VOUCHSAFE_EVIDENCE=required` in the environment a missing folder is a failure. The variable

@@ -8,7 +8,7 @@
 //! the same image: baselines that determine the initrd by sections accept both.
 //!
 //! In sid's unified kernel image systemd's own program extends PCRs from the initrd, as its units do; the
-//! verifier gets its log beside the firmware's.
+//! verifier gets its log together with the firmware's.
 //!
 //! The firmware is not Google's: it names no technology, so the membership tests set one.
 

@@ -27,7 +27,7 @@ use vouchsafe_tests::{clock, pem};
 /// A broker, a VM with a software TPM, a release, a refusal and its explanation.
 #[derive(Parser)]
 struct Arguments {
-    /// Leave broker and VM running afterwards, and say what to try and how to stop them.
+    /// Leave broker and VM running afterwards, and print what to try and how to stop them.
     #[arg(long)]
     keep: bool,
     /// What --keep runs in the background: the demo itself.
@@ -151,7 +151,7 @@ fn playground(folder: &Path, broker: &Broker, guest: &Path) -> anyhow::Result<()
     }
 }
 
-/// The CA's revocation list, as a broker has Google's.
+/// The CA's revocation list, corresponding to Google's.
 fn import_crl(broker: &Broker, folder: &Path, google: &FakeGoogle) -> anyhow::Result<()> {
     let now = clock::now();
     let crl = google.root_crl(&CrlSpec::current(UnixTime(now.0 - 60), now.plus(86_400)));

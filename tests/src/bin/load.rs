@@ -49,9 +49,9 @@ struct Arguments {
     /// A release policy to use instead of the kind's own.
     #[arg(long, value_name = "FILE")]
     policy: Option<std::path::PathBuf>,
-    /// Measure one honest guest at a time, beside an idle broker and beside strangers with other addresses:
-    /// connections that request /readyz without a pause, that hold bodies, and that one address holds unused.
-    /// `--seconds` applies to each part.
+    /// Measure one honest guest at a time, with an idle broker and together with strangers from other
+    /// addresses: connections that request /readyz without a pause, that hold bodies, and idle ones of one
+    /// address. `--seconds` applies to each part.
     #[arg(long)]
     strangers: bool,
     /// Connections of the strangers.

@@ -80,8 +80,8 @@ fn t17_a_list_succeeds_one_of_its_own_key_only() {
     let (other, mut ours) = namesake();
     let good = list(shared_google(), 60, 1000);
     put(&mut ours, &good).unwrap();
-    // It is older than the CRL of the CA with the same name, which is no reason to refuse it; nor does a
-    // newer one displace it.
+    // It is older than the CRL of the CA with the same name, and is accepted nevertheless; a newer one does
+    // not replace it either.
     let theirs = [3600, 60, 30].map(|age| list(&other, age, 1000));
     for theirs in &theirs {
         put(&mut ours, theirs).unwrap();

@@ -1,4 +1,4 @@
-//! Answers of Intel's service, and what collateral says of itself.
+//! Responses of Intel's service, and what collateral states about itself.
 
 use super::*;
 use crate::test_util::ca::FakeCa;

@@ -35,7 +35,7 @@ fn bundle_of(collateral: &TdxCollateral) -> Vec<BundleItem> {
 #[test]
 fn t17_a_bundle_replaces_nothing_newer_and_unusable_items_are_skipped() {
     let young = collateral(60);
-    let taken = |mut to: Store, by: &TdxCollateral, at: UnixTime| {
+    let merged = |mut to: Store, by: &TdxCollateral, at: UnixTime| {
         let left_out = to.merge(bundle_of(by), at).unwrap();
         // The rest of the bundle is imported.
         assert_eq!(to.stored.certificates().len(), 1);
@@ -47,17 +47,17 @@ fn t17_a_bundle_replaces_nothing_newer_and_unusable_items_are_skipped() {
         to.import(&young.to_json(), NOW).unwrap();
         to
     };
-    assert_eq!(taken(with_young(), &collateral(3600), NOW), Some(young.digest()));
+    assert_eq!(merged(with_young(), &collateral(3600), NOW), Some(young.digest()));
     let better = collateral(30);
-    assert_eq!(taken(with_young(), &better, NOW), Some(better.digest()));
-    // Another broker may trust others.
-    assert_eq!(taken(with_young(), &FakeIntel::new().collateral(&spec(30)), NOW), Some(young.digest()));
+    assert_eq!(merged(with_young(), &better, NOW), Some(better.digest()));
+    // Another broker may have other anchors.
+    assert_eq!(merged(with_young(), &FakeIntel::new().collateral(&spec(30)), NOW), Some(young.digest()));
     // Expired collateral is skipped.
-    assert_eq!(taken(Store::new(), &young, NOW.plus(2 * DAY)), None);
-    assert_eq!(taken(Store::new(), &young, UnixTime(NOW.0 - DAY)), None);
+    assert_eq!(merged(Store::new(), &young, NOW.plus(2 * DAY)), None);
+    assert_eq!(merged(Store::new(), &young, UnixTime(NOW.0 - DAY)), None);
     let mut kind = spec(30);
     kind.qe_identity["version"] = 4.into();
-    assert_eq!(taken(with_young(), &FakeIntel::shared().collateral(&kind), NOW), Some(young.digest()));
+    assert_eq!(merged(with_young(), &FakeIntel::shared().collateral(&kind), NOW), Some(young.digest()));
 }
 
 #[test]
@@ -84,13 +84,13 @@ fn t17_collateral_of_a_removed_anchor_is_replaced() {
     assert_eq!(after.tdx(), Some(ours.digest()));
 }
 
-/// As if a cache had it.
+/// Stores collateral as if it had been fetched.
 fn put(store: &mut Store, collateral: &TdxCollateral, now: UnixTime) -> Result<(), ItemError> {
     let platform = TdxDescription::read(collateral).unwrap().platform;
     store.put(Item::Tdx(platform, Box::new(collateral.clone())), now)
 }
 
-/// With Intel's number of an early set.
+/// A set with the TCB evaluation data number of an early one.
 fn early(mut spec: CollateralSpec) -> TdxCollateral {
     for part in [&mut spec.tcb_info, &mut spec.qe_identity] {
         part["tcbEvaluationDataNumber"] = 18.into();
@@ -114,7 +114,7 @@ fn t17_an_early_set_is_replaced_by_a_later_standard_one() {
 #[test]
 fn t17_expired_collateral_is_replaced_by_current() {
     let mut ours = Store::new();
-    // It ends in a day.
+    // It expires in a day.
     put(&mut ours, &early(spec(60)), NOW).unwrap();
     let mut lasting = CollateralSpec::current(UnixTime(NOW.0 - 3600), NOW.plus(10 * DAY));
     lasting.qe_identity["version"] = 2.into();
@@ -126,7 +126,7 @@ fn t17_expired_collateral_is_replaced_by_current() {
 }
 
 #[test]
-fn t17_times_are_compared_under_one_anchor_only() {
+fn t17_times_are_only_compared_under_the_same_anchor() {
     let other = FakeIntel::new();
     let mut ours = Store::under(shared_anchors().with_extra(other.root_der()).unwrap());
     put(&mut ours, &collateral(60), NOW).unwrap();
@@ -152,7 +152,7 @@ fn t17_collateral_of_an_extra_anchor_never_replaces_intels() {
     };
     put(&mut ours, &extra, march).unwrap();
     assert_eq!(stored_digest(&ours), Some(extra.digest()));
-    // Intel's takes its place, however old it is.
+    // Intel's own collateral replaces it, whatever its age.
     put(&mut ours, &intels, march).unwrap();
     assert_eq!(stored_digest(&ours), Some(intels.digest()));
     let refused = Err(ItemError::ExtraAnchor { known: Root::Intel });
@@ -164,7 +164,7 @@ fn t17_collateral_of_an_extra_anchor_never_replaces_intels() {
 #[test]
 fn t44_collateral_too_large_to_be_read_back_is_not_stored() {
     let mut ours = Store::new();
-    // No part is above the limit, all of them are.
+    // Each part is below the limit, their sum is not.
     let mut large = spec(60);
     large.tcb_info["padding"] = "\"".repeat(MAX_TDX_COLLATERAL / 4).into();
     let large = FakeIntel::shared().collateral(&large);

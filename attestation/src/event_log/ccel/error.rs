@@ -6,16 +6,16 @@ use crate::event_log::error::EventLogError;
 use crate::event_log::event_type::EventType;
 
 /// One variant per reason. `event` is the position in the log, counted from the header, which is 0;
-/// `register` is the log's number of a measurement register: 0 is MRTD, 1 to 4 are RTMR0 to RTMR3.
+/// `register` is the register number in the log: 0 is MRTD, 1 to 4 are RTMR0 to RTMR3.
 #[expect(missing_docs, reason = "fields of one name mean the same in every variant")]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CcelError {
-    /// A rule that vTPM logs have as well. Its `pcr` is the PCR that the event's register corresponds to.
+    /// An error that logs of a vTPM can have too. Its `pcr` is the PCR that the event's register corresponds to.
     #[error("CCEL: {0}")]
     Log(#[from] EventLogError),
 
     // Form.
-    /// The header is not that of a CCEL log, but for example of a vTPM's.
+    /// The header belongs to another kind of log, such as that of a vTPM.
     #[error("CCEL: the header names register {register}")]
     HeaderRegister { register: u32 },
     /// The header declares something other than SHA-384 alone.
@@ -27,7 +27,7 @@ pub enum CcelError {
     /// A second header: it would be ambiguous which one counts.
     #[error("CCEL: event {event} is a second spec-id header")]
     SecondSpecId { event: usize },
-    /// There is data after the end of the log.
+    /// The padding after the log is not all 0xFF.
     #[error("CCEL: the padding after event {event} is not all 0xFF")]
     Padding {
         /// The last event.
@@ -44,13 +44,13 @@ pub enum CcelError {
     /// This event type is not allowed after the register's separator.
     #[error("CCEL: event {event}: {event_type} after the separator of register {register}")]
     EventAfterSeparator { event: usize, register: u8, event_type: EventType },
-    /// Twice.
+    /// A register has a second separator.
     #[error("CCEL: event {event}: duplicate separator of register {register}")]
     SecondSeparator { event: usize, register: u8 },
-    /// Registers 1 and 2 must have one each.
+    /// Registers 1 and 2 must have a separator each.
     #[error("CCEL: register {register} has no separator")]
     SeparatorMissing { register: u8 },
-    /// The digest is a separator's, but the type is not.
+    /// The digest is that of a separator, but the type is another one.
     #[error("CCEL: event {event}: a separator of register {register} is labelled {event_type}")]
     SeparatorRelabelled {
         event: usize,

@@ -1,5 +1,6 @@
-//! Logs by an attacker who knows the rules. The TPM has measured the events of `booted`; the forged log
-//! replays to the same PCRs, so only the state machine can refuse it, or must not believe it.
+//! Logs written by an attacker who knows the rules. The TPM has measured the events of `booted`; the forged
+//! log replays to the same PCRs, so only the state machine can detect the forgery: it must refuse the log, or
+//! derive no claim from the forged part.
 
 use super::*;
 use crate::event_log::EventKind;

@@ -7,8 +7,8 @@ use crate::event_log::UserspaceLog;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::userspace::UserspaceBuilder;
 
-/// The log without the last `count` events of a register, and a systemd log with those; `None` if there are
-/// fewer.
+/// The log without the last `count` events of a register, and a systemd log with these events; `None` if the
+/// register has fewer.
 fn cut(boot: &EventLogBuilder, register: u32, count: usize) -> Option<(EventLogBuilder, UserspaceBuilder)> {
     let is_there = |event: &BuiltEvent| event.pcr == register && event.measured.is_some();
     let from = boot.events.iter().rev().filter(|event| is_there(event)).nth(count - 1)?;

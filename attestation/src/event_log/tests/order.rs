@@ -389,8 +389,8 @@ fn t24_applications_of_a_boot_option_that_returned_are_claims() {
 
 #[test]
 fn t24_sections_of_a_boot_option_that_returned_are_no_claims() {
-    // The approved UKI ran first and returned: what its stub measured says nothing about the software that
-    // the second option started.
+    // The approved UKI ran first and returned: what its stub measured says nothing about what the second
+    // option started.
     let mut log = uki();
     let position = log.position_of(2, EventType::EFI_BOOT_SERVICES_APPLICATION);
     log.insert_before_exit(BuiltEvent::action(4, RETURNING));

@@ -117,7 +117,7 @@ fn given_pcr_without_events_is_refused_unless_at_reset() {
         assert_eq!(with(OTHER), Err(EventLogError::PcrWithoutEvents { pcr }));
         assert_eq!(with(RESET), Ok(state(Phase::Initrd)));
     }
-    // IMA has a log of its own.
+    // IMA has its own log.
     let ima = check(&ubuntu(), PcrRule::Given, |pcrs| {
         pcrs.insert(10, OTHER);
     });

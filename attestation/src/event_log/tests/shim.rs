@@ -57,7 +57,7 @@ fn t22_the_value_in_pcr_14_counts_where_only_mok_sb_state_can_be() {
         before_grub(&mut log, in_pcr14(name, &[1]));
         assert!(secure_boot(&log).shim_validation_disabled, "{name}");
     }
-    // A statement of the log against itself counts anywhere.
+    // A statement of the log that is to its own disadvantage is used wherever it is.
     let mut log = ubuntu();
     before_grub(&mut log, in_pcr14("MokSBState", &[1]));
     assert!(secure_boot(&log).shim_validation_disabled);

@@ -181,7 +181,7 @@ fn t24_an_extension_hidden_before_the_separator_is_refused() {
         let mut booted = uki();
         let userspace = os_separator();
         let honest = pcrs(&booted, &userspace);
-        // Something is measured after the end of the log, and then the word.
+        // Something else is measured after the end of the log, before the word.
         booted.events.push(BuiltEvent::covered(u32::from(pcr), IPL, "evil"));
         let given = pcrs(&booted, &userspace);
         let mut values = honest;
@@ -310,7 +310,7 @@ fn t59_a_forged_or_replayed_entry_explains_nothing() {
     let initrd = UserspaceBuilder::initrd_262_with(&["login"]);
     let given = pcrs(&uki(), &initrd);
     let refused = |log: &UserspaceBuilder| check(&uki(), &given, Some(log)).expect_err("refused");
-    // Of another boot.
+    // An entry of another boot.
     let other = UserspaceBuilder::initrd_262_with(&["hardware"]);
     assert!(matches!(refused(&other), EventLogError::PcrMismatch { pcr: 9, .. }));
     // The right digest with another content: the content is not used.
@@ -379,7 +379,7 @@ fn t59_phase_is_latched_only_where_the_latch_comes_first() {
         let state = state.expect("accepted");
         assert_eq!((state.phase, shown(&state, 15)), (Some(Phase::Latched), vec![LATCH_WORD]));
     }
-    // systemd continues: the log shows that the latch came first, also before a key that it keeps secret.
+    // systemd continues: the log shows that the latch came first, also before a secret key.
     let later = latched.then(UserspaceBuilder::after_switch_root()).secret(15, "cryptsetup:data:x", b"k");
     let state = with_log(&uki(), &later).expect("accepted");
     assert_eq!(state.phase, Some(Phase::Latched));
@@ -399,9 +399,9 @@ fn t59_no_log_turns_another_word_into_a_latch() {
     let values = pcrs(&uki(), &booted);
     let machine_id = booted.entries[0].content.clone().into_bytes();
     for log in [
-        // The digest that leads to the register, with our word.
+        // A forged entry with the digest that gives the register's value, and our word as its content.
         UserspaceBuilder::new().secret(15, LATCH_WORD, &machine_id),
-        // Our word first, followed by the digest that leads there.
+        // Our word first, followed by a forged digest that gives the register's value.
         UserspaceBuilder::new().word(15, LATCH_WORD).then(booted.clone()),
         words(15, &[LATCH_WORD]),
     ] {
@@ -413,7 +413,7 @@ fn t59_no_log_turns_another_word_into_a_latch() {
     values.insert(15, Digest32([15; 32]));
     let state = check(&uki(), &values, Some(&booted)).expect("accepted");
     assert_eq!((state.phase, shown(&state, 15)), (Some(Phase::Booted), vec![]));
-    // Other versions of the word are other words.
+    // Each version of the word is a different word.
     let other = words(15, &["vouchsafe/v2 latch"]);
     assert_eq!(with_log(&uki(), &other).expect("accepted").phase, Some(Phase::Booted));
     assert_ne!(extend(&RESET, &Digest32::of(LATCH_WORD.as_bytes())), RESET);

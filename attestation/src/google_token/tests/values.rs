@@ -93,7 +93,7 @@ fn the_debug_state_counts_for_confidential_space_only() {
     assert_eq!(with_claim("dbgstat", json!("disabled-since-boot")).unwrap().debug_disabled, None);
 }
 
-/// `null` stands for an absent list, object or text; the claims that every token has are still required.
+/// `null` represents an absent list, object or text; the claims that every token has are still required.
 #[test]
 fn a_claim_that_is_null_is_absent() {
     let with_null = |claim: &str| {

@@ -116,7 +116,7 @@ fn unpredictable_measurements_are_reported() {
     assert!(bare.values.iter().all(|value| value.pcr != 9));
 }
 
-/// Whether one of the unpredictable things is described with these words.
+/// Whether one of the unpredictable items is described with these words.
 fn says(values: &ReferenceValues, words: &str) -> bool {
     values.unknown.iter().any(|unknown| unknown.text.contains(words))
 }

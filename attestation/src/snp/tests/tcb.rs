@@ -1,4 +1,4 @@
-//! TCB versions, each component by itself.
+//! TCB versions, each component alone.
 
 use super::*;
 

@@ -111,7 +111,7 @@ impl<'a> Chains<'a> {
         }
     }
 
-    /// Verifies a chain as dcap-qvl does; gives the number of certificates between leaf and root.
+    /// Verifies a chain as dcap-qvl does; returns the number of certificates between leaf and root.
     fn verify(&self, leaf: &CertificateDer<'_>, above: &[CertificateDer<'_>]) -> Result<usize, E> {
         if above.len() > MAX_INTERMEDIATES {
             return Err(E::MaximumPathDepthExceeded);

@@ -15,7 +15,8 @@ use crate::tdx::quote::Body;
 use crate::tdx::quote::Quote;
 use crate::tdx::signatures::AwsLc;
 
-/// Checks the quoting enclave against its identity; gives the status of its level: the first one whose ISVSVN it has.
+/// Checks the quoting enclave against its identity; returns the status of its level: the first one whose
+/// ISVSVN it has.
 pub(super) fn quoting_enclave(report: QeReport<'_>, identity: &QeIdentity) -> Result<TcbStatus, TdxError> {
     let same_misc = masked(&report.misc_select(), &identity.miscselect_mask)
         == masked(&identity.miscselect, &identity.miscselect_mask);
@@ -33,7 +34,7 @@ pub(super) fn quoting_enclave(report: QeReport<'_>, identity: &QeIdentity) -> Re
     )
 }
 
-/// Checks platform and TDX module, at launch and now; gives the status of each level.
+/// Checks platform and TDX module, at launch and now; returns the status of each level.
 pub(super) fn platform(quote: &Quote<'_>, pck: &PckChain, info: &TcbInfo) -> Result<Vec<TcbStatus>, Reason> {
     let svns = Svns::of(pck).ok_or(UNNAMED)?;
     let mut found = svns.statuses(info, &quote.body.tee_tcb_svn())?;

@@ -5,5 +5,5 @@ use crate::tdx::error::TdxError;
 /// The name of a check that fails, if it has one.
 pub(super) type Reason = Option<TdxError>;
 
-/// A check without a name of its own.
+/// A check that has no error variant.
 pub(super) const UNNAMED: Reason = None;

@@ -222,7 +222,7 @@ fn t19_the_security_versions_at_launch_and_now_are_claims() {
     let claims = changed(|builder| builder.tee_tcb_svn = TEE_TCB_SVN_OLD).unwrap();
     assert_eq!(claims.tee_tcb_svn.0, TEE_TCB_SVN_OLD);
     assert_eq!(claims.tee_tcb_svn2.unwrap().0[0], 6);
-    // Updated after the launch: the trust domain was launched by the old module, which counts.
+    // Updated after the launch: the trust domain was launched by the old module, which decides.
     let tcb = claims.tcb.unwrap();
     assert_eq!((tcb.status, tcb.platform_status), (TcbStatus::OutOfDate, TcbStatus::OutOfDate));
     // The module is older now than at launch.

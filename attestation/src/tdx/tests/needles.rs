@@ -14,7 +14,8 @@ use crate::tdx::appraisal::issuers;
 use crate::tdx::refusal::Refused;
 use crate::x509::Certificate;
 
-/// What dcap-qvl says of the quote, if it is asked; its refusal has the name that its text stands for.
+/// Runs dcap-qvl on the quote if all checks before it pass. Its error, if any, must have the reason that its
+/// text stands for.
 pub(super) fn compare(quote: &[u8], collateral: &TdxCollateral, now: UnixTime) -> Option<String> {
     let quote = Quote::parse(quote).ok()?;
     let pck = PckChain::parse(quote.pck_chain).ok()?;

@@ -1,4 +1,4 @@
-//! Collateral without a quote, with one thing broken each.
+//! Collateral without a quote, with one fault each.
 
 use serde_json::json;
 use vouchsafe_protocol::Digest32;
@@ -116,7 +116,7 @@ fn t17_issuer_chains_are_plain_pem_and_nothing_else() {
         format!("{good}{junk}"),
         // A section that is left open.
         format!("{good}-----BEGIN JUNK-----\n"),
-        // A blank line in the base64: some parsers take what precedes it for a header.
+        // A blank line in the base64: some parsers treat the lines before it as a header.
         good.replacen('\n', "\n\n", 2),
         format!("{begin}Proc-Type: 4,ENCRYPTED\n\n{}", &good[begin.len()..]),
         // Markers in the middle of a line.

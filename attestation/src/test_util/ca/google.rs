@@ -122,7 +122,7 @@ pub const ROOT_CRL_URI: &str = "http://pki.invalid/fake-ek-ak-root.crl";
 pub enum InstanceInfo {
     /// Made from the fields of the specification.
     FromFields,
-    /// Left out.
+    /// The extension is omitted.
     Omitted,
     /// These bytes as the extension's value.
     Raw(Vec<u8>),

@@ -1,4 +1,4 @@
-//! Boot chains of distributions, beside those of the presets: what each component measures, in order.
+//! Boot chains of distributions, in addition to those of the presets: what each component measures, in order.
 
 use super::BuiltEvent;
 use super::EventLogBuilder;
@@ -135,7 +135,7 @@ impl EventLogBuilder {
         self
     }
 
-    /// The first boot option cannot be started (a detached disk, a stale entry); nothing of it runs.
+    /// The first boot option cannot be started (a detached disk, a stale entry); no code of it runs.
     #[must_use]
     pub fn with_failed_option(mut self) -> Self {
         let first = |event: &BuiltEvent| event.event_type == T::EFI_BOOT_SERVICES_APPLICATION;

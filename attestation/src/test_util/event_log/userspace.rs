@@ -23,7 +23,7 @@ pub struct UserspaceBuilder {
 }
 
 impl UserspaceBuilder {
-    /// Nothing measured.
+    /// Nothing was measured.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

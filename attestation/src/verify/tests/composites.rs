@@ -26,7 +26,7 @@ fn vm(technology: Technology, instance_id: u64) -> SimulatedVm {
     vm
 }
 
-/// Every set of pieces that a VM can make; there is no report without SNP or TDX.
+/// Every set of pieces that a VM can make; SEV has no report.
 fn sets(technology: Technology) -> impl Iterator<Item = Kinds> {
     let has_report = technology != Technology::Sev;
     let sets = [(true, false), (false, true), (true, true), (false, false)];
@@ -304,7 +304,7 @@ fn t23_a_ccel_log_that_is_inspected_has_to_fit() {
     assert_eq!(error.name(), "ccel-rtmr-mismatch");
     let error = inspect(b"no log").unwrap_err();
     assert_eq!(error.code(), vouchsafe_protocol::ReasonCode::EvidenceMalformed, "{error}");
-    // The log by itself, compared with given registers.
+    // The log alone, compared with given registers.
     let rtmrs = EventLogBuilder::ccel_uki().rtmrs();
     assert!(inspect_ccel(&log, &rtmrs).unwrap().kernel_command_line.is_none());
     let error = inspect_ccel(&log, &EventLogBuilder::ccel_ubuntu().rtmrs()).unwrap_err();

@@ -112,7 +112,7 @@ fn t07_tokens_that_are_not_for_one_request_or_of_an_unknown_kind_are_refused() {
     assert_eq!(token("swname", "NEW_SPACE".into()), unknown("swname", "NEW_SPACE"));
 }
 
-/// Beside a vTPM such a token counts as absent (T52). One that contradicts the request or the VM is still
+/// In addition to a vTPM such a token is ignored (T52). One that contradicts the request or the VM is still
 /// refused.
 #[test]
 fn t52_a_token_of_an_unknown_form_does_not_spoil_a_vtpm() {

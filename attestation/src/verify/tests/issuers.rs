@@ -38,7 +38,7 @@ fn an_issuer_is_chosen_by_its_key_among_many_of_one_name() {
     for issuer in &*ISSUERS {
         verifier.verify(&vm_of(issuer, &AkCertificateSpec::default()), &bound(1)).unwrap();
     }
-    // Sent with the evidence, after as many others as are allowed, it is found as well.
+    // Sent with the evidence, after as many others as are allowed, the issuer is still found.
     let verifier = Verifier::new();
     let mut evidence = vm_of(&ISSUERS[6], &AkCertificateSpec::default());
     let given = ISSUERS.iter().map(|issuer| Bytes(issuer.der().to_vec())).collect();
@@ -71,7 +71,7 @@ fn an_unknown_issuer_is_named_with_its_key_its_address_and_the_remedy() {
         let found = unknown(error);
         assert_eq!((found.url.as_deref(), found.address), (Some(url), None));
     }
-    // Text with terminal control characters is not taken from a certificate at all.
+    // Text with terminal control characters is never read from a certificate.
     let hostile = Some("http://x/\u{1b}[2J".to_owned());
     let spec = AkCertificateSpec { issuer_url: hostile, ..AkCertificateSpec::default() };
     let found = unknown(verifier.verify(&vm_of(issuer, &spec), &bound(1)).unwrap_err());
@@ -132,7 +132,7 @@ fn t57_only_a_ca_below_an_anchor_with_the_key_in_question_is_an_issuer() {
     spec.not_after = UnixTime(NOW.0 - 1);
     let expired = shared_google().root().issue(&spec);
     assert_eq!(check(&expired, None), Err(ChainError::Expired { not_after: spec.not_after }));
-    // Another purpose's anchors do not count.
+    // Anchors for other purposes are ignored.
     let under = TrustAnchors::builtin();
     let refused = verify_issuer(issuer.der(), None, Purpose::GoogleAk, &under, NOW);
     assert_eq!(refused, Err(ChainError::UnknownIssuer));

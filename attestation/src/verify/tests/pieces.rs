@@ -200,7 +200,7 @@ fn t02_quote_under_foreign_ak_is_refused() {
 fn t02_quote_under_another_key_than_the_certified_one_is_refused() {
     static FOREIGN: OnceLock<FakeAk> = OnceLock::new();
     let foreign = FOREIGN.get_or_init(FakeAk::rsa);
-    // It says so itself.
+    // The piece states so itself.
     assert_eq!(vm_refusal(|vm| vm.ak = foreign), VtpmError::QualifiedSignerMismatch);
     // It pretends to be the certified one.
     let mut vm = SimulatedVm::new();

@@ -13,8 +13,8 @@ use super::verify_chain;
 
 /// Verified chains, keyed by everything that their verification depends on.
 ///
-/// Bounded; holds successes only. The result of a verification can only change at certain times (a
-/// certificate starts or ends to be valid, a CRL falls due): an entry is used only between the two such times
+/// Bounded; holds successes only. The result of a verification can only change at certain times (the validity
+/// of a certificate starts or ends, a CRL becomes overdue). An entry is used only between the two such times
 /// around its verification, and only with the same anchors and the same collateral.
 pub struct ChainCache {
     chains: Cache<[u8; 32], VerifiedChain>,

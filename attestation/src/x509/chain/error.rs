@@ -2,13 +2,13 @@
 
 use vouchsafe_protocol::UnixTime;
 
-/// A chain is refused.
+/// Why a chain is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// More certificates than any real chain has.
     #[error("{found} certificates came with the leaf: the limit is {limit}")]
     TooManyCertificates {
-        /// Number of certificates beside the leaf.
+        /// Number of certificates in addition to the leaf.
         found: usize,
         /// The limit.
         limit: usize,
@@ -51,7 +51,7 @@ pub enum ChainError {
     /// An issuer is not a CA that may sign certificates, or the path is longer than its constraint allows.
     #[error("issuer may not issue this certificate")]
     IssuerConstraint,
-    /// A critical extension that this verifier does not know.
+    /// A critical extension that this verifier does not support.
     #[error("unknown critical extension")]
     UnknownCriticalExtension,
     /// An extended key usage that excludes attestation keys.

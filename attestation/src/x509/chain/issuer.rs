@@ -1,4 +1,4 @@
-//! Unknown issuing CAs: what a certificate says about its issuer, and whether a fetched CA may be that
+//! Unknown issuing CAs: what a certificate states about its issuer, and whether a fetched CA may be that
 //! issuer.
 
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::x509::certificate::Certificate;
 use crate::x509::certificate::MAX_CERTIFICATE;
 use crate::x509::der;
 
-/// What a certificate says about an issuer that is not known here. None of it is verified.
+/// What a certificate states about an issuer that is unknown here. None of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownIssuer {
     /// Key identifier of the issuer.

@@ -1,5 +1,5 @@
-//! Selects the certificates that path building gets: one candidate path, instead of all certificates that
-//! came along.
+//! Selects the certificates for path building: one candidate path, not all certificates that came with the
+//! leaf.
 //!
 //! RFC 5280 §6.1 validates a path, but does not say how to choose one. webpki tries the given certificates in
 //! every order, which takes practically unbounded time when certificates have each other's names. So issuers
@@ -76,7 +76,7 @@ pub(super) fn above<'a>(
 pub(super) struct Pool<'a> {
     /// From the collateral.
     known: Vec<Names<'a>>,
-    /// What came with the leaf, except for keys that are slow to verify with.
+    /// Those that came with the leaf, without those whose keys are slow to verify with.
     given: Vec<Names<'a>>,
 }
 
@@ -155,8 +155,8 @@ fn named<'a>(all: &[Names<'a>], subject: &[u8]) -> Vec<Names<'a>> {
     found
 }
 
-/// Whether verifying with the key costs no more than with a real CA's. RSA is slow with a long modulus or a
-/// long exponent.
+/// Whether verifying with the key costs no more than with the key of a real CA. RSA is slow with a long
+/// modulus or a long exponent.
 pub(super) fn is_affordable(spki: &[u8]) -> bool {
     let Some(key) = PublicKeyInfo::parse(spki) else {
         return false;

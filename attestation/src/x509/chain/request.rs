@@ -45,8 +45,8 @@ impl ChainRequest<'_> {
     }
 }
 
-/// The readable ones among the certificates that came with a leaf. The sender could have omitted the others
-/// as well, so they are no reason to refuse.
+/// The certificates among those that came with a leaf that can be read. Unreadable ones are ignored: the
+/// sender could have omitted them.
 pub(crate) fn readable(certificates: &[Bytes]) -> Vec<Vec<u8>> {
     let sized = certificates.iter().filter(|encoded| encoded.len() <= MAX_CERTIFICATE);
     let readable = sized.filter(|encoded| Certificate::parse(encoded).is_some()).take(MAX_CERTIFICATES);

@@ -19,8 +19,8 @@ use crate::x509::collateral::Collateral;
 pub enum Revocation {
     /// Each has a current CRL of its issuer.
     Fresh,
-    /// No certificate of the chain names a CRL, and the vendor publishes none for this hierarchy:
-    /// [`Purpose::has_revocation`] decides, never the certificates alone.
+    /// No certificate of the chain names a CRL, and the vendor publishes none for this hierarchy.
+    /// [`Purpose::has_revocation`] decides that, never the certificates alone.
     NotOffered,
     /// At least one has only a CRL whose next update is overdue.
     Stale,

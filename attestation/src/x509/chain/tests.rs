@@ -1,4 +1,4 @@
-//! Chains of real and fake hierarchies; each refusal breaks one thing.
+//! Chains of real and fake hierarchies; each refusal has one fault.
 
 mod captured;
 mod files;

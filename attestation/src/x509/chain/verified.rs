@@ -40,7 +40,7 @@ pub(super) struct Verified {
 }
 
 impl VerifiedChain {
-    /// The certificate in question.
+    /// The leaf certificate.
     #[must_use]
     pub fn leaf(&self) -> &Certificate {
         &self.0.leaf
@@ -76,7 +76,7 @@ impl VerifiedChain {
         self.0.revocation
     }
 
-    /// The CRLs that are missing for [`Revocation::Fresh`].
+    /// The CRLs without which the status is not [`Revocation::Fresh`].
     #[must_use]
     pub fn missing_crls(&self) -> &[MissingCrl] {
         &self.0.missing_crls

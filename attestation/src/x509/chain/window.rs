@@ -1,4 +1,4 @@
-//! The time in which a verified chain holds.
+//! The validity of a chain, and the times at which its verification may have another result.
 
 use vouchsafe_protocol::UnixTime;
 

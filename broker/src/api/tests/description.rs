@@ -69,7 +69,7 @@ impl Description {
         let schema = self.at(pointer).as_object().expect("a schema");
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let others = schema.keys().filter(|key| !["$ref", "description"].contains(&key.as_str()));
-            assert_eq!(others.count(), 0, "{pointer}: beside a reference");
+            assert_eq!(others.count(), 0, "{pointer}: no other keyword may accompany $ref");
             return self.check(reference.strip_prefix('#').expect("in this document"), value, seen);
         }
         let wrong = |what: &str| Err(format!("{pointer}: {value} {what}"));
@@ -100,10 +100,10 @@ impl Description {
                     true
                 }
                 "required" | "properties" | "additionalProperties" => continue,
-                other => return wrong(&format!("meets the keyword {other}, which this test does not know")),
+                other => return Err(format!("{pointer}: this test does not support the keyword {other}")),
             };
             if !holds {
-                return wrong(&format!("against {keyword}: {argument}"));
+                return wrong(&format!("violates {keyword}: {argument}"));
             }
         }
         self.check_members(pointer, schema, value, seen)
@@ -189,14 +189,14 @@ impl Seen {
                 && properties.is_empty()
                 && schema.get("additionalProperties").is_none()
             {
-                findings.push(format!("{pointer}: an object of which nothing is said"));
+                findings.push(format!("{pointer}: an object without described members"));
             }
-            let undescribed = properties.difference(&members.in_some);
-            findings.extend(undescribed.map(|name| format!("{pointer}: no type has {name}")));
+            let unseen = properties.difference(&members.in_some);
+            findings.extend(unseen.map(|name| format!("{pointer}: no Rust type has the member {name}")));
             let always: BTreeSet<_> = members.in_all.intersection(&properties).cloned().collect();
             if always != names("required") {
                 findings.push(format!(
-                    "{pointer}: always there are {always:?}, required {:?}",
+                    "{pointer}: always present: {always:?}; required: {:?}",
                     names("required")
                 ));
             }
@@ -210,13 +210,14 @@ impl Seen {
                 (_, Some(Value::Array(all)), _) => (0..all.len()).map(|index| index.to_string()).collect(),
                 _ => BTreeSet::new(),
             };
-            findings
-                .extend(all.difference(cases).map(|case| format!("{pointer}: no type has the case {case}")));
+            findings.extend(
+                all.difference(cases).map(|case| format!("{pointer}: no Rust type has the case {case}")),
+            );
         }
         let schemas = description.at("/components/schemas").as_object().expect("schemas").keys();
         let unused = schemas.map(|name| format!("/components/schemas/{name}"));
         let unused = unused.filter(|pointer| !self.objects.contains_key(pointer));
-        findings.extend(unused.map(|pointer| format!("{pointer}: nothing is of this schema")));
+        findings.extend(unused.map(|pointer| format!("{pointer}: no value has this schema")));
         findings
     }
 }
@@ -227,7 +228,7 @@ impl Members {
     }
 
     fn note(&mut self, value: &Value) {
-        // Where an object may be null, null covers none of its members.
+        // Where an object may be null, a null value has none of its members.
         if value.is_object() {
             let names = names(value);
             self.in_all.retain(|name| names.contains(name));

@@ -36,7 +36,7 @@ use crate::api::secrets::{
     VersionState, VersionSummary,
 };
 
-/// A type of which there are samples.
+/// A type that has samples.
 pub(super) trait Sample: Sized {
     fn samples() -> Vec<Self>;
 }

@@ -42,7 +42,7 @@ pub(super) struct Learn {
     /// Audience of a Google Cloud Attestation token: a URL of the broker.
     #[arg(long, value_name = "URL")]
     audience: Vec<String>,
-    /// Trust anchors for the evidence, beside the built-in ones.
+    /// Trust anchors for the evidence, in addition to the built-in ones.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
     /// The time to verify the evidence at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds
@@ -67,7 +67,7 @@ impl Learn {
             bundles_of: None,
         };
         let judge = Judge::open(&files, now)?;
-        // Each piece by itself: learning a baseline implies trust in the source of the file.
+        // Each piece is verified alone: learning a baseline implies trust in the source of the file.
         let claims = match evidence.and_then(|evidence| inspect_evidence(&evidence, &judge.inputs())) {
             Ok(inspected) => inspected.claims,
             Err(error) => {

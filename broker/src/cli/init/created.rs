@@ -49,7 +49,7 @@ impl Created {
         self.made.push(Made::File(path.to_owned()));
     }
 
-    /// Keeps everything.
+    /// Keeps all files.
     pub(super) fn keep(mut self) {
         self.keep = true;
     }
@@ -61,8 +61,7 @@ impl Drop for Created {
             return;
         }
         for made in self.made.iter().rev() {
-            // A file that was not created after all does not matter, and a folder with other files in it
-            // stays.
+            // A file that was not created does not matter, and a folder with other files in it stays.
             let _absent = match made {
                 Made::File(path) => fs::remove_file(path),
                 Made::Folder(path) => fs::remove_dir(path),

@@ -13,13 +13,13 @@ pub(super) enum Host {
     Address(IpAddr),
 }
 
-/// Not a host.
+/// The text is not a host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HostError {
     /// A URL, or a host with a port.
     #[error("give the host alone, without https:// and without a port")]
     NotAlone,
-    /// 0.0.0.0 or ::, which nobody can connect to.
+    /// 0.0.0.0 or ::, to which no client can connect.
     #[error("this address stands for every address: name one that clients can connect to")]
     Unspecified,
     /// Neither a name nor an address.

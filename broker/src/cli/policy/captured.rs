@@ -22,7 +22,7 @@ use crate::clock;
 /// What captured evidence is verified against.
 #[derive(Debug, Args)]
 pub(super) struct Captured {
-    /// Trust anchors for the evidence, beside the built-in ones.
+    /// Trust anchors for the evidence, in addition to the built-in ones.
     #[arg(long, value_name = "FILE", requires = "evidence")]
     anchor: Vec<PathBuf>,
     /// CRLs and issuing CAs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens; bundles of `collateral export`
@@ -46,7 +46,7 @@ impl Captured {
         self.at.map_or_else(clock::now, |When(at)| at)
     }
 
-    /// The claims of a file's evidence. Each piece is verified by itself, since the request that it was made
+    /// The claims of the evidence in a file. Each piece is verified alone, since the request that it was made
     /// for is unknown.
     pub(super) fn inspect(&self, file: &Path) -> Result<InspectedClaims, Failure> {
         let evidence = read_evidence_file(&encoded::read(file, MAX_REQUEST)?)

@@ -1,8 +1,7 @@
 //! `vouchsafe policy new`: a complete, commented policy, from captured evidence or from options.
 //!
-//! From evidence it writes two files: the policy, and beside it the baseline that lists the captured boot.
-//! Its summary comes from the policy itself and from the registration check; it acknowledges no gap by
-//! itself.
+//! From evidence it writes two files: the policy, and the baseline of the captured boot. Its summary is
+//! derived from the policy and from the registration check; it never acknowledges a gap for the operator.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -62,7 +61,7 @@ pub(in super::super) struct New {
     /// the new one.
     #[arg(long, value_name = "NAME", conflicts_with = "baseline_out")]
     baseline: Vec<ObjectName>,
-    /// Do not demand UEFI Secure Boot.
+    /// Do not require UEFI Secure Boot.
     #[arg(long, requires = "project")]
     no_secure_boot: bool,
     /// The VMs' AK certificates come from an extra trust anchor: tests and demonstrations.
@@ -167,7 +166,7 @@ impl New {
         let mut template = PolicyTemplate::from_claims_by(self.purpose, &claims, log)
             .map_err(|error| Failure::file(file, error))?;
         template.baselines.clone_from(&self.baseline);
-        // A token alone says nothing about the boot.
+        // A token alone proves nothing about the boot.
         let baseline = if self.baseline.is_empty() && claims.vtpm.is_some() {
             let (name, out) = self.baseline_place()?;
             template.baselines = vec![name.clone()];

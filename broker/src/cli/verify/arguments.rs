@@ -9,13 +9,13 @@ use super::super::judge::{Files, Judge};
 use super::super::when::When;
 use crate::clock;
 
-/// What evidence is verified against, beside the built-in anchors.
+/// What evidence is verified against, in addition to the built-in anchors.
 #[derive(Debug, Args)]
 pub(super) struct By {
     /// Issuing CAs and CRLs, PEM or DER.
     #[arg(long, value_name = "FILE")]
     cert: Vec<PathBuf>,
-    /// Trust anchors beside the built-in ones; they give the root `extra`.
+    /// Trust anchors in addition to the built-in ones; they give the root `extra`.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
     /// The time to verify at: 2026-11-29T10:00Z, a date, a duration such as 2h before now, or seconds since 1970;

@@ -36,7 +36,7 @@ pub(super) struct Decision {
     /// A launch endorsement of Google's that the broker had in its store.
     #[arg(long, value_name = "FILE")]
     endorsement: Vec<PathBuf>,
-    /// Trust anchors beside the built-in ones; they give the root `extra`.
+    /// Trust anchors in addition to the built-in ones; they give the root `extra`.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
     /// A URL of the broker: the audience of a token.

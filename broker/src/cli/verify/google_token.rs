@@ -53,7 +53,7 @@ impl GoogleToken {
     }
 }
 
-/// A file does not say when it was fetched: it counts as fetched at the verification time.
+/// A file has no fetch time, so the verification time is used.
 fn key_set(path: &std::path::Path, judge: &Judge) -> Result<TokenKeys, Failure> {
     let file = output::read_input(path, MAX_JWKS)?;
     TokenKeys::extra(&file, judge.now).map_err(|error| Failure::file(path, error))

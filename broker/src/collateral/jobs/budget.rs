@@ -1,8 +1,8 @@
 //! How many new items of one source may be requested per minute, and by whom.
 //!
-//! Requests for the same item count once, so a fleet behind one address uses one unit per issuer, however
-//! many VMs it has. One network's share suffices for such a fleet; the networks of a site have two shares
-//! between them, and the shares of several sites fit into the limit for all unverified requests.
+//! Requests for the same item are counted once. So a fleet behind one address uses one unit for each issuer,
+//! whatever its number of VMs, and the share of one network is enough for it. The networks of one site
+//! together have two shares, and the shares of several sites fit into the limit for all unverified requests.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,11 +15,11 @@ use crate::collateral::pace::Pace;
 /// The limits of one source, and what was used of them in the current minute.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// By all together.
+    /// Items requested by all clients together.
     all: u32,
     /// Of these, items requested by unverified evidence.
     unverified: u32,
-    /// Of these, items requested from one network, so that one that forges evidence leaves room for the
+    /// Of these, items requested from one network, so that a network that forges evidence leaves room for the
     /// others.
     network: u32,
     /// Of these, items requested from all networks of one site.
@@ -84,8 +84,8 @@ impl Budget {
     }
 }
 
-/// Unverified evidence gets one part in this many of the budget.
+/// Unverified evidence gets the budget divided by this.
 const UNVERIFIED_DIVISOR: u32 = 4;
-/// All networks of one site together get this many times the share of one network.
+/// All networks of one site together get this multiple of the share of one network.
 const SHARES_OF_SITE: u32 = 2;
 const MINUTE: Duration = Duration::from_secs(60);

@@ -20,7 +20,7 @@ pub(crate) enum Asked {
 pub(crate) enum Asker {
     /// A verified chain, or the broker itself.
     Verified,
-    /// Unverified evidence from this network: anyone can forge it. Served last, and from a small budget of
+    /// Unverified evidence from this network: anyone can forge it. Fetched last, and from a small budget of
     /// which one network gets a part (T56).
     Unverified(Network),
 }
@@ -34,6 +34,6 @@ pub(crate) enum Prospect {
     Full(Duration),
     /// The source has no such item, or returned an unusable one; it is not fetched again before this time.
     Gone(Duration),
-    /// Nothing is fetched.
+    /// This broker does not fetch.
     Never,
 }

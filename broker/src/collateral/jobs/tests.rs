@@ -304,7 +304,7 @@ fn t44_fetched_items_soon_free_their_entries() {
     let mut at = Instant::now();
     let mut jobs = Jobs::new(pace(), at);
     let month = seconds(30 * 86_400);
-    // Twice as many honest chips as there is room for.
+    // Twice the number of honest chips that fit.
     for number in 0..8192 {
         assert_eq!(jobs.ask(chip(number), Asker::Verified, at), Asked::Queued, "{number}");
         assert_eq!(jobs.next(Source::Amd, at), Next::Fetch(chip(number)));

@@ -157,7 +157,7 @@ fn t17_the_last_good_list_stays_when_its_successor_is_of_no_use() {
         eventually(reason, || {
             errors(&service, CollateralKind::Crl).iter().any(|error| error.contains(reason))
         });
-        // It is retried by itself, with growing intervals.
+        // It is retried automatically, with growing intervals.
         eventually("another try", || hits.load(Ordering::SeqCst) >= before + 3);
         assert_eq!(digests(&service), [Digest32::of(&good)], "{reason}");
     }
@@ -364,7 +364,7 @@ static JWKS: LazyLock<Vec<u8>> = LazyLock::new(|| FakeAttestationService::shared
 async fn t56_a_vm_that_names_one_chip_after_the_other_counts_as_a_stranger() {
     let vendor = Vendor::start(|_| Reply::Hang);
     let fixture = fetching(&vendor.address).await;
-    // Its AK certificate is genuine. Four chips count for its verified chain, the next fifteen for its
+    // Its AK certificate is genuine. Four chips are counted for its verified chain, the next fifteen for its
     // network.
     for number in 1..=25 {
         let mut vm = bare();

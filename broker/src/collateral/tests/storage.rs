@@ -67,7 +67,7 @@ async fn broker(vendor: &Vendor) -> Fixture {
 
 async fn code(fixture: &Fixture, vm: &SimulatedVm, decision: u8) -> (Option<ReasonCode>, Option<u32>) {
     let asked = fixture.ask(vm, Kinds::BOTH, fixture.challenge(), &[PATH]);
-    // Each VM is in a network of its own.
+    // Each VM has its own network.
     let network = Network::from(IpAddr::from([10, 0, 0, decision]));
     match fixture.release_to(network, DecisionId([decision; 16]), asked.request).await {
         Ok(_) => (None, None),
@@ -149,7 +149,7 @@ fn t57_only_a_ca_of_google_with_the_expected_key_is_accepted() {
     for (reply, reason, requests) in [
         (Reply::body(&vec![0x30; MAX_CERTIFICATE + 1]), too_large.as_str(), 1),
         (Reply::body(b"<html>"), "not the requested issuing CA: malformed certificate", 1),
-        // A stranger's CA with that name, another CA of Google's, the root, a leaf certificate.
+        // A fake CA with that name, another CA of Google, the root, a leaf certificate.
         (Reply::body(stranger.der()), "certificate signature does not verify", 1),
         (Reply::body(ISSUERS[1].der()), "no path to a trusted root", 1),
         (Reply::body(shared_google().root_der()), "no path to a trusted root", 1),
@@ -290,7 +290,7 @@ fn t17_a_list_that_a_certificate_names_is_of_the_key_that_issued_it() {
         addresses: vec!["http://pki.example/list.crl".to_owned()],
         issuer_key,
     };
-    // Signed by Google's root, an anchor, but the certificate in question has another issuer key.
+    // Signed by Google's root, an anchor, but the certificate to check has another issuer key.
     let other = FakeAmd::shared(Product::Genoa).ark().spki();
     assert!(service.want_crls([&named(other)]).is_some());
     let reason = "not signed by a trusted issuer";
@@ -355,7 +355,7 @@ fn t17_the_crls_of_every_captured_chain_are_fetched_by_default() {
         for url in &missing {
             assert!(addresses::is_crl_address(url), "{url}");
         }
-        // URLs in the certificates that travel, and in the table for the others.
+        // URLs from the certificates that guests send, and from the table for the others.
         for url in std::iter::once(&leaf).chain(&above).flat_map(|der| distribution_points(der)) {
             assert!(missing.contains(&url), "{url}");
         }

@@ -159,7 +159,7 @@ fn t17_a_cache_puts_nothing_bad_in_the_place_of_good_collateral() {
         let before = vendor.asked("/root.der").len();
         managed(&service).refresh();
         eventually(reason, || error().is_some_and(|error| error.contains(reason)));
-        // It is retried by itself, and the stored collateral stays, also over a restart.
+        // It is retried automatically, and the stored collateral stays, also after a restart.
         eventually("another try", || vendor.asked("/root.der").len() >= before + 3);
         assert_eq!(digest(), Some(good.digest()), "{reason}");
     }

@@ -1,4 +1,4 @@
-//! A vendor on the loopback interface: gives a test's answers, and records the requests.
+//! A vendor on the loopback interface: returns a test's answers, and records the requests.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};

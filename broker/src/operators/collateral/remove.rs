@@ -1,5 +1,5 @@
-//! `POST /v1/collateral/remove`: removes one item. One that the broker fetches by itself returns with the
-//! next fetch.
+//! `POST /v1/collateral/remove`: removes one item. An item that the broker fetches automatically returns with
+//! its next fetch.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

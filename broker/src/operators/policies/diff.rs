@@ -170,7 +170,7 @@ fn unavailable(error: &PoolError) -> HttpProblem {
     HttpProblem::for_operator(ReasonCode::Unavailable, error.to_string())
 }
 
-/// The secret, assumed to have its policy's purpose. Its current state does not matter here.
+/// The secret, with the purpose of its policy. Its current state does not matter here.
 fn item(path: &SecretPath, side: &ReplayPolicy) -> DecideItem {
     let ReplayPolicy { policy, baselines } = side;
     let secret = policy.purpose().map_or(SecretState::Retired, |purpose| SecretState::Active {

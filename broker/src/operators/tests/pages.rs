@@ -44,7 +44,7 @@ async fn t41_an_auditor_of_a_namespace_gets_as_many_records_of_his_own_as_he_ask
     let (older, _) = listed(&fixture, &token, &format!("limit=1&before={next}")).await;
     assert_eq!(older, all_of_prod[1..2]);
     assert_eq!(listed(&fixture, &token, "limit=50").await, (all_of_prod, None));
-    // The other namespace has no record, and its name is a prefix of one that has.
+    // The other namespace has no record, and its name is a prefix of a namespace that has one.
     assert_eq!(listed(&fixture, &auditor_of(&fixture, "pro").await, "limit=50").await, (vec![], None));
     assert_eq!(listed(&fixture, &fixture.token, "limit=50").await.0.len(), 50, "whoever reads everything");
 }

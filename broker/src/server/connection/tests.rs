@@ -66,7 +66,7 @@ async fn t54_requests_that_follow_each_other_keep_no_more_than_a_window() {
         connection.begin_request(&head);
         read += available(&mut stream).await;
         assert!(read - used <= WINDOW, "round {round}, its head: {} bytes lie around", read - used);
-        // The opening, and then the rest: afterwards the window has its full size.
+        // The opening, and then the rest: after that the window has its full size.
         for part in [1000, BODY - 1000] {
             used += part;
             connection.consumed(part);

@@ -1,4 +1,4 @@
-//! What a request holds, and what is released when its client is turned away or disconnects.
+//! Resources of a request, and which of them are released when its client is turned away or disconnects.
 
 use std::sync::mpsc::{Sender, channel};
 
@@ -103,7 +103,7 @@ async fn t54_a_client_turned_away_while_sending_gets_an_answer() {
     };
     let opening = format!("{{\"challenge\":{challenge},");
     for (address, head, length, status) in [
-        // There is no room for it.
+        // There is not enough room for it.
         (guests, head("/v1/release", &opening, sent), sent, "503"),
         // It is not a request.
         (guests, head("/v1/release", "[", sent), sent, "400"),
@@ -118,7 +118,7 @@ async fn t54_a_client_turned_away_while_sending_gets_an_answer() {
         let answer = answer.unwrap_or_else(|| panic!("no {status}: the connection was reset"));
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{status}: {answer}");
     }
-    // The body was discarded: no room was taken for it.
+    // The body was discarded: it used no room.
     assert_eq!(body_bytes(&fixture.broker), i64::try_from(mebibyte).expect("small"));
     drop(room);
     stop.stop().await;

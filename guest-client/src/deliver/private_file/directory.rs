@@ -1,4 +1,4 @@
-//! Opens a directory that nobody else can replace or redirect.
+//! Opens a directory that no other user can replace or redirect.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use super::{FileError, Owner};
 /// Who may change the folder of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Folder {
-    /// Only root, the caller and the owner of the file: nobody else can replace the file.
+    /// Only root, the caller and the owner of the file, so no other user can replace the file.
     Trusted,
     /// Anybody. Only for a file that nothing relies on when it is read again.
     Any,
@@ -30,7 +30,8 @@ pub(crate) fn open_directory(path: &Path, owner: Option<Owner>) -> Result<OwnedF
     open_folder(path, owner, Folder::Trusted)
 }
 
-/// The same, but [`Folder::Any`] accepts directories of others. Their links are not followed either.
+/// Like `open_directory`, but [`Folder::Any`] accepts directories of other users. Their links are not
+/// followed either.
 pub(super) fn open_folder(path: &Path, owner: Option<Owner>, folder: Folder) -> Result<OwnedFd, FileError> {
     let absolute =
         std::path::absolute(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;

@@ -186,8 +186,8 @@ fn t34_a_folder_or_link_of_a_stranger_is_refused() {
     let (theirs, real) = theirs_and_real(&folder);
     let error = open(&theirs.join("token")).unwrap_err();
     assert!(matches!(error, FileError::SharedDirectory { user: STRANGER, .. }), "{error}");
-    // The owner of the file may own the folder, but links there are not followed: they could name any folder
-    // of root's.
+    // The owner of the file may own the folder, but links there are not followed: they could lead to any
+    // folder of root.
     let owner = Some(Owner { user: STRANGER, group: STRANGER });
     let for_them = |path: &Path| Destination::open(path, Permissions::OWNER, owner, Folder::Trusted);
     for_them(&theirs.join("token")).unwrap().write(b"secret").unwrap();

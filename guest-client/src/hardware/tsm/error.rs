@@ -56,7 +56,7 @@ pub enum TsmError {
         path: PathBuf,
         /// Number of bytes written.
         written: usize,
-        /// Bytes given.
+        /// Number of bytes.
         length: usize,
     },
     /// A file exceeds its limit.
@@ -76,7 +76,7 @@ pub enum TsmError {
     /// The requested privilege level is below the kernel's minimum.
     #[error("privilege level {asked} is below this kernel's floor {floor}")]
     PrivilegeBelowFloor {
-        /// The level asked for.
+        /// The requested level.
         asked: u8,
         /// The lowest possible.
         floor: u64,
@@ -86,9 +86,9 @@ pub enum TsmError {
         "another process used the report directory, or the kernel refused the input: generation {found}, expected {expected}"
     )]
     Generation {
-        /// Our own writes.
+        /// The number of our own writes.
         expected: u64,
-        /// The kernel's count.
+        /// The kernel's count of writes.
         found: u64,
     },
 }

@@ -26,7 +26,7 @@ pub struct Faults {
     pub intruder: bool,
     /// The input is lost when its file is closed.
     pub lose_input: bool,
-    /// The kernel takes this many bytes less of each input.
+    /// The kernel accepts this number of bytes less of each input.
     pub short_write: usize,
     /// There is no `auxblob`.
     pub no_auxblob: bool,

@@ -15,7 +15,7 @@ use crate::record::types::RecordError;
 pub(super) enum FastPath {
     /// All of it is recorded.
     Done(Vec<Result<u64, RecordError>>),
-    /// Nothing was written: take the slow path.
+    /// Nothing was written: the batch takes the slow path.
     SlowPath,
     /// The same, on another connection: this one must not be used again.
     SlowPathAnew,

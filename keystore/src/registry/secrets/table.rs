@@ -24,7 +24,7 @@ pub(in crate::registry) struct SecretRow {
 }
 
 impl SecretRow {
-    pub(super) fn another_version(
+    pub(super) fn with_new_version(
         self,
         new: NewVersion<'_>,
         per_instance: bool,
@@ -97,7 +97,7 @@ pub(super) async fn read_secrets(
         found.insert(path.to_string());
         secrets.push(secret_of(check, &path, row)?);
     }
-    // A row that was removed could hide a secret.
+    // Without this check, a removed row would hide its secret.
     check.complete(SECRETS, prefix, &found)?;
     Ok(secrets)
 }
@@ -150,7 +150,7 @@ pub(in crate::registry) async fn read_versions(
     Ok(versions)
 }
 
-/// The secrets under this policy in this view: their paths and purposes.
+/// The paths and purposes of the secrets under this policy.
 pub(in crate::registry) async fn guarded_by(
     connection: &mut Connection,
     check: RowCheck<'_>,
@@ -210,8 +210,8 @@ pub(super) async fn write_version(
     Ok(())
 }
 
-/// Path, version, state, time, and the retirement if there is one: rows written before that column existed
-/// have no such field, and a list with one field more or less has another MAC.
+/// The fields that the MAC covers. The retirement is a field only if there is one, because the MACs of rows
+/// written before that column existed do not cover it.
 fn version_fields(path: &SecretPath, version: &VersionSummary) -> Preimage {
     let fields = rows::fields(VERSIONS)
         .text(path.as_str())

@@ -18,7 +18,7 @@ pub enum VersionState {
     Active,
     /// Refused; can come back.
     Retired,
-    /// Gone.
+    /// It no longer exists.
     Destroyed,
 }
 
@@ -135,7 +135,7 @@ pub enum SecretError {
     Policy {
         /// The policy.
         policy: ObjectName,
-        /// Why.
+        /// The reason.
         error: Box<PolicyError>,
     },
     /// A new version must have the purpose of the secret.
@@ -165,7 +165,7 @@ pub enum SecretError {
     /// Sealing failed.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// No randomness.
+    /// No random bytes are available.
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The database.
@@ -182,7 +182,7 @@ impl From<sqlx::Error> for SecretError {
 /// The attributes of a new version.
 #[derive(Clone, Copy, Debug)]
 pub struct NewVersion<'a> {
-    /// Where.
+    /// The path.
     pub path: &'a SecretPath,
     /// Its purpose.
     pub purpose: Purpose,

@@ -88,7 +88,7 @@ async fn t20_a_second_chip_of_an_instance_raises_the_alarm_once() {
     let seen = keystore.chips(&ChipFilter::default()).await.unwrap().remove(0);
     assert_eq!((seen.first_seen_at, seen.grant.index), (NOW, leaf));
     assert_eq!(seen.grant.record.id(), DecisionId([3; 16]));
-    // The grant's own record has the chip as well, and the next grant's has none.
+    // The grant's own record also has the chip, and that of the next grant has none.
     let chips = async |id| match keystore.decision(DecisionId([id; 16])).await.unwrap().unwrap().record {
         LogRecord::Grant(record) => record.chips,
         other => panic!("{other:?}"),
@@ -201,7 +201,7 @@ async fn t20_a_grant_that_is_not_recorded_leaves_no_chip() {
     assert!(keystore.record_refusal(refusal(4, Some("1/2"))));
     assert_eq!(listed(keystore).await, []);
     assert_eq!(taken(&events), []);
-    // And a failed grant is not in the cache: its chip counts when it succeeds.
+    // And a failed grant is not cached: its chip is recorded when it succeeds.
     keystore.record(on(epoch, 3, "cc")).await.unwrap();
     assert_eq!(taken(&events), [(instance(), ChipEvent::First)]);
 }

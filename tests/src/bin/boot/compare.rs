@@ -166,8 +166,8 @@ impl<'a> Comparison<'a> {
         Ok(Outcome { what, differences: self.differences })
     }
 
-    /// Measured beside predicted events. GRUB decides three things that do not follow from the files; the
-    /// final value, which is predicted for each, shows which of them it did.
+    /// Measured and predicted events, line by line. GRUB decides three things that do not follow from the
+    /// files; the final value, which is predicted for each combination, shows its decisions.
     fn events(&self, pcr: u8) -> (Vec<(Digest32, EventKind)>, Vec<Expected>) {
         let mut measured = self.boot.events(pcr);
         let mut expected = self.foretold.events(pcr);

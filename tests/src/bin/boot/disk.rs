@@ -47,7 +47,7 @@ impl Lab {
         let is_kernel = |path: &PathBuf| {
             path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
         };
-        // Since Debian 14 it is beside its modules.
+        // Since Debian 14 it is in the folder of its modules.
         let in_modules = entries("usr/lib/modules").map(|entry| entry.path().join("vmlinuz"));
         let kernels = entries("boot").map(|entry| entry.path()).filter(is_kernel).chain(in_modules);
         first(kernels).context("there is no kernel among the packages")
@@ -94,7 +94,7 @@ impl Lab {
         Ok(archive)
     }
 
-    /// A disk with an EFI system partition that holds these files.
+    /// A disk with an EFI system partition that contains these files.
     pub(crate) fn disk(&self, disk: &Path, files: &[(&str, &Path)]) -> anyhow::Result<()> {
         fs::File::create(disk)?.set_len(68 << 20)?;
         let table = self.write("partitions", b"label: gpt\nstart=2048, size=131072, type=uefi\n")?;

@@ -14,12 +14,12 @@ use vouchsafe_protocol::Digest32;
 
 use crate::disk::Lab;
 
-/// Which firmware.
+/// The firmware.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Firmware {
     /// Secure Boot with Microsoft's keys.
     SecureBoot,
-    /// No Secure Boot.
+    /// Without Secure Boot.
     Plain,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// A new machine whose disk holds these files.
+    /// A new machine whose disk contains these files.
     pub(crate) fn new(
         lab: &'a Lab,
         name: &str,

@@ -12,7 +12,7 @@ use super::ledger::Version;
 /// The log's content about a crash test so far.
 #[derive(Default)]
 pub(crate) struct Log {
-    /// Records read.
+    /// Number of records read.
     next: u64,
     /// Versions of each grant, by decision.
     grants: BTreeMap<String, Vec<Version>>,

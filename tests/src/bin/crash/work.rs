@@ -96,7 +96,7 @@ impl Work {
         Ok(Self { threads: workers.into_iter().map(start).collect(), shared })
     }
 
-    /// Waits until this many operations are done, or a thread has failed.
+    /// Waits until this number of operations is done, or a thread has failed.
     pub(crate) fn wait_for(&self, operations: u64) {
         while self.shared.done.load(Ordering::Relaxed) < operations
             && !self.threads.iter().any(JoinHandle::is_finished)

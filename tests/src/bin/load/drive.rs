@@ -18,7 +18,7 @@ use super::Arguments;
 pub(crate) enum Phase {
     /// Warming up.
     Warm,
-    /// Answers count from now on.
+    /// Answers are counted from now on.
     Measured,
     /// The threads end.
     Over,
@@ -151,5 +151,5 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// One answer in this many is opened: it costs the generator half a millisecond.
+/// One of this number of answers is opened: that costs the generator half a millisecond.
 const OPENED: u64 = 50;

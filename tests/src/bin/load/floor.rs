@@ -11,7 +11,7 @@ use vouchsafe_tests::floor::Floor;
 
 use super::report::FloorTimes;
 
-/// Times the floor of one kind of evidence.
+/// Measures the time of the floor for one kind of evidence.
 pub(crate) struct Stopwatch {
     floor: Floor,
     kind: Kind,

@@ -16,7 +16,7 @@ pub(crate) struct FloorTimes {
     /// The shortest.
     #[serde(rename = "min_us", serialize_with = "micros")]
     pub(crate) min: Duration,
-    /// In the middle.
+    /// The median.
     #[serde(rename = "median_us", serialize_with = "micros")]
     pub(crate) median: Duration,
 }

@@ -1,4 +1,4 @@
-//! An honest guest's latency beside strangers, and beside an idle broker in the same run.
+//! An honest guest's latency together with strangers, and with an idle broker in the same run.
 //!
 //! The broker has its default shares. The guest uses 127.0.0.1, all strangers of a part one other address,
 //! which is the hardest case for the share of an address and the easiest for the number of addresses. Each

@@ -1,5 +1,5 @@
-//! Captured logs compared with their expected results and with the RTMRs of captured quotes. They are outside
-//! the tree.
+//! Captured logs compared with their expected results and with the RTMRs of captured quotes. They are not in
+//! the repository.
 
 use serde_json::Value;
 use vouchsafe_protocol::Digest48;
@@ -35,7 +35,7 @@ fn replays_as_expected(bytes: &[u8], entry: &Value) {
 }
 
 #[test]
-fn captured_logs_of_cos_113_are_those_of_its_quote() {
+fn captured_logs_of_cos_113_match_its_quote() {
     let Some(folder) = evidence() else { return };
     let expected = &expected(&folder)["ccel"];
     let rtmrs = quoted(&folder, COS_QUOTE);
@@ -101,7 +101,7 @@ fn the_live_log_does_not_explain_all_of_rtmr2() {
     assert_eq!(replayed[..2], [Some(rtmrs[0]), Some(rtmrs[1])]);
     assert_ne!(replayed[2], Some(rtmrs[2]), "the guest extended it after the firmware");
     assert_eq!((replayed[3], rtmrs[3]), (None, Digest48([0; 48])));
-    let log = ReplayedCcel::from_bytes(&bytes).expect("a log by itself");
+    let log = ReplayedCcel::from_bytes(&bytes).expect("a valid log");
     // The variable SecureBoot is empty: the firmware has no Secure Boot.
     assert!(!log.boot.secure_boot.enabled);
     let refusal = log.check_against(&rtmrs);
@@ -112,13 +112,13 @@ fn the_live_log_does_not_explain_all_of_rtmr2() {
 fn t26_log_without_the_events_of_a_quoted_rtmr_is_refused() {
     let Some(folder) = evidence() else { return };
     let bytes = read(&folder, "gce/negative-eventlogs/N21-ccel-mr3-events-dropped.bin");
-    let log = ReplayedCcel::from_bytes(&bytes).expect("a log by itself");
+    let log = ReplayedCcel::from_bytes(&bytes).expect("a valid log");
     let refusal = log.check_against(&quoted(&folder, COS_QUOTE));
     assert_eq!(refusal, Err(CcelError::RtmrWithoutEvents { rtmr: 2 }));
 }
 
 #[test]
-fn captured_tables_are_no_logs() {
+fn captured_acpi_tables_are_refused_as_logs() {
     let Some(folder) = evidence() else { return };
     for name in ["cos-113-intel-tdx.table.bin", "intel-edk2-ccel.table.bin"] {
         let bytes = read(&folder, &format!("gce/tdx/ccel/{name}"));

@@ -309,7 +309,8 @@ fn t24_boot_attempts_have_their_order() {
     // The first option returned without having started an image.
     log.events.swap(event - 1, event);
     assert!(judge(&log).expect("accepted").kernel_command_line.is_some());
-    // It started one, and what that image measured says nothing about the kernel of the second option.
+    // An earlier boot option started an image, and what that image measured says nothing about the kernel of
+    // the second option.
     log.events.insert(event - 1, presets::application(2, "first", "/first"));
     let boot = judge(&log).expect("accepted");
     assert_eq!(boot.efi_applications[0], Digest48::of(&presets::content("first")));
@@ -393,7 +394,7 @@ fn t22_sections_of_a_unified_image_are_names_and_contents() {
     let mut log = uki();
     log.insert_before(|event| event.event_type == EventType::EVENT_TAG, name);
     assert_eq!(shared_refusal(&log), EventLogError::StubSectionWithoutContent);
-    // Twice.
+    // A second one.
     let mut log = uki();
     let [name, _] = BuiltEvent::stub_section(".linux", b"other");
     let event = before_exit(&mut log, BuiltEvent { pcr: 3, ..name });

@@ -121,7 +121,7 @@ fn t44_keys_dearer_than_any_real_ca_has_are_never_tried() {
     assert!(!path::is_affordable(&rsa_key(512, 65_537)[..400]));
 }
 
-/// Eight CA certificates with the same name and ordinary keys, none of them the CA's own.
+/// Eight CA certificates with the same name and ordinary keys, none of which is the CA's key.
 fn namesakes(ca: &FakeCa) -> Vec<Vec<u8>> {
     let namesake = |key: u8| {
         let mut spec = ca.ca_spec(ca, u64::from(key));

@@ -1,4 +1,4 @@
-//! CRLs: what they revoke, when they count, and which of two is older.
+//! CRLs: what they revoke, when they are used, and which of two is older.
 
 use super::*;
 

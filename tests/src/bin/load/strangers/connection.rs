@@ -84,7 +84,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Says nothing.
+    /// Sends nothing.
     pub(crate) fn hold(&mut self, over: &AtomicBool) -> io::Result<()> {
         self.more(&mut Vec::new(), over)
     }
