@@ -26,9 +26,23 @@ impl<'a> SignedHead<'a> {
     }
 }
 
-/// Parses exactly the form `2025-06-19T10:16:03Z`.
+/// Parses a time of RFC 3339 §5.6 in UTC. Intel writes `2025-06-19T10:16:03Z`; a fraction of a second is left out.
 pub(crate) fn date(text: &str) -> Option<UnixTime> {
-    let time: der::DateTime = text.parse().ok()?;
+    let (local, rest) = text.split_at_checked("2025-06-19T10:16:03".len())?;
+    let offset = match rest.strip_prefix('.') {
+        Some(rest) => {
+            let offset = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            if offset.len() == rest.len() {
+                return None;
+            }
+            offset
+        }
+        None => rest,
+    };
+    if !matches!(offset, "Z" | "z" | "+00:00" | "-00:00") {
+        return None;
+    }
+    let time: der::DateTime = format!("{}Z", local.to_ascii_uppercase()).parse().ok()?;
     Some(UnixTime(time.unix_duration().as_secs()))
 }
 
@@ -52,5 +66,39 @@ impl<'a> CrlHead<'a> {
             Some(UnixTime(time.to_unix_duration().as_secs()))
         };
         Some(Self { issuer, this_update: time()?, next_update: time()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_times_of_rfc_3339_in_utc() {
+        let time = Some(UnixTime(1_750_328_163));
+        for text in [
+            "2025-06-19T10:16:03Z",
+            "2025-06-19t10:16:03z",
+            "2025-06-19T10:16:03.5Z",
+            "2025-06-19T10:16:03.123456789+00:00",
+            "2025-06-19T10:16:03-00:00",
+        ] {
+            assert_eq!(date(text), time, "{text}");
+        }
+        for text in [
+            "",
+            "2025-06-19",
+            "2025-06-19T10:16:03",
+            "2025-06-19T10:16:03.Z",
+            "2025-06-19T10:16:03.5",
+            "2025-06-19T10:16:03+01:00",
+            "2025-06-19T10:16:03ZZ",
+            "2025-06-19T24:16:03Z",
+            "2025-02-30T10:16:03Z",
+            "2025-06-19 10:16:03Z",
+            "2025-06-19T10:16:0é",
+        ] {
+            assert_eq!(date(text), None, "{text}");
+        }
     }
 }

@@ -73,6 +73,10 @@ fn t17_collateral_must_have_the_right_signers() {
     let signature = |part| TdxError::CollateralSignature { part };
     assert_eq!(tampered(|by| flip(&mut by.tcb_info_signature)), signature(TCB_INFO));
     assert_eq!(tampered(|by| flip(&mut by.qe_identity_signature)), signature(QE_IDENTITY));
+    for length in [0, 31, 32, 63] {
+        assert_eq!(tampered(|by| by.tcb_info_signature.truncate(length)), signature(TCB_INFO));
+        assert_eq!(tampered(|by| by.qe_identity_signature.truncate(length)), signature(QE_IDENTITY));
+    }
     assert_eq!(tampered(|by| by.tcb_info.push(' ')), signature(TCB_INFO));
     assert_eq!(tampered(|by| by.qe_identity.push(' ')), signature(QE_IDENTITY));
     assert_eq!(tampered(|by| flip(&mut by.root_ca_crl)), signature(CollateralPart::RootCrl));
@@ -107,7 +111,7 @@ fn malformed_collateral_is_refused_as_that() {
     assert_eq!(tampered(|by| by.qe_identity.clear()), malformed(QE_IDENTITY));
     assert_eq!(tampered(|by| by.root_ca_crl.clear()), malformed(CollateralPart::RootCrl));
     assert_eq!(tampered(|by| by.pck_crl.truncate(40)), malformed(CollateralPart::PckCrl));
-    for date in ["2025-06-19", "2025-06-19T10:16:03+00:00", "tomorrow"] {
+    for date in ["2025-06-19", "2025-06-19T10:16:03+01:00", "tomorrow"] {
         assert_eq!(refusal(|spec| spec.tcb_info["issueDate"] = json!(date)), malformed(TCB_INFO), "{date}");
     }
     assert_eq!(refusal(|spec| spec.tcb_info["fmspc"] = json!("00")), malformed(TCB_INFO));

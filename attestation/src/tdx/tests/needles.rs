@@ -33,6 +33,11 @@ fn named(text: &str, collateral: &TdxCollateral, now: UnixTime) -> TdxError {
     match known.map(|(_, meaning)| meaning) {
         Some(Meaning::Is(error)) => error.clone(),
         Some(Meaning::SignerDates) => signer_dates(collateral, now).unwrap_or_else(|| other(text)),
+        Some(Meaning::ShortSignature) => {
+            let is_short = collateral.tcb_info_signature.len() < 32;
+            let part = if is_short { CollateralPart::TcbInfo } else { CollateralPart::QeIdentity };
+            TdxError::CollateralSignature { part }
+        }
         None => other(text),
     }
 }
@@ -65,6 +70,8 @@ enum Meaning {
     Is(TdxError),
     /// A certificate is not valid now; the text does not say which.
     SignerDates,
+    /// A signature is too short to be split into R and S; the text does not say which.
+    ShortSignature,
 }
 
 const fn signature(part: CollateralPart) -> Meaning {
@@ -76,7 +83,7 @@ const fn malformed(part: CollateralPart) -> Meaning {
 }
 
 /// Texts that must all occur in an error, and its meaning. The first match counts.
-static TEXTS: [(&[&str], Meaning); 31] = {
+static TEXTS: [(&[&str], Meaning); 32] = {
     use CollateralPart as Part;
     use Meaning::Is;
     use TdxError as E;
@@ -101,6 +108,7 @@ static TEXTS: [(&[&str], Meaning); 31] = {
         // Signed texts.
         (&["Signature is invalid for tcb_info"], signature(Part::TcbInfo)),
         (&["Signature is invalid for qe_identity"], signature(Part::QeIdentity)),
+        (&["Invalid key length"], Meaning::ShortSignature),
         (&["Failed to decode TcbInfo"], malformed(Part::TcbInfo)),
         (&["Failed to decode QeIdentity"], malformed(Part::QeIdentity)),
         (&["Unsupported QE Identity"], Is(E::CollateralKind { part: Part::QeIdentity })),
