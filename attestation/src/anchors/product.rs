@@ -1,5 +1,7 @@
 //! AMD's product lines.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// AMD product line: one key hierarchy each.
@@ -23,5 +25,11 @@ impl Product {
             Self::Genoa => "Genoa",
             Self::Turin => "Turin",
         }
+    }
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

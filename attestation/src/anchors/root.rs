@@ -1,5 +1,7 @@
 //! The roots that claims name.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// The root that a claim's signature chains to.
@@ -14,4 +16,15 @@ pub enum Root {
     Google,
     /// An anchor from a file.
     Extra,
+}
+
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Amd => "amd",
+            Self::Intel => "intel",
+            Self::Google => "google",
+            Self::Extra => "extra",
+        })
+    }
 }

@@ -41,7 +41,7 @@ pub enum ItemError {
         from: UnixTime,
     },
     /// The CRL's `nextUpdate` has passed, and the stored one is current.
-    #[error("overdue since {until:?}, and the stored one is current")]
+    #[error("{}, and the stored one is current", overdue(*until))]
     CrlExpired {
         /// Its `nextUpdate`.
         until: Option<UnixTime>,
@@ -55,7 +55,7 @@ pub enum ItemError {
         known: UnixTime,
     },
     /// The item is under an extra anchor, the stored one under a vendor's root.
-    #[error("it chains to an extra anchor, the stored one to the root {known:?}")]
+    #[error("it chains to an extra anchor, the stored one to the root {known}")]
     ExtraAnchor {
         /// The root of the stored one.
         known: Root,
@@ -87,6 +87,10 @@ pub enum ItemError {
         /// The requested measurement.
         measurement: Digest48,
     },
+}
+
+fn overdue(until: Option<UnixTime>) -> String {
+    until.map_or_else(|| "without nextUpdate".to_owned(), |until| format!("overdue since {until}"))
 }
 
 impl From<TdxError> for ItemError {

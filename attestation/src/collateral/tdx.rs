@@ -1,5 +1,7 @@
 //! What Intel's collateral states about itself: its platform, and the dates that decide which set is older.
 
+use std::fmt;
+
 use vouchsafe_protocol::UnixTime;
 
 use crate::tdx::Platform;
@@ -24,6 +26,17 @@ pub enum TdxPart {
     PckCrl,
 }
 
+impl fmt::Display for TdxPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TcbInfo => "TCB info",
+            Self::QeIdentity => "QE identity",
+            Self::RootCrl => "CRL of the root CA",
+            Self::PckCrl => "CRL of the PCK CA",
+        })
+    }
+}
+
 /// Intel's collateral cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TdxItemError {
@@ -31,7 +44,7 @@ pub enum TdxItemError {
     #[error(transparent)]
     Form(#[from] TdxCollateralError),
     /// A part is malformed.
-    #[error("{part:?}: {detail}")]
+    #[error("{part}: {detail}")]
     Malformed {
         /// The part.
         part: TdxPart,
@@ -39,7 +52,7 @@ pub enum TdxItemError {
         detail: String,
     },
     /// A CRL cannot be used.
-    #[error("{part:?}: {source}")]
+    #[error("{part}: {source}")]
     Crl {
         /// The part.
         part: TdxPart,
@@ -47,7 +60,7 @@ pub enum TdxItemError {
         source: CollateralError,
     },
     /// The answer has no issuer chain in its headers.
-    #[error("{part:?}: no issuer chain in header {header}")]
+    #[error("{part}: no issuer chain in header {header}")]
     NoChain {
         /// The part.
         part: TdxPart,
@@ -61,7 +74,7 @@ pub enum TdxItemError {
         found: Platform,
     },
     /// A part was issued before the stored one.
-    #[error("{part:?}: issued at {found}, before the stored one ({known})")]
+    #[error("{part}: issued at {found}, before the stored one ({known})")]
     Older {
         /// The part.
         part: TdxPart,

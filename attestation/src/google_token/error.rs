@@ -1,5 +1,7 @@
 //! The reasons to refuse a token.
 
+use std::fmt;
+
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
@@ -16,11 +18,21 @@ pub enum TokenPart {
     Signature,
 }
 
+impl fmt::Display for TokenPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::Payload => "payload",
+            Self::Signature => "signature",
+        })
+    }
+}
+
 /// Why a token is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// A part is larger than any real one.
-    #[error("the token's {part:?} has {found} characters: the limit is {limit}")]
+    #[error("the token's {part} has {found} characters: the limit is {limit}")]
     TooLarge {
         /// Which.
         part: TokenPart,
@@ -36,19 +48,19 @@ pub enum TokenError {
         found: usize,
     },
     /// A part is not base64url without padding.
-    #[error("the token's {part:?} is not base64url without padding")]
+    #[error("the token's {part} is not base64url without padding")]
     Encoding {
         /// Which.
         part: TokenPart,
     },
     /// A part is not one JSON object.
-    #[error("the token's {part:?} is not a JSON object")]
+    #[error("the token's {part} is not a JSON object")]
     NotAnObject {
         /// Which.
         part: TokenPart,
     },
     /// A member occurs twice.
-    #[error("the token's {part:?} has {name:?} twice")]
+    #[error("the token's {part} has {name:?} twice")]
     DuplicateMember {
         /// The part.
         part: TokenPart,

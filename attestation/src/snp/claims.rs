@@ -1,5 +1,7 @@
 //! The claims of a verified SNP report.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde::Serializer;
 use vouchsafe_protocol::Digest32;
@@ -136,6 +138,15 @@ pub enum SignerKind {
     Vcek,
     /// Loaded by a cloud provider.
     Vlek,
+}
+
+impl fmt::Display for SignerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vcek => "VCEK",
+            Self::Vlek => "VLEK",
+        })
+    }
 }
 
 /// Guest policy, fixed at launch.

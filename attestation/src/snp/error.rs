@@ -1,5 +1,7 @@
 //! The reasons to refuse SNP evidence.
 
+use std::fmt;
+
 use super::claims::SignerKind;
 use super::tcb::ChipTcb;
 use super::tcb::TcbComponent;
@@ -23,6 +25,20 @@ pub enum VekField {
     Tcb(TcbComponent),
     /// A security patch level that is reserved.
     ReservedLevel,
+}
+
+impl fmt::Display for VekField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Subject => "the subject's common name",
+            Self::Issuer => "the issuer's common name",
+            Self::Product => "productName",
+            Self::HardwareId => "hwID",
+            Self::CspId => "cspID",
+            Self::Tcb(component) => return write!(f, "the SPL of {component}"),
+            Self::ReservedLevel => "a reserved SPL",
+        })
+    }
 }
 
 /// Why SNP evidence is refused.
@@ -80,13 +96,13 @@ pub enum SnpError {
     #[error("endorsement chain: {0}")]
     Chain(#[from] ChainError),
     /// A field of the endorsement certificate is missing, malformed or out of place.
-    #[error("endorsement certificate: {field:?} missing, malformed or out of place")]
+    #[error("endorsement certificate: {field} missing, malformed or out of place")]
     VekMalformed {
         /// The field.
         field: VekField,
     },
     /// The report names another kind of signing key than the certificate.
-    #[error("the report is signed by a {report:?}, but the certificate is for a {certificate:?}")]
+    #[error("the report is signed by a {report}, but the certificate is for a {certificate}")]
     SignerKindMismatch {
         /// The report's.
         report: SignerKind,
@@ -94,7 +110,7 @@ pub enum SnpError {
         certificate: SignerKind,
     },
     /// The certificate names another product line than its issuer.
-    #[error("certificate of {certificate:?} under the chain of {chain:?}")]
+    #[error("certificate of {certificate} under the chain of {chain}")]
     VekProductMismatch {
         /// The chain's.
         chain: Product,
@@ -110,7 +126,7 @@ pub enum SnpError {
         model: u8,
     },
     /// The report is from another product line than the certificate.
-    #[error("report of {report:?}, certificate of {certificate:?}")]
+    #[error("report of {report}, certificate of {certificate}")]
     ProductMismatch {
         /// The certificate's.
         certificate: Product,
@@ -118,7 +134,7 @@ pub enum SnpError {
         report: Product,
     },
     /// A version 2 report does not name its processor, and the TCB layout of this product is different.
-    #[error("a version 2 report cannot be of {product:?}")]
+    #[error("a version 2 report cannot be of {product}")]
     ProductUnproven {
         /// The certificate's.
         product: Product,
@@ -138,7 +154,7 @@ pub enum SnpError {
         report: ChipTcb,
     },
     /// A TCB component differs between certificate and reported TCB.
-    #[error("{component:?}: certified {certificate}, reported {report}")]
+    #[error("{component}: certified {certificate}, reported {report}")]
     TcbExtensionMismatch {
         /// The component.
         component: TcbComponent,
@@ -151,13 +167,13 @@ pub enum SnpError {
     #[error("reserved bytes of a TCB are not zero")]
     TcbReserved,
     /// The reported TCB is above the current one: no firmware reports that.
-    #[error("{component:?}: reported TCB above the current one")]
+    #[error("{component}: reported TCB above the current one")]
     ReportedAboveCurrent {
         /// The component.
         component: TcbComponent,
     },
     /// The committed TCB is above the current one: no firmware reports that.
-    #[error("{component:?}: committed TCB above the current one")]
+    #[error("{component}: committed TCB above the current one")]
     CommittedAboveCurrent {
         /// The component.
         component: TcbComponent,

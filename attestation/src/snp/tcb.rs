@@ -38,6 +38,18 @@ pub enum TcbComponent {
     Microcode,
 }
 
+impl fmt::Display for TcbComponent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fmc => "FMC",
+            Self::BootLoader => "boot loader",
+            Self::Tee => "TEE",
+            Self::Snp => "SNP firmware",
+            Self::Microcode => "microcode",
+        })
+    }
+}
+
 /// A chip and a TCB: each pair has its own key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChipTcb {

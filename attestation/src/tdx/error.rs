@@ -1,5 +1,7 @@
 //! The reasons to refuse TDX evidence.
 
+use std::fmt;
+
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::UnixTime;
 
@@ -26,6 +28,19 @@ pub enum CollateralPart {
     QeIdentitySigner,
 }
 
+impl fmt::Display for CollateralPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TcbInfo => "TCB info",
+            Self::QeIdentity => "QE identity",
+            Self::RootCrl => "CRL of the root CA",
+            Self::PckCrl => "CRL of the PCK CA",
+            Self::TcbInfoSigner => "signing certificate of the TCB info",
+            Self::QeIdentitySigner => "signing certificate of the QE identity",
+        })
+    }
+}
+
 /// A field of a PCK certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PckField {
@@ -41,6 +56,19 @@ pub enum PckField {
     Fmspc,
     /// Platform provisioning id.
     Ppid,
+}
+
+impl fmt::Display for PckField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "the certificate itself",
+            Self::Issuer => "its issuer",
+            Self::Key => "its key",
+            Self::SgxExtensions => "the SGX extensions",
+            Self::Fmspc => "FMSPC",
+            Self::Ppid => "PPID",
+        })
+    }
 }
 
 /// Why TDX evidence is refused.
@@ -82,7 +110,7 @@ pub enum TdxError {
         found: usize,
     },
     /// A field of the PCK certificate is missing, malformed or out of place.
-    #[error("PCK certificate: {field:?} missing, malformed or out of place")]
+    #[error("PCK certificate: {field} missing, malformed or out of place")]
     PckMalformed {
         /// The field.
         field: PckField,
@@ -117,19 +145,19 @@ pub enum TdxError {
         platform: Platform,
     },
     /// A part of the collateral cannot be read.
-    #[error("collateral: {part:?} malformed")]
+    #[error("collateral: {part} malformed")]
     CollateralMalformed {
         /// Which part.
         part: CollateralPart,
     },
     /// A part of the collateral is not of the kind for TDX quotes.
-    #[error("collateral: {part:?} is not for TDX")]
+    #[error("collateral: {part} is not for TDX")]
     CollateralKind {
         /// Which part.
         part: CollateralPart,
     },
     /// A part of the collateral was issued in the future.
-    #[error("collateral: {part:?} not valid before {from}")]
+    #[error("collateral: {part} not valid before {from}")]
     CollateralNotYetValid {
         /// Which part.
         part: CollateralPart,
@@ -137,7 +165,7 @@ pub enum TdxError {
         from: UnixTime,
     },
     /// A part of the collateral has expired.
-    #[error("collateral: {part:?} expired at {until}")]
+    #[error("collateral: {part} expired at {until}")]
     CollateralExpired {
         /// Which part.
         part: CollateralPart,
@@ -153,25 +181,25 @@ pub enum TdxError {
         collateral: Hex<6>,
     },
     /// A CRL was not issued by the issuer.
-    #[error("collateral: {part:?} is not the issuer's")]
+    #[error("collateral: {part} is not the issuer's")]
     CrlMissing {
         /// The CRL that is missing.
         part: CollateralPart,
     },
     /// The signature of a part of the collateral does not verify.
-    #[error("collateral: signature of {part:?} does not verify")]
+    #[error("collateral: signature of {part} does not verify")]
     CollateralSignature {
         /// Which part.
         part: CollateralPart,
     },
     /// The issuer chain of a part is not exactly the PEM of its certificates.
-    #[error("collateral: issuer chain of {part:?} is not plain PEM")]
+    #[error("collateral: issuer chain of {part} is not plain PEM")]
     CollateralChain {
         /// Which part.
         part: CollateralPart,
     },
     /// The issuer chain of a part does not end at an anchor.
-    #[error("collateral: issuer chain of {part:?} ends at {root}, which is not an anchor")]
+    #[error("collateral: issuer chain of {part} ends at {root}, which is not an anchor")]
     CollateralRoot {
         /// Which part.
         part: CollateralPart,

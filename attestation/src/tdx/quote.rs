@@ -3,6 +3,8 @@
 //! Strict: every field fills its container exactly, and only zeros may follow the quote, since the kernel and
 //! the host return quotes in larger buffers. Parsing does not verify who signed.
 
+use std::fmt;
+
 use vouchsafe_protocol::Digest48;
 
 use super::claims::TdAttributes;
@@ -14,7 +16,7 @@ use crate::hex_bytes::Hex;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuoteError {
     /// They end inside a field.
-    #[error("the quote ends inside its {field:?}")]
+    #[error("the quote ends inside its {field}")]
     Truncated {
         /// The field.
         field: QuotePart,
@@ -69,7 +71,7 @@ pub enum QuoteError {
         found: u16,
     },
     /// A field is shorter than its container.
-    #[error("bytes are left over inside the {field:?}")]
+    #[error("bytes are left over inside the {field}")]
     LeftOver {
         /// The container.
         field: QuotePart,
@@ -99,6 +101,20 @@ pub enum QuotePart {
     QeAuthentication,
     /// The certificate chain of the platform.
     PckChain,
+}
+
+impl fmt::Display for QuotePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::BodyDescriptor => "body descriptor",
+            Self::Body => "body",
+            Self::SignatureData => "signature data",
+            Self::QeCertification => "QE certification data",
+            Self::QeAuthentication => "QE authentication data",
+            Self::PckChain => "PCK certificate chain",
+        })
+    }
 }
 
 /// A well-formed quote. Nothing in it has been verified.

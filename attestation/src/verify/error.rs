@@ -82,7 +82,7 @@ pub enum VerifyError {
     #[error("no endorsement certificate with the report, and its chip is unknown or its key is not a VCEK")]
     NoVekCertificate,
     /// The firmware log names another technology than the hardware report.
-    #[error("a report of {hardware}, but a log that names {logged:?}")]
+    #[error("a report of {hardware}, and a log that names {}", named_technology(*logged))]
     TechnologyMismatch {
         /// The report's.
         hardware: Technology,
@@ -90,7 +90,7 @@ pub enum VerifyError {
         logged: Option<Technology>,
     },
     /// A token names another technology than the log or the hardware.
-    #[error("a token of a {token} VM, and other evidence of {}", other.map_or("no technology", Technology::name))]
+    #[error("a token of a {token} VM, and other evidence of {}", named_technology(*other))]
     TokenTechnologyMismatch {
         /// The token's.
         token: Technology,
@@ -98,7 +98,7 @@ pub enum VerifyError {
         other: Option<Technology>,
     },
     /// The AK certificate and the token do not name the same instance. Project number and instance id of each.
-    #[error("the AK certificate is that of instance {certified:?}, the token that of {stated:?}")]
+    #[error("the AK certificate names {}, the token {}", named_instance(*certified), named_instance(*stated))]
     InstanceMismatch {
         /// The certificate's.
         certified: Option<(u64, u64)>,
@@ -257,6 +257,17 @@ const fn is_malformed_log(error: &EventLogError) -> bool {
             | E::UndeclaredAlgorithm { .. }
             | E::DuplicateDigest { .. }
             | E::EventDataSize { .. }
+    )
+}
+
+fn named_technology(technology: Option<Technology>) -> &'static str {
+    technology.map_or("no technology", Technology::name)
+}
+
+fn named_instance(instance: Option<(u64, u64)>) -> String {
+    instance.map_or_else(
+        || "no instance".to_owned(),
+        |(project, instance)| format!("instance {instance} of project {project}"),
     )
 }
 

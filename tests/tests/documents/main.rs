@@ -8,6 +8,8 @@ mod knots;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod recipes;
 #[cfg(test)]
 mod refusals;

@@ -144,8 +144,10 @@ fn firmware(claims: &Claims) -> String {
     let measured = measured.chain(claims.tdx.iter().map(|tdx| (&tdx.mr_td, &tdx.endorsement)));
     let said = measured.map(|(measurement, endorsement)| match endorsement {
         Some(found) => {
-            let root = format!("{:?}", found.root).to_lowercase();
-            format!("\nFirmware {measurement} is endorsed under root {root}, security version {}.", found.svn)
+            format!(
+                "\nFirmware {measurement} is endorsed under root {}, security version {}.",
+                found.root, found.svn
+            )
         }
         None => format!("\nFirmware {measurement} has no endorsement here that counts."),
     });

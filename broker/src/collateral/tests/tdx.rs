@@ -107,32 +107,35 @@ fn refused() -> Vec<(&'static str, TdxCollateral)> {
         FakeIntel::shared().collateral(&spec)
     };
     vec![
-        ("signature of TcbInfo", changed(|it| it.tcb_info_signature[3] ^= 1)),
-        ("signature of QeIdentity", changed(|it| it.qe_identity_signature[3] ^= 1)),
-        ("signature of RootCrl", changed(|it| *it.root_ca_crl.last_mut().unwrap() ^= 1)),
-        ("signature of PckCrl", changed(|it| *it.pck_crl.last_mut().unwrap() ^= 1)),
+        ("signature of TCB info", changed(|it| it.tcb_info_signature[3] ^= 1)),
+        ("signature of QE identity", changed(|it| it.qe_identity_signature[3] ^= 1)),
+        ("signature of CRL of the root CA", changed(|it| *it.root_ca_crl.last_mut().unwrap() ^= 1)),
+        ("signature of CRL of the PCK CA", changed(|it| *it.pck_crl.last_mut().unwrap() ^= 1)),
         ("which is not an anchor", FakeIntel::new().collateral(&spec(60))),
         (
             "no certificate for that from the root",
             changed(|it| it.tcb_info_issuer_chain = it.pck_crl_issuer_chain.clone()),
         ),
         ("is revoked", signed(|spec| spec.root_crl.revoked.push(ROOT_SERIAL.to_be_bytes().to_vec()))),
-        ("TcbInfo expired at", signed(|spec| spec.tcb_info["nextUpdate"] = "2026-01-01T00:00:00Z".into())),
+        ("TCB info expired at", signed(|spec| spec.tcb_info["nextUpdate"] = "2026-01-01T00:00:00Z".into())),
         (
-            "QeIdentity not valid before",
+            "QE identity not valid before",
             signed(|spec| spec.qe_identity["issueDate"] = "2037-01-01T00:00:00Z".into()),
         ),
-        ("PckCrl expired at", signed(|spec| spec.pck_crl.next_update = Some(spec.pck_crl.this_update))),
-        ("TcbInfo: issued at", signed(|spec| spec.tcb_info["issueDate"] = "2026-01-01T00:00:00Z".into())),
         (
-            "QeIdentity: issued at",
+            "CRL of the PCK CA expired at",
+            signed(|spec| spec.pck_crl.next_update = Some(spec.pck_crl.this_update)),
+        ),
+        ("TCB info: issued at", signed(|spec| spec.tcb_info["issueDate"] = "2026-01-01T00:00:00Z".into())),
+        (
+            "QE identity: issued at",
             signed(|spec| spec.qe_identity["issueDate"] = "2026-01-01T00:00:00Z".into()),
         ),
-        ("RootCrl: issued at", signed(|spec| spec.root_crl.this_update.0 -= DAY)),
-        ("PckCrl: issued at", signed(|spec| spec.pck_crl.this_update.0 -= DAY)),
-        ("QeIdentity is not for TDX", signed(|spec| spec.qe_identity["version"] = 4.into())),
+        ("CRL of the root CA: issued at", signed(|spec| spec.root_crl.this_update.0 -= DAY)),
+        ("CRL of the PCK CA: issued at", signed(|spec| spec.pck_crl.this_update.0 -= DAY)),
+        ("QE identity is not for TDX", signed(|spec| spec.qe_identity["version"] = 4.into())),
         (
-            "issuer chain of QeIdentity is not plain PEM",
+            "issuer chain of QE identity is not plain PEM",
             changed(|it| it.qe_identity_issuer_chain += "-----BEGIN JUNK-----\nAAAA\n-----END JUNK-----\n"),
         ),
     ]

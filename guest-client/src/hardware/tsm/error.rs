@@ -1,5 +1,6 @@
 //! Why configfs-tsm gave no report.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -14,6 +15,17 @@ pub enum TsmStep {
     Write,
     /// Removing the directory.
     Remove,
+}
+
+impl fmt::Display for TsmStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Make => "cannot make",
+            Self::Read => "cannot read",
+            Self::Write => "cannot write",
+            Self::Remove => "cannot remove",
+        })
+    }
 }
 
 /// Why configfs-tsm returned no report.
@@ -40,7 +52,7 @@ pub enum TsmError {
         found: String,
     },
     /// A file failed.
-    #[error("{step:?} {}: {source}{}", path.display(), hint(source))]
+    #[error("{step} {}: {source}{}", path.display(), hint(source))]
     Io {
         /// The operation.
         step: TsmStep,
