@@ -2,7 +2,7 @@
 //!
 //! It belongs in the measured part of the boot chain: the guest accepts only answers that the identities pinned in it have
 //! signed. Unknown keys are errors; nothing is read from the environment. The file is parsed and checked once, into one
-//! value for each part of the program: [`ClientConfig`], [`HttpsConfig`] and [`CollectConfig`].
+//! value for each part of the program: [`ClientConfig`], [`HttpsConfig`], [`CollectConfig`] and [`KeysConfig`].
 
 mod broker_url;
 mod client;
@@ -11,21 +11,25 @@ mod evidence;
 mod file;
 mod google_token;
 mod hardware;
+mod keys;
 mod limits;
 mod place;
+mod stage;
 mod vtpm;
 
 use std::path::Path;
 
 pub use broker_url::{BrokerUrl, BrokerUrlError};
 pub use client::{ClientConfig, HttpsConfig};
-pub use error::ConfigError;
+pub use error::{ConfigError, NameFault};
 pub use evidence::{CollectConfig, EvidenceChoice};
 use file::File;
 pub use google_token::{ApiEndpoint, EndpointError, GoogleTokenConfig, MetadataServer, Shown, TokenType};
 pub use hardware::{SevSnpConfig, TdxConfig};
+pub use keys::{KeyError, KeysConfig, Volume};
 pub use limits::Limits;
 pub use place::Place;
+pub use stage::Stage;
 pub use vtpm::VtpmConfig;
 
 /// The default path of the configuration.
@@ -40,6 +44,8 @@ pub struct GuestConfig {
     pub https: HttpsConfig,
     /// Which evidence to collect, and from where.
     pub collect: CollectConfig,
+    /// Volumes and credentials.
+    pub keys: KeysConfig,
 }
 
 impl GuestConfig {
@@ -59,16 +65,18 @@ impl GuestConfig {
     /// # Errors
     /// [`ConfigError`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let File { brokers, identities, ca, suite, evidence, vtpm, sev_snp, tdx, google_token, limits } =
-            File::parse(text)?;
+        let file = File::parse(text)?;
+        let File { brokers, identities, ca, suite, evidence, vtpm, sev_snp, tdx, google_token, .. } = file;
         client::check(&brokers, &identities)?;
         let evidence = EvidenceChoice::try_from(evidence)?;
-        let (limits, connect) = limits.checked()?;
+        let (limits, connect) = file.limits.checked()?;
         let google_token = google_token.checked()?;
+        let keys = KeysConfig::new(file.volumes, file.services)?;
         Ok(Self {
             client: ClientConfig { brokers, identities, suite, limits },
             https: HttpsConfig { ca, connect },
             collect: CollectConfig { evidence, vtpm, sev_snp, tdx, google_token },
+            keys,
         })
     }
 }

@@ -4,8 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use vouchsafe_protocol::BrokerIdentity;
+use vouchsafe_protocol::limits::MAX_PATHS;
 
 use super::place::Place;
+use super::stage::Stage;
 
 /// Why a configuration was rejected.
 #[derive(Debug, thiserror::Error)]
@@ -54,5 +56,64 @@ pub enum ConfigError {
     ZeroLimit {
         /// The key.
         name: &'static str,
+    },
+    /// A volume has a name that it cannot have.
+    #[error("`volumes` has the name \"{name}\": {fault}")]
+    VolumeName {
+        /// The name.
+        name: String,
+        /// The fault.
+        fault: NameFault,
+    },
+    /// A unit has a name that it cannot have.
+    #[error("`services` has the unit \"{name}\": {fault}")]
+    UnitName {
+        /// The name.
+        name: String,
+        /// The fault.
+        fault: NameFault,
+    },
+    /// A credential has a name that it cannot have.
+    #[error("`services.\"{unit}\"` has the credential \"{name}\": {fault}")]
+    CredentialName {
+        /// Its unit.
+        unit: String,
+        /// The name.
+        name: String,
+        /// The fault.
+        fault: NameFault,
+    },
+    /// More volumes of one stage than one request is for.
+    #[error("{count} volumes are of the stage `{stage}`: one request is for at most {MAX_PATHS}")]
+    TooManyVolumes {
+        /// The stage.
+        stage: Stage,
+        /// Their number.
+        count: usize,
+    },
+}
+
+/// Why systemd could not ask for a volume or a credential of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameFault {
+    /// No name.
+    #[error("it is empty")]
+    Empty,
+    /// A unit without a type.
+    #[error("its suffix is missing, as in app.service")]
+    NoSuffix,
+    /// A slash, a space, or a character outside ASCII.
+    #[error("character '{character}' is not allowed")]
+    Character {
+        /// The first one.
+        character: char,
+    },
+    /// The name of a socket has no room for it.
+    #[error("it is too long: systemd has room for {limit} bytes here, not {length}")]
+    TooLong {
+        /// Length of the names in bytes.
+        length: usize,
+        /// The limit.
+        limit: usize,
     },
 }

@@ -10,6 +10,7 @@ use super::error::ConfigError;
 use super::evidence::EvidenceKey;
 use super::google_token::GoogleTokenConfig;
 use super::hardware::{SevSnpConfig, TdxConfig};
+use super::keys::{Services, Volumes};
 use super::limits::LimitsTable;
 use super::place::Place;
 use super::vtpm::VtpmConfig;
@@ -35,6 +36,10 @@ pub(super) struct File {
     pub(super) google_token: GoogleTokenConfig,
     #[serde(default)]
     pub(super) limits: LimitsTable,
+    #[serde(default)]
+    pub(super) volumes: Volumes,
+    #[serde(default)]
+    pub(super) services: Services,
 }
 
 impl File {

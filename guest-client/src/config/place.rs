@@ -30,19 +30,29 @@ impl Place {
         let mut name: Option<&str> = None;
         let mut table = None;
         for line in above.map(str::trim_start) {
-            if let Some(header) =
-                line.strip_prefix('[').filter(|rest| rest.contains(']') && !rest.contains(['"', ',']))
-            {
+            if let Some(header) = line.strip_prefix('[').filter(|rest| is_header(rest)) {
                 table = header.split(']').next();
                 break;
             }
             let key = line.split_once('=').map(|(key, _)| key.trim());
-            name = name.or(key.filter(|key| !key.is_empty() && key.chars().all(is_bare)));
+            name = name.or(key.filter(|key| is_key(key)));
         }
         let parts: Vec<_> = [table, name].into_iter().flatten().collect();
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         Self { line: Some(line), key: Some(parts.join(".")).filter(|key| !key.is_empty()) }
     }
+}
+
+/// Whether `[` begins a table here, and not an element of an array.
+fn is_header(rest: &str) -> bool {
+    rest.contains(']') && !rest.contains(',') && rest.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+/// Whether this is a bare, dotted or quoted key.
+fn is_key(text: &str) -> bool {
+    let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let name = quoted.unwrap_or(text);
+    !name.is_empty() && name.chars().all(is_bare)
 }
 
 /// Characters of bare and dotted keys in TOML.

@@ -25,7 +25,7 @@ fn the_sample_shows_the_defaults() {
 
 #[test]
 fn the_commented_lines_of_the_sample_are_the_defaults() {
-    let GuestConfig { client, https, collect } = GuestConfig::parse(&SAMPLE.replace("#= ", "")).unwrap();
+    let GuestConfig { client, https, collect, .. } = GuestConfig::parse(&SAMPLE.replace("#= ", "")).unwrap();
     assert_eq!(client.limits, Limits::default());
     assert_eq!(https.connect, GuestConfig::parse(SAMPLE).unwrap().https.connect);
     let (vtpm, default) = (&collect.vtpm, VtpmConfig::default());
