@@ -8,6 +8,7 @@ mod exec;
 mod failure;
 mod fetch;
 mod request;
+mod unlock;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +34,11 @@ enum Command {
     Fetch(fetch::Fetch),
     /// Fetch secrets and run a command that gets them as files or environment variables.
     Exec(exec::Exec),
+    /// Print the key of an encrypted volume: for scripts of an initrd, and for data disks after it.
+    ///
+    /// Writes the key to stdout and nothing else. All volumes of the stage are requested at once. In an initrd, refuses unless the
+    /// kernel's command line rules out a shell. A failure is one line in the kernel's log, which reaches console and journal.
+    Unlock(unlock::Unlock),
     /// Collect evidence without a release, to inspect it or to write a policy from it.
     Evidence(evidence::Capture),
     /// Check what this VM can prove, what is missing, and whether its brokers can be used.
@@ -48,20 +54,37 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let config = &arguments.config;
+    let subject = arguments.command.boot_subject();
     let outcome = match arguments.command {
         Command::Fetch(command) => fetch::run(config, &command),
         Command::Exec(command) => exec::run(config, &command),
+        Command::Unlock(command) => unlock::run(config, &command),
         Command::Evidence(command) => evidence::run(config, command),
         Command::Doctor(command) => doctor::run(config, &command),
         Command::Completions { shell } => completions::run(shell, &mut Arguments::command()),
     };
     outcome.unwrap_or_else(|failure| {
-        console::note(&failure.to_string());
-        if let Some(advice) = failure.advice() {
-            console::note(&advice);
+        match subject {
+            Some(subject) => console::report(&format!("{subject}: {}", failure.line())),
+            None => {
+                console::note(&failure.to_string());
+                if let Some(advice) = failure.advice() {
+                    console::note(&advice);
+                }
+            }
         }
         ExitCode::from(failure.exit_code())
     })
+}
+
+impl Command {
+    /// For a command that runs at boot, what its failure is about. It is reported in one line on the machine's console.
+    fn boot_subject(&self) -> Option<String> {
+        match self {
+            Self::Unlock(command) => Some(format!("volume {}", command.volume)),
+            _ => None,
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -71,4 +94,4 @@ The TPM library loads its device module, libtss2-tcti-device, at run time; it is
 Exit codes: 0 done; 1 doctor: nothing can be proved, or no broker can be used; 2 usage or configuration; 10 refused by the broker;
 11 no broker gave a valid signed answer; 12 no evidence; 13 the broker signed an answer that does not match the request;
 14 output failed, or the command's user or files could not be set up; 15 no broker can be used as configured (identity,
-CA, host or URL). exec passes on the command's exit code; 126 and 127: it cannot be run.";
+CA, host or URL); 16 the kernel's command line can lead to a shell in the initrd. exec passes on the command's exit code; 126 and 127: it cannot be run.";

@@ -12,9 +12,11 @@
 //! | ask, ask again, open | [`client`] |
 //! | carry requests | [`transport`] |
 //! | what to ask, and whom to trust | [`config`] |
+//! | tell initrd from system, and rule out shells | [`boot`] |
 //! | keep secrets in memory | [`memory`] |
 //! | say what this VM can prove | [`doctor`] |
 
+pub mod boot;
 pub mod client;
 pub mod config;
 pub mod doctor;

@@ -23,6 +23,8 @@ mod swtpm;
 #[cfg(feature = "google")]
 #[path = "binary/tokens.rs"]
 mod tokens;
+#[path = "binary/unlock.rs"]
+mod unlock;
 
 use std::fs::{File, read, read_to_string, write};
 use std::path::PathBuf;
@@ -56,12 +58,13 @@ impl World {
         write(world.file("ca.pem"), &server.ca).expect("a file");
         let config = format!(
             "brokers = [{:?}]\nidentities = [\"{}\"]\nca = {:?}\nevidence = [\"vtpm\"]\n\
-             [vtpm]\ndevice = \"{}\"\nevent_log = {:?}\n[limits]\nattempts = 2\n",
+             [vtpm]\ndevice = \"{}\"\nevent_log = {:?}\nuserspace_log = {:?}\n[limits]\nattempts = 2\n",
             server.url,
             identity(1).identity(),
             world.file("ca.pem"),
             world.machine.swtpm.address(),
             world.machine.log(),
+            world.machine.userspace_log(),
         );
         write(world.file("guest.toml"), config).expect("a file");
         world

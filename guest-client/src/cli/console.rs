@@ -1,16 +1,52 @@
-//! Messages on standard error.
+//! Messages on standard error, and on the console of the machine.
 
-use std::io::{self, Write as _};
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 
+use vouchsafe_guest_client::boot::Initrd;
 use vouchsafe_protocol::text::printable;
 
-/// Prints a line to the console.
+/// Prints a line to standard error.
 pub(super) fn note(line: &str) {
     // A closed console must not prevent the delivery of a secret.
     let _ = writeln!(io::stderr(), "vouchsafe-guest: {}", printable(line));
 }
 
-/// Google's remarks on a token that it issued nevertheless.
-pub(super) fn remark(text: &str) {
-    note(&format!("Google Cloud Attestation: {text}"));
+/// Prints nothing, where a boot has room for one line only.
+pub(super) fn silent(_: &str) {}
+
+/// Prints a line for whoever watches the boot: to the kernel's log, which reaches the serial console and the journal. To standard
+/// error instead where that fails, or where a person runs the program in the system.
+pub(super) fn report(line: &str) {
+    let interactive = io::stderr().is_terminal() && Initrd::find(Path::new("/")).is_none();
+    if interactive || write_kernel_log(Path::new("/dev/kmsg"), line).is_err() {
+        note(line);
+    }
+}
+
+/// One record of the kernel's log. Priority 3, an error, is on the console even with the kernel argument `quiet`.
+fn write_kernel_log(log: &Path, line: &str) -> io::Result<()> {
+    let record = format!("<3>vouchsafe-guest: {}", printable(line));
+    let end = record.floor_char_boundary(MAX_RECORD);
+    OpenOptions::new().append(true).open(log)?.write_all(record.get(..end).unwrap_or_default().as_bytes())
+}
+
+/// The kernel refuses records of 1024 bytes and more, its own prefix included (`LOG_LINE_MAX`, kernel/printk/printk.c).
+const MAX_RECORD: usize = 960;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_of_limited_length() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        write_kernel_log(log.path(), "refused\n<0>another").unwrap();
+        assert_eq!(std::fs::read(&log).unwrap(), b"<3>vouchsafe-guest: refused <0>another");
+        std::fs::write(&log, "").unwrap();
+        write_kernel_log(log.path(), &"x".repeat(5000)).unwrap();
+        assert_eq!(std::fs::read(&log).unwrap().len(), MAX_RECORD);
+        write_kernel_log(Path::new("/nowhere/kmsg"), "x").unwrap_err();
+    }
 }

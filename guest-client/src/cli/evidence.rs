@@ -50,7 +50,8 @@ pub(super) fn run(config: &Path, command: Capture) -> Result<ExitCode, Failure> 
     // An operator uses the capture; the folder may belong to another user.
     let open = |file: &PathBuf| Destination::open(file, Permissions::OWNER, None, Folder::Any);
     let destination = command.output.as_ref().map(open).transpose()?;
-    let mut source = LocalEvidence::open(&collect)?.on_remark(console::remark);
+    let mut source = LocalEvidence::open(&collect)?
+        .on_remark(|text| console::note(&format!("Google Cloud Attestation: {text}")));
     let (evidence, binding) = source.capture(&nonce, &audience)?;
     let mut json = serde_json::to_vec_pretty(&evidence).expect("evidence has only types that JSON can hold");
     json.push(b'\n');

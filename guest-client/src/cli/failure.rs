@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 use vouchsafe_guest_client::FetchError;
+use vouchsafe_guest_client::boot::ShellRisk;
 use vouchsafe_guest_client::client::AttemptError;
-use vouchsafe_guest_client::config::ConfigError;
+use vouchsafe_guest_client::config::{ConfigError, KeyError};
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::transport::CaError;
 use vouchsafe_protocol::request::ReleasePathsError;
@@ -29,6 +30,14 @@ pub(crate) enum Failure {
     SeveralNeedJson,
     #[error("refusing to write a secret to a terminal (--force does it)")]
     Terminal,
+    #[error("the key of a volume is for a program, not for a terminal")]
+    KeyToTerminal,
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Shell(#[from] ShellRisk),
+    #[error("/proc/cmdline: {0}")]
+    CommandLine(io::Error),
     #[error("core dumps cannot be turned off: {0}")]
     Protect(Errno),
     #[error("no evidence: {0}")]
@@ -60,14 +69,25 @@ impl Failure {
             | Self::OutputCount { .. }
             | Self::OutputTwice(_)
             | Self::Account(_)
+            | Self::KeyToTerminal
+            | Self::Key(_)
             | Self::Terminal => 2,
             Self::Collect(_) | Self::Fetch(FetchError::Collect(_) | FetchError::RequestTooLarge { .. }) => 12,
             Self::Fetch(FetchError::Refused { .. }) => 10,
             Self::Fetch(FetchError::GaveUp { .. } | FetchError::NoBroker) => 11,
             Self::Fetch(FetchError::Answer { .. }) => 13,
             Self::Fetch(FetchError::Unusable { .. }) => 15,
+            Self::Shell(_) | Self::CommandLine(_) => 16,
             Self::Protect(_) | Self::Sink(_) | Self::File(_) => 14,
             Self::Command(error) => command_exit_code(error),
+        }
+    }
+
+    /// Everything in one line.
+    pub(crate) fn line(&self) -> String {
+        match self.advice() {
+            Some(advice) => format!("{self}; {advice}"),
+            None => self.to_string(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Requests secrets for `fetch` and `exec`.
+//! Requests secrets for the commands.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,15 +11,29 @@ use vouchsafe_protocol::ReleasePaths;
 use super::console;
 use super::failure::Failure;
 
+/// Where remarks go that are not failures.
+pub(super) type Note = fn(&str);
+
 /// Protects this process's memory, then fetches.
 pub(super) fn ask(config: &Path, paths: &ReleasePaths) -> Result<Release, Failure> {
+    protect(console::note)?;
+    fetch(&GuestConfig::read(config)?, paths, console::note)
+}
+
+/// Protects this process's memory.
+pub(super) fn protect(note: Note) -> Result<(), Failure> {
     if memory::protect().map_err(Failure::Protect)? == Locked::NotAllowed {
-        console::note("memory cannot be locked: secrets could be swapped out (see `vouchsafe-guest doctor`)");
+        note("memory cannot be locked: secrets could be swapped out (see `vouchsafe-guest doctor`)");
     }
-    let config = GuestConfig::read(config)?;
-    let source = LocalEvidence::open(&config.collect)?.on_remark(console::remark);
-    let client = Client::new(&config, source)?;
-    let release = client.on_retry(|error, wait| console::note(&retry_line(error, wait))).fetch(paths)?;
+    Ok(())
+}
+
+/// Fetches within the limits of the configuration.
+pub(super) fn fetch(config: &GuestConfig, paths: &ReleasePaths, note: Note) -> Result<Release, Failure> {
+    let remark = move |text: &str| note(&format!("Google Cloud Attestation: {text}"));
+    let source = LocalEvidence::open(&config.collect)?.on_remark(remark);
+    let client = Client::new(config, source)?;
+    let release = client.on_retry(move |error, wait| note(&retry_line(error, wait))).fetch(paths)?;
     Ok(release)
 }
 

@@ -1,0 +1,42 @@
+//! `vouchsafe-guest unlock`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use vouchsafe_guest_client::GuestConfig;
+use vouchsafe_guest_client::boot::{Initrd, check_command_line};
+
+use super::console;
+use super::failure::Failure;
+use super::request::{fetch, protect};
+use crate::deliver::descriptor::Sink;
+
+#[derive(clap::Args)]
+pub(super) struct Unlock {
+    /// The volume, by its name in crypttab and in the table `volumes` of the configuration.
+    pub(super) volume: String,
+}
+
+/// Writes the key of one volume. All volumes of the stage are requested at once, so that each of them has the same decision.
+pub(super) fn run(config: &Path, command: &Unlock) -> Result<ExitCode, Failure> {
+    let initrd = Initrd::find(Path::new("/"));
+    rule_out_shells(initrd)?;
+    let mut sink = Sink::open(None)?;
+    if sink.is_terminal() {
+        return Err(Failure::KeyToTerminal);
+    }
+    protect(console::silent)?;
+    let config = GuestConfig::read(config)?;
+    let stage = Initrd::stage(initrd);
+    let path = config.keys.volume(&command.volume, stage)?;
+    let release = fetch(&config, &config.keys.volumes_of(stage)?, console::silent)?;
+    sink.write(release.secret(path).expose())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// In an initrd, refuses when the kernel's command line does not rule out a shell.
+pub(super) fn rule_out_shells(initrd: Option<Initrd>) -> Result<(), Failure> {
+    let Some(initrd) = initrd else { return Ok(()) };
+    let line = std::fs::read("/proc/cmdline").map_err(Failure::CommandLine)?;
+    Ok(check_command_line(&line, initrd)?)
+}
