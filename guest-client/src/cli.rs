@@ -7,6 +7,7 @@ mod evidence;
 mod exec;
 mod failure;
 mod fetch;
+mod latch;
 mod request;
 mod unlock;
 
@@ -39,6 +40,10 @@ enum Command {
     /// Writes the key to stdout and nothing else. All volumes of the stage are requested at once. In an initrd, refuses unless the
     /// kernel's command line rules out a shell. A failure is one line in the kernel's log, which reaches console and journal.
     Unlock(unlock::Unlock),
+    /// Close the boot-phase latch: the last act of an initrd, also of one that fails.
+    ///
+    /// Extends PCR 15 once. What is released to the phase `initrd` is not released again in this boot.
+    Latch(latch::CloseLatch),
     /// Collect evidence without a release, to inspect it or to write a policy from it.
     Evidence(evidence::Capture),
     /// Check what this VM can prove, what is missing, and whether its brokers can be used.
@@ -59,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Fetch(command) => fetch::run(config, &command),
         Command::Exec(command) => exec::run(config, &command),
         Command::Unlock(command) => unlock::run(config, &command),
+        Command::Latch(command) => latch::run(config, &command),
         Command::Evidence(command) => evidence::run(config, command),
         Command::Doctor(command) => doctor::run(config, &command),
         Command::Completions { shell } => completions::run(shell, &mut Arguments::command()),
@@ -82,6 +88,7 @@ impl Command {
     fn boot_subject(&self) -> Option<String> {
         match self {
             Self::Unlock(command) => Some(format!("volume {}", command.volume)),
+            Self::Latch(_) => Some("latch".to_owned()),
             _ => None,
         }
     }
@@ -94,4 +101,4 @@ The TPM library loads its device module, libtss2-tcti-device, at run time; it is
 Exit codes: 0 done; 1 doctor: nothing can be proved, or no broker can be used; 2 usage or configuration; 10 refused by the broker;
 11 no broker gave a valid signed answer; 12 no evidence; 13 the broker signed an answer that does not match the request;
 14 output failed, or the command's user or files could not be set up; 15 no broker can be used as configured (identity,
-CA, host or URL); 16 the kernel's command line can lead to a shell in the initrd. exec passes on the command's exit code; 126 and 127: it cannot be run.";
+CA, host or URL); 16 the kernel's command line can lead to a shell in the initrd; 17 the latch is not closed. exec passes on the command's exit code; 126 and 127: it cannot be run.";

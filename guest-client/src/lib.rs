@@ -13,6 +13,7 @@
 //! | carry requests | [`transport`] |
 //! | what to ask, and whom to trust | [`config`] |
 //! | tell initrd from system, and rule out shells | [`boot`] |
+//! | close the boot-phase latch | [`latch`] |
 //! | keep secrets in memory | [`memory`] |
 //! | say what this VM can prove | [`doctor`] |
 
@@ -23,6 +24,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod google_token;
 pub mod hardware;
+pub mod latch;
 pub mod memory;
 pub mod platform;
 pub mod transport;

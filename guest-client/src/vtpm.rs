@@ -12,6 +12,7 @@ mod error;
 mod event_log;
 mod key;
 mod nv;
+mod pcr;
 mod quote;
 mod spki;
 
@@ -21,5 +22,6 @@ pub use connection::{Vtpm, check_tcti};
 pub use error::{QuotePart, Step, VtpmError};
 pub use event_log::{DEFAULT_EVENT_LOG, DEFAULT_USERSPACE_LOG, read_event_log, read_userspace_log};
 pub use key::AttestationKey;
+pub use pcr::BankDigest;
 pub use quote::{BankQuote, PCRS, Quote};
 pub use spki::{SpkiError, subject_public_key_info};

@@ -20,8 +20,8 @@ use tss_esapi::interface_types::resource_handles::{Hierarchy, NvAuth, Provision}
 use tss_esapi::interface_types::session_handles::AuthSession;
 use tss_esapi::structures::{
     Auth, Digest, DigestValues, EccPoint, EccScheme, HashScheme, KeyDerivationFunctionScheme, MaxNvBuffer,
-    NvPublicBuilder, Public, PublicBuilder, PublicEccParameters, PublicKeyRsa, PublicRsaParameters,
-    RsaExponent, RsaScheme, SymmetricDefinitionObject,
+    NvPublicBuilder, PcrSelectionList, PcrSlot, Public, PublicBuilder, PublicEccParameters, PublicKeyRsa,
+    PublicRsaParameters, RsaExponent, RsaScheme, SymmetricDefinitionObject,
 };
 use tss_esapi::tcti_ldr::TctiNameConf;
 use tss_esapi::traits::Marshall as _;
@@ -209,6 +209,18 @@ impl Swtpm {
             }
             Ok(())
         })
+    }
+
+    /// The value of a PCR, or `None` if the bank is not active.
+    ///
+    /// # Errors
+    /// The TPM's errors.
+    pub fn read_pcr(&self, bank: HashingAlgorithm, pcr: u8) -> TssResult<Option<Vec<u8>>> {
+        let slot = PcrSlot::try_from(1_u32 << pcr)?;
+        let list = PcrSelectionList::builder().with_selection(bank, &[slot]).build()?;
+        let mut context = Context::new(TctiNameConf::from_str(&self.address().to_string())?)?;
+        let (_, _, digests) = context.execute_without_session(|context| context.pcr_read(list))?;
+        Ok(digests.value().first().map(|digest| digest.value().to_vec()))
     }
 
     fn authorised<T>(&self, work: impl FnOnce(&mut Context) -> TssResult<T>) -> TssResult<T> {

@@ -12,7 +12,6 @@ use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, FakeGoogle};
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
-use vouchsafe_protocol::{Digest32, LATCH_WORD};
 
 use crate::pem;
 use crate::swtpm::Swtpm;
@@ -53,14 +52,6 @@ impl Vm {
     pub fn reboot(&mut self, boot: &EventLogBuilder) -> anyhow::Result<()> {
         self.tpm.reboot()?;
         self.measure(boot)
-    }
-
-    /// Extends the latch word into PCR 15, as an initrd does as its last act.
-    ///
-    /// # Errors
-    /// The TPM's errors.
-    pub fn latch(&self) -> anyhow::Result<()> {
-        Ok(self.tpm.extend(15, &Digest32::of(LATCH_WORD.as_bytes()).0)?)
     }
 
     /// Extends these as systemd would, and writes them to its measurement log.

@@ -9,6 +9,7 @@ use vouchsafe_guest_client::boot::ShellRisk;
 use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::config::{ConfigError, KeyError};
 use vouchsafe_guest_client::evidence::CollectError;
+use vouchsafe_guest_client::latch::LatchError;
 use vouchsafe_guest_client::transport::CaError;
 use vouchsafe_protocol::request::ReleasePathsError;
 
@@ -38,6 +39,10 @@ pub(crate) enum Failure {
     Shell(#[from] ShellRisk),
     #[error("/proc/cmdline: {0}")]
     CommandLine(io::Error),
+    #[error("{0}")]
+    Latch(LatchError),
+    #[error("powering off: {0}")]
+    Halt(Errno),
     #[error("core dumps cannot be turned off: {0}")]
     Protect(Errno),
     #[error("no evidence: {0}")]
@@ -78,6 +83,7 @@ impl Failure {
             Self::Fetch(FetchError::Answer { .. }) => 13,
             Self::Fetch(FetchError::Unusable { .. }) => 15,
             Self::Shell(_) | Self::CommandLine(_) => 16,
+            Self::Latch(_) | Self::Halt(_) => 17,
             Self::Protect(_) | Self::Sink(_) | Self::File(_) => 14,
             Self::Command(error) => command_exit_code(error),
         }
@@ -108,6 +114,9 @@ impl Failure {
             ),
             Self::Collect(_) | Self::Fetch(FetchError::Collect(_)) => {
                 Some("`vouchsafe-guest doctor` says what is missing".to_owned())
+            }
+            Self::Latch(_) | Self::Halt(_) => {
+                Some("the latch is open, and the keys of the initrd could be requested again".to_owned())
             }
             _ => None,
         }

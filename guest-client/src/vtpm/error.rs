@@ -23,6 +23,8 @@ pub enum Step {
     ListBanks,
     /// Reading PCRs.
     ReadPcrs,
+    /// Extending the PCR.
+    Extend(u8),
 }
 
 impl fmt::Display for Step {
@@ -34,6 +36,7 @@ impl fmt::Display for Step {
             Self::Quote => f.write_str("quoting"),
             Self::ListBanks => f.write_str("listing PCR banks"),
             Self::ReadPcrs => f.write_str("reading PCRs"),
+            Self::Extend(index) => write!(f, "extending PCR {index}"),
         }
     }
 }

@@ -122,7 +122,7 @@ impl Vtpm {
     }
 
     /// Reads the PCRs; a TPM returns at most eight at a time, some fewer.
-    fn read_pcrs(&mut self, asked: &Asked<'_>) -> Result<BTreeMap<u8, Vec<u8>>, VtpmError> {
+    pub(super) fn read_pcrs(&mut self, asked: &Asked<'_>) -> Result<BTreeMap<u8, Vec<u8>>, VtpmError> {
         let mut values = BTreeMap::new();
         loop {
             let missing: Vec<u8> =
@@ -142,10 +142,10 @@ impl Vtpm {
 }
 
 /// The request of a quote.
-struct Asked<'a> {
-    bank: HashingAlgorithm,
-    pcrs: &'a [u8],
-    nonce: &'a [u8],
+pub(super) struct Asked<'a> {
+    pub(super) bank: HashingAlgorithm,
+    pub(super) pcrs: &'a [u8],
+    pub(super) nonce: &'a [u8],
 }
 
 fn selection(bank: HashingAlgorithm, pcrs: &[u8]) -> tss_esapi::Result<PcrSelectionList> {
@@ -154,7 +154,7 @@ fn selection(bank: HashingAlgorithm, pcrs: &[u8]) -> tss_esapi::Result<PcrSelect
 }
 
 /// Indices of `bank` in `list`, ascending.
-fn selected(list: &PcrSelectionList, bank: HashingAlgorithm) -> Vec<u8> {
+pub(super) fn selected(list: &PcrSelectionList, bank: HashingAlgorithm) -> Vec<u8> {
     let banks = list.get_selections().iter();
     let wanted = banks.filter(|selection| selection.hashing_algorithm() == bank);
     let masks = wanted.flat_map(|selection| selection.selected()).map(u32::from);
@@ -194,7 +194,7 @@ fn covers(info: &QuoteInfo, pcrs: &BTreeMap<u8, Vec<u8>>) -> Result<bool, VtpmEr
 /// PCRs of a bank. PC Client Platform TPM Profile §4.6.
 const PCR_COUNT: u8 = 24;
 /// More than any TPM has.
-const MAX_BANKS: u32 = 16;
+pub(super) const MAX_BANKS: u32 = 16;
 
 #[cfg(test)]
 mod tests {

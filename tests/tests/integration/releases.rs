@@ -6,6 +6,7 @@ use std::process::Output;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use vouchsafe_attestation::test_util::event_log::userspace::UserspaceBuilder;
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
 use vouchsafe_tests::broker::guest;
 
@@ -90,7 +91,7 @@ fn all_of_a_request_is_granted_or_nothing() {
 #[test]
 fn a_policy_is_written_from_captured_evidence() {
     let world = World::start();
-    let (vm, config) = world.vm("vm", AkAlgorithm::Ecc);
+    let (_vm, config) = world.vm("vm", AkAlgorithm::Ecc);
     let evidence = world.folder().join("evidence.json");
     let capture = [OsStr::new("evidence"), OsStr::new("--output"), evidence.as_os_str()];
     stdout(guest(&config, capture).unwrap());
@@ -102,8 +103,29 @@ fn a_policy_is_written_from_captured_evidence() {
 
     let key = stdout(guest(&config, ["fetch", "prod/vm/disk"]).unwrap());
     assert_eq!(key.len(), 32);
-    // After the initrd it is released to nobody, not even root.
-    vm.latch().unwrap();
-    let output = guest(&config, ["fetch", "prod/vm/disk"]).unwrap();
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(10), 0));
+}
+
+#[test]
+fn t31_the_clients_latch_ends_the_phase_initrd() {
+    let world = World::start();
+    let (vm, config) = world.vm("vm", AkAlgorithm::Ecc);
+    world.policy("prod/disk", &["--for", "disk", "--instance", "3560342035431930290"]);
+    world.run(&["secret", "generate", "prod/vm/disk", "--policy", "prod/disk", "--for", "disk"]);
+    vm.measure_userspace(&UserspaceBuilder::initrd_262()).unwrap();
+    assert_eq!(stdout(guest(&config, ["fetch", "prod/vm/disk"]).unwrap()).len(), 32);
+    stdout(guest(&config, ["latch"]).unwrap());
+    // After the initrd the key is released to nobody, not even root.
+    let phase_of_refusal = || {
+        let output = guest(&config, ["fetch", "prod/vm/disk"]).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(10), 0), "{output:?}");
+        let line = String::from_utf8(output.stderr).unwrap();
+        let decision = line.split("decision ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        world.run(&["explain", &decision])
+    };
+    let explained = phase_of_refusal();
+    assert!(explained.contains("Phase::\"latched\""), "{explained}");
+    // systemd extends PCR 15 too; its log, to which the client has added the latch, shows the order.
+    vm.measure_userspace(&UserspaceBuilder::after_switch_root()).unwrap();
+    let explained = phase_of_refusal();
+    assert!(explained.contains("Phase::\"latched\""), "{explained}");
 }
