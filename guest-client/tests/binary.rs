@@ -12,6 +12,8 @@ mod google;
 #[path = "support/https.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod https;
+#[path = "binary/keys.rs"]
+mod keys;
 #[path = "binary/latch.rs"]
 mod latch;
 #[path = "support/machine.rs"]

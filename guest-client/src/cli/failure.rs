@@ -16,6 +16,7 @@ use vouchsafe_protocol::request::ReleasePathsError;
 use crate::deliver::account::AccountError;
 use crate::deliver::command::CommandError;
 use crate::deliver::descriptor::SinkError;
+use crate::deliver::key_socket::SocketError;
 use crate::deliver::private_file::FileError;
 
 /// Why a command failed.
@@ -52,6 +53,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Sink(#[from] SinkError),
     #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
     File(#[from] FileError),
     #[error("--output is given {given} times, {expected} needed: one for each path, or one with --json")]
     OutputCount { expected: usize, given: usize },
@@ -84,7 +87,7 @@ impl Failure {
             Self::Fetch(FetchError::Unusable { .. }) => 15,
             Self::Shell(_) | Self::CommandLine(_) => 16,
             Self::Latch(_) | Self::Halt(_) => 17,
-            Self::Protect(_) | Self::Sink(_) | Self::File(_) => 14,
+            Self::Protect(_) | Self::Sink(_) | Self::Socket(_) | Self::File(_) => 14,
             Self::Command(error) => command_exit_code(error),
         }
     }

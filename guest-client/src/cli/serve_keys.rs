@@ -1,0 +1,134 @@
+//! `vouchsafe-guest serve-keys`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use vouchsafe_guest_client::boot::Initrd;
+use vouchsafe_guest_client::config::{KeyError, Stage};
+use vouchsafe_guest_client::vtpm::{TpmAddress, Vtpm, VtpmError};
+use vouchsafe_guest_client::{GuestConfig, Release, latch};
+use vouchsafe_protocol::{ReleasePaths, SecretPath};
+
+use super::console;
+use super::failure::Failure;
+use super::request::{fetch, protect};
+use super::unlock::rule_out_shells;
+use crate::deliver::key_request::KeyRequest;
+use crate::deliver::key_socket::{KeySocket, Peer};
+
+#[derive(clap::Args)]
+pub(super) struct ServeKeys {
+    /// The socket, unless systemd passes one on. Its folder is made with mode 0700 if it is missing.
+    #[arg(long, value_name = "PATH", default_value = "/run/vouchsafe/keys.sock")]
+    socket: PathBuf,
+}
+
+/// Answers one peer after the other, for ever.
+pub(super) fn run(config: &Path, command: &ServeKeys) -> Result<ExitCode, Failure> {
+    protect(console::silent)?;
+    let config = GuestConfig::read(config)?;
+    let socket = KeySocket::open(&command.socket)?;
+    let mut keys = Keys { config, initrd: InitrdKeys::NotRequested };
+    loop {
+        keys.answer(socket.accept()?);
+    }
+}
+
+/// Keys and credentials of this VM.
+struct Keys {
+    config: GuestConfig,
+    initrd: InitrdKeys,
+}
+
+/// The keys of all volumes of the initrd. They are requested once, so that a broker that is away holds up the boot once.
+enum InitrdKeys {
+    NotRequested,
+    Released(Rc<Release>),
+    Refused,
+}
+
+/// Why a peer gets nothing.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{}", .0.line())]
+    Failure(#[from] Failure),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("credentials are given to services after the initrd only")]
+    CredentialInInitrd,
+    #[error("the keys of the initrd were requested before, and were refused")]
+    RefusedBefore,
+    #[error("the latch is closed: keys of the initrd are not given any more in this boot")]
+    LatchClosed,
+    #[error("it cannot be told whether the latch is closed: {0}")]
+    LatchUnknown(#[from] VtpmError),
+}
+
+impl Keys {
+    fn answer(&mut self, peer: Peer) {
+        let request = match &peer.request {
+            Ok(request) => request.clone(),
+            Err(reason) => {
+                console::report(&format!("keys: refused, since {reason}"));
+                return peer.refuse();
+            }
+        };
+        match self.find(&request) {
+            Ok((release, path)) => {
+                if let Err(error) = peer.give(release.secret(&path)) {
+                    console::report(&format!("{request}: writing to the program that asked for it: {error}"));
+                }
+            }
+            Err(refusal) => {
+                console::report(&format!("{request}: {refusal}"));
+                peer.refuse();
+            }
+        }
+    }
+
+    fn find(&mut self, request: &KeyRequest) -> Result<(Rc<Release>, SecretPath), Refusal> {
+        let initrd = Initrd::find(Path::new("/"));
+        if initrd.is_none() {
+            self.initrd = InitrdKeys::NotRequested;
+        }
+        let path = match request {
+            KeyRequest::Volume(name) => self.config.keys.volume(name, Initrd::stage(initrd))?.clone(),
+            KeyRequest::Credential { .. } if initrd.is_some() => return Err(Refusal::CredentialInInitrd),
+            KeyRequest::Credential { unit, name } => self.config.keys.credential(unit, name)?.clone(),
+        };
+        let release = match initrd {
+            Some(_) => {
+                rule_out_shells(initrd)?;
+                self.of_initrd()?
+            }
+            None => Rc::new(fetch(&self.config, &one(&path)?, console::silent)?),
+        };
+        Ok((release, path))
+    }
+
+    /// The keys of the initrd, as long as the latch is open.
+    fn of_initrd(&mut self) -> Result<Rc<Release>, Refusal> {
+        let release = match &self.initrd {
+            InitrdKeys::Refused => return Err(Refusal::RefusedBefore),
+            InitrdKeys::Released(release) => Rc::clone(release),
+            InitrdKeys::NotRequested => {
+                let paths = self.config.keys.volumes_of(Stage::Initrd)?;
+                self.initrd = InitrdKeys::Refused;
+                Rc::new(fetch(&self.config, &paths, console::silent)?)
+            }
+        };
+        let address = self.config.collect.vtpm.device.clone().map_or_else(TpmAddress::find, Ok)?;
+        if !latch::is_open(&mut Vtpm::open(&address)?)? {
+            self.initrd = InitrdKeys::Refused;
+            return Err(Refusal::LatchClosed);
+        }
+        self.initrd = InitrdKeys::Released(Rc::clone(&release));
+        Ok(release)
+    }
+}
+
+/// A request for one secret.
+fn one(path: &SecretPath) -> Result<ReleasePaths, Failure> {
+    Ok(ReleasePaths::sort(vec![path.clone()])?)
+}
