@@ -13,19 +13,23 @@ use crate::registry::accounts::OperatorError;
 use crate::registry::change::Actor;
 use crate::registry::documents::types::{DocumentError, DocumentKind};
 use crate::registry::open::OpenError;
-use crate::registry::secrets::types::{NewVersion, SecretError, VersionState, VersionSummary};
+use crate::registry::secrets::types::{NewVersion, SecretError};
 use crate::registry::stored_input::{ActiveSecret, StoredState};
 use crate::release::UnsealError;
 use crate::release::unseal::unseal_active;
 use crate::{Keyring, Keystore};
 
 mod baselines;
-mod lifecycle;
+mod changes;
+mod opening;
 mod permits;
 mod readers;
 mod record;
 mod release;
 mod replay;
+mod retirement;
+mod secrets;
+mod stored_input;
 mod tampering;
 mod unreadable;
 

@@ -1,20 +1,21 @@
-mod chips;
-mod hostile;
+//! Grants and refusals are recorded: in turn with other writers, durably, and only under the current epoch.
 
-use std::collections::BTreeSet;
+mod chips;
+mod format;
+mod hostile;
+mod log;
+mod nonces;
+
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use vouchsafe_policy::chip::Chip;
-use vouchsafe_policy::operators::{OperatorAction, OperatorRole, WHOLE_BROKER, authorize_operator};
-use vouchsafe_protocol::{BrokerIdentity, Bytes, DecisionId, Digest32, Nonce, ObjectName, ReasonCode, Suite};
+use vouchsafe_policy::operators::OperatorRole;
+use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, ReasonCode};
 
 use super::{BY, Fixture, NOW, path};
 use crate::Keystore;
-use crate::chips::FirstSeen;
 use crate::log::DecisionFilter;
 use crate::record::pending::Answer;
-use crate::record::writer::REFUSALS_AN_HOUR;
 use crate::record::*;
 
 pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
@@ -46,9 +47,6 @@ pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
     }
 }
 
-const SPENT_ELSEWHERE: &str = "INSERT INTO spent_nonces (nonce, expires_at) VALUES \
-    (x'0202020202020202020202020202020202020202020202020202020202020202', 99999999999)";
-
 fn refusal(decision: u8, instance: Option<&str>) -> NewRefusal {
     NewRefusal {
         record: RefusalRecord {
@@ -63,55 +61,6 @@ fn refusal(decision: u8, instance: Option<&str>) -> NewRefusal {
         },
         evidence: Vec::new(),
     }
-}
-
-#[tokio::test]
-async fn t05_a_nonce_is_spent_once() {
-    let fixture = Fixture::new().await;
-    let epoch = fixture.keystore.epoch().await.unwrap();
-    let first = fixture.keystore.record(grant(epoch, 1, 1)).await.unwrap();
-    assert_eq!(fixture.keystore.record(grant(epoch, 1, 2)).await, Err(RecordError::NonceSpent));
-    assert_eq!(fixture.keystore.record(grant(epoch, 2, 3)).await, Ok(first + 1));
-    assert_eq!(
-        fixture.keystore.decision(DecisionId([2; 16])).await.unwrap(),
-        None,
-        "T47: no record, no grant"
-    );
-}
-
-#[tokio::test]
-async fn t05_a_nonce_is_spent_once_inside_a_batch() {
-    let fixture = Fixture::new().await;
-    let epoch = fixture.keystore.epoch().await.unwrap();
-    let mut tasks = tokio::task::JoinSet::new();
-    for decision in 0..200 {
-        let keystore = fixture.keystore.clone();
-        tasks.spawn(async move { keystore.record(grant(epoch, decision % 20, decision)).await });
-    }
-    let results = tasks.join_all().await;
-    let recorded: BTreeSet<u64> = results.iter().filter_map(|result| result.ok()).collect();
-    assert_eq!(recorded.len(), 20);
-    assert_eq!(results.iter().filter(|result| **result == Err(RecordError::NonceSpent)).count(), 180);
-    let filter = DecisionFilter { outcome: Some(Outcome::Granted), ..DecisionFilter::default() };
-    let logged: BTreeSet<u64> =
-        fixture.keystore.decisions(&filter, None).await.unwrap().iter().map(|logged| logged.index).collect();
-    assert_eq!(logged, recorded);
-    // Batches with a duplicate nonce had reserved more leaves than they wrote.
-    fixture.keystore.close().await;
-    fixture.again().await.expect("the head counts the leaves that are there");
-}
-
-#[tokio::test]
-async fn t05_a_nonce_that_another_broker_spent_leaves_no_gap_in_the_log() {
-    let fixture = Fixture::new().await;
-    let epoch = fixture.keystore.epoch().await.unwrap();
-    let first = fixture.keystore.record(grant(epoch, 1, 1)).await.unwrap();
-    // This broker has the newest head, but does not know that the nonce is spent.
-    fixture.sql(SPENT_ELSEWHERE).await;
-    assert_eq!(fixture.keystore.record(grant(epoch, 2, 2)).await, Err(RecordError::NonceSpent));
-    assert_eq!(fixture.keystore.record(grant(epoch, 3, 3)).await, Ok(first + 1));
-    fixture.keystore.close().await;
-    fixture.again().await.expect("the log is whole");
 }
 
 #[tokio::test]
@@ -168,24 +117,6 @@ fn t47_a_grant_without_a_result_may_be_recorded() {
 }
 
 #[tokio::test]
-async fn t05_a_nonce_is_spent_once_across_brokers() {
-    let fixture = Fixture::new().await;
-    let brokers = [fixture.keystore.clone(), fixture.again().await.unwrap()];
-    let epoch = fixture.keystore.epoch().await.unwrap();
-    let mut tasks = tokio::task::JoinSet::new();
-    for round in 0..100 {
-        let keystore = brokers[usize::from(round % 2)].clone();
-        tasks.spawn(async move { keystore.record(grant(epoch, round / 2, round)).await });
-    }
-    let results = tasks.join_all().await;
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 50);
-    assert_eq!(results.iter().filter(|result| **result == Err(RecordError::NonceSpent)).count(), 50);
-    fixture.keystore.close().await;
-    brokers[1].close().await;
-    fixture.again().await.expect("the log is whole");
-}
-
-#[tokio::test]
 async fn t51_a_change_overtakes_a_decision_in_flight() {
     let fixture = Fixture::new().await;
     fixture.put("prod/db", b"value").await;
@@ -238,182 +169,4 @@ async fn a_recorded_grant_is_there_without_a_close() {
     let logged = after.decision(DecisionId([7; 16])).await.unwrap().unwrap();
     assert_eq!(logged.index, index);
     assert_eq!(after.record(grant(epoch, 7, 8)).await, Err(RecordError::NonceSpent));
-}
-
-#[tokio::test]
-async fn evidence_is_kept_by_digest_and_once() {
-    let fixture = Fixture::new().await;
-    let epoch = fixture.keystore.epoch().await.unwrap();
-    for nonce in 1..4 {
-        fixture.keystore.record(grant(epoch, nonce, nonce)).await.unwrap();
-    }
-    let logged = fixture.keystore.decision(DecisionId([1; 16])).await.unwrap().unwrap();
-    let LogRecord::Grant(record) = logged.record else { panic!("no grant") };
-    assert_eq!(record.evidence.len(), 2);
-    let log = fixture.keystore.registry().log().evidence(record.evidence[0].digest).await.unwrap().unwrap();
-    assert_eq!(log, b"shared log");
-    assert_eq!(fixture.sql("UPDATE evidence SET bytes = x'00'").await, 4, "one log, three quotes");
-    let edited = fixture.keystore.registry().log().evidence(record.evidence[0].digest).await.unwrap_err();
-    assert!(matches!(edited, crate::StoreError::RowTampered { table: "evidence", .. }));
-    assert_eq!(fixture.keystore.registry().log().evidence(Digest32([0; 32])).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn t44_refusals_are_limited_for_each_instance_and_strangers_cost_nothing() {
-    let fixture = Fixture::new().await;
-    assert!(!fixture.keystore.record_refusal(refusal(0, None)));
-    let taken = (1..=60).filter(|id| fixture.keystore.record_refusal(refusal(*id, Some("1/2")))).count();
-    assert_eq!(taken, usize::try_from(REFUSALS_AN_HOUR).unwrap());
-    assert!(fixture.keystore.record_refusal(refusal(100, Some("1/3"))));
-    let mut later = refusal(101, Some("1/2"));
-    later.record.at = NOW.plus(3600);
-    assert!(fixture.keystore.record_refusal(later));
-    fixture.keystore.close().await;
-    let reopened = fixture.again().await.unwrap();
-    let filter = DecisionFilter { outcome: Some(Outcome::Refused), ..DecisionFilter::default() };
-    assert_eq!(reopened.decisions(&filter, None).await.unwrap().len(), taken + 2);
-}
-
-#[tokio::test]
-async fn decisions_are_found_by_secret_and_instance() {
-    let fixture = Fixture::new().await;
-    let keystore = &fixture.keystore;
-    let epoch = keystore.epoch().await.unwrap();
-    for nonce in 1..=5 {
-        keystore.record(grant(epoch, nonce, nonce)).await.unwrap();
-    }
-    let all = DecisionFilter::default();
-    let of = async |filter: DecisionFilter, namespaces: Option<&[String]>| {
-        keystore.decisions(&filter, namespaces).await.unwrap().len()
-    };
-    let count = async |filter: DecisionFilter| of(filter, None).await;
-    assert_eq!(count(DecisionFilter { path: Some(path("prod/db_1/disk")), ..all.clone() }).await, 5);
-    assert_eq!(count(DecisionFilter { path: Some(path("prod/dbx1/disk")), ..all.clone() }).await, 0);
-    assert_eq!(count(DecisionFilter { path: Some(path("prod/db_1")), ..all.clone() }).await, 0);
-    assert_eq!(count(DecisionFilter { instance: Some("1/2".to_owned()), ..all.clone() }).await, 5);
-    assert_eq!(count(DecisionFilter { instance: Some("1/3".to_owned()), ..all.clone() }).await, 0);
-    assert_eq!(count(DecisionFilter { outcome: Some(Outcome::Operator), ..all.clone() }).await, 1);
-    for (namespaces, found) in [("prod", 6), ("pro", 0), ("db_1", 0), ("", 0), ("dev prod", 6), ("pr_d", 0)] {
-        let namespaces: Vec<_> = namespaces.split_whitespace().map(str::to_owned).collect();
-        assert_eq!(of(all.clone(), Some(&namespaces)).await, found);
-    }
-    assert_eq!(count(DecisionFilter { since: Some(NOW.plus(1)), ..all.clone() }).await, 0);
-    assert_eq!(count(DecisionFilter { until: Some(NOW), ..all.clone() }).await, 0);
-    let first = keystore.decisions(&DecisionFilter { limit: Some(2), ..all.clone() }, None).await.unwrap();
-    let next = DecisionFilter { limit: Some(2), before: Some(first[1].index), ..all };
-    let second = keystore.decisions(&next, None).await.unwrap();
-    assert_eq!([first[0].index, first[1].index, second[0].index, second[1].index], [5, 4, 3, 2]);
-}
-
-#[test]
-fn records_are_canonical_json() {
-    fn sorted(value: &str) -> String {
-        fn sort(value: serde_json::Value) -> serde_json::Value {
-            match value {
-                serde_json::Value::Object(map) => {
-                    let map: std::collections::BTreeMap<_, _> = map.into_iter().collect();
-                    map.into_iter().map(|(name, value)| (name, sort(value))).collect()
-                }
-                serde_json::Value::Array(values) => values.into_iter().map(sort).collect(),
-                other => other,
-            }
-        }
-        sort(serde_json::from_str(value).unwrap()).to_string()
-    }
-    let mut granted = grant(1, 1, 1);
-    granted.record.evidence = granted.evidence.iter().map(EvidencePiece::reference).collect();
-    let chip = || Chip::stored("sev-snp:aa".to_owned());
-    let subject = crate::chips::Subject::Instance("1/2".to_owned());
-    granted.record.chips = vec![FirstSeen { chip: chip(), earlier: Some(chip()), subject }];
-    granted.record.binding = Some(GrantBinding {
-        broker: BrokerIdentity([4; 32]),
-        public_key: Bytes(vec![5; 32]),
-        suite: Suite::X25519,
-    });
-    granted.record.guardrails = Some(GuardrailsRef { digest: Digest32([6; 32]), version: None });
-    let authority = Authority { namespaces: vec!["prod".to_owned()], role: OperatorRole::Editor };
-    let operator = OperatorRecord {
-        account: Some(authority.clone()),
-        action: "secret.put".to_owned(),
-        at: NOW,
-        authority: Some(authority),
-        epoch: 1,
-        id: DecisionId([1; 16]),
-        operator: "alice".to_owned(),
-        rows: vec![ChangedRow { key: "k".to_owned(), removed: false, table: "t".to_owned() }],
-        target: "prod/db".to_owned(),
-    };
-    for record in [
-        LogRecord::Grant(granted.record),
-        LogRecord::Refusal(refusal(1, Some("1/2")).record),
-        LogRecord::Operator(operator),
-    ] {
-        let text = record.canonical();
-        assert_eq!(text, sorted(&text));
-        assert_eq!(serde_json::from_str::<LogRecord>(&text).unwrap(), record);
-    }
-}
-
-#[test]
-fn records_of_versions_before_are_read_and_stay_as_they_are() {
-    let grant = format!(
-        "{{\"grant\":{{\"at\":1,\"claims\":\"{0}\",\"decision\":\"{1}\",\"epoch\":1,\"evidence\":[],\"instance\":null,\
-         \"nonce\":\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\",\"secrets\":[]}}}}",
-        "01".repeat(32),
-        "02".repeat(16)
-    );
-    let operator = format!(
-        "{{\"operator\":{{\"action\":\"secret.put\",\"at\":1,\"epoch\":1,\"id\":\"{}\",\"operator\":\"alice\",\
-         \"rows\":[],\"target\":\"prod/db\"}}}}",
-        "02".repeat(16)
-    );
-    for text in [grant, operator] {
-        assert_eq!(serde_json::from_str::<LogRecord>(&text).unwrap().canonical(), text);
-    }
-}
-
-#[tokio::test]
-async fn the_log_names_the_rights_of_operators() {
-    let fixture = Fixture::new().await;
-    let keystore = &fixture.keystore;
-    let boss = Authority { namespaces: Vec::new(), role: OperatorRole::Administrator };
-    let alice = keystore.add_first_administrator("alice", NOW).await.unwrap();
-    let identity = keystore.authenticate(alice.expose()).await.unwrap().unwrap();
-    let permit = authorize_operator(&identity, OperatorAction::ManageOperators, WHOLE_BROKER).unwrap();
-    let by = crate::registry::change::Actor::permitted(&permit, NOW);
-    keystore.add_operator(by, "bob", OperatorRole::Editor, &["prod".to_owned()]).await.unwrap();
-    keystore.remove_operator(by, "bob").await.unwrap();
-    let newest = DecisionFilter { limit: Some(2), ..DecisionFilter::default() };
-    let bob = Authority { namespaces: vec!["prod".to_owned()], role: OperatorRole::Editor };
-    for (logged, action) in
-        keystore.decisions(&newest, None).await.unwrap().iter().zip(["operator.remove", "operator.add"])
-    {
-        let LogRecord::Operator(change) = &logged.record else { panic!("{logged:?}") };
-        assert_eq!(change.action, action);
-        assert_eq!((change.authority.as_ref(), change.account.as_ref()), (Some(&boss), Some(&bob)));
-    }
-}
-
-#[tokio::test]
-async fn spent_nonces_are_removed_after_their_challenge_expires() {
-    let fixture = Fixture::new().await;
-    let epoch = fixture.keystore.epoch().await.unwrap();
-    fixture.keystore.record(grant(epoch, 1, 1)).await.unwrap();
-    let mut later = grant(epoch, 2, 2);
-    later.record.at = NOW.plus(360);
-    later.nonce_expires_at = NOW.plus(420);
-    fixture.keystore.record(later.clone()).await.unwrap();
-    assert_eq!(
-        fixture.sql("UPDATE spent_nonces SET expires_at = expires_at").await,
-        2,
-        "60 + 300 s are kept"
-    );
-    later.record.at = NOW.plus(430);
-    later.record.nonce = Nonce([3; 32]);
-    fixture.keystore.record(later).await.unwrap();
-    assert_eq!(
-        fixture.sql("UPDATE spent_nonces SET expires_at = expires_at").await,
-        2,
-        "the first is forgotten"
-    );
 }

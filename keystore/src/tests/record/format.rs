@@ -1,0 +1,74 @@
+//! The form in which records are kept for years.
+
+use vouchsafe_policy::chip::Chip;
+use vouchsafe_protocol::{BrokerIdentity, Bytes, Suite};
+
+use super::*;
+use crate::chips::FirstSeen;
+
+#[test]
+fn records_are_canonical_json() {
+    fn sorted(value: &str) -> String {
+        fn sort(value: serde_json::Value) -> serde_json::Value {
+            match value {
+                serde_json::Value::Object(map) => {
+                    let map: std::collections::BTreeMap<_, _> = map.into_iter().collect();
+                    map.into_iter().map(|(name, value)| (name, sort(value))).collect()
+                }
+                serde_json::Value::Array(values) => values.into_iter().map(sort).collect(),
+                other => other,
+            }
+        }
+        sort(serde_json::from_str(value).unwrap()).to_string()
+    }
+    let mut granted = grant(1, 1, 1);
+    granted.record.evidence = granted.evidence.iter().map(EvidencePiece::reference).collect();
+    let chip = || Chip::stored("sev-snp:aa".to_owned());
+    let subject = crate::chips::Subject::Instance("1/2".to_owned());
+    granted.record.chips = vec![FirstSeen { chip: chip(), earlier: Some(chip()), subject }];
+    granted.record.binding = Some(GrantBinding {
+        broker: BrokerIdentity([4; 32]),
+        public_key: Bytes(vec![5; 32]),
+        suite: Suite::X25519,
+    });
+    granted.record.guardrails = Some(GuardrailsRef { digest: Digest32([6; 32]), version: None });
+    let authority = Authority { namespaces: vec!["prod".to_owned()], role: OperatorRole::Editor };
+    let operator = OperatorRecord {
+        account: Some(authority.clone()),
+        action: "secret.put".to_owned(),
+        at: NOW,
+        authority: Some(authority),
+        epoch: 1,
+        id: DecisionId([1; 16]),
+        operator: "alice".to_owned(),
+        rows: vec![ChangedRow { key: "k".to_owned(), removed: false, table: "t".to_owned() }],
+        target: "prod/db".to_owned(),
+    };
+    for record in [
+        LogRecord::Grant(granted.record),
+        LogRecord::Refusal(refusal(1, Some("1/2")).record),
+        LogRecord::Operator(operator),
+    ] {
+        let text = record.canonical();
+        assert_eq!(text, sorted(&text));
+        assert_eq!(serde_json::from_str::<LogRecord>(&text).unwrap(), record);
+    }
+}
+
+#[test]
+fn records_of_versions_before_are_read_and_stay_as_they_are() {
+    let grant = format!(
+        "{{\"grant\":{{\"at\":1,\"claims\":\"{0}\",\"decision\":\"{1}\",\"epoch\":1,\"evidence\":[],\"instance\":null,\
+         \"nonce\":\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\",\"secrets\":[]}}}}",
+        "01".repeat(32),
+        "02".repeat(16)
+    );
+    let operator = format!(
+        "{{\"operator\":{{\"action\":\"secret.put\",\"at\":1,\"epoch\":1,\"id\":\"{}\",\"operator\":\"alice\",\
+         \"rows\":[],\"target\":\"prod/db\"}}}}",
+        "02".repeat(16)
+    );
+    for text in [grant, operator] {
+        assert_eq!(serde_json::from_str::<LogRecord>(&text).unwrap().canonical(), text);
+    }
+}
