@@ -1,5 +1,6 @@
 //! Helpers for the tests of both logs: captured evidence, and positions in a log to change.
 
+use serde_json::Value;
 pub(super) use vouchsafe_captured::folder as evidence;
 pub(super) use vouchsafe_captured::read_from as read;
 
@@ -7,6 +8,21 @@ use super::BootLog;
 use super::EventType;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::EventLogBuilder;
+
+pub(super) const CALLING: &str = "Calling EFI Application from Boot Option";
+pub(super) const RETURNING: &str = "Returning from EFI Application from Boot Option";
+pub(super) const EXIT: &[u8] = b"Exit Boot Services Invocation";
+
+/// The expected results of captured logs.
+pub(super) fn expected(folder: &std::path::Path) -> Value {
+    serde_json::from_slice(&read(folder, "gce/expected.json")).expect("expected.json is JSON")
+}
+
+/// The authorities of a log, as the expected results list them.
+pub(super) fn authority_events(boot: &BootLog) -> Value {
+    let authorities = boot.secure_boot.authorities.iter();
+    authorities.map(|authority| serde_json::json!([authority.name, authority.data_covered])).collect()
+}
 
 /// The number of the event at a position of a builder; in the log the header is event 0.
 pub(super) fn number(position: usize) -> usize {
@@ -38,7 +54,7 @@ pub(super) fn before_separator(log: &mut EventLogBuilder, event: BuiltEvent) -> 
 }
 
 pub(super) fn before_exit(log: &mut EventLogBuilder, event: BuiltEvent) -> usize {
-    let position = log.position(|event| event.data == b"Exit Boot Services Invocation");
+    let position = log.position(|event| event.data == EXIT);
     log.events.insert(position, event);
     number(position)
 }

@@ -1,18 +1,26 @@
 //! Tests of the event log: real logs, one negative test for each refusal, hostile bytes.
 
 mod adversary;
+mod boot_options;
+mod coverage;
 mod cut;
+mod devices;
 mod evidence;
+mod exit;
 mod field;
+mod firmware;
 mod form;
 mod grub;
 mod hostile;
 mod lab;
 mod options;
-mod order;
 mod pcrs;
 mod preset;
+mod secure_boot;
+mod separators;
 mod shim;
+mod stub;
+mod types;
 mod userspace;
 mod userspace_log;
 
@@ -23,6 +31,8 @@ use super::ReplayedLog;
 use super::Technology;
 use super::testing::number;
 use crate::test_util::event_log::EventLogBuilder;
+
+const IPL: EventType = EventType::IPL;
 
 fn ubuntu() -> EventLogBuilder {
     EventLogBuilder::gce_ubuntu(Technology::SevSnp)

@@ -334,3 +334,14 @@ pub const ROOT_SERIAL: u64 = 0x10;
 const ROOT_NAME: &str = "Intel SGX Root CA";
 const PLATFORM_CA_NAME: &str = "Intel SGX PCK Platform CA";
 const SIGNER_NAME: &str = "Intel SGX TCB Signing";
+
+/// An issuer chain as Intel's service has it in a header.
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}

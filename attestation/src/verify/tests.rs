@@ -8,8 +8,8 @@ mod guests;
 mod issuers;
 mod optional;
 mod partial;
-mod pieces;
 mod refusals;
+mod vtpm;
 
 use std::sync::LazyLock;
 use std::sync::OnceLock;

@@ -272,7 +272,7 @@ fn a_real_boot_in_a_software_tpm_verifies_below_the_certificate() {
     let attest = Attest::parse(&quote).unwrap();
     assert_eq!(attest.extra_data, (0..32).collect::<Vec<u8>>());
     assert!(name::is_qualified_name(attest.qualified_signer, &public, Hash::Sha256));
-    let mut pcrs = sha256_pcrs(std::str::from_utf8(&pcrs).unwrap());
+    let mut pcrs = evidence::sha256_pcrs(std::str::from_utf8(&pcrs).unwrap());
     pcrs::check(&attest, &pcrs, Hash::Sha256, Selection::Inspected).unwrap();
     let signature = tpm_signature(0x14, 0x0b, &[&raw]);
     let PublicKey::Rsa { modulus } = &public else { panic!("an RSA key") };
@@ -291,17 +291,6 @@ fn a_real_boot_in_a_software_tpm_verifies_below_the_certificate() {
     // 0 to 23 are quoted: accepted for inspection, not for a release.
     let error = pcrs::check(&attest, &pcrs, Hash::Sha256, Selection::Exact).unwrap_err();
     assert_eq!(error, VtpmError::SelectedPcrs { found: 0xff_ffff, expected: RELEASE_PCRS });
-}
-
-/// The SHA-256 part of what `tpm2_pcrread` prints.
-fn sha256_pcrs(text: &str) -> BTreeMap<u8, Digest32> {
-    let bank = text.lines().skip_while(|line| line.trim() != "sha256:").skip(1);
-    bank.map_while(|line| {
-        let (pcr, value) = line.split_once(':')?;
-        let value = value.trim().strip_prefix("0x")?.to_lowercase();
-        Some((pcr.trim().parse().ok()?, value.parse().ok()?))
-    })
-    .collect()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::test_util::ca::FakeCa;
 use crate::test_util::ca::Scheme;
 use crate::test_util::ca::encode;
+use crate::test_util::tdx::percent_encoded;
 
 const PARTS: [TdxPart; 4] = [TdxPart::TcbInfo, TdxPart::QeIdentity, TdxPart::PckCrl, TdxPart::RootCrl];
 
@@ -32,15 +33,6 @@ fn answer(collateral: &TdxCollateral, part: TdxPart) -> (&'static str, String, V
         // As a PCCS has it.
         TdxPart::RootCrl => ("", String::new(), hex::encode(&collateral.root_ca_crl).into_bytes()),
     }
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 fn answers(collateral: &TdxCollateral) -> PcsAnswers {

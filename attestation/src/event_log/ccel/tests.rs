@@ -1,10 +1,14 @@
 //! Tests of CCEL: real logs, one negative test for each refusal, hostile bytes.
 
 mod evidence;
+mod exit;
 mod form;
-mod order;
+mod kernel;
 mod preset;
 mod rtmrs;
+mod secure_boot;
+mod separators;
+mod types;
 
 use super::CcelError;
 use super::CcelLog;
@@ -28,6 +32,10 @@ fn ubuntu() -> EventLogBuilder {
 
 fn uki() -> EventLogBuilder {
     EventLogBuilder::ccel_uki()
+}
+
+fn grub(label: &str, text: &str) -> BuiltEvent {
+    BuiltEvent { pcr: 3, ..BuiltEvent::grub(label, text) }
 }
 
 /// Checks the log; a preset that a test changed in one place.

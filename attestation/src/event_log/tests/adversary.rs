@@ -10,7 +10,6 @@ use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::presets;
 use crate::test_util::event_log::utf16;
 
-const IPL: EventType = EventType::IPL;
 const EVIL: &str = "/vmlinuz init=/bin/sh";
 
 /// Inserts an event before ExitBootServices; returns its position.

@@ -11,13 +11,12 @@ use crate::event_log::EventType;
 use crate::event_log::PcrRule;
 use crate::event_log::Phase;
 use crate::event_log::ReplayedLog;
+use crate::event_log::testing::authority_events;
 use crate::event_log::testing::evidence;
+use crate::event_log::testing::expected;
 use crate::event_log::testing::read;
+use crate::evidence::sha256_pcrs;
 use crate::technology::Technology;
-
-fn expected(folder: &std::path::Path) -> Value {
-    serde_json::from_slice(&read(folder, "gce/expected.json")).expect("expected.json is JSON")
-}
 
 fn pcrs(value: &Value) -> BTreeMap<u8, Digest32> {
     let pcrs = value.as_object().expect("a map of PCRs");
@@ -70,13 +69,7 @@ fn captured_logs_give_their_expected_claims() {
         let line = entry["kernel_cmdline_events"][0].as_str();
         let line = line.and_then(|line| line.strip_prefix("kernel_cmdline: "));
         assert_eq!(boot.kernel_command_line.as_deref(), line);
-        let authorities: Vec<Value> = boot
-            .secure_boot
-            .authorities
-            .iter()
-            .map(|authority| serde_json::json!([authority.name, authority.data_covered]))
-            .collect();
-        assert_eq!(Value::from(authorities), entry["authority_events"]);
+        assert_eq!(authority_events(&boot), entry["authority_events"]);
         let applications = serde_json::to_value(&boot.efi_applications).expect("digests");
         if name.starts_with("dstack") {
             // The source of the expectation looks for applications in PCR 4 only; this firmware measures them
@@ -216,15 +209,4 @@ fn logs_of_laboratory_boots_replay_to_the_pcrs_read_in_the_guest() {
         assert_eq!(log.boot.kernel_command_line.as_deref(), line);
         assert!(!log.boot.efi_applications.is_empty());
     }
-}
-
-/// The SHA-256 part of what `tpm2_pcrread` prints.
-fn sha256_pcrs(text: &str) -> BTreeMap<u8, Digest32> {
-    let bank = text.lines().skip_while(|line| line.trim() != "sha256:").skip(1);
-    bank.map_while(|line| {
-        let (pcr, value) = line.split_once(':')?;
-        let value = value.trim().strip_prefix("0x")?.to_lowercase();
-        Some((pcr.trim().parse().ok()?, value.parse().ok()?))
-    })
-    .collect()
 }

@@ -6,8 +6,6 @@ use crate::event_log::command_line::MAX_COMMAND_LINE;
 use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::presets;
 
-const IPL: EventType = EventType::IPL;
-
 fn before_exit(log: &mut EventLogBuilder, event: BuiltEvent) {
     log.insert_before_exit(event);
 }

@@ -8,8 +8,6 @@ use crate::test_util::event_log::BuiltEvent;
 use crate::test_util::event_log::chains::ENTRY_OPTIONS;
 use crate::test_util::event_log::utf16;
 
-const IPL: EventType = EventType::IPL;
-
 fn type_1() -> EventLogBuilder {
     EventLogBuilder::type_1(Technology::SevSnp, &["systemd-boot", "kernel"])
 }

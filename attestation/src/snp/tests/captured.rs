@@ -1,6 +1,10 @@
 //! Reports of real chips with their expected results.
 
+use sev::firmware::guest::AttestationReport;
+use sev::parser::ByteParser;
+
 use super::*;
+use crate::x509::Revocation;
 
 #[test]
 fn captured_reports_give_their_expected_claims() {

@@ -112,17 +112,8 @@ fn t10_amds_own_root_in_a_file_takes_nothing_away_and_gives_nothing() {
         let Some((report, vek)) = captured(name, &format!("{name}.vcek.der")) else { return };
         let Some(ark) = evidence::certificate(&format!("snp/roots/{ark}.der")) else { return };
         let anchors = TrustAnchors::builtin().with_extra(&ark).unwrap();
-        let (collateral, cache) = (Collateral::empty(), VerifyCache::new(4, 1024));
-        let inputs = VerifyInputs {
-            anchors: &anchors,
-            collateral: &collateral,
-            now: NOW,
-            endorsements: &Endorsements::default(),
-            audiences: &[],
-            cache: &cache,
-        };
-        let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &[ark] };
-        assert_eq!(verify_unbound(&evidence, &inputs).unwrap().inspect().root, root, "{name}");
+        let verifier = Verifier { anchors, ..Verifier::builtin(NOW) };
+        assert_eq!(verifier.verify(&report, &vek, &[ark]).unwrap().root, root, "{name}");
     }
 }
 
@@ -132,19 +123,9 @@ fn t16_the_vlek_authority_along_with_a_vlek_makes_no_vcek() {
     let Some((report, _)) = captured("milan_v2_virtee", "milan_v2_virtee.vcek.der") else { return };
     let Some(vek) = evidence::read("snp/reports/milan_v3_vlek_trustee.vlek.der") else { return };
     let Some(asvk) = evidence::read("snp/roots/milan_asvk.der") else { return };
-    let (anchors, collateral, cache) =
-        (TrustAnchors::builtin(), Collateral::empty(), VerifyCache::new(4, 1024));
-    let inputs = VerifyInputs {
-        anchors: &anchors,
-        collateral: &collateral,
-        now: VLEK_NOW,
-        endorsements: &Endorsements::default(),
-        audiences: &[],
-        cache: &cache,
-    };
-    let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &[asvk] };
     let expected = SnpError::SignerKindMismatch { report: SignerKind::Vcek, certificate: SignerKind::Vlek };
-    assert_eq!(verify_unbound(&evidence, &inputs).unwrap_err(), expected);
+    let error = Verifier::builtin(VLEK_NOW).verify(&report, &vek, &[asvk]).unwrap_err();
+    assert_eq!(error, expected);
 }
 
 #[test]
@@ -278,19 +259,9 @@ fn other_parameters_of_pss_are_refused() {
 #[test]
 fn a_report_without_a_chain_costs_no_signature() {
     // Refused for its form before anything is looked up in the cache.
-    let (anchors, collateral, cache) =
-        (TrustAnchors::builtin(), Collateral::empty(), VerifyCache::new(4, 1024));
-    let inputs = VerifyInputs {
-        anchors: &anchors,
-        collateral: &collateral,
-        now: NOW,
-        endorsements: &Endorsements::default(),
-        audiences: &[],
-        cache: &cache,
-    };
     let signed = genoa().sign(FakeAmd::shared(Product::Genoa));
     let mut report = signed.report;
     report[0] = 9;
-    let evidence = SnpEvidence { report: &report, vek: &[], certificates: &[] };
-    assert_eq!(verify_unbound(&evidence, &inputs).unwrap_err(), SnpError::UnsupportedVersion { version: 9 });
+    let error = verify_builtin(&report, &[], NOW).unwrap_err();
+    assert_eq!(error, SnpError::UnsupportedVersion { version: 9 });
 }

@@ -32,24 +32,7 @@ fn collateral(path: &str) -> Option<TdxCollateral> {
 }
 
 fn verify(quote: &[u8], appraisal: Appraisal<'_>, now: u64) -> Result<TdxClaims, TdxError> {
-    let cache = VerifyCache::new(4, 1024);
-    let inputs = VerifyInputs {
-        anchors: &TrustAnchors::builtin(),
-        collateral: &Collateral::empty(),
-        now: UnixTime(now),
-        endorsements: &Endorsements::default(),
-        audiences: &[],
-        cache: &cache,
-    };
-    let first = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
-    // The cache must not change the result.
-    let second = verify_unbound(quote, appraisal, &inputs).map(UnboundQuote::inspect);
-    assert_eq!(first, second);
-    let waived = verify_unbound(quote, Appraisal::Waived, &inputs);
-    if let (Appraisal::Given(collateral), Ok(_)) = (appraisal, waived) {
-        needles::compare(quote, collateral, UnixTime(now));
-    }
-    first
+    verify_twice(quote, appraisal, &TrustAnchors::builtin(), UnixTime(now))
 }
 
 const PHALA: &str = "tdx/dcap-qvl/tdx_quote";

@@ -1,8 +1,10 @@
 //! Chains of real and fake hierarchies; each refusal has one fault.
 
+mod cache;
 mod captured;
+mod cost;
 mod files;
-mod hostile;
+mod issuers;
 mod revocation;
 
 use super::*;
@@ -17,16 +19,11 @@ use crate::test_util::ca::FakeGoogle;
 use crate::test_util::ca::Scheme;
 use crate::test_util::ca::encode;
 use crate::test_util::ca::google::INTERMEDIATE_SERIAL;
-use crate::test_util::ca::google::ROOT_CRL_URI;
-use crate::x509::ChainCache;
 use crate::x509::Collateral;
 use crate::x509::CollateralError;
 use crate::x509::MAX_CERTIFICATE;
 use crate::x509::MAX_CERTIFICATES;
-use crate::x509::MAX_CRLS;
 use crate::x509::Revocation;
-use crate::x509::crl_signer;
-use crate::x509::read_file;
 
 /// 2025-11-01: all of Google's certificates in the evidence and the fakes' are valid.
 const NOW: UnixTime = UnixTime(1_761_955_200);
@@ -54,14 +51,17 @@ impl Setup {
         self.google.issue_ak(&self.google.intermediate().spki(), &self.spec)
     }
 
+    fn anchors(&self) -> TrustAnchors {
+        TrustAnchors::builtin().with_extra(self.google.root_der()).unwrap()
+    }
+
     fn verify(&self) -> Result<VerifiedChain, ChainError> {
         self.verify_leaf(&self.leaf())
     }
 
     fn verify_leaf(&self, leaf: &[u8]) -> Result<VerifiedChain, ChainError> {
-        let anchors = TrustAnchors::builtin().with_extra(self.google.root_der()).unwrap();
         let collateral = Collateral::new(&self.crls, &[]).unwrap();
-        self.verify_with(leaf, &anchors, &collateral)
+        self.verify_with(leaf, &self.anchors(), &collateral)
     }
 
     fn verify_with(
@@ -98,6 +98,13 @@ fn verify_builtin(leaf: &[u8], certificates: &[Vec<u8>], now: UnixTime) -> Resul
     })
 }
 
+/// A leaf of the right form by a CA that no anchor certifies.
+fn bogus_leaf(forger: &FakeCa) -> Vec<u8> {
+    let mut spec = forger.ca_spec(forger, 3);
+    spec.extensions = vec![encode::basic_constraints(false, None), encode::key_usage(0x80)];
+    forger.issue(&spec)
+}
+
 #[test]
 fn a_fake_chain_verifies_under_its_anchor_and_nothing_else() {
     let setup = Setup::new();
@@ -116,9 +123,7 @@ fn t10_a_look_alike_root_gives_nothing() {
     let Some(real) = google_ca("gcp_ek_ak_ca_intermediate_v3.crt") else { return };
     let name = Certificate::parse(&real).unwrap().subject().to_vec();
     let forger = FakeCa::new(name, Scheme::Pkcs1Sha256);
-    let mut spec = forger.ca_spec(&forger, 7);
-    spec.extensions = vec![encode::basic_constraints(false, None), encode::key_usage(0x80)];
-    let outcome = setup.verify_leaf(&forger.issue(&spec));
+    let outcome = setup.verify_leaf(&bogus_leaf(&forger));
     assert_eq!(outcome.unwrap_err(), ChainError::SignatureInvalid);
 }
 
@@ -127,7 +132,7 @@ fn issuing_cas_come_with_the_evidence_or_as_collateral() {
     let mut setup = Setup::new();
     setup.certificates.clear();
     assert_eq!(setup.verify().unwrap_err(), ChainError::UnknownIssuer);
-    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+    let anchors = setup.anchors();
     let collateral = Collateral::new(&[], &[setup.google.intermediate_der().to_vec()]).unwrap();
     assert_eq!(setup.verify_with(&setup.leaf(), &anchors, &collateral).unwrap().root(), Root::Extra);
 }
@@ -195,6 +200,17 @@ fn validity_of_intermediate_and_anchor_is_enforced() {
 }
 
 #[test]
+fn no_time_is_out_of_range() {
+    let mut setup = Setup::new();
+    let (not_before, not_after) = (setup.spec.not_before, setup.spec.not_after);
+    setup.crls = vec![setup.google.root_crl(&setup.current_crl())];
+    setup.now = UnixTime(0);
+    assert_eq!(setup.verify().unwrap_err(), ChainError::NotValidYet { not_before });
+    setup.now = UnixTime(u64::MAX);
+    assert_eq!(setup.verify().unwrap_err(), ChainError::Expired { not_after });
+}
+
+#[test]
 fn path_lengths_are_enforced_for_intermediates_and_anchors() {
     let mut setup = Setup::new();
     let root = setup.google.root();
@@ -224,6 +240,37 @@ fn an_algorithm_of_another_purpose_is_refused() {
     let mut setup = Setup::new();
     setup.purpose = Purpose::AmdVcek;
     assert_eq!(setup.verify().unwrap_err(), ChainError::UnsupportedAlgorithm);
+}
+
+/// The bytes with every occurrence of `from` replaced.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> (Vec<u8>, usize) {
+    assert_eq!(from.len(), to.len());
+    let (mut out, mut count) = (bytes.to_vec(), 0);
+    for index in 0..bytes.len() - from.len() {
+        if bytes[index..].starts_with(from) {
+            out[index..index + from.len()].copy_from_slice(to);
+            count += 1;
+        }
+    }
+    (out, count)
+}
+
+#[test]
+fn weak_and_foreign_algorithms_are_refused() {
+    let setup = Setup::new();
+    let leaf = setup.leaf();
+    let identifier =
+        |last: u8| [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, last, 0x05, 0x00];
+    // sha256WithRSAEncryption replaced by MD5, SHA-1, SHA-224 or RSA itself, inside and outside.
+    for last in [4, 5, 14, 1] {
+        let (weak, count) = replaced(&leaf, &identifier(11), &identifier(last));
+        assert_eq!(count, 2);
+        assert_eq!(setup.verify_leaf(&weak).unwrap_err(), ChainError::UnsupportedAlgorithm, "{last}");
+    }
+    // Inside and outside differ.
+    let (mut torn, _) = replaced(&leaf, &identifier(11), &identifier(12));
+    torn[..400].copy_from_slice(&leaf[..400]);
+    assert_eq!(setup.verify_leaf(&torn).unwrap_err(), ChainError::Malformed);
 }
 
 #[test]
@@ -262,58 +309,6 @@ fn malformed_certificates_beside_the_leaf_are_refused() {
 }
 
 #[test]
-fn cache_gives_the_same_answer_only_while_nothing_changed() {
-    let setup = Setup::new();
-    let leaf = setup.leaf();
-    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
-    let fresh = Collateral::new(&[setup.google.root_crl(&setup.current_crl())], &[]).unwrap();
-    let revoking = setup.current_crl().revoking(&INTERMEDIATE_SERIAL.to_be_bytes());
-    let revoked = Collateral::new(&[setup.google.root_crl(&revoking)], &[]).unwrap();
-    let cache = ChainCache::new(16);
-    let verify = |anchors: &TrustAnchors, collateral: &Collateral, now: UnixTime| {
-        let (certificates, purpose) = (setup.certificates.as_slice(), Purpose::GoogleAk);
-        cache.verify(&ChainRequest { leaf: &leaf, certificates, purpose, anchors, collateral, now })
-    };
-
-    let first = verify(&anchors, &fresh, NOW).unwrap();
-    let second = verify(&anchors, &fresh, NOW.plus(DAY - 1)).unwrap();
-    assert!(Arc::ptr_eq(&first.0, &second.0), "remembered");
-    assert_eq!(cache.len(), 1);
-    // The CRL falls due.
-    let third = verify(&anchors, &fresh, NOW.plus(DAY)).unwrap();
-    assert_eq!(third.revocation(), Revocation::Stale);
-    // The certificate expires.
-    let not_after = setup.spec.not_after;
-    assert_eq!(verify(&anchors, &fresh, not_after.plus(1)).unwrap_err(), ChainError::Expired { not_after });
-    // Another set of CRLs, other anchors.
-    assert!(matches!(verify(&anchors, &revoked, NOW).unwrap_err(), ChainError::Revoked { .. }));
-    assert_eq!(verify(&TrustAnchors::builtin(), &fresh, NOW).unwrap_err(), ChainError::UnknownIssuer);
-}
-
-#[test]
-fn cache_is_bounded() {
-    let mut setup = Setup::new();
-    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
-    let collateral = Collateral::empty();
-    let cache = ChainCache::new(4);
-    for instance in 0..32 {
-        setup.spec.instance_id = instance;
-        let (leaf, certificates) = (setup.leaf(), setup.certificates.as_slice());
-        let (purpose, now) = (Purpose::GoogleAk, NOW);
-        let request = ChainRequest {
-            leaf: &leaf,
-            certificates,
-            purpose,
-            anchors: &anchors,
-            collateral: &collateral,
-            now,
-        };
-        cache.verify(&request).unwrap();
-    }
-    assert!(cache.len() <= 8, "{} chains", cache.len());
-}
-
-#[test]
 fn a_ca_kept_with_its_keys_is_the_same_ca() {
     let google = FakeGoogle::new();
     let loaded = FakeGoogle::load(&google.root_pkcs8(), &google.intermediate_pkcs8());
@@ -341,7 +336,7 @@ fn no_damaged_certificate_or_crl_makes_the_reader_panic() {
             }
         }
     }
-    let anchors = TrustAnchors::builtin().with_extra(setup.google.root_der()).unwrap();
+    let anchors = setup.anchors();
     for index in 0..leaf.len() {
         let mut damaged = leaf.clone();
         damaged[index] ^= 0x01;

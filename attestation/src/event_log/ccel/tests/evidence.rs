@@ -5,7 +5,9 @@ use serde_json::Value;
 use vouchsafe_protocol::Digest48;
 
 use super::*;
+use crate::event_log::testing::authority_events;
 use crate::event_log::testing::evidence;
+use crate::event_log::testing::expected;
 use crate::event_log::testing::read;
 
 const COS_QUOTE: &str = "tdx/go-tdx-guest/cos-113-tdx-quote.dat";
@@ -17,10 +19,6 @@ fn quoted(folder: &std::path::Path, path: &str) -> [Digest48; 4] {
         let at = 48 + 328 + 48 * rtmr;
         Digest48(quote[at..at + 48].try_into().expect("48 bytes"))
     })
-}
-
-fn expected(folder: &std::path::Path) -> Value {
-    serde_json::from_slice(&read(folder, "gce/expected.json")).expect("expected.json is JSON")
 }
 
 fn replays_as_expected(bytes: &[u8], entry: &Value) {
@@ -61,13 +59,7 @@ fn captured_logs_of_cos_113_match_its_quote() {
         assert_eq!(boot.kernel_path.as_deref(), Some("/syslinux/vmlinuz.A"));
         let applications = serde_json::to_value(&boot.efi_applications).expect("digests");
         assert_eq!(applications, entry["efi_boot_services_apps"]);
-        let authorities: Vec<Value> = boot
-            .secure_boot
-            .authorities
-            .iter()
-            .map(|authority| serde_json::json!([authority.name, authority.data_covered]))
-            .collect();
-        assert_eq!(Value::from(authorities), entry["authority_events"]);
+        assert_eq!(authority_events(boot), entry["authority_events"]);
         assert_eq!(boot.events.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(boot.grub_files.len(), 5, "three lists of keys, grub.cfg, the kernel");
     }

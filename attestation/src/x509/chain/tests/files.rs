@@ -1,6 +1,8 @@
 //! Collateral as it is loaded.
 
 use super::*;
+use crate::x509::MAX_CRLS;
+use crate::x509::read_file;
 
 #[test]
 fn collateral_is_refused_as_a_whole() {
