@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use vouchsafe_attestation::tdx::{PckCa, Platform, TdxCollateral};
-use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FMSPC, FakeIntel, ROOT_SERIAL};
+use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FMSPC, FakeIntel, ROOT_SERIAL, percent_encoded};
 use vouchsafe_protocol::bundle::CollateralKind;
 
 use super::fetching::{service, service_with};
@@ -22,15 +22,6 @@ fn spec(age: u64) -> CollateralSpec {
 
 fn collateral(age: u64) -> TdxCollateral {
     FakeIntel::shared().collateral(&spec(age))
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 /// Answers like Intel's service, with the parts of `collateral`.

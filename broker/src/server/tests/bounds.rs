@@ -22,12 +22,6 @@ fn occupy(broker: &Broker) -> Sender<()> {
     free
 }
 
-fn body_bytes(broker: &Broker) -> i64 {
-    let text = String::from_utf8(broker.metrics.text().expect("text")).expect("text");
-    let line = text.lines().find_map(|line| line.strip_prefix("vouchsafe_body_bytes{listener=\"guests\"} "));
-    line.and_then(|line| line.parse().ok()).unwrap_or_default()
-}
-
 async fn until(is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
