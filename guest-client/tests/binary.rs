@@ -19,6 +19,8 @@ mod latch;
 #[path = "support/machine.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod machine;
+#[path = "support/root.rs"]
+mod root;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 #[path = "../../tests/src/swtpm.rs"]
@@ -39,6 +41,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use https::Server;
 use machine::Machine;
+use root::is_root;
 use support::{Act, FakeBroker, Shared, act, identity, later, ok, problem, secret_of, unsigned};
 use tempfile::TempDir;
 use vouchsafe_guest_client::evidence::CaptureBinding;
@@ -91,17 +94,6 @@ impl World {
     fn guest(&self, arguments: &[&str]) -> Output {
         program().arg("--config").arg(self.file("guest.toml")).args(arguments).output().expect("it runs")
     }
-}
-
-/// Some tests change owners and mounts.
-#[expect(clippy::print_stdout, reason = "tests say that they were skipped")]
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    assert!(root || std::env::var_os("CI").is_none(), "CI runs these tests as root");
-    if !root {
-        println!("skipped: needs root");
-    }
-    root
 }
 
 fn program() -> Command {

@@ -1,6 +1,10 @@
+#[path = "../../../tests/support/root.rs"]
+mod root;
+
 use std::fs::{self, read, read_dir};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 
+use root::is_root;
 use tempfile::TempDir;
 
 use super::*;
@@ -29,15 +33,6 @@ fn names(folder: &TempDir) -> Vec<String> {
         read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_unstable();
     names
-}
-
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    assert!(root || std::env::var_os("CI").is_none(), "CI runs these tests as root");
-    if !root {
-        println!("skipped: needs root");
-    }
-    root
 }
 
 #[test]
