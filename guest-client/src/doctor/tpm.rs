@@ -69,11 +69,11 @@ fn certified(id: &'static str, algorithm: AkAlgorithm, issuers: &[PathBuf]) -> F
         }
     }
     let sent = match count {
-        0 => "it is sent alone, brokers know or fetch the CA that issued it".to_owned(),
-        1 => "it is sent with one CA of `issuers`".to_owned(),
-        count => format!("it is sent with {count} CAs of `issuers`"),
+        0 => "without its issuing CA, which brokers know or fetch".to_owned(),
+        1 => "with one CA of `issuers`".to_owned(),
+        count => format!("with {count} CAs of `issuers`"),
     };
-    Finding::ok(id, format!("{algorithm}, with its certificate: {sent}"))
+    Finding::ok(id, format!("{algorithm}, certified; the AK certificate is sent {sent}"))
 }
 
 fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {

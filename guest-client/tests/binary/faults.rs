@@ -11,12 +11,12 @@ use super::*;
 
 impl World {
     fn change(&self, old: &str, new: &str) {
-        let config = read_to_string(self.file("guest.toml")).expect("it is there");
+        let config = read_to_string(self.file("guest.toml")).expect("guest.toml exists");
         assert!(config.contains(old), "{config}");
-        write(self.file("guest.toml"), config.replace(old, new)).expect("a file");
+        write(self.file("guest.toml"), config.replace(old, new)).expect("guest.toml can be written");
     }
 
-    /// Adds very high limits: what ends now has not used them up.
+    /// Raises the limits so far that a `fetch` that ends early cannot have reached them.
     fn with_patience(self) -> Self {
         self.change("attempts = 2", "attempts = 99\ndeadline = 99");
         self
@@ -104,7 +104,7 @@ fn a_server_without_tls_ends_the_fetch() {
     let plain = format!("https://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            // It may have hung up.
+            // The client may have closed the connection already.
             drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -116,7 +116,7 @@ fn a_server_without_tls_ends_the_fetch() {
 }
 
 #[test]
-fn a_broker_that_is_away_is_asked_again_until_the_deadline() {
+fn an_unreachable_broker_is_retried_up_to_the_limit_of_attempts() {
     let world = World::new(vec![]);
     let config = GuestConfig::read(&world.file("guest.toml")).unwrap();
     world.change(config.client.brokers[0].origin(), "https://127.0.0.1:1");
@@ -128,7 +128,7 @@ fn a_broker_that_is_away_is_asked_again_until_the_deadline() {
 }
 
 #[test]
-fn doctor_finds_everything_in_its_place() {
+fn doctor_finds_no_fault_in_a_working_vm() {
     let world = World::new(vec![]);
     let findings = world.findings();
     let of = |id: &str| {
@@ -142,7 +142,7 @@ fn doctor_finds_everything_in_its_place() {
         of("attestation-key"),
         Some((
             "ok",
-            "ECC, with its certificate: it is sent alone, brokers know or fetch the CA that issued it"
+            "ECC, certified; the AK certificate is sent without its issuing CA, which brokers know or fetch"
         ))
     );
     assert_eq!(of("identity"), Some(("ok", pinned.as_str())));
@@ -162,7 +162,7 @@ fn doctor_finds_everything_in_its_place() {
 }
 
 #[test]
-fn doctor_tells_a_template_from_a_certified_key() {
+fn doctor_reports_a_key_template_without_a_certificate() {
     let world = World::new(vec![]);
     let shielded = Machine::new();
     shielded.swtpm.define_index(AkAlgorithm::Rsa.template_index(), &[0xff; 40]).unwrap();

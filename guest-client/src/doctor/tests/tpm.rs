@@ -50,7 +50,7 @@ fn doctor_reports_which_certificates_are_sent() {
     };
     let (unreadable, what) = found("no certificate");
     assert!(unreadable == Status::Missing && what.contains("ca.pem"), "{what}");
-    let sent = "ECC, with its certificate: it is sent with 2 CAs of `issuers`".to_owned();
+    let sent = "ECC, certified; the AK certificate is sent with 2 CAs of `issuers`".to_owned();
     let pem = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     assert_eq!(found(&pem.repeat(2)), (Status::Ok, sent));
 }
@@ -93,4 +93,4 @@ fn a_missing_library_names_its_packages() {
 }
 
 const ALONE: &str =
-    "ECC, with its certificate: it is sent alone, brokers know or fetch the CA that issued it";
+    "ECC, certified; the AK certificate is sent without its issuing CA, which brokers know or fetch";
