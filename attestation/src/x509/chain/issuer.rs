@@ -48,7 +48,7 @@ impl fmt::Display for UnknownIssuer {
                 write!(f, ", published at {url}: import that file with `vouchsafe collateral import`")
             }
             (Some(url), None) => {
-                write!(f, "; it is said to be at {url}, which is no address of the vendor's")
+                write!(f, "; the certificate gives its address as {url}, which is not one of the vendor's")
             }
             (None, _) => f.write_str("; the certificate does not say where it is published"),
         }
