@@ -8,12 +8,12 @@
 //! The platform's chain, the quoting enclave and the quote's signature are verified here, even without
 //! collateral. dcap-qvl appraises collateral and TCB, using aws-lc.
 //!
-//! DCAP API is "Intel TDX DCAP Quoting Library API", appendix; TDX module ABI the specification 348551-008; PCS API Intel's
-//! Provisioning Certification Service, version 4.
+//! Documents cited: DCAP API is the appendix of "Intel TDX DCAP Quoting Library API", TDX module ABI is Intel's
+//! specification 348551-008, and PCS API is version 4 of the Provisioning Certification Service's API.
 //!
 //! Left out, and why:
-//! - MRSEAM and SEAMATTRIBUTES (DCAP API A.3.2): no list here, because the TDX module's identity is part of
-//!   the TCB info and appraised with it.
+//! - MRSEAM and SEAMATTRIBUTES (DCAP API A.3.2): not compared with a list of known modules here, because the
+//!   TDX module's identity is part of the TCB info and appraised with it.
 //! - MRSIGNER, ISVPRODID and ISVSVN of the quoting enclave: appraisal compares them with the QE identity.
 //! - XFAM, PKS, key locker and PERFMON: they give the trust domain more features and its host no access. They
 //!   are claims.
@@ -79,7 +79,7 @@ pub enum Appraisal<'a> {
     Waived,
 }
 
-/// An authentic quote. What it was made for has not been checked yet.
+/// An authentic quote whose report data has not been checked yet.
 #[derive(Debug)]
 #[must_use]
 pub struct UnboundQuote(TdxClaims);
@@ -97,14 +97,14 @@ impl UnboundQuote {
         }
     }
 
-    /// The claims for inspection, whatever the quote was made for.
+    /// The claims for inspection, whatever the report data is.
     #[must_use]
     pub fn inspect(self) -> TdxClaims {
         self.0
     }
 }
 
-/// The quote without the bytes after it: other evidence is bound to these bytes.
+/// The quote without trailing bytes, as other evidence commits to it.
 ///
 /// # Errors
 /// When it is not a well-formed quote, or is followed by anything but zeros.
@@ -129,7 +129,7 @@ pub(crate) fn verify_quote(
     verify_parsed(quote, Appraisal::Store, inputs)?.bind(expected)
 }
 
-/// Verifies everything about a quote except what it was made for.
+/// Verifies everything about a quote except its report data.
 ///
 /// # Errors
 /// One variant for each reason.

@@ -1,12 +1,12 @@
 //! Verifies evidence against its expected binding; returns claims or one exact error.
 //!
 //! The verifier of the background-check model (RFC 9334 §5.2). Cheap checks come before expensive ones, so
-//! that a flood costs the sender more than the broker. All pieces must verify: there is no partial result.
+//! that a flood costs the sender more than the broker. All evidence must verify: there is no partial result.
 //!
 //! Left out, and why:
 //! - Times in evidence, such as the TPM's clock: the nonce proves freshness (RFC 9334 §10.2).
-//! - Reset and restart counters against earlier evidence: no state of a VM is kept between requests; they are
-//!   claims.
+//! - Comparing reset and restart counters with earlier evidence: no state of a VM is kept between requests.
+//!   The counters are claims.
 //! - Reference values (RFC 9334 §8.3): measurements are claims, which policies appraise.
 
 pub(crate) mod endorsements;
@@ -67,7 +67,7 @@ pub fn verify(
     verify_with(evidence, bound, inputs, |_| Ok(()))
 }
 
-/// As [`verify`], but calls `gate` once in between, which decides whether to continue.
+/// As [`verify`], but `gate` decides early on whether verification continues. It is called once.
 ///
 /// `gate` gets the instance as soon as the AK certificate has been verified, before any signature of the VM
 /// itself; `None` if the evidence names no instance. A certificate is public: anyone who has seen it can send
@@ -82,8 +82,8 @@ pub fn verify_with<E: From<VerifyError>>(
     inputs: &VerifyInputs<'_>,
     gate: impl FnOnce(Option<&Instance>) -> Result<(), E>,
 ) -> Result<VerifiedClaims, E> {
-    // 1. Sizes, before anything is parsed; at least one piece, and at most one hardware report, since a VM
-    //    has one processor vendor.
+    // 1. Sizes, before anything is parsed; at least one kind of evidence, and at most one hardware report,
+    //    since a VM has one processor vendor.
     evidence.check_sizes().map_err(VerifyError::from)?;
     let unverified = UnverifiedEvidence::of(evidence)?;
 
@@ -110,7 +110,7 @@ pub fn verify_with<E: From<VerifyError>>(
         hardware.check_binding(&bound, ak.as_deref())?;
     }
 
-    // 5. to 9. The pieces, and that they are from one VM (composite device, RFC 9334 §3.3).
+    // 5. to 9. Each kind of evidence verifies, and all of it is from one VM (composite device, RFC 9334 §3.3).
     let mut claims = Claims { google_token, withheld, ..Claims::default() };
     verify_evidence(
         quote.zip(key),
@@ -123,7 +123,7 @@ pub fn verify_with<E: From<VerifyError>>(
     Ok(VerifiedClaims::new(bound, inputs.now, claims))
 }
 
-/// The evidence by kind, none of it verified: at least one kind, and no combination that nothing links.
+/// Unverified evidence by kind: there is at least one kind, and all kinds present can be bound together.
 struct UnverifiedEvidence<'e> {
     vtpm: Option<&'e VtpmEvidence>,
     hardware: Option<Hardware<'e>>,
@@ -143,9 +143,9 @@ impl<'e> UnverifiedEvidence<'e> {
         }
     }
 
-    /// The token's claims. In addition to a vTPM, a token with claims that this version does not support is
-    /// ignored: an attacker could have omitted it, and Google may change the form of a claim for a whole
-    /// fleet at once (T52).
+    /// The token's claims. If there is vTPM evidence as well, a token with claims that this version does not
+    /// support is ignored: an attacker could have omitted the token anyway, and Google may change the form of
+    /// a claim for a whole fleet at once (T52).
     fn google_token(
         &self,
         bound: &BoundRequest,
@@ -183,16 +183,17 @@ fn verify_evidence(
     // 7. The firmware log matches the quoted PCRs (PFP 1.06 §10; T22 to T26).
     claims.vtpm = quote.map(|quote| quote.claims(inputs, &mut claims.withheld)).transpose()?;
 
-    // 8. All pieces that name a technology name the same one (T01): the hardware, the log's `GCE
+    // 8. All evidence that names a technology names the same one (T01): the hardware, the log's `GCE
     //    NonHostInfo`, the token's `hwmodel`.
     claims.technology = agreed_technology(hardware.map(Hardware::technology), claims)?;
 
-    // 9. All pieces that name an instance name the same one (T01): by project number and instance id, since
-    //    names are reused.
+    // 9. All evidence that names an instance names the same one (T01): by project number and instance id,
+    //    since names are reused.
     check_instance(claims)
 }
 
-/// The hardware's own technology, or the one that Google asserts; all of them must agree.
+/// The technology of the hardware report, or else the one that Google asserts in the firmware log or the
+/// token. All that are present must agree.
 fn agreed_technology(
     hardware: Option<Technology>,
     claims: &Claims,
@@ -217,7 +218,7 @@ fn check_instance(claims: &Claims) -> Result<(), VerifyError> {
     let (Some(vtpm), Some(token)) = (&claims.vtpm, &claims.google_token) else { return Ok(()) };
     let certified = vtpm.instance.as_ref().map(Instance::id);
     let stated = token.instance.as_ref().map(Instance::id);
-    // Without both names nothing links the two.
+    // Unless both name an instance, nothing shows that quote and token are from one VM.
     if certified.is_none() || certified != stated {
         return Err(VerifyError::InstanceMismatch { certified, stated });
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, Var};
 
-/// Maximum depth of recursion for later steps on an ordinary stack.
+/// Maximum depth of an expression. Later steps recurse, and this depth fits an ordinary stack.
 pub(super) const MAX_DEPTH: usize = 192;
 
 /// The condition of a clause, `when` or `unless`.
@@ -73,7 +73,8 @@ impl std::fmt::Display for ClaimPath {
     }
 }
 
-/// `principal.a.b` or `context.a.b`, also inside of the test `principal.a has b`.
+/// The path of an attribute access such as `principal.a.b` or `context.a`. The left operand of
+/// `principal.a has b` is one as well.
 pub(super) fn path(expr: &Expr) -> Option<ClaimPath> {
     match expr {
         Expr::GetAttr { expr, attr } => {
@@ -85,7 +86,7 @@ pub(super) fn path(expr: &Expr) -> Option<ClaimPath> {
     }
 }
 
-/// The path of a `has` test.
+/// The paths that a `has` test covers: `principal.a` and `principal.a.b` for `principal has a.b`.
 pub(super) fn tested_path(expr: &Expr) -> Option<Vec<ClaimPath>> {
     let Expr::HasAttr { expr, attrs } = expr else { return None };
     let mut path = path_or_root(expr)?;
@@ -121,7 +122,7 @@ pub(super) fn paths(expr: &Expr) -> Vec<ClaimPath> {
     kept.map(|(path, _)| path.clone()).collect()
 }
 
-/// The operands of a chain of `op`, in order; no recursion.
+/// The operands of a chain of the operator `wanted`, in order; no recursion.
 pub(super) fn operands(expr: &Arc<Expr>, wanted: BinaryOp) -> Vec<Arc<Expr>> {
     let mut found = Vec::new();
     let mut stack = vec![expr.clone()];

@@ -67,7 +67,7 @@ pub(crate) struct VmTdx {
 /// `VMTdx.Measurement`.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct VmTdxMeasurement {
-    /// 0 for the general one.
+    /// The memory size that the measurement is for; 0 for any size.
     #[prost(uint32, tag = "1")]
     pub(crate) ram_gib: u32,
     #[prost(bool, tag = "2")]

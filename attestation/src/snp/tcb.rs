@@ -9,12 +9,12 @@ use crate::anchors::Product;
 /// Security versions of the firmware's components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Tcb {
-    /// Platform firmware configuration; Turin.
+    /// FMC firmware; `None` before Turin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fmc: Option<u8>,
     /// Boot loader of the secure processor.
     pub boot_loader: u8,
-    /// Its operating system.
+    /// Operating system of the secure processor.
     pub tee: u8,
     /// SNP firmware.
     pub snp: u8,
@@ -26,7 +26,7 @@ pub struct Tcb {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TcbComponent {
-    /// Platform firmware configuration.
+    /// FMC firmware.
     Fmc,
     /// Boot loader.
     BootLoader,
@@ -86,8 +86,8 @@ impl Tcb {
         }
     }
 
-    /// `TCB_VERSION` as in reports (AMD 56860 §2.2): with an FMC in the layout since Turin, otherwise in the
-    /// older one.
+    /// Encodes `TCB_VERSION` as reports do (AMD 56860 §2.2): in the Turin layout if there is an FMC version,
+    /// otherwise in the layout before Turin.
     pub(super) const fn to_bytes(self) -> [u8; 8] {
         let Self { fmc, boot_loader, tee, snp, microcode } = self;
         match fmc {

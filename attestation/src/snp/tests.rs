@@ -95,14 +95,14 @@ fn genoa() -> SnpReportBuilder {
     SnpReportBuilder::new(Product::Genoa)
 }
 
-/// Asserts that a Genoa report with one change is refused for this reason.
+/// The error for a Genoa report with one change.
 fn refused(change: impl FnOnce(&mut SnpReportBuilder)) -> SnpError {
     let mut builder = genoa();
     change(&mut builder);
     verify_fake(&builder).unwrap_err()
 }
 
-/// Asserts that a Genoa report whose certificate has one change is refused for this reason.
+/// The error for a Genoa report whose VEK certificate has one change.
 fn refused_vek(change: impl FnOnce(&mut VekSpec)) -> SnpError {
     refused(|builder| {
         let mut spec = builder.fitting_vek();
@@ -126,7 +126,7 @@ fn a_flipped_bit_of_the_measurement_is_refused() {
 }
 
 #[test]
-fn fake_reports_of_every_product_and_signer_verify_as_extra() {
+fn genoa_and_turin_reports_of_vceks_and_vleks_verify_under_an_extra_root() {
     for product in [Product::Genoa, Product::Turin] {
         let claims = verify_fake(&SnpReportBuilder::new(product)).unwrap();
         assert_eq!((claims.product, claims.root), (product, Some(Root::Extra)));

@@ -35,12 +35,12 @@ use crate::google_token::TokenKind;
 use crate::tdx::cut;
 use crate::technology::Technology;
 
-/// The evidence to make. Pieces made by one call are linked to each other.
+/// The evidence to generate. All evidence from one call is bound together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kinds {
     /// A quote of the vTPM.
     pub vtpm: bool,
-    /// A report of the hardware: an SNP report, or the TDX quote of a VM that has one.
+    /// A hardware report: a TDX quote if the VM is a trust domain, otherwise an SNP report.
     pub report: bool,
     /// A token of Google Cloud Attestation.
     pub token: Option<TokenKind>,
@@ -51,7 +51,7 @@ impl Kinds {
     pub const VTPM: Self = Self { vtpm: true, report: false, token: None };
     /// A hardware report alone.
     pub const REPORT: Self = Self { vtpm: false, report: true, token: None };
-    /// A quote of the vTPM and a hardware report, linked.
+    /// A quote of the vTPM and a hardware report, bound together.
     pub const BOTH: Self = Self { vtpm: true, report: true, token: None };
 
     /// A token alone.
@@ -76,7 +76,7 @@ pub struct SimulatedVm {
     pub ak_certificate: Vec<u8>,
     /// Issuing CAs that are sent with it.
     pub ak_issuers: Vec<Vec<u8>>,
-    /// PCRs of a release by index.
+    /// The PCRs that a release request quotes, by index.
     pub pcrs: BTreeMap<u8, Digest32>,
     /// The firmware log.
     pub event_log: Vec<u8>,
@@ -121,7 +121,7 @@ pub struct SimulatedToken {
 }
 
 impl SimulatedVm {
-    /// A Genoa VM with Ubuntu's boot, SEV-SNP, and the instance of the default specification.
+    /// An SEV-SNP VM on Genoa that booted Ubuntu, with the instance of `AkCertificateSpec::default()`.
     #[must_use]
     pub fn new() -> Self {
         let log = EventLogBuilder::gce_ubuntu(Technology::SevSnp);
@@ -196,7 +196,7 @@ impl SimulatedVm {
         self.pcrs.remove(&10);
     }
 
-    /// Extends these from user space, after what it extended before; its log has all of it.
+    /// Extends PCRs from user space, and appends the measurements to the user-space log.
     pub fn measure(&mut self, userspace: &UserspaceBuilder) {
         for (pcr, digest) in userspace.extends() {
             self.extend(pcr, &digest);
@@ -204,7 +204,7 @@ impl SimulatedVm {
         self.userspace_log.get_or_insert_default().extend(userspace.log());
     }
 
-    /// Moves the VM to another chip: report and certificate.
+    /// Replaces the report and its VEK certificate chain, as on another chip.
     pub fn set_report(&mut self, report: SnpReportBuilder) {
         let signed = report.sign(self.amd);
         self.report = report;
@@ -212,7 +212,7 @@ impl SimulatedVm {
         self.vek_issuers = signed.certificates;
     }
 
-    /// Extends the latch word, as the last act of the initrd.
+    /// Extends PCR 15 with the latch word, as the initrd does last.
     pub fn latch(&mut self) {
         self.extend(15, &Digest32::of(LATCH_WORD.as_bytes()));
     }
@@ -223,7 +223,7 @@ impl SimulatedVm {
         *value = extend(value, digest);
     }
 
-    /// Evidence bound to `bound`; in a composite each piece is linked to the other.
+    /// Evidence for the request `bound`; hardware report and vTPM quote commit to each other.
     #[must_use]
     pub fn evidence(&self, kinds: Kinds, bound: &BoundRequest) -> Evidence {
         let transcript = bound.transcript();
@@ -239,7 +239,7 @@ impl SimulatedVm {
         Evidence { vtpm, sev_snp, tdx, google_token }
     }
 
-    /// A token with any nonce.
+    /// A token with the given nonce.
     #[must_use]
     pub fn token_with(&self, kind: TokenKind, nonce: &str) -> GoogleTokenEvidence {
         let SimulatedToken { audience, now, instance, technology } = &self.token;
@@ -248,7 +248,7 @@ impl SimulatedVm {
         GoogleTokenEvidence { token: spec.sign(service) }
     }
 
-    /// A vTPM piece with any quote.
+    /// vTPM evidence with the given quote.
     #[must_use]
     pub fn vtpm_with(&self, spec: &QuoteSpec) -> VtpmEvidence {
         let quote = spec.encode(self.ak, &self.pcrs);
@@ -263,7 +263,7 @@ impl SimulatedVm {
         }
     }
 
-    /// An SNP piece with any report data.
+    /// SNP evidence with the given report data.
     #[must_use]
     pub fn snp_with(&self, report_data: &[u8; 64]) -> SevSnpEvidence {
         let report = SnpReportBuilder { report_data: *report_data, ..self.report.clone() };
@@ -284,7 +284,7 @@ impl SimulatedTd {
         Self { intel: FakeIntel::shared(), quote, event_log: log.bytes() }
     }
 
-    /// A TDX piece with any report data.
+    /// TDX evidence with the given report data.
     #[must_use]
     pub fn evidence(&self, report_data: &[u8; 64]) -> TdxEvidence {
         let quote = TdxQuoteBuilder { report_data: *report_data, ..self.quote.clone() };
@@ -308,7 +308,7 @@ pub fn shared_google() -> &'static FakeGoogle {
     SHARED.get_or_init(FakeGoogle::new)
 }
 
-/// The built-in anchors, and as extra ones the fake roots of all vendors of simulated VMs.
+/// The built-in anchors, with the roots of all fake vendors as extra anchors.
 ///
 /// # Panics
 /// Never: the fake roots are CA certificates.
@@ -319,7 +319,7 @@ pub fn shared_anchors() -> TrustAnchors {
     })
 }
 
-/// The roots of Google's keys, of the shared Genoa chip, of the TDX platform and of tokens, DER.
+/// The root certificates (DER) of the fake Google, AMD (Genoa), Intel and token service.
 #[must_use]
 pub fn shared_roots() -> [&'static [u8]; 4] {
     [

@@ -1,4 +1,4 @@
-//! Sealed files in memory.
+//! Secrets in sealed memfds.
 
 use std::os::fd::OwnedFd;
 
@@ -10,8 +10,8 @@ use vouchsafe_protocol::PlaintextSecret;
 
 use super::private_file::Owner;
 
-/// A sealed file in memory that holds the secret, inherited by the command, and readable by its owner (by
-/// default the caller).
+/// A sealed memfd with the secret. The command inherits it; only the file's owner, by default the caller, may
+/// read it.
 pub(super) fn memory_file(secret: &PlaintextSecret, owner: Option<Owner>) -> Result<OwnedFd, Errno> {
     let file = memfd_create("vouchsafe", MemfdFlags::ALLOW_SEALING)?;
     fchmod(&file, Mode::RUSR)?;
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t34_a_memory_file_is_sealed_and_its_owners_only() {
+    fn t34_a_memory_file_is_sealed_and_only_its_owner_may_read_it() {
         let secret = PlaintextSecret::new(b"k\0ey".to_vec()).unwrap();
         let file = memory_file(&secret, None).unwrap();
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());

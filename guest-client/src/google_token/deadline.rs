@@ -12,7 +12,7 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// Seconds from now.
+    /// A deadline that is `limit` from now.
     pub(super) fn start(limit: Duration) -> Self {
         Self { started: Instant::now(), limit }
     }

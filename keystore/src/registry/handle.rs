@@ -43,7 +43,7 @@ impl Registry {
         Ok(epoch)
     }
 
-    /// The same, for a change of an operator.
+    /// As [`Self::epoch`], for a change that an operator makes.
     pub(super) async fn operator_epoch(&self) -> Result<u64, StoreError> {
         let epoch = self.operator_view().await?.epoch;
         self.forget_before(epoch);
@@ -59,12 +59,12 @@ impl Registry {
         self.log.view(Reader::Release).await
     }
 
-    /// A view for operators, which takes no connection from releases.
+    /// A view for operators, which uses no connection of the releases' pool.
     pub(super) async fn operator_view(&self) -> Result<View, StoreError> {
         self.log.view(Reader::Operator).await
     }
 
-    /// A view for the token of an operator, which waits for no list.
+    /// A view for checking an operator's token, which does not wait for other operators' list requests.
     pub(super) async fn token_view(&self) -> Result<View, StoreError> {
         self.log.view(Reader::Token).await
     }

@@ -1,5 +1,5 @@
-//! Registration of policies and baselines, which are checked against one another when they are put; the
-//! result still holds when they take effect.
+//! Registration of policies and baselines. A policy is checked against the registered baselines, and a
+//! baseline against the policies that name it; the result still holds when the new version takes effect.
 //!
 //! Such a check compiles and evaluates policies, which takes longer than a transaction may hold the writer,
 //! since grants would wait for it. So it is made before the transaction, off the async workers and at one

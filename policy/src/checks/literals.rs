@@ -52,7 +52,7 @@ pub(crate) fn malformed(expr: &Expr) -> Option<(ClaimPath, String)> {
                 Some((claim, text.to_owned()))
             })
         }
-        // A pattern never matches a whole digest or id.
+        // Digests and ids are compared whole: `like` on one is a mistake, whatever the pattern.
         Expr::Like { expr, .. } => {
             let claim = expression::path(expr).filter(|claim| form(claim).is_some())?;
             Some((claim, "like".to_owned()))

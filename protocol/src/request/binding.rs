@@ -23,7 +23,7 @@ pub struct ReportData(pub [u8; 64]);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QuoteNonce(pub [u8; 32]);
 
-/// The only `eat_nonce` of a Google Cloud Attestation token: 43 characters.
+/// The required `eat_nonce` of a Google Cloud Attestation token, 43 characters; the token must have no other.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenNonce(String);
 
@@ -78,7 +78,7 @@ impl QuoteNonce {
 }
 
 impl TokenNonce {
-    /// As in the token.
+    /// The text that the token contains.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t01_the_other_piece_is_part_of_each_binding() {
+    fn t01_report_and_quote_commit_to_each_other() {
         let transcript = Transcript(Digest32([5; 32]));
         assert_ne!(transcript.report_data(None), transcript.report_data(Some(b"ak")));
         assert_ne!(transcript.report_data(Some(b"ak a")), transcript.report_data(Some(b"ak b")));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn t07_a_token_nonce_is_that_of_its_transcript() {
+    fn t07_a_token_nonce_matches_only_its_own_transcript() {
         let nonce = Transcript(Digest32([5; 32])).token_nonce();
         assert_eq!(nonce.as_str().len(), 43);
         assert!(nonce.matches(nonce.as_str()));

@@ -38,7 +38,7 @@ fn an_issuer_is_chosen_by_its_key_among_many_of_one_name() {
     for issuer in &*ISSUERS {
         verifier.verify(&vm_of(issuer, &AkCertificateSpec::default()), &bound(1)).unwrap();
     }
-    // Sent with the evidence, after as many others as are allowed, the issuer is still found.
+    // The issuer is also found if it is the last of the maximum number of CAs sent with the evidence.
     let verifier = Verifier::new();
     let mut evidence = vm_of(&ISSUERS[6], &AkCertificateSpec::default());
     let given = ISSUERS.iter().map(|issuer| Bytes(issuer.der().to_vec())).collect();
@@ -63,7 +63,7 @@ fn an_unknown_issuer_is_named_with_its_key_its_address_and_the_remedy() {
     assert_eq!(found.key_id, issuer.key_id());
     assert_eq!(found.address.unwrap().as_str(), issuer.url);
 
-    // A URL that is not the vendor's is reported, but is never a reason to wait.
+    // A URL that is not the vendor's is reported, but never fetched, so a retry cannot succeed.
     for url in ["http://169.254.169.254/computeMetadata/v1/", "http://evil.example/ca.crt"] {
         let spec = AkCertificateSpec { issuer_url: Some(url.to_owned()), ..AkCertificateSpec::default() };
         let error = verifier.verify(&vm_of(issuer, &spec), &bound(1)).unwrap_err();
@@ -79,7 +79,7 @@ fn an_unknown_issuer_is_named_with_its_key_its_address_and_the_remedy() {
 }
 
 #[test]
-fn t02_a_signature_is_invalid_only_where_the_right_key_is_known() {
+fn t02_certificates_forged_with_a_known_key_id_are_refused() {
     // A forger who uses the key identifier of a known CA.
     let forger = FakeCa::new(shared_google().intermediate().name().to_vec(), Scheme::Pkcs1Sha256);
     let known = &ISSUERS[0];
@@ -94,20 +94,20 @@ fn t02_a_signature_is_invalid_only_where_the_right_key_is_known() {
     evidence.vtpm.as_mut().unwrap().ak_certificate = Bytes(forger.issue(&spec));
     let error = knowing(&[known]).verify(&evidence, &bound(1)).unwrap_err();
     assert_eq!(error, VerifyError::Vtpm(VtpmError::Chain(ChainError::SignatureInvalid)));
-    // A forger who sends his own CA with the key identifier of a known one.
+    // A forger who also sends a CA certificate with the key identifier of a known CA.
     let mut look_alike = forger.ca_spec(&forger, 10);
     look_alike.extensions.push(encode::subject_key_id(known.key_id()));
     evidence.vtpm.as_mut().unwrap().ca_certificates = vec![Bytes(forger.issue(&look_alike))];
     let error = knowing(&[known]).verify(&evidence, &bound(1)).unwrap_err();
     assert!(error.name().starts_with("ak-chain-"), "{error}");
-    // Certificates that a stranger sends do not affect the genuine VM.
+    // A forged CA certificate in the evidence does not affect a genuine VM.
     let mut genuine = vm_of(known, &AkCertificateSpec::default());
     genuine.vtpm.as_mut().unwrap().ca_certificates = vec![Bytes(forger.issue(&look_alike)); 8];
     knowing(&[known]).verify(&genuine, &bound(1)).unwrap();
 }
 
 #[test]
-fn t57_only_a_ca_below_an_anchor_with_the_key_in_question_is_an_issuer() {
+fn t57_an_issuer_is_a_ca_below_an_anchor_with_the_requested_key_id() {
     let (anchors, issuer) = (shared_anchors(), &ISSUERS[0]);
     let check = |der: &[u8], key_id: Option<&[u8]>| {
         verify_issuer(der, key_id, Purpose::GoogleAk, &anchors, NOW).map(|crls| crls.len())
@@ -127,20 +127,20 @@ fn t57_only_a_ca_below_an_anchor_with_the_key_in_question_is_an_issuer() {
     let mut below = issuer.ca().ca_spec(stranger.ca(), 3);
     below.extensions.push(encode::subject_key_id(&[7; 20]));
     assert_eq!(check(&issuer.ca().issue(&below), Some(&[7; 20])), Err(ChainError::UnknownIssuer));
-    // Expired, and not yet valid.
+    // Expired.
     let mut spec = shared_google().root().ca_spec(stranger.ca(), 4);
     spec.not_after = UnixTime(NOW.0 - 1);
     let expired = shared_google().root().issue(&spec);
     assert_eq!(check(&expired, None), Err(ChainError::Expired { not_after: spec.not_after }));
-    // Anchors for other purposes are ignored.
-    let under = TrustAnchors::builtin();
-    let refused = verify_issuer(issuer.der(), None, Purpose::GoogleAk, &under, NOW);
+    // Below a root that is not an anchor.
+    let builtin = TrustAnchors::builtin();
+    let refused = verify_issuer(issuer.der(), None, Purpose::GoogleAk, &builtin, NOW);
     assert_eq!(refused, Err(ChainError::UnknownIssuer));
 }
 
 #[test]
-fn t17_a_certificate_that_leaves_its_distribution_point_out_is_absent_and_not_more() {
-    // A CA of Google that names no CRL: this hierarchy offers revocation nevertheless.
+fn t17_revocation_is_absent_if_a_ca_names_no_crl() {
+    // An issuing CA of Google without a CRL distribution point, although CAs in its hierarchy have one.
     let issuer = FakeIssuer::new(shared_google(), 99);
     let mut spec = shared_google().root().ca_spec(issuer.ca(), 0x2099);
     spec.extensions.push(encode::subject_key_id(issuer.key_id()));
@@ -152,7 +152,9 @@ fn t17_a_certificate_that_leaves_its_distribution_point_out_is_absent_and_not_mo
     // For a CA that names a CRL, the missing CRL and its issuer are reported.
     let claims =
         knowing(&[&ISSUERS[0]]).verify(&vm_of(&ISSUERS[0], &AkCertificateSpec::default()), &bound(1));
-    let [missing] = &claims.unwrap().vtpm.unwrap().missing_crls[..] else { panic!("one list") };
+    let [missing] = &claims.unwrap().vtpm.unwrap().missing_crls[..] else {
+        panic!("expected one missing CRL")
+    };
     assert_eq!(missing.addresses, [ISSUERS[0].crl_url.clone()]);
     assert_eq!(missing.issuer_key, shared_google().root().spki());
 }

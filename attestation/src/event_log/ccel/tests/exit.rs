@@ -1,4 +1,4 @@
-//! T24: boot options come first, and ExitBootServices ends the log.
+//! T24: the order of boot attempts, and ExitBootServices at the end of the log.
 
 use vouchsafe_protocol::Digest48;
 
@@ -8,7 +8,7 @@ use crate::event_log::testing::RETURNING;
 use crate::test_util::event_log::presets;
 
 #[test]
-fn t24_boot_attempts_have_their_order() {
+fn t24_boot_attempts_out_of_order_are_refused() {
     let mut log = ubuntu();
     log.events.retain(|event| event.data != CALLING.as_bytes());
     assert_eq!(shared_refusal(&log), EventLogError::BootAttemptMissing);
@@ -37,7 +37,7 @@ fn t24_log_without_exit_boot_services_is_refused() {
     let mut log = ubuntu();
     log.events.retain(|event| event.data != b"Exit Boot Services Invocation");
     assert_eq!(shared_refusal(&log), EventLogError::ExitBootServicesMissing);
-    // In another register it is not asserted by the firmware.
+    // The event counts only in the register into which firmware measures it.
     let mut log = ubuntu();
     log.event_with("Exit Boot Services Invocation").pcr = 1;
     assert_eq!(shared_refusal(&log), EventLogError::ExitBootServicesMissing);
