@@ -9,9 +9,9 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::challenge::ChallengeKey;
+use vouchsafe_protocol::hashing::Preimage;
 use zeroize::Zeroizing;
 
-use crate::preimage::Preimage;
 use crate::primitives::{RandomError, derive, random};
 
 pub mod file;

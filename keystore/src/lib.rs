@@ -22,7 +22,6 @@ pub mod keyring;
 mod keystore;
 mod log;
 pub mod permitted;
-mod preimage;
 mod primitives;
 pub mod record;
 pub mod registry;

@@ -4,11 +4,11 @@
 //! edited row cannot be opened. Rolling back a whole row is not detected here, but by the row versions that
 //! the log pins.
 
+use vouchsafe_protocol::hashing::Preimage;
 use vouchsafe_protocol::{IdentityKey, ObjectName, PlaintextSecret, SecretPath};
 use zeroize::Zeroizing;
 
 use crate::keyring::{Generation, GenerationId, Keyring};
-use crate::preimage::Preimage;
 use crate::primitives::{RandomError, Unauthentic, aead_open, aead_seal, derive, random};
 
 /// What a sealed version is bound to.

@@ -12,6 +12,7 @@
 //! | the word that closes the boot-phase latch | [`latch`] |
 //! | wrap secrets to the guest's key, open them | [`wrap`] |
 //! | sign an answer or a refusal, check it | [`answer`] |
+//! | lay out the input of a hash, a signature or a MAC | [`hashing`] |
 //! | requests, answers and problems on the wire | [`messages`], [`problem`] |
 //! | show text of others on a terminal | [`text`] |
 
@@ -21,7 +22,7 @@ pub mod challenge;
 pub mod digest;
 pub mod encoding;
 pub mod evidence;
-mod hashing;
+pub mod hashing;
 pub mod identity;
 pub mod latch;
 pub mod limits;

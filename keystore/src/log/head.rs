@@ -1,10 +1,11 @@
 //! The head of the log: the number of leaves, the epoch, and the lock that changes and grants share.
 
+use vouchsafe_protocol::hashing::Preimage;
+
 use crate::db::columns::{self, stored};
 use crate::db::grants::HeadRow;
 use crate::db::{Connection, Row, StoreError, run};
 use crate::keyring::Keyring;
-use crate::preimage::Preimage;
 
 /// The state of the log: the number of its leaves, and the epoch, which is the number of changes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

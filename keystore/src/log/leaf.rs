@@ -2,6 +2,7 @@
 
 use sqlx::QueryBuilder;
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::hashing::Preimage;
 
 use super::head::{Head, write_head};
 use super::record::LogRecord;
@@ -9,7 +10,6 @@ use crate::db::columns::{self, stored, time};
 use crate::db::grants::{LeafRow, insert_leaves};
 use crate::db::{Connection, Row, StoreError, run};
 use crate::keyring::Keyring;
-use crate::preimage::Preimage;
 
 /// A leaf ready to be stored.
 pub(crate) struct Leaf(LeafRow);

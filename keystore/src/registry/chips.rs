@@ -10,6 +10,7 @@ use std::collections::hash_map::Entry;
 
 use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_policy::chip::Chip;
+use vouchsafe_protocol::hashing::Preimage;
 use vouchsafe_protocol::{DecisionId, UnixTime};
 
 use super::handle::Registry;
@@ -20,7 +21,6 @@ use crate::db::{Connection, Db, Pools, Reader, Row, StoreError, run};
 use crate::keyring::Keyring;
 use crate::log::record::LogRecord;
 use crate::log::{LoggedRecord, numbered};
-use crate::preimage::Preimage;
 
 /// A row ready to be stored.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::Row as _;
 use vouchsafe_protocol::IdentityKey;
+use vouchsafe_protocol::hashing::Preimage;
 
 use super::chips;
 use super::handle::Registry;
@@ -12,7 +13,6 @@ use crate::db::columns::{self, tampered};
 use crate::db::{Pools, Reader, StoreError, connect, create_file};
 use crate::keyring::{GenerationId, Keyring};
 use crate::log::{Head, Log, head_preimage};
-use crate::preimage::Preimage;
 use crate::sealing;
 
 /// Why a keystore could not be created or opened.

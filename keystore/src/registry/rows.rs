@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use sqlx::Row as _;
+use vouchsafe_protocol::hashing::Preimage;
 
 use crate::db::columns::{generation, number, stored, tampered};
 use crate::db::{Row, StoreError};
 use crate::keyring::Keyring;
 use crate::log::Pins;
-use crate::preimage::Preimage;
 
 /// The MAC of a row, and its generation.
 pub(crate) struct RowTag {

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use vouchsafe_policy::operators::{OperatorIdentity, OperatorRole};
+use vouchsafe_protocol::hashing::Preimage;
 use vouchsafe_protocol::{Digest32, UnixTime};
 
 use crate::db::columns;
 use crate::db::{Connection, Row, StoreError};
 use crate::log::record::Authority;
-use crate::preimage::Preimage;
 use crate::registry::rows::{self, RowCheck};
 
 /// An operator's account, as it is listed.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use sqlx::Row as _;
+use vouchsafe_protocol::hashing::Preimage;
 use vouchsafe_protocol::{Digest32, ObjectName, UnixTime};
 
 use super::types::{Document, DocumentKind, DocumentSummary};
 use crate::db::columns::{self, stored, time};
 use crate::db::{Connection, Row, StoreError};
-use crate::preimage::Preimage;
 use crate::registry::change::Change;
 use crate::registry::rows::{self, RowCheck, RowTag};
 

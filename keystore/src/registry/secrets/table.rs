@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use sqlx::Row as _;
+use vouchsafe_protocol::hashing::Preimage;
 use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
 use super::types::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
 use crate::db::columns::{self, stored, time};
 use crate::db::{Connection, Row, StoreError};
-use crate::preimage::Preimage;
 use crate::registry::change::Change;
 use crate::registry::rows::{self, RowCheck, RowTag};
 use vouchsafe_policy::Purpose;
