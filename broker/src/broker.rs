@@ -13,7 +13,7 @@ use vouchsafe_attestation::collateral::Loaded;
 use vouchsafe_attestation::{TrustAnchors, VerifyCache};
 use vouchsafe_keystore::keyring::file::KeyringFileError;
 use vouchsafe_keystore::registry::OpenError;
-use vouchsafe_keystore::{Keyring, Keystore, StoreError};
+use vouchsafe_keystore::{Keyring, Keystore, RandomError, StoreError};
 use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
 use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, UnixTime};
 
@@ -26,7 +26,6 @@ use crate::gate::{Gate, Rate};
 use crate::health::readiness::Readiness;
 use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::pool::Pool;
-use crate::random::RandomError;
 use crate::refusals::Refusals;
 
 /// A broker that is ready to serve.

@@ -3,14 +3,10 @@
 //! The library takes tens of milliseconds to seed its generator; [`warm`] does that at start.
 
 use aws_lc_rs::rand;
+use vouchsafe_keystore::RandomError;
 use vouchsafe_protocol::{DecisionId, Nonce};
 
 use crate::clock;
-
-/// The system provides no randomness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the random generator failed")]
-pub struct RandomError;
 
 /// Seeds the generator.
 ///
