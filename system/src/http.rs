@@ -1,5 +1,9 @@
 //! HTTP agents that ignore the environment's proxies and follow no redirects. Every status is an answer, not an error.
 //!
+//! The agents of both programs are made here, which a lint checks (`clippy.toml`): where a request goes is for the
+//! configuration alone to say. The one exception is Google's library in the guest, which has a client of its own
+//! and follows redirects, `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`.
+//!
 //! TLS is rustls over aws-lc, TLS 1.3 with X25519MLKEM768 preferred; 1.2 is accepted.
 
 use std::sync::Arc;
@@ -15,6 +19,7 @@ use ureq::typestate::AgentScope;
 
 /// An agent's configuration, without TLS.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that makes them")]
 pub fn direct() -> ConfigBuilder<AgentScope> {
     Agent::config_builder().proxy(None).max_redirects(0).http_status_as_error(false)
 }

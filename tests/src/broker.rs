@@ -182,6 +182,7 @@ impl Broker {
     ///
     /// # Errors
     /// When the CA's file cannot be read.
+    #[expect(clippy::disallowed_methods, reason = "crate `system` is for the two programs alone (deny.toml)")]
     pub fn agent(&self) -> anyhow::Result<Agent> {
         let ca = Certificate::from_pem(&fs::read(self.ca())?)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -191,7 +192,7 @@ impl Broker {
             .root_certs(RootCerts::new_with_certs(&[ca]))
             .build();
         let timeout = Some(Duration::from_secs(30));
-        let config = Agent::config_builder().tls_config(tls).timeout_global(timeout);
+        let config = Agent::config_builder().proxy(None).tls_config(tls).timeout_global(timeout);
         Ok(config.http_status_as_error(false).build().new_agent())
     }
 

@@ -4,6 +4,7 @@
 use ureq::Agent;
 use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::limits::MAX_CERTIFICATE;
+use vouchsafe_system::http;
 
 use super::deadline::Deadline;
 use super::error::{Call, TokenError};
@@ -23,10 +24,9 @@ fn get(url: &str, deadline: &Deadline) -> Result<Bytes, TokenError> {
     let call = Call::Issuer;
     let failed = |error: ureq::Error| deadline.failed(call, &error);
     let timeout = deadline.rest(call)?;
-    let config = Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
-    // The URL comes from an unverified certificate: redirects are not followed.
-    let config = config.max_redirects(0);
-    let mut response = Agent::new_with_config(config.build()).get(url).call().map_err(failed)?;
+    // The URL comes from an unverified certificate: no redirect or proxy leads the request elsewhere.
+    let agent = Agent::new_with_config(http::direct().timeout_global(Some(timeout)).build());
+    let mut response = agent.get(url).call().map_err(failed)?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(TokenError::Refused { call, status, message: url.to_owned() });
@@ -110,6 +110,21 @@ mod tests {
         assert_eq!(asked[..2], ["GET /ca.crt HTTP/1.1", "GET /root.crt HTTP/1.1"]);
         let error = fetch(&leaf, &deadline).unwrap_err();
         assert!(matches!(error, TokenError::Unreachable { call: Call::Issuer, .. }), "{error}");
+    }
+
+    #[test]
+    fn proxies_of_the_environment_are_ignored() {
+        // The variables of this process cannot be changed safely, so the test above runs in another one. Nothing
+        // listens at the proxy.
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        let name = "google_token::issuers::tests::issuers_are_fetched_up_to_the_root";
+        command.args(["--exact", name]).env_remove("no_proxy").env_remove("NO_PROXY");
+        for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+            command.env(variable, "http://127.0.0.1:1");
+        }
+        let output = command.output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
     }
 
     #[test]
