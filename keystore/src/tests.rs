@@ -21,6 +21,7 @@ use crate::{Keyring, Keystore};
 
 mod baselines;
 mod changes;
+mod destruction;
 mod opening;
 mod permits;
 mod readers;

@@ -11,7 +11,7 @@ use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, SqlSafeStr as _, error::BoxDynError};
 
-use super::checkpoint::CHECKPOINT_WAIT;
+use super::checkpoint::{CHECKPOINT_WAIT, Emptying};
 use super::readers::{Reader, Readers};
 use super::sqlite::BUSY_TIMEOUT;
 use super::writer::{Pools, Writer};
@@ -21,7 +21,8 @@ pub(crate) fn create_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()
 }
 
-/// Opens the database and brings its tables up to date.
+/// Opens the database, brings its tables up to date and empties its write-ahead log: a process that was killed after
+/// it destroyed a secret may have left the ciphertext there.
 pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -47,6 +48,10 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
     };
     let writer = pool(1).connect_with(options.clone()).await?;
     migrator().await?.run(&writer).await?;
+    let checkpoints = pool(1).connect_lazy_with(options.clone().busy_timeout(CHECKPOINT_WAIT));
+    let writer = Writer::new(writer, checkpoints);
+    // Before this process has readers, so that only those of another process can delay it.
+    Emptying::begin(&writer).wait().await;
     let share = async |reader| pool(Readers::share(reader)).connect_with(options.clone()).await;
     let readers = Readers::new(
         share(Reader::Release).await?,
@@ -54,8 +59,7 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
         share(Reader::Operator).await?,
         share(Reader::Records).await?,
     );
-    let checkpoints = pool(1).connect_lazy_with(options.busy_timeout(CHECKPOINT_WAIT));
-    Ok(Pools { writer: Writer::new(writer, checkpoints), readers, watch: Arc::default() })
+    Ok(Pools { writer, readers, watch: Arc::default() })
 }
 
 async fn migrator() -> Result<Migrator, sqlx::Error> {

@@ -92,7 +92,8 @@ impl Keystore {
     /// When this returns, the change is committed and the version is never released again. As a rule the
     /// ciphertext is then neither in the database's file nor in its write-ahead log. While another process or
     /// a long query reads an older state, it stays in the log: a warning (`keystore.checkpoint_busy`) is
-    /// logged every minute, and the log is emptied as soon as the read has ended.
+    /// logged every minute, and the log is emptied as soon as the read has ended. If the process is killed before
+    /// that, it is emptied when the database is opened again.
     ///
     /// # Errors
     /// [`SecretError`].

@@ -1,4 +1,4 @@
-//! Secrets: how they are put and generated, and what is left of one that was destroyed.
+//! Secrets: how they are put and generated.
 
 use super::*;
 
@@ -52,25 +52,6 @@ async fn t50_absent_and_retired_differ_in_the_stored_input() {
     assert!(matches!(fixture.state("prod/db").await.unwrap(), StoredState::Retired));
     fixture.keystore.restore_secret(BY, &here, None).await.unwrap();
     assert_eq!(fixture.served("prod/db").await.unwrap(), b"value");
-}
-
-#[tokio::test]
-async fn a_destroyed_version_has_no_bytes_left() {
-    let fixture = Fixture::new().await;
-    fixture.put("prod/db", b"value").await;
-    let here = path("prod/db");
-    let StoredState::Active(active) = fixture.state("prod/db").await.unwrap() else { panic!("not active") };
-    let (data, key) = active.sealed_bytes();
-    assert!(contains(&fixture.bytes(), data) && contains(&fixture.bytes(), key));
-    fixture.keystore.destroy_secret(BY, &here, Some(1)).await.unwrap();
-    assert!(!contains(&fixture.bytes(), data), "ciphertext");
-    assert!(!contains(&fixture.bytes(), key), "wrapped key");
-    assert_eq!(fixture.served("prod/db").await, None);
-    let gone = fixture.keystore.restore_secret(BY, &here, Some(1)).await.unwrap_err();
-    assert!(matches!(gone, SecretError::Destroyed { version: 1, .. }));
-    let gone = fixture.keystore.restore_secret(BY, &here, None).await.unwrap_err();
-    assert!(matches!(gone, SecretError::NothingToRestore { .. }));
-    assert_eq!(fixture.served("prod/db").await, None, "what is destroyed does not come back");
 }
 
 #[tokio::test]
