@@ -136,7 +136,7 @@ fn a_baseline_is_learned_from_a_trust_domain() {
     folder.file("intel.der", intel.root_der());
     let spec = CollateralSpec::current(UnixTime(1_771_400_000), UnixTime(1_771_600_000));
     folder.file("intel.json", &serde_json::to_vec(&intel.collateral(&spec)).expect("JSON"));
-    let given = [&LEARN[..], &["--anchor", "intel.der", "--cert", "intel.json", "--at"]].concat();
+    let given = [&LEARN[..], &["--anchor", "intel.der", "--collateral", "intel.json", "--at"]].concat();
     let text = folder.ok(&[&given[..], &["1771500000"]].concat());
     let baseline = Baseline::parse(&text).expect("a baseline");
     assert_eq!(baseline.technology, "tdx");

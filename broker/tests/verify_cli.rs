@@ -310,7 +310,7 @@ fn usage_and_unreadable_files_are_exit_2() {
     unusable(&["vtpm", "--attestation", path]);
     unusable(&["vtpm", "--attestation", path, "--nonce", "xyz"]);
     unusable(&["vtpm", "--attestation", "/nowhere", "--inspect"]);
-    unusable(&["vtpm", "--attestation", path, "--inspect", "--cert", path]);
+    unusable(&["vtpm", "--attestation", path, "--inspect", "--collateral", path]);
     unusable(&["vtpm", "--attestation", path, "--inspect", "--anchor", path]);
     unusable(&["event-log", "--log", path, "--pcrs", path]);
     fs::write(file.path(), "{\"0\":\"00\"}").expect("written");

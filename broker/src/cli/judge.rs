@@ -142,7 +142,8 @@ impl Given {
     }
 
     fn platform(&mut self, path: &Path, file: &[u8]) -> Result<(), Failure> {
-        let collateral = tdx_collateral(path, file)?;
+        // Whether it is valid is for the verifier to check.
+        let collateral = TdxCollateral::parse(file).map_err(|error| Failure::file(path, error))?;
         let described = TdxDescription::read(&collateral).map_err(|error| Failure::file(path, error))?;
         self.platforms.push((described.platform, collateral));
         Ok(())
@@ -158,11 +159,6 @@ fn launch_items(files: &[PathBuf]) -> Result<Vec<(Digest48, Vec<u8>)>, Failure> 
         items.extend(named.into_iter().map(|measurement| (measurement, file.clone())));
     }
     Ok(items)
-}
-
-/// Intel's collateral. Whether it is valid is for the verifier to check.
-pub(super) fn tdx_collateral(path: &Path, file: &[u8]) -> Result<TdxCollateral, Failure> {
-    TdxCollateral::parse(file).map_err(|error| Failure::file(path, error))
 }
 
 #[cfg(test)]

@@ -26,6 +26,28 @@ fn t34_no_argument_takes_a_value_or_a_token() {
     walk(&Cli::command());
 }
 
+#[test]
+fn collateral_has_one_name_and_the_short_one_is_hidden() {
+    fn walk(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        for argument in command.get_arguments() {
+            assert_ne!(argument.get_long(), Some("cert"), "{path}");
+            assert!(argument.get_visible_aliases().unwrap_or_default().is_empty(), "{path}");
+            if argument.get_aliases().unwrap_or_default().contains(&"cert") {
+                assert_eq!(argument.get_long(), Some("collateral"), "{path}");
+                found.push(path.clone());
+            }
+        }
+        command.get_subcommands().for_each(|command| walk(command, &path, found));
+    }
+    let mut found = Vec::new();
+    walk(&Cli::command(), "", &mut found);
+    let kinds = ["sev-snp", "tdx", "vtpm", "google-token", "endorsement", "event-log"];
+    let mut expected = kinds.map(|kind| format!(" vouchsafe verify {kind}")).to_vec();
+    expected.insert(0, " vouchsafe baseline learn".to_owned());
+    assert_eq!(found, expected);
+}
+
 /// Commands that need no broker, and show no options for one.
 const OFFLINE: &[&str] = &[
     "vouchsafe baseline predict",

@@ -9,6 +9,7 @@ pub(super) mod decision;
 mod endorsement;
 mod google_token;
 mod registers;
+mod tdx;
 mod verdict;
 
 use std::path::PathBuf;
@@ -17,15 +18,13 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use vouchsafe_attestation::snp::SnpEvidence;
-use vouchsafe_attestation::tdx::MAX_TDX_COLLATERAL;
 use vouchsafe_attestation::x509::{read_file, take_leaf};
 use vouchsafe_attestation::{
-    Expected, inspect_ccel, inspect_event_log, inspect_snp, inspect_tdx, inspect_vtpm, read_vtpm_file,
+    Expected, inspect_ccel, inspect_event_log, inspect_snp, inspect_vtpm, read_vtpm_file,
 };
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
 
 use super::failure::Failure;
-use super::judge::tdx_collateral;
 use super::{encoded, output};
 use arguments::{By, Hex, HexBytes};
 use verdict::verdict;
@@ -59,30 +58,8 @@ enum Kind {
         #[command(flatten)]
         by: By,
     },
-    /// An Intel TDX quote.
-    #[command(group = clap::ArgGroup::new("binding").required(true))]
-    Tdx {
-        /// The quote; zeros may follow it.
-        #[arg(long, value_name = "FILE")]
-        quote: PathBuf,
-        /// Intel's collateral for the platform, JSON; optional with --inspect.
-        #[arg(long, value_name = "FILE", required_unless_present = "inspect")]
-        collateral: Option<PathBuf>,
-        /// The CCEL event log, to be replayed to the quote's RTMRs; 0xFF may follow it.
-        #[arg(long, value_name = "FILE")]
-        ccel: Option<PathBuf>,
-        /// A launch endorsement of Google's, for its MRTD.
-        #[arg(long, value_name = "FILE")]
-        endorsement: Vec<PathBuf>,
-        /// Expected report data, 128 hex digits.
-        #[arg(long, value_name = "HEX", group = "binding")]
-        report_data: Option<Hex<64>>,
-        /// Skip the check of the nonce or report data, and only print the claims.
-        #[arg(long, group = "binding")]
-        inspect: bool,
-        #[command(flatten)]
-        by: By,
-    },
+    /// An Intel TDX quote, with Intel's collateral for its platform (--collateral); optional with --inspect.
+    Tdx(Box<tdx::Tdx>),
     /// A vTPM quote with its log: an attestation of Google's go-tpm-tools, or evidence of vouchsafe-guest in JSON.
     /// With --inspect, a quote over PCR 0 to 7 is enough.
     #[command(group = clap::ArgGroup::new("binding").required(true))]
@@ -156,21 +133,10 @@ impl Verify {
                     inspect_vtpm(&vtpm, expected, &judge.inputs())
                 }))
             }
+            Kind::Tdx(tdx) => tdx.run(),
             Kind::GoogleToken(token) => token.run(),
             Kind::Decision(decision) => decision.run(),
             Kind::Endorsement(endorsement) => endorsement.run(),
-            Kind::Tdx { quote, collateral, ccel, endorsement, report_data, by, inspect: _ } => {
-                let judge = by.open_with(&endorsement)?;
-                let quote = encoded::read(&quote, MAX_REQUEST)?;
-                let read =
-                    |path: PathBuf| tdx_collateral(&path, &output::read_input(&path, MAX_TDX_COLLATERAL)?);
-                let collateral = collateral.map(read).transpose()?;
-                // A log that is too large is refused like any other malformed evidence.
-                let ccel = ccel.map(|path| encoded::read(&path, 8 * MAX_EVENT_LOG)).transpose()?;
-                let expected =
-                    report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
-                verdict(inspect_tdx(&quote, collateral.as_ref(), ccel.as_deref(), expected, &judge.inputs()))
-            }
             Kind::EventLog { log, pcrs, userspace_log, by } => {
                 by.open()?;
                 let text = output::read_text(&pcrs, MAX_REQUEST)?;

@@ -118,8 +118,11 @@ fn an_endorsement_stands_in_for_the_brokers_store() {
     let [intel, amd, tcb, quote, ccel, collateral, report, vek, ask, for_tdx, for_snp] =
         files.each_ref().map(String::as_str);
     let tdx = ["tdx", "--quote", quote, "--collateral", collateral, "--ccel", ccel, "--anchor", intel];
-    let snp = ["sev-snp", "--report", report, "--vek", vek, "--cert", ask, "--anchor", amd];
+    let snp = ["sev-snp", "--report", report, "--vek", vek, "--collateral", ask, "--anchor", amd];
     let end = ["--at", AT, "--inspect"];
+    // The hidden name of the option, which scripts may use.
+    let hidden = snp.map(|argument| if argument == "--collateral" { "--cert" } else { argument });
+    assert_eq!(accepted(&[&hidden[..], &end].concat()), accepted(&[&snp[..], &end].concat()));
     for (technology, given) in [("tdx", &tdx), ("sev_snp", &snp)] {
         let given = [&given[..], &end, &["--anchor", tcb]].concat();
         let found = |more: &[&str]| {

@@ -27,6 +27,15 @@ fn captured_quotes_give_their_verdicts() {
         assert_eq!(claims["tdx"]["revocation"], "fresh", "{quote}");
         assert_eq!(claims["tdx"]["tcb"]["status"], "up-to-date", "{quote}");
     }
+    // Of several sets, the one for the quote's platform counts.
+    for order in [[march, phala], [phala, march]] {
+        let [first, second] = order.map(|file| tdx.join(file));
+        let quote = tdx.join("dcap-qvl/tdx_quote");
+        let given =
+            ["tdx", "--quote", text(&quote), "--collateral", text(&first), "--collateral", text(&second)];
+        let claims = accepted(&[&given[..], &["--at", "1751328000", "--inspect"]].concat());
+        assert_eq!(claims["tdx"]["tcb"]["status"], "up-to-date", "{order:?}");
+    }
     for (quote, collateral, at, code) in [
         ("dcap-qvl/tdx_quote_outdated", outdated, "1772323200", "tdx-tcb-level-unknown"),
         ("trustee/tdx_quote_5.dat", march, "1774915200", "tdx-service-td"),
@@ -109,7 +118,11 @@ fn without_collateral_a_quote_can_only_be_looked_at() {
     let claims = accepted(&[&given[..], &["--inspect"]].concat());
     assert_eq!(claims["tdx"]["revocation"], "absent");
     assert!(claims["tdx"].get("tcb").is_none());
-    unusable(&[&given[..], &["--report-data", &"00".repeat(64)]].concat());
+    let data = "00".repeat(64);
+    let bound = [&given[..], &["--report-data", &data]].concat();
+    unusable(&bound);
+    let said = String::from_utf8(vouchsafe(&bound).stderr).expect("text");
+    assert!(said.contains("give Intel's collateral for the platform with --collateral"), "{said}");
     let report = evidence.join("gce/tdx/quotes/tdreport-1024.dat");
     assert_eq!(refused(&["tdx", "--quote", text(&report), "--inspect"]), "tdx-quote-td-report");
 }

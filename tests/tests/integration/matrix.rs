@@ -78,7 +78,7 @@ impl World {
             line.extend(["--anchor".to_owned(), text(&file).to_owned()]);
         }
         for file in ["tokens.crl", "jwks.json", "tdx.json"] {
-            line.extend(["--cert".to_owned(), text(&self.folder().join(file)).to_owned()]);
+            line.extend(["--collateral".to_owned(), text(&self.folder().join(file)).to_owned()]);
         }
         line.extend(source.iter().map(|part| (*part).to_owned()));
         line.extend(["--audience".to_owned(), self.broker.guests_url()]);

@@ -12,9 +12,9 @@ use crate::clock;
 /// What evidence is verified against, in addition to the built-in anchors.
 #[derive(Debug, Args)]
 pub(super) struct By {
-    /// Issuing CAs and CRLs, PEM or DER.
-    #[arg(long, value_name = "FILE")]
-    cert: Vec<PathBuf>,
+    /// Issuing CAs and CRLs, PEM or DER; Intel's collateral for a TDX platform and key sets of tokens; bundles of `collateral export`
+    #[arg(long, alias = "cert", value_name = "FILE")]
+    collateral: Vec<PathBuf>,
     /// Trust anchors in addition to the built-in ones; they give the root `extra`.
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
@@ -31,7 +31,7 @@ impl By {
 
     pub(super) fn open_with(&self, endorsements: &[PathBuf]) -> Result<Judge, Failure> {
         let now = self.at.map_or_else(clock::now, |When(at)| at);
-        let (anchors, collateral) = (&self.anchor, &self.cert);
+        let (anchors, collateral) = (&self.anchor, &self.collateral);
         Judge::open(&Files { anchors, collateral, endorsements, ..Files::default() }, now)
     }
 }
