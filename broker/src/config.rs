@@ -4,7 +4,7 @@
 //! anything. `config/broker.toml` in the source tree shows every key.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -227,6 +227,7 @@ impl BrokerConfig {
         let ttl = self.challenge_ttl.as_secs();
         let checks = [
             ("challenge_ttl", (5..=600).contains(&ttl), "5 to 600 seconds"),
+            ("operators.listen", !self.shares_address(), "at another port than guests.listen"),
             ("limits.verifiers", limits.verifiers.is_none_or(|n| (1..=1024).contains(&n)), "1 to 1024"),
             ("urls", self.urls.iter().all(|url| is_url(url)), "https:// addresses without a path"),
             ("limits.queue", (1..=1 << 20).contains(&limits.queue), "1 to 1048576"),
@@ -251,6 +252,19 @@ impl BrokerConfig {
             Some((key, expected)) => Err(ConfigError::Value { path: path.to_owned(), key, expected }),
             None => Ok(()),
         }
+    }
+
+    /// Whether both listeners would use one address: the system finds out only when the second one listens.
+    fn shares_address(&self) -> bool {
+        let (guests, operators) = (self.guests.listen, self.operators.listen);
+        let covers = |one: IpAddr, other: IpAddr| match one {
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => true,
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => other.is_ipv4(),
+            one => one == other,
+        };
+        guests.port() != 0
+            && guests.port() == operators.port()
+            && (covers(guests.ip(), operators.ip()) || covers(operators.ip(), guests.ip()))
     }
 
     fn resolved(mut self, folder: &Path) -> Self {

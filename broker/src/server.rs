@@ -4,8 +4,11 @@
 //! A connection is admitted before its TLS handshake (`admission`) and bounded below HTTP (`connection`).
 
 pub(crate) mod connection;
+mod error;
+mod prepared;
 
-use std::net::{SocketAddr, TcpListener};
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,26 +32,12 @@ use tokio_rustls::server::TlsStream;
 
 use crate::admission::Admission;
 use crate::broker::Broker;
-use crate::config::{BrokerConfig, Listener};
-use crate::tls::{self, TlsError};
 use crate::{guests, operators};
 use connection::{Connection, Stream};
+use prepared::PreparedSocket;
 
-/// Why the listeners could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The address.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The listener.
-        address: SocketAddr,
-        /// The error of the operating system.
-        source: std::io::Error,
-    },
-}
+pub use error::ServeError;
+pub use prepared::{Certificates, PreparedListeners};
 
 /// Both servers, listening.
 pub struct Servers {
@@ -64,29 +53,6 @@ pub struct Servers {
 #[derive(Clone)]
 pub struct Stop([ServerHandle; 2]);
 
-/// The certificates of both servers, replaceable at run time.
-#[derive(Clone)]
-pub struct Certificates([Arc<ArcSwap<ServerConfig>>; 2]);
-
-impl Certificates {
-    fn load(config: &BrokerConfig) -> Result<Self, TlsError> {
-        let load = |listener| Ok(Arc::new(ArcSwap::from_pointee(tls::server(listener)?)));
-        Ok(Self([load(&config.guests)?, load(&config.operators)?]))
-    }
-
-    /// Loads the configured certificates and keys, for new connections.
-    ///
-    /// # Errors
-    /// [`TlsError`] names the file; nothing has changed then.
-    pub fn reload(&self, config: &BrokerConfig) -> Result<(), TlsError> {
-        let new = Self::load(config)?;
-        for (old, new) in self.0.iter().zip(new.0) {
-            old.store(new.load_full());
-        }
-        Ok(())
-    }
-}
-
 /// The configuration for accepting connections.
 #[derive(Clone)]
 struct Accepting {
@@ -96,16 +62,15 @@ struct Accepting {
 }
 
 impl Servers {
-    /// Binds both addresses and starts serving.
+    /// Starts to listen and serve.
     ///
     /// # Errors
-    /// [`ServeError`] names the address or the file.
-    pub fn start(broker: &Arc<Broker>) -> Result<Self, ServeError> {
-        let config = broker.config();
-        // Both are prepared before either is bound.
-        let certificates = Certificates::load(&config)?;
-        let (guests, guests_socket) = bind(&config.guests)?;
-        let (operators, operators_socket) = bind(&config.operators)?;
+    /// [`ServeError`] names the address.
+    pub fn start(broker: &Arc<Broker>, prepared: PreparedListeners) -> Result<Self, ServeError> {
+        let PreparedListeners { certificates, guests, operators } = prepared;
+        // Both listen before either is served.
+        let (guests, operators) = (guests.listen()?, operators.listen()?);
+        let addresses = (guests.address, operators.address);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let [guests_tls, operators_tls] = certificates.0.clone();
         let accepting = |admission: &Arc<Admission>, tls| Accepting {
@@ -116,11 +81,10 @@ impl Servers {
         let guests_server = accepting(&broker.admission.guests, guests_tls);
         let operators_server = accepting(&broker.admission.operators, operators_tls);
         let running = [
-            serve(guests_server, guests_socket, threads, guests::configure)
-                .map_err(|source| ServeError::Listen { address: guests, source })?,
-            serve(operators_server, operators_socket, OPERATORS_THREADS, operators::configure)
-                .map_err(|source| ServeError::Listen { address: operators, source })?,
+            serve(guests_server, guests, threads, guests::configure)?,
+            serve(operators_server, operators, OPERATORS_THREADS, operators::configure)?,
         ];
+        let (guests, operators) = addresses;
         Ok(Self { guests, operators, certificates, running })
     }
 
@@ -140,7 +104,7 @@ impl Servers {
     ///
     /// # Errors
     /// When a server stops unexpectedly.
-    pub async fn run(self) -> std::io::Result<()> {
+    pub async fn run(self) -> io::Result<()> {
         let [guests, operators] = self.running;
         tokio::try_join!(guests, operators).map(|_| ())
     }
@@ -167,21 +131,12 @@ impl Accepting {
     }
 }
 
-fn bind(listener: &Listener) -> Result<(SocketAddr, TcpListener), ServeError> {
-    let failed = |source| ServeError::Listen { address: listener.listen, source };
-    let socket = TcpListener::bind(listener.listen).map_err(failed)?;
-    // Many guests may connect at once; the standard library's backlog is shorter.
-    rustix::net::listen(&socket, BACKLOG).map_err(|error| failed(error.into()))?;
-    let address = socket.local_addr().map_err(failed)?;
-    Ok((address, socket))
-}
-
 fn serve(
     accepting: Accepting,
-    socket: TcpListener,
+    socket: PreparedSocket,
     threads: usize,
     configure: fn(&Broker, &mut ServiceConfig),
-) -> std::io::Result<Server> {
+) -> Result<Server, ServeError> {
     let server = Server::build()
         .workers(threads)
         // Admission turns away excess connections, so the server's own limit is off.
@@ -190,7 +145,9 @@ fn serve(
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
     let connections = move || connections(accepting.clone(), stopping.clone(), configure);
-    Ok(server.listen("listener", socket, connections)?.run())
+    let PreparedSocket { section, address, socket } = socket;
+    let listening = server.listen("listener", socket, connections);
+    Ok(listening.map_err(|source| ServeError::Listen { section, address, source })?.run())
 }
 
 /// The service for connections: admission, TLS, HTTP, and the routes of the listener.
@@ -267,8 +224,6 @@ impl Bounds {
 #[derive(Clone, Copy, Debug)]
 struct Ended;
 
-/// Backlog of pending connections, capped by the kernel's `somaxconn`.
-const BACKLOG: i32 = 4096;
 /// Two, so that one that is busy with strangers' handshakes leaves one to operators.
 const OPERATORS_THREADS: usize = 2;
 /// How long to wait for a client that was answered and is still sending.

@@ -28,6 +28,7 @@ use crate::attested::Arrival;
 use crate::collateral::{CollateralService, ManagedCollateral};
 use crate::config::Limits;
 use crate::release::{Refused, release};
+use crate::server::PreparedListeners;
 use crate::tls::SelfSigned;
 use crate::{Broker, BrokerConfig, clock, health};
 
@@ -132,6 +133,11 @@ impl Fixture {
     ) -> Result<ReleaseAnswer, Refused> {
         let (digest, arrival) = (digest(&request), self.arrival_from(network));
         release(&self.broker, id, request, digest, arrival, clock::now()).await
+    }
+
+    /// The listeners of its configuration.
+    pub(crate) fn listeners(&self) -> PreparedListeners {
+        PreparedListeners::bind(&self.broker.config()).expect("free ports and a certificate")
     }
 
     pub(crate) fn keystore(&self) -> &Keystore {

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use crate::hardening::{self, Locked};
-use crate::server::Servers;
+use crate::server::{PreparedListeners, Servers};
 use crate::{Broker, BrokerConfig, baselines, health, log, reload, tls};
 
 /// SIGTERM and SIGINT stop the broker after the running requests. SIGHUP reloads the configuration and the TLS
@@ -46,10 +46,12 @@ async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
     let failed = |source| Failure::System { what: "signals", source };
     // Installed first: until then a SIGHUP would end the process.
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    // A taken port and an unreadable certificate are reported before anything is fetched or written.
+    let listeners = PreparedListeners::bind(&config)?;
     let broker = Broker::open(config).await?;
     health::watch(&broker).await;
     baselines::watch(&broker);
-    let servers = Servers::start(&broker)?;
+    let servers = Servers::start(&broker, listeners)?;
     let stop = servers.stop();
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;

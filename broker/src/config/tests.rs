@@ -96,6 +96,27 @@ fn t38_unknown_config_keys_are_refused() {
 }
 
 #[test]
+fn the_listeners_share_no_address() {
+    for (guests, operators, shared) in [
+        ("0.0.0.0:8443", "127.0.0.1:8443", true),
+        ("127.0.0.1:8443", "127.0.0.1:8443", true),
+        ("127.0.0.1:8443", "[::]:8443", true),
+        ("[::1]:8443", "0.0.0.0:8443", false),
+        ("127.0.0.1:8443", "127.0.0.2:8443", false),
+        ("0.0.0.0:8443", "127.0.0.1:8444", false),
+        ("127.0.0.1:0", "127.0.0.1:0", false),
+    ] {
+        let text = SAMPLE.replace("0.0.0.0:8443", guests).replace("127.0.0.1:8444", operators);
+        let key = match parse(&text) {
+            Ok(_) => None,
+            Err(ConfigError::Value { key, .. }) => Some(key),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(key, shared.then_some("operators.listen"), "{guests} {operators}");
+    }
+}
+
+#[test]
 fn values_that_cannot_be_meant_are_refused() {
     for (key, addition) in [
         ("challenge_ttl", "challenge_ttl = 3600\n".to_owned() + SAMPLE),

@@ -17,7 +17,7 @@ async fn a_reload_is_all_or_nothing() {
         fs::write(&file, format!("data = \"data\"\n{anchors}\n{head}\n{LISTENERS}\n[limits]\n{limits}\n"))
             .expect("written");
     };
-    let servers = Servers::start(&fixture.broker).expect("listening");
+    let servers = Servers::start(&fixture.broker, fixture.listeners()).expect("listening");
     let (certificates, stop) = (servers.certificates(), servers.stop());
     tokio::spawn(servers.run());
     let take = || take(&file, &fixture.broker, &certificates);

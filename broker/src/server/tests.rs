@@ -3,6 +3,7 @@
 mod bodies;
 mod bounds;
 mod connections;
+mod prepared;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -14,11 +15,12 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 
 use super::*;
 use crate::testing::{Fixture, PATH};
+use crate::tls;
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 async fn start(fixture: &Fixture) -> (SocketAddr, SocketAddr, Stop) {
-    let servers = Servers::start(&fixture.broker).expect("listening");
+    let servers = Servers::start(&fixture.broker, fixture.listeners()).expect("listening");
     let (guests, operators, stop) = (servers.guests, servers.operators, servers.stop());
     tokio::spawn(servers.run());
     (guests, operators, stop)

@@ -7,5 +7,7 @@ mod init;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

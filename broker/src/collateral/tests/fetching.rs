@@ -341,7 +341,7 @@ async fn t44_a_release_never_waits_for_a_vendor() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_whose_certificate_the_system_does_not_know_is_not_believed() {
     let fixture = Fixture::new().await;
-    let servers = Servers::start(&fixture.broker).expect("listening");
+    let servers = Servers::start(&fixture.broker, fixture.listeners()).expect("listening");
     let (address, stop) = (servers.guests, servers.stop());
     let running = tokio::spawn(servers.run());
     let fetched = tokio::task::spawn_blocking(move || {

@@ -88,9 +88,7 @@ async fn t54_one_address_cannot_hold_all_connections() {
     more.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
     let turned_away = tokio::task::spawn_blocking(move || more.read(&mut [0; 1]));
     let end = turned_away.await.expect("runs");
-    assert!(
-        matches!(end, Ok(0)) || end.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
-    );
+    assert!(matches!(end, Ok(0)) || end.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset));
     let (answer, _) = exchange(connect(&fixture, guests), get("/livez", true).into_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "an honest address gets in: {answer}");
     // A connection without a handshake is closed after `limits.handshake`.
@@ -101,7 +99,9 @@ async fn t54_one_address_cannot_hold_all_connections() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t54_connections_of_many_guests_at_once_wait_to_be_accepted() {
     let fixture = Fixture::new().await;
-    let (address, _socket) = bind(&fixture.broker.config().guests).expect("listening");
+    let socket = PreparedSocket::bind("guests", &fixture.broker.config().guests).expect("bound");
+    let address = socket.address;
+    let _listening = socket.listen().expect("listening");
     let connected = tokio::task::spawn_blocking(move || {
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(2));
         (0..500).map(connect).collect::<Result<Vec<_>, _>>()
