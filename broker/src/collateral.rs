@@ -13,14 +13,17 @@ mod folder;
 mod in_use;
 mod jobs;
 mod managed;
+mod names;
 mod pace;
+mod restore;
 mod service;
 mod shared;
 pub(crate) mod status;
+mod tdx_file;
 mod worker;
 
 pub use client::FetchError;
-pub use error::CollateralFileError;
+pub use error::{CollateralFileError, FileFlaw};
 pub use folder::CollateralFolder;
 pub(crate) use in_use::IssuersInUse;
 pub(crate) use jobs::{Asker, Prospect};

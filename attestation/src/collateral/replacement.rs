@@ -159,8 +159,9 @@ impl StoredCollateral {
 /// Replacement of stored items.
 impl StoredCollateral {
     /// Adds a checked item, replacing its predecessors.
-    pub(super) fn put(&mut self, item: Item, metadata: ItemMetadata, inputs: CheckInputs<'_>) {
+    pub(super) fn put(&mut self, item: Item, mut metadata: ItemMetadata, inputs: CheckInputs<'_>) {
         let digest = item.digest();
+        metadata.kind = Some(item.kind());
         match item {
             Item::Crl(crl) => {
                 let predecessors = self.predecessors(&crl, &metadata.source, inputs);

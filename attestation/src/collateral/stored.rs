@@ -13,7 +13,6 @@ use super::item::KeySet;
 use super::metadata::MetadataByDigest;
 use super::read;
 use super::tdx::TdxDescription;
-use super::tdx::TdxItemError;
 use crate::anchors::Root;
 use crate::google_token::TokenKeys;
 use crate::launch::EndorsementStore;
@@ -155,14 +154,14 @@ impl StoredCollateral {
         Ok(())
     }
 
-    /// Restores Intel's collateral for a platform, JSON.
+    /// Restores Intel's collateral, and returns the platform that it is for by its own account.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn restore_tdx(&mut self, json: &[u8]) -> Result<(), ItemError> {
-        let collateral = TdxCollateral::parse(json).map_err(TdxItemError::from)?;
-        self.tdx.insert(TdxDescription::read(&collateral)?.platform, collateral);
-        Ok(())
+    /// When a part cannot be read.
+    pub fn restore_tdx(&mut self, collateral: TdxCollateral) -> Result<Platform, ItemError> {
+        let platform = TdxDescription::read(&collateral)?.platform;
+        self.tdx.insert(platform, collateral);
+        Ok(platform)
     }
 
     /// Restores the launch endorsement for a measurement.

@@ -72,7 +72,7 @@ impl Store {
     /// As if it had been fetched, always from the same address.
     fn put(&mut self, item: Item, now: UnixTime) -> Result<(), ItemError> {
         let source = "https://cache.example.com/item".to_owned();
-        let metadata = ItemMetadata { source, fetched_at: now, valid_until: None };
+        let metadata = ItemMetadata { source, fetched_at: now, valid_until: None, kind: None };
         self.stored = self.stored.put_fetched(item, metadata, self.inputs(now))?;
         Ok(())
     }

@@ -194,7 +194,7 @@ fn refused_at(url: &str) -> impl FnOnce(ItemError) -> Unusable {
 }
 
 fn metadata(source: &str, fetched_at: UnixTime, valid_until: Option<UnixTime>) -> ItemMetadata {
-    ItemMetadata { source: source.to_owned(), fetched_at, valid_until }
+    ItemMetadata { source: source.to_owned(), fetched_at, valid_until, kind: None }
 }
 
 /// For items that never change once they are issued.

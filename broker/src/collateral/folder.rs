@@ -1,6 +1,5 @@
 //! The collateral folder of a broker: one file per item, written completely before it replaces its predecessor.
 //!
-//! CRLs and certificates are named by digest, Intel's collateral by platform, endorsements by measurement.
 //! Nothing in these files is trusted, with one exception: key sets are trusted as stored, so the broker signs
 //! those that it stores with its identity, and reads no others.
 
@@ -12,17 +11,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vouchsafe_attestation::collateral::{
-    CheckInputs, Item, ItemError, ItemMetadata, KeySet, Loaded, MetadataByDigest, StoredCollateral,
-    TdxDescription,
+    CheckInputs, Item, ItemError, ItemMetadata, KeySet, Loaded, StoredCollateral, TdxDescription,
 };
 use vouchsafe_attestation::tdx::Platform;
-use vouchsafe_attestation::{Root, TrustAnchors, VekStore};
+use vouchsafe_attestation::{TrustAnchors, VekStore};
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
 use vouchsafe_protocol::{BrokerIdentity, Digest32, Digest48, IdentityKey, UnixTime};
 
 use super::addresses::is_crl_address;
 use super::error::CollateralFileError;
+use super::names::{self, EXTRA_KEYS, GOOGLE_KEYS, METADATA};
+use super::restore::{DamagedFile, restore};
 use super::status::{self, CollateralStatus, ItemStatus};
+use super::tdx_file::TdxFile;
 
 /// The collateral folder of a broker.
 #[derive(Debug)]
@@ -31,10 +32,12 @@ pub struct CollateralFolder {
     identity: Arc<IdentityKey>,
     anchors: TrustAnchors,
     stored: StoredCollateral,
+    damaged: Vec<DamagedFile>,
 }
 
 impl CollateralFolder {
-    /// Reads the folder; an absent one is empty. Later changes are checked against these anchors.
+    /// Reads the folder; an absent one is empty. Damaged files are set aside, unless the broker must not start without
+    /// them (see `restore`). Later changes are checked against these anchors.
     ///
     /// # Errors
     /// [`CollateralFileError`] names the file.
@@ -43,25 +46,13 @@ impl CollateralFolder {
         identity: Arc<IdentityKey>,
         anchors: TrustAnchors,
     ) -> Result<Self, CollateralFileError> {
-        let stored = StoredCollateral::default();
-        let mut folder = Self { path: path.to_owned(), identity, anchors, stored };
-        let entries = match fs::read_dir(path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(folder),
-            Err(source) => return Err(io_error(path, source)),
-        };
-        for entry in entries {
-            let file = entry.map_err(|source| io_error(path, source))?.path();
-            let Some(name) = file.file_name().and_then(|name| name.to_str()) else { continue };
-            if is_ours(name) {
-                let bytes = fs::read(&file).map_err(|source| io_error(&file, source))?;
-                folder
-                    .restore(name, &bytes)
-                    .map_err(|source| CollateralFileError::Damaged { path: file.clone(), source })?;
-            }
-        }
-        let stored = folder.stored.restored();
-        Ok(Self { stored, ..folder })
+        let (stored, damaged) = restore(path, &identity.identity())?;
+        Ok(Self { path: path.to_owned(), identity, anchors, stored, damaged })
+    }
+
+    /// The files that were damaged when the folder was opened.
+    pub(super) fn damaged(&self) -> &[DamagedFile] {
+        &self.damaged
     }
 
     /// All of it, parsed.
@@ -191,7 +182,7 @@ impl CollateralFolder {
     /// Writes the files of a changed value, then removes those that it has no more.
     fn replace(&mut self, changed: StoredCollateral) -> Result<(), CollateralFileError> {
         let (old, new) = (self.files(&self.stored), self.files(&changed));
-        fs::create_dir_all(&self.path).map_err(|source| io_error(&self.path, source))?;
+        fs::create_dir_all(&self.path).map_err(|source| CollateralFileError::io(&self.path, source))?;
         for (name, bytes) in &new {
             if old.get(name) != Some(bytes) {
                 self.write(name, bytes)?;
@@ -202,7 +193,7 @@ impl CollateralFolder {
             match fs::remove_file(&file) {
                 // It was removed already.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed.map_err(|source| io_error(&file, source))?,
+                removed => removed.map_err(|source| CollateralFileError::io(&file, source))?,
             }
         }
         self.stored = changed;
@@ -215,13 +206,12 @@ impl CollateralFolder {
         let certificates = stored.certificates().iter().map(|der| (Digest32::of(der), der.as_slice()));
         let der = crls.chain(certificates);
         let mut files: BTreeMap<_, _> =
-            der.map(|(digest, der)| (format!("{digest}.{DER}"), Cow::Borrowed(der))).collect();
+            der.map(|(digest, der)| (names::der(digest), Cow::Borrowed(der))).collect();
         for (platform, collateral) in stored.tdx() {
-            let name = format!("{}-{}.{TDX}", hex::encode(platform.fmspc), platform.ca.name());
-            files.insert(name, collateral.to_json().into());
+            files.insert(names::tdx(platform), TdxFile::new(collateral).to_json().into());
         }
         for (measurement, bytes) in stored.launch() {
-            files.insert(format!("{measurement}.{LAUNCH}"), bytes.into());
+            files.insert(names::launch(*measurement), bytes.into());
         }
         for (name, set) in [(GOOGLE_KEYS, stored.google_keys()), (EXTRA_KEYS, stored.extra_keys())] {
             if let Some(set) = set {
@@ -243,33 +233,6 @@ impl CollateralFolder {
         serde_json::to_vec(&bundle).expect("a bundle is JSON")
     }
 
-    fn restore(&mut self, name: &str, bytes: &[u8]) -> Result<(), ItemError> {
-        let stored = &mut self.stored;
-        match name {
-            METADATA => match serde_json::from_slice::<MetadataByDigest>(bytes) {
-                Ok(metadata) => stored.restore_metadata(metadata),
-                // Without metadata items are only fetched again.
-                Err(error) => tracing::warn!(event = "collateral.notes_lost", %error),
-            },
-            GOOGLE_KEYS | EXTRA_KEYS => {
-                let set = stored_keys(name, bytes, &self.identity.identity());
-                if set.is_none() {
-                    tracing::warn!(event = "collateral.token_keys_refused", file = name);
-                }
-                stored.restore_token_keys(if name == GOOGLE_KEYS { Root::Google } else { Root::Extra }, set);
-            }
-            _ if name.ends_with(DER) => stored.restore_der(bytes)?,
-            _ if name.ends_with(TDX) => stored.restore_tdx(bytes)?,
-            _ => {
-                let measurement = name.strip_suffix(LAUNCH).and_then(|name| name.strip_suffix('.'));
-                let measurement: Digest48 =
-                    measurement.and_then(|text| text.parse().ok()).ok_or(ItemError::Measurement)?;
-                stored.restore_launch(measurement, bytes)?;
-            }
-        }
-        Ok(())
-    }
-
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), CollateralFileError> {
         let path = self.path.join(name);
         let temporary = self.path.join(format!("{name}.new"));
@@ -277,31 +240,7 @@ impl CollateralFolder {
             file.write_all(bytes)?;
             file.sync_all()
         });
-        written.map_err(|source| io_error(&temporary, source))?;
-        fs::rename(&temporary, &path).map_err(|source| io_error(&path, source))
+        written.map_err(|source| CollateralFileError::io(&temporary, source))?;
+        fs::rename(&temporary, &path).map_err(|source| CollateralFileError::io(&path, source))
     }
 }
-
-/// A key set that this broker signed for a file of this name.
-fn stored_keys(name: &str, bytes: &[u8], identity: &BrokerIdentity) -> Option<KeySet> {
-    let items = Bundle::parse(bytes).ok()?.verify(identity, BundleFormat::Kept).ok()?;
-    let [item] = items.try_into().ok()?;
-    let BundleItem { kind, subject, fetched_at, content, .. } = item;
-    (kind == CollateralKind::TokenKeys && subject == name).then_some(KeySet { jwks: content.0, fetched_at })
-}
-
-fn is_ours(name: &str) -> bool {
-    [GOOGLE_KEYS, EXTRA_KEYS, METADATA].contains(&name)
-        || [DER, TDX, LAUNCH].iter().any(|end| name.strip_suffix(end).is_some_and(|name| name.ends_with('.')))
-}
-
-fn io_error(path: &Path, source: io::Error) -> CollateralFileError {
-    CollateralFileError::Io { path: path.to_owned(), source }
-}
-
-const DER: &str = "der";
-const TDX: &str = "tdx.json";
-const LAUNCH: &str = "binarypb";
-const GOOGLE_KEYS: &str = "jwks.google.json";
-const EXTRA_KEYS: &str = "jwks.extra.json";
-const METADATA: &str = "notes.json";

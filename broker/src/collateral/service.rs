@@ -50,6 +50,9 @@ impl CollateralService {
         anchors: TrustAnchors,
         metrics: CollateralMetrics,
     ) -> Result<Self, CollateralFileError> {
+        for file in folder.damaged() {
+            file.warn(config.fetch);
+        }
         let shared = Arc::new(Shared::new(pace, config, folder, anchors, metrics)?);
         if shared.config.fetch {
             shared.plan();

@@ -1,5 +1,6 @@
 mod bundles;
 mod crls;
+mod damaged;
 mod endorsements;
 mod fetching;
 mod storage;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod damaged;
+#[cfg(test)]
 mod init;
 #[cfg(test)]
 mod process;

@@ -23,17 +23,23 @@ pub(crate) fn serve(data: &Path) -> (Child, Value, Receiver<String>) {
     let written = fs::read_to_string(&config).expect("read");
     fs::write(&config, written + "\n[collateral]\nfetch = false\n").expect("written");
     let mut command = vouchsafe();
-    command.arg("serve").arg("--config").arg(config).stderr(Stdio::piped());
-    let mut process = command.spawn().expect("runs");
-    let mut log = BufReader::new(process.stderr.take().expect("piped")).lines();
+    command.arg("serve").arg("--config").arg(config);
+    let (process, log) = logged(command);
     let mut seen = String::new();
-    let listening = log.by_ref().map_while(Result::ok).find_map(|line| {
+    let listening = log.iter().find_map(|line| {
         seen.push_str(&line);
         let event: Value = serde_json::from_str(&line).ok()?;
         (event.get("event")? == "broker.listening").then_some(event)
     });
-    // Further log lines must not fill the pipe, whether or not they are read.
+    (process, listening.expect(&seen), log)
+}
+
+/// A process and the lines of its log.
+pub(crate) fn logged(mut command: Command) -> (Child, Receiver<String>) {
+    let mut process = command.stderr(Stdio::piped()).spawn().expect("runs");
+    let log = BufReader::new(process.stderr.take().expect("piped")).lines();
+    // The lines must not fill the pipe, whether or not they are read.
     let (lines, logged) = channel();
     std::thread::spawn(move || log.map_while(Result::ok).for_each(|line| drop(lines.send(line))));
-    (process, listening.expect(&seen), logged)
+    (process, logged)
 }

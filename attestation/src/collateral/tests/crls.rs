@@ -67,7 +67,8 @@ fn t17_a_list_that_a_certificate_names_is_of_the_key_that_issued_it_and_no_other
     let source = "http://pki.example/list.crl".to_owned();
     let put = |key: &[u8]| {
         let list = Item::Crl(StoredCrl::parse(list(shared_google(), 60, 1000)).unwrap());
-        let metadata = ItemMetadata { source: source.clone(), fetched_at: NOW, valid_until: None };
+        let metadata =
+            ItemMetadata { source: source.clone(), fetched_at: NOW, valid_until: None, kind: None };
         let inputs = CheckInputs { crl_issuer: Some(key), ..store.inputs(NOW) };
         store.stored.put_fetched(list, metadata, inputs).map(|stored| stored.crls().len())
     };

@@ -31,7 +31,7 @@ fn of<const N: usize>(lists: [&[u8]; N]) -> BTreeSet<Digest32> {
 /// As if it had been fetched.
 fn put(folder: &mut CollateralFolder, list: &[u8]) {
     let source = "http://crl.example.com/root.crl".to_owned();
-    let metadata = ItemMetadata { source, fetched_at: clock::now(), valid_until: None };
+    let metadata = ItemMetadata { source, fetched_at: clock::now(), valid_until: None, kind: None };
     let list = StoredCrl::parse(list.to_vec()).unwrap();
     folder.put(Item::Crl(list), metadata, None).unwrap();
 }

@@ -73,7 +73,7 @@ pub(super) fn google_crl(age: u64) -> Vec<u8> {
     shared_google().root_crl(&CrlSpec::current(UnixTime(now.0 - age), now.plus(86_400 * 30)))
 }
 
-fn vek() -> (Chip, Vec<u8>) {
+pub(super) fn vek() -> (Chip, Vec<u8>) {
     let (amd, builder) = (FakeAmd::shared(Product::Genoa), SnpReportBuilder::new(Product::Genoa));
     let report = builder.sign_report(amd);
     let tcb = report[0x180..0x188].try_into().expect("8 bytes");
@@ -81,7 +81,7 @@ fn vek() -> (Chip, Vec<u8>) {
     (chip, amd.vcek(builder.reported_tcb, &builder.chip_id))
 }
 
-fn vek_path(chip: &Chip) -> String {
+pub(super) fn vek_path(chip: &Chip) -> String {
     format!("/vcek/v1/Genoa/{}?blSPL=10&teeSPL=1&snpSPL=27&ucodeSPL=200", hex::encode(chip.id))
 }
 
@@ -267,6 +267,7 @@ fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
         source: TokenKeys::GOOGLE_JWKS.to_owned(),
         fetched_at: UnixTime(1000),
         valid_until: None,
+        kind: None,
     };
     ours.put(Item::TokenKeys(Root::Google, JWKS.to_vec()), metadata, None).unwrap();
     let roots = |folder: &CollateralFolder| {
