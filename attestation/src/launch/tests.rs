@@ -275,6 +275,13 @@ fn googles_development_root_is_refused_whatever_its_name_says() {
 }
 
 #[test]
+fn measurements_are_read_from_an_endorsement_up_to_the_limit() {
+    let limit = MAX_ENDORSEMENT;
+    assert_eq!(measurements(&vec![0; limit]), Err(LaunchError::Malformed));
+    assert_eq!(measurements(&vec![0; limit + 1]), Err(LaunchError::TooLarge { found: limit + 1, limit }));
+}
+
+#[test]
 fn the_ca_bundle_is_pem() {
     let text = |text: &[u8]| refusal(|spec| spec.bundle_text = Some(text.to_vec()));
     assert_eq!(text(b""), LaunchError::Bundle);

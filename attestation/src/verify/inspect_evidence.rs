@@ -95,8 +95,9 @@ fn trust_domain(evidence: &TdxEvidence, inputs: &VerifyInputs<'_>) -> Result<Cla
     let inspect = |log| inspect_tdx(&evidence.quote, collateral, log, Expected::Waived, inputs);
     match inspect(evidence.event_log.as_deref()) {
         Err(error @ VerifyError::Tdx(TdxError::EventLog(_))) => {
-            let withheld = vec![Withheld::because("tdx.boot", &error)];
-            Ok(Claims { withheld, ..inspect(None)?.claims })
+            let mut claims = inspect(None)?.claims;
+            claims.withheld.push(Withheld::because("tdx.boot", &error));
+            Ok(claims)
         }
         inspected => Ok(inspected?.claims),
     }

@@ -300,6 +300,7 @@ fn coordinates_with_leading_zeros_are_named_in_both_ways() {
     let stripped = PublicKey::Ec { curve: Curve::P256, x: x[1..].to_vec(), y: y.clone() };
     x[0] = 0;
     let key = padded(&x);
+    assert_ne!(qualified_name(&key, Hash::Sha256), qualified_name(&stripped, Hash::Sha256));
     assert!(name::is_qualified_name(&qualified_name(&key, Hash::Sha256), &key, Hash::Sha256));
     assert!(name::is_qualified_name(&qualified_name(&stripped, Hash::Sha256), &key, Hash::Sha256));
     assert!(!name::is_qualified_name(&qualified_name(&key, Hash::Sha384), &key, Hash::Sha256));

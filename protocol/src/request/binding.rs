@@ -118,6 +118,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn values_are_shown_in_hex() {
+        let shown = "07".repeat(32);
+        assert_eq!(format!("{:?}", ReportData([7; 64])), format!("ReportData({shown}{shown})"));
+        assert_eq!(format!("{:?}", QuoteNonce([7; 32])), format!("QuoteNonce({shown})"));
+    }
+
+    #[test]
     fn t01_report_and_quote_commit_to_each_other() {
         let transcript = Transcript(Digest32([5; 32]));
         assert_ne!(transcript.report_data(None), transcript.report_data(Some(b"ak")));

@@ -137,6 +137,8 @@ fn log_and_pcrs_are_inspected_alone() {
     let size = vouchsafe_protocol::limits::MAX_EVENT_LOG + 1;
     let error = inspect_event_log(&vec![0; size], &vm.pcrs, None).unwrap_err();
     assert_eq!(error, VerifyError::Vtpm(VtpmError::EventLog(EventLogError::TooLarge { size })));
+    let error = inspect_event_log(&vec![0; size - 1], &vm.pcrs, None).unwrap_err();
+    assert_eq!(error.name(), "event-log-legacy-format");
 }
 
 #[test]

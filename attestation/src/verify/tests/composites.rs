@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::event_log::BootLog;
 use crate::google_token::TokenKind;
+use crate::launch::EndorsementStore;
 use crate::tdx::TdxError;
 use crate::test_util::google_token::FakeAttestationService;
 use crate::test_util::vm::SimulatedTd;
@@ -205,8 +206,7 @@ fn a_stored_endorsement_of_the_firmware_is_a_claim() {
     let evidence = vm.evidence(Kinds::REPORT, &bound(1));
     let without = verifier.verify(&evidence, &bound(1)).unwrap();
     assert_eq!(without.tdx.unwrap().endorsement, None);
-    verifier.endorsements.launch =
-        crate::launch::EndorsementStore::new([(mr_td, signer.endorse_tdx(&mr_td))]);
+    verifier.endorsements.launch = EndorsementStore::new([(mr_td, signer.endorse_tdx(&mr_td))]);
     verifier.anchors = shared_anchors().with_extra(signer.root_der()).unwrap();
     let with = verifier.verify(&evidence, &bound(1)).unwrap().tdx.unwrap().endorsement.unwrap();
     assert_eq!(with.root, crate::Root::Extra);
@@ -290,6 +290,27 @@ fn t52_a_ccel_log_that_does_not_fit_withholds_the_boot_and_nothing_else() {
             assert_eq!(claims, without, "{reason}");
         }
     }
+}
+
+#[test]
+fn whole_evidence_of_a_trust_domain_is_inspected() {
+    let vm = vm(Technology::Tdx, 1);
+    let mut evidence =
+        Evidence { tdx: Some(vm.tdx.as_ref().unwrap().evidence(&[0; 64])), ..Evidence::default() };
+    let mut verifier = Verifier::new();
+    let claims = inspect_evidence(&evidence, &verifier.inputs()).unwrap().claims;
+    let tdx = claims.tdx.unwrap();
+    assert_eq!((claims.technology, tdx.unconfirmed_boot.is_some()), (Some(Technology::Tdx), true));
+    assert_eq!(claims.withheld, []);
+
+    // A log that does not fit and a malformed endorsement are absent, with their reasons.
+    evidence.tdx.as_mut().unwrap().event_log = Some(EventLogBuilder::ccel_uki().bytes().into());
+    verifier.endorsements.launch = EndorsementStore::new([(tdx.mr_td, b"no endorsement".to_vec())]);
+    let claims = inspect_evidence(&evidence, &verifier.inputs()).unwrap().claims;
+    let withheld: Vec<_> =
+        claims.withheld.iter().map(|withheld| (withheld.claim, withheld.reason.as_str())).collect();
+    assert_eq!(withheld, [("tdx.endorsement", "launch-malformed"), ("tdx.boot", "ccel-rtmr-mismatch")]);
+    assert_eq!(claims.tdx.unwrap().unconfirmed_boot, None);
 }
 
 #[test]
