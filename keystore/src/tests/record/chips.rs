@@ -139,6 +139,12 @@ async fn t20_hardware_alone_counts_for_each_policy_of_the_grant() {
     assert_eq!(of(policy("prod/r")).await, 0);
 }
 
+#[test]
+fn a_page_of_chips_has_1_to_1000_and_100_by_default() {
+    let limit = |limit| ChipFilter { limit, ..ChipFilter::default() }.limit();
+    assert_eq!([None, Some(0), Some(1), Some(1000), Some(1001)].map(limit), [100, 1, 1, 1000, 1000]);
+}
+
 #[tokio::test]
 async fn chips_are_listed_page_by_page() {
     let fixture = Fixture::new().await;
