@@ -164,3 +164,10 @@ fn foreign_text_in_errors_is_short() {
     };
     assert_eq!(name.len(), 128);
 }
+
+#[test]
+fn the_name_of_a_kind_of_token_is_the_one_in_claims() {
+    for (kind, name) in [(TokenKind::Oidc, "oidc"), (TokenKind::Pki, "pki")] {
+        assert_eq!((kind.name(), serde_json::to_value(kind).unwrap()), (name, name.into()));
+    }
+}
