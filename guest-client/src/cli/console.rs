@@ -25,11 +25,13 @@ pub(super) fn report(line: &str) {
     }
 }
 
-/// One record of the kernel's log. Priority 3, an error, is on the console even with the kernel argument `quiet`.
+/// One record of the kernel's log. Priority 3, an error, is on the console even with the kernel argument `quiet`. The kernel
+/// shows a record without a newline only once another one follows, since that might continue its line.
 fn write_kernel_log(log: &Path, line: &str) -> io::Result<()> {
-    let record = format!("<3>vouchsafe-guest: {}", printable(line));
-    let end = record.floor_char_boundary(MAX_RECORD);
-    OpenOptions::new().append(true).open(log)?.write_all(record.get(..end).unwrap_or_default().as_bytes())
+    let mut record = format!("<3>vouchsafe-guest: {}", printable(line));
+    record.truncate(record.floor_char_boundary(MAX_RECORD));
+    record.push('\n');
+    OpenOptions::new().append(true).open(log)?.write_all(record.as_bytes())
 }
 
 /// The kernel refuses records of 1024 bytes and more, its own prefix included (`LOG_LINE_MAX`, kernel/printk/printk.c).
@@ -43,10 +45,10 @@ mod tests {
     fn a_record_is_one_line_of_limited_length() {
         let log = tempfile::NamedTempFile::new().unwrap();
         write_kernel_log(log.path(), "refused\n<0>another").unwrap();
-        assert_eq!(std::fs::read(&log).unwrap(), b"<3>vouchsafe-guest: refused <0>another");
+        assert_eq!(std::fs::read(&log).unwrap(), b"<3>vouchsafe-guest: refused <0>another\n");
         std::fs::write(&log, "").unwrap();
         write_kernel_log(log.path(), &"x".repeat(5000)).unwrap();
-        assert_eq!(std::fs::read(&log).unwrap().len(), MAX_RECORD);
+        assert_eq!(std::fs::read(&log).unwrap().len(), MAX_RECORD + 1);
         write_kernel_log(Path::new("/nowhere/kmsg"), "x").unwrap_err();
     }
 }

@@ -52,7 +52,14 @@ impl World {
     /// Lines that reached the kernel's log.
     pub(super) fn console(&self) -> Vec<String> {
         let records = read_to_string(self.file("kmsg")).expect("it is there");
-        records.split("<3>").skip(1).map(str::to_owned).collect()
+        assert!(
+            records.is_empty() || records.ends_with('\n'),
+            "the kernel holds back a record without a newline"
+        );
+        records
+            .lines()
+            .map(|line| line.strip_prefix("<3>").expect("a record is one line").to_owned())
+            .collect()
     }
 
     /// Asserts that the command failed with this code, and the only line about it.
