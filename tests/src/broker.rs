@@ -45,7 +45,20 @@ impl Broker {
     /// # Errors
     /// When a step fails; the message says which.
     pub fn start(folder: &Path, anchors: &[&[u8]], configuration: &str) -> anyhow::Result<Self> {
-        let mut broker = Self::init(folder)?;
+        Self::start_for(folder, &[], anchors, configuration)
+    }
+
+    /// The same with a certificate for these names or addresses, under which guests reach it.
+    ///
+    /// # Errors
+    /// When a step fails; the message says which.
+    pub fn start_for(
+        folder: &Path,
+        hosts: &[&str],
+        anchors: &[&[u8]],
+        configuration: &str,
+    ) -> anyhow::Result<Self> {
+        let mut broker = Self::init_for(folder, hosts)?;
         let text: String = anchors.iter().map(|der| pem::certificate(der)).collect();
         fs::write(folder.join("anchors.pem"), text)?;
         let config = broker.config();
@@ -64,6 +77,10 @@ impl Broker {
     /// # Errors
     /// When it fails.
     pub fn init(folder: &Path) -> anyhow::Result<Self> {
+        Self::init_for(folder, &[])
+    }
+
+    fn init_for(folder: &Path, hosts: &[&str]) -> anyhow::Result<Self> {
         let (guests, operators) = (free_port()?, free_port()?);
         let token_file = folder.join("operator.token");
         let made = Command::new(program("vouchsafe")?)
@@ -78,6 +95,7 @@ impl Broker {
             ])
             .arg("--token-file")
             .arg(&token_file)
+            .args(hosts.iter().flat_map(|host| ["--host", host]))
             .output()?;
         let made: Value = serde_json::from_slice(&success(made)?)?;
         let identity =

@@ -15,7 +15,8 @@ use vouchsafe_protocol::{Digest32, UnixTime};
 use crate::disk::Lab;
 use crate::foretold::{Expected, Foretold, is_kind, predict_into};
 use crate::machine::Report;
-use crate::{Outcome, say};
+use crate::predict::Outcome;
+use crate::say;
 
 /// A boot and its predictions.
 pub(crate) struct Comparison<'a> {

@@ -181,13 +181,13 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<Vec<u8>> {
 
 /// A cpio archive in the form that Linux unpacks (`newc`).
 #[derive(Default)]
-struct Archive {
+pub(crate) struct Archive {
     bytes: Vec<u8>,
     entries: u32,
 }
 
 impl Archive {
-    fn entry(&mut self, name: &str, mode: u32, content: &[u8], device: (u32, u32)) {
+    pub(crate) fn entry(&mut self, name: &str, mode: u32, content: &[u8], device: (u32, u32)) {
         self.entries += 1;
         let size = u32::try_from(content.len()).unwrap_or(u32::MAX);
         let name_size = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
@@ -202,7 +202,7 @@ impl Archive {
         self.pad();
     }
 
-    fn finished(mut self) -> Vec<u8> {
+    pub(crate) fn finished(mut self) -> Vec<u8> {
         self.entry("TRAILER!!!", 0, b"", (0, 0));
         self.bytes
     }

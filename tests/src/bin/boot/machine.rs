@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use vouchsafe_protocol::Digest32;
 
 use crate::disk::Lab;
+use crate::variables;
 
 /// The firmware.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,11 +47,33 @@ impl Drop for Process {
     }
 }
 
+/// What a machine has besides firmware, TPM and boot disk.
+#[derive(Clone, Copy)]
+pub(crate) struct Devices<'a> {
+    /// A second disk. What a boot writes to it is dropped.
+    pub(crate) volume: &'a Path,
+    /// Option ROM of a network card that reaches this machine's loopback interface as 10.0.2.2.
+    pub(crate) option_rom: &'a Path,
+    /// Authenticode digest of the driver in it, which Secure Boot is to allow.
+    pub(crate) driver: Digest32,
+}
+
 /// A machine: firmware with its variables, TPM and disk, which are kept between boots.
 pub(crate) struct Machine<'a> {
     lab: &'a Lab,
     folder: PathBuf,
     firmware: Firmware,
+    devices: Option<Devices<'a>>,
+}
+
+/// A boot's console.
+pub(crate) struct Console {
+    /// What it printed, without carriage returns.
+    pub(crate) text: String,
+    /// The file with all of it.
+    pub(crate) file: PathBuf,
+    /// Duration until the machine was off, or had printed what it was watched for.
+    pub(crate) took: Duration,
 }
 
 impl<'a> Machine<'a> {
@@ -65,27 +88,54 @@ impl<'a> Machine<'a> {
         fs::create_dir_all(folder.join("tpm"))?;
         lab.disk(&folder.join("disk"), content)?;
         fs::copy(lab.file(&format!("usr/share/OVMF/{}", firmware.variables())), folder.join("variables"))?;
-        Ok(Self { lab, folder, firmware })
+        Ok(Self { lab, folder, firmware, devices: None })
+    }
+
+    /// The same machine with more devices.
+    pub(crate) fn with(self, devices: Devices<'a>) -> anyhow::Result<Self> {
+        if self.firmware == Firmware::SecureBoot {
+            let variables = self.folder.join("variables");
+            let mut flash = fs::read(&variables)?;
+            variables::allow_image(&mut flash, &devices.driver)?;
+            fs::write(&variables, flash)?;
+        }
+        Ok(Self { devices: Some(devices), ..self })
+    }
+
+    /// Where its TPM keeps its state. It may be provisioned while the machine is off.
+    pub(crate) fn tpm_state(&self) -> PathBuf {
+        self.folder.join("tpm")
     }
 
     /// Boots and waits for the report.
     pub(crate) fn boot(&self) -> anyhow::Result<Report> {
-        let console = self.folder.join("console");
+        let console = self.run("")?;
+        Report::parse(&console.text, console.took)
+            .with_context(|| format!("the boot reported nothing; its console is {}", console.file.display()))
+    }
+
+    /// Boots until the machine is off, or its console has printed `watched`, unless that is empty.
+    pub(crate) fn run(&self, watched: &str) -> anyhow::Result<Console> {
+        let file = self.folder.join("console");
+        fs::write(&file, "")?;
         let _tpm = self.start_tpm()?;
         let started = Instant::now();
         let mut machine = Process(self.command()?.stdin(Stdio::null()).spawn().context("start QEMU")?);
+        let printed = || anyhow::Ok(String::from_utf8_lossy(&fs::read(&file)?).replace('\r', ""));
         while machine.0.try_wait()?.is_none() {
+            if !watched.is_empty() && printed()?.contains(watched) {
+                break;
+            }
             anyhow::ensure!(
                 started.elapsed() < self.lab.limit,
                 "the boot took more than {} s; its console is {}",
                 self.lab.limit.as_secs(),
-                console.display()
+                file.display()
             );
             thread::sleep(Duration::from_millis(100));
         }
-        let text = fs::read(&console)?;
-        Report::parse(&String::from_utf8_lossy(&text), started.elapsed())
-            .with_context(|| format!("the boot reported nothing; its console is {}", console.display()))
+        let took = started.elapsed();
+        Ok(Console { text: printed()?, file, took })
     }
 
     fn start_tpm(&self) -> anyhow::Result<Process> {
@@ -135,6 +185,12 @@ impl<'a> Machine<'a> {
         command.arg("-drive").arg(format!("if=none,id=disk,format=raw,file={}", file("disk")));
         command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
         command.arg("-serial").arg(format!("file:{}", file("console")));
+        if let Some(Devices { volume, option_rom, .. }) = self.devices {
+            let drive = format!("if=none,id=volume,format=raw,snapshot=on,file={}", volume.display());
+            command.arg("-drive").arg(drive).args(["-device", "virtio-blk-pci,drive=volume"]);
+            let card = format!("virtio-net-pci,netdev=net,romfile={}", option_rom.display());
+            command.args(["-netdev", "user,id=net"]).arg("-device").arg(card);
+        }
         Ok(command)
     }
 
@@ -161,8 +217,7 @@ impl Firmware {
 
 impl Report {
     fn parse(console: &str, took: Duration) -> Option<Self> {
-        let text = console.replace('\r', "");
-        let (_, text) = text.split_once("BOOT-LOG\n")?;
+        let (_, text) = console.split_once("BOOT-LOG\n")?;
         let (log, text) = text.split_once("BOOT-USERSPACE\n")?;
         let (userspace, text) = text.split_once("BOOT-PCRS\n")?;
         let (pcrs, _) = text.split_once("BOOT-END")?;

@@ -1,0 +1,115 @@
+//! An installed Debian: makes initrds with initramfs-tools, and encrypted volumes with cryptsetup.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::disk::run;
+
+/// The root of an installed system.
+pub(super) struct Debian {
+    root: PathBuf,
+    /// Version of its kernel, as in the names of files.
+    version: String,
+}
+
+impl Debian {
+    /// Installs the guest with its configuration and its scripts for initramfs-tools.
+    pub(super) fn with_guest(root: &Path, guest: &Path, configuration: &Path) -> anyhow::Result<Self> {
+        let version = fs::read_dir(root.join("lib/modules"))?.next().context("there is no kernel")??;
+        let version = version.file_name().to_string_lossy().into_owned();
+        let debian = Self { root: root.to_owned(), version };
+        run(Command::new("strip").arg("-o").arg(debian.path(GUEST)).arg(guest))?;
+        fs::create_dir_all(debian.path("etc/vouchsafe"))?;
+        for file in fs::read_dir(configuration)? {
+            let file = file?;
+            fs::copy(file.path(), debian.path("etc/vouchsafe").join(file.file_name()))?;
+        }
+        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/initramfs-tools");
+        for (from, to) in SCRIPTS {
+            let to = debian.path(to);
+            fs::create_dir_all(to.parent().context("a folder")?)?;
+            fs::copy(packaging.join(from), &to)?;
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(debian)
+    }
+
+    /// A file of it.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Its kernel.
+    pub(super) fn kernel(&self) -> PathBuf {
+        self.path(&format!("boot/vmlinuz-{}", self.version))
+    }
+
+    /// An initrd for its kernel, as a new kernel's package would have it made.
+    pub(super) fn initrd(&self, crypttab: &str) -> anyhow::Result<Vec<u8>> {
+        fs::write(self.path("etc/crypttab"), crypttab)?;
+        self.run(["mkinitramfs", "-o", "/srv/initrd", &self.version])?;
+        Ok(fs::read(self.path("srv/initrd"))?)
+    }
+
+    /// Runs a program in it.
+    pub(super) fn run(&self, command: impl IntoIterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<String> {
+        // A mount namespace of its own, which ends with the program.
+        let script = "mount --rbind /proc \"$0/proc\" && exec chroot \"$0\" \"$@\"";
+        let mut inside = Command::new("unshare");
+        inside.args(["--mount", "sh", "-c", script]).arg(&self.root).args(command);
+        inside.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env_remove("LD_LIBRARY_PATH");
+        Ok(String::from_utf8(run(&mut inside)?)?)
+    }
+
+    /// The guest, its library for the TPM's device, and all libraries that they load: paths in this system.
+    pub(super) fn guest_files(&self) -> anyhow::Result<Vec<String>> {
+        let module = fs::read_dir(self.path("usr/lib/x86_64-linux-gnu"))?.flatten();
+        let module = module.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let module = module.filter(|name| name.starts_with("libtss2-tcti-device.so"));
+        let module = module.map(|name| format!("usr/lib/x86_64-linux-gnu/{name}"));
+        Ok(module.chain(self.program(GUEST)?).collect())
+    }
+
+    /// A program and its libraries: paths in this system.
+    pub(super) fn program(&self, path: &str) -> anyhow::Result<Vec<String>> {
+        let listed = self.run(["ldd", &format!("/{path}")])?;
+        let libraries = listed.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            words.find_map(|word| word.strip_prefix('/')).map(ToOwned::to_owned)
+        });
+        Ok(std::iter::once(path.to_owned()).chain(libraries).collect())
+    }
+
+    /// Modules of the kernel with those that they need, and the list of what needs which.
+    pub(super) fn modules(&self, names: &[&str]) -> anyhow::Result<Vec<String>> {
+        let folder = format!("lib/modules/{}", self.version);
+        let list = format!("{folder}/modules.dep");
+        let dependencies = fs::read_to_string(self.path(&list))?;
+        let mut files = BTreeSet::from([list]);
+        for name in names {
+            let file = format!("/{name}.ko:");
+            let line = dependencies.lines().find(|line| line.contains(&file));
+            let line = line.with_context(|| format!("the kernel has no module {name}"))?.replace(':', "");
+            files.extend(line.split_whitespace().map(|module| format!("{folder}/{module}")));
+        }
+        Ok(files.into_iter().collect())
+    }
+}
+
+/// Where the guest is.
+const GUEST: &str = "usr/bin/vouchsafe-guest";
+
+/// Scripts in packaging/initramfs-tools, and where a package puts them.
+const SCRIPTS: [(&str, &str); 5] = [
+    ("hooks/vouchsafe", "usr/share/initramfs-tools/hooks/vouchsafe"),
+    ("scripts/local-top/vouchsafe", "usr/share/initramfs-tools/scripts/local-top/vouchsafe"),
+    ("scripts/local-bottom/vouchsafe", "usr/share/initramfs-tools/scripts/local-bottom/vouchsafe"),
+    ("scripts/panic/vouchsafe", "usr/share/initramfs-tools/scripts/panic/vouchsafe"),
+    ("keyscript/vouchsafe", "lib/cryptsetup/scripts/vouchsafe"),
+];

@@ -1,0 +1,261 @@
+//! The boots by name: what is different in each, and what has to happen.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::ValueEnum;
+
+use super::{Bench, GrubBoot, Kind, Start};
+use crate::disk::Archive;
+use crate::machine::{Console, Devices, Firmware, Machine};
+use crate::say;
+
+/// What can be named on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Name {
+    /// Every boot with an encrypted root file system.
+    All,
+    /// Boots whose measurements are compared with predictions.
+    Predict,
+    /// The quickest boot: a unified kernel image whose initrd only unlocks.
+    Smoke,
+    /// Debian 12 unlocks its root file system, and gets the key only once.
+    #[value(name = "debian-12")]
+    Debian12,
+    /// GRUB passes another command line to the kernel.
+    ChangedCommandLine,
+    /// A file was added to the initrd.
+    ChangedInitrd,
+    /// The TPM is another VM's.
+    OtherVm,
+    /// The command line allows a shell after a failure.
+    FailureShell,
+    /// The broker does not answer.
+    BrokerAway,
+    /// The baseline was revoked. The last boot, because that is permanent.
+    BaselineRevoked,
+}
+
+impl Name {
+    /// The boots with an encrypted root file system that these mean, in the order of their variants.
+    pub(crate) fn boots(names: &[Self]) -> Vec<&'static Scenario> {
+        let is_meant = |name: &Self| names.contains(&Self::All) || names.contains(name);
+        SCENARIOS.iter().filter(|(name, _)| is_meant(name)).map(|(_, scenario)| scenario).collect()
+    }
+}
+
+/// A boot.
+pub(crate) struct Scenario {
+    /// Its name.
+    pub(super) name: &'static str,
+    change: Change,
+    expected: Expected,
+}
+
+/// How a boot differs from the one that was foretold.
+enum Change {
+    Nothing,
+    /// No boot loader, and an initrd of its own.
+    Unified,
+    Arguments(&'static str),
+    Initrd,
+    OtherVm,
+    BrokerAway,
+    BaselineRevoked,
+}
+
+/// What has to happen.
+enum Expected {
+    /// The system on the volume runs, and its own request for the key is refused.
+    Unlocked,
+    /// The broker refuses, and `vouchsafe explain` has these words. The console asks for the passphrase.
+    Refused(&'static str),
+    /// The guest says this by itself. The console asks for the passphrase.
+    Prompt(&'static str),
+}
+
+const SCENARIOS: [(Name, Scenario); 8] = [
+    (Name::Smoke, Scenario { name: "smoke", change: Change::Unified, expected: Expected::Unlocked }),
+    (Name::Debian12, Scenario { name: "debian-12", change: Change::Nothing, expected: Expected::Unlocked }),
+    (
+        Name::ChangedCommandLine,
+        Scenario {
+            name: "changed-command-line",
+            change: Change::Arguments("root=/dev/mapper/root rw console=ttyS0 panic=-1"),
+            expected: Expected::Refused("not a member"),
+        },
+    ),
+    (
+        Name::ChangedInitrd,
+        Scenario {
+            name: "changed-initrd",
+            change: Change::Initrd,
+            expected: Expected::Refused("not a member"),
+        },
+    ),
+    (
+        Name::OtherVm,
+        Scenario { name: "other-vm", change: Change::OtherVm, expected: Expected::Refused("instance_id") },
+    ),
+    (
+        Name::FailureShell,
+        Scenario {
+            name: "failure-shell",
+            change: Change::Arguments("root=/dev/mapper/root ro console=ttyS0"),
+            expected: Expected::Prompt("boot with the kernel argument panic=-1"),
+        },
+    ),
+    (
+        Name::BrokerAway,
+        Scenario {
+            name: "broker-away",
+            change: Change::BrokerAway,
+            expected: Expected::Prompt("volume root: "),
+        },
+    ),
+    (
+        Name::BaselineRevoked,
+        Scenario {
+            name: "baseline-revoked",
+            change: Change::BaselineRevoked,
+            expected: Expected::Refused("revoked"),
+        },
+    ),
+];
+
+impl Scenario {
+    /// How its kernel is started.
+    pub(super) const fn kind(&self) -> Kind {
+        match self.change {
+            Change::Unified => Kind::Unified,
+            _ => Kind::Grub,
+        }
+    }
+
+    /// Boots, and checks what happened.
+    pub(super) fn play(&self, bench: &mut Bench<'_>) -> anyhow::Result<()> {
+        let (boot, image) = match &bench.start {
+            Start::Grub(boot) => (Some(self.files(bench, boot.clone())?), None),
+            Start::Unified(image) => (None, Some([("EFI/BOOT/BOOTX64.EFI", image.as_path())])),
+        };
+        let files = boot.as_ref().map(GrubBoot::content);
+        let (content, firmware) = match (&files, &image) {
+            (Some(files), _) => (files.as_slice(), Firmware::SecureBoot),
+            (None, image) => (image.as_ref().map_or(&[][..], |image| image.as_slice()), Firmware::Plain),
+        };
+        let machine = Machine::new(bench.lab, self.name, firmware, content)?.with(Devices {
+            volume: &bench.volume,
+            option_rom: &bench.option_rom,
+            driver: bench.driver,
+        })?;
+        bench.site.provision(&machine.tpm_state(), !matches!(self.change, Change::OtherVm))?;
+        match self.change {
+            Change::BrokerAway => bench.site.broker.kill()?,
+            Change::BaselineRevoked => bench.site.revoke()?,
+            _ => {}
+        }
+        let watched = if matches!(self.expected, Expected::Unlocked) { "" } else { PROMPT };
+        let console = machine.run(watched);
+        if matches!(self.change, Change::BrokerAway) {
+            bench.site.broker.run()?;
+        }
+        let console = console?;
+        let outcome = self
+            .check(bench, &console)
+            .with_context(|| format!("its console is {}", console.file.display()))?;
+        say(&format!("passed {} ({} s): {outcome}", self.name, console.took.as_secs()))
+    }
+
+    /// The files that this boot is made of.
+    fn files(&self, bench: &Bench<'_>, boot: GrubBoot) -> anyhow::Result<GrubBoot> {
+        match self.change {
+            Change::Arguments(arguments) => {
+                boot.with_arguments(bench.lab, &format!("{}.cfg", self.name), arguments)
+            }
+            Change::Initrd => Ok(GrubBoot { initrd: changed_initrd(bench, &boot)?, ..boot }),
+            _ => Ok(boot),
+        }
+    }
+
+    /// Compares with what has to happen. Returns a line for people.
+    fn check(&self, bench: &Bench<'_>, console: &Console) -> anyhow::Result<String> {
+        let text = &console.text;
+        ensure_no_key(text, &bench.key)?;
+        ensure_no_key(&bench.site.broker.read_log(), &bench.key)?;
+        match self.expected {
+            Expected::Unlocked => unlocked(bench, text),
+            Expected::Refused(words) => {
+                let line = report(text)?;
+                let explained = bench.site.explain(line)?;
+                ensure!(explained.contains(words), "explain does not say {words:?}:\n{explained}");
+                ensure_locked(bench, text)?;
+                Ok(line.to_owned())
+            }
+            Expected::Prompt(words) => {
+                let line = report(text)?;
+                ensure!(line.contains(words), "the console does not say {words:?}: {line}");
+                ensure_locked(bench, text)?;
+                Ok(line.to_owned())
+            }
+        }
+    }
+}
+
+/// Another file after the initrd's, which Linux unpacks too.
+fn changed_initrd(bench: &Bench<'_>, boot: &GrubBoot) -> anyhow::Result<PathBuf> {
+    let mut initrd = fs::read(&boot.initrd)?;
+    initrd.resize(initrd.len().next_multiple_of(4), 0);
+    let mut added = Archive::default();
+    added.entry("etc/added", 0o100_644, b"by an attacker", (0, 0));
+    initrd.extend(added.finished());
+    bench.lab.write("initrd.changed", &initrd)
+}
+
+/// The system on the encrypted volume reported, and was refused the key.
+fn unlocked(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
+    let said = |start: &str| {
+        let line = console.lines().find_map(|line| line.strip_prefix(start));
+        line.map(str::trim).with_context(|| format!("the console has no line {start}"))
+    };
+    let marker = said("BOOT-MARKER ")?;
+    ensure!(marker == bench.marker, "the marker is {marker}, not the one of the volume");
+    let root = said("BOOT-ROOT ")?;
+    ensure!(root.starts_with("/dev/mapper/root / ext4"), "the root file system is {root}");
+    let volume = said("BOOT-VOLUME ")?;
+    ensure!(volume.starts_with("root CRYPT-LUKS2-"), "it is on {volume}");
+    let again = said("BOOT-AGAIN ")?;
+    ensure!(again == "exit=10 bytes=0", "the second request for the key: {again}");
+    let (_, why) = console.split_once("BOOT-AGAIN").context("a second request")?;
+    let explained = bench.site.explain(why)?;
+    ensure!(explained.contains("phase"), "explain does not name the phase:\n{explained}");
+    Ok("the root file system is on the unlocked volume, and the key is not released again".to_owned())
+}
+
+fn ensure_locked(bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
+    ensure!(!console.contains(&bench.marker), "the volume was unlocked");
+    ensure!(console.contains(PROMPT), "nobody is asked for the passphrase");
+    ensure!(!console.contains("(initramfs)"), "there is a shell");
+    Ok(())
+}
+
+/// The guest's line about the volume.
+fn report(console: &str) -> anyhow::Result<&str> {
+    let start = "vouchsafe-guest: volume root: ";
+    let found = console.lines().find_map(|line| Some(line.split_at(line.find(start)?).1));
+    found.context("the console has no line about the volume")
+}
+
+/// The key is nowhere in a text: raw, in hex or in Base64.
+fn ensure_no_key(text: &str, key: &[u8; 32]) -> anyhow::Result<()> {
+    let (hex, base64) = (hex::encode(key), STANDARD.encode(key));
+    let raw = String::from_utf8_lossy(key).into_owned();
+    let found = [hex, base64.trim_end_matches('=').to_owned(), raw].iter().any(|form| text.contains(form));
+    ensure!(!found, "the key of the volume can be read");
+    Ok(())
+}
+
+/// The prompt of the keyscript.
+const PROMPT: &str = "Recovery passphrase of root";

@@ -1,0 +1,154 @@
+//! The broker's side of the boots: a real broker, a CA in the place of Google's, baseline, policy and key.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec, FakeGoogle};
+use vouchsafe_guest_client::vtpm::AkAlgorithm;
+use vouchsafe_protocol::{Digest32, UnixTime};
+use vouchsafe_tests::broker::Broker;
+use vouchsafe_tests::swtpm::Swtpm;
+use vouchsafe_tests::{clock, pem};
+
+use super::Start;
+
+/// A broker that VMs reach through QEMU.
+pub(super) struct Site {
+    folder: PathBuf,
+    google: FakeGoogle,
+    instance: AkCertificateSpec,
+    pub(super) broker: Broker,
+}
+
+impl Site {
+    /// Starts a broker in a new folder.
+    pub(super) fn start(folder: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let google = FakeGoogle::new();
+        let broker = Broker::start_for(folder, &[HOST], &[google.root_der()], "")?;
+        let now = clock::now();
+        let crl = google.root_crl(&CrlSpec::current(UnixTime(now.0 - 60), now.plus(86_400)));
+        fs::write(folder.join("crl.pem"), pem::crl(&crl))?;
+        let site = Self { folder: folder.to_owned(), google, instance: AkCertificateSpec::default(), broker };
+        site.broker.operate(&["collateral", "import", &site.path("crl.pem")], b"")?;
+        Ok(site)
+    }
+
+    /// The folder /etc/vouchsafe of the VMs: the one that `vouchsafe init` made, with the volume's name and the
+    /// issuer of the AKs, which the broker cannot fetch.
+    pub(super) fn configuration(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.broker.data().join("guest");
+        let file = folder.join("guest.toml");
+        let text = fs::read_to_string(&file)?;
+        let more = format!(
+            "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n[volumes.root]\nsecret = {SECRET:?}\n"
+        );
+        fs::write(&file, text + &more)?;
+        fs::write(folder.join("issuers.pem"), pem::certificate(self.google.intermediate_der()))?;
+        Ok(folder)
+    }
+
+    /// Puts template and certificate of an AK into a TPM, as Google does, for the VM of the policy or for another one.
+    pub(super) fn provision(&self, state: &Path, own: bool) -> anyhow::Result<()> {
+        let tpm = Swtpm::start(state).context("start swtpm")?;
+        let mut instance = self.instance.clone();
+        if !own {
+            instance.instance_id += 1;
+        }
+        tpm.provision(AkAlgorithm::Ecc, |spki| self.google.issue_ak(spki, &instance))
+            .context("provision the TPM as GCE does")?;
+        Ok(())
+    }
+
+    /// Registers a baseline, and stores the key under a policy that demands it. A unified kernel image is not signed for
+    /// Secure Boot, and its log has no text of the command line, which the baseline determines.
+    pub(super) fn register(&self, baseline: &Value, unified: bool, key: &[u8]) -> anyhow::Result<()> {
+        fs::write(self.folder.join("boot.json"), baseline.to_string())?;
+        self.broker.operate(&["baseline", "put", BASELINE, &self.path("boot.json")], b"")?;
+        let (project, id) = (self.instance.project_number.to_string(), self.instance.instance_id.to_string());
+        let new = ["policy", "new", "--for", "disk", "--technology", "sev", "--extra-root", "--project"];
+        let rest = [&project, "--instance", &id, "--baseline", BASELINE];
+        let accept: &[&str] = if unified { &["--no-secure-boot", "--accept", "failure-shell"] } else { &[] };
+        let mut policy = self.broker.operate(&[&new[..], &rest, accept].concat(), b"")?;
+        if unified {
+            let (start, rest) = policy.split_once(ARGUMENTS).context("conditions for the arguments")?;
+            let (_, end) = rest.split_once("\n};").context("the end of the conditions")?;
+            policy = format!("{}\n}};{end}", start.trim_end().trim_end_matches("&&"));
+        }
+        let file = self.path("disk.cedar");
+        fs::write(&file, policy)?;
+        self.broker.operate(&["policy", "put", POLICY, &file], b"")?;
+        let put = ["secret", "put", SECRET, "--for", "disk", "--policy", POLICY, "--from", "-"];
+        self.broker.operate(&put, key)?;
+        Ok(())
+    }
+
+    /// Revokes the baseline of the boot, which is permanent.
+    pub(super) fn revoke(&self) -> anyhow::Result<()> {
+        self.broker.operate(&["baseline", "revoke", BASELINE], b"")?;
+        Ok(())
+    }
+
+    /// What `vouchsafe explain` says about the decision that a text names.
+    pub(super) fn explain(&self, text: &str) -> anyhow::Result<String> {
+        let mut words = text.split(|c: char| !c.is_ascii_hexdigit());
+        let decision = words.find(|word| word.len() == 32).context("the console names no decision")?;
+        self.broker.operate(&["explain", decision], b"")
+    }
+
+    /// The baseline of a boot. `predict` extends one that exists: it begins as one that no boot can meet, whose
+    /// digests are taken out again.
+    pub(super) fn foretell(&self, start: &Start, driver: Digest32) -> anyhow::Result<Value> {
+        let never = |number: u8| json!([format!("{number:064x}")]);
+        let unified = matches!(start, Start::Unified(_));
+        let by_grub = |list: Value| if unified { json!([]) } else { list };
+        let in_image = |list: Value| if unified { list } else { json!([]) };
+        let sections = [".osrel", ".cmdline", ".linux", ".initrd"].iter().filter(|_| unified);
+        let sections: Map<_, _> = sections.map(|name| ((*name).to_owned(), never(1))).collect();
+        let nothing = json!({
+            "version": 1, "ends_at": clock::now().plus(86_400).0, "technology": "sev",
+            "drivers": [driver], "shim": by_grub(never(2)), "grub": by_grub(never(3)),
+            "uki": in_image(never(4)), "kernel_image": never(5), "kernel": by_grub(never(6)),
+            "initrd": by_grub(never(7)), "command_lines": by_grub(json!(["/never"])), "sections": sections,
+            "load_options": in_image(never(8)), "loaded_initrd": in_image(never(9)),
+        });
+        fs::write(self.folder.join("nothing.json"), nothing.to_string())?;
+        let nothing = self.path("nothing.json");
+        let mut predict = vec!["baseline".into(), "predict".into(), "--into".into(), nothing];
+        predict.extend(start.arguments());
+        let predict: Vec<&str> = predict.iter().map(String::as_str).collect();
+        let foretold = self.broker.operate(&predict, b"")?;
+        let foretold: String = foretold.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let mut foretold: Value = serde_json::from_str(&foretold)?;
+        forget_nothing(&mut foretold);
+        Ok(foretold)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+}
+
+/// Takes out what stands for nothing.
+fn forget_nothing(value: &mut Value) {
+    let is_nothing = |item: &Value| {
+        item.as_str().is_some_and(|text| text == "/never" || text.starts_with(&"0".repeat(60)))
+    };
+    match value {
+        Value::Array(list) => list.retain(|item| !is_nothing(item)),
+        Value::Object(members) => members.values_mut().for_each(forget_nothing),
+        _ => {}
+    }
+}
+
+/// The broker's address in the VMs.
+const HOST: &str = "10.0.2.2";
+/// The path of the volume's key.
+const SECRET: &str = "prod/db-01/root";
+/// The policy of the volume's key.
+const POLICY: &str = "prod/disk";
+/// The comment above the last conditions of a policy for a disk.
+const ARGUMENTS: &str = "// An initrd that fails reboots";
+const BASELINE: &str = "prod/boot";
