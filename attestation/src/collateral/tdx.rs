@@ -4,6 +4,7 @@ use std::fmt;
 
 use vouchsafe_protocol::UnixTime;
 
+use crate::tdx::CollateralPart;
 use crate::tdx::Platform;
 use crate::tdx::TdxCollateral;
 use crate::tdx::TdxCollateralError;
@@ -28,12 +29,13 @@ pub enum TdxPart {
 
 impl fmt::Display for TdxPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TcbInfo => "TCB info",
-            Self::QeIdentity => "QE identity",
-            Self::RootCrl => "CRL of the root CA",
-            Self::PckCrl => "CRL of the PCK CA",
-        })
+        let part = match self {
+            Self::TcbInfo => CollateralPart::TcbInfo,
+            Self::QeIdentity => CollateralPart::QeIdentity,
+            Self::RootCrl => CollateralPart::RootCrl,
+            Self::PckCrl => CollateralPart::PckCrl,
+        };
+        part.fmt(f)
     }
 }
 

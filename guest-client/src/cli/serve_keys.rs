@@ -59,7 +59,9 @@ enum Refusal {
     CredentialInInitrd,
     #[error("the keys of the initrd were requested before, and were refused")]
     RefusedBefore,
-    #[error("the latch is closed: keys of the initrd are not given any more in this boot")]
+    #[error(
+        "PCR 15 has been extended, by the latch or by something else: keys of the initrd are not given any more in this boot"
+    )]
     LatchClosed,
     #[error("it cannot be told whether the latch is closed: {0}")]
     LatchUnknown(#[from] VtpmError),

@@ -10,7 +10,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{socket_acceptconn, socket_domain, socket_peercred, socket_type};
 use rustix::net::{AddressFamily, SocketType};
@@ -93,9 +93,8 @@ impl KeySocket {
 
 impl Peer {
     /// Writes the secret and closes the connection: its end is the end of the secret.
-    pub(crate) fn give(mut self, secret: &PlaintextSecret) -> io::Result<()> {
-        self.stream.set_write_timeout(Some(PATIENCE))?;
-        self.stream.write_all(secret.expose())
+    pub(crate) fn give(self, secret: &PlaintextSecret) -> io::Result<()> {
+        write_within(self.stream, secret.expose(), PATIENCE)
     }
 
     /// Makes the peer fail.
@@ -104,13 +103,26 @@ impl Peer {
     /// The kernel resets such a connection only if it has unread data, and systemd sends none. So the peer gets more random bytes
     /// than any credential has: systemd starts no service with that (E2BIG, src/core/exec-credential.c), and systemd-cryptsetup, for
     /// which it is a wrong key, goes on to the passphrase. An attacker cannot foresee the bytes and make a volume that they open.
-    pub(crate) fn refuse(mut self) {
+    pub(crate) fn refuse(self) {
         let mut random = vec![0; REFUSAL];
         aws_lc_rs::rand::fill(&mut random).expect("the operating system has randomness");
         // A peer that has read enough closes its end.
-        let _closed =
-            self.stream.set_write_timeout(Some(PATIENCE)).and_then(|()| self.stream.write_all(&random));
+        let _closed = write_within(self.stream, &random, PATIENCE);
     }
+}
+
+/// Writes all of it, or fails when the time is over, however slowly the peer reads: the next one is waiting.
+fn write_within(mut stream: UnixStream, bytes: &[u8], patience: Duration) -> io::Result<()> {
+    let end = Instant::now() + patience;
+    for part in bytes.chunks(CHUNK) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        stream.write_all(part)?;
+    }
+    Ok(())
 }
 
 /// Only root asks: systemd, and programs that it starts as root.
@@ -158,11 +170,15 @@ fn first_descriptor() -> OwnedFd {
 
 /// More than `CREDENTIAL_SIZE_MAX` of systemd, 1 MiB, with encryption and base64.
 const REFUSAL: usize = 2 * 1024 * 1024;
+/// Written at once; the kernel's time limit is one for each write.
+const CHUNK: usize = 4096;
 /// How long a peer may take to read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]
@@ -171,6 +187,25 @@ mod tests {
         for user in [1, 1000, 65534, u32::MAX] {
             assert!(!may_ask(user));
         }
+    }
+
+    #[test]
+    fn a_peer_that_reads_slowly_does_not_hold_up_the_next_one() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let slow = std::thread::spawn(move || {
+            let mut byte = [0; 512];
+            while theirs.read(&mut byte).unwrap() != 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let error = write_within(ours, &[7; REFUSAL], Duration::from_millis(200)).unwrap_err();
+        assert!(matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{error}");
+        drop(slow);
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        write_within(ours, &[7; 10_000], PATIENCE).unwrap();
+        let mut read = Vec::new();
+        theirs.read_to_end(&mut read).unwrap();
+        assert_eq!(read, [7; 10_000]);
     }
 
     #[test]
