@@ -10,6 +10,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
+use vouchsafe_protocol::SharedBytes;
 
 use crate::event_log::BootLog;
 use crate::event_log::CcelError;
@@ -62,10 +63,10 @@ impl<T: Clone> FoundLog<T> {
 
     fn find<E>(
         logs: &Cache<Digest32, KnownLog<T>, ByLength>,
-        bytes: &[u8],
+        bytes: &SharedBytes,
         replay: impl FnOnce(&[u8]) -> Result<T, E>,
     ) -> Result<Self, E> {
-        let digest = Digest32::of(bytes);
+        let digest = bytes.digest();
         if let Some(known) = logs.get(&digest) {
             return Ok(Self { digest, known, is_new: false });
         }
@@ -128,7 +129,7 @@ impl VerifyCache {
     }
 
     /// The replayed log, from the cache or by replaying it.
-    pub(crate) fn log(&self, bytes: &[u8]) -> Result<FoundLog, EventLogError> {
+    pub(crate) fn log(&self, bytes: &SharedBytes) -> Result<FoundLog, EventLogError> {
         FoundLog::find(&self.logs, bytes, ReplayedLog::from_bytes)
     }
 
@@ -142,7 +143,11 @@ impl VerifyCache {
     ///
     /// # Errors
     /// As [`ReplayedCcel::from_bytes`] and [`ReplayedCcel::check_against`].
-    pub fn ccel(&self, bytes: &[u8], rtmrs: &[Digest48; RTMR_COUNT]) -> Result<Arc<BootLog>, CcelError> {
+    pub fn ccel(
+        &self,
+        bytes: &SharedBytes,
+        rtmrs: &[Digest48; RTMR_COUNT],
+    ) -> Result<Arc<BootLog>, CcelError> {
         let found = FoundLog::find(&self.ccel_logs, bytes, ReplayedCcel::from_bytes)?;
         found.log().check_against(rtmrs)?;
         Ok(found.keep_in(&self.ccel_logs).boot)

@@ -85,7 +85,7 @@ pub fn read(bytes: &[u8]) -> Result<VtpmEvidence, GoTpmToolsError> {
         quote: Bytes(quote.quote),
         signature: Bytes(quote.raw_sig),
         pcrs: pcrs(quote.pcrs.unwrap_or_default().pcrs)?,
-        event_log: Bytes(message.event_log),
+        event_log: message.event_log.into(),
         userspace_log: None,
     })
 }

@@ -123,7 +123,7 @@ fn one_secret_comes_as_it_is() {
     assert_eq!(wrote(&world.guest(&["fetch", "prod/db/key"])), secret_of("prod/db/key"));
     let request = world.broker.lock().requests().remove(0);
     let vtpm = request.evidence.vtpm.unwrap();
-    assert_eq!(vtpm.event_log.0, machine::LOG);
+    assert_eq!(*vtpm.event_log, *machine::LOG);
     assert_eq!(vtpm.pcrs.len(), 15);
 }
 

@@ -19,8 +19,8 @@ use vouchsafe_guest_client::hardware::{
 use vouchsafe_guest_client::vtpm::{AkAlgorithm, VtpmError};
 use vouchsafe_guest_client::{CollectRequest, EvidenceSource, LocalEvidence};
 use vouchsafe_protocol::{
-    BoundRequest, BrokerIdentity, Bytes, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, Suite,
-    Transcript,
+    BoundRequest, BrokerIdentity, Bytes, Evidence, GuestKey, Nonce, ReleasePaths, SecretPath, SharedBytes,
+    Suite, Transcript,
 };
 
 /// A processor that reports anything, unsigned; the host sends these certificates with it.
@@ -107,7 +107,7 @@ fn t01_report_commits_to_the_key_and_quote_to_the_report() {
     assert!(transcript.report_data(Some(&ak)).matches(&report[0x50..0x90]));
     assert!(transcript.quote_nonce(Some(report)).matches(&extra_data(&evidence)));
     let vtpm = evidence.vtpm.as_ref().unwrap();
-    assert_eq!(vtpm.event_log, Bytes::from(LOG));
+    assert_eq!(vtpm.event_log, SharedBytes::from(LOG));
     assert!(vtpm.ak_certificate.windows(ak.len()).any(|part| part == ak));
     assert_eq!(vtpm.ca_certificates, []);
 }
@@ -121,7 +121,7 @@ fn t01_quote_of_a_trust_domain_commits_to_the_key_and_the_vtpm_to_it() {
     let tdx = evidence.tdx.as_ref().unwrap();
     assert!(transcript.report_data(Some(&ak)).matches(&tdx.quote[11..]));
     assert!(transcript.quote_nonce(Some(&tdx.quote)).matches(&extra_data(&evidence)));
-    assert_eq!(tdx.event_log, Some(Bytes::from(b"CCEL".as_slice())));
+    assert_eq!(tdx.event_log, Some(SharedBytes::from(b"CCEL".as_slice())));
     assert!(evidence.sev_snp.is_none() && evidence.google_token.is_none());
 
     let evidence = collect(&mut LocalEvidence::new(None, Some(Box::new(TrustDomain))), &transcript).unwrap();

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::Digest32;
-use crate::encoding::{Bytes, deserialize_at_most};
+use crate::encoding::{Bytes, SharedBytes, deserialize_at_most};
 use crate::limits::{
     MAX_ATTEST, MAX_CA_CERTIFICATES, MAX_CERTIFICATE, MAX_EVENT_LOG, MAX_TDX_QUOTE, MAX_TOKEN,
     MAX_TPM_SIGNATURE, SNP_REPORT,
@@ -46,7 +46,7 @@ pub struct VtpmEvidence {
     /// PCRs of the SHA-256 bank that the quote covers, by index.
     pub pcrs: BTreeMap<u8, Digest32>,
     /// The firmware's event log (`binary_bios_measurements`).
-    pub event_log: Bytes,
+    pub event_log: SharedBytes,
     /// systemd's own log of what it extended (`/run/log/systemd/tpm2-measure.log`), if there is one. It is
     /// optional: one that is unusable or too large is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ pub struct TdxEvidence {
     pub quote: Bytes,
     /// The CCEL event log of the RTMRs (`/sys/firmware/acpi/tables/data/CCEL`); 0xFF may follow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event_log: Option<Bytes>,
+    pub event_log: Option<SharedBytes>,
 }
 
 /// A token of Google Cloud Attestation, as received: nothing in it has been checked.
@@ -181,9 +181,9 @@ mod tests {
             ak_certificate: empty.clone(),
             ca_certificates: vec![],
             quote: empty.clone(),
-            signature: empty.clone(),
+            signature: empty,
             pcrs,
-            event_log: empty,
+            event_log: SharedBytes::default(),
             userspace_log: None,
         }
     }

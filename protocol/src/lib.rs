@@ -42,7 +42,7 @@ mod xwing;
 pub use answer::{DecisionId, RequestDigest};
 pub use challenge::{Challenge, Nonce};
 pub use digest::{Digest32, Digest48};
-pub use encoding::Bytes;
+pub use encoding::{Bytes, SharedBytes};
 pub use evidence::{Evidence, GoogleTokenEvidence, SevSnpEvidence, TdxEvidence, VtpmEvidence};
 pub use identity::{BrokerIdentity, IdentityKey};
 pub use latch::LATCH_WORD;

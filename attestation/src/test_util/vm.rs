@@ -258,7 +258,7 @@ impl SimulatedVm {
             signature: Bytes(self.ak.sign(&quote)),
             quote,
             pcrs: self.pcrs.clone(),
-            event_log: Bytes(self.event_log.clone()),
+            event_log: self.event_log.clone().into(),
             userspace_log: self.userspace_log.clone().map(Bytes),
         }
     }
@@ -288,7 +288,7 @@ impl SimulatedTd {
     #[must_use]
     pub fn evidence(&self, report_data: &[u8; 64]) -> TdxEvidence {
         let quote = TdxQuoteBuilder { report_data: *report_data, ..self.quote.clone() };
-        TdxEvidence { quote: Bytes(quote.sign(self.intel)), event_log: Some(Bytes(self.event_log.clone())) }
+        TdxEvidence { quote: Bytes(quote.sign(self.intel)), event_log: Some(self.event_log.clone().into()) }
     }
 }
 

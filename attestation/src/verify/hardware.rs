@@ -7,6 +7,7 @@ use std::sync::Arc;
 use vouchsafe_protocol::BoundRequest;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::SevSnpEvidence;
+use vouchsafe_protocol::SharedBytes;
 
 use super::error::EvidenceKind;
 use super::error::VerifyError;
@@ -35,7 +36,7 @@ use crate::x509::ChainError;
 /// The hardware report, by vendor.
 pub(super) enum Hardware<'e> {
     SevSnp { evidence: &'e SevSnpEvidence, report: ReportFields<'e> },
-    Tdx { event_log: Option<&'e [u8]>, quote: Quote<'e> },
+    Tdx { event_log: Option<&'e SharedBytes>, quote: Quote<'e> },
 }
 
 impl<'e> Hardware<'e> {
@@ -50,7 +51,7 @@ impl<'e> Hardware<'e> {
             }
             (None, Some(evidence)) => {
                 let quote = Quote::parse(&evidence.quote).map_err(TdxError::from)?;
-                let event_log = evidence.event_log.as_deref();
+                let event_log = evidence.event_log.as_ref();
                 Ok(Some(Self::Tdx { event_log, quote }))
             }
         }
@@ -235,7 +236,7 @@ pub(super) fn endorsed_tdx(
 /// Adds the boot claims whose replay matches the RTMRs to a verified quote.
 pub(super) fn logged_boot(
     claims: &TdxClaims,
-    event_log: Option<&[u8]>,
+    event_log: Option<&SharedBytes>,
     inputs: &VerifyInputs<'_>,
 ) -> Result<Option<Arc<BootLog>>, VerifyError> {
     let boot = event_log.map(|log| inputs.cache.ccel(log, &claims.rtmrs));

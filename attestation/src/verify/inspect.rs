@@ -9,6 +9,7 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::Digest48;
 use vouchsafe_protocol::Evidence;
 use vouchsafe_protocol::SevSnpEvidence;
+use vouchsafe_protocol::SharedBytes;
 use vouchsafe_protocol::VtpmEvidence;
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 use vouchsafe_protocol::limits::MAX_REQUEST;
@@ -145,7 +146,7 @@ pub fn inspect_snp(
 pub fn inspect_tdx(
     quote: &[u8],
     collateral: Option<&TdxCollateral>,
-    event_log: Option<&[u8]>,
+    event_log: Option<&SharedBytes>,
     report_data: Expected<'_>,
     inputs: &VerifyInputs<'_>,
 ) -> Result<InspectedClaims, VerifyError> {

@@ -93,7 +93,7 @@ fn trust_domain(evidence: &TdxEvidence, inputs: &VerifyInputs<'_>) -> Result<Cla
     let platform = tdx::platform(&evidence.quote)?;
     let collateral = inputs.endorsements.tdx.get(&platform).map(AsRef::as_ref);
     let inspect = |log| inspect_tdx(&evidence.quote, collateral, log, Expected::Waived, inputs);
-    match inspect(evidence.event_log.as_deref()) {
+    match inspect(evidence.event_log.as_ref()) {
         Err(error @ VerifyError::Tdx(TdxError::EventLog(_))) => {
             let mut claims = inspect(None)?.claims;
             claims.withheld.push(Withheld::because("tdx.boot", &error));

@@ -2,43 +2,42 @@
 //! chains.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use vouchsafe_attestation::Claims;
 use vouchsafe_keystore::record::EvidencePiece;
 use vouchsafe_keystore::replay::KeptPiece;
 use vouchsafe_protocol::limits::{MAX_CERTIFICATE, MAX_ENDORSEMENT};
 use vouchsafe_protocol::{
-    Bytes, Digest32, Evidence, GoogleTokenEvidence, SevSnpEvidence, TdxEvidence, VtpmEvidence,
+    Bytes, Digest32, Evidence, GoogleTokenEvidence, SevSnpEvidence, SharedBytes, TdxEvidence, VtpmEvidence,
 };
 
 /// All pieces of verified evidence.
 pub(crate) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
     let mut pieces = Vec::with_capacity(8);
-    let mut keep = |kind, bytes: &Bytes| pieces.push(EvidencePiece::new(kind, Arc::from(&bytes[..])));
+    let mut keep = |kind, bytes: SharedBytes| pieces.push(EvidencePiece { kind, bytes });
     if let Some(vtpm) = &evidence.vtpm {
-        keep("ak-certificate", &vtpm.ak_certificate);
-        usable(&vtpm.ca_certificates).for_each(|certificate| keep("ak-issuer", certificate));
-        keep("quote", &vtpm.quote);
-        keep("quote-signature", &vtpm.signature);
-        keep("event-log", &vtpm.event_log);
-        vtpm.userspace_log.iter().for_each(|log| keep("userspace-log", log));
+        keep("ak-certificate", (&vtpm.ak_certificate).into());
+        usable(&vtpm.ca_certificates).for_each(|certificate| keep("ak-issuer", certificate.into()));
+        keep("quote", (&vtpm.quote).into());
+        keep("quote-signature", (&vtpm.signature).into());
+        keep("event-log", vtpm.event_log.clone());
+        vtpm.userspace_log.iter().for_each(|log| keep("userspace-log", log.into()));
         let pcrs = serde_json::to_vec(&vtpm.pcrs).expect("numbers and digests are JSON");
-        keep("pcrs", &pcrs.into());
+        keep("pcrs", pcrs.into());
     }
     if let Some(snp) = &evidence.sev_snp {
-        keep("snp-report", &snp.report);
-        usable(&snp.vek_certificate).for_each(|certificate| keep("vek-certificate", certificate));
-        usable(&snp.ca_certificates).for_each(|certificate| keep("vek-issuer", certificate));
+        keep("snp-report", (&snp.report).into());
+        usable(&snp.vek_certificate).for_each(|certificate| keep("vek-certificate", certificate.into()));
+        usable(&snp.ca_certificates).for_each(|certificate| keep("vek-issuer", certificate.into()));
         let endorsement = snp.launch_endorsement.iter().filter(|bytes| bytes.len() <= MAX_ENDORSEMENT);
-        endorsement.for_each(|endorsement| keep("launch-endorsement", endorsement));
+        endorsement.for_each(|endorsement| keep("launch-endorsement", endorsement.into()));
     }
     if let Some(tdx) = &evidence.tdx {
-        keep("tdx-quote", &tdx.quote);
-        tdx.event_log.iter().for_each(|log| keep("tdx-event-log", log));
+        keep("tdx-quote", (&tdx.quote).into());
+        tdx.event_log.iter().for_each(|log| keep("tdx-event-log", log.clone()));
     }
     if let Some(google) = &evidence.google_token {
-        keep("google-token", &google.token.as_bytes().into());
+        keep("google-token", google.token.as_bytes().into());
     }
     pieces
 }
@@ -64,7 +63,7 @@ pub(crate) fn assemble(pieces: Vec<KeptPiece>) -> Option<Evidence> {
             quote: all("quote").pop()?,
             signature: all("quote-signature").pop()?,
             pcrs: serde_json::from_slice(&all("pcrs").pop()?).ok()?,
-            event_log: all("event-log").pop()?,
+            event_log: all("event-log").pop()?.into(),
             userspace_log: all("userspace-log").pop(),
         });
     }
@@ -77,7 +76,7 @@ pub(crate) fn assemble(pieces: Vec<KeptPiece>) -> Option<Evidence> {
         });
     }
     if let Some(quote) = all("tdx-quote").pop() {
-        evidence.tdx = Some(TdxEvidence { quote, event_log: all("tdx-event-log").pop() });
+        evidence.tdx = Some(TdxEvidence { quote, event_log: all("tdx-event-log").pop().map(Into::into) });
     }
     if let Some(token) = all("google-token").pop() {
         evidence.google_token = Some(GoogleTokenEvidence { token: String::from_utf8(token.0).ok()? });
@@ -146,7 +145,7 @@ mod tests {
         let (mut evidence, _) = kept(Kinds::BOTH);
         evidence.vtpm.as_mut().unwrap().userspace_log = Some(Bytes(vec![4; 9]));
         evidence.sev_snp.as_mut().unwrap().launch_endorsement = Some(Bytes(vec![3; 9]));
-        evidence.tdx = Some(TdxEvidence { quote: Bytes(vec![1; 9]), event_log: Some(Bytes(vec![2; 9])) });
+        evidence.tdx = Some(TdxEvidence { quote: Bytes(vec![1; 9]), event_log: Some(vec![2; 9].into()) });
         evidence.google_token = Some(GoogleTokenEvidence { token: "a.b.c".to_owned() });
         let pieces = named(&evidence);
         for kind in KINDS {

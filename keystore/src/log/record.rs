@@ -1,11 +1,10 @@
 //! The content of leaves. Their JSON is canonical and kept for years.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::{
-    BrokerIdentity, Bytes, DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, Suite, UnixTime,
+    BrokerIdentity, Bytes, DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, SharedBytes,
+    Suite, UnixTime,
 };
 
 use crate::chips::FirstSeen;
@@ -127,23 +126,15 @@ pub struct EvidenceRef {
 pub struct EvidencePiece {
     /// Its kind.
     pub kind: &'static str,
-    /// SHA-256 of the bytes. A wrong one is detected when the piece is read.
-    pub digest: Digest32,
-    /// The bytes.
-    pub bytes: Arc<[u8]>,
+    /// The bytes, stored by their digest.
+    pub bytes: SharedBytes,
 }
 
 impl EvidencePiece {
-    /// A piece whose digest has not been computed yet.
-    #[must_use]
-    pub fn new(kind: &'static str, bytes: Arc<[u8]>) -> Self {
-        Self { kind, digest: Digest32::of(&bytes), bytes }
-    }
-
     /// Its reference in a record.
     #[must_use]
     pub fn reference(&self) -> EvidenceRef {
-        EvidenceRef { digest: self.digest, kind: self.kind.to_owned() }
+        EvidenceRef { digest: self.bytes.digest(), kind: self.kind.to_owned() }
     }
 }
 

@@ -168,7 +168,7 @@ impl Batches {
         self.log.pins.saw(head);
         self.remember(batch, &results, pruned_at);
         self.chips.committed(chips);
-        self.kept.extend(new.iter().map(|piece| piece.digest));
+        self.kept.extend(new.iter().map(|piece| piece.bytes.digest()));
         Ok(results)
     }
 
@@ -205,7 +205,7 @@ impl Batches {
         let head = append(&mut tx, &self.log.keyring, head, leaves).await?;
         tx.commit().await?;
         self.log.pins.saw(head);
-        self.kept.extend(new.iter().map(|piece| piece.digest));
+        self.kept.extend(new.iter().map(|piece| piece.bytes.digest()));
         Ok(())
     }
 
@@ -216,11 +216,11 @@ impl Batches {
         }
         let new: HashMap<_, _> = pieces
             .into_iter()
-            .filter(|piece| !self.kept.contains(&piece.digest))
-            .map(|piece| (piece.digest, piece))
+            .filter(|piece| !self.kept.contains(&piece.bytes.digest()))
+            .map(|piece| (piece.bytes.digest(), piece))
             .collect();
         let mut new: Vec<_> = new.into_values().collect();
-        new.sort_by_key(|piece| piece.digest);
+        new.sort_by_key(|piece| piece.bytes.digest());
         new
     }
 
@@ -288,8 +288,10 @@ fn nonce_rows<'a>(batch: impl IntoIterator<Item = &'a Pending>) -> Result<Vec<No
 }
 
 fn evidence_rows(pieces: &[&EvidencePiece]) -> Vec<EvidenceRow> {
-    let row =
-        |piece: &&EvidencePiece| EvidenceRow { digest: piece.digest.0.to_vec(), bytes: piece.bytes.to_vec() };
+    let row = |piece: &&EvidencePiece| EvidenceRow {
+        digest: piece.bytes.digest().0.to_vec(),
+        bytes: piece.bytes.to_vec(),
+    };
     pieces.iter().map(row).collect()
 }
 

@@ -6,8 +6,6 @@ mod hostile;
 mod log;
 mod nonces;
 
-use std::sync::Arc;
-
 use tokio::sync::oneshot;
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, ReasonCode};
@@ -40,8 +38,8 @@ pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
         },
         chip: None,
         evidence: vec![
-            EvidencePiece::new("event-log", Arc::from(&b"shared log"[..])),
-            EvidencePiece::new("quote", Arc::from(&[nonce; 40][..])),
+            EvidencePiece { kind: "event-log", bytes: b"shared log"[..].into() },
+            EvidencePiece { kind: "quote", bytes: [nonce; 40][..].into() },
         ],
         nonce_expires_at: NOW.plus(60),
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use vouchsafe_keystore::Keystore;
@@ -143,7 +142,7 @@ async fn grant(keystore: &Keystore) -> NewGrant {
             version: 2,
         }],
     };
-    let evidence = vec![EvidencePiece::new("event-log", Arc::from(&b"an event log"[..]))];
+    let evidence = vec![EvidencePiece { kind: "event-log", bytes: b"an event log"[..].into() }];
     let chip = Some(serde_json::from_str("\"sev-snp:aa\"").expect("a chip"));
     NewGrant { record, chip, evidence, nonce_expires_at: NOW.plus(180) }
 }

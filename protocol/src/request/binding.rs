@@ -7,12 +7,11 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{self, SHA512};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq as _;
 
 use super::transcript::Transcript;
 use crate::digest::Digest32;
+use crate::encoding::to_base64url;
 use crate::hashing::Preimage;
 
 /// The 64 bytes of report data in a hardware report.
@@ -57,7 +56,7 @@ impl Transcript {
     #[must_use]
     pub fn token_nonce(&self) -> TokenNonce {
         let preimage = Preimage::new(TOKEN_LABEL).field(self.as_bytes());
-        TokenNonce(URL_SAFE_NO_PAD.encode(Digest32::of(preimage.as_bytes()).0))
+        TokenNonce(to_base64url(Digest32::of(preimage.as_bytes()).as_bytes()))
     }
 }
 

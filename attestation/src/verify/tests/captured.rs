@@ -121,7 +121,7 @@ fn negative_logs_are_refused_under_a_real_quote() {
     let verifier = verifier();
     for (name, log, _) in logs {
         let mut evidence = read_vtpm_file(&file).unwrap();
-        evidence.event_log = Bytes(log);
+        evidence.event_log = log.into();
         let error = inspect_vtpm(&evidence, NONCE, &verifier.inputs()).unwrap_err();
         assert!(matches!(error, VerifyError::Vtpm(VtpmError::EventLog(_))), "{name}: {error}");
     }

@@ -319,7 +319,8 @@ fn t23_a_ccel_log_that_is_inspected_has_to_fit() {
     let quote = vm.tdx.as_ref().unwrap().evidence(&[0; 64]).quote;
     let verifier = Verifier::new();
     let log = EventLogBuilder::ccel_uki().bytes();
-    let inspect = |log: &[u8]| inspect_tdx(&quote, None, Some(log), Expected::Waived, &verifier.inputs());
+    let inspect =
+        |log: &[u8]| inspect_tdx(&quote, None, Some(&log.into()), Expected::Waived, &verifier.inputs());
     let error = inspect(&log).unwrap_err();
     assert!(matches!(error, VerifyError::Tdx(TdxError::EventLog(_))), "{error}");
     assert_eq!(error.name(), "ccel-rtmr-mismatch");

@@ -4,8 +4,8 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED_SIGNING;
 use aws_lc_rs::signature::EcdsaKeyPair;
 use aws_lc_rs::signature::KeyPair as _;
-use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::SharedBytes;
 use vouchsafe_protocol::evidence::EvidenceSizeError;
 use vouchsafe_protocol::limits::MAX_EVENT_LOG;
 
@@ -30,7 +30,7 @@ fn no_evidence_is_refused() {
 fn t30_oversized_evidence_is_refused() {
     let mut evidence = SimulatedVm::new().evidence(Kinds::VTPM, &bound(1));
     let length = MAX_EVENT_LOG + 1;
-    evidence.vtpm.as_mut().unwrap().event_log = Bytes(vec![0; length]);
+    evidence.vtpm.as_mut().unwrap().event_log = vec![0; length].into();
     let error = EvidenceSizeError::TooLarge { part: "vtpm.event_log", length, limit: MAX_EVENT_LOG };
     assert_eq!(refusal(&evidence), VerifyError::TooLarge(error));
 }
@@ -158,7 +158,7 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
     let mut evidence = vm.evidence(Kinds::VTPM, &bound(1));
     // Neither signature nor log are checked before the gate.
     evidence.vtpm.as_mut().unwrap().signature.0[20] ^= 1;
-    evidence.vtpm.as_mut().unwrap().event_log.0.clear();
+    evidence.vtpm.as_mut().unwrap().event_log = SharedBytes::default();
     let stranger = |instance: Option<&Instance>| Err(Refused::Stranger(instance.unwrap().project_number));
     let refused = verify_with(&evidence, bound(1), &verifier.inputs(), stranger).unwrap_err();
     assert_eq!(refused, Refused::Stranger(AkCertificateSpec::default().project_number));

@@ -187,7 +187,7 @@ fn evidence() -> Evidence {
             quote: bytes(),
             signature: bytes(),
             pcrs: BTreeMap::from([(0, DIGEST)]),
-            event_log: bytes(),
+            event_log: bytes().into(),
             userspace_log: Some(bytes()),
         }),
         sev_snp: Some(SevSnpEvidence {
@@ -196,7 +196,7 @@ fn evidence() -> Evidence {
             ca_certificates: vec![bytes()],
             launch_endorsement: Some(bytes()),
         }),
-        tdx: Some(TdxEvidence { quote: bytes(), event_log: Some(bytes()) }),
+        tdx: Some(TdxEvidence { quote: bytes(), event_log: Some(bytes().into()) }),
         google_token: Some(GoogleTokenEvidence { token: text() }),
     }
 }

@@ -48,9 +48,9 @@ impl Tdx {
             ));
         }
         // A log that is too large is refused like any other malformed evidence.
-        let ccel = self.ccel.map(|path| encoded::read(&path, 8 * MAX_EVENT_LOG)).transpose()?;
+        let ccel = self.ccel.map(|path| encoded::read(&path, 8 * MAX_EVENT_LOG)).transpose()?.map(Into::into);
         let expected = self.report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));
-        verdict(inspect_tdx(&quote, collateral, ccel.as_deref(), expected, &judge.inputs()))
+        verdict(inspect_tdx(&quote, collateral, ccel.as_ref(), expected, &judge.inputs()))
     }
 }
 

@@ -84,6 +84,6 @@ impl Batches {
             leaves,
             evidence: evidence_rows(&pieces),
         };
-        Ok(Plan { batch, next, pieces: pieces.iter().map(|piece| piece.digest).collect() })
+        Ok(Plan { batch, next, pieces: pieces.iter().map(|piece| piece.bytes.digest()).collect() })
     }
 }

@@ -65,7 +65,7 @@ async fn after_a_full_disk(grants_before: u8) {
     }
     fixture.sql("PRAGMA max_page_count = 1").await;
     let mut large = grant(epoch, 1, 1);
-    large.evidence = vec![EvidencePiece::new("event-log", Arc::from(vec![7; 1 << 20]))];
+    large.evidence = vec![EvidencePiece { kind: "event-log", bytes: vec![7; 1 << 20].into() }];
     assert_eq!(fixture.keystore.record(large).await, Err(RecordError::Unknown));
     fixture.sql("PRAGMA max_page_count = 1000000").await;
     fixture.keystore.probe().await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cache::VerifyCache;
-use vouchsafe_protocol::Digest48;
+use vouchsafe_protocol::{Digest48, SharedBytes};
 
 const ZERO: Digest48 = Digest48([0; 48]);
 
@@ -75,7 +75,7 @@ fn t26_events_for_an_rtmr_that_was_never_extended_are_refused() {
 #[test]
 fn a_log_is_cached_once_it_matches_the_rtmrs() {
     let cache = VerifyCache::default();
-    let (bytes, rtmrs) = (ubuntu().bytes(), ubuntu().rtmrs());
+    let (bytes, rtmrs) = (ubuntu().bytes().into(), ubuntu().rtmrs());
     let refusal = cache.ccel(&bytes, &uki().rtmrs());
     assert!(matches!(refusal, Err(CcelError::RtmrMismatch { rtmr: 0, .. })));
     assert_eq!(cache.ccel_logs(), 0);
@@ -85,7 +85,7 @@ fn a_log_is_cached_once_it_matches_the_rtmrs() {
     assert_eq!((cache.ccel_logs(), cache.logs()), (1, 0));
     // Also from the cache only if the RTMRs match.
     assert!(cache.ccel(&bytes, &uki().rtmrs()).is_err());
-    assert_eq!(cache.ccel(&[], &rtmrs), Err(EventLogError::Empty.into()));
+    assert_eq!(cache.ccel(&SharedBytes::default(), &rtmrs), Err(EventLogError::Empty.into()));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn t30_cached_logs_are_bounded() {
     for name in 0..30 {
         let mut log = ubuntu();
         before_exit(&mut log, BuiltEvent::measuring(3, IPL, name.to_string(), "file\0"));
-        cache.ccel(&log.bytes(), &log.rtmrs()).expect("fits");
+        cache.ccel(&log.bytes().into(), &log.rtmrs()).expect("fits");
     }
     assert!((1..10).contains(&cache.ccel_logs()), "{}", cache.ccel_logs());
 }
