@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -116,14 +117,37 @@ impl<'a> Machine<'a> {
 
     /// Boots until the machine is off, or its console has printed `watched`, unless that is empty.
     pub(crate) fn run(&self, watched: &str) -> anyhow::Result<Console> {
+        self.watch(|_, console| Ok(!watched.is_empty() && console.contains(watched)))
+    }
+
+    /// Boots until the machine is off. The second disk is detached once the console has printed `watched`.
+    pub(crate) fn run_detaching(&self, watched: &str) -> anyhow::Result<Console> {
+        let mut is_detached = false;
+        self.watch(|monitor, console| {
+            if !is_detached && console.contains(watched) {
+                writeln!(monitor, "device_del volume")?;
+                is_detached = true;
+            }
+            Ok(false)
+        })
+    }
+
+    /// Boots until the machine is off, or `is_over` says so. It gets QEMU's monitor, and the console's text so far.
+    fn watch(
+        &self,
+        mut is_over: impl FnMut(&mut ChildStdin, &str) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<Console> {
         let file = self.folder.join("console");
         fs::write(&file, "")?;
         let _tpm = self.start_tpm()?;
         let started = Instant::now();
-        let mut machine = Process(self.command()?.stdin(Stdio::null()).spawn().context("start QEMU")?);
+        let output = fs::File::create(self.folder.join("monitor"))?;
+        let machine = self.command()?.stdin(Stdio::piped()).stdout(output).spawn();
+        let mut machine = Process(machine.context("start QEMU")?);
+        let mut monitor = machine.0.stdin.take().context("QEMU's monitor")?;
         let printed = || anyhow::Ok(String::from_utf8_lossy(&fs::read(&file)?).replace('\r', ""));
         while machine.0.try_wait()?.is_none() {
-            if !watched.is_empty() && printed()?.contains(watched) {
+            if is_over(&mut monitor, &printed()?)? {
                 break;
             }
             anyhow::ensure!(
@@ -173,7 +197,7 @@ impl<'a> Machine<'a> {
             Firmware::Plain => "q35,accel=tcg",
         };
         command.args(["-machine", kind, "-cpu", "max", "-m", "1024", "-nodefaults", "-no-reboot"]);
-        command.args(["-display", "none", "-monitor", "none"]);
+        command.args(["-display", "none", "-monitor", "stdio"]);
         if self.firmware == Firmware::SecureBoot {
             command.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
         }
@@ -187,7 +211,12 @@ impl<'a> Machine<'a> {
         command.arg("-serial").arg(format!("file:{}", file("console")));
         if let Some(Devices { volume, option_rom, .. }) = self.devices {
             let drive = format!("if=none,id=volume,format=raw,snapshot=on,file={}", volume.display());
-            command.arg("-drive").arg(drive).args(["-device", "virtio-blk-pci,drive=volume"]);
+            // A port of its own, from which it can be detached.
+            command.args(["-device", "pcie-root-port,id=detachable,chassis=1"]);
+            command
+                .arg("-drive")
+                .arg(drive)
+                .args(["-device", "virtio-blk-pci,drive=volume,id=volume,bus=detachable"]);
             let card = format!("virtio-net-pci,netdev=net,romfile={}", option_rom.display());
             command.args(["-netdev", "user,id=net"]).arg("-device").arg(card);
         }

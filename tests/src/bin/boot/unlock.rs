@@ -57,7 +57,7 @@ pub(crate) fn run(
         let work = folder.path().join(work);
         fs::create_dir(&work)?;
         let lab = Lab { machine: packages.join("machine"), root: packages.join(suite.name()), work, limit };
-        let mut bench = Bench::set_up(&lab, &packages.join("12-root"), guest, kind)?;
+        let mut bench = Bench::set_up(&lab, packages, guest, kind)?;
         for scenario in boots {
             if let Err(error) = scenario.play(&mut bench) {
                 failed += 1;
@@ -103,6 +103,9 @@ impl Start {
 struct Bench<'a> {
     lab: &'a Lab,
     site: Site,
+    debian: Debian,
+    /// Where packages are kept.
+    packages: &'a Path,
     start: Start,
     volume: PathBuf,
     option_rom: PathBuf,
@@ -114,10 +117,10 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn set_up(lab: &'a Lab, root: &Path, guest: &Path, kind: Kind) -> anyhow::Result<Self> {
+    fn set_up(lab: &'a Lab, packages: &'a Path, guest: &Path, kind: Kind) -> anyhow::Result<Self> {
         let started = Instant::now();
         let site = Site::start(&lab.work.join("site"))?;
-        let debian = Debian::with_guest(root, guest, &site.configuration()?)?;
+        let debian = Debian::with_guest(&packages.join("12-root"), guest, &site.configuration()?)?;
         let mut random = [0; 48];
         aws_lc_rs::rand::fill(&mut random)?;
         let (key, marker) = random.split_at(32);
@@ -136,7 +139,13 @@ impl<'a> Bench<'a> {
         let baseline = site.foretell(&start, driver)?;
         site.register(&baseline, kind == Kind::Unified, &key)?;
         say(&format!("Broker, initrd and volume made in {} s", started.elapsed().as_secs()))?;
-        Ok(Self { lab, site, start, volume, option_rom, driver, marker, key })
+        Ok(Self { lab, site, debian, packages, start, volume, option_rom, driver, marker, key })
+    }
+
+    /// The root of the package of an older kernel.
+    fn older_kernel(&self) -> anyhow::Result<PathBuf> {
+        fetch("older-kernel", self.packages, Suite::Debian12)?;
+        Ok(self.packages.join("12-older-kernel"))
     }
 }
 

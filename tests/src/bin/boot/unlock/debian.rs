@@ -21,8 +21,7 @@ pub(super) struct Debian {
 impl Debian {
     /// Installs the guest with its configuration and its scripts for initramfs-tools.
     pub(super) fn with_guest(root: &Path, guest: &Path, configuration: &Path) -> anyhow::Result<Self> {
-        let version = fs::read_dir(root.join("lib/modules"))?.next().context("there is no kernel")??;
-        let version = version.file_name().to_string_lossy().into_owned();
+        let version = kernel_version(root)?;
         let debian = Self { root: root.to_owned(), version };
         run(Command::new("strip").arg("-o").arg(debian.path(GUEST)).arg(guest))?;
         fs::create_dir_all(debian.path("etc/vouchsafe"))?;
@@ -55,6 +54,28 @@ impl Debian {
         fs::write(self.path("etc/crypttab"), crypttab)?;
         self.run(["mkinitramfs", "-o", "/srv/initrd", &self.version])?;
         Ok(fs::read(self.path("srv/initrd"))?)
+    }
+
+    /// Another kernel, from an unpacked package, and an initrd for it, made in the same way.
+    pub(super) fn older_kernel(&self, package: &Path, crypttab: &str) -> anyhow::Result<(PathBuf, Vec<u8>)> {
+        let version = kernel_version(package)?;
+        let modules = format!("lib/modules/{version}");
+        let files = ["vmlinuz", "config"].map(|file| format!("boot/{file}-{version}"));
+        let copied = self.path(&modules);
+        run(Command::new("cp").arg("-r").arg(package.join(&modules)).arg(&copied))?;
+        for file in &files {
+            fs::copy(package.join(file), self.path(file))?;
+        }
+        let made = self
+            .run(["depmod", &version])
+            .and_then(|_| Self { version, root: self.root.clone() }.initrd(crypttab));
+        // The next boots choose their kernel from what is here.
+        fs::remove_dir_all(&copied)?;
+        for file in &files {
+            fs::remove_file(self.path(file))?;
+        }
+        let [kernel, _] = files;
+        Ok((package.join(kernel), made?))
     }
 
     /// Runs a program in it.
@@ -100,6 +121,12 @@ impl Debian {
         }
         Ok(files.into_iter().collect())
     }
+}
+
+/// The version of the only kernel in a root.
+fn kernel_version(root: &Path) -> anyhow::Result<String> {
+    let version = fs::read_dir(root.join("lib/modules"))?.next().context("there is no kernel")??;
+    Ok(version.file_name().to_string_lossy().into_owned())
 }
 
 /// Where the guest is.

@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 
-use super::{Bench, GrubBoot, Kind, Start};
+use super::site::Certified;
+use super::{Bench, GrubBoot, Kind, Start, crypttab};
 use crate::disk::Archive;
 use crate::machine::{Console, Devices, Firmware, Machine};
 use crate::say;
@@ -29,8 +30,18 @@ pub(crate) enum Name {
     ChangedCommandLine,
     /// A file was added to the initrd.
     ChangedInitrd,
+    /// GRUB starts a kernel that Debian signed before the one of the baseline.
+    OtherKernel,
+    /// GRUB tells the kernel to start a shell as init.
+    ShellAsInit,
     /// The TPM is another VM's.
     OtherVm,
+    /// The certificate in the TPM is for another key.
+    OtherKey,
+    /// The certificate in the TPM was issued by somebody else.
+    OtherCa,
+    /// The disk is detached once the kernel has started.
+    DiskDetached,
     /// The command line allows a shell after a failure.
     FailureShell,
     /// The broker does not answer.
@@ -62,7 +73,9 @@ enum Change {
     Unified,
     Arguments(&'static str),
     Initrd,
-    OtherVm,
+    Kernel,
+    Certified(Certified),
+    DiskDetached,
     BrokerAway,
     BaselineRevoked,
 }
@@ -75,9 +88,11 @@ enum Expected {
     Refused(&'static str),
     /// The guest says this by itself. The console asks for the passphrase.
     Prompt(&'static str),
+    /// The machine ends by itself, after the latch: nothing is unlocked, and nobody gets a shell.
+    Ended,
 }
 
-const SCENARIOS: [(Name, Scenario); 8] = [
+const SCENARIOS: [(Name, Scenario); 13] = [
     (Name::Smoke, Scenario { name: "smoke", change: Change::Unified, expected: Expected::Unlocked }),
     (Name::Debian12, Scenario { name: "debian-12", change: Change::Nothing, expected: Expected::Unlocked }),
     (
@@ -97,8 +112,48 @@ const SCENARIOS: [(Name, Scenario); 8] = [
         },
     ),
     (
+        Name::OtherKernel,
+        Scenario {
+            name: "other-kernel",
+            change: Change::Kernel,
+            expected: Expected::Refused("not a member"),
+        },
+    ),
+    (
+        Name::ShellAsInit,
+        Scenario {
+            name: "shell-as-init",
+            change: Change::Arguments("root=/dev/mapper/root ro console=ttyS0 panic=-1 init=/bin/sh"),
+            expected: Expected::Prompt("init=/bin/sh"),
+        },
+    ),
+    (
         Name::OtherVm,
-        Scenario { name: "other-vm", change: Change::OtherVm, expected: Expected::Refused("instance_id") },
+        Scenario {
+            name: "other-vm",
+            change: Change::Certified(Certified::OtherInstance),
+            expected: Expected::Refused("instance_id"),
+        },
+    ),
+    (
+        Name::OtherKey,
+        Scenario {
+            name: "other-key",
+            change: Change::Certified(Certified::OtherKey),
+            expected: Expected::Prompt("is not the key in the certificate"),
+        },
+    ),
+    (
+        Name::OtherCa,
+        Scenario {
+            name: "other-ca",
+            change: Change::Certified(Certified::ByOthers),
+            expected: Expected::Refused("signature"),
+        },
+    ),
+    (
+        Name::DiskDetached,
+        Scenario { name: "disk-detached", change: Change::DiskDetached, expected: Expected::Ended },
     ),
     (
         Name::FailureShell,
@@ -151,14 +206,21 @@ impl Scenario {
             option_rom: &bench.option_rom,
             driver: bench.driver,
         })?;
-        bench.site.provision(&machine.tpm_state(), !matches!(self.change, Change::OtherVm))?;
+        let certified = match self.change {
+            Change::Certified(certified) => certified,
+            _ => Certified::Genuinely,
+        };
+        bench.site.provision(&machine.tpm_state(), certified)?;
         match self.change {
             Change::BrokerAway => bench.site.broker.kill()?,
             Change::BaselineRevoked => bench.site.revoke()?,
             _ => {}
         }
-        let watched = if matches!(self.expected, Expected::Unlocked) { "" } else { PROMPT };
-        let console = machine.run(watched);
+        let console = match self.expected {
+            _ if matches!(self.change, Change::DiskDetached) => machine.run_detaching(KERNEL_STARTED),
+            Expected::Unlocked | Expected::Ended => machine.run(""),
+            Expected::Refused(_) | Expected::Prompt(_) => machine.run(PROMPT),
+        };
         if matches!(self.change, Change::BrokerAway) {
             bench.site.broker.run()?;
         }
@@ -176,6 +238,10 @@ impl Scenario {
                 boot.with_arguments(bench.lab, &format!("{}.cfg", self.name), arguments)
             }
             Change::Initrd => Ok(GrubBoot { initrd: changed_initrd(bench, &boot)?, ..boot }),
+            Change::Kernel => {
+                let (kernel, initrd) = bench.debian.older_kernel(&bench.older_kernel()?, &crypttab())?;
+                Ok(GrubBoot { kernel, initrd: bench.lab.write("initrd.older", &initrd)?, ..boot })
+            }
             _ => Ok(boot),
         }
     }
@@ -199,6 +265,11 @@ impl Scenario {
                 ensure!(line.contains(words), "the console does not say {words:?}: {line}");
                 ensure_locked(bench, text)?;
                 Ok(line.to_owned())
+            }
+            Expected::Ended => {
+                ensure_shut(bench, text)?;
+                ensure!(text.contains(REBOOTS), "the initrd does not reboot the machine");
+                Ok("the machine ended without a key and without a shell".to_owned())
             }
         }
     }
@@ -235,8 +306,13 @@ fn unlocked(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
 }
 
 fn ensure_locked(bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
-    ensure!(!console.contains(&bench.marker), "the volume was unlocked");
+    ensure_shut(bench, console)?;
     ensure!(console.contains(PROMPT), "nobody is asked for the passphrase");
+    Ok(())
+}
+
+fn ensure_shut(bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
+    ensure!(!console.contains(&bench.marker), "the volume was unlocked");
     ensure!(!console.contains("(initramfs)"), "there is a shell");
     Ok(())
 }
@@ -257,5 +333,9 @@ fn ensure_no_key(text: &str, key: &[u8; 32]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Printed by the initrd of initramfs-tools as its first line.
+const KERNEL_STARTED: &str = "Loading, please wait";
+/// Printed by the initrd of initramfs-tools in place of a shell.
+const REBOOTS: &str = "Rebooting automatically due to panic= boot argument";
 /// The prompt of the keyscript.
 const PROMPT: &str = "Recovery passphrase of root";

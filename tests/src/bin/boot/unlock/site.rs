@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Map, Value, json};
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec, FakeGoogle};
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
@@ -13,6 +15,19 @@ use vouchsafe_tests::swtpm::Swtpm;
 use vouchsafe_tests::{clock, pem};
 
 use super::Start;
+
+/// What the certificate in a TPM certifies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certified {
+    /// The TPM's key, for the instance of the policy.
+    Genuinely,
+    /// The TPM's key, for another instance.
+    OtherInstance,
+    /// Another key.
+    OtherKey,
+    /// The TPM's key, by a CA of the same name that the broker does not trust.
+    ByOthers,
+}
 
 /// A broker that VMs reach through QEMU.
 pub(super) struct Site {
@@ -50,15 +65,21 @@ impl Site {
         Ok(folder)
     }
 
-    /// Puts template and certificate of an AK into a TPM, as Google does, for the VM of the policy or for another one.
-    pub(super) fn provision(&self, state: &Path, own: bool) -> anyhow::Result<()> {
+    /// Puts template and certificate of an AK into a TPM, as Google does.
+    pub(super) fn provision(&self, state: &Path, certified: Certified) -> anyhow::Result<()> {
         let tpm = Swtpm::start(state).context("start swtpm")?;
         let mut instance = self.instance.clone();
-        if !own {
+        if certified == Certified::OtherInstance {
             instance.instance_id += 1;
         }
-        tpm.provision(AkAlgorithm::Ecc, |spki| self.google.issue_ak(spki, &instance))
-            .context("provision the TPM as GCE does")?;
+        let other_key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        let other_key: PublicKeyX509Der<'_> = other_key.public_key().as_der()?;
+        let issue = |spki: &[u8]| match certified {
+            Certified::OtherKey => self.google.issue_ak(other_key.as_ref(), &instance),
+            Certified::ByOthers => FakeGoogle::new().issue_ak(spki, &instance),
+            Certified::Genuinely | Certified::OtherInstance => self.google.issue_ak(spki, &instance),
+        };
+        tpm.provision(AkAlgorithm::Ecc, issue).context("provision the TPM as GCE does")?;
         Ok(())
     }
 
