@@ -31,6 +31,8 @@ test: (announce "test" "about 20 minutes on two cores, five once built") setup c
     # The programs as they are shipped, without what only tests are built with; the tests start them.
     cargo build {{ programs }}
     cargo test -p vouchsafe-tests
+    # The quickest real boot, with the programs that were just built.
+    @scripts/smoke
     @test -d ../shared/evidence || echo "test: tests on captured evidence were skipped: there is no ../shared/evidence" >&2
 
 # Format, lints, documentation, dependencies, citations.
