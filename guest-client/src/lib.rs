@@ -14,6 +14,7 @@
 //! | what to ask, and whom to trust | [`config`] |
 //! | tell initrd from system, and rule out shells | [`boot`] |
 //! | close the boot-phase latch | [`latch`] |
+//! | check the header of an encrypted volume | [`luks`] |
 //! | keep secrets in memory | [`memory`] |
 //! | say what this VM can prove | [`doctor`] |
 
@@ -25,6 +26,7 @@ pub mod evidence;
 pub mod google_token;
 pub mod hardware;
 pub mod latch;
+pub mod luks;
 pub mod memory;
 pub mod platform;
 pub mod transport;

@@ -29,6 +29,7 @@ use vouchsafe_attestation::{
     VerifyInputs, inspect_vtpm,
 };
 use vouchsafe_guest_client::hardware::certificate_table::CertificateTable;
+use vouchsafe_guest_client::luks;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, MAX_BUNDLE_ITEMS};
 use vouchsafe_protocol::challenge::ChallengeKey;
 use vouchsafe_protocol::limits::{MAX_CA_CERTIFICATES, MAX_PATHS};
@@ -47,6 +48,17 @@ pub fn certificate_table(data: &[u8]) {
             // Each name is there once; an entry without content is ignored.
             assert_eq!(table.get(guid).is_none(), certificate.is_empty());
         }
+    }
+}
+
+/// The header of a LUKS2 volume: as it is, and as metadata under checksums that match.
+pub fn luks_header(data: &[u8]) {
+    let headers = [luks::Header::parse(data), luks::Header::parse(&luks::fake::metadata(data))];
+    for header in headers.into_iter().flatten() {
+        // Key slots end before the data, and the copy of the header has a bounded size.
+        assert!((32768..=luks::MAX_HEADER).contains(&header.data_offset()));
+        assert!((1..=32).contains(&header.keyslots().len()));
+        assert!(matches!(header.key_bits(), 256 | 512));
     }
 }
 

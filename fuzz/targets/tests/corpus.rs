@@ -12,6 +12,7 @@ use vouchsafe_attestation::test_util::snp::SnpReportBuilder;
 use vouchsafe_attestation::test_util::tdx::{CollateralSpec, FakeIntel, TdxQuoteBuilder};
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_fuzz_targets::Verification;
+use vouchsafe_guest_client::luks::fake;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseRequest};
 use vouchsafe_protocol::{
@@ -192,6 +193,14 @@ fn write_tables(vm: &SimulatedVm) {
     write("certificate_table", "empty", &table[24..48]);
     table.extend(vcek);
     write("certificate_table", "vcek", &table);
+}
+
+/// Metadata of a LUKS2 volume, and the header with it.
+#[test]
+#[ignore = "writes the corpora that replay.rs runs over"]
+fn write_luks() {
+    write("luks_header", "metadata", fake::JSON.as_bytes());
+    write("luks_header", "header", &fake::metadata(fake::JSON.as_bytes()));
 }
 
 /// go-tpm-tools' `Attestation` by hand: field 2 the quote, 3 the log, 6 the certificate, 7 its issuers.
