@@ -15,10 +15,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest};
+use vouchsafe_protocol::messages::ReleaseAnswer;
 use vouchsafe_protocol::{DecisionId, RequestDigest, UnixTime};
 
-use crate::attested::{Arrival, Request, VmContext};
+use crate::attested::{Arrival, Received, Request, VmContext};
 use crate::broker::Broker;
 use commit::commit;
 use error::Failure;
@@ -32,12 +32,12 @@ use refuse::{RequestContext, refuse};
 pub(crate) async fn release(
     broker: &Arc<Broker>,
     decision: DecisionId,
-    request: ReleaseRequest,
+    request: Received,
     digest: RequestDigest,
     arrival: Arrival,
     now: UnixTime,
 ) -> Result<ReleaseAnswer, Refused> {
-    let mut context = RequestContext::of(decision, &request, now);
+    let mut context = RequestContext::of(decision, request.body(), now);
     let request = match Request::open(broker, decision, request, digest, arrival, now) {
         Ok(request) => request,
         Err(error) => return Err(refuse(broker, context, Failure::new(error, VmContext::Unknown))),

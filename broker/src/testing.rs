@@ -20,11 +20,11 @@ use vouchsafe_policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
 use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::{
     BoundRequest, Challenge, DecisionId, GuestKey, ObjectName, PlaintextSecret, ReleasePaths, RequestDigest,
-    SecretPath, Suite, UnixTime,
+    SecretPath, Suite, UnixTime, VolumeHeaders,
 };
 
 use crate::admission::Network;
-use crate::attested::Arrival;
+use crate::attested::{Arrival, Received};
 use crate::collateral::{CollateralService, ManagedCollateral};
 use crate::config::Limits;
 use crate::release::{Refused, release};
@@ -132,7 +132,8 @@ impl Fixture {
         request: ReleaseRequest,
     ) -> Result<ReleaseAnswer, Refused> {
         let (digest, arrival) = (digest(&request), self.arrival_from(network));
-        release(&self.broker, id, request, digest, arrival, clock::now()).await
+        let received = Received::try_from(request).expect("headers of requested paths");
+        release(&self.broker, id, received, digest, arrival, clock::now()).await
     }
 
     /// The listeners of its configuration.
@@ -153,7 +154,14 @@ impl Fixture {
         let evidence = vm.evidence(kinds, &bound);
         let public_key = key.public().as_bytes().into();
         Asked {
-            request: ReleaseRequest { challenge, suite: Suite::XWing, public_key, paths, evidence },
+            request: ReleaseRequest {
+                challenge,
+                suite: Suite::XWing,
+                public_key,
+                paths,
+                headers: VolumeHeaders::default(),
+                evidence,
+            },
             key,
             bound,
         }

@@ -7,23 +7,27 @@
 
 mod error;
 mod pace;
+mod task;
 
 use std::time::Duration;
 
 pub use error::{AttemptError, FetchError};
 pub use pace::{Pace, SystemPace};
+pub use task::Volume;
 use vouchsafe_protocol::answer::{AnswerError, OpenedSecret};
-use vouchsafe_protocol::limits::{MAX_CHALLENGE_LIFETIME, MAX_REQUEST};
-use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
+use vouchsafe_protocol::limits::MAX_CHALLENGE_LIFETIME;
+use vouchsafe_protocol::messages::ChallengeAnswer;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    BoundRequest, DecisionId, GuestKey, PlaintextSecret, ReasonCode, ReleasePaths, RequestDigest, SecretPath,
+    BoundRequest, DecisionId, Digest32, GuestKey, PlaintextSecret, ReasonCode, ReleaseBody, ReleasePaths,
+    RequestDigest, SecretPath, VolumeAction,
 };
 
 use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
 use crate::evidence::{CollectError, CollectRequest, EvidenceSource};
 use crate::transport::{CaError, Https, Response, Transport};
 use pace::Budget;
+use task::{Parts, Task};
 
 /// Secrets that a broker released to this VM.
 #[derive(Debug)]
@@ -90,6 +94,44 @@ impl<S: EvidenceSource> Client<S> {
     /// [`FetchError`]: a refusal that a pinned identity signed is final, and so is a fault that lasts when every broker has
     /// one; what might pass is tried again within the limits.
     pub fn fetch(&mut self, paths: &ReleasePaths) -> Result<Release, FetchError> {
+        self.release(&paths.clone().into())
+    }
+
+    /// As [`Self::fetch`], with the headers that volumes are about to be opened with. The secret of a registered
+    /// volume is released for its current header, and for the one that was announced, which is the current one from
+    /// then on.
+    ///
+    /// # Errors
+    /// Those of [`Self::fetch`].
+    pub fn release(&mut self, body: &ReleaseBody) -> Result<Release, FetchError> {
+        self.carry_out(body)
+    }
+
+    /// Registers the header of this VM's volume that the secret at `path` opens. Doing it again with the same header
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::fetch`]; refused with [`ReasonCode::Conflict`] while another header is registered.
+    pub fn register_volume(&mut self, path: SecretPath, digest: Digest32) -> Result<Volume, FetchError> {
+        self.carry_out(&VolumeAction::RegisterVolume { path, digest })
+    }
+
+    /// Announces the header that is about to be written. Until a release has presented it, the one registered now,
+    /// `from`, is accepted too.
+    ///
+    /// # Errors
+    /// Those of [`Self::fetch`]; refused with [`ReasonCode::Conflict`] unless `from` is the registered one.
+    pub fn advance_volume(
+        &mut self,
+        path: SecretPath,
+        from: Digest32,
+        to: Digest32,
+    ) -> Result<Volume, FetchError> {
+        self.carry_out(&VolumeAction::AdvanceVolume { path, from, to })
+    }
+
+    /// Asks one broker after the other, until one has carried it out.
+    fn carry_out<T: Task>(&mut self, task: &T) -> Result<T::Done, FetchError> {
         let mut budget = Budget::new(self.config.limits, self.pace.elapsed());
         // When each broker may be tried again: one that asks to wait does not delay the others.
         let mut brokers: Vec<_> = self.config.brokers.iter().map(Queued::new).collect();
@@ -103,8 +145,8 @@ impl<S: EvidenceSource> Client<S> {
                 if let Some(error) = last.take() {
                     self.pause(error, Duration::ZERO, &budget)?;
                 }
-                match self.attempt(&broker.url, paths, &mut budget) {
-                    Ok(release) => return Ok(release),
+                match self.attempt(&broker.url, task, &mut budget) {
+                    Ok(done) => return Ok(done),
                     Err(Stop::Final(error)) => return Err(error),
                     Err(Stop::Again(Again { error, retry_after })) => {
                         settle(&error, &mut unsettled)?;
@@ -138,12 +180,7 @@ impl<S: EvidenceSource> Client<S> {
     }
 
     /// One challenge, one collection of evidence, one request (repeated while the broker asks for that).
-    fn attempt(
-        &mut self,
-        url: &BrokerUrl,
-        paths: &ReleasePaths,
-        budget: &mut Budget,
-    ) -> Result<Release, Stop> {
+    fn attempt<T: Task>(&mut self, url: &BrokerUrl, task: &T, budget: &mut Budget) -> Result<T::Done, Stop> {
         let ChallengeAnswer { challenge, identity } = self.challenge(url, budget)?;
         if !self.config.identities.contains(&identity) {
             return Err(again(AttemptError::UnpinnedIdentity { identity }));
@@ -152,21 +189,15 @@ impl<S: EvidenceSource> Client<S> {
         let lifetime = challenge.expires_at.since(challenge.issued_at).min(MAX_CHALLENGE_LIFETIME);
         let expires = self.pace.elapsed() + Duration::from_secs(lifetime);
         let key = GuestKey::generate(self.config.suite);
-        let bound = BoundRequest::release(&identity, challenge.nonce, key.public().clone(), paths);
+        let bound = BoundRequest::new(&identity, challenge.nonce, key.public().clone(), task.body());
         let request = CollectRequest { transcript: &bound.transcript(), audience: url.origin() };
         let evidence = self.source.collect(&request).map_err(no_evidence)?;
-        let request = ReleaseRequest {
-            challenge,
-            suite: self.config.suite,
-            public_key: key.public().as_bytes().into(),
-            paths: paths.clone(),
-            evidence,
-        };
-        let body = encode(&request)?;
-        let response = self.release(url, &body, expires, budget)?;
+        let public_key = key.public().as_bytes().into();
+        let body = task.encode(Parts { challenge, suite: self.config.suite, public_key, evidence })?;
+        let response = self.send(&url.route(T::ROUTE), &body, expires, budget)?;
         let request = RequestDigest::of(&body);
         if response.status == 200 {
-            return open(&response, &key, &bound, &request);
+            return T::open(&response, &key, &bound, &request);
         }
         Err(refused(&response, &bound, &request))
     }
@@ -181,9 +212,9 @@ impl<S: EvidenceSource> Client<S> {
 
     /// Sends the request, and repeats it while the broker asks for that and the challenge is live. If there
     /// are other brokers, this one gets only its share of the limits, and no long pause.
-    fn release(
+    fn send(
         &mut self,
-        url: &BrokerUrl,
+        route: &str,
         body: &[u8],
         expires: Duration,
         budget: &mut Budget,
@@ -192,7 +223,7 @@ impl<S: EvidenceSource> Client<S> {
         let expires = expires.min(share.until);
         let mut sent = 0;
         loop {
-            let response = self.post(&url.route("/v1/release"), body, budget)?;
+            let response = self.post(route, body, budget)?;
             sent += 1;
             let Some(asked) = response.retry_after.filter(|_| matches!(response.status, 429 | 503)) else {
                 return Ok(response);
@@ -275,29 +306,12 @@ fn no_evidence(error: CollectError) -> Stop {
     if error.may_pass() { again(AttemptError::Evidence(error)) } else { FetchError::Collect(error).into() }
 }
 
-fn encode(request: &ReleaseRequest) -> Result<Vec<u8>, FetchError> {
-    let body = serde_json::to_vec(request).expect("a request has only types that JSON can hold");
-    if body.len() > MAX_REQUEST {
-        return Err(FetchError::RequestTooLarge { length: body.len() });
-    }
-    Ok(body)
-}
-
-/// Checks and opens an answer. One without a pinned identity's signature is ignored; a signed one that cannot
-/// be opened is the broker's mistake, which retrying does not fix.
-fn open(
-    response: &Response,
-    key: &GuestKey,
-    bound: &BoundRequest,
-    request: &RequestDigest,
-) -> Result<Release, Stop> {
-    let malformed = |_| again(AttemptError::Malformed { status: response.status });
-    let answer: ReleaseAnswer = serde_json::from_slice(&response.body).map_err(malformed)?;
-    let decision = answer.decision;
-    match answer.open_with(key, bound, request) {
-        Ok(secrets) => Ok(Release { decision, secrets }),
-        Err(AnswerError::Signature) => Err(again(AttemptError::NotSigned)),
-        Err(source) => Err(Stop::Final(FetchError::Answer { decision, source })),
+/// An answer without a pinned identity's signature is ignored; a signed one that does not fit is the broker's
+/// mistake, which retrying does not fix.
+fn rejected(source: AnswerError, decision: DecisionId) -> Stop {
+    match source {
+        AnswerError::Signature => again(AttemptError::NotSigned),
+        source => Stop::Final(FetchError::Answer { decision, source }),
     }
 }
 

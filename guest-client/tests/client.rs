@@ -7,6 +7,8 @@ mod refusals;
 #[path = "client/retries.rs"]
 mod retries;
 mod support;
+#[path = "client/volumes.rs"]
+mod volumes;
 
 use std::time::Duration;
 

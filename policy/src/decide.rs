@@ -5,11 +5,12 @@
 //! any such error is a denial (T29). A request is granted for all of its paths or none.
 
 use vouchsafe_attestation::claims::{Claims, VerifiedClaims};
-use vouchsafe_protocol::{Body, BoundRequest, ReleasePaths, Suite};
+use vouchsafe_protocol::{Body, BoundRequest, ReleaseBody, ReleasePaths, Suite};
 
 use super::compiled::Guardrails;
 use super::denial::{Denial, DenialReason, PathDenial};
 use super::grant::{GrantContext, GrantedRelease, ReleaseGrant};
+use super::volume_grant::VolumeGrant;
 
 mod evaluator;
 mod request;
@@ -27,9 +28,7 @@ pub fn decide(
     guardrails: &Guardrails,
 ) -> Result<ReleaseGrant, Denial> {
     if !is_bound(claims.bound(), request) {
-        let paths = request.items.iter().map(|item| item.path.clone());
-        let denied = paths.map(|path| PathDenial { path, reason: DenialReason::NotBound });
-        return Err(Denial { paths: denied.collect() });
+        return Err(denied(request, &DenialReason::NotBound));
     }
     let suite = claims.wrap_key().suite();
     let secrets = evaluate(claims.claims(), suite, request, guardrails)?;
@@ -45,11 +44,49 @@ pub fn decide(
     Ok(ReleaseGrant::new(context, secrets))
 }
 
-/// Whether the evidence commits to this broker, this action and these paths; computed again here.
+/// Decides an action on a volume: it is permitted exactly if the secret that opens the volume would be released, to
+/// a VM whose instance is known.
+///
+/// # Errors
+/// The reasons why the path is refused.
+pub fn decide_volume(
+    claims: &VerifiedClaims,
+    request: &DecideRequest<'_>,
+    guardrails: &Guardrails,
+) -> Result<VolumeGrant, Denial> {
+    let bound = claims.bound();
+    let Body::Volume(action) = bound.body() else {
+        return Err(denied(request, &DenialReason::NotBound));
+    };
+    let items: Vec<_> = request.items.iter().map(|item| &item.path).collect();
+    if items != [action.path()] || bound != &rebound(bound, request, bound.body().clone()) {
+        return Err(denied(request, &DenialReason::NotBound));
+    }
+    let released = evaluate(claims.claims(), claims.wrap_key().suite(), request, guardrails)?;
+    let (Some(permitted), Some(instance)) = (released.into_iter().next(), claims.claims().instance()) else {
+        return Err(denied(request, &DenialReason::NoInstance));
+    };
+    Ok(VolumeGrant::new(bound.clone(), action.clone(), instance.clone(), request.epoch, permitted))
+}
+
+/// The same denial of every path.
+fn denied(request: &DecideRequest<'_>, reason: &DenialReason) -> Denial {
+    let paths = request.items.iter().map(|item| item.path.clone());
+    Denial { paths: paths.map(|path| PathDenial { path, reason: reason.clone() }).collect() }
+}
+
+/// Whether the evidence commits to this broker, to a release and to these paths; computed again here.
 fn is_bound(bound: &BoundRequest, request: &DecideRequest<'_>) -> bool {
+    let Body::Release(release) = bound.body() else { return false };
     let paths = request.items.iter().map(|item| item.path.clone()).collect();
     let Ok(paths) = ReleasePaths::new(paths) else { return false };
-    *bound == BoundRequest::new(request.broker, bound.nonce(), bound.key().clone(), Body::Release(paths))
+    let Ok(body) = ReleaseBody::new(paths, release.headers().clone()) else { return false };
+    *bound == rebound(bound, request, Body::Release(body))
+}
+
+/// A request with this body for this broker, with the nonce and the key of `bound`.
+fn rebound(bound: &BoundRequest, request: &DecideRequest<'_>, body: Body) -> BoundRequest {
+    BoundRequest::new(request.broker, bound.nonce(), bound.key().clone(), body)
 }
 
 /// Evaluates every path; returns the grant or the denial.

@@ -35,6 +35,8 @@ pub enum DenialReason {
     Retired,
     /// The evidence is bound to another request: other paths, another action or another broker.
     NotBound,
+    /// An action on a volume, but the evidence names no instance.
+    NoInstance,
     /// The policy's purpose differs from the secret's.
     PurposeMismatch {
         /// The secret's purpose.
@@ -149,6 +151,9 @@ impl fmt::Display for DenialReason {
             Self::Absent => f.write_str("there is no such secret"),
             Self::Retired => f.write_str("the secret is retired"),
             Self::NotBound => f.write_str("the evidence was made for another request"),
+            Self::NoInstance => f.write_str(
+                "the evidence names no instance, and volumes are registered by instance: add a vTPM or a Google token",
+            ),
             Self::PurposeMismatch { secret, policy: Some(policy) } => {
                 write!(f, "the secret is for {secret}, its policy for {policy}")
             }

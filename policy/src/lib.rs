@@ -12,6 +12,7 @@
 //! | conditions on every release | [`Guardrails`] |
 //! | closed sets of what may boot | [`Baseline`] |
 //! | yes and no | [`decide()`], [`ReleaseGrant`], [`Denial`] |
+//! | the same for an action on a volume | [`decide_volume()`], [`VolumeGrant`] |
 //! | what would be decided about a captured VM, condition by condition | [`rehearse()`] |
 //! | a policy to start from | [`PolicyTemplate`] |
 //! | the reference of all claims | [`claim_references`] |
@@ -42,6 +43,7 @@ mod template;
 mod tests;
 mod value;
 mod vm;
+mod volume_grant;
 
 pub use acceptance::Acceptance;
 pub use baseline::{
@@ -51,7 +53,7 @@ pub use baseline::{
 };
 pub use checks::{ChainPart, CheckError, CheckFailures, Gap, KnownBaselines, Note};
 pub use compiled::{CompiledPolicy, Guardrails, SHIPPED_GUARDRAILS};
-pub use decide::{DecideItem, DecideRequest, Protocol, SecretState, decide};
+pub use decide::{DecideItem, DecideRequest, Protocol, SecretState, decide, decide_volume};
 pub use denial::{
     BaselineVerdict, Denial, DenialReason, EvaluationFailure, FailedCondition, PathDenial, ReadValue,
     Refusal, UnreadableDocument, Violation,
@@ -69,3 +71,4 @@ pub use template::{
     FailureShell, OwnerEvidence, PolicyTemplate, SnpTemplate, TdxTemplate, TemplateError, TemplateRoot,
     TokenTemplate,
 };
+pub use volume_grant::VolumeGrant;

@@ -22,6 +22,7 @@ mod templates;
 mod ten;
 mod unreadable;
 mod updates;
+mod volumes;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -33,8 +34,8 @@ use vouchsafe_attestation::verify::{Endorsements, verify};
 use vouchsafe_attestation::x509::{Collateral, Revocation};
 use vouchsafe_attestation::{VerifyCache, VerifyInputs};
 use vouchsafe_protocol::{
-    BoundRequest, BrokerIdentity, Digest48, GuestPublicKey, Nonce, ObjectName, ReleasePaths, SecretPath,
-    Suite, UnixTime,
+    Body, BoundRequest, BrokerIdentity, Digest48, GuestPublicKey, Nonce, ObjectName, ReleasePaths,
+    SecretPath, Suite, UnixTime,
 };
 
 use super::decide::evaluate;
@@ -82,9 +83,14 @@ fn closed_chain() -> String {
 
 /// Claims from the verifier, bound to a release of these paths.
 fn verified(vm: &SimulatedVm, kinds: Kinds, paths: &[&str]) -> VerifiedClaims {
-    let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
     let paths = ReleasePaths::new(paths.iter().map(|text| path(text)).collect()).unwrap();
-    let bound = BoundRequest::release(&BROKER, Nonce([7; 32]), key, &paths);
+    verified_for(vm, kinds, Body::Release(paths.into()))
+}
+
+/// The same, bound to any request.
+fn verified_for(vm: &SimulatedVm, kinds: Kinds, body: Body) -> VerifiedClaims {
+    let key = GuestPublicKey::new(Suite::X25519, &[9; 32]).unwrap();
+    let bound = BoundRequest::new(&BROKER, Nonce([7; 32]), key, body);
     let (anchors, endorsements, cache) = (shared_anchors(), Endorsements::default(), VerifyCache::default());
     let collateral = Collateral::empty();
     let inputs = VerifyInputs {

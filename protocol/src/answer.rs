@@ -3,6 +3,8 @@
 //! Without this signature a proxy that terminates TLS could send the guest a secret chosen by the proxy: HPKE
 //! base mode does not authenticate the sender.
 
+mod volume;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -75,6 +77,9 @@ pub enum AnswerError {
     /// Signed, but for other paths than requested, or in another order.
     #[error("the answer is for other paths than requested")]
     OtherPaths,
+    /// Signed, but for a volume that is not in the state that the request asked for.
+    #[error("the answer is for another header than requested")]
+    OtherHeader,
     /// Signed, but a secret in it cannot be opened.
     #[error(transparent)]
     Wrap(#[from] WrapError),
@@ -138,8 +143,11 @@ impl ReleaseAnswer {
         if !bound.broker().signed(&preimage, &self.signature) {
             return Err(AnswerError::Signature);
         }
-        let Body::Release(paths) = bound.body();
-        if !self.secrets.iter().map(|secret| &secret.path).eq(paths.as_slice()) {
+        let paths = match bound.body() {
+            Body::Release(release) => release.paths().as_slice(),
+            Body::Volume(_) => &[],
+        };
+        if !self.secrets.iter().map(|secret| &secret.path).eq(paths) {
             return Err(AnswerError::OtherPaths);
         }
         let wrapped: Vec<_> = self.secrets.iter().map(|s| (s.label(), &s.ciphertext[..])).collect();

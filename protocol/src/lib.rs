@@ -48,7 +48,9 @@ pub use identity::{BrokerIdentity, IdentityKey};
 pub use latch::LATCH_WORD;
 pub use path::{ObjectName, SecretPath};
 pub use problem::ReasonCode;
-pub use request::{Action, Body, BoundRequest, ReleasePaths, Transcript};
+pub use request::{
+    Action, Body, BoundRequest, ReleaseBody, ReleasePaths, Transcript, VolumeAction, VolumeHeaders,
+};
 pub use secret::PlaintextSecret;
 pub use suite::Suite;
 pub use time::UnixTime;

@@ -9,7 +9,7 @@ use crate::encoding::Bytes;
 use crate::evidence::Evidence;
 use crate::identity::BrokerIdentity;
 use crate::path::SecretPath;
-use crate::request::ReleasePaths;
+use crate::request::{Body, HeadersError, ReleaseBody, ReleasePaths, VolumeAction, VolumeHeaders};
 use crate::suite::Suite;
 
 /// The answer to `POST /v1/challenge`.
@@ -35,40 +35,70 @@ pub struct ReleaseRequest {
     pub public_key: Bytes,
     /// The requested paths.
     pub paths: ReleasePaths,
+    /// The headers that the guest is about to open volumes with, for some of the paths. A volume that is
+    /// registered needs one.
+    #[serde(default, skip_serializing_if = "VolumeHeaders::is_empty")]
+    pub headers: VolumeHeaders,
     /// The guest's evidence.
     pub evidence: Evidence,
 }
 
-/// Result of parsing the first bytes of a release request.
+impl ReleaseRequest {
+    /// What is requested.
+    ///
+    /// # Errors
+    /// When a header is for a path that is not requested.
+    pub fn body(&self) -> Result<Body, HeadersError> {
+        ReleaseBody::new(self.paths.clone(), self.headers.clone()).map(Body::Release)
+    }
+}
+
+/// `POST /v1/volumes`. `challenge` is the first member, as in a [`ReleaseRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeRequest {
+    /// As the broker issued it.
+    pub challenge: Challenge,
+    /// The suite of the guest's key.
+    pub suite: Suite,
+    /// The guest's ephemeral public key. Nothing is wrapped to it, but the transcript covers it.
+    pub public_key: Bytes,
+    /// What to do.
+    pub action: VolumeAction,
+    /// The guest's evidence, which has to name its instance.
+    pub evidence: Evidence,
+}
+
+/// Result of parsing the first bytes of a request.
 #[derive(Debug)]
 pub enum Opening {
     /// The challenge, whole.
     Challenge(Challenge),
     /// Valid so far, but more bytes are needed.
     Incomplete,
-    /// No release request starts like this.
+    /// No request starts like this.
     Malformed(String),
 }
 
-impl ReleaseRequest {
+impl Opening {
     /// Parses the challenge from the first bytes of a request. Parsing the whole request gives the same one:
     /// duplicate members are rejected there.
     #[must_use]
-    pub fn opening(bytes: &[u8]) -> Opening {
+    pub fn parse(bytes: &[u8]) -> Self {
         let mut rest = bytes;
         for token in [b"{".as_slice(), b"\"challenge\"", b":"] {
             rest = rest.trim_ascii_start();
             rest = match rest.strip_prefix(token) {
                 Some(after) => after,
-                None if token.starts_with(rest) => return Opening::Incomplete,
-                None => return Opening::Malformed("a request starts with its challenge".to_owned()),
+                None if token.starts_with(rest) => return Self::Incomplete,
+                None => return Self::Malformed("a request starts with its challenge".to_owned()),
             };
         }
         match serde_json::Deserializer::from_slice(rest).into_iter().next() {
-            Some(Ok(challenge)) => Opening::Challenge(challenge),
-            None => Opening::Incomplete,
-            Some(Err(error)) if error.is_eof() => Opening::Incomplete,
-            Some(Err(error)) => Opening::Malformed(error.to_string()),
+            Some(Ok(challenge)) => Self::Challenge(challenge),
+            None => Self::Incomplete,
+            Some(Err(error)) if error.is_eof() => Self::Incomplete,
+            Some(Err(error)) => Self::Malformed(error.to_string()),
         }
     }
 }
@@ -85,6 +115,31 @@ pub struct ReleaseAnswer {
     pub secrets: Vec<WrappedSecret>,
     /// The broker's signature over all of it.
     pub signature: Bytes,
+}
+
+/// The answer to a `POST /v1/volumes` that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeAnswer {
+    /// The id of the record.
+    pub decision: DecisionId,
+    /// The volume after it.
+    pub volume: VolumeState,
+    /// The broker's signature over all of it.
+    pub signature: Bytes,
+}
+
+/// What is registered for a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeState {
+    /// The digest of the current header.
+    pub current: Digest32,
+    /// The number of that header: 1 for the one that was registered, one more for each that took its place.
+    pub generation: u64,
+    /// The digest of the header that was announced. The first release that presents it makes it the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Digest32>,
 }
 
 /// One wrapped secret of an answer.
@@ -118,7 +173,7 @@ mod tests {
             assert!(request.len() < MAX_OPENING / 2, "there is room for blanks");
             let whole = request.find('}').unwrap() + 1;
             for length in 0..request.len() {
-                match ReleaseRequest::opening(&request.as_bytes()[..length]) {
+                match Opening::parse(&request.as_bytes()[..length]) {
                     Opening::Incomplete => assert!(length < whole, "{length}"),
                     Opening::Challenge(found) => assert!(found == challenge && length >= whole, "{length}"),
                     Opening::Malformed(reason) => panic!("{length}: {reason}"),
@@ -141,7 +196,7 @@ mod tests {
             "{\"challenge\":{\"nonce\":\"AA\"",
             "{\"chal\\u006cenge\":",
         ] {
-            let opening = ReleaseRequest::opening(text.as_bytes());
+            let opening = Opening::parse(text.as_bytes());
             assert!(matches!(opening, Opening::Malformed(_)), "{text}: {opening:?}");
         }
     }

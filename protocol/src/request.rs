@@ -4,9 +4,13 @@
 mod action;
 mod binding;
 mod body;
+mod headers;
 mod transcript;
+mod volume;
 
 pub use action::Action;
 pub use binding::{QuoteNonce, ReportData, TokenNonce};
-pub use body::{Body, ReleasePaths, ReleasePathsError};
+pub use body::{Body, ReleaseBody, ReleasePaths, ReleasePathsError};
+pub use headers::{HeadersError, VolumeHeaders};
 pub use transcript::{BoundRequest, Transcript};
+pub use volume::VolumeAction;

@@ -3,6 +3,8 @@
 //! `cargo test -p vouchsafe-protocol -- --ignored` writes them again. Do that only together with a new
 //! version in the labels.
 
+mod volumes;
+
 use std::fs;
 use std::path::PathBuf;
 

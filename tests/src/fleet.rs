@@ -24,7 +24,7 @@ use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseReques
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, Challenge, Digest48, GuestKey, ReasonCode, ReleasePaths, RequestDigest,
-    SecretPath, Suite, UnixTime,
+    SecretPath, Suite, UnixTime, VolumeHeaders,
 };
 
 use crate::broker::Broker;
@@ -211,7 +211,8 @@ impl Guest {
         let bound = BoundRequest::release(&self.broker, challenge.nonce, self.key.public().clone(), &paths);
         let evidence = self.vm.evidence(self.kind.evidence(), &bound);
         let public_key = self.key.public().as_bytes().into();
-        let request = ReleaseRequest { challenge, suite: Suite::XWing, public_key, paths, evidence };
+        let (suite, headers) = (Suite::XWing, VolumeHeaders::default());
+        let request = ReleaseRequest { challenge, suite, public_key, paths, headers, evidence };
         Ok(Asked { body: serde_json::to_vec(&request)?, bound })
     }
 

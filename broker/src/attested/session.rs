@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use vouchsafe_protocol::messages::ReleaseRequest;
+use vouchsafe_protocol::request::HeadersError;
 use vouchsafe_protocol::{
     Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, RequestDigest, Suite,
     UnixTime,
@@ -21,10 +22,20 @@ pub(crate) struct Received {
     evidence: Evidence,
 }
 
-impl From<ReleaseRequest> for Received {
-    fn from(request: ReleaseRequest) -> Self {
-        let ReleaseRequest { challenge, suite, public_key, paths, evidence } = request;
-        Self { challenge, suite, public_key, body: Body::Release(paths), evidence }
+impl TryFrom<ReleaseRequest> for Received {
+    type Error = HeadersError;
+
+    fn try_from(request: ReleaseRequest) -> Result<Self, HeadersError> {
+        let body = request.body()?;
+        let ReleaseRequest { challenge, suite, public_key, evidence, .. } = request;
+        Ok(Self { challenge, suite, public_key, body, evidence })
+    }
+}
+
+impl Received {
+    /// What is requested, and for which paths.
+    pub(crate) const fn body(&self) -> &Body {
+        &self.body
     }
 }
 
@@ -54,12 +65,12 @@ impl Request {
     pub(crate) fn open(
         broker: &Arc<Broker>,
         decision: DecisionId,
-        received: impl Into<Received>,
+        received: Received,
         request: RequestDigest,
         arrival: Arrival,
         now: UnixTime,
     ) -> Result<Self, RequestError> {
-        let Received { challenge, suite, public_key, body, evidence } = received.into();
+        let Received { challenge, suite, public_key, body, evidence } = received;
         let nonce = broker.check(&challenge, now)?;
         let key =
             GuestPublicKey::new(suite, &public_key).map_err(|error| RequestError::Key { nonce, error })?;

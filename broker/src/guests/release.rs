@@ -9,7 +9,7 @@ use vouchsafe_protocol::limits::MAX_OPENING;
 use vouchsafe_protocol::messages::{self, ReleaseRequest};
 use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, RequestDigest, UnixTime};
 
-use crate::attested::Arrival;
+use crate::attested::{Arrival, Received};
 use crate::body::{BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
@@ -44,7 +44,9 @@ pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<H
     let now = clock::now();
     let request: ReleaseRequest =
         body.parse().map_err(|error| malformed(&broker, decision, now, &error.to_string()))?;
-    let count = request.paths.as_slice().len();
+    let request =
+        Received::try_from(request).map_err(|error| malformed(&broker, decision, now, &error.to_string()))?;
+    let count = request.body().paths().len();
     let digest = RequestDigest::of(body.as_slice());
     let answer = release(&broker, decision, request, digest, arrival, now).await;
     let answer = answer.map_err(|refused| refused.problem(&broker, &digest))?;
@@ -56,7 +58,7 @@ pub(super) async fn post(broker: Data<Broker>, mut body: BodyReader) -> Result<H
 }
 
 fn challenge(bytes: &[u8]) -> Opening<Challenge> {
-    match ReleaseRequest::opening(bytes) {
+    match messages::Opening::parse(bytes) {
         messages::Opening::Challenge(challenge) => Opening::Found(challenge),
         messages::Opening::Incomplete => Opening::Incomplete,
         messages::Opening::Malformed(reason) => Opening::Malformed(reason),

@@ -3,7 +3,6 @@
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::release::DecisionInput;
 use vouchsafe_policy::{Denial, ReleaseGrant};
-use vouchsafe_protocol::Body;
 
 use crate::attested::Verified;
 
@@ -29,7 +28,7 @@ pub(super) fn decide(verified: &Verified) -> Result<Decision, StoreError> {
 fn decide_once(verified: &Verified) -> Result<Decision, StoreError> {
     let session = verified.session();
     let broker = &session.broker;
-    let Body::Release(paths) = verified.claims().bound().body();
+    let paths = verified.claims().bound().body().paths();
     let input = broker.runtime.block_on(broker.keystore.decision_input(paths))?;
     let verdict = input.decide(verified.claims(), &broker.identity(), session.now);
     Ok(Decision { input, verdict })

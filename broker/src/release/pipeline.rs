@@ -2,9 +2,9 @@
 
 use vouchsafe_keystore::record::{GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant};
 use vouchsafe_policy::{Denial, ReleaseGrant};
-use vouchsafe_protocol::PlaintextSecret;
 use vouchsafe_protocol::messages::{ReleaseAnswer, WrappedSecret};
 use vouchsafe_protocol::wrap::{SecretLabel, WrapError};
+use vouchsafe_protocol::{Body, PlaintextSecret, VolumeHeaders};
 
 use super::decision::{Decision, decide};
 use super::error::{Failure, ReleaseError};
@@ -79,6 +79,14 @@ fn wrap(
     Ok(ReleaseAnswer::sign(identity, &grant.transcript(), request, session.decision, enc, secrets))
 }
 
+/// The headers of a release.
+fn headers(body: &Body) -> VolumeHeaders {
+    match body {
+        Body::Release(release) => release.headers().clone(),
+        Body::Volume(_) => VolumeHeaders::default(),
+    }
+}
+
 /// Consumes the grant: what remains of it is its record.
 fn record_of(verified: &Verified, grant: ReleaseGrant, guardrails: GuardrailsRef) -> NewGrant {
     let session = verified.session();
@@ -102,6 +110,7 @@ fn record_of(verified: &Verified, grant: ReleaseGrant, guardrails: GuardrailsRef
         epoch: grant.epoch(),
         evidence: Vec::new(),
         guardrails: Some(guardrails),
+        headers: headers(grant.bound().body()),
         instance: grant.instance().map(instance_name),
         nonce: grant.nonce(),
         secrets: secrets.collect(),

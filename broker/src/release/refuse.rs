@@ -5,9 +5,8 @@
 
 use vouchsafe_keystore::record::{NewRefusal, RefusalRecord};
 use vouchsafe_protocol::challenge::ChallengeError;
-use vouchsafe_protocol::messages::ReleaseRequest;
 use vouchsafe_protocol::problem::Problem;
-use vouchsafe_protocol::{DecisionId, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
+use vouchsafe_protocol::{Body, DecisionId, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
 
 use super::error::{Failure, ReleaseError};
 use crate::attested::{RequestError, VmContext};
@@ -47,8 +46,8 @@ pub(super) struct RequestContext {
 }
 
 impl RequestContext {
-    pub(super) fn of(decision: DecisionId, request: &ReleaseRequest, at: UnixTime) -> Self {
-        Self { decision, at, paths: request.paths.as_slice().to_vec(), nonce: None }
+    pub(super) fn of(decision: DecisionId, body: &Body, at: UnixTime) -> Self {
+        Self { decision, at, paths: body.paths().to_vec(), nonce: None }
     }
 }
 

@@ -214,7 +214,7 @@ async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let request = Request::open(
         &fixture.broker,
         ID,
-        asked.request.clone(),
+        Received::try_from(asked.request.clone()).expect("headers of requested paths"),
         asked.digest(),
         fixture.arrival(),
         clock::now(),

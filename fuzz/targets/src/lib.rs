@@ -33,7 +33,9 @@ use vouchsafe_guest_client::luks;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, MAX_BUNDLE_ITEMS};
 use vouchsafe_protocol::challenge::ChallengeKey;
 use vouchsafe_protocol::limits::{MAX_CA_CERTIFICATES, MAX_PATHS};
-use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
+use vouchsafe_protocol::messages::{
+    ChallengeAnswer, ReleaseAnswer, ReleaseRequest, VolumeAnswer, VolumeRequest,
+};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, Bytes, Challenge, Digest32, Evidence, GuestPublicKey, Nonce, ReleasePaths,
@@ -131,6 +133,7 @@ pub fn challenge(data: &[u8]) {
     }
     let _ = serde_json::from_slice::<ChallengeAnswer>(data);
     let _ = serde_json::from_slice::<ReleaseAnswer>(data);
+    let _ = serde_json::from_slice::<VolumeAnswer>(data);
     let _ = serde_json::from_slice::<Problem>(data);
 }
 
@@ -148,6 +151,14 @@ pub fn evidence_json(data: &[u8]) {
         let paths = request.paths.as_slice();
         assert!((1..=MAX_PATHS).contains(&paths.len()));
         assert!(paths.is_sorted_by(|one, next| one < next));
+        assert!(request.headers.iter().count() <= MAX_PATHS);
+        if let Ok(body) = request.body() {
+            assert_eq!(body.paths(), paths);
+        }
+    }
+    if let Ok(request) = serde_json::from_slice::<VolumeRequest>(data) {
+        let again = serde_json::to_vec(&request).expect("serialises");
+        assert_eq!(serde_json::from_slice::<VolumeRequest>(&again).expect("reads its own output"), request);
     }
 }
 

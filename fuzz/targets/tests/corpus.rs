@@ -14,10 +14,10 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_fuzz_targets::Verification;
 use vouchsafe_guest_client::luks::fake;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
-use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseRequest};
+use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseRequest, VolumeRequest};
 use vouchsafe_protocol::{
-    BoundRequest, BrokerIdentity, Bytes, Evidence, GuestKey, IdentityKey, LATCH_WORD, Nonce, ReleasePaths,
-    SecretPath, Suite, UnixTime, challenge::ChallengeKey,
+    BoundRequest, BrokerIdentity, Bytes, Digest32, Evidence, GuestKey, IdentityKey, LATCH_WORD, Nonce,
+    ReleasePaths, SecretPath, Suite, UnixTime, VolumeAction, VolumeHeaders, challenge::ChallengeKey,
 };
 use zeroize::Zeroizing;
 
@@ -143,14 +143,26 @@ fn write_requests(name: &str, input: &Verification) {
     write("challenge", "answer", &serde_json::to_vec(&answer).unwrap());
     write("evidence_json", name, &serde_json::to_vec(&input.evidence).unwrap());
     write("evidence_json", "empty", &serde_json::to_vec(&Evidence::default()).unwrap());
+    let digest = Digest32::of(b"header");
     let request = ReleaseRequest {
         challenge,
         suite: input.suite,
         public_key: input.public_key.clone(),
         paths: input.paths.clone(),
+        headers: VolumeHeaders::new(input.paths.as_slice().iter().map(|path| (path.clone(), digest)))
+            .unwrap(),
         evidence: input.evidence.clone(),
     };
     write("evidence_json", &format!("request-{name}"), &serde_json::to_vec(&request).unwrap());
+    let path = input.paths.as_slice()[0].clone();
+    let request = VolumeRequest {
+        challenge: request.challenge,
+        suite: input.suite,
+        public_key: input.public_key.clone(),
+        action: VolumeAction::AdvanceVolume { path, from: digest, to: digest },
+        evidence: input.evidence.clone(),
+    };
+    write("evidence_json", &format!("volume-{name}"), &serde_json::to_vec(&request).unwrap());
 }
 
 fn write_logs() {

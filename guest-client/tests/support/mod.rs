@@ -11,11 +11,13 @@ use vouchsafe_guest_client::transport::{Response, Transport, TransportError};
 use vouchsafe_guest_client::{CollectRequest, EvidenceSource};
 use vouchsafe_protocol::RequestDigest;
 use vouchsafe_protocol::challenge::ChallengeKey;
-use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest, WrappedSecret};
+use vouchsafe_protocol::messages::{
+    ChallengeAnswer, ReleaseAnswer, ReleaseRequest, VolumeRequest, WrappedSecret,
+};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::wrap::SecretLabel;
 use vouchsafe_protocol::{
-    BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, IdentityKey, Nonce,
+    Body, BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, IdentityKey, Nonce,
     PlaintextSecret, ReasonCode, SevSnpEvidence, Transcript, UnixTime,
 };
 use zeroize::Zeroizing;
@@ -28,6 +30,10 @@ pub(crate) const LIFETIME: u64 = 60;
 
 /// The answer to one release request.
 pub(crate) type Act = Box<dyn FnOnce(&Asked<'_>) -> Option<Response> + Send>;
+
+/// The answer to one request about a volume.
+pub(crate) type VolumeAct =
+    Box<dyn FnOnce(&IdentityKey, &BoundRequest, &RequestDigest) -> Option<Response> + Send>;
 
 /// A release request as the broker sees it.
 pub(crate) struct Asked<'a> {
@@ -52,6 +58,8 @@ pub(crate) struct FakeBroker {
     /// Answers to requests for a challenge, in order; `None` is no response; after them challenges are
     /// issued.
     pub(crate) challenge_script: VecDeque<Option<Response>>,
+    /// Answers to requests about volumes, in order; after them each answer is lost.
+    pub(crate) volume_script: VecDeque<VolumeAct>,
     /// A URL that the script does not apply to: requests there are granted.
     pub(crate) exempt: Option<String>,
     /// Every request: URL and body.
@@ -78,6 +86,7 @@ impl FakeBroker {
             challenges: ChallengeKey::new(&[9; 32]),
             script: VecDeque::new(),
             challenge_script: VecDeque::new(),
+            volume_script: VecDeque::new(),
             exempt: None,
             log: vec![],
         }
@@ -89,17 +98,33 @@ impl FakeBroker {
         if url.ends_with("/v1/challenge") {
             return self.challenge_script.pop_front().unwrap_or_else(|| Some(self.challenge()));
         }
+        if url.ends_with("/v1/volumes") {
+            return self.volume_answer(body);
+        }
         assert!(url.ends_with("/v1/release"), "{url}");
         let request: ReleaseRequest = serde_json::from_slice(body).expect("a release request");
         let nonce = self.challenges.check(&request.challenge, UnixTime(1000)).expect("our own challenge");
         let key = GuestPublicKey::new(request.suite, &request.public_key).expect("a key");
-        let bound = BoundRequest::release(&self.identity.identity(), nonce, key, &request.paths);
+        let body_of = request.body().expect("headers of requested paths");
+        let bound = BoundRequest::new(&self.identity.identity(), nonce, key, body_of);
         let digest = RequestDigest::of(body);
         let asked = Asked { identity: &self.identity, request, digest, bound };
         let exempt = self.exempt.as_ref().is_some_and(|exempt| url.starts_with(exempt));
         match self.script.pop_front().filter(|_| !exempt) {
             Some(act) => act(&asked),
             None => Some(ok(&asked.granted())),
+        }
+    }
+
+    fn volume_answer(&mut self, body: &[u8]) -> Option<Response> {
+        let request: VolumeRequest = serde_json::from_slice(body).expect("a request about a volume");
+        let nonce = self.challenges.check(&request.challenge, UnixTime(1000)).expect("our own challenge");
+        let key = GuestPublicKey::new(request.suite, &request.public_key).expect("a key");
+        let bound = BoundRequest::new(&self.identity.identity(), nonce, key, Body::Volume(request.action));
+        let digest = RequestDigest::of(body);
+        match self.volume_script.pop_front() {
+            Some(act) => act(&self.identity, &bound, &digest),
+            None => None,
         }
     }
 

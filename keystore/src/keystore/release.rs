@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vouchsafe_policy::{Guardrails, ReleaseGrant};
-use vouchsafe_protocol::{PlaintextSecret, ReleasePaths};
+use vouchsafe_protocol::{PlaintextSecret, SecretPath};
 
 use crate::db::StoreError;
 use crate::keystore::Keystore;
@@ -15,7 +15,7 @@ impl Keystore {
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
-    pub async fn decision_input(&self, paths: &ReleasePaths) -> Result<DecisionInput, StoreError> {
+    pub async fn decision_input(&self, paths: &[SecretPath]) -> Result<DecisionInput, StoreError> {
         input::decision_input(&self.0.registry, paths).await
     }
 
@@ -45,7 +45,7 @@ impl Keystore {
     /// The material of a decision about these paths, before anything is compiled.
     pub(crate) async fn stored_input(
         &self,
-        paths: &[vouchsafe_protocol::SecretPath],
+        paths: &[SecretPath],
     ) -> Result<crate::registry::stored_input::StoredInput, StoreError> {
         self.0.registry.stored_input(paths).await
     }

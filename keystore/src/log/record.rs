@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::{
     BrokerIdentity, Bytes, DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, SharedBytes,
-    Suite, UnixTime,
+    Suite, UnixTime, VolumeHeaders,
 };
 
 use crate::chips::FirstSeen;
@@ -45,6 +45,9 @@ pub struct GrantRecord {
     /// The guardrails in force. Absent in records of versions that did not store them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guardrails: Option<GuardrailsRef>,
+    /// The headers that the guest was about to open volumes with. Absent in records of requests without any.
+    #[serde(default, skip_serializing_if = "VolumeHeaders::is_empty")]
+    pub headers: VolumeHeaders,
     /// `project number/instance id`, if the evidence names an instance.
     pub instance: Option<String>,
     /// The nonce that was spent.

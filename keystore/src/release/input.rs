@@ -8,7 +8,7 @@ use vouchsafe_policy::{
     DecideItem, DecideRequest, Denial, Guardrails, NamedBaseline, PolicyError, Protocol, ReleaseGrant,
     SecretState, UnreadableDocument, decide,
 };
-use vouchsafe_protocol::{BrokerIdentity, ObjectName, ReleasePaths, SecretPath, UnixTime};
+use vouchsafe_protocol::{BrokerIdentity, ObjectName, SecretPath, UnixTime};
 
 use crate::db::StoreError;
 use crate::log::record::GuardrailsRef;
@@ -87,9 +87,9 @@ impl DecisionInput {
 /// the reason.
 pub(crate) async fn decision_input(
     registry: &Registry,
-    paths: &ReleasePaths,
+    paths: &[SecretPath],
 ) -> Result<DecisionInput, StoreError> {
-    let stored = registry.stored_input(paths.as_slice()).await?;
+    let stored = registry.stored_input(paths).await?;
     let compiled = registry.compiled().guardrails(stored.guardrails.as_deref()).await;
     let unread = compiled.as_ref().err().map(|error| unreadable(GUARDRAILS, &guardrails_name(), error));
     let (mut items, mut active) = (Vec::with_capacity(stored.items.len()), BTreeMap::new());

@@ -20,7 +20,7 @@ use crate::registry::secrets::types::{NewVersion, VersionState};
 
 /// A release as the broker does it: decide, unseal, record.
 async fn release(keystore: &crate::Keystore, number: u8) {
-    let input = keystore.decision_input(&paths(&[PATH])).await.expect("sound rows");
+    let input = keystore.decision_input(paths(&[PATH]).as_slice()).await.expect("sound rows");
     let granted = input.decide(&claims(&SimulatedVm::new(), &[PATH]), &BROKER, NOW).expect("granted");
     assert_eq!(keystore.unseal(&granted, &input).expect("opens")[0].expose(), b"the token");
     keystore.record(grant(input.epoch(), number, number)).await.expect("recorded");

@@ -8,7 +8,7 @@ mod nonces;
 
 use tokio::sync::oneshot;
 use vouchsafe_policy::operators::OperatorRole;
-use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, ReasonCode};
+use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, ReasonCode, VolumeHeaders};
 
 use super::{BY, Fixture, NOW, path};
 use crate::Keystore;
@@ -27,6 +27,7 @@ pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
             epoch: fixture_epoch,
             evidence: Vec::new(),
             guardrails: None,
+            headers: VolumeHeaders::default(),
             instance: Some("1/2".to_owned()),
             nonce: Nonce([nonce; 32]),
             secrets: vec![GrantedSecret {

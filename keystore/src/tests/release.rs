@@ -72,7 +72,7 @@ pub(super) const PATH: &str = "prod/db/token";
 #[tokio::test]
 async fn a_grant_opens_what_it_names() {
     let fixture = fixture().await;
-    let input = fixture.keystore.decision_input(&paths(&[PATH])).await.expect("sound rows");
+    let input = fixture.keystore.decision_input(paths(&[PATH]).as_slice()).await.expect("sound rows");
     assert!(input.names_project(PROJECT));
     assert!(!input.names_project(PROJECT + 1));
     let grant = input.decide(&claims(&SimulatedVm::new(), &[PATH]), &BROKER, NOW).expect("granted");
@@ -83,14 +83,14 @@ async fn a_grant_opens_what_it_names() {
 #[tokio::test]
 async fn a_grant_opens_nothing_of_another_epoch() {
     let fixture = fixture().await;
-    let before = fixture.keystore.decision_input(&paths(&[PATH])).await.expect("sound rows");
+    let before = fixture.keystore.decision_input(paths(&[PATH]).as_slice()).await.expect("sound rows");
     let grant = before.decide(&claims(&SimulatedVm::new(), &[PATH]), &BROKER, NOW).expect("granted");
     fixture
         .keystore
         .put_guardrails(BY, vouchsafe_policy::SHIPPED_GUARDRAILS, &BTreeSet::new())
         .await
         .expect("good guardrails");
-    let after = fixture.keystore.decision_input(&paths(&[PATH])).await.expect("sound rows");
+    let after = fixture.keystore.decision_input(paths(&[PATH]).as_slice()).await.expect("sound rows");
     assert!(after.epoch() > before.epoch());
     let refused = fixture.keystore.unseal(&grant, &after).map(|_| ());
     assert_eq!(refused, Err(UnsealError::NotServed { path: path(PATH) }));
@@ -101,7 +101,7 @@ async fn t50_absent_and_retired_paths_are_denied_in_the_same_way() {
     let fixture = fixture().await;
     fixture.keystore.retire_secret(BY, &path(PATH), None).await.expect("retired");
     let asked = [PATH, "prod/db/unknown"];
-    let input = fixture.keystore.decision_input(&paths(&asked)).await.expect("sound rows");
+    let input = fixture.keystore.decision_input(paths(&asked).as_slice()).await.expect("sound rows");
     let denial = input.decide(&claims(&SimulatedVm::new(), &asked), &BROKER, NOW).expect_err("denied");
     let reasons: Vec<_> = denial.paths.iter().map(|denied| &denied.reason).collect();
     assert!(matches!(reasons[..], [DenialReason::Retired, DenialReason::Absent]), "{reasons:?}");
@@ -201,7 +201,8 @@ async fn t38_shipped_guardrails_are_dropped_by_name_only() {
 async fn guardrails_can_be_reset_and_put_again() {
     let fixture = fixture().await;
     let keystore = &fixture.keystore;
-    let in_force = async || keystore.decision_input(&paths(&[PATH])).await.expect("sound rows").guardrails();
+    let in_force =
+        async || keystore.decision_input(paths(&[PATH]).as_slice()).await.expect("sound rows").guardrails();
     let shipped = in_force().await;
     assert_eq!(shipped.version, None);
     assert!(!keystore.reset_guardrails(BY).await.expect("no change"));

@@ -39,7 +39,8 @@ async fn put(fixture: &Fixture, at: &str, policy: &str, text: &str) {
 
 /// The result of the decision about a path: empty if it is granted.
 async fn denial(fixture: &Fixture, at: &str) -> String {
-    let input = fixture.keystore.decision_input(&paths(&[at])).await.expect("what is stored is read");
+    let input =
+        fixture.keystore.decision_input(paths(&[at]).as_slice()).await.expect("what is stored is read");
     match input.decide(&claims(&SimulatedVm::new(), &[at]), &BROKER, NOW) {
         Ok(_) => String::new(),
         Err(denial) => denial.to_string(),
@@ -115,7 +116,8 @@ async fn a_policy_that_no_longer_compiles_denies_by_name_and_is_found() {
     // Others are served as before, and a request for both is denied as a whole.
     assert_eq!(denial(&fixture, PATH).await, "");
     let both = [PATH, "prod/web/key"];
-    let input = fixture.keystore.decision_input(&paths(&both)).await.expect("what is stored is read");
+    let input =
+        fixture.keystore.decision_input(paths(&both).as_slice()).await.expect("what is stored is read");
     let denied = input.decide(&claims(&SimulatedVm::new(), &both), &BROKER, NOW).expect_err("denied");
     assert_eq!(denied.paths.len(), 1);
 }
@@ -129,7 +131,7 @@ async fn guardrails_that_no_longer_compile_deny_everything_by_name() {
     keystore.put_document(BY, DocumentKind::Guardrails, &guardrails, text).await.expect("stored");
     let denied = denial(&fixture, PATH).await;
     assert!(denied.contains("guardrails shared/guardrails cannot be read by this version"), "{denied}");
-    let input = keystore.decision_input(&paths(&[PATH])).await.expect("read");
+    let input = keystore.decision_input(paths(&[PATH]).as_slice()).await.expect("read");
     assert!(input.names_project(super::release::PROJECT), "the owner's refusals are worth a record");
     assert!(matches!(keystore.compiled_guardrails().await, Err(GuardrailsError::Unreadable(_))));
     keystore.reset_guardrails(BY).await.expect("reset");

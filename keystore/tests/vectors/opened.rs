@@ -83,7 +83,7 @@ fn claims(broker: &BrokerIdentity, paths: &ReleasePaths) -> VerifiedClaims {
 pub(crate) async fn released(keystore: &Keystore) -> BTreeMap<String, String> {
     let identity = keystore.identity().await.expect("an identity").identity();
     let paths = ReleasePaths::sort([TOKEN, PER_INSTANCE].map(path).to_vec()).expect("two paths");
-    let input = keystore.decision_input(&paths).await.expect("sound rows");
+    let input = keystore.decision_input(paths.as_slice()).await.expect("sound rows");
     let grant = input.decide(&claims(&identity, &paths), &identity, NOW).expect("granted");
     let opened = keystore.unseal(&grant, &input).expect("opens");
     let values = opened.iter().map(|secret| hex::encode(secret.expose()));

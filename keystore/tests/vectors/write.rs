@@ -14,6 +14,7 @@ use vouchsafe_keystore::registry::{Actor, NewVersion};
 use vouchsafe_policy::operators::{OperatorAction as A, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{
     Bytes, DecisionId, Digest32, Nonce, ObjectName, PlaintextSecret, ReasonCode, SecretPath, Suite,
+    VolumeHeaders,
 };
 
 use super::layouts::LAYOUTS;
@@ -133,6 +134,7 @@ async fn grant(keystore: &Keystore) -> NewGrant {
         epoch: keystore.epoch().await.expect("an epoch"),
         evidence: Vec::new(),
         guardrails: Some(GuardrailsRef { digest: Digest32([6; 32]), version: Some(1) }),
+        headers: VolumeHeaders::default(),
         instance: Some(INSTANCE.to_owned()),
         nonce: Nonce([4; 32]),
         secrets: vec![GrantedSecret {

@@ -5,17 +5,22 @@
 pub enum Action {
     /// Release secrets.
     Release,
+    /// Register the header of a volume.
+    RegisterVolume,
+    /// Announce the next header of a volume.
+    AdvanceVolume,
 }
 
 impl Action {
     /// Its name in the transcript.
     ///
-    /// Names are never reused with another meaning. Reserved: `register-volume`, `advance-volume` and
-    /// `propose-baseline`.
+    /// Names are never reused with another meaning. Reserved: `propose-baseline`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
+            Self::RegisterVolume => "register-volume",
+            Self::AdvanceVolume => "advance-volume",
         }
     }
 }

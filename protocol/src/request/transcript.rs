@@ -73,7 +73,7 @@ impl BoundRequest {
     /// Binds a release of `paths`.
     #[must_use]
     pub fn release(broker: &BrokerIdentity, nonce: Nonce, key: GuestPublicKey, paths: &ReleasePaths) -> Self {
-        Self::new(broker, nonce, key, Body::Release(paths.clone()))
+        Self::new(broker, nonce, key, Body::Release(paths.clone().into()))
     }
 
     /// The addressed broker: only its answer is accepted.
@@ -131,7 +131,8 @@ mod tests {
         let bound = |broker, nonce, key: &GuestPublicKey, paths| {
             BoundRequest::release(&broker, nonce, key.clone(), paths).transcript()
         };
-        let action = |name| Transcript::of(&broker, &nonce, name, &x, &Body::Release(paths.clone()).digest());
+        let action =
+            |name| Transcript::of(&broker, &nonce, name, &x, &Body::Release(paths.clone().into()).digest());
         let all = [
             bound(broker, nonce, &x, &paths),
             bound(BrokerIdentity([3; 32]), nonce, &x, &paths),

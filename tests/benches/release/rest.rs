@@ -36,7 +36,7 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     put();
 
     let paths = ReleasePaths::new(vec![path.clone()]).expect("one path");
-    let input = runtime.block_on(keystore.decision_input(&paths)).expect("sound rows");
+    let input = runtime.block_on(keystore.decision_input(paths.as_slice())).expect("sound rows");
     let claims = vtpm.verify(judge, &judge.cache());
     let grant = input.decide(&claims, &judge.broker(), NOW).expect("granted");
     let bare = TwoOpens::new();
@@ -44,7 +44,7 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     group.bench_function("bare_aes_gcm", |b| b.iter(|| bare.open()));
     group.bench_function("unseal", |b| b.iter(|| keystore.unseal(&grant, &input).expect("opens")));
     group.bench_function("consider", |b| {
-        b.iter(|| runtime.block_on(keystore.decision_input(&paths)).expect("sound rows"));
+        b.iter(|| runtime.block_on(keystore.decision_input(paths.as_slice())).expect("sound rows"));
     });
     group.bench_function("put_durably", |b| b.iter(put));
     group.finish();

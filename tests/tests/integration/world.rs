@@ -21,7 +21,7 @@ use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseReques
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
     BoundRequest, Challenge, DecisionId, Evidence, GuestKey, ReasonCode, ReleasePaths, RequestDigest,
-    SecretPath, Suite, UnixTime,
+    SecretPath, Suite, UnixTime, VolumeHeaders,
 };
 use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::pem;
@@ -257,7 +257,8 @@ fn request_of(
     evidence: Evidence,
 ) -> ReleaseRequest {
     let public_key = key.public().as_bytes().into();
-    ReleaseRequest { challenge, suite: Suite::XWing, public_key, paths, evidence }
+    let (suite, headers) = (Suite::XWing, VolumeHeaders::default());
+    ReleaseRequest { challenge, suite, public_key, paths, headers, evidence }
 }
 
 /// The broker's response.

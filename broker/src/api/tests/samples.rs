@@ -17,7 +17,7 @@ use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
     BrokerIdentity, Bytes, Challenge, DecisionId, Digest32, Digest48, Evidence, GoogleTokenEvidence,
     IdentityKey, Nonce, ObjectName, ReasonCode, ReleasePaths, SecretPath, SevSnpEvidence, Suite, TdxEvidence,
-    UnixTime, VtpmEvidence,
+    UnixTime, VolumeHeaders, VtpmEvidence,
 };
 use zeroize::Zeroizing;
 
@@ -125,7 +125,7 @@ samples! {
     ChallengeAnswer = [Self { challenge: challenge(), identity: BROKER }];
     ReleaseRequest = Suite::ALL.map(|suite| Self {
         challenge: challenge(), suite, public_key: bytes(), paths: ReleasePaths::sort(vec![path()]).expect("paths"),
-        evidence: evidence(),
+        headers: headers(), evidence: evidence(),
     });
     ReleaseAnswer = [Self {
         decision: ID, enc: bytes(), signature: bytes(),
@@ -268,6 +268,7 @@ fn grants() -> [GrantRecord; 3] {
         epoch: 1,
         evidence: vec![EvidenceRef { digest: DIGEST, kind: text() }],
         guardrails: None,
+        headers: VolumeHeaders::default(),
         instance: None,
         nonce: Nonce([4; 32]),
         secrets: vec![GrantedSecret { path: path(), policy: name(), policy_digest: DIGEST, version: 1 }],
@@ -279,10 +280,15 @@ fn grants() -> [GrantRecord; 3] {
             FirstSeen { chip: chip(2), earlier: Some(chip(1)), subject: Subject::Policy(name()) },
         ],
         guardrails: Some(GuardrailsRef { digest: DIGEST, version }),
+        headers: headers(),
         instance: Some(INSTANCE.to_owned()),
         ..least.clone()
     };
     [full(Some(1), Suite::XWing), full(None, Suite::X25519), least]
+}
+
+fn headers() -> VolumeHeaders {
+    VolumeHeaders::new([(path(), DIGEST)]).expect("one header")
 }
 
 fn chip(number: u8) -> Chip {

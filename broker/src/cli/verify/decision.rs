@@ -1,6 +1,6 @@
 //! `vouchsafe verify decision`: verifies a recorded grant again, from its record and evidence.
 //!
-//! The transcript is computed again from the record: broker, nonce, suite, guest key, paths. The evidence
+//! The transcript is computed again from the record: broker, nonce, suite, guest key, paths, headers. The evidence
 //! must be the one that the record names, be bound to that transcript, and give the claims that the decision
 //! was based on. The record itself is as trustworthy as the broker that returned it, and the identity of that
 //! broker is not taken from the record.
@@ -14,7 +14,8 @@ use serde_json::json;
 use vouchsafe_attestation::{Claims, VerifyError, verify};
 use vouchsafe_keystore::record::{EvidencePiece, GrantBinding, GrantRecord, LogRecord};
 use vouchsafe_protocol::{
-    BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, ReleasePaths, UnixTime,
+    Body, BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, ReleaseBody,
+    ReleasePaths, UnixTime,
 };
 
 use super::super::failure::Failure;
@@ -169,7 +170,8 @@ fn bound(grant: &GrantRecord, expected: BrokerIdentity) -> Result<BoundRequest, 
     let key = GuestPublicKey::new(*suite, public_key).map_err(|_| Mismatch::Malformed)?;
     let paths = grant.secrets.iter().map(|secret| secret.path.clone()).collect();
     let paths = ReleasePaths::new(paths).map_err(|_| Mismatch::Malformed)?;
-    Ok(BoundRequest::release(&expected, grant.nonce, key, &paths))
+    let body = ReleaseBody::new(paths, grant.headers.clone()).map_err(|_| Mismatch::Malformed)?;
+    Ok(BoundRequest::new(&expected, grant.nonce, key, Body::Release(body)))
 }
 
 /// Why the verification stopped: unusable arguments, or a mismatch.
@@ -200,7 +202,7 @@ mod tests {
 
     use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
     use vouchsafe_keystore::record::{DecisionFilter, Outcome};
-    use vouchsafe_protocol::Bytes;
+    use vouchsafe_protocol::{Bytes, VolumeHeaders};
 
     use super::*;
     use crate::attested::evidence::assemble;
@@ -326,10 +328,14 @@ mod tests {
         let fixture = Fixture::new().await;
         let mut command = command(&fixture, true);
         type Broken = fn(&mut GrantRecord);
-        let changes: [(&str, Broken); 4] = [
+        let changes: [(&str, Broken); 5] = [
             ("broker", |grant| grant.binding.as_mut().expect("kept").broker = BrokerIdentity([1; 32])),
             ("nonce", |grant| grant.nonce.0[0] ^= 1),
             ("key", |grant| grant.binding.as_mut().expect("kept").public_key.0[0] ^= 1),
+            ("headers", |grant| {
+                let header = (grant.secrets[0].path.clone(), Digest32([1; 32]));
+                grant.headers = VolumeHeaders::new([header]).expect("one header");
+            }),
             ("paths", |grant| grant.secrets[0].path = "prod/db/other".parse().expect("a path")),
         ];
         for (what, broken) in changes {
