@@ -4,6 +4,7 @@
 //! TPM is used: its attestation key is created and its certificate read, as for a quote. Each broker is asked
 //! for a challenge, Google only on request. Nothing is changed.
 
+mod boot;
 mod broker;
 mod checks;
 mod configuration;

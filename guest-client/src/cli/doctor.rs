@@ -31,6 +31,7 @@ pub(super) fn run(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
     match &config {
         Ok(Some(config)) => {
             diagnosis.check_configuration(path);
+            diagnosis.check_boot(Path::new("/"), &config.keys);
             diagnosis.ask_brokers(config, now);
             audience = config.client.brokers.first().map_or(NO_AUDIENCE, BrokerUrl::origin);
         }

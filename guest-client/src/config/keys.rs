@@ -100,6 +100,11 @@ impl KeysConfig {
         credentials.get(name).ok_or(KeyError::UnknownCredential)
     }
 
+    /// The names of the volumes of a stage.
+    pub fn names_of(&self, stage: Stage) -> impl Iterator<Item = &str> {
+        self.volumes.iter().filter(move |(_, volume)| volume.stage == stage).map(|(name, _)| name.as_str())
+    }
+
     /// The keys of all volumes of a stage, for one request.
     ///
     /// # Errors

@@ -18,8 +18,13 @@ pub(super) struct Machine {
 impl Machine {
     /// The path on this machine of that machine's `path`.
     pub(super) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
+        Self::below(&self.root, path)
+    }
+
+    /// The path of `path` below another root.
+    pub(super) fn below(root: &Path, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
-        self.root.join(path.strip_prefix("/").unwrap_or(path))
+        root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
     pub(super) fn has(&self, path: impl AsRef<Path>) -> bool {

@@ -1,3 +1,4 @@
+mod boot;
 mod broker;
 mod configuration;
 mod system;

@@ -104,8 +104,24 @@ fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {
             let what = format!("{} may not be read and written", device.display());
             Finding::new("tpm", Status::Missing, what, fix)
         }
+        Some(device) if is_of_svsm(machine, &device) => {
+            let what =
+                format!("{} is made by an SVSM inside the VM, which is not supported yet", device.display());
+            let fix = "Create the instance with Compute Engine's vTPM (confidentialTpmType=NO_CC_TPM), or name that one's device in [vtpm].";
+            Finding::new("tpm", Status::Missing, what, fix)
+        }
         Some(device) => Finding::ok("tpm", device.display().to_string()),
     }
+}
+
+/// Whether a TPM is the one of the Secure VM Service Module. Linux registers the platform device of that name in every SNP guest; the
+/// driver binds to it only where an SVSM answers (drivers/char/tpm/tpm_svsm.c).
+fn is_of_svsm(machine: &Machine, device: &Path) -> bool {
+    let name = device.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let number = name.strip_prefix("tpmrm").or_else(|| name.strip_prefix("tpm"));
+    number.is_some_and(|number| {
+        machine.has(format!("/sys/bus/platform/drivers/tpm-svsm/tpm-svsm/tpm/tpm{number}"))
+    })
 }
 
 fn event_log(machine: &Machine, log: &Path) -> Finding {
