@@ -8,6 +8,8 @@ mod exec;
 mod failure;
 mod fetch;
 mod latch;
+mod luks;
+mod openable;
 mod request;
 mod serve_keys;
 mod unlock;
@@ -49,6 +51,8 @@ enum Command {
     ///
     /// Serves root alone. The name of the peer's socket tells which volume or credential of the configuration it wants.
     ServeKeys(serve_keys::ServeKeys),
+    /// Work with the header of an encrypted volume.
+    Luks(luks::Luks),
     /// Collect evidence without a release, to inspect it or to write a policy from it.
     Evidence(evidence::Capture),
     /// Check what this VM can prove, what is missing, and whether its brokers can be used.
@@ -71,6 +75,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Unlock(command) => unlock::run(config, &command),
         Command::Latch(command) => latch::run(config, &command),
         Command::ServeKeys(command) => serve_keys::run(config, &command),
+        Command::Luks(command) => luks::run(config, &command),
         Command::Evidence(command) => evidence::run(config, command),
         Command::Doctor(command) => doctor::run(config, &command),
         Command::Completions { shell } => completions::run(shell, &mut Arguments::command()),
@@ -96,6 +101,7 @@ impl Command {
             Self::Unlock(command) => Some(format!("volume {}", command.volume)),
             Self::Latch(_) => Some("latch".to_owned()),
             Self::ServeKeys(_) => Some("keys".to_owned()),
+            Self::Luks(command) => command.boot_volume().map(|volume| format!("volume {volume}")),
             _ => None,
         }
     }
@@ -108,4 +114,5 @@ The TPM library loads its device module, libtss2-tcti-device, at run time; it is
 Exit codes: 0 done; 1 doctor: nothing can be proved, or no broker can be used; 2 usage or configuration; 10 refused by the broker;
 11 no broker gave a valid signed answer; 12 no evidence; 13 the broker signed an answer that does not match the request;
 14 output failed, or the command's user or files, or the socket, could not be set up; 15 no broker can be used as configured (identity,
-CA, host or URL); 16 the kernel's command line can lead to a shell in the initrd; 17 the latch is not closed. exec passes on the command's exit code; 126 and 127: it cannot be run.";
+CA, host or URL); 16 the kernel's command line can lead to a shell in the initrd; 17 the latch is not closed; 18 a volume's header cannot be
+read, or is not accepted. exec passes on the command's exit code; 126 and 127: it cannot be run.";

@@ -8,6 +8,7 @@
 //! the broker's part, which knows its digest.
 
 mod binary;
+mod copy;
 mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub mod fake;
@@ -17,10 +18,22 @@ mod keyslot;
 mod members;
 mod metadata;
 
+use std::path::{Path, PathBuf};
+
+pub use copy::{CopyError, HeaderCopy};
 pub use error::{Copy, HeaderError};
 pub use header::{Header, MAX_HEADER, metadata_length};
 pub use keyslot::{Kdf, Keyslot};
 pub use metadata::CIPHER;
+
+/// Where the copy of a volume's header is.
+#[must_use]
+pub fn copy_path(volume: &str) -> PathBuf {
+    Path::new(FOLDER).join(format!("{volume}.header"))
+}
+
+/// Nobody but root may change anything in it.
+const FOLDER: &str = "/run/vouchsafe";
 
 #[cfg(test)]
 mod tests;

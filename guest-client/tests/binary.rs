@@ -16,6 +16,8 @@ mod https;
 mod keys;
 #[path = "binary/latch.rs"]
 mod latch;
+#[path = "binary/luks.rs"]
+mod luks;
 #[path = "support/machine.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod machine;

@@ -10,6 +10,7 @@ use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::config::{ConfigError, KeyError};
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::latch::LatchError;
+use vouchsafe_guest_client::luks::CopyError;
 use vouchsafe_guest_client::transport::CaError;
 use vouchsafe_protocol::request::ReleasePathsError;
 
@@ -44,6 +45,10 @@ pub(crate) enum Failure {
     Latch(LatchError),
     #[error("powering off: {0}")]
     Halt(Errno),
+    #[error(transparent)]
+    Header(#[from] CopyError),
+    #[error("there is no checked copy of its header: {0}")]
+    NoCopy(CopyError),
     #[error("core dumps cannot be turned off: {0}")]
     Protect(Errno),
     #[error("no evidence: {0}")]
@@ -87,6 +92,7 @@ impl Failure {
             Self::Fetch(FetchError::Unusable { .. }) => 15,
             Self::Shell(_) | Self::CommandLine(_) => 16,
             Self::Latch(_) | Self::Halt(_) => 17,
+            Self::Header(_) | Self::NoCopy(_) => 18,
             Self::Protect(_) | Self::Sink(_) | Self::Socket(_) | Self::File(_) => 14,
             Self::Command(error) => command_exit_code(error),
         }
@@ -118,6 +124,7 @@ impl Failure {
             Self::Collect(_) | Self::Fetch(FetchError::Collect(_)) => {
                 Some("`vouchsafe-guest doctor` says what is missing".to_owned())
             }
+            Self::NoCopy(_) => Some("`vouchsafe-guest luks header` makes one".to_owned()),
             Self::Latch(_) | Self::Halt(_) => {
                 Some("the latch is open, and the keys of the initrd could be requested again".to_owned())
             }

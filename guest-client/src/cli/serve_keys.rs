@@ -10,10 +10,10 @@ use vouchsafe_guest_client::vtpm::{TpmAddress, Vtpm, VtpmError};
 use vouchsafe_guest_client::{GuestConfig, Release, latch};
 use vouchsafe_protocol::{ReleasePaths, SecretPath};
 
-use super::console;
 use super::failure::Failure;
 use super::request::{fetch, protect};
 use super::unlock::rule_out_shells;
+use super::{console, openable};
 use crate::deliver::key_request::KeyRequest;
 use crate::deliver::key_socket::{KeySocket, Peer};
 
@@ -44,7 +44,7 @@ struct Keys {
 /// The keys of all volumes of the initrd. They are requested once, so that a broker that is away holds up the boot once.
 enum InitrdKeys {
     NotRequested,
-    Released(Rc<Release>),
+    Released(Rc<Release>, ReleasePaths),
     Refused,
 }
 
@@ -55,6 +55,8 @@ enum Refusal {
     Failure(#[from] Failure),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("its key was not requested with the others, since there was no checked copy of its header then")]
+    NotRequested,
     #[error("credentials are given to services after the initrd only")]
     CredentialInInitrd,
     #[error("the keys of the initrd were requested before, and were refused")]
@@ -94,30 +96,39 @@ impl Keys {
         if initrd.is_none() {
             self.initrd = InitrdKeys::NotRequested;
         }
-        let path = match request {
-            KeyRequest::Volume(name) => self.config.keys.volume(name, Initrd::stage(initrd))?.clone(),
-            KeyRequest::Credential { .. } if initrd.is_some() => return Err(Refusal::CredentialInInitrd),
-            KeyRequest::Credential { unit, name } => self.config.keys.credential(unit, name)?.clone(),
-        };
-        let release = match initrd {
-            Some(_) => {
-                rule_out_shells(initrd)?;
-                self.of_initrd()?
+        let (config, keys) = (&self.config, &self.config.keys);
+        match request {
+            KeyRequest::Volume(name) => {
+                let path = keys.volume(name, Initrd::stage(initrd))?.clone();
+                let release = match initrd {
+                    Some(_) => {
+                        rule_out_shells(initrd)?;
+                        self.of_initrd(name, &path)?
+                    }
+                    None => {
+                        let paths = openable::one(keys, Stage::System, name)?;
+                        Rc::new(fetch(config, &paths, console::silent)?)
+                    }
+                };
+                Ok((release, path))
             }
-            None => Rc::new(fetch(&self.config, &one(&path)?, console::silent)?),
-        };
-        Ok((release, path))
+            KeyRequest::Credential { .. } if initrd.is_some() => Err(Refusal::CredentialInInitrd),
+            KeyRequest::Credential { unit, name } => {
+                let path = keys.credential(unit, name)?.clone();
+                Ok((Rc::new(fetch(config, &one(&path)?, console::silent)?), path))
+            }
+        }
     }
 
-    /// The keys of the initrd, as long as the latch is open.
-    fn of_initrd(&mut self) -> Result<Rc<Release>, Refusal> {
-        let release = match &self.initrd {
+    /// The keys of the initrd, with that of one volume, as long as the latch is open.
+    fn of_initrd(&mut self, name: &str, path: &SecretPath) -> Result<Rc<Release>, Refusal> {
+        let openable = openable::of_stage(&self.config.keys, Stage::Initrd, name)?;
+        let (release, paths) = match &self.initrd {
             InitrdKeys::Refused => return Err(Refusal::RefusedBefore),
-            InitrdKeys::Released(release) => Rc::clone(release),
+            InitrdKeys::Released(release, paths) => (Rc::clone(release), paths.clone()),
             InitrdKeys::NotRequested => {
-                let paths = self.config.keys.volumes_of(Stage::Initrd)?;
                 self.initrd = InitrdKeys::Refused;
-                Rc::new(fetch(&self.config, &paths, console::silent)?)
+                (Rc::new(fetch(&self.config, &openable, console::silent)?), openable)
             }
         };
         let address = self.config.collect.vtpm.device.clone().map_or_else(TpmAddress::find, Ok)?;
@@ -125,8 +136,9 @@ impl Keys {
             self.initrd = InitrdKeys::Refused;
             return Err(Refusal::LatchClosed);
         }
-        self.initrd = InitrdKeys::Released(Rc::clone(&release));
-        Ok(release)
+        let requested = paths.as_slice().contains(path);
+        self.initrd = InitrdKeys::Released(Rc::clone(&release), paths);
+        if requested { Ok(release) } else { Err(Refusal::NotRequested) }
     }
 }
 

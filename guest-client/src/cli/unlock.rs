@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::boot::{Initrd, check_command_line};
 
-use super::console;
 use super::failure::Failure;
 use super::request::{fetch, protect};
+use super::{console, openable};
 use crate::deliver::descriptor::Sink;
 
 #[derive(clap::Args)]
@@ -17,7 +17,8 @@ pub(super) struct Unlock {
     pub(super) volume: String,
 }
 
-/// Writes the key of one volume. All volumes of the stage are requested at once, so that each of them has the same decision.
+/// Writes the key of one volume. All volumes of the stage are requested at once, so that each of them has the same decision; only
+/// those without a checked copy of their header are left out.
 pub(super) fn run(config: &Path, command: &Unlock) -> Result<ExitCode, Failure> {
     let initrd = Initrd::find(Path::new("/"));
     rule_out_shells(initrd)?;
@@ -29,7 +30,8 @@ pub(super) fn run(config: &Path, command: &Unlock) -> Result<ExitCode, Failure> 
     let config = GuestConfig::read(config)?;
     let stage = Initrd::stage(initrd);
     let path = config.keys.volume(&command.volume, stage)?;
-    let release = fetch(&config, &config.keys.volumes_of(stage)?, console::silent)?;
+    let paths = openable::of_stage(&config.keys, stage, &command.volume)?;
+    let release = fetch(&config, &paths, console::silent)?;
     sink.write(release.secret(path).expose())?;
     Ok(ExitCode::SUCCESS)
 }

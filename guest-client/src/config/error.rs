@@ -65,6 +65,14 @@ pub enum ConfigError {
         /// The fault.
         fault: NameFault,
     },
+    /// A device that depends on the working directory.
+    #[error("`volumes.{volume}` has the device {}: name it by its full path", device.display())]
+    RelativeDevice {
+        /// The volume.
+        volume: String,
+        /// Its device.
+        device: PathBuf,
+    },
     /// A unit has a name that it cannot have.
     #[error("`services` has the unit \"{name}\": {fault}")]
     UnitName {

@@ -1,6 +1,7 @@
 //! `[volumes]` and `[services]`: whose key or credential each secret is.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use vouchsafe_protocol::limits::MAX_PATHS;
@@ -25,6 +26,8 @@ pub struct Volume {
     /// When it is unlocked.
     #[serde(default)]
     pub stage: Stage,
+    /// The encrypted device. Its header is copied and checked before the volume is opened.
+    pub device: Option<PathBuf>,
 }
 
 /// Why there is no key for a volume, or no credential.
@@ -41,6 +44,9 @@ pub enum KeyError {
         /// The stage of this boot.
         running: Stage,
     },
+    /// The configuration does not say where the volume is.
+    #[error("the configuration has no device for this volume: add device = \"/dev/disk/by-uuid/…\"")]
+    NoDevice,
     /// The configuration does not have the credential.
     #[error("the configuration has no credential of this name for this unit: add it to [services.\"UNIT\"]")]
     UnknownCredential,
@@ -54,9 +60,12 @@ pub(super) type Services = BTreeMap<String, BTreeMap<String, SecretPath>>;
 impl KeysConfig {
     /// Checks names, and that the volumes of each stage fit into one request.
     pub(super) fn new(volumes: Volumes, services: Services) -> Result<Self, ConfigError> {
-        for name in volumes.keys() {
+        for (name, volume) in &volumes {
             check(name, name.len(), MAX_VOLUME)
                 .map_err(|fault| ConfigError::VolumeName { name: name.clone(), fault })?;
+            if let Some(device) = volume.device.as_ref().filter(|device| !device.is_absolute()) {
+                return Err(ConfigError::RelativeDevice { volume: name.clone(), device: device.clone() });
+            }
         }
         for (unit, credentials) in &services {
             if !unit.contains('.') {
@@ -89,6 +98,21 @@ impl KeysConfig {
             return Err(KeyError::OtherStage { configured: volume.stage, running });
         }
         Ok(&volume.secret)
+    }
+
+    /// The encrypted device of a volume, whenever it is unlocked.
+    ///
+    /// # Errors
+    /// [`KeyError::UnknownVolume`] or [`KeyError::NoDevice`].
+    pub fn device(&self, name: &str) -> Result<&Path, KeyError> {
+        let volume = self.volumes.get(name).ok_or(KeyError::UnknownVolume)?;
+        volume.device.as_deref().ok_or(KeyError::NoDevice)
+    }
+
+    /// The volumes of a stage, by name.
+    pub fn of_stage(&self, stage: Stage) -> impl Iterator<Item = (&str, &Volume)> {
+        let volumes = self.volumes.iter().filter(move |(_, volume)| volume.stage == stage);
+        volumes.map(|(name, volume)| (name.as_str(), volume))
     }
 
     /// The secret of a unit's credential.

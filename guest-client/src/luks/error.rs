@@ -48,6 +48,13 @@ header_errors! {
         /// Bytes that there are.
         found: u64
     }: "it is cut off: {found} bytes of {needed}";
+    /// A copy with more than the header.
+    "trailing" Trailing {
+        /// Bytes of a complete header.
+        needed: u64,
+        /// Bytes that there are.
+        found: u64
+    }: "the copy has {found} bytes, and the header {needed}";
     /// Another magic number.
     "not-luks" NotLuks: "there is no LUKS header";
     /// The older format has no checksum, and allows any cipher.

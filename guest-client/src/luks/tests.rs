@@ -1,6 +1,7 @@
 //! Headers that cryptsetup made, and what is wrong with them after one change.
 
 mod binary;
+mod copies;
 mod json;
 mod keyslots;
 mod segments;

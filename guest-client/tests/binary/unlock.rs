@@ -30,18 +30,20 @@ impl World {
         write(self.file("guest.toml"), config + tables).expect("a file");
     }
 
-    /// The program in this place, with the kernel's log and command line in files of this world.
+    /// The program in this place, with the kernel's log and command line in files of this world, and `/run` in a folder.
     pub(super) fn booted(&self, place: Place, command_line: &str) -> Command {
         write(self.file("cmdline"), command_line).expect("a file");
         write(self.file("kmsg"), "").expect("a file");
+        std::fs::create_dir_all(self.file("of-run")).expect("a folder");
         let initrd = "mount -t tmpfs none /etc && : >/etc/initrd-release && mount --bind \"$2\" /proc/cmdline || exit 99;";
         let script = format!(
-            "mount --bind \"$3\" /dev/kmsg || exit 99; {} guest=$0 config=$1; shift 3; exec \"$guest\" --config \"$config\" \"$@\"",
+            "mount --bind \"$3\" /dev/kmsg && mount --bind \"$4\" /run || exit 99; {} guest=$0 config=$1; shift 4; exec \"$guest\" --config \"$config\" \"$@\"",
             if place == Place::Initrd { initrd } else { "" }
         );
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_vouchsafe-guest")]);
-        command.args([self.file("guest.toml"), self.file("cmdline"), self.file("kmsg")]);
+        let files = ["guest.toml", "cmdline", "kmsg", "of-run"];
+        command.args(files.map(|name| self.file(name)));
         command
     }
 
@@ -63,7 +65,7 @@ impl World {
     }
 
     /// Asserts that the command failed with this code, and the only line about it.
-    fn failed_on_console(&self, output: &Output, code: i32) -> String {
+    pub(super) fn failed_on_console(&self, output: &Output, code: i32) -> String {
         assert_eq!(failed_with(output, code), "", "nothing but the console gets the line");
         let lines = self.console();
         assert_eq!(lines.len(), 1, "{lines:?}");

@@ -222,7 +222,7 @@ fn option_rom(lab: &Lab) -> anyhow::Result<PathBuf> {
 }
 
 fn crypttab() -> String {
-    format!("root UUID={UUID} none luks,initramfs,keyscript=vouchsafe\n")
+    format!("root UUID={UUID} none luks,initramfs,header=/run/vouchsafe/root.header,keyscript=vouchsafe\n")
 }
 
 /// The UUID of the LUKS2 volume.

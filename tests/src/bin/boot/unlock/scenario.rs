@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
+use vouchsafe_protocol::Digest32;
 
 use super::site::Certified;
 use super::{Bench, GrubBoot, Kind, Start, crypttab};
@@ -42,6 +43,8 @@ pub(crate) enum Name {
     OtherCa,
     /// The disk is detached once the kernel has started.
     DiskDetached,
+    /// The header of the volume has a null cipher.
+    ChangedHeader,
     /// The command line allows a shell after a failure.
     FailureShell,
     /// The broker does not answer.
@@ -76,6 +79,7 @@ enum Change {
     Kernel,
     Certified(Certified),
     DiskDetached,
+    Header,
     BrokerAway,
     BaselineRevoked,
 }
@@ -90,9 +94,11 @@ enum Expected {
     Prompt(&'static str),
     /// The machine ends by itself, after the latch: nothing is unlocked, and nobody gets a shell.
     Ended,
+    /// The guest says this by itself. Nobody is asked for a passphrase, and the machine ends by itself.
+    Closed(&'static str),
 }
 
-const SCENARIOS: [(Name, Scenario); 13] = [
+const SCENARIOS: [(Name, Scenario); 14] = [
     (Name::Smoke, Scenario { name: "smoke", change: Change::Unified, expected: Expected::Unlocked }),
     (Name::Debian12, Scenario { name: "debian-12", change: Change::Nothing, expected: Expected::Unlocked }),
     (
@@ -156,6 +162,14 @@ const SCENARIOS: [(Name, Scenario); 13] = [
         Scenario { name: "disk-detached", change: Change::DiskDetached, expected: Expected::Ended },
     ),
     (
+        Name::ChangedHeader,
+        Scenario {
+            name: "changed-header",
+            change: Change::Header,
+            expected: Expected::Closed("LUKS header refused (cipher)"),
+        },
+    ),
+    (
         Name::FailureShell,
         Scenario {
             name: "failure-shell",
@@ -201,8 +215,12 @@ impl Scenario {
             (Some(files), _) => (files.as_slice(), Firmware::SecureBoot),
             (None, image) => (image.as_ref().map_or(&[][..], |image| image.as_slice()), Firmware::Plain),
         };
+        let volume = match self.change {
+            Change::Header => changed_header(bench)?,
+            _ => bench.volume.clone(),
+        };
         let machine = Machine::new(bench.lab, self.name, firmware, content)?.with(Devices {
-            volume: &bench.volume,
+            volume: &volume,
             option_rom: &bench.option_rom,
             driver: bench.driver,
         })?;
@@ -218,7 +236,7 @@ impl Scenario {
         }
         let console = match self.expected {
             _ if matches!(self.change, Change::DiskDetached) => machine.run_detaching(KERNEL_STARTED),
-            Expected::Unlocked | Expected::Ended => machine.run(""),
+            Expected::Unlocked | Expected::Ended | Expected::Closed(_) => machine.run(""),
             Expected::Refused(_) | Expected::Prompt(_) => machine.run(PROMPT),
         };
         if matches!(self.change, Change::BrokerAway) {
@@ -266,6 +284,14 @@ impl Scenario {
                 ensure_locked(bench, text)?;
                 Ok(line.to_owned())
             }
+            Expected::Closed(words) => {
+                let line = report(text)?;
+                ensure!(line.contains(words), "the console does not say {words:?}: {line}");
+                ensure_shut(bench, text)?;
+                ensure!(!text.contains(PROMPT), "somebody is asked for the passphrase");
+                ensure!(text.contains(REBOOTS), "the initrd does not reboot the machine");
+                Ok(line.to_owned())
+            }
             Expected::Ended => {
                 ensure_shut(bench, text)?;
                 ensure!(text.contains(REBOOTS), "the initrd does not reboot the machine");
@@ -283,6 +309,20 @@ fn changed_initrd(bench: &Bench<'_>, boot: &GrubBoot) -> anyhow::Result<PathBuf>
     added.entry("etc/added", 0o100_644, b"by an attacker", (0, 0));
     initrd.extend(added.finished());
     bench.lab.write("initrd.changed", &initrd)
+}
+
+/// The volume with a header that cryptsetup would open: its data is not encrypted, and the checksums match.
+fn changed_header(bench: &Bench<'_>) -> anyhow::Result<PathBuf> {
+    let (genuine, null) = (&b"aes-xts-plain64\",\"sector_size"[..], &b"cipher_null-ecb"[..]);
+    let mut volume = fs::read(&bench.volume)?;
+    for copy in volume.chunks_exact_mut(METADATA).take(2) {
+        let place = copy.windows(genuine.len()).position(|bytes| bytes == genuine).context("a cipher")?;
+        copy.get_mut(place..place + null.len()).context("a cipher")?.copy_from_slice(null);
+        copy.get_mut(448..512).context("a checksum")?.fill(0);
+        let Digest32(sum) = Digest32::of(copy);
+        copy.get_mut(448..480).context("a checksum")?.copy_from_slice(&sum);
+    }
+    bench.lab.write("volume.changed", &volume)
 }
 
 /// The system on the encrypted volume reported, and was refused the key.
@@ -333,6 +373,8 @@ fn ensure_no_key(text: &str, key: &[u8; 32]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Bytes of each of the two copies of a header's metadata.
+const METADATA: usize = 16384;
 /// Printed by the initrd of initramfs-tools as its first line.
 const KERNEL_STARTED: &str = "Loading, please wait";
 /// Printed by the initrd of initramfs-tools in place of a shell.

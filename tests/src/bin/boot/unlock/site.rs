@@ -14,7 +14,7 @@ use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::swtpm::Swtpm;
 use vouchsafe_tests::{clock, pem};
 
-use super::Start;
+use super::{Start, UUID};
 
 /// What the certificate in a TPM certifies.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,8 @@ impl Site {
         let file = folder.join("guest.toml");
         let text = fs::read_to_string(&file)?;
         let more = format!(
-            "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n[volumes.root]\nsecret = {SECRET:?}\n"
+            "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n[volumes.root]\nsecret = {SECRET:?}\n\
+             device = \"/dev/disk/by-uuid/{UUID}\"\n"
         );
         fs::write(&file, text + &more)?;
         fs::write(folder.join("issuers.pem"), pem::certificate(self.google.intermediate_der()))?;
