@@ -12,7 +12,7 @@ use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::latch::LatchError;
 use vouchsafe_guest_client::luks::CopyError;
 use vouchsafe_guest_client::transport::CaError;
-use vouchsafe_protocol::request::ReleasePathsError;
+use vouchsafe_protocol::request::{HeadersError, ReleasePathsError};
 
 use crate::deliver::account::AccountError;
 use crate::deliver::command::CommandError;
@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Ca(#[from] CaError),
     #[error(transparent)]
     Paths(#[from] ReleasePathsError),
+    #[error("configuration: {0}; each volume needs a secret of its own")]
+    Headers(#[from] HeadersError),
     #[error("several secrets are written with --json, or each to its own --output")]
     SeveralNeedJson,
     #[error("refusing to write a secret to a terminal (--force does it)")]
@@ -78,6 +80,7 @@ impl Failure {
             Self::Config(_)
             | Self::Ca(_)
             | Self::Paths(_)
+            | Self::Headers(_)
             | Self::SeveralNeedJson
             | Self::OutputCount { .. }
             | Self::OutputTwice(_)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::memory::{self, Locked};
 use vouchsafe_guest_client::{Client, GuestConfig, LocalEvidence, Release};
-use vouchsafe_protocol::ReleasePaths;
+use vouchsafe_protocol::{ReleaseBody, ReleasePaths};
 
 use super::console;
 use super::failure::Failure;
@@ -17,7 +17,7 @@ pub(super) type Note = fn(&str);
 /// Protects this process's memory, then fetches.
 pub(super) fn ask(config: &Path, paths: &ReleasePaths) -> Result<Release, Failure> {
     protect(console::note)?;
-    fetch(&GuestConfig::read(config)?, paths, console::note)
+    fetch(&GuestConfig::read(config)?, &paths.clone().into(), console::note)
 }
 
 /// Protects this process's memory.
@@ -29,11 +29,11 @@ pub(super) fn protect(note: Note) -> Result<(), Failure> {
 }
 
 /// Fetches within the limits of the configuration.
-pub(super) fn fetch(config: &GuestConfig, paths: &ReleasePaths, note: Note) -> Result<Release, Failure> {
+pub(super) fn fetch(config: &GuestConfig, body: &ReleaseBody, note: Note) -> Result<Release, Failure> {
     let remark = move |text: &str| note(&format!("Google Cloud Attestation: {text}"));
     let source = LocalEvidence::open(&config.collect)?.on_remark(remark);
     let client = Client::new(config, source)?;
-    let release = client.on_retry(move |error, wait| note(&retry_line(error, wait))).fetch(paths)?;
+    let release = client.on_retry(move |error, wait| note(&retry_line(error, wait))).release(body)?;
     Ok(release)
 }
 

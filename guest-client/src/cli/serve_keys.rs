@@ -106,8 +106,8 @@ impl Keys {
                         self.of_initrd(name, &path)?
                     }
                     None => {
-                        let paths = openable::one(keys, Stage::System, name)?;
-                        Rc::new(fetch(config, &paths, console::silent)?)
+                        let volume = openable::one(keys, Stage::System, name)?;
+                        Rc::new(fetch(config, &volume, console::silent)?)
                     }
                 };
                 Ok((release, path))
@@ -115,7 +115,7 @@ impl Keys {
             KeyRequest::Credential { .. } if initrd.is_some() => Err(Refusal::CredentialInInitrd),
             KeyRequest::Credential { unit, name } => {
                 let path = keys.credential(unit, name)?.clone();
-                Ok((Rc::new(fetch(config, &one(&path)?, console::silent)?), path))
+                Ok((Rc::new(fetch(config, &one(&path)?.into(), console::silent)?), path))
             }
         }
     }
@@ -128,7 +128,7 @@ impl Keys {
             InitrdKeys::Released(release, paths) => (Rc::clone(release), paths.clone()),
             InitrdKeys::NotRequested => {
                 self.initrd = InitrdKeys::Refused;
-                (Rc::new(fetch(&self.config, &openable, console::silent)?), openable)
+                (Rc::new(fetch(&self.config, &openable, console::silent)?), openable.paths().clone())
             }
         };
         let address = self.config.collect.vtpm.device.clone().map_or_else(TpmAddress::find, Ok)?;

@@ -30,8 +30,8 @@ pub(super) fn run(config: &Path, command: &Unlock) -> Result<ExitCode, Failure> 
     let config = GuestConfig::read(config)?;
     let stage = Initrd::stage(initrd);
     let path = config.keys.volume(&command.volume, stage)?;
-    let paths = openable::of_stage(&config.keys, stage, &command.volume)?;
-    let release = fetch(&config, &paths, console::silent)?;
+    let volumes = openable::of_stage(&config.keys, stage, &command.volume)?;
+    let release = fetch(&config, &volumes, console::silent)?;
     sink.write(release.secret(path).expose())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -42,6 +42,7 @@ fn cryptsetup(arguments: &[&str], input: &[u8]) {
         // Not in the search path of every user.
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .stdin(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("scripts/setup installs cryptsetup");

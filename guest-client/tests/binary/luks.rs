@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::process::Stdio;
 
+use vouchsafe_protocol::Digest32;
+
 use super::unlock::{COMMAND_LINE, Place};
 use super::*;
 
@@ -23,6 +25,8 @@ impl World {
             .args(fast)
             .arg(&disk)
             .stdin(Stdio::piped())
+            // It warns of few key slots.
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("scripts/setup installs cryptsetup");
@@ -63,8 +67,11 @@ fn t32_the_header_is_copied_for_root_alone() {
     // cryptsetup opens with this copy, whatever is on the disk by then.
     write(world.file("disk"), vec![0; 2 << 20]).unwrap();
     assert_eq!(wrote(&world.in_initrd(&["unlock", "root"])), secret_of("prod/db/root"));
-    let requests = world.broker.lock().requests();
-    assert_eq!(requests.iter().flat_map(|request| request.paths.as_slice()).count(), 2);
+    // The broker gets the digest of the header that is used.
+    let request = world.broker.lock().requests().remove(0);
+    let headers: Vec<_> = request.headers.iter().map(|(path, digest)| (path.as_str(), *digest)).collect();
+    assert_eq!(headers, [("prod/db/root", Digest32::of(&read(world.copy()).unwrap()))]);
+    assert_eq!(request.paths.as_slice().len(), 2);
 }
 
 #[test]
