@@ -1,5 +1,6 @@
 //! The command line. Each command has its own file.
 
+mod clevis;
 mod completions;
 mod console;
 mod doctor;
@@ -53,6 +54,14 @@ enum Command {
     ServeKeys(serve_keys::ServeKeys),
     /// Work with the header of an encrypted volume.
     Luks(luks::Luks),
+    /// Encrypt for the Clevis pin: what `clevis encrypt vouchsafe` runs.
+    ///
+    /// Reads a passphrase of Clevis from stdin and writes a JWE that only the key of the volume opens.
+    ClevisEncrypt(clevis::ClevisEncrypt),
+    /// Decrypt for the Clevis pin: what `clevis decrypt` and `clevis luks unlock` run.
+    ///
+    /// Reads a JWE from stdin, requests the key of the volume that it names as `unlock` does, and writes the passphrase to stdout.
+    ClevisDecrypt,
     /// Collect evidence without a release, to inspect it or to write a policy from it.
     Evidence(evidence::Capture),
     /// Check what this VM can prove, what is missing, and whether its brokers can be used.
@@ -76,6 +85,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Latch(command) => latch::run(config, &command),
         Command::ServeKeys(command) => serve_keys::run(config, &command),
         Command::Luks(command) => luks::run(config, &command),
+        Command::ClevisEncrypt(command) => clevis::encrypt(config, &command),
+        Command::ClevisDecrypt => clevis::decrypt(config),
         Command::Evidence(command) => evidence::run(config, command),
         Command::Doctor(command) => doctor::run(config, &command),
         Command::Completions { shell } => completions::run(shell, &mut Arguments::command()),
@@ -102,6 +113,7 @@ impl Command {
             Self::Latch(_) => Some("latch".to_owned()),
             Self::ServeKeys(_) => Some("keys".to_owned()),
             Self::Luks(command) => command.boot_volume().map(|volume| format!("volume {volume}")),
+            Self::ClevisDecrypt => Some("clevis".to_owned()),
             _ => None,
         }
     }

@@ -15,10 +15,12 @@
 //! | tell initrd from system, and rule out shells | [`boot`] |
 //! | close the boot-phase latch | [`latch`] |
 //! | check the header of an encrypted volume | [`luks`] |
+//! | open what the Clevis pin encrypted | [`clevis`] |
 //! | keep secrets in memory | [`memory`] |
 //! | say what this VM can prove | [`doctor`] |
 
 pub mod boot;
+pub mod clevis;
 pub mod client;
 pub mod config;
 pub mod doctor;

@@ -28,6 +28,7 @@ use vouchsafe_attestation::{
     Collateral, Endorsements, Expected, Root, TrustAnchors, VerifiedClaims, VerifyCache, VerifyError,
     VerifyInputs, inspect_vtpm,
 };
+use vouchsafe_guest_client::clevis::UnverifiedJwe;
 use vouchsafe_guest_client::hardware::certificate_table::CertificateTable;
 use vouchsafe_guest_client::luks;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, MAX_BUNDLE_ITEMS};
@@ -61,6 +62,14 @@ pub fn luks_header(data: &[u8]) {
         assert!((32768..=luks::MAX_HEADER).contains(&header.data_offset()));
         assert!((1..=32).contains(&header.keyslots().len()));
         assert!(matches!(header.key_bits(), 256 | 512));
+    }
+}
+
+/// The JWE of the Clevis pin, which the host can edit. None is opened by a key that nobody used.
+pub fn clevis_jwe(data: &[u8]) {
+    if let Ok(jwe) = UnverifiedJwe::parse(data) {
+        assert!(jwe.volume().len() <= data.len());
+        assert!(jwe.open(&[0; 32]).is_err());
     }
 }
 

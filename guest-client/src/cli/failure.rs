@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 use vouchsafe_guest_client::FetchError;
 use vouchsafe_guest_client::boot::ShellRisk;
+use vouchsafe_guest_client::clevis::JweError;
 use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::config::{ConfigError, KeyError};
 use vouchsafe_guest_client::evidence::CollectError;
@@ -39,10 +40,18 @@ pub(crate) enum Failure {
     KeyToTerminal,
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("Clevis: {0}")]
+    Jwe(#[from] JweError),
+    #[error("standard input: {0}")]
+    Input(io::Error),
+    #[error("the key of a volume, {}: {source}", path.display())]
+    KeyFile { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Shell(#[from] ShellRisk),
     #[error("/proc/cmdline: {0}")]
     CommandLine(io::Error),
+    #[error("{}: {source}", path.display())]
+    Attempt { path: PathBuf, source: io::Error },
     #[error("{0}")]
     Latch(LatchError),
     #[error("powering off: {0}")]
@@ -87,6 +96,9 @@ impl Failure {
             | Self::Account(_)
             | Self::KeyToTerminal
             | Self::Key(_)
+            | Self::Jwe(_)
+            | Self::Input(_)
+            | Self::KeyFile { .. }
             | Self::Terminal => 2,
             Self::Collect(_) | Self::Fetch(FetchError::Collect(_) | FetchError::RequestTooLarge { .. }) => 12,
             Self::Fetch(FetchError::Refused { .. }) => 10,
@@ -96,7 +108,7 @@ impl Failure {
             Self::Shell(_) | Self::CommandLine(_) => 16,
             Self::Latch(_) | Self::Halt(_) => 17,
             Self::Header(_) | Self::NoCopy(_) => 18,
-            Self::Protect(_) | Self::Sink(_) | Self::Socket(_) | Self::File(_) => 14,
+            Self::Protect(_) | Self::Attempt { .. } | Self::Sink(_) | Self::Socket(_) | Self::File(_) => 14,
             Self::Command(error) => command_exit_code(error),
         }
     }

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::boot::{Initrd, check_command_line};
+use vouchsafe_guest_client::{GuestConfig, Release};
+use vouchsafe_protocol::SecretPath;
 
 use super::failure::Failure;
 use super::request::{fetch, protect};
@@ -28,12 +29,21 @@ pub(super) fn run(config: &Path, command: &Unlock) -> Result<ExitCode, Failure> 
     }
     protect(console::silent)?;
     let config = GuestConfig::read(config)?;
-    let stage = Initrd::stage(initrd);
-    let path = config.keys.volume(&command.volume, stage)?;
-    let volumes = openable::of_stage(&config.keys, stage, &command.volume)?;
-    let release = fetch(&config, &volumes, console::silent)?;
-    sink.write(release.secret(path).expose())?;
+    let (release, path) = request(&config, &command.volume, initrd)?;
+    sink.write(release.secret(&path).expose())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Requests the keys of the running stage, if the volume is one of it. Returns the path of its key.
+pub(super) fn request(
+    config: &GuestConfig,
+    volume: &str,
+    initrd: Option<Initrd>,
+) -> Result<(Release, SecretPath), Failure> {
+    let stage = Initrd::stage(initrd);
+    let path = config.keys.volume(volume, stage)?;
+    let volumes = openable::of_stage(&config.keys, stage, volume)?;
+    Ok((fetch(config, &volumes, console::silent)?, path.clone()))
 }
 
 /// In an initrd, refuses when the kernel's command line does not rule out a shell.

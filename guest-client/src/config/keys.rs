@@ -115,6 +115,14 @@ impl KeysConfig {
         volumes.map(|(name, volume)| (name.as_str(), volume))
     }
 
+    /// The key of a volume of any stage.
+    ///
+    /// # Errors
+    /// [`KeyError::UnknownVolume`].
+    pub fn secret_of(&self, name: &str) -> Result<&SecretPath, KeyError> {
+        self.volumes.get(name).map(|volume| &volume.secret).ok_or(KeyError::UnknownVolume)
+    }
+
     /// The secret of a unit's credential.
     ///
     /// # Errors

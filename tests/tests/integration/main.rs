@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod chips;
 #[cfg(test)]
+mod clevis;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod documented;
