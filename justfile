@@ -7,6 +7,9 @@ deny_warnings := "-D warnings"
 # The two programs. Built by themselves, so that no feature that the tests ask for gets into them.
 programs := "-p vouchsafe-broker -p vouchsafe-guest-client"
 
+# The programs that are packaged.
+packaged := "--guest target/release/vouchsafe-guest --guest-initrd target/initrd/release/vouchsafe-guest --broker target/release/vouchsafe"
+
 # Lists the recipes.
 [private]
 default:
@@ -25,12 +28,12 @@ demo *ARGS: setup
 
 # All that CI runs: every check, then every test.
 test: (announce "test" "about 20 minutes on two cores, five once built") setup check
-    cargo test --workspace --exclude vouchsafe-tests
+    cargo test --workspace --exclude vouchsafe-tests --exclude vouchsafe-packaging
     # The guest's small build, without tokens of Google: its tests, against a broker and a software TPM.
     cargo test -p vouchsafe-guest-client --no-default-features --lib --test binary
     # The programs as they are shipped, without what only tests are built with; the tests start them.
     cargo build {{ programs }}
-    cargo test -p vouchsafe-tests
+    cargo test -p vouchsafe-tests -p vouchsafe-packaging
     # The quickest real boot, with the programs that were just built.
     @scripts/smoke
     @test -d ../shared/evidence || echo "test: tests on captured evidence were skipped: there is no ../shared/evidence" >&2
@@ -47,9 +50,25 @@ check: setup deny
 deny: setup
     "$(scripts/tool cargo-deny)" --log-level error --locked --workspace check --allow unused-wrapper bans licenses sources
 
-# All programs for release; the guest's is the one of target/release/vouchsafe-guest.
-release: setup
+# All programs for release; the guest's is the one of target/release/vouchsafe-guest. `release packages` also makes .deb and .rpm of them in
+# target/packages, `release packages-test` also installs those in clean Debian 12 and 13, which needs root.
+release WHAT="programs": setup
     cargo build --release {{ programs }}
+    @{{ if WHAT == "programs" { "true" } else { quote(just_executable()) + " --justfile " + quote(justfile()) + " " + quote(WHAT) } }}
+
+[private]
+packages:
+    # The guest for initrds, in a folder of its own: the programs of target/ have other features.
+    cargo build --release -p vouchsafe-guest-client --no-default-features --target-dir target/initrd
+    cargo build --quiet -p vouchsafe-packaging
+    rm -rf target/packages
+    target/debug/package {{ packaged }}
+
+[private]
+packages-test: packages
+    # The same as another version, to upgrade to.
+    target/debug/package {{ packaged }} --format deb --fast --revision 2 --out target/packages/next
+    packaging/test target/packages target/boot
 
 # Formats the code.
 fmt:

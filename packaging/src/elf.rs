@@ -1,0 +1,47 @@
+//! What a program needs to run, read by binutils.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use crate::command::text;
+
+/// The libraries that a program names, and the version of glibc that it needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// SONAMEs.
+    pub(crate) libraries: BTreeSet<String>,
+    /// Major and minor.
+    pub(crate) glibc: Option<(u32, u32)>,
+}
+
+impl Needs {
+    pub(crate) fn of(program: &Path) -> anyhow::Result<Self> {
+        let listed = text(Command::new("objdump").args(["-p", "-T"]).arg(program).env("LC_ALL", "C"))?;
+        Ok(Self::parse(&listed))
+    }
+
+    fn parse(listed: &str) -> Self {
+        let libraries = listed.lines().filter_map(|line| line.trim().strip_prefix("NEEDED"));
+        let versions = listed.match_indices("GLIBC_").filter_map(|(start, mark)| {
+            let rest = listed.get(start + mark.len()..)?;
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+            let mut parts = rest.get(..end)?.split('.');
+            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        });
+        Self { libraries: libraries.map(|name| name.trim().to_owned()).collect(), glibc: versions.max() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_and_the_highest_version_of_glibc_are_found() {
+        let listed = "  NEEDED               libm.so.6\n  NEEDED               libc.so.6\n\
+                      0 DF *UND* 0 (GLIBC_2.4) memcpy\n0 DF *UND* 0 (GLIBC_2.34) x\n0 DF (GLIBC_2.9)  y\n(GLIBC_PRIVATE)";
+        let expected = ["libc.so.6", "libm.so.6"].map(ToOwned::to_owned);
+        assert_eq!(Needs::parse(listed), Needs { libraries: expected.into(), glibc: Some((2, 34)) });
+    }
+}
