@@ -5,6 +5,10 @@
 /// register: systemd itself extends it after switch-root.
 pub const LATCH_WORD: &str = "vouchsafe/v1 latch";
 
+/// The word that takes its place where the system that runs next was not unlocked by attestation, for example with a
+/// recovery passphrase. The phase is `booted` then.
+pub const RECOVERY_WORD: &str = "vouchsafe/v1 recovery";
+
 #[cfg(test)]
 mod tests {
     use super::*;

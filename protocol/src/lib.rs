@@ -45,7 +45,7 @@ pub use digest::{Digest32, Digest48};
 pub use encoding::{Bytes, SharedBytes};
 pub use evidence::{Evidence, GoogleTokenEvidence, SevSnpEvidence, TdxEvidence, VtpmEvidence};
 pub use identity::{BrokerIdentity, IdentityKey};
-pub use latch::LATCH_WORD;
+pub use latch::{LATCH_WORD, RECOVERY_WORD};
 pub use path::{ObjectName, SecretPath};
 pub use problem::ReasonCode;
 pub use request::{

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use vouchsafe_guest_client::boot::Initrd;
+use vouchsafe_guest_client::boot::{Initrd, RECOVERY_MARK};
 use vouchsafe_guest_client::config::{KeyError, Stage};
 use vouchsafe_guest_client::vtpm::{TpmAddress, Vtpm, VtpmError};
 use vouchsafe_guest_client::{GuestConfig, Release, latch};
@@ -29,7 +29,8 @@ pub(super) fn run(config: &Path, command: &ServeKeys) -> Result<ExitCode, Failur
     protect(console::silent)?;
     let config = GuestConfig::read(config)?;
     let socket = KeySocket::open(&command.socket)?;
-    let mut keys = Keys { config, initrd: InitrdKeys::NotRequested };
+    let mark = command.socket.with_file_name(RECOVERY_MARK);
+    let mut keys = Keys { config, initrd: InitrdKeys::NotRequested, mark };
     loop {
         keys.answer(socket.accept()?);
     }
@@ -39,6 +40,8 @@ pub(super) fn run(config: &Path, command: &ServeKeys) -> Result<ExitCode, Failur
 struct Keys {
     config: GuestConfig,
     initrd: InitrdKeys,
+    /// Notes for the latch that a passphrase was asked for: a file beside the socket.
+    mark: PathBuf,
 }
 
 /// The keys of all volumes of the initrd. They are requested once, so that a broker that is away holds up the boot once.
@@ -86,8 +89,20 @@ impl Keys {
             }
             Err(refusal) => {
                 console::report(&format!("{request}: {refusal}"));
+                if let KeyRequest::Volume(_) = &request {
+                    self.note_recovery();
+                }
                 peer.refuse();
             }
+        }
+    }
+
+    /// systemd-cryptsetup will ask for a passphrase.
+    fn note_recovery(&self) {
+        if Initrd::find(Path::new("/")).is_some()
+            && let Err(error) = std::fs::write(&self.mark, "")
+        {
+            console::report(&format!("keys: {}: {error}", self.mark.display()));
         }
     }
 

@@ -163,8 +163,11 @@ fn t36_a_refusal_holds_up_the_initrd_once() {
     }
     let keys =
         Keys::serve(Place::Initrd, vec![act(|asked| Some(problem(&asked.refusal(ReasonCode::NotGranted))))]);
+    let mark = keys.world.file("run/recovery");
+    assert!(!mark.exists());
     let line = keys.refused("cryptsetup/root");
     assert!(line.starts_with("vouchsafe-guest: volume root: refused (not-granted), decision dd"), "{line}");
+    assert!(mark.exists(), "the latch has to know that a passphrase is asked for");
     let line = keys.refused("cryptsetup/var");
     assert!(
         line.ends_with("volume var: the keys of the initrd were requested before, and were refused"),

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 
 use tss_esapi::interface_types::algorithm::HashingAlgorithm;
-use vouchsafe_protocol::{Digest32, LATCH_WORD};
+use vouchsafe_protocol::{Digest32, LATCH_WORD, RECOVERY_WORD};
 
 use super::unlock::Place;
 use super::*;
@@ -148,6 +148,28 @@ fn t31_a_latch_that_stays_open_powers_the_machine_off() {
         .unwrap();
     assert_eq!((output.status.signal(), output.status.code()), (Some(2), None), "{output:?}");
     assert_eq!(world.console(), [format!("{FAILED}; powering off")]);
+}
+
+#[test]
+fn t31_a_system_that_was_not_unlocked_by_attestation_does_not_count_as_latched() {
+    let recovered = extend(&Digest32([0; 32]), &Digest32::of(RECOVERY_WORD.as_bytes()));
+    let world = World::new(vec![]);
+    assert_eq!(wrote(&world.latch(&["--or-halt", "--root", "/nowhere"])), b"");
+    assert_eq!(world.pcr_15(), recovered);
+    assert_eq!(
+        world.console(),
+        [
+            "vouchsafe-guest: latch: no file system is mounted at /nowhere: this boot counts as `booted`, and secrets for the phase \
+             `latched` are not released"
+        ]
+    );
+    // Nothing makes it count later.
+    assert_eq!(wrote(&world.latch(&["--or-halt"])), b"");
+    assert_eq!(world.pcr_15(), recovered);
+
+    let failed = World::new(vec![]);
+    assert_eq!(wrote(&failed.latch(&["--or-halt", "--recovery"])), b"");
+    assert_eq!((failed.pcr_15(), failed.console().len()), (recovered, 0));
 }
 
 #[test]
