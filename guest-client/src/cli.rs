@@ -52,7 +52,7 @@ enum Command {
     ///
     /// Serves root alone. The name of the peer's socket tells which volume or credential of the configuration it wants.
     ServeKeys(serve_keys::ServeKeys),
-    /// Work with the header of an encrypted volume.
+    /// Format encrypted volumes, enroll and recover them, and check their headers.
     Luks(luks::Luks),
     /// Encrypt for the Clevis pin: what `clevis encrypt vouchsafe` runs.
     ///
@@ -125,6 +125,6 @@ The TPM library loads its device module, libtss2-tcti-device, at run time; it is
 
 Exit codes: 0 done; 1 doctor: nothing can be proved, or no broker can be used; 2 usage or configuration; 10 refused by the broker;
 11 no broker gave a valid signed answer; 12 no evidence; 13 the broker signed an answer that does not match the request;
-14 output failed, or the command's user or files, or the socket, could not be set up; 15 no broker can be used as configured (identity,
+14 output or cryptsetup failed, or the command's user or files, or the socket, could not be set up; 15 no broker can be used as configured (identity,
 CA, host or URL); 16 the kernel's command line can lead to a shell in the initrd; 17 the latch is not closed; 18 a volume's header cannot be
-read, or is not accepted. exec passes on the command's exit code; 126 and 127: it cannot be run.";
+read, or is not accepted; 19 the passphrase or recovery code opens no key slot. exec passes on the command's exit code; 126 and 127: it cannot be run.";

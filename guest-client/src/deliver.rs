@@ -22,7 +22,7 @@ mod environment;
 pub(crate) mod json;
 pub(crate) mod key_request;
 pub(crate) mod key_socket;
-mod memory_file;
+pub(crate) mod memory_file;
 pub(crate) mod private_file;
 mod tmpfs;
 mod user;

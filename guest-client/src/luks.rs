@@ -1,4 +1,4 @@
-//! LUKS2 volumes: the strict check of a header before anything is opened with it (T32).
+//! LUKS2 volumes: the strict check of a header before anything is opened with it (T32), and recovery codes.
 //!
 //! Nothing authenticates the header of an encrypted disk, and the host can replace it: by one with a null cipher, for example, and the
 //! kernel would then mount the host's own plaintext. So a header is copied to memory once, checked, and only that copy is used.
@@ -17,6 +17,7 @@ mod json;
 mod keyslot;
 mod members;
 mod metadata;
+mod recovery;
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,7 @@ pub use error::{Copy, HeaderError};
 pub use header::{Header, MAX_HEADER, metadata_length};
 pub use keyslot::{Kdf, Keyslot};
 pub use metadata::CIPHER;
+pub use recovery::{RecoveryCode, RecoveryCodeError};
 
 /// Where the copy of a volume's header is.
 #[must_use]

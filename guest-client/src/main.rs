@@ -2,11 +2,13 @@
 //!
 //! Exit codes: 0 done; 1 `doctor` found nothing that this VM can prove, or no usable broker; 2 usage or
 //! configuration; 10 refused by the broker; 11 no broker gave a valid signed answer; 12 no evidence; 13 the
-//! broker signed an answer that does not match; 14 output failed, or the command's user or files, or the
+//! broker signed an answer that does not match; 14 output or cryptsetup failed, or the command's user or files, or the
 //! socket, could not be set up; 15 no broker is usable as configured; 16 the kernel's command line can lead to a shell in the initrd;
-//! 17 the latch is not closed; 18 a volume's header cannot be read, or is not accepted; `exec` passes on the command's own exit code, 126 and 127 as a shell does.
+//! 17 the latch is not closed; 18 a volume's header cannot be read, or is not accepted; 19 the passphrase or
+//! recovery code opens no key slot; `exec` passes on the command's own exit code, 126 and 127 as a shell does.
 
 mod cli;
+mod cryptsetup;
 mod deliver;
 
 use std::process::ExitCode;

@@ -33,6 +33,8 @@ mod swtpm;
 mod tokens;
 #[path = "binary/unlock.rs"]
 mod unlock;
+#[path = "binary/volumes.rs"]
+mod volumes;
 
 use std::fs::{File, read, read_to_string, write};
 use std::path::PathBuf;
@@ -48,7 +50,7 @@ use support::{Act, FakeBroker, Shared, act, identity, later, ok, problem, secret
 use tempfile::TempDir;
 use vouchsafe_guest_client::evidence::CaptureBinding;
 use vouchsafe_guest_client::vtpm::AkAlgorithm;
-use vouchsafe_protocol::{Evidence, ReasonCode};
+use vouchsafe_protocol::{Digest32, Evidence, ReasonCode};
 
 struct World {
     machine: Machine,

@@ -11,10 +11,11 @@ use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::config::{ConfigError, KeyError};
 use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::latch::LatchError;
-use vouchsafe_guest_client::luks::CopyError;
+use vouchsafe_guest_client::luks::{CopyError, RecoveryCodeError};
 use vouchsafe_guest_client::transport::CaError;
 use vouchsafe_protocol::request::{HeadersError, ReleasePathsError};
 
+use crate::cryptsetup::CryptsetupError;
 use crate::deliver::account::AccountError;
 use crate::deliver::command::CommandError;
 use crate::deliver::descriptor::SinkError;
@@ -60,6 +61,20 @@ pub(crate) enum Failure {
     Header(#[from] CopyError),
     #[error("there is no checked copy of its header: {0}")]
     NoCopy(CopyError),
+    #[error("{}: the header was changed meanwhile; try again", .0.display())]
+    HeaderChanged(PathBuf),
+    #[error("{}: not empty; --erase formats it all the same, and everything on it is lost", .0.display())]
+    NotBlank(PathBuf),
+    #[error("it opens no key slot of the volume")]
+    NoSlot,
+    #[error(transparent)]
+    RecoveryCode(#[from] RecoveryCodeError),
+    #[error(transparent)]
+    Cryptsetup(#[from] CryptsetupError),
+    #[error("standard input or file: {0}")]
+    SecretInput(io::Error),
+    #[error("a key or passphrase is needed, and there is none")]
+    NoInput,
     #[error("core dumps cannot be turned off: {0}")]
     Protect(Errno),
     #[error("no evidence: {0}")]
@@ -99,6 +114,8 @@ impl Failure {
             | Self::Jwe(_)
             | Self::Input(_)
             | Self::KeyFile { .. }
+            | Self::NotBlank(_)
+            | Self::NoInput
             | Self::Terminal => 2,
             Self::Collect(_) | Self::Fetch(FetchError::Collect(_) | FetchError::RequestTooLarge { .. }) => 12,
             Self::Fetch(FetchError::Refused { .. }) => 10,
@@ -107,7 +124,9 @@ impl Failure {
             Self::Fetch(FetchError::Unusable { .. }) => 15,
             Self::Shell(_) | Self::CommandLine(_) => 16,
             Self::Latch(_) | Self::Halt(_) => 17,
-            Self::Header(_) | Self::NoCopy(_) => 18,
+            Self::Header(_) | Self::NoCopy(_) | Self::HeaderChanged(_) => 18,
+            Self::NoSlot | Self::RecoveryCode(_) => 19,
+            Self::Cryptsetup(_) | Self::SecretInput(_) => 14,
             Self::Protect(_) | Self::Attempt { .. } | Self::Sink(_) | Self::Socket(_) | Self::File(_) => 14,
             Self::Command(error) => command_exit_code(error),
         }

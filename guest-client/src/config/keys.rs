@@ -100,6 +100,14 @@ impl KeysConfig {
         Ok(&volume.secret)
     }
 
+    /// The key of a volume, whenever it is unlocked.
+    ///
+    /// # Errors
+    /// [`KeyError::UnknownVolume`].
+    pub fn secret(&self, name: &str) -> Result<&SecretPath, KeyError> {
+        self.volumes.get(name).map(|volume| &volume.secret).ok_or(KeyError::UnknownVolume)
+    }
+
     /// The encrypted device of a volume, whenever it is unlocked.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::private_file::Owner;
 
 /// A sealed memfd with the secret. The command inherits it; only the file's owner, by default the caller, may
 /// read it.
-pub(super) fn memory_file(secret: &PlaintextSecret, owner: Option<Owner>) -> Result<OwnedFd, Errno> {
+pub(crate) fn memory_file(secret: &PlaintextSecret, owner: Option<Owner>) -> Result<OwnedFd, Errno> {
     let file = memfd_create("vouchsafe", MemfdFlags::ALLOW_SEALING)?;
     fchmod(&file, Mode::RUSR)?;
     if let Some(Owner { user, group }) = owner {

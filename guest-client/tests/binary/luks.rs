@@ -4,8 +4,6 @@ use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::process::Stdio;
 
-use vouchsafe_protocol::Digest32;
-
 use super::unlock::{COMMAND_LINE, Place};
 use super::*;
 

@@ -1,8 +1,6 @@
 //! `vouchsafe-guest luks header`
 
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -11,8 +9,9 @@ use std::time::{Duration, Instant};
 use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::luks::{CopyError, HeaderCopy, copy_path};
 
+use super::draft::write_private;
 use crate::cli::failure::Failure;
-use crate::deliver::private_file::{Destination, FileError, Folder, Permissions};
+use crate::deliver::private_file::FileError;
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct CopyHeader {
@@ -30,10 +29,7 @@ pub(super) fn run(config: &Path, command: &CopyHeader) -> Result<ExitCode, Failu
     let device = config.keys.device(&command.volume)?;
     forget(&path)?;
     let copy = read(device, Duration::from_secs(command.wait))?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| FileError::Io { path: folder.to_owned(), source })?;
-    Destination::open(&path, Permissions::OWNER, None, Folder::Trusted)?.write(copy.bytes())?;
+    write_private(&path, copy.bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
