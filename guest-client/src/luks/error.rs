@@ -300,6 +300,13 @@ header_errors! {
         /// Threads.
         found: u64
     }: "key slot {slot}: key derivation with {found} threads is not supported";
+    /// All slots and the digest together.
+    "kdf-total" KdfTotal: "trying all of its key slots would take minutes: use fewer or cheaper ones";
+    /// What cryptsetup would try before the key that it is given.
+    "token" Token {
+        /// The type.
+        found: String
+    }: "it has a token of the type {found}, which is another way to a key: remove it with `cryptsetup token remove`";
     /// Not base64 of 32 bytes.
     "salt" Salt {
         /// Where.

@@ -33,7 +33,7 @@ fn put(bytes: &mut [u8], offset: usize, part: &[u8]) {
     }
 }
 
-/// Metadata as cryptsetup 2.6.1 writes it: a slot with PBKDF2, one with Argon2id, a token.
+/// Metadata as cryptsetup 2.6.1 writes it: a slot with PBKDF2, and one with Argon2id.
 pub const JSON: &str = concat!(
     r#"{"keyslots":{"0":{"type":"luks2","key_size":64,"af":{"type":"luks1","stripes":4000,"hash":"sha256"},"#,
     r#""area":{"type":"raw","offset":"32768","size":"258048","encryption":"aes-xts-plain64","key_size":64},"#,
@@ -41,8 +41,7 @@ pub const JSON: &str = concat!(
     r#""1":{"type":"luks2","key_size":64,"af":{"type":"luks1","stripes":4000,"hash":"sha256"},"#,
     r#""area":{"type":"raw","offset":"290816","size":"258048","encryption":"aes-xts-plain64","key_size":64},"#,
     r#""kdf":{"type":"argon2id","time":4,"memory":32768,"cpus":1,"salt":"RkB0h2mZT+rKwzXRWjBHjGoYPR0dAb0/XRX93MYOq6I="}}},"#,
-    r#""tokens":{"0":{"type":"luks2-keyring","keyslots":["1"],"key_description":"another program's"}},"#,
-    r#""segments":{"0":{"type":"crypt","offset":"16777216","size":"dynamic","iv_tweak":"0","encryption":"aes-xts-plain64","sector_size":4096}},"#,
+    r#""tokens":{},"segments":{"0":{"type":"crypt","offset":"16777216","size":"dynamic","iv_tweak":"0","encryption":"aes-xts-plain64","sector_size":4096}},"#,
     r#""digests":{"0":{"type":"pbkdf2","keyslots":["0","1"],"segments":["0"],"hash":"sha256","iterations":1000,"#,
     r#""salt":"QdIi26vxfm48DIgsAUSMWGKfIhyczOukIQLEbuGxtyA=","digest":"CcMGWRSqzdJj9ksmdy4ul7QD8B5aHRdy8p3Y0a5w/yI="}},"#,
     r#""config":{"json_size":"12288","keyslots_size":"16744448"}}"#

@@ -17,7 +17,6 @@ pub struct Header {
     data_offset: u64,
     sector_size: u64,
     keyslots: Vec<Keyslot>,
-    tokens: usize,
     flags: Vec<String>,
 }
 
@@ -50,8 +49,8 @@ impl Header {
         // 3. What they say.
         let metadata = metadata::parse(area, primary.size as u64, MAX_HEADER)?;
         let binary::Binary { uuid, label, sequence, .. } = primary;
-        let metadata::Metadata { data_offset, sector_size, keyslots, tokens, flags } = metadata;
-        Ok(Self { uuid, label, sequence, data_offset, sector_size, keyslots, tokens, flags })
+        let metadata::Metadata { data_offset, sector_size, keyslots, flags } = metadata;
+        Ok(Self { uuid, label, sequence, data_offset, sector_size, keyslots, flags })
     }
 
     /// The UUID of the volume.
@@ -94,12 +93,6 @@ impl Header {
     #[must_use]
     pub fn keyslots(&self) -> &[Keyslot] {
         &self.keyslots
-    }
-
-    /// How many tokens of other programs there are. Nothing here uses them.
-    #[must_use]
-    pub const fn tokens(&self) -> usize {
-        self.tokens
     }
 
     /// Flags for dm-crypt that are kept in the header.

@@ -136,7 +136,8 @@ fn area(slot: u8, key_size: u64, mut area: Members) -> Result<(u64, u64), Header
     }
     let (offset, size) = (area.long("offset")?, area.long("size")?);
     // cryptsetup reads whole sectors, whatever the size says (AF_split_sectors, lib/luks1/af.c).
-    if size < (key_size * STRIPES).next_multiple_of(512) {
+    // And it counts in sectors: the rest of a division would be dropped.
+    if size < (key_size * STRIPES).next_multiple_of(512) || offset % ALIGNMENT != 0 || size % ALIGNMENT != 0 {
         return Err(HeaderError::AreaBounds { slot });
     }
     area.finish()?;
@@ -144,6 +145,16 @@ fn area(slot: u8, key_size: u64, mut area: Members) -> Result<(u64, u64), Header
 }
 
 impl Kdf {
+    /// The cost, as a part of the largest one that is accepted, which is [`FULL_COST`].
+    pub(super) const fn cost(self) -> u64 {
+        match self {
+            Self::Pbkdf2 { iterations } => iterations.saturating_mul(FULL_COST) / MAX_ITERATIONS,
+            Self::Argon2i { memory, time } | Self::Argon2id { memory, time } => {
+                memory.saturating_mul(time).saturating_mul(FULL_COST) / MAX_WORK
+            }
+        }
+    }
+
     fn parse(slot: u8, mut kdf: Members) -> Result<Self, HeaderError> {
         let kind = kdf.text("type")?;
         let parsed = match kind.as_str() {
@@ -196,6 +207,10 @@ const fn is_xts_key(bytes: u64) -> bool {
     matches!(bytes, 32 | 64)
 }
 
+/// The largest cost of one slot.
+pub(super) const FULL_COST: u64 = 1000;
+/// Of areas, as cryptsetup makes them.
+const ALIGNMENT: u64 = 4096;
 /// Fixed in cryptsetup (`LUKS_STRIPES`).
 const STRIPES: u64 = 4000;
 /// A minute or less. cryptsetup chooses what takes two seconds where the volume is formatted.

@@ -2,7 +2,7 @@
 
 use super::error::HeaderError;
 use super::json;
-use super::keyslot::{Keyslot, iterations};
+use super::keyslot::{FULL_COST, Kdf, Keyslot, iterations};
 use super::members::{Members, decimal};
 
 /// The only cipher that is accepted, for data and for key slots. It has been cryptsetup's default since 2013 and is fast on every
@@ -14,7 +14,6 @@ pub(super) struct Metadata {
     pub(super) data_offset: u64,
     pub(super) sector_size: u64,
     pub(super) keyslots: Vec<Keyslot>,
-    pub(super) tokens: usize,
     pub(super) flags: Vec<String>,
 }
 
@@ -34,11 +33,16 @@ pub(super) fn parse(area: &[u8], header_size: u64, largest: u64) -> Result<Metad
     let keyslots = keyslots(top.object("keyslots")?)?;
     check_areas(&keyslots, areas)?;
     // 5. One digest, which ties the key of every slot to the segment.
-    check_digest(top.object("digests")?, &keyslots)?;
-    // 6. Tokens belong to other programs.
-    let tokens = top.object("tokens")?.numbered(OBJECTS)?.len();
+    let digest_cost = check_digest(top.object("digests")?, &keyslots)?;
+    // 6. The costs together: cryptsetup may try one slot after the other.
+    let cost = digest_cost + keyslots.iter().map(|keyslot| keyslot.kdf.cost()).sum::<u64>();
+    if cost > MAX_COST {
+        return Err(HeaderError::KdfTotal);
+    }
+    // 7. No other way to a key than ours.
+    check_tokens(top.object("tokens")?)?;
     top.finish()?;
-    Ok(Metadata { data_offset, sector_size, keyslots, tokens, flags })
+    Ok(Metadata { data_offset, sector_size, keyslots, flags })
 }
 
 /// The text of the area, behind which there are only zeros, one at least.
@@ -100,7 +104,7 @@ fn segment(segments: Members, largest: u64) -> Result<(u64, u64), HeaderError> {
         return Err(HeaderError::SectorSize { found: sector_size });
     }
     let offset = segment.long("offset")?;
-    if offset % 512 != 0 || offset > largest {
+    if offset % sector_size != 0 || offset > largest {
         return Err(HeaderError::DataOffset { found: offset });
     }
     segment.finish()?;
@@ -127,6 +131,15 @@ fn flags(config: &mut Members) -> Result<Vec<String>, HeaderError> {
     match flags.iter().find(|flag| !FLAGS.contains(&flag.as_str())) {
         Some(found) => Err(HeaderError::Flag { found: found.clone() }),
         None => Ok(flags),
+    }
+}
+
+/// cryptsetup tries the tokens of a header before the key that it is given, and loads the plugin that a token names. So a token is a way
+/// to a key of somebody else's.
+fn check_tokens(tokens: Members) -> Result<(), HeaderError> {
+    match tokens.numbered(OBJECTS)?.pop_first() {
+        Some((_, mut token)) => Err(HeaderError::Token { found: token.text("type")? }),
+        None => Ok(()),
     }
 }
 
@@ -157,8 +170,8 @@ fn check_areas(keyslots: &[Keyslot], (start, end): (u64, u64)) -> Result<(), Hea
     Ok(())
 }
 
-/// Without a digest of its key, any key would open a segment.
-fn check_digest(digests: Members, keyslots: &[Keyslot]) -> Result<(), HeaderError> {
+/// Without a digest of its key, any key would open a segment. Returns the cost of comparing a key with it.
+fn check_digest(digests: Members, keyslots: &[Keyslot]) -> Result<u64, HeaderError> {
     let mut digests = digests.numbered(DIGESTS)?;
     let found = digests.len();
     let Some((_, mut digest)) = digests.pop_first().filter(|_| found == 1) else {
@@ -176,17 +189,20 @@ fn check_digest(digests: Members, keyslots: &[Keyslot]) -> Result<(), HeaderErro
     if digest.texts("segments")? != ["0"] {
         return Err(HeaderError::DigestSegments);
     }
-    let (hash, _) = iterations(&mut digest)?;
+    let (hash, iterations) = iterations(&mut digest)?;
     digest.salt()?;
     if digest.bytes("digest")?.is_none_or(|bytes| bytes.len() != hash.length()) {
         return Err(HeaderError::DigestLength);
     }
-    digest.finish()
+    digest.finish()?;
+    Ok(Kdf::Pbkdf2 { iterations }.cost())
 }
 
 /// As in cryptsetup: `LUKS2_OBJECTS_MAX`, `LUKS2_DIGEST_MAX`.
 const OBJECTS: u8 = 32;
 const DIGESTS: u8 = 8;
+/// Twice what one slot may cost: two minutes or less. 32 slots with the costs that cryptsetup chooses fit.
+const MAX_COST: u64 = 2 * FULL_COST;
 /// All of them are about speed, except that discards tell the host which blocks are free.
 const FLAGS: [&str; 5] =
     ["allow-discards", "same-cpu-crypt", "submit-from-crypt-cpus", "no-read-workqueue", "no-write-workqueue"];

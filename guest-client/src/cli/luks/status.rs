@@ -44,9 +44,6 @@ fn lines(device: &Path, disk: &HeaderCopy, copy: Result<HeaderCopy, CopyError>) 
     ];
     let slots = header.keyslots().iter().map(|slot| (format!("slot {}", slot.slot), slot.kdf.to_string()));
     lines.extend(slots);
-    if header.tokens() > 0 {
-        lines.push(("tokens".to_owned(), format!("{}, of other programs", header.tokens())));
-    }
     if !header.flags().is_empty() {
         lines.push(("flags".to_owned(), header.flags().join(", ")));
     }

@@ -33,13 +33,14 @@ tls = "prod/app/tls"
 #[test]
 fn the_sample_shows_volumes_and_services() {
     let (_, shown) = SAMPLE.split_once("# [volumes.root]").unwrap();
-    let keys = parse(&format!(
-        "[volumes.root]{}",
-        shown.replace("\n# Credentials", "\n# # Credentials").replace("\n# ", "\n")
-    ))
-    .unwrap();
+    // Comments within are sentences; what they are about begins with a key or a table.
+    let is_setting = |line: &&str| line.contains(" = ") || line.starts_with('[');
+    let settings = shown.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_setting);
+    let keys = parse(&settings.fold("[volumes.root]".to_owned(), |text, line| text + "\n" + line)).unwrap();
     assert_eq!(keys.volume("root", Stage::Initrd), Ok(&path("prod/db-01/root")));
     assert_eq!(keys.credential("app.service", "db-password"), Ok(&path("prod/app/db-password")));
+    let (_, root) = keys.of_stage(Stage::Initrd).next().unwrap();
+    assert!(root.device.as_ref().unwrap().starts_with("/dev/disk/by-uuid"));
 }
 
 #[test]

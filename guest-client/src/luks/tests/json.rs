@@ -40,7 +40,7 @@ fn t32_a_member_that_is_there_twice_is_refused() {
     for (part, by, name) in [
         (r#""sector_size""#, r#""encryption":"cipher_null-ecb","sector_size""#, "encryption"),
         (r#""config""#, r#""segments":{},"config""#, "segments"),
-        (r#""key_description""#, r#""type":"x","key_description""#, "type"),
+        (r#""iv_tweak""#, r#""type":"x","iv_tweak""#, "type"),
         (r#""1":{"#, r#""0":{},"1":{"#, "0"),
     ] {
         assert_eq!(replaced(part, by), Err(HeaderError::JsonDuplicate { name: name.to_owned() }));
@@ -54,18 +54,23 @@ fn t32_a_member_that_is_there_twice_is_refused() {
 fn t32_a_nul_in_a_name_or_text_is_refused() {
     // json-c ends names there: this would be a second "type".
     assert_eq!(replaced(r#""iv_tweak""#, r#""type\u0000x":"linear","iv_tweak""#), Err(HeaderError::JsonNul));
-    assert_eq!(replaced("another program's", r"\u0000"), Err(HeaderError::JsonNul));
+    assert_eq!(replaced("dynamic", r"dyn\u0000amic"), Err(HeaderError::JsonNul));
 }
 
 #[test]
 fn t32_deep_and_large_metadata_is_refused() {
     let nested = |depth: usize| {
-        edited(|json| json["tokens"]["0"]["deep"] = (0..depth).fold(Value::Null, |inner, _| json!([inner])))
+        edited(|json| {
+            json["tokens"]["0"] =
+                json!({"type": "deep", "deep": (0..depth).fold(Value::Null, |inner, _| json!([inner]))})
+        })
     };
-    Header::parse(&nested(13)).unwrap();
+    let token = |found: &str| Err(HeaderError::Token { found: found.to_owned() });
+    assert_eq!(Header::parse(&nested(13)), token("deep"));
     assert_eq!(Header::parse(&nested(14)), Err(HeaderError::JsonDepth));
-    let long = |count: usize| edited(|json| json["tokens"]["0"]["long"] = vec![0; count].into());
-    Header::parse(&long(3900)).unwrap();
+    let long =
+        |count: usize| edited(|json| json["tokens"]["0"] = json!({"type": "long", "long": vec![0; count]}));
+    assert_eq!(Header::parse(&long(3900)), token("long"));
     assert_eq!(Header::parse(&long(4096)), Err(HeaderError::JsonValues));
 }
 
@@ -165,7 +170,6 @@ fn t32_a_value_of_another_kind_is_refused() {
         ("/digests/0/keyslots", json!("0"), "digests.0.keyslots"),
         ("/digests/0/segments/0", json!(0), "digests.0.segments"),
         ("/config/json_size", json!(null), "config.json_size"),
-        ("/tokens/0", json!(null), "tokens.0"),
     ] {
         let error = HeaderError::MemberType { place: place.to_owned() };
         refused(|json| *json.pointer_mut(pointer).unwrap() = value, &error);
@@ -183,14 +187,9 @@ fn t32_a_number_in_another_form_is_refused() {
 
 #[test]
 fn t32_objects_are_named_by_their_numbers() {
-    for (table, name) in [
-        ("keyslots", "32"),
-        ("keyslots", "00"),
-        ("keyslots", ""),
-        ("segments", "a"),
-        ("digests", "8"),
-        ("tokens", "256"),
-    ] {
+    for (table, name) in
+        [("keyslots", "32"), ("keyslots", "00"), ("keyslots", ""), ("segments", "a"), ("digests", "8")]
+    {
         let place = format!("{table}.{name}");
         refused(
             |json| {

@@ -103,6 +103,31 @@ fn t32_memory_and_passes_are_bounded_together() {
 }
 
 #[test]
+fn t32_all_slots_together_are_bounded() {
+    let with = |digest: u64| {
+        super::Header::parse(&super::edited(|json| {
+            json["keyslots"]["0"]["kdf"]["iterations"] = 100_000_000.into();
+            json["keyslots"]["1"]["kdf"]["memory"] = (1 << 20).into();
+            json["keyslots"]["1"]["kdf"]["time"] = 32.into();
+            json["digests"]["0"]["iterations"] = digest.into();
+        }))
+    };
+    with(50_000_000).unwrap();
+    assert_eq!(with(50_100_000), Err(HeaderError::KdfTotal));
+}
+
+/// cryptsetup would take the key from the kernel's keyring, or from a TPM, in place of the one that it is given.
+#[test]
+fn t32_a_token_is_refused() {
+    for found in ["luks2-keyring", "systemd-tpm2", "clevis", "another"] {
+        refused(
+            |json| json["tokens"]["7"] = json!({"type": found, "keyslots": ["1"]}),
+            &HeaderError::Token { found: found.to_owned() },
+        );
+    }
+}
+
+#[test]
 fn t32_odd_salts_are_refused() {
     for text in ["", "AAAA", "not base64", "X9JhAHTu1CfIbnlEEUlk7PSHBGVrJMdd52pdLoisucYAAA=="] {
         for (pointer, place) in
@@ -119,18 +144,18 @@ fn t32_odd_salts_are_refused() {
 #[test]
 fn t32_areas_outside_of_the_header_are_refused() {
     let error = HeaderError::AreaBounds { slot: 1 };
-    for offset in [0, 16384, 32767, (1 << 20) - 258_047, 1 << 20, u64::MAX] {
+    for offset in [0, 16384, 32767, 290_816 + 512, (1 << 20) - 258_047, 1 << 20, u64::MAX] {
         slot("/area/offset", offset.to_string().into(), &error);
     }
     // Smaller than the stripes of its key, or larger than the header.
-    for size in [0, 255_999, 1 << 20, u64::MAX] {
+    for size in [0, 255_999, 258_047, 1 << 20, u64::MAX] {
         slot("/area/size", size.to_string().into(), &error);
     }
 }
 
 #[test]
 fn t32_areas_that_overlap_are_refused() {
-    for offset in [32768, 32768 + 4096, 32768 + 258_047] {
+    for offset in [32768, 32768 + 4096, 32768 + 253_952] {
         slot("/area/offset", offset.to_string().into(), &HeaderError::AreaOverlap { slot: 0, other: 1 });
     }
 }
