@@ -16,6 +16,7 @@ pub mod operators;
 pub mod policies;
 pub mod readiness;
 pub mod secrets;
+pub mod volumes;
 
 /// The answer of every listener to a request that it does not serve.
 pub use vouchsafe_protocol::problem::Problem;

@@ -22,6 +22,7 @@ mod secret;
 mod serve;
 mod trusted_file;
 mod verify;
+mod volume;
 mod when;
 
 use std::process::ExitCode;
@@ -62,6 +63,8 @@ enum Command {
     Decisions(decisions::Decisions),
     /// List the chips on which VMs got secrets, and VMs that moved.
     Chips(chips::Chips),
+    /// List, show and forget registered volumes.
+    Volume(volume::Volumes),
     /// Explain why a request was refused, or what was granted.
     Explain(explain::Explain),
     /// Show, fetch, import, export and remove collateral.
@@ -110,6 +113,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Guardrails(command) => command.run(json),
         Command::Decisions(command) => command.run(json),
         Command::Chips(command) => command.run(json),
+        Command::Volume(command) => command.run(json),
         Command::Explain(command) => command.run(json),
         Command::Collateral(command) => command.run(json),
         Command::Operator(command) => command.run(json),

@@ -3,6 +3,8 @@
 mod challenge;
 mod info;
 mod release;
+mod request;
+mod volumes;
 
 use actix_web::web::{self, ServiceConfig};
 use vouchsafe_protocol::ReasonCode;
@@ -19,6 +21,7 @@ pub fn configure(_: &Broker, app: &mut ServiceConfig) {
     app.app_data(limits)
         .service(resource("/v1/challenge").route(web::post().to(challenge::post)))
         .service(resource("/v1/release").route(web::post().to(release::post)))
+        .service(resource("/v1/volumes").route(web::post().to(volumes::post)))
         .service(resource("/v1/info").route(web::get().to(info::get)))
         .service(resource("/livez").route(web::get().to(health::livez)))
         .service(resource("/readyz").route(web::get().to(health::readyz)))

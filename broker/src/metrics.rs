@@ -10,7 +10,7 @@ mod transactions;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
-use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::{Action, ReasonCode};
 
 use registry::{DURATIONS, registered};
 
@@ -31,6 +31,9 @@ pub struct Metrics {
     pub grants: IntCounter,
     /// Chips seen for the first time.
     pub chips: ChipMetrics,
+    /// Releases refused because of the header of a volume.
+    pub headers_refused: IntCounter,
+    volumes: IntCounterVec,
     refusals: IntCounterVec,
     /// Refusals that were kept in memory only.
     pub refusals_not_durable: IntCounter,
@@ -66,12 +69,19 @@ impl Metrics {
         let histogram = HistogramOpts::new("vouchsafe_release_seconds", "Time of a release");
         let histogram = histogram.buckets(DURATIONS.to_vec());
         let refusals = Opts::new("vouchsafe_refusals_total", "Requests refused, by reason code");
+        let volumes =
+            Opts::new("vouchsafe_volume_requests_total", "Headers registered or announced, by action");
         let counter = |name, help| registered(&registry, IntCounter::new(name, help)?);
         let gauge = |name, help| registered(&registry, IntGauge::new(name, help)?);
         let metrics = Self {
             challenges: counter("vouchsafe_challenges_total", "Challenges issued")?,
             grants: counter("vouchsafe_grants_total", "Releases granted")?,
             chips: ChipMetrics::new(&registry)?,
+            headers_refused: counter(
+                "vouchsafe_headers_refused_total",
+                "Releases refused since the volume has another header, or none was presented",
+            )?,
+            volumes: registered(&registry, IntCounterVec::new(volumes, &["action"])?)?,
             refusals: registered(&registry, IntCounterVec::new(refusals, &["code"])?)?,
             refusals_not_durable: counter(
                 "vouchsafe_refusals_not_durable_total",
@@ -92,6 +102,9 @@ impl Metrics {
             transactions: TransactionMetrics::new(&registry)?,
             registry,
         };
+        for action in VOLUME_ACTIONS {
+            metrics.volumes.with_label_values(&[action.name()]);
+        }
         for code in ReasonCode::ALL {
             metrics.refusals.with_label_values(&[code.as_str()]);
         }
@@ -101,6 +114,11 @@ impl Metrics {
     /// Counts a refusal.
     pub fn refused(&self, code: ReasonCode) {
         self.refusals.with_label_values(&[code.as_str()]).inc();
+    }
+
+    /// Counts a request about a volume that was carried out.
+    pub fn volume(&self, action: Action) {
+        self.volumes.with_label_values(&[action.name()]).inc();
     }
 
     /// Everything in the Prometheus text format.
@@ -113,6 +131,8 @@ impl Metrics {
         Ok(text)
     }
 }
+
+const VOLUME_ACTIONS: [Action; 2] = [Action::RegisterVolume, Action::AdvanceVolume];
 
 #[cfg(test)]
 mod tests {
@@ -137,6 +157,7 @@ mod tests {
                 let known = match name {
                     "code" => value.parse::<ReasonCode>().is_ok(),
                     "kind" => CollateralKind::ALL.iter().any(|kind| kind.name() == value),
+                    "action" => VOLUME_ACTIONS.iter().any(|action| action.name() == value),
                     "subject" => CHIP_SUBJECTS.contains(&value),
                     "state" => BaselineState::ALL.iter().any(|state| state.as_str() == value),
                     "listener" => LISTENERS.contains(&value),

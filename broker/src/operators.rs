@@ -1,4 +1,5 @@
-//! The operators' listener: secrets, policies, baselines, guardrails, decisions, chips, collateral, operators.
+//! The operators' listener: secrets, policies, baselines, guardrails, decisions, chips, volumes, collateral,
+//! operators.
 //!
 //! Every handler except health and metrics takes a `Principal`, which can only be made from a valid token,
 //! and asks it for a `Permit` before anything is read or written. Objects are named in the query or in the
@@ -18,6 +19,7 @@ mod query;
 mod respond;
 mod secrets;
 mod submission;
+mod volumes;
 
 use actix_web::web::{self, ServiceConfig};
 use vouchsafe_protocol::ReasonCode;
@@ -38,6 +40,7 @@ pub fn configure(_: &Broker, app: &mut ServiceConfig) {
         guardrails::configure,
         decisions::configure,
         chips::configure,
+        volumes::configure,
         accounts::configure,
     ] {
         routes(app);

@@ -1,9 +1,10 @@
-//! A release, from the request to the signed answer.
+//! A release or an action on a volume, from the request to the signed answer.
 //!
 //! [`release`] opens the request, [`commit`](commit::commit) has it verified, prepared and recorded, and
 //! [`prepare`](pipeline::prepare) turns verified evidence into an answer. Types carry the argument: secrets
 //! are unsealed under a grant, a grant comes from verified claims, the key that secrets are wrapped to comes
-//! from those claims, and the answer is sent only after the grant is recorded with its nonce spent.
+//! from those claims, and the answer is sent only after the grant is recorded with its nonce spent. For an action on
+//! a volume a type of its own takes the place of the grant.
 
 mod commit;
 mod decision;
@@ -12,18 +13,21 @@ mod pipeline;
 mod refuse;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 use std::sync::Arc;
 
-use vouchsafe_protocol::messages::ReleaseAnswer;
+use vouchsafe_protocol::messages::{ReleaseAnswer, VolumeAnswer};
 use vouchsafe_protocol::{DecisionId, RequestDigest, UnixTime};
 
-use crate::attested::{Arrival, Received, Request, VmContext};
+use crate::attested::{Arrival, Received, Request, Verified, VmContext};
 use crate::broker::Broker;
-use commit::commit;
+use commit::{Action, commit};
 use error::Failure;
+use pipeline::Release;
 pub(crate) use refuse::{Refused, refuse_challenge};
 use refuse::{RequestContext, refuse};
+use volume::Volume;
 
 /// Releases the requested secrets, or refuses.
 ///
@@ -37,11 +41,40 @@ pub(crate) async fn release(
     arrival: Arrival,
     now: UnixTime,
 ) -> Result<ReleaseAnswer, Refused> {
+    let (_, answer) = carry_out::<Release>(broker, decision, request, digest, arrival, now).await?;
+    Ok(answer)
+}
+
+/// Registers or announces the header of a volume, or refuses.
+///
+/// # Errors
+/// As for a release.
+pub(crate) async fn change_volume(
+    broker: &Arc<Broker>,
+    decision: DecisionId,
+    request: Received,
+    digest: RequestDigest,
+    arrival: Arrival,
+    now: UnixTime,
+) -> Result<VolumeAnswer, Refused> {
+    let (verified, state) = carry_out::<Volume>(broker, decision, request, digest, arrival, now).await?;
+    let transcript = verified.claims().bound().transcript();
+    Ok(VolumeAnswer::sign(&broker.identity, &transcript, &digest, decision, state))
+}
+
+async fn carry_out<A: Action>(
+    broker: &Arc<Broker>,
+    decision: DecisionId,
+    request: Received,
+    digest: RequestDigest,
+    arrival: Arrival,
+    now: UnixTime,
+) -> Result<(Verified, A::Done), Refused> {
     let mut context = RequestContext::of(decision, request.body(), now);
     let request = match Request::open(broker, decision, request, digest, arrival, now) {
         Ok(request) => request,
         Err(error) => return Err(refuse(broker, context, Failure::new(error, VmContext::Unknown))),
     };
     context.nonce = Some(request.bound().nonce());
-    commit(broker, request).await.map_err(|failure| refuse(broker, context, failure))
+    commit::<A>(broker, request).await.map_err(|failure| refuse(broker, context, failure))
 }

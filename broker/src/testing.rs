@@ -17,17 +17,17 @@ use vouchsafe_policy::operators::{
     OperatorIdentity, OperatorRole, Permits, WHOLE_BROKER, authorize_operator, operator_permits,
 };
 use vouchsafe_policy::{Acceptance, PolicyTemplate, Purpose, TemplateRoot};
-use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest};
+use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, VolumeAnswer, VolumeRequest};
 use vouchsafe_protocol::{
-    BoundRequest, Challenge, DecisionId, GuestKey, ObjectName, PlaintextSecret, ReleasePaths, RequestDigest,
-    SecretPath, Suite, UnixTime, VolumeHeaders,
+    Body, BoundRequest, Challenge, DecisionId, GuestKey, ObjectName, PlaintextSecret, ReleasePaths,
+    RequestDigest, SecretPath, Suite, UnixTime, VolumeAction, VolumeHeaders,
 };
 
 use crate::admission::Network;
 use crate::attested::{Arrival, Received};
 use crate::collateral::{CollateralService, ManagedCollateral};
 use crate::config::Limits;
-use crate::release::{Refused, release};
+use crate::release::{Refused, change_volume, release};
 use crate::server::PreparedListeners;
 use crate::tls::SelfSigned;
 use crate::{Broker, BrokerConfig, clock, health};
@@ -134,6 +134,23 @@ impl Fixture {
         let (digest, arrival) = (digest(&request), self.arrival_from(network));
         let received = Received::try_from(request).expect("headers of requested paths");
         release(&self.broker, id, received, digest, arrival, clock::now()).await
+    }
+
+    /// The answer to a request about a volume, with a vTPM.
+    pub(crate) async fn change_volume(
+        &self,
+        vm: &SimulatedVm,
+        action: VolumeAction,
+    ) -> Result<VolumeAnswer, Refused> {
+        let (challenge, key) = (self.challenge(), GuestKey::generate(Suite::XWing));
+        let body = Body::Volume(action.clone());
+        let bound = BoundRequest::new(&self.broker.identity(), challenge.nonce, key.public().clone(), body);
+        let evidence = vm.evidence(Kinds::VTPM, &bound);
+        let id = DecisionId(challenge.nonce.0.first_chunk().copied().expect("32 bytes"));
+        let public_key = key.public().as_bytes().into();
+        let request = VolumeRequest { challenge, suite: Suite::XWing, public_key, action, evidence };
+        let digest = RequestDigest::of(&serde_json::to_vec(&request).expect("JSON"));
+        change_volume(&self.broker, id, request.into(), digest, self.arrival(), clock::now()).await
     }
 
     /// The listeners of its configuration.

@@ -19,6 +19,7 @@ mod decisions;
 mod documents;
 mod release;
 mod secrets;
+mod volumes;
 
 /// The keystore. Cheap to clone; all clones share one recorder and one cache.
 #[derive(Clone)]

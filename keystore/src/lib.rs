@@ -12,7 +12,7 @@
 //! | `db` | the database: connections, statements, columns |
 //! | `sealing`, [`keyring`] | seal and unseal |
 //!
-//! [`chips`] defines when two reports come from the same chip. Nothing here reads a clock: times are
+//! [`chips`] defines when two reports come from the same chip, [`volumes`] which header a volume may be opened with. Nothing here reads a clock: times are
 //! arguments.
 
 mod blocking;
@@ -30,6 +30,7 @@ pub mod replay;
 mod sealing;
 #[cfg(test)]
 mod tests;
+pub mod volumes;
 
 pub use db::{StoreError, TransactionEnd};
 pub use keyring::Keyring;

@@ -16,8 +16,8 @@ mod view;
 
 pub(crate) use head::{EPOCH, Head, head_preimage, head_row, lock_head};
 pub use leaf::LoggedRecord;
-pub(crate) use leaf::{Leaf, append};
+pub(crate) use leaf::{Leaf, append, read_leaf};
 pub(crate) use pins::Pins;
 pub use query::DecisionFilter;
-pub(crate) use query::numbered;
+pub(crate) use query::{escaped, numbered};
 pub(crate) use view::{Log, View};

@@ -12,16 +12,18 @@ use vouchsafe_protocol::{ObjectName, SecretPath, UnixTime};
 
 use crate::db::StoreError;
 use crate::keystore::Keystore;
+use crate::log::record::VolumeRecord;
 use crate::registry::accounts::Operator;
 use crate::registry::documents::types::{Document, DocumentError, DocumentKind};
 use crate::registry::error::RegisterError;
 use crate::registry::secrets::types::SecretSummary;
 use crate::replay::ReplayPolicy;
+use crate::volumes::VolumeId;
 
 mod lists;
 mod records;
 
-pub use records::{ChipPage, DecisionPage};
+pub use records::{ChipPage, DecisionPage, VolumePage};
 
 /// The keystore, limited to one permit.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +70,15 @@ impl Permitted<'_> {
     pub async fn secret(self, path: &SecretPath) -> Result<Option<SecretSummary>, StoreError> {
         self.needs(OperatorAction::ReadObjects, path.namespace())?;
         self.keystore.secret(path).await
+    }
+
+    /// The newest record of a volume, if it is registered.
+    ///
+    /// # Errors
+    /// When the database fails or the record was changed.
+    pub async fn volume(self, volume: &VolumeId) -> Result<Option<VolumeRecord>, StoreError> {
+        self.needs(OperatorAction::ReadObjects, volume.path().namespace())?;
+        self.keystore.volume(volume).await
     }
 
     /// A document, in its current or the given version.

@@ -10,13 +10,14 @@ pub(crate) mod health;
 pub(crate) mod pending;
 pub(crate) mod sighting;
 pub(crate) mod types;
+mod volumes;
 pub(crate) mod writer;
 
 pub use health::GrantFailures;
-pub use types::{NewGrant, NewRefusal, RecordError};
+pub use types::{NewGrant, NewRefusal, NewVolume, RecordError};
 
 pub use crate::log::record::{
     Authority, ChangedRow, EvidencePiece, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret,
-    GuardrailsRef, LogRecord, OperatorRecord, Outcome, RefusalRecord,
+    GuardrailsRef, LogRecord, OperatorRecord, Outcome, RefusalRecord, VolumeChange, VolumeRecord,
 };
 pub use crate::log::{DecisionFilter, LoggedRecord};

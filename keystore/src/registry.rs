@@ -26,6 +26,7 @@ mod registration;
 pub(crate) mod rows;
 pub(crate) mod secrets;
 pub(crate) mod stored_input;
+pub(crate) mod volumes;
 
 pub use accounts::{Operator, OperatorError, OperatorToken};
 pub use baselines::{BASELINE_NOTICE, BaselineState, BaselineSummary, BaselineValidity};
@@ -36,3 +37,4 @@ pub use error::{PolicyFindings, RegisterError};
 pub(crate) use handle::Registry;
 pub use open::OpenError;
 pub use secrets::types::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
+pub use volumes::{ForgetError, VolumeFilter};

@@ -33,6 +33,7 @@ mod secrets;
 mod stored_input;
 mod tampering;
 mod unreadable;
+mod volumes;
 
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
 pub(crate) const BY: Actor<'static> = Actor::offline("alice", NOW);

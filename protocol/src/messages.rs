@@ -121,7 +121,7 @@ pub struct ReleaseAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VolumeAnswer {
-    /// The id of the record.
+    /// The id of the record; a request that changed nothing has none.
     pub decision: DecisionId,
     /// The volume after it.
     pub volume: VolumeState,

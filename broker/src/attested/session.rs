@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vouchsafe_protocol::messages::ReleaseRequest;
+use vouchsafe_protocol::messages::{ReleaseRequest, VolumeRequest};
 use vouchsafe_protocol::request::HeadersError;
 use vouchsafe_protocol::{
     Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, RequestDigest, Suite,
@@ -29,6 +29,13 @@ impl TryFrom<ReleaseRequest> for Received {
         let body = request.body()?;
         let ReleaseRequest { challenge, suite, public_key, evidence, .. } = request;
         Ok(Self { challenge, suite, public_key, body, evidence })
+    }
+}
+
+impl From<VolumeRequest> for Received {
+    fn from(request: VolumeRequest) -> Self {
+        let VolumeRequest { challenge, suite, public_key, action, evidence } = request;
+        Self { challenge, suite, public_key, body: Body::Volume(action), evidence }
     }
 }
 

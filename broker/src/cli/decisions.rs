@@ -76,6 +76,8 @@ enum Outcome {
     Refused,
     /// An operator changed something.
     Operator,
+    /// What is registered for a volume changed.
+    Volume,
 }
 
 impl Decisions {
@@ -95,6 +97,7 @@ impl List {
             Outcome::Granted => api::Outcome::Granted,
             Outcome::Refused => api::Outcome::Refused,
             Outcome::Operator => api::Outcome::Operator,
+            Outcome::Volume => api::Outcome::Volume,
         });
         let (since, until) = (since.map(|When(time)| time), until.map(|When(time)| time));
         let limit = Some(limit);
@@ -145,6 +148,9 @@ fn row(record: &LogRecord) -> Vec<String> {
         }
         LogRecord::Operator(change) => {
             (Some(change.operator.clone()), change.action.clone(), change.target.clone())
+        }
+        LogRecord::Volume(volume) => {
+            (Some(volume.instance.clone()), volume.change.name().to_owned(), volume.path.to_string())
         }
     };
     vec![at(record.at()), record.id().to_string(), who.unwrap_or_else(|| "-".to_owned()), outcome, what]

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use vouchsafe_keystore::record::{Authority, GrantRecord, GuardrailsRef, OperatorRecord, RefusalRecord};
+use vouchsafe_keystore::record::{
+    Authority, GrantRecord, GuardrailsRef, OperatorRecord, RefusalRecord, VolumeRecord,
+};
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::DecisionId;
 
@@ -35,6 +37,7 @@ fn human(Decision { index, record }: Decision) -> String {
         LogRecord::Grant(grant) => granted(grant),
         LogRecord::Refusal(refusal) => refused(refusal),
         LogRecord::Operator(change) => changed(change),
+        LogRecord::Volume(volume) => volume_changed(volume),
     };
     match index {
         Some(index) => line(&mut text, format_args!("\nOn record as number {index} of the log.")),
@@ -62,6 +65,9 @@ fn granted(grant: &GrantRecord) -> String {
         let version = version.map_or_else(|| "as shipped".to_owned(), |version| format!("version {version}"));
         line(&mut text, format_args!("  guardrails {version} (SHA-256 {digest})"));
     }
+    for (path, digest) in grant.headers.iter() {
+        line(&mut text, format_args!("  header    {digest} of {path}"));
+    }
     for secret in &grant.secrets {
         line(
             &mut text,
@@ -71,6 +77,20 @@ fn granted(grant: &GrantRecord) -> String {
             ),
         );
     }
+    text
+}
+
+fn volume_changed(record: &VolumeRecord) -> String {
+    let mut text = String::new();
+    let state = &record.state;
+    line(&mut text, format_args!("Volume {} at {}", record.change.name(), clock::human(record.at)));
+    line(&mut text, format_args!("  decision  {}", record.decision));
+    line(&mut text, format_args!("  volume    {}", record.volume()));
+    line(&mut text, format_args!("  header    {} (generation {})", state.current, state.generation));
+    if let Some(pending) = &state.pending {
+        line(&mut text, format_args!("  announced {pending}"));
+    }
+    line(&mut text, format_args!("  by policy {} (SHA-256 {})", record.policy, record.policy_digest));
     text
 }
 

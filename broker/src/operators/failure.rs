@@ -3,7 +3,7 @@
 use vouchsafe_attestation::collateral::ItemError;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::registry::RegisterError;
-use vouchsafe_keystore::registry::{DocumentError, OperatorError, SecretError};
+use vouchsafe_keystore::registry::{DocumentError, ForgetError, OperatorError, SecretError};
 use vouchsafe_protocol::ReasonCode;
 
 use crate::collateral::CollateralFileError;
@@ -47,6 +47,15 @@ impl From<SecretError> for HttpProblem {
             E::Seal(_) | E::Random(_) => ReasonCode::Internal,
         };
         Self::for_operator(code, error.to_string())
+    }
+}
+
+impl From<ForgetError> for HttpProblem {
+    fn from(error: ForgetError) -> Self {
+        match error {
+            ForgetError::Store(error) => error.into(),
+            ForgetError::NotRegistered { .. } => Self::for_operator(ReasonCode::NotFound, error.to_string()),
+        }
     }
 }
 

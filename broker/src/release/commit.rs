@@ -1,49 +1,68 @@
-//! Waits until a grant is recorded, and decides again if something changed meanwhile.
+//! Waits until an action is recorded, and decides again if something changed meanwhile.
 
 use tokio::sync::oneshot;
+use vouchsafe_keystore::Keystore;
 use vouchsafe_keystore::record::RecordError;
-use vouchsafe_protocol::messages::ReleaseAnswer;
 
 use super::error::{Failure, ReleaseError};
-use super::pipeline::{Prepared, prepare};
 use crate::attested::{Request, Verified};
 use crate::broker::Broker;
 use crate::pool::PoolError;
 
-/// Verifies the request, and returns its answer once the grant for it is recorded.
-pub(super) async fn commit(broker: &Broker, request: Request) -> Result<ReleaseAnswer, Failure> {
-    let mut recorded = record(broker, move || prepare(request.verify()?)).await?;
+/// What is done for a verified request: prepared, then recorded.
+pub(super) trait Action: 'static {
+    /// What is ready to be recorded.
+    type Prepared;
+    /// The result, once it is recorded.
+    type Done: Send + 'static;
+
+    /// Decides and prepares.
+    fn prepare(verified: Verified) -> Result<Self::Prepared, Failure>;
+
+    /// Records, and calls `then` with the result.
+    fn record(
+        prepared: Self::Prepared,
+        keystore: &Keystore,
+        then: impl FnOnce(Verified, Result<Self::Done, RecordError>) + Send + 'static,
+    );
+}
+
+/// Verifies the request, and returns the result of its action once that is recorded.
+pub(super) async fn commit<A: Action>(
+    broker: &Broker,
+    request: Request,
+) -> Result<(Verified, A::Done), Failure> {
+    let mut recorded = record::<A>(broker, move || A::prepare(request.verify()?)).await?;
     let mut decisions = 1;
     loop {
-        let Recorded { verified, answer, result } = recorded;
+        let (verified, result) = recorded;
         match result {
-            Ok(_) => return Ok(answer),
+            Ok(done) => return Ok((verified, done)),
             Err(RecordError::EpochMoved { .. }) if decisions < MAX_DECISIONS => {
                 broker.metrics.redecided.inc();
                 decisions += 1;
-                recorded = record(broker, move || prepare(verified)).await?;
+                recorded = record::<A>(broker, move || A::prepare(verified)).await?;
             }
             Err(RecordError::EpochMoved { .. }) => {
                 return Err(Failure::new(ReleaseError::KeepsChanging, verified.context()));
+            }
+            // A policy has admitted this VM, so it is worth a durable record.
+            Err(error @ RecordError::Volume(_)) => {
+                return Err(Failure::new(error, verified.context_with_evidence()));
             }
             Err(error) => return Err(Failure::new(error, verified.context())),
         }
     }
 }
 
-/// The result of recording a prepared answer.
-struct Recorded {
-    verified: Verified,
-    answer: ReleaseAnswer,
-    result: Result<u64, RecordError>,
-}
+/// The request, and the result of recording what was prepared for it.
+type Recorded<A> = (Verified, Result<<A as Action>::Done, RecordError>);
 
-/// Prepares an answer on the pool and records its grant from there, so that this task is woken only once, at
-/// the end.
-async fn record(
+/// Prepares on the pool and records from there, so that this task is woken only once, at the end.
+async fn record<A: Action>(
     broker: &Broker,
-    job: impl FnOnce() -> Result<Prepared, Failure> + Send + 'static,
-) -> Result<Recorded, Failure> {
+    job: impl FnOnce() -> Result<A::Prepared, Failure> + Send + 'static,
+) -> Result<Recorded<A>, Failure> {
     let (done, recorded) = oneshot::channel();
     let keystore = broker.keystore.clone();
     let job = move || {
@@ -53,9 +72,9 @@ async fn record(
         }
         // If sending fails, the connection is gone.
         let _gone = match job() {
-            Ok(Prepared { verified, grant, answer }) => {
-                return keystore.record_then(grant, move |result| {
-                    let _gone = done.send(Ok(Recorded { verified, answer, result }));
+            Ok(prepared) => {
+                return A::record(prepared, &keystore, move |verified, result| {
+                    let _gone = done.send(Ok((verified, result)));
                 });
             }
             Err(failure) => done.send(Err(failure)),
@@ -65,5 +84,5 @@ async fn record(
     recorded.await.map_err(|_| PoolError::Failed)?
 }
 
-/// How often a release is decided when operators' changes interfere.
+/// How often a request is decided when operators' changes interfere.
 const MAX_DECISIONS: usize = 4;

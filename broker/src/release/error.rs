@@ -3,6 +3,7 @@
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::RecordError;
 use vouchsafe_keystore::release::UnsealError;
+use vouchsafe_keystore::volumes::VolumeRefusal;
 use vouchsafe_policy::Denial;
 use vouchsafe_protocol::wrap::WrapError;
 use vouchsafe_protocol::{Nonce, ReasonCode};
@@ -63,6 +64,12 @@ impl ReleaseError {
             Self::Denied(_) | Self::Unseal(UnsealError::NoInstance { .. }) => ReasonCode::NotGranted,
             Self::Unseal(_) => ReasonCode::Internal,
             Self::Record(RecordError::NonceSpent) => ReasonCode::NonceSpent,
+            Self::Record(RecordError::Volume(refusal)) => match **refusal {
+                // Like any other secret that is not released (T50).
+                VolumeRefusal::NoHeader { .. } | VolumeRefusal::OtherHeader { .. } => ReasonCode::NotGranted,
+                // Only a VM that would be given the secret gets this far.
+                _ => ReasonCode::Conflict,
+            },
             Self::Input(_) | Self::Record(_) | Self::KeepsChanging => ReasonCode::Unavailable,
         }
     }

@@ -1,14 +1,38 @@
 //! The pipeline of a release: decide, unseal, wrap, record.
 
-use vouchsafe_keystore::record::{GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant};
+use vouchsafe_keystore::Keystore;
+use vouchsafe_keystore::record::{
+    GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant, RecordError,
+};
 use vouchsafe_policy::{Denial, ReleaseGrant};
 use vouchsafe_protocol::messages::{ReleaseAnswer, WrappedSecret};
 use vouchsafe_protocol::wrap::{SecretLabel, WrapError};
-use vouchsafe_protocol::{Body, PlaintextSecret, VolumeHeaders};
+use vouchsafe_protocol::{Body, BoundRequest, PlaintextSecret, VolumeHeaders};
 
+use super::commit::Action;
 use super::decision::{Decision, decide};
 use super::error::{Failure, ReleaseError};
 use crate::attested::{Session, Verified, instance_name, retry_in};
+
+/// The action of a release.
+pub(super) enum Release {}
+
+impl Action for Release {
+    type Prepared = Prepared;
+    type Done = ReleaseAnswer;
+
+    fn prepare(verified: Verified) -> Result<Prepared, Failure> {
+        prepare(verified)
+    }
+
+    fn record(
+        Prepared { verified, grant, answer }: Prepared,
+        keystore: &Keystore,
+        then: impl FnOnce(Verified, Result<ReleaseAnswer, RecordError>) + Send + 'static,
+    ) {
+        keystore.record_then(grant, move |result| then(verified, result.map(|_index| answer)));
+    }
+}
 
 /// An answer that may be sent once its grant is recorded.
 pub(super) struct Prepared {
@@ -46,7 +70,7 @@ pub(super) fn prepare(verified: Verified) -> Result<Prepared, Failure> {
 }
 
 /// A denial. While CRLs named by verified certificates are being fetched, the next decision may differ.
-fn denied(verified: &Verified, denial: Denial, is_for_owner: bool) -> Failure {
+pub(super) fn denied(verified: &Verified, denial: Denial, is_for_owner: bool) -> Failure {
     let denial = Box::new(denial);
     let collateral = verified.session().broker.collateral_service();
     match collateral.want_crls(verified.claims().claims().missing_crls()) {
@@ -79,6 +103,12 @@ fn wrap(
     Ok(ReleaseAnswer::sign(identity, &grant.transcript(), request, session.decision, enc, secrets))
 }
 
+/// What a record keeps of the transcript's input.
+pub(super) fn binding(bound: &BoundRequest) -> GrantBinding {
+    let key = bound.key();
+    GrantBinding { broker: *bound.broker(), public_key: key.as_bytes().into(), suite: key.suite() }
+}
+
 /// The headers of a release.
 fn headers(body: &Body) -> VolumeHeaders {
     match body {
@@ -96,14 +126,9 @@ fn record_of(verified: &Verified, grant: ReleaseGrant, guardrails: GuardrailsRef
         policy_digest: granted.policy_digest(),
         version: granted.version(),
     });
-    let binding = GrantBinding {
-        broker: *grant.bound().broker(),
-        public_key: grant.wrap_key().as_bytes().into(),
-        suite: grant.wrap_key().suite(),
-    };
     let record = GrantRecord {
         at: session.now,
-        binding: Some(binding),
+        binding: Some(binding(grant.bound())),
         chips: Vec::new(),
         claims: verified.claims_digest(),
         decision: session.decision,

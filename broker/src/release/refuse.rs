@@ -3,7 +3,7 @@
 //! Denials of VMs whose owner a policy names go to the log, rate-limited per instance; all others into
 //! bounded memory, since anyone can get authentic evidence. Under a live challenge a refusal is signed.
 
-use vouchsafe_keystore::record::{NewRefusal, RefusalRecord};
+use vouchsafe_keystore::record::{NewRefusal, RecordError, RefusalRecord};
 use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{Body, DecisionId, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
@@ -57,6 +57,9 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
     let (decision, code) = (request.decision, error.code());
     log_failure(decision, &error);
     broker.metrics.refused(code);
+    if matches!(&*error, ReleaseError::Record(RecordError::Volume(_))) && code == ReasonCode::NotGranted {
+        broker.metrics.headers_refused.inc();
+    }
     tracing::info!(event = "release.refused", %decision, %code, instance = vm.instance());
     let nonce = request.nonce.or(error.nonce());
     keep(broker, request, &error, vm);
@@ -68,6 +71,7 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
 /// Errors that only the broker's own log shows.
 fn log_failure(decision: DecisionId, error: &ReleaseError) {
     match error {
+        ReleaseError::Record(RecordError::Volume(_)) => {}
         ReleaseError::Input(_) | ReleaseError::Record(_) => {
             tracing::warn!(event = "release.storage", %decision, %error);
         }

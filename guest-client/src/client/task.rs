@@ -15,7 +15,7 @@ use crate::transport::Response;
 /// A volume as registered after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// The id of the broker's record.
+    /// The id of the broker's record; a request that changed nothing has none.
     pub decision: DecisionId,
     /// What is registered.
     pub state: VolumeState,

@@ -86,6 +86,7 @@ impl MigrationSource<'static> for Tables {
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tables", include_str!("../../migrations/0001_tables.sql")),
     (2, "retirement", include_str!("../../migrations/0002_retirement.sql")),
+    (3, "volumes", include_str!("../../migrations/0003_volumes.sql")),
 ];
 
 const STATEMENTS: usize = 256;

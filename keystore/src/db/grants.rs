@@ -1,7 +1,7 @@
 //! The rows of a batch of grants, and the batch as one script, for a batch without exceptions.
 //!
-//! A statement of the script fails if it finds another writer's leaf, a changed epoch or a spent nonce, and
-//! the transaction ends without effect. The same happens if it wrote fewer rows than expected, which is
+//! A statement of the script fails if it finds another writer's leaf, a changed epoch, a registered volume or a
+//! spent nonce, and the transaction ends without effect. The same happens if it wrote fewer rows than expected, which is
 //! checked before the commit.
 
 use sqlx::QueryBuilder;
@@ -28,6 +28,7 @@ pub(crate) struct LeafRow {
     pub(crate) id: String,
     pub(crate) instance: String,
     pub(crate) at: i64,
+    pub(crate) volume: Option<String>,
 }
 
 /// A spent nonce as stored.
@@ -51,6 +52,8 @@ pub(crate) struct GrantBatch {
     pub(crate) nonces: Vec<NonceRow>,
     pub(crate) leaves: Vec<LeafRow>,
     pub(crate) evidence: Vec<EvidenceRow>,
+    /// Volumes of which there must be no record.
+    pub(crate) volumes: Vec<String>,
 }
 
 /// The result of trying a batch as one script.
@@ -85,11 +88,11 @@ impl GrantBatch {
     }
 
     fn script(self) -> Script {
-        let Self { seen, next, nonces, leaves, evidence } = self;
+        let Self { seen, next, nonces, leaves, evidence, volumes } = self;
         let mut script = Script::new();
         script.statement().push("BEGIN");
         let first = seen.size;
-        claim_or_fail(script.statement(), seen, next);
+        claim_or_fail(script.statement(), seen, next, volumes);
         insert_nonces(script.statement(), nonces);
         insert_leaves(script.statement(), first, leaves);
         let mut evidence = evidence.into_iter().peekable();
@@ -100,8 +103,9 @@ impl GrantBatch {
     }
 }
 
-/// Advances the head: the statement fails if another writer has written since the head was `seen`.
-fn claim_or_fail(statement: &mut QueryBuilder<Db>, seen: HeadRow, next: HeadRow) {
+/// Advances the head: the statement fails if another writer has written since the head was `seen`, or if there is a
+/// record of one of these volumes.
+fn claim_or_fail(statement: &mut QueryBuilder<Db>, seen: HeadRow, next: HeadRow, volumes: Vec<String>) {
     // NULL is never a valid number of leaves.
     statement
         .push("UPDATE log_head SET size = CASE WHEN size = ")
@@ -112,7 +116,17 @@ fn claim_or_fail(statement: &mut QueryBuilder<Db>, seen: HeadRow, next: HeadRow)
         .push_bind(seen.mac)
         .push(" AND EXISTS (SELECT 1 FROM epoch WHERE id = 1 AND value = ")
         .push_bind(seen.epoch)
-        .push(") THEN ")
+        .push(")");
+    if !volumes.is_empty() {
+        statement.push(" AND NOT EXISTS (SELECT 1 FROM log_leaves WHERE volume IN (");
+        let mut values = statement.separated(", ");
+        for volume in volumes {
+            values.push_bind(volume);
+        }
+        statement.push("))");
+    }
+    statement
+        .push(" THEN ")
         .push_bind(next.size)
         .push(" ELSE NULL END, mac = ")
         .push_bind(next.mac)
@@ -129,7 +143,8 @@ pub(crate) fn insert_nonces(insert: &mut QueryBuilder<Db>, nonces: Vec<NonceRow>
 
 /// The statement that appends leaves to a log with `first` leaves.
 pub(crate) fn insert_leaves(insert: &mut QueryBuilder<Db>, first: i64, leaves: Vec<LeafRow>) {
-    insert.push("INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at) ");
+    insert
+        .push("INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at, volume) ");
     insert.push_values((first..).zip(leaves), |mut row, (index, leaf)| {
         row.push_bind(index)
             .push_bind(leaf.hash)
@@ -139,7 +154,8 @@ pub(crate) fn insert_leaves(insert: &mut QueryBuilder<Db>, first: i64, leaves: V
             .push_bind(leaf.kind)
             .push_bind(leaf.id)
             .push_bind(leaf.instance)
-            .push_bind(leaf.at);
+            .push_bind(leaf.at)
+            .push_bind(leaf.volume);
     });
 }
 

@@ -104,6 +104,11 @@ impl Tx<'_> {
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         Ok(self.inner.commit().await?)
     }
+
+    /// Ends it without effect.
+    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.inner.rollback().await?)
+    }
 }
 
 impl Deref for Tx<'_> {

@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 use vouchsafe_protocol::DecisionId;
+use vouchsafe_protocol::messages::VolumeState;
 
 use crate::chips::{ChipEvent, Subject};
 use crate::db::StoreError;
@@ -9,9 +10,9 @@ use crate::keystore::Keystore;
 use crate::log::record::{EvidencePiece, LogRecord};
 use crate::log::{DecisionFilter, LoggedRecord};
 use crate::record::health::GrantFailures;
-use crate::record::pending::{Answer, Pending};
+use crate::record::pending::{Answer, Pending, PendingVolume};
 use crate::record::sighting::Sighting;
-use crate::record::types::{NewGrant, NewRefusal, RecordError};
+use crate::record::types::{NewGrant, NewRefusal, NewVolume, RecordError};
 use crate::registry::chips::{ChipFilter, SeenChip};
 use crate::replay::{KeptPiece, evidence_of};
 
@@ -37,6 +38,51 @@ impl Keystore {
         self.0.recorder.blocking_grant(self.pending(grant, then));
     }
 
+    /// Records an action on a volume and spends its nonce; returns what is registered after it. An action that changes
+    /// nothing is not recorded.
+    ///
+    /// # Errors
+    /// [`RecordError`]: nothing has changed, unless it is unknown.
+    pub async fn record_volume(&self, new: NewVolume) -> Result<VolumeState, RecordError> {
+        let (answer, answered) = oneshot::channel();
+        let pending = self.pending_volume(new, move |result| {
+            // If this fails, the caller has been cancelled; the action stays recorded.
+            let _gone = answer.send(result);
+        });
+        self.0.recorder.volume(pending).await;
+        answered.await.unwrap_or(Err(RecordError::Unknown))
+    }
+
+    /// As [`Self::record_volume`], for a thread outside of any runtime, like [`Self::record_then`].
+    pub fn record_volume_then(
+        &self,
+        new: NewVolume,
+        then: impl FnOnce(Result<VolumeState, RecordError>) + Send + 'static,
+    ) {
+        self.0.recorder.blocking_volume(self.pending_volume(new, then));
+    }
+
+    fn pending_volume(
+        &self,
+        new: NewVolume,
+        then: impl FnOnce(Result<VolumeState, RecordError>) + Send + 'static,
+    ) -> PendingVolume {
+        let keystore = self.clone();
+        let answer = Answer::new(move |result| {
+            keystore.observe(&result);
+            then(result);
+        });
+        PendingVolume { new, answer }
+    }
+
+    /// Notes what a result says about the database and about the epoch.
+    fn observe<T>(&self, result: &Result<T, RecordError>) {
+        self.0.grants.observe(result);
+        if let Err(RecordError::EpochMoved { epoch }) = result {
+            self.0.registry.forget_before(*epoch);
+        }
+    }
+
     fn pending(
         &self,
         mut grant: NewGrant,
@@ -45,10 +91,7 @@ impl Keystore {
         grant.record.evidence = grant.evidence.iter().map(EvidencePiece::reference).collect();
         let keystore = self.clone();
         let answer = Answer::new(move |result| {
-            keystore.0.grants.observe(&result);
-            if let Err(RecordError::EpochMoved { epoch }) = result {
-                keystore.0.registry.forget_before(epoch);
-            }
+            keystore.observe(&result);
             then(result);
         });
         let sightings = Sighting::of(&grant.record, grant.chip.as_ref());

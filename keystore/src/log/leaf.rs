@@ -1,6 +1,6 @@
 //! Leaves: numbered without gaps, each with a MAC.
 
-use sqlx::QueryBuilder;
+use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::hashing::Preimage;
 
@@ -28,6 +28,7 @@ impl Leaf {
             id: record.id().to_string(),
             instance: record.instance().unwrap_or_default().to_owned(),
             at: time(record.at())?,
+            volume: volume_column(record),
             text,
         }))
     }
@@ -71,7 +72,7 @@ pub(crate) async fn append(
     Ok(next)
 }
 
-pub(super) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, StoreError> {
+pub(crate) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, StoreError> {
     let index = columns::number(row, "idx", LEAVES, "?")?;
     let key = index.to_string();
     let id = columns::generation(row, LEAVES, &key)?;
@@ -93,11 +94,16 @@ pub(super) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, St
         columns::text(row, "id", LEAVES, &key)? == record.id().to_string(),
         columns::text(row, "instance", LEAVES, &key)? == record.instance().unwrap_or_default(),
         columns::number(row, "at", LEAVES, &key)? == record.at().0,
+        row.try_get::<Option<String>, _>("volume").is_ok_and(|volume| volume == volume_column(&record)),
     ];
     if columns.contains(&false) {
         return Err(columns::tampered(LEAVES, &key));
     }
     Ok(LoggedRecord { index, hash, record })
+}
+
+fn volume_column(record: &LogRecord) -> Option<String> {
+    record.volume().map(|volume| volume.to_string())
 }
 
 /// label || index || leaf hash, each length-prefixed.

@@ -129,7 +129,7 @@ fn filter_query(
 }
 
 /// A path or namespace escaped for LIKE: of a-z, 0-9, `.`, `_`, `-`, `/` only `_` has a special meaning.
-fn escaped(name: &str) -> String {
+pub(crate) fn escaped(name: &str) -> String {
     name.replace('_', "\\_")
 }
 

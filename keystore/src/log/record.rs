@@ -1,5 +1,7 @@
 //! The content of leaves. Their JSON is canonical and kept for years.
 
+mod volume;
+
 use serde::{Deserialize, Serialize};
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::{
@@ -8,6 +10,8 @@ use vouchsafe_protocol::{
 };
 
 use crate::chips::FirstSeen;
+use crate::volumes::VolumeId;
+pub use volume::{VolumeChange, VolumeRecord};
 
 /// The content of a leaf. Its JSON is canonical: members sorted, no spaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +23,8 @@ pub enum LogRecord {
     Operator(OperatorRecord),
     /// A request was refused.
     Refusal(RefusalRecord),
+    /// The header of a volume was registered, announced or became the current one.
+    Volume(VolumeRecord),
 }
 
 /// A grant in the log.
@@ -200,6 +206,8 @@ pub enum Outcome {
     Refused,
     /// Done by an operator.
     Operator,
+    /// What is registered for a volume has changed.
+    Volume,
 }
 
 impl Outcome {
@@ -208,18 +216,20 @@ impl Outcome {
             Self::Granted => "grant",
             Self::Refused => "refusal",
             Self::Operator => "operator",
+            Self::Volume => "volume",
         }
     }
 }
 
 impl LogRecord {
-    /// Granted, refused, or done by an operator.
+    /// What kind of record it is.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match self {
             Self::Grant(_) => Outcome::Granted,
             Self::Refusal(_) => Outcome::Refused,
             Self::Operator(_) => Outcome::Operator,
+            Self::Volume(_) => Outcome::Volume,
         }
     }
 
@@ -230,6 +240,7 @@ impl LogRecord {
             Self::Grant(record) => record.decision,
             Self::Refusal(record) => record.decision,
             Self::Operator(record) => record.id,
+            Self::Volume(record) => record.decision,
         }
     }
 
@@ -240,6 +251,7 @@ impl LogRecord {
             Self::Grant(record) => record.at,
             Self::Refusal(record) => record.at,
             Self::Operator(record) => record.at,
+            Self::Volume(record) => record.at,
         }
     }
 
@@ -249,7 +261,17 @@ impl LogRecord {
         match self {
             Self::Grant(record) => record.instance.as_deref(),
             Self::Refusal(record) => record.instance.as_deref(),
+            Self::Volume(record) => Some(&record.instance),
             Self::Operator(_) => None,
+        }
+    }
+
+    /// The volume that it is a record of.
+    #[must_use]
+    pub fn volume(&self) -> Option<VolumeId> {
+        match self {
+            Self::Volume(record) => Some(record.volume()),
+            Self::Grant(_) | Self::Refusal(_) | Self::Operator(_) => None,
         }
     }
 
@@ -259,6 +281,7 @@ impl LogRecord {
         match self {
             Self::Grant(record) => &record.evidence,
             Self::Refusal(record) => &record.evidence,
+            Self::Volume(record) => &record.evidence,
             Self::Operator(_) => &[],
         }
     }

@@ -67,7 +67,7 @@ impl PermittedLists<'_> {
         Ok(all)
     }
 
-    fn covers(self, namespace: &str) -> bool {
+    pub(super) fn covers(self, namespace: &str) -> bool {
         self.permits.cover(OperatorAction::ReadObjects, namespace)
     }
 }

@@ -1,14 +1,16 @@
-//! Records of the log, the evidence in them, and chips.
+//! Records of the log, the evidence in them, chips and volumes.
 
 use vouchsafe_policy::operators::{OperatorAction, Permits, WHOLE_BROKER};
 use vouchsafe_protocol::{DecisionId, SecretPath};
 
 use super::PermittedLists;
 use crate::db::StoreError;
-use crate::log::record::LogRecord;
+use crate::log::record::{LogRecord, VolumeRecord};
 use crate::log::{DecisionFilter, LoggedRecord};
 use crate::registry::chips::{ChipFilter, SeenChip};
+use crate::registry::volumes::VolumeFilter;
 use crate::replay::KeptPiece;
+use crate::volumes::VolumeId;
 
 /// Some records, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,15 @@ pub struct ChipPage {
     pub next: Option<u64>,
 }
 
+/// Some volumes, by id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumePage {
+    /// The newest record of each.
+    pub volumes: Vec<VolumeRecord>,
+    /// `after` of the next page; `None` if this is the last.
+    pub next: Option<VolumeId>,
+}
+
 impl LogRecord {
     /// Whether these permissions cover every namespace that is concerned; for a record that concerns none, the whole broker.
     #[must_use]
@@ -35,6 +46,7 @@ impl LogRecord {
         let namespaces: Vec<&str> = match self {
             Self::Grant(grant) => grant.secrets.iter().map(|secret| secret.path.namespace()).collect(),
             Self::Refusal(refusal) => refusal.paths.iter().map(SecretPath::namespace).collect(),
+            Self::Volume(volume) => vec![volume.path.namespace()],
             Self::Operator(change) => {
                 change.target.split_once('/').map(|(namespace, _)| namespace).into_iter().collect()
             }
@@ -122,6 +134,34 @@ impl PermittedLists<'_> {
                 return Ok(ChipPage { chips, next: None });
             }
             filter.limit = Some(ChipFilter::MAX_PAGE);
+        }
+    }
+
+    /// Registered volumes whose secret may be read about: the number that the filter requests, if there are enough.
+    ///
+    /// # Errors
+    /// When the database fails or a record was changed.
+    pub async fn volumes(self, mut filter: VolumeFilter) -> Result<VolumePage, StoreError> {
+        self.needs(OperatorAction::ReadObjects)?;
+        let wanted = filter.limit();
+        let mut volumes = Vec::new();
+        loop {
+            let found = self.keystore.volume_records(&filter).await?;
+            let is_last = found.len() < filter.limit();
+            for (record, is_registered) in found {
+                filter.after = Some(record.volume());
+                if is_registered && self.covers(record.path.namespace()) {
+                    volumes.push(record);
+                }
+                if volumes.len() == wanted {
+                    return Ok(VolumePage { volumes, next: filter.after });
+                }
+            }
+            if is_last {
+                return Ok(VolumePage { volumes, next: None });
+            }
+            // Forgotten volumes and those of other namespaces are passed over.
+            filter.limit = Some(VolumeFilter::MAX_PAGE);
         }
     }
 }

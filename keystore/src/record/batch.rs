@@ -2,7 +2,7 @@
 //!
 //! The fast path is one script, for batches without exceptions; the slow path goes step by step. Order: the
 //! log's lock, with the new head; the epoch; nonces, sorted, where only those that RETURNING yields were
-//! spent by this call; new evidence; leaves; new chips; commit. A grant of another epoch spends nothing and
+//! spent by this call; the headers of volumes; new evidence; leaves; new chips; commit. A grant of another epoch spends nothing and
 //! must be decided again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,16 +14,19 @@ use vouchsafe_protocol::{Digest32, Nonce, UnixTime};
 
 use super::chips::Chips;
 use super::pending::Pending;
-use super::types::{NewRefusal, RecordError};
+use super::types::{NewRefusal, NewVolume, RecordError};
 use crate::chips::ChipWatch;
 use crate::db::columns::{tampered, time};
 use crate::db::grants::{self, EvidenceRow, NonceRow};
 use crate::db::{Connection, StoreError, WriterConnection, run};
 use crate::log::record::{EvidencePiece, LogRecord};
 use crate::log::{Leaf, Log, append, lock_head};
+use crate::volumes::VolumeId;
 use fast_path::FastPath;
 
 mod fast_path;
+mod slow_path;
+mod volume;
 
 /// Writes batches, and remembers which evidence is already in the database.
 pub(super) struct Batches {
@@ -32,6 +35,8 @@ pub(super) struct Batches {
     connection: Option<WriterConnection>,
     kept: HashSet<Digest32>,
     chips: Chips,
+    /// Volumes with records: a grant for one takes the slow path at once.
+    volumes: HashSet<VolumeId>,
     /// Nonces that this process has spent recently: removing their rows does not make them valid again here.
     spent: BTreeMap<Nonce, UnixTime>,
     pruned_at: UnixTime,
@@ -44,6 +49,7 @@ impl Batches {
             connection: None,
             kept: HashSet::new(),
             chips: Chips::new(chips),
+            volumes: HashSet::new(),
             spent: BTreeMap::new(),
             pruned_at: UnixTime(0),
         }
@@ -124,54 +130,6 @@ impl Batches {
         results
     }
 
-    async fn write_slow(
-        &mut self,
-        connection: &mut Connection,
-        batch: &[Pending],
-    ) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
-        let mut tx = self.log.pools.write_on(connection, "grants-slow").await?;
-        let head = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
-        let epoch = head.epoch;
-        let current: Vec<_> = batch.iter().filter(|pending| pending.grant.record.epoch == epoch).collect();
-        let mut spent_now = spend(&mut tx, &current).await?;
-        let mut chips = self.chips.look_up(&mut tx, &self.log.keyring, &current).await?;
-        let mut leaves = Vec::with_capacity(current.len());
-        let mut pieces = Vec::new();
-        let mut results = Vec::with_capacity(batch.len());
-        for pending @ Pending { grant, .. } in batch {
-            results.push(if grant.record.epoch != epoch {
-                Err(RecordError::EpochMoved { epoch })
-            } else if self.spent.contains_key(&grant.record.nonce) {
-                if spent_now.remove(&grant.record.nonce) {
-                    tracing::error!(event = "record.nonce_removed", nonce = %grant.record.nonce);
-                }
-                Err(RecordError::NonceSpent)
-            } else if !Chips::can_judge(&chips, pending) {
-                Err(RecordError::Unknown)
-            } else if spent_now.remove(&grant.record.nonce) {
-                let index = head.plus(leaves.len()).size;
-                let mut record = grant.record.clone();
-                record.chips = self.chips.first_seen(&mut chips, pending, index);
-                leaves.push(Leaf::new(&self.log.keyring, index, &LogRecord::Grant(record))?);
-                pieces.extend(&grant.evidence);
-                Ok(index)
-            } else {
-                Err(RecordError::NonceSpent)
-            });
-        }
-        let new = self.new_pieces(pieces);
-        grants::keep_evidence(&mut tx, evidence_rows(&new)).await?;
-        let head = append(&mut tx, &self.log.keyring, head, leaves).await?;
-        Chips::write(&mut tx, &self.log.keyring, &chips).await?;
-        let pruned_at = self.prune(&mut tx, batch).await?;
-        tx.commit().await?;
-        self.log.pins.saw(head);
-        self.remember(batch, &results, pruned_at);
-        self.chips.committed(chips);
-        self.kept.extend(new.iter().map(|piece| piece.bytes.digest()));
-        Ok(results)
-    }
-
     pub(super) async fn refusals(&mut self, batch: &mut Vec<NewRefusal>) {
         let batch = std::mem::take(batch);
         if batch.is_empty() {
@@ -239,6 +197,23 @@ impl Batches {
         );
     }
 
+    /// Notes what the committed action on a volume has written.
+    fn note_volume(&mut self, new: &NewVolume, volume: VolumeId, kept: Vec<Digest32>) {
+        if self.spent.len() < MAX_SPENT {
+            self.spent.insert(new.nonce, new.nonce_expires_at);
+        }
+        self.kept.extend(kept);
+        self.note_volumes([volume]);
+    }
+
+    /// Notes volumes with records.
+    fn note_volumes(&mut self, volumes: impl IntoIterator<Item = VolumeId>) {
+        if self.volumes.len() > MAX_VOLUMES {
+            self.volumes.clear();
+        }
+        self.volumes.extend(volumes);
+    }
+
     /// The time of the batch, if pruning is due.
     fn is_prune_due(&self, batch: &[Pending]) -> Option<UnixTime> {
         let now = batch.iter().map(|pending| pending.grant.record.at).max()?;
@@ -263,12 +238,12 @@ impl Batches {
 }
 
 /// Spends the unspent nonces; returns those that this call spent.
-async fn spend(connection: &mut Connection, batch: &[&Pending]) -> Result<HashSet<Nonce>, StoreError> {
-    if batch.is_empty() {
+async fn spend(connection: &mut Connection, nonces: Vec<NonceRow>) -> Result<HashSet<Nonce>, StoreError> {
+    if nonces.is_empty() {
         return Ok(HashSet::new());
     }
     let mut insert = QueryBuilder::new("");
-    grants::insert_nonces(&mut insert, nonce_rows(batch.iter().copied())?);
+    grants::insert_nonces(&mut insert, nonces);
     insert.push(" ON CONFLICT (nonce) DO NOTHING RETURNING nonce");
     let (rows, _) = run(connection, insert.build()).await?;
     let mut spent = HashSet::with_capacity(rows.len());
@@ -303,3 +278,5 @@ const PRUNE_AT_ONCE: u64 = 1024;
 const PRUNE_MARGIN: u64 = 300;
 const _: () = assert!(PRUNE_MARGIN >= 2 * CLOCK_SKEW, "protocol::challenge::CLOCK_SKEW says why");
 const MAX_SPENT: usize = 262_144;
+/// Some 200 bytes each.
+const MAX_VOLUMES: usize = 65_536;

@@ -19,7 +19,7 @@ pub struct GrantFailures {
 pub(crate) struct GrantHealth(Mutex<Option<GrantFailures>>);
 
 impl GrantHealth {
-    pub(crate) fn observe(&self, result: &Result<u64, RecordError>) {
+    pub(crate) fn observe<T>(&self, result: &Result<T, RecordError>) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *failures = match result {
             Ok(_) => None,
@@ -28,7 +28,7 @@ impl GrantHealth {
                 Some(GrantFailures { count, last: Instant::now() })
             }
             // These concern the request; the database works.
-            Err(RecordError::NonceSpent | RecordError::EpochMoved { .. }) => return,
+            Err(RecordError::NonceSpent | RecordError::EpochMoved { .. } | RecordError::Volume(_)) => return,
         };
     }
 

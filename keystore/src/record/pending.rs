@@ -1,7 +1,9 @@
-//! A grant on its way to the database.
+//! A grant or an action on a volume, on its way to the database.
+
+use vouchsafe_protocol::messages::VolumeState;
 
 use super::sighting::Sighting;
-use super::types::{NewGrant, RecordError};
+use super::types::{NewGrant, NewVolume, RecordError};
 
 /// A grant, with the callback for its result.
 pub(crate) struct Pending {
@@ -10,27 +12,33 @@ pub(crate) struct Pending {
     pub(crate) answer: Answer,
 }
 
-type Callback = Box<dyn FnOnce(Result<u64, RecordError>) + Send>;
+/// An action on a volume, with the callback for its result.
+pub(crate) struct PendingVolume {
+    pub(crate) new: NewVolume,
+    pub(crate) answer: Answer<VolumeState>,
+}
 
-/// Calls back with the result of a grant exactly once; if it is dropped without a result, with
+type Callback<T> = Box<dyn FnOnce(Result<T, RecordError>) + Send>;
+
+/// Calls back with the result exactly once; if it is dropped without a result, with
 /// [`RecordError::Unknown`].
-pub(crate) struct Answer(Option<Callback>);
+pub(crate) struct Answer<T = u64>(Option<Callback<T>>);
 
-impl Answer {
-    pub(crate) fn new(callback: impl FnOnce(Result<u64, RecordError>) + Send + 'static) -> Self {
+impl<T> Answer<T> {
+    pub(crate) fn new(callback: impl FnOnce(Result<T, RecordError>) + Send + 'static) -> Self {
         Self(Some(Box::new(callback)))
     }
 
-    pub(crate) fn give(mut self, result: Result<u64, RecordError>) {
+    pub(crate) fn give(mut self, result: Result<T, RecordError>) {
         if let Some(callback) = self.0.take() {
             callback(result);
         }
     }
 }
 
-impl Drop for Answer {
+impl<T> Drop for Answer<T> {
     fn drop(&mut self) {
-        // The writer ended without an answer, so whether the grant is recorded is unknown.
+        // The writer ended without an answer, so whether anything is recorded is unknown.
         if let Some(callback) = self.0.take() {
             callback(Err(RecordError::Unknown));
         }

@@ -1,9 +1,10 @@
 //! What to record, and why recording fails.
 
 use vouchsafe_policy::chip::Chip;
-use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, UnixTime, VolumeAction};
 
-use crate::log::record::{EvidencePiece, GrantRecord, RefusalRecord};
+use crate::log::record::{EvidencePiece, GrantBinding, GrantRecord, GuardrailsRef, RefusalRecord};
+use crate::volumes::{VolumeId, VolumeRefusal};
 
 /// A grant to record.
 #[derive(Clone, Debug)]
@@ -27,8 +28,46 @@ pub struct NewRefusal {
     pub evidence: Vec<EvidencePiece>,
 }
 
+/// An action on a volume to record. What is registered after it follows from what is registered by then.
+#[derive(Clone, Debug)]
+pub struct NewVolume {
+    /// What to do.
+    pub action: VolumeAction,
+    /// When.
+    pub at: UnixTime,
+    /// What the evidence is bound to, in addition to nonce and action.
+    pub binding: GrantBinding,
+    /// SHA-256 of the claims as JSON.
+    pub claims: Digest32,
+    /// Id of the decision.
+    pub decision: DecisionId,
+    /// The epoch in which it was decided.
+    pub epoch: u64,
+    /// The pieces; those already in the database are not written again.
+    pub evidence: Vec<EvidencePiece>,
+    /// The guardrails in force.
+    pub guardrails: GuardrailsRef,
+    /// `project number/instance id`.
+    pub instance: String,
+    /// The nonce to spend.
+    pub nonce: Nonce,
+    /// Last second in which the nonce's challenge is accepted.
+    pub nonce_expires_at: UnixTime,
+    /// The policy that permits it.
+    pub policy: ObjectName,
+    /// SHA-256 of its text.
+    pub policy_digest: Digest32,
+}
+
+impl NewVolume {
+    /// The volume.
+    pub(crate) fn volume(&self) -> VolumeId {
+        VolumeId::new(self.action.path(), &self.instance)
+    }
+}
+
 /// Why a grant was not recorded. No secret may be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// The nonce was already spent by another grant.
     #[error("the nonce is spent")]
@@ -42,6 +81,9 @@ pub enum RecordError {
     /// The database failed, and whether the grant was recorded is unknown.
     #[error("the grant may or may not be recorded: the guest must start over")]
     Unknown,
+    /// The header of a volume is refused.
+    #[error(transparent)]
+    Volume(#[from] Box<VolumeRefusal>),
     /// The keystore is closed.
     #[error("the keystore is closed")]
     Closed,

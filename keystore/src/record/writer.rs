@@ -1,4 +1,5 @@
-//! The task that writes grants and refusals: everything queued becomes one transaction.
+//! The task that writes grants and refusals: everything queued becomes one transaction. Actions on volumes
+//! have transactions of their own, at most one after each batch.
 //!
 //! It has its own thread: each statement switches to the database's thread and back, which is cheapest if no
 //! other task is woken for it.
@@ -12,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Batches;
-use super::pending::Pending;
+use super::pending::{Pending, PendingVolume};
 use super::types::{NewRefusal, RecordError};
 use crate::chips::ChipWatch;
 use crate::log::Log;
@@ -25,6 +26,7 @@ enum Job {
 /// The queues of the writer.
 pub(crate) struct Recorder {
     grants: mpsc::Sender<Job>,
+    volumes: mpsc::Sender<PendingVolume>,
     refusals: mpsc::Sender<NewRefusal>,
     shares: Mutex<Shares>,
 }
@@ -33,13 +35,14 @@ impl Recorder {
     /// Starts the task. It ends when it is told to, or when this is dropped.
     pub(crate) fn start(log: Log, chips: Arc<ChipWatch>) -> io::Result<Self> {
         let (grants, grant_queue) = mpsc::channel(GRANT_QUEUE);
+        let (volumes, volume_queue) = mpsc::channel(VOLUME_QUEUE);
         let (refusals, refusal_queue) = mpsc::channel(REFUSAL_QUEUE);
         let batches = Batches::new(log, chips);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new()
             .name("record".to_owned())
-            .spawn(move || runtime.block_on(write(grant_queue, refusal_queue, batches)))?;
-        Ok(Self { grants, refusals, shares: Mutex::default() })
+            .spawn(move || runtime.block_on(write(grant_queue, volume_queue, refusal_queue, batches)))?;
+        Ok(Self { grants, volumes, refusals, shares: Mutex::default() })
     }
 
     pub(crate) async fn grant(&self, pending: Pending) {
@@ -54,6 +57,18 @@ impl Recorder {
 
     fn tell_closed(sent: Result<(), mpsc::error::SendError<Job>>) {
         if let Err(mpsc::error::SendError(Job::Grant(pending))) = sent {
+            pending.answer.give(Err(RecordError::Closed));
+        }
+    }
+
+    pub(crate) async fn volume(&self, pending: PendingVolume) {
+        if let Err(mpsc::error::SendError(pending)) = self.volumes.send(pending).await {
+            pending.answer.give(Err(RecordError::Closed));
+        }
+    }
+
+    pub(crate) fn blocking_volume(&self, pending: PendingVolume) {
+        if let Err(mpsc::error::SendError(pending)) = self.volumes.blocking_send(pending) {
             pending.answer.give(Err(RecordError::Closed));
         }
     }
@@ -86,6 +101,7 @@ impl Recorder {
 
 async fn write(
     mut grants: mpsc::Receiver<Job>,
+    mut volumes: mpsc::Receiver<PendingVolume>,
     mut refusals: mpsc::Receiver<NewRefusal>,
     mut batches: Batches,
 ) {
@@ -93,10 +109,15 @@ async fn write(
     let mut refused = Vec::with_capacity(REFUSAL_BATCH);
     let mut last = 0;
     loop {
-        // Biased: a grant waits at most for the one batch that is being written.
+        let mut volume = None;
+        // Biased: a grant waits at most for the one batch that is being written, and one action on a volume.
         tokio::select! {
             biased;
             count = grants.recv_many(&mut jobs, BATCH) => if count == 0 { break },
+            received = volumes.recv() => match received {
+                Some(received) => volume = Some(received),
+                None => break,
+            },
             count = refusals.recv_many(&mut refused, REFUSAL_BATCH) => if count == 0 { break },
             () = batches.wanted() => batches.let_go(),
         }
@@ -118,19 +139,36 @@ async fn write(
         }
         last = pending.len();
         batches.grants(pending).await;
+        if let Some(volume) = volume.or_else(|| volumes.try_recv().ok()) {
+            batches.volume(volume).await;
+        }
         batches.refusals(&mut refused).await;
         if let Some(done) = stop {
             // When the caller gets the error, the queue is already closed.
             grants.close();
-            refusals.close();
-            while refusals.recv_many(&mut refused, REFUSAL_BATCH).await > 0 {
-                batches.refusals(&mut refused).await;
-            }
-            batches.end().await;
+            finish(volumes, refusals, batches).await;
             // If this fails, the caller has been cancelled.
             let _waiting = done.send(());
             return;
         }
+    }
+    batches.end().await;
+}
+
+/// Writes what is queued beside grants.
+async fn finish(
+    mut volumes: mpsc::Receiver<PendingVolume>,
+    mut refusals: mpsc::Receiver<NewRefusal>,
+    mut batches: Batches,
+) {
+    volumes.close();
+    refusals.close();
+    while let Some(volume) = volumes.recv().await {
+        batches.volume(volume).await;
+    }
+    let mut refused = Vec::with_capacity(REFUSAL_BATCH);
+    while refusals.recv_many(&mut refused, REFUSAL_BATCH).await > 0 {
+        batches.refusals(&mut refused).await;
     }
     batches.end().await;
 }
@@ -165,6 +203,7 @@ const FULL_ENOUGH: usize = 32;
 const GATHER: Duration = Duration::from_millis(1);
 const REFUSAL_BATCH: usize = 32;
 const GRANT_QUEUE: usize = 1024;
+const VOLUME_QUEUE: usize = 256;
 const REFUSAL_QUEUE: usize = 256;
 const MAX_INSTANCES: usize = 16_384;
 /// Enough to see why a VM does not boot, too few to fill a disk.

@@ -88,7 +88,7 @@ pub(crate) struct Authorized<'a> {
 fn needed<'t>(action: &str, target: &'t str) -> Option<(OperatorAction, &'t str)> {
     let namespace = || target.split_once('/').map(|(namespace, _)| namespace);
     match action.split_once('.')?.0 {
-        "secret" => Some((OperatorAction::ManageSecrets, namespace()?)),
+        "secret" | "volume" => Some((OperatorAction::ManageSecrets, namespace()?)),
         "policy" => Some((OperatorAction::ManagePolicies, namespace()?)),
         "baseline" => Some((OperatorAction::ManageBaselines, namespace()?)),
         "guardrails" => Some((OperatorAction::ManageGuardrails, WHOLE_BROKER)),

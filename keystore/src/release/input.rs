@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vouchsafe_attestation::VerifiedClaims;
 use vouchsafe_policy::{
     DecideItem, DecideRequest, Denial, Guardrails, NamedBaseline, PolicyError, Protocol, ReleaseGrant,
-    SecretState, UnreadableDocument, decide,
+    SecretState, UnreadableDocument, VolumeGrant, decide, decide_volume,
 };
 use vouchsafe_protocol::{BrokerIdentity, ObjectName, SecretPath, UnixTime};
 
@@ -48,9 +48,25 @@ impl DecisionInput {
         broker: &BrokerIdentity,
         now: UnixTime,
     ) -> Result<ReleaseGrant, Denial> {
+        decide(claims, &self.request(broker, now), &self.guardrails)
+    }
+
+    /// Decides an action on a volume by the same rules. Only its grant allows the change.
+    ///
+    /// # Errors
+    /// The reasons why the path is refused.
+    pub fn decide_volume(
+        &self,
+        claims: &VerifiedClaims,
+        broker: &BrokerIdentity,
+        now: UnixTime,
+    ) -> Result<VolumeGrant, Denial> {
+        decide_volume(claims, &self.request(broker, now), &self.guardrails)
+    }
+
+    fn request<'a>(&self, broker: &'a BrokerIdentity, now: UnixTime) -> DecideRequest<'a> {
         let items = self.items.clone();
-        let request = DecideRequest { broker, epoch: self.epoch, now, protocol: Protocol::V1, items };
-        decide(claims, &request, &self.guardrails)
+        DecideRequest { broker, epoch: self.epoch, now, protocol: Protocol::V1, items }
     }
 
     /// The epoch of this input.

@@ -62,7 +62,7 @@ async fn migrations_run_once() {
         .fetch_one(fixture.keystore.pools().readers.of(Reader::Release))
         .await
         .unwrap();
-    assert_eq!(count, 2);
+    assert_eq!(count, 3);
 }
 
 #[tokio::test]

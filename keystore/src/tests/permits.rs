@@ -27,6 +27,7 @@ fn t41_every_kind_of_change_needs_its_own_permission() {
     let changes = [
         ("secret.put", "prod/db", Some((A::ManageSecrets, "prod"))),
         ("secret.set-policy", "prod/db", Some((A::ManageSecrets, "prod"))),
+        ("volume.forget", "prod/db@1/2", Some((A::ManageSecrets, "prod"))),
         ("policy.put", "prod/db", Some((A::ManagePolicies, "prod"))),
         ("baseline.revoke", "prod/db", Some((A::ManageBaselines, "prod"))),
         ("guardrails.put", "broker/guardrails", Some((A::ManageGuardrails, WHOLE_BROKER))),

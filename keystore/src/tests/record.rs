@@ -111,7 +111,7 @@ async fn a_thread_gets_the_result_of_its_grant() {
 #[test]
 fn t47_a_grant_without_a_result_may_be_recorded() {
     let (told, results) = std::sync::mpsc::channel();
-    drop(Answer::new(move |result| told.send(result).unwrap()));
+    drop(Answer::<u64>::new(move |result| told.send(result).unwrap()));
     assert_eq!(results.into_iter().collect::<Vec<_>>(), [Err(RecordError::Unknown)]);
 }
 

@@ -31,4 +31,6 @@ mod snp;
 #[cfg(test)]
 mod vendors;
 #[cfg(test)]
+mod volumes;
+#[cfg(test)]
 mod world;

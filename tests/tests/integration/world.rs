@@ -20,8 +20,8 @@ use vouchsafe_protocol::answer::OpenedSecret;
 use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    BoundRequest, Challenge, DecisionId, Evidence, GuestKey, ReasonCode, ReleasePaths, RequestDigest,
-    SecretPath, Suite, UnixTime, VolumeHeaders,
+    Body, BoundRequest, Challenge, DecisionId, Evidence, GuestKey, ReasonCode, ReleaseBody, ReleasePaths,
+    RequestDigest, SecretPath, Suite, UnixTime,
 };
 use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::pem;
@@ -232,12 +232,20 @@ impl Asked {
         paths: &[&str],
         evidence: impl FnOnce(&BoundRequest) -> Evidence,
     ) -> Self {
+        Self::with_headers(answer, paths_of(paths).into(), evidence)
+    }
+
+    pub(crate) fn with_headers(
+        answer: ChallengeAnswer,
+        body: ReleaseBody,
+        evidence: impl FnOnce(&BoundRequest) -> Evidence,
+    ) -> Self {
         let ChallengeAnswer { challenge, identity } = answer;
         let key = GuestKey::generate(Suite::XWing);
-        let paths = paths_of(paths);
-        let bound = BoundRequest::release(&identity, challenge.nonce, key.public().clone(), &paths);
+        let release = Body::Release(body.clone());
+        let bound = BoundRequest::new(&identity, challenge.nonce, key.public().clone(), release);
         let evidence = evidence(&bound);
-        let request = request_of(challenge, &key, paths, evidence);
+        let request = request_of(challenge, &key, &body, evidence);
         let body = serde_json::to_vec(&request).unwrap();
         Self { key, bound, request, body }
     }
@@ -253,11 +261,11 @@ impl Asked {
 fn request_of(
     challenge: Challenge,
     key: &GuestKey,
-    paths: ReleasePaths,
+    body: &ReleaseBody,
     evidence: Evidence,
 ) -> ReleaseRequest {
     let public_key = key.public().as_bytes().into();
-    let (suite, headers) = (Suite::XWing, VolumeHeaders::default());
+    let (suite, paths, headers) = (Suite::XWing, body.paths().clone(), body.headers().clone());
     ReleaseRequest { challenge, suite, public_key, paths, headers, evidence }
 }
 

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest};
+use vouchsafe_protocol::messages::{
+    ChallengeAnswer, ReleaseAnswer, ReleaseRequest, VolumeAnswer, VolumeRequest,
+};
 use vouchsafe_protocol::{Evidence, bundle::Bundle};
 
 use super::samples::{self, Sample};
@@ -20,6 +22,7 @@ use crate::api::readiness::Readiness;
 use crate::api::secrets::{
     ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
 };
+use crate::api::volumes::{ListVolumes, NameVolume, Volume, VolumePage};
 
 /// An operation, and sample values of its parts.
 pub(super) struct Call {
@@ -36,6 +39,7 @@ pub(super) fn all() -> Vec<Call> {
     let mut all = vec![
         post("/v1/challenge").gives::<ChallengeAnswer>(),
         post("/v1/release").takes::<ReleaseRequest>().gives::<ReleaseAnswer>(),
+        post("/v1/volumes").takes::<VolumeRequest>().gives::<VolumeAnswer>(),
         get("/v1/info").gives::<Info>(),
         get("/livez"),
         get("/readyz").gives::<Readiness>(),
@@ -77,6 +81,9 @@ fn records() -> Vec<Call> {
         get("/v1/decisions/show").asks::<ShowDecision>().gives::<Decision>(),
         get("/v1/decisions/evidence").asks::<ShowDecision>().gives::<Evidence>(),
         get("/v1/chips").asks::<ListChips>().gives::<ChipPage>(),
+        get("/v1/volumes").asks::<ListVolumes>().gives::<VolumePage>(),
+        get("/v1/volumes/show").asks::<NameVolume>().gives::<Volume>(),
+        post("/v1/volumes/forget").takes::<NameVolume>().silent(),
         get("/v1/collateral").gives::<CollateralStatus>(),
         post("/v1/collateral/import").asks::<ImportCollateral>().gives::<CollateralStatus>(),
         get("/v1/collateral/export").gives::<Bundle>(),
@@ -92,7 +99,7 @@ impl Call {
     /// Whether the operation is one for operators.
     pub(super) fn needs_token(&self) -> bool {
         let open = ["/v1/challenge", "/v1/release", "/v1/info", "/livez", "/readyz", "/metrics"];
-        !open.contains(&self.path)
+        !open.contains(&self.path) && (self.method, self.path) != ("POST", "/v1/volumes")
     }
 
     fn asks<T: Sample + Serialize + DeserializeOwned>(mut self) -> Self {

@@ -7,17 +7,19 @@ use serde_json::Value;
 use vouchsafe_keystore::chips::{FirstSeen, Subject};
 use vouchsafe_keystore::record::{
     Authority, ChangedRow, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef,
-    OperatorRecord, RefusalRecord,
+    OperatorRecord, RefusalRecord, VolumeChange, VolumeRecord,
 };
 use vouchsafe_policy::Purpose;
 use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::bundle::{Bundle, BundleFormat, BundleItem, CollateralKind};
-use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer, ReleaseRequest, WrappedSecret};
+use vouchsafe_protocol::messages::{
+    ChallengeAnswer, ReleaseAnswer, ReleaseRequest, VolumeAnswer, VolumeRequest, VolumeState, WrappedSecret,
+};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
     BrokerIdentity, Bytes, Challenge, DecisionId, Digest32, Digest48, Evidence, GoogleTokenEvidence,
     IdentityKey, Nonce, ObjectName, ReasonCode, ReleasePaths, SecretPath, SevSnpEvidence, Suite, TdxEvidence,
-    UnixTime, VolumeHeaders, VtpmEvidence,
+    UnixTime, VolumeAction, VolumeHeaders, VtpmEvidence,
 };
 use zeroize::Zeroizing;
 
@@ -35,6 +37,7 @@ use crate::api::secrets::{
     ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
     VersionState, VersionSummary,
 };
+use crate::api::volumes::{ListVolumes, NameVolume, Volume, VolumeId, VolumePage};
 
 /// A type that has samples.
 pub(super) trait Sample: Sized {
@@ -97,13 +100,22 @@ samples! {
     GuardrailsVersion = [Self { version: 1 }];
     GuardrailsReset = [Self { changed: true }];
     ShowDecision = [Self { id: ID }];
-    ListDecisions = [Outcome::Granted, Outcome::Refused, Outcome::Operator].map(|outcome| Self {
+    ListDecisions = [Outcome::Granted, Outcome::Refused, Outcome::Operator, Outcome::Volume].map(|outcome| Self {
         outcome: Some(outcome), path: Some(path()), instance: Some(INSTANCE.to_owned()), since: Some(AT),
         until: Some(AT), before: Some(1), limit: Some(1000), remembered: true,
     });
     DecisionPage = [Some(1), None].map(|next| Self { records: Decision::samples(), next });
     Decision = decisions();
     ListChips = [Self { instance: Some(INSTANCE.to_owned()), policy: Some(name()), before: Some(1), limit: Some(1) }];
+    ListVolumes = [Self { path: Some(path()), instance: Some(INSTANCE.to_owned()), after: Some(volume()), limit: Some(1) }];
+    NameVolume = [Self { volume: volume() }];
+    Volume = volume_records().map(Self::from);
+    VolumePage = [Some(volume()), None].map(|next| Self { volumes: Volume::samples(), next });
+    VolumeRequest = [
+        VolumeAction::RegisterVolume { path: path(), digest: DIGEST },
+        VolumeAction::AdvanceVolume { path: path(), from: DIGEST, to: DIGEST },
+    ].map(|action| Self { challenge: challenge(), suite: Suite::XWing, public_key: bytes(), action, evidence: evidence() });
+    VolumeAnswer = volume_states().map(|volume| Self { decision: ID, volume, signature: bytes() });
     ChipPage = [Some(1), None].map(|next| Self { chips: chips(), next });
     ImportCollateral = [Self { signed_by: Some(BROKER), measurement: Some(Digest48([3; 48])) }];
     RemoveCollateral = [Self { digest: DIGEST }];
@@ -250,7 +262,8 @@ fn decisions() -> Vec<Decision> {
             target: text(),
         })
     });
-    let records = grants.into_iter().chain(refusals).chain(changes);
+    let volumes = volume_records().map(LogRecord::Volume);
+    let records = grants.into_iter().chain(refusals).chain(changes).chain(volumes);
     records
         .zip([Some(0), None].into_iter().cycle())
         .map(|(record, index)| Decision { index, record })
@@ -285,6 +298,46 @@ fn grants() -> [GrantRecord; 3] {
         ..least.clone()
     };
     [full(Some(1), Suite::XWing), full(None, Suite::X25519), least]
+}
+
+fn volume() -> VolumeId {
+    format!("{}@{INSTANCE}", path()).parse().expect("a volume")
+}
+
+fn volume_states() -> [VolumeState; 2] {
+    [Some(DIGEST), None].map(|pending| VolumeState { current: DIGEST, generation: 1, pending })
+}
+
+/// One for each change; grants make the last one.
+fn volume_records() -> [VolumeRecord; 3] {
+    let [announced, state] = volume_states();
+    let least = VolumeRecord {
+        at: AT,
+        binding: None,
+        change: VolumeChange::Promoted,
+        changes: 3,
+        claims: DIGEST,
+        decision: ID,
+        epoch: 1,
+        evidence: Vec::new(),
+        guardrails: None,
+        instance: INSTANCE.to_owned(),
+        nonce: Nonce([4; 32]),
+        path: path(),
+        policy: name(),
+        policy_digest: DIGEST,
+        registered_at: AT,
+        state,
+    };
+    let full = |change, state| VolumeRecord {
+        binding: Some(GrantBinding { broker: BROKER, public_key: bytes(), suite: Suite::X25519 }),
+        change,
+        evidence: vec![EvidenceRef { digest: DIGEST, kind: text() }],
+        guardrails: Some(GuardrailsRef { digest: DIGEST, version: None }),
+        state,
+        ..least.clone()
+    };
+    [full(VolumeChange::Registered, state), full(VolumeChange::Advanced, announced), least]
 }
 
 fn headers() -> VolumeHeaders {

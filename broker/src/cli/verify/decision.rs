@@ -1,6 +1,6 @@
-//! `vouchsafe verify decision`: verifies a recorded grant again, from its record and evidence.
+//! `vouchsafe verify decision`: verifies a recorded grant, or a request about a volume, again from its record and evidence.
 //!
-//! The transcript is computed again from the record: broker, nonce, suite, guest key, paths, headers. The evidence
+//! The transcript is computed again from the record: broker, nonce, suite, guest key, body. The evidence
 //! must be the one that the record names, be bound to that transcript, and give the claims that the decision
 //! was based on. The record itself is as trustworthy as the broker that returned it, and the identity of that
 //! broker is not taken from the record.
@@ -12,10 +12,12 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use vouchsafe_attestation::{Claims, VerifyError, verify};
-use vouchsafe_keystore::record::{EvidencePiece, GrantBinding, GrantRecord, LogRecord};
+use vouchsafe_keystore::record::{
+    EvidencePiece, EvidenceRef, GrantBinding, GrantRecord, LogRecord, VolumeChange, VolumeRecord,
+};
 use vouchsafe_protocol::{
-    Body, BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, ReleaseBody,
-    ReleasePaths, UnixTime,
+    Body, BoundRequest, BrokerIdentity, DecisionId, Digest32, Evidence, GuestPublicKey, Nonce, ReleaseBody,
+    ReleasePaths, UnixTime, VolumeAction,
 };
 
 use super::super::failure::Failure;
@@ -68,7 +70,7 @@ struct Verified {
 /// Why a decision does not match its record.
 #[derive(Debug, thiserror::Error)]
 enum Mismatch {
-    #[error("only grants can be verified again: this is the record of {what}")]
+    #[error("only grants and requests about volumes can be verified again: this is the record of {what}")]
     NotAGrant { what: &'static str },
     #[error("the record is of a version that did not keep the guest's key")]
     NoBinding,
@@ -116,32 +118,32 @@ impl Decision {
     }
 
     fn again(&self, file: &DecisionFile) -> Result<Verified, Stop> {
-        // 1. The record is a grant by this broker and has everything that the transcript covers.
-        let grant = grant(&file.record)?;
-        let bound = bound(grant, self.broker)?;
+        // 1. The record is of this broker and has everything that the transcript covers.
+        let recorded = Recorded::of(&file.record)?;
+        let bound = recorded.bound(self.broker)?;
         // 2. The evidence is the one that the record names, piece by piece.
         let pieces = evidence::pieces(&file.evidence);
-        if pieces.iter().map(EvidencePiece::reference).ne(grant.evidence.iter().cloned()) {
+        if pieces.iter().map(EvidencePiece::reference).ne(recorded.evidence.iter().cloned()) {
             return Err(Mismatch::OtherEvidence.into());
         }
         // 3. The evidence is bound to the transcript, and valid at the time of the decision.
-        let judge = self.judge(grant)?;
+        let judge = self.judge(recorded.at)?;
         let verified = verify(&file.evidence, bound, &judge.inputs()).map_err(Mismatch::from)?;
         // 4. It gives the claims that the decision was based on.
-        let (found, recorded) = (evidence::digest(verified.claims()), grant.claims);
-        if found != recorded {
-            return Err(Mismatch::OtherClaims { found, recorded }.into());
+        let found = evidence::digest(verified.claims());
+        if found != recorded.claims {
+            return Err(Mismatch::OtherClaims { found, recorded: recorded.claims }.into());
         }
         Ok(Verified {
-            decision: grant.decision,
+            decision: file.record.id(),
             broker: self.broker,
-            verified_at: grant.at,
+            verified_at: recorded.at,
             claims_digest: found,
             claims: verified.claims().clone(),
         })
     }
 
-    fn judge(&self, grant: &GrantRecord) -> Result<Judge, Failure> {
+    fn judge(&self, at: UnixTime) -> Result<Judge, Failure> {
         let files = Files {
             anchors: &self.anchor,
             collateral: &self.collateral,
@@ -149,29 +151,75 @@ impl Decision {
             audiences: &self.audience,
             bundles_of: Some(&self.broker),
         };
-        Judge::open(&files, grant.at)
+        Judge::open(&files, at)
     }
 }
 
-fn grant(record: &LogRecord) -> Result<&GrantRecord, Mismatch> {
-    match record {
-        LogRecord::Grant(grant) => Ok(grant),
-        LogRecord::Refusal(_) => Err(Mismatch::NotAGrant { what: "a refusal" }),
-        LogRecord::Operator(_) => Err(Mismatch::NotAGrant { what: "a change by an operator" }),
+/// What a record says about a request that was verified.
+struct Recorded<'r> {
+    at: UnixTime,
+    binding: Option<&'r GrantBinding>,
+    nonce: Nonce,
+    /// `None` if no request can have such a body.
+    body: Option<Body>,
+    evidence: &'r [EvidenceRef],
+    claims: Digest32,
+}
+
+impl<'r> Recorded<'r> {
+    fn of(record: &'r LogRecord) -> Result<Self, Mismatch> {
+        let not_a_grant = |what| Err(Mismatch::NotAGrant { what });
+        match record {
+            LogRecord::Grant(grant) => Ok(Self {
+                at: grant.at,
+                binding: grant.binding.as_ref(),
+                nonce: grant.nonce,
+                body: released(grant),
+                evidence: &grant.evidence,
+                claims: grant.claims,
+            }),
+            LogRecord::Volume(volume) if volume.change == VolumeChange::Promoted => {
+                not_a_grant("what a grant did to a volume")
+            }
+            LogRecord::Volume(volume) => Ok(Self {
+                at: volume.at,
+                binding: volume.binding.as_ref(),
+                nonce: volume.nonce,
+                body: Some(requested(volume)),
+                evidence: &volume.evidence,
+                claims: volume.claims,
+            }),
+            LogRecord::Refusal(_) => not_a_grant("a refusal"),
+            LogRecord::Operator(_) => not_a_grant("a change by an operator"),
+        }
+    }
+
+    /// The request, addressed to `expected`.
+    fn bound(&self, expected: BrokerIdentity) -> Result<BoundRequest, Mismatch> {
+        let GrantBinding { broker, public_key, suite } = self.binding.ok_or(Mismatch::NoBinding)?;
+        if *broker != expected {
+            return Err(Mismatch::OtherBroker { found: *broker, expected });
+        }
+        let key = GuestPublicKey::new(*suite, public_key).map_err(|_| Mismatch::Malformed)?;
+        let body = self.body.clone().ok_or(Mismatch::Malformed)?;
+        Ok(BoundRequest::new(&expected, self.nonce, key, body))
     }
 }
 
-/// The granted request, addressed to `expected`: a grant covers all paths of its request.
-fn bound(grant: &GrantRecord, expected: BrokerIdentity) -> Result<BoundRequest, Mismatch> {
-    let GrantBinding { broker, public_key, suite } = grant.binding.as_ref().ok_or(Mismatch::NoBinding)?;
-    if *broker != expected {
-        return Err(Mismatch::OtherBroker { found: *broker, expected });
-    }
-    let key = GuestPublicKey::new(*suite, public_key).map_err(|_| Mismatch::Malformed)?;
+/// A grant covers all paths of its request.
+fn released(grant: &GrantRecord) -> Option<Body> {
     let paths = grant.secrets.iter().map(|secret| secret.path.clone()).collect();
-    let paths = ReleasePaths::new(paths).map_err(|_| Mismatch::Malformed)?;
-    let body = ReleaseBody::new(paths, grant.headers.clone()).map_err(|_| Mismatch::Malformed)?;
-    Ok(BoundRequest::new(&expected, grant.nonce, key, Body::Release(body)))
+    let paths = ReleasePaths::new(paths).ok()?;
+    ReleaseBody::new(paths, grant.headers.clone()).ok().map(Body::Release)
+}
+
+/// What is registered after a request follows from it, and the other way round.
+fn requested(volume: &VolumeRecord) -> Body {
+    let (path, current) = (volume.path.clone(), volume.state.current);
+    Body::Volume(match volume.state.pending {
+        Some(to) => VolumeAction::AdvanceVolume { path, from: current, to },
+        None => VolumeAction::RegisterVolume { path, digest: current },
+    })
 }
 
 /// Why the verification stopped: unusable arguments, or a mismatch.
@@ -264,13 +312,31 @@ mod tests {
         for kinds in [Kinds::VTPM, Kinds::BOTH] {
             let file = granted(&fixture, kinds).await;
             let verified = command(&fixture, true).again(&file).expect("as it was decided");
-            let grant = grant(&file.record).expect("a grant");
+            let LogRecord::Grant(grant) = &file.record else { panic!("a grant") };
             assert_eq!((verified.claims_digest, verified.verified_at), (grant.claims, grant.at));
             assert_eq!(verified.broker, fixture.broker.identity());
             let guardrails = grant.guardrails.expect("noted");
             assert_eq!(guardrails.version, None);
             assert_eq!(guardrails.digest, Digest32::of(vouchsafe_policy::SHIPPED_GUARDRAILS.as_bytes()));
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn t33_a_request_about_a_volume_is_verified_again_from_its_record() {
+        let fixture = Fixture::new().await;
+        let path = PATH.parse().expect("a path");
+        let action = VolumeAction::RegisterVolume { path, digest: Digest32([1; 32]) };
+        fixture.change_volume(&SimulatedVm::new(), action).await.expect("registered");
+        let mut file = recorded(&fixture, Outcome::Volume).await;
+        let command = command(&fixture, true);
+        let verified = command.again(&file).expect("as it was decided");
+        assert_eq!(verified.decision, file.record.id());
+        let LogRecord::Volume(volume) = &mut file.record else { panic!("a change of a volume") };
+        volume.state.current = Digest32([2; 32]);
+        assert_eq!(mismatch(command.again(&file)).name(), "vtpm-nonce-mismatch");
+        let LogRecord::Volume(volume) = &mut file.record else { panic!("a change of a volume") };
+        volume.change = VolumeChange::Promoted;
+        assert!(matches!(mismatch(command.again(&file)), Mismatch::NotAGrant { .. }));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,8 @@ use crate::db::{Connection, StoreError};
 use crate::log::record::LogRecord;
 use crate::log::{Head, Leaf, head_row};
 use crate::record::types::RecordError;
+use crate::record::volumes::volumes_of;
+use crate::volumes::VolumeId;
 
 /// The result of a batch on the fast path.
 pub(super) enum FastPath {
@@ -56,13 +58,14 @@ impl Batches {
         FastPath::Done(results)
     }
 
-    /// Whether every grant is of this epoch, with a distinct nonce not known to be spent and only known
-    /// chips.
+    /// Whether every grant is of this epoch, with a distinct nonce not known to be spent, only known chips and no
+    /// volume that is known to have records.
     fn is_plain(&self, batch: &[Pending], seen: Head) -> bool {
         let mut nonces = HashSet::with_capacity(batch.len());
         let mut records = batch.iter().map(|pending| &pending.grant.record);
         self.is_prune_due(batch).is_none()
             && self.chips.know(batch)
+            && !volumes(batch).any(|volume| self.volumes.contains(&volume))
             && records.all(|record| {
                 record.epoch == seen.epoch
                     && !self.spent.contains_key(&record.nonce)
@@ -83,7 +86,12 @@ impl Batches {
             nonces: nonce_rows(batch)?,
             leaves,
             evidence: evidence_rows(&pieces),
+            volumes: volumes(batch).map(|volume| volume.to_string()).collect(),
         };
         Ok(Plan { batch, next, pieces: pieces.iter().map(|piece| piece.bytes.digest()).collect() })
     }
+}
+
+fn volumes(batch: &[Pending]) -> impl Iterator<Item = VolumeId> {
+    batch.iter().flat_map(|pending| volumes_of(&pending.grant.record))
 }

@@ -1,6 +1,7 @@
 //! The form in which records are kept for years.
 
 use vouchsafe_policy::chip::Chip;
+use vouchsafe_protocol::messages::VolumeState;
 use vouchsafe_protocol::{BrokerIdentity, Bytes, Suite};
 
 use super::*;
@@ -44,7 +45,9 @@ fn records_are_canonical_json() {
         rows: vec![ChangedRow { key: "k".to_owned(), removed: false, table: "t".to_owned() }],
         target: "prod/db".to_owned(),
     };
+    granted.record.headers = VolumeHeaders::new([(path("prod/db_1/disk"), Digest32([7; 32]))]).unwrap();
     for record in [
+        LogRecord::Volume(volume(&granted.record)),
         LogRecord::Grant(granted.record),
         LogRecord::Refusal(refusal(1, Some("1/2")).record),
         LogRecord::Operator(operator),
@@ -52,6 +55,28 @@ fn records_are_canonical_json() {
         let text = record.canonical();
         assert_eq!(text, sorted(&text));
         assert_eq!(serde_json::from_str::<LogRecord>(&text).unwrap(), record);
+    }
+}
+
+/// With every member, some like those of a grant.
+fn volume(granted: &GrantRecord) -> VolumeRecord {
+    VolumeRecord {
+        at: NOW,
+        binding: granted.binding.clone(),
+        change: VolumeChange::Advanced,
+        changes: 2,
+        claims: Digest32([1; 32]),
+        decision: DecisionId([1; 16]),
+        epoch: 1,
+        evidence: granted.evidence.clone(),
+        guardrails: granted.guardrails,
+        instance: "1/2".to_owned(),
+        nonce: Nonce([1; 32]),
+        path: path("prod/db_1/disk"),
+        policy: ObjectName::parse("prod/p").unwrap(),
+        policy_digest: Digest32([2; 32]),
+        registered_at: NOW,
+        state: VolumeState { current: Digest32([7; 32]), generation: 1, pending: Some(Digest32([8; 32])) },
     }
 }
 

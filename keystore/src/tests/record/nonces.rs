@@ -31,7 +31,7 @@ async fn t05_a_nonce_is_spent_once_inside_a_batch() {
         tasks.spawn(async move { keystore.record(grant(epoch, decision % 20, decision)).await });
     }
     let results = tasks.join_all().await;
-    let recorded: BTreeSet<u64> = results.iter().filter_map(|result| result.ok()).collect();
+    let recorded: BTreeSet<u64> = results.iter().flatten().copied().collect();
     assert_eq!(recorded.len(), 20);
     assert_eq!(results.iter().filter(|result| **result == Err(RecordError::NonceSpent)).count(), 180);
     let filter = DecisionFilter { outcome: Some(Outcome::Granted), ..DecisionFilter::default() };

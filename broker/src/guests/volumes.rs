@@ -1,0 +1,24 @@
+//! `POST /v1/volumes`: registers the header of a volume, or announces its next one.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use vouchsafe_protocol::messages::VolumeRequest;
+
+use super::request::{Incoming, receive};
+use crate::body::BodyReader;
+use crate::broker::Broker;
+use crate::problem::HttpProblem;
+use crate::release::change_volume;
+
+pub(super) async fn post(broker: Data<Broker>, body: BodyReader) -> Result<HttpResponse, HttpProblem> {
+    let broker = broker.into_inner();
+    let Incoming { decision, received, digest, arrival, now } =
+        receive::<VolumeRequest>(&broker, body).await?;
+    let action = received.body().action();
+    let answer = change_volume(&broker, decision, received, digest, arrival, now).await;
+    let answer = answer.map_err(|refused| refused.problem(&broker, &digest))?;
+    broker.metrics.volume(action);
+    let generation = answer.volume.generation;
+    tracing::info!(event = "volume.answered", %decision, action = action.name(), generation);
+    Ok(HttpResponse::Ok().json(answer))
+}

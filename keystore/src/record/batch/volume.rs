@@ -1,0 +1,133 @@
+//! Actions on volumes, each in a transaction of its own (T32, T33).
+
+use vouchsafe_protocol::VolumeAction;
+use vouchsafe_protocol::messages::VolumeState;
+
+use super::{Batches, evidence_rows, spend};
+use crate::db::columns::time;
+use crate::db::grants::{self, NonceRow};
+use crate::db::{Connection, StoreError, Tx};
+use crate::log::record::{EvidencePiece, LogRecord, VolumeChange, VolumeRecord};
+use crate::log::{Head, Leaf, append, lock_head};
+use crate::record::pending::PendingVolume;
+use crate::record::types::{NewVolume, RecordError};
+use crate::registry::volumes::registered;
+use crate::volumes::{Effect, act};
+
+/// What an action comes to.
+enum Decided {
+    /// A change, to be recorded.
+    Record(Box<VolumeRecord>),
+    /// Nothing changes.
+    Unchanged(Result<VolumeState, RecordError>),
+}
+
+impl Batches {
+    /// Carries out an action on a volume, in a transaction of its own.
+    pub(in crate::record) async fn volume(&mut self, PendingVolume { new, answer }: PendingVolume) {
+        let result = match self.write_volume(&new).await {
+            Ok(result) => result,
+            Err(error) => {
+                tracing::error!(event = "record.volume_failed", %error);
+                Err(RecordError::Unknown)
+            }
+        };
+        answer.give(result);
+    }
+
+    async fn write_volume(
+        &mut self,
+        new: &NewVolume,
+    ) -> Result<Result<VolumeState, RecordError>, StoreError> {
+        let mut connection = self.connection().await?;
+        let written = self.write_volume_on(&mut connection, new).await;
+        self.give_back(connection, written.is_ok());
+        written
+    }
+
+    async fn write_volume_on(
+        &mut self,
+        connection: &mut Connection,
+        new: &NewVolume,
+    ) -> Result<Result<VolumeState, RecordError>, StoreError> {
+        let mut tx = self.log.pools.write_on(connection, "volume").await?;
+        let head = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
+        match self.decide(&mut tx, head, new).await? {
+            Decided::Record(record) => self.append_volume(tx, head, new, *record).await.map(Ok),
+            Decided::Unchanged(result) => {
+                tx.rollback().await?;
+                Ok(result)
+            }
+        }
+    }
+
+    /// Spends the nonce of an action that changes something.
+    async fn decide(
+        &self,
+        connection: &mut Connection,
+        head: Head,
+        new: &NewVolume,
+    ) -> Result<Decided, StoreError> {
+        let unchanged = |result| Ok(Decided::Unchanged(result));
+        if new.epoch != head.epoch {
+            return unchanged(Err(RecordError::EpochMoved { epoch: head.epoch }));
+        }
+        let volume = new.volume();
+        let last = registered(connection, &self.log.keyring, &self.log.pins, &volume).await?;
+        let state = match act(&volume, last.as_ref().map(|last| (last.state, last.changes)), &new.action) {
+            Ok(Effect::Changed(state)) => state,
+            Ok(Effect::Unchanged(state)) => return unchanged(Ok(state)),
+            Err(refusal) => return unchanged(Err(refusal.into())),
+        };
+        let nonce = NonceRow { nonce: new.nonce.0.to_vec(), expires_at: time(new.nonce_expires_at)? };
+        if self.spent.contains_key(&new.nonce) || spend(connection, vec![nonce]).await?.is_empty() {
+            return unchanged(Err(RecordError::NonceSpent));
+        }
+        Ok(Decided::Record(Box::new(record_of(new, last.as_ref(), state))))
+    }
+
+    async fn append_volume(
+        &mut self,
+        mut tx: Tx<'_>,
+        head: Head,
+        new: &NewVolume,
+        record: VolumeRecord,
+    ) -> Result<VolumeState, StoreError> {
+        let (volume, state) = (record.volume(), record.state);
+        let pieces = self.new_pieces(new.evidence.iter().collect());
+        grants::keep_evidence(&mut tx, evidence_rows(&pieces)).await?;
+        let leaf = Leaf::new(&self.log.keyring, head.size, &LogRecord::Volume(record))?;
+        let head = append(&mut tx, &self.log.keyring, head, vec![leaf]).await?;
+        let kept: Vec<_> = pieces.iter().map(|piece| piece.bytes.digest()).collect();
+        tx.commit().await?;
+        self.log.pins.saw(head);
+        self.note_volume(new, volume, kept);
+        Ok(state)
+    }
+}
+
+/// The record of an action, after which `state` is registered.
+fn record_of(new: &NewVolume, last: Option<&VolumeRecord>, state: VolumeState) -> VolumeRecord {
+    let change = match new.action {
+        VolumeAction::RegisterVolume { .. } => VolumeChange::Registered,
+        VolumeAction::AdvanceVolume { .. } => VolumeChange::Advanced,
+    };
+    VolumeRecord {
+        at: new.at,
+        binding: Some(new.binding.clone()),
+        change,
+        changes: last.map_or(0, |last| last.changes).saturating_add(1),
+        claims: new.claims,
+        decision: new.decision,
+        epoch: new.epoch,
+        evidence: new.evidence.iter().map(EvidencePiece::reference).collect(),
+        guardrails: Some(new.guardrails),
+        instance: new.instance.clone(),
+        nonce: new.nonce,
+        path: new.action.path().clone(),
+        policy: new.policy.clone(),
+        policy_digest: new.policy_digest,
+        registered_at: last.map_or(new.at, |last| last.registered_at),
+        state,
+    }
+}
