@@ -100,13 +100,15 @@ fn reboots(value: &str) -> bool {
 const RECOVERY: [&str; 9] = ["emergency", "rescue", "single", "1", "s", "S", "_s", "_b", "__"];
 
 /// Arguments that open a shell whatever their value; that run commands or add units, arguments or variables; or that leave out units,
-/// such as the one that closes the latch.
-const OPENERS: [&str; 12] = [
+/// such as the one that closes the latch, or let the console skip them.
+const OPENERS: [&str; 14] = [
     "break",
     "cmdline",
     "rdbreak",
     "rdshell",
     "systemd.break",
+    "systemd.confirm_spawn",
+    "systemd.crash_shell",
     "systemd.debug_shell",
     "systemd.mask",
     "systemd.run",
