@@ -27,8 +27,18 @@ pub(super) struct ServeKeys {
 /// Answers one peer after the other, for ever.
 pub(super) fn run(config: &Path, command: &ServeKeys) -> Result<ExitCode, Failure> {
     protect(console::silent)?;
-    let config = GuestConfig::read(config)?;
     let socket = KeySocket::open(&command.socket)?;
+    let config = match GuestConfig::read(config) {
+        Ok(config) => config,
+        Err(error) => {
+            // The peer for which systemd started this would see its connection reset, and systemd-cryptsetup then asks nobody for a
+            // passphrase.
+            if socket.is_inherited() {
+                socket.accept()?.refuse();
+            }
+            return Err(error.into());
+        }
+    };
     let mark = command.socket.with_file_name(RECOVERY_MARK);
     let mut keys = Keys { config, initrd: InitrdKeys::NotRequested, mark };
     loop {

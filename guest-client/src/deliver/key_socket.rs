@@ -20,7 +20,10 @@ use vouchsafe_protocol::PlaintextSecret;
 use super::key_request::KeyRequest;
 
 /// A listening socket.
-pub(crate) struct KeySocket(UnixListener);
+pub(crate) struct KeySocket {
+    listener: UnixListener,
+    inherited: bool,
+}
 
 /// A connection.
 pub(crate) struct Peer {
@@ -57,7 +60,7 @@ impl KeySocket {
     /// The socket that systemd passed on, or a new one at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, SocketError> {
         match inherited()? {
-            Some(listener) => Ok(Self(listener)),
+            Some(listener) => Ok(Self { listener, inherited: true }),
             None => Self::bind(path),
         }
     }
@@ -79,12 +82,17 @@ impl KeySocket {
         let listener = UnixListener::bind(path).map_err(failed(path))?;
         // Until here the folder keeps other users away.
         set_permissions(path, Permissions::from_mode(0o600)).map_err(failed(path))?;
-        Ok(Self(listener))
+        Ok(Self { listener, inherited: false })
+    }
+
+    /// Whether systemd passed it on, because somebody had connected.
+    pub(crate) const fn is_inherited(&self) -> bool {
+        self.inherited
     }
 
     /// Waits for the next connection.
     pub(crate) fn accept(&self) -> Result<Peer, SocketError> {
-        let (stream, address) = self.0.accept().map_err(SocketError::Accept)?;
+        let (stream, address) = self.listener.accept().map_err(SocketError::Accept)?;
         let root = socket_peercred(&stream).is_ok_and(|peer| may_ask(peer.uid.as_raw()));
         let named = address.as_abstract_name().and_then(KeyRequest::parse).ok_or(NoRequest::NoName);
         Ok(Peer { stream, request: if root { named } else { Err(NoRequest::NotRoot) } })

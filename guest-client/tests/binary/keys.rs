@@ -245,22 +245,38 @@ fn a_socket_of_systemd_is_used() {
     if !is_root() {
         return;
     }
-    let world = World::with_volumes(vec![]);
-    let path = world.file("systemd.sock");
-    let listener = UnixListener::bind(&path).unwrap();
-    // systemd's own end does not block.
-    listener.set_nonblocking(true).unwrap();
-    let inner = world.booted(Place::System, "");
-    let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
-    let start = |script: &str, stdin: OwnedFd| {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
-        command.args(["serve-keys", "--socket", "/nowhere/keys.sock"]).stdin(Stdio::from(stdin)).spawn()
-    };
-    let process = start(script, listener.into()).unwrap();
-    let keys = Keys { world, process };
+    let (keys, path) = serve_for_systemd(World::with_volumes(vec![]));
     assert_eq!(ask(&path, Some("cryptsetup/data")), secret_of("prod/db/data"));
     drop(keys);
+}
+
+#[test]
+fn who_waits_for_a_server_that_cannot_start_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let world = World::with_volumes(vec![]);
+    world.configure("[nonsense]\n");
+    let (mut keys, path) = serve_for_systemd(world);
+    assert!(ask(&path, Some("cryptsetup/data")).len() > 1024 * 1024);
+    assert_eq!(keys.process.wait().unwrap().code(), Some(2));
+    let line = keys.world.console().join(" ");
+    assert!(line.starts_with("vouchsafe-guest: keys: configuration: ") && line.contains("nonsense"), "{line}");
+}
+
+/// A server with a socket on which systemd listens, and the socket's path.
+fn serve_for_systemd(world: World) -> (Keys, PathBuf) {
+    let path = world.file("systemd.sock");
+    let listener = UnixListener::bind(&path).expect("it binds");
+    // systemd's own end does not block.
+    listener.set_nonblocking(true).expect("it is open");
+    let inner = world.booted(Place::System, "");
+    let mut command = Command::new("sh");
+    let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
+    command.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
+    let command = command.args(["serve-keys", "--socket", "/nowhere/keys.sock"]);
+    let process = command.stdin(Stdio::from(OwnedFd::from(listener))).spawn().expect("it runs");
+    (Keys { world, process }, path)
 }
 
 #[test]
