@@ -1,5 +1,5 @@
 //! The documents' statements about the tree are true: links, threats, names of types and of refusals,
-//! recipes, the sample unit.
+//! recipes, the sample unit, what distributions get.
 
 #[cfg(test)]
 mod glossary;
@@ -9,6 +9,8 @@ mod knots;
 mod links;
 #[cfg(test)]
 mod messages;
+#[cfg(test)]
+mod packaging;
 #[cfg(test)]
 mod recipes;
 #[cfg(test)]
