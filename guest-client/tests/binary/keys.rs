@@ -261,7 +261,10 @@ fn who_waits_for_a_server_that_cannot_start_is_refused() {
     assert!(ask(&path, Some("cryptsetup/data")).len() > 1024 * 1024);
     assert_eq!(keys.process.wait().unwrap().code(), Some(2));
     let line = keys.world.console().join(" ");
-    assert!(line.starts_with("vouchsafe-guest: keys: configuration: ") && line.contains("nonsense"), "{line}");
+    assert!(
+        line.starts_with("vouchsafe-guest: keys: configuration: ") && line.contains("nonsense"),
+        "{line}"
+    );
 }
 
 /// A server with a socket on which systemd listens, and the socket's path.

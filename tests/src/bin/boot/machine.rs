@@ -51,8 +51,8 @@ impl Drop for Process {
 /// What a machine has besides firmware, TPM and boot disk.
 #[derive(Clone, Copy)]
 pub(crate) struct Devices<'a> {
-    /// A second disk. What a boot writes to it is dropped.
-    pub(crate) volume: &'a Path,
+    /// More disks. What a boot writes to them is dropped.
+    pub(crate) volumes: &'a [PathBuf],
     /// Option ROM of a network card that reaches this machine's loopback interface as 10.0.2.2.
     pub(crate) option_rom: &'a Path,
     /// Authenticode digest of the driver in it, which Secure Boot is to allow.
@@ -125,7 +125,7 @@ impl<'a> Machine<'a> {
         let mut is_detached = false;
         self.watch(|monitor, console| {
             if !is_detached && console.contains(watched) {
-                writeln!(monitor, "device_del volume")?;
+                writeln!(monitor, "device_del volume0")?;
                 is_detached = true;
             }
             Ok(false)
@@ -209,14 +209,15 @@ impl<'a> Machine<'a> {
         command.arg("-drive").arg(format!("if=none,id=disk,format=raw,file={}", file("disk")));
         command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
         command.arg("-serial").arg(format!("file:{}", file("console")));
-        if let Some(Devices { volume, option_rom, .. }) = self.devices {
-            let drive = format!("if=none,id=volume,format=raw,snapshot=on,file={}", volume.display());
-            // A port of its own, from which it can be detached.
-            command.args(["-device", "pcie-root-port,id=detachable,chassis=1"]);
-            command
-                .arg("-drive")
-                .arg(drive)
-                .args(["-device", "virtio-blk-pci,drive=volume,id=volume,bus=detachable"]);
+        if let Some(Devices { volumes, option_rom, .. }) = self.devices {
+            for (number, volume) in volumes.iter().enumerate() {
+                let drive =
+                    format!("if=none,id=volume{number},format=raw,snapshot=on,file={}", volume.display());
+                // A port of its own, from which it can be detached.
+                let port = format!("pcie-root-port,id=port{number},chassis={}", number + 1);
+                let disk = format!("virtio-blk-pci,drive=volume{number},id=volume{number},bus=port{number}");
+                command.arg("-drive").arg(drive).args(["-device", &port, "-device", &disk]);
+            }
             let card = format!("virtio-net-pci,netdev=net,romfile={}", option_rom.display());
             command.args(["-netdev", "user,id=net"]).arg("-device").arg(card);
         }

@@ -1,13 +1,17 @@
 //! Boots Debian with an encrypted root file system.
 //!
 //! Everything is as on Google Cloud but for what only Google has: a Debian kernel with the initrd that its
-//! initramfs-tools makes, shim and GRUB, a TPM with an AK and its certificate, and a LUKS2 volume, whose key
+//! initramfs-tools or dracut makes, shim and GRUB, a TPM with an AK and its certificate, and a LUKS2 volume, whose key
 //! `vouchsafe-guest` requests from a real broker. The baseline is foretold from the files before the first
 //! boot. The AK's CA is an extra trust anchor of the broker; a driver in an option ROM measures the technology
 //! that Google's firmware measures.
 
+#[path = "unlock/checks.rs"]
+mod checks;
 #[path = "unlock/debian.rs"]
 mod debian;
+#[path = "unlock/installed.rs"]
+mod installed;
 #[path = "unlock/scenario.rs"]
 mod scenario;
 #[path = "unlock/site.rs"]
@@ -33,6 +37,7 @@ use crate::disk::{Lab, run as run_program};
 use crate::suite::Suite;
 use crate::{fetch, say};
 use debian::Debian;
+use installed::Secrets;
 pub(crate) use scenario::Name;
 use scenario::Scenario;
 use site::Site;
@@ -44,16 +49,16 @@ pub(crate) fn run(
     boots: &[&Scenario],
     limit: Duration,
 ) -> anyhow::Result<bool> {
-    let suite = Suite::Debian12;
-    fetch("boot", packages, suite)?;
-    fetch("root", packages, suite)?;
     let folder = tempfile::tempdir()?;
     let mut failed = 0;
-    for (kind, work) in [(Kind::Unified, "unified"), (Kind::Grub, "grub")] {
+    for (kind, work) in [(Kind::Unified, "unified"), (Kind::Grub, "grub"), (Kind::Dracut, "dracut")] {
         let boots: Vec<_> = boots.iter().filter(|scenario| scenario.kind() == kind).collect();
         if boots.is_empty() {
             continue;
         }
+        let suite = kind.suite();
+        fetch("boot", packages, suite)?;
+        fetch("root", packages, suite)?;
         let work = folder.path().join(work);
         fs::create_dir(&work)?;
         let lab = Lab { machine: packages.join("machine"), root: packages.join(suite.name()), work, limit };
@@ -77,10 +82,29 @@ pub(crate) fn run(
 /// How the kernel is started.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// By shim and GRUB, with Secure Boot.
+    /// By shim and GRUB, with Secure Boot; Debian 12 with initramfs-tools.
     Grub,
     /// By the firmware, as a unified kernel image without Secure Boot.
     Unified,
+    /// By shim and GRUB, with Secure Boot; Debian 13 with dracut.
+    Dracut,
+}
+
+impl Kind {
+    const fn suite(self) -> Suite {
+        match self {
+            Self::Grub | Self::Unified => Suite::Debian12,
+            Self::Dracut => Suite::Debian13,
+        }
+    }
+
+    /// The kernel's command line.
+    const fn arguments(self) -> &'static str {
+        match self {
+            Self::Grub | Self::Unified => "root=/dev/mapper/root ro console=ttyS0 panic=-1",
+            Self::Dracut => "root=/dev/mapper/root ro console=ttyS0 rd.shell=0 rd.emergency=reboot",
+        }
+    }
 }
 
 /// The files of a boot.
@@ -90,6 +114,14 @@ enum Start {
 }
 
 impl Start {
+    /// Whether the kernel's EFI stub takes part, which measures the command line and the initrd once more.
+    const fn has_kernel_stub(&self) -> bool {
+        match self {
+            Self::Grub(boot) => matches!(boot.kind, Kind::Dracut),
+            Self::Unified(_) => true,
+        }
+    }
+
     /// The options of `vouchsafe baseline predict`.
     fn arguments(&self) -> Vec<String> {
         match self {
@@ -107,39 +139,68 @@ struct Bench<'a> {
     /// Where packages are kept.
     packages: &'a Path,
     start: Start,
-    volume: PathBuf,
+    /// The disks besides the one that boots; the first has the root file system.
+    volumes: Vec<PathBuf>,
     option_rom: PathBuf,
     /// Authenticode digest of the driver in the option ROM.
     driver: Digest32,
     /// The content of a file on the encrypted volume, and nowhere else.
     marker: String,
-    key: [u8; 32],
+    /// The start of another volume, if there is one.
+    data_marker: String,
+    /// Keys of the volumes, the first that of the root file system.
+    keys: [[u8; 32]; 2],
+    /// A credential of a service.
+    credential: [u8; 32],
 }
 
 impl<'a> Bench<'a> {
     fn set_up(lab: &'a Lab, packages: &'a Path, guest: &Path, kind: Kind) -> anyhow::Result<Self> {
         let started = Instant::now();
         let site = Site::start(&lab.work.join("site"))?;
-        let debian = Debian::with_guest(&packages.join("12-root"), guest, &site.configuration()?)?;
-        let mut random = [0; 48];
-        aws_lc_rs::rand::fill(&mut random)?;
-        let (key, marker) = random.split_at(32);
-        let (key, marker) = (key.try_into()?, hex::encode(marker));
-        let volume = volume::make(lab, &debian, &key, &marker)?;
+        let root = packages.join(format!("{}-root", kind.suite().name()));
+        let debian = Debian::with_guest(&root, guest, &site.configuration(kind)?, kind)?;
+        let (keys, credential) = ([random()?, random()?], random()?);
+        let (marker, data_marker) = (hex::encode(random::<16>()?), hex::encode(random::<16>()?));
+        let volumes = match kind {
+            Kind::Dracut => {
+                let [key, data_key] = &keys;
+                let secrets = Secrets { marker: &marker, data_marker: &data_marker, key, data_key };
+                installed::volumes(lab, &debian, &secrets)?
+            }
+            Kind::Grub | Kind::Unified => {
+                let system = volume::system(lab, &debian, &marker)?;
+                vec![volume::encrypted(lab, &debian, UUID, &keys[0], system)?]
+            }
+        };
         let option_rom = option_rom(lab)?;
         let image = fs::read(&option_rom)?;
         let driver = EfiImage::parse(image.get(DRIVER).context("a driver")?)?.digest();
         let start = match kind {
-            Kind::Grub => {
-                let initrd = lab.write("initrd", &debian.initrd(&crypttab())?)?;
-                Start::Grub(GrubBoot::new(lab, &debian.kernel(), &initrd, ARGUMENTS)?)
+            Kind::Grub | Kind::Dracut => {
+                let initrd = lab.write("initrd", &debian.initrd(kind, &crypttab(kind))?)?;
+                Start::Grub(GrubBoot::new(lab, &debian.kernel(), &initrd, kind)?)
             }
             Kind::Unified => Start::Unified(smoke::image(lab, &debian)?),
         };
         let baseline = site.foretell(&start, driver)?;
-        site.register(&baseline, kind == Kind::Unified, &key)?;
+        site.register(&baseline, kind == Kind::Unified, &keys[0])?;
+        site.register_system(&keys[1], &credential)?;
         say(&format!("Broker, initrd and volume made in {} s", started.elapsed().as_secs()))?;
-        Ok(Self { lab, site, debian, packages, start, volume, option_rom, driver, marker, key })
+        Ok(Self {
+            lab,
+            site,
+            debian,
+            packages,
+            start,
+            volumes,
+            option_rom,
+            driver,
+            marker,
+            data_marker,
+            keys,
+            credential,
+        })
     }
 
     /// The root of the package of an older kernel.
@@ -149,9 +210,16 @@ impl<'a> Bench<'a> {
     }
 }
 
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The files of a boot through shim and GRUB.
 #[derive(Clone)]
 struct GrubBoot {
+    kind: Kind,
     shim: PathBuf,
     grub: PathBuf,
     start: PathBuf,
@@ -162,17 +230,18 @@ struct GrubBoot {
 }
 
 impl GrubBoot {
-    fn new(lab: &Lab, kernel: &Path, initrd: &Path, arguments: &str) -> anyhow::Result<Self> {
+    fn new(lab: &Lab, kernel: &Path, initrd: &Path, kind: Kind) -> anyhow::Result<Self> {
         Self {
+            kind,
             shim: lab.file("usr/lib/shim/shimx64.efi.signed"),
             grub: lab.file("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
-            start: lab.write("grub-start", Suite::Debian12.grub_start().as_bytes())?,
+            start: lab.write("grub-start", kind.suite().grub_start().as_bytes())?,
             kernel: kernel.to_owned(),
             initrd: initrd.to_owned(),
             configuration: PathBuf::new(),
             arguments: String::new(),
         }
-        .with_arguments(lab, "grub.cfg", arguments)
+        .with_arguments(lab, "grub.cfg", kind.arguments())
     }
 
     /// The same with another command line.
@@ -221,12 +290,18 @@ fn option_rom(lab: &Lab) -> anyhow::Result<PathBuf> {
     Ok(rom)
 }
 
-fn crypttab() -> String {
-    format!("root UUID={UUID} none luks,initramfs,header=/run/vouchsafe/root.header,keyscript=vouchsafe\n")
+fn crypttab(kind: Kind) -> String {
+    match kind {
+        Kind::Dracut => installed::crypttab(),
+        Kind::Grub | Kind::Unified => {
+            format!(
+                "root UUID={UUID} none luks,initramfs,header=/run/vouchsafe/root.header,keyscript=vouchsafe\n"
+            )
+        }
+    }
 }
 
 /// The UUID of the LUKS2 volume.
 const UUID: &str = "7c1f3c1e-7d7f-4ad0-9c3c-2f1d0a6b9e01";
 /// Where the driver is in the option ROM.
 const DRIVER: Range<usize> = 0x200..0x600;
-const ARGUMENTS: &str = "root=/dev/mapper/root ro console=ttyS0 panic=-1";

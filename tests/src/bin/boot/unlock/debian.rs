@@ -1,4 +1,4 @@
-//! An installed Debian: makes initrds with initramfs-tools, and encrypted volumes with cryptsetup.
+//! An installed Debian: makes initrds with its own tool, and encrypted volumes with cryptsetup.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -9,6 +9,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
+use super::Kind;
 use crate::disk::run;
 
 /// The root of an installed system.
@@ -19,8 +20,13 @@ pub(super) struct Debian {
 }
 
 impl Debian {
-    /// Installs the guest with its configuration and its scripts for initramfs-tools.
-    pub(super) fn with_guest(root: &Path, guest: &Path, configuration: &Path) -> anyhow::Result<Self> {
+    /// Installs the guest with its configuration, and what makes an initrd use it.
+    pub(super) fn with_guest(
+        root: &Path,
+        guest: &Path,
+        configuration: &Path,
+        kind: Kind,
+    ) -> anyhow::Result<Self> {
         let version = kernel_version(root)?;
         let debian = Self { root: root.to_owned(), version };
         run(Command::new("strip").arg("-o").arg(debian.path(GUEST)).arg(guest))?;
@@ -29,12 +35,17 @@ impl Debian {
             let file = file?;
             fs::copy(file.path(), debian.path("etc/vouchsafe").join(file.file_name()))?;
         }
-        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/initramfs-tools");
-        for (from, to) in SCRIPTS {
-            let to = debian.path(to);
-            fs::create_dir_all(to.parent().context("a folder")?)?;
-            fs::copy(packaging.join(from), &to)?;
-            fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
+        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+        for (from, to) in if kind == Kind::Dracut { DRACUT } else { INITRAMFS_TOOLS } {
+            let (from, to) = (packaging.join(from), debian.path(to));
+            let files = if from.is_dir() { fs::read_dir(&from)?.collect() } else { Vec::new() };
+            for file in files {
+                let file = file?;
+                copy(&file.path(), &to.join(file.file_name()))?;
+            }
+            if from.is_file() {
+                copy(&from, &to)?;
+            }
         }
         Ok(debian)
     }
@@ -49,10 +60,16 @@ impl Debian {
         self.path(&format!("boot/vmlinuz-{}", self.version))
     }
 
-    /// An initrd for its kernel, as a new kernel's package would have it made.
-    pub(super) fn initrd(&self, crypttab: &str) -> anyhow::Result<Vec<u8>> {
+    /// An initrd for its kernel, as a new kernel's package would have it made; with dracut, one that does not depend on the
+    /// machine that makes it.
+    pub(super) fn initrd(&self, kind: Kind, crypttab: &str) -> anyhow::Result<Vec<u8>> {
         fs::write(self.path("etc/crypttab"), crypttab)?;
-        self.run(["mkinitramfs", "-o", "/srv/initrd", &self.version])?;
+        let version = &self.version;
+        if kind == Kind::Dracut {
+            self.run(["dracut", "--quiet", "--force", "--no-hostonly", "/srv/initrd", version])?;
+        } else {
+            self.run(["mkinitramfs", "-o", "/srv/initrd", version])?;
+        }
         Ok(fs::read(self.path("srv/initrd"))?)
     }
 
@@ -68,7 +85,7 @@ impl Debian {
         }
         let made = self
             .run(["depmod", &version])
-            .and_then(|_| Self { version, root: self.root.clone() }.initrd(crypttab));
+            .and_then(|_| Self { version, root: self.root.clone() }.initrd(Kind::Grub, crypttab));
         // The next boots choose their kernel from what is here.
         fs::remove_dir_all(&copied)?;
         for file in &files {
@@ -84,7 +101,10 @@ impl Debian {
         let script = "mount --rbind /proc \"$0/proc\" && exec chroot \"$0\" \"$@\"";
         let mut inside = Command::new("unshare");
         inside.args(["--mount", "sh", "-c", script]).arg(&self.root).args(command);
-        inside.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env_remove("LD_LIBRARY_PATH");
+        inside
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env_remove("LD_LIBRARY_PATH")
+            .env_remove("TMPDIR");
         Ok(String::from_utf8(run(&mut inside)?)?)
     }
 
@@ -132,11 +152,24 @@ fn kernel_version(root: &Path) -> anyhow::Result<String> {
 /// Where the guest is.
 const GUEST: &str = "usr/bin/vouchsafe-guest";
 
-/// Scripts in packaging/initramfs-tools, and where a package puts them.
-const SCRIPTS: [(&str, &str); 5] = [
-    ("hooks/vouchsafe", "usr/share/initramfs-tools/hooks/vouchsafe"),
-    ("scripts/local-top/vouchsafe", "usr/share/initramfs-tools/scripts/local-top/vouchsafe"),
-    ("scripts/local-bottom/vouchsafe", "usr/share/initramfs-tools/scripts/local-bottom/vouchsafe"),
-    ("scripts/panic/vouchsafe", "usr/share/initramfs-tools/scripts/panic/vouchsafe"),
-    ("keyscript/vouchsafe", "lib/cryptsetup/scripts/vouchsafe"),
+/// Copies a file that may be run.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to.parent().context("a folder")?)?;
+    fs::copy(from, to).with_context(|| format!("copy {}", from.display()))?;
+    let mode = if from.extension().is_none_or(|extension| extension == "sh") { 0o755 } else { 0o644 };
+    Ok(fs::set_permissions(to, fs::Permissions::from_mode(mode))?)
+}
+
+/// Files and folders of packaging/, and where a package puts them.
+const INITRAMFS_TOOLS: &[(&str, &str)] = &[
+    ("initramfs-tools/hooks/vouchsafe", "usr/share/initramfs-tools/hooks/vouchsafe"),
+    ("initramfs-tools/scripts/local-top/vouchsafe", "usr/share/initramfs-tools/scripts/local-top/vouchsafe"),
+    (
+        "initramfs-tools/scripts/local-bottom/vouchsafe",
+        "usr/share/initramfs-tools/scripts/local-bottom/vouchsafe",
+    ),
+    ("initramfs-tools/scripts/panic/vouchsafe", "usr/share/initramfs-tools/scripts/panic/vouchsafe"),
+    ("initramfs-tools/keyscript/vouchsafe", "lib/cryptsetup/scripts/vouchsafe"),
 ];
+const DRACUT: &[(&str, &str)] =
+    &[("dracut/90vouchsafe", "usr/lib/dracut/modules.d/90vouchsafe"), ("systemd", "usr/lib/systemd/system")];

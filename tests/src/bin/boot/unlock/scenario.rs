@@ -4,11 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 use vouchsafe_protocol::Digest32;
 
+use super::checks::{ensure_no_key, ensure_no_shell, ensure_shut, installed, report, unlocked};
 use super::site::Certified;
 use super::{Bench, GrubBoot, Kind, Start, crypttab};
 use crate::disk::Archive;
@@ -49,6 +48,15 @@ pub(crate) enum Name {
     FailureShell,
     /// The broker does not answer.
     BrokerAway,
+    /// Debian 13 with dracut: systemd unlocks the root file system, a data volume and a credential.
+    #[value(name = "debian-13")]
+    Debian13,
+    /// A file was added to dracut's initrd.
+    #[value(name = "debian-13-changed-initrd")]
+    Debian13ChangedInitrd,
+    /// The disk of Debian 13 is detached once its kernel runs.
+    #[value(name = "debian-13-disk-detached")]
+    Debian13DiskDetached,
     /// The baseline was revoked. The last boot, because that is permanent.
     BaselineRevoked,
 }
@@ -65,6 +73,7 @@ impl Name {
 pub(crate) struct Scenario {
     /// Its name.
     pub(super) name: &'static str,
+    kind: Kind,
     change: Change,
     expected: Expected,
 }
@@ -72,8 +81,6 @@ pub(crate) struct Scenario {
 /// How a boot differs from the one that was foretold.
 enum Change {
     Nothing,
-    /// No boot loader, and an initrd of its own.
-    Unified,
     Arguments(&'static str),
     Initrd,
     Kernel,
@@ -88,6 +95,8 @@ enum Change {
 enum Expected {
     /// The system on the volume runs, and its own request for the key is refused.
     Unlocked,
+    /// The same for an installed system, whose data volume is unlocked, and whose service has its credential, after the initrd.
+    Installed,
     /// The broker refuses, and `vouchsafe explain` has these words. The console asks for the passphrase.
     Refused(&'static str),
     /// The guest says this by itself. The console asks for the passphrase.
@@ -98,110 +107,113 @@ enum Expected {
     Closed(&'static str),
 }
 
-const SCENARIOS: [(Name, Scenario); 14] = [
-    (Name::Smoke, Scenario { name: "smoke", change: Change::Unified, expected: Expected::Unlocked }),
-    (Name::Debian12, Scenario { name: "debian-12", change: Change::Nothing, expected: Expected::Unlocked }),
+const SCENARIOS: [(Name, Scenario); 17] = [
+    (Name::Smoke, Scenario::new("smoke", Kind::Unified, Change::Nothing, Expected::Unlocked)),
+    (Name::Debian12, Scenario::new("debian-12", Kind::Grub, Change::Nothing, Expected::Unlocked)),
     (
         Name::ChangedCommandLine,
-        Scenario {
-            name: "changed-command-line",
-            change: Change::Arguments("root=/dev/mapper/root rw console=ttyS0 panic=-1"),
-            expected: Expected::Refused("not a member"),
-        },
+        Scenario::new(
+            "changed-command-line",
+            Kind::Grub,
+            Change::Arguments("root=/dev/mapper/root rw console=ttyS0 panic=-1"),
+            Expected::Refused("not a member"),
+        ),
     ),
     (
         Name::ChangedInitrd,
-        Scenario {
-            name: "changed-initrd",
-            change: Change::Initrd,
-            expected: Expected::Refused("not a member"),
-        },
+        Scenario::new("changed-initrd", Kind::Grub, Change::Initrd, Expected::Refused("not a member")),
     ),
     (
         Name::OtherKernel,
-        Scenario {
-            name: "other-kernel",
-            change: Change::Kernel,
-            expected: Expected::Refused("not a member"),
-        },
+        Scenario::new("other-kernel", Kind::Grub, Change::Kernel, Expected::Refused("not a member")),
     ),
     (
         Name::ShellAsInit,
-        Scenario {
-            name: "shell-as-init",
-            change: Change::Arguments("root=/dev/mapper/root ro console=ttyS0 panic=-1 init=/bin/sh"),
-            expected: Expected::Prompt("init=/bin/sh"),
-        },
+        Scenario::new(
+            "shell-as-init",
+            Kind::Grub,
+            Change::Arguments("root=/dev/mapper/root ro console=ttyS0 panic=-1 init=/bin/sh"),
+            Expected::Prompt("init=/bin/sh"),
+        ),
     ),
     (
         Name::OtherVm,
-        Scenario {
-            name: "other-vm",
-            change: Change::Certified(Certified::OtherInstance),
-            expected: Expected::Refused("instance_id"),
-        },
+        Scenario::new(
+            "other-vm",
+            Kind::Grub,
+            Change::Certified(Certified::OtherInstance),
+            Expected::Refused("instance_id"),
+        ),
     ),
     (
         Name::OtherKey,
-        Scenario {
-            name: "other-key",
-            change: Change::Certified(Certified::OtherKey),
-            expected: Expected::Prompt("is not the key in the certificate"),
-        },
+        Scenario::new(
+            "other-key",
+            Kind::Grub,
+            Change::Certified(Certified::OtherKey),
+            Expected::Prompt("is not the key in the certificate"),
+        ),
     ),
     (
         Name::OtherCa,
-        Scenario {
-            name: "other-ca",
-            change: Change::Certified(Certified::ByOthers),
-            expected: Expected::Refused("signature"),
-        },
+        Scenario::new(
+            "other-ca",
+            Kind::Grub,
+            Change::Certified(Certified::ByOthers),
+            Expected::Refused("signature"),
+        ),
     ),
-    (
-        Name::DiskDetached,
-        Scenario { name: "disk-detached", change: Change::DiskDetached, expected: Expected::Ended },
-    ),
+    (Name::DiskDetached, Scenario::new("disk-detached", Kind::Grub, Change::DiskDetached, Expected::Ended)),
     (
         Name::ChangedHeader,
-        Scenario {
-            name: "changed-header",
-            change: Change::Header,
-            expected: Expected::Closed("LUKS header refused (cipher)"),
-        },
+        Scenario::new(
+            "changed-header",
+            Kind::Grub,
+            Change::Header,
+            Expected::Closed("LUKS header refused (cipher)"),
+        ),
     ),
     (
         Name::FailureShell,
-        Scenario {
-            name: "failure-shell",
-            change: Change::Arguments("root=/dev/mapper/root ro console=ttyS0"),
-            expected: Expected::Prompt("boot with the kernel argument panic=-1"),
-        },
+        Scenario::new(
+            "failure-shell",
+            Kind::Grub,
+            Change::Arguments("root=/dev/mapper/root ro console=ttyS0"),
+            Expected::Prompt("boot with the kernel argument panic=-1"),
+        ),
     ),
     (
         Name::BrokerAway,
-        Scenario {
-            name: "broker-away",
-            change: Change::BrokerAway,
-            expected: Expected::Prompt("volume root: "),
-        },
+        Scenario::new("broker-away", Kind::Grub, Change::BrokerAway, Expected::Prompt("volume root: ")),
+    ),
+    (Name::Debian13, Scenario::new("debian-13", Kind::Dracut, Change::Nothing, Expected::Installed)),
+    (
+        Name::Debian13ChangedInitrd,
+        Scenario::new(
+            "debian-13-changed-initrd",
+            Kind::Dracut,
+            Change::Initrd,
+            Expected::Refused("not a member"),
+        ),
+    ),
+    (
+        Name::Debian13DiskDetached,
+        Scenario::new("debian-13-disk-detached", Kind::Dracut, Change::DiskDetached, Expected::Ended),
     ),
     (
         Name::BaselineRevoked,
-        Scenario {
-            name: "baseline-revoked",
-            change: Change::BaselineRevoked,
-            expected: Expected::Refused("revoked"),
-        },
+        Scenario::new("baseline-revoked", Kind::Grub, Change::BaselineRevoked, Expected::Refused("revoked")),
     ),
 ];
 
 impl Scenario {
+    const fn new(name: &'static str, kind: Kind, change: Change, expected: Expected) -> Self {
+        Self { name, kind, change, expected }
+    }
+
     /// How its kernel is started.
     pub(super) const fn kind(&self) -> Kind {
-        match self.change {
-            Change::Unified => Kind::Unified,
-            _ => Kind::Grub,
-        }
+        self.kind
     }
 
     /// Boots, and checks what happened.
@@ -215,12 +227,12 @@ impl Scenario {
             (Some(files), _) => (files.as_slice(), Firmware::SecureBoot),
             (None, image) => (image.as_ref().map_or(&[][..], |image| image.as_slice()), Firmware::Plain),
         };
-        let volume = match self.change {
-            Change::Header => changed_header(bench)?,
-            _ => bench.volume.clone(),
+        let volumes = match self.change {
+            Change::Header => vec![changed_header(bench)?],
+            _ => bench.volumes.clone(),
         };
         let machine = Machine::new(bench.lab, self.name, firmware, content)?.with(Devices {
-            volume: &volume,
+            volumes: &volumes,
             option_rom: &bench.option_rom,
             driver: bench.driver,
         })?;
@@ -235,9 +247,11 @@ impl Scenario {
             _ => {}
         }
         let console = match self.expected {
-            _ if matches!(self.change, Change::DiskDetached) => machine.run_detaching(KERNEL_STARTED),
-            Expected::Unlocked | Expected::Ended | Expected::Closed(_) => machine.run(""),
-            Expected::Refused(_) | Expected::Prompt(_) => machine.run(PROMPT),
+            _ if matches!(self.change, Change::DiskDetached) => machine.run_detaching(self.kind.started()),
+            Expected::Unlocked | Expected::Installed | Expected::Ended | Expected::Closed(_) => {
+                machine.run("")
+            }
+            Expected::Refused(_) | Expected::Prompt(_) => machine.run(self.kind.prompt()),
         };
         if matches!(self.change, Change::BrokerAway) {
             bench.site.broker.run()?;
@@ -257,7 +271,8 @@ impl Scenario {
             }
             Change::Initrd => Ok(GrubBoot { initrd: changed_initrd(bench, &boot)?, ..boot }),
             Change::Kernel => {
-                let (kernel, initrd) = bench.debian.older_kernel(&bench.older_kernel()?, &crypttab())?;
+                let (kernel, initrd) =
+                    bench.debian.older_kernel(&bench.older_kernel()?, &crypttab(Kind::Grub))?;
                 Ok(GrubBoot { kernel, initrd: bench.lab.write("initrd.older", &initrd)?, ..boot })
             }
             _ => Ok(boot),
@@ -267,36 +282,78 @@ impl Scenario {
     /// Compares with what has to happen. Returns a line for people.
     fn check(&self, bench: &Bench<'_>, console: &Console) -> anyhow::Result<String> {
         let text = &console.text;
-        ensure_no_key(text, &bench.key)?;
-        ensure_no_key(&bench.site.broker.read_log(), &bench.key)?;
+        for key in bench.keys.iter().chain([&bench.credential]) {
+            ensure_no_key(text, key)?;
+            ensure_no_key(&bench.site.broker.read_log(), key)?;
+        }
+        ensure_no_shell(text)?;
         match self.expected {
             Expected::Unlocked => unlocked(bench, text),
+            Expected::Installed => installed(bench, text),
             Expected::Refused(words) => {
                 let line = report(text)?;
                 let explained = bench.site.explain(line)?;
                 ensure!(explained.contains(words), "explain does not say {words:?}:\n{explained}");
-                ensure_locked(bench, text)?;
+                self.ensure_locked(bench, text)?;
                 Ok(line.to_owned())
             }
             Expected::Prompt(words) => {
                 let line = report(text)?;
                 ensure!(line.contains(words), "the console does not say {words:?}: {line}");
-                ensure_locked(bench, text)?;
+                self.ensure_locked(bench, text)?;
                 Ok(line.to_owned())
             }
             Expected::Closed(words) => {
                 let line = report(text)?;
                 ensure!(line.contains(words), "the console does not say {words:?}: {line}");
                 ensure_shut(bench, text)?;
-                ensure!(!text.contains(PROMPT), "somebody is asked for the passphrase");
-                ensure!(text.contains(REBOOTS), "the initrd does not reboot the machine");
+                ensure!(!text.contains(self.kind.prompt()), "somebody is asked for the passphrase");
+                self.ensure_ended(text)?;
                 Ok(line.to_owned())
             }
             Expected::Ended => {
                 ensure_shut(bench, text)?;
-                ensure!(text.contains(REBOOTS), "the initrd does not reboot the machine");
+                self.ensure_ended(text)?;
                 Ok("the machine ended without a key and without a shell".to_owned())
             }
+        }
+    }
+
+    fn ensure_ended(&self, console: &str) -> anyhow::Result<()> {
+        let ends = |line: &str| self.kind.ends().iter().all(|part| line.contains(part));
+        ensure!(console.lines().any(ends), "the initrd did not end as it should");
+        Ok(())
+    }
+
+    fn ensure_locked(&self, bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
+        ensure_shut(bench, console)?;
+        ensure!(console.contains(self.kind.prompt()), "nobody is asked for the passphrase");
+        Ok(())
+    }
+}
+
+impl Kind {
+    /// What the initrd prints early.
+    const fn started(self) -> &'static str {
+        match self {
+            Self::Grub | Self::Unified => "Loading, please wait",
+            Self::Dracut => "Running in initrd",
+        }
+    }
+
+    /// What is in the line with which an initrd ends that fails: no shell, or the latch before it could open.
+    const fn ends(self) -> &'static [&'static str] {
+        match self {
+            Self::Grub | Self::Unified => &["Rebooting automatically due to panic= boot argument"],
+            Self::Dracut => &["Finished", "vouchsafe-latch-failed.service"],
+        }
+    }
+
+    /// The question for the passphrase of the root file system.
+    const fn prompt(self) -> &'static str {
+        match self {
+            Self::Grub | Self::Unified => "Recovery passphrase of root",
+            Self::Dracut => "Please enter passphrase for disk",
         }
     }
 }
@@ -314,7 +371,7 @@ fn changed_initrd(bench: &Bench<'_>, boot: &GrubBoot) -> anyhow::Result<PathBuf>
 /// The volume with a header that cryptsetup would open: its data is not encrypted, and the checksums match.
 fn changed_header(bench: &Bench<'_>) -> anyhow::Result<PathBuf> {
     let (genuine, null) = (&b"aes-xts-plain64\",\"sector_size"[..], &b"cipher_null-ecb"[..]);
-    let mut volume = fs::read(&bench.volume)?;
+    let mut volume = fs::read(bench.volumes.first().context("a volume")?)?;
     for copy in volume.chunks_exact_mut(METADATA).take(2) {
         let place = copy.windows(genuine.len()).position(|bytes| bytes == genuine).context("a cipher")?;
         copy.get_mut(place..place + null.len()).context("a cipher")?.copy_from_slice(null);
@@ -325,59 +382,5 @@ fn changed_header(bench: &Bench<'_>) -> anyhow::Result<PathBuf> {
     bench.lab.write("volume.changed", &volume)
 }
 
-/// The system on the encrypted volume reported, and was refused the key.
-fn unlocked(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
-    let said = |start: &str| {
-        let line = console.lines().find_map(|line| line.strip_prefix(start));
-        line.map(str::trim).with_context(|| format!("the console has no line {start}"))
-    };
-    let marker = said("BOOT-MARKER ")?;
-    ensure!(marker == bench.marker, "the marker is {marker}, not the one of the volume");
-    let root = said("BOOT-ROOT ")?;
-    ensure!(root.starts_with("/dev/mapper/root / ext4"), "the root file system is {root}");
-    let volume = said("BOOT-VOLUME ")?;
-    ensure!(volume.starts_with("root CRYPT-LUKS2-"), "it is on {volume}");
-    let again = said("BOOT-AGAIN ")?;
-    ensure!(again == "exit=10 bytes=0", "the second request for the key: {again}");
-    let (_, why) = console.split_once("BOOT-AGAIN").context("a second request")?;
-    let explained = bench.site.explain(why)?;
-    ensure!(explained.contains("phase"), "explain does not name the phase:\n{explained}");
-    Ok("the root file system is on the unlocked volume, and the key is not released again".to_owned())
-}
-
-fn ensure_locked(bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
-    ensure_shut(bench, console)?;
-    ensure!(console.contains(PROMPT), "nobody is asked for the passphrase");
-    Ok(())
-}
-
-fn ensure_shut(bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
-    ensure!(!console.contains(&bench.marker), "the volume was unlocked");
-    ensure!(!console.contains("(initramfs)"), "there is a shell");
-    Ok(())
-}
-
-/// The guest's line about the volume.
-fn report(console: &str) -> anyhow::Result<&str> {
-    let start = "vouchsafe-guest: volume root: ";
-    let found = console.lines().find_map(|line| Some(line.split_at(line.find(start)?).1));
-    found.context("the console has no line about the volume")
-}
-
-/// The key is nowhere in a text: raw, in hex or in Base64.
-fn ensure_no_key(text: &str, key: &[u8; 32]) -> anyhow::Result<()> {
-    let (hex, base64) = (hex::encode(key), STANDARD.encode(key));
-    let raw = String::from_utf8_lossy(key).into_owned();
-    let found = [hex, base64.trim_end_matches('=').to_owned(), raw].iter().any(|form| text.contains(form));
-    ensure!(!found, "the key of the volume can be read");
-    Ok(())
-}
-
 /// Bytes of each of the two copies of a header's metadata.
 const METADATA: usize = 16384;
-/// Printed by the initrd of initramfs-tools as its first line.
-const KERNEL_STARTED: &str = "Loading, please wait";
-/// Printed by the initrd of initramfs-tools in place of a shell.
-const REBOOTS: &str = "Rebooting automatically due to panic= boot argument";
-/// The prompt of the keyscript.
-const PROMPT: &str = "Recovery passphrase of root";

@@ -14,7 +14,7 @@ use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::swtpm::Swtpm;
 use vouchsafe_tests::{clock, pem};
 
-use super::{Start, UUID};
+use super::{Kind, Start, UUID};
 
 /// What the certificate in a TPM certifies.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(super) struct Site {
     folder: PathBuf,
     google: FakeGoogle,
     instance: AkCertificateSpec,
+    /// Project number and instance id of the instance.
+    names: [String; 2],
     pub(super) broker: Broker,
 }
 
@@ -46,20 +48,27 @@ impl Site {
         let now = clock::now();
         let crl = google.root_crl(&CrlSpec::current(UnixTime(now.0 - 60), now.plus(86_400)));
         fs::write(folder.join("crl.pem"), pem::crl(&crl))?;
-        let site = Self { folder: folder.to_owned(), google, instance: AkCertificateSpec::default(), broker };
+        let instance = AkCertificateSpec::default();
+        let names = [instance.project_number.to_string(), instance.instance_id.to_string()];
+        let site = Self { folder: folder.to_owned(), google, instance, names, broker };
         site.broker.operate(&["collateral", "import", &site.path("crl.pem")], b"")?;
         Ok(site)
     }
 
     /// The folder /etc/vouchsafe of the VMs: the one that `vouchsafe init` made, with the volume's name and the
     /// issuer of the AKs, which the broker cannot fetch.
-    pub(super) fn configuration(&self) -> anyhow::Result<PathBuf> {
+    pub(super) fn configuration(&self, kind: Kind) -> anyhow::Result<PathBuf> {
         let folder = self.broker.data().join("guest");
         let file = folder.join("guest.toml");
         let text = fs::read_to_string(&file)?;
+        let device = match kind {
+            Kind::Dracut => String::new(),
+            Kind::Grub | Kind::Unified => format!("device = \"/dev/disk/by-uuid/{UUID}\"\n"),
+        };
         let more = format!(
-            "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n[volumes.root]\nsecret = {SECRET:?}\n\
-             device = \"/dev/disk/by-uuid/{UUID}\"\n"
+            "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n[volumes.root]\nsecret = {SECRET:?}\n{device}\n\
+             [volumes.data]\nsecret = {DATA:?}\nstage = \"system\"\n\n\
+             [services.\"app.service\"]\ndb-password = {CREDENTIAL:?}\n"
         );
         fs::write(&file, text + &more)?;
         fs::write(folder.join("issuers.pem"), pem::certificate(self.google.intermediate_der()))?;
@@ -84,16 +93,31 @@ impl Site {
         Ok(())
     }
 
+    /// Stores what is for the time after the initrd, under a policy that demands the phase `latched`, too.
+    pub(super) fn register_system(&self, data: &[u8], credential: &[u8]) -> anyhow::Result<()> {
+        let policy = self.broker.operate(&self.policy("app"), b"")?;
+        let (start, end) = policy.split_once("\n};").context("the end of the conditions")?;
+        let phase = "principal.vtpm.phase == Phase::\"latched\"";
+        let file = self.path("app.cedar");
+        fs::write(&file, format!("{start} &&\n  {phase}\n}};{end}"))?;
+        self.broker.operate(&["policy", "put", SYSTEM_POLICY, &file], b"")?;
+        for (path, secret) in [(DATA, data), (CREDENTIAL, credential)] {
+            let put = ["secret", "put", path, "--for", "app", "--policy", SYSTEM_POLICY, "--from", "-"];
+            self.broker.operate(&put, secret)?;
+        }
+        Ok(())
+    }
+
     /// Registers a baseline, and stores the key under a policy that demands it. A unified kernel image is not signed for
     /// Secure Boot, and its log has no text of the command line, which the baseline determines.
     pub(super) fn register(&self, baseline: &Value, unified: bool, key: &[u8]) -> anyhow::Result<()> {
         fs::write(self.folder.join("boot.json"), baseline.to_string())?;
         self.broker.operate(&["baseline", "put", BASELINE, &self.path("boot.json")], b"")?;
-        let (project, id) = (self.instance.project_number.to_string(), self.instance.instance_id.to_string());
-        let new = ["policy", "new", "--for", "disk", "--technology", "sev", "--extra-root", "--project"];
-        let rest = [&project, "--instance", &id, "--baseline", BASELINE];
-        let accept: &[&str] = if unified { &["--no-secure-boot", "--accept", "failure-shell"] } else { &[] };
-        let mut policy = self.broker.operate(&[&new[..], &rest, accept].concat(), b"")?;
+        let mut new = self.policy("disk");
+        if unified {
+            new.extend(["--no-secure-boot", "--accept", "failure-shell"]);
+        }
+        let mut policy = self.broker.operate(&new, b"")?;
         if unified {
             let (start, rest) = policy.split_once(ARGUMENTS).context("conditions for the arguments")?;
             let (_, end) = rest.split_once("\n};").context("the end of the conditions")?;
@@ -127,6 +151,7 @@ impl Site {
         let unified = matches!(start, Start::Unified(_));
         let by_grub = |list: Value| if unified { json!([]) } else { list };
         let in_image = |list: Value| if unified { list } else { json!([]) };
+        let by_stub = |list: Value| if start.has_kernel_stub() { list } else { json!([]) };
         let sections = [".osrel", ".cmdline", ".linux", ".initrd"].iter().filter(|_| unified);
         let sections: Map<_, _> = sections.map(|name| ((*name).to_owned(), never(1))).collect();
         let nothing = json!({
@@ -134,7 +159,7 @@ impl Site {
             "drivers": [driver], "shim": by_grub(never(2)), "grub": by_grub(never(3)),
             "uki": in_image(never(4)), "kernel_image": never(5), "kernel": by_grub(never(6)),
             "initrd": by_grub(never(7)), "command_lines": by_grub(json!(["/never"])), "sections": sections,
-            "load_options": in_image(never(8)), "loaded_initrd": in_image(never(9)),
+            "load_options": by_stub(never(8)), "loaded_initrd": by_stub(never(9)),
         });
         fs::write(self.folder.join("nothing.json"), nothing.to_string())?;
         let nothing = self.path("nothing.json");
@@ -146,6 +171,14 @@ impl Site {
         let mut foretold: Value = serde_json::from_str(&foretold)?;
         forget_nothing(&mut foretold);
         Ok(foretold)
+    }
+
+    /// The command that writes a policy for secrets of this purpose.
+    fn policy(&self, purpose: &'static str) -> Vec<&str> {
+        let options = ["--technology", "sev", "--extra-root", "--baseline", BASELINE];
+        let [project, instance] = &self.names;
+        [&["policy", "new", "--for", purpose], &options[..], &["--project", project, "--instance", instance]]
+            .concat()
     }
 
     fn path(&self, name: &str) -> String {
@@ -171,6 +204,10 @@ const HOST: &str = "10.0.2.2";
 const SECRET: &str = "prod/db-01/root";
 /// The policy of the volume's key.
 const POLICY: &str = "prod/disk";
+/// The paths of a data volume's key and of a service's credential, and their policy.
+const DATA: &str = "prod/db-01/data";
+const CREDENTIAL: &str = "prod/app/db-password";
+const SYSTEM_POLICY: &str = "prod/system";
 /// The comment above the last conditions of a policy for a disk.
 const ARGUMENTS: &str = "// An initrd that fails reboots";
 const BASELINE: &str = "prod/boot";

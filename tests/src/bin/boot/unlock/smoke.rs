@@ -30,7 +30,7 @@ pub(super) fn image(lab: &Lab, debian: &Debian) -> anyhow::Result<PathBuf> {
     }
     let initrd = lab.write("initrd", &initrd.archive.finished())?;
     let release = lab.write("os-release", b"ID=debian\n")?;
-    let line = lab.write("cmdline", super::ARGUMENTS.as_bytes())?;
+    let line = lab.write("cmdline", super::Kind::Unified.arguments().as_bytes())?;
     let kernel = debian.kernel();
     lab.unified(&[(".osrel", &release), (".cmdline", &line), (".linux", &kernel), (".initrd", &initrd)])
 }

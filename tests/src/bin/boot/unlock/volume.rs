@@ -1,8 +1,8 @@
-//! The encrypted root file system, made without a device mapper: cryptsetup writes the LUKS2 header around a
-//! volume key that is given to it, and the file system is encrypted here.
+//! Encrypted volumes, made without a device mapper: cryptsetup writes the LUKS2 header around a volume key that
+//! is given to it, and the content is encrypted here.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,34 +11,62 @@ use super::debian::Debian;
 use super::xts;
 use crate::disk::Lab;
 
-/// Makes the volume: a small system whose init reports what it is, and then asks for the key again.
-pub(super) fn make(lab: &Lab, debian: &Debian, key: &[u8; 32], marker: &str) -> anyhow::Result<PathBuf> {
+/// Makes a small system whose init reports what it is, and then asks for the key again: its file system.
+pub(super) fn system(lab: &Lab, debian: &Debian, marker: &str) -> anyhow::Result<Vec<u8>> {
+    let content = content(debian)?;
+    fill(lab, debian, &content, marker)?;
+    file_system(debian, SIZE)
+}
+
+/// The empty folder that [`file_system`] takes.
+pub(super) fn content(debian: &Debian) -> anyhow::Result<PathBuf> {
     let content = debian.path("srv/content");
     if content.exists() {
         fs::remove_dir_all(&content)?;
     }
-    system(lab, debian, &content, marker)?;
-    debian.run(["mke2fs", "-q", "-t", "ext4", "-F", "-d", "/srv/content", "/srv/plain", SIZE])?;
-    let mut system = fs::read(debian.path("srv/plain"))?;
-    let mut volume_key = [0; 64];
-    aws_lc_rs::rand::fill(&mut volume_key)?;
-    xts::encrypt(&mut system, &volume_key);
-
-    let volume = debian.path("srv/volume");
-    let size = DATA_OFFSET + u64::try_from(system.len())?;
-    fs::File::create(&volume)?.set_len(size)?;
-    fs::write(debian.path("srv/key"), key)?;
-    fs::write(debian.path("srv/volume-key"), volume_key)?;
-    debian.run(FORMAT)?;
-    for secret in ["srv/key", "srv/volume-key", "srv/plain"] {
-        fs::remove_file(debian.path(secret))?;
-    }
-    let header = fs::read(&volume)?.into_iter().take(usize::try_from(DATA_OFFSET)?);
-    lab.write("volume", &header.chain(system).collect::<Vec<_>>())
+    fs::create_dir_all(&content)?;
+    Ok(content)
 }
 
-/// The files of the system.
-fn system(lab: &Lab, debian: &Debian, content: &Path, marker: &str) -> anyhow::Result<()> {
+/// A file system with all that is in the folder.
+pub(super) fn file_system(debian: &Debian, size: &str) -> anyhow::Result<Vec<u8>> {
+    debian.run(["mke2fs", "-q", "-t", "ext4", "-F", "-d", "/srv/content", "/srv/plain", size])?;
+    let plain = debian.path("srv/plain");
+    let system = fs::read(&plain)?;
+    fs::remove_file(plain)?;
+    Ok(system)
+}
+
+/// Makes a LUKS2 volume with this content, which is a multiple of 512 bytes.
+pub(super) fn encrypted(
+    lab: &Lab,
+    debian: &Debian,
+    uuid: &str,
+    key: &[u8; 32],
+    mut content: Vec<u8>,
+) -> anyhow::Result<PathBuf> {
+    let mut volume_key = [0; 64];
+    aws_lc_rs::rand::fill(&mut volume_key)?;
+    xts::encrypt(&mut content, &volume_key);
+
+    let volume = debian.path("srv/volume");
+    fs::File::create(&volume)?.set_len(DATA_OFFSET + u64::try_from(content.len())?)?;
+    fs::write(debian.path("srv/key"), key)?;
+    fs::write(debian.path("srv/volume-key"), volume_key)?;
+    let uuid_option = ["--uuid", uuid];
+    debian.run(FORMAT.iter().chain(&uuid_option))?;
+    for secret in ["srv/key", "srv/volume-key"] {
+        fs::remove_file(debian.path(secret))?;
+    }
+    let file = lab.work.join(uuid);
+    fs::copy(&volume, &file)?;
+    fs::remove_file(volume)?;
+    fs::File::options().write(true).open(&file)?.write_all_at(&content, DATA_OFFSET)?;
+    Ok(file)
+}
+
+/// The files of the small system.
+fn fill(lab: &Lab, debian: &Debian, content: &Path, marker: &str) -> anyhow::Result<()> {
     for folder in ["bin", "sbin", "dev", "proc", "run", "sys", "tmp", "etc", "root"] {
         fs::create_dir_all(content.join(folder))?;
     }
@@ -66,19 +94,17 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 
 /// The first program of the encrypted system.
 const INIT: &str = include_str!("init.sh");
-/// Size of the file system.
+/// Size of the small file system.
 const SIZE: &str = "48M";
 /// Where the encrypted data begins: cryptsetup's default for LUKS2.
 const DATA_OFFSET: u64 = 16 << 20;
 /// A random key of 32 bytes gains nothing from a slow derivation.
-const FORMAT: [&str; 22] = [
+const FORMAT: [&str; 20] = [
     "cryptsetup",
     "luksFormat",
     "--batch-mode",
     "--type",
     "luks2",
-    "--uuid",
-    super::UUID,
     "--cipher",
     "aes-xts-plain64",
     "--key-size",

@@ -1,0 +1,75 @@
+//! What a console has to say, and what it must not.
+
+use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use vouchsafe_protocol::Digest32;
+
+use super::Bench;
+
+/// The system on the encrypted volume reported, and was refused the key.
+pub(super) fn unlocked(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
+    let said = |start: &str| said(console, start);
+    let marker = said("BOOT-MARKER ")?;
+    ensure!(marker == bench.marker, "the marker is {marker}, not the one of the volume");
+    let root = said("BOOT-ROOT ")?;
+    ensure!(root.starts_with("/dev/mapper/root / ext4"), "the root file system is {root}");
+    let volume = said("BOOT-VOLUME ")?;
+    ensure!(volume.starts_with("root CRYPT-LUKS2-"), "it is on {volume}");
+    let again = said("BOOT-AGAIN ")?;
+    ensure!(again == "exit=10 bytes=0", "the second request for the key: {again}");
+    let (_, why) = console.split_once("BOOT-AGAIN").context("a second request")?;
+    let explained = bench.site.explain(why)?;
+    ensure!(explained.contains("phase"), "explain does not name the phase:\n{explained}");
+    Ok("the root file system is on the unlocked volume, and the key is not released again".to_owned())
+}
+
+/// The installed system reported the same, and what it got after the initrd.
+pub(super) fn installed(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
+    unlocked(bench, console)?;
+    let data = said(console, "BOOT-DATA ")?;
+    ensure!(data == bench.data_marker, "the data volume starts with {data}");
+    ensure!(said(console, "BOOT-APP ")? == "exit=0", "the service with a credential did not start");
+    let digest = hex::encode(Digest32::of(&bench.credential).as_bytes());
+    let credential = said(console, "BOOT-CREDENTIAL ")?;
+    ensure!(credential.starts_with(&digest), "the digest of the credential is {credential}");
+    let other = said(console, "BOOT-OTHER ")?;
+    ensure!(other == "exit=1", "a service that the configuration does not name: {other}");
+    ensure!(console.contains("BOOT-END"), "the journal is not complete");
+    Ok("systemd unlocked the root file system and, after the latch, a data volume; a service has its credential".to_owned())
+}
+
+/// The rest of the line that starts with this.
+fn said<'a>(console: &'a str, start: &str) -> anyhow::Result<&'a str> {
+    let line = console.lines().find_map(|line| line.strip_prefix(start));
+    line.map(str::trim).with_context(|| format!("the console has no line {start}"))
+}
+
+pub(super) fn ensure_shut(bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
+    ensure!(!console.contains(&bench.marker), "the volume was unlocked");
+    Ok(())
+}
+
+pub(super) fn ensure_no_shell(console: &str) -> anyhow::Result<()> {
+    ensure!(!SHELLS.iter().any(|shell| console.contains(shell)), "there is a shell");
+    Ok(())
+}
+
+/// The guest's line about the volume.
+pub(super) fn report(console: &str) -> anyhow::Result<&str> {
+    let start = "vouchsafe-guest: volume root: ";
+    let found = console.lines().find_map(|line| Some(line.split_at(line.find(start)?).1));
+    found.context("the console has no line about the volume")
+}
+
+/// The key is nowhere in a text: raw, in hex or in Base64.
+pub(super) fn ensure_no_key(text: &str, key: &[u8; 32]) -> anyhow::Result<()> {
+    let (hex, base64) = (hex::encode(key), STANDARD.encode(key));
+    let raw = String::from_utf8_lossy(key).into_owned();
+    let found = [hex, base64.trim_end_matches('=').to_owned(), raw].iter().any(|form| text.contains(form));
+    ensure!(!found, "the key of the volume can be read");
+    Ok(())
+}
+
+/// What a shell of an initrd prints before it reads.
+const SHELLS: [&str; 3] = ["(initramfs)", "Entering emergency mode", "for maintenance"];
