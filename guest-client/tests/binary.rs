@@ -21,6 +21,8 @@ mod luks;
 #[path = "support/machine.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod machine;
+#[path = "binary/register.rs"]
+mod register;
 #[path = "support/root.rs"]
 mod root;
 #[allow(dead_code, reason = "other tests use the rest")]

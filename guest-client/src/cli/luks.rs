@@ -8,6 +8,7 @@ mod header;
 mod passphrase;
 mod recover;
 mod recovery;
+mod register;
 mod status;
 mod typed;
 
@@ -46,6 +47,10 @@ enum Command {
     Status(status::Status),
     /// Open a volume with its recovery code, read from the terminal or from standard input.
     Recover(recover::Recover),
+    /// Register the header that a volume was opened with: from then on the broker releases its key for no other header.
+    ///
+    /// A failure is one line in the kernel's log.
+    Register(register::Register),
     /// Write what a person typed as cryptsetup needs it: for key scripts.
     ///
     /// A recovery code comes out in the form that opens its key slot, everything else as it is. Without a newline.
@@ -61,6 +66,7 @@ pub(super) fn run(config: &Path, command: &Luks) -> Result<ExitCode, Failure> {
         Command::Enroll(command) => enroll::run(config, command),
         Command::Status(command) => status::run(config, command),
         Command::Recover(command) => recover::run(config, command),
+        Command::Register(command) => register::run(config, command),
         Command::Typed => typed::run(),
     }
 }
@@ -70,6 +76,7 @@ impl Luks {
     pub(super) fn boot_volume(&self) -> Option<&str> {
         match &self.command {
             Command::Header(command) => Some(&command.volume),
+            Command::Register(command) => Some(&command.volume),
             _ => None,
         }
     }

@@ -30,11 +30,15 @@ pub(super) fn protect(note: Note) -> Result<(), Failure> {
 
 /// Fetches within the limits of the configuration.
 pub(super) fn fetch(config: &GuestConfig, body: &ReleaseBody, note: Note) -> Result<Release, Failure> {
+    Ok(client(config, note)?.release(body)?)
+}
+
+/// A client of this VM.
+pub(super) fn client(config: &GuestConfig, note: Note) -> Result<Client<LocalEvidence>, Failure> {
     let remark = move |text: &str| note(&format!("Google Cloud Attestation: {text}"));
     let source = LocalEvidence::open(&config.collect)?.on_remark(remark);
     let client = Client::new(config, source)?;
-    let release = client.on_retry(move |error, wait| note(&retry_line(error, wait))).release(body)?;
-    Ok(release)
+    Ok(client.on_retry(move |error, wait| note(&retry_line(error, wait))))
 }
 
 fn retry_line(error: &AttemptError, wait: Duration) -> String {

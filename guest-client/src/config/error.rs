@@ -73,6 +73,12 @@ pub enum ConfigError {
         /// Its device.
         device: PathBuf,
     },
+    /// A header to register, and no device that has it.
+    #[error("`volumes.{volume}` has `register`, but no `device`")]
+    RegisterWithoutDevice {
+        /// The volume.
+        volume: String,
+    },
     /// A unit has a name that it cannot have.
     #[error("`services` has the unit \"{name}\": {fault}")]
     UnitName {

@@ -28,6 +28,9 @@ pub struct Volume {
     pub stage: Stage,
     /// The encrypted device. Its header is copied and checked before the volume is opened.
     pub device: Option<PathBuf>,
+    /// Whether this VM registers the volume's header at the broker.
+    #[serde(default)]
+    pub register: bool,
 }
 
 /// Why there is no key for a volume, or no credential.
@@ -63,6 +66,9 @@ impl KeysConfig {
         for (name, volume) in &volumes {
             check(name, name.len(), MAX_VOLUME)
                 .map_err(|fault| ConfigError::VolumeName { name: name.clone(), fault })?;
+            if volume.register && volume.device.is_none() {
+                return Err(ConfigError::RegisterWithoutDevice { volume: name.clone() });
+            }
             if let Some(device) = volume.device.as_ref().filter(|device| !device.is_absolute()) {
                 return Err(ConfigError::RelativeDevice { volume: name.clone(), device: device.clone() });
             }
@@ -100,12 +106,12 @@ impl KeysConfig {
         Ok(&volume.secret)
     }
 
-    /// The key of a volume, whenever it is unlocked.
+    /// A volume, whenever it is unlocked.
     ///
     /// # Errors
     /// [`KeyError::UnknownVolume`].
-    pub fn secret(&self, name: &str) -> Result<&SecretPath, KeyError> {
-        self.volumes.get(name).map(|volume| &volume.secret).ok_or(KeyError::UnknownVolume)
+    pub fn any(&self, name: &str) -> Result<&Volume, KeyError> {
+        self.volumes.get(name).ok_or(KeyError::UnknownVolume)
     }
 
     /// The encrypted device of a volume, whenever it is unlocked.
@@ -113,8 +119,7 @@ impl KeysConfig {
     /// # Errors
     /// [`KeyError::UnknownVolume`] or [`KeyError::NoDevice`].
     pub fn device(&self, name: &str) -> Result<&Path, KeyError> {
-        let volume = self.volumes.get(name).ok_or(KeyError::UnknownVolume)?;
-        volume.device.as_deref().ok_or(KeyError::NoDevice)
+        self.any(name)?.device.as_deref().ok_or(KeyError::NoDevice)
     }
 
     /// The volumes of a stage, by name.

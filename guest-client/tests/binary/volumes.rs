@@ -11,7 +11,7 @@ const KEY: &[u8] = b"\0the broker's key\n\xff, 32 bytes of it";
 
 impl World {
     /// With an empty device of a volume `data`.
-    fn with_empty_disk() -> Self {
+    pub(super) fn with_empty_disk() -> Self {
         let world = Self::new(vec![]);
         File::create(world.file("disk")).expect("a file").set_len(18 << 20).expect("room");
         let disk = world.file("disk");
@@ -22,7 +22,7 @@ impl World {
     }
 
     /// A command of `luks` with this input.
-    fn luks(&self, arguments: &[&str], input: &[u8]) -> Output {
+    pub(super) fn luks(&self, arguments: &[&str], input: &[u8]) -> Output {
         let mut command = self.booted(Place::System, "");
         command.arg("luks").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -33,7 +33,7 @@ impl World {
     }
 
     /// A code that was printed, and nothing else on standard output.
-    fn code(&self, arguments: &[&str], input: &[u8]) -> String {
+    pub(super) fn code(&self, arguments: &[&str], input: &[u8]) -> String {
         let output = self.luks(arguments, input);
         assert!(output.status.success(), "{output:?}");
         assert!(stderr(&output).contains("the recovery code, which is not shown again"), "{output:?}");

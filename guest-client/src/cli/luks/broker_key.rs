@@ -3,24 +3,31 @@
 use std::path::Path;
 
 use vouchsafe_guest_client::GuestConfig;
-use vouchsafe_protocol::{PlaintextSecret, ReleasePaths};
+use vouchsafe_guest_client::luks::HeaderCopy;
+use vouchsafe_protocol::{PlaintextSecret, ReleaseBody, ReleasePaths, SecretPath, VolumeHeaders};
 
 use super::passphrase;
 use crate::cli::console;
 use crate::cli::failure::Failure;
 use crate::cli::request::fetch;
 
-/// From a file, or released to this VM.
+/// From a file, or released to this VM, for the header that the volume has.
 pub(super) fn read(
     config: &GuestConfig,
     volume: &str,
     file: Option<&Path>,
+    header: Option<&HeaderCopy>,
 ) -> Result<PlaintextSecret, Failure> {
     if let Some(file) = file {
         return passphrase::key(file);
     }
-    let path = config.keys.secret(volume)?;
-    let paths = ReleasePaths::sort(vec![path.clone()])?;
-    let release = fetch(config, &paths.into(), console::note)?;
+    let path = &config.keys.any(volume)?.secret;
+    let release = fetch(config, &body(path, header)?, console::note)?;
     PlaintextSecret::new(release.secret(path).expose().to_vec()).map_err(|_| Failure::NoInput)
+}
+
+/// A request for the key.
+pub(super) fn body(path: &SecretPath, header: Option<&HeaderCopy>) -> Result<ReleaseBody, Failure> {
+    let headers = header.map(|header| (path.clone(), header.digest()));
+    Ok(ReleaseBody::new(ReleasePaths::sort(vec![path.clone()])?, VolumeHeaders::new(headers)?)?)
 }

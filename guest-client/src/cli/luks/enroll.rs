@@ -7,7 +7,7 @@ use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::luks::HeaderCopy;
 
 use super::draft::{Draft, write_device};
-use super::{broker_key, passphrase, recovery};
+use super::{broker_key, passphrase, recovery, register};
 use crate::cli::console;
 use crate::cli::failure::Failure;
 use crate::cli::request::protect;
@@ -32,7 +32,7 @@ pub(super) fn run(config: &Path, command: &Enroll) -> Result<ExitCode, Failure> 
     let device = config.keys.device(&command.volume)?;
     let before = HeaderCopy::read(device)?;
     let draft = Draft::new(&command.volume, before.bytes())?;
-    let key = broker_key::read(&config, &command.volume, command.key.as_deref())?;
+    let key = broker_key::read(&config, &command.volume, command.key.as_deref(), Some(&before))?;
     let is_enrolled = cryptsetup::opens(draft.path(), &key)?;
     if is_enrolled && !command.recovery {
         console::note("the broker's key opens this volume already");
@@ -49,7 +49,9 @@ pub(super) fn run(config: &Path, command: &Enroll) -> Result<ExitCode, Failure> 
     if let Some((_, secret)) = &code {
         cryptsetup::add(draft.path(), &key, secret, Slot::Recovery)?;
     }
-    write_device(device, Some(&before), &draft.finish()?)?;
+    let next = draft.finish()?;
+    register::announce(&config, &command.volume, &before, &next)?;
+    write_device(device, Some(&before), &next)?;
     if let Some((code, _)) = &code {
         recovery::show(code)?;
     }

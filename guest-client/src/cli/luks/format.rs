@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use vouchsafe_guest_client::GuestConfig;
 
 use super::draft::{Draft, Place, write_device};
-use super::{broker_key, recovery};
+use super::{broker_key, recovery, register};
 use crate::cli::console;
 use crate::cli::failure::Failure;
 use crate::cli::request::protect;
@@ -33,12 +33,14 @@ pub(super) fn run(config: &Path, command: &Format) -> Result<ExitCode, Failure> 
     if !place.blank && !command.erase {
         return Err(Failure::NotBlank(device.to_owned()));
     }
-    let key = broker_key::read(&config, &command.volume, command.key.as_deref())?;
+    let key = broker_key::read(&config, &command.volume, command.key.as_deref(), None)?;
     let draft = Draft::empty(&command.volume)?;
     cryptsetup::format(draft.path(), draft.size(), place.sector_size, &key)?;
     let (code, secret) = recovery::new();
     cryptsetup::add(draft.path(), &key, &secret, Slot::Recovery)?;
-    write_device(device, None, &draft.finish()?)?;
+    let header = draft.finish()?;
+    write_device(device, None, &header)?;
     recovery::show(&code)?;
+    register::formatted(&config, &command.volume, &header)?;
     Ok(ExitCode::SUCCESS)
 }

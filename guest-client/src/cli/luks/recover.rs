@@ -7,7 +7,7 @@ use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::luks::HeaderCopy;
 
 use super::draft::{Draft, write_device};
-use super::{passphrase, recovery};
+use super::{passphrase, recovery, register};
 use crate::cli::console;
 use crate::cli::failure::Failure;
 use crate::cli::request::protect;
@@ -40,7 +40,9 @@ pub(super) fn run(config: &Path, command: &Recover) -> Result<ExitCode, Failure>
     }
     let (code, new) = recovery::new();
     cryptsetup::replace(draft.path(), &old, &new, Slot::Recovery)?;
-    write_device(device, Some(&before), &draft.finish()?)?;
+    let next = draft.finish()?;
+    register::announce(&config, &command.volume, &before, &next)?;
+    write_device(device, Some(&before), &next)?;
     recovery::show(&code)?;
     Ok(ExitCode::SUCCESS)
 }
