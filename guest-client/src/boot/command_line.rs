@@ -18,6 +18,14 @@ pub enum ShellRisk {
         /// The argument as it is written.
         argument: String,
     },
+    /// Memory from a disk would replace the kernel that was measured, in the phase `initrd`.
+    #[error(
+        "the kernel argument `{argument}` resumes from a disk, which the host can write: boot without it"
+    )]
+    Resumes {
+        /// The argument as it is written.
+        argument: String,
+    },
     /// Nothing keeps initramfs-tools from opening a shell when it fails.
     #[error(
         "an initrd that fails would open a shell: boot with the kernel argument panic=-1, and no other panic="
@@ -33,11 +41,14 @@ pub enum ShellRisk {
 /// Checks the text of `/proc/cmdline` for an initrd of this kind.
 ///
 /// # Errors
-/// [`ShellRisk`] names the first argument that opens a shell, or what is missing.
+/// [`ShellRisk`] names the first argument that opens a shell or resumes, or what is missing.
 pub fn check_command_line(line: &[u8], initrd: Initrd) -> Result<(), ShellRisk> {
     let words = words(line);
     if let Some(argument) = words.iter().find(|word| opens_shell(word)) {
         return Err(ShellRisk::Opens { argument: argument.clone() });
+    }
+    if let Some(argument) = words.iter().find(|word| word.starts_with("resume=")) {
+        return Err(ShellRisk::Resumes { argument: argument.clone() });
     }
     match initrd {
         Initrd::InitramfsTools => only(&words, "panic", reboots).ok_or(ShellRisk::InitramfsTools),

@@ -214,3 +214,16 @@ fn messages_name_the_argument_and_the_remedy() {
     assert!(message("ro", Initrd::InitramfsTools).contains("panic=-1"));
     assert!(message("ro", Initrd::Dracut).contains("rd.shell=0 rd.emergency=reboot"));
 }
+
+#[test]
+fn t31_memory_from_a_disk_is_not_resumed() {
+    for (initrd, rest) in
+        [(Initrd::InitramfsTools, "panic=-1"), (Initrd::Dracut, "rd.shell=0 rd.emergency=reboot")]
+    {
+        for argument in ["resume=/dev/vdb", "resume=UUID=1"] {
+            let error = check_command_line(format!("ro {argument} {rest}").as_bytes(), initrd).unwrap_err();
+            assert_eq!(error, ShellRisk::Resumes { argument: argument.to_owned() });
+        }
+        check_command_line(format!("ro noresume {rest}").as_bytes(), initrd).unwrap();
+    }
+}
