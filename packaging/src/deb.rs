@@ -58,12 +58,9 @@ fn control_file(stage: &Stage<'_>, size: u64) -> anyhow::Result<String> {
     };
     let depends = relation("Depends", dependencies(stage)?);
     let recommends = relation("Recommends", package.recommends.of(Format::Deb).to_vec());
-    let description: String = package
-        .description
-        .trim()
-        .lines()
-        .map(|line| if line.is_empty() { " .\n".to_owned() } else { format!(" {line}\n") })
-        .collect();
+    let paragraphs = package.description.trim().split("\n\n");
+    let description: Vec<String> = paragraphs.map(filled).collect();
+    let description = description.join(" .\n");
     Ok(format!(
         "Package: {}\nVersion: {}\nArchitecture: {}\nMaintainer: {}\nInstalled-Size: {size}\n{depends}{recommends}Section: admin\n\
          Priority: optional\nHomepage: {}\nDescription: {}\n{description}",
@@ -74,6 +71,21 @@ fn control_file(stage: &Stage<'_>, size: u64) -> anyhow::Result<String> {
         release.description.homepage,
         package.summary
     ))
+}
+
+/// A paragraph in lines of at most 78 characters, each indented by one space.
+fn filled(paragraph: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in paragraph.split_whitespace() {
+        if lines.last().is_some_and(|line| line.len() + 1 + word.len() > 78) {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push(' ');
+            line.push_str(word);
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Packages that it needs: those of the libraries of its programs, then those of the description.
@@ -112,4 +124,17 @@ fn installed_size(stage: &Stage<'_>) -> anyhow::Result<u64> {
         folders.extend(Path::new(&file).ancestors().skip(1).map(Path::to_owned));
     }
     Ok(size + u64::try_from(folders.len())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_are_filled() {
+        let long = "word ".repeat(40);
+        let filled = filled(&long);
+        assert!(filled.lines().all(|line| line.starts_with(" word") && line.len() <= 78), "{filled}");
+        assert_eq!(filled.split_whitespace().count(), 40);
+    }
 }

@@ -177,8 +177,9 @@ impl<'a> Stage<'a> {
         let homepage = &release.description.homepage;
         let copyright = format!(
             "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: vouchsafe\nSource: {homepage}\n\n\
-             Files: *\nCopyright: the authors of vouchsafe\nLicense: Apache-2.0\n\nLicense: Apache-2.0\n\
-             \x20On Debian systems, the text of the Apache License 2.0 is in\n\x20/usr/share/common-licenses/Apache-2.0.\n"
+             Files: *\nCopyright: {} the authors of vouchsafe\nLicense: Apache-2.0\n\nLicense: Apache-2.0\n\
+             \x20On Debian systems, the text of the Apache License 2.0 is in\n\x20/usr/share/common-licenses/Apache-2.0.\n",
+            release.date("%Y")?
         );
         self.write(&format!("{folder}/copyright"), copyright.as_bytes(), 0o644)?;
         let version = release.version();
