@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use vouchsafe_packaging::description::{Description, Format, ProgramName};
+use vouchsafe_packaging::{Compression, Release};
 
 use super::Kind;
 use crate::disk::run;
@@ -29,25 +30,30 @@ impl Debian {
     ) -> anyhow::Result<Self> {
         let version = kernel_version(root)?;
         let debian = Self { root: root.to_owned(), version };
-        run(Command::new("strip").arg("-o").arg(debian.path(GUEST)).arg(guest))?;
+        debian.unpack_packages(guest, kind)?;
         fs::create_dir_all(debian.path("etc/vouchsafe"))?;
         for file in fs::read_dir(configuration)? {
             let file = file?;
             fs::copy(file.path(), debian.path("etc/vouchsafe").join(file.file_name()))?;
         }
-        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
-        for (from, to) in if kind == Kind::Dracut { DRACUT } else { INITRAMFS_TOOLS } {
-            let (from, to) = (packaging.join(from), debian.path(to));
-            let files = if from.is_dir() { fs::read_dir(&from)?.collect() } else { Vec::new() };
-            for file in files {
-                let file = file?;
-                copy(&file.path(), &to.join(file.file_name()))?;
-            }
-            if from.is_file() {
-                copy(&from, &to)?;
-            }
-        }
         Ok(debian)
+    }
+
+    /// Unpacks the packages that a user would install, made of this guest, so that what is booted is what is shipped.
+    fn unpack_packages(&self, guest: &Path, kind: Kind) -> anyhow::Result<()> {
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tree")?;
+        let description = Description::read(tree)?;
+        let programs = [ProgramName::Guest, ProgramName::GuestInitrd].map(|name| (name, guest.to_owned()));
+        let mut release = Release::new(tree, &description, programs.into())?;
+        release.compression = Compression::Fast;
+        let scripts =
+            if kind == Kind::Dracut { "vouchsafe-guest-dracut" } else { "vouchsafe-guest-initramfs-tools" };
+        let names = ["vouchsafe-guest", "vouchsafe-guest-initrd", scripts].map(ToOwned::to_owned);
+        let folder = tempfile::tempdir()?;
+        for package in release.build(&names, &[Format::Deb], folder.path())? {
+            run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&self.root))?;
+        }
+        Ok(())
     }
 
     /// A file of it.
@@ -151,25 +157,3 @@ fn kernel_version(root: &Path) -> anyhow::Result<String> {
 
 /// Where the guest is.
 const GUEST: &str = "usr/bin/vouchsafe-guest";
-
-/// Copies a file that may be run.
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(to.parent().context("a folder")?)?;
-    fs::copy(from, to).with_context(|| format!("copy {}", from.display()))?;
-    let mode = if from.extension().is_none_or(|extension| extension == "sh") { 0o755 } else { 0o644 };
-    Ok(fs::set_permissions(to, fs::Permissions::from_mode(mode))?)
-}
-
-/// Files and folders of packaging/, and where a package puts them.
-const INITRAMFS_TOOLS: &[(&str, &str)] = &[
-    ("initramfs-tools/hooks/vouchsafe", "usr/share/initramfs-tools/hooks/vouchsafe"),
-    ("initramfs-tools/scripts/local-top/vouchsafe", "usr/share/initramfs-tools/scripts/local-top/vouchsafe"),
-    (
-        "initramfs-tools/scripts/local-bottom/vouchsafe",
-        "usr/share/initramfs-tools/scripts/local-bottom/vouchsafe",
-    ),
-    ("initramfs-tools/scripts/panic/vouchsafe", "usr/share/initramfs-tools/scripts/panic/vouchsafe"),
-    ("initramfs-tools/keyscript/vouchsafe", "lib/cryptsetup/scripts/vouchsafe"),
-];
-const DRACUT: &[(&str, &str)] =
-    &[("dracut/90vouchsafe", "usr/lib/dracut/modules.d/90vouchsafe"), ("systemd", "usr/lib/systemd/system")];
