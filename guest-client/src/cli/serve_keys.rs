@@ -8,7 +8,7 @@ use vouchsafe_guest_client::boot::{Initrd, RECOVERY_MARK};
 use vouchsafe_guest_client::config::{KeyError, Stage};
 use vouchsafe_guest_client::vtpm::{TpmAddress, Vtpm, VtpmError};
 use vouchsafe_guest_client::{GuestConfig, Release, latch};
-use vouchsafe_protocol::{ReleasePaths, SecretPath};
+use vouchsafe_protocol::{ReleaseBody, ReleasePaths, SecretPath};
 
 use super::failure::Failure;
 use super::request::{fetch, protect};
@@ -57,7 +57,7 @@ struct Keys {
 /// The keys of all volumes of the initrd. They are requested once, so that a broker that is away holds up the boot once.
 enum InitrdKeys {
     NotRequested,
-    Released(Rc<Release>, ReleasePaths),
+    Released(Rc<Release>, ReleaseBody),
     Refused,
 }
 
@@ -70,6 +70,8 @@ enum Refusal {
     Key(#[from] KeyError),
     #[error("its key was not requested with the others, since there was no checked copy of its header then")]
     NotRequested,
+    #[error("the copy of its header is not the one that its key was requested for")]
+    OtherHeader,
     #[error("credentials are given to services after the initrd only")]
     CredentialInInitrd,
     #[error("the keys of the initrd were requested before, and were refused")]
@@ -148,12 +150,12 @@ impl Keys {
     /// The keys of the initrd, with that of one volume, as long as the latch is open.
     fn of_initrd(&mut self, name: &str, path: &SecretPath) -> Result<Rc<Release>, Refusal> {
         let openable = openable::of_stage(&self.config.keys, Stage::Initrd, name)?;
-        let (release, paths) = match &self.initrd {
+        let (release, requested) = match &self.initrd {
             InitrdKeys::Refused => return Err(Refusal::RefusedBefore),
-            InitrdKeys::Released(release, paths) => (Rc::clone(release), paths.clone()),
+            InitrdKeys::Released(release, requested) => (Rc::clone(release), requested.clone()),
             InitrdKeys::NotRequested => {
                 self.initrd = InitrdKeys::Refused;
-                (Rc::new(fetch(&self.config, &openable, console::silent)?), openable.paths().clone())
+                (Rc::new(fetch(&self.config, &openable, console::silent)?), openable.clone())
             }
         };
         let address = self.config.collect.vtpm.device.clone().map_or_else(TpmAddress::find, Ok)?;
@@ -161,13 +163,58 @@ impl Keys {
             self.initrd = InitrdKeys::Refused;
             return Err(Refusal::LatchClosed);
         }
-        let requested = paths.as_slice().contains(path);
-        self.initrd = InitrdKeys::Released(Rc::clone(&release), paths);
-        if requested { Ok(release) } else { Err(Refusal::NotRequested) }
+        let checked = check_requested(&requested, &openable, path);
+        self.initrd = InitrdKeys::Released(Rc::clone(&release), requested);
+        checked.map(|()| release)
     }
+}
+
+/// A key is for the header that the broker was shown: a copy that was made again may be of another one.
+fn check_requested(
+    requested: &ReleaseBody,
+    openable: &ReleaseBody,
+    path: &SecretPath,
+) -> Result<(), Refusal> {
+    if !requested.paths().as_slice().contains(path) {
+        return Err(Refusal::NotRequested);
+    }
+    if requested.headers().get(path) != openable.headers().get(path) {
+        return Err(Refusal::OtherHeader);
+    }
+    Ok(())
 }
 
 /// A request for one secret.
 fn one(path: &SecretPath) -> Result<ReleasePaths, Failure> {
     Ok(ReleasePaths::sort(vec![path.clone()])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_protocol::Digest32;
+    use vouchsafe_protocol::request::VolumeHeaders;
+
+    use super::*;
+
+    fn body(headers: &[(&str, u8)], without: &[&str]) -> ReleaseBody {
+        let path = |name: &str| SecretPath::parse(&format!("prod/db/{name}")).unwrap();
+        let paths = headers.iter().map(|(name, _)| *name).chain(without.iter().copied()).map(path).collect();
+        let headers = headers.iter().map(|(name, byte)| (path(name), Digest32([*byte; 32])));
+        ReleaseBody::new(ReleasePaths::sort(paths).unwrap(), VolumeHeaders::new(headers).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn t32_a_key_is_given_for_the_header_that_it_was_requested_for() {
+        let requested = body(&[("root", 1)], &["var"]);
+        let check = |openable: &ReleaseBody, name: &str| {
+            check_requested(&requested, openable, &SecretPath::parse(&format!("prod/db/{name}")).unwrap())
+        };
+        check(&requested, "root").unwrap();
+        check(&requested, "var").unwrap();
+        let other = body(&[("root", 2), ("var", 1), ("srv", 1)], &[]);
+        assert!(matches!(check(&other, "root"), Err(Refusal::OtherHeader)));
+        assert!(matches!(check(&other, "var"), Err(Refusal::OtherHeader)));
+        assert!(matches!(check(&other, "srv"), Err(Refusal::NotRequested)));
+        assert!(matches!(check(&body(&[], &["root"]), "root"), Err(Refusal::OtherHeader)));
+    }
 }
