@@ -6,7 +6,7 @@
 use vouchsafe_keystore::record::{NewRefusal, RecordError, RefusalRecord};
 use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::problem::Problem;
-use vouchsafe_protocol::{Body, DecisionId, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
+use vouchsafe_protocol::{Action, Body, DecisionId, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
 
 use super::error::{Failure, ReleaseError};
 use crate::attested::{RequestError, VmContext};
@@ -31,7 +31,7 @@ pub(crate) fn refuse_challenge(
     at: UnixTime,
     error: ChallengeError,
 ) -> HttpProblem {
-    let request = RequestContext { decision, at, paths: Vec::new(), nonce: None };
+    let request = RequestContext { decision, at, action: None, paths: Vec::new(), nonce: None };
     let failure = Failure::new(RequestError::from(error), VmContext::Unknown);
     refuse(broker, request, failure).unsigned()
 }
@@ -40,6 +40,8 @@ pub(crate) fn refuse_challenge(
 pub(super) struct RequestContext {
     decision: DecisionId,
     at: UnixTime,
+    /// The action, once the request is parsed.
+    action: Option<Action>,
     paths: Vec<SecretPath>,
     /// The nonce, once the request is bound to it.
     pub(super) nonce: Option<Nonce>,
@@ -47,7 +49,7 @@ pub(super) struct RequestContext {
 
 impl RequestContext {
     pub(super) fn of(decision: DecisionId, body: &Body, at: UnixTime) -> Self {
-        Self { decision, at, paths: body.paths().to_vec(), nonce: None }
+        Self { decision, at, action: Some(body.action()), paths: body.paths().to_vec(), nonce: None }
     }
 }
 
@@ -84,9 +86,13 @@ fn log_failure(decision: DecisionId, error: &ReleaseError) {
 
 /// Records a refusal in the log if it is worth that, otherwise in bounded memory.
 fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmContext) {
-    let RequestContext { decision, at, paths, nonce } = request;
+    let RequestContext { decision, at, action, paths, nonce } = request;
     let (code, mut reasons) = (error.code(), error.reasons());
     let (mut claims, mut instance, mut evidence) = (None, None, None);
+    // A record without this line is that of a release.
+    if let Some(action) = action.filter(|action| *action != Action::Release) {
+        reasons.insert(0, format!("the request was {}", action.name()));
+    }
     let standing = match vm {
         VmContext::Verified(vm) => {
             (claims, instance, evidence) = (Some(vm.claims), vm.instance, vm.evidence);

@@ -170,7 +170,10 @@ fn t32_a_vm_that_would_not_get_the_secret_registers_nothing() {
     let world = world();
     let instance = AkCertificateSpec { project_number: 1, ..AkCertificateSpec::default() };
     let stranger = SimulatedVm::booted(&instance, &boot());
-    assert_eq!(register(&world, &stranger, OTHER).unwrap_err().code, ReasonCode::NotGranted);
+    let refused = register(&world, &stranger, OTHER).unwrap_err();
+    assert_eq!(refused.code, ReasonCode::NotGranted);
+    let explained = world.explain(&refused.decision.unwrap());
+    assert!(explained.contains("the request was register-volume"), "{explained}");
     // Absent looks the same (T50).
     let absent = SecretPath::parse("prod/db-01/none").unwrap();
     let absent = VolumeAction::RegisterVolume { path: absent, digest: OLD };
