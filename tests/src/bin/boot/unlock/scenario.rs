@@ -345,7 +345,7 @@ impl Kind {
     const fn ends(self) -> &'static [&'static str] {
         match self {
             Self::Grub | Self::Unified => &["Rebooting automatically due to panic= boot argument"],
-            Self::Dracut => &["Finished", "vouchsafe-latch-failed.service"],
+            Self::Dracut => &["Finished", "vouchsafe-latch-failed"],
         }
     }
 
