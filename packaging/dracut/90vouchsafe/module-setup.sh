@@ -62,7 +62,7 @@ vouchsafe_guest() {
     inst_binary "$guest" /usr/bin/vouchsafe-guest || vouchsafe_fail "copying $guest"
     # The library opens the TPM's device through a module that it loads at run time.
     inst_libdir_file "libtss2-tcti-device.so*" || vouchsafe_fail "libtss2-tcti-device is missing; install the package of that name, or tpm2-tss"
-    for unit in vouchsafe-serve-keys.socket vouchsafe-serve-keys.service; do
+    for unit in vouchsafe-serve-keys.socket vouchsafe-serve-keys.service vouchsafe-header@.service; do
         inst_simple "$systemdsystemunitdir/$unit" || vouchsafe_fail "$systemdsystemunitdir/$unit is missing"
     done
     inst_multiple -o "$systemdsystemunitdir"/{modprobe@.service,sys-kernel-config.mount,network-online.target,cryptsetup-pre.target}
@@ -119,12 +119,29 @@ vouchsafe_latch() {
     vouchsafe_drop_in cryptsetup.conf systemd-cryptsetup@
 }
 
-# dracut's own module copies these lines only into an initrd for this machine alone (hostonly).
+# dracut's own module copies these lines only into an initrd for this machine alone (hostonly). cryptsetup must never read the header
+# on the disk: crypttab names the copy that the guest makes and checks.
 vouchsafe_volumes() {
-    local line
-    while read -r line; do
-        grep -qE "^${line%% *}[[:space:]]" "$initdir/etc/crypttab" 2>/dev/null || echo "$line" >>"$initdir/etc/crypttab"
+    local volume rest
+    while read -r volume rest; do
+        [[ ,${rest##* }, == *,header=/run/vouchsafe/$volume.header,* ]] ||
+            vouchsafe_fail "the options of $volume in crypttab need header=/run/vouchsafe/$volume.header"
+        grep -qE "^${volume}[[:space:]]" "$initdir/etc/crypttab" 2>/dev/null || echo "$volume $rest" >>"$initdir/etc/crypttab"
+        vouchsafe_header "$volume"
     done < <(vouchsafe_crypttab)
+}
+
+# The copy is made once the device is there, and systemd-cryptsetup requires it.
+vouchsafe_header() {
+    local device instance
+    device=$("$initdir/usr/bin/vouchsafe-guest" luks device "$1") || vouchsafe_fail "/etc/vouchsafe/guest.toml has no device of the volume $1"
+    instance=$(systemd-escape "$1")
+    mkdir -p "$initdir$systemdsystemunitdir/systemd-cryptsetup@$instance.service.requires" \
+        "$initdir$systemdsystemunitdir/vouchsafe-header@$instance.service.d"
+    ln -sfn ../vouchsafe-header@.service \
+        "$initdir$systemdsystemunitdir/systemd-cryptsetup@$instance.service.requires/vouchsafe-header@$instance.service"
+    printf '[Unit]\nAfter=%s\n' "$(systemd-escape --path --suffix=device "$device")" \
+        >"$initdir$systemdsystemunitdir/vouchsafe-header@$instance.service.d/device.conf"
 }
 
 # vouchsafe_drop_in FILE SERVICE

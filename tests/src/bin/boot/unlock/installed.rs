@@ -35,6 +35,7 @@ pub(super) fn volumes(lab: &Lab, debian: &Debian, secrets: &Secrets<'_>) -> anyh
         "systemd-networkd.service",
         "remote-cryptsetup.target",
         "vouchsafe-serve-keys.socket",
+        "vouchsafe-header@data.service",
         "report.service",
     ];
     debian.run(["systemctl", "--quiet", "--root=/srv/content", "enable"].iter().chain(&enable))?;
@@ -50,13 +51,13 @@ pub(super) fn volumes(lab: &Lab, debian: &Debian, secrets: &Secrets<'_>) -> anyh
 
 /// The line for the initrd. Emulated disks take long to appear.
 pub(super) fn crypttab() -> String {
-    let options = "luks,x-initrd.attach,x-systemd.device-timeout=180";
+    let options = "luks,x-initrd.attach,header=/run/vouchsafe/root.header,x-systemd.device-timeout=180";
     format!("root UUID={} /run/vouchsafe/keys.sock {options}\n", super::UUID)
 }
 
 /// A volume that needs the network of the system.
 fn data_crypttab() -> String {
-    format!("data UUID={DATA_UUID} /run/vouchsafe/keys.sock luks,_netdev\n")
+    format!("data UUID={DATA_UUID} /run/vouchsafe/keys.sock luks,header=/run/vouchsafe/data.header,_netdev\n")
 }
 
 /// Copies what runs. Drivers are in the initrd.
@@ -78,6 +79,6 @@ const FILES: [(&str, &str); 6] = [
     ("usr/local/bin/report", include_str!("report.sh")),
 ];
 /// The UUID of the data volume.
-const DATA_UUID: &str = "0f0e7e0c-5b0a-4b57-9d0b-6f6f1c7f3a02";
+pub(super) const DATA_UUID: &str = "0f0e7e0c-5b0a-4b57-9d0b-6f6f1c7f3a02";
 /// Size of the file system.
 const SIZE: &str = "256M";

@@ -54,6 +54,9 @@ pub(crate) enum Name {
     /// A file was added to dracut's initrd.
     #[value(name = "debian-13-changed-initrd")]
     Debian13ChangedInitrd,
+    /// The header of Debian 13's volume is another one.
+    #[value(name = "debian-13-changed-header")]
+    Debian13ChangedHeader,
     /// The disk of Debian 13 is detached once its kernel runs.
     #[value(name = "debian-13-disk-detached")]
     Debian13DiskDetached,
@@ -107,7 +110,7 @@ enum Expected {
     Closed(&'static str),
 }
 
-const SCENARIOS: [(Name, Scenario); 17] = [
+const SCENARIOS: [(Name, Scenario); 18] = [
     (Name::Smoke, Scenario::new("smoke", Kind::Unified, Change::Nothing, Expected::Unlocked)),
     (Name::Debian12, Scenario::new("debian-12", Kind::Grub, Change::Nothing, Expected::Unlocked)),
     (
@@ -194,6 +197,15 @@ const SCENARIOS: [(Name, Scenario); 17] = [
             Kind::Dracut,
             Change::Initrd,
             Expected::Refused("not a member"),
+        ),
+    ),
+    (
+        Name::Debian13ChangedHeader,
+        Scenario::new(
+            "debian-13-changed-header",
+            Kind::Dracut,
+            Change::Header,
+            Expected::Closed("LUKS header refused (cipher)"),
         ),
     ),
     (

@@ -14,7 +14,8 @@ use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::swtpm::Swtpm;
 use vouchsafe_tests::{clock, pem};
 
-use super::{Kind, Start, UUID};
+use super::installed::DATA_UUID;
+use super::{Start, UUID};
 
 /// What the certificate in a TPM certifies.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,17 +58,14 @@ impl Site {
 
     /// The folder /etc/vouchsafe of the VMs: the one that `vouchsafe init` made, with the volume's name and the
     /// issuer of the AKs, which the broker cannot fetch.
-    pub(super) fn configuration(&self, kind: Kind) -> anyhow::Result<PathBuf> {
+    pub(super) fn configuration(&self) -> anyhow::Result<PathBuf> {
         let folder = self.broker.data().join("guest");
         let file = folder.join("guest.toml");
         let text = fs::read_to_string(&file)?;
-        let device = match kind {
-            Kind::Dracut => String::new(),
-            Kind::Grub | Kind::Unified => format!("device = \"/dev/disk/by-uuid/{UUID}\"\n"),
-        };
         let more = format!(
-            "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n[volumes.root]\nsecret = {SECRET:?}\n{device}\n\
-             [volumes.data]\nsecret = {DATA:?}\nstage = \"system\"\n\n\
+            "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n\
+             [volumes.root]\nsecret = {SECRET:?}\ndevice = \"/dev/disk/by-uuid/{UUID}\"\n\n\
+             [volumes.data]\nsecret = {DATA:?}\ndevice = \"/dev/disk/by-uuid/{DATA_UUID}\"\nstage = \"system\"\n\n\
              [services.\"app.service\"]\ndb-password = {CREDENTIAL:?}\n"
         );
         fs::write(&file, text + &more)?;
