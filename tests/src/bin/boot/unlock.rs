@@ -159,7 +159,7 @@ impl<'a> Bench<'a> {
         let started = Instant::now();
         let site = Site::start(&lab.work.join("site"))?;
         let root = packages.join(format!("{}-root", kind.suite().name()));
-        let debian = Debian::with_guest(&root, guest, &site.configuration()?, kind)?;
+        let debian = Debian::with_guest(&root, guest, &site.configuration(kind)?, kind)?;
         let (keys, credential) = ([random()?, random()?], random()?);
         let (marker, data_marker) = (hex::encode(random::<16>()?), hex::encode(random::<16>()?));
         let volumes = match kind {

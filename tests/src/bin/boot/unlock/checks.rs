@@ -1,11 +1,15 @@
 //! What a console has to say, and what it must not.
 
+use std::fs::File;
+use std::io::Read as _;
+
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use vouchsafe_protocol::Digest32;
 
 use super::Bench;
+use super::volume::DATA_OFFSET;
 
 /// The system on the encrypted volume reported, and was refused the key.
 pub(super) fn unlocked(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
@@ -22,6 +26,17 @@ pub(super) fn unlocked(bench: &Bench<'_>, console: &str) -> anyhow::Result<Strin
     let explained = bench.site.explain(why)?;
     ensure!(explained.contains("phase"), "explain does not name the phase:\n{explained}");
     Ok("the root file system is on the unlocked volume, and the key is not released again".to_owned())
+}
+
+/// The broker knows the header of the volume, which the guest registered before the latch.
+pub(super) fn registered(bench: &Bench<'_>) -> anyhow::Result<()> {
+    let mut header = Vec::new();
+    File::open(bench.volumes.first().context("a volume")?)?.take(DATA_OFFSET).read_to_end(&mut header)?;
+    let digest = Digest32::of(&header).to_string();
+    let volumes = bench.site.volumes()?;
+    let start = digest.get(..8).context("a digest")?;
+    ensure!(volumes.contains(start), "the header {digest} is not registered:\n{volumes}");
+    Ok(())
 }
 
 /// The installed system reported the same, and what it got after the initrd.

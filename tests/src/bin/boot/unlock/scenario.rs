@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 use vouchsafe_protocol::Digest32;
 
-use super::checks::{ensure_no_key, ensure_no_shell, ensure_shut, installed, report, unlocked};
+use super::checks::{ensure_no_key, ensure_no_shell, ensure_shut, installed, registered, report, unlocked};
 use super::site::Certified;
 use super::{Bench, GrubBoot, Kind, Start, crypttab};
 use crate::disk::Archive;
@@ -300,7 +300,10 @@ impl Scenario {
         }
         ensure_no_shell(text)?;
         match self.expected {
-            Expected::Unlocked => unlocked(bench, text),
+            Expected::Unlocked => {
+                registered(bench)?;
+                unlocked(bench, text)
+            }
             Expected::Installed => installed(bench, text),
             Expected::Refused(words) => {
                 let line = report(text)?;

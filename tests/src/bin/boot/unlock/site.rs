@@ -15,7 +15,7 @@ use vouchsafe_tests::swtpm::Swtpm;
 use vouchsafe_tests::{clock, pem};
 
 use super::installed::DATA_UUID;
-use super::{Start, UUID};
+use super::{Kind, Start, UUID};
 
 /// What the certificate in a TPM certifies.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,13 +58,18 @@ impl Site {
 
     /// The folder /etc/vouchsafe of the VMs: the one that `vouchsafe init` made, with the volume's name and the
     /// issuer of the AKs, which the broker cannot fetch.
-    pub(super) fn configuration(&self) -> anyhow::Result<PathBuf> {
+    pub(super) fn configuration(&self, kind: Kind) -> anyhow::Result<PathBuf> {
         let folder = self.broker.data().join("guest");
         let file = folder.join("guest.toml");
         let text = fs::read_to_string(&file)?;
+        // In initrds of dracut nothing registers headers.
+        let register = match kind {
+            Kind::Dracut => "",
+            Kind::Grub | Kind::Unified => "register = true\n",
+        };
         let more = format!(
             "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n\
-             [volumes.root]\nsecret = {SECRET:?}\ndevice = \"/dev/disk/by-uuid/{UUID}\"\n\n\
+             [volumes.root]\nsecret = {SECRET:?}\ndevice = \"/dev/disk/by-uuid/{UUID}\"\n{register}\n\
              [volumes.data]\nsecret = {DATA:?}\ndevice = \"/dev/disk/by-uuid/{DATA_UUID}\"\nstage = \"system\"\n\n\
              [services.\"app.service\"]\ndb-password = {CREDENTIAL:?}\n"
         );
@@ -133,6 +138,11 @@ impl Site {
     pub(super) fn revoke(&self) -> anyhow::Result<()> {
         self.broker.operate(&["baseline", "revoke", BASELINE], b"")?;
         Ok(())
+    }
+
+    /// What `vouchsafe volume list` says.
+    pub(super) fn volumes(&self) -> anyhow::Result<String> {
+        self.broker.operate(&["volume", "list"], b"")
     }
 
     /// What `vouchsafe explain` says about the decision that a text names.

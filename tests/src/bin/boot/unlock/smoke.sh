@@ -22,6 +22,7 @@ mkdir -p /dev/disk/by-uuid
 ln -s "$disk" "$(vouchsafe-guest luks device root)"
 vouchsafe-guest luks header root
 vouchsafe-guest unlock root | cryptsetup open --header /run/vouchsafe/root.header --key-file - "$disk" root && mount -t ext4 -o ro /dev/mapper/root /root
+vouchsafe-guest luks register --if-configured root
 vouchsafe-guest latch --or-halt --root /root || poweroff -f
 for card in /sys/class/net/*; do
     if [ -e "$card/device" ]; then

@@ -97,7 +97,7 @@ const INIT: &str = include_str!("init.sh");
 /// Size of the small file system.
 const SIZE: &str = "48M";
 /// Where the encrypted data begins: cryptsetup's default for LUKS2.
-const DATA_OFFSET: u64 = 16 << 20;
+pub(super) const DATA_OFFSET: u64 = 16 << 20;
 /// A random key of 32 bytes gains nothing from a slow derivation.
 const FORMAT: [&str; 20] = [
     "cryptsetup",
