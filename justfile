@@ -87,9 +87,9 @@ load *ARGS: release
 crash *ARGS: release
     cargo run --quiet --release -p vouchsafe-tests --bin crash -- {{ ARGS }}
 
-# Real boots under QEMU (TCG) with OVMF and a software TPM. `boot-test all`: Debian 12 unlocks its root file system with a key from a real
-# broker, and boots that are refused. `boot-test predict`: what Debian 12, 13 and sid measure, beside `baseline predict`. Names: --help.
-boot-test *ARGS: (announce "boot-test" "about 20 minutes on two cores, half of it building and fetching; all boots take 12 after that") setup
+# Real boots under QEMU (TCG) with OVMF and a software TPM. `boot-test all`: Debian 12 and 13 unlock their root file systems with keys from a
+# real broker, and boots that are refused. `boot-test predict`: what Debian 12, 13 and sid measure, beside `baseline predict`. Names: --help.
+boot-test *ARGS: (announce "boot-test" "about 40 minutes on two cores, a quarter of it building and fetching; single boots take 1 to 3") setup
     cargo build --quiet -p vouchsafe-broker -p vouchsafe-tests --bin vouchsafe --bin boot
     # The guest for initrds, as it is shipped, in a folder of its own: the programs of target/ have other features.
     cargo build --quiet --release -p vouchsafe-guest-client --no-default-features --target-dir target/initrd
