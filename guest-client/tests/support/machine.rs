@@ -1,5 +1,8 @@
 //! A machine whose software TPM is provisioned like GCE's.
 
+#[path = "turn.rs"]
+mod turn;
+
 use std::path::PathBuf;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -9,6 +12,7 @@ use vouchsafe_guest_client::config::VtpmConfig;
 use vouchsafe_guest_client::vtpm::{AkAlgorithm, AkChoice, Vtpm};
 
 use crate::swtpm::Swtpm;
+use turn::Turn;
 
 /// The firmware log of the machine.
 pub(crate) const LOG: &[u8] = b"a firmware log";
@@ -17,16 +21,19 @@ pub(crate) const LOG: &[u8] = b"a firmware log";
 pub(crate) struct Machine {
     pub(crate) swtpm: Swtpm,
     pub(crate) directory: TempDir,
+    /// The last field: the next test's turn comes when the TPM is gone.
+    _turn: Turn,
 }
 
 impl Machine {
     /// A TPM without Google's keys.
     pub(crate) fn new() -> Self {
+        let turn = Turn::take();
         let directory = TempDir::new().expect("a temporary directory");
         let state = directory.path().join("tpm");
         std::fs::create_dir(&state).expect("a directory");
         std::fs::write(directory.path().join("log"), LOG).expect("a file");
-        Self { swtpm: Swtpm::start(&state).expect("swtpm starts"), directory }
+        Self { swtpm: Swtpm::start(&state).expect("swtpm starts"), directory, _turn: turn }
     }
 
     /// A TPM with one AK, and its `SubjectPublicKeyInfo`.
