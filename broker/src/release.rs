@@ -18,9 +18,8 @@ mod volume;
 use std::sync::Arc;
 
 use vouchsafe_protocol::messages::{ReleaseAnswer, VolumeAnswer};
-use vouchsafe_protocol::{DecisionId, RequestDigest, UnixTime};
 
-use crate::attested::{Arrival, Received, Request, Verified, VmContext};
+use crate::attested::{Incoming, Request, Verified, VmContext};
 use crate::broker::Broker;
 use commit::{Action, commit};
 use error::Failure;
@@ -33,15 +32,8 @@ use volume::Volume;
 ///
 /// # Errors
 /// [`Refused`] is on record, as far as it is worth one, before this returns.
-pub(crate) async fn release(
-    broker: &Arc<Broker>,
-    decision: DecisionId,
-    request: Received,
-    digest: RequestDigest,
-    arrival: Arrival,
-    now: UnixTime,
-) -> Result<ReleaseAnswer, Refused> {
-    let (_, answer) = carry_out::<Release>(broker, decision, request, digest, arrival, now).await?;
+pub(crate) async fn release(broker: &Arc<Broker>, request: Incoming) -> Result<ReleaseAnswer, Refused> {
+    let (_, answer) = carry_out::<Release>(broker, request).await?;
     Ok(answer)
 }
 
@@ -49,29 +41,19 @@ pub(crate) async fn release(
 ///
 /// # Errors
 /// As for a release.
-pub(crate) async fn change_volume(
-    broker: &Arc<Broker>,
-    decision: DecisionId,
-    request: Received,
-    digest: RequestDigest,
-    arrival: Arrival,
-    now: UnixTime,
-) -> Result<VolumeAnswer, Refused> {
-    let (verified, state) = carry_out::<Volume>(broker, decision, request, digest, arrival, now).await?;
+pub(crate) async fn change_volume(broker: &Arc<Broker>, request: Incoming) -> Result<VolumeAnswer, Refused> {
+    let (decision, digest) = (request.decision, request.digest);
+    let (verified, state) = carry_out::<Volume>(broker, request).await?;
     let transcript = verified.claims().bound().transcript();
     Ok(VolumeAnswer::sign(&broker.identity, &transcript, &digest, decision, state))
 }
 
 async fn carry_out<A: Action>(
     broker: &Arc<Broker>,
-    decision: DecisionId,
-    request: Received,
-    digest: RequestDigest,
-    arrival: Arrival,
-    now: UnixTime,
+    request: Incoming,
 ) -> Result<(Verified, A::Done), Refused> {
-    let mut context = RequestContext::of(decision, request.body(), now);
-    let request = match Request::open(broker, decision, request, digest, arrival, now) {
+    let mut context = RequestContext::of(&request);
+    let request = match Request::open(broker, request) {
         Ok(request) => request,
         Err(error) => return Err(refuse(broker, context, Failure::new(error, VmContext::Unknown))),
     };

@@ -24,7 +24,7 @@ use vouchsafe_protocol::{
 };
 
 use crate::admission::Network;
-use crate::attested::{Arrival, Received};
+use crate::attested::{Arrival, Incoming, Received};
 use crate::collateral::{CollateralService, ManagedCollateral};
 use crate::config::Limits;
 use crate::release::{Refused, change_volume, release};
@@ -131,9 +131,14 @@ impl Fixture {
         id: DecisionId,
         request: ReleaseRequest,
     ) -> Result<ReleaseAnswer, Refused> {
+        release(&self.broker, self.incoming(network, id, request)).await
+    }
+
+    /// A request that has just arrived.
+    pub(crate) fn incoming(&self, network: Network, id: DecisionId, request: ReleaseRequest) -> Incoming {
         let (digest, arrival) = (digest(&request), self.arrival_from(network));
         let received = Received::try_from(request).expect("headers of requested paths");
-        release(&self.broker, id, received, digest, arrival, clock::now()).await
+        Incoming { decision: id, received, digest, arrival, now: clock::now() }
     }
 
     /// The answer to a request about a volume, with a vTPM.
@@ -150,7 +155,9 @@ impl Fixture {
         let public_key = key.public().as_bytes().into();
         let request = VolumeRequest { challenge, suite: Suite::XWing, public_key, action, evidence };
         let digest = RequestDigest::of(&serde_json::to_vec(&request).expect("JSON"));
-        change_volume(&self.broker, id, request.into(), digest, self.arrival(), clock::now()).await
+        let (received, arrival) = (request.into(), self.arrival());
+        let request = Incoming { decision: id, received, digest, arrival, now: clock::now() };
+        change_volume(&self.broker, request).await
     }
 
     /// The listeners of its configuration.

@@ -46,6 +46,16 @@ impl Received {
     }
 }
 
+/// A request as received, with what is known about its arrival.
+pub(crate) struct Incoming {
+    pub(crate) decision: DecisionId,
+    pub(crate) received: Received,
+    /// Digest of the request, which the answer is bound to.
+    pub(crate) digest: RequestDigest,
+    pub(crate) arrival: Arrival,
+    pub(crate) now: UnixTime,
+}
+
 /// The part of a request that is needed until its answer is sent.
 pub(crate) struct Session {
     pub(crate) broker: Arc<Broker>,
@@ -69,14 +79,8 @@ pub(crate) struct Request {
 
 impl Request {
     /// Checks the challenge, then the key, and binds both to the body.
-    pub(crate) fn open(
-        broker: &Arc<Broker>,
-        decision: DecisionId,
-        received: Received,
-        request: RequestDigest,
-        arrival: Arrival,
-        now: UnixTime,
-    ) -> Result<Self, RequestError> {
+    pub(crate) fn open(broker: &Arc<Broker>, incoming: Incoming) -> Result<Self, RequestError> {
+        let Incoming { decision, received, digest: request, arrival, now } = incoming;
         let Received { challenge, suite, public_key, body, evidence } = received;
         let nonce = broker.check(&challenge, now)?;
         let key =

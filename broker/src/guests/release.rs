@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_protocol::messages::ReleaseRequest;
 
-use super::request::{Incoming, receive};
+use super::request::receive;
 use crate::body::BodyReader;
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
@@ -15,10 +15,10 @@ use crate::release::release;
 pub(super) async fn post(broker: Data<Broker>, body: BodyReader) -> Result<HttpResponse, HttpProblem> {
     let started = Instant::now();
     let broker = broker.into_inner();
-    let Incoming { decision, received, digest, arrival, now } =
-        receive::<ReleaseRequest>(&broker, body).await?;
-    let count = received.body().paths().len();
-    let answer = release(&broker, decision, received, digest, arrival, now).await;
+    let request = receive::<ReleaseRequest>(&broker, body).await?;
+    let (decision, digest) = (request.decision, request.digest);
+    let count = request.received.body().paths().len();
+    let answer = release(&broker, request).await;
     let answer = answer.map_err(|refused| refused.problem(&broker, &digest))?;
     let elapsed = started.elapsed();
     broker.metrics.grants.inc();

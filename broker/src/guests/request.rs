@@ -9,22 +9,13 @@ use vouchsafe_protocol::limits::MAX_OPENING;
 use vouchsafe_protocol::messages;
 use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, RequestDigest, UnixTime};
 
-use crate::attested::{Arrival, Received};
+use crate::attested::{Arrival, Incoming, Received};
 use crate::body::{BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
 use crate::release::refuse_challenge;
 use crate::{clock, random};
-
-/// A request as received, with the resources that it holds.
-pub(super) struct Incoming {
-    pub(super) decision: DecisionId,
-    pub(super) received: Received,
-    pub(super) digest: RequestDigest,
-    pub(super) arrival: Arrival,
-    pub(super) now: UnixTime,
-}
 
 /// Reads a request of this form.
 pub(super) async fn receive<T>(broker: &Arc<Broker>, mut body: BodyReader) -> Result<Incoming, HttpProblem>

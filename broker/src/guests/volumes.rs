@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_protocol::messages::VolumeRequest;
 
-use super::request::{Incoming, receive};
+use super::request::receive;
 use crate::body::BodyReader;
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
@@ -12,10 +12,10 @@ use crate::release::change_volume;
 
 pub(super) async fn post(broker: Data<Broker>, body: BodyReader) -> Result<HttpResponse, HttpProblem> {
     let broker = broker.into_inner();
-    let Incoming { decision, received, digest, arrival, now } =
-        receive::<VolumeRequest>(&broker, body).await?;
-    let action = received.body().action();
-    let answer = change_volume(&broker, decision, received, digest, arrival, now).await;
+    let request = receive::<VolumeRequest>(&broker, body).await?;
+    let (decision, digest) = (request.decision, request.digest);
+    let action = request.received.body().action();
+    let answer = change_volume(&broker, request).await;
     let answer = answer.map_err(|refused| refused.problem(&broker, &digest))?;
     broker.metrics.volume(action);
     let generation = answer.volume.generation;

@@ -6,10 +6,10 @@
 use vouchsafe_keystore::record::{NewRefusal, RecordError, RefusalRecord};
 use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::problem::Problem;
-use vouchsafe_protocol::{Action, Body, DecisionId, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
+use vouchsafe_protocol::{Action, DecisionId, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
 
 use super::error::{Failure, ReleaseError};
-use crate::attested::{RequestError, VmContext};
+use crate::attested::{Incoming, RequestError, VmContext};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
@@ -48,8 +48,10 @@ pub(super) struct RequestContext {
 }
 
 impl RequestContext {
-    pub(super) fn of(decision: DecisionId, body: &Body, at: UnixTime) -> Self {
-        Self { decision, at, action: Some(body.action()), paths: body.paths().to_vec(), nonce: None }
+    pub(super) fn of(Incoming { decision, received, now, .. }: &Incoming) -> Self {
+        let body = received.body();
+        let paths = body.paths().to_vec();
+        Self { decision: *decision, at: *now, action: Some(body.action()), paths, nonce: None }
     }
 }
 

@@ -5,14 +5,14 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_keystore::record::{DecisionFilter, LogRecord, Outcome, RecordError};
 use vouchsafe_policy::SHIPPED_GUARDRAILS;
 use vouchsafe_protocol::answer::AnswerError;
-use vouchsafe_protocol::{BoundRequest, BrokerIdentity, ReasonCode};
+use vouchsafe_protocol::{BoundRequest, BrokerIdentity, DecisionId, ReasonCode, UnixTime};
 
 use super::error::ReleaseError;
 use super::pipeline::{Prepared, prepare};
 use super::*;
 use crate::clock;
 use crate::testing::{
-    Act, Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, policy, reads_records, records,
+    Act, Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, client, name, path, policy, reads_records, records,
 };
 
 const ID: DecisionId = DecisionId([9; 16]);
@@ -211,15 +211,8 @@ async fn run(
 async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let fixture = Fixture::new().await;
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    let request = Request::open(
-        &fixture.broker,
-        ID,
-        Received::try_from(asked.request.clone()).expect("headers of requested paths"),
-        asked.digest(),
-        fixture.arrival(),
-        clock::now(),
-    )
-    .expect("a good challenge");
+    let incoming = fixture.incoming(client(), ID, asked.request.clone());
+    let request = Request::open(&fixture.broker, incoming).expect("a good challenge");
     let first = run(&fixture.broker, move || prepare(request.verify()?)).await.expect("granted");
     fixture
         .keystore()
