@@ -42,7 +42,8 @@ pub(super) fn run(config: &Path, command: &Recover) -> Result<ExitCode, Failure>
     cryptsetup::replace(draft.path(), &old, &new, Slot::Recovery)?;
     let next = draft.finish()?;
     register::announce(&config, &command.volume, &before, &next)?;
-    write_device(device, Some(&before), &next)?;
+    // Before it is the only one: if writing fails, the old code is still good.
     recovery::show(&code)?;
+    write_device(device, Some(&before), &next)?;
     Ok(ExitCode::SUCCESS)
 }
