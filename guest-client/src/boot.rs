@@ -6,4 +6,4 @@ mod root;
 
 pub use command_line::{ShellRisk, check_command_line};
 pub use initrd::Initrd;
-pub use root::{NotUnlocked, RECOVERY_MARK, check_root};
+pub use root::{NotUnlocked, RECOVERY_MARK, RUNTIME_FOLDER, check_root};

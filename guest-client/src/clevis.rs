@@ -7,9 +7,8 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use vouchsafe_protocol::encoding::{from_base64url, to_base64url};
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// A JWE of the pin. Nothing about it is authenticated before [`Self::open`].
@@ -114,7 +113,7 @@ pub fn seal(volume: &str, key: &[u8], plaintext: &[u8]) -> Result<String, JweErr
     if plaintext.len() > MAX_PLAINTEXT {
         return Err(JweError::TooLong { limit: MAX_PLAINTEXT });
     }
-    let protected = URL_SAFE_NO_PAD.encode(header(volume).ok_or(JweError::Header)?);
+    let protected = to_base64url(header(volume).ok_or(JweError::Header)?.as_bytes());
     let mut nonce = [0; NONCE];
     rand::fill(&mut nonce).map_err(|_| JweError::Random)?;
     let mut sealed = Zeroizing::new(plaintext.to_vec());
@@ -125,8 +124,7 @@ pub fn seal(volume: &str, key: &[u8], plaintext: &[u8]) -> Result<String, JweErr
             sealed.as_mut_slice(),
         )
         .map_err(|_| JweError::Unauthentic)?;
-    let [nonce, sealed, tag] =
-        [&nonce, sealed.as_slice(), tag.as_ref()].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let [nonce, sealed, tag] = [&nonce, sealed.as_slice(), tag.as_ref()].map(to_base64url);
     Ok(format!("{protected}..{nonce}.{sealed}.{tag}"))
 }
 
@@ -199,7 +197,7 @@ fn derive(key: &[u8]) -> Result<LessSafeKey, JweError> {
 }
 
 fn decode(text: &str, part: &'static str) -> Result<Vec<u8>, JweError> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| JweError::Encoding { part })
+    from_base64url(text).ok_or(JweError::Encoding { part })
 }
 
 fn exactly<const N: usize>(text: &str, part: &'static str) -> Result<[u8; N], JweError> {

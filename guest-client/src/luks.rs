@@ -21,6 +21,8 @@ mod recovery;
 
 use std::path::{Path, PathBuf};
 
+use crate::boot::RUNTIME_FOLDER;
+
 pub use copy::{CopyError, HeaderCopy};
 pub use error::{Copy, HeaderError};
 pub use header::{Header, MAX_HEADER, metadata_length};
@@ -31,11 +33,8 @@ pub use recovery::{RecoveryCode, RecoveryCodeError};
 /// Where the copy of a volume's header is.
 #[must_use]
 pub fn copy_path(volume: &str) -> PathBuf {
-    Path::new(FOLDER).join(format!("{volume}.header"))
+    Path::new(RUNTIME_FOLDER).join(format!("{volume}.header"))
 }
-
-/// Nobody but root may change anything in it.
-const FOLDER: &str = "/run/vouchsafe";
 
 #[cfg(test)]
 mod tests;

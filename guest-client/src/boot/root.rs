@@ -31,7 +31,7 @@ pub enum NotUnlocked {
 /// # Errors
 /// [`NotUnlocked`], also where the kernel does not say what is below the file system.
 pub fn check_root(root: &Path, mount: &Path, volumes: &[&str]) -> Result<(), NotUnlocked> {
-    if root.join("run/vouchsafe").join(RECOVERY_MARK).exists() {
+    if root.join(RUNTIME_FOLDER.trim_start_matches('/')).join(RECOVERY_MARK).exists() {
         return Err(NotUnlocked::Recovery);
     }
     let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
@@ -75,7 +75,9 @@ fn check_device(device: &Path, volumes: &[&str], depth: usize) -> Result<(), Not
     parts.iter().try_for_each(|part| check_device(&part.path(), volumes, depth - 1))
 }
 
-/// A file of /run/vouchsafe that exists once somebody was asked for a recovery passphrase in this initrd. Written by the keyscript of
+/// What the guest keeps between its commands of one boot. Nobody but root may change anything in it.
+pub const RUNTIME_FOLDER: &str = "/run/vouchsafe";
+/// A file of this folder that exists once somebody was asked for a recovery passphrase in this initrd. Written by the keyscript of
 /// initramfs-tools, and by `serve-keys` when it refuses a volume's key.
 pub const RECOVERY_MARK: &str = "recovery";
 /// Layers of devices above a volume.

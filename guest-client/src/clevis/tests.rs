@@ -21,7 +21,7 @@ fn with(part: usize, new: &str) -> String {
 }
 
 fn with_header(json: &str) -> String {
-    with(0, &URL_SAFE_NO_PAD.encode(json))
+    with(0, &to_base64url(json.as_ref()))
 }
 
 #[test]

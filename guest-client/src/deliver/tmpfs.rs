@@ -130,6 +130,6 @@ fn kernel(step: &'static str) -> impl Fn(Errno) -> TmpfsError {
     move |source| TmpfsError::Kernel { step, source }
 }
 
-const BASE: &str = "/run/vouchsafe";
+const BASE: &str = vouchsafe_guest_client::boot::RUNTIME_FOLDER;
 /// Twice the size of the largest release, since each secret is rounded up to whole pages.
 const SIZE: usize = 2 * MAX_PATHS * MAX_SECRET;
