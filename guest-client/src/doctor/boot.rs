@@ -7,6 +7,7 @@ use super::finding::{Finding, Status};
 use super::machine::Machine;
 use crate::boot::{Initrd, check_command_line};
 use crate::config::{KeysConfig, Stage};
+use crate::luks::copy_path;
 
 impl Diagnosis {
     /// Adds what concerns the volumes that are unlocked in the initrd, if there are any: crypttab, and the kernel's command line, which
@@ -47,6 +48,11 @@ impl<'t> Entry<'t> {
         self.options.split(',').any(|one| one == option)
     }
 
+    /// The checked copy of the header.
+    fn has_header(&self) -> bool {
+        self.has(&format!("header={}", copy_path(self.name).display()))
+    }
+
     /// The keyscript for initramfs-tools.
     fn has_keyscript(&self) -> bool {
         self.has("keyscript=vouchsafe") || self.has("keyscript=/lib/cryptsetup/scripts/vouchsafe")
@@ -64,6 +70,15 @@ fn volume(name: &str, entry: Option<Entry<'_>>) -> Finding {
         None => {
             let fix = "Add it to /etc/crypttab as docs/boot.md shows, or take it out of [volumes].";
             Finding::new(id, Status::Warning, format!("crypttab has no volume {name}"), fix)
+        }
+        Some(entry) if (entry.has_keyscript() || entry.has_socket()) && !entry.has_header() => {
+            let fix = "Add the option header=/run/vouchsafe/VOLUME.header, with the volume's name: the host can change the header on the disk.";
+            Finding::new(
+                id,
+                Status::Warning,
+                format!("{name} would be opened with the header on its disk"),
+                fix,
+            )
         }
         Some(entry) if entry.has_keyscript() && !entry.has("initramfs") => {
             let fix = "Add the option initramfs: without it the initrd has the volume only if it is found as root device.";

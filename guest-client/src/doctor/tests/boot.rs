@@ -31,11 +31,11 @@ fn nothing_is_said_about_boot_without_volumes() {
 
 #[test]
 fn volumes_of_both_kinds_of_initrd_are_ready() {
-    let crypttab = "# root\nroot UUID=1 none luks,initramfs,keyscript=vouchsafe,tries=3\n";
+    let crypttab = "# root\nroot UUID=1 none luks,initramfs,keyscript=vouchsafe,header=/run/vouchsafe/root.header,tries=3\n";
     let found = boot(&["root"], crypttab, "root=/dev/mapper/root ro panic=-1");
     let ok = |what: &str| (Status::Ok, what.to_owned());
     assert_eq!(found, [ok("root, by initramfs-tools"), ok("rules out a shell in the initrd")]);
-    let crypttab = "root UUID=1 /run/vouchsafe/keys.sock luks\n";
+    let crypttab = "root UUID=1 /run/vouchsafe/keys.sock luks,header=/run/vouchsafe/root.header\n";
     let found = boot(&["root"], crypttab, "rd.shell=0 rd.emergency=reboot");
     assert_eq!(found, [ok("root, by systemd-cryptsetup"), ok("rules out a shell in the initrd")]);
 }
@@ -47,7 +47,15 @@ fn what_keeps_a_volume_locked_is_named() {
         ("#root UUID=1 none keyscript=vouchsafe", "crypttab has no volume root"),
         ("root UUID=1", "the key of root comes from elsewhere in crypttab"),
         ("root UUID=1 /etc/key luks", "the key of root comes from elsewhere in crypttab"),
-        ("root UUID=1 none luks,keyscript=vouchsafe", "root may not be opened in the initrd"),
+        (
+            "root UUID=1 none luks,keyscript=vouchsafe,header=/run/vouchsafe/root.header",
+            "root may not be opened in the initrd",
+        ),
+        (
+            "root UUID=1 none luks,initramfs,keyscript=vouchsafe",
+            "root would be opened with the header on its disk",
+        ),
+        ("root UUID=1 /run/vouchsafe/keys.sock luks", "root would be opened with the header on its disk"),
     ] {
         let found = boot(&["root"], crypttab, "panic=-1 rd.shell=0 rd.emergency=reboot");
         assert_eq!(found[0], (Status::Warning, expected.to_owned()), "{crypttab}");
@@ -56,14 +64,18 @@ fn what_keeps_a_volume_locked_is_named() {
 
 #[test]
 fn t35_a_command_line_that_allows_a_shell_is_named() {
-    let crypttab = "root UUID=1 none luks,initramfs,keyscript=vouchsafe";
+    let crypttab = "root UUID=1 none luks,initramfs,keyscript=vouchsafe,header=/run/vouchsafe/root.header";
     let found = boot(&["root"], crypttab, "ro quiet");
     assert_eq!(found[1].0, Status::Warning);
     assert!(found[1].1.contains("panic=-1"), "{}", found[1].1);
     let found = boot(&["root"], crypttab, "ro panic=-1 init=/bin/sh");
     assert!(found[1].1.contains("init=/bin/sh"), "{}", found[1].1);
     // The other kind of initrd needs other arguments.
-    let found = boot(&["root"], "root UUID=1 /run/vouchsafe/keys.sock luks", "ro panic=-1");
+    let found = boot(
+        &["root"],
+        "root UUID=1 /run/vouchsafe/keys.sock luks,header=/run/vouchsafe/root.header",
+        "ro panic=-1",
+    );
     assert!(found[1].1.contains("rd.shell=0"), "{}", found[1].1);
 }
 
