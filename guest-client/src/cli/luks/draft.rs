@@ -1,5 +1,5 @@
-//! A header in a private file, which cryptsetup edits. The device is written once, when the header is complete and has passed the check,
-//! so that an interrupted program leaves the old header or none of its own making.
+//! A header in a private file, which cryptsetup edits. The device is written once, when the header is complete and has passed the check.
+//! A program that is interrupted before leaves the old header; the write itself is not atomic (docs/boot.md).
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
