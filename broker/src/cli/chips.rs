@@ -58,9 +58,7 @@ fn human(ChipPage { chips, next }: ChipPage) -> String {
     }
     let rows: Vec<_> = chips.iter().map(row).collect();
     let mut text = output::table(&["FIRST SEEN", "SUBJECT", "DECISION", "CHIP", "BEFORE"], &rows);
-    if let Some(next) = next {
-        text.push_str(&format!("\nMore: --before {next}\n"));
-    }
+    output::more(&mut text, "--before", next);
     text
 }
 

@@ -129,9 +129,7 @@ fn evidence(client: &Client, id: DecisionId, out: Option<&Path>, json: bool) -> 
 fn human(DecisionPage { records, next }: DecisionPage) -> String {
     let rows: Vec<_> = records.iter().map(|decision| row(&decision.record)).collect();
     let mut text = output::table(&["AT", "ID", "WHO", "OUTCOME", "WHAT"], &rows);
-    if let Some(next) = next {
-        text.push_str(&format!("\nMore: --before {next}\n"));
-    }
+    output::more(&mut text, "--before", next);
     text
 }
 

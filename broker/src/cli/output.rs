@@ -1,5 +1,6 @@
 //! Printing: JSON for programs, aligned columns for people.
 
+use std::fmt::Display;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -92,6 +93,13 @@ pub(super) fn show_document<T: DeserializeOwned>(
 /// Reads an answer of the broker.
 pub(super) fn read_answer<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
     serde_json::from_value(answer).map_err(|_| Failure::Answer { url: "broker".to_owned() })
+}
+
+/// Adds how to get the next page, if there is one, below a table.
+pub(super) fn more(text: &mut String, option: &str, next: Option<impl Display>) {
+    if let Some(next) = next {
+        text.push_str(&format!("\nMore: {option} {next}\n"));
+    }
 }
 
 /// Formats rows as aligned columns.

@@ -82,9 +82,7 @@ fn page(VolumePage { volumes, next }: VolumePage) -> String {
     }
     let rows: Vec<_> = volumes.iter().map(row).collect();
     let mut text = output::table(&["VOLUME", "GENERATION", "HEADER", "ANNOUNCED", "CHANGED"], &rows);
-    if let Some(next) = next {
-        text.push_str(&format!("\nMore: --after {next}\n"));
-    }
+    output::more(&mut text, "--after", next);
     text
 }
 
