@@ -48,7 +48,7 @@ impl StoredCrl {
         self.digest
     }
 
-    /// Its metadata.
+    /// What the list says of itself: issuer, dates, number.
     #[must_use]
     pub const fn summary(&self) -> &CrlSummary {
         &self.summary

@@ -17,7 +17,7 @@ use super::stored::StoredCollateral;
 /// An item of a bundle that is of no use to this broker.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
-    /// Its kind.
+    /// The kind of the item.
     pub kind: CollateralKind,
     /// SHA-256 of it.
     pub digest: Digest32,

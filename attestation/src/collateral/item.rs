@@ -26,7 +26,7 @@ pub enum Item {
 }
 
 impl Item {
-    /// Its kind.
+    /// The kind of this item.
     #[must_use]
     pub const fn kind(&self) -> CollateralKind {
         match self {
