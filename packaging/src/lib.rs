@@ -109,7 +109,8 @@ impl<'a> Release<'a> {
     }
 
     fn program(&self, name: ProgramName) -> anyhow::Result<&Path> {
-        let path = self.programs.get(&name).with_context(|| format!("the program {name:?} was not given"))?;
+        let path =
+            self.programs.get(&name).with_context(|| format!("the program was not given: --{name}"))?;
         if !path.is_file() {
             bail!("{} is missing: build it first", path.display());
         }
