@@ -201,7 +201,7 @@ fn check_digest(digests: Members, keyslots: &[Keyslot]) -> Result<u64, HeaderErr
 /// As in cryptsetup: `LUKS2_OBJECTS_MAX`, `LUKS2_DIGEST_MAX`.
 const OBJECTS: u8 = 32;
 const DIGESTS: u8 = 8;
-/// Twice what one slot may cost: two minutes or less. 32 slots with the costs that cryptsetup chooses fit.
+/// Twice what one slot may cost: two minutes or less. 32 slots of 1 GiB and four passes fit.
 const MAX_COST: u64 = 2 * FULL_COST;
 /// All of them are about speed, except that discards tell the host which blocks are free.
 const FLAGS: [&str; 5] =
