@@ -20,7 +20,6 @@
 //! | what was found | [`claims`] |
 //! | which claims are absent, and why | [`withheld`] |
 //! | collateral that is stored, and its replacement rules | [`collateral`] |
-//! | what files will measure | [`reference_values`] |
 //! | what is cached between verifications | [`cache`] |
 //!
 //! Feature `test-util` adds builders that sign with throw-away roots; it removes no check.
@@ -40,7 +39,6 @@ mod inputs;
 mod instance;
 pub mod launch;
 mod pcr_set;
-pub mod reference_values;
 pub mod snp;
 pub mod tdx;
 mod technology;

@@ -4,7 +4,6 @@
 //! give the root `extra`.
 
 pub mod ca;
-pub mod efi;
 pub mod event_log;
 pub mod google_token;
 pub mod launch;

@@ -8,7 +8,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
-use vouchsafe_attestation::test_util::efi::ImageBuilder;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_KERNEL, content_digest};
 use vouchsafe_attestation::test_util::launch::FakeTcbSigner;
@@ -20,6 +19,7 @@ use vouchsafe_protocol::{
     BoundRequest, BrokerIdentity, Digest48, Evidence, GuestKey, Nonce, ReleasePaths, Suite, TdxEvidence,
     UnixTime,
 };
+use vouchsafe_reference_values::test_util::ImageBuilder;
 
 struct Folder(TempDir);
 

@@ -14,6 +14,7 @@
 //! | sign an answer or a refusal, check it | [`answer`] |
 //! | lay out the input of a hash, a signature or a MAC | [`hashing`] |
 //! | requests, answers and problems on the wire | [`messages`], [`problem`] |
+//! | name what a boot is expected to measure | [`reference_values`] |
 //! | show text of others on a terminal | [`text`] |
 
 pub mod answer;
@@ -29,6 +30,7 @@ pub mod limits;
 pub mod messages;
 pub mod path;
 pub mod problem;
+pub mod reference_values;
 pub mod request;
 pub mod secret;
 pub mod suite;

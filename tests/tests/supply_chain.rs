@@ -137,19 +137,21 @@ fn t45_no_ban_is_written_as_an_exact_version() {
 }
 
 /// The crates of the workspace that each crate may build on: `protocol <- attestation <- policy <- keystore <- broker` and
-/// `protocol <- guest-client`, both programs over `system`.
-const LAYERS: [(&str, &[&str]); 7] = [
+/// `protocol <- guest-client`, both programs over `system`. What predicts, `reference-values`, serves programs only: nothing that
+/// verifies or decides builds on it.
+const LAYERS: [(&str, &[&str]); 8] = [
     ("protocol", &[]),
+    ("reference-values", &["protocol"]),
     ("attestation", &["protocol"]),
     ("policy", &["protocol", "attestation"]),
     ("keystore", &["protocol", "attestation", "policy"]),
-    ("broker", &["protocol", "attestation", "policy", "keystore", "system"]),
+    ("broker", &["protocol", "reference-values", "attestation", "policy", "keystore", "system"]),
     ("guest-client", &["protocol", "system"]),
     ("system", &[]),
 ];
 
-/// Crates that verify or decide, and so do no I/O.
-const PURE: [&str; 3] = ["protocol", "attestation", "policy"];
+/// Crates that predict, verify or decide, and so do no I/O.
+const PURE: [&str; 4] = ["protocol", "reference-values", "attestation", "policy"];
 
 /// Crates for I/O: runtimes, databases, HTTP.
 const IO: [&str; 7] = ["tokio", "mio", "sqlx", "actix-web", "actix-http", "hyper", "ureq"];
@@ -169,7 +171,7 @@ fn crates_build_on_the_layers_below_them() {
 }
 
 #[test]
-fn verification_and_decision_depend_on_nothing_that_does_io() {
+fn prediction_verification_and_decision_depend_on_nothing_that_does_io() {
     for name in PURE {
         let crates = linked(name, &[]);
         let io: Vec<_> = IO.into_iter().filter(|banned| crates.iter().any(|one| one == banned)).collect();

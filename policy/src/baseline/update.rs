@@ -4,7 +4,7 @@
 //! Mixtures of both are members too, such as the old kernel with the new initrd. To exclude them, put a
 //! baseline of only the new boot once every VM has been restarted.
 
-use vouchsafe_attestation::reference_values::{ReferenceComponent, ReferenceValues};
+use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceValues};
 
 use super::component::Component;
 use super::digest::LogDigest;

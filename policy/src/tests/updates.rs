@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use vouchsafe_attestation::event_log::{EventType, Technology};
-use vouchsafe_attestation::reference_values::{
-    EfiImage, GrubBoot, ReferenceComponent, ReferenceEvent, ReferenceValues, UnifiedBoot,
-};
 use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
-use vouchsafe_attestation::test_util::efi::ImageBuilder;
 use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_ARGUMENTS, UBUNTU_KERNEL, content};
 use vouchsafe_attestation::test_util::event_log::{BuiltEvent, EventLogBuilder};
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent, ReferenceValues};
+use vouchsafe_reference_values::test_util::ImageBuilder;
+use vouchsafe_reference_values::{EfiImage, GrubBoot, UnifiedBoot};
 
 use super::*;
 

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use vouchsafe_attestation::reference_values::{
-    EfiImage, GrubBoot, ReferenceComponent, ReferenceEvent, ReferenceValues, UnifiedBoot,
-};
 use vouchsafe_policy::{Baseline, LogDigest, MAX_BASELINE};
+use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent, ReferenceValues};
+use vouchsafe_reference_values::{EfiImage, GrubBoot, UnifiedBoot};
 
 use super::super::failure::Failure;
 use super::super::output;
@@ -143,7 +142,7 @@ fn human(values: &ReferenceValues) -> String {
     let finals: Vec<_> = values
         .values
         .iter()
-        .map(|value| vec![value.pcr.to_string(), value.value.to_string(), value.when.to_owned()])
+        .map(|value| vec![value.pcr.to_string(), value.value.to_string(), value.when.clone()])
         .collect();
     text.push('\n');
     text.push_str(&output::table(&["PCR", "FINAL VALUE", "WHEN"], &finals));

@@ -30,8 +30,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use vouchsafe_attestation::reference_values::EfiImage;
 use vouchsafe_protocol::Digest32;
+use vouchsafe_reference_values::EfiImage;
 
 use crate::disk::{Lab, run as run_program};
 use crate::suite::Suite;

@@ -1,7 +1,7 @@
 //! Authenticode digests, and one refusal for each way in which a file is not an image.
 
-use crate::reference_values::{EfiImage, ImageError};
-use crate::test_util::efi::{CHECKSUM, DIRECTORY, ImageBuilder};
+use crate::test_util::{CHECKSUM, DIRECTORY, ImageBuilder};
+use crate::{EfiImage, ImageError};
 use vouchsafe_protocol::Digest32;
 
 fn image() -> ImageBuilder {

@@ -1,15 +1,16 @@
 //! Shim, GRUB and a kernel: what the firmware, GRUB and the kernel's EFI stub measure.
 
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::reference_values::ReferenceComponent as Component;
+use vouchsafe_protocol::reference_values::ReferenceValues;
 
-use super::ReferenceComponent as Component;
-use super::ReferenceValues;
-use super::before_applications;
-use super::image::EfiImage;
-use super::script;
-use super::script::ScriptError;
-use super::script::Step;
-use super::utf16;
+use crate::image::EfiImage;
+use crate::record::Record as _;
+use crate::record::before_applications;
+use crate::record::utf16;
+use crate::script;
+use crate::script::ScriptError;
+use crate::script::Step;
 
 /// The files of a boot through GRUB.
 #[derive(Debug)]

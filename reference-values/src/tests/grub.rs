@@ -1,8 +1,9 @@
 //! Boots through GRUB: what is certain, what the configuration determines, and where interpretation ends.
 
-use crate::reference_values::{EfiImage, GrubBoot, ReferenceComponent, ReferenceValues, ScriptError};
-use crate::test_util::efi::ImageBuilder;
+use crate::test_util::ImageBuilder;
+use crate::{EfiImage, GrubBoot, ScriptError};
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceValues};
 
 const LINE: &str = "/vmlinuz root=/dev/sda1 ro";
 const CONFIGURATION: &str = "# comment\nset timeout=0\nset root_device=/dev/sda1\nmenuentry 'A test' --class os {\n\

@@ -1,8 +1,9 @@
 //! Unified kernel images.
 
-use crate::reference_values::{ImageError, ReferenceComponent, ReferenceValues, UnifiedBoot, UnifiedError};
-use crate::test_util::efi::ImageBuilder;
+use crate::test_util::ImageBuilder;
+use crate::{ImageError, UnifiedBoot, UnifiedError};
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent, ReferenceValues};
 
 const KNOWN: [&str; 8] =
     [".linux", ".osrel", ".cmdline", ".initrd", ".splash", ".dtb", ".pcrsig", ".pcrpkey"];
@@ -37,7 +38,7 @@ fn refusal(image: &ImageBuilder) -> UnifiedError {
 }
 
 fn sections(values: &ReferenceValues) -> Vec<(String, Digest32)> {
-    let section = |event: &crate::reference_values::ReferenceEvent| match &event.component {
+    let section = |event: &ReferenceEvent| match &event.component {
         ReferenceComponent::Section { name } => Some((name.clone(), event.digest)),
         _ => None,
     };
@@ -133,9 +134,9 @@ fn kinds(values: &ReferenceValues, pcr: u8) -> Vec<ReferenceComponent> {
 }
 
 /// The predicted final values of a PCR, with their conditions.
-fn finals(values: &ReferenceValues, pcr: u8) -> Vec<(Digest32, &'static str)> {
+fn finals(values: &ReferenceValues, pcr: u8) -> Vec<(Digest32, &str)> {
     let of = values.values.iter().filter(|value| value.pcr == pcr);
-    of.map(|value| (value.value, value.when)).collect()
+    of.map(|value| (value.value, value.when.as_str())).collect()
 }
 
 #[test]

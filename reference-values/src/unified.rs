@@ -1,13 +1,14 @@
 //! A unified kernel image that the firmware starts: what systemd-stub and the kernel's EFI stub measure.
 
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::reference_values::ReferenceComponent as Component;
+use vouchsafe_protocol::reference_values::ReferenceValues;
 
-use super::ReferenceComponent as Component;
-use super::ReferenceValues;
-use super::before_applications;
-use super::image::EfiImage;
-use super::image::ImageError;
-use super::utf16;
+use crate::image::EfiImage;
+use crate::image::ImageError;
+use crate::record::Record as _;
+use crate::record::before_applications;
+use crate::record::utf16;
 
 /// Why measurements of a unified kernel image cannot be predicted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

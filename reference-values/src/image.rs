@@ -73,7 +73,7 @@ impl<'a> EfiImage<'a> {
 
     /// Names and contents of the sections, in the order of their headers. A content has the length that it
     /// has in memory; `None` if the file has less.
-    pub(super) fn sections(&self) -> impl Iterator<Item = (&[u8], Option<&'a [u8]>)> {
+    pub(crate) fn sections(&self) -> impl Iterator<Item = (&[u8], Option<&'a [u8]>)> {
         self.file.section_table().iter().map(|header| (header.raw_name(), content(header, self.bytes)))
     }
 }
@@ -140,4 +140,4 @@ fn sections(file: &PeFile64<'_>) -> Result<Vec<(usize, Range<usize>)>, ImageErro
 }
 
 /// Upper limit of bytes; unified kernel images contain whole initrds.
-pub(super) const MAX_IMAGE: usize = 1 << 30;
+pub(crate) const MAX_IMAGE: usize = 1 << 30;

@@ -63,7 +63,7 @@ pub enum ScriptError {
 
 /// An action of GRUB.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// It runs a command.
     Command(String),
     /// It reads the next file of its configuration.
@@ -75,7 +75,7 @@ pub(super) enum Step {
 }
 
 /// Interprets the files of a configuration, starting with the first.
-pub(super) fn run(files: &[&str]) -> Result<Vec<Step>, ScriptError> {
+pub(crate) fn run(files: &[&str]) -> Result<Vec<Step>, ScriptError> {
     let mut machine = Machine { files, ..Machine::default() };
     machine.read_file()?;
     if machine.read != files.len() {
