@@ -1,5 +1,6 @@
 //! What evidence is verified against, as one value for all verifiers.
 
+use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::UnixTime;
 
 use crate::anchors::Purpose;
@@ -38,5 +39,18 @@ impl VerifyInputs<'_> {
     ) -> Result<VerifiedChain, ChainError> {
         let Self { anchors, collateral, now, cache, .. } = *self;
         cache.chains().verify(&ChainRequest { leaf, certificates, purpose, anchors, collateral, now })
+    }
+
+    /// The same for certificates as they were received, of which unreadable ones are ignored: the sender could have
+    /// omitted them.
+    pub(crate) fn received_chain(
+        &self,
+        leaf: &[u8],
+        received: &[Bytes],
+        purpose: Purpose,
+    ) -> Result<VerifiedChain, ChainError> {
+        let Self { anchors, collateral, now, cache, .. } = *self;
+        let alone = ChainRequest { leaf, certificates: &[], purpose, anchors, collateral, now };
+        cache.chains().verify_received(&alone, received)
     }
 }

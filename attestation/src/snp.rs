@@ -31,6 +31,7 @@ mod vek;
 pub(crate) mod veks;
 
 use subtle::ConstantTimeEq;
+use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::Digest48;
 
 pub use self::claims::Cpuid;
@@ -64,8 +65,8 @@ pub struct SnpEvidence<'a> {
     pub report: &'a [u8],
     /// Certificate of the key that signed it, VCEK or VLEK, DER.
     pub vek: &'a [u8],
-    /// Issuer certificates that came along, DER.
-    pub certificates: &'a [Vec<u8>],
+    /// Issuer certificates that came along, DER; unreadable ones are ignored.
+    pub certificates: &'a [Bytes],
 }
 
 /// An authentic report. What it was made for has not been checked yet.
@@ -122,7 +123,7 @@ pub fn verify_unbound(
         SignerKind::Vcek => Purpose::AmdVcek,
         SignerKind::Vlek => Purpose::AmdVlek,
     };
-    let chain = inputs.chain(evidence.vek, evidence.certificates, purpose)?;
+    let chain = inputs.received_chain(evidence.vek, evidence.certificates, purpose)?;
 
     // 3. Certificate and report agree on the kind of key (AMD 57230 §3.1, subject).
     let vek = Vek::parse(chain.leaf())?;

@@ -33,6 +33,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::VtpmEvidence;
 
@@ -65,7 +66,6 @@ use crate::withheld::Withheld;
 use crate::x509::ChainError;
 use crate::x509::UnknownIssuer;
 use crate::x509::VerifiedChain;
-use crate::x509::readable;
 
 /// Evidence with a parsed quote. Nothing in it has been verified.
 pub(crate) struct ReadQuote<'a> {
@@ -114,11 +114,11 @@ impl<'a> ReadQuote<'a> {
     /// Verifies the chain of the AK certificate. Unusable issuing CAs that came with it are ignored, and a
     /// missing issuer is reported.
     fn chain(&self, inputs: &VerifyInputs<'_>) -> Result<VerifiedChain, VtpmError> {
-        let certificates = readable(&self.evidence.ca_certificates);
-        let verify = |certificates: &[Vec<u8>]| {
-            inputs.chain(&self.evidence.ak_certificate, certificates, Purpose::GoogleAk)
+        let certificates = &self.evidence.ca_certificates;
+        let verify = |certificates: &[Bytes]| {
+            inputs.received_chain(&self.evidence.ak_certificate, certificates, Purpose::GoogleAk)
         };
-        let error = match verify(&certificates) {
+        let error = match verify(certificates) {
             Ok(chain) => return Ok(chain),
             Err(error @ ChainError::Revoked { .. }) => return Err(error.into()),
             Err(error) => error,

@@ -20,7 +20,6 @@ pub use self::chain::issuer::UnknownIssuer;
 pub use self::chain::issuer::verify_issuer;
 pub use self::chain::request::ChainRequest;
 pub use self::chain::request::MAX_CERTIFICATES;
-pub(crate) use self::chain::request::readable;
 pub use self::chain::revocation::MissingCrl;
 pub use self::chain::revocation::Revocation;
 pub use self::chain::verified::VerifiedChain;

@@ -67,9 +67,14 @@ impl Verifier {
     }
 
     fn verify(&self, report: &[u8], vek: &[u8], certificates: &[Vec<u8>]) -> Result<SnpClaims, SnpError> {
+        let certificates = &received(certificates);
         let evidence = SnpEvidence { report, vek, certificates };
         verify_unbound(&evidence, &self.inputs()).map(UnboundReport::inspect)
     }
+}
+
+fn received(certificates: &[Vec<u8>]) -> Vec<Bytes> {
+    certificates.iter().cloned().map(Bytes).collect()
 }
 
 fn verify_builtin(report: &[u8], vek: &[u8], now: UnixTime) -> Result<SnpClaims, SnpError> {
@@ -143,7 +148,7 @@ fn the_report_is_bound_to_its_data() {
     let SignedReport { report, vek, certificates } = builder.sign(amd);
     let verifier = Verifier::of(amd);
     let inputs = verifier.inputs();
-    let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &certificates };
+    let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &received(&certificates) };
     assert_eq!(verify_report(&evidence, &[7; 64], &inputs).unwrap().report_data, Hex([7; 64]));
     assert_eq!(verify_report(&evidence, &[0; 64], &inputs).unwrap_err(), SnpError::ReportDataMismatch);
 }

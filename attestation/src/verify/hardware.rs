@@ -30,7 +30,6 @@ use crate::tdx::TdxClaims;
 use crate::tdx::TdxError;
 use crate::technology::Technology;
 use crate::withheld::Withheld;
-use crate::x509;
 use crate::x509::ChainError;
 
 /// The hardware report, by vendor.
@@ -168,8 +167,8 @@ fn verify_snp(
     inputs: &VerifyInputs<'_>,
     withheld: &mut Vec<Withheld>,
 ) -> Result<SnpClaims, VerifyError> {
-    let certificates = x509::readable(&snp.ca_certificates);
-    let verify = |vek: &[u8]| verify(&SnpEvidence { report: &snp.report, vek, certificates: &certificates });
+    let certificates = &snp.ca_certificates;
+    let verify = |vek: &[u8]| verify(&SnpEvidence { report: &snp.report, vek, certificates });
     let mut unusable = None;
     if let Some(vek) = &snp.vek_certificate {
         match verify(vek) {

@@ -22,6 +22,7 @@ use vouchsafe_attestation::x509::{read_file, take_leaf};
 use vouchsafe_attestation::{
     Expected, inspect_ccel, inspect_event_log, inspect_snp, inspect_vtpm, read_vtpm_file,
 };
+use vouchsafe_protocol::Bytes;
 use vouchsafe_protocol::limits::{MAX_EVENT_LOG, MAX_REQUEST};
 
 use super::failure::Failure;
@@ -118,6 +119,7 @@ impl Verify {
                 let judge = by.open_with(&endorsement)?;
                 let report = encoded::read(&report, MAX_REQUEST)?;
                 let (vek, issuers) = certificate(&vek)?;
+                let issuers: Vec<Bytes> = issuers.into_iter().map(Bytes).collect();
                 let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &issuers };
                 let expected =
                     report_data.as_ref().map_or(Expected::Waived, |data| Expected::Exactly(&data.0));

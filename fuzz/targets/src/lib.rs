@@ -203,6 +203,7 @@ pub fn snp_report(data: &[u8]) {
         let amd = FakeAmd::shared(Product::Genoa);
         let SignedReport { vek, certificates, .. } = SnpReportBuilder::new(Product::Genoa).sign(amd);
         let anchors = TrustAnchors::builtin().with_extra(amd.ark_der()).expect("a CA certificate");
+        let certificates = certificates.into_iter().map(Bytes).collect();
         Chip { vek, certificates, anchors, cache: VerifyCache::new(8, 1024) }
     });
     let evidence = SnpEvidence { report: data, vek: &chip.vek, certificates: &chip.certificates };
@@ -322,7 +323,7 @@ pub fn verify(data: &[u8]) {
 
 struct Chip {
     vek: Vec<u8>,
-    certificates: Vec<Vec<u8>>,
+    certificates: Vec<Bytes>,
     anchors: TrustAnchors,
     cache: VerifyCache,
 }

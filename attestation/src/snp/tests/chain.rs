@@ -53,7 +53,7 @@ fn a_known_chain_costs_about_one_signature() {
     let SignedReport { report, vek, certificates } = genoa().sign(amd);
     let verifier = Verifier::of(amd);
     let inputs = verifier.inputs();
-    let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &certificates };
+    let evidence = SnpEvidence { report: &report, vek: &vek, certificates: &received(&certificates) };
     let _ = verify_unbound(&evidence, &inputs).unwrap();
     let fastest = (0..100).map(|_| {
         let start = Instant::now();

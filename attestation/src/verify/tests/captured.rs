@@ -168,9 +168,8 @@ fn files_that_are_no_evidence_are_refused() {
 fn report_is_inspected_with_and_without_its_data() {
     let (verifier, vm) = (Verifier::new(), SimulatedVm::new());
     let snp = vm.snp_with(&[7; 64]);
-    let certificates: Vec<Vec<u8>> = snp.ca_certificates.iter().map(|bytes| bytes.0.clone()).collect();
     let vek = snp.vek_certificate.as_ref().unwrap();
-    let evidence = SnpEvidence { report: &snp.report, vek, certificates: &certificates };
+    let evidence = SnpEvidence { report: &snp.report, vek, certificates: &snp.ca_certificates };
     for expected in [Expected::Waived, Expected::Exactly(&[7; 64])] {
         let claims = inspect_snp(&evidence, expected, &verifier.inputs()).unwrap().claims;
         assert_eq!((claims.technology, claims.sev_snp.is_some()), (Some(Technology::SevSnp), true));

@@ -5,9 +5,12 @@ use std::fmt;
 use aws_lc_rs::digest::Context;
 use aws_lc_rs::digest::SHA256;
 use quick_cache::sync::Cache;
+use vouchsafe_protocol::Bytes;
+use vouchsafe_protocol::UnixTime;
 
 use super::error::ChainError;
 use super::request::ChainRequest;
+use super::request::readable;
 use super::verified::VerifiedChain;
 use super::verify_chain;
 
@@ -33,11 +36,38 @@ impl ChainCache {
     /// As [`verify_chain`]; refusals are not cached.
     pub fn verify(&self, request: &ChainRequest<'_>) -> Result<VerifiedChain, ChainError> {
         request.check_bounds()?;
-        let key = key(request);
-        if let Some(known) = self.chains.get(&key).filter(|chain| chain.holds_at(request.now)) {
+        let key = key(GIVEN, request, request.certificates.iter().map(Vec::as_slice));
+        self.find(key, request.now, || verify_chain(request))
+    }
+
+    /// As [`Self::verify`], with certificates as they were received in addition to those of the request: those that
+    /// cannot be read are ignored. They are parsed only if the chain is not known.
+    ///
+    /// # Errors
+    /// As [`verify_chain`]; refusals are not cached.
+    pub(crate) fn verify_received(
+        &self,
+        leaf: &ChainRequest<'_>,
+        received: &[Bytes],
+    ) -> Result<VerifiedChain, ChainError> {
+        leaf.check_bounds()?;
+        let key = key(RECEIVED, leaf, received.iter().map(|encoded| encoded.0.as_slice()));
+        self.find(key, leaf.now, || {
+            let certificates = &readable(received);
+            verify_chain(&ChainRequest { certificates, ..*leaf })
+        })
+    }
+
+    fn find(
+        &self,
+        key: [u8; 32],
+        now: UnixTime,
+        verify: impl FnOnce() -> Result<VerifiedChain, ChainError>,
+    ) -> Result<VerifiedChain, ChainError> {
+        if let Some(known) = self.chains.get(&key).filter(|chain| chain.holds_at(now)) {
             return Ok(known);
         }
-        let chain = verify_chain(request)?;
+        let chain = verify()?;
         self.chains.insert(key, chain.clone());
         Ok(chain)
     }
@@ -61,15 +91,23 @@ impl fmt::Debug for ChainCache {
     }
 }
 
+/// Label of chains whose certificates must all be readable.
+const GIVEN: &[u8] = b"vouchsafe/v1 chain cache";
+/// Label of chains whose received certificates are used where they can be read.
+const RECEIVED: &[u8] = b"vouchsafe/v1 chain cache, received";
+
 /// SHA-256(label || purpose (1) || anchors (32) || collateral (32) || for leaf and each certificate: length (8) || bytes)
-fn key(request: &ChainRequest<'_>) -> [u8; 32] {
+fn key<'a>(
+    label: &[u8],
+    request: &ChainRequest<'a>,
+    certificates: impl Iterator<Item = &'a [u8]>,
+) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    context.update(b"vouchsafe/v1 chain cache");
+    context.update(label);
     context.update(&[request.purpose as u8]);
     context.update(request.anchors.digest().as_bytes());
     context.update(request.collateral.digest().as_bytes());
-    let others = request.certificates.iter().map(Vec::as_slice);
-    for certificate in std::iter::once(request.leaf).chain(others) {
+    for certificate in std::iter::once(request.leaf).chain(certificates) {
         context.update(&(certificate.len() as u64).to_be_bytes());
         context.update(certificate);
     }

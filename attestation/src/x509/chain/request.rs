@@ -47,7 +47,7 @@ impl ChainRequest<'_> {
 
 /// The certificates among those that came with a leaf that can be read. Unreadable ones are ignored: the
 /// sender could have omitted them.
-pub(crate) fn readable(certificates: &[Bytes]) -> Vec<Vec<u8>> {
+pub(super) fn readable(certificates: &[Bytes]) -> Vec<Vec<u8>> {
     let sized = certificates.iter().filter(|encoded| encoded.len() <= MAX_CERTIFICATE);
     let readable = sized.filter(|encoded| Certificate::parse(encoded).is_some()).take(MAX_CERTIFICATES);
     readable.map(|encoded| encoded.0.clone()).collect()

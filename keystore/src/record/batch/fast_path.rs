@@ -35,10 +35,11 @@ struct Plan {
 impl Batches {
     pub(super) async fn write_fast(&mut self, connection: &mut Connection, batch: &[Pending]) -> FastPath {
         let seen = self.log.pins.seen();
-        if !self.is_plain(batch, seen) {
+        let volumes: Vec<VolumeId> = volumes(batch).collect();
+        if !self.is_plain(batch, seen, &volumes) {
             return FastPath::SlowPath;
         }
-        let plan = match self.plan(batch, seen) {
+        let plan = match self.plan(batch, seen, &volumes) {
             Ok(plan) => plan,
             Err(error) => return FastPath::Failed(error),
         };
@@ -60,12 +61,12 @@ impl Batches {
 
     /// Whether every grant is of this epoch, with a distinct nonce not known to be spent, only known chips and no
     /// volume that is known to have records.
-    fn is_plain(&self, batch: &[Pending], seen: Head) -> bool {
+    fn is_plain(&self, batch: &[Pending], seen: Head, volumes: &[VolumeId]) -> bool {
         let mut nonces = HashSet::with_capacity(batch.len());
         let mut records = batch.iter().map(|pending| &pending.grant.record);
         self.is_prune_due(batch).is_none()
             && self.chips.know(batch)
-            && !volumes(batch).any(|volume| self.volumes.contains(&volume))
+            && !volumes.iter().any(|volume| self.volumes.contains(volume))
             && records.all(|record| {
                 record.epoch == seen.epoch
                     && !self.spent.contains_key(&record.nonce)
@@ -73,7 +74,7 @@ impl Batches {
             })
     }
 
-    fn plan(&mut self, batch: &[Pending], seen: Head) -> Result<Plan, StoreError> {
+    fn plan(&mut self, batch: &[Pending], seen: Head, volumes: &[VolumeId]) -> Result<Plan, StoreError> {
         let pieces = self.new_pieces(batch.iter().flat_map(|pending| &pending.grant.evidence).collect());
         let (keyring, next) = (&self.log.keyring, seen.plus(batch.len()));
         let mut leaves = Vec::with_capacity(batch.len());
@@ -86,7 +87,7 @@ impl Batches {
             nonces: nonce_rows(batch)?,
             leaves,
             evidence: evidence_rows(&pieces),
-            volumes: volumes(batch).map(|volume| volume.to_string()).collect(),
+            volumes: volumes.iter().map(ToString::to_string).collect(),
         };
         Ok(Plan { batch, next, pieces: pieces.iter().map(|piece| piece.bytes.digest()).collect() })
     }

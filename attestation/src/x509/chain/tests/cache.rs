@@ -1,7 +1,10 @@
 //! The cache of verified chains: what it knows a chain by, and when it forgets one.
 
+use vouchsafe_protocol::Bytes;
+
 use super::*;
 use crate::x509::ChainCache;
+use crate::x509::certificate::MAX_CERTIFICATE;
 
 #[test]
 fn cache_gives_the_same_answer_only_while_nothing_changed() {
@@ -54,6 +57,28 @@ fn cache_knows_a_chain_by_all_of_its_certificates() {
     let (anchors, collateral, purpose) = (&anchors, &collateral, Purpose::GoogleAk);
     let request = ChainRequest { leaf: &joined, certificates, purpose, anchors, collateral, now: NOW };
     assert_eq!(cache.verify(&request).unwrap_err(), ChainError::Malformed);
+}
+
+#[test]
+fn unreadable_received_certificates_are_ignored_and_make_another_chain() {
+    let setup = Setup::new();
+    let (leaf, cache) = (setup.leaf(), ChainCache::new(16));
+    let (anchors, collateral, purpose) = (&setup.anchors(), &Collateral::empty(), Purpose::GoogleAk);
+    let request =
+        |certificates| ChainRequest { leaf: &leaf, certificates, purpose, anchors, collateral, now: NOW };
+    let mut received: Vec<Bytes> = setup.certificates.iter().cloned().map(Bytes).collect();
+    received.insert(0, Bytes(vec![0x30, 0]));
+    received.push(Bytes(vec![0; MAX_CERTIFICATE + 1]));
+    let first = cache.verify_received(&request(&[]), &received).unwrap();
+    let second = cache.verify_received(&request(&[]), &received).unwrap();
+    assert!(Arc::ptr_eq(&first.0, &second.0), "remembered");
+    // The same bytes as certificates that must all be readable are another chain.
+    let given: Vec<Vec<u8>> = received.iter().take(2).map(|encoded| encoded.0.clone()).collect();
+    assert!(cache.verify_received(&request(&[]), &received[..2]).is_ok());
+    assert_eq!(cache.verify(&request(&given)).unwrap_err(), ChainError::Malformed);
+    // So are those without the issuer.
+    let error = cache.verify_received(&request(&[]), &received[..1]).unwrap_err();
+    assert_eq!(error, ChainError::UnknownIssuer);
 }
 
 #[test]
