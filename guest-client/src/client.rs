@@ -7,12 +7,14 @@
 
 mod error;
 mod pace;
+mod spent;
 mod task;
 
 use std::time::Duration;
 
 pub use error::{AttemptError, FetchError};
 pub use pace::{Pace, SystemPace};
+pub use spent::Spent;
 pub use task::Volume;
 use vouchsafe_protocol::answer::{AnswerError, OpenedSecret};
 use vouchsafe_protocol::limits::MAX_CHALLENGE_LIFETIME;
@@ -36,6 +38,8 @@ pub struct Release {
     pub decision: DecisionId,
     /// In the order of the (sorted) paths.
     pub secrets: Vec<OpenedSecret>,
+    /// How long it took.
+    pub spent: Spent,
 }
 
 impl Release {
@@ -57,6 +61,7 @@ pub struct Client<S> {
     source: S,
     pace: Box<dyn Pace>,
     on_retry: OnRetry,
+    spent: Spent,
 }
 
 type OnRetry = Box<dyn FnMut(&AttemptError, Duration)>;
@@ -78,7 +83,7 @@ impl<S: EvidenceSource> Client<S> {
         source: S,
         pace: Box<dyn Pace>,
     ) -> Self {
-        Self { config, transport, source, pace, on_retry: Box::new(|_, _| ()) }
+        Self { config, transport, source, pace, on_retry: Box::new(|_, _| ()), spent: Spent::default() }
     }
 
     /// Calls `observe` before each retry, with the error and the pause.
@@ -104,7 +109,11 @@ impl<S: EvidenceSource> Client<S> {
     /// # Errors
     /// Those of [`Self::fetch`].
     pub fn release(&mut self, body: &ReleaseBody) -> Result<Release, FetchError> {
-        self.carry_out(body)
+        let started = self.pace.elapsed();
+        self.spent = Spent::default();
+        let release = self.carry_out(body)?;
+        let total = self.pace.elapsed().saturating_sub(started);
+        Ok(Release { spent: Spent { total, ..self.spent }, ..release })
     }
 
     /// Registers the header of this VM's volume that the secret at `path` opens. Doing it again with the same header
@@ -191,7 +200,10 @@ impl<S: EvidenceSource> Client<S> {
         let key = GuestKey::generate(self.config.suite);
         let bound = BoundRequest::new(&identity, challenge.nonce, key.public().clone(), task.body());
         let request = CollectRequest { transcript: &bound.transcript(), audience: url.origin() };
-        let evidence = self.source.collect(&request).map_err(no_evidence)?;
+        let before = self.pace.elapsed();
+        let evidence = self.source.collect(&request);
+        self.spent.evidence += self.pace.elapsed().saturating_sub(before);
+        let evidence = evidence.map_err(no_evidence)?;
         let public_key = key.public().as_bytes().into();
         let body = task.encode(Parts { challenge, suite: self.config.suite, public_key, evidence })?;
         let response = self.send(&url.route(T::ROUTE), &body, expires, budget)?;
@@ -239,8 +251,10 @@ impl<S: EvidenceSource> Client<S> {
     }
 
     fn post(&mut self, url: &str, body: &[u8], budget: &Budget) -> Result<Response, Stop> {
-        let timeout = budget.request_timeout(self.pace.elapsed());
-        self.transport.post(url, body, timeout).map_err(|error| again(AttemptError::Transport(error)))
+        let before = self.pace.elapsed();
+        let answer = self.transport.post(url, body, budget.request_timeout(before));
+        self.spent.broker += self.pace.elapsed().saturating_sub(before);
+        answer.map_err(|error| again(AttemptError::Transport(error)))
     }
 }
 

@@ -12,7 +12,7 @@ use vouchsafe_protocol::{ReleaseBody, ReleasePaths, SecretPath};
 
 use super::failure::Failure;
 use super::request::{fetch, protect};
-use super::unlock::rule_out_shells;
+use super::unlock::{released, rule_out_shells};
 use super::{console, openable};
 use crate::deliver::key_request::KeyRequest;
 use crate::deliver::key_socket::{KeySocket, Peer};
@@ -155,7 +155,9 @@ impl Keys {
             InitrdKeys::Released(release, requested) => (Rc::clone(release), requested.clone()),
             InitrdKeys::NotRequested => {
                 self.initrd = InitrdKeys::Refused;
-                (Rc::new(fetch(&self.config, &openable, console::silent)?), openable.clone())
+                let release = fetch(&self.config, &openable, console::silent)?;
+                released(name, &release);
+                (Rc::new(release), openable.clone())
             }
         };
         let address = self.config.collect.vtpm.device.clone().map_or_else(TpmAddress::find, Ok)?;

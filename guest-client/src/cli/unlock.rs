@@ -43,7 +43,17 @@ pub(super) fn request(
     let stage = Initrd::stage(initrd);
     let path = config.keys.volume(volume, stage)?;
     let volumes = openable::of_stage(&config.keys, stage, volume)?;
-    Ok((fetch(config, &volumes, console::silent)?, path.clone()))
+    let release = fetch(config, &volumes, console::silent)?;
+    released(volume, &release);
+    Ok((release, path.clone()))
+}
+
+/// Says in the initrd which decision released the key, and what it took.
+pub(super) fn released(volume: &str, release: &Release) {
+    console::inform(&format!(
+        "volume {volume}: released, decision {}, in {}",
+        release.decision, release.spent
+    ));
 }
 
 /// In an initrd, refuses when the kernel's command line does not rule out a shell.

@@ -9,7 +9,7 @@ use vouchsafe_protocol::{
     VolumeAction,
 };
 
-use super::{AttemptError, FetchError, Release, Stop, again, rejected};
+use super::{AttemptError, FetchError, Release, Spent, Stop, again, rejected};
 use crate::transport::Response;
 
 /// A volume as registered after a request.
@@ -74,7 +74,9 @@ impl Task for ReleaseBody {
         let answer: ReleaseAnswer = parsed(response)?;
         let decision = answer.decision;
         let opened = answer.open_with(key, bound, request);
-        opened.map(|secrets| Release { decision, secrets }).map_err(|error| rejected(error, decision))
+        opened
+            .map(|secrets| Release { decision, secrets, spent: Spent::default() })
+            .map_err(|error| rejected(error, decision))
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn json(release: &Release) -> Zeroizing<String> {
 
 #[cfg(test)]
 mod tests {
+    use vouchsafe_guest_client::client::Spent;
     use vouchsafe_protocol::answer::OpenedSecret;
     use vouchsafe_protocol::{DecisionId, PlaintextSecret, SecretPath};
 
@@ -40,12 +41,12 @@ mod tests {
         };
         let long = ["a".repeat(60).as_str(); 4].join("/");
         let secrets = (0..16).map(|_| secret(&long, 65536)).collect();
-        let release = Release { decision: DecisionId([7; 16]), secrets };
+        let release = Release { decision: DecisionId([7; 16]), secrets, spent: Spent::default() };
         let text = json(&release);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["secrets"][15]["value"].as_str().map(str::len), Some(65536 / 3 * 4 + 4));
         assert_eq!(value["decision"], "07".repeat(16));
-        let one = Release { decision: DecisionId([7; 16]), secrets: vec![secret("n/a", 1)] };
+        let one = Release { secrets: vec![secret("n/a", 1)], ..release };
         let expected = format!(
             "{{\"decision\":\"{}\",\"secrets\":[{{\"path\":\"n/a\",\"version\":{},\"value\":\"/w==\"}}]}}\n",
             "07".repeat(16),

@@ -106,6 +106,8 @@ fn systemd_cryptsetup_gets_the_keys_of_the_initrd_by_one_request() {
     assert_eq!(keys.ask("cryptsetup/var"), secret_of("prod/db/var"));
     assert_eq!(keys.ask("cryptsetup/root"), secret_of("prod/db/root"));
     assert_eq!(keys.requests(), 1);
+    let [line] = &keys.world.informed()[..] else { panic!("one line: {:?}", keys.world.informed()) };
+    assert!(line.starts_with("vouchsafe-guest: volume root: released, decision "), "{line}");
     let requests = keys.world.broker.lock().requests();
     assert_eq!(requests[0].paths.as_slice().len(), 2);
     assert!(

@@ -51,17 +51,24 @@ impl World {
         self.booted(place, command_line).args(["unlock", volume]).output().expect("it runs")
     }
 
-    /// Lines that reached the kernel's log.
+    /// Errors that reached the kernel's log.
     pub(super) fn console(&self) -> Vec<String> {
+        self.records("<3>")
+    }
+
+    /// What else reached it.
+    pub(super) fn informed(&self) -> Vec<String> {
+        self.records("<6>")
+    }
+
+    fn records(&self, priority: &str) -> Vec<String> {
         let records = read_to_string(self.file("kmsg")).expect("it is there");
         assert!(
             records.is_empty() || records.ends_with('\n'),
             "the kernel holds back a record without a newline"
         );
-        records
-            .lines()
-            .map(|line| line.strip_prefix("<3>").expect("a record is one line").to_owned())
-            .collect()
+        assert!(records.lines().all(|line| line.starts_with("<3>") || line.starts_with("<6>")), "{records}");
+        records.lines().filter_map(|line| line.strip_prefix(priority)).map(ToOwned::to_owned).collect()
     }
 
     /// Asserts that the command failed with this code, and the only line about it.
@@ -82,6 +89,9 @@ fn unlock_prints_the_key_of_one_volume_and_requests_all() {
     let output = world.unlock(Place::Initrd, COMMAND_LINE, "var");
     assert_eq!(wrote(&output), secret_of("prod/db/var"));
     assert_eq!(world.console(), Vec::<String>::new());
+    let [line] = &world.informed()[..] else { panic!("one line: {:?}", world.informed()) };
+    let start = format!("vouchsafe-guest: volume var: released, decision {}, in ", "dd".repeat(16));
+    assert!(line.starts_with(&start) && line.ends_with(" ms for the broker"), "{line}");
     let requests = world.broker.lock().requests();
     let paths: Vec<_> =
         requests.iter().flat_map(|request| request.paths.as_slice()).map(ToString::to_string).collect();
@@ -104,6 +114,7 @@ fn t35_unlock_requests_nothing_when_a_shell_could_open() {
     assert_eq!(world.broker.lock().log.len(), 0);
     // After the initrd the command line is the broker's concern alone.
     assert_eq!(wrote(&world.unlock(Place::System, "ro init=/bin/sh\n", "data")), secret_of("prod/db/data"));
+    assert_eq!(world.informed(), Vec::<String>::new());
 }
 
 #[test]

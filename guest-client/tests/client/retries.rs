@@ -1,5 +1,7 @@
 //! Further attempts, and their end.
 
+use vouchsafe_guest_client::client::Spent;
+
 use super::*;
 
 #[test]
@@ -10,7 +12,9 @@ fn the_same_request_is_sent_again_when_the_broker_says_when() {
                 let refusal = if signed { problem(&asked.refusal(code)) } else { unsigned(code) };
                 Some(later(refusal, 2))
             })]);
-            assert!(one.fetch().is_ok());
+            let spent = one.fetch().unwrap().spent;
+            // The clock of the test advances in pauses alone.
+            assert_eq!(spent, Spent { total: Duration::from_millis(2250), ..Spent::default() });
             let requests = one.broker.lock().requests();
             assert_eq!(requests.len(), 2);
             assert_eq!(requests[0], requests[1]);
