@@ -19,6 +19,8 @@ mod suite;
 mod unlock;
 #[path = "boot/variables.rs"]
 mod variables;
+#[path = "boot/wire.rs"]
+mod wire;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -45,18 +47,24 @@ struct Arguments {
     /// Releases of Debian for `predict`, separated by commas; default: all of them.
     #[arg(long, value_delimiter = ',')]
     suite: Vec<Suite>,
+    /// How often `times` boots in each way.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
     /// Seconds that a boot may take.
     #[arg(long, default_value_t = 900)]
     limit: u64,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let Arguments { packages, guest, names, suite, limit } = Arguments::parse();
+    let Arguments { packages, guest, names, suite, rounds, limit } = Arguments::parse();
     let limit = Duration::from_secs(limit);
     let mut passed = true;
     if names.contains(&Name::Predict) {
         let suites = if suite.is_empty() { Suite::ALL.to_vec() } else { suite };
         passed = predict::run(&packages, &suites, limit)?;
+    }
+    if names.contains(&Name::Times) {
+        unlock::times::run(&packages, &guest, rounds, limit)?;
     }
     let boots = Name::boots(&names);
     if !boots.is_empty() {
@@ -67,10 +75,10 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// Has `scripts/setup` fetch or make what is missing: `boot` the packages of the machine and of what it boots,
 /// `root` an installed system.
-fn fetch(what: &str, packages: &Path, suite: Suite) -> anyhow::Result<()> {
+fn fetch(what: &str, packages: &Path, suite: &str) -> anyhow::Result<()> {
     let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup");
-    let status = Command::new(setup).arg(what).arg(packages).arg(suite.name()).status()?;
-    anyhow::ensure!(status.success(), "the packages of Debian {} are not there", suite.name());
+    let status = Command::new(setup).arg(what).arg(packages).arg(suite).status()?;
+    anyhow::ensure!(status.success(), "the packages of Debian {suite} are not there");
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
@@ -15,6 +16,7 @@ use vouchsafe_protocol::Digest32;
 
 use crate::disk::Lab;
 use crate::variables;
+use crate::wire::Wire;
 
 /// The firmware.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,17 @@ pub(crate) struct Devices<'a> {
     pub(crate) option_rom: &'a Path,
     /// Authenticode digest of the driver in it, which Secure Boot is to allow.
     pub(crate) driver: Digest32,
+    /// How the card gets its address.
+    pub(crate) network: Network,
+}
+
+/// What DHCP hands out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    /// An address of a subnet, with a gateway in it: QEMU's own.
+    Subnet,
+    /// An address of its own (/32), as on Google Cloud.
+    HostRoute,
 }
 
 /// A machine: firmware with its variables, TPM and disk, which are kept between boots.
@@ -75,6 +88,24 @@ pub(crate) struct Console {
     pub(crate) file: PathBuf,
     /// Duration until the machine was off, or had printed what it was watched for.
     pub(crate) took: Duration,
+    /// How many answers of DHCP were changed to those of [`Network::HostRoute`].
+    pub(crate) leases: usize,
+}
+
+impl Console {
+    /// Runs a check on each file that the boot may have written, but not on disks.
+    pub(crate) fn search(&self, check: impl Fn(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let folder = self.file.parent().context("a folder")?;
+        for folder in [folder, &folder.join("tpm")] {
+            for file in fs::read_dir(folder)?.flatten() {
+                let kind = file.metadata()?;
+                if kind.is_file() && kind.len() <= LARGEST_SEARCHED {
+                    check(&fs::read(file.path())?).with_context(|| file.path().display().to_string())?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Machine<'a> {
@@ -120,6 +151,29 @@ impl<'a> Machine<'a> {
         self.watch(|_, console| Ok(!watched.is_empty() && console.contains(watched)))
     }
 
+    /// Boots until the machine is off. Once the console has printed `watched`, calls `before`, and types a line at the console.
+    pub(crate) fn run_typing(
+        &self,
+        watched: &str,
+        line: &str,
+        before: impl Fn() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Console> {
+        let mut keyboard = None;
+        self.watch(|_, console| {
+            if keyboard.is_none() && console.contains(watched) {
+                before()?;
+                // The question is there before the terminal has been set up for the answer.
+                thread::sleep(Duration::from_secs(1));
+                let mut stream = UnixStream::connect(self.folder.join(KEYBOARD))?;
+                stream.write_all(format!("{line}\n").as_bytes())?;
+                // The console is printed to this stream, too, and it waits for whoever does not read.
+                let mut printed = stream.try_clone()?;
+                keyboard = Some((stream, thread::spawn(move || io::copy(&mut printed, &mut io::sink()))));
+            }
+            Ok(false)
+        })
+    }
+
     /// Boots until the machine is off. The second disk is detached once the console has printed `watched`.
     pub(crate) fn run_detaching(&self, watched: &str) -> anyhow::Result<Console> {
         let mut is_detached = false;
@@ -140,6 +194,8 @@ impl<'a> Machine<'a> {
         let file = self.folder.join("console");
         fs::write(&file, "")?;
         let _tpm = self.start_tpm()?;
+        let is_host_route = self.devices.is_some_and(|devices| devices.network == Network::HostRoute);
+        let wire = is_host_route.then(|| Wire::start(&self.folder)).transpose()?;
         let started = Instant::now();
         let output = fs::File::create(self.folder.join("monitor"))?;
         let machine = self.command()?.stdin(Stdio::piped()).stdout(output).spawn();
@@ -159,7 +215,8 @@ impl<'a> Machine<'a> {
             thread::sleep(Duration::from_millis(100));
         }
         let took = started.elapsed();
-        Ok(Console { text: printed()?, file, took })
+        let leases = wire.map_or(0, |wire| wire.leases());
+        Ok(Console { text: printed()?, file, took, leases })
     }
 
     fn start_tpm(&self) -> anyhow::Result<Process> {
@@ -208,8 +265,10 @@ impl<'a> Machine<'a> {
         command.args(["-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm"]);
         command.arg("-drive").arg(format!("if=none,id=disk,format=raw,file={}", file("disk")));
         command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
-        command.arg("-serial").arg(format!("file:{}", file("console")));
-        if let Some(Devices { volumes, option_rom, .. }) = self.devices {
+        let keyboard = format!("path={},server=on,wait=off,logfile={}", file(KEYBOARD), file("console"));
+        command.arg("-chardev").arg(format!("socket,id=console,{keyboard}"));
+        command.args(["-serial", "chardev:console"]);
+        if let Some(Devices { volumes, option_rom, network, .. }) = self.devices {
             for (number, volume) in volumes.iter().enumerate() {
                 let drive =
                     format!("if=none,id=volume{number},format=raw,snapshot=on,file={}", volume.display());
@@ -219,7 +278,11 @@ impl<'a> Machine<'a> {
                 command.arg("-drive").arg(drive).args(["-device", &port, "-device", &disk]);
             }
             let card = format!("virtio-net-pci,netdev=net,romfile={}", option_rom.display());
-            command.args(["-netdev", "user,id=net"]).arg("-device").arg(card);
+            match network {
+                Network::Subnet => command.args(["-netdev", "user,id=net"]),
+                Network::HostRoute => command.args(Wire::arguments(&self.folder)),
+            };
+            command.arg("-device").arg(card);
         }
         Ok(command)
     }
@@ -244,6 +307,11 @@ impl Firmware {
         }
     }
 }
+
+/// The console's socket, for a keyboard.
+const KEYBOARD: &str = "keyboard.sock";
+/// Bytes of the largest file that is searched for secrets; a disk has more.
+const LARGEST_SEARCHED: u64 = 16 << 20;
 
 impl Report {
     fn parse(console: &str, took: Duration) -> Option<Self> {

@@ -29,7 +29,7 @@ pub(crate) fn run(packages: &Path, suites: &[Suite], limit: Duration) -> anyhow:
     let folder = tempfile::tempdir()?;
     let mut summary = Vec::new();
     for suite in suites.iter().copied() {
-        fetch("boot", packages, suite)?;
+        fetch("boot", packages, suite.name())?;
         let work = folder.path().join(suite.name());
         fs::create_dir(&work)?;
         let lab = Lab { machine: packages.join("machine"), root: packages.join(suite.name()), work, limit };

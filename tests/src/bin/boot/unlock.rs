@@ -8,16 +8,24 @@
 
 #[path = "unlock/checks.rs"]
 mod checks;
+#[path = "unlock/clevis.rs"]
+mod clevis;
 #[path = "unlock/debian.rs"]
 mod debian;
 #[path = "unlock/installed.rs"]
 mod installed;
+#[path = "unlock/kind.rs"]
+mod kind;
+#[path = "unlock/names.rs"]
+mod names;
 #[path = "unlock/scenario.rs"]
 mod scenario;
 #[path = "unlock/site.rs"]
 mod site;
 #[path = "unlock/smoke.rs"]
 mod smoke;
+#[path = "unlock/times.rs"]
+pub(crate) mod times;
 #[path = "unlock/volume.rs"]
 mod volume;
 #[path = "unlock/xts.rs"]
@@ -30,6 +38,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use vouchsafe_guest_client::luks::RecoveryCode;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_reference_values::EfiImage;
 
@@ -38,7 +47,8 @@ use crate::suite::Suite;
 use crate::{fetch, say};
 use debian::Debian;
 use installed::Secrets;
-pub(crate) use scenario::Name;
+use kind::Kind;
+pub(crate) use names::Name;
 use scenario::Scenario;
 use site::Site;
 
@@ -51,22 +61,22 @@ pub(crate) fn run(
 ) -> anyhow::Result<bool> {
     let folder = tempfile::tempdir()?;
     let mut failed = 0;
-    for (kind, work) in [(Kind::Unified, "unified"), (Kind::Grub, "grub"), (Kind::Dracut, "dracut")] {
-        let boots: Vec<_> = boots.iter().filter(|scenario| scenario.kind() == kind).collect();
+    for kind in Kind::ALL {
+        let boots: Vec<_> = boots.iter().filter(|scenario| scenario.kind == kind).collect();
         if boots.is_empty() {
             continue;
         }
-        let suite = kind.suite();
+        let suite = kind.suite().name();
         fetch("boot", packages, suite)?;
-        fetch("root", packages, suite)?;
-        let work = folder.path().join(work);
+        fetch("root", packages, kind.root())?;
+        let work = folder.path().join(kind.folder());
         fs::create_dir(&work)?;
-        let lab = Lab { machine: packages.join("machine"), root: packages.join(suite.name()), work, limit };
+        let lab = Lab { machine: packages.join("machine"), root: packages.join(suite), work, limit };
         let mut bench = Bench::set_up(&lab, packages, guest, kind)?;
         for scenario in boots {
             if let Err(error) = scenario.play(&mut bench) {
                 failed += 1;
-                say(&format!("FAILED {}: {error:#}", scenario.name))?;
+                say(&format!("FAILED {}: {error:#}", scenario.name.text()))?;
             }
         }
     }
@@ -77,34 +87,6 @@ pub(crate) fn run(
     // The files stay, for analysis.
     say(&format!("{failed} boots did not; all files are in {}.", folder.keep().display()))?;
     Ok(false)
-}
-
-/// How the kernel is started.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// By shim and GRUB, with Secure Boot; Debian 12 with initramfs-tools.
-    Grub,
-    /// By the firmware, as a unified kernel image without Secure Boot.
-    Unified,
-    /// By shim and GRUB, with Secure Boot; Debian 13 with dracut.
-    Dracut,
-}
-
-impl Kind {
-    const fn suite(self) -> Suite {
-        match self {
-            Self::Grub | Self::Unified => Suite::Debian12,
-            Self::Dracut => Suite::Debian13,
-        }
-    }
-
-    /// The kernel's command line.
-    const fn arguments(self) -> &'static str {
-        match self {
-            Self::Grub | Self::Unified => "root=/dev/mapper/root ro console=ttyS0 panic=-1",
-            Self::Dracut => "root=/dev/mapper/root ro console=ttyS0 rd.shell=0 rd.emergency=reboot",
-        }
-    }
 }
 
 /// The files of a boot.
@@ -150,6 +132,8 @@ struct Bench<'a> {
     data_marker: String,
     /// Keys of the volumes, the first that of the root file system.
     keys: [[u8; 32]; 2],
+    /// The recovery code of the volumes.
+    recovery: String,
     /// A credential of a service.
     credential: [u8; 32],
 }
@@ -158,34 +142,42 @@ impl<'a> Bench<'a> {
     fn set_up(lab: &'a Lab, packages: &'a Path, guest: &Path, kind: Kind) -> anyhow::Result<Self> {
         let started = Instant::now();
         let site = Site::start(&lab.work.join("site"))?;
-        let root = packages.join(format!("{}-root", kind.suite().name()));
+        let root = packages.join(format!("{}-root", kind.root()));
         let debian = Debian::with_guest(&root, guest, &site.configuration(kind)?, kind)?;
         let (keys, credential) = ([random()?, random()?], random()?);
         let (marker, data_marker) = (hex::encode(random::<16>()?), hex::encode(random::<16>()?));
-        let volumes = match kind {
-            Kind::Dracut => {
-                let [key, data_key] = &keys;
-                let secrets = Secrets { marker: &marker, data_marker: &data_marker, key, data_key };
-                installed::volumes(lab, &debian, &secrets)?
-            }
-            Kind::Grub | Kind::Unified => {
-                let system = volume::system(lab, &debian, &marker)?;
-                vec![volume::encrypted(lab, &debian, UUID, &keys[0], system)?]
-            }
+        let recovery = RecoveryCode::generate()?.expose().to_owned();
+        let [key, data_key] = &keys;
+        let volumes = if kind.is_dracut() {
+            let (marker, data_marker, recovery) = (&marker, &data_marker, &recovery);
+            let secrets = Secrets { marker, data_marker, key, data_key, recovery };
+            installed::volumes(lab, &debian, &secrets)?
+        } else {
+            let system = volume::system(lab, &debian, &marker, volume::INIT)?;
+            let enroll = || volume::with_recovery(&debian, &recovery);
+            let bind = || clevis::bind(&debian, key);
+            vec![match kind {
+                Kind::Clevis => volume::encrypted(lab, &debian, UUID, recovery.as_bytes(), bind, system)?,
+                _ => volume::encrypted(lab, &debian, UUID, key, enroll, system)?,
+            }]
         };
         let option_rom = option_rom(lab)?;
         let image = fs::read(&option_rom)?;
         let driver = EfiImage::parse(image.get(DRIVER).context("a driver")?)?.digest();
         let start = match kind {
-            Kind::Grub | Kind::Dracut => {
+            Kind::Unified => Start::Unified(smoke::image(lab, &debian)?),
+            Kind::Sid => {
+                let initrd = lab.write("initrd", &debian.initrd(kind, &crypttab(kind))?)?;
+                Start::Unified(unified(lab, &debian, kind.arguments(), &initrd)?)
+            }
+            Kind::Grub | Kind::Clevis | Kind::Dracut => {
                 let initrd = lab.write("initrd", &debian.initrd(kind, &crypttab(kind))?)?;
                 Start::Grub(GrubBoot::new(lab, &debian.kernel(), &initrd, kind)?)
             }
-            Kind::Unified => Start::Unified(smoke::image(lab, &debian)?),
         };
-        let baseline = site.foretell(&start, driver)?;
-        site.register(&baseline, kind == Kind::Unified, &keys[0])?;
-        site.register_system(&keys[1], &credential)?;
+        let baseline = site.foretell(&start, kind, driver)?;
+        site.register(&baseline, kind, &keys[0])?;
+        site.register_system(kind, &keys[1], &credential)?;
         say(&format!("Broker, initrd and volume made in {} s", started.elapsed().as_secs()))?;
         Ok(Self {
             lab,
@@ -199,13 +191,20 @@ impl<'a> Bench<'a> {
             marker,
             data_marker,
             keys,
+            recovery,
             credential,
         })
     }
 
+    /// Everything that must be nowhere to be read.
+    fn secrets(&self) -> Vec<&[u8]> {
+        let [key, data_key] = &self.keys;
+        vec![key, data_key, &self.credential, self.recovery.as_bytes()]
+    }
+
     /// The root of the package of an older kernel.
     fn older_kernel(&self) -> anyhow::Result<PathBuf> {
-        fetch("older-kernel", self.packages, Suite::Debian12)?;
+        fetch("older-kernel", self.packages, Suite::Debian12.name())?;
         Ok(self.packages.join("12-older-kernel"))
     }
 }
@@ -290,9 +289,18 @@ fn option_rom(lab: &Lab) -> anyhow::Result<PathBuf> {
     Ok(rom)
 }
 
+/// A unified kernel image with the kernel of an installed system.
+fn unified(lab: &Lab, debian: &Debian, arguments: &str, initrd: &Path) -> anyhow::Result<PathBuf> {
+    let release = lab.write("os-release", b"ID=debian\n")?;
+    let line = lab.write("cmdline", arguments.as_bytes())?;
+    let kernel = debian.kernel();
+    lab.unified(&[(".osrel", &release), (".cmdline", &line), (".linux", &kernel), (".initrd", initrd)])
+}
+
 fn crypttab(kind: Kind) -> String {
     match kind {
-        Kind::Dracut => installed::crypttab(),
+        Kind::Dracut | Kind::Sid => installed::crypttab(),
+        Kind::Clevis => format!("root UUID={UUID} none luks,initramfs\n"),
         Kind::Grub | Kind::Unified => {
             format!(
                 "root UUID={UUID} none luks,initramfs,header=/run/vouchsafe/root.header,keyscript=vouchsafe\n"

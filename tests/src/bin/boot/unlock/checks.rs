@@ -11,8 +11,51 @@ use vouchsafe_protocol::Digest32;
 use super::Bench;
 use super::volume::DATA_OFFSET;
 
-/// The system on the encrypted volume reported, and was refused the key.
+/// The system on the encrypted volume reported, was refused the key, and got what is for the phase `latched`.
 pub(super) fn unlocked(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
+    system(bench, console)?;
+    let latched = said(console, "BOOT-LATCHED ")?;
+    ensure!(latched == "exit=0 bytes=32", "a secret for the phase `latched`: {latched}");
+    Ok("the root file system is on the unlocked volume, and the key is not released again".to_owned())
+}
+
+/// The recovery code opened the volume: the system on it reported, and gets nothing that a system unlocked by attestation gets.
+pub(super) fn recovered(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
+    let line = report(console)?;
+    ensure!(
+        line.contains("refused (not-granted)"),
+        "the console does not say that the key was refused: {line}"
+    );
+    booted(bench, console)?;
+    Ok("the recovery code opened the volume; the key and a secret for the phase `latched` are not released"
+        .to_owned())
+}
+
+/// The same after Clevis, which had the key from the broker.
+pub(super) fn by_clevis(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
+    let line = report(console)?;
+    ensure!(line.contains("released, decision"), "the console does not name the release: {line}");
+    let granted = bench.site.explain(line)?;
+    ensure!(granted.contains("Granted at"), "explain does not show a grant:\n{granted}");
+    booted(bench, console)?;
+    Ok("Clevis opened the volume; the key and a secret for the phase `latched` are not released".to_owned())
+}
+
+/// The system reported, and the phase is `booted`.
+fn booted(bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
+    system(bench, console)?;
+    let latched = said(console, "BOOT-LATCHED ")?;
+    ensure!(latched == "exit=10 bytes=0", "a secret for the phase `latched`: {latched}");
+    for request in ["BOOT-AGAIN", "BOOT-LATCHED"] {
+        let (_, why) = console.split_once(request).context("a request")?;
+        let explained = bench.site.explain(why)?;
+        ensure!(explained.contains("booted"), "explain does not name the phase booted:\n{explained}");
+    }
+    Ok(())
+}
+
+/// The system on the encrypted volume reported, and was refused the key.
+fn system(bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
     let said = |start: &str| said(console, start);
     let marker = said("BOOT-MARKER ")?;
     ensure!(marker == bench.marker, "the marker is {marker}, not the one of the volume");
@@ -25,7 +68,7 @@ pub(super) fn unlocked(bench: &Bench<'_>, console: &str) -> anyhow::Result<Strin
     let (_, why) = console.split_once("BOOT-AGAIN").context("a second request")?;
     let explained = bench.site.explain(why)?;
     ensure!(explained.contains("phase"), "explain does not name the phase:\n{explained}");
-    Ok("the root file system is on the unlocked volume, and the key is not released again".to_owned())
+    Ok(())
 }
 
 /// The broker knows the header of the volume, which the guest registered before the latch.
@@ -41,7 +84,7 @@ pub(super) fn registered(bench: &Bench<'_>) -> anyhow::Result<()> {
 
 /// The installed system reported the same, and what it got after the initrd.
 pub(super) fn installed(bench: &Bench<'_>, console: &str) -> anyhow::Result<String> {
-    unlocked(bench, console)?;
+    system(bench, console)?;
     let data = said(console, "BOOT-DATA ")?;
     ensure!(data == bench.data_marker, "the data volume starts with {data}");
     ensure!(said(console, "BOOT-APP ")? == "exit=0", "the service with a credential did not start");
@@ -77,12 +120,14 @@ pub(super) fn report(console: &str) -> anyhow::Result<&str> {
     found.context("the console has no line about the volume")
 }
 
-/// The key is nowhere in a text: raw, in hex or in Base64.
-pub(super) fn ensure_no_key(text: &str, key: &[u8; 32]) -> anyhow::Result<()> {
-    let (hex, base64) = (hex::encode(key), STANDARD.encode(key));
-    let raw = String::from_utf8_lossy(key).into_owned();
-    let found = [hex, base64.trim_end_matches('=').to_owned(), raw].iter().any(|form| text.contains(form));
-    ensure!(!found, "the key of the volume can be read");
+/// A secret is nowhere in a text or file: raw, in hex or in Base64.
+pub(super) fn ensure_no_key(bytes: &[u8], secret: &[u8]) -> anyhow::Result<()> {
+    let (hex, base64) = (hex::encode(secret), STANDARD.encode(secret));
+    let base64 = base64.trim_end_matches('=');
+    let found = [secret, hex.as_bytes(), base64.as_bytes()]
+        .iter()
+        .any(|form| bytes.windows(form.len()).any(|window| window == *form));
+    ensure!(!found, "a secret can be read");
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use vouchsafe_packaging::description::{Description, Format, ProgramName};
 use vouchsafe_packaging::{Compression, Release};
 
-use super::Kind;
+use super::kind::Kind;
 use crate::disk::run;
 
 /// The root of an installed system.
@@ -39,6 +39,13 @@ impl Debian {
         Ok(debian)
     }
 
+    /// Takes out what an earlier run has installed: a system that knows nothing of the guest.
+    pub(super) fn without_guest(root: &Path) -> anyhow::Result<Self> {
+        let script = "cd \"$0\" && find etc usr -depth -name '*vouchsafe*' -exec rm -rf {} +";
+        run(Command::new("sh").args(["-c", script]).arg(root))?;
+        Ok(Self { root: root.to_owned(), version: kernel_version(root)? })
+    }
+
     /// Unpacks the packages that a user would install, made of this guest, so that what is booted is what is shipped.
     fn unpack_packages(&self, guest: &Path, kind: Kind) -> anyhow::Result<()> {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tree")?;
@@ -46,9 +53,14 @@ impl Debian {
         let programs = [ProgramName::Guest, ProgramName::GuestInitrd].map(|name| (name, guest.to_owned()));
         let mut release = Release::new(tree, &description, programs.into())?;
         release.compression = Compression::Fast;
-        let scripts =
-            if kind == Kind::Dracut { "vouchsafe-guest-dracut" } else { "vouchsafe-guest-initramfs-tools" };
-        let names = ["vouchsafe-guest", "vouchsafe-guest-initrd", scripts].map(ToOwned::to_owned);
+        let mut names = vec!["vouchsafe-guest", "vouchsafe-guest-initrd"];
+        names.push(if kind.is_dracut() {
+            "vouchsafe-guest-dracut"
+        } else {
+            "vouchsafe-guest-initramfs-tools"
+        });
+        names.extend((kind == Kind::Clevis).then_some("vouchsafe-clevis-pin"));
+        let names: Vec<_> = names.into_iter().map(ToOwned::to_owned).collect();
         let folder = tempfile::tempdir()?;
         for package in release.build(&names, &[Format::Deb], folder.path())? {
             run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&self.root))?;
@@ -63,7 +75,9 @@ impl Debian {
 
     /// Its kernel.
     pub(super) fn kernel(&self) -> PathBuf {
-        self.path(&format!("boot/vmlinuz-{}", self.version))
+        let in_boot = self.path(&format!("boot/vmlinuz-{}", self.version));
+        // Since Debian 14 it is in the folder of its modules.
+        if in_boot.exists() { in_boot } else { self.path(&format!("lib/modules/{}/vmlinuz", self.version)) }
     }
 
     /// An initrd for its kernel, as a new kernel's package would have it made; with dracut, one that does not depend on the
@@ -71,7 +85,7 @@ impl Debian {
     pub(super) fn initrd(&self, kind: Kind, crypttab: &str) -> anyhow::Result<Vec<u8>> {
         fs::write(self.path("etc/crypttab"), crypttab)?;
         let version = &self.version;
-        if kind == Kind::Dracut {
+        if kind.is_dracut() {
             self.run(["dracut", "--quiet", "--force", "--no-hostonly", "/srv/initrd", version])?;
         } else {
             self.run(["mkinitramfs", "-o", "/srv/initrd", version])?;

@@ -17,5 +17,10 @@ done
 vouchsafe-guest fetch prod/db-01/root >/run/key 2>/run/why
 echo "BOOT-AGAIN exit=$? bytes=$(wc -c </run/key)"
 cat /run/why
+vouchsafe-guest fetch prod/app/db-password >/run/password 2>/run/why
+echo "BOOT-LATCHED exit=$? bytes=$(wc -c </run/password)"
+cat /run/why
+# The console leaves out what is no error while somebody is asked for a passphrase.
+dmesg | grep vouchsafe-guest
 echo BOOT-END
 poweroff -f

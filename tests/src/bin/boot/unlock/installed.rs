@@ -18,6 +18,7 @@ pub(super) struct Secrets<'a> {
     pub(super) data_marker: &'a str,
     pub(super) key: &'a [u8; 32],
     pub(super) data_key: &'a [u8; 32],
+    pub(super) recovery: &'a str,
 }
 
 /// Makes the volumes of the root file system and of the data.
@@ -42,10 +43,11 @@ pub(super) fn volumes(lab: &Lab, debian: &Debian, secrets: &Secrets<'_>) -> anyh
     // A prompt for a login would come between the lines of the report.
     debian.run(["systemctl", "--quiet", "--root=/srv/content", "mask", "serial-getty@ttyS0.service"])?;
     let system = volume::file_system(debian, SIZE)?;
-    let root = volume::encrypted(lab, debian, super::UUID, secrets.key, system)?;
+    let recovery = || volume::with_recovery(debian, secrets.recovery);
+    let root = volume::encrypted(lab, debian, super::UUID, secrets.key, recovery, system)?;
     let mut data = vec![0; 1 << 20];
     data.splice(..secrets.data_marker.len(), secrets.data_marker.bytes());
-    let data = volume::encrypted(lab, debian, DATA_UUID, secrets.data_key, data)?;
+    let data = volume::encrypted(lab, debian, DATA_UUID, secrets.data_key, recovery, data)?;
     Ok(vec![root, data])
 }
 
@@ -81,4 +83,4 @@ const FILES: [(&str, &str); 6] = [
 /// The UUID of the data volume.
 pub(super) const DATA_UUID: &str = "0f0e7e0c-5b0a-4b57-9d0b-6f6f1c7f3a02";
 /// Size of the file system.
-const SIZE: &str = "256M";
+const SIZE: &str = "384M";

@@ -1,88 +1,32 @@
-//! The boots by name: what is different in each, and what has to happen.
+//! A boot: what is different in it, and what has to happen.
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
-use clap::ValueEnum;
 use vouchsafe_protocol::Digest32;
 
-use super::checks::{ensure_no_key, ensure_no_shell, ensure_shut, installed, registered, report, unlocked};
+use super::checks::{self, ensure_no_key, ensure_no_shell, ensure_shut, report};
+use super::kind::Kind;
+use super::names::Name;
 use super::site::Certified;
-use super::{Bench, GrubBoot, Kind, Start, crypttab};
+use super::volume::DATA_OFFSET;
+use super::{Bench, GrubBoot, Start, crypttab};
 use crate::disk::Archive;
-use crate::machine::{Console, Devices, Firmware, Machine};
+use crate::machine::{Console, Devices, Machine, Network};
 use crate::say;
-
-/// What can be named on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Name {
-    /// Every boot with an encrypted root file system.
-    All,
-    /// Boots whose measurements are compared with predictions.
-    Predict,
-    /// The quickest boot: a unified kernel image whose initrd only unlocks.
-    Smoke,
-    /// Debian 12 unlocks its root file system, and gets the key only once.
-    #[value(name = "debian-12")]
-    Debian12,
-    /// GRUB passes another command line to the kernel.
-    ChangedCommandLine,
-    /// A file was added to the initrd.
-    ChangedInitrd,
-    /// GRUB starts a kernel that Debian signed before the one of the baseline.
-    OtherKernel,
-    /// GRUB tells the kernel to start a shell as init.
-    ShellAsInit,
-    /// The TPM is another VM's.
-    OtherVm,
-    /// The certificate in the TPM is for another key.
-    OtherKey,
-    /// The certificate in the TPM was issued by somebody else.
-    OtherCa,
-    /// The disk is detached once the kernel has started.
-    DiskDetached,
-    /// The header of the volume has a null cipher.
-    ChangedHeader,
-    /// The command line allows a shell after a failure.
-    FailureShell,
-    /// The broker does not answer.
-    BrokerAway,
-    /// Debian 13 with dracut: systemd unlocks the root file system, a data volume and a credential.
-    #[value(name = "debian-13")]
-    Debian13,
-    /// A file was added to dracut's initrd.
-    #[value(name = "debian-13-changed-initrd")]
-    Debian13ChangedInitrd,
-    /// The header of Debian 13's volume is another one.
-    #[value(name = "debian-13-changed-header")]
-    Debian13ChangedHeader,
-    /// The disk of Debian 13 is detached once its kernel runs.
-    #[value(name = "debian-13-disk-detached")]
-    Debian13DiskDetached,
-    /// The baseline was revoked. The last boot, because that is permanent.
-    BaselineRevoked,
-}
-
-impl Name {
-    /// The boots with an encrypted root file system that these mean, in the order of their variants.
-    pub(crate) fn boots(names: &[Self]) -> Vec<&'static Scenario> {
-        let is_meant = |name: &Self| names.contains(&Self::All) || names.contains(name);
-        SCENARIOS.iter().filter(|(name, _)| is_meant(name)).map(|(_, scenario)| scenario).collect()
-    }
-}
 
 /// A boot.
 pub(crate) struct Scenario {
-    /// Its name.
-    pub(super) name: &'static str,
-    kind: Kind,
-    change: Change,
-    expected: Expected,
+    pub(super) name: Name,
+    pub(super) kind: Kind,
+    pub(super) change: Change,
+    pub(super) expected: Expected,
 }
 
 /// How a boot differs from the one that was foretold.
-enum Change {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
     Nothing,
     Arguments(&'static str),
     Initrd,
@@ -90,163 +34,77 @@ enum Change {
     Certified(Certified),
     DiskDetached,
     Header,
+    /// The volume has the header that it had before a key slot was added. The broker knows the one with it.
+    OlderHeader,
     BrokerAway,
+    /// The key is retired until the console asks for the recovery code.
+    Retired,
+    /// The first boot is refused, for the initrd that the stub composed; an operator adds it to the baseline.
+    ComposedInitrd,
+    /// DHCP hands out a /32.
+    HostRoute,
     BaselineRevoked,
 }
 
 /// What has to happen.
-enum Expected {
-    /// The system on the volume runs, and its own request for the key is refused.
+#[derive(Clone, Copy)]
+pub(super) enum Expected {
+    /// The system on the volume runs, its own request for the key is refused, and it gets what is for the phase `latched`.
     Unlocked,
     /// The same for an installed system, whose data volume is unlocked, and whose service has its credential, after the initrd.
     Installed,
-    /// The broker refuses, and `vouchsafe explain` has these words. The console asks for the passphrase.
-    Refused(&'static str),
-    /// The guest says this by itself. The console asks for the passphrase.
+    /// The recovery code that is typed opens the volume; the system gets neither the key nor what is for the phase `latched`.
+    Recovered,
+    /// The system on the volume runs, and gets neither the key nor what is for the phase `latched`.
+    ByClevis,
+    /// The broker refuses with this code, which the console names, and `vouchsafe explain` has these words. The console asks for the
+    /// passphrase.
+    Refused { code: &'static str, why: &'static str },
+    /// The guest says this by itself and requests nothing. The console asks for the passphrase.
     Prompt(&'static str),
-    /// The machine ends by itself, after the latch: nothing is unlocked, and nobody gets a shell.
+    /// The machine ends by itself, after the latch: nothing is requested or unlocked, and nobody gets a shell.
     Ended,
-    /// The guest says this by itself. Nobody is asked for a passphrase, and the machine ends by itself.
+    /// The guest says this by itself and requests nothing. Nobody is asked for a passphrase, and the machine ends by itself.
     Closed(&'static str),
 }
 
-const SCENARIOS: [(Name, Scenario); 18] = [
-    (Name::Smoke, Scenario::new("smoke", Kind::Unified, Change::Nothing, Expected::Unlocked)),
-    (Name::Debian12, Scenario::new("debian-12", Kind::Grub, Change::Nothing, Expected::Unlocked)),
-    (
-        Name::ChangedCommandLine,
-        Scenario::new(
-            "changed-command-line",
-            Kind::Grub,
-            Change::Arguments("root=/dev/mapper/root rw console=ttyS0 panic=-1"),
-            Expected::Refused("not a member"),
-        ),
-    ),
-    (
-        Name::ChangedInitrd,
-        Scenario::new("changed-initrd", Kind::Grub, Change::Initrd, Expected::Refused("not a member")),
-    ),
-    (
-        Name::OtherKernel,
-        Scenario::new("other-kernel", Kind::Grub, Change::Kernel, Expected::Refused("not a member")),
-    ),
-    (
-        Name::ShellAsInit,
-        Scenario::new(
-            "shell-as-init",
-            Kind::Grub,
-            Change::Arguments("root=/dev/mapper/root ro console=ttyS0 panic=-1 init=/bin/sh"),
-            Expected::Prompt("init=/bin/sh"),
-        ),
-    ),
-    (
-        Name::OtherVm,
-        Scenario::new(
-            "other-vm",
-            Kind::Grub,
-            Change::Certified(Certified::OtherInstance),
-            Expected::Refused("instance_id"),
-        ),
-    ),
-    (
-        Name::OtherKey,
-        Scenario::new(
-            "other-key",
-            Kind::Grub,
-            Change::Certified(Certified::OtherKey),
-            Expected::Prompt("is not the key in the certificate"),
-        ),
-    ),
-    (
-        Name::OtherCa,
-        Scenario::new(
-            "other-ca",
-            Kind::Grub,
-            Change::Certified(Certified::ByOthers),
-            Expected::Refused("signature"),
-        ),
-    ),
-    (Name::DiskDetached, Scenario::new("disk-detached", Kind::Grub, Change::DiskDetached, Expected::Ended)),
-    (
-        Name::ChangedHeader,
-        Scenario::new(
-            "changed-header",
-            Kind::Grub,
-            Change::Header,
-            Expected::Closed("LUKS header refused (cipher)"),
-        ),
-    ),
-    (
-        Name::FailureShell,
-        Scenario::new(
-            "failure-shell",
-            Kind::Grub,
-            Change::Arguments("root=/dev/mapper/root ro console=ttyS0"),
-            Expected::Prompt("boot with the kernel argument panic=-1"),
-        ),
-    ),
-    (
-        Name::BrokerAway,
-        Scenario::new("broker-away", Kind::Grub, Change::BrokerAway, Expected::Prompt("volume root: ")),
-    ),
-    (Name::Debian13, Scenario::new("debian-13", Kind::Dracut, Change::Nothing, Expected::Installed)),
-    (
-        Name::Debian13ChangedInitrd,
-        Scenario::new(
-            "debian-13-changed-initrd",
-            Kind::Dracut,
-            Change::Initrd,
-            Expected::Refused("not a member"),
-        ),
-    ),
-    (
-        Name::Debian13ChangedHeader,
-        Scenario::new(
-            "debian-13-changed-header",
-            Kind::Dracut,
-            Change::Header,
-            Expected::Closed("LUKS header refused (cipher)"),
-        ),
-    ),
-    (
-        Name::Debian13DiskDetached,
-        Scenario::new("debian-13-disk-detached", Kind::Dracut, Change::DiskDetached, Expected::Ended),
-    ),
-    (
-        Name::BaselineRevoked,
-        Scenario::new("baseline-revoked", Kind::Grub, Change::BaselineRevoked, Expected::Refused("revoked")),
-    ),
-];
-
 impl Scenario {
-    const fn new(name: &'static str, kind: Kind, change: Change, expected: Expected) -> Self {
-        Self { name, kind, change, expected }
-    }
-
-    /// How its kernel is started.
-    pub(super) const fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// Boots, and checks what happened.
     pub(super) fn play(&self, bench: &mut Bench<'_>) -> anyhow::Result<()> {
-        let (boot, image) = match &bench.start {
-            Start::Grub(boot) => (Some(self.files(bench, boot.clone())?), None),
-            Start::Unified(image) => (None, Some([("EFI/BOOT/BOOTX64.EFI", image.as_path())])),
+        if self.change == Change::OlderHeader && checks::registered(bench).is_err() {
+            REGISTERING.play(bench)?;
+        }
+        let decided = bench.site.decisions()?;
+        let console = self.boot(bench)?;
+        let outcome = self
+            .check(bench, &console)
+            .and_then(|outcome| self.ensure_silence(bench, &decided).map(|()| outcome))
+            .with_context(|| format!("its console is {}", console.file.display()))?;
+        say(&format!("passed {} ({} s): {outcome}", self.name.text(), console.took.as_secs()))
+    }
+
+    fn boot(&self, bench: &mut Bench<'_>) -> anyhow::Result<Console> {
+        let files = match &bench.start {
+            Start::Grub(boot) => Some(self.files(bench, boot.clone())?),
+            Start::Unified(_) => None,
         };
-        let files = boot.as_ref().map(GrubBoot::content);
-        let (content, firmware) = match (&files, &image) {
-            (Some(files), _) => (files.as_slice(), Firmware::SecureBoot),
-            (None, image) => (image.as_ref().map_or(&[][..], |image| image.as_slice()), Firmware::Plain),
+        let content = match (&files, &bench.start) {
+            (Some(boot), _) => boot.content().to_vec(),
+            (None, Start::Unified(image)) => vec![("EFI/BOOT/BOOTX64.EFI", image.as_path())],
+            (None, Start::Grub(_)) => Vec::new(),
         };
-        let volumes = match self.change {
-            Change::Header => vec![changed_header(bench)?],
-            _ => bench.volumes.clone(),
-        };
-        let machine = Machine::new(bench.lab, self.name, firmware, content)?.with(Devices {
+        let mut volumes = bench.volumes.clone();
+        match self.change {
+            Change::Header => volumes = vec![changed_header(bench)?],
+            Change::OlderHeader => volumes = vec![older_header(bench)?],
+            _ => {}
+        }
+        let name = self.name.text();
+        let machine = Machine::new(bench.lab, &name, self.kind.firmware(), &content)?.with(Devices {
             volumes: &volumes,
             option_rom: &bench.option_rom,
             driver: bench.driver,
+            network: if self.change == Change::HostRoute { Network::HostRoute } else { Network::Subnet },
         })?;
         let certified = match self.change {
             Change::Certified(certified) => certified,
@@ -256,30 +114,41 @@ impl Scenario {
         match self.change {
             Change::BrokerAway => bench.site.broker.kill()?,
             Change::BaselineRevoked => bench.site.revoke()?,
+            Change::Retired => bench.site.retire()?,
+            Change::ComposedInitrd => {
+                let refused = machine.run(self.kind.prompt())?;
+                let line = self.ensure_says(bench, &refused.text, "refused (not-granted)")?;
+                bench.site.allow_initrd(&bench.site.explain(line)?)?;
+            }
             _ => {}
         }
-        let console = match self.expected {
-            _ if matches!(self.change, Change::DiskDetached) => machine.run_detaching(self.kind.started()),
-            Expected::Unlocked | Expected::Installed | Expected::Ended | Expected::Closed(_) => {
-                machine.run("")
-            }
-            Expected::Refused(_) | Expected::Prompt(_) => machine.run(self.kind.prompt()),
-        };
-        if matches!(self.change, Change::BrokerAway) {
+        let console = self.run(bench, &machine);
+        if self.change == Change::BrokerAway {
             bench.site.broker.run()?;
         }
-        let console = console?;
-        let outcome = self
-            .check(bench, &console)
-            .with_context(|| format!("its console is {}", console.file.display()))?;
-        say(&format!("passed {} ({} s): {outcome}", self.name, console.took.as_secs()))
+        console
+    }
+
+    fn run(&self, bench: &Bench<'_>, machine: &Machine<'_>) -> anyhow::Result<Console> {
+        match self.expected {
+            _ if self.change == Change::DiskDetached => machine.run_detaching(self.kind.started()),
+            Expected::Recovered => {
+                machine.run_typing(self.kind.prompt(), &bench.recovery, || bench.site.restore())
+            }
+            Expected::Refused { .. } | Expected::Prompt(_) => machine.run(self.kind.prompt()),
+            Expected::Unlocked
+            | Expected::Installed
+            | Expected::ByClevis
+            | Expected::Ended
+            | Expected::Closed(_) => machine.run(""),
+        }
     }
 
     /// The files that this boot is made of.
     fn files(&self, bench: &Bench<'_>, boot: GrubBoot) -> anyhow::Result<GrubBoot> {
         match self.change {
             Change::Arguments(arguments) => {
-                boot.with_arguments(bench.lab, &format!("{}.cfg", self.name), arguments)
+                boot.with_arguments(bench.lab, &format!("{}.cfg", self.name.text()), arguments)
             }
             Change::Initrd => Ok(GrubBoot { initrd: changed_initrd(bench, &boot)?, ..boot }),
             Change::Kernel => {
@@ -294,30 +163,32 @@ impl Scenario {
     /// Compares with what has to happen. Returns a line for people.
     fn check(&self, bench: &Bench<'_>, console: &Console) -> anyhow::Result<String> {
         let text = &console.text;
-        for key in bench.keys.iter().chain([&bench.credential]) {
-            ensure_no_key(text, key)?;
-            ensure_no_key(&bench.site.broker.read_log(), key)?;
+        let log = bench.site.broker.read_log();
+        for secret in bench.secrets() {
+            ensure_no_key(text.as_bytes(), secret).context("the console")?;
+            ensure_no_key(log.as_bytes(), secret).context("the log of the broker")?;
+            console.search(|file| ensure_no_key(file, secret))?;
         }
         ensure_no_shell(text)?;
+        if self.change == Change::HostRoute {
+            ensure!(console.leases > 0, "no address was handed out");
+        }
         match self.expected {
             Expected::Unlocked => {
-                registered(bench)?;
-                unlocked(bench, text)
+                checks::registered(bench)?;
+                checks::unlocked(bench, text)
             }
-            Expected::Installed => installed(bench, text),
-            Expected::Refused(words) => {
-                let line = report(text)?;
+            Expected::Installed => checks::installed(bench, text),
+            Expected::Recovered => checks::recovered(bench, text),
+            Expected::ByClevis => checks::by_clevis(bench, text),
+            Expected::Refused { code, why } => {
+                let line = self.ensure_says(bench, text, &format!("refused ({code})"))?;
                 let explained = bench.site.explain(line)?;
-                ensure!(explained.contains(words), "explain does not say {words:?}:\n{explained}");
-                self.ensure_locked(bench, text)?;
-                Ok(line.to_owned())
+                ensure!(explained.contains(why), "explain does not say {why:?}:\n{explained}");
+                let because = explained.lines().find(|line| line.contains(why)).unwrap_or_default();
+                Ok(format!("{line}; explain: {}", because.trim()))
             }
-            Expected::Prompt(words) => {
-                let line = report(text)?;
-                ensure!(line.contains(words), "the console does not say {words:?}: {line}");
-                self.ensure_locked(bench, text)?;
-                Ok(line.to_owned())
-            }
+            Expected::Prompt(words) => self.ensure_says(bench, text, words).map(ToOwned::to_owned),
             Expected::Closed(words) => {
                 let line = report(text)?;
                 ensure!(line.contains(words), "the console does not say {words:?}: {line}");
@@ -334,44 +205,40 @@ impl Scenario {
         }
     }
 
+    /// Where the guest gives the reason by itself, the broker has decided nothing.
+    fn ensure_silence(&self, bench: &Bench<'_>, decided: &str) -> anyhow::Result<()> {
+        if !matches!(self.expected, Expected::Prompt(_) | Expected::Ended | Expected::Closed(_)) {
+            return Ok(());
+        }
+        let after = bench.site.decisions()?;
+        let new = after.lines().find(|line| !decided.lines().any(|before| before == *line));
+        ensure!(new.is_none(), "something was requested: {}", new.unwrap_or_default());
+        Ok(())
+    }
+
+    /// The guest's line about the volume has these words, and somebody is asked for the passphrase.
+    fn ensure_says<'t>(&self, bench: &Bench<'_>, console: &'t str, words: &str) -> anyhow::Result<&'t str> {
+        let line = report(console)?;
+        ensure!(line.contains(words), "the console does not say {words:?}: {line}");
+        ensure_shut(bench, console)?;
+        ensure!(console.contains(self.kind.prompt()), "nobody is asked for the passphrase");
+        Ok(line)
+    }
+
     fn ensure_ended(&self, console: &str) -> anyhow::Result<()> {
         let ends = |line: &str| self.kind.ends().iter().all(|part| line.contains(part));
         ensure!(console.lines().any(ends), "the initrd did not end as it should");
         Ok(())
     }
-
-    fn ensure_locked(&self, bench: &Bench<'_>, console: &str) -> anyhow::Result<()> {
-        ensure_shut(bench, console)?;
-        ensure!(console.contains(self.kind.prompt()), "nobody is asked for the passphrase");
-        Ok(())
-    }
 }
 
-impl Kind {
-    /// What the initrd prints early.
-    const fn started(self) -> &'static str {
-        match self {
-            Self::Grub | Self::Unified => "Loading, please wait",
-            Self::Dracut => "Running in initrd",
-        }
-    }
-
-    /// What is in the line with which an initrd ends that fails: no shell, or the latch before it could open.
-    const fn ends(self) -> &'static [&'static str] {
-        match self {
-            Self::Grub | Self::Unified => &["Rebooting automatically due to panic= boot argument"],
-            Self::Dracut => &["Finished", "vouchsafe-latch-failed"],
-        }
-    }
-
-    /// The question for the passphrase of the root file system.
-    const fn prompt(self) -> &'static str {
-        match self {
-            Self::Grub | Self::Unified => "Recovery passphrase of root",
-            Self::Dracut => "Please enter passphrase for disk",
-        }
-    }
-}
+/// The boot after which the broker knows the header of the volume.
+const REGISTERING: Scenario = Scenario {
+    name: Name::Debian12,
+    kind: Kind::Grub,
+    change: Change::Nothing,
+    expected: Expected::Unlocked,
+};
 
 /// Another file after the initrd's, which Linux unpacks too.
 fn changed_initrd(bench: &Bench<'_>, boot: &GrubBoot) -> anyhow::Result<PathBuf> {
@@ -395,6 +262,17 @@ fn changed_header(bench: &Bench<'_>) -> anyhow::Result<PathBuf> {
         copy.get_mut(448..480).context("a checksum")?.copy_from_slice(&sum);
     }
     bench.lab.write("volume.changed", &volume)
+}
+
+/// The volume as it was before its last key slot was added.
+fn older_header(bench: &Bench<'_>) -> anyhow::Result<PathBuf> {
+    let current = bench.volumes.first().context("a volume")?;
+    let mut volume = fs::read(current)?;
+    let older = fs::read(super::volume::before(current))?;
+    let header = volume.get_mut(..usize::try_from(DATA_OFFSET)?).context("a header")?;
+    ensure!(header != older.as_slice(), "the header of the volume has never changed");
+    header.copy_from_slice(&older);
+    bench.lab.write("volume.older", &volume)
 }
 
 /// Bytes of each of the two copies of a header's metadata.

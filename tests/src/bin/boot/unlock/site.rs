@@ -15,7 +15,9 @@ use vouchsafe_tests::swtpm::Swtpm;
 use vouchsafe_tests::{clock, pem};
 
 use super::installed::DATA_UUID;
-use super::{Kind, Start, UUID};
+use super::kind::Kind;
+use super::{Start, UUID};
+use crate::suite::Initrd;
 
 /// What the certificate in a TPM certifies.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,14 +64,17 @@ impl Site {
         let folder = self.broker.data().join("guest");
         let file = folder.join("guest.toml");
         let text = fs::read_to_string(&file)?;
-        // In initrds of dracut nothing registers headers.
-        let register = match kind {
-            Kind::Dracut => "",
-            Kind::Grub | Kind::Unified => "register = true\n",
+        let device = format!("device = \"/dev/disk/by-uuid/{UUID}\"\n");
+        let volume = match kind {
+            // Clevis opens a volume with the header on its disk.
+            Kind::Clevis => String::new(),
+            // In initrds of dracut nothing registers headers.
+            Kind::Dracut | Kind::Sid => device,
+            Kind::Grub | Kind::Unified => device + "register = true\n",
         };
         let more = format!(
             "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n\
-             [volumes.root]\nsecret = {SECRET:?}\ndevice = \"/dev/disk/by-uuid/{UUID}\"\n{register}\n\
+             [volumes.root]\nsecret = {SECRET:?}\n{volume}\n\
              [volumes.data]\nsecret = {DATA:?}\ndevice = \"/dev/disk/by-uuid/{DATA_UUID}\"\nstage = \"system\"\n\n\
              [services.\"app.service\"]\ndb-password = {CREDENTIAL:?}\n"
         );
@@ -97,8 +102,8 @@ impl Site {
     }
 
     /// Stores what is for the time after the initrd, under a policy that demands the phase `latched`, too.
-    pub(super) fn register_system(&self, data: &[u8], credential: &[u8]) -> anyhow::Result<()> {
-        let policy = self.broker.operate(&self.policy("app"), b"")?;
+    pub(super) fn register_system(&self, kind: Kind, data: &[u8], credential: &[u8]) -> anyhow::Result<()> {
+        let policy = self.broker.operate(&self.policy("app", kind), b"")?;
         let (start, end) = policy.split_once("\n};").context("the end of the conditions")?;
         let phase = "principal.vtpm.phase == Phase::\"latched\"";
         let file = self.path("app.cedar");
@@ -113,15 +118,15 @@ impl Site {
 
     /// Registers a baseline, and stores the key under a policy that demands it. A unified kernel image is not signed for
     /// Secure Boot, and its log has no text of the command line, which the baseline determines.
-    pub(super) fn register(&self, baseline: &Value, unified: bool, key: &[u8]) -> anyhow::Result<()> {
+    pub(super) fn register(&self, baseline: &Value, kind: Kind, key: &[u8]) -> anyhow::Result<()> {
         fs::write(self.folder.join("boot.json"), baseline.to_string())?;
         self.broker.operate(&["baseline", "put", BASELINE, &self.path("boot.json")], b"")?;
-        let mut new = self.policy("disk");
-        if unified {
-            new.extend(["--no-secure-boot", "--accept", "failure-shell"]);
+        let mut new = self.policy("disk", kind);
+        if kind.is_unified() {
+            new.extend(["--accept", "failure-shell"]);
         }
         let mut policy = self.broker.operate(&new, b"")?;
-        if unified {
+        if kind.is_unified() {
             let (start, rest) = policy.split_once(ARGUMENTS).context("conditions for the arguments")?;
             let (_, end) = rest.split_once("\n};").context("the end of the conditions")?;
             policy = format!("{}\n}};{end}", start.trim_end().trim_end_matches("&&"));
@@ -134,10 +139,42 @@ impl Site {
         Ok(())
     }
 
+    /// Adds the initrd that a refused boot loaded to the baseline, as an operator does who has read why it was refused.
+    pub(super) fn allow_initrd(&self, explained: &str) -> anyhow::Result<()> {
+        let (_, digest) = explained.split_once(UNLISTED).context("no event of PCR 9 that is not listed")?;
+        let digest = digest.get(..64).context("a digest")?;
+        let file = self.folder.join("boot.json");
+        let mut baseline: Value = serde_json::from_slice(&fs::read(&file)?)?;
+        let members = baseline.as_object_mut().context("a baseline")?;
+        members.insert("loaded_initrd".to_owned(), json!([digest]));
+        fs::write(&file, baseline.to_string())?;
+        self.broker.operate(&["baseline", "put", BASELINE, &self.path("boot.json")], b"")?;
+        Ok(())
+    }
+
     /// Revokes the baseline of the boot, which is permanent.
     pub(super) fn revoke(&self) -> anyhow::Result<()> {
         self.broker.operate(&["baseline", "revoke", BASELINE], b"")?;
         Ok(())
+    }
+
+    /// Stops releasing the key.
+    pub(super) fn retire(&self) -> anyhow::Result<()> {
+        self.broker.operate(&["secret", "retire", SECRET], b"")?;
+        Ok(())
+    }
+
+    /// Releases it again.
+    pub(super) fn restore(&self) -> anyhow::Result<()> {
+        self.broker.operate(&["secret", "restore", SECRET], b"")?;
+        Ok(())
+    }
+
+    /// All decisions, in the log and in the broker's memory, a line each.
+    pub(super) fn decisions(&self) -> anyhow::Result<String> {
+        let list = ["decisions", "list", "--limit", "1000"];
+        let logged = self.broker.operate(&list, b"")?;
+        Ok(logged + &self.broker.operate(&[&list[..], &["--remembered"]].concat(), b"")?)
     }
 
     /// What `vouchsafe volume list` says.
@@ -154,14 +191,19 @@ impl Site {
 
     /// The baseline of a boot. `predict` extends one that exists: it begins as one that no boot can meet, whose
     /// digests are taken out again.
-    pub(super) fn foretell(&self, start: &Start, driver: Digest32) -> anyhow::Result<Value> {
+    pub(super) fn foretell(&self, start: &Start, kind: Kind, driver: Digest32) -> anyhow::Result<Value> {
         let never = |number: u8| json!([format!("{number:064x}")]);
-        let unified = matches!(start, Start::Unified(_));
+        let unified = kind.is_unified();
         let by_grub = |list: Value| if unified { json!([]) } else { list };
         let in_image = |list: Value| if unified { list } else { json!([]) };
         let by_stub = |list: Value| if start.has_kernel_stub() { list } else { json!([]) };
-        let sections = [".osrel", ".cmdline", ".linux", ".initrd"].iter().filter(|_| unified);
-        let sections: Map<_, _> = sections.map(|name| ((*name).to_owned(), never(1))).collect();
+        let sections: &[&str] = match kind {
+            Kind::Unified => &[".osrel", ".cmdline", ".linux", ".initrd"],
+            // Newer stubs have a section of their own, which is measured, too.
+            Kind::Sid => &[".sbat", ".osrel", ".cmdline", ".linux", ".initrd"],
+            Kind::Grub | Kind::Clevis | Kind::Dracut => &[],
+        };
+        let sections: Map<_, _> = sections.iter().map(|name| ((*name).to_owned(), never(1))).collect();
         let nothing = json!({
             "version": 1, "ends_at": clock::now().plus(86_400).0, "technology": "sev",
             "drivers": [driver], "shim": by_grub(never(2)), "grub": by_grub(never(3)),
@@ -178,15 +220,23 @@ impl Site {
         let foretold: String = foretold.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         let mut foretold: Value = serde_json::from_str(&foretold)?;
         forget_nothing(&mut foretold);
+        // The stub composes an initrd with a secret of the machine, which nobody can know beforehand. A baseline may only leave that to
+        // the sections of the image where no driver starts before it, and here one does.
+        if kind.suite().initrd() == Initrd::OfMachine
+            && let Some(members) = foretold.as_object_mut()
+        {
+            members.insert("loaded_initrd".to_owned(), never(9));
+        }
         Ok(foretold)
     }
 
     /// The command that writes a policy for secrets of this purpose.
-    fn policy(&self, purpose: &'static str) -> Vec<&str> {
-        let options = ["--technology", "sev", "--extra-root", "--baseline", BASELINE];
+    fn policy(&self, purpose: &'static str, kind: Kind) -> Vec<&str> {
         let [project, instance] = &self.names;
-        [&["policy", "new", "--for", purpose], &options[..], &["--project", project, "--instance", instance]]
-            .concat()
+        let mut command = vec!["policy", "new", "--for", purpose, "--technology", "sev", "--extra-root"];
+        command.extend(["--baseline", BASELINE, "--project", project, "--instance", instance]);
+        command.extend(kind.is_unified().then_some("--no-secure-boot"));
+        command
     }
 
     fn path(&self, name: &str) -> String {
@@ -219,3 +269,5 @@ const SYSTEM_POLICY: &str = "prod/system";
 /// The comment above the last conditions of a policy for a disk.
 const ARGUMENTS: &str = "// An initrd that fails reboots";
 const BASELINE: &str = "prod/boot";
+/// How an explanation names the only event that a baseline lacks.
+const UNLISTED: &str = "PCR 9 has an event that is not listed: ";

@@ -29,10 +29,7 @@ pub(super) fn image(lab: &Lab, debian: &Debian) -> anyhow::Result<PathBuf> {
         initrd.file(&file, &fs::read(debian.path(&file)).with_context(|| file.clone())?);
     }
     let initrd = lab.write("initrd", &initrd.archive.finished())?;
-    let release = lab.write("os-release", b"ID=debian\n")?;
-    let line = lab.write("cmdline", super::Kind::Unified.arguments().as_bytes())?;
-    let kernel = debian.kernel();
-    lab.unified(&[(".osrel", &release), (".cmdline", &line), (".linux", &kernel), (".initrd", &initrd)])
+    super::unified(lab, debian, super::Kind::Unified.arguments(), &initrd)
 }
 
 /// An archive, and the folders that it has.

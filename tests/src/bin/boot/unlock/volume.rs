@@ -2,6 +2,7 @@
 //! is given to it, and the content is encrypted here.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -11,10 +12,10 @@ use super::debian::Debian;
 use super::xts;
 use crate::disk::Lab;
 
-/// Makes a small system whose init reports what it is, and then asks for the key again: its file system.
-pub(super) fn system(lab: &Lab, debian: &Debian, marker: &str) -> anyhow::Result<Vec<u8>> {
+/// Makes a small system with this first program: its file system.
+pub(super) fn system(lab: &Lab, debian: &Debian, marker: &str, init: &str) -> anyhow::Result<Vec<u8>> {
     let content = content(debian)?;
-    fill(lab, debian, &content, marker)?;
+    fill(lab, debian, &content, marker, init)?;
     file_system(debian, SIZE)
 }
 
@@ -37,36 +38,54 @@ pub(super) fn file_system(debian: &Debian, size: &str) -> anyhow::Result<Vec<u8>
     Ok(system)
 }
 
-/// Makes a LUKS2 volume with this content, which is a multiple of 512 bytes.
+/// Makes a LUKS2 volume with a key slot for this passphrase, and with this content, which is a multiple of 512 bytes. `change` may
+/// then change its header, at [`VOLUME`] in the system; the passphrase is in [`KEY`]. The header before that is kept in [`before`].
 pub(super) fn encrypted(
     lab: &Lab,
     debian: &Debian,
     uuid: &str,
-    key: &[u8; 32],
+    passphrase: &[u8],
+    change: impl FnOnce() -> anyhow::Result<()>,
     mut content: Vec<u8>,
 ) -> anyhow::Result<PathBuf> {
     let mut volume_key = [0; 64];
     aws_lc_rs::rand::fill(&mut volume_key)?;
     xts::encrypt(&mut content, &volume_key);
 
-    let volume = debian.path("srv/volume");
+    let volume = debian.path(VOLUME);
     fs::File::create(&volume)?.set_len(DATA_OFFSET + u64::try_from(content.len())?)?;
-    fs::write(debian.path("srv/key"), key)?;
+    fs::write(debian.path(KEY), passphrase)?;
     fs::write(debian.path("srv/volume-key"), volume_key)?;
     let uuid_option = ["--uuid", uuid];
     debian.run(FORMAT.iter().chain(&uuid_option))?;
-    for secret in ["srv/key", "srv/volume-key"] {
+    let file = lab.work.join(uuid);
+    let mut header = vec![0; usize::try_from(DATA_OFFSET)?];
+    fs::File::open(&volume)?.read_exact(&mut header)?;
+    fs::write(before(&file), header)?;
+    change()?;
+    for secret in [KEY, "srv/volume-key"] {
         fs::remove_file(debian.path(secret))?;
     }
-    let file = lab.work.join(uuid);
     fs::copy(&volume, &file)?;
     fs::remove_file(volume)?;
     fs::File::options().write(true).open(&file)?.write_all_at(&content, DATA_OFFSET)?;
     Ok(file)
 }
 
+/// The header of a volume before its last change.
+pub(super) fn before(volume: &Path) -> PathBuf {
+    volume.with_extension("before")
+}
+
+/// A change of the header: a key slot for a recovery code, as `vouchsafe-guest luks enroll --recovery` makes it.
+pub(super) fn with_recovery(debian: &Debian, code: &str) -> anyhow::Result<()> {
+    fs::write(debian.path("srv/code"), code)?;
+    debian.run(ADD)?;
+    Ok(fs::remove_file(debian.path("srv/code"))?)
+}
+
 /// The files of the small system.
-fn fill(lab: &Lab, debian: &Debian, content: &Path, marker: &str) -> anyhow::Result<()> {
+fn fill(lab: &Lab, debian: &Debian, content: &Path, marker: &str, init: &str) -> anyhow::Result<()> {
     for folder in ["bin", "sbin", "dev", "proc", "run", "sys", "tmp", "etc", "root"] {
         fs::create_dir_all(content.join(folder))?;
     }
@@ -78,11 +97,11 @@ fn fill(lab: &Lab, debian: &Debian, content: &Path, marker: &str) -> anyhow::Res
         copy(&file.path(), &content.join("etc/vouchsafe").join(file.file_name()))?;
     }
     copy(&lab.file("bin/busybox"), &content.join("bin/busybox"))?;
-    for applet in ["sh", "cat", "grep", "ip", "poweroff", "tail", "tr", "wc"] {
+    for applet in ["sh", "cat", "dmesg", "grep", "ip", "mount", "poweroff", "tail", "tr", "wc"] {
         symlink("busybox", content.join("bin").join(applet))?;
     }
     fs::write(content.join("etc/marker"), marker)?;
-    fs::write(content.join("sbin/init"), INIT)?;
+    fs::write(content.join("sbin/init"), init)?;
     Ok(fs::set_permissions(content.join("sbin/init"), fs::Permissions::from_mode(0o755))?)
 }
 
@@ -92,12 +111,32 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first program of the encrypted system.
-const INIT: &str = include_str!("init.sh");
+/// Reports what it is, and then asks for the key again.
+pub(super) const INIT: &str = include_str!("init.sh");
 /// Size of the small file system.
 const SIZE: &str = "48M";
 /// Where the encrypted data begins: cryptsetup's default for LUKS2.
 pub(super) const DATA_OFFSET: u64 = 16 << 20;
+/// Where a volume is made, and its first passphrase: paths in the system.
+pub(super) const VOLUME: &str = "srv/volume";
+pub(super) const KEY: &str = "srv/key";
+/// The costs of a recovery code's slot.
+const ADD: [&str; 14] = [
+    "cryptsetup",
+    "luksAddKey",
+    "--batch-mode",
+    "--pbkdf",
+    "argon2id",
+    "--pbkdf-memory",
+    "65536",
+    "--pbkdf-parallel",
+    "1",
+    "--pbkdf-force-iterations=4",
+    "--key-file",
+    "/srv/key",
+    "/srv/volume",
+    "/srv/code",
+];
 /// A random key of 32 bytes gains nothing from a slow derivation.
 const FORMAT: [&str; 20] = [
     "cryptsetup",
