@@ -8,7 +8,7 @@ deny_warnings := "-D warnings"
 programs := "-p vouchsafe-broker -p vouchsafe-guest-client"
 
 # The programs that are packaged.
-packaged := "--guest target/release/vouchsafe-guest --guest-initrd target/initrd/release/vouchsafe-guest --broker target/release/vouchsafe"
+packaged := "--guest target/release/vouchsafe-guest --guest-initrd target/initrd/vouchsafe-guest --broker target/release/vouchsafe"
 
 # Lists the recipes.
 [private]
@@ -58,8 +58,7 @@ release WHAT="programs": setup
 
 [private]
 packages:
-    # The guest for initrds, in a folder of its own: the programs of target/ have other features.
-    cargo build --release -p vouchsafe-guest-client --no-default-features --target-dir target/initrd
+    cargo build --profile initrd -p vouchsafe-guest-client --no-default-features
     cargo build --quiet -p vouchsafe-packaging
     rm -rf target/packages
     target/debug/package {{ packaged }}
@@ -91,9 +90,9 @@ crash *ARGS: release
 # real broker, and boots that are refused. `boot-test predict`: what Debian 12, 13 and sid measure, beside `baseline predict`. Names: --help.
 boot-test *ARGS: (announce "boot-test" "about 40 minutes on two cores, a quarter of it building and fetching; single boots take 1 to 3") setup
     cargo build --quiet -p vouchsafe-broker -p vouchsafe-tests --bin vouchsafe --bin boot
-    # The guest for initrds, as it is shipped, in a folder of its own: the programs of target/ have other features.
-    cargo build --quiet --release -p vouchsafe-guest-client --no-default-features --target-dir target/initrd
-    target/debug/boot --packages "{{ justfile_directory() }}/target/boot" --guest target/initrd/release/vouchsafe-guest {{ ARGS }}
+    # The guest for initrds, as it is shipped.
+    cargo build --quiet --profile initrd -p vouchsafe-guest-client --no-default-features
+    target/debug/boot --packages "{{ justfile_directory() }}/target/boot" --guest target/initrd/vouchsafe-guest {{ ARGS }}
 
 # The protocol as a symbolic model: every query holds, and one breaks when a binding is taken out (docs/model). Fetches the tool once.
 model *ARGS: (announce "model" "about 15 minutes on two cores, most of it building the tool; three to eight once built") setup
