@@ -12,38 +12,39 @@ use vouchsafe_protocol::{
 };
 
 /// All pieces of verified evidence.
-pub(crate) fn pieces(evidence: &Evidence) -> Vec<EvidencePiece> {
+pub(crate) fn pieces(evidence: Evidence) -> Vec<EvidencePiece> {
+    let Evidence { vtpm, sev_snp, tdx, google_token } = evidence;
     let mut pieces = Vec::with_capacity(8);
     let mut keep = |kind, bytes: SharedBytes| pieces.push(EvidencePiece { kind, bytes });
-    if let Some(vtpm) = &evidence.vtpm {
-        keep("ak-certificate", (&vtpm.ak_certificate).into());
-        usable(&vtpm.ca_certificates).for_each(|certificate| keep("ak-issuer", certificate.into()));
-        keep("quote", (&vtpm.quote).into());
-        keep("quote-signature", (&vtpm.signature).into());
-        keep("event-log", vtpm.event_log.clone());
-        vtpm.userspace_log.iter().for_each(|log| keep("userspace-log", log.into()));
+    if let Some(vtpm) = vtpm {
+        keep("ak-certificate", vtpm.ak_certificate.into());
+        usable(vtpm.ca_certificates).for_each(|certificate| keep("ak-issuer", certificate.into()));
+        keep("quote", vtpm.quote.into());
+        keep("quote-signature", vtpm.signature.into());
+        keep("event-log", vtpm.event_log);
+        vtpm.userspace_log.into_iter().for_each(|log| keep("userspace-log", log.into()));
         let pcrs = serde_json::to_vec(&vtpm.pcrs).expect("numbers and digests are JSON");
         keep("pcrs", pcrs.into());
     }
-    if let Some(snp) = &evidence.sev_snp {
-        keep("snp-report", (&snp.report).into());
-        usable(&snp.vek_certificate).for_each(|certificate| keep("vek-certificate", certificate.into()));
-        usable(&snp.ca_certificates).for_each(|certificate| keep("vek-issuer", certificate.into()));
-        let endorsement = snp.launch_endorsement.iter().filter(|bytes| bytes.len() <= MAX_ENDORSEMENT);
-        endorsement.for_each(|endorsement| keep("launch-endorsement", endorsement.into()));
+    if let Some(snp) = sev_snp {
+        keep("snp-report", snp.report.into());
+        usable(snp.vek_certificate).for_each(|certificate| keep("vek-certificate", certificate.into()));
+        usable(snp.ca_certificates).for_each(|certificate| keep("vek-issuer", certificate.into()));
+        let endorsement = snp.launch_endorsement.filter(|bytes| bytes.len() <= MAX_ENDORSEMENT);
+        endorsement.into_iter().for_each(|endorsement| keep("launch-endorsement", endorsement.into()));
     }
-    if let Some(tdx) = &evidence.tdx {
-        keep("tdx-quote", (&tdx.quote).into());
-        tdx.event_log.iter().for_each(|log| keep("tdx-event-log", log.clone()));
+    if let Some(tdx) = tdx {
+        keep("tdx-quote", tdx.quote.into());
+        tdx.event_log.into_iter().for_each(|log| keep("tdx-event-log", log));
     }
-    if let Some(google) = &evidence.google_token {
-        keep("google-token", google.token.as_bytes().into());
+    if let Some(google) = google_token {
+        keep("google-token", google.token.into_bytes().into());
     }
     pieces
 }
 
 /// Certificates within the verifier's size limit: a larger one was not used, and is not kept.
-fn usable<'e>(certificates: impl IntoIterator<Item = &'e Bytes>) -> impl Iterator<Item = &'e Bytes> {
+fn usable(certificates: impl IntoIterator<Item = Bytes>) -> impl Iterator<Item = Bytes> {
     certificates.into_iter().filter(|certificate| certificate.len() <= MAX_CERTIFICATE)
 }
 
@@ -86,8 +87,13 @@ pub(crate) fn assemble(pieces: Vec<KeptPiece>) -> Option<Evidence> {
 
 /// SHA-256 of the claims as JSON.
 pub(crate) fn digest(claims: &Claims) -> Digest32 {
-    Digest32::of(&serde_json::to_vec(claims).expect("claims have string keys and no fallible members"))
+    let mut json = Vec::with_capacity(USUAL_CLAIMS);
+    serde_json::to_writer(&mut json, claims).expect("claims have string keys and no fallible members");
+    Digest32::of(&json)
 }
+
+/// Bytes; longer claims only take more allocations.
+const USUAL_CLAIMS: usize = 8192;
 
 /// Every kind that [`pieces`] returns.
 const KINDS: [&str; 14] = [
@@ -125,7 +131,7 @@ mod tests {
     }
 
     fn named(evidence: &Evidence) -> Vec<KeptPiece> {
-        pieces(evidence).into_iter().map(|piece| piece_of(piece.kind, &piece.bytes)).collect()
+        pieces(evidence.clone()).into_iter().map(|piece| piece_of(piece.kind, &piece.bytes)).collect()
     }
 
     fn piece_of(kind: &str, bytes: &[u8]) -> KeptPiece {

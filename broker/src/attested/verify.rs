@@ -85,7 +85,7 @@ impl Request {
 
 impl Verified {
     fn new(request: Request, claims: VerifiedClaims) -> Self {
-        let evidence = evidence::pieces(&request.evidence);
+        let evidence = evidence::pieces(request.evidence);
         let claims_digest = evidence::digest(claims.claims());
         Self { claims, claims_digest, evidence, session: request.session }
     }

@@ -122,7 +122,7 @@ impl Decision {
         let recorded = Recorded::of(&file.record)?;
         let bound = recorded.bound(self.broker)?;
         // 2. The evidence is the one that the record names, piece by piece.
-        let pieces = evidence::pieces(&file.evidence);
+        let pieces = evidence::pieces(file.evidence.clone());
         if pieces.iter().map(EvidencePiece::reference).ne(recorded.evidence.iter().cloned()) {
             return Err(Mismatch::OtherEvidence.into());
         }
