@@ -58,8 +58,8 @@ install() {
 vouchsafe_guest() {
     local guest=/usr/lib/vouchsafe/initrd/vouchsafe-guest unit
     # The small build for initrds, or else the other.
-    [[ -x $guest ]] || guest=$(command -v vouchsafe-guest) || vouchsafe_fail "crypttab names the socket, and there is no vouchsafe-guest to unlock with"
-    inst_binary "$guest" /usr/bin/vouchsafe-guest || vouchsafe_fail "copying $guest"
+    [[ -x $guest ]] || guest=$(command -v vouchsafe-guest) || vouchsafe_fail "crypttab names the socket, and there is no vouchsafe-guest to unlock with; install the package of that name"
+    inst_binary "$guest" /usr/bin/vouchsafe-guest || vouchsafe_fail "$guest or a library that it needs cannot be copied"
     # The library opens the TPM's device through a module that it loads at run time.
     inst_libdir_file "libtss2-tcti-device.so*" || vouchsafe_fail "libtss2-tcti-device is missing; install the package of that name, or tpm2-tss"
     for unit in vouchsafe-serve-keys.socket vouchsafe-serve-keys.service vouchsafe-header@.service; do
@@ -87,7 +87,7 @@ vouchsafe_configuration() {
 vouchsafe_network() {
     local account
     require_binaries "$systemdutildir"/systemd-networkd "$systemdutildir"/systemd-networkd-wait-online ||
-        vouchsafe_fail "the request for keys needs systemd-networkd; install the package of that name"
+        vouchsafe_fail "the request for keys needs systemd-networkd; install the package of that name (RHEL: from EPEL)"
     inst_multiple "$systemdutildir"/systemd-networkd "$systemdutildir"/systemd-networkd-wait-online \
         "$systemdsystemunitdir"/systemd-networkd.{service,socket} "$systemdsystemunitdir"/{network,network-pre}.target
     # Cards have the names that they have in the system.
