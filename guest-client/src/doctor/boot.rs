@@ -55,7 +55,11 @@ impl<'t> Entry<'t> {
 
     /// The keyscript for initramfs-tools.
     fn has_keyscript(&self) -> bool {
-        self.has("keyscript=vouchsafe") || self.has("keyscript=/lib/cryptsetup/scripts/vouchsafe")
+        let mut scripts = self.options.split(',').filter_map(|option| option.strip_prefix("keyscript="));
+        // On a merged /usr both paths are the same file.
+        scripts.any(|script| {
+            script == "vouchsafe" || script.trim_start_matches("/usr") == "/lib/cryptsetup/scripts/vouchsafe"
+        })
     }
 
     /// The socket of `serve-keys`, for systemd-cryptsetup.
@@ -109,7 +113,7 @@ fn command_line(root: &Path, initrd: Initrd) -> Finding {
     match check_command_line(&line, initrd) {
         Ok(()) => Finding::ok(id, "rules out a shell in the initrd".to_owned()),
         Err(risk) => {
-            let fix = "With this command line the initrd requests no key: change GRUB_CMDLINE_LINUX and run update-grub, or the image's.";
+            let fix = "With this command line the initrd requests no key: change GRUB_CMDLINE_LINUX and run update-grub (grubby on RHEL), or the image's.";
             Finding::new(id, Status::Warning, risk.to_string(), fix)
         }
     }

@@ -35,6 +35,12 @@ fn volumes_of_both_kinds_of_initrd_are_ready() {
     let found = boot(&["root"], crypttab, "root=/dev/mapper/root ro panic=-1");
     let ok = |what: &str| (Status::Ok, what.to_owned());
     assert_eq!(found, [ok("root, by initramfs-tools"), ok("rules out a shell in the initrd")]);
+    for folder in ["/lib", "/usr/lib"] {
+        let script = format!("keyscript={folder}/cryptsetup/scripts/vouchsafe");
+        let crypttab = format!("root UUID=1 none initramfs,{script},header=/run/vouchsafe/root.header");
+        let found = boot(&["root"], &crypttab, "root=/dev/mapper/root ro panic=-1");
+        assert_eq!(found[0], ok("root, by initramfs-tools"));
+    }
     let crypttab = "root UUID=1 /run/vouchsafe/keys.sock luks,header=/run/vouchsafe/root.header\n";
     let found = boot(&["root"], crypttab, "rd.shell=0 rd.emergency=reboot");
     assert_eq!(found, [ok("root, by systemd-cryptsetup"), ok("rules out a shell in the initrd")]);
