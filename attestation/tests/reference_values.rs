@@ -4,9 +4,9 @@
 use vouchsafe_attestation::event_log::{EventKind, EventLog, EventType, ReplayedLog};
 use vouchsafe_captured::read as log;
 use vouchsafe_protocol::Digest32;
-use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceValues};
+use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent, ReferenceValues};
 use vouchsafe_reference_values::test_util::ImageBuilder;
-use vouchsafe_reference_values::{EfiImage, GrubBoot, UnifiedBoot};
+use vouchsafe_reference_values::{BootLog, DefaultEntry, EarlierBoot, EfiImage, GrubBoot, UnifiedBoot};
 
 fn values(configuration: &[&str], line: Option<&str>, first: Option<Vec<&str>>) -> ReferenceValues {
     let (image, grub) = (ImageBuilder::program(b"any").bytes(), ImageBuilder::grub("2.12").bytes());
@@ -20,6 +20,7 @@ fn values(configuration: &[&str], line: Option<&str>, first: Option<Vec<&str>>) 
         command_line: line,
         configuration: configuration.to_vec(),
         first_commands: first,
+        earlier: None,
     };
     boot.reference_values().expect("followed")
 }
@@ -157,3 +158,220 @@ fn the_action_before_the_applications_is_that_of_real_boots() {
         assert!(values.values.iter().any(|value| value.pcr == 4 && value.value == once), "{name}");
     }
 }
+
+/// The commands of a log.
+fn commands<'a>(log: &BootLog<'a>) -> Vec<&'a str> {
+    log.commands().collect()
+}
+
+/// What GRUB does with a configuration of Debian 13, followed beside the log of a boot with it.
+#[test]
+fn a_new_kernel_of_debian_13_follows_from_the_log_of_the_boot_before() {
+    let Some(bytes) = log("lab/trixie257-shim-grub-dracut/eventlog.bin") else { return };
+    let log = BootLog::parse(&bytes).expect("a log");
+    let commands = commands(&log);
+    let [kernel, initrd] = ["linux ", "initrd "].map(|start| {
+        commands.iter().find_map(|command| command.strip_prefix(start)).expect("a command").to_owned()
+    });
+    let name = kernel.split(' ').next().expect("a path");
+    let version = name.strip_prefix("/boot/vmlinuz-").expect("a kernel's name");
+    let entry = commands.iter().find(|command| command.starts_with("menuentry ")).expect("an entry");
+    let (_, block) = entry.split_once('{').expect("a block");
+    let first = "search --no-floppy --label --set=root labroot\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n";
+    let configuration = |block: &str| {
+        format!(
+            "if [ -s $prefix/grubenv ]; then\n load_env\nfi\nset default=\"0\"\n\
+             if [ x\"${{feature_menuentry_id}}\" = xy ]; then\n menuentry_id_option=\"--id\"\nelse\n \
+             menuentry_id_option=\"\"\nfi\nexport menuentry_id_option\nserial --unit=0\n\
+             terminal_input serial console\nterminal_output serial console\n\
+             if [ x$feature_timeout_style = xy ]; then\n set timeout_style=menu\n set timeout=0\nfi\n\
+             menuentry 'Debian GNU/Linux' --class debian --class gnu-linux --class gnu --class os \
+             $menuentry_id_option 'gnulinux-simple-labroot' {{{block}\n"
+        )
+    };
+    let follow = |block: &str| {
+        let files = [first.to_owned(), configuration(block)];
+        let files = files.each_ref().map(String::as_str);
+        let earlier = EarlierBoot { commands: &commands, environment: "" };
+        (DefaultEntry::of(&files, Some(earlier)), texts(&files, earlier))
+    };
+    let (same, ran) = follow(block);
+    let same = same.expect("followed");
+    assert_eq!((&same.command_line, &same.initrds), (&kernel, &vec![initrd.clone()]));
+    // Every command of that boot, in its order.
+    assert_eq!(
+        ran.iter().filter(|text| **text != kernel).collect::<Vec<_>>(),
+        commands.iter().collect::<Vec<_>>()
+    );
+    let (updated, _) = follow(&block.replace(version, "6.12.999+deb13-cloud-amd64"));
+    let updated = updated.expect("followed");
+    assert_eq!(updated.command_line, kernel.replace(version, "6.12.999+deb13-cloud-amd64"));
+    assert_eq!(updated.initrds, [initrd.replace(version, "6.12.999+deb13-cloud-amd64")]);
+}
+
+/// The texts that a boot of this configuration measures into PCR 8.
+fn texts(files: &[&str], earlier: EarlierBoot<'_>) -> Vec<String> {
+    let (image, grub) = (ImageBuilder::program(b"any").bytes(), ImageBuilder::grub("2.12").bytes());
+    let parsed = |image| EfiImage::parse(image).expect("an image");
+    let boot = GrubBoot {
+        shim: None,
+        grub: parsed(&grub),
+        kernel: parsed(&image),
+        kernel_file: &image,
+        initrds: vec![b"initrd"],
+        command_line: None,
+        configuration: files.to_vec(),
+        first_commands: Some(Vec::new()),
+        earlier: Some(earlier),
+    };
+    let Ok(values) = boot.reference_values() else { return Vec::new() };
+    let text = |event: &ReferenceEvent| match &event.component {
+        ReferenceComponent::GrubCommand { text } | ReferenceComponent::CommandLine { text } => {
+            Some(text.clone())
+        }
+        _ => None,
+    };
+    values.of_pcr(8).filter_map(text).collect()
+}
+
+/// Ubuntu's configuration on Compute Engine has functions and boots without an initrd.
+#[test]
+fn ubuntu_on_compute_engine_follows_from_its_log() {
+    let Some(bytes) = log("field/gce-ubuntu-sev-secureboot-6.14.log.bin") else { return };
+    let log = BootLog::parse(&bytes).expect("a log");
+    let commands = commands(&log);
+    let entries: Vec<&&str> = commands.iter().filter(|command| command.contains("menu")).collect();
+    let block = |start: &str| {
+        let entry = entries.iter().find(|entry| entry.starts_with(start)).expect("an entry");
+        entry.split_once('{').expect("a block").1.to_owned()
+    };
+    let configuration = UBUNTU
+        .replace("SIMPLE", &block("menuentry Ubuntu"))
+        .replace("ADVANCED", &block("submenu "))
+        .replace("FIRMWARE", &block("menuentry UEFI"));
+    let first = "search.fs_uuid 8b8d2f19-f53c-4803-9931-220a72d8ce63 root\nset prefix=($root)'/grub'\nconfigfile $prefix/grub.cfg\n";
+    let follow = |configuration: &str| {
+        DefaultEntry::of(&[first, configuration], Some(EarlierBoot { commands: &commands, environment: "" }))
+    };
+    let line = commands.iter().find_map(|command| command.strip_prefix("linux ")).expect("a kernel");
+    let entry = follow(&configuration).expect("followed");
+    assert_eq!((entry.command_line.as_str(), entry.initrds.len()), (line, 0));
+    let (old, new) = ("6.14.0-1016-gcp", "6.14.0-1017-gcp");
+    let entry = follow(&configuration.replace(old, new)).expect("followed");
+    assert_eq!(entry.command_line, line.replace(old, new));
+}
+
+/// A configuration that runs what is in the log; the blocks of its menu are put in.
+const UBUNTU: &str = r#"
+if [ -s $prefix/grubenv ]; then
+  set have_grubenv=true
+  load_env
+fi
+if [ "${initrdfail}" = 2 ]; then
+   set initrdfail=
+elif [ "${initrdfail}" = 1 ]; then
+   set next_entry="${prev_entry}"
+   save_env prev_entry
+fi
+if [ "${next_entry}" ]; then
+   set default="${next_entry}"
+   set boot_once=true
+else
+   set default="0"
+fi
+if [ x"${feature_menuentry_id}" = xy ]; then
+  menuentry_id_option="--id"
+else
+  menuentry_id_option=""
+fi
+export menuentry_id_option
+if [ "${prev_saved_entry}" ]; then
+  set saved_entry="${prev_saved_entry}"
+fi
+function initrdfail {
+    if [ -n "${have_grubenv}" ]; then if [ -n "${partuuid}" ]; then
+      if [ -z "${initrdfail}" ]; then
+        set initrdfail=1
+        if [ -n "${boot_once}" ]; then
+          set prev_entry="${default}"
+          save_env prev_entry
+        fi
+      fi
+      save_env initrdfail
+    fi; fi
+}
+function recordfail {
+  set recordfail=1
+  if [ -n "${have_grubenv}" ]; then if [ -z "${boot_once}" ]; then save_env recordfail; fi; fi
+}
+function load_video {
+  if [ x$feature_all_video_module = xy ]; then
+    insmod all_video
+  else
+    insmod efi_gop
+  fi
+}
+serial
+terminal_input serial
+terminal_output serial
+if [ "${recordfail}" = 1 ]; then
+  set timeout=30
+else
+  if [ x$feature_timeout_style = xy ]; then
+    set timeout_style=hidden
+    set timeout=0.1
+  elif sleep --interruptible 0; then
+    set timeout=0
+  fi
+fi
+if [ -n "${have_grubenv}" ]; then
+  if [ -n "${initrdless_boot_fallback_triggered}" ]; then
+    set next=1
+  fi
+  unset initrdless_boot_fallback_triggered
+  save_env initrdless_boot_fallback_triggered
+fi
+set menu_color_normal=white/black
+set menu_color_highlight=black/light-gray
+set partuuid=a460d7b4-9a27-4ff3-90ef-aa492c77302a
+function gfxmode {
+	set gfxpayload="${1}"
+	if [ "${1}" = "keep" ]; then
+		set vt_handoff=vt.handoff=7
+	else
+		set vt_handoff=
+	fi
+}
+if [ "${recordfail}" != 1 ]; then
+  if [ -e ${prefix}/gfxblacklist.txt ]; then
+    if [ ${grub_platform} != pc ]; then
+      set linux_gfx_mode=keep
+    elif hwmatch ${prefix}/gfxblacklist.txt 3; then
+      set linux_gfx_mode=keep
+    else
+      set linux_gfx_mode=text
+    fi
+  else
+    set linux_gfx_mode=keep
+  fi
+else
+  set linux_gfx_mode=text
+fi
+export linux_gfx_mode
+menuentry 'Ubuntu' --class ubuntu --class gnu-linux --class gnu --class os $menuentry_id_option 'gnulinux-simple-d7216b02-44fe-40ee-88a7-3e23d3b839f3' {SIMPLE
+submenu 'Advanced options for Ubuntu' $menuentry_id_option 'gnulinux-advanced-d7216b02-44fe-40ee-88a7-3e23d3b839f3' {ADVANCED
+if [ "$grub_platform" = "efi" ]; then
+	insmod bli
+fi
+if [ "$grub_platform" = "efi" ]; then
+	fwsetup --is-supported
+	if [ "$?" = 0 ]; then
+		menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {FIRMWARE
+	fi
+fi
+if [ -f  ${config_directory}/custom.cfg ]; then
+  source ${config_directory}/custom.cfg
+elif [ -z "${config_directory}" -a -f  $prefix/custom.cfg ]; then
+  source $prefix/custom.cfg
+fi
+"#;

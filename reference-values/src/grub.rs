@@ -9,6 +9,7 @@ use crate::record::Record as _;
 use crate::record::before_applications;
 use crate::record::utf16;
 use crate::script;
+use crate::script::Inputs;
 use crate::script::ScriptError;
 use crate::script::Step;
 
@@ -32,6 +33,61 @@ pub struct GrubBoot<'a> {
     pub configuration: Vec<&'a str>,
     /// Commands that GRUB's image runs before it reads the first of them, from the log of an earlier boot.
     pub first_commands: Option<Vec<&'a str>>,
+    /// An earlier boot of this machine, which says what the configuration does where that depends on the machine.
+    pub earlier: Option<EarlierBoot<'a>>,
+}
+
+/// What is known of an earlier boot of the same machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EarlierBoot<'a> {
+    /// The commands that GRUB ran once it had read the first file of its configuration.
+    pub commands: &'a [&'a str],
+    /// GRUB's environment block as it is now: `name=value`, one a line.
+    pub environment: &'a str,
+}
+
+/// What the default entry of a menu starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultEntry {
+    /// The command line, starting with the kernel's path in GRUB's form.
+    pub command_line: String,
+    /// The initrds in GRUB's form.
+    pub initrds: Vec<String>,
+}
+
+impl DefaultEntry {
+    /// Follows a configuration as [`GrubBoot::reference_values`] does, to learn which files the boot needs.
+    ///
+    /// # Errors
+    /// When what the configuration does is not known.
+    pub fn of(configuration: &[&str], earlier: Option<EarlierBoot<'_>>) -> Result<Self, ScriptError> {
+        let steps = script::run(inputs(configuration, earlier))?;
+        let line = kernel(&steps)?.to_owned();
+        let initrds = steps.into_iter().filter_map(|step| match step {
+            Step::Initrd(path) => Some(path),
+            _ => None,
+        });
+        Ok(Self { command_line: line, initrds: initrds.collect() })
+    }
+}
+
+fn inputs<'a>(files: &'a [&'a str], earlier: Option<EarlierBoot<'a>>) -> Inputs<'a> {
+    Inputs {
+        files,
+        earlier: earlier.map(|earlier| earlier.commands),
+        environment: earlier.map_or("", |earlier| earlier.environment),
+    }
+}
+
+/// The command line of the only kernel.
+fn kernel(steps: &[Step]) -> Result<&str, ScriptError> {
+    let lines = steps.iter().filter_map(|step| match step {
+        Step::Kernel(line) => Some(line.as_str()),
+        _ => None,
+    });
+    let lines: Vec<&str> = lines.collect();
+    let [line] = lines.as_slice() else { return Err(ScriptError::Kernels { count: lines.len() }) };
+    Ok(line)
 }
 
 impl GrubBoot<'_> {
@@ -64,23 +120,19 @@ impl GrubBoot<'_> {
     }
 
     fn script(&self) -> Result<Vec<Step>, ScriptError> {
-        script::run(&self.configuration)
+        script::run(inputs(&self.configuration, self.earlier))
     }
 
     fn checked_line(&self, steps: &[Step], given: Option<String>) -> Result<String, ScriptError> {
-        let lines: Vec<&String> = steps
-            .iter()
-            .filter_map(|step| if let Step::Kernel(line) = step { Some(line) } else { None })
-            .collect();
-        let [line] = lines.as_slice() else { return Err(ScriptError::Kernels { count: lines.len() }) };
-        if given.is_some_and(|given| given != **line) {
-            return Err(ScriptError::OtherCommandLine { found: (*line).clone() });
+        let line = kernel(steps)?;
+        if given.is_some_and(|given| given != line) {
+            return Err(ScriptError::OtherCommandLine { found: line.to_owned() });
         }
-        let count = steps.iter().filter(|step| **step == Step::Initrd).count();
+        let count = steps.iter().filter(|step| matches!(step, Step::Initrd(_))).count();
         if count != self.initrds.len() {
             return Err(ScriptError::Initrds { count });
         }
-        Ok((*line).clone())
+        Ok(line.to_owned())
     }
 
     fn add_images(&self, values: &mut ReferenceValues) {
@@ -108,7 +160,7 @@ impl GrubBoot<'_> {
                     values.add(9, Component::Kernel, Digest32::of(self.kernel_file));
                     add_line(values, line);
                 }
-                Step::Initrd => {
+                Step::Initrd(_) => {
                     let digest = initrds.next().map(|initrd| Digest32::of(initrd));
                     digest.into_iter().for_each(|digest| values.add(9, Component::Initrd, digest));
                 }

@@ -8,6 +8,7 @@
 //!
 //! Pure: files are passed as bytes; digests are of the SHA-256 bank.
 
+mod boot_log;
 mod grub;
 mod image;
 mod record;
@@ -18,7 +19,8 @@ pub mod test_util;
 mod tests;
 mod unified;
 
-pub use grub::GrubBoot;
+pub use boot_log::{BootLog, BootLogError, EV_EVENT_TAG, LoggedEvent};
+pub use grub::{DefaultEntry, EarlierBoot, GrubBoot};
 pub use image::EfiImage;
 pub use image::ImageError;
 pub use script::ScriptError;

@@ -4,12 +4,14 @@
 //! properties of the result are asserted.
 
 mod google;
+mod updates;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 pub use google::{google_token, launch_endorsement};
 use serde::{Deserialize, Serialize};
+pub use updates::{boot_log, efi_image, grub_configuration};
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::collateral::{CheckInputs, PcsAnswers, StoredCollateral, TdxDescription, TdxPart};
 use vouchsafe_attestation::event_log::{

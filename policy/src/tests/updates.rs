@@ -124,6 +124,7 @@ fn ubuntu_values(of: &str, arguments: &str) -> ReferenceValues {
         command_line: Some(&format!("{UBUNTU_KERNEL} {arguments}")),
         configuration: Vec::new(),
         first_commands: None,
+        earlier: None,
     }
     .reference_values()
     .unwrap()

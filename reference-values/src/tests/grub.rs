@@ -49,6 +49,7 @@ fn boot_of(
         command_line: line,
         configuration: configuration.to_vec(),
         first_commands: first,
+        earlier: None,
     }
     .reference_values()
 }

@@ -84,6 +84,7 @@ impl Predict {
             command_line: self.cmdline.as_deref(),
             configuration: configuration.iter().map(String::as_str).collect(),
             first_commands: start.as_ref().map(|text| text.lines().collect()),
+            earlier: None,
         };
         boot.reference_values().map_err(|error| Failure::Usage(error.to_string()))
     }
