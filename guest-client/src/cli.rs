@@ -14,6 +14,8 @@ mod openable;
 mod request;
 mod serve_keys;
 mod unlock;
+#[cfg(feature = "updates")]
+mod update;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +64,9 @@ enum Command {
     ///
     /// Reads a JWE from stdin, requests the key of the volume that it names as `unlock` does, and writes the passphrase to stdout.
     ClevisDecrypt,
+    /// Foretell what the next boot will measure, and propose it for the baseline.
+    #[cfg(feature = "updates")]
+    Update(update::Update),
     /// Collect evidence without a release, to inspect it or to write a policy from it.
     Evidence(evidence::Capture),
     /// Check what this VM can prove, what is missing, and whether its brokers can be used.
@@ -87,6 +92,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Luks(command) => luks::run(config, &command),
         Command::ClevisEncrypt(command) => clevis::encrypt(config, &command),
         Command::ClevisDecrypt => clevis::decrypt(config),
+        #[cfg(feature = "updates")]
+        Command::Update(command) => update::run(config, &command),
         Command::Evidence(command) => evidence::run(config, command),
         Command::Doctor(command) => doctor::run(config, &command),
         Command::Completions { shell } => completions::run(shell, &mut Arguments::command()),
@@ -127,4 +134,5 @@ Exit codes: 0 done; 1 doctor: nothing can be proved, or no broker can be used; 2
 11 no broker gave a valid signed answer; 12 no evidence; 13 the broker signed an answer that does not match the request;
 14 output or cryptsetup failed, or the command's user or files, or the socket, could not be set up; 15 no broker can be used as configured (identity,
 CA, host or URL); 16 the kernel's command line can lead to a shell in the initrd; 17 the latch is not closed; 18 a volume's header cannot be
-read, or is not accepted; 19 the passphrase or recovery code opens no key slot. exec passes on the command's exit code; 126 and 127: it cannot be run.";
+read, or is not accepted; 19 the passphrase or recovery code opens no key slot; 20 update: the next boot measures what is not
+allowed yet (check: what this boot did not measure); 21 an operator has rejected the proposal; 22 what the next boot will measure cannot be told. exec passes on the command's exit code; 126 and 127: it cannot be run.";

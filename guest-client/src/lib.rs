@@ -16,6 +16,7 @@
 //! | close the boot-phase latch | [`latch`] |
 //! | check the header of an encrypted volume | [`luks`] |
 //! | open what the Clevis pin encrypted | [`clevis`] |
+//! | foretell what the next boot will measure (feature `updates`) | `update` |
 //! | keep secrets in memory | [`memory`] |
 //! | say what this VM can prove | [`doctor`] |
 
@@ -32,6 +33,8 @@ pub mod luks;
 pub mod memory;
 pub mod platform;
 pub mod transport;
+#[cfg(feature = "updates")]
+pub mod update;
 pub mod vtpm;
 
 pub use client::{Client, FetchError, Release};

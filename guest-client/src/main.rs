@@ -5,7 +5,8 @@
 //! broker signed an answer that does not match; 14 output or cryptsetup failed, or the command's user or files, or the
 //! socket, could not be set up; 15 no broker is usable as configured; 16 the kernel's command line can lead to a shell in the initrd;
 //! 17 the latch is not closed; 18 a volume's header cannot be read, or is not accepted; 19 the passphrase or
-//! recovery code opens no key slot; `exec` passes on the command's own exit code, 126 and 127 as a shell does.
+//! recovery code opens no key slot; 20 `update`: the next boot measures what is not allowed yet; 21 an operator has rejected
+//! the proposal; 22 what the next boot will measure cannot be told; `exec` passes on the command's own exit code, 126 and 127 as a shell does.
 
 mod cli;
 mod cryptsetup;

@@ -146,7 +146,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("policy", &["protocol", "attestation"]),
     ("keystore", &["protocol", "attestation", "policy"]),
     ("broker", &["protocol", "reference-values", "attestation", "policy", "keystore", "system"]),
-    ("guest-client", &["protocol", "system"]),
+    ("guest-client", &["protocol", "reference-values", "system"]),
     ("system", &[]),
 ];
 
@@ -196,6 +196,15 @@ fn the_small_guest_build_links_no_sdk_of_google() {
     for name in ["google-cloud-auth", "google-cloud-confidentialcomputing-v1", "tokio"] {
         assert!(default.iter().any(|one| one == name), "{name} is what the feature is about: {default:?}");
     }
+}
+
+#[test]
+fn the_small_guest_build_predicts_nothing() {
+    let predicts = |options: &[&str]| {
+        linked("guest-client", options).iter().any(|one| one == "vouchsafe-reference-values")
+    };
+    assert!(predicts(&[]));
+    assert!(!predicts(&["--no-default-features"]));
 }
 
 /// The crates that are linked into a crate of this workspace, itself included.

@@ -13,6 +13,10 @@ use vouchsafe_guest_client::evidence::CollectError;
 use vouchsafe_guest_client::latch::LatchError;
 use vouchsafe_guest_client::luks::{CopyError, RecoveryCodeError};
 use vouchsafe_guest_client::transport::CaError;
+#[cfg(feature = "updates")]
+use vouchsafe_guest_client::update::UpdateError;
+#[cfg(feature = "updates")]
+use vouchsafe_guest_client::vtpm::VtpmError;
 use vouchsafe_protocol::request::{HeadersError, ReleasePathsError};
 
 use crate::cryptsetup::CryptsetupError;
@@ -95,6 +99,12 @@ pub(crate) enum Failure {
     Account(#[from] AccountError),
     #[error(transparent)]
     Command(#[from] CommandError),
+    #[cfg(feature = "updates")]
+    #[error(transparent)]
+    EventLog(VtpmError),
+    #[cfg(feature = "updates")]
+    #[error(transparent)]
+    Update(#[from] UpdateError),
 }
 
 impl Failure {
@@ -129,6 +139,8 @@ impl Failure {
             Self::Cryptsetup(_) | Self::SecretInput(_) => 14,
             Self::Protect(_) | Self::Attempt { .. } | Self::Sink(_) | Self::Socket(_) | Self::File(_) => 14,
             Self::Command(error) => command_exit_code(error),
+            #[cfg(feature = "updates")]
+            Self::EventLog(_) | Self::Update(_) => 22,
         }
     }
 

@@ -1,0 +1,117 @@
+//! `vouchsafe-guest update`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use vouchsafe_guest_client::GuestConfig;
+use vouchsafe_guest_client::config::{DEFAULT_PATH, VtpmConfig};
+use vouchsafe_guest_client::update::{self, Measured, NextBoots, label};
+use vouchsafe_guest_client::vtpm::read_event_log;
+use vouchsafe_protocol::text::printable;
+
+use super::failure::Failure;
+use crate::deliver::descriptor::Sink;
+
+#[derive(clap::Args)]
+pub(super) struct Update {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Print what the next boot will measure that this boot did not. Asks no broker.
+    Check(Check),
+}
+
+#[derive(clap::Args)]
+struct Check {
+    /// Print all events as JSON, also those that this boot measured.
+    #[arg(long)]
+    json: bool,
+    /// Folder with the machine's files.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    /// The firmware's event log; default: the configuration's.
+    #[arg(long, value_name = "FILE")]
+    event_log: Option<PathBuf>,
+}
+
+pub(super) fn run(config: &Path, command: &Update) -> Result<ExitCode, Failure> {
+    match &command.command {
+        Command::Check(check) => run_check(config, check),
+    }
+}
+
+fn run_check(config: &Path, command: &Check) -> Result<ExitCode, Failure> {
+    let log = match &command.event_log {
+        Some(log) => log.clone(),
+        None => vtpm(config)?.event_log,
+    };
+    let next = foretold(&command.root, &log)?;
+    let text = if command.json { json(&next) } else { summary(&next) };
+    Sink::open(None)?.write(text.as_bytes())?;
+    Ok(ExitCode::from(if next.new_events().next().is_some() { NOT_ALLOWED } else { 0 }))
+}
+
+/// The configuration for the TPM. If there is no file at the default path, the defaults.
+fn vtpm(path: &Path) -> Result<VtpmConfig, Failure> {
+    if path == Path::new(DEFAULT_PATH) && !path.exists() {
+        return Ok(VtpmConfig::default());
+    }
+    Ok(GuestConfig::read(path)?.collect.vtpm)
+}
+
+fn foretold(root: &Path, log: &Path) -> Result<NextBoots, Failure> {
+    let log = read_event_log(log).map_err(Failure::EventLog)?;
+    Ok(update::next_boots(root, &log)?)
+}
+
+/// What is new, for people.
+fn summary(next: &NextBoots) -> String {
+    let mut lines = Vec::new();
+    let new: Vec<&Measured> = next.new_events().collect();
+    if new.is_empty() {
+        lines.push("The next boot measures nothing that this boot did not.".to_owned());
+    } else {
+        lines.push("The next boot measures what this boot did not:".to_owned());
+        lines.extend(new.into_iter().map(line));
+    }
+    if !next.unknown.is_empty() {
+        lines.push("Not foretold:".to_owned());
+        lines.extend(next.unknown.iter().map(|text| format!("  {}", printable(text))));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn line(measured: &Measured) -> String {
+    let digest = measured.event.digest.to_string();
+    let digest = digest.get(..SHOWN_DIGITS).unwrap_or_default();
+    let what = label(&measured.event.component);
+    let space = if measured.file.is_empty() { "" } else { " " };
+    format!(
+        "  PCR {:<2} {digest}… {}",
+        measured.event.pcr,
+        printable(&format!("{what}{space}{}", measured.file))
+    )
+}
+
+fn json(next: &NextBoots) -> String {
+    let event = |measured: &Measured| {
+        let mut value =
+            serde_json::to_value(&measured.event).expect("an event has only types that JSON can hold");
+        if let Some(members) = value.as_object_mut() {
+            members.insert("file".to_owned(), measured.file.clone().into());
+            members.insert("known".to_owned(), measured.known.into());
+        }
+        value
+    };
+    let events: Vec<_> = next.events.iter().map(event).collect();
+    let value = serde_json::json!({ "events": events, "unknown": next.unknown });
+    format!("{value:#}\n")
+}
+
+/// The exit code if the next boot measures something that is not allowed yet, or, for `check`, that this boot did not measure.
+const NOT_ALLOWED: u8 = 20;
+/// Digits of a digest in a list.
+const SHOWN_DIGITS: usize = 16;
