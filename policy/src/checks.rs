@@ -59,7 +59,12 @@ impl CompiledPolicy {
             check_baselines(statement, self.name().namespace(), (baselines, now), &mut found);
         }
         check_purposes(rules, &mut found);
-        let notes = self.analysis().check(rules, baselines, &mut Steps::new(PER_CHECK), &mut found);
+        let mut notes = self.analysis().check(rules, baselines, &mut Steps::new(PER_CHECK), &mut found);
+        let named: BTreeSet<_> = rules.permits().flat_map(|permit| &permit.baselines).collect();
+        let expiring = named.into_iter().filter_map(|name| {
+            baselines.next_expiry(name, now).map(|until| Note::ExpiringEntries { name: name.clone(), until })
+        });
+        notes.extend(expiring);
         if found.is_empty() { Ok(notes) } else { Err(CheckFailures::new(found)) }
     }
 

@@ -48,8 +48,8 @@ mod volume_grant;
 pub use acceptance::Acceptance;
 pub use baseline::{
     Baseline, BaselineError, BaselineLog, BaselineMismatch, CaptureError, Component, ComposedInitrd,
-    ComposedInitrdError, EventName, FirmwareSet, LogDigest, LogDigestError, MAX_BASELINE, NamedBaseline,
-    UpdateError,
+    ComposedInitrdError, EventName, ExpiringEntries, FirmwareSet, KeepOld, LogDigest, LogDigestError,
+    MAX_BASELINE, NamedBaseline, ProposedUpdate, UpdateError,
 };
 pub use checks::{ChainPart, CheckError, CheckFailures, Gap, KnownBaselines, Note};
 pub use compiled::{CompiledPolicy, Guardrails, SHIPPED_GUARDRAILS};

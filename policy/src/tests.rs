@@ -7,6 +7,7 @@ mod checks;
 mod composed;
 mod compositions;
 mod decisions;
+mod expiring;
 mod flips;
 mod generated;
 mod guardrails;

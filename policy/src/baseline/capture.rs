@@ -126,6 +126,7 @@ impl Baseline {
             register1: Vec::new(),
             register2: only(ccel, measured(boot, 2, |event| is_other(boot, 2, event))),
             register3: only(ccel, measured(boot, 3, |event| is_other(boot, 3, event))),
+            until: BTreeMap::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use vouchsafe_protocol::{Digest48, UnixTime};
 
 use super::component::Component;
 use super::digest::{BaselineLog, LogDigest};
+use super::entries::ExpiringEntries;
 
 /// A baseline in the form in which it is written, stored and compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +118,9 @@ pub struct Baseline {
     /// CCEL: further events of register 3, such as lists of machine owner keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub register3: Vec<LogDigest>,
+    /// Entries that are allowed until a time, in addition to the lists above: what updates have replaced.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub until: BTreeMap<UnixTime, ExpiringEntries>,
 }
 
 /// The firmware that a baseline allows. An empty list is not compared.

@@ -21,6 +21,15 @@ impl Baseline {
         if now >= self.ends_at {
             return Err(BaselineMismatch::Ended { ends_at: self.ends_at });
         }
+        let Err(mismatch) = self.at(now).check_boot(claims) else { return Ok(()) };
+        Err(match self.expired(claims, now) {
+            Some(until) => BaselineMismatch::Expired { until, because: Box::new(mismatch) },
+            None => mismatch,
+        })
+    }
+
+    /// Checks the boot against the lists, whatever the time.
+    pub(super) fn check_boot(&self, claims: &Claims) -> Result<(), BaselineMismatch> {
         let log = Log::of(claims, self.log).ok_or(BaselineMismatch::NoBootLog)?;
         let technology = claims.technology.map(Technology::name);
         if technology != Some(self.technology.as_str()) {

@@ -21,6 +21,14 @@ pub enum BaselineMismatch {
         /// When it expired.
         ends_at: UnixTime,
     },
+    /// The boot was a member until entries expired that an update has replaced.
+    #[error("{because}; it was allowed until {until}")]
+    Expired {
+        /// When the first of the entries expired that the boot needs.
+        until: UnixTime,
+        /// What does not match since then.
+        because: Box<Self>,
+    },
     /// The VM has no such log.
     #[error("there is no boot log")]
     NoBootLog,
@@ -138,6 +146,9 @@ pub enum EventName {
 impl BaselineMismatch {
     /// Removes the names of events, for tests that are not about them.
     pub(crate) fn unnamed(mut self) -> Self {
+        if let Self::Expired { until, because } = self {
+            return Self::Expired { until, because: Box::new(because.unnamed()) };
+        }
         if let Self::Unlisted { what, .. }
         | Self::UnlistedRegister { what, .. }
         | Self::Repeated { what, .. }

@@ -9,6 +9,9 @@ use super::document::{Baseline, ComposedInitrd};
 /// Upper limit of a baseline document in bytes.
 pub const MAX_BASELINE: usize = 256 * 1024;
 
+/// Upper limit of times at which entries of one baseline expire.
+pub(super) const MAX_EXPIRIES: usize = 64;
+
 /// Why a document is not a valid baseline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaselineError {
@@ -81,6 +84,18 @@ pub enum BaselineError {
     /// Sections cannot determine the composed initrd of such a boot.
     #[error("composed_initrd is \"by-sections\", and {0}")]
     ComposedInitrd(ComposedInitrdError),
+    /// Too many times at which entries expire.
+    #[error("until has {count} times, at most {MAX_EXPIRIES} are read")]
+    TooManyExpiries {
+        /// Their number.
+        count: usize,
+    },
+    /// A component is only listed until a time, so a boot without it would be refused until then, and one with it later.
+    #[error("until has entries of {list}, of which the baseline lists none that stays")]
+    OnlyUntil {
+        /// The list.
+        list: String,
+    },
     /// A CCEL log with a technology other than TDX.
     #[error("only TDX has a CCEL log")]
     NoCcel,
@@ -115,7 +130,8 @@ impl Baseline {
         }
         self.check_kernel()?;
         self.check_composed_initrd()?;
-        self.check_ambiguity()
+        self.check_ambiguity()?;
+        self.check_until()
     }
 
     fn check_composed_initrd(&self) -> Result<(), BaselineError> {

@@ -64,7 +64,7 @@ fn comment(out: &mut String, indent: &str, text: &str) {
     writeln!(out, "{indent}// {}", text.trim_end()).expect("a string takes everything");
 }
 
-const MEMBERS: [(&str, &str); 33] = [
+const MEMBERS: [(&str, &str); 34] = [
     ("version", "Security version: policies may ask for at least so much (context.baseline_version)."),
     ("ends_at", "From this time on, in seconds since 1970, nothing is a member."),
     ("technology", "none, sev, sev-es, sev-snp or tdx."),
@@ -118,6 +118,10 @@ const MEMBERS: [(&str, &str); 33] = [
     ("register1", "CCEL, RTMR 0: configuration and Secure Boot; compared only where something is listed."),
     ("register2", "CCEL, RTMR 1: further events of the boot loader."),
     ("register3", "CCEL, RTMR 2: further events of GRUB, kernel and initrd."),
+    (
+        "until",
+        "By time, in seconds since 1970: entries of these lists that are allowed until then, such as those of the boot before an update.",
+    ),
 ];
 
 #[cfg(test)]
@@ -126,6 +130,7 @@ mod tests {
 
     use super::super::digest::BaselineLog;
     use super::super::document::{ComposedInitrd, FirmwareSet};
+    use super::super::entries::ExpiringEntries;
     use super::*;
 
     /// A baseline in which every member is set, so that each is written.
@@ -167,6 +172,7 @@ mod tests {
             register1: list(),
             register2: list(),
             register3: list(),
+            until: [(UnixTime(1), ExpiringEntries { kernel: list(), ..ExpiringEntries::default() })].into(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! Mixtures of both are members too, such as the old kernel with the new initrd. To exclude them, put a
 //! baseline of only the new boot once every VM has been restarted.
 
-use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceValues};
+use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent, ReferenceValues};
 
 use super::component::Component;
 use super::digest::LogDigest;
@@ -42,18 +42,23 @@ impl Baseline {
     /// # Errors
     /// When no baseline can allow both.
     pub fn allow_update(&self, values: &ReferenceValues) -> Result<Self, UpdateError> {
+        self.allow_events(&values.events)
+    }
+
+    /// The same, for the events of a boot, or of all mixtures of two.
+    pub(super) fn allow_events(&self, events: &[ReferenceEvent]) -> Result<Self, UpdateError> {
         let mut updated = self.clone();
-        self.check_kind(values)?;
-        for event in &values.events {
-            updated.allow(&event.component, event.digest.into());
+        self.check_kind(events)?;
+        for event in events {
+            updated.allow(event);
         }
         updated.check()?;
         Ok(updated)
     }
 
     /// Checks that required components are in both boots.
-    fn check_kind(&self, values: &ReferenceValues) -> Result<(), UpdateError> {
-        let has = |wanted: &ReferenceComponent| values.events.iter().any(|event| event.component == *wanted);
+    fn check_kind(&self, events: &[ReferenceEvent]) -> Result<(), UpdateError> {
+        let has = |wanted: &ReferenceComponent| events.iter().any(|event| event.component == *wanted);
         for (component, listed, wanted) in [
             (Component::Shim, &self.shim, ReferenceComponent::Shim),
             (Component::Grub, &self.grub, ReferenceComponent::Grub),
@@ -74,7 +79,7 @@ impl Baseline {
         if let Some(name) = self.sections.keys().find(|name| !has(&section(name))) {
             return Err(UpdateError::OtherSections { name: name.clone() });
         }
-        for event in &values.events {
+        for event in events {
             if let ReferenceComponent::Section { name } = &event.component
                 && !self.sections.contains_key(name)
             {
@@ -84,7 +89,8 @@ impl Baseline {
         Ok(())
     }
 
-    fn allow(&mut self, component: &ReferenceComponent, digest: LogDigest) {
+    pub(super) fn allow(&mut self, event: &ReferenceEvent) {
+        let digest = LogDigest::from(event.digest);
         // Whether the kernel is measured as an application, and whether its EFI stub measures its input,
         // depends on the boot loader: as before.
         let as_today = |list: &mut Vec<LogDigest>| {
@@ -92,7 +98,7 @@ impl Baseline {
                 insert(list, digest);
             }
         };
-        match component {
+        match &event.component {
             ReferenceComponent::Shim => insert(&mut self.shim, digest),
             ReferenceComponent::Grub => insert(&mut self.grub, digest),
             ReferenceComponent::Uki => insert(&mut self.uki, digest),

@@ -1,5 +1,7 @@
 //! What a permit leaves open, in words: the gap, the attack, and what closes it.
 
+use vouchsafe_protocol::{ObjectName, UnixTime};
+
 use super::chain::{ChainPart, images_are_a_set};
 use super::facts::Facts;
 use crate::acceptance::Acceptance;
@@ -202,6 +204,16 @@ pub enum Note {
     ExtraRoot {
         /// The root.
         claim: &'static str,
+    },
+    /// A baseline still allows what an update has replaced.
+    #[error(
+        "baseline {name} allows further entries until {until}, such as those that an update has replaced"
+    )]
+    ExpiringEntries {
+        /// The baseline.
+        name: ObjectName,
+        /// When the next of them expire.
+        until: UnixTime,
     },
 }
 

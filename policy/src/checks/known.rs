@@ -21,6 +21,7 @@ struct KnownContent {
     ends_at: UnixTime,
     lists_snp: bool,
     lists_tdx: bool,
+    expiries: Vec<UnixTime>,
 }
 
 impl KnownBaselines {
@@ -31,6 +32,7 @@ impl KnownBaselines {
             ends_at: baseline.ends_at,
             lists_snp: !firmware.snp_measurements.is_empty(),
             lists_tdx: !firmware.tdx_measurements.is_empty(),
+            expiries: baseline.until.keys().copied().collect(),
         };
         self.0.insert(name, KnownBaseline { revoked, content: Ok(content) });
     }
@@ -43,7 +45,7 @@ impl KnownBaselines {
     /// Adds a baseline with unknown content: it is treated as current, and as listing all firmware.
     pub fn assume(&mut self, name: ObjectName) {
         let ends_at = UnixTime(u64::MAX);
-        let content = KnownContent { ends_at, lists_snp: true, lists_tdx: true };
+        let content = KnownContent { ends_at, lists_snp: true, lists_tdx: true, expiries: Vec::new() };
         self.0.insert(name, KnownBaseline { revoked: false, content: Ok(content) });
     }
 
@@ -63,6 +65,12 @@ impl KnownBaselines {
     /// Time of expiry, if it has expired.
     pub(super) fn ended(&self, name: &ObjectName, now: UnixTime) -> Option<UnixTime> {
         self.content(name).map(|known| known.ends_at).filter(|ends_at| now >= *ends_at)
+    }
+
+    /// When its next entries expire, if any do before it does.
+    pub(super) fn next_expiry(&self, name: &ObjectName, now: UnixTime) -> Option<UnixTime> {
+        let content = self.content(name)?;
+        content.expiries.iter().copied().find(|until| *until > now && *until < content.ends_at)
     }
 
     /// Whether membership determines the VM's launch measurement. A missing or unreadable baseline is a

@@ -214,6 +214,22 @@ fn t38_a_policy_with_notes_is_accepted() {
 }
 
 #[test]
+fn t28_a_baseline_that_allows_replaced_entries_is_named() {
+    let mut baseline = firmware_baseline(&["snp", "tdx"]);
+    let times = [1, 2, 5000].map(|seconds| UnixTime(NOW.0 + seconds));
+    baseline.until = times.map(|until| (until, ExpiringEntries::default())).into();
+    let mut known = KnownBaselines::default();
+    known.insert(name("prod/web"), &baseline, false);
+    let policy = policy(&policy_of(APP, VM, &[OWNER, SNP, MEMBER]));
+    let notes = |now| policy.check(&known, now).unwrap();
+    let note = |until| vec![Note::ExpiringEntries { name: name("prod/web"), until }];
+    assert_eq!(notes(NOW), note(times[0]));
+    assert_eq!(notes(times[0]), note(times[1]));
+    // The baseline ends before the last of them.
+    assert_eq!(notes(times[1]), []);
+}
+
+#[test]
 fn t53_images_in_any_order_are_named_and_accepted() {
     let digest = "ab".repeat(32);
     let closed = |claim: &str, list: &str| {
