@@ -15,14 +15,14 @@ use std::time::Duration;
 pub use error::{AttemptError, FetchError};
 pub use pace::{Pace, SystemPace};
 pub use spent::Spent;
-pub use task::Volume;
+pub use task::{Proposal, Volume};
 use vouchsafe_protocol::answer::{AnswerError, OpenedSecret};
 use vouchsafe_protocol::limits::MAX_CHALLENGE_LIFETIME;
 use vouchsafe_protocol::messages::ChallengeAnswer;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    BoundRequest, DecisionId, Digest32, GuestKey, PlaintextSecret, ReasonCode, ReleaseBody, ReleasePaths,
-    RequestDigest, SecretPath, VolumeAction,
+    BaselineProposal, BoundRequest, DecisionId, Digest32, GuestKey, PlaintextSecret, ReasonCode, ReleaseBody,
+    ReleasePaths, RequestDigest, SecretPath, VolumeAction,
 };
 
 use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
@@ -137,6 +137,16 @@ impl<S: EvidenceSource> Client<S> {
         to: Digest32,
     ) -> Result<Volume, FetchError> {
         self.carry_out(&VolumeAction::AdvanceVolume { path, from, to })
+    }
+
+    /// Proposes the next boot for a baseline of which this VM is a member: whether that boot is allowed, or waits for an
+    /// operator's approval.
+    ///
+    /// # Errors
+    /// Those of [`Self::fetch`]; refused with [`ReasonCode::NotGranted`] unless this VM may propose, and with
+    /// [`ReasonCode::Conflict`] if the baseline cannot allow such a boot or too many proposals are pending.
+    pub fn propose_baseline(&mut self, proposal: &BaselineProposal) -> Result<Proposal, FetchError> {
+        self.carry_out(proposal)
     }
 
     /// Asks one broker after the other, until one has carried it out.

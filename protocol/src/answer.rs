@@ -3,6 +3,7 @@
 //! Without this signature a proxy that terminates TLS could send the guest a secret chosen by the proxy: HPKE
 //! base mode does not authenticate the sender.
 
+mod proposal;
 mod volume;
 
 use std::fmt;
@@ -80,6 +81,9 @@ pub enum AnswerError {
     /// Signed, but for a volume that is not in the state that the request asked for.
     #[error("the answer is for another header than requested")]
     OtherHeader,
+    /// Signed, but the request was for something else.
+    #[error("the answer is for another action than requested")]
+    OtherAction,
     /// Signed, but a secret in it cannot be opened.
     #[error(transparent)]
     Wrap(#[from] WrapError),
@@ -145,7 +149,7 @@ impl ReleaseAnswer {
         }
         let paths = match bound.body() {
             Body::Release(release) => release.paths().as_slice(),
-            Body::Volume(_) => &[],
+            Body::Volume(_) | Body::Proposal(_) => &[],
         };
         if !self.secrets.iter().map(|secret| &secret.path).eq(paths) {
             return Err(AnswerError::OtherPaths);

@@ -51,7 +51,8 @@ pub use latch::{LATCH_WORD, RECOVERY_WORD};
 pub use path::{ObjectName, SecretPath};
 pub use problem::ReasonCode;
 pub use request::{
-    Action, Body, BoundRequest, ReleaseBody, ReleasePaths, Transcript, VolumeAction, VolumeHeaders,
+    Action, BaselineProposal, Body, BoundRequest, ProposalId, ReleaseBody, ReleasePaths, Transcript,
+    VolumeAction, VolumeHeaders,
 };
 pub use secret::PlaintextSecret;
 pub use suite::Suite;

@@ -28,6 +28,10 @@ pub const MAX_ENDORSEMENT: usize = 64 * 1024;
 pub const MAX_CHALLENGE_LIFETIME: u64 = 600;
 /// Secrets in one request.
 pub const MAX_PATHS: usize = 16;
+/// Events of one proposal for a baseline.
+pub const MAX_PROPOSED_EVENTS: usize = 512;
+/// Texts of commands, command lines and section names of one proposal, in bytes.
+pub const MAX_PROPOSED_TEXT: usize = 64 * 1024;
 /// One secret.
 pub const MAX_SECRET: usize = 64 * 1024;
 /// An answer or a problem of the broker, in bytes of JSON.

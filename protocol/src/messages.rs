@@ -9,8 +9,11 @@ use crate::encoding::Bytes;
 use crate::evidence::Evidence;
 use crate::identity::BrokerIdentity;
 use crate::path::SecretPath;
-use crate::request::{Body, HeadersError, ReleaseBody, ReleasePaths, VolumeAction, VolumeHeaders};
+use crate::request::{
+    BaselineProposal, Body, HeadersError, ProposalId, ReleaseBody, ReleasePaths, VolumeAction, VolumeHeaders,
+};
 use crate::suite::Suite;
+use crate::time::UnixTime;
 
 /// The answer to `POST /v1/challenge`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +69,22 @@ pub struct VolumeRequest {
     /// What to do.
     pub action: VolumeAction,
     /// The guest's evidence, which has to name its instance.
+    pub evidence: Evidence,
+}
+
+/// `POST /v1/baseline-proposals`. `challenge` is the first member, as in a [`ReleaseRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProposalRequest {
+    /// As the broker issued it.
+    pub challenge: Challenge,
+    /// The suite of the guest's key.
+    pub suite: Suite,
+    /// The guest's ephemeral public key. Nothing is wrapped to it, but the transcript covers it.
+    pub public_key: Bytes,
+    /// What the next boot will measure.
+    pub proposal: BaselineProposal,
+    /// The guest's evidence, which has to name its instance and to show that it is a member of the baseline.
     pub evidence: Evidence,
 }
 
@@ -142,6 +161,54 @@ pub struct VolumeState {
     pub pending: Option<Digest32>,
 }
 
+/// The answer to a `POST /v1/baseline-proposals` that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProposalAnswer {
+    /// The id of the record; a proposal that changed nothing has none.
+    pub decision: DecisionId,
+    /// What the baseline says about the next boot.
+    pub proposal: ProposalState,
+    /// The broker's signature over all of it.
+    pub signature: Bytes,
+}
+
+/// What a baseline says about a proposed boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ProposalState {
+    /// It is allowed already.
+    Allowed,
+    /// It will be refused until an operator approves the proposal.
+    Pending {
+        /// The proposal.
+        id: ProposalId,
+        /// Where the boot is allowed for now: until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<UnixTime>,
+    },
+    /// It will be refused: an operator has rejected the proposal.
+    Rejected {
+        /// The proposal.
+        id: ProposalId,
+        /// Where the boot is allowed for now: until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<UnixTime>,
+    },
+}
+
+impl ProposalState {
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Pending { .. } => "pending",
+            Self::Rejected { .. } => "rejected",
+        }
+    }
+}
+
 /// One wrapped secret of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,7 +228,6 @@ mod tests {
     use super::*;
     use crate::challenge::{ChallengeKey, Nonce};
     use crate::limits::MAX_OPENING;
-    use crate::time::UnixTime;
 
     #[test]
     fn t54_a_request_opens_with_its_challenge() {

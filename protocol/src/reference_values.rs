@@ -112,3 +112,62 @@ impl ReferenceValues {
         self.events.iter().filter(move |event| event.pcr == pcr)
     }
 }
+
+impl ReferenceComponent {
+    /// The component with this name and these members; `None` if there is none, or it has other members.
+    #[must_use]
+    pub fn of(component: &str, text: Option<String>, name: Option<String>) -> Option<Self> {
+        Some(match (component, text, name) {
+            ("shim", None, None) => Self::Shim,
+            ("grub", None, None) => Self::Grub,
+            ("uki", None, None) => Self::Uki,
+            ("kernel-image", None, None) => Self::KernelImage,
+            ("configuration", None, None) => Self::Configuration,
+            ("kernel", None, None) => Self::Kernel,
+            ("initrd", None, None) => Self::Initrd,
+            ("grub-command", Some(text), None) => Self::GrubCommand { text },
+            ("command-line", Some(text), None) => Self::CommandLine { text },
+            ("section", None, Some(name)) => Self::Section { name },
+            ("section-name", None, Some(name)) => Self::SectionName { name },
+            ("load-options", None, None) => Self::LoadOptions,
+            ("loaded-initrd", None, None) => Self::LoadedInitrd,
+            _ => return None,
+        })
+    }
+
+    /// The name in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Shim => "shim",
+            Self::Grub => "grub",
+            Self::Uki => "uki",
+            Self::KernelImage => "kernel-image",
+            Self::Configuration => "configuration",
+            Self::Kernel => "kernel",
+            Self::Initrd => "initrd",
+            Self::GrubCommand { .. } => "grub-command",
+            Self::CommandLine { .. } => "command-line",
+            Self::Section { .. } => "section",
+            Self::SectionName { .. } => "section-name",
+            Self::LoadOptions => "load-options",
+            Self::LoadedInitrd => "loaded-initrd",
+        }
+    }
+
+    /// The text of a command or command line, or the name of a section; otherwise empty.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::GrubCommand { text } | Self::CommandLine { text } => text,
+            Self::Section { name } | Self::SectionName { name } => name,
+            _ => "",
+        }
+    }
+
+    /// Whether a baseline lists its text instead of the digest.
+    #[must_use]
+    pub const fn is_text(&self) -> bool {
+        matches!(self, Self::GrubCommand { .. } | Self::CommandLine { .. } | Self::SectionName { .. })
+    }
+}

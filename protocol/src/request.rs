@@ -5,6 +5,7 @@ mod action;
 mod binding;
 mod body;
 mod headers;
+mod proposal;
 mod transcript;
 mod volume;
 
@@ -12,5 +13,6 @@ pub use action::Action;
 pub use binding::{QuoteNonce, ReportData, TokenNonce};
 pub use body::{Body, ReleaseBody, ReleasePaths, ReleasePathsError};
 pub use headers::{HeadersError, VolumeHeaders};
+pub use proposal::{BaselineProposal, ProposalId, ProposalIdError, ProposedEvents, ProposedEventsError};
 pub use transcript::{BoundRequest, Transcript};
 pub use volume::VolumeAction;

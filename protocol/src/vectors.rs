@@ -3,6 +3,7 @@
 //! `cargo test -p vouchsafe-protocol -- --ignored` writes them again. Do that only together with a new
 //! version in the labels.
 
+mod proposals;
 mod volumes;
 
 use std::fs;

@@ -113,7 +113,7 @@ pub(super) fn binding(bound: &BoundRequest) -> GrantBinding {
 fn headers(body: &Body) -> VolumeHeaders {
     match body {
         Body::Release(release) => release.headers().clone(),
-        Body::Volume(_) => VolumeHeaders::default(),
+        Body::Volume(_) | Body::Proposal(_) => VolumeHeaders::default(),
     }
 }
 

@@ -4,12 +4,14 @@
 //! properties of the result are asserted.
 
 mod google;
+mod proposal;
 mod updates;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 pub use google::{google_token, launch_endorsement};
+pub use proposal::proposal;
 use serde::{Deserialize, Serialize};
 pub use updates::{boot_log, efi_image, grub_configuration};
 use vouchsafe_attestation::anchors::Product;

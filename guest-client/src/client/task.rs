@@ -1,12 +1,16 @@
-//! What a client requests, one kind of request per route: a release, or an action on a volume.
+//! What a client requests, one kind of request per route: a release, an action on a volume, or a proposal for a
+//! baseline.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vouchsafe_protocol::limits::MAX_REQUEST;
-use vouchsafe_protocol::messages::{ReleaseAnswer, ReleaseRequest, VolumeAnswer, VolumeRequest, VolumeState};
+use vouchsafe_protocol::messages::{
+    ProposalAnswer, ProposalRequest, ProposalState, ReleaseAnswer, ReleaseRequest, VolumeAnswer,
+    VolumeRequest, VolumeState,
+};
 use vouchsafe_protocol::{
-    Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestKey, ReleaseBody, RequestDigest, Suite,
-    VolumeAction,
+    BaselineProposal, Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestKey, ReleaseBody,
+    RequestDigest, Suite, VolumeAction,
 };
 
 use super::{AttemptError, FetchError, Release, Spent, Stop, again, rejected};
@@ -19,6 +23,15 @@ pub struct Volume {
     pub decision: DecisionId,
     /// What is registered.
     pub state: VolumeState,
+}
+
+/// What a baseline says about the next boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The id of the broker's record; a proposal that changed nothing has none.
+    pub decision: DecisionId,
+    /// Whether the boot is allowed.
+    pub state: ProposalState,
 }
 
 /// Something that a broker can be asked for.
@@ -103,6 +116,32 @@ impl Task for VolumeAction {
         let decision = answer.decision;
         let opened = answer.open(bound, request);
         opened.map(|state| Volume { decision, state }).map_err(|error| rejected(error, decision))
+    }
+}
+
+impl Task for BaselineProposal {
+    type Done = Proposal;
+    const ROUTE: &'static str = "/v1/baseline-proposals";
+
+    fn body(&self) -> Body {
+        Body::Proposal(self.clone())
+    }
+
+    fn encode(&self, parts: Parts) -> Result<Vec<u8>, FetchError> {
+        let Parts { challenge, suite, public_key, evidence } = parts;
+        json(&ProposalRequest { challenge, suite, public_key, proposal: self.clone(), evidence })
+    }
+
+    fn open(
+        response: &Response,
+        _key: &GuestKey,
+        bound: &BoundRequest,
+        request: &RequestDigest,
+    ) -> Result<Proposal, Stop> {
+        let answer: ProposalAnswer = parsed(response)?;
+        let decision = answer.decision;
+        let opened = answer.open(bound, request);
+        opened.map(|state| Proposal { decision, state }).map_err(|error| rejected(error, decision))
     }
 }
 

@@ -12,7 +12,7 @@ use vouchsafe_guest_client::{CollectRequest, EvidenceSource};
 use vouchsafe_protocol::RequestDigest;
 use vouchsafe_protocol::challenge::ChallengeKey;
 use vouchsafe_protocol::messages::{
-    ChallengeAnswer, ReleaseAnswer, ReleaseRequest, VolumeRequest, WrappedSecret,
+    ChallengeAnswer, ProposalRequest, ReleaseAnswer, ReleaseRequest, VolumeRequest, WrappedSecret,
 };
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::wrap::SecretLabel;
@@ -60,6 +60,8 @@ pub(crate) struct FakeBroker {
     pub(crate) challenge_script: VecDeque<Option<Response>>,
     /// Answers to requests about volumes, in order; after them each answer is lost.
     pub(crate) volume_script: VecDeque<VolumeAct>,
+    /// Answers to proposals for a baseline, in order; after them each answer is lost.
+    pub(crate) proposal_script: VecDeque<VolumeAct>,
     /// A URL that the script does not apply to: requests there are granted.
     pub(crate) exempt: Option<String>,
     /// Every request: URL and body.
@@ -87,6 +89,7 @@ impl FakeBroker {
             script: VecDeque::new(),
             challenge_script: VecDeque::new(),
             volume_script: VecDeque::new(),
+            proposal_script: VecDeque::new(),
             exempt: None,
             log: vec![],
         }
@@ -100,6 +103,9 @@ impl FakeBroker {
         }
         if url.ends_with("/v1/volumes") {
             return self.volume_answer(body);
+        }
+        if url.ends_with("/v1/baseline-proposals") {
+            return self.proposal_answer(body);
         }
         assert!(url.ends_with("/v1/release"), "{url}");
         let request: ReleaseRequest = serde_json::from_slice(body).expect("a release request");
@@ -124,6 +130,18 @@ impl FakeBroker {
         let digest = RequestDigest::of(body);
         match self.volume_script.pop_front() {
             Some(act) => act(&self.identity, &bound, &digest),
+            None => None,
+        }
+    }
+
+    fn proposal_answer(&mut self, body: &[u8]) -> Option<Response> {
+        let request: ProposalRequest = serde_json::from_slice(body).expect("a proposal for a baseline");
+        let nonce = self.challenges.check(&request.challenge, UnixTime(1000)).expect("our own challenge");
+        let key = GuestPublicKey::new(request.suite, &request.public_key).expect("a key");
+        let body_of = Body::Proposal(request.proposal);
+        let bound = BoundRequest::new(&self.identity.identity(), nonce, key, body_of);
+        match self.proposal_script.pop_front() {
+            Some(act) => act(&self.identity, &bound, &RequestDigest::of(body)),
             None => None,
         }
     }

@@ -37,7 +37,7 @@ impl VolumeAnswer {
             Body::Volume(VolumeAction::AdvanceVolume { from, to, .. }) => {
                 current == *from && pending == Some(*to)
             }
-            Body::Release(_) => false,
+            Body::Release(_) | Body::Proposal(_) => false,
         };
         if is_requested { Ok(self.volume) } else { Err(AnswerError::OtherHeader) }
     }

@@ -9,18 +9,21 @@ pub enum Action {
     RegisterVolume,
     /// Announce the next header of a volume.
     AdvanceVolume,
+    /// Propose the next boot for a baseline.
+    ProposeBaseline,
 }
 
 impl Action {
     /// Its name in the transcript.
     ///
-    /// Names are never reused with another meaning. Reserved: `propose-baseline`.
+    /// Names are never reused with another meaning.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
             Self::RegisterVolume => "register-volume",
             Self::AdvanceVolume => "advance-volume",
+            Self::ProposeBaseline => "propose-baseline",
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::action::Action;
 use super::headers::{HeadersError, VolumeHeaders};
+use super::proposal::BaselineProposal;
 use super::volume::VolumeAction;
 use crate::digest::Digest32;
 use crate::encoding::deserialize_at_most;
@@ -20,6 +21,8 @@ pub enum Body {
     Release(ReleaseBody),
     /// Register the header of a volume, or announce its next one.
     Volume(VolumeAction),
+    /// Propose the next boot for a baseline.
+    Proposal(BaselineProposal),
 }
 
 impl Body {
@@ -30,6 +33,7 @@ impl Body {
             Self::Release(_) => Action::Release,
             Self::Volume(VolumeAction::RegisterVolume { .. }) => Action::RegisterVolume,
             Self::Volume(VolumeAction::AdvanceVolume { .. }) => Action::AdvanceVolume,
+            Self::Proposal(_) => Action::ProposeBaseline,
         }
     }
 
@@ -39,6 +43,7 @@ impl Body {
         match self {
             Self::Release(release) => release.paths().as_slice(),
             Self::Volume(action) => std::slice::from_ref(action.path()),
+            Self::Proposal(_) => &[],
         }
     }
 
@@ -47,6 +52,7 @@ impl Body {
         let preimage = match self {
             Self::Release(release) => release.preimage(),
             Self::Volume(action) => action.preimage(),
+            Self::Proposal(proposal) => proposal.preimage(),
         };
         Digest32::of(preimage.as_bytes())
     }
