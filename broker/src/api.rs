@@ -14,6 +14,7 @@ pub mod guardrails;
 pub mod info;
 pub mod operators;
 pub mod policies;
+pub mod proposals;
 pub mod readiness;
 pub mod secrets;
 pub mod volumes;

@@ -1,7 +1,7 @@
 //! Watches for expiring baselines: VMs that rely on an expired one get nothing, so the broker warns in time.
 //!
 //! Checks every ten minutes, for the metrics, and warns in the log at start and once a day. The log names no
-//! baseline; `baseline list` does.
+//! baseline; `baseline list` does. The same for proposals that wait for an operator (`baseline pending`).
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -38,6 +38,19 @@ async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
         }
         // A fault of the keystore is reported by readiness.
         Err(error) => tracing::warn!(event = "baseline.not_read", %error),
+    }
+    match broker.keystore.pending_proposals(now).await {
+        Ok(pending) => {
+            broker.metrics.proposals.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
+            if warn && pending > 0 {
+                tracing::warn!(
+                    event = "proposals.pending",
+                    proposals = pending,
+                    "VMs that have updated are refused at their next boot until these are approved (`vouchsafe baseline pending`)"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(event = "proposals.not_read", %error),
     }
     true
 }

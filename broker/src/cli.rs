@@ -6,6 +6,7 @@ mod chips;
 mod client;
 mod collateral;
 mod completions;
+mod component;
 mod decisions;
 mod documents;
 mod encoded;
@@ -55,7 +56,7 @@ enum Command {
     Secret(secret::Secret),
     /// Write, check, put and read release policies.
     Policy(policy::Policy),
-    /// Learn, predict, put, list, show and revoke baselines.
+    /// Learn, predict, put, list, show, update and revoke baselines.
     Baseline(baseline::Baseline),
     /// Show, replace and reset the broker's guardrails.
     Guardrails(guardrails::GuardrailsCommand),

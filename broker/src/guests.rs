@@ -2,6 +2,7 @@
 
 mod challenge;
 mod info;
+mod proposals;
 mod release;
 mod request;
 mod volumes;
@@ -22,6 +23,7 @@ pub fn configure(_: &Broker, app: &mut ServiceConfig) {
         .service(resource("/v1/challenge").route(web::post().to(challenge::post)))
         .service(resource("/v1/release").route(web::post().to(release::post)))
         .service(resource("/v1/volumes").route(web::post().to(volumes::post)))
+        .service(resource("/v1/baseline-proposals").route(web::post().to(proposals::post)))
         .service(resource("/v1/info").route(web::get().to(info::get)))
         .service(resource("/livez").route(web::get().to(health::livez)))
         .service(resource("/readyz").route(web::get().to(health::readyz)))

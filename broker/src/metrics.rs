@@ -4,6 +4,7 @@ mod baselines;
 mod chips;
 mod collateral;
 mod listeners;
+mod proposals;
 mod registry;
 mod transactions;
 
@@ -19,6 +20,7 @@ pub use chips::ChipMetrics;
 pub use collateral::CollateralMetrics;
 pub(crate) use listeners::LISTENERS;
 pub use listeners::ListenerMetrics;
+pub use proposals::ProposalMetrics;
 pub use transactions::TransactionMetrics;
 
 /// All metrics of one broker.
@@ -55,6 +57,8 @@ pub struct Metrics {
     pub collateral: CollateralMetrics,
     /// Baselines by state.
     pub baselines: BaselineMetrics,
+    /// Proposals for baselines.
+    pub proposals: ProposalMetrics,
     /// Transactions of the database, by name.
     pub transactions: TransactionMetrics,
 }
@@ -99,6 +103,7 @@ impl Metrics {
             listeners: ListenerMetrics::new(&registry)?,
             collateral: CollateralMetrics::new(&registry)?,
             baselines: BaselineMetrics::new(&registry)?,
+            proposals: ProposalMetrics::new(&registry)?,
             transactions: TransactionMetrics::new(&registry)?,
             registry,
         };
@@ -159,7 +164,11 @@ mod tests {
                     "kind" => CollateralKind::ALL.iter().any(|kind| kind.name() == value),
                     "action" => VOLUME_ACTIONS.iter().any(|action| action.name() == value),
                     "subject" => CHIP_SUBJECTS.contains(&value),
-                    "state" => BaselineState::ALL.iter().any(|state| state.as_str() == value),
+                    "state" => {
+                        BaselineState::ALL.iter().any(|state| state.as_str() == value)
+                            || ["allowed", "pending", "rejected"].contains(&value)
+                    }
+                    "decision" => ["approved", "rejected"].contains(&value),
                     "listener" => LISTENERS.contains(&value),
                     "reason" => TurnedAway::ALL.iter().any(|reason| reason.as_str() == value),
                     "outcome" => FETCH_OUTCOMES.contains(&value),

@@ -1,4 +1,4 @@
-//! The operators' listener: secrets, policies, baselines, guardrails, decisions, chips, volumes, collateral,
+//! The operators' listener: secrets, policies, baselines and proposals for them, guardrails, decisions, chips, volumes, collateral,
 //! operators.
 //!
 //! Every handler except health and metrics takes a `Principal`, which can only be made from a valid token,
@@ -15,6 +15,7 @@ mod guardrails;
 mod metrics;
 mod policies;
 mod principal;
+mod proposals;
 mod query;
 mod respond;
 mod secrets;
@@ -37,6 +38,7 @@ pub fn configure(_: &Broker, app: &mut ServiceConfig) {
         secrets::configure,
         policies::configure,
         baselines::configure,
+        proposals::configure,
         guardrails::configure,
         decisions::configure,
         chips::configure,

@@ -115,6 +115,7 @@ mod tests {
     fn refusal(number: u8) -> RefusalRecord {
         RefusalRecord {
             at: UnixTime(1),
+            baseline: None,
             claims: None,
             code: ReasonCode::EvidenceRefused,
             decision: DecisionId([number; 16]),

@@ -1,4 +1,4 @@
-//! A release or an action on a volume, from the request to the signed answer.
+//! A release, an action on a volume or a proposal for a baseline, from the request to the signed answer.
 //!
 //! [`release`] opens the request, [`commit`](commit::commit) has it verified, prepared and recorded, and
 //! [`prepare`](pipeline::prepare) turns verified evidence into an answer. Types carry the argument: secrets
@@ -10,6 +10,7 @@ mod commit;
 mod decision;
 mod error;
 mod pipeline;
+mod proposal;
 mod refuse;
 #[cfg(test)]
 mod tests;
@@ -17,13 +18,14 @@ mod volume;
 
 use std::sync::Arc;
 
-use vouchsafe_protocol::messages::{ReleaseAnswer, VolumeAnswer};
+use vouchsafe_protocol::messages::{ProposalAnswer, ReleaseAnswer, VolumeAnswer};
 
 use crate::attested::{Incoming, Request, Verified, VmContext};
 use crate::broker::Broker;
 use commit::{Action, commit};
 use error::Failure;
 use pipeline::Release;
+use proposal::Proposal;
 pub(crate) use refuse::{Refused, refuse_challenge};
 use refuse::{RequestContext, refuse};
 use volume::Volume;
@@ -46,6 +48,20 @@ pub(crate) async fn change_volume(broker: &Arc<Broker>, request: Incoming) -> Re
     let (verified, state) = carry_out::<Volume>(broker, request).await?;
     let transcript = verified.claims().bound().transcript();
     Ok(VolumeAnswer::sign(&broker.identity, &transcript, &digest, decision, state))
+}
+
+/// Takes a proposal for a baseline in, or refuses.
+///
+/// # Errors
+/// As for a release.
+pub(crate) async fn propose_baseline(
+    broker: &Arc<Broker>,
+    request: Incoming,
+) -> Result<ProposalAnswer, Refused> {
+    let (decision, digest) = (request.decision, request.digest);
+    let (verified, state) = carry_out::<Proposal>(broker, request).await?;
+    let transcript = verified.claims().bound().transcript();
+    Ok(ProposalAnswer::sign(&broker.identity, &transcript, &digest, decision, state))
 }
 
 async fn carry_out<A: Action>(

@@ -17,6 +17,7 @@ use crate::registry::open::OpenError;
 mod accounts;
 mod decisions;
 mod documents;
+mod proposals;
 mod release;
 mod secrets;
 mod volumes;

@@ -12,7 +12,8 @@
 //! | `db` | the database: connections, statements, columns |
 //! | `sealing`, [`keyring`] | seal and unseal |
 //!
-//! [`chips`] defines when two reports come from the same chip, [`volumes`] which header a volume may be opened with. Nothing here reads a clock: times are
+//! [`chips`] defines when two reports come from the same chip, [`volumes`] which header a volume may be opened with,
+//! [`proposals`] which updates of baselines VMs may propose. Nothing here reads a clock: times are
 //! arguments.
 
 mod blocking;
@@ -23,6 +24,7 @@ mod keystore;
 mod log;
 pub mod permitted;
 mod primitives;
+pub mod proposals;
 pub mod record;
 pub mod registry;
 pub mod release;

@@ -14,10 +14,11 @@ mod volumes;
 pub(crate) mod writer;
 
 pub use health::GrantFailures;
-pub use types::{NewGrant, NewRefusal, NewVolume, RecordError};
+pub use types::{NewGrant, NewProposal, NewRefusal, NewVolume, RecordError};
 
 pub use crate::log::record::{
     Authority, ChangedRow, EvidencePiece, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret,
-    GuardrailsRef, LogRecord, OperatorRecord, Outcome, RefusalRecord, VolumeChange, VolumeRecord,
+    GuardrailsRef, LogRecord, OperatorRecord, Outcome, ProposalRecord, RefusalRecord, VolumeChange,
+    VolumeRecord,
 };
 pub use crate::log::{DecisionFilter, LoggedRecord};

@@ -21,6 +21,7 @@ mod handle;
 mod load;
 pub(crate) mod names;
 pub(crate) mod open;
+pub(crate) mod proposals;
 mod purpose;
 mod registration;
 pub(crate) mod rows;
@@ -36,5 +37,6 @@ pub use documents::types::{Document, DocumentError, DocumentKind, DocumentSummar
 pub use error::{PolicyFindings, RegisterError};
 pub(crate) use handle::Registry;
 pub use open::OpenError;
+pub use proposals::{KeepOldFor, ProposalError, Proposed};
 pub use secrets::types::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
 pub use volumes::{ForgetError, VolumeFilter};

@@ -24,6 +24,7 @@ mod changes;
 mod destruction;
 mod opening;
 mod permits;
+mod proposals;
 mod readers;
 mod record;
 mod release;

@@ -13,9 +13,11 @@ use super::grant::{GrantContext, GrantedRelease, ReleaseGrant};
 use super::volume_grant::VolumeGrant;
 
 mod evaluator;
+mod proposal;
 mod request;
 
 pub(super) use evaluator::{Circumstances, Evaluator, Served};
+pub use proposal::{ProposalDenial, ProposalInput, ProposalVerdict, decide_proposal};
 pub use request::{DecideItem, DecideRequest, Protocol, SecretState};
 
 /// Decides a release.

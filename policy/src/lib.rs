@@ -13,6 +13,7 @@
 //! | closed sets of what may boot | [`Baseline`] |
 //! | yes and no | [`decide()`], [`ReleaseGrant`], [`Denial`] |
 //! | the same for an action on a volume | [`decide_volume()`], [`VolumeGrant`] |
+//! | who may propose an update of a baseline | [`decide_proposal()`], [`ProposalGrant`] |
 //! | what would be decided about a captured VM, condition by condition | [`rehearse()`] |
 //! | a policy to start from | [`PolicyTemplate`] |
 //! | the reference of all claims | [`claim_references`] |
@@ -32,6 +33,7 @@ mod evaluation;
 mod expression;
 mod grant;
 pub mod operators;
+mod proposal_grant;
 mod purpose;
 mod reads;
 mod rehearse;
@@ -53,13 +55,17 @@ pub use baseline::{
 };
 pub use checks::{ChainPart, CheckError, CheckFailures, Gap, KnownBaselines, Note};
 pub use compiled::{CompiledPolicy, Guardrails, SHIPPED_GUARDRAILS};
-pub use decide::{DecideItem, DecideRequest, Protocol, SecretState, decide, decide_volume};
+pub use decide::{
+    DecideItem, DecideRequest, ProposalDenial, ProposalInput, ProposalVerdict, Protocol, SecretState, decide,
+    decide_proposal, decide_volume,
+};
 pub use denial::{
     BaselineVerdict, Denial, DenialReason, EvaluationFailure, FailedCondition, PathDenial, ReadValue,
     Refusal, UnreadableDocument, Violation,
 };
 pub use dropped::Dropped;
 pub use grant::{GrantedRelease, ReleaseGrant};
+pub use proposal_grant::ProposalGrant;
 pub use purpose::{Purpose, PurposeMismatch, UnknownPurpose};
 pub use rehearse::{
     Rehearsal, RehearseRequest, RehearsedCondition, RehearsedPath, RehearsedStatement, rehearse,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vouchsafe_protocol::messages::{ReleaseRequest, VolumeRequest};
+use vouchsafe_protocol::messages::{ProposalRequest, ReleaseRequest, VolumeRequest};
 use vouchsafe_protocol::request::HeadersError;
 use vouchsafe_protocol::{
     Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, RequestDigest, Suite,
@@ -36,6 +36,13 @@ impl From<VolumeRequest> for Received {
     fn from(request: VolumeRequest) -> Self {
         let VolumeRequest { challenge, suite, public_key, action, evidence } = request;
         Self { challenge, suite, public_key, body: Body::Volume(action), evidence }
+    }
+}
+
+impl From<ProposalRequest> for Received {
+    fn from(request: ProposalRequest) -> Self {
+        let ProposalRequest { challenge, suite, public_key, proposal, evidence } = request;
+        Self { challenge, suite, public_key, body: Body::Proposal(proposal), evidence }
     }
 }
 

@@ -1,7 +1,9 @@
 //! `vouchsafe baseline …`.
 
+mod changed;
 mod learn;
 mod predict;
+mod proposals;
 
 use std::process::ExitCode;
 
@@ -9,12 +11,14 @@ use clap::{Args, Subcommand};
 use vouchsafe_policy::MAX_BASELINE;
 use vouchsafe_protocol::ObjectName;
 
+use changed::changed;
+
 use super::client::Connection;
 use super::documents::{Document, Named};
 use super::failure::Failure;
 use super::online::Online;
 use super::output;
-use crate::api::baselines::{BaselineSummary, ChangedBaseline, RevokeBaseline};
+use crate::api::baselines::{BaselineSummary, RevokeBaseline};
 use crate::api::documents;
 use crate::clock;
 
@@ -36,6 +40,15 @@ enum Action {
     List(Connection),
     /// Show a baseline's JSON.
     Show(Online<Named>),
+    /// List updates that VMs have proposed and that wait for approval.
+    ///
+    /// A proposal is what a VM says about its own next boot. Compare it with the distribution's files (`vouchsafe baseline
+    /// predict`) before you approve it.
+    Pending(Online<proposals::Pending>),
+    /// Allow a proposed update: puts a new version of the baseline, in which what the update replaces expires.
+    Approve(Online<proposals::Approve>),
+    /// Reject a proposed update: VMs that ask for it learn so.
+    Reject(Online<proposals::Reject>),
     /// Revoke a baseline permanently: a policy that relies on it alone denies from now on.
     Revoke(Online<Revoke>),
 }
@@ -66,23 +79,14 @@ impl Baseline {
                 let answer = connection.open()?.get("/v1/baselines/show", &named.query())?;
                 output::show_document(json, answer, |document: documents::Document| document.text)
             }
+            Action::Pending(Online { connection, arguments }) => arguments.run(&connection.open()?, json),
+            Action::Approve(Online { connection, arguments }) => arguments.run(&connection.open()?, json),
+            Action::Reject(Online { connection, arguments }) => arguments.run(&connection.open()?, json),
             Action::Revoke(Online { connection, arguments: Revoke { name } }) => {
                 let answer = connection.open()?.post("/v1/baselines/revoke", &RevokeBaseline { name })?;
                 output::show(json, answer, changed)
             }
         }
-    }
-}
-
-fn changed(ChangedBaseline { name, version, policies }: ChangedBaseline) -> String {
-    let done = version.map_or_else(
-        || format!("{name} is revoked."),
-        |version| format!("{name}: version {version} is in force."),
-    );
-    let policies: Vec<String> = policies.iter().map(ToString::to_string).collect();
-    match policies.as_slice() {
-        [] => format!("{done} No policy that you may read names it."),
-        names => format!("{done} Policies that name it: {}.", names.join(", ")),
     }
 }
 

@@ -78,6 +78,8 @@ enum Outcome {
     Operator,
     /// What is registered for a volume changed.
     Volume,
+    /// An update of a baseline was proposed.
+    Proposal,
 }
 
 impl Decisions {
@@ -98,6 +100,7 @@ impl List {
             Outcome::Refused => api::Outcome::Refused,
             Outcome::Operator => api::Outcome::Operator,
             Outcome::Volume => api::Outcome::Volume,
+            Outcome::Proposal => api::Outcome::Proposal,
         });
         let (since, until) = (since.map(|When(time)| time), until.map(|When(time)| time));
         let limit = Some(limit);
@@ -142,13 +145,18 @@ fn row(record: &LogRecord) -> Vec<String> {
             (grant.instance.clone(), "granted".to_owned(), paths(&mut grant.secrets.iter().map(|s| &s.path)))
         }
         LogRecord::Refusal(refusal) => {
-            (refusal.instance.clone(), refusal.code.to_string(), paths(&mut refusal.paths.iter()))
+            let baseline = refusal.baseline.as_ref().map(ToString::to_string);
+            let what = baseline.unwrap_or_else(|| paths(&mut refusal.paths.iter()));
+            (refusal.instance.clone(), refusal.code.to_string(), what)
         }
         LogRecord::Operator(change) => {
             (Some(change.operator.clone()), change.action.clone(), change.target.clone())
         }
         LogRecord::Volume(volume) => {
             (Some(volume.instance.clone()), volume.change.name().to_owned(), volume.path.to_string())
+        }
+        LogRecord::Proposal(record) => {
+            (Some(record.instance.clone()), "proposed".to_owned(), record.proposal.baseline.to_string())
         }
     };
     vec![at(record.at()), record.id().to_string(), who.unwrap_or_else(|| "-".to_owned()), outcome, what]

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use vouchsafe_keystore::record::{
-    Authority, GrantRecord, GuardrailsRef, OperatorRecord, RefusalRecord, VolumeRecord,
+    Authority, GrantRecord, GuardrailsRef, OperatorRecord, ProposalRecord, RefusalRecord, VolumeRecord,
 };
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::DecisionId;
 
 use super::client::Connection;
+use super::component;
 use super::failure::Failure;
 use super::output;
 use crate::api::decisions::{Decision, LogRecord, ShowDecision};
@@ -38,6 +39,7 @@ fn human(Decision { index, record }: Decision) -> String {
         LogRecord::Refusal(refusal) => refused(refusal),
         LogRecord::Operator(change) => changed(change),
         LogRecord::Volume(volume) => volume_changed(volume),
+        LogRecord::Proposal(record) => proposed(record),
     };
     match index {
         Some(index) => line(&mut text, format_args!("\nOn record as number {index} of the log.")),
@@ -94,12 +96,30 @@ fn volume_changed(record: &VolumeRecord) -> String {
     text
 }
 
+fn proposed(record: &ProposalRecord) -> String {
+    let mut text = String::new();
+    let baseline = &record.proposal.baseline;
+    line(&mut text, format_args!("Update of baseline {baseline} proposed at {}", clock::human(record.at)));
+    line(&mut text, format_args!("  decision  {}", record.decision));
+    line(&mut text, format_args!("  instance  {}", record.instance));
+    line(&mut text, format_args!("  proposal  {}", record.id));
+    line(&mut text, format_args!("  known     since {}", clock::human(record.proposed_at)));
+    for event in record.new.as_slice() {
+        line(&mut text, format_args!("  new       {}", component::human(event)));
+    }
+    line(&mut text, format_args!("  asked for by {} VMs so far", record.proposers.len()));
+    text
+}
+
 fn refused(refusal: &RefusalRecord) -> String {
     let mut text = String::new();
     line(&mut text, format_args!("Refused at {}: {}", clock::human(refusal.at), refusal.code.title()));
     line(&mut text, format_args!("  decision  {}", refusal.decision));
     line(&mut text, format_args!("  code      {} (all that the VM was told)", refusal.code));
     line(&mut text, format_args!("  instance  {}", refusal.instance.as_deref().unwrap_or("not proved")));
+    if let Some(baseline) = &refusal.baseline {
+        line(&mut text, format_args!("  proposed for {baseline}"));
+    }
     for path in &refusal.paths {
         line(&mut text, format_args!("  asked for {path}"));
     }
@@ -123,6 +143,11 @@ fn changed(change: &OperatorRecord) -> String {
     }
     line(&mut text, format_args!("  id      {}", change.id));
     line(&mut text, format_args!("  target  {}", change.target));
+    for row in &change.rows {
+        if let Some((_, id)) = row.key.split_once('@').filter(|_| row.table == "baseline_proposals") {
+            line(&mut text, format_args!("  proposal {id}"));
+        }
+    }
     if let Some(account) = &change.account {
         line(&mut text, format_args!("  rights  {}", rights(account)));
     }

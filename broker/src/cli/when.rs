@@ -31,7 +31,7 @@ fn parse(text: &str, now: UnixTime) -> Option<UnixTime> {
 }
 
 /// A number followed by one unit.
-fn duration(text: &str) -> Option<u64> {
+pub(super) fn duration(text: &str) -> Option<u64> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 7 * 86_400)];
     let (unit, seconds) = units.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
     let number = text.strip_suffix(unit)?;

@@ -65,6 +65,7 @@ fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, reason: &str) 
     let reason: String = reason.chars().take(LONGEST_REASON).collect();
     let refusal = RefusalRecord {
         at,
+        baseline: None,
         claims: None,
         code,
         decision,

@@ -1,7 +1,7 @@
 //! `/v1/baselines`: one file per route.
 
 mod list;
-mod naming;
+pub(super) mod naming;
 mod put;
 mod revoke;
 mod show;

@@ -3,7 +3,7 @@
 use vouchsafe_attestation::collateral::ItemError;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::registry::RegisterError;
-use vouchsafe_keystore::registry::{DocumentError, ForgetError, OperatorError, SecretError};
+use vouchsafe_keystore::registry::{DocumentError, ForgetError, OperatorError, ProposalError, SecretError};
 use vouchsafe_protocol::ReasonCode;
 
 use crate::collateral::CollateralFileError;
@@ -56,6 +56,18 @@ impl From<ForgetError> for HttpProblem {
             ForgetError::Store(error) => error.into(),
             ForgetError::NotRegistered { .. } => Self::for_operator(ReasonCode::NotFound, error.to_string()),
         }
+    }
+}
+
+impl From<ProposalError> for HttpProblem {
+    fn from(error: ProposalError) -> Self {
+        let code = match error {
+            ProposalError::Register(error) => return error.into(),
+            ProposalError::Unknown { .. } => ReasonCode::NotFound,
+            ProposalError::Approved { .. } => ReasonCode::Conflict,
+            ProposalError::Unreadable { .. } | ProposalError::Update { .. } => ReasonCode::InvalidObject,
+        };
+        Self::for_operator(code, error.to_string())
     }
 }
 

@@ -46,8 +46,8 @@ pub(super) async fn commit<A: Action>(
             Err(RecordError::EpochMoved { .. }) => {
                 return Err(Failure::new(ReleaseError::KeepsChanging, verified.context()));
             }
-            // A policy has admitted this VM, so it is worth a durable record.
-            Err(error @ RecordError::Volume(_)) => {
+            // A policy has admitted this VM or its owner, so it is worth a durable record.
+            Err(error @ (RecordError::Volume(_) | RecordError::Proposal(_))) => {
                 return Err(Failure::new(error, verified.context_with_evidence()));
             }
             Err(error) => return Err(Failure::new(error, verified.context())),

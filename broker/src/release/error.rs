@@ -4,7 +4,7 @@ use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::record::RecordError;
 use vouchsafe_keystore::release::UnsealError;
 use vouchsafe_keystore::volumes::VolumeRefusal;
-use vouchsafe_policy::Denial;
+use vouchsafe_policy::{Denial, ProposalDenial};
 use vouchsafe_protocol::wrap::WrapError;
 use vouchsafe_protocol::{Nonce, ReasonCode};
 
@@ -37,6 +37,9 @@ pub(crate) enum ReleaseError {
     /// The policies deny the release.
     #[error("{0}")]
     Denied(Box<Denial>),
+    /// The VM may not propose this for the baseline.
+    #[error(transparent)]
+    Proposal(Box<ProposalDenial>),
     /// A granted secret cannot be unsealed.
     #[error(transparent)]
     Unseal(#[from] UnsealError),
@@ -63,6 +66,12 @@ impl ReleaseError {
             Self::Pool(PoolError::Failed) => ReasonCode::Internal,
             Self::Denied(_) | Self::Unseal(UnsealError::NoInstance { .. }) => ReasonCode::NotGranted,
             Self::Unseal(_) => ReasonCode::Internal,
+            Self::Proposal(denial) => match **denial {
+                // Only a member gets this far.
+                ProposalDenial::Update { .. } => ReasonCode::Conflict,
+                _ => ReasonCode::NotGranted,
+            },
+            Self::Record(RecordError::Proposal(_)) => ReasonCode::Conflict,
             Self::Record(RecordError::NonceSpent) => ReasonCode::NonceSpent,
             Self::Record(RecordError::Volume(refusal)) => match **refusal {
                 // Like any other secret that is not released (T50).

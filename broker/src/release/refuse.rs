@@ -6,7 +6,9 @@
 use vouchsafe_keystore::record::{NewRefusal, RecordError, RefusalRecord};
 use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::problem::Problem;
-use vouchsafe_protocol::{Action, DecisionId, Nonce, ReasonCode, RequestDigest, SecretPath, UnixTime};
+use vouchsafe_protocol::{
+    Action, Body, DecisionId, Nonce, ObjectName, ReasonCode, RequestDigest, SecretPath, UnixTime,
+};
 
 use super::error::{Failure, ReleaseError};
 use crate::attested::{Incoming, RequestError, VmContext};
@@ -31,7 +33,8 @@ pub(crate) fn refuse_challenge(
     at: UnixTime,
     error: ChallengeError,
 ) -> HttpProblem {
-    let request = RequestContext { decision, at, action: None, paths: Vec::new(), nonce: None };
+    let request =
+        RequestContext { decision, at, action: None, paths: Vec::new(), baseline: None, nonce: None };
     let failure = Failure::new(RequestError::from(error), VmContext::Unknown);
     refuse(broker, request, failure).unsigned()
 }
@@ -43,6 +46,8 @@ pub(super) struct RequestContext {
     /// The action, once the request is parsed.
     action: Option<Action>,
     paths: Vec<SecretPath>,
+    /// The baseline of a proposal.
+    baseline: Option<ObjectName>,
     /// The nonce, once the request is bound to it.
     pub(super) nonce: Option<Nonce>,
 }
@@ -51,7 +56,11 @@ impl RequestContext {
     pub(super) fn of(Incoming { decision, received, now, .. }: &Incoming) -> Self {
         let body = received.body();
         let paths = body.paths().to_vec();
-        Self { decision: *decision, at: *now, action: Some(body.action()), paths, nonce: None }
+        let baseline = match body {
+            Body::Proposal(proposal) => Some(proposal.baseline.clone()),
+            Body::Release(_) | Body::Volume(_) => None,
+        };
+        Self { decision: *decision, at: *now, action: Some(body.action()), paths, baseline, nonce: None }
     }
 }
 
@@ -75,7 +84,7 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
 /// Errors that only the broker's own log shows.
 fn log_failure(decision: DecisionId, error: &ReleaseError) {
     match error {
-        ReleaseError::Record(RecordError::Volume(_)) => {}
+        ReleaseError::Record(RecordError::Volume(_) | RecordError::Proposal(_)) => {}
         ReleaseError::Input(_) | ReleaseError::Record(_) => {
             tracing::warn!(event = "release.storage", %decision, %error);
         }
@@ -88,7 +97,7 @@ fn log_failure(decision: DecisionId, error: &ReleaseError) {
 
 /// Records a refusal in the log if it is worth that, otherwise in bounded memory.
 fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmContext) {
-    let RequestContext { decision, at, action, paths, nonce } = request;
+    let RequestContext { decision, at, action, paths, baseline, nonce } = request;
     let (code, mut reasons) = (error.code(), error.reasons());
     let (mut claims, mut instance, mut evidence) = (None, None, None);
     // A record without this line is that of a release.
@@ -107,7 +116,17 @@ fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmCo
         VmContext::Unknown if nonce.is_some() => Standing::Unverified,
         VmContext::Unknown => Standing::Malformed,
     };
-    let record = RefusalRecord { at, claims, code, decision, evidence: Vec::new(), instance, paths, reasons };
+    let record = RefusalRecord {
+        at,
+        baseline,
+        claims,
+        code,
+        decision,
+        evidence: Vec::new(),
+        instance,
+        paths,
+        reasons,
+    };
     let is_durable = evidence.is_some_and(|evidence| {
         broker.keystore.record_refusal(NewRefusal { record: record.clone(), evidence })
     });

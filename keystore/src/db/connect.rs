@@ -87,6 +87,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tables", include_str!("../../migrations/0001_tables.sql")),
     (2, "retirement", include_str!("../../migrations/0002_retirement.sql")),
     (3, "volumes", include_str!("../../migrations/0003_volumes.sql")),
+    (4, "proposals", include_str!("../../migrations/0004_proposals.sql")),
 ];
 
 const STATEMENTS: usize = 256;

@@ -29,6 +29,7 @@ pub(crate) struct LeafRow {
     pub(crate) instance: String,
     pub(crate) at: i64,
     pub(crate) volume: Option<String>,
+    pub(crate) proposal: Option<String>,
 }
 
 /// A spent nonce as stored.
@@ -144,7 +145,7 @@ pub(crate) fn insert_nonces(insert: &mut QueryBuilder<Db>, nonces: Vec<NonceRow>
 /// The statement that appends leaves to a log with `first` leaves.
 pub(crate) fn insert_leaves(insert: &mut QueryBuilder<Db>, first: i64, leaves: Vec<LeafRow>) {
     insert
-        .push("INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at, volume) ");
+        .push("INSERT INTO log_leaves (idx, hash, record, generation, mac, kind, id, instance, at, volume, proposal) ");
     insert.push_values((first..).zip(leaves), |mut row, (index, leaf)| {
         row.push_bind(index)
             .push_bind(leaf.hash)
@@ -155,7 +156,8 @@ pub(crate) fn insert_leaves(insert: &mut QueryBuilder<Db>, first: i64, leaves: V
             .push_bind(leaf.id)
             .push_bind(leaf.instance)
             .push_bind(leaf.at)
-            .push_bind(leaf.volume);
+            .push_bind(leaf.volume)
+            .push_bind(leaf.proposal);
     });
 }
 

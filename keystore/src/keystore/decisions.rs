@@ -10,7 +10,7 @@ use crate::keystore::Keystore;
 use crate::log::record::{EvidencePiece, LogRecord};
 use crate::log::{DecisionFilter, LoggedRecord};
 use crate::record::health::GrantFailures;
-use crate::record::pending::{Answer, Pending, PendingVolume};
+use crate::record::pending::{Answer, Pending, PendingAction, PendingVolume};
 use crate::record::sighting::Sighting;
 use crate::record::types::{NewGrant, NewRefusal, NewVolume, RecordError};
 use crate::registry::chips::{ChipFilter, SeenChip};
@@ -49,7 +49,7 @@ impl Keystore {
             // If this fails, the caller has been cancelled; the action stays recorded.
             let _gone = answer.send(result);
         });
-        self.0.recorder.volume(pending).await;
+        self.0.recorder.action(pending).await;
         answered.await.unwrap_or(Err(RecordError::Unknown))
     }
 
@@ -59,24 +59,24 @@ impl Keystore {
         new: NewVolume,
         then: impl FnOnce(Result<VolumeState, RecordError>) + Send + 'static,
     ) {
-        self.0.recorder.blocking_volume(self.pending_volume(new, then));
+        self.0.recorder.blocking_action(self.pending_volume(new, then));
     }
 
     fn pending_volume(
         &self,
         new: NewVolume,
         then: impl FnOnce(Result<VolumeState, RecordError>) + Send + 'static,
-    ) -> PendingVolume {
+    ) -> PendingAction {
         let keystore = self.clone();
         let answer = Answer::new(move |result| {
             keystore.observe(&result);
             then(result);
         });
-        PendingVolume { new, answer }
+        PendingAction::Volume(Box::new(PendingVolume { new, answer }))
     }
 
     /// Notes what a result says about the database and about the epoch.
-    fn observe<T>(&self, result: &Result<T, RecordError>) {
+    pub(super) fn observe<T>(&self, result: &Result<T, RecordError>) {
         self.0.grants.observe(result);
         if let Err(RecordError::EpochMoved { epoch }) = result {
             self.0.registry.forget_before(*epoch);

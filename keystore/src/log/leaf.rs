@@ -29,6 +29,7 @@ impl Leaf {
             instance: record.instance().unwrap_or_default().to_owned(),
             at: time(record.at())?,
             volume: volume_column(record),
+            proposal: proposal_column(record),
             text,
         }))
     }
@@ -95,6 +96,7 @@ pub(crate) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, St
         columns::text(row, "instance", LEAVES, &key)? == record.instance().unwrap_or_default(),
         columns::number(row, "at", LEAVES, &key)? == record.at().0,
         row.try_get::<Option<String>, _>("volume").is_ok_and(|volume| volume == volume_column(&record)),
+        row.try_get::<Option<String>, _>("proposal").is_ok_and(|found| found == proposal_column(&record)),
     ];
     if columns.contains(&false) {
         return Err(columns::tampered(LEAVES, &key));
@@ -104,6 +106,10 @@ pub(crate) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, St
 
 fn volume_column(record: &LogRecord) -> Option<String> {
     record.volume().map(|volume| volume.to_string())
+}
+
+fn proposal_column(record: &LogRecord) -> Option<String> {
+    record.proposal().map(|proposal| proposal.to_string())
 }
 
 /// label || index || leaf hash, each length-prefixed.

@@ -1,16 +1,20 @@
 //! The content of leaves. Their JSON is canonical and kept for years.
 
+mod proposal;
+mod reference;
 mod volume;
 
 use serde::{Deserialize, Serialize};
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::{
-    BrokerIdentity, Bytes, DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, SharedBytes,
-    Suite, UnixTime, VolumeHeaders,
+    DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, SharedBytes, UnixTime, VolumeHeaders,
 };
 
 use crate::chips::FirstSeen;
+use crate::proposals::BaselineProposalId;
 use crate::volumes::VolumeId;
+pub use proposal::ProposalRecord;
+pub use reference::{EvidenceRef, GrantBinding};
 pub use volume::{VolumeChange, VolumeRecord};
 
 /// The content of a leaf. Its JSON is canonical: members sorted, no spaces.
@@ -21,6 +25,8 @@ pub enum LogRecord {
     Grant(GrantRecord),
     /// An operator did something.
     Operator(OperatorRecord),
+    /// An update of a baseline was proposed.
+    Proposal(Box<ProposalRecord>),
     /// A request was refused.
     Refusal(RefusalRecord),
     /// The header of a volume was registered, announced or became the current one.
@@ -62,18 +68,6 @@ pub struct GrantRecord {
     pub secrets: Vec<GrantedSecret>,
 }
 
-/// Fields of a grant's transcript that are not elsewhere in its record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GrantBinding {
-    /// The broker that the guest addressed.
-    pub broker: BrokerIdentity,
-    /// The guest's ephemeral public key, whose length depends on the suite.
-    pub public_key: Bytes,
-    /// The HPKE suite.
-    pub suite: Suite,
-}
-
 /// Names a text of guardrails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +98,9 @@ pub struct GrantedSecret {
 pub struct RefusalRecord {
     /// When.
     pub at: UnixTime,
+    /// The baseline of a proposal. Absent in records of other requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<ObjectName>,
     /// SHA-256 of the claims as JSON, if the evidence was verified.
     pub claims: Option<Digest32>,
     /// The code that the guest got.
@@ -118,16 +115,6 @@ pub struct RefusalRecord {
     pub paths: Vec<SecretPath>,
     /// The reasons for operators, one line each.
     pub reasons: Vec<String>,
-}
-
-/// A reference to a piece of evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EvidenceRef {
-    /// SHA-256 of its bytes.
-    pub digest: Digest32,
-    /// Its kind, such as `event-log`.
-    pub kind: String,
 }
 
 /// A piece of evidence to store.
@@ -208,6 +195,8 @@ pub enum Outcome {
     Operator,
     /// What is registered for a volume has changed.
     Volume,
+    /// An update of a baseline was proposed.
+    Proposal,
 }
 
 impl Outcome {
@@ -217,6 +206,7 @@ impl Outcome {
             Self::Refused => "refusal",
             Self::Operator => "operator",
             Self::Volume => "volume",
+            Self::Proposal => "proposal",
         }
     }
 }
@@ -230,6 +220,7 @@ impl LogRecord {
             Self::Refusal(_) => Outcome::Refused,
             Self::Operator(_) => Outcome::Operator,
             Self::Volume(_) => Outcome::Volume,
+            Self::Proposal(_) => Outcome::Proposal,
         }
     }
 
@@ -241,6 +232,7 @@ impl LogRecord {
             Self::Refusal(record) => record.decision,
             Self::Operator(record) => record.id,
             Self::Volume(record) => record.decision,
+            Self::Proposal(record) => record.decision,
         }
     }
 
@@ -252,6 +244,7 @@ impl LogRecord {
             Self::Refusal(record) => record.at,
             Self::Operator(record) => record.at,
             Self::Volume(record) => record.at,
+            Self::Proposal(record) => record.at,
         }
     }
 
@@ -262,6 +255,7 @@ impl LogRecord {
             Self::Grant(record) => record.instance.as_deref(),
             Self::Refusal(record) => record.instance.as_deref(),
             Self::Volume(record) => Some(&record.instance),
+            Self::Proposal(record) => Some(&record.instance),
             Self::Operator(_) => None,
         }
     }
@@ -271,7 +265,16 @@ impl LogRecord {
     pub fn volume(&self) -> Option<VolumeId> {
         match self {
             Self::Volume(record) => Some(record.volume()),
-            Self::Grant(_) | Self::Refusal(_) | Self::Operator(_) => None,
+            Self::Grant(_) | Self::Refusal(_) | Self::Operator(_) | Self::Proposal(_) => None,
+        }
+    }
+
+    /// The proposal that it is a record of.
+    #[must_use]
+    pub fn proposal(&self) -> Option<BaselineProposalId> {
+        match self {
+            Self::Proposal(record) => Some(record.proposal_id()),
+            Self::Grant(_) | Self::Refusal(_) | Self::Operator(_) | Self::Volume(_) => None,
         }
     }
 
@@ -282,6 +285,7 @@ impl LogRecord {
             Self::Grant(record) => &record.evidence,
             Self::Refusal(record) => &record.evidence,
             Self::Volume(record) => &record.evidence,
+            Self::Proposal(record) => &record.evidence,
             Self::Operator(_) => &[],
         }
     }

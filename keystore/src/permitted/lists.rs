@@ -8,6 +8,7 @@ use crate::db::StoreError;
 use crate::registry::baselines::BaselineSummary;
 use crate::registry::documents::types::{DocumentError, DocumentKind, DocumentSummary};
 use crate::registry::error::{PolicyFindings, RegisterError};
+use crate::registry::proposals::Proposed;
 use crate::registry::secrets::types::SecretSummary;
 
 impl PermittedLists<'_> {
@@ -41,6 +42,17 @@ impl PermittedLists<'_> {
         self.needs(OperatorAction::ReadObjects)?;
         let mut all = self.keystore.baselines(now).await?;
         all.retain(|baseline| self.covers(baseline.name.namespace()));
+        Ok(all)
+    }
+
+    /// Proposals by baseline and id: those that a VM has asked for recently, and all rejected ones.
+    ///
+    /// # Errors
+    /// When the database fails or a record was changed.
+    pub async fn proposals(self, now: UnixTime) -> Result<Vec<Proposed>, StoreError> {
+        self.needs(OperatorAction::ReadObjects)?;
+        let mut all = self.keystore.proposals(now).await?;
+        all.retain(|found| self.covers(found.record.proposal.baseline.namespace()));
         Ok(all)
     }
 

@@ -1,7 +1,7 @@
 //! Records of the log, the evidence in them, chips and volumes.
 
 use vouchsafe_policy::operators::{OperatorAction, Permits, WHOLE_BROKER};
-use vouchsafe_protocol::{DecisionId, SecretPath};
+use vouchsafe_protocol::{DecisionId, ObjectName, SecretPath};
 
 use super::PermittedLists;
 use crate::db::StoreError;
@@ -45,8 +45,12 @@ impl LogRecord {
     pub fn is_readable(&self, permits: &Permits) -> bool {
         let namespaces: Vec<&str> = match self {
             Self::Grant(grant) => grant.secrets.iter().map(|secret| secret.path.namespace()).collect(),
-            Self::Refusal(refusal) => refusal.paths.iter().map(SecretPath::namespace).collect(),
+            Self::Refusal(refusal) => {
+                let baseline = refusal.baseline.iter().map(ObjectName::namespace);
+                refusal.paths.iter().map(SecretPath::namespace).chain(baseline).collect()
+            }
             Self::Volume(volume) => vec![volume.path.namespace()],
+            Self::Proposal(record) => vec![record.proposal.baseline.namespace()],
             Self::Operator(change) => {
                 change.target.split_once('/').map(|(namespace, _)| namespace).into_iter().collect()
             }

@@ -14,7 +14,7 @@ use vouchsafe_protocol::{Digest32, Nonce, UnixTime};
 
 use super::chips::Chips;
 use super::pending::Pending;
-use super::types::{NewRefusal, NewVolume, RecordError};
+use super::types::{NewRefusal, RecordError};
 use crate::chips::ChipWatch;
 use crate::db::columns::{tampered, time};
 use crate::db::grants::{self, EvidenceRow, NonceRow};
@@ -24,7 +24,9 @@ use crate::log::{Leaf, Log, append, lock_head};
 use crate::volumes::VolumeId;
 use fast_path::FastPath;
 
+mod action;
 mod fast_path;
+mod proposal;
 mod slow_path;
 mod volume;
 
@@ -195,15 +197,6 @@ impl Batches {
                 .take(room)
                 .map(|(Pending { grant, .. }, _)| (grant.record.nonce, grant.nonce_expires_at)),
         );
-    }
-
-    /// Notes what the committed action on a volume has written.
-    fn note_volume(&mut self, new: &NewVolume, volume: VolumeId, kept: Vec<Digest32>) {
-        if self.spent.len() < MAX_SPENT {
-            self.spent.insert(new.nonce, new.nonce_expires_at);
-        }
-        self.kept.extend(kept);
-        self.note_volumes([volume]);
     }
 
     /// Notes volumes with records.

@@ -28,7 +28,12 @@ impl GrantHealth {
                 Some(GrantFailures { count, last: Instant::now() })
             }
             // These concern the request; the database works.
-            Err(RecordError::NonceSpent | RecordError::EpochMoved { .. } | RecordError::Volume(_)) => return,
+            Err(
+                RecordError::NonceSpent
+                | RecordError::EpochMoved { .. }
+                | RecordError::Volume(_)
+                | RecordError::Proposal(_),
+            ) => return,
         };
     }
 

@@ -1,9 +1,9 @@
-//! A grant or an action on a volume, on its way to the database.
+//! A grant, an action on a volume or a proposal for a baseline, on its way to the database.
 
-use vouchsafe_protocol::messages::VolumeState;
+use vouchsafe_protocol::messages::{ProposalState, VolumeState};
 
 use super::sighting::Sighting;
-use super::types::{NewGrant, NewVolume, RecordError};
+use super::types::{NewGrant, NewProposal, NewVolume, RecordError};
 
 /// A grant, with the callback for its result.
 pub(crate) struct Pending {
@@ -16,6 +16,28 @@ pub(crate) struct Pending {
 pub(crate) struct PendingVolume {
     pub(crate) new: NewVolume,
     pub(crate) answer: Answer<VolumeState>,
+}
+
+/// A proposal for a baseline, with the callback for its result.
+pub(crate) struct PendingProposal {
+    pub(crate) new: NewProposal,
+    pub(crate) answer: Answer<ProposalState>,
+}
+
+/// An action with a transaction of its own.
+pub(crate) enum PendingAction {
+    Volume(Box<PendingVolume>),
+    Proposal(Box<PendingProposal>),
+}
+
+impl PendingAction {
+    /// Calls back with an error.
+    pub(crate) fn fail(self, error: RecordError) {
+        match self {
+            Self::Volume(pending) => pending.answer.give(Err(error)),
+            Self::Proposal(pending) => pending.answer.give(Err(error)),
+        }
+    }
 }
 
 type Callback<T> = Box<dyn FnOnce(Result<T, RecordError>) + Send>;

@@ -1,9 +1,14 @@
 //! What to record, and why recording fails.
 
+use vouchsafe_policy::ExpiringEntries;
 use vouchsafe_policy::chip::Chip;
-use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, UnixTime, VolumeAction};
+use vouchsafe_protocol::request::ProposedEvents;
+use vouchsafe_protocol::{
+    BaselineProposal, DecisionId, Digest32, Nonce, ObjectName, ProposalId, UnixTime, VolumeAction,
+};
 
 use crate::log::record::{EvidencePiece, GrantBinding, GrantRecord, GuardrailsRef, RefusalRecord};
+use crate::proposals::ProposalRefusal;
 use crate::volumes::{VolumeId, VolumeRefusal};
 
 /// A grant to record.
@@ -66,6 +71,41 @@ impl NewVolume {
     }
 }
 
+/// A proposal to record. Who else asks for it follows from what is recorded by then.
+#[derive(Clone, Debug)]
+pub struct NewProposal {
+    /// When.
+    pub at: UnixTime,
+    /// What the evidence is bound to, in addition to nonce and proposal.
+    pub binding: GrantBinding,
+    /// SHA-256 of the claims as JSON.
+    pub claims: Digest32,
+    /// Id of the decision.
+    pub decision: DecisionId,
+    /// The epoch in which it was decided.
+    pub epoch: u64,
+    /// The pieces; those already in the database are not written again.
+    pub evidence: Vec<EvidencePiece>,
+    /// Identifies what is new.
+    pub id: ProposalId,
+    /// `project number/instance id`.
+    pub instance: String,
+    /// Entries of the baseline that the next boot of the VM has.
+    pub kept: ExpiringEntries,
+    /// The events that the baseline would have to allow.
+    pub new: ProposedEvents,
+    /// The nonce to spend.
+    pub nonce: Nonce,
+    /// Last second in which the nonce's challenge is accepted.
+    pub nonce_expires_at: UnixTime,
+    /// What the VM has proposed.
+    pub proposal: BaselineProposal,
+    /// Entries of the baseline that the VM boots with, and will not any more.
+    pub replaced: ExpiringEntries,
+    /// Where the boot is allowed for now: until when.
+    pub until: Option<UnixTime>,
+}
+
 /// Why a grant was not recorded. No secret may be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -84,6 +124,9 @@ pub enum RecordError {
     /// The header of a volume is refused.
     #[error(transparent)]
     Volume(#[from] Box<VolumeRefusal>),
+    /// There are too many proposals.
+    #[error(transparent)]
+    Proposal(#[from] Box<ProposalRefusal>),
     /// The keystore is closed.
     #[error("the keystore is closed")]
     Closed,

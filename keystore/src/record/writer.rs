@@ -1,5 +1,5 @@
 //! The task that writes grants and refusals: everything queued becomes one transaction. Actions on volumes
-//! have transactions of their own, at most one after each batch.
+//! and proposals have transactions of their own, at most one after each batch.
 //!
 //! It has its own thread: each statement switches to the database's thread and back, which is cheapest if no
 //! other task is woken for it.
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Batches;
-use super::pending::{Pending, PendingVolume};
+use super::pending::{Pending, PendingAction};
 use super::types::{NewRefusal, RecordError};
 use crate::chips::ChipWatch;
 use crate::log::Log;
@@ -26,7 +26,7 @@ enum Job {
 /// The queues of the writer.
 pub(crate) struct Recorder {
     grants: mpsc::Sender<Job>,
-    volumes: mpsc::Sender<PendingVolume>,
+    actions: mpsc::Sender<PendingAction>,
     refusals: mpsc::Sender<NewRefusal>,
     shares: Mutex<Shares>,
 }
@@ -35,14 +35,14 @@ impl Recorder {
     /// Starts the task. It ends when it is told to, or when this is dropped.
     pub(crate) fn start(log: Log, chips: Arc<ChipWatch>) -> io::Result<Self> {
         let (grants, grant_queue) = mpsc::channel(GRANT_QUEUE);
-        let (volumes, volume_queue) = mpsc::channel(VOLUME_QUEUE);
+        let (actions, action_queue) = mpsc::channel(ACTION_QUEUE);
         let (refusals, refusal_queue) = mpsc::channel(REFUSAL_QUEUE);
         let batches = Batches::new(log, chips);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new()
             .name("record".to_owned())
-            .spawn(move || runtime.block_on(write(grant_queue, volume_queue, refusal_queue, batches)))?;
-        Ok(Self { grants, volumes, refusals, shares: Mutex::default() })
+            .spawn(move || runtime.block_on(write(grant_queue, action_queue, refusal_queue, batches)))?;
+        Ok(Self { grants, actions, refusals, shares: Mutex::default() })
     }
 
     pub(crate) async fn grant(&self, pending: Pending) {
@@ -61,15 +61,15 @@ impl Recorder {
         }
     }
 
-    pub(crate) async fn volume(&self, pending: PendingVolume) {
-        if let Err(mpsc::error::SendError(pending)) = self.volumes.send(pending).await {
-            pending.answer.give(Err(RecordError::Closed));
+    pub(crate) async fn action(&self, pending: PendingAction) {
+        if let Err(mpsc::error::SendError(pending)) = self.actions.send(pending).await {
+            pending.fail(RecordError::Closed);
         }
     }
 
-    pub(crate) fn blocking_volume(&self, pending: PendingVolume) {
-        if let Err(mpsc::error::SendError(pending)) = self.volumes.blocking_send(pending) {
-            pending.answer.give(Err(RecordError::Closed));
+    pub(crate) fn blocking_action(&self, pending: PendingAction) {
+        if let Err(mpsc::error::SendError(pending)) = self.actions.blocking_send(pending) {
+            pending.fail(RecordError::Closed);
         }
     }
 
@@ -101,7 +101,7 @@ impl Recorder {
 
 async fn write(
     mut grants: mpsc::Receiver<Job>,
-    mut volumes: mpsc::Receiver<PendingVolume>,
+    mut actions: mpsc::Receiver<PendingAction>,
     mut refusals: mpsc::Receiver<NewRefusal>,
     mut batches: Batches,
 ) {
@@ -109,13 +109,13 @@ async fn write(
     let mut refused = Vec::with_capacity(REFUSAL_BATCH);
     let mut last = 0;
     loop {
-        let mut volume = None;
-        // Biased: a grant waits at most for the one batch that is being written, and one action on a volume.
+        let mut action = None;
+        // Biased: a grant waits at most for the one batch that is being written, and one action.
         tokio::select! {
             biased;
             count = grants.recv_many(&mut jobs, BATCH) => if count == 0 { break },
-            received = volumes.recv() => match received {
-                Some(received) => volume = Some(received),
+            received = actions.recv() => match received {
+                Some(received) => action = Some(received),
                 None => break,
             },
             count = refusals.recv_many(&mut refused, REFUSAL_BATCH) => if count == 0 { break },
@@ -139,14 +139,14 @@ async fn write(
         }
         last = pending.len();
         batches.grants(pending).await;
-        if let Some(volume) = volume.or_else(|| volumes.try_recv().ok()) {
-            batches.volume(volume).await;
+        if let Some(action) = action.or_else(|| actions.try_recv().ok()) {
+            batches.action(action).await;
         }
         batches.refusals(&mut refused).await;
         if let Some(done) = stop {
             // When the caller gets the error, the queue is already closed.
             grants.close();
-            finish(volumes, refusals, batches).await;
+            finish(actions, refusals, batches).await;
             // If this fails, the caller has been cancelled.
             let _waiting = done.send(());
             return;
@@ -157,14 +157,14 @@ async fn write(
 
 /// Writes what is queued beside grants.
 async fn finish(
-    mut volumes: mpsc::Receiver<PendingVolume>,
+    mut actions: mpsc::Receiver<PendingAction>,
     mut refusals: mpsc::Receiver<NewRefusal>,
     mut batches: Batches,
 ) {
-    volumes.close();
+    actions.close();
     refusals.close();
-    while let Some(volume) = volumes.recv().await {
-        batches.volume(volume).await;
+    while let Some(action) = actions.recv().await {
+        batches.action(action).await;
     }
     let mut refused = Vec::with_capacity(REFUSAL_BATCH);
     while refusals.recv_many(&mut refused, REFUSAL_BATCH).await > 0 {
@@ -203,7 +203,7 @@ const FULL_ENOUGH: usize = 32;
 const GATHER: Duration = Duration::from_millis(1);
 const REFUSAL_BATCH: usize = 32;
 const GRANT_QUEUE: usize = 1024;
-const VOLUME_QUEUE: usize = 256;
+const ACTION_QUEUE: usize = 256;
 const REFUSAL_QUEUE: usize = 256;
 const MAX_INSTANCES: usize = 16_384;
 /// Enough to see why a VM does not boot, too few to fill a disk.

@@ -13,7 +13,9 @@ use crate::db::StoreError;
 pub(crate) mod table;
 pub(crate) mod types;
 
-use table::{read_current_versions, read_head, read_heads, read_version, write_head, write_version};
+use table::{
+    read_current, read_current_versions, read_head, read_heads, read_version, write_head, write_version,
+};
 use types::{Document, DocumentError, DocumentKind, DocumentSummary, MAX_DOCUMENT};
 
 impl Registry {
@@ -47,6 +49,18 @@ impl Registry {
     pub(super) async fn current_documents(&self, kind: DocumentKind) -> Result<Vec<Document>, StoreError> {
         let mut view = self.operator_view().await?;
         read_current_versions(&mut view.tx, self.check(view.epoch), kind).await
+    }
+
+    /// A baseline and all policies in their current versions, in one view, with its epoch.
+    pub(crate) async fn baseline_and_policies(
+        &self,
+        baseline: &ObjectName,
+    ) -> Result<(u64, Option<Document>, Vec<Document>), StoreError> {
+        let mut view = self.operator_view().await?;
+        let check = self.check(view.epoch);
+        let found = read_current(&mut view.tx, check, DocumentKind::Baseline, baseline).await?;
+        let policies = read_current_versions(&mut view.tx, check, DocumentKind::Policy).await?;
+        Ok((view.epoch, found, policies))
     }
 }
 

@@ -7,7 +7,7 @@
 //! Every other rule is checked in the transaction itself.
 
 use vouchsafe_policy::Baseline;
-use vouchsafe_protocol::ObjectName;
+use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::change::{Actor, Authorized, Change};
 use super::compiled::compile;
@@ -45,21 +45,29 @@ impl Registry {
     ) -> Result<u64, RegisterError> {
         let authorized = actor.authorize("baseline.put", name.as_str())?;
         let baseline = Baseline::parse(json)?;
-        if baseline.ends_at <= actor.at {
-            return Err(RegisterError::EndedBaseline { name: name.clone(), ends_at: baseline.ends_at });
-        }
-        let check = async || {
-            let policies = self.opened_by(name, &baseline, actor.at).await?;
-            if policies.is_empty() {
-                Ok(())
-            } else {
-                Err(RegisterError::OpensPolicies { name: name.clone(), policies })
-            }
-        };
+        let check = async || self.require_sound(name, &baseline, actor.at).await;
         let mut change = self.checked_change(&authorized, check).await?;
         let version = put_version(&mut change, DocumentKind::Baseline, name, json).await?;
         change.commit().await?;
         Ok(version)
+    }
+
+    /// Checks that a version of a baseline is in force at `now`, and leaves nothing open in policies that name it.
+    pub(super) async fn require_sound(
+        &self,
+        name: &ObjectName,
+        baseline: &Baseline,
+        now: UnixTime,
+    ) -> Result<(), RegisterError> {
+        if baseline.ends_at <= now {
+            return Err(RegisterError::EndedBaseline { name: name.clone(), ends_at: baseline.ends_at });
+        }
+        let policies = self.opened_by(name, baseline, now).await?;
+        if policies.is_empty() {
+            Ok(())
+        } else {
+            Err(RegisterError::OpensPolicies { name: name.clone(), policies })
+        }
     }
 
     /// A change that `check` has accepted, with nothing changed since.

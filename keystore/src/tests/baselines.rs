@@ -8,7 +8,7 @@ use crate::registry::documents::types::DocumentKind;
 use crate::registry::{BASELINE_NOTICE, BaselineState};
 
 /// A baseline of a unified kernel image that expires then.
-fn baseline(ends_at: UnixTime) -> String {
+pub(super) fn baseline(ends_at: UnixTime) -> String {
     format!(
         "{{\"version\":1,\"ends_at\":{ends_at},\"technology\":\"sev-snp\",\"uki\":[\"{0}\"],\
          \"sections\":{{\".linux\":[\"{1}\"],\".cmdline\":[\"{2}\"],\".initrd\":[\"{3}\"]}}}}",

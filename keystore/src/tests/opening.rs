@@ -62,7 +62,7 @@ async fn migrations_run_once() {
         .fetch_one(fixture.keystore.pools().readers.of(Reader::Release))
         .await
         .unwrap();
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
 }
 
 #[tokio::test]

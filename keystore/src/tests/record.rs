@@ -50,6 +50,7 @@ fn refusal(decision: u8, instance: Option<&str>) -> NewRefusal {
     NewRefusal {
         record: RefusalRecord {
             at: NOW,
+            baseline: None,
             claims: None,
             code: ReasonCode::NotGranted,
             decision: DecisionId([decision; 16]),

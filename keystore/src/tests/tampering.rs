@@ -300,7 +300,7 @@ async fn t42_a_leaf_that_takes_the_place_of_a_removed_one_is_noticed() {
         fixture.put("prod/db", b"value").await;
         fixture.sql("DELETE FROM log_leaves WHERE kind = 'grant'").await;
         let statement = format!(
-            "INSERT INTO log_leaves SELECT {other}, hash, record, generation, mac, 'x', id, instance, at, volume \
+            "INSERT INTO log_leaves SELECT {other}, hash, record, generation, mac, 'x', id, instance, at, volume, proposal \
              FROM log_leaves WHERE idx = 0"
         );
         sqlx::query(sqlx::AssertSqlSafe(statement))

@@ -152,6 +152,7 @@ async fn grant(keystore: &Keystore) -> NewGrant {
 fn refusal() -> NewRefusal {
     let record = RefusalRecord {
         at: NOW.plus(120),
+        baseline: None,
         claims: Some(Digest32([3; 32])),
         code: ReasonCode::NotGranted,
         decision: DecisionId([9; 16]),

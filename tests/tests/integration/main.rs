@@ -19,6 +19,8 @@ mod matrix;
 #[cfg(test)]
 mod operators;
 #[cfg(test)]
+mod proposals;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod releases;

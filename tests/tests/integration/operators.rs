@@ -82,7 +82,7 @@ fn t38_policies_that_leave_something_open_are_refused() {
 }
 
 /// The baseline of exactly the boot of [`boot`].
-fn baseline(ends_at: u64) -> String {
+pub(crate) fn baseline(ends_at: u64) -> String {
     let vm = simulated();
     let asked = crate::world::Asked::new(challenge(), &[PATH], |bound| vm.evidence(Kinds::VTPM, bound));
     let (anchors, collateral) = (shared_anchors(), Collateral::empty());

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use vouchsafe_protocol::messages::{
-    ChallengeAnswer, ReleaseAnswer, ReleaseRequest, VolumeAnswer, VolumeRequest,
+    ChallengeAnswer, ProposalAnswer, ProposalRequest, ReleaseAnswer, ReleaseRequest, VolumeAnswer,
+    VolumeRequest,
 };
 use vouchsafe_protocol::{Evidence, bundle::Bundle};
 
@@ -18,6 +19,7 @@ use crate::api::guardrails::{Guardrails, GuardrailsReset, GuardrailsVersion, Put
 use crate::api::info::Info;
 use crate::api::operators::{AddedOperator, NewOperator, Operator, RemoveOperator};
 use crate::api::policies::{CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRequest};
+use crate::api::proposals::{ApproveProposal, ListProposals, Proposal, RejectProposal};
 use crate::api::readiness::Readiness;
 use crate::api::secrets::{
     ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
@@ -40,6 +42,7 @@ pub(super) fn all() -> Vec<Call> {
         post("/v1/challenge").gives::<ChallengeAnswer>(),
         post("/v1/release").takes::<ReleaseRequest>().gives::<ReleaseAnswer>(),
         post("/v1/volumes").takes::<VolumeRequest>().gives::<VolumeAnswer>(),
+        post("/v1/baseline-proposals").takes::<ProposalRequest>().gives::<ProposalAnswer>(),
         get("/v1/info").gives::<Info>(),
         get("/livez"),
         get("/readyz").gives::<Readiness>(),
@@ -69,6 +72,9 @@ fn objects() -> Vec<Call> {
         get("/v1/baselines/show").asks::<ShowDocument>().gives::<Document>(),
         post("/v1/baselines/put").takes::<NewDocument>().gives::<ChangedBaseline>(),
         post("/v1/baselines/revoke").takes::<RevokeBaseline>().gives::<ChangedBaseline>(),
+        get("/v1/baseline-proposals").asks::<ListProposals>().lists::<Proposal>(),
+        post("/v1/baseline-proposals/approve").takes::<ApproveProposal>().gives::<ChangedBaseline>(),
+        post("/v1/baseline-proposals/reject").takes::<RejectProposal>().silent(),
         get("/v1/guardrails").gives::<Guardrails>(),
         post("/v1/guardrails/put").takes::<PutGuardrails>().gives::<GuardrailsVersion>(),
         post("/v1/guardrails/reset").gives::<GuardrailsReset>(),
@@ -99,7 +105,9 @@ impl Call {
     /// Whether the operation is one for operators.
     pub(super) fn needs_token(&self) -> bool {
         let open = ["/v1/challenge", "/v1/release", "/v1/info", "/livez", "/readyz", "/metrics"];
-        !open.contains(&self.path) && (self.method, self.path) != ("POST", "/v1/volumes")
+        let guests = ["/v1/volumes", "/v1/baseline-proposals"];
+        let is_guests = self.method == "POST" && guests.contains(&self.path);
+        !open.contains(&self.path) && !is_guests
     }
 
     fn asks<T: Sample + Serialize + DeserializeOwned>(mut self) -> Self {

@@ -54,6 +54,8 @@ macro_rules! samples {
     };
 }
 
+mod proposals;
+
 const AT: UnixTime = UnixTime(1_795_000_000);
 const ID: DecisionId = DecisionId([7; 16]);
 const DIGEST: Digest32 = Digest32([1; 32]);
@@ -100,7 +102,9 @@ samples! {
     GuardrailsVersion = [Self { version: 1 }];
     GuardrailsReset = [Self { changed: true }];
     ShowDecision = [Self { id: ID }];
-    ListDecisions = [Outcome::Granted, Outcome::Refused, Outcome::Operator, Outcome::Volume].map(|outcome| Self {
+    ListDecisions = [
+        Outcome::Granted, Outcome::Refused, Outcome::Operator, Outcome::Volume, Outcome::Proposal,
+    ].map(|outcome| Self {
         outcome: Some(outcome), path: Some(path()), instance: Some(INSTANCE.to_owned()), since: Some(AT),
         until: Some(AT), before: Some(1), limit: Some(1000), remembered: true,
     });
@@ -239,6 +243,7 @@ fn decisions() -> Vec<Decision> {
     let refusals = [None, Some(DIGEST)].map(|claims| {
         LogRecord::Refusal(RefusalRecord {
             at: AT,
+            baseline: claims.map(|_| name()),
             claims,
             code: ReasonCode::NotGranted,
             decision: ID,
@@ -263,7 +268,8 @@ fn decisions() -> Vec<Decision> {
         })
     });
     let volumes = volume_records().map(LogRecord::Volume);
-    let records = grants.into_iter().chain(refusals).chain(changes).chain(volumes);
+    let proposals = proposals::records().map(|record| LogRecord::Proposal(Box::new(record)));
+    let records = grants.into_iter().chain(refusals).chain(changes).chain(volumes).chain(proposals);
     records
         .zip([Some(0), None].into_iter().cycle())
         .map(|(record, index)| Decision { index, record })

@@ -189,6 +189,14 @@ impl<'r> Recorded<'r> {
                 evidence: &volume.evidence,
                 claims: volume.claims,
             }),
+            LogRecord::Proposal(record) => Ok(Self {
+                at: record.at,
+                binding: Some(&record.binding),
+                nonce: record.nonce,
+                body: Some(Body::Proposal(record.proposal.clone())),
+                evidence: &record.evidence,
+                claims: record.claims,
+            }),
             LogRecord::Refusal(_) => not_a_grant("a refusal"),
             LogRecord::Operator(_) => not_a_grant("a change by an operator"),
         }

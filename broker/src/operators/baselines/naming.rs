@@ -7,7 +7,7 @@ use crate::operators::principal::{Act, Principal};
 use crate::problem::HttpProblem;
 
 /// The policies that name a baseline and that the operator may read.
-pub(super) async fn naming(
+pub(in crate::operators) async fn naming(
     broker: &Broker,
     principal: &Principal,
     baseline: &ObjectName,

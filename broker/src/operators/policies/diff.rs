@@ -120,7 +120,7 @@ async fn decided(
                 let paths = refusal.paths.into_iter().filter(rests).collect();
                 (refusal.decision, refusal.at, refusal.instance, paths)
             }
-            LogRecord::Operator(_) | LogRecord::Volume(_) => return None,
+            LogRecord::Operator(_) | LogRecord::Volume(_) | LogRecord::Proposal(_) => return None,
         };
         (!paths.is_empty()).then_some(Decided { decision, at, instance, paths })
     });

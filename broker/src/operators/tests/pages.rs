@@ -52,6 +52,7 @@ async fn t41_an_auditor_of_a_namespace_gets_as_many_records_of_his_own_as_he_ask
 fn refusal(number: u8, path: &str) -> RefusalRecord {
     RefusalRecord {
         at: UnixTime(1000 + u64::from(number)),
+        baseline: None,
         claims: None,
         code: ReasonCode::NotGranted,
         decision: DecisionId([number; 16]),

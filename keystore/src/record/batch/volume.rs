@@ -3,12 +3,10 @@
 use vouchsafe_protocol::VolumeAction;
 use vouchsafe_protocol::messages::VolumeState;
 
-use super::{Batches, evidence_rows, spend};
-use crate::db::columns::time;
-use crate::db::grants::{self, NonceRow};
+use super::Batches;
 use crate::db::{Connection, StoreError, Tx};
 use crate::log::record::{EvidencePiece, LogRecord, VolumeChange, VolumeRecord};
-use crate::log::{Head, Leaf, append, lock_head};
+use crate::log::{Head, lock_head};
 use crate::record::pending::PendingVolume;
 use crate::record::types::{NewVolume, RecordError};
 use crate::registry::volumes::registered;
@@ -24,7 +22,7 @@ enum Decided {
 
 impl Batches {
     /// Carries out an action on a volume, in a transaction of its own.
-    pub(in crate::record) async fn volume(&mut self, PendingVolume { new, answer }: PendingVolume) {
+    pub(super) async fn volume(&mut self, PendingVolume { new, answer }: PendingVolume) {
         let result = match self.write_volume(&new).await {
             Ok(result) => result,
             Err(error) => {
@@ -79,8 +77,7 @@ impl Batches {
             Ok(Effect::Unchanged(state)) => return unchanged(Ok(state)),
             Err(refusal) => return unchanged(Err(refusal.into())),
         };
-        let nonce = NonceRow { nonce: new.nonce.0.to_vec(), expires_at: time(new.nonce_expires_at)? };
-        if self.spent.contains_key(&new.nonce) || spend(connection, vec![nonce]).await?.is_empty() {
+        if !self.spend_once(connection, (new.nonce, new.nonce_expires_at)).await? {
             return unchanged(Err(RecordError::NonceSpent));
         }
         Ok(Decided::Record(Box::new(record_of(new, last.as_ref(), state))))
@@ -88,20 +85,15 @@ impl Batches {
 
     async fn append_volume(
         &mut self,
-        mut tx: Tx<'_>,
+        tx: Tx<'_>,
         head: Head,
         new: &NewVolume,
         record: VolumeRecord,
     ) -> Result<VolumeState, StoreError> {
         let (volume, state) = (record.volume(), record.state);
-        let pieces = self.new_pieces(new.evidence.iter().collect());
-        grants::keep_evidence(&mut tx, evidence_rows(&pieces)).await?;
-        let leaf = Leaf::new(&self.log.keyring, head.size, &LogRecord::Volume(record))?;
-        let head = append(&mut tx, &self.log.keyring, head, vec![leaf]).await?;
-        let kept: Vec<_> = pieces.iter().map(|piece| piece.bytes.digest()).collect();
-        tx.commit().await?;
-        self.log.pins.saw(head);
-        self.note_volume(new, volume, kept);
+        let nonce = (new.nonce, new.nonce_expires_at);
+        self.append_alone(tx, head, &LogRecord::Volume(record), &new.evidence, nonce).await?;
+        self.note_volumes([volume]);
         Ok(state)
     }
 }

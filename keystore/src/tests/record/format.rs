@@ -48,6 +48,7 @@ fn records_are_canonical_json() {
     granted.record.headers = VolumeHeaders::new([(path("prod/db_1/disk"), Digest32([7; 32]))]).unwrap();
     for record in [
         LogRecord::Volume(volume(&granted.record)),
+        LogRecord::Proposal(Box::new(proposal())),
         LogRecord::Grant(granted.record),
         LogRecord::Refusal(refusal(1, Some("1/2")).record),
         LogRecord::Operator(operator),
@@ -95,5 +96,42 @@ fn records_of_versions_before_are_read_and_stay_as_they_are() {
     );
     for text in [grant, operator] {
         assert_eq!(serde_json::from_str::<LogRecord>(&text).unwrap().canonical(), text);
+    }
+}
+
+/// Every member is there.
+fn proposal() -> ProposalRecord {
+    let new = crate::tests::proposals::new(2, "1/2", 1, 1);
+    let digest: vouchsafe_policy::LogDigest = Digest32([1; 32]).into();
+    let entries = vouchsafe_policy::ExpiringEntries {
+        command_lines: vec!["ro".to_owned()],
+        configuration: vec![digest],
+        grub: vec![digest],
+        grub_commands: vec!["set x".to_owned()],
+        initrd: vec![digest],
+        kernel: vec![digest],
+        kernel_image: vec![digest],
+        load_options: vec![digest],
+        loaded_initrd: vec![digest],
+        sections: [(".linux".to_owned(), vec![digest])].into(),
+        shim: vec![digest],
+        uki: vec![digest],
+    };
+    ProposalRecord {
+        at: new.at,
+        binding: new.binding,
+        claims: new.claims,
+        decision: new.decision,
+        epoch: new.epoch,
+        evidence: new.evidence.iter().map(EvidencePiece::reference).collect(),
+        id: new.id,
+        instance: new.instance.clone(),
+        kept: entries.clone(),
+        new: new.new,
+        nonce: new.nonce,
+        proposal: new.proposal,
+        proposed_at: NOW,
+        proposers: vec![crate::proposals::Proposer { at: NOW, instance: new.instance }],
+        replaced: entries,
     }
 }

@@ -1,0 +1,22 @@
+//! `POST /v1/baseline-proposals`: proposes the next boot of a VM for a baseline.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use vouchsafe_protocol::messages::ProposalRequest;
+
+use super::request::receive;
+use crate::body::BodyReader;
+use crate::broker::Broker;
+use crate::problem::HttpProblem;
+use crate::release::propose_baseline;
+
+pub(super) async fn post(broker: Data<Broker>, body: BodyReader) -> Result<HttpResponse, HttpProblem> {
+    let broker = broker.into_inner();
+    let request = receive::<ProposalRequest>(&broker, body).await?;
+    let (decision, digest) = (request.decision, request.digest);
+    let answer = propose_baseline(&broker, request).await;
+    let answer = answer.map_err(|refused| refused.problem(&broker, &digest))?;
+    broker.metrics.proposals.answered(&answer.proposal);
+    tracing::info!(event = "proposal.answered", %decision, state = answer.proposal.name());
+    Ok(HttpResponse::Ok().json(answer))
+}

@@ -1,0 +1,109 @@
+//! A proposal for a baseline: decided by membership and owner, and recorded; it allows nothing by itself.
+
+use vouchsafe_keystore::record::{NewProposal, RecordError};
+use vouchsafe_keystore::release::BaselineInput;
+use vouchsafe_keystore::{Keystore, StoreError};
+use vouchsafe_policy::{ProposalDenial, ProposalGrant, ProposalVerdict};
+use vouchsafe_protocol::messages::ProposalState;
+use vouchsafe_protocol::request::ProposedEvents;
+use vouchsafe_protocol::{BaselineProposal, Body};
+
+use super::commit::Action;
+use super::error::{Failure, ReleaseError};
+use super::pipeline::binding;
+use crate::attested::{Verified, instance_name};
+
+/// The action of a proposal.
+pub(super) enum Proposal {}
+
+/// A proposal that may be answered once it is recorded, if there is anything to record.
+pub(super) struct Prepared {
+    verified: Verified,
+    new: Option<Box<NewProposal>>,
+}
+
+impl Action for Proposal {
+    type Prepared = Prepared;
+    type Done = ProposalState;
+
+    fn prepare(verified: Verified) -> Result<Prepared, Failure> {
+        let Body::Proposal(proposal) = verified.claims().bound().body() else {
+            return Err(Failure::new(denied(ProposalDenial::NotBound), verified.context()));
+        };
+        let proposal = proposal.clone();
+        let decided = decide(&verified, &proposal)
+            .map_err(|error| Failure::new(ReleaseError::from(error), verified.context()))?;
+        match decided {
+            (_, Ok(ProposalVerdict::Allowed)) => Ok(Prepared { verified, new: None }),
+            (_, Ok(ProposalVerdict::New(grant))) => {
+                let new = record_of(&verified, &grant, proposal).map(Box::new);
+                Ok(Prepared { verified, new })
+            }
+            (input, Err(denial)) => {
+                let project = verified.instance().map(|instance| instance.project_number);
+                let is_for_owner = project.is_some_and(|number| input.names_project(number));
+                let context =
+                    if is_for_owner { verified.context_with_evidence() } else { verified.context() };
+                Err(Failure::new(denied(denial), context))
+            }
+        }
+    }
+
+    fn record(
+        Prepared { verified, new }: Prepared,
+        keystore: &Keystore,
+        then: impl FnOnce(Verified, Result<ProposalState, RecordError>) + Send + 'static,
+    ) {
+        match new {
+            Some(new) => keystore.record_proposal_then(*new, move |result| then(verified, result)),
+            None => then(verified, Ok(ProposalState::Allowed)),
+        }
+    }
+}
+
+fn denied(denial: ProposalDenial) -> ReleaseError {
+    ReleaseError::Proposal(Box::new(denial))
+}
+
+type Decided = (BaselineInput, Result<ProposalVerdict, ProposalDenial>);
+
+/// Decides in the current epoch. What is not recorded is not checked against the epoch there, so it is decided once more if
+/// the epoch has changed.
+fn decide(verified: &Verified, proposal: &BaselineProposal) -> Result<Decided, StoreError> {
+    let session = verified.session();
+    let broker = &session.broker;
+    let once = || -> Result<Decided, StoreError> {
+        let input = broker.runtime.block_on(broker.keystore.baseline_input(&proposal.baseline))?;
+        let verdict = input.decide(verified.claims(), &broker.identity(), session.now);
+        Ok((input, verdict))
+    };
+    let (input, verdict) = once()?;
+    let is_recorded = matches!(verdict, Ok(ProposalVerdict::New(_)));
+    if is_recorded || broker.runtime.block_on(broker.keystore.epoch())? == input.epoch() {
+        return Ok((input, verdict));
+    }
+    broker.metrics.redecided.inc();
+    once()
+}
+
+/// Consumes nothing: what becomes of the proposal follows from what is recorded by then. `None` if nothing is new.
+fn record_of(verified: &Verified, grant: &ProposalGrant, proposal: BaselineProposal) -> Option<NewProposal> {
+    let session = verified.session();
+    Some(NewProposal {
+        at: session.now,
+        binding: binding(grant.bound()),
+        claims: verified.claims_digest(),
+        decision: session.decision,
+        epoch: grant.epoch(),
+        evidence: verified.evidence().to_vec(),
+        id: grant.id(),
+        instance: instance_name(grant.instance()),
+        kept: grant.kept().clone(),
+        new: ProposedEvents::new(grant.new_events().to_vec()).ok()?,
+        nonce: grant.bound().nonce(),
+        nonce_expires_at: session.expires_at,
+        proposal,
+        replaced: grant.replaced().clone(),
+        until: grant.until(),
+    })
+}
