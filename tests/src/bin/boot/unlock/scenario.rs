@@ -1,5 +1,6 @@
 //! A boot: what is different in it, and what has to happen.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -206,13 +207,13 @@ impl Scenario {
     }
 
     /// Where the guest gives the reason by itself, the broker has decided nothing.
-    fn ensure_silence(&self, bench: &Bench<'_>, decided: &str) -> anyhow::Result<()> {
+    fn ensure_silence(&self, bench: &Bench<'_>, decided: &BTreeSet<String>) -> anyhow::Result<()> {
         if !matches!(self.expected, Expected::Prompt(_) | Expected::Ended | Expected::Closed(_)) {
             return Ok(());
         }
         let after = bench.site.decisions()?;
-        let new = after.lines().find(|line| !decided.lines().any(|before| before == *line));
-        ensure!(new.is_none(), "something was requested: {}", new.unwrap_or_default());
+        let new = after.difference(decided).next();
+        ensure!(new.is_none(), "something was requested: decision {}", new.map_or("", String::as_str));
         Ok(())
     }
 

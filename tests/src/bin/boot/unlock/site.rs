@@ -1,5 +1,6 @@
 //! The broker's side of the boots: a real broker, a CA in the place of Google's, baseline, policy and key.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -170,11 +171,13 @@ impl Site {
         Ok(())
     }
 
-    /// All decisions, in the log and in the broker's memory, a line each.
-    pub(super) fn decisions(&self) -> anyhow::Result<String> {
+    /// The ids of all decisions, in the log and in the broker's memory.
+    pub(super) fn decisions(&self) -> anyhow::Result<BTreeSet<String>> {
         let list = ["decisions", "list", "--limit", "1000"];
         let logged = self.broker.operate(&list, b"")?;
-        Ok(logged + &self.broker.operate(&[&list[..], &["--remembered"]].concat(), b"")?)
+        let remembered = self.broker.operate(&[&list[..], &["--remembered"]].concat(), b"")?;
+        let words = logged.split_whitespace().chain(remembered.split_whitespace());
+        Ok(words.filter(|word| is_decision(word)).map(ToOwned::to_owned).collect())
     }
 
     /// What `vouchsafe volume list` says.
@@ -185,7 +188,7 @@ impl Site {
     /// What `vouchsafe explain` says about the decision that a text names.
     pub(super) fn explain(&self, text: &str) -> anyhow::Result<String> {
         let mut words = text.split(|c: char| !c.is_ascii_hexdigit());
-        let decision = words.find(|word| word.len() == 32).context("the console names no decision")?;
+        let decision = words.find(|word| is_decision(word)).context("the console names no decision")?;
         self.broker.operate(&["explain", decision], b"")
     }
 
@@ -242,6 +245,10 @@ impl Site {
     fn path(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
+}
+
+fn is_decision(word: &str) -> bool {
+    word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Takes out what stands for nothing.
