@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod place;
 mod stage;
+mod updates;
 mod vtpm;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ pub use keys::{KeyError, KeysConfig, Volume};
 pub use limits::Limits;
 pub use place::Place;
 pub use stage::Stage;
+pub use updates::UpdatesConfig;
 pub use vtpm::VtpmConfig;
 
 /// The default path of the configuration.
@@ -46,6 +48,8 @@ pub struct GuestConfig {
     pub collect: CollectConfig,
     /// Volumes and credentials.
     pub keys: KeysConfig,
+    /// The baseline for which updates are proposed, if any.
+    pub updates: Option<UpdatesConfig>,
 }
 
 impl GuestConfig {
@@ -77,6 +81,7 @@ impl GuestConfig {
             https: HttpsConfig { ca, connect },
             collect: CollectConfig { evidence, vtpm, sev_snp, tdx, google_token },
             keys,
+            updates: file.updates,
         })
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn run(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
         Ok(Some(config)) => {
             diagnosis.check_configuration(path);
             diagnosis.check_boot(Path::new("/"), &config.keys);
+            diagnosis.check_updates(&config.keys, config.updates.as_ref());
             diagnosis.ask_brokers(config, now);
             audience = config.client.brokers.first().map_or(NO_AUDIENCE, BrokerUrl::origin);
         }
@@ -52,8 +53,8 @@ pub(super) fn run(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(!diagnosis.is_ready())))
 }
 
-/// This machine's clock, for comparison with a broker's. No decision depends on it.
-fn now() -> UnixTime {
+/// This machine's clock, for comparison with a broker's, and to say how long something lasts. No decision depends on it.
+pub(super) fn now() -> UnixTime {
     #[expect(clippy::disallowed_methods, reason = "the doctor looks at this very clock")]
     let now = std::time::SystemTime::now();
     UnixTime(now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())

@@ -17,6 +17,8 @@ use vouchsafe_guest_client::transport::CaError;
 use vouchsafe_guest_client::update::UpdateError;
 #[cfg(feature = "updates")]
 use vouchsafe_guest_client::vtpm::VtpmError;
+#[cfg(feature = "updates")]
+use vouchsafe_protocol::request::ProposedEventsError;
 use vouchsafe_protocol::request::{HeadersError, ReleasePathsError};
 
 use crate::cryptsetup::CryptsetupError;
@@ -105,6 +107,12 @@ pub(crate) enum Failure {
     #[cfg(feature = "updates")]
     #[error(transparent)]
     Update(#[from] UpdateError),
+    #[cfg(feature = "updates")]
+    #[error(transparent)]
+    Proposed(#[from] ProposedEventsError),
+    #[cfg(feature = "updates")]
+    #[error("configuration: there is no [updates] with the baseline that this VM's policies demand")]
+    NoUpdates,
 }
 
 impl Failure {
@@ -140,7 +148,9 @@ impl Failure {
             Self::Protect(_) | Self::Attempt { .. } | Self::Sink(_) | Self::Socket(_) | Self::File(_) => 14,
             Self::Command(error) => command_exit_code(error),
             #[cfg(feature = "updates")]
-            Self::EventLog(_) | Self::Update(_) => 22,
+            Self::EventLog(_) | Self::Update(_) | Self::Proposed(_) => 22,
+            #[cfg(feature = "updates")]
+            Self::NoUpdates => 2,
         }
     }
 

@@ -7,9 +7,14 @@ use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::config::{DEFAULT_PATH, VtpmConfig};
 use vouchsafe_guest_client::update::{self, Measured, NextBoots, label};
 use vouchsafe_guest_client::vtpm::read_event_log;
+use vouchsafe_protocol::ObjectName;
+use vouchsafe_protocol::messages::ProposalState;
+use vouchsafe_protocol::request::{BaselineProposal, ProposedEvents};
 use vouchsafe_protocol::text::printable;
 
+use super::doctor::now;
 use super::failure::Failure;
+use super::{console, request};
 use crate::deliver::descriptor::Sink;
 
 #[derive(clap::Args)]
@@ -22,6 +27,8 @@ pub(super) struct Update {
 enum Command {
     /// Print what the next boot will measure that this boot did not. Asks no broker.
     Check(Check),
+    /// Propose what the next boot will measure for the baseline in [updates], and print whether an operator has to approve it.
+    Propose(Propose),
 }
 
 #[derive(clap::Args)]
@@ -37,10 +44,62 @@ struct Check {
     event_log: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct Propose {
+    /// Print nothing if the next boot is allowed: for hooks of package managers.
+    #[arg(long)]
+    quiet: bool,
+    /// Folder with the machine's files.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+}
+
 pub(super) fn run(config: &Path, command: &Update) -> Result<ExitCode, Failure> {
     match &command.command {
         Command::Check(check) => run_check(config, check),
+        Command::Propose(propose) => run_propose(config, propose),
     }
+}
+
+fn run_propose(config: &Path, command: &Propose) -> Result<ExitCode, Failure> {
+    let config = GuestConfig::read(config)?;
+    let baseline =
+        config.updates.as_ref().map(|updates| updates.baseline.clone()).ok_or(Failure::NoUpdates)?;
+    let next = foretold(&command.root, &config.collect.vtpm.event_log)?;
+    let events = next.events.iter().map(|measured| measured.event.clone()).collect();
+    let events = ProposedEvents::sort(events)?;
+    let proposal = BaselineProposal { baseline, events };
+    let answer = request::client(&config, console::note)?.propose_baseline(&proposal)?;
+    if !command.quiet || answer.state != ProposalState::Allowed {
+        let text = summary(&next) + &verdict(&proposal.baseline, &answer.state);
+        Sink::open(None)?.write(text.as_bytes())?;
+    }
+    Ok(ExitCode::from(match answer.state {
+        ProposalState::Allowed => 0,
+        ProposalState::Pending { .. } => NOT_ALLOWED,
+        ProposalState::Rejected { .. } => REJECTED,
+    }))
+}
+
+/// What the broker says, and what to do.
+fn verdict(baseline: &ObjectName, state: &ProposalState) -> String {
+    let (until, rest) = match state {
+        ProposalState::Allowed => return format!("vouchsafe: {baseline} allows the next boot\n"),
+        ProposalState::Pending { id, until } => {
+            (until, format!("until an operator approves it with\n    vouchsafe baseline approve {id}\n"))
+        }
+        ProposalState::Rejected { id, until } => {
+            (until, format!(": an operator has rejected it (proposal {id})\n"))
+        }
+    };
+    let refused = match until {
+        None => "does not allow it yet: the next boot is refused".to_owned(),
+        Some(until) => {
+            let hours = until.since(now()).div_ceil(3600);
+            format!("allows it for {hours} hours from now, and then the next boot is refused")
+        }
+    };
+    format!("vouchsafe: {baseline} {refused}{}{rest}", if rest.starts_with(':') { "" } else { " " })
 }
 
 fn run_check(config: &Path, command: &Check) -> Result<ExitCode, Failure> {
@@ -72,9 +131,9 @@ fn summary(next: &NextBoots) -> String {
     let mut lines = Vec::new();
     let new: Vec<&Measured> = next.new_events().collect();
     if new.is_empty() {
-        lines.push("The next boot measures nothing that this boot did not.".to_owned());
+        lines.push("vouchsafe: the next boot measures nothing that this boot did not".to_owned());
     } else {
-        lines.push("The next boot measures what this boot did not:".to_owned());
+        lines.push("vouchsafe: the next boot measures what this boot did not:".to_owned());
         lines.extend(new.into_iter().map(line));
     }
     if !next.unknown.is_empty() {
@@ -113,5 +172,7 @@ fn json(next: &NextBoots) -> String {
 
 /// The exit code if the next boot measures something that is not allowed yet, or, for `check`, that this boot did not measure.
 const NOT_ALLOWED: u8 = 20;
+/// The exit code if an operator has rejected the proposal.
+const REJECTED: u8 = 21;
 /// Digits of a digest in a list.
 const SHOWN_DIGITS: usize = 16;

@@ -13,6 +13,7 @@ use super::hardware::{SevSnpConfig, TdxConfig};
 use super::keys::{Services, Volumes};
 use super::limits::LimitsTable;
 use super::place::Place;
+use super::updates::UpdatesConfig;
 use super::vtpm::VtpmConfig;
 
 /// `guest.toml`, each value parsed alone. Conditions on several values are not checked yet.
@@ -40,6 +41,7 @@ pub(super) struct File {
     pub(super) volumes: Volumes,
     #[serde(default)]
     pub(super) services: Services,
+    pub(super) updates: Option<UpdatesConfig>,
 }
 
 impl File {

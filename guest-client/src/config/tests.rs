@@ -53,6 +53,7 @@ fn t38_unknown_keys_are_refused_everywhere() {
         "[tdx]\npccs = \"x\"",
         "[google_token]\naudience = \"x\"",
         "[limits]\nretry = 1",
+        "[updates]\nbaseline = \"prod/a\"\nauto = true",
     ] {
         let error = with(|text| format!("{text}\n{line}\n")).unwrap_err();
         assert!(

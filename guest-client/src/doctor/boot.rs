@@ -6,7 +6,7 @@ use super::diagnosis::Diagnosis;
 use super::finding::{Finding, Status};
 use super::machine::Machine;
 use crate::boot::{Initrd, check_command_line};
-use crate::config::{KeysConfig, Stage};
+use crate::config::{KeysConfig, Stage, UpdatesConfig};
 use crate::luks::copy_path;
 
 impl Diagnosis {
@@ -26,6 +26,22 @@ impl Diagnosis {
         let initrd =
             if entries().any(|entry| by_keyscript(&entry)) { Initrd::InitramfsTools } else { Initrd::Dracut };
         self.findings.push(command_line(root, initrd));
+    }
+
+    /// Adds whether updates are proposed, if a volume is unlocked in the initrd: a new kernel or initrd is refused otherwise, until an
+    /// operator allows it.
+    pub fn check_updates(&mut self, keys: &KeysConfig, updates: Option<&UpdatesConfig>) {
+        if keys.names_of(Stage::Initrd).next().is_none() {
+            return;
+        }
+        self.findings.push(match updates {
+            Some(updates) => Finding::ok("updates", format!("proposed for the baseline {}", updates.baseline)),
+            None => {
+                let fix = "Name the baseline of this VM under [updates] in guest.toml, and install vouchsafe-guest-updates (docs/boot.md).";
+                let what = "the boot after an update of kernel or initrd is refused until its digests are allowed";
+                Finding::new("updates", Status::Warning, what.to_owned(), fix)
+            }
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Volumes of the initrd, and a TPM that an SVSM makes.
 
 use super::*;
-use crate::config::KeysConfig;
+use crate::config::{KeysConfig, UpdatesConfig};
 
 /// What is found for these volumes in the initrd, this crypttab and this command line.
 fn boot(volumes: &[&str], crypttab: &str, line: &str) -> Vec<(Status, String)> {
@@ -27,6 +27,26 @@ fn keys(volumes: &[&str]) -> KeysConfig {
 #[test]
 fn nothing_is_said_about_boot_without_volumes() {
     assert_eq!(boot(&[], "", ""), []);
+}
+
+#[test]
+fn updates_have_to_be_proposed_where_the_initrd_unlocks_a_volume() {
+    let found = |keys: &KeysConfig, updates: Option<&UpdatesConfig>| {
+        let mut diagnosis = Diagnosis { provable: Vec::new(), findings: Vec::new(), token_claims: None };
+        diagnosis.check_updates(keys, updates);
+        diagnosis
+            .findings
+            .into_iter()
+            .map(|finding| (finding.id, finding.status, finding.what))
+            .collect::<Vec<_>>()
+    };
+    let updates = UpdatesConfig { baseline: "prod/debian-12".parse().unwrap() };
+    assert_eq!(found(&KeysConfig::default(), None), []);
+    let proposed = "proposed for the baseline prod/debian-12".to_owned();
+    assert_eq!(found(&keys(&["root"]), Some(&updates)), [("updates", Status::Ok, proposed)]);
+    let [(id, status, what)] = found(&keys(&["root"]), None).try_into().unwrap();
+    assert_eq!((id, status), ("updates", Status::Warning));
+    assert!(what.contains("is refused"), "{what}");
 }
 
 #[test]
