@@ -29,6 +29,16 @@ pub(crate) fn build(stage: &Stage<'_>, folder: &Path) -> anyhow::Result<PathBuf>
     for (name, script) in scripts::deb(stage)? {
         write(&control.join(name), script.as_bytes(), 0o755)?;
     }
+    // Hooks that Debian's tools read in /etc: an administrator may change them, and dpkg asks about them at an upgrade.
+    let hooks: String = stage
+        .files()?
+        .iter()
+        .filter(|file| file.starts_with("/etc/"))
+        .map(|file| format!("{file}\n"))
+        .collect();
+    if !hooks.is_empty() {
+        write(&control.join("conffiles"), hooks.as_bytes(), 0o644)?;
+    }
     if !package.triggers.is_empty() {
         let lines: String =
             package.triggers.iter().map(|name| format!("activate-noawait {name}\n")).collect();

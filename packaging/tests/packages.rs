@@ -159,6 +159,14 @@ fn needs(made: &[PathBuf]) {
     let triggers = output(Command::new("dpkg-deb").arg("-I").arg(scripts).arg("triggers"));
     assert_eq!(triggers, "activate-noawait update-initramfs\n");
     assert_eq!(field(scripts, "Architecture"), "all");
+    let updates = file(made, "vouchsafe-guest-updates_", ".deb");
+    let conffiles = output(Command::new("dpkg-deb").arg("-I").arg(updates).arg("conffiles"));
+    let in_etc: String = files_of_deb(updates)
+        .iter()
+        .filter(|path| path.starts_with("/etc/"))
+        .map(|path| format!("{path}\n"))
+        .collect();
+    assert_eq!((conffiles.lines().count(), conffiles), (3, in_etc));
 }
 
 /// What administrators edit is no part of the .deb, and is marked in the .rpm.
@@ -223,7 +231,7 @@ fn nothing_is_forgotten() {
             files.chain(package.manual.iter().map(|page| &page.from)).map(|from| tree().join(from))
         })
         .collect();
-    let mut folders: Vec<PathBuf> = ["initramfs-tools", "dracut", "systemd", "clevis"]
+    let mut folders: Vec<PathBuf> = ["initramfs-tools", "dracut", "systemd", "updates", "clevis"]
         .map(|folder| tree().join("packaging").join(folder))
         .into();
     while let Some(folder) = folders.pop() {

@@ -1,6 +1,7 @@
 //! What distributions get: scripts and units that the distributions' own tools accept.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -101,4 +102,57 @@ fn the_resolver_gets_the_name_servers_of_networkd() {
     assert_eq!(write(), "nameserver 169.254.169.254\nnameserver fd00::53\n");
     fs::write(&file, "nameserver 10.0.0.1\n").unwrap();
     assert_eq!(write(), "nameserver 10.0.0.1\n");
+}
+
+/// Runs `propose-update` with a guest that ends with this code, and returns what it printed.
+fn propose(folder: &Path, guest: u8, arguments: &[&str]) -> String {
+    let place = |path: &str| folder.join(path).display().to_string();
+    let script = tree::read("packaging/updates/propose-update")
+        .replace("/etc/vouchsafe/guest.toml", &place("guest.toml"))
+        .replace("/sys/class/tpm/tpm0", &place("tpm0"))
+        .replace("/run/vouchsafe", &place("run"))
+        .replace("/boot /efi /usr/lib/shim /usr/lib/grub", &place("boot"));
+    fs::write(folder.join("script"), script).unwrap();
+    fs::create_dir_all(folder.join("bin")).unwrap();
+    let program = folder.join("bin/vouchsafe-guest");
+    fs::write(&program, format!("#!/bin/sh\necho \"$*\"\nexit {guest}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", place("bin"));
+    let ran =
+        Command::new("sh").arg(folder.join("script")).args(arguments).env("PATH", path).output().unwrap();
+    assert!(ran.status.success(), "an upgrade goes on");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn the_hooks_of_updates_propose_once_and_never_fail_an_upgrade() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let propose = |guest, arguments: &[&str]| propose(folder, guest, arguments);
+    fs::write(folder.join("guest.toml"), "[volumes]\n").unwrap();
+    fs::write(folder.join("tpm0"), "").unwrap();
+    fs::create_dir(folder.join("boot")).unwrap();
+    assert_eq!(propose(0, &[]), "", "no baseline is configured");
+    fs::write(folder.join("guest.toml"), "[updates]\nbaseline = \"prod/a\"\n").unwrap();
+    let asked = "update propose --quiet\n";
+    let failed = "vouchsafe: the next boot was not proposed, and may be refused. Before the reboot: vouchsafe-guest update propose\n";
+    assert_eq!(propose(11, &["changed"]), asked.to_owned() + failed);
+    // That is not forgotten.
+    assert_eq!(propose(20, &["changed"]), asked);
+    assert_eq!(propose(20, &["changed"]), "", "nothing was changed since");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(folder.join("boot/initrd"), "new").unwrap();
+    assert_eq!(propose(0, &["changed"]), asked);
+    assert_eq!(propose(0, &[]), asked, "always, by hand");
+    fs::remove_file(folder.join("tpm0")).unwrap();
+    assert_eq!(propose(0, &[]), "", "an image is being built");
+    // The hooks of a package that was removed, but not purged.
+    for hook in ["kernel-postinst", "initramfs-post-update", "99-vouchsafe.install"] {
+        let ran = Command::new("sh")
+            .arg(tree::root().join("packaging/updates").join(hook))
+            .arg("add")
+            .output()
+            .unwrap();
+        assert!(ran.status.success() && ran.stdout.is_empty(), "{hook}");
+    }
 }
