@@ -89,7 +89,7 @@ crash *ARGS: release
 # Real boots under QEMU (TCG) with OVMF and a software TPM. `boot-test all`: Debian 12 and 13 unlock their root file systems with keys from a
 # real broker, and boots that are refused. `boot-test predict`: what Debian 12, 13 and sid measure, beside `baseline predict`. Names: --help.
 boot-test *ARGS: (announce "boot-test" "about 40 minutes on two cores, a quarter of it building and fetching; single boots take 1 to 3") setup
-    cargo build --quiet -p vouchsafe-broker -p vouchsafe-tests --bin vouchsafe --bin boot
+    cargo build --quiet -p vouchsafe-broker -p vouchsafe-guest-client -p vouchsafe-tests --bin vouchsafe --bin vouchsafe-guest --bin boot
     # The guest for initrds, as it is shipped.
     cargo build --quiet --profile initrd -p vouchsafe-guest-client --no-default-features
     target/debug/boot --packages "{{ justfile_directory() }}/target/boot" --guest target/initrd/vouchsafe-guest {{ ARGS }}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 /// The unpacked packages, and the work folder.
+#[derive(Clone)]
 pub(crate) struct Lab {
     /// Root of the packages that the machine is made of.
     pub(crate) machine: PathBuf,
@@ -94,19 +95,38 @@ impl Lab {
         Ok(archive)
     }
 
-    /// A disk with an EFI system partition that contains these files.
+    /// A new folder in the work folder.
+    pub(crate) fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.work.join(name);
+        fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+
+    /// A disk with an EFI system partition that contains these files, and has room for as much again.
     pub(crate) fn disk(&self, disk: &Path, files: &[(&str, &Path)]) -> anyhow::Result<()> {
-        fs::File::create(disk)?.set_len(68 << 20)?;
-        let table = self.write("partitions", b"label: gpt\nstart=2048, size=131072, type=uefi\n")?;
+        let mut kib = 64 << 10;
+        for (_, file) in files {
+            kib += 2 * fs::metadata(file).with_context(|| file.display().to_string())?.len().div_ceil(1024);
+        }
+        fs::File::create(disk)?.set_len((kib + (4 << 10)) << 10)?;
+        let table = format!("label: gpt\nstart=2048, size={}, type=uefi\n", 2 * kib);
+        let table = self.write("partitions", table.as_bytes())?;
         run(self.tool("sfdisk")?.arg("--quiet").arg(disk).stdin(fs::File::open(table)?))?;
-        run(self.tool("mkfs.vfat")?.args(["--offset", "2048"]).arg(disk).arg("65536"))?;
+        run(self.tool("mkfs.vfat")?.args(["--offset", "2048"]).arg(disk).arg(kib.to_string()))?;
         let partition = format!("{}@@1M", disk.display());
         for folder in ["EFI", "EFI/BOOT", "EFI/debian"] {
             run(self.tool("mmd")?.args(["-i", &partition]).arg(format!("::/{folder}")))?;
         }
         for (place, file) in files {
-            run(self.tool("mcopy")?.args(["-i", &partition]).arg(file).arg(format!("::/{place}")))?;
+            self.put(disk, place, file)?;
         }
+        Ok(())
+    }
+
+    /// Puts a file into the partition of such a disk, in the place of one that is there.
+    pub(crate) fn put(&self, disk: &Path, place: &str, file: &Path) -> anyhow::Result<()> {
+        let partition = format!("{}@@1M", disk.display());
+        run(self.tool("mcopy")?.args(["-o", "-i", &partition]).arg(file).arg(format!("::/{place}")))?;
         Ok(())
     }
 

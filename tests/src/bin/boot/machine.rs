@@ -134,6 +134,11 @@ impl<'a> Machine<'a> {
         Ok(Self { devices: Some(devices), ..self })
     }
 
+    /// Replaces a file of its disk, while it is off.
+    pub(crate) fn replace(&self, place: &str, file: &Path) -> anyhow::Result<()> {
+        self.lab.put(&self.folder.join("disk"), place, file)
+    }
+
     /// Where its TPM keeps its state. It may be provisioned while the machine is off.
     pub(crate) fn tpm_state(&self) -> PathBuf {
         self.folder.join("tpm")

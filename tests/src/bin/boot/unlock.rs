@@ -26,6 +26,8 @@ mod site;
 mod smoke;
 #[path = "unlock/times.rs"]
 pub(crate) mod times;
+#[path = "unlock/update.rs"]
+mod update;
 #[path = "unlock/volume.rs"]
 mod volume;
 #[path = "unlock/xts.rs"]

@@ -98,7 +98,7 @@ pub(super) fn installed(bench: &Bench<'_>, console: &str) -> anyhow::Result<Stri
 }
 
 /// The rest of the line that starts with this.
-fn said<'a>(console: &'a str, start: &str) -> anyhow::Result<&'a str> {
+pub(super) fn said<'a>(console: &'a str, start: &str) -> anyhow::Result<&'a str> {
     let line = console.lines().find_map(|line| line.strip_prefix(start));
     line.map(str::trim).with_context(|| format!("the console has no line {start}"))
 }

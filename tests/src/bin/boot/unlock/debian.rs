@@ -53,7 +53,7 @@ impl Debian {
         let programs = [ProgramName::Guest, ProgramName::GuestInitrd].map(|name| (name, guest.to_owned()));
         let mut release = Release::new(tree, &description, programs.into())?;
         release.compression = Compression::Fast;
-        let mut names = vec!["vouchsafe-guest", "vouchsafe-guest-initrd"];
+        let mut names = vec!["vouchsafe-guest", "vouchsafe-guest-initrd", "vouchsafe-guest-updates"];
         names.push(if kind.is_dracut() {
             "vouchsafe-guest-dracut"
         } else {
@@ -66,6 +66,11 @@ impl Debian {
             run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&self.root))?;
         }
         Ok(())
+    }
+
+    /// The version of its kernel.
+    pub(super) fn version(&self) -> &str {
+        &self.version
     }
 
     /// A file of it.
@@ -164,7 +169,7 @@ impl Debian {
 }
 
 /// The version of the only kernel in a root.
-fn kernel_version(root: &Path) -> anyhow::Result<String> {
+pub(super) fn kernel_version(root: &Path) -> anyhow::Result<String> {
     let version = fs::read_dir(root.join("lib/modules"))?.next().context("there is no kernel")??;
     Ok(version.file_name().to_string_lossy().into_owned())
 }

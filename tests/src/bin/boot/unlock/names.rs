@@ -68,6 +68,8 @@ pub(crate) enum Name {
     Debian13Slash32,
     /// Debian's development version as a unified kernel image, whose systemd measures and composes more.
     SidUki,
+    /// Kernel and initrd are updated in the running system, whose hook proposes the next boot.
+    Update,
     /// The baseline was revoked. The last boot of its system, because that is permanent.
     BaselineRevoked,
 }
@@ -85,7 +87,7 @@ impl Name {
     }
 }
 
-const SCENARIOS: [Scenario; 24] = [
+const SCENARIOS: [Scenario; 25] = [
     scenario(Name::Smoke, Kind::Unified, Change::Nothing, Expected::Unlocked),
     scenario(Name::Debian12, Kind::Grub, Change::Nothing, Expected::Unlocked),
     scenario(
@@ -137,6 +139,7 @@ const SCENARIOS: [Scenario; 24] = [
     scenario(Name::BrokerAway, Kind::Grub, Change::BrokerAway, Expected::Prompt("volume root: ")),
     scenario(Name::Recovery, Kind::Grub, Change::Retired, Expected::Recovered),
     scenario(Name::Slash32, Kind::Grub, Change::HostRoute, Expected::Unlocked),
+    scenario(Name::Update, Kind::Grub, Change::Update, Expected::Unlocked),
     scenario(
         Name::BaselineRevoked,
         Kind::Grub,

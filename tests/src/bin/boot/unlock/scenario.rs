@@ -44,6 +44,8 @@ pub(super) enum Change {
     ComposedInitrd,
     /// DHCP hands out a /32.
     HostRoute,
+    /// Kernel and initrd are updated in the running system, and the machine boots four times.
+    Update,
     BaselineRevoked,
 }
 
@@ -72,6 +74,9 @@ pub(super) enum Expected {
 impl Scenario {
     /// Boots, and checks what happened.
     pub(super) fn play(&self, bench: &mut Bench<'_>) -> anyhow::Result<()> {
+        if self.change == Change::Update {
+            return super::update::play(bench, &self.name.text());
+        }
         if self.change == Change::OlderHeader && checks::registered(bench).is_err() {
             REGISTERING.play(bench)?;
         }

@@ -77,7 +77,7 @@ impl Site {
             "\n[vtpm]\nissuers = [\"/etc/vouchsafe/issuers.pem\"]\n\n\
              [volumes.root]\nsecret = {SECRET:?}\n{volume}\n\
              [volumes.data]\nsecret = {DATA:?}\ndevice = \"/dev/disk/by-uuid/{DATA_UUID}\"\nstage = \"system\"\n\n\
-             [services.\"app.service\"]\ndb-password = {CREDENTIAL:?}\n"
+             [services.\"app.service\"]\ndb-password = {CREDENTIAL:?}\n\n[updates]\nbaseline = {BASELINE:?}\n"
         );
         fs::write(&file, text + &more)?;
         fs::write(folder.join("issuers.pem"), pem::certificate(self.google.intermediate_der()))?;
@@ -120,8 +120,7 @@ impl Site {
     /// Registers a baseline, and stores the key under a policy that demands it. A unified kernel image is not signed for
     /// Secure Boot, and its log has no text of the command line, which the baseline determines.
     pub(super) fn register(&self, baseline: &Value, kind: Kind, key: &[u8]) -> anyhow::Result<()> {
-        fs::write(self.folder.join("boot.json"), baseline.to_string())?;
-        self.broker.operate(&["baseline", "put", BASELINE, &self.path("boot.json")], b"")?;
+        self.put_baseline(baseline)?;
         let mut new = self.policy("disk", kind);
         if kind.is_unified() {
             new.extend(["--accept", "failure-shell"]);
@@ -137,6 +136,22 @@ impl Site {
         self.broker.operate(&["policy", "put", POLICY, &file], b"")?;
         let put = ["secret", "put", SECRET, "--for", "disk", "--policy", POLICY, "--from", "-"];
         self.broker.operate(&put, key)?;
+        Ok(())
+    }
+
+    /// Registers a baseline in the place of the one before.
+    pub(super) fn put_baseline(&self, baseline: &Value) -> anyhow::Result<()> {
+        fs::write(self.folder.join("boot.json"), baseline.to_string())?;
+        self.broker.operate(&["baseline", "put", BASELINE, &self.path("boot.json")], b"")?;
+        Ok(())
+    }
+
+    /// Forgets the header of the volume, if one is registered.
+    pub(super) fn forget_volume(&self) -> anyhow::Result<()> {
+        let [project, instance] = &self.names;
+        if self.volumes()?.contains(SECRET) {
+            self.broker.operate(&["volume", "forget", &format!("{SECRET}@{project}/{instance}")], b"")?;
+        }
         Ok(())
     }
 
@@ -195,11 +210,22 @@ impl Site {
     /// The baseline of a boot. `predict` extends one that exists: it begins as one that no boot can meet, whose
     /// digests are taken out again.
     pub(super) fn foretell(&self, start: &Start, kind: Kind, driver: Digest32) -> anyhow::Result<Value> {
+        self.foretell_boot(&start.arguments(), start.has_kernel_stub(), kind, driver)
+    }
+
+    /// The same from the options of `predict`, and whether the kernel's EFI stub takes part.
+    pub(super) fn foretell_boot(
+        &self,
+        arguments: &[String],
+        stub: bool,
+        kind: Kind,
+        driver: Digest32,
+    ) -> anyhow::Result<Value> {
         let never = |number: u8| json!([format!("{number:064x}")]);
         let unified = kind.is_unified();
         let by_grub = |list: Value| if unified { json!([]) } else { list };
         let in_image = |list: Value| if unified { list } else { json!([]) };
-        let by_stub = |list: Value| if start.has_kernel_stub() { list } else { json!([]) };
+        let by_stub = |list: Value| if stub { list } else { json!([]) };
         let sections: &[&str] = match kind {
             Kind::Unified => &[".osrel", ".cmdline", ".linux", ".initrd"],
             // Newer stubs have a section of their own, which is measured, too.
@@ -216,9 +242,8 @@ impl Site {
         });
         fs::write(self.folder.join("nothing.json"), nothing.to_string())?;
         let nothing = self.path("nothing.json");
-        let mut predict = vec!["baseline".into(), "predict".into(), "--into".into(), nothing];
-        predict.extend(start.arguments());
-        let predict: Vec<&str> = predict.iter().map(String::as_str).collect();
+        let predict = ["baseline", "predict", "--into", &nothing].into_iter();
+        let predict: Vec<&str> = predict.chain(arguments.iter().map(String::as_str)).collect();
         let foretold = self.broker.operate(&predict, b"")?;
         let foretold: String = foretold.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         let mut foretold: Value = serde_json::from_str(&foretold)?;

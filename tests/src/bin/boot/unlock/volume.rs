@@ -85,7 +85,13 @@ pub(super) fn with_recovery(debian: &Debian, code: &str) -> anyhow::Result<()> {
 }
 
 /// The files of the small system.
-fn fill(lab: &Lab, debian: &Debian, content: &Path, marker: &str, init: &str) -> anyhow::Result<()> {
+pub(super) fn fill(
+    lab: &Lab,
+    debian: &Debian,
+    content: &Path,
+    marker: &str,
+    init: &str,
+) -> anyhow::Result<()> {
     for folder in ["bin", "sbin", "dev", "proc", "run", "sys", "tmp", "etc", "root"] {
         fs::create_dir_all(content.join(folder))?;
     }
