@@ -10,7 +10,7 @@ use std::rc::Rc;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_reference_values::BootLog;
 
-use super::UpdateError;
+use super::error::UpdateError;
 
 /// The files of a machine.
 pub(super) struct Files {

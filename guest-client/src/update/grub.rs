@@ -7,7 +7,7 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::reference_values::ReferenceComponent as Component;
 use vouchsafe_reference_values::{BootLog, DefaultEntry, EarlierBoot, EfiImage, GrubBoot};
 
-use super::UpdateError;
+use super::error::UpdateError;
 use super::files::{Content, Files};
 use super::grub_log::GrubLog;
 use super::loader_entries;

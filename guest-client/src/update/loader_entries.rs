@@ -10,7 +10,7 @@ use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::reference_values::ReferenceComponent as Component;
 use vouchsafe_reference_values::BootLog;
 
-use super::UpdateError;
+use super::error::UpdateError;
 use super::files::Files;
 use super::grub::{add_initrd, add_kernel, load_options};
 use super::grub_log::GrubLog;

@@ -3,7 +3,7 @@
 use vouchsafe_protocol::reference_values::ReferenceComponent;
 use vouchsafe_reference_values::{BootLog, EfiImage, UnifiedBoot};
 
-use super::UpdateError;
+use super::error::UpdateError;
 use super::files::Files;
 use super::next::NextBoots;
 

@@ -1,6 +1,6 @@
 //! Runs a configuration.
 
-use super::ScriptError;
+use super::error::ScriptError;
 use super::guide::{Guide, Variables, is_changeable};
 use super::parse::{Arm, Command, Node, Part, Word, parse};
 

@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::ScriptError;
+use super::error::ScriptError;
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
