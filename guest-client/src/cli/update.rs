@@ -27,7 +27,7 @@ pub(super) struct Update {
 enum Command {
     /// Print what the next boot will measure that this boot did not. Asks no broker.
     Check(Check),
-    /// Propose what the next boot will measure for the baseline in [updates], and print whether an operator has to approve it.
+    /// Propose what the next boot will measure for the baseline in the section `updates`, and print whether an operator has to approve it.
     Propose(Propose),
 }
 
