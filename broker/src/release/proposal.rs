@@ -12,6 +12,7 @@ use super::commit::Action;
 use super::error::{Failure, ReleaseError};
 use super::pipeline::binding;
 use crate::attested::{Verified, instance_name};
+use crate::pool::PoolError;
 
 /// The action of a proposal.
 pub(super) enum Proposal {}
@@ -36,8 +37,9 @@ impl Action for Proposal {
         match decided {
             (_, Ok(ProposalVerdict::Allowed)) => Ok(Prepared { verified, new: None }),
             (_, Ok(ProposalVerdict::New(grant))) => {
-                let new = record_of(&verified, &grant, proposal).map(Box::new);
-                Ok(Prepared { verified, new })
+                let new = record_of(&verified, &grant, proposal);
+                let new = new.map_err(|error| Failure::new(error, verified.context()))?;
+                Ok(Prepared { verified, new: Some(Box::new(new)) })
             }
             (input, Err(denial)) => {
                 let project = verified.instance().map(|instance| instance.project_number);
@@ -86,10 +88,16 @@ fn decide(verified: &Verified, proposal: &BaselineProposal) -> Result<Decided, S
     once()
 }
 
-/// Consumes nothing: what becomes of the proposal follows from what is recorded by then. `None` if nothing is new.
-fn record_of(verified: &Verified, grant: &ProposalGrant, proposal: BaselineProposal) -> Option<NewProposal> {
+/// Consumes nothing: what becomes of the proposal follows from what is recorded by then.
+fn record_of(
+    verified: &Verified,
+    grant: &ProposalGrant,
+    proposal: BaselineProposal,
+) -> Result<NewProposal, ReleaseError> {
     let session = verified.session();
-    Some(NewProposal {
+    // Part of a list in canonical form is in canonical form.
+    let new = ProposedEvents::new(grant.new_events().to_vec()).map_err(|_| PoolError::Failed)?;
+    Ok(NewProposal {
         at: session.now,
         binding: binding(grant.bound()),
         claims: verified.claims_digest(),
@@ -99,7 +107,7 @@ fn record_of(verified: &Verified, grant: &ProposalGrant, proposal: BaselinePropo
         id: grant.id(),
         instance: instance_name(grant.instance()),
         kept: grant.kept().clone(),
-        new: ProposedEvents::new(grant.new_events().to_vec()).ok()?,
+        new,
         nonce: grant.bound().nonce(),
         nonce_expires_at: session.expires_at,
         proposal,

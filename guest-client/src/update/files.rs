@@ -32,8 +32,7 @@ impl Files {
         let mut files = Self { root: root.to_owned(), read: RefCell::default(), folders: BTreeMap::new() };
         for event in &log.events {
             let Some((device, path)) = event.file().and_then(split_device) else { continue };
-            for folder in FOLDERS {
-                let file = files.root.join(folder).join(path);
+            for (folder, file) in places(root, path) {
                 if files.read(&file).is_ok_and(|content| content.digest == event.digest) {
                     files.folders.entry(device.to_owned()).or_default().insert(PathBuf::from(folder));
                 }
@@ -48,10 +47,11 @@ impl Files {
             return Ok(Rc::clone(content));
         }
         let failed = |source| UpdateError::Read { path: self.shown(path), source };
-        let file = File::open(path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
+        // Before it is opened: opening a device or a pipe can wait for ever.
+        if !fs::metadata(path).map_err(failed)?.is_file() {
             return Err(failed(std::io::ErrorKind::InvalidInput.into()));
         }
+        let file = File::open(path).map_err(failed)?;
         let mut bytes = Vec::new();
         file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE) {
@@ -79,16 +79,14 @@ impl Files {
     pub(super) fn of_grub(&self, name: &str) -> Result<PathBuf, UpdateError> {
         let missing = || UpdateError::NotFound { name: name.to_owned() };
         let (device, path) = split_device(name).ok_or_else(missing)?;
-        let exist: Vec<&str> =
-            FOLDERS.into_iter().filter(|folder| self.root.join(folder).join(path).is_file()).collect();
+        let exist: Vec<(&str, PathBuf)> =
+            places(&self.root, path).filter(|(_, place)| place.is_file()).collect();
         let known = self.folders.get(device);
-        let in_known = |folder: &&&str| known.is_some_and(|known| known.contains(Path::new(folder)));
-        let mut chosen: Vec<&&str> = exist.iter().filter(in_known).collect();
-        if chosen.is_empty() {
-            chosen = exist.iter().collect();
-        }
-        let paths: Vec<PathBuf> =
-            chosen.into_iter().map(|folder| self.root.join(folder).join(path)).collect();
+        let in_known =
+            |(folder, _): &(&str, PathBuf)| known.is_some_and(|known| known.contains(Path::new(folder)));
+        let is_any_known = exist.iter().any(in_known);
+        let chosen = exist.into_iter().filter(|place| !is_any_known || in_known(place));
+        let paths: Vec<PathBuf> = chosen.map(|(_, place)| place).collect();
         let (first, others) = paths.split_first().ok_or_else(missing)?;
         for other in others {
             if self.read(other)?.digest != self.read(first)?.digest {
@@ -127,6 +125,14 @@ impl Files {
         names.sort_by_key(|name| version_key(name));
         names
     }
+}
+
+/// Where the file with this path on one of GRUB's devices may be, with the folder in which the device is mounted. The names
+/// in a log are not measured, so the host chooses them: only folders of the boot are looked into.
+fn places<'p>(root: &'p Path, path: &'p str) -> impl Iterator<Item = (&'static str, PathBuf)> + 'p {
+    let of_boot = path.starts_with("boot/") || path.starts_with("efi/");
+    let folders = FOLDERS.into_iter().filter(move |folder| of_boot || !folder.is_empty());
+    folders.map(move |folder| (folder, root.join(folder).join(path)))
 }
 
 /// Device and path of a name in GRUB's form; the device is empty for one on `$root`.

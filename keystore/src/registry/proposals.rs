@@ -160,11 +160,17 @@ impl Registry {
         let document = document.ok_or_else(unknown)?;
         let current = Baseline::parse(&document.text)
             .map_err(|error| ProposalError::Unreadable { name: name.clone(), error })?;
+        let refused = |error| ProposalError::Update { name: name.clone(), error };
+        // The baseline may be for another kind of boot since the proposal.
+        current.propose(record.proposal.events.as_slice(), now).map_err(refused)?;
         let approved = current.approve(record.new.as_slice(), &record.obsolete(), keep.at(now), now);
-        let approved = approved.map_err(|error| ProposalError::Update { name: name.clone(), error })?;
+        let approved = approved.map_err(refused)?;
         self.require_sound(&name, &approved, now).await?;
         let heading = format!("Version {} with proposal {}", document.version.saturating_add(1), proposal.id);
-        Ok(approved.to_commented(&heading, &std::collections::BTreeMap::new()))
+        let text = approved.to_commented(&heading, &std::collections::BTreeMap::new());
+        // What cannot be read again, such as a text that has become too long, would refuse every VM.
+        Baseline::parse(&text).map_err(|error| refused(error.into()))?;
+        Ok(text)
     }
 
     /// Rejects a proposal: VMs that ask for it learn so.

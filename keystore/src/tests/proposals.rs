@@ -1,7 +1,7 @@
 //! Proposed updates of baselines: their records, and operators' decisions.
 
 use tokio::sync::oneshot;
-use vouchsafe_policy::{Baseline, ExpiringEntries, LogDigest};
+use vouchsafe_policy::{Baseline, BaselineError, ExpiringEntries, LogDigest, UpdateError};
 use vouchsafe_protocol::messages::ProposalState;
 use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent};
 use vouchsafe_protocol::request::ProposedEvents;
@@ -26,6 +26,15 @@ fn uki(byte: u8) -> ReferenceEvent {
     ReferenceEvent { pcr: 4, component: ReferenceComponent::Uki, digest: digest(byte) }
 }
 
+/// These events, with the sections that the baseline lists.
+fn whole_boot(mut events: Vec<ReferenceEvent>) -> ProposedEvents {
+    for (section, byte) in [(".linux", 2), (".cmdline", 3), (".initrd", 4)] {
+        let component = ReferenceComponent::Section { name: section.to_owned() };
+        events.push(ReferenceEvent { pcr: 11, component, digest: digest(byte) });
+    }
+    ProposedEvents::sort(events).unwrap()
+}
+
 fn entries(byte: u8) -> ExpiringEntries {
     ExpiringEntries { uki: vec![digest(byte).into()], ..ExpiringEntries::default() }
 }
@@ -33,6 +42,7 @@ fn entries(byte: u8) -> ExpiringEntries {
 /// A proposal of another image, in place of the one with digest 1.
 pub(crate) fn new(byte: u8, instance: &str, epoch: u64, nonce: u8) -> NewProposal {
     let (baseline, events) = (name("prod/a"), ProposedEvents::new(vec![uki(byte)]).unwrap());
+    let whole = whole_boot(vec![uki(byte)]);
     NewProposal {
         at: NOW,
         binding: GrantBinding {
@@ -47,10 +57,10 @@ pub(crate) fn new(byte: u8, instance: &str, epoch: u64, nonce: u8) -> NewProposa
         id: ProposalId::of(&baseline, events.as_slice()),
         instance: instance.to_owned(),
         kept: ExpiringEntries::default(),
-        new: events.clone(),
+        new: events,
         nonce: Nonce([nonce; 32]),
         nonce_expires_at: NOW.plus(60),
-        proposal: BaselineProposal { baseline, events },
+        proposal: BaselineProposal { baseline, events: whole },
         replaced: entries(1),
         until: None,
     }
@@ -215,4 +225,38 @@ async fn t53_an_approval_is_checked_like_a_baseline_that_is_put() {
         keystore.approve_proposal(BY, &id(2), KeepOldFor::Forever).await.is_err(),
         "what is revoked stays so"
     );
+}
+
+#[tokio::test]
+async fn an_approval_that_could_not_be_read_again_is_refused() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    // A control character takes six bytes of JSON.
+    let component = ReferenceComponent::GrubCommand { text: "\u{1}".repeat(60 * 1024) };
+    let long = ReferenceEvent { pcr: 8, component, digest: digest(3) };
+    let events = ProposedEvents::sort(vec![uki(2), long.clone()]).unwrap();
+    let mut proposal = new(2, "1/1", keystore.epoch().await.unwrap(), 1);
+    proposal.id = ProposalId::of(&name("prod/a"), events.as_slice());
+    (proposal.new, proposal.proposal.events) = (events, whole_boot(vec![uki(2), long]));
+    let id = BaselineProposalId { baseline: name("prod/a"), id: proposal.id };
+    record(keystore, proposal).await.unwrap();
+    let before = stored(keystore).await;
+    let error = keystore.approve_proposal(BY, &id, KeepOldFor::Forever).await.unwrap_err();
+    let ProposalError::Update { error: UpdateError::Baseline(error), .. } = error else { panic!("{error}") };
+    assert!(matches!(error, BaselineError::TooLong { .. }), "{error}");
+    assert_eq!(stored(keystore).await, before);
+}
+
+#[tokio::test]
+async fn a_proposal_for_another_kind_of_boot_is_not_approved() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    propose(keystore, 2, "1/1", 1).await.unwrap();
+    // Since then the image has another section, which the proposed one lacks.
+    let section = format!("\".osrel\":[\"{}\"],\".linux\"", "07".repeat(32));
+    let other = baseline(NOW.plus(MAX_AGE * 2)).replacen("\".linux\"", &section, 1);
+    keystore.put_baseline(BY, &name("prod/a"), &other).await.unwrap();
+    let error = keystore.approve_proposal(BY, &id(2), KeepOldFor::Forever).await.unwrap_err();
+    let ProposalError::Update { error, .. } = error else { panic!("{error}") };
+    assert_eq!(error, UpdateError::OtherSections { name: ".osrel".to_owned() });
 }

@@ -171,7 +171,11 @@ fn approved(done: &str, replaced: &ExpiringEntries, keep_old: KeepOld) -> String
         }
         KeepOld::Seconds(seconds) => {
             let until = clock::human(clock::now().plus(seconds));
-            format!("{done}\nWhat the update replaces is allowed until {until}:\n  {}", old.join("\n  "))
+            format!(
+                "{done}\nWhat the update replaces is allowed until {until}, as far as other entries stay in the same list \
+                 (`vouchsafe baseline show` lists what is in force):\n  {}",
+                old.join("\n  ")
+            )
         }
     }
 }
@@ -189,7 +193,11 @@ fn entries(entries: &ExpiringEntries) -> Vec<String> {
         };
         for (name, items) in named {
             let items = items.as_array().into_iter().flatten().filter_map(Value::as_str);
-            lines.extend(items.map(|item| format!("{name} {item}")));
+            // A text of a VM makes no lines of its own.
+            lines.extend(items.map(|item| match item.contains(char::is_control) {
+                true => format!("{name} {item:?}"),
+                false => format!("{name} {item}"),
+            }));
         }
     }
     lines
