@@ -128,9 +128,9 @@ impl Files {
 }
 
 /// Where the file with this path on one of GRUB's devices may be, with the folder in which the device is mounted. The names
-/// in a log are not measured, so the host chooses them: only folders of the boot are looked into.
+/// in a log are not measured, so the host chooses them: below `/` only files at the top and folders of the boot are read.
 fn places<'p>(root: &'p Path, path: &'p str) -> impl Iterator<Item = (&'static str, PathBuf)> + 'p {
-    let of_boot = path.starts_with("boot/") || path.starts_with("efi/");
+    let of_boot = path.split_once('/').is_none_or(|(top, _)| BOOT_FOLDERS.contains(&top));
     let folders = FOLDERS.into_iter().filter(move |folder| of_boot || !folder.is_empty());
     folders.map(move |folder| (folder, root.join(folder).join(path)))
 }
@@ -163,6 +163,8 @@ fn version_key(name: &str) -> Vec<(u64, String)> {
 
 /// Where file systems that GRUB reads are mounted.
 const FOLDERS: [&str; 4] = ["", "boot", "boot/efi", "efi"];
+/// Folders that a boot loader reads, at the top of a file system.
+const BOOT_FOLDERS: [&str; 6] = ["boot", "efi", "EFI", "grub", "grub2", "loader"];
 /// Where the EFI system partition is mounted.
 const ESP_FOLDERS: [&str; 3] = ["boot/efi", "efi", "boot"];
 /// Largest file that is read; unified kernel images contain whole initrds.
@@ -171,6 +173,18 @@ const MAX_FILE: u64 = 512 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_the_host_chooses_lead_to_folders_of_the_boot_only() {
+        let of =
+            |path: &'static str| places(Path::new("/"), path).map(|(_, place)| place).collect::<Vec<_>>();
+        for elsewhere in ["proc/kmsg", "etc/shadow", "dev/watchdog", "run/x"] {
+            let below_boot = ["boot", "boot/efi", "efi"];
+            assert_eq!(of(elsewhere), below_boot.map(|folder| Path::new("/").join(folder).join(elsewhere)));
+        }
+        assert!(of("boot/vmlinuz").contains(&PathBuf::from("/boot/vmlinuz")));
+        assert!(of("vmlinuz").contains(&PathBuf::from("/vmlinuz")));
+    }
 
     #[test]
     fn names_of_grub_have_a_device_or_not() {
