@@ -1,8 +1,8 @@
 //! Writes the corpora: `cargo test -p vouchsafe-fuzz-targets -- --ignored`. Everything comes from the builders.
 
-use std::fs;
-use std::path::PathBuf;
+mod seeds;
 
+use seeds::write;
 use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
@@ -23,12 +23,6 @@ use zeroize::Zeroizing;
 
 const NOW: UnixTime = UnixTime(1_771_500_000);
 const KINDS: [(&str, Kinds); 3] = [("vtpm", Kinds::VTPM), ("snp", Kinds::REPORT), ("both", Kinds::BOTH)];
-
-fn write(target: &str, name: &str, bytes: &[u8]) {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(name), bytes).unwrap();
-}
 
 fn small_vm() -> SimulatedVm {
     let mut log = EventLogBuilder::gce_ubuntu(Technology::SevSnp);

@@ -1,8 +1,8 @@
 //! Writes the corpora of what Google signs: `cargo test -p vouchsafe-fuzz-targets -- --ignored`. From the builders alone.
 
-use std::fs;
-use std::path::PathBuf;
+mod seeds;
 
+use seeds::write;
 use vouchsafe_attestation::Technology;
 use vouchsafe_attestation::google_token::TokenKind;
 use vouchsafe_attestation::test_util::google_token::FakeAttestationService;
@@ -10,12 +10,6 @@ use vouchsafe_attestation::test_util::launch::{EndorsementSpec, FakeTcbSigner};
 use vouchsafe_protocol::{Digest48, UnixTime};
 
 const NOW: UnixTime = UnixTime(1_771_500_000);
-
-fn write(target: &str, name: &str, bytes: &[u8]) {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(name), bytes).unwrap();
-}
 
 #[test]
 #[ignore = "writes the corpora that replay.rs runs over"]

@@ -1,7 +1,6 @@
 //! Writes the corpus of proposals: `cargo test -p vouchsafe-fuzz-targets -- --ignored`.
 
-use std::fs;
-use std::path::PathBuf;
+mod seeds;
 
 use vouchsafe_protocol::messages::{ProposalAnswer, ProposalState};
 use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent};
@@ -11,10 +10,8 @@ use vouchsafe_protocol::{BaselineProposal, Bytes, DecisionId, Digest32, Proposal
 #[test]
 #[ignore = "writes the corpus that replay.rs runs over"]
 fn write_corpus_of_proposals() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../corpus/proposal");
-    fs::create_dir_all(&folder).unwrap();
     let write = |name: &str, json: serde_json::Value| {
-        fs::write(folder.join(name), serde_json::to_vec(&json).unwrap()).unwrap();
+        seeds::write("proposal", name, &serde_json::to_vec(&json).unwrap());
     };
     let event = |pcr, component: &str, text: Option<&str>, name: Option<&str>| ReferenceEvent {
         pcr,

@@ -1,16 +1,10 @@
 //! Writes the corpora of the parsers for updates, as `corpus.rs` does.
 
-use std::fs;
-use std::path::PathBuf;
+mod seeds;
 
+use seeds::write;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_reference_values::test_util::{ImageBuilder, LogBuilder};
-
-fn write(target: &str, name: &str, bytes: &[u8]) {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(name), bytes).unwrap();
-}
 
 #[test]
 #[ignore = "writes the corpora that replay.rs runs over"]
