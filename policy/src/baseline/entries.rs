@@ -70,9 +70,7 @@ impl ExpiringEntries {
         add(&mut self.load_options, &others.load_options);
         add(&mut self.loaded_initrd, &others.loaded_initrd);
     }
-}
 
-impl ExpiringEntries {
     /// Those that `others` does not have.
     #[must_use]
     pub fn without(mut self, others: &Self) -> Self {
