@@ -7,10 +7,10 @@ use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::config::{DEFAULT_PATH, VtpmConfig};
 use vouchsafe_guest_client::update::{self, Measured, NextBoots, label};
 use vouchsafe_guest_client::vtpm::read_event_log;
-use vouchsafe_protocol::ObjectName;
 use vouchsafe_protocol::messages::ProposalState;
 use vouchsafe_protocol::request::{BaselineProposal, ProposedEvents};
 use vouchsafe_protocol::text::printable;
+use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::doctor::now;
 use super::failure::Failure;
@@ -46,7 +46,7 @@ struct Check {
 
 #[derive(clap::Args)]
 struct Propose {
-    /// Print nothing if the next boot is allowed: for hooks of package managers.
+    /// Print nothing if all of the next boot is foretold and allowed: for hooks of package managers.
     #[arg(long)]
     quiet: bool,
     /// Folder with the machine's files.
@@ -70,8 +70,9 @@ fn run_propose(config: &Path, command: &Propose) -> Result<ExitCode, Failure> {
     let events = ProposedEvents::sort(events)?;
     let proposal = BaselineProposal { baseline, events };
     let answer = request::client(&config, console::note)?.propose_baseline(&proposal)?;
-    if !command.quiet || answer.state != ProposalState::Allowed {
-        let text = summary(&next) + &verdict(&proposal.baseline, &answer.state);
+    let is_complete = next.unknown.is_empty();
+    if !command.quiet || !is_complete || answer.state != ProposalState::Allowed {
+        let text = summary(&next) + &verdict(&proposal.baseline, &answer.state, is_complete);
         Sink::open(None)?.write(text.as_bytes())?;
     }
     Ok(ExitCode::from(match answer.state {
@@ -81,25 +82,33 @@ fn run_propose(config: &Path, command: &Propose) -> Result<ExitCode, Failure> {
     }))
 }
 
-/// What the broker says, and what to do.
-fn verdict(baseline: &ObjectName, state: &ProposalState) -> String {
-    let (until, rest) = match state {
-        ProposalState::Allowed => return format!("vouchsafe: {baseline} allows the next boot\n"),
-        ProposalState::Pending { id, until } => {
-            (until, format!("until an operator approves it with\n    vouchsafe baseline approve {id}\n"))
+/// What the broker says, and what to do. Whether it knows all of the next boot is said by `is_complete`.
+fn verdict(baseline: &ObjectName, state: &ProposalState, is_complete: bool) -> String {
+    match state {
+        ProposalState::Allowed if is_complete => format!("vouchsafe: {baseline} allows the next boot\n"),
+        ProposalState::Allowed => {
+            format!("vouchsafe: {baseline} allows the next boot, as far as it is foretold\n")
         }
-        ProposalState::Rejected { id, until } => {
-            (until, format!(": an operator has rejected it (proposal {id})\n"))
-        }
-    };
-    let refused = match until {
+        ProposalState::Pending { id, until } => format!(
+            "vouchsafe: {baseline} {} until an operator approves it with\n    vouchsafe baseline approve {id}\n",
+            refused(*until)
+        ),
+        ProposalState::Rejected { id, until } => format!(
+            "vouchsafe: {baseline} {}: an operator has rejected it (proposal {id})\n",
+            refused(*until)
+        ),
+    }
+}
+
+/// When the next boot is refused.
+fn refused(until: Option<UnixTime>) -> String {
+    match until {
         None => "does not allow it yet: the next boot is refused".to_owned(),
         Some(until) => {
             let hours = until.since(now()).div_ceil(3600);
             format!("allows it for {hours} hours from now, and then the next boot is refused")
         }
-    };
-    format!("vouchsafe: {baseline} {refused}{}{rest}", if rest.starts_with(':') { "" } else { " " })
+    }
 }
 
 fn run_check(config: &Path, command: &Check) -> Result<ExitCode, Failure> {
@@ -176,3 +185,35 @@ const NOT_ALLOWED: u8 = 20;
 const REJECTED: u8 = 21;
 /// Digits of a digest in a list.
 const SHOWN_DIGITS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_protocol::{Digest32, ProposalId};
+
+    use super::*;
+
+    #[test]
+    fn a_verdict_promises_only_what_is_foretold() {
+        let baseline = "prod/web".parse().unwrap();
+        let said = |state, is_complete| verdict(&baseline, &state, is_complete);
+        assert_eq!(said(ProposalState::Allowed, true), "vouchsafe: prod/web allows the next boot\n");
+        assert_eq!(
+            said(ProposalState::Allowed, false),
+            "vouchsafe: prod/web allows the next boot, as far as it is foretold\n"
+        );
+        let id = ProposalId(Digest32([1; 32]));
+        assert_eq!(
+            said(ProposalState::Pending { id, until: None }, true),
+            format!(
+                "vouchsafe: prod/web does not allow it yet: the next boot is refused until an operator approves it with\n    \
+                 vouchsafe baseline approve {id}\n"
+            )
+        );
+        let until = Some(now().plus(7200));
+        let rejected = said(ProposalState::Rejected { id, until }, true);
+        assert!(
+            rejected.contains("allows it for 2 hours from now, and then the next boot is refused: "),
+            "{rejected}"
+        );
+    }
+}

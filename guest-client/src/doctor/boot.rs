@@ -38,7 +38,7 @@ impl Diagnosis {
             Some(updates) => Finding::ok("updates", format!("proposed for the baseline {}", updates.baseline)),
             None => {
                 let fix = "Name the baseline of this VM under [updates] in guest.toml, and install vouchsafe-guest-updates (docs/boot.md).";
-                let what = "the boot after an update of kernel or initrd is refused until its digests are allowed";
+                let what = "under a policy with a baseline, the boot after an update of kernel or initrd is refused until its digests are allowed";
                 Finding::new("updates", Status::Warning, what.to_owned(), fix)
             }
         });
