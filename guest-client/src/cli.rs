@@ -1,6 +1,7 @@
 //! The command line. Each command has its own file.
 
 mod clevis;
+#[cfg(feature = "completions")]
 mod completions;
 mod console;
 mod doctor;
@@ -20,8 +21,9 @@ mod update;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
-use clap_complete::Shell;
+#[cfg(feature = "completions")]
+use clap::CommandFactory as _;
+use clap::{Parser, Subcommand};
 use vouchsafe_guest_client::config::DEFAULT_PATH;
 
 /// Fetches secrets for this Confidential VM from a vouchsafe broker.
@@ -72,9 +74,10 @@ enum Command {
     /// Check what this VM can prove, what is missing, and whether its brokers can be used.
     Doctor(doctor::Doctor),
     /// Print completions for a shell.
+    #[cfg(feature = "completions")]
     Completions {
         /// The shell.
-        shell: Shell,
+        shell: clap_complete::Shell,
     },
 }
 
@@ -96,6 +99,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Update(command) => update::run(config, &command),
         Command::Evidence(command) => evidence::run(config, command),
         Command::Doctor(command) => doctor::run(config, &command),
+        #[cfg(feature = "completions")]
         Command::Completions { shell } => completions::run(shell, &mut Arguments::command()),
     };
     outcome.unwrap_or_else(|failure| {

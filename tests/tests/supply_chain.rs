@@ -198,6 +198,22 @@ fn the_small_guest_build_links_no_sdk_of_google() {
     }
 }
 
+/// The TPM library asks for regular expressions, and the linker leaves them out only where nothing calls them.
+#[test]
+fn the_small_guest_build_connects_to_devices_only() {
+    let features = |options: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--offline", "--depth", "0", "--prefix", "none", "--format", "{f}"])
+            .args(["--package", "vouchsafe-guest-client"])
+            .args(options)
+            .output()
+            .expect("cargo runs");
+        String::from_utf8(output.stdout).expect("cargo writes UTF-8")
+    };
+    assert!(features(&[]).split(',').any(|one| one.trim() == "swtpm"));
+    assert_eq!(features(&["--no-default-features"]).trim(), "");
+}
+
 #[test]
 fn the_small_guest_build_predicts_nothing() {
     let predicts = |options: &[&str]| {

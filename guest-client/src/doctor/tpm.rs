@@ -80,6 +80,7 @@ fn tpm_device(machine: &Machine, configured: Option<&TpmAddress>) -> Finding {
     let both = Access::READ_OK | Access::WRITE_OK;
     let named = match configured {
         Some(TpmAddress::Device(path)) => Some(path.clone()),
+        #[cfg(feature = "swtpm")]
         Some(swtpm @ TpmAddress::Swtpm { .. }) => {
             let what = format!("{swtpm} is a software TPM");
             let fix =

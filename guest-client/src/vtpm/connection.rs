@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr as _;
 
 use rustix::fs::{Access, access};
-use tss_esapi::Context;
 use tss_esapi::constants::Tss2ResponseCodeKind;
 use tss_esapi::interface_types::session_handles::AuthSession;
-use tss_esapi::tcti_ldr::{TctiInfo, TctiNameConf};
+use tss_esapi::tcti_ldr::{DeviceConfig, TctiInfo, TctiNameConf};
+use tss_esapi::{Context, Error, WrapperErrorKind};
 
 use super::address::TpmAddress;
 use super::error::{Step, VtpmError};
@@ -24,14 +24,16 @@ impl Vtpm {
     /// # Errors
     /// [`VtpmError::Device`], [`VtpmError::NoTcti`] or [`VtpmError::Open`].
     pub fn open(address: &TpmAddress) -> Result<Self, VtpmError> {
-        if let TpmAddress::Device(path) = address {
+        match address {
             // The TPM library has the same error code for all of these faults.
-            access(path, Access::READ_OK | Access::WRITE_OK)
-                .map_err(|errno| VtpmError::Device { path: path.clone(), source: errno.into() })?;
+            TpmAddress::Device(path) => access(path, Access::READ_OK | Access::WRITE_OK)
+                .map_err(|errno| VtpmError::Device { path: path.clone(), source: errno.into() })?,
+            #[cfg(feature = "swtpm")]
+            TpmAddress::Swtpm { .. } => {}
         }
         check_tcti(address)?;
         let failed = |source| VtpmError::Open { address: address.clone(), source };
-        let name = TctiNameConf::from_str(&address.to_string()).map_err(failed)?;
+        let name = name(address).map_err(failed)?;
         let context = Context::new(name).map_err(failed)?;
         Ok(Self { context, address: address.clone() })
     }
@@ -56,9 +58,9 @@ impl Vtpm {
         outcome.map_err(|source| self.failed(step, source))
     }
 
-    fn failed(&self, step: Step, source: tss_esapi::Error) -> VtpmError {
+    fn failed(&self, step: Step, source: Error) -> VtpmError {
         match source {
-            tss_esapi::Error::Tss2Error(code) if code.kind() == Some(Tss2ResponseCodeKind::ObjectMemory) => {
+            Error::Tss2Error(code) if code.kind() == Some(Tss2ResponseCodeKind::ObjectMemory) => {
                 VtpmError::NoRoom { step, address: self.address.clone() }
             }
             source => VtpmError::Tpm { step, source },
@@ -72,8 +74,20 @@ impl Vtpm {
 /// [`VtpmError::NoTcti`].
 pub fn check_tcti(address: &TpmAddress) -> Result<(), VtpmError> {
     let missing = |_| VtpmError::NoTcti { tcti: address.tcti() };
-    let name = TctiNameConf::from_str(&address.to_string()).map_err(missing)?;
+    let name = name(address).map_err(missing)?;
     TctiInfo::get_info(name).map(drop).map_err(missing)
+}
+
+/// The address as the TPM library wants it. Its parser of whole addresses takes regular expressions.
+fn name(address: &TpmAddress) -> tss_esapi::Result<TctiNameConf> {
+    match address {
+        TpmAddress::Device(path) => {
+            let path = path.to_str().ok_or(Error::WrapperError(WrapperErrorKind::InvalidParam))?;
+            DeviceConfig::from_str(path).map(TctiNameConf::Device)
+        }
+        #[cfg(feature = "swtpm")]
+        TpmAddress::Swtpm { .. } => TctiNameConf::from_str(&address.to_string()),
+    }
 }
 
 impl fmt::Debug for Vtpm {
