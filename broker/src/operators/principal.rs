@@ -11,6 +11,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
 use vouchsafe_keystore::registry::Actor;
 use vouchsafe_policy::operators::{
     OperatorIdentity, Permit, Permits, WHOLE_BROKER, authorize_operator, operator_permits,
@@ -18,6 +19,7 @@ use vouchsafe_policy::operators::{
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
 use super::failure::invalid_token;
+use super::query;
 use crate::broker::Broker;
 use crate::clock;
 use crate::problem::HttpProblem;
@@ -28,6 +30,8 @@ pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 #[derive(Debug)]
 pub(crate) struct Principal {
     identity: OperatorIdentity,
+    /// The query of the request, not parsed.
+    query: String,
     /// When the token was checked.
     pub(crate) at: UnixTime,
 }
@@ -36,6 +40,14 @@ impl Principal {
     /// The actor and time of a change under this permit, for the record.
     pub(crate) fn by<'p>(&self, permit: &'p Permit) -> Actor<'p> {
         Actor::permitted(permit, self.at)
+    }
+
+    /// The query of the request. There is no other way to it, so that it is parsed under a valid token only.
+    ///
+    /// # Errors
+    /// `malformed-request` names the parameter.
+    pub(super) fn query<T: DeserializeOwned>(&self) -> Result<T, HttpProblem> {
+        query::parse(&self.query)
     }
 
     /// The permits for this action, for answers that omit what the operator may not see instead of failing.
@@ -64,6 +76,7 @@ impl FromRequest for Principal {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let broker = request.app_data::<Data<Broker>>().cloned();
         let token = bearer(request).map(str::to_owned);
+        let query = request.query_string().to_owned();
         Box::pin(async move {
             let broker = broker.ok_or_else(|| HttpProblem::new(ReasonCode::Internal))?;
             let token = token.ok_or_else(|| {
@@ -71,7 +84,7 @@ impl FromRequest for Principal {
                 HttpProblem::for_operator(ReasonCode::Unauthorized, detail)
             })?;
             let identity = broker.keystore.authenticate(&token).await?.ok_or_else(invalid_token)?;
-            Ok(Self { identity, at: clock::now() })
+            Ok(Self { identity, query, at: clock::now() })
         })
     }
 }

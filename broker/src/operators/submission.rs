@@ -29,14 +29,16 @@ impl FromRequest for Submission {
         let again = Principal::from_request(request, payload);
         let reader = BodyReader::from_request(request, payload);
         Box::pin(async move {
-            let reader = reader.await?;
             match principal.await {
                 Ok(_) => {
-                    let body = reader.whole().await?;
+                    let body = reader.await?.whole().await?;
                     Ok(Self { principal: again.await?, body })
                 }
                 Err(problem) => {
-                    reader.discard().await;
+                    // Without a usable length there is nothing to discard.
+                    if let Ok(reader) = reader.await {
+                        reader.discard().await;
+                    }
                     Err(problem)
                 }
             }

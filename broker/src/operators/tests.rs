@@ -1,4 +1,5 @@
 mod pages;
+mod strangers;
 
 use actix_web::body::to_bytes;
 use actix_web::http::{Method, header};

@@ -7,15 +7,11 @@ use vouchsafe_keystore::registry::{DocumentError, DocumentKind};
 use crate::api::documents::{Document, ShowDocument};
 use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
-use crate::operators::query::Query;
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(
-    broker: Data<Broker>,
-    principal: Principal,
-    Query(ShowDocument { name, version }): Query<ShowDocument>,
-) -> Result<HttpResponse, HttpProblem> {
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let ShowDocument { name, version } = principal.query()?;
     let permit = principal.authorize(Act::ReadObjects, name.namespace())?;
     let kind = DocumentKind::Baseline;
     let document = broker.keystore.permitted(&permit).document(kind, &name, version).await?;

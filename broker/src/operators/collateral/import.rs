@@ -13,7 +13,6 @@ use vouchsafe_protocol::limits::MAX_REQUEST;
 use crate::api::collateral::ImportCollateral;
 use crate::broker::Broker;
 use crate::operators::principal::Act;
-use crate::operators::query::Query;
 use crate::operators::respond::{answer, blocking};
 use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
@@ -21,10 +20,9 @@ use crate::problem::HttpProblem;
 pub(super) async fn post(
     broker: Data<Broker>,
     Submission { principal, body }: Submission,
-    how: Result<Query<ImportCollateral>, HttpProblem>,
 ) -> Result<HttpResponse, HttpProblem> {
     let permit = principal.authorize_everywhere(Act::ManageCollateral)?;
-    let Query(how) = how?;
+    let how: ImportCollateral = principal.query()?;
     let (is_bundle, at) = (is_bundle(body.as_slice()), principal.at);
     if !is_bundle && body.as_slice().len() > MAX_REQUEST {
         return Err(HttpProblem::for_operator(

@@ -9,15 +9,11 @@ use crate::api::decisions::ShowDecision;
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
-use crate::operators::query::Query;
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(
-    broker: Data<Broker>,
-    principal: Principal,
-    Query(ShowDecision { id }): Query<ShowDecision>,
-) -> Result<HttpResponse, HttpProblem> {
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let ShowDecision { id } = principal.query()?;
     let readable = principal.permits(Act::ReadRecords);
     let records = broker.keystore.permitted_lists(&readable);
     // A record that the operator may not read looks like a missing one.

@@ -6,15 +6,11 @@ use actix_web::web::Data;
 use crate::api::proposals::{ListProposals, Proposal};
 use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
-use crate::operators::query::Query;
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(
-    broker: Data<Broker>,
-    principal: Principal,
-    Query(ListProposals { baseline, status }): Query<ListProposals>,
-) -> Result<HttpResponse, HttpProblem> {
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let ListProposals { baseline, status } = principal.query()?;
     let readable = principal.permits(Act::ReadObjects);
     let all = broker.keystore.permitted_lists(&readable).proposals(principal.at).await?;
     let is_wanted = |proposal: &Proposal| {

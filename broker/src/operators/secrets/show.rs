@@ -7,16 +7,12 @@ use vouchsafe_keystore::registry::SecretError;
 use crate::api::secrets::ShowSecret;
 use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
-use crate::operators::query::Query;
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(
-    broker: Data<Broker>,
-    principal: Principal,
-    Query(show): Query<ShowSecret>,
-) -> Result<HttpResponse, HttpProblem> {
-    let permit = principal.authorize(Act::ReadObjects, show.path.namespace())?;
-    let secret = broker.keystore.permitted(&permit).secret(&show.path).await?;
-    answer(&secret.ok_or(SecretError::Unknown { path: show.path })?)
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let ShowSecret { path } = principal.query()?;
+    let permit = principal.authorize(Act::ReadObjects, path.namespace())?;
+    let secret = broker.keystore.permitted(&permit).secret(&path).await?;
+    answer(&secret.ok_or(SecretError::Unknown { path })?)
 }

@@ -7,15 +7,11 @@ use vouchsafe_keystore::registry::ForgetError;
 use crate::api::volumes::{NameVolume, Volume};
 use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
-use crate::operators::query::Query;
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(
-    broker: Data<Broker>,
-    principal: Principal,
-    Query(NameVolume { volume }): Query<NameVolume>,
-) -> Result<HttpResponse, HttpProblem> {
+pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let NameVolume { volume } = principal.query()?;
     let permit = principal.authorize(Act::ReadObjects, volume.path().namespace())?;
     let record = broker.keystore.permitted(&permit).volume(&volume).await?;
     answer(&Volume::from(record.ok_or(ForgetError::NotRegistered { volume })?))
