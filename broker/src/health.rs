@@ -98,6 +98,7 @@ fn reason(error: &StoreError) -> Reason {
         StoreError::Database(_)
         | StoreError::NotPermitted { .. }
         | StoreError::AccountGone { .. }
+        | StoreError::ParameterTooLarge { .. }
         | StoreError::NumberTooLarge
         | StoreError::Seal(_)
         | StoreError::Random(_) => Reason::StorageFailed,

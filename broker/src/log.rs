@@ -34,37 +34,19 @@ fn filter(level: LogLevel) -> EnvFilter {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("sound").write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::testing::lines::Lines;
 
     #[test]
     fn t54_malformed_connections_of_strangers_write_no_lines() {
         for level in [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug] {
             let lines = Lines::default();
-            let writer = lines.clone();
-            let subscriber =
-                tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(move || writer.clone());
-            tracing::subscriber::with_default(subscriber.finish(), || {
+            tracing::subscriber::with_default(lines.subscriber(filter(level)), || {
                 tracing::error!(target: "actix_http::h1::dispatcher", "stream error");
                 tracing::error!(target: "actix_server::accept", "no more files");
                 tracing::error!(target: "vouchsafe_broker::server", "own");
             });
-            let text = String::from_utf8(lines.0.lock().expect("sound").clone()).expect("text");
+            let text = lines.text();
             assert_eq!(text.lines().count(), 2, "{text}");
             assert!(!text.contains("stream error"), "{text}");
         }

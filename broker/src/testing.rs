@@ -1,5 +1,7 @@
 //! A broker for tests: its own folder, fake roots as extra anchors, one policy and one secret.
 
+pub(crate) mod lines;
+
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -20,10 +20,14 @@ impl From<StoreError> for HttpProblem {
             tracing::warn!(event = "operator.revoked", operator);
             return invalid_token();
         }
-        tracing::error!(event = "keystore.failed", %error);
-        let code = match error {
+        let code = match &error {
+            // The request is at fault.
             StoreError::NotPermitted { .. } => ReasonCode::Forbidden,
-            _ => ReasonCode::Unavailable,
+            StoreError::ParameterTooLarge { .. } => ReasonCode::MalformedRequest,
+            _ => {
+                tracing::error!(event = "keystore.failed", %error);
+                ReasonCode::Unavailable
+            }
         };
         Self::for_operator(code, error.to_string())
     }

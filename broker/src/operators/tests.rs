@@ -1,3 +1,4 @@
+mod numbers;
 mod pages;
 mod strangers;
 

@@ -40,6 +40,11 @@ pub(crate) fn stored(value: u64) -> Result<i64, StoreError> {
     i64::try_from(value).map_err(|_| StoreError::NumberTooLarge)
 }
 
+/// A number that a caller chose, as the parameter of this name.
+pub(crate) fn parameter(name: &'static str, value: u64) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::ParameterTooLarge { parameter: name })
+}
+
 pub(crate) fn time(now: UnixTime) -> Result<i64, StoreError> {
     stored(now.0)
 }

@@ -54,6 +54,12 @@ pub enum StoreError {
         /// The operator's name.
         operator: String,
     },
+    /// A number of the query is beyond every stored one.
+    #[error("{parameter} is too large: the largest number is {}", i64::MAX)]
+    ParameterTooLarge {
+        /// The parameter.
+        parameter: &'static str,
+    },
     /// A number exceeds the range of the stored type.
     #[error("a number is too large to be stored")]
     NumberTooLarge,

@@ -9,7 +9,7 @@ use vouchsafe_protocol::{DecisionId, Digest32, SecretPath, UnixTime};
 use super::leaf::{LoggedRecord, read_leaf};
 use super::record::Outcome;
 use super::view::Log;
-use crate::db::columns::{self, stored, time};
+use crate::db::columns::{self, parameter, stored};
 use crate::db::{Connection, Db, Reader, StoreError};
 use crate::keyring::Keyring;
 
@@ -116,13 +116,13 @@ fn filter_query(
         query.push(" AND instance = ").push_bind(instance.clone());
     }
     if let Some(since) = filter.since {
-        query.push(" AND at >= ").push_bind(time(since)?);
+        query.push(" AND at >= ").push_bind(parameter("since", since.0)?);
     }
     if let Some(until) = filter.until {
-        query.push(" AND at < ").push_bind(time(until)?);
+        query.push(" AND at < ").push_bind(parameter("until", until.0)?);
     }
     if let Some(before) = filter.before {
-        query.push(" AND idx < ").push_bind(stored(before)?);
+        query.push(" AND idx < ").push_bind(parameter("before", before)?);
     }
     query.push(" ORDER BY idx DESC LIMIT ").push_bind(i64::from(filter.clamped()));
     Ok(query)

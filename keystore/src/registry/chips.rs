@@ -16,7 +16,7 @@ use vouchsafe_protocol::{DecisionId, UnixTime};
 use super::handle::Registry;
 use super::rows;
 use crate::chips::{FirstSeen, Subject};
-use crate::db::columns::{self, stored, time};
+use crate::db::columns::{self, parameter, stored, time};
 use crate::db::{Connection, Db, Pools, Reader, Row, StoreError, run};
 use crate::keyring::Keyring;
 use crate::log::record::LogRecord;
@@ -97,7 +97,7 @@ fn filter_query(filter: &ChipFilter) -> Result<QueryBuilder<Db>, StoreError> {
         query.push(" AND subject = ").push_bind(subject.to_string());
     }
     if let Some(before) = filter.before {
-        query.push(" AND idx < ").push_bind(stored(before)?);
+        query.push(" AND idx < ").push_bind(parameter("before", before)?);
     }
     query.push(" ORDER BY idx DESC LIMIT ").push_bind(i64::from(filter.clamped()));
     Ok(query)
