@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use crate::log::sampled::Notice;
 use crate::metrics::ListenerMetrics;
 use network::Site;
 
@@ -58,17 +59,11 @@ struct Usage {
     at: Instant,
 }
 
-/// The time of the last log line about connections turned away, and how many were turned away since.
-#[derive(Debug, Default)]
-struct Notice {
-    at: Option<Instant>,
-    since: u64,
-}
-
 /// One admitted connection. It is counted until this is dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     admission: Arc<Admission>,
+    address: IpAddr,
     network: Network,
 }
 
@@ -101,7 +96,10 @@ impl Admission {
         let mut table = self.table();
         table.forget_idle(MINUTE, now, &shares);
         if let Err(reason) = table.connect(network, &shares, now) {
-            let line = table.notice.due(now).map(|count| (count, table.connections, table.networks.len()));
+            let line = table
+                .notice
+                .due(BETWEEN_LINES, now)
+                .map(|count| (count, table.connections, table.networks.len()));
             drop(table);
             self.metrics.connection_turned_away(self.listener, reason);
             if let Some((count, connections, networks)) = line {
@@ -118,7 +116,7 @@ impl Admission {
             return Err(reason);
         }
         self.metrics.connections(self.listener, table.connections);
-        Ok(ConnectionPermit { admission: Arc::clone(self), network })
+        Ok(ConnectionPermit { admission: Arc::clone(self), address: address.to_canonical(), network })
     }
 
     /// Reserves room for a body of this many bytes, before its first byte is kept.
@@ -248,23 +246,11 @@ impl Usage {
     }
 }
 
-impl Notice {
-    /// Counts one; returns the count when it is time for a log line.
-    fn due(&mut self, now: Instant) -> Option<u64> {
-        self.since += 1;
-        if self.at.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN_LINES) {
-            return None;
-        }
-        self.at = Some(now);
-        Some(std::mem::take(&mut self.since))
-    }
-}
-
 impl ConnectionPermit {
-    /// The network of the connection.
+    /// The client's address.
     #[must_use]
-    pub const fn network(&self) -> Network {
-        self.network
+    pub const fn address(&self) -> IpAddr {
+        self.address
     }
 }
 

@@ -22,9 +22,10 @@ use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 use zeroize::Zeroize as _;
 
-use crate::admission::{Admission, BodyPermit, Network, TurnedAway};
+use crate::admission::{Admission, BodyPermit, TurnedAway};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
+use crate::server::client::Client;
 use crate::server::connection::Connection;
 
 /// Limits for the bodies of a route.
@@ -143,7 +144,7 @@ pub struct BodyReader {
     limits: BodyLimits,
     deadline: Instant,
     admission: Arc<Admission>,
-    network: Network,
+    client: Client,
     /// `None` only in tests.
     connection: Option<Rc<Connection>>,
 }
@@ -156,7 +157,6 @@ impl BodyReader {
         let problem = |code: ReasonCode| limits.audience.problem(code, code.title());
         let length = length(request.headers()).map_err(|()| problem(ReasonCode::MalformedRequest))?;
         let connection = request.conn_data::<Rc<Connection>>().cloned();
-        let address = || Network::from(request.peer_addr().map_or(UNKNOWN, |peer| peer.ip()));
         Ok(Self {
             payload: Box::pin(BodyStream::new(payload.take())),
             opening: Vec::new(),
@@ -167,15 +167,14 @@ impl BodyReader {
                 Audience::Guests => &broker.admission.guests,
                 Audience::Operators => &broker.admission.operators,
             }),
-            network: connection.as_ref().map_or_else(address, |connection| connection.network()),
+            client: Client::of(request),
             connection,
         })
     }
 
-    /// The client's network.
-    #[must_use]
-    pub const fn network(&self) -> Network {
-        self.network
+    /// The client.
+    pub(crate) const fn client(&self) -> Client {
+        self.client
     }
 
     /// Parses the start of the body, from at most `limit` bytes and without reserving room.
@@ -224,7 +223,8 @@ impl BodyReader {
         self.check_length()?;
         // Without a length it may become as large as the limit.
         let room = self.length.unwrap_or(self.limits.size).max(self.opening.len());
-        let permit = self.admission.body(self.network, room).map_err(|reason| self.turned_away(reason))?;
+        let permit =
+            self.admission.body(self.client.network, room).map_err(|reason| self.turned_away(reason))?;
         let mut bytes = Vec::with_capacity(self.length.unwrap_or_default().max(self.opening.len()));
         bytes.append(&mut self.opening);
         if let Some(connection) = &self.connection {
@@ -327,5 +327,3 @@ const DISCARD_BYTES: usize = MAX_REQUEST;
 const DISCARD_PAUSE: Duration = Duration::from_millis(250);
 /// Seconds after which a retry may find room.
 const RETRY_AFTER: u32 = 1;
-/// Clients without an address are one network.
-const UNKNOWN: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);

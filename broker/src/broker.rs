@@ -25,6 +25,7 @@ use crate::config::{BrokerConfig, Limits};
 use crate::gate::{Gate, Rate};
 use crate::health::readiness::Readiness;
 use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
+use crate::operators::logins::Logins;
 use crate::pool::Pool;
 use crate::refusals::Refusals;
 
@@ -44,6 +45,7 @@ pub struct Broker {
     /// Collateral lacked by requests under one instance's certificate.
     pub(crate) wants: Rate,
     pub(crate) refusals: Refusals,
+    pub(crate) logins: Logins,
     pub(crate) metrics: Metrics,
     pub(crate) runtime: tokio::runtime::Handle,
     challenge_keys: Vec<ChallengeKey>,
@@ -141,6 +143,7 @@ impl Broker {
             rate: Rate::new(limits.releases_per_instance, limits.releases_without_instance),
             wants: Rate::new(WANTS_OF_INSTANCE, 0),
             refusals: Refusals::new(limits.remembered_refusals),
+            logins: Logins::new(metrics.logins.clone()),
             metrics,
             runtime: tokio::runtime::Handle::current(),
             challenge_keys,

@@ -1,5 +1,7 @@
 //! The log: events with fields, to standard error. Never secrets, tokens, evidence or paths of secrets.
 
+pub(crate) mod sampled;
+
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;

@@ -4,6 +4,7 @@ mod baselines;
 mod chips;
 mod collateral;
 mod listeners;
+mod logins;
 mod proposals;
 mod registry;
 mod transactions;
@@ -20,6 +21,7 @@ pub use chips::ChipMetrics;
 pub use collateral::CollateralMetrics;
 pub(crate) use listeners::LISTENERS;
 pub use listeners::ListenerMetrics;
+pub use logins::{LoginMetrics, LoginRefusal};
 pub use proposals::ProposalMetrics;
 pub use transactions::TransactionMetrics;
 
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub headers_refused: IntCounter,
     volumes: IntCounterVec,
     refusals: IntCounterVec,
+    /// Requests to the operators' API without a valid token, by reason.
+    pub logins: LoginMetrics,
     /// Refusals that were kept in memory only.
     pub refusals_not_durable: IntCounter,
     /// Decisions that were repeated because something changed meanwhile.
@@ -87,6 +91,7 @@ impl Metrics {
             )?,
             volumes: registered(&registry, IntCounterVec::new(volumes, &["action"])?)?,
             refusals: registered(&registry, IntCounterVec::new(refusals, &["code"])?)?,
+            logins: LoginMetrics::new(&registry)?,
             refusals_not_durable: counter(
                 "vouchsafe_refusals_not_durable_total",
                 "Refusals kept in memory only",
@@ -170,7 +175,10 @@ mod tests {
                     }
                     "decision" => ["approved", "rejected"].contains(&value),
                     "listener" => LISTENERS.contains(&value),
-                    "reason" => TurnedAway::ALL.iter().any(|reason| reason.as_str() == value),
+                    "reason" => {
+                        TurnedAway::ALL.iter().any(|reason| reason.as_str() == value)
+                            || LoginRefusal::ALL.iter().any(|reason| reason.as_str() == value)
+                    }
                     "outcome" => FETCH_OUTCOMES.contains(&value),
                     "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
                     _ => false,

@@ -12,6 +12,7 @@ mod collateral;
 mod decisions;
 mod failure;
 mod guardrails;
+pub(crate) mod logins;
 mod metrics;
 mod policies;
 mod principal;

@@ -3,6 +3,7 @@
 //!
 //! A connection is admitted before its TLS handshake (`admission`) and bounded below HTTP (`connection`).
 
+pub(crate) mod client;
 pub(crate) mod connection;
 mod error;
 mod prepared;

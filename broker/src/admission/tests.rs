@@ -98,11 +98,11 @@ fn t54_a_network_is_an_address_or_a_prefix_of_64_bits() {
 #[test]
 fn t54_lines_about_a_full_listener_are_few() {
     let (mut notice, now) = (Notice::default(), Instant::now());
-    assert_eq!(notice.due(now), Some(1));
+    assert_eq!(notice.due(BETWEEN_LINES, now), Some(1));
     for _ in 0..99 {
-        assert_eq!(notice.due(now + Duration::from_secs(9)), None);
+        assert_eq!(notice.due(BETWEEN_LINES, now + Duration::from_secs(9)), None);
     }
-    assert_eq!(notice.due(now + BETWEEN_LINES), Some(100));
+    assert_eq!(notice.due(BETWEEN_LINES, now + BETWEEN_LINES), Some(100));
 }
 
 #[test]

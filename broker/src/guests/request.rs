@@ -39,7 +39,7 @@ where
         body.discard().await;
         return Err(problem);
     }
-    let client = body.network();
+    let client = body.client().network;
     let body = body.whole().await.inspect_err(|problem| broker.metrics.refused(problem.code()))?;
     let arrival = Arrival::enter(broker, client, body.room());
     let now = clock::now();

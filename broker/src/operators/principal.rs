@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Instant;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -16,13 +17,14 @@ use vouchsafe_keystore::registry::Actor;
 use vouchsafe_policy::operators::{
     OperatorIdentity, Permit, Permits, WHOLE_BROKER, authorize_operator, operator_permits,
 };
-use vouchsafe_protocol::{ReasonCode, UnixTime};
+use vouchsafe_protocol::{Digest32, ReasonCode, UnixTime};
 
 use super::failure::invalid_token;
 use super::query;
 use crate::broker::Broker;
 use crate::clock;
 use crate::problem::HttpProblem;
+use crate::server::client::Client;
 
 pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 
@@ -75,17 +77,42 @@ impl FromRequest for Principal {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let broker = request.app_data::<Data<Broker>>().cloned();
+        let client = Client::of(request);
         let token = bearer(request).map(str::to_owned);
         let query = request.query_string().to_owned();
         Box::pin(async move {
             let broker = broker.ok_or_else(|| HttpProblem::new(ReasonCode::Internal))?;
-            let token = token.ok_or_else(|| {
-                let detail = "there is no bearer token with this request";
-                HttpProblem::for_operator(ReasonCode::Unauthorized, detail)
-            })?;
-            let identity = broker.keystore.authenticate(&token).await?.ok_or_else(invalid_token)?;
+            let identity = log_in(&broker, client, token.as_deref()).await?;
             Ok(Self { identity, query, at: clock::now() })
         })
+    }
+}
+
+/// The operator with this token.
+async fn log_in(
+    broker: &Broker,
+    client: Client,
+    token: Option<&str>,
+) -> Result<OperatorIdentity, HttpProblem> {
+    let Some(token) = token else {
+        broker.logins.missing(client, Instant::now());
+        let detail = "there is no bearer token with this request";
+        return Err(HttpProblem::for_operator(ReasonCode::Unauthorized, detail));
+    };
+    let digest = Digest32::of(token.as_bytes());
+    broker.logins.admit(client, &digest, Instant::now()).map_err(|limited| {
+        let problem = HttpProblem::for_operator(ReasonCode::RateLimited, limited.to_string());
+        problem.retry_after(limited.seconds)
+    })?;
+    match broker.keystore.authenticate(token).await? {
+        Some(identity) => {
+            broker.logins.accepted(digest);
+            Ok(identity)
+        }
+        None => {
+            broker.logins.unknown(client, &digest, Instant::now());
+            Err(invalid_token())
+        }
     }
 }
 

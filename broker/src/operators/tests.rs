@@ -67,8 +67,10 @@ async fn call(
     let broker = fixture.broker.clone();
     let app = App::new().app_data(Data::from(broker.clone())).configure(|app| super::configure(&broker, app));
     let service = test::init_service(app).await;
-    let mut request =
-        test::TestRequest::default().method(method.parse::<Method>().expect("a method")).uri(uri);
+    let mut request = test::TestRequest::default()
+        .method(method.parse::<Method>().expect("a method"))
+        .uri(uri)
+        .peer_addr(strangers::another_client());
     if let Some(token) = token {
         request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
     }

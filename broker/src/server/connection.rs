@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -52,9 +53,9 @@ impl Connection {
         })
     }
 
-    /// The client's network.
-    pub(crate) fn network(&self) -> crate::admission::Network {
-        self.permit.network()
+    /// The client's address.
+    pub(crate) const fn peer(&self) -> IpAddr {
+        self.permit.address()
     }
 
     /// A request's head was read: credits its bytes to the window.

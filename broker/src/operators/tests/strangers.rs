@@ -1,6 +1,20 @@
 //! A client without a valid token learns nothing but that.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::*;
+use crate::testing::lines::Lines;
+
+/// An address that no request before came from, and that has not failed to log in.
+pub(super) fn another_client() -> SocketAddr {
+    static CLIENTS: AtomicU32 = AtomicU32::new(1);
+    client(CLIENTS.fetch_add(1, Ordering::Relaxed))
+}
+
+fn client(number: u32) -> SocketAddr {
+    (Ipv4Addr::from_bits(0x0a00_0000 + number), 1).into()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t41_nothing_is_parsed_for_an_unknown_token() {
@@ -14,6 +28,7 @@ async fn t41_nothing_is_parsed_for_an_unknown_token() {
         let mut request = test::TestRequest::default()
             .method(method.parse::<Method>().expect("a method"))
             .uri(uri)
+            .peer_addr(another_client())
             .insert_header((header::AUTHORIZATION, format!("Bearer {token}")))
             .set_payload(body.to_vec());
         if let Some(length) = length {
@@ -43,4 +58,53 @@ async fn t41_nothing_is_parsed_for_an_unknown_token() {
         let (status, _) = ask(&fixture.token, method, &format!("{path}{bad}"), Some("x"), b"{").await;
         assert_ne!(status, 401, "{method} {path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t41_an_address_that_fails_to_log_in_is_counted_logged_and_limited() {
+    let fixture = Fixture::new().await;
+    let broker = fixture.broker.clone();
+    let app = App::new()
+        .app_data(Data::from(broker.clone()))
+        .configure(|app| crate::operators::configure(&broker, app));
+    let service = test::init_service(app).await;
+    let ask = async |client: SocketAddr, token: Option<&str>| {
+        let mut request = test::TestRequest::get().uri("/v1/secrets").peer_addr(client);
+        if let Some(token) = token {
+            request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
+        }
+        let response = test::call_service(&service, request.to_request()).await;
+        let wait =
+            response.headers().get(header::RETRY_AFTER).map(|wait| wait.to_str().expect("text").to_owned());
+        (response.status().as_u16(), wait)
+    };
+    let (lines, _guard) = Lines::of_this_thread();
+    let (stranger, neighbour) = (another_client(), another_client());
+    let unused = fixture
+        .keystore()
+        .add_operator(by(Act::ManageOperators), "ed", OperatorRole::Editor, &["dev".to_owned()])
+        .await
+        .expect("added");
+    // The administrator works from the address that the stranger shares.
+    assert_eq!(ask(stranger, Some(&fixture.token)).await, (200, None));
+    for _ in 0..20 {
+        assert_eq!(ask(stranger, Some("guess")).await, (401, None));
+        assert_eq!(ask(stranger, None).await, (401, None));
+    }
+    let (status, wait) = ask(stranger, Some("guess")).await;
+    let seconds: u64 = wait.expect("a Retry-After").parse().expect("seconds");
+    assert!(status == 429 && (1..=6).contains(&seconds), "{status} {seconds}");
+    assert_eq!(ask(stranger, Some(&fixture.token)).await, (200, None), "its token was valid before");
+    assert_eq!(ask(stranger, Some(unused.expose())).await.0, 429, "it has to wait, like any guess");
+    assert_eq!(ask(neighbour, Some(unused.expose())).await, (200, None));
+    assert_eq!(ask(stranger, Some(unused.expose())).await, (200, None));
+    let (_, metrics) = call(&fixture, None, "GET", "/metrics", &Value::Null).await;
+    let metrics = String::from_utf8(metrics).expect("text");
+    for (reason, count) in [("invalid", 20), ("missing", 20), ("rate", 2)] {
+        let line = format!("vouchsafe_logins_refused_total{{reason=\"{reason}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+    let written = lines.with("operator.login_refused");
+    assert!(written.len() == 1 && written[0].contains(&stranger.ip().to_string()), "{written:?}");
+    assert!(!lines.text().contains("guess"), "{}", lines.text());
 }
